@@ -1,0 +1,2 @@
+//! An embedded Telegram datacenter for tests without a network.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Generates Rust types from a TL (Type Language) schema.
+#![forbid(unsafe_code)]

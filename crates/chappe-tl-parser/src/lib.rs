@@ -1,0 +1,2 @@
+//! Parser, schema model and schema diff for TL (Type Language) files.
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! The workspace's own tasks.
+#![forbid(unsafe_code)]
+
+fn main() {}
