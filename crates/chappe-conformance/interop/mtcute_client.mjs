@@ -1,0 +1,68 @@
+// An mtcute client against the embedded datacenter.
+//
+// Usage: node mtcute_client.mjs HOST PORT PUBLIC_KEY.pem DC_ID
+//
+// Prints one line per run and exits non-zero if any of them fails.
+import { readFileSync } from 'node:fs'
+
+import { BaseTelegramClient, MemoryStorage, TcpTransport } from '@mtcute/node'
+import { NodeCryptoProvider } from '@mtcute/node/utils.js'
+import { IntermediatePacketCodec, ObfuscatedPacketCodec, PaddedIntermediatePacketCodec } from '@mtcute/core'
+import { addPublicKey } from '@mtcute/core/utils.js'
+
+const [host, port, keyPath, dcId] = process.argv.slice(2)
+
+const codecs = {
+  intermediate: () => new IntermediatePacketCodec(),
+  padded: () => new PaddedIntermediatePacketCodec(),
+  obfuscated: () => new ObfuscatedPacketCodec(new IntermediatePacketCodec()),
+}
+
+async function oneRun(codec, pfs) {
+  const crypto = new NodeCryptoProvider()
+  await crypto.initialize?.()
+  addPublicKey(crypto, readFileSync(keyPath, 'ascii'))
+  const dc = { id: Number(dcId), ipAddress: host, port: Number(port) }
+  class Transport extends TcpTransport {
+    packetCodec() {
+      return codec()
+    }
+  }
+  const client = new BaseTelegramClient({
+    apiId: 1,
+    apiHash: '0'.repeat(32),
+    storage: new MemoryStorage(),
+    crypto,
+    defaultDcs: { main: dc, media: dc },
+    transport: new Transport(),
+    disableUpdates: true,
+    network: { usePfs: pfs },
+    logLevel: 1,
+  })
+  await client.connect()
+  const config = await client.call({ _: 'help.getConfig' })
+  if (config.thisDc !== Number(dcId)) throw new Error(`this_dc is ${config.thisDc}`)
+  await (client.destroy?.() ?? client.close())
+}
+
+let failed = 0
+for (const pfs of [false, true]) {
+  for (const [name, codec] of Object.entries(codecs)) {
+    const label = `mtcute ${name}${pfs ? ' with a temporary key' : ''}`
+    try {
+      let timer
+      await Promise.race([
+        oneRun(codec, pfs),
+        new Promise((_, refuse) => {
+          timer = setTimeout(() => refuse(new Error('no answer in 60 s')), 60_000)
+        }),
+      ])
+      clearTimeout(timer)
+      console.log(`${label}: ok`)
+    } catch (error) {
+      failed += 1
+      console.log(`${label}: FAILED: ${error?.stack ?? error}`)
+    }
+  }
+}
+process.exit(failed ? 1 : 0)

@@ -1,0 +1,72 @@
+"""A Telethon client against the embedded datacenter, over every transport Telethon has.
+
+Usage: telethon_client.py HOST PORT PUBLIC_KEY.pem DC_ID
+
+Prints one line per transport and exits non-zero if any of them fails.
+"""
+
+import asyncio
+import sys
+
+from telethon import TelegramClient, functions
+from telethon.crypto import rsa
+from telethon.network import (
+    ConnectionTcpAbridged,
+    ConnectionTcpFull,
+    ConnectionTcpIntermediate,
+    ConnectionTcpObfuscated,
+)
+from telethon.sessions import MemorySession
+
+TRANSPORTS = [
+    ConnectionTcpAbridged,
+    ConnectionTcpIntermediate,
+    ConnectionTcpFull,
+    ConnectionTcpObfuscated,
+]
+
+
+async def one_run(host, port, dc_id, connection):
+    session = MemorySession()
+    session.set_dc(dc_id, host, port)
+    client = TelegramClient(
+        session,
+        api_id=1,
+        api_hash="0" * 32,
+        connection=connection,
+        timeout=20,
+        connection_retries=1,
+        auto_reconnect=False,
+        receive_updates=False,
+    )
+    await client.connect()
+    config = await client(functions.help.GetConfigRequest())
+    assert config.this_dc == dc_id, f"this_dc is {config.this_dc}, expected {dc_id}"
+    assert any(o.port == port for o in config.dc_options), "our own address is not among dc_options"
+    await client.disconnect()
+
+    # A second connection with the key of the first.
+    again = TelegramClient(
+        session, api_id=1, api_hash="0" * 32, connection=connection, connection_retries=1, receive_updates=False
+    )
+    await again.connect()
+    await again(functions.help.GetConfigRequest())
+    await again.disconnect()
+
+
+async def main():
+    host, port, key_path, dc_id = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    with open(key_path, encoding="ascii") as key:
+        rsa.add_key(key.read(), old=False)
+    failed = 0
+    for connection in TRANSPORTS:
+        try:
+            await asyncio.wait_for(one_run(host, port, dc_id, connection), 60)
+            print(f"telethon {connection.__name__}: ok", flush=True)
+        except Exception as error:  # every kind of failure is a failure of this run
+            failed += 1
+            print(f"telethon {connection.__name__}: FAILED: {error!r}", flush=True)
+    return failed
+
+
+sys.exit(1 if asyncio.run(main()) else 0)
