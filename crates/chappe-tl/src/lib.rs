@@ -1,3 +1,70 @@
 //! Run-time support for types generated from TL (Type Language) schemas.
+//!
+//! TL is the interface language of MTProto: every object is a sequence of little-endian 4-byte words. This crate
+//! holds what generated code leans on, and nothing that belongs to one schema:
+//!
+//! * [`Serializable`] writes an object into a [`Sink`]; its exact length is known before the first byte is written.
+//! * [`Deserializable`] reads an object from a [`deserialize::Cursor`], which checks every length against what
+//!   remains before anything is allocated, and limits nesting.
+//! * [`Identifiable`] and [`RemoteCall`] tie constructors to their ids and functions to their results.
+//! * [`RawVec`] is a vector without constructor id, [`Blob`] an object kept as bytes.
+//!
+//! Types named by their constructor (`types::X`) are *bare*: their fields only. Enums of all constructors of a type
+//! (`enums::X`) and functions are *boxed*: the constructor id comes first.
+//!
+//! Not here: any schema, the hand-written service objects (`msg_container`, `rpc_result`, `gzip_packed`).
+//!
+//! Specification: <https://core.telegram.org/mtproto/serialize>, <https://core.telegram.org/mtproto/TL>.
+//!
+//! # Example
+//!
+//! ```
+//! use chappe_tl::{Deserializable, Serializable, deserialize::Error};
+//!
+//! let ids = vec![1_i64, 2];
+//! let bytes = ids.to_bytes();
+//! assert_eq!(bytes.len(), ids.serialized_len());
+//! assert_eq!(Vec::<i64>::from_bytes(&bytes), Ok(ids));
+//!
+//! // An object of an unknown constructor is an error that says where it begins.
+//! match Vec::<i64>::from_bytes(&[0xef, 0xbe, 0xad, 0xde]) {
+//!     Err(Error::UnexpectedConstructor { id, wanted, place }) => {
+//!         assert_eq!((id, place.offset, wanted), (0xdead_beef, 0, "Vector"));
+//!     }
+//!     other => panic!("{other:?}"),
+//! }
+//! ```
 #![cfg_attr(not(test), no_std)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+pub mod codegen;
+pub mod deserialize;
+mod primitives;
+mod raw;
+mod serialize;
+mod sink;
+mod strings;
+mod vectors;
+
+pub use deserialize::Deserializable;
+pub use raw::{Blob, RawVec};
+pub use serialize::{EncodeError, Serializable};
+pub use sink::{Sink, SliceSink};
+pub use strings::MAX_STRING_LEN;
+pub use vectors::VECTOR_ID;
+
+/// A constructor or function with its id.
+pub trait Identifiable {
+    /// The constructor id: CRC-32 of the normalised schema line, unless the schema gives another one.
+    ///
+    /// On the wire it is 4 bytes, little-endian.
+    const CONSTRUCTOR_ID: u32;
+}
+
+/// A function of the schema, to be called on the other side.
+pub trait RemoteCall: Serializable {
+    /// What the answer decodes to. For a generic wrapper this is the result of the wrapped call.
+    type Return: Deserializable;
+}

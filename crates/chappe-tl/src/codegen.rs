@@ -1,0 +1,69 @@
+//! What generated code calls. Nothing here is meant to be written by hand.
+
+pub use alloc::boxed::Box;
+pub use alloc::string::String;
+pub use alloc::vec::Vec;
+pub use core::convert::{From, TryFrom};
+pub use core::option::Option;
+pub use core::result::Result as CoreResult;
+
+pub use crate::deserialize::{Buffer, Result};
+pub use crate::{Blob, Deserializable, EncodeError, Identifiable, RawVec, RemoteCall, Serializable, Sink};
+
+/// The result of writing.
+pub type Encoded = CoreResult<(), EncodeError>;
+
+/// The version of the agreement between generated code and this crate.
+const VERSION: u32 = 1;
+
+/// Fails to compile if the code was generated for another version of this crate.
+pub const fn assert_version(generated_for: u32) {
+    assert!(generated_for == VERSION, "generated for another version of chappe-tl: run the generator again");
+}
+
+/// Returns whether `bit` is set in `flags`.
+#[inline]
+pub const fn is_set(flags: u32, bit: u8) -> bool {
+    flags & (1 << bit) != 0
+}
+
+/// Writes a boxed value: its constructor id and its fields.
+///
+/// # Errors
+///
+/// Fails if the value has no encoding.
+#[inline]
+pub fn boxed<T: Serializable, S: Sink + ?Sized>(id: u32, fields: &T, out: &mut S) -> Encoded {
+    out.put_u32(id);
+    fields.serialize(out)
+}
+
+/// Writes a boxed value without fields.
+///
+/// # Errors
+///
+/// Never fails; it has the shape of [`boxed`].
+#[inline]
+pub fn unit<S: Sink + ?Sized>(id: u32, out: &mut S) -> Encoded {
+    out.put_u32(id);
+    Ok(())
+}
+
+/// Returns whether all or none of the fields that share a flag bit are set (SEC-117).
+///
+/// # Errors
+///
+/// Fails if only some are.
+#[inline]
+pub fn flag_group(ty: &'static str, word: &'static str, bit: u8, set: &[bool]) -> Encoded {
+    if set.iter().any(|one| *one != set[0]) {
+        return Err(EncodeError::PartialFlagGroup { ty, word, bit });
+    }
+    Ok(())
+}
+
+/// Returns the name that belongs to `id` in a table sorted by id.
+pub fn find_name(table: &[(u32, &'static str)], id: u32) -> Option<&'static str> {
+    let index = table.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+    table.get(index).map(|(_, name)| *name)
+}

@@ -1,0 +1,247 @@
+//! A position in the bytes of an object.
+
+use alloc::vec::Vec;
+
+use super::{Error, Object, Options, Place, Result, Strictness};
+
+/// Reads from a slice, front to back.
+///
+/// A read that fails leaves the position where it was.
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    bytes: &'a [u8],
+    pos: usize,
+    options: Options,
+    depth: u16,
+    lossy_strings: u32,
+}
+
+impl<'a> Cursor<'a> {
+    /// Starts at the beginning of `bytes`, with the default [`Options`].
+    pub const fn from_slice(bytes: &'a [u8]) -> Self {
+        Self::with_options(bytes, Options::lenient())
+    }
+
+    /// Starts at the beginning of `bytes`.
+    pub const fn with_options(bytes: &'a [u8], options: Options) -> Self {
+        Self { bytes, pos: 0, options, depth: 0, lossy_strings: 0 }
+    }
+
+    /// Returns how many bytes were read.
+    pub const fn pos(&self) -> usize {
+        self.pos
+    }
+
+    /// Returns how many bytes are left.
+    pub const fn remaining(&self) -> usize {
+        self.bytes.len() - self.pos
+    }
+
+    /// Returns whether everything was read.
+    pub const fn is_empty(&self) -> bool {
+        self.remaining() == 0
+    }
+
+    /// Returns the rules of this reading.
+    pub const fn options(&self) -> Options {
+        self.options
+    }
+
+    /// Returns how many strings were not UTF-8 and had to be read with replacement characters.
+    pub const fn lossy_strings(&self) -> u32 {
+        self.lossy_strings
+    }
+
+    /// Returns what is left, without reading it.
+    pub fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.pos..]
+    }
+
+    /// Checks that nothing is left (SEC-115).
+    ///
+    /// # Errors
+    ///
+    /// Fails if bytes are left over.
+    pub const fn finish(&self) -> Result<()> {
+        match self.remaining() {
+            0 => Ok(()),
+            count => Err(Error::TrailingBytes { place: Place::at(self.pos), count }),
+        }
+    }
+
+    /// Reads one byte.
+    ///
+    /// # Errors
+    ///
+    /// Fails at the end.
+    pub fn read_byte(&mut self) -> Result<u8> {
+        self.read_array::<1>().map(|[byte]| byte)
+    }
+
+    /// Fills `out`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if fewer bytes are left.
+    pub fn read_exact(&mut self, out: &mut [u8]) -> Result<()> {
+        out.copy_from_slice(self.take(out.len())?);
+        Ok(())
+    }
+
+    /// Appends everything that is left to `out` and returns how much that was.
+    pub fn read_to_end(&mut self, out: &mut Vec<u8>) -> usize {
+        let rest = self.take_rest();
+        out.extend_from_slice(rest);
+        rest.len()
+    }
+
+    /// Reads `len` bytes without copying them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if fewer bytes are left.
+    #[inline]
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8]> {
+        match self.rest().get(..len) {
+            Some(taken) => {
+                self.pos += len;
+                Ok(taken)
+            }
+            None => Err(self.eof(len)),
+        }
+    }
+
+    /// Reads everything that is left without copying it.
+    pub fn take_rest(&mut self) -> &'a [u8] {
+        let rest = self.rest();
+        self.pos = self.bytes.len();
+        rest
+    }
+
+    /// Reads `N` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Fails if fewer bytes are left.
+    #[inline]
+    pub fn read_array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        match self.rest().first_chunk() {
+            Some(chunk) => {
+                self.pos += N;
+                Ok(*chunk)
+            }
+            None => Err(self.eof(N)),
+        }
+    }
+
+    /// Reads a word, little-endian: `#`, an id or a flags word.
+    ///
+    /// # Errors
+    ///
+    /// Fails if fewer than 4 bytes are left.
+    #[inline]
+    pub fn read_u32(&mut self) -> Result<u32> {
+        self.read_array().map(u32::from_le_bytes)
+    }
+
+    /// Reads an `int`: 4 bytes, little-endian.
+    ///
+    /// # Errors
+    ///
+    /// Fails if fewer than 4 bytes are left.
+    #[inline]
+    pub fn read_i32(&mut self) -> Result<i32> {
+        self.read_array().map(i32::from_le_bytes)
+    }
+
+    /// Reads a `long`: 8 bytes, little-endian.
+    ///
+    /// # Errors
+    ///
+    /// Fails if fewer than 8 bytes are left.
+    #[inline]
+    pub fn read_i64(&mut self) -> Result<i64> {
+        self.read_array().map(i64::from_le_bytes)
+    }
+
+    /// Returns the id of the object that comes next, without reading it.
+    pub fn peek_u32(&self) -> Option<u32> {
+        self.rest().first_chunk().copied().map(u32::from_le_bytes)
+    }
+
+    /// Reads the id of a boxed value and checks it (SEC-114).
+    ///
+    /// # Errors
+    ///
+    /// Fails if another id was found; `ty` is what the error names as wanted.
+    #[inline]
+    pub fn expect_id(&mut self, ty: &'static str, wanted: u32) -> Result<()> {
+        match self.peek_u32() {
+            Some(id) if id == wanted => {
+                self.pos += 4;
+                Ok(())
+            }
+            Some(id) => Err(self.unexpected_constructor(ty, id)),
+            None => Err(self.eof(4)),
+        }
+    }
+
+    /// The error for an id that was just read and is not a constructor of `ty`.
+    #[cold]
+    pub fn unknown_id(&mut self, ty: &'static str, id: u32) -> Error {
+        self.pos = self.pos.saturating_sub(4);
+        self.unexpected_constructor(ty, id)
+    }
+
+    /// Enters an object named `ty` in the schema; the returned guard reads its fields.
+    ///
+    /// # Errors
+    ///
+    /// Fails if objects nest deeper than allowed (SEC-116).
+    #[inline]
+    pub fn object<'c>(&'c mut self, ty: &'static str) -> Result<Object<'c, 'a>> {
+        if self.depth >= self.options.max_depth {
+            return Err(self.too_deep(ty));
+        }
+        self.depth += 1;
+        Ok(Object::new(self, ty))
+    }
+
+    pub(super) const fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// Goes back to where a read that failed half-way began.
+    pub(crate) const fn rewind(&mut self, pos: usize) {
+        debug_assert!(pos <= self.pos);
+        self.pos = pos;
+    }
+
+    pub(crate) const fn count_lossy_string(&mut self) {
+        self.lossy_strings = self.lossy_strings.saturating_add(1);
+    }
+
+    pub(crate) const fn is_canonical_wanted(&self) -> bool {
+        matches!(self.options.canonical, Strictness::Strict)
+    }
+
+    pub(crate) const fn is_utf8_wanted(&self) -> bool {
+        matches!(self.options.utf8, Strictness::Strict)
+    }
+
+    #[cold]
+    pub(crate) const fn eof(&self, needed: usize) -> Error {
+        Error::UnexpectedEof { place: Place::at(self.pos), needed, remaining: self.remaining() }
+    }
+
+    #[cold]
+    const fn unexpected_constructor(&self, ty: &'static str, id: u32) -> Error {
+        Error::UnexpectedConstructor { id, wanted: ty, place: Place::at(self.pos) }
+    }
+
+    #[cold]
+    const fn too_deep(&self, ty: &'static str) -> Error {
+        let place = Place { ty, field: "", offset: self.pos };
+        Error::TooDeep { place, limit: self.options.max_depth }
+    }
+}

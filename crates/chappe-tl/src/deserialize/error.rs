@@ -1,0 +1,197 @@
+//! What can be wrong with the bytes of an object.
+
+use core::fmt;
+
+/// Where in the object, and in which field, reading stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The constructor or type that was being read, as named in the schema. Empty if no generated type was involved.
+    pub ty: &'static str,
+    /// Its field. Empty if the type itself was at fault.
+    pub field: &'static str,
+    /// Offset of the offending value from the start of the buffer, in bytes.
+    pub offset: usize,
+}
+
+impl Place {
+    /// A place that no generated type has claimed yet.
+    pub(crate) const fn at(offset: usize) -> Self {
+        Self { ty: "", field: "", offset }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at byte {}", self.offset)?;
+        match (self.ty, self.field) {
+            ("", "") => Ok(()),
+            (ty, "") => write!(f, " ({ty})"),
+            ("", field) => write!(f, " (.{field})"),
+            (ty, field) => write!(f, " ({ty}.{field})"),
+        }
+    }
+}
+
+/// Why bytes are not the encoding of the wanted type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes end before the value does.
+    UnexpectedEof {
+        /// Where the value begins.
+        place: Place,
+        /// How many bytes it needs.
+        needed: usize,
+        /// How many there are.
+        remaining: usize,
+    },
+    /// A boxed value begins with an id that is not one of the type's constructors.
+    ///
+    /// The object may be of a newer layer: `place.offset` is where it begins, so its bytes can be kept
+    /// ([`Error::unknown_object`]).
+    UnexpectedConstructor {
+        /// The id that was found.
+        id: u32,
+        /// The type that was wanted, as named in the schema.
+        wanted: &'static str,
+        /// Where it was found.
+        place: Place,
+    },
+    /// A vector's count is negative or more than the remaining bytes can hold.
+    BadCount {
+        /// Where the count was found.
+        place: Place,
+        /// The announced number of elements.
+        count: i32,
+        /// How many elements the remaining bytes could hold at most.
+        most: usize,
+    },
+    /// A string begins with `ff`, which no TL string does.
+    BadStringPrefix {
+        /// Where the string begins.
+        place: Place,
+    },
+    /// A string uses the long form although the short one would do (strict reading only).
+    LongStringForm {
+        /// Where the string begins.
+        place: Place,
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// A string is padded with something else than zeros (strict reading only).
+    NonZeroPadding {
+        /// Where the padding begins.
+        place: Place,
+    },
+    /// A `string` is not UTF-8 (strict reading only).
+    InvalidUtf8 {
+        /// Where the string's first byte is.
+        place: Place,
+        /// How many of its bytes are UTF-8.
+        valid_up_to: usize,
+    },
+    /// A flags word has bits that the schema does not know (strict reading only).
+    UnknownFlags {
+        /// Where the word is.
+        place: Place,
+        /// The unknown bits.
+        bits: u32,
+    },
+    /// Objects nest deeper than allowed.
+    TooDeep {
+        /// Where the object that is one too many begins.
+        place: Place,
+        /// How many levels are allowed.
+        limit: u16,
+    },
+    /// Bytes are left after the object.
+    TrailingBytes {
+        /// Where the object ends.
+        place: Place,
+        /// How many bytes follow.
+        count: usize,
+    },
+}
+
+impl Error {
+    /// Returns where reading stopped.
+    pub const fn place(&self) -> Place {
+        match self {
+            Self::UnexpectedEof { place, .. }
+            | Self::UnexpectedConstructor { place, .. }
+            | Self::BadCount { place, .. }
+            | Self::BadStringPrefix { place }
+            | Self::LongStringForm { place, .. }
+            | Self::NonZeroPadding { place }
+            | Self::InvalidUtf8 { place, .. }
+            | Self::UnknownFlags { place, .. }
+            | Self::TooDeep { place, .. }
+            | Self::TrailingBytes { place, .. } => *place,
+        }
+    }
+
+    /// Returns the id of the unknown object and its bytes, up to the end of `input`.
+    ///
+    /// `input` is what the failed reading began with. `None` if another thing was wrong.
+    pub fn unknown_object<'a>(&self, input: &'a [u8]) -> Option<(u32, &'a [u8])> {
+        match self {
+            Self::UnexpectedConstructor { id, place, .. } => Some((*id, input.get(place.offset..)?)),
+            _ => None,
+        }
+    }
+
+    /// Fills in the type and field unless an inner object has done so.
+    #[cold]
+    pub(crate) fn within(mut self, ty: &'static str, field: &'static str) -> Self {
+        let place = self.place_mut();
+        if place.ty.is_empty() {
+            place.ty = ty;
+            place.field = field;
+        }
+        self
+    }
+
+    const fn place_mut(&mut self) -> &mut Place {
+        match self {
+            Self::UnexpectedEof { place, .. }
+            | Self::UnexpectedConstructor { place, .. }
+            | Self::BadCount { place, .. }
+            | Self::BadStringPrefix { place }
+            | Self::LongStringForm { place, .. }
+            | Self::NonZeroPadding { place }
+            | Self::InvalidUtf8 { place, .. }
+            | Self::UnknownFlags { place, .. }
+            | Self::TooDeep { place, .. }
+            | Self::TrailingBytes { place, .. } => place,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnexpectedEof { place, needed, remaining } => {
+                write!(f, "unexpected end {place}: {needed} bytes needed, {remaining} left")
+            }
+            Self::UnexpectedConstructor { id, wanted, place } => {
+                write!(f, "constructor {id:08x} is not one of {wanted} {place}")
+            }
+            Self::BadCount { place, count, most } => {
+                write!(f, "vector of {count} elements {place}: the bytes left hold at most {most}")
+            }
+            Self::BadStringPrefix { place } => write!(f, "string begins with ff {place}"),
+            Self::LongStringForm { place, len } => {
+                write!(f, "string of {len} bytes in the long form {place}")
+            }
+            Self::NonZeroPadding { place } => write!(f, "padding is not zero {place}"),
+            Self::InvalidUtf8 { place, valid_up_to } => {
+                write!(f, "string is not UTF-8 after {valid_up_to} bytes {place}")
+            }
+            Self::UnknownFlags { place, bits } => write!(f, "unknown flags {bits:08x} {place}"),
+            Self::TooDeep { place, limit } => write!(f, "objects nest deeper than {limit} {place}"),
+            Self::TrailingBytes { place, count } => write!(f, "{count} bytes after the object {place}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

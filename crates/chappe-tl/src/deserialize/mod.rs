@@ -1,0 +1,70 @@
+//! Reading objects.
+//!
+//! [`Cursor`] walks over the bytes of an object and checks every length before it is believed; [`Error`] says which
+//! field of which type could not be read, where, and what was found there instead.
+//!
+//! **Invariants:** nothing is allocated for a length that the remaining bytes cannot hold, and no input nests deeper
+//! than [`Options::max_depth`].
+
+mod cursor;
+mod error;
+mod object;
+mod options;
+
+pub use cursor::Cursor;
+pub use error::{Error, Place};
+pub use object::Object;
+pub use options::{Options, Strictness};
+
+use alloc::boxed::Box;
+
+/// The result of reading.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// What objects are read from.
+pub type Buffer<'a, 'b> = &'a mut Cursor<'b>;
+
+/// An object that can be read in TL.
+pub trait Deserializable: Sized {
+    /// The length of the shortest encoding, in bytes.
+    ///
+    /// A vector that announces more elements than the remaining bytes can hold is refused by this measure before
+    /// anything is allocated.
+    const LEAST_LEN: usize = 4;
+
+    /// Reads the object and leaves the cursor behind it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are not an encoding of the type.
+    fn deserialize(buf: Buffer<'_, '_>) -> Result<Self>;
+
+    /// Reads an object that fills `bytes` exactly.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are not an encoding of the type, or if some are left over.
+    fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::from_bytes_with(bytes, Options::default())
+    }
+
+    /// Reads an object that fills `bytes` exactly, under the given rules.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are not an encoding of the type, or if some are left over.
+    fn from_bytes_with(bytes: &[u8], options: Options) -> Result<Self> {
+        let mut cursor = Cursor::with_options(bytes, options);
+        let object = Self::deserialize(&mut cursor)?;
+        cursor.finish()?;
+        Ok(object)
+    }
+}
+
+impl<T: Deserializable> Deserializable for Box<T> {
+    const LEAST_LEN: usize = T::LEAST_LEN;
+
+    fn deserialize(buf: Buffer<'_, '_>) -> Result<Self> {
+        T::deserialize(buf).map(Self::new)
+    }
+}

@@ -1,0 +1,51 @@
+//! Values that the schema names but this crate does not look into.
+
+use alloc::vec::Vec;
+
+use crate::deserialize::{Buffer, Deserializable, Result};
+use crate::{EncodeError, RemoteCall, Serializable, Sink};
+
+/// A vector without constructor id: `vector<T>` in a schema.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+pub struct RawVec<T>(pub Vec<T>);
+
+impl<T> From<Vec<T>> for RawVec<T> {
+    fn from(elements: Vec<T>) -> Self {
+        Self(elements)
+    }
+}
+
+/// One whole object, kept as it is encoded.
+///
+/// Written verbatim; read up to the end of the buffer. As a [`RemoteCall`] it is a call whose answer stays raw.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+pub struct Blob(pub Vec<u8>);
+
+impl From<Vec<u8>> for Blob {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Serializable for Blob {
+    fn serialized_len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
+        out.put(&self.0);
+        Ok(())
+    }
+}
+
+impl Deserializable for Blob {
+    fn deserialize(buf: Buffer<'_, '_>) -> Result<Self> {
+        Ok(Self(buf.take_rest().to_vec()))
+    }
+}
+
+impl RemoteCall for Blob {
+    type Return = Self;
+}

@@ -1,0 +1,125 @@
+//! Writing objects.
+//!
+//! Not here: the destinations ([`Sink`]) and the encodings of the built-in types.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::Sink;
+
+/// An object that can be written in TL.
+pub trait Serializable {
+    /// Returns the exact number of bytes that [`serialize`](Self::serialize) writes.
+    fn serialized_len(&self) -> usize;
+
+    /// Writes the object. Functions and `enums::X` begin with their constructor id, `types::X` do not.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the object has no encoding; the sink then holds an unusable beginning.
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Result<(), EncodeError>;
+
+    /// Writes the object into a new vector, with one allocation.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the object has no encoding.
+    fn try_to_bytes(&self) -> Result<Vec<u8>, EncodeError> {
+        let mut bytes = Vec::with_capacity(self.serialized_len());
+        self.serialize(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes the object into a new vector; an object without an encoding gives an **empty** vector.
+    ///
+    /// Only values that no answer of a server produces have no encoding: strings longer than 2^24 - 1 bytes, vectors
+    /// longer than 2^31 - 1 elements, and flag groups of which only a part is set. Use
+    /// [`try_to_bytes`](Self::try_to_bytes) where such values can come from outside.
+    fn to_bytes(&self) -> Vec<u8> {
+        self.try_to_bytes().unwrap_or_default()
+    }
+}
+
+impl<T: Serializable + ?Sized> Serializable for &T {
+    #[inline]
+    fn serialized_len(&self) -> usize {
+        (**self).serialized_len()
+    }
+
+    #[inline]
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Result<(), EncodeError> {
+        (**self).serialize(out)
+    }
+}
+
+impl<T: Serializable> Serializable for Box<T> {
+    #[inline]
+    fn serialized_len(&self) -> usize {
+        (**self).serialized_len()
+    }
+
+    #[inline]
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Result<(), EncodeError> {
+        (**self).serialize(out)
+    }
+}
+
+/// Writes the value if there is one, as a conditional field is written.
+impl<T: Serializable> Serializable for Option<T> {
+    #[inline]
+    fn serialized_len(&self) -> usize {
+        self.as_ref().map_or(0, T::serialized_len)
+    }
+
+    #[inline]
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Result<(), EncodeError> {
+        match self {
+            Some(value) => value.serialize(out),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why an object has no encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// A string or bytes field is longer than its length prefix can say ([`MAX_STRING_LEN`](crate::MAX_STRING_LEN)).
+    StringTooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// A vector has more elements than its count can say (2^31 - 1).
+    VectorTooLong {
+        /// The number of elements.
+        len: usize,
+    },
+    /// Several fields share one flag bit, and only some of them are set.
+    PartialFlagGroup {
+        /// The constructor, as named in the schema.
+        ty: &'static str,
+        /// The flags word.
+        word: &'static str,
+        /// The bit, 0 to 31.
+        bit: u8,
+    },
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StringTooLong { len } => {
+                write!(f, "string of {len} bytes, the longest encodable has {}", crate::MAX_STRING_LEN)
+            }
+            Self::VectorTooLong { len } => {
+                write!(f, "vector of {len} elements, the longest encodable has {}", i32::MAX)
+            }
+            Self::PartialFlagGroup { ty, word, bit } => {
+                write!(f, "{ty}: only some of the fields of {word}.{bit} are set")
+            }
+        }
+    }
+}
+
+impl core::error::Error for EncodeError {}

@@ -1,0 +1,167 @@
+//! `string` and `bytes`: a length in one or four bytes, the bytes, zeros up to a multiple of four.
+//!
+//! Specification: <https://core.telegram.org/mtproto/serialize#base-types>.
+
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::deserialize::{Buffer, Cursor, Deserializable, Error, Place, Result};
+use crate::{EncodeError, Serializable, Sink};
+
+/// The longest string or bytes value that can be encoded: 2^24 - 1 bytes.
+pub const MAX_STRING_LEN: usize = 0x00ff_ffff;
+
+/// The longest one whose length fits the one-byte form.
+const MAX_SHORT_LEN: usize = 253;
+/// First byte of the four-byte form; the length follows in three bytes.
+const LONG_FORM: u8 = 254;
+
+/// Length of the encoding of `len` bytes.
+#[inline]
+pub(crate) const fn encoded_len(len: usize) -> usize {
+    padded(if len <= MAX_SHORT_LEN { 1 } else { 4 }, len)
+}
+
+/// Length of a string of `len` bytes with its header and padding.
+const fn padded(header: usize, len: usize) -> usize {
+    (header + len).next_multiple_of(4)
+}
+
+fn write<S: Sink + ?Sized>(bytes: &[u8], out: &mut S) -> core::result::Result<(), EncodeError> {
+    let len = bytes.len();
+    if len > MAX_STRING_LEN {
+        return Err(EncodeError::StringTooLong { len });
+    }
+    let header = if len <= MAX_SHORT_LEN {
+        out.put(&[len as u8]);
+        1
+    } else {
+        out.put_u32((len as u32) << 8 | u32::from(LONG_FORM));
+        4
+    };
+    out.put(bytes);
+    let padding = padded(header, len) - (header + len);
+    out.put(&[0; 3][..padding]);
+    Ok(())
+}
+
+impl<'a> Cursor<'a> {
+    /// Reads a `bytes` value without copying it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the announced length or its padding is beyond the end, or begins with `ff`; reading strictly also if
+    /// it is not in its shortest form or not padded with zeros.
+    pub fn read_bytes(&mut self) -> Result<&'a [u8]> {
+        let start = self.pos();
+        let result = self.read_bytes_from(start);
+        if result.is_err() {
+            self.rewind(start);
+        }
+        result
+    }
+
+    fn read_bytes_from(&mut self, start: usize) -> Result<&'a [u8]> {
+        let place = Place::at(start);
+        let (header, len) = match self.read_byte()? {
+            0xff => return Err(Error::BadStringPrefix { place }),
+            LONG_FORM => {
+                let [a, b, c] = self.read_array()?;
+                (4, u32::from_le_bytes([a, b, c, 0]) as usize)
+            }
+            short => (1, usize::from(short)),
+        };
+        let needed = padded(header, len);
+        let whole = self.rest().len() + header;
+        let Ok(body) = self.take(needed - header) else {
+            return Err(Error::UnexpectedEof { place, needed, remaining: whole });
+        };
+        let (bytes, padding) = body.split_at(len);
+        if self.is_canonical_wanted() {
+            if header == 4 && len <= MAX_SHORT_LEN {
+                return Err(Error::LongStringForm { place, len });
+            }
+            if padding.iter().any(|byte| *byte != 0) {
+                return Err(Error::NonZeroPadding { place: Place::at(start + header + len) });
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a `string` value. Bytes that are not UTF-8 are replaced and counted, or refused
+    /// ([`Options::utf8`](crate::deserialize::Options::utf8)).
+    ///
+    /// # Errors
+    ///
+    /// As for [`read_bytes`](Self::read_bytes), and if the string must be UTF-8 and is not.
+    pub fn read_string(&mut self) -> Result<String> {
+        let start = self.pos();
+        let bytes = self.read_bytes()?;
+        match core::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(error) if self.is_utf8_wanted() => {
+                self.rewind(start);
+                let header = if bytes.len() <= MAX_SHORT_LEN { 1 } else { 4 };
+                let place = Place::at(start + header);
+                Err(Error::InvalidUtf8 { place, valid_up_to: error.valid_up_to() })
+            }
+            Err(_) => {
+                self.count_lossy_string();
+                Ok(String::from_utf8_lossy(bytes).into_owned())
+            }
+        }
+    }
+}
+
+impl Serializable for [u8] {
+    fn serialized_len(&self) -> usize {
+        encoded_len(self.len())
+    }
+
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
+        write(self, out)
+    }
+}
+
+impl Serializable for str {
+    fn serialized_len(&self) -> usize {
+        encoded_len(self.len())
+    }
+
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
+        write(self.as_bytes(), out)
+    }
+}
+
+impl Serializable for Vec<u8> {
+    fn serialized_len(&self) -> usize {
+        encoded_len(self.len())
+    }
+
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
+        write(self, out)
+    }
+}
+
+impl Deserializable for Vec<u8> {
+    fn deserialize(buf: Buffer<'_, '_>) -> Result<Self> {
+        buf.read_bytes().map(<[u8]>::to_vec)
+    }
+}
+
+impl Serializable for String {
+    fn serialized_len(&self) -> usize {
+        encoded_len(self.len())
+    }
+
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
+        write(self.as_bytes(), out)
+    }
+}
+
+impl Deserializable for String {
+    fn deserialize(buf: Buffer<'_, '_>) -> Result<Self> {
+        buf.read_string()
+    }
+}

@@ -1,0 +1,93 @@
+//! `Vector<T>` (boxed) and `vector<T>` (bare): a count and the elements.
+
+use alloc::vec::Vec;
+
+use crate::deserialize::{Buffer, Cursor, Deserializable, Error, Place, Result};
+use crate::{EncodeError, RawVec, Serializable, Sink};
+
+/// Constructor id of `vector {t:Type} # [ t ] = Vector t`.
+pub const VECTOR_ID: u32 = 0x1cb5_c415;
+
+/// Memory set aside for a vector before its elements are read, in bytes per byte of input that is left.
+const RESERVE_PER_BYTE: usize = 4;
+
+impl Cursor<'_> {
+    /// Reads the count of a vector, whose elements take at least `least` bytes each (SEC-113).
+    ///
+    /// # Errors
+    ///
+    /// Fails if the count is negative or more than the remaining bytes can hold.
+    pub fn read_count(&mut self, least: usize) -> Result<usize> {
+        let offset = self.pos();
+        let count = self.read_i32()?;
+        let most = self.remaining() / least.max(1);
+        match usize::try_from(count) {
+            Ok(count) if count <= most => Ok(count),
+            _ => {
+                self.rewind(offset);
+                Err(Error::BadCount { place: Place::at(offset), count, most })
+            }
+        }
+    }
+}
+
+fn read_elements<T: Deserializable>(buf: Buffer<'_, '_>) -> Result<Vec<T>> {
+    let count = buf.read_count(T::LEAST_LEN)?;
+    // Large elements with short encodings would turn few bytes into much memory: then the vector grows as they come.
+    let affordable = (buf.remaining() * RESERVE_PER_BYTE) / size_of::<T>().max(1);
+    let mut elements = Vec::with_capacity(count.min(affordable));
+    for _ in 0..count {
+        elements.push(T::deserialize(buf)?);
+    }
+    Ok(elements)
+}
+
+fn write_elements<T: Serializable, S: Sink + ?Sized>(
+    elements: &[T],
+    out: &mut S,
+) -> core::result::Result<(), EncodeError> {
+    let len = elements.len();
+    let count = i32::try_from(len).map_err(|_| EncodeError::VectorTooLong { len })?;
+    count.serialize(out)?;
+    elements.iter().try_for_each(|element| element.serialize(out))
+}
+
+fn elements_len<T: Serializable>(elements: &[T]) -> usize {
+    elements.iter().map(T::serialized_len).sum()
+}
+
+impl<T: Serializable> Serializable for Vec<T> {
+    fn serialized_len(&self) -> usize {
+        8 + elements_len(self)
+    }
+
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
+        out.put_u32(VECTOR_ID);
+        write_elements(self, out)
+    }
+}
+
+impl<T: Deserializable> Deserializable for Vec<T> {
+    const LEAST_LEN: usize = 8;
+
+    fn deserialize(buf: Buffer<'_, '_>) -> Result<Self> {
+        buf.expect_id("Vector", VECTOR_ID)?;
+        read_elements(buf)
+    }
+}
+
+impl<T: Serializable> Serializable for RawVec<T> {
+    fn serialized_len(&self) -> usize {
+        4 + elements_len(&self.0)
+    }
+
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
+        write_elements(&self.0, out)
+    }
+}
+
+impl<T: Deserializable> Deserializable for RawVec<T> {
+    fn deserialize(buf: Buffer<'_, '_>) -> Result<Self> {
+        read_elements(buf).map(Self)
+    }
+}
