@@ -1,0 +1,69 @@
+//! Measurements: forwarded to `crates/chappe-bench`, a workspace of its own.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
+
+use crate::shell::{self, Shell};
+use crate::workspace;
+
+/// Arguments of `cargo xtask bench`.
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// What to measure.
+    suite: Suite,
+    /// Passed on to the benchmark program.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+/// The benchmark tables.
+#[derive(Clone, Copy, ValueEnum)]
+enum Suite {
+    /// Primitives and whole messages.
+    Crypto,
+    /// Build cost and codec of the generated types.
+    Tl,
+    /// Creating an `auth_key`, client and server.
+    Handshake,
+    /// Messages through a session.
+    Session,
+    /// Connections and calls over real sockets.
+    Net,
+}
+
+/// Arguments of `cargo xtask timing`.
+#[derive(Args)]
+pub(crate) struct Timing {
+    /// Passed on to the timing program.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+impl Bench {
+    /// Builds the benchmark program with optimisation and runs one suite.
+    pub(crate) fn run(&self) -> Result<()> {
+        let suite = self.suite.to_possible_value().map(|value| value.get_name().to_owned());
+        forward(suite.into_iter().chain(self.rest.iter().cloned()))
+    }
+}
+
+impl Timing {
+    /// Builds the benchmark program with optimisation and runs the timing test.
+    pub(crate) fn run(&self) -> Result<()> {
+        forward(["timing".to_owned()].into_iter().chain(self.rest.iter().cloned()))
+    }
+}
+
+fn forward(arguments: impl Iterator<Item = String>) -> Result<()> {
+    let manifest = manifest(&workspace::root());
+    ensure!(manifest.is_file(), "crates/chappe-bench is not part of this checkout");
+    let mut command = shell::cargo(&workspace::root());
+    command.args(["run", "--release", "--quiet", "--manifest-path"]).arg(manifest).arg("--").args(arguments);
+    Shell::loud().run(&mut command)
+}
+
+fn manifest(root: &Path) -> PathBuf {
+    root.join("crates/chappe-bench/Cargo.toml")
+}

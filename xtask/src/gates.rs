@@ -1,0 +1,122 @@
+//! The gates: what must hold before a change lands, in the order in which they run.
+//!
+//! A new gate is one line in [`ALL`]: it becomes a subcommand and a part of `ci` by that.
+
+mod clippy;
+mod docs;
+mod features;
+mod fmt;
+mod layers;
+mod no_std;
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::progress;
+use crate::shell::Shell;
+use crate::workspace::Workspace;
+
+/// One gate.
+pub(crate) struct Gate {
+    /// Name of the subcommand.
+    pub(crate) name: &'static str,
+    /// What is known once it passed.
+    pub(crate) proves: &'static str,
+    run: Run,
+}
+
+type Run = fn(&mut Context) -> Result<Verdict>;
+
+/// What a gate works with.
+pub(crate) struct Context {
+    pub(crate) workspace: Workspace,
+    pub(crate) shell: Shell,
+}
+
+/// How a gate that did not fail ended.
+pub(crate) enum Verdict {
+    /// Holds; the text adds a figure worth a line.
+    Passed(String),
+    /// Could not be tried on this machine, and why.
+    Skipped(String),
+}
+
+/// Every gate, cheap ones first.
+pub(crate) const ALL: &[Gate] = &[
+    gate("fmt", "All code is formatted", fmt::run),
+    gate("layers", "Dependencies point down the layers only", layers::run),
+    gate("clippy", "Each package alone is free of warnings", clippy::run),
+    gate("test", "All tests pass", tests::run),
+    gate("doctest", "All examples in the documentation compile and run", tests::doctests),
+    gate("doc", "The documentation builds without a warning", docs::run),
+    gate("no-std", "The protocol crates link and run without std", no_std::run),
+    gate("features", "Each crate builds with no, each and every feature", features::run),
+];
+
+const fn gate(name: &'static str, proves: &'static str, run: Run) -> Gate {
+    Gate { name, proves, run }
+}
+
+/// Returns the gate of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Gate> {
+    ALL.iter().find(|gate| gate.name == name)
+}
+
+/// Runs one gate, with the output of its tools shown.
+pub(crate) fn run_one(gate: &Gate) -> Result<()> {
+    let mut context = Context { workspace: Workspace::load()?, shell: Shell::loud() };
+    match (gate.run)(&mut context)? {
+        Verdict::Passed(note) => println!("{}: passed {note}", gate.name),
+        Verdict::Skipped(why) => println!("{}: skipped, {why}", gate.name),
+    }
+    Ok(())
+}
+
+/// Runs every gate, with a line for each, and fails if one of them did.
+pub(crate) fn run_all() -> Result<()> {
+    let start = Instant::now();
+    let mut failed = Vec::new();
+    let mut closing = Vec::new();
+    for gate in ALL {
+        let workspace = Workspace::load()?;
+        let shell = Shell::logging_to(&workspace.target().join("ci").join(gate.name).with_extension("log"))?;
+        let mut context = Context { workspace, shell };
+        let bar = progress::spinner(gate.name);
+        let begun = Instant::now();
+        let verdict = (gate.run)(&mut context);
+        let took = begun.elapsed();
+        bar.finish_and_clear();
+        let log = context.shell.logged()?;
+        match verdict {
+            Ok(Verdict::Passed(note)) => report(gate, took, "passed", &note),
+            Ok(Verdict::Skipped(why)) => report(gate, took, "SKIPPED", &why),
+            Err(error) => {
+                println!("{}", log.trim_end());
+                report(gate, took, "FAILED", &format!("{error:#}"));
+                if let Some(path) = context.shell.log_path() {
+                    println!("           log: {}", path.display());
+                }
+                failed.push(gate.name);
+            }
+        }
+        closing.extend(tests::closing_lines(&log));
+    }
+    println!("{} gates in {}, {} failed", ALL.len(), seconds(start.elapsed()), failed.len());
+    for line in closing {
+        println!("{line}");
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn report(gate: &Gate, took: Duration, verdict: &str, note: &str) {
+    println!("{:<10} {:>8}  {verdict:<7}  {note}", gate.name, seconds(took));
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}

@@ -1,0 +1,24 @@
+//! Clippy with warnings as errors, package by package.
+//!
+//! One run over the whole workspace would unify features, and so hide a package that forgot to ask
+//! for one that it uses.
+
+use anyhow::Result;
+
+use super::{Context, Verdict};
+use crate::{progress, shell};
+
+/// Runs clippy on every package of the workspace.
+pub(super) fn run(context: &mut Context) -> Result<Verdict> {
+    let members = context.workspace.members();
+    let bar = progress::steps("clippy", members.len());
+    for package in &members {
+        bar.set_message(package.name.to_string());
+        let mut clippy = shell::cargo(context.workspace.root());
+        clippy.args(["clippy", "--quiet", "--all-targets", "--all-features", "-p", package.name.as_str()]);
+        context.shell.run(clippy.args(["--", "-D", "warnings"]))?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(Verdict::Passed(format!("{} packages", members.len())))
+}
