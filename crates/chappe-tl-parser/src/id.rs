@@ -1,0 +1,66 @@
+//! The constructor id rule.
+//!
+//! An id is the CRC-32 (IEEE, reflected, as in zlib) of the normalised definition. Where the schema gives an id, that
+//! one counts, and computing it is a check.
+
+/// Definitions whose published ids the rule does not give: name, id, why.
+pub const EXCEPTIONS: &[(&str, u32, &str)] = &[
+    ("ipPortSecret", 0x3798_2646, "computed without replacing `bytes` by `string`"),
+    ("accessPointRule", 0x4679_b65f, "taken over from a definition that was never published"),
+    ("help.configSimple", 0x5a59_2a6c, "taken over from a definition that was never published"),
+];
+
+/// Returns whether `id` is the known exception of the definition called `name`.
+pub fn is_exception(name: &str, id: u32) -> bool {
+    EXCEPTIONS.iter().any(|(other, known, _)| *other == name && *known == id)
+}
+
+/// Computes the id of a definition written on one line, with or without `#id` and final `;`, without comments.
+///
+/// ```
+/// use chappe_tl_parser::id;
+///
+/// assert_eq!(id::compute("vector {t:Type} # [ t ] = Vector t"), 0x1cb5_c415);
+/// assert_eq!(id::compute("upload.cdnFile#a99fca4f bytes:bytes = upload.CdnFile;"), 0xa99f_ca4f);
+/// ```
+pub fn compute(line: &str) -> u32 {
+    crc32fast::hash(normalize(line).as_bytes())
+}
+
+/// Brings a definition into the form that is hashed.
+///
+/// `#id`, the final `;` and all parameters of type `true` go; `bytes` becomes `string` as a parameter's type, but not
+/// inside angle brackets; angle brackets and braces become spaces.
+pub fn normalize(line: &str) -> String {
+    let line = line.trim().trim_end_matches(';').trim_end();
+    let mut words = Vec::new();
+    for (index, word) in line.split_whitespace().enumerate() {
+        let word = match index {
+            0 => word.split_once('#').map_or(word, |(name, _)| name),
+            _ => word,
+        };
+        if !is_true_flag(word) {
+            words.push(word);
+        }
+    }
+    let text = bytes_to_string(&words.join(" ")).replace('<', " ").replace(['>', '{', '}'], "");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `name:flags.N?true`
+fn is_true_flag(word: &str) -> bool {
+    word.split_once(':').and_then(|(_, ty)| ty.split_once('?')).is_some_and(|(_, ty)| ty == "true")
+}
+
+/// Replaces the type `bytes` where it follows `:` or `?` directly.
+fn bytes_to_string(text: &str) -> String {
+    let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    for word in &mut words {
+        if let Some(lead) = word.strip_suffix("bytes")
+            && lead.ends_with([':', '?'])
+        {
+            *word = format!("{lead}string");
+        }
+    }
+    words.join(" ")
+}
