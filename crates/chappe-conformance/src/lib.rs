@@ -1,2 +1,13 @@
 //! Vectors, hostile peers and whole-protocol tests for the chappe crates.
+//!
+//! ```
+//! use chappe_conformance::vectors;
+//!
+//! let file = vectors::load("auth_key_id");
+//! for entry in file.list("vectors") {
+//!     assert_eq!(entry.bytes("auth_key").len(), 256, "{}", entry.name());
+//! }
+//! ```
 #![forbid(unsafe_code)]
+
+pub mod vectors;

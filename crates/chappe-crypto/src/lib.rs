@@ -1,3 +1,77 @@
 //! Every cryptographic primitive of Telegram's MTProto 2.0, for clients and servers.
-#![cfg_attr(not(test), no_std)]
-#![forbid(unsafe_code)]
+//!
+//! The crate stands alone: no I/O, no clock, no randomness of its own, `no_std` with `alloc`. A proxy, a
+//! session decryptor or a test tool needs nothing else.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`message`] | whole messages: [`seal`](message::seal) and [`open`](message::open), one or many, 2.0 and 1.0 |
+//! | [`kdf`], [`ige`], [`ctr`], [`hash`], [`ct`] | the parts they are made of |
+//! | [`nonce`] | what the key exchange derives from its nonces |
+//! | [`rsa`], [`dh`], [`factorize`](mod@factorize) | the key exchange |
+//! | [`srp`] | two-step verification |
+//! | [`cdn`], [`secret_chat`] | file parts from a CDN, end-to-end encryption |
+//! | [`rng`] | a generator in user space, for callers who make many messages |
+//!
+//! Randomness is always an argument (the traits of `rand_core`). Secrets are wiped when dropped, compared in
+//! constant time and absent from `Debug`.
+//!
+//! ```
+//! use chappe_crypto::{AuthKey, Side, message};
+//!
+//! let auth_key = AuthKey::from_bytes([7; 256]);
+//! let mut data = *b"salt, session_id, msg_id, seq_no, length, body, and the padding.";
+//! let plaintext = data;
+//!
+//! let sealed = message::seal(&auth_key, Side::Client, &mut data)?;
+//! assert_ne!(data, plaintext);
+//!
+//! let opened = message::open(&auth_key, Side::Client, &sealed.msg_key, &mut data)?;
+//! assert_eq!(data, plaintext);
+//! assert_eq!(opened.quick_ack, sealed.quick_ack);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![no_std]
+
+extern crate alloc;
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
+pub mod cdn;
+pub mod ct;
+pub mod ctr;
+pub mod dh;
+pub mod factorize;
+pub mod hash;
+pub mod ige;
+pub mod kdf;
+pub mod message;
+pub mod nonce;
+pub mod rng;
+pub mod rsa;
+pub mod secret_chat;
+pub mod srp;
+
+mod auth_key;
+#[allow(unsafe_code)]
+mod backend;
+mod ids;
+
+/// Every entry point by a chosen implementation: for tests, benches and timing measurements only.
+#[doc(hidden)]
+pub mod kernels {
+    pub use crate::{
+        backend::Backend,
+        message::{
+            many::{open_many_with, seal_many_with},
+            open_with, seal_with,
+        },
+    };
+}
+
+#[doc(inline)]
+pub use auth_key::{AuthKey, AuthKeyError};
+#[doc(inline)]
+pub use ids::{AuthKeyId, MsgKey, QuickAckToken, Side};
+
+pub use rand_core;

@@ -1,0 +1,1 @@
+//! Diffie-Hellman parameters and their checks.

@@ -1,0 +1,1 @@
+//! Factorisation of `pq`.

@@ -1,0 +1,125 @@
+//! Whole messages, sealed and opened in one buffer.
+//!
+//! [`seal`] hashes and encrypts the bytes it is given; [`open`] decrypts them and compares `msg_key` in constant
+//! time. [`seal_many`] and [`open_many`] do the same for several messages with keys of their own, which is
+//! faster than one after the other. [`seal_v1`] and [`open_v1`] speak MTProto 1.0.
+//!
+//! Not here: headers and padding. They are part of the plaintext and the caller's business; that the padding
+//! has 12 to 1024 random bytes is checked where lengths are known.
+//!
+//! **Invariant:** no decrypted byte leaves [`open`] unless `msg_key` was right. On failure they are wiped.
+//!
+//! Spec: <https://core.telegram.org/mtproto/description> and
+//! <https://core.telegram.org/mtproto/security_guidelines#mtproto-encrypted-messages>.
+
+mod error;
+pub(crate) mod many;
+mod v1;
+
+use zeroize::Zeroize;
+
+pub use self::{
+    error::{OpenError, SealError},
+    many::{OpenJob, SealJob, open_many, seal_many},
+    v1::{Layout, OpenedV1, open_v1, seal_v1},
+};
+use crate::{
+    AuthKey, MsgKey, QuickAckToken, Side,
+    backend::Backend,
+    kdf::{self, MsgKeyLarge},
+};
+
+/// Least length of an encrypted part: the header inside it has 32 bytes.
+pub const MIN_LEN: usize = 32;
+
+/// What [`seal`] found out about the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Goes in front of the encrypted bytes.
+    pub msg_key: MsgKey,
+    /// What the server will answer if a quick ack is asked for.
+    pub quick_ack: QuickAckToken,
+}
+
+/// What [`open`] found out about the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// What to answer if the peer asked for a quick ack.
+    pub quick_ack: QuickAckToken,
+}
+
+/// Encrypts `plaintext` (header, body and padding) in place, as written by `from`.
+///
+/// # Errors
+///
+/// Fails, and leaves the bytes as they were, if there are less than 32 or not a multiple of 16.
+pub fn seal(auth_key: &AuthKey, from: Side, plaintext: &mut [u8]) -> Result<Sealed, SealError> {
+    seal_with(Backend::detect(), auth_key, from, plaintext)
+}
+
+/// [`seal`] by a chosen implementation.
+pub fn seal_with(
+    backend: Backend,
+    auth_key: &AuthKey,
+    from: Side,
+    plaintext: &mut [u8],
+) -> Result<Sealed, SealError> {
+    if !is_valid_len(plaintext.len()) {
+        return Err(SealError::InvalidLength { len: plaintext.len() });
+    }
+    let digest = backend.sha256_prefixed(kdf::msg_key_prefix(auth_key, from), plaintext);
+    let large = MsgKeyLarge::from_bytes(digest);
+    let msg_key = large.msg_key();
+    let aes = kdf::aes_v2_with(backend, auth_key, from, &msg_key);
+    backend.ige_encrypt(&aes.key, &aes.iv, plaintext);
+    Ok(Sealed { msg_key, quick_ack: large.quick_ack() })
+}
+
+/// Decrypts `ciphertext` in place, as written by `from`, and compares `msg_key` in constant time.
+///
+/// The time depends on the length alone: not on the bytes, and not on whether or where they are wrong (SEC-64).
+///
+/// # Errors
+///
+/// Fails if the length is less than 32 or not a multiple of 16, and if `msg_key` is not the hash of what was
+/// decrypted; then the bytes are wiped.
+pub fn open(
+    auth_key: &AuthKey,
+    from: Side,
+    msg_key: &MsgKey,
+    ciphertext: &mut [u8],
+) -> Result<Opened, OpenError> {
+    open_with(Backend::detect(), auth_key, from, msg_key, ciphertext)
+}
+
+/// [`open`] by a chosen implementation.
+pub fn open_with(
+    backend: Backend,
+    auth_key: &AuthKey,
+    from: Side,
+    msg_key: &MsgKey,
+    ciphertext: &mut [u8],
+) -> Result<Opened, OpenError> {
+    if !is_valid_len(ciphertext.len()) {
+        return Err(OpenError::InvalidLength { len: ciphertext.len() });
+    }
+    let aes = kdf::aes_v2_with(backend, auth_key, from, msg_key);
+    let prefix = kdf::msg_key_prefix(auth_key, from);
+    let digest = backend.ige_decrypt_sha256(&aes.key, &aes.iv, prefix, ciphertext);
+    let large = MsgKeyLarge::from_bytes(digest);
+    check(&large, msg_key, ciphertext)
+}
+
+/// Compares, and wipes what must not be used.
+fn check(large: &MsgKeyLarge, msg_key: &MsgKey, plaintext: &mut [u8]) -> Result<Opened, OpenError> {
+    if large.msg_key() == *msg_key {
+        return Ok(Opened { quick_ack: large.quick_ack() });
+    }
+    plaintext.zeroize();
+    Err(OpenError::MsgKeyMismatch)
+}
+
+/// Says whether `len` bytes can be the encrypted part of a message.
+const fn is_valid_len(len: usize) -> bool {
+    len >= MIN_LEN && len.is_multiple_of(16)
+}

@@ -1,0 +1,1 @@
+//! RSA keys, fingerprints and `RSA_PAD`.
