@@ -72,6 +72,8 @@ pub mod kernels {
 #[doc(inline)]
 pub use auth_key::{AuthKey, AuthKeyError};
 #[doc(inline)]
+pub use factorize::factorize;
+#[doc(inline)]
 pub use ids::{AuthKeyId, MsgKey, QuickAckToken, Side};
 
 pub use rand_core;

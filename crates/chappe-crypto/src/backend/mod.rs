@@ -5,6 +5,7 @@
 //!
 //! `--cfg chappe_portable` makes `detect` answer `portable`.
 
+pub(crate) mod modexp;
 pub(crate) mod portable;
 
 /// Which implementation does the work. Copy it along; it is a few bytes of proof.

@@ -1,0 +1,235 @@
+//! Montgomery arithmetic on 64-bit limbs, for every target.
+//!
+//! ```text
+//! R = 2^2048;  a number x is kept as x R mod n
+//! product:  t = a * b                        (schoolbook; a square computes each mixed product once)
+//! reduce:   32 times: t += (t[0] * -1/n mod 2^64) * n;  t >>= 64
+//!           subtract n once if t >= n, by mask
+//! pow:      32 powers of the base; for every 5 bits of the exponent: 5 squarings, one product with the entry
+//!           selected by reading the whole table
+//! ```
+
+use zeroize::Zeroizing;
+
+use super::Limbs;
+
+/// Bits of the exponent that one table entry covers.
+const WINDOW: usize = 5;
+/// Windows of a 2048-bit exponent; the uppermost has 3 bits.
+const WINDOWS: usize = 2048usize.div_ceil(WINDOW);
+
+/// An odd modulus with its Montgomery constants.
+#[derive(Clone)]
+pub(super) struct Modulus {
+    n: Limbs,
+    /// `-n^-1 mod 2^64`.
+    n0: u64,
+    /// `R mod n`: the number one.
+    one: Limbs,
+    /// `R^2 mod n`: brings a number into Montgomery form.
+    r2: Limbs,
+}
+
+impl Modulus {
+    pub(super) fn new(n: &Limbs) -> Self {
+        let bits = bit_length(n);
+        // The greatest power of two below n, doubled until it is R.
+        let mut one = [0; 32];
+        one[(bits - 1) / 64] = 1 << ((bits - 1) % 64);
+        for _ in bits - 1..2048 {
+            one = double(&one, n);
+        }
+        let mut modulus = Self { n: *n, n0: negated_inverse(n[0]), one, r2: one };
+        // 2 R, squared eleven times in Montgomery form: 2^(2^11) R = R^2.
+        modulus.r2 = (0..11).fold(double(&one, n), |power, _| modulus.square(&power));
+        modulus
+    }
+
+    pub(super) fn mul(&self, a: &Limbs, b: &Limbs) -> Limbs {
+        self.montgomery_mul(&self.enter(a), b)
+    }
+
+    pub(super) fn pow(&self, base: &Limbs, exponent: &Limbs) -> Limbs {
+        let base = self.enter(base);
+        let mut table = Zeroizing::new([self.one; 1 << WINDOW]);
+        for i in 1..table.len() {
+            table[i] = self.montgomery_mul(&table[i - 1], &base);
+        }
+        let mut power = select(&table, window(exponent, WINDOWS - 1));
+        for position in (0..WINDOWS - 1).rev() {
+            for _ in 0..WINDOW {
+                power = self.square(&power);
+            }
+            power = self.montgomery_mul(&power, &select(&table, window(exponent, position)));
+        }
+        self.leave(&power)
+    }
+
+    pub(super) fn pow_generator(&self, generator: u8, exponent: &Limbs) -> Limbs {
+        let mut power = self.one;
+        for bit in (0..2048).rev() {
+            power = self.square(&power);
+            let multiplied = self.times(&power, generator);
+            power = choose(exponent[bit / 64] >> (bit % 64) & 1, &multiplied, &power);
+        }
+        self.leave(&power)
+    }
+
+    pub(super) fn pow_public(&self, base: &Limbs, exponent: &[u8]) -> Limbs {
+        let base = self.enter(base);
+        let mut power = self.one;
+        for byte in exponent {
+            for bit in (0..8).rev() {
+                power = self.square(&power);
+                if byte >> bit & 1 == 1 {
+                    power = self.montgomery_mul(&power, &base);
+                }
+            }
+        }
+        self.leave(&power)
+    }
+
+    fn enter(&self, a: &Limbs) -> Limbs {
+        self.montgomery_mul(a, &self.r2)
+    }
+
+    fn leave(&self, a: &Limbs) -> Limbs {
+        let mut wide = [0; 64];
+        wide[..32].copy_from_slice(a);
+        self.reduce(&mut wide)
+    }
+
+    /// `factor * a` for a factor of 1 to 7, by doubling and adding; the factor is public.
+    fn times(&self, a: &Limbs, factor: u8) -> Limbs {
+        (0..factor.ilog2()).rev().fold(*a, |multiple, bit| {
+            let doubled = double(&multiple, &self.n);
+            if factor >> bit & 1 == 1 { add(&doubled, a, &self.n) } else { doubled }
+        })
+    }
+
+    /// `a * b / R` for `a` below R and `b` below n.
+    fn montgomery_mul(&self, a: &Limbs, b: &Limbs) -> Limbs {
+        let mut wide = [0; 64];
+        for i in 0..32 {
+            let mut carry = 0;
+            for j in 0..32 {
+                (wide[i + j], carry) = multiply_add(a[i], b[j], wide[i + j], carry);
+            }
+            wide[i + 32] = carry;
+        }
+        self.reduce(&mut wide)
+    }
+
+    fn square(&self, a: &Limbs) -> Limbs {
+        let mut wide = [0; 64];
+        for i in 0..31 {
+            let mut carry = 0;
+            for j in i + 1..32 {
+                (wide[i + j], carry) = multiply_add(a[i], a[j], wide[i + j], carry);
+            }
+            wide[i + 32] = carry;
+        }
+        // Twice the mixed products, plus the squares.
+        let (mut top, mut carry) = (0, 0);
+        for i in 0..32 {
+            let (low, high) = (wide[2 * i], wide[2 * i + 1]);
+            let square = u128::from(a[i]) * u128::from(a[i]);
+            let sum = u128::from(low << 1 | top) + u128::from(square as u64) + u128::from(carry);
+            wide[2 * i] = sum as u64;
+            let sum = u128::from(high << 1 | low >> 63) + (square >> 64) + (sum >> 64);
+            wide[2 * i + 1] = sum as u64;
+            (top, carry) = (high >> 63, (sum >> 64) as u64);
+        }
+        self.reduce(&mut wide)
+    }
+
+    /// `wide / R` for a value below `R n`.
+    fn reduce(&self, wide: &mut [u64; 64]) -> Limbs {
+        let mut overflow = 0;
+        for i in 0..32 {
+            let quotient = wide[i].wrapping_mul(self.n0);
+            let mut carry = 0;
+            for j in 0..32 {
+                (wide[i + j], carry) = multiply_add(quotient, self.n[j], wide[i + j], carry);
+            }
+            let sum = u128::from(wide[i + 32]) + u128::from(carry) + u128::from(overflow);
+            (wide[i + 32], overflow) = (sum as u64, (sum >> 64) as u64);
+        }
+        let mut high = [0; 32];
+        high.copy_from_slice(&wide[32..]);
+        subtract_once(&high, overflow, &self.n)
+    }
+}
+
+/// `a * b + c + d`, low and high half. It cannot overflow.
+#[inline(always)]
+fn multiply_add(a: u64, b: u64, c: u64, d: u64) -> (u64, u64) {
+    let wide = u128::from(a) * u128::from(b) + u128::from(c) + u128::from(d);
+    (wide as u64, (wide >> 64) as u64)
+}
+
+/// `2 a mod n` for `a` below n.
+pub(super) fn double(a: &Limbs, n: &Limbs) -> Limbs {
+    add(a, a, n)
+}
+
+/// `a + b mod n` for `a` and `b` below n.
+fn add(a: &Limbs, b: &Limbs, n: &Limbs) -> Limbs {
+    let (mut sum, mut carry) = ([0; 32], 0);
+    for i in 0..32 {
+        let wide = u128::from(a[i]) + u128::from(b[i]) + u128::from(carry);
+        (sum[i], carry) = (wide as u64, (wide >> 64) as u64);
+    }
+    subtract_once(&sum, carry, n)
+}
+
+/// `a + overflow R - n` if that is not negative, else `a`; for a value below `2 n`.
+pub(super) fn subtract_once(a: &Limbs, overflow: u64, n: &Limbs) -> Limbs {
+    let (mut difference, mut borrow) = ([0; 32], 0);
+    for i in 0..32 {
+        let wide = u128::from(a[i]).wrapping_sub(u128::from(n[i])).wrapping_sub(u128::from(borrow));
+        (difference[i], borrow) = (wide as u64, (wide >> 64) as u64 & 1);
+    }
+    choose(overflow | (borrow ^ 1), &difference, a)
+}
+
+/// `a` if `condition` is 1, `b` if it is 0, by mask.
+fn choose(condition: u64, a: &Limbs, b: &Limbs) -> Limbs {
+    // The barrier keeps the compiler from seeing a two-valued mask and branching on it.
+    let mask = core::hint::black_box(condition.wrapping_neg());
+    core::array::from_fn(|i| (a[i] & mask) | (b[i] & !mask))
+}
+
+/// Reads the entry at `index` by touching all of them.
+fn select(table: &[Limbs; 1 << WINDOW], index: u64) -> Limbs {
+    let mut entry = [0; 32];
+    for (i, candidate) in (0u64..).zip(table) {
+        let equal = (i ^ index).wrapping_sub(1) >> 63;
+        let mask = core::hint::black_box(equal.wrapping_neg());
+        for (limb, value) in entry.iter_mut().zip(candidate) {
+            *limb |= value & mask;
+        }
+    }
+    entry
+}
+
+/// The five bits of the exponent that start at bit `5 * position`; positions are public.
+fn window(exponent: &Limbs, position: usize) -> u64 {
+    let (limb, shift) = (position * WINDOW / 64, position * WINDOW % 64);
+    let next = exponent.get(limb + 1).copied().unwrap_or(0);
+    ((u128::from(next) << 64 | u128::from(exponent[limb])) >> shift) as u64 & ((1 << WINDOW) - 1)
+}
+
+/// `-n^-1 mod 2^64` by Newton's iteration, which doubles the right bits with each step.
+pub(super) fn negated_inverse(n: u64) -> u64 {
+    let inverse = (0..5).fold(n.wrapping_mul(3) ^ 2, |inverse, _| {
+        inverse.wrapping_mul(2u64.wrapping_sub(n.wrapping_mul(inverse)))
+    });
+    inverse.wrapping_neg()
+}
+
+/// Number of bits of a non-zero number.
+pub(super) fn bit_length(n: &Limbs) -> usize {
+    let top = n.iter().rposition(|&limb| limb != 0).expect("a modulus is not zero");
+    top * 64 + 64 - n[top].leading_zeros() as usize
+}

@@ -1,0 +1,104 @@
+use proptest::prelude::*;
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+use super::*;
+
+fn rng() -> ChaCha20Rng {
+    ChaCha20Rng::from_seed([0x5a; 32])
+}
+
+/// A source of randomness that is stuck.
+struct Stuck(u8);
+
+impl rand_core::TryRng for Stuck {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(u32::from_ne_bytes([self.0; 4]))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(u64::from_ne_bytes([self.0; 8]))
+    }
+
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Self::Error> {
+        dst.fill(self.0);
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Stuck {}
+
+#[test]
+fn the_known_prime_is_a_safe_prime_by_our_own_test() {
+    assert_eq!(safe_prime::judge(&KNOWN_PRIME, &mut rng()), Verdict::SafePrime);
+}
+
+#[test]
+fn the_known_prime_takes_no_test_and_no_place_in_the_cache() {
+    let mut cache = PrimeCache::new();
+    assert_eq!(Group::check(&KNOWN_PRIME, 3, &mut cache, &mut rng()), Group::known(3));
+    assert!(cache.is_empty());
+}
+
+#[test]
+fn a_bad_verdict_is_remembered() {
+    let mut composite = KNOWN_PRIME;
+    composite[255] = 0x61;
+    let mut cache = PrimeCache::new();
+    let first = Group::check(&composite, 4, &mut cache, &mut rng()).expect_err("composite");
+    assert_eq!(cache.len(), 1);
+    assert_eq!(Group::check(&composite, 4, &mut cache, &mut rng()), Err(first));
+    assert_eq!(cache.len(), 1);
+}
+
+#[test]
+fn leading_zeros_of_a_prime_are_ignored_and_other_sizes_are_refused() {
+    let mut cache = PrimeCache::new();
+    let padded = [&[0, 0][..], &KNOWN_PRIME].concat();
+    assert!(Group::check(&padded, 3, &mut cache, &mut rng()).is_ok());
+    for (prime, bits) in [(&[][..], 0), (&[0; 300], 0), (&KNOWN_PRIME[1..], 2037), (&[1; 257], 2049)] {
+        let error = Group::check(prime, 3, &mut cache, &mut rng()).expect_err("wrong size");
+        assert_eq!(error, DhError::PrimeSize { bits });
+    }
+}
+
+#[test]
+fn randomness_that_is_stuck_ends_in_an_error_instead_of_a_loop() {
+    let group = Group::known(3).expect("3 is a generator");
+    let (_, peer) = group.key_pair(&mut rng()).expect("in range");
+    // An exponent of zero gives the public value 1.
+    assert_eq!(group.key_pair(&mut Stuck(0)).err(), Some(DhError::ValueOutOfGroup));
+    assert_eq!(group.agree(&mut Stuck(0), &peer).err(), Some(DhError::ValueOutOfGroup));
+}
+
+#[test]
+fn debug_output_shows_neither_exponents_nor_secrets() {
+    let group = Group::known(3).expect("3 is a generator");
+    let agreement =
+        group.agree(&mut rng(), &group.key_pair(&mut rng()).expect("in range").1).expect("in range");
+    let shown = std::format!("{:?} {:?} {:?}", Exponent::from_bytes([7; 256]), agreement, group);
+    assert!(shown.starts_with("Exponent(..) Agreement { public: PublicValue("), "{shown}");
+    assert!(!shown.contains("shared"), "{shown}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn both_sides_reach_the_same_secret(seed: [u8; 32], generator in prop_oneof![Just(3), Just(4), Just(7)]) {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let group = Group::known(generator).expect("a generator of the known prime");
+        let (a, g_a) = group.key_pair(&mut rng).expect("in range");
+        let theirs = group.agree(&mut rng, &g_a).expect("in range");
+        prop_assert_eq!(group.shared_secret(&a, &theirs.public), theirs.shared);
+    }
+
+    #[test]
+    fn arbitrary_bytes_as_public_value_never_panic(value in prop::collection::vec(any::<u8>(), 0..300)) {
+        let group = Group::known(3).expect("3 is a generator");
+        if let Ok(checked) = group.check_public(&value) {
+            prop_assert!(checked.as_bytes() > &[0; 256]);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Public keys and their fingerprints.
+
+use alloc::{boxed::Box, string::String};
+use core::fmt;
+
+use rand_core::CryptoRng;
+use rsa::{
+    RsaPublicKey,
+    pkcs1::{DecodeRsaPublicKey, EncodeRsaPublicKey},
+    pkcs8::{DecodePublicKey, LineEnding},
+    traits::PublicKeyParts,
+};
+use sha1::{Digest, Sha1};
+
+use super::{KeyError, PadError, pad};
+use crate::backend::modexp::Modulus;
+
+/// Identifier of an RSA key: the last 64 bits of the SHA-1 of its TL serialisation, as a little-endian long.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(i64);
+
+impl Fingerprint {
+    /// Takes a fingerprint as it stands in `resPQ`.
+    pub const fn from_raw(raw: i64) -> Self {
+        Self(raw)
+    }
+
+    /// Returns the fingerprint as it goes into `req_DH_params`.
+    pub const fn to_raw(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({:#018x})", self.0)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#018x}", self.0)
+    }
+}
+
+/// A server's RSA key: a modulus of 2048 bits and an odd exponent above 1 (SEC-19).
+#[derive(Clone)]
+pub struct PublicKey {
+    n: [u8; 256],
+    /// Big-endian, without leading zeros.
+    e: Box<[u8]>,
+    fingerprint: Fingerprint,
+    modulus: Modulus,
+}
+
+impl PublicKey {
+    /// Reads a key in PEM form, `RSA PUBLIC KEY` (PKCS#1, what `help.getCdnConfig` gives) or `PUBLIC KEY` (SPKI).
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is no such key, or the key is not acceptable (SEC-19).
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        let pem = pem.trim();
+        let key = RsaPublicKey::from_pkcs1_pem(pem)
+            .or_else(|_| RsaPublicKey::from_public_key_pem(pem))
+            .map_err(|_| KeyError::Malformed)?;
+        Self::from_components(&key.n_bytes(), &key.e_bytes())
+    }
+
+    /// Takes a modulus and a public exponent, both big-endian; leading zeros are ignored.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the modulus is even or has not exactly 2048 bits, or the exponent is not odd, above 1 and below
+    /// the modulus (SEC-19).
+    pub fn from_components(n: &[u8], e: &[u8]) -> Result<Self, KeyError> {
+        let (n, e) = (significant(n), significant(e));
+        let n = match <[u8; 256]>::try_from(n) {
+            Ok(n) if n[0] >= 0x80 => n,
+            _ => return Err(KeyError::ModulusSize { bits: bit_length(n) }),
+        };
+        if n[255] & 1 == 0 {
+            return Err(KeyError::EvenModulus);
+        }
+        let below_modulus = e.len() < n.len() || (e.len() == n.len() && *e < n[..]);
+        if e.last().is_none_or(|low| low & 1 == 0) || e == [1] || !below_modulus {
+            return Err(KeyError::Exponent);
+        }
+        Ok(Self { fingerprint: fingerprint(&n, e), modulus: Modulus::new(&n), n, e: e.into() })
+    }
+
+    /// Returns the fingerprint.
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// Returns the modulus, big-endian.
+    pub const fn modulus(&self) -> &[u8; 256] {
+        &self.n
+    }
+
+    /// Returns the public exponent, big-endian without leading zeros.
+    pub const fn exponent(&self) -> &[u8] {
+        &self.e
+    }
+
+    /// Writes the key in PKCS#1 PEM form, as servers publish theirs.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the exponent is larger than the encoder takes (above 2^33).
+    pub fn to_pem(&self) -> Result<String, KeyError> {
+        let number = |bytes: &[u8]| {
+            crypto_bigint::BoxedUint::from_be_slice(bytes, bytes.len() as u32 * 8)
+                .map_err(|_| KeyError::Malformed)
+        };
+        RsaPublicKey::new(number(&self.n)?, number(&self.e)?)
+            .ok()
+            .and_then(|key| key.to_pkcs1_pem(LineEnding::LF).ok())
+            .ok_or(KeyError::Exponent)
+    }
+
+    /// Encrypts at most 144 bytes with the padding scheme `RSA_PAD`.
+    ///
+    /// The result is always 256 bytes, left padded with zeros (SEC-24).
+    ///
+    /// # Errors
+    ///
+    /// Fails if the data is longer than [`MAX_DATA_LEN`](super::MAX_DATA_LEN) (SEC-23), or `rng` is broken.
+    pub fn encrypt_pad(
+        &self,
+        data: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<[u8; 256], PadError> {
+        let padded = pad::pad(data, &self.n, rng)?;
+        Ok(self.raw_encrypt(&padded))
+    }
+
+    /// `message^e mod n`.
+    pub(super) fn raw_encrypt(&self, message: &[u8; 256]) -> [u8; 256] {
+        self.modulus.pow_public(message, &self.e)
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublicKey").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.n, &self.e) == (&other.n, &other.e)
+    }
+}
+
+impl Eq for PublicKey {}
+
+/// Hashes the bare `rsa_public_key n:string e:string = RSAPublicKey`.
+fn fingerprint(n: &[u8; 256], e: &[u8]) -> Fingerprint {
+    let mut hasher = Sha1::new();
+    for number in [n, e] {
+        // A TL string: one length byte below 254, else 0xfe and three; zeros up to a multiple of four.
+        let [low, middle, high, _] = (number.len() as u32).to_le_bytes();
+        let prefix = [0xfe, low, middle, high];
+        let prefix = if number.len() < 254 { &prefix[1..2] } else { &prefix[..] };
+        hasher.update(prefix);
+        hasher.update(number);
+        hasher.update(&[0; 3][..(prefix.len() + number.len()).wrapping_neg() % 4]);
+    }
+    let hash: [u8; 20] = hasher.finalize().into();
+    let [.., a, b, c, d, e, f, g, h] = hash;
+    Fingerprint(i64::from_le_bytes([a, b, c, d, e, f, g, h]))
+}
+
+fn significant(number: &[u8]) -> &[u8] {
+    &number[number.iter().take_while(|&&byte| byte == 0).count()..]
+}
+
+fn bit_length(significant: &[u8]) -> usize {
+    significant.len() * 8 - significant.first().map_or(0, |byte| byte.leading_zeros() as usize)
+}
