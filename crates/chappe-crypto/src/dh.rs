@@ -39,6 +39,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use self::cache::Verdict;
+pub(crate) use self::value::left_padded;
 use crate::backend::modexp::Modulus;
 
 /// Draws of an exponent before giving up. One draw misses the range with a probability of 2^-63, so a second
@@ -105,6 +106,10 @@ impl Group {
     /// Returns the generator: 2 to 7.
     pub const fn generator(&self) -> i32 {
         self.generator as i32
+    }
+
+    pub(crate) const fn modulus(&self) -> &Modulus {
+        &self.modulus
     }
 
     /// Checks a public value received from a peer: at most 256 big-endian bytes, shorter if leading zeros were
