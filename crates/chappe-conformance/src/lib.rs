@@ -10,4 +10,5 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod script;
 pub mod vectors;
