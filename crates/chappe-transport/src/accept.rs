@@ -1,0 +1,336 @@
+//! The server's side of a new connection: every transport on one port.
+//!
+//! [`Acceptor::handle`] is called after each read until it answers with something else than
+//! [`Accept::Incomplete`]. It never sends anything by itself, waits for at most one hello or HTTP head, and
+//! leaves what it does not want in the buffer, so that a proxy can hand the connection over to a real site.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use chappe_crypto::Side;
+use rand_core::CryptoRng;
+
+use crate::detect::{Detected, detect};
+use crate::error::TransportError;
+use crate::fake_tls::RECORD_HEADER;
+use crate::fake_tls::record::{RecordReader, RecordWriter};
+use crate::fake_tls::server::{ClientHello, Rejection, TimeWindow};
+use crate::framing::Framing;
+use crate::http::RequestHead;
+use crate::limits::Limits;
+use crate::obfuscation::{self, DcId, HEADER_LEN, Obfuscation};
+use crate::read_buf::ReadBuf;
+use crate::replay::ReplayFilter;
+use crate::secret::ProxySecret;
+use crate::stream::Connection;
+use crate::websocket::Upgrade;
+
+/// What a server accepts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AcceptConfig {
+    /// Secrets of a proxy, tried one after the other. Fake TLS is spoken with those that demand it.
+    pub secrets: Vec<ProxySecret>,
+    /// Whether clients without a secret are let in: plain framings, obfuscation, HTTP and WebSocket. A data
+    /// centre does so, a proxy does not.
+    pub without_secret: bool,
+    /// How far the clocks of fake-TLS clients may be off.
+    pub time_window: TimeWindow,
+    /// Bounds of each connection.
+    pub limits: Limits,
+}
+
+impl AcceptConfig {
+    /// A data centre: every transport but fake TLS, no secrets.
+    pub const fn data_centre() -> Self {
+        Self {
+            secrets: Vec::new(),
+            without_secret: true,
+            time_window: TimeWindow::OFFICIAL,
+            limits: Limits::DEFAULT,
+        }
+    }
+
+    /// A proxy: only clients that know one of the secrets.
+    pub const fn proxy(secrets: Vec<ProxySecret>) -> Self {
+        Self { secrets, without_secret: false, time_window: TimeWindow::OFFICIAL, limits: Limits::DEFAULT }
+    }
+
+    /// Replaces the bounds.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+}
+
+/// What the machine is told at each call.
+#[derive(Debug)]
+pub struct AcceptContext<'a> {
+    /// What is accepted.
+    pub config: &'a AcceptConfig,
+    /// The time in Unix seconds, which fake TLS compares.
+    pub unix_time: u32,
+    /// What earlier connections began with; proxies need it, data centres do not (`SEC-145`).
+    pub replays: Option<&'a mut ReplayFilter>,
+}
+
+/// A connection that speaks one of the transports.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Its two halves; what the client sent behind the header is still in the buffer.
+    pub connection: Connection,
+    /// Data centre named in the obfuscation header. Without a secret it may be random: do not check it.
+    pub dc: Option<DcId>,
+    /// Place of the secret it was made with among [`AcceptConfig::secrets`].
+    pub secret: Option<usize>,
+    /// What hides the stream.
+    pub disguise: Disguise,
+}
+
+/// What hides an accepted stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Disguise {
+    /// Nothing.
+    None,
+    /// Obfuscation.
+    Obfuscated,
+    /// Obfuscation inside fake TLS.
+    FakeTls,
+}
+
+/// What to do with a connection.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once for each connection and taken apart at once")]
+pub enum Accept {
+    /// Read more and call again. The server sets a time limit (`SEC-136`).
+    Incomplete(Acceptor),
+    /// Frames can be received.
+    Ready(Accepted),
+    /// Send these bytes, then go on.
+    Answer {
+        /// A fake-TLS server's answer.
+        bytes: Vec<u8>,
+        /// What comes next.
+        next: Acceptor,
+    },
+    /// Plain HTTP: parse requests from the buffer's raw bytes, nothing was consumed.
+    Http,
+    /// A WebSocket upgrade, its head consumed. Send [`Upgrade::response`], then put the content of each binary
+    /// message into the buffer and go on with [`Acceptor::inside_websocket`].
+    WebSocket(Upgrade),
+    /// Not for us. Nothing was consumed: hand the connection over to the real site, or close it.
+    Refused(Refusal),
+}
+
+/// Why a connection is not for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A fake-TLS hello failed a check (`SEC-149`).
+    ClientHello(Rejection),
+    /// The first 64 bytes are no header made with any of the secrets (`SEC-144`).
+    UnknownProtocol,
+    /// The header came before (`SEC-145`).
+    Replayed,
+    /// A transport that the configuration does not let in.
+    NotAllowed,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientHello(rejection) => rejection.fmt(f),
+            Self::UnknownProtocol => f.write_str("first bytes belong to no known transport"),
+            Self::Replayed => f.write_str("obfuscation header was seen before"),
+            Self::NotAllowed => f.write_str("transport is not allowed here"),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// The beginning of one connection.
+#[derive(Debug, Default)]
+#[must_use = "the connection ends here unless its bytes are handled"]
+pub struct Acceptor {
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    FirstBytes,
+    /// Inside WebSocket messages: an obfuscation header and nothing else.
+    Messages,
+    /// Inside fake-TLS records, for the secret at this place.
+    Records { secret: usize, reader: RecordReader },
+}
+
+impl Acceptor {
+    /// Begins a connection that was just accepted.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins the stream inside a WebSocket connection, where obfuscation is mandatory.
+    pub fn inside_websocket() -> Self {
+        Self { state: State::Messages }
+    }
+
+    /// Looks at what has arrived so far.
+    ///
+    /// # Errors
+    ///
+    /// Only for what cannot be handed to a real site any more: a bad HTTP head, or what follows a fake-TLS
+    /// answer. Close the connection.
+    pub fn handle<R: CryptoRng + ?Sized>(
+        self,
+        buf: &mut ReadBuf,
+        context: &mut AcceptContext<'_>,
+        rng: &mut R,
+    ) -> Result<Accept, TransportError> {
+        match self.state {
+            State::FirstBytes => first_bytes(buf, context, rng),
+            State::Messages => Ok(obfuscated(buf, context)),
+            State::Records { secret, reader } => inside_records(buf, context, secret, reader),
+        }
+    }
+}
+
+fn first_bytes<R: CryptoRng + ?Sized>(
+    buf: &mut ReadBuf,
+    context: &mut AcceptContext<'_>,
+    rng: &mut R,
+) -> Result<Accept, TransportError> {
+    let config = context.config;
+    match detect(buf.raw()) {
+        Detected::Incomplete { .. } => Ok(Accept::Incomplete(Acceptor::new())),
+        Detected::Obfuscated => Ok(obfuscated(buf, context)),
+        Detected::ClientHello => client_hello(buf, context, rng),
+        _ if !config.without_secret => Ok(Accept::Refused(Refusal::NotAllowed)),
+        Detected::Plain { framing, prefix_len } => {
+            buf.consume_raw(prefix_len);
+            let connection = Connection::plain(framing, Side::Server, config.limits);
+            Ok(Accept::Ready(Accepted { connection, dc: None, secret: None, disguise: Disguise::None }))
+        }
+        Detected::Http => http(buf, config),
+    }
+}
+
+/// Of all requests only a `GET` can ask for a WebSocket, and only its whole head tells.
+fn http(buf: &mut ReadBuf, config: &AcceptConfig) -> Result<Accept, TransportError> {
+    if !buf.raw().starts_with(b"GET ") {
+        return Ok(Accept::Http);
+    }
+    let Some(head) = RequestHead::parse(buf.raw(), &config.limits)? else {
+        return Ok(Accept::Incomplete(Acceptor::new()));
+    };
+    if !head.asks_for_websocket() {
+        return Ok(Accept::Http);
+    }
+    let (upgrade, used) = (Upgrade::from_request(&head)?, head.len());
+    buf.consume_raw(used);
+    Ok(Accept::WebSocket(upgrade))
+}
+
+/// Tries the header without a secret, if that is let in, and with each secret (`SEC-144`).
+fn obfuscated(buf: &mut ReadBuf, context: &mut AcceptContext<'_>) -> Accept {
+    let config = context.config;
+    let Some(header) = buf.raw().first_chunk::<HEADER_LEN>().copied() else {
+        return Accept::Incomplete(Acceptor { state: State::Messages });
+    };
+    let Some((streams, framing, dc, secret)) = open_header(&header, config) else {
+        return Accept::Refused(Refusal::UnknownProtocol);
+    };
+    if !is_new(obfuscation::identity(&header), context) {
+        return Accept::Refused(Refusal::Replayed);
+    }
+    buf.consume_raw(HEADER_LEN);
+    let connection = Connection::obfuscated(framing, Side::Server, config.limits, streams);
+    Accept::Ready(Accepted { connection, dc: Some(dc), secret, disguise: Disguise::Obfuscated })
+}
+
+type Opened = (Obfuscation, Framing, DcId, Option<usize>);
+
+fn open_header(header: &[u8; HEADER_LEN], config: &AcceptConfig) -> Option<Opened> {
+    if config.without_secret
+        && let Some((streams, framing, dc)) = Obfuscation::accept(header, None)
+    {
+        return Some((streams, framing, dc, None));
+    }
+    // A secret that demands fake TLS is of no use outside of it.
+    let usable = config.secrets.iter().enumerate().filter(|(_, secret)| secret.domain().is_none());
+    usable.into_iter().find_map(|(index, secret)| {
+        let (streams, framing, dc) = Obfuscation::accept(header, Some(secret.key()))?;
+        secret.allows(framing).then_some((streams, framing, dc, Some(index)))
+    })
+}
+
+fn is_new(beginning: &[u8], context: &mut AcceptContext<'_>) -> bool {
+    let unix_time = context.unix_time;
+    context.replays.as_mut().is_none_or(|replays| replays.insert(beginning, unix_time))
+}
+
+fn client_hello<R: CryptoRng + ?Sized>(
+    buf: &mut ReadBuf,
+    context: &mut AcceptContext<'_>,
+    rng: &mut R,
+) -> Result<Accept, TransportError> {
+    let config = context.config;
+    let refused = |rejection| Ok(Accept::Refused(Refusal::ClientHello(rejection)));
+    let Some(&[_, _, _, high, low]) = buf.raw().first_chunk::<RECORD_HEADER>() else {
+        return Ok(Accept::Incomplete(Acceptor::new()));
+    };
+    let len = RECORD_HEADER + usize::from(u16::from_be_bytes([high, low]));
+    if len > config.limits.max_client_hello || buf.raw().len() > len {
+        return refused(Rejection::Malformed);
+    }
+    let Some(record) = buf.raw().get(..len) else {
+        return Ok(Accept::Incomplete(Acceptor::new()));
+    };
+    let Ok(hello) = ClientHello::new_checked(record) else {
+        return refused(Rejection::Malformed);
+    };
+    let secret = match hello.verify(&config.secrets, context.unix_time, config.time_window) {
+        Ok(secret) => secret,
+        Err(rejection) => return refused(rejection),
+    };
+    if !is_new(&hello.random()[..16], context) {
+        return refused(Rejection::Replayed);
+    }
+    let mut bytes = Vec::new();
+    hello.answer_into(&mut bytes, config.secrets[secret].key(), rng)?;
+    buf.consume_raw(len);
+    let state = State::Records { secret, reader: RecordReader::new(Side::Client) };
+    Ok(Accept::Answer { bytes, next: Acceptor { state } })
+}
+
+/// Unwraps records until the header is there; what follows it is uncovered at once.
+fn inside_records(
+    buf: &mut ReadBuf,
+    context: &mut AcceptContext<'_>,
+    secret: usize,
+    mut reader: RecordReader,
+) -> Result<Accept, TransportError> {
+    let config = context.config;
+    buf.make_ready(|raw| reader.unwrap(raw))?;
+    let Some(header) = buf.ready().first_chunk::<HEADER_LEN>().copied() else {
+        return Ok(Accept::Incomplete(Acceptor { state: State::Records { secret, reader } }));
+    };
+    let proxy_secret = config.secrets.get(secret).ok_or(TransportError::UnknownProtocol)?;
+    let opened = Obfuscation::accept(&header, Some(proxy_secret.key()));
+    let (streams, framing, dc) = opened.ok_or(TransportError::UnknownProtocol)?;
+    if !proxy_secret.allows(framing) {
+        return Err(TransportError::NotAllowed);
+    }
+    if !is_new(obfuscation::identity(&header), context) {
+        return Err(TransportError::Replayed);
+    }
+    buf.take_ready(HEADER_LEN);
+    let plain = Connection::obfuscated(framing, Side::Server, config.limits, streams);
+    let mut connection = plain.inside_records(RecordWriter::server(), reader);
+    connection.receiver.uncover(buf.ready_mut());
+    let secret = Some(secret);
+    Ok(Accept::Ready(Accepted { connection, dc: Some(dc), secret, disguise: Disguise::FakeTls }))
+}

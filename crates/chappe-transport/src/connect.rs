@@ -1,0 +1,223 @@
+//! The client's side of a new connection.
+//!
+//! [`Connector::start`] gives the first bytes to send. Without fake TLS the connection then stands; with it one
+//! answer has to be awaited:
+//!
+//! ```text
+//! let mut connect = connector.start(unix_time, rng, &mut out)?;        // send `out`
+//! let connection = loop {
+//!     match connect {
+//!         Connect::Ready(connection) => break connection,
+//!         Connect::FakeTls(state) => { /* read into `buf` */ connect = state.handle(&mut buf)?; }
+//!     }
+//! };
+//! ```
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use chappe_crypto::Side;
+use rand_core::CryptoRng;
+
+use crate::error::TransportError;
+use crate::fake_tls::hello::HelloTemplate;
+use crate::fake_tls::record::{RecordReader, RecordWriter};
+use crate::fake_tls::{RANDOM, check_server_answer, sign_client_hello};
+use crate::framing::Framing;
+use crate::limits::Limits;
+use crate::obfuscation::{DcId, HEADER_LEN, Obfuscation};
+use crate::read_buf::ReadBuf;
+use crate::secret::{Domain, ProxySecret, SecretKey, SecretKind};
+use crate::stream::Connection;
+
+/// What a client's connections look like. Make one and use it for every connection to the same place.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    framing: Framing,
+    disguise: Disguise,
+    limits: Limits,
+}
+
+#[derive(Clone, Debug)]
+enum Disguise {
+    None,
+    Obfuscated { dc: Option<DcId>, key: Option<SecretKey>, padding: Demand },
+    FakeTls { dc: Option<DcId>, key: SecretKey, domain: Domain, hello: HelloTemplate },
+}
+
+/// Whether the secret leaves no choice of framing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Demand {
+    AnyTagged,
+    Padded,
+}
+
+impl Connector {
+    /// Connections that are not hidden.
+    pub const fn plain(framing: Framing) -> Self {
+        Self { framing, disguise: Disguise::None, limits: Limits::DEFAULT }
+    }
+
+    /// Obfuscated connections without a proxy, also what goes inside a WebSocket (`SEC-139`).
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::FullCannotBeObfuscated`].
+    pub const fn obfuscated(framing: Framing, dc: Option<DcId>) -> Result<Self, TransportError> {
+        if framing.tag().is_none() {
+            return Err(TransportError::FullCannotBeObfuscated);
+        }
+        let disguise = Disguise::Obfuscated { dc, key: None, padding: Demand::AnyTagged };
+        Ok(Self { framing, disguise, limits: Limits::DEFAULT })
+    }
+
+    /// Connections through a proxy, or to an endpoint whose `dcOption` has a secret.
+    ///
+    /// The framing is the one the secret demands, intermediate if it demands none; see
+    /// [`with_framing`](Self::with_framing). The proxy is not trusted with anything (`SEC-150`).
+    pub fn proxy(secret: &ProxySecret, dc: DcId) -> Self {
+        let (key, dc) = (secret.key().clone(), Some(dc));
+        let obfuscated = |key, padding| Disguise::Obfuscated { dc, key: Some(key), padding };
+        let (framing, disguise) = match secret.kind() {
+            SecretKind::Plain => (Framing::Intermediate, obfuscated(key, Demand::AnyTagged)),
+            SecretKind::Padded => (Framing::PaddedIntermediate, obfuscated(key, Demand::Padded)),
+            SecretKind::FakeTls { domain } => {
+                let (domain, hello) = (domain.clone(), HelloTemplate::browser());
+                (Framing::PaddedIntermediate, Disguise::FakeTls { dc, key, domain, hello })
+            }
+        };
+        Self { framing, disguise, limits: Limits::DEFAULT }
+    }
+
+    /// Replaces the framing.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::FullCannotBeObfuscated`], or [`TransportError::PaddingRequired`] if the secret demands
+    /// padding.
+    pub fn with_framing(mut self, framing: Framing) -> Result<Self, TransportError> {
+        let hidden = !matches!(self.disguise, Disguise::None);
+        if hidden && framing.tag().is_none() {
+            return Err(TransportError::FullCannotBeObfuscated);
+        }
+        if self.padding_required() && framing != Framing::PaddedIntermediate {
+            return Err(TransportError::PaddingRequired);
+        }
+        self.framing = framing;
+        Ok(self)
+    }
+
+    /// Replaces the bounds.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Replaces the hello of fake TLS, if that is used; the default is [`HelloTemplate::browser`].
+    #[must_use]
+    pub fn with_hello(mut self, template: HelloTemplate) -> Self {
+        if let Disguise::FakeTls { hello, .. } = &mut self.disguise {
+            *hello = template;
+        }
+        self
+    }
+
+    /// Returns the framing.
+    pub const fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Begins a connection and appends to `out` what to send first, if anything.
+    ///
+    /// It may be sent together with the first frame. `unix_time` (seconds) is used by fake TLS alone; proxies
+    /// refuse a clock that is minutes off. What was appended must not be sent on a second connection
+    /// (`SEC-142`): call again for each.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::BadHelloTemplate`] if a replaced hello cannot be used.
+    pub fn start<R: CryptoRng + ?Sized>(
+        &self,
+        unix_time: u32,
+        rng: &mut R,
+        out: &mut Vec<u8>,
+    ) -> Result<Connect, TransportError> {
+        let (framing, limits) = (self.framing, self.limits);
+        match &self.disguise {
+            Disguise::None => {
+                out.extend_from_slice(framing.prefix());
+                Ok(Connect::Ready(Connection::plain(framing, Side::Client, limits)))
+            }
+            Disguise::Obfuscated { dc, key, .. } => {
+                let (streams, header) = Obfuscation::client(framing, *dc, key.as_ref(), rng)?;
+                out.extend_from_slice(&header);
+                Ok(Connect::Ready(Connection::obfuscated(framing, Side::Client, limits, streams)))
+            }
+            Disguise::FakeTls { dc, key, domain, hello } => {
+                let mut record = hello.render(domain, rng)?;
+                sign_client_hello(&mut record, key, unix_time)?;
+                let mut random = [0; 32];
+                random.copy_from_slice(&record[RANDOM]);
+                out.extend_from_slice(&record);
+                let (streams, header) = Obfuscation::client(framing, *dc, Some(key), rng)?;
+                let connection = Connection::obfuscated(framing, Side::Client, limits, streams);
+                let key = key.clone();
+                Ok(Connect::FakeTls(ExpectServerHello { key, random, header, connection, limits }))
+            }
+        }
+    }
+
+    const fn padding_required(&self) -> bool {
+        match &self.disguise {
+            Disguise::None => false,
+            Disguise::Obfuscated { padding, .. } => matches!(padding, Demand::Padded),
+            Disguise::FakeTls { .. } => true,
+        }
+    }
+}
+
+/// Where the beginning of a client's connection stands.
+#[derive(Debug)]
+pub enum Connect {
+    /// Frames can be sent.
+    Ready(Connection),
+    /// The server's answer, or the rest of it, has to arrive first.
+    FakeTls(ExpectServerHello),
+}
+
+/// Waiting for a fake-TLS server's answer.
+#[must_use = "the connection ends here unless the answer is handled"]
+pub struct ExpectServerHello {
+    key: SecretKey,
+    random: [u8; 32],
+    header: [u8; HEADER_LEN],
+    connection: Connection,
+    limits: Limits,
+}
+
+impl ExpectServerHello {
+    /// Looks at what has arrived so far.
+    ///
+    /// Gives itself back if that is not the whole answer, and the connection once its digest was compared, in
+    /// constant time, over exactly its bytes (`SEC-147`). The first frame sent then carries the obfuscation
+    /// header with it.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::MalformedServerHello`] or [`TransportError::ServerHelloDigest`]: close the connection.
+    pub fn handle(self, buf: &mut ReadBuf) -> Result<Connect, TransportError> {
+        let Some(len) = check_server_answer(buf.raw(), &self.key, &self.random, &self.limits)? else {
+            return Ok(Connect::FakeTls(self));
+        };
+        buf.consume_raw(len);
+        let (writer, reader) = (RecordWriter::client(self.header), RecordReader::new(Side::Server));
+        Ok(Connect::Ready(self.connection.inside_records(writer, reader)))
+    }
+}
+
+impl fmt::Debug for ExpectServerHello {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExpectServerHello { .. }")
+    }
+}

@@ -1,0 +1,329 @@
+//! The `ClientHello` as data: a template that a program can replace without a new release of this crate.
+//!
+//! Whoever filters looks for hellos that no browser sends any more, so the list of parts is the caller's to
+//! choose; [`HelloTemplate::browser`] is what a current desktop browser sends.
+
+use alloc::borrow::Cow;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use rand_core::CryptoRng;
+
+use super::{RANDOM, key_share};
+use crate::error::TransportError;
+use crate::secret::Domain;
+
+/// Length up to which [`Part::Padding`] fills the record, as browsers do.
+const PADDED_RECORD: usize = 517;
+
+/// Number of the extension that pads.
+const PADDING_EXTENSION: [u8; 2] = [0x00, 0x15];
+
+/// How many independent GREASE values a hello has.
+const GREASE_SLOTS: usize = 8;
+
+/// Deepest nesting of parts.
+const MAX_DEPTH: usize = 16;
+
+/// Longest record, header included: what a TLS record may hold.
+const MAX_RECORD: usize = 5 + (1 << 14);
+
+/// One piece of a `ClientHello` record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// Bytes as they are.
+    Literal(Cow<'static, [u8]>),
+    /// This many zero bytes, at most 16 KiB.
+    Zero(u16),
+    /// This many random bytes, at most 16 KiB.
+    Random(u16),
+    /// Two equal random bytes `?a ?a`; the same slot (0 to 7) gives the same value within a hello. Neighbouring
+    /// slots 0 and 1, 2 and 3 and so on differ.
+    Grease(u8),
+    /// The domain of the secret.
+    Domain,
+    /// An x25519 public key: 32 bytes that are a point of the prime-order subgroup.
+    X25519,
+    /// An ML-KEM-768 encapsulation key: 1184 bytes with coefficients in range.
+    MlKem768,
+    /// Two length bytes, big endian, and these parts.
+    Scope(Vec<Self>),
+    /// These groups in random order.
+    Permutation(Vec<Vec<Self>>),
+    /// One of these groups, drawn anew for each hello.
+    Choice(Vec<Vec<Self>>),
+    /// A padding extension that fills the record up to 517 bytes; nothing if it is that long already.
+    Padding,
+}
+
+impl Part {
+    /// Makes a literal of bytes known at compile time.
+    pub const fn literal(bytes: &'static [u8]) -> Self {
+        Self::Literal(Cow::Borrowed(bytes))
+    }
+}
+
+/// A whole `ClientHello` record as a list of parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HelloTemplate {
+    parts: Vec<Part>,
+}
+
+impl HelloTemplate {
+    /// Takes the parts of a record, from its first byte `16` on. At offset 11 there must be 32 zero bytes, where
+    /// the digest goes, then `20` and a session id of 32 bytes.
+    pub const fn new(parts: Vec<Part>) -> Self {
+        Self { parts }
+    }
+
+    /// What a current desktop browser sends: GREASE, permuted extensions, a post-quantum and an x25519 key
+    /// share, an encrypted-hello extension that is GREASE too.
+    ///
+    /// The length depends on the domain alone; everything else is drawn for each hello.
+    pub fn browser() -> Self {
+        Self::new(vec![
+            Part::literal(&[0x16, 0x03, 0x01]),
+            Part::Scope(vec![
+                // Handshake type, and the first of three length bytes.
+                Part::literal(&[0x01, 0x00]),
+                Part::Scope(vec![
+                    Part::literal(&[0x03, 0x03]),
+                    Part::Zero(32),
+                    Part::literal(&[32]),
+                    Part::Random(32),
+                    Part::Scope(vec![Part::Grease(0), Part::literal(CIPHER_SUITES)]),
+                    // Compression: none.
+                    Part::literal(&[0x01, 0x00]),
+                    Part::Scope(vec![
+                        Part::Grease(2),
+                        Part::literal(&[0x00, 0x00]),
+                        Part::Permutation(browser_extensions()),
+                        Part::Grease(3),
+                        Part::literal(&[0x00, 0x01, 0x00]),
+                        Part::Padding,
+                    ]),
+                ]),
+            ]),
+        ])
+    }
+
+    /// Returns the parts.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Makes a record out of the template, its random still zero; sign it with
+    /// [`sign_client_hello`](super::sign_client_hello).
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::BadHelloTemplate`] if the record is not a handshake record of one `ClientHello`, has no
+    /// room for the digest, is longer than a record may be, or nests deeper than 16.
+    pub fn render<R: CryptoRng + ?Sized>(
+        &self,
+        domain: &Domain,
+        rng: &mut R,
+    ) -> Result<Vec<u8>, TransportError> {
+        let grease = draw_grease(rng);
+        let mut renderer = Renderer { out: Vec::with_capacity(2048), domain, grease, rng };
+        renderer.put_all(&self.parts, 0)?;
+        let out = renderer.out;
+        let shape = out.len() > RANDOM.end && out[RANDOM] == [0; 32];
+        let heads = out.starts_with(&[0x16, 0x03]) && out.get(5) == Some(&0x01);
+        if shape && heads && whole_record(&out) { Ok(out) } else { Err(TransportError::BadHelloTemplate) }
+    }
+}
+
+/// The suites of TLS 1.3 and 1.2, in the order browsers prefer them.
+const CIPHER_SUITES: &[u8] = &[
+    0x13, 0x01, 0x13, 0x02, 0x13, 0x03, 0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, 0xcc, 0xa9, 0xcc,
+    0xa8, 0xc0, 0x13, 0xc0, 0x14, 0x00, 0x9c, 0x00, 0x9d, 0x00, 0x2f, 0x00, 0x35,
+];
+
+/// Payload of the encrypted-hello extension: a tag of 16 bytes and blocks of 32, as browsers draw it.
+const ECH_PAYLOAD: u16 = 144 + 32;
+
+fn browser_extensions() -> Vec<Vec<Part>> {
+    let extension = |number: &'static [u8], body: Vec<Part>| vec![Part::literal(number), Part::Scope(body)];
+    let literal = |number, body| extension(number, vec![Part::literal(body)]);
+    vec![
+        // server_name: a list of one host name.
+        extension(
+            &[0x00, 0x00],
+            vec![Part::Scope(vec![Part::literal(&[0x00]), Part::Scope(vec![Part::Domain])])],
+        ),
+        // status_request: OCSP.
+        literal(&[0x00, 0x05], &[0x01, 0x00, 0x00, 0x00, 0x00]),
+        // supported_groups: X25519MLKEM768, x25519, P-256, P-384.
+        extension(
+            &[0x00, 0x0a],
+            vec![Part::Scope(vec![
+                Part::Grease(4),
+                Part::literal(&[0x11, 0xec, 0x00, 0x1d, 0x00, 0x17, 0x00, 0x18]),
+            ])],
+        ),
+        // ec_point_formats: uncompressed.
+        literal(&[0x00, 0x0b], &[0x01, 0x00]),
+        // signature_algorithms.
+        literal(
+            &[0x00, 0x0d],
+            &[
+                0x00, 0x10, 0x04, 0x03, 0x08, 0x04, 0x04, 0x01, 0x05, 0x03, 0x08, 0x05, 0x05, 0x01, 0x08,
+                0x06, 0x06, 0x01,
+            ],
+        ),
+        // application_layer_protocol_negotiation.
+        literal(&[0x00, 0x10], b"\x00\x0c\x02h2\x08http/1.1"),
+        // signed_certificate_timestamp, extended_master_secret, session_ticket: empty.
+        literal(&[0x00, 0x12], &[]),
+        literal(&[0x00, 0x17], &[]),
+        literal(&[0x00, 0x23], &[]),
+        // compress_certificate: brotli.
+        literal(&[0x00, 0x1b], &[0x02, 0x00, 0x02]),
+        // supported_versions: 1.3, 1.2.
+        extension(
+            &[0x00, 0x2b],
+            vec![Part::literal(&[6]), Part::Grease(6), Part::literal(&[0x03, 0x04, 0x03, 0x03])],
+        ),
+        // psk_key_exchange_modes: with (EC)DHE.
+        literal(&[0x00, 0x2d], &[0x01, 0x01]),
+        key_shares(),
+        // application_settings for h2.
+        literal(&[0x44, 0xcd], b"\x00\x03\x02h2"),
+        encrypted_client_hello(),
+        // renegotiation_info: empty.
+        literal(&[0xff, 0x01], &[0x00]),
+    ]
+}
+
+/// `key_share`: a GREASE group with one byte, then the hybrid and the classic share.
+fn key_shares() -> Vec<Part> {
+    let shares = vec![
+        Part::Grease(4),
+        Part::literal(&[0x00, 0x01, 0x00, 0x11, 0xec]),
+        Part::Scope(vec![Part::MlKem768, Part::X25519]),
+        Part::literal(&[0x00, 0x1d]),
+        Part::Scope(vec![Part::X25519]),
+    ];
+    vec![Part::literal(&[0x00, 0x33]), Part::Scope(vec![Part::Scope(shares)])]
+}
+
+/// `encrypted_client_hello` as browsers grease it: outer, HKDF-SHA256 with AES-128-GCM, one configuration byte,
+/// an encapsulated key and a payload.
+fn encrypted_client_hello() -> Vec<Part> {
+    let body = vec![
+        Part::literal(&[0x00, 0x00, 0x01, 0x00, 0x01]),
+        Part::Random(1),
+        Part::Scope(vec![Part::X25519]),
+        Part::Scope(vec![Part::Random(ECH_PAYLOAD)]),
+    ];
+    vec![Part::literal(&[0xfe, 0x0d]), Part::Scope(body)]
+}
+
+struct Renderer<'a, R: ?Sized> {
+    out: Vec<u8>,
+    domain: &'a Domain,
+    grease: [u8; GREASE_SLOTS],
+    rng: &'a mut R,
+}
+
+impl<R: CryptoRng + ?Sized> Renderer<'_, R> {
+    fn put_all(&mut self, parts: &[Part], depth: usize) -> Result<(), TransportError> {
+        if depth > MAX_DEPTH {
+            return Err(TransportError::BadHelloTemplate);
+        }
+        for part in parts {
+            self.put(part, depth)?;
+            if self.out.len() > MAX_RECORD {
+                return Err(TransportError::BadHelloTemplate);
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, part: &Part, depth: usize) -> Result<(), TransportError> {
+        match part {
+            Part::Literal(bytes) => self.out.extend_from_slice(bytes),
+            Part::Zero(count) => self.out.resize(self.out.len() + usize::from(*count), 0),
+            Part::Random(count) => self.put_random(usize::from(*count)),
+            Part::Grease(slot) => {
+                let value = self.grease.get(usize::from(*slot)).ok_or(TransportError::BadHelloTemplate)?;
+                self.out.extend_from_slice(&[*value; 2]);
+            }
+            Part::Domain => self.out.extend_from_slice(self.domain.as_str().as_bytes()),
+            Part::X25519 => self.out.extend_from_slice(&key_share::x25519(self.rng)),
+            Part::MlKem768 => key_share::ml_kem_768(&mut self.out, self.rng),
+            Part::Scope(parts) => self.put_scope(parts, depth)?,
+            Part::Permutation(groups) => self.put_permutation(groups, depth)?,
+            Part::Choice(groups) => {
+                let chosen = below(groups.len(), self.rng);
+                self.put_all(groups.get(chosen).ok_or(TransportError::BadHelloTemplate)?, depth + 1)?;
+            }
+            Part::Padding => self.put_padding(),
+        }
+        Ok(())
+    }
+
+    fn put_random(&mut self, count: usize) {
+        let from = self.out.len();
+        self.out.resize(from + count, 0);
+        self.rng.fill_bytes(&mut self.out[from..]);
+    }
+
+    fn put_scope(&mut self, parts: &[Part], depth: usize) -> Result<(), TransportError> {
+        let at = self.out.len();
+        self.out.extend_from_slice(&[0; 2]);
+        self.put_all(parts, depth + 1)?;
+        let len = u16::try_from(self.out.len() - at - 2).map_err(|_| TransportError::BadHelloTemplate)?;
+        self.out[at..at + 2].copy_from_slice(&len.to_be_bytes());
+        Ok(())
+    }
+
+    fn put_permutation(&mut self, groups: &[Vec<Part>], depth: usize) -> Result<(), TransportError> {
+        let mut order: Vec<usize> = (0..groups.len()).collect();
+        for last in (1..order.len()).rev() {
+            order.swap(last, below(last + 1, self.rng));
+        }
+        order.into_iter().try_for_each(|index| self.put_all(&groups[index], depth + 1))
+    }
+
+    fn put_padding(&mut self) {
+        let head = PADDING_EXTENSION.len() + 2;
+        let Some(zeros) = PADDED_RECORD.checked_sub(self.out.len() + head).filter(|zeros| *zeros > 0) else {
+            return;
+        };
+        self.out.extend_from_slice(&PADDING_EXTENSION);
+        self.out.extend_from_slice(&(zeros as u16).to_be_bytes());
+        self.out.resize(self.out.len() + zeros, 0);
+    }
+}
+
+/// Draws the GREASE values of one hello: `?a`, neighbours different, since a browser never repeats an extension.
+fn draw_grease<R: CryptoRng + ?Sized>(rng: &mut R) -> [u8; GREASE_SLOTS] {
+    let mut grease = [0; GREASE_SLOTS];
+    rng.fill_bytes(&mut grease);
+    for value in &mut grease {
+        *value = *value & 0xf0 | 0x0a;
+    }
+    for pair in grease.chunks_exact_mut(2) {
+        if pair[0] == pair[1] {
+            pair[1] ^= 0x10;
+        }
+    }
+    grease
+}
+
+/// Draws a number below `bound`; 0 if there is none.
+fn below<R: CryptoRng + ?Sized>(bound: usize, rng: &mut R) -> usize {
+    ((u64::from(rng.next_u32()) * bound as u64) >> 32) as usize
+}
+
+/// Says whether the record's and the handshake's lengths reach exactly to the end.
+fn whole_record(record: &[u8]) -> bool {
+    let Some(&[_, _, _, high, low, _, top, middle, bottom]) = record.first_chunk::<9>() else {
+        return false;
+    };
+    let handshake = u32::from_be_bytes([0, top, middle, bottom]) as usize;
+    usize::from(u16::from_be_bytes([high, low])) + 5 == record.len() && handshake + 9 == record.len()
+}

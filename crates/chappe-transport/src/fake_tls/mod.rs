@@ -1,0 +1,150 @@
+//! Fake TLS: traffic to a proxy that looks like a visit to a web site.
+//!
+//! The client sends a `ClientHello` whose random is a digest made with the proxy secret, the server answers with
+//! a hello, a change of ciphers and one record of random bytes; all after that are application data records
+//! around an obfuscated, padded stream.
+//!
+//! - [`hello`]: the `ClientHello` as replaceable data, because whoever filters knows yesterday's;
+//! - [`server`]: the server's checks and its answer;
+//! - [`record`]: the data phase.
+//!
+//! There is no TLS in it and no security either: nothing said here proves who the peer is but the digest, and
+//! all checks of the protocol inside still apply (`SEC-150`).
+
+pub mod hello;
+mod key_share;
+pub mod record;
+pub mod server;
+
+use core::ops::Range;
+
+use chappe_crypto::{ct, hash::hmac_sha256};
+
+use crate::error::TransportError;
+use crate::limits::Limits;
+use crate::secret::SecretKey;
+
+/// Length of a record's header: content type, version, length.
+pub const RECORD_HEADER: usize = 5;
+
+/// Where the random of a hello lies in its record, on both sides.
+pub const RANDOM: Range<usize> = 11..43;
+
+/// The part of the client's random that is digest alone; the rest is mixed with the time.
+const DIGEST_LEN: usize = 28;
+
+const APPLICATION_DATA: [u8; 3] = [0x17, 0x03, 0x03];
+const SERVER_HANDSHAKE: [u8; 3] = [0x16, 0x03, 0x03];
+const CHANGE_CIPHER_SPEC: [u8; 6] = [0x14, 0x03, 0x03, 0x00, 0x01, 0x01];
+
+/// Puts the digest of a `ClientHello` record and the time (Unix seconds) into its random.
+///
+/// # Errors
+///
+/// [`TransportError::BadHelloTemplate`] if the record is too short to hold a random.
+pub fn sign_client_hello(record: &mut [u8], key: &SecretKey, unix_time: u32) -> Result<(), TransportError> {
+    record.get_mut(RANDOM).ok_or(TransportError::BadHelloTemplate)?.fill(0);
+    let mut digest = hmac_sha256(key.as_bytes(), &[record]);
+    for (byte, time) in digest[DIGEST_LEN..].iter_mut().zip(unix_time.to_le_bytes()) {
+        *byte ^= time;
+    }
+    record[RANDOM].copy_from_slice(&digest);
+    Ok(())
+}
+
+/// Checks a whole `ClientHello` record against a secret and returns the time it claims, in Unix seconds.
+///
+/// The digest is compared in constant time. `None` means that it was made with another secret, or none.
+pub fn check_client_hello(record: &[u8], key: &SecretKey) -> Option<u32> {
+    let (head, rest) = record.split_at_checked(RANDOM.start)?;
+    let (random, tail) = rest.split_first_chunk::<32>()?;
+    let digest = hmac_sha256(key.as_bytes(), &[head, &[0; 32], tail]);
+    if !ct::eq(&digest[..DIGEST_LEN], &random[..DIGEST_LEN]) {
+        return None;
+    }
+    let word = |bytes: &[u8; 32]| bytes.last_chunk::<4>().map(|word| u32::from_le_bytes(*word));
+    Some(word(&digest)? ^ word(random)?)
+}
+
+/// Puts the digest of a server's whole answer, three records, into the random of its hello.
+///
+/// # Errors
+///
+/// [`TransportError::MalformedServerHello`] if the answer is too short to hold a random.
+pub fn sign_server_answer(
+    answer: &mut [u8],
+    key: &SecretKey,
+    client_random: &[u8; 32],
+) -> Result<(), TransportError> {
+    answer.get_mut(RANDOM).ok_or(TransportError::MalformedServerHello)?.fill(0);
+    let digest = hmac_sha256(key.as_bytes(), &[client_random, answer]);
+    answer[RANDOM].copy_from_slice(&digest);
+    Ok(())
+}
+
+/// Looks for a server's whole answer at the beginning of `input` and checks it (`SEC-147`).
+///
+/// Returns its length, or `None` if more must arrive. Nothing of the answer but its digest is believed.
+///
+/// # Errors
+///
+/// [`TransportError::MalformedServerHello`] if the records are not the expected ones or too long;
+/// [`TransportError::ServerHelloDigest`] if the answer was not made with `key` for this client.
+pub fn check_server_answer(
+    input: &[u8],
+    key: &SecretKey,
+    client_random: &[u8; 32],
+    limits: &Limits,
+) -> Result<Option<usize>, TransportError> {
+    let Some(len) = server_answer_len(input, limits.max_server_hello)? else {
+        return Ok(None);
+    };
+    let Some(answer) = input.get(..len) else {
+        return Ok(None);
+    };
+    let malformed = TransportError::MalformedServerHello;
+    let (head, rest) = answer.split_at_checked(RANDOM.start).ok_or(malformed)?;
+    let (random, tail) = rest.split_first_chunk::<32>().ok_or(malformed)?;
+    let digest = hmac_sha256(key.as_bytes(), &[client_random, head, &[0; 32], tail]);
+    if ct::eq(&digest, random) { Ok(Some(len)) } else { Err(TransportError::ServerHelloDigest) }
+}
+
+/// Adds up the three records as far as they are known, refusing at the first byte that does not fit.
+fn server_answer_len(input: &[u8], max: usize) -> Result<Option<usize>, TransportError> {
+    let Some(hello) = record_len(input, 0, SERVER_HANDSHAKE, max)? else {
+        return Ok(None);
+    };
+    if hello < RANDOM.end {
+        return Err(TransportError::MalformedServerHello);
+    }
+    let change = hello + CHANGE_CIPHER_SPEC.len();
+    if !expect(input, hello, &CHANGE_CIPHER_SPEC)? {
+        return Ok(None);
+    }
+    record_len(input, change, APPLICATION_DATA, max)
+}
+
+/// Returns where the record that begins at `at` ends, once its header is there.
+fn record_len(input: &[u8], at: usize, kind: [u8; 3], max: usize) -> Result<Option<usize>, TransportError> {
+    if !expect(input, at, &kind)? {
+        return Ok(None);
+    }
+    let Some(&[high, low]) = input.get(at + 3..).and_then(|rest| rest.first_chunk()) else {
+        return Ok(None);
+    };
+    let end = at + RECORD_HEADER + usize::from(u16::from_be_bytes([high, low]));
+    if end > max {
+        return Err(TransportError::MalformedServerHello);
+    }
+    Ok(Some(end))
+}
+
+/// Says whether `literal` stands at `at`; `false` means that it may yet arrive.
+fn expect(input: &[u8], at: usize, literal: &[u8]) -> Result<bool, TransportError> {
+    let there = input.get(at..).unwrap_or_default();
+    let known = there.len().min(literal.len());
+    if there[..known] != literal[..known] {
+        return Err(TransportError::MalformedServerHello);
+    }
+    Ok(known == literal.len())
+}

@@ -1,0 +1,69 @@
+//! Full: length, number, payload, CRC-32 of all three.
+//!
+//! Spec: <https://core.telegram.org/mtproto/mtproto-transports#full>.
+
+use super::{AckRequest, Affixes, Decoded, whole_frame};
+use crate::error::TransportError;
+
+const HEAD: usize = 8;
+const CRC: usize = 4;
+const FIELDS: usize = HEAD + CRC;
+
+pub(super) fn encode(payload: &[u8], seq_no: u32) -> Result<Affixes, TransportError> {
+    let len = payload.len();
+    let announced = u32::try_from(len + FIELDS).map_err(|_| TransportError::PayloadLength { len })?;
+    let mut head = [0; HEAD];
+    head[..4].copy_from_slice(&announced.to_le_bytes());
+    head[4..].copy_from_slice(&seq_no.to_le_bytes());
+    let mut affixes = Affixes::with_head(&head);
+    affixes.tail[..CRC].copy_from_slice(&crc(&[&head, payload]).to_le_bytes());
+    affixes.tail_len = CRC as u8;
+    Ok(affixes)
+}
+
+pub(super) fn decode(input: &[u8], expected: u32, max: usize) -> Result<Decoded, TransportError> {
+    let Some(&[a, b, c, d]) = input.first_chunk::<4>() else {
+        return Ok(Decoded::Incomplete { needed: HEAD });
+    };
+    let announced = u32::from_le_bytes([a, b, c, d]) as usize;
+    check(announced, max)?;
+    let Some(&[.., w, x, y, z]) = input.first_chunk::<HEAD>() else {
+        return Ok(Decoded::Incomplete { needed: HEAD });
+    };
+    let got = u32::from_le_bytes([w, x, y, z]);
+    if got != expected {
+        return Err(TransportError::BadSeqNo { got, expected });
+    }
+    let decoded = whole_frame(input, HEAD, announced - FIELDS, CRC, AckRequest::No);
+    if let Decoded::Frame { payload, used, .. } = &decoded {
+        check_crc(&input[..payload.end], &input[payload.end..*used])?;
+    }
+    Ok(decoded)
+}
+
+/// A frame holds at least its own fields, and no frame is without payload.
+const fn check(announced: usize, max: usize) -> Result<(), TransportError> {
+    if announced < FIELDS {
+        return Err(TransportError::FrameTooShort { len: announced });
+    }
+    if !announced.is_multiple_of(4) {
+        return Err(TransportError::FrameUnaligned { len: announced });
+    }
+    super::check_len(announced - FIELDS, max)
+}
+
+fn check_crc(covered: &[u8], sent: &[u8]) -> Result<(), TransportError> {
+    let computed = crc(&[covered]);
+    match sent.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)) {
+        Some(got) if got == computed => Ok(()),
+        got => Err(TransportError::BadCrc { got: got.unwrap_or_default(), computed }),
+    }
+}
+
+fn crc(parts: &[&[u8]]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize()
+}

@@ -1,0 +1,361 @@
+//! Framings: where one payload ends and the next begins.
+//!
+//! [`Encoder`] gives the bytes that stand in front of a payload and behind it, so that a caller with room on
+//! both sides copies nothing. [`Decoder`] looks at whatever has arrived and answers with ranges of it.
+//!
+//! Not here: what the payload is ([`payload`](crate::payload)), and hiding the stream
+//! ([`obfuscation`](crate::obfuscation), [`fake_tls`](crate::fake_tls)).
+//!
+//! **Invariant:** a decoder never looks past the slice it was given and never trusts a length before comparing
+//! it with the limit.
+//!
+//! Spec: <https://core.telegram.org/mtproto/mtproto-transports>.
+
+mod abridged;
+mod full;
+mod intermediate;
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use chappe_crypto::{QuickAckToken, Side};
+use rand_core::CryptoRng;
+
+use crate::code::ErrorCode;
+use crate::error::TransportError;
+use crate::limits::Limits;
+
+/// Most bytes a framing puts in front of a payload.
+pub const MAX_HEAD: usize = 8;
+
+/// Most bytes a framing puts behind a payload: random padding.
+pub const MAX_TAIL: usize = MAX_PADDING;
+
+/// Most bytes of padding on the padded intermediate transport.
+pub const MAX_PADDING: usize = 15;
+
+/// The four framings of a byte stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// One length byte, or four for payloads from 508 bytes on. Announced by `ef`.
+    Abridged,
+    /// Four length bytes. Announced by `ee ee ee ee`.
+    Intermediate,
+    /// Four length bytes, 0 to 15 bytes of random padding. Announced by `dd dd dd dd`.
+    PaddedIntermediate,
+    /// Length, number and CRC-32. Not announced; cannot be obfuscated, has no quick acks.
+    Full,
+}
+
+impl Framing {
+    /// All framings.
+    pub const ALL: [Self; 4] = [Self::Abridged, Self::Intermediate, Self::PaddedIntermediate, Self::Full];
+
+    /// Returns what a client sends once, before its first frame, if it does not obfuscate.
+    pub const fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::Abridged => &[0xef],
+            Self::Intermediate => &[0xee; 4],
+            Self::PaddedIntermediate => &[0xdd; 4],
+            Self::Full => &[],
+        }
+    }
+
+    /// Returns the tag that stands for this framing in an obfuscation header; full has none.
+    pub const fn tag(self) -> Option<[u8; 4]> {
+        match self {
+            Self::Abridged => Some([0xef; 4]),
+            Self::Intermediate => Some([0xee; 4]),
+            Self::PaddedIntermediate => Some([0xdd; 4]),
+            Self::Full => None,
+        }
+    }
+
+    /// Finds the framing that a tag stands for.
+    pub const fn from_tag(tag: [u8; 4]) -> Option<Self> {
+        match tag {
+            [0xef, 0xef, 0xef, 0xef] => Some(Self::Abridged),
+            [0xee, 0xee, 0xee, 0xee] => Some(Self::Intermediate),
+            [0xdd, 0xdd, 0xdd, 0xdd] => Some(Self::PaddedIntermediate),
+            _ => None,
+        }
+    }
+
+    /// Says whether a client can ask for quick acks here.
+    pub const fn has_quick_acks(self) -> bool {
+        !matches!(self, Self::Full)
+    }
+}
+
+/// Whether a frame asks its receiver for a quick ack.
+///
+/// <https://core.telegram.org/mtproto/mtproto-transports#quick-ack>
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AckRequest {
+    /// No quick ack wanted.
+    #[default]
+    No,
+    /// The sender wants the token of this message back as soon as it was received.
+    Quick,
+}
+
+/// What a framing puts in front of a payload and behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Affixes {
+    head: [u8; MAX_HEAD],
+    head_len: u8,
+    tail: [u8; MAX_TAIL],
+    tail_len: u8,
+}
+
+impl Affixes {
+    fn with_head(bytes: &[u8]) -> Self {
+        let mut affixes = Self { head: [0; MAX_HEAD], head_len: 0, tail: [0; MAX_TAIL], tail_len: 0 };
+        let len = bytes.len().min(MAX_HEAD);
+        affixes.head[..len].copy_from_slice(&bytes[..len]);
+        affixes.head_len = len as u8;
+        affixes
+    }
+
+    /// Returns the bytes in front of the payload, at most [`MAX_HEAD`].
+    pub fn head(&self) -> &[u8] {
+        &self.head[..usize::from(self.head_len)]
+    }
+
+    /// Returns the bytes behind the payload, at most [`MAX_TAIL`].
+    pub fn tail(&self) -> &[u8] {
+        &self.tail[..usize::from(self.tail_len)]
+    }
+}
+
+/// Frames the payloads that one side writes.
+#[derive(Debug)]
+pub struct Encoder {
+    framing: Framing,
+    from: Side,
+    limits: Limits,
+    max_padding: usize,
+    next_seq_no: u32,
+}
+
+impl Encoder {
+    /// Makes an encoder for the stream that `from` writes.
+    ///
+    /// A client pads with 0 to 15 random bytes on the padded transport, a server with none, because clients
+    /// exist that do not cut the padding off; see [`set_max_padding`](Self::set_max_padding).
+    pub const fn new(framing: Framing, from: Side, limits: Limits) -> Self {
+        let max_padding = match from {
+            Side::Client => MAX_PADDING,
+            Side::Server => 0,
+        };
+        Self { framing, from, limits, max_padding, next_seq_no: 0 }
+    }
+
+    /// Returns the framing.
+    pub const fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Sets how many bytes of padding to write at most, up to [`MAX_PADDING`].
+    pub fn set_max_padding(&mut self, bytes: usize) {
+        self.max_padding = bytes.min(MAX_PADDING);
+    }
+
+    /// Returns what must stand in front of `payload` and behind it.
+    ///
+    /// Each call counts as a frame sent. A request for a quick ack is dropped where the framing has none, and
+    /// on what a server writes.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::PayloadLength`] if `payload` is empty, not a multiple of four or over the limit.
+    pub fn encode<R: CryptoRng + ?Sized>(
+        &mut self,
+        payload: &[u8],
+        ack: AckRequest,
+        rng: &mut R,
+    ) -> Result<Affixes, TransportError> {
+        let len = payload.len();
+        if len == 0 || !len.is_multiple_of(4) || len > self.limits.max_frame {
+            return Err(TransportError::PayloadLength { len });
+        }
+        let ack = if self.from == Side::Client { ack } else { AckRequest::No };
+        match self.framing {
+            Framing::Abridged => abridged::encode(len, ack),
+            Framing::Intermediate => intermediate::encode(len, ack),
+            Framing::PaddedIntermediate => {
+                let room = self.limits.max_frame - len;
+                intermediate::encode_padded(len, ack, self.padding_for(len).min(room), rng)
+            }
+            Framing::Full => {
+                let seq_no = self.next_seq_no;
+                let affixes = full::encode(payload, seq_no)?;
+                self.next_seq_no = seq_no.wrapping_add(1);
+                Ok(affixes)
+            }
+        }
+    }
+
+    /// Appends the frame of `payload` to `out`.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode); nothing is appended then.
+    pub fn encode_into<R: CryptoRng + ?Sized>(
+        &mut self,
+        out: &mut Vec<u8>,
+        payload: &[u8],
+        ack: AckRequest,
+        rng: &mut R,
+    ) -> Result<(), TransportError> {
+        let affixes = self.encode(payload, ack, rng)?;
+        out.reserve(affixes.head().len() + payload.len() + affixes.tail().len());
+        out.extend_from_slice(affixes.head());
+        out.extend_from_slice(payload);
+        out.extend_from_slice(affixes.tail());
+        Ok(())
+    }
+
+    /// Appends a quick ack, which a server writes between frames.
+    ///
+    /// Nothing is appended on the full transport, which has none.
+    pub fn quick_ack_into<R: CryptoRng + ?Sized>(
+        &self,
+        out: &mut Vec<u8>,
+        token: QuickAckToken,
+        rng: &mut R,
+    ) {
+        let token = token.to_raw();
+        match self.framing {
+            Framing::Abridged => out.extend_from_slice(&token.to_be_bytes()),
+            Framing::Intermediate => out.extend_from_slice(&token.to_le_bytes()),
+            Framing::PaddedIntermediate => {
+                intermediate::quick_ack_into(
+                    out,
+                    token,
+                    self.max_padding.min(intermediate::MAX_ACK_PADDING),
+                    rng,
+                );
+            }
+            Framing::Full => {}
+        }
+    }
+
+    /// Appends a transport error.
+    ///
+    /// # Errors
+    ///
+    /// Fails only under a frame limit of less than four bytes.
+    pub fn error_into<R: CryptoRng + ?Sized>(
+        &mut self,
+        out: &mut Vec<u8>,
+        code: ErrorCode,
+        rng: &mut R,
+    ) -> Result<(), TransportError> {
+        self.encode_into(out, &code.to_payload(), AckRequest::No, rng)
+    }
+
+    /// An error of four bytes must stay under 16 with its padding, or it would not be known as one.
+    const fn padding_for(&self, len: usize) -> usize {
+        let short = 15_usize.saturating_sub(len);
+        if len < 12 && self.max_padding > short { short } else { self.max_padding }
+    }
+}
+
+/// What a decoder found at the beginning of its input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// The input does not hold a whole frame.
+    Incomplete {
+        /// Length that the input must have at least before asking again is of use. It is a peer's word: use it
+        /// to decide when to ask, not how much to allocate.
+        needed: usize,
+    },
+    /// A frame.
+    Frame {
+        /// Where its payload lies in the input, padding of the padded transport included.
+        payload: Range<usize>,
+        /// How much of the input the frame takes.
+        used: usize,
+        /// Whether its sender asks for a quick ack.
+        ack: AckRequest,
+    },
+    /// A quick ack between frames, as servers send them on abridged and intermediate.
+    QuickAck {
+        /// The token, bit 31 set.
+        token: QuickAckToken,
+        /// How much of the input it takes.
+        used: usize,
+    },
+}
+
+/// Splits the stream that one side writes into frames.
+#[derive(Debug)]
+pub struct Decoder {
+    framing: Framing,
+    from: Side,
+    limits: Limits,
+    next_seq_no: u32,
+}
+
+impl Decoder {
+    /// Makes a decoder for the stream that `from` writes.
+    pub const fn new(framing: Framing, from: Side, limits: Limits) -> Self {
+        Self { framing, from, limits, next_seq_no: 0 }
+    }
+
+    /// Returns the framing.
+    pub const fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Returns which side writes the stream.
+    pub const fn from(&self) -> Side {
+        self.from
+    }
+
+    /// Looks for a frame at the beginning of `input`.
+    ///
+    /// The caller drops `used` bytes after a frame or a quick ack and calls again, and reads more after
+    /// [`Decoded::Incomplete`]. Any split of the stream gives the same frames (`SEC-137`).
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the length, number or checksum (`SEC-129`, `SEC-130`, `SEC-131`); the connection
+    /// cannot be read on.
+    pub fn next_frame(&mut self, input: &[u8]) -> Result<Decoded, TransportError> {
+        let max = self.limits.max_frame;
+        match self.framing {
+            Framing::Abridged => abridged::decode(input, self.from, max),
+            Framing::Intermediate => intermediate::decode(input, self.from, max),
+            Framing::PaddedIntermediate => intermediate::decode_padded(input, self.from, max),
+            Framing::Full => {
+                let decoded = full::decode(input, self.next_seq_no, max)?;
+                if matches!(decoded, Decoded::Frame { .. }) {
+                    self.next_seq_no = self.next_seq_no.wrapping_add(1);
+                }
+                Ok(decoded)
+            }
+        }
+    }
+}
+
+/// Answers with the payload behind `head` bytes, or with how much is missing.
+fn whole_frame(input: &[u8], head: usize, len: usize, tail: usize, ack: AckRequest) -> Decoded {
+    let used = head.saturating_add(len).saturating_add(tail);
+    if input.len() < used {
+        return Decoded::Incomplete { needed: used };
+    }
+    Decoded::Frame { payload: head..head + len, used, ack }
+}
+
+/// Compares an announced length with the limit (`SEC-129`).
+const fn check_len(len: usize, max: usize) -> Result<(), TransportError> {
+    if len == 0 {
+        return Err(TransportError::EmptyFrame);
+    }
+    if len > max {
+        return Err(TransportError::FrameTooLong { len, max });
+    }
+    Ok(())
+}

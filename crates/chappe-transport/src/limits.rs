@@ -1,0 +1,53 @@
+//! What one connection may make us hold.
+
+/// Longest frame accepted or written by default, padding included: one byte under 16 MiB.
+///
+/// Official implementations stop at 4 MiB + 1 KiB or at 16 MiB.
+pub const DEFAULT_MAX_FRAME: usize = (1 << 24) - 1;
+
+/// Bounds of one connection (`SEC-136`, `SEC-138`).
+///
+/// Nothing is ever allocated for an announced length: buffers grow with the bytes that arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Longest frame in bytes, padding included, length fields and checksum not.
+    pub max_frame: usize,
+    /// Longest HTTP head in bytes, up to and including its empty line.
+    pub max_http_head: usize,
+    /// Longest fake-TLS `ClientHello` record in bytes, its 5-byte header included.
+    pub max_client_hello: usize,
+    /// Longest answer of a fake-TLS server in bytes, all three records together.
+    pub max_server_hello: usize,
+}
+
+impl Limits {
+    /// The documented defaults: 16 MiB − 1, 8 KiB, 4096 + 5 bytes and 48 KiB.
+    pub const DEFAULT: Self = Self {
+        max_frame: DEFAULT_MAX_FRAME,
+        max_http_head: 8 * 1024,
+        max_client_hello: 4096 + 5,
+        max_server_hello: 48 * 1024,
+    };
+
+    /// Replaces the longest frame.
+    #[must_use]
+    pub const fn with_max_frame(mut self, bytes: usize) -> Self {
+        self.max_frame = bytes;
+        self
+    }
+
+    /// Most bytes a [`ReadBuf`](crate::ReadBuf) may hold under these limits.
+    ///
+    /// A whole frame, its length fields and one more read fit.
+    pub const fn max_buffered(&self) -> usize {
+        let largest = if self.max_frame > self.max_http_head { self.max_frame } else { self.max_http_head };
+        largest.saturating_add(64 * 1024)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,205 @@
+//! Obfuscation ("obfuscated2"): a stream without recognisable bytes.
+//!
+//! A client begins with 64 bytes that look random. Two AES-256-CTR streams come out of them, one for each
+//! direction; bytes 56..64, encrypted, name the framing and the data centre. The transport's own prefix is not
+//! sent.
+//!
+//! It hides, it does not protect: whoever reads the 64 bytes can read everything, unless a proxy secret was
+//! mixed into the keys.
+//!
+//! **Invariant:** a header is used for one connection (`SEC-142`): it is made here, from fresh randomness, and
+//! cannot be kept; a stream only moves forward.
+//!
+//! Spec: <https://core.telegram.org/mtproto/mtproto-transports#transport-obfuscation>.
+
+use core::fmt;
+
+use chappe_crypto::ctr::Ctr;
+use chappe_crypto::hash::sha256;
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::error::TransportError;
+use crate::framing::Framing;
+use crate::secret::SecretKey;
+
+/// Length of the header a client begins with.
+pub const HEADER_LEN: usize = 64;
+
+mod field {
+    use core::ops::Range;
+    /// Compared with the beginnings of other transports.
+    pub(super) const FIRST: Range<usize> = 0..4;
+    pub(super) const SECOND: Range<usize> = FIRST.end..8;
+    pub(super) const KEY: Range<usize> = SECOND.end..40;
+    pub(super) const IV: Range<usize> = KEY.end..56;
+    pub(super) const TAG: Range<usize> = IV.end..60;
+    pub(super) const DC: Range<usize> = TAG.end..62;
+    /// What is sent encrypted; the rest is sent as drawn (`SEC-143`).
+    pub(super) const ENCRYPTED: Range<usize> = TAG.start..super::HEADER_LEN;
+    /// What makes two headers the same connection: everything a key depends on.
+    pub(super) const IDENTITY: Range<usize> = KEY.start..IV.end;
+}
+
+/// Beginnings that servers take for another transport (`SEC-141`).
+const FORBIDDEN_FIRST: [[u8; 4]; 7] =
+    [*b"HEAD", *b"POST", *b"GET ", *b"OPTI", [0xdd; 4], [0xee; 4], [0x16, 0x03, 0x01, 0x02]];
+
+/// Data centre in an obfuscation header: proxies need it to know where to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DcId(i16);
+
+impl DcId {
+    /// Takes the number as it stands in the header.
+    pub const fn from_raw(raw: i16) -> Self {
+        Self(raw)
+    }
+
+    /// Returns the number as it stands in the header.
+    pub const fn to_raw(self) -> i16 {
+        self.0
+    }
+
+    /// Returns the same data centre in the test environment: 10000 more.
+    #[must_use]
+    pub const fn test(self) -> Self {
+        Self(self.0.saturating_add(10_000))
+    }
+
+    /// Returns the media-only side of the data centre: the number negated. CDN data centres have none.
+    #[must_use]
+    pub const fn media(self) -> Self {
+        Self(self.0.saturating_neg())
+    }
+}
+
+/// The two cipher streams of an obfuscated connection.
+///
+/// Not `Clone`: a stream used twice would show the XOR of two plaintexts.
+pub struct Obfuscation {
+    /// Hides what this side writes.
+    pub outgoing: Keystream,
+    /// Uncovers what this side reads.
+    pub incoming: Keystream,
+}
+
+impl Obfuscation {
+    /// Draws a header for `framing` and returns it as it must be sent, with the client's streams.
+    ///
+    /// With `dc` the header names the data centre, which proxies require; without it those bytes stay random.
+    /// Headers that look like another transport are drawn again (`SEC-141`).
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::FullCannotBeObfuscated`].
+    pub fn client<R: CryptoRng + ?Sized>(
+        framing: Framing,
+        dc: Option<DcId>,
+        secret: Option<&SecretKey>,
+        rng: &mut R,
+    ) -> Result<(Self, [u8; HEADER_LEN]), TransportError> {
+        let mut random = Zeroizing::new([0; HEADER_LEN]);
+        loop {
+            rng.fill_bytes(&mut *random);
+            if let Some(made) = Self::client_from_random(&random, framing, dc, secret)? {
+                return Ok(made);
+            }
+        }
+    }
+
+    /// Makes the header out of 64 given random bytes, or returns `None` if they must be drawn again.
+    ///
+    /// The bytes must never be used for a second connection.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::FullCannotBeObfuscated`].
+    pub fn client_from_random(
+        random: &[u8; HEADER_LEN],
+        framing: Framing,
+        dc: Option<DcId>,
+        secret: Option<&SecretKey>,
+    ) -> Result<Option<(Self, [u8; HEADER_LEN])>, TransportError> {
+        let tag = framing.tag().ok_or(TransportError::FullCannotBeObfuscated)?;
+        if looks_like_another_transport(random) {
+            return Ok(None);
+        }
+        let mut header = *random;
+        header[field::TAG].copy_from_slice(&tag);
+        if let Some(dc) = dc {
+            header[field::DC].copy_from_slice(&dc.to_raw().to_le_bytes());
+        }
+        let mut outgoing = Keystream::derive(&header, secret);
+        let incoming = Keystream::derive(&reversed(&header), secret);
+        let mut encrypted = header;
+        outgoing.apply(&mut encrypted);
+        header[field::ENCRYPTED].copy_from_slice(&encrypted[field::ENCRYPTED]);
+        Ok(Some((Self { outgoing, incoming }, header)))
+    }
+
+    /// Reads the header a client sent and returns the server's streams, or `None` if no tag comes out.
+    ///
+    /// With several secrets, try one after the other (`SEC-144`). The data centre may be random and must not be
+    /// checked on direct connections.
+    pub fn accept(header: &[u8; HEADER_LEN], secret: Option<&SecretKey>) -> Option<(Self, Framing, DcId)> {
+        let mut incoming = Keystream::derive(header, secret);
+        let mut opened = Zeroizing::new(*header);
+        incoming.apply(&mut *opened);
+        let framing = Framing::from_tag(*opened[field::TAG].first_chunk()?)?;
+        let dc = DcId(i16::from_le_bytes(*opened[field::DC].first_chunk()?));
+        let outgoing = Keystream::derive(&reversed(header), secret);
+        Some((Self { outgoing, incoming }, framing, dc))
+    }
+}
+
+impl fmt::Debug for Obfuscation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Obfuscation { .. }")
+    }
+}
+
+/// One direction of an obfuscated connection: AES-256-CTR.
+pub struct Keystream(Ctr);
+
+impl Keystream {
+    fn derive(header: &[u8; HEADER_LEN], secret: Option<&SecretKey>) -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        let mut iv = Zeroizing::new([0; 16]);
+        key.copy_from_slice(&header[field::KEY]);
+        iv.copy_from_slice(&header[field::IV]);
+        if let Some(secret) = secret {
+            *key = sha256(&[&*key, secret.as_bytes()]);
+        }
+        Self(Ctr::new(&key, &iv))
+    }
+
+    /// Hides or uncovers the next bytes of the stream, in place.
+    pub fn apply(&mut self, bytes: &mut [u8]) {
+        self.0.apply(bytes);
+    }
+}
+
+impl fmt::Debug for Keystream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keystream { .. }")
+    }
+}
+
+/// Returns the part of a header that a replay repeats: bytes 8..56, which the keys come from (`SEC-145`).
+pub fn identity(header: &[u8; HEADER_LEN]) -> &[u8] {
+    &header[field::IDENTITY]
+}
+
+fn looks_like_another_transport(header: &[u8; HEADER_LEN]) -> bool {
+    header[0] == 0xef
+        || FORBIDDEN_FIRST.iter().any(|first| header[field::FIRST] == *first)
+        || header[field::SECOND] == [0; 4]
+}
+
+fn reversed(header: &[u8; HEADER_LEN]) -> Zeroizing<[u8; HEADER_LEN]> {
+    let mut reversed = *header;
+    reversed.reverse();
+    let kept = Zeroizing::new(reversed);
+    reversed.zeroize();
+    kept
+}

@@ -1,0 +1,93 @@
+//! What a payload is, told by its length and first bytes.
+//!
+//! Short payloads are no envelopes (`SEC-132`): they are transport errors, quick acks or nothing at all. And on
+//! the padded transport the length of an envelope has to be found inside it.
+//!
+//! Not here: opening the envelope.
+
+use chappe_crypto::{QuickAckToken, Side};
+
+use crate::code::ErrorCode;
+use crate::error::TransportError;
+use crate::framing::Framing;
+
+/// The shortest plain envelope: `auth_key_id`, `msg_id`, length and one word.
+pub const MIN_ENVELOPE: usize = 24;
+
+/// Length of `auth_key_id` and `msg_key`, in front of what is encrypted.
+const ENCRYPTED_HEAD: usize = 24;
+
+/// Length of a plain envelope's head.
+const PLAIN_HEAD: usize = 20;
+
+/// What a payload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// An envelope whose `auth_key_id` is zero.
+    Plain,
+    /// An envelope with an `auth_key_id`.
+    Encrypted,
+    /// Nothing to do: some servers send it to keep a connection open.
+    Nop,
+    /// A quick ack of the padded transport, with its token. Unknown tokens are to be ignored (`SEC-133`).
+    QuickAck(QuickAckToken),
+    /// A transport error. It is unauthenticated (`SEC-134`).
+    Error(ErrorCode),
+}
+
+impl Payload {
+    /// Tells what `payload`, written by `from` on a transport of `framing`, is.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::ShortPayload`] if it is too short for an envelope and nothing else either; a server may
+    /// answer that with [`ErrorCode::UnknownAuthKey`] before it closes.
+    pub fn classify(payload: &[u8], from: Side, framing: Framing) -> Result<Self, TransportError> {
+        let len = payload.len();
+        let short = TransportError::ShortPayload { len };
+        let first = word(payload, 0).ok_or(short)? as i32;
+        if len >= MIN_ENVELOPE {
+            return Ok(if payload[..8] == [0; 8] { Self::Plain } else { Self::Encrypted });
+        }
+        if len < 16 && first == 0 {
+            return Ok(Self::Nop);
+        }
+        if from == Side::Client {
+            return Err(short);
+        }
+        if framing == Framing::PaddedIntermediate
+            && first == -1
+            && len <= 16
+            && let Some(token) = word(payload, 4)
+        {
+            return Ok(Self::QuickAck(QuickAckToken::from_raw(token)));
+        }
+        if len < 16 && first < 0 { Ok(Self::Error(ErrorCode::from_raw(first))) } else { Err(short) }
+    }
+}
+
+/// Finds the length of the envelope in a frame of the padded transport, whose padding is 0 to 15 bytes.
+///
+/// A plain envelope says its length itself; an encrypted one ends at the last whole block. What is too short for
+/// an envelope, and a plain envelope that claims more than there is, is returned whole for the next layer to
+/// judge.
+pub fn unpadded_len(frame: &[u8]) -> usize {
+    let len = frame.len();
+    if len < MIN_ENVELOPE {
+        return len;
+    }
+    if frame[..8] != [0; 8] {
+        return len - (len - ENCRYPTED_HEAD) % 16;
+    }
+    let body = word(frame, 16).unwrap_or(u32::MAX) as usize;
+    PLAIN_HEAD.checked_add(body).filter(|total| *total <= len).unwrap_or(len)
+}
+
+/// Finds what a proxy that relays without looking inside passes on: whole words.
+pub const fn relayed_len(frame: &[u8]) -> usize {
+    frame.len() & !3
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at + 4)?.first_chunk().map(|word| u32::from_le_bytes(*word))
+}

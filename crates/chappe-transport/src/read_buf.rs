@@ -1,0 +1,198 @@
+//! The buffer a driver reads into.
+//!
+//! Its bytes are first *raw*, as they came from the socket, then *ready*, with records unwrapped and the
+//! obfuscation undone in place, then gone. Frames are handed out where they lie; bytes move only when room is
+//! short, and then at most once for each time they were read.
+//!
+//! **Invariant:** it grows with the bytes that arrived, never with a length that was announced (`SEC-138`).
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::error::TransportError;
+use crate::limits::Limits;
+
+/// Room offered for a read at least, unless the bound is near.
+const MIN_READ: usize = 4 * 1024;
+
+/// First allocation.
+const INITIAL: usize = 16 * 1024;
+
+/// Bytes read and not used yet: `start..ready` is ready, `ready..end` is raw.
+pub struct ReadBuf {
+    bytes: Vec<u8>,
+    start: usize,
+    ready: usize,
+    end: usize,
+    max: usize,
+}
+
+impl ReadBuf {
+    /// Makes an empty buffer that holds at most [`Limits::max_buffered`] bytes. Nothing is allocated yet.
+    pub const fn new(limits: &Limits) -> Self {
+        Self { bytes: Vec::new(), start: 0, ready: 0, end: 0, max: limits.max_buffered() }
+    }
+
+    /// Returns how many bytes it holds, raw and ready.
+    pub const fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Says whether it holds none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns room to read into; follow with [`commit`](Self::commit).
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::BufferFull`] if the bound is reached. Taking all frames out before each read makes that
+    /// impossible.
+    pub fn space(&mut self) -> Result<&mut [u8], TransportError> {
+        self.make_room()?;
+        Ok(&mut self.bytes[self.end..])
+    }
+
+    /// Says that `count` bytes were read into [`space`](Self::space); more than there was room counts as all.
+    pub fn commit(&mut self, count: usize) {
+        self.end = self.end.saturating_add(count).min(self.bytes.len());
+    }
+
+    /// Appends bytes that were read elsewhere, such as a WebSocket message.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError::BufferFull`] if the bound is reached.
+    pub fn extend_from_slice(&mut self, mut bytes: &[u8]) -> Result<(), TransportError> {
+        while !bytes.is_empty() {
+            let space = self.space()?;
+            let (now, later) = bytes.split_at(bytes.len().min(space.len()));
+            space[..now.len()].copy_from_slice(now);
+            self.commit(now.len());
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Returns the raw bytes: what came from the socket and no machine has touched.
+    pub fn raw(&self) -> &[u8] {
+        &self.bytes[self.ready..self.end]
+    }
+
+    /// Drops `count` raw bytes from the front, for a driver that reads HTTP heads itself.
+    ///
+    /// Only of use while nothing is ready.
+    pub fn consume_raw(&mut self, count: usize) {
+        debug_assert_eq!(self.start, self.ready, "raw bytes are behind the ready ones");
+        self.start = self.ready.saturating_add(count).min(self.end);
+        self.ready = self.start;
+    }
+
+    /// Gives memory back if the buffer is empty and holds more than it began with.
+    pub fn shrink(&mut self) {
+        if self.is_empty() && self.bytes.len() > INITIAL {
+            self.bytes.truncate(INITIAL);
+            self.bytes.shrink_to_fit();
+            (self.start, self.ready, self.end) = (0, 0, 0);
+        }
+    }
+
+    pub(crate) fn ready(&self) -> &[u8] {
+        &self.bytes[self.start..self.ready]
+    }
+
+    pub(crate) fn ready_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.ready]
+    }
+
+    /// Drops `count` ready bytes from the front and returns them for the last time.
+    pub(crate) fn take_ready(&mut self, count: usize) -> &mut [u8] {
+        let start = self.start;
+        self.start = start.saturating_add(count).min(self.ready);
+        &mut self.bytes[start..self.start]
+    }
+
+    /// Makes the raw bytes ready: `work` changes them in place and says how many are left at the front.
+    pub(crate) fn make_ready(
+        &mut self,
+        work: impl FnOnce(&mut [u8]) -> Result<usize, TransportError>,
+    ) -> Result<(), TransportError> {
+        let raw = &mut self.bytes[self.ready..self.end];
+        let kept = if raw.is_empty() { 0 } else { work(raw)?.min(raw.len()) };
+        self.ready += kept;
+        self.end = self.ready;
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> Result<(), TransportError> {
+        if self.is_empty() {
+            (self.start, self.ready, self.end) = (0, 0, 0);
+        }
+        if self.bytes.len() - self.end >= MIN_READ {
+            return Ok(());
+        }
+        // Moving what is held is paid for by what was consumed in front of it, unless growing is not allowed.
+        if self.start >= self.len() || self.bytes.len().saturating_mul(2) > self.max {
+            self.move_to_front();
+        }
+        if self.bytes.len() - self.end < MIN_READ && self.bytes.len() < self.max {
+            let wanted = self.bytes.len().saturating_mul(2).max(INITIAL).min(self.max);
+            self.bytes.resize(wanted, 0);
+        }
+        if self.end == self.bytes.len() {
+            return Err(TransportError::BufferFull { max: self.max });
+        }
+        Ok(())
+    }
+
+    fn move_to_front(&mut self) {
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.ready -= self.start;
+        self.end -= self.start;
+        self.start = 0;
+    }
+}
+
+impl fmt::Debug for ReadBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadBuf")
+            .field("ready", &(self.ready - self.start))
+            .field("raw", &(self.end - self.ready))
+            .field("allocated", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_grows_with_what_arrives_and_stops_at_the_bound() {
+        let limits = Limits::DEFAULT.with_max_frame(100_000);
+        let mut buf = ReadBuf::new(&limits);
+        let mut held = 0;
+        while let Ok(space) = buf.space() {
+            space.fill(0xa5);
+            let count = space.len();
+            buf.commit(count);
+            held += count;
+            assert!(buf.bytes.len() <= (held * 2).max(INITIAL));
+        }
+        assert_eq!(held, limits.max_buffered());
+        assert_eq!(buf.space(), Err(TransportError::BufferFull { max: limits.max_buffered() }));
+    }
+
+    #[test]
+    fn consumed_bytes_make_room_again() {
+        let limits = Limits::DEFAULT.with_max_frame(1000);
+        let mut buf = ReadBuf::new(&limits);
+        for round in 0..100_u8 {
+            buf.extend_from_slice(&[round; 5000]).expect("it fits");
+            assert_eq!(buf.raw(), [round; 5000]);
+            buf.consume_raw(5000);
+        }
+        assert!(buf.bytes.len() <= 32 * 1024, "{buf:?}");
+    }
+}

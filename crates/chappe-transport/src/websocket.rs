@@ -1,0 +1,102 @@
+//! What stands above a WebSocket library.
+//!
+//! The subprotocol is `binary`, messages are binary, and what they hold is one byte stream per direction: borders
+//! between messages mean nothing. Inside it obfuscation is mandatory, with any of the three framings that have a
+//! tag: [`Connector::obfuscated`](crate::Connector::obfuscated) on one side,
+//! [`Acceptor::inside_websocket`](crate::Acceptor::inside_websocket) on the other.
+//!
+//! Not here: the frames of WebSocket itself.
+//!
+//! Spec: <https://core.telegram.org/mtproto/transports#websocket>.
+
+use alloc::format;
+use alloc::string::String;
+
+use chappe_crypto::hash::sha1;
+use data_encoding::BASE64;
+
+use crate::http::{HttpError, RequestHead, has_token};
+
+/// The subprotocol, mandatory on both sides (`SEC-139`).
+pub const SUBPROTOCOL: &str = "binary";
+
+/// Path of the endpoint.
+pub const PATH: &str = "/apiws";
+
+/// Path of the endpoint in the test environment.
+pub const TEST_PATH: &str = "/apiws_test";
+
+/// Code that connections are always closed with; the reason may be ignored.
+pub const CLOSE_CODE: u16 = 1000;
+
+/// Host names of the five data centres in front of `.web.telegram.org`; `-1` follows for media.
+const HOSTS: [&str; 5] = ["pluto", "venus", "aurora", "vesta", "flora"];
+
+/// What RFC 6455 appends to a key before hashing it.
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// What a connection to a data centre is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Everything.
+    Main,
+    /// Files, and further connections.
+    Media,
+}
+
+/// Returns the host of data centre `dc`, from 1 to 5.
+pub fn host(dc: u8, purpose: Purpose) -> Option<String> {
+    let name = HOSTS.get(usize::from(dc).checked_sub(1)?)?;
+    let suffix = match purpose {
+        Purpose::Main => "",
+        Purpose::Media => "-1",
+    };
+    Some(format!("{name}{suffix}.web.telegram.org"))
+}
+
+/// A client's request to speak WebSocket, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    path: String,
+    accept: String,
+}
+
+impl Upgrade {
+    /// Checks version, key and subprotocol.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError::Upgrade`]: answer with status 400 and close.
+    pub fn from_request(head: &RequestHead<'_>) -> Result<Self, HttpError> {
+        let key = head.websocket_key().ok_or(HttpError::Upgrade)?;
+        if !has_token(head.websocket_protocols(), SUBPROTOCOL.as_bytes()) {
+            return Err(HttpError::Upgrade);
+        }
+        let decoded = BASE64.decode(key.trim_ascii()).map_err(|_| HttpError::Upgrade)?;
+        if decoded.len() != 16 {
+            return Err(HttpError::Upgrade);
+        }
+        Ok(Self { path: head.path().into(), accept: accept_value(key.trim_ascii()) })
+    }
+
+    /// Returns the path asked for: [`PATH`] or [`TEST_PATH`].
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns the answer that opens the connection, to be sent before the first WebSocket frame.
+    pub fn response(&self) -> String {
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n",
+            self.accept
+        )
+    }
+}
+
+/// Returns `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key`.
+///
+/// Spec: <https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2>.
+pub fn accept_value(key: &[u8]) -> String {
+    BASE64.encode(&sha1(&[key, GUID]))
+}
