@@ -2,12 +2,15 @@
 //!
 //! A new gate is one line in [`ALL`]: it becomes a subcommand and a part of `ci` by that.
 
+pub(crate) mod api;
 mod clippy;
+mod deny;
 mod docs;
 mod features;
 mod fmt;
 mod layers;
 mod no_std;
+mod package;
 mod tests;
 
 use std::time::{Duration, Instant};
@@ -53,25 +56,28 @@ pub(crate) const ALL: &[Gate] = &[
     gate("doc", "The documentation builds without a warning", docs::run),
     gate("no-std", "The protocol crates link and run without std", no_std::run),
     gate("features", "Each crate builds with no, each and every feature", features::run),
+    gate("api", "The public API is that of the snapshots in docs/api", api::run),
+    gate("deny", "Licences, versions and sources of dependencies are as deny.toml says", deny::run),
+    gate("package", "Every crate can be published, and builds from its archive", package::run),
 ];
 
 const fn gate(name: &'static str, proves: &'static str, run: Run) -> Gate {
     Gate { name, proves, run }
 }
 
-/// Returns the gate of that name.
-pub(crate) fn find(name: &str) -> Option<&'static Gate> {
-    ALL.iter().find(|gate| gate.name == name)
-}
-
 /// Runs one gate, with the output of its tools shown.
 pub(crate) fn run_one(gate: &Gate) -> Result<()> {
     let mut context = Context { workspace: Workspace::load()?, shell: Shell::loud() };
-    match (gate.run)(&mut context)? {
-        Verdict::Passed(note) => println!("{}: passed {note}", gate.name),
-        Verdict::Skipped(why) => println!("{}: skipped, {why}", gate.name),
-    }
+    show(gate.name, &(gate.run)(&mut context)?);
     Ok(())
+}
+
+/// Prints how the gate `name` ended.
+fn show(name: &str, verdict: &Verdict) {
+    match verdict {
+        Verdict::Passed(note) => println!("{name}: passed {note}"),
+        Verdict::Skipped(why) => println!("{name}: SKIPPED, {why}"),
+    }
 }
 
 /// Runs every gate, with a line for each, and fails if one of them did.

@@ -28,6 +28,8 @@ struct Cli {
 enum Task {
     /// Runs every gate in order and prints a summary.
     Ci,
+    /// Compares the public API of each crate with its snapshot, or writes the snapshots.
+    Api(gates::api::Api),
     /// Measures against peers and limits, and prints the table with targets and verdicts.
     Bench(bench::Bench),
     /// Runs the statistical constant-time test.
@@ -35,8 +37,10 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
+    let result = gates::api::as_rustdoc().unwrap_or_else(|| run().map(|()| true));
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -45,13 +49,17 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let gates = gates::ALL.iter().map(|gate| clap::Command::new(gate.name).about(gate.proves));
-    let arguments = Cli::command().subcommands(gates).get_matches();
-    if let Some(gate) = arguments.subcommand_name().and_then(gates::find) {
+    let cli = Cli::command();
+    let has_arguments = |gate: &gates::Gate| cli.find_subcommand(gate.name).is_some();
+    let plain: Vec<&gates::Gate> = gates::ALL.iter().filter(|gate| !has_arguments(gate)).collect();
+    let commands = plain.iter().map(|gate| clap::Command::new(gate.name).about(gate.proves));
+    let arguments = cli.clone().subcommands(commands).get_matches();
+    if let Some(gate) = plain.iter().find(|gate| arguments.subcommand_name() == Some(gate.name)) {
         return gates::run_one(gate);
     }
     match Cli::from_arg_matches(&arguments)?.task {
         Task::Ci => gates::run_all(),
+        Task::Api(api) => api.run(),
         Task::Bench(bench) => bench.run(),
         Task::Timing(timing) => timing.run(),
     }

@@ -34,6 +34,18 @@ impl Workspace {
         members.sort_by(|a, b| a.name.cmp(&b.name));
         members
     }
+
+    /// Returns the packages of the workspace that may be published.
+    pub(crate) fn publishable(&self) -> Vec<&Package> {
+        let forbidden = |package: &&Package| package.publish.as_ref().is_some_and(Vec::is_empty);
+        self.members().into_iter().filter(|package| !forbidden(package)).collect()
+    }
+
+    /// Returns every package that is not of this workspace, for all targets.
+    pub(crate) fn third_party(&self) -> Vec<&Package> {
+        let ours = |package: &&Package| self.metadata.workspace_members.contains(&package.id);
+        self.metadata.packages.iter().filter(|package| !ours(package)).collect()
+    }
 }
 
 /// Returns the path of the root `Cargo.toml`: this package lies one folder below it.
