@@ -3,6 +3,7 @@
 //! A gate that runs alone shows what its tools print. In `ci` the same output goes to a log file
 //! under the target folder, so that the summary stays readable, and is shown if the gate fails.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -94,11 +95,11 @@ pub(crate) fn cargo(root: &Path) -> Command {
     command
 }
 
-/// Tells whether `cargo NAME --version` works.
-pub(crate) fn has_cargo_command(name: &str) -> bool {
-    let mut probe = Command::new(format!("cargo-{name}"));
-    let probe =
-        probe.args([name, "--version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+/// Tells whether `cargo NAME --version` works with this search path.
+pub(crate) fn has_cargo_command(name: &str, path: &OsStr) -> bool {
+    let mut probe = Command::new("cargo");
+    probe.args([name, "--version"]).env("PATH", path);
+    probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     probe.status().is_ok_and(|status| status.success())
 }
 

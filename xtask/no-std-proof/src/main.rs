@@ -29,10 +29,7 @@ static HEAP: heap::Bump = heap::Bump::new();
 /// Called by the entry point with a stack that is aligned as the platform wants it.
 #[unsafe(no_mangle)]
 extern "C" fn start() -> ! {
-    system::exit(match steps::run() {
-        Ok(()) => 0,
-        Err(step) => step,
-    })
+    system::exit(steps::run())
 }
 
 #[panic_handler]

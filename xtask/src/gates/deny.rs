@@ -4,10 +4,11 @@
 //! the file has one meaning, and whoever has `cargo-deny` can check advisories with it too.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
 use cargo_metadata::Package;
+use cargo_metadata::semver::{Version, VersionReq};
 use serde::Deserialize;
 
 use super::{Context, Verdict};
@@ -39,6 +40,14 @@ struct Skip {
     reason: String,
 }
 
+impl Skip {
+    /// Tells whether this entry, `name@requirement`, is about that version.
+    fn covers(&self, name: &str, version: &Version) -> bool {
+        let Some((package, requirement)) = self.package.split_once('@') else { return false };
+        package == name && VersionReq::parse(requirement).is_ok_and(|wanted| wanted.matches(version))
+    }
+}
+
 /// The only place that third-party crates may come from.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
@@ -50,7 +59,8 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     let mut broken = Vec::new();
     broken.extend(packages.iter().filter_map(|package| licence(package, &rules.licenses.allow)));
     broken.extend(packages.iter().filter_map(|package| source(package)));
-    broken.extend(duplicates(&packages, &rules.bans.skip));
+    let named: Vec<_> = packages.iter().map(|package| (package.name.as_str(), &package.version)).collect();
+    broken.extend(duplicates(&named, &rules.bans.skip));
     broken.extend(context.workspace.members().into_iter().filter_map(build_script));
     for line in &broken {
         context.shell.say(line)?;
@@ -64,7 +74,7 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
 
 /// Asks `cargo-deny`, if there is one and it can have the advisory database.
 fn advisories(context: &Context) -> Result<&'static str> {
-    if !shell::has_cargo_command("deny") {
+    if !shell::has_cargo_command("deny", &env::var_os("PATH").unwrap_or_default()) {
         return Ok("advisories not checked: cargo-deny is not installed");
     }
     let root = context.workspace.root();
@@ -91,27 +101,25 @@ fn source(package: &Package) -> Option<String> {
 }
 
 /// Returns a line for each crate in more versions than allowed, and for each entry that allows nothing.
-fn duplicates(packages: &[&Package], skip: &[Skip]) -> Vec<String> {
-    let mut versions: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for package in packages {
-        versions.entry(package.name.as_str()).or_default().push(package.version.to_string());
+fn duplicates(packages: &[(&str, &Version)], skip: &[Skip]) -> Vec<String> {
+    let mut versions: BTreeMap<&str, Vec<&Version>> = BTreeMap::new();
+    for (name, version) in packages {
+        versions.entry(name).or_default().push(version);
     }
+    versions.retain(|_, versions| versions.len() > 1);
     let mut found = Vec::new();
-    for (name, versions) in versions.iter().filter(|(_, versions)| versions.len() > 1) {
-        let skipped =
-            |version: &&String| skip.iter().any(|entry| entry.package == format!("{name}@{version}"));
+    for (name, versions) in &versions {
+        let skipped = |version: &&&Version| skip.iter().any(|entry| entry.covers(name, version));
         if versions.iter().filter(|version| !skipped(version)).count() > 1 {
+            let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
             found.push(format!("{name} is there in versions {}", versions.join(" and ")));
         }
     }
-    for entry in skip {
-        let (name, version) = entry.package.split_once('@').unwrap_or((&entry.package, ""));
-        let twice =
-            versions.get(name).is_some_and(|all| all.len() > 1 && all.iter().any(|one| one == version));
-        if !twice {
-            found.push(format!("deny.toml skips {}, which is no duplicate", entry.package));
-        }
-    }
+    let covers_one = |entry: &&Skip| {
+        versions.iter().any(|(name, versions)| versions.iter().any(|version| entry.covers(name, version)))
+    };
+    let idle = skip.iter().filter(|entry| !covers_one(entry));
+    found.extend(idle.map(|entry| format!("deny.toml skips {}, which is no duplicate", entry.package)));
     found
 }
 
@@ -119,4 +127,33 @@ fn duplicates(packages: &[&Package], skip: &[Skip]) -> Vec<String> {
 fn build_script(package: &Package) -> Option<String> {
     let has = package.targets.iter().any(cargo_metadata::Target::is_custom_build);
     has.then(|| format!("{} has a build script", package.name))
+}
+
+#[cfg(test)]
+mod checks {
+    use cargo_metadata::semver::Version;
+
+    use super::{Skip, duplicates};
+
+    const OLD: Version = Version::new(2, 0, 119);
+    const NEW: Version = Version::new(3, 0, 1);
+
+    fn skip(package: &str) -> Skip {
+        Skip { package: package.to_owned(), reason: String::new() }
+    }
+
+    #[test]
+    fn two_versions_are_refused_unless_one_is_named() {
+        let both = [("syn", &OLD), ("syn", &NEW)];
+        assert_eq!(duplicates(&both, &[]), ["syn is there in versions 2.0.119 and 3.0.1"]);
+        assert!(duplicates(&both, &[skip("syn@2")]).is_empty());
+    }
+
+    #[test]
+    fn an_entry_that_is_no_longer_needed_is_refused() {
+        assert_eq!(
+            duplicates(&[("syn", &NEW)], &[skip("syn@2")]),
+            ["deny.toml skips syn@2, which is no duplicate"]
+        );
+    }
 }
