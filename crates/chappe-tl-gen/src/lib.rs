@@ -1,2 +1,56 @@
 //! Generates Rust types from a TL (Type Language) schema.
+//!
+//! The output is plain text, the same for the same schema on every machine: one file per TL namespace and kind,
+//! sorted, formatted as `rustfmt` would. It needs `chappe-tl` at run time and nothing else.
+//!
+//! Not here: reading schemas (`chappe-tl-parser`), encoding values (`chappe-tl`).
+//!
+//! # In a `build.rs`
+//!
+//! ```no_run
+//! use chappe_tl_gen::Options;
+//!
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! let text = std::fs::read_to_string("schema.tl")?;
+//! let schema = chappe_tl_parser::parse("schema.tl", &text)?;
+//! let output = chappe_tl_gen::generate(&schema, &Options::new("schema.tl"))?;
+//! let out_dir = std::env::var("OUT_DIR")?;
+//! std::fs::write(format!("{out_dir}/schema.rs"), output.to_single_file())?;
+//! println!("cargo::rerun-if-changed=schema.tl");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! and in the crate: `mod schema { include!(concat!(env!("OUT_DIR"), "/schema.rs")); }`.
 #![forbid(unsafe_code)]
+#![allow(clippy::std_instead_of_alloc, reason = "runs on a build machine")]
+
+mod code;
+mod error;
+pub mod names;
+mod options;
+mod output;
+mod owned;
+mod plan;
+
+pub use error::Error;
+pub use options::{Options, Style};
+pub use output::{Difference, Output};
+pub use plan::Plan;
+
+use chappe_tl_parser::Schema;
+
+/// The version of the agreement between generated code and `chappe-tl`.
+pub const RUNTIME_VERSION: u32 = 1;
+
+/// Generates all types and functions of a schema.
+///
+/// # Errors
+///
+/// Fails if the schema has something that has no form in Rust, such as two names that become one.
+pub fn generate(schema: &Schema, options: &Options) -> Result<Output, Error> {
+    let plan = Plan::new(schema)?;
+    match options.style {
+        Style::Owned => Ok(owned::generate(&plan, options)),
+    }
+}

@@ -27,6 +27,39 @@ pub const fn is_set(flags: u32, bit: u8) -> bool {
     flags & (1 << bit) != 0
 }
 
+/// Returns the length of a field's encoding.
+#[inline]
+pub fn len<T: Serializable + ?Sized>(field: &T) -> usize {
+    field.serialized_len()
+}
+
+/// Writes a field.
+///
+/// # Errors
+///
+/// Fails if the value has no encoding.
+#[inline]
+pub fn put<T: Serializable + ?Sized, S: Sink + ?Sized>(field: &T, out: &mut S) -> Encoded {
+    field.serialize(out)
+}
+
+/// Writes a flags word from its bits.
+#[inline]
+pub fn put_flags<S: Sink + ?Sized>(bits: &[(u8, bool)], out: &mut S) {
+    let word = bits.iter().fold(0, |word, (bit, is_set)| word | u32::from(*is_set) << bit);
+    out.put_u32(word);
+}
+
+/// Reads a value of the type that is wanted.
+///
+/// # Errors
+///
+/// Fails if the bytes are not an encoding of the type.
+#[inline]
+pub fn read<T: Deserializable>(buf: Buffer<'_, '_>) -> Result<T> {
+    T::deserialize(buf)
+}
+
 /// Writes a boxed value: its constructor id and its fields.
 ///
 /// # Errors

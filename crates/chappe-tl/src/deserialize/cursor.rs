@@ -169,6 +169,15 @@ impl<'a> Cursor<'a> {
         self.rest().first_chunk().copied().map(u32::from_le_bytes)
     }
 
+    /// Returns the id of the object that comes next, without reading it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if fewer than 4 bytes are left.
+    pub fn peek_id(&self) -> Result<u32> {
+        self.peek_u32().ok_or_else(|| self.eof(4))
+    }
+
     /// Reads the id of a boxed value and checks it (SEC-114).
     ///
     /// # Errors
@@ -181,7 +190,7 @@ impl<'a> Cursor<'a> {
                 self.pos += 4;
                 Ok(())
             }
-            Some(id) => Err(self.unexpected_constructor(ty, id)),
+            Some(id) => Err(self.unexpected_id(ty, id)),
             None => Err(self.eof(4)),
         }
     }
@@ -190,7 +199,7 @@ impl<'a> Cursor<'a> {
     #[cold]
     pub fn unknown_id(&mut self, ty: &'static str, id: u32) -> Error {
         self.pos = self.pos.saturating_sub(4);
-        self.unexpected_constructor(ty, id)
+        self.unexpected_id(ty, id)
     }
 
     /// Enters an object named `ty` in the schema; the returned guard reads its fields.
@@ -234,8 +243,9 @@ impl<'a> Cursor<'a> {
         Error::UnexpectedEof { place: Place::at(self.pos), needed, remaining: self.remaining() }
     }
 
+    /// The error for an id that comes next and is not one of `ty`.
     #[cold]
-    const fn unexpected_constructor(&self, ty: &'static str, id: u32) -> Error {
+    pub const fn unexpected_id(&self, ty: &'static str, id: u32) -> Error {
         Error::UnexpectedConstructor { id, wanted: ty, place: Place::at(self.pos) }
     }
 

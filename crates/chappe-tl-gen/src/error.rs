@@ -1,0 +1,44 @@
+//! What has no form in Rust.
+
+use core::fmt;
+
+/// Why a schema cannot be generated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// Two names of the schema become the same name in Rust.
+    NameClash {
+        /// The one that came first.
+        first: String,
+        /// The other one.
+        second: String,
+        /// What both become.
+        rust_name: String,
+    },
+    /// A constructor has type parameters; only functions may.
+    GenericConstructor {
+        /// The constructor.
+        name: String,
+    },
+    /// A namespace is called like a module that generated code needs for itself.
+    ReservedNamespace {
+        /// The namespace.
+        name: String,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameClash { first, second, rust_name } => {
+                write!(f, "`{first}` and `{second}` both become `{rust_name}` in Rust")
+            }
+            Self::GenericConstructor { name } => write!(f, "constructor `{name}` has type parameters"),
+            Self::ReservedNamespace { name } => {
+                write!(f, "namespace `{name}` has the name of a generated module")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}

@@ -1,0 +1,164 @@
+//! Owned values: `String`, `Vec`, `Box`; reading and writing is code.
+//!
+//! `types::X` are the constructors, bare; `enums::X` the types, boxed; `functions::X` the functions; `AnyCall` any
+//! function, for servers.
+
+mod calls;
+mod enums;
+mod functions;
+mod root;
+mod rust_type;
+mod structs;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chappe_tl_parser::Definition;
+
+use crate::code::Code;
+use crate::{Options, Output, Plan, names};
+
+/// Lints that say something about the schema rather than about the code.
+const ALLOWED: &str =
+    "#![allow(clippy::all, clippy::pedantic, reason = \"names and shapes are those of the schema\")]";
+
+/// Generates all files.
+pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Output {
+    let mut output = Output::default();
+    let mut kinds = Vec::new();
+    let schema = plan.schema();
+    let constructors = by_namespace(schema.constructors());
+    if !constructors.is_empty() {
+        kinds.extend(["enums", "types"]);
+        let write = |code: &mut Code, constructor: &&Definition| {
+            structs::constructor(code, plan, options, constructor);
+        };
+        Kind { name: "types", title: "Constructors" }.write(options, &constructors, write, &mut output);
+        let mut types: BTreeMap<Option<&str>, Vec<_>> = BTreeMap::new();
+        for ty in schema.types() {
+            types.entry(ty.namespace.as_deref()).or_default().push(ty);
+        }
+        let write = |code: &mut Code, ty: &&chappe_tl_parser::Name| enums::write(code, plan, options, ty);
+        Kind { name: "enums", title: "Types" }.write(options, &types, write, &mut output);
+    }
+    let functions = by_namespace(schema.functions());
+    if !functions.is_empty() {
+        kinds.extend(["calls", "functions"]);
+        let write = |code: &mut Code, function: &&Definition| functions::write(code, plan, options, function);
+        Kind { name: "functions", title: "Functions" }.write(options, &functions, write, &mut output);
+        output.insert("calls.rs", calls::file(plan, options));
+    }
+    kinds.push("names");
+    output.insert("names.rs", root::names_file(plan, options));
+    kinds.sort_unstable();
+    output.insert("mod.rs", root::file(plan, options, &kinds));
+    output
+}
+
+/// Groups definitions by namespace, sorted by name.
+fn by_namespace<'s>(
+    definitions: impl Iterator<Item = &'s Definition>,
+) -> BTreeMap<Option<&'s str>, Vec<&'s Definition>> {
+    let mut groups: BTreeMap<Option<&str>, Vec<&Definition>> = BTreeMap::new();
+    for definition in definitions {
+        groups.entry(definition.name.namespace.as_deref()).or_default().push(definition);
+    }
+    for group in groups.values_mut() {
+        group.sort_by_key(|definition| names::type_name(&definition.name.ident));
+    }
+    groups
+}
+
+/// One of the three modules with a file for each namespace.
+struct Kind {
+    name: &'static str,
+    title: &'static str,
+}
+
+impl Kind {
+    fn write<T>(
+        &self,
+        options: &Options,
+        groups: &BTreeMap<Option<&str>, Vec<T>>,
+        write: impl Fn(&mut Code, &T),
+        output: &mut Output,
+    ) {
+        let modules: BTreeSet<&str> = groups.keys().copied().flatten().collect();
+        let empty = Vec::new();
+        self.file(options, None, &modules, groups.get(&None).unwrap_or(&empty), &write, output);
+        for (namespace, items) in groups {
+            if let Some(namespace) = namespace {
+                self.file(options, Some(namespace), &BTreeSet::new(), items, &write, output);
+            }
+        }
+    }
+
+    fn file<T>(
+        &self,
+        options: &Options,
+        namespace: Option<&str>,
+        modules: &BTreeSet<&str>,
+        items: &[T],
+        write: impl Fn(&mut Code, &T),
+        output: &mut Output,
+    ) {
+        let mut body = Code::default();
+        for item in items {
+            body.blank();
+            write(&mut body, item);
+        }
+        let mut code = Code::default();
+        code.line(0, &options.header());
+        code.blank();
+        if let Some(namespace) = namespace {
+            code.line(0, &format!("//! {} of the namespace `{namespace}`.", self.title));
+        } else {
+            code.line(0, &format!("//! {} without namespace; a module for each namespace.", self.title));
+            code.line(0, ALLOWED);
+        }
+        code.blank();
+        if !items.is_empty() {
+            code.line(0, "use ::chappe_tl::codegen as tl;");
+            let above = if namespace.is_some() { "super::super" } else { "super" };
+            imports(&mut code, above, body.as_str());
+        }
+        if !modules.is_empty() {
+            if !items.is_empty() {
+                code.blank();
+            }
+            for module in modules {
+                code.line(0, &format!("pub mod {};", names::module_name(module)));
+            }
+        }
+        let path = match namespace {
+            Some(namespace) => {
+                format!("{}/{}.rs", self.name, names::module_name(namespace).trim_start_matches("r#"))
+            }
+            None => format!("{}/mod.rs", self.name),
+        };
+        output.insert(path, code.into_string() + body.as_str());
+    }
+}
+
+/// Imports the modules that `body` refers to.
+fn imports(code: &mut Code, above: &str, body: &str) {
+    let used: Vec<&str> = ["enums", "types", "functions"]
+        .into_iter()
+        .filter(|module| body.match_indices(&format!("{module}::")).any(|(at, _)| is_path_start(body, at)))
+        .collect();
+    match used.as_slice() {
+        [] => {}
+        [one] => {
+            code.blank();
+            code.line(0, &format!("use {above}::{one};"));
+        }
+        several => {
+            code.blank();
+            code.line(0, &format!("use {above}::{{{}}};", several.join(", ")));
+        }
+    }
+}
+
+/// Whether what begins at `at` is the first part of a path, not the middle of one or of a word.
+fn is_path_start(body: &str, at: usize) -> bool {
+    !body[..at].ends_with(|before: char| before.is_alphanumeric() || matches!(before, '_' | ':'))
+}
