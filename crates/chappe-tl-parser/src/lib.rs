@@ -4,6 +4,9 @@
 //! column, the line itself and what was expected; one run reports all of them. Constructor ids are recomputed by the
 //! CRC-32 rule ([`id`]) and must match.
 //!
+//! [`SchemaDiff`] says what changed between two schemas and whom that breaks; [`Schema::subset`] keeps only what a
+//! few functions need.
+//!
 //! Not here: Rust code (`chappe-tl-gen`), encoding of values (`chappe-tl`).
 //!
 //! Specification: <https://core.telegram.org/mtproto/TL>, <https://core.telegram.org/mtproto/TL-formal>.
@@ -30,15 +33,19 @@
 
 mod check;
 mod diagnostic;
+pub mod diff;
 pub mod id;
 mod lexer;
 mod model;
 mod parse;
 mod schema;
+mod subset;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
+pub use diff::{SchemaDiff, Verdict};
 pub use model::{Category, Condition, Definition, Name, Parameter, ParameterKind, Type};
 pub use schema::Schema;
+pub use subset::UnknownName;
 
 /// Reads a schema and checks it.
 ///

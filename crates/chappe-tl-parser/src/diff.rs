@@ -1,0 +1,291 @@
+//! What changed between two schemas, and whom that breaks.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use crate::model::{Category, Definition, Name, Parameter, ParameterKind, Type};
+use crate::schema::Schema;
+
+/// Whom a change breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Nobody: callers compile and understand each other.
+    Compatible,
+    /// Callers that use the definition must be changed, but the bytes they wrote stay valid.
+    SourceBreaking,
+    /// Bytes written for the one schema are not understood by the other.
+    WireBreaking,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Compatible => "compatible",
+            Self::SourceBreaking => "source-breaking",
+            Self::WireBreaking => "wire-breaking",
+        })
+    }
+}
+
+/// What happened to a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldChange {
+    /// It is new.
+    Added(Parameter),
+    /// It is gone.
+    Removed(Parameter),
+    /// It has another type or condition.
+    Changed {
+        /// What it was.
+        old: Parameter,
+        /// What it is.
+        new: Parameter,
+    },
+    /// It stands elsewhere among the parameters that both definitions have.
+    Moved(Parameter),
+}
+
+impl fmt::Display for FieldChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added(param) => write!(f, "+ {param}"),
+            Self::Removed(param) => write!(f, "- {param}"),
+            Self::Changed { old, new } => write!(f, "~ {old} -> {new}"),
+            Self::Moved(param) => write!(f, "^ {param}"),
+        }
+    }
+}
+
+/// What happened to a definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// It is new.
+    Added {
+        /// What it is.
+        new: Box<Definition>,
+    },
+    /// It is gone.
+    Removed {
+        /// What it was.
+        old: Box<Definition>,
+    },
+    /// It is another one under the same name.
+    Changed {
+        /// What it was.
+        old: Box<Definition>,
+        /// What it is.
+        new: Box<Definition>,
+        /// What happened to its parameters.
+        fields: Vec<FieldChange>,
+    },
+}
+
+/// A definition that is not the same in both schemas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// Its name.
+    pub name: Name,
+    /// The section it stands in.
+    pub category: Category,
+    /// What happened to it.
+    pub kind: Kind,
+    /// Whom that breaks.
+    pub verdict: Verdict,
+}
+
+/// What changed between two schemas.
+///
+/// ```
+/// use chappe_tl_parser::{SchemaDiff, Verdict, parse};
+///
+/// let old = parse("old.tl", "answer flags:# id:int = Answer;")?;
+/// let new = parse("new.tl", "answer flags:# silent:flags.0?true id:int = Answer;")?;
+/// let diff = SchemaDiff::between(&old, &new);
+/// // The bit is new, the id and the bytes are not: only struct literals must be completed.
+/// assert_eq!(diff.verdict(), Verdict::SourceBreaking);
+/// assert!(diff.to_string().contains("+ silent:flags.0?true"));
+/// # Ok::<(), chappe_tl_parser::Diagnostics>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SchemaDiff {
+    /// The layer of the old schema.
+    pub old_layer: Option<i32>,
+    /// The layer of the new schema.
+    pub new_layer: Option<i32>,
+    /// All changes: constructors, then functions, each sorted by name.
+    pub changes: Vec<Change>,
+}
+
+impl SchemaDiff {
+    /// Compares two schemas by the names of their definitions.
+    pub fn between(old: &Schema, new: &Schema) -> Self {
+        let mut pairs: BTreeMap<_, (Option<&Definition>, Option<&Definition>)> = BTreeMap::new();
+        for definition in old.definitions() {
+            pairs.entry((definition.category, &definition.name)).or_default().0 = Some(definition);
+        }
+        for definition in new.definitions() {
+            pairs.entry((definition.category, &definition.name)).or_default().1 = Some(definition);
+        }
+        let changes = pairs.into_iter().filter_map(|((category, name), pair)| {
+            let (kind, verdict) = match pair {
+                (Some(before), Some(after)) => changed(before, after)?,
+                (Some(before), None) => (Kind::Removed { old: before.clone().into() }, Verdict::WireBreaking),
+                (None, Some(after)) => {
+                    (Kind::Added { new: after.clone().into() }, verdict_of_added(old, after))
+                }
+                (None, None) => return None,
+            };
+            Some(Change { name: name.clone(), category, kind, verdict })
+        });
+        Self { old_layer: old.layer(), new_layer: new.layer(), changes: changes.collect() }
+    }
+
+    /// Returns the worst verdict of all changes.
+    pub fn verdict(&self) -> Verdict {
+        self.changes.iter().map(|change| change.verdict).max().unwrap_or(Verdict::Compatible)
+    }
+
+    /// Counts the additions, removals and changes of a section.
+    pub fn counts(&self, category: Category) -> Counts {
+        let mut counts = Counts::default();
+        for change in self.changes.iter().filter(|change| change.category == category) {
+            match change.kind {
+                Kind::Added { .. } => counts.added += 1,
+                Kind::Removed { .. } => counts.removed += 1,
+                Kind::Changed { .. } => counts.changed += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// How much changed in a section.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Definitions that are new.
+    pub added: usize,
+    /// Definitions that are gone.
+    pub removed: usize,
+    /// Definitions that are others under the same name.
+    pub changed: usize,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} added, {} removed, {} changed", self.added, self.removed, self.changed)
+    }
+}
+
+/// A constructor that joins a type that was there before is a case that exhaustive matches do not have.
+fn verdict_of_added(old: &Schema, added: &Definition) -> Verdict {
+    match (added.category, &added.result) {
+        (Category::Types, Type::Boxed(ty)) if old.constructors_of(ty).next().is_some() => {
+            Verdict::SourceBreaking
+        }
+        _ => Verdict::Compatible,
+    }
+}
+
+fn changed(old: &Definition, new: &Definition) -> Option<(Kind, Verdict)> {
+    let same_shape = old.params == new.params && old.result == new.result && old.generics == new.generics;
+    if same_shape && old.id == new.id {
+        return None;
+    }
+    let same_bytes = old.id == new.id && old.result == new.result && on_wire(old).eq(on_wire(new));
+    let verdict = if same_bytes { Verdict::SourceBreaking } else { Verdict::WireBreaking };
+    let kind =
+        Kind::Changed { old: old.clone().into(), new: new.clone().into(), fields: field_changes(old, new) };
+    Some((kind, verdict))
+}
+
+/// What of a definition can be seen in its encoding: types and conditions, without names and without bare flags.
+fn on_wire(definition: &Definition) -> impl Iterator<Item = (Type, Option<(usize, u8)>)> {
+    definition.params.iter().filter_map(|param| match &param.kind {
+        ParameterKind::Flags => Some((Type::True, None)),
+        ParameterKind::Value { ty: Type::True, .. } => None,
+        ParameterKind::Value { ty, condition } => {
+            let condition = condition.as_ref().map(|condition| {
+                let word = definition.params.iter().position(|param| param.name == condition.word);
+                // Counted among the flags words: parameters without bytes may stand between them.
+                let words = definition.params.iter().take(word.unwrap_or_default());
+                (words.filter(|param| param.kind == ParameterKind::Flags).count(), condition.bit)
+            });
+            Some((without_bytes(ty), condition))
+        }
+    })
+}
+
+/// `bytes` and `string` are encoded alike.
+fn without_bytes(ty: &Type) -> Type {
+    match ty {
+        Type::Bytes => Type::String,
+        Type::Vector { element, boxed } => {
+            Type::Vector { element: Box::new(without_bytes(element)), boxed: *boxed }
+        }
+        other => other.clone(),
+    }
+}
+
+fn field_changes(old: &Definition, new: &Definition) -> Vec<FieldChange> {
+    let find = |definition: &Definition, name: &str| {
+        definition.params.iter().find(|param| param.name == name).cloned()
+    };
+    let mut changes = Vec::new();
+    for before in &old.params {
+        match find(new, &before.name) {
+            None => changes.push(FieldChange::Removed(before.clone())),
+            Some(after) if after != *before => {
+                changes.push(FieldChange::Changed { old: before.clone(), new: after });
+            }
+            Some(_) => {}
+        }
+    }
+    let common = |one: &Definition, other: &Definition| -> Vec<String> {
+        one.params
+            .iter()
+            .filter(|param| find(other, &param.name).is_some())
+            .map(|param| param.name.clone())
+            .collect()
+    };
+    for (before, after) in common(old, new).iter().zip(common(new, old)) {
+        if *before != after {
+            changes.extend(find(new, &after).map(FieldChange::Moved));
+        }
+    }
+    let added = new.params.iter().filter(|after| find(old, &after.name).is_none());
+    changes.extend(added.cloned().map(FieldChange::Added));
+    changes
+}
+
+impl fmt::Display for SchemaDiff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "constructors: {}", self.counts(Category::Types))?;
+        writeln!(f, "functions: {}", self.counts(Category::Functions))?;
+        writeln!(f, "verdict: {}", self.verdict())?;
+        self.changes.iter().try_for_each(|change| write!(f, "{change}"))
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Added { new } => writeln!(f, "+ {} [{}]", new.line(), self.verdict),
+            Kind::Removed { old } => writeln!(f, "- {} [{}]", old.line(), self.verdict),
+            Kind::Changed { old, new, fields } => {
+                writeln!(f, "~ {} #{:08x} -> #{:08x} [{}]", self.name, old.id, new.id, self.verdict)?;
+                for field in fields {
+                    writeln!(f, "    {field}")?;
+                }
+                if old.result != new.result {
+                    writeln!(f, "    = {} -> {}", old.result, new.result)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
