@@ -1,0 +1,185 @@
+//! One buffer for one outgoing frame.
+//!
+//! [`FrameBuf`] keeps room in front of its content, so each layer writes its header there instead
+//! of shifting what is behind it.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use chappe_tl::Sink;
+
+/// Bytes of one frame, with room in front for the headers that lower layers add.
+///
+/// Fill it from [`clear`](Self::clear) on, hand it down, write [`as_slice`](Self::as_slice) to the
+/// socket, and reuse it: once it has grown to the size of the largest frame, nothing is allocated.
+#[derive(Clone)]
+pub struct FrameBuf {
+    /// `bytes[..start]` is free room, `bytes[start..]` the content.
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+/// Room that a cleared [`FrameBuf`] has in front of its content.
+///
+/// Both headers of the encrypted envelope take 24 + 32 bytes; a transport has the rest.
+pub const HEADROOM: usize = 96;
+
+impl FrameBuf {
+    /// Makes an empty buffer.
+    pub fn new() -> Self {
+        Self::with_capacity(0)
+    }
+
+    /// Makes an empty buffer with room for `body` bytes, besides its headroom.
+    pub fn with_capacity(body: usize) -> Self {
+        let mut bytes = Vec::with_capacity(HEADROOM.saturating_add(body));
+        bytes.resize(HEADROOM, 0);
+        Self { bytes, start: HEADROOM }
+    }
+
+    /// Returns the content.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    /// Returns the content, to be changed in place.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..]
+    }
+
+    /// Returns the length of the content.
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    /// Says whether there is no content.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns how many bytes can be prepended before content has to move.
+    pub const fn headroom(&self) -> usize {
+        self.start
+    }
+
+    /// Drops the content and restores the headroom; memory is kept.
+    pub fn clear(&mut self) {
+        self.bytes.resize(HEADROOM, 0);
+        self.start = HEADROOM;
+    }
+
+    /// Writes bytes in front of the content.
+    pub fn prepend(&mut self, header: &[u8]) {
+        if self.start < header.len() {
+            self.grow_front(header.len());
+        }
+        self.start -= header.len();
+        self.bytes[self.start..][..header.len()].copy_from_slice(header);
+    }
+
+    /// Writes bytes behind the content.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Writes `count` zero bytes behind the content and returns them, to be filled.
+    pub fn append_zeroed(&mut self, count: usize) -> &mut [u8] {
+        let end = self.bytes.len();
+        self.bytes.resize(end + count, 0);
+        &mut self.bytes[end..]
+    }
+
+    /// Makes sure that `additional` bytes can be appended without another allocation.
+    pub fn reserve(&mut self, additional: usize) {
+        self.bytes.reserve(additional);
+    }
+
+    /// Shortens the content to its first `len` bytes; longer ones stay as they are.
+    pub fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(self.start.saturating_add(len));
+    }
+
+    /// Gives memory back if one big frame made the buffer larger than `body` bytes of content.
+    pub fn shrink_to(&mut self, body: usize) {
+        self.bytes.shrink_to(HEADROOM.saturating_add(body));
+    }
+
+    /// Moves the content back. Happens only if layers prepend more than [`HEADROOM`] together.
+    #[cold]
+    fn grow_front(&mut self, needed: usize) {
+        let missing = needed - self.start + HEADROOM;
+        self.bytes.splice(0..0, core::iter::repeat_n(0, missing));
+        self.start += missing;
+    }
+}
+
+impl Default for FrameBuf {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sink for FrameBuf {
+    fn put(&mut self, bytes: &[u8]) {
+        self.append(bytes);
+    }
+
+    fn reserve(&mut self, additional: usize) {
+        Self::reserve(self, additional);
+    }
+}
+
+impl AsRef<[u8]> for FrameBuf {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl fmt::Debug for FrameBuf {
+    /// Tells sizes only: before sealing, the content is plaintext.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameBuf")
+            .field("len", &self.len())
+            .field("headroom", &self.start)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_go_in_front_without_moving_the_body() {
+        let mut buf = FrameBuf::new();
+        buf.append(b"body");
+        let body_at = buf.as_slice().as_ptr();
+        buf.prepend(b"head");
+        assert_eq!(buf.as_slice(), b"headbody");
+        assert_eq!(buf.as_slice()[4..].as_ptr(), body_at);
+    }
+
+    #[test]
+    fn a_header_larger_than_the_headroom_still_fits() {
+        let mut buf = FrameBuf::new();
+        buf.append(b"body");
+        let header = [7_u8; HEADROOM * 3];
+        buf.prepend(&header);
+        assert_eq!(buf.as_slice()[..header.len()], header);
+        assert_eq!(&buf.as_slice()[header.len()..], b"body");
+        assert!(buf.headroom() > 0);
+    }
+
+    #[test]
+    fn clearing_keeps_the_memory_and_restores_the_room() {
+        let mut buf = FrameBuf::with_capacity(100);
+        buf.append(&[1; 100]);
+        buf.prepend(&[2; 40]);
+        let at = buf.bytes.as_ptr();
+        buf.clear();
+        assert!(buf.is_empty());
+        assert_eq!(buf.headroom(), HEADROOM);
+        buf.append(&[3; 100]);
+        assert_eq!(buf.bytes.as_ptr(), at);
+    }
+}

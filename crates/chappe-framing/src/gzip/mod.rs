@@ -1,0 +1,72 @@
+//! `gzip_packed`: an object in compressed form.
+//!
+//! [`GzipPacked`] is the view of one, [`Inflater`] unpacks it within a limit, [`Deflater`] makes
+//! one if that pays. Both keep their memory for the next object.
+//!
+//! Not here: which objects may be compressed, and unpacking of what was unpacked: one level is all
+//! there may be (SEC-97).
+//!
+//! Spec: <https://core.telegram.org/mtproto/service_messages#packed-object>.
+
+mod deflate;
+mod inflate;
+mod stream;
+
+pub use deflate::{Deflater, Level};
+pub use inflate::{AcceptedFormat, Inflater};
+
+use crate::FrameError;
+use crate::message::constructor_id;
+
+/// Constructor id of `gzip_packed`.
+pub const GZIP_PACKED: u32 = 0x3072_cfa1;
+
+/// Most bytes an object is unpacked to unless the caller sets another limit: 16 MiB.
+pub const DEFAULT_UNPACKED_LIMIT: usize = 16 << 20;
+
+/// A view of a `gzip_packed` object: its compressed bytes, not looked at yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GzipPacked<'a> {
+    packed_data: &'a [u8],
+}
+
+impl<'a> GzipPacked<'a> {
+    /// Checks that `object` is one whole `gzip_packed`, starting with its constructor id.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::UnexpectedConstructor`], [`FrameError::TooShort`] or
+    /// [`FrameError::TrailingBytes`] if it is not.
+    pub fn new_checked(object: &'a [u8]) -> Result<Self, FrameError> {
+        let id = constructor_id(object)?;
+        if id != GZIP_PACKED {
+            return Err(FrameError::UnexpectedConstructor { id });
+        }
+        let (header, len) = tl_bytes_header(&object[4..])?;
+        let whole = (header + len).next_multiple_of(4);
+        let field = &object[4..];
+        if field.len() < whole {
+            return Err(FrameError::TooShort { len: field.len(), min: whole });
+        }
+        if field.len() > whole {
+            return Err(FrameError::TrailingBytes { len: field.len() - whole });
+        }
+        Ok(Self { packed_data: &field[header..header + len] })
+    }
+
+    /// Returns the compressed bytes.
+    pub const fn packed_data(&self) -> &'a [u8] {
+        self.packed_data
+    }
+}
+
+/// Reads the length of a TL `bytes` value: returns the length of its header and of its content.
+///
+/// Read by hand because the codec would copy the content, which may be megabytes.
+fn tl_bytes_header(field: &[u8]) -> Result<(usize, usize), FrameError> {
+    match *field {
+        [254, a, b, c, ..] => Ok((4, u32::from_le_bytes([a, b, c, 0]) as usize)),
+        [len @ 0..=253, ..] => Ok((1, len as usize)),
+        _ => Err(FrameError::TooShort { len: field.len(), min: 4 }),
+    }
+}

@@ -1,0 +1,164 @@
+//! Plain messages: the envelope of the handshake, before there is a key.
+//!
+//! [`write`] puts the header in front of an object, [`PlainMessage::new_checked`] reads it back.
+//! Real servers, and one official client, append random bytes behind the object inside the
+//! declared length; here and nowhere else such a tail is tolerated (SEC-12).
+//!
+//! Not here: the handshake itself.
+//! **Invariant:** only objects of the handshake pass in plain form (SEC-09).
+//!
+//! Spec: <https://core.telegram.org/mtproto/description#unencrypted-message>.
+
+use chappe_crypto::{AuthKeyId, Side};
+use chappe_tl::deserialize::Cursor;
+use chappe_tl::{Deserializable, Identifiable, Serializable};
+use chappe_tl_mtproto::{functions, types};
+
+use crate::message::{array, constructor_id};
+use crate::{FrameBuf, FrameError, MsgId, MsgOrigin};
+
+mod field {
+    use core::ops::Range;
+    pub(super) const AUTH_KEY_ID: Range<usize> = 0..8;
+    pub(super) const MSG_ID: Range<usize> = AUTH_KEY_ID.end..16;
+    pub(super) const BODY_LEN: Range<usize> = MSG_ID.end..20;
+}
+
+/// Length of the plain header: `auth_key_id` = 0 (8 bytes), `msg_id` (8), length of the body (4).
+pub const PLAIN_HEADER_LEN: usize = field::BODY_LEN.end;
+
+/// Writes an object as a plain message; what `buf` held before is dropped.
+///
+/// # Errors
+///
+/// [`FrameError::Encode`] if the object cannot be encoded.
+pub fn write(
+    buf: &mut FrameBuf,
+    msg_id: MsgId,
+    object: &(impl Serializable + ?Sized),
+) -> Result<(), FrameError> {
+    buf.clear();
+    object.serialize(buf)?;
+    seal(buf, msg_id)
+}
+
+/// Writes bytes of an object, serialised before, as a plain message; what `buf` held is dropped.
+///
+/// # Errors
+///
+/// [`FrameError::UnsendableBody`] if there are fewer than four bytes.
+pub fn write_bytes(buf: &mut FrameBuf, msg_id: MsgId, object: &[u8]) -> Result<(), FrameError> {
+    buf.clear();
+    buf.append(object);
+    seal(buf, msg_id)
+}
+
+/// Puts the plain header in front of the object that `buf` holds.
+fn seal(buf: &mut FrameBuf, msg_id: MsgId) -> Result<(), FrameError> {
+    let len = buf.len();
+    if !(4..=crate::MAX_BODY_LEN).contains(&len) {
+        return Err(FrameError::UnsendableBody { len });
+    }
+    let mut header = [0; PLAIN_HEADER_LEN];
+    header[field::MSG_ID].copy_from_slice(&msg_id.to_bytes());
+    header[field::BODY_LEN].copy_from_slice(&(len as u32).to_le_bytes());
+    buf.prepend(&header);
+    Ok(())
+}
+
+/// A plain message whose header was checked and whose object belongs to the handshake.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainMessage<'a> {
+    msg_id: MsgId,
+    body: &'a [u8],
+}
+
+impl<'a> PlainMessage<'a> {
+    /// Checks the header and the kind of object of a frame that `from` wrote.
+    ///
+    /// Bytes behind the declared length are padding of the transport and ignored. The time in the
+    /// `msg_id` is not checked, since neither side's clock is known yet; nor are its low bits when
+    /// a client wrote it, as some clients send zero.
+    ///
+    /// # Errors
+    ///
+    /// * [`FrameError::TooShort`], [`FrameError::BadBodyLen`]: the bytes are damaged (SEC-10).
+    /// * [`FrameError::NotPlain`]: the frame is encrypted.
+    /// * [`FrameError::BadOrigin`]: an answer whose `msg_id` is not 1 modulo 4 (SEC-11).
+    /// * [`FrameError::NotAHandshakeObject`]: the object may not travel in plain form (SEC-09).
+    pub fn new_checked(frame: &'a [u8], from: Side) -> Result<Self, FrameError> {
+        let (header, rest) = frame
+            .split_first_chunk::<PLAIN_HEADER_LEN>()
+            .ok_or(FrameError::TooShort { len: frame.len(), min: PLAIN_HEADER_LEN })?;
+        let key_id = AuthKeyId::from_bytes(array(&header[field::AUTH_KEY_ID]));
+        if !key_id.is_zero() {
+            return Err(FrameError::NotPlain { got: key_id });
+        }
+        let body = declared_body(array(&header[field::BODY_LEN]), rest)?;
+        let msg_id = MsgId::from_bytes(array(&header[field::MSG_ID]));
+        if from == Side::Server && msg_id.origin() != Some(MsgOrigin::Response) {
+            return Err(FrameError::BadOrigin { msg_id });
+        }
+        let id = constructor_id(body)?;
+        if !is_handshake_object(id, from) {
+            return Err(FrameError::NotAHandshakeObject { id });
+        }
+        Ok(Self { msg_id, body })
+    }
+
+    /// Returns the identifier of the message. Its time proves nothing.
+    pub const fn msg_id(&self) -> MsgId {
+        self.msg_id
+    }
+
+    /// Returns the object and, behind it, whatever tail the writer appended.
+    pub const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    /// Returns the constructor id of the object.
+    pub fn constructor_id(&self) -> u32 {
+        constructor_id(self.body).expect("the constructor was checked to be there")
+    }
+
+    /// Reads the object from the start of the body and ignores the tail (SEC-12).
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::Tl`] if the object is not a whole `T`.
+    pub fn object<T: Deserializable>(&self) -> Result<T, FrameError> {
+        let mut cursor = Cursor::from_slice(self.body);
+        Ok(T::deserialize(&mut cursor)?)
+    }
+}
+
+fn declared_body(len: [u8; 4], rest: &[u8]) -> Result<&[u8], FrameError> {
+    let claimed = i32::from_le_bytes(len);
+    // Unlike everywhere else, tails of any length occur here, so a multiple of 4 is not asked for.
+    match usize::try_from(claimed) {
+        Ok(len) if len >= 4 && len <= rest.len() => Ok(&rest[..len]),
+        _ => Err(FrameError::BadBodyLen { claimed, available: rest.len() }),
+    }
+}
+
+/// Says whether an object belongs to the handshake and is one that this side writes.
+const fn is_handshake_object(id: u32, from: Side) -> bool {
+    match from {
+        Side::Client => matches!(
+            id,
+            functions::ReqPq::CONSTRUCTOR_ID
+                | functions::ReqPqMulti::CONSTRUCTOR_ID
+                | functions::ReqDhParams::CONSTRUCTOR_ID
+                | functions::SetClientDhParams::CONSTRUCTOR_ID
+        ),
+        Side::Server => matches!(
+            id,
+            types::ResPq::CONSTRUCTOR_ID
+                | types::ServerDhParamsOk::CONSTRUCTOR_ID
+                | types::ServerDhParamsFail::CONSTRUCTOR_ID
+                | types::DhGenOk::CONSTRUCTOR_ID
+                | types::DhGenRetry::CONSTRUCTOR_ID
+                | types::DhGenFail::CONSTRUCTOR_ID
+        ),
+    }
+}

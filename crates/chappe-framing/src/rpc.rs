@@ -1,0 +1,132 @@
+//! `rpc_result` and `rpc_error`, read as views and written without a copy.
+//!
+//! `rpc_result` has no generated type, since only the request says what the result is.
+//!
+//! Not here: which request a `req_msg_id` belongs to, and the type of its result.
+//!
+//! Spec: <https://core.telegram.org/mtproto/service_messages#response-to-an-rpc-query>.
+
+use chappe_tl::Deserializable;
+use chappe_tl::{Identifiable, Serializable, Sink};
+use chappe_tl_mtproto::types;
+
+use crate::gzip::{GZIP_PACKED, GzipPacked};
+use crate::message::{array, constructor_id};
+use crate::{FrameError, MsgId};
+
+mod field {
+    use core::ops::Range;
+    pub(super) const ID: Range<usize> = 0..4;
+    pub(super) const REQ_MSG_ID: Range<usize> = ID.end..12;
+}
+
+/// Constructor id of `rpc_result`.
+pub const RPC_RESULT: u32 = 0xf35c_6d01;
+
+/// Constructor id of `rpc_error`.
+pub const RPC_ERROR: u32 = 0x2144_ca19;
+
+/// Length of what stands in front of the result: constructor id 4, `req_msg_id` 8.
+pub const RPC_RESULT_HEADER_LEN: usize = field::REQ_MSG_ID.end;
+
+/// Writes what stands in front of the result of a request; append the object behind it.
+pub fn write_rpc_result_header(out: &mut (impl Sink + ?Sized), req_msg_id: MsgId) {
+    out.put(&RPC_RESULT.to_le_bytes());
+    out.put(&req_msg_id.to_bytes());
+}
+
+/// Writes a whole `rpc_result` with an `rpc_error` in it.
+///
+/// # Errors
+///
+/// [`FrameError::Encode`] if the message is longer than a TL string can be.
+pub fn write_rpc_error(
+    out: &mut (impl Sink + ?Sized),
+    req_msg_id: MsgId,
+    error: &types::RpcError,
+) -> Result<(), FrameError> {
+    write_rpc_result_header(out, req_msg_id);
+    out.put(&types::RpcError::CONSTRUCTOR_ID.to_le_bytes());
+    error.serialize(out)?;
+    Ok(())
+}
+
+/// A view of an `rpc_result`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RpcResult<'a> {
+    req_msg_id: MsgId,
+    result: &'a [u8],
+}
+
+/// What an [`RpcResult`] carries.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RpcOutcome<'a> {
+    /// The result, starting with its constructor id.
+    Object(&'a [u8]),
+    /// The result, or an `rpc_error`, compressed.
+    Packed(GzipPacked<'a>),
+    /// The request failed.
+    Error(types::RpcError),
+}
+
+impl<'a> RpcResult<'a> {
+    /// Checks the object of a message that starts with the constructor id of `rpc_result`.
+    ///
+    /// # Errors
+    ///
+    /// * [`FrameError::TooShort`] if there is no whole header or no result behind it.
+    /// * [`FrameError::UnexpectedConstructor`] if it is another object.
+    /// * [`FrameError::ZeroRequest`] if it names message zero (SEC-98).
+    pub fn new_checked(object: &'a [u8]) -> Result<Self, FrameError> {
+        let min = RPC_RESULT_HEADER_LEN + 4;
+        let (header, result) = object
+            .split_first_chunk::<RPC_RESULT_HEADER_LEN>()
+            .filter(|_| object.len() >= min)
+            .ok_or(FrameError::TooShort { len: object.len(), min })?;
+        let id = u32::from_le_bytes(array(&header[field::ID]));
+        if id != RPC_RESULT {
+            return Err(FrameError::UnexpectedConstructor { id });
+        }
+        let req_msg_id = MsgId::from_bytes(array(&header[field::REQ_MSG_ID]));
+        if req_msg_id.to_raw() == 0 {
+            return Err(FrameError::ZeroRequest);
+        }
+        Ok(Self { req_msg_id, result })
+    }
+
+    /// Returns the message that is answered.
+    pub const fn req_msg_id(&self) -> MsgId {
+        self.req_msg_id
+    }
+
+    /// Returns the bytes of the result, whatever it is.
+    pub const fn result(&self) -> &'a [u8] {
+        self.result
+    }
+
+    /// Tells a plain result from a compressed one and from an error.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::Tl`] or [`FrameError::TrailingBytes`] if an error or a `gzip_packed` cannot be
+    /// read. Use [`RpcOutcome::read`] again on what was unpacked.
+    pub fn outcome(&self) -> Result<RpcOutcome<'a>, FrameError> {
+        RpcOutcome::read(self.result)
+    }
+}
+
+impl<'a> RpcOutcome<'a> {
+    /// Reads the object that stands in an `rpc_result`.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::TooShort`] if there is no constructor id, [`FrameError::Tl`] or
+    /// [`FrameError::TrailingBytes`] if an error or a `gzip_packed` cannot be read.
+    pub fn read(object: &'a [u8]) -> Result<Self, FrameError> {
+        Ok(match constructor_id(object)? {
+            RPC_ERROR => Self::Error(types::RpcError::from_bytes(&object[field::ID.end..])?),
+            GZIP_PACKED => Self::Packed(GzipPacked::new_checked(object)?),
+            _ => Self::Object(object),
+        })
+    }
+}
