@@ -9,6 +9,7 @@ mod docs;
 mod features;
 mod fmt;
 mod layers;
+mod links;
 mod no_std;
 mod package;
 mod tests;
@@ -50,6 +51,7 @@ pub(crate) enum Verdict {
 pub(crate) const ALL: &[Gate] = &[
     gate("fmt", "All code is formatted", fmt::run),
     gate("layers", "Dependencies point down the layers only", layers::run),
+    gate("links", "No page points to a file that is not there", links::run),
     gate("clippy", "Each package alone is free of warnings", clippy::run),
     gate("test", "All tests pass", tests::run),
     gate("doctest", "All examples in the documentation compile and run", tests::doctests),

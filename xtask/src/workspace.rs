@@ -1,9 +1,10 @@
 //! What `cargo metadata` says about the workspace.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use cargo_metadata::{Metadata, MetadataCommand, Package};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, NodeDep, Package, PackageId};
 
 /// The packages of this workspace and all that they depend on.
 pub(crate) struct Workspace {
@@ -41,11 +42,44 @@ impl Workspace {
         self.members().into_iter().filter(|package| !forbidden(package)).collect()
     }
 
+    /// Returns the names of the third-party packages that users of the published crates build on this platform.
+    ///
+    /// Development dependencies are left out, other platforms too.
+    pub(crate) fn shipped(&self) -> BTreeSet<&str> {
+        let Some(resolve) = &self.metadata.resolve else { return BTreeSet::new() };
+        let mut todo: Vec<&PackageId> = self.publishable().into_iter().map(|package| &package.id).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(id) = todo.pop() {
+            if seen.insert(id) {
+                let node = resolve.nodes.iter().find(|node| node.id == *id);
+                todo.extend(
+                    node.into_iter()
+                        .flat_map(|node| &node.deps)
+                        .filter(|edge| ships(edge))
+                        .map(|edge| &edge.pkg),
+                );
+            }
+        }
+        let third_party = self.third_party().into_iter().filter(|package| seen.contains(&package.id));
+        third_party.map(|package| package.name.as_str()).collect()
+    }
+
     /// Returns every package that is not of this workspace, for all targets.
     pub(crate) fn third_party(&self) -> Vec<&Package> {
         let ours = |package: &&Package| self.metadata.workspace_members.contains(&package.id);
         self.metadata.packages.iter().filter(|package| !ours(package)).collect()
     }
+}
+
+/// Tells whether a dependency is more than a development dependency, and not for other platforms only.
+fn ships(edge: &NodeDep) -> bool {
+    let here = |kind: &cargo_metadata::DepKindInfo| {
+        let platform = kind.target.as_ref().map(ToString::to_string);
+        let elsewhere =
+            |target: String| ["windows", "wasm", "macos", "apple"].iter().any(|os| target.contains(os));
+        kind.kind != DependencyKind::Development && !platform.is_some_and(elsewhere)
+    };
+    edge.dep_kinds.iter().any(here)
 }
 
 /// Returns the path of the root `Cargo.toml`: this package lies one folder below it.

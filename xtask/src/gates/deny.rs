@@ -3,7 +3,7 @@
 //! Reads `deny.toml`, in the format of `cargo-deny`, and applies the rules that need no network: so
 //! the file has one meaning, and whoever has `cargo-deny` can check advisories with it too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, bail};
@@ -62,6 +62,7 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     let named: Vec<_> = packages.iter().map(|package| (package.name.as_str(), &package.version)).collect();
     broken.extend(duplicates(&named, &rules.bans.skip));
     broken.extend(context.workspace.members().into_iter().filter_map(build_script));
+    broken.extend(explanations(context)?);
     for line in &broken {
         context.shell.say(line)?;
     }
@@ -123,6 +124,35 @@ fn duplicates(packages: &[(&str, &Version)], skip: &[Skip]) -> Vec<String> {
     found
 }
 
+/// Returns a line for each crate that ships, or is asked for by name, and has no line in the document, and for
+/// each crate in the document that is not in the graph.
+fn explanations(context: &Context) -> Result<Vec<String>> {
+    let document = context.workspace.root().join("docs/dependencies.md");
+    let text = fs::read_to_string(&document).context("docs/dependencies.md")?;
+    let explained = explained(&text);
+    let shipped = context.workspace.shipped();
+    let tools = context.workspace.members().into_iter().flat_map(|package| &package.dependencies);
+    let third_party = context.workspace.third_party();
+    let graph: BTreeSet<&str> = third_party.iter().map(|package| package.name.as_str()).collect();
+    let direct = tools.map(|dependency| dependency.name.as_str()).filter(|name| graph.contains(name));
+    let wanted: BTreeSet<&str> = shipped.into_iter().chain(direct).collect();
+    let missing =
+        wanted.difference(&explained).map(|name| format!("docs/dependencies.md does not explain {name}"));
+    let idle = explained
+        .difference(&graph)
+        .map(|name| format!("docs/dependencies.md explains {name}, which is not used"));
+    Ok(missing.chain(idle).collect())
+}
+
+/// Returns the crates named in the first column of the tables.
+fn explained(text: &str) -> BTreeSet<&str> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    let names = rows.filter_map(|row| row.split(" |").next());
+    names
+        .flat_map(|cell| cell.split('`').filter(|part| !part.is_empty() && !part.contains([' ', ','])))
+        .collect()
+}
+
 /// Build scripts run on the machine of everyone who compiles; none of ours does.
 fn build_script(package: &Package) -> Option<String> {
     let has = package.targets.iter().any(cargo_metadata::Target::is_custom_build);
@@ -133,7 +163,7 @@ fn build_script(package: &Package) -> Option<String> {
 mod checks {
     use cargo_metadata::semver::Version;
 
-    use super::{Skip, duplicates};
+    use super::{Skip, duplicates, explained};
 
     const OLD: Version = Version::new(2, 0, 119);
     const NEW: Version = Version::new(3, 0, 1);
@@ -155,5 +185,11 @@ mod checks {
             duplicates(&[("syn", &NEW)], &[skip("syn@2")]),
             ["deny.toml skips syn@2, which is no duplicate"]
         );
+    }
+
+    #[test]
+    fn every_crate_of_a_first_column_counts_as_explained() {
+        let text = "| crate | why |\n| `aes` | `x` |\n| `sha1`, `md-5` (somebody) | why |\ntext `hex`\n";
+        assert_eq!(explained(text).into_iter().collect::<Vec<_>>(), ["aes", "md-5", "sha1"]);
     }
 }
