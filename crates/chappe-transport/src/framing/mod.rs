@@ -34,6 +34,9 @@ pub const MAX_TAIL: usize = MAX_PADDING;
 /// Most bytes of padding on the padded intermediate transport.
 pub const MAX_PADDING: usize = 15;
 
+/// Most bytes of padding behind a transport error.
+const MAX_ERROR_PADDING: usize = 11;
+
 /// The four framings of a byte stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Framing {
@@ -257,8 +260,7 @@ impl Encoder {
 
     /// An error of four bytes must stay under 16 with its padding, or it would not be known as one.
     const fn padding_for(&self, len: usize) -> usize {
-        let short = 15_usize.saturating_sub(len);
-        if len < 12 && self.max_padding > short { short } else { self.max_padding }
+        if len == 4 && self.max_padding > MAX_ERROR_PADDING { MAX_ERROR_PADDING } else { self.max_padding }
     }
 }
 

@@ -1,0 +1,357 @@
+//! Servers and proxies: what is let in, what is refused, and what a refused client learns.
+
+mod common;
+
+use chappe_transport::accept::Disguise;
+use chappe_transport::fake_tls::server::{Rejection, TimeWindow};
+use chappe_transport::fake_tls::sign_client_hello;
+use chappe_transport::secret::{Domain, SecretKey};
+use chappe_transport::websocket::Upgrade;
+use chappe_transport::{
+    Accept, AcceptConfig, AcceptContext, Acceptor, Connect, Connector, DcId, Framing, Incoming, Limits,
+    ProxySecret, Refusal, ReplayFilter, TransportError,
+};
+use common::{NOW, buf, connect, envelope, fake_tls_secret, kinds, rng};
+
+/// Lets `bytes` arrive at once; gives the outcome and how many bytes are left.
+fn accept(config: &AcceptConfig, replays: Option<&mut ReplayFilter>, bytes: &[u8]) -> (Accept, usize) {
+    let mut context = AcceptContext { config, unix_time: NOW, replays };
+    let mut buf = buf();
+    buf.extend_from_slice(bytes).expect("it fits");
+    let accept = Acceptor::new().handle(&mut buf, &mut context, &mut rng(9)).expect("it is well formed");
+    (accept, buf.len())
+}
+
+fn opening(connector: &Connector, seed: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    connector.start(NOW, &mut rng(seed), &mut out).expect("it starts");
+    out
+}
+
+fn refusal((accept, left): (Accept, usize), sent: &[u8]) -> Refusal {
+    let Accept::Refused(refusal) = accept else { panic!("let in: {accept:?}") };
+    assert_eq!(left, sent.len(), "the real site gets every byte");
+    refusal
+}
+
+#[test]
+fn every_transport_is_told_apart_on_one_port() {
+    let secrets = vec![
+        ProxySecret::plain([4; 16]),
+        ProxySecret::plain([3; 16]),
+        ProxySecret::padded([5; 16]),
+        fake_tls_secret(),
+    ];
+    let mut config = AcceptConfig::data_centre();
+    config.secrets = secrets.clone();
+    for (connector, alone) in kinds() {
+        let pair = connect(&connector, &config, 5, &envelope(1, 1));
+        let accepted = pair.server;
+        assert_eq!(accepted.connection.framing(), connector.framing());
+        let used = alone.secrets.last().map(|secret| secret.to_bytes());
+        let found = accepted.secret.map(|index| secrets[index].to_bytes());
+        assert_eq!(found, used, "{connector:?}");
+        assert_eq!(accepted.dc.is_some(), accepted.disguise != Disguise::None);
+        if accepted.secret.is_some() {
+            assert_eq!(accepted.dc, Some(DcId::from_raw(2)));
+        }
+        let fake_tls = secrets.last().map(|secret| secret.to_bytes()) == used;
+        assert_eq!(accepted.disguise == Disguise::FakeTls, fake_tls);
+    }
+}
+
+#[test]
+fn sec_142_each_connection_has_a_header_of_its_own() {
+    let connector = Connector::obfuscated(Framing::Abridged, None).expect("it has a tag");
+    let mut rng = rng(1);
+    let mut headers = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        let mut out = Vec::new();
+        connector.start(NOW, &mut rng, &mut out).expect("it starts");
+        assert!(headers.insert(out));
+    }
+}
+
+#[test]
+fn sec_142_the_streams_go_on_and_never_begin_again() {
+    let connector = Connector::obfuscated(Framing::Intermediate, None).expect("it has a tag");
+    let mut pair = connect(&connector, &AcceptConfig::data_centre(), 1, &envelope(1, 1));
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    pair.client
+        .sender
+        .encode_into(&mut a, &envelope(8, 7), Default::default(), &mut rng(2))
+        .expect("it fits");
+    pair.client
+        .sender
+        .encode_into(&mut b, &envelope(8, 7), Default::default(), &mut rng(2))
+        .expect("it fits");
+    assert_ne!(a, b);
+    let mixed: Vec<u8> = a.iter().zip(&b).map(|(a, b)| a ^ b).collect();
+    assert!(mixed.windows(8).all(|window| window != [0; 8]));
+}
+
+#[test]
+fn sec_144_a_proxy_answers_nothing_to_strangers() {
+    let config = AcceptConfig::proxy(vec![
+        ProxySecret::plain([1; 16]),
+        ProxySecret::padded([2; 16]),
+        fake_tls_secret(),
+    ]);
+    let dc = DcId::from_raw(1);
+    let strangers = [
+        (Connector::plain(Framing::Abridged), Refusal::NotAllowed),
+        (
+            Connector::obfuscated(Framing::Intermediate, Some(dc)).expect("it has a tag"),
+            Refusal::UnknownProtocol,
+        ),
+        (Connector::proxy(&ProxySecret::plain([9; 16]), dc), Refusal::UnknownProtocol),
+        // The key of a secret that demands padding, without it; the key of fake TLS, outside of it.
+        (Connector::proxy(&ProxySecret::plain([2; 16]), dc), Refusal::UnknownProtocol),
+        (
+            Connector::proxy(&ProxySecret::padded(*fake_tls_secret().key().as_bytes()), dc),
+            Refusal::UnknownProtocol,
+        ),
+    ];
+    for (connector, expected) in strangers {
+        let sent = opening(&connector, 3);
+        assert_eq!(refusal(accept(&config, None, &sent), &sent), expected, "{connector:?}");
+    }
+    let garbage = [0x5a; 200];
+    assert_eq!(refusal(accept(&config, None, &garbage), &garbage), Refusal::UnknownProtocol);
+    let web = b"GET / HTTP/1.1\r\n\r\n";
+    assert_eq!(refusal(accept(&config, None, web), web), Refusal::NotAllowed);
+}
+
+#[test]
+fn sec_145_a_recorded_beginning_is_refused() {
+    let config = AcceptConfig::proxy(vec![ProxySecret::plain([1; 16]), fake_tls_secret()]);
+    let mut replays = ReplayFilter::new(100);
+    for secret in &config.secrets {
+        let connector = Connector::proxy(secret, DcId::from_raw(1));
+        let sent = opening(&connector, 3);
+        let (first, _) = accept(&config, Some(&mut replays), &sent);
+        assert!(matches!(first, Accept::Ready(_) | Accept::Answer { .. }), "{first:?}");
+        let expected = match secret.domain() {
+            Some(_) => Refusal::ClientHello(Rejection::Replayed),
+            None => Refusal::Replayed,
+        };
+        assert_eq!(refusal(accept(&config, Some(&mut replays), &sent), &sent), expected);
+        let (other, _) = accept(&config, Some(&mut replays), &opening(&connector, 4));
+        assert!(matches!(other, Accept::Ready(_) | Accept::Answer { .. }));
+    }
+    // Changing what the keys do not come from does not make a recording new.
+    let mut sent = opening(&Connector::proxy(&config.secrets[0], DcId::from_raw(1)), 3);
+    sent[0] ^= 0x01;
+    assert_eq!(refusal(accept(&config, Some(&mut replays), &sent), &sent), Refusal::Replayed);
+}
+
+#[test]
+fn the_replay_filter_is_bounded_and_forgets_in_time() {
+    let mut replays = ReplayFilter::with_memory(3, 100);
+    for beginning in 0..3_u8 {
+        assert!(replays.insert(&[beginning], 1000));
+        assert!(!replays.insert(&[beginning], 1000));
+    }
+    assert!(replays.insert(&[3], 1050));
+    assert_eq!(replays.len(), 3);
+    assert!(replays.insert(&[0], 1050), "the oldest was forgotten");
+    assert!(!replays.insert(&[3], 1150));
+    assert!(replays.insert(&[3], 1151), "its time was over");
+    assert_eq!(replays.len(), 1);
+    let mut smallest = ReplayFilter::new(0);
+    assert!(smallest.insert(b"a", 0) && !smallest.insert(b"a", 0));
+}
+
+#[test]
+fn sec_149_hellos_that_fail_a_check_get_no_answer() {
+    let secret = fake_tls_secret();
+    let config = AcceptConfig::proxy(vec![ProxySecret::plain([1; 16]), secret.clone()]);
+    let connector = Connector::proxy(&secret, DcId::from_raw(1));
+    let signed = |time: u32| {
+        let mut hello = opening(&connector, 3);
+        sign_client_hello(&mut hello, secret.key(), time).expect("it is long enough");
+        hello
+    };
+    let window = TimeWindow::OFFICIAL;
+    for time in [NOW - window.behind, NOW, NOW + window.ahead] {
+        assert!(matches!(accept(&config, None, &signed(time)), (Accept::Answer { .. }, 0)), "{time}");
+    }
+    let domain = |name: &str| {
+        let domain = Domain::new(name).expect("it is a name");
+        opening(
+            &Connector::proxy(&ProxySecret::fake_tls(*secret.key().as_bytes(), domain), DcId::from_raw(1)),
+            3,
+        )
+    };
+    let without_tls13 = {
+        let mut hello = opening(&connector, 3);
+        let suites = hello[80..86].to_vec();
+        assert_eq!(suites, [0x13, 0x01, 0x13, 0x02, 0x13, 0x03]);
+        hello[80..86].copy_from_slice(&[0xc0, 0x2b, 0xc0, 0x2c, 0xc0, 0x30]);
+        sign_client_hello(&mut hello, secret.key(), NOW).expect("it is long enough");
+        hello
+    };
+    let mut other_key = opening(&connector, 3);
+    sign_client_hello(&mut other_key, &SecretKey::from_bytes([1; 16]), NOW).expect("it is long enough");
+    let mut longer = opening(&connector, 3);
+    longer.push(0x17);
+    let mut broken = opening(&connector, 3);
+    broken[76] ^= 0xff;
+    sign_client_hello(&mut broken, secret.key(), NOW).expect("it is long enough");
+    let cases = [
+        (signed(NOW + window.ahead + 1), Rejection::TooEarly),
+        (signed(NOW - window.behind - 1), Rejection::TooLate),
+        (domain("example.org"), Rejection::WrongDomain),
+        (without_tls13, Rejection::NoTls13),
+        (other_key, Rejection::UnknownSecret),
+        (longer, Rejection::Malformed),
+        (broken, Rejection::Malformed),
+    ];
+    for (hello, expected) in cases {
+        assert_eq!(refusal(accept(&config, None, &hello), &hello), Refusal::ClientHello(expected));
+    }
+    let mut small = config.clone();
+    small.limits.max_client_hello = 600;
+    let hello = opening(&connector, 3);
+    assert_eq!(refusal(accept(&small, None, &hello), &hello), Refusal::ClientHello(Rejection::Malformed));
+    // A data centre without secrets is no fake-TLS server either.
+    let refused = refusal(accept(&AcceptConfig::data_centre(), None, &hello), &hello);
+    assert_eq!(refused, Refusal::ClientHello(Rejection::UnknownSecret));
+}
+
+#[test]
+fn answers_to_a_hello_look_like_a_servers() {
+    let config = AcceptConfig::proxy(vec![fake_tls_secret()]);
+    let hello = opening(&Connector::proxy(&fake_tls_secret(), DcId::from_raw(1)), 3);
+    let (Accept::Answer { bytes, .. }, _) = accept(&config, None, &hello) else { panic!("it is ours") };
+    assert_eq!(bytes[..11], [0x16, 3, 3, 0, 0x7a, 2, 0, 0, 0x76, 3, 3]);
+    assert_eq!(bytes[43], 32);
+    assert_eq!(bytes[44..76], hello[44..76], "the session id is repeated");
+    assert_eq!(bytes[127..133], [0x14, 3, 3, 0, 1, 1]);
+    assert_eq!(bytes[133..136], [0x17, 3, 3]);
+    let len = usize::from(u16::from_be_bytes([bytes[136], bytes[137]]));
+    assert!((1024..=4096).contains(&len) && bytes.len() == 138 + len);
+}
+
+#[test]
+fn what_follows_a_hello_must_be_the_header_of_that_secret() {
+    let config = AcceptConfig::proxy(vec![fake_tls_secret()]);
+    let hello = opening(&Connector::proxy(&fake_tls_secret(), DcId::from_raw(1)), 3);
+    let run = |data: &[u8]| {
+        let (Accept::Answer { next, .. }, _) = accept(&config, None, &hello) else { panic!("it is ours") };
+        let mut context = AcceptContext { config: &config, unix_time: NOW, replays: None };
+        let mut buf = buf();
+        buf.extend_from_slice(data).expect("it fits");
+        next.handle(&mut buf, &mut context, &mut rng(1)).map(|_| ())
+    };
+    let garbage = [&[0x17, 3, 3, 0, 64][..], &[0x5a; 64]].concat();
+    assert_eq!(run(&garbage), Err(TransportError::UnknownProtocol));
+    assert_eq!(run(&[0x15, 3, 3, 0, 2]), Err(TransportError::UnexpectedRecord { header: [0x15, 3, 3] }));
+    let plain = ProxySecret::plain(*fake_tls_secret().key().as_bytes());
+    let unpadded =
+        [&[0x17, 3, 3, 0, 64][..], &opening(&Connector::proxy(&plain, DcId::from_raw(1)), 1)].concat();
+    assert_eq!(run(&unpadded), Err(TransportError::NotAllowed));
+}
+
+#[test]
+fn sec_147_a_client_closes_on_an_answer_that_is_not_the_proxys() {
+    let config = AcceptConfig::proxy(vec![fake_tls_secret()]);
+    let connector = Connector::proxy(&fake_tls_secret(), DcId::from_raw(1));
+    let (Accept::Answer { bytes, .. }, _) = accept(&config, None, &opening(&connector, 3)) else {
+        panic!("it is ours")
+    };
+    let handle = |answer: &[u8]| {
+        let mut out = Vec::new();
+        let Ok(Connect::FakeTls(state)) = connector.start(NOW, &mut rng(3), &mut out) else {
+            panic!("it starts")
+        };
+        let mut buf = buf();
+        buf.extend_from_slice(answer).expect("it fits");
+        state.handle(&mut buf).map(|connect| matches!(connect, Connect::Ready(_)))
+    };
+    assert_eq!(handle(&bytes), Ok(true));
+    assert_eq!(handle(&bytes[..bytes.len() - 1]), Ok(false));
+    let mut changed = bytes.clone();
+    changed[20] ^= 1;
+    assert_eq!(handle(&changed), Err(TransportError::ServerHelloDigest));
+    assert_eq!(handle(&[0x15, 3, 3, 0, 2, 2, 40]), Err(TransportError::MalformedServerHello));
+    assert_eq!(handle(b"HTTP/1.1 400"), Err(TransportError::MalformedServerHello));
+    let endless = [0x16, 3, 3, 0xff, 0xff];
+    assert_eq!(handle(&endless), Err(TransportError::MalformedServerHello));
+}
+
+#[test]
+fn sec_150_a_proxy_changes_nothing_of_what_it_carries() {
+    // Whatever the envelope holds arrives as it was sent, for the layers above to check.
+    for (connector, config) in kinds() {
+        let first = envelope(40, 0xa5);
+        let mut pair = connect(&connector, &config, 8, &first);
+        let received = pair.server.connection.receiver.receive(&mut pair.server_buf);
+        match received {
+            Ok(Some(Incoming::Envelope { payload, .. })) => assert_eq!(payload, first),
+            other => panic!("{connector:?}: {other:?}"),
+        }
+    }
+}
+
+const UPGRADE: &str = "GET /apiws HTTP/1.1\r\nHost: venus.web.telegram.org\r\nUpgrade: websocket\r\n\
+     Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: binary\r\n\r\n";
+
+#[test]
+fn sec_139_a_websocket_needs_the_subprotocol_and_obfuscation() {
+    let config = AcceptConfig::data_centre();
+    let (Accept::WebSocket(upgrade), 0) = accept(&config, None, UPGRADE.as_bytes()) else {
+        panic!("it is complete")
+    };
+    check_upgrade(&upgrade);
+    let mut context = AcceptContext { config: &config, unix_time: NOW, replays: None };
+    for framing in [Framing::Abridged, Framing::Intermediate, Framing::PaddedIntermediate] {
+        let connector = Connector::obfuscated(framing, None).expect("it has a tag");
+        let mut buf = buf();
+        buf.extend_from_slice(&opening(&connector, 2)).expect("it fits");
+        let accept = Acceptor::inside_websocket().handle(&mut buf, &mut context, &mut rng(1));
+        assert!(matches!(accept, Ok(Accept::Ready(accepted)) if accepted.connection.framing() == framing));
+        // Bare framings are not let in.
+        let mut buf = common::buf();
+        buf.extend_from_slice(&[framing.prefix(), &[0x0a; 100]].concat()).expect("it fits");
+        let accept = Acceptor::inside_websocket().handle(&mut buf, &mut context, &mut rng(1));
+        assert!(matches!(accept, Ok(Accept::Refused(Refusal::UnknownProtocol))));
+    }
+    for missing in [
+        "Sec-WebSocket-Protocol: binary\r\n",
+        "Sec-WebSocket-Version: 13\r\n",
+        "Connection: keep-alive, Upgrade\r\n",
+    ] {
+        let mut buf = buf();
+        buf.extend_from_slice(UPGRADE.replace(missing, "").as_bytes()).expect("it fits");
+        let accept = Acceptor::new().handle(&mut buf, &mut context, &mut rng(1));
+        assert!(accept.is_err(), "without {missing}: {accept:?}");
+    }
+}
+
+fn check_upgrade(upgrade: &Upgrade) {
+    assert_eq!(upgrade.path(), "/apiws");
+    let response = upgrade.response();
+    assert!(response.starts_with("HTTP/1.1 101 "));
+    // The example of RFC 6455, section 1.3.
+    assert!(response.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{response}");
+    assert!(response.contains("Sec-WebSocket-Protocol: binary\r\n"));
+    assert!(response.ends_with("\r\n\r\n"));
+}
+
+#[test]
+fn http_is_left_to_the_driver_with_every_byte() {
+    let config = AcceptConfig::data_centre();
+    for request in [
+        "POST /api HTTP/1.1\r\n",
+        "OPTIONS /apiw1 HTTP/1.1\r\n",
+        "HEAD / HTTP/1.1\r\n",
+        "GET / HTTP/1.1\r\n\r\n",
+    ] {
+        let (accept, left) = accept(&config, None, request.as_bytes());
+        assert!(matches!(accept, Accept::Http), "{accept:?}");
+        assert_eq!(left, request.len());
+    }
+    assert!(config.limits == Limits::DEFAULT);
+}

@@ -1,0 +1,135 @@
+//! Proxy secrets and links.
+
+use chappe_transport::secret::{Domain, MAX_DOMAIN_LEN, SecretKind};
+use chappe_transport::{Connector, DcId, Framing, ProxyLink, ProxySecret, SecretError, TransportError};
+
+const KEY: &str = "00112233445566778899aabbccddeeff";
+
+fn kind(text: &str) -> Result<SecretKind, SecretError> {
+    let secret = ProxySecret::parse(text)?;
+    assert_eq!(secret.key().as_bytes()[..3], [0x00, 0x11, 0x22]);
+    Ok(secret.kind().clone())
+}
+
+#[test]
+fn secrets_are_read_in_all_three_alphabets() {
+    let fake_tls = Ok(SecretKind::FakeTls { domain: Domain::new("example.com").expect("it is a name") });
+    let cases = [
+        (KEY.to_owned(), Ok(SecretKind::Plain)),
+        (KEY.to_uppercase(), Ok(SecretKind::Plain)),
+        ("ABEiM0RVZneImaq7zN3u_w".into(), Ok(SecretKind::Plain)),
+        ("ABEiM0RVZneImaq7zN3u/w==".into(), Ok(SecretKind::Plain)),
+        (format!("dd{KEY}"), Ok(SecretKind::Padded)),
+        ("3QARIjNEVWZ3iJmqu8zd7v8".into(), Ok(SecretKind::Padded)),
+        (format!("ee{KEY}6578616d706c652e636f6d"), fake_tls.clone()),
+        ("7gARIjNEVWZ3iJmqu8zd7v9leGFtcGxlLmNvbQ".into(), fake_tls.clone()),
+        ("7gARIjNEVWZ3iJmqu8zd7v9leGFtcGxlLmNvbQ==".into(), fake_tls),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(kind(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn sec_146_secrets_of_other_shapes_are_refused() {
+    let domain =
+        |name: &str| format!("ee{KEY}{}", name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let longest = "a".repeat(MAX_DOMAIN_LEN);
+    assert!(ProxySecret::parse(&domain(&longest)).is_ok());
+    let cases = [
+        (String::new(), SecretError::Length { len: 0 }),
+        (KEY[..30].to_owned(), SecretError::Length { len: 15 }),
+        (format!("ee{KEY}"), SecretError::Length { len: 17 }),
+        (format!("ab{KEY}"), SecretError::Length { len: 17 }),
+        (format!("dd{KEY}00"), SecretError::Length { len: 18 }),
+        (domain(&format!("{longest}a")), SecretError::Length { len: 400 }),
+        (domain("two words"), SecretError::Domain),
+        (domain("m\u{fc}nchen"), SecretError::Domain),
+        ("no secret at all".into(), SecretError::Encoding),
+        (format!("{KEY}0"), SecretError::Encoding),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(ProxySecret::parse(&text).map(|_| ()), Err(expected), "{text}");
+    }
+    assert_eq!(Domain::new(&format!("{longest}a")), Err(SecretError::Domain));
+    assert!(ProxySecret::from_bytes(&[0xee; 17 + 183]).is_err());
+}
+
+#[test]
+fn hex_of_odd_length_is_no_panic() {
+    // A hostile link of this shape has brought other clients down.
+    for len in 1..450 {
+        let text = &"e".repeat(len);
+        let _ = ProxySecret::parse(text);
+        let _ = ProxyLink::parse(&format!("tg://proxy?server=a&port=1&secret={text}"));
+        let _ = ProxySecret::parse(&"\u{e9}".repeat(len));
+    }
+}
+
+#[test]
+fn a_secret_is_absent_from_debug_output() {
+    let secret = ProxySecret::parse(&format!("ee{KEY}6578616d706c652e636f6d")).expect("it is well formed");
+    let shown = format!("{secret:?} {:?} {:?}", secret.key(), Connector::proxy(&secret, DcId::from_raw(1)));
+    assert!(!shown.contains("17, 34") && !shown.contains("1122"), "{shown}");
+    assert!(shown.contains("example.com"));
+}
+
+#[test]
+fn links_are_read_in_every_form() {
+    let query = format!("server=proxy.example&port=443&secret={KEY}");
+    for prefix in
+        ["tg://proxy?", "tg:proxy?", "https://t.me/proxy?", "http://telegram.me/proxy/?", "TG://proxy?"]
+    {
+        let link = ProxyLink::parse(&format!("{prefix}{query}#x"))
+            .unwrap_or_else(|error| panic!("{prefix}: {error}"));
+        assert_eq!((link.server.as_str(), link.port), ("proxy.example", 443));
+        assert_eq!(*link.secret.to_hex(), KEY);
+    }
+    let encoded =
+        "tg://proxy?secret=ABEiM0RVZneImaq7zN3u%2Fw%3D%3D&port=1&server=%5B2001%3Adb8%3A%3A1%5D&tag=x";
+    let link = ProxyLink::parse(encoded).expect("it is well formed");
+    assert_eq!((link.server.as_str(), link.port), ("[2001:db8::1]", 1));
+}
+
+#[test]
+fn links_with_something_missing_or_wrong_are_refused() {
+    let link = |query: &str| ProxyLink::parse(&format!("tg://proxy?{query}")).map(|_| ());
+    assert_eq!(link(&format!("port=443&secret={KEY}")), Err(SecretError::Link));
+    assert_eq!(link(&format!("server=&port=443&secret={KEY}")), Err(SecretError::Link));
+    assert_eq!(link(&format!("server=a%0db&port=443&secret={KEY}")), Err(SecretError::Link));
+    assert_eq!(link(&format!("server=a%f&port=443&secret={KEY}")), Err(SecretError::Link));
+    for port in ["0", "65536", "-1", "x", ""] {
+        assert_eq!(link(&format!("server=a&port={port}&secret={KEY}")), Err(SecretError::Port));
+    }
+    assert_eq!(link("server=a&port=443"), Err(SecretError::Link));
+    for other in [
+        "tg://socks?server=a&port=1&secret=",
+        "https://evil.example/proxy?server=a&port=1&secret=",
+        "proxy",
+        "",
+    ] {
+        assert_eq!(ProxyLink::parse(&format!("{other}{KEY}")).map(|_| ()), Err(SecretError::Link), "{other}");
+    }
+}
+
+#[test]
+fn a_secret_decides_about_the_framing() {
+    let dc = DcId::from_raw(4);
+    let connector =
+        |secret: &ProxySecret, framing| Connector::proxy(secret, dc).with_framing(framing).map(|_| ());
+    let plain = ProxySecret::plain([1; 16]);
+    let padded = ProxySecret::padded([1; 16]);
+    for framing in [Framing::Abridged, Framing::Intermediate, Framing::PaddedIntermediate] {
+        assert_eq!(connector(&plain, framing), Ok(()));
+        let demanded = framing == Framing::PaddedIntermediate;
+        assert_eq!(connector(&padded, framing).is_ok(), demanded);
+        assert_eq!(padded.allows(framing), demanded);
+    }
+    assert_eq!(connector(&padded, Framing::Abridged), Err(TransportError::PaddingRequired));
+    assert_eq!(connector(&plain, Framing::Full), Err(TransportError::FullCannotBeObfuscated));
+    assert!(matches!(
+        Connector::obfuscated(Framing::Full, None),
+        Err(TransportError::FullCannotBeObfuscated)
+    ));
+    assert_eq!((DcId::from_raw(2).test().to_raw(), DcId::from_raw(2).media().to_raw()), (10002, -2));
+}
