@@ -5,12 +5,13 @@
 
 use core::fmt;
 
-use aes::Aes256;
 use zeroize::Zeroize;
 
-use crate::backend::portable;
+use crate::backend::{Backend, CtrKey};
 
-const BATCH: usize = 128;
+const BLOCK: usize = 16;
+/// The kernels make this many bytes at a time.
+const BATCH: usize = 8 * BLOCK;
 
 /// A keystream and the position in it.
 ///
@@ -28,20 +29,26 @@ const BATCH: usize = 128;
 /// assert_eq!(parts, whole);
 /// ```
 pub struct Ctr {
-    key: Aes256,
+    key: CtrKey,
     iv: u128,
-    /// Number of the block that [`Ctr::apply`] generates next, relative to the IV.
+    /// The block that `keystream` was made for ends in front of this one, counted from the IV.
     next_block: u128,
-    /// Keystream made but not used yet: the last bytes of `keystream` from `used` on.
     keystream: [u8; BATCH],
+    /// Bytes of `keystream` that are used up.
     used: usize,
 }
 
 impl Ctr {
     /// Starts a stream at position 0.
     pub fn new(key: &[u8; 32], iv: &[u8; 16]) -> Self {
+        Self::with_backend(Backend::detect(), key, iv)
+    }
+
+    /// [`new`](Self::new) with a chosen implementation.
+    #[doc(hidden)]
+    pub fn with_backend(backend: Backend, key: &[u8; 32], iv: &[u8; 16]) -> Self {
         Self {
-            key: portable::ctr_key(key),
+            key: backend.ctr_key(key),
             iv: u128::from_be_bytes(*iv),
             next_block: 0,
             keystream: [0; BATCH],
@@ -50,31 +57,43 @@ impl Ctr {
     }
 
     /// Encrypts or decrypts `data`, which continues what came before.
-    pub fn apply(&mut self, mut data: &mut [u8]) {
-        while !data.is_empty() {
-            if self.used == BATCH {
-                self.refill();
-            }
-            let len = data.len().min(BATCH - self.used);
-            let (head, rest) = data.split_at_mut(len);
-            for (byte, key) in head.iter_mut().zip(&self.keystream[self.used..]) {
-                *byte ^= key;
-            }
-            self.used += len;
-            data = rest;
+    pub fn apply(&mut self, data: &mut [u8]) {
+        let rest = self.use_left_over(data);
+        let (batches, rest) = rest.as_chunks_mut();
+        self.key.apply(self.iv.wrapping_add(self.next_block), batches);
+        self.next_block = self.next_block.wrapping_add((batches.len() * BATCH / BLOCK) as u128);
+        if !rest.is_empty() {
+            self.refill();
+            self.use_left_over(rest);
         }
     }
 
     /// Moves to `byte_offset` bytes from the start of the stream.
     pub fn seek(&mut self, byte_offset: u64) {
-        self.next_block = u128::from(byte_offset / 16);
-        self.refill();
-        self.used = (byte_offset % 16) as usize;
+        self.next_block = u128::from(byte_offset) / BLOCK as u128;
+        self.used = BATCH;
+        let within = (byte_offset % BLOCK as u64) as usize;
+        if within != 0 {
+            self.refill();
+            self.used = within;
+        }
+    }
+
+    /// Applies the keystream that is there, and returns the data beyond it.
+    fn use_left_over<'a>(&mut self, data: &'a mut [u8]) -> &'a mut [u8] {
+        let len = data.len().min(BATCH - self.used);
+        let (head, rest) = data.split_at_mut(len);
+        for (byte, key) in head.iter_mut().zip(&self.keystream[self.used..]) {
+            *byte ^= key;
+        }
+        self.used += len;
+        rest
     }
 
     fn refill(&mut self) {
-        portable::ctr_keystream(&self.key, self.iv.wrapping_add(self.next_block), &mut self.keystream);
-        self.next_block = self.next_block.wrapping_add((BATCH / 16) as u128);
+        self.keystream.fill(0);
+        self.key.apply(self.iv.wrapping_add(self.next_block), core::array::from_mut(&mut self.keystream));
+        self.next_block = self.next_block.wrapping_add((BATCH / BLOCK) as u128);
         self.used = 0;
     }
 }

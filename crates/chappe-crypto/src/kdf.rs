@@ -71,7 +71,11 @@ impl fmt::Debug for MsgKeyLarge {
 /// Returns `msg_key_large` of MTProto 2.0: the SHA-256 of 32 bytes of the key and of the whole plaintext,
 /// header and padding included.
 pub fn msg_key_large(auth_key: &AuthKey, from: Side, plaintext: &[u8]) -> MsgKeyLarge {
-    MsgKeyLarge(Backend::detect().sha256_prefixed(msg_key_prefix(auth_key, from), plaintext))
+    let prefix = msg_key_prefix(auth_key, from);
+    MsgKeyLarge(match plaintext.as_chunks() {
+        (blocks, []) => Backend::detect().sha256_prefixed(prefix, blocks),
+        _ => hash::sha256(&[prefix, plaintext]),
+    })
 }
 
 /// Returns `msg_key` of MTProto 2.0: the middle 16 bytes of [`msg_key_large`].
@@ -90,27 +94,9 @@ pub fn aes_v2(auth_key: &AuthKey, from: Side, msg_key: &MsgKey) -> AesKeyIv {
     aes_v2_with(Backend::detect(), auth_key, from, msg_key)
 }
 
+#[inline]
 pub(crate) fn aes_v2_with(backend: Backend, auth_key: &AuthKey, from: Side, msg_key: &MsgKey) -> AesKeyIv {
-    let (secret, x) = (auth_key.as_bytes(), from.x());
-    let (mut input_a, mut input_b) = ([0; 52], [0; 52]);
-    input_a[..16].copy_from_slice(msg_key.as_bytes());
-    input_a[16..].copy_from_slice(&secret[x..x + 36]);
-    input_b[..36].copy_from_slice(&secret[40 + x..76 + x]);
-    input_b[36..].copy_from_slice(msg_key.as_bytes());
-    let (mut a, mut b) = backend.sha256_pair(&input_a, &input_b);
-
-    let mut out = AesKeyIv { key: [0; 32], iv: [0; 32] };
-    out.key[..8].copy_from_slice(&a[..8]);
-    out.key[8..24].copy_from_slice(&b[8..24]);
-    out.key[24..].copy_from_slice(&a[24..]);
-    out.iv[..8].copy_from_slice(&b[..8]);
-    out.iv[8..24].copy_from_slice(&a[8..24]);
-    out.iv[24..].copy_from_slice(&b[24..]);
-    input_a.zeroize();
-    input_b.zeroize();
-    a.zeroize();
-    b.zeroize();
-    out
+    backend.kdf_v2(auth_key.as_bytes(), from.x(), msg_key.as_bytes())
 }
 
 /// Derives key and IV of MTProto 1.0. Secret chats use [`Side::Client`] in both directions.

@@ -62,6 +62,7 @@ mod ids;
 pub mod kernels {
     pub use crate::{
         backend::Backend,
+        ige::{decrypt_many_with, encrypt_many_with},
         message::{
             many::{open_many_with, seal_many_with},
             open_with, seal_with,

@@ -8,39 +8,142 @@
 pub(crate) mod modexp;
 pub(crate) mod portable;
 
+#[cfg(not(target_arch = "x86_64"))]
+#[path = "absent.rs"]
+mod kernels;
+#[cfg(target_arch = "x86_64")]
+#[path = "x86/mod.rs"]
+mod kernels;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+use zeroize::Zeroize;
+
+use self::kernels::{Ni, Wide};
+use crate::{ige::Stream, kdf::AesKeyIv};
+
 /// Which implementation does the work. Copy it along; it is a few bytes of proof.
 #[derive(Clone, Copy, Debug)]
-pub struct Backend(());
+pub struct Backend {
+    ni: Option<Ni>,
+    wide: Option<Wide>,
+}
+
+/// One of several independent messages: what is hashed in front of it, key and IV, blocks, and the digest found.
+pub(crate) struct MessageStream<'a> {
+    pub(crate) prefix: &'a [u8; 32],
+    pub(crate) key: [u8; 32],
+    pub(crate) iv: [u8; 32],
+    pub(crate) data: &'a mut [[u8; 16]],
+    pub(crate) digest: [u8; 32],
+}
+
+impl MessageStream<'_> {
+    /// No message, for a place that is filled later.
+    pub(crate) const fn empty() -> Self {
+        Self { prefix: &[0; 32], key: [0; 32], iv: [0; 32], data: &mut [], digest: [0; 32] }
+    }
+}
+
+impl Drop for MessageStream<'_> {
+    fn drop(&mut self) {
+        self.key.zeroize();
+        self.iv.zeroize();
+        self.digest.zeroize();
+    }
+}
 
 impl Backend {
     /// Takes the best that this CPU offers.
+    #[inline]
     pub fn detect() -> Self {
-        Self(())
+        if cfg!(chappe_portable) {
+            return Self::portable();
+        }
+        Self { ni: Ni::detect(), wide: Wide::detect() }
     }
 
     /// Takes the portable code whatever the CPU offers.
     pub const fn portable() -> Self {
-        Self(())
+        Self { ni: None, wide: None }
+    }
+
+    /// Does without VAES and AVX-512.
+    #[must_use]
+    pub const fn narrow(self) -> Self {
+        Self { ni: self.ni, wide: None }
+    }
+
+    /// Says whether this is the portable code.
+    pub const fn is_portable(self) -> bool {
+        self.ni.is_none()
+    }
+
+    /// Says whether VAES and AVX-512 are used.
+    pub const fn is_wide(self) -> bool {
+        self.wide.is_some()
     }
 
     /// Encrypts whole blocks in place with AES-256-IGE. A last partial block is left alone.
     pub(crate) fn ige_encrypt(self, key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
-        portable::ige_encrypt(key, iv, data);
+        match self.ni {
+            Some(ni) => ni.ige_encrypt(key, iv, data),
+            None => portable::ige_encrypt(key, iv, data),
+        }
     }
 
     /// Decrypts whole blocks in place with AES-256-IGE. A last partial block is left alone.
     pub(crate) fn ige_decrypt(self, key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
-        portable::ige_decrypt(key, iv, data);
+        match self.ni {
+            Some(ni) => ni.ige_decrypt(key, iv, data),
+            None => portable::ige_decrypt(key, iv, data),
+        }
+    }
+
+    /// Encrypts several independent streams. Last partial blocks are left alone.
+    pub(crate) fn ige_encrypt_many(self, streams: &mut [Stream<'_>]) {
+        match (self.ni, self.wide) {
+            (_, Some(wide)) => wide.ige_encrypt_many(streams),
+            (Some(ni), None) => ni.ige_encrypt_many(streams),
+            (None, None) => portable::ige_encrypt_many(streams),
+        }
+    }
+
+    /// Decrypts several independent streams. Last partial blocks are left alone.
+    pub(crate) fn ige_decrypt_many(self, streams: &mut [Stream<'_>]) {
+        match (self.ni, self.wide) {
+            (_, Some(wide)) => wide.ige_decrypt_many(streams),
+            (Some(ni), None) => ni.ige_decrypt_many(streams),
+            (None, None) => portable::ige_decrypt_many(streams),
+        }
+    }
+
+    /// Derives key and IV of MTProto 2.0; `x` is 0 or 8.
+    pub(crate) fn kdf_v2(self, secret: &[u8; 256], x: usize, msg_key: &[u8; 16]) -> AesKeyIv {
+        match self.ni {
+            Some(ni) => ni.kdf_v2(secret, x, msg_key),
+            None => portable::kdf_v2(secret, x, msg_key),
+        }
     }
 
     /// Returns the SHA-256 of `prefix` followed by `data`.
-    pub(crate) fn sha256_prefixed(self, prefix: &[u8; 32], data: &[u8]) -> [u8; 32] {
-        portable::sha256_prefixed(prefix, data)
+    pub(crate) fn sha256_prefixed(self, prefix: &[u8; 32], data: &[[u8; 16]]) -> [u8; 32] {
+        match self.ni {
+            Some(ni) => ni.sha256_prefixed(prefix, data),
+            None => portable::sha256_prefixed(prefix, data),
+        }
     }
 
-    /// Returns the SHA-256 of each of two inputs of 52 bytes.
-    pub(crate) fn sha256_pair(self, a: &[u8; 52], b: &[u8; 52]) -> ([u8; 32], [u8; 32]) {
-        portable::sha256_pair(a, b)
+    /// Finds the digest of every message.
+    pub(crate) fn sha256_prefixed_many(self, messages: &mut [MessageStream<'_>]) {
+        match self.wide {
+            Some(wide) => wide.sha256_prefixed_many(messages),
+            None => messages.iter_mut().for_each(|message| {
+                message.digest = self.sha256_prefixed(message.prefix, message.data);
+            }),
+        }
     }
 
     /// Decrypts in place and returns the SHA-256 of `prefix` followed by what was decrypted.
@@ -49,8 +152,69 @@ impl Backend {
         key: &[u8; 32],
         iv: &[u8; 32],
         prefix: &[u8; 32],
-        data: &mut [u8],
+        data: &mut [[u8; 16]],
     ) -> [u8; 32] {
-        portable::ige_decrypt_sha256(key, iv, prefix, data)
+        match self.ni {
+            Some(ni) => ni.ige_decrypt_sha256(key, iv, prefix, data),
+            None => portable::ige_decrypt_sha256(key, iv, prefix, data),
+        }
+    }
+
+    /// Decrypts every message in place and finds its digest.
+    pub(crate) fn ige_decrypt_sha256_many(self, messages: &mut [MessageStream<'_>]) {
+        match self.wide {
+            Some(wide) => wide.ige_decrypt_sha256_many(messages),
+            None => messages.iter_mut().for_each(|message| {
+                message.digest =
+                    self.ige_decrypt_sha256(&message.key, &message.iv, message.prefix, message.data);
+            }),
+        }
+    }
+
+    /// Encrypts `data` in place and returns the SHA-256 of `next_prefix` followed by `next`, another message.
+    pub(crate) fn ige_encrypt_sha256(
+        self,
+        key: &[u8; 32],
+        iv: &[u8; 32],
+        data: &mut [[u8; 16]],
+        next_prefix: &[u8; 32],
+        next: &[[u8; 16]],
+    ) -> [u8; 32] {
+        match self.ni {
+            Some(ni) => ni.ige_encrypt_sha256(key, iv, data, next_prefix, next),
+            None => portable::ige_encrypt_sha256(key, iv, data, next_prefix, next),
+        }
+    }
+
+    /// Expands a key for CTR mode.
+    pub(crate) fn ctr_key(self, key: &[u8; 32]) -> CtrKey {
+        match self.ni {
+            Some(ni) => CtrKey::Kernel(ni.ctr_key(key)),
+            None => CtrKey::Portable(portable::CtrKey::new(key)),
+        }
+    }
+}
+
+/// An expanded key for CTR mode. Wiped when dropped.
+#[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "both variants hold a key schedule")]
+pub(crate) enum CtrKey {
+    Kernel(kernels::CtrKey),
+    Portable(portable::CtrKey),
+}
+
+impl CtrKey {
+    /// XORs the keystream that starts with `counter` onto whole batches of eight blocks.
+    pub(crate) fn apply(&self, counter: u128, batches: &mut [[u8; 128]]) {
+        match self {
+            Self::Kernel(key) => key.apply(counter, batches),
+            Self::Portable(key) => key.apply(counter, batches),
+        }
+    }
+}
+
+impl fmt::Debug for CtrKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CtrKey").finish_non_exhaustive()
     }
 }

@@ -3,50 +3,91 @@
 use aes::Aes256;
 use cipher::{Array, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, KeyInit, KeyIvInit};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroize;
 
-/// Encrypts whole blocks in place with AES-256-IGE.
+use crate::{ige::Stream, kdf::AesKeyIv};
+
 pub(crate) fn ige_encrypt(key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
     let (blocks, _) = Array::slice_as_chunks_mut(data);
     ige::Encryptor::<Aes256>::new(key.into(), iv.into()).encrypt_blocks(blocks);
 }
 
-/// Decrypts whole blocks in place with AES-256-IGE.
 pub(crate) fn ige_decrypt(key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
     let (blocks, _) = Array::slice_as_chunks_mut(data);
     ige::Decryptor::<Aes256>::new(key.into(), iv.into()).decrypt_blocks(blocks);
 }
 
-/// An expanded key for [`ctr_keystream`].
-pub(crate) fn ctr_key(key: &[u8; 32]) -> Aes256 {
-    Aes256::new(key.into())
+pub(crate) fn ige_encrypt_many(streams: &mut [Stream<'_>]) {
+    streams.iter_mut().for_each(|stream| ige_encrypt(&stream.key, &stream.iv, stream.data));
 }
 
-/// Writes eight blocks of keystream, the first of them for `counter`.
-pub(crate) fn ctr_keystream(key: &Aes256, counter: u128, out: &mut [u8; 128]) {
-    let (blocks, _) = Array::slice_as_chunks_mut(out);
-    for (block, i) in blocks.iter_mut().zip(0..) {
-        *block = counter.wrapping_add(i).to_be_bytes().into();
+pub(crate) fn ige_decrypt_many(streams: &mut [Stream<'_>]) {
+    streams.iter_mut().for_each(|stream| ige_decrypt(&stream.key, &stream.iv, stream.data));
+}
+
+/// An expanded key for CTR mode.
+#[derive(Clone)]
+pub(crate) struct CtrKey(Aes256);
+
+impl CtrKey {
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        Self(Aes256::new(key.into()))
     }
-    key.encrypt_blocks(blocks);
+
+    /// XORs the keystream that starts with `counter` onto whole batches of eight blocks.
+    pub(crate) fn apply(&self, mut counter: u128, batches: &mut [[u8; 128]]) {
+        let mut keystream = [0; 128];
+        for batch in batches {
+            let (blocks, _) = Array::slice_as_chunks_mut(&mut keystream);
+            for block in &mut *blocks {
+                *block = counter.to_be_bytes().into();
+                counter = counter.wrapping_add(1);
+            }
+            self.0.encrypt_blocks(blocks);
+            for (byte, key) in batch.iter_mut().zip(&keystream) {
+                *byte ^= key;
+            }
+        }
+        keystream.zeroize();
+    }
 }
 
-/// Returns the SHA-256 of `prefix` followed by `data`.
-pub(crate) fn sha256_prefixed(prefix: &[u8; 32], data: &[u8]) -> [u8; 32] {
-    Sha256::new().chain_update(prefix).chain_update(data).finalize().into()
+pub(crate) fn sha256_prefixed(prefix: &[u8; 32], data: &[[u8; 16]]) -> [u8; 32] {
+    Sha256::new().chain_update(prefix).chain_update(data.as_flattened()).finalize().into()
 }
 
-/// Returns the SHA-256 of each of two inputs of 52 bytes.
-pub(crate) fn sha256_pair(a: &[u8; 52], b: &[u8; 52]) -> ([u8; 32], [u8; 32]) {
-    (Sha256::digest(a).into(), Sha256::digest(b).into())
+pub(crate) fn kdf_v2(secret: &[u8; 256], x: usize, msg_key: &[u8; 16]) -> AesKeyIv {
+    let mut a = Sha256::new().chain_update(msg_key).chain_update(&secret[x..x + 36]).finalize();
+    let mut b = Sha256::new().chain_update(&secret[40 + x..76 + x]).chain_update(msg_key).finalize();
+    let mut out = AesKeyIv { key: [0; 32], iv: [0; 32] };
+    out.key[..8].copy_from_slice(&a[..8]);
+    out.key[8..24].copy_from_slice(&b[8..24]);
+    out.key[24..].copy_from_slice(&a[24..]);
+    out.iv[..8].copy_from_slice(&b[..8]);
+    out.iv[8..24].copy_from_slice(&a[8..24]);
+    out.iv[24..].copy_from_slice(&b[24..]);
+    a.zeroize();
+    b.zeroize();
+    out
 }
 
-/// Decrypts in place and returns the SHA-256 of `prefix` followed by what was decrypted.
 pub(crate) fn ige_decrypt_sha256(
     key: &[u8; 32],
     iv: &[u8; 32],
     prefix: &[u8; 32],
-    data: &mut [u8],
+    data: &mut [[u8; 16]],
 ) -> [u8; 32] {
-    ige_decrypt(key, iv, data);
+    ige_decrypt(key, iv, data.as_flattened_mut());
     sha256_prefixed(prefix, data)
+}
+
+pub(crate) fn ige_encrypt_sha256(
+    key: &[u8; 32],
+    iv: &[u8; 32],
+    data: &mut [[u8; 16]],
+    next_prefix: &[u8; 32],
+    next: &[[u8; 16]],
+) -> [u8; 32] {
+    ige_encrypt(key, iv, data.as_flattened_mut());
+    sha256_prefixed(next_prefix, next)
 }

@@ -64,14 +64,12 @@ pub fn seal_with(
     from: Side,
     plaintext: &mut [u8],
 ) -> Result<Sealed, SealError> {
-    if !is_valid_len(plaintext.len()) {
-        return Err(SealError::InvalidLength { len: plaintext.len() });
-    }
-    let digest = backend.sha256_prefixed(kdf::msg_key_prefix(auth_key, from), plaintext);
+    let blocks = whole_blocks(plaintext).map_err(|len| SealError::InvalidLength { len })?;
+    let digest = backend.sha256_prefixed(kdf::msg_key_prefix(auth_key, from), blocks);
     let large = MsgKeyLarge::from_bytes(digest);
     let msg_key = large.msg_key();
     let aes = kdf::aes_v2_with(backend, auth_key, from, &msg_key);
-    backend.ige_encrypt(&aes.key, &aes.iv, plaintext);
+    backend.ige_encrypt(&aes.key, &aes.iv, blocks.as_flattened_mut());
     Ok(Sealed { msg_key, quick_ack: large.quick_ack() })
 }
 
@@ -100,26 +98,27 @@ pub fn open_with(
     msg_key: &MsgKey,
     ciphertext: &mut [u8],
 ) -> Result<Opened, OpenError> {
-    if !is_valid_len(ciphertext.len()) {
-        return Err(OpenError::InvalidLength { len: ciphertext.len() });
-    }
+    let blocks = whole_blocks(ciphertext).map_err(|len| OpenError::InvalidLength { len })?;
     let aes = kdf::aes_v2_with(backend, auth_key, from, msg_key);
     let prefix = kdf::msg_key_prefix(auth_key, from);
-    let digest = backend.ige_decrypt_sha256(&aes.key, &aes.iv, prefix, ciphertext);
-    let large = MsgKeyLarge::from_bytes(digest);
-    check(&large, msg_key, ciphertext)
+    let digest = backend.ige_decrypt_sha256(&aes.key, &aes.iv, prefix, blocks);
+    check(&MsgKeyLarge::from_bytes(digest), msg_key, blocks)
 }
 
 /// Compares, and wipes what must not be used.
-fn check(large: &MsgKeyLarge, msg_key: &MsgKey, plaintext: &mut [u8]) -> Result<Opened, OpenError> {
+fn check(large: &MsgKeyLarge, msg_key: &MsgKey, plaintext: &mut [[u8; 16]]) -> Result<Opened, OpenError> {
     if large.msg_key() == *msg_key {
         return Ok(Opened { quick_ack: large.quick_ack() });
     }
-    plaintext.zeroize();
+    plaintext.as_flattened_mut().zeroize();
     Err(OpenError::MsgKeyMismatch)
 }
 
-/// Says whether `len` bytes can be the encrypted part of a message.
-const fn is_valid_len(len: usize) -> bool {
-    len >= MIN_LEN && len.is_multiple_of(16)
+/// The blocks of an encrypted part, or its length if that cannot be one.
+fn whole_blocks(data: &mut [u8]) -> Result<&mut [[u8; 16]], usize> {
+    let len = data.len();
+    match data.as_chunks_mut() {
+        (blocks, []) if len >= MIN_LEN => Ok(blocks),
+        _ => Err(len),
+    }
 }

@@ -1,0 +1,99 @@
+//! No kernels for this kind of CPU: the proofs cannot be made, so the methods cannot be called.
+
+use super::MessageStream;
+use crate::{ige::Stream, kdf::AesKeyIv};
+
+/// Would be proof of AES and SHA instructions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ni {}
+
+/// Would be proof of wide vectors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wide {}
+
+/// Would be an expanded key.
+#[derive(Clone)]
+pub(crate) enum CtrKey {}
+
+impl CtrKey {
+    pub(crate) fn apply(&self, _: u128, _: &mut [[u8; 128]]) {
+        match *self {}
+    }
+}
+
+impl Ni {
+    pub(crate) const fn detect() -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn ige_encrypt(self, _: &[u8; 32], _: &[u8; 32], _: &mut [u8]) {
+        match self {}
+    }
+
+    pub(crate) fn ige_decrypt(self, _: &[u8; 32], _: &[u8; 32], _: &mut [u8]) {
+        match self {}
+    }
+
+    pub(crate) fn ige_encrypt_many(self, _: &mut [Stream<'_>]) {
+        match self {}
+    }
+
+    pub(crate) fn ige_decrypt_many(self, _: &mut [Stream<'_>]) {
+        match self {}
+    }
+
+    pub(crate) fn ctr_key(self, _: &[u8; 32]) -> CtrKey {
+        match self {}
+    }
+
+    pub(crate) fn sha256_prefixed(self, _: &[u8; 32], _: &[[u8; 16]]) -> [u8; 32] {
+        match self {}
+    }
+
+    pub(crate) fn kdf_v2(self, _: &[u8; 256], _: usize, _: &[u8; 16]) -> AesKeyIv {
+        match self {}
+    }
+
+    pub(crate) fn ige_decrypt_sha256(
+        self,
+        _: &[u8; 32],
+        _: &[u8; 32],
+        _: &[u8; 32],
+        _: &mut [[u8; 16]],
+    ) -> [u8; 32] {
+        match self {}
+    }
+
+    pub(crate) fn ige_encrypt_sha256(
+        self,
+        _: &[u8; 32],
+        _: &[u8; 32],
+        _: &mut [[u8; 16]],
+        _: &[u8; 32],
+        _: &[[u8; 16]],
+    ) -> [u8; 32] {
+        match self {}
+    }
+}
+
+impl Wide {
+    pub(crate) const fn detect() -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn ige_encrypt_many(self, _: &mut [Stream<'_>]) {
+        match self {}
+    }
+
+    pub(crate) fn ige_decrypt_many(self, _: &mut [Stream<'_>]) {
+        match self {}
+    }
+
+    pub(crate) fn sha256_prefixed_many(self, _: &mut [MessageStream<'_>]) {
+        match self {}
+    }
+
+    pub(crate) fn ige_decrypt_sha256_many(self, _: &mut [MessageStream<'_>]) {
+        match self {}
+    }
+}

@@ -1,0 +1,179 @@
+//! Every kernel against the portable code, on random input of every length class.
+
+use std::{vec, vec::Vec};
+
+use rand_core::Rng;
+
+use super::{Backend, MessageStream};
+use crate::{ige::Stream, rng::Drbg};
+
+/// Every way this CPU can work, but the portable one.
+fn backends() -> Vec<Backend> {
+    let best = Backend::detect();
+    let mut backends = vec![best, best.narrow()];
+    backends.retain(|backend| !backend.is_portable());
+    backends
+}
+
+fn rng(seed: u8) -> Drbg {
+    Drbg::from_seed([seed; 32])
+}
+
+fn array<const N: usize>(rng: &mut Drbg) -> [u8; N] {
+    let mut bytes = [0; N];
+    rng.fill_bytes(&mut bytes);
+    bytes
+}
+
+fn blocks(rng: &mut Drbg, count: usize) -> Vec<[u8; 16]> {
+    (0..count).map(|_| array(rng)).collect()
+}
+
+/// Numbers of blocks around every border that a kernel has.
+fn counts() -> impl Iterator<Item = usize> {
+    (0..70).chain([127, 128, 129, 200, 1023, 1024, 1027])
+}
+
+#[test]
+fn one_stream_is_what_the_portable_code_makes_of_it() {
+    let mut rng = rng(1);
+    for backend in backends() {
+        for count in counts() {
+            let (key, iv, data) = (array(&mut rng), array(&mut rng), blocks(&mut rng, count));
+            let (mut fast, mut slow) = (data.clone(), data);
+            backend.ige_encrypt(&key, &iv, fast.as_flattened_mut());
+            Backend::portable().ige_encrypt(&key, &iv, slow.as_flattened_mut());
+            assert_eq!(fast, slow, "{count} blocks encrypted by {backend:?}");
+            backend.ige_decrypt(&key, &iv, fast.as_flattened_mut());
+            Backend::portable().ige_decrypt(&key, &iv, slow.as_flattened_mut());
+            assert_eq!(fast, slow, "{count} blocks decrypted by {backend:?}");
+        }
+    }
+}
+
+#[test]
+fn many_streams_of_unequal_length_are_what_the_portable_code_makes_of_them() {
+    let mut rng = rng(2);
+    for backend in backends() {
+        for count in (0..40).chain([64]) {
+            let (keys, ivs): (Vec<_>, Vec<_>) =
+                (0..count).map(|_| (array(&mut rng), array(&mut rng))).unzip();
+            let lens = (0..count).map(|i| if count % 3 == 0 { 67 } else { i * 13 % 50 });
+            let data: Vec<_> = lens.map(|len| blocks(&mut rng, len)).collect();
+            let run = |backend: Backend, data: &mut Vec<Vec<[u8; 16]>>, is_decryption: bool| {
+                let mut streams: Vec<_> = (keys.iter().zip(&ivs).zip(data))
+                    .map(|((key, iv), data)| Stream::new(key, iv, data.as_flattened_mut()).unwrap())
+                    .collect();
+                if is_decryption {
+                    backend.ige_decrypt_many(&mut streams);
+                } else {
+                    backend.ige_encrypt_many(&mut streams);
+                }
+            };
+            for is_decryption in [false, true] {
+                let (mut fast, mut slow) = (data.clone(), data.clone());
+                run(backend, &mut fast, is_decryption);
+                run(Backend::portable(), &mut slow, is_decryption);
+                assert_eq!(fast, slow, "{count} streams, {backend:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn hashes_and_stitched_passes_are_what_the_portable_code_makes_of_them() {
+    let mut rng = rng(3);
+    let portable = Backend::portable();
+    for backend in backends() {
+        for count in counts() {
+            let (key, iv, prefix) = (array(&mut rng), array(&mut rng), array(&mut rng));
+            let data = blocks(&mut rng, count);
+            let digest = portable.sha256_prefixed(&prefix, &data);
+            assert_eq!(
+                backend.sha256_prefixed(&prefix, &data),
+                digest,
+                "{count} blocks hashed by {backend:?}"
+            );
+
+            let (mut fast, mut slow) = (data.clone(), data);
+            let digest = portable.ige_decrypt_sha256(&key, &iv, &prefix, &mut slow);
+            assert_eq!(backend.ige_decrypt_sha256(&key, &iv, &prefix, &mut fast), digest, "{count} blocks");
+            assert_eq!(fast, slow, "{count} blocks decrypted by {backend:?}");
+        }
+    }
+}
+
+#[test]
+fn a_message_is_hashed_right_under_the_encryption_of_another_of_any_length() {
+    let mut rng = rng(4);
+    let portable = Backend::portable();
+    for backend in backends() {
+        for count in (0..24).chain([100]) {
+            for next_count in (0..24).chain([100]) {
+                let (key, iv, prefix) = (array(&mut rng), array(&mut rng), array(&mut rng));
+                let (data, next) = (blocks(&mut rng, count), blocks(&mut rng, next_count));
+                let (mut fast, mut slow) = (data.clone(), data);
+                let digest = portable.ige_encrypt_sha256(&key, &iv, &mut slow, &prefix, &next);
+                let found = backend.ige_encrypt_sha256(&key, &iv, &mut fast, &prefix, &next);
+                assert_eq!((found, fast), (digest, slow), "{count} and {next_count} blocks, {backend:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_messages_are_what_the_portable_code_makes_of_them() {
+    let mut rng = rng(5);
+    for backend in backends() {
+        for count in [0, 1, 4, 11, 12, 13, 15, 16, 17, 28, 33] {
+            for len in [2, 5, 6, 7, 9, 66, 67, 131] {
+                let prefixes: Vec<_> = (0..count).map(|_| array(&mut rng)).collect();
+                let data: Vec<_> = (0..count).map(|i| blocks(&mut rng, len + i % 3)).collect();
+                let (mut fast, mut slow) = (data.clone(), data);
+                let key = array(&mut rng);
+                let digests = |backend: Backend, data: &mut Vec<Vec<[u8; 16]>>, is_decryption: bool| {
+                    let mut messages: Vec<_> = (prefixes.iter().zip(data).zip(0..))
+                        .map(|((prefix, data), i)| MessageStream {
+                            prefix,
+                            key,
+                            iv: [i; 32],
+                            data,
+                            digest: [0xa5; 32],
+                        })
+                        .collect();
+                    if is_decryption {
+                        backend.ige_decrypt_sha256_many(&mut messages);
+                    } else {
+                        backend.sha256_prefixed_many(&mut messages);
+                    }
+                    messages.iter().map(|message| message.digest).collect::<Vec<_>>()
+                };
+                for is_decryption in [false, true] {
+                    let found = digests(backend, &mut fast, is_decryption);
+                    let right = digests(Backend::portable(), &mut slow, is_decryption);
+                    assert_eq!((found, &fast), (right, &slow), "{count} of {len} blocks, {backend:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_and_keystreams_are_what_the_portable_code_makes_of_them() {
+    let mut rng = rng(6);
+    for backend in backends() {
+        for x in [0, 8] {
+            let (secret, msg_key) = (array(&mut rng), array(&mut rng));
+            let (fast, slow) =
+                (backend.kdf_v2(&secret, x, &msg_key), Backend::portable().kdf_v2(&secret, x, &msg_key));
+            assert_eq!((fast.key, fast.iv), (slow.key, slow.iv), "x = {x}");
+        }
+        for counter in [0, 1, u128::from(u64::MAX) - 3, u128::MAX - 5, u128::from_be_bytes(array(&mut rng))] {
+            let key = array(&mut rng);
+            let (mut fast, mut slow) = ([[0xa5; 128]; 3], [[0xa5; 128]; 3]);
+            backend.ctr_key(&key).apply(counter, &mut fast);
+            Backend::portable().ctr_key(&key).apply(counter, &mut slow);
+            assert_eq!(fast, slow, "from {counter:x}");
+        }
+    }
+}
