@@ -3,7 +3,8 @@
 //! Byte strings are lower-case hexadecimal, 64-bit integers decimal strings. Every accessor panics with the file,
 //! the entry and the field if something is not there: a test that reads nothing must not pass.
 
-use std::{fmt, fs, path::Path};
+use core::fmt;
+use std::{fs, path::Path};
 
 use serde_json::Value;
 

@@ -1,6 +1,8 @@
 //! Key ids, key derivations and nonce hashes against `auth_key_id.json`, `kdf_v2.json`, `kdf_v1.json` and
 //! `handshake_derivations.json`.
 
+#![allow(clippy::unwrap_used, reason = "a vector that cannot be read fails the test")]
+
 use chappe_conformance::vectors;
 use chappe_crypto::{
     AuthKey, MsgKey, Side, ige, kdf, message,

@@ -54,7 +54,7 @@ pub fn new_nonce_hash_n(new_nonce: &[u8; 32], n: HashNumber, aux_hash: &[u8; 8])
     lower_128(&hash::sha1(&[new_nonce, &[n as u8], aux_hash]))
 }
 
-/// Returns the first server salt: the first 8 bytes of both nonces XORed, as a TL `long` (SEC-41).
+/// Returns the first server salt: the first 8 bytes of both nonces combined by XOR, as a TL `long` (SEC-41).
 ///
 /// Spec: <https://core.telegram.org/mtproto/auth_key#9-server-responds-in-one-of-three-ways>.
 pub fn first_salt(new_nonce: &[u8; 32], server_nonce: &[u8; 16]) -> i64 {

@@ -18,11 +18,15 @@ pub(crate) fn ige_decrypt(key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
 }
 
 pub(crate) fn ige_encrypt_many(streams: &mut [Stream<'_>]) {
-    streams.iter_mut().for_each(|stream| ige_encrypt(&stream.key, &stream.iv, stream.data));
+    for stream in streams {
+        ige_encrypt(&stream.key, &stream.iv, stream.data);
+    }
 }
 
 pub(crate) fn ige_decrypt_many(streams: &mut [Stream<'_>]) {
-    streams.iter_mut().for_each(|stream| ige_decrypt(&stream.key, &stream.iv, stream.data));
+    for stream in streams {
+        ige_decrypt(&stream.key, &stream.iv, stream.data);
+    }
 }
 
 /// An expanded key for CTR mode.

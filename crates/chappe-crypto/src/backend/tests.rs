@@ -1,6 +1,6 @@
 //! Every kernel against the portable code, on random input of every length class.
 
-use std::{vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 use rand_core::Rng;
 

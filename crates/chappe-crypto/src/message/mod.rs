@@ -58,6 +58,10 @@ pub fn seal(auth_key: &AuthKey, from: Side, plaintext: &mut [u8]) -> Result<Seal
 }
 
 /// [`seal`] by a chosen implementation.
+///
+/// # Errors
+///
+/// As there.
 pub fn seal_with(
     backend: Backend,
     auth_key: &AuthKey,
@@ -91,6 +95,10 @@ pub fn open(
 }
 
 /// [`open`] by a chosen implementation.
+///
+/// # Errors
+///
+/// As there.
 pub fn open_with(
     backend: Backend,
     auth_key: &AuthKey,

@@ -56,7 +56,7 @@ impl FileKey {
         Err(FileKeyMismatch { got: fingerprint, computed })
     }
 
-    /// Returns the first 4 bytes of the MD5 of key and IV, XORed with the next 4.
+    /// Returns the first 4 bytes of the MD5 of key and IV, XOR the next 4.
     pub fn fingerprint(&self) -> FileFingerprint {
         let [a, b, c, d, e, f, g, h, ..]: [u8; 16] =
             Md5::new().chain_update(self.key).chain_update(self.iv).finalize().into();

@@ -137,10 +137,9 @@ unsafe fn kernel<const G: usize, const DECRYPT: bool>(
             rows[g] = transpose(data[g].map(|stream| unsafe { _mm512_loadu_si512(stream.add(i).cast()) }));
         }
         for q in 0..4 {
-            let column = core::array::from_fn(|g| rows[g][q]);
-            let outputs = step::<G, DECRYPT>(groups, column);
-            for g in 0..G {
-                rows[g][q] = outputs[g];
+            let outputs = step::<G, DECRYPT>(groups, rows.each_ref().map(|row| row[q]));
+            for (row, output) in rows.iter_mut().zip(outputs) {
+                row[q] = output;
             }
         }
         for g in 0..G {

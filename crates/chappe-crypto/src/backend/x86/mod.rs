@@ -40,6 +40,7 @@ pub(crate) struct Ni {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wide(Ni);
 
+#[allow(clippy::unused_self, reason = "holding the proof is what it takes to call these")]
 impl Ni {
     /// Asks the CPU; the answer is remembered.
     #[inline]

@@ -158,17 +158,17 @@ pub(super) fn finish(mut state: State, units: &[[u8; 16]], total: usize) -> [__m
 
 /// Like [`finish`], from a state that other code left, for callers whose code may use AVX.
 pub(super) fn finish_from(ni: Ni, words: [u32; 8], units: &[[u8; 16]], total: usize) -> [u8; 32] {
-    // SAFETY: `kernel` needs the CPU features that `ni` proves.
-    return unsafe { kernel(ni, words, units, total) };
+    // SAFETY: `finish_clean` needs the CPU features that `ni` proves.
+    unsafe { finish_clean(ni, words, units, total) }
+}
 
-    #[inline(never)]
-    #[target_feature(enable = "sha,sse4.1,ssse3")]
-    fn kernel(ni: Ni, words: [u32; 8], units: &[[u8; 16]], total: usize) -> [u8; 32] {
-        ni.clean_uppers();
-        let mut digest = [0; 32];
-        store_pair(&mut digest, finish(State::new(words), units, total));
-        digest
-    }
+#[inline(never)]
+#[target_feature(enable = "sha,sse4.1,ssse3")]
+fn finish_clean(ni: Ni, words: [u32; 8], units: &[[u8; 16]], total: usize) -> [u8; 32] {
+    ni.clean_uppers();
+    let mut digest = [0; 32];
+    store_pair(&mut digest, finish(State::new(words), units, total));
+    digest
 }
 
 /// Hashes the last `used` units, which stand in `w` in front of zeros, and the padding.
