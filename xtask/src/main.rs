@@ -5,8 +5,10 @@
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program for a host with std")]
 
 mod bench;
+mod codegen;
 mod gates;
 mod progress;
+mod schema;
 mod shell;
 mod workspace;
 
@@ -30,6 +32,10 @@ enum Task {
     Ci,
     /// Compares the public API of each crate with its snapshot, or writes the snapshots.
     Api(gates::api::Api),
+    /// Regenerates code from the schemas, compares it with them, or takes a new schema.
+    Codegen(codegen::Codegen),
+    /// Compares schema files.
+    Schema(schema::Schema),
     /// Measures against peers and limits, and prints the table with targets and verdicts.
     Bench(bench::Bench),
     /// Runs the statistical constant-time test.
@@ -60,6 +66,8 @@ fn run() -> Result<()> {
     match Cli::from_arg_matches(&arguments)?.task {
         Task::Ci => gates::run_all(),
         Task::Api(api) => api.run(),
+        Task::Codegen(codegen) => codegen.run(),
+        Task::Schema(schema) => schema.run(),
         Task::Bench(bench) => bench.run(),
         Task::Timing(timing) => timing.run(),
     }

@@ -34,7 +34,7 @@ mod owned;
 mod plan;
 
 pub use error::Error;
-pub use options::{Options, Style};
+pub use options::{Options, Style, UnknownStyle};
 pub use output::{Difference, Output};
 pub use plan::Plan;
 

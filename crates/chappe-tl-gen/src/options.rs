@@ -9,6 +9,32 @@ pub enum Style {
     Owned,
 }
 
+impl core::str::FromStr for Style {
+    type Err = UnknownStyle;
+
+    fn from_str(name: &str) -> Result<Self, UnknownStyle> {
+        match name {
+            "owned" => Ok(Self::Owned),
+            _ => Err(UnknownStyle { name: name.to_owned() }),
+        }
+    }
+}
+
+/// A name that no style has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownStyle {
+    /// The name.
+    pub name: String,
+}
+
+impl core::fmt::Display for UnknownStyle {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "there is no style called `{}`", self.name)
+    }
+}
+
+impl core::error::Error for UnknownStyle {}
+
 /// What to generate, and what to say about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

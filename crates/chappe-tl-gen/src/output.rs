@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+/// Lints that say something about the schema, or about how much of it is used, rather than about the code.
+pub(crate) const LINTS: &str = "allow(dead_code, unreachable_pub, unused_imports, clippy::all, clippy::pedantic, reason = \"generated\")";
+
 /// Generated files by path, relative to the root module's folder. The root module is `mod.rs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
@@ -106,12 +109,23 @@ impl Output {
 
     /// Puts all modules into one text, to be used with `include!` inside a module.
     pub fn to_single_file(&self) -> String {
-        let inlined = self.inline("mod.rs", "");
-        // An included file can have no inner documentation of its own.
-        let lines = inlined
-            .iter()
-            .map(|line| line.strip_prefix("//!").map_or(line.clone(), |text| format!("//{text}")));
-        lines.map(|line| line + "\n").collect()
+        let mut text = String::new();
+        for line in self.inline("mod.rs", "") {
+            // An included file can have neither documentation nor attributes of its own: the attributes go to the items.
+            if line.starts_with("#![") {
+                continue;
+            }
+            if ["pub mod ", "mod ", "pub use ", "pub const "].iter().any(|item| line.starts_with(item)) {
+                text.push_str("#[");
+                text.push_str(LINTS);
+                text.push_str("]\n");
+            }
+            let line =
+                line.strip_prefix("//!").map_or_else(|| line.clone(), |comment| format!("//{comment}"));
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
     }
 
     /// The lines of a file with its submodules in place of their declarations.

@@ -2,9 +2,9 @@
 
 use chappe_tl_parser::Definition;
 
+use super::imports;
 use super::rust_type::struct_path;
 use super::structs::{derives, serde_rename};
-use super::{ALLOWED, imports};
 use crate::code::{Code, hex};
 use crate::{Options, Plan, names};
 
@@ -29,7 +29,6 @@ pub(super) fn file(plan: &Plan<'_>, options: &Options) -> String {
     code.line(0, &options.header());
     code.blank();
     code.line(0, "//! Calls as a server receives them.");
-    code.line(0, ALLOWED);
     code.blank();
     code.line(0, "use ::chappe_tl::codegen as tl;");
     imports(&mut code, "super", body.as_str());

@@ -17,10 +17,6 @@ use chappe_tl_parser::Definition;
 use crate::code::Code;
 use crate::{Options, Output, Plan, names};
 
-/// Lints that say something about the schema rather than about the code.
-const ALLOWED: &str =
-    "#![allow(clippy::all, clippy::pedantic, reason = \"names and shapes are those of the schema\")]";
-
 /// Generates all files.
 pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Output {
     let mut output = Output::default();
@@ -113,7 +109,6 @@ impl Kind {
             code.line(0, &format!("//! {} of the namespace `{namespace}`.", self.title));
         } else {
             code.line(0, &format!("//! {} without namespace; a module for each namespace.", self.title));
-            code.line(0, ALLOWED);
         }
         code.blank();
         if !items.is_empty() {

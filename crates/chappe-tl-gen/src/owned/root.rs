@@ -1,6 +1,7 @@
 //! The root module, and the names of all ids.
 
 use crate::code::{Code, hex};
+use crate::output::LINTS;
 use crate::{Options, Plan, RUNTIME_VERSION};
 
 /// The file `mod.rs`.
@@ -15,6 +16,7 @@ pub(super) fn file(plan: &Plan<'_>, options: &Options, modules: &[&str]) -> Stri
         code.line(0, "//!");
         code.line(0, &format!("//! SHA-256 of the schema: `{sha256}`."));
     }
+    code.line(0, &format!("#![{LINTS}]"));
     code.blank();
     for module in modules {
         match *module {

@@ -1,0 +1,202 @@
+//! `cargo xtask codegen`: Rust code from the schemas in the repository.
+//!
+//! Everything is read, checked and generated in memory first. A schema that cannot be read or generated leaves the
+//! disk as it was.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use chappe_tl_gen::{Options, Output, Style};
+use chappe_tl_parser::{Schema, SchemaDiff};
+use clap::Args;
+
+use crate::schema::{self, SchemaFile};
+use crate::workspace;
+
+/// Generated code in the repository.
+struct Target {
+    /// The schema, from the root of the repository.
+    schema: &'static str,
+    /// The folder that belongs to the generator.
+    out: &'static str,
+    /// The shape of the types.
+    style: &'static str,
+    /// Whether the crate has the feature `serde`.
+    has_serde: bool,
+}
+
+/// All generated code in the repository.
+const TARGETS: &[Target] = &[
+    Target {
+        schema: "tl-schema/mtproto.tl",
+        out: "crates/chappe-tl-mtproto/src/generated",
+        style: "owned",
+        has_serde: true,
+    },
+    Target {
+        schema: "crates/chappe-loopback/schema/datacenter.tl",
+        out: "crates/chappe-loopback/src/generated",
+        style: "owned",
+        has_serde: false,
+    },
+];
+
+/// The schema that has layers.
+const API: &str = "tl-schema/api.tl";
+/// Where the reports about new layers are kept.
+const LAYERS: &str = "docs/layers";
+/// Where the schemas of earlier layers are kept.
+const HISTORY: &str = "tl-schema/history";
+
+/// Arguments of `cargo xtask codegen`.
+#[derive(Args)]
+pub(crate) struct Codegen {
+    /// Compares the generated files instead of writing them, and shows the first difference.
+    #[arg(long, conflicts_with_all = ["schema", "only"])]
+    check: bool,
+    /// Takes a new layer of the API from this file, and reports what changed.
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// Where the new layer comes from, for the header of the schema; the file's name by default.
+    #[arg(long, value_name = "TEXT", requires = "schema")]
+    origin: Option<String>,
+    /// Generates only these functions, constructors or types (`messages.*` for a namespace) and what they need.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "out")]
+    only: Vec<String>,
+    /// The folder to write a subset to. It belongs to the generator afterwards.
+    #[arg(long, value_name = "DIR", requires = "only")]
+    out: Option<PathBuf>,
+    /// The shape of the types of a subset.
+    #[arg(long, value_name = "STYLE", default_value = "owned", requires = "only")]
+    style: Style,
+}
+
+impl Codegen {
+    /// Does what the arguments say.
+    pub(crate) fn run(&self) -> Result<()> {
+        if self.check {
+            println!("{} files are what the schemas say", check()?);
+            return Ok(());
+        }
+        if let Some(out) = &self.out {
+            let file = self.schema.clone().unwrap_or_else(|| workspace::root().join(API));
+            return subset(&file, &self.only, self.style, out);
+        }
+        if let Some(file) = &self.schema {
+            return take_layer(file, self.origin.as_deref());
+        }
+        for target in TARGETS {
+            target.generate(&SchemaFile::read(&workspace::root().join(target.schema))?)?.write(target)?;
+        }
+        Ok(())
+    }
+}
+
+/// Compares all generated code with the schemas, and returns the number of files.
+pub(crate) fn check() -> Result<usize> {
+    let root = workspace::root();
+    let mut files = 0;
+    for target in TARGETS {
+        let file = SchemaFile::read(&root.join(target.schema))?;
+        file.check_sum()?;
+        let generated = target.generate(&file)?;
+        let found = generated.output.compare_with(&root.join(target.out));
+        let found = found.with_context(|| format!("cannot read {}", target.out))?;
+        if let Some(difference) = found {
+            let difference = difference.to_string().replace(&format!("{}/", root.display()), "");
+            bail!("{difference}\nrun `cargo xtask codegen`");
+        }
+        files += generated.output.files().count();
+    }
+    Ok(files)
+}
+
+/// What became of a schema.
+struct Generated {
+    schema: Schema,
+    output: Output,
+}
+
+impl Target {
+    fn generate(&self, file: &SchemaFile) -> Result<Generated> {
+        let schema = file.parse()?;
+        let mut options = Options::new(self.schema)
+            .style(self.style.parse()?)
+            .generator("`cargo xtask codegen`")
+            .sha256(file.sha256());
+        if self.has_serde {
+            options = options.serde_feature("serde");
+        }
+        let output = chappe_tl_gen::generate(&schema, &options).with_context(|| self.schema)?;
+        Ok(Generated { schema, output })
+    }
+}
+
+impl Generated {
+    fn write(&self, target: &Target) -> Result<()> {
+        let out = workspace::root().join(target.out);
+        fs::create_dir_all(&out)?;
+        self.output.write_to(&out).with_context(|| format!("cannot write {}", target.out))?;
+        println!(
+            "{}: {} constructors, {} functions, {} files",
+            target.out,
+            self.schema.constructors().count(),
+            self.schema.functions().count(),
+            self.output.files().count()
+        );
+        Ok(())
+    }
+}
+
+/// Writes a part of a schema into a folder of someone else.
+fn subset(file: &Path, names: &[String], style: Style, out: &Path) -> Result<()> {
+    let file = SchemaFile::read(file)?;
+    let schema = file.parse()?.subset(names)?;
+    let options = Options::new(file.name())
+        .style(style)
+        .generator("`cargo xtask codegen --only`")
+        .sha256(file.sha256());
+    let output = chappe_tl_gen::generate(&schema, &options)?;
+    fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    output.write_to(out).with_context(|| format!("cannot write {}", out.display()))?;
+    let counts = (schema.constructors().count(), schema.functions().count());
+    println!("{}: {} constructors, {} functions", out.display(), counts.0, counts.1);
+    Ok(())
+}
+
+/// Replaces the API's schema, regenerates, and reports what changed.
+fn take_layer(path: &Path, origin: Option<&str>) -> Result<()> {
+    let root = workspace::root();
+    let mut new = SchemaFile::read(path)?;
+    if let Some(origin) = origin {
+        new.set_origin(origin);
+    }
+    let old = SchemaFile::read(&root.join(API))?;
+    let (old_schema, new_schema) = (old.parse()?, new.parse()?);
+    let layer = |file: &SchemaFile, schema: &Schema| {
+        schema.layer().ok_or_else(|| anyhow!("{}: expected a comment `// LAYER n`, found none", file.name()))
+    };
+    let (from, to) = (layer(&old, &old_schema)?, layer(&new, &new_schema)?);
+    let targets: Vec<&Target> = TARGETS.iter().filter(|target| target.schema == API).collect();
+    let generated = targets.iter().map(|target| target.generate(&new)).collect::<Result<Vec<_>>>()?;
+
+    // Nothing was written up to here.
+    if from != to {
+        let kept = root.join(HISTORY).join(format!("api-layer-{from}.tl"));
+        if !kept.exists() {
+            old.write(&kept)?;
+        }
+    }
+    new.write(&root.join(API))?;
+    for (target, generated) in targets.iter().zip(&generated) {
+        generated.write(target)?;
+    }
+    let diff = SchemaDiff::between(&old_schema, &new_schema);
+    let report = format!("{LAYERS}/{from}-to-{to}.md");
+    fs::create_dir_all(root.join(LAYERS))?;
+    fs::write(root.join(&report), schema::report(&diff, &new))?;
+    print!("{diff}");
+    println!("written to {report}");
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Schema files: where they come from, what they say, and `cargo xtask schema diff`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use chappe_tl_parser::diff::{Change, Kind};
+use chappe_tl_parser::{Category, SchemaDiff, Verdict};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// The lines in front of a schema that say where it comes from.
+const ORIGIN: &str = "// Origin: ";
+const SHA256: &str = "// SHA-256 of what follows: ";
+
+/// Arguments of `cargo xtask schema`.
+#[derive(Args)]
+pub(crate) struct Schema {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Says what changed between two schemas, and whom that breaks.
+    Diff {
+        /// The old schema.
+        old: PathBuf,
+        /// The new schema.
+        new: PathBuf,
+        /// Prints JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Schema {
+    /// Does what the arguments say.
+    pub(crate) fn run(&self) -> Result<()> {
+        let Task::Diff { old, new, json } = &self.task;
+        let diff = SchemaDiff::between(&SchemaFile::read(old)?.parse()?, &SchemaFile::read(new)?.parse()?);
+        if *json {
+            println!("{:#}", to_json(&diff));
+        } else {
+            print!("{diff}");
+        }
+        Ok(())
+    }
+}
+
+/// A schema file, its header apart from the text it was made from.
+pub(crate) struct SchemaFile {
+    name: String,
+    origin: String,
+    stated_sum: Option<String>,
+    header_lines: usize,
+    text: String,
+}
+
+impl SchemaFile {
+    /// Reads a file with or without header.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let shown = path.strip_prefix(crate::workspace::root()).unwrap_or(path).display().to_string();
+        let bytes = fs::read(path).with_context(|| format!("cannot read {shown}"))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            anyhow!("{shown}: not UTF-8 after {} bytes", error.utf8_error().valid_up_to())
+        })?;
+        let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut file = Self { name: shown, origin: file_name, stated_sum: None, header_lines: 0, text };
+        if let Some((origin, rest)) = file.text.strip_prefix(ORIGIN).and_then(|rest| rest.split_once('\n'))
+            && let Some((sum, rest)) = rest.strip_prefix(SHA256).and_then(|rest| rest.split_once('\n'))
+        {
+            (file.origin, file.stated_sum) = (origin.trim().to_owned(), Some(sum.trim().to_owned()));
+            (file.header_lines, file.text) = (2, rest.to_owned());
+        }
+        Ok(file)
+    }
+
+    /// Returns the path to show.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Says where the text comes from.
+    pub(crate) fn set_origin(&mut self, origin: &str) {
+        origin.replace('\n', " ").trim().clone_into(&mut self.origin);
+    }
+
+    /// Reads and checks the schema; the error shows everything that is wrong with it.
+    pub(crate) fn parse(&self) -> Result<chappe_tl_parser::Schema> {
+        // Lines are counted as in the file.
+        let padded = "\n".repeat(self.header_lines) + &self.text;
+        let parsed = chappe_tl_parser::parse(&self.name, &padded);
+        parsed.map_err(|diagnostics| anyhow!("{} problems\n{diagnostics}", diagnostics.len()))
+    }
+
+    /// Returns the SHA-256 of the text without header, in hexadecimal.
+    pub(crate) fn sha256(&self) -> String {
+        Sha256::digest(self.text.as_bytes())
+            .iter()
+            .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+    }
+
+    /// Checks that the text is still the one that was taken.
+    pub(crate) fn check_sum(&self) -> Result<()> {
+        match &self.stated_sum {
+            Some(stated) if *stated != self.sha256() => {
+                bail!("{}: SHA-256 is {}, the header says {stated}", self.name, self.sha256())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes header and text.
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let whole = format!("{ORIGIN}{}\n{SHA256}{}\n{}", self.origin, self.sha256(), self.text);
+        fs::write(path, whole).with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// The report about a new layer.
+pub(crate) fn report(diff: &SchemaDiff, new: &SchemaFile) -> String {
+    let layer = |layer: Option<i32>| layer.map_or_else(|| "?".to_owned(), |layer| layer.to_string());
+    let (old_layer, new_layer) = (layer(diff.old_layer), layer(diff.new_layer));
+    let mut text = format!("# Layer {old_layer} to {new_layer}\n\n");
+    let _ = writeln!(text, "Schema: {}, SHA-256 `{}`.\n", new.origin, new.sha256());
+    let _ = writeln!(text, "| | added | removed | changed |\n|---|---|---|---|");
+    for (category, title) in [(Category::Types, "constructors"), (Category::Functions, "functions")] {
+        let counts = diff.counts(category);
+        let _ = writeln!(text, "| {title} | {} | {} | {} |", counts.added, counts.removed, counts.changed);
+    }
+    for verdict in [Verdict::WireBreaking, Verdict::SourceBreaking, Verdict::Compatible] {
+        let changes: Vec<&Change> = diff.changes.iter().filter(|change| change.verdict == verdict).collect();
+        if changes.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "\n## {} {verdict}\n\n{}\n\n```diff", changes.len(), meaning(verdict));
+        for change in changes {
+            let _ = write!(text, "{}", change.to_string().replace(&format!(" [{verdict}]"), ""));
+        }
+        text.push_str("```\n");
+    }
+    text
+}
+
+const fn meaning(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::WireBreaking => {
+            "The old encoding is not understood any more: the id is another one, or gone."
+        }
+        Verdict::SourceBreaking => {
+            "The old encoding stays valid; struct literals or exhaustive matches need a line."
+        }
+        Verdict::Compatible => "Nothing to do for callers.",
+    }
+}
+
+/// The diff for machines.
+fn to_json(diff: &SchemaDiff) -> Value {
+    let counts = |category| {
+        let counts = diff.counts(category);
+        json!({ "added": counts.added, "removed": counts.removed, "changed": counts.changed })
+    };
+    json!({
+        "old_layer": diff.old_layer,
+        "new_layer": diff.new_layer,
+        "verdict": diff.verdict().to_string(),
+        "constructors": counts(Category::Types),
+        "functions": counts(Category::Functions),
+        "changes": diff.changes.iter().map(change_to_json).collect::<Vec<_>>(),
+    })
+}
+
+fn change_to_json(change: &Change) -> Value {
+    let (kind, old, new, fields) = match &change.kind {
+        Kind::Added { new } => ("added", None, Some(new.line()), Vec::new()),
+        Kind::Removed { old } => ("removed", Some(old.line()), None, Vec::new()),
+        Kind::Changed { old, new, fields } => {
+            ("changed", Some(old.line()), Some(new.line()), fields.iter().map(ToString::to_string).collect())
+        }
+        _ => ("other", None, None, Vec::new()),
+    };
+    json!({
+        "name": change.name.to_string(),
+        "category": if change.category == Category::Types { "constructor" } else { "function" },
+        "kind": kind,
+        "verdict": change.verdict.to_string(),
+        "old": old,
+        "new": new,
+        "fields": fields,
+    })
+}
