@@ -5,6 +5,9 @@
 /// Official implementations stop at 4 MiB + 1 KiB or at 16 MiB.
 pub const DEFAULT_MAX_FRAME: usize = (1 << 24) - 1;
 
+/// What is read at once, at most.
+const ONE_READ: usize = 64 * 1024;
+
 /// Bounds of one connection (`SEC-136`, `SEC-138`).
 ///
 /// Nothing is ever allocated for an announced length: buffers grow with the bytes that arrive.
@@ -39,10 +42,11 @@ impl Limits {
 
     /// Most bytes a [`ReadBuf`](crate::ReadBuf) may hold under these limits.
     ///
-    /// A whole frame, its length fields and one more read fit.
+    /// A whole frame or HTTP body with what stands in front of it, a whole hello, and one more read fit.
     pub const fn max_buffered(&self) -> usize {
-        let largest = if self.max_frame > self.max_http_head { self.max_frame } else { self.max_http_head };
-        largest.saturating_add(64 * 1024)
+        let heads =
+            self.max_http_head.saturating_add(self.max_client_hello).saturating_add(self.max_server_hello);
+        self.max_frame.saturating_add(heads).saturating_add(ONE_READ)
     }
 }
 

@@ -80,6 +80,11 @@ impl ReadBuf {
         &self.bytes[self.ready..self.end]
     }
 
+    /// Returns the raw bytes for work in place, such as opening the envelope in an HTTP body.
+    pub fn raw_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.ready..self.end]
+    }
+
     /// Drops `count` raw bytes from the front, for a driver that reads HTTP heads itself.
     ///
     /// Only of use while nothing is ready.

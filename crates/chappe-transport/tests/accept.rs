@@ -1,6 +1,10 @@
 //! Servers and proxies: what is let in, what is refused, and what a refused client learns.
 
+extern crate alloc;
+
 mod common;
+
+use alloc::collections::BTreeSet;
 
 use chappe_transport::accept::Disguise;
 use chappe_transport::fake_tls::server::{Rejection, TimeWindow};
@@ -8,8 +12,8 @@ use chappe_transport::fake_tls::sign_client_hello;
 use chappe_transport::secret::{Domain, SecretKey};
 use chappe_transport::websocket::Upgrade;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, Connect, Connector, DcId, Framing, Incoming, Limits,
-    ProxySecret, Refusal, ReplayFilter, TransportError,
+    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connector, DcId, Framing, Incoming,
+    Limits, ProxySecret, Refusal, ReplayFilter, TransportError,
 };
 use common::{NOW, buf, connect, envelope, fake_tls_secret, kinds, rng};
 
@@ -48,14 +52,14 @@ fn every_transport_is_told_apart_on_one_port() {
         let pair = connect(&connector, &config, 5, &envelope(1, 1));
         let accepted = pair.server;
         assert_eq!(accepted.connection.framing(), connector.framing());
-        let used = alone.secrets.last().map(|secret| secret.to_bytes());
+        let used = alone.secrets.last().map(ProxySecret::to_bytes);
         let found = accepted.secret.map(|index| secrets[index].to_bytes());
         assert_eq!(found, used, "{connector:?}");
         assert_eq!(accepted.dc.is_some(), accepted.disguise != Disguise::None);
         if accepted.secret.is_some() {
             assert_eq!(accepted.dc, Some(DcId::from_raw(2)));
         }
-        let fake_tls = secrets.last().map(|secret| secret.to_bytes()) == used;
+        let fake_tls = secrets.last().map(ProxySecret::to_bytes) == used;
         assert_eq!(accepted.disguise == Disguise::FakeTls, fake_tls);
     }
 }
@@ -64,7 +68,7 @@ fn every_transport_is_told_apart_on_one_port() {
 fn sec_142_each_connection_has_a_header_of_its_own() {
     let connector = Connector::obfuscated(Framing::Abridged, None).expect("it has a tag");
     let mut rng = rng(1);
-    let mut headers = std::collections::BTreeSet::new();
+    let mut headers = BTreeSet::new();
     for _ in 0..100 {
         let mut out = Vec::new();
         connector.start(NOW, &mut rng, &mut out).expect("it starts");
@@ -77,14 +81,8 @@ fn sec_142_the_streams_go_on_and_never_begin_again() {
     let connector = Connector::obfuscated(Framing::Intermediate, None).expect("it has a tag");
     let mut pair = connect(&connector, &AcceptConfig::data_centre(), 1, &envelope(1, 1));
     let (mut a, mut b) = (Vec::new(), Vec::new());
-    pair.client
-        .sender
-        .encode_into(&mut a, &envelope(8, 7), Default::default(), &mut rng(2))
-        .expect("it fits");
-    pair.client
-        .sender
-        .encode_into(&mut b, &envelope(8, 7), Default::default(), &mut rng(2))
-        .expect("it fits");
+    pair.client.sender.encode_into(&mut a, &envelope(8, 7), AckRequest::No, &mut rng(2)).expect("it fits");
+    pair.client.sender.encode_into(&mut b, &envelope(8, 7), AckRequest::No, &mut rng(2)).expect("it fits");
     assert_ne!(a, b);
     let mixed: Vec<u8> = a.iter().zip(&b).map(|(a, b)| a ^ b).collect();
     assert!(mixed.windows(8).all(|window| window != [0; 8]));

@@ -1,8 +1,10 @@
 //! The `ClientHello` as a filter would look at it.
 
+extern crate alloc;
+
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use chappe_transport::TransportError;
 use chappe_transport::fake_tls::hello::{HelloTemplate, Part};

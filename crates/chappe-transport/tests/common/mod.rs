@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Accepted, Acceptor, Connect, Connection, Connector, DcId, Framing,
-    Limits, ProxySecret, ReadBuf,
+    Accept, AcceptConfig, AcceptContext, Accepted, Acceptor, AckRequest, Connect, Connection, Connector,
+    DcId, Framing, Limits, ProxySecret, ReadBuf,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -66,7 +66,7 @@ pub(crate) fn connect(connector: &Connector, config: &AcceptConfig, seed: u64, f
     let mut context = AcceptContext { config, unix_time: NOW, replays: None };
     loop {
         if let Connect::Ready(connection) = &mut connect {
-            connection.sender.encode_into(&mut wire, first, Default::default(), &mut rng).expect("it fits");
+            connection.sender.encode_into(&mut wire, first, AckRequest::No, &mut rng).expect("it fits");
         }
         let mut ready = None;
         let mut back = Vec::new();
