@@ -8,8 +8,6 @@
 //! Built by `cargo xtask no-std` for x86-64 Linux, where a program can end without libc.
 #![no_std]
 #![no_main]
-// The functions of `memory` are loops that the compiler would turn into calls of themselves.
-#![no_builtins]
 
 extern crate alloc;
 
