@@ -51,7 +51,8 @@ pub enum HttpError {
     },
     /// The body is sent in a way other than by length.
     TransferEncoding,
-    /// A WebSocket upgrade lacks the version, the key or the subprotocol `binary` (`SEC-139`).
+    /// A WebSocket upgrade, or the answer to it, lacks the version, the key or the subprotocol `binary`
+    /// (`SEC-139`).
     Upgrade,
     /// Host or path to send contain bytes that cannot stand in a head.
     UnusableName,
@@ -92,6 +93,7 @@ struct Fields<'a> {
     websocket_key: Option<&'a [u8]>,
     websocket_version: Option<&'a [u8]>,
     websocket_protocol: Option<&'a [u8]>,
+    websocket_accept: Option<&'a [u8]>,
 }
 
 /// Head of a request.
@@ -223,6 +225,36 @@ impl Response {
     ///
     /// Says what is wrong with it; close the connection.
     pub fn parse(input: &[u8], limits: &Limits) -> Result<Option<Self>, HttpError> {
+        let Some(head) = ResponseHead::parse(input, limits)? else {
+            return Ok(None);
+        };
+        if head.status != 200 {
+            let outcome = Err(ErrorCode::from_http_status(head.status));
+            return Ok(Some(Self { outcome, used: input.len(), persistence: Persistence::Close }));
+        }
+        let (len, minor, fields) = (head.len, head.minor, head.fields?);
+        let body = body_range(len, fields.content_length.ok_or(HttpError::ContentLength)?, limits.max_frame)?;
+        if body.end > input.len() {
+            return Ok(None);
+        }
+        let (used, persistence) = (body.end, fields.persistence(minor));
+        let outcome = Ok(if body.is_empty() { None } else { Some(body) });
+        Ok(Some(Self { outcome, used, persistence }))
+    }
+}
+
+/// Head of a response.
+pub(crate) struct ResponseHead<'a> {
+    pub(crate) status: u16,
+    pub(crate) len: usize,
+    minor: u8,
+    /// Not looked at where the status says everything.
+    fields: Result<Fields<'a>, HttpError>,
+}
+
+impl<'a> ResponseHead<'a> {
+    /// Reads a head at the beginning of `input`; `None` means that more must arrive.
+    pub(crate) fn parse(input: &'a [u8], limits: &Limits) -> Result<Option<Self>, HttpError> {
         let Some(len) = head_len(input, limits.max_http_head)? else {
             return Ok(None);
         };
@@ -232,18 +264,18 @@ impl Response {
         let (Some(status), Some(minor), true) = (response.code, response.version, complete) else {
             return Err(HttpError::MalformedHead);
         };
-        if status != 200 {
-            let outcome = Err(ErrorCode::from_http_status(status));
-            return Ok(Some(Self { outcome, used: input.len(), persistence: Persistence::Close }));
-        }
-        let fields = Fields::collect(response.headers)?;
-        let body = body_range(len, fields.content_length.ok_or(HttpError::ContentLength)?, limits.max_frame)?;
-        if body.end > input.len() {
-            return Ok(None);
-        }
-        let (used, persistence) = (body.end, fields.persistence(minor));
-        let outcome = Ok(if body.is_empty() { None } else { Some(body) });
-        Ok(Some(Self { outcome, used, persistence }))
+        Ok(Some(Self { status, len, minor, fields: Fields::collect(response.headers) }))
+    }
+
+    /// Says whether the other side goes over to WebSocket, with this `Sec-WebSocket-Accept` and subprotocol.
+    pub(crate) fn opens_websocket(&self, accept: &str, protocol: &str) -> bool {
+        self.status == 101
+            && self.fields.as_ref().is_ok_and(|fields| {
+                has_token(fields.upgrade, b"websocket")
+                    && has_token(fields.connection, b"upgrade")
+                    && fields.websocket_accept == Some(accept.as_bytes())
+                    && fields.websocket_protocol == Some(protocol.as_bytes())
+            })
     }
 }
 
@@ -258,15 +290,22 @@ pub fn request_head_into(
     path: &str,
     body_len: usize,
 ) -> Result<(), TransportError> {
-    let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if !visible(host) || !visible(path) || !path.starts_with('/') {
-        return Err(HttpError::UnusableName.into());
-    }
+    check_names(host, path)?;
     let len = body_len.to_string();
     let parts = ["POST ", path, " HTTP/1.1\r\nHost: ", host, "\r\nContent-Length: ", &len];
     parts.iter().map(|part| part.as_bytes()).for_each(|part| out.extend_from_slice(part));
     out.extend_from_slice(b"\r\nConnection: keep-alive\r\n\r\n");
     Ok(())
+}
+
+/// Refuses names that would break a head.
+pub(crate) fn check_names(host: &str, path: &str) -> Result<(), HttpError> {
+    let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if visible(host) && visible(path) && path.starts_with('/') {
+        Ok(())
+    } else {
+        Err(HttpError::UnusableName)
+    }
 }
 
 /// Whether a response lets web pages of any origin read it.
@@ -340,6 +379,8 @@ impl<'a> Fields<'a> {
                 fields.websocket_version = Some(value);
             } else if is("sec-websocket-protocol") {
                 fields.websocket_protocol = Some(value);
+            } else if is("sec-websocket-accept") {
+                fields.websocket_accept = Some(value);
             }
         }
         Ok(fields)

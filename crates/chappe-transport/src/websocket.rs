@@ -11,11 +11,13 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use chappe_crypto::hash::sha1;
 use data_encoding::BASE64;
 
-use crate::http::{HttpError, RequestHead, has_token};
+use crate::http::{HttpError, RequestHead, ResponseHead, check_names, has_token};
+use crate::limits::Limits;
 
 /// The subprotocol, mandatory on both sides (`SEC-139`).
 pub const SUBPROTOCOL: &str = "binary";
@@ -52,6 +54,40 @@ pub fn host(dc: u8, purpose: Purpose) -> Option<String> {
         Purpose::Media => "-1",
     };
     Some(format!("{name}{suffix}.web.telegram.org"))
+}
+
+/// Appends a client's request to speak WebSocket; `key` is 16 random bytes, drawn for this connection.
+///
+/// For drivers whose library begins after the upgrade.
+///
+/// # Errors
+///
+/// [`HttpError::UnusableName`] if `host` or `path` would break the head.
+pub fn request_into(out: &mut Vec<u8>, host: &str, path: &str, key: &[u8; 16]) -> Result<(), HttpError> {
+    check_names(host, path)?;
+    let key = BASE64.encode(key);
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
+    );
+    out.extend_from_slice(head.as_bytes());
+    Ok(())
+}
+
+/// Looks for the server's answer to [`request_into`] at the beginning of `input`.
+///
+/// Returns its length, or `None` if more must arrive.
+///
+/// # Errors
+///
+/// [`HttpError::Upgrade`] unless the server goes over to WebSocket for this key and with the subprotocol `binary`
+/// (`SEC-139`): close the connection.
+pub fn check_response(input: &[u8], key: &[u8; 16], limits: &Limits) -> Result<Option<usize>, HttpError> {
+    let Some(head) = ResponseHead::parse(input, limits)? else {
+        return Ok(None);
+    };
+    let accept = accept_value(BASE64.encode(key).as_bytes());
+    if head.opens_websocket(&accept, SUBPROTOCOL) { Ok(Some(head.len)) } else { Err(HttpError::Upgrade) }
 }
 
 /// A client's request to speak WebSocket, checked.

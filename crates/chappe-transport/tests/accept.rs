@@ -9,8 +9,9 @@ use alloc::collections::BTreeSet;
 use chappe_transport::accept::Disguise;
 use chappe_transport::fake_tls::server::{Rejection, TimeWindow};
 use chappe_transport::fake_tls::sign_client_hello;
+use chappe_transport::http::HttpError;
 use chappe_transport::secret::{Domain, SecretKey};
-use chappe_transport::websocket::Upgrade;
+use chappe_transport::websocket::{self, Purpose, Upgrade, check_response, request_into};
 use chappe_transport::{
     Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connector, DcId, Framing, Incoming,
     Limits, ProxySecret, Refusal, ReplayFilter, TransportError,
@@ -326,6 +327,27 @@ fn sec_139_a_websocket_needs_the_subprotocol_and_obfuscation() {
         let accept = Acceptor::new().handle(&mut buf, &mut context, &mut rng(1));
         assert!(accept.is_err(), "without {missing}: {accept:?}");
     }
+}
+
+#[test]
+fn sec_139_a_client_goes_on_only_after_the_answer_to_its_own_upgrade() {
+    let (config, key) = (AcceptConfig::data_centre(), [7; 16]);
+    let mut request = Vec::new();
+    request_into(&mut request, "venus.web.telegram.org", websocket::PATH, &key).expect("they are usable");
+    let (Accept::WebSocket(upgrade), 0) = accept(&config, None, &request) else { panic!("it is complete") };
+    let response = upgrade.response();
+    let check = |response: &str| check_response(response.as_bytes(), &key, &config.limits);
+    assert_eq!(check(&response), Ok(Some(response.len())));
+    assert_eq!(check(&response[..response.len() - 1]), Ok(None));
+    let other_key = check_response(response.as_bytes(), &[8; 16], &config.limits);
+    assert_eq!(other_key, Err(HttpError::Upgrade));
+    for (from, to) in [(" 101 ", " 200 "), (": binary", ": chat"), ("Upgrade: websocket\r\n", "")] {
+        assert!(response.contains(from));
+        assert_eq!(check(&response.replace(from, to)), Err(HttpError::Upgrade), "{from}");
+    }
+    assert!(request_into(&mut request, "a b", websocket::PATH, &key).is_err());
+    assert_eq!(websocket::host(2, Purpose::Media).as_deref(), Some("venus-1.web.telegram.org"));
+    assert_eq!((websocket::host(0, Purpose::Main), websocket::host(6, Purpose::Main)), (None, None));
 }
 
 fn check_upgrade(upgrade: &Upgrade) {
