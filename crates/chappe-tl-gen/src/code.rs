@@ -30,6 +30,14 @@ impl Code {
         if fits(depth, &whole) || items.is_empty() {
             return self.line(depth, &whole);
         }
+        // A value that fits a line of its own gets one.
+        if let Some((left, bracket)) = open.rsplit_once(" = ") {
+            let value = format!("{bracket}{pad}{}{pad}{close}", items.join(", "));
+            if fits(depth + 1, &value) {
+                self.line(depth, &format!("{left} ="));
+                return self.line(depth + 1, &value);
+            }
+        }
         self.line(depth, open);
         for item in items {
             self.line(depth + 1, &format!("{item},"));

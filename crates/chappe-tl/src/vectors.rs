@@ -8,8 +8,8 @@ use crate::{EncodeError, RawVec, Serializable, Sink};
 /// Constructor id of `vector {t:Type} # [ t ] = Vector t`.
 pub const VECTOR_ID: u32 = 0x1cb5_c415;
 
-/// Memory set aside for a vector before its elements are read, in bytes per byte of input that is left.
-const RESERVE_PER_BYTE: usize = 4;
+/// Memory set aside for elements before they are read, in bytes per byte of input that is left.
+const RESERVE_PER_BYTE: usize = 20;
 
 impl Cursor<'_> {
     /// Reads the count of a vector, whose elements take at least `least` bytes each (SEC-113).
@@ -33,10 +33,13 @@ impl Cursor<'_> {
 
 fn read_elements<T: Deserializable>(buf: Buffer<'_, '_>) -> Result<Vec<T>> {
     let count = buf.read_count(T::LEAST_LEN)?;
-    // Large elements with short encodings would turn few bytes into much memory: then the vector grows as they come.
-    let affordable = (buf.remaining() * RESERVE_PER_BYTE) / size_of::<T>().max(1);
-    let mut elements = Vec::with_capacity(count.min(affordable));
-    for _ in 0..count {
+    let mut elements = Vec::new();
+    for read in 0..count {
+        if elements.len() == elements.capacity() {
+            // Large elements with short encodings would turn few bytes into much memory: they get room as they come.
+            let affordable = buf.remaining().saturating_mul(RESERVE_PER_BYTE) / size_of::<T>().max(1);
+            elements.reserve_exact((count - read).min(affordable.max(1)));
+        }
         elements.push(T::deserialize(buf)?);
     }
     Ok(elements)

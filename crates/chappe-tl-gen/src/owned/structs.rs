@@ -192,8 +192,11 @@ impl<'d> Struct<'d> {
         for (index, param) in params.iter().enumerate() {
             let Some(field) = self.fields.iter().find(|field| field.name == param.name) else {
                 let known = hex(self.known_bits(&param.name));
-                let variable = names::field_name(&param.name);
-                code.line(2, &format!("let {variable} = {reader}.flags(\"{}\", {known})?;", param.name));
+                let read = format!("{reader}.flags(\"{}\", {known})?;", param.name);
+                match self.known_bits(&param.name) {
+                    0 => code.line(2, &read),
+                    _ => code.line(2, &format!("let {} = {read}", names::field_name(&param.name))),
+                }
                 continue;
             };
             let value = read_field(field, &reader);

@@ -1,0 +1,112 @@
+//! What changed between two schemas, and what a part of one needs.
+
+use chappe_tl_parser::{Category, Schema, SchemaDiff, Verdict, parse};
+
+fn schema(text: &str) -> Schema {
+    parse("test.tl", text).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn diff(old: &str, new: &str) -> SchemaDiff {
+    SchemaDiff::between(&schema(old), &schema(new))
+}
+
+fn verdict(old: &str, new: &str) -> Verdict {
+    diff(old, new).verdict()
+}
+
+#[test]
+fn the_same_schema_has_no_changes() {
+    let text = "one x:int = One;\n---functions---\ncall = One;";
+    let reordered = "---functions---\ncall = One;\n---types---\n// moved\none x:int = One;";
+    assert_eq!(diff(text, reordered).changes, []);
+    assert_eq!(verdict(text, text), Verdict::Compatible);
+}
+
+#[test]
+fn what_is_new_by_itself_is_compatible() {
+    assert_eq!(verdict("one = One;", "one = One; two = Two;"), Verdict::Compatible);
+    assert_eq!(verdict("one = One;", "one = One; ---functions--- call = One;"), Verdict::Compatible);
+}
+
+#[test]
+fn a_new_constructor_of_an_old_type_breaks_matches() {
+    assert_eq!(verdict("one = One;", "one = One; other = One;"), Verdict::SourceBreaking);
+}
+
+#[test]
+fn a_new_flag_without_bytes_breaks_literals_only() {
+    let new = "one flags:# silent:flags.1?true x:int = One;";
+    assert_eq!(verdict("one flags:# x:int = One;", new), Verdict::SourceBreaking);
+    assert_eq!(verdict("one x:bytes = One;", "one x:string = One;"), Verdict::SourceBreaking);
+}
+
+#[test]
+fn another_id_breaks_the_wire() {
+    assert_eq!(verdict("one x:int = One;", "one x:long = One;"), Verdict::WireBreaking);
+    assert_eq!(verdict("one = One; two = Two;", "one = One;"), Verdict::WireBreaking);
+}
+
+#[test]
+fn changed_fields_are_listed() {
+    let old = "one flags:# a:int b:int c:flags.0?string d:long = One; gone = Gone;";
+    let new = "one flags:# b:int a:int c:flags.1?string e:double = One; new.come = new.Come;";
+    let expected = "\
+constructors: 1 added, 1 removed, 1 changed
+functions: 0 added, 0 removed, 0 changed
+verdict: wire-breaking
+- gone#4ba6a3d6 = Gone; [wire-breaking]
+~ one #OLD -> #NEW [wire-breaking]
+    ~ c:flags.0?string -> c:flags.1?string
+    - d:long
+    ^ b:int
+    ^ a:int
+    + e:double
++ new.come#a4a3d5cd = new.Come; [compatible]
+";
+    let diff = diff(old, new);
+    let id = |text: &str| format!("{:08x}", schema(text).definitions()[0].id);
+    let gone = format!("{:08x}", schema("gone = Gone;").definitions()[0].id);
+    let come = format!("{:08x}", schema("new.come = new.Come;").definitions()[0].id);
+    let expected = expected.replace("OLD", &id(old)).replace("NEW", &id(new));
+    assert_eq!(diff.to_string(), expected.replace("4ba6a3d6", &gone).replace("a4a3d5cd", &come));
+    assert_eq!(diff.counts(Category::Types).changed, 1);
+}
+
+const LIBRARY: &str = "
+    book author:Person pages:Vector<page> = Book;
+    page text:string = Page;
+    cover = Page;
+    person name:string friend:flags_holder = Person;
+    flags_holder flags:# x:flags.0?Bool = FlagsHolder;
+    shelf books:Vector<Book> = Shelf;
+    lonely = Lonely;
+    ---functions---
+    getBook id:int = Book;
+    shelves.all = Vector<Shelf>;
+    shelves.clear = Bool;";
+
+fn names_of(subset: &Schema) -> Vec<String> {
+    subset.definitions().iter().map(|definition| definition.name.to_string()).collect()
+}
+
+#[test]
+fn a_subset_has_everything_that_its_functions_need() {
+    let subset = schema(LIBRARY).subset(&["getBook"]).expect("it is in the schema");
+    assert_eq!(names_of(&subset), ["book", "page", "cover", "person", "flags_holder", "getBook"]);
+}
+
+#[test]
+fn a_subset_may_be_asked_for_by_namespace_type_and_constructor() {
+    let library = schema(LIBRARY);
+    let by_namespace = library.subset(&["shelves.*"]).expect("it is in the schema");
+    assert!(names_of(&by_namespace).contains(&"shelf".to_owned()));
+    assert_eq!(by_namespace.functions().count(), 2);
+    assert_eq!(names_of(&library.subset(&["Lonely"]).expect("it is a type")), ["lonely"]);
+    assert_eq!(names_of(&library.subset(&["page"]).expect("it is a constructor")), ["page", "cover"]);
+}
+
+#[test]
+fn a_name_that_is_not_there_is_named() {
+    let error = schema(LIBRARY).subset(&["getBook", "getCook"]).map(|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), "the schema has no function, constructor or type `getCook`");
+}
