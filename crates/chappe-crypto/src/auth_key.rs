@@ -78,6 +78,12 @@ impl AuthKey {
     }
 }
 
+impl From<[u8; LEN]> for AuthKey {
+    fn from(bytes: [u8; LEN]) -> Self {
+        Self::from_bytes(bytes)
+    }
+}
+
 impl ConstantTimeEq for AuthKey {
     fn ct_eq(&self, other: &Self) -> subtle::Choice {
         self.as_bytes().ct_eq(other.as_bytes())

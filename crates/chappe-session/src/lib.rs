@@ -1,3 +1,52 @@
 //! Sessions of MTProto 2.0 as state machines, for clients and servers.
-#![cfg_attr(not(test), no_std)]
+//!
+//! Nothing here does I/O, reads a clock or makes randomness: bytes, time and random numbers are arguments.
+//! (With the features `std` and `getrandom`, [`EncryptedSession::new`] and its companions ask the operating
+//! system.)
+//!
+//! | For | there is |
+//! |---|---|
+//! | the handshake, in the clear | [`Session`] |
+//! | packing and unpacking step by step | [`EncryptedSession`] |
+//!
+//! ```
+//! use chappe_crypto::rng::Drbg;
+//! use chappe_session::{EncryptedSession, FrameBuf, UnixTime};
+//! use chappe_tl_mtproto::functions::GetFutureSalts;
+//!
+//! let mut rng = Drbg::from_seed([1; 32]);
+//! let mut session = EncryptedSession::with_rng([7; 256], 42, 0, &mut rng);
+//! let mut frame = FrameBuf::new();
+//! session.pack_into(&GetFutureSalts { num: 8 }, UnixTime::from_secs(1_707_425_104), &mut rng, &mut frame)?;
+//! assert_eq!(frame.as_slice()[..8], *session.auth_key().id().as_bytes());
+//! # Ok::<(), chappe_session::PackError>(())
+//! ```
+//!
+//! Not here: sockets and reconnection, the making of keys, the splitting of a byte stream into frames.
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod acks;
+pub mod clock;
+pub mod counters;
+mod encrypted;
+mod error;
+mod limits;
+pub mod liveness;
+mod message;
+mod plain;
+pub mod salts;
+mod service;
+mod time;
+pub mod window;
+
+pub use chappe_framing::{FrameBuf, MsgId, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime};
+pub use encrypted::{EncryptedSession, MessageView};
+pub use error::{PackError, UnpackError};
+pub use limits::{Limits, MAX_CONTAINER_MESSAGES, MAX_IDS_PER_LIST};
+pub use message::Message;
+pub use plain::Session;
+pub use service::{HttpWait, KeyDestruction};
+pub use time::{MonoTime, Now};

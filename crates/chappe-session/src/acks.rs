@@ -1,0 +1,112 @@
+//! Acknowledgements waiting to be sent.
+//!
+//! [`AckQueue`] collects the ids of content-related messages. They ride along with the next packet; if
+//! none is due, they go alone when enough have gathered or the oldest has waited long enough.
+//!
+//! Spec: <https://core.telegram.org/mtproto/service_messages_about_messages#acknowledgment-of-receipt>.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use chappe_framing::MsgId;
+
+use crate::time::MonoTime;
+
+/// Ids that wait for their acknowledgement, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct AckQueue {
+    ids: VecDeque<MsgId>,
+    /// When the queue must be sent even if nothing else is.
+    deadline: Option<MonoTime>,
+}
+
+impl AckQueue {
+    /// Creates an empty queue.
+    pub const fn new() -> Self {
+        Self { ids: VecDeque::new(), deadline: None }
+    }
+
+    /// Returns how many ids wait.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Tells whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Adds an id that may wait for `delay`; forgets the oldest beyond `limit`.
+    ///
+    /// A forgotten acknowledgement costs a repetition by the other side and nothing else.
+    pub fn push(&mut self, id: MsgId, now: MonoTime, delay: Duration, limit: usize) {
+        if self.ids.len() >= limit {
+            self.ids.pop_front();
+        }
+        self.ids.push_back(id);
+        if self.deadline.is_none() {
+            self.deadline = Some(now + delay);
+        }
+    }
+
+    /// Tells whether a packet should be made for the acknowledgements alone.
+    pub fn is_due(&self, now: MonoTime, count: usize) -> bool {
+        !self.ids.is_empty()
+            && (self.ids.len() >= count || self.deadline.is_some_and(|deadline| deadline <= now))
+    }
+
+    /// Returns when the queue must be sent at the latest.
+    pub fn deadline(&self) -> Option<MonoTime> {
+        self.deadline
+    }
+
+    /// Takes out the oldest ids, at most `max`.
+    pub fn drain(&mut self, max: usize) -> impl ExactSizeIterator<Item = MsgId> + '_ {
+        let count = self.ids.len().min(max);
+        if count == self.ids.len() {
+            self.deadline = None;
+        }
+        self.ids.drain(..count)
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.ids.clear();
+        self.deadline = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELAY: Duration = Duration::from_secs(10);
+
+    fn at(seconds: u64) -> MonoTime {
+        MonoTime::from_duration(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn the_deadline_is_that_of_the_oldest() {
+        let mut queue = AckQueue::new();
+        queue.push(MsgId::from_raw(1), at(0), DELAY, 10);
+        queue.push(MsgId::from_raw(5), at(9), DELAY, 10);
+        assert!(!queue.is_due(at(9), 3));
+        assert!(queue.is_due(at(9), 2));
+        assert!(queue.is_due(at(10), 3));
+        assert_eq!(queue.drain(8).count(), 2);
+        assert_eq!(queue.deadline(), None);
+        assert!(!queue.is_due(at(1000), 1));
+    }
+
+    #[test]
+    fn the_queue_is_bounded_and_keeps_the_newest() {
+        let mut queue = AckQueue::new();
+        for raw in 0..100 {
+            queue.push(MsgId::from_raw(raw), at(0), DELAY, 10);
+        }
+        assert_eq!(queue.drain(3).map(MsgId::to_raw).collect::<Vec<_>>(), [90, 91, 92]);
+        assert_eq!(queue.len(), 7);
+        assert!(queue.deadline().is_some(), "what is left keeps its deadline");
+    }
+}

@@ -1,0 +1,81 @@
+//! Counters: what a session did, for metrics and for finding faults. They hold no secret.
+
+use alloc::vec::Vec;
+
+/// What a session has done since it was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Frames sealed.
+    pub frames_sent: u64,
+    /// Frames opened whose `msg_key` was right.
+    pub frames_received: u64,
+    /// Messages sent, those inside containers counted one by one, containers not.
+    pub messages_sent: u64,
+    /// Messages accepted, those inside containers counted one by one, containers not.
+    pub messages_received: u64,
+    /// Messages sent again under a new id.
+    pub resent: u64,
+    /// Messages ignored because their id was seen before (SEC-76).
+    pub duplicates: u64,
+    /// Answers to calls that nobody waits for any more (SEC-98).
+    pub unmatched: u64,
+    /// Sessions started anew, the first not counted.
+    pub sessions_reset: u64,
+    /// Corrections of the clock by a second or more.
+    pub clock_corrections: u64,
+    /// Bytes of bodies before they were packed with gzip.
+    pub gzip_in: u64,
+    /// Bytes of the same bodies afterwards.
+    pub gzip_out: u64,
+    /// Bytes of packed objects received.
+    pub gunzip_in: u64,
+    /// Bytes they unpacked to.
+    pub gunzip_out: u64,
+    /// What was refused, by rule.
+    pub refused: Refusals,
+}
+
+/// How often each rule of the security checklist refused something.
+///
+/// The number is that of the rule: 76 for SEC-76.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// Ascending by rule; there are fewer than two hundred rules.
+    counts: Vec<(u8, u64)>,
+}
+
+impl Refusals {
+    /// Counts one refusal.
+    pub fn count(&mut self, rule: u8) {
+        match self.counts.binary_search_by_key(&rule, |entry| entry.0) {
+            Ok(place) => self.counts[place].1 += 1,
+            Err(place) => self.counts.insert(place, (rule, 1)),
+        }
+    }
+
+    /// Returns how often a rule refused something.
+    pub fn of(&self, rule: u8) -> u64 {
+        self.counts.binary_search_by_key(&rule, |entry| entry.0).map_or(0, |place| self.counts[place].1)
+    }
+
+    /// Lists all rules that refused something, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
+        self.counts.iter().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_kept_by_rule() {
+        let mut refused = Refusals::default();
+        for rule in [98, 76, 98] {
+            refused.count(rule);
+        }
+        assert_eq!(refused.iter().collect::<Vec<_>>(), [(76, 1), (98, 2)]);
+        assert_eq!(refused.of(80), 0);
+    }
+}

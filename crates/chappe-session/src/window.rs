@@ -1,0 +1,224 @@
+//! The window of received message ids: what was seen, what is new, what is too old to tell.
+//!
+//! [`DuplicateWindow`] keeps the highest ids in order and grows on demand, so that an idle session holds
+//! nothing. Ids arrive nearly always in ascending order, which costs one comparison; the rest is a binary
+//! search. Ids inside containers go into the same window.
+//!
+//! Not here: whether an id's *time* is plausible ([`AgeLimits`] answers that, with a clock).
+//!
+//! Spec: <https://core.telegram.org/mtproto/security_guidelines#checking-msg-id>.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use chappe_framing::{MsgId, UnixTime};
+
+/// What the window says of an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Not seen before; it is remembered now.
+    Fresh,
+    /// Seen before: its body must not be looked at again (SEC-76).
+    Duplicate,
+    /// Lower than everything remembered while the window is full, so nobody can tell (SEC-77).
+    TooOld,
+}
+
+/// The last received message ids of one direction of one session, each with a note of type `S`.
+///
+/// A client needs no notes; a server notes what became of each message, for `msgs_state_info`.
+#[derive(Clone, Debug)]
+pub struct DuplicateWindow<S = ()> {
+    /// Ascending by id.
+    ids: VecDeque<(MsgId, S)>,
+    capacity: usize,
+}
+
+impl<S> DuplicateWindow<S> {
+    /// Creates an empty window that will remember up to `capacity` ids.
+    ///
+    /// The specification asks for at least 400 (SEC-78); at least one is kept whatever `capacity` says.
+    pub const fn new(capacity: usize) -> Self {
+        Self { ids: VecDeque::new(), capacity: if capacity == 0 { 1 } else { capacity } }
+    }
+
+    /// Returns how many ids are remembered.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Tells whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Returns the lowest id remembered.
+    pub fn lowest(&self) -> Option<MsgId> {
+        self.ids.front().map(|entry| entry.0)
+    }
+
+    /// Returns the highest id remembered.
+    pub fn highest(&self) -> Option<MsgId> {
+        self.ids.back().map(|entry| entry.0)
+    }
+
+    /// Looks an id up without remembering it.
+    pub fn check(&self, id: MsgId) -> Seen {
+        match self.place(id) {
+            Ok(_) => Seen::Duplicate,
+            Err(0) if self.is_full() => Seen::TooOld,
+            Err(_) => Seen::Fresh,
+        }
+    }
+
+    /// Remembers an id with a note unless it was seen; forgets the lowest when full.
+    ///
+    /// An id below everything remembered is still [`Seen::Fresh`] while the window has room, so that
+    /// messages arriving out of order right after a start are not lost.
+    pub fn insert(&mut self, id: MsgId, note: S) -> Seen {
+        let place = match self.place(id) {
+            Ok(_) => return Seen::Duplicate,
+            Err(0) if self.is_full() => return Seen::TooOld,
+            Err(place) => place,
+        };
+        if self.is_full() {
+            self.ids.pop_front();
+            self.ids.insert(place - 1, (id, note));
+        } else {
+            self.ids.insert(place, (id, note));
+        }
+        Seen::Fresh
+    }
+
+    /// Returns the note of an id.
+    pub fn note(&self, id: MsgId) -> Option<&S> {
+        self.place(id).ok().map(|place| &self.ids[place].1)
+    }
+
+    /// Returns the note of an id, to change it.
+    pub fn note_mut(&mut self, id: MsgId) -> Option<&mut S> {
+        self.place(id).ok().map(|place| &mut self.ids[place].1)
+    }
+
+    /// Returns the nearest remembered neighbours of an id, with their notes: the highest below and the lowest above.
+    pub fn neighbours(&self, id: MsgId) -> (Option<&(MsgId, S)>, Option<&(MsgId, S)>) {
+        let (below, above) = match self.place(id) {
+            Ok(place) => (place, place + 1),
+            Err(place) => (place, place),
+        };
+        (below.checked_sub(1).and_then(|place| self.ids.get(place)), self.ids.get(above))
+    }
+
+    /// Forgets everything, keeping the memory.
+    pub fn clear(&mut self) {
+        self.ids.clear();
+    }
+
+    fn is_full(&self) -> bool {
+        self.ids.len() >= self.capacity
+    }
+
+    /// Position of an id, or where it belongs.
+    fn place(&self, id: MsgId) -> Result<usize, usize> {
+        match self.ids.back() {
+            Some(highest) if highest.0 < id => Err(self.ids.len()),
+            _ => self.ids.binary_search_by(|entry| entry.0.cmp(&id)),
+        }
+    }
+}
+
+/// How far the time of a message may be from ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgeLimits {
+    /// Oldest acceptable message.
+    pub past: Duration,
+    /// Farthest acceptable message from the future.
+    pub future: Duration,
+}
+
+impl AgeLimits {
+    /// What the specification says: 300 seconds old, 30 seconds in the future.
+    pub const SPEC: Self = Self { past: Duration::from_secs(300), future: Duration::from_secs(30) };
+
+    /// Compares the time in an id with the server's time.
+    pub fn check(&self, id: MsgId, server_time: UnixTime) -> Age {
+        let sent = id.time().as_nanos();
+        let now = server_time.as_nanos();
+        if sent.saturating_add(self.past.as_nanos() as u64) < now {
+            Age::TooOld
+        } else if now.saturating_add(self.future.as_nanos() as u64) < sent {
+            Age::TooNew
+        } else {
+            Age::Plausible
+        }
+    }
+}
+
+/// What [`AgeLimits::check`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// Within the window.
+    Plausible,
+    /// Older than the window allows.
+    TooOld,
+    /// Farther in the future than the window allows.
+    TooNew,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(raw: i64) -> MsgId {
+        MsgId::from_raw(raw)
+    }
+
+    #[test]
+    fn memory_is_taken_only_on_demand_and_never_beyond_the_capacity() {
+        let mut window = DuplicateWindow::<()>::new(512);
+        assert_eq!(window.ids.capacity(), 0);
+        for raw in 0..5_000 {
+            assert_eq!(window.insert(id(4 * raw + 1), ()), Seen::Fresh);
+        }
+        assert_eq!(window.len(), 512);
+        assert!(window.ids.capacity() * size_of::<MsgId>() <= 4096);
+    }
+
+    #[test]
+    fn arrival_in_descending_order_loses_nothing_while_there_is_room() {
+        let mut window = DuplicateWindow::<()>::new(100);
+        for raw in (1..=100).rev() {
+            assert_eq!(window.insert(id(raw), ()), Seen::Fresh);
+        }
+        assert_eq!(window.insert(id(0), ()), Seen::TooOld);
+        for raw in 1..=100 {
+            assert_eq!(window.check(id(raw)), Seen::Duplicate);
+        }
+    }
+
+    #[test]
+    fn a_full_window_forgets_the_lowest_id_and_no_other() {
+        let mut window = DuplicateWindow::new(3);
+        for raw in [10, 30, 40] {
+            window.insert(id(raw), raw);
+        }
+        assert_eq!(window.insert(id(20), 20), Seen::Fresh);
+        assert_eq!(window.note(id(10)), None);
+        assert_eq!(window.lowest(), Some(id(20)));
+        assert_eq!(window.note(id(30)), Some(&30));
+    }
+
+    #[test]
+    fn neighbours_are_the_nearest_ids() {
+        let mut window = DuplicateWindow::new(8);
+        for raw in [10, 20, 30] {
+            window.insert(id(raw), ());
+        }
+        let raw = |found: (Option<&(MsgId, ())>, Option<&(MsgId, ())>)| {
+            (found.0.map(|entry| entry.0.to_raw()), found.1.map(|entry| entry.0.to_raw()))
+        };
+        assert_eq!(raw(window.neighbours(id(20))), (Some(10), Some(30)));
+        assert_eq!(raw(window.neighbours(id(5))), (None, Some(10)));
+        assert_eq!(raw(window.neighbours(id(35))), (Some(30), None));
+    }
+}
