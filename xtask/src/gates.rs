@@ -9,6 +9,7 @@ mod deny;
 mod docs;
 mod features;
 mod fmt;
+mod generated;
 mod layers;
 mod links;
 mod no_std;
@@ -54,6 +55,7 @@ pub(crate) const ALL: &[Gate] = &[
     gate("layers", "Dependencies point down the layers only", layers::run),
     gate("links", "No page points to a file that is not there", links::run),
     gate("codegen", "Generated code is what the schemas say", codegen::run),
+    gate("codegen", "Generated files are what the generator makes", generated::run),
     gate("clippy", "Each package alone is free of warnings", clippy::run),
     gate("test", "All tests pass", tests::run),
     gate("doctest", "All examples in the documentation compile and run", tests::doctests),

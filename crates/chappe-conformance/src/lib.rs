@@ -12,3 +12,8 @@
 
 pub mod script;
 pub mod vectors;
+
+/// The examples of the workspace's `README.md`, compiled and run with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
