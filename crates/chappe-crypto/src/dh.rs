@@ -175,7 +175,7 @@ impl Group {
     ///
     /// Fails if the public value is out of range; draw another exponent then (SEC-35).
     pub fn agree_with(&self, exponent: &Exponent, peer: &PublicValue) -> Result<Agreement, DhError> {
-        let (public, shared) = self.modulus.pow_pair(self.generator, peer.as_bytes(), exponent.as_bytes());
+        let [public, shared] = self.modulus.pow_pair(self.generator, peer.as_bytes(), exponent.as_bytes());
         let shared = Zeroizing::new(shared);
         Ok(Agreement { public: self.check_public(&public)?, shared })
     }

@@ -11,12 +11,7 @@
 
 use zeroize::Zeroizing;
 
-use super::Limbs;
-
-/// Bits of the exponent that one table entry covers.
-const WINDOW: usize = 5;
-/// Windows of a 2048-bit exponent; the uppermost has 3 bits.
-const WINDOWS: usize = 2048usize.div_ceil(WINDOW);
+use super::{Limbs, WINDOW, WINDOWS, exponent_bit, exponent_window};
 
 /// An odd modulus with its Montgomery constants.
 #[derive(Clone)]
@@ -32,13 +27,7 @@ pub(super) struct Modulus {
 
 impl Modulus {
     pub(super) fn new(n: &Limbs) -> Self {
-        let bits = bit_length(n);
-        // The greatest power of two below n, doubled until it is R.
-        let mut one = [0; 32];
-        one[(bits - 1) / 64] = 1 << ((bits - 1) % 64);
-        for _ in bits - 1..2048 {
-            one = double(&one, n);
-        }
+        let one = one_of(n);
         let mut modulus = Self { n: *n, n0: negated_inverse(n[0]), one, r2: one };
         // 2 R, squared eleven times in Montgomery form: 2^(2^11) R = R^2.
         modulus.r2 = (0..11).fold(double(&one, n), |power, _| modulus.square(&power));
@@ -49,18 +38,26 @@ impl Modulus {
         self.montgomery_mul(&self.enter(a), b)
     }
 
-    pub(super) fn pow(&self, base: &Limbs, exponent: &Limbs) -> Limbs {
+    pub(super) fn pow<const W: usize>(&self, bases: [&Limbs; W], exponent: &Limbs) -> [Limbs; W] {
+        bases.map(|base| self.pow_one(base, exponent))
+    }
+
+    pub(super) fn pow_pair(&self, generator: u8, base: &Limbs, exponent: &Limbs) -> [Limbs; 2] {
+        [self.pow_generator(generator, exponent), self.pow_one(base, exponent)]
+    }
+
+    fn pow_one(&self, base: &Limbs, exponent: &Limbs) -> Limbs {
         let base = self.enter(base);
         let mut table = Zeroizing::new([self.one; 1 << WINDOW]);
         for i in 1..table.len() {
             table[i] = self.montgomery_mul(&table[i - 1], &base);
         }
-        let mut power = select(&table, window(exponent, WINDOWS - 1));
+        let mut power = select(&table, exponent_window(exponent, WINDOWS - 1));
         for position in (0..WINDOWS - 1).rev() {
             for _ in 0..WINDOW {
                 power = self.square(&power);
             }
-            power = self.montgomery_mul(&power, &select(&table, window(exponent, position)));
+            power = self.montgomery_mul(&power, &select(&table, exponent_window(exponent, position)));
         }
         self.leave(&power)
     }
@@ -70,7 +67,7 @@ impl Modulus {
         for bit in (0..2048).rev() {
             power = self.square(&power);
             let multiplied = self.times(&power, generator);
-            power = choose(exponent[bit / 64] >> (bit % 64) & 1, &multiplied, &power);
+            power = choose(exponent_bit(exponent, bit), &multiplied, &power);
         }
         self.leave(&power)
     }
@@ -213,11 +210,13 @@ fn select(table: &[Limbs; 1 << WINDOW], index: u64) -> Limbs {
     entry
 }
 
-/// The five bits of the exponent that start at bit `5 * position`; positions are public.
-fn window(exponent: &Limbs, position: usize) -> u64 {
-    let (limb, shift) = (position * WINDOW / 64, position * WINDOW % 64);
-    let next = exponent.get(limb + 1).copied().unwrap_or(0);
-    ((u128::from(next) << 64 | u128::from(exponent[limb])) >> shift) as u64 & ((1 << WINDOW) - 1)
+/// `2^2048 mod n`.
+pub(super) fn one_of(n: &Limbs) -> Limbs {
+    let bits = bit_length(n);
+    // The greatest power of two below n, doubled until it is 2^2048.
+    let mut power = [0; 32];
+    power[(bits - 1) / 64] = 1 << ((bits - 1) % 64);
+    (bits - 1..2048).fold(power, |power, _| double(&power, n))
 }
 
 /// `-n^-1 mod 2^64` by Newton's iteration, which doubles the right bits with each step.
@@ -229,7 +228,7 @@ pub(super) fn negated_inverse(n: u64) -> u64 {
 }
 
 /// Number of bits of a non-zero number.
-pub(super) fn bit_length(n: &Limbs) -> usize {
+fn bit_length(n: &Limbs) -> usize {
     let top = n.iter().rposition(|&limb| limb != 0).expect("a modulus is not zero");
     top * 64 + 64 - n[top].leading_zeros() as usize
 }

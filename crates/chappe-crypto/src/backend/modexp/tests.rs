@@ -39,19 +39,47 @@ fn any_modulus() -> impl Strategy<Value = Bytes> {
     any_number().prop_map(odd).prop_filter("a modulus is above 1", |n| *n != small(1))
 }
 
+/// Every kernel that this machine can run.
+fn kernels(n: &Bytes) -> [Modulus; 2] {
+    [Modulus::portable(n), Modulus::new(n)]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn every_power_agrees_with_crypto_bigint(n in any_modulus(), base in any_number(), e in any_number()) {
-        let modulus = Modulus::new(&n);
         let expected = naive_pow(&n, &base, &e);
-        prop_assert_eq!(modulus.pow(&base, &e), expected);
-        prop_assert_eq!(modulus.pow_public(&base, &e), expected);
-        for generator in 2..8 {
-            let (own, shared) = modulus.pow_pair(generator, &base, &e);
-            prop_assert_eq!(own, naive_pow(&n, &small(generator), &e));
-            prop_assert_eq!(shared, expected);
+        let other = naive_pow(&n, &odd(e), &e);
+        for modulus in kernels(&n) {
+            prop_assert_eq!(modulus.pow(&base, &e), expected, "{:?}", modulus);
+            prop_assert_eq!(modulus.pow_public(&base, &e), expected, "{:?}", modulus);
+            prop_assert_eq!(modulus.pow_two([&base, &odd(e)], &e), [expected, other], "{:?}", modulus);
+            for generator in 2..8 {
+                let own = naive_pow(&n, &small(generator), &e);
+                prop_assert_eq!(modulus.pow_generator(generator, &e), own, "{:?}", modulus);
+                prop_assert_eq!(modulus.pow_pair(generator, &base, &e), [own, expected], "{:?}", modulus);
+            }
         }
     }
+
+    #[test]
+    fn every_product_agrees_with_crypto_bigint(n in any_modulus(), a in any_number(), b in any_number()) {
+        let params = FixedMontyParams::new_vartime(Odd::new(U2048::from_be_slice(&n)).expect("odd"));
+        let form = |x: &Bytes| FixedMontyForm::new(&U2048::from_be_slice(x), &params);
+        let product = (form(&a) * form(&b)).retrieve().to_be_bytes();
+        for modulus in kernels(&n) {
+            prop_assert_eq!(&modulus.mul(&a, &b), product.as_ref(), "{:?}", modulus);
+        }
+    }
+}
+
+#[test]
+fn the_kernel_with_wide_registers_is_taken_where_the_cpu_has_it() {
+    #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
+    assert_eq!(
+        std::format!("{:?}", Modulus::new(&small(3))) == "Modulus(ifma)",
+        std::is_x86_feature_detected!("avx512ifma") && std::is_x86_feature_detected!("avx512dq")
+    );
+    assert_eq!(std::format!("{:?}", Modulus::portable(&small(3))), "Modulus(portable)");
 }
