@@ -61,7 +61,7 @@ mod ids;
 #[doc(hidden)]
 pub mod kernels {
     pub use crate::{
-        backend::Backend,
+        backend::{Backend, modexp::Modulus},
         ige::{decrypt_many_with, encrypt_many_with},
         message::{
             many::{open_many_with, seal_many_with},

@@ -1,14 +1,20 @@
 //! Exponentiation modulo an odd number of up to 2048 bits.
 //!
 //! [`Modulus`] is what the rest of the crate sees: numbers go in and come out as 256 big-endian bytes, and the
-//! fastest kernel this CPU has does the work: `ifma` where there is AVX-512 with IFMA, `portable` elsewhere.
+//! fastest kernel this CPU has does the work: `ifma` where there is AVX-512 with IFMA, `scalar` elsewhere, with the
+//! inner loop of `mulx` or of `rows`.
 //!
 //! **Invariant:** neither time nor memory accesses depend on a base or on an exponent, except where a function's
 //! name says that its exponent is public.
 
 #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
 mod ifma;
-mod portable;
+#[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
+mod mulx;
+mod rows;
+mod scalar;
+
+use self::rows::PortableRows;
 
 /// A number of 2048 bits, big-endian.
 pub(crate) type Bytes = [u8; 256];
@@ -26,17 +32,25 @@ const WINDOWS: usize = 2048usize.div_ceil(WINDOW);
 pub struct Modulus(Kernel);
 
 #[derive(Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "both are large; a process holds few, and no allocation is worth it"
+)]
 enum Kernel {
-    Portable(portable::Modulus),
+    Portable(scalar::Modulus<PortableRows>),
+    #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
+    Mulx(scalar::Modulus<mulx::Mulx>),
     #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
     Ifma(ifma::Modulus),
 }
 
-/// Runs the same expression with either kernel as `$modulus`.
+/// Runs the same expression with whichever kernel as `$modulus`.
 macro_rules! with_kernel {
     ($self:ident, $modulus:ident => $work:expr) => {
         match &$self.0 {
             Kernel::Portable($modulus) => $work,
+            #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
+            Kernel::Mulx($modulus) => $work,
             #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
             Kernel::Ifma($modulus) => $work,
         }
@@ -50,12 +64,21 @@ impl Modulus {
         if let Some(proof) = ifma::Ifma::detect() {
             return Self(Kernel::Ifma(ifma::Modulus::new(proof, &limbs_from_bytes(modulus))));
         }
+        Self::scalar(modulus)
+    }
+
+    /// Prepares arithmetic modulo `modulus`, which must be odd and above 1, without vector registers.
+    pub fn scalar(modulus: &Bytes) -> Self {
+        #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
+        if let Some(proof) = mulx::Mulx::detect() {
+            return Self(Kernel::Mulx(scalar::Modulus::new(proof, &limbs_from_bytes(modulus))));
+        }
         Self::portable(modulus)
     }
 
-    /// Prepares arithmetic modulo `modulus`, which must be odd and above 1, with the portable kernel.
+    /// Prepares arithmetic modulo `modulus`, which must be odd and above 1, with the code that every CPU runs.
     pub fn portable(modulus: &Bytes) -> Self {
-        Self(Kernel::Portable(portable::Modulus::new(&limbs_from_bytes(modulus))))
+        Self(Kernel::Portable(scalar::Modulus::new(PortableRows, &limbs_from_bytes(modulus))))
     }
 
     /// `base^exponent`, in constant time. The base may be any number of 2048 bits.
@@ -102,6 +125,8 @@ impl core::fmt::Debug for Modulus {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self.0 {
             Kernel::Portable(_) => "Modulus(portable)",
+            #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
+            Kernel::Mulx(_) => "Modulus(mulx)",
             #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
             Kernel::Ifma(_) => "Modulus(ifma)",
         })

@@ -29,6 +29,8 @@
 //! Masks and selected entries are computed without a branch and all of the table is read, so neither time nor
 //! addresses depend on the exponent or on the numbers.
 
+#![expect(clippy::needless_range_loop, reason = "registers and products are numbered, as in the pseudo code")]
+
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512, _mm512_broadcastq_epi64,
     _mm512_castsi512_si128, _mm512_cmpeq_epu64_mask, _mm512_cmpgt_epu64_mask, _mm512_loadu_si512,
@@ -41,7 +43,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Limbs, WINDOW, WINDOWS, exponent_bit, exponent_window,
-    portable::{double, negated_inverse, one_of, subtract_once},
+    scalar::{double, negated_inverse, one_of, subtract_once},
 };
 
 /// Limbs of a number, and how many registers hold them.

@@ -40,8 +40,8 @@ fn any_modulus() -> impl Strategy<Value = Bytes> {
 }
 
 /// Every kernel that this machine can run.
-fn kernels(n: &Bytes) -> [Modulus; 2] {
-    [Modulus::portable(n), Modulus::new(n)]
+fn kernels(n: &Bytes) -> [Modulus; 3] {
+    [Modulus::portable(n), Modulus::scalar(n), Modulus::new(n)]
 }
 
 proptest! {
@@ -75,11 +75,16 @@ proptest! {
 }
 
 #[test]
-fn the_kernel_with_wide_registers_is_taken_where_the_cpu_has_it() {
+fn the_best_kernel_of_the_cpu_is_taken() {
     #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
     assert_eq!(
         std::format!("{:?}", Modulus::new(&small(3))) == "Modulus(ifma)",
         std::is_x86_feature_detected!("avx512ifma") && std::is_x86_feature_detected!("avx512dq")
+    );
+    #[cfg(all(target_arch = "x86_64", not(chappe_portable)))]
+    assert_eq!(
+        std::format!("{:?}", Modulus::scalar(&small(3))) == "Modulus(mulx)",
+        std::is_x86_feature_detected!("bmi2") && std::is_x86_feature_detected!("adx")
     );
     assert_eq!(std::format!("{:?}", Modulus::portable(&small(3))), "Modulus(portable)");
 }

@@ -1,8 +1,12 @@
-//! Montgomery arithmetic on 64-bit limbs, for every target.
+//! Montgomery arithmetic on 64-bit limbs, for every CPU.
+//!
+//! All multiplication goes through [`Rows`], portable or with better instructions.
 //!
 //! ```text
 //! R = 2^2048;  a number x is kept as x R mod n
-//! product:  t = a * b                        (schoolbook; a square computes each mixed product once)
+//! product:  t = a * b                        (row by row)
+//! square:   each mixed product a[i] a[j] once: in squares of 16 and 8 limbs beside the diagonal, in triangles
+//!           of 8 along it; then doubled, with the a[i]^2 added
 //! reduce:   32 times: t += (t[0] * -1/n mod 2^64) * n;  t >>= 64
 //!           subtract n once if t >= n, by mask
 //! pow:      32 powers of the base; for every 5 bits of the exponent: 5 squarings, one product with the entry
@@ -11,11 +15,18 @@
 
 use zeroize::Zeroizing;
 
-use super::{Limbs, WINDOW, WINDOWS, exponent_bit, exponent_window};
+use super::{
+    Limbs, WINDOW, WINDOWS, exponent_bit, exponent_window,
+    rows::{Rows, multiply_add},
+};
+
+/// A product before its reduction.
+type Wide = [u64; 64];
 
 /// An odd modulus with its Montgomery constants.
 #[derive(Clone)]
-pub(super) struct Modulus {
+pub(super) struct Modulus<R> {
+    rows: R,
     n: Limbs,
     /// `-n^-1 mod 2^64`.
     n0: u64,
@@ -25,10 +36,10 @@ pub(super) struct Modulus {
     r2: Limbs,
 }
 
-impl Modulus {
-    pub(super) fn new(n: &Limbs) -> Self {
+impl<R: Rows> Modulus<R> {
+    pub(super) fn new(rows: R, n: &Limbs) -> Self {
         let one = one_of(n);
-        let mut modulus = Self { n: *n, n0: negated_inverse(n[0]), one, r2: one };
+        let mut modulus = Self { rows, n: *n, n0: negated_inverse(n[0]), one, r2: one };
         // 2 R, squared eleven times in Montgomery form: 2^(2^11) R = R^2.
         modulus.r2 = (0..11).fold(double(&one, n), |power, _| modulus.square(&power));
         modulus
@@ -107,48 +118,55 @@ impl Modulus {
     /// `a * b / R` for `a` below R and `b` below n.
     fn montgomery_mul(&self, a: &Limbs, b: &Limbs) -> Limbs {
         let mut wide = [0; 64];
-        for i in 0..32 {
-            let mut carry = 0;
-            for j in 0..32 {
-                (wide[i + j], carry) = multiply_add(a[i], b[j], wide[i + j], carry);
-            }
-            wide[i + 32] = carry;
+        for (i, &limb) in a.iter().enumerate() {
+            wide[i + 32] = self.rows.add_product(part::<32>(&mut wide, i), b, limb);
         }
         self.reduce(&mut wide)
     }
 
     fn square(&self, a: &Limbs) -> Limbs {
         let mut wide = [0; 64];
-        for i in 0..31 {
-            let mut carry = 0;
-            for j in i + 1..32 {
-                (wide[i + j], carry) = multiply_add(a[i], a[j], wide[i + j], carry);
-            }
-            wide[i + 32] = carry;
-        }
-        // Twice the mixed products, plus the squares.
-        let (mut top, mut carry) = (0, 0);
-        for i in 0..32 {
-            let (low, high) = (wide[2 * i], wide[2 * i + 1]);
-            let square = u128::from(a[i]) * u128::from(a[i]);
-            let sum = u128::from(low << 1 | top) + u128::from(square as u64) + u128::from(carry);
-            wide[2 * i] = sum as u64;
-            let sum = u128::from(high << 1 | low >> 63) + (square >> 64) + (sum >> 64);
-            wide[2 * i + 1] = sum as u64;
-            (top, carry) = (high >> 63, (sum >> 64) as u64);
-        }
+        self.add_mixed_products(&mut wide, a);
+        double_and_add_squares(&mut wide, a);
         self.reduce(&mut wide)
     }
 
+    /// Adds `a[i] a[j]` for all `i < j`.
+    fn add_mixed_products(&self, wide: &mut Wide, a: &Limbs) {
+        let (blocks, _) = a.as_chunks::<8>();
+        let (halves, _) = a.as_chunks::<16>();
+        // The triangle of each block of eight, and the square between it and its neighbour.
+        for (k, block) in blocks.iter().enumerate() {
+            for i in 0..7 {
+                let mut carry = 0;
+                for j in i + 1..8 {
+                    let t = &mut wide[16 * k + i + j];
+                    (*t, carry) = multiply_add(block[i], block[j], *t, carry);
+                }
+                // The lower half of a block's square ends where nothing was added yet.
+                wide[16 * k + i + 8] = carry;
+            }
+        }
+        for k in [0, 2] {
+            let mut carries = [0; 8];
+            for (i, &limb) in blocks[k].iter().enumerate() {
+                carries[i] = self.rows.add_product(part::<8>(wide, 16 * k + 8 + i), &blocks[k + 1], limb);
+            }
+            add_at(&mut wide[16 * k + 16..][..16], &carries);
+        }
+        let mut carries = [0; 16];
+        for (i, &limb) in halves[0].iter().enumerate() {
+            carries[i] = self.rows.add_product(part::<16>(wide, 16 + i), &halves[1], limb);
+        }
+        add_at(&mut wide[32..], &carries);
+    }
+
     /// `wide / R` for a value below `R n`.
-    fn reduce(&self, wide: &mut [u64; 64]) -> Limbs {
+    fn reduce(&self, wide: &mut Wide) -> Limbs {
         let mut overflow = 0;
         for i in 0..32 {
             let quotient = wide[i].wrapping_mul(self.n0);
-            let mut carry = 0;
-            for j in 0..32 {
-                (wide[i + j], carry) = multiply_add(quotient, self.n[j], wide[i + j], carry);
-            }
+            let carry = self.rows.add_product(part::<32>(wide, i), &self.n, quotient);
             let sum = u128::from(wide[i + 32]) + u128::from(carry) + u128::from(overflow);
             (wide[i + 32], overflow) = (sum as u64, (sum >> 64) as u64);
         }
@@ -158,11 +176,32 @@ impl Modulus {
     }
 }
 
-/// `a * b + c + d`, low and high half. It cannot overflow.
+/// The `N` limbs from `start` on.
 #[inline(always)]
-fn multiply_add(a: u64, b: u64, c: u64, d: u64) -> (u64, u64) {
-    let wide = u128::from(a) * u128::from(b) + u128::from(c) + u128::from(d);
-    (wide as u64, (wide >> 64) as u64)
+fn part<const N: usize>(wide: &mut Wide, start: usize) -> &mut [u64; N] {
+    wide[start..].first_chunk_mut().expect("rows end within the product")
+}
+
+/// `t += a`, carrying through to the end of `t` whatever the numbers are; nothing is carried out.
+fn add_at<const N: usize>(t: &mut [u64], a: &[u64; N]) {
+    let mut carry = 0;
+    for (t, a) in t.iter_mut().zip(a.iter().copied().chain(core::iter::repeat(0))) {
+        let sum = u128::from(*t) + u128::from(a) + u128::from(carry);
+        (*t, carry) = (sum as u64, (sum >> 64) as u64);
+    }
+}
+
+/// Doubles all mixed products and adds the squares of the limbs.
+fn double_and_add_squares(wide: &mut Wide, a: &Limbs) {
+    let (mut top, mut carry) = (0, 0);
+    let (pairs, _) = wide.as_chunks_mut::<2>();
+    for ([low, high], a) in pairs.iter_mut().zip(a) {
+        let square = u128::from(*a) * u128::from(*a);
+        let low_sum = u128::from(*low << 1 | top) + u128::from(square as u64) + u128::from(carry);
+        let high_sum = u128::from(*high << 1 | *low >> 63) + (square >> 64) + (low_sum >> 64);
+        top = *high >> 63;
+        (*low, *high, carry) = (low_sum as u64, high_sum as u64, (high_sum >> 64) as u64);
+    }
 }
 
 /// `2 a mod n` for `a` below n.

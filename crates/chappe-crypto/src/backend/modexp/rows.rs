@@ -1,0 +1,29 @@
+//! The one operation that big-number multiplication is made of.
+
+/// A way to add a multiple of one number to another.
+pub(super) trait Rows: Copy {
+    /// `t += a * b`; returns the limb that is carried out. `N` is a multiple of 8.
+    fn add_product<const N: usize>(self, t: &mut [u64; N], a: &[u64; N], b: u64) -> u64;
+}
+
+/// The way that works on every CPU.
+#[derive(Clone, Copy)]
+pub(super) struct PortableRows;
+
+impl Rows for PortableRows {
+    #[inline(always)]
+    fn add_product<const N: usize>(self, t: &mut [u64; N], a: &[u64; N], b: u64) -> u64 {
+        let mut carry = 0;
+        for (t, a) in t.iter_mut().zip(a) {
+            (*t, carry) = multiply_add(*a, b, *t, carry);
+        }
+        carry
+    }
+}
+
+/// `a * b + c + d`, low and high half. It cannot overflow.
+#[inline(always)]
+pub(super) fn multiply_add(a: u64, b: u64, c: u64, d: u64) -> (u64, u64) {
+    let wide = u128::from(a) * u128::from(b) + u128::from(c) + u128::from(d);
+    (wide as u64, (wide >> 64) as u64)
+}
