@@ -1,2 +1,17 @@
-//! Blocking and tokio drivers for MTProto clients and servers.
+//! Drivers for MTProto: sockets, time-outs and the operating system's clock and randomness around the machines
+//! of the other crates.
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "blocking")]
+pub mod blocking;
+mod error;
+mod gate;
+mod link;
+mod options;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+
+pub use error::{LinkError, Wait};
+pub use gate::Place;
+pub use link::{Ingoing, Outgoing, join};
+pub use options::{DialOptions, ListenOptions};

@@ -1,0 +1,96 @@
+//! What can go wrong between a socket and an envelope, by blame.
+
+use core::fmt;
+use std::io;
+use std::time::Duration;
+
+use chappe_transport::{Refusal, TransportError};
+
+/// Why a connection could not be made or cannot go on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// The operating system says so: refused, unreachable, reset.
+    Io(io::Error),
+    /// Nothing came, or nothing could be written, for as long as the options allow.
+    TimedOut {
+        /// What was waited for.
+        waiting_for: Wait,
+        /// How long.
+        after: Duration,
+    },
+    /// The peer closed the connection. Whatever was being received is incomplete.
+    Closed,
+    /// The bytes that came are not what this transport carries.
+    Transport(TransportError),
+    /// A new connection speaks nothing that is served here.
+    Refused(Refusal),
+    /// A limit on connections was reached.
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// What a driver was waiting for when its patience ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Wait {
+    /// For the connection to be made.
+    Connect,
+    /// For a proxy's or server's answer to the first bytes, or for a client's first bytes.
+    FirstBytes,
+    /// For a whole frame.
+    Frame,
+    /// For the peer to take what was written.
+    Write,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "the connection",
+            Self::FirstBytes => "the first bytes",
+            Self::Frame => "a frame",
+            Self::Write => "the peer to read",
+        })
+    }
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::TimedOut { waiting_for, after } => {
+                write!(f, "waited {after:?} for {waiting_for} in vain")
+            }
+            Self::Closed => f.write_str("the peer closed the connection"),
+            Self::Transport(error) => error.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::TooMany { limit } => write!(f, "more than {limit} connections"),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Transport(error) => Some(error),
+            Self::Refused(refusal) => Some(refusal),
+            Self::TimedOut { .. } | Self::Closed | Self::TooMany { .. } => None,
+        }
+    }
+}
+
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<TransportError> for LinkError {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
+    }
+}

@@ -1,0 +1,129 @@
+//! How many connections a server lets in, in all and from each address.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chappe_transport::ReplayFilter;
+
+use crate::error::LinkError;
+use crate::options::ListenOptions;
+
+/// Counts the connections of a listener and keeps what they share.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    options: ListenOptions,
+    counts: Mutex<Counts>,
+    replays: Option<Mutex<ReplayFilter>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Gate {
+    pub(crate) fn new(options: ListenOptions) -> Self {
+        let replays = match options.remembered_headers {
+            0 => None,
+            capacity => Some(Mutex::new(ReplayFilter::new(capacity))),
+        };
+        Self { options, counts: Mutex::default(), replays }
+    }
+
+    /// Counts a connection in.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, LinkError> {
+        let address = network_of(address);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.all >= self.options.max_connections {
+            return Err(LinkError::TooMany { limit: self.options.max_connections });
+        }
+        let from_there = counts.by_address.entry(address).or_default();
+        if *from_there >= self.options.max_connections_per_address {
+            return Err(LinkError::TooMany { limit: self.options.max_connections_per_address });
+        }
+        *from_there += 1;
+        counts.all += 1;
+        Ok(Place { gate: Arc::clone(self), address })
+    }
+}
+
+/// One connection's place; it is free again when this is dropped.
+#[derive(Debug)]
+pub struct Place {
+    gate: Arc<Gate>,
+    address: IpAddr,
+}
+
+impl Place {
+    /// Returns the options of the listener.
+    pub fn options(&self) -> &ListenOptions {
+        &self.gate.options
+    }
+
+    /// Lends the beginnings of connections that were seen before, if they are remembered.
+    pub(crate) fn with_replays<T>(&self, work: impl FnOnce(Option<&mut ReplayFilter>) -> T) -> T {
+        match &self.gate.replays {
+            None => work(None),
+            Some(replays) => work(Some(&mut replays.lock().unwrap_or_else(PoisonError::into_inner))),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.gate.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.all = counts.all.saturating_sub(1);
+        if let Some(from_there) = counts.by_address.get_mut(&self.address) {
+            *from_there -= 1;
+            if *from_there == 0 {
+                counts.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// One customer of a provider usually holds a whole /64 of version 6, so that is what is counted.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => IpAddr::V4(v4),
+            None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(all: usize, each: usize) -> Arc<Gate> {
+        let mut options = ListenOptions::data_centre();
+        options.max_connections = all;
+        options.max_connections_per_address = each;
+        Arc::new(Gate::new(options))
+    }
+
+    #[test]
+    fn an_address_gets_its_share_and_a_place_is_free_after_use() {
+        let gate = gate(3, 2);
+        let here = IpAddr::from([127, 0, 0, 1]);
+        let first = gate.admit(here).expect("a place is free");
+        let _second = gate.admit(here).expect("a place is free");
+        assert!(matches!(gate.admit(here), Err(LinkError::TooMany { limit: 2 })));
+        let _elsewhere = gate.admit(IpAddr::from([127, 0, 0, 2])).expect("a place is free");
+        assert!(matches!(gate.admit(IpAddr::from([127, 0, 0, 3])), Err(LinkError::TooMany { limit: 3 })));
+        drop(first);
+        assert!(gate.admit(here).is_ok());
+    }
+
+    #[test]
+    fn neighbours_in_a_network_of_version_6_are_one() {
+        let gate = gate(9, 1);
+        let _place = gate.admit("2001:db8::1".parse().expect("an address")).expect("a place is free");
+        assert!(gate.admit("2001:db8::2".parse().expect("an address")).is_err());
+        assert!(gate.admit("2001:db8:0:1::1".parse().expect("an address")).is_ok());
+    }
+}
