@@ -44,9 +44,8 @@ impl AckQueue {
             self.ids.pop_front();
         }
         self.ids.push_back(id);
-        if self.deadline.is_none() {
-            self.deadline = Some(now + delay);
-        }
+        let deadline = now + delay;
+        self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
     }
 
     /// Tells whether a packet should be made for the acknowledgements alone.
@@ -67,6 +66,14 @@ impl AckQueue {
             self.deadline = None;
         }
         self.ids.drain(..count)
+    }
+
+    /// Forgets those that need not be sent.
+    pub fn retain(&mut self, mut keep: impl FnMut(MsgId) -> bool) {
+        self.ids.retain(|id| keep(*id));
+        if self.ids.is_empty() {
+            self.deadline = None;
+        }
     }
 
     /// Forgets everything.

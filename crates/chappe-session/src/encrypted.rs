@@ -2,7 +2,7 @@
 //!
 //! [`EncryptedSession`] is for callers who run their own loop. It numbers and seals what goes out, opens
 //! and checks what comes in, follows the server's salt and time, and remembers what it has seen. It does
-//! not wait, repeat or match answers: that is [`ClientSession`](crate::ClientSession).
+//! not wait, repeat or match answers: a whole session does that.
 //!
 //! Spec: <https://core.telegram.org/mtproto/description>.
 

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | the handshake, in the clear | [`Session`] |
 //! | packing and unpacking step by step | [`EncryptedSession`] |
+//! | the whole life of a session, at the server | [`server::ServerSession`] |
 //!
 //! ```
 //! use chappe_crypto::rng::Drbg;
@@ -38,6 +39,7 @@ pub mod liveness;
 mod message;
 mod plain;
 pub mod salts;
+pub mod server;
 mod service;
 mod time;
 pub mod window;

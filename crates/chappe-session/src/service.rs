@@ -21,6 +21,13 @@ const VECTOR: u32 = 0x1cb5_c415;
 /// Constructor id of `msg_copy`.
 const MSG_COPY: u32 = 0xe060_46b2;
 
+/// `rpc_answer_unknown`: nothing is remembered of the query.
+pub(crate) const RPC_ANSWER_UNKNOWN: u32 = 0x5e2a_d36e;
+/// `rpc_answer_dropped_running`: the query was running.
+pub(crate) const RPC_ANSWER_DROPPED_RUNNING: u32 = 0xcd78_e586;
+/// `rpc_answer_dropped`: the answer waited.
+pub(crate) const RPC_ANSWER_DROPPED: u32 = 0xa43a_d8b7;
+
 /// A service message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Service<'a> {
@@ -102,6 +109,17 @@ pub enum KeyDestruction {
     Failed,
 }
 
+impl KeyDestruction {
+    /// Returns the constructor id of the answer.
+    pub(crate) const fn constructor_id(self) -> u32 {
+        match self {
+            Self::Destroyed => DESTROY_AUTH_KEY_OK,
+            Self::Unknown => DESTROY_AUTH_KEY_NONE,
+            Self::Failed => DESTROY_AUTH_KEY_FAIL,
+        }
+    }
+}
+
 /// How long the server may hold back an answer over HTTP, in milliseconds.
 ///
 /// <https://core.telegram.org/mtproto/service_messages#http-wait-long-poll>
@@ -113,6 +131,18 @@ pub struct HttpWait {
     pub wait_after: i32,
     /// Most time without any message until an empty answer.
     pub max_wait: i32,
+}
+
+impl HttpWait {
+    /// Cuts the times to what a server puts up with: not negative, at most a minute (SEC-109).
+    pub(crate) fn clamped(self) -> Self {
+        const MOST: i32 = 60_000;
+        Self {
+            max_delay: self.max_delay.clamp(0, MOST),
+            wait_after: self.wait_after.clamp(0, MOST),
+            max_wait: self.max_wait.clamp(0, MOST),
+        }
+    }
 }
 
 impl Default for HttpWait {

@@ -1,0 +1,149 @@
+//! What a server checks of a message, and the code it answers with.
+//!
+//! Spec: <https://core.telegram.org/mtproto/service_messages_about_messages#notice-of-ignored-error-message>.
+
+use chappe_framing::{MSG_CONTAINER, MsgId, MsgOrigin, SeqNo, ServerSalt, UnixTime};
+use chappe_tl::Identifiable;
+use chappe_tl_mtproto::{functions, types};
+
+use super::{Policy, Received, ServerSession};
+use crate::service::Status;
+use crate::time::Now;
+use crate::window::{Age, Seen};
+
+/// Codes of `bad_msg_notification`.
+pub(super) mod code {
+    pub(in crate::server) const TOO_LOW: i32 = 16;
+    pub(in crate::server) const TOO_HIGH: i32 = 17;
+    pub(in crate::server) const LOW_BITS: i32 = 18;
+    pub(in crate::server) const CONTAINER_REUSED: i32 = 19;
+    pub(in crate::server) const TOO_OLD: i32 = 20;
+    pub(in crate::server) const SEQ_NO_LOW: i32 = 32;
+    pub(in crate::server) const SEQ_NO_HIGH: i32 = 33;
+    pub(in crate::server) const EVEN_EXPECTED: i32 = 34;
+    pub(in crate::server) const ODD_EXPECTED: i32 = 35;
+    pub(in crate::server) const BAD_SALT: i32 = 48;
+    pub(in crate::server) const BAD_CONTAINER: i32 = 64;
+}
+
+/// What an object demands of its sequence number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parity {
+    Even,
+    Odd,
+    Either,
+}
+
+impl Parity {
+    /// By constructor id: the service table of the specification; everything else is a query.
+    pub(super) fn of(constructor: u32) -> Self {
+        match constructor {
+            types::MsgsAck::CONSTRUCTOR_ID
+            | MSG_CONTAINER
+            | types::HttpWait::CONSTRUCTOR_ID
+            | types::MsgsStateInfo::CONSTRUCTOR_ID
+            | types::MsgsAllInfo::CONSTRUCTOR_ID => Self::Even,
+            functions::Ping::CONSTRUCTOR_ID
+            | functions::PingDelayDisconnect::CONSTRUCTOR_ID
+            | functions::GetFutureSalts::CONSTRUCTOR_ID
+            | types::MsgsStateReq::CONSTRUCTOR_ID
+            | types::MsgResendReq::CONSTRUCTOR_ID
+            | types::MsgResendAnsReq::CONSTRUCTOR_ID
+            | functions::RpcDropAnswer::CONSTRUCTOR_ID
+            | functions::DestroySession::CONSTRUCTOR_ID
+            | functions::DestroyAuthKey::CONSTRUCTOR_ID => Self::Either,
+            _ => Self::Odd,
+        }
+    }
+}
+
+/// What is to be done with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Accept,
+    /// Seen before: acknowledge again, and repeat the answer if there is one.
+    Duplicate,
+    Refuse(i32),
+}
+
+impl ServerSession {
+    /// Judges the outer message of a frame: low bits, time, repetition, salt.
+    pub(super) fn judge_outer(&self, now: Now, msg_id: MsgId, salt: ServerSalt, constructor: u32) -> Verdict {
+        if msg_id.origin() != Some(MsgOrigin::Client) {
+            return Verdict::Refuse(code::LOW_BITS);
+        }
+        match self.config.age.check(msg_id, now.unix) {
+            Age::TooOld => return Verdict::Refuse(code::TOO_LOW),
+            Age::TooNew => return Verdict::Refuse(code::TOO_HIGH),
+            Age::Plausible => {}
+        }
+        match self.received.check(msg_id) {
+            Seen::TooOld => return Verdict::Refuse(code::TOO_OLD),
+            Seen::Duplicate if constructor == MSG_CONTAINER && self.config.policy == Policy::Strict => {
+                return Verdict::Refuse(code::CONTAINER_REUSED);
+            }
+            Seen::Duplicate => return Verdict::Duplicate,
+            Seen::Fresh => {}
+        }
+        if self.is_salt_valid(now.unix, salt) { Verdict::Accept } else { Verdict::Refuse(code::BAD_SALT) }
+    }
+
+    fn is_salt_valid(&self, now: UnixTime, salt: ServerSalt) -> bool {
+        let is_first = self.first_salt.is_some_and(|(first, until)| first == salt && now <= until);
+        is_first || self.salts.is_valid(self.key.id(), now, salt)
+    }
+
+    /// Judges a single message, alone or in a container: parity and order of sequence numbers, repetition.
+    pub(super) fn judge_message(&self, msg_id: MsgId, seq_no: SeqNo, constructor: u32) -> Verdict {
+        match self.received.check(msg_id) {
+            Seen::Duplicate => return Verdict::Duplicate,
+            Seen::TooOld => return Verdict::Refuse(code::TOO_OLD),
+            Seen::Fresh => {}
+        }
+        if self.config.policy == Policy::Lenient {
+            return Verdict::Accept;
+        }
+        match (Parity::of(constructor), seq_no.is_content_related()) {
+            (Parity::Even, true) => return Verdict::Refuse(code::EVEN_EXPECTED),
+            (Parity::Odd, false) => return Verdict::Refuse(code::ODD_EXPECTED),
+            _ => {}
+        }
+        self.judge_order(msg_id, seq_no)
+    }
+
+    /// Sequence numbers must grow with ids: by two over each content-related message (SEC-84).
+    fn judge_order(&self, msg_id: MsgId, seq_no: SeqNo) -> Verdict {
+        let (below, above) = self.received.neighbours(msg_id);
+        let least = below.map_or(i32::MIN, |(_, received)| received.seq_no.to_raw());
+        let most = above.map_or(i32::MAX, |(_, received)| received.seq_no.to_raw());
+        // An even number repeats the count so far; after an odd one the count is higher by one.
+        let follows = |low: i32, high: i32| {
+            if low & 1 == 1 { high > low } else { high >= low }
+        };
+        if !follows(least, seq_no.to_raw()) {
+            Verdict::Refuse(code::SEQ_NO_LOW)
+        } else if !follows(seq_no.to_raw(), most) {
+            Verdict::Refuse(code::SEQ_NO_HIGH)
+        } else {
+            Verdict::Accept
+        }
+    }
+
+    /// Remembers a message that was accepted.
+    pub(super) fn remember(&mut self, msg_id: MsgId, seq_no: SeqNo, status: u8) {
+        self.received.insert(msg_id, Received { seq_no, status: Status(Status::RECEIVED | status) });
+    }
+
+    /// Tells what is known of a message of the client.
+    pub(super) fn status_of(&self, msg_id: MsgId) -> u8 {
+        if let Some(received) = self.received.note(msg_id) {
+            return received.status.0;
+        }
+        match (self.received.lowest(), self.received.highest()) {
+            (Some(lowest), _) if msg_id < lowest => Status::UNKNOWN,
+            (_, Some(highest)) if msg_id > highest => Status::NOT_RECEIVED_HIGH,
+            (None, _) => Status::UNKNOWN,
+            _ => Status::NOT_RECEIVED,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The keys a server knows: permanent and temporary, and which is bound to which.
+//!
+//! [`KeyTable`] is bounded; temporary keys are forgotten when they expire (SEC-127).
+//!
+//! Not here: checking a binding message, which is the handshake's.
+
+use alloc::collections::BTreeMap;
+use core::fmt;
+
+use chappe_crypto::{AuthKey, AuthKeyId};
+use chappe_framing::{ServerSalt, UnixTime};
+
+/// What a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// It stays until it is destroyed.
+    Permanent,
+    /// It ends by itself, and may be bound to a permanent key.
+    Temporary {
+        /// When it ends.
+        expires_at: UnixTime,
+        /// The permanent key it stands for.
+        bound_to: Option<AuthKeyId>,
+    },
+}
+
+/// A key and what belongs to it.
+#[derive(Clone, Debug)]
+pub struct KeyEntry {
+    /// The key.
+    pub key: AuthKey,
+    /// What it is.
+    pub kind: KeyKind,
+    /// The salt that follows from the handshake, and until when it is taken.
+    pub first_salt: Option<(ServerSalt, UnixTime)>,
+}
+
+/// Keys by id.
+#[derive(Debug, Default)]
+pub struct KeyTable {
+    keys: BTreeMap<AuthKeyId, KeyEntry>,
+    capacity: usize,
+}
+
+/// Why a temporary key could not be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BindError {
+    /// One of the keys is unknown or not of the right kind: `ENCRYPTED_MESSAGE_INVALID`.
+    UnknownKey,
+    /// The temporary key is bound to another permanent key: `TEMP_AUTH_KEY_ALREADY_BOUND`.
+    AlreadyBound,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownKey => "one of the keys is unknown or not of the right kind",
+            Self::AlreadyBound => "the temporary key is bound to another key",
+        })
+    }
+}
+
+impl core::error::Error for BindError {}
+
+impl KeyTable {
+    /// Makes an empty table for at most `capacity` keys.
+    pub const fn new(capacity: usize) -> Self {
+        Self { keys: BTreeMap::new(), capacity }
+    }
+
+    /// Returns the number of keys.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Tells whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Adds a key. Returns `false`, and adds nothing, if its id is zero or taken (SEC-56) or the table is full.
+    pub fn insert(&mut self, entry: KeyEntry, now: UnixTime) -> bool {
+        let id = entry.key.id();
+        if self.keys.len() >= self.capacity {
+            self.expire(now);
+        }
+        if id.is_zero() || self.keys.contains_key(&id) || self.keys.len() >= self.capacity {
+            return false;
+        }
+        self.keys.insert(id, entry);
+        true
+    }
+
+    /// Returns a key that has not expired.
+    pub fn get(&self, id: AuthKeyId, now: UnixTime) -> Option<&KeyEntry> {
+        self.keys.get(&id).filter(|entry| !entry.is_over(now))
+    }
+
+    /// Forgets a key, and the temporary keys bound to it.
+    pub fn remove(&mut self, id: AuthKeyId) -> bool {
+        let removed = self.keys.remove(&id).is_some();
+        self.keys.retain(
+            |_, entry| !matches!(entry.kind, KeyKind::Temporary { bound_to: Some(to), .. } if to == id),
+        );
+        removed
+    }
+
+    /// Forgets every key that has expired (SEC-127).
+    pub fn expire(&mut self, now: UnixTime) {
+        self.keys.retain(|_, entry| !entry.is_over(now));
+    }
+
+    /// Returns the permanent key that a key stands for: itself, or what it is bound to.
+    pub fn permanent_of(&self, id: AuthKeyId, now: UnixTime) -> Option<AuthKeyId> {
+        match self.get(id, now)?.kind {
+            KeyKind::Permanent => Some(id),
+            KeyKind::Temporary { bound_to, .. } => bound_to,
+        }
+    }
+
+    /// Binds a temporary key to a permanent one; a key bound to it before is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a key is unknown or of the wrong kind, or if the temporary key belongs to another one (SEC-126).
+    pub fn bind(
+        &mut self,
+        temporary: AuthKeyId,
+        permanent: AuthKeyId,
+        now: UnixTime,
+    ) -> Result<(), BindError> {
+        let is_permanent = self.get(permanent, now).is_some_and(|entry| entry.kind == KeyKind::Permanent);
+        let bound_to = match self.get(temporary, now).map(|entry| entry.kind) {
+            Some(KeyKind::Temporary { bound_to, .. }) if is_permanent => bound_to,
+            _ => return Err(BindError::UnknownKey),
+        };
+        if bound_to.is_some_and(|to| to != permanent) {
+            return Err(BindError::AlreadyBound);
+        }
+        self.keys.retain(|id, entry| {
+            *id == temporary
+                || !matches!(entry.kind, KeyKind::Temporary { bound_to: Some(to), .. } if to == permanent)
+        });
+        if let Some(KeyEntry { kind: KeyKind::Temporary { bound_to, .. }, .. }) =
+            self.keys.get_mut(&temporary)
+        {
+            *bound_to = Some(permanent);
+        }
+        Ok(())
+    }
+}
+
+impl KeyEntry {
+    fn is_over(&self, now: UnixTime) -> bool {
+        matches!(self.kind, KeyKind::Temporary { expires_at, .. } if expires_at <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(byte: u8, kind: KeyKind) -> KeyEntry {
+        KeyEntry { key: AuthKey::from_bytes([byte; 256]), kind, first_salt: None }
+    }
+
+    fn id(byte: u8) -> AuthKeyId {
+        AuthKey::from_bytes([byte; 256]).id()
+    }
+
+    fn table() -> KeyTable {
+        let temporary = KeyKind::Temporary { expires_at: UnixTime::from_secs(100), bound_to: None };
+        let mut table = KeyTable::new(4);
+        let keys = [(1, KeyKind::Permanent), (2, KeyKind::Permanent), (3, temporary), (4, temporary)];
+        for (byte, kind) in keys {
+            assert!(table.insert(entry(byte, kind), UnixTime::EPOCH));
+        }
+        table
+    }
+
+    #[test]
+    fn sec_126_a_temporary_key_serves_one_permanent_key_and_a_new_binding_replaces_the_old() {
+        let mut table = table();
+        table.bind(id(3), id(1), UnixTime::EPOCH).unwrap();
+        table.bind(id(3), id(1), UnixTime::EPOCH).unwrap();
+        assert_eq!(table.bind(id(3), id(2), UnixTime::EPOCH), Err(BindError::AlreadyBound));
+        assert_eq!(table.bind(id(1), id(2), UnixTime::EPOCH), Err(BindError::UnknownKey));
+        table.bind(id(4), id(1), UnixTime::EPOCH).unwrap();
+        assert_eq!(table.permanent_of(id(3), UnixTime::EPOCH), None);
+        assert_eq!(table.permanent_of(id(4), UnixTime::EPOCH), Some(id(1)));
+        table.remove(id(1));
+        assert_eq!(table.len(), 1, "what was bound to a key goes with it");
+    }
+
+    #[test]
+    fn sec_127_temporary_keys_end_by_themselves() {
+        let mut table = table();
+        assert!(table.get(id(3), UnixTime::from_secs(99)).is_some());
+        assert!(table.get(id(3), UnixTime::from_secs(100)).is_none());
+        assert!(!table.insert(entry(9, KeyKind::Permanent), UnixTime::EPOCH), "the table is full");
+        assert!(table.insert(entry(9, KeyKind::Permanent), UnixTime::from_secs(100)));
+        assert_eq!(table.len(), 3);
+    }
+}

@@ -1,0 +1,422 @@
+//! Taking frames of a client: check, answer service messages, show queries.
+
+use chappe_crypto::Side;
+use chappe_framing::{
+    AcceptedFormat, Container, FrameError, GZIP_PACKED, GzipPacked, Inflater, MSG_CONTAINER, MessageHeader,
+    MsgId, Opened, SeqNo, TransportTail, constructor_id, open,
+};
+use chappe_tl::{Identifiable, Sink};
+use chappe_tl_mtproto::types;
+
+use super::checks::{Verdict, code};
+use super::event::{Bytes, Record, ServerEvent, ServerEvents};
+use super::{Policy, ServerError, ServerSession};
+use crate::MAX_IDS_PER_LIST;
+use crate::service::{
+    Ids, RPC_ANSWER_DROPPED, RPC_ANSWER_DROPPED_RUNNING, RPC_ANSWER_UNKNOWN, Service, Status,
+};
+use crate::time::Now;
+
+/// How often a client may be told that something is wrong, within this time.
+const COMPLAINT_PERIOD: core::time::Duration = core::time::Duration::from_secs(10);
+
+impl ServerSession {
+    /// Takes a frame of the client: decrypts it in place, checks it, and returns what it asks for.
+    ///
+    /// # Errors
+    ///
+    /// Says whether to close the connection or to answer with a transport error.
+    pub fn handle_frame<'a>(
+        &'a mut self,
+        now: Now,
+        frame: &'a mut [u8],
+    ) -> Result<ServerEvents<'a>, ServerError> {
+        self.handle_frame_with_tail(now, TransportTail::None, frame)
+    }
+
+    /// The same for a transport that may leave padding behind frames.
+    ///
+    /// # Errors
+    ///
+    /// As for [`handle_frame`](Self::handle_frame).
+    pub fn handle_frame_with_tail<'a>(
+        &'a mut self,
+        now: Now,
+        tail: TransportTail,
+        frame: &'a mut [u8],
+    ) -> Result<ServerEvents<'a>, ServerError> {
+        let opened = open(&self.key, Side::Client, tail, frame)?;
+        self.handle_opened(now, &opened)
+    }
+
+    /// Takes a frame that was opened already, to find out which session it is for.
+    ///
+    /// # Errors
+    ///
+    /// As for [`handle_frame`](Self::handle_frame).
+    pub fn handle_opened<'a>(
+        &'a mut self,
+        now: Now,
+        opened: &Opened<'a>,
+    ) -> Result<ServerEvents<'a>, ServerError> {
+        self.log.clear();
+        if opened.require_named_session().is_err() {
+            self.counters.refused.count(69);
+            return Err(ServerError::Transport(-404));
+        }
+        opened.require_session(self.session_id)?;
+        self.counters.frames_received += 1;
+        let accepted = self.on_packet(now, opened)?;
+        Ok(ServerEvents {
+            records: self.log.records.iter(),
+            body: opened.body(),
+            scratch: &self.log.scratch,
+            quick_ack: accepted.then(|| opened.quick_ack()),
+        })
+    }
+
+    fn on_packet(&mut self, now: Now, opened: &Opened<'_>) -> Result<bool, ServerError> {
+        let MessageHeader { msg_id, seq_no } = opened.header();
+        let body = opened.body();
+        let constructor = constructor_id(body)?;
+        match self.judge_outer(now, msg_id, opened.salt(), constructor) {
+            Verdict::Accept => {}
+            Verdict::Duplicate if constructor == MSG_CONTAINER => {
+                self.counters.duplicates += 1;
+                return Ok(true);
+            }
+            Verdict::Duplicate => {
+                self.on_duplicate(now, msg_id, seq_no);
+                return Ok(true);
+            }
+            Verdict::Refuse(code) => {
+                self.complain(now, msg_id, seq_no, code);
+                return Ok(false);
+            }
+        }
+        if self.running >= self.config.running_queries {
+            self.counters.refused.count(175);
+            return Err(ServerError::Transport(-429));
+        }
+        let span = Bytes::Body { start: 0, len: body.len() as u32 };
+        if constructor != MSG_CONTAINER {
+            self.announce(msg_id);
+            self.on_message(now, opened.header(), body, span)?;
+            return Ok(true);
+        }
+        let Ok(container) = Container::new_checked(body, msg_id, Side::Client) else {
+            self.complain(now, msg_id, seq_no, code::BAD_CONTAINER);
+            return Ok(false);
+        };
+        self.announce(container.iter().map(|inner| inner.header.msg_id).min().unwrap_or(msg_id));
+        let mut at = 8;
+        for inner in container.iter() {
+            at += MessageHeader::LEN;
+            let span = Bytes::Body { start: at as u32, len: inner.body.len() as u32 };
+            at += inner.body.len();
+            self.on_message(now, inner.header, inner.body, span)?;
+        }
+        self.remember(msg_id, seq_no, Status::NEEDS_NO_ACK);
+        Ok(true)
+    }
+
+    /// Tells the client that its session is new here (SEC-90).
+    fn announce(&mut self, first_msg_id: MsgId) {
+        if self.was_announced {
+            return;
+        }
+        self.was_announced = true;
+        let mut body = alloc::vec::Vec::with_capacity(28);
+        body.put_u32(types::NewSessionCreated::CONSTRUCTOR_ID);
+        body.put(&first_msg_id.to_bytes());
+        body.put(&self.unique_id.to_le_bytes());
+        // The salt is filled in when the message is sent: it may change until then.
+        body.put(&[0; 8]);
+        self.outgoing.push(None, body);
+        self.log.plain(ServerEvent::Created);
+    }
+
+    fn on_message(
+        &mut self,
+        now: Now,
+        header: MessageHeader,
+        body: &[u8],
+        span: Bytes,
+    ) -> Result<(), ServerError> {
+        let MessageHeader { msg_id, seq_no } = header;
+        let constructor = constructor_id(body)?;
+        match self.judge_message(msg_id, seq_no, constructor) {
+            Verdict::Accept => {}
+            Verdict::Duplicate => {
+                self.on_duplicate(now, msg_id, seq_no);
+                return Ok(());
+            }
+            Verdict::Refuse(code) => {
+                self.complain(now, msg_id, seq_no, code);
+                return Ok(());
+            }
+        }
+        self.counters.messages_received += 1;
+        if constructor == GZIP_PACKED {
+            return self.on_packed(now, header, body);
+        }
+        self.on_object(now, header, body, span)
+    }
+
+    fn on_packed(&mut self, now: Now, header: MessageHeader, body: &[u8]) -> Result<(), ServerError> {
+        let packed = GzipPacked::new_checked(body)?;
+        let accepted = match self.config.policy {
+            Policy::Strict => AcceptedFormat::Gzip,
+            Policy::Lenient => AcceptedFormat::GzipOrZlib,
+        };
+        let start = self.log.scratch.len();
+        let limit = self.config.unpacked_bytes.saturating_sub(start);
+        let inflater = self.inflater.get_or_insert_with(|| alloc::boxed::Box::new(Inflater::new(accepted)));
+        let unpacked = inflater.unpack(&packed, limit)?;
+        let len = unpacked.len();
+        self.counters.gunzip_in += packed.packed_data().len() as u64;
+        self.counters.gunzip_out += len as u64;
+        self.log.scratch.extend_from_slice(unpacked);
+        // Nothing is unpacked while the scratch is lent out, since packed objects do not nest.
+        let scratch = core::mem::take(&mut self.log.scratch);
+        let span = Bytes::Scratch { start: start as u32, len: len as u32 };
+        let handled = match constructor_id(&scratch[start..]) {
+            Ok(id @ MSG_CONTAINER) => Err(FrameError::Nested { id }.into()),
+            _ => self.on_object(now, header, &scratch[start..], span),
+        };
+        self.log.scratch = scratch;
+        handled
+    }
+
+    fn on_object(
+        &mut self,
+        now: Now,
+        header: MessageHeader,
+        body: &[u8],
+        span: Bytes,
+    ) -> Result<(), ServerError> {
+        let MessageHeader { msg_id, seq_no } = header;
+        let service = Service::read(body).map_err(FrameError::from)?;
+        let is_query = service.is_none();
+        self.remember(msg_id, seq_no, if is_query { Status::PROCESSING } else { 0 });
+        match service {
+            None => {
+                self.running += 1;
+                if seq_no.is_content_related() {
+                    self.acks.push(msg_id, now.mono, self.config.ack_delay, MAX_IDS_PER_LIST);
+                }
+                self.log.records.push(Record::Query(msg_id, seq_no, span));
+            }
+            Some(service) => {
+                if seq_no.is_content_related() && !has_answer(&service) {
+                    self.acks.push(msg_id, now.mono, core::time::Duration::ZERO, MAX_IDS_PER_LIST);
+                }
+                self.on_service(now, msg_id, service);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_service(&mut self, now: Now, msg_id: MsgId, service: Service<'_>) {
+        match service {
+            Service::MsgsAck(ids) if ids.len() > MAX_IDS_PER_LIST => self.counters.refused.count(103),
+            Service::MsgsAck(ids) => {
+                for id in ids.iter() {
+                    if self.outgoing.ack(id) {
+                        self.log.plain(ServerEvent::Acked { msg_id: id });
+                    }
+                }
+            }
+            Service::StateReq(ids) => self.tell_states(msg_id, ids),
+            Service::ResendReq(ids) => self.resend(msg_id, ids),
+            Service::Ping { ping_id, disconnect_delay } => {
+                self.on_ping(now, msg_id, ping_id, disconnect_delay)
+            }
+            Service::GetFutureSalts { count } => self.tell_salts(now, msg_id, count),
+            Service::DropAnswer { req_msg_id } => self.on_drop_answer(msg_id, req_msg_id),
+            Service::DestroySession { session_id } => {
+                self.log.plain(ServerEvent::DestroySession { session_id });
+            }
+            Service::DestroyAuthKey => self.log.plain(ServerEvent::DestroyAuthKey),
+            Service::HttpWait(wait) => self.log.plain(ServerEvent::HttpWait(wait.clamped())),
+            // Answers of the client to questions of ours, and what only a server says.
+            _ => {}
+        }
+    }
+
+    fn on_ping(&mut self, now: Now, msg_id: MsgId, ping_id: i64, disconnect_delay: Option<i32>) {
+        if let Some(delay) = disconnect_delay {
+            let delay = core::time::Duration::from_secs(u64::try_from(delay).unwrap_or(0));
+            self.disconnect_at = Some(now.mono + delay.min(self.config.disconnect_delay));
+        }
+        self.reply(|out| {
+            out.put_u32(types::Pong::CONSTRUCTOR_ID);
+            out.put(&msg_id.to_bytes());
+            out.put(&ping_id.to_le_bytes());
+        });
+    }
+
+    fn tell_salts(&mut self, now: Now, msg_id: MsgId, count: i32) {
+        let salts = self.salts.clone();
+        let future = salts.future(self.key.id(), now.unix, count);
+        self.reply(|out| {
+            out.put_u32(types::FutureSalts::CONSTRUCTOR_ID);
+            out.put(&msg_id.to_bytes());
+            out.put(&now.unix.to_tl_int().to_le_bytes());
+            out.put_u32(future.len() as u32);
+            for salt in future {
+                out.put(&(salt.valid_since as u32).to_le_bytes());
+                out.put(&(salt.valid_until as u32).to_le_bytes());
+                out.put(&salt.salt.to_raw().to_le_bytes());
+            }
+        });
+    }
+
+    fn tell_states(&mut self, msg_id: MsgId, ids: Ids<'_>) {
+        if ids.len() > MAX_IDS_PER_LIST {
+            self.counters.refused.count(103);
+            return;
+        }
+        let info: alloc::vec::Vec<u8> = ids.iter().map(|id| self.status_of(id)).collect();
+        self.reply(|out| {
+            out.put_u32(types::MsgsStateInfo::CONSTRUCTOR_ID);
+            out.put(&msg_id.to_bytes());
+            // Cannot fail: the list is far shorter than a TL string may be.
+            let _ = chappe_tl::Serializable::serialize(&info, out);
+        });
+    }
+
+    /// Sends messages again; if one of them is unknown, says what is known of them all instead (SEC-105).
+    fn resend(&mut self, msg_id: MsgId, ids: Ids<'_>) {
+        if ids.len() > MAX_IDS_PER_LIST {
+            self.counters.refused.count(103);
+        } else if ids.iter().all(|id| self.outgoing.get(id).is_some()) {
+            ids.iter().for_each(|id| {
+                self.outgoing.repeat(id);
+            });
+        } else {
+            self.counters.refused.count(105);
+            self.tell_states(msg_id, ids);
+        }
+    }
+
+    fn on_drop_answer(&mut self, msg_id: MsgId, req_msg_id: MsgId) {
+        let status = self.received.note(req_msg_id).map_or(0, |received| received.status.0);
+        let is_running = status & Status::PROCESSING != 0 && status & Status::ANSWERED == 0;
+        let mut answer = alloc::vec::Vec::new();
+        if is_running {
+            answer.put_u32(RPC_ANSWER_DROPPED_RUNNING);
+            self.log.plain(ServerEvent::Dropped { req_msg_id });
+            let dropped = answer.clone();
+            if let Some(received) = self.received.note_mut(req_msg_id) {
+                received.status.0 |= Status::ANSWERED;
+            }
+            self.running = self.running.saturating_sub(1);
+            self.answer(req_msg_id, &dropped);
+        } else if let Some(dropped) = self.take_answer(req_msg_id) {
+            answer.put_u32(RPC_ANSWER_DROPPED);
+            answer.put(&dropped.0.to_bytes());
+            answer.put(&dropped.1.to_raw().to_le_bytes());
+            answer.put(&dropped.2.to_le_bytes());
+        } else {
+            answer.put_u32(RPC_ANSWER_UNKNOWN);
+        }
+        self.answer(msg_id, &answer);
+    }
+
+    /// Takes the answer to a query away if the client has not acknowledged it: id, number, length.
+    fn take_answer(&mut self, req_msg_id: MsgId) -> Option<(MsgId, SeqNo, i32)> {
+        if let Some(unsent) = self.outgoing.drop_unsent(req_msg_id) {
+            return Some((unsent.msg_id, unsent.seq_no, unsent.body.len() as i32));
+        }
+        let sent = self.outgoing.answer_to(req_msg_id)?;
+        let taken = (sent.msg_id, sent.seq_no, sent.body.len() as i32);
+        self.outgoing.ack(taken.0);
+        Some(taken)
+    }
+
+    /// Answers in an `rpc_result` whatever waits already: these answers are small.
+    fn answer(&mut self, req_msg_id: MsgId, result: &[u8]) {
+        let mut body = alloc::vec::Vec::with_capacity(12 + result.len());
+        chappe_framing::write_rpc_result_header(&mut body, req_msg_id);
+        body.extend_from_slice(result);
+        self.outgoing.push(Some(req_msg_id), body);
+    }
+
+    /// A message came a second time: its answer may be lost. A large one is announced, a small one sent again.
+    fn on_duplicate(&mut self, now: Now, msg_id: MsgId, seq_no: SeqNo) {
+        self.counters.duplicates += 1;
+        if seq_no.is_content_related() {
+            self.acks.push(msg_id, now.mono, core::time::Duration::ZERO, MAX_IDS_PER_LIST);
+        }
+        let Some(answer) = self.outgoing.answer_to(msg_id) else {
+            return;
+        };
+        let (answer_id, len) = (answer.msg_id, answer.body.len());
+        if len <= self.config.large_answer {
+            self.outgoing.repeat(answer_id);
+            return;
+        }
+        let status = i32::from(self.status_of(msg_id));
+        self.reply(|out| {
+            out.put_u32(types::MsgDetailedInfo::CONSTRUCTOR_ID);
+            out.put(&msg_id.to_bytes());
+            out.put(&answer_id.to_bytes());
+            out.put(&(len as i32).to_le_bytes());
+            out.put(&status.to_le_bytes());
+        });
+    }
+
+    /// Tells the client what is wrong with a message, if it has not been told too often.
+    fn complain(&mut self, now: Now, msg_id: MsgId, seq_no: SeqNo, code: i32) {
+        self.counters.refused.count(rule_of(code));
+        let (count, since) = &mut self.complained;
+        if *since + COMPLAINT_PERIOD <= now.mono {
+            (*count, *since) = (0, now.mono);
+        }
+        if *count >= self.config.complaints {
+            return;
+        }
+        *count += 1;
+        let salt = self.salts.current(self.key.id(), now.unix);
+        self.reply(|out| {
+            out.put_u32(if code == code::BAD_SALT {
+                types::BadServerSalt::CONSTRUCTOR_ID
+            } else {
+                types::BadMsgNotification::CONSTRUCTOR_ID
+            });
+            out.put(&msg_id.to_bytes());
+            out.put(&seq_no.to_raw().to_le_bytes());
+            out.put(&code.to_le_bytes());
+            if code == code::BAD_SALT {
+                out.put(&salt.to_raw().to_le_bytes());
+            }
+        });
+    }
+}
+
+/// Whether a service message is answered, which acknowledges it.
+fn has_answer(service: &Service<'_>) -> bool {
+    matches!(
+        service,
+        Service::Ping { .. }
+            | Service::GetFutureSalts { .. }
+            | Service::StateReq(_)
+            | Service::DropAnswer { .. }
+            | Service::DestroySession { .. }
+            | Service::DestroyAuthKey
+    )
+}
+
+/// The rule that a code enforces.
+fn rule_of(code: i32) -> u8 {
+    match code {
+        code::LOW_BITS => 71,
+        code::CONTAINER_REUSED => 96,
+        code::SEQ_NO_LOW | code::SEQ_NO_HIGH => 84,
+        code::EVEN_EXPECTED | code::ODD_EXPECTED => 85,
+        code::BAD_SALT => 87,
+        code::BAD_CONTAINER => 93,
+        _ => 79,
+    }
+}

@@ -1,0 +1,199 @@
+//! Making packets for a client.
+
+use chappe_crypto::Side;
+use chappe_framing::{
+    ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, Level, MessageHeader,
+    MsgId, MsgOrigin,
+};
+use chappe_tl::Identifiable;
+use chappe_tl_mtproto::types;
+use rand_core::CryptoRng;
+
+use super::ServerSession;
+use super::outgoing::Outgoing;
+use crate::MAX_IDS_PER_LIST;
+use crate::service::write_ids;
+use crate::time::{MonoTime, Now};
+
+/// Part of a large body that is packed on trial.
+const PROBE_LEN: usize = 4096;
+
+impl ServerSession {
+    /// Makes the next packet in `out`; `false` if there is nothing to send now.
+    ///
+    /// To be called until it gives `false`. While no connection is up, it does.
+    pub fn poll_transmit(
+        &mut self,
+        now: Now,
+        rng: &mut (impl CryptoRng + ?Sized),
+        out: &mut FrameBuf,
+    ) -> bool {
+        if !self.is_connected || !self.has_something(now) {
+            return false;
+        }
+        self.withdraw_needless_acks();
+        let mut writer = EncryptedWriter::begin(out);
+        let loaded = self.load(now, &mut writer);
+        let Ok(message) = loaded else {
+            return false;
+        };
+        let salt = self.salts.current(self.key.id(), now.unix);
+        let header = EncryptedHeader { salt, session_id: self.session_id, message };
+        let sealed = writer.seal(&self.key, Side::Server, header, self.config.padding, rng);
+        self.counters.frames_sent += u64::from(sealed.is_ok());
+        sealed.is_ok()
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) must be called, or
+    /// [`poll_transmit`](Self::poll_transmit) asked again.
+    pub fn poll_timeout(&self) -> Option<MonoTime> {
+        if !self.is_connected {
+            return None;
+        }
+        let resend = self.outgoing.oldest().map(|message| message.sent_at + self.config.resend_after);
+        [resend, self.acks.deadline(), self.disconnect_at].into_iter().flatten().min()
+    }
+
+    /// Tells whether the client asked for the connection to be closed by now (`ping_delay_disconnect`).
+    pub fn should_close(&self, now: Now) -> bool {
+        self.disconnect_at.is_some_and(|at| at <= now.mono)
+    }
+
+    fn has_something(&self, now: Now) -> bool {
+        !self.replies.is_empty()
+            || !self.outgoing.unsent.is_empty()
+            || !self.outgoing.again.is_empty()
+            || self.acks.is_due(now.mono, 64)
+    }
+
+    /// An answer acknowledges its query (messages, section 9): those acknowledgements stay unsent.
+    fn withdraw_needless_acks(&mut self) {
+        if self.acks.is_empty() || self.outgoing.unsent.is_empty() {
+            return;
+        }
+        let outgoing = &self.outgoing;
+        self.acks.retain(|id| !outgoing.unsent.iter().any(|message| message.answers == Some(id)));
+    }
+
+    /// Puts everything that fits into the packet; returns the header of the outer message.
+    fn load(&mut self, now: Now, writer: &mut EncryptedWriter<'_>) -> Result<MessageHeader, FrameError> {
+        self.outgoing.forget_acknowledged_repeats();
+        let messages = usize::from(!self.acks.is_empty())
+            + self.replies.len()
+            + self.outgoing.again.len()
+            + self.outgoing.unsent.len();
+        // A message sent again keeps its id, so it must not stand alone (SEC-106).
+        if messages == 1 && self.outgoing.again.is_empty() {
+            return self.load_one(now, writer.body());
+        }
+        let mut container = ContainerWriter::begin(writer.body());
+        let most = self.config.container_messages.max(1);
+        let is_full = |container: &ContainerWriter<'_>, next: usize, bytes: usize| {
+            !container.is_empty() && (container.len() >= most || container.byte_len() + next > bytes)
+        };
+        let bytes = self.config.container_bytes;
+        if !self.acks.is_empty() {
+            let header = self.unrelated(now, MsgOrigin::Notification);
+            let acks = &mut self.acks;
+            container.push_with(header, |out| {
+                write_ids(out, types::MsgsAck::CONSTRUCTOR_ID, acks.drain(MAX_IDS_PER_LIST));
+                Ok(())
+            })?;
+        }
+        while let Some(reply) = self.replies.pop_front() {
+            let header = self.unrelated(now, MsgOrigin::Response);
+            container.push(header, &reply)?;
+            self.counters.messages_sent += 1;
+            if is_full(&container, 0, bytes) {
+                break;
+            }
+        }
+        while let Some(msg_id) = self.outgoing.again.front().copied() {
+            let Some(message) = self.outgoing.get_mut(msg_id) else {
+                self.outgoing.again.pop_front();
+                continue;
+            };
+            if is_full(&container, message.body.len(), bytes) {
+                break;
+            }
+            container.push(MessageHeader { msg_id, seq_no: message.seq_no }, &message.body)?;
+            message.sent_at = now.mono;
+            self.counters.resent += 1;
+            self.outgoing.again.pop_front();
+        }
+        while let Some(message) = self.outgoing.unsent.front() {
+            if is_full(&container, message.body.len(), bytes) {
+                break;
+            }
+            let Some(message) = self.first_time(now) else { break };
+            container
+                .push(MessageHeader { msg_id: message.msg_id, seq_no: message.seq_no }, &message.body)?;
+            self.outgoing.keep(message);
+        }
+        container.finish();
+        Ok(self.unrelated(now, MsgOrigin::Notification))
+    }
+
+    fn load_one(&mut self, now: Now, out: &mut FrameBuf) -> Result<MessageHeader, FrameError> {
+        self.counters.messages_sent += 1;
+        if let Some(reply) = self.replies.pop_front() {
+            out.append(&reply);
+            return Ok(self.unrelated(now, MsgOrigin::Response));
+        }
+        if let Some(message) = self.first_time(now) {
+            out.append(&message.body);
+            let header = MessageHeader { msg_id: message.msg_id, seq_no: message.seq_no };
+            self.outgoing.keep(message);
+            return Ok(header);
+        }
+        write_ids(out, types::MsgsAck::CONSTRUCTOR_ID, self.acks.drain(MAX_IDS_PER_LIST));
+        Ok(self.unrelated(now, MsgOrigin::Notification))
+    }
+
+    fn unrelated(&mut self, now: Now, origin: MsgOrigin) -> MessageHeader {
+        MessageHeader { msg_id: self.ids.next(now.unix, origin), seq_no: self.seq.next_unrelated() }
+    }
+
+    /// Takes the next unsent message and numbers it.
+    fn first_time(&mut self, now: Now) -> Option<Outgoing> {
+        let mut message = self.outgoing.unsent.pop_front()?;
+        let origin = if message.answers.is_some() { MsgOrigin::Response } else { MsgOrigin::Notification };
+        message.msg_id = self.ids.next(now.unix, origin);
+        message.seq_no = self.seq.next_content_related();
+        message.sent_at = now.mono;
+        if message.body.starts_with(&types::NewSessionCreated::CONSTRUCTOR_ID.to_le_bytes()) {
+            let salt = self.salts.current(self.key.id(), now.unix);
+            if let Some(field) = message.body.get_mut(20..28) {
+                field.copy_from_slice(&salt.to_raw().to_le_bytes());
+            }
+        }
+        self.counters.messages_sent += 1;
+        Some(message)
+    }
+
+    /// Packs an answer if it is large enough and that pays; of a large one the middle is tried first.
+    pub(super) fn pack(&mut self, result: &[u8]) -> Option<&[u8]> {
+        if result.len() < self.config.gzip_from.max(64) {
+            return None;
+        }
+        let deflater =
+            self.deflater.get_or_insert_with(|| alloc::boxed::Box::new(Deflater::new(Level::Fast)));
+        if result.len() >= 4 * PROBE_LEN {
+            let middle = result.len() / 2;
+            deflater.pack(&result[middle..middle + PROBE_LEN])?;
+        }
+        let packed = deflater.pack(result)?;
+        self.counters.gzip_in += result.len() as u64;
+        self.counters.gzip_out += packed.len() as u64;
+        Some(packed)
+    }
+}
+
+impl super::outgoing::OutgoingQueue {
+    /// Drops repeats of what was acknowledged meanwhile.
+    pub(super) fn forget_acknowledged_repeats(&mut self) {
+        let mut again = core::mem::take(&mut self.again);
+        again.retain(|msg_id: &MsgId| self.get(*msg_id).is_some());
+        self.again = again;
+    }
+}
