@@ -3,6 +3,7 @@
 //! Everything is read, checked and generated in memory first. A schema that cannot be read or generated leaves the
 //! disk as it was.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,8 @@ struct Target {
     style: &'static str,
     /// Whether the crate has the feature `serde`.
     has_serde: bool,
+    /// The manifest that has a feature for the functions of each namespace.
+    manifest: Option<&'static str>,
 }
 
 /// All generated code in the repository.
@@ -33,12 +36,21 @@ const TARGETS: &[Target] = &[
         out: "crates/chappe-tl-mtproto/src/generated",
         style: "owned",
         has_serde: true,
+        manifest: None,
+    },
+    Target {
+        schema: API,
+        out: "crates/chappe-tl-api/src/generated",
+        style: "arena",
+        has_serde: true,
+        manifest: Some("crates/chappe-tl-api/Cargo.toml"),
     },
     Target {
         schema: "crates/chappe-loopback/schema/datacenter.tl",
         out: "crates/chappe-loopback/src/generated",
         style: "owned",
         has_serde: false,
+        manifest: None,
     },
 ];
 
@@ -107,6 +119,11 @@ pub(crate) fn check() -> Result<usize> {
             let difference = difference.to_string().replace(&format!("{}/", root.display()), "");
             bail!("{difference}\nrun `cargo xtask codegen`");
         }
+        if let Some((path, text)) = &generated.manifest
+            && fs::read_to_string(path)? != *text
+        {
+            bail!("{}: features differ\nrun `cargo xtask codegen`", target.manifest.unwrap_or_default());
+        }
         files += generated.output.files().count();
     }
     Ok(files)
@@ -116,6 +133,8 @@ pub(crate) fn check() -> Result<usize> {
 struct Generated {
     schema: Schema,
     output: Output,
+    /// The manifest with its features, if the target has some.
+    manifest: Option<(PathBuf, String)>,
 }
 
 impl Target {
@@ -128,8 +147,38 @@ impl Target {
         if self.has_serde {
             options = options.serde_feature("serde");
         }
+        if self.manifest.is_some() {
+            options = options.namespace_features();
+        }
         let output = chappe_tl_gen::generate(&schema, &options).with_context(|| self.schema)?;
-        Ok(Generated { schema, output })
+        let manifest = self.manifest(&schema)?;
+        Ok(Generated { schema, output, manifest })
+    }
+}
+
+impl Target {
+    /// Returns the manifest as it should be: a feature for the functions of each namespace, between two marks.
+    fn manifest(&self, schema: &Schema) -> Result<Option<(PathBuf, String)>> {
+        const MARKS: [&str; 2] =
+            ["# Namespaces: written by `cargo xtask codegen`.\n", "# End of the namespaces.\n"];
+        let Some(path) = self.manifest.map(|manifest| workspace::root().join(manifest)) else {
+            return Ok(None);
+        };
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let missing = || anyhow!("{}: expected the marks {MARKS:?}", path.display());
+        let (lead, rest) = text.split_once(MARKS[0]).ok_or_else(missing)?;
+        let (_, tail) = rest.split_once(MARKS[1]).ok_or_else(missing)?;
+        let namespaces: BTreeSet<&str> =
+            schema.functions().filter_map(|function| function.name.namespace.as_deref()).collect();
+        let mut section = String::from("functions = [\n");
+        for namespace in &namespaces {
+            section += &format!("    \"{namespace}\",\n");
+        }
+        section += "]\n";
+        for namespace in &namespaces {
+            section += &format!("{namespace} = []\n");
+        }
+        Ok(Some((path.clone(), format!("{lead}{}{section}{}{tail}", MARKS[0], MARKS[1]))))
     }
 }
 
@@ -138,6 +187,9 @@ impl Generated {
         let out = workspace::root().join(target.out);
         fs::create_dir_all(&out)?;
         self.output.write_to(&out).with_context(|| format!("cannot write {}", target.out))?;
+        if let Some((path, text)) = &self.manifest {
+            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
         println!(
             "{}: {} constructors, {} functions, {} files",
             target.out,

@@ -25,6 +25,13 @@ pub enum Error {
         /// The namespace.
         name: String,
     },
+    /// The chosen style has no form for something.
+    Unsupported {
+        /// The constructor or function.
+        definition: String,
+        /// What it has that has no form.
+        what: &'static str,
+    },
 }
 
 impl fmt::Display for Error {
@@ -36,6 +43,9 @@ impl fmt::Display for Error {
             Self::GenericConstructor { name } => write!(f, "constructor `{name}` has type parameters"),
             Self::ReservedNamespace { name } => {
                 write!(f, "namespace `{name}` has the name of a generated module")
+            }
+            Self::Unsupported { definition, what } => {
+                write!(f, "`{definition}` has {what}, for which this style has no form")
             }
         }
     }

@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_alloc, reason = "runs on a build machine")]
 
+mod arena;
 mod code;
 mod error;
 pub mod names;
@@ -52,5 +53,6 @@ pub fn generate(schema: &Schema, options: &Options) -> Result<Output, Error> {
     let plan = Plan::new(schema)?;
     match options.style {
         Style::Owned => Ok(owned::generate(&plan, options)),
+        Style::Arena => arena::generate(&plan, options),
     }
 }

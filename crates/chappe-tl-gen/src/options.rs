@@ -7,6 +7,8 @@ pub enum Style {
     /// Owned values: `String`, `Vec`, `Box`; reading and writing is code.
     #[default]
     Owned,
+    /// Values borrowed from an arena, decoded by tables: for large schemas.
+    Arena,
 }
 
 impl core::str::FromStr for Style {
@@ -15,6 +17,7 @@ impl core::str::FromStr for Style {
     fn from_str(name: &str) -> Result<Self, UnknownStyle> {
         match name {
             "owned" => Ok(Self::Owned),
+            "arena" => Ok(Self::Arena),
             _ => Err(UnknownStyle { name: name.to_owned() }),
         }
     }
@@ -49,6 +52,8 @@ pub struct Options {
     pub sha256: Option<String>,
     /// The cargo feature of the generated crate behind which `serde` is derived; never, if `None`.
     pub serde_feature: Option<String>,
+    /// Whether the functions of a namespace stand behind a cargo feature of its name ([`Style::Arena`] only).
+    pub namespace_features: bool,
 }
 
 impl Options {
@@ -60,6 +65,7 @@ impl Options {
             generator: "chappe-tl-gen".to_owned(),
             sha256: None,
             serde_feature: None,
+            namespace_features: false,
         }
     }
 
@@ -88,6 +94,14 @@ impl Options {
     #[must_use]
     pub fn serde_feature(mut self, feature: impl Into<String>) -> Self {
         self.serde_feature = Some(feature.into());
+        self
+    }
+
+    /// Puts the functions of each namespace behind a cargo feature with the name of the namespace ([`Style::Arena`]
+    /// only).
+    #[must_use]
+    pub const fn namespace_features(mut self) -> Self {
+        self.namespace_features = true;
         self
     }
 

@@ -4,9 +4,9 @@ use crate::deserialize::{Buffer, Deserializable, Result};
 use crate::{EncodeError, Serializable, Sink};
 
 /// Id of `boolTrue`.
-const BOOL_TRUE: u32 = 0x9972_75b5;
+pub(crate) const BOOL_TRUE: u32 = 0x9972_75b5;
 /// Id of `boolFalse`.
-const BOOL_FALSE: u32 = 0xbc79_9737;
+pub(crate) const BOOL_FALSE: u32 = 0xbc79_9737;
 
 macro_rules! little_endian {
     ($($(#[$doc:meta])* $number:ty),+) => {$(

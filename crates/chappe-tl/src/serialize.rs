@@ -7,11 +7,19 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::Sink;
+use crate::sink::Counter;
 
 /// An object that can be written in TL.
 pub trait Serializable {
     /// Returns the exact number of bytes that [`serialize`](Self::serialize) writes.
-    fn serialized_len(&self) -> usize;
+    ///
+    /// Unless there is a shorter way, it is found by writing to a sink that counts.
+    fn serialized_len(&self) -> usize {
+        let mut counter = Counter::default();
+        // An object without encoding has no length either; `serialize` will say so.
+        let _ = self.serialize(&mut counter);
+        counter.len()
+    }
 
     /// Writes the object. Functions and `enums::X` begin with their constructor id, `types::X` do not.
     ///

@@ -45,6 +45,23 @@ impl<S: Sink + ?Sized> Sink for &mut S {
     }
 }
 
+/// Counts the bytes and drops them.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(usize);
+
+impl Counter {
+    pub(crate) const fn len(&self) -> usize {
+        self.0
+    }
+}
+
+impl Sink for Counter {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+}
+
 /// Writes into a fixed slice and remembers whether everything found room.
 ///
 /// ```

@@ -1,0 +1,65 @@
+//! `AnyCall`: any function of the schema, as a server receives it.
+
+use std::collections::BTreeMap;
+
+use chappe_tl_parser::Definition;
+
+use super::shape::Shapes;
+use crate::code::Code;
+use crate::{Options, names};
+
+/// The functions of each namespace, with the discriminant of each.
+pub(super) type Functions<'s> = BTreeMap<Option<&'s str>, Vec<(usize, &'s Definition)>>;
+
+/// Writes the enum.
+pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, options: &Options, functions: &Functions<'_>) {
+    code.line(0, "/// Any function, as a server receives it.");
+    code.line(0, "///");
+    code.line(0, "/// The query of a generic function is kept raw, to be decoded in turn.");
+    code.line(0, "#[repr(C, u32)]");
+    code.line(0, "#[non_exhaustive]");
+    code.line(0, "pub enum AnyCall<'a> {");
+    for (namespace, functions) in functions {
+        for (tag, function) in functions {
+            code.line(1, &format!("/// `{}`", function.name));
+            if let Some(feature) = feature(options, *namespace) {
+                code.line(1, &format!("#[cfg(feature = \"{feature}\")]"));
+            }
+            let variant = names::flat_name(function);
+            if Shapes::is_unit(function) {
+                code.line(1, &format!("{variant} = {tag},"));
+            } else {
+                code.line(1, &format!("{variant}(&'a {}) = {tag},", shapes.call_path(function, "'a")));
+            }
+        }
+    }
+    code.line(0, "}");
+}
+
+/// Writes the table of the enum.
+pub(super) fn table(code: &mut Code, options: &Options, functions: &Functions<'_>) {
+    let count: usize = functions.values().map(Vec::len).sum();
+    let slots = (2 * count).next_power_of_two();
+    code.line(0, "const PARTS: &[&[tl::Constructor]] = &[");
+    for namespace in functions.keys() {
+        if let Some(feature) = feature(options, *namespace) {
+            code.line(1, &format!("#[cfg(feature = \"{feature}\")]"));
+        }
+        code.line(1, &format!("&{}::CALLS,", module(*namespace)));
+    }
+    code.line(0, "];");
+    code.line(0, "static ALL: [tl::Constructor; tl::count(PARTS)] = tl::concat(PARTS);");
+    code.line(0, &format!("static SLOTS: [u16; {slots}] = tl::slots(&ALL);"));
+    code.line(0, "static ANY_CALL: tl::Type = tl::Type::tagged::<AnyCall<'static>>(\"AnyCall\", &ALL, &SLOTS, tl::ListOps::NONE);");
+    code.line(0, "tl::described_by_table! { AnyCall<'_>, AnyCall<'a>, &ANY_CALL }");
+}
+
+/// The module with the tables of a namespace's functions.
+pub(super) fn module(namespace: Option<&str>) -> String {
+    namespace.map_or_else(|| "root".to_owned(), names::module_name)
+}
+
+/// The cargo feature that a namespace's functions stand behind.
+pub(super) fn feature<'n>(options: &Options, namespace: Option<&'n str>) -> Option<&'n str> {
+    namespace.filter(|_| options.namespace_features)
+}

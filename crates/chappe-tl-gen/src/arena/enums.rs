@@ -1,0 +1,78 @@
+//! Enums: types, and how they are written.
+
+use chappe_tl_parser::{Definition, Name};
+
+use super::field::with_life;
+use super::shape::{Shapes, words};
+use crate::code::{Code, hex};
+use crate::names;
+
+/// Writes the enum of a type and its encoding.
+pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
+    let constructors: Vec<&Definition> = shapes.plan.schema().constructors_of(ty).collect();
+    let name = names::type_name(&ty.ident);
+    code.line(0, &format!("/// `{ty}`"));
+    match repr(&constructors) {
+        Repr::Tagged => code.line(0, "#[repr(C, u32)]"),
+        Repr::Tag => code.line(0, "#[repr(u32)]"),
+        Repr::Transparent => code.line(0, "#[repr(transparent)]"),
+        Repr::Nothing => {}
+    }
+    code.line(0, &format!("pub enum {name}{} {{", with_life(shapes.type_borrows(ty), "'a")));
+    for constructor in &constructors {
+        let variant = shapes.plan.variant(constructor);
+        code.line(1, &format!("/// `{}`", constructor.line()));
+        if Shapes::is_unit(constructor) {
+            code.line(1, &format!("{variant},"));
+        } else {
+            let reference = if shapes.is_reference(constructor) { "&'a " } else { "" };
+            let path = shapes.struct_path("types", constructor, "'a");
+            code.line(1, &format!("{variant}({reference}{path}),"));
+        }
+    }
+    code.line(0, "}");
+    code.blank();
+    code.impl_for(0, " tl::Serializable", &(name + &with_life(shapes.type_borrows(ty), "'_")));
+    code.line(1, "#[inline]");
+    code.line(1, "fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {");
+    code.line(2, "match self {");
+    for constructor in &constructors {
+        let variant = shapes.plan.variant(constructor);
+        let id = hex(constructor.id);
+        if !Shapes::is_unit(constructor) {
+            let fields = if shapes.is_reference(constructor) { "*x" } else { "x" };
+            code.line(3, &format!("Self::{variant}(x) => tl::boxed({id}, {fields}, out),"));
+        } else if words(constructor).is_empty() {
+            code.line(3, &format!("Self::{variant} => tl::unit({id}, out),"));
+        } else {
+            let zeros = "out.put_u32(0); ".repeat(words(constructor).len());
+            code.line(3, &format!("Self::{variant} => {{ out.put_u32({id}); {zeros}Ok(()) }}"));
+        }
+    }
+    code.line(2, "}");
+    code.line(1, "}");
+    code.line(0, "}");
+}
+
+/// How an enum is laid out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repr {
+    /// Discriminant and payload.
+    Tagged,
+    /// Discriminant alone.
+    Tag,
+    /// Payload alone.
+    Transparent,
+    /// One variant without payload.
+    Nothing,
+}
+
+pub(super) fn repr(constructors: &[&Definition]) -> Repr {
+    let has_payload = constructors.iter().any(|constructor| !Shapes::is_unit(constructor));
+    match (constructors.len(), has_payload) {
+        (1, true) => Repr::Transparent,
+        (1, false) => Repr::Nothing,
+        (_, true) => Repr::Tagged,
+        (_, false) => Repr::Tag,
+    }
+}

@@ -1,0 +1,123 @@
+//! Types of fields: in Rust, and in the tables.
+
+use chappe_tl_parser::{Condition, Definition, Name, Type};
+
+use super::shape::Shapes;
+use crate::names;
+
+impl Shapes<'_, '_> {
+    /// The Rust type of a field, `life` being the lifetime of what it borrows: `'a`.
+    pub(super) fn rust_type(&self, ty: &Type, condition: Option<&Condition>, life: &str) -> String {
+        let is_object = matches!(ty, Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_));
+        match (condition, is_object) {
+            _ if matches!(ty, Type::True) => "bool".to_owned(),
+            (None, _) => self.value_type(ty, life),
+            (Some(_), true) => format!("Option<&{life} {}>", self.value_type(ty, life)),
+            (Some(_), false) => format!("Option<{}>", self.value_type(ty, life)),
+        }
+    }
+
+    /// The Rust type of a value that is there.
+    pub(super) fn value_type(&self, ty: &Type, life: &str) -> String {
+        match ty {
+            Type::Int => "i32".to_owned(),
+            Type::Long => "i64".to_owned(),
+            Type::Double => "f64".to_owned(),
+            Type::Bool | Type::True => "bool".to_owned(),
+            Type::String => format!("&{life} str"),
+            Type::Bytes => format!("&{life} [u8]"),
+            Type::Int128 => "[u8; 16]".to_owned(),
+            Type::Int256 => "[u8; 32]".to_owned(),
+            Type::Object => format!("tl::RawObject<{life}>"),
+            Type::Vector { element, .. } => format!("&{life} [{}]", self.value_type(element, life)),
+            Type::Generic { name, .. } => names::type_name(name),
+            Type::Boxed(name) => self.enum_path(name, life),
+            Type::Bare(_) | Type::BareOf(_) => match self.plan.bare_target(ty) {
+                Some(target) => self.struct_path("types", target, life),
+                None => "()".to_owned(),
+            },
+        }
+    }
+
+    /// The path of the enum of a type.
+    pub(super) fn enum_path(&self, ty: &Name, life: &str) -> String {
+        path("enums", ty) + &with_life(self.type_borrows(ty), life)
+    }
+
+    /// The path of the struct of a constructor or function.
+    pub(super) fn struct_path(&self, module: &str, definition: &Definition, life: &str) -> String {
+        path(module, &definition.name) + &with_life(self.borrows(definition), life)
+    }
+
+    /// The path of the struct of a function; its queries are raw.
+    pub(super) fn call_path(&self, function: &Definition, life: &str) -> String {
+        let mut arguments = Vec::new();
+        if self.borrows(function) {
+            arguments.push(life.to_owned());
+        }
+        arguments.extend(function.generics.iter().map(|_| format!("tl::RawObject<{life}>")));
+        let path = path("functions", &function.name);
+        if arguments.is_empty() { path } else { format!("{path}<{}>", arguments.join(", ")) }
+    }
+
+    /// The kind of a row, and the table of the values' type if they have one.
+    pub(super) fn kind(&self, ty: &Type, condition: Option<&Condition>) -> (String, Option<String>) {
+        let (list, value) = match ty {
+            Type::Vector { element, .. } => ("List", &**element),
+            other => ("", other),
+        };
+        let (name, target) = match value {
+            Type::True => return ("Flag".to_owned(), None),
+            Type::Generic { .. } | Type::Object => return ("Query".to_owned(), None),
+            Type::Int => ("Int", None),
+            Type::Long => ("Long", None),
+            Type::Double => ("Double", None),
+            Type::Bool => ("Bool", None),
+            Type::String => ("Str", None),
+            Type::Bytes => ("Bytes", None),
+            Type::Int128 => ("Int128", None),
+            Type::Int256 => ("Int256", None),
+            Type::Boxed(name) => ("Object", Some(format!("&{}", table_path(name)))),
+            Type::Vector { .. } | Type::Bare(_) | Type::BareOf(_) => {
+                ("Object", Some(format!("<{} as tl::Described>::TYPE", self.value_type(value, "'static"))))
+            }
+        };
+        let opt = if condition.is_some() { "Opt" } else { "" };
+        (format!("{opt}{list}{name}"), target)
+    }
+}
+
+/// `types::auth::SentCode`
+pub(super) fn path(module: &str, name: &Name) -> String {
+    let ident = names::type_name(&name.ident);
+    match &name.namespace {
+        Some(namespace) => format!("{module}::{}::{ident}", names::module_name(namespace)),
+        None => format!("{module}::{ident}"),
+    }
+}
+
+/// `tables::auth::SENT_CODE`
+pub(super) fn table_path(ty: &Name) -> String {
+    let ident = table_name(&ty.ident);
+    match &ty.namespace {
+        Some(namespace) => format!("tables::{}::{ident}", names::module_name(namespace)),
+        None => format!("tables::{ident}"),
+    }
+}
+
+/// The name of a `static`: `sentCode` becomes `SENT_CODE`.
+pub(super) fn table_name(ident: &str) -> String {
+    let mut name = String::new();
+    for letter in names::type_name(ident).chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
+/// `<'a>`, if there is something to borrow.
+pub(super) fn with_life(borrows: bool, life: &str) -> String {
+    if borrows { format!("<{life}>") } else { String::new() }
+}

@@ -1,0 +1,55 @@
+//! Decoding into an arena.
+
+use super::raw::Source;
+use super::{Arena, Described};
+use crate::deserialize::{Error, Options, Place, Result};
+
+impl Arena {
+    /// Decodes an object that fills `bytes` exactly.
+    ///
+    /// Strings are borrowed from `bytes`; vectors and large parts of the object stand in the arena. One arena can
+    /// hold any number of objects; [`reset`](Self::reset) it between answers.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are not an encoding of the type, or if some are left over.
+    pub fn decode<'a, T: Described>(&'a self, bytes: &'a [u8]) -> Result<&'a T::Of<'a>> {
+        self.decode_with::<T>(bytes, Options::default())
+    }
+
+    /// Decodes an object that fills `bytes` exactly, under the given rules.
+    ///
+    /// # Errors
+    ///
+    /// As for [`decode`](Self::decode).
+    pub fn decode_with<'a, T: Described>(
+        &'a self,
+        bytes: &'a [u8],
+        options: Options,
+    ) -> Result<&'a T::Of<'a>> {
+        let (object, taken) = self.decode_prefix::<T>(bytes, options)?;
+        nothing_left(bytes.len(), taken)?;
+        Ok(object)
+    }
+
+    /// Decodes an object from the start of `bytes`. Returns it and how many bytes it took.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes do not begin with an encoding of the type.
+    pub fn decode_prefix<'a, T: Described>(
+        &'a self,
+        bytes: &'a [u8],
+        options: Options,
+    ) -> Result<(&'a T::Of<'a>, usize)> {
+        self.decode_at::<T>(Source { input: bytes, offset: 0, options, copy: false })
+    }
+}
+
+/// Checks that the object took all bytes (SEC-115).
+pub(super) fn nothing_left(len: usize, taken: usize) -> Result<()> {
+    match len - taken {
+        0 => Ok(()),
+        count => Err(Error::TrailingBytes { place: Place::at(taken), count }),
+    }
+}

@@ -1,0 +1,157 @@
+//! Encoding: what generated code calls.
+//!
+//! Each generated type has one body of straight-line code (its [`Serializable::serialize`]) that is generic over the sink.
+//! Written into a counter it gives the length, so nothing is generated twice; and only programs that use a type compile
+//! its body.
+
+use crate::codegen::Encoded;
+use crate::vectors::VECTOR_ID;
+use crate::{Blob, EncodeError, RemoteCall, Serializable, Sink};
+
+/// Writes values into a sink, and remembers the first that has no encoding.
+///
+/// So generated code is a list of calls without a way out between them.
+#[derive(Debug)]
+pub struct Writer<'s, S: ?Sized> {
+    sink: &'s mut S,
+    error: Option<EncodeError>,
+}
+
+impl<'s, S: Sink + ?Sized> Writer<'s, S> {
+    /// Starts to write into a sink.
+    #[inline]
+    pub fn new(sink: &'s mut S) -> Self {
+        Self { sink, error: None }
+    }
+
+    /// Writes a value.
+    #[inline]
+    pub fn put<T: Serializable + ?Sized>(&mut self, value: &T) {
+        if let Err(error) = value.serialize(self.sink) {
+            self.fail(error);
+        }
+    }
+
+    /// Writes a constructor id, or another word.
+    #[inline]
+    pub fn word(&mut self, word: u32) {
+        self.sink.put_u32(word);
+    }
+
+    /// Writes a flags word.
+    #[inline]
+    pub fn flags(&mut self, flags: Flags) {
+        self.sink.put_u32(flags.set);
+    }
+
+    /// Writes a flags word some of whose bits belong to several fields, all of which are there or none (SEC-117).
+    #[inline]
+    pub fn checked_flags(&mut self, flags: Flags, ty: &'static str, word: &'static str) {
+        let torn = flags.set & flags.unset;
+        if torn != 0 {
+            let bit = torn.trailing_zeros() as u8;
+            self.fail(EncodeError::PartialFlagGroup { ty, word, bit });
+        }
+        self.sink.put_u32(flags.set);
+    }
+
+    /// Ends writing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a value had no encoding.
+    #[inline]
+    pub fn finish(self) -> Encoded {
+        self.error.map_or(Ok(()), Err)
+    }
+
+    #[cold]
+    pub(super) fn fail(&mut self, error: EncodeError) {
+        self.error.get_or_insert(error);
+    }
+}
+
+/// A flags word in the making.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flags {
+    set: u32,
+    unset: u32,
+}
+
+impl Flags {
+    /// Starts with no bit set.
+    #[inline]
+    pub const fn new() -> Self {
+        Self { set: 0, unset: 0 }
+    }
+
+    /// Sets a bit if its field is there.
+    #[inline]
+    pub const fn set(&mut self, bit: u32, there: bool) {
+        self.set |= (there as u32) << bit;
+    }
+
+    /// Sets a bit that belongs to several fields if this one is there, and notes if it is not.
+    #[inline]
+    pub const fn shared(&mut self, bit: u32, there: bool) {
+        self.set |= (there as u32) << bit;
+        self.unset |= (!there as u32) << bit;
+    }
+}
+
+/// `Vector<T>`, with its id.
+impl<T: Serializable> Serializable for [T] {
+    #[inline]
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        out.put_u32(VECTOR_ID);
+        elements(self, out)
+    }
+}
+
+fn elements<T: Serializable, S: Sink + ?Sized>(elements: &[T], out: &mut S) -> Encoded {
+    let len = elements.len();
+    let count = i32::try_from(len).map_err(|_| EncodeError::VectorTooLong { len })?;
+    out.put(&count.to_le_bytes());
+    for element in elements {
+        element.serialize(out)?;
+    }
+    Ok(())
+}
+
+/// `vector<T>`, without its id.
+#[derive(Clone, Copy, Debug)]
+pub struct Bare<T>(pub T);
+
+impl<T: Serializable> Serializable for Bare<&[T]> {
+    #[inline]
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        elements(self.0, out)
+    }
+}
+
+impl<T: Serializable> Serializable for Bare<Option<&[T]>> {
+    #[inline]
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        self.0.map_or(Ok(()), |values| elements(values, out))
+    }
+}
+
+/// One whole encoded object: the query of a wrapper such as `invokeWithLayer`, as a server finds it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RawObject<'a>(pub &'a [u8]);
+
+/// As a call: one whose answer stays raw.
+impl RemoteCall for RawObject<'_> {
+    type Return = Blob;
+}
+
+impl Serializable for RawObject<'_> {
+    fn serialized_len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        out.put(self.0);
+        Ok(())
+    }
+}

@@ -1,0 +1,419 @@
+//! The tables: what the interpreter knows about a generated type.
+//!
+//! A [`Type`] is a TL type, a [`Constructor`] one of its alternatives, a [`Field`] one row of a
+//! constructor. Generated crates build all three in `static`s; sizes and offsets come from `size_of` and
+//! `offset_of!`, so the compiler stays free to lay out every struct as it likes.
+//!
+//! Nothing here is unsafe: a table is a claim. The claim is made by the `unsafe impl` of
+//! [`Described`](super::Described) that names the table, and acted upon in `raw.rs`.
+
+use super::raw::ListOps;
+
+/// What a field is, on the wire and in memory.
+///
+/// `Opt` kinds are present if their flag bit is set; in memory they are an `Option`. `List` kinds are
+/// vectors; in memory they are a slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// `#` on the wire, nothing in memory.
+    Word,
+    /// `flags.N?true`: nothing on the wire, `bool` in memory.
+    Flag,
+    /// `int`: `i32`.
+    Int,
+    /// `long`: `i64`.
+    Long,
+    /// `double`: `f64`.
+    Double,
+    /// `Bool`: `bool`.
+    Bool,
+    /// `string`: `&str`.
+    Str,
+    /// `bytes`: `&[u8]`.
+    Bytes,
+    /// `int128`: `[u8; 16]`.
+    Int128,
+    /// `int256`: `[u8; 32]`.
+    Int256,
+    /// Any other type, by value.
+    Object,
+    /// `Option<i32>`.
+    OptInt,
+    /// `Option<i64>`.
+    OptLong,
+    /// `Option<f64>`.
+    OptDouble,
+    /// `Option<bool>`.
+    OptBool,
+    /// `Option<&str>`.
+    OptStr,
+    /// `Option<&[u8]>`.
+    OptBytes,
+    /// `Option<[u8; 16]>`.
+    OptInt128,
+    /// `Option<[u8; 32]>`.
+    OptInt256,
+    /// `Option<&T>`.
+    OptObject,
+    /// `&[i32]`.
+    ListInt,
+    /// `&[i64]`.
+    ListLong,
+    /// `&[f64]`.
+    ListDouble,
+    /// `&[bool]`.
+    ListBool,
+    /// `&[&str]`.
+    ListStr,
+    /// `&[&[u8]]`.
+    ListBytes,
+    /// `&[[u8; 16]]`.
+    ListInt128,
+    /// `&[[u8; 32]]`.
+    ListInt256,
+    /// `&[T]`.
+    ListObject,
+    /// `Option<&[i32]>`.
+    OptListInt,
+    /// `Option<&[i64]>`.
+    OptListLong,
+    /// `Option<&[f64]>`.
+    OptListDouble,
+    /// `Option<&[bool]>`.
+    OptListBool,
+    /// `Option<&[&str]>`.
+    OptListStr,
+    /// `Option<&[&[u8]]>`.
+    OptListBytes,
+    /// `Option<&[[u8; 16]]>`.
+    OptListInt128,
+    /// `Option<&[[u8; 32]]>`.
+    OptListInt256,
+    /// `Option<&[T]>`.
+    OptListObject,
+    /// `!X`: all that is left of the input, as `RawObject`.
+    Query,
+}
+
+impl Kind {
+    /// Returns whether the Rust type is an `Option`.
+    pub const fn is_optional(self) -> bool {
+        (self as u8 >= Self::OptInt as u8 && self as u8 <= Self::OptObject as u8)
+            || (self as u8 >= Self::OptListInt as u8 && self as u8 <= Self::OptListObject as u8)
+    }
+}
+
+/// One row: a field of a constructor, in the order of the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// What the field is.
+    pub kind: Kind,
+    /// The bit that says whether the field is there, 0 to 31. Of a vector without a condition: unused.
+    pub bit: u8,
+    /// Which flags word of the constructor holds the bit, 0 to 3. For [`Kind::Word`]: which one this is.
+    pub word: u8,
+    /// Whether a vector stands without its id on the wire.
+    pub bare: bool,
+    /// Where the field stands in the struct, in bytes. For [`Kind::Word`]: the bits that are known.
+    pub offset: u32,
+    /// The type of the field or of the elements, for the kinds with `Object` in their name.
+    pub target: Option<&'static Type>,
+}
+
+impl Field {
+    /// Describes a field that is always there and is not an object.
+    pub const fn new(kind: Kind, offset: usize) -> Self {
+        Self { kind, bit: 0, word: 0, bare: false, offset: offset as u32, target: None }
+    }
+    /// Describes a flags word. `known` are the bits that the schema gives a meaning.
+    pub const fn word(word: u8, known: u32) -> Self {
+        Self { kind: Kind::Word, bit: 0, word, bare: false, offset: known, target: None }
+    }
+    /// Describes a field that depends on bit `bit` of flags word `word` and is not an object.
+    pub const fn opt(kind: Kind, word: u8, bit: u8, offset: usize) -> Self {
+        Self { kind, bit, word, bare: false, offset: offset as u32, target: None }
+    }
+    /// Describes an object, or a vector of objects.
+    pub const fn of(kind: Kind, target: &'static Type, offset: usize) -> Self {
+        Self { kind, bit: 0, word: 0, bare: false, offset: offset as u32, target: Some(target) }
+    }
+    /// Describes an object, or a vector of objects, that depends on a flag.
+    pub const fn opt_of(kind: Kind, target: &'static Type, word: u8, bit: u8, offset: usize) -> Self {
+        Self { kind, bit, word, bare: false, offset: offset as u32, target: Some(target) }
+    }
+    /// The same field, as a vector without its id.
+    #[must_use]
+    pub const fn bare(mut self) -> Self {
+        self.bare = true;
+        self
+    }
+}
+
+/// One alternative of a type: a line of the schema.
+#[derive(Clone, Copy, Debug)]
+pub struct Constructor {
+    /// The constructor id.
+    pub id: u32,
+    /// The discriminant of the variant in its enum. Of a struct alone: 0.
+    pub tag: u32,
+    /// What the variant holds.
+    pub payload: Payload,
+    /// Size of the struct in bytes.
+    pub size: u32,
+    /// Least number of bytes of the fields on the wire, without the id.
+    pub least: u32,
+    /// Name of the constructor, then of each row, in TL spelling, with a space between them.
+    pub names: &'static str,
+    /// The rows, in the order of the wire.
+    pub fields: &'static [Field],
+}
+
+/// How a variant of an enum holds the fields of its constructor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// `Variant`, or `Variant(types::X)`: at the payload offset of the enum.
+    Value,
+    /// `Variant(&types::X)`: the struct stands elsewhere in the arena.
+    Reference,
+}
+
+impl Constructor {
+    /// Describes the constructor whose struct is `T`.
+    pub const fn new<T>(
+        id: u32,
+        tag: u32,
+        payload: Payload,
+        least: u32,
+        names: &'static str,
+        fields: &'static [Field],
+    ) -> Self {
+        assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
+        Self { id, tag, payload, size: size_of::<T>() as u32, least, names, fields }
+    }
+
+    /// Returns the constructor's name, in TL spelling.
+    pub fn name(&self) -> &'static str {
+        self.names.split(' ').next().unwrap_or_default()
+    }
+
+    /// Returns the name of the row with this index, in TL spelling.
+    pub fn field_name(&self, index: usize) -> &'static str {
+        self.names.split(' ').nth(index + 1).unwrap_or_default()
+    }
+}
+
+/// The largest alignment of a generated type, in bytes; the arena aligns everything to it.
+pub const MAX_ALIGN: usize = 8;
+
+/// A TL type: its alternatives, or the one value it is.
+#[derive(Debug)]
+pub struct Type {
+    /// The name in TL spelling.
+    pub name: &'static str,
+    /// Size of a value in memory, in bytes.
+    pub size: u32,
+    /// Where the payload stands in the value, in bytes: 0 if the value has no discriminant.
+    pub payload: u32,
+    /// Least number of bytes of a value on the wire.
+    pub least: u32,
+    /// Whether the constructor id stands on the wire in front of the fields.
+    pub boxed: bool,
+    /// `32 - log2(slots.len())`.
+    pub shift: u32,
+    /// The alternatives.
+    pub constructors: &'static [Constructor],
+    /// Hash table of the alternatives: positions in `constructors`, or [`EMPTY`].
+    pub slots: &'static [u16],
+    /// Instead of alternatives: the value is this field, at offset 0.
+    pub value: Option<Field>,
+    /// Writes and reads slices of these values.
+    pub list: ListOps,
+}
+
+/// Marks a free slot of a hash table.
+pub const EMPTY: u16 = u16::MAX;
+
+impl Type {
+    /// Describes an enum whose discriminant is an `u32` in front of the payload (`repr(C, u32)`, or
+    /// `repr(u32)` where no variant has fields).
+    pub const fn tagged<T>(
+        name: &'static str,
+        constructors: &'static [Constructor],
+        slots: &'static [u16],
+        list: ListOps,
+    ) -> Self {
+        // `repr(C, u32)` is a C struct of the discriminant and a C union of the payloads. Its alignment is the
+        // larger of both alignments, which is also where the union starts.
+        let payload = align_of::<T>() as u32;
+        Self { payload, ..Self::plain::<T>(name, true, constructors, slots, list) }
+    }
+
+    /// Describes an enum with one variant (`repr(transparent)`, or without a field at all) or a function.
+    pub const fn single<T>(name: &'static str, constructor: &'static Constructor, list: ListOps) -> Self {
+        Self::plain::<T>(name, true, core::slice::from_ref(constructor), &NO_SLOTS, list)
+    }
+
+    /// Describes a struct: the fields of a constructor, without its id.
+    pub const fn bare<T>(name: &'static str, constructor: &'static Constructor, list: ListOps) -> Self {
+        Self::plain::<T>(name, false, core::slice::from_ref(constructor), &NO_SLOTS, list)
+    }
+
+    /// Describes a value that is not an object, such as an `int` or a vector.
+    pub const fn value<T>(name: &'static str, field: Field, list: ListOps) -> Self {
+        Self {
+            least: least_of(field.kind),
+            value: Some(field),
+            ..Self::plain::<T>(name, false, &[], &NO_SLOTS, list)
+        }
+    }
+
+    const fn plain<T>(
+        name: &'static str,
+        boxed: bool,
+        constructors: &'static [Constructor],
+        slots: &'static [u16],
+        list: ListOps,
+    ) -> Self {
+        assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
+        assert!(slots.len().is_power_of_two() && slots.len() >= 2);
+        assert!(slots.len() > constructors.len(), "a look-up ends at a free slot");
+        Self {
+            name,
+            size: size_of::<T>() as u32,
+            payload: 0,
+            least: least_of_any(constructors, boxed),
+            boxed,
+            shift: 32 - slots.len().trailing_zeros(),
+            constructors,
+            slots,
+            value: None,
+            list,
+        }
+    }
+
+    /// Describes a vector of these values.
+    pub const fn list_field(&'static self) -> Field {
+        let kind = match self.value {
+            Some(Field { kind: Kind::Int, .. }) => Kind::ListInt,
+            Some(Field { kind: Kind::Long, .. }) => Kind::ListLong,
+            Some(Field { kind: Kind::Double, .. }) => Kind::ListDouble,
+            Some(Field { kind: Kind::Bool, .. }) => Kind::ListBool,
+            Some(Field { kind: Kind::Str, .. }) => Kind::ListStr,
+            Some(Field { kind: Kind::Bytes, .. }) => Kind::ListBytes,
+            Some(Field { kind: Kind::Int128, .. }) => Kind::ListInt128,
+            Some(Field { kind: Kind::Int256, .. }) => Kind::ListInt256,
+            _ => Kind::ListObject,
+        };
+        Field { kind, bit: 0, word: 0, bare: false, offset: 0, target: Some(self) }
+    }
+
+    /// Finds the alternative with this id.
+    #[inline]
+    pub fn find(&self, id: u32) -> Option<&'static Constructor> {
+        if let [only] = self.constructors {
+            return (only.id == id).then_some(only);
+        }
+        let mut slot = hash(id, self.shift);
+        loop {
+            let constructor =
+                self.constructors.get(usize::from(self.slots[slot & (self.slots.len() - 1)]))?;
+            if constructor.id == id {
+                return Some(constructor);
+            }
+            slot += 1;
+        }
+    }
+
+    /// Finds the alternative with this discriminant.
+    #[inline]
+    pub fn tagged_as(&self, tag: u32) -> Option<&'static Constructor> {
+        match self.constructors.get(tag as usize) {
+            Some(constructor) if constructor.tag == tag => Some(constructor),
+            _ => self.constructors.iter().find(|constructor| constructor.tag == tag),
+        }
+    }
+}
+
+/// Of a type with one alternative at most, where [`Type::find`] does not look for a slot.
+const NO_SLOTS: [u16; 2] = [EMPTY; 2];
+
+const fn hash(id: u32, shift: u32) -> usize {
+    (id.wrapping_mul(0x9e37_79b1) >> shift) as usize
+}
+
+/// Builds the hash table of these alternatives. `N` is a power of two above their number.
+///
+/// # Panics
+///
+/// Panics, at compile time, if `N` is not.
+pub const fn slots<const N: usize>(constructors: &[Constructor]) -> [u16; N] {
+    assert!(N.is_power_of_two() && N > constructors.len() && constructors.len() < EMPTY as usize);
+    let mut slots = [EMPTY; N];
+    let mut index = 0;
+    while index < constructors.len() {
+        let mut slot = hash(constructors[index].id, 32 - N.trailing_zeros());
+        while slots[slot & (N - 1)] != EMPTY {
+            slot += 1;
+        }
+        slots[slot & (N - 1)] = index as u16;
+        index += 1;
+    }
+    slots
+}
+
+/// Counts the alternatives of several tables.
+pub const fn count(parts: &[&[Constructor]]) -> usize {
+    let (mut count, mut part) = (0, 0);
+    while part < parts.len() {
+        count += parts[part].len();
+        part += 1;
+    }
+    count
+}
+
+/// Puts the alternatives of several tables into one.
+///
+/// # Panics
+///
+/// Panics, at compile time, if `N` is not their number.
+pub const fn concat<const N: usize>(parts: &[&[Constructor]]) -> [Constructor; N] {
+    const NOTHING: Constructor =
+        Constructor { id: 0, tag: 0, payload: Payload::Value, size: 0, least: 0, names: "", fields: &[] };
+    let mut all = [NOTHING; N];
+    let (mut part, mut at) = (0, 0);
+    while part < parts.len() {
+        let mut index = 0;
+        while index < parts[part].len() {
+            all[at] = parts[part][index];
+            at += 1;
+            index += 1;
+        }
+        part += 1;
+    }
+    assert!(at == N);
+    all
+}
+
+const fn least_of_any(constructors: &[Constructor], boxed: bool) -> u32 {
+    let mut least = if constructors.is_empty() { 0 } else { u32::MAX };
+    let mut index = 0;
+    while index < constructors.len() {
+        if constructors[index].least < least {
+            least = constructors[index].least;
+        }
+        index += 1;
+    }
+    if boxed { least + 4 } else { least }
+}
+
+/// Of a value that is not an object.
+const fn least_of(kind: Kind) -> u32 {
+    match kind {
+        Kind::Int | Kind::Bool | Kind::Str | Kind::Bytes => 4,
+        Kind::Int128 => 16,
+        Kind::Int256 => 32,
+        // `long`, `double`, and a vector's id and count.
+        _ => 8,
+    }
+}

@@ -1,0 +1,1030 @@
+//! The one file with `unsafe`: the arena, the interpreter that fills it, and the reader of what it wrote.
+//!
+//! The interpreter walks the input and the rows of a table together. For each row it reads a value, checks
+//! it, and writes it to the struct at the row's offset. There is one write per kind of row, and it is *typed*:
+//! an optional `int` is written as an `Option<i32>`, so its layout is the compiler's business and not ours.
+//!
+//! What is relied upon, and who guarantees it:
+//!
+//! * a table describes the type that names it: the `unsafe impl` of [`Described`](super::Described), printed by
+//!   the generator from the same plan as the type;
+//! * `&T` and `Option<&T>` of a sized `T` are a pointer, null being `None` (documentation of
+//!   `core::option`);
+//! * an enum with `repr(C, u32)` is a C struct of its `u32` discriminant and a C union of its payloads; one with
+//!   `repr(u32)` and no payload is its discriminant; one with `repr(transparent)` is its payload (Reference, "Type
+//!   layout").
+//!
+//! Slices have no such guarantee, so each element type brings two functions that write and read `&[T]`
+//! ([`ListOps`]). Every generated type is `Copy`: nothing needs dropping, and an error half-way leaves nothing
+//! behind but used-up arena.
+//!
+//! Not here: what is done with a decoded object ([`super::value`]), encoding ([`super::encode`]).
+#![allow(unsafe_code)]
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use super::layout::{Constructor, Field, Kind, MAX_ALIGN, Payload, Type};
+use super::{Described, RawObject};
+use crate::deserialize::{Error, Options, Place, Strictness};
+use crate::primitives::{BOOL_FALSE, BOOL_TRUE};
+use crate::vectors::VECTOR_ID;
+
+// ---------------------------------------------------------------------------------------------- arena
+
+/// Memory that decoded objects live in: filled by [`Arena::decode`](super::Arena), emptied by [`Arena::reset`].
+///
+/// An arena keeps its memory when it is reset, so once it has seen the largest answer it allocates no more.
+pub struct Arena {
+    bump: UnsafeCell<Bump>,
+}
+
+/// Where the next allocation goes. Chunks are freed when the arena is dropped, and never before.
+struct Bump {
+    next: *mut u8,
+    /// Bytes free at `next`.
+    free: usize,
+    /// Which chunk `next` is in.
+    current: usize,
+    chunks: Vec<Chunk>,
+    replaced: usize,
+}
+
+struct Chunk {
+    first: NonNull<MaybeUninit<u64>>,
+    words: usize,
+}
+
+const FIRST_CHUNK_WORDS: usize = 1 << 10;
+const LARGEST_CHUNK_WORDS: usize = 1 << 17;
+
+// SAFETY: the arena owns its chunks, and hands out memory of them through `&self` of one thread at a time, as
+// it is not `Sync`. References into a chunk cannot outlive the arena, whoever owns it.
+unsafe impl Send for Arena {}
+
+impl fmt::Debug for Arena {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arena").field("capacity", &self.capacity()).finish_non_exhaustive()
+    }
+}
+
+impl Default for Arena {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Arena {
+    /// Makes an arena without memory.
+    pub const fn new() -> Self {
+        let bump = Bump {
+            next: core::ptr::without_provenance_mut(MAX_ALIGN),
+            free: 0,
+            current: 0,
+            chunks: Vec::new(),
+            replaced: 0,
+        };
+        Self { bump: UnsafeCell::new(bump) }
+    }
+
+    /// Forgets every object in the arena and keeps the memory.
+    pub fn reset(&mut self) {
+        let bump = self.bump.get_mut();
+        bump.replaced = 0;
+        bump.enter(0);
+    }
+
+    /// Returns how many bytes of memory the arena owns.
+    pub fn capacity(&self) -> usize {
+        // SAFETY: no other borrow of the bump is alive: every function of this file that makes one ends it before
+        // it returns, and none calls code of a caller meanwhile.
+        let bump = unsafe { &*self.bump.get() };
+        bump.chunks.iter().map(|chunk| chunk.words * 8).sum()
+    }
+
+    /// Returns how many strings since the last reset were not UTF-8 and were decoded with replacement
+    /// characters.
+    pub fn replaced_strings(&self) -> usize {
+        // SAFETY: as in `capacity`.
+        unsafe { (*self.bump.get()).replaced }
+    }
+
+    /// Copies values into the arena.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the values are aligned to more than 8 bytes.
+    pub fn slice<T: Copy>(&self, values: &[T]) -> &[T] {
+        const { assert!(align_of::<T>() <= MAX_ALIGN) };
+        // SAFETY: as in `capacity` for the borrow. The allocation has room for the values, is aligned to 8 and
+        // belongs to nobody else until `reset`, which needs the arena to itself.
+        unsafe {
+            let room = (*self.bump.get()).alloc(size_of_val(values)).cast::<T>();
+            core::ptr::copy_nonoverlapping(values.as_ptr(), room, values.len());
+            core::slice::from_raw_parts(room, values.len())
+        }
+    }
+
+    /// Copies a value into the arena.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the value is aligned to more than 8 bytes.
+    pub fn value<T: Copy>(&self, value: T) -> &T {
+        &self.slice(core::slice::from_ref(&value))[0]
+    }
+
+    /// Decodes one value of type `T` from the start of `source`. Returns it and how many bytes it took.
+    pub(super) fn decode_at<'a, T: Described>(
+        &'a self,
+        source: Source<'a>,
+    ) -> Result<(&'a T::Of<'a>, usize), Error> {
+        // SAFETY: the borrow as in `capacity`. The slot has the size of the type and is aligned to 8, which is as much
+        // as any type asks for; `T::TYPE` describes `T::Of`, so when `object` returns Ok the slot holds a valid
+        // `T::Of<'a>`, whose references point into the input and the arena, both borrowed for `'a`.
+        unsafe {
+            let bump = &mut *self.bump.get();
+            let slot = bump.alloc(T::TYPE.size as usize);
+            let mut machine = Machine { rest: source.input, source, bump, error: None };
+            match machine.object(T::TYPE, slot, source.options.max_depth) {
+                Ok(()) => Ok((&*slot.cast(), source.input.len() - machine.rest.len())),
+                Err(Stop) => Err(machine.error.unwrap_or(Error::UnexpectedEof {
+                    place: Place::default(),
+                    needed: 0,
+                    remaining: 0,
+                })),
+            }
+        }
+    }
+}
+
+/// What to decode, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    pub(super) input: &'a [u8],
+    /// Where the input begins, for errors.
+    pub(super) offset: usize,
+    pub(super) options: Options,
+    /// Whether strings are copied into the arena, so that the input may go.
+    pub(super) copy: bool,
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        for chunk in self.bump.get_mut().chunks.drain(..) {
+            // SAFETY: `add_chunk` took the pointer and the length from a box and nobody else frees it.
+            drop(unsafe {
+                Box::from_raw(core::ptr::slice_from_raw_parts_mut(chunk.first.as_ptr(), chunk.words))
+            });
+        }
+    }
+}
+
+impl Bump {
+    /// Returns room for `len` bytes, aligned to 8. It is not initialised.
+    #[inline(always)]
+    fn alloc(&mut self, len: usize) -> *mut u8 {
+        let padded = len.next_multiple_of(MAX_ALIGN);
+        if padded > self.free {
+            self.make_room(padded);
+        }
+        let room = self.next;
+        // `free` bytes follow `next` in its chunk, so this stays within the chunk or at its end.
+        self.next = room.wrapping_add(padded);
+        self.free -= padded;
+        room
+    }
+
+    #[cold]
+    fn make_room(&mut self, len: usize) {
+        loop {
+            let next = if self.chunks.is_empty() { 0 } else { self.current + 1 };
+            if next == self.chunks.len() {
+                self.add_chunk(len / 8);
+            }
+            self.enter(next);
+            if self.free >= len {
+                return;
+            }
+        }
+    }
+
+    fn add_chunk(&mut self, at_least: usize) {
+        let usual =
+            self.chunks.last().map_or(FIRST_CHUNK_WORDS, |last| (last.words * 2).min(LARGEST_CHUNK_WORDS));
+        let words = usual.max(at_least);
+        let chunk = Box::leak(Box::<[u64]>::new_uninit_slice(words));
+        self.chunks.push(Chunk { first: NonNull::from(chunk).cast(), words });
+    }
+
+    fn enter(&mut self, index: usize) {
+        if let Some(chunk) = self.chunks.get(index) {
+            self.current = index;
+            self.next = chunk.first.as_ptr().cast();
+            self.free = chunk.words * 8;
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------ interpreter
+
+/// Decoding ended. Why stands in [`Machine::error`].
+struct Stop;
+
+struct Machine<'a, 'm> {
+    rest: &'a [u8],
+    source: Source<'a>,
+    bump: &'m mut Bump,
+    error: Option<Error>,
+}
+
+impl<'a> Machine<'a, '_> {
+    /// Reads one value of type `ty` into `slot`.
+    ///
+    /// # Safety
+    ///
+    /// `slot` must be valid for writes of `ty.size` bytes and aligned to 8; `ty` must describe what is read from it
+    /// afterwards.
+    unsafe fn object(&mut self, ty: &'static Type, slot: *mut u8, depth: u16) -> Result<(), Stop> {
+        let Some(depth) = depth.checked_sub(1) else {
+            return self.stop(|place, options| Error::TooDeep { place, limit: options.max_depth });
+        };
+        if let Some(field) = &ty.value {
+            // SAFETY: a type with `value` is that field, at offset 0.
+            return unsafe { self.fields(core::slice::from_ref(field), slot, depth) }
+                .map_err(|at| self.note(None, at));
+        }
+        let constructor = if ty.boxed {
+            let id = self.u32()?;
+            match ty.find(id) {
+                Some(constructor) => constructor,
+                None => return self.unknown(id, ty.name),
+            }
+        } else {
+            &ty.constructors[0]
+        };
+        // SAFETY: the discriminant of a `repr(C, u32)` enum is an `u32` at its start, and `payload` is where the union of
+        // its payloads starts; a type without discriminant has `payload` 0 and is its payload. The payload is
+        // the struct itself or a reference to it, as the constructor says.
+        unsafe {
+            if ty.payload != 0 {
+                slot.cast::<u32>().write(constructor.tag);
+            }
+            if constructor.fields.is_empty() {
+                return Ok(());
+            }
+            let mut base = slot.add(ty.payload as usize);
+            if constructor.payload == Payload::Reference {
+                let body = self.bump.alloc(constructor.size as usize);
+                base.cast::<*const u8>().write(body);
+                base = body;
+            }
+            self.fields(constructor.fields, base, depth).map_err(|at| self.note(Some(constructor), at))
+        }
+    }
+
+    /// Reads the rows of one constructor into the struct at `base`. Fails with the index of the row.
+    ///
+    /// # Safety
+    ///
+    /// `base` must be valid for writes of the struct that the rows describe.
+    #[inline(always)]
+    unsafe fn fields(&mut self, fields: &'static [Field], base: *mut u8, depth: u16) -> Result<(), usize> {
+        let mut words = [0_u32; 4];
+        for (index, field) in fields.iter().enumerate() {
+            // SAFETY: passed on from the caller.
+            if let Err(Stop) = unsafe { self.field(field, base, &mut words, depth) } {
+                return Err(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one row.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::fields`].
+    #[inline(always)]
+    unsafe fn field(
+        &mut self,
+        field: &'static Field,
+        base: *mut u8,
+        words: &mut [u32; 4],
+        depth: u16,
+    ) -> Result<(), Stop> {
+        let place = base.wrapping_add(field.offset as usize);
+        let word = &mut words[usize::from(field.word & 3)];
+        let there = *word >> (field.bit & 31) & 1 != 0;
+
+        // SAFETY of every write below: the table says that the field at this offset of the struct has the type that is
+        // written, so the place is inside the struct, aligned for it, and the value is valid for it.
+        macro_rules! put {
+            ($type:ty, $value:expr) => {{
+                let value: $type = $value;
+                // SAFETY: see above.
+                unsafe { place.cast::<$type>().write(value) }
+            }};
+        }
+        macro_rules! opt {
+            ($type:ty, $value:expr) => {{
+                let value: Option<$type> = if there { Some($value) } else { None };
+                // SAFETY: see above.
+                unsafe { place.cast::<Option<$type>>().write(value) }
+            }};
+        }
+        macro_rules! list {
+            ($type:ty, $value:expr) => {
+                put!(&'a [$type], $value)
+            };
+        }
+        match field.kind {
+            Kind::Word => *word = self.flags(field)?,
+            Kind::Flag => put!(bool, there),
+            Kind::Int => put!(i32, self.int()?),
+            Kind::Long => put!(i64, self.long()?),
+            Kind::Double => put!(f64, self.double()?),
+            Kind::Bool => put!(bool, self.bool()?),
+            Kind::Str => put!(&'a str, self.str()?),
+            Kind::Bytes => put!(&'a [u8], self.bytes()?),
+            Kind::Int128 => put!([u8; 16], self.array()?),
+            Kind::Int256 => put!([u8; 32], self.array()?),
+            // SAFETY: the field is a value of the target type.
+            Kind::Object => unsafe { self.object(Self::target(field), place, depth)? },
+            Kind::OptInt => opt!(i32, self.int()?),
+            Kind::OptLong => opt!(i64, self.long()?),
+            Kind::OptDouble => opt!(f64, self.double()?),
+            Kind::OptBool => opt!(bool, self.bool()?),
+            Kind::OptStr => opt!(&'a str, self.str()?),
+            Kind::OptBytes => opt!(&'a [u8], self.bytes()?),
+            Kind::OptInt128 => opt!([u8; 16], self.array()?),
+            Kind::OptInt256 => opt!([u8; 32], self.array()?),
+            Kind::OptObject => {
+                let mut pointer = core::ptr::null();
+                if there {
+                    let target = Self::target(field);
+                    let room = self.bump.alloc(target.size as usize);
+                    // SAFETY: the room has the size of the target type.
+                    unsafe { self.object(target, room, depth)? };
+                    pointer = room.cast_const();
+                }
+                // `Option<&T>` of a sized `T` is a pointer that may be null.
+                put!(*const u8, pointer);
+            }
+            Kind::ListInt => list!(i32, self.numbers(field, i32::from_le_bytes)?),
+            Kind::ListLong => list!(i64, self.numbers(field, i64::from_le_bytes)?),
+            Kind::ListDouble => list!(f64, self.numbers(field, f64::from_le_bytes)?),
+            Kind::ListBool => list!(bool, self.values(field, 4, Self::bool)?),
+            Kind::ListStr => list!(&'a str, self.values(field, 4, Self::str)?),
+            Kind::ListBytes => list!(&'a [u8], self.values(field, 4, Self::bytes)?),
+            Kind::ListInt128 => list!([u8; 16], self.numbers(field, |bytes| bytes)?),
+            Kind::ListInt256 => list!([u8; 32], self.numbers(field, |bytes| bytes)?),
+            Kind::OptListInt => opt!(&'a [i32], self.numbers(field, i32::from_le_bytes)?),
+            Kind::OptListLong => opt!(&'a [i64], self.numbers(field, i64::from_le_bytes)?),
+            Kind::OptListDouble => opt!(&'a [f64], self.numbers(field, f64::from_le_bytes)?),
+            Kind::OptListBool => opt!(&'a [bool], self.values(field, 4, Self::bool)?),
+            Kind::OptListStr => opt!(&'a [&'a str], self.values(field, 4, Self::str)?),
+            Kind::OptListBytes => opt!(&'a [&'a [u8]], self.values(field, 4, Self::bytes)?),
+            Kind::OptListInt128 => opt!(&'a [[u8; 16]], self.numbers(field, |bytes| bytes)?),
+            Kind::OptListInt256 => opt!(&'a [[u8; 32]], self.numbers(field, |bytes| bytes)?),
+            // SAFETY: the field is a slice, or an optional slice, of the target type, and its `ListOps` write those.
+            Kind::ListObject => unsafe { self.objects(field, place, depth)? },
+            Kind::OptListObject if there => unsafe { self.objects(field, place, depth)? },
+            Kind::OptListObject => unsafe { (Self::target(field).list.write)(place, Slot::Absent) },
+            Kind::Query => {
+                let rest = core::mem::take(&mut self.rest);
+                put!(RawObject<'a>, RawObject(if self.source.copy { self.copied(rest) } else { rest }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a vector of objects and writes the slice to `place`.
+    ///
+    /// # Safety
+    ///
+    /// The field of this row must be at `place`.
+    unsafe fn objects(&mut self, field: &'static Field, place: *mut u8, depth: u16) -> Result<(), Stop> {
+        let target = Self::target(field);
+        let count = self.count(field, target.least as usize)?;
+        let size = target.size as usize;
+        // Only a machine of 32 bits could overflow here: `count` is at most the number of bytes that are left.
+        let Some(len) = count.checked_mul(size) else {
+            return self.end(usize::MAX);
+        };
+        let first = self.bump.alloc(len);
+        for index in 0..count {
+            // SAFETY: the room holds `count` values. A value's size is a multiple of its alignment, so each is aligned.
+            unsafe { self.object(target, first.add(index * size), depth)? };
+        }
+        let slot = if field.kind == Kind::ListObject {
+            Slot::Required(first, count)
+        } else {
+            Slot::Present(first, count)
+        };
+        // SAFETY: `count` values of the target type stand at `first`, all of them written.
+        unsafe { (target.list.write)(place, slot) };
+        Ok(())
+    }
+
+    /// Reads a vector of numbers or other things of fixed length.
+    #[inline]
+    fn numbers<T: Copy, const N: usize>(
+        &mut self,
+        field: &Field,
+        read: impl Fn([u8; N]) -> T,
+    ) -> Result<&'a [T], Stop> {
+        let count = self.count(field, N)?;
+        let (bytes, rest) = self.rest.split_at(count * N);
+        self.rest = rest;
+        let first = self.bump.alloc(count * size_of::<T>()).cast::<T>();
+        for (index, bytes) in bytes.as_chunks().0.iter().enumerate() {
+            // SAFETY: there is room for `count` values, and `bytes` has `count` chunks.
+            unsafe { first.add(index).write(read(*bytes)) };
+        }
+        // SAFETY: `count` values were written; the arena keeps them for 'a.
+        Ok(unsafe { core::slice::from_raw_parts(first, count) })
+    }
+
+    /// Reads a vector of values that `read` takes one by one, each of at least `least` bytes.
+    fn values<T: Copy>(
+        &mut self,
+        field: &Field,
+        least: usize,
+        read: impl Fn(&mut Self) -> Result<T, Stop>,
+    ) -> Result<&'a [T], Stop> {
+        let count = self.count(field, least)?;
+        let first = self.bump.alloc(count * size_of::<T>()).cast::<T>();
+        for index in 0..count {
+            let value = read(self)?;
+            // SAFETY: there is room for `count` values.
+            unsafe { first.add(index).write(value) };
+        }
+        // SAFETY: as in `numbers`.
+        Ok(unsafe { core::slice::from_raw_parts(first, count) })
+    }
+
+    /// Reads the head of a vector. The count is no larger than what is left can hold.
+    #[inline]
+    fn count(&mut self, field: &Field, least: usize) -> Result<usize, Stop> {
+        if !field.bare {
+            let id = self.u32()?;
+            if id != VECTOR_ID {
+                return self.unknown(id, "Vector");
+            }
+        }
+        let count = self.int()?;
+        let most = self.rest.len() / least.max(1);
+        match usize::try_from(count) {
+            Ok(len) if len <= most => Ok(len),
+            _ => self.stop_before(4, |place, _| Error::BadCount { place, count, most }),
+        }
+    }
+
+    #[inline(always)]
+    fn target(field: &'static Field) -> &'static Type {
+        match field.target {
+            Some(target) => target,
+            None => unreachable!("the table says that this row has a type of its own"),
+        }
+    }
+
+    #[inline(always)]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
+        match self.rest.split_first_chunk::<N>() {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                Ok(*bytes)
+            }
+            None => self.end(N),
+        }
+    }
+
+    #[inline(always)]
+    fn u32(&mut self) -> Result<u32, Stop> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    #[inline(always)]
+    fn int(&mut self) -> Result<i32, Stop> {
+        Ok(i32::from_le_bytes(self.array()?))
+    }
+
+    #[inline(always)]
+    fn long(&mut self) -> Result<i64, Stop> {
+        Ok(i64::from_le_bytes(self.array()?))
+    }
+
+    #[inline(always)]
+    fn double(&mut self) -> Result<f64, Stop> {
+        Ok(f64::from_le_bytes(self.array()?))
+    }
+
+    #[inline]
+    fn bool(&mut self) -> Result<bool, Stop> {
+        match self.u32()? {
+            BOOL_TRUE => Ok(true),
+            BOOL_FALSE => Ok(false),
+            id => self.unknown(id, "Bool"),
+        }
+    }
+
+    #[inline(always)]
+    fn bytes(&mut self) -> Result<&'a [u8], Stop> {
+        let bytes = self.borrowed_bytes()?;
+        Ok(if self.source.copy { self.copied(bytes) } else { bytes })
+    }
+
+    /// Reads a string without copying it. TL: one byte of length up to 253, or `fe` and three bytes; zero bytes
+    /// up to a multiple of four.
+    #[inline(always)]
+    fn borrowed_bytes(&mut self) -> Result<&'a [u8], Stop> {
+        let Some(&[short, a, b, c]) = self.rest.first_chunk() else {
+            return self.end(4);
+        };
+        let (header, len) = match short {
+            0..=253 => (1, usize::from(short)),
+            254 => (4, u32::from_le_bytes([a, b, c, 0]) as usize),
+            255 => return self.stop(|place, _| Error::BadStringPrefix { place }),
+        };
+        let whole = (header + len).next_multiple_of(4);
+        let Some((bytes, rest)) = self.rest.split_at_checked(whole) else {
+            return self.end(whole);
+        };
+        if self.source.options.canonical == Strictness::Strict {
+            self.check_canonical(bytes, header, len)?;
+        }
+        self.rest = rest;
+        Ok(&bytes[header..header + len])
+    }
+
+    #[inline(always)]
+    fn str(&mut self) -> Result<&'a str, Stop> {
+        let start = self.rest;
+        let bytes = self.borrowed_bytes()?;
+        let text = if is_ascii(bytes) {
+            // SAFETY: ASCII is UTF-8.
+            unsafe { core::str::from_utf8_unchecked(bytes) }
+        } else {
+            match core::str::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(error) => return self.replaced(bytes, start, error.valid_up_to()),
+            }
+        };
+        Ok(if self.source.copy { self.copied_str(text) } else { text })
+    }
+
+    #[cold]
+    fn replaced(&mut self, bytes: &[u8], start: &'a [u8], valid_up_to: usize) -> Result<&'a str, Stop> {
+        if self.source.options.utf8 == Strictness::Strict {
+            let header = if start[0] < 254 { 1 } else { 4 };
+            self.rest = &start[header..];
+            return self.stop(|place, _| Error::InvalidUtf8 { place, valid_up_to });
+        }
+        self.bump.replaced += 1;
+        let text = String::from_utf8_lossy(bytes);
+        Ok(self.copied_str(&text))
+    }
+
+    /// Checks that the padding is zero and the short form was taken where it can be.
+    #[cold]
+    fn check_canonical(&mut self, bytes: &[u8], header: usize, len: usize) -> Result<(), Stop> {
+        if header == 4 && len <= 253 {
+            return self.stop(|place, _| Error::LongStringForm { place, len });
+        }
+        if bytes[header + len..].iter().any(|byte| *byte != 0) {
+            self.rest = &self.rest[header + len..];
+            return self.stop(|place, _| Error::NonZeroPadding { place });
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn flags(&mut self, field: &Field) -> Result<u32, Stop> {
+        let word = self.u32()?;
+        // Of a flags word, `offset` holds the bits that the schema gives a meaning.
+        let bits = word & !field.offset;
+        if bits != 0 && self.source.options.canonical == Strictness::Strict {
+            return self.stop_before(4, |place, _| Error::UnknownFlags { place, bits });
+        }
+        Ok(word)
+    }
+
+    fn copied_str(&mut self, text: &str) -> &'a str {
+        let copy = self.copied(text.as_bytes());
+        // SAFETY: the bytes are those of a `str`.
+        unsafe { core::str::from_utf8_unchecked(copy) }
+    }
+
+    fn copied(&mut self, bytes: &[u8]) -> &'a [u8] {
+        let room = self.bump.alloc(bytes.len());
+        // SAFETY: the room is new, has this length, and stays for 'a.
+        unsafe {
+            core::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len());
+            core::slice::from_raw_parts(room, bytes.len())
+        }
+    }
+
+    #[cold]
+    fn end<T>(&mut self, needed: usize) -> Result<T, Stop> {
+        let remaining = self.rest.len();
+        self.stop(|place, _| Error::UnexpectedEof { place, needed, remaining })
+    }
+
+    /// Stops at an id that was just read.
+    #[cold]
+    fn unknown<T>(&mut self, id: u32, wanted: &'static str) -> Result<T, Stop> {
+        self.stop_before(4, |place, _| Error::UnexpectedConstructor { id, wanted, place })
+    }
+
+    /// Stops at the present offset.
+    #[cold]
+    fn stop<T>(&mut self, error: impl FnOnce(Place, Options) -> Error) -> Result<T, Stop> {
+        self.stop_before(0, error)
+    }
+
+    /// Stops at something that was read already, and is `back` bytes long.
+    #[cold]
+    fn stop_before<T>(
+        &mut self,
+        back: usize,
+        error: impl FnOnce(Place, Options) -> Error,
+    ) -> Result<T, Stop> {
+        let offset = self.source.offset + self.source.input.len() - self.rest.len() - back;
+        self.error = Some(error(Place::at(offset), self.source.options));
+        Err(Stop)
+    }
+
+    /// Adds to the error in which field of which type it arose, unless an inner type did.
+    #[cold]
+    fn note(&mut self, constructor: Option<&'static Constructor>, row: usize) -> Stop {
+        if let Some(constructor) = constructor {
+            let error = self.error.take();
+            self.error = error.map(|error| error.within(constructor.name(), constructor.field_name(row)));
+        }
+        Stop
+    }
+}
+
+/// Looks at eight bytes at a time, the last eight possibly twice.
+#[inline(always)]
+fn is_ascii(bytes: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return bytes.iter().fold(0, |all, byte| all | byte) < 0x80;
+    };
+    let all = bytes
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .fold(u64::from_le_bytes(*last), |all, chunk| all | u64::from_le_bytes(*chunk));
+    all & HIGH == 0
+}
+
+// ------------------------------------------------------------------------------------------------ slices
+
+/// Writes and reads slices of one type. Of a type that stands in no vector: [`ListOps::NONE`].
+#[derive(Clone, Copy)]
+pub struct ListOps {
+    write: unsafe fn(*mut u8, Slot),
+    read: unsafe fn(*const u8, bool) -> Option<(*const u8, usize)>,
+}
+
+/// What to write: `&[T]`, or `Some` or `None` of `Option<&[T]>`. Pointer to the first element, and count.
+enum Slot {
+    Required(*const u8, usize),
+    Present(*const u8, usize),
+    Absent,
+}
+
+impl fmt::Debug for ListOps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ListOps")
+    }
+}
+
+impl ListOps {
+    /// Slices of `T`.
+    pub const fn of<T>() -> Self {
+        Self { write: write_slice::<T>, read: read_slice::<T> }
+    }
+
+    /// No slices: the type stands in no vector of the schema.
+    pub const NONE: Self = Self { write: write_nothing, read: read_nothing };
+}
+
+/// # Safety
+///
+/// `place` must be valid for writing what `slot` says, and the elements must be there.
+unsafe fn write_slice<T>(place: *mut u8, slot: Slot) {
+    // SAFETY: the caller's promise. The lifetime is the caller's as well: the place is typed by the struct around it.
+    unsafe {
+        match slot {
+            Slot::Required(first, count) => {
+                place.cast::<&[T]>().write(core::slice::from_raw_parts(first.cast(), count));
+            }
+            Slot::Present(first, count) => {
+                place.cast::<Option<&[T]>>().write(Some(core::slice::from_raw_parts(first.cast(), count)));
+            }
+            Slot::Absent => place.cast::<Option<&[T]>>().write(None),
+        }
+    }
+}
+
+/// # Safety
+///
+/// `place` must hold a `&[T]`, or an `Option<&[T]>` if `optional`.
+unsafe fn read_slice<T>(place: *const u8, optional: bool) -> Option<(*const u8, usize)> {
+    // SAFETY: the caller's promise.
+    let slice = unsafe {
+        if optional { place.cast::<Option<&[T]>>().read() } else { Some(place.cast::<&[T]>().read()) }
+    };
+    slice.map(|slice| (slice.as_ptr().cast(), slice.len()))
+}
+
+/// # Panics
+///
+/// Always: a table that gets here is wrong.
+unsafe fn write_nothing(_: *mut u8, _: Slot) {
+    unreachable!("the table says that this type stands in no vector")
+}
+
+/// # Panics
+///
+/// Always: a table that gets here is wrong.
+unsafe fn read_nothing(_: *const u8, _: bool) -> Option<(*const u8, usize)> {
+    unreachable!("the table says that this type stands in no vector")
+}
+
+// ---------------------------------------------------------------------------------------------- reader
+
+/// A value of a described type, to be read through its table.
+#[derive(Clone, Copy)]
+pub struct View<'v> {
+    ty: &'static Type,
+    at: *const u8,
+    borrow: core::marker::PhantomData<&'v ()>,
+}
+
+/// What a row holds.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Value<'v> {
+    /// Nothing: an optional field that is not there, or a flags word.
+    Absent,
+    /// `int`.
+    Int(i32),
+    /// `long`.
+    Long(i64),
+    /// `double`.
+    Double(f64),
+    /// `Bool`, or the value of a `true` flag.
+    Bool(bool),
+    /// `string`.
+    Str(&'v str),
+    /// `bytes`.
+    Bytes(&'v [u8]),
+    /// `int128`.
+    Int128(&'v [u8; 16]),
+    /// `int256`.
+    Int256(&'v [u8; 32]),
+    /// Any other type.
+    Object(View<'v>),
+    /// `Vector<int>`.
+    Ints(&'v [i32]),
+    /// `Vector<long>`.
+    Longs(&'v [i64]),
+    /// `Vector<double>`.
+    Doubles(&'v [f64]),
+    /// `Vector<Bool>`.
+    Bools(&'v [bool]),
+    /// `Vector<string>`.
+    Strs(&'v [&'v str]),
+    /// `Vector<bytes>`.
+    ByteStrings(&'v [&'v [u8]]),
+    /// `Vector<int128>`.
+    Int128s(&'v [[u8; 16]]),
+    /// `Vector<int256>`.
+    Int256s(&'v [[u8; 32]]),
+    /// A vector of any other type.
+    Objects(Views<'v>),
+    /// `!X`.
+    Query(RawObject<'v>),
+}
+
+/// The elements of a vector of objects.
+#[derive(Clone, Copy)]
+pub struct Views<'v> {
+    first: View<'v>,
+    len: usize,
+}
+
+impl<'v> View<'v> {
+    /// Views a value.
+    pub fn new<T: Described>(value: &'v T) -> Self {
+        Self { ty: T::TYPE, at: core::ptr::from_ref(value).cast(), borrow: core::marker::PhantomData }
+    }
+
+    /// Views a value, given as a member of its family.
+    pub(super) fn of_family<T: Described>(value: &'v T::Of<'v>) -> Self {
+        Self { ty: T::TYPE, at: core::ptr::from_ref(value).cast(), borrow: core::marker::PhantomData }
+    }
+
+    /// Returns the type of the value.
+    pub fn ty(self) -> &'static Type {
+        self.ty
+    }
+
+    /// Returns which alternative the value is, or `None` if its type has none, and the rows with what they hold.
+    pub fn rows(self) -> (Option<&'static Constructor>, Rows<'v>) {
+        if let Some(field) = &self.ty.value {
+            return (None, Rows { fields: core::slice::from_ref(field).iter(), base: self });
+        }
+        // SAFETY: a view is made of a reference to the value (`new`) or of a pointer read from one, so the value is there
+        // and valid for 'v, and the table describes it: with `payload` there is a discriminant at its start, and
+        // the payload is the struct or a reference to it, as the constructor says.
+        unsafe {
+            let tag = if self.ty.payload == 0 { 0 } else { self.at.cast::<u32>().read() };
+            let constructor =
+                if self.ty.payload == 0 { self.ty.constructors.first() } else { self.ty.tagged_as(tag) };
+            let Some(constructor) = constructor else {
+                return (None, Rows { fields: [].iter(), base: self });
+            };
+            let mut base = self.at.wrapping_add(self.ty.payload as usize);
+            if constructor.payload == Payload::Reference && !constructor.fields.is_empty() {
+                base = base.cast::<*const u8>().read();
+            }
+            (Some(constructor), Rows { fields: constructor.fields.iter(), base: Self { at: base, ..self } })
+        }
+    }
+}
+
+/// The rows of a value, in the order of the wire.
+pub struct Rows<'v> {
+    fields: core::slice::Iter<'static, Field>,
+    /// The struct the rows are of.
+    base: View<'v>,
+}
+
+impl<'v> Iterator for Rows<'v> {
+    type Item = (&'static Field, Value<'v>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let field = self.fields.next()?;
+        // SAFETY: `rows` made `base` the struct that these fields describe.
+        Some((field, unsafe { read(field, self.base) }))
+    }
+}
+
+/// Reads one row: the counterpart of [`Machine::field`].
+///
+/// # Safety
+///
+/// The struct that the row describes must be at `base.at`, valid for 'v.
+unsafe fn read<'v>(field: &'static Field, base: View<'v>) -> Value<'v> {
+    let place = base.at.wrapping_add(field.offset as usize);
+    let view = |ty, at| View { ty, at, borrow: base.borrow };
+    // SAFETY of every read: the table says that the field at this offset has this type, and the struct is initialised.
+    macro_rules! get {
+        ($type:ty, $variant:ident) => {
+            // SAFETY: see above.
+            Value::$variant(unsafe { place.cast::<$type>().read() })
+        };
+    }
+    macro_rules! opt {
+        ($type:ty, $variant:ident) => {
+            // SAFETY: see above.
+            unsafe { place.cast::<Option<$type>>().read() }.map_or(Value::Absent, Value::$variant)
+        };
+    }
+    // SAFETY: see above; references to fields live as long as the struct.
+    macro_rules! by_ref {
+        ($type:ty, $variant:ident) => {
+            Value::$variant(unsafe { &*place.cast::<$type>() })
+        };
+    }
+    macro_rules! opt_by_ref {
+        ($type:ty, $variant:ident) => {
+            // SAFETY: see above.
+            unsafe { &*place.cast::<Option<$type>>() }.as_ref().map_or(Value::Absent, Value::$variant)
+        };
+    }
+    match (field.kind, field.target) {
+        (Kind::Flag, _) => get!(bool, Bool),
+        (Kind::Int, _) => get!(i32, Int),
+        (Kind::Long, _) => get!(i64, Long),
+        (Kind::Double, _) => get!(f64, Double),
+        (Kind::Bool, _) => get!(bool, Bool),
+        (Kind::Str, _) => get!(&'v str, Str),
+        (Kind::Bytes, _) => get!(&'v [u8], Bytes),
+        (Kind::Int128, _) => by_ref!([u8; 16], Int128),
+        (Kind::Int256, _) => by_ref!([u8; 32], Int256),
+        (Kind::Object, Some(ty)) => Value::Object(view(ty, place)),
+        (Kind::OptInt, _) => opt!(i32, Int),
+        (Kind::OptLong, _) => opt!(i64, Long),
+        (Kind::OptDouble, _) => opt!(f64, Double),
+        (Kind::OptBool, _) => opt!(bool, Bool),
+        (Kind::OptStr, _) => opt!(&'v str, Str),
+        (Kind::OptBytes, _) => opt!(&'v [u8], Bytes),
+        (Kind::OptInt128, _) => opt_by_ref!([u8; 16], Int128),
+        (Kind::OptInt256, _) => opt_by_ref!([u8; 32], Int256),
+        (Kind::OptObject, Some(ty)) => {
+            // SAFETY: see above; `Option<&T>` is a pointer that may be null.
+            let at = unsafe { place.cast::<*const u8>().read() };
+            if at.is_null() { Value::Absent } else { Value::Object(view(ty, at)) }
+        }
+        (Kind::ListInt, _) => get!(&'v [i32], Ints),
+        (Kind::ListLong, _) => get!(&'v [i64], Longs),
+        (Kind::ListDouble, _) => get!(&'v [f64], Doubles),
+        (Kind::ListBool, _) => get!(&'v [bool], Bools),
+        (Kind::ListStr, _) => get!(&'v [&'v str], Strs),
+        (Kind::ListBytes, _) => get!(&'v [&'v [u8]], ByteStrings),
+        (Kind::ListInt128, _) => get!(&'v [[u8; 16]], Int128s),
+        (Kind::ListInt256, _) => get!(&'v [[u8; 32]], Int256s),
+        (Kind::OptListInt, _) => opt!(&'v [i32], Ints),
+        (Kind::OptListLong, _) => opt!(&'v [i64], Longs),
+        (Kind::OptListDouble, _) => opt!(&'v [f64], Doubles),
+        (Kind::OptListBool, _) => opt!(&'v [bool], Bools),
+        (Kind::OptListStr, _) => opt!(&'v [&'v str], Strs),
+        (Kind::OptListBytes, _) => opt!(&'v [&'v [u8]], ByteStrings),
+        (Kind::OptListInt128, _) => opt!(&'v [[u8; 16]], Int128s),
+        (Kind::OptListInt256, _) => opt!(&'v [[u8; 32]], Int256s),
+        (Kind::ListObject | Kind::OptListObject, Some(ty)) => {
+            // SAFETY: see above.
+            match unsafe { (ty.list.read)(place, field.kind == Kind::OptListObject) } {
+                Some((at, len)) => Value::Objects(Views { first: view(ty, at), len }),
+                None => Value::Absent,
+            }
+        }
+        (Kind::Query, _) => get!(RawObject<'v>, Query),
+        (Kind::Word | Kind::Object | Kind::OptObject | Kind::ListObject | Kind::OptListObject, _) => {
+            Value::Absent
+        }
+    }
+}
+
+impl<'v> Views<'v> {
+    /// Returns the number of elements.
+    pub fn len(self) -> usize {
+        self.len
+    }
+
+    /// Returns whether there is no element.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// Returns the elements in order.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = View<'v>> {
+        let Self { first, len } = self;
+        // The elements stand one after the other, `size` bytes apart.
+        (0..len).map(move |index| View { at: first.at.wrapping_add(index * first.ty.size as usize), ..first })
+    }
+}
+
+// ----------------------------------------------------------------------------------------------- owner
+
+/// An object and the memory it lives in.
+pub(super) struct Owned {
+    object: *const u8,
+    /// Kept alive for `object`, never touched again.
+    _arena: Arena,
+    _input: Vec<u8>,
+}
+
+// SAFETY: nothing of the arena, the input or the object changes after `Owned::decode` returned, and `Described::Of` is
+// `Send` and `Sync`. The arena's `UnsafeCell` is out of reach: no function of `Owned` touches it but drop.
+unsafe impl Send for Owned {}
+// SAFETY: as above.
+unsafe impl Sync for Owned {}
+
+impl Owned {
+    /// Decodes a value that owns its input: `buffer`, or copies of the strings of `source`. Returns how many bytes it took and
+    /// how many strings were replaced.
+    pub(super) fn decode<T: Described>(
+        source: Source<'_>,
+        buffer: Vec<u8>,
+    ) -> Result<(Self, usize, usize), Error> {
+        let arena = Arena::new();
+        // Either the strings are in `buffer`, which is kept, or they are copied into the arena.
+        let source = if source.copy { source } else { Source { input: &buffer, ..source } };
+        let (object, taken) = arena.decode_at::<T>(source)?;
+        let (object, replaced) = (core::ptr::from_ref(object).cast(), arena.replaced_strings());
+        Ok((Self { object, _arena: arena, _input: buffer }, taken, replaced))
+    }
+
+    /// Returns the object.
+    ///
+    /// # Safety
+    ///
+    /// `T` must be the type it was decoded as.
+    pub(super) unsafe fn get<T: Described>(&self) -> &T::Of<'_> {
+        // SAFETY: `decode` found a valid `T::Of` here. Its references point into the arena and the input; moving `Owned` moves
+        // neither the chunks of the one nor the bytes of the other, and both live as long as `self`.
+        unsafe { &*self.object.cast() }
+    }
+}

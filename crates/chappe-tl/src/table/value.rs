@@ -1,0 +1,196 @@
+//! What can be done with any object by its table: printing, comparing, encoding.
+
+use core::fmt;
+
+use super::raw::{Value, View, Views};
+use super::{Constructor, Described, Field, Flags, Kind, Writer};
+use crate::codegen::Encoded;
+use crate::{EncodeError, Serializable, Sink};
+
+/// Prints an object as a derived `Debug` would, with the names of the schema.
+///
+/// # Errors
+///
+/// Fails if the formatter does.
+pub fn debug<T: Described>(object: &T, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fmt::Debug::fmt(&View::new(object), f)
+}
+
+/// Compares two objects of one type, field by field.
+pub fn is_same<T: Described>(one: &T, other: &T) -> bool {
+    View::new(one) == View::new(other)
+}
+
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print(*self, f)
+    }
+}
+
+fn print(view: View<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (constructor, rows) = view.rows();
+    let Some(constructor) = constructor else {
+        return rows.map(|(_, value)| value).try_for_each(|value| fmt::Debug::fmt(&value, f));
+    };
+    let mut names = constructor.names.split(' ');
+    let mut object = f.debug_struct(names.next().unwrap_or_default());
+    for (name, (field, value)) in names.zip(rows) {
+        match (field.kind, value) {
+            (Kind::Word, _) => {}
+            (_, Value::Absent) => drop(object.field(name, &None::<()>)),
+            (kind, value) if kind.is_optional() => drop(object.field(name, &Some(value))),
+            (_, value) => drop(object.field(name, &value)),
+        }
+    }
+    object.finish()
+}
+
+fn same(one: View<'_>, other: View<'_>) -> bool {
+    let ((one, mut ours), (other, mut theirs)) = (one.rows(), other.rows());
+    id_of(one) == id_of(other)
+        && ours.all(|(_, value)| theirs.next().is_some_and(|(_, other)| value == other))
+}
+
+fn id_of(constructor: Option<&Constructor>) -> Option<u32> {
+    constructor.map(|constructor| constructor.id)
+}
+
+impl PartialEq for View<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        same(*self, *other)
+    }
+}
+
+impl fmt::Debug for Views<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl PartialEq for Views<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().zip(other.iter()).all(|(one, other)| one == other)
+    }
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("None"),
+            Self::Int(value) => value.fmt(f),
+            Self::Long(value) => value.fmt(f),
+            Self::Double(value) => value.fmt(f),
+            Self::Bool(value) => value.fmt(f),
+            Self::Str(value) => value.fmt(f),
+            Self::Bytes(value) => value.fmt(f),
+            Self::Int128(value) => value.fmt(f),
+            Self::Int256(value) => value.fmt(f),
+            Self::Object(value) => value.fmt(f),
+            Self::Ints(value) => value.fmt(f),
+            Self::Longs(value) => value.fmt(f),
+            Self::Doubles(value) => value.fmt(f),
+            Self::Bools(value) => value.fmt(f),
+            Self::Strs(value) => value.fmt(f),
+            Self::ByteStrings(value) => value.fmt(f),
+            Self::Int128s(value) => value.fmt(f),
+            Self::Int256s(value) => value.fmt(f),
+            Self::Objects(value) => value.fmt(f),
+            Self::Query(value) => value.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for super::raw::Rows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rows")
+    }
+}
+
+impl Field {
+    /// Returns whether the field's Rust type is an `Option`.
+    pub const fn is_optional(&self) -> bool {
+        self.kind.is_optional()
+    }
+}
+
+/// Writes any object by its table: slower than generated code, and needing none.
+impl Serializable for View<'_> {
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        let mut writer = Writer::new(out);
+        let w = &mut writer;
+        let (constructor, rows) = self.rows();
+        if let Some(constructor) = constructor.filter(|_| self.ty().boxed) {
+            w.word(constructor.id);
+        }
+        for (field, value) in rows {
+            match (field.kind, constructor) {
+                (Kind::Word, Some(constructor)) => flags(*self, constructor, field.word, w),
+                (Kind::Word | Kind::Flag, _) => {}
+                _ => put(field, value, w),
+            }
+        }
+        writer.finish()
+    }
+}
+
+/// Computes and writes a flags word. Fields that share a bit must agree (SEC-117).
+fn flags<S: Sink + ?Sized>(view: View<'_>, constructor: &Constructor, word: u8, w: &mut Writer<'_, S>) {
+    let mut flags = Flags::new();
+    for (field, value) in view.rows().1 {
+        let is_there = match value {
+            Value::Bool(set) if field.kind == Kind::Flag => set,
+            Value::Absent => false,
+            _ => true,
+        };
+        if field.word == word && (field.kind == Kind::Flag || field.is_optional()) {
+            flags.shared(u32::from(field.bit), is_there);
+        }
+    }
+    w.checked_flags(flags, constructor.name(), word_name(constructor, word));
+}
+
+fn word_name(constructor: &Constructor, word: u8) -> &'static str {
+    let is_word = |field: &Field| field.kind == Kind::Word && field.word == word;
+    constructor.fields.iter().position(is_word).map_or("", |row| constructor.field_name(row))
+}
+
+fn put<S: Sink + ?Sized>(field: &Field, value: Value<'_>, w: &mut Writer<'_, S>) {
+    match value {
+        Value::Absent => {}
+        Value::Int(value) => w.put(&value),
+        Value::Long(value) => w.put(&value),
+        Value::Double(value) => w.put(&value),
+        Value::Bool(value) => w.put(&value),
+        Value::Str(value) => w.put(&value),
+        Value::Bytes(value) => w.put(&value),
+        Value::Int128(value) => w.put(value),
+        Value::Int256(value) => w.put(value),
+        Value::Object(value) => w.put(&value),
+        Value::Ints(values) => list(field, values.len(), values.iter().copied(), w),
+        Value::Longs(values) => list(field, values.len(), values.iter().copied(), w),
+        Value::Doubles(values) => list(field, values.len(), values.iter().copied(), w),
+        Value::Bools(values) => list(field, values.len(), values.iter().copied(), w),
+        Value::Strs(values) => list(field, values.len(), values.iter().copied(), w),
+        Value::ByteStrings(values) => list(field, values.len(), values.iter().copied(), w),
+        Value::Int128s(values) => list(field, values.len(), values.iter().copied(), w),
+        Value::Int256s(values) => list(field, values.len(), values.iter().copied(), w),
+        Value::Objects(values) => list(field, values.len(), values.iter(), w),
+        Value::Query(query) => w.put(&query),
+    }
+}
+
+fn list<T: Serializable, S: Sink + ?Sized>(
+    field: &Field,
+    len: usize,
+    elements: impl Iterator<Item = T>,
+    w: &mut Writer<'_, S>,
+) {
+    if !field.bare {
+        w.word(crate::VECTOR_ID);
+    }
+    match i32::try_from(len) {
+        Ok(count) => w.put(&count),
+        Err(_) => w.fail(EncodeError::VectorTooLong { len }),
+    }
+    elements.for_each(|element| w.put(&element));
+}
