@@ -42,6 +42,12 @@ impl Workspace {
         self.members().into_iter().filter(|package| !forbidden(package)).collect()
     }
 
+    /// Tells whether a package of the workspace has an example of that name.
+    pub(crate) fn has_example(&self, name: &str) -> bool {
+        let mut targets = self.members().into_iter().flat_map(|package| &package.targets);
+        targets.any(|target| target.is_example() && target.name == name)
+    }
+
     /// Returns the names of the third-party packages that users of the published crates build on this platform.
     ///
     /// Development dependencies are left out, other platforms too.
