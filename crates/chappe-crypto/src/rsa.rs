@@ -17,7 +17,7 @@ pub use self::{
     error::{DecryptError, KeyError, PadError},
     keyring::{HISTORICAL_FINGERPRINTS, KeyRing},
     pad::MAX_DATA_LEN,
-    private::PrivateKey,
+    private::{Decrypted, PrivateKey},
     public::{Fingerprint, PublicKey},
 };
 

@@ -127,8 +127,18 @@ impl<'a> PlainMessage<'a> {
     ///
     /// [`FrameError::Tl`] if the object is not a whole `T`.
     pub fn object<T: Deserializable>(&self) -> Result<T, FrameError> {
+        Ok(self.object_and_bytes()?.0)
+    }
+
+    /// Reads the object as [`object`](Self::object) does, and returns its bytes without the tail.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::Tl`] if the object is not a whole `T`.
+    pub fn object_and_bytes<T: Deserializable>(&self) -> Result<(T, &'a [u8]), FrameError> {
         let mut cursor = Cursor::from_slice(self.body);
-        Ok(T::deserialize(&mut cursor)?)
+        let object = T::deserialize(&mut cursor)?;
+        Ok((object, &self.body[..cursor.pos()]))
     }
 }
 

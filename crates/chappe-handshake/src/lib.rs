@@ -1,3 +1,82 @@
-//! Creation of MTProto auth keys: the client's and the server's half, and the binding of temporary keys.
-#![cfg_attr(not(test), no_std)]
+//! Creation of MTProto auth keys: the client's and the server's half, and the binding of temporary
+//! keys.
+//!
+//! An exchange takes three questions and three answers, all in plain frames. Both halves are given
+//! time and randomness by their caller and do no I/O. Here they talk to each other in memory:
+//!
+//! ```
+//! use chappe_framing::{FrameBuf, UnixTime};
+//! use chappe_handshake::{
+//!     ClientHandshake, ClientOptions, Dc, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
+//! };
+//! # use chappe_crypto::rsa::{KeyRing, PrivateKey};
+//! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//! # let mut rng = ChaCha20Rng::from_seed([7; 32]);
+//! # let private = PrivateKey::generate(&mut rng)?;
+//!
+//! // The client trusts one key; the server owns it.
+//! let mut keys = KeyRing::empty();
+//! keys.add(private.public_key().clone());
+//! let options = ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent };
+//! let mut server = ServerHandshakes::new(ServerOptions::strict(vec![private], vec![Dc::production(2)]))?;
+//!
+//! let now = UnixTime::from_secs(1_707_425_104);
+//! let mut client = ClientHandshake::begin(options, now, &mut rng)?;
+//! let (mut question, mut answer) = (FrameBuf::new(), FrameBuf::new());
+//! let mut created = None;
+//! let finished = loop {
+//!     client.poll_transmit(now, &mut question);
+//!     match server.handle_frame(now, Peer(1), question.as_slice(), &mut answer, &mut rng) {
+//!         Reply::Answer => {}
+//!         Reply::Key(candidate) => created = Some(candidate.accept()),
+//!         Reply::Refuse(refusal) => return Err(refusal.into()),
+//!     }
+//!     if let Progress::Done(finished) = client.handle_frame(now, answer.as_slice(), &mut rng)? {
+//!         break finished;
+//!     }
+//! };
+//!
+//! let created = created.expect("the server accepted the key first");
+//! assert_eq!(finished.key(), created.auth_key);
+//! assert_eq!(finished.salt(), created.first_salt);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | What | Where |
+//! |---|---|
+//! | the client over frames | [`ClientHandshake`] |
+//! | the client step by step, each state a type | [`ExpectResPq`], [`ExpectServerDhParams`], [`ExpectDhGen`] |
+//! | the same as four functions | [`step1_with`], [`step2_with`], [`step3_with`], [`finish_with`] |
+//! | the server | [`ServerHandshakes`] |
+//! | binding a temporary key | [`bind`] |
+//!
+//! Not here: sockets, transports, and which keys are kept.
+//!
+//! Spec: <https://core.telegram.org/mtproto/auth_key>; rows SEC-09 to SEC-60 of the checklist.
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod bind;
+mod client;
+mod dc;
+mod error;
+mod inner;
+mod nonces;
+mod server;
+mod steps;
+
+pub use client::{
+    ClientHandshake, ClientOptions, ExpectDhGen, ExpectResPq, ExpectServerDhParams, Finished,
+    HANDSHAKE_TIMEOUT, KeyKind, MAX_RETRIES, Outcome, Progress, Retry,
+};
+pub use dc::{Dc, Environment, Traffic};
+pub use error::Error;
+pub use server::{
+    Candidate, ConfigError, CreatedKey, DcPolicy, Faults, Peer, RateLimit, Reason, Refusal, Reply,
+    ServerHandshakes, ServerOptions, Tolerance, TransportCode,
+};
+pub use steps::{Step1, Step2, Step3, finish_with, step1_with, step2_with, step3_with};
+#[cfg(all(feature = "std", feature = "getrandom"))]
+pub use steps::{finish, step1, step2, step3};

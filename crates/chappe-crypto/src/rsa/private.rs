@@ -25,6 +25,24 @@ pub struct PrivateKey {
     public: PublicKey,
 }
 
+/// What [`PrivateKey::decrypt_either`] found.
+#[derive(Clone)]
+pub enum Decrypted {
+    /// The data of `RSA_PAD`, its hash checked, followed by random padding.
+    Padded(Zeroizing<[u8; 192]>),
+    /// Perhaps the form used before: SHA-1 of the data, not checked yet, the data, random padding.
+    Legacy(Zeroizing<[u8; 255]>),
+}
+
+impl fmt::Debug for Decrypted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Padded(_) => f.write_str("Padded(..)"),
+            Self::Legacy(_) => f.write_str("Legacy(..)"),
+        }
+    }
+}
+
 impl PrivateKey {
     /// Reads a key in PEM form, `RSA PRIVATE KEY` (PKCS#1) or `PRIVATE KEY` (PKCS#8).
     ///
@@ -98,6 +116,27 @@ impl PrivateKey {
         let mut message = Zeroizing::new([0; 255]);
         message.copy_from_slice(&number[1..]);
         if number[0] == 0 { Ok(message) } else { Err(DecryptError) }
+    }
+
+    /// Decrypts either form with a single private operation, for servers that serve old clients too: what
+    /// [`decrypt_pad`](Self::decrypt_pad) returns if its hash is right, else what
+    /// [`decrypt_legacy`](Self::decrypt_legacy) returns.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the input is not 256 bytes, not below the modulus, or can be neither form (SEC-47).
+    pub fn decrypt_either(
+        &self,
+        encrypted: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Decrypted, DecryptError> {
+        let number = self.raw_decrypt(encrypted, rng)?;
+        if let Ok(data) = pad::unpad(number.clone()) {
+            return Ok(Decrypted::Padded(data));
+        }
+        let mut message = Zeroizing::new([0; 255]);
+        message.copy_from_slice(&number[1..]);
+        if number[0] == 0 { Ok(Decrypted::Legacy(message)) } else { Err(DecryptError) }
     }
 
     /// `encrypted^d mod n`, blinded.

@@ -1,0 +1,133 @@
+//! The server's half.
+
+use core::fmt;
+use core::time::Duration;
+
+use chappe_crypto::message::{Layout, open_v1};
+use chappe_crypto::{AuthKey, AuthKeyId, MsgKey, Side};
+use chappe_framing::{MsgId, SessionId, UnixTime};
+use chappe_tl::Deserializable;
+use chappe_tl_mtproto::{enums, types};
+use zeroize::Zeroizing;
+
+use super::{BindTempAuthKey, ENCRYPTED_MESSAGE_LEN, OBJECT_LEN, field};
+
+/// What the server knows about the message that carries the request.
+#[derive(Clone, Copy, Debug)]
+pub struct BindContext<'a> {
+    /// Its `msg_id`.
+    pub msg_id: MsgId,
+    /// Its session.
+    pub session_id: SessionId,
+    /// The key it was encrypted with.
+    pub key_id: AuthKeyId,
+    /// When that key expires; `None` if it is permanent.
+    pub key_expires_at: Option<UnixTime>,
+    /// To which permanent key it is bound already.
+    pub bound_to: Option<AuthKeyId>,
+    /// The permanent key that the request names, if the server has one of that id and it is permanent.
+    pub permanent: Option<&'a AuthKey>,
+}
+
+/// Why a binding is refused: an `rpc_error` with code 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The proof does not fit the keys, the message or the outer fields (SEC-125, SEC-128). Which of
+    /// them is not told.
+    EncryptedMessageInvalid,
+    /// The end of the binding is past, or later than the key's own (SEC-126).
+    ExpiresAtInvalid,
+    /// The key is bound to another permanent key (SEC-126).
+    TempAuthKeyAlreadyBound,
+    /// The request was not sent under a temporary key.
+    TempAuthKeyEmpty,
+}
+
+/// How much later than the key itself a binding may claim to end: clocks differ.
+const SLACK: Duration = Duration::from_secs(300);
+
+impl BindTempAuthKey {
+    /// Checks the request and everything inside it; returns the permanent key's id.
+    ///
+    /// # Errors
+    ///
+    /// Answer the error as an `rpc_error`, and leave the key unbound.
+    pub fn verify(&self, now: UnixTime, context: &BindContext<'_>) -> Result<AuthKeyId, BindError> {
+        let key_expires_at = context.key_expires_at.ok_or(BindError::TempAuthKeyEmpty)?;
+        if key_expires_at <= now {
+            return Err(BindError::TempAuthKeyEmpty);
+        }
+        let permanent = context.permanent.ok_or(BindError::EncryptedMessageInvalid)?;
+        let inner = self.decrypt(permanent, context.msg_id)?;
+        if !self.fits(&inner, permanent.id(), context) {
+            return Err(BindError::EncryptedMessageInvalid);
+        }
+        let expires_at = UnixTime::from_tl_int(self.expires_at);
+        if expires_at <= now || expires_at > key_expires_at.saturating_add(SLACK) {
+            return Err(BindError::ExpiresAtInvalid);
+        }
+        match context.bound_to {
+            Some(bound) if bound != permanent.id() => Err(BindError::TempAuthKeyAlreadyBound),
+            _ => Ok(permanent.id()),
+        }
+    }
+
+    /// Decrypts the proof and checks its frame.
+    fn decrypt(&self, permanent: &AuthKey, msg_id: MsgId) -> Result<types::BindAuthKeyInner, BindError> {
+        let invalid = BindError::EncryptedMessageInvalid;
+        let message: &[u8; ENCRYPTED_MESSAGE_LEN] =
+            self.encrypted_message.as_slice().try_into().map_err(|_| invalid)?;
+        if message[field::PERM_AUTH_KEY_ID] != *permanent.id().as_bytes() {
+            return Err(invalid);
+        }
+        let msg_key = message[field::MSG_KEY].try_into().expect("field range is 16 bytes wide");
+        let mut plaintext = Zeroizing::new(message[field::ENCRYPTED..].to_vec());
+        open_v1(permanent, Side::Client, Layout::Envelope, &MsgKey::from_bytes(msg_key), &mut plaintext)
+            .map_err(|_| invalid)?;
+        let is_framed = plaintext[field::inner::MSG_ID] == msg_id.to_bytes()
+            && plaintext[field::inner::SEQ_NO] == [0; 4]
+            && plaintext[field::inner::LEN] == (OBJECT_LEN as u32).to_le_bytes();
+        if !is_framed {
+            return Err(invalid);
+        }
+        let object = enums::BindAuthKeyInner::from_bytes(&plaintext[field::inner::OBJECT]);
+        let enums::BindAuthKeyInner::BindAuthKeyInner(inner) = object.map_err(|_| invalid)?;
+        Ok(inner)
+    }
+
+    /// Says whether what is inside repeats what is outside.
+    fn fits(&self, inner: &types::BindAuthKeyInner, permanent: AuthKeyId, context: &BindContext<'_>) -> bool {
+        inner.nonce == self.nonce
+            && inner.expires_at == self.expires_at
+            && inner.perm_auth_key_id == self.perm_auth_key_id
+            && self.perm_auth_key_id == permanent.to_raw()
+            && inner.temp_auth_key_id == context.key_id.to_raw()
+            && inner.temp_session_id == context.session_id.to_raw()
+    }
+}
+
+impl BindError {
+    /// Returns the text of the `rpc_error`; its code is 400.
+    pub const fn rpc_message(self) -> &'static str {
+        match self {
+            Self::EncryptedMessageInvalid => "ENCRYPTED_MESSAGE_INVALID",
+            Self::ExpiresAtInvalid => "EXPIRES_AT_INVALID",
+            Self::TempAuthKeyAlreadyBound => "TEMP_AUTH_KEY_ALREADY_BOUND",
+            Self::TempAuthKeyEmpty => "TEMP_AUTH_KEY_EMPTY",
+        }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EncryptedMessageInvalid => "the proof of the permanent key does not fit",
+            Self::ExpiresAtInvalid => "the binding ends in the past or after the key",
+            Self::TempAuthKeyAlreadyBound => "the temporary key is bound to another permanent key",
+            Self::TempAuthKeyEmpty => "the request was not sent under a live temporary key",
+        })
+    }
+}
+
+impl core::error::Error for BindError {}

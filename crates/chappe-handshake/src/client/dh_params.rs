@@ -1,0 +1,101 @@
+//! Second step: `req_DH_params`, and what `server_DH_params` answers.
+
+use core::fmt;
+
+use chappe_crypto::ct;
+use chappe_crypto::dh::{Group, PrimeCache, PublicValue};
+use chappe_framing::UnixTime;
+use chappe_tl_mtproto::{enums, functions, types};
+use rand_core::CryptoRng;
+
+use super::dh_gen::{DhParams, ExpectDhGen};
+use crate::Error;
+use crate::inner::{self, InnerError};
+use crate::nonces::{Nonces, NoncesEqual};
+
+/// Waiting for `server_DH_params_ok`, the answer to `req_DH_params`.
+#[must_use = "the exchange ends here unless the answer is handled"]
+pub struct ExpectServerDhParams {
+    nonces: Nonces,
+    expires_in: Option<i32>,
+}
+
+impl ExpectServerDhParams {
+    pub(super) const fn new(nonces: Nonces, expires_in: Option<i32>) -> Self {
+        Self { nonces, expires_in }
+    }
+
+    /// Decrypts and checks the answer, chooses an exponent and builds `set_client_DH_params`.
+    ///
+    /// `now` is the local time at which the answer arrived; `primes` remembers which primes were
+    /// found safe, since testing one takes long.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::InvalidNonce`], [`Error::InvalidServerNonce`] if a nonce is not ours, outside or
+    ///   inside the encryption (SEC-15, SEC-16, SEC-29).
+    /// * [`Error::EncryptedResponseNotPadded`], [`Error::InvalidDhInnerData`] if the encrypted part
+    ///   is not in order (SEC-26 to SEC-28).
+    /// * [`Error::InvalidDhParams`] if the parameters are not safe (SEC-30 to SEC-34).
+    /// * [`Error::DhParamsFail`] if the server refused, [`Error::InvalidNewNonceHash`] if somebody
+    ///   else pretends so (SEC-39).
+    pub fn handle(
+        self,
+        answer: enums::ServerDhParams,
+        now: UnixTime,
+        primes: &mut PrimeCache,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(functions::SetClientDhParams, ExpectDhGen), Error> {
+        let answer = match answer {
+            enums::ServerDhParams::Ok(answer) => answer,
+            enums::ServerDhParams::Fail(answer) => return Err(self.refused(&answer)),
+        };
+        let proof = self.nonces.check(&answer.nonce, &answer.server_nonce)?;
+        let inner = self.decrypt(&answer.encrypted_answer, &proof)?;
+        let proof = self.nonces.check(&inner.nonce, &inner.server_nonce)?;
+        let (group, g_a) = check_group(&inner, primes, rng, &proof)?;
+        let server_time = UnixTime::from_tl_int(inner.server_time);
+        let params =
+            DhParams { nonces: self.nonces, group, g_a, server_time, now, expires_in: self.expires_in };
+        ExpectDhGen::first_attempt(params, rng)
+    }
+
+    /// Decrypts the inner object; its hash is right when this returns.
+    fn decrypt(&self, encrypted: &[u8], _: &NoncesEqual) -> Result<types::ServerDhInnerData, Error> {
+        let inner = inner::open(encrypted, &self.nonces.tmp_aes()).map_err(|error| match error {
+            InnerError::Length => Error::EncryptedResponseNotPadded { len: encrypted.len() },
+            InnerError::Content => Error::InvalidDhInnerData,
+        })?;
+        let enums::ServerDhInnerData::ServerDhInnerData(inner) = inner;
+        Ok(inner)
+    }
+
+    /// Tells a refusal of the server from one of somebody on the way.
+    fn refused(self, answer: &types::ServerDhParamsFail) -> Error {
+        if let Err(error) = self.nonces.check(&answer.nonce, &answer.server_nonce) {
+            return error;
+        }
+        if !ct::eq(&answer.new_nonce_hash, &self.nonces.fail_hash()) {
+            return Error::InvalidNewNonceHash { got: answer.new_nonce_hash };
+        }
+        Error::DhParamsFail
+    }
+}
+
+/// Checks the server's prime, generator and public value.
+fn check_group(
+    inner: &types::ServerDhInnerData,
+    primes: &mut PrimeCache,
+    rng: &mut (impl CryptoRng + ?Sized),
+    _: &NoncesEqual,
+) -> Result<(Group, PublicValue), Error> {
+    let group = Group::check(&inner.dh_prime, inner.g, primes, rng).map_err(Error::InvalidDhParams)?;
+    let g_a = group.check_public(&inner.g_a).map_err(Error::InvalidDhParams)?;
+    Ok((group, g_a))
+}
+
+impl fmt::Debug for ExpectServerDhParams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExpectServerDhParams").finish_non_exhaustive()
+    }
+}

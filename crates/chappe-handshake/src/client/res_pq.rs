@@ -1,0 +1,130 @@
+//! First step: `req_pq_multi`, and what `resPQ` answers.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use chappe_crypto::factorize;
+use chappe_crypto::rsa::PublicKey;
+use chappe_tl::Serializable;
+use chappe_tl_mtproto::{enums, functions, types};
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{ClientOptions, ExpectServerDhParams};
+use crate::Error;
+use crate::nonces::{Nonces, NoncesEqual};
+
+/// Waiting for `resPQ`, the answer to `req_pq_multi`.
+#[must_use = "the exchange ends here unless the answer is handled"]
+pub struct ExpectResPq {
+    nonce: [u8; 16],
+}
+
+impl ExpectResPq {
+    /// Begins an exchange: draws the nonce and builds `req_pq_multi`.
+    pub fn begin(rng: &mut (impl CryptoRng + ?Sized)) -> (functions::ReqPqMulti, Self) {
+        let mut nonce = [0; 16];
+        rng.fill_bytes(&mut nonce);
+        (functions::ReqPqMulti { nonce }, Self { nonce })
+    }
+
+    /// Checks `resPQ`, factors `pq` and builds `req_DH_params`.
+    ///
+    /// # Errors
+    ///
+    /// * [`Error::InvalidNonce`] if the nonce is not ours (SEC-14).
+    /// * [`Error::UnknownFingerprints`] if no key is known (SEC-17).
+    /// * [`Error::InvalidPq`] if `pq` is not a product of two distinct primes (SEC-21).
+    /// * [`Error::InvalidExpiry`] if the options ask for an impossible lifetime.
+    pub fn handle(
+        self,
+        answer: enums::ResPq,
+        options: &ClientOptions,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(functions::ReqDhParams, ExpectServerDhParams), Error> {
+        let enums::ResPq::ResPq(answer) = answer;
+        // Its own server_nonce is the one that all later messages must repeat.
+        let server_nonce = answer.server_nonce;
+        let mut nonces = Nonces { nonce: self.nonce, server_nonce, new_nonce: Zeroizing::new([0; 32]) };
+        let proof = nonces.check(&answer.nonce, &server_nonce)?;
+        let key = select_key(&answer, options, &proof)?;
+        let (p, q) = factorize::from_bytes(&answer.pq).map_err(Error::InvalidPq)?;
+        let expires_in = options.kind.expires_in()?;
+        rng.fill_bytes(&mut nonces.new_nonce[..]);
+
+        let factors = Factors { pq: answer.pq, p: minimal_bytes(p), q: minimal_bytes(q) };
+        let inner = inner_data(&factors, &nonces, options.dc.to_raw(), expires_in)?;
+        let encrypted_data = key.encrypt_pad(&inner, rng).map_err(|_| Error::NoRandomness)?;
+        let request = functions::ReqDhParams {
+            nonce: nonces.nonce,
+            server_nonce: nonces.server_nonce,
+            p: factors.p,
+            q: factors.q,
+            public_key_fingerprint: key.fingerprint().to_raw(),
+            encrypted_data: encrypted_data.to_vec(),
+        };
+        Ok((request, ExpectServerDhParams::new(nonces, expires_in)))
+    }
+}
+
+impl fmt::Debug for ExpectResPq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExpectResPq").finish_non_exhaustive()
+    }
+}
+
+struct Factors {
+    pq: Vec<u8>,
+    p: Vec<u8>,
+    q: Vec<u8>,
+}
+
+/// Picks the first of our keys that the server offers.
+fn select_key<'k>(
+    answer: &types::ResPq,
+    options: &'k ClientOptions,
+    _: &NoncesEqual,
+) -> Result<&'k PublicKey, Error> {
+    let offered = &answer.server_public_key_fingerprints;
+    let unknown = || Error::UnknownFingerprints { fingerprints: offered.clone() };
+    options.keys.select(offered).ok_or_else(unknown)
+}
+
+/// Serialises `p_q_inner_data_dc`, or `p_q_inner_data_temp_dc` for a temporary key.
+fn inner_data(
+    factors: &Factors,
+    nonces: &Nonces,
+    dc: i32,
+    expires_in: Option<i32>,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let Factors { pq, p, q } = factors;
+    let (pq, p, q) = (pq.clone(), p.clone(), q.clone());
+    let Nonces { nonce, server_nonce, ref new_nonce } = *nonces;
+    let new_nonce = **new_nonce;
+    let mut inner = match expires_in {
+        None => enums::PQInnerData::Dc(types::PQInnerDataDc { pq, p, q, nonce, server_nonce, new_nonce, dc }),
+        Some(expires_in) => enums::PQInnerData::TempDc(types::PQInnerDataTempDc {
+            pq,
+            p,
+            q,
+            nonce,
+            server_nonce,
+            new_nonce,
+            dc,
+            expires_in,
+        }),
+    };
+    let bytes = inner.try_to_bytes().map(Zeroizing::new);
+    match &mut inner {
+        enums::PQInnerData::Dc(inner) => inner.new_nonce.zeroize(),
+        enums::PQInnerData::TempDc(inner) => inner.new_nonce.zeroize(),
+        _ => {}
+    }
+    Ok(bytes?)
+}
+
+/// Returns the big-endian bytes of a number without leading zeros, as factors travel.
+pub(crate) fn minimal_bytes(number: u64) -> Vec<u8> {
+    let skipped = number.leading_zeros() as usize / 8;
+    number.to_be_bytes()[skipped..].to_vec()
+}

@@ -1,0 +1,135 @@
+//! Why a query is refused, and what is told about it.
+
+use core::fmt;
+
+use chappe_framing::FrameError;
+
+/// A query that is not answered.
+///
+/// The peer learns the code and nothing else; the reason is for logs and tests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// What to tell the peer.
+    pub code: TransportCode,
+    /// What was wrong.
+    pub reason: Reason,
+}
+
+/// What a peer is told, as an error of the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TransportCode {
+    /// -404: start over.
+    NotFound,
+    /// -429: too many requests; come back later.
+    TooManyRequests,
+    /// -444: wrong datacenter; a matter of configuration.
+    WrongDc,
+    /// Nothing: close the connection.
+    Close,
+}
+
+impl TransportCode {
+    /// Returns the number that travels as a 4-byte payload, if any does.
+    pub const fn to_raw(self) -> Option<i32> {
+        match self {
+            Self::NotFound => Some(-404),
+            Self::TooManyRequests => Some(-429),
+            Self::WrongDc => Some(-444),
+            Self::Close => None,
+        }
+    }
+}
+
+/// Why a query was refused.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The frame is not a plain message of the handshake, or its object cannot be read.
+    Frame(FrameError),
+    /// The peer asks too often (SEC-59).
+    TooOften,
+    /// No exchange has this name, or it is over, or it expects another query (SEC-44, SEC-57, SEC-58).
+    UnknownExchange,
+    /// `p` and `q` are not the factors that were issued (SEC-45).
+    WrongFactors,
+    /// The fingerprint is not one that was announced (SEC-46).
+    UnknownFingerprint {
+        /// What the client named.
+        fingerprint: i64,
+    },
+    /// `encrypted_data` of `req_DH_params` does not decrypt (SEC-47). All causes look the same.
+    Undecryptable,
+    /// The object inside is none that is accepted (SEC-49).
+    UnexpectedInnerData,
+    /// A number inside differs from the one outside (SEC-49).
+    InnerMismatch,
+    /// The client asked for another datacenter (SEC-50).
+    WrongDc {
+        /// What it asked for.
+        dc: i32,
+    },
+    /// The lifetime of a temporary key is not positive, or too long (SEC-51).
+    BadExpiry {
+        /// What it asked for, in seconds.
+        expires_in: i32,
+    },
+    /// `encrypted_data` of `set_client_DH_params`, its hash or its padding is wrong (SEC-52).
+    BadClientData,
+    /// `retry_id` is not that of the attempt before (SEC-53).
+    WrongRetryId,
+    /// The client's public value is out of range (SEC-54).
+    BadPublicValue,
+    /// Our own source of randomness is broken (SEC-01), or an answer cannot be encoded.
+    Internal,
+}
+
+impl Reason {
+    pub(super) const fn code(&self) -> TransportCode {
+        match self {
+            Self::TooOften => TransportCode::TooManyRequests,
+            Self::WrongDc { .. } => TransportCode::WrongDc,
+            Self::Frame(FrameError::Tl(_)) => TransportCode::NotFound,
+            Self::Frame(_) | Self::Internal => TransportCode::Close,
+            _ => TransportCode::NotFound,
+        }
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { code: reason.code(), reason }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)?;
+        match self.code.to_raw() {
+            Some(code) => write!(f, " (transport error {code})"),
+            None => f.write_str(" (connection closed)"),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(error) => write!(f, "unusable query: {error}"),
+            Self::TooOften => f.write_str("peer asks too often"),
+            Self::UnknownExchange => f.write_str("query fits no exchange"),
+            Self::WrongFactors => f.write_str("p and q are not the factors that were issued"),
+            Self::UnknownFingerprint { fingerprint } => write!(f, "no key {fingerprint:016x}"),
+            Self::Undecryptable => f.write_str("encrypted_data does not decrypt"),
+            Self::UnexpectedInnerData => f.write_str("inner data of an unaccepted kind"),
+            Self::InnerMismatch => f.write_str("inner data differs from the outer message"),
+            Self::WrongDc { dc } => write!(f, "datacenter {dc} is not served here"),
+            Self::BadExpiry { expires_in } => write!(f, "a temporary key cannot live {expires_in} s"),
+            Self::BadClientData => f.write_str("client_DH_inner_data or its hash is wrong"),
+            Self::WrongRetryId => f.write_str("retry_id is not that of the attempt before"),
+            Self::BadPublicValue => f.write_str("g_b is out of range"),
+            Self::Internal => f.write_str("internal failure"),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
