@@ -68,7 +68,9 @@ impl World {
                 answers.extend((0..copies(fate(&mut self.rng))).map(|_| answer.clone()));
             }
             for answer in answers {
-                if let Progress::Done(finished) = self.client.handle_frame(self.now, &answer, &mut self.rng)? {
+                if let Progress::Done(finished) =
+                    self.client.handle_frame(self.now, &answer, &mut self.rng)?
+                {
                     return Ok(finished);
                 }
             }
@@ -143,7 +145,10 @@ fn a_link_that_delivers_nothing_ends_at_the_deadline() {
     let result = world.run(|_| Fate::Lost);
     assert!(matches!(result, Err(Error::TimedOut)), "{result:?}");
     let elapsed = world.now.saturating_since(started_at);
-    assert!(elapsed >= chappe_handshake::HANDSHAKE_TIMEOUT && elapsed < Duration::from_secs(31), "{elapsed:?}");
+    assert!(
+        elapsed >= chappe_handshake::HANDSHAKE_TIMEOUT && elapsed < Duration::from_secs(31),
+        "{elapsed:?}"
+    );
 }
 
 #[test]
@@ -205,7 +210,9 @@ fn two_exchanges_at_once_do_not_disturb_each_other() {
 
 #[test]
 fn the_time_offset_is_the_difference_of_the_clocks() {
-    for (local, expected) in [(1_707_425_105_u64, 0), (1_707_425_205, -100), (1_707_420_105, 5_000), (0, 1_707_425_105)] {
+    for (local, expected) in
+        [(1_707_425_105_u64, 0), (1_707_425_205, -100), (1_707_420_105, 5_000), (0, 1_707_425_105)]
+    {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         let (local, remote) = (UnixTime::from_secs(local), UnixTime::from_secs(1_707_425_105));
         let mut server = server(server_options());
@@ -218,7 +225,8 @@ fn the_time_offset_is_the_difference_of_the_clocks() {
                 Reply::Key(candidate) => drop(candidate.accept()),
                 Reply::Refuse(refusal) => panic!("{refusal}"),
             }
-            if let Progress::Done(finished) = client.handle_frame(local, answer.as_slice(), &mut rng).unwrap() {
+            if let Progress::Done(finished) = client.handle_frame(local, answer.as_slice(), &mut rng).unwrap()
+            {
                 break finished;
             }
         };
@@ -234,7 +242,10 @@ fn the_short_forms_carry_out_an_exchange() {
     use chappe_tl_mtproto::enums;
 
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    let mut server = server(ServerOptions { rate: None, ..ServerOptions::strict(vec![crate::private_key()], vec![Dc::production(2)]) });
+    let mut server = server(ServerOptions {
+        rate: None,
+        ..ServerOptions::strict(vec![crate::private_key()], vec![Dc::production(2)])
+    });
     let mut created = None;
     let mut ask = |request: Vec<u8>| {
         let mut out = FrameBuf::new();

@@ -330,16 +330,23 @@ fn sec_050_another_datacenter_is_refused_with_its_own_code() {
     let dcs = DcPolicy::Only(vec![Dc::production(4), Dc::production(4).media_only()]);
     let mut rig = Rig::new(ServerOptions { dcs, ..server_options() });
     let first = rig.start();
-    let query = rig.params_query(&first, |inner| enums::PQInnerData::Dc(types::PQInnerDataDc { dc: -4, ..inner }));
+    let query =
+        rig.params_query(&first, |inner| enums::PQInnerData::Dc(types::PQInnerDataDc { dc: -4, ..inner }));
     rig.object(&query);
 }
 
 #[test]
 fn sec_051_the_lifetime_of_a_temporary_key_is_bounded() {
     const MONTH: i32 = 30 * 24 * 3600;
-    for (expires_in, accepted) in
-        [(1, true), (86_400, true), (MONTH, true), (0, false), (-1, false), (MONTH + 1, false), (i32::MAX, false)]
-    {
+    for (expires_in, accepted) in [
+        (1, true),
+        (86_400, true),
+        (MONTH, true),
+        (0, false),
+        (-1, false),
+        (MONTH + 1, false),
+        (i32::MAX, false),
+    ] {
         let mut rig = strict();
         let first = rig.start();
         let query = rig.params_query(&first, |inner| {
@@ -480,7 +487,9 @@ fn sec_056_a_key_whose_id_is_taken_is_not_given_out() {
             Reply::Key(candidate) => accepted = Some(candidate.accept().auth_key.id()),
             Reply::Refuse(refusal) => panic!("{refusal}"),
         }
-        if let Progress::Done(finished) = client.handle_frame(NOW, answer.as_slice(), &mut client_rng).unwrap() {
+        if let Progress::Done(finished) =
+            client.handle_frame(NOW, answer.as_slice(), &mut client_rng).unwrap()
+        {
             assert_eq!(Some(finished.key().id()), accepted);
             assert!(!rejected.contains(&finished.key().id()));
             break;
