@@ -1,6 +1,6 @@
 //! Randomness that was written down before.
 
-use std::convert::Infallible;
+use core::convert::Infallible;
 
 use rand_core::{TryCryptoRng, TryRng};
 
