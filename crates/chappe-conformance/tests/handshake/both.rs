@@ -40,7 +40,7 @@ impl World {
     }
 
     /// Gives a frame to the server; returns its answer.
-    fn to_server(&mut self, question: &[u8]) -> Vec<u8> {
+    fn ask(&mut self, question: &[u8]) -> Vec<u8> {
         let mut out = FrameBuf::new();
         match self.server.handle_frame(self.now, self.peer, question, &mut out, &mut self.rng) {
             Reply::Answer => {}
@@ -64,7 +64,7 @@ impl World {
             }
             let mut answers = Vec::new();
             for _ in 0..copies(fate(&mut self.rng)) {
-                let answer = self.to_server(question.as_slice());
+                let answer = self.ask(question.as_slice());
                 answers.extend((0..copies(fate(&mut self.rng))).map(|_| answer.clone()));
             }
             for answer in answers {

@@ -86,15 +86,15 @@ impl Rig {
         first: &types::ResPq,
         change: impl FnOnce(types::PQInnerDataDc) -> enums::PQInnerData,
     ) -> functions::ReqDhParams {
-        let inner = change(self.inner_data(first)).to_bytes();
+        let inner = change(Self::inner_data(first)).to_bytes();
         let encrypted = public_key().encrypt_pad(&inner, &mut self.rng).expect("it is short enough");
-        let types::PQInnerDataDc { p, q, nonce, server_nonce, .. } = self.inner_data(first);
+        let types::PQInnerDataDc { p, q, nonce, server_nonce, .. } = Self::inner_data(first);
         let public_key_fingerprint = public_key().fingerprint().to_raw();
         let encrypted_data = encrypted.to_vec();
         functions::ReqDhParams { nonce, server_nonce, p, q, public_key_fingerprint, encrypted_data }
     }
 
-    fn inner_data(&self, first: &types::ResPq) -> types::PQInnerDataDc {
+    fn inner_data(first: &types::ResPq) -> types::PQInnerDataDc {
         let (p, q) = chappe_crypto::factorize::from_bytes(&first.pq).expect("pq is a product");
         let bytes = |factor: u64| factor.to_be_bytes()[4..].to_vec();
         types::PQInnerDataDc {
@@ -293,7 +293,7 @@ fn sec_047_the_old_rsa_form_is_for_lenient_servers() {
     for (mut rig, accepted) in [(strict(), false), (lenient(), true)] {
         let first = rig.start();
         let mut query = rig.params_query(&first, enums::PQInnerData::Dc);
-        let object = enums::PQInnerData::PQInnerData(without_dc(rig.inner_data(&first))).to_bytes();
+        let object = enums::PQInnerData::PQInnerData(without_dc(Rig::inner_data(&first))).to_bytes();
         let mut message = [0x5a; 256];
         message[0] = 0;
         message[1..21].copy_from_slice(&hash::sha1(&[&object]));
@@ -427,9 +427,10 @@ fn sec_053_the_first_attempt_has_retry_id_zero_and_the_next_that_of_the_rejected
         let aux_hash = chappe_crypto::AuthKey::from_bytes(*shared).aux_hash();
         let retry_id = if honest { i64::from_le_bytes(aux_hash) } else { 0 };
         let query = rig.last_query(&first, 12, |inner| inner.retry_id = retry_id);
-        match honest {
-            true => drop(rig.object(&query)),
-            false => assert_not_found(&rig.refused(&query), &Reason::WrongRetryId),
+        if honest {
+            rig.object(&query);
+        } else {
+            assert_not_found(&rig.refused(&query), &Reason::WrongRetryId);
         }
     }
 }
