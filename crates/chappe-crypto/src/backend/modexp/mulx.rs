@@ -33,15 +33,16 @@ impl Mulx {
 impl Rows for Mulx {
     #[inline(always)]
     fn add_product<const N: usize>(self, t: &mut [u64; N], a: &[u64; N], b: u64) -> u64 {
-        const { assert!(N > 0 && N.is_multiple_of(8), "the loop takes eight limbs at a time") }
+        const { assert!(N.is_multiple_of(8), "the code takes eight limbs at a time") }
         let carry;
-        // SAFETY: `self` exists only if `detect` found both instruction sets. The loop reads `a` and reads and writes
+        // SAFETY: `self` exists only if `detect` found both instruction sets. The code reads `a` and reads and writes
         // `t` from their starts up to 8 * (N / 8) limbs, which is all of them and no more; it touches no other memory
         // and no stack. `t` is borrowed for writing, so the two do not overlap.
         unsafe {
             asm!(
                 "xor {high:e}, {high:e}",
-                "2:",
+                // Written out N / 8 times: a loop would need flags for its counter.
+                ".rept {blocks}",
                 "mulx {next}, {low}, qword ptr [{a}]",
                 "adcx {low}, qword ptr [{t}]",
                 "adox {low}, {high}",
@@ -74,13 +75,9 @@ impl Rows for Mulx {
                 "adcx {low}, qword ptr [{t} + 56]",
                 "adox {low}, {next}",
                 "mov qword ptr [{t} + 56], {low}",
-                // Counting must leave both flags alone: only `lea` and `jrcxz` do.
                 "lea {a}, [{a} + 64]",
                 "lea {t}, [{t} + 64]",
-                "lea rcx, [rcx - 1]",
-                "jrcxz 3f",
-                "jmp 2b",
-                "3:",
+                ".endr",
                 "mov {low:e}, 0",
                 "adcx {high}, {low}",
                 "adox {high}, {low}",
@@ -89,7 +86,7 @@ impl Rows for Mulx {
                 low = out(reg) _,
                 a = inout(reg) a.as_ptr() => _,
                 t = inout(reg) t.as_mut_ptr() => _,
-                inout("rcx") N / 8 => _,
+                blocks = const N / 8,
                 in("rdx") b,
                 options(nostack),
             );

@@ -211,22 +211,25 @@ pub(super) fn double(a: &Limbs, n: &Limbs) -> Limbs {
 
 /// `a + b mod n` for `a` and `b` below n.
 fn add(a: &Limbs, b: &Limbs, n: &Limbs) -> Limbs {
-    let (mut sum, mut carry) = ([0; 32], 0);
+    let (mut sum, mut carry) = ([0; 32], false);
     for i in 0..32 {
-        let wide = u128::from(a[i]) + u128::from(b[i]) + u128::from(carry);
-        (sum[i], carry) = (wide as u64, (wide >> 64) as u64);
+        // Written like this, compilers see a chain of additions with carry.
+        let (partial, first) = a[i].overflowing_add(b[i]);
+        let (total, second) = partial.overflowing_add(u64::from(carry));
+        (sum[i], carry) = (total, first | second);
     }
-    subtract_once(&sum, carry, n)
+    subtract_once(&sum, u64::from(carry), n)
 }
 
 /// `a + overflow R - n` if that is not negative, else `a`; for a value below `2 n`.
 pub(super) fn subtract_once(a: &Limbs, overflow: u64, n: &Limbs) -> Limbs {
-    let (mut difference, mut borrow) = ([0; 32], 0);
+    let (mut difference, mut borrow) = ([0; 32], false);
     for i in 0..32 {
-        let wide = u128::from(a[i]).wrapping_sub(u128::from(n[i])).wrapping_sub(u128::from(borrow));
-        (difference[i], borrow) = (wide as u64, (wide >> 64) as u64 & 1);
+        let (partial, first) = a[i].overflowing_sub(n[i]);
+        let (total, second) = partial.overflowing_sub(u64::from(borrow));
+        (difference[i], borrow) = (total, first | second);
     }
-    choose(overflow | (borrow ^ 1), &difference, a)
+    choose(overflow | u64::from(!borrow), &difference, a)
 }
 
 /// `a` if `condition` is 1, `b` if it is 0, by mask.
