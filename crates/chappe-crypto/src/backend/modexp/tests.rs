@@ -45,21 +45,24 @@ fn kernels(n: &Bytes) -> [Modulus; 3] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn every_power_agrees_with_crypto_bigint(n in any_modulus(), base in any_number(), e in any_number()) {
+    fn every_power_agrees_with_crypto_bigint(
+        n in any_modulus(),
+        base in any_number(),
+        e in any_number(),
+        generator in 2u8..8,
+    ) {
         let expected = naive_pow(&n, &base, &e);
         let other = naive_pow(&n, &odd(e), &e);
+        let own = naive_pow(&n, &small(generator), &e);
         for modulus in kernels(&n) {
             prop_assert_eq!(modulus.pow(&base, &e), expected, "{:?}", modulus);
             prop_assert_eq!(modulus.pow_public(&base, &e), expected, "{:?}", modulus);
             prop_assert_eq!(modulus.pow_two([&base, &odd(e)], &e), [expected, other], "{:?}", modulus);
-            for generator in 2..8 {
-                let own = naive_pow(&n, &small(generator), &e);
-                prop_assert_eq!(modulus.pow_generator(generator, &e), own, "{:?}", modulus);
-                prop_assert_eq!(modulus.pow_pair(generator, &base, &e), [own, expected], "{:?}", modulus);
-            }
+            prop_assert_eq!(modulus.pow_generator(generator, &e), own, "{:?}", modulus);
+            prop_assert_eq!(modulus.pow_pair(generator, &base, &e), [own, expected], "{:?}", modulus);
         }
     }
 
