@@ -1,6 +1,6 @@
 //! Plain messages: the envelope of the handshake, before there is a key.
 //!
-//! [`write`] puts the header in front of an object, [`PlainMessage::new_checked`] reads it back.
+//! [`write()`] puts the header in front of an object, [`PlainMessage::new_checked`] reads it back.
 //! Real servers, and one official client, append random bytes behind the object inside the
 //! declared length; here and nowhere else such a tail is tolerated (SEC-12).
 //!

@@ -98,7 +98,7 @@ mod with_system {
     ///
     /// # Errors
     ///
-    /// Those of [`ExpectResPq::handle`].
+    /// Those of [`ExpectResPq::handle`](crate::ExpectResPq::handle).
     pub fn step2(state: Step1, response: enums::ResPq) -> Result<(functions::ReqDhParams, Step2), Error> {
         step2_with(state, response, &ClientOptions::production(2), &mut system_rng()?)
     }
@@ -107,7 +107,7 @@ mod with_system {
     ///
     /// # Errors
     ///
-    /// Those of [`ExpectServerDhParams::handle`].
+    /// Those of [`ExpectServerDhParams::handle`](crate::ExpectServerDhParams::handle).
     pub fn step3(
         state: Step2,
         response: enums::ServerDhParams,
@@ -120,7 +120,7 @@ mod with_system {
     ///
     /// # Errors
     ///
-    /// Those of [`ExpectDhGen::handle`]. [`Error::DhGenRetry`] carries the next request and state:
+    /// Those of [`ExpectDhGen::handle`](crate::ExpectDhGen::handle). [`Error::DhGenRetry`] carries the next request and state:
     /// send the one, call again with the other.
     pub fn finish(state: Step3, response: enums::SetClientDhParamsAnswer) -> Result<Finished, Error> {
         finish_with(state, response, &mut system_rng()?)
