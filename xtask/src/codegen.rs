@@ -252,3 +252,57 @@ fn take_layer(path: &Path, origin: Option<&str>) -> Result<()> {
     println!("written to {report}");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The schemas of all layers in the repository.
+    fn layers() -> Vec<SchemaFile> {
+        let root = workspace::root();
+        let history = fs::read_dir(root.join(HISTORY)).expect("the folder is part of the repository");
+        let mut paths: Vec<PathBuf> = history.map(|entry| entry.expect("it can be read").path()).collect();
+        paths.push(root.join(API));
+        assert!(paths.len() >= 5, "{paths:?}");
+        paths.iter().map(|path| SchemaFile::read(path).expect("it can be read")).collect()
+    }
+
+    #[test]
+    fn every_layer_is_what_its_header_says_and_can_be_generated() {
+        for file in layers() {
+            file.check_sum().expect("nobody has edited it");
+            let schema = file.parse().unwrap_or_else(|problems| panic!("{problems}"));
+            assert!(schema.layer().is_some_and(|layer| layer >= 166), "{}", file.name());
+            let generate =
+                || chappe_tl_gen::generate(&schema, &Options::new(file.name())).expect("it has a form");
+            let output = generate();
+            assert!(output.files().count() > 50, "{}", file.name());
+            assert_eq!(output, generate(), "{}", file.name());
+        }
+    }
+
+    #[test]
+    fn every_layer_differs_from_itself_in_nothing_and_from_the_others_in_something() {
+        let schemas: Vec<Schema> =
+            layers().iter().map(|file| file.parse().expect("it was read before")).collect();
+        for (one, old) in schemas.iter().enumerate() {
+            for (other, new) in schemas.iter().enumerate() {
+                let diff = SchemaDiff::between(old, new);
+                assert_eq!(diff.changes.is_empty(), old.layer() == new.layer(), "{one} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_subset_of_every_layer_has_what_a_client_needs() {
+        for file in layers() {
+            let schema = file.parse().expect("it was read before");
+            let subset = schema
+                .subset(&["messages.sendMessage", "updates.getState"])
+                .expect("they are in every layer");
+            assert_eq!(subset.functions().count(), 2);
+            assert!(subset.constructors().count() < schema.constructors().count());
+            chappe_tl_gen::generate(&subset, &Options::new(file.name())).expect("it has a form");
+        }
+    }
+}

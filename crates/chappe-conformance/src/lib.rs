@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod script;
+pub mod tl_values;
 pub mod vectors;
 
 /// The examples of the workspace's `README.md`, compiled and run with the documentation tests.

@@ -116,7 +116,7 @@ impl<'a> Parser<'_, 'a> {
 
     /// A definition, or `None` for a built-in one.
     fn declaration(&mut self, category: Category) -> Parsed<Option<Definition>> {
-        let start = self.current().start;
+        let (first, start) = (self.next, self.current().start);
         let name = self.name("the name of a definition")?;
         let given = self.given_id(self.tokens[self.next - 1].end)?;
         if self.is_builtin() {
@@ -129,9 +129,8 @@ impl<'a> Parser<'_, 'a> {
         }
         self.symbol('=')?;
         let result = self.result(&generics)?;
-        let end = self.tokens[self.next - 1].end;
+        let text = self.text_of(&self.tokens[first..self.next]);
         self.symbol(';')?;
-        let text = self.text_between(start, end);
         let id = given.unwrap_or_else(|| id::compute(&text));
         let has_explicit_id = given.is_some();
         Ok(Some(Definition {
@@ -147,16 +146,16 @@ impl<'a> Parser<'_, 'a> {
         }))
     }
 
-    /// The source without comments, on one line.
-    fn text_between(&self, start: usize, end: usize) -> String {
+    /// The source of some tokens without comments, on one line.
+    fn text_of(&self, tokens: &[Spanned<'a>]) -> String {
         let mut text = String::new();
-        let mut last_end = start;
-        for spanned in self.tokens.iter().filter(|spanned| spanned.start >= start && spanned.end <= end) {
-            if spanned.start > last_end {
+        let mut last_end = None;
+        for spanned in tokens {
+            if last_end.is_some_and(|end| spanned.start > end) {
                 text.push(' ');
             }
             text.push_str(&self.source.text[spanned.start..spanned.end]);
-            last_end = spanned.end;
+            last_end = Some(spanned.end);
         }
         text
     }

@@ -3,7 +3,7 @@
 use chappe_tl_parser::{Options, parse, parse_with};
 
 fn problems_of(text: &str) -> String {
-    parse("test.tl", text).map(|_| ()).unwrap_err().to_string()
+    parse("test.tl", text).map(|_| ()).expect_err("it cannot be read").to_string()
 }
 
 #[test]
