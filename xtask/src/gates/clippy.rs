@@ -16,7 +16,15 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     for package in &members {
         bar.set_message(package.name.to_string());
         let mut clippy = shell::cargo(context.workspace.root());
-        clippy.args(["clippy", "--quiet", "--all-targets", "--all-features", "-p", package.name.as_str()]);
+        clippy.args([
+            "clippy",
+            "--quiet",
+            "--no-deps",
+            "--all-targets",
+            "--all-features",
+            "-p",
+            package.name.as_str(),
+        ]);
         if context.shell.run(clippy.args(["--", "-D", "warnings"])).is_err() {
             failed.push(package.name.as_str());
         }
