@@ -8,6 +8,7 @@
 //! |---|---|
 //! | the handshake, in the clear | [`Session`] |
 //! | packing and unpacking step by step | [`EncryptedSession`] |
+//! | the whole life of a session, at the client | [`client::ClientSession`] |
 //! | the whole life of a session, at the server | [`server::ServerSession`] |
 //!
 //! ```
@@ -30,6 +31,7 @@
 extern crate alloc;
 
 pub mod acks;
+pub mod client;
 pub mod clock;
 pub mod counters;
 mod encrypted;

@@ -137,6 +137,11 @@ impl Liveness {
         self.ping = Some(Ping { id, sent_at: now });
     }
 
+    /// The ping that is out was refused: another may go out.
+    pub fn on_ping_lost(&mut self) {
+        self.ping = None;
+    }
+
     /// A pong arrived; returns whether it answers the ping that is out (SEC-108).
     pub fn on_pong(&mut self, now: MonoTime, id: i64) -> bool {
         let Some(ping) = self.ping.take_if(|ping| ping.id == id) else {

@@ -45,7 +45,6 @@ pub(crate) enum Service<'a> {
     DetailedInfo {
         msg_id: Option<MsgId>,
         answer: MsgId,
-        bytes: i32,
         status: u8,
     },
     ResendReq(Ids<'a>),
@@ -227,18 +226,12 @@ impl<'a> Service<'a> {
                 Self::StateInfo { req_msg_id: msg_id(c)?, info: c.read_bytes()? }
             }
             types::MsgsAllInfo::CONSTRUCTOR_ID => Self::AllInfo { ids: Ids::read(c)?, info: c.read_bytes()? },
-            types::MsgDetailedInfo::CONSTRUCTOR_ID => Self::DetailedInfo {
-                msg_id: Some(msg_id(c)?),
-                answer: msg_id(c)?,
-                bytes: c.read_i32()?,
-                status: c.read_i32()? as u8,
-            },
-            types::MsgNewDetailedInfo::CONSTRUCTOR_ID => Self::DetailedInfo {
-                msg_id: None,
-                answer: msg_id(c)?,
-                bytes: c.read_i32()?,
-                status: c.read_i32()? as u8,
-            },
+            types::MsgDetailedInfo::CONSTRUCTOR_ID => {
+                Self::DetailedInfo { msg_id: Some(msg_id(c)?), answer: msg_id(c)?, status: read_status(c)? }
+            }
+            types::MsgNewDetailedInfo::CONSTRUCTOR_ID => {
+                Self::DetailedInfo { msg_id: None, answer: msg_id(c)?, status: read_status(c)? }
+            }
             types::MsgResendReq::CONSTRUCTOR_ID | types::MsgResendAnsReq::CONSTRUCTOR_ID => {
                 Self::ResendReq(Ids::read(c)?)
             }
@@ -315,6 +308,12 @@ fn msg_id(c: &mut Cursor<'_>) -> Result<MsgId> {
     c.read_i64().map(MsgId::from_raw)
 }
 
+/// Skips the length of an answer and reads the status behind it.
+fn read_status(c: &mut Cursor<'_>) -> Result<u8> {
+    let _bytes = c.read_i32()?;
+    Ok(c.read_i32()? as u8)
+}
+
 fn session_id(c: &mut Cursor<'_>) -> Result<SessionId> {
     c.read_i64().map(SessionId::from_raw)
 }
@@ -333,11 +332,6 @@ pub(crate) fn write_ids(
     }
 }
 
-/// Length of what [`write_ids`] writes.
-pub(crate) const fn ids_len(count: usize) -> usize {
-    12 + 8 * count
-}
-
 /// What a status byte of `msgs_state_info` or `msg_detailed_info` says.
 ///
 /// <https://core.telegram.org/mtproto/service_messages_about_messages#informational-message-regarding-status-of-messages>
@@ -353,8 +347,6 @@ impl Status {
     pub(crate) const NOT_RECEIVED_HIGH: u8 = 3;
     /// Received.
     pub(crate) const RECEIVED: u8 = 4;
-    /// Already acknowledged.
-    pub(crate) const ACKED: u8 = 8;
     /// Needs no acknowledgement.
     pub(crate) const NEEDS_NO_ACK: u8 = 16;
     /// A query that is being worked on, or was.

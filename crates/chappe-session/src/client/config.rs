@@ -1,0 +1,171 @@
+//! How a client's session is set up.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use chappe_crypto::AuthKey;
+use chappe_framing::{Padding, ServerSalt};
+use chappe_tl::{EncodeError, Serializable, Sink};
+use zeroize::Zeroizing;
+
+use crate::Limits;
+use crate::liveness::LivenessPolicy;
+use crate::salts::TimedSalt;
+
+/// What a client's session needs to know that does not change.
+#[derive(Clone, Debug, Default)]
+pub struct ClientConfig {
+    /// The bounds of all tables.
+    pub limits: Limits,
+    /// When to ping and when to give up.
+    pub liveness: LivenessPolicy,
+    /// How much random padding goes behind a message.
+    pub padding: Padding,
+    /// What goes around the first calls; without it calls are sent as they are.
+    pub init: Option<InitConnection>,
+    /// Whether temporary keys are used. The key given at the start is then never used for calls (SEC-73).
+    pub forward_secrecy: ForwardSecrecy,
+}
+
+/// Whether calls travel under temporary keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ForwardSecrecy {
+    /// Calls travel under the permanent key.
+    #[default]
+    Off,
+    /// Calls travel under temporary keys bound to the permanent one.
+    On,
+}
+
+/// The key a session starts with, and what is known of its server.
+#[derive(Clone, Debug)]
+pub struct KeyMaterial {
+    /// The permanent auth_key.
+    pub auth_key: AuthKey,
+    /// When the key was made, in Unix seconds of the server.
+    pub created_at: i64,
+    /// Salts known; empty makes the first message cost a round trip.
+    pub salts: Vec<TimedSalt>,
+    /// What must be added to the local clock to get the server's time, in seconds.
+    pub time_offset: i32,
+    /// Whether the offset was measured in this run, by a handshake.
+    pub clock: ClockTrust,
+}
+
+/// Where a time offset comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ClockTrust {
+    /// From an earlier run, or a guess: the first answer of the server decides.
+    #[default]
+    Guess,
+    /// From a handshake of this run.
+    Measured,
+}
+
+impl KeyMaterial {
+    /// What a handshake has just given.
+    pub fn from_handshake(
+        auth_key: impl Into<AuthKey>,
+        first_salt: i64,
+        time_offset: i32,
+        server_seconds: i64,
+    ) -> Self {
+        Self {
+            auth_key: auth_key.into(),
+            created_at: server_seconds,
+            salts: alloc::vec![TimedSalt {
+                valid_since: server_seconds,
+                valid_until: server_seconds.saturating_add(crate::salts::SALT_LIFETIME),
+                salt: ServerSalt::from_raw(first_salt),
+            }],
+            time_offset,
+            clock: ClockTrust::Measured,
+        }
+    }
+}
+
+/// A temporary key that a handshake has just made.
+#[derive(Clone, Debug)]
+pub struct TemporaryKey {
+    /// The key.
+    pub auth_key: AuthKey,
+    /// Its first salt.
+    pub first_salt: ServerSalt,
+    /// When the server forgets it, in Unix seconds of the server.
+    pub expires_at: i64,
+}
+
+/// `invokeWithLayer` and `initConnection`, ready to stand in front of a query.
+///
+/// <https://core.telegram.org/api/invoking#saving-client-info>
+#[derive(Clone, PartialEq, Eq)]
+pub struct InitConnection {
+    prefix: Zeroizing<Box<[u8]>>,
+}
+
+/// What `initConnection` tells the server about the application.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// Number of the application.
+    pub api_id: i32,
+    /// Such as the model of the phone.
+    pub device_model: Vec<u8>,
+    /// Name and version of the operating system.
+    pub system_version: Vec<u8>,
+    /// Version of the application.
+    pub app_version: Vec<u8>,
+    /// Language of the system, as in ISO 639-1.
+    pub system_lang_code: Vec<u8>,
+    /// Name of the language pack; empty for applications that are not official.
+    pub lang_pack: Vec<u8>,
+    /// Language of the application, as in ISO 639-1.
+    pub lang_code: Vec<u8>,
+}
+
+const INVOKE_WITH_LAYER: u32 = 0xda9b_0d0d;
+const INIT_CONNECTION: u32 = 0xc1cd_5ea9;
+
+impl InitConnection {
+    /// Builds the wrapper from its fields, without proxy and parameters.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a text is 16 MiB or longer.
+    pub fn new(layer: i32, info: &ClientInfo) -> Result<Self, EncodeError> {
+        let mut prefix = Vec::new();
+        prefix.put_u32(INVOKE_WITH_LAYER);
+        layer.serialize(&mut prefix)?;
+        prefix.put_u32(INIT_CONNECTION);
+        0_u32.serialize(&mut prefix)?;
+        info.api_id.serialize(&mut prefix)?;
+        let texts = [
+            &info.device_model,
+            &info.system_version,
+            &info.app_version,
+            &info.system_lang_code,
+            &info.lang_pack,
+            &info.lang_code,
+        ];
+        for text in texts {
+            text.serialize(&mut prefix)?;
+        }
+        Ok(Self::from_prefix(prefix))
+    }
+
+    /// Takes the bytes that stand in front of a query, whatever they say.
+    pub fn from_prefix(prefix: impl Into<Box<[u8]>>) -> Self {
+        Self { prefix: Zeroizing::new(prefix.into()) }
+    }
+
+    /// Returns the bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.prefix
+    }
+}
+
+impl core::fmt::Debug for InitConnection {
+    /// Tells the length only: the application's number is nobody's business.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("InitConnection").field("len", &self.prefix.len()).finish()
+    }
+}

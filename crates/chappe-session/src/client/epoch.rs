@@ -1,0 +1,129 @@
+//! What belongs to one key and one session under it.
+
+use alloc::collections::VecDeque;
+
+use chappe_crypto::AuthKey;
+use chappe_framing::{MsgId, SeqNoCounter, SessionId};
+use rand_core::CryptoRng;
+
+use super::outbox::CallId;
+use crate::Limits;
+use crate::acks::AckQueue;
+use crate::salts::SaltTable;
+use crate::time::MonoTime;
+use crate::window::DuplicateWindow;
+
+/// Former sessions of a key whose late messages are dropped without a word.
+const FORMER_SESSIONS: usize = 4;
+
+/// Announcements of new sessions remembered (SEC-91).
+const UNIQUE_IDS: usize = 8;
+
+/// A key in use, and the session under it.
+#[derive(Debug)]
+pub(super) struct Epoch {
+    pub(super) key: AuthKey,
+    /// `None` until the next packet draws one.
+    pub(super) session_id: Option<SessionId>,
+    former: VecDeque<SessionId>,
+    pub(super) seq: SeqNoCounter,
+    pub(super) salts: SaltTable,
+    pub(super) window: DuplicateWindow,
+    pub(super) acks: AckQueue,
+    unique_ids: VecDeque<i64>,
+    pub(super) role: Role,
+    /// Whether a call inside `initConnection` was answered without an error.
+    pub(super) is_initialized: bool,
+    pub(super) salts_asked: SaltsAsked,
+}
+
+/// What a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The permanent key, used for traffic.
+    Permanent,
+    /// A temporary key.
+    Temporary { expires_at: i64, binding: BindingState },
+}
+
+/// How far the binding of a temporary key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BindingState {
+    Wanted,
+    Asked(CallId),
+    Bound,
+}
+
+/// Whether future salts were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SaltsAsked {
+    Never,
+    /// The answer is out since then.
+    At(MonoTime),
+    /// It came, or an error did.
+    Settled(MonoTime),
+}
+
+impl Epoch {
+    pub(super) fn new(key: AuthKey, salts: SaltTable, role: Role, limits: &Limits) -> Self {
+        Self {
+            key,
+            session_id: None,
+            former: VecDeque::new(),
+            seq: SeqNoCounter::new(),
+            salts,
+            window: DuplicateWindow::new(limits.received_ids),
+            acks: AckQueue::new(),
+            unique_ids: VecDeque::new(),
+            role,
+            is_initialized: false,
+            salts_asked: SaltsAsked::Never,
+        }
+    }
+
+    /// Returns the session, drawing one if there is none.
+    pub(super) fn session(&mut self, rng: &mut (impl CryptoRng + ?Sized)) -> SessionId {
+        *self.session_id.get_or_insert_with(|| SessionId::random(rng))
+    }
+
+    /// Ends the session: everything that counts within one starts anew with the next packet.
+    pub(super) fn retire_session(&mut self) {
+        if let Some(session_id) = self.session_id.take() {
+            if self.former.len() == FORMER_SESSIONS {
+                self.former.pop_front();
+            }
+            self.former.push_back(session_id);
+        }
+        self.seq = SeqNoCounter::new();
+        self.window.clear();
+        self.acks.clear();
+        self.unique_ids.clear();
+        self.salts_asked = SaltsAsked::Never;
+    }
+
+    /// Tells whether a session was ours not long ago.
+    pub(super) fn was_session(&self, session_id: SessionId) -> bool {
+        self.former.contains(&session_id)
+    }
+
+    /// Tells whether an announcement of a new session is new, and remembers it (SEC-91).
+    pub(super) fn is_new_announcement(&mut self, unique_id: i64) -> bool {
+        if self.unique_ids.contains(&unique_id) {
+            return false;
+        }
+        if self.unique_ids.len() == UNIQUE_IDS {
+            self.unique_ids.pop_front();
+        }
+        self.unique_ids.push_back(unique_id);
+        true
+    }
+
+    /// Tells whether calls may flow under the key (SEC-120).
+    pub(super) const fn is_usable(&self) -> bool {
+        matches!(self.role, Role::Permanent | Role::Temporary { binding: BindingState::Bound, .. })
+    }
+
+    pub(super) fn owe_ack(&mut self, msg_id: MsgId, now: MonoTime, limits: &Limits) {
+        self.acks.push(msg_id, now, limits.ack_delay, limits.acks);
+    }
+}

@@ -1,0 +1,358 @@
+//! What a client's session tells its caller.
+//!
+//! Events borrow the frame they came in, or the scratch that packed objects were unpacked to; only
+//! places are recorded while a frame is worked on, so nothing is copied or allocated for them.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use chappe_framing::{MsgId, SessionId};
+
+use super::outbox::CallId;
+use crate::service::KeyDestruction;
+
+/// Something the caller should know.
+///
+/// Every call that [`send`](super::ClientSession::send) accepted ends with exactly one of
+/// [`Event::Answer`], [`Event::CallError`] and [`Event::CallFailed`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A call was answered; `body` is the result, unpacked, constructor id first.
+    Answer {
+        /// The call.
+        call: CallId,
+        /// Its result.
+        body: &'a [u8],
+    },
+    /// The server answered a call with an error.
+    CallError {
+        /// The call.
+        call: CallId,
+        /// The error.
+        error: RpcError<'a>,
+    },
+    /// A call ended without an answer.
+    CallFailed {
+        /// The call.
+        call: CallId,
+        /// Why.
+        failure: CallFailure,
+    },
+    /// The server received the packet with a call for which a quick acknowledgement was asked.
+    QuickAcked {
+        /// The call.
+        call: CallId,
+    },
+    /// An object that answers no call: an update.
+    Update {
+        /// Identifier of its message.
+        msg_id: MsgId,
+        /// The object, unpacked, constructor id first.
+        body: &'a [u8],
+    },
+    /// The server made a new session: updates may have been lost, and the difference should be fetched.
+    UpdatesMayBeMissing,
+    /// The clock was corrected; the offset to the local wall clock is now this, in seconds.
+    TimeCorrected {
+        /// Seconds to add to the local clock.
+        offset_seconds: i32,
+    },
+    /// Another session of this auth_key was destroyed, or did not exist.
+    SessionDestroyed {
+        /// The session.
+        session_id: SessionId,
+        /// Whether it existed.
+        existed: bool,
+    },
+    /// The answer to [`destroy_auth_key`](super::ClientSession::destroy_auth_key).
+    KeyDestroyed(KeyDestruction),
+    /// A temporary key is needed: make one and give it to
+    /// [`install_temporary_key`](super::ClientSession::install_temporary_key).
+    NeedTemporaryKey,
+    /// The temporary key is bound; calls flow under it from now on.
+    TemporaryKeyBound,
+    /// Close this connection and open another, then call
+    /// [`handle_connected`](super::ClientSession::handle_connected).
+    Reconnect(ReconnectReason),
+    /// The server says something about the authorization that concerns more than one call.
+    Authorization(AuthorizationTrouble),
+}
+
+/// Why a connection must be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReconnectReason {
+    /// Nothing was heard for too long after a ping.
+    Silence,
+    /// The server refused what was sent several times in a row.
+    Refused,
+    /// The transport reported an error; wait with growing delays before trying again.
+    TransportError(i32),
+}
+
+/// Trouble with the authorization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthorizationTrouble {
+    /// `AUTH_KEY_DUPLICATED`: the key was used from two places and is dead. The session takes no more
+    /// calls; only a new login helps.
+    Duplicated,
+    /// `AUTH_KEY_UNREGISTERED`: nobody is logged in under this key.
+    Unregistered,
+    /// `AUTH_KEY_INVALID`: the server does not accept the key.
+    Invalid,
+    /// `SESSION_REVOKED`: the user ended this login elsewhere.
+    SessionRevoked,
+    /// `SESSION_EXPIRED`: the login ran out.
+    SessionExpired,
+    /// `USER_DEACTIVATED`: the account is gone.
+    UserDeactivated,
+    /// The server refused, in an authenticated answer, to bind a temporary key to a permanent key that is
+    /// older than a minute: the permanent key is no longer known. The session takes no more calls.
+    PermanentKeyRefused,
+    /// -404 came again and again under a permanent key that is used without temporary ones. It is *not*
+    /// proven that the key is gone: make a temporary key and install it; its binding proves it either way.
+    PermanentKeyDoubtful,
+}
+
+impl AuthorizationTrouble {
+    /// Tells whether the session can never be used again.
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Duplicated | Self::PermanentKeyRefused)
+    }
+}
+
+/// Why a call ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CallFailure {
+    /// The caller cancelled it.
+    Cancelled(DropOutcome),
+    /// Its time was over. It may still be executed.
+    TimedOut,
+    /// Nobody knows whether it was executed, and it may not be sent twice
+    /// ([`Repeat::Never`](super::Repeat::Never)).
+    Uncertain,
+    /// It was sent too often without an answer.
+    TooManyAttempts,
+    /// The server refused it with this `bad_msg_notification` code.
+    Refused {
+        /// The code.
+        code: i32,
+    },
+    /// The server refused every new session (SEC-86).
+    SessionRefused,
+    /// The session ended for good.
+    Terminated,
+}
+
+impl fmt::Display for CallFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled(_) => f.write_str("the call was cancelled"),
+            Self::TimedOut => f.write_str("the call took too long"),
+            Self::Uncertain => f.write_str("the call may or may not have been executed"),
+            Self::TooManyAttempts => f.write_str("the call was sent too often without an answer"),
+            Self::Refused { code } => write!(f, "the server refused the message with code {code}"),
+            Self::SessionRefused => f.write_str("the server refused every new session"),
+            Self::Terminated => f.write_str("the session has ended"),
+        }
+    }
+}
+
+impl core::error::Error for CallFailure {}
+
+/// What became of a cancelled call at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DropOutcome {
+    /// It was never sent.
+    NotSent,
+    /// The server remembers nothing of it (`rpc_answer_unknown`).
+    Unknown,
+    /// It was running (`rpc_answer_dropped_running`).
+    Running,
+    /// Its answer waited and was thrown away (`rpc_answer_dropped`).
+    Dropped,
+}
+
+/// An `rpc_error` as it stands in the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RpcError<'a> {
+    /// The code, resembling those of HTTP.
+    pub code: i32,
+    /// The name of the error, such as `FLOOD_WAIT_3`.
+    pub message: &'a str,
+}
+
+impl RpcError<'_> {
+    /// Returns how long the server wants to be left alone with this (`FLOOD_WAIT_3` and its kin).
+    pub fn wait(&self) -> Option<Duration> {
+        let names = ["FLOOD_WAIT_", "SLOWMODE_WAIT_", "FLOOD_PREMIUM_WAIT_", "2FA_CONFIRM_WAIT_"];
+        let seconds = names.iter().find_map(|name| self.message.strip_prefix(name))?;
+        seconds.parse().ok().filter(|_| self.code == 420).map(Duration::from_secs)
+    }
+
+    /// Returns the datacenter on which the call should be made instead (`USER_MIGRATE_2` and its kin).
+    pub fn migrate_to(&self) -> Option<u16> {
+        let (_, dc) = self.message.split_once("_MIGRATE_").filter(|_| self.code == 303)?;
+        dc.parse().ok()
+    }
+}
+
+impl fmt::Display for RpcError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+impl core::error::Error for RpcError<'_> {}
+
+/// Bytes of an event: where they stand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Span {
+    Frame { start: u32, len: u32 },
+    Scratch { start: u32, len: u32 },
+}
+
+impl Span {
+    /// The bytes `from..` of the span.
+    pub(super) const fn skip(self, from: usize) -> Self {
+        match self {
+            Self::Frame { start, len } => Self::Frame { start: start + from as u32, len: len - from as u32 },
+            Self::Scratch { start, len } => {
+                Self::Scratch { start: start + from as u32, len: len - from as u32 }
+            }
+        }
+    }
+
+    /// The `len` bytes from `from` on.
+    pub(super) const fn part(self, from: usize, len: usize) -> Self {
+        match self.skip(from) {
+            Self::Frame { start, .. } => Self::Frame { start, len: len as u32 },
+            Self::Scratch { start, .. } => Self::Scratch { start, len: len as u32 },
+        }
+    }
+
+    fn of<'a>(self, frame: &'a [u8], scratch: &'a [u8]) -> &'a [u8] {
+        let (bytes, start, len) = match self {
+            Self::Frame { start, len } => (frame, start, len),
+            Self::Scratch { start, len } => (scratch, start, len),
+        };
+        // The span was taken from these very bytes; it is empty if the caller mixed frames up.
+        bytes.get(start as usize..start as usize + len as usize).unwrap_or_default()
+    }
+}
+
+/// An event with places instead of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Record {
+    Answer(CallId, Span),
+    CallError(CallId, i32, Span),
+    Update(MsgId, Span),
+    /// An event without bytes.
+    Plain(Event<'static>),
+}
+
+/// The events of a frame, and those that commands and timers left before it.
+#[derive(Debug)]
+#[must_use = "the session says what became of calls here and nowhere else"]
+pub struct Events<'a> {
+    records: core::slice::Iter<'a, Record>,
+    frame: &'a [u8],
+    scratch: &'a [u8],
+}
+
+impl<'a> Events<'a> {
+    pub(super) fn new(records: &'a [Record], frame: &'a [u8], scratch: &'a [u8]) -> Self {
+        Self { records: records.iter(), frame, scratch }
+    }
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = Event<'a>;
+
+    fn next(&mut self) -> Option<Event<'a>> {
+        let bytes = |span: Span| span.of(self.frame, self.scratch);
+        Some(match *self.records.next()? {
+            Record::Answer(call, span) => Event::Answer { call, body: bytes(span) },
+            Record::Update(msg_id, span) => Event::Update { msg_id, body: bytes(span) },
+            Record::CallError(call, code, span) => {
+                Event::CallError { call, error: RpcError { code, message: text(bytes(span)) } }
+            }
+            Record::Plain(event) => event,
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
+    }
+}
+
+/// The part of the bytes that is UTF-8; error names are ASCII.
+pub(super) fn text(bytes: &[u8]) -> &str {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => core::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+    }
+}
+
+/// Events recorded and not yet handed out.
+#[derive(Debug, Default)]
+pub(super) struct EventLog {
+    pub(super) records: Vec<Record>,
+    pub(super) scratch: Vec<u8>,
+    /// Whether the records were handed out and may be forgotten.
+    handed_out: bool,
+}
+
+/// Memory for unpacked objects that is kept from frame to frame.
+const KEPT_SCRATCH: usize = 64 << 10;
+
+impl EventLog {
+    /// Forgets what was handed out.
+    pub(super) fn begin(&mut self) {
+        if core::mem::take(&mut self.handed_out) {
+            self.records.clear();
+            self.scratch.clear();
+            self.scratch.shrink_to(KEPT_SCRATCH);
+        }
+    }
+
+    pub(super) fn push(&mut self, record: Record) {
+        self.begin();
+        self.records.push(record);
+    }
+
+    pub(super) fn plain(&mut self, event: Event<'static>) {
+        self.push(Record::Plain(event));
+    }
+
+    /// Hands everything out.
+    pub(super) fn take<'a>(&'a mut self, frame: &'a [u8]) -> Events<'a> {
+        self.begin();
+        self.handed_out = true;
+        Events::new(&self.records, frame, &self.scratch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_tell_how_long_to_wait_and_where_to_go() {
+        let error = |code, message| RpcError { code, message };
+        assert_eq!(error(420, "FLOOD_WAIT_31").wait(), Some(Duration::from_secs(31)));
+        assert_eq!(error(420, "FLOOD_WAIT_X").wait(), None);
+        assert_eq!(error(400, "FLOOD_WAIT_31").wait(), None);
+        assert_eq!(error(303, "USER_MIGRATE_4").migrate_to(), Some(4));
+        assert_eq!(error(303, "USER_MIGRATE_").migrate_to(), None);
+    }
+
+    #[test]
+    fn text_that_is_not_utf_8_is_cut_and_not_refused() {
+        assert_eq!(text(b"FLOOD\xff_WAIT"), "FLOOD");
+    }
+}
