@@ -8,6 +8,7 @@ mod error;
 mod gate;
 mod link;
 mod options;
+pub mod server;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
