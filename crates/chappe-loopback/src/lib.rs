@@ -1,6 +1,42 @@
-//! An embedded Telegram datacenter for tests without a network.
+//! An embedded Telegram datacenter, for tests without a network.
+//!
+//! It listens on a real socket, finds out which transport a client speaks, makes real keys and keeps real
+//! sessions. It answers what clients of any layer ask when they connect; further methods are one closure each.
+//!
+//! ```
+//! use chappe_loopback::Loopback;
+//!
+//! let datacenter = Loopback::start()?;
+//! let (address, dc_id) = (datacenter.address(), datacenter.dc_id());
+//! let key = datacenter.public_key().to_pem()?; // for the client to pin
+//! assert!(address.ip().is_loopback() && dc_id == 2 && key.contains("PUBLIC KEY"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A datacenter that misbehaves on purpose:
+//!
+//! ```
+//! use chappe_loopback::{FaultScript, Fault, Options};
+//!
+//! let faults = FaultScript::new();
+//! let datacenter = Options::new().faults(&faults).start()?;
+//! faults.next(Fault::Duplicate); // the next envelope comes twice
+//! # drop(datacenter);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod error;
+mod faults;
 #[path = "generated/mod.rs"]
-mod schema;
+pub mod schema;
+mod handler;
+mod loopback;
+mod options;
+
+pub use chappe_net::tokio::Fault;
+pub use error::StartError;
+pub use faults::{FaultScript, Misbehaviour};
+pub use loopback::Loopback;
+pub use options::Options;

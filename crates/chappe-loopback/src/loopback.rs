@@ -1,0 +1,141 @@
+//! The datacenter itself: an engine, a listener and the thread they run in.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use chappe_crypto::rng::Drbg;
+use chappe_crypto::rsa::PublicKey;
+use chappe_net::server::{Engine, EngineOptions};
+use chappe_net::tokio::{Listener, serve};
+use chappe_session::Now;
+use tokio::sync::oneshot;
+
+use crate::api::{Api, Endpoint};
+use crate::error::StartError;
+use crate::faults::FaultScript;
+use crate::handler::ApiHandler;
+use crate::options::Options;
+
+/// A running datacenter. It stops when this is dropped.
+#[derive(Debug)]
+pub struct Loopback {
+    address: SocketAddr,
+    dc_id: i32,
+    public_key: PublicKey,
+    engine: Arc<Engine>,
+    faults: FaultScript,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Loopback {
+    /// Starts datacenter 2 on a free port of 127.0.0.1, with a key of its own.
+    ///
+    /// # Errors
+    ///
+    /// No port is free, or a key cannot be made.
+    pub fn start() -> Result<Self, StartError> {
+        Options::new().start()
+    }
+
+    pub(crate) fn start_with(mut options: Options) -> Result<Self, StartError> {
+        let mut rng = Drbg::from_os().map_err(|error| std::io::Error::other(error.to_string()))?;
+        let handshake = options.handshake_options(&mut rng)?;
+        let public_key = match handshake.keys.first() {
+            Some(key) => key.public_key().clone(),
+            None => return Err(chappe_handshake::ConfigError::NoKeys.into()),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = runtime.block_on(Listener::bind(options.listen, options.sockets.clone()))?;
+        let address = listener.local_addr()?;
+
+        let mut api = Api::new(Endpoint { dc_id: options.dc_id, address });
+        for (id, handler) in options.handlers.0 {
+            api.on(id, handler);
+        }
+        for (token, account) in options.bots {
+            api.add_bot(token, account);
+        }
+        options.session.policy = options.policy;
+        let handler = ApiHandler::new(Arc::new(api), options.faults.clone());
+        let engine = Engine::new(EngineOptions::new(handshake, options.session), handler, &mut rng)?;
+
+        let (stop, stopped) = oneshot::channel();
+        let (served, faults) = (Arc::clone(&engine), Arc::new(options.faults.clone()));
+        let thread = std::thread::Builder::new().name("chappe-loopback".into()).spawn(move || {
+            let until_stopped = async {
+                // A dropped sender stops it as well.
+                let _ = stopped.await;
+            };
+            if let Err(error) = runtime.block_on(serve(listener, served, faults, until_stopped)) {
+                tracing::error!(%error, "datacenter stopped");
+            }
+        })?;
+        Ok(Self {
+            address,
+            dc_id: options.dc_id,
+            public_key,
+            engine,
+            faults: options.faults,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Returns the address it listens on.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns its number.
+    pub const fn dc_id(&self) -> i32 {
+        self.dc_id
+    }
+
+    /// Returns the key that clients must know.
+    pub const fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// Returns its keys and sessions.
+    pub const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// Returns the list of what goes wrong.
+    pub const fn faults(&self) -> &FaultScript {
+        &self.faults
+    }
+
+    /// Sends an update, encoded, constructor id first, to every session that has a connection; says to how many.
+    pub fn push(&self, update: &[u8]) -> usize {
+        let now = Now::from_system();
+        let sessions = self.engine.keys().into_iter().flat_map(|key| key.sessions());
+        sessions.filter(|session| session.is_connected() && session.push(now, update).is_ok()).count()
+    }
+
+    /// Makes every temporary key expire.
+    pub fn expire_temporary_keys(&self) {
+        self.engine.expire_temporary_keys();
+    }
+
+    /// Closes all connections and stops listening.
+    pub fn stop(mut self) {
+        self.shut_down();
+    }
+
+    fn shut_down(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // The thread ends by itself; a panic in it was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Loopback {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
