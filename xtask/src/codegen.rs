@@ -170,14 +170,9 @@ impl Target {
         let (_, tail) = rest.split_once(MARKS[1]).ok_or_else(missing)?;
         let namespaces: BTreeSet<&str> =
             schema.functions().filter_map(|function| function.name.namespace.as_deref()).collect();
-        let mut section = String::from("functions = [\n");
-        for namespace in &namespaces {
-            section += &format!("    \"{namespace}\",\n");
-        }
-        section += "]\n";
-        for namespace in &namespaces {
-            section += &format!("{namespace} = []\n");
-        }
+        let names: String = namespaces.iter().flat_map(|name| ["    \"", name, "\",\n"]).collect();
+        let features: String = namespaces.iter().flat_map(|name| [name, " = []\n"]).collect();
+        let section = format!("functions = [\n{names}]\n{features}");
         Ok(Some((path.clone(), format!("{lead}{}{section}{}{tail}", MARKS[0], MARKS[1]))))
     }
 }

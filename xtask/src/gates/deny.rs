@@ -61,7 +61,7 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     broken.extend(packages.iter().filter_map(|package| source(package)));
     let named: Vec<_> = packages.iter().map(|package| (package.name.as_str(), &package.version)).collect();
     broken.extend(duplicates(&named, &rules.bans.skip));
-    broken.extend(context.workspace.members().into_iter().filter_map(build_script));
+    broken.extend(context.workspace.publishable().into_iter().filter_map(build_script));
     broken.extend(explanations(context)?);
     for line in &broken {
         context.shell.say(line)?;
@@ -153,7 +153,7 @@ fn explained(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Build scripts run on the machine of everyone who compiles; none of ours does.
+/// Build scripts run on the machine of everyone who compiles; none that we publish does.
 fn build_script(package: &Package) -> Option<String> {
     let has = package.targets.iter().any(cargo_metadata::Target::is_custom_build);
     has.then(|| format!("{} has a build script", package.name))

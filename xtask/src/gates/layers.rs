@@ -77,6 +77,7 @@ const LAYERS: &[Layer] = &[
         ],
     ),
     edge("chappe-cli", &["chappe", "chappe-tl-parser", "chappe-tl-gen"]),
+    edge("private-schema", &["chappe-tl", "chappe-tl-parser", "chappe-tl-gen"]),
     edge("xtask", &["chappe-tl-parser", "chappe-tl-gen"]),
 ];
 
