@@ -1,7 +1,7 @@
 //! Factorisation of `pq`, the proof of work in front of the key exchange.
 //!
 //! [`factorize`] splits every product of two distinct odd primes below 2^63 and refuses everything else at once.
-//! The work is bounded for every input: an elliptic-curve search of [`MAX_CURVES`] curves (the average number
+//! The work is bounded for every input: an elliptic-curve search of `MAX_CURVES` curves (the average number
 //! needed is about three), then a bounded Pollard walk.
 //!
 //! Not here: choosing `p` and `q` on the server's side.
