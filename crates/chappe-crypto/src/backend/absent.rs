@@ -89,6 +89,10 @@ impl Wide {
         match self {}
     }
 
+    pub(crate) fn mask(self, _: u8, _: &mut [[u8; 16]]) {
+        match self {}
+    }
+
     pub(crate) fn sha256_prefixed_many(self, _: &mut [MessageStream<'_>]) {
         match self {}
     }

@@ -17,8 +17,9 @@ mod kernels;
 #[cfg(test)]
 mod tests;
 
-use core::fmt;
+use core::{fmt, hint};
 
+use subtle::Choice;
 use zeroize::Zeroize;
 
 use self::kernels::{Ni, Wide};
@@ -183,6 +184,16 @@ impl Backend {
         match self.ni {
             Some(ni) => ni.ige_encrypt_sha256(key, iv, data, next_prefix, next),
             None => portable::ige_encrypt_sha256(key, iv, data, next_prefix, next),
+        }
+    }
+
+    /// Wipes `data` unless `keep`, in a time that does not depend on `keep`.
+    pub(crate) fn keep_if(self, keep: Choice, data: &mut [[u8; 16]]) {
+        // The compiler must not see that the mask has two values, or it might branch on them.
+        let mask = hint::black_box(0_u8.wrapping_sub(keep.unwrap_u8()));
+        match self.wide {
+            Some(wide) => wide.mask(mask, data),
+            None => portable::mask(mask, data),
         }
     }
 

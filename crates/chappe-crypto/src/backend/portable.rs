@@ -60,6 +60,13 @@ pub(crate) fn sha256_prefixed(prefix: &[u8; 32], data: &[[u8; 16]]) -> [u8; 32] 
     Sha256::new().chain_update(prefix).chain_update(data.as_flattened()).finalize().into()
 }
 
+/// Replaces every byte by its AND with `mask`.
+pub(crate) fn mask(mask: u8, data: &mut [[u8; 16]]) {
+    for byte in data.as_flattened_mut() {
+        *byte &= mask;
+    }
+}
+
 pub(crate) fn kdf_v2(secret: &[u8; 256], x: usize, msg_key: &[u8; 16]) -> AesKeyIv {
     let mut a = Sha256::new().chain_update(msg_key).chain_update(&secret[x..x + 36]).finalize();
     let mut b = Sha256::new().chain_update(&secret[40 + x..76 + x]).chain_update(msg_key).finalize();

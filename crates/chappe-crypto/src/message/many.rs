@@ -193,7 +193,7 @@ fn open_wide(backend: Backend, jobs: &mut [OpenJob<'_>]) {
     backend.ige_decrypt_sha256_many(&mut messages[..count]);
     for (i, message) in messages[..count].iter_mut().enumerate() {
         let large = MsgKeyLarge::from_bytes(message.digest);
-        results[i] = msg_keys[i].map(|msg_key| check(&large, &msg_key, message.data));
+        results[i] = msg_keys[i].map(|msg_key| check(backend, &large, &msg_key, message.data));
     }
     drop(messages);
     let open_jobs = jobs.iter_mut().filter(|job| job.result.is_none());

@@ -16,7 +16,7 @@ mod error;
 pub(crate) mod many;
 mod v1;
 
-use zeroize::Zeroize;
+use subtle::ConstantTimeEq;
 
 pub use self::{
     error::{OpenError, SealError},
@@ -110,16 +110,19 @@ pub fn open_with(
     let aes = kdf::aes_v2_with(backend, auth_key, from, msg_key);
     let prefix = kdf::msg_key_prefix(auth_key, from);
     let digest = backend.ige_decrypt_sha256(&aes.key, &aes.iv, prefix, blocks);
-    check(&MsgKeyLarge::from_bytes(digest), msg_key, blocks)
+    check(backend, &MsgKeyLarge::from_bytes(digest), msg_key, blocks)
 }
 
-/// Compares, and wipes what must not be used.
-fn check(large: &MsgKeyLarge, msg_key: &MsgKey, plaintext: &mut [[u8; 16]]) -> Result<Opened, OpenError> {
-    if large.msg_key() == *msg_key {
-        return Ok(Opened { quick_ack: large.quick_ack() });
-    }
-    plaintext.as_flattened_mut().zeroize();
-    Err(OpenError::MsgKeyMismatch)
+/// Compares, and wipes what must not be used, in the same time as keeping it.
+fn check(
+    backend: Backend,
+    large: &MsgKeyLarge,
+    msg_key: &MsgKey,
+    plaintext: &mut [[u8; 16]],
+) -> Result<Opened, OpenError> {
+    let is_right = large.msg_key().ct_eq(msg_key);
+    backend.keep_if(is_right, plaintext);
+    if is_right.into() { Ok(Opened { quick_ack: large.quick_ack() }) } else { Err(OpenError::MsgKeyMismatch) }
 }
 
 /// The blocks of an encrypted part, or its length if that cannot be one.

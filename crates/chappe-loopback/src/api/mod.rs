@@ -12,8 +12,8 @@ mod wrappers;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use chappe_tl::deserialize::Deserializable;
 use chappe_tl::Serializable;
+use chappe_tl::deserialize::Deserializable;
 use chappe_tl_mtproto::types::RpcError;
 
 use crate::schema::{AnyCall, enums, types};

@@ -18,8 +18,8 @@ use crate::options::DialOptions;
 /// The operating system refuses, a time-out passed, or the answer under fake TLS is not the proxy's.
 pub fn dial(address: SocketAddr, options: &DialOptions, rng: &mut Drbg) -> Result<Stream, LinkError> {
     let patience = options.connect_timeout;
-    let mut socket =
-        TcpStream::connect_timeout(&address, patience).map_err(|error| late(error, Wait::Connect, patience))?;
+    let mut socket = TcpStream::connect_timeout(&address, patience)
+        .map_err(|error| late(error, Wait::Connect, patience))?;
     socket.set_nodelay(true)?;
     socket.set_write_timeout(Some(options.write_timeout))?;
 

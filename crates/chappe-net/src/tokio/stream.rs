@@ -149,7 +149,12 @@ impl Writer {
     }
 }
 
-pub(super) fn split(socket: TcpStream, outgoing: Outgoing, ingoing: Ingoing, patience: Duration) -> (Reader, Writer) {
+pub(super) fn split(
+    socket: TcpStream,
+    outgoing: Outgoing,
+    ingoing: Ingoing,
+    patience: Duration,
+) -> (Reader, Writer) {
     let (read, write) = socket.into_split();
     (Reader { socket: read, ingoing }, Writer { socket: write, outgoing, patience })
 }

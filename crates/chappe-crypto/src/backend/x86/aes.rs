@@ -32,17 +32,19 @@ pub(super) fn encryption_keys(key: &[u8; 32]) -> RoundKeys {
     keys[1] = high;
     // The last word of the previous round key in every column, rotated by a byte or not.
     let (rotated, plain) = (_mm_set1_epi32(0x0c0f_0e0d), _mm_set1_epi32(0x0f0e_0d0c));
-    let mut round = 2;
-    while round < 15 {
-        let word = if round % 2 == 0 {
-            let rcon = _mm_set1_epi32(1 << (round / 2 - 1));
-            _mm_aesenclast_si128(_mm_shuffle_epi8(keys[round - 1], rotated), rcon)
-        } else {
-            _mm_aesenclast_si128(_mm_shuffle_epi8(keys[round - 1], plain), _mm_setzero_si128())
-        };
-        keys[round] = xor(prefix_xor(keys[round - 2]), word);
-        round += 1;
+    // Literal indices, so that the chain runs through registers and not through memory.
+    macro_rules! even_and_odd {
+        ($($round:literal)*) => { $(
+            let rcon = _mm_set1_epi32(1 << ($round / 2 - 1));
+            let word = _mm_aesenclast_si128(_mm_shuffle_epi8(keys[$round - 1], rotated), rcon);
+            keys[$round] = xor(prefix_xor(keys[$round - 2]), word);
+            let word = _mm_aesenclast_si128(_mm_shuffle_epi8(keys[$round], plain), _mm_setzero_si128());
+            keys[$round + 1] = xor(prefix_xor(keys[$round - 1]), word);
+        )* };
     }
+    even_and_odd!(2 4 6 8 10 12);
+    let word = _mm_aesenclast_si128(_mm_shuffle_epi8(keys[13], rotated), _mm_set1_epi32(1 << 6));
+    keys[14] = xor(prefix_xor(keys[12]), word);
     RoundKeys(keys)
 }
 

@@ -56,8 +56,8 @@ pub(super) fn decrypt(wide: Wide, mut messages: &mut [MessageStream<'_>]) {
         };
         let (batch, rest) = messages.split_at_mut(count);
         match (common_blocks(batch), count) {
-            (Some(common), 16) => decrypt_batch::<4>(wide, batch, common),
-            (Some(common), 12) => decrypt_batch::<3>(wide, batch, common),
+            (Some(common), 16) => decrypt_batch::<2, 2>(wide, batch, common),
+            (Some(common), 12) => decrypt_batch::<1, 3>(wide, batch, common),
             _ => batch.iter_mut().for_each(|message| {
                 message.digest =
                     wide.0.ige_decrypt_sha256(&message.key, &message.iv, message.prefix, message.data);
@@ -67,26 +67,29 @@ pub(super) fn decrypt(wide: Wide, mut messages: &mut [MessageStream<'_>]) {
     }
 }
 
-/// Decrypts and hashes `4 * G` messages that have `common` hash blocks behind the first.
-fn decrypt_batch<const G: usize>(wide: Wide, batch: &mut [MessageStream<'_>], common: usize) {
+/// Decrypts and hashes `4 * G * H` messages that have `common` hash blocks behind the first; `4 * G` are decrypted
+/// together.
+fn decrypt_batch<const H: usize, const G: usize>(wide: Wide, batch: &mut [MessageStream<'_>], common: usize) {
     let mut states = States::new(wide);
-    let mut groups: [_; G] = array::from_fn(|g| {
-        let lanes: [_; 4] = array::from_fn(|j| {
-            let message = &batch[4 * g + j];
-            Lane::new::<true>(wide.0, &message.key, &message.iv, &mut [])
-        });
-        ige_wide::Group::new(wide, lanes.each_ref().map(|lane| (&lane.keys, lane.chain)))
+    let mut parts: [[_; G]; H] = array::from_fn(|h| {
+        array::from_fn(|g| {
+            let lanes: [_; 4] = array::from_fn(|j| {
+                let message = &batch[4 * (G * h + g) + j];
+                Lane::new::<true>(wide.0, &message.key, &message.iv, &mut [])
+            });
+            ige_wide::Group::new(wide, lanes.each_ref().map(|lane| (&lane.keys, lane.chain)))
+        })
     });
-    decrypt_range::<G>(wide, &mut groups, batch, 0, FIRST);
+    decrypt_range(wide, &mut parts, batch, 0, FIRST);
     hash_first(wide, &mut states, batch);
     let (mut done, end) = (FIRST, FIRST + 4 * common);
     while done < end {
         let next = end.min(done + 4 * STRETCH);
-        decrypt_range::<G>(wide, &mut groups, batch, done, next);
+        decrypt_range(wide, &mut parts, batch, done, next);
         states.compress(wide, lanes(batch, |message| message.data[done..next].as_flattened().as_chunks().0));
         done = next;
     }
-    for (message, chain) in batch.iter_mut().zip(groups.iter().flat_map(ige_wide::Group::chains)) {
+    for (message, chain) in batch.iter_mut().zip(parts.iter().flatten().flat_map(ige_wide::Group::chains)) {
         let lane = Lane::new::<true>(wide.0, &message.key, &message.iv, &mut message.data[end..]);
         ige::resume::<true>(wide.0, &lane.keys, chain, lane.rest);
     }
@@ -94,16 +97,20 @@ fn decrypt_batch<const G: usize>(wide: Wide, batch: &mut [MessageStream<'_>], co
 }
 
 /// Decrypts the blocks from `start` to `end` of every message.
-fn decrypt_range<const G: usize>(
+fn decrypt_range<const H: usize, const G: usize>(
     wide: Wide,
-    groups: &mut [ige_wide::Group; G],
+    parts: &mut [[ige_wide::Group; G]; H],
     batch: &mut [MessageStream<'_>],
     start: usize,
     end: usize,
 ) {
-    let mut parts = batch.iter_mut().map(|message| &mut message.data[start..end]);
-    let data = array::from_fn(|_| array::from_fn(|_| parts.next().expect("the batch has 4 G messages")));
-    ige_wide::run::<G, true>(wide, groups, data, end - start);
+    let mut messages = batch.iter_mut().map(|message| &mut message.data[start..end]);
+    for groups in parts {
+        let data = array::from_fn(|_| {
+            array::from_fn(|_| messages.next().expect("the batch has 4 messages to a group"))
+        });
+        ige_wide::run::<G, true>(wide, groups, data, end - start);
+    }
 }
 
 /// How many hash blocks every message has whole behind the first, if running them together pays.

@@ -129,6 +129,11 @@ unsafe fn kernel<const G: usize, const DECRYPT: bool>(
     blocks: usize,
 ) {
     let zero = _mm512_setzero_si512();
+    let keys = groups.each_ref().map(|group| &group.keys);
+    let mut chain = WideChain {
+        output: groups.each_ref().map(|group| group.output),
+        input: groups.each_ref().map(|group| group.input),
+    };
     let mut i = 0;
     while i + 4 <= blocks {
         let mut rows = [[zero; 4]; G];
@@ -136,12 +141,15 @@ unsafe fn kernel<const G: usize, const DECRYPT: bool>(
             // SAFETY: 64 bytes may be read, since `i + 4 <= blocks`.
             rows[g] = transpose(data[g].map(|stream| unsafe { _mm512_loadu_si512(stream.add(i).cast()) }));
         }
-        for q in 0..4 {
-            let outputs = step::<G, DECRYPT>(groups, rows.each_ref().map(|row| row[q]));
-            for (row, output) in rows.iter_mut().zip(outputs) {
-                row[q] = output;
-            }
+        macro_rules! columns {
+            ($($q:literal)*) => { $(
+                chain.step::<DECRYPT>(&keys, rows.each_ref().map(|row| row[$q]));
+                for g in 0..G {
+                    rows[g][$q] = chain.output[g];
+                }
+            )* };
         }
+        columns!(0 1 2 3);
         for g in 0..G {
             for (stream, row) in data[g].iter().zip(transpose(rows[g])) {
                 // SAFETY: 64 bytes may be written, since `i + 4 <= blocks`.
@@ -153,37 +161,54 @@ unsafe fn kernel<const G: usize, const DECRYPT: bool>(
     while i < blocks {
         // SAFETY: a block may be read, since `i < blocks`.
         let column = data.map(|group| join(group.map(|stream| load(unsafe { &*stream.add(i) }))));
-        let outputs = step::<G, DECRYPT>(groups, column);
+        chain.step::<DECRYPT>(&keys, column);
         for g in 0..G {
-            for (stream, block) in data[g].iter().zip(split(outputs[g])) {
+            for (stream, block) in data[g].iter().zip(split(chain.output[g])) {
                 // SAFETY: a block may be written, since `i < blocks`.
                 store(unsafe { &mut *stream.add(i) }, block);
             }
         }
         i += 1;
     }
+    for g in 0..G {
+        groups[g].output = chain.output[g];
+        groups[g].input = chain.input[g];
+    }
 }
 
-/// One block of every stream.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes")]
-fn step<const G: usize, const DECRYPT: bool>(groups: &mut [Group; G], inputs: [__m512i; G]) -> [__m512i; G] {
-    let mut s = inputs;
-    for g in 0..G {
-        s[g] = _mm512_xor_si512(_mm512_xor_si512(inputs[g], groups[g].keys[0]), groups[g].output);
-    }
-    for r in 1..14 {
+/// What the last block of every stream passes on, in registers.
+struct WideChain<const G: usize> {
+    output: [__m512i; G],
+    input: [__m512i; G],
+}
+
+impl<const G: usize> WideChain<G> {
+    /// One block of every stream.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes")]
+    fn step<const DECRYPT: bool>(&mut self, keys: &[&[__m512i; 15]; G], inputs: [__m512i; G]) {
+        let mut s = inputs;
         for g in 0..G {
-            let key = groups[g].keys[r];
-            s[g] = if DECRYPT { _mm512_aesdec_epi128(s[g], key) } else { _mm512_aesenc_epi128(s[g], key) };
+            s[g] = _mm512_xor_si512(_mm512_xor_si512(inputs[g], keys[g][0]), self.output[g]);
         }
+        macro_rules! rounds {
+            ($($r:literal)*) => { $( for g in 0..G {
+                s[g] = if DECRYPT {
+                    _mm512_aesdec_epi128(s[g], keys[g][$r])
+                } else {
+                    _mm512_aesenc_epi128(s[g], keys[g][$r])
+                };
+            } )* };
+        }
+        rounds!(1 2 3 4 5 6 7 8 9 10 11 12 13);
+        for g in 0..G {
+            let fold = _mm512_xor_si512(self.input[g], keys[g][14]);
+            s[g] = if DECRYPT {
+                _mm512_aesdeclast_epi128(s[g], fold)
+            } else {
+                _mm512_aesenclast_epi128(s[g], fold)
+            };
+        }
+        (self.output, self.input) = (s, inputs);
     }
-    for g in 0..G {
-        let fold = _mm512_xor_si512(groups[g].input, groups[g].keys[14]);
-        s[g] =
-            if DECRYPT { _mm512_aesdeclast_epi128(s[g], fold) } else { _mm512_aesenclast_epi128(s[g], fold) };
-        groups[g].output = s[g];
-        groups[g].input = inputs[g];
-    }
-    s
 }

@@ -15,6 +15,7 @@ mod ige;
 mod ige_many;
 mod ige_wide;
 mod kdf;
+mod mask;
 mod register;
 mod sha256;
 mod sha256_wide;
@@ -133,14 +134,19 @@ impl Wide {
         cpu_wide::get().then_some(Self(ni))
     }
 
-    /// Several independent streams, up to sixteen at a time.
+    /// Several independent streams, up to twelve at a time.
     pub(crate) fn ige_encrypt_many(self, streams: &mut [Stream<'_>]) {
         ige_many::run::<false>(self.0, Some(self), streams);
     }
 
-    /// Several independent streams, up to sixteen at a time.
+    /// Several independent streams, up to twelve at a time.
     pub(crate) fn ige_decrypt_many(self, streams: &mut [Stream<'_>]) {
         ige_many::run::<true>(self.0, Some(self), streams);
+    }
+
+    pub(crate) fn mask(self, mask: u8, data: &mut [[u8; 16]]) {
+        // SAFETY: `apply` needs the CPU features that `self` proves.
+        unsafe { mask::apply(mask, data.as_flattened_mut()) }
     }
 
     pub(crate) fn sha256_prefixed_many(self, messages: &mut [MessageStream<'_>]) {

@@ -1,0 +1,24 @@
+//! Looks for OpenSSL and notes how the program is built.
+
+use std::{env, process::Command};
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
+    println!("cargo::rustc-check-cfg=cfg(openssl)");
+    let libcrypto = pkg_config::Config::new().atleast_version("3.0").probe("libcrypto");
+    let openssl = match libcrypto {
+        Ok(library) => {
+            println!("cargo::rustc-cfg=openssl");
+            library.version
+        }
+        Err(_) => "not installed".into(),
+    };
+    println!("cargo::rustc-env=BENCH_OPENSSL={openssl}");
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default().replace('\u{1f}', " ");
+    println!("cargo::rustc-env=BENCH_RUSTFLAGS={flags}");
+    let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
+    let version = Command::new(rustc).arg("--version").output().map(|output| output.stdout);
+    let version = String::from_utf8(version.unwrap_or_default()).unwrap_or_default();
+    println!("cargo::rustc-env=BENCH_RUSTC={}", version.trim());
+}

@@ -1,0 +1,156 @@
+//! Interleaved measurement: every round runs every case once, in rotated order.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How much is measured.
+pub struct Settings {
+    rounds: usize,
+    slice: Duration,
+    only: String,
+}
+
+impl Settings {
+    /// `quick` still makes 15 rounds; they are shorter.
+    pub fn new(quick: bool, only: &str) -> Self {
+        let (rounds, slice) =
+            if quick { (15, Duration::from_micros(200)) } else { (31, Duration::from_millis(1)) };
+        Self { rounds, slice, only: only.to_owned() }
+    }
+
+    /// Says whether a group was asked for.
+    pub fn wants(&self, title: &str) -> bool {
+        title.to_lowercase().contains(&self.only.to_lowercase())
+    }
+}
+
+/// A piece of work that is repeated.
+pub struct Case<'a> {
+    name: String,
+    /// What one call works through, to compare calls of different size; 1 if that means nothing.
+    bytes: usize,
+    work: Box<dyn FnMut() + 'a>,
+}
+
+impl<'a> Case<'a> {
+    /// Names a piece of work that works through `bytes` bytes each time it is called.
+    pub fn new(name: impl Into<String>, bytes: usize, work: impl FnMut() + 'a) -> Self {
+        Self { name: name.into(), bytes, work: Box::new(work) }
+    }
+}
+
+/// What was measured of one case: nanoseconds per call, one entry per round.
+pub struct Sample {
+    /// Name of the case.
+    pub name: String,
+    bytes: usize,
+    nanos: Vec<f64>,
+}
+
+/// A group of cases, measured together.
+pub struct Group {
+    /// What it is about.
+    pub title: String,
+    samples: Vec<Sample>,
+}
+
+/// A median and the range that holds four of five values.
+#[derive(Clone, Copy)]
+pub struct Spread {
+    /// The middle.
+    pub median: f64,
+    /// A tenth is below.
+    pub low: f64,
+    /// A tenth is above.
+    pub high: f64,
+}
+
+impl Spread {
+    fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let at = |part: f64| values[((values.len() - 1) as f64 * part).round() as usize];
+        Self { median: at(0.5), low: at(0.1), high: at(0.9) }
+    }
+}
+
+impl Sample {
+    /// Nanoseconds per call.
+    pub fn nanos(&self) -> Spread {
+        Spread::of(self.nanos.clone())
+    }
+
+    /// Megabytes per second, by the median.
+    pub fn rate(&self) -> f64 {
+        self.bytes as f64 * 1e3 / self.nanos().median
+    }
+}
+
+impl Group {
+    /// All samples in the order of the cases.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// Time of `a` over time of `b`, per byte, formed within each round.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no such case.
+    pub fn ratio(&self, a: &str, b: &str) -> Spread {
+        let find = |name: &str| {
+            let found = self.samples.iter().find(|sample| sample.name == name);
+            found.unwrap_or_else(|| panic!("no case {name:?} in {:?}", self.title))
+        };
+        let (a, b) = (find(a), find(b));
+        let scale = b.bytes as f64 / a.bytes as f64;
+        Spread::of(a.nanos.iter().zip(&b.nanos).map(|(a, b)| a / b * scale).collect())
+    }
+}
+
+/// Measures a group.
+pub fn measure(settings: &Settings, title: &str, mut cases: Vec<Case<'_>>) -> Group {
+    let repeats: Vec<u32> = cases.iter_mut().map(|case| calibrate(settings, case)).collect();
+    let mut nanos = vec![Vec::with_capacity(settings.rounds); cases.len()];
+    let bar = progress(settings.rounds as u64, title);
+    for round in 0..settings.rounds {
+        for step in 0..cases.len() {
+            let index = (round + step) % cases.len();
+            let start = Instant::now();
+            for _ in 0..repeats[index] {
+                (cases[index].work)();
+            }
+            nanos[index].push(start.elapsed().as_nanos() as f64 / f64::from(repeats[index]));
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let sample = |(case, nanos): (Case<'_>, Vec<f64>)| Sample { name: case.name, bytes: case.bytes, nanos };
+    Group { title: title.to_owned(), samples: cases.into_iter().zip(nanos).map(sample).collect() }
+}
+
+/// Finds how many calls fill a slice of time.
+fn calibrate(settings: &Settings, case: &mut Case<'_>) -> u32 {
+    (case.work)();
+    let mut repeats = 1_u32;
+    loop {
+        let start = Instant::now();
+        for _ in 0..repeats {
+            (case.work)();
+        }
+        let taken = start.elapsed();
+        if taken * 3 >= settings.slice || repeats >= 1 << 24 {
+            let share = settings.slice.as_secs_f64() / taken.as_secs_f64().max(1e-9);
+            return (f64::from(repeats) * share).max(1.0) as u32;
+        }
+        repeats *= 2;
+    }
+}
+
+/// A bar on a terminal, nothing elsewhere.
+pub fn progress(length: u64, title: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg:44!} {wide_bar} {pos}/{len} {eta}");
+    ProgressBar::new(length)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        .with_message(title.to_owned())
+}

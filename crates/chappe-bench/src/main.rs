@@ -1,0 +1,61 @@
+//! Measurements of the chappe crates beside their peers and beside the limits of the machine.
+//!
+//! Ratios are the result, not times: all cases of a group run once in each round, in rotated order and in one
+//! process, and the ratio is formed within the round. What is printed is the median over the rounds and the spread.
+
+mod crypto;
+mod harness;
+mod limits;
+mod machine;
+#[cfg(openssl)]
+mod openssl;
+mod report;
+mod timing;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::harness::Settings;
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(Subcommand)]
+enum Suite {
+    /// Primitives and whole messages; writes its section of docs/performance.md.
+    Crypto(Options),
+    /// Two-class statistical test of what is claimed to be constant time.
+    Timing(timing::Options),
+}
+
+#[derive(clap::Args)]
+struct Options {
+    /// Fewer and shorter rounds, and nothing is written.
+    #[arg(long)]
+    quick: bool,
+    /// Prints the tables and writes nothing.
+    #[arg(long)]
+    no_write: bool,
+    /// Only groups whose title contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().suite {
+        Suite::Crypto(options) => {
+            let settings = Settings::new(options.quick, &options.only);
+            let report = crypto::run(&settings);
+            print!("{report}");
+            if options.quick || options.no_write || !options.only.is_empty() {
+                return Ok(());
+            }
+            report.write("crypto")
+        }
+        Suite::Timing(options) => timing::run(&options),
+    }
+}
