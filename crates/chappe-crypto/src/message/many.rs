@@ -2,7 +2,7 @@
 //!
 //! The chain of one message is serial; those of different messages are independent and can be interleaved.
 
-use core::array;
+use core::{array, fmt};
 
 use crate::{
     AuthKey, MsgKey, Side,
@@ -18,7 +18,6 @@ const BATCH: usize = 16;
 const MIN_WIDE: usize = 12;
 
 /// A message that [`seal_many`] is to seal, and what came of it.
-#[derive(Debug)]
 pub struct SealJob<'a> {
     auth_key: &'a AuthKey,
     from: Side,
@@ -39,7 +38,6 @@ impl<'a> SealJob<'a> {
 }
 
 /// A message that [`open_many`] is to open, and what came of it.
-#[derive(Debug)]
 pub struct OpenJob<'a> {
     auth_key: &'a AuthKey,
     from: Side,
@@ -57,6 +55,22 @@ impl<'a> OpenJob<'a> {
     /// Returns what [`open`](super::open) would have returned, or `None` before the job was done.
     pub const fn result(&self) -> Option<Result<Opened, OpenError>> {
         self.result
+    }
+}
+
+impl fmt::Debug for SealJob<'_> {
+    /// Writes nothing of the plaintext (SEC-05).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, result) = (self.data.len(), &self.result);
+        f.debug_struct("SealJob").field("len", &len).field("result", result).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for OpenJob<'_> {
+    /// Writes nothing of what was decrypted (SEC-05).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, result) = (self.data.len(), &self.result);
+        f.debug_struct("OpenJob").field("len", &len).field("result", result).finish_non_exhaustive()
     }
 }
 

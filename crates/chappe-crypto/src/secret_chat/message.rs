@@ -67,11 +67,16 @@ fn write_header(header: &mut [u8; ENVELOPE_LEN], key: &AuthKey, msg_key: &MsgKey
 }
 
 /// An encrypted message whose fingerprint can be read, to look for the key.
-#[derive(Debug)]
 pub struct Envelope<'a> {
     fingerprint: KeyFingerprint,
     msg_key: MsgKey,
     encrypted: &'a mut [u8],
+}
+
+impl fmt::Debug for Envelope<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Envelope<'a> {

@@ -123,6 +123,7 @@ pub(super) fn run<const G: usize, const DECRYPT: bool>(
 /// Each pointer points to `blocks` blocks that nothing else refers to.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes")]
+#[allow(clippy::needless_range_loop, reason = "several arrays are walked together")]
 unsafe fn kernel<const G: usize, const DECRYPT: bool>(
     groups: &mut [Group; G],
     data: [[*mut [u8; 16]; 4]; G],

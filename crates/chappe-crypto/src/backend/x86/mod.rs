@@ -126,6 +126,7 @@ impl Ni {
     }
 }
 
+#[allow(clippy::unused_self, reason = "holding the proof is what it takes to call these")]
 impl Wide {
     /// Asks the CPU; the answer is remembered.
     #[inline]
