@@ -34,6 +34,27 @@ fn the_known_prime_is_a_safe_prime_by_our_own_test() {
     assert_eq!(safe_prime::judge(&KNOWN_PRIME, &mut rng()), Verdict::SafePrime);
 }
 
+/// A prime whose half is composite without any small factor: the first from a fixed random start.
+const UNSAFE_PRIME: &str = "\
+    e91b45737c7bcc3921b3f234d635e4e1196e6edfa214ee09eacc7224a168662f\
+    2e5b384699bebfd67cc35a654cef04ea49e42d3a26c8543cfcf370fcc9a6eedc\
+    243f2491f33078a9c6a0fb27b4d54a4fc21df9702f9ae61678b230938f5b035d\
+    9843c5e7484f19aacb4dd59c7d7eca0ef3b64a71ae2e45d700150972924b6d53\
+    00bea0b1181276761a37fd60395d72691b2a73c0eb8189a534f2d0dff118a1f3\
+    af3805f2ba642ba0cc3823504a425fcad0591edd40285a546b7b9d55fde224e5\
+    ea59d3969f590fb265e285ccd6b41c23cd7a3e44f4421b3fdfc797259cb6adcd\
+    837e0d676ed8f4681ea20b179f58eff06152dc79a663dd719497734b9ea881c3";
+
+#[test]
+fn a_prime_whose_half_has_only_large_factors_is_not_taken_for_safe() {
+    let prime: [u8; 256] = hex::decode(UNSAFE_PRIME).expect("hexadecimal").try_into().expect("256 bytes");
+    assert_eq!(safe_prime::judge(&prime, &mut rng()), Verdict::NotSafe);
+    // A number beside it, which is composite.
+    let mut composite = prime;
+    composite[200] ^= 8;
+    assert_ne!(safe_prime::judge(&composite, &mut rng()), Verdict::SafePrime);
+}
+
 #[test]
 fn the_known_prime_takes_no_test_and_no_place_in_the_cache() {
     let mut cache = PrimeCache::new();
