@@ -11,9 +11,17 @@ const bigInt = require('big-integer')
 const { Api, TelegramClient } = require('telegram')
 const { _serverKeys } = require('telegram/crypto/RSA')
 const { ConnectionTCPAbridged, ConnectionTCPFull, ConnectionTCPObfuscated } = require('telegram/network')
+const { PromisedNetSockets } = require('telegram/extensions')
 const { StringSession } = require('telegram/sessions')
 
 const [host, port, keyPath, dcId] = process.argv.slice(2)
+
+/** The client knows no port but 80 and 443; ours is another. */
+class Socket extends PromisedNetSockets {
+  connect(_port, ip, testServers) {
+    return super.connect(Number(port), ip, testServers)
+  }
+}
 
 /** The TL encoding of a string. */
 function tlString(bytes) {
@@ -34,7 +42,12 @@ function pinKey() {
 async function oneRun(connection) {
   const session = new StringSession('')
   session.setDC(Number(dcId), host, Number(port))
-  const client = new TelegramClient(session, 1, '0'.repeat(32), { connection, connectionRetries: 1, autoReconnect: false })
+  const client = new TelegramClient(session, 1, '0'.repeat(32), {
+    connection,
+    connectionRetries: 1,
+    autoReconnect: false,
+    networkSocket: Socket,
+  })
   client.setLogLevel('none')
   await client.connect()
   const config = await client.invoke(new Api.help.GetConfig())
