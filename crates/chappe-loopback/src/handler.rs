@@ -96,10 +96,7 @@ impl ApiHandler {
 
 /// What a temporary key may ask before it is bound.
 const fn is_allowed_unbound(id: u32) -> bool {
-    matches!(
-        id,
-        functions::help::GetConfig::CONSTRUCTOR_ID | functions::help::GetNearestDc::CONSTRUCTOR_ID
-    )
+    matches!(id, functions::help::GetConfig::CONSTRUCTOR_ID | functions::help::GetNearestDc::CONSTRUCTOR_ID)
 }
 
 fn misbehave(context: &Context<'_>, misbehaviour: Misbehaviour) -> Verdict {

@@ -29,11 +29,11 @@
 pub mod api;
 mod error;
 mod faults;
-#[path = "generated/mod.rs"]
-pub mod schema;
 mod handler;
 mod loopback;
 mod options;
+#[path = "generated/mod.rs"]
+pub mod schema;
 
 pub use chappe_net::tokio::Fault;
 pub use error::StartError;

@@ -101,9 +101,7 @@ impl ServerConnection {
         if key_id.is_zero() {
             return self.on_plain(now, payload, rng);
         }
-        let known = self.key.take().filter(|key| {
-            key.auth_key().id() == key_id && !key.is_expired(now.unix)
-        });
+        let known = self.key.take().filter(|key| key.auth_key().id() == key_id && !key.is_expired(now.unix));
         match known.or_else(|| self.engine.key(key_id, now.unix)) {
             None => self.end(Some(ErrorCode::UnknownAuthKey)),
             Some(key) => {
@@ -216,8 +214,7 @@ impl ServerConnection {
         let mut verdicts = Vec::new();
         let mut destroyed = Vec::new();
         let mut is_key_destroyed = false;
-        let context =
-            |msg_id| Context { now, msg_id, session: attached, engine: &self.engine, key };
+        let context = |msg_id| Context { now, msg_id, session: attached, engine: &self.engine, key };
         for event in session.handle_opened(now, opened)? {
             match event {
                 ServerEvent::Query { msg_id, body, .. } => {

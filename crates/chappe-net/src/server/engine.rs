@@ -159,14 +159,17 @@ impl Engine {
         };
         let named = self.key(AuthKeyId::from_raw(request.perm_auth_key_id), now);
         let permanent = named.filter(|key| key.kind() == KeyKind::Permanent);
-        let bound = request.verify(now, &BindContext {
-            msg_id: context.msg_id,
-            session_id: context.session_id(),
-            key_id: context.key.auth_key().id(),
-            key_expires_at,
-            bound_to,
-            permanent: permanent.as_ref().map(|key| key.auth_key()),
-        })?;
+        let bound = request.verify(
+            now,
+            &BindContext {
+                msg_id: context.msg_id,
+                session_id: context.session_id(),
+                key_id: context.key.auth_key().id(),
+                key_expires_at,
+                bound_to,
+                permanent: permanent.as_ref().map(|key| key.auth_key()),
+            },
+        )?;
         context.key.bind_to(bound);
         Ok(())
     }

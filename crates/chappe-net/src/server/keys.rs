@@ -91,12 +91,7 @@ impl KeyState {
     }
 
     /// Returns the session of this id, or makes it; the oldest makes room.
-    pub(super) fn session_or(
-        &self,
-        id: SessionId,
-        max: usize,
-        make: impl FnOnce() -> Attached,
-    ) -> Attached {
+    pub(super) fn session_or(&self, id: SessionId, max: usize, make: impl FnOnce() -> Attached) -> Attached {
         let mut sessions = lock(&self.sessions);
         if let Some(known) = sessions.by_id.get(&id) {
             return known.clone();
