@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code, reason = "a C library")]
 
+pub mod bignum;
+
 use core::ffi::{c_int, c_uchar};
 
 /// `AES_KEY`: 60 round key words and the number of rounds.

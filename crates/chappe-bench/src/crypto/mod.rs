@@ -1,5 +1,6 @@
 //! The primitives and whole messages of `chappe-crypto`.
 
+mod exchange;
 mod ige;
 mod many;
 mod message;
@@ -26,6 +27,7 @@ pub fn run(settings: &Settings) -> Report {
     many::run(settings, &mut report);
     message::run(settings, &mut report);
     uppers::run(settings, &mut report);
+    exchange::run(settings, &mut report);
     report
 }
 
