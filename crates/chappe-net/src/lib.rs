@@ -4,6 +4,8 @@
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod client;
 mod error;
 mod gate;
 mod link;
@@ -12,6 +14,8 @@ pub mod server;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub use client::{CreateKeyError, Stage, Step};
 pub use error::{LinkError, Wait};
 pub use gate::Place;
 pub use link::{Ingoing, Outgoing, join};

@@ -171,6 +171,33 @@ impl EncryptedSession {
         Ok(message.msg_id)
     }
 
+    /// Seals an object that has to know the id of its own message, as `auth.bindTempAuthKey` has to.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is that of [`EncryptedSession::pack_into`], the inner one that of `build`. An id that was
+    /// given out for nothing stays unused.
+    pub fn pack_built_into<S: Serializable, R: CryptoRng + ?Sized, E>(
+        &mut self,
+        now: UnixTime,
+        rng: &mut R,
+        out: &mut FrameBuf,
+        build: impl FnOnce(MsgId, &mut R) -> Result<S, E>,
+    ) -> Result<Result<MsgId, E>, PackError> {
+        let msg_id = self.next_id(now);
+        let object = match build(msg_id, rng) {
+            Ok(object) => object,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut writer = EncryptedWriter::begin(out);
+        object.serialize(writer.body())?;
+        let content_related = is_content_related(constructor_id(writer.body().as_slice())?);
+        let seq_no = self.next_seq_no(content_related);
+        let header = self.header(MessageHeader { msg_id, seq_no });
+        writer.seal(&self.key, Side::Client, header, self.padding, rng)?;
+        Ok(Ok(msg_id))
+    }
+
     /// Seals several objects into one container; the ids of the messages are appended to `ids`.
     ///
     /// # Errors
@@ -389,14 +416,20 @@ impl EncryptedSession {
     }
 
     fn number(&mut self, now: UnixTime, content_related: bool) -> MessageHeader {
+        MessageHeader { msg_id: self.next_id(now), seq_no: self.next_seq_no(content_related) }
+    }
+
+    fn next_id(&mut self, now: UnixTime) -> MsgId {
         let msg_id = self.ids.next(self.server_time(now), MsgOrigin::Client);
-        let seq_no =
-            if content_related { self.seq.next_content_related() } else { self.seq.next_unrelated() };
         if self.sent.len() == SENT_IDS {
             self.sent.pop_front();
         }
         self.sent.push_back(msg_id);
-        MessageHeader { msg_id, seq_no }
+        msg_id
+    }
+
+    const fn next_seq_no(&mut self, content_related: bool) -> SeqNo {
+        if content_related { self.seq.next_content_related() } else { self.seq.next_unrelated() }
     }
 
     fn header(&self, message: MessageHeader) -> EncryptedHeader {

@@ -1,7 +1,9 @@
 //! Drivers over `std::net`: a thread waits.
 
+mod create_key;
 mod dial;
 mod stream;
 
+pub use create_key::{create_key, dial_with_new_key};
 pub use dial::dial;
 pub use stream::Stream;

@@ -1,10 +1,12 @@
 //! Drivers over tokio: a task waits.
 
+mod create_key;
 mod dial;
 mod listen;
 mod serve;
 mod stream;
 
+pub use create_key::{create_key, dial_with_new_key};
 pub use dial::dial;
 pub use listen::{Accepted, Listener, NewConnection};
 pub use serve::{Fault, Faults, NoFaults, serve};
