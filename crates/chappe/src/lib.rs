@@ -1,2 +1,64 @@
-//! Telegram's MTProto 2.0, complete: handshake, sessions, transports and TL types behind one import.
+//! Telegram's MTProto 2.0, complete: the tunnel through which every Telegram API call travels.
+//!
+//! This crate contains no code. It gives the parts one name each; whoever needs one part only depends on that.
+//!
+//! | module | crate | what it is |
+//! |---|---|---|
+//! | [`authentication`] | `chappe-handshake` | `step1` to `finish`: an auth_key, from either side |
+//! | [`session`] | `chappe-session` | messages under an auth_key, from either side |
+//! | [`transport`] | `chappe-transport` | framings, obfuscation, proxies |
+//! | [`framing`] | `chappe-framing` | envelopes, ids, containers, gzip |
+//! | [`crypto`] | `chappe-crypto` | the primitives |
+//! | [`tl`], [`mtproto`] | `chappe-tl`, `chappe-tl-mtproto` | the TL run time; the service types |
+#![cfg_attr(feature = "api", doc = "| [`api`] | `chappe-tl-api` | the types and functions of the API |")]
+#![cfg_attr(
+    any(feature = "blocking", feature = "tokio"),
+    doc = "| [`net`] | `chappe-net` | sockets, blocking or tokio |"
+)]
+#![cfg_attr(
+    feature = "loopback",
+    doc = "| [`loopback`] | `chappe-loopback` | a datacenter for tests without a network |"
+)]
+//!
+//! # Step by step
+//!
+//! The functions of the handshake make requests and check answers; how they travel is the caller's choice.
+//!
+//! ```
+//! # #[cfg(feature = "std")] {
+//! use chappe::tl::Serializable;
+//! use chappe::{EncryptedSession, Session, authentication as auth, mtproto};
+//!
+//! let (request, state) = auth::step1()?; // req_pq_multi; `auth::step2` takes the answer and `state`
+//! let mut plain = Session::new();
+//! let bytes = plain.pack(&request).to_plaintext_bytes();
+//! assert_eq!(bytes[..8], [0; 8]); // no auth_key yet
+//! # drop(state);
+//!
+//! // What `auth::finish` gives opens the tunnel.
+//! let (auth_key, first_salt, time_offset) = ([7; 256], 42, 0);
+//! let mut session = EncryptedSession::new(auth_key, first_salt, time_offset);
+//! let frame = session.pack(&mtproto::functions::Ping { ping_id: 1 });
+//! assert_eq!(frame.len() % 16, 8); // 24 bytes in the clear, then whole blocks
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
+
+pub use chappe_crypto as crypto;
+pub use chappe_framing as framing;
+pub use chappe_handshake as authentication;
+#[cfg(feature = "loopback")]
+pub use chappe_loopback as loopback;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub use chappe_net as net;
+pub use chappe_session as session;
+pub use chappe_tl as tl;
+#[cfg(feature = "api")]
+pub use chappe_tl_api as api;
+pub use chappe_tl_mtproto as mtproto;
+pub use chappe_transport as transport;
+
+pub use chappe_handshake::Finished;
+pub use chappe_session::{EncryptedSession, Message, Session};
