@@ -5,6 +5,7 @@
 pub(crate) mod api;
 mod clippy;
 mod codegen;
+mod conformance;
 mod deny;
 mod docs;
 mod features;
@@ -56,6 +57,7 @@ pub(crate) const ALL: &[Gate] = &[
     gate("layers", "Dependencies point down the layers only", layers::run),
     gate("links", "No page points to a file that is not there", links::run),
     gate("codegen", "Generated code is what the schemas say", codegen::run),
+    gate("conformance", "Every rule of the checklist has its test or its reason", conformance::run),
     gate("clippy", "Each package alone is free of warnings", clippy::run),
     gate("test", "All tests pass", tests::run),
     gate("doctest", "All examples in the documentation compile and run", tests::doctests),

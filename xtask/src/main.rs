@@ -6,6 +6,7 @@
 
 mod bench;
 mod codegen;
+mod conformance;
 mod gates;
 mod progress;
 mod schema;
@@ -34,6 +35,8 @@ enum Task {
     Api(gates::api::Api),
     /// Regenerates code from the schemas, compares it with them, or takes a new schema.
     Codegen(codegen::Codegen),
+    /// Writes docs/conformance.md from the tests of the workspace, or compares it.
+    Conformance(conformance::Conformance),
     /// Compares schema files.
     Schema(schema::Schema),
     /// Measures against peers and limits, and prints the table with targets and verdicts.
@@ -67,6 +70,7 @@ fn run() -> Result<()> {
         Task::Ci => gates::run_all(),
         Task::Api(api) => api.run(),
         Task::Codegen(codegen) => codegen.run(),
+        Task::Conformance(conformance) => conformance.run(),
         Task::Schema(schema) => schema.run(),
         Task::Bench(bench) => bench.run(),
         Task::Timing(timing) => timing.run(),

@@ -1,0 +1,158 @@
+//! `cargo xtask conformance`: `docs/conformance.md`, the checklist with the place and the test of each rule.
+//!
+//! What a rule says stands in `conformance/rules.tsv`. Where it is enforced is read off the sources, which cite
+//! rules as `SEC-nn`, and what proves it off the names of tests (`sec_021_…`). So the page cannot claim a test that
+//! is not there.
+
+mod page;
+mod rules;
+mod sources;
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::workspace;
+use rules::Rule;
+use sources::Sources;
+
+/// The page, from the root of the repository.
+const PAGE: &str = "docs/conformance.md";
+
+/// Arguments of `cargo xtask conformance`.
+#[derive(Args)]
+pub(crate) struct Conformance {
+    /// Compares the page instead of writing it.
+    #[arg(long)]
+    check: bool,
+}
+
+/// How many rules are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// A test proves them.
+    pub(crate) proven: usize,
+    /// Somebody else's, or without an object here.
+    pub(crate) excused: usize,
+    /// Ours, and no test yet.
+    pub(crate) open: usize,
+}
+
+/// A rule with what was found about it.
+struct Row {
+    rule: Rule,
+    /// Files that enforce it, from the root of the repository.
+    places: Vec<String>,
+    tests: Vec<sources::Test>,
+}
+
+impl Conformance {
+    /// Does what the arguments say.
+    pub(crate) fn run(&self) -> Result<()> {
+        let counts = if self.check { check()? } else { write()? };
+        println!("{PAGE}: {counts}");
+        Ok(())
+    }
+}
+
+/// Compares the page with the rules and the tests, and counts.
+pub(crate) fn check() -> Result<Counts> {
+    let rows = rows()?;
+    let path = workspace::root().join(PAGE);
+    let found = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
+    let expected = page::render(&rows);
+    if let Some((left, right)) = found.lines().zip(expected.lines()).find(|(left, right)| left != right) {
+        bail!("{PAGE} is stale\n  has:    {left}\n  should: {right}\nrun `cargo xtask conformance`");
+    }
+    if found != expected {
+        bail!("{PAGE} is stale: its length differs\nrun `cargo xtask conformance`");
+    }
+    Ok(Counts::of(&rows))
+}
+
+fn write() -> Result<Counts> {
+    let rows = rows()?;
+    fs::write(workspace::root().join(PAGE), page::render(&rows))
+        .with_context(|| format!("cannot write {PAGE}"))?;
+    Ok(Counts::of(&rows))
+}
+
+/// Joins the rules with the sources, and refuses a rule that has neither test nor reason.
+fn rows() -> Result<Vec<Row>> {
+    let root = workspace::root();
+    let sources = Sources::read(&root)?;
+    let mut problems = Vec::new();
+    let mut rows = Vec::new();
+    for rule in rules::all()? {
+        let mut places = sources.places(rule.id);
+        for place in &rule.places {
+            if !root.join(place).is_file() {
+                problems.push(format!("{}: there is no {place}", rule.name()));
+            }
+            if !places.contains(place) {
+                places.push(place.clone());
+            }
+        }
+        let tests = sources.tests(rule.id);
+        if tests.is_empty() && rule.reason.is_empty() {
+            problems.push(format!("{}: neither a test nor a reason", rule.name()));
+        }
+        rows.push(Row { rule, places, tests });
+    }
+    for test in sources.strangers(rules::COUNT) {
+        problems.push(format!("{} names no rule", test.name));
+    }
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n"));
+    }
+    Ok(rows)
+}
+
+impl Row {
+    /// Tells whether the rule is ours and has no test.
+    fn is_open(&self) -> bool {
+        self.tests.is_empty() && self.rule.reason.starts_with(rules::NOT_YET)
+    }
+}
+
+impl Counts {
+    fn of(rows: &[Row]) -> Self {
+        let proven = rows.iter().filter(|row| !row.tests.is_empty()).count();
+        let open = rows.iter().filter(|row| row.is_open()).count();
+        Self { proven, open, excused: rows.len() - proven - open }
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { proven, excused, open } = self;
+        write!(f, "{proven} rules with a test, {excused} with a reason, {open} not yet proven")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_one_row_and_every_row_is_counted() {
+        let rows = rows().expect("the repository is in order");
+        let ids: Vec<u16> = rows.iter().map(|row| row.rule.id).collect();
+        assert_eq!(ids, (1..=rules::COUNT).collect::<Vec<_>>());
+        let Counts { proven, excused, open } = Counts::of(&rows);
+        assert_eq!(proven + excused + open, rows.len());
+        assert!(proven > 100, "{proven}");
+    }
+
+    #[test]
+    fn a_row_without_test_is_open_or_excused_by_its_reason() {
+        let row = |reason: &str| Row {
+            rule: Rule { reason: reason.to_owned(), ..rules::sample() },
+            places: Vec::new(),
+            tests: Vec::new(),
+        };
+        assert!(row("not yet proven").is_open());
+        assert!(!row("for the application").is_open());
+    }
+}

@@ -1,0 +1,11 @@
+//! The checklist: no rule of the protocol is without a test or a reason, and the page says so.
+
+use anyhow::Result;
+
+use super::{Context, Verdict};
+use crate::conformance;
+
+/// Compares `docs/conformance.md` with the rules and the tests.
+pub(super) fn run(_: &mut Context) -> Result<Verdict> {
+    conformance::check().map(|counts| Verdict::Passed(counts.to_string()))
+}
