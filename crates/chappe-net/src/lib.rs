@@ -1,6 +1,7 @@
 //! Drivers for MTProto: sockets, time-outs and the operating system's clock and randomness around the machines
 //! of the other crates.
 #![forbid(unsafe_code)]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "sockets need std")]
 
 #[cfg(feature = "blocking")]
 pub mod blocking;

@@ -94,7 +94,7 @@ impl MessageView<'_> {
 }
 
 impl EncryptedSession {
-    /// Starts a session under an auth_key; its session_id is drawn from `rng`.
+    /// Starts a session under an `auth_key`; its `session_id` is drawn from `rng`.
     ///
     /// `first_salt` and `time_offset` (seconds) are what the handshake gave.
     pub fn with_rng(
@@ -124,12 +124,12 @@ impl EncryptedSession {
         }
     }
 
-    /// Returns the auth_key.
+    /// Returns the `auth_key`.
     pub const fn auth_key(&self) -> &AuthKey {
         &self.key
     }
 
-    /// Returns the session_id.
+    /// Returns the `session_id`.
     pub const fn session_id(&self) -> SessionId {
         self.session_id
     }
@@ -271,7 +271,7 @@ impl EncryptedSession {
             return self.show(opened.salt(), opened.header(), opened.body(), &mut show);
         }
         let container = Container::new_checked(opened.body(), opened.msg_id(), Side::Server)?;
-        for message in container.iter() {
+        for message in &container {
             if self.is_new(message.header) {
                 self.show(opened.salt(), message.header, message.body, &mut show)?;
             }
@@ -293,7 +293,7 @@ impl EncryptedSession {
     ) -> Result<MessageView<'a>, UnpackError> {
         let opened = self.open(now, frame)?;
         if constructor_id(opened.body())? == MSG_CONTAINER {
-            for message in Container::new_checked(opened.body(), opened.msg_id(), Side::Server)?.iter() {
+            for message in &Container::new_checked(opened.body(), opened.msg_id(), Side::Server)? {
                 if self.is_new(message.header) {
                     self.learn(now, message.header.msg_id, message.body);
                 }
@@ -475,7 +475,7 @@ impl EncryptedSession {
 /// What needs the operating system: its clock and its randomness.
 #[cfg(all(feature = "std", feature = "getrandom"))]
 impl EncryptedSession {
-    /// Starts a session under an auth_key with what the handshake gave: salt, and time offset in seconds.
+    /// Starts a session under an `auth_key` with what the handshake gave: salt, and time offset in seconds.
     ///
     /// # Panics
     ///

@@ -7,7 +7,7 @@ use chappe_tl::Serializable;
 
 use crate::message::Message;
 
-/// Numbers messages that are sent in the clear, while there is no auth_key yet.
+/// Numbers messages that are sent in the clear, while there is no `auth_key` yet.
 ///
 /// ```
 /// use chappe_session::{Session, UnixTime};

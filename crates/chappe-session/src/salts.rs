@@ -26,7 +26,7 @@ pub struct TimedSalt {
     pub salt: ServerSalt,
 }
 
-/// The salts of one auth_key as its client knows them.
+/// The salts of one `auth_key` as its client knows them.
 #[derive(Clone, Debug)]
 pub struct SaltTable {
     /// Ascending by `valid_since`; the first is in use.

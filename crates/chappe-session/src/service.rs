@@ -91,13 +91,14 @@ pub(crate) enum Service<'a> {
 
 /// `bad_msg_notification`, or `bad_server_salt` if it names a salt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the name of the field in the schema")]
 pub(crate) struct BadMsg {
     pub(crate) bad_msg_id: MsgId,
     pub(crate) code: i32,
     pub(crate) new_salt: Option<ServerSalt>,
 }
 
-/// What became of a request to destroy the auth_key.
+/// What became of a request to destroy the `auth_key`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyDestruction {
     /// `destroy_auth_key_ok`: the key is gone.
@@ -212,7 +213,6 @@ impl<'a> Service<'a> {
         Ok(Some(service))
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm per row of the service table")]
     fn read_fields(id: u32, c: &mut Cursor<'a>) -> Result<Option<Self>> {
         Ok(Some(match id {
             types::MsgsAck::CONSTRUCTOR_ID => Self::MsgsAck(Ids::read(c)?),

@@ -101,6 +101,7 @@ impl<S> DuplicateWindow<S> {
     }
 
     /// Returns the nearest remembered neighbours of an id, with their notes: the highest below and the lowest above.
+    #[expect(clippy::type_complexity, reason = "two options of an entry, named by the function")]
     pub fn neighbours(&self, id: MsgId) -> (Option<&(MsgId, S)>, Option<&(MsgId, S)>) {
         let (below, above) = match self.place(id) {
             Ok(place) => (place, place + 1),
@@ -214,11 +215,12 @@ mod tests {
         for raw in [10, 20, 30] {
             window.insert(id(raw), ());
         }
-        let raw = |found: (Option<&(MsgId, ())>, Option<&(MsgId, ())>)| {
-            (found.0.map(|entry| entry.0.to_raw()), found.1.map(|entry| entry.0.to_raw()))
+        let raw = |near: MsgId| {
+            let (below, above) = window.neighbours(near);
+            (below.map(|entry| entry.0.to_raw()), above.map(|entry| entry.0.to_raw()))
         };
-        assert_eq!(raw(window.neighbours(id(20))), (Some(10), Some(30)));
-        assert_eq!(raw(window.neighbours(id(5))), (None, Some(10)));
-        assert_eq!(raw(window.neighbours(id(35))), (Some(30), None));
+        assert_eq!(raw(id(20)), (Some(10), Some(30)));
+        assert_eq!(raw(id(5)), (None, Some(10)));
+        assert_eq!(raw(id(35)), (Some(30), None));
     }
 }

@@ -11,6 +11,16 @@
 //! `CHAPPE_SIM_SEED=17 cargo test -p chappe-conformance --test session_simulation -- --nocapture` repeats
 //! one run with a trace; `CHAPPE_SIM_SEEDS=100000` makes that many.
 
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::needless_pass_by_value,
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    reason = "a program of its own: it has std, and fails by panicking"
+)]
+
 mod app;
 mod datacenter;
 mod link;

@@ -96,7 +96,9 @@ impl Users {
         }
         out.put(&0x1cb5_c415_u32.to_le_bytes());
         out.put(&(found.len() as u32).to_le_bytes());
-        found.iter().for_each(|user| out.put(user));
+        for user in &found {
+            out.put(user);
+        }
         Ok(out)
     }
 }

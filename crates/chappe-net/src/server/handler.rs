@@ -62,7 +62,7 @@ impl Context<'_> {
         self.key
     }
 
-    /// Returns the session_id.
+    /// Returns the `session_id`.
     pub fn session_id(&self) -> SessionId {
         self.session.session_id()
     }

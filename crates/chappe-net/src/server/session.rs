@@ -38,7 +38,7 @@ impl Attached {
         Self { inner: Arc::new(Mutex::new(Inner { session, outlet: None })), session_id }
     }
 
-    /// Returns the session_id.
+    /// Returns the `session_id`.
     pub const fn session_id(&self) -> SessionId {
         self.session_id
     }

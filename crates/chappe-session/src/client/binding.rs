@@ -1,7 +1,7 @@
 //! Binding a temporary key to the permanent one.
 //!
 //! The query carries a small message under the *permanent* key, in the old format, that repeats its own
-//! msg_id; so it is built anew for every msg_id it is sent under.
+//! `msg_id`; so it is built anew for every `msg_id` it is sent under.
 //!
 //! Spec: <https://core.telegram.org/method/auth.bindTempAuthKey>.
 

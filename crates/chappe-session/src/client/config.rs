@@ -40,7 +40,7 @@ pub enum ForwardSecrecy {
 /// The key a session starts with, and what is known of its server.
 #[derive(Clone, Debug)]
 pub struct KeyMaterial {
-    /// The permanent auth_key.
+    /// The permanent `auth_key`.
     pub auth_key: AuthKey,
     /// When the key was made, in Unix seconds of the server.
     pub created_at: i64,

@@ -59,7 +59,7 @@ pub enum Event<'a> {
         /// Seconds to add to the local clock.
         offset_seconds: i32,
     },
-    /// Another session of this auth_key was destroyed, or did not exist.
+    /// Another session of this `auth_key` was destroyed, or did not exist.
     SessionDestroyed {
         /// The session.
         session_id: SessionId,

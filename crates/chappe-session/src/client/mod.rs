@@ -299,7 +299,7 @@ impl ClientSession {
         self.current.as_ref().map(|epoch| epoch.key.id())
     }
 
-    /// Returns the session_id; `None` until the first packet draws one.
+    /// Returns the `session_id`; `None` until the first packet draws one.
     pub fn session_id(&self) -> Option<SessionId> {
         self.current.as_ref().and_then(|epoch| epoch.session_id)
     }
@@ -345,7 +345,7 @@ impl ClientSession {
         self.outbox.get(call).is_some()
     }
 
-    /// Returns the msg_id a call was last sent under; `None` if it has ended or was not sent yet.
+    /// Returns the `msg_id` a call was last sent under; `None` if it has ended or was not sent yet.
     pub fn msg_id(&self, call: CallId) -> Option<MsgId> {
         self.outbox.get(call).map(|slot| slot.msg_id).filter(|msg_id| msg_id.to_raw() != 0)
     }
@@ -384,10 +384,10 @@ impl ClientSession {
         self.service.http_wait = false;
         // The next connection is for the key in use; nothing more will come under the one before.
         self.previous = None;
-        if let Some(epoch) = self.current.as_mut() {
-            if matches!(epoch.salts_asked, SaltsAsked::At(_)) {
-                epoch.salts_asked = SaltsAsked::Never;
-            }
+        if let Some(epoch) = self.current.as_mut()
+            && matches!(epoch.salts_asked, SaltsAsked::At(_))
+        {
+            epoch.salts_asked = SaltsAsked::Never;
         }
         self.doubt_what_was_sent();
     }
@@ -761,6 +761,7 @@ fn pack<'d>(deflater: &'d mut Deflater, body: &[u8]) -> Option<&'d [u8]> {
     deflater.pack(body)
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "made when the first packed answer comes, and large")]
 fn new_inflater() -> Box<Inflater> {
     Box::new(Inflater::new(AcceptedFormat::Gzip))
 }

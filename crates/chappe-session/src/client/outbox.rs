@@ -1,7 +1,7 @@
 //! The calls of a client: each from the moment it is accepted until it ends, exactly once.
 //!
 //! A call is serialized once into its slot and stays there until it is answered, since it may have to be
-//! sent again: under a new msg_id after a changed salt, on a new connection, or in a new session. Slots
+//! sent again: under a new `msg_id` after a changed salt, on a new connection, or in a new session. Slots
 //! are reused with their memory, so sending allocates nothing once warm.
 //!
 //! Not here: when to send again ([`super::recovery`]) and what goes around a body ([`super::transmit`]).
@@ -80,6 +80,7 @@ pub(super) enum Stage {
 
 /// A call.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "marks that hold or not whatever the others say")]
 pub(super) struct Slot {
     pub(super) generation: u32,
     pub(super) stage: Stage,
@@ -98,7 +99,7 @@ pub(super) struct Slot {
     pub(super) wrapped: bool,
     /// The server is asked to drop the answer.
     pub(super) cancelled: bool,
-    /// It binds a temporary key, and is built anew for every msg_id.
+    /// It binds a temporary key, and is built anew for every `msg_id`.
     pub(super) is_binding: bool,
     /// Calls that must be executed before.
     pub(super) after: Vec<CallId>,

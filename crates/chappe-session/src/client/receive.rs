@@ -206,12 +206,11 @@ impl ClientSession {
             }
             _ => {
                 self.counters.messages_received += 1;
-                match Service::read(body)? {
-                    Some(service) => self.on_service(origin, msg_id, service, span),
-                    None => {
-                        self.events.push(Record::Update(msg_id, span));
-                        Ok(())
-                    }
+                if let Some(service) = Service::read(body)? {
+                    self.on_service(origin, msg_id, service, span)
+                } else {
+                    self.events.push(Record::Update(msg_id, span));
+                    Ok(())
                 }
             }
         }
@@ -226,7 +225,7 @@ impl ClientSession {
     ) -> Result<(), FrameError> {
         let origin = Origin { is_inner: true, ..origin };
         let mut at = CONTAINER_HEADER_LEN;
-        for message in Container::new_checked(body, msg_id, Side::Server)?.iter() {
+        for message in &Container::new_checked(body, msg_id, Side::Server)? {
             at += MESSAGE_HEADER_LEN;
             let span = span.part(at, message.body.len());
             at += message.body.len();

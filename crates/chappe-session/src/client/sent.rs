@@ -1,6 +1,6 @@
 //! Which messages were sent recently, and what they were.
 //!
-//! [`SentLog`] is a queue in ascending order of msg_id, since ids only grow: a new message goes to the
+//! [`SentLog`] is a queue in ascending order of `msg_id`, since ids only grow: a new message goes to the
 //! end, an answer is found by binary search. It holds more than the pending calls, because complaints
 //! and answers also name containers, pings and requests for salts, and because a call that was sent again
 //! may still be answered under its first id. What is dead is dropped when the log has doubled, so the
@@ -38,7 +38,7 @@ pub(super) enum What {
     Other,
 }
 
-/// All messages sent recently, in ascending order of msg_id.
+/// All messages sent recently, in ascending order of `msg_id`.
 #[derive(Clone, Debug)]
 pub(super) struct SentLog {
     sent: VecDeque<Sent>,

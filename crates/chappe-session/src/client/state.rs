@@ -3,7 +3,7 @@
 //! Key, salts, time offset and a block of the caller's own (the cache of checked primes, say); never temporary
 //! keys (SEC-07). The bytes carry a version and a digest; what does not fit is treated as missing (SEC-08).
 //!
-//! Layout, little endian: magic 4, version 2, reserved 2, key id 8, key 256, created_at 8, time offset 4, number of
+//! Layout, little endian: magic 4, version 2, reserved 2, key id 8, key 256, `created_at` 8, time offset 4, number of
 //! salts 4, salts of 24 bytes each, length of the caller's block 4, the block, SHA-256 of all before 32.
 
 use alloc::vec::Vec;

@@ -43,6 +43,7 @@ pub(super) enum Under {
 
 /// What goes into a packet besides calls.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each message that is there once or not at all")]
 struct Plan {
     acks: usize,
     replies: usize,
@@ -300,7 +301,9 @@ impl ClientSession {
             let wait = [wait.max_delay, wait.wait_after, wait.max_wait];
             self.put(now, Content::Unrelated, What::Other, load, |_, out| {
                 out.put_u32(types::HttpWait::CONSTRUCTOR_ID);
-                wait.iter().for_each(|field| out.put(&field.to_le_bytes()));
+                for field in &wait {
+                    out.put(&field.to_le_bytes());
+                }
             })?;
         }
         Ok(())

@@ -11,7 +11,7 @@
 //! - **output**: [`poll_transmit`](ServerSession::poll_transmit) until it gives `None`,
 //!   [`poll_timeout`](ServerSession::poll_timeout), [`should_close`](ServerSession::should_close).
 //!
-//! The owner keeps the keys ([`KeyTable`]) and finds the session of a frame by key and session_id:
+//! The owner keeps the keys ([`KeyTable`]) and finds the session of a frame by key and `session_id`:
 //! [`chappe_framing::open`] tells both.
 
 mod checks;
@@ -297,7 +297,7 @@ impl ServerSession {
         &self.key
     }
 
-    /// Returns the session_id.
+    /// Returns the `session_id`.
     pub const fn session_id(&self) -> SessionId {
         self.session_id
     }

@@ -110,7 +110,7 @@ impl ServerSession {
         };
         self.announce(container.iter().map(|inner| inner.header.msg_id).min().unwrap_or(msg_id));
         let mut at = 8;
-        for inner in container.iter() {
+        for inner in &container {
             at += MessageHeader::LEN;
             let span = Bytes::Body { start: at as u32, len: inner.body.len() as u32 };
             at += inner.body.len();
@@ -230,7 +230,7 @@ impl ServerSession {
             Service::StateReq(ids) => self.tell_states(msg_id, ids),
             Service::ResendReq(ids) => self.resend(msg_id, ids),
             Service::Ping { ping_id, disconnect_delay } => {
-                self.on_ping(now, msg_id, ping_id, disconnect_delay)
+                self.on_ping(now, msg_id, ping_id, disconnect_delay);
             }
             Service::GetFutureSalts { count } => self.tell_salts(now, msg_id, count),
             Service::DropAnswer { req_msg_id } => self.on_drop_answer(msg_id, req_msg_id),

@@ -84,7 +84,7 @@ impl ServerSession {
             + self.outgoing.unsent.len();
         // A message sent again keeps its id, so it must not stand alone (SEC-106).
         if messages == 1 && self.outgoing.again.is_empty() {
-            return self.load_one(now, writer.body());
+            return Ok(self.load_one(now, writer.body()));
         }
         let mut container = ContainerWriter::begin(writer.body());
         let most = self.config.container_messages.max(1);
@@ -134,20 +134,20 @@ impl ServerSession {
         Ok(self.unrelated(now, MsgOrigin::Notification))
     }
 
-    fn load_one(&mut self, now: Now, out: &mut FrameBuf) -> Result<MessageHeader, FrameError> {
+    fn load_one(&mut self, now: Now, out: &mut FrameBuf) -> MessageHeader {
         self.counters.messages_sent += 1;
         if let Some(reply) = self.replies.pop_front() {
             out.append(&reply);
-            return Ok(self.unrelated(now, MsgOrigin::Response));
+            return self.unrelated(now, MsgOrigin::Response);
         }
         if let Some(message) = self.first_time(now) {
             out.append(&message.body);
             let header = MessageHeader { msg_id: message.msg_id, seq_no: message.seq_no };
             self.outgoing.keep(message);
-            return Ok(header);
+            return header;
         }
         write_ids(out, types::MsgsAck::CONSTRUCTOR_ID, self.acks.drain(MAX_IDS_PER_LIST));
-        Ok(self.unrelated(now, MsgOrigin::Notification))
+        self.unrelated(now, MsgOrigin::Notification)
     }
 
     fn unrelated(&mut self, now: Now, origin: MsgOrigin) -> MessageHeader {

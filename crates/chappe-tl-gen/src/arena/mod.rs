@@ -150,14 +150,13 @@ impl Files<'_> {
         let mut code = Code::default();
         code.line(0, &self.options.header());
         code.blank();
-        match namespace {
-            Some(namespace) => code.line(0, &format!("//! {title} of the namespace `{namespace}`.")),
-            None => {
-                code.line(0, &format!("//! {title} without namespace; a module for each namespace."));
-                code.line(0, ALLOWED);
-                if kind == "tables" {
-                    code.line(0, UNSAFE);
-                }
+        if let Some(namespace) = namespace {
+            code.line(0, &format!("//! {title} of the namespace `{namespace}`."));
+        } else {
+            code.line(0, &format!("//! {title} without namespace; a module for each namespace."));
+            code.line(0, ALLOWED);
+            if kind == "tables" {
+                code.line(0, UNSAFE);
             }
         }
         code.blank();

@@ -157,10 +157,9 @@ impl<'p, 's> Shapes<'p, 's> {
             if !self.is_reference(constructor) && self.size_of_struct(constructor, sizes) > LARGEST_VALUE {
                 self.references.insert(constructor.id);
             }
-            largest = largest.max(match self.is_reference(constructor) {
-                true => 8,
-                false => self.size_of_struct(constructor, sizes),
-            });
+            let size =
+                if self.is_reference(constructor) { 8 } else { self.size_of_struct(constructor, sizes) };
+            largest = largest.max(size);
         }
         let size = largest.next_multiple_of(8) + 8 * usize::from(constructors.len() > 1);
         sizes.insert(ty.clone(), size);
@@ -171,8 +170,8 @@ impl<'p, 's> Shapes<'p, 's> {
         let sizes = definition.fields().map(|(_, ty, condition)| match (ty, condition) {
             (Type::True | Type::Bool, _) => 1,
             (Type::Int, None) => 4,
-            (Type::Int, Some(_)) | (Type::Long | Type::Double, None) => 8,
-            (Type::Int128, None) => 16,
+            (Type::Long | Type::Double, None)
+            | (Type::Int | Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_), Some(_)) => 8,
             (Type::Int128, Some(_)) => 17,
             (Type::Int256, None) => 32,
             (Type::Int256, Some(_)) => 33,
@@ -181,7 +180,7 @@ impl<'p, 's> Shapes<'p, 's> {
                 Some(target) => self.size_of_struct(target, sizes),
                 None => 8,
             },
-            (Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_), Some(_)) => 8,
+            // `int128`, and whatever is a slice.
             _ => 16,
         });
         sizes.sum::<usize>().next_multiple_of(4)

@@ -146,8 +146,9 @@ fn flags(code: &mut Code, definition: &Definition, word: &str) {
             code.line(2, &format!("flags.{set}({bit}, {field});"));
         }
     }
-    match bits.values().any(|fields| fields.len() > 1) {
-        true => code.line(2, &format!("w.checked_flags(flags, \"{}\", \"{word}\");", definition.name)),
-        false => code.line(2, "w.flags(flags);"),
+    if bits.values().any(|fields| fields.len() > 1) {
+        code.line(2, &format!("w.checked_flags(flags, \"{}\", \"{word}\");", definition.name));
+    } else {
+        code.line(2, "w.flags(flags);");
     }
 }

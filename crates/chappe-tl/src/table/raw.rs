@@ -20,6 +20,10 @@
 //!
 //! Not here: what is done with a decoded object ([`super::value`]), encoding ([`super::encode`]).
 #![allow(unsafe_code)]
+#![allow(
+    clippy::cast_ptr_alignment,
+    reason = "places are addressed as bytes; each is the offset of a field of that type in an aligned struct"
+)]
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -394,7 +398,9 @@ impl<'a> Machine<'a, '_> {
             Kind::OptListInt256 => opt!(&'a [[u8; 32]], self.numbers(field, |bytes| bytes)?),
             // SAFETY: the field is a slice, or an optional slice, of the target type, and its `ListOps` write those.
             Kind::ListObject => unsafe { self.objects(field, place, depth)? },
+            // SAFETY: as above.
             Kind::OptListObject if there => unsafe { self.objects(field, place, depth)? },
+            // SAFETY: as above.
             Kind::OptListObject => unsafe { (Self::target(field).list.write)(place, Slot::Absent) },
             Kind::Query => {
                 let rest = core::mem::take(&mut self.rest);
@@ -696,6 +702,7 @@ pub struct ListOps {
 }
 
 /// What to write: `&[T]`, or `Some` or `None` of `Option<&[T]>`. Pointer to the first element, and count.
+#[derive(Clone, Copy)]
 enum Slot {
     Required(*const u8, usize),
     Present(*const u8, usize),
@@ -901,9 +908,9 @@ unsafe fn read<'v>(field: &'static Field, base: View<'v>) -> Value<'v> {
             unsafe { place.cast::<Option<$type>>().read() }.map_or(Value::Absent, Value::$variant)
         };
     }
-    // SAFETY: see above; references to fields live as long as the struct.
     macro_rules! by_ref {
         ($type:ty, $variant:ident) => {
+            // SAFETY: see above; references to fields live as long as the struct.
             Value::$variant(unsafe { &*place.cast::<$type>() })
         };
     }
@@ -914,11 +921,10 @@ unsafe fn read<'v>(field: &'static Field, base: View<'v>) -> Value<'v> {
         };
     }
     match (field.kind, field.target) {
-        (Kind::Flag, _) => get!(bool, Bool),
+        (Kind::Flag | Kind::Bool, _) => get!(bool, Bool),
         (Kind::Int, _) => get!(i32, Int),
         (Kind::Long, _) => get!(i64, Long),
         (Kind::Double, _) => get!(f64, Double),
-        (Kind::Bool, _) => get!(bool, Bool),
         (Kind::Str, _) => get!(&'v str, Str),
         (Kind::Bytes, _) => get!(&'v [u8], Bytes),
         (Kind::Int128, _) => by_ref!([u8; 16], Int128),
