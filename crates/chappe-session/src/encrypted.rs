@@ -273,6 +273,7 @@ impl EncryptedSession {
         let container = Container::new_checked(opened.body(), opened.msg_id(), Side::Server)?;
         for message in &container {
             if self.is_new(message.header) {
+                self.learn(now, message.header.msg_id, message.body);
                 self.show(opened.salt(), message.header, message.body, &mut show)?;
             }
         }
