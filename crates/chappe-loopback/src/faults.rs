@@ -82,6 +82,11 @@ impl FaultScript {
         self.refuse_connections(false);
     }
 
+    /// Says whether nothing is left that is to go wrong.
+    pub fn is_used_up(&self) -> bool {
+        lock(&self.inner.envelopes).is_empty() && lock(&self.inner.queries).is_empty()
+    }
+
     pub(crate) fn take_query(&self) -> Option<Misbehaviour> {
         lock(&self.inner.queries).pop_front().flatten()
     }

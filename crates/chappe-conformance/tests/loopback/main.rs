@@ -1,0 +1,7 @@
+//! The embedded datacenter on real sockets: every transport, temporary keys, its API, its faults.
+
+mod api;
+mod client;
+mod faults;
+mod temporary_keys;
+mod transports;

@@ -1,0 +1,105 @@
+//! Temporary keys: bound, unbound, expired.
+
+use std::time::Duration;
+
+use chappe_crypto::AuthKey;
+use chappe_crypto::rng::Drbg;
+use chappe_framing::{MsgId, MsgOrigin, UnixTime};
+use chappe_handshake::KeyKind;
+use chappe_handshake::bind::BindTempAuthKey;
+use chappe_loopback::api::Account;
+use chappe_loopback::schema::functions;
+use chappe_loopback::{Loopback, Options};
+use chappe_session::EncryptedSession;
+use chappe_tl::Deserializable;
+use chappe_tl_mtproto::functions::Ping;
+use chappe_transport::{AckRequest, ErrorCode, Framing, Incoming};
+
+use crate::client::{Client, PATIENCE, connect, make_key, plain};
+
+const DAY: u32 = 86_400;
+
+/// A client under a temporary key, and the permanent key it may be bound to.
+fn unbound(dc: &Loopback) -> (Client, AuthKey) {
+    let mut rng = Drbg::from_os().expect("the system has randomness");
+    let mut stream = connect(dc, plain(Framing::Abridged), &mut rng);
+    let permanent = make_key(dc, &mut stream, KeyKind::Permanent, &mut rng);
+    let temporary = make_key(dc, &mut stream, KeyKind::Temporary { expires_in: DAY }, &mut rng);
+    let client = Client::with_key(stream, &temporary, rng);
+    (client, permanent.key())
+}
+
+/// Sends `auth.bindTempAuthKey`.
+fn bind(client: &mut Client, permanent: &AuthKey) -> Result<bool, String> {
+    // The proof names the id of the message that carries it: the first of a session is that of its time.
+    let now = UnixTime::now();
+    let msg_id = MsgId::at(now, MsgOrigin::Client);
+    let expires_at = now.saturating_add(Duration::from_secs(u64::from(DAY) - 60));
+    let (temporary, session_id) = (client.key().id(), client.session.session_id());
+    let request = BindTempAuthKey::new(permanent, temporary, session_id, expires_at, msg_id, &mut client.rng)
+        .expect("a proof can be made");
+    assert_eq!(client.send_at(now, &request), msg_id);
+    let answer = client.answer(msg_id).map_err(|error| error.error_message)?;
+    Ok(bool::from_bytes(&answer).expect("a Bool"))
+}
+
+#[test]
+fn sec_111_an_unbound_key_may_ask_for_the_configuration_and_nothing_else() {
+    let dc = Loopback::start().expect("a port is free");
+    let (mut client, _) = unbound(&dc);
+    client.call(&functions::help::GetConfig {}).expect("an answer");
+    let refused = client.call(&functions::updates::GetState {}).expect_err("not before it is bound");
+    assert_eq!((refused.error_code, refused.error_message.as_str()), (401, "AUTH_KEY_PERM_EMPTY"));
+}
+
+#[test]
+fn a_bound_key_speaks_for_the_permanent_one() {
+    let account = Account { id: 77, first_name: "Ignace".into(), username: "chappe_bot".into() };
+    let dc = Options::new().bot("77:secret", account).start().expect("a port is free");
+    let (mut client, permanent) = unbound(&dc);
+    assert_eq!(bind(&mut client, &permanent), Ok(true));
+    let log_in = functions::auth::ImportBotAuthorization {
+        flags: 0,
+        api_id: 1,
+        api_hash: String::new(),
+        bot_auth_token: "77:secret".into(),
+    };
+    let query = client.send(&log_in, AckRequest::No);
+    client.answer(query).expect("the token is known");
+
+    // Under the permanent key itself, the same login holds.
+    let mut rng = Drbg::from_os().expect("the system has randomness");
+    let stream = connect(&dc, plain(Framing::Abridged), &mut rng);
+    let session = EncryptedSession::with_rng(*permanent.as_bytes(), 0, 0, &mut rng);
+    let mut direct = Client::with_session(stream, session, rng);
+    direct.send(&Ping { ping_id: 1 }, AckRequest::No);
+    direct.receive().expect("bad_server_salt tells the salt");
+    direct.call(&functions::updates::GetState {}).expect("logged in");
+}
+
+#[test]
+fn sec_128_a_proof_under_a_foreign_key_is_refused() {
+    let dc = Loopback::start().expect("a port is free");
+    let (mut client, _) = unbound(&dc);
+    let foreign = AuthKey::from_bytes([9; 256]);
+    assert!(bind(&mut client, &foreign).is_err());
+    let refused = client.call(&functions::updates::GetState {}).expect_err("still not bound");
+    assert_eq!(refused.error_message, "AUTH_KEY_PERM_EMPTY");
+}
+
+#[test]
+fn sec_127_an_expired_temporary_key_gets_404() {
+    let dc = Loopback::start().expect("a port is free");
+    let (mut client, _) = unbound(&dc);
+    client.call(&functions::help::GetConfig {}).expect("an answer");
+    dc.expire_temporary_keys();
+    // The connection that used the key lives on it until it ends; the next one learns.
+    let mut rng = Drbg::from_os().expect("the system has randomness");
+    client.stream = connect(&dc, plain(Framing::Abridged), &mut rng);
+    client.send(&functions::help::GetConfig {}, AckRequest::No);
+    let code = client.stream.receive(PATIENCE, |incoming| match incoming {
+        Incoming::Error(code) => code,
+        other => panic!("{other:?} instead of an error"),
+    });
+    assert_eq!(code.expect("an error comes"), ErrorCode::UnknownAuthKey);
+}
