@@ -1,6 +1,6 @@
 //! The server side: keys, sessions, queries that take their time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chappe_crypto::message::{Layout, open_v1};
 use chappe_crypto::{AuthKey, AuthKeyId, MsgKey, Side};
@@ -37,13 +37,13 @@ pub struct Datacenter {
     pub attached: Option<(AuthKeyId, SessionId)>,
     salts: SaltSchedule,
     running: Vec<Running>,
-    /// How often each query was executed.
-    pub executed: BTreeMap<u64, u32>,
+    /// The messages as which each query was executed.
+    pub executed: BTreeMap<u64, BTreeSet<MsgId>>,
     pub updates: u64,
     /// How long queries take at most, in milliseconds.
     pub slowness: u64,
     pub policy: Policy,
-    pub complaints: BTreeMap<i32, u32>,
+    pub trace: bool,
 }
 
 /// What a frame of the client leads to.
@@ -66,7 +66,7 @@ impl Datacenter {
             updates: 0,
             slowness: 1500,
             policy,
-            complaints: BTreeMap::new(),
+            trace: false,
         }
     }
 
@@ -102,11 +102,13 @@ impl Datacenter {
         };
         let name = (id, opened.session_id());
         self.sessions.retain(|_, session| session.is_connected() || session.unacked() < 5000);
+        let is_new = !self.sessions.contains_key(&name);
         let session = self.sessions.entry(name).or_insert_with(|| {
             let config = ServerConfig { policy: self.policy, ..ServerConfig::default() };
             ServerSession::new(config, entry.key, name.1, self.salts.clone(), rng.next_u64() as i64)
         });
-        if self.attached != Some(name) {
+        // A late frame of a session that the client has given up does not bring it back.
+        if self.attached.is_none() || (is_new && self.attached != Some(name)) {
             session.handle_connected(now);
             if let Some(before) = self.attached.replace(name).and_then(|name| self.sessions.get_mut(&name)) {
                 before.handle_disconnected();
@@ -130,7 +132,11 @@ impl Datacenter {
             let kind = u32::from_le_bytes(body[12..16].try_into().unwrap());
             let is_bound = self.keys.permanent_of(id, now.unix).is_some();
             assert!(is_bound, "SEC-120: a call under an unbound key");
-            *self.executed.entry(number).or_default() += 1;
+            // A server that has forgotten a session would execute a repeated frame again; that is its fault alone.
+            self.executed.entry(number).or_default().insert(msg_id);
+            if self.trace {
+                println!("               query {number} runs, sent as {msg_id}");
+            }
             let done_at = time + 1_000_000 * below(rng, self.slowness);
             self.running.push(Running { done_at, key: name, msg_id, number, kind });
         }

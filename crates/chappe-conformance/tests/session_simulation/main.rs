@@ -41,6 +41,7 @@ fn number(name: &str) -> Option<u64> {
 
 fn run_many(scenario: Scenario, seeds: u64) {
     if let Some(seed) = number("CHAPPE_SIM_SEED") {
+        println!("{scenario:?}, seed {seed}");
         World::new(scenario, seed, true).run();
         return;
     }

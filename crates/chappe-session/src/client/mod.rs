@@ -118,6 +118,8 @@ pub struct ClientSession {
     batch: Vec<CallId>,
     service: ServiceQueue,
     quick_acks: VecDeque<(QuickAckToken, CallId)>,
+    /// A call in the packet being made asks for a quick acknowledgement.
+    wants_quick_ack: bool,
     events: EventLog,
     inflater: Option<Box<Inflater>>,
     deflater: Option<Box<Deflater>>,
@@ -280,6 +282,7 @@ impl ClientSession {
             batch: Vec::new(),
             service: ServiceQueue::default(),
             quick_acks: VecDeque::new(),
+            wants_quick_ack: false,
             events: EventLog::default(),
             inflater: None,
             deflater: None,

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
 
-use chappe_framing::MsgId;
+use chappe_framing::{MessageHeader, MsgId, SeqNo};
 
 use crate::time::MonoTime;
 
@@ -88,6 +88,13 @@ pub(super) struct Slot {
     pub(super) body: Vec<u8>,
     /// The last id it was sent under.
     pub(super) msg_id: MsgId,
+    /// The number it was last sent with.
+    pub(super) seq_no: SeqNo,
+    /// It goes again under its old id, inside a container: whatever of it may still be under way, the server
+    /// executes it once.
+    pub(super) keeps_id: bool,
+    /// It was: a complaint that arrives now may speak of the first frame with it, and proves nothing.
+    pub(super) kept_id: bool,
     pub(super) attempts: u8,
     pub(super) repeat: Repeat,
     pub(super) quick_ack: bool,
@@ -184,6 +191,9 @@ impl Outbox {
         let slot = &mut self.slots[call.slot as usize];
         self.pending_bytes += slot.body.len();
         slot.stage = Stage::Queued;
+        slot.msg_id = MsgId::from_raw(0);
+        slot.keeps_id = false;
+        slot.kept_id = false;
         slot.attempts = 0;
         slot.repeat = options.repeat;
         slot.quick_ack = options.quick_ack;
@@ -305,12 +315,15 @@ impl Outbox {
         self.queue.push_back(call);
     }
 
-    /// Notes that a call went out as `msg_id`.
-    pub(super) fn on_sent(&mut self, call: CallId, msg_id: MsgId, ask_at: MonoTime) {
+    /// Notes that a call went out.
+    pub(super) fn on_sent(&mut self, call: CallId, header: MessageHeader, ask_at: MonoTime) {
         let Some(slot) = self.get_mut(call) else {
             return;
         };
+        let msg_id = header.msg_id;
         slot.msg_id = msg_id;
+        slot.seq_no = header.seq_no;
+        slot.kept_id = core::mem::take(&mut slot.keeps_id);
         slot.attempts = slot.attempts.saturating_add(1);
         self.set_stage(call, Stage::Sent);
         self.watch(call, msg_id, ask_at);
@@ -397,6 +410,9 @@ impl Slot {
             stage: Stage::Free,
             body: Vec::new(),
             msg_id: MsgId::from_raw(0),
+            seq_no: SeqNo::from_raw(0),
+            keeps_id: false,
+            kept_id: false,
             attempts: 0,
             repeat: Repeat::AfterAsking,
             quick_ack: false,
@@ -413,6 +429,10 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn header(raw: i64) -> MessageHeader {
+        MessageHeader { msg_id: MsgId::from_raw(raw), seq_no: SeqNo::from_raw(1) }
+    }
 
     fn outbox_with(count: usize) -> (Outbox, Vec<CallId>) {
         let mut outbox = Outbox::new();
@@ -431,7 +451,7 @@ mod tests {
         let mut id = 4;
         while let Some(call) = outbox.front() {
             outbox.pop_front();
-            outbox.on_sent(call, MsgId::from_raw(id), MonoTime::from_nanos(10));
+            outbox.on_sent(call, header(id), MonoTime::from_nanos(10));
             id += 4;
         }
     }
@@ -486,7 +506,7 @@ mod tests {
             outbox.admit(call, options, MonoTime::ZERO);
             outbox.front();
             outbox.pop_front();
-            outbox.on_sent(call, MsgId::from_raw(4 * round), MonoTime::from_nanos(100));
+            outbox.on_sent(call, header(4 * round), MonoTime::from_nanos(100));
             outbox.end(call);
             outbox.deadline();
         }

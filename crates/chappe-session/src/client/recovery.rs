@@ -1,6 +1,8 @@
 //! What to do when something went wrong: complaints of the server, new sessions, lost answers.
 //!
-//! A call is never sent again alone under its old id: it always gets a new one (SEC-106). Whether it may be
+//! A call is never sent again alone under its old id (SEC-106): it gets a new one, or, if the server says
+//! that it has not received it, goes under the old one in a container, so that the server executes it once
+//! even if the first one is still on its way. Whether it may be
 //! sent again at all when nobody knows what became of it is [`Repeat`]'s to say (SEC-107).
 
 use alloc::vec::Vec;
@@ -77,7 +79,9 @@ impl ClientSession {
                 }
                 self.send_again(&hit, bad.code);
             }
-            18 | 19 | 32..=35 => {
+            // The messages of the first container under the id may have been executed.
+            19 => self.begin_session(now, bad.code, origin.under),
+            18 | 32..=35 => {
                 self.send_again(&hit, bad.code);
                 self.begin_session(now, bad.code, origin.under);
             }
@@ -114,6 +118,8 @@ impl ClientSession {
         let mut calls = Vec::new();
         for sent in hit {
             match sent.what {
+                // The complaint may be about an earlier frame with it than the last: its state will be asked for.
+                What::Call(call) if self.outbox.get(call).is_some_and(|slot| slot.kept_id) => {}
                 What::Call(call) if self.is_latest(call, sent.msg_id) => {
                     if self.outbox.get(call).is_some_and(|slot| slot.attempts >= attempts) {
                         let failure = if matches!(code, 48 | 16 | 17) {
@@ -397,6 +403,10 @@ impl ClientSession {
             } else if slot.attempts >= self.config.limits.attempts {
                 self.fail_or_rebind(call, CallFailure::TooManyAttempts);
             } else {
+                let keeps_id = !was_forgotten && slot.era == self.era && !slot.is_binding;
+                if let Some(slot) = self.outbox.get_mut(call) {
+                    slot.keeps_id = keeps_id;
+                }
                 again.push(call);
             }
         }

@@ -107,6 +107,9 @@ impl ClientSession {
             *binding = BindingState::Bound;
             epoch.is_initialized = false;
             self.key_wanted_at = None;
+            if let Some(before) = self.previous.as_mut() {
+                before.acks.clear();
+            }
             self.events.plain(Event::TemporaryKeyBound);
         }
     }

@@ -15,7 +15,7 @@ use super::binding::{BINDING_LEN, Binding};
 use super::epoch::{BindingState, Epoch, Role, SaltsAsked};
 use super::outbox::{CallId, Outbox, SendOptions, Stage};
 use super::sent::{Sent, What};
-use super::{ClientSession, Link, SALT_MARGIN, SALT_PAUSE, is_sent};
+use super::{ClientSession, Link, SALT_MARGIN, SALT_PAUSE};
 use crate::MAX_IDS_PER_LIST;
 use crate::service::write_ids;
 use crate::time::Now;
@@ -120,19 +120,25 @@ impl ClientSession {
         let plan = self.plan(now)?;
         let session_id = self.current.as_mut()?.session(rng);
         let count = plan.messages() + self.batch.len();
+        let keeps_id =
+            |call: &CallId| self.outbox.get(*call).is_some_and(|slot| slot.keeps_id && slot.era == self.era);
+        // A message under its old id must not stand alone (SEC-106).
+        let fits_alone = count == 1 && !self.batch.iter().any(keeps_id);
         let mut writer = EncryptedWriter::begin(out);
-        let message = if count == 1 {
+        let message = if fits_alone {
             let mut load = Load::Alone(writer.body(), None);
             self.load(now, plan, rng, &mut load).ok()?;
             let Load::Alone(_, header) = load else { unreachable!("it was made so above") };
             header?
         } else {
+            let before = self.sent.len();
             let mut container = ContainerWriter::begin(writer.body());
             self.load(now, plan, rng, &mut Load::Container(&mut container)).ok()?;
-            let count = container.finish();
+            container.finish();
+            let new = self.sent.len() - before;
             let header = self.number(now, Content::Unrelated)?;
             self.sent.push(Sent { msg_id: header.msg_id, envelope: header.msg_id, what: What::Container });
-            self.sent.seal_container(count, header.msg_id);
+            self.sent.seal_container(new, header.msg_id);
             header
         };
         let seconds = self.clock.seconds(now.mono);
@@ -144,7 +150,8 @@ impl ClientSession {
         Some(Transmit { quick_ack: self.expect_quick_ack(token) })
     }
 
-    /// Acknowledges what came under the key before.
+    /// Acknowledges what came under the key before, until the new one is bound: then the server has
+    /// forgotten it and would answer -404.
     fn transmit_old_acks(
         &mut self,
         now: Now,
@@ -153,7 +160,8 @@ impl ClientSession {
     ) -> bool {
         let limits = &self.config.limits;
         let server_time = self.clock.at(now.mono);
-        let Some(epoch) = self.previous.as_mut() else {
+        let is_bound = self.current.as_ref().is_some_and(|epoch| epoch.is_usable());
+        let Some(epoch) = self.previous.as_mut().filter(|_| !is_bound) else {
             return false;
         };
         let Some(session_id) = epoch.session_id.filter(|_| epoch.acks.is_due(now.mono, limits.acks_at_once))
@@ -399,7 +407,12 @@ impl ClientSession {
         rng: &mut (impl CryptoRng + ?Sized),
         load: &mut Load<'_, '_>,
     ) -> Result<(), FrameError> {
-        let header = self.number(now, Content::Related).ok_or(FrameError::UnsendableBody { len: 0 })?;
+        let old = self.outbox.get(call).filter(|slot| slot.keeps_id && slot.era == self.era);
+        let old = old.map(|slot| MessageHeader { msg_id: slot.msg_id, seq_no: slot.seq_no });
+        let header = match old {
+            Some(header) => header,
+            None => self.number(now, Content::Related).ok_or(FrameError::UnsendableBody { len: 0 })?,
+        };
         let msg_id = header.msg_id;
         let epoch = self.current.as_deref();
         let init = self.config.init.as_ref().filter(|_| epoch.is_some_and(|epoch| !epoch.is_initialized));
@@ -423,14 +436,18 @@ impl ClientSession {
         })?;
         let is_wrapped = init.is_some() && !is_binding;
         let is_again = slot.attempts > 0;
+        self.wants_quick_ack |= slot.quick_ack;
         self.counters.resent += u64::from(is_again);
-        self.sent.push(Sent { msg_id, envelope: msg_id, what: What::Call(call) });
+        if old.is_none() {
+            self.sent.push(Sent { msg_id, envelope: msg_id, what: What::Call(call) });
+        }
         let ask_at = now.mono + self.config.limits.ask_state_after;
         if let Some(slot) = self.outbox.get_mut(call) {
+            slot.keeps_id = old.is_some();
             slot.wrapped = is_wrapped;
             slot.era = self.era;
         }
-        self.outbox.on_sent(call, msg_id, ask_at);
+        self.outbox.on_sent(call, header, ask_at);
         Ok(())
     }
 
@@ -447,6 +464,9 @@ impl ClientSession {
     /// Remembers which calls a quick acknowledgement of the packet just made will speak of.
     fn expect_quick_ack(&mut self, token: QuickAckToken) -> Option<QuickAckToken> {
         const MOST: usize = 256;
+        if !core::mem::take(&mut self.wants_quick_ack) {
+            return None;
+        }
         let last = self.ids.last()?;
         let mut wanted = None;
         let members = self.sent.members(last).chain(self.sent.get(last));
@@ -470,7 +490,8 @@ impl ClientSession {
         let mut services_left = self.sent.len().saturating_sub(limits.sent_service_ids);
         let outbox = &self.outbox;
         self.sent.compact(|sent| match sent.what {
-            What::Call(call) => outbox.get(call).is_some_and(|slot| is_sent(slot.stage)),
+            // An answer may come under any id the call was ever sent with.
+            What::Call(call) => outbox.get(call).is_some(),
             _ if services_left > 0 => {
                 services_left -= 1;
                 false
