@@ -12,18 +12,19 @@ use super::{
 #[derive(Clone)]
 pub(crate) struct CtrKey {
     keys: RoundKeys,
-    _proof: Ni,
+    proof: Ni,
 }
 
 impl CtrKey {
     pub(super) fn new(proof: Ni, key: &[u8; 32]) -> Self {
         // SAFETY: `encryption_keys` needs the CPU features that `proof` proves.
         let keys = unsafe { encryption_keys(key) };
-        Self { keys, _proof: proof }
+        Self { keys, proof }
     }
 
     /// XORs the keystream that starts with `counter` onto whole batches of eight blocks.
     pub(crate) fn apply(&self, counter: u128, batches: &mut [[u8; 128]]) {
+        self.proof.clean_uppers();
         // SAFETY: `apply` needs the CPU features whose proof stands beside the key.
         unsafe { apply(&self.keys, counter, batches) }
     }

@@ -69,11 +69,13 @@ impl Ni {
     }
 
     pub(crate) fn ige_encrypt(self, key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
+        self.clean_uppers();
         // SAFETY: `encrypt` needs the CPU features that `self` proves.
         unsafe { ige::encrypt(key, iv, data.as_chunks_mut().0) }
     }
 
     pub(crate) fn ige_decrypt(self, key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
+        self.clean_uppers();
         // SAFETY: `decrypt` needs the CPU features that `self` proves.
         unsafe { ige::decrypt(key, iv, data.as_chunks_mut().0) }
     }
