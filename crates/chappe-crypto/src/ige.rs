@@ -8,9 +8,7 @@
 
 use core::fmt;
 
-use zeroize::Zeroize;
-
-use crate::backend::Backend;
+use crate::{backend::Backend, wipe::wipe};
 
 /// Length of a block in bytes.
 pub const BLOCK_LEN: usize = 16;
@@ -74,8 +72,8 @@ impl<'a> Stream<'a> {
 
 impl Drop for Stream<'_> {
     fn drop(&mut self) {
-        self.key.zeroize();
-        self.iv.zeroize();
+        wipe(&mut self.key);
+        wipe(&mut self.iv);
     }
 }
 

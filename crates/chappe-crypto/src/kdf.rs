@@ -8,7 +8,7 @@ use core::fmt;
 
 use zeroize::Zeroize;
 
-use crate::{AuthKey, MsgKey, QuickAckToken, Side, backend::Backend, hash};
+use crate::{AuthKey, MsgKey, QuickAckToken, Side, backend::Backend, hash, wipe::wipe};
 
 /// An AES-256 key and the 32-byte IV of IGE mode. Wiped when dropped, absent from `Debug`.
 #[derive(Clone)]
@@ -21,8 +21,8 @@ pub struct AesKeyIv {
 
 impl Drop for AesKeyIv {
     fn drop(&mut self) {
-        self.key.zeroize();
-        self.iv.zeroize();
+        wipe(&mut self.key);
+        wipe(&mut self.iv);
     }
 }
 
@@ -58,7 +58,7 @@ impl MsgKeyLarge {
 
 impl Drop for MsgKeyLarge {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
     }
 }
 

@@ -56,6 +56,7 @@ mod auth_key;
 #[allow(unsafe_code)]
 mod backend;
 mod ids;
+mod wipe;
 
 /// Every entry point by a chosen implementation: for tests, benches and timing measurements only.
 #[doc(hidden)]

@@ -8,7 +8,7 @@ use core::{convert::Infallible, fmt};
 use rand_core::{TryCryptoRng, TryRng, utils};
 use zeroize::Zeroize;
 
-use crate::{ctr::Ctr, hash};
+use crate::{ctr::Ctr, hash, wipe::wipe};
 
 /// Length of what one key generates: 32 bytes for the next key, the rest for callers.
 const BUFFER: usize = 512;
@@ -69,7 +69,7 @@ impl Drbg {
         self.buffer.fill(0);
         Ctr::new(&self.key, &[0; 16]).apply(&mut self.buffer);
         self.key.copy_from_slice(&self.buffer[..SEED]);
-        self.buffer[..SEED].zeroize();
+        wipe(&mut self.buffer[..SEED]);
         self.used = SEED;
     }
 }
@@ -94,7 +94,7 @@ impl TryRng for Drbg {
             let (head, rest) = dst.split_at_mut(len);
             let fresh = &mut self.buffer[self.used..self.used + len];
             head.copy_from_slice(fresh);
-            fresh.zeroize();
+            wipe(fresh);
             self.used += len;
             dst = rest;
         }

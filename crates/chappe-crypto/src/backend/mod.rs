@@ -20,10 +20,9 @@ mod tests;
 use core::{fmt, hint};
 
 use subtle::Choice;
-use zeroize::Zeroize;
 
 use self::kernels::{Ni, Wide};
-use crate::{ige::Stream, kdf::AesKeyIv};
+use crate::{ige::Stream, kdf::AesKeyIv, wipe::wipe};
 
 /// Which implementation does the work. Copy it along; it is a few bytes of proof.
 #[derive(Clone, Copy, Debug)]
@@ -50,9 +49,9 @@ impl MessageStream<'_> {
 
 impl Drop for MessageStream<'_> {
     fn drop(&mut self) {
-        self.key.zeroize();
-        self.iv.zeroize();
-        self.digest.zeroize();
+        wipe(&mut self.key);
+        wipe(&mut self.iv);
+        wipe(&mut self.digest);
     }
 }
 
