@@ -1,14 +1,12 @@
 //! What is tried, in order. The place of the step that failed becomes the exit code.
 
 mod crypto;
+mod exchange;
 mod wire;
 
 use chappe_crypto::AuthKey;
 use chappe_crypto::rand_core::Rng as _;
 use chappe_crypto::rng::Drbg;
-
-// Linked whole, so that a use of `std` anywhere in them breaks the build.
-use {chappe_handshake as _, chappe_session as _};
 
 /// Does one thing; `None` if it did not go as it must.
 type Step = fn() -> Option<()>;
@@ -19,6 +17,7 @@ const STEPS: &[Step] = &[
     crypto::both_ends_agree_on_a_key,
     crypto::pq_is_factored,
     wire::a_call_reaches_the_other_end,
+    exchange::a_key_is_made_and_carries_a_call,
 ];
 
 /// Runs every step and returns 0, or the number of the first step that failed, from 1.
