@@ -82,6 +82,7 @@ pub struct MessageView<'a> {
     pub body: &'a [u8],
 }
 
+#[cfg(all(feature = "std", feature = "getrandom"))]
 impl MessageView<'_> {
     fn to_message(self) -> Message {
         Message {
