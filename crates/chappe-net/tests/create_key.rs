@@ -1,5 +1,6 @@
 //! Creation of keys by the drivers, against a server half behind real sockets that can misbehave.
 #![cfg(feature = "blocking")]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a test for a host with std")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -4,8 +4,8 @@
 //!
 //! | module | crate | what it is |
 //! |---|---|---|
-//! | [`authentication`] | `chappe-handshake` | `step1` to `finish`: an auth_key, from either side |
-//! | [`session`] | `chappe-session` | messages under an auth_key, from either side |
+//! | [`authentication`] | `chappe-handshake` | `step1` to `finish`: an `auth_key`, from either side |
+//! | [`session`] | `chappe-session` | messages under an `auth_key`, from either side |
 //! | [`transport`] | `chappe-transport` | framings, obfuscation, proxies |
 //! | [`framing`] | `chappe-framing` | envelopes, ids, containers, gzip |
 //! | [`crypto`] | `chappe-crypto` | the primitives |
@@ -32,12 +32,12 @@
 //! let (request, state) = auth::step1()?; // req_pq_multi; `auth::step2` takes the answer and `state`
 //! let mut plain = Session::new();
 //! let bytes = plain.pack(&request).to_plaintext_bytes();
-//! assert_eq!(bytes[..8], [0; 8]); // no auth_key yet
+//! assert_eq!(bytes[..8], [0; 8]); // no `auth_key` yet
 //! # drop(state);
 //!
 //! // What `auth::finish` gives opens the tunnel.
-//! let (auth_key, first_salt, time_offset) = ([7; 256], 42, 0);
-//! let mut session = EncryptedSession::new(auth_key, first_salt, time_offset);
+//! let (`auth_key`, first_salt, time_offset) = ([7; 256], 42, 0);
+//! let mut session = EncryptedSession::new(`auth_key`, first_salt, time_offset);
 //! let frame = session.pack(&mtproto::functions::Ping { ping_id: 1 });
 //! assert_eq!(frame.len() % 16, 8); // 24 bytes in the clear, then whole blocks
 //! # }

@@ -2,6 +2,7 @@
 //!
 //! Where a call differs from that README, a comment says so; `docs/migrating.md` says why.
 #![cfg(all(feature = "blocking", feature = "loopback"))]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a test for a host with std")]
 
 use std::error::Error;
 use std::time::Duration;

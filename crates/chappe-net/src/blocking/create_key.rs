@@ -1,4 +1,4 @@
-//! Creation of an auth_key over a blocking connection.
+//! Creation of an `auth_key` over a blocking connection.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::client::{CreateKeyError, Exchange, MAX_CONNECTIONS, Step};
 use crate::error::{LinkError, Wait};
 use crate::options::DialOptions;
 
-/// Dials, creates an auth_key, and returns it with the connection it was created on.
+/// Dials, creates an `auth_key`, and returns it with the connection it was created on.
 ///
 /// If the connection is lost on the way, another is made and the exchange goes on there (`SEC-42`): five at
 /// most, until its deadline of [`HANDSHAKE_TIMEOUT`](chappe_handshake::HANDSHAKE_TIMEOUT). `show` is told of
@@ -45,7 +45,7 @@ pub fn dial_with_new_key(
     }
 }
 
-/// Creates an auth_key over a connection, or goes on with an exchange whose connection was lost.
+/// Creates an `auth_key` over a connection, or goes on with an exchange whose connection was lost.
 ///
 /// ```no_run
 /// use chappe_crypto::rng::Drbg;

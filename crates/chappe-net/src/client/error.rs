@@ -1,4 +1,4 @@
-//! Why no auth_key was created, by who is to blame.
+//! Why no `auth_key` was created, by who is to blame.
 
 use core::fmt;
 
@@ -6,7 +6,7 @@ use chappe_transport::ErrorCode;
 
 use crate::error::{LinkError, Wait};
 
-/// Why no auth_key was created.
+/// Why no `auth_key` was created.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CreateKeyError {

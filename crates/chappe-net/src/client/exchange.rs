@@ -1,4 +1,4 @@
-//! The exchange that creates an auth_key, over some connection; who waits is the driver's business.
+//! The exchange that creates an `auth_key`, over some connection; who waits is the driver's business.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Creation of an auth_key over a tokio connection.
+//! Creation of an `auth_key` over a tokio connection.
 
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, UnixTime};
@@ -11,7 +11,7 @@ use super::{Reader, Writer, dial};
 use crate::client::{CreateKeyError, Exchange, MAX_CONNECTIONS, Step};
 use crate::options::DialOptions;
 
-/// Dials, creates an auth_key, and returns it with the connection it was created on.
+/// Dials, creates an `auth_key`, and returns it with the connection it was created on.
 ///
 /// If the connection is lost on the way, another is made and the exchange goes on there (`SEC-42`): five at
 /// most, until its deadline of [`HANDSHAKE_TIMEOUT`](chappe_handshake::HANDSHAKE_TIMEOUT). `show` is told of
@@ -44,7 +44,7 @@ pub async fn dial_with_new_key(
     }
 }
 
-/// Creates an auth_key over a connection, or goes on with an exchange whose connection was lost.
+/// Creates an `auth_key` over a connection, or goes on with an exchange whose connection was lost.
 ///
 /// Must not be cancelled while it writes: drop the connection then, and call again over a new one.
 ///
@@ -73,10 +73,9 @@ pub async fn create_key(
                 writer.send(&mut frame, AckRequest::No, rng).await?;
             }
         }
-        match timeout(exchange.patience()?, reader.read_more()).await {
-            Ok(read) => read?,
-            // The deadline passed, or nearly: `patience` says which.
-            Err(_) => {}
+        // Otherwise the deadline passed, or nearly: `patience` says which.
+        if let Ok(read) = timeout(exchange.patience()?, reader.read_more()).await {
+            read?;
         }
     }
 }

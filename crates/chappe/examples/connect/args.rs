@@ -15,7 +15,7 @@ use chappe::transport::{Connector, DcId, Framing};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum};
 
-/// Creates an auth_key and makes encrypted calls, with every step shown.
+/// Creates an `auth_key` and makes encrypted calls, with every step shown.
 #[derive(Parser)]
 #[command(name = "connect", about, long_about = None)]
 pub(crate) struct Args {

@@ -1,4 +1,4 @@
-//! Dialling, and an auth_key with each step shown.
+//! Dialling, and an `auth_key` with each step shown.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ pub(crate) fn dial(args: &Args, target: &Target, rng: &mut Drbg) -> Result<Strea
     Ok(stream)
 }
 
-/// Creates an auth_key.
+/// Creates an `auth_key`.
 pub(crate) fn create(
     mut stream: Stream,
     options: ClientOptions,
@@ -54,7 +54,7 @@ fn show(step: Step) {
     println!("  {:<20} {checked:<70} {waited:>9} + {worked:>8} of ours", step.stage.answer());
 }
 
-/// Returns an auth_key's id.
+/// Returns an `auth_key`'s id.
 fn id(finished: &Finished) -> String {
     format!("{:016x}", finished.key().id().to_raw())
 }

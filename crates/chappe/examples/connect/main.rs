@@ -1,4 +1,4 @@
-//! Creates an auth_key and makes encrypted calls, over a real socket, with every step shown.
+//! Creates an `auth_key` and makes encrypted calls, over a real socket, with every step shown.
 //!
 //! Without arguments against the embedded datacenter, which is started first:
 //!
@@ -15,7 +15,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `args.rs` | the command line, and what it says about the datacenter |
-//! | `key.rs` | dialling, and an auth_key with each step shown |
+//! | `key.rs` | dialling, and an `auth_key` with each step shown |
 //! | `tunnel.rs` | calls over an [`EncryptedSession`](chappe::EncryptedSession) and a socket |
 //! | `binding.rs` | a temporary key, bound to the permanent one |
 //! | `tour.rs` | the calls, and what they took |

@@ -96,7 +96,7 @@ pub(crate) fn files(tunnel: &mut Tunnel, rng: &mut Drbg) -> Result<()> {
 }
 
 fn transferred(name: &str, bytes: usize, took: Duration) {
-    let rate = bytes as f64 / f64::from(1 << 20) / took.as_secs_f64();
+    let rate = f64::from(bytes as u32) / f64::from(1 << 20) / took.as_secs_f64();
     line(name, &format!("{} KiB, {rate:.0} MiB/s", bytes >> 10), took);
 }
 
