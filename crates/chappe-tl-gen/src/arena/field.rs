@@ -60,30 +60,30 @@ impl Shapes<'_, '_> {
         if arguments.is_empty() { path } else { format!("{path}<{}>", arguments.join(", ")) }
     }
 
-    /// The kind of a row, and the table of the values' type if they have one.
-    pub(super) fn kind(&self, ty: &Type, condition: Option<&Condition>) -> (String, Option<String>) {
+    /// The letters of a row (`chappe_tl::table::rows`), and the table of its type if it has one.
+    pub(super) fn row(&self, ty: &Type) -> (String, Option<String>) {
         let (list, value) = match ty {
-            Type::Vector { element, .. } => ("List", &**element),
+            Type::Vector { element, boxed: true } => ("*", &**element),
+            Type::Vector { element, boxed: false } => (":", &**element),
             other => ("", other),
         };
-        let (name, target) = match value {
-            Type::True => return ("Flag".to_owned(), None),
-            Type::Generic { .. } | Type::Object => return ("Query".to_owned(), None),
-            Type::Int => ("Int", None),
-            Type::Long => ("Long", None),
-            Type::Double => ("Double", None),
-            Type::Bool => ("Bool", None),
-            Type::String => ("Str", None),
-            Type::Bytes => ("Bytes", None),
-            Type::Int128 => ("Int128", None),
-            Type::Int256 => ("Int256", None),
-            Type::Boxed(name) => ("Object", Some(format!("&{}", table_path(name)))),
+        let (letter, target) = match value {
+            Type::True => ("!", None),
+            Type::Generic { .. } | Type::Object => ("q", None),
+            Type::Int => ("i", None),
+            Type::Long => ("l", None),
+            Type::Double => ("d", None),
+            Type::Bool => ("b", None),
+            Type::String => ("s", None),
+            Type::Bytes => ("y", None),
+            Type::Int128 => ("h", None),
+            Type::Int256 => ("w", None),
+            Type::Boxed(name) => ("o", Some(format!("&{}", table_path(name)))),
             Type::Vector { .. } | Type::Bare(_) | Type::BareOf(_) => {
-                ("Object", Some(format!("<{} as tl::Described>::TYPE", self.value_type(value, "'static"))))
+                ("o", Some(format!("<{} as tl::Described>::TYPE", self.value_type(value, "'static"))))
             }
         };
-        let opt = if condition.is_some() { "Opt" } else { "" };
-        (format!("{opt}{list}{name}"), target)
+        (format!("{list}{letter}"), target)
     }
 }
 

@@ -232,9 +232,6 @@ fn imports(code: &mut Code, above: &str, body: &str) {
         code.blank();
     }
     code.line(0, RUNTIME);
-    if body.contains("F::") {
-        code.line(0, "use ::chappe_tl::table::{Field as F, Kind as K};");
-    }
     let used: Vec<&str> = ["enums", "functions", "tables", "types"]
         .into_iter()
         .filter(|module| body.match_indices(&format!("{module}::")).any(|(at, _)| is_path_start(body, at)))

@@ -1,6 +1,6 @@
 //! Tables: what the interpreter of `chappe-tl` knows about each type.
 
-use chappe_tl_parser::{Definition, Name, ParameterKind, Type};
+use chappe_tl_parser::{Definition, Name, ParameterKind};
 
 use super::enums::{Repr, repr};
 use super::field::table_name;
@@ -30,38 +30,37 @@ pub(super) fn of_type(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
         rows(code, shapes, constructor, tag, reference, &shapes.struct_path("types", constructor, "'static"));
     }
     code.line(0, "];");
-    described(code, &shapes.enum_path(ty, "'_"), &shapes.enum_path(ty, "'a"), &format!("&{table}"));
+    let (any, life) = (shapes.enum_path(ty, "'_"), shapes.enum_path(ty, "'a"));
+    code.line(0, &format!("tl::described_family! {{ {any}, {life}, &{table} }}"));
+    let count = constructors.len();
+    code.line(0, &format!("static {table}_T: [tl::Type; {count}] = tl::Type::structs(&{table}_);"));
     for (index, constructor) in constructors.iter().enumerate() {
         let path = |life| shapes.struct_path("types", constructor, life);
-        let list = self::list(shapes.is_bare_element(constructor), &path("'static"));
-        let ty = format!(
-            "&tl::Type::bare::<{}>(\"{}\", &{table}_[{index}], {list})",
-            path("'static"),
-            constructor.name
-        );
-        described(code, &path("'_"), &path("'a"), &ty);
+        let ty = match shapes.is_bare_element(constructor) {
+            false => format!("&{table}_T[{index}]"),
+            true => format!(
+                "&tl::Type::bare::<{0}>(\"{1}\", &{table}_[{index}], tl::ListOps::of::<{0}>())",
+                path("'static"),
+                constructor.name
+            ),
+        };
+        described(code, "", &path("'_"), &ty);
     }
 }
 
-/// Writes the tables of functions. `first` is the discriminant of the first one.
+/// Writes the tables of functions.
 pub(super) fn of_functions(code: &mut Code, shapes: &Shapes<'_, '_>, functions: &[(usize, &Definition)]) {
-    code.line(0, &format!("pub(super) static CALLS: [tl::Constructor; {}] = [", functions.len()));
+    let count = functions.len();
+    code.line(0, &format!("pub(super) static CALLS: [tl::Constructor; {count}] = ["));
     for (tag, function) in functions {
         rows(code, shapes, function, *tag, true, &shapes.call_path(function, "'static"));
     }
     code.line(0, "];");
+    code.line(0, &format!("static TYPES: [tl::Type; {count}] = tl::Type::calls(&CALLS);"));
     for (index, (_, function)) in functions.iter().enumerate() {
         let path = |life| shapes.call_path(function, life);
-        let ty = format!(
-            "&tl::Type::single::<{}>(\"{}\", &CALLS[{index}], tl::ListOps::NONE)",
-            path("'static"),
-            function.name
-        );
-        if function.generics.is_empty() {
-            described(code, &path("'_"), &path("'a"), &ty);
-        } else {
-            code.line(0, &format!("tl::described_only! {{ {}, {}, {ty} }}", path("'_"), path("'a")));
-        }
+        let ty = format!("&TYPES[{index}]");
+        described(code, if function.generics.is_empty() { "" } else { "_only" }, &path("'_"), &ty);
     }
 }
 
@@ -69,8 +68,8 @@ fn list(is_element: bool, path: &str) -> String {
     if is_element { format!("tl::ListOps::of::<{path}>()") } else { "tl::ListOps::NONE".to_owned() }
 }
 
-fn described(code: &mut Code, ty: &str, of: &str, table: &str) {
-    code.line(0, &format!("tl::described! {{ {ty}, {of}, {table} }}"));
+fn described(code: &mut Code, which: &str, ty: &str, table: &str) {
+    code.line(0, &format!("tl::described{which}! {{ {ty}, {table} }}"));
 }
 
 /// Writes a constructor or function with its rows.
@@ -85,48 +84,37 @@ fn rows(
     let payload = if reference { "Reference" } else { "Value" };
     let words = words(definition);
     let mut names = vec![definition.name.to_string()];
-    let mut rows = Vec::new();
+    let (mut rows, mut offsets, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     for param in &definition.params {
         names.push(param.name.clone());
         let ParameterKind::Value { ty, condition } = &param.kind else {
-            let word = words.iter().position(|word| *word == param.name).unwrap_or(0);
-            rows.push(format!("F::word({word}, {:#x})", known_bits(definition, &param.name)));
+            rows.push("#".to_owned());
             continue;
         };
-        let (kind, target) = shapes.kind(ty, condition.as_ref());
-        let offset = format!("offset_of!({path}, {})", names::field_name(&param.name));
-        let at = condition.as_ref().map(|condition| {
-            let word = words.iter().position(|word| *word == condition.word).unwrap_or(0);
-            format!("{word}, {}", condition.bit)
-        });
-        let row = match (target, at) {
-            (None, None) => format!("F::new(K::{kind}, {offset})"),
-            (None, Some(at)) => format!("F::opt(K::{kind}, {at}, {offset})"),
-            (Some(target), None) => format!("F::of(K::{kind}, {target}, {offset})"),
-            (Some(target), Some(at)) => format!("F::opt_of(K::{kind}, {target}, {at}, {offset})"),
-        };
-        let bare = if matches!(ty, Type::Vector { boxed: false, .. }) { ".bare()" } else { "" };
-        rows.push(row + bare);
+        offsets.push(format!("offset_of!({path}, {})", names::field_name(&param.name)));
+        let (letters, target) = shapes.row(ty);
+        targets.extend(target);
+        rows.push(
+            condition.as_ref().map_or_else(String::new, |condition| {
+                let word = words.iter().position(|word| *word == condition.word).unwrap_or(0);
+                format!("{word}.{}", condition.bit)
+            }) + &letters,
+        );
     }
     let head = format!(
-        "tl::Constructor::new::<{path}>({}, {tag}, tl::Payload::{payload}, {}, \"{}\", &[",
+        "tl::Constructor::new::<{path}>({}, {tag}, tl::Payload::{payload}, {}, \"{}\"",
         hex(definition.id),
         least(shapes, definition),
         names.join(" ")
     );
     if rows.is_empty() {
-        return code.line(1, &format!("{head}]),"));
+        return code.line(1, &format!("{head}, &[]),"));
     }
-    code.line(1, &head);
-    for row in rows {
-        code.line(2, &format!("{row},"));
-    }
-    code.line(1, "]),");
-}
-
-fn known_bits(definition: &Definition, word: &str) -> u32 {
-    let conditions = definition.fields().filter_map(|(_, _, condition)| condition);
-    conditions.filter(|condition| condition.word == word).fold(0, |bits, condition| bits | 1 << condition.bit)
+    code.line(1, &format!("{head}, &tl::rows::<{}>(", rows.len()));
+    code.line(2, &format!("\"{}\",", rows.join(" ")));
+    code.line(2, &format!("&[{}],", offsets.join(", ")));
+    code.line(2, &format!("&[{}],", targets.join(", ")));
+    code.line(1, ")),");
 }
 
 /// The length of the shortest encoding, without the id.

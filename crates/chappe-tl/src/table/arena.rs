@@ -1,7 +1,7 @@
 //! Decoding into an arena.
 
 use super::raw::Source;
-use super::{Arena, Described};
+use super::{Arena, Family};
 use crate::deserialize::{Error, Options, Place, Result};
 
 impl Arena {
@@ -13,7 +13,7 @@ impl Arena {
     /// # Errors
     ///
     /// Fails if the bytes are not an encoding of the type, or if some are left over.
-    pub fn decode<'a, T: Described>(&'a self, bytes: &'a [u8]) -> Result<&'a T::Of<'a>> {
+    pub fn decode<'a, T: Family>(&'a self, bytes: &'a [u8]) -> Result<&'a T::Of<'a>> {
         self.decode_with::<T>(bytes, Options::default())
     }
 
@@ -22,11 +22,7 @@ impl Arena {
     /// # Errors
     ///
     /// As for [`decode`](Self::decode).
-    pub fn decode_with<'a, T: Described>(
-        &'a self,
-        bytes: &'a [u8],
-        options: Options,
-    ) -> Result<&'a T::Of<'a>> {
+    pub fn decode_with<'a, T: Family>(&'a self, bytes: &'a [u8], options: Options) -> Result<&'a T::Of<'a>> {
         let (object, taken) = self.decode_prefix::<T>(bytes, options)?;
         nothing_left(bytes.len(), taken)?;
         Ok(object)
@@ -37,7 +33,7 @@ impl Arena {
     /// # Errors
     ///
     /// Fails if the bytes do not begin with an encoding of the type.
-    pub fn decode_prefix<'a, T: Described>(
+    pub fn decode_prefix<'a, T: Family>(
         &'a self,
         bytes: &'a [u8],
         options: Options,

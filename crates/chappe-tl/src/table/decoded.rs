@@ -8,7 +8,7 @@ use core::marker::PhantomData;
 
 use super::arena::nothing_left;
 use super::raw::{Owned, Source};
-use super::{Described, View};
+use super::{Family, View};
 use crate::deserialize::{Buffer, Deserializable, Options, Result};
 use crate::{EncodeError, Serializable, Sink};
 
@@ -35,7 +35,7 @@ pub struct Decoded<T> {
     family: PhantomData<fn() -> T>,
 }
 
-impl<T: Described> Decoded<T> {
+impl<T: Family> Decoded<T> {
     /// Decodes an object that fills `bytes` exactly, and keeps the bytes for its strings.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl<T: Described> Decoded<T> {
 }
 
 /// Copies the strings, so that the object does not need the buffer any more.
-impl<T: Described> Deserializable for Decoded<T> {
+impl<T: Family> Deserializable for Decoded<T> {
     const LEAST_LEN: usize = T::TYPE.least as usize;
 
     fn deserialize(buf: Buffer<'_, '_>) -> Result<Self> {
@@ -89,19 +89,19 @@ impl<T> Clone for Decoded<T> {
     }
 }
 
-impl<T: Described> fmt::Debug for Decoded<T> {
+impl<T: Family> fmt::Debug for Decoded<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&View::of_family::<T>(self.get()), f)
     }
 }
 
-impl<T: Described> PartialEq for Decoded<T> {
+impl<T: Family> PartialEq for Decoded<T> {
     fn eq(&self, other: &Self) -> bool {
         View::of_family::<T>(self.get()) == View::of_family::<T>(other.get())
     }
 }
 
-impl<T: Described> Serializable for Decoded<T>
+impl<T: Family> Serializable for Decoded<T>
 where
     for<'a> T::Of<'a>: Serializable,
 {
@@ -120,10 +120,10 @@ where
 /// `arena.decode::<<F::Return as OwnedAnswer>::Borrowed>(bytes)`.
 pub trait OwnedAnswer: Deserializable {
     /// The same answer, borrowed from an arena.
-    type Borrowed: Described;
+    type Borrowed: Family;
 }
 
-impl<T: Described> OwnedAnswer for Decoded<T> {
+impl<T: Family> OwnedAnswer for Decoded<T> {
     type Borrowed = T;
 }
 

@@ -6,30 +6,40 @@ use super::raw::ListOps;
 
 /// A type that a table describes.
 ///
+/// # Safety
+///
+/// [`TYPE`](Self::TYPE) must describe `Self`, whatever its lifetime: its size, its form, and kind and offset of each
+/// of its fields, in every variant.
+pub unsafe trait Described {
+    /// The table.
+    const TYPE: &'static Type;
+}
+
+/// A type that can be decoded: one that is described, with any lifetime.
+///
 /// The trait is implemented for a type with any lifetime; [`Of`](Self::Of) is the same type with the lifetime of an
 /// arena. So `enums::Peer<'static>` as a type argument stands for the whole family.
 ///
 /// # Safety
 ///
-/// [`TYPE`](Self::TYPE) must describe [`Of`](Self::Of): its size, its form, and kind and offset of each of its fields, in
-/// every variant. `Self` must be `Of` with some lifetime. `Of` must be `Send`, `Sync` and `Copy`, which follows if all its
-/// fields are of the types that [`Kind`] lists. (It is not a bound because checking thousands of types takes the
+/// `Self` must be [`Of`](Self::Of) with some lifetime. `Of` must be `Send`, `Sync` and `Copy`, which follows if all its fields
+/// are of the types that [`Kind`] lists. (These are no bounds because checking them for thousands of types takes the
 /// compiler a second.)
-pub unsafe trait Described {
+pub unsafe trait Family: Described {
     /// The type with the given lifetime.
     type Of<'a>: 'a;
-
-    /// Its table.
-    const TYPE: &'static Type;
 }
 
 macro_rules! value {
     ($($kind:ident $type:ty, $of:ty, $name:literal;)+) => {$(
         // SAFETY: the one field is the value itself, of the Rust type that belongs to this kind.
         unsafe impl Described for $type {
-            type Of<'a> = $of;
             const TYPE: &'static Type =
                 &Type::value::<$of>($name, Field::new(Kind::$kind, 0), ListOps::of::<$of>());
+        }
+        // SAFETY: the same type with another lifetime, made of plain data and shared references.
+        unsafe impl Family for $type {
+            type Of<'a> = $of;
         }
     )+};
 }
@@ -45,24 +55,36 @@ value! {
 
 // SAFETY: the one field is the value itself, a string.
 unsafe impl Described for &str {
-    type Of<'a> = &'a str;
     const TYPE: &'static Type =
         &Type::value::<&'static str>("string", Field::new(Kind::Str, 0), ListOps::of::<&'static str>());
 }
 
+// SAFETY: the same type with another lifetime.
+unsafe impl Family for &str {
+    type Of<'a> = &'a str;
+}
+
 // SAFETY: the one field is the value itself, a byte string.
 unsafe impl Described for &[u8] {
-    type Of<'a> = &'a [u8];
     const TYPE: &'static Type =
         &Type::value::<&'static [u8]>("bytes", Field::new(Kind::Bytes, 0), ListOps::of::<&'static [u8]>());
 }
 
+// SAFETY: the same type with another lifetime.
+unsafe impl Family for &[u8] {
+    type Of<'a> = &'a [u8];
+}
+
 // SAFETY: the one field is the value itself, a slice of what the table of `T` describes.
-unsafe impl<T: Described> Described for &[T] {
-    type Of<'a> = &'a [T::Of<'a>];
+unsafe impl<T: Family> Described for &[T] {
     const TYPE: &'static Type = &Type::value::<&'static [T::Of<'static>]>(
         "Vector",
         T::TYPE.list_field(),
         ListOps::of::<&'static [T::Of<'static>]>(),
     );
+}
+
+// SAFETY: the same type with another lifetime.
+unsafe impl<T: Family> Family for &[T] {
+    type Of<'a> = &'a [T::Of<'a>];
 }

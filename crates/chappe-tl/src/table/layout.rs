@@ -122,31 +122,137 @@ pub struct Field {
 }
 
 impl Field {
-    /// Describes a field that is always there and is not an object.
+    /// Describes a value that stands alone.
     pub const fn new(kind: Kind, offset: usize) -> Self {
         Self { kind, bit: 0, word: 0, bare: false, offset: offset as u32, target: None }
     }
-    /// Describes a flags word. `known` are the bits that the schema gives a meaning.
-    pub const fn word(word: u8, known: u32) -> Self {
-        Self { kind: Kind::Word, bit: 0, word, bare: false, offset: known, target: None }
+}
+
+/// Reads rows from their description, which generated code can say in few words.
+///
+/// A row is one or more letters, rows are separated by spaces:
+///
+/// | letters | row |
+/// |---|---|
+/// | `#` | a flags word; the first one is word 0 |
+/// | `1.5!` | `true` if bit 5 of word 1 is set |
+/// | `i` `l` `d` `b` `s` `y` `h` `w` | `int`, `long`, `double`, `Bool`, `string`, `bytes`, `int128`, `int256` |
+/// | `o` | an object; its type is the next of `targets` |
+/// | `q` | an encoded function |
+/// | `*i`, `:i` | a vector with its id, and without |
+/// | `1.5i`, `1.5*i` | the same, if bit 5 of word 1 is set |
+///
+/// Each row but a flags word takes the next of `offsets`.
+///
+/// # Panics
+///
+/// Panics, at compile time, if the description is not of `N` rows that use up offsets and targets.
+pub const fn rows<const N: usize>(text: &str, offsets: &[usize], targets: &[&'static Type]) -> [Field; N] {
+    let text = text.as_bytes();
+    let mut rows = [Field::new(Kind::Word, 0); N];
+    let (mut at, mut row, mut offset, mut target, mut words) = (0, 0, 0, 0, 0);
+    while at < text.len() {
+        let mut field = Field::new(Kind::Word, 0);
+        let mut shape = Shape { optional: false, list: false };
+        if text[at].is_ascii_digit() {
+            (shape.optional, field.word) = (true, text[at] - b'0');
+            at += 2;
+            while text[at].is_ascii_digit() {
+                field.bit = field.bit * 10 + text[at] - b'0';
+                at += 1;
+            }
+        }
+        if text[at] == b'*' || text[at] == b':' {
+            (shape.list, field.bare) = (true, text[at] == b':');
+            at += 1;
+        }
+        field.kind = shape.kind(text[at]);
+        if text[at] == b'o' {
+            field.target = Some(targets[target]);
+            target += 1;
+        }
+        if matches!(field.kind, Kind::Word) {
+            field.word = words;
+            words += 1;
+        } else {
+            field.offset = offsets[offset] as u32;
+            offset += 1;
+        }
+        rows[row] = field;
+        row += 1;
+        at += 2;
     }
-    /// Describes a field that depends on bit `bit` of flags word `word` and is not an object.
-    pub const fn opt(kind: Kind, word: u8, bit: u8, offset: usize) -> Self {
-        Self { kind, bit, word, bare: false, offset: offset as u32, target: None }
+    assert!(row == N && offset == offsets.len() && target == targets.len() && words <= 4);
+    with_known_bits(rows)
+}
+
+/// Notes in each flags word which of its bits have a meaning.
+const fn with_known_bits<const N: usize>(mut rows: [Field; N]) -> [Field; N] {
+    let mut row = 0;
+    while row < N {
+        if rows[row].kind.is_optional() || matches!(rows[row].kind, Kind::Flag) {
+            let mut word = 0;
+            while !matches!(rows[word].kind, Kind::Word) || rows[word].word != rows[row].word {
+                word += 1;
+            }
+            assert!(word < row, "a flags word stands before what depends on it");
+            rows[word].offset |= 1 << rows[row].bit;
+        }
+        row += 1;
     }
-    /// Describes an object, or a vector of objects.
-    pub const fn of(kind: Kind, target: &'static Type, offset: usize) -> Self {
-        Self { kind, bit: 0, word: 0, bare: false, offset: offset as u32, target: Some(target) }
-    }
-    /// Describes an object, or a vector of objects, that depends on a flag.
-    pub const fn opt_of(kind: Kind, target: &'static Type, word: u8, bit: u8, offset: usize) -> Self {
-        Self { kind, bit, word, bare: false, offset: offset as u32, target: Some(target) }
-    }
-    /// The same field, as a vector without its id.
-    #[must_use]
-    pub const fn bare(mut self) -> Self {
-        self.bare = true;
-        self
+    rows
+}
+
+/// What stands around the letter of a row.
+struct Shape {
+    optional: bool,
+    list: bool,
+}
+
+impl Shape {
+    const fn kind(&self, letter: u8) -> Kind {
+        match (letter, self.list, self.optional) {
+            (b'#', ..) => Kind::Word,
+            (b'!', ..) => Kind::Flag,
+            (b'q', ..) => Kind::Query,
+            (b'i', false, false) => Kind::Int,
+            (b'i', false, true) => Kind::OptInt,
+            (b'i', true, false) => Kind::ListInt,
+            (b'i', true, true) => Kind::OptListInt,
+            (b'l', false, false) => Kind::Long,
+            (b'l', false, true) => Kind::OptLong,
+            (b'l', true, false) => Kind::ListLong,
+            (b'l', true, true) => Kind::OptListLong,
+            (b'd', false, false) => Kind::Double,
+            (b'd', false, true) => Kind::OptDouble,
+            (b'd', true, false) => Kind::ListDouble,
+            (b'd', true, true) => Kind::OptListDouble,
+            (b'b', false, false) => Kind::Bool,
+            (b'b', false, true) => Kind::OptBool,
+            (b'b', true, false) => Kind::ListBool,
+            (b'b', true, true) => Kind::OptListBool,
+            (b's', false, false) => Kind::Str,
+            (b's', false, true) => Kind::OptStr,
+            (b's', true, false) => Kind::ListStr,
+            (b's', true, true) => Kind::OptListStr,
+            (b'y', false, false) => Kind::Bytes,
+            (b'y', false, true) => Kind::OptBytes,
+            (b'y', true, false) => Kind::ListBytes,
+            (b'y', true, true) => Kind::OptListBytes,
+            (b'h', false, false) => Kind::Int128,
+            (b'h', false, true) => Kind::OptInt128,
+            (b'h', true, false) => Kind::ListInt128,
+            (b'h', true, true) => Kind::OptListInt128,
+            (b'w', false, false) => Kind::Int256,
+            (b'w', false, true) => Kind::OptInt256,
+            (b'w', true, false) => Kind::ListInt256,
+            (b'w', true, true) => Kind::OptListInt256,
+            (b'o', false, false) => Kind::Object,
+            (b'o', false, true) => Kind::OptObject,
+            (b'o', true, false) => Kind::ListObject,
+            (b'o', true, true) => Kind::OptListObject,
+            _ => panic!("a row that nobody knows"),
+        }
     }
 }
 
@@ -257,6 +363,31 @@ impl Type {
     /// Describes a struct: the fields of a constructor, without its id.
     pub const fn bare<T>(name: &'static str, constructor: &'static Constructor, list: ListOps) -> Self {
         Self::plain::<T>(name, false, core::slice::from_ref(constructor), &NO_SLOTS, list)
+    }
+
+    /// Describes the structs of these constructors: their fields, without their ids. None stands in a vector.
+    pub const fn structs<const N: usize>(constructors: &'static [Constructor; N]) -> [Self; N] {
+        Self::alone(constructors, false)
+    }
+
+    /// Describes these functions: their ids and their fields.
+    pub const fn calls<const N: usize>(constructors: &'static [Constructor; N]) -> [Self; N] {
+        Self::alone(constructors, true)
+    }
+
+    const fn alone<const N: usize>(constructors: &'static [Constructor; N], boxed: bool) -> [Self; N] {
+        let mut types = [const { Self::plain::<()>("", false, &[], &NO_SLOTS, ListOps::NONE) }; N];
+        let mut index = 0;
+        while index < N {
+            let one = &constructors[index];
+            types[index].size = one.size;
+            types[index].boxed = boxed;
+            types[index].least = if boxed { one.least + 4 } else { one.least };
+            types[index].constructors = core::slice::from_ref(one);
+            types[index].name = one.names;
+            index += 1;
+        }
+        types
     }
 
     /// Describes a value that is not an object, such as an `int` or a vector.

@@ -1,51 +1,26 @@
 //! What generated code says about each type besides its fields.
 //!
-//! The macros take the type with any lifetime (`Peer<'_>`), the same with the lifetime `'a`, and its table. Where they
-//! are used, the generated crate promises what [`Described`](super::Described) asks for: that is its only `unsafe`.
+//! Where the macros are used, the generated crate promises what [`Described`](super::Described) and
+//! [`Family`](super::Family) ask for: that is its only `unsafe`.
 
-/// A generated type: `Copy`, with a table.
+/// A generated type with its table.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! described_only {
-    ($type:ty, $of:ty, $table:expr) => {
+    ($type:ty, $table:expr) => {
         // SAFETY: the generator prints types and tables from one plan, and every offset is taken by `offset_of!`.
         unsafe impl $crate::table::Described for $type {
-            type Of<'a> = $of;
             const TYPE: &'static $crate::table::Type = $table;
         }
     };
 }
 
-/// A generated type whose encoding is generated as well.
+/// A generated type with its table and what its values can do.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! described {
-    ($type:ty, $of:ty, $table:expr) => {
-        $crate::described_only! { $type, $of, $table }
-        $crate::described_values! { $type }
-    };
-}
-
-/// A generated type that is written by its table.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! described_by_table {
-    ($type:ty, $of:ty, $table:expr) => {
-        $crate::described_only! { $type, $of, $table }
-        $crate::described_values! { $type }
-        impl $crate::Serializable for $type {
-            fn serialize<S: $crate::Sink + ?Sized>(&self, out: &mut S) -> $crate::codegen::Encoded {
-                $crate::table::View::new(self).serialize(out)
-            }
-        }
-    };
-}
-
-/// What a value of a generated type can do.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! described_values {
-    ($type:ty) => {
+    ($type:ty, $table:expr) => {
+        $crate::described_only! { $type, $table }
         impl Clone for $type {
             #[inline]
             fn clone(&self) -> Self {
@@ -63,6 +38,33 @@ macro_rules! described_values {
             #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 $crate::table::debug(self, f)
+            }
+        }
+    };
+}
+
+/// A generated type that can be decoded.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! described_family {
+    ($type:ty, $of:ty, $table:expr) => {
+        $crate::described! { $type, $table }
+        // SAFETY: both are the same generated type, whose fields are plain data and shared references.
+        unsafe impl $crate::table::Family for $type {
+            type Of<'a> = $of;
+        }
+    };
+}
+
+/// A generated type that can be decoded, and is written by its table.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! described_by_table {
+    ($type:ty, $of:ty, $table:expr) => {
+        $crate::described_family! { $type, $of, $table }
+        impl $crate::Serializable for $type {
+            fn serialize<S: $crate::Sink + ?Sized>(&self, out: &mut S) -> $crate::codegen::Encoded {
+                $crate::table::View::new(self).serialize(out)
             }
         }
     };

@@ -23,10 +23,10 @@ mod value;
 
 pub use crate::codegen::{Encoded, String, Vec, boxed, unit};
 pub use crate::{Blob, Identifiable, RemoteCall, Serializable, Sink};
-pub use crate::{described, described_by_table, described_only};
+pub use crate::{described, described_by_table, described_family, described_only};
 pub use decoded::{Decoded, OwnedAnswer};
-pub use described::Described;
+pub use described::{Described, Family};
 pub use encode::{Bare, Flags, RawObject, Writer};
-pub use layout::{Constructor, EMPTY, Field, Kind, MAX_ALIGN, Payload, Type, concat, count, slots};
+pub use layout::{Constructor, EMPTY, Field, Kind, MAX_ALIGN, Payload, Type, concat, count, rows, slots};
 pub use raw::{Arena, ListOps, Rows, Value, View, Views};
 pub use value::{debug, is_same};

@@ -34,7 +34,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use super::layout::{Constructor, Field, Kind, MAX_ALIGN, Payload, Type};
-use super::{Described, RawObject};
+use super::{Described, Family, RawObject};
 use crate::deserialize::{Error, Options, Place, Strictness};
 use crate::primitives::{BOOL_FALSE, BOOL_TRUE};
 use crate::vectors::VECTOR_ID;
@@ -144,7 +144,7 @@ impl Arena {
     }
 
     /// Decodes one value of type `T` from the start of `source`. Returns it and how many bytes it took.
-    pub(super) fn decode_at<'a, T: Described>(
+    pub(super) fn decode_at<'a, T: Family>(
         &'a self,
         source: Source<'a>,
     ) -> Result<(&'a T::Of<'a>, usize), Error> {
@@ -837,7 +837,7 @@ impl<'v> View<'v> {
     }
 
     /// Views a value, given as a member of its family.
-    pub(super) fn of_family<T: Described>(value: &'v T::Of<'v>) -> Self {
+    pub(super) fn of_family<T: Family>(value: &'v T::Of<'v>) -> Self {
         Self { ty: T::TYPE, at: core::ptr::from_ref(value).cast(), borrow: core::marker::PhantomData }
     }
 
@@ -1002,7 +1002,7 @@ pub(super) struct Owned {
     _input: Vec<u8>,
 }
 
-// SAFETY: nothing of the arena, the input or the object changes after `Owned::decode` returned, and `Described::Of` is
+// SAFETY: nothing of the arena, the input or the object changes after `Owned::decode` returned, and `Family::Of` is
 // `Send` and `Sync`. The arena's `UnsafeCell` is out of reach: no function of `Owned` touches it but drop.
 unsafe impl Send for Owned {}
 // SAFETY: as above.
@@ -1011,7 +1011,7 @@ unsafe impl Sync for Owned {}
 impl Owned {
     /// Decodes a value that owns its input: `buffer`, or copies of the strings of `source`. Returns how many bytes it took and
     /// how many strings were replaced.
-    pub(super) fn decode<T: Described>(
+    pub(super) fn decode<T: Family>(
         source: Source<'_>,
         buffer: Vec<u8>,
     ) -> Result<(Self, usize, usize), Error> {
@@ -1028,7 +1028,7 @@ impl Owned {
     /// # Safety
     ///
     /// `T` must be the type it was decoded as.
-    pub(super) unsafe fn get<T: Described>(&self) -> &T::Of<'_> {
+    pub(super) unsafe fn get<T: Family>(&self) -> &T::Of<'_> {
         // SAFETY: `decode` found a valid `T::Of` here. Its references point into the arena and the input; moving `Owned` moves
         // neither the chunks of the one nor the bytes of the other, and both live as long as `self`.
         unsafe { &*self.object.cast() }

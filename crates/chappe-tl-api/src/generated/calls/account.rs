@@ -3,597 +3,677 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 128] = [
-    tl::Constructor::new::<functions::account::AcceptAuthorization<'static>>(0xf3ed_4c73, 11, tl::Payload::Reference, 40, "account.acceptAuthorization bot_id scope public_key value_hashes credentials", &[
-        F::new(K::Long, offset_of!(functions::account::AcceptAuthorization<'static>, bot_id)),
-        F::new(K::Str, offset_of!(functions::account::AcceptAuthorization<'static>, scope)),
-        F::new(K::Str, offset_of!(functions::account::AcceptAuthorization<'static>, public_key)),
-        F::of(K::ListObject, &tables::SECURE_VALUE_HASH, offset_of!(functions::account::AcceptAuthorization<'static>, value_hashes)),
-        F::of(K::Object, &tables::SECURE_CREDENTIALS_ENCRYPTED, offset_of!(functions::account::AcceptAuthorization<'static>, credentials)),
-    ]),
+    tl::Constructor::new::<functions::account::AcceptAuthorization<'static>>(0xf3ed_4c73, 11, tl::Payload::Reference, 40, "account.acceptAuthorization bot_id scope public_key value_hashes credentials", &tl::rows::<5>(
+        "l s s *o o",
+        &[offset_of!(functions::account::AcceptAuthorization<'static>, bot_id), offset_of!(functions::account::AcceptAuthorization<'static>, scope), offset_of!(functions::account::AcceptAuthorization<'static>, public_key), offset_of!(functions::account::AcceptAuthorization<'static>, value_hashes), offset_of!(functions::account::AcceptAuthorization<'static>, credentials)],
+        &[&tables::SECURE_VALUE_HASH, &tables::SECURE_CREDENTIALS_ENCRYPTED],
+    )),
     tl::Constructor::new::<functions::account::CancelPasswordEmail>(0xc1cb_d5b6, 12, tl::Payload::Reference, 0, "account.cancelPasswordEmail", &[]),
-    tl::Constructor::new::<functions::account::ChangeAuthorizationSettings>(0x40f4_8462, 13, tl::Payload::Reference, 12, "account.changeAuthorizationSettings flags confirmed hash encrypted_requests_disabled call_requests_disabled", &[
-        F::word(0, 0xb),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::account::ChangeAuthorizationSettings, confirmed)),
-        F::new(K::Long, offset_of!(functions::account::ChangeAuthorizationSettings, hash)),
-        F::opt(K::OptBool, 0, 0, offset_of!(functions::account::ChangeAuthorizationSettings, encrypted_requests_disabled)),
-        F::opt(K::OptBool, 0, 1, offset_of!(functions::account::ChangeAuthorizationSettings, call_requests_disabled)),
-    ]),
-    tl::Constructor::new::<functions::account::ChangePhone<'static>>(0x70c3_2edb, 14, tl::Payload::Reference, 12, "account.changePhone phone_number phone_code_hash phone_code", &[
-        F::new(K::Str, offset_of!(functions::account::ChangePhone<'static>, phone_number)),
-        F::new(K::Str, offset_of!(functions::account::ChangePhone<'static>, phone_code_hash)),
-        F::new(K::Str, offset_of!(functions::account::ChangePhone<'static>, phone_code)),
-    ]),
-    tl::Constructor::new::<functions::account::CheckUsername<'static>>(0x2714_d86c, 15, tl::Payload::Reference, 4, "account.checkUsername username", &[
-        F::new(K::Str, offset_of!(functions::account::CheckUsername<'static>, username)),
-    ]),
+    tl::Constructor::new::<functions::account::ChangeAuthorizationSettings>(0x40f4_8462, 13, tl::Payload::Reference, 12, "account.changeAuthorizationSettings flags confirmed hash encrypted_requests_disabled call_requests_disabled", &tl::rows::<5>(
+        "# 0.3! l 0.0b 0.1b",
+        &[offset_of!(functions::account::ChangeAuthorizationSettings, confirmed), offset_of!(functions::account::ChangeAuthorizationSettings, hash), offset_of!(functions::account::ChangeAuthorizationSettings, encrypted_requests_disabled), offset_of!(functions::account::ChangeAuthorizationSettings, call_requests_disabled)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::ChangePhone<'static>>(0x70c3_2edb, 14, tl::Payload::Reference, 12, "account.changePhone phone_number phone_code_hash phone_code", &tl::rows::<3>(
+        "s s s",
+        &[offset_of!(functions::account::ChangePhone<'static>, phone_number), offset_of!(functions::account::ChangePhone<'static>, phone_code_hash), offset_of!(functions::account::ChangePhone<'static>, phone_code)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::CheckUsername<'static>>(0x2714_d86c, 15, tl::Payload::Reference, 4, "account.checkUsername username", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::account::CheckUsername<'static>, username)],
+        &[],
+    )),
     tl::Constructor::new::<functions::account::ClearRecentEmojiStatuses>(0x1820_1aae, 16, tl::Payload::Reference, 0, "account.clearRecentEmojiStatuses", &[]),
-    tl::Constructor::new::<functions::account::ConfirmBotConnection<'static>>(0x67ed_1f68, 17, tl::Payload::Reference, 4, "account.confirmBotConnection bot_id", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::account::ConfirmBotConnection<'static>, bot_id)),
-    ]),
-    tl::Constructor::new::<functions::account::ConfirmPasswordEmail<'static>>(0x8fdf_1920, 18, tl::Payload::Reference, 4, "account.confirmPasswordEmail code", &[
-        F::new(K::Str, offset_of!(functions::account::ConfirmPasswordEmail<'static>, code)),
-    ]),
-    tl::Constructor::new::<functions::account::ConfirmPhone<'static>>(0x5f21_78c3, 19, tl::Payload::Reference, 8, "account.confirmPhone phone_code_hash phone_code", &[
-        F::new(K::Str, offset_of!(functions::account::ConfirmPhone<'static>, phone_code_hash)),
-        F::new(K::Str, offset_of!(functions::account::ConfirmPhone<'static>, phone_code)),
-    ]),
-    tl::Constructor::new::<functions::account::CreateBusinessChatLink<'static>>(0x8851_e68e, 20, tl::Payload::Reference, 12, "account.createBusinessChatLink link", &[
-        F::of(K::Object, &tables::INPUT_BUSINESS_CHAT_LINK, offset_of!(functions::account::CreateBusinessChatLink<'static>, link)),
-    ]),
-    tl::Constructor::new::<functions::account::CreateTheme<'static>>(0x652e_4400, 21, tl::Payload::Reference, 12, "account.createTheme flags slug title document settings", &[
-        F::word(0, 0xc),
-        F::new(K::Str, offset_of!(functions::account::CreateTheme<'static>, slug)),
-        F::new(K::Str, offset_of!(functions::account::CreateTheme<'static>, title)),
-        F::opt_of(K::OptObject, &tables::INPUT_DOCUMENT, 0, 2, offset_of!(functions::account::CreateTheme<'static>, document)),
-        F::opt_of(K::OptListObject, &tables::INPUT_THEME_SETTINGS, 0, 3, offset_of!(functions::account::CreateTheme<'static>, settings)),
-    ]),
+    tl::Constructor::new::<functions::account::ConfirmBotConnection<'static>>(0x67ed_1f68, 17, tl::Payload::Reference, 4, "account.confirmBotConnection bot_id", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::ConfirmBotConnection<'static>, bot_id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::account::ConfirmPasswordEmail<'static>>(0x8fdf_1920, 18, tl::Payload::Reference, 4, "account.confirmPasswordEmail code", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::account::ConfirmPasswordEmail<'static>, code)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::ConfirmPhone<'static>>(0x5f21_78c3, 19, tl::Payload::Reference, 8, "account.confirmPhone phone_code_hash phone_code", &tl::rows::<2>(
+        "s s",
+        &[offset_of!(functions::account::ConfirmPhone<'static>, phone_code_hash), offset_of!(functions::account::ConfirmPhone<'static>, phone_code)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::CreateBusinessChatLink<'static>>(0x8851_e68e, 20, tl::Payload::Reference, 12, "account.createBusinessChatLink link", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::CreateBusinessChatLink<'static>, link)],
+        &[&tables::INPUT_BUSINESS_CHAT_LINK],
+    )),
+    tl::Constructor::new::<functions::account::CreateTheme<'static>>(0x652e_4400, 21, tl::Payload::Reference, 12, "account.createTheme flags slug title document settings", &tl::rows::<5>(
+        "# s s 0.2o 0.3*o",
+        &[offset_of!(functions::account::CreateTheme<'static>, slug), offset_of!(functions::account::CreateTheme<'static>, title), offset_of!(functions::account::CreateTheme<'static>, document), offset_of!(functions::account::CreateTheme<'static>, settings)],
+        &[&tables::INPUT_DOCUMENT, &tables::INPUT_THEME_SETTINGS],
+    )),
     tl::Constructor::new::<functions::account::DeclinePasswordReset>(0x4c94_09f6, 22, tl::Payload::Reference, 0, "account.declinePasswordReset", &[]),
-    tl::Constructor::new::<functions::account::DeleteAccount<'static>>(0xa2c0_cf74, 23, tl::Payload::Reference, 8, "account.deleteAccount flags reason password", &[
-        F::word(0, 0x1),
-        F::new(K::Str, offset_of!(functions::account::DeleteAccount<'static>, reason)),
-        F::opt_of(K::OptObject, &tables::INPUT_CHECK_PASSWORD_SRP, 0, 0, offset_of!(functions::account::DeleteAccount<'static>, password)),
-    ]),
+    tl::Constructor::new::<functions::account::DeleteAccount<'static>>(0xa2c0_cf74, 23, tl::Payload::Reference, 8, "account.deleteAccount flags reason password", &tl::rows::<3>(
+        "# s 0.0o",
+        &[offset_of!(functions::account::DeleteAccount<'static>, reason), offset_of!(functions::account::DeleteAccount<'static>, password)],
+        &[&tables::INPUT_CHECK_PASSWORD_SRP],
+    )),
     tl::Constructor::new::<functions::account::DeleteAutoSaveExceptions>(0x53bc_0020, 24, tl::Payload::Reference, 0, "account.deleteAutoSaveExceptions", &[]),
-    tl::Constructor::new::<functions::account::DeleteBusinessChatLink<'static>>(0x6007_3674, 25, tl::Payload::Reference, 4, "account.deleteBusinessChatLink slug", &[
-        F::new(K::Str, offset_of!(functions::account::DeleteBusinessChatLink<'static>, slug)),
-    ]),
-    tl::Constructor::new::<functions::account::DeletePasskey<'static>>(0xf5b5_563f, 26, tl::Payload::Reference, 4, "account.deletePasskey id", &[
-        F::new(K::Str, offset_of!(functions::account::DeletePasskey<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::account::DeleteSecureValue<'static>>(0xb880_bc4b, 27, tl::Payload::Reference, 8, "account.deleteSecureValue types", &[
-        F::of(K::ListObject, &tables::SECURE_VALUE_TYPE, offset_of!(functions::account::DeleteSecureValue<'static>, types)),
-    ]),
+    tl::Constructor::new::<functions::account::DeleteBusinessChatLink<'static>>(0x6007_3674, 25, tl::Payload::Reference, 4, "account.deleteBusinessChatLink slug", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::account::DeleteBusinessChatLink<'static>, slug)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::DeletePasskey<'static>>(0xf5b5_563f, 26, tl::Payload::Reference, 4, "account.deletePasskey id", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::account::DeletePasskey<'static>, id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::DeleteSecureValue<'static>>(0xb880_bc4b, 27, tl::Payload::Reference, 8, "account.deleteSecureValue types", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::account::DeleteSecureValue<'static>, types)],
+        &[&tables::SECURE_VALUE_TYPE],
+    )),
     tl::Constructor::new::<functions::account::DeleteWebBrowserSettingsExceptions>(0x86a0_765d, 28, tl::Payload::Reference, 0, "account.deleteWebBrowserSettingsExceptions", &[]),
-    tl::Constructor::new::<functions::account::DisablePeerConnectedBot<'static>>(0x5e43_7ed9, 29, tl::Payload::Reference, 4, "account.disablePeerConnectedBot peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::account::DisablePeerConnectedBot<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::account::EditBusinessChatLink<'static>>(0x8c34_10af, 30, tl::Payload::Reference, 16, "account.editBusinessChatLink slug link", &[
-        F::new(K::Str, offset_of!(functions::account::EditBusinessChatLink<'static>, slug)),
-        F::of(K::Object, &tables::INPUT_BUSINESS_CHAT_LINK, offset_of!(functions::account::EditBusinessChatLink<'static>, link)),
-    ]),
-    tl::Constructor::new::<functions::account::FinishTakeoutSession>(0x1d26_52ee, 31, tl::Payload::Reference, 4, "account.finishTakeoutSession flags success", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::account::FinishTakeoutSession, success)),
-    ]),
+    tl::Constructor::new::<functions::account::DisablePeerConnectedBot<'static>>(0x5e43_7ed9, 29, tl::Payload::Reference, 4, "account.disablePeerConnectedBot peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::DisablePeerConnectedBot<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::account::EditBusinessChatLink<'static>>(0x8c34_10af, 30, tl::Payload::Reference, 16, "account.editBusinessChatLink slug link", &tl::rows::<2>(
+        "s o",
+        &[offset_of!(functions::account::EditBusinessChatLink<'static>, slug), offset_of!(functions::account::EditBusinessChatLink<'static>, link)],
+        &[&tables::INPUT_BUSINESS_CHAT_LINK],
+    )),
+    tl::Constructor::new::<functions::account::FinishTakeoutSession>(0x1d26_52ee, 31, tl::Payload::Reference, 4, "account.finishTakeoutSession flags success", &tl::rows::<2>(
+        "# 0.0!",
+        &[offset_of!(functions::account::FinishTakeoutSession, success)],
+        &[],
+    )),
     tl::Constructor::new::<functions::account::GetAccountTtl>(0x08fc_711d, 32, tl::Payload::Reference, 0, "account.getAccountTTL", &[]),
     tl::Constructor::new::<functions::account::GetAllSecureValues>(0xb288_bc7d, 33, tl::Payload::Reference, 0, "account.getAllSecureValues", &[]),
-    tl::Constructor::new::<functions::account::GetAuthorizationForm<'static>>(0xa929_597a, 34, tl::Payload::Reference, 16, "account.getAuthorizationForm bot_id scope public_key", &[
-        F::new(K::Long, offset_of!(functions::account::GetAuthorizationForm<'static>, bot_id)),
-        F::new(K::Str, offset_of!(functions::account::GetAuthorizationForm<'static>, scope)),
-        F::new(K::Str, offset_of!(functions::account::GetAuthorizationForm<'static>, public_key)),
-    ]),
+    tl::Constructor::new::<functions::account::GetAuthorizationForm<'static>>(0xa929_597a, 34, tl::Payload::Reference, 16, "account.getAuthorizationForm bot_id scope public_key", &tl::rows::<3>(
+        "l s s",
+        &[offset_of!(functions::account::GetAuthorizationForm<'static>, bot_id), offset_of!(functions::account::GetAuthorizationForm<'static>, scope), offset_of!(functions::account::GetAuthorizationForm<'static>, public_key)],
+        &[],
+    )),
     tl::Constructor::new::<functions::account::GetAuthorizations>(0xe320_c158, 35, tl::Payload::Reference, 0, "account.getAuthorizations", &[]),
     tl::Constructor::new::<functions::account::GetAutoDownloadSettings>(0x56da_0b3f, 36, tl::Payload::Reference, 0, "account.getAutoDownloadSettings", &[]),
     tl::Constructor::new::<functions::account::GetAutoSaveSettings>(0xadcb_bcda, 37, tl::Payload::Reference, 0, "account.getAutoSaveSettings", &[]),
-    tl::Constructor::new::<functions::account::GetBotBusinessConnection<'static>>(0x76a8_6270, 38, tl::Payload::Reference, 4, "account.getBotBusinessConnection connection_id", &[
-        F::new(K::Str, offset_of!(functions::account::GetBotBusinessConnection<'static>, connection_id)),
-    ]),
+    tl::Constructor::new::<functions::account::GetBotBusinessConnection<'static>>(0x76a8_6270, 38, tl::Payload::Reference, 4, "account.getBotBusinessConnection connection_id", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::account::GetBotBusinessConnection<'static>, connection_id)],
+        &[],
+    )),
     tl::Constructor::new::<functions::account::GetBusinessChatLinks>(0x6f70_dde1, 39, tl::Payload::Reference, 0, "account.getBusinessChatLinks", &[]),
-    tl::Constructor::new::<functions::account::GetChannelDefaultEmojiStatuses>(0x7727_a7d5, 40, tl::Payload::Reference, 8, "account.getChannelDefaultEmojiStatuses hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetChannelDefaultEmojiStatuses, hash)),
-    ]),
-    tl::Constructor::new::<functions::account::GetChannelRestrictedStatusEmojis>(0x35a9_e0d5, 41, tl::Payload::Reference, 8, "account.getChannelRestrictedStatusEmojis hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetChannelRestrictedStatusEmojis, hash)),
-    ]),
-    tl::Constructor::new::<functions::account::GetChatThemes>(0xd638_de89, 42, tl::Payload::Reference, 8, "account.getChatThemes hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetChatThemes, hash)),
-    ]),
-    tl::Constructor::new::<functions::account::GetCollectibleEmojiStatuses>(0x2e7b_4543, 43, tl::Payload::Reference, 8, "account.getCollectibleEmojiStatuses hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetCollectibleEmojiStatuses, hash)),
-    ]),
+    tl::Constructor::new::<functions::account::GetChannelDefaultEmojiStatuses>(0x7727_a7d5, 40, tl::Payload::Reference, 8, "account.getChannelDefaultEmojiStatuses hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetChannelDefaultEmojiStatuses, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::GetChannelRestrictedStatusEmojis>(0x35a9_e0d5, 41, tl::Payload::Reference, 8, "account.getChannelRestrictedStatusEmojis hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetChannelRestrictedStatusEmojis, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::GetChatThemes>(0xd638_de89, 42, tl::Payload::Reference, 8, "account.getChatThemes hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetChatThemes, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::GetCollectibleEmojiStatuses>(0x2e7b_4543, 43, tl::Payload::Reference, 8, "account.getCollectibleEmojiStatuses hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetCollectibleEmojiStatuses, hash)],
+        &[],
+    )),
     tl::Constructor::new::<functions::account::GetConnectedBots>(0x4ea4_c80f, 44, tl::Payload::Reference, 0, "account.getConnectedBots", &[]),
     tl::Constructor::new::<functions::account::GetContactSignUpNotification>(0x9f07_c728, 45, tl::Payload::Reference, 0, "account.getContactSignUpNotification", &[]),
     tl::Constructor::new::<functions::account::GetContentSettings>(0x8b9b_4dae, 46, tl::Payload::Reference, 0, "account.getContentSettings", &[]),
-    tl::Constructor::new::<functions::account::GetDefaultBackgroundEmojis>(0xa60a_b9ce, 47, tl::Payload::Reference, 8, "account.getDefaultBackgroundEmojis hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetDefaultBackgroundEmojis, hash)),
-    ]),
-    tl::Constructor::new::<functions::account::GetDefaultEmojiStatuses>(0xd675_3386, 48, tl::Payload::Reference, 8, "account.getDefaultEmojiStatuses hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetDefaultEmojiStatuses, hash)),
-    ]),
-    tl::Constructor::new::<functions::account::GetDefaultGroupPhotoEmojis>(0x9158_60ae, 49, tl::Payload::Reference, 8, "account.getDefaultGroupPhotoEmojis hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetDefaultGroupPhotoEmojis, hash)),
-    ]),
-    tl::Constructor::new::<functions::account::GetDefaultProfilePhotoEmojis>(0xe275_0328, 50, tl::Payload::Reference, 8, "account.getDefaultProfilePhotoEmojis hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetDefaultProfilePhotoEmojis, hash)),
-    ]),
+    tl::Constructor::new::<functions::account::GetDefaultBackgroundEmojis>(0xa60a_b9ce, 47, tl::Payload::Reference, 8, "account.getDefaultBackgroundEmojis hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetDefaultBackgroundEmojis, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::GetDefaultEmojiStatuses>(0xd675_3386, 48, tl::Payload::Reference, 8, "account.getDefaultEmojiStatuses hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetDefaultEmojiStatuses, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::GetDefaultGroupPhotoEmojis>(0x9158_60ae, 49, tl::Payload::Reference, 8, "account.getDefaultGroupPhotoEmojis hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetDefaultGroupPhotoEmojis, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::GetDefaultProfilePhotoEmojis>(0xe275_0328, 50, tl::Payload::Reference, 8, "account.getDefaultProfilePhotoEmojis hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetDefaultProfilePhotoEmojis, hash)],
+        &[],
+    )),
     tl::Constructor::new::<functions::account::GetGlobalPrivacySettings>(0xeb2b_4cf6, 51, tl::Payload::Reference, 0, "account.getGlobalPrivacySettings", &[]),
-    tl::Constructor::new::<functions::account::GetMultiWallPapers<'static>>(0x65ad_71dc, 52, tl::Payload::Reference, 8, "account.getMultiWallPapers wallpapers", &[
-        F::of(K::ListObject, &tables::INPUT_WALL_PAPER, offset_of!(functions::account::GetMultiWallPapers<'static>, wallpapers)),
-    ]),
-    tl::Constructor::new::<functions::account::GetNotifyExceptions<'static>>(0x5357_7479, 53, tl::Payload::Reference, 4, "account.getNotifyExceptions flags compare_sound compare_stories peer", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::account::GetNotifyExceptions<'static>, compare_sound)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::account::GetNotifyExceptions<'static>, compare_stories)),
-        F::opt_of(K::OptObject, &tables::INPUT_NOTIFY_PEER, 0, 0, offset_of!(functions::account::GetNotifyExceptions<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::account::GetNotifySettings<'static>>(0x12b3_ad31, 54, tl::Payload::Reference, 4, "account.getNotifySettings peer", &[
-        F::of(K::Object, &tables::INPUT_NOTIFY_PEER, offset_of!(functions::account::GetNotifySettings<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::account::GetPaidMessagesRevenue<'static>>(0x19ba_4a67, 55, tl::Payload::Reference, 8, "account.getPaidMessagesRevenue flags parent_peer user_id", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 0, offset_of!(functions::account::GetPaidMessagesRevenue<'static>, parent_peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::account::GetPaidMessagesRevenue<'static>, user_id)),
-    ]),
+    tl::Constructor::new::<functions::account::GetMultiWallPapers<'static>>(0x65ad_71dc, 52, tl::Payload::Reference, 8, "account.getMultiWallPapers wallpapers", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::account::GetMultiWallPapers<'static>, wallpapers)],
+        &[&tables::INPUT_WALL_PAPER],
+    )),
+    tl::Constructor::new::<functions::account::GetNotifyExceptions<'static>>(0x5357_7479, 53, tl::Payload::Reference, 4, "account.getNotifyExceptions flags compare_sound compare_stories peer", &tl::rows::<4>(
+        "# 0.1! 0.2! 0.0o",
+        &[offset_of!(functions::account::GetNotifyExceptions<'static>, compare_sound), offset_of!(functions::account::GetNotifyExceptions<'static>, compare_stories), offset_of!(functions::account::GetNotifyExceptions<'static>, peer)],
+        &[&tables::INPUT_NOTIFY_PEER],
+    )),
+    tl::Constructor::new::<functions::account::GetNotifySettings<'static>>(0x12b3_ad31, 54, tl::Payload::Reference, 4, "account.getNotifySettings peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::GetNotifySettings<'static>, peer)],
+        &[&tables::INPUT_NOTIFY_PEER],
+    )),
+    tl::Constructor::new::<functions::account::GetPaidMessagesRevenue<'static>>(0x19ba_4a67, 55, tl::Payload::Reference, 8, "account.getPaidMessagesRevenue flags parent_peer user_id", &tl::rows::<3>(
+        "# 0.0o o",
+        &[offset_of!(functions::account::GetPaidMessagesRevenue<'static>, parent_peer), offset_of!(functions::account::GetPaidMessagesRevenue<'static>, user_id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
     tl::Constructor::new::<functions::account::GetPasskeys>(0xea1f_0c52, 56, tl::Payload::Reference, 0, "account.getPasskeys", &[]),
     tl::Constructor::new::<functions::account::GetPassword>(0x548a_30f5, 57, tl::Payload::Reference, 0, "account.getPassword", &[]),
-    tl::Constructor::new::<functions::account::GetPasswordSettings<'static>>(0x9cd4_eaf9, 58, tl::Payload::Reference, 4, "account.getPasswordSettings password", &[
-        F::of(K::Object, &tables::INPUT_CHECK_PASSWORD_SRP, offset_of!(functions::account::GetPasswordSettings<'static>, password)),
-    ]),
-    tl::Constructor::new::<functions::account::GetPrivacy>(0xdadb_c950, 59, tl::Payload::Reference, 4, "account.getPrivacy key", &[
-        F::of(K::Object, &tables::INPUT_PRIVACY_KEY, offset_of!(functions::account::GetPrivacy, key)),
-    ]),
+    tl::Constructor::new::<functions::account::GetPasswordSettings<'static>>(0x9cd4_eaf9, 58, tl::Payload::Reference, 4, "account.getPasswordSettings password", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::GetPasswordSettings<'static>, password)],
+        &[&tables::INPUT_CHECK_PASSWORD_SRP],
+    )),
+    tl::Constructor::new::<functions::account::GetPrivacy>(0xdadb_c950, 59, tl::Payload::Reference, 4, "account.getPrivacy key", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::GetPrivacy, key)],
+        &[&tables::INPUT_PRIVACY_KEY],
+    )),
     tl::Constructor::new::<functions::account::GetReactionsNotifySettings>(0x06dd_654c, 60, tl::Payload::Reference, 0, "account.getReactionsNotifySettings", &[]),
-    tl::Constructor::new::<functions::account::GetRecentEmojiStatuses>(0x0f57_8105, 61, tl::Payload::Reference, 8, "account.getRecentEmojiStatuses hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetRecentEmojiStatuses, hash)),
-    ]),
-    tl::Constructor::new::<functions::account::GetSavedMusicIds>(0xe09d_5faf, 62, tl::Payload::Reference, 8, "account.getSavedMusicIds hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetSavedMusicIds, hash)),
-    ]),
-    tl::Constructor::new::<functions::account::GetSavedRingtones>(0xe190_2288, 63, tl::Payload::Reference, 8, "account.getSavedRingtones hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetSavedRingtones, hash)),
-    ]),
-    tl::Constructor::new::<functions::account::GetSecureValue<'static>>(0x7366_5bc2, 64, tl::Payload::Reference, 8, "account.getSecureValue types", &[
-        F::of(K::ListObject, &tables::SECURE_VALUE_TYPE, offset_of!(functions::account::GetSecureValue<'static>, types)),
-    ]),
-    tl::Constructor::new::<functions::account::GetTheme<'static>>(0x3a58_69ec, 65, tl::Payload::Reference, 12, "account.getTheme format theme", &[
-        F::new(K::Str, offset_of!(functions::account::GetTheme<'static>, format)),
-        F::of(K::Object, &tables::INPUT_THEME, offset_of!(functions::account::GetTheme<'static>, theme)),
-    ]),
-    tl::Constructor::new::<functions::account::GetThemes<'static>>(0x7206_e458, 66, tl::Payload::Reference, 12, "account.getThemes format hash", &[
-        F::new(K::Str, offset_of!(functions::account::GetThemes<'static>, format)),
-        F::new(K::Long, offset_of!(functions::account::GetThemes<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::account::GetTmpPassword<'static>>(0x449e_0b51, 67, tl::Payload::Reference, 8, "account.getTmpPassword password period", &[
-        F::of(K::Object, &tables::INPUT_CHECK_PASSWORD_SRP, offset_of!(functions::account::GetTmpPassword<'static>, password)),
-        F::new(K::Int, offset_of!(functions::account::GetTmpPassword<'static>, period)),
-    ]),
-    tl::Constructor::new::<functions::account::GetUniqueGiftChatThemes<'static>>(0xe42c_e9c9, 68, tl::Payload::Reference, 16, "account.getUniqueGiftChatThemes offset limit hash", &[
-        F::new(K::Str, offset_of!(functions::account::GetUniqueGiftChatThemes<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::account::GetUniqueGiftChatThemes<'static>, limit)),
-        F::new(K::Long, offset_of!(functions::account::GetUniqueGiftChatThemes<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::account::GetWallPaper<'static>>(0xfc8d_dbea, 69, tl::Payload::Reference, 8, "account.getWallPaper wallpaper", &[
-        F::of(K::Object, &tables::INPUT_WALL_PAPER, offset_of!(functions::account::GetWallPaper<'static>, wallpaper)),
-    ]),
-    tl::Constructor::new::<functions::account::GetWallPapers>(0x0796_7d36, 70, tl::Payload::Reference, 8, "account.getWallPapers hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetWallPapers, hash)),
-    ]),
+    tl::Constructor::new::<functions::account::GetRecentEmojiStatuses>(0x0f57_8105, 61, tl::Payload::Reference, 8, "account.getRecentEmojiStatuses hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetRecentEmojiStatuses, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::GetSavedMusicIds>(0xe09d_5faf, 62, tl::Payload::Reference, 8, "account.getSavedMusicIds hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetSavedMusicIds, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::GetSavedRingtones>(0xe190_2288, 63, tl::Payload::Reference, 8, "account.getSavedRingtones hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetSavedRingtones, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::GetSecureValue<'static>>(0x7366_5bc2, 64, tl::Payload::Reference, 8, "account.getSecureValue types", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::account::GetSecureValue<'static>, types)],
+        &[&tables::SECURE_VALUE_TYPE],
+    )),
+    tl::Constructor::new::<functions::account::GetTheme<'static>>(0x3a58_69ec, 65, tl::Payload::Reference, 12, "account.getTheme format theme", &tl::rows::<2>(
+        "s o",
+        &[offset_of!(functions::account::GetTheme<'static>, format), offset_of!(functions::account::GetTheme<'static>, theme)],
+        &[&tables::INPUT_THEME],
+    )),
+    tl::Constructor::new::<functions::account::GetThemes<'static>>(0x7206_e458, 66, tl::Payload::Reference, 12, "account.getThemes format hash", &tl::rows::<2>(
+        "s l",
+        &[offset_of!(functions::account::GetThemes<'static>, format), offset_of!(functions::account::GetThemes<'static>, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::GetTmpPassword<'static>>(0x449e_0b51, 67, tl::Payload::Reference, 8, "account.getTmpPassword password period", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::account::GetTmpPassword<'static>, password), offset_of!(functions::account::GetTmpPassword<'static>, period)],
+        &[&tables::INPUT_CHECK_PASSWORD_SRP],
+    )),
+    tl::Constructor::new::<functions::account::GetUniqueGiftChatThemes<'static>>(0xe42c_e9c9, 68, tl::Payload::Reference, 16, "account.getUniqueGiftChatThemes offset limit hash", &tl::rows::<3>(
+        "s i l",
+        &[offset_of!(functions::account::GetUniqueGiftChatThemes<'static>, offset), offset_of!(functions::account::GetUniqueGiftChatThemes<'static>, limit), offset_of!(functions::account::GetUniqueGiftChatThemes<'static>, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::GetWallPaper<'static>>(0xfc8d_dbea, 69, tl::Payload::Reference, 8, "account.getWallPaper wallpaper", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::GetWallPaper<'static>, wallpaper)],
+        &[&tables::INPUT_WALL_PAPER],
+    )),
+    tl::Constructor::new::<functions::account::GetWallPapers>(0x0796_7d36, 70, tl::Payload::Reference, 8, "account.getWallPapers hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetWallPapers, hash)],
+        &[],
+    )),
     tl::Constructor::new::<functions::account::GetWebAuthorizations>(0x182e_6d6f, 71, tl::Payload::Reference, 0, "account.getWebAuthorizations", &[]),
-    tl::Constructor::new::<functions::account::GetWebBrowserSettings>(0x5665_5768, 72, tl::Payload::Reference, 8, "account.getWebBrowserSettings hash", &[
-        F::new(K::Long, offset_of!(functions::account::GetWebBrowserSettings, hash)),
-    ]),
+    tl::Constructor::new::<functions::account::GetWebBrowserSettings>(0x5665_5768, 72, tl::Payload::Reference, 8, "account.getWebBrowserSettings hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::GetWebBrowserSettings, hash)],
+        &[],
+    )),
     tl::Constructor::new::<functions::account::InitPasskeyRegistration>(0x4295_47e8, 73, tl::Payload::Reference, 0, "account.initPasskeyRegistration", &[]),
-    tl::Constructor::new::<functions::account::InitTakeoutSession>(0x8ef3_eab0, 74, tl::Payload::Reference, 4, "account.initTakeoutSession flags contacts message_users message_chats message_megagroups message_channels files file_max_size", &[
-        F::word(0, 0x3f),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::account::InitTakeoutSession, contacts)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::account::InitTakeoutSession, message_users)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::account::InitTakeoutSession, message_chats)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::account::InitTakeoutSession, message_megagroups)),
-        F::opt(K::Flag, 0, 4, offset_of!(functions::account::InitTakeoutSession, message_channels)),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::account::InitTakeoutSession, files)),
-        F::opt(K::OptLong, 0, 5, offset_of!(functions::account::InitTakeoutSession, file_max_size)),
-    ]),
-    tl::Constructor::new::<functions::account::InstallTheme<'static>>(0xc727_bb3b, 75, tl::Payload::Reference, 4, "account.installTheme flags dark theme format base_theme", &[
-        F::word(0, 0xf),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::account::InstallTheme<'static>, dark)),
-        F::opt_of(K::OptObject, &tables::INPUT_THEME, 0, 1, offset_of!(functions::account::InstallTheme<'static>, theme)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::account::InstallTheme<'static>, format)),
-        F::opt_of(K::OptObject, &tables::BASE_THEME, 0, 3, offset_of!(functions::account::InstallTheme<'static>, base_theme)),
-    ]),
-    tl::Constructor::new::<functions::account::InstallWallPaper<'static>>(0xfeed_5769, 76, tl::Payload::Reference, 16, "account.installWallPaper wallpaper settings", &[
-        F::of(K::Object, &tables::INPUT_WALL_PAPER, offset_of!(functions::account::InstallWallPaper<'static>, wallpaper)),
-        F::of(K::Object, &tables::WALL_PAPER_SETTINGS, offset_of!(functions::account::InstallWallPaper<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::InvalidateSignInCodes<'static>>(0xca8a_e8ba, 77, tl::Payload::Reference, 8, "account.invalidateSignInCodes codes", &[
-        F::new(K::ListStr, offset_of!(functions::account::InvalidateSignInCodes<'static>, codes)),
-    ]),
-    tl::Constructor::new::<functions::account::RegisterDevice<'static>>(0xec86_017a, 78, tl::Payload::Reference, 28, "account.registerDevice flags no_muted token_type token app_sandbox secret other_uids", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::account::RegisterDevice<'static>, no_muted)),
-        F::new(K::Int, offset_of!(functions::account::RegisterDevice<'static>, token_type)),
-        F::new(K::Str, offset_of!(functions::account::RegisterDevice<'static>, token)),
-        F::new(K::Bool, offset_of!(functions::account::RegisterDevice<'static>, app_sandbox)),
-        F::new(K::Bytes, offset_of!(functions::account::RegisterDevice<'static>, secret)),
-        F::new(K::ListLong, offset_of!(functions::account::RegisterDevice<'static>, other_uids)),
-    ]),
-    tl::Constructor::new::<functions::account::RegisterPasskey<'static>>(0x55b4_1fd6, 79, tl::Payload::Reference, 28, "account.registerPasskey credential", &[
-        F::of(K::Object, &tables::INPUT_PASSKEY_CREDENTIAL, offset_of!(functions::account::RegisterPasskey<'static>, credential)),
-    ]),
-    tl::Constructor::new::<functions::account::ReorderUsernames<'static>>(0xef50_0eab, 80, tl::Payload::Reference, 8, "account.reorderUsernames order", &[
-        F::new(K::ListStr, offset_of!(functions::account::ReorderUsernames<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::account::ReportPeer<'static>>(0xc5ba_3d86, 81, tl::Payload::Reference, 12, "account.reportPeer peer reason message", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::account::ReportPeer<'static>, peer)),
-        F::of(K::Object, &tables::REPORT_REASON, offset_of!(functions::account::ReportPeer<'static>, reason)),
-        F::new(K::Str, offset_of!(functions::account::ReportPeer<'static>, message)),
-    ]),
-    tl::Constructor::new::<functions::account::ReportProfilePhoto<'static>>(0xfa8c_c6f5, 82, tl::Payload::Reference, 16, "account.reportProfilePhoto peer photo_id reason message", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::account::ReportProfilePhoto<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_PHOTO, offset_of!(functions::account::ReportProfilePhoto<'static>, photo_id)),
-        F::of(K::Object, &tables::REPORT_REASON, offset_of!(functions::account::ReportProfilePhoto<'static>, reason)),
-        F::new(K::Str, offset_of!(functions::account::ReportProfilePhoto<'static>, message)),
-    ]),
+    tl::Constructor::new::<functions::account::InitTakeoutSession>(0x8ef3_eab0, 74, tl::Payload::Reference, 4, "account.initTakeoutSession flags contacts message_users message_chats message_megagroups message_channels files file_max_size", &tl::rows::<8>(
+        "# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.5l",
+        &[offset_of!(functions::account::InitTakeoutSession, contacts), offset_of!(functions::account::InitTakeoutSession, message_users), offset_of!(functions::account::InitTakeoutSession, message_chats), offset_of!(functions::account::InitTakeoutSession, message_megagroups), offset_of!(functions::account::InitTakeoutSession, message_channels), offset_of!(functions::account::InitTakeoutSession, files), offset_of!(functions::account::InitTakeoutSession, file_max_size)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::InstallTheme<'static>>(0xc727_bb3b, 75, tl::Payload::Reference, 4, "account.installTheme flags dark theme format base_theme", &tl::rows::<5>(
+        "# 0.0! 0.1o 0.2s 0.3o",
+        &[offset_of!(functions::account::InstallTheme<'static>, dark), offset_of!(functions::account::InstallTheme<'static>, theme), offset_of!(functions::account::InstallTheme<'static>, format), offset_of!(functions::account::InstallTheme<'static>, base_theme)],
+        &[&tables::INPUT_THEME, &tables::BASE_THEME],
+    )),
+    tl::Constructor::new::<functions::account::InstallWallPaper<'static>>(0xfeed_5769, 76, tl::Payload::Reference, 16, "account.installWallPaper wallpaper settings", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::account::InstallWallPaper<'static>, wallpaper), offset_of!(functions::account::InstallWallPaper<'static>, settings)],
+        &[&tables::INPUT_WALL_PAPER, &tables::WALL_PAPER_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::InvalidateSignInCodes<'static>>(0xca8a_e8ba, 77, tl::Payload::Reference, 8, "account.invalidateSignInCodes codes", &tl::rows::<1>(
+        "*s",
+        &[offset_of!(functions::account::InvalidateSignInCodes<'static>, codes)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::RegisterDevice<'static>>(0xec86_017a, 78, tl::Payload::Reference, 28, "account.registerDevice flags no_muted token_type token app_sandbox secret other_uids", &tl::rows::<7>(
+        "# 0.0! i s b y *l",
+        &[offset_of!(functions::account::RegisterDevice<'static>, no_muted), offset_of!(functions::account::RegisterDevice<'static>, token_type), offset_of!(functions::account::RegisterDevice<'static>, token), offset_of!(functions::account::RegisterDevice<'static>, app_sandbox), offset_of!(functions::account::RegisterDevice<'static>, secret), offset_of!(functions::account::RegisterDevice<'static>, other_uids)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::RegisterPasskey<'static>>(0x55b4_1fd6, 79, tl::Payload::Reference, 28, "account.registerPasskey credential", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::RegisterPasskey<'static>, credential)],
+        &[&tables::INPUT_PASSKEY_CREDENTIAL],
+    )),
+    tl::Constructor::new::<functions::account::ReorderUsernames<'static>>(0xef50_0eab, 80, tl::Payload::Reference, 8, "account.reorderUsernames order", &tl::rows::<1>(
+        "*s",
+        &[offset_of!(functions::account::ReorderUsernames<'static>, order)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::ReportPeer<'static>>(0xc5ba_3d86, 81, tl::Payload::Reference, 12, "account.reportPeer peer reason message", &tl::rows::<3>(
+        "o o s",
+        &[offset_of!(functions::account::ReportPeer<'static>, peer), offset_of!(functions::account::ReportPeer<'static>, reason), offset_of!(functions::account::ReportPeer<'static>, message)],
+        &[&tables::INPUT_PEER, &tables::REPORT_REASON],
+    )),
+    tl::Constructor::new::<functions::account::ReportProfilePhoto<'static>>(0xfa8c_c6f5, 82, tl::Payload::Reference, 16, "account.reportProfilePhoto peer photo_id reason message", &tl::rows::<4>(
+        "o o o s",
+        &[offset_of!(functions::account::ReportProfilePhoto<'static>, peer), offset_of!(functions::account::ReportProfilePhoto<'static>, photo_id), offset_of!(functions::account::ReportProfilePhoto<'static>, reason), offset_of!(functions::account::ReportProfilePhoto<'static>, message)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PHOTO, &tables::REPORT_REASON],
+    )),
     tl::Constructor::new::<functions::account::ResendPasswordEmail>(0x7a7f_2a15, 83, tl::Payload::Reference, 0, "account.resendPasswordEmail", &[]),
-    tl::Constructor::new::<functions::account::ResetAuthorization>(0xdf77_f3bc, 84, tl::Payload::Reference, 8, "account.resetAuthorization hash", &[
-        F::new(K::Long, offset_of!(functions::account::ResetAuthorization, hash)),
-    ]),
+    tl::Constructor::new::<functions::account::ResetAuthorization>(0xdf77_f3bc, 84, tl::Payload::Reference, 8, "account.resetAuthorization hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::ResetAuthorization, hash)],
+        &[],
+    )),
     tl::Constructor::new::<functions::account::ResetNotifySettings>(0xdb7e_1747, 85, tl::Payload::Reference, 0, "account.resetNotifySettings", &[]),
     tl::Constructor::new::<functions::account::ResetPassword>(0x9308_ce1b, 86, tl::Payload::Reference, 0, "account.resetPassword", &[]),
     tl::Constructor::new::<functions::account::ResetWallPapers>(0xbb3b_9804, 87, tl::Payload::Reference, 0, "account.resetWallPapers", &[]),
-    tl::Constructor::new::<functions::account::ResetWebAuthorization>(0x2d01_b9ef, 88, tl::Payload::Reference, 8, "account.resetWebAuthorization hash", &[
-        F::new(K::Long, offset_of!(functions::account::ResetWebAuthorization, hash)),
-    ]),
+    tl::Constructor::new::<functions::account::ResetWebAuthorization>(0x2d01_b9ef, 88, tl::Payload::Reference, 8, "account.resetWebAuthorization hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::account::ResetWebAuthorization, hash)],
+        &[],
+    )),
     tl::Constructor::new::<functions::account::ResetWebAuthorizations>(0x682d_2594, 89, tl::Payload::Reference, 0, "account.resetWebAuthorizations", &[]),
-    tl::Constructor::new::<functions::account::ResolveBusinessChatLink<'static>>(0x5492_e5ee, 90, tl::Payload::Reference, 4, "account.resolveBusinessChatLink slug", &[
-        F::new(K::Str, offset_of!(functions::account::ResolveBusinessChatLink<'static>, slug)),
-    ]),
-    tl::Constructor::new::<functions::account::SaveAutoDownloadSettings<'static>>(0x76f3_6233, 91, tl::Payload::Reference, 44, "account.saveAutoDownloadSettings flags low high settings", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::account::SaveAutoDownloadSettings<'static>, low)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::account::SaveAutoDownloadSettings<'static>, high)),
-        F::of(K::Object, &tables::AUTO_DOWNLOAD_SETTINGS, offset_of!(functions::account::SaveAutoDownloadSettings<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::SaveAutoSaveSettings<'static>>(0xd69b_8361, 92, tl::Payload::Reference, 12, "account.saveAutoSaveSettings flags users chats broadcasts peer settings", &[
-        F::word(0, 0xf),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::account::SaveAutoSaveSettings<'static>, users)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::account::SaveAutoSaveSettings<'static>, chats)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::account::SaveAutoSaveSettings<'static>, broadcasts)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 3, offset_of!(functions::account::SaveAutoSaveSettings<'static>, peer)),
-        F::of(K::Object, &tables::AUTO_SAVE_SETTINGS, offset_of!(functions::account::SaveAutoSaveSettings<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::SaveMusic<'static>>(0xb267_32a9, 93, tl::Payload::Reference, 8, "account.saveMusic flags unsave id after_id", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::account::SaveMusic<'static>, unsave)),
-        F::of(K::Object, &tables::INPUT_DOCUMENT, offset_of!(functions::account::SaveMusic<'static>, id)),
-        F::opt_of(K::OptObject, &tables::INPUT_DOCUMENT, 0, 1, offset_of!(functions::account::SaveMusic<'static>, after_id)),
-    ]),
-    tl::Constructor::new::<functions::account::SaveRingtone<'static>>(0x3dea_5b03, 94, tl::Payload::Reference, 8, "account.saveRingtone id unsave", &[
-        F::of(K::Object, &tables::INPUT_DOCUMENT, offset_of!(functions::account::SaveRingtone<'static>, id)),
-        F::new(K::Bool, offset_of!(functions::account::SaveRingtone<'static>, unsave)),
-    ]),
-    tl::Constructor::new::<functions::account::SaveSecureValue<'static>>(0x899f_e31d, 95, tl::Payload::Reference, 20, "account.saveSecureValue value secure_secret_id", &[
-        F::of(K::Object, &tables::INPUT_SECURE_VALUE, offset_of!(functions::account::SaveSecureValue<'static>, value)),
-        F::new(K::Long, offset_of!(functions::account::SaveSecureValue<'static>, secure_secret_id)),
-    ]),
-    tl::Constructor::new::<functions::account::SaveTheme<'static>>(0xf257_106c, 96, tl::Payload::Reference, 12, "account.saveTheme theme unsave", &[
-        F::of(K::Object, &tables::INPUT_THEME, offset_of!(functions::account::SaveTheme<'static>, theme)),
-        F::new(K::Bool, offset_of!(functions::account::SaveTheme<'static>, unsave)),
-    ]),
-    tl::Constructor::new::<functions::account::SaveWallPaper<'static>>(0x6c5a_5b37, 97, tl::Payload::Reference, 20, "account.saveWallPaper wallpaper unsave settings", &[
-        F::of(K::Object, &tables::INPUT_WALL_PAPER, offset_of!(functions::account::SaveWallPaper<'static>, wallpaper)),
-        F::new(K::Bool, offset_of!(functions::account::SaveWallPaper<'static>, unsave)),
-        F::of(K::Object, &tables::WALL_PAPER_SETTINGS, offset_of!(functions::account::SaveWallPaper<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::SendChangePhoneCode<'static>>(0x8257_4ae5, 98, tl::Payload::Reference, 12, "account.sendChangePhoneCode phone_number settings", &[
-        F::new(K::Str, offset_of!(functions::account::SendChangePhoneCode<'static>, phone_number)),
-        F::of(K::Object, &tables::CODE_SETTINGS, offset_of!(functions::account::SendChangePhoneCode<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::SendConfirmPhoneCode<'static>>(0x1b3f_aa88, 99, tl::Payload::Reference, 12, "account.sendConfirmPhoneCode hash settings", &[
-        F::new(K::Str, offset_of!(functions::account::SendConfirmPhoneCode<'static>, hash)),
-        F::of(K::Object, &tables::CODE_SETTINGS, offset_of!(functions::account::SendConfirmPhoneCode<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::SendVerifyEmailCode<'static>>(0x98e0_37bb, 100, tl::Payload::Reference, 8, "account.sendVerifyEmailCode purpose email", &[
-        F::of(K::Object, &tables::EMAIL_VERIFY_PURPOSE, offset_of!(functions::account::SendVerifyEmailCode<'static>, purpose)),
-        F::new(K::Str, offset_of!(functions::account::SendVerifyEmailCode<'static>, email)),
-    ]),
-    tl::Constructor::new::<functions::account::SendVerifyPhoneCode<'static>>(0xa5a3_56f9, 101, tl::Payload::Reference, 12, "account.sendVerifyPhoneCode phone_number settings", &[
-        F::new(K::Str, offset_of!(functions::account::SendVerifyPhoneCode<'static>, phone_number)),
-        F::of(K::Object, &tables::CODE_SETTINGS, offset_of!(functions::account::SendVerifyPhoneCode<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::SetAccountTtl>(0x2442_485e, 102, tl::Payload::Reference, 8, "account.setAccountTTL ttl", &[
-        F::of(K::Object, &tables::ACCOUNT_DAYS_TTL, offset_of!(functions::account::SetAccountTtl, ttl)),
-    ]),
-    tl::Constructor::new::<functions::account::SetAuthorizationTtl>(0xbf89_9aa0, 103, tl::Payload::Reference, 4, "account.setAuthorizationTTL authorization_ttl_days", &[
-        F::new(K::Int, offset_of!(functions::account::SetAuthorizationTtl, authorization_ttl_days)),
-    ]),
-    tl::Constructor::new::<functions::account::SetContactSignUpNotification>(0xcff4_3f61, 104, tl::Payload::Reference, 4, "account.setContactSignUpNotification silent", &[
-        F::new(K::Bool, offset_of!(functions::account::SetContactSignUpNotification, silent)),
-    ]),
-    tl::Constructor::new::<functions::account::SetContentSettings>(0xb574_b16b, 105, tl::Payload::Reference, 4, "account.setContentSettings flags sensitive_enabled", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::account::SetContentSettings, sensitive_enabled)),
-    ]),
-    tl::Constructor::new::<functions::account::SetGlobalPrivacySettings<'static>>(0x1eda_aac2, 106, tl::Payload::Reference, 8, "account.setGlobalPrivacySettings settings", &[
-        F::of(K::Object, &tables::GLOBAL_PRIVACY_SETTINGS, offset_of!(functions::account::SetGlobalPrivacySettings<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::SetMainProfileTab>(0x5dee_78b0, 107, tl::Payload::Reference, 4, "account.setMainProfileTab tab", &[
-        F::of(K::Object, &tables::PROFILE_TAB, offset_of!(functions::account::SetMainProfileTab, tab)),
-    ]),
-    tl::Constructor::new::<functions::account::SetPrivacy<'static>>(0xc9f8_1ce8, 108, tl::Payload::Reference, 12, "account.setPrivacy key rules", &[
-        F::of(K::Object, &tables::INPUT_PRIVACY_KEY, offset_of!(functions::account::SetPrivacy<'static>, key)),
-        F::of(K::ListObject, &tables::INPUT_PRIVACY_RULE, offset_of!(functions::account::SetPrivacy<'static>, rules)),
-    ]),
-    tl::Constructor::new::<functions::account::SetReactionsNotifySettings<'static>>(0x316c_e548, 109, tl::Payload::Reference, 16, "account.setReactionsNotifySettings settings", &[
-        F::of(K::Object, &tables::REACTIONS_NOTIFY_SETTINGS, offset_of!(functions::account::SetReactionsNotifySettings<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::ToggleConnectedBotPaused<'static>>(0x646e_1097, 110, tl::Payload::Reference, 8, "account.toggleConnectedBotPaused peer paused", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::account::ToggleConnectedBotPaused<'static>, peer)),
-        F::new(K::Bool, offset_of!(functions::account::ToggleConnectedBotPaused<'static>, paused)),
-    ]),
-    tl::Constructor::new::<functions::account::ToggleNoPaidMessagesException<'static>>(0xfe2e_da76, 111, tl::Payload::Reference, 8, "account.toggleNoPaidMessagesException flags refund_charged require_payment parent_peer user_id", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::account::ToggleNoPaidMessagesException<'static>, refund_charged)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::account::ToggleNoPaidMessagesException<'static>, require_payment)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 1, offset_of!(functions::account::ToggleNoPaidMessagesException<'static>, parent_peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::account::ToggleNoPaidMessagesException<'static>, user_id)),
-    ]),
-    tl::Constructor::new::<functions::account::ToggleSponsoredMessages>(0xb9d9_a38d, 112, tl::Payload::Reference, 4, "account.toggleSponsoredMessages enabled", &[
-        F::new(K::Bool, offset_of!(functions::account::ToggleSponsoredMessages, enabled)),
-    ]),
-    tl::Constructor::new::<functions::account::ToggleUsername<'static>>(0x58d6_b376, 113, tl::Payload::Reference, 8, "account.toggleUsername username active", &[
-        F::new(K::Str, offset_of!(functions::account::ToggleUsername<'static>, username)),
-        F::new(K::Bool, offset_of!(functions::account::ToggleUsername<'static>, active)),
-    ]),
-    tl::Constructor::new::<functions::account::ToggleWebBrowserSettingsException<'static>>(0x60ed_4229, 114, tl::Payload::Reference, 8, "account.toggleWebBrowserSettingsException flags delete open_external_browser url", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::account::ToggleWebBrowserSettingsException<'static>, delete)),
-        F::opt(K::OptBool, 0, 0, offset_of!(functions::account::ToggleWebBrowserSettingsException<'static>, open_external_browser)),
-        F::new(K::Str, offset_of!(functions::account::ToggleWebBrowserSettingsException<'static>, url)),
-    ]),
-    tl::Constructor::new::<functions::account::UnregisterDevice<'static>>(0x6a0d_3206, 115, tl::Payload::Reference, 16, "account.unregisterDevice token_type token other_uids", &[
-        F::new(K::Int, offset_of!(functions::account::UnregisterDevice<'static>, token_type)),
-        F::new(K::Str, offset_of!(functions::account::UnregisterDevice<'static>, token)),
-        F::new(K::ListLong, offset_of!(functions::account::UnregisterDevice<'static>, other_uids)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateBirthday<'static>>(0xcc6e_0c11, 116, tl::Payload::Reference, 4, "account.updateBirthday flags birthday", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::BIRTHDAY, 0, 0, offset_of!(functions::account::UpdateBirthday<'static>, birthday)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateBusinessAwayMessage<'static>>(0xa26a_7fa5, 117, tl::Payload::Reference, 4, "account.updateBusinessAwayMessage flags message", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_BUSINESS_AWAY_MESSAGE, 0, 0, offset_of!(functions::account::UpdateBusinessAwayMessage<'static>, message)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateBusinessGreetingMessage<'static>>(0x66cd_afc4, 118, tl::Payload::Reference, 4, "account.updateBusinessGreetingMessage flags message", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_BUSINESS_GREETING_MESSAGE, 0, 0, offset_of!(functions::account::UpdateBusinessGreetingMessage<'static>, message)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateBusinessIntro<'static>>(0xa614_d034, 119, tl::Payload::Reference, 4, "account.updateBusinessIntro flags intro", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_BUSINESS_INTRO, 0, 0, offset_of!(functions::account::UpdateBusinessIntro<'static>, intro)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateBusinessLocation<'static>>(0x9e6b_131a, 120, tl::Payload::Reference, 4, "account.updateBusinessLocation flags geo_point address", &[
-        F::word(0, 0x3),
-        F::opt_of(K::OptObject, &tables::INPUT_GEO_POINT, 0, 1, offset_of!(functions::account::UpdateBusinessLocation<'static>, geo_point)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::account::UpdateBusinessLocation<'static>, address)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateBusinessWorkHours<'static>>(0x4b00_e066, 121, tl::Payload::Reference, 4, "account.updateBusinessWorkHours flags business_work_hours", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::BUSINESS_WORK_HOURS, 0, 0, offset_of!(functions::account::UpdateBusinessWorkHours<'static>, business_work_hours)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateColor<'static>>(0x684d_214e, 122, tl::Payload::Reference, 4, "account.updateColor flags for_profile color", &[
-        F::word(0, 0x6),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::account::UpdateColor<'static>, for_profile)),
-        F::opt_of(K::OptObject, &tables::PEER_COLOR, 0, 2, offset_of!(functions::account::UpdateColor<'static>, color)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateConnectedBot<'static>>(0x66a0_8c7e, 123, tl::Payload::Reference, 16, "account.updateConnectedBot flags deleted rights bot recipients", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::account::UpdateConnectedBot<'static>, deleted)),
-        F::opt_of(K::OptObject, &tables::BUSINESS_BOT_RIGHTS, 0, 0, offset_of!(functions::account::UpdateConnectedBot<'static>, rights)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::account::UpdateConnectedBot<'static>, bot)),
-        F::of(K::Object, &tables::INPUT_BUSINESS_BOT_RECIPIENTS, offset_of!(functions::account::UpdateConnectedBot<'static>, recipients)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateDeviceLocked>(0x38df_3532, 124, tl::Payload::Reference, 4, "account.updateDeviceLocked period", &[
-        F::new(K::Int, offset_of!(functions::account::UpdateDeviceLocked, period)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateEmojiStatus<'static>>(0xfbd3_de6b, 125, tl::Payload::Reference, 4, "account.updateEmojiStatus emoji_status", &[
-        F::of(K::Object, &tables::EMOJI_STATUS, offset_of!(functions::account::UpdateEmojiStatus<'static>, emoji_status)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateNotifySettings<'static>>(0x84be_5b93, 126, tl::Payload::Reference, 12, "account.updateNotifySettings peer settings", &[
-        F::of(K::Object, &tables::INPUT_NOTIFY_PEER, offset_of!(functions::account::UpdateNotifySettings<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_PEER_NOTIFY_SETTINGS, offset_of!(functions::account::UpdateNotifySettings<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdatePasswordSettings<'static>>(0xa59b_102f, 127, tl::Payload::Reference, 12, "account.updatePasswordSettings password new_settings", &[
-        F::of(K::Object, &tables::INPUT_CHECK_PASSWORD_SRP, offset_of!(functions::account::UpdatePasswordSettings<'static>, password)),
-        F::of(K::Object, &tables::account::PASSWORD_INPUT_SETTINGS, offset_of!(functions::account::UpdatePasswordSettings<'static>, new_settings)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdatePersonalChannel<'static>>(0xd943_05e0, 128, tl::Payload::Reference, 4, "account.updatePersonalChannel channel", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::account::UpdatePersonalChannel<'static>, channel)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateProfile<'static>>(0x7851_5775, 129, tl::Payload::Reference, 4, "account.updateProfile flags first_name last_name about", &[
-        F::word(0, 0x7),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::account::UpdateProfile<'static>, first_name)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::account::UpdateProfile<'static>, last_name)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::account::UpdateProfile<'static>, about)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateStatus>(0x6628_562c, 130, tl::Payload::Reference, 4, "account.updateStatus offline", &[
-        F::new(K::Bool, offset_of!(functions::account::UpdateStatus, offline)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateTheme<'static>>(0x2bf4_0ccc, 131, tl::Payload::Reference, 16, "account.updateTheme flags format theme slug title document settings", &[
-        F::word(0, 0xf),
-        F::new(K::Str, offset_of!(functions::account::UpdateTheme<'static>, format)),
-        F::of(K::Object, &tables::INPUT_THEME, offset_of!(functions::account::UpdateTheme<'static>, theme)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::account::UpdateTheme<'static>, slug)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::account::UpdateTheme<'static>, title)),
-        F::opt_of(K::OptObject, &tables::INPUT_DOCUMENT, 0, 2, offset_of!(functions::account::UpdateTheme<'static>, document)),
-        F::opt_of(K::OptListObject, &tables::INPUT_THEME_SETTINGS, 0, 3, offset_of!(functions::account::UpdateTheme<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateUsername<'static>>(0x3e0b_dd7c, 132, tl::Payload::Reference, 4, "account.updateUsername username", &[
-        F::new(K::Str, offset_of!(functions::account::UpdateUsername<'static>, username)),
-    ]),
-    tl::Constructor::new::<functions::account::UpdateWebBrowserSettings>(0x9adf_82fe, 133, tl::Payload::Reference, 4, "account.updateWebBrowserSettings flags open_external_browser display_close_button", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::account::UpdateWebBrowserSettings, open_external_browser)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::account::UpdateWebBrowserSettings, display_close_button)),
-    ]),
-    tl::Constructor::new::<functions::account::UploadRingtone<'static>>(0x831a_83a2, 134, tl::Payload::Reference, 16, "account.uploadRingtone file file_name mime_type", &[
-        F::of(K::Object, &tables::INPUT_FILE, offset_of!(functions::account::UploadRingtone<'static>, file)),
-        F::new(K::Str, offset_of!(functions::account::UploadRingtone<'static>, file_name)),
-        F::new(K::Str, offset_of!(functions::account::UploadRingtone<'static>, mime_type)),
-    ]),
-    tl::Constructor::new::<functions::account::UploadTheme<'static>>(0x1c3d_b333, 135, tl::Payload::Reference, 20, "account.uploadTheme flags file thumb file_name mime_type", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_FILE, offset_of!(functions::account::UploadTheme<'static>, file)),
-        F::opt_of(K::OptObject, &tables::INPUT_FILE, 0, 0, offset_of!(functions::account::UploadTheme<'static>, thumb)),
-        F::new(K::Str, offset_of!(functions::account::UploadTheme<'static>, file_name)),
-        F::new(K::Str, offset_of!(functions::account::UploadTheme<'static>, mime_type)),
-    ]),
-    tl::Constructor::new::<functions::account::UploadWallPaper<'static>>(0xe39a_8f03, 136, tl::Payload::Reference, 24, "account.uploadWallPaper flags for_chat file mime_type settings", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::account::UploadWallPaper<'static>, for_chat)),
-        F::of(K::Object, &tables::INPUT_FILE, offset_of!(functions::account::UploadWallPaper<'static>, file)),
-        F::new(K::Str, offset_of!(functions::account::UploadWallPaper<'static>, mime_type)),
-        F::of(K::Object, &tables::WALL_PAPER_SETTINGS, offset_of!(functions::account::UploadWallPaper<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::account::VerifyEmail<'static>>(0x032d_a4cf, 137, tl::Payload::Reference, 12, "account.verifyEmail purpose verification", &[
-        F::of(K::Object, &tables::EMAIL_VERIFY_PURPOSE, offset_of!(functions::account::VerifyEmail<'static>, purpose)),
-        F::of(K::Object, &tables::EMAIL_VERIFICATION, offset_of!(functions::account::VerifyEmail<'static>, verification)),
-    ]),
-    tl::Constructor::new::<functions::account::VerifyPhone<'static>>(0x4dd3_a7f6, 138, tl::Payload::Reference, 12, "account.verifyPhone phone_number phone_code_hash phone_code", &[
-        F::new(K::Str, offset_of!(functions::account::VerifyPhone<'static>, phone_number)),
-        F::new(K::Str, offset_of!(functions::account::VerifyPhone<'static>, phone_code_hash)),
-        F::new(K::Str, offset_of!(functions::account::VerifyPhone<'static>, phone_code)),
-    ]),
+    tl::Constructor::new::<functions::account::ResolveBusinessChatLink<'static>>(0x5492_e5ee, 90, tl::Payload::Reference, 4, "account.resolveBusinessChatLink slug", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::account::ResolveBusinessChatLink<'static>, slug)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::SaveAutoDownloadSettings<'static>>(0x76f3_6233, 91, tl::Payload::Reference, 44, "account.saveAutoDownloadSettings flags low high settings", &tl::rows::<4>(
+        "# 0.0! 0.1! o",
+        &[offset_of!(functions::account::SaveAutoDownloadSettings<'static>, low), offset_of!(functions::account::SaveAutoDownloadSettings<'static>, high), offset_of!(functions::account::SaveAutoDownloadSettings<'static>, settings)],
+        &[&tables::AUTO_DOWNLOAD_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::SaveAutoSaveSettings<'static>>(0xd69b_8361, 92, tl::Payload::Reference, 12, "account.saveAutoSaveSettings flags users chats broadcasts peer settings", &tl::rows::<6>(
+        "# 0.0! 0.1! 0.2! 0.3o o",
+        &[offset_of!(functions::account::SaveAutoSaveSettings<'static>, users), offset_of!(functions::account::SaveAutoSaveSettings<'static>, chats), offset_of!(functions::account::SaveAutoSaveSettings<'static>, broadcasts), offset_of!(functions::account::SaveAutoSaveSettings<'static>, peer), offset_of!(functions::account::SaveAutoSaveSettings<'static>, settings)],
+        &[&tables::INPUT_PEER, &tables::AUTO_SAVE_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::SaveMusic<'static>>(0xb267_32a9, 93, tl::Payload::Reference, 8, "account.saveMusic flags unsave id after_id", &tl::rows::<4>(
+        "# 0.0! o 0.1o",
+        &[offset_of!(functions::account::SaveMusic<'static>, unsave), offset_of!(functions::account::SaveMusic<'static>, id), offset_of!(functions::account::SaveMusic<'static>, after_id)],
+        &[&tables::INPUT_DOCUMENT, &tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::account::SaveRingtone<'static>>(0x3dea_5b03, 94, tl::Payload::Reference, 8, "account.saveRingtone id unsave", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::account::SaveRingtone<'static>, id), offset_of!(functions::account::SaveRingtone<'static>, unsave)],
+        &[&tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::account::SaveSecureValue<'static>>(0x899f_e31d, 95, tl::Payload::Reference, 20, "account.saveSecureValue value secure_secret_id", &tl::rows::<2>(
+        "o l",
+        &[offset_of!(functions::account::SaveSecureValue<'static>, value), offset_of!(functions::account::SaveSecureValue<'static>, secure_secret_id)],
+        &[&tables::INPUT_SECURE_VALUE],
+    )),
+    tl::Constructor::new::<functions::account::SaveTheme<'static>>(0xf257_106c, 96, tl::Payload::Reference, 12, "account.saveTheme theme unsave", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::account::SaveTheme<'static>, theme), offset_of!(functions::account::SaveTheme<'static>, unsave)],
+        &[&tables::INPUT_THEME],
+    )),
+    tl::Constructor::new::<functions::account::SaveWallPaper<'static>>(0x6c5a_5b37, 97, tl::Payload::Reference, 20, "account.saveWallPaper wallpaper unsave settings", &tl::rows::<3>(
+        "o b o",
+        &[offset_of!(functions::account::SaveWallPaper<'static>, wallpaper), offset_of!(functions::account::SaveWallPaper<'static>, unsave), offset_of!(functions::account::SaveWallPaper<'static>, settings)],
+        &[&tables::INPUT_WALL_PAPER, &tables::WALL_PAPER_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::SendChangePhoneCode<'static>>(0x8257_4ae5, 98, tl::Payload::Reference, 12, "account.sendChangePhoneCode phone_number settings", &tl::rows::<2>(
+        "s o",
+        &[offset_of!(functions::account::SendChangePhoneCode<'static>, phone_number), offset_of!(functions::account::SendChangePhoneCode<'static>, settings)],
+        &[&tables::CODE_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::SendConfirmPhoneCode<'static>>(0x1b3f_aa88, 99, tl::Payload::Reference, 12, "account.sendConfirmPhoneCode hash settings", &tl::rows::<2>(
+        "s o",
+        &[offset_of!(functions::account::SendConfirmPhoneCode<'static>, hash), offset_of!(functions::account::SendConfirmPhoneCode<'static>, settings)],
+        &[&tables::CODE_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::SendVerifyEmailCode<'static>>(0x98e0_37bb, 100, tl::Payload::Reference, 8, "account.sendVerifyEmailCode purpose email", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::account::SendVerifyEmailCode<'static>, purpose), offset_of!(functions::account::SendVerifyEmailCode<'static>, email)],
+        &[&tables::EMAIL_VERIFY_PURPOSE],
+    )),
+    tl::Constructor::new::<functions::account::SendVerifyPhoneCode<'static>>(0xa5a3_56f9, 101, tl::Payload::Reference, 12, "account.sendVerifyPhoneCode phone_number settings", &tl::rows::<2>(
+        "s o",
+        &[offset_of!(functions::account::SendVerifyPhoneCode<'static>, phone_number), offset_of!(functions::account::SendVerifyPhoneCode<'static>, settings)],
+        &[&tables::CODE_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::SetAccountTtl>(0x2442_485e, 102, tl::Payload::Reference, 8, "account.setAccountTTL ttl", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::SetAccountTtl, ttl)],
+        &[&tables::ACCOUNT_DAYS_TTL],
+    )),
+    tl::Constructor::new::<functions::account::SetAuthorizationTtl>(0xbf89_9aa0, 103, tl::Payload::Reference, 4, "account.setAuthorizationTTL authorization_ttl_days", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::account::SetAuthorizationTtl, authorization_ttl_days)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::SetContactSignUpNotification>(0xcff4_3f61, 104, tl::Payload::Reference, 4, "account.setContactSignUpNotification silent", &tl::rows::<1>(
+        "b",
+        &[offset_of!(functions::account::SetContactSignUpNotification, silent)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::SetContentSettings>(0xb574_b16b, 105, tl::Payload::Reference, 4, "account.setContentSettings flags sensitive_enabled", &tl::rows::<2>(
+        "# 0.0!",
+        &[offset_of!(functions::account::SetContentSettings, sensitive_enabled)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::SetGlobalPrivacySettings<'static>>(0x1eda_aac2, 106, tl::Payload::Reference, 8, "account.setGlobalPrivacySettings settings", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::SetGlobalPrivacySettings<'static>, settings)],
+        &[&tables::GLOBAL_PRIVACY_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::SetMainProfileTab>(0x5dee_78b0, 107, tl::Payload::Reference, 4, "account.setMainProfileTab tab", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::SetMainProfileTab, tab)],
+        &[&tables::PROFILE_TAB],
+    )),
+    tl::Constructor::new::<functions::account::SetPrivacy<'static>>(0xc9f8_1ce8, 108, tl::Payload::Reference, 12, "account.setPrivacy key rules", &tl::rows::<2>(
+        "o *o",
+        &[offset_of!(functions::account::SetPrivacy<'static>, key), offset_of!(functions::account::SetPrivacy<'static>, rules)],
+        &[&tables::INPUT_PRIVACY_KEY, &tables::INPUT_PRIVACY_RULE],
+    )),
+    tl::Constructor::new::<functions::account::SetReactionsNotifySettings<'static>>(0x316c_e548, 109, tl::Payload::Reference, 16, "account.setReactionsNotifySettings settings", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::SetReactionsNotifySettings<'static>, settings)],
+        &[&tables::REACTIONS_NOTIFY_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::ToggleConnectedBotPaused<'static>>(0x646e_1097, 110, tl::Payload::Reference, 8, "account.toggleConnectedBotPaused peer paused", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::account::ToggleConnectedBotPaused<'static>, peer), offset_of!(functions::account::ToggleConnectedBotPaused<'static>, paused)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::account::ToggleNoPaidMessagesException<'static>>(0xfe2e_da76, 111, tl::Payload::Reference, 8, "account.toggleNoPaidMessagesException flags refund_charged require_payment parent_peer user_id", &tl::rows::<5>(
+        "# 0.0! 0.2! 0.1o o",
+        &[offset_of!(functions::account::ToggleNoPaidMessagesException<'static>, refund_charged), offset_of!(functions::account::ToggleNoPaidMessagesException<'static>, require_payment), offset_of!(functions::account::ToggleNoPaidMessagesException<'static>, parent_peer), offset_of!(functions::account::ToggleNoPaidMessagesException<'static>, user_id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::account::ToggleSponsoredMessages>(0xb9d9_a38d, 112, tl::Payload::Reference, 4, "account.toggleSponsoredMessages enabled", &tl::rows::<1>(
+        "b",
+        &[offset_of!(functions::account::ToggleSponsoredMessages, enabled)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::ToggleUsername<'static>>(0x58d6_b376, 113, tl::Payload::Reference, 8, "account.toggleUsername username active", &tl::rows::<2>(
+        "s b",
+        &[offset_of!(functions::account::ToggleUsername<'static>, username), offset_of!(functions::account::ToggleUsername<'static>, active)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::ToggleWebBrowserSettingsException<'static>>(0x60ed_4229, 114, tl::Payload::Reference, 8, "account.toggleWebBrowserSettingsException flags delete open_external_browser url", &tl::rows::<4>(
+        "# 0.1! 0.0b s",
+        &[offset_of!(functions::account::ToggleWebBrowserSettingsException<'static>, delete), offset_of!(functions::account::ToggleWebBrowserSettingsException<'static>, open_external_browser), offset_of!(functions::account::ToggleWebBrowserSettingsException<'static>, url)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::UnregisterDevice<'static>>(0x6a0d_3206, 115, tl::Payload::Reference, 16, "account.unregisterDevice token_type token other_uids", &tl::rows::<3>(
+        "i s *l",
+        &[offset_of!(functions::account::UnregisterDevice<'static>, token_type), offset_of!(functions::account::UnregisterDevice<'static>, token), offset_of!(functions::account::UnregisterDevice<'static>, other_uids)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::UpdateBirthday<'static>>(0xcc6e_0c11, 116, tl::Payload::Reference, 4, "account.updateBirthday flags birthday", &tl::rows::<2>(
+        "# 0.0o",
+        &[offset_of!(functions::account::UpdateBirthday<'static>, birthday)],
+        &[&tables::BIRTHDAY],
+    )),
+    tl::Constructor::new::<functions::account::UpdateBusinessAwayMessage<'static>>(0xa26a_7fa5, 117, tl::Payload::Reference, 4, "account.updateBusinessAwayMessage flags message", &tl::rows::<2>(
+        "# 0.0o",
+        &[offset_of!(functions::account::UpdateBusinessAwayMessage<'static>, message)],
+        &[&tables::INPUT_BUSINESS_AWAY_MESSAGE],
+    )),
+    tl::Constructor::new::<functions::account::UpdateBusinessGreetingMessage<'static>>(0x66cd_afc4, 118, tl::Payload::Reference, 4, "account.updateBusinessGreetingMessage flags message", &tl::rows::<2>(
+        "# 0.0o",
+        &[offset_of!(functions::account::UpdateBusinessGreetingMessage<'static>, message)],
+        &[&tables::INPUT_BUSINESS_GREETING_MESSAGE],
+    )),
+    tl::Constructor::new::<functions::account::UpdateBusinessIntro<'static>>(0xa614_d034, 119, tl::Payload::Reference, 4, "account.updateBusinessIntro flags intro", &tl::rows::<2>(
+        "# 0.0o",
+        &[offset_of!(functions::account::UpdateBusinessIntro<'static>, intro)],
+        &[&tables::INPUT_BUSINESS_INTRO],
+    )),
+    tl::Constructor::new::<functions::account::UpdateBusinessLocation<'static>>(0x9e6b_131a, 120, tl::Payload::Reference, 4, "account.updateBusinessLocation flags geo_point address", &tl::rows::<3>(
+        "# 0.1o 0.0s",
+        &[offset_of!(functions::account::UpdateBusinessLocation<'static>, geo_point), offset_of!(functions::account::UpdateBusinessLocation<'static>, address)],
+        &[&tables::INPUT_GEO_POINT],
+    )),
+    tl::Constructor::new::<functions::account::UpdateBusinessWorkHours<'static>>(0x4b00_e066, 121, tl::Payload::Reference, 4, "account.updateBusinessWorkHours flags business_work_hours", &tl::rows::<2>(
+        "# 0.0o",
+        &[offset_of!(functions::account::UpdateBusinessWorkHours<'static>, business_work_hours)],
+        &[&tables::BUSINESS_WORK_HOURS],
+    )),
+    tl::Constructor::new::<functions::account::UpdateColor<'static>>(0x684d_214e, 122, tl::Payload::Reference, 4, "account.updateColor flags for_profile color", &tl::rows::<3>(
+        "# 0.1! 0.2o",
+        &[offset_of!(functions::account::UpdateColor<'static>, for_profile), offset_of!(functions::account::UpdateColor<'static>, color)],
+        &[&tables::PEER_COLOR],
+    )),
+    tl::Constructor::new::<functions::account::UpdateConnectedBot<'static>>(0x66a0_8c7e, 123, tl::Payload::Reference, 16, "account.updateConnectedBot flags deleted rights bot recipients", &tl::rows::<5>(
+        "# 0.1! 0.0o o o",
+        &[offset_of!(functions::account::UpdateConnectedBot<'static>, deleted), offset_of!(functions::account::UpdateConnectedBot<'static>, rights), offset_of!(functions::account::UpdateConnectedBot<'static>, bot), offset_of!(functions::account::UpdateConnectedBot<'static>, recipients)],
+        &[&tables::BUSINESS_BOT_RIGHTS, &tables::INPUT_USER, &tables::INPUT_BUSINESS_BOT_RECIPIENTS],
+    )),
+    tl::Constructor::new::<functions::account::UpdateDeviceLocked>(0x38df_3532, 124, tl::Payload::Reference, 4, "account.updateDeviceLocked period", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::account::UpdateDeviceLocked, period)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::UpdateEmojiStatus<'static>>(0xfbd3_de6b, 125, tl::Payload::Reference, 4, "account.updateEmojiStatus emoji_status", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::UpdateEmojiStatus<'static>, emoji_status)],
+        &[&tables::EMOJI_STATUS],
+    )),
+    tl::Constructor::new::<functions::account::UpdateNotifySettings<'static>>(0x84be_5b93, 126, tl::Payload::Reference, 12, "account.updateNotifySettings peer settings", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::account::UpdateNotifySettings<'static>, peer), offset_of!(functions::account::UpdateNotifySettings<'static>, settings)],
+        &[&tables::INPUT_NOTIFY_PEER, &tables::INPUT_PEER_NOTIFY_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::UpdatePasswordSettings<'static>>(0xa59b_102f, 127, tl::Payload::Reference, 12, "account.updatePasswordSettings password new_settings", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::account::UpdatePasswordSettings<'static>, password), offset_of!(functions::account::UpdatePasswordSettings<'static>, new_settings)],
+        &[&tables::INPUT_CHECK_PASSWORD_SRP, &tables::account::PASSWORD_INPUT_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::UpdatePersonalChannel<'static>>(0xd943_05e0, 128, tl::Payload::Reference, 4, "account.updatePersonalChannel channel", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::account::UpdatePersonalChannel<'static>, channel)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::account::UpdateProfile<'static>>(0x7851_5775, 129, tl::Payload::Reference, 4, "account.updateProfile flags first_name last_name about", &tl::rows::<4>(
+        "# 0.0s 0.1s 0.2s",
+        &[offset_of!(functions::account::UpdateProfile<'static>, first_name), offset_of!(functions::account::UpdateProfile<'static>, last_name), offset_of!(functions::account::UpdateProfile<'static>, about)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::UpdateStatus>(0x6628_562c, 130, tl::Payload::Reference, 4, "account.updateStatus offline", &tl::rows::<1>(
+        "b",
+        &[offset_of!(functions::account::UpdateStatus, offline)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::UpdateTheme<'static>>(0x2bf4_0ccc, 131, tl::Payload::Reference, 16, "account.updateTheme flags format theme slug title document settings", &tl::rows::<7>(
+        "# s o 0.0s 0.1s 0.2o 0.3*o",
+        &[offset_of!(functions::account::UpdateTheme<'static>, format), offset_of!(functions::account::UpdateTheme<'static>, theme), offset_of!(functions::account::UpdateTheme<'static>, slug), offset_of!(functions::account::UpdateTheme<'static>, title), offset_of!(functions::account::UpdateTheme<'static>, document), offset_of!(functions::account::UpdateTheme<'static>, settings)],
+        &[&tables::INPUT_THEME, &tables::INPUT_DOCUMENT, &tables::INPUT_THEME_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::UpdateUsername<'static>>(0x3e0b_dd7c, 132, tl::Payload::Reference, 4, "account.updateUsername username", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::account::UpdateUsername<'static>, username)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::UpdateWebBrowserSettings>(0x9adf_82fe, 133, tl::Payload::Reference, 4, "account.updateWebBrowserSettings flags open_external_browser display_close_button", &tl::rows::<3>(
+        "# 0.0! 0.1!",
+        &[offset_of!(functions::account::UpdateWebBrowserSettings, open_external_browser), offset_of!(functions::account::UpdateWebBrowserSettings, display_close_button)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::account::UploadRingtone<'static>>(0x831a_83a2, 134, tl::Payload::Reference, 16, "account.uploadRingtone file file_name mime_type", &tl::rows::<3>(
+        "o s s",
+        &[offset_of!(functions::account::UploadRingtone<'static>, file), offset_of!(functions::account::UploadRingtone<'static>, file_name), offset_of!(functions::account::UploadRingtone<'static>, mime_type)],
+        &[&tables::INPUT_FILE],
+    )),
+    tl::Constructor::new::<functions::account::UploadTheme<'static>>(0x1c3d_b333, 135, tl::Payload::Reference, 20, "account.uploadTheme flags file thumb file_name mime_type", &tl::rows::<5>(
+        "# o 0.0o s s",
+        &[offset_of!(functions::account::UploadTheme<'static>, file), offset_of!(functions::account::UploadTheme<'static>, thumb), offset_of!(functions::account::UploadTheme<'static>, file_name), offset_of!(functions::account::UploadTheme<'static>, mime_type)],
+        &[&tables::INPUT_FILE, &tables::INPUT_FILE],
+    )),
+    tl::Constructor::new::<functions::account::UploadWallPaper<'static>>(0xe39a_8f03, 136, tl::Payload::Reference, 24, "account.uploadWallPaper flags for_chat file mime_type settings", &tl::rows::<5>(
+        "# 0.0! o s o",
+        &[offset_of!(functions::account::UploadWallPaper<'static>, for_chat), offset_of!(functions::account::UploadWallPaper<'static>, file), offset_of!(functions::account::UploadWallPaper<'static>, mime_type), offset_of!(functions::account::UploadWallPaper<'static>, settings)],
+        &[&tables::INPUT_FILE, &tables::WALL_PAPER_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::account::VerifyEmail<'static>>(0x032d_a4cf, 137, tl::Payload::Reference, 12, "account.verifyEmail purpose verification", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::account::VerifyEmail<'static>, purpose), offset_of!(functions::account::VerifyEmail<'static>, verification)],
+        &[&tables::EMAIL_VERIFY_PURPOSE, &tables::EMAIL_VERIFICATION],
+    )),
+    tl::Constructor::new::<functions::account::VerifyPhone<'static>>(0x4dd3_a7f6, 138, tl::Payload::Reference, 12, "account.verifyPhone phone_number phone_code_hash phone_code", &tl::rows::<3>(
+        "s s s",
+        &[offset_of!(functions::account::VerifyPhone<'static>, phone_number), offset_of!(functions::account::VerifyPhone<'static>, phone_code_hash), offset_of!(functions::account::VerifyPhone<'static>, phone_code)],
+        &[],
+    )),
 ];
-tl::described! { functions::account::AcceptAuthorization<'_>, functions::account::AcceptAuthorization<'a>, &tl::Type::single::<functions::account::AcceptAuthorization<'static>>("account.acceptAuthorization", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::account::CancelPasswordEmail, functions::account::CancelPasswordEmail, &tl::Type::single::<functions::account::CancelPasswordEmail>("account.cancelPasswordEmail", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::account::ChangeAuthorizationSettings, functions::account::ChangeAuthorizationSettings, &tl::Type::single::<functions::account::ChangeAuthorizationSettings>("account.changeAuthorizationSettings", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::account::ChangePhone<'_>, functions::account::ChangePhone<'a>, &tl::Type::single::<functions::account::ChangePhone<'static>>("account.changePhone", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::account::CheckUsername<'_>, functions::account::CheckUsername<'a>, &tl::Type::single::<functions::account::CheckUsername<'static>>("account.checkUsername", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::account::ClearRecentEmojiStatuses, functions::account::ClearRecentEmojiStatuses, &tl::Type::single::<functions::account::ClearRecentEmojiStatuses>("account.clearRecentEmojiStatuses", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::account::ConfirmBotConnection<'_>, functions::account::ConfirmBotConnection<'a>, &tl::Type::single::<functions::account::ConfirmBotConnection<'static>>("account.confirmBotConnection", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::account::ConfirmPasswordEmail<'_>, functions::account::ConfirmPasswordEmail<'a>, &tl::Type::single::<functions::account::ConfirmPasswordEmail<'static>>("account.confirmPasswordEmail", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::account::ConfirmPhone<'_>, functions::account::ConfirmPhone<'a>, &tl::Type::single::<functions::account::ConfirmPhone<'static>>("account.confirmPhone", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::account::CreateBusinessChatLink<'_>, functions::account::CreateBusinessChatLink<'a>, &tl::Type::single::<functions::account::CreateBusinessChatLink<'static>>("account.createBusinessChatLink", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::account::CreateTheme<'_>, functions::account::CreateTheme<'a>, &tl::Type::single::<functions::account::CreateTheme<'static>>("account.createTheme", &CALLS[10], tl::ListOps::NONE) }
-tl::described! { functions::account::DeclinePasswordReset, functions::account::DeclinePasswordReset, &tl::Type::single::<functions::account::DeclinePasswordReset>("account.declinePasswordReset", &CALLS[11], tl::ListOps::NONE) }
-tl::described! { functions::account::DeleteAccount<'_>, functions::account::DeleteAccount<'a>, &tl::Type::single::<functions::account::DeleteAccount<'static>>("account.deleteAccount", &CALLS[12], tl::ListOps::NONE) }
-tl::described! { functions::account::DeleteAutoSaveExceptions, functions::account::DeleteAutoSaveExceptions, &tl::Type::single::<functions::account::DeleteAutoSaveExceptions>("account.deleteAutoSaveExceptions", &CALLS[13], tl::ListOps::NONE) }
-tl::described! { functions::account::DeleteBusinessChatLink<'_>, functions::account::DeleteBusinessChatLink<'a>, &tl::Type::single::<functions::account::DeleteBusinessChatLink<'static>>("account.deleteBusinessChatLink", &CALLS[14], tl::ListOps::NONE) }
-tl::described! { functions::account::DeletePasskey<'_>, functions::account::DeletePasskey<'a>, &tl::Type::single::<functions::account::DeletePasskey<'static>>("account.deletePasskey", &CALLS[15], tl::ListOps::NONE) }
-tl::described! { functions::account::DeleteSecureValue<'_>, functions::account::DeleteSecureValue<'a>, &tl::Type::single::<functions::account::DeleteSecureValue<'static>>("account.deleteSecureValue", &CALLS[16], tl::ListOps::NONE) }
-tl::described! { functions::account::DeleteWebBrowserSettingsExceptions, functions::account::DeleteWebBrowserSettingsExceptions, &tl::Type::single::<functions::account::DeleteWebBrowserSettingsExceptions>("account.deleteWebBrowserSettingsExceptions", &CALLS[17], tl::ListOps::NONE) }
-tl::described! { functions::account::DisablePeerConnectedBot<'_>, functions::account::DisablePeerConnectedBot<'a>, &tl::Type::single::<functions::account::DisablePeerConnectedBot<'static>>("account.disablePeerConnectedBot", &CALLS[18], tl::ListOps::NONE) }
-tl::described! { functions::account::EditBusinessChatLink<'_>, functions::account::EditBusinessChatLink<'a>, &tl::Type::single::<functions::account::EditBusinessChatLink<'static>>("account.editBusinessChatLink", &CALLS[19], tl::ListOps::NONE) }
-tl::described! { functions::account::FinishTakeoutSession, functions::account::FinishTakeoutSession, &tl::Type::single::<functions::account::FinishTakeoutSession>("account.finishTakeoutSession", &CALLS[20], tl::ListOps::NONE) }
-tl::described! { functions::account::GetAccountTtl, functions::account::GetAccountTtl, &tl::Type::single::<functions::account::GetAccountTtl>("account.getAccountTTL", &CALLS[21], tl::ListOps::NONE) }
-tl::described! { functions::account::GetAllSecureValues, functions::account::GetAllSecureValues, &tl::Type::single::<functions::account::GetAllSecureValues>("account.getAllSecureValues", &CALLS[22], tl::ListOps::NONE) }
-tl::described! { functions::account::GetAuthorizationForm<'_>, functions::account::GetAuthorizationForm<'a>, &tl::Type::single::<functions::account::GetAuthorizationForm<'static>>("account.getAuthorizationForm", &CALLS[23], tl::ListOps::NONE) }
-tl::described! { functions::account::GetAuthorizations, functions::account::GetAuthorizations, &tl::Type::single::<functions::account::GetAuthorizations>("account.getAuthorizations", &CALLS[24], tl::ListOps::NONE) }
-tl::described! { functions::account::GetAutoDownloadSettings, functions::account::GetAutoDownloadSettings, &tl::Type::single::<functions::account::GetAutoDownloadSettings>("account.getAutoDownloadSettings", &CALLS[25], tl::ListOps::NONE) }
-tl::described! { functions::account::GetAutoSaveSettings, functions::account::GetAutoSaveSettings, &tl::Type::single::<functions::account::GetAutoSaveSettings>("account.getAutoSaveSettings", &CALLS[26], tl::ListOps::NONE) }
-tl::described! { functions::account::GetBotBusinessConnection<'_>, functions::account::GetBotBusinessConnection<'a>, &tl::Type::single::<functions::account::GetBotBusinessConnection<'static>>("account.getBotBusinessConnection", &CALLS[27], tl::ListOps::NONE) }
-tl::described! { functions::account::GetBusinessChatLinks, functions::account::GetBusinessChatLinks, &tl::Type::single::<functions::account::GetBusinessChatLinks>("account.getBusinessChatLinks", &CALLS[28], tl::ListOps::NONE) }
-tl::described! { functions::account::GetChannelDefaultEmojiStatuses, functions::account::GetChannelDefaultEmojiStatuses, &tl::Type::single::<functions::account::GetChannelDefaultEmojiStatuses>("account.getChannelDefaultEmojiStatuses", &CALLS[29], tl::ListOps::NONE) }
-tl::described! { functions::account::GetChannelRestrictedStatusEmojis, functions::account::GetChannelRestrictedStatusEmojis, &tl::Type::single::<functions::account::GetChannelRestrictedStatusEmojis>("account.getChannelRestrictedStatusEmojis", &CALLS[30], tl::ListOps::NONE) }
-tl::described! { functions::account::GetChatThemes, functions::account::GetChatThemes, &tl::Type::single::<functions::account::GetChatThemes>("account.getChatThemes", &CALLS[31], tl::ListOps::NONE) }
-tl::described! { functions::account::GetCollectibleEmojiStatuses, functions::account::GetCollectibleEmojiStatuses, &tl::Type::single::<functions::account::GetCollectibleEmojiStatuses>("account.getCollectibleEmojiStatuses", &CALLS[32], tl::ListOps::NONE) }
-tl::described! { functions::account::GetConnectedBots, functions::account::GetConnectedBots, &tl::Type::single::<functions::account::GetConnectedBots>("account.getConnectedBots", &CALLS[33], tl::ListOps::NONE) }
-tl::described! { functions::account::GetContactSignUpNotification, functions::account::GetContactSignUpNotification, &tl::Type::single::<functions::account::GetContactSignUpNotification>("account.getContactSignUpNotification", &CALLS[34], tl::ListOps::NONE) }
-tl::described! { functions::account::GetContentSettings, functions::account::GetContentSettings, &tl::Type::single::<functions::account::GetContentSettings>("account.getContentSettings", &CALLS[35], tl::ListOps::NONE) }
-tl::described! { functions::account::GetDefaultBackgroundEmojis, functions::account::GetDefaultBackgroundEmojis, &tl::Type::single::<functions::account::GetDefaultBackgroundEmojis>("account.getDefaultBackgroundEmojis", &CALLS[36], tl::ListOps::NONE) }
-tl::described! { functions::account::GetDefaultEmojiStatuses, functions::account::GetDefaultEmojiStatuses, &tl::Type::single::<functions::account::GetDefaultEmojiStatuses>("account.getDefaultEmojiStatuses", &CALLS[37], tl::ListOps::NONE) }
-tl::described! { functions::account::GetDefaultGroupPhotoEmojis, functions::account::GetDefaultGroupPhotoEmojis, &tl::Type::single::<functions::account::GetDefaultGroupPhotoEmojis>("account.getDefaultGroupPhotoEmojis", &CALLS[38], tl::ListOps::NONE) }
-tl::described! { functions::account::GetDefaultProfilePhotoEmojis, functions::account::GetDefaultProfilePhotoEmojis, &tl::Type::single::<functions::account::GetDefaultProfilePhotoEmojis>("account.getDefaultProfilePhotoEmojis", &CALLS[39], tl::ListOps::NONE) }
-tl::described! { functions::account::GetGlobalPrivacySettings, functions::account::GetGlobalPrivacySettings, &tl::Type::single::<functions::account::GetGlobalPrivacySettings>("account.getGlobalPrivacySettings", &CALLS[40], tl::ListOps::NONE) }
-tl::described! { functions::account::GetMultiWallPapers<'_>, functions::account::GetMultiWallPapers<'a>, &tl::Type::single::<functions::account::GetMultiWallPapers<'static>>("account.getMultiWallPapers", &CALLS[41], tl::ListOps::NONE) }
-tl::described! { functions::account::GetNotifyExceptions<'_>, functions::account::GetNotifyExceptions<'a>, &tl::Type::single::<functions::account::GetNotifyExceptions<'static>>("account.getNotifyExceptions", &CALLS[42], tl::ListOps::NONE) }
-tl::described! { functions::account::GetNotifySettings<'_>, functions::account::GetNotifySettings<'a>, &tl::Type::single::<functions::account::GetNotifySettings<'static>>("account.getNotifySettings", &CALLS[43], tl::ListOps::NONE) }
-tl::described! { functions::account::GetPaidMessagesRevenue<'_>, functions::account::GetPaidMessagesRevenue<'a>, &tl::Type::single::<functions::account::GetPaidMessagesRevenue<'static>>("account.getPaidMessagesRevenue", &CALLS[44], tl::ListOps::NONE) }
-tl::described! { functions::account::GetPasskeys, functions::account::GetPasskeys, &tl::Type::single::<functions::account::GetPasskeys>("account.getPasskeys", &CALLS[45], tl::ListOps::NONE) }
-tl::described! { functions::account::GetPassword, functions::account::GetPassword, &tl::Type::single::<functions::account::GetPassword>("account.getPassword", &CALLS[46], tl::ListOps::NONE) }
-tl::described! { functions::account::GetPasswordSettings<'_>, functions::account::GetPasswordSettings<'a>, &tl::Type::single::<functions::account::GetPasswordSettings<'static>>("account.getPasswordSettings", &CALLS[47], tl::ListOps::NONE) }
-tl::described! { functions::account::GetPrivacy, functions::account::GetPrivacy, &tl::Type::single::<functions::account::GetPrivacy>("account.getPrivacy", &CALLS[48], tl::ListOps::NONE) }
-tl::described! { functions::account::GetReactionsNotifySettings, functions::account::GetReactionsNotifySettings, &tl::Type::single::<functions::account::GetReactionsNotifySettings>("account.getReactionsNotifySettings", &CALLS[49], tl::ListOps::NONE) }
-tl::described! { functions::account::GetRecentEmojiStatuses, functions::account::GetRecentEmojiStatuses, &tl::Type::single::<functions::account::GetRecentEmojiStatuses>("account.getRecentEmojiStatuses", &CALLS[50], tl::ListOps::NONE) }
-tl::described! { functions::account::GetSavedMusicIds, functions::account::GetSavedMusicIds, &tl::Type::single::<functions::account::GetSavedMusicIds>("account.getSavedMusicIds", &CALLS[51], tl::ListOps::NONE) }
-tl::described! { functions::account::GetSavedRingtones, functions::account::GetSavedRingtones, &tl::Type::single::<functions::account::GetSavedRingtones>("account.getSavedRingtones", &CALLS[52], tl::ListOps::NONE) }
-tl::described! { functions::account::GetSecureValue<'_>, functions::account::GetSecureValue<'a>, &tl::Type::single::<functions::account::GetSecureValue<'static>>("account.getSecureValue", &CALLS[53], tl::ListOps::NONE) }
-tl::described! { functions::account::GetTheme<'_>, functions::account::GetTheme<'a>, &tl::Type::single::<functions::account::GetTheme<'static>>("account.getTheme", &CALLS[54], tl::ListOps::NONE) }
-tl::described! { functions::account::GetThemes<'_>, functions::account::GetThemes<'a>, &tl::Type::single::<functions::account::GetThemes<'static>>("account.getThemes", &CALLS[55], tl::ListOps::NONE) }
-tl::described! { functions::account::GetTmpPassword<'_>, functions::account::GetTmpPassword<'a>, &tl::Type::single::<functions::account::GetTmpPassword<'static>>("account.getTmpPassword", &CALLS[56], tl::ListOps::NONE) }
-tl::described! { functions::account::GetUniqueGiftChatThemes<'_>, functions::account::GetUniqueGiftChatThemes<'a>, &tl::Type::single::<functions::account::GetUniqueGiftChatThemes<'static>>("account.getUniqueGiftChatThemes", &CALLS[57], tl::ListOps::NONE) }
-tl::described! { functions::account::GetWallPaper<'_>, functions::account::GetWallPaper<'a>, &tl::Type::single::<functions::account::GetWallPaper<'static>>("account.getWallPaper", &CALLS[58], tl::ListOps::NONE) }
-tl::described! { functions::account::GetWallPapers, functions::account::GetWallPapers, &tl::Type::single::<functions::account::GetWallPapers>("account.getWallPapers", &CALLS[59], tl::ListOps::NONE) }
-tl::described! { functions::account::GetWebAuthorizations, functions::account::GetWebAuthorizations, &tl::Type::single::<functions::account::GetWebAuthorizations>("account.getWebAuthorizations", &CALLS[60], tl::ListOps::NONE) }
-tl::described! { functions::account::GetWebBrowserSettings, functions::account::GetWebBrowserSettings, &tl::Type::single::<functions::account::GetWebBrowserSettings>("account.getWebBrowserSettings", &CALLS[61], tl::ListOps::NONE) }
-tl::described! { functions::account::InitPasskeyRegistration, functions::account::InitPasskeyRegistration, &tl::Type::single::<functions::account::InitPasskeyRegistration>("account.initPasskeyRegistration", &CALLS[62], tl::ListOps::NONE) }
-tl::described! { functions::account::InitTakeoutSession, functions::account::InitTakeoutSession, &tl::Type::single::<functions::account::InitTakeoutSession>("account.initTakeoutSession", &CALLS[63], tl::ListOps::NONE) }
-tl::described! { functions::account::InstallTheme<'_>, functions::account::InstallTheme<'a>, &tl::Type::single::<functions::account::InstallTheme<'static>>("account.installTheme", &CALLS[64], tl::ListOps::NONE) }
-tl::described! { functions::account::InstallWallPaper<'_>, functions::account::InstallWallPaper<'a>, &tl::Type::single::<functions::account::InstallWallPaper<'static>>("account.installWallPaper", &CALLS[65], tl::ListOps::NONE) }
-tl::described! { functions::account::InvalidateSignInCodes<'_>, functions::account::InvalidateSignInCodes<'a>, &tl::Type::single::<functions::account::InvalidateSignInCodes<'static>>("account.invalidateSignInCodes", &CALLS[66], tl::ListOps::NONE) }
-tl::described! { functions::account::RegisterDevice<'_>, functions::account::RegisterDevice<'a>, &tl::Type::single::<functions::account::RegisterDevice<'static>>("account.registerDevice", &CALLS[67], tl::ListOps::NONE) }
-tl::described! { functions::account::RegisterPasskey<'_>, functions::account::RegisterPasskey<'a>, &tl::Type::single::<functions::account::RegisterPasskey<'static>>("account.registerPasskey", &CALLS[68], tl::ListOps::NONE) }
-tl::described! { functions::account::ReorderUsernames<'_>, functions::account::ReorderUsernames<'a>, &tl::Type::single::<functions::account::ReorderUsernames<'static>>("account.reorderUsernames", &CALLS[69], tl::ListOps::NONE) }
-tl::described! { functions::account::ReportPeer<'_>, functions::account::ReportPeer<'a>, &tl::Type::single::<functions::account::ReportPeer<'static>>("account.reportPeer", &CALLS[70], tl::ListOps::NONE) }
-tl::described! { functions::account::ReportProfilePhoto<'_>, functions::account::ReportProfilePhoto<'a>, &tl::Type::single::<functions::account::ReportProfilePhoto<'static>>("account.reportProfilePhoto", &CALLS[71], tl::ListOps::NONE) }
-tl::described! { functions::account::ResendPasswordEmail, functions::account::ResendPasswordEmail, &tl::Type::single::<functions::account::ResendPasswordEmail>("account.resendPasswordEmail", &CALLS[72], tl::ListOps::NONE) }
-tl::described! { functions::account::ResetAuthorization, functions::account::ResetAuthorization, &tl::Type::single::<functions::account::ResetAuthorization>("account.resetAuthorization", &CALLS[73], tl::ListOps::NONE) }
-tl::described! { functions::account::ResetNotifySettings, functions::account::ResetNotifySettings, &tl::Type::single::<functions::account::ResetNotifySettings>("account.resetNotifySettings", &CALLS[74], tl::ListOps::NONE) }
-tl::described! { functions::account::ResetPassword, functions::account::ResetPassword, &tl::Type::single::<functions::account::ResetPassword>("account.resetPassword", &CALLS[75], tl::ListOps::NONE) }
-tl::described! { functions::account::ResetWallPapers, functions::account::ResetWallPapers, &tl::Type::single::<functions::account::ResetWallPapers>("account.resetWallPapers", &CALLS[76], tl::ListOps::NONE) }
-tl::described! { functions::account::ResetWebAuthorization, functions::account::ResetWebAuthorization, &tl::Type::single::<functions::account::ResetWebAuthorization>("account.resetWebAuthorization", &CALLS[77], tl::ListOps::NONE) }
-tl::described! { functions::account::ResetWebAuthorizations, functions::account::ResetWebAuthorizations, &tl::Type::single::<functions::account::ResetWebAuthorizations>("account.resetWebAuthorizations", &CALLS[78], tl::ListOps::NONE) }
-tl::described! { functions::account::ResolveBusinessChatLink<'_>, functions::account::ResolveBusinessChatLink<'a>, &tl::Type::single::<functions::account::ResolveBusinessChatLink<'static>>("account.resolveBusinessChatLink", &CALLS[79], tl::ListOps::NONE) }
-tl::described! { functions::account::SaveAutoDownloadSettings<'_>, functions::account::SaveAutoDownloadSettings<'a>, &tl::Type::single::<functions::account::SaveAutoDownloadSettings<'static>>("account.saveAutoDownloadSettings", &CALLS[80], tl::ListOps::NONE) }
-tl::described! { functions::account::SaveAutoSaveSettings<'_>, functions::account::SaveAutoSaveSettings<'a>, &tl::Type::single::<functions::account::SaveAutoSaveSettings<'static>>("account.saveAutoSaveSettings", &CALLS[81], tl::ListOps::NONE) }
-tl::described! { functions::account::SaveMusic<'_>, functions::account::SaveMusic<'a>, &tl::Type::single::<functions::account::SaveMusic<'static>>("account.saveMusic", &CALLS[82], tl::ListOps::NONE) }
-tl::described! { functions::account::SaveRingtone<'_>, functions::account::SaveRingtone<'a>, &tl::Type::single::<functions::account::SaveRingtone<'static>>("account.saveRingtone", &CALLS[83], tl::ListOps::NONE) }
-tl::described! { functions::account::SaveSecureValue<'_>, functions::account::SaveSecureValue<'a>, &tl::Type::single::<functions::account::SaveSecureValue<'static>>("account.saveSecureValue", &CALLS[84], tl::ListOps::NONE) }
-tl::described! { functions::account::SaveTheme<'_>, functions::account::SaveTheme<'a>, &tl::Type::single::<functions::account::SaveTheme<'static>>("account.saveTheme", &CALLS[85], tl::ListOps::NONE) }
-tl::described! { functions::account::SaveWallPaper<'_>, functions::account::SaveWallPaper<'a>, &tl::Type::single::<functions::account::SaveWallPaper<'static>>("account.saveWallPaper", &CALLS[86], tl::ListOps::NONE) }
-tl::described! { functions::account::SendChangePhoneCode<'_>, functions::account::SendChangePhoneCode<'a>, &tl::Type::single::<functions::account::SendChangePhoneCode<'static>>("account.sendChangePhoneCode", &CALLS[87], tl::ListOps::NONE) }
-tl::described! { functions::account::SendConfirmPhoneCode<'_>, functions::account::SendConfirmPhoneCode<'a>, &tl::Type::single::<functions::account::SendConfirmPhoneCode<'static>>("account.sendConfirmPhoneCode", &CALLS[88], tl::ListOps::NONE) }
-tl::described! { functions::account::SendVerifyEmailCode<'_>, functions::account::SendVerifyEmailCode<'a>, &tl::Type::single::<functions::account::SendVerifyEmailCode<'static>>("account.sendVerifyEmailCode", &CALLS[89], tl::ListOps::NONE) }
-tl::described! { functions::account::SendVerifyPhoneCode<'_>, functions::account::SendVerifyPhoneCode<'a>, &tl::Type::single::<functions::account::SendVerifyPhoneCode<'static>>("account.sendVerifyPhoneCode", &CALLS[90], tl::ListOps::NONE) }
-tl::described! { functions::account::SetAccountTtl, functions::account::SetAccountTtl, &tl::Type::single::<functions::account::SetAccountTtl>("account.setAccountTTL", &CALLS[91], tl::ListOps::NONE) }
-tl::described! { functions::account::SetAuthorizationTtl, functions::account::SetAuthorizationTtl, &tl::Type::single::<functions::account::SetAuthorizationTtl>("account.setAuthorizationTTL", &CALLS[92], tl::ListOps::NONE) }
-tl::described! { functions::account::SetContactSignUpNotification, functions::account::SetContactSignUpNotification, &tl::Type::single::<functions::account::SetContactSignUpNotification>("account.setContactSignUpNotification", &CALLS[93], tl::ListOps::NONE) }
-tl::described! { functions::account::SetContentSettings, functions::account::SetContentSettings, &tl::Type::single::<functions::account::SetContentSettings>("account.setContentSettings", &CALLS[94], tl::ListOps::NONE) }
-tl::described! { functions::account::SetGlobalPrivacySettings<'_>, functions::account::SetGlobalPrivacySettings<'a>, &tl::Type::single::<functions::account::SetGlobalPrivacySettings<'static>>("account.setGlobalPrivacySettings", &CALLS[95], tl::ListOps::NONE) }
-tl::described! { functions::account::SetMainProfileTab, functions::account::SetMainProfileTab, &tl::Type::single::<functions::account::SetMainProfileTab>("account.setMainProfileTab", &CALLS[96], tl::ListOps::NONE) }
-tl::described! { functions::account::SetPrivacy<'_>, functions::account::SetPrivacy<'a>, &tl::Type::single::<functions::account::SetPrivacy<'static>>("account.setPrivacy", &CALLS[97], tl::ListOps::NONE) }
-tl::described! { functions::account::SetReactionsNotifySettings<'_>, functions::account::SetReactionsNotifySettings<'a>, &tl::Type::single::<functions::account::SetReactionsNotifySettings<'static>>("account.setReactionsNotifySettings", &CALLS[98], tl::ListOps::NONE) }
-tl::described! { functions::account::ToggleConnectedBotPaused<'_>, functions::account::ToggleConnectedBotPaused<'a>, &tl::Type::single::<functions::account::ToggleConnectedBotPaused<'static>>("account.toggleConnectedBotPaused", &CALLS[99], tl::ListOps::NONE) }
-tl::described! { functions::account::ToggleNoPaidMessagesException<'_>, functions::account::ToggleNoPaidMessagesException<'a>, &tl::Type::single::<functions::account::ToggleNoPaidMessagesException<'static>>("account.toggleNoPaidMessagesException", &CALLS[100], tl::ListOps::NONE) }
-tl::described! { functions::account::ToggleSponsoredMessages, functions::account::ToggleSponsoredMessages, &tl::Type::single::<functions::account::ToggleSponsoredMessages>("account.toggleSponsoredMessages", &CALLS[101], tl::ListOps::NONE) }
-tl::described! { functions::account::ToggleUsername<'_>, functions::account::ToggleUsername<'a>, &tl::Type::single::<functions::account::ToggleUsername<'static>>("account.toggleUsername", &CALLS[102], tl::ListOps::NONE) }
-tl::described! { functions::account::ToggleWebBrowserSettingsException<'_>, functions::account::ToggleWebBrowserSettingsException<'a>, &tl::Type::single::<functions::account::ToggleWebBrowserSettingsException<'static>>("account.toggleWebBrowserSettingsException", &CALLS[103], tl::ListOps::NONE) }
-tl::described! { functions::account::UnregisterDevice<'_>, functions::account::UnregisterDevice<'a>, &tl::Type::single::<functions::account::UnregisterDevice<'static>>("account.unregisterDevice", &CALLS[104], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateBirthday<'_>, functions::account::UpdateBirthday<'a>, &tl::Type::single::<functions::account::UpdateBirthday<'static>>("account.updateBirthday", &CALLS[105], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateBusinessAwayMessage<'_>, functions::account::UpdateBusinessAwayMessage<'a>, &tl::Type::single::<functions::account::UpdateBusinessAwayMessage<'static>>("account.updateBusinessAwayMessage", &CALLS[106], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateBusinessGreetingMessage<'_>, functions::account::UpdateBusinessGreetingMessage<'a>, &tl::Type::single::<functions::account::UpdateBusinessGreetingMessage<'static>>("account.updateBusinessGreetingMessage", &CALLS[107], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateBusinessIntro<'_>, functions::account::UpdateBusinessIntro<'a>, &tl::Type::single::<functions::account::UpdateBusinessIntro<'static>>("account.updateBusinessIntro", &CALLS[108], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateBusinessLocation<'_>, functions::account::UpdateBusinessLocation<'a>, &tl::Type::single::<functions::account::UpdateBusinessLocation<'static>>("account.updateBusinessLocation", &CALLS[109], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateBusinessWorkHours<'_>, functions::account::UpdateBusinessWorkHours<'a>, &tl::Type::single::<functions::account::UpdateBusinessWorkHours<'static>>("account.updateBusinessWorkHours", &CALLS[110], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateColor<'_>, functions::account::UpdateColor<'a>, &tl::Type::single::<functions::account::UpdateColor<'static>>("account.updateColor", &CALLS[111], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateConnectedBot<'_>, functions::account::UpdateConnectedBot<'a>, &tl::Type::single::<functions::account::UpdateConnectedBot<'static>>("account.updateConnectedBot", &CALLS[112], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateDeviceLocked, functions::account::UpdateDeviceLocked, &tl::Type::single::<functions::account::UpdateDeviceLocked>("account.updateDeviceLocked", &CALLS[113], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateEmojiStatus<'_>, functions::account::UpdateEmojiStatus<'a>, &tl::Type::single::<functions::account::UpdateEmojiStatus<'static>>("account.updateEmojiStatus", &CALLS[114], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateNotifySettings<'_>, functions::account::UpdateNotifySettings<'a>, &tl::Type::single::<functions::account::UpdateNotifySettings<'static>>("account.updateNotifySettings", &CALLS[115], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdatePasswordSettings<'_>, functions::account::UpdatePasswordSettings<'a>, &tl::Type::single::<functions::account::UpdatePasswordSettings<'static>>("account.updatePasswordSettings", &CALLS[116], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdatePersonalChannel<'_>, functions::account::UpdatePersonalChannel<'a>, &tl::Type::single::<functions::account::UpdatePersonalChannel<'static>>("account.updatePersonalChannel", &CALLS[117], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateProfile<'_>, functions::account::UpdateProfile<'a>, &tl::Type::single::<functions::account::UpdateProfile<'static>>("account.updateProfile", &CALLS[118], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateStatus, functions::account::UpdateStatus, &tl::Type::single::<functions::account::UpdateStatus>("account.updateStatus", &CALLS[119], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateTheme<'_>, functions::account::UpdateTheme<'a>, &tl::Type::single::<functions::account::UpdateTheme<'static>>("account.updateTheme", &CALLS[120], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateUsername<'_>, functions::account::UpdateUsername<'a>, &tl::Type::single::<functions::account::UpdateUsername<'static>>("account.updateUsername", &CALLS[121], tl::ListOps::NONE) }
-tl::described! { functions::account::UpdateWebBrowserSettings, functions::account::UpdateWebBrowserSettings, &tl::Type::single::<functions::account::UpdateWebBrowserSettings>("account.updateWebBrowserSettings", &CALLS[122], tl::ListOps::NONE) }
-tl::described! { functions::account::UploadRingtone<'_>, functions::account::UploadRingtone<'a>, &tl::Type::single::<functions::account::UploadRingtone<'static>>("account.uploadRingtone", &CALLS[123], tl::ListOps::NONE) }
-tl::described! { functions::account::UploadTheme<'_>, functions::account::UploadTheme<'a>, &tl::Type::single::<functions::account::UploadTheme<'static>>("account.uploadTheme", &CALLS[124], tl::ListOps::NONE) }
-tl::described! { functions::account::UploadWallPaper<'_>, functions::account::UploadWallPaper<'a>, &tl::Type::single::<functions::account::UploadWallPaper<'static>>("account.uploadWallPaper", &CALLS[125], tl::ListOps::NONE) }
-tl::described! { functions::account::VerifyEmail<'_>, functions::account::VerifyEmail<'a>, &tl::Type::single::<functions::account::VerifyEmail<'static>>("account.verifyEmail", &CALLS[126], tl::ListOps::NONE) }
-tl::described! { functions::account::VerifyPhone<'_>, functions::account::VerifyPhone<'a>, &tl::Type::single::<functions::account::VerifyPhone<'static>>("account.verifyPhone", &CALLS[127], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 128] = tl::Type::calls(&CALLS);
+tl::described! { functions::account::AcceptAuthorization<'_>, &TYPES[0] }
+tl::described! { functions::account::CancelPasswordEmail, &TYPES[1] }
+tl::described! { functions::account::ChangeAuthorizationSettings, &TYPES[2] }
+tl::described! { functions::account::ChangePhone<'_>, &TYPES[3] }
+tl::described! { functions::account::CheckUsername<'_>, &TYPES[4] }
+tl::described! { functions::account::ClearRecentEmojiStatuses, &TYPES[5] }
+tl::described! { functions::account::ConfirmBotConnection<'_>, &TYPES[6] }
+tl::described! { functions::account::ConfirmPasswordEmail<'_>, &TYPES[7] }
+tl::described! { functions::account::ConfirmPhone<'_>, &TYPES[8] }
+tl::described! { functions::account::CreateBusinessChatLink<'_>, &TYPES[9] }
+tl::described! { functions::account::CreateTheme<'_>, &TYPES[10] }
+tl::described! { functions::account::DeclinePasswordReset, &TYPES[11] }
+tl::described! { functions::account::DeleteAccount<'_>, &TYPES[12] }
+tl::described! { functions::account::DeleteAutoSaveExceptions, &TYPES[13] }
+tl::described! { functions::account::DeleteBusinessChatLink<'_>, &TYPES[14] }
+tl::described! { functions::account::DeletePasskey<'_>, &TYPES[15] }
+tl::described! { functions::account::DeleteSecureValue<'_>, &TYPES[16] }
+tl::described! { functions::account::DeleteWebBrowserSettingsExceptions, &TYPES[17] }
+tl::described! { functions::account::DisablePeerConnectedBot<'_>, &TYPES[18] }
+tl::described! { functions::account::EditBusinessChatLink<'_>, &TYPES[19] }
+tl::described! { functions::account::FinishTakeoutSession, &TYPES[20] }
+tl::described! { functions::account::GetAccountTtl, &TYPES[21] }
+tl::described! { functions::account::GetAllSecureValues, &TYPES[22] }
+tl::described! { functions::account::GetAuthorizationForm<'_>, &TYPES[23] }
+tl::described! { functions::account::GetAuthorizations, &TYPES[24] }
+tl::described! { functions::account::GetAutoDownloadSettings, &TYPES[25] }
+tl::described! { functions::account::GetAutoSaveSettings, &TYPES[26] }
+tl::described! { functions::account::GetBotBusinessConnection<'_>, &TYPES[27] }
+tl::described! { functions::account::GetBusinessChatLinks, &TYPES[28] }
+tl::described! { functions::account::GetChannelDefaultEmojiStatuses, &TYPES[29] }
+tl::described! { functions::account::GetChannelRestrictedStatusEmojis, &TYPES[30] }
+tl::described! { functions::account::GetChatThemes, &TYPES[31] }
+tl::described! { functions::account::GetCollectibleEmojiStatuses, &TYPES[32] }
+tl::described! { functions::account::GetConnectedBots, &TYPES[33] }
+tl::described! { functions::account::GetContactSignUpNotification, &TYPES[34] }
+tl::described! { functions::account::GetContentSettings, &TYPES[35] }
+tl::described! { functions::account::GetDefaultBackgroundEmojis, &TYPES[36] }
+tl::described! { functions::account::GetDefaultEmojiStatuses, &TYPES[37] }
+tl::described! { functions::account::GetDefaultGroupPhotoEmojis, &TYPES[38] }
+tl::described! { functions::account::GetDefaultProfilePhotoEmojis, &TYPES[39] }
+tl::described! { functions::account::GetGlobalPrivacySettings, &TYPES[40] }
+tl::described! { functions::account::GetMultiWallPapers<'_>, &TYPES[41] }
+tl::described! { functions::account::GetNotifyExceptions<'_>, &TYPES[42] }
+tl::described! { functions::account::GetNotifySettings<'_>, &TYPES[43] }
+tl::described! { functions::account::GetPaidMessagesRevenue<'_>, &TYPES[44] }
+tl::described! { functions::account::GetPasskeys, &TYPES[45] }
+tl::described! { functions::account::GetPassword, &TYPES[46] }
+tl::described! { functions::account::GetPasswordSettings<'_>, &TYPES[47] }
+tl::described! { functions::account::GetPrivacy, &TYPES[48] }
+tl::described! { functions::account::GetReactionsNotifySettings, &TYPES[49] }
+tl::described! { functions::account::GetRecentEmojiStatuses, &TYPES[50] }
+tl::described! { functions::account::GetSavedMusicIds, &TYPES[51] }
+tl::described! { functions::account::GetSavedRingtones, &TYPES[52] }
+tl::described! { functions::account::GetSecureValue<'_>, &TYPES[53] }
+tl::described! { functions::account::GetTheme<'_>, &TYPES[54] }
+tl::described! { functions::account::GetThemes<'_>, &TYPES[55] }
+tl::described! { functions::account::GetTmpPassword<'_>, &TYPES[56] }
+tl::described! { functions::account::GetUniqueGiftChatThemes<'_>, &TYPES[57] }
+tl::described! { functions::account::GetWallPaper<'_>, &TYPES[58] }
+tl::described! { functions::account::GetWallPapers, &TYPES[59] }
+tl::described! { functions::account::GetWebAuthorizations, &TYPES[60] }
+tl::described! { functions::account::GetWebBrowserSettings, &TYPES[61] }
+tl::described! { functions::account::InitPasskeyRegistration, &TYPES[62] }
+tl::described! { functions::account::InitTakeoutSession, &TYPES[63] }
+tl::described! { functions::account::InstallTheme<'_>, &TYPES[64] }
+tl::described! { functions::account::InstallWallPaper<'_>, &TYPES[65] }
+tl::described! { functions::account::InvalidateSignInCodes<'_>, &TYPES[66] }
+tl::described! { functions::account::RegisterDevice<'_>, &TYPES[67] }
+tl::described! { functions::account::RegisterPasskey<'_>, &TYPES[68] }
+tl::described! { functions::account::ReorderUsernames<'_>, &TYPES[69] }
+tl::described! { functions::account::ReportPeer<'_>, &TYPES[70] }
+tl::described! { functions::account::ReportProfilePhoto<'_>, &TYPES[71] }
+tl::described! { functions::account::ResendPasswordEmail, &TYPES[72] }
+tl::described! { functions::account::ResetAuthorization, &TYPES[73] }
+tl::described! { functions::account::ResetNotifySettings, &TYPES[74] }
+tl::described! { functions::account::ResetPassword, &TYPES[75] }
+tl::described! { functions::account::ResetWallPapers, &TYPES[76] }
+tl::described! { functions::account::ResetWebAuthorization, &TYPES[77] }
+tl::described! { functions::account::ResetWebAuthorizations, &TYPES[78] }
+tl::described! { functions::account::ResolveBusinessChatLink<'_>, &TYPES[79] }
+tl::described! { functions::account::SaveAutoDownloadSettings<'_>, &TYPES[80] }
+tl::described! { functions::account::SaveAutoSaveSettings<'_>, &TYPES[81] }
+tl::described! { functions::account::SaveMusic<'_>, &TYPES[82] }
+tl::described! { functions::account::SaveRingtone<'_>, &TYPES[83] }
+tl::described! { functions::account::SaveSecureValue<'_>, &TYPES[84] }
+tl::described! { functions::account::SaveTheme<'_>, &TYPES[85] }
+tl::described! { functions::account::SaveWallPaper<'_>, &TYPES[86] }
+tl::described! { functions::account::SendChangePhoneCode<'_>, &TYPES[87] }
+tl::described! { functions::account::SendConfirmPhoneCode<'_>, &TYPES[88] }
+tl::described! { functions::account::SendVerifyEmailCode<'_>, &TYPES[89] }
+tl::described! { functions::account::SendVerifyPhoneCode<'_>, &TYPES[90] }
+tl::described! { functions::account::SetAccountTtl, &TYPES[91] }
+tl::described! { functions::account::SetAuthorizationTtl, &TYPES[92] }
+tl::described! { functions::account::SetContactSignUpNotification, &TYPES[93] }
+tl::described! { functions::account::SetContentSettings, &TYPES[94] }
+tl::described! { functions::account::SetGlobalPrivacySettings<'_>, &TYPES[95] }
+tl::described! { functions::account::SetMainProfileTab, &TYPES[96] }
+tl::described! { functions::account::SetPrivacy<'_>, &TYPES[97] }
+tl::described! { functions::account::SetReactionsNotifySettings<'_>, &TYPES[98] }
+tl::described! { functions::account::ToggleConnectedBotPaused<'_>, &TYPES[99] }
+tl::described! { functions::account::ToggleNoPaidMessagesException<'_>, &TYPES[100] }
+tl::described! { functions::account::ToggleSponsoredMessages, &TYPES[101] }
+tl::described! { functions::account::ToggleUsername<'_>, &TYPES[102] }
+tl::described! { functions::account::ToggleWebBrowserSettingsException<'_>, &TYPES[103] }
+tl::described! { functions::account::UnregisterDevice<'_>, &TYPES[104] }
+tl::described! { functions::account::UpdateBirthday<'_>, &TYPES[105] }
+tl::described! { functions::account::UpdateBusinessAwayMessage<'_>, &TYPES[106] }
+tl::described! { functions::account::UpdateBusinessGreetingMessage<'_>, &TYPES[107] }
+tl::described! { functions::account::UpdateBusinessIntro<'_>, &TYPES[108] }
+tl::described! { functions::account::UpdateBusinessLocation<'_>, &TYPES[109] }
+tl::described! { functions::account::UpdateBusinessWorkHours<'_>, &TYPES[110] }
+tl::described! { functions::account::UpdateColor<'_>, &TYPES[111] }
+tl::described! { functions::account::UpdateConnectedBot<'_>, &TYPES[112] }
+tl::described! { functions::account::UpdateDeviceLocked, &TYPES[113] }
+tl::described! { functions::account::UpdateEmojiStatus<'_>, &TYPES[114] }
+tl::described! { functions::account::UpdateNotifySettings<'_>, &TYPES[115] }
+tl::described! { functions::account::UpdatePasswordSettings<'_>, &TYPES[116] }
+tl::described! { functions::account::UpdatePersonalChannel<'_>, &TYPES[117] }
+tl::described! { functions::account::UpdateProfile<'_>, &TYPES[118] }
+tl::described! { functions::account::UpdateStatus, &TYPES[119] }
+tl::described! { functions::account::UpdateTheme<'_>, &TYPES[120] }
+tl::described! { functions::account::UpdateUsername<'_>, &TYPES[121] }
+tl::described! { functions::account::UpdateWebBrowserSettings, &TYPES[122] }
+tl::described! { functions::account::UploadRingtone<'_>, &TYPES[123] }
+tl::described! { functions::account::UploadTheme<'_>, &TYPES[124] }
+tl::described! { functions::account::UploadWallPaper<'_>, &TYPES[125] }
+tl::described! { functions::account::VerifyEmail<'_>, &TYPES[126] }
+tl::described! { functions::account::VerifyPhone<'_>, &TYPES[127] }

@@ -3,48 +3,51 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 7] = [
-    tl::Constructor::new::<functions::aicompose::CreateTone<'static>>(0x4aa8_3913, 139, tl::Payload::Reference, 20, "aicompose.createTone flags display_author emoji_id title prompt", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::aicompose::CreateTone<'static>, display_author)),
-        F::new(K::Long, offset_of!(functions::aicompose::CreateTone<'static>, emoji_id)),
-        F::new(K::Str, offset_of!(functions::aicompose::CreateTone<'static>, title)),
-        F::new(K::Str, offset_of!(functions::aicompose::CreateTone<'static>, prompt)),
-    ]),
-    tl::Constructor::new::<functions::aicompose::DeleteTone<'static>>(0xdd39_316a, 140, tl::Payload::Reference, 8, "aicompose.deleteTone tone", &[
-        F::of(K::Object, &tables::INPUT_AI_COMPOSE_TONE, offset_of!(functions::aicompose::DeleteTone<'static>, tone)),
-    ]),
-    tl::Constructor::new::<functions::aicompose::GetTone<'static>>(0xb2e8_ba03, 141, tl::Payload::Reference, 8, "aicompose.getTone tone", &[
-        F::of(K::Object, &tables::INPUT_AI_COMPOSE_TONE, offset_of!(functions::aicompose::GetTone<'static>, tone)),
-    ]),
-    tl::Constructor::new::<functions::aicompose::GetToneExample<'static>>(0xd1b4_ab14, 142, tl::Payload::Reference, 12, "aicompose.getToneExample tone num", &[
-        F::of(K::Object, &tables::INPUT_AI_COMPOSE_TONE, offset_of!(functions::aicompose::GetToneExample<'static>, tone)),
-        F::new(K::Int, offset_of!(functions::aicompose::GetToneExample<'static>, num)),
-    ]),
-    tl::Constructor::new::<functions::aicompose::GetTones>(0xabd5_9201, 143, tl::Payload::Reference, 8, "aicompose.getTones hash", &[
-        F::new(K::Long, offset_of!(functions::aicompose::GetTones, hash)),
-    ]),
-    tl::Constructor::new::<functions::aicompose::SaveTone<'static>>(0x1782_cbb1, 144, tl::Payload::Reference, 12, "aicompose.saveTone tone unsave", &[
-        F::of(K::Object, &tables::INPUT_AI_COMPOSE_TONE, offset_of!(functions::aicompose::SaveTone<'static>, tone)),
-        F::new(K::Bool, offset_of!(functions::aicompose::SaveTone<'static>, unsave)),
-    ]),
-    tl::Constructor::new::<functions::aicompose::UpdateTone<'static>>(0x903b_cf59, 145, tl::Payload::Reference, 12, "aicompose.updateTone flags tone display_author emoji_id title prompt", &[
-        F::word(0, 0xf),
-        F::of(K::Object, &tables::INPUT_AI_COMPOSE_TONE, offset_of!(functions::aicompose::UpdateTone<'static>, tone)),
-        F::opt(K::OptBool, 0, 0, offset_of!(functions::aicompose::UpdateTone<'static>, display_author)),
-        F::opt(K::OptLong, 0, 1, offset_of!(functions::aicompose::UpdateTone<'static>, emoji_id)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::aicompose::UpdateTone<'static>, title)),
-        F::opt(K::OptStr, 0, 3, offset_of!(functions::aicompose::UpdateTone<'static>, prompt)),
-    ]),
+    tl::Constructor::new::<functions::aicompose::CreateTone<'static>>(0x4aa8_3913, 139, tl::Payload::Reference, 20, "aicompose.createTone flags display_author emoji_id title prompt", &tl::rows::<5>(
+        "# 0.0! l s s",
+        &[offset_of!(functions::aicompose::CreateTone<'static>, display_author), offset_of!(functions::aicompose::CreateTone<'static>, emoji_id), offset_of!(functions::aicompose::CreateTone<'static>, title), offset_of!(functions::aicompose::CreateTone<'static>, prompt)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::aicompose::DeleteTone<'static>>(0xdd39_316a, 140, tl::Payload::Reference, 8, "aicompose.deleteTone tone", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::aicompose::DeleteTone<'static>, tone)],
+        &[&tables::INPUT_AI_COMPOSE_TONE],
+    )),
+    tl::Constructor::new::<functions::aicompose::GetTone<'static>>(0xb2e8_ba03, 141, tl::Payload::Reference, 8, "aicompose.getTone tone", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::aicompose::GetTone<'static>, tone)],
+        &[&tables::INPUT_AI_COMPOSE_TONE],
+    )),
+    tl::Constructor::new::<functions::aicompose::GetToneExample<'static>>(0xd1b4_ab14, 142, tl::Payload::Reference, 12, "aicompose.getToneExample tone num", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::aicompose::GetToneExample<'static>, tone), offset_of!(functions::aicompose::GetToneExample<'static>, num)],
+        &[&tables::INPUT_AI_COMPOSE_TONE],
+    )),
+    tl::Constructor::new::<functions::aicompose::GetTones>(0xabd5_9201, 143, tl::Payload::Reference, 8, "aicompose.getTones hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::aicompose::GetTones, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::aicompose::SaveTone<'static>>(0x1782_cbb1, 144, tl::Payload::Reference, 12, "aicompose.saveTone tone unsave", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::aicompose::SaveTone<'static>, tone), offset_of!(functions::aicompose::SaveTone<'static>, unsave)],
+        &[&tables::INPUT_AI_COMPOSE_TONE],
+    )),
+    tl::Constructor::new::<functions::aicompose::UpdateTone<'static>>(0x903b_cf59, 145, tl::Payload::Reference, 12, "aicompose.updateTone flags tone display_author emoji_id title prompt", &tl::rows::<6>(
+        "# o 0.0b 0.1l 0.2s 0.3s",
+        &[offset_of!(functions::aicompose::UpdateTone<'static>, tone), offset_of!(functions::aicompose::UpdateTone<'static>, display_author), offset_of!(functions::aicompose::UpdateTone<'static>, emoji_id), offset_of!(functions::aicompose::UpdateTone<'static>, title), offset_of!(functions::aicompose::UpdateTone<'static>, prompt)],
+        &[&tables::INPUT_AI_COMPOSE_TONE],
+    )),
 ];
-tl::described! { functions::aicompose::CreateTone<'_>, functions::aicompose::CreateTone<'a>, &tl::Type::single::<functions::aicompose::CreateTone<'static>>("aicompose.createTone", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::aicompose::DeleteTone<'_>, functions::aicompose::DeleteTone<'a>, &tl::Type::single::<functions::aicompose::DeleteTone<'static>>("aicompose.deleteTone", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::aicompose::GetTone<'_>, functions::aicompose::GetTone<'a>, &tl::Type::single::<functions::aicompose::GetTone<'static>>("aicompose.getTone", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::aicompose::GetToneExample<'_>, functions::aicompose::GetToneExample<'a>, &tl::Type::single::<functions::aicompose::GetToneExample<'static>>("aicompose.getToneExample", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::aicompose::GetTones, functions::aicompose::GetTones, &tl::Type::single::<functions::aicompose::GetTones>("aicompose.getTones", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::aicompose::SaveTone<'_>, functions::aicompose::SaveTone<'a>, &tl::Type::single::<functions::aicompose::SaveTone<'static>>("aicompose.saveTone", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::aicompose::UpdateTone<'_>, functions::aicompose::UpdateTone<'a>, &tl::Type::single::<functions::aicompose::UpdateTone<'static>>("aicompose.updateTone", &CALLS[6], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 7] = tl::Type::calls(&CALLS);
+tl::described! { functions::aicompose::CreateTone<'_>, &TYPES[0] }
+tl::described! { functions::aicompose::DeleteTone<'_>, &TYPES[1] }
+tl::described! { functions::aicompose::GetTone<'_>, &TYPES[2] }
+tl::described! { functions::aicompose::GetToneExample<'_>, &TYPES[3] }
+tl::described! { functions::aicompose::GetTones, &TYPES[4] }
+tl::described! { functions::aicompose::SaveTone<'_>, &TYPES[5] }
+tl::described! { functions::aicompose::UpdateTone<'_>, &TYPES[6] }

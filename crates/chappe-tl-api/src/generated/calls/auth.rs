@@ -3,172 +3,177 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 30] = [
-    tl::Constructor::new::<functions::auth::AcceptLoginToken<'static>>(0xe894_ad4d, 146, tl::Payload::Reference, 4, "auth.acceptLoginToken token", &[
-        F::new(K::Bytes, offset_of!(functions::auth::AcceptLoginToken<'static>, token)),
-    ]),
-    tl::Constructor::new::<functions::auth::BindTempAuthKey<'static>>(0xcdd4_2a05, 147, tl::Payload::Reference, 24, "auth.bindTempAuthKey perm_auth_key_id nonce expires_at encrypted_message", &[
-        F::new(K::Long, offset_of!(functions::auth::BindTempAuthKey<'static>, perm_auth_key_id)),
-        F::new(K::Long, offset_of!(functions::auth::BindTempAuthKey<'static>, nonce)),
-        F::new(K::Int, offset_of!(functions::auth::BindTempAuthKey<'static>, expires_at)),
-        F::new(K::Bytes, offset_of!(functions::auth::BindTempAuthKey<'static>, encrypted_message)),
-    ]),
-    tl::Constructor::new::<functions::auth::CancelCode<'static>>(0x1f04_0578, 148, tl::Payload::Reference, 8, "auth.cancelCode phone_number phone_code_hash", &[
-        F::new(K::Str, offset_of!(functions::auth::CancelCode<'static>, phone_number)),
-        F::new(K::Str, offset_of!(functions::auth::CancelCode<'static>, phone_code_hash)),
-    ]),
-    tl::Constructor::new::<functions::auth::CancelWebTokenAuthorization<'static>>(0x490d_ada1, 149, tl::Payload::Reference, 4, "auth.cancelWebTokenAuthorization web_auth_token", &[
-        F::new(K::Str, offset_of!(functions::auth::CancelWebTokenAuthorization<'static>, web_auth_token)),
-    ]),
-    tl::Constructor::new::<functions::auth::CheckPaidAuth<'static>>(0x56e5_9f9c, 150, tl::Payload::Reference, 16, "auth.checkPaidAuth phone_number phone_code_hash form_id", &[
-        F::new(K::Str, offset_of!(functions::auth::CheckPaidAuth<'static>, phone_number)),
-        F::new(K::Str, offset_of!(functions::auth::CheckPaidAuth<'static>, phone_code_hash)),
-        F::new(K::Long, offset_of!(functions::auth::CheckPaidAuth<'static>, form_id)),
-    ]),
-    tl::Constructor::new::<functions::auth::CheckPassword<'static>>(0xd18b_4d16, 151, tl::Payload::Reference, 4, "auth.checkPassword password", &[
-        F::of(K::Object, &tables::INPUT_CHECK_PASSWORD_SRP, offset_of!(functions::auth::CheckPassword<'static>, password)),
-    ]),
-    tl::Constructor::new::<functions::auth::CheckRecoveryPassword<'static>>(0x0d36_bf79, 152, tl::Payload::Reference, 4, "auth.checkRecoveryPassword code", &[
-        F::new(K::Str, offset_of!(functions::auth::CheckRecoveryPassword<'static>, code)),
-    ]),
-    tl::Constructor::new::<functions::auth::DropTempAuthKeys<'static>>(0x8e48_a188, 153, tl::Payload::Reference, 8, "auth.dropTempAuthKeys except_auth_keys", &[
-        F::new(K::ListLong, offset_of!(functions::auth::DropTempAuthKeys<'static>, except_auth_keys)),
-    ]),
-    tl::Constructor::new::<functions::auth::ExportAuthorization>(0xe5bf_ffcd, 154, tl::Payload::Reference, 4, "auth.exportAuthorization dc_id", &[
-        F::new(K::Int, offset_of!(functions::auth::ExportAuthorization, dc_id)),
-    ]),
-    tl::Constructor::new::<functions::auth::ExportLoginToken<'static>>(0xb7e0_85fe, 155, tl::Payload::Reference, 16, "auth.exportLoginToken api_id api_hash except_ids", &[
-        F::new(K::Int, offset_of!(functions::auth::ExportLoginToken<'static>, api_id)),
-        F::new(K::Str, offset_of!(functions::auth::ExportLoginToken<'static>, api_hash)),
-        F::new(K::ListLong, offset_of!(functions::auth::ExportLoginToken<'static>, except_ids)),
-    ]),
-    tl::Constructor::new::<functions::auth::FinishFirebasePnvLogin<'static>>(0x2c85_094c, 156, tl::Payload::Reference, 4, "auth.finishFirebasePnvLogin google_token", &[
-        F::new(K::Str, offset_of!(functions::auth::FinishFirebasePnvLogin<'static>, google_token)),
-    ]),
-    tl::Constructor::new::<functions::auth::FinishPasskeyLogin<'static>>(0x9857_ad07, 157, tl::Payload::Reference, 32, "auth.finishPasskeyLogin flags credential from_dc_id from_auth_key_id", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PASSKEY_CREDENTIAL, offset_of!(functions::auth::FinishPasskeyLogin<'static>, credential)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::auth::FinishPasskeyLogin<'static>, from_dc_id)),
-        F::opt(K::OptLong, 0, 0, offset_of!(functions::auth::FinishPasskeyLogin<'static>, from_auth_key_id)),
-    ]),
-    tl::Constructor::new::<functions::auth::FirebasePnvSignUp<'static>>(0x783f_6b56, 158, tl::Payload::Reference, 12, "auth.firebasePnvSignUp flags no_joined_notifications first_name last_name", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::auth::FirebasePnvSignUp<'static>, no_joined_notifications)),
-        F::new(K::Str, offset_of!(functions::auth::FirebasePnvSignUp<'static>, first_name)),
-        F::new(K::Str, offset_of!(functions::auth::FirebasePnvSignUp<'static>, last_name)),
-    ]),
-    tl::Constructor::new::<functions::auth::ImportAuthorization<'static>>(0xa57a_7dad, 159, tl::Payload::Reference, 12, "auth.importAuthorization id bytes", &[
-        F::new(K::Long, offset_of!(functions::auth::ImportAuthorization<'static>, id)),
-        F::new(K::Bytes, offset_of!(functions::auth::ImportAuthorization<'static>, bytes)),
-    ]),
-    tl::Constructor::new::<functions::auth::ImportBotAuthorization<'static>>(0x67a3_ff2c, 160, tl::Payload::Reference, 16, "auth.importBotAuthorization flags api_id api_hash bot_auth_token", &[
-        F::new(K::Int, offset_of!(functions::auth::ImportBotAuthorization<'static>, flags)),
-        F::new(K::Int, offset_of!(functions::auth::ImportBotAuthorization<'static>, api_id)),
-        F::new(K::Str, offset_of!(functions::auth::ImportBotAuthorization<'static>, api_hash)),
-        F::new(K::Str, offset_of!(functions::auth::ImportBotAuthorization<'static>, bot_auth_token)),
-    ]),
-    tl::Constructor::new::<functions::auth::ImportLoginToken<'static>>(0x95ac_5ce4, 161, tl::Payload::Reference, 4, "auth.importLoginToken token", &[
-        F::new(K::Bytes, offset_of!(functions::auth::ImportLoginToken<'static>, token)),
-    ]),
-    tl::Constructor::new::<functions::auth::ImportWebTokenAuthorization<'static>>(0x2db8_73a9, 162, tl::Payload::Reference, 12, "auth.importWebTokenAuthorization api_id api_hash web_auth_token", &[
-        F::new(K::Int, offset_of!(functions::auth::ImportWebTokenAuthorization<'static>, api_id)),
-        F::new(K::Str, offset_of!(functions::auth::ImportWebTokenAuthorization<'static>, api_hash)),
-        F::new(K::Str, offset_of!(functions::auth::ImportWebTokenAuthorization<'static>, web_auth_token)),
-    ]),
-    tl::Constructor::new::<functions::auth::InitFirebasePnvLogin<'static>>(0x644f_15c0, 163, tl::Payload::Reference, 12, "auth.initFirebasePnvLogin flags except_ids api_id api_hash", &[
-        F::word(0, 0x1),
-        F::opt(K::OptListLong, 0, 0, offset_of!(functions::auth::InitFirebasePnvLogin<'static>, except_ids)),
-        F::new(K::Int, offset_of!(functions::auth::InitFirebasePnvLogin<'static>, api_id)),
-        F::new(K::Str, offset_of!(functions::auth::InitFirebasePnvLogin<'static>, api_hash)),
-    ]),
-    tl::Constructor::new::<functions::auth::InitPasskeyLogin<'static>>(0x518a_d0b7, 164, tl::Payload::Reference, 8, "auth.initPasskeyLogin api_id api_hash", &[
-        F::new(K::Int, offset_of!(functions::auth::InitPasskeyLogin<'static>, api_id)),
-        F::new(K::Str, offset_of!(functions::auth::InitPasskeyLogin<'static>, api_hash)),
-    ]),
+    tl::Constructor::new::<functions::auth::AcceptLoginToken<'static>>(0xe894_ad4d, 146, tl::Payload::Reference, 4, "auth.acceptLoginToken token", &tl::rows::<1>(
+        "y",
+        &[offset_of!(functions::auth::AcceptLoginToken<'static>, token)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::BindTempAuthKey<'static>>(0xcdd4_2a05, 147, tl::Payload::Reference, 24, "auth.bindTempAuthKey perm_auth_key_id nonce expires_at encrypted_message", &tl::rows::<4>(
+        "l l i y",
+        &[offset_of!(functions::auth::BindTempAuthKey<'static>, perm_auth_key_id), offset_of!(functions::auth::BindTempAuthKey<'static>, nonce), offset_of!(functions::auth::BindTempAuthKey<'static>, expires_at), offset_of!(functions::auth::BindTempAuthKey<'static>, encrypted_message)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::CancelCode<'static>>(0x1f04_0578, 148, tl::Payload::Reference, 8, "auth.cancelCode phone_number phone_code_hash", &tl::rows::<2>(
+        "s s",
+        &[offset_of!(functions::auth::CancelCode<'static>, phone_number), offset_of!(functions::auth::CancelCode<'static>, phone_code_hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::CancelWebTokenAuthorization<'static>>(0x490d_ada1, 149, tl::Payload::Reference, 4, "auth.cancelWebTokenAuthorization web_auth_token", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::auth::CancelWebTokenAuthorization<'static>, web_auth_token)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::CheckPaidAuth<'static>>(0x56e5_9f9c, 150, tl::Payload::Reference, 16, "auth.checkPaidAuth phone_number phone_code_hash form_id", &tl::rows::<3>(
+        "s s l",
+        &[offset_of!(functions::auth::CheckPaidAuth<'static>, phone_number), offset_of!(functions::auth::CheckPaidAuth<'static>, phone_code_hash), offset_of!(functions::auth::CheckPaidAuth<'static>, form_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::CheckPassword<'static>>(0xd18b_4d16, 151, tl::Payload::Reference, 4, "auth.checkPassword password", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::auth::CheckPassword<'static>, password)],
+        &[&tables::INPUT_CHECK_PASSWORD_SRP],
+    )),
+    tl::Constructor::new::<functions::auth::CheckRecoveryPassword<'static>>(0x0d36_bf79, 152, tl::Payload::Reference, 4, "auth.checkRecoveryPassword code", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::auth::CheckRecoveryPassword<'static>, code)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::DropTempAuthKeys<'static>>(0x8e48_a188, 153, tl::Payload::Reference, 8, "auth.dropTempAuthKeys except_auth_keys", &tl::rows::<1>(
+        "*l",
+        &[offset_of!(functions::auth::DropTempAuthKeys<'static>, except_auth_keys)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::ExportAuthorization>(0xe5bf_ffcd, 154, tl::Payload::Reference, 4, "auth.exportAuthorization dc_id", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::auth::ExportAuthorization, dc_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::ExportLoginToken<'static>>(0xb7e0_85fe, 155, tl::Payload::Reference, 16, "auth.exportLoginToken api_id api_hash except_ids", &tl::rows::<3>(
+        "i s *l",
+        &[offset_of!(functions::auth::ExportLoginToken<'static>, api_id), offset_of!(functions::auth::ExportLoginToken<'static>, api_hash), offset_of!(functions::auth::ExportLoginToken<'static>, except_ids)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::FinishFirebasePnvLogin<'static>>(0x2c85_094c, 156, tl::Payload::Reference, 4, "auth.finishFirebasePnvLogin google_token", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::auth::FinishFirebasePnvLogin<'static>, google_token)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::FinishPasskeyLogin<'static>>(0x9857_ad07, 157, tl::Payload::Reference, 32, "auth.finishPasskeyLogin flags credential from_dc_id from_auth_key_id", &tl::rows::<4>(
+        "# o 0.0i 0.0l",
+        &[offset_of!(functions::auth::FinishPasskeyLogin<'static>, credential), offset_of!(functions::auth::FinishPasskeyLogin<'static>, from_dc_id), offset_of!(functions::auth::FinishPasskeyLogin<'static>, from_auth_key_id)],
+        &[&tables::INPUT_PASSKEY_CREDENTIAL],
+    )),
+    tl::Constructor::new::<functions::auth::FirebasePnvSignUp<'static>>(0x783f_6b56, 158, tl::Payload::Reference, 12, "auth.firebasePnvSignUp flags no_joined_notifications first_name last_name", &tl::rows::<4>(
+        "# 0.0! s s",
+        &[offset_of!(functions::auth::FirebasePnvSignUp<'static>, no_joined_notifications), offset_of!(functions::auth::FirebasePnvSignUp<'static>, first_name), offset_of!(functions::auth::FirebasePnvSignUp<'static>, last_name)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::ImportAuthorization<'static>>(0xa57a_7dad, 159, tl::Payload::Reference, 12, "auth.importAuthorization id bytes", &tl::rows::<2>(
+        "l y",
+        &[offset_of!(functions::auth::ImportAuthorization<'static>, id), offset_of!(functions::auth::ImportAuthorization<'static>, bytes)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::ImportBotAuthorization<'static>>(0x67a3_ff2c, 160, tl::Payload::Reference, 16, "auth.importBotAuthorization flags api_id api_hash bot_auth_token", &tl::rows::<4>(
+        "i i s s",
+        &[offset_of!(functions::auth::ImportBotAuthorization<'static>, flags), offset_of!(functions::auth::ImportBotAuthorization<'static>, api_id), offset_of!(functions::auth::ImportBotAuthorization<'static>, api_hash), offset_of!(functions::auth::ImportBotAuthorization<'static>, bot_auth_token)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::ImportLoginToken<'static>>(0x95ac_5ce4, 161, tl::Payload::Reference, 4, "auth.importLoginToken token", &tl::rows::<1>(
+        "y",
+        &[offset_of!(functions::auth::ImportLoginToken<'static>, token)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::ImportWebTokenAuthorization<'static>>(0x2db8_73a9, 162, tl::Payload::Reference, 12, "auth.importWebTokenAuthorization api_id api_hash web_auth_token", &tl::rows::<3>(
+        "i s s",
+        &[offset_of!(functions::auth::ImportWebTokenAuthorization<'static>, api_id), offset_of!(functions::auth::ImportWebTokenAuthorization<'static>, api_hash), offset_of!(functions::auth::ImportWebTokenAuthorization<'static>, web_auth_token)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::InitFirebasePnvLogin<'static>>(0x644f_15c0, 163, tl::Payload::Reference, 12, "auth.initFirebasePnvLogin flags except_ids api_id api_hash", &tl::rows::<4>(
+        "# 0.0*l i s",
+        &[offset_of!(functions::auth::InitFirebasePnvLogin<'static>, except_ids), offset_of!(functions::auth::InitFirebasePnvLogin<'static>, api_id), offset_of!(functions::auth::InitFirebasePnvLogin<'static>, api_hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::InitPasskeyLogin<'static>>(0x518a_d0b7, 164, tl::Payload::Reference, 8, "auth.initPasskeyLogin api_id api_hash", &tl::rows::<2>(
+        "i s",
+        &[offset_of!(functions::auth::InitPasskeyLogin<'static>, api_id), offset_of!(functions::auth::InitPasskeyLogin<'static>, api_hash)],
+        &[],
+    )),
     tl::Constructor::new::<functions::auth::LogOut>(0x3e72_ba19, 165, tl::Payload::Reference, 0, "auth.logOut", &[]),
-    tl::Constructor::new::<functions::auth::RecoverPassword<'static>>(0x3709_6c70, 166, tl::Payload::Reference, 8, "auth.recoverPassword flags code new_settings", &[
-        F::word(0, 0x1),
-        F::new(K::Str, offset_of!(functions::auth::RecoverPassword<'static>, code)),
-        F::opt_of(K::OptObject, &tables::account::PASSWORD_INPUT_SETTINGS, 0, 0, offset_of!(functions::auth::RecoverPassword<'static>, new_settings)),
-    ]),
-    tl::Constructor::new::<functions::auth::ReportMissingCode<'static>>(0xcb9d_eff6, 167, tl::Payload::Reference, 12, "auth.reportMissingCode phone_number phone_code_hash mnc", &[
-        F::new(K::Str, offset_of!(functions::auth::ReportMissingCode<'static>, phone_number)),
-        F::new(K::Str, offset_of!(functions::auth::ReportMissingCode<'static>, phone_code_hash)),
-        F::new(K::Str, offset_of!(functions::auth::ReportMissingCode<'static>, mnc)),
-    ]),
-    tl::Constructor::new::<functions::auth::RequestFirebaseSms<'static>>(0x8e39_261e, 168, tl::Payload::Reference, 12, "auth.requestFirebaseSms flags phone_number phone_code_hash safety_net_token play_integrity_token ios_push_secret", &[
-        F::word(0, 0x7),
-        F::new(K::Str, offset_of!(functions::auth::RequestFirebaseSms<'static>, phone_number)),
-        F::new(K::Str, offset_of!(functions::auth::RequestFirebaseSms<'static>, phone_code_hash)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::auth::RequestFirebaseSms<'static>, safety_net_token)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::auth::RequestFirebaseSms<'static>, play_integrity_token)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::auth::RequestFirebaseSms<'static>, ios_push_secret)),
-    ]),
+    tl::Constructor::new::<functions::auth::RecoverPassword<'static>>(0x3709_6c70, 166, tl::Payload::Reference, 8, "auth.recoverPassword flags code new_settings", &tl::rows::<3>(
+        "# s 0.0o",
+        &[offset_of!(functions::auth::RecoverPassword<'static>, code), offset_of!(functions::auth::RecoverPassword<'static>, new_settings)],
+        &[&tables::account::PASSWORD_INPUT_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::auth::ReportMissingCode<'static>>(0xcb9d_eff6, 167, tl::Payload::Reference, 12, "auth.reportMissingCode phone_number phone_code_hash mnc", &tl::rows::<3>(
+        "s s s",
+        &[offset_of!(functions::auth::ReportMissingCode<'static>, phone_number), offset_of!(functions::auth::ReportMissingCode<'static>, phone_code_hash), offset_of!(functions::auth::ReportMissingCode<'static>, mnc)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::RequestFirebaseSms<'static>>(0x8e39_261e, 168, tl::Payload::Reference, 12, "auth.requestFirebaseSms flags phone_number phone_code_hash safety_net_token play_integrity_token ios_push_secret", &tl::rows::<6>(
+        "# s s 0.0s 0.2s 0.1s",
+        &[offset_of!(functions::auth::RequestFirebaseSms<'static>, phone_number), offset_of!(functions::auth::RequestFirebaseSms<'static>, phone_code_hash), offset_of!(functions::auth::RequestFirebaseSms<'static>, safety_net_token), offset_of!(functions::auth::RequestFirebaseSms<'static>, play_integrity_token), offset_of!(functions::auth::RequestFirebaseSms<'static>, ios_push_secret)],
+        &[],
+    )),
     tl::Constructor::new::<functions::auth::RequestPasswordRecovery>(0xd897_bc66, 169, tl::Payload::Reference, 0, "auth.requestPasswordRecovery", &[]),
-    tl::Constructor::new::<functions::auth::ResendCode<'static>>(0xcae4_7523, 170, tl::Payload::Reference, 12, "auth.resendCode flags phone_number phone_code_hash reason", &[
-        F::word(0, 0x1),
-        F::new(K::Str, offset_of!(functions::auth::ResendCode<'static>, phone_number)),
-        F::new(K::Str, offset_of!(functions::auth::ResendCode<'static>, phone_code_hash)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::auth::ResendCode<'static>, reason)),
-    ]),
+    tl::Constructor::new::<functions::auth::ResendCode<'static>>(0xcae4_7523, 170, tl::Payload::Reference, 12, "auth.resendCode flags phone_number phone_code_hash reason", &tl::rows::<4>(
+        "# s s 0.0s",
+        &[offset_of!(functions::auth::ResendCode<'static>, phone_number), offset_of!(functions::auth::ResendCode<'static>, phone_code_hash), offset_of!(functions::auth::ResendCode<'static>, reason)],
+        &[],
+    )),
     tl::Constructor::new::<functions::auth::ResetAuthorizations>(0x9fab_0d1a, 171, tl::Payload::Reference, 0, "auth.resetAuthorizations", &[]),
-    tl::Constructor::new::<functions::auth::ResetLoginEmail<'static>>(0x7e96_0193, 172, tl::Payload::Reference, 8, "auth.resetLoginEmail phone_number phone_code_hash", &[
-        F::new(K::Str, offset_of!(functions::auth::ResetLoginEmail<'static>, phone_number)),
-        F::new(K::Str, offset_of!(functions::auth::ResetLoginEmail<'static>, phone_code_hash)),
-    ]),
-    tl::Constructor::new::<functions::auth::SendCode<'static>>(0xa677_244f, 173, tl::Payload::Reference, 20, "auth.sendCode phone_number api_id api_hash settings", &[
-        F::new(K::Str, offset_of!(functions::auth::SendCode<'static>, phone_number)),
-        F::new(K::Int, offset_of!(functions::auth::SendCode<'static>, api_id)),
-        F::new(K::Str, offset_of!(functions::auth::SendCode<'static>, api_hash)),
-        F::of(K::Object, &tables::CODE_SETTINGS, offset_of!(functions::auth::SendCode<'static>, settings)),
-    ]),
-    tl::Constructor::new::<functions::auth::SignIn<'static>>(0x8d52_a951, 174, tl::Payload::Reference, 12, "auth.signIn flags phone_number phone_code_hash phone_code email_verification", &[
-        F::word(0, 0x3),
-        F::new(K::Str, offset_of!(functions::auth::SignIn<'static>, phone_number)),
-        F::new(K::Str, offset_of!(functions::auth::SignIn<'static>, phone_code_hash)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::auth::SignIn<'static>, phone_code)),
-        F::opt_of(K::OptObject, &tables::EMAIL_VERIFICATION, 0, 1, offset_of!(functions::auth::SignIn<'static>, email_verification)),
-    ]),
-    tl::Constructor::new::<functions::auth::SignUp<'static>>(0xaac7_b717, 175, tl::Payload::Reference, 20, "auth.signUp flags no_joined_notifications phone_number phone_code_hash first_name last_name", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::auth::SignUp<'static>, no_joined_notifications)),
-        F::new(K::Str, offset_of!(functions::auth::SignUp<'static>, phone_number)),
-        F::new(K::Str, offset_of!(functions::auth::SignUp<'static>, phone_code_hash)),
-        F::new(K::Str, offset_of!(functions::auth::SignUp<'static>, first_name)),
-        F::new(K::Str, offset_of!(functions::auth::SignUp<'static>, last_name)),
-    ]),
+    tl::Constructor::new::<functions::auth::ResetLoginEmail<'static>>(0x7e96_0193, 172, tl::Payload::Reference, 8, "auth.resetLoginEmail phone_number phone_code_hash", &tl::rows::<2>(
+        "s s",
+        &[offset_of!(functions::auth::ResetLoginEmail<'static>, phone_number), offset_of!(functions::auth::ResetLoginEmail<'static>, phone_code_hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::auth::SendCode<'static>>(0xa677_244f, 173, tl::Payload::Reference, 20, "auth.sendCode phone_number api_id api_hash settings", &tl::rows::<4>(
+        "s i s o",
+        &[offset_of!(functions::auth::SendCode<'static>, phone_number), offset_of!(functions::auth::SendCode<'static>, api_id), offset_of!(functions::auth::SendCode<'static>, api_hash), offset_of!(functions::auth::SendCode<'static>, settings)],
+        &[&tables::CODE_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::auth::SignIn<'static>>(0x8d52_a951, 174, tl::Payload::Reference, 12, "auth.signIn flags phone_number phone_code_hash phone_code email_verification", &tl::rows::<5>(
+        "# s s 0.0s 0.1o",
+        &[offset_of!(functions::auth::SignIn<'static>, phone_number), offset_of!(functions::auth::SignIn<'static>, phone_code_hash), offset_of!(functions::auth::SignIn<'static>, phone_code), offset_of!(functions::auth::SignIn<'static>, email_verification)],
+        &[&tables::EMAIL_VERIFICATION],
+    )),
+    tl::Constructor::new::<functions::auth::SignUp<'static>>(0xaac7_b717, 175, tl::Payload::Reference, 20, "auth.signUp flags no_joined_notifications phone_number phone_code_hash first_name last_name", &tl::rows::<6>(
+        "# 0.0! s s s s",
+        &[offset_of!(functions::auth::SignUp<'static>, no_joined_notifications), offset_of!(functions::auth::SignUp<'static>, phone_number), offset_of!(functions::auth::SignUp<'static>, phone_code_hash), offset_of!(functions::auth::SignUp<'static>, first_name), offset_of!(functions::auth::SignUp<'static>, last_name)],
+        &[],
+    )),
 ];
-tl::described! { functions::auth::AcceptLoginToken<'_>, functions::auth::AcceptLoginToken<'a>, &tl::Type::single::<functions::auth::AcceptLoginToken<'static>>("auth.acceptLoginToken", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::auth::BindTempAuthKey<'_>, functions::auth::BindTempAuthKey<'a>, &tl::Type::single::<functions::auth::BindTempAuthKey<'static>>("auth.bindTempAuthKey", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::auth::CancelCode<'_>, functions::auth::CancelCode<'a>, &tl::Type::single::<functions::auth::CancelCode<'static>>("auth.cancelCode", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::auth::CancelWebTokenAuthorization<'_>, functions::auth::CancelWebTokenAuthorization<'a>, &tl::Type::single::<functions::auth::CancelWebTokenAuthorization<'static>>("auth.cancelWebTokenAuthorization", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::auth::CheckPaidAuth<'_>, functions::auth::CheckPaidAuth<'a>, &tl::Type::single::<functions::auth::CheckPaidAuth<'static>>("auth.checkPaidAuth", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::auth::CheckPassword<'_>, functions::auth::CheckPassword<'a>, &tl::Type::single::<functions::auth::CheckPassword<'static>>("auth.checkPassword", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::auth::CheckRecoveryPassword<'_>, functions::auth::CheckRecoveryPassword<'a>, &tl::Type::single::<functions::auth::CheckRecoveryPassword<'static>>("auth.checkRecoveryPassword", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::auth::DropTempAuthKeys<'_>, functions::auth::DropTempAuthKeys<'a>, &tl::Type::single::<functions::auth::DropTempAuthKeys<'static>>("auth.dropTempAuthKeys", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::auth::ExportAuthorization, functions::auth::ExportAuthorization, &tl::Type::single::<functions::auth::ExportAuthorization>("auth.exportAuthorization", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::auth::ExportLoginToken<'_>, functions::auth::ExportLoginToken<'a>, &tl::Type::single::<functions::auth::ExportLoginToken<'static>>("auth.exportLoginToken", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::auth::FinishFirebasePnvLogin<'_>, functions::auth::FinishFirebasePnvLogin<'a>, &tl::Type::single::<functions::auth::FinishFirebasePnvLogin<'static>>("auth.finishFirebasePnvLogin", &CALLS[10], tl::ListOps::NONE) }
-tl::described! { functions::auth::FinishPasskeyLogin<'_>, functions::auth::FinishPasskeyLogin<'a>, &tl::Type::single::<functions::auth::FinishPasskeyLogin<'static>>("auth.finishPasskeyLogin", &CALLS[11], tl::ListOps::NONE) }
-tl::described! { functions::auth::FirebasePnvSignUp<'_>, functions::auth::FirebasePnvSignUp<'a>, &tl::Type::single::<functions::auth::FirebasePnvSignUp<'static>>("auth.firebasePnvSignUp", &CALLS[12], tl::ListOps::NONE) }
-tl::described! { functions::auth::ImportAuthorization<'_>, functions::auth::ImportAuthorization<'a>, &tl::Type::single::<functions::auth::ImportAuthorization<'static>>("auth.importAuthorization", &CALLS[13], tl::ListOps::NONE) }
-tl::described! { functions::auth::ImportBotAuthorization<'_>, functions::auth::ImportBotAuthorization<'a>, &tl::Type::single::<functions::auth::ImportBotAuthorization<'static>>("auth.importBotAuthorization", &CALLS[14], tl::ListOps::NONE) }
-tl::described! { functions::auth::ImportLoginToken<'_>, functions::auth::ImportLoginToken<'a>, &tl::Type::single::<functions::auth::ImportLoginToken<'static>>("auth.importLoginToken", &CALLS[15], tl::ListOps::NONE) }
-tl::described! { functions::auth::ImportWebTokenAuthorization<'_>, functions::auth::ImportWebTokenAuthorization<'a>, &tl::Type::single::<functions::auth::ImportWebTokenAuthorization<'static>>("auth.importWebTokenAuthorization", &CALLS[16], tl::ListOps::NONE) }
-tl::described! { functions::auth::InitFirebasePnvLogin<'_>, functions::auth::InitFirebasePnvLogin<'a>, &tl::Type::single::<functions::auth::InitFirebasePnvLogin<'static>>("auth.initFirebasePnvLogin", &CALLS[17], tl::ListOps::NONE) }
-tl::described! { functions::auth::InitPasskeyLogin<'_>, functions::auth::InitPasskeyLogin<'a>, &tl::Type::single::<functions::auth::InitPasskeyLogin<'static>>("auth.initPasskeyLogin", &CALLS[18], tl::ListOps::NONE) }
-tl::described! { functions::auth::LogOut, functions::auth::LogOut, &tl::Type::single::<functions::auth::LogOut>("auth.logOut", &CALLS[19], tl::ListOps::NONE) }
-tl::described! { functions::auth::RecoverPassword<'_>, functions::auth::RecoverPassword<'a>, &tl::Type::single::<functions::auth::RecoverPassword<'static>>("auth.recoverPassword", &CALLS[20], tl::ListOps::NONE) }
-tl::described! { functions::auth::ReportMissingCode<'_>, functions::auth::ReportMissingCode<'a>, &tl::Type::single::<functions::auth::ReportMissingCode<'static>>("auth.reportMissingCode", &CALLS[21], tl::ListOps::NONE) }
-tl::described! { functions::auth::RequestFirebaseSms<'_>, functions::auth::RequestFirebaseSms<'a>, &tl::Type::single::<functions::auth::RequestFirebaseSms<'static>>("auth.requestFirebaseSms", &CALLS[22], tl::ListOps::NONE) }
-tl::described! { functions::auth::RequestPasswordRecovery, functions::auth::RequestPasswordRecovery, &tl::Type::single::<functions::auth::RequestPasswordRecovery>("auth.requestPasswordRecovery", &CALLS[23], tl::ListOps::NONE) }
-tl::described! { functions::auth::ResendCode<'_>, functions::auth::ResendCode<'a>, &tl::Type::single::<functions::auth::ResendCode<'static>>("auth.resendCode", &CALLS[24], tl::ListOps::NONE) }
-tl::described! { functions::auth::ResetAuthorizations, functions::auth::ResetAuthorizations, &tl::Type::single::<functions::auth::ResetAuthorizations>("auth.resetAuthorizations", &CALLS[25], tl::ListOps::NONE) }
-tl::described! { functions::auth::ResetLoginEmail<'_>, functions::auth::ResetLoginEmail<'a>, &tl::Type::single::<functions::auth::ResetLoginEmail<'static>>("auth.resetLoginEmail", &CALLS[26], tl::ListOps::NONE) }
-tl::described! { functions::auth::SendCode<'_>, functions::auth::SendCode<'a>, &tl::Type::single::<functions::auth::SendCode<'static>>("auth.sendCode", &CALLS[27], tl::ListOps::NONE) }
-tl::described! { functions::auth::SignIn<'_>, functions::auth::SignIn<'a>, &tl::Type::single::<functions::auth::SignIn<'static>>("auth.signIn", &CALLS[28], tl::ListOps::NONE) }
-tl::described! { functions::auth::SignUp<'_>, functions::auth::SignUp<'a>, &tl::Type::single::<functions::auth::SignUp<'static>>("auth.signUp", &CALLS[29], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 30] = tl::Type::calls(&CALLS);
+tl::described! { functions::auth::AcceptLoginToken<'_>, &TYPES[0] }
+tl::described! { functions::auth::BindTempAuthKey<'_>, &TYPES[1] }
+tl::described! { functions::auth::CancelCode<'_>, &TYPES[2] }
+tl::described! { functions::auth::CancelWebTokenAuthorization<'_>, &TYPES[3] }
+tl::described! { functions::auth::CheckPaidAuth<'_>, &TYPES[4] }
+tl::described! { functions::auth::CheckPassword<'_>, &TYPES[5] }
+tl::described! { functions::auth::CheckRecoveryPassword<'_>, &TYPES[6] }
+tl::described! { functions::auth::DropTempAuthKeys<'_>, &TYPES[7] }
+tl::described! { functions::auth::ExportAuthorization, &TYPES[8] }
+tl::described! { functions::auth::ExportLoginToken<'_>, &TYPES[9] }
+tl::described! { functions::auth::FinishFirebasePnvLogin<'_>, &TYPES[10] }
+tl::described! { functions::auth::FinishPasskeyLogin<'_>, &TYPES[11] }
+tl::described! { functions::auth::FirebasePnvSignUp<'_>, &TYPES[12] }
+tl::described! { functions::auth::ImportAuthorization<'_>, &TYPES[13] }
+tl::described! { functions::auth::ImportBotAuthorization<'_>, &TYPES[14] }
+tl::described! { functions::auth::ImportLoginToken<'_>, &TYPES[15] }
+tl::described! { functions::auth::ImportWebTokenAuthorization<'_>, &TYPES[16] }
+tl::described! { functions::auth::InitFirebasePnvLogin<'_>, &TYPES[17] }
+tl::described! { functions::auth::InitPasskeyLogin<'_>, &TYPES[18] }
+tl::described! { functions::auth::LogOut, &TYPES[19] }
+tl::described! { functions::auth::RecoverPassword<'_>, &TYPES[20] }
+tl::described! { functions::auth::ReportMissingCode<'_>, &TYPES[21] }
+tl::described! { functions::auth::RequestFirebaseSms<'_>, &TYPES[22] }
+tl::described! { functions::auth::RequestPasswordRecovery, &TYPES[23] }
+tl::described! { functions::auth::ResendCode<'_>, &TYPES[24] }
+tl::described! { functions::auth::ResetAuthorizations, &TYPES[25] }
+tl::described! { functions::auth::ResetLoginEmail<'_>, &TYPES[26] }
+tl::described! { functions::auth::SendCode<'_>, &TYPES[27] }
+tl::described! { functions::auth::SignIn<'_>, &TYPES[28] }
+tl::described! { functions::auth::SignUp<'_>, &TYPES[29] }

@@ -3,223 +3,245 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 40] = [
-    tl::Constructor::new::<functions::bots::AddPreviewMedia<'static>>(0x17ae_b75a, 176, tl::Payload::Reference, 12, "bots.addPreviewMedia bot lang_code media", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::AddPreviewMedia<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::AddPreviewMedia<'static>, lang_code)),
-        F::of(K::Object, &tables::INPUT_MEDIA, offset_of!(functions::bots::AddPreviewMedia<'static>, media)),
-    ]),
-    tl::Constructor::new::<functions::bots::AddUsername<'static>>(0x3501_c08a, 177, tl::Payload::Reference, 8, "bots.addUsername bot username", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::AddUsername<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::AddUsername<'static>, username)),
-    ]),
-    tl::Constructor::new::<functions::bots::AllowSendMessage<'static>>(0xf132_e3ef, 178, tl::Payload::Reference, 4, "bots.allowSendMessage bot", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::AllowSendMessage<'static>, bot)),
-    ]),
-    tl::Constructor::new::<functions::bots::AnswerWebhookJsonquery<'static>>(0xe621_3f4d, 179, tl::Payload::Reference, 16, "bots.answerWebhookJSONQuery query_id data", &[
-        F::new(K::Long, offset_of!(functions::bots::AnswerWebhookJsonquery<'static>, query_id)),
-        F::of(K::Object, &tables::DATA_JSON, offset_of!(functions::bots::AnswerWebhookJsonquery<'static>, data)),
-    ]),
-    tl::Constructor::new::<functions::bots::CanSendMessage<'static>>(0x1359_f4e6, 180, tl::Payload::Reference, 4, "bots.canSendMessage bot", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::CanSendMessage<'static>, bot)),
-    ]),
-    tl::Constructor::new::<functions::bots::CheckDownloadFileParams<'static>>(0x5007_7589, 181, tl::Payload::Reference, 12, "bots.checkDownloadFileParams bot file_name url", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::CheckDownloadFileParams<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::CheckDownloadFileParams<'static>, file_name)),
-        F::new(K::Str, offset_of!(functions::bots::CheckDownloadFileParams<'static>, url)),
-    ]),
-    tl::Constructor::new::<functions::bots::CheckUsername<'static>>(0xe3ac_4c61, 182, tl::Payload::Reference, 8, "bots.checkUsername flags additional username", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::bots::CheckUsername<'static>, additional)),
-        F::new(K::Str, offset_of!(functions::bots::CheckUsername<'static>, username)),
-    ]),
-    tl::Constructor::new::<functions::bots::CreateBot<'static>>(0xe5b1_7f2b, 183, tl::Payload::Reference, 16, "bots.createBot flags via_deeplink name username manager_id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::bots::CreateBot<'static>, via_deeplink)),
-        F::new(K::Str, offset_of!(functions::bots::CreateBot<'static>, name)),
-        F::new(K::Str, offset_of!(functions::bots::CreateBot<'static>, username)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::CreateBot<'static>, manager_id)),
-    ]),
-    tl::Constructor::new::<functions::bots::DeletePreviewMedia<'static>>(0x2d01_35b3, 184, tl::Payload::Reference, 16, "bots.deletePreviewMedia bot lang_code media", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::DeletePreviewMedia<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::DeletePreviewMedia<'static>, lang_code)),
-        F::of(K::ListObject, &tables::INPUT_MEDIA, offset_of!(functions::bots::DeletePreviewMedia<'static>, media)),
-    ]),
-    tl::Constructor::new::<functions::bots::EditAccessSettings<'static>>(0x3181_3cd8, 185, tl::Payload::Reference, 8, "bots.editAccessSettings flags restricted bot add_users", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::bots::EditAccessSettings<'static>, restricted)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::EditAccessSettings<'static>, bot)),
-        F::opt_of(K::OptListObject, &tables::INPUT_USER, 0, 1, offset_of!(functions::bots::EditAccessSettings<'static>, add_users)),
-    ]),
-    tl::Constructor::new::<functions::bots::EditPreviewMedia<'static>>(0x8525_606f, 186, tl::Payload::Reference, 16, "bots.editPreviewMedia bot lang_code media new_media", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::EditPreviewMedia<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::EditPreviewMedia<'static>, lang_code)),
-        F::of(K::Object, &tables::INPUT_MEDIA, offset_of!(functions::bots::EditPreviewMedia<'static>, media)),
-        F::of(K::Object, &tables::INPUT_MEDIA, offset_of!(functions::bots::EditPreviewMedia<'static>, new_media)),
-    ]),
-    tl::Constructor::new::<functions::bots::ExportBotToken<'static>>(0xbd0d_99eb, 187, tl::Payload::Reference, 8, "bots.exportBotToken bot revoke", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::ExportBotToken<'static>, bot)),
-        F::new(K::Bool, offset_of!(functions::bots::ExportBotToken<'static>, revoke)),
-    ]),
-    tl::Constructor::new::<functions::bots::GetAccessSettings<'static>>(0x2138_53a3, 188, tl::Payload::Reference, 4, "bots.getAccessSettings bot", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::GetAccessSettings<'static>, bot)),
-    ]),
+    tl::Constructor::new::<functions::bots::AddPreviewMedia<'static>>(0x17ae_b75a, 176, tl::Payload::Reference, 12, "bots.addPreviewMedia bot lang_code media", &tl::rows::<3>(
+        "o s o",
+        &[offset_of!(functions::bots::AddPreviewMedia<'static>, bot), offset_of!(functions::bots::AddPreviewMedia<'static>, lang_code), offset_of!(functions::bots::AddPreviewMedia<'static>, media)],
+        &[&tables::INPUT_USER, &tables::INPUT_MEDIA],
+    )),
+    tl::Constructor::new::<functions::bots::AddUsername<'static>>(0x3501_c08a, 177, tl::Payload::Reference, 8, "bots.addUsername bot username", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::bots::AddUsername<'static>, bot), offset_of!(functions::bots::AddUsername<'static>, username)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::AllowSendMessage<'static>>(0xf132_e3ef, 178, tl::Payload::Reference, 4, "bots.allowSendMessage bot", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::bots::AllowSendMessage<'static>, bot)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::AnswerWebhookJsonquery<'static>>(0xe621_3f4d, 179, tl::Payload::Reference, 16, "bots.answerWebhookJSONQuery query_id data", &tl::rows::<2>(
+        "l o",
+        &[offset_of!(functions::bots::AnswerWebhookJsonquery<'static>, query_id), offset_of!(functions::bots::AnswerWebhookJsonquery<'static>, data)],
+        &[&tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::bots::CanSendMessage<'static>>(0x1359_f4e6, 180, tl::Payload::Reference, 4, "bots.canSendMessage bot", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::bots::CanSendMessage<'static>, bot)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::CheckDownloadFileParams<'static>>(0x5007_7589, 181, tl::Payload::Reference, 12, "bots.checkDownloadFileParams bot file_name url", &tl::rows::<3>(
+        "o s s",
+        &[offset_of!(functions::bots::CheckDownloadFileParams<'static>, bot), offset_of!(functions::bots::CheckDownloadFileParams<'static>, file_name), offset_of!(functions::bots::CheckDownloadFileParams<'static>, url)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::CheckUsername<'static>>(0xe3ac_4c61, 182, tl::Payload::Reference, 8, "bots.checkUsername flags additional username", &tl::rows::<3>(
+        "# 0.0! s",
+        &[offset_of!(functions::bots::CheckUsername<'static>, additional), offset_of!(functions::bots::CheckUsername<'static>, username)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::bots::CreateBot<'static>>(0xe5b1_7f2b, 183, tl::Payload::Reference, 16, "bots.createBot flags via_deeplink name username manager_id", &tl::rows::<5>(
+        "# 0.0! s s o",
+        &[offset_of!(functions::bots::CreateBot<'static>, via_deeplink), offset_of!(functions::bots::CreateBot<'static>, name), offset_of!(functions::bots::CreateBot<'static>, username), offset_of!(functions::bots::CreateBot<'static>, manager_id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::DeletePreviewMedia<'static>>(0x2d01_35b3, 184, tl::Payload::Reference, 16, "bots.deletePreviewMedia bot lang_code media", &tl::rows::<3>(
+        "o s *o",
+        &[offset_of!(functions::bots::DeletePreviewMedia<'static>, bot), offset_of!(functions::bots::DeletePreviewMedia<'static>, lang_code), offset_of!(functions::bots::DeletePreviewMedia<'static>, media)],
+        &[&tables::INPUT_USER, &tables::INPUT_MEDIA],
+    )),
+    tl::Constructor::new::<functions::bots::EditAccessSettings<'static>>(0x3181_3cd8, 185, tl::Payload::Reference, 8, "bots.editAccessSettings flags restricted bot add_users", &tl::rows::<4>(
+        "# 0.0! o 0.1*o",
+        &[offset_of!(functions::bots::EditAccessSettings<'static>, restricted), offset_of!(functions::bots::EditAccessSettings<'static>, bot), offset_of!(functions::bots::EditAccessSettings<'static>, add_users)],
+        &[&tables::INPUT_USER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::EditPreviewMedia<'static>>(0x8525_606f, 186, tl::Payload::Reference, 16, "bots.editPreviewMedia bot lang_code media new_media", &tl::rows::<4>(
+        "o s o o",
+        &[offset_of!(functions::bots::EditPreviewMedia<'static>, bot), offset_of!(functions::bots::EditPreviewMedia<'static>, lang_code), offset_of!(functions::bots::EditPreviewMedia<'static>, media), offset_of!(functions::bots::EditPreviewMedia<'static>, new_media)],
+        &[&tables::INPUT_USER, &tables::INPUT_MEDIA, &tables::INPUT_MEDIA],
+    )),
+    tl::Constructor::new::<functions::bots::ExportBotToken<'static>>(0xbd0d_99eb, 187, tl::Payload::Reference, 8, "bots.exportBotToken bot revoke", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::bots::ExportBotToken<'static>, bot), offset_of!(functions::bots::ExportBotToken<'static>, revoke)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::GetAccessSettings<'static>>(0x2138_53a3, 188, tl::Payload::Reference, 4, "bots.getAccessSettings bot", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::bots::GetAccessSettings<'static>, bot)],
+        &[&tables::INPUT_USER],
+    )),
     tl::Constructor::new::<functions::bots::GetAdminedBots>(0xb071_1d83, 189, tl::Payload::Reference, 0, "bots.getAdminedBots", &[]),
-    tl::Constructor::new::<functions::bots::GetBotCommands<'static>>(0xe34c_0dd6, 190, tl::Payload::Reference, 8, "bots.getBotCommands scope lang_code", &[
-        F::of(K::Object, &tables::BOT_COMMAND_SCOPE, offset_of!(functions::bots::GetBotCommands<'static>, scope)),
-        F::new(K::Str, offset_of!(functions::bots::GetBotCommands<'static>, lang_code)),
-    ]),
-    tl::Constructor::new::<functions::bots::GetBotInfo<'static>>(0xdcd9_14fd, 191, tl::Payload::Reference, 8, "bots.getBotInfo flags bot lang_code", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_USER, 0, 0, offset_of!(functions::bots::GetBotInfo<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::GetBotInfo<'static>, lang_code)),
-    ]),
-    tl::Constructor::new::<functions::bots::GetBotMenuButton<'static>>(0x9c60_eb28, 192, tl::Payload::Reference, 4, "bots.getBotMenuButton user_id", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::GetBotMenuButton<'static>, user_id)),
-    ]),
-    tl::Constructor::new::<functions::bots::GetBotRecommendations<'static>>(0xa1b7_0815, 193, tl::Payload::Reference, 4, "bots.getBotRecommendations bot", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::GetBotRecommendations<'static>, bot)),
-    ]),
-    tl::Constructor::new::<functions::bots::GetPopularAppBots<'static>>(0xc251_0192, 194, tl::Payload::Reference, 8, "bots.getPopularAppBots offset limit", &[
-        F::new(K::Str, offset_of!(functions::bots::GetPopularAppBots<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::bots::GetPopularAppBots<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::bots::GetPreviewInfo<'static>>(0x423a_b3ad, 195, tl::Payload::Reference, 8, "bots.getPreviewInfo bot lang_code", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::GetPreviewInfo<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::GetPreviewInfo<'static>, lang_code)),
-    ]),
-    tl::Constructor::new::<functions::bots::GetPreviewMedias<'static>>(0xa2a5_594d, 196, tl::Payload::Reference, 4, "bots.getPreviewMedias bot", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::GetPreviewMedias<'static>, bot)),
-    ]),
-    tl::Constructor::new::<functions::bots::GetRequestedWebViewButton<'static>>(0xbf25_b7f3, 197, tl::Payload::Reference, 8, "bots.getRequestedWebViewButton bot webapp_req_id", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::GetRequestedWebViewButton<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::GetRequestedWebViewButton<'static>, webapp_req_id)),
-    ]),
-    tl::Constructor::new::<functions::bots::InvokeWebViewCustomMethod<'static>>(0x087f_c5e7, 198, tl::Payload::Reference, 16, "bots.invokeWebViewCustomMethod bot custom_method params", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::InvokeWebViewCustomMethod<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::InvokeWebViewCustomMethod<'static>, custom_method)),
-        F::of(K::Object, &tables::DATA_JSON, offset_of!(functions::bots::InvokeWebViewCustomMethod<'static>, params)),
-    ]),
-    tl::Constructor::new::<functions::bots::RemoveUsername<'static>>(0xc704_147d, 199, tl::Payload::Reference, 8, "bots.removeUsername bot username", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::RemoveUsername<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::RemoveUsername<'static>, username)),
-    ]),
-    tl::Constructor::new::<functions::bots::ReorderPreviewMedias<'static>>(0xb627_f3aa, 200, tl::Payload::Reference, 16, "bots.reorderPreviewMedias bot lang_code order", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::ReorderPreviewMedias<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::ReorderPreviewMedias<'static>, lang_code)),
-        F::of(K::ListObject, &tables::INPUT_MEDIA, offset_of!(functions::bots::ReorderPreviewMedias<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::bots::ReorderUsernames<'static>>(0x9709_b1c2, 201, tl::Payload::Reference, 12, "bots.reorderUsernames bot order", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::ReorderUsernames<'static>, bot)),
-        F::new(K::ListStr, offset_of!(functions::bots::ReorderUsernames<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::bots::RequestWebViewButton<'static>>(0x31a2_a35e, 202, tl::Payload::Reference, 20, "bots.requestWebViewButton user_id button", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::RequestWebViewButton<'static>, user_id)),
-        F::of(K::Object, &tables::KEYBOARD_BUTTON, offset_of!(functions::bots::RequestWebViewButton<'static>, button)),
-    ]),
-    tl::Constructor::new::<functions::bots::ResetBotCommands<'static>>(0x3d8d_e0f9, 203, tl::Payload::Reference, 8, "bots.resetBotCommands scope lang_code", &[
-        F::of(K::Object, &tables::BOT_COMMAND_SCOPE, offset_of!(functions::bots::ResetBotCommands<'static>, scope)),
-        F::new(K::Str, offset_of!(functions::bots::ResetBotCommands<'static>, lang_code)),
-    ]),
-    tl::Constructor::new::<functions::bots::SendCustomRequest<'static>>(0xaa27_69ed, 204, tl::Payload::Reference, 12, "bots.sendCustomRequest custom_method params", &[
-        F::new(K::Str, offset_of!(functions::bots::SendCustomRequest<'static>, custom_method)),
-        F::of(K::Object, &tables::DATA_JSON, offset_of!(functions::bots::SendCustomRequest<'static>, params)),
-    ]),
-    tl::Constructor::new::<functions::bots::SetBotBroadcastDefaultAdminRights>(0x7884_64e1, 205, tl::Payload::Reference, 8, "bots.setBotBroadcastDefaultAdminRights admin_rights", &[
-        F::of(K::Object, &tables::CHAT_ADMIN_RIGHTS, offset_of!(functions::bots::SetBotBroadcastDefaultAdminRights, admin_rights)),
-    ]),
-    tl::Constructor::new::<functions::bots::SetBotCommands<'static>>(0x0517_165a, 206, tl::Payload::Reference, 16, "bots.setBotCommands scope lang_code commands", &[
-        F::of(K::Object, &tables::BOT_COMMAND_SCOPE, offset_of!(functions::bots::SetBotCommands<'static>, scope)),
-        F::new(K::Str, offset_of!(functions::bots::SetBotCommands<'static>, lang_code)),
-        F::of(K::ListObject, &tables::BOT_COMMAND, offset_of!(functions::bots::SetBotCommands<'static>, commands)),
-    ]),
-    tl::Constructor::new::<functions::bots::SetBotGroupDefaultAdminRights>(0x925e_c9ea, 207, tl::Payload::Reference, 8, "bots.setBotGroupDefaultAdminRights admin_rights", &[
-        F::of(K::Object, &tables::CHAT_ADMIN_RIGHTS, offset_of!(functions::bots::SetBotGroupDefaultAdminRights, admin_rights)),
-    ]),
-    tl::Constructor::new::<functions::bots::SetBotInfo<'static>>(0x10cf_3123, 208, tl::Payload::Reference, 8, "bots.setBotInfo flags bot lang_code name about description", &[
-        F::word(0, 0xf),
-        F::opt_of(K::OptObject, &tables::INPUT_USER, 0, 2, offset_of!(functions::bots::SetBotInfo<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::SetBotInfo<'static>, lang_code)),
-        F::opt(K::OptStr, 0, 3, offset_of!(functions::bots::SetBotInfo<'static>, name)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::bots::SetBotInfo<'static>, about)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::bots::SetBotInfo<'static>, description)),
-    ]),
-    tl::Constructor::new::<functions::bots::SetBotMenuButton<'static>>(0x4504_d54f, 209, tl::Payload::Reference, 8, "bots.setBotMenuButton user_id button", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::SetBotMenuButton<'static>, user_id)),
-        F::of(K::Object, &tables::BOT_MENU_BUTTON, offset_of!(functions::bots::SetBotMenuButton<'static>, button)),
-    ]),
-    tl::Constructor::new::<functions::bots::SetCustomVerification<'static>>(0xf494_6757, 210, tl::Payload::Reference, 8, "bots.setCustomVerification flags enabled bot peer custom_description", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::bots::SetCustomVerification<'static>, enabled)),
-        F::opt_of(K::OptObject, &tables::INPUT_USER, 0, 0, offset_of!(functions::bots::SetCustomVerification<'static>, bot)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::bots::SetCustomVerification<'static>, peer)),
-        F::opt_of(K::OptObject, &tables::TEXT_WITH_ENTITIES, 0, 2, offset_of!(functions::bots::SetCustomVerification<'static>, custom_description)),
-    ]),
-    tl::Constructor::new::<functions::bots::SetJoinChatResults<'static>>(0xe71a_4810, 211, tl::Payload::Reference, 12, "bots.setJoinChatResults query_id result", &[
-        F::new(K::Long, offset_of!(functions::bots::SetJoinChatResults<'static>, query_id)),
-        F::of(K::Object, &tables::JOIN_CHAT_BOT_RESULT, offset_of!(functions::bots::SetJoinChatResults<'static>, result)),
-    ]),
-    tl::Constructor::new::<functions::bots::ToggleUserEmojiStatusPermission<'static>>(0x06de_6392, 212, tl::Payload::Reference, 8, "bots.toggleUserEmojiStatusPermission bot enabled", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::ToggleUserEmojiStatusPermission<'static>, bot)),
-        F::new(K::Bool, offset_of!(functions::bots::ToggleUserEmojiStatusPermission<'static>, enabled)),
-    ]),
-    tl::Constructor::new::<functions::bots::ToggleUsername<'static>>(0x053c_a973, 213, tl::Payload::Reference, 12, "bots.toggleUsername bot username active", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::ToggleUsername<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::bots::ToggleUsername<'static>, username)),
-        F::new(K::Bool, offset_of!(functions::bots::ToggleUsername<'static>, active)),
-    ]),
-    tl::Constructor::new::<functions::bots::UpdateStarRefProgram<'static>>(0x778b_5ab3, 214, tl::Payload::Reference, 12, "bots.updateStarRefProgram flags bot commission_permille duration_months", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::UpdateStarRefProgram<'static>, bot)),
-        F::new(K::Int, offset_of!(functions::bots::UpdateStarRefProgram<'static>, commission_permille)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::bots::UpdateStarRefProgram<'static>, duration_months)),
-    ]),
-    tl::Constructor::new::<functions::bots::UpdateUserEmojiStatus<'static>>(0xed9f_30c5, 215, tl::Payload::Reference, 8, "bots.updateUserEmojiStatus user_id emoji_status", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::bots::UpdateUserEmojiStatus<'static>, user_id)),
-        F::of(K::Object, &tables::EMOJI_STATUS, offset_of!(functions::bots::UpdateUserEmojiStatus<'static>, emoji_status)),
-    ]),
+    tl::Constructor::new::<functions::bots::GetBotCommands<'static>>(0xe34c_0dd6, 190, tl::Payload::Reference, 8, "bots.getBotCommands scope lang_code", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::bots::GetBotCommands<'static>, scope), offset_of!(functions::bots::GetBotCommands<'static>, lang_code)],
+        &[&tables::BOT_COMMAND_SCOPE],
+    )),
+    tl::Constructor::new::<functions::bots::GetBotInfo<'static>>(0xdcd9_14fd, 191, tl::Payload::Reference, 8, "bots.getBotInfo flags bot lang_code", &tl::rows::<3>(
+        "# 0.0o s",
+        &[offset_of!(functions::bots::GetBotInfo<'static>, bot), offset_of!(functions::bots::GetBotInfo<'static>, lang_code)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::GetBotMenuButton<'static>>(0x9c60_eb28, 192, tl::Payload::Reference, 4, "bots.getBotMenuButton user_id", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::bots::GetBotMenuButton<'static>, user_id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::GetBotRecommendations<'static>>(0xa1b7_0815, 193, tl::Payload::Reference, 4, "bots.getBotRecommendations bot", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::bots::GetBotRecommendations<'static>, bot)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::GetPopularAppBots<'static>>(0xc251_0192, 194, tl::Payload::Reference, 8, "bots.getPopularAppBots offset limit", &tl::rows::<2>(
+        "s i",
+        &[offset_of!(functions::bots::GetPopularAppBots<'static>, offset), offset_of!(functions::bots::GetPopularAppBots<'static>, limit)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::bots::GetPreviewInfo<'static>>(0x423a_b3ad, 195, tl::Payload::Reference, 8, "bots.getPreviewInfo bot lang_code", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::bots::GetPreviewInfo<'static>, bot), offset_of!(functions::bots::GetPreviewInfo<'static>, lang_code)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::GetPreviewMedias<'static>>(0xa2a5_594d, 196, tl::Payload::Reference, 4, "bots.getPreviewMedias bot", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::bots::GetPreviewMedias<'static>, bot)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::GetRequestedWebViewButton<'static>>(0xbf25_b7f3, 197, tl::Payload::Reference, 8, "bots.getRequestedWebViewButton bot webapp_req_id", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::bots::GetRequestedWebViewButton<'static>, bot), offset_of!(functions::bots::GetRequestedWebViewButton<'static>, webapp_req_id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::InvokeWebViewCustomMethod<'static>>(0x087f_c5e7, 198, tl::Payload::Reference, 16, "bots.invokeWebViewCustomMethod bot custom_method params", &tl::rows::<3>(
+        "o s o",
+        &[offset_of!(functions::bots::InvokeWebViewCustomMethod<'static>, bot), offset_of!(functions::bots::InvokeWebViewCustomMethod<'static>, custom_method), offset_of!(functions::bots::InvokeWebViewCustomMethod<'static>, params)],
+        &[&tables::INPUT_USER, &tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::bots::RemoveUsername<'static>>(0xc704_147d, 199, tl::Payload::Reference, 8, "bots.removeUsername bot username", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::bots::RemoveUsername<'static>, bot), offset_of!(functions::bots::RemoveUsername<'static>, username)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::ReorderPreviewMedias<'static>>(0xb627_f3aa, 200, tl::Payload::Reference, 16, "bots.reorderPreviewMedias bot lang_code order", &tl::rows::<3>(
+        "o s *o",
+        &[offset_of!(functions::bots::ReorderPreviewMedias<'static>, bot), offset_of!(functions::bots::ReorderPreviewMedias<'static>, lang_code), offset_of!(functions::bots::ReorderPreviewMedias<'static>, order)],
+        &[&tables::INPUT_USER, &tables::INPUT_MEDIA],
+    )),
+    tl::Constructor::new::<functions::bots::ReorderUsernames<'static>>(0x9709_b1c2, 201, tl::Payload::Reference, 12, "bots.reorderUsernames bot order", &tl::rows::<2>(
+        "o *s",
+        &[offset_of!(functions::bots::ReorderUsernames<'static>, bot), offset_of!(functions::bots::ReorderUsernames<'static>, order)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::RequestWebViewButton<'static>>(0x31a2_a35e, 202, tl::Payload::Reference, 20, "bots.requestWebViewButton user_id button", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::bots::RequestWebViewButton<'static>, user_id), offset_of!(functions::bots::RequestWebViewButton<'static>, button)],
+        &[&tables::INPUT_USER, &tables::KEYBOARD_BUTTON],
+    )),
+    tl::Constructor::new::<functions::bots::ResetBotCommands<'static>>(0x3d8d_e0f9, 203, tl::Payload::Reference, 8, "bots.resetBotCommands scope lang_code", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::bots::ResetBotCommands<'static>, scope), offset_of!(functions::bots::ResetBotCommands<'static>, lang_code)],
+        &[&tables::BOT_COMMAND_SCOPE],
+    )),
+    tl::Constructor::new::<functions::bots::SendCustomRequest<'static>>(0xaa27_69ed, 204, tl::Payload::Reference, 12, "bots.sendCustomRequest custom_method params", &tl::rows::<2>(
+        "s o",
+        &[offset_of!(functions::bots::SendCustomRequest<'static>, custom_method), offset_of!(functions::bots::SendCustomRequest<'static>, params)],
+        &[&tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::bots::SetBotBroadcastDefaultAdminRights>(0x7884_64e1, 205, tl::Payload::Reference, 8, "bots.setBotBroadcastDefaultAdminRights admin_rights", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::bots::SetBotBroadcastDefaultAdminRights, admin_rights)],
+        &[&tables::CHAT_ADMIN_RIGHTS],
+    )),
+    tl::Constructor::new::<functions::bots::SetBotCommands<'static>>(0x0517_165a, 206, tl::Payload::Reference, 16, "bots.setBotCommands scope lang_code commands", &tl::rows::<3>(
+        "o s *o",
+        &[offset_of!(functions::bots::SetBotCommands<'static>, scope), offset_of!(functions::bots::SetBotCommands<'static>, lang_code), offset_of!(functions::bots::SetBotCommands<'static>, commands)],
+        &[&tables::BOT_COMMAND_SCOPE, &tables::BOT_COMMAND],
+    )),
+    tl::Constructor::new::<functions::bots::SetBotGroupDefaultAdminRights>(0x925e_c9ea, 207, tl::Payload::Reference, 8, "bots.setBotGroupDefaultAdminRights admin_rights", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::bots::SetBotGroupDefaultAdminRights, admin_rights)],
+        &[&tables::CHAT_ADMIN_RIGHTS],
+    )),
+    tl::Constructor::new::<functions::bots::SetBotInfo<'static>>(0x10cf_3123, 208, tl::Payload::Reference, 8, "bots.setBotInfo flags bot lang_code name about description", &tl::rows::<6>(
+        "# 0.2o s 0.3s 0.0s 0.1s",
+        &[offset_of!(functions::bots::SetBotInfo<'static>, bot), offset_of!(functions::bots::SetBotInfo<'static>, lang_code), offset_of!(functions::bots::SetBotInfo<'static>, name), offset_of!(functions::bots::SetBotInfo<'static>, about), offset_of!(functions::bots::SetBotInfo<'static>, description)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::SetBotMenuButton<'static>>(0x4504_d54f, 209, tl::Payload::Reference, 8, "bots.setBotMenuButton user_id button", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::bots::SetBotMenuButton<'static>, user_id), offset_of!(functions::bots::SetBotMenuButton<'static>, button)],
+        &[&tables::INPUT_USER, &tables::BOT_MENU_BUTTON],
+    )),
+    tl::Constructor::new::<functions::bots::SetCustomVerification<'static>>(0xf494_6757, 210, tl::Payload::Reference, 8, "bots.setCustomVerification flags enabled bot peer custom_description", &tl::rows::<5>(
+        "# 0.1! 0.0o o 0.2o",
+        &[offset_of!(functions::bots::SetCustomVerification<'static>, enabled), offset_of!(functions::bots::SetCustomVerification<'static>, bot), offset_of!(functions::bots::SetCustomVerification<'static>, peer), offset_of!(functions::bots::SetCustomVerification<'static>, custom_description)],
+        &[&tables::INPUT_USER, &tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES],
+    )),
+    tl::Constructor::new::<functions::bots::SetJoinChatResults<'static>>(0xe71a_4810, 211, tl::Payload::Reference, 12, "bots.setJoinChatResults query_id result", &tl::rows::<2>(
+        "l o",
+        &[offset_of!(functions::bots::SetJoinChatResults<'static>, query_id), offset_of!(functions::bots::SetJoinChatResults<'static>, result)],
+        &[&tables::JOIN_CHAT_BOT_RESULT],
+    )),
+    tl::Constructor::new::<functions::bots::ToggleUserEmojiStatusPermission<'static>>(0x06de_6392, 212, tl::Payload::Reference, 8, "bots.toggleUserEmojiStatusPermission bot enabled", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::bots::ToggleUserEmojiStatusPermission<'static>, bot), offset_of!(functions::bots::ToggleUserEmojiStatusPermission<'static>, enabled)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::ToggleUsername<'static>>(0x053c_a973, 213, tl::Payload::Reference, 12, "bots.toggleUsername bot username active", &tl::rows::<3>(
+        "o s b",
+        &[offset_of!(functions::bots::ToggleUsername<'static>, bot), offset_of!(functions::bots::ToggleUsername<'static>, username), offset_of!(functions::bots::ToggleUsername<'static>, active)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::UpdateStarRefProgram<'static>>(0x778b_5ab3, 214, tl::Payload::Reference, 12, "bots.updateStarRefProgram flags bot commission_permille duration_months", &tl::rows::<4>(
+        "# o i 0.0i",
+        &[offset_of!(functions::bots::UpdateStarRefProgram<'static>, bot), offset_of!(functions::bots::UpdateStarRefProgram<'static>, commission_permille), offset_of!(functions::bots::UpdateStarRefProgram<'static>, duration_months)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::bots::UpdateUserEmojiStatus<'static>>(0xed9f_30c5, 215, tl::Payload::Reference, 8, "bots.updateUserEmojiStatus user_id emoji_status", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::bots::UpdateUserEmojiStatus<'static>, user_id), offset_of!(functions::bots::UpdateUserEmojiStatus<'static>, emoji_status)],
+        &[&tables::INPUT_USER, &tables::EMOJI_STATUS],
+    )),
 ];
-tl::described! { functions::bots::AddPreviewMedia<'_>, functions::bots::AddPreviewMedia<'a>, &tl::Type::single::<functions::bots::AddPreviewMedia<'static>>("bots.addPreviewMedia", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::bots::AddUsername<'_>, functions::bots::AddUsername<'a>, &tl::Type::single::<functions::bots::AddUsername<'static>>("bots.addUsername", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::bots::AllowSendMessage<'_>, functions::bots::AllowSendMessage<'a>, &tl::Type::single::<functions::bots::AllowSendMessage<'static>>("bots.allowSendMessage", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::bots::AnswerWebhookJsonquery<'_>, functions::bots::AnswerWebhookJsonquery<'a>, &tl::Type::single::<functions::bots::AnswerWebhookJsonquery<'static>>("bots.answerWebhookJSONQuery", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::bots::CanSendMessage<'_>, functions::bots::CanSendMessage<'a>, &tl::Type::single::<functions::bots::CanSendMessage<'static>>("bots.canSendMessage", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::bots::CheckDownloadFileParams<'_>, functions::bots::CheckDownloadFileParams<'a>, &tl::Type::single::<functions::bots::CheckDownloadFileParams<'static>>("bots.checkDownloadFileParams", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::bots::CheckUsername<'_>, functions::bots::CheckUsername<'a>, &tl::Type::single::<functions::bots::CheckUsername<'static>>("bots.checkUsername", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::bots::CreateBot<'_>, functions::bots::CreateBot<'a>, &tl::Type::single::<functions::bots::CreateBot<'static>>("bots.createBot", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::bots::DeletePreviewMedia<'_>, functions::bots::DeletePreviewMedia<'a>, &tl::Type::single::<functions::bots::DeletePreviewMedia<'static>>("bots.deletePreviewMedia", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::bots::EditAccessSettings<'_>, functions::bots::EditAccessSettings<'a>, &tl::Type::single::<functions::bots::EditAccessSettings<'static>>("bots.editAccessSettings", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::bots::EditPreviewMedia<'_>, functions::bots::EditPreviewMedia<'a>, &tl::Type::single::<functions::bots::EditPreviewMedia<'static>>("bots.editPreviewMedia", &CALLS[10], tl::ListOps::NONE) }
-tl::described! { functions::bots::ExportBotToken<'_>, functions::bots::ExportBotToken<'a>, &tl::Type::single::<functions::bots::ExportBotToken<'static>>("bots.exportBotToken", &CALLS[11], tl::ListOps::NONE) }
-tl::described! { functions::bots::GetAccessSettings<'_>, functions::bots::GetAccessSettings<'a>, &tl::Type::single::<functions::bots::GetAccessSettings<'static>>("bots.getAccessSettings", &CALLS[12], tl::ListOps::NONE) }
-tl::described! { functions::bots::GetAdminedBots, functions::bots::GetAdminedBots, &tl::Type::single::<functions::bots::GetAdminedBots>("bots.getAdminedBots", &CALLS[13], tl::ListOps::NONE) }
-tl::described! { functions::bots::GetBotCommands<'_>, functions::bots::GetBotCommands<'a>, &tl::Type::single::<functions::bots::GetBotCommands<'static>>("bots.getBotCommands", &CALLS[14], tl::ListOps::NONE) }
-tl::described! { functions::bots::GetBotInfo<'_>, functions::bots::GetBotInfo<'a>, &tl::Type::single::<functions::bots::GetBotInfo<'static>>("bots.getBotInfo", &CALLS[15], tl::ListOps::NONE) }
-tl::described! { functions::bots::GetBotMenuButton<'_>, functions::bots::GetBotMenuButton<'a>, &tl::Type::single::<functions::bots::GetBotMenuButton<'static>>("bots.getBotMenuButton", &CALLS[16], tl::ListOps::NONE) }
-tl::described! { functions::bots::GetBotRecommendations<'_>, functions::bots::GetBotRecommendations<'a>, &tl::Type::single::<functions::bots::GetBotRecommendations<'static>>("bots.getBotRecommendations", &CALLS[17], tl::ListOps::NONE) }
-tl::described! { functions::bots::GetPopularAppBots<'_>, functions::bots::GetPopularAppBots<'a>, &tl::Type::single::<functions::bots::GetPopularAppBots<'static>>("bots.getPopularAppBots", &CALLS[18], tl::ListOps::NONE) }
-tl::described! { functions::bots::GetPreviewInfo<'_>, functions::bots::GetPreviewInfo<'a>, &tl::Type::single::<functions::bots::GetPreviewInfo<'static>>("bots.getPreviewInfo", &CALLS[19], tl::ListOps::NONE) }
-tl::described! { functions::bots::GetPreviewMedias<'_>, functions::bots::GetPreviewMedias<'a>, &tl::Type::single::<functions::bots::GetPreviewMedias<'static>>("bots.getPreviewMedias", &CALLS[20], tl::ListOps::NONE) }
-tl::described! { functions::bots::GetRequestedWebViewButton<'_>, functions::bots::GetRequestedWebViewButton<'a>, &tl::Type::single::<functions::bots::GetRequestedWebViewButton<'static>>("bots.getRequestedWebViewButton", &CALLS[21], tl::ListOps::NONE) }
-tl::described! { functions::bots::InvokeWebViewCustomMethod<'_>, functions::bots::InvokeWebViewCustomMethod<'a>, &tl::Type::single::<functions::bots::InvokeWebViewCustomMethod<'static>>("bots.invokeWebViewCustomMethod", &CALLS[22], tl::ListOps::NONE) }
-tl::described! { functions::bots::RemoveUsername<'_>, functions::bots::RemoveUsername<'a>, &tl::Type::single::<functions::bots::RemoveUsername<'static>>("bots.removeUsername", &CALLS[23], tl::ListOps::NONE) }
-tl::described! { functions::bots::ReorderPreviewMedias<'_>, functions::bots::ReorderPreviewMedias<'a>, &tl::Type::single::<functions::bots::ReorderPreviewMedias<'static>>("bots.reorderPreviewMedias", &CALLS[24], tl::ListOps::NONE) }
-tl::described! { functions::bots::ReorderUsernames<'_>, functions::bots::ReorderUsernames<'a>, &tl::Type::single::<functions::bots::ReorderUsernames<'static>>("bots.reorderUsernames", &CALLS[25], tl::ListOps::NONE) }
-tl::described! { functions::bots::RequestWebViewButton<'_>, functions::bots::RequestWebViewButton<'a>, &tl::Type::single::<functions::bots::RequestWebViewButton<'static>>("bots.requestWebViewButton", &CALLS[26], tl::ListOps::NONE) }
-tl::described! { functions::bots::ResetBotCommands<'_>, functions::bots::ResetBotCommands<'a>, &tl::Type::single::<functions::bots::ResetBotCommands<'static>>("bots.resetBotCommands", &CALLS[27], tl::ListOps::NONE) }
-tl::described! { functions::bots::SendCustomRequest<'_>, functions::bots::SendCustomRequest<'a>, &tl::Type::single::<functions::bots::SendCustomRequest<'static>>("bots.sendCustomRequest", &CALLS[28], tl::ListOps::NONE) }
-tl::described! { functions::bots::SetBotBroadcastDefaultAdminRights, functions::bots::SetBotBroadcastDefaultAdminRights, &tl::Type::single::<functions::bots::SetBotBroadcastDefaultAdminRights>("bots.setBotBroadcastDefaultAdminRights", &CALLS[29], tl::ListOps::NONE) }
-tl::described! { functions::bots::SetBotCommands<'_>, functions::bots::SetBotCommands<'a>, &tl::Type::single::<functions::bots::SetBotCommands<'static>>("bots.setBotCommands", &CALLS[30], tl::ListOps::NONE) }
-tl::described! { functions::bots::SetBotGroupDefaultAdminRights, functions::bots::SetBotGroupDefaultAdminRights, &tl::Type::single::<functions::bots::SetBotGroupDefaultAdminRights>("bots.setBotGroupDefaultAdminRights", &CALLS[31], tl::ListOps::NONE) }
-tl::described! { functions::bots::SetBotInfo<'_>, functions::bots::SetBotInfo<'a>, &tl::Type::single::<functions::bots::SetBotInfo<'static>>("bots.setBotInfo", &CALLS[32], tl::ListOps::NONE) }
-tl::described! { functions::bots::SetBotMenuButton<'_>, functions::bots::SetBotMenuButton<'a>, &tl::Type::single::<functions::bots::SetBotMenuButton<'static>>("bots.setBotMenuButton", &CALLS[33], tl::ListOps::NONE) }
-tl::described! { functions::bots::SetCustomVerification<'_>, functions::bots::SetCustomVerification<'a>, &tl::Type::single::<functions::bots::SetCustomVerification<'static>>("bots.setCustomVerification", &CALLS[34], tl::ListOps::NONE) }
-tl::described! { functions::bots::SetJoinChatResults<'_>, functions::bots::SetJoinChatResults<'a>, &tl::Type::single::<functions::bots::SetJoinChatResults<'static>>("bots.setJoinChatResults", &CALLS[35], tl::ListOps::NONE) }
-tl::described! { functions::bots::ToggleUserEmojiStatusPermission<'_>, functions::bots::ToggleUserEmojiStatusPermission<'a>, &tl::Type::single::<functions::bots::ToggleUserEmojiStatusPermission<'static>>("bots.toggleUserEmojiStatusPermission", &CALLS[36], tl::ListOps::NONE) }
-tl::described! { functions::bots::ToggleUsername<'_>, functions::bots::ToggleUsername<'a>, &tl::Type::single::<functions::bots::ToggleUsername<'static>>("bots.toggleUsername", &CALLS[37], tl::ListOps::NONE) }
-tl::described! { functions::bots::UpdateStarRefProgram<'_>, functions::bots::UpdateStarRefProgram<'a>, &tl::Type::single::<functions::bots::UpdateStarRefProgram<'static>>("bots.updateStarRefProgram", &CALLS[38], tl::ListOps::NONE) }
-tl::described! { functions::bots::UpdateUserEmojiStatus<'_>, functions::bots::UpdateUserEmojiStatus<'a>, &tl::Type::single::<functions::bots::UpdateUserEmojiStatus<'static>>("bots.updateUserEmojiStatus", &CALLS[39], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 40] = tl::Type::calls(&CALLS);
+tl::described! { functions::bots::AddPreviewMedia<'_>, &TYPES[0] }
+tl::described! { functions::bots::AddUsername<'_>, &TYPES[1] }
+tl::described! { functions::bots::AllowSendMessage<'_>, &TYPES[2] }
+tl::described! { functions::bots::AnswerWebhookJsonquery<'_>, &TYPES[3] }
+tl::described! { functions::bots::CanSendMessage<'_>, &TYPES[4] }
+tl::described! { functions::bots::CheckDownloadFileParams<'_>, &TYPES[5] }
+tl::described! { functions::bots::CheckUsername<'_>, &TYPES[6] }
+tl::described! { functions::bots::CreateBot<'_>, &TYPES[7] }
+tl::described! { functions::bots::DeletePreviewMedia<'_>, &TYPES[8] }
+tl::described! { functions::bots::EditAccessSettings<'_>, &TYPES[9] }
+tl::described! { functions::bots::EditPreviewMedia<'_>, &TYPES[10] }
+tl::described! { functions::bots::ExportBotToken<'_>, &TYPES[11] }
+tl::described! { functions::bots::GetAccessSettings<'_>, &TYPES[12] }
+tl::described! { functions::bots::GetAdminedBots, &TYPES[13] }
+tl::described! { functions::bots::GetBotCommands<'_>, &TYPES[14] }
+tl::described! { functions::bots::GetBotInfo<'_>, &TYPES[15] }
+tl::described! { functions::bots::GetBotMenuButton<'_>, &TYPES[16] }
+tl::described! { functions::bots::GetBotRecommendations<'_>, &TYPES[17] }
+tl::described! { functions::bots::GetPopularAppBots<'_>, &TYPES[18] }
+tl::described! { functions::bots::GetPreviewInfo<'_>, &TYPES[19] }
+tl::described! { functions::bots::GetPreviewMedias<'_>, &TYPES[20] }
+tl::described! { functions::bots::GetRequestedWebViewButton<'_>, &TYPES[21] }
+tl::described! { functions::bots::InvokeWebViewCustomMethod<'_>, &TYPES[22] }
+tl::described! { functions::bots::RemoveUsername<'_>, &TYPES[23] }
+tl::described! { functions::bots::ReorderPreviewMedias<'_>, &TYPES[24] }
+tl::described! { functions::bots::ReorderUsernames<'_>, &TYPES[25] }
+tl::described! { functions::bots::RequestWebViewButton<'_>, &TYPES[26] }
+tl::described! { functions::bots::ResetBotCommands<'_>, &TYPES[27] }
+tl::described! { functions::bots::SendCustomRequest<'_>, &TYPES[28] }
+tl::described! { functions::bots::SetBotBroadcastDefaultAdminRights, &TYPES[29] }
+tl::described! { functions::bots::SetBotCommands<'_>, &TYPES[30] }
+tl::described! { functions::bots::SetBotGroupDefaultAdminRights, &TYPES[31] }
+tl::described! { functions::bots::SetBotInfo<'_>, &TYPES[32] }
+tl::described! { functions::bots::SetBotMenuButton<'_>, &TYPES[33] }
+tl::described! { functions::bots::SetCustomVerification<'_>, &TYPES[34] }
+tl::described! { functions::bots::SetJoinChatResults<'_>, &TYPES[35] }
+tl::described! { functions::bots::ToggleUserEmojiStatusPermission<'_>, &TYPES[36] }
+tl::described! { functions::bots::ToggleUsername<'_>, &TYPES[37] }
+tl::described! { functions::bots::UpdateStarRefProgram<'_>, &TYPES[38] }
+tl::described! { functions::bots::UpdateUserEmojiStatus<'_>, &TYPES[39] }

@@ -3,336 +3,349 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 58] = [
-    tl::Constructor::new::<functions::channels::CheckSearchPostsFlood<'static>>(0x2256_7115, 216, tl::Payload::Reference, 4, "channels.checkSearchPostsFlood flags query", &[
-        F::word(0, 0x1),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::channels::CheckSearchPostsFlood<'static>, query)),
-    ]),
-    tl::Constructor::new::<functions::channels::CheckUsername<'static>>(0x10e6_bd2c, 217, tl::Payload::Reference, 8, "channels.checkUsername channel username", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::CheckUsername<'static>, channel)),
-        F::new(K::Str, offset_of!(functions::channels::CheckUsername<'static>, username)),
-    ]),
-    tl::Constructor::new::<functions::channels::ConvertToGigagroup<'static>>(0x0b29_0c69, 218, tl::Payload::Reference, 4, "channels.convertToGigagroup channel", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ConvertToGigagroup<'static>, channel)),
-    ]),
-    tl::Constructor::new::<functions::channels::CreateChannel<'static>>(0x9100_6707, 219, tl::Payload::Reference, 12, "channels.createChannel flags broadcast megagroup for_import forum title about geo_point address ttl_period", &[
-        F::word(0, 0x3f),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::channels::CreateChannel<'static>, broadcast)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::channels::CreateChannel<'static>, megagroup)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::channels::CreateChannel<'static>, for_import)),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::channels::CreateChannel<'static>, forum)),
-        F::new(K::Str, offset_of!(functions::channels::CreateChannel<'static>, title)),
-        F::new(K::Str, offset_of!(functions::channels::CreateChannel<'static>, about)),
-        F::opt_of(K::OptObject, &tables::INPUT_GEO_POINT, 0, 2, offset_of!(functions::channels::CreateChannel<'static>, geo_point)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::channels::CreateChannel<'static>, address)),
-        F::opt(K::OptInt, 0, 4, offset_of!(functions::channels::CreateChannel<'static>, ttl_period)),
-    ]),
-    tl::Constructor::new::<functions::channels::DeactivateAllUsernames<'static>>(0x0a24_5dd3, 220, tl::Payload::Reference, 4, "channels.deactivateAllUsernames channel", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::DeactivateAllUsernames<'static>, channel)),
-    ]),
-    tl::Constructor::new::<functions::channels::DeleteChannel<'static>>(0xc011_1fe3, 221, tl::Payload::Reference, 4, "channels.deleteChannel channel", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::DeleteChannel<'static>, channel)),
-    ]),
-    tl::Constructor::new::<functions::channels::DeleteHistory<'static>>(0x9baa_9647, 222, tl::Payload::Reference, 12, "channels.deleteHistory flags for_everyone channel max_id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::channels::DeleteHistory<'static>, for_everyone)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::DeleteHistory<'static>, channel)),
-        F::new(K::Int, offset_of!(functions::channels::DeleteHistory<'static>, max_id)),
-    ]),
-    tl::Constructor::new::<functions::channels::DeleteMessages<'static>>(0x84c1_fd4e, 223, tl::Payload::Reference, 12, "channels.deleteMessages channel id", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::DeleteMessages<'static>, channel)),
-        F::new(K::ListInt, offset_of!(functions::channels::DeleteMessages<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::channels::DeleteParticipantHistory<'static>>(0x3675_44db, 224, tl::Payload::Reference, 8, "channels.deleteParticipantHistory channel participant", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::DeleteParticipantHistory<'static>, channel)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::channels::DeleteParticipantHistory<'static>, participant)),
-    ]),
-    tl::Constructor::new::<functions::channels::EditAdmin<'static>>(0x9a98_ad68, 225, tl::Payload::Reference, 20, "channels.editAdmin flags channel user_id admin_rights rank", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::EditAdmin<'static>, channel)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::channels::EditAdmin<'static>, user_id)),
-        F::of(K::Object, &tables::CHAT_ADMIN_RIGHTS, offset_of!(functions::channels::EditAdmin<'static>, admin_rights)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::channels::EditAdmin<'static>, rank)),
-    ]),
-    tl::Constructor::new::<functions::channels::EditBanned<'static>>(0x96e6_cd81, 226, tl::Payload::Reference, 20, "channels.editBanned channel participant banned_rights", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::EditBanned<'static>, channel)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::channels::EditBanned<'static>, participant)),
-        F::of(K::Object, &tables::CHAT_BANNED_RIGHTS, offset_of!(functions::channels::EditBanned<'static>, banned_rights)),
-    ]),
-    tl::Constructor::new::<functions::channels::EditLocation<'static>>(0x58e6_3f6d, 227, tl::Payload::Reference, 12, "channels.editLocation channel geo_point address", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::EditLocation<'static>, channel)),
-        F::of(K::Object, &tables::INPUT_GEO_POINT, offset_of!(functions::channels::EditLocation<'static>, geo_point)),
-        F::new(K::Str, offset_of!(functions::channels::EditLocation<'static>, address)),
-    ]),
-    tl::Constructor::new::<functions::channels::EditPhoto<'static>>(0xf12e_57c9, 228, tl::Payload::Reference, 8, "channels.editPhoto channel photo", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::EditPhoto<'static>, channel)),
-        F::of(K::Object, &tables::INPUT_CHAT_PHOTO, offset_of!(functions::channels::EditPhoto<'static>, photo)),
-    ]),
-    tl::Constructor::new::<functions::channels::EditTitle<'static>>(0x566d_ecd0, 229, tl::Payload::Reference, 8, "channels.editTitle channel title", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::EditTitle<'static>, channel)),
-        F::new(K::Str, offset_of!(functions::channels::EditTitle<'static>, title)),
-    ]),
-    tl::Constructor::new::<functions::channels::ExportMessageLink<'static>>(0xe63f_adeb, 230, tl::Payload::Reference, 12, "channels.exportMessageLink flags grouped thread channel id", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::channels::ExportMessageLink<'static>, grouped)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::channels::ExportMessageLink<'static>, thread)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ExportMessageLink<'static>, channel)),
-        F::new(K::Int, offset_of!(functions::channels::ExportMessageLink<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::channels::GetAdminLog<'static>>(0x33dd_f480, 231, tl::Payload::Reference, 32, "channels.getAdminLog flags channel q events_filter admins max_id min_id limit", &[
-        F::word(0, 0x3),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::GetAdminLog<'static>, channel)),
-        F::new(K::Str, offset_of!(functions::channels::GetAdminLog<'static>, q)),
-        F::opt_of(K::OptObject, &tables::CHANNEL_ADMIN_LOG_EVENTS_FILTER, 0, 0, offset_of!(functions::channels::GetAdminLog<'static>, events_filter)),
-        F::opt_of(K::OptListObject, &tables::INPUT_USER, 0, 1, offset_of!(functions::channels::GetAdminLog<'static>, admins)),
-        F::new(K::Long, offset_of!(functions::channels::GetAdminLog<'static>, max_id)),
-        F::new(K::Long, offset_of!(functions::channels::GetAdminLog<'static>, min_id)),
-        F::new(K::Int, offset_of!(functions::channels::GetAdminLog<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::channels::GetAdminedPublicChannels>(0xf8b0_36af, 232, tl::Payload::Reference, 4, "channels.getAdminedPublicChannels flags by_location check_limit for_personal for_community_peer", &[
-        F::word(0, 0xf),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::channels::GetAdminedPublicChannels, by_location)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::channels::GetAdminedPublicChannels, check_limit)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::channels::GetAdminedPublicChannels, for_personal)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::channels::GetAdminedPublicChannels, for_community_peer)),
-    ]),
-    tl::Constructor::new::<functions::channels::GetChannelRecommendations<'static>>(0x25a7_1742, 233, tl::Payload::Reference, 4, "channels.getChannelRecommendations flags channel", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_CHANNEL, 0, 0, offset_of!(functions::channels::GetChannelRecommendations<'static>, channel)),
-    ]),
-    tl::Constructor::new::<functions::channels::GetChannels<'static>>(0x0a7f_6bbb, 234, tl::Payload::Reference, 8, "channels.getChannels id", &[
-        F::of(K::ListObject, &tables::INPUT_CHANNEL, offset_of!(functions::channels::GetChannels<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::channels::GetFullChannel<'static>>(0x0873_6a09, 235, tl::Payload::Reference, 4, "channels.getFullChannel channel", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::GetFullChannel<'static>, channel)),
-    ]),
+    tl::Constructor::new::<functions::channels::CheckSearchPostsFlood<'static>>(0x2256_7115, 216, tl::Payload::Reference, 4, "channels.checkSearchPostsFlood flags query", &tl::rows::<2>(
+        "# 0.0s",
+        &[offset_of!(functions::channels::CheckSearchPostsFlood<'static>, query)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::channels::CheckUsername<'static>>(0x10e6_bd2c, 217, tl::Payload::Reference, 8, "channels.checkUsername channel username", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::channels::CheckUsername<'static>, channel), offset_of!(functions::channels::CheckUsername<'static>, username)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ConvertToGigagroup<'static>>(0x0b29_0c69, 218, tl::Payload::Reference, 4, "channels.convertToGigagroup channel", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::channels::ConvertToGigagroup<'static>, channel)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::CreateChannel<'static>>(0x9100_6707, 219, tl::Payload::Reference, 12, "channels.createChannel flags broadcast megagroup for_import forum title about geo_point address ttl_period", &tl::rows::<10>(
+        "# 0.0! 0.1! 0.3! 0.5! s s 0.2o 0.2s 0.4i",
+        &[offset_of!(functions::channels::CreateChannel<'static>, broadcast), offset_of!(functions::channels::CreateChannel<'static>, megagroup), offset_of!(functions::channels::CreateChannel<'static>, for_import), offset_of!(functions::channels::CreateChannel<'static>, forum), offset_of!(functions::channels::CreateChannel<'static>, title), offset_of!(functions::channels::CreateChannel<'static>, about), offset_of!(functions::channels::CreateChannel<'static>, geo_point), offset_of!(functions::channels::CreateChannel<'static>, address), offset_of!(functions::channels::CreateChannel<'static>, ttl_period)],
+        &[&tables::INPUT_GEO_POINT],
+    )),
+    tl::Constructor::new::<functions::channels::DeactivateAllUsernames<'static>>(0x0a24_5dd3, 220, tl::Payload::Reference, 4, "channels.deactivateAllUsernames channel", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::channels::DeactivateAllUsernames<'static>, channel)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::DeleteChannel<'static>>(0xc011_1fe3, 221, tl::Payload::Reference, 4, "channels.deleteChannel channel", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::channels::DeleteChannel<'static>, channel)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::DeleteHistory<'static>>(0x9baa_9647, 222, tl::Payload::Reference, 12, "channels.deleteHistory flags for_everyone channel max_id", &tl::rows::<4>(
+        "# 0.0! o i",
+        &[offset_of!(functions::channels::DeleteHistory<'static>, for_everyone), offset_of!(functions::channels::DeleteHistory<'static>, channel), offset_of!(functions::channels::DeleteHistory<'static>, max_id)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::DeleteMessages<'static>>(0x84c1_fd4e, 223, tl::Payload::Reference, 12, "channels.deleteMessages channel id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::channels::DeleteMessages<'static>, channel), offset_of!(functions::channels::DeleteMessages<'static>, id)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::DeleteParticipantHistory<'static>>(0x3675_44db, 224, tl::Payload::Reference, 8, "channels.deleteParticipantHistory channel participant", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::channels::DeleteParticipantHistory<'static>, channel), offset_of!(functions::channels::DeleteParticipantHistory<'static>, participant)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::channels::EditAdmin<'static>>(0x9a98_ad68, 225, tl::Payload::Reference, 20, "channels.editAdmin flags channel user_id admin_rights rank", &tl::rows::<5>(
+        "# o o o 0.0s",
+        &[offset_of!(functions::channels::EditAdmin<'static>, channel), offset_of!(functions::channels::EditAdmin<'static>, user_id), offset_of!(functions::channels::EditAdmin<'static>, admin_rights), offset_of!(functions::channels::EditAdmin<'static>, rank)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_USER, &tables::CHAT_ADMIN_RIGHTS],
+    )),
+    tl::Constructor::new::<functions::channels::EditBanned<'static>>(0x96e6_cd81, 226, tl::Payload::Reference, 20, "channels.editBanned channel participant banned_rights", &tl::rows::<3>(
+        "o o o",
+        &[offset_of!(functions::channels::EditBanned<'static>, channel), offset_of!(functions::channels::EditBanned<'static>, participant), offset_of!(functions::channels::EditBanned<'static>, banned_rights)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER, &tables::CHAT_BANNED_RIGHTS],
+    )),
+    tl::Constructor::new::<functions::channels::EditLocation<'static>>(0x58e6_3f6d, 227, tl::Payload::Reference, 12, "channels.editLocation channel geo_point address", &tl::rows::<3>(
+        "o o s",
+        &[offset_of!(functions::channels::EditLocation<'static>, channel), offset_of!(functions::channels::EditLocation<'static>, geo_point), offset_of!(functions::channels::EditLocation<'static>, address)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_GEO_POINT],
+    )),
+    tl::Constructor::new::<functions::channels::EditPhoto<'static>>(0xf12e_57c9, 228, tl::Payload::Reference, 8, "channels.editPhoto channel photo", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::channels::EditPhoto<'static>, channel), offset_of!(functions::channels::EditPhoto<'static>, photo)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_CHAT_PHOTO],
+    )),
+    tl::Constructor::new::<functions::channels::EditTitle<'static>>(0x566d_ecd0, 229, tl::Payload::Reference, 8, "channels.editTitle channel title", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::channels::EditTitle<'static>, channel), offset_of!(functions::channels::EditTitle<'static>, title)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ExportMessageLink<'static>>(0xe63f_adeb, 230, tl::Payload::Reference, 12, "channels.exportMessageLink flags grouped thread channel id", &tl::rows::<5>(
+        "# 0.0! 0.1! o i",
+        &[offset_of!(functions::channels::ExportMessageLink<'static>, grouped), offset_of!(functions::channels::ExportMessageLink<'static>, thread), offset_of!(functions::channels::ExportMessageLink<'static>, channel), offset_of!(functions::channels::ExportMessageLink<'static>, id)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::GetAdminLog<'static>>(0x33dd_f480, 231, tl::Payload::Reference, 32, "channels.getAdminLog flags channel q events_filter admins max_id min_id limit", &tl::rows::<8>(
+        "# o s 0.0o 0.1*o l l i",
+        &[offset_of!(functions::channels::GetAdminLog<'static>, channel), offset_of!(functions::channels::GetAdminLog<'static>, q), offset_of!(functions::channels::GetAdminLog<'static>, events_filter), offset_of!(functions::channels::GetAdminLog<'static>, admins), offset_of!(functions::channels::GetAdminLog<'static>, max_id), offset_of!(functions::channels::GetAdminLog<'static>, min_id), offset_of!(functions::channels::GetAdminLog<'static>, limit)],
+        &[&tables::INPUT_CHANNEL, &tables::CHANNEL_ADMIN_LOG_EVENTS_FILTER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::channels::GetAdminedPublicChannels>(0xf8b0_36af, 232, tl::Payload::Reference, 4, "channels.getAdminedPublicChannels flags by_location check_limit for_personal for_community_peer", &tl::rows::<5>(
+        "# 0.0! 0.1! 0.2! 0.3!",
+        &[offset_of!(functions::channels::GetAdminedPublicChannels, by_location), offset_of!(functions::channels::GetAdminedPublicChannels, check_limit), offset_of!(functions::channels::GetAdminedPublicChannels, for_personal), offset_of!(functions::channels::GetAdminedPublicChannels, for_community_peer)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::channels::GetChannelRecommendations<'static>>(0x25a7_1742, 233, tl::Payload::Reference, 4, "channels.getChannelRecommendations flags channel", &tl::rows::<2>(
+        "# 0.0o",
+        &[offset_of!(functions::channels::GetChannelRecommendations<'static>, channel)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::GetChannels<'static>>(0x0a7f_6bbb, 234, tl::Payload::Reference, 8, "channels.getChannels id", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::channels::GetChannels<'static>, id)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::GetFullChannel<'static>>(0x0873_6a09, 235, tl::Payload::Reference, 4, "channels.getFullChannel channel", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::channels::GetFullChannel<'static>, channel)],
+        &[&tables::INPUT_CHANNEL],
+    )),
     tl::Constructor::new::<functions::channels::GetGroupsForDiscussion>(0xf5da_d378, 236, tl::Payload::Reference, 0, "channels.getGroupsForDiscussion", &[]),
     tl::Constructor::new::<functions::channels::GetInactiveChannels>(0x11e8_31ee, 237, tl::Payload::Reference, 0, "channels.getInactiveChannels", &[]),
-    tl::Constructor::new::<functions::channels::GetLeftChannels>(0x8341_ecc0, 238, tl::Payload::Reference, 4, "channels.getLeftChannels offset", &[
-        F::new(K::Int, offset_of!(functions::channels::GetLeftChannels, offset)),
-    ]),
-    tl::Constructor::new::<functions::channels::GetMessageAuthor<'static>>(0xece2_a0e6, 239, tl::Payload::Reference, 8, "channels.getMessageAuthor channel id", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::GetMessageAuthor<'static>, channel)),
-        F::new(K::Int, offset_of!(functions::channels::GetMessageAuthor<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::channels::GetMessages<'static>>(0xad8c_9a23, 240, tl::Payload::Reference, 12, "channels.getMessages channel id", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::GetMessages<'static>, channel)),
-        F::of(K::ListObject, &tables::INPUT_MESSAGE, offset_of!(functions::channels::GetMessages<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::channels::GetParticipant<'static>>(0xa0ab_6cc6, 241, tl::Payload::Reference, 8, "channels.getParticipant channel participant", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::GetParticipant<'static>, channel)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::channels::GetParticipant<'static>, participant)),
-    ]),
-    tl::Constructor::new::<functions::channels::GetParticipants<'static>>(0x77ce_d9d0, 242, tl::Payload::Reference, 24, "channels.getParticipants channel filter offset limit hash", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::GetParticipants<'static>, channel)),
-        F::of(K::Object, &tables::CHANNEL_PARTICIPANTS_FILTER, offset_of!(functions::channels::GetParticipants<'static>, filter)),
-        F::new(K::Int, offset_of!(functions::channels::GetParticipants<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::channels::GetParticipants<'static>, limit)),
-        F::new(K::Long, offset_of!(functions::channels::GetParticipants<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::channels::GetSendAs<'static>>(0xe785_a43f, 243, tl::Payload::Reference, 8, "channels.getSendAs flags for_paid_reactions for_live_stories peer", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::channels::GetSendAs<'static>, for_paid_reactions)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::channels::GetSendAs<'static>, for_live_stories)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::channels::GetSendAs<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::channels::InviteToChannel<'static>>(0xc9e3_3d54, 244, tl::Payload::Reference, 12, "channels.inviteToChannel channel users", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::InviteToChannel<'static>, channel)),
-        F::of(K::ListObject, &tables::INPUT_USER, offset_of!(functions::channels::InviteToChannel<'static>, users)),
-    ]),
-    tl::Constructor::new::<functions::channels::JoinChannel<'static>>(0x7f6a_1e22, 245, tl::Payload::Reference, 4, "channels.joinChannel channel", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::JoinChannel<'static>, channel)),
-    ]),
-    tl::Constructor::new::<functions::channels::LeaveChannel<'static>>(0xf836_aa95, 246, tl::Payload::Reference, 4, "channels.leaveChannel channel", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::LeaveChannel<'static>, channel)),
-    ]),
-    tl::Constructor::new::<functions::channels::ReadHistory<'static>>(0xcc10_4937, 247, tl::Payload::Reference, 8, "channels.readHistory channel max_id", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ReadHistory<'static>, channel)),
-        F::new(K::Int, offset_of!(functions::channels::ReadHistory<'static>, max_id)),
-    ]),
-    tl::Constructor::new::<functions::channels::ReadMessageContents<'static>>(0xeab5_dc38, 248, tl::Payload::Reference, 12, "channels.readMessageContents channel id", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ReadMessageContents<'static>, channel)),
-        F::new(K::ListInt, offset_of!(functions::channels::ReadMessageContents<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::channels::ReorderUsernames<'static>>(0xb45c_ed1d, 249, tl::Payload::Reference, 12, "channels.reorderUsernames channel order", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ReorderUsernames<'static>, channel)),
-        F::new(K::ListStr, offset_of!(functions::channels::ReorderUsernames<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::channels::ReportAntiSpamFalsePositive<'static>>(0xa850_a693, 250, tl::Payload::Reference, 8, "channels.reportAntiSpamFalsePositive channel msg_id", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ReportAntiSpamFalsePositive<'static>, channel)),
-        F::new(K::Int, offset_of!(functions::channels::ReportAntiSpamFalsePositive<'static>, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::channels::ReportSpam<'static>>(0xf44a_8315, 251, tl::Payload::Reference, 16, "channels.reportSpam channel participant id", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ReportSpam<'static>, channel)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::channels::ReportSpam<'static>, participant)),
-        F::new(K::ListInt, offset_of!(functions::channels::ReportSpam<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::channels::RestrictSponsoredMessages<'static>>(0x9ae9_1519, 252, tl::Payload::Reference, 8, "channels.restrictSponsoredMessages channel restricted", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::RestrictSponsoredMessages<'static>, channel)),
-        F::new(K::Bool, offset_of!(functions::channels::RestrictSponsoredMessages<'static>, restricted)),
-    ]),
-    tl::Constructor::new::<functions::channels::SearchPosts<'static>>(0xf2c4_f24d, 253, tl::Payload::Reference, 20, "channels.searchPosts flags hashtag query offset_rate offset_peer offset_id limit allow_paid_stars", &[
-        F::word(0, 0x7),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::channels::SearchPosts<'static>, hashtag)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::channels::SearchPosts<'static>, query)),
-        F::new(K::Int, offset_of!(functions::channels::SearchPosts<'static>, offset_rate)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::channels::SearchPosts<'static>, offset_peer)),
-        F::new(K::Int, offset_of!(functions::channels::SearchPosts<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::channels::SearchPosts<'static>, limit)),
-        F::opt(K::OptLong, 0, 2, offset_of!(functions::channels::SearchPosts<'static>, allow_paid_stars)),
-    ]),
-    tl::Constructor::new::<functions::channels::SetBoostsToUnblockRestrictions<'static>>(0xad39_9cee, 254, tl::Payload::Reference, 8, "channels.setBoostsToUnblockRestrictions channel boosts", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::SetBoostsToUnblockRestrictions<'static>, channel)),
-        F::new(K::Int, offset_of!(functions::channels::SetBoostsToUnblockRestrictions<'static>, boosts)),
-    ]),
-    tl::Constructor::new::<functions::channels::SetDiscussionGroup<'static>>(0x4058_2bb2, 255, tl::Payload::Reference, 8, "channels.setDiscussionGroup broadcast group", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::SetDiscussionGroup<'static>, broadcast)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::SetDiscussionGroup<'static>, group)),
-    ]),
-    tl::Constructor::new::<functions::channels::SetEmojiStickers<'static>>(0x3cd9_30b7, 256, tl::Payload::Reference, 8, "channels.setEmojiStickers channel stickerset", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::SetEmojiStickers<'static>, channel)),
-        F::of(K::Object, &tables::INPUT_STICKER_SET, offset_of!(functions::channels::SetEmojiStickers<'static>, stickerset)),
-    ]),
-    tl::Constructor::new::<functions::channels::SetMainProfileTab<'static>>(0x3583_fcb1, 257, tl::Payload::Reference, 8, "channels.setMainProfileTab channel tab", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::SetMainProfileTab<'static>, channel)),
-        F::of(K::Object, &tables::PROFILE_TAB, offset_of!(functions::channels::SetMainProfileTab<'static>, tab)),
-    ]),
-    tl::Constructor::new::<functions::channels::SetStickers<'static>>(0xea8c_a4f9, 258, tl::Payload::Reference, 8, "channels.setStickers channel stickerset", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::SetStickers<'static>, channel)),
-        F::of(K::Object, &tables::INPUT_STICKER_SET, offset_of!(functions::channels::SetStickers<'static>, stickerset)),
-    ]),
-    tl::Constructor::new::<functions::channels::ToggleAntiSpam<'static>>(0x68f3_e4eb, 259, tl::Payload::Reference, 8, "channels.toggleAntiSpam channel enabled", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ToggleAntiSpam<'static>, channel)),
-        F::new(K::Bool, offset_of!(functions::channels::ToggleAntiSpam<'static>, enabled)),
-    ]),
-    tl::Constructor::new::<functions::channels::ToggleAutotranslation<'static>>(0x167f_c0a1, 260, tl::Payload::Reference, 8, "channels.toggleAutotranslation channel enabled", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ToggleAutotranslation<'static>, channel)),
-        F::new(K::Bool, offset_of!(functions::channels::ToggleAutotranslation<'static>, enabled)),
-    ]),
-    tl::Constructor::new::<functions::channels::ToggleForum<'static>>(0x3ff7_5734, 261, tl::Payload::Reference, 12, "channels.toggleForum channel enabled tabs", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ToggleForum<'static>, channel)),
-        F::new(K::Bool, offset_of!(functions::channels::ToggleForum<'static>, enabled)),
-        F::new(K::Bool, offset_of!(functions::channels::ToggleForum<'static>, tabs)),
-    ]),
-    tl::Constructor::new::<functions::channels::ToggleJoinRequest<'static>>(0x0ecc_2618, 262, tl::Payload::Reference, 12, "channels.toggleJoinRequest flags apply_to_invites channel enabled guard_bot", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::channels::ToggleJoinRequest<'static>, apply_to_invites)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ToggleJoinRequest<'static>, channel)),
-        F::new(K::Bool, offset_of!(functions::channels::ToggleJoinRequest<'static>, enabled)),
-        F::opt_of(K::OptObject, &tables::INPUT_USER, 0, 0, offset_of!(functions::channels::ToggleJoinRequest<'static>, guard_bot)),
-    ]),
-    tl::Constructor::new::<functions::channels::ToggleJoinToSend<'static>>(0xe4cb_9580, 263, tl::Payload::Reference, 8, "channels.toggleJoinToSend channel enabled", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ToggleJoinToSend<'static>, channel)),
-        F::new(K::Bool, offset_of!(functions::channels::ToggleJoinToSend<'static>, enabled)),
-    ]),
-    tl::Constructor::new::<functions::channels::ToggleParticipantsHidden<'static>>(0x6a6e_7854, 264, tl::Payload::Reference, 8, "channels.toggleParticipantsHidden channel enabled", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ToggleParticipantsHidden<'static>, channel)),
-        F::new(K::Bool, offset_of!(functions::channels::ToggleParticipantsHidden<'static>, enabled)),
-    ]),
-    tl::Constructor::new::<functions::channels::TogglePreHistoryHidden<'static>>(0xeabb_b94c, 265, tl::Payload::Reference, 8, "channels.togglePreHistoryHidden channel enabled", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::TogglePreHistoryHidden<'static>, channel)),
-        F::new(K::Bool, offset_of!(functions::channels::TogglePreHistoryHidden<'static>, enabled)),
-    ]),
-    tl::Constructor::new::<functions::channels::ToggleSignatures<'static>>(0x418d_549c, 266, tl::Payload::Reference, 8, "channels.toggleSignatures flags signatures_enabled profiles_enabled channel", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::channels::ToggleSignatures<'static>, signatures_enabled)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::channels::ToggleSignatures<'static>, profiles_enabled)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ToggleSignatures<'static>, channel)),
-    ]),
-    tl::Constructor::new::<functions::channels::ToggleSlowMode<'static>>(0xedd4_9ef0, 267, tl::Payload::Reference, 8, "channels.toggleSlowMode channel seconds", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ToggleSlowMode<'static>, channel)),
-        F::new(K::Int, offset_of!(functions::channels::ToggleSlowMode<'static>, seconds)),
-    ]),
-    tl::Constructor::new::<functions::channels::ToggleUsername<'static>>(0x50f2_4105, 268, tl::Payload::Reference, 12, "channels.toggleUsername channel username active", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ToggleUsername<'static>, channel)),
-        F::new(K::Str, offset_of!(functions::channels::ToggleUsername<'static>, username)),
-        F::new(K::Bool, offset_of!(functions::channels::ToggleUsername<'static>, active)),
-    ]),
-    tl::Constructor::new::<functions::channels::ToggleViewForumAsMessages<'static>>(0x9738_bb15, 269, tl::Payload::Reference, 8, "channels.toggleViewForumAsMessages channel enabled", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::ToggleViewForumAsMessages<'static>, channel)),
-        F::new(K::Bool, offset_of!(functions::channels::ToggleViewForumAsMessages<'static>, enabled)),
-    ]),
-    tl::Constructor::new::<functions::channels::UpdateColor<'static>>(0xd8aa_3671, 270, tl::Payload::Reference, 8, "channels.updateColor flags for_profile channel color background_emoji_id", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::channels::UpdateColor<'static>, for_profile)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::UpdateColor<'static>, channel)),
-        F::opt(K::OptInt, 0, 2, offset_of!(functions::channels::UpdateColor<'static>, color)),
-        F::opt(K::OptLong, 0, 0, offset_of!(functions::channels::UpdateColor<'static>, background_emoji_id)),
-    ]),
-    tl::Constructor::new::<functions::channels::UpdateEmojiStatus<'static>>(0xf0d3_e6a8, 271, tl::Payload::Reference, 8, "channels.updateEmojiStatus channel emoji_status", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::UpdateEmojiStatus<'static>, channel)),
-        F::of(K::Object, &tables::EMOJI_STATUS, offset_of!(functions::channels::UpdateEmojiStatus<'static>, emoji_status)),
-    ]),
-    tl::Constructor::new::<functions::channels::UpdatePaidMessagesPrice<'static>>(0x4b12_327b, 272, tl::Payload::Reference, 16, "channels.updatePaidMessagesPrice flags broadcast_messages_allowed channel send_paid_messages_stars", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::channels::UpdatePaidMessagesPrice<'static>, broadcast_messages_allowed)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::UpdatePaidMessagesPrice<'static>, channel)),
-        F::new(K::Long, offset_of!(functions::channels::UpdatePaidMessagesPrice<'static>, send_paid_messages_stars)),
-    ]),
-    tl::Constructor::new::<functions::channels::UpdateUsername<'static>>(0x3514_b3de, 273, tl::Payload::Reference, 8, "channels.updateUsername channel username", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::channels::UpdateUsername<'static>, channel)),
-        F::new(K::Str, offset_of!(functions::channels::UpdateUsername<'static>, username)),
-    ]),
+    tl::Constructor::new::<functions::channels::GetLeftChannels>(0x8341_ecc0, 238, tl::Payload::Reference, 4, "channels.getLeftChannels offset", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::channels::GetLeftChannels, offset)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::channels::GetMessageAuthor<'static>>(0xece2_a0e6, 239, tl::Payload::Reference, 8, "channels.getMessageAuthor channel id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::channels::GetMessageAuthor<'static>, channel), offset_of!(functions::channels::GetMessageAuthor<'static>, id)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::GetMessages<'static>>(0xad8c_9a23, 240, tl::Payload::Reference, 12, "channels.getMessages channel id", &tl::rows::<2>(
+        "o *o",
+        &[offset_of!(functions::channels::GetMessages<'static>, channel), offset_of!(functions::channels::GetMessages<'static>, id)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_MESSAGE],
+    )),
+    tl::Constructor::new::<functions::channels::GetParticipant<'static>>(0xa0ab_6cc6, 241, tl::Payload::Reference, 8, "channels.getParticipant channel participant", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::channels::GetParticipant<'static>, channel), offset_of!(functions::channels::GetParticipant<'static>, participant)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::channels::GetParticipants<'static>>(0x77ce_d9d0, 242, tl::Payload::Reference, 24, "channels.getParticipants channel filter offset limit hash", &tl::rows::<5>(
+        "o o i i l",
+        &[offset_of!(functions::channels::GetParticipants<'static>, channel), offset_of!(functions::channels::GetParticipants<'static>, filter), offset_of!(functions::channels::GetParticipants<'static>, offset), offset_of!(functions::channels::GetParticipants<'static>, limit), offset_of!(functions::channels::GetParticipants<'static>, hash)],
+        &[&tables::INPUT_CHANNEL, &tables::CHANNEL_PARTICIPANTS_FILTER],
+    )),
+    tl::Constructor::new::<functions::channels::GetSendAs<'static>>(0xe785_a43f, 243, tl::Payload::Reference, 8, "channels.getSendAs flags for_paid_reactions for_live_stories peer", &tl::rows::<4>(
+        "# 0.0! 0.1! o",
+        &[offset_of!(functions::channels::GetSendAs<'static>, for_paid_reactions), offset_of!(functions::channels::GetSendAs<'static>, for_live_stories), offset_of!(functions::channels::GetSendAs<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::channels::InviteToChannel<'static>>(0xc9e3_3d54, 244, tl::Payload::Reference, 12, "channels.inviteToChannel channel users", &tl::rows::<2>(
+        "o *o",
+        &[offset_of!(functions::channels::InviteToChannel<'static>, channel), offset_of!(functions::channels::InviteToChannel<'static>, users)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::channels::JoinChannel<'static>>(0x7f6a_1e22, 245, tl::Payload::Reference, 4, "channels.joinChannel channel", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::channels::JoinChannel<'static>, channel)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::LeaveChannel<'static>>(0xf836_aa95, 246, tl::Payload::Reference, 4, "channels.leaveChannel channel", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::channels::LeaveChannel<'static>, channel)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ReadHistory<'static>>(0xcc10_4937, 247, tl::Payload::Reference, 8, "channels.readHistory channel max_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::channels::ReadHistory<'static>, channel), offset_of!(functions::channels::ReadHistory<'static>, max_id)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ReadMessageContents<'static>>(0xeab5_dc38, 248, tl::Payload::Reference, 12, "channels.readMessageContents channel id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::channels::ReadMessageContents<'static>, channel), offset_of!(functions::channels::ReadMessageContents<'static>, id)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ReorderUsernames<'static>>(0xb45c_ed1d, 249, tl::Payload::Reference, 12, "channels.reorderUsernames channel order", &tl::rows::<2>(
+        "o *s",
+        &[offset_of!(functions::channels::ReorderUsernames<'static>, channel), offset_of!(functions::channels::ReorderUsernames<'static>, order)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ReportAntiSpamFalsePositive<'static>>(0xa850_a693, 250, tl::Payload::Reference, 8, "channels.reportAntiSpamFalsePositive channel msg_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::channels::ReportAntiSpamFalsePositive<'static>, channel), offset_of!(functions::channels::ReportAntiSpamFalsePositive<'static>, msg_id)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ReportSpam<'static>>(0xf44a_8315, 251, tl::Payload::Reference, 16, "channels.reportSpam channel participant id", &tl::rows::<3>(
+        "o o *i",
+        &[offset_of!(functions::channels::ReportSpam<'static>, channel), offset_of!(functions::channels::ReportSpam<'static>, participant), offset_of!(functions::channels::ReportSpam<'static>, id)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::channels::RestrictSponsoredMessages<'static>>(0x9ae9_1519, 252, tl::Payload::Reference, 8, "channels.restrictSponsoredMessages channel restricted", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::channels::RestrictSponsoredMessages<'static>, channel), offset_of!(functions::channels::RestrictSponsoredMessages<'static>, restricted)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::SearchPosts<'static>>(0xf2c4_f24d, 253, tl::Payload::Reference, 20, "channels.searchPosts flags hashtag query offset_rate offset_peer offset_id limit allow_paid_stars", &tl::rows::<8>(
+        "# 0.0s 0.1s i o i i 0.2l",
+        &[offset_of!(functions::channels::SearchPosts<'static>, hashtag), offset_of!(functions::channels::SearchPosts<'static>, query), offset_of!(functions::channels::SearchPosts<'static>, offset_rate), offset_of!(functions::channels::SearchPosts<'static>, offset_peer), offset_of!(functions::channels::SearchPosts<'static>, offset_id), offset_of!(functions::channels::SearchPosts<'static>, limit), offset_of!(functions::channels::SearchPosts<'static>, allow_paid_stars)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::channels::SetBoostsToUnblockRestrictions<'static>>(0xad39_9cee, 254, tl::Payload::Reference, 8, "channels.setBoostsToUnblockRestrictions channel boosts", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::channels::SetBoostsToUnblockRestrictions<'static>, channel), offset_of!(functions::channels::SetBoostsToUnblockRestrictions<'static>, boosts)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::SetDiscussionGroup<'static>>(0x4058_2bb2, 255, tl::Payload::Reference, 8, "channels.setDiscussionGroup broadcast group", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::channels::SetDiscussionGroup<'static>, broadcast), offset_of!(functions::channels::SetDiscussionGroup<'static>, group)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::SetEmojiStickers<'static>>(0x3cd9_30b7, 256, tl::Payload::Reference, 8, "channels.setEmojiStickers channel stickerset", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::channels::SetEmojiStickers<'static>, channel), offset_of!(functions::channels::SetEmojiStickers<'static>, stickerset)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_STICKER_SET],
+    )),
+    tl::Constructor::new::<functions::channels::SetMainProfileTab<'static>>(0x3583_fcb1, 257, tl::Payload::Reference, 8, "channels.setMainProfileTab channel tab", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::channels::SetMainProfileTab<'static>, channel), offset_of!(functions::channels::SetMainProfileTab<'static>, tab)],
+        &[&tables::INPUT_CHANNEL, &tables::PROFILE_TAB],
+    )),
+    tl::Constructor::new::<functions::channels::SetStickers<'static>>(0xea8c_a4f9, 258, tl::Payload::Reference, 8, "channels.setStickers channel stickerset", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::channels::SetStickers<'static>, channel), offset_of!(functions::channels::SetStickers<'static>, stickerset)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_STICKER_SET],
+    )),
+    tl::Constructor::new::<functions::channels::ToggleAntiSpam<'static>>(0x68f3_e4eb, 259, tl::Payload::Reference, 8, "channels.toggleAntiSpam channel enabled", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::channels::ToggleAntiSpam<'static>, channel), offset_of!(functions::channels::ToggleAntiSpam<'static>, enabled)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ToggleAutotranslation<'static>>(0x167f_c0a1, 260, tl::Payload::Reference, 8, "channels.toggleAutotranslation channel enabled", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::channels::ToggleAutotranslation<'static>, channel), offset_of!(functions::channels::ToggleAutotranslation<'static>, enabled)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ToggleForum<'static>>(0x3ff7_5734, 261, tl::Payload::Reference, 12, "channels.toggleForum channel enabled tabs", &tl::rows::<3>(
+        "o b b",
+        &[offset_of!(functions::channels::ToggleForum<'static>, channel), offset_of!(functions::channels::ToggleForum<'static>, enabled), offset_of!(functions::channels::ToggleForum<'static>, tabs)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ToggleJoinRequest<'static>>(0x0ecc_2618, 262, tl::Payload::Reference, 12, "channels.toggleJoinRequest flags apply_to_invites channel enabled guard_bot", &tl::rows::<5>(
+        "# 0.1! o b 0.0o",
+        &[offset_of!(functions::channels::ToggleJoinRequest<'static>, apply_to_invites), offset_of!(functions::channels::ToggleJoinRequest<'static>, channel), offset_of!(functions::channels::ToggleJoinRequest<'static>, enabled), offset_of!(functions::channels::ToggleJoinRequest<'static>, guard_bot)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::channels::ToggleJoinToSend<'static>>(0xe4cb_9580, 263, tl::Payload::Reference, 8, "channels.toggleJoinToSend channel enabled", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::channels::ToggleJoinToSend<'static>, channel), offset_of!(functions::channels::ToggleJoinToSend<'static>, enabled)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ToggleParticipantsHidden<'static>>(0x6a6e_7854, 264, tl::Payload::Reference, 8, "channels.toggleParticipantsHidden channel enabled", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::channels::ToggleParticipantsHidden<'static>, channel), offset_of!(functions::channels::ToggleParticipantsHidden<'static>, enabled)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::TogglePreHistoryHidden<'static>>(0xeabb_b94c, 265, tl::Payload::Reference, 8, "channels.togglePreHistoryHidden channel enabled", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::channels::TogglePreHistoryHidden<'static>, channel), offset_of!(functions::channels::TogglePreHistoryHidden<'static>, enabled)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ToggleSignatures<'static>>(0x418d_549c, 266, tl::Payload::Reference, 8, "channels.toggleSignatures flags signatures_enabled profiles_enabled channel", &tl::rows::<4>(
+        "# 0.0! 0.1! o",
+        &[offset_of!(functions::channels::ToggleSignatures<'static>, signatures_enabled), offset_of!(functions::channels::ToggleSignatures<'static>, profiles_enabled), offset_of!(functions::channels::ToggleSignatures<'static>, channel)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ToggleSlowMode<'static>>(0xedd4_9ef0, 267, tl::Payload::Reference, 8, "channels.toggleSlowMode channel seconds", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::channels::ToggleSlowMode<'static>, channel), offset_of!(functions::channels::ToggleSlowMode<'static>, seconds)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ToggleUsername<'static>>(0x50f2_4105, 268, tl::Payload::Reference, 12, "channels.toggleUsername channel username active", &tl::rows::<3>(
+        "o s b",
+        &[offset_of!(functions::channels::ToggleUsername<'static>, channel), offset_of!(functions::channels::ToggleUsername<'static>, username), offset_of!(functions::channels::ToggleUsername<'static>, active)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::ToggleViewForumAsMessages<'static>>(0x9738_bb15, 269, tl::Payload::Reference, 8, "channels.toggleViewForumAsMessages channel enabled", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::channels::ToggleViewForumAsMessages<'static>, channel), offset_of!(functions::channels::ToggleViewForumAsMessages<'static>, enabled)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::UpdateColor<'static>>(0xd8aa_3671, 270, tl::Payload::Reference, 8, "channels.updateColor flags for_profile channel color background_emoji_id", &tl::rows::<5>(
+        "# 0.1! o 0.2i 0.0l",
+        &[offset_of!(functions::channels::UpdateColor<'static>, for_profile), offset_of!(functions::channels::UpdateColor<'static>, channel), offset_of!(functions::channels::UpdateColor<'static>, color), offset_of!(functions::channels::UpdateColor<'static>, background_emoji_id)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::UpdateEmojiStatus<'static>>(0xf0d3_e6a8, 271, tl::Payload::Reference, 8, "channels.updateEmojiStatus channel emoji_status", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::channels::UpdateEmojiStatus<'static>, channel), offset_of!(functions::channels::UpdateEmojiStatus<'static>, emoji_status)],
+        &[&tables::INPUT_CHANNEL, &tables::EMOJI_STATUS],
+    )),
+    tl::Constructor::new::<functions::channels::UpdatePaidMessagesPrice<'static>>(0x4b12_327b, 272, tl::Payload::Reference, 16, "channels.updatePaidMessagesPrice flags broadcast_messages_allowed channel send_paid_messages_stars", &tl::rows::<4>(
+        "# 0.0! o l",
+        &[offset_of!(functions::channels::UpdatePaidMessagesPrice<'static>, broadcast_messages_allowed), offset_of!(functions::channels::UpdatePaidMessagesPrice<'static>, channel), offset_of!(functions::channels::UpdatePaidMessagesPrice<'static>, send_paid_messages_stars)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::channels::UpdateUsername<'static>>(0x3514_b3de, 273, tl::Payload::Reference, 8, "channels.updateUsername channel username", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::channels::UpdateUsername<'static>, channel), offset_of!(functions::channels::UpdateUsername<'static>, username)],
+        &[&tables::INPUT_CHANNEL],
+    )),
 ];
-tl::described! { functions::channels::CheckSearchPostsFlood<'_>, functions::channels::CheckSearchPostsFlood<'a>, &tl::Type::single::<functions::channels::CheckSearchPostsFlood<'static>>("channels.checkSearchPostsFlood", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::channels::CheckUsername<'_>, functions::channels::CheckUsername<'a>, &tl::Type::single::<functions::channels::CheckUsername<'static>>("channels.checkUsername", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::channels::ConvertToGigagroup<'_>, functions::channels::ConvertToGigagroup<'a>, &tl::Type::single::<functions::channels::ConvertToGigagroup<'static>>("channels.convertToGigagroup", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::channels::CreateChannel<'_>, functions::channels::CreateChannel<'a>, &tl::Type::single::<functions::channels::CreateChannel<'static>>("channels.createChannel", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::channels::DeactivateAllUsernames<'_>, functions::channels::DeactivateAllUsernames<'a>, &tl::Type::single::<functions::channels::DeactivateAllUsernames<'static>>("channels.deactivateAllUsernames", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::channels::DeleteChannel<'_>, functions::channels::DeleteChannel<'a>, &tl::Type::single::<functions::channels::DeleteChannel<'static>>("channels.deleteChannel", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::channels::DeleteHistory<'_>, functions::channels::DeleteHistory<'a>, &tl::Type::single::<functions::channels::DeleteHistory<'static>>("channels.deleteHistory", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::channels::DeleteMessages<'_>, functions::channels::DeleteMessages<'a>, &tl::Type::single::<functions::channels::DeleteMessages<'static>>("channels.deleteMessages", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::channels::DeleteParticipantHistory<'_>, functions::channels::DeleteParticipantHistory<'a>, &tl::Type::single::<functions::channels::DeleteParticipantHistory<'static>>("channels.deleteParticipantHistory", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::channels::EditAdmin<'_>, functions::channels::EditAdmin<'a>, &tl::Type::single::<functions::channels::EditAdmin<'static>>("channels.editAdmin", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::channels::EditBanned<'_>, functions::channels::EditBanned<'a>, &tl::Type::single::<functions::channels::EditBanned<'static>>("channels.editBanned", &CALLS[10], tl::ListOps::NONE) }
-tl::described! { functions::channels::EditLocation<'_>, functions::channels::EditLocation<'a>, &tl::Type::single::<functions::channels::EditLocation<'static>>("channels.editLocation", &CALLS[11], tl::ListOps::NONE) }
-tl::described! { functions::channels::EditPhoto<'_>, functions::channels::EditPhoto<'a>, &tl::Type::single::<functions::channels::EditPhoto<'static>>("channels.editPhoto", &CALLS[12], tl::ListOps::NONE) }
-tl::described! { functions::channels::EditTitle<'_>, functions::channels::EditTitle<'a>, &tl::Type::single::<functions::channels::EditTitle<'static>>("channels.editTitle", &CALLS[13], tl::ListOps::NONE) }
-tl::described! { functions::channels::ExportMessageLink<'_>, functions::channels::ExportMessageLink<'a>, &tl::Type::single::<functions::channels::ExportMessageLink<'static>>("channels.exportMessageLink", &CALLS[14], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetAdminLog<'_>, functions::channels::GetAdminLog<'a>, &tl::Type::single::<functions::channels::GetAdminLog<'static>>("channels.getAdminLog", &CALLS[15], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetAdminedPublicChannels, functions::channels::GetAdminedPublicChannels, &tl::Type::single::<functions::channels::GetAdminedPublicChannels>("channels.getAdminedPublicChannels", &CALLS[16], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetChannelRecommendations<'_>, functions::channels::GetChannelRecommendations<'a>, &tl::Type::single::<functions::channels::GetChannelRecommendations<'static>>("channels.getChannelRecommendations", &CALLS[17], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetChannels<'_>, functions::channels::GetChannels<'a>, &tl::Type::single::<functions::channels::GetChannels<'static>>("channels.getChannels", &CALLS[18], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetFullChannel<'_>, functions::channels::GetFullChannel<'a>, &tl::Type::single::<functions::channels::GetFullChannel<'static>>("channels.getFullChannel", &CALLS[19], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetGroupsForDiscussion, functions::channels::GetGroupsForDiscussion, &tl::Type::single::<functions::channels::GetGroupsForDiscussion>("channels.getGroupsForDiscussion", &CALLS[20], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetInactiveChannels, functions::channels::GetInactiveChannels, &tl::Type::single::<functions::channels::GetInactiveChannels>("channels.getInactiveChannels", &CALLS[21], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetLeftChannels, functions::channels::GetLeftChannels, &tl::Type::single::<functions::channels::GetLeftChannels>("channels.getLeftChannels", &CALLS[22], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetMessageAuthor<'_>, functions::channels::GetMessageAuthor<'a>, &tl::Type::single::<functions::channels::GetMessageAuthor<'static>>("channels.getMessageAuthor", &CALLS[23], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetMessages<'_>, functions::channels::GetMessages<'a>, &tl::Type::single::<functions::channels::GetMessages<'static>>("channels.getMessages", &CALLS[24], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetParticipant<'_>, functions::channels::GetParticipant<'a>, &tl::Type::single::<functions::channels::GetParticipant<'static>>("channels.getParticipant", &CALLS[25], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetParticipants<'_>, functions::channels::GetParticipants<'a>, &tl::Type::single::<functions::channels::GetParticipants<'static>>("channels.getParticipants", &CALLS[26], tl::ListOps::NONE) }
-tl::described! { functions::channels::GetSendAs<'_>, functions::channels::GetSendAs<'a>, &tl::Type::single::<functions::channels::GetSendAs<'static>>("channels.getSendAs", &CALLS[27], tl::ListOps::NONE) }
-tl::described! { functions::channels::InviteToChannel<'_>, functions::channels::InviteToChannel<'a>, &tl::Type::single::<functions::channels::InviteToChannel<'static>>("channels.inviteToChannel", &CALLS[28], tl::ListOps::NONE) }
-tl::described! { functions::channels::JoinChannel<'_>, functions::channels::JoinChannel<'a>, &tl::Type::single::<functions::channels::JoinChannel<'static>>("channels.joinChannel", &CALLS[29], tl::ListOps::NONE) }
-tl::described! { functions::channels::LeaveChannel<'_>, functions::channels::LeaveChannel<'a>, &tl::Type::single::<functions::channels::LeaveChannel<'static>>("channels.leaveChannel", &CALLS[30], tl::ListOps::NONE) }
-tl::described! { functions::channels::ReadHistory<'_>, functions::channels::ReadHistory<'a>, &tl::Type::single::<functions::channels::ReadHistory<'static>>("channels.readHistory", &CALLS[31], tl::ListOps::NONE) }
-tl::described! { functions::channels::ReadMessageContents<'_>, functions::channels::ReadMessageContents<'a>, &tl::Type::single::<functions::channels::ReadMessageContents<'static>>("channels.readMessageContents", &CALLS[32], tl::ListOps::NONE) }
-tl::described! { functions::channels::ReorderUsernames<'_>, functions::channels::ReorderUsernames<'a>, &tl::Type::single::<functions::channels::ReorderUsernames<'static>>("channels.reorderUsernames", &CALLS[33], tl::ListOps::NONE) }
-tl::described! { functions::channels::ReportAntiSpamFalsePositive<'_>, functions::channels::ReportAntiSpamFalsePositive<'a>, &tl::Type::single::<functions::channels::ReportAntiSpamFalsePositive<'static>>("channels.reportAntiSpamFalsePositive", &CALLS[34], tl::ListOps::NONE) }
-tl::described! { functions::channels::ReportSpam<'_>, functions::channels::ReportSpam<'a>, &tl::Type::single::<functions::channels::ReportSpam<'static>>("channels.reportSpam", &CALLS[35], tl::ListOps::NONE) }
-tl::described! { functions::channels::RestrictSponsoredMessages<'_>, functions::channels::RestrictSponsoredMessages<'a>, &tl::Type::single::<functions::channels::RestrictSponsoredMessages<'static>>("channels.restrictSponsoredMessages", &CALLS[36], tl::ListOps::NONE) }
-tl::described! { functions::channels::SearchPosts<'_>, functions::channels::SearchPosts<'a>, &tl::Type::single::<functions::channels::SearchPosts<'static>>("channels.searchPosts", &CALLS[37], tl::ListOps::NONE) }
-tl::described! { functions::channels::SetBoostsToUnblockRestrictions<'_>, functions::channels::SetBoostsToUnblockRestrictions<'a>, &tl::Type::single::<functions::channels::SetBoostsToUnblockRestrictions<'static>>("channels.setBoostsToUnblockRestrictions", &CALLS[38], tl::ListOps::NONE) }
-tl::described! { functions::channels::SetDiscussionGroup<'_>, functions::channels::SetDiscussionGroup<'a>, &tl::Type::single::<functions::channels::SetDiscussionGroup<'static>>("channels.setDiscussionGroup", &CALLS[39], tl::ListOps::NONE) }
-tl::described! { functions::channels::SetEmojiStickers<'_>, functions::channels::SetEmojiStickers<'a>, &tl::Type::single::<functions::channels::SetEmojiStickers<'static>>("channels.setEmojiStickers", &CALLS[40], tl::ListOps::NONE) }
-tl::described! { functions::channels::SetMainProfileTab<'_>, functions::channels::SetMainProfileTab<'a>, &tl::Type::single::<functions::channels::SetMainProfileTab<'static>>("channels.setMainProfileTab", &CALLS[41], tl::ListOps::NONE) }
-tl::described! { functions::channels::SetStickers<'_>, functions::channels::SetStickers<'a>, &tl::Type::single::<functions::channels::SetStickers<'static>>("channels.setStickers", &CALLS[42], tl::ListOps::NONE) }
-tl::described! { functions::channels::ToggleAntiSpam<'_>, functions::channels::ToggleAntiSpam<'a>, &tl::Type::single::<functions::channels::ToggleAntiSpam<'static>>("channels.toggleAntiSpam", &CALLS[43], tl::ListOps::NONE) }
-tl::described! { functions::channels::ToggleAutotranslation<'_>, functions::channels::ToggleAutotranslation<'a>, &tl::Type::single::<functions::channels::ToggleAutotranslation<'static>>("channels.toggleAutotranslation", &CALLS[44], tl::ListOps::NONE) }
-tl::described! { functions::channels::ToggleForum<'_>, functions::channels::ToggleForum<'a>, &tl::Type::single::<functions::channels::ToggleForum<'static>>("channels.toggleForum", &CALLS[45], tl::ListOps::NONE) }
-tl::described! { functions::channels::ToggleJoinRequest<'_>, functions::channels::ToggleJoinRequest<'a>, &tl::Type::single::<functions::channels::ToggleJoinRequest<'static>>("channels.toggleJoinRequest", &CALLS[46], tl::ListOps::NONE) }
-tl::described! { functions::channels::ToggleJoinToSend<'_>, functions::channels::ToggleJoinToSend<'a>, &tl::Type::single::<functions::channels::ToggleJoinToSend<'static>>("channels.toggleJoinToSend", &CALLS[47], tl::ListOps::NONE) }
-tl::described! { functions::channels::ToggleParticipantsHidden<'_>, functions::channels::ToggleParticipantsHidden<'a>, &tl::Type::single::<functions::channels::ToggleParticipantsHidden<'static>>("channels.toggleParticipantsHidden", &CALLS[48], tl::ListOps::NONE) }
-tl::described! { functions::channels::TogglePreHistoryHidden<'_>, functions::channels::TogglePreHistoryHidden<'a>, &tl::Type::single::<functions::channels::TogglePreHistoryHidden<'static>>("channels.togglePreHistoryHidden", &CALLS[49], tl::ListOps::NONE) }
-tl::described! { functions::channels::ToggleSignatures<'_>, functions::channels::ToggleSignatures<'a>, &tl::Type::single::<functions::channels::ToggleSignatures<'static>>("channels.toggleSignatures", &CALLS[50], tl::ListOps::NONE) }
-tl::described! { functions::channels::ToggleSlowMode<'_>, functions::channels::ToggleSlowMode<'a>, &tl::Type::single::<functions::channels::ToggleSlowMode<'static>>("channels.toggleSlowMode", &CALLS[51], tl::ListOps::NONE) }
-tl::described! { functions::channels::ToggleUsername<'_>, functions::channels::ToggleUsername<'a>, &tl::Type::single::<functions::channels::ToggleUsername<'static>>("channels.toggleUsername", &CALLS[52], tl::ListOps::NONE) }
-tl::described! { functions::channels::ToggleViewForumAsMessages<'_>, functions::channels::ToggleViewForumAsMessages<'a>, &tl::Type::single::<functions::channels::ToggleViewForumAsMessages<'static>>("channels.toggleViewForumAsMessages", &CALLS[53], tl::ListOps::NONE) }
-tl::described! { functions::channels::UpdateColor<'_>, functions::channels::UpdateColor<'a>, &tl::Type::single::<functions::channels::UpdateColor<'static>>("channels.updateColor", &CALLS[54], tl::ListOps::NONE) }
-tl::described! { functions::channels::UpdateEmojiStatus<'_>, functions::channels::UpdateEmojiStatus<'a>, &tl::Type::single::<functions::channels::UpdateEmojiStatus<'static>>("channels.updateEmojiStatus", &CALLS[55], tl::ListOps::NONE) }
-tl::described! { functions::channels::UpdatePaidMessagesPrice<'_>, functions::channels::UpdatePaidMessagesPrice<'a>, &tl::Type::single::<functions::channels::UpdatePaidMessagesPrice<'static>>("channels.updatePaidMessagesPrice", &CALLS[56], tl::ListOps::NONE) }
-tl::described! { functions::channels::UpdateUsername<'_>, functions::channels::UpdateUsername<'a>, &tl::Type::single::<functions::channels::UpdateUsername<'static>>("channels.updateUsername", &CALLS[57], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 58] = tl::Type::calls(&CALLS);
+tl::described! { functions::channels::CheckSearchPostsFlood<'_>, &TYPES[0] }
+tl::described! { functions::channels::CheckUsername<'_>, &TYPES[1] }
+tl::described! { functions::channels::ConvertToGigagroup<'_>, &TYPES[2] }
+tl::described! { functions::channels::CreateChannel<'_>, &TYPES[3] }
+tl::described! { functions::channels::DeactivateAllUsernames<'_>, &TYPES[4] }
+tl::described! { functions::channels::DeleteChannel<'_>, &TYPES[5] }
+tl::described! { functions::channels::DeleteHistory<'_>, &TYPES[6] }
+tl::described! { functions::channels::DeleteMessages<'_>, &TYPES[7] }
+tl::described! { functions::channels::DeleteParticipantHistory<'_>, &TYPES[8] }
+tl::described! { functions::channels::EditAdmin<'_>, &TYPES[9] }
+tl::described! { functions::channels::EditBanned<'_>, &TYPES[10] }
+tl::described! { functions::channels::EditLocation<'_>, &TYPES[11] }
+tl::described! { functions::channels::EditPhoto<'_>, &TYPES[12] }
+tl::described! { functions::channels::EditTitle<'_>, &TYPES[13] }
+tl::described! { functions::channels::ExportMessageLink<'_>, &TYPES[14] }
+tl::described! { functions::channels::GetAdminLog<'_>, &TYPES[15] }
+tl::described! { functions::channels::GetAdminedPublicChannels, &TYPES[16] }
+tl::described! { functions::channels::GetChannelRecommendations<'_>, &TYPES[17] }
+tl::described! { functions::channels::GetChannels<'_>, &TYPES[18] }
+tl::described! { functions::channels::GetFullChannel<'_>, &TYPES[19] }
+tl::described! { functions::channels::GetGroupsForDiscussion, &TYPES[20] }
+tl::described! { functions::channels::GetInactiveChannels, &TYPES[21] }
+tl::described! { functions::channels::GetLeftChannels, &TYPES[22] }
+tl::described! { functions::channels::GetMessageAuthor<'_>, &TYPES[23] }
+tl::described! { functions::channels::GetMessages<'_>, &TYPES[24] }
+tl::described! { functions::channels::GetParticipant<'_>, &TYPES[25] }
+tl::described! { functions::channels::GetParticipants<'_>, &TYPES[26] }
+tl::described! { functions::channels::GetSendAs<'_>, &TYPES[27] }
+tl::described! { functions::channels::InviteToChannel<'_>, &TYPES[28] }
+tl::described! { functions::channels::JoinChannel<'_>, &TYPES[29] }
+tl::described! { functions::channels::LeaveChannel<'_>, &TYPES[30] }
+tl::described! { functions::channels::ReadHistory<'_>, &TYPES[31] }
+tl::described! { functions::channels::ReadMessageContents<'_>, &TYPES[32] }
+tl::described! { functions::channels::ReorderUsernames<'_>, &TYPES[33] }
+tl::described! { functions::channels::ReportAntiSpamFalsePositive<'_>, &TYPES[34] }
+tl::described! { functions::channels::ReportSpam<'_>, &TYPES[35] }
+tl::described! { functions::channels::RestrictSponsoredMessages<'_>, &TYPES[36] }
+tl::described! { functions::channels::SearchPosts<'_>, &TYPES[37] }
+tl::described! { functions::channels::SetBoostsToUnblockRestrictions<'_>, &TYPES[38] }
+tl::described! { functions::channels::SetDiscussionGroup<'_>, &TYPES[39] }
+tl::described! { functions::channels::SetEmojiStickers<'_>, &TYPES[40] }
+tl::described! { functions::channels::SetMainProfileTab<'_>, &TYPES[41] }
+tl::described! { functions::channels::SetStickers<'_>, &TYPES[42] }
+tl::described! { functions::channels::ToggleAntiSpam<'_>, &TYPES[43] }
+tl::described! { functions::channels::ToggleAutotranslation<'_>, &TYPES[44] }
+tl::described! { functions::channels::ToggleForum<'_>, &TYPES[45] }
+tl::described! { functions::channels::ToggleJoinRequest<'_>, &TYPES[46] }
+tl::described! { functions::channels::ToggleJoinToSend<'_>, &TYPES[47] }
+tl::described! { functions::channels::ToggleParticipantsHidden<'_>, &TYPES[48] }
+tl::described! { functions::channels::TogglePreHistoryHidden<'_>, &TYPES[49] }
+tl::described! { functions::channels::ToggleSignatures<'_>, &TYPES[50] }
+tl::described! { functions::channels::ToggleSlowMode<'_>, &TYPES[51] }
+tl::described! { functions::channels::ToggleUsername<'_>, &TYPES[52] }
+tl::described! { functions::channels::ToggleViewForumAsMessages<'_>, &TYPES[53] }
+tl::described! { functions::channels::UpdateColor<'_>, &TYPES[54] }
+tl::described! { functions::channels::UpdateEmojiStatus<'_>, &TYPES[55] }
+tl::described! { functions::channels::UpdatePaidMessagesPrice<'_>, &TYPES[56] }
+tl::described! { functions::channels::UpdateUsername<'_>, &TYPES[57] }

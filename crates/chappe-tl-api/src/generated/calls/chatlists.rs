@@ -3,63 +3,75 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 11] = [
-    tl::Constructor::new::<functions::chatlists::CheckChatlistInvite<'static>>(0x41c1_0fff, 274, tl::Payload::Reference, 4, "chatlists.checkChatlistInvite slug", &[
-        F::new(K::Str, offset_of!(functions::chatlists::CheckChatlistInvite<'static>, slug)),
-    ]),
-    tl::Constructor::new::<functions::chatlists::DeleteExportedInvite<'static>>(0x719c_5c5e, 275, tl::Payload::Reference, 12, "chatlists.deleteExportedInvite chatlist slug", &[
-        F::of(K::Object, &tables::INPUT_CHATLIST, offset_of!(functions::chatlists::DeleteExportedInvite<'static>, chatlist)),
-        F::new(K::Str, offset_of!(functions::chatlists::DeleteExportedInvite<'static>, slug)),
-    ]),
-    tl::Constructor::new::<functions::chatlists::EditExportedInvite<'static>>(0x653d_b63d, 276, tl::Payload::Reference, 16, "chatlists.editExportedInvite flags chatlist slug title peers", &[
-        F::word(0, 0x6),
-        F::of(K::Object, &tables::INPUT_CHATLIST, offset_of!(functions::chatlists::EditExportedInvite<'static>, chatlist)),
-        F::new(K::Str, offset_of!(functions::chatlists::EditExportedInvite<'static>, slug)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::chatlists::EditExportedInvite<'static>, title)),
-        F::opt_of(K::OptListObject, &tables::INPUT_PEER, 0, 2, offset_of!(functions::chatlists::EditExportedInvite<'static>, peers)),
-    ]),
-    tl::Constructor::new::<functions::chatlists::ExportChatlistInvite<'static>>(0x8472_478e, 277, tl::Payload::Reference, 20, "chatlists.exportChatlistInvite chatlist title peers", &[
-        F::of(K::Object, &tables::INPUT_CHATLIST, offset_of!(functions::chatlists::ExportChatlistInvite<'static>, chatlist)),
-        F::new(K::Str, offset_of!(functions::chatlists::ExportChatlistInvite<'static>, title)),
-        F::of(K::ListObject, &tables::INPUT_PEER, offset_of!(functions::chatlists::ExportChatlistInvite<'static>, peers)),
-    ]),
-    tl::Constructor::new::<functions::chatlists::GetChatlistUpdates>(0x8941_9521, 278, tl::Payload::Reference, 8, "chatlists.getChatlistUpdates chatlist", &[
-        F::of(K::Object, &tables::INPUT_CHATLIST, offset_of!(functions::chatlists::GetChatlistUpdates, chatlist)),
-    ]),
-    tl::Constructor::new::<functions::chatlists::GetExportedInvites>(0xce03_da83, 279, tl::Payload::Reference, 8, "chatlists.getExportedInvites chatlist", &[
-        F::of(K::Object, &tables::INPUT_CHATLIST, offset_of!(functions::chatlists::GetExportedInvites, chatlist)),
-    ]),
-    tl::Constructor::new::<functions::chatlists::GetLeaveChatlistSuggestions>(0xfdbc_d714, 280, tl::Payload::Reference, 8, "chatlists.getLeaveChatlistSuggestions chatlist", &[
-        F::of(K::Object, &tables::INPUT_CHATLIST, offset_of!(functions::chatlists::GetLeaveChatlistSuggestions, chatlist)),
-    ]),
-    tl::Constructor::new::<functions::chatlists::HideChatlistUpdates>(0x66e4_86fb, 281, tl::Payload::Reference, 8, "chatlists.hideChatlistUpdates chatlist", &[
-        F::of(K::Object, &tables::INPUT_CHATLIST, offset_of!(functions::chatlists::HideChatlistUpdates, chatlist)),
-    ]),
-    tl::Constructor::new::<functions::chatlists::JoinChatlistInvite<'static>>(0xa6b1_e39a, 282, tl::Payload::Reference, 12, "chatlists.joinChatlistInvite slug peers", &[
-        F::new(K::Str, offset_of!(functions::chatlists::JoinChatlistInvite<'static>, slug)),
-        F::of(K::ListObject, &tables::INPUT_PEER, offset_of!(functions::chatlists::JoinChatlistInvite<'static>, peers)),
-    ]),
-    tl::Constructor::new::<functions::chatlists::JoinChatlistUpdates<'static>>(0xe089_f8f5, 283, tl::Payload::Reference, 16, "chatlists.joinChatlistUpdates chatlist peers", &[
-        F::of(K::Object, &tables::INPUT_CHATLIST, offset_of!(functions::chatlists::JoinChatlistUpdates<'static>, chatlist)),
-        F::of(K::ListObject, &tables::INPUT_PEER, offset_of!(functions::chatlists::JoinChatlistUpdates<'static>, peers)),
-    ]),
-    tl::Constructor::new::<functions::chatlists::LeaveChatlist<'static>>(0x74fa_e13a, 284, tl::Payload::Reference, 16, "chatlists.leaveChatlist chatlist peers", &[
-        F::of(K::Object, &tables::INPUT_CHATLIST, offset_of!(functions::chatlists::LeaveChatlist<'static>, chatlist)),
-        F::of(K::ListObject, &tables::INPUT_PEER, offset_of!(functions::chatlists::LeaveChatlist<'static>, peers)),
-    ]),
+    tl::Constructor::new::<functions::chatlists::CheckChatlistInvite<'static>>(0x41c1_0fff, 274, tl::Payload::Reference, 4, "chatlists.checkChatlistInvite slug", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::chatlists::CheckChatlistInvite<'static>, slug)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::chatlists::DeleteExportedInvite<'static>>(0x719c_5c5e, 275, tl::Payload::Reference, 12, "chatlists.deleteExportedInvite chatlist slug", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::chatlists::DeleteExportedInvite<'static>, chatlist), offset_of!(functions::chatlists::DeleteExportedInvite<'static>, slug)],
+        &[&tables::INPUT_CHATLIST],
+    )),
+    tl::Constructor::new::<functions::chatlists::EditExportedInvite<'static>>(0x653d_b63d, 276, tl::Payload::Reference, 16, "chatlists.editExportedInvite flags chatlist slug title peers", &tl::rows::<5>(
+        "# o s 0.1s 0.2*o",
+        &[offset_of!(functions::chatlists::EditExportedInvite<'static>, chatlist), offset_of!(functions::chatlists::EditExportedInvite<'static>, slug), offset_of!(functions::chatlists::EditExportedInvite<'static>, title), offset_of!(functions::chatlists::EditExportedInvite<'static>, peers)],
+        &[&tables::INPUT_CHATLIST, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::chatlists::ExportChatlistInvite<'static>>(0x8472_478e, 277, tl::Payload::Reference, 20, "chatlists.exportChatlistInvite chatlist title peers", &tl::rows::<3>(
+        "o s *o",
+        &[offset_of!(functions::chatlists::ExportChatlistInvite<'static>, chatlist), offset_of!(functions::chatlists::ExportChatlistInvite<'static>, title), offset_of!(functions::chatlists::ExportChatlistInvite<'static>, peers)],
+        &[&tables::INPUT_CHATLIST, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::chatlists::GetChatlistUpdates>(0x8941_9521, 278, tl::Payload::Reference, 8, "chatlists.getChatlistUpdates chatlist", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::chatlists::GetChatlistUpdates, chatlist)],
+        &[&tables::INPUT_CHATLIST],
+    )),
+    tl::Constructor::new::<functions::chatlists::GetExportedInvites>(0xce03_da83, 279, tl::Payload::Reference, 8, "chatlists.getExportedInvites chatlist", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::chatlists::GetExportedInvites, chatlist)],
+        &[&tables::INPUT_CHATLIST],
+    )),
+    tl::Constructor::new::<functions::chatlists::GetLeaveChatlistSuggestions>(0xfdbc_d714, 280, tl::Payload::Reference, 8, "chatlists.getLeaveChatlistSuggestions chatlist", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::chatlists::GetLeaveChatlistSuggestions, chatlist)],
+        &[&tables::INPUT_CHATLIST],
+    )),
+    tl::Constructor::new::<functions::chatlists::HideChatlistUpdates>(0x66e4_86fb, 281, tl::Payload::Reference, 8, "chatlists.hideChatlistUpdates chatlist", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::chatlists::HideChatlistUpdates, chatlist)],
+        &[&tables::INPUT_CHATLIST],
+    )),
+    tl::Constructor::new::<functions::chatlists::JoinChatlistInvite<'static>>(0xa6b1_e39a, 282, tl::Payload::Reference, 12, "chatlists.joinChatlistInvite slug peers", &tl::rows::<2>(
+        "s *o",
+        &[offset_of!(functions::chatlists::JoinChatlistInvite<'static>, slug), offset_of!(functions::chatlists::JoinChatlistInvite<'static>, peers)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::chatlists::JoinChatlistUpdates<'static>>(0xe089_f8f5, 283, tl::Payload::Reference, 16, "chatlists.joinChatlistUpdates chatlist peers", &tl::rows::<2>(
+        "o *o",
+        &[offset_of!(functions::chatlists::JoinChatlistUpdates<'static>, chatlist), offset_of!(functions::chatlists::JoinChatlistUpdates<'static>, peers)],
+        &[&tables::INPUT_CHATLIST, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::chatlists::LeaveChatlist<'static>>(0x74fa_e13a, 284, tl::Payload::Reference, 16, "chatlists.leaveChatlist chatlist peers", &tl::rows::<2>(
+        "o *o",
+        &[offset_of!(functions::chatlists::LeaveChatlist<'static>, chatlist), offset_of!(functions::chatlists::LeaveChatlist<'static>, peers)],
+        &[&tables::INPUT_CHATLIST, &tables::INPUT_PEER],
+    )),
 ];
-tl::described! { functions::chatlists::CheckChatlistInvite<'_>, functions::chatlists::CheckChatlistInvite<'a>, &tl::Type::single::<functions::chatlists::CheckChatlistInvite<'static>>("chatlists.checkChatlistInvite", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::chatlists::DeleteExportedInvite<'_>, functions::chatlists::DeleteExportedInvite<'a>, &tl::Type::single::<functions::chatlists::DeleteExportedInvite<'static>>("chatlists.deleteExportedInvite", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::chatlists::EditExportedInvite<'_>, functions::chatlists::EditExportedInvite<'a>, &tl::Type::single::<functions::chatlists::EditExportedInvite<'static>>("chatlists.editExportedInvite", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::chatlists::ExportChatlistInvite<'_>, functions::chatlists::ExportChatlistInvite<'a>, &tl::Type::single::<functions::chatlists::ExportChatlistInvite<'static>>("chatlists.exportChatlistInvite", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::chatlists::GetChatlistUpdates, functions::chatlists::GetChatlistUpdates, &tl::Type::single::<functions::chatlists::GetChatlistUpdates>("chatlists.getChatlistUpdates", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::chatlists::GetExportedInvites, functions::chatlists::GetExportedInvites, &tl::Type::single::<functions::chatlists::GetExportedInvites>("chatlists.getExportedInvites", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::chatlists::GetLeaveChatlistSuggestions, functions::chatlists::GetLeaveChatlistSuggestions, &tl::Type::single::<functions::chatlists::GetLeaveChatlistSuggestions>("chatlists.getLeaveChatlistSuggestions", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::chatlists::HideChatlistUpdates, functions::chatlists::HideChatlistUpdates, &tl::Type::single::<functions::chatlists::HideChatlistUpdates>("chatlists.hideChatlistUpdates", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::chatlists::JoinChatlistInvite<'_>, functions::chatlists::JoinChatlistInvite<'a>, &tl::Type::single::<functions::chatlists::JoinChatlistInvite<'static>>("chatlists.joinChatlistInvite", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::chatlists::JoinChatlistUpdates<'_>, functions::chatlists::JoinChatlistUpdates<'a>, &tl::Type::single::<functions::chatlists::JoinChatlistUpdates<'static>>("chatlists.joinChatlistUpdates", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::chatlists::LeaveChatlist<'_>, functions::chatlists::LeaveChatlist<'a>, &tl::Type::single::<functions::chatlists::LeaveChatlist<'static>>("chatlists.leaveChatlist", &CALLS[10], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 11] = tl::Type::calls(&CALLS);
+tl::described! { functions::chatlists::CheckChatlistInvite<'_>, &TYPES[0] }
+tl::described! { functions::chatlists::DeleteExportedInvite<'_>, &TYPES[1] }
+tl::described! { functions::chatlists::EditExportedInvite<'_>, &TYPES[2] }
+tl::described! { functions::chatlists::ExportChatlistInvite<'_>, &TYPES[3] }
+tl::described! { functions::chatlists::GetChatlistUpdates, &TYPES[4] }
+tl::described! { functions::chatlists::GetExportedInvites, &TYPES[5] }
+tl::described! { functions::chatlists::GetLeaveChatlistSuggestions, &TYPES[6] }
+tl::described! { functions::chatlists::HideChatlistUpdates, &TYPES[7] }
+tl::described! { functions::chatlists::JoinChatlistInvite<'_>, &TYPES[8] }
+tl::described! { functions::chatlists::JoinChatlistUpdates<'_>, &TYPES[9] }
+tl::described! { functions::chatlists::LeaveChatlist<'_>, &TYPES[10] }

@@ -3,65 +3,59 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 9] = [
-    tl::Constructor::new::<functions::communities::Create<'static>>(0xa638_59ec, 285, tl::Payload::Reference, 12, "communities.create flags hidden title about peer", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::communities::Create<'static>, hidden)),
-        F::new(K::Str, offset_of!(functions::communities::Create<'static>, title)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::communities::Create<'static>, about)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::communities::Create<'static>, peer)),
-    ]),
+    tl::Constructor::new::<functions::communities::Create<'static>>(0xa638_59ec, 285, tl::Payload::Reference, 12, "communities.create flags hidden title about peer", &tl::rows::<5>(
+        "# 0.1! s 0.0s o",
+        &[offset_of!(functions::communities::Create<'static>, hidden), offset_of!(functions::communities::Create<'static>, title), offset_of!(functions::communities::Create<'static>, about), offset_of!(functions::communities::Create<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
     tl::Constructor::new::<functions::communities::GetJoinedCommunities>(0xa663_e830, 286, tl::Payload::Reference, 0, "communities.getJoinedCommunities", &[]),
-    tl::Constructor::new::<functions::communities::GetParticipantJoinedChats<'static>>(0xf87e_abab, 287, tl::Payload::Reference, 8, "communities.getParticipantJoinedChats community participant", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::communities::GetParticipantJoinedChats<'static>, community)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::communities::GetParticipantJoinedChats<'static>, participant)),
-    ]),
-    tl::Constructor::new::<functions::communities::GetPeerLinkRequests<'static>>(0x9377_3344, 288, tl::Payload::Reference, 12, "communities.getPeerLinkRequests community offset limit", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::communities::GetPeerLinkRequests<'static>, community)),
-        F::new(K::Str, offset_of!(functions::communities::GetPeerLinkRequests<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::communities::GetPeerLinkRequests<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::communities::ToggleAllPeerLinkRequestApproval<'static>>(0xbfe3_dd3d, 289, tl::Payload::Reference, 8, "communities.toggleAllPeerLinkRequestApproval flags reject community", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::communities::ToggleAllPeerLinkRequestApproval<'static>, reject)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::communities::ToggleAllPeerLinkRequestApproval<'static>, community)),
-    ]),
-    tl::Constructor::new::<functions::communities::ToggleCommunityCollapsedInDialogs<'static>>(0xd766_e3ea, 290, tl::Payload::Reference, 8, "communities.toggleCommunityCollapsedInDialogs flags collapsed community", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::communities::ToggleCommunityCollapsedInDialogs<'static>, collapsed)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::communities::ToggleCommunityCollapsedInDialogs<'static>, community)),
-    ]),
-    tl::Constructor::new::<functions::communities::ToggleParticipantBanned<'static>>(0x9967_ad0f, 291, tl::Payload::Reference, 12, "communities.toggleParticipantBanned flags unban community participant", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::communities::ToggleParticipantBanned<'static>, unban)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::communities::ToggleParticipantBanned<'static>, community)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::communities::ToggleParticipantBanned<'static>, participant)),
-    ]),
-    tl::Constructor::new::<functions::communities::TogglePeerLink<'static>>(0x736d_cfea, 292, tl::Payload::Reference, 12, "communities.togglePeerLink flags visible hidden deleted community peer", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::communities::TogglePeerLink<'static>, visible)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::communities::TogglePeerLink<'static>, hidden)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::communities::TogglePeerLink<'static>, deleted)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::communities::TogglePeerLink<'static>, community)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::communities::TogglePeerLink<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::communities::TogglePeerLinkRequestApproval<'static>>(0x8c82_19a8, 293, tl::Payload::Reference, 12, "communities.togglePeerLinkRequestApproval flags reject community peer", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::communities::TogglePeerLinkRequestApproval<'static>, reject)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::communities::TogglePeerLinkRequestApproval<'static>, community)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::communities::TogglePeerLinkRequestApproval<'static>, peer)),
-    ]),
+    tl::Constructor::new::<functions::communities::GetParticipantJoinedChats<'static>>(0xf87e_abab, 287, tl::Payload::Reference, 8, "communities.getParticipantJoinedChats community participant", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::communities::GetParticipantJoinedChats<'static>, community), offset_of!(functions::communities::GetParticipantJoinedChats<'static>, participant)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::communities::GetPeerLinkRequests<'static>>(0x9377_3344, 288, tl::Payload::Reference, 12, "communities.getPeerLinkRequests community offset limit", &tl::rows::<3>(
+        "o s i",
+        &[offset_of!(functions::communities::GetPeerLinkRequests<'static>, community), offset_of!(functions::communities::GetPeerLinkRequests<'static>, offset), offset_of!(functions::communities::GetPeerLinkRequests<'static>, limit)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::communities::ToggleAllPeerLinkRequestApproval<'static>>(0xbfe3_dd3d, 289, tl::Payload::Reference, 8, "communities.toggleAllPeerLinkRequestApproval flags reject community", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::communities::ToggleAllPeerLinkRequestApproval<'static>, reject), offset_of!(functions::communities::ToggleAllPeerLinkRequestApproval<'static>, community)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::communities::ToggleCommunityCollapsedInDialogs<'static>>(0xd766_e3ea, 290, tl::Payload::Reference, 8, "communities.toggleCommunityCollapsedInDialogs flags collapsed community", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::communities::ToggleCommunityCollapsedInDialogs<'static>, collapsed), offset_of!(functions::communities::ToggleCommunityCollapsedInDialogs<'static>, community)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::communities::ToggleParticipantBanned<'static>>(0x9967_ad0f, 291, tl::Payload::Reference, 12, "communities.toggleParticipantBanned flags unban community participant", &tl::rows::<4>(
+        "# 0.0! o o",
+        &[offset_of!(functions::communities::ToggleParticipantBanned<'static>, unban), offset_of!(functions::communities::ToggleParticipantBanned<'static>, community), offset_of!(functions::communities::ToggleParticipantBanned<'static>, participant)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::communities::TogglePeerLink<'static>>(0x736d_cfea, 292, tl::Payload::Reference, 12, "communities.togglePeerLink flags visible hidden deleted community peer", &tl::rows::<6>(
+        "# 0.0! 0.1! 0.2! o o",
+        &[offset_of!(functions::communities::TogglePeerLink<'static>, visible), offset_of!(functions::communities::TogglePeerLink<'static>, hidden), offset_of!(functions::communities::TogglePeerLink<'static>, deleted), offset_of!(functions::communities::TogglePeerLink<'static>, community), offset_of!(functions::communities::TogglePeerLink<'static>, peer)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::communities::TogglePeerLinkRequestApproval<'static>>(0x8c82_19a8, 293, tl::Payload::Reference, 12, "communities.togglePeerLinkRequestApproval flags reject community peer", &tl::rows::<4>(
+        "# 0.0! o o",
+        &[offset_of!(functions::communities::TogglePeerLinkRequestApproval<'static>, reject), offset_of!(functions::communities::TogglePeerLinkRequestApproval<'static>, community), offset_of!(functions::communities::TogglePeerLinkRequestApproval<'static>, peer)],
+        &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER],
+    )),
 ];
-tl::described! { functions::communities::Create<'_>, functions::communities::Create<'a>, &tl::Type::single::<functions::communities::Create<'static>>("communities.create", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::communities::GetJoinedCommunities, functions::communities::GetJoinedCommunities, &tl::Type::single::<functions::communities::GetJoinedCommunities>("communities.getJoinedCommunities", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::communities::GetParticipantJoinedChats<'_>, functions::communities::GetParticipantJoinedChats<'a>, &tl::Type::single::<functions::communities::GetParticipantJoinedChats<'static>>("communities.getParticipantJoinedChats", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::communities::GetPeerLinkRequests<'_>, functions::communities::GetPeerLinkRequests<'a>, &tl::Type::single::<functions::communities::GetPeerLinkRequests<'static>>("communities.getPeerLinkRequests", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::communities::ToggleAllPeerLinkRequestApproval<'_>, functions::communities::ToggleAllPeerLinkRequestApproval<'a>, &tl::Type::single::<functions::communities::ToggleAllPeerLinkRequestApproval<'static>>("communities.toggleAllPeerLinkRequestApproval", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::communities::ToggleCommunityCollapsedInDialogs<'_>, functions::communities::ToggleCommunityCollapsedInDialogs<'a>, &tl::Type::single::<functions::communities::ToggleCommunityCollapsedInDialogs<'static>>("communities.toggleCommunityCollapsedInDialogs", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::communities::ToggleParticipantBanned<'_>, functions::communities::ToggleParticipantBanned<'a>, &tl::Type::single::<functions::communities::ToggleParticipantBanned<'static>>("communities.toggleParticipantBanned", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::communities::TogglePeerLink<'_>, functions::communities::TogglePeerLink<'a>, &tl::Type::single::<functions::communities::TogglePeerLink<'static>>("communities.togglePeerLink", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::communities::TogglePeerLinkRequestApproval<'_>, functions::communities::TogglePeerLinkRequestApproval<'a>, &tl::Type::single::<functions::communities::TogglePeerLinkRequestApproval<'static>>("communities.togglePeerLinkRequestApproval", &CALLS[8], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 9] = tl::Type::calls(&CALLS);
+tl::described! { functions::communities::Create<'_>, &TYPES[0] }
+tl::described! { functions::communities::GetJoinedCommunities, &TYPES[1] }
+tl::described! { functions::communities::GetParticipantJoinedChats<'_>, &TYPES[2] }
+tl::described! { functions::communities::GetPeerLinkRequests<'_>, &TYPES[3] }
+tl::described! { functions::communities::ToggleAllPeerLinkRequestApproval<'_>, &TYPES[4] }
+tl::described! { functions::communities::ToggleCommunityCollapsedInDialogs<'_>, &TYPES[5] }
+tl::described! { functions::communities::ToggleParticipantBanned<'_>, &TYPES[6] }
+tl::described! { functions::communities::TogglePeerLink<'_>, &TYPES[7] }
+tl::described! { functions::communities::TogglePeerLinkRequestApproval<'_>, &TYPES[8] }

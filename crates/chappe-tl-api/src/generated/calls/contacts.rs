@@ -3,155 +3,157 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 28] = [
-    tl::Constructor::new::<functions::contacts::AcceptContact<'static>>(0xf831_a20f, 294, tl::Payload::Reference, 4, "contacts.acceptContact id", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::contacts::AcceptContact<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::contacts::AddContact<'static>>(0xd9ba_2e54, 295, tl::Payload::Reference, 20, "contacts.addContact flags add_phone_privacy_exception id first_name last_name phone note", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::contacts::AddContact<'static>, add_phone_privacy_exception)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::contacts::AddContact<'static>, id)),
-        F::new(K::Str, offset_of!(functions::contacts::AddContact<'static>, first_name)),
-        F::new(K::Str, offset_of!(functions::contacts::AddContact<'static>, last_name)),
-        F::new(K::Str, offset_of!(functions::contacts::AddContact<'static>, phone)),
-        F::opt_of(K::OptObject, &tables::TEXT_WITH_ENTITIES, 0, 1, offset_of!(functions::contacts::AddContact<'static>, note)),
-    ]),
-    tl::Constructor::new::<functions::contacts::Block<'static>>(0x2e2e_8734, 296, tl::Payload::Reference, 8, "contacts.block flags my_stories_from id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::contacts::Block<'static>, my_stories_from)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::contacts::Block<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::contacts::BlockFromReplies>(0x29a8_962c, 297, tl::Payload::Reference, 8, "contacts.blockFromReplies flags delete_message delete_history report_spam msg_id", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::contacts::BlockFromReplies, delete_message)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::contacts::BlockFromReplies, delete_history)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::contacts::BlockFromReplies, report_spam)),
-        F::new(K::Int, offset_of!(functions::contacts::BlockFromReplies, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::contacts::DeleteByPhones<'static>>(0x1013_fd9e, 298, tl::Payload::Reference, 8, "contacts.deleteByPhones phones", &[
-        F::new(K::ListStr, offset_of!(functions::contacts::DeleteByPhones<'static>, phones)),
-    ]),
-    tl::Constructor::new::<functions::contacts::DeleteContacts<'static>>(0x096a_0e00, 299, tl::Payload::Reference, 8, "contacts.deleteContacts id", &[
-        F::of(K::ListObject, &tables::INPUT_USER, offset_of!(functions::contacts::DeleteContacts<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::contacts::EditCloseFriends<'static>>(0xba67_05f0, 300, tl::Payload::Reference, 8, "contacts.editCloseFriends id", &[
-        F::new(K::ListLong, offset_of!(functions::contacts::EditCloseFriends<'static>, id)),
-    ]),
+    tl::Constructor::new::<functions::contacts::AcceptContact<'static>>(0xf831_a20f, 294, tl::Payload::Reference, 4, "contacts.acceptContact id", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::contacts::AcceptContact<'static>, id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::contacts::AddContact<'static>>(0xd9ba_2e54, 295, tl::Payload::Reference, 20, "contacts.addContact flags add_phone_privacy_exception id first_name last_name phone note", &tl::rows::<7>(
+        "# 0.0! o s s s 0.1o",
+        &[offset_of!(functions::contacts::AddContact<'static>, add_phone_privacy_exception), offset_of!(functions::contacts::AddContact<'static>, id), offset_of!(functions::contacts::AddContact<'static>, first_name), offset_of!(functions::contacts::AddContact<'static>, last_name), offset_of!(functions::contacts::AddContact<'static>, phone), offset_of!(functions::contacts::AddContact<'static>, note)],
+        &[&tables::INPUT_USER, &tables::TEXT_WITH_ENTITIES],
+    )),
+    tl::Constructor::new::<functions::contacts::Block<'static>>(0x2e2e_8734, 296, tl::Payload::Reference, 8, "contacts.block flags my_stories_from id", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::contacts::Block<'static>, my_stories_from), offset_of!(functions::contacts::Block<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::contacts::BlockFromReplies>(0x29a8_962c, 297, tl::Payload::Reference, 8, "contacts.blockFromReplies flags delete_message delete_history report_spam msg_id", &tl::rows::<5>(
+        "# 0.0! 0.1! 0.2! i",
+        &[offset_of!(functions::contacts::BlockFromReplies, delete_message), offset_of!(functions::contacts::BlockFromReplies, delete_history), offset_of!(functions::contacts::BlockFromReplies, report_spam), offset_of!(functions::contacts::BlockFromReplies, msg_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::contacts::DeleteByPhones<'static>>(0x1013_fd9e, 298, tl::Payload::Reference, 8, "contacts.deleteByPhones phones", &tl::rows::<1>(
+        "*s",
+        &[offset_of!(functions::contacts::DeleteByPhones<'static>, phones)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::contacts::DeleteContacts<'static>>(0x096a_0e00, 299, tl::Payload::Reference, 8, "contacts.deleteContacts id", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::contacts::DeleteContacts<'static>, id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::contacts::EditCloseFriends<'static>>(0xba67_05f0, 300, tl::Payload::Reference, 8, "contacts.editCloseFriends id", &tl::rows::<1>(
+        "*l",
+        &[offset_of!(functions::contacts::EditCloseFriends<'static>, id)],
+        &[],
+    )),
     tl::Constructor::new::<functions::contacts::ExportContactToken>(0xf865_4027, 301, tl::Payload::Reference, 0, "contacts.exportContactToken", &[]),
     tl::Constructor::new::<functions::contacts::GetBirthdays>(0xdaed_a864, 302, tl::Payload::Reference, 0, "contacts.getBirthdays", &[]),
-    tl::Constructor::new::<functions::contacts::GetBlocked>(0x9a86_8f80, 303, tl::Payload::Reference, 12, "contacts.getBlocked flags my_stories_from offset limit", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::contacts::GetBlocked, my_stories_from)),
-        F::new(K::Int, offset_of!(functions::contacts::GetBlocked, offset)),
-        F::new(K::Int, offset_of!(functions::contacts::GetBlocked, limit)),
-    ]),
-    tl::Constructor::new::<functions::contacts::GetContactIds>(0x7adc_669d, 304, tl::Payload::Reference, 8, "contacts.getContactIDs hash", &[
-        F::new(K::Long, offset_of!(functions::contacts::GetContactIds, hash)),
-    ]),
-    tl::Constructor::new::<functions::contacts::GetContacts>(0x5dd6_9e12, 305, tl::Payload::Reference, 8, "contacts.getContacts hash", &[
-        F::new(K::Long, offset_of!(functions::contacts::GetContacts, hash)),
-    ]),
-    tl::Constructor::new::<functions::contacts::GetLocated>(0xd348_bc44, 306, tl::Payload::Reference, 8, "contacts.getLocated flags background geo_point self_expires", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::contacts::GetLocated, background)),
-        F::of(K::Object, &tables::INPUT_GEO_POINT, offset_of!(functions::contacts::GetLocated, geo_point)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::contacts::GetLocated, self_expires)),
-    ]),
+    tl::Constructor::new::<functions::contacts::GetBlocked>(0x9a86_8f80, 303, tl::Payload::Reference, 12, "contacts.getBlocked flags my_stories_from offset limit", &tl::rows::<4>(
+        "# 0.0! i i",
+        &[offset_of!(functions::contacts::GetBlocked, my_stories_from), offset_of!(functions::contacts::GetBlocked, offset), offset_of!(functions::contacts::GetBlocked, limit)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::contacts::GetContactIds>(0x7adc_669d, 304, tl::Payload::Reference, 8, "contacts.getContactIDs hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::contacts::GetContactIds, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::contacts::GetContacts>(0x5dd6_9e12, 305, tl::Payload::Reference, 8, "contacts.getContacts hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::contacts::GetContacts, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::contacts::GetLocated>(0xd348_bc44, 306, tl::Payload::Reference, 8, "contacts.getLocated flags background geo_point self_expires", &tl::rows::<4>(
+        "# 0.1! o 0.0i",
+        &[offset_of!(functions::contacts::GetLocated, background), offset_of!(functions::contacts::GetLocated, geo_point), offset_of!(functions::contacts::GetLocated, self_expires)],
+        &[&tables::INPUT_GEO_POINT],
+    )),
     tl::Constructor::new::<functions::contacts::GetSaved>(0x82f1_e39f, 307, tl::Payload::Reference, 0, "contacts.getSaved", &[]),
-    tl::Constructor::new::<functions::contacts::GetSponsoredPeers<'static>>(0xb6c8_c393, 308, tl::Payload::Reference, 4, "contacts.getSponsoredPeers q", &[
-        F::new(K::Str, offset_of!(functions::contacts::GetSponsoredPeers<'static>, q)),
-    ]),
+    tl::Constructor::new::<functions::contacts::GetSponsoredPeers<'static>>(0xb6c8_c393, 308, tl::Payload::Reference, 4, "contacts.getSponsoredPeers q", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::contacts::GetSponsoredPeers<'static>, q)],
+        &[],
+    )),
     tl::Constructor::new::<functions::contacts::GetStatuses>(0xc4a3_53ee, 309, tl::Payload::Reference, 0, "contacts.getStatuses", &[]),
-    tl::Constructor::new::<functions::contacts::GetTopPeers>(0x9734_78b6, 310, tl::Payload::Reference, 20, "contacts.getTopPeers flags correspondents bots_pm bots_inline phone_calls forward_users forward_chats groups channels bots_app bots_guestchat offset limit hash", &[
-        F::word(0, 0x3843f),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::contacts::GetTopPeers, correspondents)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::contacts::GetTopPeers, bots_pm)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::contacts::GetTopPeers, bots_inline)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::contacts::GetTopPeers, phone_calls)),
-        F::opt(K::Flag, 0, 4, offset_of!(functions::contacts::GetTopPeers, forward_users)),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::contacts::GetTopPeers, forward_chats)),
-        F::opt(K::Flag, 0, 10, offset_of!(functions::contacts::GetTopPeers, groups)),
-        F::opt(K::Flag, 0, 15, offset_of!(functions::contacts::GetTopPeers, channels)),
-        F::opt(K::Flag, 0, 16, offset_of!(functions::contacts::GetTopPeers, bots_app)),
-        F::opt(K::Flag, 0, 17, offset_of!(functions::contacts::GetTopPeers, bots_guestchat)),
-        F::new(K::Int, offset_of!(functions::contacts::GetTopPeers, offset)),
-        F::new(K::Int, offset_of!(functions::contacts::GetTopPeers, limit)),
-        F::new(K::Long, offset_of!(functions::contacts::GetTopPeers, hash)),
-    ]),
-    tl::Constructor::new::<functions::contacts::ImportContactToken<'static>>(0x1300_5788, 311, tl::Payload::Reference, 4, "contacts.importContactToken token", &[
-        F::new(K::Str, offset_of!(functions::contacts::ImportContactToken<'static>, token)),
-    ]),
-    tl::Constructor::new::<functions::contacts::ImportContacts<'static>>(0x2c80_0be5, 312, tl::Payload::Reference, 8, "contacts.importContacts contacts", &[
-        F::of(K::ListObject, &tables::INPUT_CONTACT, offset_of!(functions::contacts::ImportContacts<'static>, contacts)),
-    ]),
+    tl::Constructor::new::<functions::contacts::GetTopPeers>(0x9734_78b6, 310, tl::Payload::Reference, 20, "contacts.getTopPeers flags correspondents bots_pm bots_inline phone_calls forward_users forward_chats groups channels bots_app bots_guestchat offset limit hash", &tl::rows::<14>(
+        "# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.10! 0.15! 0.16! 0.17! i i l",
+        &[offset_of!(functions::contacts::GetTopPeers, correspondents), offset_of!(functions::contacts::GetTopPeers, bots_pm), offset_of!(functions::contacts::GetTopPeers, bots_inline), offset_of!(functions::contacts::GetTopPeers, phone_calls), offset_of!(functions::contacts::GetTopPeers, forward_users), offset_of!(functions::contacts::GetTopPeers, forward_chats), offset_of!(functions::contacts::GetTopPeers, groups), offset_of!(functions::contacts::GetTopPeers, channels), offset_of!(functions::contacts::GetTopPeers, bots_app), offset_of!(functions::contacts::GetTopPeers, bots_guestchat), offset_of!(functions::contacts::GetTopPeers, offset), offset_of!(functions::contacts::GetTopPeers, limit), offset_of!(functions::contacts::GetTopPeers, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::contacts::ImportContactToken<'static>>(0x1300_5788, 311, tl::Payload::Reference, 4, "contacts.importContactToken token", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::contacts::ImportContactToken<'static>, token)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::contacts::ImportContacts<'static>>(0x2c80_0be5, 312, tl::Payload::Reference, 8, "contacts.importContacts contacts", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::contacts::ImportContacts<'static>, contacts)],
+        &[&tables::INPUT_CONTACT],
+    )),
     tl::Constructor::new::<functions::contacts::ResetSaved>(0x8795_37f1, 313, tl::Payload::Reference, 0, "contacts.resetSaved", &[]),
-    tl::Constructor::new::<functions::contacts::ResetTopPeerRating<'static>>(0x1ae3_73ac, 314, tl::Payload::Reference, 8, "contacts.resetTopPeerRating category peer", &[
-        F::of(K::Object, &tables::TOP_PEER_CATEGORY, offset_of!(functions::contacts::ResetTopPeerRating<'static>, category)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::contacts::ResetTopPeerRating<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::contacts::ResolvePhone<'static>>(0x8af9_4344, 315, tl::Payload::Reference, 4, "contacts.resolvePhone phone", &[
-        F::new(K::Str, offset_of!(functions::contacts::ResolvePhone<'static>, phone)),
-    ]),
-    tl::Constructor::new::<functions::contacts::ResolveUsername<'static>>(0x725a_fbbc, 316, tl::Payload::Reference, 8, "contacts.resolveUsername flags username referer", &[
-        F::word(0, 0x1),
-        F::new(K::Str, offset_of!(functions::contacts::ResolveUsername<'static>, username)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::contacts::ResolveUsername<'static>, referer)),
-    ]),
-    tl::Constructor::new::<functions::contacts::Search<'static>>(0x05f5_8d0f, 317, tl::Payload::Reference, 12, "contacts.search flags broadcasts bots q limit", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::contacts::Search<'static>, broadcasts)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::contacts::Search<'static>, bots)),
-        F::new(K::Str, offset_of!(functions::contacts::Search<'static>, q)),
-        F::new(K::Int, offset_of!(functions::contacts::Search<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::contacts::SetBlocked<'static>>(0x94c6_5c76, 318, tl::Payload::Reference, 16, "contacts.setBlocked flags my_stories_from id limit", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::contacts::SetBlocked<'static>, my_stories_from)),
-        F::of(K::ListObject, &tables::INPUT_PEER, offset_of!(functions::contacts::SetBlocked<'static>, id)),
-        F::new(K::Int, offset_of!(functions::contacts::SetBlocked<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::contacts::ToggleTopPeers>(0x8514_bdda, 319, tl::Payload::Reference, 4, "contacts.toggleTopPeers enabled", &[
-        F::new(K::Bool, offset_of!(functions::contacts::ToggleTopPeers, enabled)),
-    ]),
-    tl::Constructor::new::<functions::contacts::Unblock<'static>>(0xb550_d328, 320, tl::Payload::Reference, 8, "contacts.unblock flags my_stories_from id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::contacts::Unblock<'static>, my_stories_from)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::contacts::Unblock<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::contacts::UpdateContactNote<'static>>(0x139f_63fb, 321, tl::Payload::Reference, 20, "contacts.updateContactNote id note", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::contacts::UpdateContactNote<'static>, id)),
-        F::of(K::Object, &tables::TEXT_WITH_ENTITIES, offset_of!(functions::contacts::UpdateContactNote<'static>, note)),
-    ]),
+    tl::Constructor::new::<functions::contacts::ResetTopPeerRating<'static>>(0x1ae3_73ac, 314, tl::Payload::Reference, 8, "contacts.resetTopPeerRating category peer", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::contacts::ResetTopPeerRating<'static>, category), offset_of!(functions::contacts::ResetTopPeerRating<'static>, peer)],
+        &[&tables::TOP_PEER_CATEGORY, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::contacts::ResolvePhone<'static>>(0x8af9_4344, 315, tl::Payload::Reference, 4, "contacts.resolvePhone phone", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::contacts::ResolvePhone<'static>, phone)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::contacts::ResolveUsername<'static>>(0x725a_fbbc, 316, tl::Payload::Reference, 8, "contacts.resolveUsername flags username referer", &tl::rows::<3>(
+        "# s 0.0s",
+        &[offset_of!(functions::contacts::ResolveUsername<'static>, username), offset_of!(functions::contacts::ResolveUsername<'static>, referer)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::contacts::Search<'static>>(0x05f5_8d0f, 317, tl::Payload::Reference, 12, "contacts.search flags broadcasts bots q limit", &tl::rows::<5>(
+        "# 0.0! 0.1! s i",
+        &[offset_of!(functions::contacts::Search<'static>, broadcasts), offset_of!(functions::contacts::Search<'static>, bots), offset_of!(functions::contacts::Search<'static>, q), offset_of!(functions::contacts::Search<'static>, limit)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::contacts::SetBlocked<'static>>(0x94c6_5c76, 318, tl::Payload::Reference, 16, "contacts.setBlocked flags my_stories_from id limit", &tl::rows::<4>(
+        "# 0.0! *o i",
+        &[offset_of!(functions::contacts::SetBlocked<'static>, my_stories_from), offset_of!(functions::contacts::SetBlocked<'static>, id), offset_of!(functions::contacts::SetBlocked<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::contacts::ToggleTopPeers>(0x8514_bdda, 319, tl::Payload::Reference, 4, "contacts.toggleTopPeers enabled", &tl::rows::<1>(
+        "b",
+        &[offset_of!(functions::contacts::ToggleTopPeers, enabled)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::contacts::Unblock<'static>>(0xb550_d328, 320, tl::Payload::Reference, 8, "contacts.unblock flags my_stories_from id", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::contacts::Unblock<'static>, my_stories_from), offset_of!(functions::contacts::Unblock<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::contacts::UpdateContactNote<'static>>(0x139f_63fb, 321, tl::Payload::Reference, 20, "contacts.updateContactNote id note", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::contacts::UpdateContactNote<'static>, id), offset_of!(functions::contacts::UpdateContactNote<'static>, note)],
+        &[&tables::INPUT_USER, &tables::TEXT_WITH_ENTITIES],
+    )),
 ];
-tl::described! { functions::contacts::AcceptContact<'_>, functions::contacts::AcceptContact<'a>, &tl::Type::single::<functions::contacts::AcceptContact<'static>>("contacts.acceptContact", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::contacts::AddContact<'_>, functions::contacts::AddContact<'a>, &tl::Type::single::<functions::contacts::AddContact<'static>>("contacts.addContact", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::contacts::Block<'_>, functions::contacts::Block<'a>, &tl::Type::single::<functions::contacts::Block<'static>>("contacts.block", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::contacts::BlockFromReplies, functions::contacts::BlockFromReplies, &tl::Type::single::<functions::contacts::BlockFromReplies>("contacts.blockFromReplies", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::contacts::DeleteByPhones<'_>, functions::contacts::DeleteByPhones<'a>, &tl::Type::single::<functions::contacts::DeleteByPhones<'static>>("contacts.deleteByPhones", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::contacts::DeleteContacts<'_>, functions::contacts::DeleteContacts<'a>, &tl::Type::single::<functions::contacts::DeleteContacts<'static>>("contacts.deleteContacts", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::contacts::EditCloseFriends<'_>, functions::contacts::EditCloseFriends<'a>, &tl::Type::single::<functions::contacts::EditCloseFriends<'static>>("contacts.editCloseFriends", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::contacts::ExportContactToken, functions::contacts::ExportContactToken, &tl::Type::single::<functions::contacts::ExportContactToken>("contacts.exportContactToken", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::contacts::GetBirthdays, functions::contacts::GetBirthdays, &tl::Type::single::<functions::contacts::GetBirthdays>("contacts.getBirthdays", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::contacts::GetBlocked, functions::contacts::GetBlocked, &tl::Type::single::<functions::contacts::GetBlocked>("contacts.getBlocked", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::contacts::GetContactIds, functions::contacts::GetContactIds, &tl::Type::single::<functions::contacts::GetContactIds>("contacts.getContactIDs", &CALLS[10], tl::ListOps::NONE) }
-tl::described! { functions::contacts::GetContacts, functions::contacts::GetContacts, &tl::Type::single::<functions::contacts::GetContacts>("contacts.getContacts", &CALLS[11], tl::ListOps::NONE) }
-tl::described! { functions::contacts::GetLocated, functions::contacts::GetLocated, &tl::Type::single::<functions::contacts::GetLocated>("contacts.getLocated", &CALLS[12], tl::ListOps::NONE) }
-tl::described! { functions::contacts::GetSaved, functions::contacts::GetSaved, &tl::Type::single::<functions::contacts::GetSaved>("contacts.getSaved", &CALLS[13], tl::ListOps::NONE) }
-tl::described! { functions::contacts::GetSponsoredPeers<'_>, functions::contacts::GetSponsoredPeers<'a>, &tl::Type::single::<functions::contacts::GetSponsoredPeers<'static>>("contacts.getSponsoredPeers", &CALLS[14], tl::ListOps::NONE) }
-tl::described! { functions::contacts::GetStatuses, functions::contacts::GetStatuses, &tl::Type::single::<functions::contacts::GetStatuses>("contacts.getStatuses", &CALLS[15], tl::ListOps::NONE) }
-tl::described! { functions::contacts::GetTopPeers, functions::contacts::GetTopPeers, &tl::Type::single::<functions::contacts::GetTopPeers>("contacts.getTopPeers", &CALLS[16], tl::ListOps::NONE) }
-tl::described! { functions::contacts::ImportContactToken<'_>, functions::contacts::ImportContactToken<'a>, &tl::Type::single::<functions::contacts::ImportContactToken<'static>>("contacts.importContactToken", &CALLS[17], tl::ListOps::NONE) }
-tl::described! { functions::contacts::ImportContacts<'_>, functions::contacts::ImportContacts<'a>, &tl::Type::single::<functions::contacts::ImportContacts<'static>>("contacts.importContacts", &CALLS[18], tl::ListOps::NONE) }
-tl::described! { functions::contacts::ResetSaved, functions::contacts::ResetSaved, &tl::Type::single::<functions::contacts::ResetSaved>("contacts.resetSaved", &CALLS[19], tl::ListOps::NONE) }
-tl::described! { functions::contacts::ResetTopPeerRating<'_>, functions::contacts::ResetTopPeerRating<'a>, &tl::Type::single::<functions::contacts::ResetTopPeerRating<'static>>("contacts.resetTopPeerRating", &CALLS[20], tl::ListOps::NONE) }
-tl::described! { functions::contacts::ResolvePhone<'_>, functions::contacts::ResolvePhone<'a>, &tl::Type::single::<functions::contacts::ResolvePhone<'static>>("contacts.resolvePhone", &CALLS[21], tl::ListOps::NONE) }
-tl::described! { functions::contacts::ResolveUsername<'_>, functions::contacts::ResolveUsername<'a>, &tl::Type::single::<functions::contacts::ResolveUsername<'static>>("contacts.resolveUsername", &CALLS[22], tl::ListOps::NONE) }
-tl::described! { functions::contacts::Search<'_>, functions::contacts::Search<'a>, &tl::Type::single::<functions::contacts::Search<'static>>("contacts.search", &CALLS[23], tl::ListOps::NONE) }
-tl::described! { functions::contacts::SetBlocked<'_>, functions::contacts::SetBlocked<'a>, &tl::Type::single::<functions::contacts::SetBlocked<'static>>("contacts.setBlocked", &CALLS[24], tl::ListOps::NONE) }
-tl::described! { functions::contacts::ToggleTopPeers, functions::contacts::ToggleTopPeers, &tl::Type::single::<functions::contacts::ToggleTopPeers>("contacts.toggleTopPeers", &CALLS[25], tl::ListOps::NONE) }
-tl::described! { functions::contacts::Unblock<'_>, functions::contacts::Unblock<'a>, &tl::Type::single::<functions::contacts::Unblock<'static>>("contacts.unblock", &CALLS[26], tl::ListOps::NONE) }
-tl::described! { functions::contacts::UpdateContactNote<'_>, functions::contacts::UpdateContactNote<'a>, &tl::Type::single::<functions::contacts::UpdateContactNote<'static>>("contacts.updateContactNote", &CALLS[27], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 28] = tl::Type::calls(&CALLS);
+tl::described! { functions::contacts::AcceptContact<'_>, &TYPES[0] }
+tl::described! { functions::contacts::AddContact<'_>, &TYPES[1] }
+tl::described! { functions::contacts::Block<'_>, &TYPES[2] }
+tl::described! { functions::contacts::BlockFromReplies, &TYPES[3] }
+tl::described! { functions::contacts::DeleteByPhones<'_>, &TYPES[4] }
+tl::described! { functions::contacts::DeleteContacts<'_>, &TYPES[5] }
+tl::described! { functions::contacts::EditCloseFriends<'_>, &TYPES[6] }
+tl::described! { functions::contacts::ExportContactToken, &TYPES[7] }
+tl::described! { functions::contacts::GetBirthdays, &TYPES[8] }
+tl::described! { functions::contacts::GetBlocked, &TYPES[9] }
+tl::described! { functions::contacts::GetContactIds, &TYPES[10] }
+tl::described! { functions::contacts::GetContacts, &TYPES[11] }
+tl::described! { functions::contacts::GetLocated, &TYPES[12] }
+tl::described! { functions::contacts::GetSaved, &TYPES[13] }
+tl::described! { functions::contacts::GetSponsoredPeers<'_>, &TYPES[14] }
+tl::described! { functions::contacts::GetStatuses, &TYPES[15] }
+tl::described! { functions::contacts::GetTopPeers, &TYPES[16] }
+tl::described! { functions::contacts::ImportContactToken<'_>, &TYPES[17] }
+tl::described! { functions::contacts::ImportContacts<'_>, &TYPES[18] }
+tl::described! { functions::contacts::ResetSaved, &TYPES[19] }
+tl::described! { functions::contacts::ResetTopPeerRating<'_>, &TYPES[20] }
+tl::described! { functions::contacts::ResolvePhone<'_>, &TYPES[21] }
+tl::described! { functions::contacts::ResolveUsername<'_>, &TYPES[22] }
+tl::described! { functions::contacts::Search<'_>, &TYPES[23] }
+tl::described! { functions::contacts::SetBlocked<'_>, &TYPES[24] }
+tl::described! { functions::contacts::ToggleTopPeers, &TYPES[25] }
+tl::described! { functions::contacts::Unblock<'_>, &TYPES[26] }
+tl::described! { functions::contacts::UpdateContactNote<'_>, &TYPES[27] }

@@ -3,76 +3,57 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 8] = [
-    tl::Constructor::new::<functions::ephemeral::DeleteAllWelcomeMessages<'static>>(0x734f_9721, 322, tl::Payload::Reference, 4, "ephemeral.deleteAllWelcomeMessages peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::ephemeral::DeleteAllWelcomeMessages<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::ephemeral::DeleteMessage<'static>>(0x92f6_e797, 323, tl::Payload::Reference, 12, "ephemeral.deleteMessage flags peer receiver_id id", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 0, offset_of!(functions::ephemeral::DeleteMessage<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::ephemeral::DeleteMessage<'static>, receiver_id)),
-        F::new(K::Int, offset_of!(functions::ephemeral::DeleteMessage<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::ephemeral::DeleteWelcomeMessage<'static>>(0xe882_a9e1, 324, tl::Payload::Reference, 8, "ephemeral.deleteWelcomeMessage peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::ephemeral::DeleteWelcomeMessage<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::ephemeral::DeleteWelcomeMessage<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::ephemeral::EditMessage<'static>>(0xcf9c_725b, 325, tl::Payload::Reference, 12, "ephemeral.editMessage flags invert_media welcome peer receiver_id id message media entities reply_markup rich_message", &[
-        F::word(0, 0xff),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::ephemeral::EditMessage<'static>, invert_media)),
-        F::opt(K::Flag, 0, 6, offset_of!(functions::ephemeral::EditMessage<'static>, welcome)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 7, offset_of!(functions::ephemeral::EditMessage<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::ephemeral::EditMessage<'static>, receiver_id)),
-        F::new(K::Int, offset_of!(functions::ephemeral::EditMessage<'static>, id)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::ephemeral::EditMessage<'static>, message)),
-        F::opt_of(K::OptObject, &tables::INPUT_MEDIA, 0, 3, offset_of!(functions::ephemeral::EditMessage<'static>, media)),
-        F::opt_of(K::OptListObject, &tables::MESSAGE_ENTITY, 0, 1, offset_of!(functions::ephemeral::EditMessage<'static>, entities)),
-        F::opt_of(K::OptObject, &tables::REPLY_MARKUP, 0, 2, offset_of!(functions::ephemeral::EditMessage<'static>, reply_markup)),
-        F::opt_of(K::OptObject, &tables::INPUT_RICH_MESSAGE, 0, 4, offset_of!(functions::ephemeral::EditMessage<'static>, rich_message)),
-    ]),
-    tl::Constructor::new::<functions::ephemeral::GetCallbackAnswer<'static>>(0x3fa4_64c8, 326, tl::Payload::Reference, 12, "ephemeral.getCallbackAnswer flags peer id data", &[
-        F::word(0, 0x2),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::ephemeral::GetCallbackAnswer<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::ephemeral::GetCallbackAnswer<'static>, id)),
-        F::opt(K::OptBytes, 0, 1, offset_of!(functions::ephemeral::GetCallbackAnswer<'static>, data)),
-    ]),
-    tl::Constructor::new::<functions::ephemeral::GetWelcomeMessages<'static>>(0xdb9a_c18d, 327, tl::Payload::Reference, 12, "ephemeral.getWelcomeMessages peer hash", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::ephemeral::GetWelcomeMessages<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::ephemeral::GetWelcomeMessages<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::ephemeral::ReportMessage<'static>>(0x8704_f2bf, 328, tl::Payload::Reference, 16, "ephemeral.reportMessage peer id option message", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::ephemeral::ReportMessage<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::ephemeral::ReportMessage<'static>, id)),
-        F::new(K::Bytes, offset_of!(functions::ephemeral::ReportMessage<'static>, option)),
-        F::new(K::Str, offset_of!(functions::ephemeral::ReportMessage<'static>, message)),
-    ]),
-    tl::Constructor::new::<functions::ephemeral::SendMessage<'static>>(0xba8d_5f35, 329, tl::Payload::Reference, 20, "ephemeral.sendMessage flags invert_media welcome anchor noforwards peer receiver_id query_id message entities media reply_markup rich_message random_id reply_to", &[
-        F::word(0, 0x7ff),
-        F::opt(K::Flag, 0, 6, offset_of!(functions::ephemeral::SendMessage<'static>, invert_media)),
-        F::opt(K::Flag, 0, 7, offset_of!(functions::ephemeral::SendMessage<'static>, welcome)),
-        F::opt(K::Flag, 0, 9, offset_of!(functions::ephemeral::SendMessage<'static>, anchor)),
-        F::opt(K::Flag, 0, 10, offset_of!(functions::ephemeral::SendMessage<'static>, noforwards)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 8, offset_of!(functions::ephemeral::SendMessage<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::ephemeral::SendMessage<'static>, receiver_id)),
-        F::opt(K::OptLong, 0, 0, offset_of!(functions::ephemeral::SendMessage<'static>, query_id)),
-        F::new(K::Str, offset_of!(functions::ephemeral::SendMessage<'static>, message)),
-        F::opt_of(K::OptListObject, &tables::MESSAGE_ENTITY, 0, 1, offset_of!(functions::ephemeral::SendMessage<'static>, entities)),
-        F::opt_of(K::OptObject, &tables::INPUT_MEDIA, 0, 2, offset_of!(functions::ephemeral::SendMessage<'static>, media)),
-        F::opt_of(K::OptObject, &tables::REPLY_MARKUP, 0, 3, offset_of!(functions::ephemeral::SendMessage<'static>, reply_markup)),
-        F::opt_of(K::OptObject, &tables::INPUT_RICH_MESSAGE, 0, 4, offset_of!(functions::ephemeral::SendMessage<'static>, rich_message)),
-        F::new(K::Long, offset_of!(functions::ephemeral::SendMessage<'static>, random_id)),
-        F::opt_of(K::OptObject, &tables::INPUT_REPLY_TO, 0, 5, offset_of!(functions::ephemeral::SendMessage<'static>, reply_to)),
-    ]),
+    tl::Constructor::new::<functions::ephemeral::DeleteAllWelcomeMessages<'static>>(0x734f_9721, 322, tl::Payload::Reference, 4, "ephemeral.deleteAllWelcomeMessages peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::ephemeral::DeleteAllWelcomeMessages<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::ephemeral::DeleteMessage<'static>>(0x92f6_e797, 323, tl::Payload::Reference, 12, "ephemeral.deleteMessage flags peer receiver_id id", &tl::rows::<4>(
+        "# 0.0o o i",
+        &[offset_of!(functions::ephemeral::DeleteMessage<'static>, peer), offset_of!(functions::ephemeral::DeleteMessage<'static>, receiver_id), offset_of!(functions::ephemeral::DeleteMessage<'static>, id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::ephemeral::DeleteWelcomeMessage<'static>>(0xe882_a9e1, 324, tl::Payload::Reference, 8, "ephemeral.deleteWelcomeMessage peer id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::ephemeral::DeleteWelcomeMessage<'static>, peer), offset_of!(functions::ephemeral::DeleteWelcomeMessage<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::ephemeral::EditMessage<'static>>(0xcf9c_725b, 325, tl::Payload::Reference, 12, "ephemeral.editMessage flags invert_media welcome peer receiver_id id message media entities reply_markup rich_message", &tl::rows::<11>(
+        "# 0.5! 0.6! 0.7o o i 0.0s 0.3o 0.1*o 0.2o 0.4o",
+        &[offset_of!(functions::ephemeral::EditMessage<'static>, invert_media), offset_of!(functions::ephemeral::EditMessage<'static>, welcome), offset_of!(functions::ephemeral::EditMessage<'static>, peer), offset_of!(functions::ephemeral::EditMessage<'static>, receiver_id), offset_of!(functions::ephemeral::EditMessage<'static>, id), offset_of!(functions::ephemeral::EditMessage<'static>, message), offset_of!(functions::ephemeral::EditMessage<'static>, media), offset_of!(functions::ephemeral::EditMessage<'static>, entities), offset_of!(functions::ephemeral::EditMessage<'static>, reply_markup), offset_of!(functions::ephemeral::EditMessage<'static>, rich_message)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER, &tables::INPUT_MEDIA, &tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP, &tables::INPUT_RICH_MESSAGE],
+    )),
+    tl::Constructor::new::<functions::ephemeral::GetCallbackAnswer<'static>>(0x3fa4_64c8, 326, tl::Payload::Reference, 12, "ephemeral.getCallbackAnswer flags peer id data", &tl::rows::<4>(
+        "# o i 0.1y",
+        &[offset_of!(functions::ephemeral::GetCallbackAnswer<'static>, peer), offset_of!(functions::ephemeral::GetCallbackAnswer<'static>, id), offset_of!(functions::ephemeral::GetCallbackAnswer<'static>, data)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::ephemeral::GetWelcomeMessages<'static>>(0xdb9a_c18d, 327, tl::Payload::Reference, 12, "ephemeral.getWelcomeMessages peer hash", &tl::rows::<2>(
+        "o l",
+        &[offset_of!(functions::ephemeral::GetWelcomeMessages<'static>, peer), offset_of!(functions::ephemeral::GetWelcomeMessages<'static>, hash)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::ephemeral::ReportMessage<'static>>(0x8704_f2bf, 328, tl::Payload::Reference, 16, "ephemeral.reportMessage peer id option message", &tl::rows::<4>(
+        "o i y s",
+        &[offset_of!(functions::ephemeral::ReportMessage<'static>, peer), offset_of!(functions::ephemeral::ReportMessage<'static>, id), offset_of!(functions::ephemeral::ReportMessage<'static>, option), offset_of!(functions::ephemeral::ReportMessage<'static>, message)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::ephemeral::SendMessage<'static>>(0xba8d_5f35, 329, tl::Payload::Reference, 20, "ephemeral.sendMessage flags invert_media welcome anchor noforwards peer receiver_id query_id message entities media reply_markup rich_message random_id reply_to", &tl::rows::<15>(
+        "# 0.6! 0.7! 0.9! 0.10! 0.8o o 0.0l s 0.1*o 0.2o 0.3o 0.4o l 0.5o",
+        &[offset_of!(functions::ephemeral::SendMessage<'static>, invert_media), offset_of!(functions::ephemeral::SendMessage<'static>, welcome), offset_of!(functions::ephemeral::SendMessage<'static>, anchor), offset_of!(functions::ephemeral::SendMessage<'static>, noforwards), offset_of!(functions::ephemeral::SendMessage<'static>, peer), offset_of!(functions::ephemeral::SendMessage<'static>, receiver_id), offset_of!(functions::ephemeral::SendMessage<'static>, query_id), offset_of!(functions::ephemeral::SendMessage<'static>, message), offset_of!(functions::ephemeral::SendMessage<'static>, entities), offset_of!(functions::ephemeral::SendMessage<'static>, media), offset_of!(functions::ephemeral::SendMessage<'static>, reply_markup), offset_of!(functions::ephemeral::SendMessage<'static>, rich_message), offset_of!(functions::ephemeral::SendMessage<'static>, random_id), offset_of!(functions::ephemeral::SendMessage<'static>, reply_to)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER, &tables::MESSAGE_ENTITY, &tables::INPUT_MEDIA, &tables::REPLY_MARKUP, &tables::INPUT_RICH_MESSAGE, &tables::INPUT_REPLY_TO],
+    )),
 ];
-tl::described! { functions::ephemeral::DeleteAllWelcomeMessages<'_>, functions::ephemeral::DeleteAllWelcomeMessages<'a>, &tl::Type::single::<functions::ephemeral::DeleteAllWelcomeMessages<'static>>("ephemeral.deleteAllWelcomeMessages", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::ephemeral::DeleteMessage<'_>, functions::ephemeral::DeleteMessage<'a>, &tl::Type::single::<functions::ephemeral::DeleteMessage<'static>>("ephemeral.deleteMessage", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::ephemeral::DeleteWelcomeMessage<'_>, functions::ephemeral::DeleteWelcomeMessage<'a>, &tl::Type::single::<functions::ephemeral::DeleteWelcomeMessage<'static>>("ephemeral.deleteWelcomeMessage", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::ephemeral::EditMessage<'_>, functions::ephemeral::EditMessage<'a>, &tl::Type::single::<functions::ephemeral::EditMessage<'static>>("ephemeral.editMessage", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::ephemeral::GetCallbackAnswer<'_>, functions::ephemeral::GetCallbackAnswer<'a>, &tl::Type::single::<functions::ephemeral::GetCallbackAnswer<'static>>("ephemeral.getCallbackAnswer", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::ephemeral::GetWelcomeMessages<'_>, functions::ephemeral::GetWelcomeMessages<'a>, &tl::Type::single::<functions::ephemeral::GetWelcomeMessages<'static>>("ephemeral.getWelcomeMessages", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::ephemeral::ReportMessage<'_>, functions::ephemeral::ReportMessage<'a>, &tl::Type::single::<functions::ephemeral::ReportMessage<'static>>("ephemeral.reportMessage", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::ephemeral::SendMessage<'_>, functions::ephemeral::SendMessage<'a>, &tl::Type::single::<functions::ephemeral::SendMessage<'static>>("ephemeral.sendMessage", &CALLS[7], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 8] = tl::Type::calls(&CALLS);
+tl::described! { functions::ephemeral::DeleteAllWelcomeMessages<'_>, &TYPES[0] }
+tl::described! { functions::ephemeral::DeleteMessage<'_>, &TYPES[1] }
+tl::described! { functions::ephemeral::DeleteWelcomeMessage<'_>, &TYPES[2] }
+tl::described! { functions::ephemeral::EditMessage<'_>, &TYPES[3] }
+tl::described! { functions::ephemeral::GetCallbackAnswer<'_>, &TYPES[4] }
+tl::described! { functions::ephemeral::GetWelcomeMessages<'_>, &TYPES[5] }
+tl::described! { functions::ephemeral::ReportMessage<'_>, &TYPES[6] }
+tl::described! { functions::ephemeral::SendMessage<'_>, &TYPES[7] }

@@ -3,13 +3,15 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 1] = [
-    tl::Constructor::new::<functions::folders::EditPeerFolders<'static>>(0x6847_d0ab, 330, tl::Payload::Reference, 8, "folders.editPeerFolders folder_peers", &[
-        F::of(K::ListObject, &tables::INPUT_FOLDER_PEER, offset_of!(functions::folders::EditPeerFolders<'static>, folder_peers)),
-    ]),
+    tl::Constructor::new::<functions::folders::EditPeerFolders<'static>>(0x6847_d0ab, 330, tl::Payload::Reference, 8, "folders.editPeerFolders folder_peers", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::folders::EditPeerFolders<'static>, folder_peers)],
+        &[&tables::INPUT_FOLDER_PEER],
+    )),
 ];
-tl::described! { functions::folders::EditPeerFolders<'_>, functions::folders::EditPeerFolders<'a>, &tl::Type::single::<functions::folders::EditPeerFolders<'static>>("folders.editPeerFolders", &CALLS[0], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 1] = tl::Type::calls(&CALLS);
+tl::described! { functions::folders::EditPeerFolders<'_>, &TYPES[0] }

@@ -3,13 +3,15 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 1] = [
-    tl::Constructor::new::<functions::fragment::GetCollectibleInfo<'static>>(0xbe1e_85ba, 331, tl::Payload::Reference, 8, "fragment.getCollectibleInfo collectible", &[
-        F::of(K::Object, &tables::INPUT_COLLECTIBLE, offset_of!(functions::fragment::GetCollectibleInfo<'static>, collectible)),
-    ]),
+    tl::Constructor::new::<functions::fragment::GetCollectibleInfo<'static>>(0xbe1e_85ba, 331, tl::Payload::Reference, 8, "fragment.getCollectibleInfo collectible", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::fragment::GetCollectibleInfo<'static>, collectible)],
+        &[&tables::INPUT_COLLECTIBLE],
+    )),
 ];
-tl::described! { functions::fragment::GetCollectibleInfo<'_>, functions::fragment::GetCollectibleInfo<'a>, &tl::Type::single::<functions::fragment::GetCollectibleInfo<'static>>("fragment.getCollectibleInfo", &CALLS[0], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 1] = tl::Type::calls(&CALLS);
+tl::described! { functions::fragment::GetCollectibleInfo<'_>, &TYPES[0] }

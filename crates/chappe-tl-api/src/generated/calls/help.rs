@@ -3,96 +3,123 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 25] = [
-    tl::Constructor::new::<functions::help::AcceptTermsOfService<'static>>(0xee72_f79a, 332, tl::Payload::Reference, 8, "help.acceptTermsOfService id", &[
-        F::of(K::Object, &tables::DATA_JSON, offset_of!(functions::help::AcceptTermsOfService<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::help::DismissSuggestion<'static>>(0xf50d_baa1, 333, tl::Payload::Reference, 8, "help.dismissSuggestion peer suggestion", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::help::DismissSuggestion<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::help::DismissSuggestion<'static>, suggestion)),
-    ]),
-    tl::Constructor::new::<functions::help::EditUserInfo<'static>>(0x66b9_1b70, 334, tl::Payload::Reference, 16, "help.editUserInfo user_id message entities", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::help::EditUserInfo<'static>, user_id)),
-        F::new(K::Str, offset_of!(functions::help::EditUserInfo<'static>, message)),
-        F::of(K::ListObject, &tables::MESSAGE_ENTITY, offset_of!(functions::help::EditUserInfo<'static>, entities)),
-    ]),
-    tl::Constructor::new::<functions::help::GetAppConfig>(0x61e3_f854, 335, tl::Payload::Reference, 4, "help.getAppConfig hash", &[
-        F::new(K::Int, offset_of!(functions::help::GetAppConfig, hash)),
-    ]),
-    tl::Constructor::new::<functions::help::GetAppUpdate<'static>>(0x522d_5a7d, 336, tl::Payload::Reference, 4, "help.getAppUpdate source", &[
-        F::new(K::Str, offset_of!(functions::help::GetAppUpdate<'static>, source)),
-    ]),
+    tl::Constructor::new::<functions::help::AcceptTermsOfService<'static>>(0xee72_f79a, 332, tl::Payload::Reference, 8, "help.acceptTermsOfService id", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::help::AcceptTermsOfService<'static>, id)],
+        &[&tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::help::DismissSuggestion<'static>>(0xf50d_baa1, 333, tl::Payload::Reference, 8, "help.dismissSuggestion peer suggestion", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::help::DismissSuggestion<'static>, peer), offset_of!(functions::help::DismissSuggestion<'static>, suggestion)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::help::EditUserInfo<'static>>(0x66b9_1b70, 334, tl::Payload::Reference, 16, "help.editUserInfo user_id message entities", &tl::rows::<3>(
+        "o s *o",
+        &[offset_of!(functions::help::EditUserInfo<'static>, user_id), offset_of!(functions::help::EditUserInfo<'static>, message), offset_of!(functions::help::EditUserInfo<'static>, entities)],
+        &[&tables::INPUT_USER, &tables::MESSAGE_ENTITY],
+    )),
+    tl::Constructor::new::<functions::help::GetAppConfig>(0x61e3_f854, 335, tl::Payload::Reference, 4, "help.getAppConfig hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::help::GetAppConfig, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::help::GetAppUpdate<'static>>(0x522d_5a7d, 336, tl::Payload::Reference, 4, "help.getAppUpdate source", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::help::GetAppUpdate<'static>, source)],
+        &[],
+    )),
     tl::Constructor::new::<functions::help::GetCdnConfig>(0x5202_9342, 337, tl::Payload::Reference, 0, "help.getCdnConfig", &[]),
     tl::Constructor::new::<functions::help::GetConfig>(0xc4f9_186b, 338, tl::Payload::Reference, 0, "help.getConfig", &[]),
-    tl::Constructor::new::<functions::help::GetCountriesList<'static>>(0x7357_87a8, 339, tl::Payload::Reference, 8, "help.getCountriesList lang_code hash", &[
-        F::new(K::Str, offset_of!(functions::help::GetCountriesList<'static>, lang_code)),
-        F::new(K::Int, offset_of!(functions::help::GetCountriesList<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::help::GetDeepLinkInfo<'static>>(0x3fed_c75f, 340, tl::Payload::Reference, 4, "help.getDeepLinkInfo path", &[
-        F::new(K::Str, offset_of!(functions::help::GetDeepLinkInfo<'static>, path)),
-    ]),
+    tl::Constructor::new::<functions::help::GetCountriesList<'static>>(0x7357_87a8, 339, tl::Payload::Reference, 8, "help.getCountriesList lang_code hash", &tl::rows::<2>(
+        "s i",
+        &[offset_of!(functions::help::GetCountriesList<'static>, lang_code), offset_of!(functions::help::GetCountriesList<'static>, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::help::GetDeepLinkInfo<'static>>(0x3fed_c75f, 340, tl::Payload::Reference, 4, "help.getDeepLinkInfo path", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::help::GetDeepLinkInfo<'static>, path)],
+        &[],
+    )),
     tl::Constructor::new::<functions::help::GetInviteText>(0x4d39_2343, 341, tl::Payload::Reference, 0, "help.getInviteText", &[]),
     tl::Constructor::new::<functions::help::GetNearestDc>(0x1fb3_3026, 342, tl::Payload::Reference, 0, "help.getNearestDc", &[]),
-    tl::Constructor::new::<functions::help::GetPassportConfig>(0xc661_ad08, 343, tl::Payload::Reference, 4, "help.getPassportConfig hash", &[
-        F::new(K::Int, offset_of!(functions::help::GetPassportConfig, hash)),
-    ]),
-    tl::Constructor::new::<functions::help::GetPeerColors>(0xda80_f42f, 344, tl::Payload::Reference, 4, "help.getPeerColors hash", &[
-        F::new(K::Int, offset_of!(functions::help::GetPeerColors, hash)),
-    ]),
-    tl::Constructor::new::<functions::help::GetPeerProfileColors>(0xabcf_a9fd, 345, tl::Payload::Reference, 4, "help.getPeerProfileColors hash", &[
-        F::new(K::Int, offset_of!(functions::help::GetPeerProfileColors, hash)),
-    ]),
+    tl::Constructor::new::<functions::help::GetPassportConfig>(0xc661_ad08, 343, tl::Payload::Reference, 4, "help.getPassportConfig hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::help::GetPassportConfig, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::help::GetPeerColors>(0xda80_f42f, 344, tl::Payload::Reference, 4, "help.getPeerColors hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::help::GetPeerColors, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::help::GetPeerProfileColors>(0xabcf_a9fd, 345, tl::Payload::Reference, 4, "help.getPeerProfileColors hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::help::GetPeerProfileColors, hash)],
+        &[],
+    )),
     tl::Constructor::new::<functions::help::GetPremiumPromo>(0xb81b_93d4, 346, tl::Payload::Reference, 0, "help.getPremiumPromo", &[]),
     tl::Constructor::new::<functions::help::GetPromoData>(0xc097_7421, 347, tl::Payload::Reference, 0, "help.getPromoData", &[]),
-    tl::Constructor::new::<functions::help::GetRecentMeUrls<'static>>(0x3dc0_f114, 348, tl::Payload::Reference, 4, "help.getRecentMeUrls referer", &[
-        F::new(K::Str, offset_of!(functions::help::GetRecentMeUrls<'static>, referer)),
-    ]),
+    tl::Constructor::new::<functions::help::GetRecentMeUrls<'static>>(0x3dc0_f114, 348, tl::Payload::Reference, 4, "help.getRecentMeUrls referer", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::help::GetRecentMeUrls<'static>, referer)],
+        &[],
+    )),
     tl::Constructor::new::<functions::help::GetSupport>(0x9cdf_08cd, 349, tl::Payload::Reference, 0, "help.getSupport", &[]),
     tl::Constructor::new::<functions::help::GetSupportName>(0xd360_e72c, 350, tl::Payload::Reference, 0, "help.getSupportName", &[]),
     tl::Constructor::new::<functions::help::GetTermsOfServiceUpdate>(0x2ca5_1fd1, 351, tl::Payload::Reference, 0, "help.getTermsOfServiceUpdate", &[]),
-    tl::Constructor::new::<functions::help::GetTimezonesList>(0x49b3_0240, 352, tl::Payload::Reference, 4, "help.getTimezonesList hash", &[
-        F::new(K::Int, offset_of!(functions::help::GetTimezonesList, hash)),
-    ]),
-    tl::Constructor::new::<functions::help::GetUserInfo<'static>>(0x038a_08d3, 353, tl::Payload::Reference, 4, "help.getUserInfo user_id", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::help::GetUserInfo<'static>, user_id)),
-    ]),
-    tl::Constructor::new::<functions::help::HidePromoData<'static>>(0x1e25_1c95, 354, tl::Payload::Reference, 4, "help.hidePromoData peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::help::HidePromoData<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::help::SaveAppLog<'static>>(0x6f02_f748, 355, tl::Payload::Reference, 8, "help.saveAppLog events", &[
-        F::of(K::ListObject, &tables::INPUT_APP_EVENT, offset_of!(functions::help::SaveAppLog<'static>, events)),
-    ]),
-    tl::Constructor::new::<functions::help::SetBotUpdatesStatus<'static>>(0xec22_cfcd, 356, tl::Payload::Reference, 8, "help.setBotUpdatesStatus pending_updates_count message", &[
-        F::new(K::Int, offset_of!(functions::help::SetBotUpdatesStatus<'static>, pending_updates_count)),
-        F::new(K::Str, offset_of!(functions::help::SetBotUpdatesStatus<'static>, message)),
-    ]),
+    tl::Constructor::new::<functions::help::GetTimezonesList>(0x49b3_0240, 352, tl::Payload::Reference, 4, "help.getTimezonesList hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::help::GetTimezonesList, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::help::GetUserInfo<'static>>(0x038a_08d3, 353, tl::Payload::Reference, 4, "help.getUserInfo user_id", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::help::GetUserInfo<'static>, user_id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::help::HidePromoData<'static>>(0x1e25_1c95, 354, tl::Payload::Reference, 4, "help.hidePromoData peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::help::HidePromoData<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::help::SaveAppLog<'static>>(0x6f02_f748, 355, tl::Payload::Reference, 8, "help.saveAppLog events", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::help::SaveAppLog<'static>, events)],
+        &[&tables::INPUT_APP_EVENT],
+    )),
+    tl::Constructor::new::<functions::help::SetBotUpdatesStatus<'static>>(0xec22_cfcd, 356, tl::Payload::Reference, 8, "help.setBotUpdatesStatus pending_updates_count message", &tl::rows::<2>(
+        "i s",
+        &[offset_of!(functions::help::SetBotUpdatesStatus<'static>, pending_updates_count), offset_of!(functions::help::SetBotUpdatesStatus<'static>, message)],
+        &[],
+    )),
 ];
-tl::described! { functions::help::AcceptTermsOfService<'_>, functions::help::AcceptTermsOfService<'a>, &tl::Type::single::<functions::help::AcceptTermsOfService<'static>>("help.acceptTermsOfService", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::help::DismissSuggestion<'_>, functions::help::DismissSuggestion<'a>, &tl::Type::single::<functions::help::DismissSuggestion<'static>>("help.dismissSuggestion", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::help::EditUserInfo<'_>, functions::help::EditUserInfo<'a>, &tl::Type::single::<functions::help::EditUserInfo<'static>>("help.editUserInfo", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::help::GetAppConfig, functions::help::GetAppConfig, &tl::Type::single::<functions::help::GetAppConfig>("help.getAppConfig", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::help::GetAppUpdate<'_>, functions::help::GetAppUpdate<'a>, &tl::Type::single::<functions::help::GetAppUpdate<'static>>("help.getAppUpdate", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::help::GetCdnConfig, functions::help::GetCdnConfig, &tl::Type::single::<functions::help::GetCdnConfig>("help.getCdnConfig", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::help::GetConfig, functions::help::GetConfig, &tl::Type::single::<functions::help::GetConfig>("help.getConfig", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::help::GetCountriesList<'_>, functions::help::GetCountriesList<'a>, &tl::Type::single::<functions::help::GetCountriesList<'static>>("help.getCountriesList", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::help::GetDeepLinkInfo<'_>, functions::help::GetDeepLinkInfo<'a>, &tl::Type::single::<functions::help::GetDeepLinkInfo<'static>>("help.getDeepLinkInfo", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::help::GetInviteText, functions::help::GetInviteText, &tl::Type::single::<functions::help::GetInviteText>("help.getInviteText", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::help::GetNearestDc, functions::help::GetNearestDc, &tl::Type::single::<functions::help::GetNearestDc>("help.getNearestDc", &CALLS[10], tl::ListOps::NONE) }
-tl::described! { functions::help::GetPassportConfig, functions::help::GetPassportConfig, &tl::Type::single::<functions::help::GetPassportConfig>("help.getPassportConfig", &CALLS[11], tl::ListOps::NONE) }
-tl::described! { functions::help::GetPeerColors, functions::help::GetPeerColors, &tl::Type::single::<functions::help::GetPeerColors>("help.getPeerColors", &CALLS[12], tl::ListOps::NONE) }
-tl::described! { functions::help::GetPeerProfileColors, functions::help::GetPeerProfileColors, &tl::Type::single::<functions::help::GetPeerProfileColors>("help.getPeerProfileColors", &CALLS[13], tl::ListOps::NONE) }
-tl::described! { functions::help::GetPremiumPromo, functions::help::GetPremiumPromo, &tl::Type::single::<functions::help::GetPremiumPromo>("help.getPremiumPromo", &CALLS[14], tl::ListOps::NONE) }
-tl::described! { functions::help::GetPromoData, functions::help::GetPromoData, &tl::Type::single::<functions::help::GetPromoData>("help.getPromoData", &CALLS[15], tl::ListOps::NONE) }
-tl::described! { functions::help::GetRecentMeUrls<'_>, functions::help::GetRecentMeUrls<'a>, &tl::Type::single::<functions::help::GetRecentMeUrls<'static>>("help.getRecentMeUrls", &CALLS[16], tl::ListOps::NONE) }
-tl::described! { functions::help::GetSupport, functions::help::GetSupport, &tl::Type::single::<functions::help::GetSupport>("help.getSupport", &CALLS[17], tl::ListOps::NONE) }
-tl::described! { functions::help::GetSupportName, functions::help::GetSupportName, &tl::Type::single::<functions::help::GetSupportName>("help.getSupportName", &CALLS[18], tl::ListOps::NONE) }
-tl::described! { functions::help::GetTermsOfServiceUpdate, functions::help::GetTermsOfServiceUpdate, &tl::Type::single::<functions::help::GetTermsOfServiceUpdate>("help.getTermsOfServiceUpdate", &CALLS[19], tl::ListOps::NONE) }
-tl::described! { functions::help::GetTimezonesList, functions::help::GetTimezonesList, &tl::Type::single::<functions::help::GetTimezonesList>("help.getTimezonesList", &CALLS[20], tl::ListOps::NONE) }
-tl::described! { functions::help::GetUserInfo<'_>, functions::help::GetUserInfo<'a>, &tl::Type::single::<functions::help::GetUserInfo<'static>>("help.getUserInfo", &CALLS[21], tl::ListOps::NONE) }
-tl::described! { functions::help::HidePromoData<'_>, functions::help::HidePromoData<'a>, &tl::Type::single::<functions::help::HidePromoData<'static>>("help.hidePromoData", &CALLS[22], tl::ListOps::NONE) }
-tl::described! { functions::help::SaveAppLog<'_>, functions::help::SaveAppLog<'a>, &tl::Type::single::<functions::help::SaveAppLog<'static>>("help.saveAppLog", &CALLS[23], tl::ListOps::NONE) }
-tl::described! { functions::help::SetBotUpdatesStatus<'_>, functions::help::SetBotUpdatesStatus<'a>, &tl::Type::single::<functions::help::SetBotUpdatesStatus<'static>>("help.setBotUpdatesStatus", &CALLS[24], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 25] = tl::Type::calls(&CALLS);
+tl::described! { functions::help::AcceptTermsOfService<'_>, &TYPES[0] }
+tl::described! { functions::help::DismissSuggestion<'_>, &TYPES[1] }
+tl::described! { functions::help::EditUserInfo<'_>, &TYPES[2] }
+tl::described! { functions::help::GetAppConfig, &TYPES[3] }
+tl::described! { functions::help::GetAppUpdate<'_>, &TYPES[4] }
+tl::described! { functions::help::GetCdnConfig, &TYPES[5] }
+tl::described! { functions::help::GetConfig, &TYPES[6] }
+tl::described! { functions::help::GetCountriesList<'_>, &TYPES[7] }
+tl::described! { functions::help::GetDeepLinkInfo<'_>, &TYPES[8] }
+tl::described! { functions::help::GetInviteText, &TYPES[9] }
+tl::described! { functions::help::GetNearestDc, &TYPES[10] }
+tl::described! { functions::help::GetPassportConfig, &TYPES[11] }
+tl::described! { functions::help::GetPeerColors, &TYPES[12] }
+tl::described! { functions::help::GetPeerProfileColors, &TYPES[13] }
+tl::described! { functions::help::GetPremiumPromo, &TYPES[14] }
+tl::described! { functions::help::GetPromoData, &TYPES[15] }
+tl::described! { functions::help::GetRecentMeUrls<'_>, &TYPES[16] }
+tl::described! { functions::help::GetSupport, &TYPES[17] }
+tl::described! { functions::help::GetSupportName, &TYPES[18] }
+tl::described! { functions::help::GetTermsOfServiceUpdate, &TYPES[19] }
+tl::described! { functions::help::GetTimezonesList, &TYPES[20] }
+tl::described! { functions::help::GetUserInfo<'_>, &TYPES[21] }
+tl::described! { functions::help::HidePromoData<'_>, &TYPES[22] }
+tl::described! { functions::help::SaveAppLog<'_>, &TYPES[23] }
+tl::described! { functions::help::SetBotUpdatesStatus<'_>, &TYPES[24] }

@@ -3,35 +3,39 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions};
 
 pub(super) static CALLS: [tl::Constructor; 5] = [
-    tl::Constructor::new::<functions::langpack::GetDifference<'static>>(0xcd98_4aa5, 357, tl::Payload::Reference, 12, "langpack.getDifference lang_pack lang_code from_version", &[
-        F::new(K::Str, offset_of!(functions::langpack::GetDifference<'static>, lang_pack)),
-        F::new(K::Str, offset_of!(functions::langpack::GetDifference<'static>, lang_code)),
-        F::new(K::Int, offset_of!(functions::langpack::GetDifference<'static>, from_version)),
-    ]),
-    tl::Constructor::new::<functions::langpack::GetLangPack<'static>>(0xf2f2_330a, 358, tl::Payload::Reference, 8, "langpack.getLangPack lang_pack lang_code", &[
-        F::new(K::Str, offset_of!(functions::langpack::GetLangPack<'static>, lang_pack)),
-        F::new(K::Str, offset_of!(functions::langpack::GetLangPack<'static>, lang_code)),
-    ]),
-    tl::Constructor::new::<functions::langpack::GetLanguage<'static>>(0x6a59_6502, 359, tl::Payload::Reference, 8, "langpack.getLanguage lang_pack lang_code", &[
-        F::new(K::Str, offset_of!(functions::langpack::GetLanguage<'static>, lang_pack)),
-        F::new(K::Str, offset_of!(functions::langpack::GetLanguage<'static>, lang_code)),
-    ]),
-    tl::Constructor::new::<functions::langpack::GetLanguages<'static>>(0x42c6_978f, 360, tl::Payload::Reference, 4, "langpack.getLanguages lang_pack", &[
-        F::new(K::Str, offset_of!(functions::langpack::GetLanguages<'static>, lang_pack)),
-    ]),
-    tl::Constructor::new::<functions::langpack::GetStrings<'static>>(0xefea_3803, 361, tl::Payload::Reference, 16, "langpack.getStrings lang_pack lang_code keys", &[
-        F::new(K::Str, offset_of!(functions::langpack::GetStrings<'static>, lang_pack)),
-        F::new(K::Str, offset_of!(functions::langpack::GetStrings<'static>, lang_code)),
-        F::new(K::ListStr, offset_of!(functions::langpack::GetStrings<'static>, keys)),
-    ]),
+    tl::Constructor::new::<functions::langpack::GetDifference<'static>>(0xcd98_4aa5, 357, tl::Payload::Reference, 12, "langpack.getDifference lang_pack lang_code from_version", &tl::rows::<3>(
+        "s s i",
+        &[offset_of!(functions::langpack::GetDifference<'static>, lang_pack), offset_of!(functions::langpack::GetDifference<'static>, lang_code), offset_of!(functions::langpack::GetDifference<'static>, from_version)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::langpack::GetLangPack<'static>>(0xf2f2_330a, 358, tl::Payload::Reference, 8, "langpack.getLangPack lang_pack lang_code", &tl::rows::<2>(
+        "s s",
+        &[offset_of!(functions::langpack::GetLangPack<'static>, lang_pack), offset_of!(functions::langpack::GetLangPack<'static>, lang_code)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::langpack::GetLanguage<'static>>(0x6a59_6502, 359, tl::Payload::Reference, 8, "langpack.getLanguage lang_pack lang_code", &tl::rows::<2>(
+        "s s",
+        &[offset_of!(functions::langpack::GetLanguage<'static>, lang_pack), offset_of!(functions::langpack::GetLanguage<'static>, lang_code)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::langpack::GetLanguages<'static>>(0x42c6_978f, 360, tl::Payload::Reference, 4, "langpack.getLanguages lang_pack", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::langpack::GetLanguages<'static>, lang_pack)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::langpack::GetStrings<'static>>(0xefea_3803, 361, tl::Payload::Reference, 16, "langpack.getStrings lang_pack lang_code keys", &tl::rows::<3>(
+        "s s *s",
+        &[offset_of!(functions::langpack::GetStrings<'static>, lang_pack), offset_of!(functions::langpack::GetStrings<'static>, lang_code), offset_of!(functions::langpack::GetStrings<'static>, keys)],
+        &[],
+    )),
 ];
-tl::described! { functions::langpack::GetDifference<'_>, functions::langpack::GetDifference<'a>, &tl::Type::single::<functions::langpack::GetDifference<'static>>("langpack.getDifference", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::langpack::GetLangPack<'_>, functions::langpack::GetLangPack<'a>, &tl::Type::single::<functions::langpack::GetLangPack<'static>>("langpack.getLangPack", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::langpack::GetLanguage<'_>, functions::langpack::GetLanguage<'a>, &tl::Type::single::<functions::langpack::GetLanguage<'static>>("langpack.getLanguage", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::langpack::GetLanguages<'_>, functions::langpack::GetLanguages<'a>, &tl::Type::single::<functions::langpack::GetLanguages<'static>>("langpack.getLanguages", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::langpack::GetStrings<'_>, functions::langpack::GetStrings<'a>, &tl::Type::single::<functions::langpack::GetStrings<'static>>("langpack.getStrings", &CALLS[4], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 5] = tl::Type::calls(&CALLS);
+tl::described! { functions::langpack::GetDifference<'_>, &TYPES[0] }
+tl::described! { functions::langpack::GetLangPack<'_>, &TYPES[1] }
+tl::described! { functions::langpack::GetLanguage<'_>, &TYPES[2] }
+tl::described! { functions::langpack::GetLanguages<'_>, &TYPES[3] }
+tl::described! { functions::langpack::GetStrings<'_>, &TYPES[4] }

@@ -3,1730 +3,1523 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 259] = [
-    tl::Constructor::new::<functions::messages::AcceptEncryption<'static>>(0x3dbc_0415, 362, tl::Payload::Reference, 28, "messages.acceptEncryption peer g_b key_fingerprint", &[
-        F::of(K::Object, &tables::INPUT_ENCRYPTED_CHAT, offset_of!(functions::messages::AcceptEncryption<'static>, peer)),
-        F::new(K::Bytes, offset_of!(functions::messages::AcceptEncryption<'static>, g_b)),
-        F::new(K::Long, offset_of!(functions::messages::AcceptEncryption<'static>, key_fingerprint)),
-    ]),
-    tl::Constructor::new::<functions::messages::AcceptUrlAuth<'static>>(0x67a3_f0de, 363, tl::Payload::Reference, 4, "messages.acceptUrlAuth flags write_allowed share_phone_number peer msg_id button_id url match_code", &[
-        F::word(0, 0x1f),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::AcceptUrlAuth<'static>, write_allowed)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::messages::AcceptUrlAuth<'static>, share_phone_number)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 1, offset_of!(functions::messages::AcceptUrlAuth<'static>, peer)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::messages::AcceptUrlAuth<'static>, msg_id)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::messages::AcceptUrlAuth<'static>, button_id)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::messages::AcceptUrlAuth<'static>, url)),
-        F::opt(K::OptStr, 0, 4, offset_of!(functions::messages::AcceptUrlAuth<'static>, match_code)),
-    ]),
-    tl::Constructor::new::<functions::messages::AddChatUser<'static>>(0xcbc6_d107, 364, tl::Payload::Reference, 16, "messages.addChatUser chat_id user_id fwd_limit", &[
-        F::new(K::Long, offset_of!(functions::messages::AddChatUser<'static>, chat_id)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::AddChatUser<'static>, user_id)),
-        F::new(K::Int, offset_of!(functions::messages::AddChatUser<'static>, fwd_limit)),
-    ]),
-    tl::Constructor::new::<functions::messages::AddPollAnswer<'static>>(0x19bc_4b6d, 365, tl::Payload::Reference, 32, "messages.addPollAnswer peer msg_id answer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::AddPollAnswer<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::AddPollAnswer<'static>, msg_id)),
-        F::of(K::Object, &tables::POLL_ANSWER, offset_of!(functions::messages::AddPollAnswer<'static>, answer)),
-    ]),
-    tl::Constructor::new::<functions::messages::AppendTodoList<'static>>(0x21a6_1057, 366, tl::Payload::Reference, 16, "messages.appendTodoList peer msg_id list", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::AppendTodoList<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::AppendTodoList<'static>, msg_id)),
-        F::of(K::ListObject, &tables::TODO_ITEM, offset_of!(functions::messages::AppendTodoList<'static>, list)),
-    ]),
-    tl::Constructor::new::<functions::messages::CheckChatInvite<'static>>(0x3ead_b1bb, 367, tl::Payload::Reference, 4, "messages.checkChatInvite hash", &[
-        F::new(K::Str, offset_of!(functions::messages::CheckChatInvite<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::CheckHistoryImport<'static>>(0x43fe_19f3, 368, tl::Payload::Reference, 4, "messages.checkHistoryImport import_head", &[
-        F::new(K::Str, offset_of!(functions::messages::CheckHistoryImport<'static>, import_head)),
-    ]),
-    tl::Constructor::new::<functions::messages::CheckHistoryImportPeer<'static>>(0x5dc6_0f03, 369, tl::Payload::Reference, 4, "messages.checkHistoryImportPeer peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::CheckHistoryImportPeer<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::CheckQuickReplyShortcut<'static>>(0xf1d0_fbd3, 370, tl::Payload::Reference, 4, "messages.checkQuickReplyShortcut shortcut", &[
-        F::new(K::Str, offset_of!(functions::messages::CheckQuickReplyShortcut<'static>, shortcut)),
-    ]),
-    tl::Constructor::new::<functions::messages::CheckUrlAuthMatchCode<'static>>(0xc9a4_7b0b, 371, tl::Payload::Reference, 8, "messages.checkUrlAuthMatchCode url match_code", &[
-        F::new(K::Str, offset_of!(functions::messages::CheckUrlAuthMatchCode<'static>, url)),
-        F::new(K::Str, offset_of!(functions::messages::CheckUrlAuthMatchCode<'static>, match_code)),
-    ]),
+    tl::Constructor::new::<functions::messages::AcceptEncryption<'static>>(0x3dbc_0415, 362, tl::Payload::Reference, 28, "messages.acceptEncryption peer g_b key_fingerprint", &tl::rows::<3>(
+        "o y l",
+        &[offset_of!(functions::messages::AcceptEncryption<'static>, peer), offset_of!(functions::messages::AcceptEncryption<'static>, g_b), offset_of!(functions::messages::AcceptEncryption<'static>, key_fingerprint)],
+        &[&tables::INPUT_ENCRYPTED_CHAT],
+    )),
+    tl::Constructor::new::<functions::messages::AcceptUrlAuth<'static>>(0x67a3_f0de, 363, tl::Payload::Reference, 4, "messages.acceptUrlAuth flags write_allowed share_phone_number peer msg_id button_id url match_code", &tl::rows::<8>(
+        "# 0.0! 0.3! 0.1o 0.1i 0.1i 0.2s 0.4s",
+        &[offset_of!(functions::messages::AcceptUrlAuth<'static>, write_allowed), offset_of!(functions::messages::AcceptUrlAuth<'static>, share_phone_number), offset_of!(functions::messages::AcceptUrlAuth<'static>, peer), offset_of!(functions::messages::AcceptUrlAuth<'static>, msg_id), offset_of!(functions::messages::AcceptUrlAuth<'static>, button_id), offset_of!(functions::messages::AcceptUrlAuth<'static>, url), offset_of!(functions::messages::AcceptUrlAuth<'static>, match_code)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::AddChatUser<'static>>(0xcbc6_d107, 364, tl::Payload::Reference, 16, "messages.addChatUser chat_id user_id fwd_limit", &tl::rows::<3>(
+        "l o i",
+        &[offset_of!(functions::messages::AddChatUser<'static>, chat_id), offset_of!(functions::messages::AddChatUser<'static>, user_id), offset_of!(functions::messages::AddChatUser<'static>, fwd_limit)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::AddPollAnswer<'static>>(0x19bc_4b6d, 365, tl::Payload::Reference, 32, "messages.addPollAnswer peer msg_id answer", &tl::rows::<3>(
+        "o i o",
+        &[offset_of!(functions::messages::AddPollAnswer<'static>, peer), offset_of!(functions::messages::AddPollAnswer<'static>, msg_id), offset_of!(functions::messages::AddPollAnswer<'static>, answer)],
+        &[&tables::INPUT_PEER, &tables::POLL_ANSWER],
+    )),
+    tl::Constructor::new::<functions::messages::AppendTodoList<'static>>(0x21a6_1057, 366, tl::Payload::Reference, 16, "messages.appendTodoList peer msg_id list", &tl::rows::<3>(
+        "o i *o",
+        &[offset_of!(functions::messages::AppendTodoList<'static>, peer), offset_of!(functions::messages::AppendTodoList<'static>, msg_id), offset_of!(functions::messages::AppendTodoList<'static>, list)],
+        &[&tables::INPUT_PEER, &tables::TODO_ITEM],
+    )),
+    tl::Constructor::new::<functions::messages::CheckChatInvite<'static>>(0x3ead_b1bb, 367, tl::Payload::Reference, 4, "messages.checkChatInvite hash", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::messages::CheckChatInvite<'static>, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::CheckHistoryImport<'static>>(0x43fe_19f3, 368, tl::Payload::Reference, 4, "messages.checkHistoryImport import_head", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::messages::CheckHistoryImport<'static>, import_head)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::CheckHistoryImportPeer<'static>>(0x5dc6_0f03, 369, tl::Payload::Reference, 4, "messages.checkHistoryImportPeer peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::CheckHistoryImportPeer<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::CheckQuickReplyShortcut<'static>>(0xf1d0_fbd3, 370, tl::Payload::Reference, 4, "messages.checkQuickReplyShortcut shortcut", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::messages::CheckQuickReplyShortcut<'static>, shortcut)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::CheckUrlAuthMatchCode<'static>>(0xc9a4_7b0b, 371, tl::Payload::Reference, 8, "messages.checkUrlAuthMatchCode url match_code", &tl::rows::<2>(
+        "s s",
+        &[offset_of!(functions::messages::CheckUrlAuthMatchCode<'static>, url), offset_of!(functions::messages::CheckUrlAuthMatchCode<'static>, match_code)],
+        &[],
+    )),
     tl::Constructor::new::<functions::messages::ClearAllDrafts>(0x7e58_ee9c, 372, tl::Payload::Reference, 0, "messages.clearAllDrafts", &[]),
     tl::Constructor::new::<functions::messages::ClearRecentReactions>(0x9dfe_efb4, 373, tl::Payload::Reference, 0, "messages.clearRecentReactions", &[]),
-    tl::Constructor::new::<functions::messages::ClearRecentStickers>(0x8999_602d, 374, tl::Payload::Reference, 4, "messages.clearRecentStickers flags attached", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ClearRecentStickers, attached)),
-    ]),
-    tl::Constructor::new::<functions::messages::ClickSponsoredMessage<'static>>(0x8235_057e, 375, tl::Payload::Reference, 8, "messages.clickSponsoredMessage flags media fullscreen random_id", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ClickSponsoredMessage<'static>, media)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::ClickSponsoredMessage<'static>, fullscreen)),
-        F::new(K::Bytes, offset_of!(functions::messages::ClickSponsoredMessage<'static>, random_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ComposeMessageWithAi<'static>>(0xdaec_c589, 376, tl::Payload::Reference, 20, "messages.composeMessageWithAI flags proofread emojify text translate_to_lang tone", &[
-        F::word(0, 0xf),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ComposeMessageWithAi<'static>, proofread)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::messages::ComposeMessageWithAi<'static>, emojify)),
-        F::of(K::Object, &tables::TEXT_WITH_ENTITIES, offset_of!(functions::messages::ComposeMessageWithAi<'static>, text)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::messages::ComposeMessageWithAi<'static>, translate_to_lang)),
-        F::opt_of(K::OptObject, &tables::INPUT_AI_COMPOSE_TONE, 0, 2, offset_of!(functions::messages::ComposeMessageWithAi<'static>, tone)),
-    ]),
-    tl::Constructor::new::<functions::messages::ComposeRichMessageWithAi<'static>>(0x8d7a_e6af, 377, tl::Payload::Reference, 4, "messages.composeRichMessageWithAI flags proofread emojify text translate_to_lang tone", &[
-        F::word(0, 0x1f),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ComposeRichMessageWithAi<'static>, proofread)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::messages::ComposeRichMessageWithAi<'static>, emojify)),
-        F::opt_of(K::OptObject, &tables::INPUT_RICH_MESSAGE, 0, 4, offset_of!(functions::messages::ComposeRichMessageWithAi<'static>, text)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::messages::ComposeRichMessageWithAi<'static>, translate_to_lang)),
-        F::opt_of(K::OptObject, &tables::INPUT_AI_COMPOSE_TONE, 0, 2, offset_of!(functions::messages::ComposeRichMessageWithAi<'static>, tone)),
-    ]),
-    tl::Constructor::new::<functions::messages::CreateChat<'static>>(0x92ce_ddd4, 378, tl::Payload::Reference, 16, "messages.createChat flags users title ttl_period", &[
-        F::word(0, 0x1),
-        F::of(K::ListObject, &tables::INPUT_USER, offset_of!(functions::messages::CreateChat<'static>, users)),
-        F::new(K::Str, offset_of!(functions::messages::CreateChat<'static>, title)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::CreateChat<'static>, ttl_period)),
-    ]),
-    tl::Constructor::new::<functions::messages::CreateForumTopic<'static>>(0x2f98_c3d5, 379, tl::Payload::Reference, 20, "messages.createForumTopic flags title_missing peer title icon_color icon_emoji_id random_id send_as", &[
-        F::word(0, 0x1d),
-        F::opt(K::Flag, 0, 4, offset_of!(functions::messages::CreateForumTopic<'static>, title_missing)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::CreateForumTopic<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::messages::CreateForumTopic<'static>, title)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::CreateForumTopic<'static>, icon_color)),
-        F::opt(K::OptLong, 0, 3, offset_of!(functions::messages::CreateForumTopic<'static>, icon_emoji_id)),
-        F::new(K::Long, offset_of!(functions::messages::CreateForumTopic<'static>, random_id)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 2, offset_of!(functions::messages::CreateForumTopic<'static>, send_as)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeclineUrlAuth<'static>>(0x3543_6bbc, 380, tl::Payload::Reference, 4, "messages.declineUrlAuth url", &[
-        F::new(K::Str, offset_of!(functions::messages::DeclineUrlAuth<'static>, url)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteChat>(0x5bd0_ee50, 381, tl::Payload::Reference, 8, "messages.deleteChat chat_id", &[
-        F::new(K::Long, offset_of!(functions::messages::DeleteChat, chat_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteChatUser<'static>>(0xa218_5cab, 382, tl::Payload::Reference, 16, "messages.deleteChatUser flags revoke_history chat_id user_id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::DeleteChatUser<'static>, revoke_history)),
-        F::new(K::Long, offset_of!(functions::messages::DeleteChatUser<'static>, chat_id)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::DeleteChatUser<'static>, user_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteExportedChatInvite<'static>>(0xd464_a42b, 383, tl::Payload::Reference, 8, "messages.deleteExportedChatInvite peer link", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeleteExportedChatInvite<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::messages::DeleteExportedChatInvite<'static>, link)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteFactCheck<'static>>(0xd1da_940c, 384, tl::Payload::Reference, 8, "messages.deleteFactCheck peer msg_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeleteFactCheck<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::DeleteFactCheck<'static>, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteHistory<'static>>(0xb08f_922a, 385, tl::Payload::Reference, 12, "messages.deleteHistory flags just_clear revoke peer max_id min_date max_date", &[
-        F::word(0, 0xf),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::DeleteHistory<'static>, just_clear)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::DeleteHistory<'static>, revoke)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeleteHistory<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::DeleteHistory<'static>, max_id)),
-        F::opt(K::OptInt, 0, 2, offset_of!(functions::messages::DeleteHistory<'static>, min_date)),
-        F::opt(K::OptInt, 0, 3, offset_of!(functions::messages::DeleteHistory<'static>, max_date)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteMessages<'static>>(0xe58e_95d2, 386, tl::Payload::Reference, 12, "messages.deleteMessages flags revoke id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::DeleteMessages<'static>, revoke)),
-        F::new(K::ListInt, offset_of!(functions::messages::DeleteMessages<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteParticipantReaction<'static>>(0xe3b7_f82c, 387, tl::Payload::Reference, 12, "messages.deleteParticipantReaction peer msg_id participant", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeleteParticipantReaction<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::DeleteParticipantReaction<'static>, msg_id)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeleteParticipantReaction<'static>, participant)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteParticipantReactions<'static>>(0xa0b8_0cf8, 388, tl::Payload::Reference, 8, "messages.deleteParticipantReactions peer participant", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeleteParticipantReactions<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeleteParticipantReactions<'static>, participant)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeletePhoneCallHistory>(0xf9cb_e409, 389, tl::Payload::Reference, 4, "messages.deletePhoneCallHistory flags revoke", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::DeletePhoneCallHistory, revoke)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeletePollAnswer<'static>>(0xac85_05a5, 390, tl::Payload::Reference, 12, "messages.deletePollAnswer peer msg_id option", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeletePollAnswer<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::DeletePollAnswer<'static>, msg_id)),
-        F::new(K::Bytes, offset_of!(functions::messages::DeletePollAnswer<'static>, option)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteQuickReplyMessages<'static>>(0xe105_e910, 391, tl::Payload::Reference, 12, "messages.deleteQuickReplyMessages shortcut_id id", &[
-        F::new(K::Int, offset_of!(functions::messages::DeleteQuickReplyMessages<'static>, shortcut_id)),
-        F::new(K::ListInt, offset_of!(functions::messages::DeleteQuickReplyMessages<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteQuickReplyShortcut>(0x3cc0_4740, 392, tl::Payload::Reference, 4, "messages.deleteQuickReplyShortcut shortcut_id", &[
-        F::new(K::Int, offset_of!(functions::messages::DeleteQuickReplyShortcut, shortcut_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteRevokedExportedChatInvites<'static>>(0x5698_7bd5, 393, tl::Payload::Reference, 8, "messages.deleteRevokedExportedChatInvites peer admin_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeleteRevokedExportedChatInvites<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::DeleteRevokedExportedChatInvites<'static>, admin_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteSavedHistory<'static>>(0x4dc5_085f, 394, tl::Payload::Reference, 12, "messages.deleteSavedHistory flags parent_peer peer max_id min_date max_date", &[
-        F::word(0, 0xd),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 0, offset_of!(functions::messages::DeleteSavedHistory<'static>, parent_peer)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeleteSavedHistory<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::DeleteSavedHistory<'static>, max_id)),
-        F::opt(K::OptInt, 0, 2, offset_of!(functions::messages::DeleteSavedHistory<'static>, min_date)),
-        F::opt(K::OptInt, 0, 3, offset_of!(functions::messages::DeleteSavedHistory<'static>, max_date)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteScheduledMessages<'static>>(0x59ae_2b16, 395, tl::Payload::Reference, 12, "messages.deleteScheduledMessages peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeleteScheduledMessages<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::DeleteScheduledMessages<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::DeleteTopicHistory<'static>>(0xd281_6f10, 396, tl::Payload::Reference, 8, "messages.deleteTopicHistory peer top_msg_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::DeleteTopicHistory<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::DeleteTopicHistory<'static>, top_msg_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::DiscardEncryption>(0xf393_aea0, 397, tl::Payload::Reference, 8, "messages.discardEncryption flags delete_history chat_id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::DiscardEncryption, delete_history)),
-        F::new(K::Int, offset_of!(functions::messages::DiscardEncryption, chat_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditChatAbout<'static>>(0xdef6_0797, 398, tl::Payload::Reference, 8, "messages.editChatAbout peer about", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::EditChatAbout<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::messages::EditChatAbout<'static>, about)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditChatAdmin<'static>>(0xa85b_d1c2, 399, tl::Payload::Reference, 16, "messages.editChatAdmin chat_id user_id is_admin", &[
-        F::new(K::Long, offset_of!(functions::messages::EditChatAdmin<'static>, chat_id)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::EditChatAdmin<'static>, user_id)),
-        F::new(K::Bool, offset_of!(functions::messages::EditChatAdmin<'static>, is_admin)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditChatCreator<'static>>(0xf743_b857, 400, tl::Payload::Reference, 12, "messages.editChatCreator peer user_id password", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::EditChatCreator<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::EditChatCreator<'static>, user_id)),
-        F::of(K::Object, &tables::INPUT_CHECK_PASSWORD_SRP, offset_of!(functions::messages::EditChatCreator<'static>, password)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditChatDefaultBannedRights<'static>>(0xa586_6b41, 401, tl::Payload::Reference, 16, "messages.editChatDefaultBannedRights peer banned_rights", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::EditChatDefaultBannedRights<'static>, peer)),
-        F::of(K::Object, &tables::CHAT_BANNED_RIGHTS, offset_of!(functions::messages::EditChatDefaultBannedRights<'static>, banned_rights)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditChatParticipantRank<'static>>(0xa00f_32b0, 402, tl::Payload::Reference, 12, "messages.editChatParticipantRank peer participant rank", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::EditChatParticipantRank<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::EditChatParticipantRank<'static>, participant)),
-        F::new(K::Str, offset_of!(functions::messages::EditChatParticipantRank<'static>, rank)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditChatPhoto<'static>>(0x35dd_d674, 403, tl::Payload::Reference, 12, "messages.editChatPhoto chat_id photo", &[
-        F::new(K::Long, offset_of!(functions::messages::EditChatPhoto<'static>, chat_id)),
-        F::of(K::Object, &tables::INPUT_CHAT_PHOTO, offset_of!(functions::messages::EditChatPhoto<'static>, photo)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditChatTitle<'static>>(0x7378_3ffd, 404, tl::Payload::Reference, 12, "messages.editChatTitle chat_id title", &[
-        F::new(K::Long, offset_of!(functions::messages::EditChatTitle<'static>, chat_id)),
-        F::new(K::Str, offset_of!(functions::messages::EditChatTitle<'static>, title)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditExportedChatInvite<'static>>(0xbdca_2f75, 405, tl::Payload::Reference, 12, "messages.editExportedChatInvite flags revoked peer link expire_date usage_limit request_needed title", &[
-        F::word(0, 0x1f),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::messages::EditExportedChatInvite<'static>, revoked)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::EditExportedChatInvite<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::messages::EditExportedChatInvite<'static>, link)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::EditExportedChatInvite<'static>, expire_date)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::messages::EditExportedChatInvite<'static>, usage_limit)),
-        F::opt(K::OptBool, 0, 3, offset_of!(functions::messages::EditExportedChatInvite<'static>, request_needed)),
-        F::opt(K::OptStr, 0, 4, offset_of!(functions::messages::EditExportedChatInvite<'static>, title)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditFactCheck<'static>>(0x0589_ee75, 406, tl::Payload::Reference, 24, "messages.editFactCheck peer msg_id text", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::EditFactCheck<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::EditFactCheck<'static>, msg_id)),
-        F::of(K::Object, &tables::TEXT_WITH_ENTITIES, offset_of!(functions::messages::EditFactCheck<'static>, text)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditForumTopic<'static>>(0xcecc_1134, 407, tl::Payload::Reference, 12, "messages.editForumTopic flags peer topic_id title icon_emoji_id closed hidden", &[
-        F::word(0, 0xf),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::EditForumTopic<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::EditForumTopic<'static>, topic_id)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::messages::EditForumTopic<'static>, title)),
-        F::opt(K::OptLong, 0, 1, offset_of!(functions::messages::EditForumTopic<'static>, icon_emoji_id)),
-        F::opt(K::OptBool, 0, 2, offset_of!(functions::messages::EditForumTopic<'static>, closed)),
-        F::opt(K::OptBool, 0, 3, offset_of!(functions::messages::EditForumTopic<'static>, hidden)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditInlineBotMessage<'static>>(0xa423_bb51, 408, tl::Payload::Reference, 28, "messages.editInlineBotMessage flags no_webpage invert_media id message media reply_markup entities rich_message", &[
-        F::word(0, 0x81480e),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::EditInlineBotMessage<'static>, no_webpage)),
-        F::opt(K::Flag, 0, 16, offset_of!(functions::messages::EditInlineBotMessage<'static>, invert_media)),
-        F::of(K::Object, &tables::INPUT_BOT_INLINE_MESSAGE_ID, offset_of!(functions::messages::EditInlineBotMessage<'static>, id)),
-        F::opt(K::OptStr, 0, 11, offset_of!(functions::messages::EditInlineBotMessage<'static>, message)),
-        F::opt_of(K::OptObject, &tables::INPUT_MEDIA, 0, 14, offset_of!(functions::messages::EditInlineBotMessage<'static>, media)),
-        F::opt_of(K::OptObject, &tables::REPLY_MARKUP, 0, 2, offset_of!(functions::messages::EditInlineBotMessage<'static>, reply_markup)),
-        F::opt_of(K::OptListObject, &tables::MESSAGE_ENTITY, 0, 3, offset_of!(functions::messages::EditInlineBotMessage<'static>, entities)),
-        F::opt_of(K::OptObject, &tables::INPUT_RICH_MESSAGE, 0, 23, offset_of!(functions::messages::EditInlineBotMessage<'static>, rich_message)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditMessage<'static>>(0xb106_e66c, 409, tl::Payload::Reference, 12, "messages.editMessage flags no_webpage invert_media peer id message media reply_markup entities schedule_date schedule_repeat_period quick_reply_shortcut_id rich_message", &[
-        F::word(0, 0x87c80e),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::EditMessage<'static>, no_webpage)),
-        F::opt(K::Flag, 0, 16, offset_of!(functions::messages::EditMessage<'static>, invert_media)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::EditMessage<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::EditMessage<'static>, id)),
-        F::opt(K::OptStr, 0, 11, offset_of!(functions::messages::EditMessage<'static>, message)),
-        F::opt_of(K::OptObject, &tables::INPUT_MEDIA, 0, 14, offset_of!(functions::messages::EditMessage<'static>, media)),
-        F::opt_of(K::OptObject, &tables::REPLY_MARKUP, 0, 2, offset_of!(functions::messages::EditMessage<'static>, reply_markup)),
-        F::opt_of(K::OptListObject, &tables::MESSAGE_ENTITY, 0, 3, offset_of!(functions::messages::EditMessage<'static>, entities)),
-        F::opt(K::OptInt, 0, 15, offset_of!(functions::messages::EditMessage<'static>, schedule_date)),
-        F::opt(K::OptInt, 0, 18, offset_of!(functions::messages::EditMessage<'static>, schedule_repeat_period)),
-        F::opt(K::OptInt, 0, 17, offset_of!(functions::messages::EditMessage<'static>, quick_reply_shortcut_id)),
-        F::opt_of(K::OptObject, &tables::INPUT_RICH_MESSAGE, 0, 23, offset_of!(functions::messages::EditMessage<'static>, rich_message)),
-    ]),
-    tl::Constructor::new::<functions::messages::EditQuickReplyShortcut<'static>>(0x5c00_3cef, 410, tl::Payload::Reference, 8, "messages.editQuickReplyShortcut shortcut_id shortcut", &[
-        F::new(K::Int, offset_of!(functions::messages::EditQuickReplyShortcut<'static>, shortcut_id)),
-        F::new(K::Str, offset_of!(functions::messages::EditQuickReplyShortcut<'static>, shortcut)),
-    ]),
-    tl::Constructor::new::<functions::messages::ExportChatInvite<'static>>(0xa455_de90, 411, tl::Payload::Reference, 8, "messages.exportChatInvite flags legacy_revoke_permanent request_needed peer expire_date usage_limit title subscription_pricing", &[
-        F::word(0, 0x3f),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::messages::ExportChatInvite<'static>, legacy_revoke_permanent)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::messages::ExportChatInvite<'static>, request_needed)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ExportChatInvite<'static>, peer)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::ExportChatInvite<'static>, expire_date)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::messages::ExportChatInvite<'static>, usage_limit)),
-        F::opt(K::OptStr, 0, 4, offset_of!(functions::messages::ExportChatInvite<'static>, title)),
-        F::opt_of(K::OptObject, &tables::STARS_SUBSCRIPTION_PRICING, 0, 5, offset_of!(functions::messages::ExportChatInvite<'static>, subscription_pricing)),
-    ]),
-    tl::Constructor::new::<functions::messages::FaveSticker<'static>>(0xb9ff_c55b, 412, tl::Payload::Reference, 8, "messages.faveSticker id unfave", &[
-        F::of(K::Object, &tables::INPUT_DOCUMENT, offset_of!(functions::messages::FaveSticker<'static>, id)),
-        F::new(K::Bool, offset_of!(functions::messages::FaveSticker<'static>, unfave)),
-    ]),
-    tl::Constructor::new::<functions::messages::ForwardMessages<'static>>(0x1370_4a7c, 413, tl::Payload::Reference, 28, "messages.forwardMessages flags silent background with_my_score drop_author drop_media_captions noforwards allow_paid_floodskip from_ephemeral from_peer id random_id to_peer top_msg_id reply_to schedule_date schedule_repeat_period send_as quick_reply_shortcut effect video_timestamp allow_paid_stars suggested_post", &[
-        F::word(0, 0x3fe7f60),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::messages::ForwardMessages<'static>, silent)),
-        F::opt(K::Flag, 0, 6, offset_of!(functions::messages::ForwardMessages<'static>, background)),
-        F::opt(K::Flag, 0, 8, offset_of!(functions::messages::ForwardMessages<'static>, with_my_score)),
-        F::opt(K::Flag, 0, 11, offset_of!(functions::messages::ForwardMessages<'static>, drop_author)),
-        F::opt(K::Flag, 0, 12, offset_of!(functions::messages::ForwardMessages<'static>, drop_media_captions)),
-        F::opt(K::Flag, 0, 14, offset_of!(functions::messages::ForwardMessages<'static>, noforwards)),
-        F::opt(K::Flag, 0, 19, offset_of!(functions::messages::ForwardMessages<'static>, allow_paid_floodskip)),
-        F::opt(K::Flag, 0, 25, offset_of!(functions::messages::ForwardMessages<'static>, from_ephemeral)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ForwardMessages<'static>, from_peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::ForwardMessages<'static>, id)),
-        F::new(K::ListLong, offset_of!(functions::messages::ForwardMessages<'static>, random_id)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ForwardMessages<'static>, to_peer)),
-        F::opt(K::OptInt, 0, 9, offset_of!(functions::messages::ForwardMessages<'static>, top_msg_id)),
-        F::opt_of(K::OptObject, &tables::INPUT_REPLY_TO, 0, 22, offset_of!(functions::messages::ForwardMessages<'static>, reply_to)),
-        F::opt(K::OptInt, 0, 10, offset_of!(functions::messages::ForwardMessages<'static>, schedule_date)),
-        F::opt(K::OptInt, 0, 24, offset_of!(functions::messages::ForwardMessages<'static>, schedule_repeat_period)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 13, offset_of!(functions::messages::ForwardMessages<'static>, send_as)),
-        F::opt_of(K::OptObject, &tables::INPUT_QUICK_REPLY_SHORTCUT, 0, 17, offset_of!(functions::messages::ForwardMessages<'static>, quick_reply_shortcut)),
-        F::opt(K::OptLong, 0, 18, offset_of!(functions::messages::ForwardMessages<'static>, effect)),
-        F::opt(K::OptInt, 0, 20, offset_of!(functions::messages::ForwardMessages<'static>, video_timestamp)),
-        F::opt(K::OptLong, 0, 21, offset_of!(functions::messages::ForwardMessages<'static>, allow_paid_stars)),
-        F::opt_of(K::OptObject, &tables::SUGGESTED_POST, 0, 23, offset_of!(functions::messages::ForwardMessages<'static>, suggested_post)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetAdminsWithInvites<'static>>(0x3920_e6ef, 414, tl::Payload::Reference, 4, "messages.getAdminsWithInvites peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetAdminsWithInvites<'static>, peer)),
-    ]),
+    tl::Constructor::new::<functions::messages::ClearRecentStickers>(0x8999_602d, 374, tl::Payload::Reference, 4, "messages.clearRecentStickers flags attached", &tl::rows::<2>(
+        "# 0.0!",
+        &[offset_of!(functions::messages::ClearRecentStickers, attached)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::ClickSponsoredMessage<'static>>(0x8235_057e, 375, tl::Payload::Reference, 8, "messages.clickSponsoredMessage flags media fullscreen random_id", &tl::rows::<4>(
+        "# 0.0! 0.1! y",
+        &[offset_of!(functions::messages::ClickSponsoredMessage<'static>, media), offset_of!(functions::messages::ClickSponsoredMessage<'static>, fullscreen), offset_of!(functions::messages::ClickSponsoredMessage<'static>, random_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::ComposeMessageWithAi<'static>>(0xdaec_c589, 376, tl::Payload::Reference, 20, "messages.composeMessageWithAI flags proofread emojify text translate_to_lang tone", &tl::rows::<6>(
+        "# 0.0! 0.3! o 0.1s 0.2o",
+        &[offset_of!(functions::messages::ComposeMessageWithAi<'static>, proofread), offset_of!(functions::messages::ComposeMessageWithAi<'static>, emojify), offset_of!(functions::messages::ComposeMessageWithAi<'static>, text), offset_of!(functions::messages::ComposeMessageWithAi<'static>, translate_to_lang), offset_of!(functions::messages::ComposeMessageWithAi<'static>, tone)],
+        &[&tables::TEXT_WITH_ENTITIES, &tables::INPUT_AI_COMPOSE_TONE],
+    )),
+    tl::Constructor::new::<functions::messages::ComposeRichMessageWithAi<'static>>(0x8d7a_e6af, 377, tl::Payload::Reference, 4, "messages.composeRichMessageWithAI flags proofread emojify text translate_to_lang tone", &tl::rows::<6>(
+        "# 0.0! 0.3! 0.4o 0.1s 0.2o",
+        &[offset_of!(functions::messages::ComposeRichMessageWithAi<'static>, proofread), offset_of!(functions::messages::ComposeRichMessageWithAi<'static>, emojify), offset_of!(functions::messages::ComposeRichMessageWithAi<'static>, text), offset_of!(functions::messages::ComposeRichMessageWithAi<'static>, translate_to_lang), offset_of!(functions::messages::ComposeRichMessageWithAi<'static>, tone)],
+        &[&tables::INPUT_RICH_MESSAGE, &tables::INPUT_AI_COMPOSE_TONE],
+    )),
+    tl::Constructor::new::<functions::messages::CreateChat<'static>>(0x92ce_ddd4, 378, tl::Payload::Reference, 16, "messages.createChat flags users title ttl_period", &tl::rows::<4>(
+        "# *o s 0.0i",
+        &[offset_of!(functions::messages::CreateChat<'static>, users), offset_of!(functions::messages::CreateChat<'static>, title), offset_of!(functions::messages::CreateChat<'static>, ttl_period)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::CreateForumTopic<'static>>(0x2f98_c3d5, 379, tl::Payload::Reference, 20, "messages.createForumTopic flags title_missing peer title icon_color icon_emoji_id random_id send_as", &tl::rows::<8>(
+        "# 0.4! o s 0.0i 0.3l l 0.2o",
+        &[offset_of!(functions::messages::CreateForumTopic<'static>, title_missing), offset_of!(functions::messages::CreateForumTopic<'static>, peer), offset_of!(functions::messages::CreateForumTopic<'static>, title), offset_of!(functions::messages::CreateForumTopic<'static>, icon_color), offset_of!(functions::messages::CreateForumTopic<'static>, icon_emoji_id), offset_of!(functions::messages::CreateForumTopic<'static>, random_id), offset_of!(functions::messages::CreateForumTopic<'static>, send_as)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::DeclineUrlAuth<'static>>(0x3543_6bbc, 380, tl::Payload::Reference, 4, "messages.declineUrlAuth url", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::messages::DeclineUrlAuth<'static>, url)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteChat>(0x5bd0_ee50, 381, tl::Payload::Reference, 8, "messages.deleteChat chat_id", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::DeleteChat, chat_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteChatUser<'static>>(0xa218_5cab, 382, tl::Payload::Reference, 16, "messages.deleteChatUser flags revoke_history chat_id user_id", &tl::rows::<4>(
+        "# 0.0! l o",
+        &[offset_of!(functions::messages::DeleteChatUser<'static>, revoke_history), offset_of!(functions::messages::DeleteChatUser<'static>, chat_id), offset_of!(functions::messages::DeleteChatUser<'static>, user_id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteExportedChatInvite<'static>>(0xd464_a42b, 383, tl::Payload::Reference, 8, "messages.deleteExportedChatInvite peer link", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::messages::DeleteExportedChatInvite<'static>, peer), offset_of!(functions::messages::DeleteExportedChatInvite<'static>, link)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteFactCheck<'static>>(0xd1da_940c, 384, tl::Payload::Reference, 8, "messages.deleteFactCheck peer msg_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::DeleteFactCheck<'static>, peer), offset_of!(functions::messages::DeleteFactCheck<'static>, msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteHistory<'static>>(0xb08f_922a, 385, tl::Payload::Reference, 12, "messages.deleteHistory flags just_clear revoke peer max_id min_date max_date", &tl::rows::<7>(
+        "# 0.0! 0.1! o i 0.2i 0.3i",
+        &[offset_of!(functions::messages::DeleteHistory<'static>, just_clear), offset_of!(functions::messages::DeleteHistory<'static>, revoke), offset_of!(functions::messages::DeleteHistory<'static>, peer), offset_of!(functions::messages::DeleteHistory<'static>, max_id), offset_of!(functions::messages::DeleteHistory<'static>, min_date), offset_of!(functions::messages::DeleteHistory<'static>, max_date)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteMessages<'static>>(0xe58e_95d2, 386, tl::Payload::Reference, 12, "messages.deleteMessages flags revoke id", &tl::rows::<3>(
+        "# 0.0! *i",
+        &[offset_of!(functions::messages::DeleteMessages<'static>, revoke), offset_of!(functions::messages::DeleteMessages<'static>, id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteParticipantReaction<'static>>(0xe3b7_f82c, 387, tl::Payload::Reference, 12, "messages.deleteParticipantReaction peer msg_id participant", &tl::rows::<3>(
+        "o i o",
+        &[offset_of!(functions::messages::DeleteParticipantReaction<'static>, peer), offset_of!(functions::messages::DeleteParticipantReaction<'static>, msg_id), offset_of!(functions::messages::DeleteParticipantReaction<'static>, participant)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteParticipantReactions<'static>>(0xa0b8_0cf8, 388, tl::Payload::Reference, 8, "messages.deleteParticipantReactions peer participant", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::messages::DeleteParticipantReactions<'static>, peer), offset_of!(functions::messages::DeleteParticipantReactions<'static>, participant)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::DeletePhoneCallHistory>(0xf9cb_e409, 389, tl::Payload::Reference, 4, "messages.deletePhoneCallHistory flags revoke", &tl::rows::<2>(
+        "# 0.0!",
+        &[offset_of!(functions::messages::DeletePhoneCallHistory, revoke)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::DeletePollAnswer<'static>>(0xac85_05a5, 390, tl::Payload::Reference, 12, "messages.deletePollAnswer peer msg_id option", &tl::rows::<3>(
+        "o i y",
+        &[offset_of!(functions::messages::DeletePollAnswer<'static>, peer), offset_of!(functions::messages::DeletePollAnswer<'static>, msg_id), offset_of!(functions::messages::DeletePollAnswer<'static>, option)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteQuickReplyMessages<'static>>(0xe105_e910, 391, tl::Payload::Reference, 12, "messages.deleteQuickReplyMessages shortcut_id id", &tl::rows::<2>(
+        "i *i",
+        &[offset_of!(functions::messages::DeleteQuickReplyMessages<'static>, shortcut_id), offset_of!(functions::messages::DeleteQuickReplyMessages<'static>, id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteQuickReplyShortcut>(0x3cc0_4740, 392, tl::Payload::Reference, 4, "messages.deleteQuickReplyShortcut shortcut_id", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::messages::DeleteQuickReplyShortcut, shortcut_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteRevokedExportedChatInvites<'static>>(0x5698_7bd5, 393, tl::Payload::Reference, 8, "messages.deleteRevokedExportedChatInvites peer admin_id", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::messages::DeleteRevokedExportedChatInvites<'static>, peer), offset_of!(functions::messages::DeleteRevokedExportedChatInvites<'static>, admin_id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteSavedHistory<'static>>(0x4dc5_085f, 394, tl::Payload::Reference, 12, "messages.deleteSavedHistory flags parent_peer peer max_id min_date max_date", &tl::rows::<6>(
+        "# 0.0o o i 0.2i 0.3i",
+        &[offset_of!(functions::messages::DeleteSavedHistory<'static>, parent_peer), offset_of!(functions::messages::DeleteSavedHistory<'static>, peer), offset_of!(functions::messages::DeleteSavedHistory<'static>, max_id), offset_of!(functions::messages::DeleteSavedHistory<'static>, min_date), offset_of!(functions::messages::DeleteSavedHistory<'static>, max_date)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteScheduledMessages<'static>>(0x59ae_2b16, 395, tl::Payload::Reference, 12, "messages.deleteScheduledMessages peer id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::messages::DeleteScheduledMessages<'static>, peer), offset_of!(functions::messages::DeleteScheduledMessages<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::DeleteTopicHistory<'static>>(0xd281_6f10, 396, tl::Payload::Reference, 8, "messages.deleteTopicHistory peer top_msg_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::DeleteTopicHistory<'static>, peer), offset_of!(functions::messages::DeleteTopicHistory<'static>, top_msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::DiscardEncryption>(0xf393_aea0, 397, tl::Payload::Reference, 8, "messages.discardEncryption flags delete_history chat_id", &tl::rows::<3>(
+        "# 0.0! i",
+        &[offset_of!(functions::messages::DiscardEncryption, delete_history), offset_of!(functions::messages::DiscardEncryption, chat_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::EditChatAbout<'static>>(0xdef6_0797, 398, tl::Payload::Reference, 8, "messages.editChatAbout peer about", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::messages::EditChatAbout<'static>, peer), offset_of!(functions::messages::EditChatAbout<'static>, about)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::EditChatAdmin<'static>>(0xa85b_d1c2, 399, tl::Payload::Reference, 16, "messages.editChatAdmin chat_id user_id is_admin", &tl::rows::<3>(
+        "l o b",
+        &[offset_of!(functions::messages::EditChatAdmin<'static>, chat_id), offset_of!(functions::messages::EditChatAdmin<'static>, user_id), offset_of!(functions::messages::EditChatAdmin<'static>, is_admin)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::EditChatCreator<'static>>(0xf743_b857, 400, tl::Payload::Reference, 12, "messages.editChatCreator peer user_id password", &tl::rows::<3>(
+        "o o o",
+        &[offset_of!(functions::messages::EditChatCreator<'static>, peer), offset_of!(functions::messages::EditChatCreator<'static>, user_id), offset_of!(functions::messages::EditChatCreator<'static>, password)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER, &tables::INPUT_CHECK_PASSWORD_SRP],
+    )),
+    tl::Constructor::new::<functions::messages::EditChatDefaultBannedRights<'static>>(0xa586_6b41, 401, tl::Payload::Reference, 16, "messages.editChatDefaultBannedRights peer banned_rights", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::messages::EditChatDefaultBannedRights<'static>, peer), offset_of!(functions::messages::EditChatDefaultBannedRights<'static>, banned_rights)],
+        &[&tables::INPUT_PEER, &tables::CHAT_BANNED_RIGHTS],
+    )),
+    tl::Constructor::new::<functions::messages::EditChatParticipantRank<'static>>(0xa00f_32b0, 402, tl::Payload::Reference, 12, "messages.editChatParticipantRank peer participant rank", &tl::rows::<3>(
+        "o o s",
+        &[offset_of!(functions::messages::EditChatParticipantRank<'static>, peer), offset_of!(functions::messages::EditChatParticipantRank<'static>, participant), offset_of!(functions::messages::EditChatParticipantRank<'static>, rank)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::EditChatPhoto<'static>>(0x35dd_d674, 403, tl::Payload::Reference, 12, "messages.editChatPhoto chat_id photo", &tl::rows::<2>(
+        "l o",
+        &[offset_of!(functions::messages::EditChatPhoto<'static>, chat_id), offset_of!(functions::messages::EditChatPhoto<'static>, photo)],
+        &[&tables::INPUT_CHAT_PHOTO],
+    )),
+    tl::Constructor::new::<functions::messages::EditChatTitle<'static>>(0x7378_3ffd, 404, tl::Payload::Reference, 12, "messages.editChatTitle chat_id title", &tl::rows::<2>(
+        "l s",
+        &[offset_of!(functions::messages::EditChatTitle<'static>, chat_id), offset_of!(functions::messages::EditChatTitle<'static>, title)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::EditExportedChatInvite<'static>>(0xbdca_2f75, 405, tl::Payload::Reference, 12, "messages.editExportedChatInvite flags revoked peer link expire_date usage_limit request_needed title", &tl::rows::<8>(
+        "# 0.2! o s 0.0i 0.1i 0.3b 0.4s",
+        &[offset_of!(functions::messages::EditExportedChatInvite<'static>, revoked), offset_of!(functions::messages::EditExportedChatInvite<'static>, peer), offset_of!(functions::messages::EditExportedChatInvite<'static>, link), offset_of!(functions::messages::EditExportedChatInvite<'static>, expire_date), offset_of!(functions::messages::EditExportedChatInvite<'static>, usage_limit), offset_of!(functions::messages::EditExportedChatInvite<'static>, request_needed), offset_of!(functions::messages::EditExportedChatInvite<'static>, title)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::EditFactCheck<'static>>(0x0589_ee75, 406, tl::Payload::Reference, 24, "messages.editFactCheck peer msg_id text", &tl::rows::<3>(
+        "o i o",
+        &[offset_of!(functions::messages::EditFactCheck<'static>, peer), offset_of!(functions::messages::EditFactCheck<'static>, msg_id), offset_of!(functions::messages::EditFactCheck<'static>, text)],
+        &[&tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES],
+    )),
+    tl::Constructor::new::<functions::messages::EditForumTopic<'static>>(0xcecc_1134, 407, tl::Payload::Reference, 12, "messages.editForumTopic flags peer topic_id title icon_emoji_id closed hidden", &tl::rows::<7>(
+        "# o i 0.0s 0.1l 0.2b 0.3b",
+        &[offset_of!(functions::messages::EditForumTopic<'static>, peer), offset_of!(functions::messages::EditForumTopic<'static>, topic_id), offset_of!(functions::messages::EditForumTopic<'static>, title), offset_of!(functions::messages::EditForumTopic<'static>, icon_emoji_id), offset_of!(functions::messages::EditForumTopic<'static>, closed), offset_of!(functions::messages::EditForumTopic<'static>, hidden)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::EditInlineBotMessage<'static>>(0xa423_bb51, 408, tl::Payload::Reference, 28, "messages.editInlineBotMessage flags no_webpage invert_media id message media reply_markup entities rich_message", &tl::rows::<9>(
+        "# 0.1! 0.16! o 0.11s 0.14o 0.2o 0.3*o 0.23o",
+        &[offset_of!(functions::messages::EditInlineBotMessage<'static>, no_webpage), offset_of!(functions::messages::EditInlineBotMessage<'static>, invert_media), offset_of!(functions::messages::EditInlineBotMessage<'static>, id), offset_of!(functions::messages::EditInlineBotMessage<'static>, message), offset_of!(functions::messages::EditInlineBotMessage<'static>, media), offset_of!(functions::messages::EditInlineBotMessage<'static>, reply_markup), offset_of!(functions::messages::EditInlineBotMessage<'static>, entities), offset_of!(functions::messages::EditInlineBotMessage<'static>, rich_message)],
+        &[&tables::INPUT_BOT_INLINE_MESSAGE_ID, &tables::INPUT_MEDIA, &tables::REPLY_MARKUP, &tables::MESSAGE_ENTITY, &tables::INPUT_RICH_MESSAGE],
+    )),
+    tl::Constructor::new::<functions::messages::EditMessage<'static>>(0xb106_e66c, 409, tl::Payload::Reference, 12, "messages.editMessage flags no_webpage invert_media peer id message media reply_markup entities schedule_date schedule_repeat_period quick_reply_shortcut_id rich_message", &tl::rows::<13>(
+        "# 0.1! 0.16! o i 0.11s 0.14o 0.2o 0.3*o 0.15i 0.18i 0.17i 0.23o",
+        &[offset_of!(functions::messages::EditMessage<'static>, no_webpage), offset_of!(functions::messages::EditMessage<'static>, invert_media), offset_of!(functions::messages::EditMessage<'static>, peer), offset_of!(functions::messages::EditMessage<'static>, id), offset_of!(functions::messages::EditMessage<'static>, message), offset_of!(functions::messages::EditMessage<'static>, media), offset_of!(functions::messages::EditMessage<'static>, reply_markup), offset_of!(functions::messages::EditMessage<'static>, entities), offset_of!(functions::messages::EditMessage<'static>, schedule_date), offset_of!(functions::messages::EditMessage<'static>, schedule_repeat_period), offset_of!(functions::messages::EditMessage<'static>, quick_reply_shortcut_id), offset_of!(functions::messages::EditMessage<'static>, rich_message)],
+        &[&tables::INPUT_PEER, &tables::INPUT_MEDIA, &tables::REPLY_MARKUP, &tables::MESSAGE_ENTITY, &tables::INPUT_RICH_MESSAGE],
+    )),
+    tl::Constructor::new::<functions::messages::EditQuickReplyShortcut<'static>>(0x5c00_3cef, 410, tl::Payload::Reference, 8, "messages.editQuickReplyShortcut shortcut_id shortcut", &tl::rows::<2>(
+        "i s",
+        &[offset_of!(functions::messages::EditQuickReplyShortcut<'static>, shortcut_id), offset_of!(functions::messages::EditQuickReplyShortcut<'static>, shortcut)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::ExportChatInvite<'static>>(0xa455_de90, 411, tl::Payload::Reference, 8, "messages.exportChatInvite flags legacy_revoke_permanent request_needed peer expire_date usage_limit title subscription_pricing", &tl::rows::<8>(
+        "# 0.2! 0.3! o 0.0i 0.1i 0.4s 0.5o",
+        &[offset_of!(functions::messages::ExportChatInvite<'static>, legacy_revoke_permanent), offset_of!(functions::messages::ExportChatInvite<'static>, request_needed), offset_of!(functions::messages::ExportChatInvite<'static>, peer), offset_of!(functions::messages::ExportChatInvite<'static>, expire_date), offset_of!(functions::messages::ExportChatInvite<'static>, usage_limit), offset_of!(functions::messages::ExportChatInvite<'static>, title), offset_of!(functions::messages::ExportChatInvite<'static>, subscription_pricing)],
+        &[&tables::INPUT_PEER, &tables::STARS_SUBSCRIPTION_PRICING],
+    )),
+    tl::Constructor::new::<functions::messages::FaveSticker<'static>>(0xb9ff_c55b, 412, tl::Payload::Reference, 8, "messages.faveSticker id unfave", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::messages::FaveSticker<'static>, id), offset_of!(functions::messages::FaveSticker<'static>, unfave)],
+        &[&tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::messages::ForwardMessages<'static>>(0x1370_4a7c, 413, tl::Payload::Reference, 28, "messages.forwardMessages flags silent background with_my_score drop_author drop_media_captions noforwards allow_paid_floodskip from_ephemeral from_peer id random_id to_peer top_msg_id reply_to schedule_date schedule_repeat_period send_as quick_reply_shortcut effect video_timestamp allow_paid_stars suggested_post", &tl::rows::<23>(
+        "# 0.5! 0.6! 0.8! 0.11! 0.12! 0.14! 0.19! 0.25! o *i *l o 0.9i 0.22o 0.10i 0.24i 0.13o 0.17o 0.18l 0.20i 0.21l 0.23o",
+        &[offset_of!(functions::messages::ForwardMessages<'static>, silent), offset_of!(functions::messages::ForwardMessages<'static>, background), offset_of!(functions::messages::ForwardMessages<'static>, with_my_score), offset_of!(functions::messages::ForwardMessages<'static>, drop_author), offset_of!(functions::messages::ForwardMessages<'static>, drop_media_captions), offset_of!(functions::messages::ForwardMessages<'static>, noforwards), offset_of!(functions::messages::ForwardMessages<'static>, allow_paid_floodskip), offset_of!(functions::messages::ForwardMessages<'static>, from_ephemeral), offset_of!(functions::messages::ForwardMessages<'static>, from_peer), offset_of!(functions::messages::ForwardMessages<'static>, id), offset_of!(functions::messages::ForwardMessages<'static>, random_id), offset_of!(functions::messages::ForwardMessages<'static>, to_peer), offset_of!(functions::messages::ForwardMessages<'static>, top_msg_id), offset_of!(functions::messages::ForwardMessages<'static>, reply_to), offset_of!(functions::messages::ForwardMessages<'static>, schedule_date), offset_of!(functions::messages::ForwardMessages<'static>, schedule_repeat_period), offset_of!(functions::messages::ForwardMessages<'static>, send_as), offset_of!(functions::messages::ForwardMessages<'static>, quick_reply_shortcut), offset_of!(functions::messages::ForwardMessages<'static>, effect), offset_of!(functions::messages::ForwardMessages<'static>, video_timestamp), offset_of!(functions::messages::ForwardMessages<'static>, allow_paid_stars), offset_of!(functions::messages::ForwardMessages<'static>, suggested_post)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_REPLY_TO, &tables::INPUT_PEER, &tables::INPUT_QUICK_REPLY_SHORTCUT, &tables::SUGGESTED_POST],
+    )),
+    tl::Constructor::new::<functions::messages::GetAdminsWithInvites<'static>>(0x3920_e6ef, 414, tl::Payload::Reference, 4, "messages.getAdminsWithInvites peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::GetAdminsWithInvites<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
     tl::Constructor::new::<functions::messages::GetAllDrafts>(0x6a3f_8d65, 415, tl::Payload::Reference, 0, "messages.getAllDrafts", &[]),
-    tl::Constructor::new::<functions::messages::GetAllStickers>(0xb8a0_a1a8, 416, tl::Payload::Reference, 8, "messages.getAllStickers hash", &[
-        F::new(K::Long, offset_of!(functions::messages::GetAllStickers, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetArchivedStickers>(0x57f1_7692, 417, tl::Payload::Reference, 16, "messages.getArchivedStickers flags masks emojis offset_id limit", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::GetArchivedStickers, masks)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::GetArchivedStickers, emojis)),
-        F::new(K::Long, offset_of!(functions::messages::GetArchivedStickers, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetArchivedStickers, limit)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetAttachMenuBot<'static>>(0x7721_6192, 418, tl::Payload::Reference, 4, "messages.getAttachMenuBot bot", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::GetAttachMenuBot<'static>, bot)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetAttachMenuBots>(0x16fc_c2cb, 419, tl::Payload::Reference, 8, "messages.getAttachMenuBots hash", &[
-        F::new(K::Long, offset_of!(functions::messages::GetAttachMenuBots, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetAttachedStickers<'static>>(0xcc5b_67cc, 420, tl::Payload::Reference, 8, "messages.getAttachedStickers media", &[
-        F::of(K::Object, &tables::INPUT_STICKERED_MEDIA, offset_of!(functions::messages::GetAttachedStickers<'static>, media)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetAvailableEffects>(0xdea2_0a39, 421, tl::Payload::Reference, 4, "messages.getAvailableEffects hash", &[
-        F::new(K::Int, offset_of!(functions::messages::GetAvailableEffects, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetAvailableReactions>(0x18de_a0ac, 422, tl::Payload::Reference, 4, "messages.getAvailableReactions hash", &[
-        F::new(K::Int, offset_of!(functions::messages::GetAvailableReactions, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetBotApp<'static>>(0x34fd_c5c3, 423, tl::Payload::Reference, 20, "messages.getBotApp app hash", &[
-        F::of(K::Object, &tables::INPUT_BOT_APP, offset_of!(functions::messages::GetBotApp<'static>, app)),
-        F::new(K::Long, offset_of!(functions::messages::GetBotApp<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetBotCallbackAnswer<'static>>(0x9342_ca07, 424, tl::Payload::Reference, 12, "messages.getBotCallbackAnswer flags game peer msg_id data password", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::GetBotCallbackAnswer<'static>, game)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetBotCallbackAnswer<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetBotCallbackAnswer<'static>, msg_id)),
-        F::opt(K::OptBytes, 0, 0, offset_of!(functions::messages::GetBotCallbackAnswer<'static>, data)),
-        F::opt_of(K::OptObject, &tables::INPUT_CHECK_PASSWORD_SRP, 0, 2, offset_of!(functions::messages::GetBotCallbackAnswer<'static>, password)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetChatInviteImporters<'static>>(0xdf04_dd4e, 425, tl::Payload::Reference, 20, "messages.getChatInviteImporters flags requested subscription_expired peer link q offset_date offset_user limit", &[
-        F::word(0, 0xf),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::GetChatInviteImporters<'static>, requested)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::messages::GetChatInviteImporters<'static>, subscription_expired)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetChatInviteImporters<'static>, peer)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::messages::GetChatInviteImporters<'static>, link)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::messages::GetChatInviteImporters<'static>, q)),
-        F::new(K::Int, offset_of!(functions::messages::GetChatInviteImporters<'static>, offset_date)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::GetChatInviteImporters<'static>, offset_user)),
-        F::new(K::Int, offset_of!(functions::messages::GetChatInviteImporters<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetChats<'static>>(0x49e9_528f, 426, tl::Payload::Reference, 8, "messages.getChats id", &[
-        F::new(K::ListLong, offset_of!(functions::messages::GetChats<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetCommonChats<'static>>(0xe40c_a104, 427, tl::Payload::Reference, 16, "messages.getCommonChats user_id max_id limit", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::GetCommonChats<'static>, user_id)),
-        F::new(K::Long, offset_of!(functions::messages::GetCommonChats<'static>, max_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetCommonChats<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetCustomEmojiDocuments<'static>>(0xd9ab_0f54, 428, tl::Payload::Reference, 8, "messages.getCustomEmojiDocuments document_id", &[
-        F::new(K::ListLong, offset_of!(functions::messages::GetCustomEmojiDocuments<'static>, document_id)),
-    ]),
+    tl::Constructor::new::<functions::messages::GetAllStickers>(0xb8a0_a1a8, 416, tl::Payload::Reference, 8, "messages.getAllStickers hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::GetAllStickers, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetArchivedStickers>(0x57f1_7692, 417, tl::Payload::Reference, 16, "messages.getArchivedStickers flags masks emojis offset_id limit", &tl::rows::<5>(
+        "# 0.0! 0.1! l i",
+        &[offset_of!(functions::messages::GetArchivedStickers, masks), offset_of!(functions::messages::GetArchivedStickers, emojis), offset_of!(functions::messages::GetArchivedStickers, offset_id), offset_of!(functions::messages::GetArchivedStickers, limit)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetAttachMenuBot<'static>>(0x7721_6192, 418, tl::Payload::Reference, 4, "messages.getAttachMenuBot bot", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::GetAttachMenuBot<'static>, bot)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::GetAttachMenuBots>(0x16fc_c2cb, 419, tl::Payload::Reference, 8, "messages.getAttachMenuBots hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::GetAttachMenuBots, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetAttachedStickers<'static>>(0xcc5b_67cc, 420, tl::Payload::Reference, 8, "messages.getAttachedStickers media", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::GetAttachedStickers<'static>, media)],
+        &[&tables::INPUT_STICKERED_MEDIA],
+    )),
+    tl::Constructor::new::<functions::messages::GetAvailableEffects>(0xdea2_0a39, 421, tl::Payload::Reference, 4, "messages.getAvailableEffects hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::messages::GetAvailableEffects, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetAvailableReactions>(0x18de_a0ac, 422, tl::Payload::Reference, 4, "messages.getAvailableReactions hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::messages::GetAvailableReactions, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetBotApp<'static>>(0x34fd_c5c3, 423, tl::Payload::Reference, 20, "messages.getBotApp app hash", &tl::rows::<2>(
+        "o l",
+        &[offset_of!(functions::messages::GetBotApp<'static>, app), offset_of!(functions::messages::GetBotApp<'static>, hash)],
+        &[&tables::INPUT_BOT_APP],
+    )),
+    tl::Constructor::new::<functions::messages::GetBotCallbackAnswer<'static>>(0x9342_ca07, 424, tl::Payload::Reference, 12, "messages.getBotCallbackAnswer flags game peer msg_id data password", &tl::rows::<6>(
+        "# 0.1! o i 0.0y 0.2o",
+        &[offset_of!(functions::messages::GetBotCallbackAnswer<'static>, game), offset_of!(functions::messages::GetBotCallbackAnswer<'static>, peer), offset_of!(functions::messages::GetBotCallbackAnswer<'static>, msg_id), offset_of!(functions::messages::GetBotCallbackAnswer<'static>, data), offset_of!(functions::messages::GetBotCallbackAnswer<'static>, password)],
+        &[&tables::INPUT_PEER, &tables::INPUT_CHECK_PASSWORD_SRP],
+    )),
+    tl::Constructor::new::<functions::messages::GetChatInviteImporters<'static>>(0xdf04_dd4e, 425, tl::Payload::Reference, 20, "messages.getChatInviteImporters flags requested subscription_expired peer link q offset_date offset_user limit", &tl::rows::<9>(
+        "# 0.0! 0.3! o 0.1s 0.2s i o i",
+        &[offset_of!(functions::messages::GetChatInviteImporters<'static>, requested), offset_of!(functions::messages::GetChatInviteImporters<'static>, subscription_expired), offset_of!(functions::messages::GetChatInviteImporters<'static>, peer), offset_of!(functions::messages::GetChatInviteImporters<'static>, link), offset_of!(functions::messages::GetChatInviteImporters<'static>, q), offset_of!(functions::messages::GetChatInviteImporters<'static>, offset_date), offset_of!(functions::messages::GetChatInviteImporters<'static>, offset_user), offset_of!(functions::messages::GetChatInviteImporters<'static>, limit)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::GetChats<'static>>(0x49e9_528f, 426, tl::Payload::Reference, 8, "messages.getChats id", &tl::rows::<1>(
+        "*l",
+        &[offset_of!(functions::messages::GetChats<'static>, id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetCommonChats<'static>>(0xe40c_a104, 427, tl::Payload::Reference, 16, "messages.getCommonChats user_id max_id limit", &tl::rows::<3>(
+        "o l i",
+        &[offset_of!(functions::messages::GetCommonChats<'static>, user_id), offset_of!(functions::messages::GetCommonChats<'static>, max_id), offset_of!(functions::messages::GetCommonChats<'static>, limit)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::GetCustomEmojiDocuments<'static>>(0xd9ab_0f54, 428, tl::Payload::Reference, 8, "messages.getCustomEmojiDocuments document_id", &tl::rows::<1>(
+        "*l",
+        &[offset_of!(functions::messages::GetCustomEmojiDocuments<'static>, document_id)],
+        &[],
+    )),
     tl::Constructor::new::<functions::messages::GetDefaultHistoryTtl>(0x658b_7188, 429, tl::Payload::Reference, 0, "messages.getDefaultHistoryTTL", &[]),
-    tl::Constructor::new::<functions::messages::GetDefaultTagReactions>(0xbdf9_3428, 430, tl::Payload::Reference, 8, "messages.getDefaultTagReactions hash", &[
-        F::new(K::Long, offset_of!(functions::messages::GetDefaultTagReactions, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetDhConfig>(0x26cf_8950, 431, tl::Payload::Reference, 8, "messages.getDhConfig version random_length", &[
-        F::new(K::Int, offset_of!(functions::messages::GetDhConfig, version)),
-        F::new(K::Int, offset_of!(functions::messages::GetDhConfig, random_length)),
-    ]),
+    tl::Constructor::new::<functions::messages::GetDefaultTagReactions>(0xbdf9_3428, 430, tl::Payload::Reference, 8, "messages.getDefaultTagReactions hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::GetDefaultTagReactions, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetDhConfig>(0x26cf_8950, 431, tl::Payload::Reference, 8, "messages.getDhConfig version random_length", &tl::rows::<2>(
+        "i i",
+        &[offset_of!(functions::messages::GetDhConfig, version), offset_of!(functions::messages::GetDhConfig, random_length)],
+        &[],
+    )),
     tl::Constructor::new::<functions::messages::GetDialogFilters>(0xefd4_8c89, 432, tl::Payload::Reference, 0, "messages.getDialogFilters", &[]),
-    tl::Constructor::new::<functions::messages::GetDialogUnreadMarks<'static>>(0x2120_2222, 433, tl::Payload::Reference, 4, "messages.getDialogUnreadMarks flags parent_peer", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 0, offset_of!(functions::messages::GetDialogUnreadMarks<'static>, parent_peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetDialogs<'static>>(0xa0f4_cb4f, 434, tl::Payload::Reference, 28, "messages.getDialogs flags exclude_pinned folder_id offset_date offset_id offset_peer limit hash", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::GetDialogs<'static>, exclude_pinned)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::messages::GetDialogs<'static>, folder_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetDialogs<'static>, offset_date)),
-        F::new(K::Int, offset_of!(functions::messages::GetDialogs<'static>, offset_id)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetDialogs<'static>, offset_peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetDialogs<'static>, limit)),
-        F::new(K::Long, offset_of!(functions::messages::GetDialogs<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetDiscussionMessage<'static>>(0x4469_72fd, 435, tl::Payload::Reference, 8, "messages.getDiscussionMessage peer msg_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetDiscussionMessage<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetDiscussionMessage<'static>, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetDocumentByHash<'static>>(0xb1f2_061f, 436, tl::Payload::Reference, 16, "messages.getDocumentByHash sha256 size mime_type", &[
-        F::new(K::Bytes, offset_of!(functions::messages::GetDocumentByHash<'static>, sha256)),
-        F::new(K::Long, offset_of!(functions::messages::GetDocumentByHash<'static>, size)),
-        F::new(K::Str, offset_of!(functions::messages::GetDocumentByHash<'static>, mime_type)),
-    ]),
+    tl::Constructor::new::<functions::messages::GetDialogUnreadMarks<'static>>(0x2120_2222, 433, tl::Payload::Reference, 4, "messages.getDialogUnreadMarks flags parent_peer", &tl::rows::<2>(
+        "# 0.0o",
+        &[offset_of!(functions::messages::GetDialogUnreadMarks<'static>, parent_peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetDialogs<'static>>(0xa0f4_cb4f, 434, tl::Payload::Reference, 28, "messages.getDialogs flags exclude_pinned folder_id offset_date offset_id offset_peer limit hash", &tl::rows::<8>(
+        "# 0.0! 0.1i i i o i l",
+        &[offset_of!(functions::messages::GetDialogs<'static>, exclude_pinned), offset_of!(functions::messages::GetDialogs<'static>, folder_id), offset_of!(functions::messages::GetDialogs<'static>, offset_date), offset_of!(functions::messages::GetDialogs<'static>, offset_id), offset_of!(functions::messages::GetDialogs<'static>, offset_peer), offset_of!(functions::messages::GetDialogs<'static>, limit), offset_of!(functions::messages::GetDialogs<'static>, hash)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetDiscussionMessage<'static>>(0x4469_72fd, 435, tl::Payload::Reference, 8, "messages.getDiscussionMessage peer msg_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::GetDiscussionMessage<'static>, peer), offset_of!(functions::messages::GetDiscussionMessage<'static>, msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetDocumentByHash<'static>>(0xb1f2_061f, 436, tl::Payload::Reference, 16, "messages.getDocumentByHash sha256 size mime_type", &tl::rows::<3>(
+        "y l s",
+        &[offset_of!(functions::messages::GetDocumentByHash<'static>, sha256), offset_of!(functions::messages::GetDocumentByHash<'static>, size), offset_of!(functions::messages::GetDocumentByHash<'static>, mime_type)],
+        &[],
+    )),
     tl::Constructor::new::<functions::messages::GetEmojiGameInfo>(0xfb7e_8ca7, 437, tl::Payload::Reference, 0, "messages.getEmojiGameInfo", &[]),
-    tl::Constructor::new::<functions::messages::GetEmojiGroups>(0x7488_ce5b, 438, tl::Payload::Reference, 4, "messages.getEmojiGroups hash", &[
-        F::new(K::Int, offset_of!(functions::messages::GetEmojiGroups, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetEmojiKeywords<'static>>(0x35a0_e062, 439, tl::Payload::Reference, 4, "messages.getEmojiKeywords lang_code", &[
-        F::new(K::Str, offset_of!(functions::messages::GetEmojiKeywords<'static>, lang_code)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetEmojiKeywordsDifference<'static>>(0x1508_b6af, 440, tl::Payload::Reference, 8, "messages.getEmojiKeywordsDifference lang_code from_version", &[
-        F::new(K::Str, offset_of!(functions::messages::GetEmojiKeywordsDifference<'static>, lang_code)),
-        F::new(K::Int, offset_of!(functions::messages::GetEmojiKeywordsDifference<'static>, from_version)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetEmojiKeywordsLanguages<'static>>(0x4e99_63b2, 441, tl::Payload::Reference, 8, "messages.getEmojiKeywordsLanguages lang_codes", &[
-        F::new(K::ListStr, offset_of!(functions::messages::GetEmojiKeywordsLanguages<'static>, lang_codes)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetEmojiProfilePhotoGroups>(0x21a5_48f3, 442, tl::Payload::Reference, 4, "messages.getEmojiProfilePhotoGroups hash", &[
-        F::new(K::Int, offset_of!(functions::messages::GetEmojiProfilePhotoGroups, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetEmojiStatusGroups>(0x2ecd_56cd, 443, tl::Payload::Reference, 4, "messages.getEmojiStatusGroups hash", &[
-        F::new(K::Int, offset_of!(functions::messages::GetEmojiStatusGroups, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetEmojiStickerGroups>(0x1dd8_40f5, 444, tl::Payload::Reference, 4, "messages.getEmojiStickerGroups hash", &[
-        F::new(K::Int, offset_of!(functions::messages::GetEmojiStickerGroups, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetEmojiStickers>(0xfbfc_a18f, 445, tl::Payload::Reference, 8, "messages.getEmojiStickers hash", &[
-        F::new(K::Long, offset_of!(functions::messages::GetEmojiStickers, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetEmojiUrl<'static>>(0xd5b1_0c26, 446, tl::Payload::Reference, 4, "messages.getEmojiURL lang_code", &[
-        F::new(K::Str, offset_of!(functions::messages::GetEmojiUrl<'static>, lang_code)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetExportedChatInvite<'static>>(0x7374_6f5c, 447, tl::Payload::Reference, 8, "messages.getExportedChatInvite peer link", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetExportedChatInvite<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::messages::GetExportedChatInvite<'static>, link)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetExportedChatInvites<'static>>(0xa2b5_a3f6, 448, tl::Payload::Reference, 16, "messages.getExportedChatInvites flags revoked peer admin_id offset_date offset_link limit", &[
-        F::word(0, 0xc),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::messages::GetExportedChatInvites<'static>, revoked)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetExportedChatInvites<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::GetExportedChatInvites<'static>, admin_id)),
-        F::opt(K::OptInt, 0, 2, offset_of!(functions::messages::GetExportedChatInvites<'static>, offset_date)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::messages::GetExportedChatInvites<'static>, offset_link)),
-        F::new(K::Int, offset_of!(functions::messages::GetExportedChatInvites<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetExtendedMedia<'static>>(0x84f8_0814, 449, tl::Payload::Reference, 12, "messages.getExtendedMedia peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetExtendedMedia<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::GetExtendedMedia<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetFactCheck<'static>>(0xb9cd_c5ee, 450, tl::Payload::Reference, 12, "messages.getFactCheck peer msg_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetFactCheck<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::GetFactCheck<'static>, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetFavedStickers>(0x04f1_aaa9, 451, tl::Payload::Reference, 8, "messages.getFavedStickers hash", &[
-        F::new(K::Long, offset_of!(functions::messages::GetFavedStickers, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetFeaturedEmojiStickers>(0x0ecf_6736, 452, tl::Payload::Reference, 8, "messages.getFeaturedEmojiStickers hash", &[
-        F::new(K::Long, offset_of!(functions::messages::GetFeaturedEmojiStickers, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetFeaturedStickers>(0x6478_0b14, 453, tl::Payload::Reference, 8, "messages.getFeaturedStickers hash", &[
-        F::new(K::Long, offset_of!(functions::messages::GetFeaturedStickers, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetForumTopics<'static>>(0x3ba4_7bff, 454, tl::Payload::Reference, 24, "messages.getForumTopics flags peer q offset_date offset_id offset_topic limit", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetForumTopics<'static>, peer)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::messages::GetForumTopics<'static>, q)),
-        F::new(K::Int, offset_of!(functions::messages::GetForumTopics<'static>, offset_date)),
-        F::new(K::Int, offset_of!(functions::messages::GetForumTopics<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetForumTopics<'static>, offset_topic)),
-        F::new(K::Int, offset_of!(functions::messages::GetForumTopics<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetForumTopicsById<'static>>(0xaf0a_4a08, 455, tl::Payload::Reference, 12, "messages.getForumTopicsByID peer topics", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetForumTopicsById<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::GetForumTopicsById<'static>, topics)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetFullChat>(0xaeb0_0b34, 456, tl::Payload::Reference, 8, "messages.getFullChat chat_id", &[
-        F::new(K::Long, offset_of!(functions::messages::GetFullChat, chat_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetFutureChatCreatorAfterLeave<'static>>(0x3b7d_0ea6, 457, tl::Payload::Reference, 4, "messages.getFutureChatCreatorAfterLeave peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetFutureChatCreatorAfterLeave<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetGameHighScores<'static>>(0xe822_649d, 458, tl::Payload::Reference, 12, "messages.getGameHighScores peer id user_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetGameHighScores<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetGameHighScores<'static>, id)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::GetGameHighScores<'static>, user_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetHistory<'static>>(0x4423_e6c5, 459, tl::Payload::Reference, 36, "messages.getHistory peer offset_id offset_date add_offset limit max_id min_id hash", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetHistory<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetHistory<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetHistory<'static>, offset_date)),
-        F::new(K::Int, offset_of!(functions::messages::GetHistory<'static>, add_offset)),
-        F::new(K::Int, offset_of!(functions::messages::GetHistory<'static>, limit)),
-        F::new(K::Int, offset_of!(functions::messages::GetHistory<'static>, max_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetHistory<'static>, min_id)),
-        F::new(K::Long, offset_of!(functions::messages::GetHistory<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetInlineBotResults<'static>>(0x514e_999d, 460, tl::Payload::Reference, 20, "messages.getInlineBotResults flags bot peer geo_point query offset", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::GetInlineBotResults<'static>, bot)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetInlineBotResults<'static>, peer)),
-        F::opt_of(K::OptObject, &tables::INPUT_GEO_POINT, 0, 0, offset_of!(functions::messages::GetInlineBotResults<'static>, geo_point)),
-        F::new(K::Str, offset_of!(functions::messages::GetInlineBotResults<'static>, query)),
-        F::new(K::Str, offset_of!(functions::messages::GetInlineBotResults<'static>, offset)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetInlineGameHighScores<'static>>(0x0f63_5e1b, 461, tl::Payload::Reference, 28, "messages.getInlineGameHighScores id user_id", &[
-        F::of(K::Object, &tables::INPUT_BOT_INLINE_MESSAGE_ID, offset_of!(functions::messages::GetInlineGameHighScores<'static>, id)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::GetInlineGameHighScores<'static>, user_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetMaskStickers>(0x640f_82b8, 462, tl::Payload::Reference, 8, "messages.getMaskStickers hash", &[
-        F::new(K::Long, offset_of!(functions::messages::GetMaskStickers, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetMessageEditData<'static>>(0xfda6_8d36, 463, tl::Payload::Reference, 8, "messages.getMessageEditData peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetMessageEditData<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetMessageEditData<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetMessageReactionsList<'static>>(0x461b_3f48, 464, tl::Payload::Reference, 16, "messages.getMessageReactionsList flags peer id reaction offset limit", &[
-        F::word(0, 0x3),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetMessageReactionsList<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetMessageReactionsList<'static>, id)),
-        F::opt_of(K::OptObject, &tables::REACTION, 0, 0, offset_of!(functions::messages::GetMessageReactionsList<'static>, reaction)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::messages::GetMessageReactionsList<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::messages::GetMessageReactionsList<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetMessageReadParticipants<'static>>(0x31c1_c44f, 465, tl::Payload::Reference, 8, "messages.getMessageReadParticipants peer msg_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetMessageReadParticipants<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetMessageReadParticipants<'static>, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetMessages<'static>>(0x63c6_6506, 466, tl::Payload::Reference, 8, "messages.getMessages id", &[
-        F::of(K::ListObject, &tables::INPUT_MESSAGE, offset_of!(functions::messages::GetMessages<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetMessagesReactions<'static>>(0x8bba_90e6, 467, tl::Payload::Reference, 12, "messages.getMessagesReactions peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetMessagesReactions<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::GetMessagesReactions<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetMessagesViews<'static>>(0x5784_d3e1, 468, tl::Payload::Reference, 16, "messages.getMessagesViews peer id increment", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetMessagesViews<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::GetMessagesViews<'static>, id)),
-        F::new(K::Bool, offset_of!(functions::messages::GetMessagesViews<'static>, increment)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetMyStickers>(0xd0b5_e1fc, 469, tl::Payload::Reference, 12, "messages.getMyStickers offset_id limit", &[
-        F::new(K::Long, offset_of!(functions::messages::GetMyStickers, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetMyStickers, limit)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetOldFeaturedStickers>(0x7ed0_94a1, 470, tl::Payload::Reference, 16, "messages.getOldFeaturedStickers offset limit hash", &[
-        F::new(K::Int, offset_of!(functions::messages::GetOldFeaturedStickers, offset)),
-        F::new(K::Int, offset_of!(functions::messages::GetOldFeaturedStickers, limit)),
-        F::new(K::Long, offset_of!(functions::messages::GetOldFeaturedStickers, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetOnlines<'static>>(0x6e2b_e050, 471, tl::Payload::Reference, 4, "messages.getOnlines peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetOnlines<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetOutboxReadDate<'static>>(0x8c4b_fe5d, 472, tl::Payload::Reference, 8, "messages.getOutboxReadDate peer msg_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetOutboxReadDate<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetOutboxReadDate<'static>, msg_id)),
-    ]),
+    tl::Constructor::new::<functions::messages::GetEmojiGroups>(0x7488_ce5b, 438, tl::Payload::Reference, 4, "messages.getEmojiGroups hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::messages::GetEmojiGroups, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetEmojiKeywords<'static>>(0x35a0_e062, 439, tl::Payload::Reference, 4, "messages.getEmojiKeywords lang_code", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::messages::GetEmojiKeywords<'static>, lang_code)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetEmojiKeywordsDifference<'static>>(0x1508_b6af, 440, tl::Payload::Reference, 8, "messages.getEmojiKeywordsDifference lang_code from_version", &tl::rows::<2>(
+        "s i",
+        &[offset_of!(functions::messages::GetEmojiKeywordsDifference<'static>, lang_code), offset_of!(functions::messages::GetEmojiKeywordsDifference<'static>, from_version)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetEmojiKeywordsLanguages<'static>>(0x4e99_63b2, 441, tl::Payload::Reference, 8, "messages.getEmojiKeywordsLanguages lang_codes", &tl::rows::<1>(
+        "*s",
+        &[offset_of!(functions::messages::GetEmojiKeywordsLanguages<'static>, lang_codes)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetEmojiProfilePhotoGroups>(0x21a5_48f3, 442, tl::Payload::Reference, 4, "messages.getEmojiProfilePhotoGroups hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::messages::GetEmojiProfilePhotoGroups, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetEmojiStatusGroups>(0x2ecd_56cd, 443, tl::Payload::Reference, 4, "messages.getEmojiStatusGroups hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::messages::GetEmojiStatusGroups, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetEmojiStickerGroups>(0x1dd8_40f5, 444, tl::Payload::Reference, 4, "messages.getEmojiStickerGroups hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::messages::GetEmojiStickerGroups, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetEmojiStickers>(0xfbfc_a18f, 445, tl::Payload::Reference, 8, "messages.getEmojiStickers hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::GetEmojiStickers, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetEmojiUrl<'static>>(0xd5b1_0c26, 446, tl::Payload::Reference, 4, "messages.getEmojiURL lang_code", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::messages::GetEmojiUrl<'static>, lang_code)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetExportedChatInvite<'static>>(0x7374_6f5c, 447, tl::Payload::Reference, 8, "messages.getExportedChatInvite peer link", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::messages::GetExportedChatInvite<'static>, peer), offset_of!(functions::messages::GetExportedChatInvite<'static>, link)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetExportedChatInvites<'static>>(0xa2b5_a3f6, 448, tl::Payload::Reference, 16, "messages.getExportedChatInvites flags revoked peer admin_id offset_date offset_link limit", &tl::rows::<7>(
+        "# 0.3! o o 0.2i 0.2s i",
+        &[offset_of!(functions::messages::GetExportedChatInvites<'static>, revoked), offset_of!(functions::messages::GetExportedChatInvites<'static>, peer), offset_of!(functions::messages::GetExportedChatInvites<'static>, admin_id), offset_of!(functions::messages::GetExportedChatInvites<'static>, offset_date), offset_of!(functions::messages::GetExportedChatInvites<'static>, offset_link), offset_of!(functions::messages::GetExportedChatInvites<'static>, limit)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::GetExtendedMedia<'static>>(0x84f8_0814, 449, tl::Payload::Reference, 12, "messages.getExtendedMedia peer id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::messages::GetExtendedMedia<'static>, peer), offset_of!(functions::messages::GetExtendedMedia<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetFactCheck<'static>>(0xb9cd_c5ee, 450, tl::Payload::Reference, 12, "messages.getFactCheck peer msg_id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::messages::GetFactCheck<'static>, peer), offset_of!(functions::messages::GetFactCheck<'static>, msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetFavedStickers>(0x04f1_aaa9, 451, tl::Payload::Reference, 8, "messages.getFavedStickers hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::GetFavedStickers, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetFeaturedEmojiStickers>(0x0ecf_6736, 452, tl::Payload::Reference, 8, "messages.getFeaturedEmojiStickers hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::GetFeaturedEmojiStickers, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetFeaturedStickers>(0x6478_0b14, 453, tl::Payload::Reference, 8, "messages.getFeaturedStickers hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::GetFeaturedStickers, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetForumTopics<'static>>(0x3ba4_7bff, 454, tl::Payload::Reference, 24, "messages.getForumTopics flags peer q offset_date offset_id offset_topic limit", &tl::rows::<7>(
+        "# o 0.0s i i i i",
+        &[offset_of!(functions::messages::GetForumTopics<'static>, peer), offset_of!(functions::messages::GetForumTopics<'static>, q), offset_of!(functions::messages::GetForumTopics<'static>, offset_date), offset_of!(functions::messages::GetForumTopics<'static>, offset_id), offset_of!(functions::messages::GetForumTopics<'static>, offset_topic), offset_of!(functions::messages::GetForumTopics<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetForumTopicsById<'static>>(0xaf0a_4a08, 455, tl::Payload::Reference, 12, "messages.getForumTopicsByID peer topics", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::messages::GetForumTopicsById<'static>, peer), offset_of!(functions::messages::GetForumTopicsById<'static>, topics)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetFullChat>(0xaeb0_0b34, 456, tl::Payload::Reference, 8, "messages.getFullChat chat_id", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::GetFullChat, chat_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetFutureChatCreatorAfterLeave<'static>>(0x3b7d_0ea6, 457, tl::Payload::Reference, 4, "messages.getFutureChatCreatorAfterLeave peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::GetFutureChatCreatorAfterLeave<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetGameHighScores<'static>>(0xe822_649d, 458, tl::Payload::Reference, 12, "messages.getGameHighScores peer id user_id", &tl::rows::<3>(
+        "o i o",
+        &[offset_of!(functions::messages::GetGameHighScores<'static>, peer), offset_of!(functions::messages::GetGameHighScores<'static>, id), offset_of!(functions::messages::GetGameHighScores<'static>, user_id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::GetHistory<'static>>(0x4423_e6c5, 459, tl::Payload::Reference, 36, "messages.getHistory peer offset_id offset_date add_offset limit max_id min_id hash", &tl::rows::<8>(
+        "o i i i i i i l",
+        &[offset_of!(functions::messages::GetHistory<'static>, peer), offset_of!(functions::messages::GetHistory<'static>, offset_id), offset_of!(functions::messages::GetHistory<'static>, offset_date), offset_of!(functions::messages::GetHistory<'static>, add_offset), offset_of!(functions::messages::GetHistory<'static>, limit), offset_of!(functions::messages::GetHistory<'static>, max_id), offset_of!(functions::messages::GetHistory<'static>, min_id), offset_of!(functions::messages::GetHistory<'static>, hash)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetInlineBotResults<'static>>(0x514e_999d, 460, tl::Payload::Reference, 20, "messages.getInlineBotResults flags bot peer geo_point query offset", &tl::rows::<6>(
+        "# o o 0.0o s s",
+        &[offset_of!(functions::messages::GetInlineBotResults<'static>, bot), offset_of!(functions::messages::GetInlineBotResults<'static>, peer), offset_of!(functions::messages::GetInlineBotResults<'static>, geo_point), offset_of!(functions::messages::GetInlineBotResults<'static>, query), offset_of!(functions::messages::GetInlineBotResults<'static>, offset)],
+        &[&tables::INPUT_USER, &tables::INPUT_PEER, &tables::INPUT_GEO_POINT],
+    )),
+    tl::Constructor::new::<functions::messages::GetInlineGameHighScores<'static>>(0x0f63_5e1b, 461, tl::Payload::Reference, 28, "messages.getInlineGameHighScores id user_id", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::messages::GetInlineGameHighScores<'static>, id), offset_of!(functions::messages::GetInlineGameHighScores<'static>, user_id)],
+        &[&tables::INPUT_BOT_INLINE_MESSAGE_ID, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::GetMaskStickers>(0x640f_82b8, 462, tl::Payload::Reference, 8, "messages.getMaskStickers hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::GetMaskStickers, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetMessageEditData<'static>>(0xfda6_8d36, 463, tl::Payload::Reference, 8, "messages.getMessageEditData peer id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::GetMessageEditData<'static>, peer), offset_of!(functions::messages::GetMessageEditData<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetMessageReactionsList<'static>>(0x461b_3f48, 464, tl::Payload::Reference, 16, "messages.getMessageReactionsList flags peer id reaction offset limit", &tl::rows::<6>(
+        "# o i 0.0o 0.1s i",
+        &[offset_of!(functions::messages::GetMessageReactionsList<'static>, peer), offset_of!(functions::messages::GetMessageReactionsList<'static>, id), offset_of!(functions::messages::GetMessageReactionsList<'static>, reaction), offset_of!(functions::messages::GetMessageReactionsList<'static>, offset), offset_of!(functions::messages::GetMessageReactionsList<'static>, limit)],
+        &[&tables::INPUT_PEER, &tables::REACTION],
+    )),
+    tl::Constructor::new::<functions::messages::GetMessageReadParticipants<'static>>(0x31c1_c44f, 465, tl::Payload::Reference, 8, "messages.getMessageReadParticipants peer msg_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::GetMessageReadParticipants<'static>, peer), offset_of!(functions::messages::GetMessageReadParticipants<'static>, msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetMessages<'static>>(0x63c6_6506, 466, tl::Payload::Reference, 8, "messages.getMessages id", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::messages::GetMessages<'static>, id)],
+        &[&tables::INPUT_MESSAGE],
+    )),
+    tl::Constructor::new::<functions::messages::GetMessagesReactions<'static>>(0x8bba_90e6, 467, tl::Payload::Reference, 12, "messages.getMessagesReactions peer id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::messages::GetMessagesReactions<'static>, peer), offset_of!(functions::messages::GetMessagesReactions<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetMessagesViews<'static>>(0x5784_d3e1, 468, tl::Payload::Reference, 16, "messages.getMessagesViews peer id increment", &tl::rows::<3>(
+        "o *i b",
+        &[offset_of!(functions::messages::GetMessagesViews<'static>, peer), offset_of!(functions::messages::GetMessagesViews<'static>, id), offset_of!(functions::messages::GetMessagesViews<'static>, increment)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetMyStickers>(0xd0b5_e1fc, 469, tl::Payload::Reference, 12, "messages.getMyStickers offset_id limit", &tl::rows::<2>(
+        "l i",
+        &[offset_of!(functions::messages::GetMyStickers, offset_id), offset_of!(functions::messages::GetMyStickers, limit)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetOldFeaturedStickers>(0x7ed0_94a1, 470, tl::Payload::Reference, 16, "messages.getOldFeaturedStickers offset limit hash", &tl::rows::<3>(
+        "i i l",
+        &[offset_of!(functions::messages::GetOldFeaturedStickers, offset), offset_of!(functions::messages::GetOldFeaturedStickers, limit), offset_of!(functions::messages::GetOldFeaturedStickers, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetOnlines<'static>>(0x6e2b_e050, 471, tl::Payload::Reference, 4, "messages.getOnlines peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::GetOnlines<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetOutboxReadDate<'static>>(0x8c4b_fe5d, 472, tl::Payload::Reference, 8, "messages.getOutboxReadDate peer msg_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::GetOutboxReadDate<'static>, peer), offset_of!(functions::messages::GetOutboxReadDate<'static>, msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
     tl::Constructor::new::<functions::messages::GetPaidReactionPrivacy>(0x4724_55aa, 473, tl::Payload::Reference, 0, "messages.getPaidReactionPrivacy", &[]),
-    tl::Constructor::new::<functions::messages::GetPeerDialogs<'static>>(0xe470_bcfd, 474, tl::Payload::Reference, 8, "messages.getPeerDialogs peers", &[
-        F::of(K::ListObject, &tables::INPUT_DIALOG_PEER, offset_of!(functions::messages::GetPeerDialogs<'static>, peers)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetPeerSettings<'static>>(0xefd9_a6a2, 475, tl::Payload::Reference, 4, "messages.getPeerSettings peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetPeerSettings<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetPersonalChannelHistory<'static>>(0x55fb_0996, 476, tl::Payload::Reference, 24, "messages.getPersonalChannelHistory user_id limit max_id min_id hash", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::GetPersonalChannelHistory<'static>, user_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetPersonalChannelHistory<'static>, limit)),
-        F::new(K::Int, offset_of!(functions::messages::GetPersonalChannelHistory<'static>, max_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetPersonalChannelHistory<'static>, min_id)),
-        F::new(K::Long, offset_of!(functions::messages::GetPersonalChannelHistory<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetPinnedDialogs>(0xd6b9_4df2, 477, tl::Payload::Reference, 4, "messages.getPinnedDialogs folder_id", &[
-        F::new(K::Int, offset_of!(functions::messages::GetPinnedDialogs, folder_id)),
-    ]),
+    tl::Constructor::new::<functions::messages::GetPeerDialogs<'static>>(0xe470_bcfd, 474, tl::Payload::Reference, 8, "messages.getPeerDialogs peers", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::messages::GetPeerDialogs<'static>, peers)],
+        &[&tables::INPUT_DIALOG_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetPeerSettings<'static>>(0xefd9_a6a2, 475, tl::Payload::Reference, 4, "messages.getPeerSettings peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::GetPeerSettings<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetPersonalChannelHistory<'static>>(0x55fb_0996, 476, tl::Payload::Reference, 24, "messages.getPersonalChannelHistory user_id limit max_id min_id hash", &tl::rows::<5>(
+        "o i i i l",
+        &[offset_of!(functions::messages::GetPersonalChannelHistory<'static>, user_id), offset_of!(functions::messages::GetPersonalChannelHistory<'static>, limit), offset_of!(functions::messages::GetPersonalChannelHistory<'static>, max_id), offset_of!(functions::messages::GetPersonalChannelHistory<'static>, min_id), offset_of!(functions::messages::GetPersonalChannelHistory<'static>, hash)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::GetPinnedDialogs>(0xd6b9_4df2, 477, tl::Payload::Reference, 4, "messages.getPinnedDialogs folder_id", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::messages::GetPinnedDialogs, folder_id)],
+        &[],
+    )),
     tl::Constructor::new::<functions::messages::GetPinnedSavedDialogs>(0xd63d_94e0, 478, tl::Payload::Reference, 0, "messages.getPinnedSavedDialogs", &[]),
-    tl::Constructor::new::<functions::messages::GetPollResults<'static>>(0xeda3_e33b, 479, tl::Payload::Reference, 16, "messages.getPollResults peer msg_id poll_hash", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetPollResults<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetPollResults<'static>, msg_id)),
-        F::new(K::Long, offset_of!(functions::messages::GetPollResults<'static>, poll_hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetPollVotes<'static>>(0xb86e_380e, 480, tl::Payload::Reference, 16, "messages.getPollVotes flags peer id option offset limit", &[
-        F::word(0, 0x3),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetPollVotes<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetPollVotes<'static>, id)),
-        F::opt(K::OptBytes, 0, 0, offset_of!(functions::messages::GetPollVotes<'static>, option)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::messages::GetPollVotes<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::messages::GetPollVotes<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetPreparedInlineMessage<'static>>(0x857e_bdb8, 481, tl::Payload::Reference, 8, "messages.getPreparedInlineMessage bot id", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::GetPreparedInlineMessage<'static>, bot)),
-        F::new(K::Str, offset_of!(functions::messages::GetPreparedInlineMessage<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetQuickReplies>(0xd483_f2a8, 482, tl::Payload::Reference, 8, "messages.getQuickReplies hash", &[
-        F::new(K::Long, offset_of!(functions::messages::GetQuickReplies, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetQuickReplyMessages<'static>>(0x94a4_95c3, 483, tl::Payload::Reference, 16, "messages.getQuickReplyMessages flags shortcut_id id hash", &[
-        F::word(0, 0x1),
-        F::new(K::Int, offset_of!(functions::messages::GetQuickReplyMessages<'static>, shortcut_id)),
-        F::opt(K::OptListInt, 0, 0, offset_of!(functions::messages::GetQuickReplyMessages<'static>, id)),
-        F::new(K::Long, offset_of!(functions::messages::GetQuickReplyMessages<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetRecentLocations<'static>>(0x702a_40e0, 484, tl::Payload::Reference, 16, "messages.getRecentLocations peer limit hash", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetRecentLocations<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetRecentLocations<'static>, limit)),
-        F::new(K::Long, offset_of!(functions::messages::GetRecentLocations<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetRecentReactions>(0x3946_1db2, 485, tl::Payload::Reference, 12, "messages.getRecentReactions limit hash", &[
-        F::new(K::Int, offset_of!(functions::messages::GetRecentReactions, limit)),
-        F::new(K::Long, offset_of!(functions::messages::GetRecentReactions, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetRecentStickers>(0x9da9_403b, 486, tl::Payload::Reference, 12, "messages.getRecentStickers flags attached hash", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::GetRecentStickers, attached)),
-        F::new(K::Long, offset_of!(functions::messages::GetRecentStickers, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetReplies<'static>>(0x22dd_d30c, 487, tl::Payload::Reference, 40, "messages.getReplies peer msg_id offset_id offset_date add_offset limit max_id min_id hash", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetReplies<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetReplies<'static>, msg_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetReplies<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetReplies<'static>, offset_date)),
-        F::new(K::Int, offset_of!(functions::messages::GetReplies<'static>, add_offset)),
-        F::new(K::Int, offset_of!(functions::messages::GetReplies<'static>, limit)),
-        F::new(K::Int, offset_of!(functions::messages::GetReplies<'static>, max_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetReplies<'static>, min_id)),
-        F::new(K::Long, offset_of!(functions::messages::GetReplies<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetRichMessage<'static>>(0x5015_69cf, 488, tl::Payload::Reference, 8, "messages.getRichMessage peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetRichMessage<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetRichMessage<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetSavedDialogs<'static>>(0x1e91_fc99, 489, tl::Payload::Reference, 28, "messages.getSavedDialogs flags exclude_pinned parent_peer offset_date offset_id offset_peer limit hash", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::GetSavedDialogs<'static>, exclude_pinned)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 1, offset_of!(functions::messages::GetSavedDialogs<'static>, parent_peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetSavedDialogs<'static>, offset_date)),
-        F::new(K::Int, offset_of!(functions::messages::GetSavedDialogs<'static>, offset_id)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetSavedDialogs<'static>, offset_peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetSavedDialogs<'static>, limit)),
-        F::new(K::Long, offset_of!(functions::messages::GetSavedDialogs<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetSavedDialogsById<'static>>(0x6f6f_9c96, 490, tl::Payload::Reference, 12, "messages.getSavedDialogsByID flags parent_peer ids", &[
-        F::word(0, 0x2),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 1, offset_of!(functions::messages::GetSavedDialogsById<'static>, parent_peer)),
-        F::of(K::ListObject, &tables::INPUT_PEER, offset_of!(functions::messages::GetSavedDialogsById<'static>, ids)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetSavedGifs>(0x5cf0_9635, 491, tl::Payload::Reference, 8, "messages.getSavedGifs hash", &[
-        F::new(K::Long, offset_of!(functions::messages::GetSavedGifs, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetSavedHistory<'static>>(0x998a_b009, 492, tl::Payload::Reference, 40, "messages.getSavedHistory flags parent_peer peer offset_id offset_date add_offset limit max_id min_id hash", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 0, offset_of!(functions::messages::GetSavedHistory<'static>, parent_peer)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetSavedHistory<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::GetSavedHistory<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetSavedHistory<'static>, offset_date)),
-        F::new(K::Int, offset_of!(functions::messages::GetSavedHistory<'static>, add_offset)),
-        F::new(K::Int, offset_of!(functions::messages::GetSavedHistory<'static>, limit)),
-        F::new(K::Int, offset_of!(functions::messages::GetSavedHistory<'static>, max_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetSavedHistory<'static>, min_id)),
-        F::new(K::Long, offset_of!(functions::messages::GetSavedHistory<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetSavedReactionTags<'static>>(0x3637_e05b, 493, tl::Payload::Reference, 12, "messages.getSavedReactionTags flags peer hash", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 0, offset_of!(functions::messages::GetSavedReactionTags<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::messages::GetSavedReactionTags<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetScheduledHistory<'static>>(0xf516_760b, 494, tl::Payload::Reference, 12, "messages.getScheduledHistory peer hash", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetScheduledHistory<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::messages::GetScheduledHistory<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetScheduledMessages<'static>>(0xbdbb_0464, 495, tl::Payload::Reference, 12, "messages.getScheduledMessages peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetScheduledMessages<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::GetScheduledMessages<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetSearchCounters<'static>>(0x1bbc_f300, 496, tl::Payload::Reference, 16, "messages.getSearchCounters flags peer saved_peer_id top_msg_id filters", &[
-        F::word(0, 0x5),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetSearchCounters<'static>, peer)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 2, offset_of!(functions::messages::GetSearchCounters<'static>, saved_peer_id)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::GetSearchCounters<'static>, top_msg_id)),
-        F::of(K::ListObject, &tables::MESSAGES_FILTER, offset_of!(functions::messages::GetSearchCounters<'static>, filters)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetSearchResultsCalendar<'static>>(0x6aa3_f6bd, 497, tl::Payload::Reference, 20, "messages.getSearchResultsCalendar flags peer saved_peer_id filter offset_id offset_date", &[
-        F::word(0, 0x4),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetSearchResultsCalendar<'static>, peer)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 2, offset_of!(functions::messages::GetSearchResultsCalendar<'static>, saved_peer_id)),
-        F::of(K::Object, &tables::MESSAGES_FILTER, offset_of!(functions::messages::GetSearchResultsCalendar<'static>, filter)),
-        F::new(K::Int, offset_of!(functions::messages::GetSearchResultsCalendar<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetSearchResultsCalendar<'static>, offset_date)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetSearchResultsPositions<'static>>(0x9c7f_2f10, 498, tl::Payload::Reference, 20, "messages.getSearchResultsPositions flags peer saved_peer_id filter offset_id limit", &[
-        F::word(0, 0x4),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetSearchResultsPositions<'static>, peer)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 2, offset_of!(functions::messages::GetSearchResultsPositions<'static>, saved_peer_id)),
-        F::of(K::Object, &tables::MESSAGES_FILTER, offset_of!(functions::messages::GetSearchResultsPositions<'static>, filter)),
-        F::new(K::Int, offset_of!(functions::messages::GetSearchResultsPositions<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetSearchResultsPositions<'static>, limit)),
-    ]),
+    tl::Constructor::new::<functions::messages::GetPollResults<'static>>(0xeda3_e33b, 479, tl::Payload::Reference, 16, "messages.getPollResults peer msg_id poll_hash", &tl::rows::<3>(
+        "o i l",
+        &[offset_of!(functions::messages::GetPollResults<'static>, peer), offset_of!(functions::messages::GetPollResults<'static>, msg_id), offset_of!(functions::messages::GetPollResults<'static>, poll_hash)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetPollVotes<'static>>(0xb86e_380e, 480, tl::Payload::Reference, 16, "messages.getPollVotes flags peer id option offset limit", &tl::rows::<6>(
+        "# o i 0.0y 0.1s i",
+        &[offset_of!(functions::messages::GetPollVotes<'static>, peer), offset_of!(functions::messages::GetPollVotes<'static>, id), offset_of!(functions::messages::GetPollVotes<'static>, option), offset_of!(functions::messages::GetPollVotes<'static>, offset), offset_of!(functions::messages::GetPollVotes<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetPreparedInlineMessage<'static>>(0x857e_bdb8, 481, tl::Payload::Reference, 8, "messages.getPreparedInlineMessage bot id", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::messages::GetPreparedInlineMessage<'static>, bot), offset_of!(functions::messages::GetPreparedInlineMessage<'static>, id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::GetQuickReplies>(0xd483_f2a8, 482, tl::Payload::Reference, 8, "messages.getQuickReplies hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::GetQuickReplies, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetQuickReplyMessages<'static>>(0x94a4_95c3, 483, tl::Payload::Reference, 16, "messages.getQuickReplyMessages flags shortcut_id id hash", &tl::rows::<4>(
+        "# i 0.0*i l",
+        &[offset_of!(functions::messages::GetQuickReplyMessages<'static>, shortcut_id), offset_of!(functions::messages::GetQuickReplyMessages<'static>, id), offset_of!(functions::messages::GetQuickReplyMessages<'static>, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetRecentLocations<'static>>(0x702a_40e0, 484, tl::Payload::Reference, 16, "messages.getRecentLocations peer limit hash", &tl::rows::<3>(
+        "o i l",
+        &[offset_of!(functions::messages::GetRecentLocations<'static>, peer), offset_of!(functions::messages::GetRecentLocations<'static>, limit), offset_of!(functions::messages::GetRecentLocations<'static>, hash)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetRecentReactions>(0x3946_1db2, 485, tl::Payload::Reference, 12, "messages.getRecentReactions limit hash", &tl::rows::<2>(
+        "i l",
+        &[offset_of!(functions::messages::GetRecentReactions, limit), offset_of!(functions::messages::GetRecentReactions, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetRecentStickers>(0x9da9_403b, 486, tl::Payload::Reference, 12, "messages.getRecentStickers flags attached hash", &tl::rows::<3>(
+        "# 0.0! l",
+        &[offset_of!(functions::messages::GetRecentStickers, attached), offset_of!(functions::messages::GetRecentStickers, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetReplies<'static>>(0x22dd_d30c, 487, tl::Payload::Reference, 40, "messages.getReplies peer msg_id offset_id offset_date add_offset limit max_id min_id hash", &tl::rows::<9>(
+        "o i i i i i i i l",
+        &[offset_of!(functions::messages::GetReplies<'static>, peer), offset_of!(functions::messages::GetReplies<'static>, msg_id), offset_of!(functions::messages::GetReplies<'static>, offset_id), offset_of!(functions::messages::GetReplies<'static>, offset_date), offset_of!(functions::messages::GetReplies<'static>, add_offset), offset_of!(functions::messages::GetReplies<'static>, limit), offset_of!(functions::messages::GetReplies<'static>, max_id), offset_of!(functions::messages::GetReplies<'static>, min_id), offset_of!(functions::messages::GetReplies<'static>, hash)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetRichMessage<'static>>(0x5015_69cf, 488, tl::Payload::Reference, 8, "messages.getRichMessage peer id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::GetRichMessage<'static>, peer), offset_of!(functions::messages::GetRichMessage<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetSavedDialogs<'static>>(0x1e91_fc99, 489, tl::Payload::Reference, 28, "messages.getSavedDialogs flags exclude_pinned parent_peer offset_date offset_id offset_peer limit hash", &tl::rows::<8>(
+        "# 0.0! 0.1o i i o i l",
+        &[offset_of!(functions::messages::GetSavedDialogs<'static>, exclude_pinned), offset_of!(functions::messages::GetSavedDialogs<'static>, parent_peer), offset_of!(functions::messages::GetSavedDialogs<'static>, offset_date), offset_of!(functions::messages::GetSavedDialogs<'static>, offset_id), offset_of!(functions::messages::GetSavedDialogs<'static>, offset_peer), offset_of!(functions::messages::GetSavedDialogs<'static>, limit), offset_of!(functions::messages::GetSavedDialogs<'static>, hash)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetSavedDialogsById<'static>>(0x6f6f_9c96, 490, tl::Payload::Reference, 12, "messages.getSavedDialogsByID flags parent_peer ids", &tl::rows::<3>(
+        "# 0.1o *o",
+        &[offset_of!(functions::messages::GetSavedDialogsById<'static>, parent_peer), offset_of!(functions::messages::GetSavedDialogsById<'static>, ids)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetSavedGifs>(0x5cf0_9635, 491, tl::Payload::Reference, 8, "messages.getSavedGifs hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::GetSavedGifs, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetSavedHistory<'static>>(0x998a_b009, 492, tl::Payload::Reference, 40, "messages.getSavedHistory flags parent_peer peer offset_id offset_date add_offset limit max_id min_id hash", &tl::rows::<10>(
+        "# 0.0o o i i i i i i l",
+        &[offset_of!(functions::messages::GetSavedHistory<'static>, parent_peer), offset_of!(functions::messages::GetSavedHistory<'static>, peer), offset_of!(functions::messages::GetSavedHistory<'static>, offset_id), offset_of!(functions::messages::GetSavedHistory<'static>, offset_date), offset_of!(functions::messages::GetSavedHistory<'static>, add_offset), offset_of!(functions::messages::GetSavedHistory<'static>, limit), offset_of!(functions::messages::GetSavedHistory<'static>, max_id), offset_of!(functions::messages::GetSavedHistory<'static>, min_id), offset_of!(functions::messages::GetSavedHistory<'static>, hash)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetSavedReactionTags<'static>>(0x3637_e05b, 493, tl::Payload::Reference, 12, "messages.getSavedReactionTags flags peer hash", &tl::rows::<3>(
+        "# 0.0o l",
+        &[offset_of!(functions::messages::GetSavedReactionTags<'static>, peer), offset_of!(functions::messages::GetSavedReactionTags<'static>, hash)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetScheduledHistory<'static>>(0xf516_760b, 494, tl::Payload::Reference, 12, "messages.getScheduledHistory peer hash", &tl::rows::<2>(
+        "o l",
+        &[offset_of!(functions::messages::GetScheduledHistory<'static>, peer), offset_of!(functions::messages::GetScheduledHistory<'static>, hash)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetScheduledMessages<'static>>(0xbdbb_0464, 495, tl::Payload::Reference, 12, "messages.getScheduledMessages peer id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::messages::GetScheduledMessages<'static>, peer), offset_of!(functions::messages::GetScheduledMessages<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetSearchCounters<'static>>(0x1bbc_f300, 496, tl::Payload::Reference, 16, "messages.getSearchCounters flags peer saved_peer_id top_msg_id filters", &tl::rows::<5>(
+        "# o 0.2o 0.0i *o",
+        &[offset_of!(functions::messages::GetSearchCounters<'static>, peer), offset_of!(functions::messages::GetSearchCounters<'static>, saved_peer_id), offset_of!(functions::messages::GetSearchCounters<'static>, top_msg_id), offset_of!(functions::messages::GetSearchCounters<'static>, filters)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER, &tables::MESSAGES_FILTER],
+    )),
+    tl::Constructor::new::<functions::messages::GetSearchResultsCalendar<'static>>(0x6aa3_f6bd, 497, tl::Payload::Reference, 20, "messages.getSearchResultsCalendar flags peer saved_peer_id filter offset_id offset_date", &tl::rows::<6>(
+        "# o 0.2o o i i",
+        &[offset_of!(functions::messages::GetSearchResultsCalendar<'static>, peer), offset_of!(functions::messages::GetSearchResultsCalendar<'static>, saved_peer_id), offset_of!(functions::messages::GetSearchResultsCalendar<'static>, filter), offset_of!(functions::messages::GetSearchResultsCalendar<'static>, offset_id), offset_of!(functions::messages::GetSearchResultsCalendar<'static>, offset_date)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER, &tables::MESSAGES_FILTER],
+    )),
+    tl::Constructor::new::<functions::messages::GetSearchResultsPositions<'static>>(0x9c7f_2f10, 498, tl::Payload::Reference, 20, "messages.getSearchResultsPositions flags peer saved_peer_id filter offset_id limit", &tl::rows::<6>(
+        "# o 0.2o o i i",
+        &[offset_of!(functions::messages::GetSearchResultsPositions<'static>, peer), offset_of!(functions::messages::GetSearchResultsPositions<'static>, saved_peer_id), offset_of!(functions::messages::GetSearchResultsPositions<'static>, filter), offset_of!(functions::messages::GetSearchResultsPositions<'static>, offset_id), offset_of!(functions::messages::GetSearchResultsPositions<'static>, limit)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER, &tables::MESSAGES_FILTER],
+    )),
     tl::Constructor::new::<functions::messages::GetSplitRanges>(0x1cff_7e08, 499, tl::Payload::Reference, 0, "messages.getSplitRanges", &[]),
-    tl::Constructor::new::<functions::messages::GetSponsoredMessages<'static>>(0x3d6c_e850, 500, tl::Payload::Reference, 8, "messages.getSponsoredMessages flags peer msg_id", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetSponsoredMessages<'static>, peer)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::GetSponsoredMessages<'static>, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetStickerSet<'static>>(0xc8a0_ec74, 501, tl::Payload::Reference, 8, "messages.getStickerSet stickerset hash", &[
-        F::of(K::Object, &tables::INPUT_STICKER_SET, offset_of!(functions::messages::GetStickerSet<'static>, stickerset)),
-        F::new(K::Int, offset_of!(functions::messages::GetStickerSet<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetStickers<'static>>(0xd5a5_d3a1, 502, tl::Payload::Reference, 12, "messages.getStickers emoticon hash", &[
-        F::new(K::Str, offset_of!(functions::messages::GetStickers<'static>, emoticon)),
-        F::new(K::Long, offset_of!(functions::messages::GetStickers<'static>, hash)),
-    ]),
+    tl::Constructor::new::<functions::messages::GetSponsoredMessages<'static>>(0x3d6c_e850, 500, tl::Payload::Reference, 8, "messages.getSponsoredMessages flags peer msg_id", &tl::rows::<3>(
+        "# o 0.0i",
+        &[offset_of!(functions::messages::GetSponsoredMessages<'static>, peer), offset_of!(functions::messages::GetSponsoredMessages<'static>, msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetStickerSet<'static>>(0xc8a0_ec74, 501, tl::Payload::Reference, 8, "messages.getStickerSet stickerset hash", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::GetStickerSet<'static>, stickerset), offset_of!(functions::messages::GetStickerSet<'static>, hash)],
+        &[&tables::INPUT_STICKER_SET],
+    )),
+    tl::Constructor::new::<functions::messages::GetStickers<'static>>(0xd5a5_d3a1, 502, tl::Payload::Reference, 12, "messages.getStickers emoticon hash", &tl::rows::<2>(
+        "s l",
+        &[offset_of!(functions::messages::GetStickers<'static>, emoticon), offset_of!(functions::messages::GetStickers<'static>, hash)],
+        &[],
+    )),
     tl::Constructor::new::<functions::messages::GetSuggestedDialogFilters>(0xa29c_d42c, 503, tl::Payload::Reference, 0, "messages.getSuggestedDialogFilters", &[]),
-    tl::Constructor::new::<functions::messages::GetTopReactions>(0xbb81_25ba, 504, tl::Payload::Reference, 12, "messages.getTopReactions limit hash", &[
-        F::new(K::Int, offset_of!(functions::messages::GetTopReactions, limit)),
-        F::new(K::Long, offset_of!(functions::messages::GetTopReactions, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetUnreadMentions<'static>>(0xf107_e790, 505, tl::Payload::Reference, 28, "messages.getUnreadMentions flags peer top_msg_id offset_id add_offset limit max_id min_id", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetUnreadMentions<'static>, peer)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::GetUnreadMentions<'static>, top_msg_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadMentions<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadMentions<'static>, add_offset)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadMentions<'static>, limit)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadMentions<'static>, max_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadMentions<'static>, min_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetUnreadPollVotes<'static>>(0x4328_6cf2, 506, tl::Payload::Reference, 28, "messages.getUnreadPollVotes flags peer top_msg_id offset_id add_offset limit max_id min_id", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetUnreadPollVotes<'static>, peer)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::GetUnreadPollVotes<'static>, top_msg_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadPollVotes<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadPollVotes<'static>, add_offset)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadPollVotes<'static>, limit)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadPollVotes<'static>, max_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadPollVotes<'static>, min_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetUnreadReactions<'static>>(0xbd7f_90ac, 507, tl::Payload::Reference, 28, "messages.getUnreadReactions flags peer top_msg_id saved_peer_id offset_id add_offset limit max_id min_id", &[
-        F::word(0, 0x3),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::GetUnreadReactions<'static>, peer)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::GetUnreadReactions<'static>, top_msg_id)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 1, offset_of!(functions::messages::GetUnreadReactions<'static>, saved_peer_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadReactions<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadReactions<'static>, add_offset)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadReactions<'static>, limit)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadReactions<'static>, max_id)),
-        F::new(K::Int, offset_of!(functions::messages::GetUnreadReactions<'static>, min_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetWebPage<'static>>(0x8d96_92a3, 508, tl::Payload::Reference, 8, "messages.getWebPage url hash", &[
-        F::new(K::Str, offset_of!(functions::messages::GetWebPage<'static>, url)),
-        F::new(K::Int, offset_of!(functions::messages::GetWebPage<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::GetWebPagePreview<'static>>(0x570d_6f6f, 509, tl::Payload::Reference, 8, "messages.getWebPagePreview flags message entities", &[
-        F::word(0, 0x8),
-        F::new(K::Str, offset_of!(functions::messages::GetWebPagePreview<'static>, message)),
-        F::opt_of(K::OptListObject, &tables::MESSAGE_ENTITY, 0, 3, offset_of!(functions::messages::GetWebPagePreview<'static>, entities)),
-    ]),
-    tl::Constructor::new::<functions::messages::HideAllChatJoinRequests<'static>>(0xe085_f4ea, 510, tl::Payload::Reference, 8, "messages.hideAllChatJoinRequests flags approved peer link", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::HideAllChatJoinRequests<'static>, approved)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::HideAllChatJoinRequests<'static>, peer)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::messages::HideAllChatJoinRequests<'static>, link)),
-    ]),
-    tl::Constructor::new::<functions::messages::HideChatJoinRequest<'static>>(0x7fe7_e815, 511, tl::Payload::Reference, 12, "messages.hideChatJoinRequest flags approved peer user_id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::HideChatJoinRequest<'static>, approved)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::HideChatJoinRequest<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::HideChatJoinRequest<'static>, user_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::HidePeerSettingsBar<'static>>(0x4fac_b138, 512, tl::Payload::Reference, 4, "messages.hidePeerSettingsBar peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::HidePeerSettingsBar<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::ImportChatInvite<'static>>(0xde91_436e, 513, tl::Payload::Reference, 4, "messages.importChatInvite hash", &[
-        F::new(K::Str, offset_of!(functions::messages::ImportChatInvite<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::InitHistoryImport<'static>>(0x3409_0c3b, 514, tl::Payload::Reference, 16, "messages.initHistoryImport peer file media_count", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::InitHistoryImport<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_FILE, offset_of!(functions::messages::InitHistoryImport<'static>, file)),
-        F::new(K::Int, offset_of!(functions::messages::InitHistoryImport<'static>, media_count)),
-    ]),
-    tl::Constructor::new::<functions::messages::InstallStickerSet<'static>>(0xc78f_e460, 515, tl::Payload::Reference, 8, "messages.installStickerSet stickerset archived", &[
-        F::of(K::Object, &tables::INPUT_STICKER_SET, offset_of!(functions::messages::InstallStickerSet<'static>, stickerset)),
-        F::new(K::Bool, offset_of!(functions::messages::InstallStickerSet<'static>, archived)),
-    ]),
-    tl::Constructor::new::<functions::messages::MarkDialogUnread<'static>>(0x8c50_06f8, 516, tl::Payload::Reference, 12, "messages.markDialogUnread flags unread parent_peer peer", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::MarkDialogUnread<'static>, unread)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 1, offset_of!(functions::messages::MarkDialogUnread<'static>, parent_peer)),
-        F::of(K::Object, &tables::INPUT_DIALOG_PEER, offset_of!(functions::messages::MarkDialogUnread<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::MigrateChat>(0xa287_5319, 517, tl::Payload::Reference, 8, "messages.migrateChat chat_id", &[
-        F::new(K::Long, offset_of!(functions::messages::MigrateChat, chat_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ProlongWebView<'static>>(0xb0d8_1a83, 518, tl::Payload::Reference, 20, "messages.prolongWebView flags silent peer bot query_id reply_to send_as", &[
-        F::word(0, 0x2021),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::messages::ProlongWebView<'static>, silent)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ProlongWebView<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::ProlongWebView<'static>, bot)),
-        F::new(K::Long, offset_of!(functions::messages::ProlongWebView<'static>, query_id)),
-        F::opt_of(K::OptObject, &tables::INPUT_REPLY_TO, 0, 0, offset_of!(functions::messages::ProlongWebView<'static>, reply_to)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 13, offset_of!(functions::messages::ProlongWebView<'static>, send_as)),
-    ]),
-    tl::Constructor::new::<functions::messages::RateTranscribedAudio<'static>>(0x7f1d_072f, 519, tl::Payload::Reference, 20, "messages.rateTranscribedAudio peer msg_id transcription_id good", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::RateTranscribedAudio<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::RateTranscribedAudio<'static>, msg_id)),
-        F::new(K::Long, offset_of!(functions::messages::RateTranscribedAudio<'static>, transcription_id)),
-        F::new(K::Bool, offset_of!(functions::messages::RateTranscribedAudio<'static>, good)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReadDiscussion<'static>>(0xf731_a9f4, 520, tl::Payload::Reference, 12, "messages.readDiscussion peer msg_id read_max_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReadDiscussion<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::ReadDiscussion<'static>, msg_id)),
-        F::new(K::Int, offset_of!(functions::messages::ReadDiscussion<'static>, read_max_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReadEncryptedHistory>(0x7f4b_690a, 521, tl::Payload::Reference, 20, "messages.readEncryptedHistory peer max_date", &[
-        F::of(K::Object, &tables::INPUT_ENCRYPTED_CHAT, offset_of!(functions::messages::ReadEncryptedHistory, peer)),
-        F::new(K::Int, offset_of!(functions::messages::ReadEncryptedHistory, max_date)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReadFeaturedStickers<'static>>(0x5b11_8126, 522, tl::Payload::Reference, 8, "messages.readFeaturedStickers id", &[
-        F::new(K::ListLong, offset_of!(functions::messages::ReadFeaturedStickers<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReadHistory<'static>>(0x0e30_6d3a, 523, tl::Payload::Reference, 8, "messages.readHistory peer max_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReadHistory<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::ReadHistory<'static>, max_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReadMentions<'static>>(0x36e5_bf4d, 524, tl::Payload::Reference, 8, "messages.readMentions flags peer top_msg_id", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReadMentions<'static>, peer)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::ReadMentions<'static>, top_msg_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReadMessageContents<'static>>(0x36a7_3f77, 525, tl::Payload::Reference, 8, "messages.readMessageContents id", &[
-        F::new(K::ListInt, offset_of!(functions::messages::ReadMessageContents<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReadPollVotes<'static>>(0x1720_b4d8, 526, tl::Payload::Reference, 8, "messages.readPollVotes flags peer top_msg_id", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReadPollVotes<'static>, peer)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::ReadPollVotes<'static>, top_msg_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReadReactions<'static>>(0x9ec4_4f93, 527, tl::Payload::Reference, 8, "messages.readReactions flags peer top_msg_id saved_peer_id", &[
-        F::word(0, 0x3),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReadReactions<'static>, peer)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::ReadReactions<'static>, top_msg_id)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 1, offset_of!(functions::messages::ReadReactions<'static>, saved_peer_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReadSavedHistory<'static>>(0xba4a_3b5b, 528, tl::Payload::Reference, 12, "messages.readSavedHistory parent_peer peer max_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReadSavedHistory<'static>, parent_peer)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReadSavedHistory<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::ReadSavedHistory<'static>, max_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReceivedMessages>(0x05a9_54c0, 529, tl::Payload::Reference, 4, "messages.receivedMessages max_id", &[
-        F::new(K::Int, offset_of!(functions::messages::ReceivedMessages, max_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReceivedQueue>(0x55a5_bb66, 530, tl::Payload::Reference, 4, "messages.receivedQueue max_qts", &[
-        F::new(K::Int, offset_of!(functions::messages::ReceivedQueue, max_qts)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReorderPinnedDialogs<'static>>(0x3b1a_df37, 531, tl::Payload::Reference, 16, "messages.reorderPinnedDialogs flags force folder_id order", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ReorderPinnedDialogs<'static>, force)),
-        F::new(K::Int, offset_of!(functions::messages::ReorderPinnedDialogs<'static>, folder_id)),
-        F::of(K::ListObject, &tables::INPUT_DIALOG_PEER, offset_of!(functions::messages::ReorderPinnedDialogs<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReorderPinnedForumTopics<'static>>(0x0e78_41f0, 532, tl::Payload::Reference, 16, "messages.reorderPinnedForumTopics flags force peer order", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ReorderPinnedForumTopics<'static>, force)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReorderPinnedForumTopics<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::ReorderPinnedForumTopics<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReorderPinnedSavedDialogs<'static>>(0x8b71_6587, 533, tl::Payload::Reference, 12, "messages.reorderPinnedSavedDialogs flags force order", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ReorderPinnedSavedDialogs<'static>, force)),
-        F::of(K::ListObject, &tables::INPUT_DIALOG_PEER, offset_of!(functions::messages::ReorderPinnedSavedDialogs<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReorderQuickReplies<'static>>(0x6033_1907, 534, tl::Payload::Reference, 8, "messages.reorderQuickReplies order", &[
-        F::new(K::ListInt, offset_of!(functions::messages::ReorderQuickReplies<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReorderStickerSets<'static>>(0x7833_7739, 535, tl::Payload::Reference, 12, "messages.reorderStickerSets flags masks emojis order", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ReorderStickerSets<'static>, masks)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::ReorderStickerSets<'static>, emojis)),
-        F::new(K::ListLong, offset_of!(functions::messages::ReorderStickerSets<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::messages::Report<'static>>(0xfc78_af9b, 536, tl::Payload::Reference, 20, "messages.report peer id option message", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::Report<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::Report<'static>, id)),
-        F::new(K::Bytes, offset_of!(functions::messages::Report<'static>, option)),
-        F::new(K::Str, offset_of!(functions::messages::Report<'static>, message)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReportEncryptedSpam>(0x4b0c_8c0f, 537, tl::Payload::Reference, 16, "messages.reportEncryptedSpam peer", &[
-        F::of(K::Object, &tables::INPUT_ENCRYPTED_CHAT, offset_of!(functions::messages::ReportEncryptedSpam, peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReportMessagesDelivery<'static>>(0x5a6d_7395, 538, tl::Payload::Reference, 16, "messages.reportMessagesDelivery flags push peer id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ReportMessagesDelivery<'static>, push)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReportMessagesDelivery<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::ReportMessagesDelivery<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReportMusicListen<'static>>(0xddbc_d819, 539, tl::Payload::Reference, 8, "messages.reportMusicListen id listened_duration", &[
-        F::of(K::Object, &tables::INPUT_DOCUMENT, offset_of!(functions::messages::ReportMusicListen<'static>, id)),
-        F::new(K::Int, offset_of!(functions::messages::ReportMusicListen<'static>, listened_duration)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReportReaction<'static>>(0x3f64_c076, 540, tl::Payload::Reference, 12, "messages.reportReaction peer id reaction_peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReportReaction<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::ReportReaction<'static>, id)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReportReaction<'static>, reaction_peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReportReadMetrics<'static>>(0x4067_c5e6, 541, tl::Payload::Reference, 12, "messages.reportReadMetrics peer metrics", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReportReadMetrics<'static>, peer)),
-        F::of(K::ListObject, &tables::INPUT_MESSAGE_READ_METRIC, offset_of!(functions::messages::ReportReadMetrics<'static>, metrics)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReportSpam<'static>>(0xcf15_92db, 542, tl::Payload::Reference, 4, "messages.reportSpam peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ReportSpam<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::ReportSponsoredMessage<'static>>(0x12cb_f0c4, 543, tl::Payload::Reference, 8, "messages.reportSponsoredMessage random_id option", &[
-        F::new(K::Bytes, offset_of!(functions::messages::ReportSponsoredMessage<'static>, random_id)),
-        F::new(K::Bytes, offset_of!(functions::messages::ReportSponsoredMessage<'static>, option)),
-    ]),
-    tl::Constructor::new::<functions::messages::RequestAppWebView<'static>>(0x5361_8bce, 544, tl::Payload::Reference, 24, "messages.requestAppWebView flags write_allowed compact fullscreen peer app start_param theme_params platform", &[
-        F::word(0, 0x187),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::RequestAppWebView<'static>, write_allowed)),
-        F::opt(K::Flag, 0, 7, offset_of!(functions::messages::RequestAppWebView<'static>, compact)),
-        F::opt(K::Flag, 0, 8, offset_of!(functions::messages::RequestAppWebView<'static>, fullscreen)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::RequestAppWebView<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_BOT_APP, offset_of!(functions::messages::RequestAppWebView<'static>, app)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::messages::RequestAppWebView<'static>, start_param)),
-        F::opt_of(K::OptObject, &tables::DATA_JSON, 0, 2, offset_of!(functions::messages::RequestAppWebView<'static>, theme_params)),
-        F::new(K::Str, offset_of!(functions::messages::RequestAppWebView<'static>, platform)),
-    ]),
-    tl::Constructor::new::<functions::messages::RequestChatJoinWebView<'static>>(0xba9e_e679, 545, tl::Payload::Reference, 16, "messages.requestChatJoinWebView flags query_id theme_params platform", &[
-        F::word(0, 0x1),
-        F::new(K::Long, offset_of!(functions::messages::RequestChatJoinWebView<'static>, query_id)),
-        F::opt_of(K::OptObject, &tables::DATA_JSON, 0, 0, offset_of!(functions::messages::RequestChatJoinWebView<'static>, theme_params)),
-        F::new(K::Str, offset_of!(functions::messages::RequestChatJoinWebView<'static>, platform)),
-    ]),
-    tl::Constructor::new::<functions::messages::RequestEncryption<'static>>(0xf64d_af43, 546, tl::Payload::Reference, 12, "messages.requestEncryption user_id random_id g_a", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::RequestEncryption<'static>, user_id)),
-        F::new(K::Int, offset_of!(functions::messages::RequestEncryption<'static>, random_id)),
-        F::new(K::Bytes, offset_of!(functions::messages::RequestEncryption<'static>, g_a)),
-    ]),
-    tl::Constructor::new::<functions::messages::RequestMainWebView<'static>>(0xc9e0_1e7b, 547, tl::Payload::Reference, 16, "messages.requestMainWebView flags compact fullscreen peer bot start_param theme_params platform", &[
-        F::word(0, 0x183),
-        F::opt(K::Flag, 0, 7, offset_of!(functions::messages::RequestMainWebView<'static>, compact)),
-        F::opt(K::Flag, 0, 8, offset_of!(functions::messages::RequestMainWebView<'static>, fullscreen)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::RequestMainWebView<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::RequestMainWebView<'static>, bot)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::messages::RequestMainWebView<'static>, start_param)),
-        F::opt_of(K::OptObject, &tables::DATA_JSON, 0, 0, offset_of!(functions::messages::RequestMainWebView<'static>, theme_params)),
-        F::new(K::Str, offset_of!(functions::messages::RequestMainWebView<'static>, platform)),
-    ]),
-    tl::Constructor::new::<functions::messages::RequestSimpleWebView<'static>>(0x413a_3e73, 548, tl::Payload::Reference, 12, "messages.requestSimpleWebView flags from_switch_webview from_side_menu compact fullscreen bot url start_param theme_params platform", &[
-        F::word(0, 0x19f),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::RequestSimpleWebView<'static>, from_switch_webview)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::messages::RequestSimpleWebView<'static>, from_side_menu)),
-        F::opt(K::Flag, 0, 7, offset_of!(functions::messages::RequestSimpleWebView<'static>, compact)),
-        F::opt(K::Flag, 0, 8, offset_of!(functions::messages::RequestSimpleWebView<'static>, fullscreen)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::RequestSimpleWebView<'static>, bot)),
-        F::opt(K::OptStr, 0, 3, offset_of!(functions::messages::RequestSimpleWebView<'static>, url)),
-        F::opt(K::OptStr, 0, 4, offset_of!(functions::messages::RequestSimpleWebView<'static>, start_param)),
-        F::opt_of(K::OptObject, &tables::DATA_JSON, 0, 0, offset_of!(functions::messages::RequestSimpleWebView<'static>, theme_params)),
-        F::new(K::Str, offset_of!(functions::messages::RequestSimpleWebView<'static>, platform)),
-    ]),
-    tl::Constructor::new::<functions::messages::RequestUrlAuth<'static>>(0x894c_c99c, 549, tl::Payload::Reference, 4, "messages.requestUrlAuth flags peer msg_id button_id url in_app_origin", &[
-        F::word(0, 0xe),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 1, offset_of!(functions::messages::RequestUrlAuth<'static>, peer)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::messages::RequestUrlAuth<'static>, msg_id)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::messages::RequestUrlAuth<'static>, button_id)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::messages::RequestUrlAuth<'static>, url)),
-        F::opt(K::OptStr, 0, 3, offset_of!(functions::messages::RequestUrlAuth<'static>, in_app_origin)),
-    ]),
-    tl::Constructor::new::<functions::messages::RequestWebView<'static>>(0x269d_c2c1, 550, tl::Payload::Reference, 16, "messages.requestWebView flags from_bot_menu silent compact fullscreen peer bot url start_param theme_params platform reply_to send_as", &[
-        F::word(0, 0x21bf),
-        F::opt(K::Flag, 0, 4, offset_of!(functions::messages::RequestWebView<'static>, from_bot_menu)),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::messages::RequestWebView<'static>, silent)),
-        F::opt(K::Flag, 0, 7, offset_of!(functions::messages::RequestWebView<'static>, compact)),
-        F::opt(K::Flag, 0, 8, offset_of!(functions::messages::RequestWebView<'static>, fullscreen)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::RequestWebView<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::RequestWebView<'static>, bot)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::messages::RequestWebView<'static>, url)),
-        F::opt(K::OptStr, 0, 3, offset_of!(functions::messages::RequestWebView<'static>, start_param)),
-        F::opt_of(K::OptObject, &tables::DATA_JSON, 0, 2, offset_of!(functions::messages::RequestWebView<'static>, theme_params)),
-        F::new(K::Str, offset_of!(functions::messages::RequestWebView<'static>, platform)),
-        F::opt_of(K::OptObject, &tables::INPUT_REPLY_TO, 0, 0, offset_of!(functions::messages::RequestWebView<'static>, reply_to)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 13, offset_of!(functions::messages::RequestWebView<'static>, send_as)),
-    ]),
-    tl::Constructor::new::<functions::messages::SaveDefaultSendAs<'static>>(0xccfd_df96, 551, tl::Payload::Reference, 8, "messages.saveDefaultSendAs peer send_as", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SaveDefaultSendAs<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SaveDefaultSendAs<'static>, send_as)),
-    ]),
-    tl::Constructor::new::<functions::messages::SaveDraft<'static>>(0xad0f_a15c, 552, tl::Payload::Reference, 12, "messages.saveDraft flags no_webpage invert_media reply_to peer message entities media effect suggested_post rich_message", &[
-        F::word(0, 0x3fa),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::SaveDraft<'static>, no_webpage)),
-        F::opt(K::Flag, 0, 6, offset_of!(functions::messages::SaveDraft<'static>, invert_media)),
-        F::opt_of(K::OptObject, &tables::INPUT_REPLY_TO, 0, 4, offset_of!(functions::messages::SaveDraft<'static>, reply_to)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SaveDraft<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::messages::SaveDraft<'static>, message)),
-        F::opt_of(K::OptListObject, &tables::MESSAGE_ENTITY, 0, 3, offset_of!(functions::messages::SaveDraft<'static>, entities)),
-        F::opt_of(K::OptObject, &tables::INPUT_MEDIA, 0, 5, offset_of!(functions::messages::SaveDraft<'static>, media)),
-        F::opt(K::OptLong, 0, 7, offset_of!(functions::messages::SaveDraft<'static>, effect)),
-        F::opt_of(K::OptObject, &tables::SUGGESTED_POST, 0, 8, offset_of!(functions::messages::SaveDraft<'static>, suggested_post)),
-        F::opt_of(K::OptObject, &tables::INPUT_RICH_MESSAGE, 0, 9, offset_of!(functions::messages::SaveDraft<'static>, rich_message)),
-    ]),
-    tl::Constructor::new::<functions::messages::SaveGif<'static>>(0x327a_30cb, 553, tl::Payload::Reference, 8, "messages.saveGif id unsave", &[
-        F::of(K::Object, &tables::INPUT_DOCUMENT, offset_of!(functions::messages::SaveGif<'static>, id)),
-        F::new(K::Bool, offset_of!(functions::messages::SaveGif<'static>, unsave)),
-    ]),
-    tl::Constructor::new::<functions::messages::SavePreparedInlineMessage<'static>>(0xf21f_7f2f, 554, tl::Payload::Reference, 28, "messages.savePreparedInlineMessage flags result user_id peer_types", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_BOT_INLINE_RESULT, offset_of!(functions::messages::SavePreparedInlineMessage<'static>, result)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::SavePreparedInlineMessage<'static>, user_id)),
-        F::opt_of(K::OptListObject, &tables::INLINE_QUERY_PEER_TYPE, 0, 0, offset_of!(functions::messages::SavePreparedInlineMessage<'static>, peer_types)),
-    ]),
-    tl::Constructor::new::<functions::messages::SaveRecentSticker<'static>>(0x3927_18f8, 555, tl::Payload::Reference, 12, "messages.saveRecentSticker flags attached id unsave", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::SaveRecentSticker<'static>, attached)),
-        F::of(K::Object, &tables::INPUT_DOCUMENT, offset_of!(functions::messages::SaveRecentSticker<'static>, id)),
-        F::new(K::Bool, offset_of!(functions::messages::SaveRecentSticker<'static>, unsave)),
-    ]),
-    tl::Constructor::new::<functions::messages::Search<'static>>(0x29ee_847a, 556, tl::Payload::Reference, 52, "messages.search flags peer q from_id saved_peer_id saved_reaction top_msg_id filter min_date max_date offset_id add_offset limit max_id min_id hash", &[
-        F::word(0, 0xf),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::Search<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::messages::Search<'static>, q)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 0, offset_of!(functions::messages::Search<'static>, from_id)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 2, offset_of!(functions::messages::Search<'static>, saved_peer_id)),
-        F::opt_of(K::OptListObject, &tables::REACTION, 0, 3, offset_of!(functions::messages::Search<'static>, saved_reaction)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::messages::Search<'static>, top_msg_id)),
-        F::of(K::Object, &tables::MESSAGES_FILTER, offset_of!(functions::messages::Search<'static>, filter)),
-        F::new(K::Int, offset_of!(functions::messages::Search<'static>, min_date)),
-        F::new(K::Int, offset_of!(functions::messages::Search<'static>, max_date)),
-        F::new(K::Int, offset_of!(functions::messages::Search<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::Search<'static>, add_offset)),
-        F::new(K::Int, offset_of!(functions::messages::Search<'static>, limit)),
-        F::new(K::Int, offset_of!(functions::messages::Search<'static>, max_id)),
-        F::new(K::Int, offset_of!(functions::messages::Search<'static>, min_id)),
-        F::new(K::Long, offset_of!(functions::messages::Search<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::SearchCustomEmoji<'static>>(0x2c11_c0d7, 557, tl::Payload::Reference, 12, "messages.searchCustomEmoji emoticon hash", &[
-        F::new(K::Str, offset_of!(functions::messages::SearchCustomEmoji<'static>, emoticon)),
-        F::new(K::Long, offset_of!(functions::messages::SearchCustomEmoji<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::SearchEmojiStickerSets<'static>>(0x92b4_494c, 558, tl::Payload::Reference, 16, "messages.searchEmojiStickerSets flags exclude_featured q hash", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::SearchEmojiStickerSets<'static>, exclude_featured)),
-        F::new(K::Str, offset_of!(functions::messages::SearchEmojiStickerSets<'static>, q)),
-        F::new(K::Long, offset_of!(functions::messages::SearchEmojiStickerSets<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::SearchGlobal<'static>>(0x6126_a43c, 559, tl::Payload::Reference, 36, "messages.searchGlobal flags broadcasts_only groups_only users_only folder_id community q filter min_date max_date offset_rate offset_peer offset_id limit", &[
-        F::word(0, 0x1f),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::SearchGlobal<'static>, broadcasts_only)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::messages::SearchGlobal<'static>, groups_only)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::messages::SearchGlobal<'static>, users_only)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::SearchGlobal<'static>, folder_id)),
-        F::opt_of(K::OptObject, &tables::INPUT_CHANNEL, 0, 4, offset_of!(functions::messages::SearchGlobal<'static>, community)),
-        F::new(K::Str, offset_of!(functions::messages::SearchGlobal<'static>, q)),
-        F::of(K::Object, &tables::MESSAGES_FILTER, offset_of!(functions::messages::SearchGlobal<'static>, filter)),
-        F::new(K::Int, offset_of!(functions::messages::SearchGlobal<'static>, min_date)),
-        F::new(K::Int, offset_of!(functions::messages::SearchGlobal<'static>, max_date)),
-        F::new(K::Int, offset_of!(functions::messages::SearchGlobal<'static>, offset_rate)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SearchGlobal<'static>, offset_peer)),
-        F::new(K::Int, offset_of!(functions::messages::SearchGlobal<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::messages::SearchGlobal<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::messages::SearchSentMedia<'static>>(0x107e_31a0, 560, tl::Payload::Reference, 12, "messages.searchSentMedia q filter limit", &[
-        F::new(K::Str, offset_of!(functions::messages::SearchSentMedia<'static>, q)),
-        F::of(K::Object, &tables::MESSAGES_FILTER, offset_of!(functions::messages::SearchSentMedia<'static>, filter)),
-        F::new(K::Int, offset_of!(functions::messages::SearchSentMedia<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::messages::SearchStickerSets<'static>>(0x3570_5b8a, 561, tl::Payload::Reference, 16, "messages.searchStickerSets flags exclude_featured q hash", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::SearchStickerSets<'static>, exclude_featured)),
-        F::new(K::Str, offset_of!(functions::messages::SearchStickerSets<'static>, q)),
-        F::new(K::Long, offset_of!(functions::messages::SearchStickerSets<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::SearchStickers<'static>>(0x29b1_c66a, 562, tl::Payload::Reference, 36, "messages.searchStickers flags emojis q emoticon lang_code offset limit hash", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::SearchStickers<'static>, emojis)),
-        F::new(K::Str, offset_of!(functions::messages::SearchStickers<'static>, q)),
-        F::new(K::Str, offset_of!(functions::messages::SearchStickers<'static>, emoticon)),
-        F::new(K::ListStr, offset_of!(functions::messages::SearchStickers<'static>, lang_code)),
-        F::new(K::Int, offset_of!(functions::messages::SearchStickers<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::messages::SearchStickers<'static>, limit)),
-        F::new(K::Long, offset_of!(functions::messages::SearchStickers<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendBotRequestedPeer<'static>>(0x6c5c_f2a7, 563, tl::Payload::Reference, 20, "messages.sendBotRequestedPeer flags peer msg_id webapp_req_id button_id requested_peers", &[
-        F::word(0, 0x3),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SendBotRequestedPeer<'static>, peer)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::SendBotRequestedPeer<'static>, msg_id)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::messages::SendBotRequestedPeer<'static>, webapp_req_id)),
-        F::new(K::Int, offset_of!(functions::messages::SendBotRequestedPeer<'static>, button_id)),
-        F::of(K::ListObject, &tables::INPUT_PEER, offset_of!(functions::messages::SendBotRequestedPeer<'static>, requested_peers)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendEncrypted<'static>>(0x44fa_7a15, 564, tl::Payload::Reference, 32, "messages.sendEncrypted flags silent peer random_id data", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::SendEncrypted<'static>, silent)),
-        F::of(K::Object, &tables::INPUT_ENCRYPTED_CHAT, offset_of!(functions::messages::SendEncrypted<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::messages::SendEncrypted<'static>, random_id)),
-        F::new(K::Bytes, offset_of!(functions::messages::SendEncrypted<'static>, data)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendEncryptedFile<'static>>(0x5559_481d, 565, tl::Payload::Reference, 36, "messages.sendEncryptedFile flags silent peer random_id data file", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::SendEncryptedFile<'static>, silent)),
-        F::of(K::Object, &tables::INPUT_ENCRYPTED_CHAT, offset_of!(functions::messages::SendEncryptedFile<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::messages::SendEncryptedFile<'static>, random_id)),
-        F::new(K::Bytes, offset_of!(functions::messages::SendEncryptedFile<'static>, data)),
-        F::of(K::Object, &tables::INPUT_ENCRYPTED_FILE, offset_of!(functions::messages::SendEncryptedFile<'static>, file)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendEncryptedService<'static>>(0x32d4_39a4, 566, tl::Payload::Reference, 28, "messages.sendEncryptedService peer random_id data", &[
-        F::of(K::Object, &tables::INPUT_ENCRYPTED_CHAT, offset_of!(functions::messages::SendEncryptedService<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::messages::SendEncryptedService<'static>, random_id)),
-        F::new(K::Bytes, offset_of!(functions::messages::SendEncryptedService<'static>, data)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendInlineBotResult<'static>>(0xc0cf_7646, 567, tl::Payload::Reference, 28, "messages.sendInlineBotResult flags silent background clear_draft hide_via peer reply_to random_id query_id id schedule_date send_as quick_reply_shortcut allow_paid_stars", &[
-        F::word(0, 0x222ce1),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::messages::SendInlineBotResult<'static>, silent)),
-        F::opt(K::Flag, 0, 6, offset_of!(functions::messages::SendInlineBotResult<'static>, background)),
-        F::opt(K::Flag, 0, 7, offset_of!(functions::messages::SendInlineBotResult<'static>, clear_draft)),
-        F::opt(K::Flag, 0, 11, offset_of!(functions::messages::SendInlineBotResult<'static>, hide_via)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SendInlineBotResult<'static>, peer)),
-        F::opt_of(K::OptObject, &tables::INPUT_REPLY_TO, 0, 0, offset_of!(functions::messages::SendInlineBotResult<'static>, reply_to)),
-        F::new(K::Long, offset_of!(functions::messages::SendInlineBotResult<'static>, random_id)),
-        F::new(K::Long, offset_of!(functions::messages::SendInlineBotResult<'static>, query_id)),
-        F::new(K::Str, offset_of!(functions::messages::SendInlineBotResult<'static>, id)),
-        F::opt(K::OptInt, 0, 10, offset_of!(functions::messages::SendInlineBotResult<'static>, schedule_date)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 13, offset_of!(functions::messages::SendInlineBotResult<'static>, send_as)),
-        F::opt_of(K::OptObject, &tables::INPUT_QUICK_REPLY_SHORTCUT, 0, 17, offset_of!(functions::messages::SendInlineBotResult<'static>, quick_reply_shortcut)),
-        F::opt(K::OptLong, 0, 21, offset_of!(functions::messages::SendInlineBotResult<'static>, allow_paid_stars)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendMedia<'static>>(0x0330_e77f, 568, tl::Payload::Reference, 24, "messages.sendMedia flags silent background clear_draft noforwards update_stickersets_order invert_media allow_paid_floodskip peer reply_to media message random_id reply_markup entities schedule_date schedule_repeat_period send_as quick_reply_shortcut effect allow_paid_stars suggested_post", &[
-        F::word(0, 0x16fe4ed),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::messages::SendMedia<'static>, silent)),
-        F::opt(K::Flag, 0, 6, offset_of!(functions::messages::SendMedia<'static>, background)),
-        F::opt(K::Flag, 0, 7, offset_of!(functions::messages::SendMedia<'static>, clear_draft)),
-        F::opt(K::Flag, 0, 14, offset_of!(functions::messages::SendMedia<'static>, noforwards)),
-        F::opt(K::Flag, 0, 15, offset_of!(functions::messages::SendMedia<'static>, update_stickersets_order)),
-        F::opt(K::Flag, 0, 16, offset_of!(functions::messages::SendMedia<'static>, invert_media)),
-        F::opt(K::Flag, 0, 19, offset_of!(functions::messages::SendMedia<'static>, allow_paid_floodskip)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SendMedia<'static>, peer)),
-        F::opt_of(K::OptObject, &tables::INPUT_REPLY_TO, 0, 0, offset_of!(functions::messages::SendMedia<'static>, reply_to)),
-        F::of(K::Object, &tables::INPUT_MEDIA, offset_of!(functions::messages::SendMedia<'static>, media)),
-        F::new(K::Str, offset_of!(functions::messages::SendMedia<'static>, message)),
-        F::new(K::Long, offset_of!(functions::messages::SendMedia<'static>, random_id)),
-        F::opt_of(K::OptObject, &tables::REPLY_MARKUP, 0, 2, offset_of!(functions::messages::SendMedia<'static>, reply_markup)),
-        F::opt_of(K::OptListObject, &tables::MESSAGE_ENTITY, 0, 3, offset_of!(functions::messages::SendMedia<'static>, entities)),
-        F::opt(K::OptInt, 0, 10, offset_of!(functions::messages::SendMedia<'static>, schedule_date)),
-        F::opt(K::OptInt, 0, 24, offset_of!(functions::messages::SendMedia<'static>, schedule_repeat_period)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 13, offset_of!(functions::messages::SendMedia<'static>, send_as)),
-        F::opt_of(K::OptObject, &tables::INPUT_QUICK_REPLY_SHORTCUT, 0, 17, offset_of!(functions::messages::SendMedia<'static>, quick_reply_shortcut)),
-        F::opt(K::OptLong, 0, 18, offset_of!(functions::messages::SendMedia<'static>, effect)),
-        F::opt(K::OptLong, 0, 21, offset_of!(functions::messages::SendMedia<'static>, allow_paid_stars)),
-        F::opt_of(K::OptObject, &tables::SUGGESTED_POST, 0, 22, offset_of!(functions::messages::SendMedia<'static>, suggested_post)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendMessage<'static>>(0xfef4_8f62, 569, tl::Payload::Reference, 20, "messages.sendMessage flags no_webpage silent background clear_draft noforwards update_stickersets_order invert_media allow_paid_floodskip peer reply_to message random_id reply_markup entities schedule_date schedule_repeat_period send_as quick_reply_shortcut effect allow_paid_stars suggested_post rich_message", &[
-        F::word(0, 0x1efe4ef),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::SendMessage<'static>, no_webpage)),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::messages::SendMessage<'static>, silent)),
-        F::opt(K::Flag, 0, 6, offset_of!(functions::messages::SendMessage<'static>, background)),
-        F::opt(K::Flag, 0, 7, offset_of!(functions::messages::SendMessage<'static>, clear_draft)),
-        F::opt(K::Flag, 0, 14, offset_of!(functions::messages::SendMessage<'static>, noforwards)),
-        F::opt(K::Flag, 0, 15, offset_of!(functions::messages::SendMessage<'static>, update_stickersets_order)),
-        F::opt(K::Flag, 0, 16, offset_of!(functions::messages::SendMessage<'static>, invert_media)),
-        F::opt(K::Flag, 0, 19, offset_of!(functions::messages::SendMessage<'static>, allow_paid_floodskip)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SendMessage<'static>, peer)),
-        F::opt_of(K::OptObject, &tables::INPUT_REPLY_TO, 0, 0, offset_of!(functions::messages::SendMessage<'static>, reply_to)),
-        F::new(K::Str, offset_of!(functions::messages::SendMessage<'static>, message)),
-        F::new(K::Long, offset_of!(functions::messages::SendMessage<'static>, random_id)),
-        F::opt_of(K::OptObject, &tables::REPLY_MARKUP, 0, 2, offset_of!(functions::messages::SendMessage<'static>, reply_markup)),
-        F::opt_of(K::OptListObject, &tables::MESSAGE_ENTITY, 0, 3, offset_of!(functions::messages::SendMessage<'static>, entities)),
-        F::opt(K::OptInt, 0, 10, offset_of!(functions::messages::SendMessage<'static>, schedule_date)),
-        F::opt(K::OptInt, 0, 24, offset_of!(functions::messages::SendMessage<'static>, schedule_repeat_period)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 13, offset_of!(functions::messages::SendMessage<'static>, send_as)),
-        F::opt_of(K::OptObject, &tables::INPUT_QUICK_REPLY_SHORTCUT, 0, 17, offset_of!(functions::messages::SendMessage<'static>, quick_reply_shortcut)),
-        F::opt(K::OptLong, 0, 18, offset_of!(functions::messages::SendMessage<'static>, effect)),
-        F::opt(K::OptLong, 0, 21, offset_of!(functions::messages::SendMessage<'static>, allow_paid_stars)),
-        F::opt_of(K::OptObject, &tables::SUGGESTED_POST, 0, 22, offset_of!(functions::messages::SendMessage<'static>, suggested_post)),
-        F::opt_of(K::OptObject, &tables::INPUT_RICH_MESSAGE, 0, 23, offset_of!(functions::messages::SendMessage<'static>, rich_message)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendMultiMedia<'static>>(0x1bf8_9d74, 570, tl::Payload::Reference, 16, "messages.sendMultiMedia flags silent background clear_draft noforwards update_stickersets_order invert_media allow_paid_floodskip peer reply_to multi_media schedule_date send_as quick_reply_shortcut effect allow_paid_stars", &[
-        F::word(0, 0x2fe4e1),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::messages::SendMultiMedia<'static>, silent)),
-        F::opt(K::Flag, 0, 6, offset_of!(functions::messages::SendMultiMedia<'static>, background)),
-        F::opt(K::Flag, 0, 7, offset_of!(functions::messages::SendMultiMedia<'static>, clear_draft)),
-        F::opt(K::Flag, 0, 14, offset_of!(functions::messages::SendMultiMedia<'static>, noforwards)),
-        F::opt(K::Flag, 0, 15, offset_of!(functions::messages::SendMultiMedia<'static>, update_stickersets_order)),
-        F::opt(K::Flag, 0, 16, offset_of!(functions::messages::SendMultiMedia<'static>, invert_media)),
-        F::opt(K::Flag, 0, 19, offset_of!(functions::messages::SendMultiMedia<'static>, allow_paid_floodskip)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SendMultiMedia<'static>, peer)),
-        F::opt_of(K::OptObject, &tables::INPUT_REPLY_TO, 0, 0, offset_of!(functions::messages::SendMultiMedia<'static>, reply_to)),
-        F::of(K::ListObject, &tables::INPUT_SINGLE_MEDIA, offset_of!(functions::messages::SendMultiMedia<'static>, multi_media)),
-        F::opt(K::OptInt, 0, 10, offset_of!(functions::messages::SendMultiMedia<'static>, schedule_date)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 13, offset_of!(functions::messages::SendMultiMedia<'static>, send_as)),
-        F::opt_of(K::OptObject, &tables::INPUT_QUICK_REPLY_SHORTCUT, 0, 17, offset_of!(functions::messages::SendMultiMedia<'static>, quick_reply_shortcut)),
-        F::opt(K::OptLong, 0, 18, offset_of!(functions::messages::SendMultiMedia<'static>, effect)),
-        F::opt(K::OptLong, 0, 21, offset_of!(functions::messages::SendMultiMedia<'static>, allow_paid_stars)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendPaidReaction<'static>>(0x58bb_cb50, 571, tl::Payload::Reference, 24, "messages.sendPaidReaction flags peer msg_id count random_id private", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SendPaidReaction<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::SendPaidReaction<'static>, msg_id)),
-        F::new(K::Int, offset_of!(functions::messages::SendPaidReaction<'static>, count)),
-        F::new(K::Long, offset_of!(functions::messages::SendPaidReaction<'static>, random_id)),
-        F::opt_of(K::OptObject, &tables::PAID_REACTION_PRIVACY, 0, 0, offset_of!(functions::messages::SendPaidReaction<'static>, private)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendQuickReplyMessages<'static>>(0x6c75_0de1, 572, tl::Payload::Reference, 24, "messages.sendQuickReplyMessages peer shortcut_id id random_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SendQuickReplyMessages<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::SendQuickReplyMessages<'static>, shortcut_id)),
-        F::new(K::ListInt, offset_of!(functions::messages::SendQuickReplyMessages<'static>, id)),
-        F::new(K::ListLong, offset_of!(functions::messages::SendQuickReplyMessages<'static>, random_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendReaction<'static>>(0xd30d_78d4, 573, tl::Payload::Reference, 12, "messages.sendReaction flags big add_to_recent peer msg_id reaction", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::SendReaction<'static>, big)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::messages::SendReaction<'static>, add_to_recent)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SendReaction<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::SendReaction<'static>, msg_id)),
-        F::opt_of(K::OptListObject, &tables::REACTION, 0, 0, offset_of!(functions::messages::SendReaction<'static>, reaction)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendScheduledMessages<'static>>(0xbd38_850a, 574, tl::Payload::Reference, 12, "messages.sendScheduledMessages peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SendScheduledMessages<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::messages::SendScheduledMessages<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendScreenshotNotification<'static>>(0xa140_5817, 575, tl::Payload::Reference, 20, "messages.sendScreenshotNotification peer reply_to random_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SendScreenshotNotification<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_REPLY_TO, offset_of!(functions::messages::SendScreenshotNotification<'static>, reply_to)),
-        F::new(K::Long, offset_of!(functions::messages::SendScreenshotNotification<'static>, random_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendVote<'static>>(0x10ea_6184, 576, tl::Payload::Reference, 16, "messages.sendVote peer msg_id options", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SendVote<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::SendVote<'static>, msg_id)),
-        F::new(K::ListBytes, offset_of!(functions::messages::SendVote<'static>, options)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendWebViewData<'static>>(0xdc02_42c8, 577, tl::Payload::Reference, 20, "messages.sendWebViewData bot random_id button_text data", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::SendWebViewData<'static>, bot)),
-        F::new(K::Long, offset_of!(functions::messages::SendWebViewData<'static>, random_id)),
-        F::new(K::Str, offset_of!(functions::messages::SendWebViewData<'static>, button_text)),
-        F::new(K::Str, offset_of!(functions::messages::SendWebViewData<'static>, data)),
-    ]),
-    tl::Constructor::new::<functions::messages::SendWebViewResultMessage<'static>>(0x0a43_14f5, 578, tl::Payload::Reference, 24, "messages.sendWebViewResultMessage bot_query_id result", &[
-        F::new(K::Str, offset_of!(functions::messages::SendWebViewResultMessage<'static>, bot_query_id)),
-        F::of(K::Object, &tables::INPUT_BOT_INLINE_RESULT, offset_of!(functions::messages::SendWebViewResultMessage<'static>, result)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetBotCallbackAnswer<'static>>(0xd58f_130a, 579, tl::Payload::Reference, 16, "messages.setBotCallbackAnswer flags alert query_id message url cache_time", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::SetBotCallbackAnswer<'static>, alert)),
-        F::new(K::Long, offset_of!(functions::messages::SetBotCallbackAnswer<'static>, query_id)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::messages::SetBotCallbackAnswer<'static>, message)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::messages::SetBotCallbackAnswer<'static>, url)),
-        F::new(K::Int, offset_of!(functions::messages::SetBotCallbackAnswer<'static>, cache_time)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetBotGuestChatResult<'static>>(0xb8f1_06e3, 580, tl::Payload::Reference, 28, "messages.setBotGuestChatResult query_id result", &[
-        F::new(K::Long, offset_of!(functions::messages::SetBotGuestChatResult<'static>, query_id)),
-        F::of(K::Object, &tables::INPUT_BOT_INLINE_RESULT, offset_of!(functions::messages::SetBotGuestChatResult<'static>, result)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetBotPrecheckoutResults<'static>>(0x09c2_dd95, 581, tl::Payload::Reference, 12, "messages.setBotPrecheckoutResults flags success query_id error", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::SetBotPrecheckoutResults<'static>, success)),
-        F::new(K::Long, offset_of!(functions::messages::SetBotPrecheckoutResults<'static>, query_id)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::messages::SetBotPrecheckoutResults<'static>, error)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetBotShippingResults<'static>>(0xe5f6_72fa, 582, tl::Payload::Reference, 12, "messages.setBotShippingResults flags query_id error shipping_options", &[
-        F::word(0, 0x3),
-        F::new(K::Long, offset_of!(functions::messages::SetBotShippingResults<'static>, query_id)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::messages::SetBotShippingResults<'static>, error)),
-        F::opt_of(K::OptListObject, &tables::SHIPPING_OPTION, 0, 1, offset_of!(functions::messages::SetBotShippingResults<'static>, shipping_options)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetChatAvailableReactions<'static>>(0x864b_2581, 583, tl::Payload::Reference, 12, "messages.setChatAvailableReactions flags peer available_reactions reactions_limit paid_enabled", &[
-        F::word(0, 0x3),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SetChatAvailableReactions<'static>, peer)),
-        F::of(K::Object, &tables::CHAT_REACTIONS, offset_of!(functions::messages::SetChatAvailableReactions<'static>, available_reactions)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::SetChatAvailableReactions<'static>, reactions_limit)),
-        F::opt(K::OptBool, 0, 1, offset_of!(functions::messages::SetChatAvailableReactions<'static>, paid_enabled)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetChatTheme<'static>>(0x0812_02c9, 584, tl::Payload::Reference, 8, "messages.setChatTheme peer theme", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SetChatTheme<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_CHAT_THEME, offset_of!(functions::messages::SetChatTheme<'static>, theme)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetChatWallPaper<'static>>(0x8ffa_cae1, 585, tl::Payload::Reference, 8, "messages.setChatWallPaper flags for_both revert peer wallpaper settings id", &[
-        F::word(0, 0x1f),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::messages::SetChatWallPaper<'static>, for_both)),
-        F::opt(K::Flag, 0, 4, offset_of!(functions::messages::SetChatWallPaper<'static>, revert)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SetChatWallPaper<'static>, peer)),
-        F::opt_of(K::OptObject, &tables::INPUT_WALL_PAPER, 0, 0, offset_of!(functions::messages::SetChatWallPaper<'static>, wallpaper)),
-        F::opt_of(K::OptObject, &tables::WALL_PAPER_SETTINGS, 0, 2, offset_of!(functions::messages::SetChatWallPaper<'static>, settings)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::messages::SetChatWallPaper<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetDefaultHistoryTtl>(0x9eb5_1445, 586, tl::Payload::Reference, 4, "messages.setDefaultHistoryTTL period", &[
-        F::new(K::Int, offset_of!(functions::messages::SetDefaultHistoryTtl, period)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetDefaultReaction<'static>>(0x4f47_a016, 587, tl::Payload::Reference, 4, "messages.setDefaultReaction reaction", &[
-        F::of(K::Object, &tables::REACTION, offset_of!(functions::messages::SetDefaultReaction<'static>, reaction)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetEncryptedTyping>(0x7914_51ed, 588, tl::Payload::Reference, 20, "messages.setEncryptedTyping peer typing", &[
-        F::of(K::Object, &tables::INPUT_ENCRYPTED_CHAT, offset_of!(functions::messages::SetEncryptedTyping, peer)),
-        F::new(K::Bool, offset_of!(functions::messages::SetEncryptedTyping, typing)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetGameScore<'static>>(0x8ef8_ecc0, 589, tl::Payload::Reference, 20, "messages.setGameScore flags edit_message force peer id user_id score", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::SetGameScore<'static>, edit_message)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::SetGameScore<'static>, force)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SetGameScore<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::SetGameScore<'static>, id)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::SetGameScore<'static>, user_id)),
-        F::new(K::Int, offset_of!(functions::messages::SetGameScore<'static>, score)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetHistoryTtl<'static>>(0xb80e_5fe4, 590, tl::Payload::Reference, 8, "messages.setHistoryTTL peer period", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SetHistoryTtl<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::SetHistoryTtl<'static>, period)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetInlineBotResults<'static>>(0xbb12_a419, 591, tl::Payload::Reference, 24, "messages.setInlineBotResults flags gallery private query_id results cache_time next_offset switch_pm switch_webview", &[
-        F::word(0, 0x1f),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::SetInlineBotResults<'static>, gallery)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::SetInlineBotResults<'static>, private)),
-        F::new(K::Long, offset_of!(functions::messages::SetInlineBotResults<'static>, query_id)),
-        F::of(K::ListObject, &tables::INPUT_BOT_INLINE_RESULT, offset_of!(functions::messages::SetInlineBotResults<'static>, results)),
-        F::new(K::Int, offset_of!(functions::messages::SetInlineBotResults<'static>, cache_time)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::messages::SetInlineBotResults<'static>, next_offset)),
-        F::opt_of(K::OptObject, &tables::INLINE_BOT_SWITCH_PM, 0, 3, offset_of!(functions::messages::SetInlineBotResults<'static>, switch_pm)),
-        F::opt_of(K::OptObject, &tables::INLINE_BOT_WEB_VIEW, 0, 4, offset_of!(functions::messages::SetInlineBotResults<'static>, switch_webview)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetInlineGameScore<'static>>(0x15ad_9f64, 592, tl::Payload::Reference, 36, "messages.setInlineGameScore flags edit_message force id user_id score", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::SetInlineGameScore<'static>, edit_message)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::SetInlineGameScore<'static>, force)),
-        F::of(K::Object, &tables::INPUT_BOT_INLINE_MESSAGE_ID, offset_of!(functions::messages::SetInlineGameScore<'static>, id)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::SetInlineGameScore<'static>, user_id)),
-        F::new(K::Int, offset_of!(functions::messages::SetInlineGameScore<'static>, score)),
-    ]),
-    tl::Constructor::new::<functions::messages::SetTyping<'static>>(0x5894_3ee2, 593, tl::Payload::Reference, 12, "messages.setTyping flags peer top_msg_id action", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SetTyping<'static>, peer)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::SetTyping<'static>, top_msg_id)),
-        F::of(K::Object, &tables::SEND_MESSAGE_ACTION, offset_of!(functions::messages::SetTyping<'static>, action)),
-    ]),
-    tl::Constructor::new::<functions::messages::StartBot<'static>>(0xe6df_7378, 594, tl::Payload::Reference, 20, "messages.startBot bot peer random_id start_param", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::StartBot<'static>, bot)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::StartBot<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::messages::StartBot<'static>, random_id)),
-        F::new(K::Str, offset_of!(functions::messages::StartBot<'static>, start_param)),
-    ]),
-    tl::Constructor::new::<functions::messages::StartHistoryImport<'static>>(0xb43d_f344, 595, tl::Payload::Reference, 12, "messages.startHistoryImport peer import_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::StartHistoryImport<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::messages::StartHistoryImport<'static>, import_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::SummarizeText<'static>>(0xabbb_d346, 596, tl::Payload::Reference, 12, "messages.summarizeText flags peer id to_lang tone", &[
-        F::word(0, 0x5),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::SummarizeText<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::SummarizeText<'static>, id)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::messages::SummarizeText<'static>, to_lang)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::messages::SummarizeText<'static>, tone)),
-    ]),
-    tl::Constructor::new::<functions::messages::ToggleBotInAttachMenu<'static>>(0x69f5_9d69, 597, tl::Payload::Reference, 12, "messages.toggleBotInAttachMenu flags write_allowed bot enabled", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ToggleBotInAttachMenu<'static>, write_allowed)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::messages::ToggleBotInAttachMenu<'static>, bot)),
-        F::new(K::Bool, offset_of!(functions::messages::ToggleBotInAttachMenu<'static>, enabled)),
-    ]),
-    tl::Constructor::new::<functions::messages::ToggleDialogFilterTags>(0xfd2d_da49, 598, tl::Payload::Reference, 4, "messages.toggleDialogFilterTags enabled", &[
-        F::new(K::Bool, offset_of!(functions::messages::ToggleDialogFilterTags, enabled)),
-    ]),
-    tl::Constructor::new::<functions::messages::ToggleDialogPin<'static>>(0xa731_e257, 599, tl::Payload::Reference, 12, "messages.toggleDialogPin flags pinned peer", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ToggleDialogPin<'static>, pinned)),
-        F::of(K::Object, &tables::INPUT_DIALOG_PEER, offset_of!(functions::messages::ToggleDialogPin<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::ToggleNoForwards<'static>>(0xb208_1a35, 600, tl::Payload::Reference, 12, "messages.toggleNoForwards flags peer enabled request_msg_id", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ToggleNoForwards<'static>, peer)),
-        F::new(K::Bool, offset_of!(functions::messages::ToggleNoForwards<'static>, enabled)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::ToggleNoForwards<'static>, request_msg_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::TogglePaidReactionPrivacy<'static>>(0x4358_85b5, 601, tl::Payload::Reference, 12, "messages.togglePaidReactionPrivacy peer msg_id private", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::TogglePaidReactionPrivacy<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::TogglePaidReactionPrivacy<'static>, msg_id)),
-        F::of(K::Object, &tables::PAID_REACTION_PRIVACY, offset_of!(functions::messages::TogglePaidReactionPrivacy<'static>, private)),
-    ]),
-    tl::Constructor::new::<functions::messages::TogglePeerTranslations<'static>>(0xe47c_b579, 602, tl::Payload::Reference, 8, "messages.togglePeerTranslations flags disabled peer", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::TogglePeerTranslations<'static>, disabled)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::TogglePeerTranslations<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::ToggleSavedDialogPin<'static>>(0xac81_bbde, 603, tl::Payload::Reference, 12, "messages.toggleSavedDialogPin flags pinned peer", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ToggleSavedDialogPin<'static>, pinned)),
-        F::of(K::Object, &tables::INPUT_DIALOG_PEER, offset_of!(functions::messages::ToggleSavedDialogPin<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::messages::ToggleStickerSets<'static>>(0xb505_2fea, 604, tl::Payload::Reference, 12, "messages.toggleStickerSets flags uninstall archive unarchive stickersets", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::ToggleStickerSets<'static>, uninstall)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::ToggleStickerSets<'static>, archive)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::messages::ToggleStickerSets<'static>, unarchive)),
-        F::of(K::ListObject, &tables::INPUT_STICKER_SET, offset_of!(functions::messages::ToggleStickerSets<'static>, stickersets)),
-    ]),
-    tl::Constructor::new::<functions::messages::ToggleSuggestedPostApproval<'static>>(0x8107_455c, 605, tl::Payload::Reference, 12, "messages.toggleSuggestedPostApproval flags reject peer msg_id schedule_date reject_comment", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::ToggleSuggestedPostApproval<'static>, reject)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ToggleSuggestedPostApproval<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::ToggleSuggestedPostApproval<'static>, msg_id)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::ToggleSuggestedPostApproval<'static>, schedule_date)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::messages::ToggleSuggestedPostApproval<'static>, reject_comment)),
-    ]),
-    tl::Constructor::new::<functions::messages::ToggleTodoCompleted<'static>>(0xd3e0_3124, 606, tl::Payload::Reference, 24, "messages.toggleTodoCompleted peer msg_id completed incompleted", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::ToggleTodoCompleted<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::ToggleTodoCompleted<'static>, msg_id)),
-        F::new(K::ListInt, offset_of!(functions::messages::ToggleTodoCompleted<'static>, completed)),
-        F::new(K::ListInt, offset_of!(functions::messages::ToggleTodoCompleted<'static>, incompleted)),
-    ]),
-    tl::Constructor::new::<functions::messages::TranscribeAudio<'static>>(0x269e_9a49, 607, tl::Payload::Reference, 8, "messages.transcribeAudio peer msg_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::TranscribeAudio<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::TranscribeAudio<'static>, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::TranslateRichMessage<'static>>(0x1a54_2004, 608, tl::Payload::Reference, 8, "messages.translateRichMessage flags peer id text to_lang tone", &[
-        F::word(0, 0x7),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 0, offset_of!(functions::messages::TranslateRichMessage<'static>, peer)),
-        F::opt(K::OptListInt, 0, 0, offset_of!(functions::messages::TranslateRichMessage<'static>, id)),
-        F::opt_of(K::OptListObject, &tables::INPUT_RICH_MESSAGE, 0, 1, offset_of!(functions::messages::TranslateRichMessage<'static>, text)),
-        F::new(K::Str, offset_of!(functions::messages::TranslateRichMessage<'static>, to_lang)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::messages::TranslateRichMessage<'static>, tone)),
-    ]),
-    tl::Constructor::new::<functions::messages::TranslateText<'static>>(0xa5ee_c345, 609, tl::Payload::Reference, 8, "messages.translateText flags peer id text to_lang tone", &[
-        F::word(0, 0x7),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 0, offset_of!(functions::messages::TranslateText<'static>, peer)),
-        F::opt(K::OptListInt, 0, 0, offset_of!(functions::messages::TranslateText<'static>, id)),
-        F::opt_of(K::OptListObject, &tables::TEXT_WITH_ENTITIES, 0, 1, offset_of!(functions::messages::TranslateText<'static>, text)),
-        F::new(K::Str, offset_of!(functions::messages::TranslateText<'static>, to_lang)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::messages::TranslateText<'static>, tone)),
-    ]),
-    tl::Constructor::new::<functions::messages::UninstallStickerSet<'static>>(0xf96e_55de, 610, tl::Payload::Reference, 4, "messages.uninstallStickerSet stickerset", &[
-        F::of(K::Object, &tables::INPUT_STICKER_SET, offset_of!(functions::messages::UninstallStickerSet<'static>, stickerset)),
-    ]),
-    tl::Constructor::new::<functions::messages::UnpinAllMessages<'static>>(0x062d_d747, 611, tl::Payload::Reference, 8, "messages.unpinAllMessages flags peer top_msg_id saved_peer_id", &[
-        F::word(0, 0x3),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::UnpinAllMessages<'static>, peer)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::messages::UnpinAllMessages<'static>, top_msg_id)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 1, offset_of!(functions::messages::UnpinAllMessages<'static>, saved_peer_id)),
-    ]),
-    tl::Constructor::new::<functions::messages::UpdateDialogFilter<'static>>(0x1ad4_a04a, 612, tl::Payload::Reference, 8, "messages.updateDialogFilter flags id filter", &[
-        F::word(0, 0x1),
-        F::new(K::Int, offset_of!(functions::messages::UpdateDialogFilter<'static>, id)),
-        F::opt_of(K::OptObject, &tables::DIALOG_FILTER, 0, 0, offset_of!(functions::messages::UpdateDialogFilter<'static>, filter)),
-    ]),
-    tl::Constructor::new::<functions::messages::UpdateDialogFiltersOrder<'static>>(0xc563_c1e4, 613, tl::Payload::Reference, 8, "messages.updateDialogFiltersOrder order", &[
-        F::new(K::ListInt, offset_of!(functions::messages::UpdateDialogFiltersOrder<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::messages::UpdatePinnedForumTopic<'static>>(0x175d_f251, 614, tl::Payload::Reference, 12, "messages.updatePinnedForumTopic peer topic_id pinned", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::UpdatePinnedForumTopic<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::UpdatePinnedForumTopic<'static>, topic_id)),
-        F::new(K::Bool, offset_of!(functions::messages::UpdatePinnedForumTopic<'static>, pinned)),
-    ]),
-    tl::Constructor::new::<functions::messages::UpdatePinnedMessage<'static>>(0xd2aa_f7ec, 615, tl::Payload::Reference, 12, "messages.updatePinnedMessage flags silent unpin pm_oneside peer id", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::messages::UpdatePinnedMessage<'static>, silent)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::messages::UpdatePinnedMessage<'static>, unpin)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::messages::UpdatePinnedMessage<'static>, pm_oneside)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::UpdatePinnedMessage<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::messages::UpdatePinnedMessage<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::messages::UpdateSavedReactionTag<'static>>(0x6029_7dec, 616, tl::Payload::Reference, 8, "messages.updateSavedReactionTag flags reaction title", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::REACTION, offset_of!(functions::messages::UpdateSavedReactionTag<'static>, reaction)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::messages::UpdateSavedReactionTag<'static>, title)),
-    ]),
-    tl::Constructor::new::<functions::messages::UploadEncryptedFile<'static>>(0x5057_c497, 617, tl::Payload::Reference, 20, "messages.uploadEncryptedFile peer file", &[
-        F::of(K::Object, &tables::INPUT_ENCRYPTED_CHAT, offset_of!(functions::messages::UploadEncryptedFile<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_ENCRYPTED_FILE, offset_of!(functions::messages::UploadEncryptedFile<'static>, file)),
-    ]),
-    tl::Constructor::new::<functions::messages::UploadImportedMedia<'static>>(0x2a86_2092, 618, tl::Payload::Reference, 20, "messages.uploadImportedMedia peer import_id file_name media", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::UploadImportedMedia<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::messages::UploadImportedMedia<'static>, import_id)),
-        F::new(K::Str, offset_of!(functions::messages::UploadImportedMedia<'static>, file_name)),
-        F::of(K::Object, &tables::INPUT_MEDIA, offset_of!(functions::messages::UploadImportedMedia<'static>, media)),
-    ]),
-    tl::Constructor::new::<functions::messages::UploadMedia<'static>>(0x1496_7978, 619, tl::Payload::Reference, 12, "messages.uploadMedia flags business_connection_id peer media", &[
-        F::word(0, 0x1),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::messages::UploadMedia<'static>, business_connection_id)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::messages::UploadMedia<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_MEDIA, offset_of!(functions::messages::UploadMedia<'static>, media)),
-    ]),
-    tl::Constructor::new::<functions::messages::ViewSponsoredMessage<'static>>(0x269e_3643, 620, tl::Payload::Reference, 4, "messages.viewSponsoredMessage random_id", &[
-        F::new(K::Bytes, offset_of!(functions::messages::ViewSponsoredMessage<'static>, random_id)),
-    ]),
+    tl::Constructor::new::<functions::messages::GetTopReactions>(0xbb81_25ba, 504, tl::Payload::Reference, 12, "messages.getTopReactions limit hash", &tl::rows::<2>(
+        "i l",
+        &[offset_of!(functions::messages::GetTopReactions, limit), offset_of!(functions::messages::GetTopReactions, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetUnreadMentions<'static>>(0xf107_e790, 505, tl::Payload::Reference, 28, "messages.getUnreadMentions flags peer top_msg_id offset_id add_offset limit max_id min_id", &tl::rows::<8>(
+        "# o 0.0i i i i i i",
+        &[offset_of!(functions::messages::GetUnreadMentions<'static>, peer), offset_of!(functions::messages::GetUnreadMentions<'static>, top_msg_id), offset_of!(functions::messages::GetUnreadMentions<'static>, offset_id), offset_of!(functions::messages::GetUnreadMentions<'static>, add_offset), offset_of!(functions::messages::GetUnreadMentions<'static>, limit), offset_of!(functions::messages::GetUnreadMentions<'static>, max_id), offset_of!(functions::messages::GetUnreadMentions<'static>, min_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetUnreadPollVotes<'static>>(0x4328_6cf2, 506, tl::Payload::Reference, 28, "messages.getUnreadPollVotes flags peer top_msg_id offset_id add_offset limit max_id min_id", &tl::rows::<8>(
+        "# o 0.0i i i i i i",
+        &[offset_of!(functions::messages::GetUnreadPollVotes<'static>, peer), offset_of!(functions::messages::GetUnreadPollVotes<'static>, top_msg_id), offset_of!(functions::messages::GetUnreadPollVotes<'static>, offset_id), offset_of!(functions::messages::GetUnreadPollVotes<'static>, add_offset), offset_of!(functions::messages::GetUnreadPollVotes<'static>, limit), offset_of!(functions::messages::GetUnreadPollVotes<'static>, max_id), offset_of!(functions::messages::GetUnreadPollVotes<'static>, min_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetUnreadReactions<'static>>(0xbd7f_90ac, 507, tl::Payload::Reference, 28, "messages.getUnreadReactions flags peer top_msg_id saved_peer_id offset_id add_offset limit max_id min_id", &tl::rows::<9>(
+        "# o 0.0i 0.1o i i i i i",
+        &[offset_of!(functions::messages::GetUnreadReactions<'static>, peer), offset_of!(functions::messages::GetUnreadReactions<'static>, top_msg_id), offset_of!(functions::messages::GetUnreadReactions<'static>, saved_peer_id), offset_of!(functions::messages::GetUnreadReactions<'static>, offset_id), offset_of!(functions::messages::GetUnreadReactions<'static>, add_offset), offset_of!(functions::messages::GetUnreadReactions<'static>, limit), offset_of!(functions::messages::GetUnreadReactions<'static>, max_id), offset_of!(functions::messages::GetUnreadReactions<'static>, min_id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::GetWebPage<'static>>(0x8d96_92a3, 508, tl::Payload::Reference, 8, "messages.getWebPage url hash", &tl::rows::<2>(
+        "s i",
+        &[offset_of!(functions::messages::GetWebPage<'static>, url), offset_of!(functions::messages::GetWebPage<'static>, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::GetWebPagePreview<'static>>(0x570d_6f6f, 509, tl::Payload::Reference, 8, "messages.getWebPagePreview flags message entities", &tl::rows::<3>(
+        "# s 0.3*o",
+        &[offset_of!(functions::messages::GetWebPagePreview<'static>, message), offset_of!(functions::messages::GetWebPagePreview<'static>, entities)],
+        &[&tables::MESSAGE_ENTITY],
+    )),
+    tl::Constructor::new::<functions::messages::HideAllChatJoinRequests<'static>>(0xe085_f4ea, 510, tl::Payload::Reference, 8, "messages.hideAllChatJoinRequests flags approved peer link", &tl::rows::<4>(
+        "# 0.0! o 0.1s",
+        &[offset_of!(functions::messages::HideAllChatJoinRequests<'static>, approved), offset_of!(functions::messages::HideAllChatJoinRequests<'static>, peer), offset_of!(functions::messages::HideAllChatJoinRequests<'static>, link)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::HideChatJoinRequest<'static>>(0x7fe7_e815, 511, tl::Payload::Reference, 12, "messages.hideChatJoinRequest flags approved peer user_id", &tl::rows::<4>(
+        "# 0.0! o o",
+        &[offset_of!(functions::messages::HideChatJoinRequest<'static>, approved), offset_of!(functions::messages::HideChatJoinRequest<'static>, peer), offset_of!(functions::messages::HideChatJoinRequest<'static>, user_id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::HidePeerSettingsBar<'static>>(0x4fac_b138, 512, tl::Payload::Reference, 4, "messages.hidePeerSettingsBar peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::HidePeerSettingsBar<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ImportChatInvite<'static>>(0xde91_436e, 513, tl::Payload::Reference, 4, "messages.importChatInvite hash", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::messages::ImportChatInvite<'static>, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::InitHistoryImport<'static>>(0x3409_0c3b, 514, tl::Payload::Reference, 16, "messages.initHistoryImport peer file media_count", &tl::rows::<3>(
+        "o o i",
+        &[offset_of!(functions::messages::InitHistoryImport<'static>, peer), offset_of!(functions::messages::InitHistoryImport<'static>, file), offset_of!(functions::messages::InitHistoryImport<'static>, media_count)],
+        &[&tables::INPUT_PEER, &tables::INPUT_FILE],
+    )),
+    tl::Constructor::new::<functions::messages::InstallStickerSet<'static>>(0xc78f_e460, 515, tl::Payload::Reference, 8, "messages.installStickerSet stickerset archived", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::messages::InstallStickerSet<'static>, stickerset), offset_of!(functions::messages::InstallStickerSet<'static>, archived)],
+        &[&tables::INPUT_STICKER_SET],
+    )),
+    tl::Constructor::new::<functions::messages::MarkDialogUnread<'static>>(0x8c50_06f8, 516, tl::Payload::Reference, 12, "messages.markDialogUnread flags unread parent_peer peer", &tl::rows::<4>(
+        "# 0.0! 0.1o o",
+        &[offset_of!(functions::messages::MarkDialogUnread<'static>, unread), offset_of!(functions::messages::MarkDialogUnread<'static>, parent_peer), offset_of!(functions::messages::MarkDialogUnread<'static>, peer)],
+        &[&tables::INPUT_PEER, &tables::INPUT_DIALOG_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::MigrateChat>(0xa287_5319, 517, tl::Payload::Reference, 8, "messages.migrateChat chat_id", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::messages::MigrateChat, chat_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::ProlongWebView<'static>>(0xb0d8_1a83, 518, tl::Payload::Reference, 20, "messages.prolongWebView flags silent peer bot query_id reply_to send_as", &tl::rows::<7>(
+        "# 0.5! o o l 0.0o 0.13o",
+        &[offset_of!(functions::messages::ProlongWebView<'static>, silent), offset_of!(functions::messages::ProlongWebView<'static>, peer), offset_of!(functions::messages::ProlongWebView<'static>, bot), offset_of!(functions::messages::ProlongWebView<'static>, query_id), offset_of!(functions::messages::ProlongWebView<'static>, reply_to), offset_of!(functions::messages::ProlongWebView<'static>, send_as)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER, &tables::INPUT_REPLY_TO, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::RateTranscribedAudio<'static>>(0x7f1d_072f, 519, tl::Payload::Reference, 20, "messages.rateTranscribedAudio peer msg_id transcription_id good", &tl::rows::<4>(
+        "o i l b",
+        &[offset_of!(functions::messages::RateTranscribedAudio<'static>, peer), offset_of!(functions::messages::RateTranscribedAudio<'static>, msg_id), offset_of!(functions::messages::RateTranscribedAudio<'static>, transcription_id), offset_of!(functions::messages::RateTranscribedAudio<'static>, good)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReadDiscussion<'static>>(0xf731_a9f4, 520, tl::Payload::Reference, 12, "messages.readDiscussion peer msg_id read_max_id", &tl::rows::<3>(
+        "o i i",
+        &[offset_of!(functions::messages::ReadDiscussion<'static>, peer), offset_of!(functions::messages::ReadDiscussion<'static>, msg_id), offset_of!(functions::messages::ReadDiscussion<'static>, read_max_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReadEncryptedHistory>(0x7f4b_690a, 521, tl::Payload::Reference, 20, "messages.readEncryptedHistory peer max_date", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::ReadEncryptedHistory, peer), offset_of!(functions::messages::ReadEncryptedHistory, max_date)],
+        &[&tables::INPUT_ENCRYPTED_CHAT],
+    )),
+    tl::Constructor::new::<functions::messages::ReadFeaturedStickers<'static>>(0x5b11_8126, 522, tl::Payload::Reference, 8, "messages.readFeaturedStickers id", &tl::rows::<1>(
+        "*l",
+        &[offset_of!(functions::messages::ReadFeaturedStickers<'static>, id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::ReadHistory<'static>>(0x0e30_6d3a, 523, tl::Payload::Reference, 8, "messages.readHistory peer max_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::ReadHistory<'static>, peer), offset_of!(functions::messages::ReadHistory<'static>, max_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReadMentions<'static>>(0x36e5_bf4d, 524, tl::Payload::Reference, 8, "messages.readMentions flags peer top_msg_id", &tl::rows::<3>(
+        "# o 0.0i",
+        &[offset_of!(functions::messages::ReadMentions<'static>, peer), offset_of!(functions::messages::ReadMentions<'static>, top_msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReadMessageContents<'static>>(0x36a7_3f77, 525, tl::Payload::Reference, 8, "messages.readMessageContents id", &tl::rows::<1>(
+        "*i",
+        &[offset_of!(functions::messages::ReadMessageContents<'static>, id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::ReadPollVotes<'static>>(0x1720_b4d8, 526, tl::Payload::Reference, 8, "messages.readPollVotes flags peer top_msg_id", &tl::rows::<3>(
+        "# o 0.0i",
+        &[offset_of!(functions::messages::ReadPollVotes<'static>, peer), offset_of!(functions::messages::ReadPollVotes<'static>, top_msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReadReactions<'static>>(0x9ec4_4f93, 527, tl::Payload::Reference, 8, "messages.readReactions flags peer top_msg_id saved_peer_id", &tl::rows::<4>(
+        "# o 0.0i 0.1o",
+        &[offset_of!(functions::messages::ReadReactions<'static>, peer), offset_of!(functions::messages::ReadReactions<'static>, top_msg_id), offset_of!(functions::messages::ReadReactions<'static>, saved_peer_id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReadSavedHistory<'static>>(0xba4a_3b5b, 528, tl::Payload::Reference, 12, "messages.readSavedHistory parent_peer peer max_id", &tl::rows::<3>(
+        "o o i",
+        &[offset_of!(functions::messages::ReadSavedHistory<'static>, parent_peer), offset_of!(functions::messages::ReadSavedHistory<'static>, peer), offset_of!(functions::messages::ReadSavedHistory<'static>, max_id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReceivedMessages>(0x05a9_54c0, 529, tl::Payload::Reference, 4, "messages.receivedMessages max_id", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::messages::ReceivedMessages, max_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::ReceivedQueue>(0x55a5_bb66, 530, tl::Payload::Reference, 4, "messages.receivedQueue max_qts", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::messages::ReceivedQueue, max_qts)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::ReorderPinnedDialogs<'static>>(0x3b1a_df37, 531, tl::Payload::Reference, 16, "messages.reorderPinnedDialogs flags force folder_id order", &tl::rows::<4>(
+        "# 0.0! i *o",
+        &[offset_of!(functions::messages::ReorderPinnedDialogs<'static>, force), offset_of!(functions::messages::ReorderPinnedDialogs<'static>, folder_id), offset_of!(functions::messages::ReorderPinnedDialogs<'static>, order)],
+        &[&tables::INPUT_DIALOG_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReorderPinnedForumTopics<'static>>(0x0e78_41f0, 532, tl::Payload::Reference, 16, "messages.reorderPinnedForumTopics flags force peer order", &tl::rows::<4>(
+        "# 0.0! o *i",
+        &[offset_of!(functions::messages::ReorderPinnedForumTopics<'static>, force), offset_of!(functions::messages::ReorderPinnedForumTopics<'static>, peer), offset_of!(functions::messages::ReorderPinnedForumTopics<'static>, order)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReorderPinnedSavedDialogs<'static>>(0x8b71_6587, 533, tl::Payload::Reference, 12, "messages.reorderPinnedSavedDialogs flags force order", &tl::rows::<3>(
+        "# 0.0! *o",
+        &[offset_of!(functions::messages::ReorderPinnedSavedDialogs<'static>, force), offset_of!(functions::messages::ReorderPinnedSavedDialogs<'static>, order)],
+        &[&tables::INPUT_DIALOG_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReorderQuickReplies<'static>>(0x6033_1907, 534, tl::Payload::Reference, 8, "messages.reorderQuickReplies order", &tl::rows::<1>(
+        "*i",
+        &[offset_of!(functions::messages::ReorderQuickReplies<'static>, order)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::ReorderStickerSets<'static>>(0x7833_7739, 535, tl::Payload::Reference, 12, "messages.reorderStickerSets flags masks emojis order", &tl::rows::<4>(
+        "# 0.0! 0.1! *l",
+        &[offset_of!(functions::messages::ReorderStickerSets<'static>, masks), offset_of!(functions::messages::ReorderStickerSets<'static>, emojis), offset_of!(functions::messages::ReorderStickerSets<'static>, order)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::Report<'static>>(0xfc78_af9b, 536, tl::Payload::Reference, 20, "messages.report peer id option message", &tl::rows::<4>(
+        "o *i y s",
+        &[offset_of!(functions::messages::Report<'static>, peer), offset_of!(functions::messages::Report<'static>, id), offset_of!(functions::messages::Report<'static>, option), offset_of!(functions::messages::Report<'static>, message)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReportEncryptedSpam>(0x4b0c_8c0f, 537, tl::Payload::Reference, 16, "messages.reportEncryptedSpam peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::ReportEncryptedSpam, peer)],
+        &[&tables::INPUT_ENCRYPTED_CHAT],
+    )),
+    tl::Constructor::new::<functions::messages::ReportMessagesDelivery<'static>>(0x5a6d_7395, 538, tl::Payload::Reference, 16, "messages.reportMessagesDelivery flags push peer id", &tl::rows::<4>(
+        "# 0.0! o *i",
+        &[offset_of!(functions::messages::ReportMessagesDelivery<'static>, push), offset_of!(functions::messages::ReportMessagesDelivery<'static>, peer), offset_of!(functions::messages::ReportMessagesDelivery<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReportMusicListen<'static>>(0xddbc_d819, 539, tl::Payload::Reference, 8, "messages.reportMusicListen id listened_duration", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::ReportMusicListen<'static>, id), offset_of!(functions::messages::ReportMusicListen<'static>, listened_duration)],
+        &[&tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::messages::ReportReaction<'static>>(0x3f64_c076, 540, tl::Payload::Reference, 12, "messages.reportReaction peer id reaction_peer", &tl::rows::<3>(
+        "o i o",
+        &[offset_of!(functions::messages::ReportReaction<'static>, peer), offset_of!(functions::messages::ReportReaction<'static>, id), offset_of!(functions::messages::ReportReaction<'static>, reaction_peer)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReportReadMetrics<'static>>(0x4067_c5e6, 541, tl::Payload::Reference, 12, "messages.reportReadMetrics peer metrics", &tl::rows::<2>(
+        "o *o",
+        &[offset_of!(functions::messages::ReportReadMetrics<'static>, peer), offset_of!(functions::messages::ReportReadMetrics<'static>, metrics)],
+        &[&tables::INPUT_PEER, &tables::INPUT_MESSAGE_READ_METRIC],
+    )),
+    tl::Constructor::new::<functions::messages::ReportSpam<'static>>(0xcf15_92db, 542, tl::Payload::Reference, 4, "messages.reportSpam peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::ReportSpam<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ReportSponsoredMessage<'static>>(0x12cb_f0c4, 543, tl::Payload::Reference, 8, "messages.reportSponsoredMessage random_id option", &tl::rows::<2>(
+        "y y",
+        &[offset_of!(functions::messages::ReportSponsoredMessage<'static>, random_id), offset_of!(functions::messages::ReportSponsoredMessage<'static>, option)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::RequestAppWebView<'static>>(0x5361_8bce, 544, tl::Payload::Reference, 24, "messages.requestAppWebView flags write_allowed compact fullscreen peer app start_param theme_params platform", &tl::rows::<9>(
+        "# 0.0! 0.7! 0.8! o o 0.1s 0.2o s",
+        &[offset_of!(functions::messages::RequestAppWebView<'static>, write_allowed), offset_of!(functions::messages::RequestAppWebView<'static>, compact), offset_of!(functions::messages::RequestAppWebView<'static>, fullscreen), offset_of!(functions::messages::RequestAppWebView<'static>, peer), offset_of!(functions::messages::RequestAppWebView<'static>, app), offset_of!(functions::messages::RequestAppWebView<'static>, start_param), offset_of!(functions::messages::RequestAppWebView<'static>, theme_params), offset_of!(functions::messages::RequestAppWebView<'static>, platform)],
+        &[&tables::INPUT_PEER, &tables::INPUT_BOT_APP, &tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::messages::RequestChatJoinWebView<'static>>(0xba9e_e679, 545, tl::Payload::Reference, 16, "messages.requestChatJoinWebView flags query_id theme_params platform", &tl::rows::<4>(
+        "# l 0.0o s",
+        &[offset_of!(functions::messages::RequestChatJoinWebView<'static>, query_id), offset_of!(functions::messages::RequestChatJoinWebView<'static>, theme_params), offset_of!(functions::messages::RequestChatJoinWebView<'static>, platform)],
+        &[&tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::messages::RequestEncryption<'static>>(0xf64d_af43, 546, tl::Payload::Reference, 12, "messages.requestEncryption user_id random_id g_a", &tl::rows::<3>(
+        "o i y",
+        &[offset_of!(functions::messages::RequestEncryption<'static>, user_id), offset_of!(functions::messages::RequestEncryption<'static>, random_id), offset_of!(functions::messages::RequestEncryption<'static>, g_a)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::RequestMainWebView<'static>>(0xc9e0_1e7b, 547, tl::Payload::Reference, 16, "messages.requestMainWebView flags compact fullscreen peer bot start_param theme_params platform", &tl::rows::<8>(
+        "# 0.7! 0.8! o o 0.1s 0.0o s",
+        &[offset_of!(functions::messages::RequestMainWebView<'static>, compact), offset_of!(functions::messages::RequestMainWebView<'static>, fullscreen), offset_of!(functions::messages::RequestMainWebView<'static>, peer), offset_of!(functions::messages::RequestMainWebView<'static>, bot), offset_of!(functions::messages::RequestMainWebView<'static>, start_param), offset_of!(functions::messages::RequestMainWebView<'static>, theme_params), offset_of!(functions::messages::RequestMainWebView<'static>, platform)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER, &tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::messages::RequestSimpleWebView<'static>>(0x413a_3e73, 548, tl::Payload::Reference, 12, "messages.requestSimpleWebView flags from_switch_webview from_side_menu compact fullscreen bot url start_param theme_params platform", &tl::rows::<10>(
+        "# 0.1! 0.2! 0.7! 0.8! o 0.3s 0.4s 0.0o s",
+        &[offset_of!(functions::messages::RequestSimpleWebView<'static>, from_switch_webview), offset_of!(functions::messages::RequestSimpleWebView<'static>, from_side_menu), offset_of!(functions::messages::RequestSimpleWebView<'static>, compact), offset_of!(functions::messages::RequestSimpleWebView<'static>, fullscreen), offset_of!(functions::messages::RequestSimpleWebView<'static>, bot), offset_of!(functions::messages::RequestSimpleWebView<'static>, url), offset_of!(functions::messages::RequestSimpleWebView<'static>, start_param), offset_of!(functions::messages::RequestSimpleWebView<'static>, theme_params), offset_of!(functions::messages::RequestSimpleWebView<'static>, platform)],
+        &[&tables::INPUT_USER, &tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::messages::RequestUrlAuth<'static>>(0x894c_c99c, 549, tl::Payload::Reference, 4, "messages.requestUrlAuth flags peer msg_id button_id url in_app_origin", &tl::rows::<6>(
+        "# 0.1o 0.1i 0.1i 0.2s 0.3s",
+        &[offset_of!(functions::messages::RequestUrlAuth<'static>, peer), offset_of!(functions::messages::RequestUrlAuth<'static>, msg_id), offset_of!(functions::messages::RequestUrlAuth<'static>, button_id), offset_of!(functions::messages::RequestUrlAuth<'static>, url), offset_of!(functions::messages::RequestUrlAuth<'static>, in_app_origin)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::RequestWebView<'static>>(0x269d_c2c1, 550, tl::Payload::Reference, 16, "messages.requestWebView flags from_bot_menu silent compact fullscreen peer bot url start_param theme_params platform reply_to send_as", &tl::rows::<13>(
+        "# 0.4! 0.5! 0.7! 0.8! o o 0.1s 0.3s 0.2o s 0.0o 0.13o",
+        &[offset_of!(functions::messages::RequestWebView<'static>, from_bot_menu), offset_of!(functions::messages::RequestWebView<'static>, silent), offset_of!(functions::messages::RequestWebView<'static>, compact), offset_of!(functions::messages::RequestWebView<'static>, fullscreen), offset_of!(functions::messages::RequestWebView<'static>, peer), offset_of!(functions::messages::RequestWebView<'static>, bot), offset_of!(functions::messages::RequestWebView<'static>, url), offset_of!(functions::messages::RequestWebView<'static>, start_param), offset_of!(functions::messages::RequestWebView<'static>, theme_params), offset_of!(functions::messages::RequestWebView<'static>, platform), offset_of!(functions::messages::RequestWebView<'static>, reply_to), offset_of!(functions::messages::RequestWebView<'static>, send_as)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER, &tables::DATA_JSON, &tables::INPUT_REPLY_TO, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::SaveDefaultSendAs<'static>>(0xccfd_df96, 551, tl::Payload::Reference, 8, "messages.saveDefaultSendAs peer send_as", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::messages::SaveDefaultSendAs<'static>, peer), offset_of!(functions::messages::SaveDefaultSendAs<'static>, send_as)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::SaveDraft<'static>>(0xad0f_a15c, 552, tl::Payload::Reference, 12, "messages.saveDraft flags no_webpage invert_media reply_to peer message entities media effect suggested_post rich_message", &tl::rows::<11>(
+        "# 0.1! 0.6! 0.4o o s 0.3*o 0.5o 0.7l 0.8o 0.9o",
+        &[offset_of!(functions::messages::SaveDraft<'static>, no_webpage), offset_of!(functions::messages::SaveDraft<'static>, invert_media), offset_of!(functions::messages::SaveDraft<'static>, reply_to), offset_of!(functions::messages::SaveDraft<'static>, peer), offset_of!(functions::messages::SaveDraft<'static>, message), offset_of!(functions::messages::SaveDraft<'static>, entities), offset_of!(functions::messages::SaveDraft<'static>, media), offset_of!(functions::messages::SaveDraft<'static>, effect), offset_of!(functions::messages::SaveDraft<'static>, suggested_post), offset_of!(functions::messages::SaveDraft<'static>, rich_message)],
+        &[&tables::INPUT_REPLY_TO, &tables::INPUT_PEER, &tables::MESSAGE_ENTITY, &tables::INPUT_MEDIA, &tables::SUGGESTED_POST, &tables::INPUT_RICH_MESSAGE],
+    )),
+    tl::Constructor::new::<functions::messages::SaveGif<'static>>(0x327a_30cb, 553, tl::Payload::Reference, 8, "messages.saveGif id unsave", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::messages::SaveGif<'static>, id), offset_of!(functions::messages::SaveGif<'static>, unsave)],
+        &[&tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::messages::SavePreparedInlineMessage<'static>>(0xf21f_7f2f, 554, tl::Payload::Reference, 28, "messages.savePreparedInlineMessage flags result user_id peer_types", &tl::rows::<4>(
+        "# o o 0.0*o",
+        &[offset_of!(functions::messages::SavePreparedInlineMessage<'static>, result), offset_of!(functions::messages::SavePreparedInlineMessage<'static>, user_id), offset_of!(functions::messages::SavePreparedInlineMessage<'static>, peer_types)],
+        &[&tables::INPUT_BOT_INLINE_RESULT, &tables::INPUT_USER, &tables::INLINE_QUERY_PEER_TYPE],
+    )),
+    tl::Constructor::new::<functions::messages::SaveRecentSticker<'static>>(0x3927_18f8, 555, tl::Payload::Reference, 12, "messages.saveRecentSticker flags attached id unsave", &tl::rows::<4>(
+        "# 0.0! o b",
+        &[offset_of!(functions::messages::SaveRecentSticker<'static>, attached), offset_of!(functions::messages::SaveRecentSticker<'static>, id), offset_of!(functions::messages::SaveRecentSticker<'static>, unsave)],
+        &[&tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::messages::Search<'static>>(0x29ee_847a, 556, tl::Payload::Reference, 52, "messages.search flags peer q from_id saved_peer_id saved_reaction top_msg_id filter min_date max_date offset_id add_offset limit max_id min_id hash", &tl::rows::<16>(
+        "# o s 0.0o 0.2o 0.3*o 0.1i o i i i i i i i l",
+        &[offset_of!(functions::messages::Search<'static>, peer), offset_of!(functions::messages::Search<'static>, q), offset_of!(functions::messages::Search<'static>, from_id), offset_of!(functions::messages::Search<'static>, saved_peer_id), offset_of!(functions::messages::Search<'static>, saved_reaction), offset_of!(functions::messages::Search<'static>, top_msg_id), offset_of!(functions::messages::Search<'static>, filter), offset_of!(functions::messages::Search<'static>, min_date), offset_of!(functions::messages::Search<'static>, max_date), offset_of!(functions::messages::Search<'static>, offset_id), offset_of!(functions::messages::Search<'static>, add_offset), offset_of!(functions::messages::Search<'static>, limit), offset_of!(functions::messages::Search<'static>, max_id), offset_of!(functions::messages::Search<'static>, min_id), offset_of!(functions::messages::Search<'static>, hash)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::REACTION, &tables::MESSAGES_FILTER],
+    )),
+    tl::Constructor::new::<functions::messages::SearchCustomEmoji<'static>>(0x2c11_c0d7, 557, tl::Payload::Reference, 12, "messages.searchCustomEmoji emoticon hash", &tl::rows::<2>(
+        "s l",
+        &[offset_of!(functions::messages::SearchCustomEmoji<'static>, emoticon), offset_of!(functions::messages::SearchCustomEmoji<'static>, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::SearchEmojiStickerSets<'static>>(0x92b4_494c, 558, tl::Payload::Reference, 16, "messages.searchEmojiStickerSets flags exclude_featured q hash", &tl::rows::<4>(
+        "# 0.0! s l",
+        &[offset_of!(functions::messages::SearchEmojiStickerSets<'static>, exclude_featured), offset_of!(functions::messages::SearchEmojiStickerSets<'static>, q), offset_of!(functions::messages::SearchEmojiStickerSets<'static>, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::SearchGlobal<'static>>(0x6126_a43c, 559, tl::Payload::Reference, 36, "messages.searchGlobal flags broadcasts_only groups_only users_only folder_id community q filter min_date max_date offset_rate offset_peer offset_id limit", &tl::rows::<14>(
+        "# 0.1! 0.2! 0.3! 0.0i 0.4o s o i i i o i i",
+        &[offset_of!(functions::messages::SearchGlobal<'static>, broadcasts_only), offset_of!(functions::messages::SearchGlobal<'static>, groups_only), offset_of!(functions::messages::SearchGlobal<'static>, users_only), offset_of!(functions::messages::SearchGlobal<'static>, folder_id), offset_of!(functions::messages::SearchGlobal<'static>, community), offset_of!(functions::messages::SearchGlobal<'static>, q), offset_of!(functions::messages::SearchGlobal<'static>, filter), offset_of!(functions::messages::SearchGlobal<'static>, min_date), offset_of!(functions::messages::SearchGlobal<'static>, max_date), offset_of!(functions::messages::SearchGlobal<'static>, offset_rate), offset_of!(functions::messages::SearchGlobal<'static>, offset_peer), offset_of!(functions::messages::SearchGlobal<'static>, offset_id), offset_of!(functions::messages::SearchGlobal<'static>, limit)],
+        &[&tables::INPUT_CHANNEL, &tables::MESSAGES_FILTER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::SearchSentMedia<'static>>(0x107e_31a0, 560, tl::Payload::Reference, 12, "messages.searchSentMedia q filter limit", &tl::rows::<3>(
+        "s o i",
+        &[offset_of!(functions::messages::SearchSentMedia<'static>, q), offset_of!(functions::messages::SearchSentMedia<'static>, filter), offset_of!(functions::messages::SearchSentMedia<'static>, limit)],
+        &[&tables::MESSAGES_FILTER],
+    )),
+    tl::Constructor::new::<functions::messages::SearchStickerSets<'static>>(0x3570_5b8a, 561, tl::Payload::Reference, 16, "messages.searchStickerSets flags exclude_featured q hash", &tl::rows::<4>(
+        "# 0.0! s l",
+        &[offset_of!(functions::messages::SearchStickerSets<'static>, exclude_featured), offset_of!(functions::messages::SearchStickerSets<'static>, q), offset_of!(functions::messages::SearchStickerSets<'static>, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::SearchStickers<'static>>(0x29b1_c66a, 562, tl::Payload::Reference, 36, "messages.searchStickers flags emojis q emoticon lang_code offset limit hash", &tl::rows::<8>(
+        "# 0.0! s s *s i i l",
+        &[offset_of!(functions::messages::SearchStickers<'static>, emojis), offset_of!(functions::messages::SearchStickers<'static>, q), offset_of!(functions::messages::SearchStickers<'static>, emoticon), offset_of!(functions::messages::SearchStickers<'static>, lang_code), offset_of!(functions::messages::SearchStickers<'static>, offset), offset_of!(functions::messages::SearchStickers<'static>, limit), offset_of!(functions::messages::SearchStickers<'static>, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::SendBotRequestedPeer<'static>>(0x6c5c_f2a7, 563, tl::Payload::Reference, 20, "messages.sendBotRequestedPeer flags peer msg_id webapp_req_id button_id requested_peers", &tl::rows::<6>(
+        "# o 0.0i 0.1s i *o",
+        &[offset_of!(functions::messages::SendBotRequestedPeer<'static>, peer), offset_of!(functions::messages::SendBotRequestedPeer<'static>, msg_id), offset_of!(functions::messages::SendBotRequestedPeer<'static>, webapp_req_id), offset_of!(functions::messages::SendBotRequestedPeer<'static>, button_id), offset_of!(functions::messages::SendBotRequestedPeer<'static>, requested_peers)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::SendEncrypted<'static>>(0x44fa_7a15, 564, tl::Payload::Reference, 32, "messages.sendEncrypted flags silent peer random_id data", &tl::rows::<5>(
+        "# 0.0! o l y",
+        &[offset_of!(functions::messages::SendEncrypted<'static>, silent), offset_of!(functions::messages::SendEncrypted<'static>, peer), offset_of!(functions::messages::SendEncrypted<'static>, random_id), offset_of!(functions::messages::SendEncrypted<'static>, data)],
+        &[&tables::INPUT_ENCRYPTED_CHAT],
+    )),
+    tl::Constructor::new::<functions::messages::SendEncryptedFile<'static>>(0x5559_481d, 565, tl::Payload::Reference, 36, "messages.sendEncryptedFile flags silent peer random_id data file", &tl::rows::<6>(
+        "# 0.0! o l y o",
+        &[offset_of!(functions::messages::SendEncryptedFile<'static>, silent), offset_of!(functions::messages::SendEncryptedFile<'static>, peer), offset_of!(functions::messages::SendEncryptedFile<'static>, random_id), offset_of!(functions::messages::SendEncryptedFile<'static>, data), offset_of!(functions::messages::SendEncryptedFile<'static>, file)],
+        &[&tables::INPUT_ENCRYPTED_CHAT, &tables::INPUT_ENCRYPTED_FILE],
+    )),
+    tl::Constructor::new::<functions::messages::SendEncryptedService<'static>>(0x32d4_39a4, 566, tl::Payload::Reference, 28, "messages.sendEncryptedService peer random_id data", &tl::rows::<3>(
+        "o l y",
+        &[offset_of!(functions::messages::SendEncryptedService<'static>, peer), offset_of!(functions::messages::SendEncryptedService<'static>, random_id), offset_of!(functions::messages::SendEncryptedService<'static>, data)],
+        &[&tables::INPUT_ENCRYPTED_CHAT],
+    )),
+    tl::Constructor::new::<functions::messages::SendInlineBotResult<'static>>(0xc0cf_7646, 567, tl::Payload::Reference, 28, "messages.sendInlineBotResult flags silent background clear_draft hide_via peer reply_to random_id query_id id schedule_date send_as quick_reply_shortcut allow_paid_stars", &tl::rows::<14>(
+        "# 0.5! 0.6! 0.7! 0.11! o 0.0o l l s 0.10i 0.13o 0.17o 0.21l",
+        &[offset_of!(functions::messages::SendInlineBotResult<'static>, silent), offset_of!(functions::messages::SendInlineBotResult<'static>, background), offset_of!(functions::messages::SendInlineBotResult<'static>, clear_draft), offset_of!(functions::messages::SendInlineBotResult<'static>, hide_via), offset_of!(functions::messages::SendInlineBotResult<'static>, peer), offset_of!(functions::messages::SendInlineBotResult<'static>, reply_to), offset_of!(functions::messages::SendInlineBotResult<'static>, random_id), offset_of!(functions::messages::SendInlineBotResult<'static>, query_id), offset_of!(functions::messages::SendInlineBotResult<'static>, id), offset_of!(functions::messages::SendInlineBotResult<'static>, schedule_date), offset_of!(functions::messages::SendInlineBotResult<'static>, send_as), offset_of!(functions::messages::SendInlineBotResult<'static>, quick_reply_shortcut), offset_of!(functions::messages::SendInlineBotResult<'static>, allow_paid_stars)],
+        &[&tables::INPUT_PEER, &tables::INPUT_REPLY_TO, &tables::INPUT_PEER, &tables::INPUT_QUICK_REPLY_SHORTCUT],
+    )),
+    tl::Constructor::new::<functions::messages::SendMedia<'static>>(0x0330_e77f, 568, tl::Payload::Reference, 24, "messages.sendMedia flags silent background clear_draft noforwards update_stickersets_order invert_media allow_paid_floodskip peer reply_to media message random_id reply_markup entities schedule_date schedule_repeat_period send_as quick_reply_shortcut effect allow_paid_stars suggested_post", &tl::rows::<22>(
+        "# 0.5! 0.6! 0.7! 0.14! 0.15! 0.16! 0.19! o 0.0o o s l 0.2o 0.3*o 0.10i 0.24i 0.13o 0.17o 0.18l 0.21l 0.22o",
+        &[offset_of!(functions::messages::SendMedia<'static>, silent), offset_of!(functions::messages::SendMedia<'static>, background), offset_of!(functions::messages::SendMedia<'static>, clear_draft), offset_of!(functions::messages::SendMedia<'static>, noforwards), offset_of!(functions::messages::SendMedia<'static>, update_stickersets_order), offset_of!(functions::messages::SendMedia<'static>, invert_media), offset_of!(functions::messages::SendMedia<'static>, allow_paid_floodskip), offset_of!(functions::messages::SendMedia<'static>, peer), offset_of!(functions::messages::SendMedia<'static>, reply_to), offset_of!(functions::messages::SendMedia<'static>, media), offset_of!(functions::messages::SendMedia<'static>, message), offset_of!(functions::messages::SendMedia<'static>, random_id), offset_of!(functions::messages::SendMedia<'static>, reply_markup), offset_of!(functions::messages::SendMedia<'static>, entities), offset_of!(functions::messages::SendMedia<'static>, schedule_date), offset_of!(functions::messages::SendMedia<'static>, schedule_repeat_period), offset_of!(functions::messages::SendMedia<'static>, send_as), offset_of!(functions::messages::SendMedia<'static>, quick_reply_shortcut), offset_of!(functions::messages::SendMedia<'static>, effect), offset_of!(functions::messages::SendMedia<'static>, allow_paid_stars), offset_of!(functions::messages::SendMedia<'static>, suggested_post)],
+        &[&tables::INPUT_PEER, &tables::INPUT_REPLY_TO, &tables::INPUT_MEDIA, &tables::REPLY_MARKUP, &tables::MESSAGE_ENTITY, &tables::INPUT_PEER, &tables::INPUT_QUICK_REPLY_SHORTCUT, &tables::SUGGESTED_POST],
+    )),
+    tl::Constructor::new::<functions::messages::SendMessage<'static>>(0xfef4_8f62, 569, tl::Payload::Reference, 20, "messages.sendMessage flags no_webpage silent background clear_draft noforwards update_stickersets_order invert_media allow_paid_floodskip peer reply_to message random_id reply_markup entities schedule_date schedule_repeat_period send_as quick_reply_shortcut effect allow_paid_stars suggested_post rich_message", &tl::rows::<23>(
+        "# 0.1! 0.5! 0.6! 0.7! 0.14! 0.15! 0.16! 0.19! o 0.0o s l 0.2o 0.3*o 0.10i 0.24i 0.13o 0.17o 0.18l 0.21l 0.22o 0.23o",
+        &[offset_of!(functions::messages::SendMessage<'static>, no_webpage), offset_of!(functions::messages::SendMessage<'static>, silent), offset_of!(functions::messages::SendMessage<'static>, background), offset_of!(functions::messages::SendMessage<'static>, clear_draft), offset_of!(functions::messages::SendMessage<'static>, noforwards), offset_of!(functions::messages::SendMessage<'static>, update_stickersets_order), offset_of!(functions::messages::SendMessage<'static>, invert_media), offset_of!(functions::messages::SendMessage<'static>, allow_paid_floodskip), offset_of!(functions::messages::SendMessage<'static>, peer), offset_of!(functions::messages::SendMessage<'static>, reply_to), offset_of!(functions::messages::SendMessage<'static>, message), offset_of!(functions::messages::SendMessage<'static>, random_id), offset_of!(functions::messages::SendMessage<'static>, reply_markup), offset_of!(functions::messages::SendMessage<'static>, entities), offset_of!(functions::messages::SendMessage<'static>, schedule_date), offset_of!(functions::messages::SendMessage<'static>, schedule_repeat_period), offset_of!(functions::messages::SendMessage<'static>, send_as), offset_of!(functions::messages::SendMessage<'static>, quick_reply_shortcut), offset_of!(functions::messages::SendMessage<'static>, effect), offset_of!(functions::messages::SendMessage<'static>, allow_paid_stars), offset_of!(functions::messages::SendMessage<'static>, suggested_post), offset_of!(functions::messages::SendMessage<'static>, rich_message)],
+        &[&tables::INPUT_PEER, &tables::INPUT_REPLY_TO, &tables::REPLY_MARKUP, &tables::MESSAGE_ENTITY, &tables::INPUT_PEER, &tables::INPUT_QUICK_REPLY_SHORTCUT, &tables::SUGGESTED_POST, &tables::INPUT_RICH_MESSAGE],
+    )),
+    tl::Constructor::new::<functions::messages::SendMultiMedia<'static>>(0x1bf8_9d74, 570, tl::Payload::Reference, 16, "messages.sendMultiMedia flags silent background clear_draft noforwards update_stickersets_order invert_media allow_paid_floodskip peer reply_to multi_media schedule_date send_as quick_reply_shortcut effect allow_paid_stars", &tl::rows::<16>(
+        "# 0.5! 0.6! 0.7! 0.14! 0.15! 0.16! 0.19! o 0.0o *o 0.10i 0.13o 0.17o 0.18l 0.21l",
+        &[offset_of!(functions::messages::SendMultiMedia<'static>, silent), offset_of!(functions::messages::SendMultiMedia<'static>, background), offset_of!(functions::messages::SendMultiMedia<'static>, clear_draft), offset_of!(functions::messages::SendMultiMedia<'static>, noforwards), offset_of!(functions::messages::SendMultiMedia<'static>, update_stickersets_order), offset_of!(functions::messages::SendMultiMedia<'static>, invert_media), offset_of!(functions::messages::SendMultiMedia<'static>, allow_paid_floodskip), offset_of!(functions::messages::SendMultiMedia<'static>, peer), offset_of!(functions::messages::SendMultiMedia<'static>, reply_to), offset_of!(functions::messages::SendMultiMedia<'static>, multi_media), offset_of!(functions::messages::SendMultiMedia<'static>, schedule_date), offset_of!(functions::messages::SendMultiMedia<'static>, send_as), offset_of!(functions::messages::SendMultiMedia<'static>, quick_reply_shortcut), offset_of!(functions::messages::SendMultiMedia<'static>, effect), offset_of!(functions::messages::SendMultiMedia<'static>, allow_paid_stars)],
+        &[&tables::INPUT_PEER, &tables::INPUT_REPLY_TO, &tables::INPUT_SINGLE_MEDIA, &tables::INPUT_PEER, &tables::INPUT_QUICK_REPLY_SHORTCUT],
+    )),
+    tl::Constructor::new::<functions::messages::SendPaidReaction<'static>>(0x58bb_cb50, 571, tl::Payload::Reference, 24, "messages.sendPaidReaction flags peer msg_id count random_id private", &tl::rows::<6>(
+        "# o i i l 0.0o",
+        &[offset_of!(functions::messages::SendPaidReaction<'static>, peer), offset_of!(functions::messages::SendPaidReaction<'static>, msg_id), offset_of!(functions::messages::SendPaidReaction<'static>, count), offset_of!(functions::messages::SendPaidReaction<'static>, random_id), offset_of!(functions::messages::SendPaidReaction<'static>, private)],
+        &[&tables::INPUT_PEER, &tables::PAID_REACTION_PRIVACY],
+    )),
+    tl::Constructor::new::<functions::messages::SendQuickReplyMessages<'static>>(0x6c75_0de1, 572, tl::Payload::Reference, 24, "messages.sendQuickReplyMessages peer shortcut_id id random_id", &tl::rows::<4>(
+        "o i *i *l",
+        &[offset_of!(functions::messages::SendQuickReplyMessages<'static>, peer), offset_of!(functions::messages::SendQuickReplyMessages<'static>, shortcut_id), offset_of!(functions::messages::SendQuickReplyMessages<'static>, id), offset_of!(functions::messages::SendQuickReplyMessages<'static>, random_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::SendReaction<'static>>(0xd30d_78d4, 573, tl::Payload::Reference, 12, "messages.sendReaction flags big add_to_recent peer msg_id reaction", &tl::rows::<6>(
+        "# 0.1! 0.2! o i 0.0*o",
+        &[offset_of!(functions::messages::SendReaction<'static>, big), offset_of!(functions::messages::SendReaction<'static>, add_to_recent), offset_of!(functions::messages::SendReaction<'static>, peer), offset_of!(functions::messages::SendReaction<'static>, msg_id), offset_of!(functions::messages::SendReaction<'static>, reaction)],
+        &[&tables::INPUT_PEER, &tables::REACTION],
+    )),
+    tl::Constructor::new::<functions::messages::SendScheduledMessages<'static>>(0xbd38_850a, 574, tl::Payload::Reference, 12, "messages.sendScheduledMessages peer id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::messages::SendScheduledMessages<'static>, peer), offset_of!(functions::messages::SendScheduledMessages<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::SendScreenshotNotification<'static>>(0xa140_5817, 575, tl::Payload::Reference, 20, "messages.sendScreenshotNotification peer reply_to random_id", &tl::rows::<3>(
+        "o o l",
+        &[offset_of!(functions::messages::SendScreenshotNotification<'static>, peer), offset_of!(functions::messages::SendScreenshotNotification<'static>, reply_to), offset_of!(functions::messages::SendScreenshotNotification<'static>, random_id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_REPLY_TO],
+    )),
+    tl::Constructor::new::<functions::messages::SendVote<'static>>(0x10ea_6184, 576, tl::Payload::Reference, 16, "messages.sendVote peer msg_id options", &tl::rows::<3>(
+        "o i *y",
+        &[offset_of!(functions::messages::SendVote<'static>, peer), offset_of!(functions::messages::SendVote<'static>, msg_id), offset_of!(functions::messages::SendVote<'static>, options)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::SendWebViewData<'static>>(0xdc02_42c8, 577, tl::Payload::Reference, 20, "messages.sendWebViewData bot random_id button_text data", &tl::rows::<4>(
+        "o l s s",
+        &[offset_of!(functions::messages::SendWebViewData<'static>, bot), offset_of!(functions::messages::SendWebViewData<'static>, random_id), offset_of!(functions::messages::SendWebViewData<'static>, button_text), offset_of!(functions::messages::SendWebViewData<'static>, data)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::SendWebViewResultMessage<'static>>(0x0a43_14f5, 578, tl::Payload::Reference, 24, "messages.sendWebViewResultMessage bot_query_id result", &tl::rows::<2>(
+        "s o",
+        &[offset_of!(functions::messages::SendWebViewResultMessage<'static>, bot_query_id), offset_of!(functions::messages::SendWebViewResultMessage<'static>, result)],
+        &[&tables::INPUT_BOT_INLINE_RESULT],
+    )),
+    tl::Constructor::new::<functions::messages::SetBotCallbackAnswer<'static>>(0xd58f_130a, 579, tl::Payload::Reference, 16, "messages.setBotCallbackAnswer flags alert query_id message url cache_time", &tl::rows::<6>(
+        "# 0.1! l 0.0s 0.2s i",
+        &[offset_of!(functions::messages::SetBotCallbackAnswer<'static>, alert), offset_of!(functions::messages::SetBotCallbackAnswer<'static>, query_id), offset_of!(functions::messages::SetBotCallbackAnswer<'static>, message), offset_of!(functions::messages::SetBotCallbackAnswer<'static>, url), offset_of!(functions::messages::SetBotCallbackAnswer<'static>, cache_time)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::SetBotGuestChatResult<'static>>(0xb8f1_06e3, 580, tl::Payload::Reference, 28, "messages.setBotGuestChatResult query_id result", &tl::rows::<2>(
+        "l o",
+        &[offset_of!(functions::messages::SetBotGuestChatResult<'static>, query_id), offset_of!(functions::messages::SetBotGuestChatResult<'static>, result)],
+        &[&tables::INPUT_BOT_INLINE_RESULT],
+    )),
+    tl::Constructor::new::<functions::messages::SetBotPrecheckoutResults<'static>>(0x09c2_dd95, 581, tl::Payload::Reference, 12, "messages.setBotPrecheckoutResults flags success query_id error", &tl::rows::<4>(
+        "# 0.1! l 0.0s",
+        &[offset_of!(functions::messages::SetBotPrecheckoutResults<'static>, success), offset_of!(functions::messages::SetBotPrecheckoutResults<'static>, query_id), offset_of!(functions::messages::SetBotPrecheckoutResults<'static>, error)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::SetBotShippingResults<'static>>(0xe5f6_72fa, 582, tl::Payload::Reference, 12, "messages.setBotShippingResults flags query_id error shipping_options", &tl::rows::<4>(
+        "# l 0.0s 0.1*o",
+        &[offset_of!(functions::messages::SetBotShippingResults<'static>, query_id), offset_of!(functions::messages::SetBotShippingResults<'static>, error), offset_of!(functions::messages::SetBotShippingResults<'static>, shipping_options)],
+        &[&tables::SHIPPING_OPTION],
+    )),
+    tl::Constructor::new::<functions::messages::SetChatAvailableReactions<'static>>(0x864b_2581, 583, tl::Payload::Reference, 12, "messages.setChatAvailableReactions flags peer available_reactions reactions_limit paid_enabled", &tl::rows::<5>(
+        "# o o 0.0i 0.1b",
+        &[offset_of!(functions::messages::SetChatAvailableReactions<'static>, peer), offset_of!(functions::messages::SetChatAvailableReactions<'static>, available_reactions), offset_of!(functions::messages::SetChatAvailableReactions<'static>, reactions_limit), offset_of!(functions::messages::SetChatAvailableReactions<'static>, paid_enabled)],
+        &[&tables::INPUT_PEER, &tables::CHAT_REACTIONS],
+    )),
+    tl::Constructor::new::<functions::messages::SetChatTheme<'static>>(0x0812_02c9, 584, tl::Payload::Reference, 8, "messages.setChatTheme peer theme", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::messages::SetChatTheme<'static>, peer), offset_of!(functions::messages::SetChatTheme<'static>, theme)],
+        &[&tables::INPUT_PEER, &tables::INPUT_CHAT_THEME],
+    )),
+    tl::Constructor::new::<functions::messages::SetChatWallPaper<'static>>(0x8ffa_cae1, 585, tl::Payload::Reference, 8, "messages.setChatWallPaper flags for_both revert peer wallpaper settings id", &tl::rows::<7>(
+        "# 0.3! 0.4! o 0.0o 0.2o 0.1i",
+        &[offset_of!(functions::messages::SetChatWallPaper<'static>, for_both), offset_of!(functions::messages::SetChatWallPaper<'static>, revert), offset_of!(functions::messages::SetChatWallPaper<'static>, peer), offset_of!(functions::messages::SetChatWallPaper<'static>, wallpaper), offset_of!(functions::messages::SetChatWallPaper<'static>, settings), offset_of!(functions::messages::SetChatWallPaper<'static>, id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_WALL_PAPER, &tables::WALL_PAPER_SETTINGS],
+    )),
+    tl::Constructor::new::<functions::messages::SetDefaultHistoryTtl>(0x9eb5_1445, 586, tl::Payload::Reference, 4, "messages.setDefaultHistoryTTL period", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::messages::SetDefaultHistoryTtl, period)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::SetDefaultReaction<'static>>(0x4f47_a016, 587, tl::Payload::Reference, 4, "messages.setDefaultReaction reaction", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::SetDefaultReaction<'static>, reaction)],
+        &[&tables::REACTION],
+    )),
+    tl::Constructor::new::<functions::messages::SetEncryptedTyping>(0x7914_51ed, 588, tl::Payload::Reference, 20, "messages.setEncryptedTyping peer typing", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::messages::SetEncryptedTyping, peer), offset_of!(functions::messages::SetEncryptedTyping, typing)],
+        &[&tables::INPUT_ENCRYPTED_CHAT],
+    )),
+    tl::Constructor::new::<functions::messages::SetGameScore<'static>>(0x8ef8_ecc0, 589, tl::Payload::Reference, 20, "messages.setGameScore flags edit_message force peer id user_id score", &tl::rows::<7>(
+        "# 0.0! 0.1! o i o i",
+        &[offset_of!(functions::messages::SetGameScore<'static>, edit_message), offset_of!(functions::messages::SetGameScore<'static>, force), offset_of!(functions::messages::SetGameScore<'static>, peer), offset_of!(functions::messages::SetGameScore<'static>, id), offset_of!(functions::messages::SetGameScore<'static>, user_id), offset_of!(functions::messages::SetGameScore<'static>, score)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::SetHistoryTtl<'static>>(0xb80e_5fe4, 590, tl::Payload::Reference, 8, "messages.setHistoryTTL peer period", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::SetHistoryTtl<'static>, peer), offset_of!(functions::messages::SetHistoryTtl<'static>, period)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::SetInlineBotResults<'static>>(0xbb12_a419, 591, tl::Payload::Reference, 24, "messages.setInlineBotResults flags gallery private query_id results cache_time next_offset switch_pm switch_webview", &tl::rows::<9>(
+        "# 0.0! 0.1! l *o i 0.2s 0.3o 0.4o",
+        &[offset_of!(functions::messages::SetInlineBotResults<'static>, gallery), offset_of!(functions::messages::SetInlineBotResults<'static>, private), offset_of!(functions::messages::SetInlineBotResults<'static>, query_id), offset_of!(functions::messages::SetInlineBotResults<'static>, results), offset_of!(functions::messages::SetInlineBotResults<'static>, cache_time), offset_of!(functions::messages::SetInlineBotResults<'static>, next_offset), offset_of!(functions::messages::SetInlineBotResults<'static>, switch_pm), offset_of!(functions::messages::SetInlineBotResults<'static>, switch_webview)],
+        &[&tables::INPUT_BOT_INLINE_RESULT, &tables::INLINE_BOT_SWITCH_PM, &tables::INLINE_BOT_WEB_VIEW],
+    )),
+    tl::Constructor::new::<functions::messages::SetInlineGameScore<'static>>(0x15ad_9f64, 592, tl::Payload::Reference, 36, "messages.setInlineGameScore flags edit_message force id user_id score", &tl::rows::<6>(
+        "# 0.0! 0.1! o o i",
+        &[offset_of!(functions::messages::SetInlineGameScore<'static>, edit_message), offset_of!(functions::messages::SetInlineGameScore<'static>, force), offset_of!(functions::messages::SetInlineGameScore<'static>, id), offset_of!(functions::messages::SetInlineGameScore<'static>, user_id), offset_of!(functions::messages::SetInlineGameScore<'static>, score)],
+        &[&tables::INPUT_BOT_INLINE_MESSAGE_ID, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::SetTyping<'static>>(0x5894_3ee2, 593, tl::Payload::Reference, 12, "messages.setTyping flags peer top_msg_id action", &tl::rows::<4>(
+        "# o 0.0i o",
+        &[offset_of!(functions::messages::SetTyping<'static>, peer), offset_of!(functions::messages::SetTyping<'static>, top_msg_id), offset_of!(functions::messages::SetTyping<'static>, action)],
+        &[&tables::INPUT_PEER, &tables::SEND_MESSAGE_ACTION],
+    )),
+    tl::Constructor::new::<functions::messages::StartBot<'static>>(0xe6df_7378, 594, tl::Payload::Reference, 20, "messages.startBot bot peer random_id start_param", &tl::rows::<4>(
+        "o o l s",
+        &[offset_of!(functions::messages::StartBot<'static>, bot), offset_of!(functions::messages::StartBot<'static>, peer), offset_of!(functions::messages::StartBot<'static>, random_id), offset_of!(functions::messages::StartBot<'static>, start_param)],
+        &[&tables::INPUT_USER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::StartHistoryImport<'static>>(0xb43d_f344, 595, tl::Payload::Reference, 12, "messages.startHistoryImport peer import_id", &tl::rows::<2>(
+        "o l",
+        &[offset_of!(functions::messages::StartHistoryImport<'static>, peer), offset_of!(functions::messages::StartHistoryImport<'static>, import_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::SummarizeText<'static>>(0xabbb_d346, 596, tl::Payload::Reference, 12, "messages.summarizeText flags peer id to_lang tone", &tl::rows::<5>(
+        "# o i 0.0s 0.2s",
+        &[offset_of!(functions::messages::SummarizeText<'static>, peer), offset_of!(functions::messages::SummarizeText<'static>, id), offset_of!(functions::messages::SummarizeText<'static>, to_lang), offset_of!(functions::messages::SummarizeText<'static>, tone)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ToggleBotInAttachMenu<'static>>(0x69f5_9d69, 597, tl::Payload::Reference, 12, "messages.toggleBotInAttachMenu flags write_allowed bot enabled", &tl::rows::<4>(
+        "# 0.0! o b",
+        &[offset_of!(functions::messages::ToggleBotInAttachMenu<'static>, write_allowed), offset_of!(functions::messages::ToggleBotInAttachMenu<'static>, bot), offset_of!(functions::messages::ToggleBotInAttachMenu<'static>, enabled)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::messages::ToggleDialogFilterTags>(0xfd2d_da49, 598, tl::Payload::Reference, 4, "messages.toggleDialogFilterTags enabled", &tl::rows::<1>(
+        "b",
+        &[offset_of!(functions::messages::ToggleDialogFilterTags, enabled)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::ToggleDialogPin<'static>>(0xa731_e257, 599, tl::Payload::Reference, 12, "messages.toggleDialogPin flags pinned peer", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::messages::ToggleDialogPin<'static>, pinned), offset_of!(functions::messages::ToggleDialogPin<'static>, peer)],
+        &[&tables::INPUT_DIALOG_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ToggleNoForwards<'static>>(0xb208_1a35, 600, tl::Payload::Reference, 12, "messages.toggleNoForwards flags peer enabled request_msg_id", &tl::rows::<4>(
+        "# o b 0.0i",
+        &[offset_of!(functions::messages::ToggleNoForwards<'static>, peer), offset_of!(functions::messages::ToggleNoForwards<'static>, enabled), offset_of!(functions::messages::ToggleNoForwards<'static>, request_msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::TogglePaidReactionPrivacy<'static>>(0x4358_85b5, 601, tl::Payload::Reference, 12, "messages.togglePaidReactionPrivacy peer msg_id private", &tl::rows::<3>(
+        "o i o",
+        &[offset_of!(functions::messages::TogglePaidReactionPrivacy<'static>, peer), offset_of!(functions::messages::TogglePaidReactionPrivacy<'static>, msg_id), offset_of!(functions::messages::TogglePaidReactionPrivacy<'static>, private)],
+        &[&tables::INPUT_PEER, &tables::PAID_REACTION_PRIVACY],
+    )),
+    tl::Constructor::new::<functions::messages::TogglePeerTranslations<'static>>(0xe47c_b579, 602, tl::Payload::Reference, 8, "messages.togglePeerTranslations flags disabled peer", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::messages::TogglePeerTranslations<'static>, disabled), offset_of!(functions::messages::TogglePeerTranslations<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ToggleSavedDialogPin<'static>>(0xac81_bbde, 603, tl::Payload::Reference, 12, "messages.toggleSavedDialogPin flags pinned peer", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::messages::ToggleSavedDialogPin<'static>, pinned), offset_of!(functions::messages::ToggleSavedDialogPin<'static>, peer)],
+        &[&tables::INPUT_DIALOG_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ToggleStickerSets<'static>>(0xb505_2fea, 604, tl::Payload::Reference, 12, "messages.toggleStickerSets flags uninstall archive unarchive stickersets", &tl::rows::<5>(
+        "# 0.0! 0.1! 0.2! *o",
+        &[offset_of!(functions::messages::ToggleStickerSets<'static>, uninstall), offset_of!(functions::messages::ToggleStickerSets<'static>, archive), offset_of!(functions::messages::ToggleStickerSets<'static>, unarchive), offset_of!(functions::messages::ToggleStickerSets<'static>, stickersets)],
+        &[&tables::INPUT_STICKER_SET],
+    )),
+    tl::Constructor::new::<functions::messages::ToggleSuggestedPostApproval<'static>>(0x8107_455c, 605, tl::Payload::Reference, 12, "messages.toggleSuggestedPostApproval flags reject peer msg_id schedule_date reject_comment", &tl::rows::<6>(
+        "# 0.1! o i 0.0i 0.2s",
+        &[offset_of!(functions::messages::ToggleSuggestedPostApproval<'static>, reject), offset_of!(functions::messages::ToggleSuggestedPostApproval<'static>, peer), offset_of!(functions::messages::ToggleSuggestedPostApproval<'static>, msg_id), offset_of!(functions::messages::ToggleSuggestedPostApproval<'static>, schedule_date), offset_of!(functions::messages::ToggleSuggestedPostApproval<'static>, reject_comment)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::ToggleTodoCompleted<'static>>(0xd3e0_3124, 606, tl::Payload::Reference, 24, "messages.toggleTodoCompleted peer msg_id completed incompleted", &tl::rows::<4>(
+        "o i *i *i",
+        &[offset_of!(functions::messages::ToggleTodoCompleted<'static>, peer), offset_of!(functions::messages::ToggleTodoCompleted<'static>, msg_id), offset_of!(functions::messages::ToggleTodoCompleted<'static>, completed), offset_of!(functions::messages::ToggleTodoCompleted<'static>, incompleted)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::TranscribeAudio<'static>>(0x269e_9a49, 607, tl::Payload::Reference, 8, "messages.transcribeAudio peer msg_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::messages::TranscribeAudio<'static>, peer), offset_of!(functions::messages::TranscribeAudio<'static>, msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::TranslateRichMessage<'static>>(0x1a54_2004, 608, tl::Payload::Reference, 8, "messages.translateRichMessage flags peer id text to_lang tone", &tl::rows::<6>(
+        "# 0.0o 0.0*i 0.1*o s 0.2s",
+        &[offset_of!(functions::messages::TranslateRichMessage<'static>, peer), offset_of!(functions::messages::TranslateRichMessage<'static>, id), offset_of!(functions::messages::TranslateRichMessage<'static>, text), offset_of!(functions::messages::TranslateRichMessage<'static>, to_lang), offset_of!(functions::messages::TranslateRichMessage<'static>, tone)],
+        &[&tables::INPUT_PEER, &tables::INPUT_RICH_MESSAGE],
+    )),
+    tl::Constructor::new::<functions::messages::TranslateText<'static>>(0xa5ee_c345, 609, tl::Payload::Reference, 8, "messages.translateText flags peer id text to_lang tone", &tl::rows::<6>(
+        "# 0.0o 0.0*i 0.1*o s 0.2s",
+        &[offset_of!(functions::messages::TranslateText<'static>, peer), offset_of!(functions::messages::TranslateText<'static>, id), offset_of!(functions::messages::TranslateText<'static>, text), offset_of!(functions::messages::TranslateText<'static>, to_lang), offset_of!(functions::messages::TranslateText<'static>, tone)],
+        &[&tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES],
+    )),
+    tl::Constructor::new::<functions::messages::UninstallStickerSet<'static>>(0xf96e_55de, 610, tl::Payload::Reference, 4, "messages.uninstallStickerSet stickerset", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::messages::UninstallStickerSet<'static>, stickerset)],
+        &[&tables::INPUT_STICKER_SET],
+    )),
+    tl::Constructor::new::<functions::messages::UnpinAllMessages<'static>>(0x062d_d747, 611, tl::Payload::Reference, 8, "messages.unpinAllMessages flags peer top_msg_id saved_peer_id", &tl::rows::<4>(
+        "# o 0.0i 0.1o",
+        &[offset_of!(functions::messages::UnpinAllMessages<'static>, peer), offset_of!(functions::messages::UnpinAllMessages<'static>, top_msg_id), offset_of!(functions::messages::UnpinAllMessages<'static>, saved_peer_id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::UpdateDialogFilter<'static>>(0x1ad4_a04a, 612, tl::Payload::Reference, 8, "messages.updateDialogFilter flags id filter", &tl::rows::<3>(
+        "# i 0.0o",
+        &[offset_of!(functions::messages::UpdateDialogFilter<'static>, id), offset_of!(functions::messages::UpdateDialogFilter<'static>, filter)],
+        &[&tables::DIALOG_FILTER],
+    )),
+    tl::Constructor::new::<functions::messages::UpdateDialogFiltersOrder<'static>>(0xc563_c1e4, 613, tl::Payload::Reference, 8, "messages.updateDialogFiltersOrder order", &tl::rows::<1>(
+        "*i",
+        &[offset_of!(functions::messages::UpdateDialogFiltersOrder<'static>, order)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::messages::UpdatePinnedForumTopic<'static>>(0x175d_f251, 614, tl::Payload::Reference, 12, "messages.updatePinnedForumTopic peer topic_id pinned", &tl::rows::<3>(
+        "o i b",
+        &[offset_of!(functions::messages::UpdatePinnedForumTopic<'static>, peer), offset_of!(functions::messages::UpdatePinnedForumTopic<'static>, topic_id), offset_of!(functions::messages::UpdatePinnedForumTopic<'static>, pinned)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::UpdatePinnedMessage<'static>>(0xd2aa_f7ec, 615, tl::Payload::Reference, 12, "messages.updatePinnedMessage flags silent unpin pm_oneside peer id", &tl::rows::<6>(
+        "# 0.0! 0.1! 0.2! o i",
+        &[offset_of!(functions::messages::UpdatePinnedMessage<'static>, silent), offset_of!(functions::messages::UpdatePinnedMessage<'static>, unpin), offset_of!(functions::messages::UpdatePinnedMessage<'static>, pm_oneside), offset_of!(functions::messages::UpdatePinnedMessage<'static>, peer), offset_of!(functions::messages::UpdatePinnedMessage<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::messages::UpdateSavedReactionTag<'static>>(0x6029_7dec, 616, tl::Payload::Reference, 8, "messages.updateSavedReactionTag flags reaction title", &tl::rows::<3>(
+        "# o 0.0s",
+        &[offset_of!(functions::messages::UpdateSavedReactionTag<'static>, reaction), offset_of!(functions::messages::UpdateSavedReactionTag<'static>, title)],
+        &[&tables::REACTION],
+    )),
+    tl::Constructor::new::<functions::messages::UploadEncryptedFile<'static>>(0x5057_c497, 617, tl::Payload::Reference, 20, "messages.uploadEncryptedFile peer file", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::messages::UploadEncryptedFile<'static>, peer), offset_of!(functions::messages::UploadEncryptedFile<'static>, file)],
+        &[&tables::INPUT_ENCRYPTED_CHAT, &tables::INPUT_ENCRYPTED_FILE],
+    )),
+    tl::Constructor::new::<functions::messages::UploadImportedMedia<'static>>(0x2a86_2092, 618, tl::Payload::Reference, 20, "messages.uploadImportedMedia peer import_id file_name media", &tl::rows::<4>(
+        "o l s o",
+        &[offset_of!(functions::messages::UploadImportedMedia<'static>, peer), offset_of!(functions::messages::UploadImportedMedia<'static>, import_id), offset_of!(functions::messages::UploadImportedMedia<'static>, file_name), offset_of!(functions::messages::UploadImportedMedia<'static>, media)],
+        &[&tables::INPUT_PEER, &tables::INPUT_MEDIA],
+    )),
+    tl::Constructor::new::<functions::messages::UploadMedia<'static>>(0x1496_7978, 619, tl::Payload::Reference, 12, "messages.uploadMedia flags business_connection_id peer media", &tl::rows::<4>(
+        "# 0.0s o o",
+        &[offset_of!(functions::messages::UploadMedia<'static>, business_connection_id), offset_of!(functions::messages::UploadMedia<'static>, peer), offset_of!(functions::messages::UploadMedia<'static>, media)],
+        &[&tables::INPUT_PEER, &tables::INPUT_MEDIA],
+    )),
+    tl::Constructor::new::<functions::messages::ViewSponsoredMessage<'static>>(0x269e_3643, 620, tl::Payload::Reference, 4, "messages.viewSponsoredMessage random_id", &tl::rows::<1>(
+        "y",
+        &[offset_of!(functions::messages::ViewSponsoredMessage<'static>, random_id)],
+        &[],
+    )),
 ];
-tl::described! { functions::messages::AcceptEncryption<'_>, functions::messages::AcceptEncryption<'a>, &tl::Type::single::<functions::messages::AcceptEncryption<'static>>("messages.acceptEncryption", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::messages::AcceptUrlAuth<'_>, functions::messages::AcceptUrlAuth<'a>, &tl::Type::single::<functions::messages::AcceptUrlAuth<'static>>("messages.acceptUrlAuth", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::messages::AddChatUser<'_>, functions::messages::AddChatUser<'a>, &tl::Type::single::<functions::messages::AddChatUser<'static>>("messages.addChatUser", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::messages::AddPollAnswer<'_>, functions::messages::AddPollAnswer<'a>, &tl::Type::single::<functions::messages::AddPollAnswer<'static>>("messages.addPollAnswer", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::messages::AppendTodoList<'_>, functions::messages::AppendTodoList<'a>, &tl::Type::single::<functions::messages::AppendTodoList<'static>>("messages.appendTodoList", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::messages::CheckChatInvite<'_>, functions::messages::CheckChatInvite<'a>, &tl::Type::single::<functions::messages::CheckChatInvite<'static>>("messages.checkChatInvite", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::messages::CheckHistoryImport<'_>, functions::messages::CheckHistoryImport<'a>, &tl::Type::single::<functions::messages::CheckHistoryImport<'static>>("messages.checkHistoryImport", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::messages::CheckHistoryImportPeer<'_>, functions::messages::CheckHistoryImportPeer<'a>, &tl::Type::single::<functions::messages::CheckHistoryImportPeer<'static>>("messages.checkHistoryImportPeer", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::messages::CheckQuickReplyShortcut<'_>, functions::messages::CheckQuickReplyShortcut<'a>, &tl::Type::single::<functions::messages::CheckQuickReplyShortcut<'static>>("messages.checkQuickReplyShortcut", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::messages::CheckUrlAuthMatchCode<'_>, functions::messages::CheckUrlAuthMatchCode<'a>, &tl::Type::single::<functions::messages::CheckUrlAuthMatchCode<'static>>("messages.checkUrlAuthMatchCode", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::messages::ClearAllDrafts, functions::messages::ClearAllDrafts, &tl::Type::single::<functions::messages::ClearAllDrafts>("messages.clearAllDrafts", &CALLS[10], tl::ListOps::NONE) }
-tl::described! { functions::messages::ClearRecentReactions, functions::messages::ClearRecentReactions, &tl::Type::single::<functions::messages::ClearRecentReactions>("messages.clearRecentReactions", &CALLS[11], tl::ListOps::NONE) }
-tl::described! { functions::messages::ClearRecentStickers, functions::messages::ClearRecentStickers, &tl::Type::single::<functions::messages::ClearRecentStickers>("messages.clearRecentStickers", &CALLS[12], tl::ListOps::NONE) }
-tl::described! { functions::messages::ClickSponsoredMessage<'_>, functions::messages::ClickSponsoredMessage<'a>, &tl::Type::single::<functions::messages::ClickSponsoredMessage<'static>>("messages.clickSponsoredMessage", &CALLS[13], tl::ListOps::NONE) }
-tl::described! { functions::messages::ComposeMessageWithAi<'_>, functions::messages::ComposeMessageWithAi<'a>, &tl::Type::single::<functions::messages::ComposeMessageWithAi<'static>>("messages.composeMessageWithAI", &CALLS[14], tl::ListOps::NONE) }
-tl::described! { functions::messages::ComposeRichMessageWithAi<'_>, functions::messages::ComposeRichMessageWithAi<'a>, &tl::Type::single::<functions::messages::ComposeRichMessageWithAi<'static>>("messages.composeRichMessageWithAI", &CALLS[15], tl::ListOps::NONE) }
-tl::described! { functions::messages::CreateChat<'_>, functions::messages::CreateChat<'a>, &tl::Type::single::<functions::messages::CreateChat<'static>>("messages.createChat", &CALLS[16], tl::ListOps::NONE) }
-tl::described! { functions::messages::CreateForumTopic<'_>, functions::messages::CreateForumTopic<'a>, &tl::Type::single::<functions::messages::CreateForumTopic<'static>>("messages.createForumTopic", &CALLS[17], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeclineUrlAuth<'_>, functions::messages::DeclineUrlAuth<'a>, &tl::Type::single::<functions::messages::DeclineUrlAuth<'static>>("messages.declineUrlAuth", &CALLS[18], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteChat, functions::messages::DeleteChat, &tl::Type::single::<functions::messages::DeleteChat>("messages.deleteChat", &CALLS[19], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteChatUser<'_>, functions::messages::DeleteChatUser<'a>, &tl::Type::single::<functions::messages::DeleteChatUser<'static>>("messages.deleteChatUser", &CALLS[20], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteExportedChatInvite<'_>, functions::messages::DeleteExportedChatInvite<'a>, &tl::Type::single::<functions::messages::DeleteExportedChatInvite<'static>>("messages.deleteExportedChatInvite", &CALLS[21], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteFactCheck<'_>, functions::messages::DeleteFactCheck<'a>, &tl::Type::single::<functions::messages::DeleteFactCheck<'static>>("messages.deleteFactCheck", &CALLS[22], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteHistory<'_>, functions::messages::DeleteHistory<'a>, &tl::Type::single::<functions::messages::DeleteHistory<'static>>("messages.deleteHistory", &CALLS[23], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteMessages<'_>, functions::messages::DeleteMessages<'a>, &tl::Type::single::<functions::messages::DeleteMessages<'static>>("messages.deleteMessages", &CALLS[24], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteParticipantReaction<'_>, functions::messages::DeleteParticipantReaction<'a>, &tl::Type::single::<functions::messages::DeleteParticipantReaction<'static>>("messages.deleteParticipantReaction", &CALLS[25], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteParticipantReactions<'_>, functions::messages::DeleteParticipantReactions<'a>, &tl::Type::single::<functions::messages::DeleteParticipantReactions<'static>>("messages.deleteParticipantReactions", &CALLS[26], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeletePhoneCallHistory, functions::messages::DeletePhoneCallHistory, &tl::Type::single::<functions::messages::DeletePhoneCallHistory>("messages.deletePhoneCallHistory", &CALLS[27], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeletePollAnswer<'_>, functions::messages::DeletePollAnswer<'a>, &tl::Type::single::<functions::messages::DeletePollAnswer<'static>>("messages.deletePollAnswer", &CALLS[28], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteQuickReplyMessages<'_>, functions::messages::DeleteQuickReplyMessages<'a>, &tl::Type::single::<functions::messages::DeleteQuickReplyMessages<'static>>("messages.deleteQuickReplyMessages", &CALLS[29], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteQuickReplyShortcut, functions::messages::DeleteQuickReplyShortcut, &tl::Type::single::<functions::messages::DeleteQuickReplyShortcut>("messages.deleteQuickReplyShortcut", &CALLS[30], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteRevokedExportedChatInvites<'_>, functions::messages::DeleteRevokedExportedChatInvites<'a>, &tl::Type::single::<functions::messages::DeleteRevokedExportedChatInvites<'static>>("messages.deleteRevokedExportedChatInvites", &CALLS[31], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteSavedHistory<'_>, functions::messages::DeleteSavedHistory<'a>, &tl::Type::single::<functions::messages::DeleteSavedHistory<'static>>("messages.deleteSavedHistory", &CALLS[32], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteScheduledMessages<'_>, functions::messages::DeleteScheduledMessages<'a>, &tl::Type::single::<functions::messages::DeleteScheduledMessages<'static>>("messages.deleteScheduledMessages", &CALLS[33], tl::ListOps::NONE) }
-tl::described! { functions::messages::DeleteTopicHistory<'_>, functions::messages::DeleteTopicHistory<'a>, &tl::Type::single::<functions::messages::DeleteTopicHistory<'static>>("messages.deleteTopicHistory", &CALLS[34], tl::ListOps::NONE) }
-tl::described! { functions::messages::DiscardEncryption, functions::messages::DiscardEncryption, &tl::Type::single::<functions::messages::DiscardEncryption>("messages.discardEncryption", &CALLS[35], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditChatAbout<'_>, functions::messages::EditChatAbout<'a>, &tl::Type::single::<functions::messages::EditChatAbout<'static>>("messages.editChatAbout", &CALLS[36], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditChatAdmin<'_>, functions::messages::EditChatAdmin<'a>, &tl::Type::single::<functions::messages::EditChatAdmin<'static>>("messages.editChatAdmin", &CALLS[37], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditChatCreator<'_>, functions::messages::EditChatCreator<'a>, &tl::Type::single::<functions::messages::EditChatCreator<'static>>("messages.editChatCreator", &CALLS[38], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditChatDefaultBannedRights<'_>, functions::messages::EditChatDefaultBannedRights<'a>, &tl::Type::single::<functions::messages::EditChatDefaultBannedRights<'static>>("messages.editChatDefaultBannedRights", &CALLS[39], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditChatParticipantRank<'_>, functions::messages::EditChatParticipantRank<'a>, &tl::Type::single::<functions::messages::EditChatParticipantRank<'static>>("messages.editChatParticipantRank", &CALLS[40], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditChatPhoto<'_>, functions::messages::EditChatPhoto<'a>, &tl::Type::single::<functions::messages::EditChatPhoto<'static>>("messages.editChatPhoto", &CALLS[41], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditChatTitle<'_>, functions::messages::EditChatTitle<'a>, &tl::Type::single::<functions::messages::EditChatTitle<'static>>("messages.editChatTitle", &CALLS[42], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditExportedChatInvite<'_>, functions::messages::EditExportedChatInvite<'a>, &tl::Type::single::<functions::messages::EditExportedChatInvite<'static>>("messages.editExportedChatInvite", &CALLS[43], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditFactCheck<'_>, functions::messages::EditFactCheck<'a>, &tl::Type::single::<functions::messages::EditFactCheck<'static>>("messages.editFactCheck", &CALLS[44], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditForumTopic<'_>, functions::messages::EditForumTopic<'a>, &tl::Type::single::<functions::messages::EditForumTopic<'static>>("messages.editForumTopic", &CALLS[45], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditInlineBotMessage<'_>, functions::messages::EditInlineBotMessage<'a>, &tl::Type::single::<functions::messages::EditInlineBotMessage<'static>>("messages.editInlineBotMessage", &CALLS[46], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditMessage<'_>, functions::messages::EditMessage<'a>, &tl::Type::single::<functions::messages::EditMessage<'static>>("messages.editMessage", &CALLS[47], tl::ListOps::NONE) }
-tl::described! { functions::messages::EditQuickReplyShortcut<'_>, functions::messages::EditQuickReplyShortcut<'a>, &tl::Type::single::<functions::messages::EditQuickReplyShortcut<'static>>("messages.editQuickReplyShortcut", &CALLS[48], tl::ListOps::NONE) }
-tl::described! { functions::messages::ExportChatInvite<'_>, functions::messages::ExportChatInvite<'a>, &tl::Type::single::<functions::messages::ExportChatInvite<'static>>("messages.exportChatInvite", &CALLS[49], tl::ListOps::NONE) }
-tl::described! { functions::messages::FaveSticker<'_>, functions::messages::FaveSticker<'a>, &tl::Type::single::<functions::messages::FaveSticker<'static>>("messages.faveSticker", &CALLS[50], tl::ListOps::NONE) }
-tl::described! { functions::messages::ForwardMessages<'_>, functions::messages::ForwardMessages<'a>, &tl::Type::single::<functions::messages::ForwardMessages<'static>>("messages.forwardMessages", &CALLS[51], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetAdminsWithInvites<'_>, functions::messages::GetAdminsWithInvites<'a>, &tl::Type::single::<functions::messages::GetAdminsWithInvites<'static>>("messages.getAdminsWithInvites", &CALLS[52], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetAllDrafts, functions::messages::GetAllDrafts, &tl::Type::single::<functions::messages::GetAllDrafts>("messages.getAllDrafts", &CALLS[53], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetAllStickers, functions::messages::GetAllStickers, &tl::Type::single::<functions::messages::GetAllStickers>("messages.getAllStickers", &CALLS[54], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetArchivedStickers, functions::messages::GetArchivedStickers, &tl::Type::single::<functions::messages::GetArchivedStickers>("messages.getArchivedStickers", &CALLS[55], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetAttachMenuBot<'_>, functions::messages::GetAttachMenuBot<'a>, &tl::Type::single::<functions::messages::GetAttachMenuBot<'static>>("messages.getAttachMenuBot", &CALLS[56], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetAttachMenuBots, functions::messages::GetAttachMenuBots, &tl::Type::single::<functions::messages::GetAttachMenuBots>("messages.getAttachMenuBots", &CALLS[57], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetAttachedStickers<'_>, functions::messages::GetAttachedStickers<'a>, &tl::Type::single::<functions::messages::GetAttachedStickers<'static>>("messages.getAttachedStickers", &CALLS[58], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetAvailableEffects, functions::messages::GetAvailableEffects, &tl::Type::single::<functions::messages::GetAvailableEffects>("messages.getAvailableEffects", &CALLS[59], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetAvailableReactions, functions::messages::GetAvailableReactions, &tl::Type::single::<functions::messages::GetAvailableReactions>("messages.getAvailableReactions", &CALLS[60], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetBotApp<'_>, functions::messages::GetBotApp<'a>, &tl::Type::single::<functions::messages::GetBotApp<'static>>("messages.getBotApp", &CALLS[61], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetBotCallbackAnswer<'_>, functions::messages::GetBotCallbackAnswer<'a>, &tl::Type::single::<functions::messages::GetBotCallbackAnswer<'static>>("messages.getBotCallbackAnswer", &CALLS[62], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetChatInviteImporters<'_>, functions::messages::GetChatInviteImporters<'a>, &tl::Type::single::<functions::messages::GetChatInviteImporters<'static>>("messages.getChatInviteImporters", &CALLS[63], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetChats<'_>, functions::messages::GetChats<'a>, &tl::Type::single::<functions::messages::GetChats<'static>>("messages.getChats", &CALLS[64], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetCommonChats<'_>, functions::messages::GetCommonChats<'a>, &tl::Type::single::<functions::messages::GetCommonChats<'static>>("messages.getCommonChats", &CALLS[65], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetCustomEmojiDocuments<'_>, functions::messages::GetCustomEmojiDocuments<'a>, &tl::Type::single::<functions::messages::GetCustomEmojiDocuments<'static>>("messages.getCustomEmojiDocuments", &CALLS[66], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetDefaultHistoryTtl, functions::messages::GetDefaultHistoryTtl, &tl::Type::single::<functions::messages::GetDefaultHistoryTtl>("messages.getDefaultHistoryTTL", &CALLS[67], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetDefaultTagReactions, functions::messages::GetDefaultTagReactions, &tl::Type::single::<functions::messages::GetDefaultTagReactions>("messages.getDefaultTagReactions", &CALLS[68], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetDhConfig, functions::messages::GetDhConfig, &tl::Type::single::<functions::messages::GetDhConfig>("messages.getDhConfig", &CALLS[69], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetDialogFilters, functions::messages::GetDialogFilters, &tl::Type::single::<functions::messages::GetDialogFilters>("messages.getDialogFilters", &CALLS[70], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetDialogUnreadMarks<'_>, functions::messages::GetDialogUnreadMarks<'a>, &tl::Type::single::<functions::messages::GetDialogUnreadMarks<'static>>("messages.getDialogUnreadMarks", &CALLS[71], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetDialogs<'_>, functions::messages::GetDialogs<'a>, &tl::Type::single::<functions::messages::GetDialogs<'static>>("messages.getDialogs", &CALLS[72], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetDiscussionMessage<'_>, functions::messages::GetDiscussionMessage<'a>, &tl::Type::single::<functions::messages::GetDiscussionMessage<'static>>("messages.getDiscussionMessage", &CALLS[73], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetDocumentByHash<'_>, functions::messages::GetDocumentByHash<'a>, &tl::Type::single::<functions::messages::GetDocumentByHash<'static>>("messages.getDocumentByHash", &CALLS[74], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetEmojiGameInfo, functions::messages::GetEmojiGameInfo, &tl::Type::single::<functions::messages::GetEmojiGameInfo>("messages.getEmojiGameInfo", &CALLS[75], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetEmojiGroups, functions::messages::GetEmojiGroups, &tl::Type::single::<functions::messages::GetEmojiGroups>("messages.getEmojiGroups", &CALLS[76], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetEmojiKeywords<'_>, functions::messages::GetEmojiKeywords<'a>, &tl::Type::single::<functions::messages::GetEmojiKeywords<'static>>("messages.getEmojiKeywords", &CALLS[77], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetEmojiKeywordsDifference<'_>, functions::messages::GetEmojiKeywordsDifference<'a>, &tl::Type::single::<functions::messages::GetEmojiKeywordsDifference<'static>>("messages.getEmojiKeywordsDifference", &CALLS[78], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetEmojiKeywordsLanguages<'_>, functions::messages::GetEmojiKeywordsLanguages<'a>, &tl::Type::single::<functions::messages::GetEmojiKeywordsLanguages<'static>>("messages.getEmojiKeywordsLanguages", &CALLS[79], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetEmojiProfilePhotoGroups, functions::messages::GetEmojiProfilePhotoGroups, &tl::Type::single::<functions::messages::GetEmojiProfilePhotoGroups>("messages.getEmojiProfilePhotoGroups", &CALLS[80], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetEmojiStatusGroups, functions::messages::GetEmojiStatusGroups, &tl::Type::single::<functions::messages::GetEmojiStatusGroups>("messages.getEmojiStatusGroups", &CALLS[81], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetEmojiStickerGroups, functions::messages::GetEmojiStickerGroups, &tl::Type::single::<functions::messages::GetEmojiStickerGroups>("messages.getEmojiStickerGroups", &CALLS[82], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetEmojiStickers, functions::messages::GetEmojiStickers, &tl::Type::single::<functions::messages::GetEmojiStickers>("messages.getEmojiStickers", &CALLS[83], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetEmojiUrl<'_>, functions::messages::GetEmojiUrl<'a>, &tl::Type::single::<functions::messages::GetEmojiUrl<'static>>("messages.getEmojiURL", &CALLS[84], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetExportedChatInvite<'_>, functions::messages::GetExportedChatInvite<'a>, &tl::Type::single::<functions::messages::GetExportedChatInvite<'static>>("messages.getExportedChatInvite", &CALLS[85], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetExportedChatInvites<'_>, functions::messages::GetExportedChatInvites<'a>, &tl::Type::single::<functions::messages::GetExportedChatInvites<'static>>("messages.getExportedChatInvites", &CALLS[86], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetExtendedMedia<'_>, functions::messages::GetExtendedMedia<'a>, &tl::Type::single::<functions::messages::GetExtendedMedia<'static>>("messages.getExtendedMedia", &CALLS[87], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetFactCheck<'_>, functions::messages::GetFactCheck<'a>, &tl::Type::single::<functions::messages::GetFactCheck<'static>>("messages.getFactCheck", &CALLS[88], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetFavedStickers, functions::messages::GetFavedStickers, &tl::Type::single::<functions::messages::GetFavedStickers>("messages.getFavedStickers", &CALLS[89], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetFeaturedEmojiStickers, functions::messages::GetFeaturedEmojiStickers, &tl::Type::single::<functions::messages::GetFeaturedEmojiStickers>("messages.getFeaturedEmojiStickers", &CALLS[90], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetFeaturedStickers, functions::messages::GetFeaturedStickers, &tl::Type::single::<functions::messages::GetFeaturedStickers>("messages.getFeaturedStickers", &CALLS[91], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetForumTopics<'_>, functions::messages::GetForumTopics<'a>, &tl::Type::single::<functions::messages::GetForumTopics<'static>>("messages.getForumTopics", &CALLS[92], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetForumTopicsById<'_>, functions::messages::GetForumTopicsById<'a>, &tl::Type::single::<functions::messages::GetForumTopicsById<'static>>("messages.getForumTopicsByID", &CALLS[93], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetFullChat, functions::messages::GetFullChat, &tl::Type::single::<functions::messages::GetFullChat>("messages.getFullChat", &CALLS[94], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetFutureChatCreatorAfterLeave<'_>, functions::messages::GetFutureChatCreatorAfterLeave<'a>, &tl::Type::single::<functions::messages::GetFutureChatCreatorAfterLeave<'static>>("messages.getFutureChatCreatorAfterLeave", &CALLS[95], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetGameHighScores<'_>, functions::messages::GetGameHighScores<'a>, &tl::Type::single::<functions::messages::GetGameHighScores<'static>>("messages.getGameHighScores", &CALLS[96], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetHistory<'_>, functions::messages::GetHistory<'a>, &tl::Type::single::<functions::messages::GetHistory<'static>>("messages.getHistory", &CALLS[97], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetInlineBotResults<'_>, functions::messages::GetInlineBotResults<'a>, &tl::Type::single::<functions::messages::GetInlineBotResults<'static>>("messages.getInlineBotResults", &CALLS[98], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetInlineGameHighScores<'_>, functions::messages::GetInlineGameHighScores<'a>, &tl::Type::single::<functions::messages::GetInlineGameHighScores<'static>>("messages.getInlineGameHighScores", &CALLS[99], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetMaskStickers, functions::messages::GetMaskStickers, &tl::Type::single::<functions::messages::GetMaskStickers>("messages.getMaskStickers", &CALLS[100], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetMessageEditData<'_>, functions::messages::GetMessageEditData<'a>, &tl::Type::single::<functions::messages::GetMessageEditData<'static>>("messages.getMessageEditData", &CALLS[101], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetMessageReactionsList<'_>, functions::messages::GetMessageReactionsList<'a>, &tl::Type::single::<functions::messages::GetMessageReactionsList<'static>>("messages.getMessageReactionsList", &CALLS[102], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetMessageReadParticipants<'_>, functions::messages::GetMessageReadParticipants<'a>, &tl::Type::single::<functions::messages::GetMessageReadParticipants<'static>>("messages.getMessageReadParticipants", &CALLS[103], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetMessages<'_>, functions::messages::GetMessages<'a>, &tl::Type::single::<functions::messages::GetMessages<'static>>("messages.getMessages", &CALLS[104], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetMessagesReactions<'_>, functions::messages::GetMessagesReactions<'a>, &tl::Type::single::<functions::messages::GetMessagesReactions<'static>>("messages.getMessagesReactions", &CALLS[105], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetMessagesViews<'_>, functions::messages::GetMessagesViews<'a>, &tl::Type::single::<functions::messages::GetMessagesViews<'static>>("messages.getMessagesViews", &CALLS[106], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetMyStickers, functions::messages::GetMyStickers, &tl::Type::single::<functions::messages::GetMyStickers>("messages.getMyStickers", &CALLS[107], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetOldFeaturedStickers, functions::messages::GetOldFeaturedStickers, &tl::Type::single::<functions::messages::GetOldFeaturedStickers>("messages.getOldFeaturedStickers", &CALLS[108], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetOnlines<'_>, functions::messages::GetOnlines<'a>, &tl::Type::single::<functions::messages::GetOnlines<'static>>("messages.getOnlines", &CALLS[109], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetOutboxReadDate<'_>, functions::messages::GetOutboxReadDate<'a>, &tl::Type::single::<functions::messages::GetOutboxReadDate<'static>>("messages.getOutboxReadDate", &CALLS[110], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetPaidReactionPrivacy, functions::messages::GetPaidReactionPrivacy, &tl::Type::single::<functions::messages::GetPaidReactionPrivacy>("messages.getPaidReactionPrivacy", &CALLS[111], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetPeerDialogs<'_>, functions::messages::GetPeerDialogs<'a>, &tl::Type::single::<functions::messages::GetPeerDialogs<'static>>("messages.getPeerDialogs", &CALLS[112], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetPeerSettings<'_>, functions::messages::GetPeerSettings<'a>, &tl::Type::single::<functions::messages::GetPeerSettings<'static>>("messages.getPeerSettings", &CALLS[113], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetPersonalChannelHistory<'_>, functions::messages::GetPersonalChannelHistory<'a>, &tl::Type::single::<functions::messages::GetPersonalChannelHistory<'static>>("messages.getPersonalChannelHistory", &CALLS[114], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetPinnedDialogs, functions::messages::GetPinnedDialogs, &tl::Type::single::<functions::messages::GetPinnedDialogs>("messages.getPinnedDialogs", &CALLS[115], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetPinnedSavedDialogs, functions::messages::GetPinnedSavedDialogs, &tl::Type::single::<functions::messages::GetPinnedSavedDialogs>("messages.getPinnedSavedDialogs", &CALLS[116], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetPollResults<'_>, functions::messages::GetPollResults<'a>, &tl::Type::single::<functions::messages::GetPollResults<'static>>("messages.getPollResults", &CALLS[117], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetPollVotes<'_>, functions::messages::GetPollVotes<'a>, &tl::Type::single::<functions::messages::GetPollVotes<'static>>("messages.getPollVotes", &CALLS[118], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetPreparedInlineMessage<'_>, functions::messages::GetPreparedInlineMessage<'a>, &tl::Type::single::<functions::messages::GetPreparedInlineMessage<'static>>("messages.getPreparedInlineMessage", &CALLS[119], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetQuickReplies, functions::messages::GetQuickReplies, &tl::Type::single::<functions::messages::GetQuickReplies>("messages.getQuickReplies", &CALLS[120], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetQuickReplyMessages<'_>, functions::messages::GetQuickReplyMessages<'a>, &tl::Type::single::<functions::messages::GetQuickReplyMessages<'static>>("messages.getQuickReplyMessages", &CALLS[121], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetRecentLocations<'_>, functions::messages::GetRecentLocations<'a>, &tl::Type::single::<functions::messages::GetRecentLocations<'static>>("messages.getRecentLocations", &CALLS[122], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetRecentReactions, functions::messages::GetRecentReactions, &tl::Type::single::<functions::messages::GetRecentReactions>("messages.getRecentReactions", &CALLS[123], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetRecentStickers, functions::messages::GetRecentStickers, &tl::Type::single::<functions::messages::GetRecentStickers>("messages.getRecentStickers", &CALLS[124], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetReplies<'_>, functions::messages::GetReplies<'a>, &tl::Type::single::<functions::messages::GetReplies<'static>>("messages.getReplies", &CALLS[125], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetRichMessage<'_>, functions::messages::GetRichMessage<'a>, &tl::Type::single::<functions::messages::GetRichMessage<'static>>("messages.getRichMessage", &CALLS[126], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetSavedDialogs<'_>, functions::messages::GetSavedDialogs<'a>, &tl::Type::single::<functions::messages::GetSavedDialogs<'static>>("messages.getSavedDialogs", &CALLS[127], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetSavedDialogsById<'_>, functions::messages::GetSavedDialogsById<'a>, &tl::Type::single::<functions::messages::GetSavedDialogsById<'static>>("messages.getSavedDialogsByID", &CALLS[128], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetSavedGifs, functions::messages::GetSavedGifs, &tl::Type::single::<functions::messages::GetSavedGifs>("messages.getSavedGifs", &CALLS[129], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetSavedHistory<'_>, functions::messages::GetSavedHistory<'a>, &tl::Type::single::<functions::messages::GetSavedHistory<'static>>("messages.getSavedHistory", &CALLS[130], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetSavedReactionTags<'_>, functions::messages::GetSavedReactionTags<'a>, &tl::Type::single::<functions::messages::GetSavedReactionTags<'static>>("messages.getSavedReactionTags", &CALLS[131], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetScheduledHistory<'_>, functions::messages::GetScheduledHistory<'a>, &tl::Type::single::<functions::messages::GetScheduledHistory<'static>>("messages.getScheduledHistory", &CALLS[132], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetScheduledMessages<'_>, functions::messages::GetScheduledMessages<'a>, &tl::Type::single::<functions::messages::GetScheduledMessages<'static>>("messages.getScheduledMessages", &CALLS[133], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetSearchCounters<'_>, functions::messages::GetSearchCounters<'a>, &tl::Type::single::<functions::messages::GetSearchCounters<'static>>("messages.getSearchCounters", &CALLS[134], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetSearchResultsCalendar<'_>, functions::messages::GetSearchResultsCalendar<'a>, &tl::Type::single::<functions::messages::GetSearchResultsCalendar<'static>>("messages.getSearchResultsCalendar", &CALLS[135], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetSearchResultsPositions<'_>, functions::messages::GetSearchResultsPositions<'a>, &tl::Type::single::<functions::messages::GetSearchResultsPositions<'static>>("messages.getSearchResultsPositions", &CALLS[136], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetSplitRanges, functions::messages::GetSplitRanges, &tl::Type::single::<functions::messages::GetSplitRanges>("messages.getSplitRanges", &CALLS[137], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetSponsoredMessages<'_>, functions::messages::GetSponsoredMessages<'a>, &tl::Type::single::<functions::messages::GetSponsoredMessages<'static>>("messages.getSponsoredMessages", &CALLS[138], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetStickerSet<'_>, functions::messages::GetStickerSet<'a>, &tl::Type::single::<functions::messages::GetStickerSet<'static>>("messages.getStickerSet", &CALLS[139], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetStickers<'_>, functions::messages::GetStickers<'a>, &tl::Type::single::<functions::messages::GetStickers<'static>>("messages.getStickers", &CALLS[140], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetSuggestedDialogFilters, functions::messages::GetSuggestedDialogFilters, &tl::Type::single::<functions::messages::GetSuggestedDialogFilters>("messages.getSuggestedDialogFilters", &CALLS[141], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetTopReactions, functions::messages::GetTopReactions, &tl::Type::single::<functions::messages::GetTopReactions>("messages.getTopReactions", &CALLS[142], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetUnreadMentions<'_>, functions::messages::GetUnreadMentions<'a>, &tl::Type::single::<functions::messages::GetUnreadMentions<'static>>("messages.getUnreadMentions", &CALLS[143], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetUnreadPollVotes<'_>, functions::messages::GetUnreadPollVotes<'a>, &tl::Type::single::<functions::messages::GetUnreadPollVotes<'static>>("messages.getUnreadPollVotes", &CALLS[144], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetUnreadReactions<'_>, functions::messages::GetUnreadReactions<'a>, &tl::Type::single::<functions::messages::GetUnreadReactions<'static>>("messages.getUnreadReactions", &CALLS[145], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetWebPage<'_>, functions::messages::GetWebPage<'a>, &tl::Type::single::<functions::messages::GetWebPage<'static>>("messages.getWebPage", &CALLS[146], tl::ListOps::NONE) }
-tl::described! { functions::messages::GetWebPagePreview<'_>, functions::messages::GetWebPagePreview<'a>, &tl::Type::single::<functions::messages::GetWebPagePreview<'static>>("messages.getWebPagePreview", &CALLS[147], tl::ListOps::NONE) }
-tl::described! { functions::messages::HideAllChatJoinRequests<'_>, functions::messages::HideAllChatJoinRequests<'a>, &tl::Type::single::<functions::messages::HideAllChatJoinRequests<'static>>("messages.hideAllChatJoinRequests", &CALLS[148], tl::ListOps::NONE) }
-tl::described! { functions::messages::HideChatJoinRequest<'_>, functions::messages::HideChatJoinRequest<'a>, &tl::Type::single::<functions::messages::HideChatJoinRequest<'static>>("messages.hideChatJoinRequest", &CALLS[149], tl::ListOps::NONE) }
-tl::described! { functions::messages::HidePeerSettingsBar<'_>, functions::messages::HidePeerSettingsBar<'a>, &tl::Type::single::<functions::messages::HidePeerSettingsBar<'static>>("messages.hidePeerSettingsBar", &CALLS[150], tl::ListOps::NONE) }
-tl::described! { functions::messages::ImportChatInvite<'_>, functions::messages::ImportChatInvite<'a>, &tl::Type::single::<functions::messages::ImportChatInvite<'static>>("messages.importChatInvite", &CALLS[151], tl::ListOps::NONE) }
-tl::described! { functions::messages::InitHistoryImport<'_>, functions::messages::InitHistoryImport<'a>, &tl::Type::single::<functions::messages::InitHistoryImport<'static>>("messages.initHistoryImport", &CALLS[152], tl::ListOps::NONE) }
-tl::described! { functions::messages::InstallStickerSet<'_>, functions::messages::InstallStickerSet<'a>, &tl::Type::single::<functions::messages::InstallStickerSet<'static>>("messages.installStickerSet", &CALLS[153], tl::ListOps::NONE) }
-tl::described! { functions::messages::MarkDialogUnread<'_>, functions::messages::MarkDialogUnread<'a>, &tl::Type::single::<functions::messages::MarkDialogUnread<'static>>("messages.markDialogUnread", &CALLS[154], tl::ListOps::NONE) }
-tl::described! { functions::messages::MigrateChat, functions::messages::MigrateChat, &tl::Type::single::<functions::messages::MigrateChat>("messages.migrateChat", &CALLS[155], tl::ListOps::NONE) }
-tl::described! { functions::messages::ProlongWebView<'_>, functions::messages::ProlongWebView<'a>, &tl::Type::single::<functions::messages::ProlongWebView<'static>>("messages.prolongWebView", &CALLS[156], tl::ListOps::NONE) }
-tl::described! { functions::messages::RateTranscribedAudio<'_>, functions::messages::RateTranscribedAudio<'a>, &tl::Type::single::<functions::messages::RateTranscribedAudio<'static>>("messages.rateTranscribedAudio", &CALLS[157], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReadDiscussion<'_>, functions::messages::ReadDiscussion<'a>, &tl::Type::single::<functions::messages::ReadDiscussion<'static>>("messages.readDiscussion", &CALLS[158], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReadEncryptedHistory, functions::messages::ReadEncryptedHistory, &tl::Type::single::<functions::messages::ReadEncryptedHistory>("messages.readEncryptedHistory", &CALLS[159], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReadFeaturedStickers<'_>, functions::messages::ReadFeaturedStickers<'a>, &tl::Type::single::<functions::messages::ReadFeaturedStickers<'static>>("messages.readFeaturedStickers", &CALLS[160], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReadHistory<'_>, functions::messages::ReadHistory<'a>, &tl::Type::single::<functions::messages::ReadHistory<'static>>("messages.readHistory", &CALLS[161], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReadMentions<'_>, functions::messages::ReadMentions<'a>, &tl::Type::single::<functions::messages::ReadMentions<'static>>("messages.readMentions", &CALLS[162], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReadMessageContents<'_>, functions::messages::ReadMessageContents<'a>, &tl::Type::single::<functions::messages::ReadMessageContents<'static>>("messages.readMessageContents", &CALLS[163], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReadPollVotes<'_>, functions::messages::ReadPollVotes<'a>, &tl::Type::single::<functions::messages::ReadPollVotes<'static>>("messages.readPollVotes", &CALLS[164], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReadReactions<'_>, functions::messages::ReadReactions<'a>, &tl::Type::single::<functions::messages::ReadReactions<'static>>("messages.readReactions", &CALLS[165], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReadSavedHistory<'_>, functions::messages::ReadSavedHistory<'a>, &tl::Type::single::<functions::messages::ReadSavedHistory<'static>>("messages.readSavedHistory", &CALLS[166], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReceivedMessages, functions::messages::ReceivedMessages, &tl::Type::single::<functions::messages::ReceivedMessages>("messages.receivedMessages", &CALLS[167], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReceivedQueue, functions::messages::ReceivedQueue, &tl::Type::single::<functions::messages::ReceivedQueue>("messages.receivedQueue", &CALLS[168], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReorderPinnedDialogs<'_>, functions::messages::ReorderPinnedDialogs<'a>, &tl::Type::single::<functions::messages::ReorderPinnedDialogs<'static>>("messages.reorderPinnedDialogs", &CALLS[169], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReorderPinnedForumTopics<'_>, functions::messages::ReorderPinnedForumTopics<'a>, &tl::Type::single::<functions::messages::ReorderPinnedForumTopics<'static>>("messages.reorderPinnedForumTopics", &CALLS[170], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReorderPinnedSavedDialogs<'_>, functions::messages::ReorderPinnedSavedDialogs<'a>, &tl::Type::single::<functions::messages::ReorderPinnedSavedDialogs<'static>>("messages.reorderPinnedSavedDialogs", &CALLS[171], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReorderQuickReplies<'_>, functions::messages::ReorderQuickReplies<'a>, &tl::Type::single::<functions::messages::ReorderQuickReplies<'static>>("messages.reorderQuickReplies", &CALLS[172], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReorderStickerSets<'_>, functions::messages::ReorderStickerSets<'a>, &tl::Type::single::<functions::messages::ReorderStickerSets<'static>>("messages.reorderStickerSets", &CALLS[173], tl::ListOps::NONE) }
-tl::described! { functions::messages::Report<'_>, functions::messages::Report<'a>, &tl::Type::single::<functions::messages::Report<'static>>("messages.report", &CALLS[174], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReportEncryptedSpam, functions::messages::ReportEncryptedSpam, &tl::Type::single::<functions::messages::ReportEncryptedSpam>("messages.reportEncryptedSpam", &CALLS[175], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReportMessagesDelivery<'_>, functions::messages::ReportMessagesDelivery<'a>, &tl::Type::single::<functions::messages::ReportMessagesDelivery<'static>>("messages.reportMessagesDelivery", &CALLS[176], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReportMusicListen<'_>, functions::messages::ReportMusicListen<'a>, &tl::Type::single::<functions::messages::ReportMusicListen<'static>>("messages.reportMusicListen", &CALLS[177], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReportReaction<'_>, functions::messages::ReportReaction<'a>, &tl::Type::single::<functions::messages::ReportReaction<'static>>("messages.reportReaction", &CALLS[178], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReportReadMetrics<'_>, functions::messages::ReportReadMetrics<'a>, &tl::Type::single::<functions::messages::ReportReadMetrics<'static>>("messages.reportReadMetrics", &CALLS[179], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReportSpam<'_>, functions::messages::ReportSpam<'a>, &tl::Type::single::<functions::messages::ReportSpam<'static>>("messages.reportSpam", &CALLS[180], tl::ListOps::NONE) }
-tl::described! { functions::messages::ReportSponsoredMessage<'_>, functions::messages::ReportSponsoredMessage<'a>, &tl::Type::single::<functions::messages::ReportSponsoredMessage<'static>>("messages.reportSponsoredMessage", &CALLS[181], tl::ListOps::NONE) }
-tl::described! { functions::messages::RequestAppWebView<'_>, functions::messages::RequestAppWebView<'a>, &tl::Type::single::<functions::messages::RequestAppWebView<'static>>("messages.requestAppWebView", &CALLS[182], tl::ListOps::NONE) }
-tl::described! { functions::messages::RequestChatJoinWebView<'_>, functions::messages::RequestChatJoinWebView<'a>, &tl::Type::single::<functions::messages::RequestChatJoinWebView<'static>>("messages.requestChatJoinWebView", &CALLS[183], tl::ListOps::NONE) }
-tl::described! { functions::messages::RequestEncryption<'_>, functions::messages::RequestEncryption<'a>, &tl::Type::single::<functions::messages::RequestEncryption<'static>>("messages.requestEncryption", &CALLS[184], tl::ListOps::NONE) }
-tl::described! { functions::messages::RequestMainWebView<'_>, functions::messages::RequestMainWebView<'a>, &tl::Type::single::<functions::messages::RequestMainWebView<'static>>("messages.requestMainWebView", &CALLS[185], tl::ListOps::NONE) }
-tl::described! { functions::messages::RequestSimpleWebView<'_>, functions::messages::RequestSimpleWebView<'a>, &tl::Type::single::<functions::messages::RequestSimpleWebView<'static>>("messages.requestSimpleWebView", &CALLS[186], tl::ListOps::NONE) }
-tl::described! { functions::messages::RequestUrlAuth<'_>, functions::messages::RequestUrlAuth<'a>, &tl::Type::single::<functions::messages::RequestUrlAuth<'static>>("messages.requestUrlAuth", &CALLS[187], tl::ListOps::NONE) }
-tl::described! { functions::messages::RequestWebView<'_>, functions::messages::RequestWebView<'a>, &tl::Type::single::<functions::messages::RequestWebView<'static>>("messages.requestWebView", &CALLS[188], tl::ListOps::NONE) }
-tl::described! { functions::messages::SaveDefaultSendAs<'_>, functions::messages::SaveDefaultSendAs<'a>, &tl::Type::single::<functions::messages::SaveDefaultSendAs<'static>>("messages.saveDefaultSendAs", &CALLS[189], tl::ListOps::NONE) }
-tl::described! { functions::messages::SaveDraft<'_>, functions::messages::SaveDraft<'a>, &tl::Type::single::<functions::messages::SaveDraft<'static>>("messages.saveDraft", &CALLS[190], tl::ListOps::NONE) }
-tl::described! { functions::messages::SaveGif<'_>, functions::messages::SaveGif<'a>, &tl::Type::single::<functions::messages::SaveGif<'static>>("messages.saveGif", &CALLS[191], tl::ListOps::NONE) }
-tl::described! { functions::messages::SavePreparedInlineMessage<'_>, functions::messages::SavePreparedInlineMessage<'a>, &tl::Type::single::<functions::messages::SavePreparedInlineMessage<'static>>("messages.savePreparedInlineMessage", &CALLS[192], tl::ListOps::NONE) }
-tl::described! { functions::messages::SaveRecentSticker<'_>, functions::messages::SaveRecentSticker<'a>, &tl::Type::single::<functions::messages::SaveRecentSticker<'static>>("messages.saveRecentSticker", &CALLS[193], tl::ListOps::NONE) }
-tl::described! { functions::messages::Search<'_>, functions::messages::Search<'a>, &tl::Type::single::<functions::messages::Search<'static>>("messages.search", &CALLS[194], tl::ListOps::NONE) }
-tl::described! { functions::messages::SearchCustomEmoji<'_>, functions::messages::SearchCustomEmoji<'a>, &tl::Type::single::<functions::messages::SearchCustomEmoji<'static>>("messages.searchCustomEmoji", &CALLS[195], tl::ListOps::NONE) }
-tl::described! { functions::messages::SearchEmojiStickerSets<'_>, functions::messages::SearchEmojiStickerSets<'a>, &tl::Type::single::<functions::messages::SearchEmojiStickerSets<'static>>("messages.searchEmojiStickerSets", &CALLS[196], tl::ListOps::NONE) }
-tl::described! { functions::messages::SearchGlobal<'_>, functions::messages::SearchGlobal<'a>, &tl::Type::single::<functions::messages::SearchGlobal<'static>>("messages.searchGlobal", &CALLS[197], tl::ListOps::NONE) }
-tl::described! { functions::messages::SearchSentMedia<'_>, functions::messages::SearchSentMedia<'a>, &tl::Type::single::<functions::messages::SearchSentMedia<'static>>("messages.searchSentMedia", &CALLS[198], tl::ListOps::NONE) }
-tl::described! { functions::messages::SearchStickerSets<'_>, functions::messages::SearchStickerSets<'a>, &tl::Type::single::<functions::messages::SearchStickerSets<'static>>("messages.searchStickerSets", &CALLS[199], tl::ListOps::NONE) }
-tl::described! { functions::messages::SearchStickers<'_>, functions::messages::SearchStickers<'a>, &tl::Type::single::<functions::messages::SearchStickers<'static>>("messages.searchStickers", &CALLS[200], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendBotRequestedPeer<'_>, functions::messages::SendBotRequestedPeer<'a>, &tl::Type::single::<functions::messages::SendBotRequestedPeer<'static>>("messages.sendBotRequestedPeer", &CALLS[201], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendEncrypted<'_>, functions::messages::SendEncrypted<'a>, &tl::Type::single::<functions::messages::SendEncrypted<'static>>("messages.sendEncrypted", &CALLS[202], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendEncryptedFile<'_>, functions::messages::SendEncryptedFile<'a>, &tl::Type::single::<functions::messages::SendEncryptedFile<'static>>("messages.sendEncryptedFile", &CALLS[203], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendEncryptedService<'_>, functions::messages::SendEncryptedService<'a>, &tl::Type::single::<functions::messages::SendEncryptedService<'static>>("messages.sendEncryptedService", &CALLS[204], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendInlineBotResult<'_>, functions::messages::SendInlineBotResult<'a>, &tl::Type::single::<functions::messages::SendInlineBotResult<'static>>("messages.sendInlineBotResult", &CALLS[205], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendMedia<'_>, functions::messages::SendMedia<'a>, &tl::Type::single::<functions::messages::SendMedia<'static>>("messages.sendMedia", &CALLS[206], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendMessage<'_>, functions::messages::SendMessage<'a>, &tl::Type::single::<functions::messages::SendMessage<'static>>("messages.sendMessage", &CALLS[207], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendMultiMedia<'_>, functions::messages::SendMultiMedia<'a>, &tl::Type::single::<functions::messages::SendMultiMedia<'static>>("messages.sendMultiMedia", &CALLS[208], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendPaidReaction<'_>, functions::messages::SendPaidReaction<'a>, &tl::Type::single::<functions::messages::SendPaidReaction<'static>>("messages.sendPaidReaction", &CALLS[209], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendQuickReplyMessages<'_>, functions::messages::SendQuickReplyMessages<'a>, &tl::Type::single::<functions::messages::SendQuickReplyMessages<'static>>("messages.sendQuickReplyMessages", &CALLS[210], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendReaction<'_>, functions::messages::SendReaction<'a>, &tl::Type::single::<functions::messages::SendReaction<'static>>("messages.sendReaction", &CALLS[211], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendScheduledMessages<'_>, functions::messages::SendScheduledMessages<'a>, &tl::Type::single::<functions::messages::SendScheduledMessages<'static>>("messages.sendScheduledMessages", &CALLS[212], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendScreenshotNotification<'_>, functions::messages::SendScreenshotNotification<'a>, &tl::Type::single::<functions::messages::SendScreenshotNotification<'static>>("messages.sendScreenshotNotification", &CALLS[213], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendVote<'_>, functions::messages::SendVote<'a>, &tl::Type::single::<functions::messages::SendVote<'static>>("messages.sendVote", &CALLS[214], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendWebViewData<'_>, functions::messages::SendWebViewData<'a>, &tl::Type::single::<functions::messages::SendWebViewData<'static>>("messages.sendWebViewData", &CALLS[215], tl::ListOps::NONE) }
-tl::described! { functions::messages::SendWebViewResultMessage<'_>, functions::messages::SendWebViewResultMessage<'a>, &tl::Type::single::<functions::messages::SendWebViewResultMessage<'static>>("messages.sendWebViewResultMessage", &CALLS[216], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetBotCallbackAnswer<'_>, functions::messages::SetBotCallbackAnswer<'a>, &tl::Type::single::<functions::messages::SetBotCallbackAnswer<'static>>("messages.setBotCallbackAnswer", &CALLS[217], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetBotGuestChatResult<'_>, functions::messages::SetBotGuestChatResult<'a>, &tl::Type::single::<functions::messages::SetBotGuestChatResult<'static>>("messages.setBotGuestChatResult", &CALLS[218], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetBotPrecheckoutResults<'_>, functions::messages::SetBotPrecheckoutResults<'a>, &tl::Type::single::<functions::messages::SetBotPrecheckoutResults<'static>>("messages.setBotPrecheckoutResults", &CALLS[219], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetBotShippingResults<'_>, functions::messages::SetBotShippingResults<'a>, &tl::Type::single::<functions::messages::SetBotShippingResults<'static>>("messages.setBotShippingResults", &CALLS[220], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetChatAvailableReactions<'_>, functions::messages::SetChatAvailableReactions<'a>, &tl::Type::single::<functions::messages::SetChatAvailableReactions<'static>>("messages.setChatAvailableReactions", &CALLS[221], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetChatTheme<'_>, functions::messages::SetChatTheme<'a>, &tl::Type::single::<functions::messages::SetChatTheme<'static>>("messages.setChatTheme", &CALLS[222], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetChatWallPaper<'_>, functions::messages::SetChatWallPaper<'a>, &tl::Type::single::<functions::messages::SetChatWallPaper<'static>>("messages.setChatWallPaper", &CALLS[223], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetDefaultHistoryTtl, functions::messages::SetDefaultHistoryTtl, &tl::Type::single::<functions::messages::SetDefaultHistoryTtl>("messages.setDefaultHistoryTTL", &CALLS[224], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetDefaultReaction<'_>, functions::messages::SetDefaultReaction<'a>, &tl::Type::single::<functions::messages::SetDefaultReaction<'static>>("messages.setDefaultReaction", &CALLS[225], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetEncryptedTyping, functions::messages::SetEncryptedTyping, &tl::Type::single::<functions::messages::SetEncryptedTyping>("messages.setEncryptedTyping", &CALLS[226], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetGameScore<'_>, functions::messages::SetGameScore<'a>, &tl::Type::single::<functions::messages::SetGameScore<'static>>("messages.setGameScore", &CALLS[227], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetHistoryTtl<'_>, functions::messages::SetHistoryTtl<'a>, &tl::Type::single::<functions::messages::SetHistoryTtl<'static>>("messages.setHistoryTTL", &CALLS[228], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetInlineBotResults<'_>, functions::messages::SetInlineBotResults<'a>, &tl::Type::single::<functions::messages::SetInlineBotResults<'static>>("messages.setInlineBotResults", &CALLS[229], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetInlineGameScore<'_>, functions::messages::SetInlineGameScore<'a>, &tl::Type::single::<functions::messages::SetInlineGameScore<'static>>("messages.setInlineGameScore", &CALLS[230], tl::ListOps::NONE) }
-tl::described! { functions::messages::SetTyping<'_>, functions::messages::SetTyping<'a>, &tl::Type::single::<functions::messages::SetTyping<'static>>("messages.setTyping", &CALLS[231], tl::ListOps::NONE) }
-tl::described! { functions::messages::StartBot<'_>, functions::messages::StartBot<'a>, &tl::Type::single::<functions::messages::StartBot<'static>>("messages.startBot", &CALLS[232], tl::ListOps::NONE) }
-tl::described! { functions::messages::StartHistoryImport<'_>, functions::messages::StartHistoryImport<'a>, &tl::Type::single::<functions::messages::StartHistoryImport<'static>>("messages.startHistoryImport", &CALLS[233], tl::ListOps::NONE) }
-tl::described! { functions::messages::SummarizeText<'_>, functions::messages::SummarizeText<'a>, &tl::Type::single::<functions::messages::SummarizeText<'static>>("messages.summarizeText", &CALLS[234], tl::ListOps::NONE) }
-tl::described! { functions::messages::ToggleBotInAttachMenu<'_>, functions::messages::ToggleBotInAttachMenu<'a>, &tl::Type::single::<functions::messages::ToggleBotInAttachMenu<'static>>("messages.toggleBotInAttachMenu", &CALLS[235], tl::ListOps::NONE) }
-tl::described! { functions::messages::ToggleDialogFilterTags, functions::messages::ToggleDialogFilterTags, &tl::Type::single::<functions::messages::ToggleDialogFilterTags>("messages.toggleDialogFilterTags", &CALLS[236], tl::ListOps::NONE) }
-tl::described! { functions::messages::ToggleDialogPin<'_>, functions::messages::ToggleDialogPin<'a>, &tl::Type::single::<functions::messages::ToggleDialogPin<'static>>("messages.toggleDialogPin", &CALLS[237], tl::ListOps::NONE) }
-tl::described! { functions::messages::ToggleNoForwards<'_>, functions::messages::ToggleNoForwards<'a>, &tl::Type::single::<functions::messages::ToggleNoForwards<'static>>("messages.toggleNoForwards", &CALLS[238], tl::ListOps::NONE) }
-tl::described! { functions::messages::TogglePaidReactionPrivacy<'_>, functions::messages::TogglePaidReactionPrivacy<'a>, &tl::Type::single::<functions::messages::TogglePaidReactionPrivacy<'static>>("messages.togglePaidReactionPrivacy", &CALLS[239], tl::ListOps::NONE) }
-tl::described! { functions::messages::TogglePeerTranslations<'_>, functions::messages::TogglePeerTranslations<'a>, &tl::Type::single::<functions::messages::TogglePeerTranslations<'static>>("messages.togglePeerTranslations", &CALLS[240], tl::ListOps::NONE) }
-tl::described! { functions::messages::ToggleSavedDialogPin<'_>, functions::messages::ToggleSavedDialogPin<'a>, &tl::Type::single::<functions::messages::ToggleSavedDialogPin<'static>>("messages.toggleSavedDialogPin", &CALLS[241], tl::ListOps::NONE) }
-tl::described! { functions::messages::ToggleStickerSets<'_>, functions::messages::ToggleStickerSets<'a>, &tl::Type::single::<functions::messages::ToggleStickerSets<'static>>("messages.toggleStickerSets", &CALLS[242], tl::ListOps::NONE) }
-tl::described! { functions::messages::ToggleSuggestedPostApproval<'_>, functions::messages::ToggleSuggestedPostApproval<'a>, &tl::Type::single::<functions::messages::ToggleSuggestedPostApproval<'static>>("messages.toggleSuggestedPostApproval", &CALLS[243], tl::ListOps::NONE) }
-tl::described! { functions::messages::ToggleTodoCompleted<'_>, functions::messages::ToggleTodoCompleted<'a>, &tl::Type::single::<functions::messages::ToggleTodoCompleted<'static>>("messages.toggleTodoCompleted", &CALLS[244], tl::ListOps::NONE) }
-tl::described! { functions::messages::TranscribeAudio<'_>, functions::messages::TranscribeAudio<'a>, &tl::Type::single::<functions::messages::TranscribeAudio<'static>>("messages.transcribeAudio", &CALLS[245], tl::ListOps::NONE) }
-tl::described! { functions::messages::TranslateRichMessage<'_>, functions::messages::TranslateRichMessage<'a>, &tl::Type::single::<functions::messages::TranslateRichMessage<'static>>("messages.translateRichMessage", &CALLS[246], tl::ListOps::NONE) }
-tl::described! { functions::messages::TranslateText<'_>, functions::messages::TranslateText<'a>, &tl::Type::single::<functions::messages::TranslateText<'static>>("messages.translateText", &CALLS[247], tl::ListOps::NONE) }
-tl::described! { functions::messages::UninstallStickerSet<'_>, functions::messages::UninstallStickerSet<'a>, &tl::Type::single::<functions::messages::UninstallStickerSet<'static>>("messages.uninstallStickerSet", &CALLS[248], tl::ListOps::NONE) }
-tl::described! { functions::messages::UnpinAllMessages<'_>, functions::messages::UnpinAllMessages<'a>, &tl::Type::single::<functions::messages::UnpinAllMessages<'static>>("messages.unpinAllMessages", &CALLS[249], tl::ListOps::NONE) }
-tl::described! { functions::messages::UpdateDialogFilter<'_>, functions::messages::UpdateDialogFilter<'a>, &tl::Type::single::<functions::messages::UpdateDialogFilter<'static>>("messages.updateDialogFilter", &CALLS[250], tl::ListOps::NONE) }
-tl::described! { functions::messages::UpdateDialogFiltersOrder<'_>, functions::messages::UpdateDialogFiltersOrder<'a>, &tl::Type::single::<functions::messages::UpdateDialogFiltersOrder<'static>>("messages.updateDialogFiltersOrder", &CALLS[251], tl::ListOps::NONE) }
-tl::described! { functions::messages::UpdatePinnedForumTopic<'_>, functions::messages::UpdatePinnedForumTopic<'a>, &tl::Type::single::<functions::messages::UpdatePinnedForumTopic<'static>>("messages.updatePinnedForumTopic", &CALLS[252], tl::ListOps::NONE) }
-tl::described! { functions::messages::UpdatePinnedMessage<'_>, functions::messages::UpdatePinnedMessage<'a>, &tl::Type::single::<functions::messages::UpdatePinnedMessage<'static>>("messages.updatePinnedMessage", &CALLS[253], tl::ListOps::NONE) }
-tl::described! { functions::messages::UpdateSavedReactionTag<'_>, functions::messages::UpdateSavedReactionTag<'a>, &tl::Type::single::<functions::messages::UpdateSavedReactionTag<'static>>("messages.updateSavedReactionTag", &CALLS[254], tl::ListOps::NONE) }
-tl::described! { functions::messages::UploadEncryptedFile<'_>, functions::messages::UploadEncryptedFile<'a>, &tl::Type::single::<functions::messages::UploadEncryptedFile<'static>>("messages.uploadEncryptedFile", &CALLS[255], tl::ListOps::NONE) }
-tl::described! { functions::messages::UploadImportedMedia<'_>, functions::messages::UploadImportedMedia<'a>, &tl::Type::single::<functions::messages::UploadImportedMedia<'static>>("messages.uploadImportedMedia", &CALLS[256], tl::ListOps::NONE) }
-tl::described! { functions::messages::UploadMedia<'_>, functions::messages::UploadMedia<'a>, &tl::Type::single::<functions::messages::UploadMedia<'static>>("messages.uploadMedia", &CALLS[257], tl::ListOps::NONE) }
-tl::described! { functions::messages::ViewSponsoredMessage<'_>, functions::messages::ViewSponsoredMessage<'a>, &tl::Type::single::<functions::messages::ViewSponsoredMessage<'static>>("messages.viewSponsoredMessage", &CALLS[258], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 259] = tl::Type::calls(&CALLS);
+tl::described! { functions::messages::AcceptEncryption<'_>, &TYPES[0] }
+tl::described! { functions::messages::AcceptUrlAuth<'_>, &TYPES[1] }
+tl::described! { functions::messages::AddChatUser<'_>, &TYPES[2] }
+tl::described! { functions::messages::AddPollAnswer<'_>, &TYPES[3] }
+tl::described! { functions::messages::AppendTodoList<'_>, &TYPES[4] }
+tl::described! { functions::messages::CheckChatInvite<'_>, &TYPES[5] }
+tl::described! { functions::messages::CheckHistoryImport<'_>, &TYPES[6] }
+tl::described! { functions::messages::CheckHistoryImportPeer<'_>, &TYPES[7] }
+tl::described! { functions::messages::CheckQuickReplyShortcut<'_>, &TYPES[8] }
+tl::described! { functions::messages::CheckUrlAuthMatchCode<'_>, &TYPES[9] }
+tl::described! { functions::messages::ClearAllDrafts, &TYPES[10] }
+tl::described! { functions::messages::ClearRecentReactions, &TYPES[11] }
+tl::described! { functions::messages::ClearRecentStickers, &TYPES[12] }
+tl::described! { functions::messages::ClickSponsoredMessage<'_>, &TYPES[13] }
+tl::described! { functions::messages::ComposeMessageWithAi<'_>, &TYPES[14] }
+tl::described! { functions::messages::ComposeRichMessageWithAi<'_>, &TYPES[15] }
+tl::described! { functions::messages::CreateChat<'_>, &TYPES[16] }
+tl::described! { functions::messages::CreateForumTopic<'_>, &TYPES[17] }
+tl::described! { functions::messages::DeclineUrlAuth<'_>, &TYPES[18] }
+tl::described! { functions::messages::DeleteChat, &TYPES[19] }
+tl::described! { functions::messages::DeleteChatUser<'_>, &TYPES[20] }
+tl::described! { functions::messages::DeleteExportedChatInvite<'_>, &TYPES[21] }
+tl::described! { functions::messages::DeleteFactCheck<'_>, &TYPES[22] }
+tl::described! { functions::messages::DeleteHistory<'_>, &TYPES[23] }
+tl::described! { functions::messages::DeleteMessages<'_>, &TYPES[24] }
+tl::described! { functions::messages::DeleteParticipantReaction<'_>, &TYPES[25] }
+tl::described! { functions::messages::DeleteParticipantReactions<'_>, &TYPES[26] }
+tl::described! { functions::messages::DeletePhoneCallHistory, &TYPES[27] }
+tl::described! { functions::messages::DeletePollAnswer<'_>, &TYPES[28] }
+tl::described! { functions::messages::DeleteQuickReplyMessages<'_>, &TYPES[29] }
+tl::described! { functions::messages::DeleteQuickReplyShortcut, &TYPES[30] }
+tl::described! { functions::messages::DeleteRevokedExportedChatInvites<'_>, &TYPES[31] }
+tl::described! { functions::messages::DeleteSavedHistory<'_>, &TYPES[32] }
+tl::described! { functions::messages::DeleteScheduledMessages<'_>, &TYPES[33] }
+tl::described! { functions::messages::DeleteTopicHistory<'_>, &TYPES[34] }
+tl::described! { functions::messages::DiscardEncryption, &TYPES[35] }
+tl::described! { functions::messages::EditChatAbout<'_>, &TYPES[36] }
+tl::described! { functions::messages::EditChatAdmin<'_>, &TYPES[37] }
+tl::described! { functions::messages::EditChatCreator<'_>, &TYPES[38] }
+tl::described! { functions::messages::EditChatDefaultBannedRights<'_>, &TYPES[39] }
+tl::described! { functions::messages::EditChatParticipantRank<'_>, &TYPES[40] }
+tl::described! { functions::messages::EditChatPhoto<'_>, &TYPES[41] }
+tl::described! { functions::messages::EditChatTitle<'_>, &TYPES[42] }
+tl::described! { functions::messages::EditExportedChatInvite<'_>, &TYPES[43] }
+tl::described! { functions::messages::EditFactCheck<'_>, &TYPES[44] }
+tl::described! { functions::messages::EditForumTopic<'_>, &TYPES[45] }
+tl::described! { functions::messages::EditInlineBotMessage<'_>, &TYPES[46] }
+tl::described! { functions::messages::EditMessage<'_>, &TYPES[47] }
+tl::described! { functions::messages::EditQuickReplyShortcut<'_>, &TYPES[48] }
+tl::described! { functions::messages::ExportChatInvite<'_>, &TYPES[49] }
+tl::described! { functions::messages::FaveSticker<'_>, &TYPES[50] }
+tl::described! { functions::messages::ForwardMessages<'_>, &TYPES[51] }
+tl::described! { functions::messages::GetAdminsWithInvites<'_>, &TYPES[52] }
+tl::described! { functions::messages::GetAllDrafts, &TYPES[53] }
+tl::described! { functions::messages::GetAllStickers, &TYPES[54] }
+tl::described! { functions::messages::GetArchivedStickers, &TYPES[55] }
+tl::described! { functions::messages::GetAttachMenuBot<'_>, &TYPES[56] }
+tl::described! { functions::messages::GetAttachMenuBots, &TYPES[57] }
+tl::described! { functions::messages::GetAttachedStickers<'_>, &TYPES[58] }
+tl::described! { functions::messages::GetAvailableEffects, &TYPES[59] }
+tl::described! { functions::messages::GetAvailableReactions, &TYPES[60] }
+tl::described! { functions::messages::GetBotApp<'_>, &TYPES[61] }
+tl::described! { functions::messages::GetBotCallbackAnswer<'_>, &TYPES[62] }
+tl::described! { functions::messages::GetChatInviteImporters<'_>, &TYPES[63] }
+tl::described! { functions::messages::GetChats<'_>, &TYPES[64] }
+tl::described! { functions::messages::GetCommonChats<'_>, &TYPES[65] }
+tl::described! { functions::messages::GetCustomEmojiDocuments<'_>, &TYPES[66] }
+tl::described! { functions::messages::GetDefaultHistoryTtl, &TYPES[67] }
+tl::described! { functions::messages::GetDefaultTagReactions, &TYPES[68] }
+tl::described! { functions::messages::GetDhConfig, &TYPES[69] }
+tl::described! { functions::messages::GetDialogFilters, &TYPES[70] }
+tl::described! { functions::messages::GetDialogUnreadMarks<'_>, &TYPES[71] }
+tl::described! { functions::messages::GetDialogs<'_>, &TYPES[72] }
+tl::described! { functions::messages::GetDiscussionMessage<'_>, &TYPES[73] }
+tl::described! { functions::messages::GetDocumentByHash<'_>, &TYPES[74] }
+tl::described! { functions::messages::GetEmojiGameInfo, &TYPES[75] }
+tl::described! { functions::messages::GetEmojiGroups, &TYPES[76] }
+tl::described! { functions::messages::GetEmojiKeywords<'_>, &TYPES[77] }
+tl::described! { functions::messages::GetEmojiKeywordsDifference<'_>, &TYPES[78] }
+tl::described! { functions::messages::GetEmojiKeywordsLanguages<'_>, &TYPES[79] }
+tl::described! { functions::messages::GetEmojiProfilePhotoGroups, &TYPES[80] }
+tl::described! { functions::messages::GetEmojiStatusGroups, &TYPES[81] }
+tl::described! { functions::messages::GetEmojiStickerGroups, &TYPES[82] }
+tl::described! { functions::messages::GetEmojiStickers, &TYPES[83] }
+tl::described! { functions::messages::GetEmojiUrl<'_>, &TYPES[84] }
+tl::described! { functions::messages::GetExportedChatInvite<'_>, &TYPES[85] }
+tl::described! { functions::messages::GetExportedChatInvites<'_>, &TYPES[86] }
+tl::described! { functions::messages::GetExtendedMedia<'_>, &TYPES[87] }
+tl::described! { functions::messages::GetFactCheck<'_>, &TYPES[88] }
+tl::described! { functions::messages::GetFavedStickers, &TYPES[89] }
+tl::described! { functions::messages::GetFeaturedEmojiStickers, &TYPES[90] }
+tl::described! { functions::messages::GetFeaturedStickers, &TYPES[91] }
+tl::described! { functions::messages::GetForumTopics<'_>, &TYPES[92] }
+tl::described! { functions::messages::GetForumTopicsById<'_>, &TYPES[93] }
+tl::described! { functions::messages::GetFullChat, &TYPES[94] }
+tl::described! { functions::messages::GetFutureChatCreatorAfterLeave<'_>, &TYPES[95] }
+tl::described! { functions::messages::GetGameHighScores<'_>, &TYPES[96] }
+tl::described! { functions::messages::GetHistory<'_>, &TYPES[97] }
+tl::described! { functions::messages::GetInlineBotResults<'_>, &TYPES[98] }
+tl::described! { functions::messages::GetInlineGameHighScores<'_>, &TYPES[99] }
+tl::described! { functions::messages::GetMaskStickers, &TYPES[100] }
+tl::described! { functions::messages::GetMessageEditData<'_>, &TYPES[101] }
+tl::described! { functions::messages::GetMessageReactionsList<'_>, &TYPES[102] }
+tl::described! { functions::messages::GetMessageReadParticipants<'_>, &TYPES[103] }
+tl::described! { functions::messages::GetMessages<'_>, &TYPES[104] }
+tl::described! { functions::messages::GetMessagesReactions<'_>, &TYPES[105] }
+tl::described! { functions::messages::GetMessagesViews<'_>, &TYPES[106] }
+tl::described! { functions::messages::GetMyStickers, &TYPES[107] }
+tl::described! { functions::messages::GetOldFeaturedStickers, &TYPES[108] }
+tl::described! { functions::messages::GetOnlines<'_>, &TYPES[109] }
+tl::described! { functions::messages::GetOutboxReadDate<'_>, &TYPES[110] }
+tl::described! { functions::messages::GetPaidReactionPrivacy, &TYPES[111] }
+tl::described! { functions::messages::GetPeerDialogs<'_>, &TYPES[112] }
+tl::described! { functions::messages::GetPeerSettings<'_>, &TYPES[113] }
+tl::described! { functions::messages::GetPersonalChannelHistory<'_>, &TYPES[114] }
+tl::described! { functions::messages::GetPinnedDialogs, &TYPES[115] }
+tl::described! { functions::messages::GetPinnedSavedDialogs, &TYPES[116] }
+tl::described! { functions::messages::GetPollResults<'_>, &TYPES[117] }
+tl::described! { functions::messages::GetPollVotes<'_>, &TYPES[118] }
+tl::described! { functions::messages::GetPreparedInlineMessage<'_>, &TYPES[119] }
+tl::described! { functions::messages::GetQuickReplies, &TYPES[120] }
+tl::described! { functions::messages::GetQuickReplyMessages<'_>, &TYPES[121] }
+tl::described! { functions::messages::GetRecentLocations<'_>, &TYPES[122] }
+tl::described! { functions::messages::GetRecentReactions, &TYPES[123] }
+tl::described! { functions::messages::GetRecentStickers, &TYPES[124] }
+tl::described! { functions::messages::GetReplies<'_>, &TYPES[125] }
+tl::described! { functions::messages::GetRichMessage<'_>, &TYPES[126] }
+tl::described! { functions::messages::GetSavedDialogs<'_>, &TYPES[127] }
+tl::described! { functions::messages::GetSavedDialogsById<'_>, &TYPES[128] }
+tl::described! { functions::messages::GetSavedGifs, &TYPES[129] }
+tl::described! { functions::messages::GetSavedHistory<'_>, &TYPES[130] }
+tl::described! { functions::messages::GetSavedReactionTags<'_>, &TYPES[131] }
+tl::described! { functions::messages::GetScheduledHistory<'_>, &TYPES[132] }
+tl::described! { functions::messages::GetScheduledMessages<'_>, &TYPES[133] }
+tl::described! { functions::messages::GetSearchCounters<'_>, &TYPES[134] }
+tl::described! { functions::messages::GetSearchResultsCalendar<'_>, &TYPES[135] }
+tl::described! { functions::messages::GetSearchResultsPositions<'_>, &TYPES[136] }
+tl::described! { functions::messages::GetSplitRanges, &TYPES[137] }
+tl::described! { functions::messages::GetSponsoredMessages<'_>, &TYPES[138] }
+tl::described! { functions::messages::GetStickerSet<'_>, &TYPES[139] }
+tl::described! { functions::messages::GetStickers<'_>, &TYPES[140] }
+tl::described! { functions::messages::GetSuggestedDialogFilters, &TYPES[141] }
+tl::described! { functions::messages::GetTopReactions, &TYPES[142] }
+tl::described! { functions::messages::GetUnreadMentions<'_>, &TYPES[143] }
+tl::described! { functions::messages::GetUnreadPollVotes<'_>, &TYPES[144] }
+tl::described! { functions::messages::GetUnreadReactions<'_>, &TYPES[145] }
+tl::described! { functions::messages::GetWebPage<'_>, &TYPES[146] }
+tl::described! { functions::messages::GetWebPagePreview<'_>, &TYPES[147] }
+tl::described! { functions::messages::HideAllChatJoinRequests<'_>, &TYPES[148] }
+tl::described! { functions::messages::HideChatJoinRequest<'_>, &TYPES[149] }
+tl::described! { functions::messages::HidePeerSettingsBar<'_>, &TYPES[150] }
+tl::described! { functions::messages::ImportChatInvite<'_>, &TYPES[151] }
+tl::described! { functions::messages::InitHistoryImport<'_>, &TYPES[152] }
+tl::described! { functions::messages::InstallStickerSet<'_>, &TYPES[153] }
+tl::described! { functions::messages::MarkDialogUnread<'_>, &TYPES[154] }
+tl::described! { functions::messages::MigrateChat, &TYPES[155] }
+tl::described! { functions::messages::ProlongWebView<'_>, &TYPES[156] }
+tl::described! { functions::messages::RateTranscribedAudio<'_>, &TYPES[157] }
+tl::described! { functions::messages::ReadDiscussion<'_>, &TYPES[158] }
+tl::described! { functions::messages::ReadEncryptedHistory, &TYPES[159] }
+tl::described! { functions::messages::ReadFeaturedStickers<'_>, &TYPES[160] }
+tl::described! { functions::messages::ReadHistory<'_>, &TYPES[161] }
+tl::described! { functions::messages::ReadMentions<'_>, &TYPES[162] }
+tl::described! { functions::messages::ReadMessageContents<'_>, &TYPES[163] }
+tl::described! { functions::messages::ReadPollVotes<'_>, &TYPES[164] }
+tl::described! { functions::messages::ReadReactions<'_>, &TYPES[165] }
+tl::described! { functions::messages::ReadSavedHistory<'_>, &TYPES[166] }
+tl::described! { functions::messages::ReceivedMessages, &TYPES[167] }
+tl::described! { functions::messages::ReceivedQueue, &TYPES[168] }
+tl::described! { functions::messages::ReorderPinnedDialogs<'_>, &TYPES[169] }
+tl::described! { functions::messages::ReorderPinnedForumTopics<'_>, &TYPES[170] }
+tl::described! { functions::messages::ReorderPinnedSavedDialogs<'_>, &TYPES[171] }
+tl::described! { functions::messages::ReorderQuickReplies<'_>, &TYPES[172] }
+tl::described! { functions::messages::ReorderStickerSets<'_>, &TYPES[173] }
+tl::described! { functions::messages::Report<'_>, &TYPES[174] }
+tl::described! { functions::messages::ReportEncryptedSpam, &TYPES[175] }
+tl::described! { functions::messages::ReportMessagesDelivery<'_>, &TYPES[176] }
+tl::described! { functions::messages::ReportMusicListen<'_>, &TYPES[177] }
+tl::described! { functions::messages::ReportReaction<'_>, &TYPES[178] }
+tl::described! { functions::messages::ReportReadMetrics<'_>, &TYPES[179] }
+tl::described! { functions::messages::ReportSpam<'_>, &TYPES[180] }
+tl::described! { functions::messages::ReportSponsoredMessage<'_>, &TYPES[181] }
+tl::described! { functions::messages::RequestAppWebView<'_>, &TYPES[182] }
+tl::described! { functions::messages::RequestChatJoinWebView<'_>, &TYPES[183] }
+tl::described! { functions::messages::RequestEncryption<'_>, &TYPES[184] }
+tl::described! { functions::messages::RequestMainWebView<'_>, &TYPES[185] }
+tl::described! { functions::messages::RequestSimpleWebView<'_>, &TYPES[186] }
+tl::described! { functions::messages::RequestUrlAuth<'_>, &TYPES[187] }
+tl::described! { functions::messages::RequestWebView<'_>, &TYPES[188] }
+tl::described! { functions::messages::SaveDefaultSendAs<'_>, &TYPES[189] }
+tl::described! { functions::messages::SaveDraft<'_>, &TYPES[190] }
+tl::described! { functions::messages::SaveGif<'_>, &TYPES[191] }
+tl::described! { functions::messages::SavePreparedInlineMessage<'_>, &TYPES[192] }
+tl::described! { functions::messages::SaveRecentSticker<'_>, &TYPES[193] }
+tl::described! { functions::messages::Search<'_>, &TYPES[194] }
+tl::described! { functions::messages::SearchCustomEmoji<'_>, &TYPES[195] }
+tl::described! { functions::messages::SearchEmojiStickerSets<'_>, &TYPES[196] }
+tl::described! { functions::messages::SearchGlobal<'_>, &TYPES[197] }
+tl::described! { functions::messages::SearchSentMedia<'_>, &TYPES[198] }
+tl::described! { functions::messages::SearchStickerSets<'_>, &TYPES[199] }
+tl::described! { functions::messages::SearchStickers<'_>, &TYPES[200] }
+tl::described! { functions::messages::SendBotRequestedPeer<'_>, &TYPES[201] }
+tl::described! { functions::messages::SendEncrypted<'_>, &TYPES[202] }
+tl::described! { functions::messages::SendEncryptedFile<'_>, &TYPES[203] }
+tl::described! { functions::messages::SendEncryptedService<'_>, &TYPES[204] }
+tl::described! { functions::messages::SendInlineBotResult<'_>, &TYPES[205] }
+tl::described! { functions::messages::SendMedia<'_>, &TYPES[206] }
+tl::described! { functions::messages::SendMessage<'_>, &TYPES[207] }
+tl::described! { functions::messages::SendMultiMedia<'_>, &TYPES[208] }
+tl::described! { functions::messages::SendPaidReaction<'_>, &TYPES[209] }
+tl::described! { functions::messages::SendQuickReplyMessages<'_>, &TYPES[210] }
+tl::described! { functions::messages::SendReaction<'_>, &TYPES[211] }
+tl::described! { functions::messages::SendScheduledMessages<'_>, &TYPES[212] }
+tl::described! { functions::messages::SendScreenshotNotification<'_>, &TYPES[213] }
+tl::described! { functions::messages::SendVote<'_>, &TYPES[214] }
+tl::described! { functions::messages::SendWebViewData<'_>, &TYPES[215] }
+tl::described! { functions::messages::SendWebViewResultMessage<'_>, &TYPES[216] }
+tl::described! { functions::messages::SetBotCallbackAnswer<'_>, &TYPES[217] }
+tl::described! { functions::messages::SetBotGuestChatResult<'_>, &TYPES[218] }
+tl::described! { functions::messages::SetBotPrecheckoutResults<'_>, &TYPES[219] }
+tl::described! { functions::messages::SetBotShippingResults<'_>, &TYPES[220] }
+tl::described! { functions::messages::SetChatAvailableReactions<'_>, &TYPES[221] }
+tl::described! { functions::messages::SetChatTheme<'_>, &TYPES[222] }
+tl::described! { functions::messages::SetChatWallPaper<'_>, &TYPES[223] }
+tl::described! { functions::messages::SetDefaultHistoryTtl, &TYPES[224] }
+tl::described! { functions::messages::SetDefaultReaction<'_>, &TYPES[225] }
+tl::described! { functions::messages::SetEncryptedTyping, &TYPES[226] }
+tl::described! { functions::messages::SetGameScore<'_>, &TYPES[227] }
+tl::described! { functions::messages::SetHistoryTtl<'_>, &TYPES[228] }
+tl::described! { functions::messages::SetInlineBotResults<'_>, &TYPES[229] }
+tl::described! { functions::messages::SetInlineGameScore<'_>, &TYPES[230] }
+tl::described! { functions::messages::SetTyping<'_>, &TYPES[231] }
+tl::described! { functions::messages::StartBot<'_>, &TYPES[232] }
+tl::described! { functions::messages::StartHistoryImport<'_>, &TYPES[233] }
+tl::described! { functions::messages::SummarizeText<'_>, &TYPES[234] }
+tl::described! { functions::messages::ToggleBotInAttachMenu<'_>, &TYPES[235] }
+tl::described! { functions::messages::ToggleDialogFilterTags, &TYPES[236] }
+tl::described! { functions::messages::ToggleDialogPin<'_>, &TYPES[237] }
+tl::described! { functions::messages::ToggleNoForwards<'_>, &TYPES[238] }
+tl::described! { functions::messages::TogglePaidReactionPrivacy<'_>, &TYPES[239] }
+tl::described! { functions::messages::TogglePeerTranslations<'_>, &TYPES[240] }
+tl::described! { functions::messages::ToggleSavedDialogPin<'_>, &TYPES[241] }
+tl::described! { functions::messages::ToggleStickerSets<'_>, &TYPES[242] }
+tl::described! { functions::messages::ToggleSuggestedPostApproval<'_>, &TYPES[243] }
+tl::described! { functions::messages::ToggleTodoCompleted<'_>, &TYPES[244] }
+tl::described! { functions::messages::TranscribeAudio<'_>, &TYPES[245] }
+tl::described! { functions::messages::TranslateRichMessage<'_>, &TYPES[246] }
+tl::described! { functions::messages::TranslateText<'_>, &TYPES[247] }
+tl::described! { functions::messages::UninstallStickerSet<'_>, &TYPES[248] }
+tl::described! { functions::messages::UnpinAllMessages<'_>, &TYPES[249] }
+tl::described! { functions::messages::UpdateDialogFilter<'_>, &TYPES[250] }
+tl::described! { functions::messages::UpdateDialogFiltersOrder<'_>, &TYPES[251] }
+tl::described! { functions::messages::UpdatePinnedForumTopic<'_>, &TYPES[252] }
+tl::described! { functions::messages::UpdatePinnedMessage<'_>, &TYPES[253] }
+tl::described! { functions::messages::UpdateSavedReactionTag<'_>, &TYPES[254] }
+tl::described! { functions::messages::UploadEncryptedFile<'_>, &TYPES[255] }
+tl::described! { functions::messages::UploadImportedMedia<'_>, &TYPES[256] }
+tl::described! { functions::messages::UploadMedia<'_>, &TYPES[257] }
+tl::described! { functions::messages::ViewSponsoredMessage<'_>, &TYPES[258] }

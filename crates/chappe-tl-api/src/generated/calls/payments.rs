@@ -3,436 +3,425 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 72] = [
-    tl::Constructor::new::<functions::payments::ApplyGiftCode<'static>>(0xf6e2_6854, 621, tl::Payload::Reference, 4, "payments.applyGiftCode slug", &[
-        F::new(K::Str, offset_of!(functions::payments::ApplyGiftCode<'static>, slug)),
-    ]),
-    tl::Constructor::new::<functions::payments::AssignAppStoreTransaction<'static>>(0x80ed_747d, 622, tl::Payload::Reference, 12, "payments.assignAppStoreTransaction receipt purpose", &[
-        F::new(K::Bytes, offset_of!(functions::payments::AssignAppStoreTransaction<'static>, receipt)),
-        F::of(K::Object, &tables::INPUT_STORE_PAYMENT_PURPOSE, offset_of!(functions::payments::AssignAppStoreTransaction<'static>, purpose)),
-    ]),
-    tl::Constructor::new::<functions::payments::AssignPlayMarketTransaction<'static>>(0xdffd_50d3, 623, tl::Payload::Reference, 16, "payments.assignPlayMarketTransaction receipt purpose", &[
-        F::of(K::Object, &tables::DATA_JSON, offset_of!(functions::payments::AssignPlayMarketTransaction<'static>, receipt)),
-        F::of(K::Object, &tables::INPUT_STORE_PAYMENT_PURPOSE, offset_of!(functions::payments::AssignPlayMarketTransaction<'static>, purpose)),
-    ]),
-    tl::Constructor::new::<functions::payments::BotCancelStarsSubscription<'static>>(0x6dfa_0622, 624, tl::Payload::Reference, 12, "payments.botCancelStarsSubscription flags restore user_id charge_id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::BotCancelStarsSubscription<'static>, restore)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::payments::BotCancelStarsSubscription<'static>, user_id)),
-        F::new(K::Str, offset_of!(functions::payments::BotCancelStarsSubscription<'static>, charge_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::CanPurchaseStore<'static>>(0x4fdc_5ea7, 625, tl::Payload::Reference, 8, "payments.canPurchaseStore purpose", &[
-        F::of(K::Object, &tables::INPUT_STORE_PAYMENT_PURPOSE, offset_of!(functions::payments::CanPurchaseStore<'static>, purpose)),
-    ]),
-    tl::Constructor::new::<functions::payments::ChangeStarsSubscription<'static>>(0xc777_0878, 626, tl::Payload::Reference, 12, "payments.changeStarsSubscription flags peer subscription_id canceled", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::ChangeStarsSubscription<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::payments::ChangeStarsSubscription<'static>, subscription_id)),
-        F::opt(K::OptBool, 0, 0, offset_of!(functions::payments::ChangeStarsSubscription<'static>, canceled)),
-    ]),
-    tl::Constructor::new::<functions::payments::CheckCanSendGift>(0xc0c4_edc9, 627, tl::Payload::Reference, 8, "payments.checkCanSendGift gift_id", &[
-        F::new(K::Long, offset_of!(functions::payments::CheckCanSendGift, gift_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::CheckGiftCode<'static>>(0x8e51_b4c1, 628, tl::Payload::Reference, 4, "payments.checkGiftCode slug", &[
-        F::new(K::Str, offset_of!(functions::payments::CheckGiftCode<'static>, slug)),
-    ]),
-    tl::Constructor::new::<functions::payments::ClearSavedInfo>(0xd83d_70c1, 629, tl::Payload::Reference, 4, "payments.clearSavedInfo flags credentials info", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::ClearSavedInfo, credentials)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::payments::ClearSavedInfo, info)),
-    ]),
-    tl::Constructor::new::<functions::payments::ConnectStarRefBot<'static>>(0x7ed5_348a, 630, tl::Payload::Reference, 8, "payments.connectStarRefBot peer bot", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::ConnectStarRefBot<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::payments::ConnectStarRefBot<'static>, bot)),
-    ]),
-    tl::Constructor::new::<functions::payments::ConvertStarGift<'static>>(0x74bf_076b, 631, tl::Payload::Reference, 8, "payments.convertStarGift stargift", &[
-        F::of(K::Object, &tables::INPUT_SAVED_STAR_GIFT, offset_of!(functions::payments::ConvertStarGift<'static>, stargift)),
-    ]),
-    tl::Constructor::new::<functions::payments::CraftStarGift<'static>>(0xb0f9_684f, 632, tl::Payload::Reference, 8, "payments.craftStarGift stargift", &[
-        F::of(K::ListObject, &tables::INPUT_SAVED_STAR_GIFT, offset_of!(functions::payments::CraftStarGift<'static>, stargift)),
-    ]),
-    tl::Constructor::new::<functions::payments::CreateOnrampSession<'static>>(0xa219_7cf6, 633, tl::Payload::Reference, 16, "payments.createOnrampSession flags provider crypto_currency address payment_method base_currency base_amount memo theme success_return_url fail_return_url crypto_amount", &[
-        F::word(0, 0xff),
-        F::new(K::Str, offset_of!(functions::payments::CreateOnrampSession<'static>, provider)),
-        F::new(K::Str, offset_of!(functions::payments::CreateOnrampSession<'static>, crypto_currency)),
-        F::new(K::Str, offset_of!(functions::payments::CreateOnrampSession<'static>, address)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::payments::CreateOnrampSession<'static>, payment_method)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::payments::CreateOnrampSession<'static>, base_currency)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::payments::CreateOnrampSession<'static>, base_amount)),
-        F::opt(K::OptStr, 0, 3, offset_of!(functions::payments::CreateOnrampSession<'static>, memo)),
-        F::opt(K::OptStr, 0, 4, offset_of!(functions::payments::CreateOnrampSession<'static>, theme)),
-        F::opt(K::OptStr, 0, 5, offset_of!(functions::payments::CreateOnrampSession<'static>, success_return_url)),
-        F::opt(K::OptStr, 0, 6, offset_of!(functions::payments::CreateOnrampSession<'static>, fail_return_url)),
-        F::opt(K::OptStr, 0, 7, offset_of!(functions::payments::CreateOnrampSession<'static>, crypto_amount)),
-    ]),
-    tl::Constructor::new::<functions::payments::CreateStarGiftCollection<'static>>(0x1f4a_0e87, 634, tl::Payload::Reference, 16, "payments.createStarGiftCollection peer title stargift", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::CreateStarGiftCollection<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::payments::CreateStarGiftCollection<'static>, title)),
-        F::of(K::ListObject, &tables::INPUT_SAVED_STAR_GIFT, offset_of!(functions::payments::CreateStarGiftCollection<'static>, stargift)),
-    ]),
-    tl::Constructor::new::<functions::payments::DeleteStarGiftCollection<'static>>(0xad56_48e8, 635, tl::Payload::Reference, 8, "payments.deleteStarGiftCollection peer collection_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::DeleteStarGiftCollection<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::payments::DeleteStarGiftCollection<'static>, collection_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::EditConnectedStarRefBot<'static>>(0xe4fc_a4a3, 636, tl::Payload::Reference, 12, "payments.editConnectedStarRefBot flags revoked peer link", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::EditConnectedStarRefBot<'static>, revoked)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::EditConnectedStarRefBot<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::payments::EditConnectedStarRefBot<'static>, link)),
-    ]),
-    tl::Constructor::new::<functions::payments::ExportInvoice<'static>>(0x0f91_b065, 637, tl::Payload::Reference, 4, "payments.exportInvoice invoice_media", &[
-        F::of(K::Object, &tables::INPUT_MEDIA, offset_of!(functions::payments::ExportInvoice<'static>, invoice_media)),
-    ]),
-    tl::Constructor::new::<functions::payments::FulfillStarsSubscription<'static>>(0xcc5b_ebb3, 638, tl::Payload::Reference, 8, "payments.fulfillStarsSubscription peer subscription_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::FulfillStarsSubscription<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::payments::FulfillStarsSubscription<'static>, subscription_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetBankCardData<'static>>(0x2e79_d779, 639, tl::Payload::Reference, 4, "payments.getBankCardData number", &[
-        F::new(K::Str, offset_of!(functions::payments::GetBankCardData<'static>, number)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetConnectedStarRefBot<'static>>(0xb7d9_98f0, 640, tl::Payload::Reference, 8, "payments.getConnectedStarRefBot peer bot", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetConnectedStarRefBot<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::payments::GetConnectedStarRefBot<'static>, bot)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetConnectedStarRefBots<'static>>(0x5869_a553, 641, tl::Payload::Reference, 12, "payments.getConnectedStarRefBots flags peer offset_date offset_link limit", &[
-        F::word(0, 0x4),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetConnectedStarRefBots<'static>, peer)),
-        F::opt(K::OptInt, 0, 2, offset_of!(functions::payments::GetConnectedStarRefBots<'static>, offset_date)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::payments::GetConnectedStarRefBots<'static>, offset_link)),
-        F::new(K::Int, offset_of!(functions::payments::GetConnectedStarRefBots<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetCraftStarGifts<'static>>(0xfd05_dd00, 642, tl::Payload::Reference, 16, "payments.getCraftStarGifts gift_id offset limit", &[
-        F::new(K::Long, offset_of!(functions::payments::GetCraftStarGifts<'static>, gift_id)),
-        F::new(K::Str, offset_of!(functions::payments::GetCraftStarGifts<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::payments::GetCraftStarGifts<'static>, limit)),
-    ]),
+    tl::Constructor::new::<functions::payments::ApplyGiftCode<'static>>(0xf6e2_6854, 621, tl::Payload::Reference, 4, "payments.applyGiftCode slug", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::payments::ApplyGiftCode<'static>, slug)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::AssignAppStoreTransaction<'static>>(0x80ed_747d, 622, tl::Payload::Reference, 12, "payments.assignAppStoreTransaction receipt purpose", &tl::rows::<2>(
+        "y o",
+        &[offset_of!(functions::payments::AssignAppStoreTransaction<'static>, receipt), offset_of!(functions::payments::AssignAppStoreTransaction<'static>, purpose)],
+        &[&tables::INPUT_STORE_PAYMENT_PURPOSE],
+    )),
+    tl::Constructor::new::<functions::payments::AssignPlayMarketTransaction<'static>>(0xdffd_50d3, 623, tl::Payload::Reference, 16, "payments.assignPlayMarketTransaction receipt purpose", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::payments::AssignPlayMarketTransaction<'static>, receipt), offset_of!(functions::payments::AssignPlayMarketTransaction<'static>, purpose)],
+        &[&tables::DATA_JSON, &tables::INPUT_STORE_PAYMENT_PURPOSE],
+    )),
+    tl::Constructor::new::<functions::payments::BotCancelStarsSubscription<'static>>(0x6dfa_0622, 624, tl::Payload::Reference, 12, "payments.botCancelStarsSubscription flags restore user_id charge_id", &tl::rows::<4>(
+        "# 0.0! o s",
+        &[offset_of!(functions::payments::BotCancelStarsSubscription<'static>, restore), offset_of!(functions::payments::BotCancelStarsSubscription<'static>, user_id), offset_of!(functions::payments::BotCancelStarsSubscription<'static>, charge_id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::payments::CanPurchaseStore<'static>>(0x4fdc_5ea7, 625, tl::Payload::Reference, 8, "payments.canPurchaseStore purpose", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::payments::CanPurchaseStore<'static>, purpose)],
+        &[&tables::INPUT_STORE_PAYMENT_PURPOSE],
+    )),
+    tl::Constructor::new::<functions::payments::ChangeStarsSubscription<'static>>(0xc777_0878, 626, tl::Payload::Reference, 12, "payments.changeStarsSubscription flags peer subscription_id canceled", &tl::rows::<4>(
+        "# o s 0.0b",
+        &[offset_of!(functions::payments::ChangeStarsSubscription<'static>, peer), offset_of!(functions::payments::ChangeStarsSubscription<'static>, subscription_id), offset_of!(functions::payments::ChangeStarsSubscription<'static>, canceled)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::CheckCanSendGift>(0xc0c4_edc9, 627, tl::Payload::Reference, 8, "payments.checkCanSendGift gift_id", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::payments::CheckCanSendGift, gift_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::CheckGiftCode<'static>>(0x8e51_b4c1, 628, tl::Payload::Reference, 4, "payments.checkGiftCode slug", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::payments::CheckGiftCode<'static>, slug)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::ClearSavedInfo>(0xd83d_70c1, 629, tl::Payload::Reference, 4, "payments.clearSavedInfo flags credentials info", &tl::rows::<3>(
+        "# 0.0! 0.1!",
+        &[offset_of!(functions::payments::ClearSavedInfo, credentials), offset_of!(functions::payments::ClearSavedInfo, info)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::ConnectStarRefBot<'static>>(0x7ed5_348a, 630, tl::Payload::Reference, 8, "payments.connectStarRefBot peer bot", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::payments::ConnectStarRefBot<'static>, peer), offset_of!(functions::payments::ConnectStarRefBot<'static>, bot)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::payments::ConvertStarGift<'static>>(0x74bf_076b, 631, tl::Payload::Reference, 8, "payments.convertStarGift stargift", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::payments::ConvertStarGift<'static>, stargift)],
+        &[&tables::INPUT_SAVED_STAR_GIFT],
+    )),
+    tl::Constructor::new::<functions::payments::CraftStarGift<'static>>(0xb0f9_684f, 632, tl::Payload::Reference, 8, "payments.craftStarGift stargift", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::payments::CraftStarGift<'static>, stargift)],
+        &[&tables::INPUT_SAVED_STAR_GIFT],
+    )),
+    tl::Constructor::new::<functions::payments::CreateOnrampSession<'static>>(0xa219_7cf6, 633, tl::Payload::Reference, 16, "payments.createOnrampSession flags provider crypto_currency address payment_method base_currency base_amount memo theme success_return_url fail_return_url crypto_amount", &tl::rows::<12>(
+        "# s s s 0.0s 0.1s 0.2s 0.3s 0.4s 0.5s 0.6s 0.7s",
+        &[offset_of!(functions::payments::CreateOnrampSession<'static>, provider), offset_of!(functions::payments::CreateOnrampSession<'static>, crypto_currency), offset_of!(functions::payments::CreateOnrampSession<'static>, address), offset_of!(functions::payments::CreateOnrampSession<'static>, payment_method), offset_of!(functions::payments::CreateOnrampSession<'static>, base_currency), offset_of!(functions::payments::CreateOnrampSession<'static>, base_amount), offset_of!(functions::payments::CreateOnrampSession<'static>, memo), offset_of!(functions::payments::CreateOnrampSession<'static>, theme), offset_of!(functions::payments::CreateOnrampSession<'static>, success_return_url), offset_of!(functions::payments::CreateOnrampSession<'static>, fail_return_url), offset_of!(functions::payments::CreateOnrampSession<'static>, crypto_amount)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::CreateStarGiftCollection<'static>>(0x1f4a_0e87, 634, tl::Payload::Reference, 16, "payments.createStarGiftCollection peer title stargift", &tl::rows::<3>(
+        "o s *o",
+        &[offset_of!(functions::payments::CreateStarGiftCollection<'static>, peer), offset_of!(functions::payments::CreateStarGiftCollection<'static>, title), offset_of!(functions::payments::CreateStarGiftCollection<'static>, stargift)],
+        &[&tables::INPUT_PEER, &tables::INPUT_SAVED_STAR_GIFT],
+    )),
+    tl::Constructor::new::<functions::payments::DeleteStarGiftCollection<'static>>(0xad56_48e8, 635, tl::Payload::Reference, 8, "payments.deleteStarGiftCollection peer collection_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::payments::DeleteStarGiftCollection<'static>, peer), offset_of!(functions::payments::DeleteStarGiftCollection<'static>, collection_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::EditConnectedStarRefBot<'static>>(0xe4fc_a4a3, 636, tl::Payload::Reference, 12, "payments.editConnectedStarRefBot flags revoked peer link", &tl::rows::<4>(
+        "# 0.0! o s",
+        &[offset_of!(functions::payments::EditConnectedStarRefBot<'static>, revoked), offset_of!(functions::payments::EditConnectedStarRefBot<'static>, peer), offset_of!(functions::payments::EditConnectedStarRefBot<'static>, link)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::ExportInvoice<'static>>(0x0f91_b065, 637, tl::Payload::Reference, 4, "payments.exportInvoice invoice_media", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::payments::ExportInvoice<'static>, invoice_media)],
+        &[&tables::INPUT_MEDIA],
+    )),
+    tl::Constructor::new::<functions::payments::FulfillStarsSubscription<'static>>(0xcc5b_ebb3, 638, tl::Payload::Reference, 8, "payments.fulfillStarsSubscription peer subscription_id", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::payments::FulfillStarsSubscription<'static>, peer), offset_of!(functions::payments::FulfillStarsSubscription<'static>, subscription_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetBankCardData<'static>>(0x2e79_d779, 639, tl::Payload::Reference, 4, "payments.getBankCardData number", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::payments::GetBankCardData<'static>, number)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetConnectedStarRefBot<'static>>(0xb7d9_98f0, 640, tl::Payload::Reference, 8, "payments.getConnectedStarRefBot peer bot", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::payments::GetConnectedStarRefBot<'static>, peer), offset_of!(functions::payments::GetConnectedStarRefBot<'static>, bot)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::payments::GetConnectedStarRefBots<'static>>(0x5869_a553, 641, tl::Payload::Reference, 12, "payments.getConnectedStarRefBots flags peer offset_date offset_link limit", &tl::rows::<5>(
+        "# o 0.2i 0.2s i",
+        &[offset_of!(functions::payments::GetConnectedStarRefBots<'static>, peer), offset_of!(functions::payments::GetConnectedStarRefBots<'static>, offset_date), offset_of!(functions::payments::GetConnectedStarRefBots<'static>, offset_link), offset_of!(functions::payments::GetConnectedStarRefBots<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetCraftStarGifts<'static>>(0xfd05_dd00, 642, tl::Payload::Reference, 16, "payments.getCraftStarGifts gift_id offset limit", &tl::rows::<3>(
+        "l s i",
+        &[offset_of!(functions::payments::GetCraftStarGifts<'static>, gift_id), offset_of!(functions::payments::GetCraftStarGifts<'static>, offset), offset_of!(functions::payments::GetCraftStarGifts<'static>, limit)],
+        &[],
+    )),
     tl::Constructor::new::<functions::payments::GetCurrencyRates>(0xd359_83e8, 643, tl::Payload::Reference, 0, "payments.getCurrencyRates", &[]),
-    tl::Constructor::new::<functions::payments::GetGiveawayInfo<'static>>(0xf423_9425, 644, tl::Payload::Reference, 8, "payments.getGiveawayInfo peer msg_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetGiveawayInfo<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::payments::GetGiveawayInfo<'static>, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetOnrampAvailability<'static>>(0x2ec2_9951, 645, tl::Payload::Reference, 12, "payments.getOnrampAvailability flags provider crypto_currency base_currency", &[
-        F::word(0, 0x1),
-        F::new(K::Str, offset_of!(functions::payments::GetOnrampAvailability<'static>, provider)),
-        F::new(K::Str, offset_of!(functions::payments::GetOnrampAvailability<'static>, crypto_currency)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::payments::GetOnrampAvailability<'static>, base_currency)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetOnrampBaseCurrencies<'static>>(0x1c8b_edf3, 646, tl::Payload::Reference, 8, "payments.getOnrampBaseCurrencies provider crypto_currency", &[
-        F::new(K::Str, offset_of!(functions::payments::GetOnrampBaseCurrencies<'static>, provider)),
-        F::new(K::Str, offset_of!(functions::payments::GetOnrampBaseCurrencies<'static>, crypto_currency)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetOnrampLimits<'static>>(0x80e8_51fd, 647, tl::Payload::Reference, 16, "payments.getOnrampLimits flags provider crypto_currency base_currency payment_method", &[
-        F::word(0, 0x1),
-        F::new(K::Str, offset_of!(functions::payments::GetOnrampLimits<'static>, provider)),
-        F::new(K::Str, offset_of!(functions::payments::GetOnrampLimits<'static>, crypto_currency)),
-        F::new(K::Str, offset_of!(functions::payments::GetOnrampLimits<'static>, base_currency)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::payments::GetOnrampLimits<'static>, payment_method)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetOnrampProviders<'static>>(0x3f3e_00dc, 648, tl::Payload::Reference, 4, "payments.getOnrampProviders flags crypto_currency", &[
-        F::word(0, 0x1),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::payments::GetOnrampProviders<'static>, crypto_currency)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetOnrampQuote<'static>>(0xe066_45fa, 649, tl::Payload::Reference, 16, "payments.getOnrampQuote flags provider crypto_currency base_currency base_amount crypto_amount payment_method", &[
-        F::word(0, 0x7),
-        F::new(K::Str, offset_of!(functions::payments::GetOnrampQuote<'static>, provider)),
-        F::new(K::Str, offset_of!(functions::payments::GetOnrampQuote<'static>, crypto_currency)),
-        F::new(K::Str, offset_of!(functions::payments::GetOnrampQuote<'static>, base_currency)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::payments::GetOnrampQuote<'static>, base_amount)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::payments::GetOnrampQuote<'static>, crypto_amount)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::payments::GetOnrampQuote<'static>, payment_method)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetPaymentForm<'static>>(0x3714_8dbb, 650, tl::Payload::Reference, 12, "payments.getPaymentForm flags invoice theme_params", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_INVOICE, offset_of!(functions::payments::GetPaymentForm<'static>, invoice)),
-        F::opt_of(K::OptObject, &tables::DATA_JSON, 0, 0, offset_of!(functions::payments::GetPaymentForm<'static>, theme_params)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetPaymentReceipt<'static>>(0x2478_d1cc, 651, tl::Payload::Reference, 8, "payments.getPaymentReceipt peer msg_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetPaymentReceipt<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::payments::GetPaymentReceipt<'static>, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetPremiumGiftCodeOptions<'static>>(0x2757_ba54, 652, tl::Payload::Reference, 4, "payments.getPremiumGiftCodeOptions flags boost_peer", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 0, offset_of!(functions::payments::GetPremiumGiftCodeOptions<'static>, boost_peer)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetResaleStarGifts<'static>>(0x7a5f_a236, 653, tl::Payload::Reference, 20, "payments.getResaleStarGifts flags sort_by_price sort_by_num for_craft stars_only attributes_hash gift_id attributes offset limit", &[
-        F::word(0, 0x3f),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::payments::GetResaleStarGifts<'static>, sort_by_price)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::payments::GetResaleStarGifts<'static>, sort_by_num)),
-        F::opt(K::Flag, 0, 4, offset_of!(functions::payments::GetResaleStarGifts<'static>, for_craft)),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::payments::GetResaleStarGifts<'static>, stars_only)),
-        F::opt(K::OptLong, 0, 0, offset_of!(functions::payments::GetResaleStarGifts<'static>, attributes_hash)),
-        F::new(K::Long, offset_of!(functions::payments::GetResaleStarGifts<'static>, gift_id)),
-        F::opt_of(K::OptListObject, &tables::STAR_GIFT_ATTRIBUTE_ID, 0, 3, offset_of!(functions::payments::GetResaleStarGifts<'static>, attributes)),
-        F::new(K::Str, offset_of!(functions::payments::GetResaleStarGifts<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::payments::GetResaleStarGifts<'static>, limit)),
-    ]),
+    tl::Constructor::new::<functions::payments::GetGiveawayInfo<'static>>(0xf423_9425, 644, tl::Payload::Reference, 8, "payments.getGiveawayInfo peer msg_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::payments::GetGiveawayInfo<'static>, peer), offset_of!(functions::payments::GetGiveawayInfo<'static>, msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetOnrampAvailability<'static>>(0x2ec2_9951, 645, tl::Payload::Reference, 12, "payments.getOnrampAvailability flags provider crypto_currency base_currency", &tl::rows::<4>(
+        "# s s 0.0s",
+        &[offset_of!(functions::payments::GetOnrampAvailability<'static>, provider), offset_of!(functions::payments::GetOnrampAvailability<'static>, crypto_currency), offset_of!(functions::payments::GetOnrampAvailability<'static>, base_currency)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetOnrampBaseCurrencies<'static>>(0x1c8b_edf3, 646, tl::Payload::Reference, 8, "payments.getOnrampBaseCurrencies provider crypto_currency", &tl::rows::<2>(
+        "s s",
+        &[offset_of!(functions::payments::GetOnrampBaseCurrencies<'static>, provider), offset_of!(functions::payments::GetOnrampBaseCurrencies<'static>, crypto_currency)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetOnrampLimits<'static>>(0x80e8_51fd, 647, tl::Payload::Reference, 16, "payments.getOnrampLimits flags provider crypto_currency base_currency payment_method", &tl::rows::<5>(
+        "# s s s 0.0s",
+        &[offset_of!(functions::payments::GetOnrampLimits<'static>, provider), offset_of!(functions::payments::GetOnrampLimits<'static>, crypto_currency), offset_of!(functions::payments::GetOnrampLimits<'static>, base_currency), offset_of!(functions::payments::GetOnrampLimits<'static>, payment_method)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetOnrampProviders<'static>>(0x3f3e_00dc, 648, tl::Payload::Reference, 4, "payments.getOnrampProviders flags crypto_currency", &tl::rows::<2>(
+        "# 0.0s",
+        &[offset_of!(functions::payments::GetOnrampProviders<'static>, crypto_currency)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetOnrampQuote<'static>>(0xe066_45fa, 649, tl::Payload::Reference, 16, "payments.getOnrampQuote flags provider crypto_currency base_currency base_amount crypto_amount payment_method", &tl::rows::<7>(
+        "# s s s 0.0s 0.1s 0.2s",
+        &[offset_of!(functions::payments::GetOnrampQuote<'static>, provider), offset_of!(functions::payments::GetOnrampQuote<'static>, crypto_currency), offset_of!(functions::payments::GetOnrampQuote<'static>, base_currency), offset_of!(functions::payments::GetOnrampQuote<'static>, base_amount), offset_of!(functions::payments::GetOnrampQuote<'static>, crypto_amount), offset_of!(functions::payments::GetOnrampQuote<'static>, payment_method)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetPaymentForm<'static>>(0x3714_8dbb, 650, tl::Payload::Reference, 12, "payments.getPaymentForm flags invoice theme_params", &tl::rows::<3>(
+        "# o 0.0o",
+        &[offset_of!(functions::payments::GetPaymentForm<'static>, invoice), offset_of!(functions::payments::GetPaymentForm<'static>, theme_params)],
+        &[&tables::INPUT_INVOICE, &tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::payments::GetPaymentReceipt<'static>>(0x2478_d1cc, 651, tl::Payload::Reference, 8, "payments.getPaymentReceipt peer msg_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::payments::GetPaymentReceipt<'static>, peer), offset_of!(functions::payments::GetPaymentReceipt<'static>, msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetPremiumGiftCodeOptions<'static>>(0x2757_ba54, 652, tl::Payload::Reference, 4, "payments.getPremiumGiftCodeOptions flags boost_peer", &tl::rows::<2>(
+        "# 0.0o",
+        &[offset_of!(functions::payments::GetPremiumGiftCodeOptions<'static>, boost_peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetResaleStarGifts<'static>>(0x7a5f_a236, 653, tl::Payload::Reference, 20, "payments.getResaleStarGifts flags sort_by_price sort_by_num for_craft stars_only attributes_hash gift_id attributes offset limit", &tl::rows::<10>(
+        "# 0.1! 0.2! 0.4! 0.5! 0.0l l 0.3*o s i",
+        &[offset_of!(functions::payments::GetResaleStarGifts<'static>, sort_by_price), offset_of!(functions::payments::GetResaleStarGifts<'static>, sort_by_num), offset_of!(functions::payments::GetResaleStarGifts<'static>, for_craft), offset_of!(functions::payments::GetResaleStarGifts<'static>, stars_only), offset_of!(functions::payments::GetResaleStarGifts<'static>, attributes_hash), offset_of!(functions::payments::GetResaleStarGifts<'static>, gift_id), offset_of!(functions::payments::GetResaleStarGifts<'static>, attributes), offset_of!(functions::payments::GetResaleStarGifts<'static>, offset), offset_of!(functions::payments::GetResaleStarGifts<'static>, limit)],
+        &[&tables::STAR_GIFT_ATTRIBUTE_ID],
+    )),
     tl::Constructor::new::<functions::payments::GetSavedInfo>(0x227d_824b, 654, tl::Payload::Reference, 0, "payments.getSavedInfo", &[]),
-    tl::Constructor::new::<functions::payments::GetSavedStarGift<'static>>(0xb455_a106, 655, tl::Payload::Reference, 8, "payments.getSavedStarGift stargift", &[
-        F::of(K::ListObject, &tables::INPUT_SAVED_STAR_GIFT, offset_of!(functions::payments::GetSavedStarGift<'static>, stargift)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetSavedStarGifts<'static>>(0xa319_e569, 656, tl::Payload::Reference, 16, "payments.getSavedStarGifts flags exclude_unsaved exclude_saved exclude_unlimited exclude_unique sort_by_value exclude_upgradable exclude_unupgradable peer_color_available exclude_hosted peer collection_id offset limit", &[
-        F::word(0, 0x7f7),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_unsaved)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_saved)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_unlimited)),
-        F::opt(K::Flag, 0, 4, offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_unique)),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::payments::GetSavedStarGifts<'static>, sort_by_value)),
-        F::opt(K::Flag, 0, 7, offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_upgradable)),
-        F::opt(K::Flag, 0, 8, offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_unupgradable)),
-        F::opt(K::Flag, 0, 9, offset_of!(functions::payments::GetSavedStarGifts<'static>, peer_color_available)),
-        F::opt(K::Flag, 0, 10, offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_hosted)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetSavedStarGifts<'static>, peer)),
-        F::opt(K::OptInt, 0, 6, offset_of!(functions::payments::GetSavedStarGifts<'static>, collection_id)),
-        F::new(K::Str, offset_of!(functions::payments::GetSavedStarGifts<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::payments::GetSavedStarGifts<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarGiftActiveAuctions>(0xa5d0_514d, 657, tl::Payload::Reference, 8, "payments.getStarGiftActiveAuctions hash", &[
-        F::new(K::Long, offset_of!(functions::payments::GetStarGiftActiveAuctions, hash)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarGiftAuctionAcquiredGifts>(0x6ba2_cbec, 658, tl::Payload::Reference, 8, "payments.getStarGiftAuctionAcquiredGifts gift_id", &[
-        F::new(K::Long, offset_of!(functions::payments::GetStarGiftAuctionAcquiredGifts, gift_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarGiftAuctionState<'static>>(0x5c9f_f4d6, 659, tl::Payload::Reference, 12, "payments.getStarGiftAuctionState auction version", &[
-        F::of(K::Object, &tables::INPUT_STAR_GIFT_AUCTION, offset_of!(functions::payments::GetStarGiftAuctionState<'static>, auction)),
-        F::new(K::Int, offset_of!(functions::payments::GetStarGiftAuctionState<'static>, version)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarGiftCollections<'static>>(0x981b_91dd, 660, tl::Payload::Reference, 12, "payments.getStarGiftCollections peer hash", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetStarGiftCollections<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::payments::GetStarGiftCollections<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarGiftUpgradeAttributes>(0x6d03_8b58, 661, tl::Payload::Reference, 8, "payments.getStarGiftUpgradeAttributes gift_id", &[
-        F::new(K::Long, offset_of!(functions::payments::GetStarGiftUpgradeAttributes, gift_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarGiftUpgradePreview>(0x9c9a_bcb1, 662, tl::Payload::Reference, 8, "payments.getStarGiftUpgradePreview gift_id", &[
-        F::new(K::Long, offset_of!(functions::payments::GetStarGiftUpgradePreview, gift_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarGiftWithdrawalUrl<'static>>(0xd06e_93a8, 663, tl::Payload::Reference, 12, "payments.getStarGiftWithdrawalUrl stargift password", &[
-        F::of(K::Object, &tables::INPUT_SAVED_STAR_GIFT, offset_of!(functions::payments::GetStarGiftWithdrawalUrl<'static>, stargift)),
-        F::of(K::Object, &tables::INPUT_CHECK_PASSWORD_SRP, offset_of!(functions::payments::GetStarGiftWithdrawalUrl<'static>, password)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarGifts>(0xc456_3590, 664, tl::Payload::Reference, 4, "payments.getStarGifts hash", &[
-        F::new(K::Int, offset_of!(functions::payments::GetStarGifts, hash)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarsGiftOptions<'static>>(0xd3c9_6bc8, 665, tl::Payload::Reference, 4, "payments.getStarsGiftOptions flags user_id", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_USER, 0, 0, offset_of!(functions::payments::GetStarsGiftOptions<'static>, user_id)),
-    ]),
+    tl::Constructor::new::<functions::payments::GetSavedStarGift<'static>>(0xb455_a106, 655, tl::Payload::Reference, 8, "payments.getSavedStarGift stargift", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::payments::GetSavedStarGift<'static>, stargift)],
+        &[&tables::INPUT_SAVED_STAR_GIFT],
+    )),
+    tl::Constructor::new::<functions::payments::GetSavedStarGifts<'static>>(0xa319_e569, 656, tl::Payload::Reference, 16, "payments.getSavedStarGifts flags exclude_unsaved exclude_saved exclude_unlimited exclude_unique sort_by_value exclude_upgradable exclude_unupgradable peer_color_available exclude_hosted peer collection_id offset limit", &tl::rows::<14>(
+        "# 0.0! 0.1! 0.2! 0.4! 0.5! 0.7! 0.8! 0.9! 0.10! o 0.6i s i",
+        &[offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_unsaved), offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_saved), offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_unlimited), offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_unique), offset_of!(functions::payments::GetSavedStarGifts<'static>, sort_by_value), offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_upgradable), offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_unupgradable), offset_of!(functions::payments::GetSavedStarGifts<'static>, peer_color_available), offset_of!(functions::payments::GetSavedStarGifts<'static>, exclude_hosted), offset_of!(functions::payments::GetSavedStarGifts<'static>, peer), offset_of!(functions::payments::GetSavedStarGifts<'static>, collection_id), offset_of!(functions::payments::GetSavedStarGifts<'static>, offset), offset_of!(functions::payments::GetSavedStarGifts<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarGiftActiveAuctions>(0xa5d0_514d, 657, tl::Payload::Reference, 8, "payments.getStarGiftActiveAuctions hash", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::payments::GetStarGiftActiveAuctions, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarGiftAuctionAcquiredGifts>(0x6ba2_cbec, 658, tl::Payload::Reference, 8, "payments.getStarGiftAuctionAcquiredGifts gift_id", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::payments::GetStarGiftAuctionAcquiredGifts, gift_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarGiftAuctionState<'static>>(0x5c9f_f4d6, 659, tl::Payload::Reference, 12, "payments.getStarGiftAuctionState auction version", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::payments::GetStarGiftAuctionState<'static>, auction), offset_of!(functions::payments::GetStarGiftAuctionState<'static>, version)],
+        &[&tables::INPUT_STAR_GIFT_AUCTION],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarGiftCollections<'static>>(0x981b_91dd, 660, tl::Payload::Reference, 12, "payments.getStarGiftCollections peer hash", &tl::rows::<2>(
+        "o l",
+        &[offset_of!(functions::payments::GetStarGiftCollections<'static>, peer), offset_of!(functions::payments::GetStarGiftCollections<'static>, hash)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarGiftUpgradeAttributes>(0x6d03_8b58, 661, tl::Payload::Reference, 8, "payments.getStarGiftUpgradeAttributes gift_id", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::payments::GetStarGiftUpgradeAttributes, gift_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarGiftUpgradePreview>(0x9c9a_bcb1, 662, tl::Payload::Reference, 8, "payments.getStarGiftUpgradePreview gift_id", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::payments::GetStarGiftUpgradePreview, gift_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarGiftWithdrawalUrl<'static>>(0xd06e_93a8, 663, tl::Payload::Reference, 12, "payments.getStarGiftWithdrawalUrl stargift password", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::payments::GetStarGiftWithdrawalUrl<'static>, stargift), offset_of!(functions::payments::GetStarGiftWithdrawalUrl<'static>, password)],
+        &[&tables::INPUT_SAVED_STAR_GIFT, &tables::INPUT_CHECK_PASSWORD_SRP],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarGifts>(0xc456_3590, 664, tl::Payload::Reference, 4, "payments.getStarGifts hash", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::payments::GetStarGifts, hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarsGiftOptions<'static>>(0xd3c9_6bc8, 665, tl::Payload::Reference, 4, "payments.getStarsGiftOptions flags user_id", &tl::rows::<2>(
+        "# 0.0o",
+        &[offset_of!(functions::payments::GetStarsGiftOptions<'static>, user_id)],
+        &[&tables::INPUT_USER],
+    )),
     tl::Constructor::new::<functions::payments::GetStarsGiveawayOptions>(0xbd1e_fd3e, 666, tl::Payload::Reference, 0, "payments.getStarsGiveawayOptions", &[]),
-    tl::Constructor::new::<functions::payments::GetStarsRevenueAdsAccountUrl<'static>>(0xd1d7_efc5, 667, tl::Payload::Reference, 4, "payments.getStarsRevenueAdsAccountUrl peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetStarsRevenueAdsAccountUrl<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarsRevenueStats<'static>>(0xd91f_fad6, 668, tl::Payload::Reference, 8, "payments.getStarsRevenueStats flags dark ton peer", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::GetStarsRevenueStats<'static>, dark)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::payments::GetStarsRevenueStats<'static>, ton)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetStarsRevenueStats<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarsRevenueWithdrawalUrl<'static>>(0x2433_dc92, 669, tl::Payload::Reference, 12, "payments.getStarsRevenueWithdrawalUrl flags ton peer amount password", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::GetStarsRevenueWithdrawalUrl<'static>, ton)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetStarsRevenueWithdrawalUrl<'static>, peer)),
-        F::opt(K::OptLong, 0, 1, offset_of!(functions::payments::GetStarsRevenueWithdrawalUrl<'static>, amount)),
-        F::of(K::Object, &tables::INPUT_CHECK_PASSWORD_SRP, offset_of!(functions::payments::GetStarsRevenueWithdrawalUrl<'static>, password)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarsStatus<'static>>(0x4ea9_b3bf, 670, tl::Payload::Reference, 8, "payments.getStarsStatus flags ton peer", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::GetStarsStatus<'static>, ton)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetStarsStatus<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarsSubscriptions<'static>>(0x0325_12c5, 671, tl::Payload::Reference, 12, "payments.getStarsSubscriptions flags missing_balance peer offset", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::GetStarsSubscriptions<'static>, missing_balance)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetStarsSubscriptions<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::payments::GetStarsSubscriptions<'static>, offset)),
-    ]),
+    tl::Constructor::new::<functions::payments::GetStarsRevenueAdsAccountUrl<'static>>(0xd1d7_efc5, 667, tl::Payload::Reference, 4, "payments.getStarsRevenueAdsAccountUrl peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::payments::GetStarsRevenueAdsAccountUrl<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarsRevenueStats<'static>>(0xd91f_fad6, 668, tl::Payload::Reference, 8, "payments.getStarsRevenueStats flags dark ton peer", &tl::rows::<4>(
+        "# 0.0! 0.1! o",
+        &[offset_of!(functions::payments::GetStarsRevenueStats<'static>, dark), offset_of!(functions::payments::GetStarsRevenueStats<'static>, ton), offset_of!(functions::payments::GetStarsRevenueStats<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarsRevenueWithdrawalUrl<'static>>(0x2433_dc92, 669, tl::Payload::Reference, 12, "payments.getStarsRevenueWithdrawalUrl flags ton peer amount password", &tl::rows::<5>(
+        "# 0.0! o 0.1l o",
+        &[offset_of!(functions::payments::GetStarsRevenueWithdrawalUrl<'static>, ton), offset_of!(functions::payments::GetStarsRevenueWithdrawalUrl<'static>, peer), offset_of!(functions::payments::GetStarsRevenueWithdrawalUrl<'static>, amount), offset_of!(functions::payments::GetStarsRevenueWithdrawalUrl<'static>, password)],
+        &[&tables::INPUT_PEER, &tables::INPUT_CHECK_PASSWORD_SRP],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarsStatus<'static>>(0x4ea9_b3bf, 670, tl::Payload::Reference, 8, "payments.getStarsStatus flags ton peer", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::payments::GetStarsStatus<'static>, ton), offset_of!(functions::payments::GetStarsStatus<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarsSubscriptions<'static>>(0x0325_12c5, 671, tl::Payload::Reference, 12, "payments.getStarsSubscriptions flags missing_balance peer offset", &tl::rows::<4>(
+        "# 0.0! o s",
+        &[offset_of!(functions::payments::GetStarsSubscriptions<'static>, missing_balance), offset_of!(functions::payments::GetStarsSubscriptions<'static>, peer), offset_of!(functions::payments::GetStarsSubscriptions<'static>, offset)],
+        &[&tables::INPUT_PEER],
+    )),
     tl::Constructor::new::<functions::payments::GetStarsTopupOptions>(0xc00e_c7d3, 672, tl::Payload::Reference, 0, "payments.getStarsTopupOptions", &[]),
-    tl::Constructor::new::<functions::payments::GetStarsTransactions<'static>>(0x69da_4557, 673, tl::Payload::Reference, 16, "payments.getStarsTransactions flags inbound outbound ascending ton subscription_id peer offset limit", &[
-        F::word(0, 0x1f),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::GetStarsTransactions<'static>, inbound)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::payments::GetStarsTransactions<'static>, outbound)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::payments::GetStarsTransactions<'static>, ascending)),
-        F::opt(K::Flag, 0, 4, offset_of!(functions::payments::GetStarsTransactions<'static>, ton)),
-        F::opt(K::OptStr, 0, 3, offset_of!(functions::payments::GetStarsTransactions<'static>, subscription_id)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetStarsTransactions<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::payments::GetStarsTransactions<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::payments::GetStarsTransactions<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetStarsTransactionsById<'static>>(0x2dca_16b8, 674, tl::Payload::Reference, 16, "payments.getStarsTransactionsByID flags ton peer id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::GetStarsTransactionsById<'static>, ton)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetStarsTransactionsById<'static>, peer)),
-        F::of(K::ListObject, &tables::INPUT_STARS_TRANSACTION, offset_of!(functions::payments::GetStarsTransactionsById<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetSuggestedStarRefBots<'static>>(0x0d6b_48f7, 675, tl::Payload::Reference, 16, "payments.getSuggestedStarRefBots flags order_by_revenue order_by_date peer offset limit", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::GetSuggestedStarRefBots<'static>, order_by_revenue)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::payments::GetSuggestedStarRefBots<'static>, order_by_date)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::GetSuggestedStarRefBots<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::payments::GetSuggestedStarRefBots<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::payments::GetSuggestedStarRefBots<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetUniqueStarGift<'static>>(0xa197_4d72, 676, tl::Payload::Reference, 4, "payments.getUniqueStarGift slug", &[
-        F::new(K::Str, offset_of!(functions::payments::GetUniqueStarGift<'static>, slug)),
-    ]),
-    tl::Constructor::new::<functions::payments::GetUniqueStarGiftValueInfo<'static>>(0x4365_af6b, 677, tl::Payload::Reference, 4, "payments.getUniqueStarGiftValueInfo slug", &[
-        F::new(K::Str, offset_of!(functions::payments::GetUniqueStarGiftValueInfo<'static>, slug)),
-    ]),
-    tl::Constructor::new::<functions::payments::LaunchPrepaidGiveaway<'static>>(0x5ff5_8f20, 678, tl::Payload::Reference, 20, "payments.launchPrepaidGiveaway peer giveaway_id purpose", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::LaunchPrepaidGiveaway<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::payments::LaunchPrepaidGiveaway<'static>, giveaway_id)),
-        F::of(K::Object, &tables::INPUT_STORE_PAYMENT_PURPOSE, offset_of!(functions::payments::LaunchPrepaidGiveaway<'static>, purpose)),
-    ]),
-    tl::Constructor::new::<functions::payments::RefundStarsCharge<'static>>(0x25ae_8f4a, 679, tl::Payload::Reference, 8, "payments.refundStarsCharge user_id charge_id", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::payments::RefundStarsCharge<'static>, user_id)),
-        F::new(K::Str, offset_of!(functions::payments::RefundStarsCharge<'static>, charge_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::ReorderStarGiftCollections<'static>>(0xc32a_f4cc, 680, tl::Payload::Reference, 12, "payments.reorderStarGiftCollections peer order", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::ReorderStarGiftCollections<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::payments::ReorderStarGiftCollections<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::payments::ResolveStarGiftOffer>(0xe9ce_781c, 681, tl::Payload::Reference, 8, "payments.resolveStarGiftOffer flags decline offer_msg_id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::ResolveStarGiftOffer, decline)),
-        F::new(K::Int, offset_of!(functions::payments::ResolveStarGiftOffer, offer_msg_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::SaveStarGift<'static>>(0x2a2a_697c, 682, tl::Payload::Reference, 12, "payments.saveStarGift flags unsave stargift", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::SaveStarGift<'static>, unsave)),
-        F::of(K::Object, &tables::INPUT_SAVED_STAR_GIFT, offset_of!(functions::payments::SaveStarGift<'static>, stargift)),
-    ]),
-    tl::Constructor::new::<functions::payments::SendPaymentForm<'static>>(0x2d03_522f, 683, tl::Payload::Reference, 32, "payments.sendPaymentForm flags form_id invoice requested_info_id shipping_option_id credentials tip_amount", &[
-        F::word(0, 0x7),
-        F::new(K::Long, offset_of!(functions::payments::SendPaymentForm<'static>, form_id)),
-        F::of(K::Object, &tables::INPUT_INVOICE, offset_of!(functions::payments::SendPaymentForm<'static>, invoice)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::payments::SendPaymentForm<'static>, requested_info_id)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::payments::SendPaymentForm<'static>, shipping_option_id)),
-        F::of(K::Object, &tables::INPUT_PAYMENT_CREDENTIALS, offset_of!(functions::payments::SendPaymentForm<'static>, credentials)),
-        F::opt(K::OptLong, 0, 2, offset_of!(functions::payments::SendPaymentForm<'static>, tip_amount)),
-    ]),
-    tl::Constructor::new::<functions::payments::SendStarGiftOffer<'static>>(0x8fb8_6b41, 684, tl::Payload::Reference, 36, "payments.sendStarGiftOffer flags peer slug price duration random_id allow_paid_stars", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::SendStarGiftOffer<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::payments::SendStarGiftOffer<'static>, slug)),
-        F::of(K::Object, &tables::STARS_AMOUNT, offset_of!(functions::payments::SendStarGiftOffer<'static>, price)),
-        F::new(K::Int, offset_of!(functions::payments::SendStarGiftOffer<'static>, duration)),
-        F::new(K::Long, offset_of!(functions::payments::SendStarGiftOffer<'static>, random_id)),
-        F::opt(K::OptLong, 0, 0, offset_of!(functions::payments::SendStarGiftOffer<'static>, allow_paid_stars)),
-    ]),
-    tl::Constructor::new::<functions::payments::SendStarsForm<'static>>(0x7998_c914, 685, tl::Payload::Reference, 16, "payments.sendStarsForm form_id invoice", &[
-        F::new(K::Long, offset_of!(functions::payments::SendStarsForm<'static>, form_id)),
-        F::of(K::Object, &tables::INPUT_INVOICE, offset_of!(functions::payments::SendStarsForm<'static>, invoice)),
-    ]),
-    tl::Constructor::new::<functions::payments::ToggleChatStarGiftNotifications<'static>>(0x60ea_efa1, 686, tl::Payload::Reference, 8, "payments.toggleChatStarGiftNotifications flags enabled peer", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::ToggleChatStarGiftNotifications<'static>, enabled)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::ToggleChatStarGiftNotifications<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::payments::ToggleStarGiftsPinnedToTop<'static>>(0x1513_e7b0, 687, tl::Payload::Reference, 12, "payments.toggleStarGiftsPinnedToTop peer stargift", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::ToggleStarGiftsPinnedToTop<'static>, peer)),
-        F::of(K::ListObject, &tables::INPUT_SAVED_STAR_GIFT, offset_of!(functions::payments::ToggleStarGiftsPinnedToTop<'static>, stargift)),
-    ]),
-    tl::Constructor::new::<functions::payments::TransferStarGift<'static>>(0x7f18_176a, 688, tl::Payload::Reference, 12, "payments.transferStarGift stargift to_id", &[
-        F::of(K::Object, &tables::INPUT_SAVED_STAR_GIFT, offset_of!(functions::payments::TransferStarGift<'static>, stargift)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::TransferStarGift<'static>, to_id)),
-    ]),
-    tl::Constructor::new::<functions::payments::UpdateStarGiftCollection<'static>>(0x4fdd_bee7, 689, tl::Payload::Reference, 12, "payments.updateStarGiftCollection flags peer collection_id title delete_stargift add_stargift order", &[
-        F::word(0, 0xf),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::payments::UpdateStarGiftCollection<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::payments::UpdateStarGiftCollection<'static>, collection_id)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::payments::UpdateStarGiftCollection<'static>, title)),
-        F::opt_of(K::OptListObject, &tables::INPUT_SAVED_STAR_GIFT, 0, 1, offset_of!(functions::payments::UpdateStarGiftCollection<'static>, delete_stargift)),
-        F::opt_of(K::OptListObject, &tables::INPUT_SAVED_STAR_GIFT, 0, 2, offset_of!(functions::payments::UpdateStarGiftCollection<'static>, add_stargift)),
-        F::opt_of(K::OptListObject, &tables::INPUT_SAVED_STAR_GIFT, 0, 3, offset_of!(functions::payments::UpdateStarGiftCollection<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::payments::UpdateStarGiftPrice<'static>>(0xedbe_6ccb, 690, tl::Payload::Reference, 20, "payments.updateStarGiftPrice stargift resell_amount", &[
-        F::of(K::Object, &tables::INPUT_SAVED_STAR_GIFT, offset_of!(functions::payments::UpdateStarGiftPrice<'static>, stargift)),
-        F::of(K::Object, &tables::STARS_AMOUNT, offset_of!(functions::payments::UpdateStarGiftPrice<'static>, resell_amount)),
-    ]),
-    tl::Constructor::new::<functions::payments::UpgradeStarGift<'static>>(0xaed6_e4f5, 691, tl::Payload::Reference, 12, "payments.upgradeStarGift flags keep_original_details stargift", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::UpgradeStarGift<'static>, keep_original_details)),
-        F::of(K::Object, &tables::INPUT_SAVED_STAR_GIFT, offset_of!(functions::payments::UpgradeStarGift<'static>, stargift)),
-    ]),
-    tl::Constructor::new::<functions::payments::ValidateRequestedInfo<'static>>(0xb6c8_f12b, 692, tl::Payload::Reference, 20, "payments.validateRequestedInfo flags save invoice info", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::payments::ValidateRequestedInfo<'static>, save)),
-        F::of(K::Object, &tables::INPUT_INVOICE, offset_of!(functions::payments::ValidateRequestedInfo<'static>, invoice)),
-        F::of(K::Object, &tables::PAYMENT_REQUESTED_INFO, offset_of!(functions::payments::ValidateRequestedInfo<'static>, info)),
-    ]),
+    tl::Constructor::new::<functions::payments::GetStarsTransactions<'static>>(0x69da_4557, 673, tl::Payload::Reference, 16, "payments.getStarsTransactions flags inbound outbound ascending ton subscription_id peer offset limit", &tl::rows::<9>(
+        "# 0.0! 0.1! 0.2! 0.4! 0.3s o s i",
+        &[offset_of!(functions::payments::GetStarsTransactions<'static>, inbound), offset_of!(functions::payments::GetStarsTransactions<'static>, outbound), offset_of!(functions::payments::GetStarsTransactions<'static>, ascending), offset_of!(functions::payments::GetStarsTransactions<'static>, ton), offset_of!(functions::payments::GetStarsTransactions<'static>, subscription_id), offset_of!(functions::payments::GetStarsTransactions<'static>, peer), offset_of!(functions::payments::GetStarsTransactions<'static>, offset), offset_of!(functions::payments::GetStarsTransactions<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetStarsTransactionsById<'static>>(0x2dca_16b8, 674, tl::Payload::Reference, 16, "payments.getStarsTransactionsByID flags ton peer id", &tl::rows::<4>(
+        "# 0.0! o *o",
+        &[offset_of!(functions::payments::GetStarsTransactionsById<'static>, ton), offset_of!(functions::payments::GetStarsTransactionsById<'static>, peer), offset_of!(functions::payments::GetStarsTransactionsById<'static>, id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_STARS_TRANSACTION],
+    )),
+    tl::Constructor::new::<functions::payments::GetSuggestedStarRefBots<'static>>(0x0d6b_48f7, 675, tl::Payload::Reference, 16, "payments.getSuggestedStarRefBots flags order_by_revenue order_by_date peer offset limit", &tl::rows::<6>(
+        "# 0.0! 0.1! o s i",
+        &[offset_of!(functions::payments::GetSuggestedStarRefBots<'static>, order_by_revenue), offset_of!(functions::payments::GetSuggestedStarRefBots<'static>, order_by_date), offset_of!(functions::payments::GetSuggestedStarRefBots<'static>, peer), offset_of!(functions::payments::GetSuggestedStarRefBots<'static>, offset), offset_of!(functions::payments::GetSuggestedStarRefBots<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::GetUniqueStarGift<'static>>(0xa197_4d72, 676, tl::Payload::Reference, 4, "payments.getUniqueStarGift slug", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::payments::GetUniqueStarGift<'static>, slug)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::GetUniqueStarGiftValueInfo<'static>>(0x4365_af6b, 677, tl::Payload::Reference, 4, "payments.getUniqueStarGiftValueInfo slug", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::payments::GetUniqueStarGiftValueInfo<'static>, slug)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::LaunchPrepaidGiveaway<'static>>(0x5ff5_8f20, 678, tl::Payload::Reference, 20, "payments.launchPrepaidGiveaway peer giveaway_id purpose", &tl::rows::<3>(
+        "o l o",
+        &[offset_of!(functions::payments::LaunchPrepaidGiveaway<'static>, peer), offset_of!(functions::payments::LaunchPrepaidGiveaway<'static>, giveaway_id), offset_of!(functions::payments::LaunchPrepaidGiveaway<'static>, purpose)],
+        &[&tables::INPUT_PEER, &tables::INPUT_STORE_PAYMENT_PURPOSE],
+    )),
+    tl::Constructor::new::<functions::payments::RefundStarsCharge<'static>>(0x25ae_8f4a, 679, tl::Payload::Reference, 8, "payments.refundStarsCharge user_id charge_id", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::payments::RefundStarsCharge<'static>, user_id), offset_of!(functions::payments::RefundStarsCharge<'static>, charge_id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::payments::ReorderStarGiftCollections<'static>>(0xc32a_f4cc, 680, tl::Payload::Reference, 12, "payments.reorderStarGiftCollections peer order", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::payments::ReorderStarGiftCollections<'static>, peer), offset_of!(functions::payments::ReorderStarGiftCollections<'static>, order)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::ResolveStarGiftOffer>(0xe9ce_781c, 681, tl::Payload::Reference, 8, "payments.resolveStarGiftOffer flags decline offer_msg_id", &tl::rows::<3>(
+        "# 0.0! i",
+        &[offset_of!(functions::payments::ResolveStarGiftOffer, decline), offset_of!(functions::payments::ResolveStarGiftOffer, offer_msg_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::payments::SaveStarGift<'static>>(0x2a2a_697c, 682, tl::Payload::Reference, 12, "payments.saveStarGift flags unsave stargift", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::payments::SaveStarGift<'static>, unsave), offset_of!(functions::payments::SaveStarGift<'static>, stargift)],
+        &[&tables::INPUT_SAVED_STAR_GIFT],
+    )),
+    tl::Constructor::new::<functions::payments::SendPaymentForm<'static>>(0x2d03_522f, 683, tl::Payload::Reference, 32, "payments.sendPaymentForm flags form_id invoice requested_info_id shipping_option_id credentials tip_amount", &tl::rows::<7>(
+        "# l o 0.0s 0.1s o 0.2l",
+        &[offset_of!(functions::payments::SendPaymentForm<'static>, form_id), offset_of!(functions::payments::SendPaymentForm<'static>, invoice), offset_of!(functions::payments::SendPaymentForm<'static>, requested_info_id), offset_of!(functions::payments::SendPaymentForm<'static>, shipping_option_id), offset_of!(functions::payments::SendPaymentForm<'static>, credentials), offset_of!(functions::payments::SendPaymentForm<'static>, tip_amount)],
+        &[&tables::INPUT_INVOICE, &tables::INPUT_PAYMENT_CREDENTIALS],
+    )),
+    tl::Constructor::new::<functions::payments::SendStarGiftOffer<'static>>(0x8fb8_6b41, 684, tl::Payload::Reference, 36, "payments.sendStarGiftOffer flags peer slug price duration random_id allow_paid_stars", &tl::rows::<7>(
+        "# o s o i l 0.0l",
+        &[offset_of!(functions::payments::SendStarGiftOffer<'static>, peer), offset_of!(functions::payments::SendStarGiftOffer<'static>, slug), offset_of!(functions::payments::SendStarGiftOffer<'static>, price), offset_of!(functions::payments::SendStarGiftOffer<'static>, duration), offset_of!(functions::payments::SendStarGiftOffer<'static>, random_id), offset_of!(functions::payments::SendStarGiftOffer<'static>, allow_paid_stars)],
+        &[&tables::INPUT_PEER, &tables::STARS_AMOUNT],
+    )),
+    tl::Constructor::new::<functions::payments::SendStarsForm<'static>>(0x7998_c914, 685, tl::Payload::Reference, 16, "payments.sendStarsForm form_id invoice", &tl::rows::<2>(
+        "l o",
+        &[offset_of!(functions::payments::SendStarsForm<'static>, form_id), offset_of!(functions::payments::SendStarsForm<'static>, invoice)],
+        &[&tables::INPUT_INVOICE],
+    )),
+    tl::Constructor::new::<functions::payments::ToggleChatStarGiftNotifications<'static>>(0x60ea_efa1, 686, tl::Payload::Reference, 8, "payments.toggleChatStarGiftNotifications flags enabled peer", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::payments::ToggleChatStarGiftNotifications<'static>, enabled), offset_of!(functions::payments::ToggleChatStarGiftNotifications<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::ToggleStarGiftsPinnedToTop<'static>>(0x1513_e7b0, 687, tl::Payload::Reference, 12, "payments.toggleStarGiftsPinnedToTop peer stargift", &tl::rows::<2>(
+        "o *o",
+        &[offset_of!(functions::payments::ToggleStarGiftsPinnedToTop<'static>, peer), offset_of!(functions::payments::ToggleStarGiftsPinnedToTop<'static>, stargift)],
+        &[&tables::INPUT_PEER, &tables::INPUT_SAVED_STAR_GIFT],
+    )),
+    tl::Constructor::new::<functions::payments::TransferStarGift<'static>>(0x7f18_176a, 688, tl::Payload::Reference, 12, "payments.transferStarGift stargift to_id", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::payments::TransferStarGift<'static>, stargift), offset_of!(functions::payments::TransferStarGift<'static>, to_id)],
+        &[&tables::INPUT_SAVED_STAR_GIFT, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::payments::UpdateStarGiftCollection<'static>>(0x4fdd_bee7, 689, tl::Payload::Reference, 12, "payments.updateStarGiftCollection flags peer collection_id title delete_stargift add_stargift order", &tl::rows::<7>(
+        "# o i 0.0s 0.1*o 0.2*o 0.3*o",
+        &[offset_of!(functions::payments::UpdateStarGiftCollection<'static>, peer), offset_of!(functions::payments::UpdateStarGiftCollection<'static>, collection_id), offset_of!(functions::payments::UpdateStarGiftCollection<'static>, title), offset_of!(functions::payments::UpdateStarGiftCollection<'static>, delete_stargift), offset_of!(functions::payments::UpdateStarGiftCollection<'static>, add_stargift), offset_of!(functions::payments::UpdateStarGiftCollection<'static>, order)],
+        &[&tables::INPUT_PEER, &tables::INPUT_SAVED_STAR_GIFT, &tables::INPUT_SAVED_STAR_GIFT, &tables::INPUT_SAVED_STAR_GIFT],
+    )),
+    tl::Constructor::new::<functions::payments::UpdateStarGiftPrice<'static>>(0xedbe_6ccb, 690, tl::Payload::Reference, 20, "payments.updateStarGiftPrice stargift resell_amount", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::payments::UpdateStarGiftPrice<'static>, stargift), offset_of!(functions::payments::UpdateStarGiftPrice<'static>, resell_amount)],
+        &[&tables::INPUT_SAVED_STAR_GIFT, &tables::STARS_AMOUNT],
+    )),
+    tl::Constructor::new::<functions::payments::UpgradeStarGift<'static>>(0xaed6_e4f5, 691, tl::Payload::Reference, 12, "payments.upgradeStarGift flags keep_original_details stargift", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::payments::UpgradeStarGift<'static>, keep_original_details), offset_of!(functions::payments::UpgradeStarGift<'static>, stargift)],
+        &[&tables::INPUT_SAVED_STAR_GIFT],
+    )),
+    tl::Constructor::new::<functions::payments::ValidateRequestedInfo<'static>>(0xb6c8_f12b, 692, tl::Payload::Reference, 20, "payments.validateRequestedInfo flags save invoice info", &tl::rows::<4>(
+        "# 0.0! o o",
+        &[offset_of!(functions::payments::ValidateRequestedInfo<'static>, save), offset_of!(functions::payments::ValidateRequestedInfo<'static>, invoice), offset_of!(functions::payments::ValidateRequestedInfo<'static>, info)],
+        &[&tables::INPUT_INVOICE, &tables::PAYMENT_REQUESTED_INFO],
+    )),
 ];
-tl::described! { functions::payments::ApplyGiftCode<'_>, functions::payments::ApplyGiftCode<'a>, &tl::Type::single::<functions::payments::ApplyGiftCode<'static>>("payments.applyGiftCode", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::payments::AssignAppStoreTransaction<'_>, functions::payments::AssignAppStoreTransaction<'a>, &tl::Type::single::<functions::payments::AssignAppStoreTransaction<'static>>("payments.assignAppStoreTransaction", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::payments::AssignPlayMarketTransaction<'_>, functions::payments::AssignPlayMarketTransaction<'a>, &tl::Type::single::<functions::payments::AssignPlayMarketTransaction<'static>>("payments.assignPlayMarketTransaction", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::payments::BotCancelStarsSubscription<'_>, functions::payments::BotCancelStarsSubscription<'a>, &tl::Type::single::<functions::payments::BotCancelStarsSubscription<'static>>("payments.botCancelStarsSubscription", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::payments::CanPurchaseStore<'_>, functions::payments::CanPurchaseStore<'a>, &tl::Type::single::<functions::payments::CanPurchaseStore<'static>>("payments.canPurchaseStore", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::payments::ChangeStarsSubscription<'_>, functions::payments::ChangeStarsSubscription<'a>, &tl::Type::single::<functions::payments::ChangeStarsSubscription<'static>>("payments.changeStarsSubscription", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::payments::CheckCanSendGift, functions::payments::CheckCanSendGift, &tl::Type::single::<functions::payments::CheckCanSendGift>("payments.checkCanSendGift", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::payments::CheckGiftCode<'_>, functions::payments::CheckGiftCode<'a>, &tl::Type::single::<functions::payments::CheckGiftCode<'static>>("payments.checkGiftCode", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::payments::ClearSavedInfo, functions::payments::ClearSavedInfo, &tl::Type::single::<functions::payments::ClearSavedInfo>("payments.clearSavedInfo", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::payments::ConnectStarRefBot<'_>, functions::payments::ConnectStarRefBot<'a>, &tl::Type::single::<functions::payments::ConnectStarRefBot<'static>>("payments.connectStarRefBot", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::payments::ConvertStarGift<'_>, functions::payments::ConvertStarGift<'a>, &tl::Type::single::<functions::payments::ConvertStarGift<'static>>("payments.convertStarGift", &CALLS[10], tl::ListOps::NONE) }
-tl::described! { functions::payments::CraftStarGift<'_>, functions::payments::CraftStarGift<'a>, &tl::Type::single::<functions::payments::CraftStarGift<'static>>("payments.craftStarGift", &CALLS[11], tl::ListOps::NONE) }
-tl::described! { functions::payments::CreateOnrampSession<'_>, functions::payments::CreateOnrampSession<'a>, &tl::Type::single::<functions::payments::CreateOnrampSession<'static>>("payments.createOnrampSession", &CALLS[12], tl::ListOps::NONE) }
-tl::described! { functions::payments::CreateStarGiftCollection<'_>, functions::payments::CreateStarGiftCollection<'a>, &tl::Type::single::<functions::payments::CreateStarGiftCollection<'static>>("payments.createStarGiftCollection", &CALLS[13], tl::ListOps::NONE) }
-tl::described! { functions::payments::DeleteStarGiftCollection<'_>, functions::payments::DeleteStarGiftCollection<'a>, &tl::Type::single::<functions::payments::DeleteStarGiftCollection<'static>>("payments.deleteStarGiftCollection", &CALLS[14], tl::ListOps::NONE) }
-tl::described! { functions::payments::EditConnectedStarRefBot<'_>, functions::payments::EditConnectedStarRefBot<'a>, &tl::Type::single::<functions::payments::EditConnectedStarRefBot<'static>>("payments.editConnectedStarRefBot", &CALLS[15], tl::ListOps::NONE) }
-tl::described! { functions::payments::ExportInvoice<'_>, functions::payments::ExportInvoice<'a>, &tl::Type::single::<functions::payments::ExportInvoice<'static>>("payments.exportInvoice", &CALLS[16], tl::ListOps::NONE) }
-tl::described! { functions::payments::FulfillStarsSubscription<'_>, functions::payments::FulfillStarsSubscription<'a>, &tl::Type::single::<functions::payments::FulfillStarsSubscription<'static>>("payments.fulfillStarsSubscription", &CALLS[17], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetBankCardData<'_>, functions::payments::GetBankCardData<'a>, &tl::Type::single::<functions::payments::GetBankCardData<'static>>("payments.getBankCardData", &CALLS[18], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetConnectedStarRefBot<'_>, functions::payments::GetConnectedStarRefBot<'a>, &tl::Type::single::<functions::payments::GetConnectedStarRefBot<'static>>("payments.getConnectedStarRefBot", &CALLS[19], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetConnectedStarRefBots<'_>, functions::payments::GetConnectedStarRefBots<'a>, &tl::Type::single::<functions::payments::GetConnectedStarRefBots<'static>>("payments.getConnectedStarRefBots", &CALLS[20], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetCraftStarGifts<'_>, functions::payments::GetCraftStarGifts<'a>, &tl::Type::single::<functions::payments::GetCraftStarGifts<'static>>("payments.getCraftStarGifts", &CALLS[21], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetCurrencyRates, functions::payments::GetCurrencyRates, &tl::Type::single::<functions::payments::GetCurrencyRates>("payments.getCurrencyRates", &CALLS[22], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetGiveawayInfo<'_>, functions::payments::GetGiveawayInfo<'a>, &tl::Type::single::<functions::payments::GetGiveawayInfo<'static>>("payments.getGiveawayInfo", &CALLS[23], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetOnrampAvailability<'_>, functions::payments::GetOnrampAvailability<'a>, &tl::Type::single::<functions::payments::GetOnrampAvailability<'static>>("payments.getOnrampAvailability", &CALLS[24], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetOnrampBaseCurrencies<'_>, functions::payments::GetOnrampBaseCurrencies<'a>, &tl::Type::single::<functions::payments::GetOnrampBaseCurrencies<'static>>("payments.getOnrampBaseCurrencies", &CALLS[25], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetOnrampLimits<'_>, functions::payments::GetOnrampLimits<'a>, &tl::Type::single::<functions::payments::GetOnrampLimits<'static>>("payments.getOnrampLimits", &CALLS[26], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetOnrampProviders<'_>, functions::payments::GetOnrampProviders<'a>, &tl::Type::single::<functions::payments::GetOnrampProviders<'static>>("payments.getOnrampProviders", &CALLS[27], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetOnrampQuote<'_>, functions::payments::GetOnrampQuote<'a>, &tl::Type::single::<functions::payments::GetOnrampQuote<'static>>("payments.getOnrampQuote", &CALLS[28], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetPaymentForm<'_>, functions::payments::GetPaymentForm<'a>, &tl::Type::single::<functions::payments::GetPaymentForm<'static>>("payments.getPaymentForm", &CALLS[29], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetPaymentReceipt<'_>, functions::payments::GetPaymentReceipt<'a>, &tl::Type::single::<functions::payments::GetPaymentReceipt<'static>>("payments.getPaymentReceipt", &CALLS[30], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetPremiumGiftCodeOptions<'_>, functions::payments::GetPremiumGiftCodeOptions<'a>, &tl::Type::single::<functions::payments::GetPremiumGiftCodeOptions<'static>>("payments.getPremiumGiftCodeOptions", &CALLS[31], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetResaleStarGifts<'_>, functions::payments::GetResaleStarGifts<'a>, &tl::Type::single::<functions::payments::GetResaleStarGifts<'static>>("payments.getResaleStarGifts", &CALLS[32], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetSavedInfo, functions::payments::GetSavedInfo, &tl::Type::single::<functions::payments::GetSavedInfo>("payments.getSavedInfo", &CALLS[33], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetSavedStarGift<'_>, functions::payments::GetSavedStarGift<'a>, &tl::Type::single::<functions::payments::GetSavedStarGift<'static>>("payments.getSavedStarGift", &CALLS[34], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetSavedStarGifts<'_>, functions::payments::GetSavedStarGifts<'a>, &tl::Type::single::<functions::payments::GetSavedStarGifts<'static>>("payments.getSavedStarGifts", &CALLS[35], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarGiftActiveAuctions, functions::payments::GetStarGiftActiveAuctions, &tl::Type::single::<functions::payments::GetStarGiftActiveAuctions>("payments.getStarGiftActiveAuctions", &CALLS[36], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarGiftAuctionAcquiredGifts, functions::payments::GetStarGiftAuctionAcquiredGifts, &tl::Type::single::<functions::payments::GetStarGiftAuctionAcquiredGifts>("payments.getStarGiftAuctionAcquiredGifts", &CALLS[37], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarGiftAuctionState<'_>, functions::payments::GetStarGiftAuctionState<'a>, &tl::Type::single::<functions::payments::GetStarGiftAuctionState<'static>>("payments.getStarGiftAuctionState", &CALLS[38], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarGiftCollections<'_>, functions::payments::GetStarGiftCollections<'a>, &tl::Type::single::<functions::payments::GetStarGiftCollections<'static>>("payments.getStarGiftCollections", &CALLS[39], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarGiftUpgradeAttributes, functions::payments::GetStarGiftUpgradeAttributes, &tl::Type::single::<functions::payments::GetStarGiftUpgradeAttributes>("payments.getStarGiftUpgradeAttributes", &CALLS[40], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarGiftUpgradePreview, functions::payments::GetStarGiftUpgradePreview, &tl::Type::single::<functions::payments::GetStarGiftUpgradePreview>("payments.getStarGiftUpgradePreview", &CALLS[41], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarGiftWithdrawalUrl<'_>, functions::payments::GetStarGiftWithdrawalUrl<'a>, &tl::Type::single::<functions::payments::GetStarGiftWithdrawalUrl<'static>>("payments.getStarGiftWithdrawalUrl", &CALLS[42], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarGifts, functions::payments::GetStarGifts, &tl::Type::single::<functions::payments::GetStarGifts>("payments.getStarGifts", &CALLS[43], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarsGiftOptions<'_>, functions::payments::GetStarsGiftOptions<'a>, &tl::Type::single::<functions::payments::GetStarsGiftOptions<'static>>("payments.getStarsGiftOptions", &CALLS[44], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarsGiveawayOptions, functions::payments::GetStarsGiveawayOptions, &tl::Type::single::<functions::payments::GetStarsGiveawayOptions>("payments.getStarsGiveawayOptions", &CALLS[45], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarsRevenueAdsAccountUrl<'_>, functions::payments::GetStarsRevenueAdsAccountUrl<'a>, &tl::Type::single::<functions::payments::GetStarsRevenueAdsAccountUrl<'static>>("payments.getStarsRevenueAdsAccountUrl", &CALLS[46], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarsRevenueStats<'_>, functions::payments::GetStarsRevenueStats<'a>, &tl::Type::single::<functions::payments::GetStarsRevenueStats<'static>>("payments.getStarsRevenueStats", &CALLS[47], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarsRevenueWithdrawalUrl<'_>, functions::payments::GetStarsRevenueWithdrawalUrl<'a>, &tl::Type::single::<functions::payments::GetStarsRevenueWithdrawalUrl<'static>>("payments.getStarsRevenueWithdrawalUrl", &CALLS[48], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarsStatus<'_>, functions::payments::GetStarsStatus<'a>, &tl::Type::single::<functions::payments::GetStarsStatus<'static>>("payments.getStarsStatus", &CALLS[49], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarsSubscriptions<'_>, functions::payments::GetStarsSubscriptions<'a>, &tl::Type::single::<functions::payments::GetStarsSubscriptions<'static>>("payments.getStarsSubscriptions", &CALLS[50], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarsTopupOptions, functions::payments::GetStarsTopupOptions, &tl::Type::single::<functions::payments::GetStarsTopupOptions>("payments.getStarsTopupOptions", &CALLS[51], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarsTransactions<'_>, functions::payments::GetStarsTransactions<'a>, &tl::Type::single::<functions::payments::GetStarsTransactions<'static>>("payments.getStarsTransactions", &CALLS[52], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetStarsTransactionsById<'_>, functions::payments::GetStarsTransactionsById<'a>, &tl::Type::single::<functions::payments::GetStarsTransactionsById<'static>>("payments.getStarsTransactionsByID", &CALLS[53], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetSuggestedStarRefBots<'_>, functions::payments::GetSuggestedStarRefBots<'a>, &tl::Type::single::<functions::payments::GetSuggestedStarRefBots<'static>>("payments.getSuggestedStarRefBots", &CALLS[54], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetUniqueStarGift<'_>, functions::payments::GetUniqueStarGift<'a>, &tl::Type::single::<functions::payments::GetUniqueStarGift<'static>>("payments.getUniqueStarGift", &CALLS[55], tl::ListOps::NONE) }
-tl::described! { functions::payments::GetUniqueStarGiftValueInfo<'_>, functions::payments::GetUniqueStarGiftValueInfo<'a>, &tl::Type::single::<functions::payments::GetUniqueStarGiftValueInfo<'static>>("payments.getUniqueStarGiftValueInfo", &CALLS[56], tl::ListOps::NONE) }
-tl::described! { functions::payments::LaunchPrepaidGiveaway<'_>, functions::payments::LaunchPrepaidGiveaway<'a>, &tl::Type::single::<functions::payments::LaunchPrepaidGiveaway<'static>>("payments.launchPrepaidGiveaway", &CALLS[57], tl::ListOps::NONE) }
-tl::described! { functions::payments::RefundStarsCharge<'_>, functions::payments::RefundStarsCharge<'a>, &tl::Type::single::<functions::payments::RefundStarsCharge<'static>>("payments.refundStarsCharge", &CALLS[58], tl::ListOps::NONE) }
-tl::described! { functions::payments::ReorderStarGiftCollections<'_>, functions::payments::ReorderStarGiftCollections<'a>, &tl::Type::single::<functions::payments::ReorderStarGiftCollections<'static>>("payments.reorderStarGiftCollections", &CALLS[59], tl::ListOps::NONE) }
-tl::described! { functions::payments::ResolveStarGiftOffer, functions::payments::ResolveStarGiftOffer, &tl::Type::single::<functions::payments::ResolveStarGiftOffer>("payments.resolveStarGiftOffer", &CALLS[60], tl::ListOps::NONE) }
-tl::described! { functions::payments::SaveStarGift<'_>, functions::payments::SaveStarGift<'a>, &tl::Type::single::<functions::payments::SaveStarGift<'static>>("payments.saveStarGift", &CALLS[61], tl::ListOps::NONE) }
-tl::described! { functions::payments::SendPaymentForm<'_>, functions::payments::SendPaymentForm<'a>, &tl::Type::single::<functions::payments::SendPaymentForm<'static>>("payments.sendPaymentForm", &CALLS[62], tl::ListOps::NONE) }
-tl::described! { functions::payments::SendStarGiftOffer<'_>, functions::payments::SendStarGiftOffer<'a>, &tl::Type::single::<functions::payments::SendStarGiftOffer<'static>>("payments.sendStarGiftOffer", &CALLS[63], tl::ListOps::NONE) }
-tl::described! { functions::payments::SendStarsForm<'_>, functions::payments::SendStarsForm<'a>, &tl::Type::single::<functions::payments::SendStarsForm<'static>>("payments.sendStarsForm", &CALLS[64], tl::ListOps::NONE) }
-tl::described! { functions::payments::ToggleChatStarGiftNotifications<'_>, functions::payments::ToggleChatStarGiftNotifications<'a>, &tl::Type::single::<functions::payments::ToggleChatStarGiftNotifications<'static>>("payments.toggleChatStarGiftNotifications", &CALLS[65], tl::ListOps::NONE) }
-tl::described! { functions::payments::ToggleStarGiftsPinnedToTop<'_>, functions::payments::ToggleStarGiftsPinnedToTop<'a>, &tl::Type::single::<functions::payments::ToggleStarGiftsPinnedToTop<'static>>("payments.toggleStarGiftsPinnedToTop", &CALLS[66], tl::ListOps::NONE) }
-tl::described! { functions::payments::TransferStarGift<'_>, functions::payments::TransferStarGift<'a>, &tl::Type::single::<functions::payments::TransferStarGift<'static>>("payments.transferStarGift", &CALLS[67], tl::ListOps::NONE) }
-tl::described! { functions::payments::UpdateStarGiftCollection<'_>, functions::payments::UpdateStarGiftCollection<'a>, &tl::Type::single::<functions::payments::UpdateStarGiftCollection<'static>>("payments.updateStarGiftCollection", &CALLS[68], tl::ListOps::NONE) }
-tl::described! { functions::payments::UpdateStarGiftPrice<'_>, functions::payments::UpdateStarGiftPrice<'a>, &tl::Type::single::<functions::payments::UpdateStarGiftPrice<'static>>("payments.updateStarGiftPrice", &CALLS[69], tl::ListOps::NONE) }
-tl::described! { functions::payments::UpgradeStarGift<'_>, functions::payments::UpgradeStarGift<'a>, &tl::Type::single::<functions::payments::UpgradeStarGift<'static>>("payments.upgradeStarGift", &CALLS[70], tl::ListOps::NONE) }
-tl::described! { functions::payments::ValidateRequestedInfo<'_>, functions::payments::ValidateRequestedInfo<'a>, &tl::Type::single::<functions::payments::ValidateRequestedInfo<'static>>("payments.validateRequestedInfo", &CALLS[71], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 72] = tl::Type::calls(&CALLS);
+tl::described! { functions::payments::ApplyGiftCode<'_>, &TYPES[0] }
+tl::described! { functions::payments::AssignAppStoreTransaction<'_>, &TYPES[1] }
+tl::described! { functions::payments::AssignPlayMarketTransaction<'_>, &TYPES[2] }
+tl::described! { functions::payments::BotCancelStarsSubscription<'_>, &TYPES[3] }
+tl::described! { functions::payments::CanPurchaseStore<'_>, &TYPES[4] }
+tl::described! { functions::payments::ChangeStarsSubscription<'_>, &TYPES[5] }
+tl::described! { functions::payments::CheckCanSendGift, &TYPES[6] }
+tl::described! { functions::payments::CheckGiftCode<'_>, &TYPES[7] }
+tl::described! { functions::payments::ClearSavedInfo, &TYPES[8] }
+tl::described! { functions::payments::ConnectStarRefBot<'_>, &TYPES[9] }
+tl::described! { functions::payments::ConvertStarGift<'_>, &TYPES[10] }
+tl::described! { functions::payments::CraftStarGift<'_>, &TYPES[11] }
+tl::described! { functions::payments::CreateOnrampSession<'_>, &TYPES[12] }
+tl::described! { functions::payments::CreateStarGiftCollection<'_>, &TYPES[13] }
+tl::described! { functions::payments::DeleteStarGiftCollection<'_>, &TYPES[14] }
+tl::described! { functions::payments::EditConnectedStarRefBot<'_>, &TYPES[15] }
+tl::described! { functions::payments::ExportInvoice<'_>, &TYPES[16] }
+tl::described! { functions::payments::FulfillStarsSubscription<'_>, &TYPES[17] }
+tl::described! { functions::payments::GetBankCardData<'_>, &TYPES[18] }
+tl::described! { functions::payments::GetConnectedStarRefBot<'_>, &TYPES[19] }
+tl::described! { functions::payments::GetConnectedStarRefBots<'_>, &TYPES[20] }
+tl::described! { functions::payments::GetCraftStarGifts<'_>, &TYPES[21] }
+tl::described! { functions::payments::GetCurrencyRates, &TYPES[22] }
+tl::described! { functions::payments::GetGiveawayInfo<'_>, &TYPES[23] }
+tl::described! { functions::payments::GetOnrampAvailability<'_>, &TYPES[24] }
+tl::described! { functions::payments::GetOnrampBaseCurrencies<'_>, &TYPES[25] }
+tl::described! { functions::payments::GetOnrampLimits<'_>, &TYPES[26] }
+tl::described! { functions::payments::GetOnrampProviders<'_>, &TYPES[27] }
+tl::described! { functions::payments::GetOnrampQuote<'_>, &TYPES[28] }
+tl::described! { functions::payments::GetPaymentForm<'_>, &TYPES[29] }
+tl::described! { functions::payments::GetPaymentReceipt<'_>, &TYPES[30] }
+tl::described! { functions::payments::GetPremiumGiftCodeOptions<'_>, &TYPES[31] }
+tl::described! { functions::payments::GetResaleStarGifts<'_>, &TYPES[32] }
+tl::described! { functions::payments::GetSavedInfo, &TYPES[33] }
+tl::described! { functions::payments::GetSavedStarGift<'_>, &TYPES[34] }
+tl::described! { functions::payments::GetSavedStarGifts<'_>, &TYPES[35] }
+tl::described! { functions::payments::GetStarGiftActiveAuctions, &TYPES[36] }
+tl::described! { functions::payments::GetStarGiftAuctionAcquiredGifts, &TYPES[37] }
+tl::described! { functions::payments::GetStarGiftAuctionState<'_>, &TYPES[38] }
+tl::described! { functions::payments::GetStarGiftCollections<'_>, &TYPES[39] }
+tl::described! { functions::payments::GetStarGiftUpgradeAttributes, &TYPES[40] }
+tl::described! { functions::payments::GetStarGiftUpgradePreview, &TYPES[41] }
+tl::described! { functions::payments::GetStarGiftWithdrawalUrl<'_>, &TYPES[42] }
+tl::described! { functions::payments::GetStarGifts, &TYPES[43] }
+tl::described! { functions::payments::GetStarsGiftOptions<'_>, &TYPES[44] }
+tl::described! { functions::payments::GetStarsGiveawayOptions, &TYPES[45] }
+tl::described! { functions::payments::GetStarsRevenueAdsAccountUrl<'_>, &TYPES[46] }
+tl::described! { functions::payments::GetStarsRevenueStats<'_>, &TYPES[47] }
+tl::described! { functions::payments::GetStarsRevenueWithdrawalUrl<'_>, &TYPES[48] }
+tl::described! { functions::payments::GetStarsStatus<'_>, &TYPES[49] }
+tl::described! { functions::payments::GetStarsSubscriptions<'_>, &TYPES[50] }
+tl::described! { functions::payments::GetStarsTopupOptions, &TYPES[51] }
+tl::described! { functions::payments::GetStarsTransactions<'_>, &TYPES[52] }
+tl::described! { functions::payments::GetStarsTransactionsById<'_>, &TYPES[53] }
+tl::described! { functions::payments::GetSuggestedStarRefBots<'_>, &TYPES[54] }
+tl::described! { functions::payments::GetUniqueStarGift<'_>, &TYPES[55] }
+tl::described! { functions::payments::GetUniqueStarGiftValueInfo<'_>, &TYPES[56] }
+tl::described! { functions::payments::LaunchPrepaidGiveaway<'_>, &TYPES[57] }
+tl::described! { functions::payments::RefundStarsCharge<'_>, &TYPES[58] }
+tl::described! { functions::payments::ReorderStarGiftCollections<'_>, &TYPES[59] }
+tl::described! { functions::payments::ResolveStarGiftOffer, &TYPES[60] }
+tl::described! { functions::payments::SaveStarGift<'_>, &TYPES[61] }
+tl::described! { functions::payments::SendPaymentForm<'_>, &TYPES[62] }
+tl::described! { functions::payments::SendStarGiftOffer<'_>, &TYPES[63] }
+tl::described! { functions::payments::SendStarsForm<'_>, &TYPES[64] }
+tl::described! { functions::payments::ToggleChatStarGiftNotifications<'_>, &TYPES[65] }
+tl::described! { functions::payments::ToggleStarGiftsPinnedToTop<'_>, &TYPES[66] }
+tl::described! { functions::payments::TransferStarGift<'_>, &TYPES[67] }
+tl::described! { functions::payments::UpdateStarGiftCollection<'_>, &TYPES[68] }
+tl::described! { functions::payments::UpdateStarGiftPrice<'_>, &TYPES[69] }
+tl::described! { functions::payments::UpgradeStarGift<'_>, &TYPES[70] }
+tl::described! { functions::payments::ValidateRequestedInfo<'_>, &TYPES[71] }

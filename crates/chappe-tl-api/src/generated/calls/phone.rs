@@ -3,281 +3,263 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 43] = [
-    tl::Constructor::new::<functions::phone::AcceptCall<'static>>(0x3bd2_b4a0, 693, tl::Payload::Reference, 48, "phone.acceptCall peer g_b protocol", &[
-        F::of(K::Object, &tables::INPUT_PHONE_CALL, offset_of!(functions::phone::AcceptCall<'static>, peer)),
-        F::new(K::Bytes, offset_of!(functions::phone::AcceptCall<'static>, g_b)),
-        F::of(K::Object, &tables::PHONE_CALL_PROTOCOL, offset_of!(functions::phone::AcceptCall<'static>, protocol)),
-    ]),
-    tl::Constructor::new::<functions::phone::CheckGroupCall<'static>>(0xb59c_f977, 694, tl::Payload::Reference, 16, "phone.checkGroupCall call sources", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::CheckGroupCall<'static>, call)),
-        F::new(K::ListInt, offset_of!(functions::phone::CheckGroupCall<'static>, sources)),
-    ]),
-    tl::Constructor::new::<functions::phone::ConfirmCall<'static>>(0x2efe_1722, 695, tl::Payload::Reference, 56, "phone.confirmCall peer g_a key_fingerprint protocol", &[
-        F::of(K::Object, &tables::INPUT_PHONE_CALL, offset_of!(functions::phone::ConfirmCall<'static>, peer)),
-        F::new(K::Bytes, offset_of!(functions::phone::ConfirmCall<'static>, g_a)),
-        F::new(K::Long, offset_of!(functions::phone::ConfirmCall<'static>, key_fingerprint)),
-        F::of(K::Object, &tables::PHONE_CALL_PROTOCOL, offset_of!(functions::phone::ConfirmCall<'static>, protocol)),
-    ]),
-    tl::Constructor::new::<functions::phone::CreateConferenceCall<'static>>(0x7d04_44bb, 696, tl::Payload::Reference, 8, "phone.createConferenceCall flags muted video_stopped join random_id public_key block params", &[
-        F::word(0, 0xd),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::CreateConferenceCall<'static>, muted)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::phone::CreateConferenceCall<'static>, video_stopped)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::phone::CreateConferenceCall<'static>, join)),
-        F::new(K::Int, offset_of!(functions::phone::CreateConferenceCall<'static>, random_id)),
-        F::opt(K::OptInt256, 0, 3, offset_of!(functions::phone::CreateConferenceCall<'static>, public_key)),
-        F::opt(K::OptBytes, 0, 3, offset_of!(functions::phone::CreateConferenceCall<'static>, block)),
-        F::opt_of(K::OptObject, &tables::DATA_JSON, 0, 3, offset_of!(functions::phone::CreateConferenceCall<'static>, params)),
-    ]),
-    tl::Constructor::new::<functions::phone::CreateGroupCall<'static>>(0x48cd_c6d8, 697, tl::Payload::Reference, 12, "phone.createGroupCall flags rtmp_stream peer random_id title schedule_date", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::phone::CreateGroupCall<'static>, rtmp_stream)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::phone::CreateGroupCall<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::phone::CreateGroupCall<'static>, random_id)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::phone::CreateGroupCall<'static>, title)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::phone::CreateGroupCall<'static>, schedule_date)),
-    ]),
-    tl::Constructor::new::<functions::phone::DeclineConferenceCallInvite>(0x3c47_9971, 698, tl::Payload::Reference, 4, "phone.declineConferenceCallInvite msg_id", &[
-        F::new(K::Int, offset_of!(functions::phone::DeclineConferenceCallInvite, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::phone::DeleteConferenceCallParticipants<'static>>(0x8ca6_0525, 699, tl::Payload::Reference, 24, "phone.deleteConferenceCallParticipants flags only_left kick call ids block", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::DeleteConferenceCallParticipants<'static>, only_left)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::phone::DeleteConferenceCallParticipants<'static>, kick)),
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::DeleteConferenceCallParticipants<'static>, call)),
-        F::new(K::ListLong, offset_of!(functions::phone::DeleteConferenceCallParticipants<'static>, ids)),
-        F::new(K::Bytes, offset_of!(functions::phone::DeleteConferenceCallParticipants<'static>, block)),
-    ]),
-    tl::Constructor::new::<functions::phone::DeleteGroupCallMessages<'static>>(0xf64f_54f7, 700, tl::Payload::Reference, 20, "phone.deleteGroupCallMessages flags report_spam call messages", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::DeleteGroupCallMessages<'static>, report_spam)),
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::DeleteGroupCallMessages<'static>, call)),
-        F::new(K::ListInt, offset_of!(functions::phone::DeleteGroupCallMessages<'static>, messages)),
-    ]),
-    tl::Constructor::new::<functions::phone::DeleteGroupCallParticipantMessages<'static>>(0x1dbf_eca0, 701, tl::Payload::Reference, 16, "phone.deleteGroupCallParticipantMessages flags report_spam call participant", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::DeleteGroupCallParticipantMessages<'static>, report_spam)),
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::DeleteGroupCallParticipantMessages<'static>, call)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::phone::DeleteGroupCallParticipantMessages<'static>, participant)),
-    ]),
-    tl::Constructor::new::<functions::phone::DiscardCall<'static>>(0xb2cb_c1c0, 702, tl::Payload::Reference, 40, "phone.discardCall flags video peer duration reason connection_id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::DiscardCall<'static>, video)),
-        F::of(K::Object, &tables::INPUT_PHONE_CALL, offset_of!(functions::phone::DiscardCall<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::phone::DiscardCall<'static>, duration)),
-        F::of(K::Object, &tables::PHONE_CALL_DISCARD_REASON, offset_of!(functions::phone::DiscardCall<'static>, reason)),
-        F::new(K::Long, offset_of!(functions::phone::DiscardCall<'static>, connection_id)),
-    ]),
-    tl::Constructor::new::<functions::phone::DiscardGroupCall<'static>>(0x7a77_7135, 703, tl::Payload::Reference, 8, "phone.discardGroupCall call", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::DiscardGroupCall<'static>, call)),
-    ]),
-    tl::Constructor::new::<functions::phone::EditGroupCallParticipant<'static>>(0xa527_3abf, 704, tl::Payload::Reference, 16, "phone.editGroupCallParticipant flags call participant muted volume raise_hand video_stopped video_paused presentation_paused", &[
-        F::word(0, 0x3f),
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::EditGroupCallParticipant<'static>, call)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::phone::EditGroupCallParticipant<'static>, participant)),
-        F::opt(K::OptBool, 0, 0, offset_of!(functions::phone::EditGroupCallParticipant<'static>, muted)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::phone::EditGroupCallParticipant<'static>, volume)),
-        F::opt(K::OptBool, 0, 2, offset_of!(functions::phone::EditGroupCallParticipant<'static>, raise_hand)),
-        F::opt(K::OptBool, 0, 3, offset_of!(functions::phone::EditGroupCallParticipant<'static>, video_stopped)),
-        F::opt(K::OptBool, 0, 4, offset_of!(functions::phone::EditGroupCallParticipant<'static>, video_paused)),
-        F::opt(K::OptBool, 0, 5, offset_of!(functions::phone::EditGroupCallParticipant<'static>, presentation_paused)),
-    ]),
-    tl::Constructor::new::<functions::phone::EditGroupCallTitle<'static>>(0x1ca6_ac0a, 705, tl::Payload::Reference, 12, "phone.editGroupCallTitle call title", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::EditGroupCallTitle<'static>, call)),
-        F::new(K::Str, offset_of!(functions::phone::EditGroupCallTitle<'static>, title)),
-    ]),
-    tl::Constructor::new::<functions::phone::ExportGroupCallInvite<'static>>(0xe6aa_647f, 706, tl::Payload::Reference, 12, "phone.exportGroupCallInvite flags can_self_unmute call", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::ExportGroupCallInvite<'static>, can_self_unmute)),
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::ExportGroupCallInvite<'static>, call)),
-    ]),
+    tl::Constructor::new::<functions::phone::AcceptCall<'static>>(0x3bd2_b4a0, 693, tl::Payload::Reference, 48, "phone.acceptCall peer g_b protocol", &tl::rows::<3>(
+        "o y o",
+        &[offset_of!(functions::phone::AcceptCall<'static>, peer), offset_of!(functions::phone::AcceptCall<'static>, g_b), offset_of!(functions::phone::AcceptCall<'static>, protocol)],
+        &[&tables::INPUT_PHONE_CALL, &tables::PHONE_CALL_PROTOCOL],
+    )),
+    tl::Constructor::new::<functions::phone::CheckGroupCall<'static>>(0xb59c_f977, 694, tl::Payload::Reference, 16, "phone.checkGroupCall call sources", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::phone::CheckGroupCall<'static>, call), offset_of!(functions::phone::CheckGroupCall<'static>, sources)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::ConfirmCall<'static>>(0x2efe_1722, 695, tl::Payload::Reference, 56, "phone.confirmCall peer g_a key_fingerprint protocol", &tl::rows::<4>(
+        "o y l o",
+        &[offset_of!(functions::phone::ConfirmCall<'static>, peer), offset_of!(functions::phone::ConfirmCall<'static>, g_a), offset_of!(functions::phone::ConfirmCall<'static>, key_fingerprint), offset_of!(functions::phone::ConfirmCall<'static>, protocol)],
+        &[&tables::INPUT_PHONE_CALL, &tables::PHONE_CALL_PROTOCOL],
+    )),
+    tl::Constructor::new::<functions::phone::CreateConferenceCall<'static>>(0x7d04_44bb, 696, tl::Payload::Reference, 8, "phone.createConferenceCall flags muted video_stopped join random_id public_key block params", &tl::rows::<8>(
+        "# 0.0! 0.2! 0.3! i 0.3w 0.3y 0.3o",
+        &[offset_of!(functions::phone::CreateConferenceCall<'static>, muted), offset_of!(functions::phone::CreateConferenceCall<'static>, video_stopped), offset_of!(functions::phone::CreateConferenceCall<'static>, join), offset_of!(functions::phone::CreateConferenceCall<'static>, random_id), offset_of!(functions::phone::CreateConferenceCall<'static>, public_key), offset_of!(functions::phone::CreateConferenceCall<'static>, block), offset_of!(functions::phone::CreateConferenceCall<'static>, params)],
+        &[&tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::phone::CreateGroupCall<'static>>(0x48cd_c6d8, 697, tl::Payload::Reference, 12, "phone.createGroupCall flags rtmp_stream peer random_id title schedule_date", &tl::rows::<6>(
+        "# 0.2! o i 0.0s 0.1i",
+        &[offset_of!(functions::phone::CreateGroupCall<'static>, rtmp_stream), offset_of!(functions::phone::CreateGroupCall<'static>, peer), offset_of!(functions::phone::CreateGroupCall<'static>, random_id), offset_of!(functions::phone::CreateGroupCall<'static>, title), offset_of!(functions::phone::CreateGroupCall<'static>, schedule_date)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::phone::DeclineConferenceCallInvite>(0x3c47_9971, 698, tl::Payload::Reference, 4, "phone.declineConferenceCallInvite msg_id", &tl::rows::<1>(
+        "i",
+        &[offset_of!(functions::phone::DeclineConferenceCallInvite, msg_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::phone::DeleteConferenceCallParticipants<'static>>(0x8ca6_0525, 699, tl::Payload::Reference, 24, "phone.deleteConferenceCallParticipants flags only_left kick call ids block", &tl::rows::<6>(
+        "# 0.0! 0.1! o *l y",
+        &[offset_of!(functions::phone::DeleteConferenceCallParticipants<'static>, only_left), offset_of!(functions::phone::DeleteConferenceCallParticipants<'static>, kick), offset_of!(functions::phone::DeleteConferenceCallParticipants<'static>, call), offset_of!(functions::phone::DeleteConferenceCallParticipants<'static>, ids), offset_of!(functions::phone::DeleteConferenceCallParticipants<'static>, block)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::DeleteGroupCallMessages<'static>>(0xf64f_54f7, 700, tl::Payload::Reference, 20, "phone.deleteGroupCallMessages flags report_spam call messages", &tl::rows::<4>(
+        "# 0.0! o *i",
+        &[offset_of!(functions::phone::DeleteGroupCallMessages<'static>, report_spam), offset_of!(functions::phone::DeleteGroupCallMessages<'static>, call), offset_of!(functions::phone::DeleteGroupCallMessages<'static>, messages)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::DeleteGroupCallParticipantMessages<'static>>(0x1dbf_eca0, 701, tl::Payload::Reference, 16, "phone.deleteGroupCallParticipantMessages flags report_spam call participant", &tl::rows::<4>(
+        "# 0.0! o o",
+        &[offset_of!(functions::phone::DeleteGroupCallParticipantMessages<'static>, report_spam), offset_of!(functions::phone::DeleteGroupCallParticipantMessages<'static>, call), offset_of!(functions::phone::DeleteGroupCallParticipantMessages<'static>, participant)],
+        &[&tables::INPUT_GROUP_CALL, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::phone::DiscardCall<'static>>(0xb2cb_c1c0, 702, tl::Payload::Reference, 40, "phone.discardCall flags video peer duration reason connection_id", &tl::rows::<6>(
+        "# 0.0! o i o l",
+        &[offset_of!(functions::phone::DiscardCall<'static>, video), offset_of!(functions::phone::DiscardCall<'static>, peer), offset_of!(functions::phone::DiscardCall<'static>, duration), offset_of!(functions::phone::DiscardCall<'static>, reason), offset_of!(functions::phone::DiscardCall<'static>, connection_id)],
+        &[&tables::INPUT_PHONE_CALL, &tables::PHONE_CALL_DISCARD_REASON],
+    )),
+    tl::Constructor::new::<functions::phone::DiscardGroupCall<'static>>(0x7a77_7135, 703, tl::Payload::Reference, 8, "phone.discardGroupCall call", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::phone::DiscardGroupCall<'static>, call)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::EditGroupCallParticipant<'static>>(0xa527_3abf, 704, tl::Payload::Reference, 16, "phone.editGroupCallParticipant flags call participant muted volume raise_hand video_stopped video_paused presentation_paused", &tl::rows::<9>(
+        "# o o 0.0b 0.1i 0.2b 0.3b 0.4b 0.5b",
+        &[offset_of!(functions::phone::EditGroupCallParticipant<'static>, call), offset_of!(functions::phone::EditGroupCallParticipant<'static>, participant), offset_of!(functions::phone::EditGroupCallParticipant<'static>, muted), offset_of!(functions::phone::EditGroupCallParticipant<'static>, volume), offset_of!(functions::phone::EditGroupCallParticipant<'static>, raise_hand), offset_of!(functions::phone::EditGroupCallParticipant<'static>, video_stopped), offset_of!(functions::phone::EditGroupCallParticipant<'static>, video_paused), offset_of!(functions::phone::EditGroupCallParticipant<'static>, presentation_paused)],
+        &[&tables::INPUT_GROUP_CALL, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::phone::EditGroupCallTitle<'static>>(0x1ca6_ac0a, 705, tl::Payload::Reference, 12, "phone.editGroupCallTitle call title", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::phone::EditGroupCallTitle<'static>, call), offset_of!(functions::phone::EditGroupCallTitle<'static>, title)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::ExportGroupCallInvite<'static>>(0xe6aa_647f, 706, tl::Payload::Reference, 12, "phone.exportGroupCallInvite flags can_self_unmute call", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::phone::ExportGroupCallInvite<'static>, can_self_unmute), offset_of!(functions::phone::ExportGroupCallInvite<'static>, call)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
     tl::Constructor::new::<functions::phone::GetCallConfig>(0x5545_1fa9, 707, tl::Payload::Reference, 0, "phone.getCallConfig", &[]),
-    tl::Constructor::new::<functions::phone::GetGroupCall<'static>>(0x0418_45db, 708, tl::Payload::Reference, 12, "phone.getGroupCall call limit", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::GetGroupCall<'static>, call)),
-        F::new(K::Int, offset_of!(functions::phone::GetGroupCall<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::phone::GetGroupCallChainBlocks<'static>>(0xee9f_88a6, 709, tl::Payload::Reference, 20, "phone.getGroupCallChainBlocks call sub_chain_id offset limit", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::GetGroupCallChainBlocks<'static>, call)),
-        F::new(K::Int, offset_of!(functions::phone::GetGroupCallChainBlocks<'static>, sub_chain_id)),
-        F::new(K::Int, offset_of!(functions::phone::GetGroupCallChainBlocks<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::phone::GetGroupCallChainBlocks<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::phone::GetGroupCallJoinAs<'static>>(0xef7c_213a, 710, tl::Payload::Reference, 4, "phone.getGroupCallJoinAs peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::phone::GetGroupCallJoinAs<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::phone::GetGroupCallStars<'static>>(0x6f63_6302, 711, tl::Payload::Reference, 8, "phone.getGroupCallStars call", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::GetGroupCallStars<'static>, call)),
-    ]),
-    tl::Constructor::new::<functions::phone::GetGroupCallStreamChannels<'static>>(0x1ab2_1940, 712, tl::Payload::Reference, 8, "phone.getGroupCallStreamChannels call", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::GetGroupCallStreamChannels<'static>, call)),
-    ]),
-    tl::Constructor::new::<functions::phone::GetGroupCallStreamRtmpUrl<'static>>(0x5af4_c73a, 713, tl::Payload::Reference, 12, "phone.getGroupCallStreamRtmpUrl flags live_story peer revoke", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::GetGroupCallStreamRtmpUrl<'static>, live_story)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::phone::GetGroupCallStreamRtmpUrl<'static>, peer)),
-        F::new(K::Bool, offset_of!(functions::phone::GetGroupCallStreamRtmpUrl<'static>, revoke)),
-    ]),
-    tl::Constructor::new::<functions::phone::GetGroupParticipants<'static>>(0xc558_d8ab, 714, tl::Payload::Reference, 32, "phone.getGroupParticipants call ids sources offset limit", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::GetGroupParticipants<'static>, call)),
-        F::of(K::ListObject, &tables::INPUT_PEER, offset_of!(functions::phone::GetGroupParticipants<'static>, ids)),
-        F::new(K::ListInt, offset_of!(functions::phone::GetGroupParticipants<'static>, sources)),
-        F::new(K::Str, offset_of!(functions::phone::GetGroupParticipants<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::phone::GetGroupParticipants<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::phone::InviteConferenceCallParticipant<'static>>(0xbcf2_2685, 715, tl::Payload::Reference, 16, "phone.inviteConferenceCallParticipant flags video call user_id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::InviteConferenceCallParticipant<'static>, video)),
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::InviteConferenceCallParticipant<'static>, call)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::phone::InviteConferenceCallParticipant<'static>, user_id)),
-    ]),
-    tl::Constructor::new::<functions::phone::InviteToGroupCall<'static>>(0x7b39_3160, 716, tl::Payload::Reference, 16, "phone.inviteToGroupCall call users", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::InviteToGroupCall<'static>, call)),
-        F::of(K::ListObject, &tables::INPUT_USER, offset_of!(functions::phone::InviteToGroupCall<'static>, users)),
-    ]),
-    tl::Constructor::new::<functions::phone::JoinGroupCall<'static>>(0x8fb5_3057, 717, tl::Payload::Reference, 24, "phone.joinGroupCall flags muted video_stopped call join_as invite_hash public_key block params", &[
-        F::word(0, 0xf),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::JoinGroupCall<'static>, muted)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::phone::JoinGroupCall<'static>, video_stopped)),
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::JoinGroupCall<'static>, call)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::phone::JoinGroupCall<'static>, join_as)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::phone::JoinGroupCall<'static>, invite_hash)),
-        F::opt(K::OptInt256, 0, 3, offset_of!(functions::phone::JoinGroupCall<'static>, public_key)),
-        F::opt(K::OptBytes, 0, 3, offset_of!(functions::phone::JoinGroupCall<'static>, block)),
-        F::of(K::Object, &tables::DATA_JSON, offset_of!(functions::phone::JoinGroupCall<'static>, params)),
-    ]),
-    tl::Constructor::new::<functions::phone::JoinGroupCallPresentation<'static>>(0xcbea_6bc4, 718, tl::Payload::Reference, 16, "phone.joinGroupCallPresentation call params", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::JoinGroupCallPresentation<'static>, call)),
-        F::of(K::Object, &tables::DATA_JSON, offset_of!(functions::phone::JoinGroupCallPresentation<'static>, params)),
-    ]),
-    tl::Constructor::new::<functions::phone::LeaveGroupCall<'static>>(0x5003_77f9, 719, tl::Payload::Reference, 12, "phone.leaveGroupCall call source", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::LeaveGroupCall<'static>, call)),
-        F::new(K::Int, offset_of!(functions::phone::LeaveGroupCall<'static>, source)),
-    ]),
-    tl::Constructor::new::<functions::phone::LeaveGroupCallPresentation<'static>>(0x1c50_d144, 720, tl::Payload::Reference, 8, "phone.leaveGroupCallPresentation call", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::LeaveGroupCallPresentation<'static>, call)),
-    ]),
-    tl::Constructor::new::<functions::phone::ReceivedCall>(0x17d5_4f61, 721, tl::Payload::Reference, 20, "phone.receivedCall peer", &[
-        F::of(K::Object, &tables::INPUT_PHONE_CALL, offset_of!(functions::phone::ReceivedCall, peer)),
-    ]),
-    tl::Constructor::new::<functions::phone::RequestCall<'static>>(0x42ff_96ed, 722, tl::Payload::Reference, 40, "phone.requestCall flags video user_id random_id g_a_hash protocol", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::RequestCall<'static>, video)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::phone::RequestCall<'static>, user_id)),
-        F::new(K::Int, offset_of!(functions::phone::RequestCall<'static>, random_id)),
-        F::new(K::Bytes, offset_of!(functions::phone::RequestCall<'static>, g_a_hash)),
-        F::of(K::Object, &tables::PHONE_CALL_PROTOCOL, offset_of!(functions::phone::RequestCall<'static>, protocol)),
-    ]),
-    tl::Constructor::new::<functions::phone::SaveCallDebug<'static>>(0x277a_dd7e, 723, tl::Payload::Reference, 28, "phone.saveCallDebug peer debug", &[
-        F::of(K::Object, &tables::INPUT_PHONE_CALL, offset_of!(functions::phone::SaveCallDebug<'static>, peer)),
-        F::of(K::Object, &tables::DATA_JSON, offset_of!(functions::phone::SaveCallDebug<'static>, debug)),
-    ]),
-    tl::Constructor::new::<functions::phone::SaveCallLog<'static>>(0x4124_8786, 724, tl::Payload::Reference, 28, "phone.saveCallLog peer file", &[
-        F::of(K::Object, &tables::INPUT_PHONE_CALL, offset_of!(functions::phone::SaveCallLog<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_FILE, offset_of!(functions::phone::SaveCallLog<'static>, file)),
-    ]),
-    tl::Constructor::new::<functions::phone::SaveDefaultGroupCallJoinAs<'static>>(0x575e_1f8c, 725, tl::Payload::Reference, 8, "phone.saveDefaultGroupCallJoinAs peer join_as", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::phone::SaveDefaultGroupCallJoinAs<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::phone::SaveDefaultGroupCallJoinAs<'static>, join_as)),
-    ]),
-    tl::Constructor::new::<functions::phone::SaveDefaultSendAs<'static>>(0x4167_add1, 726, tl::Payload::Reference, 12, "phone.saveDefaultSendAs call send_as", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::SaveDefaultSendAs<'static>, call)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::phone::SaveDefaultSendAs<'static>, send_as)),
-    ]),
-    tl::Constructor::new::<functions::phone::SendConferenceCallBroadcast<'static>>(0xc670_1900, 727, tl::Payload::Reference, 12, "phone.sendConferenceCallBroadcast call block", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::SendConferenceCallBroadcast<'static>, call)),
-        F::new(K::Bytes, offset_of!(functions::phone::SendConferenceCallBroadcast<'static>, block)),
-    ]),
-    tl::Constructor::new::<functions::phone::SendGroupCallEncryptedMessage<'static>>(0xe5af_a56d, 728, tl::Payload::Reference, 12, "phone.sendGroupCallEncryptedMessage call encrypted_message", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::SendGroupCallEncryptedMessage<'static>, call)),
-        F::new(K::Bytes, offset_of!(functions::phone::SendGroupCallEncryptedMessage<'static>, encrypted_message)),
-    ]),
-    tl::Constructor::new::<functions::phone::SendGroupCallMessage<'static>>(0xb1d1_1410, 729, tl::Payload::Reference, 36, "phone.sendGroupCallMessage flags call random_id message allow_paid_stars send_as", &[
-        F::word(0, 0x3),
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::SendGroupCallMessage<'static>, call)),
-        F::new(K::Long, offset_of!(functions::phone::SendGroupCallMessage<'static>, random_id)),
-        F::of(K::Object, &tables::TEXT_WITH_ENTITIES, offset_of!(functions::phone::SendGroupCallMessage<'static>, message)),
-        F::opt(K::OptLong, 0, 0, offset_of!(functions::phone::SendGroupCallMessage<'static>, allow_paid_stars)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 1, offset_of!(functions::phone::SendGroupCallMessage<'static>, send_as)),
-    ]),
-    tl::Constructor::new::<functions::phone::SendSignalingData<'static>>(0xff7a_9383, 730, tl::Payload::Reference, 24, "phone.sendSignalingData peer data", &[
-        F::of(K::Object, &tables::INPUT_PHONE_CALL, offset_of!(functions::phone::SendSignalingData<'static>, peer)),
-        F::new(K::Bytes, offset_of!(functions::phone::SendSignalingData<'static>, data)),
-    ]),
-    tl::Constructor::new::<functions::phone::SetCallRating<'static>>(0x59ea_d627, 731, tl::Payload::Reference, 32, "phone.setCallRating flags user_initiative peer rating comment", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::SetCallRating<'static>, user_initiative)),
-        F::of(K::Object, &tables::INPUT_PHONE_CALL, offset_of!(functions::phone::SetCallRating<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::phone::SetCallRating<'static>, rating)),
-        F::new(K::Str, offset_of!(functions::phone::SetCallRating<'static>, comment)),
-    ]),
-    tl::Constructor::new::<functions::phone::StartScheduledGroupCall<'static>>(0x5680_e342, 732, tl::Payload::Reference, 8, "phone.startScheduledGroupCall call", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::StartScheduledGroupCall<'static>, call)),
-    ]),
-    tl::Constructor::new::<functions::phone::ToggleGroupCallRecord<'static>>(0xf128_c708, 733, tl::Payload::Reference, 12, "phone.toggleGroupCallRecord flags start video call title video_portrait", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::phone::ToggleGroupCallRecord<'static>, start)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::phone::ToggleGroupCallRecord<'static>, video)),
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::ToggleGroupCallRecord<'static>, call)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::phone::ToggleGroupCallRecord<'static>, title)),
-        F::opt(K::OptBool, 0, 2, offset_of!(functions::phone::ToggleGroupCallRecord<'static>, video_portrait)),
-    ]),
-    tl::Constructor::new::<functions::phone::ToggleGroupCallSettings<'static>>(0x9743_92f2, 734, tl::Payload::Reference, 12, "phone.toggleGroupCallSettings flags reset_invite_hash call join_muted messages_enabled send_paid_messages_stars", &[
-        F::word(0, 0xf),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::phone::ToggleGroupCallSettings<'static>, reset_invite_hash)),
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::ToggleGroupCallSettings<'static>, call)),
-        F::opt(K::OptBool, 0, 0, offset_of!(functions::phone::ToggleGroupCallSettings<'static>, join_muted)),
-        F::opt(K::OptBool, 0, 2, offset_of!(functions::phone::ToggleGroupCallSettings<'static>, messages_enabled)),
-        F::opt(K::OptLong, 0, 3, offset_of!(functions::phone::ToggleGroupCallSettings<'static>, send_paid_messages_stars)),
-    ]),
-    tl::Constructor::new::<functions::phone::ToggleGroupCallStartSubscription<'static>>(0x219c_34e6, 735, tl::Payload::Reference, 12, "phone.toggleGroupCallStartSubscription call subscribed", &[
-        F::of(K::Object, &tables::INPUT_GROUP_CALL, offset_of!(functions::phone::ToggleGroupCallStartSubscription<'static>, call)),
-        F::new(K::Bool, offset_of!(functions::phone::ToggleGroupCallStartSubscription<'static>, subscribed)),
-    ]),
+    tl::Constructor::new::<functions::phone::GetGroupCall<'static>>(0x0418_45db, 708, tl::Payload::Reference, 12, "phone.getGroupCall call limit", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::phone::GetGroupCall<'static>, call), offset_of!(functions::phone::GetGroupCall<'static>, limit)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::GetGroupCallChainBlocks<'static>>(0xee9f_88a6, 709, tl::Payload::Reference, 20, "phone.getGroupCallChainBlocks call sub_chain_id offset limit", &tl::rows::<4>(
+        "o i i i",
+        &[offset_of!(functions::phone::GetGroupCallChainBlocks<'static>, call), offset_of!(functions::phone::GetGroupCallChainBlocks<'static>, sub_chain_id), offset_of!(functions::phone::GetGroupCallChainBlocks<'static>, offset), offset_of!(functions::phone::GetGroupCallChainBlocks<'static>, limit)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::GetGroupCallJoinAs<'static>>(0xef7c_213a, 710, tl::Payload::Reference, 4, "phone.getGroupCallJoinAs peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::phone::GetGroupCallJoinAs<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::phone::GetGroupCallStars<'static>>(0x6f63_6302, 711, tl::Payload::Reference, 8, "phone.getGroupCallStars call", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::phone::GetGroupCallStars<'static>, call)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::GetGroupCallStreamChannels<'static>>(0x1ab2_1940, 712, tl::Payload::Reference, 8, "phone.getGroupCallStreamChannels call", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::phone::GetGroupCallStreamChannels<'static>, call)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::GetGroupCallStreamRtmpUrl<'static>>(0x5af4_c73a, 713, tl::Payload::Reference, 12, "phone.getGroupCallStreamRtmpUrl flags live_story peer revoke", &tl::rows::<4>(
+        "# 0.0! o b",
+        &[offset_of!(functions::phone::GetGroupCallStreamRtmpUrl<'static>, live_story), offset_of!(functions::phone::GetGroupCallStreamRtmpUrl<'static>, peer), offset_of!(functions::phone::GetGroupCallStreamRtmpUrl<'static>, revoke)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::phone::GetGroupParticipants<'static>>(0xc558_d8ab, 714, tl::Payload::Reference, 32, "phone.getGroupParticipants call ids sources offset limit", &tl::rows::<5>(
+        "o *o *i s i",
+        &[offset_of!(functions::phone::GetGroupParticipants<'static>, call), offset_of!(functions::phone::GetGroupParticipants<'static>, ids), offset_of!(functions::phone::GetGroupParticipants<'static>, sources), offset_of!(functions::phone::GetGroupParticipants<'static>, offset), offset_of!(functions::phone::GetGroupParticipants<'static>, limit)],
+        &[&tables::INPUT_GROUP_CALL, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::phone::InviteConferenceCallParticipant<'static>>(0xbcf2_2685, 715, tl::Payload::Reference, 16, "phone.inviteConferenceCallParticipant flags video call user_id", &tl::rows::<4>(
+        "# 0.0! o o",
+        &[offset_of!(functions::phone::InviteConferenceCallParticipant<'static>, video), offset_of!(functions::phone::InviteConferenceCallParticipant<'static>, call), offset_of!(functions::phone::InviteConferenceCallParticipant<'static>, user_id)],
+        &[&tables::INPUT_GROUP_CALL, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::phone::InviteToGroupCall<'static>>(0x7b39_3160, 716, tl::Payload::Reference, 16, "phone.inviteToGroupCall call users", &tl::rows::<2>(
+        "o *o",
+        &[offset_of!(functions::phone::InviteToGroupCall<'static>, call), offset_of!(functions::phone::InviteToGroupCall<'static>, users)],
+        &[&tables::INPUT_GROUP_CALL, &tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::phone::JoinGroupCall<'static>>(0x8fb5_3057, 717, tl::Payload::Reference, 24, "phone.joinGroupCall flags muted video_stopped call join_as invite_hash public_key block params", &tl::rows::<9>(
+        "# 0.0! 0.2! o o 0.1s 0.3w 0.3y o",
+        &[offset_of!(functions::phone::JoinGroupCall<'static>, muted), offset_of!(functions::phone::JoinGroupCall<'static>, video_stopped), offset_of!(functions::phone::JoinGroupCall<'static>, call), offset_of!(functions::phone::JoinGroupCall<'static>, join_as), offset_of!(functions::phone::JoinGroupCall<'static>, invite_hash), offset_of!(functions::phone::JoinGroupCall<'static>, public_key), offset_of!(functions::phone::JoinGroupCall<'static>, block), offset_of!(functions::phone::JoinGroupCall<'static>, params)],
+        &[&tables::INPUT_GROUP_CALL, &tables::INPUT_PEER, &tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::phone::JoinGroupCallPresentation<'static>>(0xcbea_6bc4, 718, tl::Payload::Reference, 16, "phone.joinGroupCallPresentation call params", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::phone::JoinGroupCallPresentation<'static>, call), offset_of!(functions::phone::JoinGroupCallPresentation<'static>, params)],
+        &[&tables::INPUT_GROUP_CALL, &tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::phone::LeaveGroupCall<'static>>(0x5003_77f9, 719, tl::Payload::Reference, 12, "phone.leaveGroupCall call source", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::phone::LeaveGroupCall<'static>, call), offset_of!(functions::phone::LeaveGroupCall<'static>, source)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::LeaveGroupCallPresentation<'static>>(0x1c50_d144, 720, tl::Payload::Reference, 8, "phone.leaveGroupCallPresentation call", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::phone::LeaveGroupCallPresentation<'static>, call)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::ReceivedCall>(0x17d5_4f61, 721, tl::Payload::Reference, 20, "phone.receivedCall peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::phone::ReceivedCall, peer)],
+        &[&tables::INPUT_PHONE_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::RequestCall<'static>>(0x42ff_96ed, 722, tl::Payload::Reference, 40, "phone.requestCall flags video user_id random_id g_a_hash protocol", &tl::rows::<6>(
+        "# 0.0! o i y o",
+        &[offset_of!(functions::phone::RequestCall<'static>, video), offset_of!(functions::phone::RequestCall<'static>, user_id), offset_of!(functions::phone::RequestCall<'static>, random_id), offset_of!(functions::phone::RequestCall<'static>, g_a_hash), offset_of!(functions::phone::RequestCall<'static>, protocol)],
+        &[&tables::INPUT_USER, &tables::PHONE_CALL_PROTOCOL],
+    )),
+    tl::Constructor::new::<functions::phone::SaveCallDebug<'static>>(0x277a_dd7e, 723, tl::Payload::Reference, 28, "phone.saveCallDebug peer debug", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::phone::SaveCallDebug<'static>, peer), offset_of!(functions::phone::SaveCallDebug<'static>, debug)],
+        &[&tables::INPUT_PHONE_CALL, &tables::DATA_JSON],
+    )),
+    tl::Constructor::new::<functions::phone::SaveCallLog<'static>>(0x4124_8786, 724, tl::Payload::Reference, 28, "phone.saveCallLog peer file", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::phone::SaveCallLog<'static>, peer), offset_of!(functions::phone::SaveCallLog<'static>, file)],
+        &[&tables::INPUT_PHONE_CALL, &tables::INPUT_FILE],
+    )),
+    tl::Constructor::new::<functions::phone::SaveDefaultGroupCallJoinAs<'static>>(0x575e_1f8c, 725, tl::Payload::Reference, 8, "phone.saveDefaultGroupCallJoinAs peer join_as", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::phone::SaveDefaultGroupCallJoinAs<'static>, peer), offset_of!(functions::phone::SaveDefaultGroupCallJoinAs<'static>, join_as)],
+        &[&tables::INPUT_PEER, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::phone::SaveDefaultSendAs<'static>>(0x4167_add1, 726, tl::Payload::Reference, 12, "phone.saveDefaultSendAs call send_as", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::phone::SaveDefaultSendAs<'static>, call), offset_of!(functions::phone::SaveDefaultSendAs<'static>, send_as)],
+        &[&tables::INPUT_GROUP_CALL, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::phone::SendConferenceCallBroadcast<'static>>(0xc670_1900, 727, tl::Payload::Reference, 12, "phone.sendConferenceCallBroadcast call block", &tl::rows::<2>(
+        "o y",
+        &[offset_of!(functions::phone::SendConferenceCallBroadcast<'static>, call), offset_of!(functions::phone::SendConferenceCallBroadcast<'static>, block)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::SendGroupCallEncryptedMessage<'static>>(0xe5af_a56d, 728, tl::Payload::Reference, 12, "phone.sendGroupCallEncryptedMessage call encrypted_message", &tl::rows::<2>(
+        "o y",
+        &[offset_of!(functions::phone::SendGroupCallEncryptedMessage<'static>, call), offset_of!(functions::phone::SendGroupCallEncryptedMessage<'static>, encrypted_message)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::SendGroupCallMessage<'static>>(0xb1d1_1410, 729, tl::Payload::Reference, 36, "phone.sendGroupCallMessage flags call random_id message allow_paid_stars send_as", &tl::rows::<6>(
+        "# o l o 0.0l 0.1o",
+        &[offset_of!(functions::phone::SendGroupCallMessage<'static>, call), offset_of!(functions::phone::SendGroupCallMessage<'static>, random_id), offset_of!(functions::phone::SendGroupCallMessage<'static>, message), offset_of!(functions::phone::SendGroupCallMessage<'static>, allow_paid_stars), offset_of!(functions::phone::SendGroupCallMessage<'static>, send_as)],
+        &[&tables::INPUT_GROUP_CALL, &tables::TEXT_WITH_ENTITIES, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::phone::SendSignalingData<'static>>(0xff7a_9383, 730, tl::Payload::Reference, 24, "phone.sendSignalingData peer data", &tl::rows::<2>(
+        "o y",
+        &[offset_of!(functions::phone::SendSignalingData<'static>, peer), offset_of!(functions::phone::SendSignalingData<'static>, data)],
+        &[&tables::INPUT_PHONE_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::SetCallRating<'static>>(0x59ea_d627, 731, tl::Payload::Reference, 32, "phone.setCallRating flags user_initiative peer rating comment", &tl::rows::<5>(
+        "# 0.0! o i s",
+        &[offset_of!(functions::phone::SetCallRating<'static>, user_initiative), offset_of!(functions::phone::SetCallRating<'static>, peer), offset_of!(functions::phone::SetCallRating<'static>, rating), offset_of!(functions::phone::SetCallRating<'static>, comment)],
+        &[&tables::INPUT_PHONE_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::StartScheduledGroupCall<'static>>(0x5680_e342, 732, tl::Payload::Reference, 8, "phone.startScheduledGroupCall call", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::phone::StartScheduledGroupCall<'static>, call)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::ToggleGroupCallRecord<'static>>(0xf128_c708, 733, tl::Payload::Reference, 12, "phone.toggleGroupCallRecord flags start video call title video_portrait", &tl::rows::<6>(
+        "# 0.0! 0.2! o 0.1s 0.2b",
+        &[offset_of!(functions::phone::ToggleGroupCallRecord<'static>, start), offset_of!(functions::phone::ToggleGroupCallRecord<'static>, video), offset_of!(functions::phone::ToggleGroupCallRecord<'static>, call), offset_of!(functions::phone::ToggleGroupCallRecord<'static>, title), offset_of!(functions::phone::ToggleGroupCallRecord<'static>, video_portrait)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::ToggleGroupCallSettings<'static>>(0x9743_92f2, 734, tl::Payload::Reference, 12, "phone.toggleGroupCallSettings flags reset_invite_hash call join_muted messages_enabled send_paid_messages_stars", &tl::rows::<6>(
+        "# 0.1! o 0.0b 0.2b 0.3l",
+        &[offset_of!(functions::phone::ToggleGroupCallSettings<'static>, reset_invite_hash), offset_of!(functions::phone::ToggleGroupCallSettings<'static>, call), offset_of!(functions::phone::ToggleGroupCallSettings<'static>, join_muted), offset_of!(functions::phone::ToggleGroupCallSettings<'static>, messages_enabled), offset_of!(functions::phone::ToggleGroupCallSettings<'static>, send_paid_messages_stars)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
+    tl::Constructor::new::<functions::phone::ToggleGroupCallStartSubscription<'static>>(0x219c_34e6, 735, tl::Payload::Reference, 12, "phone.toggleGroupCallStartSubscription call subscribed", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::phone::ToggleGroupCallStartSubscription<'static>, call), offset_of!(functions::phone::ToggleGroupCallStartSubscription<'static>, subscribed)],
+        &[&tables::INPUT_GROUP_CALL],
+    )),
 ];
-tl::described! { functions::phone::AcceptCall<'_>, functions::phone::AcceptCall<'a>, &tl::Type::single::<functions::phone::AcceptCall<'static>>("phone.acceptCall", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::phone::CheckGroupCall<'_>, functions::phone::CheckGroupCall<'a>, &tl::Type::single::<functions::phone::CheckGroupCall<'static>>("phone.checkGroupCall", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::phone::ConfirmCall<'_>, functions::phone::ConfirmCall<'a>, &tl::Type::single::<functions::phone::ConfirmCall<'static>>("phone.confirmCall", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::phone::CreateConferenceCall<'_>, functions::phone::CreateConferenceCall<'a>, &tl::Type::single::<functions::phone::CreateConferenceCall<'static>>("phone.createConferenceCall", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::phone::CreateGroupCall<'_>, functions::phone::CreateGroupCall<'a>, &tl::Type::single::<functions::phone::CreateGroupCall<'static>>("phone.createGroupCall", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::phone::DeclineConferenceCallInvite, functions::phone::DeclineConferenceCallInvite, &tl::Type::single::<functions::phone::DeclineConferenceCallInvite>("phone.declineConferenceCallInvite", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::phone::DeleteConferenceCallParticipants<'_>, functions::phone::DeleteConferenceCallParticipants<'a>, &tl::Type::single::<functions::phone::DeleteConferenceCallParticipants<'static>>("phone.deleteConferenceCallParticipants", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::phone::DeleteGroupCallMessages<'_>, functions::phone::DeleteGroupCallMessages<'a>, &tl::Type::single::<functions::phone::DeleteGroupCallMessages<'static>>("phone.deleteGroupCallMessages", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::phone::DeleteGroupCallParticipantMessages<'_>, functions::phone::DeleteGroupCallParticipantMessages<'a>, &tl::Type::single::<functions::phone::DeleteGroupCallParticipantMessages<'static>>("phone.deleteGroupCallParticipantMessages", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::phone::DiscardCall<'_>, functions::phone::DiscardCall<'a>, &tl::Type::single::<functions::phone::DiscardCall<'static>>("phone.discardCall", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::phone::DiscardGroupCall<'_>, functions::phone::DiscardGroupCall<'a>, &tl::Type::single::<functions::phone::DiscardGroupCall<'static>>("phone.discardGroupCall", &CALLS[10], tl::ListOps::NONE) }
-tl::described! { functions::phone::EditGroupCallParticipant<'_>, functions::phone::EditGroupCallParticipant<'a>, &tl::Type::single::<functions::phone::EditGroupCallParticipant<'static>>("phone.editGroupCallParticipant", &CALLS[11], tl::ListOps::NONE) }
-tl::described! { functions::phone::EditGroupCallTitle<'_>, functions::phone::EditGroupCallTitle<'a>, &tl::Type::single::<functions::phone::EditGroupCallTitle<'static>>("phone.editGroupCallTitle", &CALLS[12], tl::ListOps::NONE) }
-tl::described! { functions::phone::ExportGroupCallInvite<'_>, functions::phone::ExportGroupCallInvite<'a>, &tl::Type::single::<functions::phone::ExportGroupCallInvite<'static>>("phone.exportGroupCallInvite", &CALLS[13], tl::ListOps::NONE) }
-tl::described! { functions::phone::GetCallConfig, functions::phone::GetCallConfig, &tl::Type::single::<functions::phone::GetCallConfig>("phone.getCallConfig", &CALLS[14], tl::ListOps::NONE) }
-tl::described! { functions::phone::GetGroupCall<'_>, functions::phone::GetGroupCall<'a>, &tl::Type::single::<functions::phone::GetGroupCall<'static>>("phone.getGroupCall", &CALLS[15], tl::ListOps::NONE) }
-tl::described! { functions::phone::GetGroupCallChainBlocks<'_>, functions::phone::GetGroupCallChainBlocks<'a>, &tl::Type::single::<functions::phone::GetGroupCallChainBlocks<'static>>("phone.getGroupCallChainBlocks", &CALLS[16], tl::ListOps::NONE) }
-tl::described! { functions::phone::GetGroupCallJoinAs<'_>, functions::phone::GetGroupCallJoinAs<'a>, &tl::Type::single::<functions::phone::GetGroupCallJoinAs<'static>>("phone.getGroupCallJoinAs", &CALLS[17], tl::ListOps::NONE) }
-tl::described! { functions::phone::GetGroupCallStars<'_>, functions::phone::GetGroupCallStars<'a>, &tl::Type::single::<functions::phone::GetGroupCallStars<'static>>("phone.getGroupCallStars", &CALLS[18], tl::ListOps::NONE) }
-tl::described! { functions::phone::GetGroupCallStreamChannels<'_>, functions::phone::GetGroupCallStreamChannels<'a>, &tl::Type::single::<functions::phone::GetGroupCallStreamChannels<'static>>("phone.getGroupCallStreamChannels", &CALLS[19], tl::ListOps::NONE) }
-tl::described! { functions::phone::GetGroupCallStreamRtmpUrl<'_>, functions::phone::GetGroupCallStreamRtmpUrl<'a>, &tl::Type::single::<functions::phone::GetGroupCallStreamRtmpUrl<'static>>("phone.getGroupCallStreamRtmpUrl", &CALLS[20], tl::ListOps::NONE) }
-tl::described! { functions::phone::GetGroupParticipants<'_>, functions::phone::GetGroupParticipants<'a>, &tl::Type::single::<functions::phone::GetGroupParticipants<'static>>("phone.getGroupParticipants", &CALLS[21], tl::ListOps::NONE) }
-tl::described! { functions::phone::InviteConferenceCallParticipant<'_>, functions::phone::InviteConferenceCallParticipant<'a>, &tl::Type::single::<functions::phone::InviteConferenceCallParticipant<'static>>("phone.inviteConferenceCallParticipant", &CALLS[22], tl::ListOps::NONE) }
-tl::described! { functions::phone::InviteToGroupCall<'_>, functions::phone::InviteToGroupCall<'a>, &tl::Type::single::<functions::phone::InviteToGroupCall<'static>>("phone.inviteToGroupCall", &CALLS[23], tl::ListOps::NONE) }
-tl::described! { functions::phone::JoinGroupCall<'_>, functions::phone::JoinGroupCall<'a>, &tl::Type::single::<functions::phone::JoinGroupCall<'static>>("phone.joinGroupCall", &CALLS[24], tl::ListOps::NONE) }
-tl::described! { functions::phone::JoinGroupCallPresentation<'_>, functions::phone::JoinGroupCallPresentation<'a>, &tl::Type::single::<functions::phone::JoinGroupCallPresentation<'static>>("phone.joinGroupCallPresentation", &CALLS[25], tl::ListOps::NONE) }
-tl::described! { functions::phone::LeaveGroupCall<'_>, functions::phone::LeaveGroupCall<'a>, &tl::Type::single::<functions::phone::LeaveGroupCall<'static>>("phone.leaveGroupCall", &CALLS[26], tl::ListOps::NONE) }
-tl::described! { functions::phone::LeaveGroupCallPresentation<'_>, functions::phone::LeaveGroupCallPresentation<'a>, &tl::Type::single::<functions::phone::LeaveGroupCallPresentation<'static>>("phone.leaveGroupCallPresentation", &CALLS[27], tl::ListOps::NONE) }
-tl::described! { functions::phone::ReceivedCall, functions::phone::ReceivedCall, &tl::Type::single::<functions::phone::ReceivedCall>("phone.receivedCall", &CALLS[28], tl::ListOps::NONE) }
-tl::described! { functions::phone::RequestCall<'_>, functions::phone::RequestCall<'a>, &tl::Type::single::<functions::phone::RequestCall<'static>>("phone.requestCall", &CALLS[29], tl::ListOps::NONE) }
-tl::described! { functions::phone::SaveCallDebug<'_>, functions::phone::SaveCallDebug<'a>, &tl::Type::single::<functions::phone::SaveCallDebug<'static>>("phone.saveCallDebug", &CALLS[30], tl::ListOps::NONE) }
-tl::described! { functions::phone::SaveCallLog<'_>, functions::phone::SaveCallLog<'a>, &tl::Type::single::<functions::phone::SaveCallLog<'static>>("phone.saveCallLog", &CALLS[31], tl::ListOps::NONE) }
-tl::described! { functions::phone::SaveDefaultGroupCallJoinAs<'_>, functions::phone::SaveDefaultGroupCallJoinAs<'a>, &tl::Type::single::<functions::phone::SaveDefaultGroupCallJoinAs<'static>>("phone.saveDefaultGroupCallJoinAs", &CALLS[32], tl::ListOps::NONE) }
-tl::described! { functions::phone::SaveDefaultSendAs<'_>, functions::phone::SaveDefaultSendAs<'a>, &tl::Type::single::<functions::phone::SaveDefaultSendAs<'static>>("phone.saveDefaultSendAs", &CALLS[33], tl::ListOps::NONE) }
-tl::described! { functions::phone::SendConferenceCallBroadcast<'_>, functions::phone::SendConferenceCallBroadcast<'a>, &tl::Type::single::<functions::phone::SendConferenceCallBroadcast<'static>>("phone.sendConferenceCallBroadcast", &CALLS[34], tl::ListOps::NONE) }
-tl::described! { functions::phone::SendGroupCallEncryptedMessage<'_>, functions::phone::SendGroupCallEncryptedMessage<'a>, &tl::Type::single::<functions::phone::SendGroupCallEncryptedMessage<'static>>("phone.sendGroupCallEncryptedMessage", &CALLS[35], tl::ListOps::NONE) }
-tl::described! { functions::phone::SendGroupCallMessage<'_>, functions::phone::SendGroupCallMessage<'a>, &tl::Type::single::<functions::phone::SendGroupCallMessage<'static>>("phone.sendGroupCallMessage", &CALLS[36], tl::ListOps::NONE) }
-tl::described! { functions::phone::SendSignalingData<'_>, functions::phone::SendSignalingData<'a>, &tl::Type::single::<functions::phone::SendSignalingData<'static>>("phone.sendSignalingData", &CALLS[37], tl::ListOps::NONE) }
-tl::described! { functions::phone::SetCallRating<'_>, functions::phone::SetCallRating<'a>, &tl::Type::single::<functions::phone::SetCallRating<'static>>("phone.setCallRating", &CALLS[38], tl::ListOps::NONE) }
-tl::described! { functions::phone::StartScheduledGroupCall<'_>, functions::phone::StartScheduledGroupCall<'a>, &tl::Type::single::<functions::phone::StartScheduledGroupCall<'static>>("phone.startScheduledGroupCall", &CALLS[39], tl::ListOps::NONE) }
-tl::described! { functions::phone::ToggleGroupCallRecord<'_>, functions::phone::ToggleGroupCallRecord<'a>, &tl::Type::single::<functions::phone::ToggleGroupCallRecord<'static>>("phone.toggleGroupCallRecord", &CALLS[40], tl::ListOps::NONE) }
-tl::described! { functions::phone::ToggleGroupCallSettings<'_>, functions::phone::ToggleGroupCallSettings<'a>, &tl::Type::single::<functions::phone::ToggleGroupCallSettings<'static>>("phone.toggleGroupCallSettings", &CALLS[41], tl::ListOps::NONE) }
-tl::described! { functions::phone::ToggleGroupCallStartSubscription<'_>, functions::phone::ToggleGroupCallStartSubscription<'a>, &tl::Type::single::<functions::phone::ToggleGroupCallStartSubscription<'static>>("phone.toggleGroupCallStartSubscription", &CALLS[42], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 43] = tl::Type::calls(&CALLS);
+tl::described! { functions::phone::AcceptCall<'_>, &TYPES[0] }
+tl::described! { functions::phone::CheckGroupCall<'_>, &TYPES[1] }
+tl::described! { functions::phone::ConfirmCall<'_>, &TYPES[2] }
+tl::described! { functions::phone::CreateConferenceCall<'_>, &TYPES[3] }
+tl::described! { functions::phone::CreateGroupCall<'_>, &TYPES[4] }
+tl::described! { functions::phone::DeclineConferenceCallInvite, &TYPES[5] }
+tl::described! { functions::phone::DeleteConferenceCallParticipants<'_>, &TYPES[6] }
+tl::described! { functions::phone::DeleteGroupCallMessages<'_>, &TYPES[7] }
+tl::described! { functions::phone::DeleteGroupCallParticipantMessages<'_>, &TYPES[8] }
+tl::described! { functions::phone::DiscardCall<'_>, &TYPES[9] }
+tl::described! { functions::phone::DiscardGroupCall<'_>, &TYPES[10] }
+tl::described! { functions::phone::EditGroupCallParticipant<'_>, &TYPES[11] }
+tl::described! { functions::phone::EditGroupCallTitle<'_>, &TYPES[12] }
+tl::described! { functions::phone::ExportGroupCallInvite<'_>, &TYPES[13] }
+tl::described! { functions::phone::GetCallConfig, &TYPES[14] }
+tl::described! { functions::phone::GetGroupCall<'_>, &TYPES[15] }
+tl::described! { functions::phone::GetGroupCallChainBlocks<'_>, &TYPES[16] }
+tl::described! { functions::phone::GetGroupCallJoinAs<'_>, &TYPES[17] }
+tl::described! { functions::phone::GetGroupCallStars<'_>, &TYPES[18] }
+tl::described! { functions::phone::GetGroupCallStreamChannels<'_>, &TYPES[19] }
+tl::described! { functions::phone::GetGroupCallStreamRtmpUrl<'_>, &TYPES[20] }
+tl::described! { functions::phone::GetGroupParticipants<'_>, &TYPES[21] }
+tl::described! { functions::phone::InviteConferenceCallParticipant<'_>, &TYPES[22] }
+tl::described! { functions::phone::InviteToGroupCall<'_>, &TYPES[23] }
+tl::described! { functions::phone::JoinGroupCall<'_>, &TYPES[24] }
+tl::described! { functions::phone::JoinGroupCallPresentation<'_>, &TYPES[25] }
+tl::described! { functions::phone::LeaveGroupCall<'_>, &TYPES[26] }
+tl::described! { functions::phone::LeaveGroupCallPresentation<'_>, &TYPES[27] }
+tl::described! { functions::phone::ReceivedCall, &TYPES[28] }
+tl::described! { functions::phone::RequestCall<'_>, &TYPES[29] }
+tl::described! { functions::phone::SaveCallDebug<'_>, &TYPES[30] }
+tl::described! { functions::phone::SaveCallLog<'_>, &TYPES[31] }
+tl::described! { functions::phone::SaveDefaultGroupCallJoinAs<'_>, &TYPES[32] }
+tl::described! { functions::phone::SaveDefaultSendAs<'_>, &TYPES[33] }
+tl::described! { functions::phone::SendConferenceCallBroadcast<'_>, &TYPES[34] }
+tl::described! { functions::phone::SendGroupCallEncryptedMessage<'_>, &TYPES[35] }
+tl::described! { functions::phone::SendGroupCallMessage<'_>, &TYPES[36] }
+tl::described! { functions::phone::SendSignalingData<'_>, &TYPES[37] }
+tl::described! { functions::phone::SetCallRating<'_>, &TYPES[38] }
+tl::described! { functions::phone::StartScheduledGroupCall<'_>, &TYPES[39] }
+tl::described! { functions::phone::ToggleGroupCallRecord<'_>, &TYPES[40] }
+tl::described! { functions::phone::ToggleGroupCallSettings<'_>, &TYPES[41] }
+tl::described! { functions::phone::ToggleGroupCallStartSubscription<'_>, &TYPES[42] }

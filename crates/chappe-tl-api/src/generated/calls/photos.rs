@@ -3,48 +3,39 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 5] = [
-    tl::Constructor::new::<functions::photos::DeletePhotos<'static>>(0x87cf_7f2f, 736, tl::Payload::Reference, 8, "photos.deletePhotos id", &[
-        F::of(K::ListObject, &tables::INPUT_PHOTO, offset_of!(functions::photos::DeletePhotos<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::photos::GetUserPhotos<'static>>(0x91cd_32a8, 737, tl::Payload::Reference, 20, "photos.getUserPhotos user_id offset max_id limit", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::photos::GetUserPhotos<'static>, user_id)),
-        F::new(K::Int, offset_of!(functions::photos::GetUserPhotos<'static>, offset)),
-        F::new(K::Long, offset_of!(functions::photos::GetUserPhotos<'static>, max_id)),
-        F::new(K::Int, offset_of!(functions::photos::GetUserPhotos<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::photos::UpdateProfilePhoto<'static>>(0x09e8_2039, 738, tl::Payload::Reference, 8, "photos.updateProfilePhoto flags fallback bot id", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::photos::UpdateProfilePhoto<'static>, fallback)),
-        F::opt_of(K::OptObject, &tables::INPUT_USER, 0, 1, offset_of!(functions::photos::UpdateProfilePhoto<'static>, bot)),
-        F::of(K::Object, &tables::INPUT_PHOTO, offset_of!(functions::photos::UpdateProfilePhoto<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::photos::UploadContactProfilePhoto<'static>>(0xe14c_4a71, 739, tl::Payload::Reference, 8, "photos.uploadContactProfilePhoto flags suggest save user_id file video video_start_ts video_emoji_markup", &[
-        F::word(0, 0x3f),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::photos::UploadContactProfilePhoto<'static>, suggest)),
-        F::opt(K::Flag, 0, 4, offset_of!(functions::photos::UploadContactProfilePhoto<'static>, save)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::photos::UploadContactProfilePhoto<'static>, user_id)),
-        F::opt_of(K::OptObject, &tables::INPUT_FILE, 0, 0, offset_of!(functions::photos::UploadContactProfilePhoto<'static>, file)),
-        F::opt_of(K::OptObject, &tables::INPUT_FILE, 0, 1, offset_of!(functions::photos::UploadContactProfilePhoto<'static>, video)),
-        F::opt(K::OptDouble, 0, 2, offset_of!(functions::photos::UploadContactProfilePhoto<'static>, video_start_ts)),
-        F::opt_of(K::OptObject, &tables::VIDEO_SIZE, 0, 5, offset_of!(functions::photos::UploadContactProfilePhoto<'static>, video_emoji_markup)),
-    ]),
-    tl::Constructor::new::<functions::photos::UploadProfilePhoto<'static>>(0x0388_a3b5, 740, tl::Payload::Reference, 4, "photos.uploadProfilePhoto flags fallback bot file video video_start_ts video_emoji_markup", &[
-        F::word(0, 0x3f),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::photos::UploadProfilePhoto<'static>, fallback)),
-        F::opt_of(K::OptObject, &tables::INPUT_USER, 0, 5, offset_of!(functions::photos::UploadProfilePhoto<'static>, bot)),
-        F::opt_of(K::OptObject, &tables::INPUT_FILE, 0, 0, offset_of!(functions::photos::UploadProfilePhoto<'static>, file)),
-        F::opt_of(K::OptObject, &tables::INPUT_FILE, 0, 1, offset_of!(functions::photos::UploadProfilePhoto<'static>, video)),
-        F::opt(K::OptDouble, 0, 2, offset_of!(functions::photos::UploadProfilePhoto<'static>, video_start_ts)),
-        F::opt_of(K::OptObject, &tables::VIDEO_SIZE, 0, 4, offset_of!(functions::photos::UploadProfilePhoto<'static>, video_emoji_markup)),
-    ]),
+    tl::Constructor::new::<functions::photos::DeletePhotos<'static>>(0x87cf_7f2f, 736, tl::Payload::Reference, 8, "photos.deletePhotos id", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::photos::DeletePhotos<'static>, id)],
+        &[&tables::INPUT_PHOTO],
+    )),
+    tl::Constructor::new::<functions::photos::GetUserPhotos<'static>>(0x91cd_32a8, 737, tl::Payload::Reference, 20, "photos.getUserPhotos user_id offset max_id limit", &tl::rows::<4>(
+        "o i l i",
+        &[offset_of!(functions::photos::GetUserPhotos<'static>, user_id), offset_of!(functions::photos::GetUserPhotos<'static>, offset), offset_of!(functions::photos::GetUserPhotos<'static>, max_id), offset_of!(functions::photos::GetUserPhotos<'static>, limit)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::photos::UpdateProfilePhoto<'static>>(0x09e8_2039, 738, tl::Payload::Reference, 8, "photos.updateProfilePhoto flags fallback bot id", &tl::rows::<4>(
+        "# 0.0! 0.1o o",
+        &[offset_of!(functions::photos::UpdateProfilePhoto<'static>, fallback), offset_of!(functions::photos::UpdateProfilePhoto<'static>, bot), offset_of!(functions::photos::UpdateProfilePhoto<'static>, id)],
+        &[&tables::INPUT_USER, &tables::INPUT_PHOTO],
+    )),
+    tl::Constructor::new::<functions::photos::UploadContactProfilePhoto<'static>>(0xe14c_4a71, 739, tl::Payload::Reference, 8, "photos.uploadContactProfilePhoto flags suggest save user_id file video video_start_ts video_emoji_markup", &tl::rows::<8>(
+        "# 0.3! 0.4! o 0.0o 0.1o 0.2d 0.5o",
+        &[offset_of!(functions::photos::UploadContactProfilePhoto<'static>, suggest), offset_of!(functions::photos::UploadContactProfilePhoto<'static>, save), offset_of!(functions::photos::UploadContactProfilePhoto<'static>, user_id), offset_of!(functions::photos::UploadContactProfilePhoto<'static>, file), offset_of!(functions::photos::UploadContactProfilePhoto<'static>, video), offset_of!(functions::photos::UploadContactProfilePhoto<'static>, video_start_ts), offset_of!(functions::photos::UploadContactProfilePhoto<'static>, video_emoji_markup)],
+        &[&tables::INPUT_USER, &tables::INPUT_FILE, &tables::INPUT_FILE, &tables::VIDEO_SIZE],
+    )),
+    tl::Constructor::new::<functions::photos::UploadProfilePhoto<'static>>(0x0388_a3b5, 740, tl::Payload::Reference, 4, "photos.uploadProfilePhoto flags fallback bot file video video_start_ts video_emoji_markup", &tl::rows::<7>(
+        "# 0.3! 0.5o 0.0o 0.1o 0.2d 0.4o",
+        &[offset_of!(functions::photos::UploadProfilePhoto<'static>, fallback), offset_of!(functions::photos::UploadProfilePhoto<'static>, bot), offset_of!(functions::photos::UploadProfilePhoto<'static>, file), offset_of!(functions::photos::UploadProfilePhoto<'static>, video), offset_of!(functions::photos::UploadProfilePhoto<'static>, video_start_ts), offset_of!(functions::photos::UploadProfilePhoto<'static>, video_emoji_markup)],
+        &[&tables::INPUT_USER, &tables::INPUT_FILE, &tables::INPUT_FILE, &tables::VIDEO_SIZE],
+    )),
 ];
-tl::described! { functions::photos::DeletePhotos<'_>, functions::photos::DeletePhotos<'a>, &tl::Type::single::<functions::photos::DeletePhotos<'static>>("photos.deletePhotos", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::photos::GetUserPhotos<'_>, functions::photos::GetUserPhotos<'a>, &tl::Type::single::<functions::photos::GetUserPhotos<'static>>("photos.getUserPhotos", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::photos::UpdateProfilePhoto<'_>, functions::photos::UpdateProfilePhoto<'a>, &tl::Type::single::<functions::photos::UpdateProfilePhoto<'static>>("photos.updateProfilePhoto", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::photos::UploadContactProfilePhoto<'_>, functions::photos::UploadContactProfilePhoto<'a>, &tl::Type::single::<functions::photos::UploadContactProfilePhoto<'static>>("photos.uploadContactProfilePhoto", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::photos::UploadProfilePhoto<'_>, functions::photos::UploadProfilePhoto<'a>, &tl::Type::single::<functions::photos::UploadProfilePhoto<'static>>("photos.uploadProfilePhoto", &CALLS[4], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 5] = tl::Type::calls(&CALLS);
+tl::described! { functions::photos::DeletePhotos<'_>, &TYPES[0] }
+tl::described! { functions::photos::GetUserPhotos<'_>, &TYPES[1] }
+tl::described! { functions::photos::UpdateProfilePhoto<'_>, &TYPES[2] }
+tl::described! { functions::photos::UploadContactProfilePhoto<'_>, &TYPES[3] }
+tl::described! { functions::photos::UploadProfilePhoto<'_>, &TYPES[4] }

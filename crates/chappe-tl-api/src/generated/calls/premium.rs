@@ -3,34 +3,35 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 5] = [
-    tl::Constructor::new::<functions::premium::ApplyBoost<'static>>(0x6b7d_a746, 741, tl::Payload::Reference, 8, "premium.applyBoost flags slots peer", &[
-        F::word(0, 0x1),
-        F::opt(K::OptListInt, 0, 0, offset_of!(functions::premium::ApplyBoost<'static>, slots)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::premium::ApplyBoost<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::premium::GetBoostsList<'static>>(0x60f6_7660, 742, tl::Payload::Reference, 16, "premium.getBoostsList flags gifts peer offset limit", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::premium::GetBoostsList<'static>, gifts)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::premium::GetBoostsList<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::premium::GetBoostsList<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::premium::GetBoostsList<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::premium::GetBoostsStatus<'static>>(0x042f_1f61, 743, tl::Payload::Reference, 4, "premium.getBoostsStatus peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::premium::GetBoostsStatus<'static>, peer)),
-    ]),
+    tl::Constructor::new::<functions::premium::ApplyBoost<'static>>(0x6b7d_a746, 741, tl::Payload::Reference, 8, "premium.applyBoost flags slots peer", &tl::rows::<3>(
+        "# 0.0*i o",
+        &[offset_of!(functions::premium::ApplyBoost<'static>, slots), offset_of!(functions::premium::ApplyBoost<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::premium::GetBoostsList<'static>>(0x60f6_7660, 742, tl::Payload::Reference, 16, "premium.getBoostsList flags gifts peer offset limit", &tl::rows::<5>(
+        "# 0.0! o s i",
+        &[offset_of!(functions::premium::GetBoostsList<'static>, gifts), offset_of!(functions::premium::GetBoostsList<'static>, peer), offset_of!(functions::premium::GetBoostsList<'static>, offset), offset_of!(functions::premium::GetBoostsList<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::premium::GetBoostsStatus<'static>>(0x042f_1f61, 743, tl::Payload::Reference, 4, "premium.getBoostsStatus peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::premium::GetBoostsStatus<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
     tl::Constructor::new::<functions::premium::GetMyBoosts>(0x0be7_7b4a, 744, tl::Payload::Reference, 0, "premium.getMyBoosts", &[]),
-    tl::Constructor::new::<functions::premium::GetUserBoosts<'static>>(0x3985_4d1f, 745, tl::Payload::Reference, 8, "premium.getUserBoosts peer user_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::premium::GetUserBoosts<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::premium::GetUserBoosts<'static>, user_id)),
-    ]),
+    tl::Constructor::new::<functions::premium::GetUserBoosts<'static>>(0x3985_4d1f, 745, tl::Payload::Reference, 8, "premium.getUserBoosts peer user_id", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::premium::GetUserBoosts<'static>, peer), offset_of!(functions::premium::GetUserBoosts<'static>, user_id)],
+        &[&tables::INPUT_PEER, &tables::INPUT_USER],
+    )),
 ];
-tl::described! { functions::premium::ApplyBoost<'_>, functions::premium::ApplyBoost<'a>, &tl::Type::single::<functions::premium::ApplyBoost<'static>>("premium.applyBoost", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::premium::GetBoostsList<'_>, functions::premium::GetBoostsList<'a>, &tl::Type::single::<functions::premium::GetBoostsList<'static>>("premium.getBoostsList", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::premium::GetBoostsStatus<'_>, functions::premium::GetBoostsStatus<'a>, &tl::Type::single::<functions::premium::GetBoostsStatus<'static>>("premium.getBoostsStatus", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::premium::GetMyBoosts, functions::premium::GetMyBoosts, &tl::Type::single::<functions::premium::GetMyBoosts>("premium.getMyBoosts", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::premium::GetUserBoosts<'_>, functions::premium::GetUserBoosts<'a>, &tl::Type::single::<functions::premium::GetUserBoosts<'static>>("premium.getUserBoosts", &CALLS[4], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 5] = tl::Type::calls(&CALLS);
+tl::described! { functions::premium::ApplyBoost<'_>, &TYPES[0] }
+tl::described! { functions::premium::GetBoostsList<'_>, &TYPES[1] }
+tl::described! { functions::premium::GetBoostsStatus<'_>, &TYPES[2] }
+tl::described! { functions::premium::GetMyBoosts, &TYPES[3] }
+tl::described! { functions::premium::GetUserBoosts<'_>, &TYPES[4] }

@@ -3,74 +3,75 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 11] = [
-    tl::Constructor::new::<functions::InitConnection<'static, tl::RawObject<'static>>>(0xc1cd_5ea9, 0, tl::Payload::Reference, 36, "initConnection flags api_id device_model system_version app_version system_lang_code lang_pack lang_code proxy params query", &[
-        F::word(0, 0x3),
-        F::new(K::Int, offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, api_id)),
-        F::new(K::Str, offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, device_model)),
-        F::new(K::Str, offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, system_version)),
-        F::new(K::Str, offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, app_version)),
-        F::new(K::Str, offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, system_lang_code)),
-        F::new(K::Str, offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, lang_pack)),
-        F::new(K::Str, offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, lang_code)),
-        F::opt_of(K::OptObject, &tables::INPUT_CLIENT_PROXY, 0, 0, offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, proxy)),
-        F::opt_of(K::OptObject, &tables::JSONVALUE, 0, 1, offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, params)),
-        F::new(K::Query, offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, query)),
-    ]),
-    tl::Constructor::new::<functions::InvokeAfterMsg<tl::RawObject<'static>>>(0xcb9f_372d, 1, tl::Payload::Reference, 12, "invokeAfterMsg msg_id query", &[
-        F::new(K::Long, offset_of!(functions::InvokeAfterMsg<tl::RawObject<'static>>, msg_id)),
-        F::new(K::Query, offset_of!(functions::InvokeAfterMsg<tl::RawObject<'static>>, query)),
-    ]),
-    tl::Constructor::new::<functions::InvokeAfterMsgs<'static, tl::RawObject<'static>>>(0x3dc4_b4f0, 2, tl::Payload::Reference, 12, "invokeAfterMsgs msg_ids query", &[
-        F::new(K::ListLong, offset_of!(functions::InvokeAfterMsgs<'static, tl::RawObject<'static>>, msg_ids)),
-        F::new(K::Query, offset_of!(functions::InvokeAfterMsgs<'static, tl::RawObject<'static>>, query)),
-    ]),
-    tl::Constructor::new::<functions::InvokeWithApnsSecret<'static, tl::RawObject<'static>>>(0x0dae_54f8, 3, tl::Payload::Reference, 12, "invokeWithApnsSecret nonce secret query", &[
-        F::new(K::Str, offset_of!(functions::InvokeWithApnsSecret<'static, tl::RawObject<'static>>, nonce)),
-        F::new(K::Str, offset_of!(functions::InvokeWithApnsSecret<'static, tl::RawObject<'static>>, secret)),
-        F::new(K::Query, offset_of!(functions::InvokeWithApnsSecret<'static, tl::RawObject<'static>>, query)),
-    ]),
-    tl::Constructor::new::<functions::InvokeWithBusinessConnection<'static, tl::RawObject<'static>>>(0xdd28_9f8e, 4, tl::Payload::Reference, 8, "invokeWithBusinessConnection connection_id query", &[
-        F::new(K::Str, offset_of!(functions::InvokeWithBusinessConnection<'static, tl::RawObject<'static>>, connection_id)),
-        F::new(K::Query, offset_of!(functions::InvokeWithBusinessConnection<'static, tl::RawObject<'static>>, query)),
-    ]),
-    tl::Constructor::new::<functions::InvokeWithGooglePlayIntegrity<'static, tl::RawObject<'static>>>(0x1df9_2984, 5, tl::Payload::Reference, 12, "invokeWithGooglePlayIntegrity nonce token query", &[
-        F::new(K::Str, offset_of!(functions::InvokeWithGooglePlayIntegrity<'static, tl::RawObject<'static>>, nonce)),
-        F::new(K::Str, offset_of!(functions::InvokeWithGooglePlayIntegrity<'static, tl::RawObject<'static>>, token)),
-        F::new(K::Query, offset_of!(functions::InvokeWithGooglePlayIntegrity<'static, tl::RawObject<'static>>, query)),
-    ]),
-    tl::Constructor::new::<functions::InvokeWithLayer<tl::RawObject<'static>>>(0xda9b_0d0d, 6, tl::Payload::Reference, 8, "invokeWithLayer layer query", &[
-        F::new(K::Int, offset_of!(functions::InvokeWithLayer<tl::RawObject<'static>>, layer)),
-        F::new(K::Query, offset_of!(functions::InvokeWithLayer<tl::RawObject<'static>>, query)),
-    ]),
-    tl::Constructor::new::<functions::InvokeWithMessagesRange<tl::RawObject<'static>>>(0x3652_75f2, 7, tl::Payload::Reference, 16, "invokeWithMessagesRange range query", &[
-        F::of(K::Object, &tables::MESSAGE_RANGE, offset_of!(functions::InvokeWithMessagesRange<tl::RawObject<'static>>, range)),
-        F::new(K::Query, offset_of!(functions::InvokeWithMessagesRange<tl::RawObject<'static>>, query)),
-    ]),
-    tl::Constructor::new::<functions::InvokeWithReCaptcha<'static, tl::RawObject<'static>>>(0xadbb_0f94, 8, tl::Payload::Reference, 8, "invokeWithReCaptcha token query", &[
-        F::new(K::Str, offset_of!(functions::InvokeWithReCaptcha<'static, tl::RawObject<'static>>, token)),
-        F::new(K::Query, offset_of!(functions::InvokeWithReCaptcha<'static, tl::RawObject<'static>>, query)),
-    ]),
-    tl::Constructor::new::<functions::InvokeWithTakeout<tl::RawObject<'static>>>(0xaca9_fd2e, 9, tl::Payload::Reference, 12, "invokeWithTakeout takeout_id query", &[
-        F::new(K::Long, offset_of!(functions::InvokeWithTakeout<tl::RawObject<'static>>, takeout_id)),
-        F::new(K::Query, offset_of!(functions::InvokeWithTakeout<tl::RawObject<'static>>, query)),
-    ]),
-    tl::Constructor::new::<functions::InvokeWithoutUpdates<tl::RawObject<'static>>>(0xbf94_59b7, 10, tl::Payload::Reference, 4, "invokeWithoutUpdates query", &[
-        F::new(K::Query, offset_of!(functions::InvokeWithoutUpdates<tl::RawObject<'static>>, query)),
-    ]),
+    tl::Constructor::new::<functions::InitConnection<'static, tl::RawObject<'static>>>(0xc1cd_5ea9, 0, tl::Payload::Reference, 36, "initConnection flags api_id device_model system_version app_version system_lang_code lang_pack lang_code proxy params query", &tl::rows::<11>(
+        "# i s s s s s s 0.0o 0.1o q",
+        &[offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, api_id), offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, device_model), offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, system_version), offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, app_version), offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, system_lang_code), offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, lang_pack), offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, lang_code), offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, proxy), offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, params), offset_of!(functions::InitConnection<'static, tl::RawObject<'static>>, query)],
+        &[&tables::INPUT_CLIENT_PROXY, &tables::JSONVALUE],
+    )),
+    tl::Constructor::new::<functions::InvokeAfterMsg<tl::RawObject<'static>>>(0xcb9f_372d, 1, tl::Payload::Reference, 12, "invokeAfterMsg msg_id query", &tl::rows::<2>(
+        "l q",
+        &[offset_of!(functions::InvokeAfterMsg<tl::RawObject<'static>>, msg_id), offset_of!(functions::InvokeAfterMsg<tl::RawObject<'static>>, query)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::InvokeAfterMsgs<'static, tl::RawObject<'static>>>(0x3dc4_b4f0, 2, tl::Payload::Reference, 12, "invokeAfterMsgs msg_ids query", &tl::rows::<2>(
+        "*l q",
+        &[offset_of!(functions::InvokeAfterMsgs<'static, tl::RawObject<'static>>, msg_ids), offset_of!(functions::InvokeAfterMsgs<'static, tl::RawObject<'static>>, query)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::InvokeWithApnsSecret<'static, tl::RawObject<'static>>>(0x0dae_54f8, 3, tl::Payload::Reference, 12, "invokeWithApnsSecret nonce secret query", &tl::rows::<3>(
+        "s s q",
+        &[offset_of!(functions::InvokeWithApnsSecret<'static, tl::RawObject<'static>>, nonce), offset_of!(functions::InvokeWithApnsSecret<'static, tl::RawObject<'static>>, secret), offset_of!(functions::InvokeWithApnsSecret<'static, tl::RawObject<'static>>, query)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::InvokeWithBusinessConnection<'static, tl::RawObject<'static>>>(0xdd28_9f8e, 4, tl::Payload::Reference, 8, "invokeWithBusinessConnection connection_id query", &tl::rows::<2>(
+        "s q",
+        &[offset_of!(functions::InvokeWithBusinessConnection<'static, tl::RawObject<'static>>, connection_id), offset_of!(functions::InvokeWithBusinessConnection<'static, tl::RawObject<'static>>, query)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::InvokeWithGooglePlayIntegrity<'static, tl::RawObject<'static>>>(0x1df9_2984, 5, tl::Payload::Reference, 12, "invokeWithGooglePlayIntegrity nonce token query", &tl::rows::<3>(
+        "s s q",
+        &[offset_of!(functions::InvokeWithGooglePlayIntegrity<'static, tl::RawObject<'static>>, nonce), offset_of!(functions::InvokeWithGooglePlayIntegrity<'static, tl::RawObject<'static>>, token), offset_of!(functions::InvokeWithGooglePlayIntegrity<'static, tl::RawObject<'static>>, query)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::InvokeWithLayer<tl::RawObject<'static>>>(0xda9b_0d0d, 6, tl::Payload::Reference, 8, "invokeWithLayer layer query", &tl::rows::<2>(
+        "i q",
+        &[offset_of!(functions::InvokeWithLayer<tl::RawObject<'static>>, layer), offset_of!(functions::InvokeWithLayer<tl::RawObject<'static>>, query)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::InvokeWithMessagesRange<tl::RawObject<'static>>>(0x3652_75f2, 7, tl::Payload::Reference, 16, "invokeWithMessagesRange range query", &tl::rows::<2>(
+        "o q",
+        &[offset_of!(functions::InvokeWithMessagesRange<tl::RawObject<'static>>, range), offset_of!(functions::InvokeWithMessagesRange<tl::RawObject<'static>>, query)],
+        &[&tables::MESSAGE_RANGE],
+    )),
+    tl::Constructor::new::<functions::InvokeWithReCaptcha<'static, tl::RawObject<'static>>>(0xadbb_0f94, 8, tl::Payload::Reference, 8, "invokeWithReCaptcha token query", &tl::rows::<2>(
+        "s q",
+        &[offset_of!(functions::InvokeWithReCaptcha<'static, tl::RawObject<'static>>, token), offset_of!(functions::InvokeWithReCaptcha<'static, tl::RawObject<'static>>, query)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::InvokeWithTakeout<tl::RawObject<'static>>>(0xaca9_fd2e, 9, tl::Payload::Reference, 12, "invokeWithTakeout takeout_id query", &tl::rows::<2>(
+        "l q",
+        &[offset_of!(functions::InvokeWithTakeout<tl::RawObject<'static>>, takeout_id), offset_of!(functions::InvokeWithTakeout<tl::RawObject<'static>>, query)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::InvokeWithoutUpdates<tl::RawObject<'static>>>(0xbf94_59b7, 10, tl::Payload::Reference, 4, "invokeWithoutUpdates query", &tl::rows::<1>(
+        "q",
+        &[offset_of!(functions::InvokeWithoutUpdates<tl::RawObject<'static>>, query)],
+        &[],
+    )),
 ];
-tl::described_only! { functions::InitConnection<'_, tl::RawObject<'_>>, functions::InitConnection<'a, tl::RawObject<'a>>, &tl::Type::single::<functions::InitConnection<'static, tl::RawObject<'static>>>("initConnection", &CALLS[0], tl::ListOps::NONE) }
-tl::described_only! { functions::InvokeAfterMsg<tl::RawObject<'_>>, functions::InvokeAfterMsg<tl::RawObject<'a>>, &tl::Type::single::<functions::InvokeAfterMsg<tl::RawObject<'static>>>("invokeAfterMsg", &CALLS[1], tl::ListOps::NONE) }
-tl::described_only! { functions::InvokeAfterMsgs<'_, tl::RawObject<'_>>, functions::InvokeAfterMsgs<'a, tl::RawObject<'a>>, &tl::Type::single::<functions::InvokeAfterMsgs<'static, tl::RawObject<'static>>>("invokeAfterMsgs", &CALLS[2], tl::ListOps::NONE) }
-tl::described_only! { functions::InvokeWithApnsSecret<'_, tl::RawObject<'_>>, functions::InvokeWithApnsSecret<'a, tl::RawObject<'a>>, &tl::Type::single::<functions::InvokeWithApnsSecret<'static, tl::RawObject<'static>>>("invokeWithApnsSecret", &CALLS[3], tl::ListOps::NONE) }
-tl::described_only! { functions::InvokeWithBusinessConnection<'_, tl::RawObject<'_>>, functions::InvokeWithBusinessConnection<'a, tl::RawObject<'a>>, &tl::Type::single::<functions::InvokeWithBusinessConnection<'static, tl::RawObject<'static>>>("invokeWithBusinessConnection", &CALLS[4], tl::ListOps::NONE) }
-tl::described_only! { functions::InvokeWithGooglePlayIntegrity<'_, tl::RawObject<'_>>, functions::InvokeWithGooglePlayIntegrity<'a, tl::RawObject<'a>>, &tl::Type::single::<functions::InvokeWithGooglePlayIntegrity<'static, tl::RawObject<'static>>>("invokeWithGooglePlayIntegrity", &CALLS[5], tl::ListOps::NONE) }
-tl::described_only! { functions::InvokeWithLayer<tl::RawObject<'_>>, functions::InvokeWithLayer<tl::RawObject<'a>>, &tl::Type::single::<functions::InvokeWithLayer<tl::RawObject<'static>>>("invokeWithLayer", &CALLS[6], tl::ListOps::NONE) }
-tl::described_only! { functions::InvokeWithMessagesRange<tl::RawObject<'_>>, functions::InvokeWithMessagesRange<tl::RawObject<'a>>, &tl::Type::single::<functions::InvokeWithMessagesRange<tl::RawObject<'static>>>("invokeWithMessagesRange", &CALLS[7], tl::ListOps::NONE) }
-tl::described_only! { functions::InvokeWithReCaptcha<'_, tl::RawObject<'_>>, functions::InvokeWithReCaptcha<'a, tl::RawObject<'a>>, &tl::Type::single::<functions::InvokeWithReCaptcha<'static, tl::RawObject<'static>>>("invokeWithReCaptcha", &CALLS[8], tl::ListOps::NONE) }
-tl::described_only! { functions::InvokeWithTakeout<tl::RawObject<'_>>, functions::InvokeWithTakeout<tl::RawObject<'a>>, &tl::Type::single::<functions::InvokeWithTakeout<tl::RawObject<'static>>>("invokeWithTakeout", &CALLS[9], tl::ListOps::NONE) }
-tl::described_only! { functions::InvokeWithoutUpdates<tl::RawObject<'_>>, functions::InvokeWithoutUpdates<tl::RawObject<'a>>, &tl::Type::single::<functions::InvokeWithoutUpdates<tl::RawObject<'static>>>("invokeWithoutUpdates", &CALLS[10], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 11] = tl::Type::calls(&CALLS);
+tl::described_only! { functions::InitConnection<'_, tl::RawObject<'_>>, &TYPES[0] }
+tl::described_only! { functions::InvokeAfterMsg<tl::RawObject<'_>>, &TYPES[1] }
+tl::described_only! { functions::InvokeAfterMsgs<'_, tl::RawObject<'_>>, &TYPES[2] }
+tl::described_only! { functions::InvokeWithApnsSecret<'_, tl::RawObject<'_>>, &TYPES[3] }
+tl::described_only! { functions::InvokeWithBusinessConnection<'_, tl::RawObject<'_>>, &TYPES[4] }
+tl::described_only! { functions::InvokeWithGooglePlayIntegrity<'_, tl::RawObject<'_>>, &TYPES[5] }
+tl::described_only! { functions::InvokeWithLayer<tl::RawObject<'_>>, &TYPES[6] }
+tl::described_only! { functions::InvokeWithMessagesRange<tl::RawObject<'_>>, &TYPES[7] }
+tl::described_only! { functions::InvokeWithReCaptcha<'_, tl::RawObject<'_>>, &TYPES[8] }
+tl::described_only! { functions::InvokeWithTakeout<tl::RawObject<'_>>, &TYPES[9] }
+tl::described_only! { functions::InvokeWithoutUpdates<tl::RawObject<'_>>, &TYPES[10] }

@@ -3,32 +3,35 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions};
 
 pub(super) static CALLS: [tl::Constructor; 7] = [
-    tl::Constructor::new::<functions::smsjobs::FinishJob<'static>>(0x4f1e_bf24, 746, tl::Payload::Reference, 8, "smsjobs.finishJob flags job_id error", &[
-        F::word(0, 0x1),
-        F::new(K::Str, offset_of!(functions::smsjobs::FinishJob<'static>, job_id)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::smsjobs::FinishJob<'static>, error)),
-    ]),
-    tl::Constructor::new::<functions::smsjobs::GetSmsJob<'static>>(0x778d_902f, 747, tl::Payload::Reference, 4, "smsjobs.getSmsJob job_id", &[
-        F::new(K::Str, offset_of!(functions::smsjobs::GetSmsJob<'static>, job_id)),
-    ]),
+    tl::Constructor::new::<functions::smsjobs::FinishJob<'static>>(0x4f1e_bf24, 746, tl::Payload::Reference, 8, "smsjobs.finishJob flags job_id error", &tl::rows::<3>(
+        "# s 0.0s",
+        &[offset_of!(functions::smsjobs::FinishJob<'static>, job_id), offset_of!(functions::smsjobs::FinishJob<'static>, error)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::smsjobs::GetSmsJob<'static>>(0x778d_902f, 747, tl::Payload::Reference, 4, "smsjobs.getSmsJob job_id", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::smsjobs::GetSmsJob<'static>, job_id)],
+        &[],
+    )),
     tl::Constructor::new::<functions::smsjobs::GetStatus>(0x10a6_98e8, 748, tl::Payload::Reference, 0, "smsjobs.getStatus", &[]),
     tl::Constructor::new::<functions::smsjobs::IsEligibleToJoin>(0x0edc_39d0, 749, tl::Payload::Reference, 0, "smsjobs.isEligibleToJoin", &[]),
     tl::Constructor::new::<functions::smsjobs::Join>(0xa74e_ce2d, 750, tl::Payload::Reference, 0, "smsjobs.join", &[]),
     tl::Constructor::new::<functions::smsjobs::Leave>(0x9898_ad73, 751, tl::Payload::Reference, 0, "smsjobs.leave", &[]),
-    tl::Constructor::new::<functions::smsjobs::UpdateSettings>(0x093f_a0bf, 752, tl::Payload::Reference, 4, "smsjobs.updateSettings flags allow_international", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::smsjobs::UpdateSettings, allow_international)),
-    ]),
+    tl::Constructor::new::<functions::smsjobs::UpdateSettings>(0x093f_a0bf, 752, tl::Payload::Reference, 4, "smsjobs.updateSettings flags allow_international", &tl::rows::<2>(
+        "# 0.0!",
+        &[offset_of!(functions::smsjobs::UpdateSettings, allow_international)],
+        &[],
+    )),
 ];
-tl::described! { functions::smsjobs::FinishJob<'_>, functions::smsjobs::FinishJob<'a>, &tl::Type::single::<functions::smsjobs::FinishJob<'static>>("smsjobs.finishJob", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::smsjobs::GetSmsJob<'_>, functions::smsjobs::GetSmsJob<'a>, &tl::Type::single::<functions::smsjobs::GetSmsJob<'static>>("smsjobs.getSmsJob", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::smsjobs::GetStatus, functions::smsjobs::GetStatus, &tl::Type::single::<functions::smsjobs::GetStatus>("smsjobs.getStatus", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::smsjobs::IsEligibleToJoin, functions::smsjobs::IsEligibleToJoin, &tl::Type::single::<functions::smsjobs::IsEligibleToJoin>("smsjobs.isEligibleToJoin", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::smsjobs::Join, functions::smsjobs::Join, &tl::Type::single::<functions::smsjobs::Join>("smsjobs.join", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::smsjobs::Leave, functions::smsjobs::Leave, &tl::Type::single::<functions::smsjobs::Leave>("smsjobs.leave", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::smsjobs::UpdateSettings, functions::smsjobs::UpdateSettings, &tl::Type::single::<functions::smsjobs::UpdateSettings>("smsjobs.updateSettings", &CALLS[6], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 7] = tl::Type::calls(&CALLS);
+tl::described! { functions::smsjobs::FinishJob<'_>, &TYPES[0] }
+tl::described! { functions::smsjobs::GetSmsJob<'_>, &TYPES[1] }
+tl::described! { functions::smsjobs::GetStatus, &TYPES[2] }
+tl::described! { functions::smsjobs::IsEligibleToJoin, &TYPES[3] }
+tl::described! { functions::smsjobs::Join, &TYPES[4] }
+tl::described! { functions::smsjobs::Leave, &TYPES[5] }
+tl::described! { functions::smsjobs::UpdateSettings, &TYPES[6] }

@@ -3,62 +3,57 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 8] = [
-    tl::Constructor::new::<functions::stats::GetBroadcastStats<'static>>(0xab42_441a, 753, tl::Payload::Reference, 8, "stats.getBroadcastStats flags dark channel", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::stats::GetBroadcastStats<'static>, dark)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::stats::GetBroadcastStats<'static>, channel)),
-    ]),
-    tl::Constructor::new::<functions::stats::GetMegagroupStats<'static>>(0xdcdf_8607, 754, tl::Payload::Reference, 8, "stats.getMegagroupStats flags dark channel", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::stats::GetMegagroupStats<'static>, dark)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::stats::GetMegagroupStats<'static>, channel)),
-    ]),
-    tl::Constructor::new::<functions::stats::GetMessagePublicForwards<'static>>(0x5f15_0144, 755, tl::Payload::Reference, 16, "stats.getMessagePublicForwards channel msg_id offset limit", &[
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::stats::GetMessagePublicForwards<'static>, channel)),
-        F::new(K::Int, offset_of!(functions::stats::GetMessagePublicForwards<'static>, msg_id)),
-        F::new(K::Str, offset_of!(functions::stats::GetMessagePublicForwards<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::stats::GetMessagePublicForwards<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::stats::GetMessageStats<'static>>(0xb6e0_a3f5, 756, tl::Payload::Reference, 12, "stats.getMessageStats flags dark channel msg_id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::stats::GetMessageStats<'static>, dark)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::stats::GetMessageStats<'static>, channel)),
-        F::new(K::Int, offset_of!(functions::stats::GetMessageStats<'static>, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::stats::GetPollStats<'static>>(0xc27d_fa68, 757, tl::Payload::Reference, 12, "stats.getPollStats flags dark peer msg_id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::stats::GetPollStats<'static>, dark)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stats::GetPollStats<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stats::GetPollStats<'static>, msg_id)),
-    ]),
-    tl::Constructor::new::<functions::stats::GetStoryPublicForwards<'static>>(0xa643_7ef6, 758, tl::Payload::Reference, 16, "stats.getStoryPublicForwards peer id offset limit", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stats::GetStoryPublicForwards<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stats::GetStoryPublicForwards<'static>, id)),
-        F::new(K::Str, offset_of!(functions::stats::GetStoryPublicForwards<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::stats::GetStoryPublicForwards<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::stats::GetStoryStats<'static>>(0x374f_ef40, 759, tl::Payload::Reference, 12, "stats.getStoryStats flags dark peer id", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::stats::GetStoryStats<'static>, dark)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stats::GetStoryStats<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stats::GetStoryStats<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::stats::LoadAsyncGraph<'static>>(0x621d_5fa0, 760, tl::Payload::Reference, 8, "stats.loadAsyncGraph flags token x", &[
-        F::word(0, 0x1),
-        F::new(K::Str, offset_of!(functions::stats::LoadAsyncGraph<'static>, token)),
-        F::opt(K::OptLong, 0, 0, offset_of!(functions::stats::LoadAsyncGraph<'static>, x)),
-    ]),
+    tl::Constructor::new::<functions::stats::GetBroadcastStats<'static>>(0xab42_441a, 753, tl::Payload::Reference, 8, "stats.getBroadcastStats flags dark channel", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::stats::GetBroadcastStats<'static>, dark), offset_of!(functions::stats::GetBroadcastStats<'static>, channel)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::stats::GetMegagroupStats<'static>>(0xdcdf_8607, 754, tl::Payload::Reference, 8, "stats.getMegagroupStats flags dark channel", &tl::rows::<3>(
+        "# 0.0! o",
+        &[offset_of!(functions::stats::GetMegagroupStats<'static>, dark), offset_of!(functions::stats::GetMegagroupStats<'static>, channel)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::stats::GetMessagePublicForwards<'static>>(0x5f15_0144, 755, tl::Payload::Reference, 16, "stats.getMessagePublicForwards channel msg_id offset limit", &tl::rows::<4>(
+        "o i s i",
+        &[offset_of!(functions::stats::GetMessagePublicForwards<'static>, channel), offset_of!(functions::stats::GetMessagePublicForwards<'static>, msg_id), offset_of!(functions::stats::GetMessagePublicForwards<'static>, offset), offset_of!(functions::stats::GetMessagePublicForwards<'static>, limit)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::stats::GetMessageStats<'static>>(0xb6e0_a3f5, 756, tl::Payload::Reference, 12, "stats.getMessageStats flags dark channel msg_id", &tl::rows::<4>(
+        "# 0.0! o i",
+        &[offset_of!(functions::stats::GetMessageStats<'static>, dark), offset_of!(functions::stats::GetMessageStats<'static>, channel), offset_of!(functions::stats::GetMessageStats<'static>, msg_id)],
+        &[&tables::INPUT_CHANNEL],
+    )),
+    tl::Constructor::new::<functions::stats::GetPollStats<'static>>(0xc27d_fa68, 757, tl::Payload::Reference, 12, "stats.getPollStats flags dark peer msg_id", &tl::rows::<4>(
+        "# 0.0! o i",
+        &[offset_of!(functions::stats::GetPollStats<'static>, dark), offset_of!(functions::stats::GetPollStats<'static>, peer), offset_of!(functions::stats::GetPollStats<'static>, msg_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stats::GetStoryPublicForwards<'static>>(0xa643_7ef6, 758, tl::Payload::Reference, 16, "stats.getStoryPublicForwards peer id offset limit", &tl::rows::<4>(
+        "o i s i",
+        &[offset_of!(functions::stats::GetStoryPublicForwards<'static>, peer), offset_of!(functions::stats::GetStoryPublicForwards<'static>, id), offset_of!(functions::stats::GetStoryPublicForwards<'static>, offset), offset_of!(functions::stats::GetStoryPublicForwards<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stats::GetStoryStats<'static>>(0x374f_ef40, 759, tl::Payload::Reference, 12, "stats.getStoryStats flags dark peer id", &tl::rows::<4>(
+        "# 0.0! o i",
+        &[offset_of!(functions::stats::GetStoryStats<'static>, dark), offset_of!(functions::stats::GetStoryStats<'static>, peer), offset_of!(functions::stats::GetStoryStats<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stats::LoadAsyncGraph<'static>>(0x621d_5fa0, 760, tl::Payload::Reference, 8, "stats.loadAsyncGraph flags token x", &tl::rows::<3>(
+        "# s 0.0l",
+        &[offset_of!(functions::stats::LoadAsyncGraph<'static>, token), offset_of!(functions::stats::LoadAsyncGraph<'static>, x)],
+        &[],
+    )),
 ];
-tl::described! { functions::stats::GetBroadcastStats<'_>, functions::stats::GetBroadcastStats<'a>, &tl::Type::single::<functions::stats::GetBroadcastStats<'static>>("stats.getBroadcastStats", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::stats::GetMegagroupStats<'_>, functions::stats::GetMegagroupStats<'a>, &tl::Type::single::<functions::stats::GetMegagroupStats<'static>>("stats.getMegagroupStats", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::stats::GetMessagePublicForwards<'_>, functions::stats::GetMessagePublicForwards<'a>, &tl::Type::single::<functions::stats::GetMessagePublicForwards<'static>>("stats.getMessagePublicForwards", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::stats::GetMessageStats<'_>, functions::stats::GetMessageStats<'a>, &tl::Type::single::<functions::stats::GetMessageStats<'static>>("stats.getMessageStats", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::stats::GetPollStats<'_>, functions::stats::GetPollStats<'a>, &tl::Type::single::<functions::stats::GetPollStats<'static>>("stats.getPollStats", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::stats::GetStoryPublicForwards<'_>, functions::stats::GetStoryPublicForwards<'a>, &tl::Type::single::<functions::stats::GetStoryPublicForwards<'static>>("stats.getStoryPublicForwards", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::stats::GetStoryStats<'_>, functions::stats::GetStoryStats<'a>, &tl::Type::single::<functions::stats::GetStoryStats<'static>>("stats.getStoryStats", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::stats::LoadAsyncGraph<'_>, functions::stats::LoadAsyncGraph<'a>, &tl::Type::single::<functions::stats::LoadAsyncGraph<'static>>("stats.loadAsyncGraph", &CALLS[7], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 8] = tl::Type::calls(&CALLS);
+tl::described! { functions::stats::GetBroadcastStats<'_>, &TYPES[0] }
+tl::described! { functions::stats::GetMegagroupStats<'_>, &TYPES[1] }
+tl::described! { functions::stats::GetMessagePublicForwards<'_>, &TYPES[2] }
+tl::described! { functions::stats::GetMessageStats<'_>, &TYPES[3] }
+tl::described! { functions::stats::GetPollStats<'_>, &TYPES[4] }
+tl::described! { functions::stats::GetStoryPublicForwards<'_>, &TYPES[5] }
+tl::described! { functions::stats::GetStoryStats<'_>, &TYPES[6] }
+tl::described! { functions::stats::LoadAsyncGraph<'_>, &TYPES[7] }

@@ -3,73 +3,75 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 11] = [
-    tl::Constructor::new::<functions::stickers::AddStickerToSet<'static>>(0x8653_febe, 761, tl::Payload::Reference, 20, "stickers.addStickerToSet stickerset sticker", &[
-        F::of(K::Object, &tables::INPUT_STICKER_SET, offset_of!(functions::stickers::AddStickerToSet<'static>, stickerset)),
-        F::of(K::Object, &tables::INPUT_STICKER_SET_ITEM, offset_of!(functions::stickers::AddStickerToSet<'static>, sticker)),
-    ]),
-    tl::Constructor::new::<functions::stickers::ChangeSticker<'static>>(0xf553_7ebc, 762, tl::Payload::Reference, 8, "stickers.changeSticker flags sticker emoji mask_coords keywords", &[
-        F::word(0, 0x7),
-        F::of(K::Object, &tables::INPUT_DOCUMENT, offset_of!(functions::stickers::ChangeSticker<'static>, sticker)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::stickers::ChangeSticker<'static>, emoji)),
-        F::opt_of(K::OptObject, &tables::MASK_COORDS, 0, 1, offset_of!(functions::stickers::ChangeSticker<'static>, mask_coords)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::stickers::ChangeSticker<'static>, keywords)),
-    ]),
-    tl::Constructor::new::<functions::stickers::ChangeStickerPosition<'static>>(0xffb6_d4ca, 763, tl::Payload::Reference, 8, "stickers.changeStickerPosition sticker position", &[
-        F::of(K::Object, &tables::INPUT_DOCUMENT, offset_of!(functions::stickers::ChangeStickerPosition<'static>, sticker)),
-        F::new(K::Int, offset_of!(functions::stickers::ChangeStickerPosition<'static>, position)),
-    ]),
-    tl::Constructor::new::<functions::stickers::CheckShortName<'static>>(0x284b_3639, 764, tl::Payload::Reference, 4, "stickers.checkShortName short_name", &[
-        F::new(K::Str, offset_of!(functions::stickers::CheckShortName<'static>, short_name)),
-    ]),
-    tl::Constructor::new::<functions::stickers::CreateStickerSet<'static>>(0x9021_ab67, 765, tl::Payload::Reference, 24, "stickers.createStickerSet flags masks emojis text_color user_id title short_name thumb stickers software", &[
-        F::word(0, 0x6d),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::stickers::CreateStickerSet<'static>, masks)),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::stickers::CreateStickerSet<'static>, emojis)),
-        F::opt(K::Flag, 0, 6, offset_of!(functions::stickers::CreateStickerSet<'static>, text_color)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::stickers::CreateStickerSet<'static>, user_id)),
-        F::new(K::Str, offset_of!(functions::stickers::CreateStickerSet<'static>, title)),
-        F::new(K::Str, offset_of!(functions::stickers::CreateStickerSet<'static>, short_name)),
-        F::opt_of(K::OptObject, &tables::INPUT_DOCUMENT, 0, 2, offset_of!(functions::stickers::CreateStickerSet<'static>, thumb)),
-        F::of(K::ListObject, &tables::INPUT_STICKER_SET_ITEM, offset_of!(functions::stickers::CreateStickerSet<'static>, stickers)),
-        F::opt(K::OptStr, 0, 3, offset_of!(functions::stickers::CreateStickerSet<'static>, software)),
-    ]),
-    tl::Constructor::new::<functions::stickers::DeleteStickerSet<'static>>(0x8770_4394, 766, tl::Payload::Reference, 4, "stickers.deleteStickerSet stickerset", &[
-        F::of(K::Object, &tables::INPUT_STICKER_SET, offset_of!(functions::stickers::DeleteStickerSet<'static>, stickerset)),
-    ]),
-    tl::Constructor::new::<functions::stickers::RemoveStickerFromSet<'static>>(0xf776_0f51, 767, tl::Payload::Reference, 4, "stickers.removeStickerFromSet sticker", &[
-        F::of(K::Object, &tables::INPUT_DOCUMENT, offset_of!(functions::stickers::RemoveStickerFromSet<'static>, sticker)),
-    ]),
-    tl::Constructor::new::<functions::stickers::RenameStickerSet<'static>>(0x124b_1c00, 768, tl::Payload::Reference, 8, "stickers.renameStickerSet stickerset title", &[
-        F::of(K::Object, &tables::INPUT_STICKER_SET, offset_of!(functions::stickers::RenameStickerSet<'static>, stickerset)),
-        F::new(K::Str, offset_of!(functions::stickers::RenameStickerSet<'static>, title)),
-    ]),
-    tl::Constructor::new::<functions::stickers::ReplaceSticker<'static>>(0x4696_459a, 769, tl::Payload::Reference, 20, "stickers.replaceSticker sticker new_sticker", &[
-        F::of(K::Object, &tables::INPUT_DOCUMENT, offset_of!(functions::stickers::ReplaceSticker<'static>, sticker)),
-        F::of(K::Object, &tables::INPUT_STICKER_SET_ITEM, offset_of!(functions::stickers::ReplaceSticker<'static>, new_sticker)),
-    ]),
-    tl::Constructor::new::<functions::stickers::SetStickerSetThumb<'static>>(0xa76a_5392, 770, tl::Payload::Reference, 8, "stickers.setStickerSetThumb flags stickerset thumb thumb_document_id", &[
-        F::word(0, 0x3),
-        F::of(K::Object, &tables::INPUT_STICKER_SET, offset_of!(functions::stickers::SetStickerSetThumb<'static>, stickerset)),
-        F::opt_of(K::OptObject, &tables::INPUT_DOCUMENT, 0, 0, offset_of!(functions::stickers::SetStickerSetThumb<'static>, thumb)),
-        F::opt(K::OptLong, 0, 1, offset_of!(functions::stickers::SetStickerSetThumb<'static>, thumb_document_id)),
-    ]),
-    tl::Constructor::new::<functions::stickers::SuggestShortName<'static>>(0x4daf_c503, 771, tl::Payload::Reference, 4, "stickers.suggestShortName title", &[
-        F::new(K::Str, offset_of!(functions::stickers::SuggestShortName<'static>, title)),
-    ]),
+    tl::Constructor::new::<functions::stickers::AddStickerToSet<'static>>(0x8653_febe, 761, tl::Payload::Reference, 20, "stickers.addStickerToSet stickerset sticker", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::stickers::AddStickerToSet<'static>, stickerset), offset_of!(functions::stickers::AddStickerToSet<'static>, sticker)],
+        &[&tables::INPUT_STICKER_SET, &tables::INPUT_STICKER_SET_ITEM],
+    )),
+    tl::Constructor::new::<functions::stickers::ChangeSticker<'static>>(0xf553_7ebc, 762, tl::Payload::Reference, 8, "stickers.changeSticker flags sticker emoji mask_coords keywords", &tl::rows::<5>(
+        "# o 0.0s 0.1o 0.2s",
+        &[offset_of!(functions::stickers::ChangeSticker<'static>, sticker), offset_of!(functions::stickers::ChangeSticker<'static>, emoji), offset_of!(functions::stickers::ChangeSticker<'static>, mask_coords), offset_of!(functions::stickers::ChangeSticker<'static>, keywords)],
+        &[&tables::INPUT_DOCUMENT, &tables::MASK_COORDS],
+    )),
+    tl::Constructor::new::<functions::stickers::ChangeStickerPosition<'static>>(0xffb6_d4ca, 763, tl::Payload::Reference, 8, "stickers.changeStickerPosition sticker position", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::stickers::ChangeStickerPosition<'static>, sticker), offset_of!(functions::stickers::ChangeStickerPosition<'static>, position)],
+        &[&tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::stickers::CheckShortName<'static>>(0x284b_3639, 764, tl::Payload::Reference, 4, "stickers.checkShortName short_name", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::stickers::CheckShortName<'static>, short_name)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::stickers::CreateStickerSet<'static>>(0x9021_ab67, 765, tl::Payload::Reference, 24, "stickers.createStickerSet flags masks emojis text_color user_id title short_name thumb stickers software", &tl::rows::<10>(
+        "# 0.0! 0.5! 0.6! o s s 0.2o *o 0.3s",
+        &[offset_of!(functions::stickers::CreateStickerSet<'static>, masks), offset_of!(functions::stickers::CreateStickerSet<'static>, emojis), offset_of!(functions::stickers::CreateStickerSet<'static>, text_color), offset_of!(functions::stickers::CreateStickerSet<'static>, user_id), offset_of!(functions::stickers::CreateStickerSet<'static>, title), offset_of!(functions::stickers::CreateStickerSet<'static>, short_name), offset_of!(functions::stickers::CreateStickerSet<'static>, thumb), offset_of!(functions::stickers::CreateStickerSet<'static>, stickers), offset_of!(functions::stickers::CreateStickerSet<'static>, software)],
+        &[&tables::INPUT_USER, &tables::INPUT_DOCUMENT, &tables::INPUT_STICKER_SET_ITEM],
+    )),
+    tl::Constructor::new::<functions::stickers::DeleteStickerSet<'static>>(0x8770_4394, 766, tl::Payload::Reference, 4, "stickers.deleteStickerSet stickerset", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::stickers::DeleteStickerSet<'static>, stickerset)],
+        &[&tables::INPUT_STICKER_SET],
+    )),
+    tl::Constructor::new::<functions::stickers::RemoveStickerFromSet<'static>>(0xf776_0f51, 767, tl::Payload::Reference, 4, "stickers.removeStickerFromSet sticker", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::stickers::RemoveStickerFromSet<'static>, sticker)],
+        &[&tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::stickers::RenameStickerSet<'static>>(0x124b_1c00, 768, tl::Payload::Reference, 8, "stickers.renameStickerSet stickerset title", &tl::rows::<2>(
+        "o s",
+        &[offset_of!(functions::stickers::RenameStickerSet<'static>, stickerset), offset_of!(functions::stickers::RenameStickerSet<'static>, title)],
+        &[&tables::INPUT_STICKER_SET],
+    )),
+    tl::Constructor::new::<functions::stickers::ReplaceSticker<'static>>(0x4696_459a, 769, tl::Payload::Reference, 20, "stickers.replaceSticker sticker new_sticker", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::stickers::ReplaceSticker<'static>, sticker), offset_of!(functions::stickers::ReplaceSticker<'static>, new_sticker)],
+        &[&tables::INPUT_DOCUMENT, &tables::INPUT_STICKER_SET_ITEM],
+    )),
+    tl::Constructor::new::<functions::stickers::SetStickerSetThumb<'static>>(0xa76a_5392, 770, tl::Payload::Reference, 8, "stickers.setStickerSetThumb flags stickerset thumb thumb_document_id", &tl::rows::<4>(
+        "# o 0.0o 0.1l",
+        &[offset_of!(functions::stickers::SetStickerSetThumb<'static>, stickerset), offset_of!(functions::stickers::SetStickerSetThumb<'static>, thumb), offset_of!(functions::stickers::SetStickerSetThumb<'static>, thumb_document_id)],
+        &[&tables::INPUT_STICKER_SET, &tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::stickers::SuggestShortName<'static>>(0x4daf_c503, 771, tl::Payload::Reference, 4, "stickers.suggestShortName title", &tl::rows::<1>(
+        "s",
+        &[offset_of!(functions::stickers::SuggestShortName<'static>, title)],
+        &[],
+    )),
 ];
-tl::described! { functions::stickers::AddStickerToSet<'_>, functions::stickers::AddStickerToSet<'a>, &tl::Type::single::<functions::stickers::AddStickerToSet<'static>>("stickers.addStickerToSet", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::stickers::ChangeSticker<'_>, functions::stickers::ChangeSticker<'a>, &tl::Type::single::<functions::stickers::ChangeSticker<'static>>("stickers.changeSticker", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::stickers::ChangeStickerPosition<'_>, functions::stickers::ChangeStickerPosition<'a>, &tl::Type::single::<functions::stickers::ChangeStickerPosition<'static>>("stickers.changeStickerPosition", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::stickers::CheckShortName<'_>, functions::stickers::CheckShortName<'a>, &tl::Type::single::<functions::stickers::CheckShortName<'static>>("stickers.checkShortName", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::stickers::CreateStickerSet<'_>, functions::stickers::CreateStickerSet<'a>, &tl::Type::single::<functions::stickers::CreateStickerSet<'static>>("stickers.createStickerSet", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::stickers::DeleteStickerSet<'_>, functions::stickers::DeleteStickerSet<'a>, &tl::Type::single::<functions::stickers::DeleteStickerSet<'static>>("stickers.deleteStickerSet", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::stickers::RemoveStickerFromSet<'_>, functions::stickers::RemoveStickerFromSet<'a>, &tl::Type::single::<functions::stickers::RemoveStickerFromSet<'static>>("stickers.removeStickerFromSet", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::stickers::RenameStickerSet<'_>, functions::stickers::RenameStickerSet<'a>, &tl::Type::single::<functions::stickers::RenameStickerSet<'static>>("stickers.renameStickerSet", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::stickers::ReplaceSticker<'_>, functions::stickers::ReplaceSticker<'a>, &tl::Type::single::<functions::stickers::ReplaceSticker<'static>>("stickers.replaceSticker", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::stickers::SetStickerSetThumb<'_>, functions::stickers::SetStickerSetThumb<'a>, &tl::Type::single::<functions::stickers::SetStickerSetThumb<'static>>("stickers.setStickerSetThumb", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::stickers::SuggestShortName<'_>, functions::stickers::SuggestShortName<'a>, &tl::Type::single::<functions::stickers::SuggestShortName<'static>>("stickers.suggestShortName", &CALLS[10], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 11] = tl::Type::calls(&CALLS);
+tl::described! { functions::stickers::AddStickerToSet<'_>, &TYPES[0] }
+tl::described! { functions::stickers::ChangeSticker<'_>, &TYPES[1] }
+tl::described! { functions::stickers::ChangeStickerPosition<'_>, &TYPES[2] }
+tl::described! { functions::stickers::CheckShortName<'_>, &TYPES[3] }
+tl::described! { functions::stickers::CreateStickerSet<'_>, &TYPES[4] }
+tl::described! { functions::stickers::DeleteStickerSet<'_>, &TYPES[5] }
+tl::described! { functions::stickers::RemoveStickerFromSet<'_>, &TYPES[6] }
+tl::described! { functions::stickers::RenameStickerSet<'_>, &TYPES[7] }
+tl::described! { functions::stickers::ReplaceSticker<'_>, &TYPES[8] }
+tl::described! { functions::stickers::SetStickerSetThumb<'_>, &TYPES[9] }
+tl::described! { functions::stickers::SuggestShortName<'_>, &TYPES[10] }

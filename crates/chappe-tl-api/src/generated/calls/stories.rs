@@ -3,229 +3,199 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 33] = [
-    tl::Constructor::new::<functions::stories::ActivateStealthMode>(0x57bb_d166, 772, tl::Payload::Reference, 4, "stories.activateStealthMode flags past future", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::stories::ActivateStealthMode, past)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::stories::ActivateStealthMode, future)),
-    ]),
-    tl::Constructor::new::<functions::stories::CanSendStory<'static>>(0x30eb_63f0, 773, tl::Payload::Reference, 4, "stories.canSendStory peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::CanSendStory<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::stories::CreateAlbum<'static>>(0xa363_96e5, 774, tl::Payload::Reference, 16, "stories.createAlbum peer title stories", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::CreateAlbum<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::stories::CreateAlbum<'static>, title)),
-        F::new(K::ListInt, offset_of!(functions::stories::CreateAlbum<'static>, stories)),
-    ]),
-    tl::Constructor::new::<functions::stories::DeleteAlbum<'static>>(0x8d34_56d0, 775, tl::Payload::Reference, 8, "stories.deleteAlbum peer album_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::DeleteAlbum<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stories::DeleteAlbum<'static>, album_id)),
-    ]),
-    tl::Constructor::new::<functions::stories::DeleteStories<'static>>(0xae59_db5f, 776, tl::Payload::Reference, 12, "stories.deleteStories peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::DeleteStories<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::stories::DeleteStories<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::stories::EditStory<'static>>(0x2c63_a72b, 777, tl::Payload::Reference, 12, "stories.editStory flags peer id media media_areas caption entities privacy_rules music", &[
-        F::word(0, 0x1f),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::EditStory<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stories::EditStory<'static>, id)),
-        F::opt_of(K::OptObject, &tables::INPUT_MEDIA, 0, 0, offset_of!(functions::stories::EditStory<'static>, media)),
-        F::opt_of(K::OptListObject, &tables::MEDIA_AREA, 0, 3, offset_of!(functions::stories::EditStory<'static>, media_areas)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::stories::EditStory<'static>, caption)),
-        F::opt_of(K::OptListObject, &tables::MESSAGE_ENTITY, 0, 1, offset_of!(functions::stories::EditStory<'static>, entities)),
-        F::opt_of(K::OptListObject, &tables::INPUT_PRIVACY_RULE, 0, 2, offset_of!(functions::stories::EditStory<'static>, privacy_rules)),
-        F::opt_of(K::OptObject, &tables::INPUT_DOCUMENT, 0, 4, offset_of!(functions::stories::EditStory<'static>, music)),
-    ]),
-    tl::Constructor::new::<functions::stories::ExportStoryLink<'static>>(0x7b8d_ef20, 778, tl::Payload::Reference, 8, "stories.exportStoryLink peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::ExportStoryLink<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stories::ExportStoryLink<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::stories::GetAlbumStories<'static>>(0xac80_6d61, 779, tl::Payload::Reference, 16, "stories.getAlbumStories peer album_id offset limit", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::GetAlbumStories<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stories::GetAlbumStories<'static>, album_id)),
-        F::new(K::Int, offset_of!(functions::stories::GetAlbumStories<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::stories::GetAlbumStories<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::stories::GetAlbums<'static>>(0x25b3_eac7, 780, tl::Payload::Reference, 12, "stories.getAlbums peer hash", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::GetAlbums<'static>, peer)),
-        F::new(K::Long, offset_of!(functions::stories::GetAlbums<'static>, hash)),
-    ]),
+    tl::Constructor::new::<functions::stories::ActivateStealthMode>(0x57bb_d166, 772, tl::Payload::Reference, 4, "stories.activateStealthMode flags past future", &tl::rows::<3>(
+        "# 0.0! 0.1!",
+        &[offset_of!(functions::stories::ActivateStealthMode, past), offset_of!(functions::stories::ActivateStealthMode, future)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::stories::CanSendStory<'static>>(0x30eb_63f0, 773, tl::Payload::Reference, 4, "stories.canSendStory peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::stories::CanSendStory<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::CreateAlbum<'static>>(0xa363_96e5, 774, tl::Payload::Reference, 16, "stories.createAlbum peer title stories", &tl::rows::<3>(
+        "o s *i",
+        &[offset_of!(functions::stories::CreateAlbum<'static>, peer), offset_of!(functions::stories::CreateAlbum<'static>, title), offset_of!(functions::stories::CreateAlbum<'static>, stories)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::DeleteAlbum<'static>>(0x8d34_56d0, 775, tl::Payload::Reference, 8, "stories.deleteAlbum peer album_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::stories::DeleteAlbum<'static>, peer), offset_of!(functions::stories::DeleteAlbum<'static>, album_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::DeleteStories<'static>>(0xae59_db5f, 776, tl::Payload::Reference, 12, "stories.deleteStories peer id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::stories::DeleteStories<'static>, peer), offset_of!(functions::stories::DeleteStories<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::EditStory<'static>>(0x2c63_a72b, 777, tl::Payload::Reference, 12, "stories.editStory flags peer id media media_areas caption entities privacy_rules music", &tl::rows::<9>(
+        "# o i 0.0o 0.3*o 0.1s 0.1*o 0.2*o 0.4o",
+        &[offset_of!(functions::stories::EditStory<'static>, peer), offset_of!(functions::stories::EditStory<'static>, id), offset_of!(functions::stories::EditStory<'static>, media), offset_of!(functions::stories::EditStory<'static>, media_areas), offset_of!(functions::stories::EditStory<'static>, caption), offset_of!(functions::stories::EditStory<'static>, entities), offset_of!(functions::stories::EditStory<'static>, privacy_rules), offset_of!(functions::stories::EditStory<'static>, music)],
+        &[&tables::INPUT_PEER, &tables::INPUT_MEDIA, &tables::MEDIA_AREA, &tables::MESSAGE_ENTITY, &tables::INPUT_PRIVACY_RULE, &tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::stories::ExportStoryLink<'static>>(0x7b8d_ef20, 778, tl::Payload::Reference, 8, "stories.exportStoryLink peer id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::stories::ExportStoryLink<'static>, peer), offset_of!(functions::stories::ExportStoryLink<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::GetAlbumStories<'static>>(0xac80_6d61, 779, tl::Payload::Reference, 16, "stories.getAlbumStories peer album_id offset limit", &tl::rows::<4>(
+        "o i i i",
+        &[offset_of!(functions::stories::GetAlbumStories<'static>, peer), offset_of!(functions::stories::GetAlbumStories<'static>, album_id), offset_of!(functions::stories::GetAlbumStories<'static>, offset), offset_of!(functions::stories::GetAlbumStories<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::GetAlbums<'static>>(0x25b3_eac7, 780, tl::Payload::Reference, 12, "stories.getAlbums peer hash", &tl::rows::<2>(
+        "o l",
+        &[offset_of!(functions::stories::GetAlbums<'static>, peer), offset_of!(functions::stories::GetAlbums<'static>, hash)],
+        &[&tables::INPUT_PEER],
+    )),
     tl::Constructor::new::<functions::stories::GetAllReadPeerStories>(0x9b5a_e7f9, 781, tl::Payload::Reference, 0, "stories.getAllReadPeerStories", &[]),
-    tl::Constructor::new::<functions::stories::GetAllStories<'static>>(0xeeb0_d625, 782, tl::Payload::Reference, 4, "stories.getAllStories flags next hidden state", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::stories::GetAllStories<'static>, next)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::stories::GetAllStories<'static>, hidden)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::stories::GetAllStories<'static>, state)),
-    ]),
+    tl::Constructor::new::<functions::stories::GetAllStories<'static>>(0xeeb0_d625, 782, tl::Payload::Reference, 4, "stories.getAllStories flags next hidden state", &tl::rows::<4>(
+        "# 0.1! 0.2! 0.0s",
+        &[offset_of!(functions::stories::GetAllStories<'static>, next), offset_of!(functions::stories::GetAllStories<'static>, hidden), offset_of!(functions::stories::GetAllStories<'static>, state)],
+        &[],
+    )),
     tl::Constructor::new::<functions::stories::GetChatsToSend>(0xa56a_8b60, 783, tl::Payload::Reference, 0, "stories.getChatsToSend", &[]),
-    tl::Constructor::new::<functions::stories::GetPeerMaxIds<'static>>(0x7849_9170, 784, tl::Payload::Reference, 8, "stories.getPeerMaxIDs id", &[
-        F::of(K::ListObject, &tables::INPUT_PEER, offset_of!(functions::stories::GetPeerMaxIds<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::stories::GetPeerStories<'static>>(0x2c4a_da50, 785, tl::Payload::Reference, 4, "stories.getPeerStories peer", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::GetPeerStories<'static>, peer)),
-    ]),
-    tl::Constructor::new::<functions::stories::GetPinnedStories<'static>>(0x5821_a5dc, 786, tl::Payload::Reference, 12, "stories.getPinnedStories peer offset_id limit", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::GetPinnedStories<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stories::GetPinnedStories<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::stories::GetPinnedStories<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::stories::GetStoriesArchive<'static>>(0xb435_2016, 787, tl::Payload::Reference, 12, "stories.getStoriesArchive peer offset_id limit", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::GetStoriesArchive<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stories::GetStoriesArchive<'static>, offset_id)),
-        F::new(K::Int, offset_of!(functions::stories::GetStoriesArchive<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::stories::GetStoriesById<'static>>(0x5774_ca74, 788, tl::Payload::Reference, 12, "stories.getStoriesByID peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::GetStoriesById<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::stories::GetStoriesById<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::stories::GetStoriesViews<'static>>(0x28e1_6cc8, 789, tl::Payload::Reference, 12, "stories.getStoriesViews peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::GetStoriesViews<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::stories::GetStoriesViews<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::stories::GetStoryReactionsList<'static>>(0xb9b2_881f, 790, tl::Payload::Reference, 16, "stories.getStoryReactionsList flags forwards_first peer id reaction offset limit", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::stories::GetStoryReactionsList<'static>, forwards_first)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::GetStoryReactionsList<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stories::GetStoryReactionsList<'static>, id)),
-        F::opt_of(K::OptObject, &tables::REACTION, 0, 0, offset_of!(functions::stories::GetStoryReactionsList<'static>, reaction)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::stories::GetStoryReactionsList<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::stories::GetStoryReactionsList<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::stories::GetStoryViewsList<'static>>(0x7ed2_3c57, 791, tl::Payload::Reference, 20, "stories.getStoryViewsList flags just_contacts reactions_first forwards_first peer q id offset limit", &[
-        F::word(0, 0xf),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::stories::GetStoryViewsList<'static>, just_contacts)),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::stories::GetStoryViewsList<'static>, reactions_first)),
-        F::opt(K::Flag, 0, 3, offset_of!(functions::stories::GetStoryViewsList<'static>, forwards_first)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::GetStoryViewsList<'static>, peer)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::stories::GetStoryViewsList<'static>, q)),
-        F::new(K::Int, offset_of!(functions::stories::GetStoryViewsList<'static>, id)),
-        F::new(K::Str, offset_of!(functions::stories::GetStoryViewsList<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::stories::GetStoryViewsList<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::stories::IncrementStoryViews<'static>>(0xb202_8afb, 792, tl::Payload::Reference, 12, "stories.incrementStoryViews peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::IncrementStoryViews<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::stories::IncrementStoryViews<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::stories::ReadStories<'static>>(0xa556_dac8, 793, tl::Payload::Reference, 8, "stories.readStories peer max_id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::ReadStories<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stories::ReadStories<'static>, max_id)),
-    ]),
-    tl::Constructor::new::<functions::stories::ReorderAlbums<'static>>(0x8535_fbd9, 794, tl::Payload::Reference, 12, "stories.reorderAlbums peer order", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::ReorderAlbums<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::stories::ReorderAlbums<'static>, order)),
-    ]),
-    tl::Constructor::new::<functions::stories::Report<'static>>(0x19d8_eb45, 795, tl::Payload::Reference, 20, "stories.report peer id option message", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::Report<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::stories::Report<'static>, id)),
-        F::new(K::Bytes, offset_of!(functions::stories::Report<'static>, option)),
-        F::new(K::Str, offset_of!(functions::stories::Report<'static>, message)),
-    ]),
-    tl::Constructor::new::<functions::stories::SearchPosts<'static>>(0xd181_0907, 796, tl::Payload::Reference, 12, "stories.searchPosts flags hashtag area peer offset limit", &[
-        F::word(0, 0x7),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::stories::SearchPosts<'static>, hashtag)),
-        F::opt_of(K::OptObject, &tables::MEDIA_AREA, 0, 1, offset_of!(functions::stories::SearchPosts<'static>, area)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 2, offset_of!(functions::stories::SearchPosts<'static>, peer)),
-        F::new(K::Str, offset_of!(functions::stories::SearchPosts<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::stories::SearchPosts<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::stories::SendReaction<'static>>(0x7fd7_36b2, 797, tl::Payload::Reference, 16, "stories.sendReaction flags add_to_recent peer story_id reaction", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::stories::SendReaction<'static>, add_to_recent)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::SendReaction<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stories::SendReaction<'static>, story_id)),
-        F::of(K::Object, &tables::REACTION, offset_of!(functions::stories::SendReaction<'static>, reaction)),
-    ]),
-    tl::Constructor::new::<functions::stories::SendStory<'static>>(0x8f9e_6898, 798, tl::Payload::Reference, 28, "stories.sendStory flags pinned noforwards fwd_modified peer media media_areas caption entities privacy_rules random_id period fwd_from_id fwd_from_story albums music", &[
-        F::word(0, 0x3ff),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::stories::SendStory<'static>, pinned)),
-        F::opt(K::Flag, 0, 4, offset_of!(functions::stories::SendStory<'static>, noforwards)),
-        F::opt(K::Flag, 0, 7, offset_of!(functions::stories::SendStory<'static>, fwd_modified)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::SendStory<'static>, peer)),
-        F::of(K::Object, &tables::INPUT_MEDIA, offset_of!(functions::stories::SendStory<'static>, media)),
-        F::opt_of(K::OptListObject, &tables::MEDIA_AREA, 0, 5, offset_of!(functions::stories::SendStory<'static>, media_areas)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::stories::SendStory<'static>, caption)),
-        F::opt_of(K::OptListObject, &tables::MESSAGE_ENTITY, 0, 1, offset_of!(functions::stories::SendStory<'static>, entities)),
-        F::of(K::ListObject, &tables::INPUT_PRIVACY_RULE, offset_of!(functions::stories::SendStory<'static>, privacy_rules)),
-        F::new(K::Long, offset_of!(functions::stories::SendStory<'static>, random_id)),
-        F::opt(K::OptInt, 0, 3, offset_of!(functions::stories::SendStory<'static>, period)),
-        F::opt_of(K::OptObject, &tables::INPUT_PEER, 0, 6, offset_of!(functions::stories::SendStory<'static>, fwd_from_id)),
-        F::opt(K::OptInt, 0, 6, offset_of!(functions::stories::SendStory<'static>, fwd_from_story)),
-        F::opt(K::OptListInt, 0, 8, offset_of!(functions::stories::SendStory<'static>, albums)),
-        F::opt_of(K::OptObject, &tables::INPUT_DOCUMENT, 0, 9, offset_of!(functions::stories::SendStory<'static>, music)),
-    ]),
-    tl::Constructor::new::<functions::stories::StartLive<'static>>(0xd069_ccde, 799, tl::Payload::Reference, 24, "stories.startLive flags pinned noforwards rtmp_stream peer caption entities privacy_rules random_id messages_enabled send_paid_messages_stars", &[
-        F::word(0, 0xf7),
-        F::opt(K::Flag, 0, 2, offset_of!(functions::stories::StartLive<'static>, pinned)),
-        F::opt(K::Flag, 0, 4, offset_of!(functions::stories::StartLive<'static>, noforwards)),
-        F::opt(K::Flag, 0, 5, offset_of!(functions::stories::StartLive<'static>, rtmp_stream)),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::StartLive<'static>, peer)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::stories::StartLive<'static>, caption)),
-        F::opt_of(K::OptListObject, &tables::MESSAGE_ENTITY, 0, 1, offset_of!(functions::stories::StartLive<'static>, entities)),
-        F::of(K::ListObject, &tables::INPUT_PRIVACY_RULE, offset_of!(functions::stories::StartLive<'static>, privacy_rules)),
-        F::new(K::Long, offset_of!(functions::stories::StartLive<'static>, random_id)),
-        F::opt(K::OptBool, 0, 6, offset_of!(functions::stories::StartLive<'static>, messages_enabled)),
-        F::opt(K::OptLong, 0, 7, offset_of!(functions::stories::StartLive<'static>, send_paid_messages_stars)),
-    ]),
-    tl::Constructor::new::<functions::stories::ToggleAllStoriesHidden>(0x7c25_57c4, 800, tl::Payload::Reference, 4, "stories.toggleAllStoriesHidden hidden", &[
-        F::new(K::Bool, offset_of!(functions::stories::ToggleAllStoriesHidden, hidden)),
-    ]),
-    tl::Constructor::new::<functions::stories::TogglePeerStoriesHidden<'static>>(0xbd04_15c4, 801, tl::Payload::Reference, 8, "stories.togglePeerStoriesHidden peer hidden", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::TogglePeerStoriesHidden<'static>, peer)),
-        F::new(K::Bool, offset_of!(functions::stories::TogglePeerStoriesHidden<'static>, hidden)),
-    ]),
-    tl::Constructor::new::<functions::stories::TogglePinned<'static>>(0x9a75_a1ef, 802, tl::Payload::Reference, 16, "stories.togglePinned peer id pinned", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::TogglePinned<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::stories::TogglePinned<'static>, id)),
-        F::new(K::Bool, offset_of!(functions::stories::TogglePinned<'static>, pinned)),
-    ]),
-    tl::Constructor::new::<functions::stories::TogglePinnedToTop<'static>>(0x0b29_7e9b, 803, tl::Payload::Reference, 12, "stories.togglePinnedToTop peer id", &[
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::TogglePinnedToTop<'static>, peer)),
-        F::new(K::ListInt, offset_of!(functions::stories::TogglePinnedToTop<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::stories::UpdateAlbum<'static>>(0x5e52_59b6, 804, tl::Payload::Reference, 12, "stories.updateAlbum flags peer album_id title delete_stories add_stories order", &[
-        F::word(0, 0xf),
-        F::of(K::Object, &tables::INPUT_PEER, offset_of!(functions::stories::UpdateAlbum<'static>, peer)),
-        F::new(K::Int, offset_of!(functions::stories::UpdateAlbum<'static>, album_id)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::stories::UpdateAlbum<'static>, title)),
-        F::opt(K::OptListInt, 0, 1, offset_of!(functions::stories::UpdateAlbum<'static>, delete_stories)),
-        F::opt(K::OptListInt, 0, 2, offset_of!(functions::stories::UpdateAlbum<'static>, add_stories)),
-        F::opt(K::OptListInt, 0, 3, offset_of!(functions::stories::UpdateAlbum<'static>, order)),
-    ]),
+    tl::Constructor::new::<functions::stories::GetPeerMaxIds<'static>>(0x7849_9170, 784, tl::Payload::Reference, 8, "stories.getPeerMaxIDs id", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::stories::GetPeerMaxIds<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::GetPeerStories<'static>>(0x2c4a_da50, 785, tl::Payload::Reference, 4, "stories.getPeerStories peer", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::stories::GetPeerStories<'static>, peer)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::GetPinnedStories<'static>>(0x5821_a5dc, 786, tl::Payload::Reference, 12, "stories.getPinnedStories peer offset_id limit", &tl::rows::<3>(
+        "o i i",
+        &[offset_of!(functions::stories::GetPinnedStories<'static>, peer), offset_of!(functions::stories::GetPinnedStories<'static>, offset_id), offset_of!(functions::stories::GetPinnedStories<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::GetStoriesArchive<'static>>(0xb435_2016, 787, tl::Payload::Reference, 12, "stories.getStoriesArchive peer offset_id limit", &tl::rows::<3>(
+        "o i i",
+        &[offset_of!(functions::stories::GetStoriesArchive<'static>, peer), offset_of!(functions::stories::GetStoriesArchive<'static>, offset_id), offset_of!(functions::stories::GetStoriesArchive<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::GetStoriesById<'static>>(0x5774_ca74, 788, tl::Payload::Reference, 12, "stories.getStoriesByID peer id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::stories::GetStoriesById<'static>, peer), offset_of!(functions::stories::GetStoriesById<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::GetStoriesViews<'static>>(0x28e1_6cc8, 789, tl::Payload::Reference, 12, "stories.getStoriesViews peer id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::stories::GetStoriesViews<'static>, peer), offset_of!(functions::stories::GetStoriesViews<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::GetStoryReactionsList<'static>>(0xb9b2_881f, 790, tl::Payload::Reference, 16, "stories.getStoryReactionsList flags forwards_first peer id reaction offset limit", &tl::rows::<7>(
+        "# 0.2! o i 0.0o 0.1s i",
+        &[offset_of!(functions::stories::GetStoryReactionsList<'static>, forwards_first), offset_of!(functions::stories::GetStoryReactionsList<'static>, peer), offset_of!(functions::stories::GetStoryReactionsList<'static>, id), offset_of!(functions::stories::GetStoryReactionsList<'static>, reaction), offset_of!(functions::stories::GetStoryReactionsList<'static>, offset), offset_of!(functions::stories::GetStoryReactionsList<'static>, limit)],
+        &[&tables::INPUT_PEER, &tables::REACTION],
+    )),
+    tl::Constructor::new::<functions::stories::GetStoryViewsList<'static>>(0x7ed2_3c57, 791, tl::Payload::Reference, 20, "stories.getStoryViewsList flags just_contacts reactions_first forwards_first peer q id offset limit", &tl::rows::<9>(
+        "# 0.0! 0.2! 0.3! o 0.1s i s i",
+        &[offset_of!(functions::stories::GetStoryViewsList<'static>, just_contacts), offset_of!(functions::stories::GetStoryViewsList<'static>, reactions_first), offset_of!(functions::stories::GetStoryViewsList<'static>, forwards_first), offset_of!(functions::stories::GetStoryViewsList<'static>, peer), offset_of!(functions::stories::GetStoryViewsList<'static>, q), offset_of!(functions::stories::GetStoryViewsList<'static>, id), offset_of!(functions::stories::GetStoryViewsList<'static>, offset), offset_of!(functions::stories::GetStoryViewsList<'static>, limit)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::IncrementStoryViews<'static>>(0xb202_8afb, 792, tl::Payload::Reference, 12, "stories.incrementStoryViews peer id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::stories::IncrementStoryViews<'static>, peer), offset_of!(functions::stories::IncrementStoryViews<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::ReadStories<'static>>(0xa556_dac8, 793, tl::Payload::Reference, 8, "stories.readStories peer max_id", &tl::rows::<2>(
+        "o i",
+        &[offset_of!(functions::stories::ReadStories<'static>, peer), offset_of!(functions::stories::ReadStories<'static>, max_id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::ReorderAlbums<'static>>(0x8535_fbd9, 794, tl::Payload::Reference, 12, "stories.reorderAlbums peer order", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::stories::ReorderAlbums<'static>, peer), offset_of!(functions::stories::ReorderAlbums<'static>, order)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::Report<'static>>(0x19d8_eb45, 795, tl::Payload::Reference, 20, "stories.report peer id option message", &tl::rows::<4>(
+        "o *i y s",
+        &[offset_of!(functions::stories::Report<'static>, peer), offset_of!(functions::stories::Report<'static>, id), offset_of!(functions::stories::Report<'static>, option), offset_of!(functions::stories::Report<'static>, message)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::SearchPosts<'static>>(0xd181_0907, 796, tl::Payload::Reference, 12, "stories.searchPosts flags hashtag area peer offset limit", &tl::rows::<6>(
+        "# 0.0s 0.1o 0.2o s i",
+        &[offset_of!(functions::stories::SearchPosts<'static>, hashtag), offset_of!(functions::stories::SearchPosts<'static>, area), offset_of!(functions::stories::SearchPosts<'static>, peer), offset_of!(functions::stories::SearchPosts<'static>, offset), offset_of!(functions::stories::SearchPosts<'static>, limit)],
+        &[&tables::MEDIA_AREA, &tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::SendReaction<'static>>(0x7fd7_36b2, 797, tl::Payload::Reference, 16, "stories.sendReaction flags add_to_recent peer story_id reaction", &tl::rows::<5>(
+        "# 0.0! o i o",
+        &[offset_of!(functions::stories::SendReaction<'static>, add_to_recent), offset_of!(functions::stories::SendReaction<'static>, peer), offset_of!(functions::stories::SendReaction<'static>, story_id), offset_of!(functions::stories::SendReaction<'static>, reaction)],
+        &[&tables::INPUT_PEER, &tables::REACTION],
+    )),
+    tl::Constructor::new::<functions::stories::SendStory<'static>>(0x8f9e_6898, 798, tl::Payload::Reference, 28, "stories.sendStory flags pinned noforwards fwd_modified peer media media_areas caption entities privacy_rules random_id period fwd_from_id fwd_from_story albums music", &tl::rows::<16>(
+        "# 0.2! 0.4! 0.7! o o 0.5*o 0.0s 0.1*o *o l 0.3i 0.6o 0.6i 0.8*i 0.9o",
+        &[offset_of!(functions::stories::SendStory<'static>, pinned), offset_of!(functions::stories::SendStory<'static>, noforwards), offset_of!(functions::stories::SendStory<'static>, fwd_modified), offset_of!(functions::stories::SendStory<'static>, peer), offset_of!(functions::stories::SendStory<'static>, media), offset_of!(functions::stories::SendStory<'static>, media_areas), offset_of!(functions::stories::SendStory<'static>, caption), offset_of!(functions::stories::SendStory<'static>, entities), offset_of!(functions::stories::SendStory<'static>, privacy_rules), offset_of!(functions::stories::SendStory<'static>, random_id), offset_of!(functions::stories::SendStory<'static>, period), offset_of!(functions::stories::SendStory<'static>, fwd_from_id), offset_of!(functions::stories::SendStory<'static>, fwd_from_story), offset_of!(functions::stories::SendStory<'static>, albums), offset_of!(functions::stories::SendStory<'static>, music)],
+        &[&tables::INPUT_PEER, &tables::INPUT_MEDIA, &tables::MEDIA_AREA, &tables::MESSAGE_ENTITY, &tables::INPUT_PRIVACY_RULE, &tables::INPUT_PEER, &tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::stories::StartLive<'static>>(0xd069_ccde, 799, tl::Payload::Reference, 24, "stories.startLive flags pinned noforwards rtmp_stream peer caption entities privacy_rules random_id messages_enabled send_paid_messages_stars", &tl::rows::<11>(
+        "# 0.2! 0.4! 0.5! o 0.0s 0.1*o *o l 0.6b 0.7l",
+        &[offset_of!(functions::stories::StartLive<'static>, pinned), offset_of!(functions::stories::StartLive<'static>, noforwards), offset_of!(functions::stories::StartLive<'static>, rtmp_stream), offset_of!(functions::stories::StartLive<'static>, peer), offset_of!(functions::stories::StartLive<'static>, caption), offset_of!(functions::stories::StartLive<'static>, entities), offset_of!(functions::stories::StartLive<'static>, privacy_rules), offset_of!(functions::stories::StartLive<'static>, random_id), offset_of!(functions::stories::StartLive<'static>, messages_enabled), offset_of!(functions::stories::StartLive<'static>, send_paid_messages_stars)],
+        &[&tables::INPUT_PEER, &tables::MESSAGE_ENTITY, &tables::INPUT_PRIVACY_RULE],
+    )),
+    tl::Constructor::new::<functions::stories::ToggleAllStoriesHidden>(0x7c25_57c4, 800, tl::Payload::Reference, 4, "stories.toggleAllStoriesHidden hidden", &tl::rows::<1>(
+        "b",
+        &[offset_of!(functions::stories::ToggleAllStoriesHidden, hidden)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::stories::TogglePeerStoriesHidden<'static>>(0xbd04_15c4, 801, tl::Payload::Reference, 8, "stories.togglePeerStoriesHidden peer hidden", &tl::rows::<2>(
+        "o b",
+        &[offset_of!(functions::stories::TogglePeerStoriesHidden<'static>, peer), offset_of!(functions::stories::TogglePeerStoriesHidden<'static>, hidden)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::TogglePinned<'static>>(0x9a75_a1ef, 802, tl::Payload::Reference, 16, "stories.togglePinned peer id pinned", &tl::rows::<3>(
+        "o *i b",
+        &[offset_of!(functions::stories::TogglePinned<'static>, peer), offset_of!(functions::stories::TogglePinned<'static>, id), offset_of!(functions::stories::TogglePinned<'static>, pinned)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::TogglePinnedToTop<'static>>(0x0b29_7e9b, 803, tl::Payload::Reference, 12, "stories.togglePinnedToTop peer id", &tl::rows::<2>(
+        "o *i",
+        &[offset_of!(functions::stories::TogglePinnedToTop<'static>, peer), offset_of!(functions::stories::TogglePinnedToTop<'static>, id)],
+        &[&tables::INPUT_PEER],
+    )),
+    tl::Constructor::new::<functions::stories::UpdateAlbum<'static>>(0x5e52_59b6, 804, tl::Payload::Reference, 12, "stories.updateAlbum flags peer album_id title delete_stories add_stories order", &tl::rows::<7>(
+        "# o i 0.0s 0.1*i 0.2*i 0.3*i",
+        &[offset_of!(functions::stories::UpdateAlbum<'static>, peer), offset_of!(functions::stories::UpdateAlbum<'static>, album_id), offset_of!(functions::stories::UpdateAlbum<'static>, title), offset_of!(functions::stories::UpdateAlbum<'static>, delete_stories), offset_of!(functions::stories::UpdateAlbum<'static>, add_stories), offset_of!(functions::stories::UpdateAlbum<'static>, order)],
+        &[&tables::INPUT_PEER],
+    )),
 ];
-tl::described! { functions::stories::ActivateStealthMode, functions::stories::ActivateStealthMode, &tl::Type::single::<functions::stories::ActivateStealthMode>("stories.activateStealthMode", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::stories::CanSendStory<'_>, functions::stories::CanSendStory<'a>, &tl::Type::single::<functions::stories::CanSendStory<'static>>("stories.canSendStory", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::stories::CreateAlbum<'_>, functions::stories::CreateAlbum<'a>, &tl::Type::single::<functions::stories::CreateAlbum<'static>>("stories.createAlbum", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::stories::DeleteAlbum<'_>, functions::stories::DeleteAlbum<'a>, &tl::Type::single::<functions::stories::DeleteAlbum<'static>>("stories.deleteAlbum", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::stories::DeleteStories<'_>, functions::stories::DeleteStories<'a>, &tl::Type::single::<functions::stories::DeleteStories<'static>>("stories.deleteStories", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::stories::EditStory<'_>, functions::stories::EditStory<'a>, &tl::Type::single::<functions::stories::EditStory<'static>>("stories.editStory", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::stories::ExportStoryLink<'_>, functions::stories::ExportStoryLink<'a>, &tl::Type::single::<functions::stories::ExportStoryLink<'static>>("stories.exportStoryLink", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetAlbumStories<'_>, functions::stories::GetAlbumStories<'a>, &tl::Type::single::<functions::stories::GetAlbumStories<'static>>("stories.getAlbumStories", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetAlbums<'_>, functions::stories::GetAlbums<'a>, &tl::Type::single::<functions::stories::GetAlbums<'static>>("stories.getAlbums", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetAllReadPeerStories, functions::stories::GetAllReadPeerStories, &tl::Type::single::<functions::stories::GetAllReadPeerStories>("stories.getAllReadPeerStories", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetAllStories<'_>, functions::stories::GetAllStories<'a>, &tl::Type::single::<functions::stories::GetAllStories<'static>>("stories.getAllStories", &CALLS[10], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetChatsToSend, functions::stories::GetChatsToSend, &tl::Type::single::<functions::stories::GetChatsToSend>("stories.getChatsToSend", &CALLS[11], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetPeerMaxIds<'_>, functions::stories::GetPeerMaxIds<'a>, &tl::Type::single::<functions::stories::GetPeerMaxIds<'static>>("stories.getPeerMaxIDs", &CALLS[12], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetPeerStories<'_>, functions::stories::GetPeerStories<'a>, &tl::Type::single::<functions::stories::GetPeerStories<'static>>("stories.getPeerStories", &CALLS[13], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetPinnedStories<'_>, functions::stories::GetPinnedStories<'a>, &tl::Type::single::<functions::stories::GetPinnedStories<'static>>("stories.getPinnedStories", &CALLS[14], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetStoriesArchive<'_>, functions::stories::GetStoriesArchive<'a>, &tl::Type::single::<functions::stories::GetStoriesArchive<'static>>("stories.getStoriesArchive", &CALLS[15], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetStoriesById<'_>, functions::stories::GetStoriesById<'a>, &tl::Type::single::<functions::stories::GetStoriesById<'static>>("stories.getStoriesByID", &CALLS[16], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetStoriesViews<'_>, functions::stories::GetStoriesViews<'a>, &tl::Type::single::<functions::stories::GetStoriesViews<'static>>("stories.getStoriesViews", &CALLS[17], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetStoryReactionsList<'_>, functions::stories::GetStoryReactionsList<'a>, &tl::Type::single::<functions::stories::GetStoryReactionsList<'static>>("stories.getStoryReactionsList", &CALLS[18], tl::ListOps::NONE) }
-tl::described! { functions::stories::GetStoryViewsList<'_>, functions::stories::GetStoryViewsList<'a>, &tl::Type::single::<functions::stories::GetStoryViewsList<'static>>("stories.getStoryViewsList", &CALLS[19], tl::ListOps::NONE) }
-tl::described! { functions::stories::IncrementStoryViews<'_>, functions::stories::IncrementStoryViews<'a>, &tl::Type::single::<functions::stories::IncrementStoryViews<'static>>("stories.incrementStoryViews", &CALLS[20], tl::ListOps::NONE) }
-tl::described! { functions::stories::ReadStories<'_>, functions::stories::ReadStories<'a>, &tl::Type::single::<functions::stories::ReadStories<'static>>("stories.readStories", &CALLS[21], tl::ListOps::NONE) }
-tl::described! { functions::stories::ReorderAlbums<'_>, functions::stories::ReorderAlbums<'a>, &tl::Type::single::<functions::stories::ReorderAlbums<'static>>("stories.reorderAlbums", &CALLS[22], tl::ListOps::NONE) }
-tl::described! { functions::stories::Report<'_>, functions::stories::Report<'a>, &tl::Type::single::<functions::stories::Report<'static>>("stories.report", &CALLS[23], tl::ListOps::NONE) }
-tl::described! { functions::stories::SearchPosts<'_>, functions::stories::SearchPosts<'a>, &tl::Type::single::<functions::stories::SearchPosts<'static>>("stories.searchPosts", &CALLS[24], tl::ListOps::NONE) }
-tl::described! { functions::stories::SendReaction<'_>, functions::stories::SendReaction<'a>, &tl::Type::single::<functions::stories::SendReaction<'static>>("stories.sendReaction", &CALLS[25], tl::ListOps::NONE) }
-tl::described! { functions::stories::SendStory<'_>, functions::stories::SendStory<'a>, &tl::Type::single::<functions::stories::SendStory<'static>>("stories.sendStory", &CALLS[26], tl::ListOps::NONE) }
-tl::described! { functions::stories::StartLive<'_>, functions::stories::StartLive<'a>, &tl::Type::single::<functions::stories::StartLive<'static>>("stories.startLive", &CALLS[27], tl::ListOps::NONE) }
-tl::described! { functions::stories::ToggleAllStoriesHidden, functions::stories::ToggleAllStoriesHidden, &tl::Type::single::<functions::stories::ToggleAllStoriesHidden>("stories.toggleAllStoriesHidden", &CALLS[28], tl::ListOps::NONE) }
-tl::described! { functions::stories::TogglePeerStoriesHidden<'_>, functions::stories::TogglePeerStoriesHidden<'a>, &tl::Type::single::<functions::stories::TogglePeerStoriesHidden<'static>>("stories.togglePeerStoriesHidden", &CALLS[29], tl::ListOps::NONE) }
-tl::described! { functions::stories::TogglePinned<'_>, functions::stories::TogglePinned<'a>, &tl::Type::single::<functions::stories::TogglePinned<'static>>("stories.togglePinned", &CALLS[30], tl::ListOps::NONE) }
-tl::described! { functions::stories::TogglePinnedToTop<'_>, functions::stories::TogglePinnedToTop<'a>, &tl::Type::single::<functions::stories::TogglePinnedToTop<'static>>("stories.togglePinnedToTop", &CALLS[31], tl::ListOps::NONE) }
-tl::described! { functions::stories::UpdateAlbum<'_>, functions::stories::UpdateAlbum<'a>, &tl::Type::single::<functions::stories::UpdateAlbum<'static>>("stories.updateAlbum", &CALLS[32], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 33] = tl::Type::calls(&CALLS);
+tl::described! { functions::stories::ActivateStealthMode, &TYPES[0] }
+tl::described! { functions::stories::CanSendStory<'_>, &TYPES[1] }
+tl::described! { functions::stories::CreateAlbum<'_>, &TYPES[2] }
+tl::described! { functions::stories::DeleteAlbum<'_>, &TYPES[3] }
+tl::described! { functions::stories::DeleteStories<'_>, &TYPES[4] }
+tl::described! { functions::stories::EditStory<'_>, &TYPES[5] }
+tl::described! { functions::stories::ExportStoryLink<'_>, &TYPES[6] }
+tl::described! { functions::stories::GetAlbumStories<'_>, &TYPES[7] }
+tl::described! { functions::stories::GetAlbums<'_>, &TYPES[8] }
+tl::described! { functions::stories::GetAllReadPeerStories, &TYPES[9] }
+tl::described! { functions::stories::GetAllStories<'_>, &TYPES[10] }
+tl::described! { functions::stories::GetChatsToSend, &TYPES[11] }
+tl::described! { functions::stories::GetPeerMaxIds<'_>, &TYPES[12] }
+tl::described! { functions::stories::GetPeerStories<'_>, &TYPES[13] }
+tl::described! { functions::stories::GetPinnedStories<'_>, &TYPES[14] }
+tl::described! { functions::stories::GetStoriesArchive<'_>, &TYPES[15] }
+tl::described! { functions::stories::GetStoriesById<'_>, &TYPES[16] }
+tl::described! { functions::stories::GetStoriesViews<'_>, &TYPES[17] }
+tl::described! { functions::stories::GetStoryReactionsList<'_>, &TYPES[18] }
+tl::described! { functions::stories::GetStoryViewsList<'_>, &TYPES[19] }
+tl::described! { functions::stories::IncrementStoryViews<'_>, &TYPES[20] }
+tl::described! { functions::stories::ReadStories<'_>, &TYPES[21] }
+tl::described! { functions::stories::ReorderAlbums<'_>, &TYPES[22] }
+tl::described! { functions::stories::Report<'_>, &TYPES[23] }
+tl::described! { functions::stories::SearchPosts<'_>, &TYPES[24] }
+tl::described! { functions::stories::SendReaction<'_>, &TYPES[25] }
+tl::described! { functions::stories::SendStory<'_>, &TYPES[26] }
+tl::described! { functions::stories::StartLive<'_>, &TYPES[27] }
+tl::described! { functions::stories::ToggleAllStoriesHidden, &TYPES[28] }
+tl::described! { functions::stories::TogglePeerStoriesHidden<'_>, &TYPES[29] }
+tl::described! { functions::stories::TogglePinned<'_>, &TYPES[30] }
+tl::described! { functions::stories::TogglePinnedToTop<'_>, &TYPES[31] }
+tl::described! { functions::stories::UpdateAlbum<'_>, &TYPES[32] }

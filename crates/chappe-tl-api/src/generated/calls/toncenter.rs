@@ -3,19 +3,17 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions};
 
 pub(super) static CALLS: [tl::Constructor; 2] = [
     tl::Constructor::new::<functions::toncenter::GetStreamingUrl>(0xcdaf_63c7, 805, tl::Payload::Reference, 0, "toncenter.getStreamingUrl", &[]),
-    tl::Constructor::new::<functions::toncenter::PerformApiRequest<'static>>(0x8d7b_dd61, 806, tl::Payload::Reference, 8, "toncenter.performApiRequest flags post endpoint query payload", &[
-        F::word(0, 0x7),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::toncenter::PerformApiRequest<'static>, post)),
-        F::new(K::Str, offset_of!(functions::toncenter::PerformApiRequest<'static>, endpoint)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::toncenter::PerformApiRequest<'static>, query)),
-        F::opt(K::OptStr, 0, 2, offset_of!(functions::toncenter::PerformApiRequest<'static>, payload)),
-    ]),
+    tl::Constructor::new::<functions::toncenter::PerformApiRequest<'static>>(0x8d7b_dd61, 806, tl::Payload::Reference, 8, "toncenter.performApiRequest flags post endpoint query payload", &tl::rows::<5>(
+        "# 0.0! s 0.1s 0.2s",
+        &[offset_of!(functions::toncenter::PerformApiRequest<'static>, post), offset_of!(functions::toncenter::PerformApiRequest<'static>, endpoint), offset_of!(functions::toncenter::PerformApiRequest<'static>, query), offset_of!(functions::toncenter::PerformApiRequest<'static>, payload)],
+        &[],
+    )),
 ];
-tl::described! { functions::toncenter::GetStreamingUrl, functions::toncenter::GetStreamingUrl, &tl::Type::single::<functions::toncenter::GetStreamingUrl>("toncenter.getStreamingUrl", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::toncenter::PerformApiRequest<'_>, functions::toncenter::PerformApiRequest<'a>, &tl::Type::single::<functions::toncenter::PerformApiRequest<'static>>("toncenter.performApiRequest", &CALLS[1], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 2] = tl::Type::calls(&CALLS);
+tl::described! { functions::toncenter::GetStreamingUrl, &TYPES[0] }
+tl::described! { functions::toncenter::PerformApiRequest<'_>, &TYPES[1] }

@@ -3,30 +3,23 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 3] = [
-    tl::Constructor::new::<functions::updates::GetChannelDifference<'static>>(0x0317_3d78, 807, tl::Payload::Reference, 20, "updates.getChannelDifference flags force channel filter pts limit", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::updates::GetChannelDifference<'static>, force)),
-        F::of(K::Object, &tables::INPUT_CHANNEL, offset_of!(functions::updates::GetChannelDifference<'static>, channel)),
-        F::of(K::Object, &tables::CHANNEL_MESSAGES_FILTER, offset_of!(functions::updates::GetChannelDifference<'static>, filter)),
-        F::new(K::Int, offset_of!(functions::updates::GetChannelDifference<'static>, pts)),
-        F::new(K::Int, offset_of!(functions::updates::GetChannelDifference<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::updates::GetDifference>(0x19c2_f763, 808, tl::Payload::Reference, 16, "updates.getDifference flags pts pts_limit pts_total_limit date qts qts_limit", &[
-        F::word(0, 0x7),
-        F::new(K::Int, offset_of!(functions::updates::GetDifference, pts)),
-        F::opt(K::OptInt, 0, 1, offset_of!(functions::updates::GetDifference, pts_limit)),
-        F::opt(K::OptInt, 0, 0, offset_of!(functions::updates::GetDifference, pts_total_limit)),
-        F::new(K::Int, offset_of!(functions::updates::GetDifference, date)),
-        F::new(K::Int, offset_of!(functions::updates::GetDifference, qts)),
-        F::opt(K::OptInt, 0, 2, offset_of!(functions::updates::GetDifference, qts_limit)),
-    ]),
+    tl::Constructor::new::<functions::updates::GetChannelDifference<'static>>(0x0317_3d78, 807, tl::Payload::Reference, 20, "updates.getChannelDifference flags force channel filter pts limit", &tl::rows::<6>(
+        "# 0.0! o o i i",
+        &[offset_of!(functions::updates::GetChannelDifference<'static>, force), offset_of!(functions::updates::GetChannelDifference<'static>, channel), offset_of!(functions::updates::GetChannelDifference<'static>, filter), offset_of!(functions::updates::GetChannelDifference<'static>, pts), offset_of!(functions::updates::GetChannelDifference<'static>, limit)],
+        &[&tables::INPUT_CHANNEL, &tables::CHANNEL_MESSAGES_FILTER],
+    )),
+    tl::Constructor::new::<functions::updates::GetDifference>(0x19c2_f763, 808, tl::Payload::Reference, 16, "updates.getDifference flags pts pts_limit pts_total_limit date qts qts_limit", &tl::rows::<7>(
+        "# i 0.1i 0.0i i i 0.2i",
+        &[offset_of!(functions::updates::GetDifference, pts), offset_of!(functions::updates::GetDifference, pts_limit), offset_of!(functions::updates::GetDifference, pts_total_limit), offset_of!(functions::updates::GetDifference, date), offset_of!(functions::updates::GetDifference, qts), offset_of!(functions::updates::GetDifference, qts_limit)],
+        &[],
+    )),
     tl::Constructor::new::<functions::updates::GetState>(0xedd4_882a, 809, tl::Payload::Reference, 0, "updates.getState", &[]),
 ];
-tl::described! { functions::updates::GetChannelDifference<'_>, functions::updates::GetChannelDifference<'a>, &tl::Type::single::<functions::updates::GetChannelDifference<'static>>("updates.getChannelDifference", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::updates::GetDifference, functions::updates::GetDifference, &tl::Type::single::<functions::updates::GetDifference>("updates.getDifference", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::updates::GetState, functions::updates::GetState, &tl::Type::single::<functions::updates::GetState>("updates.getState", &CALLS[2], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 3] = tl::Type::calls(&CALLS);
+tl::described! { functions::updates::GetChannelDifference<'_>, &TYPES[0] }
+tl::described! { functions::updates::GetDifference, &TYPES[1] }
+tl::described! { functions::updates::GetState, &TYPES[2] }

@@ -3,58 +3,57 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 8] = [
-    tl::Constructor::new::<functions::upload::GetCdnFile<'static>>(0x395f_69da, 810, tl::Payload::Reference, 16, "upload.getCdnFile file_token offset limit", &[
-        F::new(K::Bytes, offset_of!(functions::upload::GetCdnFile<'static>, file_token)),
-        F::new(K::Long, offset_of!(functions::upload::GetCdnFile<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::upload::GetCdnFile<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::upload::GetCdnFileHashes<'static>>(0x91dc_3f31, 811, tl::Payload::Reference, 12, "upload.getCdnFileHashes file_token offset", &[
-        F::new(K::Bytes, offset_of!(functions::upload::GetCdnFileHashes<'static>, file_token)),
-        F::new(K::Long, offset_of!(functions::upload::GetCdnFileHashes<'static>, offset)),
-    ]),
-    tl::Constructor::new::<functions::upload::GetFile<'static>>(0xbe53_35be, 812, tl::Payload::Reference, 20, "upload.getFile flags precise cdn_supported location offset limit", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::upload::GetFile<'static>, precise)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::upload::GetFile<'static>, cdn_supported)),
-        F::of(K::Object, &tables::INPUT_FILE_LOCATION, offset_of!(functions::upload::GetFile<'static>, location)),
-        F::new(K::Long, offset_of!(functions::upload::GetFile<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::upload::GetFile<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::upload::GetFileHashes<'static>>(0x9156_982a, 813, tl::Payload::Reference, 12, "upload.getFileHashes location offset", &[
-        F::of(K::Object, &tables::INPUT_FILE_LOCATION, offset_of!(functions::upload::GetFileHashes<'static>, location)),
-        F::new(K::Long, offset_of!(functions::upload::GetFileHashes<'static>, offset)),
-    ]),
-    tl::Constructor::new::<functions::upload::GetWebFile<'static>>(0x24e6_818d, 814, tl::Payload::Reference, 16, "upload.getWebFile location offset limit", &[
-        F::of(K::Object, &tables::INPUT_WEB_FILE_LOCATION, offset_of!(functions::upload::GetWebFile<'static>, location)),
-        F::new(K::Int, offset_of!(functions::upload::GetWebFile<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::upload::GetWebFile<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::upload::ReuploadCdnFile<'static>>(0x9b27_54a8, 815, tl::Payload::Reference, 8, "upload.reuploadCdnFile file_token request_token", &[
-        F::new(K::Bytes, offset_of!(functions::upload::ReuploadCdnFile<'static>, file_token)),
-        F::new(K::Bytes, offset_of!(functions::upload::ReuploadCdnFile<'static>, request_token)),
-    ]),
-    tl::Constructor::new::<functions::upload::SaveBigFilePart<'static>>(0xde7b_673d, 816, tl::Payload::Reference, 20, "upload.saveBigFilePart file_id file_part file_total_parts bytes", &[
-        F::new(K::Long, offset_of!(functions::upload::SaveBigFilePart<'static>, file_id)),
-        F::new(K::Int, offset_of!(functions::upload::SaveBigFilePart<'static>, file_part)),
-        F::new(K::Int, offset_of!(functions::upload::SaveBigFilePart<'static>, file_total_parts)),
-        F::new(K::Bytes, offset_of!(functions::upload::SaveBigFilePart<'static>, bytes)),
-    ]),
-    tl::Constructor::new::<functions::upload::SaveFilePart<'static>>(0xb304_a621, 817, tl::Payload::Reference, 16, "upload.saveFilePart file_id file_part bytes", &[
-        F::new(K::Long, offset_of!(functions::upload::SaveFilePart<'static>, file_id)),
-        F::new(K::Int, offset_of!(functions::upload::SaveFilePart<'static>, file_part)),
-        F::new(K::Bytes, offset_of!(functions::upload::SaveFilePart<'static>, bytes)),
-    ]),
+    tl::Constructor::new::<functions::upload::GetCdnFile<'static>>(0x395f_69da, 810, tl::Payload::Reference, 16, "upload.getCdnFile file_token offset limit", &tl::rows::<3>(
+        "y l i",
+        &[offset_of!(functions::upload::GetCdnFile<'static>, file_token), offset_of!(functions::upload::GetCdnFile<'static>, offset), offset_of!(functions::upload::GetCdnFile<'static>, limit)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::upload::GetCdnFileHashes<'static>>(0x91dc_3f31, 811, tl::Payload::Reference, 12, "upload.getCdnFileHashes file_token offset", &tl::rows::<2>(
+        "y l",
+        &[offset_of!(functions::upload::GetCdnFileHashes<'static>, file_token), offset_of!(functions::upload::GetCdnFileHashes<'static>, offset)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::upload::GetFile<'static>>(0xbe53_35be, 812, tl::Payload::Reference, 20, "upload.getFile flags precise cdn_supported location offset limit", &tl::rows::<6>(
+        "# 0.0! 0.1! o l i",
+        &[offset_of!(functions::upload::GetFile<'static>, precise), offset_of!(functions::upload::GetFile<'static>, cdn_supported), offset_of!(functions::upload::GetFile<'static>, location), offset_of!(functions::upload::GetFile<'static>, offset), offset_of!(functions::upload::GetFile<'static>, limit)],
+        &[&tables::INPUT_FILE_LOCATION],
+    )),
+    tl::Constructor::new::<functions::upload::GetFileHashes<'static>>(0x9156_982a, 813, tl::Payload::Reference, 12, "upload.getFileHashes location offset", &tl::rows::<2>(
+        "o l",
+        &[offset_of!(functions::upload::GetFileHashes<'static>, location), offset_of!(functions::upload::GetFileHashes<'static>, offset)],
+        &[&tables::INPUT_FILE_LOCATION],
+    )),
+    tl::Constructor::new::<functions::upload::GetWebFile<'static>>(0x24e6_818d, 814, tl::Payload::Reference, 16, "upload.getWebFile location offset limit", &tl::rows::<3>(
+        "o i i",
+        &[offset_of!(functions::upload::GetWebFile<'static>, location), offset_of!(functions::upload::GetWebFile<'static>, offset), offset_of!(functions::upload::GetWebFile<'static>, limit)],
+        &[&tables::INPUT_WEB_FILE_LOCATION],
+    )),
+    tl::Constructor::new::<functions::upload::ReuploadCdnFile<'static>>(0x9b27_54a8, 815, tl::Payload::Reference, 8, "upload.reuploadCdnFile file_token request_token", &tl::rows::<2>(
+        "y y",
+        &[offset_of!(functions::upload::ReuploadCdnFile<'static>, file_token), offset_of!(functions::upload::ReuploadCdnFile<'static>, request_token)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::upload::SaveBigFilePart<'static>>(0xde7b_673d, 816, tl::Payload::Reference, 20, "upload.saveBigFilePart file_id file_part file_total_parts bytes", &tl::rows::<4>(
+        "l i i y",
+        &[offset_of!(functions::upload::SaveBigFilePart<'static>, file_id), offset_of!(functions::upload::SaveBigFilePart<'static>, file_part), offset_of!(functions::upload::SaveBigFilePart<'static>, file_total_parts), offset_of!(functions::upload::SaveBigFilePart<'static>, bytes)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::upload::SaveFilePart<'static>>(0xb304_a621, 817, tl::Payload::Reference, 16, "upload.saveFilePart file_id file_part bytes", &tl::rows::<3>(
+        "l i y",
+        &[offset_of!(functions::upload::SaveFilePart<'static>, file_id), offset_of!(functions::upload::SaveFilePart<'static>, file_part), offset_of!(functions::upload::SaveFilePart<'static>, bytes)],
+        &[],
+    )),
 ];
-tl::described! { functions::upload::GetCdnFile<'_>, functions::upload::GetCdnFile<'a>, &tl::Type::single::<functions::upload::GetCdnFile<'static>>("upload.getCdnFile", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::upload::GetCdnFileHashes<'_>, functions::upload::GetCdnFileHashes<'a>, &tl::Type::single::<functions::upload::GetCdnFileHashes<'static>>("upload.getCdnFileHashes", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::upload::GetFile<'_>, functions::upload::GetFile<'a>, &tl::Type::single::<functions::upload::GetFile<'static>>("upload.getFile", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::upload::GetFileHashes<'_>, functions::upload::GetFileHashes<'a>, &tl::Type::single::<functions::upload::GetFileHashes<'static>>("upload.getFileHashes", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::upload::GetWebFile<'_>, functions::upload::GetWebFile<'a>, &tl::Type::single::<functions::upload::GetWebFile<'static>>("upload.getWebFile", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::upload::ReuploadCdnFile<'_>, functions::upload::ReuploadCdnFile<'a>, &tl::Type::single::<functions::upload::ReuploadCdnFile<'static>>("upload.reuploadCdnFile", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::upload::SaveBigFilePart<'_>, functions::upload::SaveBigFilePart<'a>, &tl::Type::single::<functions::upload::SaveBigFilePart<'static>>("upload.saveBigFilePart", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::upload::SaveFilePart<'_>, functions::upload::SaveFilePart<'a>, &tl::Type::single::<functions::upload::SaveFilePart<'static>>("upload.saveFilePart", &CALLS[7], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 8] = tl::Type::calls(&CALLS);
+tl::described! { functions::upload::GetCdnFile<'_>, &TYPES[0] }
+tl::described! { functions::upload::GetCdnFileHashes<'_>, &TYPES[1] }
+tl::described! { functions::upload::GetFile<'_>, &TYPES[2] }
+tl::described! { functions::upload::GetFileHashes<'_>, &TYPES[3] }
+tl::described! { functions::upload::GetWebFile<'_>, &TYPES[4] }
+tl::described! { functions::upload::ReuploadCdnFile<'_>, &TYPES[5] }
+tl::described! { functions::upload::SaveBigFilePart<'_>, &TYPES[6] }
+tl::described! { functions::upload::SaveFilePart<'_>, &TYPES[7] }

@@ -3,43 +3,51 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 7] = [
-    tl::Constructor::new::<functions::users::GetFullUser<'static>>(0xb60f_5918, 818, tl::Payload::Reference, 4, "users.getFullUser id", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::users::GetFullUser<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::users::GetRequirementsToContact<'static>>(0xd89a_83a3, 819, tl::Payload::Reference, 8, "users.getRequirementsToContact id", &[
-        F::of(K::ListObject, &tables::INPUT_USER, offset_of!(functions::users::GetRequirementsToContact<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::users::GetSavedMusic<'static>>(0x788d_7fe3, 820, tl::Payload::Reference, 20, "users.getSavedMusic id offset limit hash", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::users::GetSavedMusic<'static>, id)),
-        F::new(K::Int, offset_of!(functions::users::GetSavedMusic<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::users::GetSavedMusic<'static>, limit)),
-        F::new(K::Long, offset_of!(functions::users::GetSavedMusic<'static>, hash)),
-    ]),
-    tl::Constructor::new::<functions::users::GetSavedMusicById<'static>>(0x7573_a4e9, 821, tl::Payload::Reference, 12, "users.getSavedMusicByID id documents", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::users::GetSavedMusicById<'static>, id)),
-        F::of(K::ListObject, &tables::INPUT_DOCUMENT, offset_of!(functions::users::GetSavedMusicById<'static>, documents)),
-    ]),
-    tl::Constructor::new::<functions::users::GetUsers<'static>>(0x0d91_a548, 822, tl::Payload::Reference, 8, "users.getUsers id", &[
-        F::of(K::ListObject, &tables::INPUT_USER, offset_of!(functions::users::GetUsers<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::users::SetSecureValueErrors<'static>>(0x90c8_94b5, 823, tl::Payload::Reference, 12, "users.setSecureValueErrors id errors", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::users::SetSecureValueErrors<'static>, id)),
-        F::of(K::ListObject, &tables::SECURE_VALUE_ERROR, offset_of!(functions::users::SetSecureValueErrors<'static>, errors)),
-    ]),
-    tl::Constructor::new::<functions::users::SuggestBirthday<'static>>(0xfc53_3372, 824, tl::Payload::Reference, 20, "users.suggestBirthday id birthday", &[
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::users::SuggestBirthday<'static>, id)),
-        F::of(K::Object, &tables::BIRTHDAY, offset_of!(functions::users::SuggestBirthday<'static>, birthday)),
-    ]),
+    tl::Constructor::new::<functions::users::GetFullUser<'static>>(0xb60f_5918, 818, tl::Payload::Reference, 4, "users.getFullUser id", &tl::rows::<1>(
+        "o",
+        &[offset_of!(functions::users::GetFullUser<'static>, id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::users::GetRequirementsToContact<'static>>(0xd89a_83a3, 819, tl::Payload::Reference, 8, "users.getRequirementsToContact id", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::users::GetRequirementsToContact<'static>, id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::users::GetSavedMusic<'static>>(0x788d_7fe3, 820, tl::Payload::Reference, 20, "users.getSavedMusic id offset limit hash", &tl::rows::<4>(
+        "o i i l",
+        &[offset_of!(functions::users::GetSavedMusic<'static>, id), offset_of!(functions::users::GetSavedMusic<'static>, offset), offset_of!(functions::users::GetSavedMusic<'static>, limit), offset_of!(functions::users::GetSavedMusic<'static>, hash)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::users::GetSavedMusicById<'static>>(0x7573_a4e9, 821, tl::Payload::Reference, 12, "users.getSavedMusicByID id documents", &tl::rows::<2>(
+        "o *o",
+        &[offset_of!(functions::users::GetSavedMusicById<'static>, id), offset_of!(functions::users::GetSavedMusicById<'static>, documents)],
+        &[&tables::INPUT_USER, &tables::INPUT_DOCUMENT],
+    )),
+    tl::Constructor::new::<functions::users::GetUsers<'static>>(0x0d91_a548, 822, tl::Payload::Reference, 8, "users.getUsers id", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(functions::users::GetUsers<'static>, id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::users::SetSecureValueErrors<'static>>(0x90c8_94b5, 823, tl::Payload::Reference, 12, "users.setSecureValueErrors id errors", &tl::rows::<2>(
+        "o *o",
+        &[offset_of!(functions::users::SetSecureValueErrors<'static>, id), offset_of!(functions::users::SetSecureValueErrors<'static>, errors)],
+        &[&tables::INPUT_USER, &tables::SECURE_VALUE_ERROR],
+    )),
+    tl::Constructor::new::<functions::users::SuggestBirthday<'static>>(0xfc53_3372, 824, tl::Payload::Reference, 20, "users.suggestBirthday id birthday", &tl::rows::<2>(
+        "o o",
+        &[offset_of!(functions::users::SuggestBirthday<'static>, id), offset_of!(functions::users::SuggestBirthday<'static>, birthday)],
+        &[&tables::INPUT_USER, &tables::BIRTHDAY],
+    )),
 ];
-tl::described! { functions::users::GetFullUser<'_>, functions::users::GetFullUser<'a>, &tl::Type::single::<functions::users::GetFullUser<'static>>("users.getFullUser", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::users::GetRequirementsToContact<'_>, functions::users::GetRequirementsToContact<'a>, &tl::Type::single::<functions::users::GetRequirementsToContact<'static>>("users.getRequirementsToContact", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::users::GetSavedMusic<'_>, functions::users::GetSavedMusic<'a>, &tl::Type::single::<functions::users::GetSavedMusic<'static>>("users.getSavedMusic", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::users::GetSavedMusicById<'_>, functions::users::GetSavedMusicById<'a>, &tl::Type::single::<functions::users::GetSavedMusicById<'static>>("users.getSavedMusicByID", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::users::GetUsers<'_>, functions::users::GetUsers<'a>, &tl::Type::single::<functions::users::GetUsers<'static>>("users.getUsers", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::users::SetSecureValueErrors<'_>, functions::users::SetSecureValueErrors<'a>, &tl::Type::single::<functions::users::SetSecureValueErrors<'static>>("users.setSecureValueErrors", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::users::SuggestBirthday<'_>, functions::users::SuggestBirthday<'a>, &tl::Type::single::<functions::users::SuggestBirthday<'static>>("users.suggestBirthday", &CALLS[6], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 7] = tl::Type::calls(&CALLS);
+tl::described! { functions::users::GetFullUser<'_>, &TYPES[0] }
+tl::described! { functions::users::GetRequirementsToContact<'_>, &TYPES[1] }
+tl::described! { functions::users::GetSavedMusic<'_>, &TYPES[2] }
+tl::described! { functions::users::GetSavedMusicById<'_>, &TYPES[3] }
+tl::described! { functions::users::GetUsers<'_>, &TYPES[4] }
+tl::described! { functions::users::SetSecureValueErrors<'_>, &TYPES[5] }
+tl::described! { functions::users::SuggestBirthday<'_>, &TYPES[6] }

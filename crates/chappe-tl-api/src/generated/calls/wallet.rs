@@ -3,139 +3,135 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{functions, tables};
 
 pub(super) static CALLS: [tl::Constructor; 25] = [
-    tl::Constructor::new::<functions::wallet::DisableBackup<'static>>(0x0b0b_f0da, 825, tl::Payload::Reference, 4, "wallet.disableBackup flags password new_public_key proof", &[
-        F::word(0, 0x7),
-        F::opt_of(K::OptObject, &tables::INPUT_CHECK_PASSWORD_SRP, 0, 0, offset_of!(functions::wallet::DisableBackup<'static>, password)),
-        F::opt(K::OptBytes, 0, 1, offset_of!(functions::wallet::DisableBackup<'static>, new_public_key)),
-        F::opt_of(K::OptObject, &tables::WALLET_OWNERSHIP_PROOF, 0, 2, offset_of!(functions::wallet::DisableBackup<'static>, proof)),
-    ]),
-    tl::Constructor::new::<functions::wallet::EnableBackup<'static>>(0x4500_c525, 826, tl::Payload::Reference, 12, "wallet.enableBackup flags parts new_public_key proof", &[
-        F::word(0, 0x6),
-        F::new(K::ListBytes, offset_of!(functions::wallet::EnableBackup<'static>, parts)),
-        F::opt(K::OptBytes, 0, 1, offset_of!(functions::wallet::EnableBackup<'static>, new_public_key)),
-        F::opt_of(K::OptObject, &tables::WALLET_OWNERSHIP_PROOF, 0, 2, offset_of!(functions::wallet::EnableBackup<'static>, proof)),
-    ]),
-    tl::Constructor::new::<functions::wallet::ExportSecretPhrase<'static>>(0x9077_c9ac, 827, tl::Payload::Reference, 4, "wallet.exportSecretPhrase flags password", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::INPUT_CHECK_PASSWORD_SRP, 0, 0, offset_of!(functions::wallet::ExportSecretPhrase<'static>, password)),
-    ]),
-    tl::Constructor::new::<functions::wallet::FetchEncryptedSecretPhrasePart<'static>>(0xf539_25cf, 828, tl::Payload::Reference, 8, "wallet.fetchEncryptedSecretPhrasePart token public_key", &[
-        F::new(K::Str, offset_of!(functions::wallet::FetchEncryptedSecretPhrasePart<'static>, token)),
-        F::new(K::Bytes, offset_of!(functions::wallet::FetchEncryptedSecretPhrasePart<'static>, public_key)),
-    ]),
+    tl::Constructor::new::<functions::wallet::DisableBackup<'static>>(0x0b0b_f0da, 825, tl::Payload::Reference, 4, "wallet.disableBackup flags password new_public_key proof", &tl::rows::<4>(
+        "# 0.0o 0.1y 0.2o",
+        &[offset_of!(functions::wallet::DisableBackup<'static>, password), offset_of!(functions::wallet::DisableBackup<'static>, new_public_key), offset_of!(functions::wallet::DisableBackup<'static>, proof)],
+        &[&tables::INPUT_CHECK_PASSWORD_SRP, &tables::WALLET_OWNERSHIP_PROOF],
+    )),
+    tl::Constructor::new::<functions::wallet::EnableBackup<'static>>(0x4500_c525, 826, tl::Payload::Reference, 12, "wallet.enableBackup flags parts new_public_key proof", &tl::rows::<4>(
+        "# *y 0.1y 0.2o",
+        &[offset_of!(functions::wallet::EnableBackup<'static>, parts), offset_of!(functions::wallet::EnableBackup<'static>, new_public_key), offset_of!(functions::wallet::EnableBackup<'static>, proof)],
+        &[&tables::WALLET_OWNERSHIP_PROOF],
+    )),
+    tl::Constructor::new::<functions::wallet::ExportSecretPhrase<'static>>(0x9077_c9ac, 827, tl::Payload::Reference, 4, "wallet.exportSecretPhrase flags password", &tl::rows::<2>(
+        "# 0.0o",
+        &[offset_of!(functions::wallet::ExportSecretPhrase<'static>, password)],
+        &[&tables::INPUT_CHECK_PASSWORD_SRP],
+    )),
+    tl::Constructor::new::<functions::wallet::FetchEncryptedSecretPhrasePart<'static>>(0xf539_25cf, 828, tl::Payload::Reference, 8, "wallet.fetchEncryptedSecretPhrasePart token public_key", &tl::rows::<2>(
+        "s y",
+        &[offset_of!(functions::wallet::FetchEncryptedSecretPhrasePart<'static>, token), offset_of!(functions::wallet::FetchEncryptedSecretPhrasePart<'static>, public_key)],
+        &[],
+    )),
     tl::Constructor::new::<functions::wallet::GetBackupHolderDcs>(0xd179_d494, 829, tl::Payload::Reference, 0, "wallet.getBackupHolderDcs", &[]),
     tl::Constructor::new::<functions::wallet::GetExistingWaltBalance>(0x691f_4360, 830, tl::Payload::Reference, 0, "wallet.getExistingWaltBalance", &[]),
     tl::Constructor::new::<functions::wallet::GetGaslessInfo>(0x742d_f0a1, 831, tl::Payload::Reference, 0, "wallet.getGaslessInfo", &[]),
-    tl::Constructor::new::<functions::wallet::GetNfts<'static>>(0x8c12_f3a4, 832, tl::Payload::Reference, 8, "wallet.getNfts offset limit", &[
-        F::new(K::Str, offset_of!(functions::wallet::GetNfts<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::wallet::GetNfts<'static>, limit)),
-    ]),
+    tl::Constructor::new::<functions::wallet::GetNfts<'static>>(0x8c12_f3a4, 832, tl::Payload::Reference, 8, "wallet.getNfts offset limit", &tl::rows::<2>(
+        "s i",
+        &[offset_of!(functions::wallet::GetNfts<'static>, offset), offset_of!(functions::wallet::GetNfts<'static>, limit)],
+        &[],
+    )),
     tl::Constructor::new::<functions::wallet::GetProofChallenge>(0x2025_e697, 833, tl::Payload::Reference, 0, "wallet.getProofChallenge", &[]),
     tl::Constructor::new::<functions::wallet::GetState>(0xab83_b33a, 834, tl::Payload::Reference, 0, "wallet.getState", &[]),
-    tl::Constructor::new::<functions::wallet::GetTransactions<'static>>(0xa883_0a83, 835, tl::Payload::Reference, 12, "wallet.getTransactions flags inbound outbound offset limit", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::wallet::GetTransactions<'static>, inbound)),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::wallet::GetTransactions<'static>, outbound)),
-        F::new(K::Str, offset_of!(functions::wallet::GetTransactions<'static>, offset)),
-        F::new(K::Int, offset_of!(functions::wallet::GetTransactions<'static>, limit)),
-    ]),
-    tl::Constructor::new::<functions::wallet::GetTransactionsByIds<'static>>(0x811c_eab6, 836, tl::Payload::Reference, 8, "wallet.getTransactionsByIDs id", &[
-        F::new(K::ListStr, offset_of!(functions::wallet::GetTransactionsByIds<'static>, id)),
-    ]),
-    tl::Constructor::new::<functions::wallet::GetTransactionsByMsgHash<'static>>(0xa6bb_795d, 837, tl::Payload::Reference, 8, "wallet.getTransactionsByMsgHash msg_hash", &[
-        F::new(K::ListStr, offset_of!(functions::wallet::GetTransactionsByMsgHash<'static>, msg_hash)),
-    ]),
-    tl::Constructor::new::<functions::wallet::GetUserAddresses<'static>>(0x5275_dfdd, 838, tl::Payload::Reference, 20, "wallet.getUserAddresses flags force id addresses", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::wallet::GetUserAddresses<'static>, force)),
-        F::of(K::ListObject, &tables::INPUT_USER, offset_of!(functions::wallet::GetUserAddresses<'static>, id)),
-        F::new(K::ListStr, offset_of!(functions::wallet::GetUserAddresses<'static>, addresses)),
-    ]),
-    tl::Constructor::new::<functions::wallet::ReplaceWallet<'static>>(0xd8c7_2eec, 839, tl::Payload::Reference, 8, "wallet.replaceWallet flags wallet password", &[
-        F::word(0, 0x1),
-        F::of(K::Object, &tables::INPUT_WALLET_REPLACEMENT, offset_of!(functions::wallet::ReplaceWallet<'static>, wallet)),
-        F::opt_of(K::OptObject, &tables::INPUT_CHECK_PASSWORD_SRP, 0, 0, offset_of!(functions::wallet::ReplaceWallet<'static>, password)),
-    ]),
-    tl::Constructor::new::<functions::wallet::SendTransfer<'static>>(0xd9e5_d9e2, 840, tl::Payload::Reference, 20, "wallet.sendTransfer flags data_normal data_gasless user_id random_id", &[
-        F::word(0, 0x1),
-        F::new(K::Bytes, offset_of!(functions::wallet::SendTransfer<'static>, data_normal)),
-        F::opt(K::OptBytes, 0, 0, offset_of!(functions::wallet::SendTransfer<'static>, data_gasless)),
-        F::of(K::Object, &tables::INPUT_USER, offset_of!(functions::wallet::SendTransfer<'static>, user_id)),
-        F::new(K::Long, offset_of!(functions::wallet::SendTransfer<'static>, random_id)),
-    ]),
-    tl::Constructor::new::<functions::wallet::TonConnectClaimRequest<'static>>(0x66b5_7b41, 841, tl::Payload::Reference, 20, "wallet.tonConnectClaimRequest flags declined session_id msg_id app_request_id challenge_answer", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 1, offset_of!(functions::wallet::TonConnectClaimRequest<'static>, declined)),
-        F::new(K::Long, offset_of!(functions::wallet::TonConnectClaimRequest<'static>, session_id)),
-        F::new(K::Int, offset_of!(functions::wallet::TonConnectClaimRequest<'static>, msg_id)),
-        F::new(K::Str, offset_of!(functions::wallet::TonConnectClaimRequest<'static>, app_request_id)),
-        F::opt(K::OptBytes, 0, 0, offset_of!(functions::wallet::TonConnectClaimRequest<'static>, challenge_answer)),
-    ]),
-    tl::Constructor::new::<functions::wallet::TonConnectCloseSession<'static>>(0xd63f_61ce, 842, tl::Payload::Reference, 12, "wallet.tonConnectCloseSession flags session_id body", &[
-        F::word(0, 0x1),
-        F::new(K::Long, offset_of!(functions::wallet::TonConnectCloseSession<'static>, session_id)),
-        F::opt(K::OptBytes, 0, 0, offset_of!(functions::wallet::TonConnectCloseSession<'static>, body)),
-    ]),
-    tl::Constructor::new::<functions::wallet::TonConnectCreateSession<'static>>(0xcc93_1046, 843, tl::Payload::Reference, 8, "wallet.tonConnectCreateSession dapp_client_id manifest_url", &[
-        F::new(K::Str, offset_of!(functions::wallet::TonConnectCreateSession<'static>, dapp_client_id)),
-        F::new(K::Str, offset_of!(functions::wallet::TonConnectCreateSession<'static>, manifest_url)),
-    ]),
-    tl::Constructor::new::<functions::wallet::TonConnectGetPending<'static>>(0x11ae_e065, 844, tl::Payload::Reference, 4, "wallet.tonConnectGetPending flags dapp_client_id session_id", &[
-        F::word(0, 0x3),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::wallet::TonConnectGetPending<'static>, dapp_client_id)),
-        F::opt(K::OptLong, 0, 1, offset_of!(functions::wallet::TonConnectGetPending<'static>, session_id)),
-    ]),
+    tl::Constructor::new::<functions::wallet::GetTransactions<'static>>(0xa883_0a83, 835, tl::Payload::Reference, 12, "wallet.getTransactions flags inbound outbound offset limit", &tl::rows::<5>(
+        "# 0.0! 0.1! s i",
+        &[offset_of!(functions::wallet::GetTransactions<'static>, inbound), offset_of!(functions::wallet::GetTransactions<'static>, outbound), offset_of!(functions::wallet::GetTransactions<'static>, offset), offset_of!(functions::wallet::GetTransactions<'static>, limit)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::wallet::GetTransactionsByIds<'static>>(0x811c_eab6, 836, tl::Payload::Reference, 8, "wallet.getTransactionsByIDs id", &tl::rows::<1>(
+        "*s",
+        &[offset_of!(functions::wallet::GetTransactionsByIds<'static>, id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::wallet::GetTransactionsByMsgHash<'static>>(0xa6bb_795d, 837, tl::Payload::Reference, 8, "wallet.getTransactionsByMsgHash msg_hash", &tl::rows::<1>(
+        "*s",
+        &[offset_of!(functions::wallet::GetTransactionsByMsgHash<'static>, msg_hash)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::wallet::GetUserAddresses<'static>>(0x5275_dfdd, 838, tl::Payload::Reference, 20, "wallet.getUserAddresses flags force id addresses", &tl::rows::<4>(
+        "# 0.0! *o *s",
+        &[offset_of!(functions::wallet::GetUserAddresses<'static>, force), offset_of!(functions::wallet::GetUserAddresses<'static>, id), offset_of!(functions::wallet::GetUserAddresses<'static>, addresses)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::wallet::ReplaceWallet<'static>>(0xd8c7_2eec, 839, tl::Payload::Reference, 8, "wallet.replaceWallet flags wallet password", &tl::rows::<3>(
+        "# o 0.0o",
+        &[offset_of!(functions::wallet::ReplaceWallet<'static>, wallet), offset_of!(functions::wallet::ReplaceWallet<'static>, password)],
+        &[&tables::INPUT_WALLET_REPLACEMENT, &tables::INPUT_CHECK_PASSWORD_SRP],
+    )),
+    tl::Constructor::new::<functions::wallet::SendTransfer<'static>>(0xd9e5_d9e2, 840, tl::Payload::Reference, 20, "wallet.sendTransfer flags data_normal data_gasless user_id random_id", &tl::rows::<5>(
+        "# y 0.0y o l",
+        &[offset_of!(functions::wallet::SendTransfer<'static>, data_normal), offset_of!(functions::wallet::SendTransfer<'static>, data_gasless), offset_of!(functions::wallet::SendTransfer<'static>, user_id), offset_of!(functions::wallet::SendTransfer<'static>, random_id)],
+        &[&tables::INPUT_USER],
+    )),
+    tl::Constructor::new::<functions::wallet::TonConnectClaimRequest<'static>>(0x66b5_7b41, 841, tl::Payload::Reference, 20, "wallet.tonConnectClaimRequest flags declined session_id msg_id app_request_id challenge_answer", &tl::rows::<6>(
+        "# 0.1! l i s 0.0y",
+        &[offset_of!(functions::wallet::TonConnectClaimRequest<'static>, declined), offset_of!(functions::wallet::TonConnectClaimRequest<'static>, session_id), offset_of!(functions::wallet::TonConnectClaimRequest<'static>, msg_id), offset_of!(functions::wallet::TonConnectClaimRequest<'static>, app_request_id), offset_of!(functions::wallet::TonConnectClaimRequest<'static>, challenge_answer)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::wallet::TonConnectCloseSession<'static>>(0xd63f_61ce, 842, tl::Payload::Reference, 12, "wallet.tonConnectCloseSession flags session_id body", &tl::rows::<3>(
+        "# l 0.0y",
+        &[offset_of!(functions::wallet::TonConnectCloseSession<'static>, session_id), offset_of!(functions::wallet::TonConnectCloseSession<'static>, body)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::wallet::TonConnectCreateSession<'static>>(0xcc93_1046, 843, tl::Payload::Reference, 8, "wallet.tonConnectCreateSession dapp_client_id manifest_url", &tl::rows::<2>(
+        "s s",
+        &[offset_of!(functions::wallet::TonConnectCreateSession<'static>, dapp_client_id), offset_of!(functions::wallet::TonConnectCreateSession<'static>, manifest_url)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::wallet::TonConnectGetPending<'static>>(0x11ae_e065, 844, tl::Payload::Reference, 4, "wallet.tonConnectGetPending flags dapp_client_id session_id", &tl::rows::<3>(
+        "# 0.0s 0.1l",
+        &[offset_of!(functions::wallet::TonConnectGetPending<'static>, dapp_client_id), offset_of!(functions::wallet::TonConnectGetPending<'static>, session_id)],
+        &[],
+    )),
     tl::Constructor::new::<functions::wallet::TonConnectGetSessions>(0xa7ff_b56e, 845, tl::Payload::Reference, 0, "wallet.tonConnectGetSessions", &[]),
-    tl::Constructor::new::<functions::wallet::TonConnectNextEventId>(0x775d_7244, 846, tl::Payload::Reference, 8, "wallet.tonConnectNextEventId session_id", &[
-        F::new(K::Long, offset_of!(functions::wallet::TonConnectNextEventId, session_id)),
-    ]),
-    tl::Constructor::new::<functions::wallet::TonConnectRegisterKey<'static>>(0x338b_cf1c, 847, tl::Payload::Reference, 12, "wallet.tonConnectRegisterKey session_id client_id", &[
-        F::new(K::Long, offset_of!(functions::wallet::TonConnectRegisterKey<'static>, session_id)),
-        F::new(K::Str, offset_of!(functions::wallet::TonConnectRegisterKey<'static>, client_id)),
-    ]),
-    tl::Constructor::new::<functions::wallet::TonConnectSubmitConnectResult<'static>>(0xc2c0_0779, 848, tl::Payload::Reference, 20, "wallet.tonConnectSubmitConnectResult flags error session_id challenge_answer body trace_id", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 0, offset_of!(functions::wallet::TonConnectSubmitConnectResult<'static>, error)),
-        F::new(K::Long, offset_of!(functions::wallet::TonConnectSubmitConnectResult<'static>, session_id)),
-        F::new(K::Bytes, offset_of!(functions::wallet::TonConnectSubmitConnectResult<'static>, challenge_answer)),
-        F::new(K::Bytes, offset_of!(functions::wallet::TonConnectSubmitConnectResult<'static>, body)),
-        F::opt(K::OptStr, 0, 1, offset_of!(functions::wallet::TonConnectSubmitConnectResult<'static>, trace_id)),
-    ]),
-    tl::Constructor::new::<functions::wallet::TonConnectSubmitResponse<'static>>(0xfac6_7d3c, 849, tl::Payload::Reference, 20, "wallet.tonConnectSubmitResponse flags session_id msg_id body trace_id", &[
-        F::word(0, 0x1),
-        F::new(K::Long, offset_of!(functions::wallet::TonConnectSubmitResponse<'static>, session_id)),
-        F::new(K::Int, offset_of!(functions::wallet::TonConnectSubmitResponse<'static>, msg_id)),
-        F::new(K::Bytes, offset_of!(functions::wallet::TonConnectSubmitResponse<'static>, body)),
-        F::opt(K::OptStr, 0, 0, offset_of!(functions::wallet::TonConnectSubmitResponse<'static>, trace_id)),
-    ]),
+    tl::Constructor::new::<functions::wallet::TonConnectNextEventId>(0x775d_7244, 846, tl::Payload::Reference, 8, "wallet.tonConnectNextEventId session_id", &tl::rows::<1>(
+        "l",
+        &[offset_of!(functions::wallet::TonConnectNextEventId, session_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::wallet::TonConnectRegisterKey<'static>>(0x338b_cf1c, 847, tl::Payload::Reference, 12, "wallet.tonConnectRegisterKey session_id client_id", &tl::rows::<2>(
+        "l s",
+        &[offset_of!(functions::wallet::TonConnectRegisterKey<'static>, session_id), offset_of!(functions::wallet::TonConnectRegisterKey<'static>, client_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::wallet::TonConnectSubmitConnectResult<'static>>(0xc2c0_0779, 848, tl::Payload::Reference, 20, "wallet.tonConnectSubmitConnectResult flags error session_id challenge_answer body trace_id", &tl::rows::<6>(
+        "# 0.0! l y y 0.1s",
+        &[offset_of!(functions::wallet::TonConnectSubmitConnectResult<'static>, error), offset_of!(functions::wallet::TonConnectSubmitConnectResult<'static>, session_id), offset_of!(functions::wallet::TonConnectSubmitConnectResult<'static>, challenge_answer), offset_of!(functions::wallet::TonConnectSubmitConnectResult<'static>, body), offset_of!(functions::wallet::TonConnectSubmitConnectResult<'static>, trace_id)],
+        &[],
+    )),
+    tl::Constructor::new::<functions::wallet::TonConnectSubmitResponse<'static>>(0xfac6_7d3c, 849, tl::Payload::Reference, 20, "wallet.tonConnectSubmitResponse flags session_id msg_id body trace_id", &tl::rows::<5>(
+        "# l i y 0.0s",
+        &[offset_of!(functions::wallet::TonConnectSubmitResponse<'static>, session_id), offset_of!(functions::wallet::TonConnectSubmitResponse<'static>, msg_id), offset_of!(functions::wallet::TonConnectSubmitResponse<'static>, body), offset_of!(functions::wallet::TonConnectSubmitResponse<'static>, trace_id)],
+        &[],
+    )),
 ];
-tl::described! { functions::wallet::DisableBackup<'_>, functions::wallet::DisableBackup<'a>, &tl::Type::single::<functions::wallet::DisableBackup<'static>>("wallet.disableBackup", &CALLS[0], tl::ListOps::NONE) }
-tl::described! { functions::wallet::EnableBackup<'_>, functions::wallet::EnableBackup<'a>, &tl::Type::single::<functions::wallet::EnableBackup<'static>>("wallet.enableBackup", &CALLS[1], tl::ListOps::NONE) }
-tl::described! { functions::wallet::ExportSecretPhrase<'_>, functions::wallet::ExportSecretPhrase<'a>, &tl::Type::single::<functions::wallet::ExportSecretPhrase<'static>>("wallet.exportSecretPhrase", &CALLS[2], tl::ListOps::NONE) }
-tl::described! { functions::wallet::FetchEncryptedSecretPhrasePart<'_>, functions::wallet::FetchEncryptedSecretPhrasePart<'a>, &tl::Type::single::<functions::wallet::FetchEncryptedSecretPhrasePart<'static>>("wallet.fetchEncryptedSecretPhrasePart", &CALLS[3], tl::ListOps::NONE) }
-tl::described! { functions::wallet::GetBackupHolderDcs, functions::wallet::GetBackupHolderDcs, &tl::Type::single::<functions::wallet::GetBackupHolderDcs>("wallet.getBackupHolderDcs", &CALLS[4], tl::ListOps::NONE) }
-tl::described! { functions::wallet::GetExistingWaltBalance, functions::wallet::GetExistingWaltBalance, &tl::Type::single::<functions::wallet::GetExistingWaltBalance>("wallet.getExistingWaltBalance", &CALLS[5], tl::ListOps::NONE) }
-tl::described! { functions::wallet::GetGaslessInfo, functions::wallet::GetGaslessInfo, &tl::Type::single::<functions::wallet::GetGaslessInfo>("wallet.getGaslessInfo", &CALLS[6], tl::ListOps::NONE) }
-tl::described! { functions::wallet::GetNfts<'_>, functions::wallet::GetNfts<'a>, &tl::Type::single::<functions::wallet::GetNfts<'static>>("wallet.getNfts", &CALLS[7], tl::ListOps::NONE) }
-tl::described! { functions::wallet::GetProofChallenge, functions::wallet::GetProofChallenge, &tl::Type::single::<functions::wallet::GetProofChallenge>("wallet.getProofChallenge", &CALLS[8], tl::ListOps::NONE) }
-tl::described! { functions::wallet::GetState, functions::wallet::GetState, &tl::Type::single::<functions::wallet::GetState>("wallet.getState", &CALLS[9], tl::ListOps::NONE) }
-tl::described! { functions::wallet::GetTransactions<'_>, functions::wallet::GetTransactions<'a>, &tl::Type::single::<functions::wallet::GetTransactions<'static>>("wallet.getTransactions", &CALLS[10], tl::ListOps::NONE) }
-tl::described! { functions::wallet::GetTransactionsByIds<'_>, functions::wallet::GetTransactionsByIds<'a>, &tl::Type::single::<functions::wallet::GetTransactionsByIds<'static>>("wallet.getTransactionsByIDs", &CALLS[11], tl::ListOps::NONE) }
-tl::described! { functions::wallet::GetTransactionsByMsgHash<'_>, functions::wallet::GetTransactionsByMsgHash<'a>, &tl::Type::single::<functions::wallet::GetTransactionsByMsgHash<'static>>("wallet.getTransactionsByMsgHash", &CALLS[12], tl::ListOps::NONE) }
-tl::described! { functions::wallet::GetUserAddresses<'_>, functions::wallet::GetUserAddresses<'a>, &tl::Type::single::<functions::wallet::GetUserAddresses<'static>>("wallet.getUserAddresses", &CALLS[13], tl::ListOps::NONE) }
-tl::described! { functions::wallet::ReplaceWallet<'_>, functions::wallet::ReplaceWallet<'a>, &tl::Type::single::<functions::wallet::ReplaceWallet<'static>>("wallet.replaceWallet", &CALLS[14], tl::ListOps::NONE) }
-tl::described! { functions::wallet::SendTransfer<'_>, functions::wallet::SendTransfer<'a>, &tl::Type::single::<functions::wallet::SendTransfer<'static>>("wallet.sendTransfer", &CALLS[15], tl::ListOps::NONE) }
-tl::described! { functions::wallet::TonConnectClaimRequest<'_>, functions::wallet::TonConnectClaimRequest<'a>, &tl::Type::single::<functions::wallet::TonConnectClaimRequest<'static>>("wallet.tonConnectClaimRequest", &CALLS[16], tl::ListOps::NONE) }
-tl::described! { functions::wallet::TonConnectCloseSession<'_>, functions::wallet::TonConnectCloseSession<'a>, &tl::Type::single::<functions::wallet::TonConnectCloseSession<'static>>("wallet.tonConnectCloseSession", &CALLS[17], tl::ListOps::NONE) }
-tl::described! { functions::wallet::TonConnectCreateSession<'_>, functions::wallet::TonConnectCreateSession<'a>, &tl::Type::single::<functions::wallet::TonConnectCreateSession<'static>>("wallet.tonConnectCreateSession", &CALLS[18], tl::ListOps::NONE) }
-tl::described! { functions::wallet::TonConnectGetPending<'_>, functions::wallet::TonConnectGetPending<'a>, &tl::Type::single::<functions::wallet::TonConnectGetPending<'static>>("wallet.tonConnectGetPending", &CALLS[19], tl::ListOps::NONE) }
-tl::described! { functions::wallet::TonConnectGetSessions, functions::wallet::TonConnectGetSessions, &tl::Type::single::<functions::wallet::TonConnectGetSessions>("wallet.tonConnectGetSessions", &CALLS[20], tl::ListOps::NONE) }
-tl::described! { functions::wallet::TonConnectNextEventId, functions::wallet::TonConnectNextEventId, &tl::Type::single::<functions::wallet::TonConnectNextEventId>("wallet.tonConnectNextEventId", &CALLS[21], tl::ListOps::NONE) }
-tl::described! { functions::wallet::TonConnectRegisterKey<'_>, functions::wallet::TonConnectRegisterKey<'a>, &tl::Type::single::<functions::wallet::TonConnectRegisterKey<'static>>("wallet.tonConnectRegisterKey", &CALLS[22], tl::ListOps::NONE) }
-tl::described! { functions::wallet::TonConnectSubmitConnectResult<'_>, functions::wallet::TonConnectSubmitConnectResult<'a>, &tl::Type::single::<functions::wallet::TonConnectSubmitConnectResult<'static>>("wallet.tonConnectSubmitConnectResult", &CALLS[23], tl::ListOps::NONE) }
-tl::described! { functions::wallet::TonConnectSubmitResponse<'_>, functions::wallet::TonConnectSubmitResponse<'a>, &tl::Type::single::<functions::wallet::TonConnectSubmitResponse<'static>>("wallet.tonConnectSubmitResponse", &CALLS[24], tl::ListOps::NONE) }
+static TYPES: [tl::Type; 25] = tl::Type::calls(&CALLS);
+tl::described! { functions::wallet::DisableBackup<'_>, &TYPES[0] }
+tl::described! { functions::wallet::EnableBackup<'_>, &TYPES[1] }
+tl::described! { functions::wallet::ExportSecretPhrase<'_>, &TYPES[2] }
+tl::described! { functions::wallet::FetchEncryptedSecretPhrasePart<'_>, &TYPES[3] }
+tl::described! { functions::wallet::GetBackupHolderDcs, &TYPES[4] }
+tl::described! { functions::wallet::GetExistingWaltBalance, &TYPES[5] }
+tl::described! { functions::wallet::GetGaslessInfo, &TYPES[6] }
+tl::described! { functions::wallet::GetNfts<'_>, &TYPES[7] }
+tl::described! { functions::wallet::GetProofChallenge, &TYPES[8] }
+tl::described! { functions::wallet::GetState, &TYPES[9] }
+tl::described! { functions::wallet::GetTransactions<'_>, &TYPES[10] }
+tl::described! { functions::wallet::GetTransactionsByIds<'_>, &TYPES[11] }
+tl::described! { functions::wallet::GetTransactionsByMsgHash<'_>, &TYPES[12] }
+tl::described! { functions::wallet::GetUserAddresses<'_>, &TYPES[13] }
+tl::described! { functions::wallet::ReplaceWallet<'_>, &TYPES[14] }
+tl::described! { functions::wallet::SendTransfer<'_>, &TYPES[15] }
+tl::described! { functions::wallet::TonConnectClaimRequest<'_>, &TYPES[16] }
+tl::described! { functions::wallet::TonConnectCloseSession<'_>, &TYPES[17] }
+tl::described! { functions::wallet::TonConnectCreateSession<'_>, &TYPES[18] }
+tl::described! { functions::wallet::TonConnectGetPending<'_>, &TYPES[19] }
+tl::described! { functions::wallet::TonConnectGetSessions, &TYPES[20] }
+tl::described! { functions::wallet::TonConnectNextEventId, &TYPES[21] }
+tl::described! { functions::wallet::TonConnectRegisterKey<'_>, &TYPES[22] }
+tl::described! { functions::wallet::TonConnectSubmitConnectResult<'_>, &TYPES[23] }
+tl::described! { functions::wallet::TonConnectSubmitResponse<'_>, &TYPES[24] }

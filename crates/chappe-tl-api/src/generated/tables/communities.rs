@@ -5,33 +5,30 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{enums, tables, types};
 
 
 pub(crate) static PARTICIPANT_JOINED_CHATS: tl::Type = tl::Type::single::<enums::communities::ParticipantJoinedChats<'static>>("communities.ParticipantJoinedChats", &PARTICIPANT_JOINED_CHATS_[0], tl::ListOps::NONE);
 static PARTICIPANT_JOINED_CHATS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::communities::ParticipantJoinedChats<'static>>(0x8d78_512a, 0, tl::Payload::Reference, 32, "communities.participantJoinedChats creator_chat_ids joined_chat_ids chats users", &[
-        F::new(K::ListLong, offset_of!(types::communities::ParticipantJoinedChats<'static>, creator_chat_ids)),
-        F::new(K::ListLong, offset_of!(types::communities::ParticipantJoinedChats<'static>, joined_chat_ids)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::communities::ParticipantJoinedChats<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::communities::ParticipantJoinedChats<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::communities::ParticipantJoinedChats<'static>>(0x8d78_512a, 0, tl::Payload::Reference, 32, "communities.participantJoinedChats creator_chat_ids joined_chat_ids chats users", &tl::rows::<4>(
+        "*l *l *o *o",
+        &[offset_of!(types::communities::ParticipantJoinedChats<'static>, creator_chat_ids), offset_of!(types::communities::ParticipantJoinedChats<'static>, joined_chat_ids), offset_of!(types::communities::ParticipantJoinedChats<'static>, chats), offset_of!(types::communities::ParticipantJoinedChats<'static>, users)],
+        &[&tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::communities::ParticipantJoinedChats<'_>, enums::communities::ParticipantJoinedChats<'a>, &PARTICIPANT_JOINED_CHATS }
-tl::described! { types::communities::ParticipantJoinedChats<'_>, types::communities::ParticipantJoinedChats<'a>, &tl::Type::bare::<types::communities::ParticipantJoinedChats<'static>>("communities.participantJoinedChats", &PARTICIPANT_JOINED_CHATS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::communities::ParticipantJoinedChats<'_>, enums::communities::ParticipantJoinedChats<'a>, &PARTICIPANT_JOINED_CHATS }
+static PARTICIPANT_JOINED_CHATS_T: [tl::Type; 1] = tl::Type::structs(&PARTICIPANT_JOINED_CHATS_);
+tl::described! { types::communities::ParticipantJoinedChats<'_>, &PARTICIPANT_JOINED_CHATS_T[0] }
 
 pub(crate) static PEER_LINK_REQUESTS: tl::Type = tl::Type::single::<enums::communities::PeerLinkRequests<'static>>("communities.PeerLinkRequests", &PEER_LINK_REQUESTS_[0], tl::ListOps::NONE);
 static PEER_LINK_REQUESTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::communities::PeerLinkRequests<'static>>(0x2244_afad, 0, tl::Payload::Reference, 32, "communities.peerLinkRequests flags total_count requests next_offset chats users", &[
-        F::word(0, 0x1),
-        F::new(K::Int, offset_of!(types::communities::PeerLinkRequests<'static>, total_count)),
-        F::of(K::ListObject, &tables::COMMUNITY_PEER_REQUEST, offset_of!(types::communities::PeerLinkRequests<'static>, requests)),
-        F::opt(K::OptStr, 0, 0, offset_of!(types::communities::PeerLinkRequests<'static>, next_offset)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::communities::PeerLinkRequests<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::communities::PeerLinkRequests<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::communities::PeerLinkRequests<'static>>(0x2244_afad, 0, tl::Payload::Reference, 32, "communities.peerLinkRequests flags total_count requests next_offset chats users", &tl::rows::<6>(
+        "# i *o 0.0s *o *o",
+        &[offset_of!(types::communities::PeerLinkRequests<'static>, total_count), offset_of!(types::communities::PeerLinkRequests<'static>, requests), offset_of!(types::communities::PeerLinkRequests<'static>, next_offset), offset_of!(types::communities::PeerLinkRequests<'static>, chats), offset_of!(types::communities::PeerLinkRequests<'static>, users)],
+        &[&tables::COMMUNITY_PEER_REQUEST, &tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::communities::PeerLinkRequests<'_>, enums::communities::PeerLinkRequests<'a>, &PEER_LINK_REQUESTS }
-tl::described! { types::communities::PeerLinkRequests<'_>, types::communities::PeerLinkRequests<'a>, &tl::Type::bare::<types::communities::PeerLinkRequests<'static>>("communities.peerLinkRequests", &PEER_LINK_REQUESTS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::communities::PeerLinkRequests<'_>, enums::communities::PeerLinkRequests<'a>, &PEER_LINK_REQUESTS }
+static PEER_LINK_REQUESTS_T: [tl::Type; 1] = tl::Type::structs(&PEER_LINK_REQUESTS_);
+tl::described! { types::communities::PeerLinkRequests<'_>, &PEER_LINK_REQUESTS_T[0] }

@@ -5,111 +5,116 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{enums, tables, types};
 
 
 pub(crate) static BLOCKED: tl::Type = tl::Type::tagged::<enums::contacts::Blocked<'static>>("contacts.Blocked", &BLOCKED_, { static SLOTS: [u16; 4] = tl::slots(&BLOCKED_); &SLOTS }, tl::ListOps::NONE);
 static BLOCKED_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::contacts::Blocked<'static>>(0x0ade_1591, 0, tl::Payload::Reference, 24, "contacts.blocked blocked chats users", &[
-        F::of(K::ListObject, &tables::PEER_BLOCKED, offset_of!(types::contacts::Blocked<'static>, blocked)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::contacts::Blocked<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::contacts::Blocked<'static>, users)),
-    ]),
-    tl::Constructor::new::<types::contacts::BlockedSlice<'static>>(0xe166_4194, 1, tl::Payload::Reference, 28, "contacts.blockedSlice count blocked chats users", &[
-        F::new(K::Int, offset_of!(types::contacts::BlockedSlice<'static>, count)),
-        F::of(K::ListObject, &tables::PEER_BLOCKED, offset_of!(types::contacts::BlockedSlice<'static>, blocked)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::contacts::BlockedSlice<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::contacts::BlockedSlice<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::contacts::Blocked<'static>>(0x0ade_1591, 0, tl::Payload::Reference, 24, "contacts.blocked blocked chats users", &tl::rows::<3>(
+        "*o *o *o",
+        &[offset_of!(types::contacts::Blocked<'static>, blocked), offset_of!(types::contacts::Blocked<'static>, chats), offset_of!(types::contacts::Blocked<'static>, users)],
+        &[&tables::PEER_BLOCKED, &tables::CHAT, &tables::USER],
+    )),
+    tl::Constructor::new::<types::contacts::BlockedSlice<'static>>(0xe166_4194, 1, tl::Payload::Reference, 28, "contacts.blockedSlice count blocked chats users", &tl::rows::<4>(
+        "i *o *o *o",
+        &[offset_of!(types::contacts::BlockedSlice<'static>, count), offset_of!(types::contacts::BlockedSlice<'static>, blocked), offset_of!(types::contacts::BlockedSlice<'static>, chats), offset_of!(types::contacts::BlockedSlice<'static>, users)],
+        &[&tables::PEER_BLOCKED, &tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::contacts::Blocked<'_>, enums::contacts::Blocked<'a>, &BLOCKED }
-tl::described! { types::contacts::Blocked<'_>, types::contacts::Blocked<'a>, &tl::Type::bare::<types::contacts::Blocked<'static>>("contacts.blocked", &BLOCKED_[0], tl::ListOps::NONE) }
-tl::described! { types::contacts::BlockedSlice<'_>, types::contacts::BlockedSlice<'a>, &tl::Type::bare::<types::contacts::BlockedSlice<'static>>("contacts.blockedSlice", &BLOCKED_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::contacts::Blocked<'_>, enums::contacts::Blocked<'a>, &BLOCKED }
+static BLOCKED_T: [tl::Type; 2] = tl::Type::structs(&BLOCKED_);
+tl::described! { types::contacts::Blocked<'_>, &BLOCKED_T[0] }
+tl::described! { types::contacts::BlockedSlice<'_>, &BLOCKED_T[1] }
 
 pub(crate) static CONTACT_BIRTHDAYS: tl::Type = tl::Type::single::<enums::contacts::ContactBirthdays<'static>>("contacts.ContactBirthdays", &CONTACT_BIRTHDAYS_[0], tl::ListOps::NONE);
 static CONTACT_BIRTHDAYS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::contacts::ContactBirthdays<'static>>(0x114f_f30d, 0, tl::Payload::Value, 16, "contacts.contactBirthdays contacts users", &[
-        F::of(K::ListObject, &tables::CONTACT_BIRTHDAY, offset_of!(types::contacts::ContactBirthdays<'static>, contacts)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::contacts::ContactBirthdays<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::contacts::ContactBirthdays<'static>>(0x114f_f30d, 0, tl::Payload::Value, 16, "contacts.contactBirthdays contacts users", &tl::rows::<2>(
+        "*o *o",
+        &[offset_of!(types::contacts::ContactBirthdays<'static>, contacts), offset_of!(types::contacts::ContactBirthdays<'static>, users)],
+        &[&tables::CONTACT_BIRTHDAY, &tables::USER],
+    )),
 ];
-tl::described! { enums::contacts::ContactBirthdays<'_>, enums::contacts::ContactBirthdays<'a>, &CONTACT_BIRTHDAYS }
-tl::described! { types::contacts::ContactBirthdays<'_>, types::contacts::ContactBirthdays<'a>, &tl::Type::bare::<types::contacts::ContactBirthdays<'static>>("contacts.contactBirthdays", &CONTACT_BIRTHDAYS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::contacts::ContactBirthdays<'_>, enums::contacts::ContactBirthdays<'a>, &CONTACT_BIRTHDAYS }
+static CONTACT_BIRTHDAYS_T: [tl::Type; 1] = tl::Type::structs(&CONTACT_BIRTHDAYS_);
+tl::described! { types::contacts::ContactBirthdays<'_>, &CONTACT_BIRTHDAYS_T[0] }
 
 pub(crate) static CONTACTS: tl::Type = tl::Type::tagged::<enums::contacts::Contacts<'static>>("contacts.Contacts", &CONTACTS_, { static SLOTS: [u16; 4] = tl::slots(&CONTACTS_); &SLOTS }, tl::ListOps::NONE);
 static CONTACTS_: [tl::Constructor; 2] = [
     tl::Constructor::new::<types::contacts::ContactsNotModified>(0xb74b_a9d2, 0, tl::Payload::Value, 0, "contacts.contactsNotModified", &[]),
-    tl::Constructor::new::<types::contacts::Contacts<'static>>(0xeae8_7e42, 1, tl::Payload::Reference, 20, "contacts.contacts contacts saved_count users", &[
-        F::of(K::ListObject, &tables::CONTACT, offset_of!(types::contacts::Contacts<'static>, contacts)),
-        F::new(K::Int, offset_of!(types::contacts::Contacts<'static>, saved_count)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::contacts::Contacts<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::contacts::Contacts<'static>>(0xeae8_7e42, 1, tl::Payload::Reference, 20, "contacts.contacts contacts saved_count users", &tl::rows::<3>(
+        "*o i *o",
+        &[offset_of!(types::contacts::Contacts<'static>, contacts), offset_of!(types::contacts::Contacts<'static>, saved_count), offset_of!(types::contacts::Contacts<'static>, users)],
+        &[&tables::CONTACT, &tables::USER],
+    )),
 ];
-tl::described! { enums::contacts::Contacts<'_>, enums::contacts::Contacts<'a>, &CONTACTS }
-tl::described! { types::contacts::ContactsNotModified, types::contacts::ContactsNotModified, &tl::Type::bare::<types::contacts::ContactsNotModified>("contacts.contactsNotModified", &CONTACTS_[0], tl::ListOps::NONE) }
-tl::described! { types::contacts::Contacts<'_>, types::contacts::Contacts<'a>, &tl::Type::bare::<types::contacts::Contacts<'static>>("contacts.contacts", &CONTACTS_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::contacts::Contacts<'_>, enums::contacts::Contacts<'a>, &CONTACTS }
+static CONTACTS_T: [tl::Type; 2] = tl::Type::structs(&CONTACTS_);
+tl::described! { types::contacts::ContactsNotModified, &CONTACTS_T[0] }
+tl::described! { types::contacts::Contacts<'_>, &CONTACTS_T[1] }
 
 pub(crate) static FOUND: tl::Type = tl::Type::single::<enums::contacts::Found<'static>>("contacts.Found", &FOUND_[0], tl::ListOps::NONE);
 static FOUND_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::contacts::Found<'static>>(0xb313_4d9d, 0, tl::Payload::Reference, 32, "contacts.found my_results results chats users", &[
-        F::of(K::ListObject, &tables::PEER, offset_of!(types::contacts::Found<'static>, my_results)),
-        F::of(K::ListObject, &tables::PEER, offset_of!(types::contacts::Found<'static>, results)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::contacts::Found<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::contacts::Found<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::contacts::Found<'static>>(0xb313_4d9d, 0, tl::Payload::Reference, 32, "contacts.found my_results results chats users", &tl::rows::<4>(
+        "*o *o *o *o",
+        &[offset_of!(types::contacts::Found<'static>, my_results), offset_of!(types::contacts::Found<'static>, results), offset_of!(types::contacts::Found<'static>, chats), offset_of!(types::contacts::Found<'static>, users)],
+        &[&tables::PEER, &tables::PEER, &tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::contacts::Found<'_>, enums::contacts::Found<'a>, &FOUND }
-tl::described! { types::contacts::Found<'_>, types::contacts::Found<'a>, &tl::Type::bare::<types::contacts::Found<'static>>("contacts.found", &FOUND_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::contacts::Found<'_>, enums::contacts::Found<'a>, &FOUND }
+static FOUND_T: [tl::Type; 1] = tl::Type::structs(&FOUND_);
+tl::described! { types::contacts::Found<'_>, &FOUND_T[0] }
 
 pub(crate) static IMPORTED_CONTACTS: tl::Type = tl::Type::single::<enums::contacts::ImportedContacts<'static>>("contacts.ImportedContacts", &IMPORTED_CONTACTS_[0], tl::ListOps::NONE);
 static IMPORTED_CONTACTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::contacts::ImportedContacts<'static>>(0x77d0_1c3b, 0, tl::Payload::Reference, 32, "contacts.importedContacts imported popular_invites retry_contacts users", &[
-        F::of(K::ListObject, &tables::IMPORTED_CONTACT, offset_of!(types::contacts::ImportedContacts<'static>, imported)),
-        F::of(K::ListObject, &tables::POPULAR_CONTACT, offset_of!(types::contacts::ImportedContacts<'static>, popular_invites)),
-        F::new(K::ListLong, offset_of!(types::contacts::ImportedContacts<'static>, retry_contacts)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::contacts::ImportedContacts<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::contacts::ImportedContacts<'static>>(0x77d0_1c3b, 0, tl::Payload::Reference, 32, "contacts.importedContacts imported popular_invites retry_contacts users", &tl::rows::<4>(
+        "*o *o *l *o",
+        &[offset_of!(types::contacts::ImportedContacts<'static>, imported), offset_of!(types::contacts::ImportedContacts<'static>, popular_invites), offset_of!(types::contacts::ImportedContacts<'static>, retry_contacts), offset_of!(types::contacts::ImportedContacts<'static>, users)],
+        &[&tables::IMPORTED_CONTACT, &tables::POPULAR_CONTACT, &tables::USER],
+    )),
 ];
-tl::described! { enums::contacts::ImportedContacts<'_>, enums::contacts::ImportedContacts<'a>, &IMPORTED_CONTACTS }
-tl::described! { types::contacts::ImportedContacts<'_>, types::contacts::ImportedContacts<'a>, &tl::Type::bare::<types::contacts::ImportedContacts<'static>>("contacts.importedContacts", &IMPORTED_CONTACTS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::contacts::ImportedContacts<'_>, enums::contacts::ImportedContacts<'a>, &IMPORTED_CONTACTS }
+static IMPORTED_CONTACTS_T: [tl::Type; 1] = tl::Type::structs(&IMPORTED_CONTACTS_);
+tl::described! { types::contacts::ImportedContacts<'_>, &IMPORTED_CONTACTS_T[0] }
 
 pub(crate) static RESOLVED_PEER: tl::Type = tl::Type::single::<enums::contacts::ResolvedPeer<'static>>("contacts.ResolvedPeer", &RESOLVED_PEER_[0], tl::ListOps::NONE);
 static RESOLVED_PEER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::contacts::ResolvedPeer<'static>>(0x7f07_7ad9, 0, tl::Payload::Reference, 28, "contacts.resolvedPeer peer chats users", &[
-        F::of(K::Object, &tables::PEER, offset_of!(types::contacts::ResolvedPeer<'static>, peer)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::contacts::ResolvedPeer<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::contacts::ResolvedPeer<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::contacts::ResolvedPeer<'static>>(0x7f07_7ad9, 0, tl::Payload::Reference, 28, "contacts.resolvedPeer peer chats users", &tl::rows::<3>(
+        "o *o *o",
+        &[offset_of!(types::contacts::ResolvedPeer<'static>, peer), offset_of!(types::contacts::ResolvedPeer<'static>, chats), offset_of!(types::contacts::ResolvedPeer<'static>, users)],
+        &[&tables::PEER, &tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::contacts::ResolvedPeer<'_>, enums::contacts::ResolvedPeer<'a>, &RESOLVED_PEER }
-tl::described! { types::contacts::ResolvedPeer<'_>, types::contacts::ResolvedPeer<'a>, &tl::Type::bare::<types::contacts::ResolvedPeer<'static>>("contacts.resolvedPeer", &RESOLVED_PEER_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::contacts::ResolvedPeer<'_>, enums::contacts::ResolvedPeer<'a>, &RESOLVED_PEER }
+static RESOLVED_PEER_T: [tl::Type; 1] = tl::Type::structs(&RESOLVED_PEER_);
+tl::described! { types::contacts::ResolvedPeer<'_>, &RESOLVED_PEER_T[0] }
 
 pub(crate) static SPONSORED_PEERS: tl::Type = tl::Type::tagged::<enums::contacts::SponsoredPeers<'static>>("contacts.SponsoredPeers", &SPONSORED_PEERS_, { static SLOTS: [u16; 4] = tl::slots(&SPONSORED_PEERS_); &SLOTS }, tl::ListOps::NONE);
 static SPONSORED_PEERS_: [tl::Constructor; 2] = [
     tl::Constructor::new::<types::contacts::SponsoredPeersEmpty>(0xea32_b4b1, 0, tl::Payload::Value, 0, "contacts.sponsoredPeersEmpty", &[]),
-    tl::Constructor::new::<types::contacts::SponsoredPeers<'static>>(0xeb03_2884, 1, tl::Payload::Reference, 24, "contacts.sponsoredPeers peers chats users", &[
-        F::of(K::ListObject, &tables::SPONSORED_PEER, offset_of!(types::contacts::SponsoredPeers<'static>, peers)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::contacts::SponsoredPeers<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::contacts::SponsoredPeers<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::contacts::SponsoredPeers<'static>>(0xeb03_2884, 1, tl::Payload::Reference, 24, "contacts.sponsoredPeers peers chats users", &tl::rows::<3>(
+        "*o *o *o",
+        &[offset_of!(types::contacts::SponsoredPeers<'static>, peers), offset_of!(types::contacts::SponsoredPeers<'static>, chats), offset_of!(types::contacts::SponsoredPeers<'static>, users)],
+        &[&tables::SPONSORED_PEER, &tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::contacts::SponsoredPeers<'_>, enums::contacts::SponsoredPeers<'a>, &SPONSORED_PEERS }
-tl::described! { types::contacts::SponsoredPeersEmpty, types::contacts::SponsoredPeersEmpty, &tl::Type::bare::<types::contacts::SponsoredPeersEmpty>("contacts.sponsoredPeersEmpty", &SPONSORED_PEERS_[0], tl::ListOps::NONE) }
-tl::described! { types::contacts::SponsoredPeers<'_>, types::contacts::SponsoredPeers<'a>, &tl::Type::bare::<types::contacts::SponsoredPeers<'static>>("contacts.sponsoredPeers", &SPONSORED_PEERS_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::contacts::SponsoredPeers<'_>, enums::contacts::SponsoredPeers<'a>, &SPONSORED_PEERS }
+static SPONSORED_PEERS_T: [tl::Type; 2] = tl::Type::structs(&SPONSORED_PEERS_);
+tl::described! { types::contacts::SponsoredPeersEmpty, &SPONSORED_PEERS_T[0] }
+tl::described! { types::contacts::SponsoredPeers<'_>, &SPONSORED_PEERS_T[1] }
 
 pub(crate) static TOP_PEERS: tl::Type = tl::Type::tagged::<enums::contacts::TopPeers<'static>>("contacts.TopPeers", &TOP_PEERS_, { static SLOTS: [u16; 8] = tl::slots(&TOP_PEERS_); &SLOTS }, tl::ListOps::NONE);
 static TOP_PEERS_: [tl::Constructor; 3] = [
     tl::Constructor::new::<types::contacts::TopPeersNotModified>(0xde26_6ef5, 0, tl::Payload::Value, 0, "contacts.topPeersNotModified", &[]),
-    tl::Constructor::new::<types::contacts::TopPeers<'static>>(0x70b7_72a8, 1, tl::Payload::Reference, 24, "contacts.topPeers categories chats users", &[
-        F::of(K::ListObject, &tables::TOP_PEER_CATEGORY_PEERS, offset_of!(types::contacts::TopPeers<'static>, categories)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::contacts::TopPeers<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::contacts::TopPeers<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::contacts::TopPeers<'static>>(0x70b7_72a8, 1, tl::Payload::Reference, 24, "contacts.topPeers categories chats users", &tl::rows::<3>(
+        "*o *o *o",
+        &[offset_of!(types::contacts::TopPeers<'static>, categories), offset_of!(types::contacts::TopPeers<'static>, chats), offset_of!(types::contacts::TopPeers<'static>, users)],
+        &[&tables::TOP_PEER_CATEGORY_PEERS, &tables::CHAT, &tables::USER],
+    )),
     tl::Constructor::new::<types::contacts::TopPeersDisabled>(0xb52c_939d, 2, tl::Payload::Value, 0, "contacts.topPeersDisabled", &[]),
 ];
-tl::described! { enums::contacts::TopPeers<'_>, enums::contacts::TopPeers<'a>, &TOP_PEERS }
-tl::described! { types::contacts::TopPeersNotModified, types::contacts::TopPeersNotModified, &tl::Type::bare::<types::contacts::TopPeersNotModified>("contacts.topPeersNotModified", &TOP_PEERS_[0], tl::ListOps::NONE) }
-tl::described! { types::contacts::TopPeers<'_>, types::contacts::TopPeers<'a>, &tl::Type::bare::<types::contacts::TopPeers<'static>>("contacts.topPeers", &TOP_PEERS_[1], tl::ListOps::NONE) }
-tl::described! { types::contacts::TopPeersDisabled, types::contacts::TopPeersDisabled, &tl::Type::bare::<types::contacts::TopPeersDisabled>("contacts.topPeersDisabled", &TOP_PEERS_[2], tl::ListOps::NONE) }
+tl::described_family! { enums::contacts::TopPeers<'_>, enums::contacts::TopPeers<'a>, &TOP_PEERS }
+static TOP_PEERS_T: [tl::Type; 3] = tl::Type::structs(&TOP_PEERS_);
+tl::described! { types::contacts::TopPeersNotModified, &TOP_PEERS_T[0] }
+tl::described! { types::contacts::TopPeers<'_>, &TOP_PEERS_T[1] }
+tl::described! { types::contacts::TopPeersDisabled, &TOP_PEERS_T[2] }

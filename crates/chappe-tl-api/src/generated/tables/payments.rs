@@ -5,434 +5,392 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{enums, tables, types};
 
 
 pub(crate) static BANK_CARD_DATA: tl::Type = tl::Type::single::<enums::payments::BankCardData<'static>>("payments.BankCardData", &BANK_CARD_DATA_[0], tl::ListOps::NONE);
 static BANK_CARD_DATA_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::BankCardData<'static>>(0x3e24_e573, 0, tl::Payload::Value, 12, "payments.bankCardData title open_urls", &[
-        F::new(K::Str, offset_of!(types::payments::BankCardData<'static>, title)),
-        F::of(K::ListObject, &tables::BANK_CARD_OPEN_URL, offset_of!(types::payments::BankCardData<'static>, open_urls)),
-    ]),
+    tl::Constructor::new::<types::payments::BankCardData<'static>>(0x3e24_e573, 0, tl::Payload::Value, 12, "payments.bankCardData title open_urls", &tl::rows::<2>(
+        "s *o",
+        &[offset_of!(types::payments::BankCardData<'static>, title), offset_of!(types::payments::BankCardData<'static>, open_urls)],
+        &[&tables::BANK_CARD_OPEN_URL],
+    )),
 ];
-tl::described! { enums::payments::BankCardData<'_>, enums::payments::BankCardData<'a>, &BANK_CARD_DATA }
-tl::described! { types::payments::BankCardData<'_>, types::payments::BankCardData<'a>, &tl::Type::bare::<types::payments::BankCardData<'static>>("payments.bankCardData", &BANK_CARD_DATA_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::BankCardData<'_>, enums::payments::BankCardData<'a>, &BANK_CARD_DATA }
+static BANK_CARD_DATA_T: [tl::Type; 1] = tl::Type::structs(&BANK_CARD_DATA_);
+tl::described! { types::payments::BankCardData<'_>, &BANK_CARD_DATA_T[0] }
 
 pub(crate) static CHECK_CAN_SEND_GIFT_RESULT: tl::Type = tl::Type::tagged::<enums::payments::CheckCanSendGiftResult<'static>>("payments.CheckCanSendGiftResult", &CHECK_CAN_SEND_GIFT_RESULT_, { static SLOTS: [u16; 4] = tl::slots(&CHECK_CAN_SEND_GIFT_RESULT_); &SLOTS }, tl::ListOps::NONE);
 static CHECK_CAN_SEND_GIFT_RESULT_: [tl::Constructor; 2] = [
     tl::Constructor::new::<types::payments::CheckCanSendGiftResultOk>(0x374f_a7ad, 0, tl::Payload::Value, 0, "payments.checkCanSendGiftResultOk", &[]),
-    tl::Constructor::new::<types::payments::CheckCanSendGiftResultFail<'static>>(0xd5e5_8274, 1, tl::Payload::Value, 16, "payments.checkCanSendGiftResultFail reason", &[
-        F::of(K::Object, &tables::TEXT_WITH_ENTITIES, offset_of!(types::payments::CheckCanSendGiftResultFail<'static>, reason)),
-    ]),
+    tl::Constructor::new::<types::payments::CheckCanSendGiftResultFail<'static>>(0xd5e5_8274, 1, tl::Payload::Value, 16, "payments.checkCanSendGiftResultFail reason", &tl::rows::<1>(
+        "o",
+        &[offset_of!(types::payments::CheckCanSendGiftResultFail<'static>, reason)],
+        &[&tables::TEXT_WITH_ENTITIES],
+    )),
 ];
-tl::described! { enums::payments::CheckCanSendGiftResult<'_>, enums::payments::CheckCanSendGiftResult<'a>, &CHECK_CAN_SEND_GIFT_RESULT }
-tl::described! { types::payments::CheckCanSendGiftResultOk, types::payments::CheckCanSendGiftResultOk, &tl::Type::bare::<types::payments::CheckCanSendGiftResultOk>("payments.checkCanSendGiftResultOk", &CHECK_CAN_SEND_GIFT_RESULT_[0], tl::ListOps::NONE) }
-tl::described! { types::payments::CheckCanSendGiftResultFail<'_>, types::payments::CheckCanSendGiftResultFail<'a>, &tl::Type::bare::<types::payments::CheckCanSendGiftResultFail<'static>>("payments.checkCanSendGiftResultFail", &CHECK_CAN_SEND_GIFT_RESULT_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::CheckCanSendGiftResult<'_>, enums::payments::CheckCanSendGiftResult<'a>, &CHECK_CAN_SEND_GIFT_RESULT }
+static CHECK_CAN_SEND_GIFT_RESULT_T: [tl::Type; 2] = tl::Type::structs(&CHECK_CAN_SEND_GIFT_RESULT_);
+tl::described! { types::payments::CheckCanSendGiftResultOk, &CHECK_CAN_SEND_GIFT_RESULT_T[0] }
+tl::described! { types::payments::CheckCanSendGiftResultFail<'_>, &CHECK_CAN_SEND_GIFT_RESULT_T[1] }
 
 pub(crate) static CHECKED_GIFT_CODE: tl::Type = tl::Type::single::<enums::payments::CheckedGiftCode<'static>>("payments.CheckedGiftCode", &CHECKED_GIFT_CODE_[0], tl::ListOps::NONE);
 static CHECKED_GIFT_CODE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::CheckedGiftCode<'static>>(0xeb98_3f8f, 0, tl::Payload::Reference, 28, "payments.checkedGiftCode flags via_giveaway from_id giveaway_msg_id to_id date days used_date chats users", &[
-        F::word(0, 0x1f),
-        F::opt(K::Flag, 0, 2, offset_of!(types::payments::CheckedGiftCode<'static>, via_giveaway)),
-        F::opt_of(K::OptObject, &tables::PEER, 0, 4, offset_of!(types::payments::CheckedGiftCode<'static>, from_id)),
-        F::opt(K::OptInt, 0, 3, offset_of!(types::payments::CheckedGiftCode<'static>, giveaway_msg_id)),
-        F::opt(K::OptLong, 0, 0, offset_of!(types::payments::CheckedGiftCode<'static>, to_id)),
-        F::new(K::Int, offset_of!(types::payments::CheckedGiftCode<'static>, date)),
-        F::new(K::Int, offset_of!(types::payments::CheckedGiftCode<'static>, days)),
-        F::opt(K::OptInt, 0, 1, offset_of!(types::payments::CheckedGiftCode<'static>, used_date)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::payments::CheckedGiftCode<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::CheckedGiftCode<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::payments::CheckedGiftCode<'static>>(0xeb98_3f8f, 0, tl::Payload::Reference, 28, "payments.checkedGiftCode flags via_giveaway from_id giveaway_msg_id to_id date days used_date chats users", &tl::rows::<10>(
+        "# 0.2! 0.4o 0.3i 0.0l i i 0.1i *o *o",
+        &[offset_of!(types::payments::CheckedGiftCode<'static>, via_giveaway), offset_of!(types::payments::CheckedGiftCode<'static>, from_id), offset_of!(types::payments::CheckedGiftCode<'static>, giveaway_msg_id), offset_of!(types::payments::CheckedGiftCode<'static>, to_id), offset_of!(types::payments::CheckedGiftCode<'static>, date), offset_of!(types::payments::CheckedGiftCode<'static>, days), offset_of!(types::payments::CheckedGiftCode<'static>, used_date), offset_of!(types::payments::CheckedGiftCode<'static>, chats), offset_of!(types::payments::CheckedGiftCode<'static>, users)],
+        &[&tables::PEER, &tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::payments::CheckedGiftCode<'_>, enums::payments::CheckedGiftCode<'a>, &CHECKED_GIFT_CODE }
-tl::described! { types::payments::CheckedGiftCode<'_>, types::payments::CheckedGiftCode<'a>, &tl::Type::bare::<types::payments::CheckedGiftCode<'static>>("payments.checkedGiftCode", &CHECKED_GIFT_CODE_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::CheckedGiftCode<'_>, enums::payments::CheckedGiftCode<'a>, &CHECKED_GIFT_CODE }
+static CHECKED_GIFT_CODE_T: [tl::Type; 1] = tl::Type::structs(&CHECKED_GIFT_CODE_);
+tl::described! { types::payments::CheckedGiftCode<'_>, &CHECKED_GIFT_CODE_T[0] }
 
 pub(crate) static CONNECTED_STAR_REF_BOTS: tl::Type = tl::Type::single::<enums::payments::ConnectedStarRefBots<'static>>("payments.ConnectedStarRefBots", &CONNECTED_STAR_REF_BOTS_[0], tl::ListOps::NONE);
 static CONNECTED_STAR_REF_BOTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::ConnectedStarRefBots<'static>>(0x98d5_ea1d, 0, tl::Payload::Reference, 20, "payments.connectedStarRefBots count connected_bots users", &[
-        F::new(K::Int, offset_of!(types::payments::ConnectedStarRefBots<'static>, count)),
-        F::of(K::ListObject, &tables::CONNECTED_BOT_STAR_REF, offset_of!(types::payments::ConnectedStarRefBots<'static>, connected_bots)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::ConnectedStarRefBots<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::payments::ConnectedStarRefBots<'static>>(0x98d5_ea1d, 0, tl::Payload::Reference, 20, "payments.connectedStarRefBots count connected_bots users", &tl::rows::<3>(
+        "i *o *o",
+        &[offset_of!(types::payments::ConnectedStarRefBots<'static>, count), offset_of!(types::payments::ConnectedStarRefBots<'static>, connected_bots), offset_of!(types::payments::ConnectedStarRefBots<'static>, users)],
+        &[&tables::CONNECTED_BOT_STAR_REF, &tables::USER],
+    )),
 ];
-tl::described! { enums::payments::ConnectedStarRefBots<'_>, enums::payments::ConnectedStarRefBots<'a>, &CONNECTED_STAR_REF_BOTS }
-tl::described! { types::payments::ConnectedStarRefBots<'_>, types::payments::ConnectedStarRefBots<'a>, &tl::Type::bare::<types::payments::ConnectedStarRefBots<'static>>("payments.connectedStarRefBots", &CONNECTED_STAR_REF_BOTS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::ConnectedStarRefBots<'_>, enums::payments::ConnectedStarRefBots<'a>, &CONNECTED_STAR_REF_BOTS }
+static CONNECTED_STAR_REF_BOTS_T: [tl::Type; 1] = tl::Type::structs(&CONNECTED_STAR_REF_BOTS_);
+tl::described! { types::payments::ConnectedStarRefBots<'_>, &CONNECTED_STAR_REF_BOTS_T[0] }
 
 pub(crate) static CURRENCY_RATES: tl::Type = tl::Type::single::<enums::payments::CurrencyRates<'static>>("payments.CurrencyRates", &CURRENCY_RATES_[0], tl::ListOps::NONE);
 static CURRENCY_RATES_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::CurrencyRates<'static>>(0xbbcc_e4c2, 0, tl::Payload::Value, 8, "payments.currencyRates rates", &[
-        F::of(K::ListObject, &tables::CURRENCY_RATE, offset_of!(types::payments::CurrencyRates<'static>, rates)),
-    ]),
+    tl::Constructor::new::<types::payments::CurrencyRates<'static>>(0xbbcc_e4c2, 0, tl::Payload::Value, 8, "payments.currencyRates rates", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(types::payments::CurrencyRates<'static>, rates)],
+        &[&tables::CURRENCY_RATE],
+    )),
 ];
-tl::described! { enums::payments::CurrencyRates<'_>, enums::payments::CurrencyRates<'a>, &CURRENCY_RATES }
-tl::described! { types::payments::CurrencyRates<'_>, types::payments::CurrencyRates<'a>, &tl::Type::bare::<types::payments::CurrencyRates<'static>>("payments.currencyRates", &CURRENCY_RATES_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::CurrencyRates<'_>, enums::payments::CurrencyRates<'a>, &CURRENCY_RATES }
+static CURRENCY_RATES_T: [tl::Type; 1] = tl::Type::structs(&CURRENCY_RATES_);
+tl::described! { types::payments::CurrencyRates<'_>, &CURRENCY_RATES_T[0] }
 
 pub(crate) static EXPORTED_INVOICE: tl::Type = tl::Type::single::<enums::payments::ExportedInvoice<'static>>("payments.ExportedInvoice", &EXPORTED_INVOICE_[0], tl::ListOps::NONE);
 static EXPORTED_INVOICE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::ExportedInvoice<'static>>(0xaed0_cbd9, 0, tl::Payload::Value, 4, "payments.exportedInvoice url", &[
-        F::new(K::Str, offset_of!(types::payments::ExportedInvoice<'static>, url)),
-    ]),
+    tl::Constructor::new::<types::payments::ExportedInvoice<'static>>(0xaed0_cbd9, 0, tl::Payload::Value, 4, "payments.exportedInvoice url", &tl::rows::<1>(
+        "s",
+        &[offset_of!(types::payments::ExportedInvoice<'static>, url)],
+        &[],
+    )),
 ];
-tl::described! { enums::payments::ExportedInvoice<'_>, enums::payments::ExportedInvoice<'a>, &EXPORTED_INVOICE }
-tl::described! { types::payments::ExportedInvoice<'_>, types::payments::ExportedInvoice<'a>, &tl::Type::bare::<types::payments::ExportedInvoice<'static>>("payments.exportedInvoice", &EXPORTED_INVOICE_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::ExportedInvoice<'_>, enums::payments::ExportedInvoice<'a>, &EXPORTED_INVOICE }
+static EXPORTED_INVOICE_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_INVOICE_);
+tl::described! { types::payments::ExportedInvoice<'_>, &EXPORTED_INVOICE_T[0] }
 
 pub(crate) static GIVEAWAY_INFO: tl::Type = tl::Type::tagged::<enums::payments::GiveawayInfo<'static>>("payments.GiveawayInfo", &GIVEAWAY_INFO_, { static SLOTS: [u16; 4] = tl::slots(&GIVEAWAY_INFO_); &SLOTS }, tl::ListOps::NONE);
 static GIVEAWAY_INFO_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::payments::GiveawayInfo<'static>>(0x4367_daa0, 0, tl::Payload::Reference, 8, "payments.giveawayInfo flags participating preparing_results start_date joined_too_early_date admin_disallowed_chat_id disallowed_country", &[
-        F::word(0, 0x1f),
-        F::opt(K::Flag, 0, 0, offset_of!(types::payments::GiveawayInfo<'static>, participating)),
-        F::opt(K::Flag, 0, 3, offset_of!(types::payments::GiveawayInfo<'static>, preparing_results)),
-        F::new(K::Int, offset_of!(types::payments::GiveawayInfo<'static>, start_date)),
-        F::opt(K::OptInt, 0, 1, offset_of!(types::payments::GiveawayInfo<'static>, joined_too_early_date)),
-        F::opt(K::OptLong, 0, 2, offset_of!(types::payments::GiveawayInfo<'static>, admin_disallowed_chat_id)),
-        F::opt(K::OptStr, 0, 4, offset_of!(types::payments::GiveawayInfo<'static>, disallowed_country)),
-    ]),
-    tl::Constructor::new::<types::payments::GiveawayInfoResults<'static>>(0xe175_e66f, 1, tl::Payload::Reference, 16, "payments.giveawayInfoResults flags winner refunded start_date gift_code_slug stars_prize finish_date winners_count activated_count", &[
-        F::word(0, 0x1f),
-        F::opt(K::Flag, 0, 0, offset_of!(types::payments::GiveawayInfoResults<'static>, winner)),
-        F::opt(K::Flag, 0, 1, offset_of!(types::payments::GiveawayInfoResults<'static>, refunded)),
-        F::new(K::Int, offset_of!(types::payments::GiveawayInfoResults<'static>, start_date)),
-        F::opt(K::OptStr, 0, 3, offset_of!(types::payments::GiveawayInfoResults<'static>, gift_code_slug)),
-        F::opt(K::OptLong, 0, 4, offset_of!(types::payments::GiveawayInfoResults<'static>, stars_prize)),
-        F::new(K::Int, offset_of!(types::payments::GiveawayInfoResults<'static>, finish_date)),
-        F::new(K::Int, offset_of!(types::payments::GiveawayInfoResults<'static>, winners_count)),
-        F::opt(K::OptInt, 0, 2, offset_of!(types::payments::GiveawayInfoResults<'static>, activated_count)),
-    ]),
+    tl::Constructor::new::<types::payments::GiveawayInfo<'static>>(0x4367_daa0, 0, tl::Payload::Reference, 8, "payments.giveawayInfo flags participating preparing_results start_date joined_too_early_date admin_disallowed_chat_id disallowed_country", &tl::rows::<7>(
+        "# 0.0! 0.3! i 0.1i 0.2l 0.4s",
+        &[offset_of!(types::payments::GiveawayInfo<'static>, participating), offset_of!(types::payments::GiveawayInfo<'static>, preparing_results), offset_of!(types::payments::GiveawayInfo<'static>, start_date), offset_of!(types::payments::GiveawayInfo<'static>, joined_too_early_date), offset_of!(types::payments::GiveawayInfo<'static>, admin_disallowed_chat_id), offset_of!(types::payments::GiveawayInfo<'static>, disallowed_country)],
+        &[],
+    )),
+    tl::Constructor::new::<types::payments::GiveawayInfoResults<'static>>(0xe175_e66f, 1, tl::Payload::Reference, 16, "payments.giveawayInfoResults flags winner refunded start_date gift_code_slug stars_prize finish_date winners_count activated_count", &tl::rows::<9>(
+        "# 0.0! 0.1! i 0.3s 0.4l i i 0.2i",
+        &[offset_of!(types::payments::GiveawayInfoResults<'static>, winner), offset_of!(types::payments::GiveawayInfoResults<'static>, refunded), offset_of!(types::payments::GiveawayInfoResults<'static>, start_date), offset_of!(types::payments::GiveawayInfoResults<'static>, gift_code_slug), offset_of!(types::payments::GiveawayInfoResults<'static>, stars_prize), offset_of!(types::payments::GiveawayInfoResults<'static>, finish_date), offset_of!(types::payments::GiveawayInfoResults<'static>, winners_count), offset_of!(types::payments::GiveawayInfoResults<'static>, activated_count)],
+        &[],
+    )),
 ];
-tl::described! { enums::payments::GiveawayInfo<'_>, enums::payments::GiveawayInfo<'a>, &GIVEAWAY_INFO }
-tl::described! { types::payments::GiveawayInfo<'_>, types::payments::GiveawayInfo<'a>, &tl::Type::bare::<types::payments::GiveawayInfo<'static>>("payments.giveawayInfo", &GIVEAWAY_INFO_[0], tl::ListOps::NONE) }
-tl::described! { types::payments::GiveawayInfoResults<'_>, types::payments::GiveawayInfoResults<'a>, &tl::Type::bare::<types::payments::GiveawayInfoResults<'static>>("payments.giveawayInfoResults", &GIVEAWAY_INFO_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::GiveawayInfo<'_>, enums::payments::GiveawayInfo<'a>, &GIVEAWAY_INFO }
+static GIVEAWAY_INFO_T: [tl::Type; 2] = tl::Type::structs(&GIVEAWAY_INFO_);
+tl::described! { types::payments::GiveawayInfo<'_>, &GIVEAWAY_INFO_T[0] }
+tl::described! { types::payments::GiveawayInfoResults<'_>, &GIVEAWAY_INFO_T[1] }
 
 pub(crate) static PAYMENT_FORM: tl::Type = tl::Type::tagged::<enums::payments::PaymentForm<'static>>("payments.PaymentForm", &PAYMENT_FORM_, { static SLOTS: [u16; 8] = tl::slots(&PAYMENT_FORM_); &SLOTS }, tl::ListOps::NONE);
 static PAYMENT_FORM_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::payments::PaymentForm<'static>>(0xa005_8751, 0, tl::Payload::Reference, 68, "payments.paymentForm flags can_save_credentials password_missing form_id bot_id title description photo invoice provider_id url native_provider native_params additional_methods saved_info saved_credentials users", &[
-        F::word(0, 0x7f),
-        F::opt(K::Flag, 0, 2, offset_of!(types::payments::PaymentForm<'static>, can_save_credentials)),
-        F::opt(K::Flag, 0, 3, offset_of!(types::payments::PaymentForm<'static>, password_missing)),
-        F::new(K::Long, offset_of!(types::payments::PaymentForm<'static>, form_id)),
-        F::new(K::Long, offset_of!(types::payments::PaymentForm<'static>, bot_id)),
-        F::new(K::Str, offset_of!(types::payments::PaymentForm<'static>, title)),
-        F::new(K::Str, offset_of!(types::payments::PaymentForm<'static>, description)),
-        F::opt_of(K::OptObject, &tables::WEB_DOCUMENT, 0, 5, offset_of!(types::payments::PaymentForm<'static>, photo)),
-        F::of(K::Object, &tables::INVOICE, offset_of!(types::payments::PaymentForm<'static>, invoice)),
-        F::new(K::Long, offset_of!(types::payments::PaymentForm<'static>, provider_id)),
-        F::new(K::Str, offset_of!(types::payments::PaymentForm<'static>, url)),
-        F::opt(K::OptStr, 0, 4, offset_of!(types::payments::PaymentForm<'static>, native_provider)),
-        F::opt_of(K::OptObject, &tables::DATA_JSON, 0, 4, offset_of!(types::payments::PaymentForm<'static>, native_params)),
-        F::opt_of(K::OptListObject, &tables::PAYMENT_FORM_METHOD, 0, 6, offset_of!(types::payments::PaymentForm<'static>, additional_methods)),
-        F::opt_of(K::OptObject, &tables::PAYMENT_REQUESTED_INFO, 0, 0, offset_of!(types::payments::PaymentForm<'static>, saved_info)),
-        F::opt_of(K::OptListObject, &tables::PAYMENT_SAVED_CREDENTIALS, 0, 1, offset_of!(types::payments::PaymentForm<'static>, saved_credentials)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::PaymentForm<'static>, users)),
-    ]),
-    tl::Constructor::new::<types::payments::PaymentFormStars<'static>>(0x7bf6_b15c, 1, tl::Payload::Reference, 56, "payments.paymentFormStars flags form_id bot_id title description photo invoice users", &[
-        F::word(0, 0x20),
-        F::new(K::Long, offset_of!(types::payments::PaymentFormStars<'static>, form_id)),
-        F::new(K::Long, offset_of!(types::payments::PaymentFormStars<'static>, bot_id)),
-        F::new(K::Str, offset_of!(types::payments::PaymentFormStars<'static>, title)),
-        F::new(K::Str, offset_of!(types::payments::PaymentFormStars<'static>, description)),
-        F::opt_of(K::OptObject, &tables::WEB_DOCUMENT, 0, 5, offset_of!(types::payments::PaymentFormStars<'static>, photo)),
-        F::of(K::Object, &tables::INVOICE, offset_of!(types::payments::PaymentFormStars<'static>, invoice)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::PaymentFormStars<'static>, users)),
-    ]),
-    tl::Constructor::new::<types::payments::PaymentFormStarGift<'static>>(0xb425_cfe1, 2, tl::Payload::Value, 28, "payments.paymentFormStarGift form_id invoice", &[
-        F::new(K::Long, offset_of!(types::payments::PaymentFormStarGift<'static>, form_id)),
-        F::of(K::Object, &tables::INVOICE, offset_of!(types::payments::PaymentFormStarGift<'static>, invoice)),
-    ]),
+    tl::Constructor::new::<types::payments::PaymentForm<'static>>(0xa005_8751, 0, tl::Payload::Reference, 68, "payments.paymentForm flags can_save_credentials password_missing form_id bot_id title description photo invoice provider_id url native_provider native_params additional_methods saved_info saved_credentials users", &tl::rows::<17>(
+        "# 0.2! 0.3! l l s s 0.5o o l s 0.4s 0.4o 0.6*o 0.0o 0.1*o *o",
+        &[offset_of!(types::payments::PaymentForm<'static>, can_save_credentials), offset_of!(types::payments::PaymentForm<'static>, password_missing), offset_of!(types::payments::PaymentForm<'static>, form_id), offset_of!(types::payments::PaymentForm<'static>, bot_id), offset_of!(types::payments::PaymentForm<'static>, title), offset_of!(types::payments::PaymentForm<'static>, description), offset_of!(types::payments::PaymentForm<'static>, photo), offset_of!(types::payments::PaymentForm<'static>, invoice), offset_of!(types::payments::PaymentForm<'static>, provider_id), offset_of!(types::payments::PaymentForm<'static>, url), offset_of!(types::payments::PaymentForm<'static>, native_provider), offset_of!(types::payments::PaymentForm<'static>, native_params), offset_of!(types::payments::PaymentForm<'static>, additional_methods), offset_of!(types::payments::PaymentForm<'static>, saved_info), offset_of!(types::payments::PaymentForm<'static>, saved_credentials), offset_of!(types::payments::PaymentForm<'static>, users)],
+        &[&tables::WEB_DOCUMENT, &tables::INVOICE, &tables::DATA_JSON, &tables::PAYMENT_FORM_METHOD, &tables::PAYMENT_REQUESTED_INFO, &tables::PAYMENT_SAVED_CREDENTIALS, &tables::USER],
+    )),
+    tl::Constructor::new::<types::payments::PaymentFormStars<'static>>(0x7bf6_b15c, 1, tl::Payload::Reference, 56, "payments.paymentFormStars flags form_id bot_id title description photo invoice users", &tl::rows::<8>(
+        "# l l s s 0.5o o *o",
+        &[offset_of!(types::payments::PaymentFormStars<'static>, form_id), offset_of!(types::payments::PaymentFormStars<'static>, bot_id), offset_of!(types::payments::PaymentFormStars<'static>, title), offset_of!(types::payments::PaymentFormStars<'static>, description), offset_of!(types::payments::PaymentFormStars<'static>, photo), offset_of!(types::payments::PaymentFormStars<'static>, invoice), offset_of!(types::payments::PaymentFormStars<'static>, users)],
+        &[&tables::WEB_DOCUMENT, &tables::INVOICE, &tables::USER],
+    )),
+    tl::Constructor::new::<types::payments::PaymentFormStarGift<'static>>(0xb425_cfe1, 2, tl::Payload::Value, 28, "payments.paymentFormStarGift form_id invoice", &tl::rows::<2>(
+        "l o",
+        &[offset_of!(types::payments::PaymentFormStarGift<'static>, form_id), offset_of!(types::payments::PaymentFormStarGift<'static>, invoice)],
+        &[&tables::INVOICE],
+    )),
 ];
-tl::described! { enums::payments::PaymentForm<'_>, enums::payments::PaymentForm<'a>, &PAYMENT_FORM }
-tl::described! { types::payments::PaymentForm<'_>, types::payments::PaymentForm<'a>, &tl::Type::bare::<types::payments::PaymentForm<'static>>("payments.paymentForm", &PAYMENT_FORM_[0], tl::ListOps::NONE) }
-tl::described! { types::payments::PaymentFormStars<'_>, types::payments::PaymentFormStars<'a>, &tl::Type::bare::<types::payments::PaymentFormStars<'static>>("payments.paymentFormStars", &PAYMENT_FORM_[1], tl::ListOps::NONE) }
-tl::described! { types::payments::PaymentFormStarGift<'_>, types::payments::PaymentFormStarGift<'a>, &tl::Type::bare::<types::payments::PaymentFormStarGift<'static>>("payments.paymentFormStarGift", &PAYMENT_FORM_[2], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::PaymentForm<'_>, enums::payments::PaymentForm<'a>, &PAYMENT_FORM }
+static PAYMENT_FORM_T: [tl::Type; 3] = tl::Type::structs(&PAYMENT_FORM_);
+tl::described! { types::payments::PaymentForm<'_>, &PAYMENT_FORM_T[0] }
+tl::described! { types::payments::PaymentFormStars<'_>, &PAYMENT_FORM_T[1] }
+tl::described! { types::payments::PaymentFormStarGift<'_>, &PAYMENT_FORM_T[2] }
 
 pub(crate) static PAYMENT_RECEIPT: tl::Type = tl::Type::tagged::<enums::payments::PaymentReceipt<'static>>("payments.PaymentReceipt", &PAYMENT_RECEIPT_, { static SLOTS: [u16; 4] = tl::slots(&PAYMENT_RECEIPT_); &SLOTS }, tl::ListOps::NONE);
 static PAYMENT_RECEIPT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::payments::PaymentReceipt<'static>>(0x70c4_fe03, 0, tl::Payload::Reference, 76, "payments.paymentReceipt flags date bot_id provider_id title description photo invoice info shipping tip_amount currency total_amount credentials_title users", &[
-        F::word(0, 0xf),
-        F::new(K::Int, offset_of!(types::payments::PaymentReceipt<'static>, date)),
-        F::new(K::Long, offset_of!(types::payments::PaymentReceipt<'static>, bot_id)),
-        F::new(K::Long, offset_of!(types::payments::PaymentReceipt<'static>, provider_id)),
-        F::new(K::Str, offset_of!(types::payments::PaymentReceipt<'static>, title)),
-        F::new(K::Str, offset_of!(types::payments::PaymentReceipt<'static>, description)),
-        F::opt_of(K::OptObject, &tables::WEB_DOCUMENT, 0, 2, offset_of!(types::payments::PaymentReceipt<'static>, photo)),
-        F::of(K::Object, &tables::INVOICE, offset_of!(types::payments::PaymentReceipt<'static>, invoice)),
-        F::opt_of(K::OptObject, &tables::PAYMENT_REQUESTED_INFO, 0, 0, offset_of!(types::payments::PaymentReceipt<'static>, info)),
-        F::opt_of(K::OptObject, &tables::SHIPPING_OPTION, 0, 1, offset_of!(types::payments::PaymentReceipt<'static>, shipping)),
-        F::opt(K::OptLong, 0, 3, offset_of!(types::payments::PaymentReceipt<'static>, tip_amount)),
-        F::new(K::Str, offset_of!(types::payments::PaymentReceipt<'static>, currency)),
-        F::new(K::Long, offset_of!(types::payments::PaymentReceipt<'static>, total_amount)),
-        F::new(K::Str, offset_of!(types::payments::PaymentReceipt<'static>, credentials_title)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::PaymentReceipt<'static>, users)),
-    ]),
-    tl::Constructor::new::<types::payments::PaymentReceiptStars<'static>>(0xdabb_f83a, 1, tl::Payload::Reference, 68, "payments.paymentReceiptStars flags date bot_id title description photo invoice currency total_amount transaction_id users", &[
-        F::word(0, 0x4),
-        F::new(K::Int, offset_of!(types::payments::PaymentReceiptStars<'static>, date)),
-        F::new(K::Long, offset_of!(types::payments::PaymentReceiptStars<'static>, bot_id)),
-        F::new(K::Str, offset_of!(types::payments::PaymentReceiptStars<'static>, title)),
-        F::new(K::Str, offset_of!(types::payments::PaymentReceiptStars<'static>, description)),
-        F::opt_of(K::OptObject, &tables::WEB_DOCUMENT, 0, 2, offset_of!(types::payments::PaymentReceiptStars<'static>, photo)),
-        F::of(K::Object, &tables::INVOICE, offset_of!(types::payments::PaymentReceiptStars<'static>, invoice)),
-        F::new(K::Str, offset_of!(types::payments::PaymentReceiptStars<'static>, currency)),
-        F::new(K::Long, offset_of!(types::payments::PaymentReceiptStars<'static>, total_amount)),
-        F::new(K::Str, offset_of!(types::payments::PaymentReceiptStars<'static>, transaction_id)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::PaymentReceiptStars<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::payments::PaymentReceipt<'static>>(0x70c4_fe03, 0, tl::Payload::Reference, 76, "payments.paymentReceipt flags date bot_id provider_id title description photo invoice info shipping tip_amount currency total_amount credentials_title users", &tl::rows::<15>(
+        "# i l l s s 0.2o o 0.0o 0.1o 0.3l s l s *o",
+        &[offset_of!(types::payments::PaymentReceipt<'static>, date), offset_of!(types::payments::PaymentReceipt<'static>, bot_id), offset_of!(types::payments::PaymentReceipt<'static>, provider_id), offset_of!(types::payments::PaymentReceipt<'static>, title), offset_of!(types::payments::PaymentReceipt<'static>, description), offset_of!(types::payments::PaymentReceipt<'static>, photo), offset_of!(types::payments::PaymentReceipt<'static>, invoice), offset_of!(types::payments::PaymentReceipt<'static>, info), offset_of!(types::payments::PaymentReceipt<'static>, shipping), offset_of!(types::payments::PaymentReceipt<'static>, tip_amount), offset_of!(types::payments::PaymentReceipt<'static>, currency), offset_of!(types::payments::PaymentReceipt<'static>, total_amount), offset_of!(types::payments::PaymentReceipt<'static>, credentials_title), offset_of!(types::payments::PaymentReceipt<'static>, users)],
+        &[&tables::WEB_DOCUMENT, &tables::INVOICE, &tables::PAYMENT_REQUESTED_INFO, &tables::SHIPPING_OPTION, &tables::USER],
+    )),
+    tl::Constructor::new::<types::payments::PaymentReceiptStars<'static>>(0xdabb_f83a, 1, tl::Payload::Reference, 68, "payments.paymentReceiptStars flags date bot_id title description photo invoice currency total_amount transaction_id users", &tl::rows::<11>(
+        "# i l s s 0.2o o s l s *o",
+        &[offset_of!(types::payments::PaymentReceiptStars<'static>, date), offset_of!(types::payments::PaymentReceiptStars<'static>, bot_id), offset_of!(types::payments::PaymentReceiptStars<'static>, title), offset_of!(types::payments::PaymentReceiptStars<'static>, description), offset_of!(types::payments::PaymentReceiptStars<'static>, photo), offset_of!(types::payments::PaymentReceiptStars<'static>, invoice), offset_of!(types::payments::PaymentReceiptStars<'static>, currency), offset_of!(types::payments::PaymentReceiptStars<'static>, total_amount), offset_of!(types::payments::PaymentReceiptStars<'static>, transaction_id), offset_of!(types::payments::PaymentReceiptStars<'static>, users)],
+        &[&tables::WEB_DOCUMENT, &tables::INVOICE, &tables::USER],
+    )),
 ];
-tl::described! { enums::payments::PaymentReceipt<'_>, enums::payments::PaymentReceipt<'a>, &PAYMENT_RECEIPT }
-tl::described! { types::payments::PaymentReceipt<'_>, types::payments::PaymentReceipt<'a>, &tl::Type::bare::<types::payments::PaymentReceipt<'static>>("payments.paymentReceipt", &PAYMENT_RECEIPT_[0], tl::ListOps::NONE) }
-tl::described! { types::payments::PaymentReceiptStars<'_>, types::payments::PaymentReceiptStars<'a>, &tl::Type::bare::<types::payments::PaymentReceiptStars<'static>>("payments.paymentReceiptStars", &PAYMENT_RECEIPT_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::PaymentReceipt<'_>, enums::payments::PaymentReceipt<'a>, &PAYMENT_RECEIPT }
+static PAYMENT_RECEIPT_T: [tl::Type; 2] = tl::Type::structs(&PAYMENT_RECEIPT_);
+tl::described! { types::payments::PaymentReceipt<'_>, &PAYMENT_RECEIPT_T[0] }
+tl::described! { types::payments::PaymentReceiptStars<'_>, &PAYMENT_RECEIPT_T[1] }
 
 pub(crate) static PAYMENT_RESULT: tl::Type = tl::Type::tagged::<enums::payments::PaymentResult<'static>>("payments.PaymentResult", &PAYMENT_RESULT_, { static SLOTS: [u16; 4] = tl::slots(&PAYMENT_RESULT_); &SLOTS }, tl::ListOps::NONE);
 static PAYMENT_RESULT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::payments::PaymentResult<'static>>(0x4e5f_810d, 0, tl::Payload::Value, 4, "payments.paymentResult updates", &[
-        F::of(K::Object, &tables::UPDATES, offset_of!(types::payments::PaymentResult<'static>, updates)),
-    ]),
-    tl::Constructor::new::<types::payments::PaymentVerificationNeeded<'static>>(0xd841_1139, 1, tl::Payload::Value, 4, "payments.paymentVerificationNeeded url", &[
-        F::new(K::Str, offset_of!(types::payments::PaymentVerificationNeeded<'static>, url)),
-    ]),
+    tl::Constructor::new::<types::payments::PaymentResult<'static>>(0x4e5f_810d, 0, tl::Payload::Value, 4, "payments.paymentResult updates", &tl::rows::<1>(
+        "o",
+        &[offset_of!(types::payments::PaymentResult<'static>, updates)],
+        &[&tables::UPDATES],
+    )),
+    tl::Constructor::new::<types::payments::PaymentVerificationNeeded<'static>>(0xd841_1139, 1, tl::Payload::Value, 4, "payments.paymentVerificationNeeded url", &tl::rows::<1>(
+        "s",
+        &[offset_of!(types::payments::PaymentVerificationNeeded<'static>, url)],
+        &[],
+    )),
 ];
-tl::described! { enums::payments::PaymentResult<'_>, enums::payments::PaymentResult<'a>, &PAYMENT_RESULT }
-tl::described! { types::payments::PaymentResult<'_>, types::payments::PaymentResult<'a>, &tl::Type::bare::<types::payments::PaymentResult<'static>>("payments.paymentResult", &PAYMENT_RESULT_[0], tl::ListOps::NONE) }
-tl::described! { types::payments::PaymentVerificationNeeded<'_>, types::payments::PaymentVerificationNeeded<'a>, &tl::Type::bare::<types::payments::PaymentVerificationNeeded<'static>>("payments.paymentVerificationNeeded", &PAYMENT_RESULT_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::PaymentResult<'_>, enums::payments::PaymentResult<'a>, &PAYMENT_RESULT }
+static PAYMENT_RESULT_T: [tl::Type; 2] = tl::Type::structs(&PAYMENT_RESULT_);
+tl::described! { types::payments::PaymentResult<'_>, &PAYMENT_RESULT_T[0] }
+tl::described! { types::payments::PaymentVerificationNeeded<'_>, &PAYMENT_RESULT_T[1] }
 
 pub(crate) static RESALE_STAR_GIFTS: tl::Type = tl::Type::single::<enums::payments::ResaleStarGifts<'static>>("payments.ResaleStarGifts", &RESALE_STAR_GIFTS_[0], tl::ListOps::NONE);
 static RESALE_STAR_GIFTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::ResaleStarGifts<'static>>(0x947a_12df, 0, tl::Payload::Reference, 32, "payments.resaleStarGifts flags count gifts next_offset attributes attributes_hash chats counters users", &[
-        F::word(0, 0x7),
-        F::new(K::Int, offset_of!(types::payments::ResaleStarGifts<'static>, count)),
-        F::of(K::ListObject, &tables::STAR_GIFT, offset_of!(types::payments::ResaleStarGifts<'static>, gifts)),
-        F::opt(K::OptStr, 0, 0, offset_of!(types::payments::ResaleStarGifts<'static>, next_offset)),
-        F::opt_of(K::OptListObject, &tables::STAR_GIFT_ATTRIBUTE, 0, 1, offset_of!(types::payments::ResaleStarGifts<'static>, attributes)),
-        F::opt(K::OptLong, 0, 1, offset_of!(types::payments::ResaleStarGifts<'static>, attributes_hash)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::payments::ResaleStarGifts<'static>, chats)),
-        F::opt_of(K::OptListObject, &tables::STAR_GIFT_ATTRIBUTE_COUNTER, 0, 2, offset_of!(types::payments::ResaleStarGifts<'static>, counters)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::ResaleStarGifts<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::payments::ResaleStarGifts<'static>>(0x947a_12df, 0, tl::Payload::Reference, 32, "payments.resaleStarGifts flags count gifts next_offset attributes attributes_hash chats counters users", &tl::rows::<9>(
+        "# i *o 0.0s 0.1*o 0.1l *o 0.2*o *o",
+        &[offset_of!(types::payments::ResaleStarGifts<'static>, count), offset_of!(types::payments::ResaleStarGifts<'static>, gifts), offset_of!(types::payments::ResaleStarGifts<'static>, next_offset), offset_of!(types::payments::ResaleStarGifts<'static>, attributes), offset_of!(types::payments::ResaleStarGifts<'static>, attributes_hash), offset_of!(types::payments::ResaleStarGifts<'static>, chats), offset_of!(types::payments::ResaleStarGifts<'static>, counters), offset_of!(types::payments::ResaleStarGifts<'static>, users)],
+        &[&tables::STAR_GIFT, &tables::STAR_GIFT_ATTRIBUTE, &tables::CHAT, &tables::STAR_GIFT_ATTRIBUTE_COUNTER, &tables::USER],
+    )),
 ];
-tl::described! { enums::payments::ResaleStarGifts<'_>, enums::payments::ResaleStarGifts<'a>, &RESALE_STAR_GIFTS }
-tl::described! { types::payments::ResaleStarGifts<'_>, types::payments::ResaleStarGifts<'a>, &tl::Type::bare::<types::payments::ResaleStarGifts<'static>>("payments.resaleStarGifts", &RESALE_STAR_GIFTS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::ResaleStarGifts<'_>, enums::payments::ResaleStarGifts<'a>, &RESALE_STAR_GIFTS }
+static RESALE_STAR_GIFTS_T: [tl::Type; 1] = tl::Type::structs(&RESALE_STAR_GIFTS_);
+tl::described! { types::payments::ResaleStarGifts<'_>, &RESALE_STAR_GIFTS_T[0] }
 
 pub(crate) static SAVED_INFO: tl::Type = tl::Type::single::<enums::payments::SavedInfo<'static>>("payments.SavedInfo", &SAVED_INFO_[0], tl::ListOps::NONE);
 static SAVED_INFO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::SavedInfo<'static>>(0xfb8f_e43c, 0, tl::Payload::Value, 4, "payments.savedInfo flags has_saved_credentials saved_info", &[
-        F::word(0, 0x3),
-        F::opt(K::Flag, 0, 1, offset_of!(types::payments::SavedInfo<'static>, has_saved_credentials)),
-        F::opt_of(K::OptObject, &tables::PAYMENT_REQUESTED_INFO, 0, 0, offset_of!(types::payments::SavedInfo<'static>, saved_info)),
-    ]),
+    tl::Constructor::new::<types::payments::SavedInfo<'static>>(0xfb8f_e43c, 0, tl::Payload::Value, 4, "payments.savedInfo flags has_saved_credentials saved_info", &tl::rows::<3>(
+        "# 0.1! 0.0o",
+        &[offset_of!(types::payments::SavedInfo<'static>, has_saved_credentials), offset_of!(types::payments::SavedInfo<'static>, saved_info)],
+        &[&tables::PAYMENT_REQUESTED_INFO],
+    )),
 ];
-tl::described! { enums::payments::SavedInfo<'_>, enums::payments::SavedInfo<'a>, &SAVED_INFO }
-tl::described! { types::payments::SavedInfo<'_>, types::payments::SavedInfo<'a>, &tl::Type::bare::<types::payments::SavedInfo<'static>>("payments.savedInfo", &SAVED_INFO_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::SavedInfo<'_>, enums::payments::SavedInfo<'a>, &SAVED_INFO }
+static SAVED_INFO_T: [tl::Type; 1] = tl::Type::structs(&SAVED_INFO_);
+tl::described! { types::payments::SavedInfo<'_>, &SAVED_INFO_T[0] }
 
 pub(crate) static SAVED_STAR_GIFTS: tl::Type = tl::Type::single::<enums::payments::SavedStarGifts<'static>>("payments.SavedStarGifts", &SAVED_STAR_GIFTS_[0], tl::ListOps::NONE);
 static SAVED_STAR_GIFTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::SavedStarGifts<'static>>(0x95f3_89b1, 0, tl::Payload::Reference, 32, "payments.savedStarGifts flags count chat_notifications_enabled gifts next_offset chats users", &[
-        F::word(0, 0x3),
-        F::new(K::Int, offset_of!(types::payments::SavedStarGifts<'static>, count)),
-        F::opt(K::OptBool, 0, 1, offset_of!(types::payments::SavedStarGifts<'static>, chat_notifications_enabled)),
-        F::of(K::ListObject, &tables::SAVED_STAR_GIFT, offset_of!(types::payments::SavedStarGifts<'static>, gifts)),
-        F::opt(K::OptStr, 0, 0, offset_of!(types::payments::SavedStarGifts<'static>, next_offset)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::payments::SavedStarGifts<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::SavedStarGifts<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::payments::SavedStarGifts<'static>>(0x95f3_89b1, 0, tl::Payload::Reference, 32, "payments.savedStarGifts flags count chat_notifications_enabled gifts next_offset chats users", &tl::rows::<7>(
+        "# i 0.1b *o 0.0s *o *o",
+        &[offset_of!(types::payments::SavedStarGifts<'static>, count), offset_of!(types::payments::SavedStarGifts<'static>, chat_notifications_enabled), offset_of!(types::payments::SavedStarGifts<'static>, gifts), offset_of!(types::payments::SavedStarGifts<'static>, next_offset), offset_of!(types::payments::SavedStarGifts<'static>, chats), offset_of!(types::payments::SavedStarGifts<'static>, users)],
+        &[&tables::SAVED_STAR_GIFT, &tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::payments::SavedStarGifts<'_>, enums::payments::SavedStarGifts<'a>, &SAVED_STAR_GIFTS }
-tl::described! { types::payments::SavedStarGifts<'_>, types::payments::SavedStarGifts<'a>, &tl::Type::bare::<types::payments::SavedStarGifts<'static>>("payments.savedStarGifts", &SAVED_STAR_GIFTS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::SavedStarGifts<'_>, enums::payments::SavedStarGifts<'a>, &SAVED_STAR_GIFTS }
+static SAVED_STAR_GIFTS_T: [tl::Type; 1] = tl::Type::structs(&SAVED_STAR_GIFTS_);
+tl::described! { types::payments::SavedStarGifts<'_>, &SAVED_STAR_GIFTS_T[0] }
 
 pub(crate) static STAR_GIFT_ACTIVE_AUCTIONS: tl::Type = tl::Type::tagged::<enums::payments::StarGiftActiveAuctions<'static>>("payments.StarGiftActiveAuctions", &STAR_GIFT_ACTIVE_AUCTIONS_, { static SLOTS: [u16; 4] = tl::slots(&STAR_GIFT_ACTIVE_AUCTIONS_); &SLOTS }, tl::ListOps::NONE);
 static STAR_GIFT_ACTIVE_AUCTIONS_: [tl::Constructor; 2] = [
     tl::Constructor::new::<types::payments::StarGiftActiveAuctionsNotModified>(0xdb33_dad0, 0, tl::Payload::Value, 0, "payments.starGiftActiveAuctionsNotModified", &[]),
-    tl::Constructor::new::<types::payments::StarGiftActiveAuctions<'static>>(0xaef6_abbc, 1, tl::Payload::Reference, 24, "payments.starGiftActiveAuctions auctions users chats", &[
-        F::of(K::ListObject, &tables::STAR_GIFT_ACTIVE_AUCTION_STATE, offset_of!(types::payments::StarGiftActiveAuctions<'static>, auctions)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::StarGiftActiveAuctions<'static>, users)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::payments::StarGiftActiveAuctions<'static>, chats)),
-    ]),
+    tl::Constructor::new::<types::payments::StarGiftActiveAuctions<'static>>(0xaef6_abbc, 1, tl::Payload::Reference, 24, "payments.starGiftActiveAuctions auctions users chats", &tl::rows::<3>(
+        "*o *o *o",
+        &[offset_of!(types::payments::StarGiftActiveAuctions<'static>, auctions), offset_of!(types::payments::StarGiftActiveAuctions<'static>, users), offset_of!(types::payments::StarGiftActiveAuctions<'static>, chats)],
+        &[&tables::STAR_GIFT_ACTIVE_AUCTION_STATE, &tables::USER, &tables::CHAT],
+    )),
 ];
-tl::described! { enums::payments::StarGiftActiveAuctions<'_>, enums::payments::StarGiftActiveAuctions<'a>, &STAR_GIFT_ACTIVE_AUCTIONS }
-tl::described! { types::payments::StarGiftActiveAuctionsNotModified, types::payments::StarGiftActiveAuctionsNotModified, &tl::Type::bare::<types::payments::StarGiftActiveAuctionsNotModified>("payments.starGiftActiveAuctionsNotModified", &STAR_GIFT_ACTIVE_AUCTIONS_[0], tl::ListOps::NONE) }
-tl::described! { types::payments::StarGiftActiveAuctions<'_>, types::payments::StarGiftActiveAuctions<'a>, &tl::Type::bare::<types::payments::StarGiftActiveAuctions<'static>>("payments.starGiftActiveAuctions", &STAR_GIFT_ACTIVE_AUCTIONS_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarGiftActiveAuctions<'_>, enums::payments::StarGiftActiveAuctions<'a>, &STAR_GIFT_ACTIVE_AUCTIONS }
+static STAR_GIFT_ACTIVE_AUCTIONS_T: [tl::Type; 2] = tl::Type::structs(&STAR_GIFT_ACTIVE_AUCTIONS_);
+tl::described! { types::payments::StarGiftActiveAuctionsNotModified, &STAR_GIFT_ACTIVE_AUCTIONS_T[0] }
+tl::described! { types::payments::StarGiftActiveAuctions<'_>, &STAR_GIFT_ACTIVE_AUCTIONS_T[1] }
 
 pub(crate) static STAR_GIFT_AUCTION_ACQUIRED_GIFTS: tl::Type = tl::Type::single::<enums::payments::StarGiftAuctionAcquiredGifts<'static>>("payments.StarGiftAuctionAcquiredGifts", &STAR_GIFT_AUCTION_ACQUIRED_GIFTS_[0], tl::ListOps::NONE);
 static STAR_GIFT_AUCTION_ACQUIRED_GIFTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::StarGiftAuctionAcquiredGifts<'static>>(0x7d5b_d1f0, 0, tl::Payload::Reference, 24, "payments.starGiftAuctionAcquiredGifts gifts users chats", &[
-        F::of(K::ListObject, &tables::STAR_GIFT_AUCTION_ACQUIRED_GIFT, offset_of!(types::payments::StarGiftAuctionAcquiredGifts<'static>, gifts)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::StarGiftAuctionAcquiredGifts<'static>, users)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::payments::StarGiftAuctionAcquiredGifts<'static>, chats)),
-    ]),
+    tl::Constructor::new::<types::payments::StarGiftAuctionAcquiredGifts<'static>>(0x7d5b_d1f0, 0, tl::Payload::Reference, 24, "payments.starGiftAuctionAcquiredGifts gifts users chats", &tl::rows::<3>(
+        "*o *o *o",
+        &[offset_of!(types::payments::StarGiftAuctionAcquiredGifts<'static>, gifts), offset_of!(types::payments::StarGiftAuctionAcquiredGifts<'static>, users), offset_of!(types::payments::StarGiftAuctionAcquiredGifts<'static>, chats)],
+        &[&tables::STAR_GIFT_AUCTION_ACQUIRED_GIFT, &tables::USER, &tables::CHAT],
+    )),
 ];
-tl::described! { enums::payments::StarGiftAuctionAcquiredGifts<'_>, enums::payments::StarGiftAuctionAcquiredGifts<'a>, &STAR_GIFT_AUCTION_ACQUIRED_GIFTS }
-tl::described! { types::payments::StarGiftAuctionAcquiredGifts<'_>, types::payments::StarGiftAuctionAcquiredGifts<'a>, &tl::Type::bare::<types::payments::StarGiftAuctionAcquiredGifts<'static>>("payments.starGiftAuctionAcquiredGifts", &STAR_GIFT_AUCTION_ACQUIRED_GIFTS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarGiftAuctionAcquiredGifts<'_>, enums::payments::StarGiftAuctionAcquiredGifts<'a>, &STAR_GIFT_AUCTION_ACQUIRED_GIFTS }
+static STAR_GIFT_AUCTION_ACQUIRED_GIFTS_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_AUCTION_ACQUIRED_GIFTS_);
+tl::described! { types::payments::StarGiftAuctionAcquiredGifts<'_>, &STAR_GIFT_AUCTION_ACQUIRED_GIFTS_T[0] }
 
 pub(crate) static STAR_GIFT_AUCTION_STATE: tl::Type = tl::Type::single::<enums::payments::StarGiftAuctionState<'static>>("payments.StarGiftAuctionState", &STAR_GIFT_AUCTION_STATE_[0], tl::ListOps::NONE);
 static STAR_GIFT_AUCTION_STATE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::StarGiftAuctionState<'static>>(0x6b39_f4ec, 0, tl::Payload::Reference, 80, "payments.starGiftAuctionState gift state user_state timeout users chats", &[
-        F::of(K::Object, &tables::STAR_GIFT, offset_of!(types::payments::StarGiftAuctionState<'static>, gift)),
-        F::of(K::Object, &tables::STAR_GIFT_AUCTION_STATE, offset_of!(types::payments::StarGiftAuctionState<'static>, state)),
-        F::of(K::Object, &tables::STAR_GIFT_AUCTION_USER_STATE, offset_of!(types::payments::StarGiftAuctionState<'static>, user_state)),
-        F::new(K::Int, offset_of!(types::payments::StarGiftAuctionState<'static>, timeout)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::StarGiftAuctionState<'static>, users)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::payments::StarGiftAuctionState<'static>, chats)),
-    ]),
+    tl::Constructor::new::<types::payments::StarGiftAuctionState<'static>>(0x6b39_f4ec, 0, tl::Payload::Reference, 80, "payments.starGiftAuctionState gift state user_state timeout users chats", &tl::rows::<6>(
+        "o o o i *o *o",
+        &[offset_of!(types::payments::StarGiftAuctionState<'static>, gift), offset_of!(types::payments::StarGiftAuctionState<'static>, state), offset_of!(types::payments::StarGiftAuctionState<'static>, user_state), offset_of!(types::payments::StarGiftAuctionState<'static>, timeout), offset_of!(types::payments::StarGiftAuctionState<'static>, users), offset_of!(types::payments::StarGiftAuctionState<'static>, chats)],
+        &[&tables::STAR_GIFT, &tables::STAR_GIFT_AUCTION_STATE, &tables::STAR_GIFT_AUCTION_USER_STATE, &tables::USER, &tables::CHAT],
+    )),
 ];
-tl::described! { enums::payments::StarGiftAuctionState<'_>, enums::payments::StarGiftAuctionState<'a>, &STAR_GIFT_AUCTION_STATE }
-tl::described! { types::payments::StarGiftAuctionState<'_>, types::payments::StarGiftAuctionState<'a>, &tl::Type::bare::<types::payments::StarGiftAuctionState<'static>>("payments.starGiftAuctionState", &STAR_GIFT_AUCTION_STATE_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarGiftAuctionState<'_>, enums::payments::StarGiftAuctionState<'a>, &STAR_GIFT_AUCTION_STATE }
+static STAR_GIFT_AUCTION_STATE_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_AUCTION_STATE_);
+tl::described! { types::payments::StarGiftAuctionState<'_>, &STAR_GIFT_AUCTION_STATE_T[0] }
 
 pub(crate) static STAR_GIFT_COLLECTIONS: tl::Type = tl::Type::tagged::<enums::payments::StarGiftCollections<'static>>("payments.StarGiftCollections", &STAR_GIFT_COLLECTIONS_, { static SLOTS: [u16; 4] = tl::slots(&STAR_GIFT_COLLECTIONS_); &SLOTS }, tl::ListOps::NONE);
 static STAR_GIFT_COLLECTIONS_: [tl::Constructor; 2] = [
     tl::Constructor::new::<types::payments::StarGiftCollectionsNotModified>(0xa0ba_4f17, 0, tl::Payload::Value, 0, "payments.starGiftCollectionsNotModified", &[]),
-    tl::Constructor::new::<types::payments::StarGiftCollections<'static>>(0x8a29_32f3, 1, tl::Payload::Value, 8, "payments.starGiftCollections collections", &[
-        F::of(K::ListObject, &tables::STAR_GIFT_COLLECTION, offset_of!(types::payments::StarGiftCollections<'static>, collections)),
-    ]),
+    tl::Constructor::new::<types::payments::StarGiftCollections<'static>>(0x8a29_32f3, 1, tl::Payload::Value, 8, "payments.starGiftCollections collections", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(types::payments::StarGiftCollections<'static>, collections)],
+        &[&tables::STAR_GIFT_COLLECTION],
+    )),
 ];
-tl::described! { enums::payments::StarGiftCollections<'_>, enums::payments::StarGiftCollections<'a>, &STAR_GIFT_COLLECTIONS }
-tl::described! { types::payments::StarGiftCollectionsNotModified, types::payments::StarGiftCollectionsNotModified, &tl::Type::bare::<types::payments::StarGiftCollectionsNotModified>("payments.starGiftCollectionsNotModified", &STAR_GIFT_COLLECTIONS_[0], tl::ListOps::NONE) }
-tl::described! { types::payments::StarGiftCollections<'_>, types::payments::StarGiftCollections<'a>, &tl::Type::bare::<types::payments::StarGiftCollections<'static>>("payments.starGiftCollections", &STAR_GIFT_COLLECTIONS_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarGiftCollections<'_>, enums::payments::StarGiftCollections<'a>, &STAR_GIFT_COLLECTIONS }
+static STAR_GIFT_COLLECTIONS_T: [tl::Type; 2] = tl::Type::structs(&STAR_GIFT_COLLECTIONS_);
+tl::described! { types::payments::StarGiftCollectionsNotModified, &STAR_GIFT_COLLECTIONS_T[0] }
+tl::described! { types::payments::StarGiftCollections<'_>, &STAR_GIFT_COLLECTIONS_T[1] }
 
 pub(crate) static STAR_GIFT_UPGRADE_ATTRIBUTES: tl::Type = tl::Type::single::<enums::payments::StarGiftUpgradeAttributes<'static>>("payments.StarGiftUpgradeAttributes", &STAR_GIFT_UPGRADE_ATTRIBUTES_[0], tl::ListOps::NONE);
 static STAR_GIFT_UPGRADE_ATTRIBUTES_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::StarGiftUpgradeAttributes<'static>>(0x46c6_e36f, 0, tl::Payload::Value, 8, "payments.starGiftUpgradeAttributes attributes", &[
-        F::of(K::ListObject, &tables::STAR_GIFT_ATTRIBUTE, offset_of!(types::payments::StarGiftUpgradeAttributes<'static>, attributes)),
-    ]),
+    tl::Constructor::new::<types::payments::StarGiftUpgradeAttributes<'static>>(0x46c6_e36f, 0, tl::Payload::Value, 8, "payments.starGiftUpgradeAttributes attributes", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(types::payments::StarGiftUpgradeAttributes<'static>, attributes)],
+        &[&tables::STAR_GIFT_ATTRIBUTE],
+    )),
 ];
-tl::described! { enums::payments::StarGiftUpgradeAttributes<'_>, enums::payments::StarGiftUpgradeAttributes<'a>, &STAR_GIFT_UPGRADE_ATTRIBUTES }
-tl::described! { types::payments::StarGiftUpgradeAttributes<'_>, types::payments::StarGiftUpgradeAttributes<'a>, &tl::Type::bare::<types::payments::StarGiftUpgradeAttributes<'static>>("payments.starGiftUpgradeAttributes", &STAR_GIFT_UPGRADE_ATTRIBUTES_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarGiftUpgradeAttributes<'_>, enums::payments::StarGiftUpgradeAttributes<'a>, &STAR_GIFT_UPGRADE_ATTRIBUTES }
+static STAR_GIFT_UPGRADE_ATTRIBUTES_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_UPGRADE_ATTRIBUTES_);
+tl::described! { types::payments::StarGiftUpgradeAttributes<'_>, &STAR_GIFT_UPGRADE_ATTRIBUTES_T[0] }
 
 pub(crate) static STAR_GIFT_UPGRADE_PREVIEW: tl::Type = tl::Type::single::<enums::payments::StarGiftUpgradePreview<'static>>("payments.StarGiftUpgradePreview", &STAR_GIFT_UPGRADE_PREVIEW_[0], tl::ListOps::NONE);
 static STAR_GIFT_UPGRADE_PREVIEW_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::StarGiftUpgradePreview<'static>>(0x3de1_dfed, 0, tl::Payload::Reference, 24, "payments.starGiftUpgradePreview sample_attributes prices next_prices", &[
-        F::of(K::ListObject, &tables::STAR_GIFT_ATTRIBUTE, offset_of!(types::payments::StarGiftUpgradePreview<'static>, sample_attributes)),
-        F::of(K::ListObject, &tables::STAR_GIFT_UPGRADE_PRICE, offset_of!(types::payments::StarGiftUpgradePreview<'static>, prices)),
-        F::of(K::ListObject, &tables::STAR_GIFT_UPGRADE_PRICE, offset_of!(types::payments::StarGiftUpgradePreview<'static>, next_prices)),
-    ]),
+    tl::Constructor::new::<types::payments::StarGiftUpgradePreview<'static>>(0x3de1_dfed, 0, tl::Payload::Reference, 24, "payments.starGiftUpgradePreview sample_attributes prices next_prices", &tl::rows::<3>(
+        "*o *o *o",
+        &[offset_of!(types::payments::StarGiftUpgradePreview<'static>, sample_attributes), offset_of!(types::payments::StarGiftUpgradePreview<'static>, prices), offset_of!(types::payments::StarGiftUpgradePreview<'static>, next_prices)],
+        &[&tables::STAR_GIFT_ATTRIBUTE, &tables::STAR_GIFT_UPGRADE_PRICE, &tables::STAR_GIFT_UPGRADE_PRICE],
+    )),
 ];
-tl::described! { enums::payments::StarGiftUpgradePreview<'_>, enums::payments::StarGiftUpgradePreview<'a>, &STAR_GIFT_UPGRADE_PREVIEW }
-tl::described! { types::payments::StarGiftUpgradePreview<'_>, types::payments::StarGiftUpgradePreview<'a>, &tl::Type::bare::<types::payments::StarGiftUpgradePreview<'static>>("payments.starGiftUpgradePreview", &STAR_GIFT_UPGRADE_PREVIEW_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarGiftUpgradePreview<'_>, enums::payments::StarGiftUpgradePreview<'a>, &STAR_GIFT_UPGRADE_PREVIEW }
+static STAR_GIFT_UPGRADE_PREVIEW_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_UPGRADE_PREVIEW_);
+tl::described! { types::payments::StarGiftUpgradePreview<'_>, &STAR_GIFT_UPGRADE_PREVIEW_T[0] }
 
 pub(crate) static STAR_GIFT_WITHDRAWAL_URL: tl::Type = tl::Type::single::<enums::payments::StarGiftWithdrawalUrl<'static>>("payments.StarGiftWithdrawalUrl", &STAR_GIFT_WITHDRAWAL_URL_[0], tl::ListOps::NONE);
 static STAR_GIFT_WITHDRAWAL_URL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::StarGiftWithdrawalUrl<'static>>(0x84aa_3a9c, 0, tl::Payload::Value, 4, "payments.starGiftWithdrawalUrl url", &[
-        F::new(K::Str, offset_of!(types::payments::StarGiftWithdrawalUrl<'static>, url)),
-    ]),
+    tl::Constructor::new::<types::payments::StarGiftWithdrawalUrl<'static>>(0x84aa_3a9c, 0, tl::Payload::Value, 4, "payments.starGiftWithdrawalUrl url", &tl::rows::<1>(
+        "s",
+        &[offset_of!(types::payments::StarGiftWithdrawalUrl<'static>, url)],
+        &[],
+    )),
 ];
-tl::described! { enums::payments::StarGiftWithdrawalUrl<'_>, enums::payments::StarGiftWithdrawalUrl<'a>, &STAR_GIFT_WITHDRAWAL_URL }
-tl::described! { types::payments::StarGiftWithdrawalUrl<'_>, types::payments::StarGiftWithdrawalUrl<'a>, &tl::Type::bare::<types::payments::StarGiftWithdrawalUrl<'static>>("payments.starGiftWithdrawalUrl", &STAR_GIFT_WITHDRAWAL_URL_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarGiftWithdrawalUrl<'_>, enums::payments::StarGiftWithdrawalUrl<'a>, &STAR_GIFT_WITHDRAWAL_URL }
+static STAR_GIFT_WITHDRAWAL_URL_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_WITHDRAWAL_URL_);
+tl::described! { types::payments::StarGiftWithdrawalUrl<'_>, &STAR_GIFT_WITHDRAWAL_URL_T[0] }
 
 pub(crate) static STAR_GIFTS: tl::Type = tl::Type::tagged::<enums::payments::StarGifts<'static>>("payments.StarGifts", &STAR_GIFTS_, { static SLOTS: [u16; 4] = tl::slots(&STAR_GIFTS_); &SLOTS }, tl::ListOps::NONE);
 static STAR_GIFTS_: [tl::Constructor; 2] = [
     tl::Constructor::new::<types::payments::StarGiftsNotModified>(0xa388_a368, 0, tl::Payload::Value, 0, "payments.starGiftsNotModified", &[]),
-    tl::Constructor::new::<types::payments::StarGifts<'static>>(0x2ed8_2995, 1, tl::Payload::Reference, 28, "payments.starGifts hash gifts chats users", &[
-        F::new(K::Int, offset_of!(types::payments::StarGifts<'static>, hash)),
-        F::of(K::ListObject, &tables::STAR_GIFT, offset_of!(types::payments::StarGifts<'static>, gifts)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::payments::StarGifts<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::StarGifts<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::payments::StarGifts<'static>>(0x2ed8_2995, 1, tl::Payload::Reference, 28, "payments.starGifts hash gifts chats users", &tl::rows::<4>(
+        "i *o *o *o",
+        &[offset_of!(types::payments::StarGifts<'static>, hash), offset_of!(types::payments::StarGifts<'static>, gifts), offset_of!(types::payments::StarGifts<'static>, chats), offset_of!(types::payments::StarGifts<'static>, users)],
+        &[&tables::STAR_GIFT, &tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::payments::StarGifts<'_>, enums::payments::StarGifts<'a>, &STAR_GIFTS }
-tl::described! { types::payments::StarGiftsNotModified, types::payments::StarGiftsNotModified, &tl::Type::bare::<types::payments::StarGiftsNotModified>("payments.starGiftsNotModified", &STAR_GIFTS_[0], tl::ListOps::NONE) }
-tl::described! { types::payments::StarGifts<'_>, types::payments::StarGifts<'a>, &tl::Type::bare::<types::payments::StarGifts<'static>>("payments.starGifts", &STAR_GIFTS_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarGifts<'_>, enums::payments::StarGifts<'a>, &STAR_GIFTS }
+static STAR_GIFTS_T: [tl::Type; 2] = tl::Type::structs(&STAR_GIFTS_);
+tl::described! { types::payments::StarGiftsNotModified, &STAR_GIFTS_T[0] }
+tl::described! { types::payments::StarGifts<'_>, &STAR_GIFTS_T[1] }
 
 pub(crate) static STARS_REVENUE_ADS_ACCOUNT_URL: tl::Type = tl::Type::single::<enums::payments::StarsRevenueAdsAccountUrl<'static>>("payments.StarsRevenueAdsAccountUrl", &STARS_REVENUE_ADS_ACCOUNT_URL_[0], tl::ListOps::NONE);
 static STARS_REVENUE_ADS_ACCOUNT_URL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::StarsRevenueAdsAccountUrl<'static>>(0x394e_7f21, 0, tl::Payload::Value, 4, "payments.starsRevenueAdsAccountUrl url", &[
-        F::new(K::Str, offset_of!(types::payments::StarsRevenueAdsAccountUrl<'static>, url)),
-    ]),
+    tl::Constructor::new::<types::payments::StarsRevenueAdsAccountUrl<'static>>(0x394e_7f21, 0, tl::Payload::Value, 4, "payments.starsRevenueAdsAccountUrl url", &tl::rows::<1>(
+        "s",
+        &[offset_of!(types::payments::StarsRevenueAdsAccountUrl<'static>, url)],
+        &[],
+    )),
 ];
-tl::described! { enums::payments::StarsRevenueAdsAccountUrl<'_>, enums::payments::StarsRevenueAdsAccountUrl<'a>, &STARS_REVENUE_ADS_ACCOUNT_URL }
-tl::described! { types::payments::StarsRevenueAdsAccountUrl<'_>, types::payments::StarsRevenueAdsAccountUrl<'a>, &tl::Type::bare::<types::payments::StarsRevenueAdsAccountUrl<'static>>("payments.starsRevenueAdsAccountUrl", &STARS_REVENUE_ADS_ACCOUNT_URL_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarsRevenueAdsAccountUrl<'_>, enums::payments::StarsRevenueAdsAccountUrl<'a>, &STARS_REVENUE_ADS_ACCOUNT_URL }
+static STARS_REVENUE_ADS_ACCOUNT_URL_T: [tl::Type; 1] = tl::Type::structs(&STARS_REVENUE_ADS_ACCOUNT_URL_);
+tl::described! { types::payments::StarsRevenueAdsAccountUrl<'_>, &STARS_REVENUE_ADS_ACCOUNT_URL_T[0] }
 
 pub(crate) static STARS_REVENUE_STATS: tl::Type = tl::Type::single::<enums::payments::StarsRevenueStats<'static>>("payments.StarsRevenueStats", &STARS_REVENUE_STATS_[0], tl::ListOps::NONE);
 static STARS_REVENUE_STATS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::StarsRevenueStats<'static>>(0x6c20_7376, 0, tl::Payload::Reference, 64, "payments.starsRevenueStats flags top_hours_graph revenue_graph status usd_rate", &[
-        F::word(0, 0x1),
-        F::opt_of(K::OptObject, &tables::STATS_GRAPH, 0, 0, offset_of!(types::payments::StarsRevenueStats<'static>, top_hours_graph)),
-        F::of(K::Object, &tables::STATS_GRAPH, offset_of!(types::payments::StarsRevenueStats<'static>, revenue_graph)),
-        F::of(K::Object, &tables::STARS_REVENUE_STATUS, offset_of!(types::payments::StarsRevenueStats<'static>, status)),
-        F::new(K::Double, offset_of!(types::payments::StarsRevenueStats<'static>, usd_rate)),
-    ]),
+    tl::Constructor::new::<types::payments::StarsRevenueStats<'static>>(0x6c20_7376, 0, tl::Payload::Reference, 64, "payments.starsRevenueStats flags top_hours_graph revenue_graph status usd_rate", &tl::rows::<5>(
+        "# 0.0o o o d",
+        &[offset_of!(types::payments::StarsRevenueStats<'static>, top_hours_graph), offset_of!(types::payments::StarsRevenueStats<'static>, revenue_graph), offset_of!(types::payments::StarsRevenueStats<'static>, status), offset_of!(types::payments::StarsRevenueStats<'static>, usd_rate)],
+        &[&tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STARS_REVENUE_STATUS],
+    )),
 ];
-tl::described! { enums::payments::StarsRevenueStats<'_>, enums::payments::StarsRevenueStats<'a>, &STARS_REVENUE_STATS }
-tl::described! { types::payments::StarsRevenueStats<'_>, types::payments::StarsRevenueStats<'a>, &tl::Type::bare::<types::payments::StarsRevenueStats<'static>>("payments.starsRevenueStats", &STARS_REVENUE_STATS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarsRevenueStats<'_>, enums::payments::StarsRevenueStats<'a>, &STARS_REVENUE_STATS }
+static STARS_REVENUE_STATS_T: [tl::Type; 1] = tl::Type::structs(&STARS_REVENUE_STATS_);
+tl::described! { types::payments::StarsRevenueStats<'_>, &STARS_REVENUE_STATS_T[0] }
 
 pub(crate) static STARS_REVENUE_WITHDRAWAL_URL: tl::Type = tl::Type::single::<enums::payments::StarsRevenueWithdrawalUrl<'static>>("payments.StarsRevenueWithdrawalUrl", &STARS_REVENUE_WITHDRAWAL_URL_[0], tl::ListOps::NONE);
 static STARS_REVENUE_WITHDRAWAL_URL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::StarsRevenueWithdrawalUrl<'static>>(0x1dab_80b7, 0, tl::Payload::Value, 4, "payments.starsRevenueWithdrawalUrl url", &[
-        F::new(K::Str, offset_of!(types::payments::StarsRevenueWithdrawalUrl<'static>, url)),
-    ]),
+    tl::Constructor::new::<types::payments::StarsRevenueWithdrawalUrl<'static>>(0x1dab_80b7, 0, tl::Payload::Value, 4, "payments.starsRevenueWithdrawalUrl url", &tl::rows::<1>(
+        "s",
+        &[offset_of!(types::payments::StarsRevenueWithdrawalUrl<'static>, url)],
+        &[],
+    )),
 ];
-tl::described! { enums::payments::StarsRevenueWithdrawalUrl<'_>, enums::payments::StarsRevenueWithdrawalUrl<'a>, &STARS_REVENUE_WITHDRAWAL_URL }
-tl::described! { types::payments::StarsRevenueWithdrawalUrl<'_>, types::payments::StarsRevenueWithdrawalUrl<'a>, &tl::Type::bare::<types::payments::StarsRevenueWithdrawalUrl<'static>>("payments.starsRevenueWithdrawalUrl", &STARS_REVENUE_WITHDRAWAL_URL_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarsRevenueWithdrawalUrl<'_>, enums::payments::StarsRevenueWithdrawalUrl<'a>, &STARS_REVENUE_WITHDRAWAL_URL }
+static STARS_REVENUE_WITHDRAWAL_URL_T: [tl::Type; 1] = tl::Type::structs(&STARS_REVENUE_WITHDRAWAL_URL_);
+tl::described! { types::payments::StarsRevenueWithdrawalUrl<'_>, &STARS_REVENUE_WITHDRAWAL_URL_T[0] }
 
 pub(crate) static STARS_STATUS: tl::Type = tl::Type::single::<enums::payments::StarsStatus<'static>>("payments.StarsStatus", &STARS_STATUS_[0], tl::ListOps::NONE);
 static STARS_STATUS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::StarsStatus<'static>>(0x6c9c_e8ed, 0, tl::Payload::Reference, 32, "payments.starsStatus flags balance subscriptions subscriptions_next_offset subscriptions_missing_balance history next_offset chats users", &[
-        F::word(0, 0x1f),
-        F::of(K::Object, &tables::STARS_AMOUNT, offset_of!(types::payments::StarsStatus<'static>, balance)),
-        F::opt_of(K::OptListObject, &tables::STARS_SUBSCRIPTION, 0, 1, offset_of!(types::payments::StarsStatus<'static>, subscriptions)),
-        F::opt(K::OptStr, 0, 2, offset_of!(types::payments::StarsStatus<'static>, subscriptions_next_offset)),
-        F::opt(K::OptLong, 0, 4, offset_of!(types::payments::StarsStatus<'static>, subscriptions_missing_balance)),
-        F::opt_of(K::OptListObject, &tables::STARS_TRANSACTION, 0, 3, offset_of!(types::payments::StarsStatus<'static>, history)),
-        F::opt(K::OptStr, 0, 0, offset_of!(types::payments::StarsStatus<'static>, next_offset)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::payments::StarsStatus<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::StarsStatus<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::payments::StarsStatus<'static>>(0x6c9c_e8ed, 0, tl::Payload::Reference, 32, "payments.starsStatus flags balance subscriptions subscriptions_next_offset subscriptions_missing_balance history next_offset chats users", &tl::rows::<9>(
+        "# o 0.1*o 0.2s 0.4l 0.3*o 0.0s *o *o",
+        &[offset_of!(types::payments::StarsStatus<'static>, balance), offset_of!(types::payments::StarsStatus<'static>, subscriptions), offset_of!(types::payments::StarsStatus<'static>, subscriptions_next_offset), offset_of!(types::payments::StarsStatus<'static>, subscriptions_missing_balance), offset_of!(types::payments::StarsStatus<'static>, history), offset_of!(types::payments::StarsStatus<'static>, next_offset), offset_of!(types::payments::StarsStatus<'static>, chats), offset_of!(types::payments::StarsStatus<'static>, users)],
+        &[&tables::STARS_AMOUNT, &tables::STARS_SUBSCRIPTION, &tables::STARS_TRANSACTION, &tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::payments::StarsStatus<'_>, enums::payments::StarsStatus<'a>, &STARS_STATUS }
-tl::described! { types::payments::StarsStatus<'_>, types::payments::StarsStatus<'a>, &tl::Type::bare::<types::payments::StarsStatus<'static>>("payments.starsStatus", &STARS_STATUS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::StarsStatus<'_>, enums::payments::StarsStatus<'a>, &STARS_STATUS }
+static STARS_STATUS_T: [tl::Type; 1] = tl::Type::structs(&STARS_STATUS_);
+tl::described! { types::payments::StarsStatus<'_>, &STARS_STATUS_T[0] }
 
 pub(crate) static SUGGESTED_STAR_REF_BOTS: tl::Type = tl::Type::single::<enums::payments::SuggestedStarRefBots<'static>>("payments.SuggestedStarRefBots", &SUGGESTED_STAR_REF_BOTS_[0], tl::ListOps::NONE);
 static SUGGESTED_STAR_REF_BOTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::SuggestedStarRefBots<'static>>(0xb4d5_d859, 0, tl::Payload::Reference, 24, "payments.suggestedStarRefBots flags count suggested_bots users next_offset", &[
-        F::word(0, 0x1),
-        F::new(K::Int, offset_of!(types::payments::SuggestedStarRefBots<'static>, count)),
-        F::of(K::ListObject, &tables::STAR_REF_PROGRAM, offset_of!(types::payments::SuggestedStarRefBots<'static>, suggested_bots)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::SuggestedStarRefBots<'static>, users)),
-        F::opt(K::OptStr, 0, 0, offset_of!(types::payments::SuggestedStarRefBots<'static>, next_offset)),
-    ]),
+    tl::Constructor::new::<types::payments::SuggestedStarRefBots<'static>>(0xb4d5_d859, 0, tl::Payload::Reference, 24, "payments.suggestedStarRefBots flags count suggested_bots users next_offset", &tl::rows::<5>(
+        "# i *o *o 0.0s",
+        &[offset_of!(types::payments::SuggestedStarRefBots<'static>, count), offset_of!(types::payments::SuggestedStarRefBots<'static>, suggested_bots), offset_of!(types::payments::SuggestedStarRefBots<'static>, users), offset_of!(types::payments::SuggestedStarRefBots<'static>, next_offset)],
+        &[&tables::STAR_REF_PROGRAM, &tables::USER],
+    )),
 ];
-tl::described! { enums::payments::SuggestedStarRefBots<'_>, enums::payments::SuggestedStarRefBots<'a>, &SUGGESTED_STAR_REF_BOTS }
-tl::described! { types::payments::SuggestedStarRefBots<'_>, types::payments::SuggestedStarRefBots<'a>, &tl::Type::bare::<types::payments::SuggestedStarRefBots<'static>>("payments.suggestedStarRefBots", &SUGGESTED_STAR_REF_BOTS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::SuggestedStarRefBots<'_>, enums::payments::SuggestedStarRefBots<'a>, &SUGGESTED_STAR_REF_BOTS }
+static SUGGESTED_STAR_REF_BOTS_T: [tl::Type; 1] = tl::Type::structs(&SUGGESTED_STAR_REF_BOTS_);
+tl::described! { types::payments::SuggestedStarRefBots<'_>, &SUGGESTED_STAR_REF_BOTS_T[0] }
 
 pub(crate) static UNIQUE_STAR_GIFT: tl::Type = tl::Type::single::<enums::payments::UniqueStarGift<'static>>("payments.UniqueStarGift", &UNIQUE_STAR_GIFT_[0], tl::ListOps::NONE);
 static UNIQUE_STAR_GIFT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::UniqueStarGift<'static>>(0x416c_56e8, 0, tl::Payload::Reference, 60, "payments.uniqueStarGift gift chats users", &[
-        F::of(K::Object, &tables::STAR_GIFT, offset_of!(types::payments::UniqueStarGift<'static>, gift)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::payments::UniqueStarGift<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::payments::UniqueStarGift<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::payments::UniqueStarGift<'static>>(0x416c_56e8, 0, tl::Payload::Reference, 60, "payments.uniqueStarGift gift chats users", &tl::rows::<3>(
+        "o *o *o",
+        &[offset_of!(types::payments::UniqueStarGift<'static>, gift), offset_of!(types::payments::UniqueStarGift<'static>, chats), offset_of!(types::payments::UniqueStarGift<'static>, users)],
+        &[&tables::STAR_GIFT, &tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::payments::UniqueStarGift<'_>, enums::payments::UniqueStarGift<'a>, &UNIQUE_STAR_GIFT }
-tl::described! { types::payments::UniqueStarGift<'_>, types::payments::UniqueStarGift<'a>, &tl::Type::bare::<types::payments::UniqueStarGift<'static>>("payments.uniqueStarGift", &UNIQUE_STAR_GIFT_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::UniqueStarGift<'_>, enums::payments::UniqueStarGift<'a>, &UNIQUE_STAR_GIFT }
+static UNIQUE_STAR_GIFT_T: [tl::Type; 1] = tl::Type::structs(&UNIQUE_STAR_GIFT_);
+tl::described! { types::payments::UniqueStarGift<'_>, &UNIQUE_STAR_GIFT_T[0] }
 
 pub(crate) static UNIQUE_STAR_GIFT_VALUE_INFO: tl::Type = tl::Type::single::<enums::payments::UniqueStarGiftValueInfo<'static>>("payments.UniqueStarGiftValueInfo", &UNIQUE_STAR_GIFT_VALUE_INFO_[0], tl::ListOps::NONE);
 static UNIQUE_STAR_GIFT_VALUE_INFO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::UniqueStarGiftValueInfo<'static>>(0x512f_e446, 0, tl::Payload::Reference, 36, "payments.uniqueStarGiftValueInfo flags last_sale_on_fragment value_is_average currency value initial_sale_date initial_sale_stars initial_sale_price last_sale_date last_sale_price floor_price average_price listed_count fragment_listed_count fragment_listed_url", &[
-        F::word(0, 0x7f),
-        F::opt(K::Flag, 0, 1, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, last_sale_on_fragment)),
-        F::opt(K::Flag, 0, 6, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, value_is_average)),
-        F::new(K::Str, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, currency)),
-        F::new(K::Long, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, value)),
-        F::new(K::Int, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, initial_sale_date)),
-        F::new(K::Long, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, initial_sale_stars)),
-        F::new(K::Long, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, initial_sale_price)),
-        F::opt(K::OptInt, 0, 0, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, last_sale_date)),
-        F::opt(K::OptLong, 0, 0, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, last_sale_price)),
-        F::opt(K::OptLong, 0, 2, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, floor_price)),
-        F::opt(K::OptLong, 0, 3, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, average_price)),
-        F::opt(K::OptInt, 0, 4, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, listed_count)),
-        F::opt(K::OptInt, 0, 5, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, fragment_listed_count)),
-        F::opt(K::OptStr, 0, 5, offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, fragment_listed_url)),
-    ]),
+    tl::Constructor::new::<types::payments::UniqueStarGiftValueInfo<'static>>(0x512f_e446, 0, tl::Payload::Reference, 36, "payments.uniqueStarGiftValueInfo flags last_sale_on_fragment value_is_average currency value initial_sale_date initial_sale_stars initial_sale_price last_sale_date last_sale_price floor_price average_price listed_count fragment_listed_count fragment_listed_url", &tl::rows::<15>(
+        "# 0.1! 0.6! s l i l l 0.0i 0.0l 0.2l 0.3l 0.4i 0.5i 0.5s",
+        &[offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, last_sale_on_fragment), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, value_is_average), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, currency), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, value), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, initial_sale_date), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, initial_sale_stars), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, initial_sale_price), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, last_sale_date), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, last_sale_price), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, floor_price), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, average_price), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, listed_count), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, fragment_listed_count), offset_of!(types::payments::UniqueStarGiftValueInfo<'static>, fragment_listed_url)],
+        &[],
+    )),
 ];
-tl::described! { enums::payments::UniqueStarGiftValueInfo<'_>, enums::payments::UniqueStarGiftValueInfo<'a>, &UNIQUE_STAR_GIFT_VALUE_INFO }
-tl::described! { types::payments::UniqueStarGiftValueInfo<'_>, types::payments::UniqueStarGiftValueInfo<'a>, &tl::Type::bare::<types::payments::UniqueStarGiftValueInfo<'static>>("payments.uniqueStarGiftValueInfo", &UNIQUE_STAR_GIFT_VALUE_INFO_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::UniqueStarGiftValueInfo<'_>, enums::payments::UniqueStarGiftValueInfo<'a>, &UNIQUE_STAR_GIFT_VALUE_INFO }
+static UNIQUE_STAR_GIFT_VALUE_INFO_T: [tl::Type; 1] = tl::Type::structs(&UNIQUE_STAR_GIFT_VALUE_INFO_);
+tl::described! { types::payments::UniqueStarGiftValueInfo<'_>, &UNIQUE_STAR_GIFT_VALUE_INFO_T[0] }
 
 pub(crate) static VALIDATED_REQUESTED_INFO: tl::Type = tl::Type::single::<enums::payments::ValidatedRequestedInfo<'static>>("payments.ValidatedRequestedInfo", &VALIDATED_REQUESTED_INFO_[0], tl::ListOps::NONE);
 static VALIDATED_REQUESTED_INFO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::payments::ValidatedRequestedInfo<'static>>(0xd145_1883, 0, tl::Payload::Value, 4, "payments.validatedRequestedInfo flags id shipping_options", &[
-        F::word(0, 0x3),
-        F::opt(K::OptStr, 0, 0, offset_of!(types::payments::ValidatedRequestedInfo<'static>, id)),
-        F::opt_of(K::OptListObject, &tables::SHIPPING_OPTION, 0, 1, offset_of!(types::payments::ValidatedRequestedInfo<'static>, shipping_options)),
-    ]),
+    tl::Constructor::new::<types::payments::ValidatedRequestedInfo<'static>>(0xd145_1883, 0, tl::Payload::Value, 4, "payments.validatedRequestedInfo flags id shipping_options", &tl::rows::<3>(
+        "# 0.0s 0.1*o",
+        &[offset_of!(types::payments::ValidatedRequestedInfo<'static>, id), offset_of!(types::payments::ValidatedRequestedInfo<'static>, shipping_options)],
+        &[&tables::SHIPPING_OPTION],
+    )),
 ];
-tl::described! { enums::payments::ValidatedRequestedInfo<'_>, enums::payments::ValidatedRequestedInfo<'a>, &VALIDATED_REQUESTED_INFO }
-tl::described! { types::payments::ValidatedRequestedInfo<'_>, types::payments::ValidatedRequestedInfo<'a>, &tl::Type::bare::<types::payments::ValidatedRequestedInfo<'static>>("payments.validatedRequestedInfo", &VALIDATED_REQUESTED_INFO_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::payments::ValidatedRequestedInfo<'_>, enums::payments::ValidatedRequestedInfo<'a>, &VALIDATED_REQUESTED_INFO }
+static VALIDATED_REQUESTED_INFO_T: [tl::Type; 1] = tl::Type::structs(&VALIDATED_REQUESTED_INFO_);
+tl::described! { types::payments::ValidatedRequestedInfo<'_>, &VALIDATED_REQUESTED_INFO_T[0] }

@@ -5,16 +5,18 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{enums, types};
 
 
 pub(crate) static SUGGESTED_SHORT_NAME: tl::Type = tl::Type::single::<enums::stickers::SuggestedShortName<'static>>("stickers.SuggestedShortName", &SUGGESTED_SHORT_NAME_[0], tl::ListOps::NONE);
 static SUGGESTED_SHORT_NAME_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::stickers::SuggestedShortName<'static>>(0x85fe_a03f, 0, tl::Payload::Value, 4, "stickers.suggestedShortName short_name", &[
-        F::new(K::Str, offset_of!(types::stickers::SuggestedShortName<'static>, short_name)),
-    ]),
+    tl::Constructor::new::<types::stickers::SuggestedShortName<'static>>(0x85fe_a03f, 0, tl::Payload::Value, 4, "stickers.suggestedShortName short_name", &tl::rows::<1>(
+        "s",
+        &[offset_of!(types::stickers::SuggestedShortName<'static>, short_name)],
+        &[],
+    )),
 ];
-tl::described! { enums::stickers::SuggestedShortName<'_>, enums::stickers::SuggestedShortName<'a>, &SUGGESTED_SHORT_NAME }
-tl::described! { types::stickers::SuggestedShortName<'_>, types::stickers::SuggestedShortName<'a>, &tl::Type::bare::<types::stickers::SuggestedShortName<'static>>("stickers.suggestedShortName", &SUGGESTED_SHORT_NAME_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::stickers::SuggestedShortName<'_>, enums::stickers::SuggestedShortName<'a>, &SUGGESTED_SHORT_NAME }
+static SUGGESTED_SHORT_NAME_T: [tl::Type; 1] = tl::Type::structs(&SUGGESTED_SHORT_NAME_);
+tl::described! { types::stickers::SuggestedShortName<'_>, &SUGGESTED_SHORT_NAME_T[0] }

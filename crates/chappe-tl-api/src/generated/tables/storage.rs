@@ -20,14 +20,15 @@ static FILE_TYPE_: [tl::Constructor; 10] = [
     tl::Constructor::new::<types::storage::FileMp4>(0xb3ce_a0e4, 8, tl::Payload::Value, 0, "storage.fileMp4", &[]),
     tl::Constructor::new::<types::storage::FileWebp>(0x1081_464c, 9, tl::Payload::Value, 0, "storage.fileWebp", &[]),
 ];
-tl::described! { enums::storage::FileType, enums::storage::FileType, &FILE_TYPE }
-tl::described! { types::storage::FileUnknown, types::storage::FileUnknown, &tl::Type::bare::<types::storage::FileUnknown>("storage.fileUnknown", &FILE_TYPE_[0], tl::ListOps::NONE) }
-tl::described! { types::storage::FilePartial, types::storage::FilePartial, &tl::Type::bare::<types::storage::FilePartial>("storage.filePartial", &FILE_TYPE_[1], tl::ListOps::NONE) }
-tl::described! { types::storage::FileJpeg, types::storage::FileJpeg, &tl::Type::bare::<types::storage::FileJpeg>("storage.fileJpeg", &FILE_TYPE_[2], tl::ListOps::NONE) }
-tl::described! { types::storage::FileGif, types::storage::FileGif, &tl::Type::bare::<types::storage::FileGif>("storage.fileGif", &FILE_TYPE_[3], tl::ListOps::NONE) }
-tl::described! { types::storage::FilePng, types::storage::FilePng, &tl::Type::bare::<types::storage::FilePng>("storage.filePng", &FILE_TYPE_[4], tl::ListOps::NONE) }
-tl::described! { types::storage::FilePdf, types::storage::FilePdf, &tl::Type::bare::<types::storage::FilePdf>("storage.filePdf", &FILE_TYPE_[5], tl::ListOps::NONE) }
-tl::described! { types::storage::FileMp3, types::storage::FileMp3, &tl::Type::bare::<types::storage::FileMp3>("storage.fileMp3", &FILE_TYPE_[6], tl::ListOps::NONE) }
-tl::described! { types::storage::FileMov, types::storage::FileMov, &tl::Type::bare::<types::storage::FileMov>("storage.fileMov", &FILE_TYPE_[7], tl::ListOps::NONE) }
-tl::described! { types::storage::FileMp4, types::storage::FileMp4, &tl::Type::bare::<types::storage::FileMp4>("storage.fileMp4", &FILE_TYPE_[8], tl::ListOps::NONE) }
-tl::described! { types::storage::FileWebp, types::storage::FileWebp, &tl::Type::bare::<types::storage::FileWebp>("storage.fileWebp", &FILE_TYPE_[9], tl::ListOps::NONE) }
+tl::described_family! { enums::storage::FileType, enums::storage::FileType, &FILE_TYPE }
+static FILE_TYPE_T: [tl::Type; 10] = tl::Type::structs(&FILE_TYPE_);
+tl::described! { types::storage::FileUnknown, &FILE_TYPE_T[0] }
+tl::described! { types::storage::FilePartial, &FILE_TYPE_T[1] }
+tl::described! { types::storage::FileJpeg, &FILE_TYPE_T[2] }
+tl::described! { types::storage::FileGif, &FILE_TYPE_T[3] }
+tl::described! { types::storage::FilePng, &FILE_TYPE_T[4] }
+tl::described! { types::storage::FilePdf, &FILE_TYPE_T[5] }
+tl::described! { types::storage::FileMp3, &FILE_TYPE_T[6] }
+tl::described! { types::storage::FileMov, &FILE_TYPE_T[7] }
+tl::described! { types::storage::FileMp4, &FILE_TYPE_T[8] }
+tl::described! { types::storage::FileWebp, &FILE_TYPE_T[9] }

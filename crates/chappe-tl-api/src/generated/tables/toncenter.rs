@@ -5,26 +5,30 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{enums, tables, types};
 
 
 pub(crate) static API_RESPONSE: tl::Type = tl::Type::single::<enums::toncenter::ApiResponse<'static>>("toncenter.ApiResponse", &API_RESPONSE_[0], tl::ListOps::NONE);
 static API_RESPONSE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::toncenter::ApiResponse<'static>>(0xac8d_fe19, 0, tl::Payload::Value, 8, "toncenter.apiResponse response", &[
-        F::of(K::Object, &tables::DATA_JSON, offset_of!(types::toncenter::ApiResponse<'static>, response)),
-    ]),
+    tl::Constructor::new::<types::toncenter::ApiResponse<'static>>(0xac8d_fe19, 0, tl::Payload::Value, 8, "toncenter.apiResponse response", &tl::rows::<1>(
+        "o",
+        &[offset_of!(types::toncenter::ApiResponse<'static>, response)],
+        &[&tables::DATA_JSON],
+    )),
 ];
-tl::described! { enums::toncenter::ApiResponse<'_>, enums::toncenter::ApiResponse<'a>, &API_RESPONSE }
-tl::described! { types::toncenter::ApiResponse<'_>, types::toncenter::ApiResponse<'a>, &tl::Type::bare::<types::toncenter::ApiResponse<'static>>("toncenter.apiResponse", &API_RESPONSE_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::toncenter::ApiResponse<'_>, enums::toncenter::ApiResponse<'a>, &API_RESPONSE }
+static API_RESPONSE_T: [tl::Type; 1] = tl::Type::structs(&API_RESPONSE_);
+tl::described! { types::toncenter::ApiResponse<'_>, &API_RESPONSE_T[0] }
 
 pub(crate) static STREAMING_URL: tl::Type = tl::Type::single::<enums::toncenter::StreamingUrl<'static>>("toncenter.StreamingUrl", &STREAMING_URL_[0], tl::ListOps::NONE);
 static STREAMING_URL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::toncenter::StreamingUrl<'static>>(0x1988_7601, 0, tl::Payload::Value, 8, "toncenter.streamingUrl url expires", &[
-        F::new(K::Str, offset_of!(types::toncenter::StreamingUrl<'static>, url)),
-        F::new(K::Int, offset_of!(types::toncenter::StreamingUrl<'static>, expires)),
-    ]),
+    tl::Constructor::new::<types::toncenter::StreamingUrl<'static>>(0x1988_7601, 0, tl::Payload::Value, 8, "toncenter.streamingUrl url expires", &tl::rows::<2>(
+        "s i",
+        &[offset_of!(types::toncenter::StreamingUrl<'static>, url), offset_of!(types::toncenter::StreamingUrl<'static>, expires)],
+        &[],
+    )),
 ];
-tl::described! { enums::toncenter::StreamingUrl<'_>, enums::toncenter::StreamingUrl<'a>, &STREAMING_URL }
-tl::described! { types::toncenter::StreamingUrl<'_>, types::toncenter::StreamingUrl<'a>, &tl::Type::bare::<types::toncenter::StreamingUrl<'static>>("toncenter.streamingUrl", &STREAMING_URL_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::toncenter::StreamingUrl<'_>, enums::toncenter::StreamingUrl<'a>, &STREAMING_URL }
+static STREAMING_URL_T: [tl::Type; 1] = tl::Type::structs(&STREAMING_URL_);
+tl::described! { types::toncenter::StreamingUrl<'_>, &STREAMING_URL_T[0] }

@@ -5,52 +5,54 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{enums, tables, types};
 
 
 pub(crate) static CDN_FILE: tl::Type = tl::Type::tagged::<enums::upload::CdnFile<'static>>("upload.CdnFile", &CDN_FILE_, { static SLOTS: [u16; 4] = tl::slots(&CDN_FILE_); &SLOTS }, tl::ListOps::NONE);
 static CDN_FILE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::upload::CdnFileReuploadNeeded<'static>>(0xeea8_e46e, 0, tl::Payload::Value, 4, "upload.cdnFileReuploadNeeded request_token", &[
-        F::new(K::Bytes, offset_of!(types::upload::CdnFileReuploadNeeded<'static>, request_token)),
-    ]),
-    tl::Constructor::new::<types::upload::CdnFile<'static>>(0xa99f_ca4f, 1, tl::Payload::Value, 4, "upload.cdnFile bytes", &[
-        F::new(K::Bytes, offset_of!(types::upload::CdnFile<'static>, bytes)),
-    ]),
+    tl::Constructor::new::<types::upload::CdnFileReuploadNeeded<'static>>(0xeea8_e46e, 0, tl::Payload::Value, 4, "upload.cdnFileReuploadNeeded request_token", &tl::rows::<1>(
+        "y",
+        &[offset_of!(types::upload::CdnFileReuploadNeeded<'static>, request_token)],
+        &[],
+    )),
+    tl::Constructor::new::<types::upload::CdnFile<'static>>(0xa99f_ca4f, 1, tl::Payload::Value, 4, "upload.cdnFile bytes", &tl::rows::<1>(
+        "y",
+        &[offset_of!(types::upload::CdnFile<'static>, bytes)],
+        &[],
+    )),
 ];
-tl::described! { enums::upload::CdnFile<'_>, enums::upload::CdnFile<'a>, &CDN_FILE }
-tl::described! { types::upload::CdnFileReuploadNeeded<'_>, types::upload::CdnFileReuploadNeeded<'a>, &tl::Type::bare::<types::upload::CdnFileReuploadNeeded<'static>>("upload.cdnFileReuploadNeeded", &CDN_FILE_[0], tl::ListOps::NONE) }
-tl::described! { types::upload::CdnFile<'_>, types::upload::CdnFile<'a>, &tl::Type::bare::<types::upload::CdnFile<'static>>("upload.cdnFile", &CDN_FILE_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::upload::CdnFile<'_>, enums::upload::CdnFile<'a>, &CDN_FILE }
+static CDN_FILE_T: [tl::Type; 2] = tl::Type::structs(&CDN_FILE_);
+tl::described! { types::upload::CdnFileReuploadNeeded<'_>, &CDN_FILE_T[0] }
+tl::described! { types::upload::CdnFile<'_>, &CDN_FILE_T[1] }
 
 pub(crate) static FILE: tl::Type = tl::Type::tagged::<enums::upload::File<'static>>("upload.File", &FILE_, { static SLOTS: [u16; 4] = tl::slots(&FILE_); &SLOTS }, tl::ListOps::NONE);
 static FILE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::upload::File<'static>>(0x096a_18d5, 0, tl::Payload::Value, 12, "upload.file type mtime bytes", &[
-        F::of(K::Object, &tables::storage::FILE_TYPE, offset_of!(types::upload::File<'static>, r#type)),
-        F::new(K::Int, offset_of!(types::upload::File<'static>, mtime)),
-        F::new(K::Bytes, offset_of!(types::upload::File<'static>, bytes)),
-    ]),
-    tl::Constructor::new::<types::upload::FileCdnRedirect<'static>>(0xf18c_da44, 1, tl::Payload::Reference, 24, "upload.fileCdnRedirect dc_id file_token encryption_key encryption_iv file_hashes", &[
-        F::new(K::Int, offset_of!(types::upload::FileCdnRedirect<'static>, dc_id)),
-        F::new(K::Bytes, offset_of!(types::upload::FileCdnRedirect<'static>, file_token)),
-        F::new(K::Bytes, offset_of!(types::upload::FileCdnRedirect<'static>, encryption_key)),
-        F::new(K::Bytes, offset_of!(types::upload::FileCdnRedirect<'static>, encryption_iv)),
-        F::of(K::ListObject, &tables::FILE_HASH, offset_of!(types::upload::FileCdnRedirect<'static>, file_hashes)),
-    ]),
+    tl::Constructor::new::<types::upload::File<'static>>(0x096a_18d5, 0, tl::Payload::Value, 12, "upload.file type mtime bytes", &tl::rows::<3>(
+        "o i y",
+        &[offset_of!(types::upload::File<'static>, r#type), offset_of!(types::upload::File<'static>, mtime), offset_of!(types::upload::File<'static>, bytes)],
+        &[&tables::storage::FILE_TYPE],
+    )),
+    tl::Constructor::new::<types::upload::FileCdnRedirect<'static>>(0xf18c_da44, 1, tl::Payload::Reference, 24, "upload.fileCdnRedirect dc_id file_token encryption_key encryption_iv file_hashes", &tl::rows::<5>(
+        "i y y y *o",
+        &[offset_of!(types::upload::FileCdnRedirect<'static>, dc_id), offset_of!(types::upload::FileCdnRedirect<'static>, file_token), offset_of!(types::upload::FileCdnRedirect<'static>, encryption_key), offset_of!(types::upload::FileCdnRedirect<'static>, encryption_iv), offset_of!(types::upload::FileCdnRedirect<'static>, file_hashes)],
+        &[&tables::FILE_HASH],
+    )),
 ];
-tl::described! { enums::upload::File<'_>, enums::upload::File<'a>, &FILE }
-tl::described! { types::upload::File<'_>, types::upload::File<'a>, &tl::Type::bare::<types::upload::File<'static>>("upload.file", &FILE_[0], tl::ListOps::NONE) }
-tl::described! { types::upload::FileCdnRedirect<'_>, types::upload::FileCdnRedirect<'a>, &tl::Type::bare::<types::upload::FileCdnRedirect<'static>>("upload.fileCdnRedirect", &FILE_[1], tl::ListOps::NONE) }
+tl::described_family! { enums::upload::File<'_>, enums::upload::File<'a>, &FILE }
+static FILE_T: [tl::Type; 2] = tl::Type::structs(&FILE_);
+tl::described! { types::upload::File<'_>, &FILE_T[0] }
+tl::described! { types::upload::FileCdnRedirect<'_>, &FILE_T[1] }
 
 pub(crate) static WEB_FILE: tl::Type = tl::Type::single::<enums::upload::WebFile<'static>>("upload.WebFile", &WEB_FILE_[0], tl::ListOps::NONE);
 static WEB_FILE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::upload::WebFile<'static>>(0x21e7_53bc, 0, tl::Payload::Reference, 20, "upload.webFile size mime_type file_type mtime bytes", &[
-        F::new(K::Int, offset_of!(types::upload::WebFile<'static>, size)),
-        F::new(K::Str, offset_of!(types::upload::WebFile<'static>, mime_type)),
-        F::of(K::Object, &tables::storage::FILE_TYPE, offset_of!(types::upload::WebFile<'static>, file_type)),
-        F::new(K::Int, offset_of!(types::upload::WebFile<'static>, mtime)),
-        F::new(K::Bytes, offset_of!(types::upload::WebFile<'static>, bytes)),
-    ]),
+    tl::Constructor::new::<types::upload::WebFile<'static>>(0x21e7_53bc, 0, tl::Payload::Reference, 20, "upload.webFile size mime_type file_type mtime bytes", &tl::rows::<5>(
+        "i s o i y",
+        &[offset_of!(types::upload::WebFile<'static>, size), offset_of!(types::upload::WebFile<'static>, mime_type), offset_of!(types::upload::WebFile<'static>, file_type), offset_of!(types::upload::WebFile<'static>, mtime), offset_of!(types::upload::WebFile<'static>, bytes)],
+        &[&tables::storage::FILE_TYPE],
+    )),
 ];
-tl::described! { enums::upload::WebFile<'_>, enums::upload::WebFile<'a>, &WEB_FILE }
-tl::described! { types::upload::WebFile<'_>, types::upload::WebFile<'a>, &tl::Type::bare::<types::upload::WebFile<'static>>("upload.webFile", &WEB_FILE_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::upload::WebFile<'_>, enums::upload::WebFile<'a>, &WEB_FILE }
+static WEB_FILE_T: [tl::Type; 1] = tl::Type::structs(&WEB_FILE_);
+tl::described! { types::upload::WebFile<'_>, &WEB_FILE_T[0] }

@@ -5,153 +5,162 @@
 use core::mem::offset_of;
 
 use ::chappe_tl::table as tl;
-use ::chappe_tl::table::{Field as F, Kind as K};
 
 use super::super::{enums, tables, types};
 
 
 pub(crate) static ENCRYPTED_SECRET_PHRASE_PART: tl::Type = tl::Type::single::<enums::wallet::EncryptedSecretPhrasePart<'static>>("wallet.EncryptedSecretPhrasePart", &ENCRYPTED_SECRET_PHRASE_PART_[0], tl::ListOps::NONE);
 static ENCRYPTED_SECRET_PHRASE_PART_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::EncryptedSecretPhrasePart<'static>>(0x18e8_2537, 0, tl::Payload::Value, 4, "wallet.encryptedSecretPhrasePart data", &[
-        F::new(K::Bytes, offset_of!(types::wallet::EncryptedSecretPhrasePart<'static>, data)),
-    ]),
+    tl::Constructor::new::<types::wallet::EncryptedSecretPhrasePart<'static>>(0x18e8_2537, 0, tl::Payload::Value, 4, "wallet.encryptedSecretPhrasePart data", &tl::rows::<1>(
+        "y",
+        &[offset_of!(types::wallet::EncryptedSecretPhrasePart<'static>, data)],
+        &[],
+    )),
 ];
-tl::described! { enums::wallet::EncryptedSecretPhrasePart<'_>, enums::wallet::EncryptedSecretPhrasePart<'a>, &ENCRYPTED_SECRET_PHRASE_PART }
-tl::described! { types::wallet::EncryptedSecretPhrasePart<'_>, types::wallet::EncryptedSecretPhrasePart<'a>, &tl::Type::bare::<types::wallet::EncryptedSecretPhrasePart<'static>>("wallet.encryptedSecretPhrasePart", &ENCRYPTED_SECRET_PHRASE_PART_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::EncryptedSecretPhrasePart<'_>, enums::wallet::EncryptedSecretPhrasePart<'a>, &ENCRYPTED_SECRET_PHRASE_PART }
+static ENCRYPTED_SECRET_PHRASE_PART_T: [tl::Type; 1] = tl::Type::structs(&ENCRYPTED_SECRET_PHRASE_PART_);
+tl::described! { types::wallet::EncryptedSecretPhrasePart<'_>, &ENCRYPTED_SECRET_PHRASE_PART_T[0] }
 
 pub(crate) static EXISTING_BALANCE: tl::Type = tl::Type::single::<enums::wallet::ExistingBalance<'static>>("wallet.ExistingBalance", &EXISTING_BALANCE_[0], tl::ListOps::NONE);
 static EXISTING_BALANCE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::ExistingBalance<'static>>(0xbde9_0a8d, 0, tl::Payload::Value, 8, "wallet.existingBalance flags has_balance url", &[
-        F::word(0, 0x1),
-        F::opt(K::Flag, 0, 0, offset_of!(types::wallet::ExistingBalance<'static>, has_balance)),
-        F::new(K::Str, offset_of!(types::wallet::ExistingBalance<'static>, url)),
-    ]),
+    tl::Constructor::new::<types::wallet::ExistingBalance<'static>>(0xbde9_0a8d, 0, tl::Payload::Value, 8, "wallet.existingBalance flags has_balance url", &tl::rows::<3>(
+        "# 0.0! s",
+        &[offset_of!(types::wallet::ExistingBalance<'static>, has_balance), offset_of!(types::wallet::ExistingBalance<'static>, url)],
+        &[],
+    )),
 ];
-tl::described! { enums::wallet::ExistingBalance<'_>, enums::wallet::ExistingBalance<'a>, &EXISTING_BALANCE }
-tl::described! { types::wallet::ExistingBalance<'_>, types::wallet::ExistingBalance<'a>, &tl::Type::bare::<types::wallet::ExistingBalance<'static>>("wallet.existingBalance", &EXISTING_BALANCE_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::ExistingBalance<'_>, enums::wallet::ExistingBalance<'a>, &EXISTING_BALANCE }
+static EXISTING_BALANCE_T: [tl::Type; 1] = tl::Type::structs(&EXISTING_BALANCE_);
+tl::described! { types::wallet::ExistingBalance<'_>, &EXISTING_BALANCE_T[0] }
 
 pub(crate) static HOLDER_DC: tl::Type = tl::Type::single::<enums::wallet::HolderDc<'static>>("wallet.HolderDc", &HOLDER_DC_[0], tl::ListOps::of::<enums::wallet::HolderDc<'static>>());
 static HOLDER_DC_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::HolderDc<'static>>(0xf9d6_12ef, 0, tl::Payload::Value, 8, "wallet.holderDc dc public_key", &[
-        F::new(K::Int, offset_of!(types::wallet::HolderDc<'static>, dc)),
-        F::new(K::Bytes, offset_of!(types::wallet::HolderDc<'static>, public_key)),
-    ]),
+    tl::Constructor::new::<types::wallet::HolderDc<'static>>(0xf9d6_12ef, 0, tl::Payload::Value, 8, "wallet.holderDc dc public_key", &tl::rows::<2>(
+        "i y",
+        &[offset_of!(types::wallet::HolderDc<'static>, dc), offset_of!(types::wallet::HolderDc<'static>, public_key)],
+        &[],
+    )),
 ];
-tl::described! { enums::wallet::HolderDc<'_>, enums::wallet::HolderDc<'a>, &HOLDER_DC }
-tl::described! { types::wallet::HolderDc<'_>, types::wallet::HolderDc<'a>, &tl::Type::bare::<types::wallet::HolderDc<'static>>("wallet.holderDc", &HOLDER_DC_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::HolderDc<'_>, enums::wallet::HolderDc<'a>, &HOLDER_DC }
+static HOLDER_DC_T: [tl::Type; 1] = tl::Type::structs(&HOLDER_DC_);
+tl::described! { types::wallet::HolderDc<'_>, &HOLDER_DC_T[0] }
 
 pub(crate) static NFT_ATTRIBUTE: tl::Type = tl::Type::single::<enums::wallet::NftAttribute<'static>>("wallet.NftAttribute", &NFT_ATTRIBUTE_[0], tl::ListOps::of::<enums::wallet::NftAttribute<'static>>());
 static NFT_ATTRIBUTE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::NftAttribute<'static>>(0x4c1e_f10e, 0, tl::Payload::Value, 8, "wallet.nftAttribute trait_type value", &[
-        F::new(K::Str, offset_of!(types::wallet::NftAttribute<'static>, trait_type)),
-        F::new(K::Str, offset_of!(types::wallet::NftAttribute<'static>, value)),
-    ]),
+    tl::Constructor::new::<types::wallet::NftAttribute<'static>>(0x4c1e_f10e, 0, tl::Payload::Value, 8, "wallet.nftAttribute trait_type value", &tl::rows::<2>(
+        "s s",
+        &[offset_of!(types::wallet::NftAttribute<'static>, trait_type), offset_of!(types::wallet::NftAttribute<'static>, value)],
+        &[],
+    )),
 ];
-tl::described! { enums::wallet::NftAttribute<'_>, enums::wallet::NftAttribute<'a>, &NFT_ATTRIBUTE }
-tl::described! { types::wallet::NftAttribute<'_>, types::wallet::NftAttribute<'a>, &tl::Type::bare::<types::wallet::NftAttribute<'static>>("wallet.nftAttribute", &NFT_ATTRIBUTE_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::NftAttribute<'_>, enums::wallet::NftAttribute<'a>, &NFT_ATTRIBUTE }
+static NFT_ATTRIBUTE_T: [tl::Type; 1] = tl::Type::structs(&NFT_ATTRIBUTE_);
+tl::described! { types::wallet::NftAttribute<'_>, &NFT_ATTRIBUTE_T[0] }
 
 pub(crate) static NFT_ITEM: tl::Type = tl::Type::single::<enums::wallet::NftItem<'static>>("wallet.NftItem", &NFT_ITEM_[0], tl::ListOps::of::<enums::wallet::NftItem<'static>>());
 static NFT_ITEM_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::NftItem<'static>>(0x3441_fd1c, 0, tl::Payload::Reference, 16, "wallet.nftItem flags collection_address address owner_address index name description image image_small content_url lottie attributes extra", &[
-        F::word(0, 0x1ff),
-        F::opt(K::OptStr, 0, 0, offset_of!(types::wallet::NftItem<'static>, collection_address)),
-        F::new(K::Str, offset_of!(types::wallet::NftItem<'static>, address)),
-        F::new(K::Str, offset_of!(types::wallet::NftItem<'static>, owner_address)),
-        F::new(K::Str, offset_of!(types::wallet::NftItem<'static>, index)),
-        F::opt(K::OptStr, 0, 1, offset_of!(types::wallet::NftItem<'static>, name)),
-        F::opt(K::OptStr, 0, 2, offset_of!(types::wallet::NftItem<'static>, description)),
-        F::opt_of(K::OptObject, &tables::WEB_DOCUMENT, 0, 3, offset_of!(types::wallet::NftItem<'static>, image)),
-        F::opt_of(K::OptObject, &tables::WEB_DOCUMENT, 0, 4, offset_of!(types::wallet::NftItem<'static>, image_small)),
-        F::opt_of(K::OptObject, &tables::WEB_DOCUMENT, 0, 5, offset_of!(types::wallet::NftItem<'static>, content_url)),
-        F::opt_of(K::OptObject, &tables::WEB_DOCUMENT, 0, 6, offset_of!(types::wallet::NftItem<'static>, lottie)),
-        F::opt_of(K::OptListObject, &tables::wallet::NFT_ATTRIBUTE, 0, 7, offset_of!(types::wallet::NftItem<'static>, attributes)),
-        F::opt_of(K::OptObject, &tables::DATA_JSON, 0, 8, offset_of!(types::wallet::NftItem<'static>, extra)),
-    ]),
+    tl::Constructor::new::<types::wallet::NftItem<'static>>(0x3441_fd1c, 0, tl::Payload::Reference, 16, "wallet.nftItem flags collection_address address owner_address index name description image image_small content_url lottie attributes extra", &tl::rows::<13>(
+        "# 0.0s s s s 0.1s 0.2s 0.3o 0.4o 0.5o 0.6o 0.7*o 0.8o",
+        &[offset_of!(types::wallet::NftItem<'static>, collection_address), offset_of!(types::wallet::NftItem<'static>, address), offset_of!(types::wallet::NftItem<'static>, owner_address), offset_of!(types::wallet::NftItem<'static>, index), offset_of!(types::wallet::NftItem<'static>, name), offset_of!(types::wallet::NftItem<'static>, description), offset_of!(types::wallet::NftItem<'static>, image), offset_of!(types::wallet::NftItem<'static>, image_small), offset_of!(types::wallet::NftItem<'static>, content_url), offset_of!(types::wallet::NftItem<'static>, lottie), offset_of!(types::wallet::NftItem<'static>, attributes), offset_of!(types::wallet::NftItem<'static>, extra)],
+        &[&tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::wallet::NFT_ATTRIBUTE, &tables::DATA_JSON],
+    )),
 ];
-tl::described! { enums::wallet::NftItem<'_>, enums::wallet::NftItem<'a>, &NFT_ITEM }
-tl::described! { types::wallet::NftItem<'_>, types::wallet::NftItem<'a>, &tl::Type::bare::<types::wallet::NftItem<'static>>("wallet.nftItem", &NFT_ITEM_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::NftItem<'_>, enums::wallet::NftItem<'a>, &NFT_ITEM }
+static NFT_ITEM_T: [tl::Type; 1] = tl::Type::structs(&NFT_ITEM_);
+tl::described! { types::wallet::NftItem<'_>, &NFT_ITEM_T[0] }
 
 pub(crate) static NFT_ITEMS: tl::Type = tl::Type::single::<enums::wallet::NftItems<'static>>("wallet.NftItems", &NFT_ITEMS_[0], tl::ListOps::NONE);
 static NFT_ITEMS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::NftItems<'static>>(0x794d_486f, 0, tl::Payload::Value, 12, "wallet.nftItems flags items next_offset", &[
-        F::word(0, 0x1),
-        F::of(K::ListObject, &tables::wallet::NFT_ITEM, offset_of!(types::wallet::NftItems<'static>, items)),
-        F::opt(K::OptStr, 0, 0, offset_of!(types::wallet::NftItems<'static>, next_offset)),
-    ]),
+    tl::Constructor::new::<types::wallet::NftItems<'static>>(0x794d_486f, 0, tl::Payload::Value, 12, "wallet.nftItems flags items next_offset", &tl::rows::<3>(
+        "# *o 0.0s",
+        &[offset_of!(types::wallet::NftItems<'static>, items), offset_of!(types::wallet::NftItems<'static>, next_offset)],
+        &[&tables::wallet::NFT_ITEM],
+    )),
 ];
-tl::described! { enums::wallet::NftItems<'_>, enums::wallet::NftItems<'a>, &NFT_ITEMS }
-tl::described! { types::wallet::NftItems<'_>, types::wallet::NftItems<'a>, &tl::Type::bare::<types::wallet::NftItems<'static>>("wallet.nftItems", &NFT_ITEMS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::NftItems<'_>, enums::wallet::NftItems<'a>, &NFT_ITEMS }
+static NFT_ITEMS_T: [tl::Type; 1] = tl::Type::structs(&NFT_ITEMS_);
+tl::described! { types::wallet::NftItems<'_>, &NFT_ITEMS_T[0] }
 
 pub(crate) static PROOF_CHALLENGE: tl::Type = tl::Type::single::<enums::wallet::ProofChallenge<'static>>("wallet.ProofChallenge", &PROOF_CHALLENGE_[0], tl::ListOps::NONE);
 static PROOF_CHALLENGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::ProofChallenge<'static>>(0x99e4_1707, 0, tl::Payload::Reference, 12, "wallet.proofChallenge payload expires domain", &[
-        F::new(K::Str, offset_of!(types::wallet::ProofChallenge<'static>, payload)),
-        F::new(K::Int, offset_of!(types::wallet::ProofChallenge<'static>, expires)),
-        F::new(K::Str, offset_of!(types::wallet::ProofChallenge<'static>, domain)),
-    ]),
+    tl::Constructor::new::<types::wallet::ProofChallenge<'static>>(0x99e4_1707, 0, tl::Payload::Reference, 12, "wallet.proofChallenge payload expires domain", &tl::rows::<3>(
+        "s i s",
+        &[offset_of!(types::wallet::ProofChallenge<'static>, payload), offset_of!(types::wallet::ProofChallenge<'static>, expires), offset_of!(types::wallet::ProofChallenge<'static>, domain)],
+        &[],
+    )),
 ];
-tl::described! { enums::wallet::ProofChallenge<'_>, enums::wallet::ProofChallenge<'a>, &PROOF_CHALLENGE }
-tl::described! { types::wallet::ProofChallenge<'_>, types::wallet::ProofChallenge<'a>, &tl::Type::bare::<types::wallet::ProofChallenge<'static>>("wallet.proofChallenge", &PROOF_CHALLENGE_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::ProofChallenge<'_>, enums::wallet::ProofChallenge<'a>, &PROOF_CHALLENGE }
+static PROOF_CHALLENGE_T: [tl::Type; 1] = tl::Type::structs(&PROOF_CHALLENGE_);
+tl::described! { types::wallet::ProofChallenge<'_>, &PROOF_CHALLENGE_T[0] }
 
 pub(crate) static SECRET_PHRASE_PARTS: tl::Type = tl::Type::single::<enums::wallet::SecretPhraseParts<'static>>("wallet.SecretPhraseParts", &SECRET_PHRASE_PARTS_[0], tl::ListOps::NONE);
 static SECRET_PHRASE_PARTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::SecretPhraseParts<'static>>(0xe6d0_ef01, 0, tl::Payload::Value, 12, "wallet.secretPhraseParts token dcs", &[
-        F::new(K::Str, offset_of!(types::wallet::SecretPhraseParts<'static>, token)),
-        F::new(K::ListInt, offset_of!(types::wallet::SecretPhraseParts<'static>, dcs)),
-    ]),
+    tl::Constructor::new::<types::wallet::SecretPhraseParts<'static>>(0xe6d0_ef01, 0, tl::Payload::Value, 12, "wallet.secretPhraseParts token dcs", &tl::rows::<2>(
+        "s *i",
+        &[offset_of!(types::wallet::SecretPhraseParts<'static>, token), offset_of!(types::wallet::SecretPhraseParts<'static>, dcs)],
+        &[],
+    )),
 ];
-tl::described! { enums::wallet::SecretPhraseParts<'_>, enums::wallet::SecretPhraseParts<'a>, &SECRET_PHRASE_PARTS }
-tl::described! { types::wallet::SecretPhraseParts<'_>, types::wallet::SecretPhraseParts<'a>, &tl::Type::bare::<types::wallet::SecretPhraseParts<'static>>("wallet.secretPhraseParts", &SECRET_PHRASE_PARTS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::SecretPhraseParts<'_>, enums::wallet::SecretPhraseParts<'a>, &SECRET_PHRASE_PARTS }
+static SECRET_PHRASE_PARTS_T: [tl::Type; 1] = tl::Type::structs(&SECRET_PHRASE_PARTS_);
+tl::described! { types::wallet::SecretPhraseParts<'_>, &SECRET_PHRASE_PARTS_T[0] }
 
 pub(crate) static TON_CONNECT_CHALLENGE: tl::Type = tl::Type::single::<enums::wallet::TonConnectChallenge<'static>>("wallet.TonConnectChallenge", &TON_CONNECT_CHALLENGE_[0], tl::ListOps::NONE);
 static TON_CONNECT_CHALLENGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::TonConnectChallenge<'static>>(0x4bc8_9693, 0, tl::Payload::Value, 12, "wallet.tonConnectChallenge challenge event_id", &[
-        F::new(K::Bytes, offset_of!(types::wallet::TonConnectChallenge<'static>, challenge)),
-        F::new(K::Long, offset_of!(types::wallet::TonConnectChallenge<'static>, event_id)),
-    ]),
+    tl::Constructor::new::<types::wallet::TonConnectChallenge<'static>>(0x4bc8_9693, 0, tl::Payload::Value, 12, "wallet.tonConnectChallenge challenge event_id", &tl::rows::<2>(
+        "y l",
+        &[offset_of!(types::wallet::TonConnectChallenge<'static>, challenge), offset_of!(types::wallet::TonConnectChallenge<'static>, event_id)],
+        &[],
+    )),
 ];
-tl::described! { enums::wallet::TonConnectChallenge<'_>, enums::wallet::TonConnectChallenge<'a>, &TON_CONNECT_CHALLENGE }
-tl::described! { types::wallet::TonConnectChallenge<'_>, types::wallet::TonConnectChallenge<'a>, &tl::Type::bare::<types::wallet::TonConnectChallenge<'static>>("wallet.tonConnectChallenge", &TON_CONNECT_CHALLENGE_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::TonConnectChallenge<'_>, enums::wallet::TonConnectChallenge<'a>, &TON_CONNECT_CHALLENGE }
+static TON_CONNECT_CHALLENGE_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_CHALLENGE_);
+tl::described! { types::wallet::TonConnectChallenge<'_>, &TON_CONNECT_CHALLENGE_T[0] }
 
 pub(crate) static TON_CONNECT_PENDING: tl::Type = tl::Type::single::<enums::wallet::TonConnectPending<'static>>("wallet.TonConnectPending", &TON_CONNECT_PENDING_[0], tl::ListOps::NONE);
 static TON_CONNECT_PENDING_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::TonConnectPending<'static>>(0x85c0_f124, 0, tl::Payload::Value, 36, "wallet.tonConnectPending session requests", &[
-        F::of(K::Object, &tables::TON_CONNECT_SESSION, offset_of!(types::wallet::TonConnectPending<'static>, session)),
-        F::of(K::ListObject, &tables::TON_CONNECT_REQUEST, offset_of!(types::wallet::TonConnectPending<'static>, requests)),
-    ]),
+    tl::Constructor::new::<types::wallet::TonConnectPending<'static>>(0x85c0_f124, 0, tl::Payload::Value, 36, "wallet.tonConnectPending session requests", &tl::rows::<2>(
+        "o *o",
+        &[offset_of!(types::wallet::TonConnectPending<'static>, session), offset_of!(types::wallet::TonConnectPending<'static>, requests)],
+        &[&tables::TON_CONNECT_SESSION, &tables::TON_CONNECT_REQUEST],
+    )),
 ];
-tl::described! { enums::wallet::TonConnectPending<'_>, enums::wallet::TonConnectPending<'a>, &TON_CONNECT_PENDING }
-tl::described! { types::wallet::TonConnectPending<'_>, types::wallet::TonConnectPending<'a>, &tl::Type::bare::<types::wallet::TonConnectPending<'static>>("wallet.tonConnectPending", &TON_CONNECT_PENDING_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::TonConnectPending<'_>, enums::wallet::TonConnectPending<'a>, &TON_CONNECT_PENDING }
+static TON_CONNECT_PENDING_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_PENDING_);
+tl::described! { types::wallet::TonConnectPending<'_>, &TON_CONNECT_PENDING_T[0] }
 
 pub(crate) static TON_CONNECT_SESSIONS: tl::Type = tl::Type::single::<enums::wallet::TonConnectSessions<'static>>("wallet.TonConnectSessions", &TON_CONNECT_SESSIONS_[0], tl::ListOps::NONE);
 static TON_CONNECT_SESSIONS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::TonConnectSessions<'static>>(0x0e1f_6896, 0, tl::Payload::Value, 8, "wallet.tonConnectSessions sessions", &[
-        F::of(K::ListObject, &tables::TON_CONNECT_SESSION, offset_of!(types::wallet::TonConnectSessions<'static>, sessions)),
-    ]),
+    tl::Constructor::new::<types::wallet::TonConnectSessions<'static>>(0x0e1f_6896, 0, tl::Payload::Value, 8, "wallet.tonConnectSessions sessions", &tl::rows::<1>(
+        "*o",
+        &[offset_of!(types::wallet::TonConnectSessions<'static>, sessions)],
+        &[&tables::TON_CONNECT_SESSION],
+    )),
 ];
-tl::described! { enums::wallet::TonConnectSessions<'_>, enums::wallet::TonConnectSessions<'a>, &TON_CONNECT_SESSIONS }
-tl::described! { types::wallet::TonConnectSessions<'_>, types::wallet::TonConnectSessions<'a>, &tl::Type::bare::<types::wallet::TonConnectSessions<'static>>("wallet.tonConnectSessions", &TON_CONNECT_SESSIONS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::TonConnectSessions<'_>, enums::wallet::TonConnectSessions<'a>, &TON_CONNECT_SESSIONS }
+static TON_CONNECT_SESSIONS_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_SESSIONS_);
+tl::described! { types::wallet::TonConnectSessions<'_>, &TON_CONNECT_SESSIONS_T[0] }
 
 pub(crate) static TRANSACTIONS: tl::Type = tl::Type::single::<enums::wallet::Transactions<'static>>("wallet.Transactions", &TRANSACTIONS_[0], tl::ListOps::NONE);
 static TRANSACTIONS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::Transactions<'static>>(0x4322_d5a5, 0, tl::Payload::Reference, 36, "wallet.transactions flags balance transactions next_offset chats users", &[
-        F::word(0, 0x1),
-        F::new(K::Long, offset_of!(types::wallet::Transactions<'static>, balance)),
-        F::of(K::ListObject, &tables::WALLET_TRANSACTION, offset_of!(types::wallet::Transactions<'static>, transactions)),
-        F::opt(K::OptStr, 0, 0, offset_of!(types::wallet::Transactions<'static>, next_offset)),
-        F::of(K::ListObject, &tables::CHAT, offset_of!(types::wallet::Transactions<'static>, chats)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::wallet::Transactions<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::wallet::Transactions<'static>>(0x4322_d5a5, 0, tl::Payload::Reference, 36, "wallet.transactions flags balance transactions next_offset chats users", &tl::rows::<6>(
+        "# l *o 0.0s *o *o",
+        &[offset_of!(types::wallet::Transactions<'static>, balance), offset_of!(types::wallet::Transactions<'static>, transactions), offset_of!(types::wallet::Transactions<'static>, next_offset), offset_of!(types::wallet::Transactions<'static>, chats), offset_of!(types::wallet::Transactions<'static>, users)],
+        &[&tables::WALLET_TRANSACTION, &tables::CHAT, &tables::USER],
+    )),
 ];
-tl::described! { enums::wallet::Transactions<'_>, enums::wallet::Transactions<'a>, &TRANSACTIONS }
-tl::described! { types::wallet::Transactions<'_>, types::wallet::Transactions<'a>, &tl::Type::bare::<types::wallet::Transactions<'static>>("wallet.transactions", &TRANSACTIONS_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::Transactions<'_>, enums::wallet::Transactions<'a>, &TRANSACTIONS }
+static TRANSACTIONS_T: [tl::Type; 1] = tl::Type::structs(&TRANSACTIONS_);
+tl::described! { types::wallet::Transactions<'_>, &TRANSACTIONS_T[0] }
 
 pub(crate) static USER_ADDRESSES: tl::Type = tl::Type::single::<enums::wallet::UserAddresses<'static>>("wallet.UserAddresses", &USER_ADDRESSES_[0], tl::ListOps::NONE);
 static USER_ADDRESSES_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::UserAddresses<'static>>(0x928e_7b55, 0, tl::Payload::Value, 16, "wallet.userAddresses addresses users", &[
-        F::of(K::ListObject, &tables::WALLET_USER_ADDRESS, offset_of!(types::wallet::UserAddresses<'static>, addresses)),
-        F::of(K::ListObject, &tables::USER, offset_of!(types::wallet::UserAddresses<'static>, users)),
-    ]),
+    tl::Constructor::new::<types::wallet::UserAddresses<'static>>(0x928e_7b55, 0, tl::Payload::Value, 16, "wallet.userAddresses addresses users", &tl::rows::<2>(
+        "*o *o",
+        &[offset_of!(types::wallet::UserAddresses<'static>, addresses), offset_of!(types::wallet::UserAddresses<'static>, users)],
+        &[&tables::WALLET_USER_ADDRESS, &tables::USER],
+    )),
 ];
-tl::described! { enums::wallet::UserAddresses<'_>, enums::wallet::UserAddresses<'a>, &USER_ADDRESSES }
-tl::described! { types::wallet::UserAddresses<'_>, types::wallet::UserAddresses<'a>, &tl::Type::bare::<types::wallet::UserAddresses<'static>>("wallet.userAddresses", &USER_ADDRESSES_[0], tl::ListOps::NONE) }
+tl::described_family! { enums::wallet::UserAddresses<'_>, enums::wallet::UserAddresses<'a>, &USER_ADDRESSES }
+static USER_ADDRESSES_T: [tl::Type; 1] = tl::Type::structs(&USER_ADDRESSES_);
+tl::described! { types::wallet::UserAddresses<'_>, &USER_ADDRESSES_T[0] }
