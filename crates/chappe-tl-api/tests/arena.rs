@@ -1,17 +1,49 @@
 //! Decoding into an arena: what users do, and what hostile servers might.
 
-use chappe_tl::deserialize::{Error, Options};
-use chappe_tl::table::{Arena, Decoded};
-use chappe_tl::{Deserializable, EncodeError, RemoteCall, Serializable};
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::alloc::System;
+
+use chappe_tl::deserialize::{Error, Options, Place};
+use chappe_tl::table::{Arena, Decoded, OwnedAnswer, RawObject};
+use chappe_tl::{Deserializable, EncodeError, Identifiable, RemoteCall, Serializable};
 use chappe_tl_api::{AnyCall, LAYER, enums, functions, name_for_id, types};
 
-fn message() -> Vec<u8> {
-    let text = "h\u{e9}llo";
-    let entities = [
-        enums::MessageEntity::Bold(types::MessageEntityBold { offset: 0, length: 2 }),
-        enums::MessageEntity::Url(types::MessageEntityUrl { offset: 2, length: 3 }),
-    ];
-    let short = types::UpdateShortMessage {
+/// Counts the allocations of the thread that asks, so that tests beside each other do not disturb.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: AtomicUsize = const { AtomicUsize::new(0) };
+}
+
+// SAFETY: everything is passed on to the system's allocator.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.fetch_add(1, Relaxed));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn allocations_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = ALLOCATIONS.with(|count| count.load(Relaxed));
+    let result = work();
+    (result, ALLOCATIONS.with(|count| count.load(Relaxed)) - before)
+}
+
+fn short_message<'a>(
+    text: &'a str,
+    entities: &'a [enums::MessageEntity<'a>],
+) -> types::UpdateShortMessage<'a> {
+    types::UpdateShortMessage {
         out: true,
         mentioned: false,
         media_unread: false,
@@ -25,15 +57,22 @@ fn message() -> Vec<u8> {
         fwd_from: None,
         via_bot_id: Some(-1),
         reply_to: None,
-        entities: Some(&entities),
+        entities: Some(entities),
         ttl_period: None,
-    };
-    enums::Updates::UpdateShortMessage(&short).to_bytes()
+    }
+}
+
+fn bytes_of_message(text: &str) -> Vec<u8> {
+    let entities = [
+        enums::MessageEntity::Bold(types::MessageEntityBold { offset: 0, length: 2 }),
+        enums::MessageEntity::Url(types::MessageEntityUrl { offset: 2, length: 3 }),
+    ];
+    enums::Updates::UpdateShortMessage(&short_message(text, &entities)).to_bytes()
 }
 
 #[test]
 fn an_answer_is_read_field_by_field() {
-    let bytes = message();
+    let bytes = bytes_of_message("h\u{e9}llo");
     let arena = Arena::new();
     let enums::Updates::UpdateShortMessage(short) = arena.decode::<enums::Updates<'_>>(&bytes).unwrap()
     else {
@@ -44,4 +83,237 @@ fn an_answer_is_read_field_by_field() {
     assert_eq!(short.message, "h\u{e9}llo");
     assert_eq!(short.entities.map(<[_]>::len), Some(2));
     assert!(short.fwd_from.is_none() && short.reply_to.is_none() && short.ttl_period.is_none());
+    let text = format!("{short:?}");
+    assert!(text.starts_with("updateShortMessage { out: true, mentioned: false"), "{text}");
+    assert!(text.contains("via_bot_id: Some(-1)") && text.contains("ttl_period: None"), "{text}");
+}
+
+#[test]
+fn objects_are_equal_if_all_their_fields_are() {
+    let one = short_message("a", &[]);
+    let other = short_message("a", &[]);
+    assert_eq!(one, other);
+    assert_ne!(one, types::UpdateShortMessage { ttl_period: Some(0), ..other });
+    assert_ne!(one, types::UpdateShortMessage { message: "b", ..other });
+    assert_ne!(one, types::UpdateShortMessage { entities: None, ..other });
+    let copy = one;
+    assert_eq!(one, copy);
+    assert_ne!(enums::InputPeer::Empty, enums::InputPeer::PeerSelf);
+}
+
+#[test]
+fn a_request_is_a_literal() {
+    let peer = enums::InputPeer::User(types::InputPeerUser { user_id: 5, access_hash: 7 });
+    let request = functions::messages::ReadHistory { peer, max_id: 9 };
+    let bytes = request.to_bytes();
+    assert_eq!(bytes[..4], functions::messages::ReadHistory::CONSTRUCTOR_ID.to_le_bytes());
+    assert_eq!(name_for_id(functions::messages::ReadHistory::CONSTRUCTOR_ID), Some("messages.readHistory"));
+    assert_eq!(bytes.len(), request.serialized_len());
+    let (bytes, count) = allocations_of(|| request.to_bytes());
+    assert_eq!(count, 1, "the length is known before");
+    let mut buffer = Vec::with_capacity(64);
+    let (_, count) = allocations_of(|| request.serialize(&mut buffer));
+    assert_eq!((count, &buffer), (0, &bytes));
+}
+
+#[test]
+fn the_answer_of_a_wrapper_is_that_of_its_query() {
+    fn return_of<C: RemoteCall>(_: &C) -> &'static str {
+        core::any::type_name::<C::Return>()
+    }
+    let query = functions::help::GetConfig {};
+    let wrapped = functions::InvokeWithLayer { layer: LAYER, query };
+    assert_eq!(return_of(&wrapped), return_of(&query));
+    assert!(return_of(&query).contains("Config"));
+    assert_eq!(
+        return_of(&functions::users::GetUsers { id: &[] }),
+        core::any::type_name::<Decoded<&[enums::User<'_>]>>()
+    );
+}
+
+#[test]
+fn a_server_takes_a_call_apart() {
+    let query = functions::messages::ReadHistory { peer: enums::InputPeer::PeerSelf, max_id: 1 };
+    let bytes = functions::InvokeWithLayer { layer: LAYER, query }.to_bytes();
+    let arena = Arena::new();
+    let AnyCall::InvokeWithLayer(functions::InvokeWithLayer { layer, query: RawObject(inner) }) =
+        arena.decode::<AnyCall<'_>>(&bytes).unwrap()
+    else {
+        panic!("another call");
+    };
+    assert_eq!(*layer, LAYER);
+    match arena.decode::<AnyCall<'_>>(inner).unwrap() {
+        AnyCall::MessagesReadHistory(call) => assert_eq!(**call, query),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_owned_answer_outlives_its_buffer_and_crosses_threads() {
+    fn answer<C: RemoteCall<Return: OwnedAnswer>>(_: &C, bytes: &[u8]) -> C::Return {
+        C::Return::from_bytes(bytes).unwrap()
+    }
+    let bytes = bytes_of_message("text");
+    let call = functions::messages::DeleteChatUser {
+        revoke_history: false,
+        chat_id: 1,
+        user_id: enums::InputUser::UserSelf,
+    };
+    let owned = answer(&call, &bytes);
+    drop(bytes);
+    let clone = owned.clone();
+    let thread = std::thread::spawn(move || format!("{:?}", clone.get()));
+    assert_eq!(thread.join().unwrap(), format!("{owned:?}"));
+    assert!(matches!(owned.get(), enums::Updates::UpdateShortMessage(short) if short.message == "text"));
+}
+
+#[test]
+fn a_warm_arena_does_not_allocate() {
+    let bytes = bytes_of_message("some text");
+    let mut arena = Arena::new();
+    arena.decode::<enums::Updates<'_>>(&bytes).unwrap();
+    arena.reset();
+    let (_, count) = allocations_of(|| arena.decode::<enums::Updates<'_>>(&bytes).map(|_| ()));
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn several_objects_share_an_arena() {
+    let arena = Arena::new();
+    let inputs: Vec<Vec<u8>> = (0..500).map(|index| bytes_of_message(&index.to_string())).collect();
+    let objects: Vec<_> =
+        inputs.iter().map(|bytes| arena.decode::<enums::Updates<'_>>(bytes).unwrap()).collect();
+    for (index, object) in objects.iter().enumerate() {
+        let enums::Updates::UpdateShortMessage(short) = object else { panic!("another variant") };
+        assert_eq!(short.message, index.to_string());
+    }
+}
+
+#[test]
+fn sec_114_an_unknown_constructor_says_what_it_is_and_where_it_begins() {
+    let mut bytes = bytes_of_message("text");
+    let entities = bytes.len() - 24;
+    bytes[entities..entities + 4].copy_from_slice(&0xdead_beef_u32.to_le_bytes());
+    let error = Arena::new().decode::<enums::Updates<'_>>(&bytes).unwrap_err();
+    let place = Place { ty: "updateShortMessage", field: "entities", offset: entities };
+    assert_eq!(error, Error::UnexpectedConstructor { id: 0xdead_beef, wanted: "MessageEntity", place });
+    assert_eq!(error.unknown_object(&bytes), Some((0xdead_beef, &bytes[entities..])));
+}
+
+#[test]
+fn a_string_that_is_not_utf8_costs_a_character_and_not_the_object() {
+    let mut bytes = bytes_of_message("textual");
+    let at = bytes.windows(7).position(|window| window == b"textual").unwrap();
+    bytes[at] = 0xff;
+    let mut arena = Arena::new();
+    let enums::Updates::UpdateShortMessage(short) = arena.decode::<enums::Updates<'_>>(&bytes).unwrap()
+    else {
+        panic!("another variant");
+    };
+    assert_eq!(short.message, "\u{fffd}extual");
+    assert_eq!(arena.replaced_strings(), 1);
+    let owned = Decoded::<enums::Updates<'_>>::from_vec(bytes.clone()).unwrap();
+    assert_eq!(owned.replaced_strings(), 1);
+    arena.reset();
+    assert_eq!(arena.replaced_strings(), 0);
+    let error = arena.decode_with::<enums::Updates<'_>>(&bytes, Options::strict()).unwrap_err();
+    let place = Place { ty: "updateShortMessage", field: "message", offset: at };
+    assert_eq!(error, Error::InvalidUtf8 { place, valid_up_to: 0 });
+}
+
+#[test]
+fn sec_115_bytes_after_an_object_are_an_error() {
+    let mut bytes = bytes_of_message("text");
+    let len = bytes.len();
+    bytes.extend([0; 4]);
+    let error = Arena::new().decode::<enums::Updates<'_>>(&bytes).unwrap_err();
+    assert_eq!(error, Error::TrailingBytes { place: Place { offset: len, ..Place::default() }, count: 4 });
+    assert!(Decoded::<enums::Updates<'_>>::from_vec(bytes.clone()).is_err());
+    let arena = Arena::new();
+    let prefix = arena.decode_prefix::<enums::Updates<'_>>(&bytes, Options::default()).unwrap();
+    assert_eq!(prefix.1, len);
+}
+
+#[test]
+fn sec_116_nesting_without_end_is_an_error_on_a_small_stack() {
+    // textBold#6724abc4 text:RichText = RichText;
+    let bold = types::TextBold::CONSTRUCTOR_ID.to_le_bytes();
+    let bytes = bold.repeat(100_000);
+    let work = move || {
+        let error = Arena::new().decode::<enums::RichText<'_>>(&bytes).unwrap_err();
+        assert!(matches!(error, Error::TooDeep { limit: 64, place } if place.offset == 64 * 4), "{error}");
+        // As deep as it may be, it fits the stack.
+        let mut allowed = bytes[..63 * 4].to_vec();
+        enums::RichText::TextEmpty.serialize(&mut allowed).unwrap();
+        let arena = Arena::new();
+        let text = arena.decode::<enums::RichText<'_>>(&allowed).unwrap();
+        assert_eq!(text.to_bytes(), allowed);
+        assert_eq!(format!("{text:?}").matches("textBold").count(), 63);
+    };
+    std::thread::Builder::new().stack_size(256 * 1024).spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn many_small_constructors_of_a_type_with_huge_ones_stay_small() {
+    let count = 200_000;
+    let update = enums::Update::Config;
+    let updates = vec![update; count];
+    let bytes = updates.as_slice().to_bytes();
+    assert_eq!(bytes.len(), 8 + 4 * count);
+    let arena = Arena::new();
+    assert_eq!(arena.decode::<&[enums::Update<'_>]>(&bytes).unwrap().len(), count);
+    assert!(arena.capacity() < 20 * bytes.len(), "{} bytes for {}", arena.capacity(), bytes.len());
+}
+
+#[test]
+fn no_type_needs_twenty_bytes_of_memory_for_each_byte_received() {
+    for ty in chappe_tl_api::TYPES {
+        for one in ty.constructors {
+            // Unless it has no field that is always there, a struct may be large: its conditional fields are references and
+            // strings at most, and 400 of its bytes come with 20 received ones. What counts is what a vector multiplies.
+            let size = ty.size as usize;
+            assert!(size < 20 * ty.least as usize, "{}: {size} bytes for {}", one.name(), ty.least);
+        }
+    }
+}
+
+#[test]
+fn sec_113_lengths_are_believed_only_if_the_bytes_are_there() {
+    let mut bytes = 0x1cb5_c415_u32.to_le_bytes().to_vec();
+    bytes.extend(i32::MAX.to_le_bytes());
+    bytes.extend([0; 64]);
+    let arena = Arena::new();
+    let error = arena.decode::<&[enums::Update<'_>]>(&bytes).unwrap_err();
+    assert!(matches!(error, Error::BadCount { count: i32::MAX, most: 16, .. }), "{error}");
+    assert!(arena.capacity() < 1 << 16);
+    // The least user has 12 bytes (userEmpty): six of them do not fit 64 bytes.
+    bytes[4..8].copy_from_slice(&6_i32.to_le_bytes());
+    let error = arena.decode::<&[enums::User<'_>]>(&bytes).unwrap_err();
+    assert!(matches!(error, Error::BadCount { count: 6, most: 5, .. }), "{error}");
+    bytes[4..8].copy_from_slice(&(-1_i32).to_le_bytes());
+    assert!(matches!(arena.decode::<&[i64]>(&bytes), Err(Error::BadCount { count: -1, .. })));
+
+    let announced = [254, 0xff, 0xff, 0xff, 1, 2, 3, 4];
+    let error = arena.decode::<&[u8]>(&announced).unwrap_err();
+    assert!(matches!(error, Error::UnexpectedEof { needed: 0x0100_0004, remaining: 8, .. }), "{error}");
+    assert!(matches!(arena.decode::<&str>(&[255, 0, 0, 0]), Err(Error::BadStringPrefix { .. })));
+}
+
+#[test]
+fn sec_117_what_has_no_encoding_is_refused() {
+    let text = "x".repeat(1 << 24);
+    let contact = functions::contacts::Search { q: &text, limit: 1, broadcasts: false, bots: false };
+    assert_eq!(contact.try_to_bytes(), Err(EncodeError::StringTooLong { len: 1 << 24 }));
+    assert_eq!(contact.to_bytes(), Vec::<u8>::new());
+}
+
+#[test]
+fn strict_reading_refuses_what_nobody_should_write() {
+    let arena = Arena::new();
+    let decode = |bytes: &[u8]| {
+        arena.decode_with::<&str>(bytes, Options::strict()).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(decode(&[1, b'a', 0, 0]), Ok(()));
+    assert!(decode(&[1, b'a', 0, 1]).unwrap_err().contains("padding"));
+    assert!(decode(&[254, 1, 0, 0, b'a', 0, 0, 0]).unwrap_err().contains("long form"));
 }

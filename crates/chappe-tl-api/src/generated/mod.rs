@@ -5,6 +5,7 @@
 //! SHA-256 of the schema: `0cf9e246f0178ffcae4b6c42af6034ecd797091e3ab856c2612a414810c768d7`.
 
 mod calls;
+mod each;
 pub mod enums;
 pub mod functions;
 mod names;
@@ -13,6 +14,7 @@ pub mod types;
 
 pub use calls::AnyCall;
 pub use names::name_for_id;
+pub use tables::TYPES;
 
 /// The layer of the schema.
 pub const LAYER: i32 = 230;

@@ -5,6 +5,7 @@
 //! it is conditional; a variant holds its struct by value if that is small, and by reference if not.
 
 mod calls;
+mod each;
 mod enums;
 mod field;
 mod shape;
@@ -41,8 +42,8 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
     for ty in schema.types() {
         types.entry(ty.namespace.as_deref()).or_default().push(ty);
     }
-    let files = Files { options, output: &mut output };
-    let mut files = files;
+    let names: Vec<&Name> = schema.types().collect();
+    let mut files = Files { options, output: &mut output, types: &names };
     files.add("types", "Constructors", &constructors, |code, constructor| {
         structs::constructor(code, &shapes, constructor);
     });
@@ -54,6 +55,9 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
     let has_calls = schema.functions().next().is_some();
     if has_calls {
         files.calls(&shapes, &functions);
+    }
+    if options.namespace_features {
+        output.insert("each.rs", each::file(&shapes, options));
     }
     output.insert("names.rs", crate::owned::names_file(plan, options));
     output.insert("mod.rs", root(plan, options, has_calls));
@@ -75,6 +79,9 @@ fn root(plan: &Plan<'_>, options: &Options, has_calls: bool) -> String {
     if has_calls {
         code.line(0, "mod calls;");
     }
+    if options.namespace_features {
+        code.line(0, "mod each;");
+    }
     code.line(0, "pub mod enums;");
     code.line(0, "pub mod functions;");
     code.line(0, "mod names;");
@@ -85,6 +92,7 @@ fn root(plan: &Plan<'_>, options: &Options, has_calls: bool) -> String {
         code.line(0, "pub use calls::AnyCall;");
     }
     code.line(0, "pub use names::name_for_id;");
+    code.line(0, "pub use tables::TYPES;");
     if let Some(layer) = schema.layer() {
         code.blank();
         code.line(0, "/// The layer of the schema.");
@@ -113,6 +121,8 @@ fn by_namespace<'s>(
 struct Files<'o> {
     options: &'o Options,
     output: &'o mut Output,
+    /// The names of all types.
+    types: &'o [&'o Name],
 }
 
 impl Files<'_> {
@@ -175,6 +185,10 @@ impl Files<'_> {
             Some(namespace) => format!("{kind}/{}.rs", file_name(namespace)),
             None => format!("{kind}/mod.rs"),
         };
+        if kind == "tables" && namespace.is_none() {
+            body.blank();
+            tables::all(&mut body, self.types);
+        }
         self.output.insert(path, code.into_string() + body.as_str());
     }
 

@@ -157,9 +157,11 @@ impl<'p, 's> Shapes<'p, 's> {
             if !self.is_reference(constructor) && self.size_of_struct(constructor, sizes) > LARGEST_VALUE {
                 self.references.insert(constructor.id);
             }
-            let size =
-                if self.is_reference(constructor) { 8 } else { self.size_of_struct(constructor, sizes) };
-            largest = largest.max(size);
+            largest = largest.max(if self.is_reference(constructor) {
+                8
+            } else {
+                self.size_of_struct(constructor, sizes)
+            });
         }
         let size = largest.next_multiple_of(8) + 8 * usize::from(constructors.len() > 1);
         sizes.insert(ty.clone(), size);
@@ -170,8 +172,6 @@ impl<'p, 's> Shapes<'p, 's> {
         let sizes = definition.fields().map(|(_, ty, condition)| match (ty, condition) {
             (Type::True | Type::Bool, _) => 1,
             (Type::Int, None) => 4,
-            (Type::Long | Type::Double, None)
-            | (Type::Int | Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_), Some(_)) => 8,
             (Type::Int128, Some(_)) => 17,
             (Type::Int256, None) => 32,
             (Type::Int256, Some(_)) => 33,
@@ -180,7 +180,8 @@ impl<'p, 's> Shapes<'p, 's> {
                 Some(target) => self.size_of_struct(target, sizes),
                 None => 8,
             },
-            // `int128`, and whatever is a slice.
+            (Type::Int | Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_), Some(_))
+            | (Type::Long | Type::Double, None) => 8,
             _ => 16,
         });
         sizes.sum::<usize>().next_multiple_of(4)

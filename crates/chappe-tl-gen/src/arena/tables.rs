@@ -3,7 +3,7 @@
 use chappe_tl_parser::{Definition, Name, ParameterKind};
 
 use super::enums::{Repr, repr};
-use super::field::table_name;
+use super::field::{table_name, table_path};
 use super::shape::{Shapes, words};
 use crate::code::{Code, hex};
 use crate::names;
@@ -36,13 +36,14 @@ pub(super) fn of_type(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
     code.line(0, &format!("static {table}_T: [tl::Type; {count}] = tl::Type::structs(&{table}_);"));
     for (index, constructor) in constructors.iter().enumerate() {
         let path = |life| shapes.struct_path("types", constructor, life);
-        let ty = match shapes.is_bare_element(constructor) {
-            false => format!("&{table}_T[{index}]"),
-            true => format!(
+        let ty = if shapes.is_bare_element(constructor) {
+            format!(
                 "&tl::Type::bare::<{0}>(\"{1}\", &{table}_[{index}], tl::ListOps::of::<{0}>())",
                 path("'static"),
                 constructor.name
-            ),
+            )
+        } else {
+            format!("&{table}_T[{index}]")
         };
         described(code, "", &path("'_"), &ty);
     }
@@ -62,6 +63,16 @@ pub(super) fn of_functions(code: &mut Code, shapes: &Shapes<'_, '_>, functions: 
         let ty = format!("&TYPES[{index}]");
         described(code, if function.generics.is_empty() { "" } else { "_only" }, &path("'_"), &ty);
     }
+}
+
+/// Writes the list of all types.
+pub(super) fn all(code: &mut Code, types: &[&Name]) {
+    code.line(0, "/// The tables of all types, sorted by name: for tools that look at objects of any type.");
+    code.line(0, &format!("pub static TYPES: [&tl::Type; {}] = [", types.len()));
+    for ty in types {
+        code.line(1, &format!("&{},", table_path(ty).trim_start_matches("tables::")));
+    }
+    code.line(0, "];");
 }
 
 fn list(is_element: bool, path: &str) -> String {

@@ -1,7 +1,7 @@
 //! Decoding into an arena.
 
 use super::raw::Source;
-use super::{Arena, Family};
+use super::{Arena, Family, Type, View};
 use crate::deserialize::{Error, Options, Place, Result};
 
 impl Arena {
@@ -39,6 +39,17 @@ impl Arena {
         options: Options,
     ) -> Result<(&'a T::Of<'a>, usize)> {
         self.decode_at::<T>(Source { input: bytes, offset: 0, options, copy: false })
+    }
+
+    /// Decodes an object of any type that fills `bytes` exactly, to be looked at through its table.
+    ///
+    /// # Errors
+    ///
+    /// As for [`decode`](Self::decode).
+    pub fn view<'a>(&'a self, ty: &'static Type, bytes: &'a [u8], options: Options) -> Result<View<'a>> {
+        let (view, taken) = self.view_at(ty, Source { input: bytes, offset: 0, options, copy: false })?;
+        nothing_left(bytes.len(), taken)?;
+        Ok(view)
     }
 }
 

@@ -323,6 +323,8 @@ pub struct Type {
     pub payload: u32,
     /// Least number of bytes of a value on the wire.
     pub least: u32,
+    /// Whether the value is the struct itself: what constructors say about payloads is about their enum.
+    pub is_struct: bool,
     /// Whether the constructor id stands on the wire in front of the fields.
     pub boxed: bool,
     /// `32 - log2(slots.len())`.
@@ -362,7 +364,10 @@ impl Type {
 
     /// Describes a struct: the fields of a constructor, without its id.
     pub const fn bare<T>(name: &'static str, constructor: &'static Constructor, list: ListOps) -> Self {
-        Self::plain::<T>(name, false, core::slice::from_ref(constructor), &NO_SLOTS, list)
+        Self {
+            is_struct: true,
+            ..Self::plain::<T>(name, false, core::slice::from_ref(constructor), &NO_SLOTS, list)
+        }
     }
 
     /// Describes the structs of these constructors: their fields, without their ids. None stands in a vector.
@@ -380,6 +385,7 @@ impl Type {
         let mut index = 0;
         while index < N {
             let one = &constructors[index];
+            types[index].is_struct = true;
             types[index].size = one.size;
             types[index].boxed = boxed;
             types[index].least = if boxed { one.least + 4 } else { one.least };
@@ -413,6 +419,7 @@ impl Type {
             name,
             size: size_of::<T>() as u32,
             payload: 0,
+            is_struct: false,
             least: least_of_any(constructors, boxed),
             boxed,
             shift: 32 - slots.len().trailing_zeros(),

@@ -22,7 +22,7 @@
 #![allow(unsafe_code)]
 #![allow(
     clippy::cast_ptr_alignment,
-    reason = "places are addressed as bytes; each is the offset of a field of that type in an aligned struct"
+    reason = "every place is aligned as its table says, and the arena aligns to 8"
 )]
 
 use alloc::boxed::Box;
@@ -30,6 +30,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::fmt;
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
@@ -143,6 +144,27 @@ impl Arena {
         &self.slice(core::slice::from_ref(&value))[0]
     }
 
+    /// Decodes one value of any type from the start of `source`. Returns it and how many bytes it took.
+    pub(super) fn view_at<'a>(
+        &'a self,
+        ty: &'static Type,
+        source: Source<'a>,
+    ) -> Result<(View<'a>, usize), Error> {
+        // SAFETY: as in `decode_at`, except that nobody says what Rust type the table describes: a view reads what was
+        // written by the same table.
+        unsafe {
+            let bump = &mut *self.bump.get();
+            let slot = bump.alloc(ty.size as usize);
+            let mut machine = Machine { rest: source.input, source, bump, error: None };
+            match machine.object(ty, slot, source.options.max_depth) {
+                Ok(()) => {
+                    Ok((View { ty, at: slot, borrow: PhantomData }, source.input.len() - machine.rest.len()))
+                }
+                Err(Stop) => Err(machine.why()),
+            }
+        }
+    }
+
     /// Decodes one value of type `T` from the start of `source`. Returns it and how many bytes it took.
     pub(super) fn decode_at<'a, T: Family>(
         &'a self,
@@ -157,11 +179,7 @@ impl Arena {
             let mut machine = Machine { rest: source.input, source, bump, error: None };
             match machine.object(T::TYPE, slot, source.options.max_depth) {
                 Ok(()) => Ok((&*slot.cast(), source.input.len() - machine.rest.len())),
-                Err(Stop) => Err(machine.error.unwrap_or(Error::UnexpectedEof {
-                    place: Place::default(),
-                    needed: 0,
-                    remaining: 0,
-                })),
+                Err(Stop) => Err(machine.why()),
             }
         }
     }
@@ -283,7 +301,7 @@ impl<'a> Machine<'a, '_> {
                 return Ok(());
             }
             let mut base = slot.add(ty.payload as usize);
-            if constructor.payload == Payload::Reference {
+            if constructor.payload == Payload::Reference && !ty.is_struct {
                 let body = self.bump.alloc(constructor.size as usize);
                 base.cast::<*const u8>().write(body);
                 base = body;
@@ -301,31 +319,70 @@ impl<'a> Machine<'a, '_> {
     unsafe fn fields(&mut self, fields: &'static [Field], base: *mut u8, depth: u16) -> Result<(), usize> {
         let mut words = [0_u32; 4];
         for (index, field) in fields.iter().enumerate() {
+            let place = base.wrapping_add(field.offset as usize);
+            let word = &mut words[usize::from(field.word & 3)];
+            let there = *word >> (field.bit & 31) & 1 != 0;
             // SAFETY: passed on from the caller.
-            if let Err(Stop) = unsafe { self.field(field, base, &mut words, depth) } {
+            let read = unsafe {
+                match field.kind {
+                    Kind::Object | Kind::OptObject | Kind::ListObject | Kind::OptListObject => {
+                        self.nested(field, place, there, depth)
+                    }
+                    _ => self.plain(field, place, there, word),
+                }
+            };
+            if let Err(Stop) = read {
                 return Err(index);
             }
         }
         Ok(())
     }
 
-    /// Reads one row.
+    /// Reads a row that holds objects.
     ///
     /// # Safety
     ///
-    /// As for [`Self::fields`].
+    /// The field of this row must be at `place`.
     #[inline(always)]
-    unsafe fn field(
+    unsafe fn nested(
         &mut self,
         field: &'static Field,
-        base: *mut u8,
-        words: &mut [u32; 4],
+        place: *mut u8,
+        there: bool,
         depth: u16,
     ) -> Result<(), Stop> {
-        let place = base.wrapping_add(field.offset as usize);
-        let word = &mut words[usize::from(field.word & 3)];
-        let there = *word >> (field.bit & 31) & 1 != 0;
+        let target = Self::target(field);
+        // SAFETY: the field is a value of the target type; a reference to one, or null for `None` (`Option<&T>` of a sized `T` is
+        // a pointer that may be null); or a slice, which the type's `ListOps` write.
+        unsafe {
+            match field.kind {
+                Kind::Object => self.object(target, place, depth)?,
+                Kind::OptObject if there => {
+                    let room = self.bump.alloc(target.size as usize);
+                    self.object(target, room, depth)?;
+                    place.cast::<*const u8>().write(room);
+                }
+                Kind::OptObject => place.cast::<*const u8>().write(core::ptr::null()),
+                Kind::OptListObject if !there => (target.list.write)(place, Slot::Absent),
+                _ => self.objects(field, place, depth)?,
+            }
+        }
+        Ok(())
+    }
 
+    /// Reads a row that holds no objects. Not inlined without optimisation: nesting would take up the stack then.
+    ///
+    /// # Safety
+    ///
+    /// The field of this row must be at `place`.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    unsafe fn plain(
+        &mut self,
+        field: &'static Field,
+        place: *mut u8,
+        there: bool,
+        word: &mut u32,
+    ) -> Result<(), Stop> {
         // SAFETY of every write below: the table says that the field at this offset of the struct has the type that is
         // written, so the place is inside the struct, aligned for it, and the value is valid for it.
         macro_rules! put {
@@ -358,8 +415,6 @@ impl<'a> Machine<'a, '_> {
             Kind::Bytes => put!(&'a [u8], self.bytes()?),
             Kind::Int128 => put!([u8; 16], self.array()?),
             Kind::Int256 => put!([u8; 32], self.array()?),
-            // SAFETY: the field is a value of the target type.
-            Kind::Object => unsafe { self.object(Self::target(field), place, depth)? },
             Kind::OptInt => opt!(i32, self.int()?),
             Kind::OptLong => opt!(i64, self.long()?),
             Kind::OptDouble => opt!(f64, self.double()?),
@@ -368,18 +423,6 @@ impl<'a> Machine<'a, '_> {
             Kind::OptBytes => opt!(&'a [u8], self.bytes()?),
             Kind::OptInt128 => opt!([u8; 16], self.array()?),
             Kind::OptInt256 => opt!([u8; 32], self.array()?),
-            Kind::OptObject => {
-                let mut pointer = core::ptr::null();
-                if there {
-                    let target = Self::target(field);
-                    let room = self.bump.alloc(target.size as usize);
-                    // SAFETY: the room has the size of the target type.
-                    unsafe { self.object(target, room, depth)? };
-                    pointer = room.cast_const();
-                }
-                // `Option<&T>` of a sized `T` is a pointer that may be null.
-                put!(*const u8, pointer);
-            }
             Kind::ListInt => list!(i32, self.numbers(field, i32::from_le_bytes)?),
             Kind::ListLong => list!(i64, self.numbers(field, i64::from_le_bytes)?),
             Kind::ListDouble => list!(f64, self.numbers(field, f64::from_le_bytes)?),
@@ -396,16 +439,12 @@ impl<'a> Machine<'a, '_> {
             Kind::OptListBytes => opt!(&'a [&'a [u8]], self.values(field, 4, Self::bytes)?),
             Kind::OptListInt128 => opt!(&'a [[u8; 16]], self.numbers(field, |bytes| bytes)?),
             Kind::OptListInt256 => opt!(&'a [[u8; 32]], self.numbers(field, |bytes| bytes)?),
-            // SAFETY: the field is a slice, or an optional slice, of the target type, and its `ListOps` write those.
-            Kind::ListObject => unsafe { self.objects(field, place, depth)? },
-            // SAFETY: as above.
-            Kind::OptListObject if there => unsafe { self.objects(field, place, depth)? },
-            // SAFETY: as above.
-            Kind::OptListObject => unsafe { (Self::target(field).list.write)(place, Slot::Absent) },
             Kind::Query => {
                 let rest = core::mem::take(&mut self.rest);
                 put!(RawObject<'a>, RawObject(if self.source.copy { self.copied(rest) } else { rest }));
             }
+            // `fields` gives these to `nested`.
+            Kind::Object | Kind::OptObject | Kind::ListObject | Kind::OptListObject => {}
         }
         Ok(())
     }
@@ -666,6 +705,11 @@ impl<'a> Machine<'a, '_> {
         Err(Stop)
     }
 
+    /// The reason of a stop.
+    fn why(self) -> Error {
+        self.error.expect("every stop is made by `stop_before`, which says why")
+    }
+
     /// Adds to the error in which field of which type it arose, unless an inner type did.
     #[cold]
     fn note(&mut self, constructor: Option<&'static Constructor>, row: usize) -> Stop {
@@ -775,7 +819,7 @@ unsafe fn read_nothing(_: *const u8, _: bool) -> Option<(*const u8, usize)> {
 pub struct View<'v> {
     ty: &'static Type,
     at: *const u8,
-    borrow: core::marker::PhantomData<&'v ()>,
+    borrow: PhantomData<&'v ()>,
 }
 
 /// What a row holds.
@@ -833,12 +877,12 @@ pub struct Views<'v> {
 impl<'v> View<'v> {
     /// Views a value.
     pub fn new<T: Described>(value: &'v T) -> Self {
-        Self { ty: T::TYPE, at: core::ptr::from_ref(value).cast(), borrow: core::marker::PhantomData }
+        Self { ty: T::TYPE, at: core::ptr::from_ref(value).cast(), borrow: PhantomData }
     }
 
     /// Views a value, given as a member of its family.
     pub(super) fn of_family<T: Family>(value: &'v T::Of<'v>) -> Self {
-        Self { ty: T::TYPE, at: core::ptr::from_ref(value).cast(), borrow: core::marker::PhantomData }
+        Self { ty: T::TYPE, at: core::ptr::from_ref(value).cast(), borrow: PhantomData }
     }
 
     /// Returns the type of the value.
@@ -862,7 +906,10 @@ impl<'v> View<'v> {
                 return (None, Rows { fields: [].iter(), base: self });
             };
             let mut base = self.at.wrapping_add(self.ty.payload as usize);
-            if constructor.payload == Payload::Reference && !constructor.fields.is_empty() {
+            if constructor.payload == Payload::Reference
+                && !self.ty.is_struct
+                && !constructor.fields.is_empty()
+            {
                 base = base.cast::<*const u8>().read();
             }
             (Some(constructor), Rows { fields: constructor.fields.iter(), base: Self { at: base, ..self } })
@@ -908,9 +955,10 @@ unsafe fn read<'v>(field: &'static Field, base: View<'v>) -> Value<'v> {
             unsafe { place.cast::<Option<$type>>().read() }.map_or(Value::Absent, Value::$variant)
         };
     }
+    // SAFETY: see above; references to fields live as long as the struct.
     macro_rules! by_ref {
         ($type:ty, $variant:ident) => {
-            // SAFETY: see above; references to fields live as long as the struct.
+            // SAFETY: see above.
             Value::$variant(unsafe { &*place.cast::<$type>() })
         };
     }
@@ -921,10 +969,10 @@ unsafe fn read<'v>(field: &'static Field, base: View<'v>) -> Value<'v> {
         };
     }
     match (field.kind, field.target) {
-        (Kind::Flag | Kind::Bool, _) => get!(bool, Bool),
         (Kind::Int, _) => get!(i32, Int),
         (Kind::Long, _) => get!(i64, Long),
         (Kind::Double, _) => get!(f64, Double),
+        (Kind::Flag | Kind::Bool, _) => get!(bool, Bool),
         (Kind::Str, _) => get!(&'v str, Str),
         (Kind::Bytes, _) => get!(&'v [u8], Bytes),
         (Kind::Int128, _) => by_ref!([u8; 16], Int128),

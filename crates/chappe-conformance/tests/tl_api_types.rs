@@ -1,0 +1,328 @@
+//! Every type and function of the API: random encodings, decoded by the tables, compared with a plain decoder that reads
+//! the schema itself, and written again by the table and by the code of the type.
+
+use std::fmt::Write as _;
+
+use chappe_tl::deserialize::{Cursor, Options};
+use chappe_tl::table::{Arena, Decoded, Described as _, Family, Field, Kind, Type};
+use chappe_tl::{Deserializable as _, Serializable};
+use chappe_tl_api::{AnyCall, TYPES};
+use chappe_tl_parser::{Definition, Parameter, ParameterKind, Schema, Type as Tl};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+
+/// Random encodings of each type.
+const ROUNDS: usize = 8;
+/// Below this depth the shortest alternatives are taken, so that every object ends.
+const DEPTH: u32 = 4;
+
+fn schema() -> Schema {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tl-schema/api.tl");
+    let text = std::fs::read_to_string(file).expect("the schema is in the repository");
+    chappe_tl_parser::parse("api.tl", &text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+// ------------------------------------------------------------------------------------- random encodings
+
+struct Writer {
+    rng: ChaCha8Rng,
+    out: Vec<u8>,
+}
+
+impl Writer {
+    fn new(seed: u64) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), out: Vec::new() }
+    }
+
+    fn word(&mut self, word: u32) {
+        self.out.extend(word.to_le_bytes());
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.rng.next_u32() as usize % limit
+    }
+
+    fn value(&mut self, ty: &'static Type, depth: u32) {
+        if let Some(field) = &ty.value {
+            return self.fields(core::slice::from_ref(field), depth);
+        }
+        let shortest = || ty.constructors.iter().min_by_key(|one| one.least);
+        let one = if depth >= DEPTH {
+            shortest().expect("a type has constructors")
+        } else {
+            &ty.constructors[self.below(ty.constructors.len())]
+        };
+        if ty.boxed {
+            self.word(one.id);
+        }
+        self.fields(one.fields, depth + 1);
+    }
+
+    fn fields(&mut self, fields: &'static [Field], depth: u32) {
+        let mut words = [0; 4];
+        for field in fields {
+            let is_set = words[usize::from(field.word)] >> field.bit & 1 == 1;
+            match field.kind {
+                Kind::Word => {
+                    let random = if depth > DEPTH { 0 } else { self.rng.next_u32() & self.rng.next_u32() };
+                    words[usize::from(field.word)] = random & field.offset;
+                    self.word(random & field.offset);
+                }
+                Kind::Flag => {}
+                kind if kind.is_optional() && !is_set => {}
+                _ => self.field(field, depth),
+            }
+        }
+    }
+
+    fn field(&mut self, field: &'static Field, depth: u32) {
+        let name = format!("{:?}", field.kind);
+        let name = name.trim_start_matches("Opt");
+        let Some(element) = name.strip_prefix("List") else { return self.single(name, field, depth) };
+        if !field.bare {
+            self.word(0x1cb5_c415);
+        }
+        let count = if depth > DEPTH { 0 } else { self.below(4) };
+        self.word(count as u32);
+        (0..count).for_each(|_| self.single(element, field, depth + 1));
+    }
+
+    fn single(&mut self, kind: &str, field: &'static Field, depth: u32) {
+        let len = match kind {
+            "Int" => 4,
+            "Long" | "Double" => 8,
+            "Int128" => 16,
+            "Int256" => 32,
+            "Bool" => {
+                let id = [0x9972_75b5, 0xbc79_9737][self.below(2)];
+                return self.word(id);
+            }
+            "Str" => {
+                let text = "h\u{e9}llo \u{1f44d} world, a text of some length ".repeat(1 + self.below(8));
+                let mut len = self.below(text.len());
+                while !text.is_char_boundary(len) {
+                    len -= 1;
+                }
+                return text[..len].serialize(&mut self.out).expect("short");
+            }
+            "Bytes" => {
+                let mut bytes = vec![0; self.below(300)];
+                self.rng.fill_bytes(&mut bytes);
+                return bytes.serialize(&mut self.out).expect("short");
+            }
+            "Object" => return self.value(field.target.expect("an object has a type"), depth),
+            // The query of a wrapper: any bytes.
+            "Query" => return self.word(0x5a5a_5a5a),
+            other => panic!("{other}"),
+        };
+        let mut bytes = vec![0; len];
+        self.rng.fill_bytes(&mut bytes);
+        // Not a number is not equal to itself.
+        if kind == "Double" {
+            bytes.copy_from_slice(&f64::from(self.rng.next_u32()).to_le_bytes());
+        }
+        self.out.extend(bytes);
+    }
+}
+
+fn random(ty: &'static Type, seed: u64) -> Vec<u8> {
+    let mut writer = Writer::new(seed);
+    writer.value(ty, 0);
+    writer.out
+}
+
+// ---------------------------------------------------------------------------------------- plain decoder
+
+/// Reads an object by the schema, and prints it as `Debug` prints what the tables decode.
+struct Plain<'s, 'b> {
+    schema: &'s Schema,
+    cursor: Cursor<'b>,
+}
+
+impl Plain<'_, '_> {
+    fn boxed(&mut self) -> String {
+        let id = self.cursor.read_u32().expect("an id");
+        let definition = self.schema.by_id(id).expect("an id of the schema").clone();
+        self.fields(&definition)
+    }
+
+    fn fields(&mut self, definition: &Definition) -> String {
+        let mut words: Vec<(&str, u32)> = Vec::new();
+        let mut fields = Vec::new();
+        for Parameter { name, kind } in &definition.params {
+            let value = match kind {
+                ParameterKind::Flags => {
+                    words.push((name, self.cursor.read_u32().expect("a word")));
+                    continue;
+                }
+                ParameterKind::Value { ty, condition: None } => self.value(ty),
+                ParameterKind::Value { ty, condition: Some(condition) } => {
+                    let word =
+                        words.iter().find(|(word, _)| *word == condition.word).expect("an earlier word").1;
+                    match (ty, word >> condition.bit & 1 == 1) {
+                        (Tl::True, is_set) => is_set.to_string(),
+                        (_, false) => "None".to_owned(),
+                        (_, true) => format!("Some({})", self.value(ty)),
+                    }
+                }
+            };
+            fields.push(format!("{name}: {value}"));
+        }
+        let mut text = definition.name.to_string();
+        if !fields.is_empty() {
+            write!(text, " {{ {} }}", fields.join(", ")).expect("a string");
+        }
+        text
+    }
+
+    fn value(&mut self, ty: &Tl) -> String {
+        let cursor = &mut self.cursor;
+        match ty {
+            Tl::Int => format!("{:?}", cursor.read_i32().expect("int")),
+            Tl::Long => format!("{:?}", cursor.read_i64().expect("long")),
+            Tl::Double => format!("{:?}", f64::deserialize(cursor).expect("double")),
+            Tl::Bool => format!("{:?}", bool::deserialize(cursor).expect("Bool")),
+            Tl::String => format!("{:?}", cursor.read_string().expect("string")),
+            Tl::Bytes => format!("{:?}", cursor.read_bytes().expect("bytes")),
+            Tl::Int128 => format!("{:?}", cursor.take(16).expect("int128")),
+            Tl::Int256 => format!("{:?}", cursor.take(32).expect("int256")),
+            Tl::Boxed(_) => self.boxed(),
+            Tl::Vector { element, boxed } => {
+                assert!(!*boxed || cursor.read_u32() == Ok(0x1cb5_c415), "a vector has its id");
+                let count = cursor.read_i32().expect("count");
+                let elements: Vec<_> = (0..count).map(|_| self.value(element)).collect();
+                format!("[{}]", elements.join(", "))
+            }
+            Tl::Generic { .. } => format!("RawObject({:?})", cursor.take_rest()),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+/// Decodes `bytes` in all ways and compares.
+fn compare(schema: &Schema, ty: &'static Type, bytes: &[u8]) {
+    let arena = Arena::new();
+    let view = match arena.view(ty, bytes, Options::strict()) {
+        Ok(view) => view,
+        Err(error) => panic!("{}: {error}\n{bytes:02x?}", ty.name),
+    };
+    let mut plain = Plain { schema, cursor: Cursor::from_slice(bytes) };
+    let expected = plain.boxed();
+    assert!(plain.cursor.is_empty());
+    assert_eq!(format!("{view:?}"), expected, "{}", ty.name);
+    assert_eq!(view.to_bytes(), bytes, "{}", ty.name);
+    assert_eq!(view.serialized_len(), bytes.len(), "{}", ty.name);
+    let other = Arena::new();
+    assert!(view == other.view(ty, bytes, Options::lenient()).expect("it was decoded before"), "{}", ty.name);
+}
+
+#[test]
+fn tables_decode_every_type_as_a_plain_decoder_does() {
+    let schema = schema();
+    for (index, ty) in TYPES.iter().enumerate() {
+        // Each constructor is met at least once in the root.
+        for round in 0..ROUNDS.max(3 * ty.constructors.len()) {
+            compare(&schema, ty, &random(ty, (index * 10_000 + round) as u64));
+        }
+    }
+}
+
+#[test]
+fn tables_decode_every_call_as_a_plain_decoder_does() {
+    let schema = schema();
+    for (index, call) in AnyCall::TYPE.constructors.iter().enumerate() {
+        for round in 0..ROUNDS {
+            let mut writer = Writer::new((index * 1000 + round) as u64);
+            writer.word(call.id);
+            writer.fields(call.fields, 0);
+            compare(&schema, AnyCall::TYPE, &writer.out);
+        }
+    }
+}
+
+#[test]
+fn every_constructor_and_function_has_a_table() {
+    let schema = schema();
+    let known = |tables: &[&'static Type], id: u32| tables.iter().any(|ty| ty.find(id).is_some());
+    let boxed = |definition: &&Definition| matches!(definition.result, Tl::Boxed(_));
+    for constructor in schema.constructors().filter(boxed) {
+        assert!(known(&TYPES, constructor.id), "{}", constructor.name);
+    }
+    for function in schema.functions() {
+        assert!(known(&[AnyCall::TYPE], function.id), "{}", function.name);
+        assert_eq!(chappe_tl_api::name_for_id(function.id), Some(function.name.to_string().as_str()));
+    }
+}
+
+/// Decodes a value as the Rust type, in both ways, and writes it with the type's own code.
+fn written_by_its_own_code<T>(seed: u64)
+where
+    T: Family,
+    for<'a> T::Of<'a>: Serializable,
+{
+    for round in 0..ROUNDS as u64 {
+        let bytes = random(T::TYPE, seed + round);
+        let arena = Arena::new();
+        let object = arena.decode::<T>(&bytes).unwrap_or_else(|error| panic!("{}: {error}", T::TYPE.name));
+        assert_eq!(object.to_bytes(), bytes, "{}", T::TYPE.name);
+        assert_eq!(object.serialized_len(), bytes.len(), "{}", T::TYPE.name);
+        let copied = Decoded::<T>::from_bytes(&bytes).expect("it was decoded before");
+        let kept = Decoded::<T>::from_vec(bytes.clone()).expect("it was decoded before");
+        assert!(copied == kept, "{}", T::TYPE.name);
+        assert_eq!(copied.to_bytes(), bytes, "{}", T::TYPE.name);
+    }
+}
+
+#[test]
+fn every_type_is_written_as_it_was_read() {
+    macro_rules! check {
+        ($type:ty) => {
+            written_by_its_own_code::<$type>(1 << 40);
+        };
+    }
+    chappe_tl_api::each_type!(check);
+}
+
+#[test]
+fn every_call_is_written_as_it_was_read() {
+    fn write(call: &(impl Serializable + core::fmt::Debug)) -> (Vec<u8>, String) {
+        (call.to_bytes(), format!("{call:?}"))
+    }
+    for (index, call) in AnyCall::TYPE.constructors.iter().enumerate() {
+        let mut writer = Writer::new(index as u64);
+        writer.word(call.id);
+        writer.fields(call.fields, 0);
+        let arena = Arena::new();
+        let decoded = *arena.decode::<AnyCall<'_>>(&writer.out).expect("a valid call");
+        let (written, printed) = chappe_tl_api::each_call!(decoded, write);
+        assert_eq!(written, writer.out, "{}", call.name());
+        assert_eq!(printed, format!("{decoded:?}"), "{}", call.name());
+    }
+}
+
+#[test]
+fn sec_118_arbitrary_bytes_never_break_the_decoder() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut arena = Arena::new();
+    for (index, ty) in TYPES.iter().enumerate() {
+        let bytes = random(ty, index as u64);
+        for _ in 0..ROUNDS {
+            // One word somewhere is another, and the end may be missing.
+            let mut hurt = bytes.clone();
+            let at = rng.next_u32() as usize % hurt.len();
+            hurt[at] ^= 1 << (rng.next_u32() % 8);
+            hurt.truncate(hurt.len() - (rng.next_u32() as usize % 2) * (hurt.len() / 3));
+            if let Ok(view) = arena.view(ty, &hurt, Options::lenient()) {
+                // Whatever was decoded can be printed and written.
+                assert!(!format!("{view:?}").is_empty());
+                assert!(view.to_bytes().len() >= 4);
+            }
+            arena.reset();
+        }
+        // SEC-112: cut anywhere, it is an error.
+        for end in 0..bytes.len() {
+            assert!(arena.view(ty, &bytes[..end], Options::lenient()).is_err(), "{} cut at {end}", ty.name);
+        }
+        arena.reset();
+    }
+}
