@@ -22,6 +22,11 @@ impl Settings {
         Self { rounds, slice, only: only.to_owned() }
     }
 
+    /// How often each case is measured.
+    pub fn rounds(&self) -> usize {
+        self.rounds
+    }
+
     /// Says whether a group was asked for.
     pub fn wants(&self, title: &str) -> bool {
         title.to_lowercase().contains(&self.only.to_lowercase())
@@ -84,13 +89,23 @@ impl Sample {
         Spread::of(self.nanos.clone())
     }
 
-    /// Megabytes per second, by the median.
-    pub fn rate(&self) -> f64 {
-        self.bytes as f64 * 1e3 / self.nanos().median
+    /// Megabytes per second by the median, or calls per second if the case is not about bytes.
+    pub fn rate(&self) -> String {
+        let calls = 1e9 / self.nanos().median;
+        if self.bytes == 1 {
+            return format!("{calls:.0} /s");
+        }
+        format!("{:.0} MB/s", calls * self.bytes as f64 / 1e6)
     }
 }
 
 impl Group {
+    /// A group that was measured elsewhere: a name and nanoseconds per call for each case.
+    pub fn of(title: &str, cases: Vec<(String, Vec<f64>)>) -> Self {
+        let sample = |(name, nanos)| Sample { name, bytes: 1, nanos };
+        Self { title: title.to_owned(), samples: cases.into_iter().map(sample).collect() }
+    }
+
     /// All samples in the order of the cases.
     pub fn samples(&self) -> &[Sample] {
         &self.samples

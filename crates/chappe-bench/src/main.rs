@@ -4,6 +4,7 @@
 //! process, and the ratio is formed within the round. What is printed is the median over the rounds and the spread.
 
 mod crypto;
+mod handshake;
 mod harness;
 mod limits;
 mod machine;
@@ -15,7 +16,7 @@ mod timing;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::harness::Settings;
+use crate::{harness::Settings, report::Report};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -28,6 +29,8 @@ struct Arguments {
 enum Suite {
     /// Primitives and whole messages; writes its section of docs/performance.md.
     Crypto(Options),
+    /// Creating an auth_key, client and server; writes its section of docs/performance.md.
+    Handshake(Options),
     /// Two-class statistical test of what is claimed to be constant time.
     Timing(timing::Options),
 }
@@ -45,17 +48,25 @@ struct Options {
     only: String,
 }
 
+impl Options {
+    fn settings(&self) -> Settings {
+        Settings::new(self.quick, &self.only)
+    }
+
+    /// Prints the report, and writes it if it is complete.
+    fn report(&self, suite: &str, report: &Report) -> Result<()> {
+        print!("{report}");
+        if self.quick || self.no_write || !self.only.is_empty() {
+            return Ok(());
+        }
+        report.write(suite)
+    }
+}
+
 fn main() -> Result<()> {
     match Arguments::parse().suite {
-        Suite::Crypto(options) => {
-            let settings = Settings::new(options.quick, &options.only);
-            let report = crypto::run(&settings);
-            print!("{report}");
-            if options.quick || options.no_write || !options.only.is_empty() {
-                return Ok(());
-            }
-            report.write("crypto")
-        }
+        Suite::Crypto(options) => options.report("crypto", &crypto::run(&options.settings())),
+        Suite::Handshake(options) => options.report("handshake", &handshake::run(&options.settings())?),
         Suite::Timing(options) => timing::run(&options),
     }
 }

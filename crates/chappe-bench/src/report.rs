@@ -92,11 +92,11 @@ impl fmt::Display for Report {
         writeln!(f, "| target | work | bound | measured | spread | verdict |\n|---|---|---|---|---|---|")?;
         self.rows.iter().try_for_each(|row| row.fmt(f))?;
         for group in &self.groups {
-            writeln!(f, "\n#### {}\n\n| case | ns | spread | MB/s |\n|---|---|---|---|", group.title)?;
+            writeln!(f, "\n#### {}\n\n| case | ns | spread | rate |\n|---|---|---|---|", group.title)?;
             for sample in group.samples() {
                 let Spread { median, low, high } = sample.nanos();
                 let name = &sample.name;
-                writeln!(f, "| {name} | {median:.0} | {low:.0} to {high:.0} | {:.0} |", sample.rate())?;
+                writeln!(f, "| {name} | {median:.0} | {low:.0} to {high:.0} | {} |", sample.rate())?;
             }
         }
         Ok(())
