@@ -160,6 +160,19 @@ fn a_query_is_shown_answered_and_forgotten_when_acknowledged() {
 }
 
 #[test]
+fn sec_090_a_new_session_is_announced_once_and_with_its_first_message() {
+    let mut pair = Pair::new(Policy::Strict);
+    let mut announced = |second: u64, seq_no: i32| -> Vec<i64> {
+        pair.send(second, at(second), seq_no, &GET_CONFIG);
+        let answers = pair.answers(second);
+        let announcements = answers.iter().filter_map(|sent| enums::NewSession::from_bytes(&sent.body).ok());
+        announcements.map(|enums::NewSession::Created(created)| created.first_msg_id).collect()
+    };
+    assert_eq!(announced(0, 1), [at(0).to_raw()]);
+    assert!(announced(1, 3).is_empty());
+}
+
+#[test]
 fn sec_069_session_zero_is_answered_with_404() {
     let mut pair = Pair::new(Policy::Strict);
     let mut frame = pair.frame(SessionId::from_raw(0), at(0), 1, &GET_CONFIG);
