@@ -1,7 +1,7 @@
 //! Every type and function of the API: random encodings, decoded by the tables, compared with a plain decoder that reads
 //! the schema itself, and written again by the table and by the code of the type.
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 
 use chappe_tl::deserialize::{Cursor, Options};
 use chappe_tl::table::{Arena, Decoded, Described as _, Family, Field, Kind, Type};

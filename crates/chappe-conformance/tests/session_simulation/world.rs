@@ -302,11 +302,10 @@ impl World {
             1 => Repeat::AfterAsking,
             _ => Repeat::Never,
         };
-        let after = match chance(&mut self.rng, 100) {
-            true => {
-                self.app.by_id.keys().copied().filter(|call| self.client.is_pending(*call)).take(2).collect()
-            }
-            false => Vec::new(),
+        let after = if chance(&mut self.rng, 100) {
+            self.app.by_id.keys().copied().filter(|call| self.client.is_pending(*call)).take(2).collect()
+        } else {
+            Vec::new()
         };
         // The datacenter of this simulation does not know the wrapper.
         let after: Vec<_> = after.into_iter().take(0).collect();
