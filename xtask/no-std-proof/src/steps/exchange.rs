@@ -69,8 +69,7 @@ fn pong_for(client: &Agreed, server: &Agreed, ping_id: i64) -> Option<i64> {
     let now = Now::new(MonoTime::ZERO, NOW);
     let mut rng = rng(11);
     let mut frame = FrameBuf::new();
-    let mut pinging =
-        EncryptedSession::with_rng(client.auth_key.clone(), client.salt.to_raw(), 0, &mut rng);
+    let mut pinging = EncryptedSession::with_rng(client.auth_key.clone(), client.salt.to_raw(), 0, &mut rng);
     pinging.pack_into(&Ping { ping_id }, NOW, &mut rng, &mut frame).ok()?;
     let salts = SaltSchedule::new([7; 32]);
     let until = UnixTime::from_secs(1_700_001_800);
