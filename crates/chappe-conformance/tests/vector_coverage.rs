@@ -2,6 +2,7 @@
 //!
 //! Tests walk whole lists, so it is enough that each list has a test that names it, and that no list grows, shrinks
 //! or appears unnoticed. Runs of the handshake are read one by one; each has its name in a test.
+#![allow(clippy::std_instead_of_alloc, reason = "a test that reads files has std")]
 
 use std::collections::BTreeSet;
 use std::fs;
