@@ -29,7 +29,7 @@ struct Arguments {
 enum Suite {
     /// Primitives and whole messages; writes its section of docs/performance.md.
     Crypto(Options),
-    /// Creating an auth_key, client and server; writes its section of docs/performance.md.
+    /// Creating an `auth_key`, client and server; writes its section of docs/performance.md.
     Handshake(Options),
     /// Two-class statistical test of what is claimed to be constant time.
     Timing(timing::Options),
