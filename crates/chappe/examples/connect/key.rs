@@ -51,7 +51,7 @@ fn show(step: Step) {
         _ => "in order",
     };
     let (waited, worked) = (shown(step.waited), shown(step.worked));
-    println!("  {:<20} {checked:<70} {waited:>9} + {worked:>8} of ours", step.stage.answer());
+    println!("  {:<20} {checked:<70} {waited:>9}, checked in {worked}", step.stage.answer());
 }
 
 /// Returns an `auth_key`'s id.
