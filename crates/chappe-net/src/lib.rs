@@ -8,6 +8,7 @@ pub mod blocking;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod client;
 mod error;
+#[cfg(feature = "tokio")]
 mod gate;
 mod link;
 mod options;
@@ -18,6 +19,7 @@ pub mod tokio;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use client::{CreateKeyError, Stage, Step};
 pub use error::{LinkError, Wait};
+#[cfg(feature = "tokio")]
 pub use gate::Place;
 pub use link::{Ingoing, Outgoing, join};
 pub use options::{DialOptions, ListenOptions};
