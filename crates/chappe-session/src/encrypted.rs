@@ -83,9 +83,9 @@ pub struct MessageView<'a> {
     pub body: &'a [u8],
 }
 
-#[cfg(all(feature = "std", feature = "getrandom"))]
 impl MessageView<'_> {
-    fn to_message(self) -> Message {
+    /// Copies the message out of the frame.
+    pub fn to_message(self) -> Message {
         Message {
             salt: self.salt.to_raw(),
             msg_id: self.msg_id.to_raw(),

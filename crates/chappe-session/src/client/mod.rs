@@ -364,7 +364,7 @@ impl ClientSession {
     }
 }
 
-/// Input: connections and time. Frames are in [`receive`].
+/// Input: connections and time. Frames are in `receive`.
 impl ClientSession {
     /// A connection is up. `tail` says whether its transport leaves padding behind frames.
     ///
@@ -689,7 +689,7 @@ impl ClientSession {
     }
 }
 
-/// Output: timers and events. Packets are in [`transmit`].
+/// Output: timers and events. Packets are in `transmit`.
 impl ClientSession {
     /// Returns when [`handle_timeout`](Self::handle_timeout) must be called, or
     /// [`poll_transmit`](Self::poll_transmit) asked again; `None` if nothing is to be waited for.

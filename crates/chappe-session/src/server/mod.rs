@@ -323,7 +323,7 @@ impl ServerSession {
     }
 }
 
-/// Input: connections and time. Frames are in [`receive`].
+/// Input: connections and time. Frames are in `receive`.
 impl ServerSession {
     /// The client is there again on a new connection: what it has not acknowledged is sent again.
     pub fn handle_connected(&mut self, _now: Now) {
