@@ -127,6 +127,7 @@ impl Datacenter {
                 bindings.push((msg_id, body.to_vec()));
                 continue;
             }
+            let body = unwrap_after(body);
             assert_eq!(body[..4], QUERY.to_le_bytes(), "a query arrived whole");
             let number = u64::from_le_bytes(body[4..12].try_into().unwrap());
             let kind = u32::from_le_bytes(body[12..16].try_into().unwrap());
@@ -200,5 +201,17 @@ impl Datacenter {
 
     pub fn session(&mut self) -> Option<&mut ServerSession> {
         self.attached.and_then(|name| self.sessions.get_mut(&name))
+    }
+}
+
+/// Takes `invokeAfterMsg` or `invokeAfterMsgs` off a query.
+fn unwrap_after(body: &[u8]) -> &[u8] {
+    match u32::from_le_bytes(body[..4].try_into().unwrap()) {
+        0xcb9f_372d => &body[12..],
+        0x3dc4_b4f0 => {
+            let count = u32::from_le_bytes(body[8..12].try_into().unwrap()) as usize;
+            &body[12 + 8 * count..]
+        }
+        _ => body,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chappe_crypto::AuthKey;
 use chappe_framing::{FrameBuf, ServerSalt, TransportTail, UnixTime};
 use chappe_session::client::{
-    ClientConfig, ClientSession, ClockTrust, Event, ForwardSecrecy, KeyMaterial, Repeat, SavedState,
+    ClientConfig, ClientSession, ClockTrust, Event, ForwardSecrecy, KeyMaterial, Packing, Repeat, SavedState,
     SendOptions, TemporaryKey,
 };
 use chappe_session::server::{KeyKind, Policy};
@@ -302,15 +302,15 @@ impl World {
             1 => Repeat::AfterAsking,
             _ => Repeat::Never,
         };
-        let after = if chance(&mut self.rng, 100) {
-            self.app.by_id.keys().copied().filter(|call| self.client.is_pending(*call)).take(2).collect()
-        } else {
-            Vec::new()
-        };
-        // The datacenter of this simulation does not know the wrapper.
-        let after: Vec<_> = after.into_iter().take(0).collect();
+        let mut after = Vec::new();
+        if chance(&mut self.rng, 150) {
+            let pending = self.app.by_id.keys().copied().filter(|call| self.client.is_pending(*call));
+            after.extend(pending.take(2));
+        }
+        // The datacenter of this simulation does not look for packed queries inside wrappers.
+        let packing = if after.is_empty() { Packing::Auto } else { Packing::Never };
         let timeout = chance(&mut self.rng, 50).then(|| Duration::from_secs(1 + below(&mut self.rng, 20)));
-        let options = SendOptions { repeat, after, timeout, ..SendOptions::default() };
+        let options = SendOptions { repeat, after, packing, timeout, ..SendOptions::default() };
         let (kind, padding) = (below(&mut self.rng, 9) as u32, below(&mut self.rng, 400) as usize);
         let now = self.now();
         let id = self.client.send_bytes(now, &query(self.number, kind, padding), options).unwrap();
