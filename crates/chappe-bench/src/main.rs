@@ -11,6 +11,7 @@ mod machine;
 #[cfg(openssl)]
 mod openssl;
 mod report;
+mod session;
 mod timing;
 
 use anyhow::Result;
@@ -31,6 +32,8 @@ enum Suite {
     Crypto(Options),
     /// Creating an `auth_key`, client and server; writes its section of docs/performance.md.
     Handshake(Options),
+    /// Calls through a session; writes its section of docs/performance.md.
+    Session(Options),
     /// Two-class statistical test of what is claimed to be constant time.
     Timing(timing::Options),
 }
@@ -67,6 +70,7 @@ fn main() -> Result<()> {
     match Arguments::parse().suite {
         Suite::Crypto(options) => options.report("crypto", &crypto::run(&options.settings())),
         Suite::Handshake(options) => options.report("handshake", &handshake::run(&options.settings())?),
+        Suite::Session(options) => options.report("session", &session::run(&options.settings())),
         Suite::Timing(options) => timing::run(&options),
     }
 }

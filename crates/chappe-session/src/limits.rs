@@ -47,7 +47,8 @@ pub struct Limits {
     pub acks_at_once: usize,
     /// How long an acknowledgement may wait for company. Default 10 s.
     pub ack_delay: Duration,
-    /// Service messages and containers remembered, so that a complaint about them is believed. Default 1024.
+    /// Service messages and containers remembered, so that a complaint about them is believed. Default 32;
+    /// a call whose container is forgotten is asked about instead.
     pub sent_service_ids: usize,
     /// How long after sending a message complaints about it are believed. Default 600 s (SEC-82).
     pub sent_memory: Duration,
@@ -79,7 +80,7 @@ impl Default for Limits {
             acks: MAX_IDS_PER_LIST,
             acks_at_once: 16,
             ack_delay: Duration::from_secs(10),
-            sent_service_ids: 1024,
+            sent_service_ids: 32,
             sent_memory: Duration::from_secs(600),
             salts: 8,
             attempts: 16,

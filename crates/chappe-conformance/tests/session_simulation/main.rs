@@ -40,12 +40,14 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn run_many(scenario: Scenario, seeds: u64) {
+    // Four scenarios share what is asked for; a month takes its time.
+    let asked = number("CHAPPE_SIM_SEEDS").filter(|_| scenario != Scenario::Month);
     if let Some(seed) = number("CHAPPE_SIM_SEED") {
         println!("{scenario:?}, seed {seed}");
         World::new(scenario, seed, true).run();
         return;
     }
-    let seeds = number("CHAPPE_SIM_SEEDS").map_or(seeds, |total| total / 4);
+    let seeds = asked.map_or(seeds, |total| total / 4);
     let next = AtomicU64::new(0);
     let failed = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
