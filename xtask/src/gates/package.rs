@@ -65,7 +65,8 @@ fn unpack(context: &Context, packages: &[&Package], folder: &Path) -> Result<u64
         let size = fs::metadata(&archive).with_context(|| format!("no {}", archive.display()))?.len();
         ensure!(size <= ARCHIVE_LIMIT, "{name} has {size} bytes, more than the registry takes");
         total += size;
-        context.shell.run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(folder))?;
+        // Archives carry one fixed date; without new ones cargo would take the files for those of the last run.
+        context.shell.run(Command::new("tar").arg("-xzmf").arg(&archive).arg("-C").arg(folder))?;
     }
     Ok(total)
 }
