@@ -1,6 +1,6 @@
 //! A warm session allocates nothing for a message, out or in, and takes little memory while idle.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::{AuthKey, Side};
@@ -50,22 +50,24 @@ impl Pair {
         let time = Duration::from_millis(self.millis);
         let unix = UnixTime::from_secs(START).saturating_add(time);
         let now = Now::new(MonoTime::from_duration(time), unix);
-        let call = self.client.send_bytes(now, &BODY, SendOptions::default()).unwrap();
+        let call = self.client.send_bytes(now, &BODY, SendOptions::default()).expect("it goes as planned");
         while self.client.poll_transmit(now, &mut self.rng, &mut self.out).is_some() {}
-        let question = self.client.msg_id(call).unwrap();
+        let question = self.client.msg_id(call).expect("it goes as planned");
         let mut writer = EncryptedWriter::begin(&mut self.answer);
         write_rpc_result_header(writer.body(), question);
         writer.body().append(&BODY);
         let header = EncryptedHeader {
             salt: ServerSalt::from_raw(1),
-            session_id: self.client.session_id().unwrap(),
+            session_id: self.client.session_id().expect("it goes as planned"),
             message: MessageHeader {
                 msg_id: self.ids.next(unix, MsgOrigin::Response),
                 seq_no: self.seq.next_content_related(),
             },
         };
-        writer.seal(&self.key, Side::Server, header, Padding::Minimum, &mut self.rng).unwrap();
-        let events = self.client.handle_frame(now, self.answer.as_mut_slice()).unwrap();
+        writer
+            .seal(&self.key, Side::Server, header, Padding::Minimum, &mut self.rng)
+            .expect("it goes as planned");
+        let events = self.client.handle_frame(now, self.answer.as_mut_slice()).expect("it goes as planned");
         assert_eq!(events.count(), 1);
         self.client.handle_timeout(now);
         self.client.poll_timeout();

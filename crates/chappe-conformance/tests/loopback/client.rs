@@ -1,6 +1,6 @@
 //! A client for these tests: a handshake and one session over a blocking socket.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::KeyRing;

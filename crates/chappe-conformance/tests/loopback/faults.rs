@@ -1,6 +1,7 @@
 //! A datacenter that misbehaves on purpose.
 
-use std::time::{Duration, Instant};
+use core::time::Duration;
+use std::time::Instant;
 
 use chappe_loopback::schema::functions;
 use chappe_loopback::{Fault, FaultScript, Misbehaviour, Options};

@@ -1,6 +1,6 @@
 //! Temporary keys: bound, unbound, expired.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
