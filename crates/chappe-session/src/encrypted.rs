@@ -21,7 +21,6 @@ use chappe_tl_mtproto::types;
 use rand_core::CryptoRng;
 
 use crate::error::{PackError, UnpackError};
-#[cfg(all(feature = "std", feature = "getrandom"))]
 use crate::message::Message;
 use crate::service::{Service, write_ids};
 use crate::window::{Age, AgeLimits, DuplicateWindow, Seen};

@@ -36,8 +36,8 @@
 //! # drop(state);
 //!
 //! // What `auth::finish` gives opens the tunnel.
-//! let (`auth_key`, first_salt, time_offset) = ([7; 256], 42, 0);
-//! let mut session = EncryptedSession::new(`auth_key`, first_salt, time_offset);
+//! let (auth_key, first_salt, time_offset) = ([7; 256], 42, 0);
+//! let mut session = EncryptedSession::new(auth_key, first_salt, time_offset);
 //! let frame = session.pack(&mtproto::functions::Ping { ping_id: 1 });
 //! assert_eq!(frame.len() % 16, 8); // 24 bytes in the clear, then whole blocks
 //! # }
