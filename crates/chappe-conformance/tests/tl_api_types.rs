@@ -296,7 +296,10 @@ fn every_call_is_written_as_it_was_read() {
         let decoded = *arena.decode::<AnyCall<'_>>(&writer.out).expect("a valid call");
         let (written, printed) = chappe_tl_api::each_call!(decoded, write);
         assert_eq!(written, writer.out, "{}", call.name());
-        assert_eq!(printed, format!("{decoded:?}"), "{}", call.name());
+        // Only the first letter of the name may differ: wrappers of calls are spelled as in Rust.
+        let by_table = format!("{decoded:?}");
+        assert!(printed[..1].eq_ignore_ascii_case(&by_table[..1]), "{}", call.name());
+        assert_eq!(printed[1..], by_table[1..], "{}", call.name());
     }
 }
 
