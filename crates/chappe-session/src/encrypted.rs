@@ -65,7 +65,7 @@ pub struct EncryptedSession {
     sent: VecDeque<MsgId>,
     acks: VecDeque<MsgId>,
     inflater: Option<Inflater>,
-    #[cfg(feature = "getrandom")]
+    #[cfg(all(feature = "std", feature = "getrandom"))]
     rng: Option<chappe_crypto::rng::Drbg>,
 }
 
@@ -120,7 +120,7 @@ impl EncryptedSession {
             sent: VecDeque::new(),
             acks: VecDeque::new(),
             inflater: None,
-            #[cfg(feature = "getrandom")]
+            #[cfg(all(feature = "std", feature = "getrandom"))]
             rng: None,
         }
     }
