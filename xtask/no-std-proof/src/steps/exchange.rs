@@ -8,7 +8,7 @@ use chappe_framing::{FrameBuf, ServerSalt, UnixTime};
 use chappe_handshake::{
     ClientHandshake, ClientOptions, Dc, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
 };
-use chappe_session::server::{SaltSchedule, ServerConfig, ServerSession};
+use chappe_session::server::{SaltSchedule, ServerConfig, ServerEvent, ServerSession};
 use chappe_session::{EncryptedSession, MonoTime, Now};
 use chappe_tl::Deserializable as _;
 use chappe_tl_mtproto::{enums, functions::Ping};
@@ -77,8 +77,8 @@ fn pong_for(client: &Agreed, server: &Agreed, ping_id: i64) -> Option<i64> {
     let mut answering =
         ServerSession::new(ServerConfig::default(), server.auth_key.clone(), session_id, salts, 1)
             .with_first_salt(server.salt, until);
-    let shown = answering.handle_frame(now, frame.as_mut_slice()).ok()?;
-    if shown.count() != 0 {
+    let mut shown = answering.handle_frame(now, frame.as_mut_slice()).ok()?;
+    if shown.any(|event| matches!(event, ServerEvent::Query { .. })) {
         return None; // A ping is the session's own business.
     }
     let mut pong = None;
