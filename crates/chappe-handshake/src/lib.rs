@@ -64,6 +64,7 @@ mod dc;
 mod error;
 mod inner;
 mod nonces;
+mod rule;
 mod server;
 mod steps;
 

@@ -48,6 +48,13 @@ impl AckQueue {
         self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
     }
 
+    /// Makes whatever waits due at once.
+    pub fn hurry(&mut self, now: MonoTime) {
+        if !self.ids.is_empty() {
+            self.deadline = Some(now);
+        }
+    }
+
     /// Tells whether a packet should be made for the acknowledgements alone.
     pub fn is_due(&self, now: MonoTime, count: usize) -> bool {
         !self.ids.is_empty()

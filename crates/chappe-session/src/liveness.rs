@@ -86,6 +86,8 @@ pub struct Liveness {
     /// When a call last began to wait, so that its silence is not counted from long before.
     waiting_since: MonoTime,
     ping: Option<Ping>,
+    /// A ping is to go out although none is due.
+    is_asked: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +99,7 @@ struct Ping {
 impl Liveness {
     /// Starts with a connection just opened.
     pub const fn new(policy: LivenessPolicy, now: MonoTime) -> Self {
-        Self { policy, rtt: Duration::ZERO, heard_at: now, waiting_since: now, ping: None }
+        Self { policy, rtt: Duration::ZERO, heard_at: now, waiting_since: now, ping: None, is_asked: false }
     }
 
     /// Returns the policy in force.
@@ -120,6 +122,12 @@ impl Liveness {
         self.heard_at = now;
         self.waiting_since = now;
         self.ping = None;
+        self.is_asked = false;
+    }
+
+    /// Asks for a ping with the next packet.
+    pub const fn request_ping(&mut self) {
+        self.is_asked = true;
     }
 
     /// An authenticated message arrived.
@@ -135,6 +143,7 @@ impl Liveness {
     /// A ping went out.
     pub fn on_ping_sent(&mut self, now: MonoTime, id: i64) {
         self.ping = Some(Ping { id, sent_at: now });
+        self.is_asked = false;
     }
 
     /// The ping that is out was refused: another may go out.
@@ -169,7 +178,7 @@ impl Liveness {
 
     /// Tells whether a ping should go out now.
     pub fn wants_ping(&self, now: MonoTime, is_waiting: bool) -> bool {
-        self.ping.is_none() && self.deadline(is_waiting) <= now
+        self.ping.is_none() && (self.is_asked || self.deadline(is_waiting) <= now)
     }
 
     /// Tells whether a ping has gone unanswered for too long.
@@ -195,6 +204,16 @@ mod tests {
         assert!(!live.wants_ping(at(500), false), "one ping at a time");
         assert!(!live.is_dead(at(69)));
         assert!(live.is_dead(at(70)));
+    }
+
+    #[test]
+    fn a_ping_that_is_asked_for_goes_out_once() {
+        let mut live = Liveness::new(LivenessPolicy::BOT, at(0));
+        live.request_ping();
+        assert!(live.wants_ping(at(0), false));
+        live.on_ping_sent(at(0), 7);
+        assert!(live.on_pong(at(1), 7));
+        assert!(!live.wants_ping(at(1), false));
     }
 
     #[test]

@@ -19,6 +19,7 @@
 
 mod binding;
 mod config;
+mod driving;
 mod epoch;
 mod event;
 mod keys;

@@ -277,7 +277,7 @@ impl ClientSession {
 }
 
 /// The rule that an error of the framing layer comes from.
-fn rule_of(error: &FrameError) -> u8 {
+pub(super) fn rule_of(error: &FrameError) -> u8 {
     match error {
         FrameError::TooShort { .. } | FrameError::UnknownAuthKey { .. } => 61,
         FrameError::UnalignedCiphertext { .. } => 62,
