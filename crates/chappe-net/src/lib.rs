@@ -13,6 +13,7 @@ mod gate;
 mod link;
 mod options;
 pub mod server;
+pub mod store;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 

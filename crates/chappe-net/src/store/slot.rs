@@ -1,0 +1,77 @@
+//! What a state is found by.
+
+use core::fmt;
+
+use chappe_handshake::{Dc, Environment};
+
+/// One place in a store: a datacenter, and what the key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    /// Id of the datacenter, as in `dcOption`.
+    pub dc: u16,
+    /// Which world the datacenter belongs to. The two have nothing in common (`SEC-152`).
+    pub environment: Environment,
+    /// What the key is for.
+    pub purpose: Purpose,
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Everything of the account, files included: all connections to a datacenter share this key.
+    Account,
+    /// Parts of public files from a CDN datacenter, which knows nothing of the account.
+    Cdn,
+}
+
+impl Slot {
+    /// Names the account's key for a public datacenter.
+    pub const fn production(dc: u16) -> Self {
+        Self { dc, environment: Environment::Production, purpose: Purpose::Account }
+    }
+
+    /// Names the account's key for a datacenter of the test environment.
+    pub const fn test(dc: u16) -> Self {
+        Self { dc, environment: Environment::Test, purpose: Purpose::Account }
+    }
+
+    /// Returns the slot of the same datacenter for a CDN key.
+    #[must_use]
+    pub const fn cdn(self) -> Self {
+        Self { purpose: Purpose::Cdn, ..self }
+    }
+
+    /// Names the account's key for what the field `dc` of a handshake names. Whether the connection carries media only
+    /// makes no difference: the key is the same.
+    pub const fn of(dc: Dc) -> Self {
+        Self { dc: dc.id(), environment: dc.environment(), purpose: Purpose::Account }
+    }
+}
+
+impl fmt::Display for Slot {
+    /// Writes `production-2-account`: unique for the slot, and fit for names of files and keys of databases.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let environment = match self.environment {
+            Environment::Production => "production",
+            Environment::Test => "test",
+        };
+        let purpose = match self.purpose {
+            Purpose::Account => "account",
+            Purpose::Cdn => "cdn",
+        };
+        write!(f, "{environment}-{}-{purpose}", self.dc)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_has_one_name_whether_or_not_the_connection_is_for_media() {
+        assert_eq!(Slot::production(2).to_string(), "production-2-account");
+        assert_eq!(Slot::test(203).cdn().to_string(), "test-203-cdn");
+        assert_eq!(Slot::of(Dc::test(3).media_only()), Slot::test(3));
+    }
+}
