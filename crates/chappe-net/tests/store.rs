@@ -1,9 +1,9 @@
 //! The stores that come with the crate, by the contract and beyond it.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chappe_net::store::{
     FileStore, KeyStore, MAX_STATE_LEN, MemoryStore, Slot, StoreError, contract, load_state,

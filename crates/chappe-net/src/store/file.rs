@@ -113,10 +113,13 @@ fn file_error(action: &'static str, path: &Path, error: io::Error) -> StoreError
 /// Takes the lock of the directory, or says who has it.
 fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join("lock");
-    let error = |action| move |error| file_error(action, &directory.join("lock"), error);
+    let error = |action| {
+        let path = &path;
+        move |error| file_error(action, path, error)
+    };
     let mut options = private();
-    let mut file =
-        options.read(true).write(true).create(true).truncate(false).open(&path).map_err(error("open"))?;
+    let options = options.read(true).write(true).create(true).truncate(false);
+    let mut file = options.open(&path).map_err(error("open"))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
