@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use chappe_transport::{Refusal, TransportError};
 
+use crate::proxy::ProxyError;
+
 /// Why a connection could not be made or cannot go on.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -19,6 +21,8 @@ pub enum LinkError {
         /// How long.
         after: Duration,
     },
+    /// A proxy is to blame, not the datacenter.
+    Proxy(ProxyError),
     /// The peer closed the connection. Whatever was being received is incomplete.
     Closed,
     /// The bytes that came are not what this transport carries.
@@ -38,7 +42,9 @@ pub enum LinkError {
 pub enum Wait {
     /// For the connection to be made.
     Connect,
-    /// For a proxy's or server's answer to the first bytes, or for a client's first bytes.
+    /// For a proxy's word that bytes go through.
+    Proxy,
+    /// For an `MTProxy`'s answer to the first bytes, or for a client's first bytes.
     FirstBytes,
     /// For a whole frame.
     Frame,
@@ -50,6 +56,7 @@ impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "the connection",
+            Self::Proxy => "the proxy",
             Self::FirstBytes => "the first bytes",
             Self::Frame => "a frame",
             Self::Write => "the peer to read",
@@ -64,6 +71,7 @@ impl fmt::Display for LinkError {
             Self::TimedOut { waiting_for, after } => {
                 write!(f, "waited {after:?} for {waiting_for} in vain")
             }
+            Self::Proxy(error) => error.fmt(f),
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::Transport(error) => error.fmt(f),
             Self::Refused(refusal) => refusal.fmt(f),
@@ -76,6 +84,7 @@ impl std::error::Error for LinkError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Io(error) => Some(error),
+            Self::Proxy(error) => Some(error),
             Self::Transport(error) => Some(error),
             Self::Refused(refusal) => Some(refusal),
             Self::TimedOut { .. } | Self::Closed | Self::TooMany { .. } => None,
@@ -86,6 +95,12 @@ impl std::error::Error for LinkError {
 impl From<io::Error> for LinkError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
+    }
+}
+
+impl From<ProxyError> for LinkError {
+    fn from(error: ProxyError) -> Self {
+        Self::Proxy(error)
     }
 }
 

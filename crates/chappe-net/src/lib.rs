@@ -11,7 +11,10 @@ mod error;
 #[cfg(feature = "tokio")]
 mod gate;
 mod link;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod opening;
 mod options;
+pub mod proxy;
 pub mod server;
 pub mod store;
 #[cfg(feature = "tokio")]
@@ -23,4 +26,5 @@ pub use error::{LinkError, Wait};
 #[cfg(feature = "tokio")]
 pub use gate::Place;
 pub use link::{Ingoing, Outgoing, join};
-pub use options::{DialOptions, ListenOptions};
+pub use options::{Carrier, DialOptions, ListenOptions};
+pub use proxy::{Credentials, Proxy, ProxyError};

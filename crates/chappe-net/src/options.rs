@@ -4,14 +4,23 @@ use std::time::Duration;
 
 use chappe_transport::{AcceptConfig, Connector};
 
+use crate::proxy::Proxy;
+
 /// How a client makes connections.
 #[derive(Clone, Debug)]
 pub struct DialOptions {
-    /// Framing, obfuscation and proxy secret.
+    /// Framing, obfuscation and the secret of an `MTProxy`.
     pub connector: Connector,
+    /// What carries the stream. Default TCP alone.
+    pub carrier: Carrier,
+    /// What stands in between, besides an `MTProxy`, which is the address that is dialled. Default nothing.
+    pub proxy: Option<Proxy>,
     /// How long making the TCP connection may take. Default 10 s: three lost SYNs and a round trip around the
     /// world fit.
     pub connect_timeout: Duration,
+    /// How long the proxy may take for all of its answers, once it is connected. Default 15 s: it makes a connection
+    /// of its own meanwhile.
+    pub proxy_timeout: Duration,
     /// How long the answer to the first bytes may take, under fake TLS. Default 10 s.
     pub hello_timeout: Duration,
     /// How long the peer may refuse to take what is written. Default 20 s.
@@ -23,11 +32,23 @@ impl DialOptions {
     pub const fn new(connector: Connector) -> Self {
         Self {
             connector,
+            carrier: Carrier::Tcp,
+            proxy: None,
             connect_timeout: Duration::from_secs(10),
+            proxy_timeout: Duration::from_secs(15),
             hello_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(20),
         }
     }
+}
+
+/// What carries a client's stream of bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Carrier {
+    /// A TCP connection.
+    #[default]
+    Tcp,
 }
 
 /// How a server takes connections.

@@ -279,6 +279,16 @@ impl<'a> ResponseHead<'a> {
     }
 }
 
+/// Reads the head of a response at the beginning of `input` and returns its status and its length in bytes;
+/// `None` means that more must arrive. For exchanges in which the status says everything, such as `CONNECT`.
+///
+/// # Errors
+///
+/// Says what is wrong with it; close the connection.
+pub fn status_line(input: &[u8], limits: &Limits) -> Result<Option<(u16, usize)>, HttpError> {
+    Ok(ResponseHead::parse(input, limits)?.map(|head| (head.status, head.len)))
+}
+
 /// Appends the head of a request; the payload of `body_len` bytes follows it.
 ///
 /// # Errors

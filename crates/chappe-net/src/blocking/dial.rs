@@ -1,47 +1,69 @@
 //! A client's new connection.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::time::Instant;
 
 use chappe_crypto::rng::Drbg;
-use chappe_framing::UnixTime;
-use chappe_transport::{Connect, Limits, ReadBuf};
 
 use super::stream::{Stream, late};
 use crate::error::{LinkError, Wait};
+use crate::opening::{Opening, broken, in_vain, unreachable};
 use crate::options::DialOptions;
 
-/// Makes a TCP connection and starts the transport of `options` over it.
+/// Makes a connection, through the proxy of `options` if there is one, and starts the transport over it.
 ///
 /// # Errors
 ///
-/// The operating system refuses, a time-out passed, or the answer under fake TLS is not the proxy's.
+/// The operating system refuses, a time-out passed, the proxy is of no use, or the answer under fake TLS is not
+/// the `MTProxy`'s.
 pub fn dial(address: SocketAddr, options: &DialOptions, rng: &mut Drbg) -> Result<Stream, LinkError> {
-    let patience = options.connect_timeout;
-    let mut socket = TcpStream::connect_timeout(&address, patience)
-        .map_err(|error| late(error, Wait::Connect, patience))?;
+    let mut socket = connect(address, options).map_err(|error| unreachable(options, error))?;
     socket.set_nodelay(true)?;
     socket.set_write_timeout(Some(options.write_timeout))?;
-
-    let mut first = Vec::new();
-    let mut connect = options.connector.start(UnixTime::now().to_tl_int() as u32, rng, &mut first)?;
-    socket.write_all(&first).map_err(|error| late(error, Wait::Write, options.write_timeout))?;
-    let mut buf = ReadBuf::new(&Limits::DEFAULT);
-    let patience = options.hello_timeout;
-    loop {
-        match connect {
-            Connect::Ready(connection) => {
-                return Ok(Stream::new(socket, connection, buf, options.write_timeout));
+    let mut opening = Opening::start(options, address, rng)?;
+    write(&mut socket, &mut opening, options)?;
+    while let Some(wait) = opening.awaits() {
+        let patience = opening.patience(wait);
+        let deadline = Instant::now() + patience;
+        while opening.awaits() == Some(wait) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(in_vain(wait, patience));
             }
-            Connect::FakeTls(state) => {
-                socket.set_read_timeout(Some(patience))?;
-                let read = socket.read(buf.space()?);
-                match read.map_err(|error| late(error, Wait::FirstBytes, patience))? {
-                    0 => return Err(LinkError::Closed),
-                    count => buf.commit(count),
-                }
-                connect = state.handle(&mut buf)?;
-            }
+            socket.set_read_timeout(Some(left))?;
+            let read = socket.read(opening.space()?);
+            let count = read.map_err(|error| match late(error, wait, patience) {
+                LinkError::TimedOut { .. } => in_vain(wait, patience),
+                LinkError::Io(error) => broken(wait, error),
+                error => error,
+            })?;
+            opening.commit(count, rng)?;
+            write(&mut socket, &mut opening, options)?;
         }
     }
+    let (outgoing, ingoing) = opening.finish()?;
+    Ok(Stream::new(socket, outgoing, ingoing, options.write_timeout))
+}
+
+/// Connects to the datacenter, or to the first address of the proxy that answers.
+fn connect(address: SocketAddr, options: &DialOptions) -> Result<TcpStream, LinkError> {
+    let addresses = match &options.proxy {
+        None => vec![address],
+        Some(proxy) => proxy.address().to_socket_addrs()?.collect(),
+    };
+    let patience = options.connect_timeout;
+    let mut last = LinkError::Io(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, patience) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = late(error, Wait::Connect, patience),
+        }
+    }
+    Err(last)
+}
+
+fn write(socket: &mut TcpStream, opening: &mut Opening<'_>, options: &DialOptions) -> Result<(), LinkError> {
+    let bytes = opening.output();
+    socket.write_all(&bytes).map_err(|error| late(error, Wait::Write, options.write_timeout))
 }

@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use chappe_framing::FrameBuf;
-use chappe_transport::{AckRequest, Connection, Framing, Incoming, ReadBuf};
+use chappe_transport::{AckRequest, Framing, Incoming};
 use rand_core::CryptoRng;
 
 use crate::error::{LinkError, Wait};
-use crate::link::{Ingoing, Outgoing, join};
+use crate::link::{Ingoing, Outgoing};
 
 /// A connection that can send and receive envelopes.
 #[derive(Debug)]
@@ -21,8 +21,12 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(socket: TcpStream, connection: Connection, buf: ReadBuf, patience: Duration) -> Self {
-        let (outgoing, ingoing) = join(connection, buf);
+    pub(super) const fn new(
+        socket: TcpStream,
+        outgoing: Outgoing,
+        ingoing: Ingoing,
+        patience: Duration,
+    ) -> Self {
         Self { socket, outgoing, ingoing, patience }
     }
 

@@ -1,0 +1,90 @@
+//! The method `CONNECT` of HTTP: one head each way.
+//!
+//! Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-connect>.
+
+use std::net::SocketAddr;
+
+use chappe_transport::http::status_line;
+use chappe_transport::{Limits, ReadBuf};
+use data_encoding::BASE64;
+use zeroize::Zeroizing;
+
+use super::{Credentials, ProxyError};
+
+/// Waiting for the answer.
+#[derive(Debug)]
+pub(crate) struct HttpConnect {
+    has_credentials: bool,
+}
+
+impl HttpConnect {
+    pub(super) fn start(target: SocketAddr, credentials: Option<&Credentials>, out: &mut Vec<u8>) -> Self {
+        out.extend_from_slice(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").as_bytes());
+        if let Some(Credentials { name, password }) = credentials {
+            let pair = Zeroizing::new([name.as_bytes(), b":", password.as_bytes()].concat());
+            let pair = Zeroizing::new(BASE64.encode(&pair));
+            out.extend_from_slice(b"Proxy-Authorization: Basic ");
+            out.extend_from_slice(pair.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"\r\n");
+        Self { has_credentials: credentials.is_some() }
+    }
+
+    pub(super) fn handle(&self, buf: &mut ReadBuf) -> Result<bool, ProxyError> {
+        let answer = status_line(buf.raw(), &Limits::DEFAULT).map_err(|_| ProxyError::Malformed)?;
+        let Some((status, head_len)) = answer else { return Ok(false) };
+        buf.consume_raw(head_len);
+        match status {
+            // Whatever of 2xx it is, there is no body: the tunnel begins behind the empty line.
+            200..=299 => Ok(true),
+            407 if self.has_credentials => Err(ProxyError::CredentialsRefused),
+            407 => Err(ProxyError::NoCommonMethod),
+            status => Err(ProxyError::HttpRefused { status }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(answer: &[u8]) -> Result<(bool, Vec<u8>), ProxyError> {
+        let target = "[2001:db8::1]:443".parse().expect("an address");
+        let machine = HttpConnect::start(target, None, &mut Vec::new());
+        let mut buf = ReadBuf::new(&Limits::DEFAULT);
+        buf.extend_from_slice(answer).expect("it fits");
+        let is_done = machine.handle(&mut buf)?;
+        Ok((is_done, buf.raw().to_vec()))
+    }
+
+    #[test]
+    fn the_question_names_the_target_and_who_asks() {
+        let target = "[2001:db8::1]:443".parse().expect("an address");
+        let mut out = Vec::new();
+        HttpConnect::start(target, Some(&Credentials::new("Aladdin", "open sesame")), &mut out);
+        let expected = "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\
+            Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n";
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    #[test]
+    fn the_tunnel_begins_behind_the_head() {
+        let (is_done, rest) =
+            answered(b"HTTP/1.1 200 Connection established\r\n\r\nxyz").expect("it says yes");
+        assert!(is_done);
+        assert_eq!(rest, b"xyz");
+        assert!(!answered(b"HTTP/1.1 200 OK\r\nVia: a").expect("nothing is wrong yet").0);
+    }
+
+    #[test]
+    fn refusals_say_why() {
+        let refused = |answer: &[u8]| answered(answer).expect_err("the proxy refuses");
+        let forbidden = refused(b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert!(matches!(forbidden, ProxyError::HttpRefused { status: 403 }));
+        let unknown = refused(b"HTTP/1.0 407 Proxy Authentication Required\r\n\r\n");
+        assert!(matches!(unknown, ProxyError::NoCommonMethod));
+        assert!(matches!(refused(b"SSH-2.0-OpenSSH\r\n\r\n"), ProxyError::Malformed));
+        assert!(matches!(refused(&[b'x'; 9000]), ProxyError::Malformed));
+    }
+}
