@@ -65,7 +65,7 @@ pub(crate) const ALL: &[Gate] = &[
     gate("no-std", "The protocol crates link and run without std", no_std::run),
     gate(
         "features",
-        "Each crate alone builds with no, each and every feature, without a warning",
+        "Each crate alone, with no, each and every feature, has no warning of clippy",
         features::run,
     ),
     gate("api", "The public API is that of the snapshots in docs/api", api::run),

@@ -1,7 +1,7 @@
 //! Clippy with warnings as errors.
 //!
-//! One run over the whole workspace unifies features, and so would hide a package that forgot to ask for one
-//! that it uses; the gate of the features builds each package alone, and shows that.
+//! This gate is about every target: tests, examples and programs, too. It is one run over the workspace, which
+//! unifies features; the gate of the features runs clippy on each package alone.
 
 use anyhow::Result;
 

@@ -1,4 +1,7 @@
-//! Feature combinations: nothing, each feature alone, the defaults, everything.
+//! Feature combinations: clippy on each library alone, with nothing, each feature alone, the defaults, everything.
+//!
+//! A run over the whole workspace unifies features, and so hides a package that forgot to ask for one that it
+//! uses; here each package stands alone.
 //!
 //! Features are additive, so what can be wrong is a feature that needs another one and does not say so.
 //! Each alone shows that. Of a crate with many features (one per namespace of a schema, all printed by the same
@@ -6,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
 use cargo_metadata::Package;
 
 use super::{Context, Verdict};
@@ -20,14 +23,15 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     let bar = progress::steps("features", combinations.len());
     for (package, arguments) in &combinations {
         bar.set_message(format!("{} {}", package.name, arguments.join(" ")));
-        let mut check = shell::cargo(context.workspace.root());
-        check
-            .args(["check", "--lib", "--message-format", "short", "-p", package.name.as_str()])
-            .args(arguments);
-        let printed = context.shell.read(&mut check)?;
-        if let Some(warning) = printed.lines().find(|line| line.contains(": warning: ")) {
-            bail!("{} {}: {warning}", package.name, arguments.join(" "));
-        }
+        let mut clippy = shell::cargo(context.workspace.root());
+        clippy
+            .args(["clippy", "--quiet", "--no-deps", "--lib", "-p", package.name.as_str()])
+            .args(arguments)
+            .args(["--", "-D", "warnings"]);
+        context
+            .shell
+            .run(&mut clippy)
+            .with_context(|| format!("{} {}", package.name, arguments.join(" ")))?;
         bar.inc(1);
     }
     bar.finish_and_clear();
