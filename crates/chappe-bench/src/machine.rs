@@ -46,7 +46,9 @@ fn cpu_name() -> String {
 
 fn version(name: &str) -> &'static str {
     let lock = include_str!("../Cargo.lock");
-    let package = lock.split("[[package]]").find(|package| package.contains(&format!("name = \"{name}\"\n")));
+    // Of several versions, sorted, the last is the one that is measured.
+    let package =
+        lock.split("[[package]]").filter(|package| package.contains(&format!("name = \"{name}\"\n"))).last();
     let line = package.and_then(|package| package.lines().find_map(|line| line.strip_prefix("version = ")));
     line.map_or("(unknown)", |version| version.trim_matches('"'))
 }

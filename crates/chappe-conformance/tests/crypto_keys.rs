@@ -5,7 +5,7 @@
 
 use chappe_conformance::vectors;
 use chappe_crypto::{
-    AuthKey, MsgKey, Side, ige, kdf, message,
+    AuthKey, MsgKey, Side, hash, ige, kdf, message,
     nonce::{self, HashNumber},
 };
 
@@ -72,6 +72,34 @@ fn every_1_0_derivation_holds() {
         assert_eq!(data, entry.bytes("ciphertext"), "{entry:?}");
         ige::decrypt(&aes.key, &aes.iv, &mut data).unwrap();
         assert_eq!(data[..unpadded.len()], unpadded);
+    }
+}
+
+#[test]
+fn the_hashes_inside_a_1_0_derivation_are_those_of_its_vector() {
+    let entries = vectors::load("kdf_v1").list("vectors");
+    let detailed: Vec<_> = entries.iter().filter(|entry| entry.has("sha1_a")).collect();
+    assert_eq!(detailed.len(), 6);
+    for entry in detailed {
+        let (auth_key, msg_key) = (entry.bytes("auth_key"), entry.bytes("msg_key"));
+        let x = entry.number::<usize>("x");
+        let part = |from: usize, len: usize| &auth_key[x + from..][..len];
+        let a: [u8; 20] = entry.array("sha1_a");
+        let b: [u8; 20] = entry.array("sha1_b");
+        let c: [u8; 20] = entry.array("sha1_c");
+        let d: [u8; 20] = entry.array("sha1_d");
+        assert_eq!(hash::sha1(&[&msg_key, part(0, 32)]), a, "{entry:?}");
+        assert_eq!(hash::sha1(&[part(32, 16), &msg_key, part(48, 16)]), b, "{entry:?}");
+        assert_eq!(hash::sha1(&[part(64, 32), &msg_key]), c, "{entry:?}");
+        assert_eq!(hash::sha1(&[&msg_key, part(96, 32)]), d, "{entry:?}");
+        let from = side(entry.number("x"));
+        let aes = kdf::aes_v1(
+            &AuthKey::from_slice(&auth_key).unwrap(),
+            from,
+            &MsgKey::from_bytes(entry.array("msg_key")),
+        );
+        assert_eq!(aes.key[..], [&a[..8], &b[8..], &c[4..16]].concat(), "{entry:?}");
+        assert_eq!(aes.iv[..], [&a[8..], &b[..8], &c[16..], &d[..8]].concat(), "{entry:?}");
     }
 }
 
