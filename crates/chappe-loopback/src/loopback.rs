@@ -47,7 +47,10 @@ impl Loopback {
             None => return Err(chappe_handshake::ConfigError::NoKeys.into()),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(Listener::bind(options.listen, options.sockets.clone()))?;
+        // In a thread of its own, since the caller may be in a runtime already, where waiting is not allowed.
+        let bind = || runtime.block_on(Listener::bind(options.listen, options.sockets.clone()));
+        let bound = std::thread::scope(|scope| scope.spawn(bind).join());
+        let listener = bound.map_err(|_| std::io::Error::other("binding the address panicked"))??;
         let address = listener.local_addr()?;
 
         let mut api = Api::new(Endpoint { dc_id: options.dc_id, address });

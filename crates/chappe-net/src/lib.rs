@@ -21,7 +21,11 @@ pub mod store;
 pub mod tokio;
 
 #[cfg(any(feature = "blocking", feature = "tokio"))]
-pub use client::{CreateKeyError, Stage, Step};
+pub use client::{
+    BackOff, Blame, CallError, Candidate, ConnectError, ConnectOptions, CreateKeyError, Gap, InvokeError,
+    InvokeOptions, NextUpdate, PendingCall, Received, Stage, Status, Step, Timing, Update, UpdateLimits,
+    UpdateObject, Updates,
+};
 pub use error::{LinkError, Wait};
 #[cfg(feature = "tokio")]
 pub use gate::Place;

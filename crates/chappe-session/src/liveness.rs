@@ -146,9 +146,9 @@ impl Liveness {
         self.is_asked = false;
     }
 
-    /// The ping that is out was refused: another may go out.
+    /// The ping that is out was refused, because of its salt perhaps: another goes out with the next packet.
     pub fn on_ping_lost(&mut self) {
-        self.ping = None;
+        self.is_asked |= self.ping.take().is_some();
     }
 
     /// A pong arrived; returns whether it answers the ping that is out (SEC-108).

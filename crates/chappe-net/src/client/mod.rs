@@ -1,12 +1,24 @@
-//! What both drivers have in common on the client's side.
+//! What both drivers have in common on the client's side: everything but sockets and waiting.
 
+mod addresses;
+mod blame;
+pub(crate) mod core;
 mod error;
 mod exchange;
+mod options;
+pub(crate) mod pending;
+pub(crate) mod shared;
 mod step;
+mod updates;
 
+pub use blame::{Blame, CallError, ConnectError, InvokeError};
 pub use error::CreateKeyError;
 pub(crate) use exchange::Exchange;
+pub use options::{BackOff, Candidate, ConnectOptions, InvokeOptions, Timing, UpdateLimits};
+pub use pending::{PendingCall, Received};
+pub use shared::Status;
 pub use step::{Stage, Step};
+pub use updates::{Gap, NextUpdate, Update, UpdateObject, Updates};
 
 /// Connections that one exchange may use up, so that a server that always hangs up is not called for ever.
 pub(crate) const MAX_CONNECTIONS: usize = 5;

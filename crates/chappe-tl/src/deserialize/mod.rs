@@ -17,6 +17,7 @@ pub use object::Object;
 pub use options::{Options, Strictness};
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 /// The result of reading.
 pub type Result<T> = core::result::Result<T, Error>;
@@ -46,6 +47,15 @@ pub trait Deserializable: Sized {
     /// Fails if the bytes are not an encoding of the type, or if some are left over.
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::from_bytes_with(bytes, Options::default())
+    }
+
+    /// Reads an object that fills `bytes` exactly, and may keep them instead of copying.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_bytes`](Self::from_bytes).
+    fn from_owned(bytes: Vec<u8>) -> Result<Self> {
+        Self::from_bytes(&bytes)
     }
 
     /// Reads an object that fills `bytes` exactly, under the given rules.

@@ -81,6 +81,10 @@ impl<T: Family> Deserializable for Decoded<T> {
         (0..replaced).for_each(|_| buf.count_lossy_string());
         Ok(Self { owned: Arc::new(owned), replaced, family: PhantomData })
     }
+
+    fn from_owned(bytes: Vec<u8>) -> Result<Self> {
+        Self::from_vec(bytes)
+    }
 }
 
 impl<T> Clone for Decoded<T> {

@@ -1,0 +1,71 @@
+//! The addresses of the public datacenters, as two official clients have them built in.
+//!
+//! They are a beginning only: `help.getConfig` names the current ones.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use chappe_handshake::Dc;
+use chappe_transport::{Connector, Framing};
+
+use super::Candidate;
+use crate::options::DialOptions;
+
+const PORT: u16 = 443;
+
+const fn v4(a: u8, b: u8, c: u8, d: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+}
+
+const fn v6(a: u16, b: u16, c: u16, d: u16, h: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, h))
+}
+
+/// IPv4 and IPv6 in turn, so that a race tries both families early.
+const PRODUCTION: [&[IpAddr]; 5] = [
+    &[v4(149, 154, 175, 50), v6(0x2001, 0xb28, 0xf23d, 0xf001, 0xa)],
+    &[v4(149, 154, 167, 51), v6(0x2001, 0x67c, 0x4e8, 0xf002, 0xa), v4(95, 161, 76, 100)],
+    &[v4(149, 154, 175, 100), v6(0x2001, 0xb28, 0xf23d, 0xf003, 0xa)],
+    &[v4(149, 154, 167, 91), v6(0x2001, 0x67c, 0x4e8, 0xf004, 0xa)],
+    &[v4(149, 154, 171, 5), v6(0x2001, 0xb28, 0xf23f, 0xf005, 0xa)],
+];
+
+const TEST: [&[IpAddr]; 3] = [
+    &[v4(149, 154, 175, 10), v6(0x2001, 0xb28, 0xf23d, 0xf001, 0xe)],
+    &[v4(149, 154, 167, 40), v6(0x2001, 0x67c, 0x4e8, 0xf002, 0xe)],
+    &[v4(149, 154, 175, 117), v6(0x2001, 0xb28, 0xf23d, 0xf003, 0xe)],
+];
+
+pub(super) fn production(dc: u16) -> Vec<Candidate> {
+    candidates(&PRODUCTION, Dc::production(dc))
+}
+
+pub(super) fn test(dc: u16) -> Vec<Candidate> {
+    candidates(&TEST, Dc::test(dc))
+}
+
+fn candidates(table: &[&[IpAddr]], dc: Dc) -> Vec<Candidate> {
+    let addresses = usize::from(dc.id()).checked_sub(1).and_then(|place| table.get(place));
+    let connector =
+        Connector::obfuscated(Framing::Intermediate, None).expect("the framing can be hidden: it has a tag");
+    let make = |address: &IpAddr| Candidate {
+        address: SocketAddr::new(*address, PORT),
+        dialling: DialOptions::new(connector.clone()),
+    };
+    addresses.into_iter().flat_map(|addresses| addresses.iter().map(make)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_datacenter_has_addresses_of_both_families_and_no_other_has_any() {
+        for dc in 1..=5 {
+            let found = production(dc);
+            assert!(found.iter().any(|candidate| candidate.address.is_ipv4()), "{dc}");
+            assert!(found.iter().any(|candidate| candidate.address.is_ipv6()), "{dc}");
+        }
+        assert_eq!(production(2)[1].address.to_string(), "[2001:67c:4e8:f002::a]:443");
+        assert!(production(0).is_empty() && production(6).is_empty() && test(4).is_empty());
+    }
+}

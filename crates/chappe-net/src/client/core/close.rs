@@ -1,0 +1,72 @@
+//! The end of a client, wanted or not.
+
+use std::sync::Arc;
+
+use chappe_session::Now;
+
+use super::{Core, Life, LinkId, Output};
+use crate::client::pending::Slot;
+use crate::client::{ConnectError, InvokeError};
+
+impl Core {
+    /// Refuses new calls, lets those under way end, flushes what is owed, and ends. The slot is told when that is done.
+    pub(crate) fn close(&mut self, now: Now) -> Arc<Slot> {
+        let slot = Arc::<Slot>::default();
+        match self.life {
+            Life::Over(_) => slot.finish(Ok(Vec::new())),
+            Life::Closing { .. } => self.closers.push(Arc::clone(&slot)),
+            Life::Starting { .. } | Life::Running => {
+                self.life = Life::Closing { deadline: now.mono + self.options.timing.close };
+                self.closers.push(Arc::clone(&slot));
+                // It would not help any more.
+                self.ready.finish(Err(InvokeError::Closed));
+            }
+        }
+        slot
+    }
+
+    /// Says whether nothing is waited for any more before the end.
+    pub(super) fn may_end(&self, now: Now) -> bool {
+        match self.life {
+            Life::Closing { deadline } => {
+                deadline <= now.mono || self.sink.calls.is_empty() || self.in_use().is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends because the caller wants it; everything was sent.
+    pub(super) fn end(&mut self, now: Now) {
+        self.save(now);
+        self.stop(None);
+    }
+
+    /// Ends because it cannot go on.
+    pub(super) fn die(&mut self, error: Arc<ConnectError>) {
+        tracing::debug!(%error, "client over");
+        self.stop(Some(error));
+    }
+
+    fn stop(&mut self, error: Option<Arc<ConnectError>>) {
+        if matches!(self.life, Life::Over(_)) {
+            return;
+        }
+        let ending = error.clone().map_or(InvokeError::Closed, InvokeError::Connection);
+        self.life = Life::Over(error);
+        let links: Vec<LinkId> = self.links.iter().map(|link| link.id).collect();
+        for link in links {
+            self.close_link(link);
+        }
+        self.sink.finish_all(&ending);
+        self.sink.updates.finish();
+        self.ready.finish(Err(ending));
+        for closer in self.closers.drain(..) {
+            closer.finish(Ok(Vec::new()));
+        }
+    }
+
+    pub(super) fn close_link(&mut self, link: LinkId) {
+        self.links.retain(|known| known.id != link);
+        self.outputs.push_back(Output::Close { link });
+    }
+}

@@ -1,0 +1,259 @@
+//! The driver of a client without sockets, threads and clocks: one session, the connections beneath it, the calls above.
+//!
+//! Both drivers, blocking and tokio, move bytes between sockets and a [`Core`] and do what it says; so neither can do what
+//! the other cannot. Its methods are of four kinds:
+//!
+//! - **getters**;
+//! - **input**: `handle_dialled`, `handle_dial_failed`, `handle_incoming`, `handle_lost`, and time with each;
+//! - **commands**: `invoke`, `cancel`, `refresh`, `close`;
+//! - **output**: `poll_output` until it says to wait.
+//!
+//! A connection goes through three stages. It is *dialled*; if others are dialled too, or one is in use already, it is
+//! *probed* with a question in the clear; then it is *in use*, on trial until its first answer.
+
+mod close;
+mod input;
+mod key_work;
+mod output;
+mod race;
+mod sink;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use chappe_crypto::rng::Drbg;
+use chappe_framing::TransportTail;
+use chappe_session::client::{
+    CallId, ClientConfig, ClientSession, ForwardSecrecy, KeyMaterial, SendError, SendOptions,
+};
+use chappe_session::{MonoTime, Now};
+use zeroize::Zeroizing;
+
+use self::key_work::KeyWork;
+use self::race::Race;
+use self::sink::Sink;
+use super::pending::Slot;
+use super::updates::UpdateQueue;
+use super::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, Status};
+
+pub(crate) use self::output::Output;
+
+/// Numbers the connections of a client, those that were only tried included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct LinkId(u64);
+
+/// The driver of a client, sans I/O.
+#[derive(Debug)]
+pub(crate) struct Core {
+    options: Arc<ConnectOptions>,
+    rng: Drbg,
+    session: Option<Box<ClientSession>>,
+    /// A temporary key is to be made as soon as a connection allows it.
+    wants_temporary_key: bool,
+    keys: KeyWork,
+    race: Race,
+    links: Vec<Link>,
+    last_link: u64,
+    sink: Sink,
+    outputs: VecDeque<Output>,
+    life: Life,
+    /// Told when the first connection stands or will not.
+    ready: Arc<Slot>,
+    /// Told when the client is over.
+    closers: Vec<Arc<Slot>>,
+    /// Since when there is no connection that works.
+    down_since: MonoTime,
+    saved: Saved,
+    connections: u64,
+    /// Whether the connection in use leaves padding behind frames.
+    tail: TransportTail,
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Link {
+    id: LinkId,
+    candidate: usize,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Dialling,
+    /// It stands, and a question in the clear went out over it.
+    Probing {
+        nonce: [u8; 16],
+        is_asked: bool,
+        tail: TransportTail,
+        deadline: MonoTime,
+    },
+    /// It carries the session. Until something comes in that the datacenter must have sent, it has a deadline.
+    InUse {
+        deadline: Option<MonoTime>,
+    },
+}
+
+/// Where a client is between its beginning and its end.
+#[derive(Debug)]
+enum Life {
+    /// No connection has ever worked.
+    Starting {
+        deadline: MonoTime,
+        attempts_left: u32,
+    },
+    Running,
+    /// Calls under way may end; new ones are refused.
+    Closing {
+        deadline: MonoTime,
+    },
+    /// All is over. `None`: the caller wanted it.
+    Over(Option<Arc<ConnectError>>),
+}
+
+/// What the store was given last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Saved {
+    salts_until: i64,
+    time_offset: i32,
+    at: Option<MonoTime>,
+}
+
+impl Core {
+    /// Makes a driver that begins to dial with its first output. Without a key it makes one.
+    pub(crate) fn new(
+        options: Arc<ConnectOptions>,
+        key: Option<KeyMaterial>,
+        updates: Arc<UpdateQueue>,
+        now: Now,
+        rng: Drbg,
+    ) -> Self {
+        let race = Race::new(options.candidates.len(), options.backoff.clone(), options.timing.stagger);
+        let life = Life::Starting {
+            deadline: now.mono + options.timing.connect,
+            attempts_left: options.backoff.first_attempts.max(1),
+        };
+        let mut core = Self {
+            options,
+            rng,
+            session: None,
+            wants_temporary_key: false,
+            keys: KeyWork::default(),
+            race,
+            links: Vec::new(),
+            last_link: 0,
+            sink: Sink::new(updates),
+            outputs: VecDeque::new(),
+            life,
+            ready: Arc::default(),
+            closers: Vec::new(),
+            down_since: now.mono,
+            saved: Saved::default(),
+            connections: 0,
+            tail: TransportTail::None,
+        };
+        if let Some(key) = key {
+            core.start_session(key, now);
+            core.note_saved(now);
+        }
+        if core.options.candidates.is_empty() {
+            core.die(Arc::new(ConnectError::NoCandidates));
+        }
+        core
+    }
+
+    /// Returns what is told when the first connection stands, or will not.
+    pub(crate) fn ready(&self) -> Arc<Slot> {
+        Arc::clone(&self.ready)
+    }
+
+    /// Returns what is to be seen from outside.
+    pub(crate) fn status(&self, now: Now) -> Status {
+        let session = self.session.as_deref();
+        Status {
+            is_connected: self.is_proven() && session.is_some_and(ClientSession::is_usable),
+            is_over: matches!(self.life, Life::Over(_)),
+            round_trip: session.and_then(ClientSession::rtt),
+            time_offset: session.map_or(0, |session| session.time_offset(now)),
+            pending_calls: self.sink.calls.len(),
+            connections: self.connections,
+            last_error: self.sink.link_error.clone(),
+            counters: session.map(|session| session.counters().clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the state to be kept, as the store gets it.
+    pub(crate) fn export(&self, now: Now) -> Option<Zeroizing<Vec<u8>>> {
+        self.session.as_ref()?.export(now, &[])
+    }
+
+    fn start_session(&mut self, key: KeyMaterial, now: Now) {
+        let config = ClientConfig {
+            limits: self.options.limits.clone(),
+            liveness: self.options.liveness.clone(),
+            padding: self.options.padding,
+            init: self.options.init.clone(),
+            forward_secrecy: match self.options.temporary_keys {
+                Some(_) => ForwardSecrecy::On,
+                None => ForwardSecrecy::Off,
+            },
+        };
+        self.session = Some(Box::new(ClientSession::new(config, key, now)));
+    }
+
+    fn in_use(&self) -> Option<&Link> {
+        self.links.iter().find(|link| matches!(link.stage, Stage::InUse { .. }))
+    }
+
+    /// Says whether the connection in use has shown that the datacenter is there.
+    fn is_proven(&self) -> bool {
+        self.links.iter().any(|link| matches!(link.stage, Stage::InUse { deadline: None }))
+    }
+}
+
+/// Commands.
+impl Core {
+    /// Accepts a call; `send` gives it to the session.
+    pub(crate) fn invoke(
+        &mut self,
+        now: Now,
+        options: &InvokeOptions,
+        send: impl FnOnce(&mut ClientSession, Now, SendOptions) -> Result<CallId, SendError>,
+    ) -> Result<(Arc<Slot>, CallId), InvokeError> {
+        match &self.life {
+            Life::Over(Some(error)) => return Err(InvokeError::Connection(Arc::clone(error))),
+            Life::Over(None) | Life::Closing { .. } => return Err(InvokeError::Closed),
+            Life::Starting { .. } | Life::Running => {}
+        }
+        let Some(session) = self.session.as_deref_mut() else {
+            return Err(InvokeError::Send(SendError::Terminated));
+        };
+        let options = SendOptions {
+            repeat: options.repeat,
+            packing: options.packing,
+            quick_ack: options.quick_ack,
+            timeout: options.timeout.or(self.options.timing.call),
+            ..SendOptions::default()
+        };
+        let call = send(session, now, options)?;
+        let slot = Arc::<Slot>::default();
+        self.sink.calls.insert(call, Arc::clone(&slot));
+        Ok((slot, call))
+    }
+
+    /// Gives a call up whose caller has gone; says whether anything is to be sent.
+    pub(crate) fn cancel(&mut self, call: CallId) -> bool {
+        let is_known = self.sink.calls.remove(&call).is_some();
+        if is_known && let Some(session) = self.session.as_deref_mut() {
+            session.cancel(call);
+            self.drain_events();
+        }
+        is_known
+    }
+
+    /// Makes a new connection beside the one in use, which it replaces once it is proven.
+    pub(crate) fn refresh(&mut self, now: Now) {
+        if self.in_use().is_some() && !self.race.is_open() && matches!(self.life, Life::Running) {
+            self.race.begin(now.mono);
+        }
+    }
+}

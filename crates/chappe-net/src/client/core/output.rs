@@ -1,0 +1,161 @@
+//! What a core wants done.
+
+use chappe_framing::{FrameBuf, MsgId, MsgOrigin, plain};
+use chappe_session::{MonoTime, Now};
+use chappe_tl_mtproto::functions::ReqPqMulti;
+use chappe_transport::AckRequest;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+use super::{Core, Life, Link, LinkId, Saved, Stage};
+
+/// Least time between two states that are saved because a salt came.
+const SAVE_PAUSE: Duration = Duration::from_secs(60);
+
+/// Least time that is waited, whatever a machine says.
+const LEAST_WAIT: Duration = Duration::from_millis(5);
+
+/// What a core wants done next.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Dial a candidate, and say what came of it.
+    Dial { link: LinkId, candidate: usize },
+    /// Close a connection, or stop dialling it.
+    Close { link: LinkId },
+    /// The buffer holds an envelope for this connection.
+    Frame { link: LinkId, ack: AckRequest },
+    /// The store is to keep this.
+    Save(Zeroizing<Vec<u8>>),
+    /// The store is to forget the key: it is of no use any more.
+    Forget,
+    /// Nothing now. Ask again at this time, or after an input or a command.
+    Wait(Option<MonoTime>),
+    /// Nothing any more.
+    Finished,
+}
+
+impl Core {
+    /// Says what to do next; an envelope to send is written into `out`. To be called until it says to wait.
+    pub(crate) fn poll_output(&mut self, now: Now, out: &mut FrameBuf) -> Output {
+        if self.poll_timeout(now).is_some_and(|at| at <= now.mono) {
+            self.handle_timeout(now);
+        }
+        loop {
+            self.dial_if_due(now);
+            if let Some(output) = self.outputs.pop_front() {
+                return output;
+            }
+            if matches!(self.life, Life::Over(_)) {
+                return Output::Finished;
+            }
+            if self.may_end(now)
+                && let Some(session) = self.session.as_deref_mut()
+            {
+                session.flush_acks(now);
+            }
+            if let Some(frame) = self.poll_frame(now, out) {
+                return frame;
+            }
+            if self.may_end(now) {
+                self.end(now);
+                continue;
+            }
+            if self.wants_saving(now) {
+                self.save(now);
+                continue;
+            }
+            return Output::Wait(self.poll_timeout(now).map(|at| at.max(now.mono + LEAST_WAIT)));
+        }
+    }
+
+    fn dial_if_due(&mut self, now: Now) {
+        if !matches!(self.life, Life::Starting { .. } | Life::Running) {
+            return;
+        }
+        if self.is_disconnected() && self.race.earliest() <= now.mono {
+            self.race.begin(now.mono);
+        }
+        while let Some(candidate) = self.race.poll_dial(now.mono) {
+            self.last_link += 1;
+            let link = LinkId(self.last_link);
+            self.links.push(Link { id: link, candidate, stage: Stage::Dialling });
+            self.outputs.push_back(Output::Dial { link, candidate });
+        }
+    }
+
+    /// Says whether there is neither a connection nor an attempt at one.
+    fn is_disconnected(&self) -> bool {
+        self.links.is_empty() && !self.race.is_open()
+    }
+
+    fn poll_frame(&mut self, now: Now, out: &mut FrameBuf) -> Option<Output> {
+        for link in &mut self.links {
+            if let Stage::Probing { nonce, is_asked: is_asked @ false, .. } = &mut link.stage {
+                *is_asked = true;
+                let msg_id = MsgId::at(now.unix, MsgOrigin::Client);
+                plain::write(out, msg_id, &ReqPqMulti { nonce: *nonce }).ok()?;
+                return Some(Output::Frame { link: link.id, ack: AckRequest::No });
+            }
+        }
+        let link = self.in_use()?.id;
+        if self.keys.poll_transmit(now, out) {
+            return Some(Output::Frame { link, ack: AckRequest::No });
+        }
+        let transmit = self.session.as_deref_mut()?.poll_transmit(now, &mut self.rng, out)?;
+        let ack = if transmit.quick_ack.is_some() { AckRequest::Quick } else { AckRequest::No };
+        Some(Output::Frame { link, ack })
+    }
+
+    fn poll_timeout(&mut self, now: Now) -> Option<MonoTime> {
+        let session =
+            self.session.as_deref_mut().and_then(chappe_session::client::ClientSession::poll_timeout);
+        let links = self.links.iter().filter_map(|link| match link.stage {
+            Stage::Probing { deadline, .. } => Some(deadline),
+            Stage::InUse { deadline } => deadline,
+            Stage::Dialling => None,
+        });
+        let life = match self.life {
+            Life::Starting { deadline, .. } | Life::Closing { deadline } => Some(deadline),
+            Life::Running if self.is_proven() => None,
+            Life::Running => self.options.timing.give_up.map(|patience| self.down_since + patience),
+            Life::Over(_) => None,
+        };
+        let dial = self.is_disconnected().then(|| self.race.earliest()).or_else(|| self.race.poll_timeout());
+        let others = [session, life, dial, self.keys.poll_timeout(now)];
+        links.chain(others.into_iter().flatten()).min()
+    }
+
+    /// Says whether the store should be told what has changed.
+    fn wants_saving(&mut self, now: Now) -> bool {
+        if self.options.store.is_none() || self.session.is_none() || matches!(self.life, Life::Over(_)) {
+            return false;
+        }
+        let (current, before) = (self.state(now), self.saved);
+        let is_off = current.time_offset.abs_diff(before.time_offset) > 1;
+        let has_paused = before.at.is_none_or(|at| at + SAVE_PAUSE <= now.mono);
+        is_off || (current.salts_until != before.salts_until && has_paused)
+    }
+
+    fn state(&self, now: Now) -> Saved {
+        let Some(session) = self.session.as_deref() else {
+            return self.saved;
+        };
+        let salts_until = session.salts().last().map_or(0, |salt| salt.valid_until);
+        Saved { salts_until, time_offset: session.time_offset(now), at: Some(now.mono) }
+    }
+
+    pub(super) fn note_saved(&mut self, now: Now) {
+        self.saved = self.state(now);
+    }
+
+    /// Has the store keep the state as it is now.
+    pub(super) fn save(&mut self, now: Now) {
+        if self.options.store.is_none() {
+            return;
+        }
+        if let Some(state) = self.export(now) {
+            self.note_saved(now);
+            self.outputs.push_back(Output::Save(state));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Where the events of a session go: to the calls, to the queue of updates, and to what the core does next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chappe_session::client::{AuthorizationTrouble, CallFailure, CallId, Event, ReconnectReason};
+
+use crate::client::pending::Slot;
+use crate::client::updates::{Gap, Update, UpdateQueue};
+use crate::client::{ConnectError, InvokeError};
+
+/// What the core must do after an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Next {
+    Reconnect(ReconnectReason),
+    MakeTemporaryKey,
+    Trouble(AuthorizationTrouble),
+}
+
+#[derive(Debug)]
+pub(super) struct Sink {
+    pub(super) calls: HashMap<CallId, Arc<Slot>>,
+    pub(super) updates: Arc<UpdateQueue>,
+    /// Why there is no connection at present.
+    pub(super) link_error: Option<Arc<ConnectError>>,
+    pub(super) next: Vec<Next>,
+    /// Calls that ended with the session; why, an event says that comes later.
+    orphans: Vec<Arc<Slot>>,
+}
+
+impl Sink {
+    pub(super) fn new(updates: Arc<UpdateQueue>) -> Self {
+        Self { calls: HashMap::new(), updates, link_error: None, next: Vec::new(), orphans: Vec::new() }
+    }
+
+    pub(super) fn on_event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Answer { call, body } => self.finish(call, || Ok(body.to_vec())),
+            Event::CallError { call, error } => self.finish(call, || Err(InvokeError::Call(error.into()))),
+            Event::CallFailed { call, failure: CallFailure::TimedOut } => {
+                let connection = self.link_error.clone();
+                self.finish(call, || Err(InvokeError::TimedOut { connection }));
+            }
+            Event::CallFailed { call, failure: CallFailure::Terminated } => {
+                self.orphans.extend(self.calls.remove(&call));
+            }
+            Event::CallFailed { call, failure } => self.finish(call, || Err(InvokeError::Failed(failure))),
+            Event::QuickAcked { call } => {
+                if let Some(slot) = self.calls.get(&call) {
+                    slot.note_received();
+                }
+            }
+            Event::Update { msg_id, body } => self.updates.push_object(msg_id, body),
+            Event::UpdatesMayBeMissing => self.updates.push(Update::Gap(Gap::NewSession)),
+            Event::NeedTemporaryKey => self.next.push(Next::MakeTemporaryKey),
+            Event::Reconnect(reason) => self.next.push(Next::Reconnect(reason)),
+            Event::Authorization(trouble) => self.next.push(Next::Trouble(trouble)),
+            _ => {}
+        }
+    }
+
+    /// Ends a call. One whose caller has gone is known no more; its answer is not even copied.
+    fn finish(&mut self, call: CallId, outcome: impl FnOnce() -> Result<Vec<u8>, InvokeError>) {
+        if let Some(slot) = self.calls.remove(&call) {
+            slot.finish(outcome());
+        }
+    }
+
+    /// Ends every call.
+    pub(super) fn finish_all(&mut self, error: &InvokeError) {
+        let calls = self.calls.drain().map(|(_, slot)| slot).chain(self.orphans.drain(..));
+        calls.for_each(|slot| slot.finish(Err(error.clone())));
+    }
+}

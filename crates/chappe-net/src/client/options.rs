@@ -1,0 +1,263 @@
+//! How a client is set up: where it dials, which keys it trusts, and every time-out with its reason.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chappe_framing::Padding;
+use chappe_handshake::ClientOptions;
+use chappe_session::Limits;
+use chappe_session::client::{InitConnection, Packing, Repeat};
+use chappe_session::liveness::LivenessPolicy;
+
+use super::addresses;
+use crate::options::DialOptions;
+use crate::store::{KeyStore, Slot};
+
+/// How a client is set up.
+///
+/// ```
+/// use std::sync::Arc;
+/// use chappe_net::ConnectOptions;
+/// use chappe_net::store::MemoryStore;
+///
+/// let mut options = ConnectOptions::production(2).with_store(Arc::new(MemoryStore::new()));
+/// options.timing.call = None; // calls wait as long as it takes
+/// assert!(options.candidates.len() > 1, "addresses are raced");
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// Where the datacenter is reached. They are raced in this order, the last one that worked first.
+    pub candidates: Vec<Candidate>,
+    /// The datacenter and the public keys that are trusted. `kind` is ignored: the client decides what to make.
+    pub handshake: ClientOptions,
+    /// Where the key is kept. Without it every run makes a new one.
+    pub store: Option<Arc<dyn KeyStore>>,
+    /// The place in the store. By default it follows from `handshake`.
+    pub slot: Option<Slot>,
+    /// What goes around the first call: `invokeWithLayer` and `initConnection`.
+    pub init: Option<InitConnection>,
+    /// Calls travel under temporary keys that live this long, so that nobody who steals the permanent key can read
+    /// what was sent before. Default `None`: under the permanent key.
+    pub temporary_keys: Option<Duration>,
+    /// When to ping and when to give a connection up.
+    pub liveness: LivenessPolicy,
+    /// Bounds of the session's tables. [`ConnectOptions::production`] and [`ConnectOptions::at`] allow bodies of 1 MiB.
+    pub limits: Limits,
+    /// Random bytes behind a message.
+    pub padding: Padding,
+    /// Time-outs.
+    pub timing: Timing,
+    /// When to dial again.
+    pub backoff: BackOff,
+    /// Bounds of the queue of updates.
+    pub updates: UpdateLimits,
+}
+
+/// One way to a datacenter.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The address of the datacenter or of an `MTProxy`.
+    pub address: SocketAddr,
+    /// Framing, obfuscation, proxies.
+    pub dialling: DialOptions,
+}
+
+/// How long things may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timing {
+    /// [`connect`](crate::tokio::Client::connect) gives up after this. Default 45 s: one whole exchange of keys (30 s)
+    /// and a lost connection before it.
+    pub connect: Duration,
+    /// A candidate's head start over the next. Default 250 ms, as RFC 8305 recommends.
+    pub stagger: Duration,
+    /// A new connection must have shown by then that somebody answers. Default 10 s: three lost packets and a round
+    /// trip around the world.
+    pub proof: Duration,
+    /// A call fails after this unless it has a time-out of its own. Default 60 s: longer than a lost connection takes
+    /// to be noticed and replaced. `None`: never.
+    pub call: Option<Duration>,
+    /// A client that was connected gives up after so long without a connection. Default `None`: never.
+    pub give_up: Option<Duration>,
+    /// [`close`](crate::tokio::Client::close) waits so long for calls under way. Default 5 s.
+    pub close: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(45),
+            stagger: Duration::from_millis(250),
+            proof: Duration::from_secs(10),
+            call: Some(Duration::from_secs(60)),
+            give_up: None,
+            close: Duration::from_secs(5),
+        }
+    }
+}
+
+/// When to dial again after a connection was lost or could not be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackOff {
+    /// Pause after the first failure. Default 250 ms. It doubles with every further one, and a random part of up to a
+    /// half is taken off, so that clients that lost the same server do not return together.
+    pub first: Duration,
+    /// Longest pause. Default 30 s: a person notices no sooner that a network is back.
+    pub max: Duration,
+    /// Least time between the beginnings of two attempts, successful or not. Default 500 ms.
+    pub min_interval: Duration,
+    /// Attempts within any minute. Default 30: datacenters answer more with -429.
+    pub per_minute: usize,
+    /// Pause after -429, as if so many attempts had failed. Default 5: with the other defaults, 4 to 8 s.
+    pub flood_failures: u32,
+    /// Attempts in a row after which [`connect`](crate::tokio::Client::connect) gives up. Default 4. Later ones are
+    /// not counted.
+    pub first_attempts: u32,
+}
+
+impl Default for BackOff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(250),
+            max: Duration::from_secs(30),
+            min_interval: Duration::from_millis(500),
+            per_minute: 30,
+            flood_failures: 5,
+            first_attempts: 4,
+        }
+    }
+}
+
+/// How many updates wait for the caller until they are given up for a [gap](super::Update::Gap).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpdateLimits {
+    /// Updates. Default 4096.
+    pub count: usize,
+    /// Their bytes. Default 16 MiB.
+    pub bytes: usize,
+}
+
+impl Default for UpdateLimits {
+    fn default() -> Self {
+        Self { count: 4096, bytes: 16 << 20 }
+    }
+}
+
+/// How one call is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvokeOptions {
+    /// How long it may take. By default [`Timing::call`].
+    pub timeout: Option<Duration>,
+    /// Whether it may be sent a second time if nobody knows whether the first one was executed.
+    pub repeat: Repeat,
+    /// Whether it may be packed with gzip.
+    pub packing: Packing,
+    /// Ask for a quick acknowledgement; see [`PendingCall::received`](super::PendingCall::received).
+    pub quick_ack: bool,
+}
+
+impl InvokeOptions {
+    /// Sets how long the call may take.
+    #[must_use]
+    pub const fn timeout(self, after: Duration) -> Self {
+        Self { timeout: Some(after), ..self }
+    }
+
+    /// Says whether the call may be sent a second time.
+    #[must_use]
+    pub const fn repeat(self, repeat: Repeat) -> Self {
+        Self { repeat, ..self }
+    }
+
+    /// Asks for a quick acknowledgement.
+    #[must_use]
+    pub const fn quick_ack(self) -> Self {
+        Self { quick_ack: true, ..self }
+    }
+
+    /// Leaves the body as it is, for parts of files, which do not shrink.
+    #[must_use]
+    pub const fn unpacked(self) -> Self {
+        Self { packing: Packing::Never, ..self }
+    }
+}
+
+impl ConnectOptions {
+    /// Reaches a public datacenter under the addresses and keys built in, over IPv4 and IPv6, obfuscated.
+    pub fn production(dc: u16) -> Self {
+        Self::new(ClientOptions::production(dc), addresses::production(dc))
+    }
+
+    /// Reaches a datacenter of the test environment.
+    pub fn test(dc: u16) -> Self {
+        Self::new(ClientOptions::test(dc), addresses::test(dc))
+    }
+
+    /// Reaches a datacenter at one address.
+    pub fn at(address: SocketAddr, dialling: DialOptions, handshake: ClientOptions) -> Self {
+        Self::new(handshake, vec![Candidate { address, dialling }])
+    }
+
+    /// Takes candidates, and the defaults of every other field.
+    pub fn new(handshake: ClientOptions, candidates: Vec<Candidate>) -> Self {
+        Self {
+            candidates,
+            handshake,
+            store: None,
+            slot: None,
+            init: None,
+            temporary_keys: None,
+            liveness: LivenessPolicy::default(),
+            limits: Limits::default(),
+            padding: Padding::default(),
+            timing: Timing::default(),
+            backoff: BackOff::default(),
+            updates: UpdateLimits::default(),
+        }
+    }
+
+    /// Keeps the key in a store.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<dyn KeyStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Announces layer and application with the first call.
+    #[must_use]
+    pub fn with_init(mut self, init: InitConnection) -> Self {
+        self.init = Some(init);
+        self
+    }
+
+    /// Has calls travel under temporary keys of a day.
+    #[must_use]
+    pub const fn with_forward_secrecy(mut self) -> Self {
+        self.temporary_keys = Some(Duration::from_secs(86_400));
+        self
+    }
+
+    /// Returns the place in the store.
+    pub fn slot(&self) -> Slot {
+        self.slot.unwrap_or_else(|| Slot::of(self.handshake.dc))
+    }
+}
+
+impl std::fmt::Debug for ConnectOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectOptions")
+            .field("candidates", &self.candidates)
+            .field("dc", &self.handshake.dc)
+            .field("slot", &self.slot())
+            .field("has_store", &self.store.is_some())
+            .field("temporary_keys", &self.temporary_keys)
+            .field("timing", &self.timing)
+            .field("backoff", &self.backoff)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,197 @@
+//! What the handles of a client share with its driver: the core, the clock, and a way to wake the driver.
+
+use core::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chappe_crypto::rng::Drbg;
+use chappe_session::MonoTime;
+use chappe_session::Now;
+use chappe_session::client::{CallId, ClientSession, KeyMaterial, SendError, SendOptions};
+use chappe_session::counters::Counters;
+use chappe_tl::deserialize::Deserializable;
+use chappe_tl::{RemoteCall, Serializable};
+
+use super::core::Core;
+use super::pending::{PendingCall, Slot};
+use super::updates::UpdateQueue;
+use super::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, Updates};
+use crate::store::{StoreError, load_state};
+
+/// What is to be seen of a client from outside.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Status {
+    /// A connection works, and calls flow over it.
+    pub is_connected: bool,
+    /// The client was closed, or cannot go on.
+    pub is_over: bool,
+    /// Smoothed round trip of pings.
+    pub round_trip: Option<Duration>,
+    /// Seconds to add to the local clock to get the datacenter's.
+    pub time_offset: i32,
+    /// Calls under way.
+    pub pending_calls: usize,
+    /// Connections that were used so far.
+    pub connections: u64,
+    /// What ended the last connection, until the next one works.
+    pub last_error: Option<Arc<ConnectError>>,
+    /// What the session counted.
+    pub counters: Counters,
+}
+
+/// Reads a driver's clock.
+type Clock = Box<dyn Fn() -> Now + Send + Sync>;
+
+pub(crate) struct Shared {
+    core: Mutex<Core>,
+    updates: Arc<UpdateQueue>,
+    clock: Clock,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        options: Arc<ConnectOptions>,
+        key: Option<KeyMaterial>,
+        rng: Drbg,
+        clock: Clock,
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> Arc<Self> {
+        let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
+        let core = Core::new(options, key, Arc::clone(&updates), clock(), rng);
+        Arc::new(Self { core: Mutex::new(core), updates, clock, wake })
+    }
+
+    /// Works on the core. What it then has to do, the driver asks for by itself or is woken for.
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Core, Now) -> T) -> T {
+        work(&mut self.lock(), (self.clock)())
+    }
+
+    /// Works on the core and wakes the driver.
+    pub(crate) fn command<T>(&self, work: impl FnOnce(&mut Core, Now) -> T) -> T {
+        let result = self.with(work);
+        (self.wake)();
+        result
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        (self.clock)()
+    }
+
+    pub(crate) fn ready(&self) -> Arc<Slot> {
+        self.lock().ready()
+    }
+
+    pub(crate) fn updates(&self) -> Updates {
+        Updates::new(Arc::clone(&self.updates))
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.with(|core, now| core.status(now))
+    }
+
+    pub(crate) fn cancel(&self, call: CallId) {
+        if self.with(|core, _| core.cancel(call)) {
+            (self.wake)();
+        }
+    }
+
+    pub(crate) fn invoke<C: RemoteCall>(
+        self: &Arc<Self>,
+        call: &C,
+        options: &InvokeOptions,
+    ) -> PendingCall<C::Return> {
+        let accepted = self.send(options, |session, now, options| session.send(now, call, options));
+        PendingCall::new(accepted, C::Return::from_owned)
+    }
+
+    pub(crate) fn invoke_object<S: Serializable>(
+        self: &Arc<Self>,
+        call: &S,
+        options: &InvokeOptions,
+    ) -> PendingCall<Vec<u8>> {
+        PendingCall::new(self.send(options, |session, now, options| session.send(now, call, options)), Ok)
+    }
+
+    pub(crate) fn invoke_bytes(
+        self: &Arc<Self>,
+        call: &[u8],
+        options: &InvokeOptions,
+    ) -> PendingCall<Vec<u8>> {
+        PendingCall::new(
+            self.send(options, |session, now, options| session.send_bytes(now, call, options)),
+            Ok,
+        )
+    }
+
+    fn send(
+        self: &Arc<Self>,
+        options: &InvokeOptions,
+        send: impl FnOnce(&mut ClientSession, Now, SendOptions) -> Result<CallId, SendError>,
+    ) -> Result<(Arc<Slot>, Arc<Self>, CallId), InvokeError> {
+        let (slot, call) = self.command(|core, now| core.invoke(now, options, send))?;
+        Ok((slot, Arc::clone(self), call))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        // The core is whole between any two of its statements that can panic.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+/// Closes a client when its last handle goes. Calls under way may end first.
+#[derive(Debug)]
+pub(crate) struct Owner(pub(crate) Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.command(Core::close);
+    }
+}
+
+/// Loads the key from the store; a damaged state counts as missing (`SEC-08`).
+pub(crate) fn load_key(options: &ConnectOptions) -> Result<Option<KeyMaterial>, ConnectError> {
+    let Some(store) = &options.store else {
+        return Ok(None);
+    };
+    match load_state(&**store, options.slot()) {
+        Ok(state) => Ok(state.map(|state| state.key)),
+        Err(error @ StoreError::Damaged { .. }) => {
+            tracing::warn!(%error, "a new key will be made");
+            Ok(None)
+        }
+        Err(error) => Err(ConnectError::Store(error)),
+    }
+}
+
+/// What a driver does with the store. May wait for a disk.
+#[derive(Debug)]
+pub(crate) enum StoreWork {
+    Save(zeroize::Zeroizing<Vec<u8>>),
+    Forget,
+}
+
+impl StoreWork {
+    pub(crate) fn run(self, options: &ConnectOptions) {
+        let Some(store) = &options.store else { return };
+        let done = match self {
+            Self::Save(state) => store.save(options.slot(), &state),
+            Self::Forget => store.remove(options.slot()),
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "the store of keys failed");
+        }
+    }
+}
+
+/// How long it is until a time.
+pub(crate) fn until(now: Now, at: MonoTime) -> Duration {
+    at.since(now.mono)
+}

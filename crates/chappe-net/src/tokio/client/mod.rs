@@ -1,0 +1,120 @@
+//! A client whose driver is a task.
+
+mod driver;
+
+use std::sync::Arc;
+
+use chappe_crypto::rng::Drbg;
+use chappe_tl::{RemoteCall, Serializable};
+use tokio::sync::Notify;
+
+use crate::client::core::Core;
+use crate::client::shared::{Owner, Shared, load_key};
+use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
+use driver::{Clock, Driver};
+
+/// A client of one datacenter: one session, over one connection after the other.
+///
+/// Clones are the same client. It reconnects by itself; calls made meanwhile wait. When the last clone is dropped, calls
+/// under way may still end, and the connection is closed.
+///
+/// ```no_run
+/// use chappe_net::{ConnectOptions, tokio::Client};
+/// use chappe_tl_mtproto::functions::GetFutureSalts;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::connect(ConnectOptions::production(2)).await?;
+/// let answer = client.invoke_object(&GetFutureSalts { num: 1 }).await?;
+/// client.close().await;
+/// # let _ = answer;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Client {
+    owner: Arc<Owner>,
+}
+
+impl Client {
+    /// Connects, makes a key if the store has none, and returns once the datacenter has answered.
+    ///
+    /// May be cancelled. Needs a runtime of tokio with time and I/O.
+    ///
+    /// # Errors
+    ///
+    /// Says who failed; see [`ConnectError::blame`]. Several attempts were made, as
+    /// [`BackOff::first_attempts`](crate::BackOff::first_attempts) says, unless the error shows that they would fail alike.
+    pub async fn connect(options: ConnectOptions) -> Result<Self, Arc<ConnectError>> {
+        let options = Arc::new(options);
+        let loading = Arc::clone(&options);
+        // A store may wait for a disk or for another machine.
+        let loaded = tokio::task::spawn_blocking(move || load_key(&loading)).await;
+        let key = loaded.map_err(|error| ConnectError::System(error.into()))??;
+        let rng = || {
+            Drbg::from_os().map_err(|error| ConnectError::System(std::io::Error::other(error.to_string())))
+        };
+        let wake = Arc::new(Notify::new());
+        let waker = Arc::clone(&wake);
+        let clock = Clock::new();
+        let clock = Box::new(move || clock.now());
+        let shared =
+            Shared::new(Arc::clone(&options), key, rng()?, clock, Box::new(move || waker.notify_one()));
+        let ready = PendingCall::<Vec<u8>>::signal(shared.ready());
+        // Dropped on the way out, it closes what was begun.
+        let owner = Arc::new(Owner(Arc::clone(&shared)));
+        tokio::spawn(Driver::new(shared, options, wake, rng()?).run());
+        match ready.await {
+            Ok(_) => Ok(Self { owner }),
+            Err(InvokeError::Connection(error)) => Err(error),
+            Err(_) => Err(Arc::new(ConnectError::Closed)),
+        }
+    }
+
+    /// Calls a function and waits for its result.
+    ///
+    /// The call is accepted at once and goes out whether or not the future is polled; dropping the future gives the
+    /// call up.
+    pub fn invoke<C: RemoteCall>(&self, call: &C) -> PendingCall<C::Return> {
+        self.owner.0.invoke(call, &InvokeOptions::default())
+    }
+
+    /// Calls a function, with options.
+    pub fn invoke_with<C: RemoteCall>(&self, call: &C, options: &InvokeOptions) -> PendingCall<C::Return> {
+        self.owner.0.invoke(call, options)
+    }
+
+    /// Sends an object that is encoded elsewhere or has no result type, and returns the answer as it came, unpacked.
+    pub fn invoke_object<S: Serializable>(&self, call: &S) -> PendingCall<Vec<u8>> {
+        self.owner.0.invoke_object(call, &InvokeOptions::default())
+    }
+
+    /// Sends a call that is encoded already, constructor id first, and returns the answer as it came, unpacked.
+    pub fn invoke_bytes(&self, call: &[u8], options: &InvokeOptions) -> PendingCall<Vec<u8>> {
+        self.owner.0.invoke_bytes(call, options)
+    }
+
+    /// Returns the updates.
+    pub fn updates(&self) -> Updates {
+        self.owner.0.updates()
+    }
+
+    /// Returns how the client is doing.
+    pub fn status(&self) -> Status {
+        self.owner.0.status()
+    }
+
+    /// Makes a new connection, which replaces the one in use once it has shown that somebody answers.
+    ///
+    /// For applications that are told of a change of networks.
+    pub fn refresh(&self) {
+        self.owner.0.command(Core::refresh);
+    }
+
+    /// Refuses new calls, waits for those under way as long as [`Timing::close`](crate::Timing::close) allows,
+    /// acknowledges what came, saves the state, and closes the connection.
+    pub async fn close(&self) {
+        let slot = self.owner.0.command(Core::close);
+        // It is told that the client is over, and nothing else.
+        let _ = PendingCall::<Vec<u8>>::signal(slot).await;
+    }
+}
