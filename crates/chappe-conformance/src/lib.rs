@@ -18,3 +18,8 @@ pub mod vectors;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The examples of `docs/sessions-of-others.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/sessions-of-others.md")]
+struct SessionsOfOthers;

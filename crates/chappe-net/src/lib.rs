@@ -10,6 +10,7 @@ mod client;
 mod error;
 #[cfg(feature = "tokio")]
 mod gate;
+pub mod import;
 mod link;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod opening;

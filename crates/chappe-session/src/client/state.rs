@@ -69,14 +69,37 @@ impl ClientSession {
         let key = self.permanent.as_ref().or_else(|| self.current.as_ref().map(|epoch| &epoch.key))?;
         // The salts of a temporary key end with it.
         let salts = if uses_temporary { &[] } else { self.salts() };
+        let contents = Contents {
+            key,
+            created_at: self.permanent_created_at,
+            time_offset: self.time_offset(now),
+            salts,
+            extra,
+        };
+        Some(contents.write())
+    }
+}
+
+/// What is written.
+struct Contents<'a> {
+    key: &'a AuthKey,
+    created_at: i64,
+    time_offset: i32,
+    salts: &'a [TimedSalt],
+    extra: &'a [u8],
+}
+
+impl Contents<'_> {
+    fn write(&self) -> Zeroizing<Vec<u8>> {
+        let Self { key, created_at, time_offset, salts, extra } = *self;
         let mut out = Zeroizing::new(Vec::with_capacity(400 + SALT_LEN * salts.len() + extra.len()));
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&[0; 2]);
         out.extend_from_slice(key.id().as_bytes());
         out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(&self.permanent_created_at.to_le_bytes());
-        out.extend_from_slice(&self.time_offset(now).to_le_bytes());
+        out.extend_from_slice(&created_at.to_le_bytes());
+        out.extend_from_slice(&time_offset.to_le_bytes());
         out.extend_from_slice(&(salts.len() as u32).to_le_bytes());
         for salt in salts {
             out.extend_from_slice(&salt.valid_since.to_le_bytes());
@@ -87,11 +110,20 @@ impl ClientSession {
         out.extend_from_slice(extra);
         let digest = hash::sha256(&[&out]);
         out.extend_from_slice(&digest);
-        Some(out)
+        out
     }
 }
 
 impl SavedState {
+    /// Writes the same bytes as [`ClientSession::export`], for a key that comes from elsewhere. The buffer holds the key, and
+    /// is wiped when it is dropped.
+    pub fn export(&self) -> Zeroizing<Vec<u8>> {
+        let KeyMaterial { auth_key, created_at, salts, time_offset, .. } = &self.key;
+        let salts = &salts[..salts.len().min(MAX_SALTS)];
+        let (created_at, time_offset) = (*created_at, *time_offset);
+        Contents { key: auth_key, created_at, time_offset, salts, extra: &self.extra }.write()
+    }
+
     /// Reads what [`ClientSession::export`] wrote.
     ///
     /// # Errors

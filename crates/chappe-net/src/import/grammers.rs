@@ -1,0 +1,153 @@
+//! Sessions of grammers: one key for each datacenter that was used.
+//!
+//! Since 0.8 a file is an SQLite database with the columns of [`QUERY`]; `SELECT dc_id FROM dc_home` gives the datacenter of the
+//! account. Until 0.8 it was one TL object:
+//!
+//! ```text
+//! dataCenter flags:# id:int ipv4:flags.0?int ipv6:flags.1?int128 port:int auth:flags.2?bytes = DataCenter;
+//! dataCenterWs flags:# id:int url:string auth:flags.0?bytes = DataCenter;
+//! user id:long dc:int bot:Bool = User;
+//! session flags:# dcs:Vector<DataCenter> user:flags.0?User state:flags.1?UpdateState = Session;
+//! ```
+
+use std::net::SocketAddr;
+
+use chappe_tl::Deserializable as _;
+use chappe_tl::deserialize::{Cursor, Result as Read};
+use zeroize::Zeroizing;
+
+use super::{ImportError, ImportedSession, User};
+
+/// Asks a session file for the columns of [`from_row`]. There is a row for each datacenter that is known; those without a
+/// key are left out.
+pub const QUERY: &str = "SELECT dc_id, ipv4, auth_key FROM dc_option WHERE auth_key IS NOT NULL";
+
+/// Longest file that is looked at. A thousand channels take some twenty kilobytes.
+const MAX_FILE_LEN: usize = 4 << 20;
+
+/// Most datacenters in a file.
+const MAX_DCS: usize = 100;
+
+const SESSION: u32 = 0xa73e_b8ce;
+const DATA_CENTER: u32 = 0x756d_16b6;
+const DATA_CENTER_WS: u32 = 0x7249_0a88;
+const USER: u32 = 0x672f_428d;
+
+/// Takes a row of a session file. `ipv4` is an address with a port.
+///
+/// # Errors
+///
+/// Fails if a column has a value that it cannot have, or there is no key.
+pub fn from_row(dc_id: i64, ipv4: &str, auth_key: &[u8]) -> Result<ImportedSession, ImportError> {
+    let address: SocketAddr = ipv4.parse().map_err(|_| ImportError::Server { len: ipv4.len() })?;
+    Ok(ImportedSession {
+        dc: super::dc(dc_id)?,
+        environment: None,
+        server: super::server(&address.ip().to_string(), address.port().into())?,
+        auth_key: super::auth_key(auth_key)?,
+        user: None,
+        api_id: None,
+    })
+}
+
+/// Reads a session file of the versions before SQLite. The user is that of the account's own datacenter, which comes
+/// first; the others have none.
+///
+/// Addresses are left out: the library wrote them in different orders of bytes over time.
+///
+/// # Errors
+///
+/// Fails if it is anything else, or has no key for any datacenter.
+pub fn from_file(bytes: &[u8]) -> Result<Vec<ImportedSession>, ImportError> {
+    if bytes.len() > MAX_FILE_LEN {
+        return Err(ImportError::Length { len: bytes.len() });
+    }
+    let mut cursor = Cursor::from_slice(bytes);
+    let malformed = |_| ImportError::Malformed { what: "fields" };
+    let version = cursor.read_u32().map_err(malformed)?;
+    if version != SESSION {
+        return Err(ImportError::UnknownVersion { version });
+    }
+    let (keys, user) = read(&mut cursor).map_err(malformed)??;
+    let mut sessions = Vec::with_capacity(keys.len());
+    for (dc, key) in keys {
+        sessions.push(ImportedSession {
+            dc: super::dc(dc.into())?,
+            environment: None,
+            server: None,
+            auth_key: super::auth_key(&key)?,
+            user: user.filter(|(home, _)| *home == dc).map(|(_, user)| user),
+            api_id: None,
+        });
+    }
+    sessions.sort_by_key(|session| session.user.is_none());
+    if sessions.is_empty() { Err(ImportError::NoKey) } else { Ok(sessions) }
+}
+
+/// A key and its datacenter.
+type Key = (i32, Zeroizing<Vec<u8>>);
+
+/// A user and the datacenter of the account.
+type Home = (i32, User);
+
+/// What a file holds.
+type Found = (Vec<Key>, Option<Home>);
+
+/// Reads up to the user; behind it stands the state of updates, which belongs to the library.
+fn read(cursor: &mut Cursor<'_>) -> Read<Result<Found, ImportError>> {
+    const VECTOR: u32 = 0x1cb5_c415;
+    const HAS_USER: u32 = 1 << 0;
+    let flags = cursor.read_u32()?;
+    if cursor.read_u32()? != VECTOR {
+        return Ok(Err(ImportError::Malformed { what: "list of datacenters" }));
+    }
+    let count = cursor.read_count(8)?;
+    if count > MAX_DCS {
+        return Ok(Err(ImportError::Malformed { what: "number of datacenters" }));
+    }
+    let mut keys = Vec::new();
+    for _ in 0..count {
+        match cursor.read_u32()? {
+            DATA_CENTER => keys.extend(read_data_center(cursor)?),
+            DATA_CENTER_WS => keys.extend(read_data_center_ws(cursor)?),
+            version => return Ok(Err(ImportError::UnknownVersion { version })),
+        }
+    }
+    if flags & HAS_USER == 0 {
+        return Ok(Ok((keys, None)));
+    }
+    let version = cursor.read_u32()?;
+    if version != USER {
+        return Ok(Err(ImportError::UnknownVersion { version }));
+    }
+    let id = cursor.read_i64()?;
+    let dc = cursor.read_i32()?;
+    let is_bot = bool::deserialize(cursor)?;
+    // 0 stands for a datacenter that is chosen before anybody has logged in.
+    Ok(Ok((keys, Some((dc, User { id, is_bot })).filter(|_| id != 0))))
+}
+
+fn read_data_center(cursor: &mut Cursor<'_>) -> Read<Option<Key>> {
+    let (flags, id) = (cursor.read_u32()?, cursor.read_i32()?);
+    if flags & 1 != 0 {
+        cursor.take(4)?;
+    }
+    if flags & 2 != 0 {
+        cursor.take(16)?;
+    }
+    let _port = cursor.read_i32()?;
+    read_key(cursor, id, flags & 4 != 0)
+}
+
+fn read_data_center_ws(cursor: &mut Cursor<'_>) -> Read<Option<Key>> {
+    let (flags, id) = (cursor.read_u32()?, cursor.read_i32()?);
+    let _url = cursor.read_bytes()?;
+    read_key(cursor, id, flags & 1 != 0)
+}
+
+fn read_key(cursor: &mut Cursor<'_>, id: i32, is_there: bool) -> Read<Option<Key>> {
+    if !is_there {
+        return Ok(None);
+    }
+    Ok(Some((id, Zeroizing::new(cursor.read_bytes()?.to_vec()))))
+}

@@ -1,0 +1,75 @@
+//! Sessions of Telethon.
+//!
+//! A string is the letter `1` and base64 of: id of the datacenter 1, address 4 or 16, port 2 (big-endian), key 256. A file is an
+//! SQLite database; all versions of its tables have the columns of [`QUERY`].
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use chappe_tl::deserialize::Cursor;
+
+use super::{ImportError, ImportedSession, text};
+
+/// Asks a session file for what [`from_row`] takes.
+pub const QUERY: &str = "SELECT dc_id, server_address, port, auth_key FROM sessions";
+
+const IPV4_LEN: usize = 1 + 4 + 2 + 256;
+const IPV6_LEN: usize = 1 + 16 + 2 + 256;
+
+/// Reads what `StringSession.save` returns.
+///
+/// # Errors
+///
+/// Fails if the text is anything else, or has no key.
+pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
+    from_bytes(&text::decode(version_1(text)?)?)
+}
+
+/// Takes the version from the front of a text.
+pub(super) fn version_1(text: &str) -> Result<&str, ImportError> {
+    let text = text.trim();
+    text.strip_prefix('1').ok_or_else(|| match text.chars().next() {
+        Some(version) => ImportError::UnknownVersion { version: version.into() },
+        None => ImportError::Length { len: 0 },
+    })
+}
+
+/// Reads what the base64 of a session string stands for.
+pub(super) fn from_bytes(bytes: &[u8]) -> Result<ImportedSession, ImportError> {
+    if !matches!(bytes.len(), IPV4_LEN | IPV6_LEN) {
+        return Err(ImportError::Length { len: bytes.len() });
+    }
+    read(bytes).map_err(|_| ImportError::Malformed { what: "fields" })?
+}
+
+fn read(bytes: &[u8]) -> chappe_tl::deserialize::Result<Result<ImportedSession, ImportError>> {
+    let mut cursor = Cursor::from_slice(bytes);
+    let dc = cursor.read_byte()?;
+    let address: IpAddr = if bytes.len() == IPV4_LEN {
+        Ipv4Addr::from(cursor.read_array::<4>()?).into()
+    } else {
+        Ipv6Addr::from(cursor.read_array::<16>()?).into()
+    };
+    let port = u16::from_be_bytes(cursor.read_array()?);
+    Ok(from_row(dc.into(), &address.to_string(), port.into(), cursor.rest()))
+}
+
+/// Takes a row of a session file. Its text is empty and its key has no bytes where the column is `NULL`.
+///
+/// # Errors
+///
+/// Fails if a column has a value that it cannot have, or there is no key.
+pub fn from_row(
+    dc_id: i64,
+    server_address: &str,
+    port: i64,
+    auth_key: &[u8],
+) -> Result<ImportedSession, ImportError> {
+    Ok(ImportedSession {
+        dc: super::dc(dc_id)?,
+        environment: None,
+        server: super::server(server_address, port)?,
+        auth_key: super::auth_key(auth_key)?,
+        user: None,
+        api_id: None,
+    })
+}
