@@ -1,10 +1,6 @@
 //! After an exchange and after sessions have ended, no secret of theirs is left in the memory of the process.
 //!
-//! One test, so that no other thread has secrets of its own.
-#![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test")]
-
-mod scan;
+//! One test, since it searches all that the process has.
 
 use core::convert::Infallible;
 use core::hint::black_box;
@@ -26,7 +22,8 @@ use chappe_net::store::{FileStore, KeyStore, MemoryStore, Slot, load_state};
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, SendOptions};
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerEvent, ServerSession};
 use chappe_session::{EncryptedSession, MonoTime, Now};
-use scan::Secrets;
+
+use crate::scan::Secrets;
 
 const START: u64 = 1_707_425_104;
 const MASK: u8 = 0x5a;
@@ -213,12 +210,14 @@ fn live_and_die() -> Secrets {
 }
 
 /// The system's library keeps the first 16 KiB of a stack for the next thread, and gives back the rest.
-#[inline(never)]
 fn below_the_first_pages() -> Secrets {
-    let pages = black_box([0_u8; 64 << 10]);
-    let secrets = live_and_die();
-    black_box(&pages);
-    secrets
+    fn down(levels: usize) -> Secrets {
+        let page = black_box([0_u8; 4096]);
+        let secrets = if levels == 0 { live_and_die() } else { down(levels - 1) };
+        black_box(&page);
+        secrets
+    }
+    down(16)
 }
 
 #[test]

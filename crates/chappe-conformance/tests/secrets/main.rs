@@ -1,0 +1,8 @@
+//! Secrets are where they are needed, and nowhere else: not in memory afterwards, not in texts.
+#![allow(clippy::unwrap_used, clippy::std_instead_of_alloc, reason = "a test")]
+
+#[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
+mod scan;
+mod texts;
