@@ -2,6 +2,7 @@
 //!
 //! A new gate is one line in [`ALL`]: it becomes a subcommand and a part of `ci` by that.
 
+mod advisories;
 pub(crate) mod api;
 mod clippy;
 mod codegen;

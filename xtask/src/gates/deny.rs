@@ -1,24 +1,25 @@
 //! Licences, duplicate versions and sources of everything in the lock file.
 //!
-//! Reads `deny.toml`, in the format of `cargo-deny`, and applies the rules that need no network: so
-//! the file has one meaning, and whoever has `cargo-deny` can check advisories with it too.
+//! Reads `deny.toml`, in the format of `cargo-deny`, so that the file has one meaning for both.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::{env, fs};
+use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 use cargo_metadata::Package;
 use cargo_metadata::semver::{Version, VersionReq};
 use serde::Deserialize;
 
+use super::advisories::{self, Advisories};
 use super::{Context, Verdict};
-use crate::shell;
 
 /// The part of `deny.toml` that this gate applies.
 #[derive(Deserialize)]
 struct Rules {
     licenses: Licenses,
     bans: Bans,
+    #[serde(default)]
+    advisories: Advisories,
 }
 
 #[derive(Deserialize)]
@@ -51,7 +52,7 @@ impl Skip {
 /// The only place that third-party crates may come from.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Checks every package of the dependency graph, and the advisories where that is possible.
+/// Checks every package of the dependency graph, also for advisories where the database is at hand.
 pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     let path = context.workspace.root().join("deny.toml");
     let rules: Rules = toml::from_str(&fs::read_to_string(&path)?).context("deny.toml")?;
@@ -63,27 +64,21 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     broken.extend(duplicates(&named, &rules.bans.skip));
     broken.extend(context.workspace.publishable().into_iter().filter_map(build_script));
     broken.extend(explanations(context)?);
+    let database = advisories::database();
+    if let Some(database) = &database {
+        broken.extend(advisories::check(database, &packages, &rules.advisories)?);
+    }
     for line in &broken {
         context.shell.say(line)?;
     }
     if !broken.is_empty() {
         bail!("{}", broken.join("; "));
     }
-    let advisories = advisories(context)?;
+    let advisories = match database {
+        Some(_) => "no advisory that is not explained",
+        None => "advisories NOT checked: there is no checkout of the database",
+    };
     Ok(Verdict::Passed(format!("{} third-party packages, {advisories}", packages.len())))
-}
-
-/// Asks `cargo-deny`, if there is one and it can have the advisory database.
-fn advisories(context: &Context) -> Result<&'static str> {
-    if !shell::has_cargo_command("deny", &env::var_os("PATH").unwrap_or_default()) {
-        return Ok("advisories not checked: cargo-deny is not installed");
-    }
-    let root = context.workspace.root();
-    if context.shell.run(shell::cargo(root).args(["deny", "fetch", "db"])).is_err() {
-        return Ok("advisories not checked: the database cannot be had");
-    }
-    context.shell.run(shell::cargo(root).args(["deny", "check", "advisories"]))?;
-    Ok("no advisory")
 }
 
 fn licence(package: &Package, allowed: &[String]) -> Option<String> {
