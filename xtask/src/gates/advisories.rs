@@ -1,4 +1,4 @@
-//! Known vulnerabilities of what is in the lock file, from a checkout of RustSec's database.
+//! Known vulnerabilities of what is in the lock file, from a checkout of the advisory database.
 //!
 //! The database is a git repository that not every build machine can reach, so nothing is fetched here: the checkout is
 //! the one that `ADVISORY_DB` names, or one that `cargo audit` or `cargo deny` left behind. Which advisories are known and do
