@@ -59,15 +59,26 @@ impl Secrets {
         copy
     }
 
+    /// Searches everything that this process can write but the stack of this thread.
+    pub(crate) fn find_off_stack(&self) -> Vec<Finding> {
+        let here = 0_u8;
+        let here = &raw const here as usize;
+        self.find_in(mappings().into_iter().filter(|range| !range.contains(&here)))
+    }
+
     /// Searches everything that this process can write.
     pub(crate) fn find(&self) -> Vec<Finding> {
+        self.find_in(mappings().into_iter())
+    }
+
+    fn find_in(&self, ranges: impl Iterator<Item = Range<usize>>) -> Vec<Finding> {
         let filter = self.filter();
         let mut chunk = vec![0; CHUNK + WINDOW];
         let own = chunk.as_ptr() as usize;
         let own = own..own + chunk.len();
         let mut memory = File::open("/proc/self/mem").expect("this process can read its own memory");
         let mut found = Vec::new();
-        for range in mappings() {
+        for range in ranges {
             let mut at = range.start;
             while at < range.end {
                 let len = (range.end - at).min(chunk.len());
