@@ -130,13 +130,21 @@ fn explanations(context: &Context) -> Result<Vec<String>> {
     let third_party = context.workspace.third_party();
     let graph: BTreeSet<&str> = third_party.iter().map(|package| package.name.as_str()).collect();
     let direct = tools.map(|dependency| dependency.name.as_str()).filter(|name| graph.contains(name));
-    let wanted: BTreeSet<&str> = shipped.into_iter().chain(direct).collect();
+    let shipped_names: BTreeSet<&str> = shipped.into_iter().collect();
+    let wanted: BTreeSet<&str> = shipped_names.iter().copied().chain(direct).collect();
+    let runs_code =
+        |name: &&str| third_party.iter().any(|package| *package.name == **name && has_script(package));
+    let scripts: BTreeSet<&str> = shipped_names.iter().copied().filter(runs_code).collect();
+    let listed = named(section(&text, "## Build scripts"));
+    let of_scripts = scripts
+        .symmetric_difference(&listed)
+        .map(|name| format!("docs/dependencies.md is wrong about a build script of {name}"));
     let missing =
         wanted.difference(&explained).map(|name| format!("docs/dependencies.md does not explain {name}"));
     let idle = explained
         .difference(&graph)
         .map(|name| format!("docs/dependencies.md explains {name}, which is not used"));
-    Ok(missing.chain(idle).collect())
+    Ok(missing.chain(idle).chain(of_scripts).collect())
 }
 
 /// Returns the crates named in the first column of the tables.
@@ -148,17 +156,31 @@ fn explained(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
+/// Returns what stands beneath a heading, up to the next one.
+fn section<'t>(text: &'t str, heading: &str) -> &'t str {
+    let rest = text.split_once(heading).map_or("", |(_, rest)| rest);
+    rest.split("\n## ").next().unwrap_or_default()
+}
+
+/// Returns everything in a text that is marked as code.
+fn named(text: &str) -> BTreeSet<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+fn has_script(package: &Package) -> bool {
+    package.targets.iter().any(cargo_metadata::Target::is_custom_build)
+}
+
 /// Build scripts run on the machine of everyone who compiles; none that we publish does.
 fn build_script(package: &Package) -> Option<String> {
-    let has = package.targets.iter().any(cargo_metadata::Target::is_custom_build);
-    has.then(|| format!("{} has a build script", package.name))
+    has_script(package).then(|| format!("{} has a build script", package.name))
 }
 
 #[cfg(test)]
 mod checks {
     use cargo_metadata::semver::Version;
 
-    use super::{Skip, duplicates, explained};
+    use super::{Skip, duplicates, explained, named, section};
 
     const OLD: Version = Version::new(2, 0, 119);
     const NEW: Version = Version::new(3, 0, 1);
@@ -180,6 +202,12 @@ mod checks {
             duplicates(&[("syn", &NEW)], &[skip("syn@2")]),
             ["deny.toml skips syn@2, which is no duplicate"]
         );
+    }
+
+    #[test]
+    fn a_section_ends_where_the_next_one_begins() {
+        let text = "## A\n\n`x`\n\n## B\n\n`y`, `z`\n\n## C\n\n`w`\n";
+        assert_eq!(named(section(text, "## B")).into_iter().collect::<Vec<_>>(), ["y", "z"]);
     }
 
     #[test]
