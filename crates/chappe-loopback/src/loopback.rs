@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::PublicKey;
-use chappe_net::server::{Engine, EngineOptions};
-use chappe_net::tokio::{Listener, serve};
+use chappe_net::server::{Engine, EngineOptions, ServerCounters};
+use chappe_net::tokio::Server;
 use chappe_session::Now;
 use tokio::sync::oneshot;
 
@@ -24,6 +24,7 @@ pub struct Loopback {
     dc_id: i32,
     public_key: PublicKey,
     engine: Arc<Engine>,
+    server: Server,
     faults: FaultScript,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -47,10 +48,8 @@ impl Loopback {
             None => return Err(chappe_handshake::ConfigError::NoKeys.into()),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        // In a thread of its own, since the caller may be in a runtime already, where waiting is not allowed.
-        let bind = || runtime.block_on(Listener::bind(options.listen, options.sockets.clone()));
-        let bound = std::thread::scope(|scope| scope.spawn(bind).join());
-        let listener = bound.map_err(|_| std::io::Error::other("binding the address panicked"))??;
+        // Bound first: the API tells clients its address.
+        let listener = std::net::TcpListener::bind(options.listen)?;
         let address = listener.local_addr()?;
 
         let mut api = Api::new(Endpoint { dc_id: options.dc_id, address });
@@ -64,22 +63,22 @@ impl Loopback {
         let handler = ApiHandler::new(Arc::new(api), options.faults.clone());
         let engine = Engine::new(EngineOptions::new(handshake, options.session), handler, &mut rng)?;
 
+        let faults = Arc::new(options.faults.clone());
+        let server = {
+            let _context = runtime.enter();
+            Server::serve(listener, options.sockets.clone(), Arc::clone(&engine), faults)?
+        };
         let (stop, stopped) = oneshot::channel();
-        let (served, faults) = (Arc::clone(&engine), Arc::new(options.faults.clone()));
         let thread = std::thread::Builder::new().name("chappe-loopback".into()).spawn(move || {
-            let until_stopped = async {
-                // A dropped sender stops it as well.
-                let _ = stopped.await;
-            };
-            if let Err(error) = runtime.block_on(serve(listener, served, faults, until_stopped)) {
-                tracing::error!(%error, "datacenter stopped");
-            }
+            // A dropped sender stops it as well; every connection ends with the runtime.
+            let _ = runtime.block_on(stopped);
         })?;
         Ok(Self {
             address,
             dc_id: options.dc_id,
             public_key,
             engine,
+            server,
             faults: options.faults,
             stop: Some(stop),
             thread: Some(thread),
@@ -104,6 +103,11 @@ impl Loopback {
     /// Returns its keys and sessions.
     pub const fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// Returns what its sockets counted so far.
+    pub fn counters(&self) -> ServerCounters {
+        self.server.counters()
     }
 
     /// Returns the list of what goes wrong.

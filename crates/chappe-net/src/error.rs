@@ -27,6 +27,10 @@ pub enum LinkError {
     Closed,
     /// The bytes that came are not what this transport carries.
     Transport(TransportError),
+    /// TLS failed: a certificate that nobody trusts, or bytes that are not TLS.
+    Tls(String),
+    /// The peer broke a rule of WebSocket, or did not go over to it.
+    WebSocket(String),
     /// A new connection speaks nothing that is served here.
     Refused(Refusal),
     /// A limit on connections was reached.
@@ -44,10 +48,14 @@ pub enum Wait {
     Connect,
     /// For a proxy's word that bytes go through.
     Proxy,
+    /// For TLS, or for the word that a server goes over to WebSocket.
+    Carrier,
     /// For an `MTProxy`'s answer to the first bytes, or for a client's first bytes.
     FirstBytes,
     /// For a whole frame.
     Frame,
+    /// For any sign of life.
+    Anything,
     /// For the peer to take what was written.
     Write,
 }
@@ -57,8 +65,10 @@ impl fmt::Display for Wait {
         f.write_str(match self {
             Self::Connect => "the connection",
             Self::Proxy => "the proxy",
+            Self::Carrier => "tls or websocket",
             Self::FirstBytes => "the first bytes",
             Self::Frame => "a frame",
+            Self::Anything => "any sign of life",
             Self::Write => "the peer to read",
         })
     }
@@ -74,6 +84,8 @@ impl fmt::Display for LinkError {
             Self::Proxy(error) => error.fmt(f),
             Self::Closed => f.write_str("the peer closed the connection"),
             Self::Transport(error) => error.fmt(f),
+            Self::Tls(reason) => write!(f, "tls: {reason}"),
+            Self::WebSocket(reason) => write!(f, "websocket: {reason}"),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::TooMany { limit } => write!(f, "more than {limit} connections"),
         }
@@ -87,7 +99,11 @@ impl std::error::Error for LinkError {
             Self::Proxy(error) => Some(error),
             Self::Transport(error) => Some(error),
             Self::Refused(refusal) => Some(refusal),
-            Self::TimedOut { .. } | Self::Closed | Self::TooMany { .. } => None,
+            Self::TimedOut { .. }
+            | Self::Closed
+            | Self::Tls(_)
+            | Self::WebSocket(_)
+            | Self::TooMany { .. } => None,
         }
     }
 }

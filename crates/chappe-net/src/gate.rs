@@ -8,6 +8,7 @@ use chappe_transport::ReplayFilter;
 
 use crate::error::LinkError;
 use crate::options::ListenOptions;
+use crate::server::{ServerCounters, Tally, add};
 
 /// Counts the connections of a listener and keeps what they share.
 #[derive(Debug)]
@@ -15,6 +16,7 @@ pub(crate) struct Gate {
     options: ListenOptions,
     counts: Mutex<Counts>,
     replays: Option<Mutex<ReplayFilter>>,
+    tally: Arc<Tally>,
 }
 
 #[derive(Debug, Default)]
@@ -29,11 +31,21 @@ impl Gate {
             0 => None,
             capacity => Some(Mutex::new(ReplayFilter::new(capacity))),
         };
-        Self { options, counts: Mutex::default(), replays }
+        Self { options, counts: Mutex::default(), replays, tally: Arc::default() }
+    }
+
+    /// Returns what was counted so far.
+    pub(crate) fn counters(&self) -> ServerCounters {
+        let open = self.counts.lock().unwrap_or_else(PoisonError::into_inner).all;
+        self.tally.read(open)
     }
 
     /// Counts a connection in.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, LinkError> {
+        self.try_admit(address).inspect_err(|_| add(&self.tally.over_limit, 1))
+    }
+
+    fn try_admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, LinkError> {
         let address = network_of(address);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.all >= self.options.max_connections {
@@ -51,15 +63,19 @@ impl Gate {
 
 /// One connection's place; it is free again when this is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct Place {
     gate: Arc<Gate>,
     address: IpAddr,
 }
 
 impl Place {
     /// Returns the options of the listener.
-    pub fn options(&self) -> &ListenOptions {
+    pub(crate) fn options(&self) -> &ListenOptions {
         &self.gate.options
+    }
+
+    pub(crate) fn tally(&self) -> &Arc<Tally> {
+        &self.gate.tally
     }
 
     /// Lends the beginnings of connections that were seen before, if they are remembered.

@@ -1,15 +1,22 @@
 //! Drivers for MTProto: sockets, time-outs and the operating system's clock and randomness around the machines
 //! of the other crates.
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(any(feature = "blocking", feature = "tokio")),
+    allow(dead_code, reason = "without drivers nobody calls what they share")
+)]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "sockets need std")]
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
+mod carrier;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod client;
 mod error;
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 mod gate;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod http;
 pub mod import;
 mod link;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
@@ -21,6 +28,8 @@ pub mod store;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
+#[cfg(feature = "tls")]
+pub use carrier::TlsOptions;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use client::{
     BackOff, Blame, CallError, Candidate, ConnectError, ConnectOptions, CreateKeyError, Gap, InvokeError,
@@ -28,8 +37,6 @@ pub use client::{
     UpdateObject, Updates,
 };
 pub use error::{LinkError, Wait};
-#[cfg(feature = "tokio")]
-pub use gate::Place;
 pub use link::{Ingoing, Outgoing, join};
-pub use options::{Carrier, DialOptions, ListenOptions};
+pub use options::{Carrier, DialOptions, Endpoint, ListenOptions};
 pub use proxy::{Credentials, Proxy, ProxyError};

@@ -2,6 +2,8 @@
 //!
 //! Both drivers, blocking and tokio, are thin around these two types, so neither can do what the other cannot.
 
+use std::sync::Arc;
+
 use chappe_framing::FrameBuf;
 use chappe_transport::{
     AckRequest, Connection, ErrorCode, Framing, Incoming, QuickAckToken, ReadBuf, Receiver, Sender,
@@ -9,15 +11,20 @@ use chappe_transport::{
 };
 use rand_core::CryptoRng;
 
+use crate::carrier::{ONE_READ, Shared, Stack};
+use crate::error::LinkError;
+
 /// The half of a connection that makes bytes to write.
 #[derive(Debug)]
 pub struct Outgoing {
     sender: Sender,
     scratch: Vec<u8>,
+    carrier: Option<Arc<Shared>>,
 }
 
 impl Outgoing {
-    /// Frames and hides an envelope in its own buffer and returns what to write.
+    /// Frames and hides an envelope in its own buffer and returns what to write: nothing where something stands in
+    /// between, whose bytes wait in [`carrier`](Self::carrier) then.
     ///
     /// Frames must be written in the order they were encoded in, since the cipher streams run on.
     ///
@@ -29,34 +36,44 @@ impl Outgoing {
         frame: &'a mut FrameBuf,
         ack: AckRequest,
         rng: &mut R,
-    ) -> Result<&'a [u8], TransportError> {
+    ) -> Result<&'a [u8], LinkError> {
         let affixes = self.sender.encode(frame.as_slice(), ack, rng)?;
         frame.prepend(affixes.head());
         frame.append(affixes.tail());
         self.sender.obfuscate(frame.as_mut_slice());
-        Ok(self.sender.wrap(frame.as_slice(), &mut self.scratch))
+        let bytes = self.sender.wrap(frame.as_slice(), &mut self.scratch);
+        hand_over(self.carrier.as_deref(), bytes)
     }
 
     /// Returns the bytes of a quick ack; none for the full transport, which has no such thing.
-    pub fn quick_ack<R: CryptoRng + ?Sized>(&mut self, token: QuickAckToken, rng: &mut R) -> &[u8] {
+    ///
+    /// # Errors
+    ///
+    /// What stands in between is broken.
+    pub fn quick_ack<R: CryptoRng + ?Sized>(
+        &mut self,
+        token: QuickAckToken,
+        rng: &mut R,
+    ) -> Result<&[u8], LinkError> {
         self.scratch.clear();
         self.sender.quick_ack_into(&mut self.scratch, token, rng);
-        &self.scratch
+        hand_over(self.carrier.as_deref(), &self.scratch)
     }
 
     /// Returns the bytes of a transport error, after which the connection is to be closed.
     ///
     /// # Errors
     ///
-    /// Fails only under a frame limit of less than four bytes.
-    pub fn error<R: CryptoRng + ?Sized>(
-        &mut self,
-        code: ErrorCode,
-        rng: &mut R,
-    ) -> Result<&[u8], TransportError> {
+    /// What stands in between is broken, or the limit of frames is less than four bytes.
+    pub fn error<R: CryptoRng + ?Sized>(&mut self, code: ErrorCode, rng: &mut R) -> Result<&[u8], LinkError> {
         self.scratch.clear();
         self.sender.error_into(&mut self.scratch, code, rng)?;
-        Ok(&self.scratch)
+        hand_over(self.carrier.as_deref(), &self.scratch)
+    }
+
+    /// Returns what stands in between, if anything does.
+    pub(crate) const fn carrier(&self) -> Option<&Arc<Shared>> {
+        self.carrier.as_ref()
     }
 
     /// Returns the framing.
@@ -64,9 +81,20 @@ impl Outgoing {
         self.sender.framing()
     }
 
-    /// Gives memory back that a large frame needed.
+    /// Gives memory back, for a connection that is idle.
     pub fn shrink(&mut self) {
-        self.scratch.shrink_to(0);
+        self.scratch = Vec::new();
+    }
+}
+
+/// Lets bytes of the stream wait in the carrier, or returns them to be written.
+fn hand_over<'a>(carrier: Option<&Shared>, bytes: &'a [u8]) -> Result<&'a [u8], LinkError> {
+    match carrier {
+        None => Ok(bytes),
+        Some(shared) => {
+            shared.lock().send(bytes)?;
+            Ok(&[])
+        }
     }
 }
 
@@ -75,6 +103,14 @@ impl Outgoing {
 pub struct Ingoing {
     receiver: Receiver,
     buf: ReadBuf,
+    carried: Option<Box<Carried>>,
+}
+
+/// What stands in between, and what was read from the socket for it.
+#[derive(Debug)]
+struct Carried {
+    shared: Arc<Shared>,
+    raw: Vec<u8>,
 }
 
 impl Ingoing {
@@ -93,12 +129,33 @@ impl Ingoing {
     ///
     /// [`TransportError::BufferFull`] unless everything was taken out before.
     pub fn space(&mut self) -> Result<&mut [u8], TransportError> {
-        self.buf.space()
+        match &mut self.carried {
+            None => self.buf.space(),
+            Some(carried) => {
+                carried.raw.resize(ONE_READ, 0);
+                Ok(&mut carried.raw)
+            }
+        }
     }
 
     /// Says how many bytes were read into [`space`](Self::space).
-    pub fn commit(&mut self, count: usize) {
-        self.buf.commit(count);
+    ///
+    /// # Errors
+    ///
+    /// What stands in between says what is wrong; the connection must be closed.
+    pub fn commit(&mut self, count: usize) -> Result<(), LinkError> {
+        match &mut self.carried {
+            None => self.buf.commit(count),
+            Some(carried) => {
+                carried.shared.lock().receive(&carried.raw[..count.min(ONE_READ)], &mut self.buf)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what stands in between, if anything does.
+    pub(crate) fn carrier(&self) -> Option<&Arc<Shared>> {
+        self.carried.as_ref().map(|carried| &carried.shared)
     }
 
     /// Says whether nothing is held that has not been taken, so that the peer may close here.
@@ -110,10 +167,26 @@ impl Ingoing {
     pub fn shrink(&mut self) {
         self.buf.shrink();
     }
+
+    /// Gives all memory back that holds nothing, for a connection that is idle.
+    pub fn release(&mut self) {
+        self.buf.release();
+        if let Some(carried) = &mut self.carried {
+            carried.raw = Vec::new();
+        }
+    }
 }
 
 /// Joins the machines of a connection to buffers: `buf` holds what was read and not yet looked at.
 pub fn join(connection: Connection, buf: ReadBuf) -> (Outgoing, Ingoing) {
+    join_over(connection, buf, Stack::default())
+}
+
+/// The same over what stands in between.
+pub(crate) fn join_over(connection: Connection, buf: ReadBuf, stack: Stack) -> (Outgoing, Ingoing) {
     let Connection { sender, receiver } = connection;
-    (Outgoing { sender, scratch: Vec::new() }, Ingoing { receiver, buf })
+    let shared = if stack.is_empty() { None } else { Some(Arc::new(Shared::new(stack))) };
+    let carried = shared.clone().map(|shared| Box::new(Carried { shared, raw: Vec::new() }));
+    let outgoing = Outgoing { sender, scratch: Vec::new(), carrier: shared };
+    (outgoing, Ingoing { receiver, buf, carried })
 }

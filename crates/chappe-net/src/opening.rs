@@ -18,10 +18,20 @@ use std::net::SocketAddr;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::UnixTime;
 use chappe_transport::{Connect, Connection, ExpectServerHello, Limits, ReadBuf};
+#[cfg(feature = "websocket")]
+use chappe_transport::{Side, TransportError, websocket};
+#[cfg(feature = "websocket")]
+use rand_core::Rng as _;
 
+#[cfg(feature = "tls")]
+use crate::carrier::Tls;
+#[cfg(feature = "websocket")]
+use crate::carrier::WebSocket;
+use crate::carrier::{ONE_READ, Stack};
 use crate::error::{LinkError, Wait};
-use crate::link::{Ingoing, Outgoing, join};
-use crate::options::DialOptions;
+use crate::http::Lane;
+use crate::link::{Ingoing, Outgoing, join_over};
+use crate::options::{DialOptions, Endpoint};
 use crate::proxy::{Negotiation, ProxyError};
 
 /// A connection that was just made, to the datacenter or to what stands in between.
@@ -30,7 +40,11 @@ pub(crate) struct Opening<'o> {
     options: &'o DialOptions,
     stage: Stage,
     out: Vec<u8>,
+    stack: Stack,
+    /// Bytes of the stream; until the proxy is done, of the socket.
     buf: ReadBuf,
+    /// Bytes of the socket, where they are not those of the stream.
+    raw: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -38,9 +52,17 @@ pub(crate) struct Opening<'o> {
 enum Stage {
     /// The proxy has not said yet that bytes go through.
     Proxy(Negotiation),
+    /// TLS has not proved yet who the server is.
+    #[cfg(feature = "tls")]
+    Tls,
+    /// The server has not said yet that it goes over to WebSocket.
+    #[cfg(feature = "websocket")]
+    Upgrade([u8; 16]),
     /// The answer under fake TLS is missing.
     Hello(ExpectServerHello),
     Ready(Connection),
+    /// Requests of HTTP can be sent.
+    Http(Endpoint),
     /// Only while one stage becomes another, or after an error.
     Over,
 }
@@ -53,9 +75,10 @@ impl<'o> Opening<'o> {
         rng: &mut Drbg,
     ) -> Result<Self, LinkError> {
         let buf = ReadBuf::new(&Limits::DEFAULT);
-        let mut opening = Self { options, stage: Stage::Over, out: Vec::new(), buf };
+        let (stack, raw) = (Stack::default(), Vec::new());
+        let mut opening = Self { options, stage: Stage::Over, out: Vec::new(), stack, buf, raw };
         match &options.proxy {
-            None => opening.start_transport(rng)?,
+            None => opening.start_carrier(rng)?,
             Some(proxy) => {
                 opening.stage = Stage::Proxy(Negotiation::start(proxy, target, &mut opening.out)?);
             }
@@ -72,8 +95,12 @@ impl<'o> Opening<'o> {
     pub(crate) fn awaits(&self) -> Option<Wait> {
         match self.stage {
             Stage::Proxy(_) => Some(Wait::Proxy),
+            #[cfg(feature = "tls")]
+            Stage::Tls => Some(Wait::Carrier),
+            #[cfg(feature = "websocket")]
+            Stage::Upgrade(_) => Some(Wait::Carrier),
             Stage::Hello(_) | Stage::Over => Some(Wait::FirstBytes),
-            Stage::Ready(_) => None,
+            Stage::Ready(_) | Stage::Http(_) => None,
         }
     }
 
@@ -81,13 +108,18 @@ impl<'o> Opening<'o> {
     pub(crate) fn patience(&self, wait: Wait) -> Duration {
         match wait {
             Wait::Proxy => self.options.proxy_timeout,
+            Wait::Carrier => self.options.carrier_timeout,
             _ => self.options.hello_timeout,
         }
     }
 
     /// Returns room to read into.
     pub(crate) fn space(&mut self) -> Result<&mut [u8], LinkError> {
-        Ok(self.buf.space()?)
+        if self.stack.is_empty() {
+            return Ok(self.buf.space()?);
+        }
+        self.raw.resize(ONE_READ, 0);
+        Ok(&mut self.raw)
     }
 
     /// Looks at `count` bytes that were read; none means that the peer closed the connection.
@@ -98,15 +130,45 @@ impl<'o> Opening<'o> {
                 _ => LinkError::Closed,
             });
         }
-        self.buf.commit(count);
+        if self.stack.is_empty() {
+            self.buf.commit(count);
+        } else {
+            let raw = mem::take(&mut self.raw);
+            self.stack.receive(&raw[..count.min(raw.len())], &mut self.buf, &mut self.out)?;
+            self.raw = raw;
+        }
+        self.advance(rng)
+    }
+
+    /// Returns what sends requests, for an HTTP carrier.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Closed`] if something is still awaited, or the carrier is another.
+    pub(crate) fn finish_http(self) -> Result<Lane, LinkError> {
+        match self.stage {
+            Stage::Http(endpoint) => Ok(Lane::new(endpoint, self.stack, self.buf)),
+            _ => Err(LinkError::Closed),
+        }
+    }
+
+    /// Looks at what has arrived so far.
+    fn advance(&mut self, rng: &mut Drbg) -> Result<(), LinkError> {
         match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Proxy(mut negotiation) => {
                 if negotiation.handle(&mut self.buf, &mut self.out)? {
-                    self.start_transport(rng)?;
+                    self.start_carrier(rng)?;
                 } else {
                     self.stage = Stage::Proxy(negotiation);
                 }
             }
+            #[cfg(feature = "tls")]
+            Stage::Tls => match &self.stack.tls {
+                Some(tls) if tls.is_handshaking() => self.stage = Stage::Tls,
+                _ => self.start_upgrade(rng)?,
+            },
+            #[cfg(feature = "websocket")]
+            Stage::Upgrade(key) => self.on_upgrade(key, rng)?,
             Stage::Hello(state) => {
                 let connect = state.handle(&mut self.buf)?;
                 self.on_connect(connect);
@@ -123,14 +185,63 @@ impl<'o> Opening<'o> {
     /// [`LinkError::Closed`] if something is still awaited.
     pub(crate) fn finish(self) -> Result<(Outgoing, Ingoing), LinkError> {
         match self.stage {
-            Stage::Ready(connection) => Ok(join(connection, self.buf)),
+            Stage::Ready(connection) => Ok(join_over(connection, self.buf, self.stack)),
             _ => Err(LinkError::Closed),
         }
     }
 
+    /// Begins with what stands between the socket and the stream.
+    fn start_carrier(&mut self, rng: &mut Drbg) -> Result<(), LinkError> {
+        #[cfg(feature = "tls")]
+        if let Some((endpoint, options)) = self.options.carrier.tls() {
+            self.stack.tls = Some(Tls::start(options, &endpoint.host, &mut self.out)?);
+            self.stage = Stage::Tls;
+            return Ok(());
+        }
+        self.start_upgrade(rng)
+    }
+
+    fn start_upgrade(&mut self, rng: &mut Drbg) -> Result<(), LinkError> {
+        if let Some(endpoint) = self.options.carrier.http() {
+            self.stage = Stage::Http(endpoint.clone());
+            return Ok(());
+        }
+        #[cfg(feature = "websocket")]
+        if let Some(Endpoint { host, path }) = self.options.carrier.websocket() {
+            let mut key = [0; 16];
+            rng.fill_bytes(&mut key);
+            let mut request = Vec::new();
+            websocket::request_into(&mut request, host, path, &key).map_err(TransportError::from)?;
+            self.stack.send(&request, &mut self.out)?;
+            self.stage = Stage::Upgrade(key);
+            return Ok(());
+        }
+        self.start_transport(rng)
+    }
+
+    #[cfg(feature = "websocket")]
+    fn on_upgrade(&mut self, key: [u8; 16], rng: &mut Drbg) -> Result<(), LinkError> {
+        let answer = websocket::check_response(self.buf.raw(), &key, &Limits::DEFAULT);
+        let Some(head) = answer.map_err(TransportError::from)? else {
+            self.stage = Stage::Upgrade(key);
+            return Ok(());
+        };
+        // What stands behind the head are frames already.
+        let frames = self.buf.raw()[head..].to_vec();
+        self.buf.consume_raw(head + frames.len());
+        let mut websocket = WebSocket::new(Side::Client, &Limits::DEFAULT);
+        websocket.receive(&frames, &mut self.buf, &mut self.out)?;
+        self.stack.websocket = Some(websocket);
+        self.start_transport(rng)
+    }
+
     fn start_transport(&mut self, rng: &mut Drbg) -> Result<(), LinkError> {
         let unix_time = UnixTime::now().to_tl_int() as u32;
-        let connect = self.options.connector.start(unix_time, rng, &mut self.out)?;
+        let mut first = Vec::new();
+        let connect = self.options.connector.start(unix_time, rng, &mut first)?;
+        if !first.is_empty() {
+            self.stack.send(&first, &mut self.out)?;
+        }
         self.on_connect(connect);
         Ok(())
     }

@@ -103,6 +103,14 @@ impl ReadBuf {
         }
     }
 
+    /// Gives all memory back if the buffer is empty, for a connection that is idle.
+    pub fn release(&mut self) {
+        if self.is_empty() {
+            self.bytes = Vec::new();
+            (self.start, self.ready, self.end) = (0, 0, 0);
+        }
+    }
+
     pub(crate) fn ready(&self) -> &[u8] {
         &self.bytes[self.start..self.ready]
     }
@@ -187,6 +195,19 @@ mod tests {
         }
         assert_eq!(held, limits.max_buffered());
         assert_eq!(buf.space(), Err(TransportError::BufferFull { max: limits.max_buffered() }));
+    }
+
+    #[test]
+    fn an_idle_buffer_holds_nothing_and_works_on() {
+        let mut buf = ReadBuf::new(&Limits::DEFAULT);
+        buf.extend_from_slice(&[7; 100]).expect("it fits");
+        buf.release();
+        assert_eq!(buf.raw(), [7; 100], "what waits stays");
+        buf.consume_raw(100);
+        buf.release();
+        assert_eq!(buf.bytes.capacity(), 0);
+        buf.extend_from_slice(&[8; 5]).expect("it fits");
+        assert_eq!(buf.raw(), [8; 5]);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use chappe_framing::FrameBuf;
 use chappe_handshake::KeyKind;
 use chappe_loopback::Loopback;
 use chappe_loopback::schema::{enums, functions};
-use chappe_net::LinkError;
+use chappe_net::blocking::dial;
+use chappe_net::{Carrier, DialOptions, Endpoint, LinkError};
 use chappe_tl_mtproto::functions::Ping;
 use chappe_transport::{AckRequest, Connector, ErrorCode, Framing, Incoming};
 
@@ -27,6 +28,28 @@ fn every_transport_makes_a_key_and_gets_its_configuration() {
         let enums::DcOption::DcOption(option) = &config.dc_options[0];
         assert_eq!(option.port, i32::from(dc.address().port()));
     }
+}
+
+#[test]
+fn websocket_and_http_on_the_same_port_make_a_key_and_get_their_configuration() {
+    let dc = Loopback::start().expect("a port is free");
+    let hidden = Connector::obfuscated(Framing::PaddedIntermediate, None).expect("a framing with a tag");
+    let carriers = [
+        Carrier::WebSocket(Endpoint::websocket("localhost")),
+        Carrier::Http(Endpoint::http("localhost")),
+    ];
+    for carrier in carriers {
+        let options = DialOptions { carrier, ..DialOptions::new(hidden.clone()) };
+        let mut rng = Drbg::from_os().expect("the system has randomness");
+        let mut stream = dial(dc.address(), &options, &mut rng).expect("the datacenter listens");
+        let finished = make_key(&dc, &mut stream, KeyKind::Permanent, &mut rng);
+        let mut client = Client::with_key(stream, &finished, rng);
+        let enums::Config::Config(config) = client.call(&functions::help::GetConfig {}).expect("an answer");
+        assert_eq!(config.this_dc, dc.dc_id());
+    }
+    let counters = dc.counters();
+    assert_eq!((counters.streams, counters.unknown), (1, 0));
+    assert!(counters.http >= 1);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use chappe_crypto::rng::Drbg;
 
+use super::http;
 use super::stream::{Stream, late};
 use crate::error::{LinkError, Wait};
 use crate::opening::{Opening, broken, in_vain, unreachable};
@@ -18,10 +19,26 @@ use crate::options::DialOptions;
 /// The operating system refuses, a time-out passed, the proxy is of no use, or the answer under fake TLS is not
 /// the `MTProxy`'s.
 pub fn dial(address: SocketAddr, options: &DialOptions, rng: &mut Drbg) -> Result<Stream, LinkError> {
-    let mut socket = connect(address, options).map_err(|error| unreachable(options, error))?;
+    let (socket, opening) = open(address, options, rng)?;
+    if options.carrier.http().is_some() {
+        let lane = opening.finish_http()?;
+        let (lanes, payloads) = http::start(socket, lane, address, options, rng)?;
+        return Ok(Stream::over_http(lanes, payloads, address, options.write_timeout));
+    }
+    let (outgoing, ingoing) = opening.finish()?;
+    Stream::over_socket(socket, outgoing, ingoing, options.write_timeout)
+}
+
+/// Makes a connection to `target` and goes through all stages of it.
+pub(super) fn open<'o>(
+    target: SocketAddr,
+    options: &'o DialOptions,
+    rng: &mut Drbg,
+) -> Result<(TcpStream, Opening<'o>), LinkError> {
+    let mut socket = connect(target, options).map_err(|error| unreachable(options, error))?;
     socket.set_nodelay(true)?;
     socket.set_write_timeout(Some(options.write_timeout))?;
-    let mut opening = Opening::start(options, address, rng)?;
+    let mut opening = Opening::start(options, target, rng)?;
     write(&mut socket, &mut opening, options)?;
     while let Some(wait) = opening.awaits() {
         let patience = opening.patience(wait);
@@ -42,8 +59,7 @@ pub fn dial(address: SocketAddr, options: &DialOptions, rng: &mut Drbg) -> Resul
             write(&mut socket, &mut opening, options)?;
         }
     }
-    let (outgoing, ingoing) = opening.finish()?;
-    Ok(Stream::new(socket, outgoing, ingoing, options.write_timeout))
+    Ok((socket, opening))
 }
 
 /// Connects to the datacenter, or to the first address of the proxy that answers.

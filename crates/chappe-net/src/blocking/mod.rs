@@ -2,8 +2,11 @@
 
 mod create_key;
 mod dial;
+mod http;
+mod server;
 mod stream;
 
 pub use create_key::{create_key, dial_with_new_key};
 pub use dial::dial;
-pub use stream::Stream;
+pub use server::Server;
+pub use stream::{Reader, Stream, Writer};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::{QuickAckToken, Side};
-use chappe_framing::{FrameBuf, FrameError, Opened, TransportTail, auth_key_id, open};
+use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, open};
 use chappe_handshake::{Peer, TransportCode};
 use chappe_session::server::{ServerError, ServerEvent, ServerSession};
-use chappe_session::{MonoTime, Now};
+use chappe_session::{HttpWait, MonoTime, Now};
 use chappe_transport::{AckRequest, ErrorCode};
 
 use super::engine::Engine;
@@ -54,6 +54,9 @@ pub struct ServerConnection {
     sessions: Vec<Attached>,
     waiting: VecDeque<Waiting>,
     is_over: bool,
+    is_http: bool,
+    /// Over HTTP: how long the answer may be held back, as the last frame asked.
+    http_wait: Option<HttpWait>,
 }
 
 /// Sessions that one connection may speak for. Clients use one; the specification allows it to change.
@@ -77,7 +80,36 @@ impl ServerConnection {
             sessions: Vec::new(),
             waiting: VecDeque::new(),
             is_over: false,
+            is_http: false,
+            http_wait: None,
         }
+    }
+
+    /// Says that this connection carries one answer for each payload: a session keeps its other connections, and
+    /// only messages of the session that spoke last are given out.
+    #[must_use]
+    pub fn over_http(mut self) -> Self {
+        self.is_http = true;
+        self
+    }
+
+    /// Returns how long the client wants its answer to be held back while there is nothing to say, if the last
+    /// payload said so.
+    pub fn take_http_wait(&mut self) -> Option<HttpWait> {
+        self.http_wait.take()
+    }
+
+    /// Over HTTP: says that the answer was given. What else there is to say goes to a connection that still waits.
+    pub fn release(&mut self) {
+        for attached in &self.sessions {
+            attached.release(self.number);
+        }
+    }
+
+    /// Says whether a query has no answer yet, or an answer is not sent.
+    pub fn is_busy(&self) -> bool {
+        !self.waiting.is_empty()
+            || self.sessions.iter().any(|attached| attached.lock().session.running_queries() > 0)
     }
 
     /// Returns the number of the connection, counted from 0.
@@ -136,7 +168,9 @@ impl ServerConnection {
             Some(Waiting::End(None)) => return Some(Output::Close),
             None => {}
         }
-        for attached in &self.sessions {
+        // Of several sessions over HTTP, the one that spoke last is the last in the list.
+        let skipped = if self.is_http { self.sessions.len().saturating_sub(1) } else { 0 };
+        for attached in &self.sessions[skipped..] {
             let mut inner = attached.lock();
             let is_ours = inner.outlet.as_ref().is_some_and(|outlet| outlet.connection == self.number);
             if is_ours && inner.session.poll_transmit(now, rng, out) {
@@ -182,13 +216,16 @@ impl ServerConnection {
             return self.end(Some(ErrorCode::UnknownAuthKey));
         }
         let attached = self.attach(now, key, &opened, rng);
-        if ack == AckRequest::Quick {
+        if ack == AckRequest::Quick && !self.is_http {
             self.waiting.push_back(Waiting::QuickAck(opened.quick_ack()));
         }
         let verdicts = {
             let mut inner = attached.lock();
             match self.judge(now, key, &attached, &mut inner.session, &opened) {
-                Ok(verdicts) => verdicts,
+                Ok((verdicts, http_wait)) => {
+                    self.http_wait = http_wait;
+                    verdicts
+                }
                 Err(error) => {
                     drop(inner);
                     return match error {
@@ -210,7 +247,8 @@ impl ServerConnection {
         attached: &Attached,
         session: &mut ServerSession,
         opened: &Opened<'_>,
-    ) -> Result<Vec<(chappe_framing::MsgId, Verdict)>, ServerError> {
+    ) -> Result<(Vec<(MsgId, Verdict)>, Option<HttpWait>), ServerError> {
+        let mut http_wait = None;
         let mut verdicts = Vec::new();
         let mut destroyed = Vec::new();
         let mut is_key_destroyed = false;
@@ -224,6 +262,7 @@ impl ServerConnection {
                     self.engine.handler().dropped(&context(req_msg_id));
                 }
                 ServerEvent::DestroySession { session_id } => destroyed.push(session_id),
+                ServerEvent::HttpWait(wait) => http_wait = Some(wait),
                 ServerEvent::DestroyAuthKey => is_key_destroyed = true,
                 _ => {}
             }
@@ -241,16 +280,10 @@ impl ServerConnection {
                 chappe_session::KeyDestruction::Unknown
             });
         }
-        Ok(verdicts)
+        Ok((verdicts, http_wait))
     }
 
-    fn answer(
-        &mut self,
-        now: Now,
-        attached: &Attached,
-        verdicts: Vec<(chappe_framing::MsgId, Verdict)>,
-        rng: &mut Drbg,
-    ) {
+    fn answer(&mut self, now: Now, attached: &Attached, verdicts: Vec<(MsgId, Verdict)>, rng: &mut Drbg) {
         let mut inner = attached.lock();
         for (query, verdict) in verdicts {
             let is_alone = matches!(verdict, Verdict::AnswerAlone(_));
@@ -273,13 +306,16 @@ impl ServerConnection {
     fn attach(&mut self, now: Now, key: &KeyState, opened: &Opened<'_>, rng: &mut Drbg) -> Attached {
         let attached = self.engine.session(key, opened.session_id(), rng);
         let mut inner = attached.lock();
-        let is_ours = inner.outlet.as_ref().is_some_and(|outlet| outlet.connection == self.number);
-        if !is_ours {
-            inner.outlet = Some(Outlet { connection: self.number, waker: Arc::clone(&self.waker) });
+        let (connection, is_http) = (self.number, self.is_http);
+        let outlet = Outlet { connection, waker: Arc::clone(&self.waker), is_http, is_open: true };
+        if inner.attach(outlet) {
             inner.session.handle_connected(now);
         }
         drop(inner);
-        if !self.sessions.iter().any(|known| known.is_same(&attached)) {
+        let known = self.sessions.iter().position(|known| known.is_same(&attached));
+        if let Some(index) = known {
+            self.sessions[index..].rotate_left(1);
+        } else {
             if self.sessions.len() == MAX_SESSIONS {
                 let oldest = self.sessions.remove(0);
                 self.detach(&oldest);
@@ -291,8 +327,7 @@ impl ServerConnection {
 
     fn detach(&self, attached: &Attached) {
         let mut inner = attached.lock();
-        if inner.outlet.as_ref().is_some_and(|outlet| outlet.connection == self.number) {
-            inner.outlet = None;
+        if inner.detach(self.number) {
             inner.session.handle_disconnected();
         }
     }

@@ -24,18 +24,73 @@ pub(super) struct Inner {
     pub(super) session: ServerSession,
     /// The connection that answers go to: the one that spoke last.
     pub(super) outlet: Option<Outlet>,
+    /// Over HTTP: other connections whose requests have no response yet.
+    held: Vec<Outlet>,
 }
 
 #[derive(Clone)]
 pub(super) struct Outlet {
     pub(super) connection: u64,
     pub(super) waker: Waker,
+    pub(super) is_http: bool,
+    /// Over HTTP: a request has no response yet.
+    pub(super) is_open: bool,
+}
+
+/// Requests of one session that may wait for a response besides the last.
+const MAX_HELD: usize = 8;
+
+impl Inner {
+    /// Makes a connection the one that answers go to; says whether the session has to begin anew there.
+    pub(super) fn attach(&mut self, outlet: Outlet) -> bool {
+        let number = outlet.connection;
+        if let Some(old) = self.outlet.as_mut().filter(|old| old.connection == number) {
+            old.is_open = true;
+            return false;
+        }
+        self.held.retain(|held| held.connection != number);
+        let is_http = outlet.is_http;
+        match self.outlet.replace(outlet) {
+            Some(old) if old.is_http => {
+                if self.held.len() == MAX_HELD {
+                    self.held.remove(0);
+                }
+                if old.is_open {
+                    self.held.push(old);
+                }
+                // Nothing is lost with a connection that lives on.
+                !is_http
+            }
+            _ => true,
+        }
+    }
+
+    /// A connection has given its one response: another that still waits takes its place.
+    fn release(&mut self, connection: u64) -> Option<Waker> {
+        self.held.retain(|held| held.connection != connection);
+        let outlet = self.outlet.as_mut().filter(|outlet| outlet.connection == connection)?;
+        outlet.is_open = false;
+        let next = self.held.pop()?;
+        let waker = Arc::clone(&next.waker);
+        *outlet = next;
+        Some(waker)
+    }
+
+    /// A connection is gone; says whether the session has none any more.
+    pub(super) fn detach(&mut self, connection: u64) -> bool {
+        self.held.retain(|held| held.connection != connection);
+        if self.outlet.as_ref().is_none_or(|outlet| outlet.connection != connection) {
+            return false;
+        }
+        self.outlet = self.held.pop();
+        self.outlet.is_none()
+    }
 }
 
 impl Attached {
     pub(super) fn new(session: ServerSession) -> Self {
         let session_id = session.session_id();
-        Self { inner: Arc::new(Mutex::new(Inner { session, outlet: None })), session_id }
+        Self { inner: Arc::new(Mutex::new(Inner { session, outlet: None, held: Vec::new() })), session_id }
     }
 
     /// Returns the `session_id`.
@@ -83,6 +138,14 @@ impl Attached {
             wake();
         }
         result
+    }
+
+    /// Over HTTP: says that a connection has given its response.
+    pub(super) fn release(&self, connection: u64) {
+        let waker = self.lock().release(connection);
+        if let Some(wake) = waker {
+            wake();
+        }
     }
 
     pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {

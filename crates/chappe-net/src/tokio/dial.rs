@@ -8,10 +8,12 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
 use tokio::time::timeout;
 
+use super::http;
 use super::stream::{Reader, Writer, split, write};
 use crate::error::{LinkError, Wait};
 use crate::opening::{Opening, broken, in_vain, unreachable};
 use crate::options::DialOptions;
+use crate::proxy::Proxy;
 
 /// Makes a connection, through the proxy of `options` if there is one, and starts the transport over it.
 ///
@@ -26,14 +28,43 @@ pub async fn dial(
     options: &DialOptions,
     rng: &mut Drbg,
 ) -> Result<(Reader, Writer), LinkError> {
-    let (mut socket, target) = match &options.proxy {
-        None => connect(address, options).await?,
-        Some(proxy) => {
-            let target = lookup_host(address).await?.next().ok_or_else(no_address)?;
-            let connected = connect(proxy.address(), options).await;
-            (connected.map_err(|error| unreachable(options, error))?.0, target)
-        }
+    let target = match &options.proxy {
+        None => None,
+        Some(_) => Some(lookup_host(&address).await?.next().ok_or_else(no_address)?),
     };
+    let (socket, target) = match target {
+        None => connect(address, options).await?,
+        Some(target) => (connect_to_proxy(options).await?, target),
+    };
+    let (socket, opening) = pass_all(socket, target, options, rng).await?;
+    if options.carrier.http().is_some() {
+        let (lanes, payloads) = http::start(socket, opening.finish_http()?, target, options, rng);
+        return Ok((Reader::over_http(lanes), Writer::over_http(payloads, options.write_timeout)));
+    }
+    let (outgoing, ingoing) = opening.finish()?;
+    Ok(split(socket, outgoing, ingoing, options.write_timeout))
+}
+
+/// Makes a connection to `target`, as far as it can come without the transport.
+pub(super) async fn open<'o>(
+    target: SocketAddr,
+    options: &'o DialOptions,
+    rng: &mut Drbg,
+) -> Result<(TcpStream, Opening<'o>), LinkError> {
+    let socket = match options.proxy {
+        None => connect(target, options).await?.0,
+        Some(_) => connect_to_proxy(options).await?,
+    };
+    pass_all(socket, target, options, rng).await
+}
+
+/// Goes through all stages of a new connection.
+async fn pass_all<'o>(
+    mut socket: TcpStream,
+    target: SocketAddr,
+    options: &'o DialOptions,
+    rng: &mut Drbg,
+) -> Result<(TcpStream, Opening<'o>), LinkError> {
     socket.set_nodelay(true)?;
     let mut opening = Opening::start(options, target, rng)?;
     write(&mut socket, &opening.output(), options.write_timeout).await?;
@@ -42,8 +73,13 @@ pub async fn dial(
         let passed = timeout(patience, pass(&mut socket, &mut opening, wait, options, rng)).await;
         passed.map_err(|_| in_vain(wait, patience))??;
     }
-    let (outgoing, ingoing) = opening.finish()?;
-    Ok(split(socket, outgoing, ingoing, options.write_timeout))
+    Ok((socket, opening))
+}
+
+async fn connect_to_proxy(options: &DialOptions) -> Result<TcpStream, LinkError> {
+    let address = options.proxy.as_ref().map_or("", Proxy::address);
+    let connected = connect(address, options).await;
+    Ok(connected.map_err(|error| unreachable(options, error))?.0)
 }
 
 /// Reads and writes until something else than `wait` is awaited.

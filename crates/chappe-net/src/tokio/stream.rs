@@ -1,16 +1,21 @@
 //! Both halves of a connection over a tokio socket.
 
+use std::io;
 use std::time::Duration;
 
 use chappe_framing::FrameBuf;
-use chappe_transport::{AckRequest, ErrorCode, Framing, Incoming, QuickAckToken};
+use chappe_transport::{AckRequest, Framing, Incoming};
 use rand_core::CryptoRng;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::http::Lanes;
+use crate::carrier::Shared;
 use crate::error::{LinkError, Wait};
+use crate::http::Inbox;
 use crate::link::{Ingoing, Outgoing};
 
 /// The reading half.
@@ -22,9 +27,13 @@ use crate::link::{Ingoing, Outgoing};
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Reader {
-    socket: OwnedReadHalf,
-    ingoing: Ingoing,
+pub struct Reader(From);
+
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are of the large kind")]
+enum From {
+    Stream { socket: OwnedReadHalf, ingoing: Ingoing },
+    Http { lanes: Lanes, inbox: Inbox },
 }
 
 impl Reader {
@@ -34,41 +43,69 @@ impl Reader {
     ///
     /// Says what is wrong with the bytes; the connection must be closed.
     pub fn take(&mut self) -> Result<Option<Incoming<'_>>, LinkError> {
-        Ok(self.ingoing.take()?)
+        match &mut self.0 {
+            From::Stream { ingoing, .. } => Ok(ingoing.take()?),
+            From::Http { inbox, .. } => Ok(inbox.take()),
+        }
     }
 
-    /// Waits for bytes. May be cancelled: nothing that was read is lost.
+    /// Waits for bytes. May be cancelled: nothing that was read is lost. Everything that arrived must have been
+    /// [taken](Self::take).
     ///
     /// # Errors
     ///
     /// [`LinkError::Closed`] at the end of the stream, or what the operating system says.
     pub async fn read_more(&mut self) -> Result<(), LinkError> {
-        if self.ingoing.is_empty() {
-            // An idle connection holds no buffer; see `Ingoing::shrink`.
-            self.ingoing.shrink();
-            self.socket.readable().await?;
+        let (socket, ingoing) = match &mut self.0 {
+            From::Stream { socket, ingoing } => (socket, ingoing),
+            From::Http { lanes, inbox } => {
+                let brought = lanes.brought.recv().await.ok_or(LinkError::Closed)?;
+                inbox.put(brought?);
+                return Ok(());
+            }
+        };
+        if ingoing.is_empty() {
+            // An idle connection holds no large buffer; see `Ingoing::shrink`.
+            ingoing.shrink();
+            socket.readable().await?;
         }
-        let count = self.socket.read(self.ingoing.space()?).await?;
+        let count = socket.read(ingoing.space()?).await?;
         if count == 0 {
             return Err(LinkError::Closed);
         }
-        self.ingoing.commit(count);
-        Ok(())
+        let received = ingoing.commit(count);
+        if let Some(shared) = ingoing.carrier() {
+            // A pong, or the reason why the connection ends. If the socket takes none of it now, it goes with what is
+            // written next.
+            try_flush(socket.as_ref(), shared)?;
+        }
+        received
+    }
+
+    pub(super) fn over_http(lanes: Lanes) -> Self {
+        Self(From::Http { lanes, inbox: Inbox::default() })
     }
 }
 
 /// The writing half.
 #[derive(Debug)]
 pub struct Writer {
-    socket: OwnedWriteHalf,
-    outgoing: Outgoing,
+    to: To,
     patience: Duration,
+}
+
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are of the large kind")]
+enum To {
+    Stream { socket: OwnedWriteHalf, outgoing: Outgoing },
+    Http(mpsc::Sender<Vec<u8>>),
 }
 
 impl Writer {
     /// Frames an envelope in its own buffer and writes it.
     ///
-    /// Must not be cancelled: the peer would wait for the rest of the frame. Drop the connection instead.
+    /// Must not be cancelled: the peer would wait for the rest of the frame. Drop the connection instead. Over HTTP
+    /// nobody can ask for a quick ack, so `ack` means nothing there.
     ///
     /// # Errors
     ///
@@ -79,64 +116,27 @@ impl Writer {
         ack: AckRequest,
         rng: &mut R,
     ) -> Result<(), LinkError> {
-        let bytes = self.outgoing.encode(frame, ack, rng)?;
-        write(&mut self.socket, bytes, self.patience).await
+        let patience = self.patience;
+        match &mut self.to {
+            To::Stream { socket, outgoing } => {
+                let bytes = outgoing.encode(frame, ack, rng)?;
+                write(socket, bytes, patience).await?;
+                flush(socket.as_ref(), outgoing, patience).await
+            }
+            To::Http(payloads) => {
+                let sent = timeout(patience, payloads.send(frame.as_slice().to_vec())).await;
+                let late = LinkError::TimedOut { waiting_for: Wait::Write, after: patience };
+                sent.map_err(|_| late)?.map_err(|_| LinkError::Closed)
+            }
+        }
     }
 
-    /// Writes a quick ack.
-    ///
-    /// # Errors
-    ///
-    /// The peer does not read, or the socket failed.
-    pub async fn send_quick_ack<R: CryptoRng + ?Sized>(
-        &mut self,
-        token: QuickAckToken,
-        rng: &mut R,
-    ) -> Result<(), LinkError> {
-        let bytes = self.outgoing.quick_ack(token, rng);
-        write(&mut self.socket, bytes, self.patience).await
-    }
-
-    /// Writes a transport error, after which the connection is to be dropped.
-    ///
-    /// # Errors
-    ///
-    /// The peer does not read, or the socket failed.
-    pub async fn send_error<R: CryptoRng + ?Sized>(
-        &mut self,
-        code: ErrorCode,
-        rng: &mut R,
-    ) -> Result<(), LinkError> {
-        let bytes = self.outgoing.error(code, rng)?;
-        write(&mut self.socket, bytes, self.patience).await
-    }
-
-    /// Writes bytes past the transport, as fault injection does.
-    ///
-    /// # Errors
-    ///
-    /// The peer does not read, or the socket failed.
-    pub async fn send_raw(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
-        write(&mut self.socket, bytes, self.patience).await
-    }
-
-    /// Frames an envelope in its own buffer and returns the bytes instead of writing them.
-    ///
-    /// # Errors
-    ///
-    /// As [`Outgoing::encode`].
-    pub fn encode<'a, R: CryptoRng + ?Sized>(
-        &'a mut self,
-        frame: &'a mut FrameBuf,
-        ack: AckRequest,
-        rng: &mut R,
-    ) -> Result<&'a [u8], LinkError> {
-        Ok(self.outgoing.encode(frame, ack, rng)?)
-    }
-
-    /// Returns the framing.
+    /// Returns the framing. HTTP has none; what is returned for it has no padding, as it.
     pub const fn framing(&self) -> Framing {
-        self.outgoing.framing()
+        match &self.to {
+            To::Stream { outgoing, .. } => outgoing.framing(),
+            To::Http(_) => Framing::Full,
+        }
     }
 
     /// Says to the peer that nothing more will come.
@@ -145,7 +145,31 @@ impl Writer {
     ///
     /// What the operating system says.
     pub async fn close(&mut self) -> Result<(), LinkError> {
-        Ok(self.socket.shutdown().await?)
+        let To::Stream { socket, outgoing } = &mut self.to else { return Ok(()) };
+        if let Some(shared) = outgoing.carrier() {
+            shared.lock().close();
+            flush(socket.as_ref(), outgoing, self.patience).await?;
+        }
+        Ok(socket.shutdown().await?)
+    }
+
+    pub(super) const fn over_http(payloads: mpsc::Sender<Vec<u8>>, patience: Duration) -> Self {
+        Self { to: To::Http(payloads), patience }
+    }
+}
+
+/// Writes what waits in between.
+async fn flush(socket: &TcpStream, outgoing: &Outgoing, patience: Duration) -> Result<(), LinkError> {
+    let Some(shared) = outgoing.carrier() else { return Ok(()) };
+    let flushing = async {
+        while !try_flush(socket, shared)? {
+            socket.writable().await?;
+        }
+        Ok(())
+    };
+    match timeout(patience, flushing).await {
+        Ok(flushed) => flushed,
+        Err(_) => Err(LinkError::TimedOut { waiting_for: Wait::Write, after: patience }),
     }
 }
 
@@ -156,7 +180,22 @@ pub(super) fn split(
     patience: Duration,
 ) -> (Reader, Writer) {
     let (read, write) = socket.into_split();
-    (Reader { socket: read, ingoing }, Writer { socket: write, outgoing, patience })
+    let reader = Reader(From::Stream { socket: read, ingoing });
+    (reader, Writer { to: To::Stream { socket: write, outgoing }, patience })
+}
+
+/// Writes as much of what waits in between as the socket takes, and says whether that is all.
+fn try_flush(socket: &TcpStream, shared: &Shared) -> Result<bool, LinkError> {
+    // Whoever holds the lock writes, so the bytes of both halves stay in their order.
+    let mut carried = shared.lock();
+    while !carried.out.is_empty() {
+        match socket.try_write(&carried.out) {
+            Ok(count) => carried.written(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
 }
 
 /// Writes everything or gives up, so that a peer that reads nothing cannot hold a task for ever (`SEC-138`).

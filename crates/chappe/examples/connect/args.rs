@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 use chappe::authentication::{ClientOptions, Dc, KeyKind};
 use chappe::crypto::rsa::{KeyRing, PublicKey};
 use chappe::loopback::Loopback;
-use chappe::net::DialOptions;
+use chappe::net::{Carrier, DialOptions, Endpoint};
 use chappe::transport::{Connector, DcId, Framing};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum};
@@ -48,13 +48,17 @@ pub(crate) struct Args {
     timeout: u64,
 }
 
-/// The four framings.
+/// The four framings, and what has none of its own.
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Transport {
     Abridged,
     Intermediate,
     Padded,
     Full,
+    /// Obfuscated intermediate inside a WebSocket.
+    Websocket,
+    /// Requests and answers of HTTP.
+    Http,
 }
 
 /// The datacenter to dial, and whom to trust there.
@@ -69,6 +73,9 @@ impl Args {
     pub(crate) fn read() -> Result<Self, ExitCode> {
         let parsed =
             Self::try_parse().and_then(|args| match args.transport {
+                Transport::Http if args.obfuscated => {
+                    Err(Self::command().error(ErrorKind::ArgumentConflict, "HTTP cannot be obfuscated"))
+                }
                 Transport::Full if args.obfuscated => Err(Self::command()
                     .error(ErrorKind::ArgumentConflict, "the full transport cannot be obfuscated")),
                 _ => Ok(args),
@@ -109,13 +116,20 @@ impl Args {
     /// Returns how to dial `target`.
     pub(crate) fn dial_options(&self, target: &Target) -> Result<DialOptions> {
         let framing = self.transport.framing();
-        let connector = if self.obfuscated {
+        let is_hidden = self.obfuscated || matches!(self.transport, Transport::Websocket);
+        let connector = if is_hidden {
             Connector::obfuscated(framing, Some(DcId::from_raw(target.dc.to_raw() as i16)))?
         } else {
             Connector::plain(framing)
         };
         let patience = self.patience();
-        Ok(DialOptions { connect_timeout: patience, write_timeout: patience, ..DialOptions::new(connector) })
+        let carrier = match self.transport {
+            Transport::Websocket => Carrier::WebSocket(Endpoint::websocket(target.address.to_string())),
+            Transport::Http => Carrier::Http(Endpoint::http(target.address.to_string())),
+            _ => Carrier::Tcp,
+        };
+        let options = DialOptions::new(connector);
+        Ok(DialOptions { carrier, connect_timeout: patience, write_timeout: patience, ..options })
     }
 
     /// Returns how long any answer may take.
@@ -128,7 +142,7 @@ impl Transport {
     const fn framing(self) -> Framing {
         match self {
             Self::Abridged => Framing::Abridged,
-            Self::Intermediate => Framing::Intermediate,
+            Self::Intermediate | Self::Websocket | Self::Http => Framing::Intermediate,
             Self::Padded => Framing::PaddedIntermediate,
             Self::Full => Framing::Full,
         }

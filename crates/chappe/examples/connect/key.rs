@@ -9,7 +9,7 @@ use chappe::framing::UnixTime;
 use chappe::net::blocking::{self, Stream};
 use chappe::net::{Stage, Step};
 
-use crate::args::{Args, Target};
+use crate::args::{Args, Target, Transport};
 
 /// Dials.
 pub(crate) fn dial(args: &Args, target: &Target, rng: &mut Drbg) -> Result<Stream> {
@@ -17,8 +17,13 @@ pub(crate) fn dial(args: &Args, target: &Target, rng: &mut Drbg) -> Result<Strea
     let begun = Instant::now();
     let stream = blocking::dial(target.address, &options, rng)
         .with_context(|| format!("cannot connect to {}", target.address))?;
-    let hidden = if args.obfuscated { ", obfuscated" } else { "" };
-    let told = format!("{} over TCP, {:?}{hidden}", target.address, stream.framing());
+    let how = match args.transport {
+        Transport::Http => "HTTP".to_owned(),
+        Transport::Websocket => format!("WebSocket, {:?}, obfuscated", stream.framing()),
+        _ if args.obfuscated => format!("TCP, {:?}, obfuscated", stream.framing()),
+        _ => format!("TCP, {:?}", stream.framing()),
+    };
+    let told = format!("{} over {how}", target.address);
     println!("  {:<20} {told:<70} {:>9}", "connection", shown(begun.elapsed()));
     Ok(stream)
 }

@@ -1,0 +1,104 @@
+//! HTTP on the server's side: one request, one response.
+//!
+//! Spec: <https://core.telegram.org/mtproto/transports#http>.
+
+use core::time::Duration;
+
+use chappe_session::{HttpWait, MonoTime};
+use chappe_transport::http::{self, Cors, HttpError, Persistence, Request};
+use chappe_transport::{ErrorCode, Limits, ReadBuf, TransportError};
+
+/// Requests and responses of one connection.
+#[derive(Debug)]
+pub(crate) struct HttpSide {
+    pub(crate) buf: ReadBuf,
+    limits: Limits,
+    open: Option<Open>,
+}
+
+/// A request that has no response yet.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    persistence: Persistence,
+    cors: Cors,
+    /// Until when there is no need for a response, by `http_wait`.
+    until: Option<MonoTime>,
+}
+
+impl HttpSide {
+    pub(crate) const fn new(buf: ReadBuf, limits: Limits) -> Self {
+        Self { buf, limits, open: None }
+    }
+
+    /// Says whether a request has no response yet.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Hands the next request to `handle`, if it is whole and the one before has its response. A response that
+    /// needs no handling is appended to `out`; says whether there was a request.
+    pub(crate) fn next_request(
+        &mut self,
+        out: &mut Vec<u8>,
+        handle: impl FnOnce(&mut [u8]),
+    ) -> Result<bool, TransportError> {
+        if self.is_open() {
+            return Ok(false);
+        }
+        let Some(Request { head, body }) = Request::parse(self.buf.raw(), &self.limits)? else {
+            return Ok(false);
+        };
+        let cors = if head.origin().is_some() { Cors::Allow } else { Cors::Omit };
+        let persistence = head.persistence();
+        let used = body.end;
+        match (head.method(), is_ours(head.path())) {
+            ("POST", true) if !body.is_empty() => {
+                self.open = Some(Open { persistence, cors, until: None });
+                handle(&mut self.buf.raw_mut()[body]);
+            }
+            ("OPTIONS", true) => http::response_head_into(out, 0, persistence, Cors::Allow),
+            _ => return Err(HttpError::MalformedHead.into()),
+        }
+        self.buf.consume_raw(used);
+        Ok(true)
+    }
+
+    /// Notes that the request asked to wait.
+    pub(crate) fn hold(&mut self, now: MonoTime, wait: HttpWait) {
+        if let Some(open) = &mut self.open {
+            let longest = Duration::from_millis(u64::from(wait.max_wait.unsigned_abs()));
+            open.until = Some(now + longest);
+        }
+    }
+
+    /// Returns until when the response may be held back.
+    pub(crate) fn held_until(&self) -> Option<MonoTime> {
+        self.open.and_then(|open| open.until)
+    }
+
+    /// Says whether a response is due although there is nothing to say.
+    pub(crate) fn is_due(&self, now: MonoTime) -> bool {
+        self.open.is_some_and(|open| open.until.is_none_or(|until| until <= now))
+    }
+
+    /// Appends the response with this payload, or an empty one, and says whether the connection goes on.
+    pub(crate) fn respond(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Persistence {
+        let Some(Open { persistence, cors, .. }) = self.open.take() else {
+            return Persistence::KeepAlive;
+        };
+        http::response_head_into(out, payload.len(), persistence, cors);
+        out.extend_from_slice(payload);
+        persistence
+    }
+
+    /// Appends the response that says what went wrong; the connection is over.
+    pub(crate) fn fail(&mut self, code: ErrorCode, out: &mut Vec<u8>) {
+        let cors = self.open.take().map_or(Cors::Omit, |open| open.cors);
+        http::error_response_into(out, code, cors);
+    }
+}
+
+fn is_ours(path: &str) -> bool {
+    let path = path.split('?').next().unwrap_or_default();
+    [http::PATH, http::WEB_PATH, http::WEB_TEST_PATH].contains(&path)
+}
