@@ -34,10 +34,8 @@ fn every_transport_makes_a_key_and_gets_its_configuration() {
 fn websocket_and_http_on_the_same_port_make_a_key_and_get_their_configuration() {
     let dc = Loopback::start().expect("a port is free");
     let hidden = Connector::obfuscated(Framing::PaddedIntermediate, None).expect("a framing with a tag");
-    let carriers = [
-        Carrier::WebSocket(Endpoint::websocket("localhost")),
-        Carrier::Http(Endpoint::http("localhost")),
-    ];
+    let carriers =
+        [Carrier::WebSocket(Endpoint::websocket("localhost")), Carrier::Http(Endpoint::http("localhost"))];
     for carrier in carriers {
         let options = DialOptions { carrier, ..DialOptions::new(hidden.clone()) };
         let mut rng = Drbg::from_os().expect("the system has randomness");

@@ -119,7 +119,9 @@ impl Server {
     pub fn shutdown(mut self, grace: Duration) -> bool {
         self.stop_listening();
         let lines: Vec<_> = lock(&self.shop.lines).values().cloned().collect();
-        lines.iter().for_each(|line| line.bell.ring());
+        for line in &lines {
+            line.bell.ring();
+        }
         drop(lines);
         let open = lock(&self.shop.lines);
         let waited = self.shop.one_ended.wait_timeout_while(open, grace, |open| !open.is_empty());

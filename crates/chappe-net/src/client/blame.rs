@@ -103,7 +103,10 @@ impl LinkError {
             Self::Transport(_) => Blame::Protocol { rule: None },
             Self::Proxy(_) | Self::TimedOut { waiting_for: Wait::Proxy, .. } => Blame::Proxy,
             Self::Refused(_) | Self::TooMany { .. } => Blame::Caller,
-            Self::Io(_) | Self::TimedOut { .. } | Self::Closed => Blame::Network,
+            // Who sits in between can break TLS and WebSocket; neither is a rule of MTProto.
+            Self::Io(_) | Self::TimedOut { .. } | Self::Closed | Self::Tls(_) | Self::WebSocket(_) => {
+                Blame::Network
+            }
         }
     }
 }

@@ -59,6 +59,9 @@ pub struct ServerConnection {
     http_wait: Option<HttpWait>,
 }
 
+/// What to answer, and over HTTP how long to wait with it.
+type Judged = (Vec<(MsgId, Verdict)>, Option<HttpWait>);
+
 /// Sessions that one connection may speak for. Clients use one; the specification allows it to change.
 const MAX_SESSIONS: usize = 16;
 
@@ -247,7 +250,7 @@ impl ServerConnection {
         attached: &Attached,
         session: &mut ServerSession,
         opened: &Opened<'_>,
-    ) -> Result<(Vec<(MsgId, Verdict)>, Option<HttpWait>), ServerError> {
+    ) -> Result<Judged, ServerError> {
         let mut http_wait = None;
         let mut verdicts = Vec::new();
         let mut destroyed = Vec::new();

@@ -360,7 +360,7 @@ impl Conversation {
                 if fault.is_none() && self.swapped.is_none() && is_direct {
                     return self.write_frame();
                 }
-                if let Some(pause) = self.send_frame(fault)? {
+                if let Some(pause) = self.send_frame(fault.as_ref())? {
                     return Ok(Write::Pause(pause));
                 }
             }
@@ -384,9 +384,9 @@ impl Conversation {
     }
 
     /// Sends the envelope in `frame` with the fault that is due; says if there is a pause before it.
-    fn send_frame(&mut self, fault: Option<Fault>) -> Result<Option<Duration>, LinkError> {
+    fn send_frame(&mut self, fault: Option<&Fault>) -> Result<Option<Duration>, LinkError> {
         let mut frame = mem::take(&mut self.frame);
-        if let Some(fault) = &fault {
+        if let Some(fault) = fault {
             tracing::debug!(?fault, "injected");
         }
         match fault {
@@ -399,7 +399,7 @@ impl Conversation {
             Some(Fault::Drop) => {}
             Some(Fault::Delay(time)) => {
                 self.delayed = Some(frame);
-                return Ok(Some(time));
+                return Ok(Some(*time));
             }
             Some(Fault::Duplicate) => {
                 let mut again = frame.clone();
@@ -413,11 +413,11 @@ impl Conversation {
             Some(Fault::CloseAfter(count)) => {
                 self.encode(&mut frame)?;
                 self.take_answers();
-                self.out.truncate(count);
+                self.out.truncate(*count);
                 self.is_ending = true;
                 self.state = State::Over;
             }
-            Some(Fault::Error(code)) => self.end_with(code)?,
+            Some(Fault::Error(code)) => self.end_with(*code)?,
         }
         self.frame = frame;
         Ok(None)
