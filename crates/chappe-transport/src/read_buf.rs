@@ -15,8 +15,8 @@ use crate::limits::Limits;
 /// Room offered for a read at least, unless the bound is near.
 const MIN_READ: usize = 4 * 1024;
 
-/// First allocation.
-const INITIAL: usize = 16 * 1024;
+/// First allocation: most messages are smaller, and what is larger stays until the connection is idle.
+const INITIAL: usize = MIN_READ;
 
 /// Bytes read and not used yet: `start..ready` is ready, `ready..end` is raw.
 pub struct ReadBuf {

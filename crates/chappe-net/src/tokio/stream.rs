@@ -18,6 +18,9 @@ use crate::error::{LinkError, Wait};
 use crate::http::Inbox;
 use crate::link::{Ingoing, Outgoing};
 
+/// A connection on which nothing arrives for this long gives its buffer back.
+const CALM: Duration = Duration::from_secs(2);
+
 /// The reading half.
 ///
 /// ```text
@@ -65,9 +68,11 @@ impl Reader {
             }
         };
         if ingoing.is_empty() {
-            // An idle connection holds no large buffer; see `Ingoing::shrink`.
-            ingoing.shrink();
-            socket.readable().await?;
+            // An idle connection holds no buffer; a busy one keeps what it has grown to.
+            if timeout(CALM, socket.readable()).await.is_err() {
+                ingoing.release();
+                socket.readable().await?;
+            }
         }
         let count = socket.read(ingoing.space()?).await?;
         if count == 0 {
