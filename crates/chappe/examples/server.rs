@@ -118,8 +118,7 @@ fn main() -> Result<()> {
     for (name, connector, carrier, call) in calls {
         let dialling = DialOptions { carrier, ..DialOptions::new(connector) };
         let client = ClientOptions { keys: keys.clone(), dc: Dc::production(2), kind: KeyKind::Permanent };
-        let (stream, finished) =
-            dial_with_new_key(server.local_addr(), &dialling, client, &mut rng, |_| {})?;
+        let (stream, finished) = dial_with_new_key(server.local_addr(), &dialling, client, &mut rng, |_| {})?;
         let (key, salt) = (finished.key(), finished.first_salt);
         let session = EncryptedSession::with_rng(key, salt, finished.time_offset, &mut rng);
         println!("{name:<10} {call:?} = {}", ask(stream, session, &call, &mut rng)?);

@@ -35,8 +35,8 @@ pub(crate) struct Stack {
 }
 
 #[cfg_attr(
-    not(any(feature = "tls", feature = "websocket")),
-    allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "without layers there is nothing to do")
+    not(all(feature = "tls", feature = "websocket")),
+    allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "without a layer there is nothing to do")
 )]
 impl Stack {
     /// Says whether the socket's bytes are those of the stream.
