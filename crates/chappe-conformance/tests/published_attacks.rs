@@ -2,7 +2,11 @@
 //!
 //! Albrecht, Mareková, Paterson, Stepanovs, "Four Attacks and a Proof for Telegram" (2022): reordering, and
 //! recognising what is encrypted twice. The others have their tests where their rules are; `docs/security.md` names them.
-#![allow(clippy::unwrap_used, reason = "a message that cannot be made or read fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::std_instead_of_alloc,
+    reason = "a message that cannot be made or read fails the test"
+)]
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -52,7 +56,7 @@ impl World {
     }
 
     /// What the client sends now.
-    fn from_client(&mut self) -> Vec<Vec<u8>> {
+    fn client_sends(&mut self) -> Vec<Vec<u8>> {
         let mut out = FrameBuf::new();
         let mut frames = Vec::new();
         while self.client.poll_transmit(self.now(), &mut self.rng, &mut out).is_some() {
@@ -63,7 +67,7 @@ impl World {
     }
 
     /// What the server sends now.
-    fn from_server(&mut self) -> Vec<Vec<u8>> {
+    fn server_sends(&mut self) -> Vec<Vec<u8>> {
         let now = self.now();
         let mut out = FrameBuf::new();
         let mut frames = Vec::new();
@@ -90,7 +94,7 @@ impl World {
     }
 
     /// Hands frames to the server; returns the numbers of the calls that it shows.
-    fn to_server(&mut self, frames: &[Vec<u8>]) -> Vec<(MsgId, u32)> {
+    fn server_takes(&mut self, frames: &[Vec<u8>]) -> Vec<(MsgId, u32)> {
         let (now, session_id) = (self.now(), self.session_id());
         let config = ServerConfig { policy: Policy::Strict, ..ServerConfig::default() };
         let make = || ServerSession::new(config, key(), session_id, SaltSchedule::new([1; 32]), 77);
@@ -109,7 +113,7 @@ impl World {
     }
 
     /// Hands frames to the client; returns the calls that were answered.
-    fn to_client(&mut self, frames: &[Vec<u8>]) -> Vec<CallId> {
+    fn client_takes(&mut self, frames: &[Vec<u8>]) -> Vec<CallId> {
         let now = self.now();
         let mut answered = Vec::new();
         for frame in frames {
@@ -149,12 +153,12 @@ fn calls_that_the_network_puts_in_another_order_run_once_each_and_tell_their_ord
     let mut frames = Vec::new();
     for number in 0..4 {
         world.call(number);
-        frames.extend(world.from_client());
+        frames.extend(world.client_sends());
     }
     frames.reverse();
-    let mut shown = world.to_server(&frames);
+    let mut shown = world.server_takes(&frames);
     assert_eq!(shown.iter().map(|(_, number)| *number).collect::<Vec<_>>(), [3, 2, 1, 0]);
-    assert_eq!(world.to_server(&frames), [], "nothing runs twice");
+    assert_eq!(world.server_takes(&frames), [], "nothing runs twice");
     // The protocol promises a server no order, and gives it the means to see it.
     shown.sort();
     assert_eq!(shown.iter().map(|(_, number)| *number).collect::<Vec<_>>(), [0, 1, 2, 3]);
@@ -164,19 +168,19 @@ fn calls_that_the_network_puts_in_another_order_run_once_each_and_tell_their_ord
 fn answers_that_the_network_puts_in_another_order_reach_the_calls_they_belong_to() {
     let mut world = World::new();
     let calls: Vec<CallId> = (0..4).map(|number| world.call(number)).collect();
-    let frames = world.from_client();
-    let shown = world.to_server(&frames);
+    let frames = world.client_sends();
+    let shown = world.server_takes(&frames);
     assert_eq!(shown.len(), 4);
     let mut answers = Vec::new();
     for (msg_id, number) in shown {
         let now = world.now();
         let body = number.to_le_bytes();
         world.server.as_mut().unwrap().respond_bytes(now, msg_id, &body).unwrap();
-        answers.extend(world.from_server());
+        answers.extend(world.server_sends());
     }
     answers.reverse();
-    let mut answered = world.to_client(&answers);
-    assert_eq!(world.to_client(&answers), [], "nothing is answered twice");
+    let mut answered = world.client_takes(&answers);
+    assert_eq!(world.client_takes(&answers), [], "nothing is answered twice");
     answered.sort();
     let mut calls = calls;
     calls.sort();
@@ -188,16 +192,16 @@ fn what_is_sent_again_is_never_the_same_plaintext() {
     let mut world = World::new();
     world.call(0);
     world.call(1);
-    let lost = world.from_client();
+    let lost = world.client_sends();
     assert!(!lost.is_empty());
     let kept = world.call(2);
-    let frames = world.from_client();
+    let frames = world.client_sends();
     // The server knows the session and one call of it; the others never came.
-    let shown = world.to_server(&frames);
+    let shown = world.server_takes(&frames);
     assert_eq!(shown.len(), 1);
     let now = world.now();
     world.server.as_mut().unwrap().respond_bytes(now, shown[0].0, &[7; 4]).unwrap();
-    let unacknowledged = world.from_server();
+    let unacknowledged = world.server_sends();
     assert!(!unacknowledged.is_empty());
     // Connections are cut again and again; what was not acknowledged goes out once more on each.
     let mut answered = Vec::new();
@@ -205,16 +209,16 @@ fn what_is_sent_again_is_never_the_same_plaintext() {
         world.second += 40;
         world.reconnect();
         for _ in 0..3 {
-            let frames = world.from_client();
+            let frames = world.client_sends();
             if round % 2 == 1 {
-                for (msg_id, _) in world.to_server(&frames) {
+                for (msg_id, _) in world.server_takes(&frames) {
                     let now = world.now();
                     world.server.as_mut().unwrap().respond_bytes(now, msg_id, &[7; 4]).unwrap();
                 }
             }
-            let frames = world.from_server();
+            let frames = world.server_sends();
             if round == 5 {
-                answered.extend(world.to_client(&frames));
+                answered.extend(world.client_takes(&frames));
             }
         }
     }
