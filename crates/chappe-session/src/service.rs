@@ -19,7 +19,7 @@ use crate::salts::TimedSalt;
 const VECTOR: u32 = 0x1cb5_c415;
 
 /// Constructor id of `msg_copy`.
-const MSG_COPY: u32 = 0xe060_46b2;
+pub(crate) const MSG_COPY: u32 = 0xe060_46b2;
 
 /// `rpc_answer_unknown`: nothing is remembered of the query.
 pub(crate) const RPC_ANSWER_UNKNOWN: u32 = 0x5e2a_d36e;

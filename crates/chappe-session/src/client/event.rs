@@ -308,7 +308,7 @@ pub(super) struct EventLog {
 }
 
 /// Memory for unpacked objects that is kept from frame to frame.
-const KEPT_SCRATCH: usize = 64 << 10;
+pub(super) const KEPT_SCRATCH: usize = 64 << 10;
 
 impl EventLog {
     /// Forgets what was handed out.
@@ -327,6 +327,22 @@ impl EventLog {
 
     pub(super) fn plain(&mut self, event: Event<'static>) {
         self.push(Record::Plain(event));
+    }
+
+    /// Copies what events say, since the frame goes away before they were handed out.
+    pub(super) fn outlive(&mut self, frame: &[u8]) {
+        for record in &mut self.records {
+            let (Record::Answer(_, span) | Record::CallError(_, _, span) | Record::Update(_, span)) = record
+            else {
+                continue;
+            };
+            if matches!(span, Span::Frame { .. }) {
+                let bytes = span.of(frame, &[]);
+                let start = self.scratch.len() as u32;
+                self.scratch.extend_from_slice(bytes);
+                *span = Span::Scratch { start, len: bytes.len() as u32 };
+            }
+        }
     }
 
     /// Hands everything out.

@@ -11,10 +11,10 @@ use chappe_framing::{
 };
 
 use super::epoch::Epoch;
-use super::event::{Events, Record, Span};
+use super::event::{Events, KEPT_SCRATCH, Record, Span};
 use super::transmit::Under;
 use super::{ClientSession, Link, ReceiveError, new_inflater};
-use crate::service::Service;
+use crate::service::{MSG_COPY, Service};
 use crate::time::Now;
 use crate::window::{Age, Seen};
 
@@ -41,11 +41,14 @@ impl ClientSession {
     /// be closed. Duplicates, old messages and the like are no errors; they are counted.
     pub fn handle_frame<'a>(&'a mut self, now: Now, frame: &'a mut [u8]) -> Result<Events<'a>, ReceiveError> {
         self.events.begin();
-        if self.events.records.len() >= self.config.limits.events {
+        let limits = &self.config.limits;
+        if self.events.records.len() >= limits.events || self.events.scratch.len() > limits.unpacked_bytes {
             return Err(ReceiveError::EventsWaiting);
         }
         if let Err(error) = self.receive(now, frame) {
             self.counters.refused.count(rule_of(&error));
+            // Messages in front of the faulty one were handled: the caller hears of them by `events`.
+            self.events.outlive(frame);
             return Err(error.into());
         }
         Ok(self.events.take(frame))
@@ -247,11 +250,16 @@ impl ClientSession {
         let packed = GzipPacked::new_checked(packed)?;
         let start = self.events.scratch.len();
         let limit = self.config.limits.unpacked_bytes.saturating_sub(start);
-        let unpacked = self.inflater.get_or_insert_with(new_inflater).unpack(&packed, limit)?;
-        let len = unpacked.len();
+        let inflater = self.inflater.get_or_insert_with(new_inflater);
+        let unpacked = inflater.unpack(&packed, limit).map(|unpacked| {
+            self.events.scratch.extend_from_slice(unpacked);
+            unpacked.len()
+        });
+        // What one large object needed is not kept for ever.
+        inflater.shrink_to(KEPT_SCRATCH);
+        let len = unpacked?;
         self.counters.gunzip_in += packed.packed_data().len() as u64;
         self.counters.gunzip_out += len as u64;
-        self.events.scratch.extend_from_slice(unpacked);
         // Nothing is unpacked while the scratch is lent out, since packed objects do not nest.
         let scratch = core::mem::take(&mut self.events.scratch);
         let span = Span::Scratch { start: start as u32, len: len as u32 };
@@ -268,6 +276,10 @@ impl ClientSession {
         body: &[u8],
         span: Span,
     ) -> Result<(), FrameError> {
+        // A copy is of a message that was sent once by itself; copies of copies could go on for ever.
+        if constructor_id(body)? == MSG_COPY {
+            return Err(FrameError::Nested { id: MSG_COPY });
+        }
         let is_servers = header.msg_id.origin().is_some_and(MsgOrigin::is_server);
         if !is_servers {
             return Err(FrameError::BadOrigin { msg_id: header.msg_id });

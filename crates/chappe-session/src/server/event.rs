@@ -102,7 +102,7 @@ pub(super) struct Log {
 }
 
 /// Memory for unpacked queries that is kept from frame to frame.
-const KEPT_SCRATCH: usize = 64 << 10;
+pub(super) const KEPT_SCRATCH: usize = 64 << 10;
 
 impl Log {
     pub(super) fn clear(&mut self) {

@@ -337,6 +337,7 @@ impl ServerSession {
         self.is_connected = false;
         self.disconnect_at = None;
         self.replies.clear();
+        self.log.clear();
     }
 
     /// Time has passed.

@@ -9,7 +9,7 @@ use chappe_tl::{Identifiable, Sink};
 use chappe_tl_mtproto::types;
 
 use super::checks::{Verdict, code};
-use super::event::{Bytes, Record, ServerEvent, ServerEvents};
+use super::event::{Bytes, KEPT_SCRATCH, Record, ServerEvent, ServerEvents};
 use super::{Policy, ServerError, ServerSession};
 use crate::MAX_IDS_PER_LIST;
 use crate::service::{
@@ -172,11 +172,15 @@ impl ServerSession {
         let start = self.log.scratch.len();
         let limit = self.config.unpacked_bytes.saturating_sub(start);
         let inflater = self.inflater.get_or_insert_with(|| alloc::boxed::Box::new(Inflater::new(accepted)));
-        let unpacked = inflater.unpack(&packed, limit)?;
-        let len = unpacked.len();
+        let unpacked = inflater.unpack(&packed, limit).map(|unpacked| {
+            self.log.scratch.extend_from_slice(unpacked);
+            unpacked.len()
+        });
+        // What one large query needed is not kept for ever (SEC-175).
+        inflater.shrink_to(KEPT_SCRATCH);
+        let len = unpacked?;
         self.counters.gunzip_in += packed.packed_data().len() as u64;
         self.counters.gunzip_out += len as u64;
-        self.log.scratch.extend_from_slice(unpacked);
         // Nothing is unpacked while the scratch is lent out, since packed objects do not nest.
         let scratch = core::mem::take(&mut self.log.scratch);
         let span = Bytes::Scratch { start: start as u32, len: len as u32 };
@@ -336,7 +340,13 @@ impl ServerSession {
     }
 
     /// Answers in an `rpc_result` whatever waits already: these answers are small.
+    ///
+    /// Beyond the bound of what may wait they are left out (SEC-175): the client acknowledges nothing.
     fn answer(&mut self, req_msg_id: MsgId, result: &[u8]) {
+        if self.outgoing.len() >= self.config.unacked_messages {
+            self.counters.refused.count(175);
+            return;
+        }
         let mut body = alloc::vec::Vec::with_capacity(12 + result.len());
         chappe_framing::write_rpc_result_header(&mut body, req_msg_id);
         body.extend_from_slice(result);
