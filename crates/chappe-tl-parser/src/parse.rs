@@ -20,6 +20,7 @@ pub(crate) fn parse_tokens<'a>(
     let mut category = Category::Types;
     let mut definitions = Vec::new();
     loop {
+        let start = parser.next;
         match parser.peek() {
             Token::End => return definitions,
             Token::Section(word) => {
@@ -28,7 +29,7 @@ pub(crate) fn parse_tokens<'a>(
             }
             _ => match parser.declaration(category) {
                 Ok(definition) => definitions.extend(definition),
-                Err(Reported) => parser.recover(),
+                Err(Reported) => parser.recover(start),
             },
         }
     }
@@ -85,9 +86,9 @@ impl<'a> Parser<'_, 'a> {
     }
 
     /// Skips to the next definition: behind the next `;`, unless the offending token already begins a line; then a
-    /// `;` was forgotten, and that line is a definition of its own.
-    fn recover(&mut self) {
-        if self.next > 0 && self.begins_line() && self.looks_like_definition() {
+    /// `;` was forgotten, and that line is a definition of its own. Never stays where it began, at token `start`.
+    fn recover(&mut self, start: usize) {
+        if self.next > start && self.begins_line() && self.looks_like_definition() {
             return;
         }
         loop {
