@@ -7,6 +7,7 @@
 mod bench;
 mod codegen;
 mod conformance;
+mod fuzz;
 mod gates;
 mod progress;
 mod schema;
@@ -41,6 +42,8 @@ enum Task {
     Schema(schema::Schema),
     /// Measures against peers and limits, and prints the table with targets and verdicts.
     Bench(bench::Bench),
+    /// Runs the fuzzing targets in rotation.
+    Fuzz(fuzz::Fuzz),
     /// Runs the statistical constant-time test.
     Timing(bench::Timing),
 }
@@ -73,6 +76,7 @@ fn run() -> Result<()> {
         Task::Conformance(conformance) => conformance.run(),
         Task::Schema(schema) => schema.run(),
         Task::Bench(bench) => bench.run(),
+        Task::Fuzz(fuzz) => fuzz.run(),
         Task::Timing(timing) => timing.run(),
     }
 }

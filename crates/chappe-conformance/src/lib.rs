@@ -10,6 +10,10 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate alloc;
+
+pub mod fuzz;
 pub mod script;
 pub mod tl_values;
 pub mod vectors;

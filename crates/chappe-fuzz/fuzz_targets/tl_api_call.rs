@@ -1,0 +1,8 @@
+//! Hands the target `tl_api_call` to libFuzzer.
+#![no_main]
+
+use chappe_conformance::fuzz;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| (fuzz::find("tl_api_call").expect("it is in the list").run)(
+    input
+));

@@ -1,0 +1,8 @@
+//! Hands the target `tl_service_type` to libFuzzer.
+#![no_main]
+
+use chappe_conformance::fuzz;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| (fuzz::find("tl_service_type").expect("it is in the list").run)(
+    input
+));

@@ -1,0 +1,305 @@
+//! `cargo xtask fuzz`: every target in rotation, with the engine that this machine has.
+//!
+//! The targets live in `chappe-conformance`, where they also run as ordinary tests. With a C++ compiler they are built
+//! for libFuzzer, with the compiler's flags for coverage; these are stable ones, so no nightly toolchain is needed.
+//! Otherwise a simple engine mutates the seeds.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+
+use crate::{progress, shell, workspace};
+
+/// What libFuzzer wants to be told by the compiler: which edges there are, which were taken, what was compared.
+const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+/// Bytes that a process may take, in MiB: what one frame may cost, many times over.
+const MOST_MEMORY: u32 = 1024;
+/// Seconds that one input may take. The slowest honest one takes milliseconds.
+const MOST_SECONDS: u32 = 20;
+/// Seconds of one turn; corpora grow from turn to turn.
+const TURN: u64 = 30;
+
+/// Arguments of `cargo xtask fuzz`.
+#[derive(Args)]
+pub(crate) struct Fuzz {
+    /// How long all targets together are run.
+    #[arg(long, default_value_t = 15)]
+    minutes: u64,
+    /// Only targets whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Writes the seed corpora and runs nothing.
+    #[arg(long)]
+    seeds: bool,
+    /// The engine; by default libFuzzer if there is a C++ compiler.
+    #[arg(long)]
+    engine: Option<Engine>,
+}
+
+/// What makes inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    /// Guided by coverage.
+    Libfuzzer,
+    /// Random changes of the seeds.
+    Simple,
+}
+
+/// A target as the fuzzing program lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Target {
+    name: String,
+    max_len: usize,
+}
+
+/// What became of a target.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    runs: u64,
+    seconds: u64,
+    findings: Vec<String>,
+}
+
+impl Fuzz {
+    /// Builds and runs.
+    pub(crate) fn run(&self) -> Result<()> {
+        let place = Place::new()?;
+        let engine = self.engine.unwrap_or_else(Engine::available);
+        place.build(Engine::Simple, &[])?;
+        let targets = place.targets()?;
+        place.write_seeds()?;
+        if self.seeds {
+            return Ok(());
+        }
+        let chosen: Vec<Target> =
+            targets.into_iter().filter(|target| target.name.contains(&self.only)).collect();
+        ensure!(!chosen.is_empty(), "no target has {:?} in its name", self.only);
+        place.build(engine, &chosen)?;
+        let tallies = rotate(&place, engine, &chosen, self.minutes * 60)?;
+        println!("{}", report(engine, &chosen, &tallies));
+        let failed = chosen.iter().zip(&tallies).filter(|(_, tally)| !tally.findings.is_empty());
+        let failed: Vec<&str> = failed.map(|(target, _)| target.name.as_str()).collect();
+        ensure!(
+            failed.is_empty(),
+            "findings in {}; the inputs are in {}",
+            failed.join(", "),
+            place.artifacts.display()
+        );
+        Ok(())
+    }
+}
+
+impl Engine {
+    fn available() -> Self {
+        let probe = Command::new("c++").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if probe.is_ok_and(|status| status.success()) { Self::Libfuzzer } else { Self::Simple }
+    }
+}
+
+/// Where things lie.
+struct Place {
+    root: PathBuf,
+    manifest: PathBuf,
+    target: PathBuf,
+    seeds: PathBuf,
+    corpus: PathBuf,
+    artifacts: PathBuf,
+    host: String,
+}
+
+impl Place {
+    fn new() -> Result<Self> {
+        let root = workspace::root();
+        let folder = root.join("crates/chappe-fuzz");
+        ensure!(folder.is_dir(), "crates/chappe-fuzz is not part of this checkout");
+        let metadata =
+            cargo_metadata::MetadataCommand::new().manifest_path(root.join("Cargo.toml")).no_deps().exec()?;
+        let version = Command::new("rustc").arg("-vV").output().context("rustc does not run")?;
+        let version = String::from_utf8_lossy(&version.stdout).into_owned();
+        let host =
+            version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
+        Ok(Self {
+            manifest: folder.join("Cargo.toml"),
+            target: metadata.target_directory.into_std_path_buf().join("fuzz"),
+            seeds: folder.join("corpus-live/seeds"),
+            corpus: folder.join("corpus-live/found"),
+            artifacts: folder.join("corpus-live/artifacts"),
+            host: host.to_owned(),
+            root,
+        })
+    }
+
+    fn build(&self, engine: Engine, targets: &[Target]) -> Result<()> {
+        let mut build = shell::cargo(&self.root);
+        build.args(["build", "--release", "--quiet", "--manifest-path"]).arg(&self.manifest);
+        build.arg("--target-dir").arg(&self.target);
+        match engine {
+            Engine::Simple => build.args(["--bin", "chappe-fuzz"]),
+            // A platform is named, so that the flags are not for build scripts.
+            Engine::Libfuzzer => build
+                .args(targets.iter().flat_map(|target| ["--bin", &target.name]))
+                .args(["--features", "libfuzzer", "--target", &self.host])
+                .env("RUSTFLAGS", COVERAGE),
+        };
+        shell::Shell::loud().run(&mut build)
+    }
+
+    fn program(&self) -> Command {
+        let mut program = Command::new(self.target.join("release/chappe-fuzz"));
+        program.stdin(Stdio::null());
+        program
+    }
+
+    fn targets(&self) -> Result<Vec<Target>> {
+        let listed = self.program().arg("list").output().context("the fuzzing program does not run")?;
+        let listed = String::from_utf8(listed.stdout)?;
+        listed.lines().map(|line| read_target(line).with_context(|| line.to_owned())).collect()
+    }
+
+    fn write_seeds(&self) -> Result<()> {
+        let status = self.program().arg("seeds").arg(&self.seeds).status()?;
+        ensure!(status.success(), "the seeds cannot be written");
+        println!("seeds: {}", self.seeds.display());
+        Ok(())
+    }
+
+    /// Runs one target for a time; returns how many inputs were tried, and what was found.
+    fn turn(&self, engine: Engine, target: &Target, seconds: u64) -> Result<(u64, Option<String>)> {
+        let corpus = self.corpus.join(&target.name);
+        fs::create_dir_all(&corpus)?;
+        fs::create_dir_all(&self.artifacts)?;
+        let mut command = match engine {
+            Engine::Simple => {
+                let mut command = self.program();
+                command.args(["run", &target.name, "--seconds", &seconds.to_string(), "--corpus"]);
+                command.arg(&self.corpus).arg("--artifacts").arg(&self.artifacts);
+                command
+            }
+            Engine::Libfuzzer => {
+                let mut command =
+                    Command::new(self.target.join(&self.host).join("release").join(&target.name));
+                command.arg(&corpus).arg(self.seeds.join(&target.name));
+                command.args(arguments(target, seconds, &self.artifacts));
+                command
+            }
+        };
+        let output = command.stdin(Stdio::null()).output().with_context(|| target.name.clone())?;
+        let text =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        let finding = (!output.status.success()).then(|| complaint(&text));
+        Ok((executed(&text), finding))
+    }
+}
+
+fn arguments(target: &Target, seconds: u64, artifacts: &Path) -> Vec<String> {
+    vec![
+        format!("-max_total_time={seconds}"),
+        format!("-max_len={}", target.max_len),
+        format!("-timeout={MOST_SECONDS}"),
+        format!("-rss_limit_mb={MOST_MEMORY}"),
+        format!("-artifact_prefix={}/{}-", artifacts.display(), target.name),
+        "-print_final_stats=1".to_owned(),
+        "-use_value_profile=1".to_owned(),
+    ]
+}
+
+fn read_target(line: &str) -> Option<Target> {
+    let mut fields = line.split('\t');
+    Some(Target { name: fields.next()?.to_owned(), max_len: fields.next()?.parse().ok()? })
+}
+
+/// Gives each target its turn until the time is over.
+fn rotate(place: &Place, engine: Engine, targets: &[Target], seconds: u64) -> Result<Vec<Tally>> {
+    let mut tallies = vec![Tally::default(); targets.len()];
+    let turn = TURN.min(seconds / targets.len() as u64).max(1);
+    let bar = progress::steps("fuzz", seconds as usize);
+    let mut left = seconds;
+    for at in (0..targets.len()).cycle() {
+        if left < turn {
+            break;
+        }
+        bar.set_message(targets[at].name.clone());
+        let (runs, finding) = place.turn(engine, &targets[at], turn)?;
+        tallies[at].runs += runs;
+        tallies[at].seconds += turn;
+        if let Some(finding) = finding {
+            bar.suspend(|| println!("{}: {finding}", targets[at].name));
+            tallies[at].findings.push(finding);
+        }
+        left -= turn;
+        bar.inc(turn);
+        if tallies.iter().all(|tally| tally.findings.len() > 3) {
+            bail!("every target fails");
+        }
+    }
+    bar.finish_and_clear();
+    Ok(tallies)
+}
+
+/// Reads the number of inputs from what an engine printed at its end.
+fn executed(text: &str) -> u64 {
+    let number = |line: &str| line.strip_prefix("stat::number_of_executed_units:")?.trim().parse().ok();
+    text.lines().find_map(number).unwrap_or_default()
+}
+
+/// Finds the lines that say what went wrong.
+fn complaint(text: &str) -> String {
+    let telling = ["panicked at", "ERROR: libFuzzer", "SUMMARY", "Test unit written", "  input: ", "Error:"];
+    let mut lines = text.lines().peekable();
+    let mut told = String::new();
+    while let Some(line) = lines.next() {
+        if telling.iter().any(|part| line.contains(part)) {
+            _ = write!(told, "\n  {}", line.trim());
+            // The message of a panic stands below its place.
+            if line.contains("panicked at")
+                && let Some(message) = lines.peek()
+            {
+                _ = write!(told, "\n  {}", message.trim());
+            }
+        }
+    }
+    if told.is_empty() { "\n  ended without a word".to_owned() } else { told }
+}
+
+fn report(engine: Engine, targets: &[Target], tallies: &[Tally]) -> String {
+    let name = if engine == Engine::Libfuzzer { "libFuzzer" } else { "simple" };
+    let mut table =
+        format!("engine: {name}\n\n| target | inputs | seconds | findings |\n|---|---:|---:|---:|\n");
+    for (target, tally) in targets.iter().zip(tallies) {
+        let Tally { runs, seconds, findings } = tally;
+        _ = writeln!(table, "| {} | {runs} | {seconds} | {} |", target.name, findings.len());
+    }
+    let all: u64 = tallies.iter().map(|tally| tally.runs).sum();
+    let seconds: u64 = tallies.iter().map(|tally| tally.seconds).sum();
+    let findings: usize = tallies.iter().map(|tally| tally.findings.len()).sum();
+    table + &format!("| all | {all} | {seconds} | {findings} |")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_list_is_a_target() {
+        let target = Target { name: "fake_tls".into(), max_len: 6000 };
+        assert_eq!(read_target("fake_tls\t6000\thellos and records"), Some(target));
+        assert_eq!(read_target("fake_tls"), None);
+        assert_eq!(read_target("fake_tls\tx\t"), None);
+    }
+
+    #[test]
+    fn what_an_engine_prints_is_understood() {
+        let text = "noise\nthread 'main' panicked at a.rs:1:2:\nno such thing\nstat::number_of_executed_units: 4711\n";
+        assert_eq!(executed(text), 4711);
+        assert_eq!(executed("nothing"), 0);
+        assert_eq!(complaint(text), "\n  thread 'main' panicked at a.rs:1:2:\n  no such thing");
+        assert!(complaint("").contains("without a word"));
+    }
+}
