@@ -35,8 +35,6 @@ pub(crate) struct Counts {
     pub(crate) proven: usize,
     /// Somebody else's, or without an object here.
     pub(crate) excused: usize,
-    /// Ours, and no test yet.
-    pub(crate) open: usize,
 }
 
 /// A rule with what was found about it.
@@ -95,10 +93,9 @@ fn rows() -> Result<Vec<Row>> {
             }
         }
         let tests = sources.tests(rule.id);
-        if tests.is_empty() && rule.reason.is_empty() {
-            problems.push(format!("{}: neither a test nor a reason", rule.name()));
-        }
-        rows.push(Row { rule, places, tests });
+        let row = Row { rule, places, tests };
+        problems.extend(row.problem());
+        rows.push(row);
     }
     for test in sources.strangers(rules::COUNT) {
         problems.push(format!("{} names no rule", test.name));
@@ -110,24 +107,31 @@ fn rows() -> Result<Vec<Row>> {
 }
 
 impl Row {
-    /// Tells whether the rule is ours and has no test.
-    fn is_open(&self) -> bool {
-        self.tests.is_empty() && self.rule.reason.starts_with(rules::NOT_YET)
+    /// Says what is missing, or superfluous: a rule has tests, or else a reason for having none.
+    fn problem(&self) -> Option<String> {
+        let name = self.rule.name();
+        match (self.tests.is_empty(), self.rule.reason.as_str()) {
+            (true, "") => Some(format!("{name}: neither a test nor a reason")),
+            (true, reason) if reason.starts_with(rules::NOT_YET) => Some(format!("{name}: {reason}")),
+            (false, reason) if !reason.is_empty() => {
+                Some(format!("{name}: has tests, and a reason for having none"))
+            }
+            _ => None,
+        }
     }
 }
 
 impl Counts {
     fn of(rows: &[Row]) -> Self {
         let proven = rows.iter().filter(|row| !row.tests.is_empty()).count();
-        let open = rows.iter().filter(|row| row.is_open()).count();
-        Self { proven, open, excused: rows.len() - proven - open }
+        Self { proven, excused: rows.len() - proven }
     }
 }
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { proven, excused, open } = self;
-        write!(f, "{proven} rules with a test, {excused} with a reason, {open} not yet proven")
+        let Self { proven, excused } = self;
+        write!(f, "{proven} rules with a test, {excused} with a reason")
     }
 }
 
@@ -140,19 +144,24 @@ mod tests {
         let rows = rows().expect("the repository is in order");
         let ids: Vec<u16> = rows.iter().map(|row| row.rule.id).collect();
         assert_eq!(ids, (1..=rules::COUNT).collect::<Vec<_>>());
-        let Counts { proven, excused, open } = Counts::of(&rows);
-        assert_eq!(proven + excused + open, rows.len());
+        let Counts { proven, excused } = Counts::of(&rows);
+        assert_eq!(proven + excused, rows.len());
         assert!(proven > 100, "{proven}");
     }
 
     #[test]
-    fn a_row_without_test_is_open_or_excused_by_its_reason() {
-        let row = |reason: &str| Row {
+    fn a_rule_without_test_and_without_reason_is_refused() {
+        let test = || sources::Test { name: "sec_001_holds".to_owned(), file: "tests/rules.rs".to_owned() };
+        let row = |reason: &str, tests: Vec<sources::Test>| Row {
             rule: Rule { reason: reason.to_owned(), ..rules::sample() },
             places: Vec::new(),
-            tests: Vec::new(),
+            tests,
         };
-        assert!(row("not yet proven").is_open());
-        assert!(!row("for the application").is_open());
+        let problem = row("", Vec::new()).problem().expect("nothing stands for it");
+        assert_eq!(problem, "SEC-01: neither a test nor a reason");
+        assert!(row("not yet proven: later", Vec::new()).problem().is_some(), "a promise is no reason");
+        assert!(row("for the application", vec![test()]).problem().is_some(), "one of the two is wrong");
+        assert_eq!(row("for the application", Vec::new()).problem(), None);
+        assert_eq!(row("", vec![test()]).problem(), None);
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 
 /// Number of rules.
 pub(super) const COUNT: u16 = 177;
-/// How the reason of a rule begins that is ours and has no test.
+/// How a reason begins that is none: of a rule that is ours and has no test.
 pub(super) const NOT_YET: &str = "not yet proven";
 
 const TABLE: &str = include_str!("rules.tsv");

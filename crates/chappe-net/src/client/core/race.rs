@@ -153,7 +153,7 @@ impl Race {
     fn pause(&mut self, now: MonoTime, rng: &mut Drbg) {
         let doublings = self.failures.saturating_sub(1).min(20);
         let whole = self.backoff.first.saturating_mul(1 << doublings).min(self.backoff.max);
-        // Between a half and the whole, so that clients that lost the same server do not return together.
+        // Between a half and the whole, so that clients that lost the same server do not return together (SEC-174).
         let part = f64::from(rng.next_u32()) / f64::from(u32::MAX);
         self.pause_until = self.pause_until.max(now + whole.mul_f64(0.5 + part / 2.0));
     }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_a_bound_and_a_proven_connection_ends_them() {
+    fn sec_174_pauses_double_up_to_a_bound_and_a_proven_connection_ends_them() {
         let mut race = race(1);
         let mut rng = Drbg::from_seed([1; 32]);
         let mut now = at(0);
@@ -211,6 +211,20 @@ mod tests {
         race.on_proven();
         race.on_failed(now, &mut rng);
         assert!(race.pause_until.since(now) <= Duration::from_millis(250));
+    }
+
+    #[test]
+    fn sec_174_clients_that_lost_the_same_server_do_not_return_together() {
+        let pause = |seed| {
+            let mut race = race(1);
+            race.begin(at(0));
+            race.on_failed(at(0), &mut Drbg::from_seed([seed; 32]));
+            race.pause_until
+        };
+        let mut pauses: Vec<MonoTime> = (0..32).map(pause).collect();
+        pauses.sort_unstable();
+        pauses.dedup();
+        assert!(pauses.len() > 24, "{pauses:?}");
     }
 
     #[test]
