@@ -17,9 +17,11 @@ pub(super) const IMPORT: Target = Target {
     max_len: 1024,
 };
 
+type Reader = fn(&str) -> Result<ImportedSession, ImportError>;
+
 fn run(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    let readers: [fn(&str) -> Result<ImportedSession, ImportError>; 5] = [
+    let readers: [Reader; 5] = [
         import::from_string,
         import::telethon::from_string,
         import::pyrogram::from_string,
@@ -31,7 +33,9 @@ fn run(input: &[u8]) {
     }
     if let Ok(sessions) = import::grammers::from_file(input) {
         assert!(sessions.len() <= input.len(), "each takes some bytes");
-        sessions.into_iter().for_each(|session| told("a file", Ok(session)));
+        for session in sessions {
+            told("a file", Ok(session));
+        }
     }
     let (dc, key) = input.split_at(input.len().min(8));
     let dc = dc.iter().fold(0, |dc, byte| dc << 8 | i64::from(*byte));
