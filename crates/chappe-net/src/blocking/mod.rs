@@ -1,11 +1,13 @@
 //! Drivers over `std::net`: a thread waits.
 
+mod client;
 mod create_key;
 mod dial;
 mod http;
 mod server;
 mod stream;
 
+pub use client::Client;
 pub use create_key::{create_key, dial_with_new_key};
 pub use dial::dial;
 pub use server::Server;

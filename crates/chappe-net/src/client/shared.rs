@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chappe_crypto::rng::Drbg;
+use chappe_framing::TransportTail;
 use chappe_session::MonoTime;
 use chappe_session::Now;
 use chappe_session::client::{CallId, ClientSession, KeyMaterial, SendError, SendOptions};
 use chappe_session::counters::Counters;
 use chappe_tl::deserialize::Deserializable;
 use chappe_tl::{RemoteCall, Serializable};
+use chappe_transport::Framing;
 
 use super::core::Core;
 use super::pending::{PendingCall, Slot};
@@ -194,4 +196,12 @@ impl StoreWork {
 /// How long it is until a time.
 pub(crate) fn until(now: Now, at: MonoTime) -> Duration {
     at.since(now.mono)
+}
+
+/// Says whether a transport leaves padding behind frames.
+pub(crate) const fn tail_of(framing: Framing) -> TransportTail {
+    match framing {
+        Framing::PaddedIntermediate => TransportTail::Padded,
+        Framing::Abridged | Framing::Intermediate | Framing::Full => TransportTail::None,
+    }
 }

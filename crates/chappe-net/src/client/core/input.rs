@@ -20,12 +20,12 @@ use crate::error::{LinkError, Wait};
 const NO_KEY: [u8; 8] = [0; 8];
 
 impl Core {
-    /// A connection stands.
-    pub(crate) fn handle_dialled(&mut self, now: Now, link: LinkId, tail: TransportTail) {
+    /// A connection stands; says whether it is still wanted.
+    pub(crate) fn handle_dialled(&mut self, now: Now, link: LinkId, tail: TransportTail) -> bool {
         let is_contested = self.race.is_contested() || self.in_use().is_some();
         let Some(found) = self.links.iter_mut().find(|known| known.id == link) else {
             // It lost the race while it was being made.
-            return;
+            return false;
         };
         if is_contested {
             let mut nonce = [0; 16];
@@ -35,6 +35,7 @@ impl Core {
         } else {
             self.put_in_use(now, link, tail);
         }
+        true
     }
 
     /// A connection could not be made.

@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant as StdInstant;
 
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameBuf, TransportTail, UnixTime};
+use chappe_framing::{FrameBuf, UnixTime};
 use chappe_session::{MonoTime, Now};
-use chappe_transport::{AckRequest, Framing};
+use chappe_transport::AckRequest;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::super::stream::{Reader, Writer};
 use crate::client::core::{LinkId, Output};
-use crate::client::shared::{Shared, StoreWork, until};
+use crate::client::shared::{Shared, StoreWork, tail_of, until};
 use crate::client::{Candidate, ConnectOptions};
 use crate::error::LinkError;
 use crate::tokio::dial;
@@ -158,12 +158,16 @@ impl Connection {
         match self.dial().await {
             Err(error) => self.shared.with(|core, now| core.handle_dial_failed(now, link, error)),
             Ok((reader, writer)) => {
-                let tail = match writer.framing() {
-                    Framing::PaddedIntermediate => TransportTail::Padded,
-                    _ => TransportTail::None,
-                };
-                self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push((link, writer));
-                self.shared.with(|core, now| core.handle_dialled(now, link, tail));
+                let is_wanted = self.shared.with(|core, now| {
+                    let is_wanted = core.handle_dialled(now, link, tail_of(writer.framing()));
+                    if is_wanted {
+                        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push((link, writer));
+                    }
+                    is_wanted
+                });
+                if !is_wanted {
+                    return;
+                }
                 self.wake.notify_one();
                 let error = self.read(reader).await;
                 self.shared.with(|core, now| core.handle_lost(now, link, error));
