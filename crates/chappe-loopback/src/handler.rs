@@ -50,7 +50,7 @@ impl ApiHandler {
         };
         match context.bind(&request) {
             Ok(()) => Verdict::AnswerAlone(true.to_bytes()),
-            Err(refusal) => error(400, &refusal.to_string()),
+            Err(refusal) => error(400, refusal.rpc_message()),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Clients of both drivers against the embedded datacenter.
 
 mod basics;
+mod blocking;
+mod faults;
+mod keys;
 mod restarts;
 mod world;

@@ -1,7 +1,12 @@
 //! A datacenter that can be stopped and started, and clients for it.
 
 use core::net::SocketAddr;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
@@ -39,6 +44,10 @@ impl World {
         let running = options.start().expect("a port is free");
         let address = running.address();
         Self { faults, key, address, running: Some(running), keys: Vec::new(), setup }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn datacenter(&self) -> &Loopback {
@@ -85,4 +94,101 @@ impl World {
         keys.add(self.key.public_key().clone());
         ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent }
     }
+}
+
+/// Somebody who accepts connections and says nothing.
+pub(crate) struct Hole {
+    listener: TcpListener,
+}
+
+impl Hole {
+    pub(crate) fn open() -> Self {
+        // The system accepts for it, as long as its queue has room.
+        Self { listener: TcpListener::bind("127.0.0.1:0").expect("a port is free") }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_addr().expect("it is bound")
+    }
+}
+
+/// A relay in front of a datacenter that cuts connections.
+pub(crate) struct Cutter {
+    address: SocketAddr,
+    plan: Arc<Plan>,
+}
+
+/// Nothing is cut.
+const NEVER: usize = usize::MAX;
+
+struct Plan {
+    /// Bytes of the datacenter that the next new connection, and no other, lets through.
+    once: AtomicUsize,
+    /// Bytes of the datacenter that the connections that are open let through from now on.
+    open: AtomicUsize,
+    swallows: AtomicBool,
+}
+
+impl Cutter {
+    pub(crate) fn before(datacenter: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let (once, open) = (AtomicUsize::new(NEVER), AtomicUsize::new(NEVER));
+        let plan = Arc::new(Plan { once, open, swallows: AtomicBool::new(false) });
+        let shared = Arc::clone(&plan);
+        thread::spawn(move || {
+            let mut swallowed = Vec::new();
+            for client in listener.incoming().map_while(Result::ok) {
+                if shared.swallows.load(Ordering::Relaxed) {
+                    swallowed.push(client);
+                    continue;
+                }
+                let Ok(server) = TcpStream::connect(datacenter) else { continue };
+                let (up, back) = (client.try_clone(), server.try_clone());
+                let (Ok(mut up), Ok(mut back)) = (up, back) else { continue };
+                thread::spawn(move || {
+                    let _ = std::io::copy(&mut up, &mut back);
+                    let _ = back.shutdown(Shutdown::Both);
+                });
+                let left = shared.once.swap(NEVER, Ordering::Relaxed);
+                let plan = Arc::clone(&shared);
+                thread::spawn(move || relay(server, client, left, &plan));
+            }
+        });
+        Self { address, plan }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Cuts the next connection after so many bytes of the datacenter.
+    pub(crate) fn cut_once_after(&self, count: usize) {
+        self.plan.once.store(count, Ordering::Relaxed);
+    }
+
+    /// Cuts the connection that is open after so many further bytes of the datacenter.
+    pub(crate) fn cut_open_after(&self, count: usize) {
+        self.plan.open.store(count, Ordering::Relaxed);
+    }
+
+    /// Lets new connections say nothing, or no longer.
+    pub(crate) fn swallow_next(&self, swallows: bool) {
+        self.plan.swallows.store(swallows, Ordering::Relaxed);
+    }
+}
+
+/// Passes on what the datacenter sends, until the plan says to cut.
+fn relay(mut server: TcpStream, mut client: TcpStream, mut left: usize, plan: &Plan) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = server.read(&mut buffer) {
+        left = left.min(plan.open.swap(NEVER, Ordering::Relaxed));
+        let passed = count.min(left);
+        if client.write_all(&buffer[..passed]).is_err() || passed < count || left == passed {
+            break;
+        }
+        left = if left == NEVER { NEVER } else { left - passed };
+    }
+    let _ = client.shutdown(Shutdown::Both);
+    let _ = server.shutdown(Shutdown::Both);
 }

@@ -209,7 +209,7 @@ impl Core {
     fn on_key(&mut self, now: Now, finished: &Finished, kind: KeyKind) {
         match (kind, self.session.as_deref_mut()) {
             (KeyKind::Temporary { .. }, Some(session)) => {
-                self.wants_temporary_key = false;
+                (self.wants_temporary_key, self.is_key_doubtful, self.is_binding) = (false, false, true);
                 let server_time = finished.server_time().as_secs() as i64;
                 let expires_at = finished.expires_at().map_or(server_time, |at| at.as_secs() as i64);
                 let key = TemporaryKey {
@@ -360,16 +360,27 @@ impl Core {
         for next in std::mem::take(&mut self.sink.next) {
             match next {
                 Next::Reconnect(reason) => self.reconnect(now, reason),
-                Next::MakeTemporaryKey => {
-                    self.wants_temporary_key = true;
-                    if self.in_use().is_some() {
-                        self.make_key(now, self.temporary());
-                    }
-                }
+                Next::MakeTemporaryKey => self.on_temporary_key_wanted(now),
+                Next::Bound => self.is_binding = false,
                 Next::Trouble(trouble) => self.on_trouble(now, trouble),
             }
         }
         self.check_ready();
+    }
+
+    fn on_temporary_key_wanted(&mut self, now: Now) {
+        self.wants_temporary_key = true;
+        let Some(link) = self.in_use().map(|link| link.id) else {
+            return;
+        };
+        if std::mem::take(&mut self.is_binding) {
+            // The last one was of no use. The next would fail alike if it were made at once, and a key costs the server
+            // more than us: it is made on a new connection, after a pause.
+            self.lose(now, link, ConnectError::Session(ReconnectReason::Refused));
+            self.on_attempt_failed(now);
+        } else {
+            self.make_key(now, self.temporary());
+        }
     }
 
     fn reconnect(&mut self, now: Now, reason: ReconnectReason) {
@@ -384,6 +395,7 @@ impl Core {
         match trouble {
             AuthorizationTrouble::PermanentKeyDoubtful => {
                 // Binding a temporary key proves it either way.
+                self.is_key_doubtful = true;
                 self.wants_temporary_key = true;
                 if self.in_use().is_some() {
                     self.make_key(now, self.temporary());

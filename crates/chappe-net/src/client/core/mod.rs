@@ -50,6 +50,10 @@ pub(crate) struct Core {
     session: Option<Box<ClientSession>>,
     /// A temporary key is to be made as soon as a connection allows it.
     wants_temporary_key: bool,
+    /// Nothing goes out under the permanent key until a temporary one has shown whether it is still good.
+    is_key_doubtful: bool,
+    /// A temporary key was made and is not bound yet.
+    is_binding: bool,
     keys: KeyWork,
     race: Race,
     links: Vec<Link>,
@@ -137,6 +141,8 @@ impl Core {
             rng,
             session: None,
             wants_temporary_key: false,
+            is_key_doubtful: false,
+            is_binding: false,
             keys: KeyWork::default(),
             race,
             links: Vec::new(),

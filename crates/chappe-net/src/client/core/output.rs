@@ -101,6 +101,9 @@ impl Core {
         if self.keys.poll_transmit(now, out) {
             return Some(Output::Frame { link, ack: AckRequest::No });
         }
+        if self.is_key_doubtful {
+            return None;
+        }
         let transmit = self.session.as_deref_mut()?.poll_transmit(now, &mut self.rng, out)?;
         let ack = if transmit.quick_ack.is_some() { AckRequest::Quick } else { AckRequest::No };
         Some(Output::Frame { link, ack })

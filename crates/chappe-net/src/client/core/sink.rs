@@ -14,6 +14,7 @@ use crate::client::{ConnectError, InvokeError};
 pub(super) enum Next {
     Reconnect(ReconnectReason),
     MakeTemporaryKey,
+    Bound,
     Trouble(AuthorizationTrouble),
 }
 
@@ -52,6 +53,7 @@ impl Sink {
             }
             Event::Update { msg_id, body } => self.updates.push_object(msg_id, body),
             Event::UpdatesMayBeMissing => self.updates.push(Update::Gap(Gap::NewSession)),
+            Event::TemporaryKeyBound => self.next.push(Next::Bound),
             Event::NeedTemporaryKey => self.next.push(Next::MakeTemporaryKey),
             Event::Reconnect(reason) => self.next.push(Next::Reconnect(reason)),
             Event::Authorization(trouble) => self.next.push(Next::Trouble(trouble)),

@@ -1,0 +1,84 @@
+//! The blocking driver: the same core, so only what belongs to threads is tried here.
+
+use core::time::Duration;
+use std::thread;
+
+use chappe_loopback::schema::{enums, functions};
+use chappe_net::blocking::Client;
+use chappe_net::{Gap, InvokeError, InvokeOptions, Update};
+
+use crate::world::{Hole, World};
+
+#[test]
+fn a_thread_connects_calls_and_closes() {
+    let world = World::start();
+    let client = Client::connect(world.options()).expect("a connection");
+    let enums::Config::Config(config) = client.invoke(&functions::help::GetConfig {}).expect("an answer");
+    assert_eq!(config.this_dc, world.datacenter().dc_id());
+    client.close();
+    let after = client.invoke(&functions::help::GetConfig {});
+    assert!(matches!(after, Err(InvokeError::Closed)), "{after:?}");
+}
+
+#[test]
+fn threads_call_while_the_datacenter_is_killed_and_restarted() {
+    let mut world = World::start();
+    let client = Client::connect(world.options()).expect("a connection");
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let client = client.clone();
+            thread::spawn(move || {
+                for _ in 0..30 {
+                    client.invoke(&functions::help::GetNearestDc {}).expect("an answer in the end");
+                }
+            })
+        })
+        .collect();
+    for _ in 0..2 {
+        thread::sleep(Duration::from_millis(5));
+        world.stop();
+        world.start_again();
+    }
+    assert!(callers.into_iter().all(|caller| caller.join().is_ok()));
+}
+
+#[test]
+fn a_call_can_be_looked_at_waited_for_and_given_up() {
+    let world = World::start();
+    let client = Client::connect(world.options()).expect("a connection");
+    client.invoke(&functions::help::GetNearestDc {}).expect("an answer");
+    world.faults.next_query(chappe_loopback::Misbehaviour::Silence);
+    let mut silent = client.start(&functions::help::GetNearestDc {});
+    assert!(silent.wait_timeout(Duration::from_millis(20)).is_none());
+    assert!(!silent.is_finished());
+    silent.cancel();
+    assert_eq!(client.status().pending_calls, 0);
+    let many: Vec<_> = (0..50).map(|_| client.start(&functions::help::GetNearestDc {})).collect();
+    assert!(many.into_iter().all(|call| call.wait().is_ok()));
+    world.faults.next_query(chappe_loopback::Misbehaviour::Silence);
+    let soon = InvokeOptions::default().timeout(Duration::from_millis(20));
+    let late = client.invoke_with(&functions::help::GetNearestDc {}, &soon);
+    assert!(matches!(late, Err(InvokeError::TimedOut { connection: None })), "{late:?}");
+}
+
+#[test]
+fn updates_come_to_a_thread() {
+    let world = World::start();
+    let client = Client::connect(world.options()).expect("a connection");
+    let mut updates = client.updates();
+    assert_eq!(updates.wait(), Some(Update::Gap(Gap::NewSession)));
+    world.datacenter().push(&[1; 8]);
+    assert!(matches!(updates.wait(), Some(Update::Object(object)) if object.bytes == [1; 8]));
+    drop(client);
+    assert_eq!(updates.wait(), None, "the last handle closes the client");
+}
+
+#[test]
+fn an_address_that_says_nothing_is_left_for_one_that_answers() {
+    let world = World::start();
+    let hole = Hole::open();
+    let mut options = world.options_at(hole.address());
+    options.candidates.extend(world.options().candidates);
+    let client = Client::connect(options).expect("the second candidate answers");
+    client.invoke(&functions::help::GetNearestDc {}).expect("an answer");
+}
