@@ -8,6 +8,7 @@ mod handshake;
 mod harness;
 mod limits;
 mod machine;
+mod net;
 #[cfg(openssl)]
 mod openssl;
 mod report;
@@ -34,6 +35,8 @@ enum Suite {
     Handshake(Options),
     /// Calls through a session; writes its section of docs/performance.md.
     Session(Options),
+    /// Connections and calls over real sockets; writes its section of docs/performance.md.
+    Net(Options),
     /// Two-class statistical test of what is claimed to be constant time.
     Timing(timing::Options),
 }
@@ -71,6 +74,7 @@ fn main() -> Result<()> {
         Suite::Crypto(options) => options.report("crypto", &crypto::run(&options.settings())),
         Suite::Handshake(options) => options.report("handshake", &handshake::run(&options.settings())?),
         Suite::Session(options) => options.report("session", &session::run(&options.settings())),
+        Suite::Net(options) => options.report("net", &net::run(&options.settings())?),
         Suite::Timing(options) => timing::run(&options),
     }
 }

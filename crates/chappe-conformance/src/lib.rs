@@ -27,3 +27,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/sessions-of-others.md")]
 struct SessionsOfOthers;
+
+/// The programs of `docs/net.md`, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/net.md")]
+struct Net;

@@ -33,8 +33,8 @@ pub use carrier::TlsOptions;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use client::{
     BackOff, Blame, CallError, Candidate, ConnectError, ConnectOptions, CreateKeyError, Gap, InvokeError,
-    InvokeOptions, NextUpdate, PendingCall, Received, Stage, Status, Step, Timing, Update, UpdateLimits,
-    UpdateObject, Updates,
+    InvokeOptions, Lane, LaneLimits, NextUpdate, PendingCall, Received, Stage, Status, Step, Timing,
+    Transfer, Update, UpdateLimits, UpdateObject, Updates,
 };
 pub use error::{LinkError, Wait};
 pub use link::{Ingoing, Outgoing, join};

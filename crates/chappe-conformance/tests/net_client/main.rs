@@ -4,5 +4,7 @@ mod basics;
 mod blocking;
 mod faults;
 mod keys;
+mod lanes;
 mod restarts;
+mod stall;
 mod world;

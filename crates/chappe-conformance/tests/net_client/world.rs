@@ -127,6 +127,9 @@ struct Plan {
     /// Bytes of the datacenter that the connections that are open let through from now on.
     open: AtomicUsize,
     swallows: AtomicBool,
+    /// Open connections pass nothing on.
+    stalls: AtomicBool,
+    accepted: AtomicUsize,
 }
 
 impl Cutter {
@@ -134,11 +137,18 @@ impl Cutter {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let (once, open) = (AtomicUsize::new(NEVER), AtomicUsize::new(NEVER));
-        let plan = Arc::new(Plan { once, open, swallows: AtomicBool::new(false) });
+        let plan = Arc::new(Plan {
+            once,
+            open,
+            swallows: AtomicBool::new(false),
+            stalls: AtomicBool::new(false),
+            accepted: AtomicUsize::new(0),
+        });
         let shared = Arc::clone(&plan);
         thread::spawn(move || {
             let mut swallowed = Vec::new();
             for client in listener.incoming().map_while(Result::ok) {
+                shared.accepted.fetch_add(1, Ordering::Relaxed);
                 if shared.swallows.load(Ordering::Relaxed) {
                     swallowed.push(client);
                     continue;
@@ -172,6 +182,17 @@ impl Cutter {
         self.plan.open.store(count, Ordering::Relaxed);
     }
 
+    /// Lets every connection say nothing, or new ones answer again.
+    pub(crate) fn stall(&self, stalls: bool) {
+        self.plan.stalls.store(stalls, Ordering::Relaxed);
+        self.swallow_next(stalls);
+    }
+
+    /// Says how many connections were accepted.
+    pub(crate) fn accepted(&self) -> usize {
+        self.plan.accepted.load(Ordering::Relaxed)
+    }
+
     /// Lets new connections say nothing, or no longer.
     pub(crate) fn swallow_next(&self, swallows: bool) {
         self.plan.swallows.store(swallows, Ordering::Relaxed);
@@ -182,6 +203,9 @@ impl Cutter {
 fn relay(mut server: TcpStream, mut client: TcpStream, mut left: usize, plan: &Plan) {
     let mut buffer = [0; 4096];
     while let Ok(count @ 1..) = server.read(&mut buffer) {
+        if plan.stalls.load(Ordering::Relaxed) {
+            continue;
+        }
         left = left.min(plan.open.swap(NEVER, Ordering::Relaxed));
         let passed = count.min(left);
         if client.write_all(&buffer[..passed]).is_err() || passed < count || left == passed {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chappe_framing::Padding;
 use chappe_handshake::ClientOptions;
 use chappe_session::Limits;
-use chappe_session::client::{InitConnection, Packing, Repeat};
+use chappe_session::client::{InitConnection, KeyMaterial, Packing, Repeat};
 use chappe_session::liveness::LivenessPolicy;
 
 use super::addresses;
@@ -34,6 +34,8 @@ pub struct ConnectOptions {
     pub handshake: ClientOptions,
     /// Where the key is kept. Without it every run makes a new one.
     pub store: Option<Arc<dyn KeyStore>>,
+    /// A key from elsewhere, such as one that another library saved, for when the store has none.
+    pub key: Option<KeyMaterial>,
     /// The place in the store. By default it follows from `handshake`.
     pub slot: Option<Slot>,
     /// What goes around the first call: `invokeWithLayer` and `initConnection`.
@@ -209,6 +211,7 @@ impl ConnectOptions {
             candidates,
             handshake,
             store: None,
+            key: None,
             slot: None,
             init: None,
             temporary_keys: None,
@@ -225,6 +228,13 @@ impl ConnectOptions {
     #[must_use]
     pub fn with_store(mut self, store: Arc<dyn KeyStore>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// Uses a key from elsewhere if the store has none.
+    #[must_use]
+    pub fn with_key(mut self, key: KeyMaterial) -> Self {
+        self.key = Some(key);
         self
     }
 

@@ -161,13 +161,13 @@ impl Drop for Owner {
 /// Loads the key from the store; a damaged state counts as missing (`SEC-08`).
 pub(crate) fn load_key(options: &ConnectOptions) -> Result<Option<KeyMaterial>, ConnectError> {
     let Some(store) = &options.store else {
-        return Ok(None);
+        return Ok(options.key.clone());
     };
     match load_state(&**store, options.slot()) {
-        Ok(state) => Ok(state.map(|state| state.key)),
+        Ok(state) => Ok(state.map(|state| state.key).or_else(|| options.key.clone())),
         Err(error @ StoreError::Damaged { .. }) => {
             tracing::warn!(%error, "a new key will be made");
-            Ok(None)
+            Ok(options.key.clone())
         }
         Err(error) => Err(ConnectError::Store(error)),
     }

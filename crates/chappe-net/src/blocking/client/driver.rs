@@ -165,8 +165,7 @@ impl Connection {
     }
 
     fn dial(&self) -> Result<Stream, LinkError> {
-        let mut rng =
-            Drbg::from_os().map_err(|error| LinkError::Io(io::Error::other(error.to_string())))?;
+        let mut rng = Drbg::from_os().map_err(|error| LinkError::Io(io::Error::other(error.to_string())))?;
         dial(self.candidate.address, &self.candidate.dialling, &mut rng)
     }
 

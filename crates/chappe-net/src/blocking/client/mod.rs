@@ -11,10 +11,9 @@ use chappe_session::Now;
 use chappe_tl::{RemoteCall, Serializable};
 
 use crate::client::core::Core;
+use crate::client::lanes::beside;
 use crate::client::shared::{Owner, Shared, load_key};
-use crate::client::{
-    ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates,
-};
+use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
 use driver::{Driver, Signal};
 
 /// A client of one datacenter: one session, over one connection after the other.
@@ -47,7 +46,8 @@ impl Client {
     pub fn connect(options: ConnectOptions) -> Result<Self, Arc<ConnectError>> {
         let options = Arc::new(options);
         let key = load_key(&options)?;
-        let rng = || Drbg::from_os().map_err(|error| ConnectError::System(io::Error::other(error.to_string())));
+        let rng =
+            || Drbg::from_os().map_err(|error| ConnectError::System(io::Error::other(error.to_string())));
         let signal = Arc::new(Signal::default());
         let waker = Arc::clone(&signal);
         let shared = Shared::new(
@@ -120,6 +120,11 @@ impl Client {
     /// Returns how the client is doing.
     pub fn status(&self) -> Status {
         self.owner.0.status()
+    }
+
+    /// Returns options for another client under the same key.
+    pub(super) fn options_beside(&self, options: &ConnectOptions) -> ConnectOptions {
+        beside(options, &self.owner.0)
     }
 
     /// Makes a new connection, which replaces the one in use once it has shown that somebody answers.

@@ -159,7 +159,8 @@ impl Core {
         };
         if let Some(key) = key {
             core.start_session(key, now);
-            core.note_saved(now);
+            // Whether it came from the store or from elsewhere: saving the same again does no harm.
+            core.save(now);
         }
         if core.options.candidates.is_empty() {
             core.die(Arc::new(ConnectError::NoCandidates));

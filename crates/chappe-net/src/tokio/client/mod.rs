@@ -9,6 +9,7 @@ use chappe_tl::{RemoteCall, Serializable};
 use tokio::sync::Notify;
 
 use crate::client::core::Core;
+use crate::client::lanes::beside;
 use crate::client::shared::{Owner, Shared, load_key};
 use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
 use driver::{Clock, Driver};
@@ -101,6 +102,11 @@ impl Client {
     /// Returns how the client is doing.
     pub fn status(&self) -> Status {
         self.owner.0.status()
+    }
+
+    /// Returns options for another client under the same key.
+    pub(super) fn options_beside(&self, options: &ConnectOptions) -> ConnectOptions {
+        beside(options, &self.owner.0)
     }
 
     /// Makes a new connection, which replaces the one in use once it has shown that somebody answers.

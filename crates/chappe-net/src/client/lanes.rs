@@ -1,0 +1,121 @@
+//! Several connections to one datacenter under one key.
+
+use std::collections::VecDeque;
+
+use chappe_session::client::{KeyMaterial, SavedState};
+
+use super::core::Core;
+use super::shared::Shared;
+use super::{ConnectOptions, InvokeError, PendingCall};
+
+/// What a connection is for. Files have connections of their own, so that large answers delay no small ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Calls and updates.
+    Main,
+    /// Parts of files on their way there.
+    Upload,
+    /// Parts of files on their way back.
+    Download,
+}
+
+/// How many connections each lane may have. The main one has one: updates come over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LaneLimits {
+    /// Default 2: enough that one waits for the network while the other is decrypted.
+    pub upload: usize,
+    /// Default 2.
+    pub download: usize,
+}
+
+impl Default for LaneLimits {
+    fn default() -> Self {
+        Self { upload: 2, download: 2 }
+    }
+}
+
+/// Options for a further connection under the key of a client.
+pub(crate) fn beside(options: &ConnectOptions, main: &Shared) -> ConnectOptions {
+    // One client saves the key, or two would overwrite each other's salts.
+    ConnectOptions { store: None, key: main.with(Core::key), ..options.clone() }
+}
+
+impl Core {
+    /// Returns the permanent key, for another session under it.
+    fn key(&mut self, now: chappe_session::Now) -> Option<KeyMaterial> {
+        SavedState::import(&self.export(now)?).ok().map(|state| state.key)
+    }
+}
+
+/// Calls under way whose answers are wanted in the order of the calls, such as the parts of a file.
+///
+/// ```no_run
+/// # async fn example(client: chappe_net::tokio::Client, calls: Vec<chappe_tl_mtproto::functions::GetFutureSalts>)
+/// # -> Result<(), chappe_net::InvokeError> {
+/// use chappe_net::Transfer;
+///
+/// let mut transfer = Transfer::new(8);
+/// let mut calls = calls.iter().peekable();
+/// loop {
+///     while transfer.has_room() && let Some(call) = calls.next() {
+///         transfer.push(client.invoke_object(call));
+///     }
+///     let Some(answer) = transfer.recv().await else { break };
+///     println!("{} bytes", answer?.len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Transfer<T> {
+    limit: usize,
+    calls: VecDeque<PendingCall<T>>,
+}
+
+impl<T> Transfer<T> {
+    /// Makes room for so many calls at a time, one at least.
+    pub fn new(limit: usize) -> Self {
+        Self { limit: limit.max(1), calls: VecDeque::new() }
+    }
+
+    /// Says whether fewer calls are under way than there may be.
+    pub fn has_room(&self) -> bool {
+        self.calls.len() < self.limit
+    }
+
+    /// Returns how many calls are under way.
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Says whether no call is under way.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Adds a call, whether or not there is room.
+    pub fn push(&mut self, call: PendingCall<T>) {
+        self.calls.push_back(call);
+    }
+
+    /// Waits for the answer to the oldest call; `None` if none is under way. May be cancelled.
+    ///
+    /// # Errors
+    ///
+    /// The item says why that call has no result; the others go on.
+    pub async fn recv(&mut self) -> Option<Result<T, InvokeError>> {
+        let answer = self.calls.front_mut()?.await;
+        self.calls.pop_front();
+        Some(answer)
+    }
+
+    /// Has the current thread wait for the answer to the oldest call; `None` if none is under way.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn wait(&mut self) -> Option<Result<T, InvokeError>> {
+        Some(self.calls.pop_front()?.wait())
+    }
+}

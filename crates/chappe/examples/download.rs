@@ -1,0 +1,97 @@
+//! Downloads a file, several parts at the same time over several connections.
+//!
+//! ```sh
+//! cargo run --release --example download
+//! ```
+//!
+//! The server is the embedded datacenter, which is given a file of 32 MiB first. Ends with status 0 if every byte came
+//! back.
+#![forbid(unsafe_code)]
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use chappe::authentication::{ClientOptions, Dc, KeyKind};
+use chappe::crypto::rsa::KeyRing;
+use chappe::loopback::Loopback;
+use chappe::loopback::schema::{enums, functions::upload, types};
+use chappe::net::tokio::DataCenter;
+use chappe::net::{ConnectOptions, DialOptions, InvokeOptions, Lane, Transfer};
+use chappe::transport::{Connector, Framing};
+
+const FILE: i64 = 1794;
+const PART: usize = 1 << 20;
+const PARTS: usize = 32;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let server = Loopback::start()?;
+    let datacenter = DataCenter::new(options(&server));
+    upload_file(&datacenter).await?;
+
+    let start = Instant::now();
+    // Eight parts are under way at any time, in whatever order they come; they are handed out in order.
+    let mut transfer = Transfer::new(8);
+    let mut numbers = 0..PARTS;
+    let mut received = 0;
+    while received < PARTS {
+        while transfer.has_room()
+            && let Some(number) = numbers.next()
+        {
+            let client = datacenter.client(Lane::Download).await?;
+            transfer.push(client.invoke(&part(number)));
+        }
+        let Some(answer) = transfer.recv().await else { break };
+        let enums::upload::File::File(file) = answer?;
+        ensure!(file.bytes == content(received), "part {received} is as it was sent");
+        received += 1;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{PARTS} MiB in {seconds:.2} s: {:.0} MiB/s", PARTS as f64 / seconds);
+    ensure!(received == PARTS, "the whole file came");
+    datacenter.close().await;
+    Ok(())
+}
+
+fn content(part: usize) -> Vec<u8> {
+    (0..PART).map(|place| (place * 31 + part * 7) as u8).collect()
+}
+
+/// Sends the file in parts of 512 KiB, the largest that are taken.
+async fn upload_file(datacenter: &DataCenter) -> Result<()> {
+    let client = datacenter.client(Lane::Upload).await?;
+    let file_total_parts = 2 * PARTS as i32;
+    for number in 0..PARTS {
+        for (half, bytes) in content(number).chunks(PART / 2).enumerate() {
+            let file_part = (2 * number + half) as i32;
+            let call =
+                upload::SaveBigFilePart { file_id: FILE, file_part, file_total_parts, bytes: bytes.to_vec() };
+            ensure!(client.invoke_with(&call, &InvokeOptions::default().unpacked()).await?, "it is kept");
+        }
+    }
+    Ok(())
+}
+
+fn part(number: usize) -> upload::GetFile {
+    let location = types::InputDocumentFileLocation {
+        id: FILE,
+        access_hash: 0,
+        file_reference: Vec::new(),
+        thumb_size: String::new(),
+    };
+    upload::GetFile {
+        precise: false,
+        cdn_supported: false,
+        location: enums::InputFileLocation::InputDocumentFileLocation(location),
+        offset: (number * PART) as i64,
+        limit: PART as i32,
+    }
+}
+
+fn options(server: &Loopback) -> ConnectOptions {
+    let mut keys = KeyRing::empty();
+    keys.add(server.public_key().clone());
+    let handshake = ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent };
+    let dialling = DialOptions::new(Connector::plain(Framing::Intermediate));
+    ConnectOptions::at(server.address(), dialling, handshake)
+}
