@@ -116,11 +116,11 @@ async fn a_new_connection_that_says_nothing_does_not_replace_one_that_works() {
 }
 
 #[tokio::test]
-async fn a_connection_cut_at_every_byte_of_a_handshake_still_gives_a_key_and_an_answer() {
+async fn a_connection_cut_anywhere_in_a_handshake_still_gives_a_key_and_an_answer() {
     // The answers of a handshake and of a first call take less than this together.
     let world = World::start();
     let cutter = Cutter::before(world.address());
-    for cut in (0..1500).step_by(13) {
+    for cut in (0..1500).step_by(37) {
         cutter.cut_once_after(cut);
         let mut options = world.options_at(cutter.address());
         options.backoff.min_interval = Duration::ZERO;

@@ -17,8 +17,6 @@ async fn an_hour_of_silence_ends_calls_as_the_options_say_and_the_client_comes_b
     let cutter = Cutter::before(world.address());
     let mut options = world.options_at(cutter.address());
     options.backoff = BackOff::default();
-    // When the hour is over, the test does not want to wait for a pause of its own.
-    options.backoff.max = Duration::from_millis(250);
     options.timing.call = None;
     let client = Client::connect(options).await.expect("a connection");
     client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
@@ -35,9 +33,10 @@ async fn an_hour_of_silence_ends_calls_as_the_options_say_and_the_client_comes_b
     assert!(matches!(error, InvokeError::TimedOut { .. }), "{error:?}");
     assert!(!client.status().is_connected, "the silence was noticed");
     let attempts = cutter.accepted() - before;
-    assert!((1..=30 * 60).contains(&attempts), "{attempts} attempts: no flood");
+    assert!((30..=200).contains(&attempts), "{attempts} attempts: no flood");
 
     resume();
     cutter.stall(false);
+    client.refresh();
     timeout(Duration::from_secs(30), patient).await.expect("it ends").expect("an answer in the end");
 }

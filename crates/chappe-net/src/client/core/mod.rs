@@ -257,8 +257,12 @@ impl Core {
         is_known
     }
 
-    /// Makes a new connection beside the one in use, which it replaces once it is proven.
+    /// Makes a new connection beside the one in use, which it replaces once it is proven. If there is none, the next
+    /// attempt need not wait.
     pub(crate) fn refresh(&mut self, now: Now) {
+        if self.links.is_empty() {
+            self.race.end_pause();
+        }
         if self.in_use().is_some() && !self.race.is_open() && matches!(self.life, Life::Running) {
             self.race.begin(now.mono);
         }

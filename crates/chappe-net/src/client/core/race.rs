@@ -142,6 +142,12 @@ impl Race {
         self.pause(now, rng);
     }
 
+    /// Something has changed: the next round need not wait for the last failures, only for what floods forbid.
+    pub(super) const fn end_pause(&mut self) {
+        self.pause_until = MonoTime::ZERO;
+        self.failures = 0;
+    }
+
     /// Leaves a candidate out from now on; says whether any is left.
     pub(super) fn exclude(&mut self, candidate: usize) -> bool {
         if let Some(excluded) = self.excluded.get_mut(candidate) {

@@ -109,7 +109,8 @@ impl Client {
         beside(options, &self.owner.0)
     }
 
-    /// Makes a new connection, which replaces the one in use once it has shown that somebody answers.
+    /// Makes a new connection, which replaces the one in use once it has shown that somebody answers. While there is
+    /// none, has the next attempt made at once.
     ///
     /// For applications that are told of a change of networks.
     pub fn refresh(&self) {
