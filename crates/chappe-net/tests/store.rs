@@ -3,7 +3,9 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use chappe_net::store::{
     FileStore, KeyStore, MAX_STATE_LEN, MemoryStore, Slot, StoreError, contract, load_state,
@@ -72,6 +74,40 @@ fn a_locked_store_says_which_process_has_it() {
     };
     assert_eq!(store, place.0.display().to_string());
     assert_eq!(holder, Some(format!("process {}", std::process::id())));
+}
+
+/// Names the directory that a second process is to hold.
+const HOLD: &str = "CHAPPE_TEST_HOLD_STORE";
+
+/// The second process of the test below; alone it does nothing.
+#[test]
+fn holds_a_store_if_told_to() {
+    let Some(directory) = std::env::var_os(HOLD) else { return };
+    let _store = FileStore::open(directory).unwrap();
+    println!("held");
+    // Until it is killed, or whoever started it is gone.
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+fn a_process_is_kept_out_by_another_one_until_that_dies() {
+    let place = Place::new();
+    let mut holder = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "holds_a_store_if_told_to", "--nocapture"])
+        .env(HOLD, &place.0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("held")));
+    let Err(StoreError::InUse { holder: Some(name), .. }) = FileStore::open(&place.0) else {
+        panic!("the other process has it");
+    };
+    assert_eq!(name, format!("process {}", holder.id()));
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert!(FileStore::open(&place.0).is_ok(), "the system gives the lock back");
 }
 
 #[test]
