@@ -22,6 +22,8 @@ pub(crate) struct Bench {
 /// The benchmark tables.
 #[derive(Clone, Copy, ValueEnum)]
 enum Suite {
+    /// What an idle connection costs the tokio server.
+    Idle,
     /// Primitives and whole messages.
     Crypto,
     /// Build cost and codec of the generated types.

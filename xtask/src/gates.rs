@@ -11,7 +11,7 @@ mod deny;
 mod docs;
 mod features;
 mod fmt;
-mod interop;
+pub(crate) mod interop;
 mod layers;
 mod links;
 mod main_job;

@@ -38,6 +38,8 @@ enum Task {
     Codegen(codegen::Codegen),
     /// Writes docs/conformance.md from the tests of the workspace, or compares it.
     Conformance(conformance::Conformance),
+    /// Lets clients by other people reach the embedded datacenter.
+    Interop(gates::interop::Interop),
     /// Compares schema files.
     Schema(schema::Schema),
     /// Measures against peers and limits, and prints the table with targets and verdicts.
@@ -74,6 +76,7 @@ fn run() -> Result<()> {
         Task::Api(api) => api.run(),
         Task::Codegen(codegen) => codegen.run(),
         Task::Conformance(conformance) => conformance.run(),
+        Task::Interop(interop) => interop.run(),
         Task::Schema(schema) => schema.run(),
         Task::Bench(bench) => bench.run(),
         Task::Fuzz(fuzz) => fuzz.run(),

@@ -6,6 +6,7 @@
 mod crypto;
 mod handshake;
 mod harness;
+mod idle;
 mod limits;
 mod machine;
 mod net;
@@ -29,6 +30,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Suite {
+    /// What an idle connection costs the tokio server.
+    Idle,
     /// Primitives and whole messages; writes its section of docs/performance.md.
     Crypto(Options),
     /// Creating an `auth_key`, client and server; writes its section of docs/performance.md.
@@ -71,6 +74,7 @@ impl Options {
 
 fn main() -> Result<()> {
     match Arguments::parse().suite {
+        Suite::Idle => idle::run(),
         Suite::Crypto(options) => options.report("crypto", &crypto::run(&options.settings())),
         Suite::Handshake(options) => options.report("handshake", &handshake::run(&options.settings())?),
         Suite::Session(options) => options.report("session", &session::run(&options.settings())),

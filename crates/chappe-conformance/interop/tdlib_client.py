@@ -1,9 +1,11 @@
-"""TDLib against the embedded datacenter, over the transports it has: obfuscated intermediate and padded.
+"""TDLib against the embedded datacenter, over a SOCKS5 proxy and as an MTProxy with each kind of secret.
 
 Usage: tdlib_client.py HOST PORT PUBLIC_KEY.pem DC_ID [LIBRARY]
 
+The number of the datacenter does not matter: TDLib begins with 1.
+
 TDLib takes neither an address nor a key from its caller. Its connections go through a SOCKS5 proxy here, which sends
-all of them to us; and in a copy of its library the PEM text of its keys is replaced by ours, which has the same length.
+all of them to us, or to us as an MTProxy; and in a copy of its library the PEM text of its keys is replaced by ours, which has the same length.
 The library is the one that the npm package `prebuilt-tdlib` has, unless another is named.
 """
 
@@ -19,7 +21,12 @@ import threading
 import time
 
 HOST, PORT, KEY_PATH = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-DC_ID = 1  # TDLib begins with the first, and asks for ever if it is told of another
+# Those that `cargo xtask interop` gives the datacenter.
+SECRETS = {
+    "plain": "00112233445566778899aabbccddeeff",
+    "dd": "dd00112233445566778899aabbccddeeff",
+    "ee": "ee00112233445566778899aabbccddeeff6578616d706c652e636f6d",
+}
 PATTERN = "node_modules/@prebuilt-tdlib/linux-x64-glibc/libtdjson.so"
 
 
@@ -105,11 +112,19 @@ class Client:
         raise TimeoutError("no answer of TDLib")
 
 
-def run(td, folder, proxy_port, pfs):
+def proxies():
+    """Returns the ways to us."""
+    socks5 = {"@type": "proxy", "server": "127.0.0.1", "port": start_proxy(), "type": {"@type": "proxyTypeSocks5"}}
+    yield "SOCKS5", socks5
+    for kind, secret in SECRETS.items():
+        way = {"@type": "proxyTypeMtproto", "secret": secret}
+        yield f"MTProxy, {kind}", {"@type": "proxy", "server": HOST, "port": PORT, "type": way}
+
+
+def run(td, folder, proxy, pfs):
     client = Client(td)
     client.send(type="setLogVerbosityLevel", new_verbosity_level=int(os.environ.get("TDLIB_LOG", "0")))
     client.send(type="setOption", name="use_pfs", value={"@type": "optionValueBoolean", "value": pfs})
-    proxy = {"server": "127.0.0.1", "port": proxy_port, "type": {"@type": "proxyTypeSocks5"}}
     client.send(
         type="setTdlibParameters",
         database_directory=folder,
@@ -120,7 +135,7 @@ def run(td, folder, proxy_port, pfs):
         device_model="interop",
         application_version="1",
     )
-    client.send(type="addProxy", enable=True, proxy=proxy, **proxy)
+    client.send(type="addProxy", enable=True, proxy=proxy)
     client.wait_for(
         lambda it: it["@type"] == "updateConnectionState" and it["state"]["@type"] == "connectionStateReady"
     )
@@ -142,18 +157,18 @@ def main():
     td.td_receive.argtypes = [ctypes.c_double]
     td.td_execute.restype = ctypes.c_char_p
     version = json.loads(td.td_execute(b'{"@type":"getOption","name":"version"}'))["value"]
-    proxy_port = start_proxy()
     failed = 0
-    for pfs in [False, True]:
-        folder = tempfile.mkdtemp(prefix="tdlib-")
-        for name in ["first connection", "second connection, same key"]:
-            label = f"tdlib {version} {'with' if pfs else 'without'} temporary keys, {name}"
-            try:
-                run(td, folder, proxy_port, pfs)
-                print(f"{label}: ok", flush=True)
-            except Exception as error:  # every kind of failure is a failure of this run
-                failed += 1
-                print(f"{label}: FAILED: {error!r}", flush=True)
+    for way, proxy in proxies():
+        for pfs in [False, True]:
+            folder = tempfile.mkdtemp(prefix="tdlib-")
+            for connection in ["first connection", "second connection, same key"]:
+                label = f"tdlib {version} {way}, {'with' if pfs else 'without'} temporary keys, {connection}"
+                try:
+                    run(td, folder, proxy, pfs)
+                    print(f"{label}: ok", flush=True)
+                except Exception as error:  # every kind of failure is a failure of this run
+                    failed += 1
+                    print(f"{label}: FAILED: {error!r}", flush=True)
     return failed
 
 

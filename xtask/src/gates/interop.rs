@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use clap::Args;
 
 use super::{Context, Verdict};
-use crate::shell;
+use crate::shell::{self, Shell};
+use crate::workspace::Workspace;
 
 /// The example that serves.
 const EXAMPLE: &str = "loopback";
@@ -22,26 +24,77 @@ const SCRIPTS: &str = "crates/chappe-conformance/interop";
 /// The datacenter that the example is by default.
 const DC_ID: &str = "2";
 
-/// A client: its script, and whether Python or Node runs it.
+/// Secrets of an `MTProxy` that the datacenter takes as well. The scripts that use them know them too.
+const SECRETS: [&str; 3] = [
+    "00112233445566778899aabbccddeeff",
+    "dd00112233445566778899aabbccddeeff",
+    "ee00112233445566778899aabbccddeeff6578616d706c652e636f6d",
+];
+
+/// A client: its script, and what runs it.
 struct Client {
     script: &'static str,
     runtime: Runtime,
+    when: When,
 }
 
+/// Whether a client is worth its seconds in every run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Always,
+    WithAll,
+}
+
+/// What runs a client's script.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Runtime {
-    Python,
+    /// An environment of its own with this package.
+    Python(&'static str),
+    /// Node with the packages of `package.json`.
     Node,
+    /// The system's Python, with the library that this npm package brings.
+    Library(&'static str),
 }
 
 const CLIENTS: &[Client] = &[
-    Client { script: "telethon_client.py", runtime: Runtime::Python },
-    Client { script: "mtcute_client.mjs", runtime: Runtime::Node },
-    Client { script: "gramjs_client.cjs", runtime: Runtime::Node },
+    client("telethon_client.py", Runtime::Python("telethon==1.45.0"), When::Always),
+    client("pyrogram_client.py", Runtime::Python("kurigram==2.2.26"), When::Always),
+    client("mtcute_client.mjs", Runtime::Node, When::Always),
+    client("gramjs_client.cjs", Runtime::Node, When::Always),
+    client("mtproto_core_client.cjs", Runtime::Node, When::Always),
+    client("pyrogram_client.py", Runtime::Python("pyrogram==2.0.106"), When::WithAll),
+    client("tdlib_client.py", Runtime::Library("prebuilt-tdlib@0.1008065.0"), When::WithAll),
 ];
 
-/// Serves, and runs every client whose runtime and packages can be had.
+const fn client(script: &'static str, runtime: Runtime, when: When) -> Client {
+    Client { script, runtime, when }
+}
+
+/// Arguments of `cargo xtask interop`.
+#[derive(Args)]
+pub(crate) struct Interop {
+    /// Runs the clients too that take long to fetch or say nothing new: Pyrogram and `TDLib`.
+    #[arg(long)]
+    all: bool,
+}
+
+impl Interop {
+    /// Runs the clients.
+    pub(crate) fn run(&self) -> Result<()> {
+        let mut context = Context { workspace: Workspace::load()?, shell: Shell::loud() };
+        let limit = if self.all { When::WithAll } else { When::Always };
+        super::show("interop", &run_until(&mut context, limit)?);
+        Ok(())
+    }
+}
+
+/// Serves, and runs every client of every run whose runtime and packages can be had.
 pub(super) fn run(context: &mut Context) -> Result<Verdict> {
+    run_until(context, When::Always)
+}
+
+/// Serves, and runs every client whose runtime and packages can be had.
+fn run_until(context: &mut Context, limit: When) -> Result<Verdict> {
     if !context.workspace.has_example(EXAMPLE) {
         return Ok(Verdict::Skipped(format!("there is no example `{EXAMPLE}` in this checkout")));
     }
@@ -51,22 +104,31 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
     let mut left_out = Vec::new();
     let mut failed = Vec::new();
     let mut server = None;
-    for runtime in [Runtime::Python, Runtime::Node] {
-        let Some(program) = prepare(context, runtime, &folder)? else {
-            left_out.push(runtime.name());
-            continue;
-        };
-        for client in CLIENTS.iter().filter(|client| client.runtime == runtime) {
-            let server = match &mut server {
-                Some(server) => server,
-                none => none.insert(Server::start(context)?),
-            };
-            let mut command = Command::new(&program);
-            command.current_dir(&folder).arg(client.script).args(&server.address).arg(DC_ID);
-            match context.shell.run(&mut command) {
-                Ok(()) => ran.push(client.script),
-                Err(_) => failed.push(client.script),
+    let mut prepared: Vec<(Runtime, Option<PathBuf>)> = Vec::new();
+    for Client { script, runtime, .. } in
+        CLIENTS.iter().filter(|client| client.when == When::Always || limit == When::WithAll)
+    {
+        let program = match prepared.iter().find(|(known, _)| known == runtime) {
+            Some((_, program)) => program.clone(),
+            None => {
+                let program = prepare(context, *runtime, &folder)?;
+                if program.is_none() {
+                    left_out.push(runtime.name());
+                }
+                prepared.push((*runtime, program.clone()));
+                program
             }
+        };
+        let Some(program) = program else { continue };
+        let server = match &mut server {
+            Some(server) => server,
+            none => none.insert(Server::start(context)?),
+        };
+        let mut command = Command::new(&program);
+        command.current_dir(&folder).arg(script).args(&server.address).arg(DC_ID);
+        match context.shell.run(&mut command) {
+            Ok(()) => ran.push(*script),
+            Err(_) => failed.push(*script),
         }
     }
     if !failed.is_empty() {
@@ -81,9 +143,10 @@ pub(super) fn run(context: &mut Context) -> Result<Verdict> {
 }
 
 impl Runtime {
+    /// Returns the package, or what stands for several.
     const fn name(self) -> &'static str {
         match self {
-            Self::Python => "Python",
+            Self::Python(package) | Self::Library(package) => package,
             Self::Node => "Node",
         }
     }
@@ -103,23 +166,26 @@ fn copy_scripts(from: &Path, to: &Path) -> Result<()> {
 
 /// Installs the packages and returns the program that runs scripts, or `None` if that is not to be had.
 fn prepare(context: &Context, runtime: Runtime, folder: &Path) -> Result<Option<PathBuf>> {
-    let steps = match runtime {
-        Runtime::Python => [
-            command(folder, "python3", &["-m", "venv", "venv"]),
-            command(
-                folder,
-                "venv/bin/python",
-                &["-m", "pip", "install", "--quiet", "-r", "requirements.txt"],
-            ),
-        ],
-        Runtime::Node => [
-            command(folder, "node", &["--version"]),
-            command(
-                folder,
-                "npm",
-                &["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"],
-            ),
-        ],
+    let npm = ["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"];
+    let (steps, program) = match runtime {
+        Runtime::Python(package) => {
+            // Two packages may bring modules of the same name.
+            let venv = format!("venv-{}", package.split("==").next().unwrap_or_default());
+            let python = format!("{venv}/bin/python");
+            let install = ["-m", "pip", "install", "--quiet", package];
+            let steps =
+                vec![command(folder, "python3", &["-m", "venv", &venv]), command(folder, &python, &install)];
+            (steps, folder.join(python))
+        }
+        Runtime::Node => {
+            let steps = vec![command(folder, "node", &["--version"]), command(folder, "npm", &npm)];
+            (steps, PathBuf::from("node"))
+        }
+        Runtime::Library(package) => {
+            let mut install = command(folder, "npm", &npm);
+            install.args(["--no-save", package]);
+            (vec![command(folder, "python3", &["--version"]), install], PathBuf::from("python3"))
+        }
     };
     for mut step in steps {
         if let Err(error) = context.shell.run(&mut step) {
@@ -127,10 +193,7 @@ fn prepare(context: &Context, runtime: Runtime, folder: &Path) -> Result<Option<
             return Ok(None);
         }
     }
-    Ok(Some(match runtime {
-        Runtime::Python => folder.join("venv/bin/python"),
-        Runtime::Node => PathBuf::from("node"),
-    }))
+    Ok(Some(program))
 }
 
 /// Returns a command in `folder`; a program with a slash in its name is one of the folder's own.
@@ -157,6 +220,9 @@ impl Server {
         let mut command = Command::new(program);
         command.current_dir(context.workspace.target()).args(["--listen", "127.0.0.1:0"]);
         command.arg("--rsa-key").arg(key);
+        for secret in SECRETS {
+            command.args(["--secret", secret]);
+        }
         let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut server =
             Self { process: process.context("cannot start the datacenter")?, address: Vec::new() };

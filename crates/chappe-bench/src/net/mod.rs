@@ -31,5 +31,8 @@ pub fn run(settings: &Settings) -> Result<Report> {
     if settings.wants("downloads") {
         downloads::run(settings, &mut report)?;
     }
+    if settings.wants("idle") {
+        crate::idle::add_to(&mut report)?;
+    }
     Ok(report)
 }

@@ -3,6 +3,16 @@
 //! Both are machines without a socket: bytes in, bytes out, the same for both drivers. The third kind, MTProxy, is
 //! part of the [`Connector`](chappe_transport::Connector), and can be reached through one of these.
 //!
+//! ```
+//! use chappe_net::{Credentials, DialOptions, Proxy};
+//! use chappe_transport::{Connector, Framing};
+//!
+//! let proxy = Proxy::socks5("127.0.0.1:1080").with_credentials(Credentials::new("me", "secret"));
+//! let connector = Connector::obfuscated(Framing::Intermediate, None)?;
+//! let options = DialOptions { proxy: Some(proxy), ..DialOptions::new(connector) };
+//! # Ok::<(), chappe_transport::TransportError>(())
+//! ```
+//!
 //! A proxy is not trusted with anything: it sees the datacenter's address and encrypted envelopes.
 
 mod error;

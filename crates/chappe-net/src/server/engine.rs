@@ -12,12 +12,12 @@ use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, SessionId, TransportTail, UnixTime};
 use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
 use chappe_handshake::{ConfigError, Peer, Refusal, Reply, ServerHandshakes};
-use chappe_session::server::{SaltSchedule, ServerSession};
+use chappe_session::server::{KeyKind, SaltSchedule, ServerSession};
 use rand_core::Rng as _;
 
 use super::connection::ServerConnection;
 use super::handler::{Context, Handler};
-use super::keys::{KeyKind, KeyState, Keys, lock};
+use super::keys::{KeyState, Keys, lock};
 use super::options::EngineOptions;
 use super::session::{Attached, Waker};
 

@@ -6,22 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chappe_crypto::{AuthKey, AuthKeyId};
 use chappe_framing::{ServerSalt, SessionId, UnixTime};
 use chappe_handshake::CreatedKey;
+use chappe_session::server::KeyKind;
 
 use super::session::Attached;
-
-/// What kind of key it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyKind {
-    /// Good until it is destroyed.
-    Permanent,
-    /// Good until a time, and for calls only once it is bound.
-    Temporary {
-        /// When it is forgotten (`SEC-127`).
-        expires_at: UnixTime,
-        /// The permanent key it is bound to.
-        bound_to: Option<AuthKeyId>,
-    },
-}
 
 /// A key and the sessions under it.
 #[derive(Debug)]

@@ -19,6 +19,7 @@ mod keys;
 mod options;
 mod session;
 
+pub use chappe_session::server::KeyKind;
 pub use connection::{Output, ServerConnection};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) use conversation::{Conversation, Write};
@@ -28,6 +29,6 @@ pub(crate) use counters::{Tally, add};
 pub use engine::Engine;
 pub use faults::{Fault, Faults, NoFaults};
 pub use handler::{Context, Handler, Verdict};
-pub use keys::{KeyKind, KeyState};
+pub use keys::KeyState;
 pub use options::EngineOptions;
 pub use session::Attached;

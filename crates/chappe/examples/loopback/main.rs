@@ -17,6 +17,8 @@ use std::{env, fs, thread};
 use anyhow::{Context as _, Result};
 use chappe::crypto::rsa::PrivateKey;
 use chappe::loopback::{Loopback, Options};
+use chappe::net::ListenOptions;
+use chappe::transport::ProxySecret;
 use clap::Parser;
 
 /// Serves an embedded datacenter until it is stopped.
@@ -35,6 +37,9 @@ struct Args {
     /// Number of the datacenter.
     #[arg(long, value_name = "N", default_value_t = 2)]
     dc_id: i32,
+    /// Secret of an MTProxy in hexadecimal, with which clients may come as well: plain, dd or ee. May be repeated.
+    #[arg(long, value_name = "SECRET")]
+    secret: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -52,7 +57,14 @@ fn run(args: &Args) -> Result<std::convert::Infallible> {
     if let Some(path) = &args.rsa_key {
         options = options.private_key(private_key(path)?);
     }
-    let datacenter = options.start().with_context(|| format!("cannot serve on {}", args.listen))?;
+    let mut sockets = ListenOptions::data_centre();
+    for text in &args.secret {
+        let secret =
+            ProxySecret::parse(text).with_context(|| format!("{text} is no secret of an MTProxy"))?;
+        sockets.accept.secrets.push(secret);
+    }
+    let datacenter =
+        options.sockets(sockets).start().with_context(|| format!("cannot serve on {}", args.listen))?;
     let address = datacenter.address();
     let path = args.public_key.clone().unwrap_or_else(|| {
         env::temp_dir().join(format!("chappe-loopback-{}-{}.pem", std::process::id(), address.port()))
