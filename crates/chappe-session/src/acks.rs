@@ -83,6 +83,13 @@ impl AckQueue {
         }
     }
 
+    /// Gives the memory back if nothing waits.
+    pub(crate) fn release(&mut self) {
+        if self.ids.is_empty() {
+            self.ids = VecDeque::new();
+        }
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.ids.clear();

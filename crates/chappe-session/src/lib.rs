@@ -40,6 +40,7 @@ mod limits;
 pub mod liveness;
 mod message;
 mod plain;
+mod rare;
 pub mod salts;
 pub mod server;
 mod service;

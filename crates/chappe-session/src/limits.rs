@@ -16,11 +16,11 @@ pub const MAX_IDS_PER_LIST: usize = 8192;
 /// use chappe_session::Limits;
 ///
 /// let limits = Limits { pending_calls: 64, ..Limits::default() };
-/// assert_eq!(limits.received_ids, 512);
+/// assert_eq!(limits.received_ids, 416);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Ids of received messages remembered against replays. Default 512; the specification asks for 400 (SEC-78).
+    /// Ids of received messages remembered against replays. Default 416; the specification asks for 400 (SEC-78).
     pub received_ids: usize,
     /// How old and how far in the future a message may be. Default 300 s and 30 s (SEC-79, SEC-80).
     pub age: AgeLimits,
@@ -47,8 +47,8 @@ pub struct Limits {
     pub acks_at_once: usize,
     /// How long an acknowledgement may wait for company. Default 10 s.
     pub ack_delay: Duration,
-    /// Service messages and containers remembered, so that a complaint about them is believed. Default 32;
-    /// a call whose container is forgotten is asked about instead.
+    /// Service messages and containers remembered, so that a complaint about them is believed. Default 8;
+    /// containers of calls that have not ended are remembered besides.
     pub sent_service_ids: usize,
     /// How long after sending a message complaints about it are believed. Default 600 s (SEC-82).
     pub sent_memory: Duration,
@@ -67,7 +67,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            received_ids: 512,
+            received_ids: 416,
             age: AgeLimits::SPEC,
             pending_calls: 16_384,
             pending_bytes: 64 << 20,
@@ -80,7 +80,7 @@ impl Default for Limits {
             acks: MAX_IDS_PER_LIST,
             acks_at_once: 16,
             ack_delay: Duration::from_secs(10),
-            sent_service_ids: 32,
+            sent_service_ids: 8,
             sent_memory: Duration::from_secs(600),
             salts: 8,
             attempts: 16,

@@ -79,9 +79,8 @@ impl Default for LivenessPolicy {
 /// Pings and silence of one connection.
 #[derive(Clone, Debug)]
 pub struct Liveness {
-    policy: LivenessPolicy,
-    /// Smoothed round trip, zero before the first measurement.
-    rtt: Duration,
+    /// Smoothed round trip in nanoseconds, zero before the first measurement.
+    rtt: u64,
     heard_at: MonoTime,
     /// When a call last began to wait, so that its silence is not counted from long before.
     waiting_since: MonoTime,
@@ -98,23 +97,13 @@ struct Ping {
 
 impl Liveness {
     /// Starts with a connection just opened.
-    pub const fn new(policy: LivenessPolicy, now: MonoTime) -> Self {
-        Self { policy, rtt: Duration::ZERO, heard_at: now, waiting_since: now, ping: None, is_asked: false }
-    }
-
-    /// Returns the policy in force.
-    pub const fn policy(&self) -> &LivenessPolicy {
-        &self.policy
-    }
-
-    /// Replaces the policy, for instance when an application goes to the background.
-    pub fn set_policy(&mut self, policy: LivenessPolicy) {
-        self.policy = policy;
+    pub const fn new(now: MonoTime) -> Self {
+        Self { rtt: 0, heard_at: now, waiting_since: now, ping: None, is_asked: false }
     }
 
     /// Returns the smoothed round trip, or `None` before the first measurement.
     pub fn rtt(&self) -> Option<Duration> {
-        (!self.rtt.is_zero()).then_some(self.rtt)
+        (self.rtt > 0).then_some(Duration::from_nanos(self.rtt))
     }
 
     /// A new connection begins: pings of the old one are forgotten.
@@ -156,34 +145,37 @@ impl Liveness {
         let Some(ping) = self.ping.take_if(|ping| ping.id == id) else {
             return false;
         };
-        let sample = now.since(ping.sent_at);
-        self.rtt = if self.rtt.is_zero() { sample } else { (self.rtt * 7 + sample) / 8 };
+        let sample = u64::try_from(now.since(ping.sent_at).as_nanos()).unwrap_or(u64::MAX);
+        let smooth = if self.rtt == 0 { sample } else { self.rtt - self.rtt / 8 + sample / 8 };
         // Zero means "not measured", so a loopback's round trip counts as a nanosecond.
-        self.rtt = self.rtt.max(Duration::from_nanos(1));
+        self.rtt = smooth.max(1);
         true
     }
 
     /// Returns when the next ping is due, or when the connection is given up if one is out.
-    pub fn deadline(&self, is_waiting: bool) -> MonoTime {
+    pub fn deadline(&self, policy: &LivenessPolicy, is_waiting: bool) -> MonoTime {
+        let rtt = Duration::from_nanos(self.rtt);
+        let idle = self.heard_at + policy.idle_ping;
         match self.ping {
-            Some(ping) => ping.sent_at.max(self.heard_at) + self.policy.dead_after(self.rtt),
-            None if is_waiting => {
-                let idle = self.heard_at + self.policy.idle_ping;
-                let busy = self.heard_at.max(self.waiting_since) + self.policy.busy_ping(self.rtt);
-                idle.min(busy)
-            }
-            None => self.heard_at + self.policy.idle_ping,
+            Some(ping) => ping.sent_at.max(self.heard_at) + policy.dead_after(rtt),
+            None if is_waiting => idle.min(self.heard_at.max(self.waiting_since) + policy.busy_ping(rtt)),
+            None => idle,
         }
     }
 
+    /// Tells whether nothing was heard for a time.
+    pub(crate) fn is_quiet(&self, now: MonoTime, time: Duration) -> bool {
+        self.heard_at + time <= now
+    }
+
     /// Tells whether a ping should go out now.
-    pub fn wants_ping(&self, now: MonoTime, is_waiting: bool) -> bool {
-        self.ping.is_none() && (self.is_asked || self.deadline(is_waiting) <= now)
+    pub fn wants_ping(&self, policy: &LivenessPolicy, now: MonoTime, is_waiting: bool) -> bool {
+        self.ping.is_none() && (self.is_asked || self.deadline(policy, is_waiting) <= now)
     }
 
     /// Tells whether a ping has gone unanswered for too long.
-    pub fn is_dead(&self, now: MonoTime) -> bool {
-        self.ping.is_some() && self.deadline(false) <= now
+    pub fn is_dead(&self, policy: &LivenessPolicy, now: MonoTime) -> bool {
+        self.ping.is_some() && self.deadline(policy, false) <= now
     }
 }
 
@@ -191,56 +183,58 @@ impl Liveness {
 mod tests {
     use super::*;
 
+    const BOT: LivenessPolicy = LivenessPolicy::BOT;
+
     fn at(seconds: u64) -> MonoTime {
         MonoTime::from_duration(Duration::from_secs(seconds))
     }
 
     #[test]
     fn an_idle_connection_is_pinged_and_a_dead_one_noticed() {
-        let mut live = Liveness::new(LivenessPolicy::BOT, at(0));
-        assert!(!live.wants_ping(at(54), false));
-        assert!(live.wants_ping(at(55), false));
+        let mut live = Liveness::new(at(0));
+        assert!(!live.wants_ping(&BOT, at(54), false));
+        assert!(live.wants_ping(&BOT, at(55), false));
         live.on_ping_sent(at(55), 7);
-        assert!(!live.wants_ping(at(500), false), "one ping at a time");
-        assert!(!live.is_dead(at(69)));
-        assert!(live.is_dead(at(70)));
+        assert!(!live.wants_ping(&BOT, at(500), false), "one ping at a time");
+        assert!(!live.is_dead(&BOT, at(69)));
+        assert!(live.is_dead(&BOT, at(70)));
     }
 
     #[test]
     fn a_ping_that_is_asked_for_goes_out_once() {
-        let mut live = Liveness::new(LivenessPolicy::BOT, at(0));
+        let mut live = Liveness::new(at(0));
         live.request_ping();
-        assert!(live.wants_ping(at(0), false));
+        assert!(live.wants_ping(&BOT, at(0), false));
         live.on_ping_sent(at(0), 7);
         assert!(live.on_pong(at(1), 7));
-        assert!(!live.wants_ping(at(1), false));
+        assert!(!live.wants_ping(&BOT, at(1), false));
     }
 
     #[test]
     fn a_waiting_call_makes_silence_suspicious_sooner() {
-        let mut live = Liveness::new(LivenessPolicy::BOT, at(0));
+        let mut live = Liveness::new(at(0));
         live.on_waiting(at(40));
-        assert!(!live.wants_ping(at(54), true));
-        assert!(live.wants_ping(at(55), true));
+        assert!(!live.wants_ping(&BOT, at(54), true));
+        assert!(live.wants_ping(&BOT, at(55), true));
         live.on_received(at(50));
-        assert!(!live.wants_ping(at(64), true));
-        assert!(live.wants_ping(at(65), true));
+        assert!(!live.wants_ping(&BOT, at(64), true));
+        assert!(live.wants_ping(&BOT, at(65), true));
     }
 
     #[test]
     fn a_slow_link_is_not_taken_for_a_dead_one() {
-        let mut live = Liveness::new(LivenessPolicy::BOT, at(0));
+        let mut live = Liveness::new(at(0));
         live.on_ping_sent(at(0), 1);
         assert!(live.on_pong(at(10), 1));
         assert_eq!(live.rtt(), Some(Duration::from_secs(10)));
         live.on_ping_sent(at(20), 2);
-        assert!(!live.is_dead(at(119)));
-        assert!(live.is_dead(at(120)));
+        assert!(!live.is_dead(&BOT, at(119)));
+        assert!(live.is_dead(&BOT, at(120)));
     }
 
     #[test]
     fn sec_108_a_pong_with_another_id_is_ignored() {
-        let mut live = Liveness::new(LivenessPolicy::BOT, at(0));
+        let mut live = Liveness::new(at(0));
         live.on_ping_sent(at(0), 1);
         assert!(!live.on_pong(at(1), 2));
         assert!(live.on_pong(at(1), 1));
@@ -249,10 +243,10 @@ mod tests {
 
     #[test]
     fn bytes_that_arrive_count_as_a_sign_of_life() {
-        let mut live = Liveness::new(LivenessPolicy::BOT, at(0));
+        let mut live = Liveness::new(at(0));
         live.on_ping_sent(at(0), 1);
         live.on_received(at(14));
-        assert!(!live.is_dead(at(20)));
-        assert!(live.is_dead(at(29)));
+        assert!(!live.is_dead(&BOT, at(20)));
+        assert!(live.is_dead(&BOT, at(29)));
     }
 }

@@ -39,7 +39,7 @@ impl SaltTable {
     ///
     /// `capacity` bounds how many salts are kept; at least one is.
     pub fn new(first: ServerSalt, server_seconds: i64, capacity: usize) -> Self {
-        let mut table = Self { salts: Vec::new(), capacity: capacity.max(1) };
+        let mut table = Self { salts: Vec::with_capacity(1), capacity: capacity.max(1) };
         table.supersede(first, server_seconds);
         table
     }
@@ -50,6 +50,7 @@ impl SaltTable {
     pub fn from_salts(salts: impl IntoIterator<Item = TimedSalt>, capacity: usize) -> Self {
         let mut table = Self { salts: Vec::new(), capacity: capacity.max(1) };
         table.salts.extend(salts.into_iter().take(table.capacity));
+        table.salts.shrink_to_fit();
         table.salts.sort_by_key(|salt| salt.valid_since);
         if table.salts.is_empty() {
             table.salts.push(TimedSalt { valid_since: 0, valid_until: 0, salt: ServerSalt::from_raw(0) });

@@ -5,15 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chappe_crypto::message::{Layout, open_v1};
 use chappe_crypto::{AuthKey, AuthKeyId, MsgKey, Side};
 use chappe_framing::{FrameBuf, MsgId, SessionId, TransportTail, auth_key_id, open};
-use chappe_session::Now;
 use chappe_session::server::{
     KeyEntry, KeyKind, KeyTable, Policy, SaltSchedule, ServerConfig, ServerError, ServerEvent, ServerSession,
 };
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
+use chappe_session::{MonoTime, Now};
 
 use super::app::{QUERY, RESULT, UPDATE};
-use super::link::{below, chance};
+use super::dice::Dice;
 
 const BIND_TEMP_AUTH_KEY: u32 = 0xcdd4_2a05;
 const BOOL_TRUE: u32 = 0x9972_75b5;
@@ -22,19 +20,22 @@ const BOOL_TRUE: u32 = 0x9972_75b5;
 #[derive(Debug)]
 struct Running {
     done_at: u64,
-    key: (AuthKeyId, SessionId),
+    key: Name,
     msg_id: MsgId,
     number: u64,
     kind: u32,
 }
 
+/// What a server knows a session by.
+pub type Name = (AuthKeyId, SessionId);
+
 /// All of the server.
 #[derive(Debug)]
 pub struct Datacenter {
     pub keys: KeyTable,
-    pub sessions: BTreeMap<(AuthKeyId, SessionId), ServerSession>,
-    /// The session of the connection that is up.
-    pub attached: Option<(AuthKeyId, SessionId)>,
+    pub sessions: BTreeMap<Name, ServerSession>,
+    /// The sessions that spoke over the connection that is up, the last new one at the end.
+    pub attached: Vec<Name>,
     salts: SaltSchedule,
     running: Vec<Running>,
     /// The messages as which each query was executed.
@@ -59,7 +60,7 @@ impl Datacenter {
         Self {
             keys: KeyTable::new(64),
             sessions: BTreeMap::new(),
-            attached: None,
+            attached: Vec::new(),
             salts: SaltSchedule::new([9; 32]),
             running: Vec::new(),
             executed: BTreeMap::new(),
@@ -85,34 +86,31 @@ impl Datacenter {
     pub fn restart(&mut self) {
         self.sessions.clear();
         self.running.clear();
-        self.attached = None;
+        self.attached.clear();
     }
 
     pub fn disconnect(&mut self) {
-        if let Some(session) = self.attached.take().and_then(|key| self.sessions.get_mut(&key)) {
-            session.handle_disconnected();
+        for name in core::mem::take(&mut self.attached) {
+            if let Some(session) = self.sessions.get_mut(&name) {
+                session.handle_disconnected();
+            }
         }
     }
 
-    pub fn on_frame(&mut self, now: Now, time: u64, frame: &mut [u8], rng: &mut ChaCha8Rng) -> Reaction {
+    pub fn on_frame(&mut self, now: Now, time: u64, frame: &mut [u8], rng: &mut Dice) -> Reaction {
         let Ok(id) = auth_key_id(frame) else { return Reaction::Close };
         let Some(entry) = self.keys.get(id, now.unix).cloned() else { return Reaction::Error(-404) };
         let Ok(opened) = open(&entry.key, Side::Client, TransportTail::None, frame) else {
             return Reaction::Close;
         };
         let name = (id, opened.session_id());
-        self.sessions.retain(|_, session| session.is_connected() || session.unacked() < 5000);
-        let is_new = !self.sessions.contains_key(&name);
         let session = self.sessions.entry(name).or_insert_with(|| {
             let config = ServerConfig { policy: self.policy, ..ServerConfig::default() };
-            ServerSession::new(config, entry.key, name.1, self.salts.clone(), rng.next_u64() as i64)
+            ServerSession::new(config, entry.key, name.1, self.salts.clone(), rng.next() as i64)
         });
-        // A late frame of a session that the client has given up does not bring it back.
-        if self.attached.is_none() || (is_new && self.attached != Some(name)) {
+        if !self.attached.contains(&name) {
             session.handle_connected(now);
-            if let Some(before) = self.attached.replace(name).and_then(|name| self.sessions.get_mut(&name)) {
-                before.handle_disconnected();
-            }
+            self.attached.push(name);
         }
         let session = self.sessions.get_mut(&name).expect("it was put there above");
         let mut bindings = Vec::new();
@@ -138,7 +136,7 @@ impl Datacenter {
             if self.trace {
                 println!("               query {number} runs, sent as {msg_id}");
             }
-            let done_at = time + 1_000_000 * below(rng, self.slowness);
+            let done_at = time + 1_000_000 * rng.below(self.slowness);
             self.running.push(Running { done_at, key: name, msg_id, number, kind });
         }
         for (msg_id, body) in bindings {
@@ -161,7 +159,7 @@ impl Datacenter {
     }
 
     /// Answers what is done.
-    pub fn work(&mut self, now: Now, time: u64, rng: &mut ChaCha8Rng) {
+    pub fn work(&mut self, now: Now, time: u64, rng: &mut Dice) {
         let (done, running) =
             core::mem::take(&mut self.running).into_iter().partition(|query| query.done_at <= time);
         self.running = running;
@@ -171,7 +169,7 @@ impl Datacenter {
             let mut result = RESULT.to_le_bytes().to_vec();
             result.extend_from_slice(&query.number.to_le_bytes());
             result.resize(12 + 4 * (query.kind as usize % 3) * 700, 0x33);
-            let times = if chance(rng, 20) { 2 } else { 1 };
+            let times = if rng.chance(20) { 2 } else { 1 };
             for _ in 0..times {
                 let answered = match query.kind {
                     7 => session.respond_error(now, query.msg_id, 400, "BAD_REQUEST"),
@@ -183,24 +181,50 @@ impl Datacenter {
     }
 
     pub fn push_update(&mut self, now: Now) {
-        let Some(session) = self.attached.and_then(|name| self.sessions.get_mut(&name)) else { return };
+        let Some((key, _)) = self.attached.last().copied() else { return };
         self.updates += 1;
         let mut update = UPDATE.to_le_bytes().to_vec();
         update.extend_from_slice(&self.updates.to_le_bytes());
-        session.push_bytes(now, &update).expect("the client acknowledges in time");
+        // A late frame may have brought a session back that the client has left: both get it, as with a real server.
+        for name in self.attached.iter().filter(|name| name.0 == key) {
+            if let Some(session) = self.sessions.get_mut(name) {
+                session.push_bytes(now, &update).expect("the client acknowledges in time");
+            }
+        }
     }
 
     pub fn next_at(&self) -> Option<u64> {
         self.running.iter().map(|query| query.done_at).min()
     }
 
-    pub fn transmit(&mut self, now: Now, rng: &mut ChaCha8Rng, out: &mut FrameBuf) -> bool {
-        let session = self.attached.and_then(|name| self.sessions.get_mut(&name));
-        session.is_some_and(|session| session.poll_transmit(now, rng, out))
+    pub fn transmit(&mut self, now: Now, rng: &mut Dice, out: &mut FrameBuf) -> bool {
+        let sessions = &mut self.sessions;
+        self.attached
+            .iter()
+            .any(|name| sessions.get_mut(name).is_some_and(|session| session.poll_transmit(now, rng, out)))
     }
 
-    pub fn session(&mut self) -> Option<&mut ServerSession> {
-        self.attached.and_then(|name| self.sessions.get_mut(&name))
+    /// Tells whether a session has sent everything, and all of it was acknowledged.
+    pub fn is_done(&self, session_id: Option<SessionId>) -> bool {
+        let name = self.attached.iter().find(|name| Some(name.1) == session_id);
+        name.and_then(|name| self.sessions.get(name)).is_some_and(|session| session.unacked() == 0)
+    }
+
+    /// When the next timer of a session runs out.
+    pub fn timer(&self) -> Option<u64> {
+        let sessions = self.attached.iter().filter_map(|name| self.sessions.get(name));
+        sessions.filter_map(ServerSession::poll_timeout).min().map(MonoTime::as_nanos)
+    }
+
+    /// Time has passed; tells whether the connection is to be closed.
+    pub fn handle_timeout(&mut self, now: Now) -> bool {
+        for name in &self.attached {
+            if let Some(session) = self.sessions.get_mut(name) {
+                session.handle_timeout(now);
+            }
+        }
+        let mut sessions = self.attached.iter().filter_map(|name| self.sessions.get(name));
+        sessions.any(|session| session.should_close(now))
     }
 }
 

@@ -1,17 +1,6 @@
 //! A connection that loses, delays, repeats, reorders and damages frames.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
-
-/// Picks a number below `bound`.
-pub fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
-    rng.next_u64() % bound.max(1)
-}
-
-/// Says yes `per_mille` times in a thousand.
-pub fn chance(rng: &mut ChaCha8Rng, per_mille: u64) -> bool {
-    below(rng, 1000) < per_mille
-}
+use super::dice::Dice;
 
 /// How bad a link is, in events per thousand frames.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,23 +29,23 @@ pub struct Direction {
 
 impl Direction {
     /// Sends a frame; returns whether the connection survives it.
-    pub fn send(&mut self, now: u64, item: Item, faults: Faults, rng: &mut ChaCha8Rng) -> bool {
-        if chance(rng, faults.cut) {
+    pub fn send(&mut self, now: u64, item: Item, faults: Faults, rng: &mut Dice) -> bool {
+        if rng.chance(faults.cut) {
             return false;
         }
-        let copies = if chance(rng, faults.repeat) { 2 } else { 1 };
+        let copies = if rng.chance(faults.repeat) { 2 } else { 1 };
         for _ in 0..copies {
-            if chance(rng, faults.drop) {
+            if rng.chance(faults.drop) {
                 continue;
             }
             let mut item = item.clone();
             if let Item::Frame(bytes) = &mut item
-                && chance(rng, faults.damage)
+                && rng.chance(faults.damage)
             {
-                let bit = below(rng, bytes.len() as u64 * 8) as usize;
+                let bit = rng.below(bytes.len() as u64 * 8) as usize;
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
-            let delay = 1_000_000 * (1 + below(rng, faults.delay));
+            let delay = 1_000_000 * (1 + rng.below(faults.delay));
             self.under_way.push((now + delay, item));
         }
         true

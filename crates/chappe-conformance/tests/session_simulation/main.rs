@@ -8,8 +8,8 @@
 //! - no update is lost without an event that says so, and none comes twice;
 //! - tables stay within their limits, and nothing is pending in the end.
 //!
-//! `CHAPPE_SIM_SEED=17 cargo test -p chappe-conformance --test session_simulation -- --nocapture` repeats
-//! one run with a trace; `CHAPPE_SIM_SEEDS=100000` makes that many.
+//! Ten thousand runs are made, in quarters, so that a runner of tests uses all processors;
+//! `CHAPPE_SIM_SEEDS=100000` makes that many. A failure names the command that repeats the run with a trace.
 
 #![allow(
     unreachable_pub,
@@ -23,81 +23,84 @@
 
 mod app;
 mod datacenter;
+mod dice;
 mod link;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use world::{Scenario, World};
 
-/// Runs per scenario unless `CHAPPE_SIM_SEEDS` says otherwise.
-const SEEDS: u64 = 250;
+/// Runs of all scenarios together unless `CHAPPE_SIM_SEEDS` says otherwise; a month is extra.
+const SEEDS: u64 = 10_000;
+
+/// Scenarios that share them, each in as many parts.
+const PARTS: u64 = 4;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-fn run_many(scenario: Scenario, seeds: u64) {
-    // Four scenarios share what is asked for; a month takes its time.
-    let asked = number("CHAPPE_SIM_SEEDS").filter(|_| scenario != Scenario::Month);
+/// Runs the seeds of one part of a scenario, or the one seed that is asked for.
+fn run_part(scenario: Scenario, part: u64, test: &str) {
+    let each = number("CHAPPE_SIM_SEEDS").unwrap_or(SEEDS) / (PARTS * PARTS);
+    run(scenario, part * each..(part + 1) * each, test);
+}
+
+fn run(scenario: Scenario, seeds: core::ops::Range<u64>, test: &str) {
     if let Some(seed) = number("CHAPPE_SIM_SEED") {
         println!("{scenario:?}, seed {seed}");
         World::new(scenario, seed, true).run();
         return;
     }
-    let seeds = asked.map_or(seeds, |total| total / 4);
-    let next = AtomicU64::new(0);
-    let failed = Mutex::new(Vec::new());
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds {
-                        return;
-                    }
-                    let run = AssertUnwindSafe(|| World::new(scenario, seed, false).run());
-                    if catch_unwind(run).is_err() {
-                        failed.lock().unwrap().push(seed);
-                    }
-                }
-            });
-        }
-    });
-    let mut failed = failed.into_inner().unwrap();
-    failed.sort_unstable();
-    assert!(
-        failed.is_empty(),
-        "{} seeds of {scenario:?} failed: {:?}",
-        failed.len(),
-        &failed[..failed.len().min(20)]
+    let fails = |seed: &u64| {
+        let run = AssertUnwindSafe(|| World::new(scenario, *seed, false).run());
+        catch_unwind(run).is_err()
+    };
+    let failed: Vec<u64> = seeds.filter(fails).take(20).collect();
+    let Some(first) = failed.first() else { return };
+    panic!(
+        "seeds {failed:?} of {scenario:?} failed; to repeat the first: CHAPPE_SIM_SEED={first} cargo test \
+         -p chappe-conformance --test session_simulation -- --exact --nocapture {test}"
     );
 }
 
-#[test]
-fn calls_and_updates_survive_a_bad_link() {
-    run_many(Scenario::BadLink, SEEDS);
+macro_rules! parts {
+    ($($name:ident: $scenario:ident;)*) => {$(
+        mod $name {
+            use super::{Scenario, run_part};
+
+            #[test]
+            fn first_quarter() {
+                run_part(Scenario::$scenario, 0, concat!(stringify!($name), "::first_quarter"));
+            }
+
+            #[test]
+            fn second_quarter() {
+                run_part(Scenario::$scenario, 1, concat!(stringify!($name), "::second_quarter"));
+            }
+
+            #[test]
+            fn third_quarter() {
+                run_part(Scenario::$scenario, 2, concat!(stringify!($name), "::third_quarter"));
+            }
+
+            #[test]
+            fn last_quarter() {
+                run_part(Scenario::$scenario, 3, concat!(stringify!($name), "::last_quarter"));
+            }
+        }
+    )*};
 }
 
-#[test]
-fn calls_and_updates_survive_bad_clocks() {
-    run_many(Scenario::BadClocks, SEEDS);
-}
-
-#[test]
-fn calls_and_updates_survive_restarts_of_either_side() {
-    run_many(Scenario::Restarts, SEEDS);
-}
-
-#[test]
-fn calls_and_updates_survive_changes_of_temporary_keys() {
-    run_many(Scenario::TemporaryKeys, SEEDS);
+parts! {
+    calls_and_updates_survive_a_bad_link: BadLink;
+    calls_and_updates_survive_bad_clocks: BadClocks;
+    calls_and_updates_survive_restarts_of_either_side: Restarts;
+    calls_and_updates_survive_changes_of_temporary_keys: TemporaryKeys;
 }
 
 #[test]
 fn a_session_lives_for_a_month() {
-    run_many(Scenario::Month, 2);
+    run(Scenario::Month, 0..2, "a_session_lives_for_a_month");
 }

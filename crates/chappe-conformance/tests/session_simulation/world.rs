@@ -11,16 +11,18 @@ use chappe_session::client::{
 };
 use chappe_session::server::{KeyKind, Policy};
 use chappe_session::{Limits, MonoTime, Now};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::app::{App, Ended, query};
 use super::datacenter::{Datacenter, Reaction};
-use super::link::{Direction, Faults, Item, below, chance};
+use super::dice::Dice;
+use super::link::{Direction, Faults, Item};
 
 const SECOND: u64 = 1_000_000_000;
 const HOUR: u64 = 3600 * SECOND;
 const START: u64 = 1_707_425_104 * SECOND;
+
+/// Steps after which a run is taken for one without end; a month takes a fifth of them.
+const MOST_STEPS: u64 = 1_000_000;
 
 /// What a run is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub enum Scenario {
 /// One run.
 pub struct World {
     scenario: Scenario,
-    rng: ChaCha8Rng,
+    rng: Dice,
     trace: bool,
     /// True time since the start, in nanoseconds.
     time: u64,
@@ -59,32 +61,30 @@ pub struct World {
     calls_left: u64,
     number: u64,
     restarts: u32,
+    steps: u64,
 }
 
 impl World {
     pub fn new(scenario: Scenario, seed: u64, trace: bool) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut key = [0; 256];
-        rng.fill_bytes(&mut key);
-        let key = AuthKey::from_bytes(key);
-        let policy = if chance(&mut rng, 500) { Policy::Strict } else { Policy::Lenient };
+        let mut rng = Dice::new(seed);
+        let key = AuthKey::from_bytes(rng.key());
+        let policy = if rng.chance(500) { Policy::Strict } else { Policy::Lenient };
         let mut datacenter = Datacenter::new(policy);
         datacenter.trace = trace;
         let server_now = Now::new(MonoTime::ZERO, UnixTime::from_nanos(START));
         datacenter.add_key(key.clone(), KeyKind::Permanent, server_now);
         let bad_clock = scenario == Scenario::BadClocks;
-        let wall_error =
-            if bad_clock { below(&mut rng, 400_000) as i64 - 200_000 } else { 0 } * SECOND as i64;
-        let drift = if bad_clock { below(&mut rng, 2_000) as i64 - 1_000 } else { 0 };
+        let wall_error = if bad_clock { rng.below(400_000) as i64 - 200_000 } else { 0 } * SECOND as i64;
+        let drift = if bad_clock { rng.below(2_000) as i64 - 1_000 } else { 0 };
         let faults = match scenario {
             Scenario::BadClocks => Faults { delay: 300, ..Faults::default() },
             Scenario::Month => Faults { drop: 2, repeat: 5, damage: 1, cut: 5, delay: 300 },
             _ => Faults {
-                drop: below(&mut rng, 80),
-                repeat: below(&mut rng, 80),
-                damage: below(&mut rng, 20),
-                cut: below(&mut rng, 30),
-                delay: 20 + below(&mut rng, 2000),
+                drop: rng.below(80),
+                repeat: rng.below(80),
+                damage: rng.below(20),
+                cut: rng.below(30),
+                delay: 20 + rng.below(2000),
             },
         };
         let (calls_left, temporary) = match scenario {
@@ -121,6 +121,7 @@ impl World {
             calls_left,
             number: 0,
             restarts: 0,
+            steps: 0,
             rng,
         }
     }
@@ -132,10 +133,15 @@ impl World {
         }
         // The weather clears up; everything must come to an end now.
         self.faults = Faults { delay: 50, ..Faults::default() };
+        // One more call, so that what a last nap did to the client's clock is put right.
+        let number = self.number + 1;
+        let now = self.now();
+        let id = self.client.send_bytes(now, &query(number, 0, 0), SendOptions::default()).unwrap();
+        self.app.called(id, number, Repeat::AfterAsking);
         let deadline = self.time + HOUR;
         while self.app.open_calls() > 0
             || self.client.pending_calls() > 0
-            || self.datacenter.session().is_none_or(|session| session.unacked() > 0)
+            || !self.datacenter.is_done(self.client.session_id())
         {
             assert!(self.time < deadline, "still open after an hour: {:?}", self.open());
             self.step();
@@ -152,10 +158,16 @@ impl World {
 
     /// Goes on to the next thing that happens.
     fn step(&mut self) {
+        self.steps += 1;
+        assert!(
+            self.steps < MOST_STEPS,
+            "both sides are busy with nothing at {}: {:?}",
+            self.time,
+            self.open()
+        );
         self.flush();
         let client_timer = self.client.poll_timeout().map(|at| self.when(at));
-        let server_timer =
-            self.datacenter.session().and_then(|session| session.poll_timeout()).map(MonoTime::as_nanos);
+        let server_timer = self.datacenter.timer();
         let connect = (!self.up).then_some(self.connect_at);
         let next = [
             client_timer,
@@ -209,12 +221,9 @@ impl World {
             }
         }
         self.datacenter.work(server_now, self.time, &mut self.rng);
-        if let Some(session) = self.datacenter.session() {
-            session.handle_timeout(server_now);
-            if session.should_close(server_now) {
-                self.log("the server closes a silent connection");
-                self.disconnect();
-            }
+        if self.datacenter.handle_timeout(server_now) {
+            self.log("the server closes a silent connection");
+            self.disconnect();
         }
         self.client.handle_timeout(now);
         if self.temporary_key_at.is_some_and(|at| at <= self.time) {
@@ -260,13 +269,13 @@ impl World {
         self.datacenter.disconnect();
         let now = self.now();
         self.client.handle_disconnected(now);
-        self.connect_at = self.time + 1_000_000 * (50 + below(&mut self.rng, 3000));
+        self.connect_at = self.time + 1_000_000 * (50 + self.rng.below(3000));
     }
 
     /// Does what events ask for; returns whether the connection was given up.
     fn react(&mut self, seen: Seen) -> bool {
         if seen.needs_key && self.temporary_key_at.is_none() {
-            self.temporary_key_at = Some(self.time + 1_000_000 * (1 + below(&mut self.rng, 2000)));
+            self.temporary_key_at = Some(self.time + 1_000_000 * (1 + self.rng.below(2000)));
         }
         if seen.reconnect && self.up {
             self.disconnect();
@@ -276,14 +285,12 @@ impl World {
     }
 
     fn install_key(&mut self) {
-        let mut bytes = [0; 256];
-        self.rng.fill_bytes(&mut bytes);
-        let key = AuthKey::from_bytes(bytes);
-        let life = 3700 + below(&mut self.rng, 4000);
+        let key = AuthKey::from_bytes(self.rng.key());
+        let life = 3700 + self.rng.below(4000);
         let server_now = self.server_now();
         let expires_at = server_now.unix.saturating_add(Duration::from_secs(life));
         self.datacenter.add_key(key.clone(), KeyKind::Temporary { expires_at, bound_to: None }, server_now);
-        let first_salt = if chance(&mut self.rng, 500) {
+        let first_salt = if self.rng.chance(500) {
             self.datacenter.salts().current(key.id(), server_now.unix)
         } else {
             ServerSalt::from_raw(1)
@@ -297,37 +304,37 @@ impl World {
     fn call(&mut self) {
         self.number += 1;
         self.calls_left -= 1;
-        let repeat = match below(&mut self.rng, 3) {
+        let repeat = match self.rng.below(3) {
             0 => Repeat::Freely,
             1 => Repeat::AfterAsking,
             _ => Repeat::Never,
         };
         let mut after = Vec::new();
-        if chance(&mut self.rng, 150) {
+        if self.rng.chance(150) {
             let pending = self.app.by_id.keys().copied().filter(|call| self.client.is_pending(*call));
             after.extend(pending.take(2));
         }
         // The datacenter of this simulation does not look for packed queries inside wrappers.
         let packing = if after.is_empty() { Packing::Auto } else { Packing::Never };
-        let timeout = chance(&mut self.rng, 50).then(|| Duration::from_secs(1 + below(&mut self.rng, 20)));
+        let timeout = self.rng.chance(50).then(|| Duration::from_secs(1 + self.rng.below(20)));
         let options = SendOptions { repeat, after, packing, timeout, ..SendOptions::default() };
-        let (kind, padding) = (below(&mut self.rng, 9) as u32, below(&mut self.rng, 400) as usize);
+        let (kind, padding) = (self.rng.below(9) as u32, self.rng.below(400) as usize);
         let now = self.now();
         let id = self.client.send_bytes(now, &query(self.number, kind, padding), options).unwrap();
         self.app.called(id, self.number, repeat);
-        if chance(&mut self.rng, 50) {
+        if self.rng.chance(50) {
             let index = self.app.by_id[&id];
             self.app.calls[index].cancelled = true;
             self.client.cancel(id);
         }
         let pause = match self.scenario {
-            Scenario::Month => HOUR - below(&mut self.rng, 600) * SECOND,
-            Scenario::TemporaryKeys if chance(&mut self.rng, 200) => HOUR,
-            _ if chance(&mut self.rng, 30) => 45 * 60 * SECOND,
-            _ => 1_000_000 * below(&mut self.rng, 4000),
+            Scenario::Month => HOUR - self.rng.below(600) * SECOND,
+            Scenario::TemporaryKeys if self.rng.chance(200) => HOUR,
+            _ if self.rng.chance(30) => 45 * 60 * SECOND,
+            _ => 1_000_000 * self.rng.below(4000),
         };
         self.next_call = self.time + pause;
-        if chance(&mut self.rng, 400) {
+        if self.rng.chance(400) {
             let server_now = self.server_now();
             self.datacenter.push_update(server_now);
         }
@@ -335,28 +342,28 @@ impl World {
 
     /// Now and then something happens to one of the sides.
     fn misfortune(&mut self) {
-        if self.scenario == Scenario::BadClocks && chance(&mut self.rng, 5) {
-            let jump = (below(&mut self.rng, 20_000) as i64 - 10_000) * SECOND as i64;
+        if self.scenario == Scenario::BadClocks && self.rng.chance(5) {
+            let jump = (self.rng.below(20_000) as i64 - 10_000) * SECOND as i64;
             self.wall_error += jump;
             self.log("the wall clock jumps");
         }
-        if self.scenario == Scenario::BadClocks && chance(&mut self.rng, 2) {
-            let pause = 60 * SECOND * (1 + below(&mut self.rng, 120));
+        if self.scenario == Scenario::BadClocks && self.rng.chance(2) {
+            let pause = 60 * SECOND * (1 + self.rng.below(120));
             self.time += pause;
             self.slept += pause;
             self.log("the client's machine sleeps");
         }
         let restarts = matches!(self.scenario, Scenario::Restarts | Scenario::Month);
-        if restarts && self.restarts < 6 && chance(&mut self.rng, 8) {
+        if restarts && self.restarts < 6 && self.rng.chance(8) {
             self.restarts += 1;
-            if chance(&mut self.rng, 500) { self.restart_server() } else { self.restart_client() }
+            if self.rng.chance(500) { self.restart_server() } else { self.restart_client() }
         }
     }
 
     fn restart_server(&mut self) {
         self.log("the server restarts");
         self.datacenter.restart();
-        if chance(&mut self.rng, 500) {
+        if self.rng.chance(500) {
             self.disconnect();
         }
     }

@@ -1,14 +1,15 @@
 //! What belongs to one key and one session under it.
 
-use alloc::collections::VecDeque;
+use core::time::Duration;
 
 use chappe_crypto::AuthKey;
 use chappe_framing::{MsgId, SeqNoCounter, SessionId};
 use rand_core::CryptoRng;
 
-use super::outbox::CallId;
+use super::call::CallId;
 use crate::Limits;
 use crate::acks::AckQueue;
+use crate::rare::{Absent, Rare};
 use crate::salts::SaltTable;
 use crate::time::MonoTime;
 use crate::window::DuplicateWindow;
@@ -17,7 +18,7 @@ use crate::window::DuplicateWindow;
 const FORMER_SESSIONS: usize = 4;
 
 /// Announcements of new sessions remembered (SEC-91).
-const UNIQUE_IDS: usize = 8;
+const UNIQUE_IDS: usize = 4;
 
 /// A key in use, and the session under it.
 #[derive(Debug)]
@@ -25,16 +26,32 @@ pub(super) struct Epoch {
     pub(super) key: AuthKey,
     /// `None` until the next packet draws one.
     pub(super) session_id: Option<SessionId>,
-    former: VecDeque<SessionId>,
+    history: Rare<History>,
     pub(super) seq: SeqNoCounter,
     pub(super) salts: SaltTable,
     pub(super) window: DuplicateWindow,
     pub(super) acks: AckQueue,
-    unique_ids: VecDeque<i64>,
     pub(super) role: Role,
     /// Whether a call inside `initConnection` was answered without an error.
     pub(super) is_initialized: bool,
     pub(super) salts_asked: SaltsAsked,
+}
+
+/// What a session remembers of sessions before it and of announcements.
+#[derive(Debug)]
+struct History {
+    /// The last one first.
+    former: [Option<SessionId>; FORMER_SESSIONS],
+    unique_ids: [Option<i64>; UNIQUE_IDS],
+}
+
+impl Absent for History {
+    const NEW: Self = Self { former: [None; FORMER_SESSIONS], unique_ids: [None; UNIQUE_IDS] };
+
+    fn absent() -> &'static Self {
+        static ABSENT: History = History::NEW;
+        &ABSENT
+    }
 }
 
 /// What a key is.
@@ -69,12 +86,11 @@ impl Epoch {
         Self {
             key,
             session_id: None,
-            former: VecDeque::new(),
+            history: Rare::new(),
             seq: SeqNoCounter::new(),
             salts,
             window: DuplicateWindow::new(limits.received_ids),
             acks: AckQueue::new(),
-            unique_ids: VecDeque::new(),
             role,
             is_initialized: false,
             salts_asked: SaltsAsked::Never,
@@ -89,32 +105,32 @@ impl Epoch {
     /// Ends the session: everything that counts within one starts anew with the next packet.
     pub(super) fn retire_session(&mut self) {
         if let Some(session_id) = self.session_id.take() {
-            if self.former.len() == FORMER_SESSIONS {
-                self.former.pop_front();
-            }
-            self.former.push_back(session_id);
+            let former = &mut self.history.former;
+            former.rotate_right(1);
+            former[0] = Some(session_id);
         }
         self.seq = SeqNoCounter::new();
         self.window.clear();
         self.acks.clear();
-        self.unique_ids.clear();
+        if let Some(history) = self.history.present_mut() {
+            history.unique_ids = [None; UNIQUE_IDS];
+        }
         self.salts_asked = SaltsAsked::Never;
     }
 
     /// Tells whether a session was ours not long ago.
     pub(super) fn was_session(&self, session_id: SessionId) -> bool {
-        self.former.contains(&session_id)
+        self.history.former.contains(&Some(session_id))
     }
 
     /// Tells whether an announcement of a new session is new, and remembers it (SEC-91).
     pub(super) fn is_new_announcement(&mut self, unique_id: i64) -> bool {
-        if self.unique_ids.contains(&unique_id) {
+        if self.history.unique_ids.contains(&Some(unique_id)) {
             return false;
         }
-        if self.unique_ids.len() == UNIQUE_IDS {
-            self.unique_ids.pop_front();
-        }
-        self.unique_ids.push_back(unique_id);
+        let unique_ids = &mut self.history.unique_ids;
+        unique_ids.rotate_right(1);
+        unique_ids[0] = Some(unique_id);
         true
     }
 
@@ -123,7 +139,7 @@ impl Epoch {
         matches!(self.role, Role::Permanent | Role::Temporary { binding: BindingState::Bound, .. })
     }
 
-    pub(super) fn owe_ack(&mut self, msg_id: MsgId, now: MonoTime, limits: &Limits) {
-        self.acks.push(msg_id, now, limits.ack_delay, limits.acks);
+    pub(super) fn owe_ack(&mut self, msg_id: MsgId, now: MonoTime, (delay, most): (Duration, usize)) {
+        self.acks.push(msg_id, now, delay, most);
     }
 }

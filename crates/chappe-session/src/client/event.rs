@@ -9,7 +9,8 @@ use core::time::Duration;
 
 use chappe_framing::{MsgId, SessionId};
 
-use super::outbox::CallId;
+use super::call::CallId;
+use crate::rare::Absent;
 use crate::service::KeyDestruction;
 
 /// Something the caller should know.
@@ -299,7 +300,7 @@ pub(super) fn text(bytes: &[u8]) -> &str {
 }
 
 /// Events recorded and not yet handed out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct EventLog {
     pub(super) records: Vec<Record>,
     pub(super) scratch: Vec<u8>,
@@ -309,6 +310,15 @@ pub(super) struct EventLog {
 
 /// Memory for unpacked objects that is kept from frame to frame.
 pub(super) const KEPT_SCRATCH: usize = 64 << 10;
+
+impl Absent for EventLog {
+    const NEW: Self = Self { records: Vec::new(), scratch: Vec::new(), handed_out: false };
+
+    fn absent() -> &'static Self {
+        static ABSENT: EventLog = EventLog::NEW;
+        &ABSENT
+    }
+}
 
 impl EventLog {
     /// Forgets what was handed out.
@@ -322,6 +332,10 @@ impl EventLog {
 
     pub(super) fn push(&mut self, record: Record) {
         self.begin();
+        if self.records.len() == self.records.capacity() {
+            // Not four at once: most sessions have one event at a time.
+            self.records.reserve_exact(self.records.len().max(1));
+        }
         self.records.push(record);
     }
 
@@ -343,6 +357,11 @@ impl EventLog {
                 *span = Span::Scratch { start, len: bytes.len() as u32 };
             }
         }
+    }
+
+    /// Tells whether no event waits.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.handed_out || (self.records.is_empty() && self.scratch.is_empty())
     }
 
     /// Hands everything out.

@@ -9,119 +9,27 @@
 use alloc::collections::{BinaryHeap, VecDeque};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use core::time::Duration;
 
-use chappe_framing::{MessageHeader, MsgId, SeqNo};
+use chappe_framing::{MessageHeader, MsgId};
 
+use super::call::{CallId, SendOptions, Slot, Stage};
+use crate::rare::Absent;
 use crate::time::MonoTime;
-
-/// A call accepted by [`ClientSession::send`](super::ClientSession::send), until it ends.
-///
-/// Ids are never used twice in the life of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId {
-    pub(super) slot: u32,
-    pub(super) generation: u32,
-}
-
-/// May a call be sent a second time if nobody knows whether the first one was executed?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Repeat {
-    /// Executing it twice does no harm: it may be sent again without asking.
-    Freely,
-    /// The server is asked first whether it received the call (SEC-107). What fits most calls.
-    #[default]
-    AfterAsking,
-    /// It is sent again only if the server refused it or certainly did not receive it; else it fails with
-    /// [`CallFailure::Uncertain`](super::CallFailure::Uncertain).
-    Never,
-}
-
-/// Should a body be packed with gzip?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Packing {
-    /// If it is large enough and becomes clearly smaller.
-    #[default]
-    Auto,
-    /// Never: for parts of files, which do not shrink.
-    Never,
-}
-
-/// How to send a call.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SendOptions {
-    /// Calls that must be executed before this one (`invokeAfterMsg`, `invokeAfterMsgs`). Those that
-    /// ended already are left out.
-    pub after: Vec<CallId>,
-    /// Whether it may be sent twice.
-    pub repeat: Repeat,
-    /// Whether it may be packed.
-    pub packing: Packing,
-    /// Ask the transport for a quick acknowledgement.
-    pub quick_ack: bool,
-    /// How long the call may take from now on; without it, it may take for ever.
-    pub timeout: Option<Duration>,
-}
-
-/// Where a call stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// The slot is free.
-    Free,
-    /// Waits for the next packet.
-    Queued,
-    /// Sent on this connection; nothing heard of it.
-    Sent,
-    /// The server has it and has not answered yet.
-    Acked,
-    /// Sent, but perhaps lost with the connection: its state must be asked for.
-    Uncertain,
-}
-
-/// A call.
-#[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "marks that hold or not whatever the others say")]
-pub(super) struct Slot {
-    pub(super) generation: u32,
-    pub(super) stage: Stage,
-    /// Serialized query, perhaps packed, without any wrapper.
-    pub(super) body: Vec<u8>,
-    /// The last id it was sent under.
-    pub(super) msg_id: MsgId,
-    /// The number it was last sent with.
-    pub(super) seq_no: SeqNo,
-    /// It goes again under its old id, inside a container: whatever of it may still be under way, the server
-    /// executes it once.
-    pub(super) keeps_id: bool,
-    /// It was: a complaint that arrives now may speak of the first frame with it, and proves nothing.
-    pub(super) kept_id: bool,
-    pub(super) attempts: u8,
-    pub(super) repeat: Repeat,
-    pub(super) quick_ack: bool,
-    /// Which session it was last sent in: they are counted.
-    pub(super) era: u32,
-    /// It goes without company: a container with it was refused.
-    pub(super) alone: bool,
-    /// It went out inside `initConnection`.
-    pub(super) wrapped: bool,
-    /// The server is asked to drop the answer.
-    pub(super) cancelled: bool,
-    /// It binds a temporary key, and is built anew for every `msg_id`.
-    pub(super) is_binding: bool,
-    /// Calls that must be executed before.
-    pub(super) after: Vec<CallId>,
-}
 
 /// All calls that have not ended.
 #[derive(Debug)]
 pub(super) struct Outbox {
     slots: Vec<Slot>,
-    free: Vec<u32>,
+    /// The first free slot; each names the next. One past the end if there is none.
+    free: u32,
+    free_slots: usize,
     /// Calls to be sent, in order; those whose stage is no longer `Queued` are skipped.
     queue: VecDeque<CallId>,
     /// Calls that went unacknowledged, by the time their state is to be asked for.
     unacked: VecDeque<(MonoTime, CallId, MsgId)>,
     timeouts: BinaryHeap<Reverse<(MonoTime, CallId)>>,
+    /// The calls of the packet being made.
+    pub(super) batch: Vec<CallId>,
     pending: usize,
     pending_bytes: usize,
     /// Calls in stage `Sent`, `Acked` or `Uncertain`.
@@ -135,21 +43,31 @@ const KEPT_BODY: usize = 1024;
 /// Free slots that keep memory for the next calls.
 const KEPT_SLOTS: usize = 32;
 
-impl Outbox {
-    pub(super) const fn new() -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            queue: VecDeque::new(),
-            unacked: VecDeque::new(),
-            timeouts: BinaryHeap::new(),
-            pending: 0,
-            pending_bytes: 0,
-            waiting: 0,
-            queued: 0,
-        }
-    }
+impl Absent for Outbox {
+    const NEW: Self = Self {
+        slots: Vec::new(),
+        free: NONE,
+        free_slots: 0,
+        queue: VecDeque::new(),
+        unacked: VecDeque::new(),
+        timeouts: BinaryHeap::new(),
+        batch: Vec::new(),
+        pending: 0,
+        pending_bytes: 0,
+        waiting: 0,
+        queued: 0,
+    };
 
+    fn absent() -> &'static Self {
+        static ABSENT: Outbox = Outbox::NEW;
+        &ABSENT
+    }
+}
+
+/// No slot.
+const NONE: u32 = u32::MAX;
+
+impl Outbox {
     /// Returns the number of calls that have not ended.
     pub(super) const fn pending(&self) -> usize {
         self.pending
@@ -171,19 +89,39 @@ impl Outbox {
     }
 
     /// Takes a slot; the caller fills its body and then calls [`Outbox::admit`].
-    pub(super) fn open(&mut self) -> (CallId, &mut Vec<u8>) {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::empty());
-            self.slots.len() as u32 - 1
-        });
-        let entry = &mut self.slots[slot as usize];
-        entry.body.clear();
-        (CallId { slot, generation: entry.generation }, &mut entry.body)
+    ///
+    /// `generation` must differ from call to call, so that no id is ever used twice.
+    pub(super) fn open(&mut self, generation: u32) -> (CallId, &mut Vec<u8>) {
+        let place = match self.free {
+            NONE => {
+                if self.slots.len() == self.slots.capacity() {
+                    // Not four at once, as a vector would: most sessions have one call at a time.
+                    self.slots.reserve_exact(self.slots.len().max(1));
+                }
+                self.slots.push(Slot::EMPTY);
+                self.slots.len() as u32 - 1
+            }
+            free => {
+                self.free_slots -= 1;
+                free
+            }
+        };
+        let slot = &mut self.slots[place as usize];
+        if place == self.free {
+            self.free = slot.next_free;
+        }
+        slot.generation = generation;
+        slot.body.clear();
+        (CallId { slot: place, generation }, &mut slot.body)
     }
 
     /// Gives a slot back that was opened but not admitted.
     pub(super) fn abandon(&mut self, call: CallId) {
-        self.free.push(call.slot);
+        if let Some(slot) = self.slots.get_mut(call.slot as usize) {
+            slot.next_free = self.free;
+            self.free = call.slot;
+            self.free_slots += 1;
+        }
     }
 
     /// Accepts a call whose body is in place, and queues it.
@@ -243,13 +181,12 @@ impl Outbox {
 
     /// Ends a call; returns whether it was still pending.
     pub(super) fn end(&mut self, call: CallId) -> bool {
-        let kept = self.free.len() < KEPT_SLOTS;
+        let kept = self.free_slots < KEPT_SLOTS;
         let Some(slot) = self.get_mut(call) else {
             return false;
         };
         let (stage, bytes) = (slot.stage, slot.body.len());
         slot.stage = Stage::Free;
-        slot.generation = slot.generation.wrapping_add(1);
         slot.after = Vec::new();
         slot.body.clear();
         if !kept || slot.body.capacity() > KEPT_BODY {
@@ -258,7 +195,7 @@ impl Outbox {
         self.pending -= 1;
         self.pending_bytes -= bytes;
         self.count(stage, Stage::Free);
-        self.free.push(call.slot);
+        self.abandon(call);
         true
     }
 
@@ -331,6 +268,9 @@ impl Outbox {
 
     /// Has the state of a call asked for at `ask_at` unless it changes until then.
     pub(super) fn watch(&mut self, call: CallId, msg_id: MsgId, ask_at: MonoTime) {
+        if self.unacked.len() == self.unacked.capacity() {
+            self.unacked.reserve_exact(self.unacked.len().max(1));
+        }
         self.unacked.push_back((ask_at, call, msg_id));
     }
 
@@ -403,31 +343,12 @@ impl Outbox {
     }
 }
 
-impl Slot {
-    const fn empty() -> Self {
-        Self {
-            generation: 0,
-            stage: Stage::Free,
-            body: Vec::new(),
-            msg_id: MsgId::from_raw(0),
-            seq_no: SeqNo::from_raw(0),
-            keeps_id: false,
-            kept_id: false,
-            attempts: 0,
-            repeat: Repeat::AfterAsking,
-            quick_ack: false,
-            era: 0,
-            alone: false,
-            wrapped: false,
-            cancelled: false,
-            is_binding: false,
-            after: Vec::new(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
+    use chappe_framing::SeqNo;
+
     use super::*;
 
     fn header(raw: i64) -> MessageHeader {
@@ -435,10 +356,10 @@ mod tests {
     }
 
     fn outbox_with(count: usize) -> (Outbox, Vec<CallId>) {
-        let mut outbox = Outbox::new();
+        let mut outbox = Outbox::NEW;
         let calls = (0..count)
             .map(|n| {
-                let (call, body) = outbox.open();
+                let (call, body) = outbox.open(n as u32);
                 body.extend_from_slice(&(n as u32).to_le_bytes());
                 outbox.admit(call, SendOptions::default(), MonoTime::ZERO);
                 call
@@ -463,7 +384,7 @@ mod tests {
         assert!(!outbox.end(calls[0]));
         assert_eq!((outbox.pending(), outbox.pending_bytes(), outbox.queued()), (0, 0, 0));
         assert_eq!(outbox.front(), None, "what has ended is not sent");
-        let (next, _) = outbox.open();
+        let (next, _) = outbox.open(1);
         assert_ne!(next, calls[0], "its slot is reused under another id");
     }
 
@@ -471,7 +392,7 @@ mod tests {
     fn calls_sent_again_go_first_and_keep_their_order() {
         let (mut outbox, calls) = outbox_with(3);
         send_all(&mut outbox);
-        let (late, body) = outbox.open();
+        let (late, body) = outbox.open(3);
         body.push(0);
         outbox.admit(late, SendOptions::default(), MonoTime::ZERO);
         outbox.requeue(calls.iter().copied());
@@ -498,9 +419,9 @@ mod tests {
 
     #[test]
     fn notes_about_ended_calls_do_not_pile_up() {
-        let mut outbox = Outbox::new();
+        let mut outbox = Outbox::NEW;
         for round in 0..10_000 {
-            let (call, body) = outbox.open();
+            let (call, body) = outbox.open(round as u32);
             body.push(1);
             let options = SendOptions { timeout: Some(Duration::from_secs(60)), ..SendOptions::default() };
             outbox.admit(call, options, MonoTime::ZERO);

@@ -40,7 +40,9 @@ impl ClientSession {
     /// Fails if the frame is not in order (SEC-61 to SEC-70, SEC-75, SEC-93 to SEC-97): the connection must
     /// be closed. Duplicates, old messages and the like are no errors; they are counted.
     pub fn handle_frame<'a>(&'a mut self, now: Now, frame: &'a mut [u8]) -> Result<Events<'a>, ReceiveError> {
-        self.events.begin();
+        if let Some(events) = self.events.present_mut() {
+            events.begin();
+        }
         let limits = &self.config.limits;
         if self.events.records.len() >= limits.events || self.events.scratch.len() > limits.unpacked_bytes {
             return Err(ReceiveError::EventsWaiting);
@@ -48,10 +50,12 @@ impl ClientSession {
         if let Err(error) = self.receive(now, frame) {
             self.counters.refused.count(rule_of(&error));
             // Messages in front of the faulty one were handled: the caller hears of them by `events`.
-            self.events.outlive(frame);
+            if let Some(events) = self.events.present_mut() {
+                events.outlive(frame);
+            }
             return Err(error.into());
         }
-        Ok(self.events.take(frame))
+        Ok(self.take_events(frame))
     }
 
     fn receive(&mut self, now: Now, frame: &mut [u8]) -> Result<(), FrameError> {
@@ -164,7 +168,7 @@ impl ClientSession {
         span: Span,
     ) -> Result<(), FrameError> {
         let MessageHeader { msg_id, seq_no } = header;
-        let limits = self.config.limits.clone();
+        let patience = (self.config.limits.ack_delay, self.config.limits.acks);
         let Some(epoch) = self.epoch(origin.under) else {
             return Ok(());
         };
@@ -172,7 +176,7 @@ impl ClientSession {
         // Every content-related message is acknowledged, a duplicate again, and one that cannot be read too
         // (SEC-76, SEC-102).
         if seq_no.is_content_related() {
-            epoch.owe_ack(msg_id, origin.now.mono, &limits);
+            epoch.owe_ack(msg_id, origin.now.mono, patience);
         }
         match seen {
             Seen::Fresh => self.on_body(origin, msg_id, body, span),

@@ -5,13 +5,14 @@ use chappe_tl::Identifiable;
 use chappe_tl::deserialize::Cursor;
 use chappe_tl_mtproto::types;
 
+use super::call::{CallId, Stage};
 use super::epoch::{BindingState, Role, SaltsAsked};
 use super::event::{Record, Span, text};
 use super::keys::Sign;
-use super::outbox::{CallId, Stage};
 use super::receive::Origin;
 use super::sent::What;
-use super::{AuthorizationTrouble, CallFailure, ClientSession, DropOutcome, Event, SERVICE_QUEUE};
+use super::service_queue::SERVICE_QUEUE;
+use super::{AuthorizationTrouble, CallFailure, ClientSession, DropOutcome, Event};
 use crate::service::{RPC_ANSWER_DROPPED, RPC_ANSWER_DROPPED_RUNNING, Service, Status};
 
 const BOOL_TRUE: u32 = 0x9972_75b5;
@@ -33,7 +34,7 @@ impl ClientSession {
                 session.on_rpc_result(origin, msg_id, req_msg_id, result, span)
             });
         }
-        let Some(sent) = self.sent.get(req_msg_id).copied() else {
+        let Some(sent) = self.sent.get(req_msg_id) else {
             self.count_unmatched();
             return Ok(());
         };
@@ -172,7 +173,7 @@ impl ClientSession {
             }
             _ => return false,
         }
-        self.outbox.requeue([call].into_iter());
+        self.requeue(&[call]);
         true
     }
 
@@ -244,6 +245,9 @@ impl ClientSession {
                 }
             }
             Service::SessionDestroyed { session_id, existed } => {
+                if let Some(service) = self.service.present_mut() {
+                    service.destroying.retain(|entry| entry.1 != session_id);
+                }
                 self.events.plain(Event::SessionDestroyed { session_id, existed });
             }
             Service::NewSession { first_msg_id, unique_id, salt } => {
@@ -311,13 +315,13 @@ impl ClientSession {
 
     /// The server has a message: no need to ask about it soon.
     fn on_acked(&mut self, msg_id: MsgId) {
-        let Some(sent) = self.sent.get(msg_id).copied() else {
+        let Some(sent) = self.sent.get(msg_id) else {
             return;
         };
         match sent.what {
             What::Call(call) => self.mark_acked(call, msg_id),
             What::Container => {
-                let members: alloc::vec::Vec<_> = self.sent.members(msg_id).copied().collect();
+                let members: alloc::vec::Vec<_> = self.sent.members(msg_id).collect();
                 for member in members {
                     if let What::Call(call) = member.what {
                         self.mark_acked(call, member.msg_id);

@@ -1,23 +1,23 @@
 //! Which messages were sent recently, and what they were.
 //!
-//! [`SentLog`] is a queue in ascending order of `msg_id`, since ids only grow: a new message goes to the
+//! [`SentLog`] is a list in ascending order of `msg_id`, since ids only grow: a new message goes to the
 //! end, an answer is found by binary search. It holds more than the pending calls, because complaints
 //! and answers also name containers, pings and requests for salts, and because a call that was sent again
 //! may still be answered under its first id. What is dead is dropped when the log has doubled, so the
 //! cost per message stays constant whatever the number of pending calls.
+//!
+//! An entry takes 16 bytes. The two lowest bits of a client's `msg_id` are always zero, so they serve as marks.
 
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
-use chappe_framing::{MsgId, SessionId};
+use chappe_framing::MsgId;
 
-use super::outbox::CallId;
+use super::call::CallId;
 
 /// One sent message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sent {
     pub(super) msg_id: MsgId,
-    /// The container it travelled in; its own id if it travelled alone.
-    pub(super) envelope: MsgId,
     pub(super) what: What,
 }
 
@@ -25,78 +25,179 @@ pub(super) struct Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Call(CallId),
+    DropAnswer(CallId),
     Container,
     Acks,
     Ping,
     FutureSalts,
     StateReq,
     ResendReq,
-    DropAnswer(CallId),
-    DestroySession(SessionId),
+    DestroySession,
     DestroyAuthKey,
     /// State info, resent answers to the server and whatever else nobody waits for.
     Other,
 }
 
+/// The kinds that name no call, in the order of their numbers.
+const KINDS: [What; 9] = [
+    What::Container,
+    What::Acks,
+    What::Ping,
+    What::FutureSalts,
+    What::StateReq,
+    What::ResendReq,
+    What::DestroySession,
+    What::DestroyAuthKey,
+    What::Other,
+];
+
+/// Mark: the message travelled in the container that follows in the log.
+const IN_CONTAINER: i64 = 1;
+/// Mark: the message has an answer dropped; without it the message is the call itself.
+const DROPS: i64 = 2;
+/// Slot of the messages that name no call. There are never so many calls.
+const NO_CALL: u32 = u32::MAX;
+
+/// A sent message, packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    marked_id: i64,
+    slot: u32,
+    /// Of the call; the number of the kind if there is none.
+    generation: u32,
+}
+
+impl Entry {
+    fn new(Sent { msg_id, what }: Sent) -> Self {
+        let id = msg_id.to_raw() & !(IN_CONTAINER | DROPS);
+        match what {
+            What::Call(call) => Self { marked_id: id, slot: call.slot, generation: call.generation },
+            What::DropAnswer(call) => {
+                Self { marked_id: id | DROPS, slot: call.slot, generation: call.generation }
+            }
+            what => {
+                let kind = KINDS.iter().position(|kind| *kind == what).unwrap_or(KINDS.len() - 1);
+                Self { marked_id: id, slot: NO_CALL, generation: kind as u32 }
+            }
+        }
+    }
+
+    const fn msg_id(self) -> MsgId {
+        MsgId::from_raw(self.marked_id & !(IN_CONTAINER | DROPS))
+    }
+
+    const fn is_in_container(self) -> bool {
+        self.marked_id & IN_CONTAINER != 0
+    }
+
+    fn sent(self) -> Sent {
+        let call = CallId { slot: self.slot, generation: self.generation };
+        let what = match (self.slot, self.marked_id & DROPS) {
+            (NO_CALL, _) => KINDS.get(self.generation as usize).copied().unwrap_or(What::Other),
+            (_, 0) => What::Call(call),
+            _ => What::DropAnswer(call),
+        };
+        Sent { msg_id: self.msg_id(), what }
+    }
+}
+
 /// All messages sent recently, in ascending order of `msg_id`.
 #[derive(Clone, Debug)]
 pub(super) struct SentLog {
-    sent: VecDeque<Sent>,
+    entries: Vec<Entry>,
     /// Length at which the dead entries are dropped.
     compact_at: usize,
 }
 
-const FIRST_COMPACTION: usize = 32;
+/// Entries by which the log may grow, at least, until it is looked through.
+const SLACK: usize = 8;
 
 impl SentLog {
     pub(super) const fn new() -> Self {
-        Self { sent: VecDeque::new(), compact_at: FIRST_COMPACTION }
+        Self { entries: Vec::new(), compact_at: SLACK }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.sent.len()
+    pub(super) const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns how many of them name no call.
+    pub(super) fn services(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.slot == NO_CALL).count()
     }
 
     /// Adds a message; its id must be higher than all before.
     pub(super) fn push(&mut self, sent: Sent) {
-        debug_assert!(self.sent.back().is_none_or(|last| last.msg_id < sent.msg_id));
-        self.sent.push_back(sent);
+        let entry = Entry::new(sent);
+        debug_assert!(self.entries.last().is_none_or(|last| last.msg_id() < sent.msg_id));
+        if self.entries.len() == self.entries.capacity() {
+            // Up to where the log is looked through, and by half beyond it: memory counts for an idle session.
+            let ahead = self.compact_at.saturating_sub(self.entries.len());
+            self.entries.reserve_exact(if ahead == 0 { self.entries.len() / 2 + 4 } else { ahead });
+        }
+        self.entries.push(entry);
     }
 
     /// Says that the last `count` messages before the last one travelled in it.
-    pub(super) fn seal_container(&mut self, count: usize, container: MsgId) {
-        for sent in self.sent.iter_mut().rev().skip(1).take(count) {
-            sent.envelope = container;
+    pub(super) fn seal_container(&mut self, count: usize) {
+        for entry in self.entries.iter_mut().rev().skip(1).take(count) {
+            entry.marked_id |= IN_CONTAINER;
         }
     }
 
     /// Finds a message.
-    pub(super) fn get(&self, msg_id: MsgId) -> Option<&Sent> {
-        self.sent.binary_search_by_key(&msg_id, |sent| sent.msg_id).ok().map(|place| &self.sent[place])
+    pub(super) fn get(&self, msg_id: MsgId) -> Option<Sent> {
+        self.entries.get(self.place(msg_id)?).map(|entry| entry.sent())
     }
 
-    /// Lists what travelled in a container.
+    /// Returns the container that a message travelled in, or its own id if it travelled alone.
+    pub(super) fn envelope(&self, msg_id: MsgId) -> MsgId {
+        let Some(place) = self.place(msg_id) else {
+            return msg_id;
+        };
+        // A container stands behind its messages, and stays as long as one of them does.
+        let container = self.entries[place..].iter().find(|entry| !entry.is_in_container());
+        container.map_or(msg_id, |entry| entry.msg_id())
+    }
+
+    /// Lists what travelled in a container, the last message first.
     ///
     /// The messages of a container stand directly in front of it.
-    pub(super) fn members(&self, container: MsgId) -> impl Iterator<Item = &Sent> {
-        let end = self.sent.partition_point(|sent| sent.msg_id < container);
-        self.sent.range(..end).rev().take_while(move |sent| sent.envelope == container)
+    pub(super) fn members(&self, container: MsgId) -> impl Iterator<Item = Sent> {
+        let end = self.entries.partition_point(|entry| entry.msg_id() < container);
+        let members = self.entries[..end].iter().rev().take_while(|entry| entry.is_in_container());
+        members.map(|entry| entry.sent())
+    }
+
+    fn place(&self, msg_id: MsgId) -> Option<usize> {
+        self.entries.binary_search_by_key(&msg_id, |entry| entry.msg_id()).ok()
     }
 
     /// Tells whether it is time to call [`SentLog::compact`].
-    pub(super) fn wants_compaction(&self) -> bool {
-        self.sent.len() >= self.compact_at
+    pub(super) const fn wants_compaction(&self) -> bool {
+        self.entries.len() >= self.compact_at
     }
 
-    /// Drops what `is_live` does not want to keep.
-    pub(super) fn compact(&mut self, is_live: impl FnMut(&Sent) -> bool) {
-        self.sent.retain(is_live);
-        self.compact_at = (2 * self.sent.len()).max(FIRST_COMPACTION);
+    /// Drops what `is_live` does not want to keep. A container is kept with any of its messages.
+    pub(super) fn compact(&mut self, mut is_live: impl FnMut(Sent) -> bool) {
+        let mut has_members = false;
+        self.entries.retain(|entry| {
+            let is_container = entry.slot == NO_CALL && entry.sent().what == What::Container;
+            let keep = is_live(entry.sent()) || (is_container && has_members);
+            has_members = entry.is_in_container() && (has_members || keep);
+            keep
+        });
+        self.compact_at = self.entries.len() + self.entries.len().max(SLACK);
     }
 
     pub(super) fn clear(&mut self) {
-        self.sent.clear();
-        self.compact_at = FIRST_COMPACTION;
+        self.entries.clear();
+        self.compact_at = SLACK;
+    }
+
+    /// Gives memory back that nothing needs now.
+    pub(super) fn release(&mut self) {
+        self.entries.shrink_to_fit();
     }
 }
 
@@ -104,28 +205,64 @@ impl SentLog {
 mod tests {
     use super::*;
 
-    fn sent(raw: i64, envelope: i64, what: What) -> Sent {
-        Sent { msg_id: MsgId::from_raw(raw), envelope: MsgId::from_raw(envelope), what }
+    fn call(slot: u32) -> What {
+        What::Call(CallId { slot, generation: 9 })
+    }
+
+    /// Ping alone, acknowledgements and a call in a container, a call alone.
+    fn log() -> SentLog {
+        let mut log = SentLog::new();
+        let messages =
+            [(4, What::Ping), (8, What::Acks), (12, call(3)), (16, What::Container), (20, call(4))];
+        for (raw, what) in messages {
+            log.push(Sent { msg_id: MsgId::from_raw(raw), what });
+            if what == What::Container {
+                log.seal_container(2);
+            }
+        }
+        log
     }
 
     #[test]
     fn a_container_lists_its_own_messages_and_no_others() {
-        let mut log = SentLog::new();
-        log.push(sent(4, 4, What::Ping));
-        log.push(sent(8, 16, What::Acks));
-        log.push(sent(12, 16, What::FutureSalts));
-        log.push(sent(16, 16, What::Container));
-        log.push(sent(20, 20, What::Other));
+        let log = log();
         let members: Vec<_> = log.members(MsgId::from_raw(16)).map(|sent| sent.what).collect();
-        assert_eq!(members, [What::FutureSalts, What::Acks]);
+        assert_eq!(members, [call(3), What::Acks]);
         assert_eq!(log.members(MsgId::from_raw(20)).count(), 0);
+        assert_eq!(log.envelope(MsgId::from_raw(8)).to_raw(), 16);
+        assert_eq!(log.envelope(MsgId::from_raw(12)).to_raw(), 16);
+        assert_eq!(log.envelope(MsgId::from_raw(20)).to_raw(), 20);
+        assert_eq!(log.envelope(MsgId::from_raw(99)).to_raw(), 99);
+    }
+
+    #[test]
+    fn every_kind_comes_back_as_it_went_in() {
+        let calls = [call(0), What::DropAnswer(CallId { slot: 0, generation: u32::MAX })];
+        for (raw, what) in (1..).map(|n| 4 * n).zip(calls.into_iter().chain(KINDS)) {
+            let mut log = SentLog::new();
+            let sent = Sent { msg_id: MsgId::from_raw(raw), what };
+            log.push(sent);
+            assert_eq!(log.get(sent.msg_id), Some(sent));
+        }
+        assert_eq!(size_of::<Entry>(), 16);
+    }
+
+    #[test]
+    fn a_container_stays_as_long_as_one_of_its_messages() {
+        let mut log = log();
+        log.compact(|sent| matches!(sent.what, What::Call(_)));
+        assert_eq!(log.len(), 3);
+        assert_eq!(log.envelope(MsgId::from_raw(12)).to_raw(), 16);
+        assert_eq!(log.envelope(MsgId::from_raw(20)).to_raw(), 20);
+        log.compact(|sent| sent.what == call(4));
+        assert_eq!((log.len(), log.get(MsgId::from_raw(16))), (1, None));
     }
 
     #[test]
     fn compaction_keeps_what_lives_and_waits_until_the_log_has_doubled() {
         let mut log = SentLog::new();
         for raw in 1..=100 {
-            log.push(sent(4 * raw, 4 * raw, What::Ping));
+            log.push(Sent { msg_id: MsgId::from_raw(4 * raw), what: What::Ping });
         }
         assert!(log.wants_compaction());
         log.compact(|sent| sent.msg_id > MsgId::from_raw(200));
@@ -133,5 +270,7 @@ mod tests {
         assert!(!log.wants_compaction());
         assert_eq!(log.get(MsgId::from_raw(200)), None);
         assert!(log.get(MsgId::from_raw(204)).is_some());
+        log.release();
+        assert_eq!(log.entries.capacity(), 50);
     }
 }

@@ -67,7 +67,7 @@ pub struct ServerConfig {
     pub policy: Policy,
     /// How much random padding goes behind a message.
     pub padding: Padding,
-    /// Ids of received messages remembered (SEC-78). Default 512.
+    /// Ids of received messages remembered (SEC-78). Default 416.
     pub received_ids: usize,
     /// How old and how far in the future a message may be (SEC-79).
     pub age: AgeLimits,
@@ -103,7 +103,7 @@ impl Default for ServerConfig {
         Self {
             policy: Policy::Lenient,
             padding: Padding::Random,
-            received_ids: 512,
+            received_ids: 416,
             age: AgeLimits::SPEC,
             running_queries: 1024,
             unacked_messages: 8192,

@@ -1,0 +1,83 @@
+//! What can go wrong between a caller and its session.
+
+use core::fmt;
+
+use chappe_framing::FrameError;
+use chappe_tl::EncodeError;
+
+/// Why a call was not accepted.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The call cannot be encoded.
+    Encode(EncodeError),
+    /// The body is empty, not a multiple of four bytes, or larger than allowed.
+    BodyLength {
+        /// Its length in bytes.
+        len: usize,
+        /// The most that is allowed.
+        max: usize,
+    },
+    /// Too many calls are pending; wait until some have ended.
+    TooManyPending {
+        /// How many are.
+        pending: usize,
+    },
+    /// The bodies of the pending calls take too much memory; wait until some have ended.
+    TooManyBytes {
+        /// How many bytes they have.
+        pending: usize,
+    },
+    /// The session has ended for good.
+    Terminated,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encode(error) => write!(f, "the call cannot be encoded: {error}"),
+            Self::BodyLength { len, max } => {
+                write!(f, "a body of {len} bytes cannot be sent: at most {max}, and whole words")
+            }
+            Self::TooManyPending { pending } => write!(f, "{pending} calls are pending already"),
+            Self::TooManyBytes { pending } => write!(f, "{pending} bytes are pending already"),
+            Self::Terminated => f.write_str("the session has ended"),
+        }
+    }
+}
+
+impl core::error::Error for SendError {}
+
+impl From<EncodeError> for SendError {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error)
+    }
+}
+
+/// Why a frame was not accepted. Whatever it was: close the connection and open another.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// The frame is not in order. Nothing of it was used.
+    Frame(FrameError),
+    /// The caller has not fetched events for too long. The frame was not looked at; fetch them and hand it
+    /// in again.
+    EventsWaiting,
+}
+
+impl fmt::Display for ReceiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(error) => error.fmt(f),
+            Self::EventsWaiting => f.write_str("too many events wait to be fetched"),
+        }
+    }
+}
+
+impl core::error::Error for ReceiveError {}
+
+impl From<FrameError> for ReceiveError {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
+    }
+}
