@@ -1,0 +1,156 @@
+//! Keys: temporary ones, and what is believed of permanent ones.
+
+use super::pair::*;
+
+#[test]
+fn auth_key_duplicated_ends_the_session_for_good() {
+    let mut pair = Pair::new();
+    let (first, second) = (pair.call(), pair.call());
+    let query = pair.queries()[0].msg_id;
+    let seen = pair.refuse(query, 406, "AUTH_KEY_DUPLICATED");
+    assert_eq!(seen[0], Seen::Error(first, 406, "AUTH_KEY_DUPLICATED".into()));
+    assert_eq!(seen[1], failed(second, CallFailure::Terminated));
+    assert_eq!(seen[2], Seen::Other(Event::Authorization(AuthorizationTrouble::Duplicated)));
+    let refused = pair.client.send_bytes(pair.now(), &GET_CONFIG, SendOptions::default());
+    assert_eq!(refused, Err(SendError::Terminated));
+}
+
+#[test]
+fn sec_134_transport_errors_alone_never_end_a_key() {
+    let mut pair = Pair::new();
+    let call = pair.call();
+    pair.sent();
+    for _ in 0..100 {
+        let now = pair.now();
+        pair.client.handle_transport_error(now, -404);
+        for seen in own(pair.client.events()) {
+            let harmless = [
+                Event::Reconnect(ReconnectReason::TransportError(-404)),
+                Event::Authorization(AuthorizationTrouble::PermanentKeyDoubtful),
+            ];
+            assert!(harmless.map(Seen::Other).contains(&seen), "{seen:?}");
+        }
+    }
+    assert!(pair.client.is_pending(call) && !pair.client.is_terminated());
+    assert_eq!(pair.client.auth_key_id(), Some(key().id()));
+}
+
+/// A client with forward secrecy whose first temporary key has been installed and bound.
+pub fn pair_under_temporary_key(byte: u8) -> (Pair, CallId) {
+    let config = ClientConfig { forward_secrecy: ForwardSecrecy::On, ..ClientConfig::default() };
+    let mut pair = Pair::with(config, 0);
+    let call = pair.call();
+    assert_eq!(pair.sent(), [], "SEC-73: nothing travels under the permanent key");
+    assert_eq!(pair.pass(0), [Seen::Other(Event::NeedTemporaryKey)]);
+    install(&mut pair, byte, 86_400);
+    let sent = pair.sent();
+    assert!(!sent.iter().any(|sent| sent.body == GET_CONFIG), "SEC-120: not before the key is bound");
+    let binding = binding(&sent).msg_id;
+    let bound = pair.answer(binding, &BOOL_TRUE);
+    assert_eq!(bound, [Seen::Other(Event::TemporaryKeyBound)]);
+    (pair, call)
+}
+
+pub fn install(pair: &mut Pair, byte: u8, life: u64) {
+    let auth_key = AuthKey::from_bytes([byte; 256]);
+    pair.key = auth_key.clone();
+    let expires_at = (START + pair.second + life) as i64;
+    let first_salt = ServerSalt::from_raw(1);
+    let now = pair.now();
+    pair.client.install_temporary_key(now, TemporaryKey { auth_key, first_salt, expires_at });
+}
+
+pub fn binding(sent: &[Sent]) -> &Sent {
+    sent.iter().find(|sent| sent.body.starts_with(&0xcdd4_2a05_u32.to_le_bytes())).unwrap()
+}
+
+#[test]
+fn sec_073_and_sec_120_calls_wait_for_a_bound_temporary_key() {
+    let (mut pair, call) = pair_under_temporary_key(1);
+    let query = pair.queries()[0].msg_id;
+    assert_eq!(pair.answer(query, &BOOL_TRUE), [Seen::Answer(call, BOOL_TRUE.to_vec())]);
+}
+
+#[test]
+fn sec_121_the_layer_is_told_again_under_every_key() {
+    let init = InitConnection::new(214, &ClientInfo::default()).unwrap();
+    let config = ClientConfig {
+        forward_secrecy: ForwardSecrecy::On,
+        init: Some(init.clone()),
+        ..ClientConfig::default()
+    };
+    let mut pair = Pair::with(config, 0);
+    for byte in [1, 2] {
+        install(&mut pair, byte, 86_400);
+        let bind = binding(&pair.sent()).clone();
+        assert!(!bind.body.starts_with(init.as_bytes()));
+        pair.answer(bind.msg_id, &BOOL_TRUE);
+        pair.call();
+        let query = pair.queries().remove(0);
+        assert!(query.body.starts_with(init.as_bytes()), "key {byte}");
+        pair.answer(query.msg_id, &BOOL_TRUE);
+    }
+}
+
+#[test]
+fn sec_122_a_transport_error_under_a_temporary_key_costs_that_key_only() {
+    let (mut pair, call) = pair_under_temporary_key(1);
+    pair.queries();
+    let now = pair.now();
+    pair.client.handle_transport_error(now, -404);
+    let seen = own(pair.client.events());
+    assert!(seen.contains(&Seen::Other(Event::NeedTemporaryKey)), "{seen:?}");
+    assert!(pair.client.is_pending(call) && !pair.client.is_terminated());
+    let saved = pair.client.export(now, &[]).unwrap();
+    assert_eq!(SavedState::import(&saved).unwrap().key.auth_key, key());
+}
+
+#[test]
+fn sec_123_a_binding_refused_gives_up_a_permanent_key_older_than_a_minute_and_no_other() {
+    for (age, is_terminal) in [(30, false), (90, true)] {
+        let config = ClientConfig { forward_secrecy: ForwardSecrecy::On, ..ClientConfig::default() };
+        let mut pair = Pair::with(config, 0);
+        pair.second = age;
+        install(&mut pair, 1, 86_400);
+        let bind = binding(&pair.sent()).msg_id;
+        let seen = pair.refuse(bind, 400, "ENCRYPTED_MESSAGE_INVALID");
+        let expected = if is_terminal {
+            Event::Authorization(AuthorizationTrouble::PermanentKeyRefused)
+        } else {
+            Event::NeedTemporaryKey
+        };
+        assert_eq!(seen.last(), Some(&Seen::Other(expected)), "{age}");
+        assert_eq!(pair.client.is_terminated(), is_terminal);
+    }
+}
+
+#[test]
+fn sec_124_a_temporary_key_is_replaced_before_it_ends_and_never_used_afterwards() {
+    let (mut pair, _) = pair_under_temporary_key(1);
+    let query = pair.queries()[0].msg_id;
+    pair.answer(query, &BOOL_TRUE);
+    pair.second = 86_400 - 3601;
+    assert_eq!(pair.pass(0), []);
+    assert_eq!(pair.pass(1), [Seen::Other(Event::NeedTemporaryKey)]);
+    pair.second = 86_400;
+    pair.call();
+    pair.pass(0);
+    assert_eq!(pair.sent(), []);
+    assert_eq!(pair.client.auth_key_id(), None);
+}
+
+#[test]
+fn answers_under_the_key_before_are_taken_while_the_next_is_being_bound() {
+    let (mut pair, call) = pair_under_temporary_key(1);
+    let query = pair.queries()[0].msg_id;
+    let (old_key, old_session) = (pair.key.clone(), pair.session);
+    install(&mut pair, 2, 86_400);
+    pair.sent();
+    let (new_key, new_session) = (pair.key.clone(), pair.session);
+    assert_ne!(new_session, old_session, "SEC-92: a session belongs to one key");
+    (pair.key, pair.session) = (old_key, old_session);
+    assert_eq!(pair.answer(query, &BOOL_TRUE), [Seen::Answer(call, BOOL_TRUE.to_vec())]);
+    (pair.key, pair.session) = (new_key, old_session);
+    let frame = pair.frame(MsgId::from_raw(query.to_raw() + 1), 1, &GET_CONFIG);
+    assert!(pair.take(frame).is_err(), "SEC-92: and does not follow to the next");
+}
