@@ -504,3 +504,68 @@ fn hostile_messages_never_panic() {
         pair.answers(0);
     }
 }
+
+#[test]
+fn over_http_an_answer_waits_for_company_as_http_wait_says() {
+    let wait = |times: [u32; 3]| [0x9299_359f, times[0], times[1], times[2]].map(u32::to_le_bytes).concat();
+    let mut pair = Pair::new(Policy::Strict);
+    pair.send(0, at(0), 1, &GET_CONFIG);
+    pair.answers(0);
+    pair.send(1, at(1), 2, &wait([2_000, 1_000, 9_000]));
+    assert!(!pair.server.holds_request(), "only over HTTP");
+    pair.server.use_http_wait();
+    pair.send(1, after(at(1), 1), 2, &wait([2_000, 1_000, 9_000]));
+    assert!(pair.server.holds_request());
+    assert_eq!(pair.answers(1).len(), 0);
+    assert_eq!(pair.server.poll_timeout(), Some(now(10).mono), "nothing to say: max_wait");
+    pair.server.push_bytes(now(3), &GET_CONFIG).unwrap();
+    assert_eq!(pair.server.poll_timeout(), Some(now(4).mono), "something to say: wait_after");
+    assert_eq!(pair.answers(3).len(), 0);
+    assert_eq!(pair.answers(4).len(), 1);
+    assert!(!pair.server.holds_request());
+    pair.send(5, at(5), 2, &wait([0, 0, 1_000]));
+    let mut out = FrameBuf::new();
+    let mut rng = Drbg::from_seed([9; 32]);
+    assert!(!pair.server.poll_transmit(now(5), &mut rng, &mut out));
+    assert!(pair.server.poll_transmit(now(6), &mut rng, &mut out), "an empty container");
+    let opened = open(&key(), Side::Server, TransportTail::None, out.as_mut_slice()).unwrap();
+    let container = Container::new_checked(opened.body(), opened.msg_id(), Side::Server).unwrap();
+    assert_eq!(container.iter().count(), 0);
+}
+
+#[test]
+fn an_update_is_sent_until_it_is_acknowledged() {
+    let mut pair = Pair::new(Policy::Strict);
+    pair.send(0, at(0), 1, &GET_CONFIG);
+    pair.answers(0);
+    let update = [0x1111_2222_u32.to_le_bytes(), [7; 4]].concat();
+    pair.server.push_bytes(now(1), &update).unwrap();
+    let first = pair.answers(1);
+    let pushed = first.iter().find(|sent| sent.body == update).unwrap();
+    assert_eq!((pushed.msg_id.to_raw() & 3, pushed.seq_no & 1), (3, 1), "unasked, and to be acknowledged");
+    let (msg_id, seq_no) = (pushed.msg_id, pushed.seq_no);
+    pair.server.handle_timeout(now(31));
+    let again = pair.answers(31);
+    let repeated = again.iter().find(|sent| sent.body == update).unwrap();
+    assert_eq!((repeated.msg_id, repeated.seq_no), (msg_id, seq_no), "under its old id, in a container");
+    let acks = enums::MsgsAck::MsgsAck(types::MsgsAck { msg_ids: vec![msg_id.to_raw()] });
+    pair.send(32, at(32), 2, &acks.to_bytes());
+    pair.server.handle_timeout(now(90));
+    assert!(!pair.answers(90).iter().any(|sent| sent.body == update));
+}
+
+#[test]
+fn a_quick_acknowledgement_is_given_for_what_was_accepted_and_for_nothing_else() {
+    let mut pair = Pair::new(Policy::Strict);
+    for (second, salt_is_right) in [(0, true), (1, false)] {
+        let mut frame = pair.frame(SESSION, at(second), 1, &GET_CONFIG);
+        if !salt_is_right {
+            pair.salt = ServerSalt::from_raw(1);
+            frame = pair.frame(SESSION, at(second), 3, &GET_CONFIG);
+        }
+        let mut opened_as = frame.clone();
+        let token = open(&key(), Side::Client, TransportTail::None, &mut opened_as).unwrap().quick_ack();
+        let events = pair.server.handle_frame(now(second), &mut frame).unwrap();
+        assert_eq!(events.quick_ack(), salt_is_right.then_some(token));
+    }
+}

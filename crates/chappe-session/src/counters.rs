@@ -36,6 +36,43 @@ pub struct Counters {
     pub refused: Refusals,
 }
 
+impl Counters {
+    /// Lists by name what has been counted since an earlier reading, for events at the edge and for metrics.
+    ///
+    /// ```
+    /// use chappe_session::counters::Counters;
+    ///
+    /// let before = Counters::default();
+    /// let mut after = before.clone();
+    /// after.resent += 2;
+    /// assert_eq!(after.changes(&before).collect::<Vec<_>>(), [("resent", 2)]);
+    /// ```
+    pub fn changes(&self, before: &Self) -> impl Iterator<Item = (&'static str, u64)> {
+        let changes = self.named().into_iter().zip(before.named());
+        changes.map(|((name, now), (_, then))| (name, now.saturating_sub(then))).filter(|(_, more)| *more > 0)
+    }
+
+    /// All counters by name; refusals all together.
+    fn named(&self) -> [(&'static str, u64); 14] {
+        [
+            ("frames_sent", self.frames_sent),
+            ("frames_received", self.frames_received),
+            ("messages_sent", self.messages_sent),
+            ("messages_received", self.messages_received),
+            ("resent", self.resent),
+            ("duplicates", self.duplicates),
+            ("unmatched", self.unmatched),
+            ("sessions_reset", self.sessions_reset),
+            ("clock_corrections", self.clock_corrections),
+            ("gzip_in", self.gzip_in),
+            ("gzip_out", self.gzip_out),
+            ("gunzip_in", self.gunzip_in),
+            ("gunzip_out", self.gunzip_out),
+            ("refused", self.refused.iter().map(|(_, count)| count).sum()),
+        ]
+    }
+}
+
 /// How often each rule of the security checklist refused something.
 ///
 /// The number is that of the rule: 76 for SEC-76.
@@ -68,6 +105,31 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_counter_tells_its_change_under_its_own_name() {
+        let before = Counters { frames_sent: 5, ..Counters::default() };
+        let mut after = Counters {
+            frames_sent: 6,
+            frames_received: 2,
+            messages_sent: 3,
+            messages_received: 4,
+            resent: 5,
+            duplicates: 6,
+            unmatched: 7,
+            sessions_reset: 8,
+            clock_corrections: 9,
+            gzip_in: 10,
+            gzip_out: 11,
+            gunzip_in: 12,
+            gunzip_out: 13,
+            refused: Refusals::default(),
+        };
+        (0..14).for_each(|_| after.refused.count(76));
+        let counts: Vec<u64> = after.changes(&before).map(|(_, more)| more).collect();
+        assert_eq!(counts, (1..=14).collect::<Vec<u64>>());
+        assert_eq!(after.changes(&after).count(), 0);
+    }
 
     #[test]
     fn refusals_are_kept_by_rule() {

@@ -1,5 +1,7 @@
 //! Calls from beginning to end.
 
+use alloc::collections::{BTreeMap, BTreeSet};
+
 use super::pair::*;
 
 #[test]
@@ -176,7 +178,7 @@ fn a_container_holds_no_more_than_its_limits() {
     for _ in 0..2500 {
         pair.call();
     }
-    let mut count = std::collections::BTreeMap::new();
+    let mut count = BTreeMap::new();
     for sent in pair.sent() {
         *count.entry(sent.container.unwrap()).or_insert(0) += 1;
     }
@@ -188,7 +190,7 @@ fn a_container_holds_no_more_than_its_limits() {
     for _ in 0..10 {
         pair.client.send_bytes(pair.now(), &body, options.clone()).unwrap();
     }
-    let mut bytes = std::collections::BTreeMap::new();
+    let mut bytes = BTreeMap::new();
     for sent in pair.sent() {
         *bytes.entry(sent.container.unwrap_or(sent.msg_id)).or_insert(0) += sent.body.len() + 16;
     }
@@ -246,7 +248,7 @@ fn padding_follows_the_policy() {
     let lens = |padding: Padding| {
         let mut pair = Pair::with(ClientConfig { padding, ..ClientConfig::default() }, 0);
         let mut out = FrameBuf::new();
-        let mut lens = std::collections::BTreeSet::new();
+        let mut lens = BTreeSet::new();
         for _ in 0..200 {
             pair.call();
             let now = pair.now();

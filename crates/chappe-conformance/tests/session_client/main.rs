@@ -8,6 +8,8 @@
     reason = "a program of its own, which fails by panicking"
 )]
 
+extern crate alloc;
+
 mod calls;
 mod keys;
 mod pair;

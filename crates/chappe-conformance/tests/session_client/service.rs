@@ -6,7 +6,9 @@ use super::pair::*;
 
 fn raw(object: u32, words: &[i64]) -> Vec<u8> {
     let mut body = object.to_le_bytes().to_vec();
-    words.iter().for_each(|word| body.extend_from_slice(&word.to_le_bytes()));
+    for word in words {
+        body.extend_from_slice(&word.to_le_bytes());
+    }
     body
 }
 

@@ -16,14 +16,17 @@
 
 mod checks;
 mod event;
+mod hold;
 mod keys;
 mod outgoing;
+mod quota;
 mod receive;
 mod salts;
 mod transmit;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -38,6 +41,7 @@ use chappe_tl_mtproto::types;
 
 pub use event::{ServerEvent, ServerEvents};
 pub use keys::{BindError, KeyEntry, KeyKind, KeyTable};
+pub use quota::{Holder, OverQuota, Quota, QuotaLimits};
 pub use salts::SaltSchedule;
 
 use crate::acks::AckQueue;
@@ -46,6 +50,7 @@ use crate::service::{KeyDestruction, Status};
 use crate::time::{MonoTime, Now};
 use crate::window::{AgeLimits, DuplicateWindow};
 use event::Log;
+use hold::Hold;
 use outgoing::OutgoingQueue;
 
 /// How strict a server is with what clients in the world do wrong.
@@ -152,7 +157,7 @@ struct Received {
 /// # }
 /// ```
 pub struct ServerSession {
-    config: Box<ServerConfig>,
+    config: Arc<ServerConfig>,
     key: AuthKey,
     session_id: SessionId,
     unique_id: i64,
@@ -170,6 +175,9 @@ pub struct ServerSession {
     was_announced: bool,
     is_connected: bool,
     disconnect_at: Option<MonoTime>,
+    is_http: bool,
+    /// Over HTTP: the request whose answer is held back.
+    hold: Option<Hold>,
     /// Complaints in the current ten seconds, and when these began.
     complained: (u16, MonoTime),
     log: Log,
@@ -253,16 +261,18 @@ impl ServerSession {
     /// Makes the session that a client has begun.
     ///
     /// `unique_id` should be random; the client recognises the session by it (SEC-91).
+    /// The configuration may be shared: sessions that are given clones of one `Arc` keep it once.
     pub fn new(
-        config: ServerConfig,
+        config: impl Into<Arc<ServerConfig>>,
         key: AuthKey,
         session_id: SessionId,
         salts: SaltSchedule,
         unique_id: i64,
     ) -> Self {
+        let config = config.into();
         Self {
             received: DuplicateWindow::new(config.received_ids),
-            config: Box::new(config),
+            config,
             key,
             session_id,
             unique_id,
@@ -277,6 +287,8 @@ impl ServerSession {
             was_announced: false,
             is_connected: true,
             disconnect_at: None,
+            is_http: false,
+            hold: None,
             complained: (0, MonoTime::ZERO),
             log: Log::default(),
             inflater: None,
@@ -305,6 +317,13 @@ impl ServerSession {
     /// Returns the counters.
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Tells whether the answer to an HTTP request is held back, as `http_wait` in it asked: the driver keeps the request
+    /// open and polls again when something comes up or [`poll_timeout`](Self::poll_timeout) says so. An answer that is
+    /// due although there is nothing to say is an empty container.
+    pub const fn holds_request(&self) -> bool {
+        self.hold.is_some()
     }
 
     /// Returns how many messages wait to be sent or acknowledged.
@@ -336,6 +355,7 @@ impl ServerSession {
     pub fn handle_disconnected(&mut self) {
         self.is_connected = false;
         self.disconnect_at = None;
+        self.hold = None;
         self.replies.clear();
         self.log.clear();
     }
@@ -372,7 +392,7 @@ impl ServerSession {
     /// # Errors
     ///
     /// As for [`respond`](Self::respond).
-    pub fn respond_bytes(&mut self, _now: Now, req_msg_id: MsgId, result: &[u8]) -> Result<(), RespondError> {
+    pub fn respond_bytes(&mut self, now: Now, req_msg_id: MsgId, result: &[u8]) -> Result<(), RespondError> {
         let gzip_from = self.config.gzip_from;
         let mut body = Vec::with_capacity(12 + result.len());
         write_rpc_result_header(&mut body, req_msg_id);
@@ -380,7 +400,7 @@ impl ServerSession {
             Some(packed) => body.extend_from_slice(packed),
             None => body.extend_from_slice(result),
         }
-        self.enqueue(Some(req_msg_id), body)?;
+        self.enqueue(now, Some(req_msg_id), body)?;
         if let Some(received) = self.received.note_mut(req_msg_id)
             && received.status.0 & Status::ANSWERED == 0
         {
@@ -413,10 +433,10 @@ impl ServerSession {
     /// # Errors
     ///
     /// As for [`respond`](Self::respond).
-    pub fn push<S: Serializable + ?Sized>(&mut self, _now: Now, update: &S) -> Result<(), RespondError> {
+    pub fn push<S: Serializable + ?Sized>(&mut self, now: Now, update: &S) -> Result<(), RespondError> {
         let mut body = Vec::with_capacity(update.serialized_len());
         update.serialize(&mut body)?;
-        self.enqueue(None, body)
+        self.enqueue(now, None, body)
     }
 
     /// Sends an update that is serialized already, constructor id first.
@@ -424,8 +444,13 @@ impl ServerSession {
     /// # Errors
     ///
     /// As for [`respond`](Self::respond).
-    pub fn push_bytes(&mut self, _now: Now, update: &[u8]) -> Result<(), RespondError> {
-        self.enqueue(None, update.to_vec())
+    pub fn push_bytes(&mut self, now: Now, update: &[u8]) -> Result<(), RespondError> {
+        self.enqueue(now, None, update.to_vec())
+    }
+
+    /// Says that connections carry HTTP requests, whose answers `http_wait` may hold back.
+    pub const fn use_http_wait(&mut self) {
+        self.is_http = true;
     }
 
     /// Answers [`ServerEvent::DestroySession`].
@@ -452,7 +477,7 @@ impl ServerSession {
         self.reply(|out| out.extend_from_slice(body));
     }
 
-    fn enqueue(&mut self, answers: Option<MsgId>, body: Vec<u8>) -> Result<(), RespondError> {
+    fn enqueue(&mut self, now: Now, answers: Option<MsgId>, body: Vec<u8>) -> Result<(), RespondError> {
         if body.len() < 4 || !body.len().is_multiple_of(4) {
             return Err(RespondError::BodyLength { len: body.len() });
         }
@@ -461,6 +486,9 @@ impl ServerSession {
             return Err(RespondError::TooMuchUnacked { messages, bytes });
         }
         self.outgoing.push(answers, body);
+        if let Some(hold) = self.hold.as_mut() {
+            hold.on_message(now.mono);
+        }
         Ok(())
     }
 

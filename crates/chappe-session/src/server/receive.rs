@@ -10,6 +10,7 @@ use chappe_tl_mtproto::types;
 
 use super::checks::{Verdict, code};
 use super::event::{Bytes, KEPT_SCRATCH, Record, ServerEvent, ServerEvents};
+use super::hold::Hold;
 use super::{Policy, ServerError, ServerSession};
 use crate::MAX_IDS_PER_LIST;
 use crate::service::{
@@ -242,7 +243,15 @@ impl ServerSession {
                 self.log.plain(ServerEvent::DestroySession { session_id });
             }
             Service::DestroyAuthKey => self.log.plain(ServerEvent::DestroyAuthKey),
-            Service::HttpWait(wait) => self.log.plain(ServerEvent::HttpWait(wait.clamped())),
+            Service::HttpWait(wait) => {
+                // The last one in a container counts.
+                let mut hold = Hold::new(wait, now.mono);
+                if self.has_messages() {
+                    hold.on_message(now.mono);
+                }
+                self.hold = self.is_http.then_some(hold);
+                self.log.plain(ServerEvent::HttpWait(wait.clamped()));
+            }
             // Answers of the client to questions of ours, and what only a server says.
             _ => {}
         }

@@ -31,6 +31,7 @@ impl ServerSession {
         if !self.is_connected || !self.has_something(now) {
             return false;
         }
+        self.hold = None;
         self.withdraw_needless_acks();
         let mut writer = EncryptedWriter::begin(out);
         let loaded = self.load(now, &mut writer);
@@ -51,7 +52,9 @@ impl ServerSession {
             return None;
         }
         let resend = self.outgoing.oldest().map(|message| message.sent_at + self.config.resend_after);
-        [resend, self.acks.deadline(), self.disconnect_at].into_iter().flatten().min()
+        let hold = self.hold.map(|hold| hold.deadline());
+        let acks = self.acks.deadline().filter(|_| hold.is_none());
+        [resend, acks, self.disconnect_at, hold].into_iter().flatten().min()
     }
 
     /// Tells whether the client asked for the connection to be closed by now (`ping_delay_disconnect`).
@@ -60,10 +63,16 @@ impl ServerSession {
     }
 
     fn has_something(&self, now: Now) -> bool {
-        !self.replies.is_empty()
-            || !self.outgoing.unsent.is_empty()
-            || !self.outgoing.again.is_empty()
-            || self.acks.is_due(now.mono, 64)
+        if let Some(hold) = self.hold {
+            // Nobody waits for what answers a service message longer than needed.
+            return !self.replies.is_empty() || hold.deadline() <= now.mono;
+        }
+        self.has_messages() || self.acks.is_due(now.mono, 64)
+    }
+
+    /// Whether anything but acknowledgements waits to be sent.
+    pub(super) fn has_messages(&self) -> bool {
+        !self.replies.is_empty() || !self.outgoing.unsent.is_empty() || !self.outgoing.again.is_empty()
     }
 
     /// An answer acknowledges its query (messages, section 9): those acknowledgements stay unsent.
