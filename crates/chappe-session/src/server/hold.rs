@@ -31,6 +31,11 @@ impl Hold {
         self.messages = Some((first, now));
     }
 
+    /// Tells whether no message is known to wait.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.messages.is_none()
+    }
+
     /// Returns when the answer must go out: `max_wait` has priority over `max_delay`, and that over `wait_after`.
     pub(super) fn deadline(&self) -> MonoTime {
         let end = self.since + millis(self.wait.max_wait);

@@ -65,7 +65,9 @@ impl ServerSession {
     fn has_something(&self, now: Now) -> bool {
         if let Some(hold) = self.hold {
             // Nobody waits for what answers a service message longer than needed.
-            return !self.replies.is_empty() || hold.deadline() <= now.mono;
+            return !self.replies.is_empty()
+                || hold.deadline() <= now.mono
+                || (hold.is_empty() && self.has_messages());
         }
         self.has_messages() || self.acks.is_due(now.mono, 64)
     }
