@@ -1,7 +1,7 @@
 //! Factorisation against `pq.json`.
 
 use chappe_conformance::vectors;
-use chappe_crypto::factorize;
+use chappe_crypto::factorize::{self, FactorizeError};
 
 #[test]
 fn every_pq_is_split_into_its_factors() {
@@ -21,7 +21,29 @@ fn sec_021_pq_must_be_a_product_of_two_distinct_odd_primes() {
     let entries = file.list("negative");
     assert_eq!(entries.len(), 7);
     for entry in entries {
-        assert!(factorize::from_bytes(&entry.bytes("pq_bytes")).is_err(), "{entry:?}");
+        let error = factorize::from_bytes(&entry.bytes("pq_bytes")).expect_err(entry.name());
+        let is_told = match entry.name() {
+            "empty" => error == FactorizeError::Length { got: 0 },
+            "zero" => error == FactorizeError::Even { pq: 0 },
+            "one" => error == FactorizeError::TooSmall { pq: 1 },
+            "prime" => matches!(error, FactorizeError::Prime { .. }),
+            "even" => matches!(error, FactorizeError::Even { .. }),
+            "square_of_prime" => matches!(error, FactorizeError::Square { .. }),
+            "larger_than_2_63_minus_1" => error == FactorizeError::Length { got: 9 },
+            other => panic!("no expectation for {other}"),
+        };
+        assert!(is_told, "{entry:?}: {error:?}");
+    }
+}
+
+#[test]
+fn sec_021_squares_of_small_primes_and_products_of_three_are_told_apart() {
+    for prime in [5, 7, 13, 127, 65_537] {
+        let pq = prime * prime;
+        assert_eq!(factorize::factorize(pq), Err(FactorizeError::Square { pq }));
+    }
+    for pq in [3 * 5 * 7, 3 * 3 * 3, 65_537 * 65_539 * 65_543, 3 * 65_537 * 65_539] {
+        assert_eq!(factorize::factorize(pq), Err(FactorizeError::NotTwoPrimes { pq }));
     }
 }
 
