@@ -185,6 +185,11 @@ fn a_single_copy_is_taken_like_its_original() {
     copy.extend_from_slice(&[0x44; 8]);
     assert_eq!(pen.say(&copy).unwrap(), [Seen::Update(vec![0x44; 8])]);
     assert_eq!(pen.say(&copy).unwrap(), [], "and counts as seen");
+    // A copy of something that a client would have said is none of a server's.
+    let msg_id = MsgId::from_raw(original.to_raw() & !3);
+    copy[4..12].copy_from_slice(&msg_id.to_bytes());
+    assert_eq!(pen.say(&copy), Err(ReceiveError::Frame(FrameError::BadOrigin { msg_id })));
+    pen.survives("copies");
 }
 
 #[test]
