@@ -5,7 +5,8 @@
 
 use chappe_conformance::vectors;
 use chappe_crypto::{
-    AuthKey, MsgKey, Side, hash, ige, kdf, message,
+    AuthKey, MsgKey, Side, hash, ige, kdf,
+    message::{self, SealError},
     nonce::{self, HashNumber},
 };
 
@@ -150,5 +151,18 @@ fn every_derivation_of_the_key_exchange_holds() {
         }
         let salt = nonce::first_salt(&new_nonce, &server_nonce);
         assert_eq!(salt.to_le_bytes(), entry.array("server_salt_le_bytes"), "{entry:?}");
+    }
+}
+
+#[test]
+fn a_message_of_1_0_is_sealed_only_with_less_than_a_block_of_padding() {
+    let key = AuthKey::from_bytes([7; 256]);
+    for (len, unpadded) in
+        [(32, 0), (32, 16), (32, 33), (32, 48), (48, 16), (0, 0), (31, 31), (32, usize::MAX)]
+    {
+        let mut data = vec![0x22; len];
+        let refused = message::seal_v1(&key, Side::Client, &mut data, unpadded);
+        assert_eq!(refused, Err(SealError::InvalidLength { len }), "{len} {unpadded}");
+        assert_eq!(data, vec![0x22; len], "the bytes are as they were");
     }
 }
