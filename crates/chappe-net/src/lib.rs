@@ -1,5 +1,28 @@
 //! Drivers for MTProto: sockets, time-outs and the operating system's clock and randomness around the machines
 //! of the other crates.
+//!
+//! | for | over tokio | over threads |
+//! |---|---|---|
+//! | connecting and calling | `tokio::Client` | `blocking::Client` |
+//! | several connections and datacenters | `tokio::DataCenters` | `blocking::DataCenters` |
+//! | serving | `tokio::Server` | `blocking::Server` |
+//! | one connection, frame by frame | `tokio::dial` | `blocking::dial` |
+//!
+//! Both modules drive the same machines, so neither can do what the other cannot. [`ConnectOptions`] says where a client
+//! dials and how long everything may take, [`store`] keeps its keys, [`import`] takes them from other libraries.
+//!
+//! ```
+//! # #[cfg(feature = "blocking")] {
+//! use std::time::Duration;
+//! use chappe_net::{Blame, ConnectOptions, blocking::Client};
+//!
+//! let mut options = ConnectOptions::production(2);
+//! options.candidates.clear(); // no network here
+//! options.timing.connect = Duration::from_secs(5);
+//! let error = Client::connect(options).expect_err("there is nowhere to connect to");
+//! assert_eq!(error.blame(), Blame::Caller);
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(any(feature = "blocking", feature = "tokio")),

@@ -1,7 +1,11 @@
 //! Connecting, calling, closing.
 
+use core::time::Duration;
+
 use chappe_loopback::schema::{enums, functions};
 use chappe_net::tokio::Client;
+use chappe_net::{Carrier, Endpoint, Gap, Update};
+use tokio::time::timeout;
 
 use crate::world::World;
 
@@ -15,4 +19,21 @@ async fn a_client_connects_calls_and_closes() {
     assert!(client.status().is_connected);
     client.close().await;
     assert!(client.status().is_over);
+}
+
+#[tokio::test]
+async fn over_http_calls_are_answered_and_updates_come_by_long_poll() {
+    let world = World::start();
+    let mut options = world.options();
+    options.candidates[0].dialling.carrier = Carrier::Http(Endpoint::http("127.0.0.1"));
+    let client = Client::connect(options).await.expect("a connection");
+    for _ in 0..3 {
+        client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
+    }
+    let mut updates = client.updates();
+    assert_eq!(updates.recv().await, Some(Update::Gap(Gap::NewSession)));
+    world.datacenter().push(&[1; 8]);
+    let update = timeout(Duration::from_secs(20), updates.recv()).await.expect("a request waits for it");
+    assert!(matches!(update, Some(Update::Object(object)) if object.bytes == [1; 8]));
+    client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
 }

@@ -1,11 +1,13 @@
 //! What happens to a core: sockets that were made or lost, what came in over them, time.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use chappe_framing::{PlainMessage, ServerSalt, TransportTail};
 use chappe_handshake::{Finished, KeyKind};
+use chappe_session::client::ReconnectReason;
 use chappe_session::client::{AuthorizationTrouble, KeyMaterial, TemporaryKey};
-use chappe_session::{Now, client::ReconnectReason};
+use chappe_session::{HttpWait, Now};
 use chappe_tl_mtproto::enums::ResPq;
 use chappe_transport::{ErrorCode, Incoming, Side};
 use rand_core::Rng as _;
@@ -122,23 +124,35 @@ impl Core {
             return;
         };
         found.stage = Stage::InUse { deadline };
-        self.race.on_won(found.candidate);
+        let candidate = found.candidate;
+        self.race.on_won(candidate);
         self.connections += 1;
-        tracing::debug!(link = link.0, candidate = found.candidate, "connected");
+        tracing::debug!(link = link.0, candidate, "connected");
         self.keys.on_connected();
+        let is_http =
+            self.options.candidates.get(candidate).is_some_and(|one| one.dialling.carrier.http().is_some());
+        self.polls = is_http.then(VecDeque::new);
         match self.session.as_deref_mut() {
             Some(session) => {
                 session.handle_connected(now, tail);
-                if session.is_usable() {
-                    session.request_ping();
-                }
-                self.after_session(now);
+                self.greet(now);
                 if self.wants_temporary_key {
                     self.make_key(now, self.temporary());
                 }
             }
             None => self.make_key(now, KeyKind::Permanent),
         }
+    }
+
+    /// Has the session show that it is there, over the connection that it was just given.
+    fn greet(&mut self, now: Now) {
+        if let Some(session) = self.session.as_deref_mut() {
+            session.set_http_wait(self.polls.as_ref().map(|_| HttpWait::default()));
+            if session.is_usable() {
+                session.request_ping();
+            }
+        }
+        self.after_session(now);
     }
 
     fn temporary(&self) -> KeyKind {
@@ -230,11 +244,8 @@ impl Core {
                 let tail = self.tail;
                 if let Some(session) = self.session.as_deref_mut() {
                     session.handle_connected(now, tail);
-                    if session.is_usable() {
-                        session.request_ping();
-                    }
                 }
-                self.after_session(now);
+                self.greet(now);
                 self.save(now);
             }
         }
@@ -245,6 +256,9 @@ impl Core {
             // No key, so nobody can have encrypted anything for us.
             return;
         };
+        if let Some(polls) = &mut self.polls {
+            polls.pop_front();
+        }
         match session.handle_frame(now, payload) {
             Ok(events) => {
                 events.for_each(|event| self.sink.on_event(event));

@@ -71,6 +71,8 @@ pub(crate) struct Core {
     connections: u64,
     /// Whether the connection in use leaves padding behind frames.
     tail: TransportTail,
+    /// Over HTTP: when the requests were made that were not answered yet.
+    polls: Option<VecDeque<MonoTime>>,
 }
 
 /// A connection.
@@ -156,6 +158,7 @@ impl Core {
             saved: Saved::default(),
             connections: 0,
             tail: TransportTail::None,
+            polls: None,
         };
         if let Some(key) = key {
             core.start_session(key, now);

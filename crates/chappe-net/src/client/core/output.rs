@@ -12,6 +12,10 @@ use super::{Core, Life, Link, LinkId, Saved, Stage};
 /// Least time between two states that are saved because a salt came.
 const SAVE_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long a request over HTTP waits for news, and a little more; see
+/// [`HttpWait`](chappe_session::HttpWait::default).
+const POLL: Duration = Duration::from_secs(27);
+
 /// Least time that is waited, whatever a machine says.
 const LEAST_WAIT: Duration = Duration::from_millis(5);
 
@@ -104,9 +108,27 @@ impl Core {
         if self.is_key_doubtful {
             return None;
         }
+        self.poll_http(now);
         let transmit = self.session.as_deref_mut()?.poll_transmit(now, &mut self.rng, out)?;
+        if let Some(polls) = &mut self.polls {
+            polls.push_back(now.mono);
+        }
         let ack = if transmit.quick_ack.is_some() { AckRequest::Quick } else { AckRequest::No };
         Some(Output::Frame { link, ack })
+    }
+
+    /// Over HTTP the server can say something only where a request waits: keeps one there.
+    fn poll_http(&mut self, now: Now) {
+        let (Some(polls), Some(session)) = (&mut self.polls, self.session.as_deref_mut()) else {
+            return;
+        };
+        // An empty answer is not heard of; it came by then.
+        while polls.front().is_some_and(|asked| *asked + POLL <= now.mono) {
+            polls.pop_front();
+        }
+        if polls.is_empty() && session.is_usable() {
+            session.request_http_wait();
+        }
     }
 
     fn poll_timeout(&mut self, now: Now) -> Option<MonoTime> {
@@ -124,7 +146,8 @@ impl Core {
             Life::Over(_) => None,
         };
         let dial = self.is_disconnected().then(|| self.race.earliest()).or_else(|| self.race.poll_timeout());
-        let others = [session, life, dial, self.keys.poll_timeout(now)];
+        let poll = self.polls.as_ref().and_then(|polls| polls.front()).map(|asked| *asked + POLL);
+        let others = [session, life, dial, poll, self.keys.poll_timeout(now)];
         links.chain(others.into_iter().flatten()).min()
     }
 
