@@ -14,6 +14,7 @@ mod handshake;
 mod pen;
 mod rules;
 mod server;
+mod single_checks;
 mod stream;
 
 use std::fs;
