@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod calls;
+mod holes;
 mod keys;
 mod pair;
 mod receiving;
