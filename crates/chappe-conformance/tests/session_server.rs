@@ -569,3 +569,16 @@ fn a_quick_acknowledgement_is_given_for_what_was_accepted_and_for_nothing_else()
         assert_eq!(events.quick_ack(), salt_is_right.then_some(token));
     }
 }
+
+#[test]
+fn sec_077_an_id_below_a_full_window_gets_code_20() {
+    let mut pair = Pair::new(Policy::Strict);
+    let config = ServerConfig { policy: Policy::Strict, received_ids: 4, ..ServerConfig::default() };
+    pair.server = ServerSession::new(config, key(), SESSION, SaltSchedule::new([1; 32]), 77);
+    for second in 10..14 {
+        pair.send(second, at(second), 2 * (second as i32 - 10) + 1, &GET_CONFIG);
+        pair.answers(second);
+    }
+    pair.send(14, at(9), 1, &GET_CONFIG);
+    assert_eq!(pair.complaint(14, at(9)), Some(20), "nobody can tell whether it came before");
+}

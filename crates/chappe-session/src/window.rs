@@ -219,6 +219,29 @@ mod tests {
     }
 
     #[test]
+    fn an_id_below_a_full_window_is_too_old_whether_looked_up_or_inserted() {
+        let mut window = DuplicateWindow::new(2);
+        for raw in [10, 20] {
+            window.insert(id(raw), ());
+        }
+        assert_eq!((window.check(id(5)), window.insert(id(5), ())), (Seen::TooOld, Seen::TooOld));
+        assert_eq!(window.check(id(15)), Seen::Fresh);
+    }
+
+    #[test]
+    fn an_age_at_its_limit_is_plausible() {
+        use chappe_framing::MsgOrigin;
+        let sent = MsgId::at(UnixTime::from_secs(1_000_000), MsgOrigin::Notification);
+        let time = sent.time();
+        let limits = AgeLimits::SPEC;
+        let tick = Duration::from_nanos(1);
+        assert_eq!(limits.check(sent, time.saturating_add(limits.past)), Age::Plausible);
+        assert_eq!(limits.check(sent, time.saturating_add(limits.past + tick)), Age::TooOld);
+        assert_eq!(limits.check(sent, time.saturating_sub(limits.future)), Age::Plausible);
+        assert_eq!(limits.check(sent, time.saturating_sub(limits.future + tick)), Age::TooNew);
+    }
+
+    #[test]
     fn neighbours_are_the_nearest_ids() {
         let mut window = DuplicateWindow::new(8);
         for raw in [10, 20, 30] {

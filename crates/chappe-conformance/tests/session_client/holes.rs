@@ -182,3 +182,24 @@ fn only_a_cancelled_call_ends_as_dropped() {
     let object = 0xcd78_e586_u32.to_le_bytes();
     assert_eq!(pair.answer(query.msg_id, &object), [Seen::Answer(call, object.to_vec())]);
 }
+
+#[test]
+fn sec_107_what_certainly_did_not_arrive_is_sent_again_whatever_it_is() {
+    for (status, is_sent_again) in [(1, false), (2, true), (3, true)] {
+        let mut pair = Pair::new();
+        let call = pair.call_with(SendOptions { repeat: Repeat::Never, ..SendOptions::default() });
+        let query = pair.queries().remove(0);
+        let now = pair.now();
+        pair.client.handle_disconnected(now);
+        pair.client.handle_connected(now, TransportTail::None);
+        let (request, ids) = state_request(&pair.sent()).unwrap();
+        assert_eq!(ids, [query.msg_id.to_raw()]);
+        let seen = pair.say(&state_info(request, &[status]));
+        let again = pair.queries();
+        if is_sent_again {
+            assert_eq!((seen, again.len(), again[0].msg_id), (vec![], 1, query.msg_id), "under its old id");
+        } else {
+            assert_eq!((seen, again.len()), (vec![failed(call, CallFailure::Uncertain)], 0));
+        }
+    }
+}
