@@ -6,6 +6,7 @@
 //!
 //! The server is the embedded datacenter. Ends with status 0 if every call was answered.
 #![forbid(unsafe_code)]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program for a host with std")]
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
 //! Clients of both drivers against the embedded datacenter.
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests for a host with std")]
 
 mod basics;
 mod blocking;
