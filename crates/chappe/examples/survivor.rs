@@ -47,10 +47,14 @@ async fn main() -> Result<()> {
 
     for restart in 1..=RESTARTS {
         tokio::time::sleep(Duration::from_millis(300)).await;
+        // However long the client pauses before it tries again: it is connected before the next stop.
+        client.invoke(&GetNearestDc {}).await?;
         println!("restart {restart}: {}", seen(&client));
         let rsa_key = rsa_key.clone();
         server = spawn_blocking(move || restarted(server, rsa_key)).await??;
     }
+
+    client.invoke(&GetNearestDc {}).await?;
 
     let mut answered = 0;
     while let Some(caller) = callers.join_next().await {
