@@ -75,11 +75,16 @@ macro_rules! verbatim {
 
 verbatim!(16, 32);
 
-/// `Bool`: one of two constructor ids.
+/// `Bool`: one of two constructor ids. As a flag it is there if it is set.
 impl Serializable for bool {
     #[inline]
     fn serialized_len(&self) -> usize {
         4
+    }
+
+    #[inline(always)]
+    fn is_there(&self) -> bool {
+        *self
     }
 
     #[inline]

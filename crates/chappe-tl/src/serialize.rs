@@ -28,6 +28,13 @@ pub trait Serializable {
     /// Fails if the object has no encoding; the sink then holds an unusable beginning.
     fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Result<(), EncodeError>;
 
+    /// Returns whether a conditional field with this value is there.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn is_there(&self) -> bool {
+        true
+    }
+
     /// Writes the object into a new vector, with one allocation.
     ///
     /// # Errors
@@ -78,6 +85,11 @@ impl<T: Serializable> Serializable for Option<T> {
     #[inline]
     fn serialized_len(&self) -> usize {
         self.as_ref().map_or(0, T::serialized_len)
+    }
+
+    #[inline(always)]
+    fn is_there(&self) -> bool {
+        self.is_some()
     }
 
     #[inline]

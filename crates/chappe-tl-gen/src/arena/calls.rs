@@ -50,7 +50,7 @@ pub(super) fn table(code: &mut Code, options: &Options, functions: &Functions<'_
     code.line(0, "];");
     code.line(0, "static ALL: [tl::Constructor; tl::count(PARTS)] = tl::concat(PARTS);");
     code.line(0, &format!("static SLOTS: [u16; {slots}] = tl::slots(&ALL);"));
-    code.line(0, "static ANY_CALL: tl::Type = tl::Type::tagged::<AnyCall<'static>>(\"AnyCall\", &ALL, &SLOTS, tl::ListOps::NONE);");
+    code.line(0, "static ANY_CALL: tl::Type = tl::Type::tagged::<AnyCall<'static>>(\"AnyCall\", 4, &ALL, &SLOTS, tl::ListOps::NONE);");
     code.line(0, "tl::described_by_table! { AnyCall<'_>, AnyCall<'a>, &ANY_CALL }");
 }
 

@@ -35,7 +35,9 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
     let schema = plan.schema();
     let mut output = Output::default();
     let constructors = by_namespace(
-        schema.constructors().filter(|constructor| matches!(constructor.result, Type::Boxed(_))),
+        schema
+            .constructors()
+            .filter(|constructor| matches!(constructor.result, Type::Boxed(_)) && shapes.has_struct(constructor)),
     );
     let functions = by_namespace(schema.functions());
     let mut types: BTreeMap<Option<&str>, Vec<&Name>> = BTreeMap::new();
@@ -48,8 +50,16 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
         structs::constructor(code, &shapes, constructor);
     });
     files.add("enums", "Types", &types, |code, ty| enums::write(code, &shapes, ty));
+    let places: BTreeMap<u32, String> = functions
+        .iter()
+        .flat_map(|(namespace, functions)| {
+            let module = calls::module(*namespace);
+            let place = move |index| format!("&calls::{module}::TYPES[{index}]");
+            functions.iter().enumerate().map(move |(index, function)| (function.id, place(index)))
+        })
+        .collect();
     files.add("functions", "Functions", &functions, |code, function| {
-        structs::function(code, &shapes, function);
+        structs::function(code, &shapes, function, &places[&function.id]);
     });
     files.add("tables", "Tables of the types", &types, |code, ty| tables::of_type(code, &shapes, ty));
     let has_calls = schema.functions().next().is_some();
@@ -165,7 +175,7 @@ impl Files<'_> {
         } else {
             code.line(0, &format!("//! {title} without namespace; a module for each namespace."));
             code.line(0, ALLOWED);
-            if kind == "tables" {
+            if kind != "enums" {
                 code.line(0, UNSAFE);
             }
         }
@@ -226,7 +236,7 @@ impl Files<'_> {
             if let Some(feature) = calls::feature(self.options, *namespace) {
                 code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
             }
-            code.line(0, &format!("mod {};", calls::module(*namespace)));
+            code.line(0, &format!("pub(crate) mod {};", calls::module(*namespace)));
         }
         self.output.insert("calls/mod.rs", code.into_string() + body.as_str());
     }
@@ -241,12 +251,8 @@ fn file_name(namespace: &str) -> String {
 
 /// Imports the runtime and the modules that `body` refers to.
 fn imports(code: &mut Code, above: &str, body: &str) {
-    if body.contains("offset_of!") {
-        code.line(0, "use core::mem::offset_of;");
-        code.blank();
-    }
     code.line(0, RUNTIME);
-    let used: Vec<&str> = ["enums", "functions", "tables", "types"]
+    let used: Vec<&str> = ["calls", "enums", "functions", "tables", "types"]
         .into_iter()
         .filter(|module| body.match_indices(&format!("{module}::")).any(|(at, _)| is_path_start(body, at)))
         .collect();

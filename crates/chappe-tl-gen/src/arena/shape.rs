@@ -23,6 +23,8 @@ pub(super) struct Shapes<'p, 's> {
     /// Types whose values stand in vectors, and constructors whose bare values do.
     elements: BTreeSet<Name>,
     bare_elements: BTreeSet<u32>,
+    /// Constructors that stand bare somewhere.
+    bare: BTreeSet<u32>,
 }
 
 impl<'p, 's> Shapes<'p, 's> {
@@ -34,6 +36,7 @@ impl<'p, 's> Shapes<'p, 's> {
             borrowing_types: BTreeSet::new(),
             elements: BTreeSet::new(),
             bare_elements: BTreeSet::new(),
+            bare: BTreeSet::new(),
         };
         shapes.check()?;
         shapes.find_recursion();
@@ -66,6 +69,11 @@ impl<'p, 's> Shapes<'p, 's> {
     /// Returns whether bare values of the constructor stand in a vector.
     pub(super) fn is_bare_element(&self, constructor: &Definition) -> bool {
         self.bare_elements.contains(&constructor.id)
+    }
+
+    /// Returns whether a constructor has a struct: a unit variant needs none unless it stands bare somewhere.
+    pub(super) fn has_struct(&self, constructor: &Definition) -> bool {
+        !Self::is_unit(constructor) || self.bare.contains(&constructor.id)
     }
 
     /// Returns whether a constructor is a unit variant.
@@ -223,6 +231,7 @@ impl<'p, 's> Shapes<'p, 's> {
         let plan = self.plan;
         for definition in plan.schema().definitions() {
             for ty in definition.fields().map(|(_, ty, _)| ty).chain([&definition.result]) {
+                self.bare.extend(plan.bare_target(ty.innermost()).map(|target| target.id));
                 if !matches!(ty, Type::Vector { .. }) {
                     continue;
                 }

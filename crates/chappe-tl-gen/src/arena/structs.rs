@@ -1,31 +1,41 @@
-//! Structs: constructors and functions, and how they are written.
+//! Structs: constructors and functions, and what their values can do.
 
-use std::collections::BTreeMap;
+use chappe_tl_parser::{Definition, ParameterKind, Type};
 
-use chappe_tl_parser::{Category, Definition, ParameterKind, Type};
-
+use super::field::table_path;
 use super::shape::Shapes;
+use super::tables::least;
 use crate::code::{Code, hex};
 use crate::names;
 
-/// Writes the struct of a constructor and its encoding, without its id.
+/// Writes the struct of a constructor, and what its values can do.
 pub(super) fn constructor(code: &mut Code, shapes: &Shapes<'_, '_>, constructor: &Definition) {
     declaration(code, shapes, constructor);
-    code.blank();
-    identifiable(code, shapes, constructor);
-    code.blank();
-    encode(code, shapes, constructor);
+    let Type::Boxed(ty) = &constructor.result else { return };
+    let mut constructors = shapes.plan.schema().constructors_of(ty);
+    let index = constructors.position(|other| other.id == constructor.id).unwrap_or(0);
+    let table = table_path(ty);
+    if !shapes.is_bare_element(constructor) {
+        return object(code, shapes, constructor, &format!("&{table}_T[{index}]"));
+    }
+    let path = names::type_name(&constructor.name.ident) + &parameters(shapes, constructor, "'static", "");
+    let list = format!("tl::ListOps::of::<{path}>()");
+    let (name, least) = (&constructor.name, least(shapes, constructor));
+    let ty = format!("&tl::Type::bare::<{path}>(\"{name}\", {least}, &{table}_[{index}], {list})");
+    object(code, shapes, constructor, &ty);
 }
 
-/// Writes the struct of a function, its encoding with its id, and what it returns.
-pub(super) fn function(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition) {
+/// Writes the struct of a function, what its values can do, and what it returns.
+pub(super) fn function(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition, table: &str) {
     declaration(code, shapes, function);
-    code.blank();
-    identifiable(code, shapes, function);
-    code.blank();
-    remote_call(code, shapes, function);
-    code.blank();
-    encode(code, shapes, function);
+    if function.generics.is_empty() {
+        object(code, shapes, function, table);
+    } else {
+        generic(code, shapes, function, table);
+    }
+    open_impl(code, shapes, function, ": tl::RemoteCall", "tl::RemoteCall");
+    code.line(1, &format!("type Return = {};", shapes.owned_type(&function.result)));
+    code.line(0, "}");
 }
 
 /// `<'a, X>`, each `X` with `bound`.
@@ -50,6 +60,7 @@ fn declaration(code: &mut Code, shapes: &Shapes<'_, '_>, definition: &Definition
     if !definition.generics.is_empty() {
         code.line(0, "#[derive(Clone, Copy, Debug, PartialEq)]");
     }
+    code.line(0, "#[repr(C)]");
     let name = names::type_name(&definition.name.ident) + &parameters(shapes, definition, "'a", "");
     if Shapes::is_unit(definition) {
         return code.line(0, &format!("pub struct {name} {{}}"));
@@ -62,16 +73,59 @@ fn declaration(code: &mut Code, shapes: &Shapes<'_, '_>, definition: &Definition
     code.line(0, "}");
 }
 
-fn identifiable(code: &mut Code, shapes: &Shapes<'_, '_>, definition: &Definition) {
-    open_impl(code, shapes, definition, "", "tl::Identifiable");
-    code.line(1, &format!("const CONSTRUCTOR_ID: u32 = {};", hex(definition.id)));
+/// Writes what the values of a struct can do.
+fn object(code: &mut Code, shapes: &Shapes<'_, '_>, definition: &Definition, table: &str) {
+    let ty = names::type_name(&definition.name.ident) + &parameters(shapes, definition, "'_", "");
+    let rows = rows(definition, "x");
+    code.line(0, &format!("tl::object! {{ {ty}, {table}, x, {rows} }}"));
+}
+
+/// Writes what the values of a generic function can do: its query is any call.
+fn generic(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition, table: &str) {
+    open_impl(code, shapes, function, "", "tl::Identifiable");
+    code.line(1, &format!("const CONSTRUCTOR_ID: u32 = {};", hex(function.id)));
+    code.line(0, "}");
+    open_impl(code, shapes, function, "", "tl::Layout");
+    code.line(1, &format!("const LAYOUT: &'static tl::Type = {table};"));
+    code.line(0, "}");
+    open_impl(code, shapes, function, ": tl::Serializable", "tl::Serializable");
+    code.line(1, "#[inline]");
+    code.line(1, "fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {");
+    code.line(2, &format!("tl::write(self, {}, out)", rows(function, "self")));
+    code.line(1, "}");
     code.line(0, "}");
 }
 
-fn remote_call(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition) {
-    open_impl(code, shapes, function, ": tl::RemoteCall", "tl::RemoteCall");
-    code.line(1, &format!("type Return = {};", shapes.owned_type(&function.result)));
-    code.line(0, "}");
+/// The most fields that a tuple of `chappe_tl::table::Fields` has.
+const TUPLE: usize = 12;
+
+/// The fields of `object` in the order of the wire, flags words included, as `chappe_tl::table::Fields`.
+fn rows(definition: &Definition, object: &str) -> String {
+    let mut rows = Vec::new();
+    for param in &definition.params {
+        let field = names::field_name(&param.name);
+        rows.push(match &param.kind {
+            ParameterKind::Flags => "tl::Word".to_owned(),
+            ParameterKind::Value { ty: Type::Vector { boxed: false, .. }, .. } => {
+                format!("tl::Bare({object}.{field})")
+            }
+            ParameterKind::Value {
+                ty: Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_) | Type::Generic { .. },
+                condition: None,
+            } => format!("&{object}.{field}"),
+            ParameterKind::Value { .. } => format!("{object}.{field}"),
+        });
+    }
+    let mut tuples = rows.chunks(TUPLE).rev().map(tuple);
+    let last = tuples.next().unwrap_or_else(|| "()".to_owned());
+    tuples.fold(last, |behind, tuple| format!("tl::And({tuple}, {behind})"))
+}
+
+fn tuple(rows: &[String]) -> String {
+    match rows {
+        [only] => format!("({only},)"),
+        rows => format!("({})", rows.join(", ")),
+    }
 }
 
 impl Shapes<'_, '_> {
@@ -90,65 +144,5 @@ impl Shapes<'_, '_> {
             }
             _ => self.value_type(result, ""),
         }
-    }
-}
-
-fn encode(code: &mut Code, shapes: &Shapes<'_, '_>, definition: &Definition) {
-    let is_function = definition.category == Category::Functions;
-    open_impl(code, shapes, definition, ": tl::Serializable", "tl::Serializable");
-    code.line(1, "#[inline]");
-    if definition.params.is_empty() && !is_function {
-        code.line(1, "fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {");
-        code.line(2, "Ok(())");
-        code.line(1, "}");
-        return code.line(0, "}");
-    }
-    code.line(1, "fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {");
-    code.line(2, "let mut w = tl::Writer::new(out);");
-    if is_function {
-        code.line(2, &format!("w.word({});", hex(definition.id)));
-    }
-    for param in &definition.params {
-        let field = names::field_name(&param.name);
-        match &param.kind {
-            ParameterKind::Flags => flags(code, definition, &param.name),
-            ParameterKind::Value { ty: Type::True, .. } => {}
-            ParameterKind::Value { ty: Type::Vector { boxed: false, .. }, .. } => {
-                code.line(2, &format!("w.put(&tl::Bare(self.{field}));"));
-            }
-            ParameterKind::Value { .. } => code.line(2, &format!("w.put(&self.{field});")),
-        }
-    }
-    code.line(2, "w.finish()");
-    code.line(1, "}");
-    code.line(0, "}");
-}
-
-/// Computes and writes a flags word. Fields that share a bit must agree (SEC-117).
-fn flags(code: &mut Code, definition: &Definition, word: &str) {
-    let mut bits: BTreeMap<u8, Vec<String>> = BTreeMap::new();
-    for (param, ty, condition) in definition.fields() {
-        if let Some(condition) = condition.filter(|condition| condition.word == word) {
-            let field = names::field_name(&param.name);
-            bits.entry(condition.bit).or_default().push(match ty {
-                Type::True => format!("self.{field}"),
-                _ => format!("self.{field}.is_some()"),
-            });
-        }
-    }
-    if bits.is_empty() {
-        return code.line(2, "w.word(0);");
-    }
-    code.line(2, "let mut flags = tl::Flags::new();");
-    for (bit, fields) in &bits {
-        let set = if fields.len() > 1 { "shared" } else { "set" };
-        for field in fields {
-            code.line(2, &format!("flags.{set}({bit}, {field});"));
-        }
-    }
-    if bits.values().any(|fields| fields.len() > 1) {
-        code.line(2, &format!("w.checked_flags(flags, \"{}\", \"{word}\");", definition.name));
-    } else {
-        code.line(2, "w.flags(flags);");
     }
 }

@@ -6,7 +6,6 @@ use super::enums::{Repr, repr};
 use super::field::{table_name, table_path};
 use super::shape::{Shapes, words};
 use crate::code::{Code, hex};
-use crate::names;
 
 /// Writes the tables of a type and its constructors.
 pub(super) fn of_type(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
@@ -15,37 +14,33 @@ pub(super) fn of_type(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
     let path = shapes.enum_path(ty, "'static");
     let list = list(shapes.is_element(ty), &path);
     let repr = repr(&constructors);
+    let shortest = constructors.iter().map(|constructor| least(shapes, constructor)).min().unwrap_or(0) + 4;
     if matches!(repr, Repr::Tagged | Repr::Tag) {
         let slots = (2 * constructors.len()).next_power_of_two();
         let slots = format!("{{ static SLOTS: [u16; {slots}] = tl::slots(&{table}_); &SLOTS }}");
-        let call = format!("tl::Type::tagged::<{path}>(\"{ty}\", &{table}_, {slots}, {list})");
+        let call = format!("tl::Type::tagged::<{path}>(\"{ty}\", {shortest}, &{table}_, {slots}, {list})");
         code.line(0, &format!("pub(crate) static {table}: tl::Type = {call};"));
     } else {
-        let call = format!("tl::Type::single::<{path}>(\"{ty}\", &{table}_[0], {list})");
+        let call = format!("tl::Type::single::<{path}>(\"{ty}\", {shortest}, &{table}_[0], {list})");
         code.line(0, &format!("pub(crate) static {table}: tl::Type = {call};"));
     }
-    code.line(0, &format!("static {table}_: [tl::Constructor; {}] = [", constructors.len()));
+    let visibility = if constructors.iter().any(|one| shapes.is_bare_element(one)) { "pub(crate) " } else { "" };
+    code.line(0, &format!("{visibility}static {table}_: [tl::Constructor; {}] = [", constructors.len()));
     for (tag, constructor) in constructors.iter().enumerate() {
         let reference = shapes.is_reference(constructor);
-        rows(code, shapes, constructor, tag, reference, &shapes.struct_path("types", constructor, "'static"));
+        let path = if shapes.has_struct(constructor) {
+            shapes.struct_path("types", constructor, "'static")
+        } else {
+            "()".to_owned()
+        };
+        rows(code, shapes, constructor, tag, reference, &path);
     }
     code.line(0, "];");
     let (any, life) = (shapes.enum_path(ty, "'_"), shapes.enum_path(ty, "'a"));
-    code.line(0, &format!("tl::described_family! {{ {any}, {life}, &{table} }}"));
+    code.line(0, &format!("tl::family! {{ {any}, {life}, &{table} }}"));
     let count = constructors.len();
-    code.line(0, &format!("static {table}_T: [tl::Type; {count}] = tl::Type::structs(&{table}_);"));
-    for (index, constructor) in constructors.iter().enumerate() {
-        let path = |life| shapes.struct_path("types", constructor, life);
-        let ty = if shapes.is_bare_element(constructor) {
-            format!(
-                "&tl::Type::bare::<{0}>(\"{1}\", &{table}_[{index}], tl::ListOps::of::<{0}>())",
-                path("'static"),
-                constructor.name
-            )
-        } else {
-            format!("&{table}_T[{index}]")
-        };
-        described(code, "", &path("'_"), &ty);
+    if constructors.iter().any(|constructor| shapes.has_struct(constructor)) {
+        code.line(0, &format!("pub(crate) static {table}_T: [tl::Type; {count}] = tl::Type::structs(&{table}_);"));
     }
 }
 
@@ -57,12 +52,7 @@ pub(super) fn of_functions(code: &mut Code, shapes: &Shapes<'_, '_>, functions: 
         rows(code, shapes, function, *tag, true, &shapes.call_path(function, "'static"));
     }
     code.line(0, "];");
-    code.line(0, &format!("static TYPES: [tl::Type; {count}] = tl::Type::calls(&CALLS);"));
-    for (index, (_, function)) in functions.iter().enumerate() {
-        let path = |life| shapes.call_path(function, life);
-        let ty = format!("&TYPES[{index}]");
-        described(code, if function.generics.is_empty() { "" } else { "_only" }, &path("'_"), &ty);
-    }
+    code.line(0, &format!("pub(crate) static TYPES: [tl::Type; {count}] = tl::Type::calls(&CALLS);"));
 }
 
 /// Writes the list of all types.
@@ -79,10 +69,6 @@ fn list(is_element: bool, path: &str) -> String {
     if is_element { format!("tl::ListOps::of::<{path}>()") } else { "tl::ListOps::NONE".to_owned() }
 }
 
-fn described(code: &mut Code, which: &str, ty: &str, table: &str) {
-    code.line(0, &format!("tl::described{which}! {{ {ty}, {table} }}"));
-}
-
 /// Writes a constructor or function with its rows.
 fn rows(
     code: &mut Code,
@@ -95,14 +81,13 @@ fn rows(
     let payload = if reference { "Reference" } else { "Value" };
     let words = words(definition);
     let mut names = vec![definition.name.to_string()];
-    let (mut rows, mut offsets, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rows, mut targets) = (Vec::new(), Vec::new());
     for param in &definition.params {
         names.push(param.name.clone());
         let ParameterKind::Value { ty, condition } = &param.kind else {
             rows.push("#".to_owned());
             continue;
         };
-        offsets.push(format!("offset_of!({path}, {})", names::field_name(&param.name)));
         let (letters, target) = shapes.row(ty);
         targets.extend(target);
         rows.push(
@@ -121,15 +106,12 @@ fn rows(
     if rows.is_empty() {
         return code.line(1, &format!("{head}, &[]),"));
     }
-    code.line(1, &format!("{head}, &tl::rows::<{}>(", rows.len()));
-    code.line(2, &format!("\"{}\",", rows.join(" ")));
-    code.line(2, &format!("&[{}],", offsets.join(", ")));
-    code.line(2, &format!("&[{}],", targets.join(", ")));
-    code.line(1, ")),");
+    let (rows, count) = (rows.join(" "), rows.len());
+    code.line(1, &format!("{head}, &tl::rows::<{count}>(\"{rows}\", &[{}])),", targets.join(", ")));
 }
 
 /// The length of the shortest encoding, without the id.
-fn least(shapes: &Shapes<'_, '_>, definition: &Definition) -> usize {
+pub(super) fn least(shapes: &Shapes<'_, '_>, definition: &Definition) -> usize {
     let params = definition.params.iter().map(|param| match &param.kind {
         ParameterKind::Flags => 4,
         ParameterKind::Value { ty, condition: None } => shapes.plan.least(ty),

@@ -3,6 +3,7 @@
 
 use super::layout::{Field, Kind, Type};
 use super::raw::ListOps;
+use crate::Identifiable;
 
 /// A type that a table describes.
 ///
@@ -13,6 +14,24 @@ use super::raw::ListOps;
 pub unsafe trait Described {
     /// The table.
     const TYPE: &'static Type;
+}
+
+/// Of a struct: the id of its constructor or function.
+impl<T: Described> Identifiable for T {
+    const CONSTRUCTOR_ID: u32 = {
+        assert!(T::TYPE.is_struct, "only structs belong to one constructor");
+        T::TYPE.constructors[0].id
+    };
+}
+
+/// The table by which a value is written: of described types their own.
+pub trait Layout {
+    /// The table.
+    const LAYOUT: &'static Type;
+}
+
+impl<T: Described> Layout for T {
+    const LAYOUT: &'static Type = T::TYPE;
 }
 
 /// A type that can be decoded: one that is described, with any lifetime.

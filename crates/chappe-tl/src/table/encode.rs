@@ -38,23 +38,6 @@ impl<'s, S: Sink + ?Sized> Writer<'s, S> {
         self.sink.put_u32(word);
     }
 
-    /// Writes a flags word.
-    #[inline]
-    pub fn flags(&mut self, flags: Flags) {
-        self.sink.put_u32(flags.set);
-    }
-
-    /// Writes a flags word some of whose bits belong to several fields, all of which are there or none (SEC-117).
-    #[inline]
-    pub fn checked_flags(&mut self, flags: Flags, ty: &'static str, word: &'static str) {
-        let torn = flags.set & flags.unset;
-        if torn != 0 {
-            let bit = torn.trailing_zeros() as u8;
-            self.fail(EncodeError::PartialFlagGroup { ty, word, bit });
-        }
-        self.sink.put_u32(flags.set);
-    }
-
     /// Ends writing.
     ///
     /// # Errors
@@ -68,34 +51,6 @@ impl<'s, S: Sink + ?Sized> Writer<'s, S> {
     #[cold]
     pub(super) fn fail(&mut self, error: EncodeError) {
         self.error.get_or_insert(error);
-    }
-}
-
-/// A flags word in the making.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Flags {
-    set: u32,
-    unset: u32,
-}
-
-impl Flags {
-    /// Starts with no bit set.
-    #[inline]
-    pub const fn new() -> Self {
-        Self { set: 0, unset: 0 }
-    }
-
-    /// Sets a bit if its field is there.
-    #[inline]
-    pub const fn set(&mut self, bit: u32, there: bool) {
-        self.set |= (there as u32) << bit;
-    }
-
-    /// Sets a bit that belongs to several fields if this one is there, and notes if it is not.
-    #[inline]
-    pub const fn shared(&mut self, bit: u32, there: bool) {
-        self.set |= (there as u32) << bit;
-        self.unset |= (!there as u32) << bit;
     }
 }
 
@@ -130,6 +85,11 @@ impl<T: Serializable> Serializable for Bare<&[T]> {
 }
 
 impl<T: Serializable> Serializable for Bare<Option<&[T]>> {
+    #[inline(always)]
+    fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     #[inline]
     fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
         self.0.map_or(Ok(()), |values| elements(values, out))

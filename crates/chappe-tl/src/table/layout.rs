@@ -1,8 +1,8 @@
 //! The tables: what the interpreter knows about a generated type.
 //!
 //! A [`Type`] is a TL type, a [`Constructor`] one of its alternatives, a [`Field`] one row of a
-//! constructor. Generated crates build all three in `static`s; sizes and offsets come from `size_of` and
-//! `offset_of!`, so the compiler stays free to lay out every struct as it likes.
+//! constructor. Generated crates build all three in `static`s. Structs are `repr(C)`, so their offsets follow from
+//! their rows; what follows is compared with `size_of` when the table is built.
 //!
 //! Nothing here is unsafe: a table is a claim. The claim is made by the `unsafe impl` of
 //! [`Described`](super::Described) that names the table, and acted upon in `raw.rs`.
@@ -126,6 +126,45 @@ impl Field {
     pub const fn new(kind: Kind, offset: usize) -> Self {
         Self { kind, bit: 0, word: 0, bare: false, offset: offset as u32, target: None }
     }
+
+    /// Returns whether a flag bit says that the field is there, or is its value.
+    pub const fn is_conditional(&self) -> bool {
+        self.kind.is_optional() || matches!(self.kind, Kind::Flag)
+    }
+
+    /// Size and alignment of the field in memory.
+    const fn memory(&self) -> (usize, usize) {
+        match self.kind {
+            Kind::Word => (0, 1),
+            Kind::Flag | Kind::Bool => of::<bool>(),
+            Kind::Int => of::<i32>(),
+            Kind::Long => of::<i64>(),
+            Kind::Double => of::<f64>(),
+            Kind::Str | Kind::Bytes => of::<&[u8]>(),
+            Kind::Int128 => of::<[u8; 16]>(),
+            Kind::Int256 => of::<[u8; 32]>(),
+            Kind::OptInt => of::<Option<i32>>(),
+            Kind::OptLong => of::<Option<i64>>(),
+            Kind::OptDouble => of::<Option<f64>>(),
+            Kind::OptBool => of::<Option<bool>>(),
+            Kind::OptStr | Kind::OptBytes => of::<Option<&[u8]>>(),
+            Kind::OptInt128 => of::<Option<[u8; 16]>>(),
+            Kind::OptInt256 => of::<Option<[u8; 32]>>(),
+            Kind::OptObject => of::<Option<&u64>>(),
+            Kind::Query => of::<super::RawObject<'_>>(),
+            Kind::Object => match self.target {
+                Some(target) => (target.size as usize, target.align as usize),
+                None => panic!("an object without a type"),
+            },
+            kind if kind.is_optional() => of::<Option<&[u64]>>(),
+            _ => of::<&[u64]>(),
+        }
+    }
+}
+
+/// Size and alignment of a type.
+const fn of<T>() -> (usize, usize) {
+    (size_of::<T>(), align_of::<T>())
 }
 
 /// Reads rows from their description, which generated code can say in few words.
@@ -142,15 +181,16 @@ impl Field {
 /// | `*i`, `:i` | a vector with its id, and without |
 /// | `1.5i`, `1.5*i` | the same, if bit 5 of word 1 is set |
 ///
-/// Each row but a flags word takes the next of `offsets`.
+/// Each row but a flags word is a field of a `repr(C)` struct, in this order, so its offset follows from the fields
+/// before it: it is their end, rounded up to the alignment of the field (Reference, "The C representation").
 ///
 /// # Panics
 ///
-/// Panics, at compile time, if the description is not of `N` rows that use up offsets and targets.
-pub const fn rows<const N: usize>(text: &str, offsets: &[usize], targets: &[&'static Type]) -> [Field; N] {
+/// Panics, at compile time, if the description is not of `N` rows that use up the targets.
+pub const fn rows<const N: usize>(text: &str, targets: &[&'static Type]) -> [Field; N] {
     let text = text.as_bytes();
     let mut rows = [Field::new(Kind::Word, 0); N];
-    let (mut at, mut row, mut offset, mut target, mut words) = (0, 0, 0, 0, 0);
+    let (mut at, mut row, mut end, mut target, mut words) = (0, 0, 0_u32, 0, 0);
     while at < text.len() {
         let mut field = Field::new(Kind::Word, 0);
         let mut shape = Shape { optional: false, list: false };
@@ -175,14 +215,16 @@ pub const fn rows<const N: usize>(text: &str, offsets: &[usize], targets: &[&'st
             field.word = words;
             words += 1;
         } else {
-            field.offset = offsets[offset] as u32;
-            offset += 1;
+            let (size, align) = field.memory();
+            let offset = (end as usize).next_multiple_of(align);
+            field.offset = offset as u32;
+            end = (offset + size) as u32;
         }
         rows[row] = field;
         row += 1;
         at += 2;
     }
-    assert!(row == N && offset == offsets.len() && target == targets.len() && words <= 4);
+    assert!(row == N && target == targets.len() && words <= 4);
     with_known_bits(rows)
 }
 
@@ -267,6 +309,8 @@ pub struct Constructor {
     pub payload: Payload,
     /// Size of the struct in bytes.
     pub size: u32,
+    /// Alignment of the struct in bytes.
+    pub align: u32,
     /// Least number of bytes of the fields on the wire, without the id.
     pub least: u32,
     /// Name of the constructor, then of each row, in TL spelling, with a space between them.
@@ -295,7 +339,29 @@ impl Constructor {
         fields: &'static [Field],
     ) -> Self {
         assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
-        Self { id, tag, payload, size: size_of::<T>() as u32, least, names, fields }
+        let mut end = 0;
+        let mut index = 0;
+        while index < fields.len() {
+            let (size, _) = fields[index].memory();
+            if size != 0 {
+                end = fields[index].offset as usize + size;
+            }
+            index += 1;
+        }
+        assert!(
+            end.next_multiple_of(align_of::<T>()) == size_of::<T>(),
+            "the rows are not those of the struct"
+        );
+        Self {
+            id,
+            tag,
+            payload,
+            size: size_of::<T>() as u32,
+            align: align_of::<T>() as u32,
+            least,
+            names,
+            fields,
+        }
     }
 
     /// Returns the constructor's name, in TL spelling.
@@ -319,6 +385,8 @@ pub struct Type {
     pub name: &'static str,
     /// Size of a value in memory, in bytes.
     pub size: u32,
+    /// Alignment of a value in memory, in bytes.
+    pub align: u32,
     /// Where the payload stands in the value, in bytes: 0 if the value has no discriminant.
     pub payload: u32,
     /// Least number of bytes of a value on the wire.
@@ -345,8 +413,12 @@ pub const EMPTY: u16 = u16::MAX;
 impl Type {
     /// Describes an enum whose discriminant is an `u32` in front of the payload (`repr(C, u32)`, or
     /// `repr(u32)` where no variant has fields).
+    ///
+    /// `least` is the length of the shortest encoding. It is given, not looked up: to look into its alternatives would
+    /// take an endless loop where types contain each other.
     pub const fn tagged<T>(
         name: &'static str,
+        least: u32,
         constructors: &'static [Constructor],
         slots: &'static [u16],
         list: ListOps,
@@ -354,19 +426,29 @@ impl Type {
         // `repr(C, u32)` is a C struct of the discriminant and a C union of the payloads. Its alignment is the
         // larger of both alignments, which is also where the union starts.
         let payload = align_of::<T>() as u32;
-        Self { payload, ..Self::plain::<T>(name, true, constructors, slots, list) }
+        Self { payload, ..Self::plain::<T>(name, least, true, constructors, slots, list) }
     }
 
     /// Describes an enum with one variant (`repr(transparent)`, or without a field at all) or a function.
-    pub const fn single<T>(name: &'static str, constructor: &'static Constructor, list: ListOps) -> Self {
-        Self::plain::<T>(name, true, core::slice::from_ref(constructor), &NO_SLOTS, list)
+    pub const fn single<T>(
+        name: &'static str,
+        least: u32,
+        constructor: &'static Constructor,
+        list: ListOps,
+    ) -> Self {
+        Self::plain::<T>(name, least, true, core::slice::from_ref(constructor), &NO_SLOTS, list)
     }
 
     /// Describes a struct: the fields of a constructor, without its id.
-    pub const fn bare<T>(name: &'static str, constructor: &'static Constructor, list: ListOps) -> Self {
+    pub const fn bare<T>(
+        name: &'static str,
+        least: u32,
+        constructor: &'static Constructor,
+        list: ListOps,
+    ) -> Self {
         Self {
             is_struct: true,
-            ..Self::plain::<T>(name, false, core::slice::from_ref(constructor), &NO_SLOTS, list)
+            ..Self::plain::<T>(name, least, false, core::slice::from_ref(constructor), &NO_SLOTS, list)
         }
     }
 
@@ -381,12 +463,13 @@ impl Type {
     }
 
     const fn alone<const N: usize>(constructors: &'static [Constructor; N], boxed: bool) -> [Self; N] {
-        let mut types = [const { Self::plain::<()>("", false, &[], &NO_SLOTS, ListOps::NONE) }; N];
+        let mut types = [const { Self::plain::<()>("", 0, false, &[], &NO_SLOTS, ListOps::NONE) }; N];
         let mut index = 0;
         while index < N {
             let one = &constructors[index];
             types[index].is_struct = true;
             types[index].size = one.size;
+            types[index].align = one.align;
             types[index].boxed = boxed;
             types[index].least = if boxed { one.least + 4 } else { one.least };
             types[index].constructors = core::slice::from_ref(one);
@@ -399,14 +482,14 @@ impl Type {
     /// Describes a value that is not an object, such as an `int` or a vector.
     pub const fn value<T>(name: &'static str, field: Field, list: ListOps) -> Self {
         Self {
-            least: least_of(field.kind),
             value: Some(field),
-            ..Self::plain::<T>(name, false, &[], &NO_SLOTS, list)
+            ..Self::plain::<T>(name, least_of(field.kind), false, &[], &NO_SLOTS, list)
         }
     }
 
     const fn plain<T>(
         name: &'static str,
+        least: u32,
         boxed: bool,
         constructors: &'static [Constructor],
         slots: &'static [u16],
@@ -418,9 +501,10 @@ impl Type {
         Self {
             name,
             size: size_of::<T>() as u32,
+            align: align_of::<T>() as u32,
             payload: 0,
             is_struct: false,
-            least: least_of_any(constructors, boxed),
+            least,
             boxed,
             shift: 32 - slots.len().trailing_zeros(),
             constructors,
@@ -517,7 +601,16 @@ pub const fn count(parts: &[&[Constructor]]) -> usize {
 /// Panics, at compile time, if `N` is not their number.
 pub const fn concat<const N: usize>(parts: &[&[Constructor]]) -> [Constructor; N] {
     const NOTHING: Constructor =
-        Constructor { id: 0, tag: 0, payload: Payload::Value, size: 0, least: 0, names: "", fields: &[] };
+        Constructor {
+        id: 0,
+        tag: 0,
+        payload: Payload::Value,
+        size: 0,
+        align: 1,
+        least: 0,
+        names: "",
+        fields: &[],
+    };
     let mut all = [NOTHING; N];
     let (mut part, mut at) = (0, 0);
     while part < parts.len() {
@@ -531,18 +624,6 @@ pub const fn concat<const N: usize>(parts: &[&[Constructor]]) -> [Constructor; N
     }
     assert!(at == N);
     all
-}
-
-const fn least_of_any(constructors: &[Constructor], boxed: bool) -> u32 {
-    let mut least = if constructors.is_empty() { 0 } else { u32::MAX };
-    let mut index = 0;
-    while index < constructors.len() {
-        if constructors[index].least < least {
-            least = constructors[index].least;
-        }
-        index += 1;
-    }
-    if boxed { least + 4 } else { least }
 }
 
 /// Of a value that is not an object.

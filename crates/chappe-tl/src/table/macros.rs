@@ -15,10 +15,10 @@ macro_rules! described_only {
     };
 }
 
-/// A generated type with its table and what its values can do.
+/// What the values of a generated type can do.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! described {
+macro_rules! plain {
     ($type:ty, $table:expr) => {
         $crate::described_only! { $type, $table }
         impl Clone for $type {
@@ -43,12 +43,28 @@ macro_rules! described {
     };
 }
 
-/// A generated type that can be decoded.
+/// A generated struct: its table, what its values can do, and the rows that are written.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! described_family {
+macro_rules! object {
+    ($type:ty, $table:expr, $self:ident, $rows:expr) => {
+        $crate::plain! { $type, $table }
+        impl $crate::Serializable for $type {
+            #[inline]
+            fn serialize<S: $crate::Sink + ?Sized>(&self, out: &mut S) -> $crate::codegen::Encoded {
+                let $self = self;
+                $crate::table::write($self, $rows, out)
+            }
+        }
+    };
+}
+
+/// A generated enum: its table and what its values can do.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! family {
     ($type:ty, $of:ty, $table:expr) => {
-        $crate::described! { $type, $table }
+        $crate::plain! { $type, $table }
         // SAFETY: both are the same generated type, whose fields are plain data and shared references.
         unsafe impl $crate::table::Family for $type {
             type Of<'a> = $of;
@@ -61,7 +77,7 @@ macro_rules! described_family {
 #[macro_export]
 macro_rules! described_by_table {
     ($type:ty, $of:ty, $table:expr) => {
-        $crate::described_family! { $type, $of, $table }
+        $crate::family! { $type, $of, $table }
         impl $crate::Serializable for $type {
             fn serialize<S: $crate::Sink + ?Sized>(&self, out: &mut S) -> $crate::codegen::Encoded {
                 $crate::table::View::new(self).serialize(out)

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::raw::{Value, View, Views};
-use super::{Constructor, Described, Field, Flags, Kind, Writer};
+use super::{Constructor, Described, Field, Kind, Writer};
 use crate::codegen::Encoded;
 use crate::{EncodeError, Serializable, Sink};
 
@@ -106,13 +106,6 @@ impl fmt::Debug for super::raw::Rows<'_> {
     }
 }
 
-impl Field {
-    /// Returns whether the field's Rust type is an `Option`.
-    pub const fn is_optional(&self) -> bool {
-        self.kind.is_optional()
-    }
-}
-
 /// Writes any object by its table: slower than generated code, and needing none.
 impl Serializable for View<'_> {
     fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
@@ -135,18 +128,26 @@ impl Serializable for View<'_> {
 
 /// Computes and writes a flags word. Fields that share a bit must agree (SEC-117).
 fn flags<S: Sink + ?Sized>(view: View<'_>, constructor: &Constructor, word: u8, w: &mut Writer<'_, S>) {
-    let mut flags = Flags::new();
+    let (mut set, mut unset) = (0, 0);
     for (field, value) in view.rows().1 {
         let is_there = match value {
             Value::Bool(set) if field.kind == Kind::Flag => set,
             Value::Absent => false,
             _ => true,
         };
-        if field.word == word && (field.kind == Kind::Flag || field.is_optional()) {
-            flags.shared(u32::from(field.bit), is_there);
+        if field.word == word && field.is_conditional() {
+            set |= u32::from(is_there) << field.bit;
+            unset |= u32::from(!is_there) << field.bit;
         }
     }
-    w.checked_flags(flags, constructor.name(), word_name(constructor, word));
+    if set & unset != 0 {
+        w.fail(EncodeError::PartialFlagGroup {
+            ty: constructor.name(),
+            word: word_name(constructor, word),
+            bit: (set & unset).trailing_zeros() as u8,
+        });
+    }
+    w.word(set);
 }
 
 fn word_name(constructor: &Constructor, word: u8) -> &'static str {

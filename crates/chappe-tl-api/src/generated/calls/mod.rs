@@ -8,61 +8,61 @@ use ::chappe_tl::table as tl;
 
 use super::{functions};
 
-mod root;
+pub(crate) mod root;
 #[cfg(feature = "account")]
-mod account;
+pub(crate) mod account;
 #[cfg(feature = "aicompose")]
-mod aicompose;
+pub(crate) mod aicompose;
 #[cfg(feature = "auth")]
-mod auth;
+pub(crate) mod auth;
 #[cfg(feature = "bots")]
-mod bots;
+pub(crate) mod bots;
 #[cfg(feature = "channels")]
-mod channels;
+pub(crate) mod channels;
 #[cfg(feature = "chatlists")]
-mod chatlists;
+pub(crate) mod chatlists;
 #[cfg(feature = "communities")]
-mod communities;
+pub(crate) mod communities;
 #[cfg(feature = "contacts")]
-mod contacts;
+pub(crate) mod contacts;
 #[cfg(feature = "ephemeral")]
-mod ephemeral;
+pub(crate) mod ephemeral;
 #[cfg(feature = "folders")]
-mod folders;
+pub(crate) mod folders;
 #[cfg(feature = "fragment")]
-mod fragment;
+pub(crate) mod fragment;
 #[cfg(feature = "help")]
-mod help;
+pub(crate) mod help;
 #[cfg(feature = "langpack")]
-mod langpack;
+pub(crate) mod langpack;
 #[cfg(feature = "messages")]
-mod messages;
+pub(crate) mod messages;
 #[cfg(feature = "payments")]
-mod payments;
+pub(crate) mod payments;
 #[cfg(feature = "phone")]
-mod phone;
+pub(crate) mod phone;
 #[cfg(feature = "photos")]
-mod photos;
+pub(crate) mod photos;
 #[cfg(feature = "premium")]
-mod premium;
+pub(crate) mod premium;
 #[cfg(feature = "smsjobs")]
-mod smsjobs;
+pub(crate) mod smsjobs;
 #[cfg(feature = "stats")]
-mod stats;
+pub(crate) mod stats;
 #[cfg(feature = "stickers")]
-mod stickers;
+pub(crate) mod stickers;
 #[cfg(feature = "stories")]
-mod stories;
+pub(crate) mod stories;
 #[cfg(feature = "toncenter")]
-mod toncenter;
+pub(crate) mod toncenter;
 #[cfg(feature = "updates")]
-mod updates;
+pub(crate) mod updates;
 #[cfg(feature = "upload")]
-mod upload;
+pub(crate) mod upload;
 #[cfg(feature = "users")]
-mod users;
+pub(crate) mod users;
 #[cfg(feature = "wallet")]
-mod wallet;
+pub(crate) mod wallet;
 
 /// Any function, as a server receives it.
 ///
@@ -2670,5 +2670,5 @@ const PARTS: &[&[tl::Constructor]] = &[
 ];
 static ALL: [tl::Constructor; tl::count(PARTS)] = tl::concat(PARTS);
 static SLOTS: [u16; 2048] = tl::slots(&ALL);
-static ANY_CALL: tl::Type = tl::Type::tagged::<AnyCall<'static>>("AnyCall", &ALL, &SLOTS, tl::ListOps::NONE);
+static ANY_CALL: tl::Type = tl::Type::tagged::<AnyCall<'static>>("AnyCall", 4, &ALL, &SLOTS, tl::ListOps::NONE);
 tl::described_by_table! { AnyCall<'_>, AnyCall<'a>, &ANY_CALL }

@@ -4,10 +4,11 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `account.acceptAuthorization#f3ed4c73 bot_id:long scope:string public_key:string value_hashes:Vector<SecureValueHash> credentials:SecureCredentialsEncrypted = Bool;`
+#[repr(C)]
 pub struct AcceptAuthorization<'a> {
     pub bot_id: i64,
     pub scope: &'a str,
@@ -15,1457 +16,614 @@ pub struct AcceptAuthorization<'a> {
     pub value_hashes: &'a [enums::SecureValueHash<'a>],
     pub credentials: enums::SecureCredentialsEncrypted<'a>,
 }
-
-impl tl::Identifiable for AcceptAuthorization<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf3ed_4c73;
-}
-
+tl::object! { AcceptAuthorization<'_>, &calls::account::TYPES[0], x, (x.bot_id, x.scope, x.public_key, x.value_hashes, &x.credentials) }
 impl tl::RemoteCall for AcceptAuthorization<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for AcceptAuthorization<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf3ed_4c73);
-        w.put(&self.bot_id);
-        w.put(&self.scope);
-        w.put(&self.public_key);
-        w.put(&self.value_hashes);
-        w.put(&self.credentials);
-        w.finish()
-    }
-}
-
 /// `account.cancelPasswordEmail#c1cbd5b6 = Bool;`
+#[repr(C)]
 pub struct CancelPasswordEmail {}
-
-impl tl::Identifiable for CancelPasswordEmail {
-    const CONSTRUCTOR_ID: u32 = 0xc1cb_d5b6;
-}
-
+tl::object! { CancelPasswordEmail, &calls::account::TYPES[1], x, () }
 impl tl::RemoteCall for CancelPasswordEmail {
     type Return = bool;
 }
 
-impl tl::Serializable for CancelPasswordEmail {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc1cb_d5b6);
-        w.finish()
-    }
-}
-
 /// `account.changeAuthorizationSettings#40f48462 flags:# confirmed:flags.3?true hash:long encrypted_requests_disabled:flags.0?Bool call_requests_disabled:flags.1?Bool = Bool;`
+#[repr(C)]
 pub struct ChangeAuthorizationSettings {
     pub confirmed: bool,
     pub hash: i64,
     pub encrypted_requests_disabled: Option<bool>,
     pub call_requests_disabled: Option<bool>,
 }
-
-impl tl::Identifiable for ChangeAuthorizationSettings {
-    const CONSTRUCTOR_ID: u32 = 0x40f4_8462;
-}
-
+tl::object! { ChangeAuthorizationSettings, &calls::account::TYPES[2], x, (tl::Word, x.confirmed, x.hash, x.encrypted_requests_disabled, x.call_requests_disabled) }
 impl tl::RemoteCall for ChangeAuthorizationSettings {
     type Return = bool;
 }
 
-impl tl::Serializable for ChangeAuthorizationSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x40f4_8462);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.encrypted_requests_disabled.is_some());
-        flags.set(1, self.call_requests_disabled.is_some());
-        flags.set(3, self.confirmed);
-        w.flags(flags);
-        w.put(&self.hash);
-        w.put(&self.encrypted_requests_disabled);
-        w.put(&self.call_requests_disabled);
-        w.finish()
-    }
-}
-
 /// `account.changePhone#70c32edb phone_number:string phone_code_hash:string phone_code:string = User;`
+#[repr(C)]
 pub struct ChangePhone<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-
-impl tl::Identifiable for ChangePhone<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x70c3_2edb;
-}
-
+tl::object! { ChangePhone<'_>, &calls::account::TYPES[3], x, (x.phone_number, x.phone_code_hash, x.phone_code) }
 impl tl::RemoteCall for ChangePhone<'_> {
     type Return = tl::Decoded<enums::User<'static>>;
 }
 
-impl tl::Serializable for ChangePhone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x70c3_2edb);
-        w.put(&self.phone_number);
-        w.put(&self.phone_code_hash);
-        w.put(&self.phone_code);
-        w.finish()
-    }
-}
-
 /// `account.checkUsername#2714d86c username:string = Bool;`
+#[repr(C)]
 pub struct CheckUsername<'a> {
     pub username: &'a str,
 }
-
-impl tl::Identifiable for CheckUsername<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2714_d86c;
-}
-
+tl::object! { CheckUsername<'_>, &calls::account::TYPES[4], x, (x.username,) }
 impl tl::RemoteCall for CheckUsername<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CheckUsername<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2714_d86c);
-        w.put(&self.username);
-        w.finish()
-    }
-}
-
 /// `account.clearRecentEmojiStatuses#18201aae = Bool;`
+#[repr(C)]
 pub struct ClearRecentEmojiStatuses {}
-
-impl tl::Identifiable for ClearRecentEmojiStatuses {
-    const CONSTRUCTOR_ID: u32 = 0x1820_1aae;
-}
-
+tl::object! { ClearRecentEmojiStatuses, &calls::account::TYPES[5], x, () }
 impl tl::RemoteCall for ClearRecentEmojiStatuses {
     type Return = bool;
 }
 
-impl tl::Serializable for ClearRecentEmojiStatuses {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1820_1aae);
-        w.finish()
-    }
-}
-
 /// `account.confirmBotConnection#67ed1f68 bot_id:InputUser = Bool;`
+#[repr(C)]
 pub struct ConfirmBotConnection<'a> {
     pub bot_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for ConfirmBotConnection<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x67ed_1f68;
-}
-
+tl::object! { ConfirmBotConnection<'_>, &calls::account::TYPES[6], x, (&x.bot_id,) }
 impl tl::RemoteCall for ConfirmBotConnection<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ConfirmBotConnection<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x67ed_1f68);
-        w.put(&self.bot_id);
-        w.finish()
-    }
-}
-
 /// `account.confirmPasswordEmail#8fdf1920 code:string = Bool;`
+#[repr(C)]
 pub struct ConfirmPasswordEmail<'a> {
     pub code: &'a str,
 }
-
-impl tl::Identifiable for ConfirmPasswordEmail<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8fdf_1920;
-}
-
+tl::object! { ConfirmPasswordEmail<'_>, &calls::account::TYPES[7], x, (x.code,) }
 impl tl::RemoteCall for ConfirmPasswordEmail<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ConfirmPasswordEmail<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8fdf_1920);
-        w.put(&self.code);
-        w.finish()
-    }
-}
-
 /// `account.confirmPhone#5f2178c3 phone_code_hash:string phone_code:string = Bool;`
+#[repr(C)]
 pub struct ConfirmPhone<'a> {
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-
-impl tl::Identifiable for ConfirmPhone<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5f21_78c3;
-}
-
+tl::object! { ConfirmPhone<'_>, &calls::account::TYPES[8], x, (x.phone_code_hash, x.phone_code) }
 impl tl::RemoteCall for ConfirmPhone<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ConfirmPhone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5f21_78c3);
-        w.put(&self.phone_code_hash);
-        w.put(&self.phone_code);
-        w.finish()
-    }
-}
-
 /// `account.createBusinessChatLink#8851e68e link:InputBusinessChatLink = BusinessChatLink;`
+#[repr(C)]
 pub struct CreateBusinessChatLink<'a> {
     pub link: enums::InputBusinessChatLink<'a>,
 }
-
-impl tl::Identifiable for CreateBusinessChatLink<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8851_e68e;
-}
-
+tl::object! { CreateBusinessChatLink<'_>, &calls::account::TYPES[9], x, (&x.link,) }
 impl tl::RemoteCall for CreateBusinessChatLink<'_> {
     type Return = tl::Decoded<enums::BusinessChatLink<'static>>;
 }
 
-impl tl::Serializable for CreateBusinessChatLink<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8851_e68e);
-        w.put(&self.link);
-        w.finish()
-    }
-}
-
 /// `account.createTheme#652e4400 flags:# slug:string title:string document:flags.2?InputDocument settings:flags.3?Vector<InputThemeSettings> = Theme;`
+#[repr(C)]
 pub struct CreateTheme<'a> {
     pub slug: &'a str,
     pub title: &'a str,
     pub document: Option<&'a enums::InputDocument<'a>>,
     pub settings: Option<&'a [enums::InputThemeSettings<'a>]>,
 }
-
-impl tl::Identifiable for CreateTheme<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x652e_4400;
-}
-
+tl::object! { CreateTheme<'_>, &calls::account::TYPES[10], x, (tl::Word, x.slug, x.title, x.document, x.settings) }
 impl tl::RemoteCall for CreateTheme<'_> {
     type Return = tl::Decoded<enums::Theme<'static>>;
 }
 
-impl tl::Serializable for CreateTheme<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x652e_4400);
-        let mut flags = tl::Flags::new();
-        flags.set(2, self.document.is_some());
-        flags.set(3, self.settings.is_some());
-        w.flags(flags);
-        w.put(&self.slug);
-        w.put(&self.title);
-        w.put(&self.document);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.declinePasswordReset#4c9409f6 = Bool;`
+#[repr(C)]
 pub struct DeclinePasswordReset {}
-
-impl tl::Identifiable for DeclinePasswordReset {
-    const CONSTRUCTOR_ID: u32 = 0x4c94_09f6;
-}
-
+tl::object! { DeclinePasswordReset, &calls::account::TYPES[11], x, () }
 impl tl::RemoteCall for DeclinePasswordReset {
     type Return = bool;
 }
 
-impl tl::Serializable for DeclinePasswordReset {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4c94_09f6);
-        w.finish()
-    }
-}
-
 /// `account.deleteAccount#a2c0cf74 flags:# reason:string password:flags.0?InputCheckPasswordSRP = Bool;`
+#[repr(C)]
 pub struct DeleteAccount<'a> {
     pub reason: &'a str,
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-
-impl tl::Identifiable for DeleteAccount<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa2c0_cf74;
-}
-
+tl::object! { DeleteAccount<'_>, &calls::account::TYPES[12], x, (tl::Word, x.reason, x.password) }
 impl tl::RemoteCall for DeleteAccount<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteAccount<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa2c0_cf74);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.password.is_some());
-        w.flags(flags);
-        w.put(&self.reason);
-        w.put(&self.password);
-        w.finish()
-    }
-}
-
 /// `account.deleteAutoSaveExceptions#53bc0020 = Bool;`
+#[repr(C)]
 pub struct DeleteAutoSaveExceptions {}
-
-impl tl::Identifiable for DeleteAutoSaveExceptions {
-    const CONSTRUCTOR_ID: u32 = 0x53bc_0020;
-}
-
+tl::object! { DeleteAutoSaveExceptions, &calls::account::TYPES[13], x, () }
 impl tl::RemoteCall for DeleteAutoSaveExceptions {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteAutoSaveExceptions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x53bc_0020);
-        w.finish()
-    }
-}
-
 /// `account.deleteBusinessChatLink#60073674 slug:string = Bool;`
+#[repr(C)]
 pub struct DeleteBusinessChatLink<'a> {
     pub slug: &'a str,
 }
-
-impl tl::Identifiable for DeleteBusinessChatLink<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6007_3674;
-}
-
+tl::object! { DeleteBusinessChatLink<'_>, &calls::account::TYPES[14], x, (x.slug,) }
 impl tl::RemoteCall for DeleteBusinessChatLink<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteBusinessChatLink<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6007_3674);
-        w.put(&self.slug);
-        w.finish()
-    }
-}
-
 /// `account.deletePasskey#f5b5563f id:string = Bool;`
+#[repr(C)]
 pub struct DeletePasskey<'a> {
     pub id: &'a str,
 }
-
-impl tl::Identifiable for DeletePasskey<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf5b5_563f;
-}
-
+tl::object! { DeletePasskey<'_>, &calls::account::TYPES[15], x, (x.id,) }
 impl tl::RemoteCall for DeletePasskey<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeletePasskey<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf5b5_563f);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `account.deleteSecureValue#b880bc4b types:Vector<SecureValueType> = Bool;`
+#[repr(C)]
 pub struct DeleteSecureValue<'a> {
     pub types: &'a [enums::SecureValueType],
 }
-
-impl tl::Identifiable for DeleteSecureValue<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb880_bc4b;
-}
-
+tl::object! { DeleteSecureValue<'_>, &calls::account::TYPES[16], x, (x.types,) }
 impl tl::RemoteCall for DeleteSecureValue<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteSecureValue<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb880_bc4b);
-        w.put(&self.types);
-        w.finish()
-    }
-}
-
 /// `account.deleteWebBrowserSettingsExceptions#86a0765d = account.WebBrowserSettings;`
+#[repr(C)]
 pub struct DeleteWebBrowserSettingsExceptions {}
-
-impl tl::Identifiable for DeleteWebBrowserSettingsExceptions {
-    const CONSTRUCTOR_ID: u32 = 0x86a0_765d;
-}
-
+tl::object! { DeleteWebBrowserSettingsExceptions, &calls::account::TYPES[17], x, () }
 impl tl::RemoteCall for DeleteWebBrowserSettingsExceptions {
     type Return = tl::Decoded<enums::account::WebBrowserSettings<'static>>;
 }
 
-impl tl::Serializable for DeleteWebBrowserSettingsExceptions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x86a0_765d);
-        w.finish()
-    }
-}
-
 /// `account.disablePeerConnectedBot#5e437ed9 peer:InputPeer = Bool;`
+#[repr(C)]
 pub struct DisablePeerConnectedBot<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for DisablePeerConnectedBot<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5e43_7ed9;
-}
-
+tl::object! { DisablePeerConnectedBot<'_>, &calls::account::TYPES[18], x, (&x.peer,) }
 impl tl::RemoteCall for DisablePeerConnectedBot<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DisablePeerConnectedBot<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5e43_7ed9);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `account.editBusinessChatLink#8c3410af slug:string link:InputBusinessChatLink = BusinessChatLink;`
+#[repr(C)]
 pub struct EditBusinessChatLink<'a> {
     pub slug: &'a str,
     pub link: enums::InputBusinessChatLink<'a>,
 }
-
-impl tl::Identifiable for EditBusinessChatLink<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8c34_10af;
-}
-
+tl::object! { EditBusinessChatLink<'_>, &calls::account::TYPES[19], x, (x.slug, &x.link) }
 impl tl::RemoteCall for EditBusinessChatLink<'_> {
     type Return = tl::Decoded<enums::BusinessChatLink<'static>>;
 }
 
-impl tl::Serializable for EditBusinessChatLink<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8c34_10af);
-        w.put(&self.slug);
-        w.put(&self.link);
-        w.finish()
-    }
-}
-
 /// `account.finishTakeoutSession#1d2652ee flags:# success:flags.0?true = Bool;`
+#[repr(C)]
 pub struct FinishTakeoutSession {
     pub success: bool,
 }
-
-impl tl::Identifiable for FinishTakeoutSession {
-    const CONSTRUCTOR_ID: u32 = 0x1d26_52ee;
-}
-
+tl::object! { FinishTakeoutSession, &calls::account::TYPES[20], x, (tl::Word, x.success) }
 impl tl::RemoteCall for FinishTakeoutSession {
     type Return = bool;
 }
 
-impl tl::Serializable for FinishTakeoutSession {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1d26_52ee);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.success);
-        w.flags(flags);
-        w.finish()
-    }
-}
-
 /// `account.getAccountTTL#08fc711d = AccountDaysTTL;`
+#[repr(C)]
 pub struct GetAccountTtl {}
-
-impl tl::Identifiable for GetAccountTtl {
-    const CONSTRUCTOR_ID: u32 = 0x08fc_711d;
-}
-
+tl::object! { GetAccountTtl, &calls::account::TYPES[21], x, () }
 impl tl::RemoteCall for GetAccountTtl {
     type Return = tl::Decoded<enums::AccountDaysTtl>;
 }
 
-impl tl::Serializable for GetAccountTtl {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x08fc_711d);
-        w.finish()
-    }
-}
-
 /// `account.getAllSecureValues#b288bc7d = Vector<SecureValue>;`
+#[repr(C)]
 pub struct GetAllSecureValues {}
-
-impl tl::Identifiable for GetAllSecureValues {
-    const CONSTRUCTOR_ID: u32 = 0xb288_bc7d;
-}
-
+tl::object! { GetAllSecureValues, &calls::account::TYPES[22], x, () }
 impl tl::RemoteCall for GetAllSecureValues {
     type Return = tl::Decoded<&'static [enums::SecureValue<'static>]>;
 }
 
-impl tl::Serializable for GetAllSecureValues {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb288_bc7d);
-        w.finish()
-    }
-}
-
 /// `account.getAuthorizationForm#a929597a bot_id:long scope:string public_key:string = account.AuthorizationForm;`
+#[repr(C)]
 pub struct GetAuthorizationForm<'a> {
     pub bot_id: i64,
     pub scope: &'a str,
     pub public_key: &'a str,
 }
-
-impl tl::Identifiable for GetAuthorizationForm<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa929_597a;
-}
-
+tl::object! { GetAuthorizationForm<'_>, &calls::account::TYPES[23], x, (x.bot_id, x.scope, x.public_key) }
 impl tl::RemoteCall for GetAuthorizationForm<'_> {
     type Return = tl::Decoded<enums::account::AuthorizationForm<'static>>;
 }
 
-impl tl::Serializable for GetAuthorizationForm<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa929_597a);
-        w.put(&self.bot_id);
-        w.put(&self.scope);
-        w.put(&self.public_key);
-        w.finish()
-    }
-}
-
 /// `account.getAuthorizations#e320c158 = account.Authorizations;`
+#[repr(C)]
 pub struct GetAuthorizations {}
-
-impl tl::Identifiable for GetAuthorizations {
-    const CONSTRUCTOR_ID: u32 = 0xe320_c158;
-}
-
+tl::object! { GetAuthorizations, &calls::account::TYPES[24], x, () }
 impl tl::RemoteCall for GetAuthorizations {
     type Return = tl::Decoded<enums::account::Authorizations<'static>>;
 }
 
-impl tl::Serializable for GetAuthorizations {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe320_c158);
-        w.finish()
-    }
-}
-
 /// `account.getAutoDownloadSettings#56da0b3f = account.AutoDownloadSettings;`
+#[repr(C)]
 pub struct GetAutoDownloadSettings {}
-
-impl tl::Identifiable for GetAutoDownloadSettings {
-    const CONSTRUCTOR_ID: u32 = 0x56da_0b3f;
-}
-
+tl::object! { GetAutoDownloadSettings, &calls::account::TYPES[25], x, () }
 impl tl::RemoteCall for GetAutoDownloadSettings {
     type Return = tl::Decoded<enums::account::AutoDownloadSettings<'static>>;
 }
 
-impl tl::Serializable for GetAutoDownloadSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x56da_0b3f);
-        w.finish()
-    }
-}
-
 /// `account.getAutoSaveSettings#adcbbcda = account.AutoSaveSettings;`
+#[repr(C)]
 pub struct GetAutoSaveSettings {}
-
-impl tl::Identifiable for GetAutoSaveSettings {
-    const CONSTRUCTOR_ID: u32 = 0xadcb_bcda;
-}
-
+tl::object! { GetAutoSaveSettings, &calls::account::TYPES[26], x, () }
 impl tl::RemoteCall for GetAutoSaveSettings {
     type Return = tl::Decoded<enums::account::AutoSaveSettings<'static>>;
 }
 
-impl tl::Serializable for GetAutoSaveSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xadcb_bcda);
-        w.finish()
-    }
-}
-
 /// `account.getBotBusinessConnection#76a86270 connection_id:string = Updates;`
+#[repr(C)]
 pub struct GetBotBusinessConnection<'a> {
     pub connection_id: &'a str,
 }
-
-impl tl::Identifiable for GetBotBusinessConnection<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x76a8_6270;
-}
-
+tl::object! { GetBotBusinessConnection<'_>, &calls::account::TYPES[27], x, (x.connection_id,) }
 impl tl::RemoteCall for GetBotBusinessConnection<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for GetBotBusinessConnection<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x76a8_6270);
-        w.put(&self.connection_id);
-        w.finish()
-    }
-}
-
 /// `account.getBusinessChatLinks#6f70dde1 = account.BusinessChatLinks;`
+#[repr(C)]
 pub struct GetBusinessChatLinks {}
-
-impl tl::Identifiable for GetBusinessChatLinks {
-    const CONSTRUCTOR_ID: u32 = 0x6f70_dde1;
-}
-
+tl::object! { GetBusinessChatLinks, &calls::account::TYPES[28], x, () }
 impl tl::RemoteCall for GetBusinessChatLinks {
     type Return = tl::Decoded<enums::account::BusinessChatLinks<'static>>;
 }
 
-impl tl::Serializable for GetBusinessChatLinks {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6f70_dde1);
-        w.finish()
-    }
-}
-
 /// `account.getChannelDefaultEmojiStatuses#7727a7d5 hash:long = account.EmojiStatuses;`
+#[repr(C)]
 pub struct GetChannelDefaultEmojiStatuses {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetChannelDefaultEmojiStatuses {
-    const CONSTRUCTOR_ID: u32 = 0x7727_a7d5;
-}
-
+tl::object! { GetChannelDefaultEmojiStatuses, &calls::account::TYPES[29], x, (x.hash,) }
 impl tl::RemoteCall for GetChannelDefaultEmojiStatuses {
     type Return = tl::Decoded<enums::account::EmojiStatuses<'static>>;
 }
 
-impl tl::Serializable for GetChannelDefaultEmojiStatuses {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7727_a7d5);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getChannelRestrictedStatusEmojis#35a9e0d5 hash:long = EmojiList;`
+#[repr(C)]
 pub struct GetChannelRestrictedStatusEmojis {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetChannelRestrictedStatusEmojis {
-    const CONSTRUCTOR_ID: u32 = 0x35a9_e0d5;
-}
-
+tl::object! { GetChannelRestrictedStatusEmojis, &calls::account::TYPES[30], x, (x.hash,) }
 impl tl::RemoteCall for GetChannelRestrictedStatusEmojis {
     type Return = tl::Decoded<enums::EmojiList<'static>>;
 }
 
-impl tl::Serializable for GetChannelRestrictedStatusEmojis {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x35a9_e0d5);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getChatThemes#d638de89 hash:long = account.Themes;`
+#[repr(C)]
 pub struct GetChatThemes {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetChatThemes {
-    const CONSTRUCTOR_ID: u32 = 0xd638_de89;
-}
-
+tl::object! { GetChatThemes, &calls::account::TYPES[31], x, (x.hash,) }
 impl tl::RemoteCall for GetChatThemes {
     type Return = tl::Decoded<enums::account::Themes<'static>>;
 }
 
-impl tl::Serializable for GetChatThemes {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd638_de89);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getCollectibleEmojiStatuses#2e7b4543 hash:long = account.EmojiStatuses;`
+#[repr(C)]
 pub struct GetCollectibleEmojiStatuses {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetCollectibleEmojiStatuses {
-    const CONSTRUCTOR_ID: u32 = 0x2e7b_4543;
-}
-
+tl::object! { GetCollectibleEmojiStatuses, &calls::account::TYPES[32], x, (x.hash,) }
 impl tl::RemoteCall for GetCollectibleEmojiStatuses {
     type Return = tl::Decoded<enums::account::EmojiStatuses<'static>>;
 }
 
-impl tl::Serializable for GetCollectibleEmojiStatuses {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2e7b_4543);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getConnectedBots#4ea4c80f = account.ConnectedBots;`
+#[repr(C)]
 pub struct GetConnectedBots {}
-
-impl tl::Identifiable for GetConnectedBots {
-    const CONSTRUCTOR_ID: u32 = 0x4ea4_c80f;
-}
-
+tl::object! { GetConnectedBots, &calls::account::TYPES[33], x, () }
 impl tl::RemoteCall for GetConnectedBots {
     type Return = tl::Decoded<enums::account::ConnectedBots<'static>>;
 }
 
-impl tl::Serializable for GetConnectedBots {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4ea4_c80f);
-        w.finish()
-    }
-}
-
 /// `account.getContactSignUpNotification#9f07c728 = Bool;`
+#[repr(C)]
 pub struct GetContactSignUpNotification {}
-
-impl tl::Identifiable for GetContactSignUpNotification {
-    const CONSTRUCTOR_ID: u32 = 0x9f07_c728;
-}
-
+tl::object! { GetContactSignUpNotification, &calls::account::TYPES[34], x, () }
 impl tl::RemoteCall for GetContactSignUpNotification {
     type Return = bool;
 }
 
-impl tl::Serializable for GetContactSignUpNotification {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9f07_c728);
-        w.finish()
-    }
-}
-
 /// `account.getContentSettings#8b9b4dae = account.ContentSettings;`
+#[repr(C)]
 pub struct GetContentSettings {}
-
-impl tl::Identifiable for GetContentSettings {
-    const CONSTRUCTOR_ID: u32 = 0x8b9b_4dae;
-}
-
+tl::object! { GetContentSettings, &calls::account::TYPES[35], x, () }
 impl tl::RemoteCall for GetContentSettings {
     type Return = tl::Decoded<enums::account::ContentSettings>;
 }
 
-impl tl::Serializable for GetContentSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8b9b_4dae);
-        w.finish()
-    }
-}
-
 /// `account.getDefaultBackgroundEmojis#a60ab9ce hash:long = EmojiList;`
+#[repr(C)]
 pub struct GetDefaultBackgroundEmojis {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetDefaultBackgroundEmojis {
-    const CONSTRUCTOR_ID: u32 = 0xa60a_b9ce;
-}
-
+tl::object! { GetDefaultBackgroundEmojis, &calls::account::TYPES[36], x, (x.hash,) }
 impl tl::RemoteCall for GetDefaultBackgroundEmojis {
     type Return = tl::Decoded<enums::EmojiList<'static>>;
 }
 
-impl tl::Serializable for GetDefaultBackgroundEmojis {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa60a_b9ce);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getDefaultEmojiStatuses#d6753386 hash:long = account.EmojiStatuses;`
+#[repr(C)]
 pub struct GetDefaultEmojiStatuses {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetDefaultEmojiStatuses {
-    const CONSTRUCTOR_ID: u32 = 0xd675_3386;
-}
-
+tl::object! { GetDefaultEmojiStatuses, &calls::account::TYPES[37], x, (x.hash,) }
 impl tl::RemoteCall for GetDefaultEmojiStatuses {
     type Return = tl::Decoded<enums::account::EmojiStatuses<'static>>;
 }
 
-impl tl::Serializable for GetDefaultEmojiStatuses {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd675_3386);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getDefaultGroupPhotoEmojis#915860ae hash:long = EmojiList;`
+#[repr(C)]
 pub struct GetDefaultGroupPhotoEmojis {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetDefaultGroupPhotoEmojis {
-    const CONSTRUCTOR_ID: u32 = 0x9158_60ae;
-}
-
+tl::object! { GetDefaultGroupPhotoEmojis, &calls::account::TYPES[38], x, (x.hash,) }
 impl tl::RemoteCall for GetDefaultGroupPhotoEmojis {
     type Return = tl::Decoded<enums::EmojiList<'static>>;
 }
 
-impl tl::Serializable for GetDefaultGroupPhotoEmojis {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9158_60ae);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getDefaultProfilePhotoEmojis#e2750328 hash:long = EmojiList;`
+#[repr(C)]
 pub struct GetDefaultProfilePhotoEmojis {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetDefaultProfilePhotoEmojis {
-    const CONSTRUCTOR_ID: u32 = 0xe275_0328;
-}
-
+tl::object! { GetDefaultProfilePhotoEmojis, &calls::account::TYPES[39], x, (x.hash,) }
 impl tl::RemoteCall for GetDefaultProfilePhotoEmojis {
     type Return = tl::Decoded<enums::EmojiList<'static>>;
 }
 
-impl tl::Serializable for GetDefaultProfilePhotoEmojis {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe275_0328);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getGlobalPrivacySettings#eb2b4cf6 = GlobalPrivacySettings;`
+#[repr(C)]
 pub struct GetGlobalPrivacySettings {}
-
-impl tl::Identifiable for GetGlobalPrivacySettings {
-    const CONSTRUCTOR_ID: u32 = 0xeb2b_4cf6;
-}
-
+tl::object! { GetGlobalPrivacySettings, &calls::account::TYPES[40], x, () }
 impl tl::RemoteCall for GetGlobalPrivacySettings {
     type Return = tl::Decoded<enums::GlobalPrivacySettings<'static>>;
 }
 
-impl tl::Serializable for GetGlobalPrivacySettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xeb2b_4cf6);
-        w.finish()
-    }
-}
-
 /// `account.getMultiWallPapers#65ad71dc wallpapers:Vector<InputWallPaper> = Vector<WallPaper>;`
+#[repr(C)]
 pub struct GetMultiWallPapers<'a> {
     pub wallpapers: &'a [enums::InputWallPaper<'a>],
 }
-
-impl tl::Identifiable for GetMultiWallPapers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x65ad_71dc;
-}
-
+tl::object! { GetMultiWallPapers<'_>, &calls::account::TYPES[41], x, (x.wallpapers,) }
 impl tl::RemoteCall for GetMultiWallPapers<'_> {
     type Return = tl::Decoded<&'static [enums::WallPaper<'static>]>;
 }
 
-impl tl::Serializable for GetMultiWallPapers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x65ad_71dc);
-        w.put(&self.wallpapers);
-        w.finish()
-    }
-}
-
 /// `account.getNotifyExceptions#53577479 flags:# compare_sound:flags.1?true compare_stories:flags.2?true peer:flags.0?InputNotifyPeer = Updates;`
+#[repr(C)]
 pub struct GetNotifyExceptions<'a> {
     pub compare_sound: bool,
     pub compare_stories: bool,
     pub peer: Option<&'a enums::InputNotifyPeer<'a>>,
 }
-
-impl tl::Identifiable for GetNotifyExceptions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5357_7479;
-}
-
+tl::object! { GetNotifyExceptions<'_>, &calls::account::TYPES[42], x, (tl::Word, x.compare_sound, x.compare_stories, x.peer) }
 impl tl::RemoteCall for GetNotifyExceptions<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for GetNotifyExceptions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5357_7479);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.peer.is_some());
-        flags.set(1, self.compare_sound);
-        flags.set(2, self.compare_stories);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `account.getNotifySettings#12b3ad31 peer:InputNotifyPeer = PeerNotifySettings;`
+#[repr(C)]
 pub struct GetNotifySettings<'a> {
     pub peer: enums::InputNotifyPeer<'a>,
 }
-
-impl tl::Identifiable for GetNotifySettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x12b3_ad31;
-}
-
+tl::object! { GetNotifySettings<'_>, &calls::account::TYPES[43], x, (&x.peer,) }
 impl tl::RemoteCall for GetNotifySettings<'_> {
     type Return = tl::Decoded<enums::PeerNotifySettings<'static>>;
 }
 
-impl tl::Serializable for GetNotifySettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x12b3_ad31);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `account.getPaidMessagesRevenue#19ba4a67 flags:# parent_peer:flags.0?InputPeer user_id:InputUser = account.PaidMessagesRevenue;`
+#[repr(C)]
 pub struct GetPaidMessagesRevenue<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub user_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetPaidMessagesRevenue<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x19ba_4a67;
-}
-
+tl::object! { GetPaidMessagesRevenue<'_>, &calls::account::TYPES[44], x, (tl::Word, x.parent_peer, &x.user_id) }
 impl tl::RemoteCall for GetPaidMessagesRevenue<'_> {
     type Return = tl::Decoded<enums::account::PaidMessagesRevenue>;
 }
 
-impl tl::Serializable for GetPaidMessagesRevenue<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x19ba_4a67);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.parent_peer.is_some());
-        w.flags(flags);
-        w.put(&self.parent_peer);
-        w.put(&self.user_id);
-        w.finish()
-    }
-}
-
 /// `account.getPasskeys#ea1f0c52 = account.Passkeys;`
+#[repr(C)]
 pub struct GetPasskeys {}
-
-impl tl::Identifiable for GetPasskeys {
-    const CONSTRUCTOR_ID: u32 = 0xea1f_0c52;
-}
-
+tl::object! { GetPasskeys, &calls::account::TYPES[45], x, () }
 impl tl::RemoteCall for GetPasskeys {
     type Return = tl::Decoded<enums::account::Passkeys<'static>>;
 }
 
-impl tl::Serializable for GetPasskeys {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xea1f_0c52);
-        w.finish()
-    }
-}
-
 /// `account.getPassword#548a30f5 = account.Password;`
+#[repr(C)]
 pub struct GetPassword {}
-
-impl tl::Identifiable for GetPassword {
-    const CONSTRUCTOR_ID: u32 = 0x548a_30f5;
-}
-
+tl::object! { GetPassword, &calls::account::TYPES[46], x, () }
 impl tl::RemoteCall for GetPassword {
     type Return = tl::Decoded<enums::account::Password<'static>>;
 }
 
-impl tl::Serializable for GetPassword {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x548a_30f5);
-        w.finish()
-    }
-}
-
 /// `account.getPasswordSettings#9cd4eaf9 password:InputCheckPasswordSRP = account.PasswordSettings;`
+#[repr(C)]
 pub struct GetPasswordSettings<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-
-impl tl::Identifiable for GetPasswordSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9cd4_eaf9;
-}
-
+tl::object! { GetPasswordSettings<'_>, &calls::account::TYPES[47], x, (&x.password,) }
 impl tl::RemoteCall for GetPasswordSettings<'_> {
     type Return = tl::Decoded<enums::account::PasswordSettings<'static>>;
 }
 
-impl tl::Serializable for GetPasswordSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9cd4_eaf9);
-        w.put(&self.password);
-        w.finish()
-    }
-}
-
 /// `account.getPrivacy#dadbc950 key:InputPrivacyKey = account.PrivacyRules;`
+#[repr(C)]
 pub struct GetPrivacy {
     pub key: enums::InputPrivacyKey,
 }
-
-impl tl::Identifiable for GetPrivacy {
-    const CONSTRUCTOR_ID: u32 = 0xdadb_c950;
-}
-
+tl::object! { GetPrivacy, &calls::account::TYPES[48], x, (&x.key,) }
 impl tl::RemoteCall for GetPrivacy {
     type Return = tl::Decoded<enums::account::PrivacyRules<'static>>;
 }
 
-impl tl::Serializable for GetPrivacy {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdadb_c950);
-        w.put(&self.key);
-        w.finish()
-    }
-}
-
 /// `account.getReactionsNotifySettings#06dd654c = ReactionsNotifySettings;`
+#[repr(C)]
 pub struct GetReactionsNotifySettings {}
-
-impl tl::Identifiable for GetReactionsNotifySettings {
-    const CONSTRUCTOR_ID: u32 = 0x06dd_654c;
-}
-
+tl::object! { GetReactionsNotifySettings, &calls::account::TYPES[49], x, () }
 impl tl::RemoteCall for GetReactionsNotifySettings {
     type Return = tl::Decoded<enums::ReactionsNotifySettings<'static>>;
 }
 
-impl tl::Serializable for GetReactionsNotifySettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x06dd_654c);
-        w.finish()
-    }
-}
-
 /// `account.getRecentEmojiStatuses#0f578105 hash:long = account.EmojiStatuses;`
+#[repr(C)]
 pub struct GetRecentEmojiStatuses {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetRecentEmojiStatuses {
-    const CONSTRUCTOR_ID: u32 = 0x0f57_8105;
-}
-
+tl::object! { GetRecentEmojiStatuses, &calls::account::TYPES[50], x, (x.hash,) }
 impl tl::RemoteCall for GetRecentEmojiStatuses {
     type Return = tl::Decoded<enums::account::EmojiStatuses<'static>>;
 }
 
-impl tl::Serializable for GetRecentEmojiStatuses {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0f57_8105);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getSavedMusicIds#e09d5faf hash:long = account.SavedMusicIds;`
+#[repr(C)]
 pub struct GetSavedMusicIds {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetSavedMusicIds {
-    const CONSTRUCTOR_ID: u32 = 0xe09d_5faf;
-}
-
+tl::object! { GetSavedMusicIds, &calls::account::TYPES[51], x, (x.hash,) }
 impl tl::RemoteCall for GetSavedMusicIds {
     type Return = tl::Decoded<enums::account::SavedMusicIds<'static>>;
 }
 
-impl tl::Serializable for GetSavedMusicIds {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe09d_5faf);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getSavedRingtones#e1902288 hash:long = account.SavedRingtones;`
+#[repr(C)]
 pub struct GetSavedRingtones {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetSavedRingtones {
-    const CONSTRUCTOR_ID: u32 = 0xe190_2288;
-}
-
+tl::object! { GetSavedRingtones, &calls::account::TYPES[52], x, (x.hash,) }
 impl tl::RemoteCall for GetSavedRingtones {
     type Return = tl::Decoded<enums::account::SavedRingtones<'static>>;
 }
 
-impl tl::Serializable for GetSavedRingtones {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe190_2288);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getSecureValue#73665bc2 types:Vector<SecureValueType> = Vector<SecureValue>;`
+#[repr(C)]
 pub struct GetSecureValue<'a> {
     pub types: &'a [enums::SecureValueType],
 }
-
-impl tl::Identifiable for GetSecureValue<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7366_5bc2;
-}
-
+tl::object! { GetSecureValue<'_>, &calls::account::TYPES[53], x, (x.types,) }
 impl tl::RemoteCall for GetSecureValue<'_> {
     type Return = tl::Decoded<&'static [enums::SecureValue<'static>]>;
 }
 
-impl tl::Serializable for GetSecureValue<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7366_5bc2);
-        w.put(&self.types);
-        w.finish()
-    }
-}
-
 /// `account.getTheme#3a5869ec format:string theme:InputTheme = Theme;`
+#[repr(C)]
 pub struct GetTheme<'a> {
     pub format: &'a str,
     pub theme: enums::InputTheme<'a>,
 }
-
-impl tl::Identifiable for GetTheme<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3a58_69ec;
-}
-
+tl::object! { GetTheme<'_>, &calls::account::TYPES[54], x, (x.format, &x.theme) }
 impl tl::RemoteCall for GetTheme<'_> {
     type Return = tl::Decoded<enums::Theme<'static>>;
 }
 
-impl tl::Serializable for GetTheme<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3a58_69ec);
-        w.put(&self.format);
-        w.put(&self.theme);
-        w.finish()
-    }
-}
-
 /// `account.getThemes#7206e458 format:string hash:long = account.Themes;`
+#[repr(C)]
 pub struct GetThemes<'a> {
     pub format: &'a str,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetThemes<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7206_e458;
-}
-
+tl::object! { GetThemes<'_>, &calls::account::TYPES[55], x, (x.format, x.hash) }
 impl tl::RemoteCall for GetThemes<'_> {
     type Return = tl::Decoded<enums::account::Themes<'static>>;
 }
 
-impl tl::Serializable for GetThemes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7206_e458);
-        w.put(&self.format);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getTmpPassword#449e0b51 password:InputCheckPasswordSRP period:int = account.TmpPassword;`
+#[repr(C)]
 pub struct GetTmpPassword<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
     pub period: i32,
 }
-
-impl tl::Identifiable for GetTmpPassword<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x449e_0b51;
-}
-
+tl::object! { GetTmpPassword<'_>, &calls::account::TYPES[56], x, (&x.password, x.period) }
 impl tl::RemoteCall for GetTmpPassword<'_> {
     type Return = tl::Decoded<enums::account::TmpPassword<'static>>;
 }
 
-impl tl::Serializable for GetTmpPassword<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x449e_0b51);
-        w.put(&self.password);
-        w.put(&self.period);
-        w.finish()
-    }
-}
-
 /// `account.getUniqueGiftChatThemes#e42ce9c9 offset:string limit:int hash:long = account.ChatThemes;`
+#[repr(C)]
 pub struct GetUniqueGiftChatThemes<'a> {
     pub offset: &'a str,
     pub limit: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetUniqueGiftChatThemes<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe42c_e9c9;
-}
-
+tl::object! { GetUniqueGiftChatThemes<'_>, &calls::account::TYPES[57], x, (x.offset, x.limit, x.hash) }
 impl tl::RemoteCall for GetUniqueGiftChatThemes<'_> {
     type Return = tl::Decoded<enums::account::ChatThemes<'static>>;
 }
 
-impl tl::Serializable for GetUniqueGiftChatThemes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe42c_e9c9);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getWallPaper#fc8ddbea wallpaper:InputWallPaper = WallPaper;`
+#[repr(C)]
 pub struct GetWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
 }
-
-impl tl::Identifiable for GetWallPaper<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfc8d_dbea;
-}
-
+tl::object! { GetWallPaper<'_>, &calls::account::TYPES[58], x, (&x.wallpaper,) }
 impl tl::RemoteCall for GetWallPaper<'_> {
     type Return = tl::Decoded<enums::WallPaper<'static>>;
 }
 
-impl tl::Serializable for GetWallPaper<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfc8d_dbea);
-        w.put(&self.wallpaper);
-        w.finish()
-    }
-}
-
 /// `account.getWallPapers#07967d36 hash:long = account.WallPapers;`
+#[repr(C)]
 pub struct GetWallPapers {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetWallPapers {
-    const CONSTRUCTOR_ID: u32 = 0x0796_7d36;
-}
-
+tl::object! { GetWallPapers, &calls::account::TYPES[59], x, (x.hash,) }
 impl tl::RemoteCall for GetWallPapers {
     type Return = tl::Decoded<enums::account::WallPapers<'static>>;
 }
 
-impl tl::Serializable for GetWallPapers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0796_7d36);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.getWebAuthorizations#182e6d6f = account.WebAuthorizations;`
+#[repr(C)]
 pub struct GetWebAuthorizations {}
-
-impl tl::Identifiable for GetWebAuthorizations {
-    const CONSTRUCTOR_ID: u32 = 0x182e_6d6f;
-}
-
+tl::object! { GetWebAuthorizations, &calls::account::TYPES[60], x, () }
 impl tl::RemoteCall for GetWebAuthorizations {
     type Return = tl::Decoded<enums::account::WebAuthorizations<'static>>;
 }
 
-impl tl::Serializable for GetWebAuthorizations {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x182e_6d6f);
-        w.finish()
-    }
-}
-
 /// `account.getWebBrowserSettings#56655768 hash:long = account.WebBrowserSettings;`
+#[repr(C)]
 pub struct GetWebBrowserSettings {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetWebBrowserSettings {
-    const CONSTRUCTOR_ID: u32 = 0x5665_5768;
-}
-
+tl::object! { GetWebBrowserSettings, &calls::account::TYPES[61], x, (x.hash,) }
 impl tl::RemoteCall for GetWebBrowserSettings {
     type Return = tl::Decoded<enums::account::WebBrowserSettings<'static>>;
 }
 
-impl tl::Serializable for GetWebBrowserSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5665_5768);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.initPasskeyRegistration#429547e8 = account.PasskeyRegistrationOptions;`
+#[repr(C)]
 pub struct InitPasskeyRegistration {}
-
-impl tl::Identifiable for InitPasskeyRegistration {
-    const CONSTRUCTOR_ID: u32 = 0x4295_47e8;
-}
-
+tl::object! { InitPasskeyRegistration, &calls::account::TYPES[62], x, () }
 impl tl::RemoteCall for InitPasskeyRegistration {
     type Return = tl::Decoded<enums::account::PasskeyRegistrationOptions<'static>>;
 }
 
-impl tl::Serializable for InitPasskeyRegistration {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4295_47e8);
-        w.finish()
-    }
-}
-
 /// `account.initTakeoutSession#8ef3eab0 flags:# contacts:flags.0?true message_users:flags.1?true message_chats:flags.2?true message_megagroups:flags.3?true message_channels:flags.4?true files:flags.5?true file_max_size:flags.5?long = account.Takeout;`
+#[repr(C)]
 pub struct InitTakeoutSession {
     pub contacts: bool,
     pub message_users: bool,
@@ -1475,117 +633,47 @@ pub struct InitTakeoutSession {
     pub files: bool,
     pub file_max_size: Option<i64>,
 }
-
-impl tl::Identifiable for InitTakeoutSession {
-    const CONSTRUCTOR_ID: u32 = 0x8ef3_eab0;
-}
-
+tl::object! { InitTakeoutSession, &calls::account::TYPES[63], x, (tl::Word, x.contacts, x.message_users, x.message_chats, x.message_megagroups, x.message_channels, x.files, x.file_max_size) }
 impl tl::RemoteCall for InitTakeoutSession {
     type Return = tl::Decoded<enums::account::Takeout>;
 }
 
-impl tl::Serializable for InitTakeoutSession {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8ef3_eab0);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.contacts);
-        flags.set(1, self.message_users);
-        flags.set(2, self.message_chats);
-        flags.set(3, self.message_megagroups);
-        flags.set(4, self.message_channels);
-        flags.shared(5, self.files);
-        flags.shared(5, self.file_max_size.is_some());
-        w.checked_flags(flags, "account.initTakeoutSession", "flags");
-        w.put(&self.file_max_size);
-        w.finish()
-    }
-}
-
 /// `account.installTheme#c727bb3b flags:# dark:flags.0?true theme:flags.1?InputTheme format:flags.2?string base_theme:flags.3?BaseTheme = Bool;`
+#[repr(C)]
 pub struct InstallTheme<'a> {
     pub dark: bool,
     pub theme: Option<&'a enums::InputTheme<'a>>,
     pub format: Option<&'a str>,
     pub base_theme: Option<&'a enums::BaseTheme>,
 }
-
-impl tl::Identifiable for InstallTheme<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc727_bb3b;
-}
-
+tl::object! { InstallTheme<'_>, &calls::account::TYPES[64], x, (tl::Word, x.dark, x.theme, x.format, x.base_theme) }
 impl tl::RemoteCall for InstallTheme<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for InstallTheme<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc727_bb3b);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.dark);
-        flags.set(1, self.theme.is_some());
-        flags.set(2, self.format.is_some());
-        flags.set(3, self.base_theme.is_some());
-        w.flags(flags);
-        w.put(&self.theme);
-        w.put(&self.format);
-        w.put(&self.base_theme);
-        w.finish()
-    }
-}
-
 /// `account.installWallPaper#feed5769 wallpaper:InputWallPaper settings:WallPaperSettings = Bool;`
+#[repr(C)]
 pub struct InstallWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
     pub settings: enums::WallPaperSettings<'a>,
 }
-
-impl tl::Identifiable for InstallWallPaper<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfeed_5769;
-}
-
+tl::object! { InstallWallPaper<'_>, &calls::account::TYPES[65], x, (&x.wallpaper, &x.settings) }
 impl tl::RemoteCall for InstallWallPaper<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for InstallWallPaper<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfeed_5769);
-        w.put(&self.wallpaper);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.invalidateSignInCodes#ca8ae8ba codes:Vector<string> = Bool;`
+#[repr(C)]
 pub struct InvalidateSignInCodes<'a> {
     pub codes: &'a [&'a str],
 }
-
-impl tl::Identifiable for InvalidateSignInCodes<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xca8a_e8ba;
-}
-
+tl::object! { InvalidateSignInCodes<'_>, &calls::account::TYPES[66], x, (x.codes,) }
 impl tl::RemoteCall for InvalidateSignInCodes<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for InvalidateSignInCodes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xca8a_e8ba);
-        w.put(&self.codes);
-        w.finish()
-    }
-}
-
 /// `account.registerDevice#ec86017a flags:# no_muted:flags.0?true token_type:int token:string app_sandbox:Bool secret:bytes other_uids:Vector<long> = Bool;`
+#[repr(C)]
 pub struct RegisterDevice<'a> {
     pub no_muted: bool,
     pub token_type: i32,
@@ -1594,333 +682,140 @@ pub struct RegisterDevice<'a> {
     pub secret: &'a [u8],
     pub other_uids: &'a [i64],
 }
-
-impl tl::Identifiable for RegisterDevice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xec86_017a;
-}
-
+tl::object! { RegisterDevice<'_>, &calls::account::TYPES[67], x, (tl::Word, x.no_muted, x.token_type, x.token, x.app_sandbox, x.secret, x.other_uids) }
 impl tl::RemoteCall for RegisterDevice<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for RegisterDevice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xec86_017a);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.no_muted);
-        w.flags(flags);
-        w.put(&self.token_type);
-        w.put(&self.token);
-        w.put(&self.app_sandbox);
-        w.put(&self.secret);
-        w.put(&self.other_uids);
-        w.finish()
-    }
-}
-
 /// `account.registerPasskey#55b41fd6 credential:InputPasskeyCredential = Passkey;`
+#[repr(C)]
 pub struct RegisterPasskey<'a> {
     pub credential: enums::InputPasskeyCredential<'a>,
 }
-
-impl tl::Identifiable for RegisterPasskey<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x55b4_1fd6;
-}
-
+tl::object! { RegisterPasskey<'_>, &calls::account::TYPES[68], x, (&x.credential,) }
 impl tl::RemoteCall for RegisterPasskey<'_> {
     type Return = tl::Decoded<enums::Passkey<'static>>;
 }
 
-impl tl::Serializable for RegisterPasskey<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x55b4_1fd6);
-        w.put(&self.credential);
-        w.finish()
-    }
-}
-
 /// `account.reorderUsernames#ef500eab order:Vector<string> = Bool;`
+#[repr(C)]
 pub struct ReorderUsernames<'a> {
     pub order: &'a [&'a str],
 }
-
-impl tl::Identifiable for ReorderUsernames<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xef50_0eab;
-}
-
+tl::object! { ReorderUsernames<'_>, &calls::account::TYPES[69], x, (x.order,) }
 impl tl::RemoteCall for ReorderUsernames<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReorderUsernames<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xef50_0eab);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `account.reportPeer#c5ba3d86 peer:InputPeer reason:ReportReason message:string = Bool;`
+#[repr(C)]
 pub struct ReportPeer<'a> {
     pub peer: enums::InputPeer<'a>,
     pub reason: enums::ReportReason,
     pub message: &'a str,
 }
-
-impl tl::Identifiable for ReportPeer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc5ba_3d86;
-}
-
+tl::object! { ReportPeer<'_>, &calls::account::TYPES[70], x, (&x.peer, &x.reason, x.message) }
 impl tl::RemoteCall for ReportPeer<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReportPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc5ba_3d86);
-        w.put(&self.peer);
-        w.put(&self.reason);
-        w.put(&self.message);
-        w.finish()
-    }
-}
-
 /// `account.reportProfilePhoto#fa8cc6f5 peer:InputPeer photo_id:InputPhoto reason:ReportReason message:string = Bool;`
+#[repr(C)]
 pub struct ReportProfilePhoto<'a> {
     pub peer: enums::InputPeer<'a>,
     pub photo_id: enums::InputPhoto<'a>,
     pub reason: enums::ReportReason,
     pub message: &'a str,
 }
-
-impl tl::Identifiable for ReportProfilePhoto<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfa8c_c6f5;
-}
-
+tl::object! { ReportProfilePhoto<'_>, &calls::account::TYPES[71], x, (&x.peer, &x.photo_id, &x.reason, x.message) }
 impl tl::RemoteCall for ReportProfilePhoto<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReportProfilePhoto<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfa8c_c6f5);
-        w.put(&self.peer);
-        w.put(&self.photo_id);
-        w.put(&self.reason);
-        w.put(&self.message);
-        w.finish()
-    }
-}
-
 /// `account.resendPasswordEmail#7a7f2a15 = Bool;`
+#[repr(C)]
 pub struct ResendPasswordEmail {}
-
-impl tl::Identifiable for ResendPasswordEmail {
-    const CONSTRUCTOR_ID: u32 = 0x7a7f_2a15;
-}
-
+tl::object! { ResendPasswordEmail, &calls::account::TYPES[72], x, () }
 impl tl::RemoteCall for ResendPasswordEmail {
     type Return = bool;
 }
 
-impl tl::Serializable for ResendPasswordEmail {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7a7f_2a15);
-        w.finish()
-    }
-}
-
 /// `account.resetAuthorization#df77f3bc hash:long = Bool;`
+#[repr(C)]
 pub struct ResetAuthorization {
     pub hash: i64,
 }
-
-impl tl::Identifiable for ResetAuthorization {
-    const CONSTRUCTOR_ID: u32 = 0xdf77_f3bc;
-}
-
+tl::object! { ResetAuthorization, &calls::account::TYPES[73], x, (x.hash,) }
 impl tl::RemoteCall for ResetAuthorization {
     type Return = bool;
 }
 
-impl tl::Serializable for ResetAuthorization {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdf77_f3bc);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.resetNotifySettings#db7e1747 = Bool;`
+#[repr(C)]
 pub struct ResetNotifySettings {}
-
-impl tl::Identifiable for ResetNotifySettings {
-    const CONSTRUCTOR_ID: u32 = 0xdb7e_1747;
-}
-
+tl::object! { ResetNotifySettings, &calls::account::TYPES[74], x, () }
 impl tl::RemoteCall for ResetNotifySettings {
     type Return = bool;
 }
 
-impl tl::Serializable for ResetNotifySettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdb7e_1747);
-        w.finish()
-    }
-}
-
 /// `account.resetPassword#9308ce1b = account.ResetPasswordResult;`
+#[repr(C)]
 pub struct ResetPassword {}
-
-impl tl::Identifiable for ResetPassword {
-    const CONSTRUCTOR_ID: u32 = 0x9308_ce1b;
-}
-
+tl::object! { ResetPassword, &calls::account::TYPES[75], x, () }
 impl tl::RemoteCall for ResetPassword {
     type Return = tl::Decoded<enums::account::ResetPasswordResult>;
 }
 
-impl tl::Serializable for ResetPassword {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9308_ce1b);
-        w.finish()
-    }
-}
-
 /// `account.resetWallPapers#bb3b9804 = Bool;`
+#[repr(C)]
 pub struct ResetWallPapers {}
-
-impl tl::Identifiable for ResetWallPapers {
-    const CONSTRUCTOR_ID: u32 = 0xbb3b_9804;
-}
-
+tl::object! { ResetWallPapers, &calls::account::TYPES[76], x, () }
 impl tl::RemoteCall for ResetWallPapers {
     type Return = bool;
 }
 
-impl tl::Serializable for ResetWallPapers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbb3b_9804);
-        w.finish()
-    }
-}
-
 /// `account.resetWebAuthorization#2d01b9ef hash:long = Bool;`
+#[repr(C)]
 pub struct ResetWebAuthorization {
     pub hash: i64,
 }
-
-impl tl::Identifiable for ResetWebAuthorization {
-    const CONSTRUCTOR_ID: u32 = 0x2d01_b9ef;
-}
-
+tl::object! { ResetWebAuthorization, &calls::account::TYPES[77], x, (x.hash,) }
 impl tl::RemoteCall for ResetWebAuthorization {
     type Return = bool;
 }
 
-impl tl::Serializable for ResetWebAuthorization {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2d01_b9ef);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `account.resetWebAuthorizations#682d2594 = Bool;`
+#[repr(C)]
 pub struct ResetWebAuthorizations {}
-
-impl tl::Identifiable for ResetWebAuthorizations {
-    const CONSTRUCTOR_ID: u32 = 0x682d_2594;
-}
-
+tl::object! { ResetWebAuthorizations, &calls::account::TYPES[78], x, () }
 impl tl::RemoteCall for ResetWebAuthorizations {
     type Return = bool;
 }
 
-impl tl::Serializable for ResetWebAuthorizations {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x682d_2594);
-        w.finish()
-    }
-}
-
 /// `account.resolveBusinessChatLink#5492e5ee slug:string = account.ResolvedBusinessChatLinks;`
+#[repr(C)]
 pub struct ResolveBusinessChatLink<'a> {
     pub slug: &'a str,
 }
-
-impl tl::Identifiable for ResolveBusinessChatLink<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5492_e5ee;
-}
-
+tl::object! { ResolveBusinessChatLink<'_>, &calls::account::TYPES[79], x, (x.slug,) }
 impl tl::RemoteCall for ResolveBusinessChatLink<'_> {
     type Return = tl::Decoded<enums::account::ResolvedBusinessChatLinks<'static>>;
 }
 
-impl tl::Serializable for ResolveBusinessChatLink<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5492_e5ee);
-        w.put(&self.slug);
-        w.finish()
-    }
-}
-
 /// `account.saveAutoDownloadSettings#76f36233 flags:# low:flags.0?true high:flags.1?true settings:AutoDownloadSettings = Bool;`
+#[repr(C)]
 pub struct SaveAutoDownloadSettings<'a> {
     pub low: bool,
     pub high: bool,
     pub settings: enums::AutoDownloadSettings<'a>,
 }
-
-impl tl::Identifiable for SaveAutoDownloadSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x76f3_6233;
-}
-
+tl::object! { SaveAutoDownloadSettings<'_>, &calls::account::TYPES[80], x, (tl::Word, x.low, x.high, &x.settings) }
 impl tl::RemoteCall for SaveAutoDownloadSettings<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveAutoDownloadSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x76f3_6233);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.low);
-        flags.set(1, self.high);
-        w.flags(flags);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.saveAutoSaveSettings#d69b8361 flags:# users:flags.0?true chats:flags.1?true broadcasts:flags.2?true peer:flags.3?InputPeer settings:AutoSaveSettings = Bool;`
+#[repr(C)]
 pub struct SaveAutoSaveSettings<'a> {
     pub users: bool,
     pub chats: bool,
@@ -1928,1008 +823,423 @@ pub struct SaveAutoSaveSettings<'a> {
     pub peer: Option<&'a enums::InputPeer<'a>>,
     pub settings: enums::AutoSaveSettings,
 }
-
-impl tl::Identifiable for SaveAutoSaveSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd69b_8361;
-}
-
+tl::object! { SaveAutoSaveSettings<'_>, &calls::account::TYPES[81], x, (tl::Word, x.users, x.chats, x.broadcasts, x.peer, &x.settings) }
 impl tl::RemoteCall for SaveAutoSaveSettings<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveAutoSaveSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd69b_8361);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.users);
-        flags.set(1, self.chats);
-        flags.set(2, self.broadcasts);
-        flags.set(3, self.peer.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.saveMusic#b26732a9 flags:# unsave:flags.0?true id:InputDocument after_id:flags.1?InputDocument = Bool;`
+#[repr(C)]
 pub struct SaveMusic<'a> {
     pub unsave: bool,
     pub id: enums::InputDocument<'a>,
     pub after_id: Option<&'a enums::InputDocument<'a>>,
 }
-
-impl tl::Identifiable for SaveMusic<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb267_32a9;
-}
-
+tl::object! { SaveMusic<'_>, &calls::account::TYPES[82], x, (tl::Word, x.unsave, &x.id, x.after_id) }
 impl tl::RemoteCall for SaveMusic<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveMusic<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb267_32a9);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.unsave);
-        flags.set(1, self.after_id.is_some());
-        w.flags(flags);
-        w.put(&self.id);
-        w.put(&self.after_id);
-        w.finish()
-    }
-}
-
 /// `account.saveRingtone#3dea5b03 id:InputDocument unsave:Bool = account.SavedRingtone;`
+#[repr(C)]
 pub struct SaveRingtone<'a> {
     pub id: enums::InputDocument<'a>,
     pub unsave: bool,
 }
-
-impl tl::Identifiable for SaveRingtone<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3dea_5b03;
-}
-
+tl::object! { SaveRingtone<'_>, &calls::account::TYPES[83], x, (&x.id, x.unsave) }
 impl tl::RemoteCall for SaveRingtone<'_> {
     type Return = tl::Decoded<enums::account::SavedRingtone<'static>>;
 }
 
-impl tl::Serializable for SaveRingtone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3dea_5b03);
-        w.put(&self.id);
-        w.put(&self.unsave);
-        w.finish()
-    }
-}
-
 /// `account.saveSecureValue#899fe31d value:InputSecureValue secure_secret_id:long = SecureValue;`
+#[repr(C)]
 pub struct SaveSecureValue<'a> {
     pub value: enums::InputSecureValue<'a>,
     pub secure_secret_id: i64,
 }
-
-impl tl::Identifiable for SaveSecureValue<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x899f_e31d;
-}
-
+tl::object! { SaveSecureValue<'_>, &calls::account::TYPES[84], x, (&x.value, x.secure_secret_id) }
 impl tl::RemoteCall for SaveSecureValue<'_> {
     type Return = tl::Decoded<enums::SecureValue<'static>>;
 }
 
-impl tl::Serializable for SaveSecureValue<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x899f_e31d);
-        w.put(&self.value);
-        w.put(&self.secure_secret_id);
-        w.finish()
-    }
-}
-
 /// `account.saveTheme#f257106c theme:InputTheme unsave:Bool = Bool;`
+#[repr(C)]
 pub struct SaveTheme<'a> {
     pub theme: enums::InputTheme<'a>,
     pub unsave: bool,
 }
-
-impl tl::Identifiable for SaveTheme<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf257_106c;
-}
-
+tl::object! { SaveTheme<'_>, &calls::account::TYPES[85], x, (&x.theme, x.unsave) }
 impl tl::RemoteCall for SaveTheme<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveTheme<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf257_106c);
-        w.put(&self.theme);
-        w.put(&self.unsave);
-        w.finish()
-    }
-}
-
 /// `account.saveWallPaper#6c5a5b37 wallpaper:InputWallPaper unsave:Bool settings:WallPaperSettings = Bool;`
+#[repr(C)]
 pub struct SaveWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
     pub unsave: bool,
     pub settings: enums::WallPaperSettings<'a>,
 }
-
-impl tl::Identifiable for SaveWallPaper<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6c5a_5b37;
-}
-
+tl::object! { SaveWallPaper<'_>, &calls::account::TYPES[86], x, (&x.wallpaper, x.unsave, &x.settings) }
 impl tl::RemoteCall for SaveWallPaper<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveWallPaper<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6c5a_5b37);
-        w.put(&self.wallpaper);
-        w.put(&self.unsave);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.sendChangePhoneCode#82574ae5 phone_number:string settings:CodeSettings = auth.SentCode;`
+#[repr(C)]
 pub struct SendChangePhoneCode<'a> {
     pub phone_number: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-
-impl tl::Identifiable for SendChangePhoneCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8257_4ae5;
-}
-
+tl::object! { SendChangePhoneCode<'_>, &calls::account::TYPES[87], x, (x.phone_number, &x.settings) }
 impl tl::RemoteCall for SendChangePhoneCode<'_> {
     type Return = tl::Decoded<enums::auth::SentCode<'static>>;
 }
 
-impl tl::Serializable for SendChangePhoneCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8257_4ae5);
-        w.put(&self.phone_number);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.sendConfirmPhoneCode#1b3faa88 hash:string settings:CodeSettings = auth.SentCode;`
+#[repr(C)]
 pub struct SendConfirmPhoneCode<'a> {
     pub hash: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-
-impl tl::Identifiable for SendConfirmPhoneCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1b3f_aa88;
-}
-
+tl::object! { SendConfirmPhoneCode<'_>, &calls::account::TYPES[88], x, (x.hash, &x.settings) }
 impl tl::RemoteCall for SendConfirmPhoneCode<'_> {
     type Return = tl::Decoded<enums::auth::SentCode<'static>>;
 }
 
-impl tl::Serializable for SendConfirmPhoneCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1b3f_aa88);
-        w.put(&self.hash);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.sendVerifyEmailCode#98e037bb purpose:EmailVerifyPurpose email:string = account.SentEmailCode;`
+#[repr(C)]
 pub struct SendVerifyEmailCode<'a> {
     pub purpose: enums::EmailVerifyPurpose<'a>,
     pub email: &'a str,
 }
-
-impl tl::Identifiable for SendVerifyEmailCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x98e0_37bb;
-}
-
+tl::object! { SendVerifyEmailCode<'_>, &calls::account::TYPES[89], x, (&x.purpose, x.email) }
 impl tl::RemoteCall for SendVerifyEmailCode<'_> {
     type Return = tl::Decoded<enums::account::SentEmailCode<'static>>;
 }
 
-impl tl::Serializable for SendVerifyEmailCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x98e0_37bb);
-        w.put(&self.purpose);
-        w.put(&self.email);
-        w.finish()
-    }
-}
-
 /// `account.sendVerifyPhoneCode#a5a356f9 phone_number:string settings:CodeSettings = auth.SentCode;`
+#[repr(C)]
 pub struct SendVerifyPhoneCode<'a> {
     pub phone_number: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-
-impl tl::Identifiable for SendVerifyPhoneCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa5a3_56f9;
-}
-
+tl::object! { SendVerifyPhoneCode<'_>, &calls::account::TYPES[90], x, (x.phone_number, &x.settings) }
 impl tl::RemoteCall for SendVerifyPhoneCode<'_> {
     type Return = tl::Decoded<enums::auth::SentCode<'static>>;
 }
 
-impl tl::Serializable for SendVerifyPhoneCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa5a3_56f9);
-        w.put(&self.phone_number);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.setAccountTTL#2442485e ttl:AccountDaysTTL = Bool;`
+#[repr(C)]
 pub struct SetAccountTtl {
     pub ttl: enums::AccountDaysTtl,
 }
-
-impl tl::Identifiable for SetAccountTtl {
-    const CONSTRUCTOR_ID: u32 = 0x2442_485e;
-}
-
+tl::object! { SetAccountTtl, &calls::account::TYPES[91], x, (&x.ttl,) }
 impl tl::RemoteCall for SetAccountTtl {
     type Return = bool;
 }
 
-impl tl::Serializable for SetAccountTtl {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2442_485e);
-        w.put(&self.ttl);
-        w.finish()
-    }
-}
-
 /// `account.setAuthorizationTTL#bf899aa0 authorization_ttl_days:int = Bool;`
+#[repr(C)]
 pub struct SetAuthorizationTtl {
     pub authorization_ttl_days: i32,
 }
-
-impl tl::Identifiable for SetAuthorizationTtl {
-    const CONSTRUCTOR_ID: u32 = 0xbf89_9aa0;
-}
-
+tl::object! { SetAuthorizationTtl, &calls::account::TYPES[92], x, (x.authorization_ttl_days,) }
 impl tl::RemoteCall for SetAuthorizationTtl {
     type Return = bool;
 }
 
-impl tl::Serializable for SetAuthorizationTtl {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbf89_9aa0);
-        w.put(&self.authorization_ttl_days);
-        w.finish()
-    }
-}
-
 /// `account.setContactSignUpNotification#cff43f61 silent:Bool = Bool;`
+#[repr(C)]
 pub struct SetContactSignUpNotification {
     pub silent: bool,
 }
-
-impl tl::Identifiable for SetContactSignUpNotification {
-    const CONSTRUCTOR_ID: u32 = 0xcff4_3f61;
-}
-
+tl::object! { SetContactSignUpNotification, &calls::account::TYPES[93], x, (x.silent,) }
 impl tl::RemoteCall for SetContactSignUpNotification {
     type Return = bool;
 }
 
-impl tl::Serializable for SetContactSignUpNotification {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcff4_3f61);
-        w.put(&self.silent);
-        w.finish()
-    }
-}
-
 /// `account.setContentSettings#b574b16b flags:# sensitive_enabled:flags.0?true = Bool;`
+#[repr(C)]
 pub struct SetContentSettings {
     pub sensitive_enabled: bool,
 }
-
-impl tl::Identifiable for SetContentSettings {
-    const CONSTRUCTOR_ID: u32 = 0xb574_b16b;
-}
-
+tl::object! { SetContentSettings, &calls::account::TYPES[94], x, (tl::Word, x.sensitive_enabled) }
 impl tl::RemoteCall for SetContentSettings {
     type Return = bool;
 }
 
-impl tl::Serializable for SetContentSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb574_b16b);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.sensitive_enabled);
-        w.flags(flags);
-        w.finish()
-    }
-}
-
 /// `account.setGlobalPrivacySettings#1edaaac2 settings:GlobalPrivacySettings = GlobalPrivacySettings;`
+#[repr(C)]
 pub struct SetGlobalPrivacySettings<'a> {
     pub settings: enums::GlobalPrivacySettings<'a>,
 }
-
-impl tl::Identifiable for SetGlobalPrivacySettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1eda_aac2;
-}
-
+tl::object! { SetGlobalPrivacySettings<'_>, &calls::account::TYPES[95], x, (&x.settings,) }
 impl tl::RemoteCall for SetGlobalPrivacySettings<'_> {
     type Return = tl::Decoded<enums::GlobalPrivacySettings<'static>>;
 }
 
-impl tl::Serializable for SetGlobalPrivacySettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1eda_aac2);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.setMainProfileTab#5dee78b0 tab:ProfileTab = Bool;`
+#[repr(C)]
 pub struct SetMainProfileTab {
     pub tab: enums::ProfileTab,
 }
-
-impl tl::Identifiable for SetMainProfileTab {
-    const CONSTRUCTOR_ID: u32 = 0x5dee_78b0;
-}
-
+tl::object! { SetMainProfileTab, &calls::account::TYPES[96], x, (&x.tab,) }
 impl tl::RemoteCall for SetMainProfileTab {
     type Return = bool;
 }
 
-impl tl::Serializable for SetMainProfileTab {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5dee_78b0);
-        w.put(&self.tab);
-        w.finish()
-    }
-}
-
 /// `account.setPrivacy#c9f81ce8 key:InputPrivacyKey rules:Vector<InputPrivacyRule> = account.PrivacyRules;`
+#[repr(C)]
 pub struct SetPrivacy<'a> {
     pub key: enums::InputPrivacyKey,
     pub rules: &'a [enums::InputPrivacyRule<'a>],
 }
-
-impl tl::Identifiable for SetPrivacy<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc9f8_1ce8;
-}
-
+tl::object! { SetPrivacy<'_>, &calls::account::TYPES[97], x, (&x.key, x.rules) }
 impl tl::RemoteCall for SetPrivacy<'_> {
     type Return = tl::Decoded<enums::account::PrivacyRules<'static>>;
 }
 
-impl tl::Serializable for SetPrivacy<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc9f8_1ce8);
-        w.put(&self.key);
-        w.put(&self.rules);
-        w.finish()
-    }
-}
-
 /// `account.setReactionsNotifySettings#316ce548 settings:ReactionsNotifySettings = ReactionsNotifySettings;`
+#[repr(C)]
 pub struct SetReactionsNotifySettings<'a> {
     pub settings: enums::ReactionsNotifySettings<'a>,
 }
-
-impl tl::Identifiable for SetReactionsNotifySettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x316c_e548;
-}
-
+tl::object! { SetReactionsNotifySettings<'_>, &calls::account::TYPES[98], x, (&x.settings,) }
 impl tl::RemoteCall for SetReactionsNotifySettings<'_> {
     type Return = tl::Decoded<enums::ReactionsNotifySettings<'static>>;
 }
 
-impl tl::Serializable for SetReactionsNotifySettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x316c_e548);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.toggleConnectedBotPaused#646e1097 peer:InputPeer paused:Bool = Bool;`
+#[repr(C)]
 pub struct ToggleConnectedBotPaused<'a> {
     pub peer: enums::InputPeer<'a>,
     pub paused: bool,
 }
-
-impl tl::Identifiable for ToggleConnectedBotPaused<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x646e_1097;
-}
-
+tl::object! { ToggleConnectedBotPaused<'_>, &calls::account::TYPES[99], x, (&x.peer, x.paused) }
 impl tl::RemoteCall for ToggleConnectedBotPaused<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleConnectedBotPaused<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x646e_1097);
-        w.put(&self.peer);
-        w.put(&self.paused);
-        w.finish()
-    }
-}
-
 /// `account.toggleNoPaidMessagesException#fe2eda76 flags:# refund_charged:flags.0?true require_payment:flags.2?true parent_peer:flags.1?InputPeer user_id:InputUser = Bool;`
+#[repr(C)]
 pub struct ToggleNoPaidMessagesException<'a> {
     pub refund_charged: bool,
     pub require_payment: bool,
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub user_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for ToggleNoPaidMessagesException<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfe2e_da76;
-}
-
+tl::object! { ToggleNoPaidMessagesException<'_>, &calls::account::TYPES[100], x, (tl::Word, x.refund_charged, x.require_payment, x.parent_peer, &x.user_id) }
 impl tl::RemoteCall for ToggleNoPaidMessagesException<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleNoPaidMessagesException<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfe2e_da76);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.refund_charged);
-        flags.set(1, self.parent_peer.is_some());
-        flags.set(2, self.require_payment);
-        w.flags(flags);
-        w.put(&self.parent_peer);
-        w.put(&self.user_id);
-        w.finish()
-    }
-}
-
 /// `account.toggleSponsoredMessages#b9d9a38d enabled:Bool = Bool;`
+#[repr(C)]
 pub struct ToggleSponsoredMessages {
     pub enabled: bool,
 }
-
-impl tl::Identifiable for ToggleSponsoredMessages {
-    const CONSTRUCTOR_ID: u32 = 0xb9d9_a38d;
-}
-
+tl::object! { ToggleSponsoredMessages, &calls::account::TYPES[101], x, (x.enabled,) }
 impl tl::RemoteCall for ToggleSponsoredMessages {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleSponsoredMessages {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb9d9_a38d);
-        w.put(&self.enabled);
-        w.finish()
-    }
-}
-
 /// `account.toggleUsername#58d6b376 username:string active:Bool = Bool;`
+#[repr(C)]
 pub struct ToggleUsername<'a> {
     pub username: &'a str,
     pub active: bool,
 }
-
-impl tl::Identifiable for ToggleUsername<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x58d6_b376;
-}
-
+tl::object! { ToggleUsername<'_>, &calls::account::TYPES[102], x, (x.username, x.active) }
 impl tl::RemoteCall for ToggleUsername<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleUsername<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x58d6_b376);
-        w.put(&self.username);
-        w.put(&self.active);
-        w.finish()
-    }
-}
-
 /// `account.toggleWebBrowserSettingsException#60ed4229 flags:# delete:flags.1?true open_external_browser:flags.0?Bool url:string = Updates;`
+#[repr(C)]
 pub struct ToggleWebBrowserSettingsException<'a> {
     pub delete: bool,
     pub open_external_browser: Option<bool>,
     pub url: &'a str,
 }
-
-impl tl::Identifiable for ToggleWebBrowserSettingsException<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x60ed_4229;
-}
-
+tl::object! { ToggleWebBrowserSettingsException<'_>, &calls::account::TYPES[103], x, (tl::Word, x.delete, x.open_external_browser, x.url) }
 impl tl::RemoteCall for ToggleWebBrowserSettingsException<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleWebBrowserSettingsException<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x60ed_4229);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.open_external_browser.is_some());
-        flags.set(1, self.delete);
-        w.flags(flags);
-        w.put(&self.open_external_browser);
-        w.put(&self.url);
-        w.finish()
-    }
-}
-
 /// `account.unregisterDevice#6a0d3206 token_type:int token:string other_uids:Vector<long> = Bool;`
+#[repr(C)]
 pub struct UnregisterDevice<'a> {
     pub token_type: i32,
     pub token: &'a str,
     pub other_uids: &'a [i64],
 }
-
-impl tl::Identifiable for UnregisterDevice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6a0d_3206;
-}
-
+tl::object! { UnregisterDevice<'_>, &calls::account::TYPES[104], x, (x.token_type, x.token, x.other_uids) }
 impl tl::RemoteCall for UnregisterDevice<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UnregisterDevice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6a0d_3206);
-        w.put(&self.token_type);
-        w.put(&self.token);
-        w.put(&self.other_uids);
-        w.finish()
-    }
-}
-
 /// `account.updateBirthday#cc6e0c11 flags:# birthday:flags.0?Birthday = Bool;`
+#[repr(C)]
 pub struct UpdateBirthday<'a> {
     pub birthday: Option<&'a enums::Birthday>,
 }
-
-impl tl::Identifiable for UpdateBirthday<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcc6e_0c11;
-}
-
+tl::object! { UpdateBirthday<'_>, &calls::account::TYPES[105], x, (tl::Word, x.birthday) }
 impl tl::RemoteCall for UpdateBirthday<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateBirthday<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcc6e_0c11);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.birthday.is_some());
-        w.flags(flags);
-        w.put(&self.birthday);
-        w.finish()
-    }
-}
-
 /// `account.updateBusinessAwayMessage#a26a7fa5 flags:# message:flags.0?InputBusinessAwayMessage = Bool;`
+#[repr(C)]
 pub struct UpdateBusinessAwayMessage<'a> {
     pub message: Option<&'a enums::InputBusinessAwayMessage<'a>>,
 }
-
-impl tl::Identifiable for UpdateBusinessAwayMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa26a_7fa5;
-}
-
+tl::object! { UpdateBusinessAwayMessage<'_>, &calls::account::TYPES[106], x, (tl::Word, x.message) }
 impl tl::RemoteCall for UpdateBusinessAwayMessage<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateBusinessAwayMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa26a_7fa5);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.message.is_some());
-        w.flags(flags);
-        w.put(&self.message);
-        w.finish()
-    }
-}
-
 /// `account.updateBusinessGreetingMessage#66cdafc4 flags:# message:flags.0?InputBusinessGreetingMessage = Bool;`
+#[repr(C)]
 pub struct UpdateBusinessGreetingMessage<'a> {
     pub message: Option<&'a enums::InputBusinessGreetingMessage<'a>>,
 }
-
-impl tl::Identifiable for UpdateBusinessGreetingMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x66cd_afc4;
-}
-
+tl::object! { UpdateBusinessGreetingMessage<'_>, &calls::account::TYPES[107], x, (tl::Word, x.message) }
 impl tl::RemoteCall for UpdateBusinessGreetingMessage<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateBusinessGreetingMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x66cd_afc4);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.message.is_some());
-        w.flags(flags);
-        w.put(&self.message);
-        w.finish()
-    }
-}
-
 /// `account.updateBusinessIntro#a614d034 flags:# intro:flags.0?InputBusinessIntro = Bool;`
+#[repr(C)]
 pub struct UpdateBusinessIntro<'a> {
     pub intro: Option<&'a enums::InputBusinessIntro<'a>>,
 }
-
-impl tl::Identifiable for UpdateBusinessIntro<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa614_d034;
-}
-
+tl::object! { UpdateBusinessIntro<'_>, &calls::account::TYPES[108], x, (tl::Word, x.intro) }
 impl tl::RemoteCall for UpdateBusinessIntro<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateBusinessIntro<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa614_d034);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.intro.is_some());
-        w.flags(flags);
-        w.put(&self.intro);
-        w.finish()
-    }
-}
-
 /// `account.updateBusinessLocation#9e6b131a flags:# geo_point:flags.1?InputGeoPoint address:flags.0?string = Bool;`
+#[repr(C)]
 pub struct UpdateBusinessLocation<'a> {
     pub geo_point: Option<&'a enums::InputGeoPoint>,
     pub address: Option<&'a str>,
 }
-
-impl tl::Identifiable for UpdateBusinessLocation<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9e6b_131a;
-}
-
+tl::object! { UpdateBusinessLocation<'_>, &calls::account::TYPES[109], x, (tl::Word, x.geo_point, x.address) }
 impl tl::RemoteCall for UpdateBusinessLocation<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateBusinessLocation<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9e6b_131a);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.address.is_some());
-        flags.set(1, self.geo_point.is_some());
-        w.flags(flags);
-        w.put(&self.geo_point);
-        w.put(&self.address);
-        w.finish()
-    }
-}
-
 /// `account.updateBusinessWorkHours#4b00e066 flags:# business_work_hours:flags.0?BusinessWorkHours = Bool;`
+#[repr(C)]
 pub struct UpdateBusinessWorkHours<'a> {
     pub business_work_hours: Option<&'a enums::BusinessWorkHours<'a>>,
 }
-
-impl tl::Identifiable for UpdateBusinessWorkHours<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4b00_e066;
-}
-
+tl::object! { UpdateBusinessWorkHours<'_>, &calls::account::TYPES[110], x, (tl::Word, x.business_work_hours) }
 impl tl::RemoteCall for UpdateBusinessWorkHours<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateBusinessWorkHours<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4b00_e066);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.business_work_hours.is_some());
-        w.flags(flags);
-        w.put(&self.business_work_hours);
-        w.finish()
-    }
-}
-
 /// `account.updateColor#684d214e flags:# for_profile:flags.1?true color:flags.2?PeerColor = Bool;`
+#[repr(C)]
 pub struct UpdateColor<'a> {
     pub for_profile: bool,
     pub color: Option<&'a enums::PeerColor<'a>>,
 }
-
-impl tl::Identifiable for UpdateColor<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x684d_214e;
-}
-
+tl::object! { UpdateColor<'_>, &calls::account::TYPES[111], x, (tl::Word, x.for_profile, x.color) }
 impl tl::RemoteCall for UpdateColor<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateColor<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x684d_214e);
-        let mut flags = tl::Flags::new();
-        flags.set(1, self.for_profile);
-        flags.set(2, self.color.is_some());
-        w.flags(flags);
-        w.put(&self.color);
-        w.finish()
-    }
-}
-
 /// `account.updateConnectedBot#66a08c7e flags:# deleted:flags.1?true rights:flags.0?BusinessBotRights bot:InputUser recipients:InputBusinessBotRecipients = Updates;`
+#[repr(C)]
 pub struct UpdateConnectedBot<'a> {
     pub deleted: bool,
     pub rights: Option<&'a enums::BusinessBotRights>,
     pub bot: enums::InputUser<'a>,
     pub recipients: enums::InputBusinessBotRecipients<'a>,
 }
-
-impl tl::Identifiable for UpdateConnectedBot<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x66a0_8c7e;
-}
-
+tl::object! { UpdateConnectedBot<'_>, &calls::account::TYPES[112], x, (tl::Word, x.deleted, x.rights, &x.bot, &x.recipients) }
 impl tl::RemoteCall for UpdateConnectedBot<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for UpdateConnectedBot<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x66a0_8c7e);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.rights.is_some());
-        flags.set(1, self.deleted);
-        w.flags(flags);
-        w.put(&self.rights);
-        w.put(&self.bot);
-        w.put(&self.recipients);
-        w.finish()
-    }
-}
-
 /// `account.updateDeviceLocked#38df3532 period:int = Bool;`
+#[repr(C)]
 pub struct UpdateDeviceLocked {
     pub period: i32,
 }
-
-impl tl::Identifiable for UpdateDeviceLocked {
-    const CONSTRUCTOR_ID: u32 = 0x38df_3532;
-}
-
+tl::object! { UpdateDeviceLocked, &calls::account::TYPES[113], x, (x.period,) }
 impl tl::RemoteCall for UpdateDeviceLocked {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateDeviceLocked {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x38df_3532);
-        w.put(&self.period);
-        w.finish()
-    }
-}
-
 /// `account.updateEmojiStatus#fbd3de6b emoji_status:EmojiStatus = Bool;`
+#[repr(C)]
 pub struct UpdateEmojiStatus<'a> {
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-
-impl tl::Identifiable for UpdateEmojiStatus<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfbd3_de6b;
-}
-
+tl::object! { UpdateEmojiStatus<'_>, &calls::account::TYPES[114], x, (&x.emoji_status,) }
 impl tl::RemoteCall for UpdateEmojiStatus<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateEmojiStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfbd3_de6b);
-        w.put(&self.emoji_status);
-        w.finish()
-    }
-}
-
 /// `account.updateNotifySettings#84be5b93 peer:InputNotifyPeer settings:InputPeerNotifySettings = Bool;`
+#[repr(C)]
 pub struct UpdateNotifySettings<'a> {
     pub peer: enums::InputNotifyPeer<'a>,
     pub settings: enums::InputPeerNotifySettings<'a>,
 }
-
-impl tl::Identifiable for UpdateNotifySettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x84be_5b93;
-}
-
+tl::object! { UpdateNotifySettings<'_>, &calls::account::TYPES[115], x, (&x.peer, &x.settings) }
 impl tl::RemoteCall for UpdateNotifySettings<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateNotifySettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x84be_5b93);
-        w.put(&self.peer);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.updatePasswordSettings#a59b102f password:InputCheckPasswordSRP new_settings:account.PasswordInputSettings = Bool;`
+#[repr(C)]
 pub struct UpdatePasswordSettings<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
     pub new_settings: enums::account::PasswordInputSettings<'a>,
 }
-
-impl tl::Identifiable for UpdatePasswordSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa59b_102f;
-}
-
+tl::object! { UpdatePasswordSettings<'_>, &calls::account::TYPES[116], x, (&x.password, &x.new_settings) }
 impl tl::RemoteCall for UpdatePasswordSettings<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdatePasswordSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa59b_102f);
-        w.put(&self.password);
-        w.put(&self.new_settings);
-        w.finish()
-    }
-}
-
 /// `account.updatePersonalChannel#d94305e0 channel:InputChannel = Bool;`
+#[repr(C)]
 pub struct UpdatePersonalChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for UpdatePersonalChannel<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd943_05e0;
-}
-
+tl::object! { UpdatePersonalChannel<'_>, &calls::account::TYPES[117], x, (&x.channel,) }
 impl tl::RemoteCall for UpdatePersonalChannel<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdatePersonalChannel<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd943_05e0);
-        w.put(&self.channel);
-        w.finish()
-    }
-}
-
 /// `account.updateProfile#78515775 flags:# first_name:flags.0?string last_name:flags.1?string about:flags.2?string = User;`
+#[repr(C)]
 pub struct UpdateProfile<'a> {
     pub first_name: Option<&'a str>,
     pub last_name: Option<&'a str>,
     pub about: Option<&'a str>,
 }
-
-impl tl::Identifiable for UpdateProfile<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7851_5775;
-}
-
+tl::object! { UpdateProfile<'_>, &calls::account::TYPES[118], x, (tl::Word, x.first_name, x.last_name, x.about) }
 impl tl::RemoteCall for UpdateProfile<'_> {
     type Return = tl::Decoded<enums::User<'static>>;
 }
 
-impl tl::Serializable for UpdateProfile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7851_5775);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.first_name.is_some());
-        flags.set(1, self.last_name.is_some());
-        flags.set(2, self.about.is_some());
-        w.flags(flags);
-        w.put(&self.first_name);
-        w.put(&self.last_name);
-        w.put(&self.about);
-        w.finish()
-    }
-}
-
 /// `account.updateStatus#6628562c offline:Bool = Bool;`
+#[repr(C)]
 pub struct UpdateStatus {
     pub offline: bool,
 }
-
-impl tl::Identifiable for UpdateStatus {
-    const CONSTRUCTOR_ID: u32 = 0x6628_562c;
-}
-
+tl::object! { UpdateStatus, &calls::account::TYPES[119], x, (x.offline,) }
 impl tl::RemoteCall for UpdateStatus {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateStatus {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6628_562c);
-        w.put(&self.offline);
-        w.finish()
-    }
-}
-
 /// `account.updateTheme#2bf40ccc flags:# format:string theme:InputTheme slug:flags.0?string title:flags.1?string document:flags.2?InputDocument settings:flags.3?Vector<InputThemeSettings> = Theme;`
+#[repr(C)]
 pub struct UpdateTheme<'a> {
     pub format: &'a str,
     pub theme: enums::InputTheme<'a>,
@@ -2938,224 +1248,89 @@ pub struct UpdateTheme<'a> {
     pub document: Option<&'a enums::InputDocument<'a>>,
     pub settings: Option<&'a [enums::InputThemeSettings<'a>]>,
 }
-
-impl tl::Identifiable for UpdateTheme<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2bf4_0ccc;
-}
-
+tl::object! { UpdateTheme<'_>, &calls::account::TYPES[120], x, (tl::Word, x.format, &x.theme, x.slug, x.title, x.document, x.settings) }
 impl tl::RemoteCall for UpdateTheme<'_> {
     type Return = tl::Decoded<enums::Theme<'static>>;
 }
 
-impl tl::Serializable for UpdateTheme<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2bf4_0ccc);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.slug.is_some());
-        flags.set(1, self.title.is_some());
-        flags.set(2, self.document.is_some());
-        flags.set(3, self.settings.is_some());
-        w.flags(flags);
-        w.put(&self.format);
-        w.put(&self.theme);
-        w.put(&self.slug);
-        w.put(&self.title);
-        w.put(&self.document);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.updateUsername#3e0bdd7c username:string = User;`
+#[repr(C)]
 pub struct UpdateUsername<'a> {
     pub username: &'a str,
 }
-
-impl tl::Identifiable for UpdateUsername<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3e0b_dd7c;
-}
-
+tl::object! { UpdateUsername<'_>, &calls::account::TYPES[121], x, (x.username,) }
 impl tl::RemoteCall for UpdateUsername<'_> {
     type Return = tl::Decoded<enums::User<'static>>;
 }
 
-impl tl::Serializable for UpdateUsername<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3e0b_dd7c);
-        w.put(&self.username);
-        w.finish()
-    }
-}
-
 /// `account.updateWebBrowserSettings#9adf82fe flags:# open_external_browser:flags.0?true display_close_button:flags.1?true = account.WebBrowserSettings;`
+#[repr(C)]
 pub struct UpdateWebBrowserSettings {
     pub open_external_browser: bool,
     pub display_close_button: bool,
 }
-
-impl tl::Identifiable for UpdateWebBrowserSettings {
-    const CONSTRUCTOR_ID: u32 = 0x9adf_82fe;
-}
-
+tl::object! { UpdateWebBrowserSettings, &calls::account::TYPES[122], x, (tl::Word, x.open_external_browser, x.display_close_button) }
 impl tl::RemoteCall for UpdateWebBrowserSettings {
     type Return = tl::Decoded<enums::account::WebBrowserSettings<'static>>;
 }
 
-impl tl::Serializable for UpdateWebBrowserSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9adf_82fe);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.open_external_browser);
-        flags.set(1, self.display_close_button);
-        w.flags(flags);
-        w.finish()
-    }
-}
-
 /// `account.uploadRingtone#831a83a2 file:InputFile file_name:string mime_type:string = Document;`
+#[repr(C)]
 pub struct UploadRingtone<'a> {
     pub file: enums::InputFile<'a>,
     pub file_name: &'a str,
     pub mime_type: &'a str,
 }
-
-impl tl::Identifiable for UploadRingtone<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x831a_83a2;
-}
-
+tl::object! { UploadRingtone<'_>, &calls::account::TYPES[123], x, (&x.file, x.file_name, x.mime_type) }
 impl tl::RemoteCall for UploadRingtone<'_> {
     type Return = tl::Decoded<enums::Document<'static>>;
 }
 
-impl tl::Serializable for UploadRingtone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x831a_83a2);
-        w.put(&self.file);
-        w.put(&self.file_name);
-        w.put(&self.mime_type);
-        w.finish()
-    }
-}
-
 /// `account.uploadTheme#1c3db333 flags:# file:InputFile thumb:flags.0?InputFile file_name:string mime_type:string = Document;`
+#[repr(C)]
 pub struct UploadTheme<'a> {
     pub file: enums::InputFile<'a>,
     pub thumb: Option<&'a enums::InputFile<'a>>,
     pub file_name: &'a str,
     pub mime_type: &'a str,
 }
-
-impl tl::Identifiable for UploadTheme<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1c3d_b333;
-}
-
+tl::object! { UploadTheme<'_>, &calls::account::TYPES[124], x, (tl::Word, &x.file, x.thumb, x.file_name, x.mime_type) }
 impl tl::RemoteCall for UploadTheme<'_> {
     type Return = tl::Decoded<enums::Document<'static>>;
 }
 
-impl tl::Serializable for UploadTheme<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1c3d_b333);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.thumb.is_some());
-        w.flags(flags);
-        w.put(&self.file);
-        w.put(&self.thumb);
-        w.put(&self.file_name);
-        w.put(&self.mime_type);
-        w.finish()
-    }
-}
-
 /// `account.uploadWallPaper#e39a8f03 flags:# for_chat:flags.0?true file:InputFile mime_type:string settings:WallPaperSettings = WallPaper;`
+#[repr(C)]
 pub struct UploadWallPaper<'a> {
     pub for_chat: bool,
     pub file: enums::InputFile<'a>,
     pub mime_type: &'a str,
     pub settings: enums::WallPaperSettings<'a>,
 }
-
-impl tl::Identifiable for UploadWallPaper<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe39a_8f03;
-}
-
+tl::object! { UploadWallPaper<'_>, &calls::account::TYPES[125], x, (tl::Word, x.for_chat, &x.file, x.mime_type, &x.settings) }
 impl tl::RemoteCall for UploadWallPaper<'_> {
     type Return = tl::Decoded<enums::WallPaper<'static>>;
 }
 
-impl tl::Serializable for UploadWallPaper<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe39a_8f03);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.for_chat);
-        w.flags(flags);
-        w.put(&self.file);
-        w.put(&self.mime_type);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `account.verifyEmail#032da4cf purpose:EmailVerifyPurpose verification:EmailVerification = account.EmailVerified;`
+#[repr(C)]
 pub struct VerifyEmail<'a> {
     pub purpose: enums::EmailVerifyPurpose<'a>,
     pub verification: enums::EmailVerification<'a>,
 }
-
-impl tl::Identifiable for VerifyEmail<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x032d_a4cf;
-}
-
+tl::object! { VerifyEmail<'_>, &calls::account::TYPES[126], x, (&x.purpose, &x.verification) }
 impl tl::RemoteCall for VerifyEmail<'_> {
     type Return = tl::Decoded<enums::account::EmailVerified<'static>>;
 }
 
-impl tl::Serializable for VerifyEmail<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x032d_a4cf);
-        w.put(&self.purpose);
-        w.put(&self.verification);
-        w.finish()
-    }
-}
-
 /// `account.verifyPhone#4dd3a7f6 phone_number:string phone_code_hash:string phone_code:string = Bool;`
+#[repr(C)]
 pub struct VerifyPhone<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-
-impl tl::Identifiable for VerifyPhone<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4dd3_a7f6;
-}
-
+tl::object! { VerifyPhone<'_>, &calls::account::TYPES[127], x, (x.phone_number, x.phone_code_hash, x.phone_code) }
 impl tl::RemoteCall for VerifyPhone<'_> {
     type Return = bool;
-}
-
-impl tl::Serializable for VerifyPhone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4dd3_a7f6);
-        w.put(&self.phone_number);
-        w.put(&self.phone_code_hash);
-        w.put(&self.phone_code);
-        w.finish()
-    }
 }

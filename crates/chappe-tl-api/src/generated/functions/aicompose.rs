@@ -4,160 +4,76 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `aicompose.createTone#4aa83913 flags:# display_author:flags.0?true emoji_id:long title:string prompt:string = AiComposeTone;`
+#[repr(C)]
 pub struct CreateTone<'a> {
     pub display_author: bool,
     pub emoji_id: i64,
     pub title: &'a str,
     pub prompt: &'a str,
 }
-
-impl tl::Identifiable for CreateTone<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4aa8_3913;
-}
-
+tl::object! { CreateTone<'_>, &calls::aicompose::TYPES[0], x, (tl::Word, x.display_author, x.emoji_id, x.title, x.prompt) }
 impl tl::RemoteCall for CreateTone<'_> {
     type Return = tl::Decoded<enums::AiComposeTone<'static>>;
 }
 
-impl tl::Serializable for CreateTone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4aa8_3913);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.display_author);
-        w.flags(flags);
-        w.put(&self.emoji_id);
-        w.put(&self.title);
-        w.put(&self.prompt);
-        w.finish()
-    }
-}
-
 /// `aicompose.deleteTone#dd39316a tone:InputAiComposeTone = Bool;`
+#[repr(C)]
 pub struct DeleteTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
 }
-
-impl tl::Identifiable for DeleteTone<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdd39_316a;
-}
-
+tl::object! { DeleteTone<'_>, &calls::aicompose::TYPES[1], x, (&x.tone,) }
 impl tl::RemoteCall for DeleteTone<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteTone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdd39_316a);
-        w.put(&self.tone);
-        w.finish()
-    }
-}
-
 /// `aicompose.getTone#b2e8ba03 tone:InputAiComposeTone = aicompose.Tones;`
+#[repr(C)]
 pub struct GetTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
 }
-
-impl tl::Identifiable for GetTone<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb2e8_ba03;
-}
-
+tl::object! { GetTone<'_>, &calls::aicompose::TYPES[2], x, (&x.tone,) }
 impl tl::RemoteCall for GetTone<'_> {
     type Return = tl::Decoded<enums::aicompose::Tones<'static>>;
 }
 
-impl tl::Serializable for GetTone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb2e8_ba03);
-        w.put(&self.tone);
-        w.finish()
-    }
-}
-
 /// `aicompose.getToneExample#d1b4ab14 tone:InputAiComposeTone num:int = AiComposeToneExample;`
+#[repr(C)]
 pub struct GetToneExample<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
     pub num: i32,
 }
-
-impl tl::Identifiable for GetToneExample<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd1b4_ab14;
-}
-
+tl::object! { GetToneExample<'_>, &calls::aicompose::TYPES[3], x, (&x.tone, x.num) }
 impl tl::RemoteCall for GetToneExample<'_> {
     type Return = tl::Decoded<enums::AiComposeToneExample<'static>>;
 }
 
-impl tl::Serializable for GetToneExample<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd1b4_ab14);
-        w.put(&self.tone);
-        w.put(&self.num);
-        w.finish()
-    }
-}
-
 /// `aicompose.getTones#abd59201 hash:long = aicompose.Tones;`
+#[repr(C)]
 pub struct GetTones {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetTones {
-    const CONSTRUCTOR_ID: u32 = 0xabd5_9201;
-}
-
+tl::object! { GetTones, &calls::aicompose::TYPES[4], x, (x.hash,) }
 impl tl::RemoteCall for GetTones {
     type Return = tl::Decoded<enums::aicompose::Tones<'static>>;
 }
 
-impl tl::Serializable for GetTones {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xabd5_9201);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `aicompose.saveTone#1782cbb1 tone:InputAiComposeTone unsave:Bool = Bool;`
+#[repr(C)]
 pub struct SaveTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
     pub unsave: bool,
 }
-
-impl tl::Identifiable for SaveTone<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1782_cbb1;
-}
-
+tl::object! { SaveTone<'_>, &calls::aicompose::TYPES[5], x, (&x.tone, x.unsave) }
 impl tl::RemoteCall for SaveTone<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveTone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1782_cbb1);
-        w.put(&self.tone);
-        w.put(&self.unsave);
-        w.finish()
-    }
-}
-
 /// `aicompose.updateTone#903bcf59 flags:# tone:InputAiComposeTone display_author:flags.0?Bool emoji_id:flags.1?long title:flags.2?string prompt:flags.3?string = AiComposeTone;`
+#[repr(C)]
 pub struct UpdateTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
     pub display_author: Option<bool>,
@@ -165,31 +81,7 @@ pub struct UpdateTone<'a> {
     pub title: Option<&'a str>,
     pub prompt: Option<&'a str>,
 }
-
-impl tl::Identifiable for UpdateTone<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x903b_cf59;
-}
-
+tl::object! { UpdateTone<'_>, &calls::aicompose::TYPES[6], x, (tl::Word, &x.tone, x.display_author, x.emoji_id, x.title, x.prompt) }
 impl tl::RemoteCall for UpdateTone<'_> {
     type Return = tl::Decoded<enums::AiComposeTone<'static>>;
-}
-
-impl tl::Serializable for UpdateTone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x903b_cf59);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.display_author.is_some());
-        flags.set(1, self.emoji_id.is_some());
-        flags.set(2, self.title.is_some());
-        flags.set(3, self.prompt.is_some());
-        w.flags(flags);
-        w.put(&self.tone);
-        w.put(&self.display_author);
-        w.put(&self.emoji_id);
-        w.put(&self.title);
-        w.put(&self.prompt);
-        w.finish()
-    }
 }

@@ -4,573 +4,253 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `auth.acceptLoginToken#e894ad4d token:bytes = Authorization;`
+#[repr(C)]
 pub struct AcceptLoginToken<'a> {
     pub token: &'a [u8],
 }
-
-impl tl::Identifiable for AcceptLoginToken<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe894_ad4d;
-}
-
+tl::object! { AcceptLoginToken<'_>, &calls::auth::TYPES[0], x, (x.token,) }
 impl tl::RemoteCall for AcceptLoginToken<'_> {
     type Return = tl::Decoded<enums::Authorization<'static>>;
 }
 
-impl tl::Serializable for AcceptLoginToken<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe894_ad4d);
-        w.put(&self.token);
-        w.finish()
-    }
-}
-
 /// `auth.bindTempAuthKey#cdd42a05 perm_auth_key_id:long nonce:long expires_at:int encrypted_message:bytes = Bool;`
+#[repr(C)]
 pub struct BindTempAuthKey<'a> {
     pub perm_auth_key_id: i64,
     pub nonce: i64,
     pub expires_at: i32,
     pub encrypted_message: &'a [u8],
 }
-
-impl tl::Identifiable for BindTempAuthKey<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcdd4_2a05;
-}
-
+tl::object! { BindTempAuthKey<'_>, &calls::auth::TYPES[1], x, (x.perm_auth_key_id, x.nonce, x.expires_at, x.encrypted_message) }
 impl tl::RemoteCall for BindTempAuthKey<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for BindTempAuthKey<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcdd4_2a05);
-        w.put(&self.perm_auth_key_id);
-        w.put(&self.nonce);
-        w.put(&self.expires_at);
-        w.put(&self.encrypted_message);
-        w.finish()
-    }
-}
-
 /// `auth.cancelCode#1f040578 phone_number:string phone_code_hash:string = Bool;`
+#[repr(C)]
 pub struct CancelCode<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
 }
-
-impl tl::Identifiable for CancelCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1f04_0578;
-}
-
+tl::object! { CancelCode<'_>, &calls::auth::TYPES[2], x, (x.phone_number, x.phone_code_hash) }
 impl tl::RemoteCall for CancelCode<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CancelCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1f04_0578);
-        w.put(&self.phone_number);
-        w.put(&self.phone_code_hash);
-        w.finish()
-    }
-}
-
 /// `auth.cancelWebTokenAuthorization#490dada1 web_auth_token:string = Bool;`
+#[repr(C)]
 pub struct CancelWebTokenAuthorization<'a> {
     pub web_auth_token: &'a str,
 }
-
-impl tl::Identifiable for CancelWebTokenAuthorization<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x490d_ada1;
-}
-
+tl::object! { CancelWebTokenAuthorization<'_>, &calls::auth::TYPES[3], x, (x.web_auth_token,) }
 impl tl::RemoteCall for CancelWebTokenAuthorization<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CancelWebTokenAuthorization<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x490d_ada1);
-        w.put(&self.web_auth_token);
-        w.finish()
-    }
-}
-
 /// `auth.checkPaidAuth#56e59f9c phone_number:string phone_code_hash:string form_id:long = auth.SentCode;`
+#[repr(C)]
 pub struct CheckPaidAuth<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
     pub form_id: i64,
 }
-
-impl tl::Identifiable for CheckPaidAuth<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x56e5_9f9c;
-}
-
+tl::object! { CheckPaidAuth<'_>, &calls::auth::TYPES[4], x, (x.phone_number, x.phone_code_hash, x.form_id) }
 impl tl::RemoteCall for CheckPaidAuth<'_> {
     type Return = tl::Decoded<enums::auth::SentCode<'static>>;
 }
 
-impl tl::Serializable for CheckPaidAuth<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x56e5_9f9c);
-        w.put(&self.phone_number);
-        w.put(&self.phone_code_hash);
-        w.put(&self.form_id);
-        w.finish()
-    }
-}
-
 /// `auth.checkPassword#d18b4d16 password:InputCheckPasswordSRP = auth.Authorization;`
+#[repr(C)]
 pub struct CheckPassword<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-
-impl tl::Identifiable for CheckPassword<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd18b_4d16;
-}
-
+tl::object! { CheckPassword<'_>, &calls::auth::TYPES[5], x, (&x.password,) }
 impl tl::RemoteCall for CheckPassword<'_> {
     type Return = tl::Decoded<enums::auth::Authorization<'static>>;
 }
 
-impl tl::Serializable for CheckPassword<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd18b_4d16);
-        w.put(&self.password);
-        w.finish()
-    }
-}
-
 /// `auth.checkRecoveryPassword#0d36bf79 code:string = Bool;`
+#[repr(C)]
 pub struct CheckRecoveryPassword<'a> {
     pub code: &'a str,
 }
-
-impl tl::Identifiable for CheckRecoveryPassword<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0d36_bf79;
-}
-
+tl::object! { CheckRecoveryPassword<'_>, &calls::auth::TYPES[6], x, (x.code,) }
 impl tl::RemoteCall for CheckRecoveryPassword<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CheckRecoveryPassword<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0d36_bf79);
-        w.put(&self.code);
-        w.finish()
-    }
-}
-
 /// `auth.dropTempAuthKeys#8e48a188 except_auth_keys:Vector<long> = Bool;`
+#[repr(C)]
 pub struct DropTempAuthKeys<'a> {
     pub except_auth_keys: &'a [i64],
 }
-
-impl tl::Identifiable for DropTempAuthKeys<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8e48_a188;
-}
-
+tl::object! { DropTempAuthKeys<'_>, &calls::auth::TYPES[7], x, (x.except_auth_keys,) }
 impl tl::RemoteCall for DropTempAuthKeys<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DropTempAuthKeys<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8e48_a188);
-        w.put(&self.except_auth_keys);
-        w.finish()
-    }
-}
-
 /// `auth.exportAuthorization#e5bfffcd dc_id:int = auth.ExportedAuthorization;`
+#[repr(C)]
 pub struct ExportAuthorization {
     pub dc_id: i32,
 }
-
-impl tl::Identifiable for ExportAuthorization {
-    const CONSTRUCTOR_ID: u32 = 0xe5bf_ffcd;
-}
-
+tl::object! { ExportAuthorization, &calls::auth::TYPES[8], x, (x.dc_id,) }
 impl tl::RemoteCall for ExportAuthorization {
     type Return = tl::Decoded<enums::auth::ExportedAuthorization<'static>>;
 }
 
-impl tl::Serializable for ExportAuthorization {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe5bf_ffcd);
-        w.put(&self.dc_id);
-        w.finish()
-    }
-}
-
 /// `auth.exportLoginToken#b7e085fe api_id:int api_hash:string except_ids:Vector<long> = auth.LoginToken;`
+#[repr(C)]
 pub struct ExportLoginToken<'a> {
     pub api_id: i32,
     pub api_hash: &'a str,
     pub except_ids: &'a [i64],
 }
-
-impl tl::Identifiable for ExportLoginToken<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb7e0_85fe;
-}
-
+tl::object! { ExportLoginToken<'_>, &calls::auth::TYPES[9], x, (x.api_id, x.api_hash, x.except_ids) }
 impl tl::RemoteCall for ExportLoginToken<'_> {
     type Return = tl::Decoded<enums::auth::LoginToken<'static>>;
 }
 
-impl tl::Serializable for ExportLoginToken<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb7e0_85fe);
-        w.put(&self.api_id);
-        w.put(&self.api_hash);
-        w.put(&self.except_ids);
-        w.finish()
-    }
-}
-
 /// `auth.finishFirebasePnvLogin#2c85094c google_token:string = auth.Authorization;`
+#[repr(C)]
 pub struct FinishFirebasePnvLogin<'a> {
     pub google_token: &'a str,
 }
-
-impl tl::Identifiable for FinishFirebasePnvLogin<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2c85_094c;
-}
-
+tl::object! { FinishFirebasePnvLogin<'_>, &calls::auth::TYPES[10], x, (x.google_token,) }
 impl tl::RemoteCall for FinishFirebasePnvLogin<'_> {
     type Return = tl::Decoded<enums::auth::Authorization<'static>>;
 }
 
-impl tl::Serializable for FinishFirebasePnvLogin<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2c85_094c);
-        w.put(&self.google_token);
-        w.finish()
-    }
-}
-
 /// `auth.finishPasskeyLogin#9857ad07 flags:# credential:InputPasskeyCredential from_dc_id:flags.0?int from_auth_key_id:flags.0?long = auth.Authorization;`
+#[repr(C)]
 pub struct FinishPasskeyLogin<'a> {
     pub credential: enums::InputPasskeyCredential<'a>,
     pub from_dc_id: Option<i32>,
     pub from_auth_key_id: Option<i64>,
 }
-
-impl tl::Identifiable for FinishPasskeyLogin<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9857_ad07;
-}
-
+tl::object! { FinishPasskeyLogin<'_>, &calls::auth::TYPES[11], x, (tl::Word, &x.credential, x.from_dc_id, x.from_auth_key_id) }
 impl tl::RemoteCall for FinishPasskeyLogin<'_> {
     type Return = tl::Decoded<enums::auth::Authorization<'static>>;
 }
 
-impl tl::Serializable for FinishPasskeyLogin<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9857_ad07);
-        let mut flags = tl::Flags::new();
-        flags.shared(0, self.from_dc_id.is_some());
-        flags.shared(0, self.from_auth_key_id.is_some());
-        w.checked_flags(flags, "auth.finishPasskeyLogin", "flags");
-        w.put(&self.credential);
-        w.put(&self.from_dc_id);
-        w.put(&self.from_auth_key_id);
-        w.finish()
-    }
-}
-
 /// `auth.firebasePnvSignUp#783f6b56 flags:# no_joined_notifications:flags.0?true first_name:string last_name:string = auth.Authorization;`
+#[repr(C)]
 pub struct FirebasePnvSignUp<'a> {
     pub no_joined_notifications: bool,
     pub first_name: &'a str,
     pub last_name: &'a str,
 }
-
-impl tl::Identifiable for FirebasePnvSignUp<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x783f_6b56;
-}
-
+tl::object! { FirebasePnvSignUp<'_>, &calls::auth::TYPES[12], x, (tl::Word, x.no_joined_notifications, x.first_name, x.last_name) }
 impl tl::RemoteCall for FirebasePnvSignUp<'_> {
     type Return = tl::Decoded<enums::auth::Authorization<'static>>;
 }
 
-impl tl::Serializable for FirebasePnvSignUp<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x783f_6b56);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.no_joined_notifications);
-        w.flags(flags);
-        w.put(&self.first_name);
-        w.put(&self.last_name);
-        w.finish()
-    }
-}
-
 /// `auth.importAuthorization#a57a7dad id:long bytes:bytes = auth.Authorization;`
+#[repr(C)]
 pub struct ImportAuthorization<'a> {
     pub id: i64,
     pub bytes: &'a [u8],
 }
-
-impl tl::Identifiable for ImportAuthorization<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa57a_7dad;
-}
-
+tl::object! { ImportAuthorization<'_>, &calls::auth::TYPES[13], x, (x.id, x.bytes) }
 impl tl::RemoteCall for ImportAuthorization<'_> {
     type Return = tl::Decoded<enums::auth::Authorization<'static>>;
 }
 
-impl tl::Serializable for ImportAuthorization<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa57a_7dad);
-        w.put(&self.id);
-        w.put(&self.bytes);
-        w.finish()
-    }
-}
-
 /// `auth.importBotAuthorization#67a3ff2c flags:int api_id:int api_hash:string bot_auth_token:string = auth.Authorization;`
+#[repr(C)]
 pub struct ImportBotAuthorization<'a> {
     pub flags: i32,
     pub api_id: i32,
     pub api_hash: &'a str,
     pub bot_auth_token: &'a str,
 }
-
-impl tl::Identifiable for ImportBotAuthorization<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x67a3_ff2c;
-}
-
+tl::object! { ImportBotAuthorization<'_>, &calls::auth::TYPES[14], x, (x.flags, x.api_id, x.api_hash, x.bot_auth_token) }
 impl tl::RemoteCall for ImportBotAuthorization<'_> {
     type Return = tl::Decoded<enums::auth::Authorization<'static>>;
 }
 
-impl tl::Serializable for ImportBotAuthorization<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x67a3_ff2c);
-        w.put(&self.flags);
-        w.put(&self.api_id);
-        w.put(&self.api_hash);
-        w.put(&self.bot_auth_token);
-        w.finish()
-    }
-}
-
 /// `auth.importLoginToken#95ac5ce4 token:bytes = auth.LoginToken;`
+#[repr(C)]
 pub struct ImportLoginToken<'a> {
     pub token: &'a [u8],
 }
-
-impl tl::Identifiable for ImportLoginToken<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x95ac_5ce4;
-}
-
+tl::object! { ImportLoginToken<'_>, &calls::auth::TYPES[15], x, (x.token,) }
 impl tl::RemoteCall for ImportLoginToken<'_> {
     type Return = tl::Decoded<enums::auth::LoginToken<'static>>;
 }
 
-impl tl::Serializable for ImportLoginToken<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x95ac_5ce4);
-        w.put(&self.token);
-        w.finish()
-    }
-}
-
 /// `auth.importWebTokenAuthorization#2db873a9 api_id:int api_hash:string web_auth_token:string = auth.Authorization;`
+#[repr(C)]
 pub struct ImportWebTokenAuthorization<'a> {
     pub api_id: i32,
     pub api_hash: &'a str,
     pub web_auth_token: &'a str,
 }
-
-impl tl::Identifiable for ImportWebTokenAuthorization<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2db8_73a9;
-}
-
+tl::object! { ImportWebTokenAuthorization<'_>, &calls::auth::TYPES[16], x, (x.api_id, x.api_hash, x.web_auth_token) }
 impl tl::RemoteCall for ImportWebTokenAuthorization<'_> {
     type Return = tl::Decoded<enums::auth::Authorization<'static>>;
 }
 
-impl tl::Serializable for ImportWebTokenAuthorization<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2db8_73a9);
-        w.put(&self.api_id);
-        w.put(&self.api_hash);
-        w.put(&self.web_auth_token);
-        w.finish()
-    }
-}
-
 /// `auth.initFirebasePnvLogin#644f15c0 flags:# except_ids:flags.0?Vector<long> api_id:int api_hash:string = auth.FirebasePnvIntent;`
+#[repr(C)]
 pub struct InitFirebasePnvLogin<'a> {
     pub except_ids: Option<&'a [i64]>,
     pub api_id: i32,
     pub api_hash: &'a str,
 }
-
-impl tl::Identifiable for InitFirebasePnvLogin<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x644f_15c0;
-}
-
+tl::object! { InitFirebasePnvLogin<'_>, &calls::auth::TYPES[17], x, (tl::Word, x.except_ids, x.api_id, x.api_hash) }
 impl tl::RemoteCall for InitFirebasePnvLogin<'_> {
     type Return = tl::Decoded<enums::auth::FirebasePnvIntent<'static>>;
 }
 
-impl tl::Serializable for InitFirebasePnvLogin<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x644f_15c0);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.except_ids.is_some());
-        w.flags(flags);
-        w.put(&self.except_ids);
-        w.put(&self.api_id);
-        w.put(&self.api_hash);
-        w.finish()
-    }
-}
-
 /// `auth.initPasskeyLogin#518ad0b7 api_id:int api_hash:string = auth.PasskeyLoginOptions;`
+#[repr(C)]
 pub struct InitPasskeyLogin<'a> {
     pub api_id: i32,
     pub api_hash: &'a str,
 }
-
-impl tl::Identifiable for InitPasskeyLogin<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x518a_d0b7;
-}
-
+tl::object! { InitPasskeyLogin<'_>, &calls::auth::TYPES[18], x, (x.api_id, x.api_hash) }
 impl tl::RemoteCall for InitPasskeyLogin<'_> {
     type Return = tl::Decoded<enums::auth::PasskeyLoginOptions<'static>>;
 }
 
-impl tl::Serializable for InitPasskeyLogin<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x518a_d0b7);
-        w.put(&self.api_id);
-        w.put(&self.api_hash);
-        w.finish()
-    }
-}
-
 /// `auth.logOut#3e72ba19 = auth.LoggedOut;`
+#[repr(C)]
 pub struct LogOut {}
-
-impl tl::Identifiable for LogOut {
-    const CONSTRUCTOR_ID: u32 = 0x3e72_ba19;
-}
-
+tl::object! { LogOut, &calls::auth::TYPES[19], x, () }
 impl tl::RemoteCall for LogOut {
     type Return = tl::Decoded<enums::auth::LoggedOut<'static>>;
 }
 
-impl tl::Serializable for LogOut {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3e72_ba19);
-        w.finish()
-    }
-}
-
 /// `auth.recoverPassword#37096c70 flags:# code:string new_settings:flags.0?account.PasswordInputSettings = auth.Authorization;`
+#[repr(C)]
 pub struct RecoverPassword<'a> {
     pub code: &'a str,
     pub new_settings: Option<&'a enums::account::PasswordInputSettings<'a>>,
 }
-
-impl tl::Identifiable for RecoverPassword<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3709_6c70;
-}
-
+tl::object! { RecoverPassword<'_>, &calls::auth::TYPES[20], x, (tl::Word, x.code, x.new_settings) }
 impl tl::RemoteCall for RecoverPassword<'_> {
     type Return = tl::Decoded<enums::auth::Authorization<'static>>;
 }
 
-impl tl::Serializable for RecoverPassword<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3709_6c70);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.new_settings.is_some());
-        w.flags(flags);
-        w.put(&self.code);
-        w.put(&self.new_settings);
-        w.finish()
-    }
-}
-
 /// `auth.reportMissingCode#cb9deff6 phone_number:string phone_code_hash:string mnc:string = Bool;`
+#[repr(C)]
 pub struct ReportMissingCode<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
     pub mnc: &'a str,
 }
-
-impl tl::Identifiable for ReportMissingCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcb9d_eff6;
-}
-
+tl::object! { ReportMissingCode<'_>, &calls::auth::TYPES[21], x, (x.phone_number, x.phone_code_hash, x.mnc) }
 impl tl::RemoteCall for ReportMissingCode<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReportMissingCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcb9d_eff6);
-        w.put(&self.phone_number);
-        w.put(&self.phone_code_hash);
-        w.put(&self.mnc);
-        w.finish()
-    }
-}
-
 /// `auth.requestFirebaseSms#8e39261e flags:# phone_number:string phone_code_hash:string safety_net_token:flags.0?string play_integrity_token:flags.2?string ios_push_secret:flags.1?string = Bool;`
+#[repr(C)]
 pub struct RequestFirebaseSms<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
@@ -578,192 +258,78 @@ pub struct RequestFirebaseSms<'a> {
     pub play_integrity_token: Option<&'a str>,
     pub ios_push_secret: Option<&'a str>,
 }
-
-impl tl::Identifiable for RequestFirebaseSms<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8e39_261e;
-}
-
+tl::object! { RequestFirebaseSms<'_>, &calls::auth::TYPES[22], x, (tl::Word, x.phone_number, x.phone_code_hash, x.safety_net_token, x.play_integrity_token, x.ios_push_secret) }
 impl tl::RemoteCall for RequestFirebaseSms<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for RequestFirebaseSms<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8e39_261e);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.safety_net_token.is_some());
-        flags.set(1, self.ios_push_secret.is_some());
-        flags.set(2, self.play_integrity_token.is_some());
-        w.flags(flags);
-        w.put(&self.phone_number);
-        w.put(&self.phone_code_hash);
-        w.put(&self.safety_net_token);
-        w.put(&self.play_integrity_token);
-        w.put(&self.ios_push_secret);
-        w.finish()
-    }
-}
-
 /// `auth.requestPasswordRecovery#d897bc66 = auth.PasswordRecovery;`
+#[repr(C)]
 pub struct RequestPasswordRecovery {}
-
-impl tl::Identifiable for RequestPasswordRecovery {
-    const CONSTRUCTOR_ID: u32 = 0xd897_bc66;
-}
-
+tl::object! { RequestPasswordRecovery, &calls::auth::TYPES[23], x, () }
 impl tl::RemoteCall for RequestPasswordRecovery {
     type Return = tl::Decoded<enums::auth::PasswordRecovery<'static>>;
 }
 
-impl tl::Serializable for RequestPasswordRecovery {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd897_bc66);
-        w.finish()
-    }
-}
-
 /// `auth.resendCode#cae47523 flags:# phone_number:string phone_code_hash:string reason:flags.0?string = auth.SentCode;`
+#[repr(C)]
 pub struct ResendCode<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
     pub reason: Option<&'a str>,
 }
-
-impl tl::Identifiable for ResendCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcae4_7523;
-}
-
+tl::object! { ResendCode<'_>, &calls::auth::TYPES[24], x, (tl::Word, x.phone_number, x.phone_code_hash, x.reason) }
 impl tl::RemoteCall for ResendCode<'_> {
     type Return = tl::Decoded<enums::auth::SentCode<'static>>;
 }
 
-impl tl::Serializable for ResendCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcae4_7523);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reason.is_some());
-        w.flags(flags);
-        w.put(&self.phone_number);
-        w.put(&self.phone_code_hash);
-        w.put(&self.reason);
-        w.finish()
-    }
-}
-
 /// `auth.resetAuthorizations#9fab0d1a = Bool;`
+#[repr(C)]
 pub struct ResetAuthorizations {}
-
-impl tl::Identifiable for ResetAuthorizations {
-    const CONSTRUCTOR_ID: u32 = 0x9fab_0d1a;
-}
-
+tl::object! { ResetAuthorizations, &calls::auth::TYPES[25], x, () }
 impl tl::RemoteCall for ResetAuthorizations {
     type Return = bool;
 }
 
-impl tl::Serializable for ResetAuthorizations {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9fab_0d1a);
-        w.finish()
-    }
-}
-
 /// `auth.resetLoginEmail#7e960193 phone_number:string phone_code_hash:string = auth.SentCode;`
+#[repr(C)]
 pub struct ResetLoginEmail<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
 }
-
-impl tl::Identifiable for ResetLoginEmail<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7e96_0193;
-}
-
+tl::object! { ResetLoginEmail<'_>, &calls::auth::TYPES[26], x, (x.phone_number, x.phone_code_hash) }
 impl tl::RemoteCall for ResetLoginEmail<'_> {
     type Return = tl::Decoded<enums::auth::SentCode<'static>>;
 }
 
-impl tl::Serializable for ResetLoginEmail<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7e96_0193);
-        w.put(&self.phone_number);
-        w.put(&self.phone_code_hash);
-        w.finish()
-    }
-}
-
 /// `auth.sendCode#a677244f phone_number:string api_id:int api_hash:string settings:CodeSettings = auth.SentCode;`
+#[repr(C)]
 pub struct SendCode<'a> {
     pub phone_number: &'a str,
     pub api_id: i32,
     pub api_hash: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-
-impl tl::Identifiable for SendCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa677_244f;
-}
-
+tl::object! { SendCode<'_>, &calls::auth::TYPES[27], x, (x.phone_number, x.api_id, x.api_hash, &x.settings) }
 impl tl::RemoteCall for SendCode<'_> {
     type Return = tl::Decoded<enums::auth::SentCode<'static>>;
 }
 
-impl tl::Serializable for SendCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa677_244f);
-        w.put(&self.phone_number);
-        w.put(&self.api_id);
-        w.put(&self.api_hash);
-        w.put(&self.settings);
-        w.finish()
-    }
-}
-
 /// `auth.signIn#8d52a951 flags:# phone_number:string phone_code_hash:string phone_code:flags.0?string email_verification:flags.1?EmailVerification = auth.Authorization;`
+#[repr(C)]
 pub struct SignIn<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
     pub phone_code: Option<&'a str>,
     pub email_verification: Option<&'a enums::EmailVerification<'a>>,
 }
-
-impl tl::Identifiable for SignIn<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8d52_a951;
-}
-
+tl::object! { SignIn<'_>, &calls::auth::TYPES[28], x, (tl::Word, x.phone_number, x.phone_code_hash, x.phone_code, x.email_verification) }
 impl tl::RemoteCall for SignIn<'_> {
     type Return = tl::Decoded<enums::auth::Authorization<'static>>;
 }
 
-impl tl::Serializable for SignIn<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8d52_a951);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.phone_code.is_some());
-        flags.set(1, self.email_verification.is_some());
-        w.flags(flags);
-        w.put(&self.phone_number);
-        w.put(&self.phone_code_hash);
-        w.put(&self.phone_code);
-        w.put(&self.email_verification);
-        w.finish()
-    }
-}
-
 /// `auth.signUp#aac7b717 flags:# no_joined_notifications:flags.0?true phone_number:string phone_code_hash:string first_name:string last_name:string = auth.Authorization;`
+#[repr(C)]
 pub struct SignUp<'a> {
     pub no_joined_notifications: bool,
     pub phone_number: &'a str,
@@ -771,27 +337,7 @@ pub struct SignUp<'a> {
     pub first_name: &'a str,
     pub last_name: &'a str,
 }
-
-impl tl::Identifiable for SignUp<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xaac7_b717;
-}
-
+tl::object! { SignUp<'_>, &calls::auth::TYPES[29], x, (tl::Word, x.no_joined_notifications, x.phone_number, x.phone_code_hash, x.first_name, x.last_name) }
 impl tl::RemoteCall for SignUp<'_> {
     type Return = tl::Decoded<enums::auth::Authorization<'static>>;
-}
-
-impl tl::Serializable for SignUp<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xaac7_b717);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.no_joined_notifications);
-        w.flags(flags);
-        w.put(&self.phone_number);
-        w.put(&self.phone_code_hash);
-        w.put(&self.first_name);
-        w.put(&self.last_name);
-        w.finish()
-    }
 }

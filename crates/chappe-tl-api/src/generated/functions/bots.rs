@@ -4,821 +4,363 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `bots.addPreviewMedia#17aeb75a bot:InputUser lang_code:string media:InputMedia = BotPreviewMedia;`
+#[repr(C)]
 pub struct AddPreviewMedia<'a> {
     pub bot: enums::InputUser<'a>,
     pub lang_code: &'a str,
     pub media: enums::InputMedia<'a>,
 }
-
-impl tl::Identifiable for AddPreviewMedia<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x17ae_b75a;
-}
-
+tl::object! { AddPreviewMedia<'_>, &calls::bots::TYPES[0], x, (&x.bot, x.lang_code, &x.media) }
 impl tl::RemoteCall for AddPreviewMedia<'_> {
     type Return = tl::Decoded<enums::BotPreviewMedia<'static>>;
 }
 
-impl tl::Serializable for AddPreviewMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x17ae_b75a);
-        w.put(&self.bot);
-        w.put(&self.lang_code);
-        w.put(&self.media);
-        w.finish()
-    }
-}
-
 /// `bots.addUsername#3501c08a bot:InputUser username:string = Bool;`
+#[repr(C)]
 pub struct AddUsername<'a> {
     pub bot: enums::InputUser<'a>,
     pub username: &'a str,
 }
-
-impl tl::Identifiable for AddUsername<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3501_c08a;
-}
-
+tl::object! { AddUsername<'_>, &calls::bots::TYPES[1], x, (&x.bot, x.username) }
 impl tl::RemoteCall for AddUsername<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for AddUsername<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3501_c08a);
-        w.put(&self.bot);
-        w.put(&self.username);
-        w.finish()
-    }
-}
-
 /// `bots.allowSendMessage#f132e3ef bot:InputUser = Updates;`
+#[repr(C)]
 pub struct AllowSendMessage<'a> {
     pub bot: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for AllowSendMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf132_e3ef;
-}
-
+tl::object! { AllowSendMessage<'_>, &calls::bots::TYPES[2], x, (&x.bot,) }
 impl tl::RemoteCall for AllowSendMessage<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for AllowSendMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf132_e3ef);
-        w.put(&self.bot);
-        w.finish()
-    }
-}
-
 /// `bots.answerWebhookJSONQuery#e6213f4d query_id:long data:DataJSON = Bool;`
+#[repr(C)]
 pub struct AnswerWebhookJsonquery<'a> {
     pub query_id: i64,
     pub data: enums::DataJson<'a>,
 }
-
-impl tl::Identifiable for AnswerWebhookJsonquery<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe621_3f4d;
-}
-
+tl::object! { AnswerWebhookJsonquery<'_>, &calls::bots::TYPES[3], x, (x.query_id, &x.data) }
 impl tl::RemoteCall for AnswerWebhookJsonquery<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for AnswerWebhookJsonquery<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe621_3f4d);
-        w.put(&self.query_id);
-        w.put(&self.data);
-        w.finish()
-    }
-}
-
 /// `bots.canSendMessage#1359f4e6 bot:InputUser = Bool;`
+#[repr(C)]
 pub struct CanSendMessage<'a> {
     pub bot: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for CanSendMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1359_f4e6;
-}
-
+tl::object! { CanSendMessage<'_>, &calls::bots::TYPES[4], x, (&x.bot,) }
 impl tl::RemoteCall for CanSendMessage<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CanSendMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1359_f4e6);
-        w.put(&self.bot);
-        w.finish()
-    }
-}
-
 /// `bots.checkDownloadFileParams#50077589 bot:InputUser file_name:string url:string = Bool;`
+#[repr(C)]
 pub struct CheckDownloadFileParams<'a> {
     pub bot: enums::InputUser<'a>,
     pub file_name: &'a str,
     pub url: &'a str,
 }
-
-impl tl::Identifiable for CheckDownloadFileParams<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5007_7589;
-}
-
+tl::object! { CheckDownloadFileParams<'_>, &calls::bots::TYPES[5], x, (&x.bot, x.file_name, x.url) }
 impl tl::RemoteCall for CheckDownloadFileParams<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CheckDownloadFileParams<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5007_7589);
-        w.put(&self.bot);
-        w.put(&self.file_name);
-        w.put(&self.url);
-        w.finish()
-    }
-}
-
 /// `bots.checkUsername#e3ac4c61 flags:# additional:flags.0?true username:string = Bool;`
+#[repr(C)]
 pub struct CheckUsername<'a> {
     pub additional: bool,
     pub username: &'a str,
 }
-
-impl tl::Identifiable for CheckUsername<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe3ac_4c61;
-}
-
+tl::object! { CheckUsername<'_>, &calls::bots::TYPES[6], x, (tl::Word, x.additional, x.username) }
 impl tl::RemoteCall for CheckUsername<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CheckUsername<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe3ac_4c61);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.additional);
-        w.flags(flags);
-        w.put(&self.username);
-        w.finish()
-    }
-}
-
 /// `bots.createBot#e5b17f2b flags:# via_deeplink:flags.0?true name:string username:string manager_id:InputUser = User;`
+#[repr(C)]
 pub struct CreateBot<'a> {
     pub via_deeplink: bool,
     pub name: &'a str,
     pub username: &'a str,
     pub manager_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for CreateBot<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe5b1_7f2b;
-}
-
+tl::object! { CreateBot<'_>, &calls::bots::TYPES[7], x, (tl::Word, x.via_deeplink, x.name, x.username, &x.manager_id) }
 impl tl::RemoteCall for CreateBot<'_> {
     type Return = tl::Decoded<enums::User<'static>>;
 }
 
-impl tl::Serializable for CreateBot<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe5b1_7f2b);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.via_deeplink);
-        w.flags(flags);
-        w.put(&self.name);
-        w.put(&self.username);
-        w.put(&self.manager_id);
-        w.finish()
-    }
-}
-
 /// `bots.deletePreviewMedia#2d0135b3 bot:InputUser lang_code:string media:Vector<InputMedia> = Bool;`
+#[repr(C)]
 pub struct DeletePreviewMedia<'a> {
     pub bot: enums::InputUser<'a>,
     pub lang_code: &'a str,
     pub media: &'a [enums::InputMedia<'a>],
 }
-
-impl tl::Identifiable for DeletePreviewMedia<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2d01_35b3;
-}
-
+tl::object! { DeletePreviewMedia<'_>, &calls::bots::TYPES[8], x, (&x.bot, x.lang_code, x.media) }
 impl tl::RemoteCall for DeletePreviewMedia<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeletePreviewMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2d01_35b3);
-        w.put(&self.bot);
-        w.put(&self.lang_code);
-        w.put(&self.media);
-        w.finish()
-    }
-}
-
 /// `bots.editAccessSettings#31813cd8 flags:# restricted:flags.0?true bot:InputUser add_users:flags.1?Vector<InputUser> = Bool;`
+#[repr(C)]
 pub struct EditAccessSettings<'a> {
     pub restricted: bool,
     pub bot: enums::InputUser<'a>,
     pub add_users: Option<&'a [enums::InputUser<'a>]>,
 }
-
-impl tl::Identifiable for EditAccessSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3181_3cd8;
-}
-
+tl::object! { EditAccessSettings<'_>, &calls::bots::TYPES[9], x, (tl::Word, x.restricted, &x.bot, x.add_users) }
 impl tl::RemoteCall for EditAccessSettings<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for EditAccessSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3181_3cd8);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.restricted);
-        flags.set(1, self.add_users.is_some());
-        w.flags(flags);
-        w.put(&self.bot);
-        w.put(&self.add_users);
-        w.finish()
-    }
-}
-
 /// `bots.editPreviewMedia#8525606f bot:InputUser lang_code:string media:InputMedia new_media:InputMedia = BotPreviewMedia;`
+#[repr(C)]
 pub struct EditPreviewMedia<'a> {
     pub bot: enums::InputUser<'a>,
     pub lang_code: &'a str,
     pub media: enums::InputMedia<'a>,
     pub new_media: enums::InputMedia<'a>,
 }
-
-impl tl::Identifiable for EditPreviewMedia<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8525_606f;
-}
-
+tl::object! { EditPreviewMedia<'_>, &calls::bots::TYPES[10], x, (&x.bot, x.lang_code, &x.media, &x.new_media) }
 impl tl::RemoteCall for EditPreviewMedia<'_> {
     type Return = tl::Decoded<enums::BotPreviewMedia<'static>>;
 }
 
-impl tl::Serializable for EditPreviewMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8525_606f);
-        w.put(&self.bot);
-        w.put(&self.lang_code);
-        w.put(&self.media);
-        w.put(&self.new_media);
-        w.finish()
-    }
-}
-
 /// `bots.exportBotToken#bd0d99eb bot:InputUser revoke:Bool = bots.ExportedBotToken;`
+#[repr(C)]
 pub struct ExportBotToken<'a> {
     pub bot: enums::InputUser<'a>,
     pub revoke: bool,
 }
-
-impl tl::Identifiable for ExportBotToken<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbd0d_99eb;
-}
-
+tl::object! { ExportBotToken<'_>, &calls::bots::TYPES[11], x, (&x.bot, x.revoke) }
 impl tl::RemoteCall for ExportBotToken<'_> {
     type Return = tl::Decoded<enums::bots::ExportedBotToken<'static>>;
 }
 
-impl tl::Serializable for ExportBotToken<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbd0d_99eb);
-        w.put(&self.bot);
-        w.put(&self.revoke);
-        w.finish()
-    }
-}
-
 /// `bots.getAccessSettings#213853a3 bot:InputUser = bots.AccessSettings;`
+#[repr(C)]
 pub struct GetAccessSettings<'a> {
     pub bot: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetAccessSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2138_53a3;
-}
-
+tl::object! { GetAccessSettings<'_>, &calls::bots::TYPES[12], x, (&x.bot,) }
 impl tl::RemoteCall for GetAccessSettings<'_> {
     type Return = tl::Decoded<enums::bots::AccessSettings<'static>>;
 }
 
-impl tl::Serializable for GetAccessSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2138_53a3);
-        w.put(&self.bot);
-        w.finish()
-    }
-}
-
 /// `bots.getAdminedBots#b0711d83 = Vector<User>;`
+#[repr(C)]
 pub struct GetAdminedBots {}
-
-impl tl::Identifiable for GetAdminedBots {
-    const CONSTRUCTOR_ID: u32 = 0xb071_1d83;
-}
-
+tl::object! { GetAdminedBots, &calls::bots::TYPES[13], x, () }
 impl tl::RemoteCall for GetAdminedBots {
     type Return = tl::Decoded<&'static [enums::User<'static>]>;
 }
 
-impl tl::Serializable for GetAdminedBots {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb071_1d83);
-        w.finish()
-    }
-}
-
 /// `bots.getBotCommands#e34c0dd6 scope:BotCommandScope lang_code:string = Vector<BotCommand>;`
+#[repr(C)]
 pub struct GetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
     pub lang_code: &'a str,
 }
-
-impl tl::Identifiable for GetBotCommands<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe34c_0dd6;
-}
-
+tl::object! { GetBotCommands<'_>, &calls::bots::TYPES[14], x, (&x.scope, x.lang_code) }
 impl tl::RemoteCall for GetBotCommands<'_> {
     type Return = tl::Decoded<&'static [enums::BotCommand<'static>]>;
 }
 
-impl tl::Serializable for GetBotCommands<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe34c_0dd6);
-        w.put(&self.scope);
-        w.put(&self.lang_code);
-        w.finish()
-    }
-}
-
 /// `bots.getBotInfo#dcd914fd flags:# bot:flags.0?InputUser lang_code:string = bots.BotInfo;`
+#[repr(C)]
 pub struct GetBotInfo<'a> {
     pub bot: Option<&'a enums::InputUser<'a>>,
     pub lang_code: &'a str,
 }
-
-impl tl::Identifiable for GetBotInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdcd9_14fd;
-}
-
+tl::object! { GetBotInfo<'_>, &calls::bots::TYPES[15], x, (tl::Word, x.bot, x.lang_code) }
 impl tl::RemoteCall for GetBotInfo<'_> {
     type Return = tl::Decoded<enums::bots::BotInfo<'static>>;
 }
 
-impl tl::Serializable for GetBotInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdcd9_14fd);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.bot.is_some());
-        w.flags(flags);
-        w.put(&self.bot);
-        w.put(&self.lang_code);
-        w.finish()
-    }
-}
-
 /// `bots.getBotMenuButton#9c60eb28 user_id:InputUser = BotMenuButton;`
+#[repr(C)]
 pub struct GetBotMenuButton<'a> {
     pub user_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetBotMenuButton<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9c60_eb28;
-}
-
+tl::object! { GetBotMenuButton<'_>, &calls::bots::TYPES[16], x, (&x.user_id,) }
 impl tl::RemoteCall for GetBotMenuButton<'_> {
     type Return = tl::Decoded<enums::BotMenuButton<'static>>;
 }
 
-impl tl::Serializable for GetBotMenuButton<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9c60_eb28);
-        w.put(&self.user_id);
-        w.finish()
-    }
-}
-
 /// `bots.getBotRecommendations#a1b70815 bot:InputUser = users.Users;`
+#[repr(C)]
 pub struct GetBotRecommendations<'a> {
     pub bot: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetBotRecommendations<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa1b7_0815;
-}
-
+tl::object! { GetBotRecommendations<'_>, &calls::bots::TYPES[17], x, (&x.bot,) }
 impl tl::RemoteCall for GetBotRecommendations<'_> {
     type Return = tl::Decoded<enums::users::Users<'static>>;
 }
 
-impl tl::Serializable for GetBotRecommendations<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa1b7_0815);
-        w.put(&self.bot);
-        w.finish()
-    }
-}
-
 /// `bots.getPopularAppBots#c2510192 offset:string limit:int = bots.PopularAppBots;`
+#[repr(C)]
 pub struct GetPopularAppBots<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetPopularAppBots<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc251_0192;
-}
-
+tl::object! { GetPopularAppBots<'_>, &calls::bots::TYPES[18], x, (x.offset, x.limit) }
 impl tl::RemoteCall for GetPopularAppBots<'_> {
     type Return = tl::Decoded<enums::bots::PopularAppBots<'static>>;
 }
 
-impl tl::Serializable for GetPopularAppBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc251_0192);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `bots.getPreviewInfo#423ab3ad bot:InputUser lang_code:string = bots.PreviewInfo;`
+#[repr(C)]
 pub struct GetPreviewInfo<'a> {
     pub bot: enums::InputUser<'a>,
     pub lang_code: &'a str,
 }
-
-impl tl::Identifiable for GetPreviewInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x423a_b3ad;
-}
-
+tl::object! { GetPreviewInfo<'_>, &calls::bots::TYPES[19], x, (&x.bot, x.lang_code) }
 impl tl::RemoteCall for GetPreviewInfo<'_> {
     type Return = tl::Decoded<enums::bots::PreviewInfo<'static>>;
 }
 
-impl tl::Serializable for GetPreviewInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x423a_b3ad);
-        w.put(&self.bot);
-        w.put(&self.lang_code);
-        w.finish()
-    }
-}
-
 /// `bots.getPreviewMedias#a2a5594d bot:InputUser = Vector<BotPreviewMedia>;`
+#[repr(C)]
 pub struct GetPreviewMedias<'a> {
     pub bot: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetPreviewMedias<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa2a5_594d;
-}
-
+tl::object! { GetPreviewMedias<'_>, &calls::bots::TYPES[20], x, (&x.bot,) }
 impl tl::RemoteCall for GetPreviewMedias<'_> {
     type Return = tl::Decoded<&'static [enums::BotPreviewMedia<'static>]>;
 }
 
-impl tl::Serializable for GetPreviewMedias<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa2a5_594d);
-        w.put(&self.bot);
-        w.finish()
-    }
-}
-
 /// `bots.getRequestedWebViewButton#bf25b7f3 bot:InputUser webapp_req_id:string = KeyboardButton;`
+#[repr(C)]
 pub struct GetRequestedWebViewButton<'a> {
     pub bot: enums::InputUser<'a>,
     pub webapp_req_id: &'a str,
 }
-
-impl tl::Identifiable for GetRequestedWebViewButton<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbf25_b7f3;
-}
-
+tl::object! { GetRequestedWebViewButton<'_>, &calls::bots::TYPES[21], x, (&x.bot, x.webapp_req_id) }
 impl tl::RemoteCall for GetRequestedWebViewButton<'_> {
     type Return = tl::Decoded<enums::KeyboardButton<'static>>;
 }
 
-impl tl::Serializable for GetRequestedWebViewButton<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbf25_b7f3);
-        w.put(&self.bot);
-        w.put(&self.webapp_req_id);
-        w.finish()
-    }
-}
-
 /// `bots.invokeWebViewCustomMethod#087fc5e7 bot:InputUser custom_method:string params:DataJSON = DataJSON;`
+#[repr(C)]
 pub struct InvokeWebViewCustomMethod<'a> {
     pub bot: enums::InputUser<'a>,
     pub custom_method: &'a str,
     pub params: enums::DataJson<'a>,
 }
-
-impl tl::Identifiable for InvokeWebViewCustomMethod<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x087f_c5e7;
-}
-
+tl::object! { InvokeWebViewCustomMethod<'_>, &calls::bots::TYPES[22], x, (&x.bot, x.custom_method, &x.params) }
 impl tl::RemoteCall for InvokeWebViewCustomMethod<'_> {
     type Return = tl::Decoded<enums::DataJson<'static>>;
 }
 
-impl tl::Serializable for InvokeWebViewCustomMethod<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x087f_c5e7);
-        w.put(&self.bot);
-        w.put(&self.custom_method);
-        w.put(&self.params);
-        w.finish()
-    }
-}
-
 /// `bots.removeUsername#c704147d bot:InputUser username:string = Bool;`
+#[repr(C)]
 pub struct RemoveUsername<'a> {
     pub bot: enums::InputUser<'a>,
     pub username: &'a str,
 }
-
-impl tl::Identifiable for RemoveUsername<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc704_147d;
-}
-
+tl::object! { RemoveUsername<'_>, &calls::bots::TYPES[23], x, (&x.bot, x.username) }
 impl tl::RemoteCall for RemoveUsername<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for RemoveUsername<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc704_147d);
-        w.put(&self.bot);
-        w.put(&self.username);
-        w.finish()
-    }
-}
-
 /// `bots.reorderPreviewMedias#b627f3aa bot:InputUser lang_code:string order:Vector<InputMedia> = Bool;`
+#[repr(C)]
 pub struct ReorderPreviewMedias<'a> {
     pub bot: enums::InputUser<'a>,
     pub lang_code: &'a str,
     pub order: &'a [enums::InputMedia<'a>],
 }
-
-impl tl::Identifiable for ReorderPreviewMedias<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb627_f3aa;
-}
-
+tl::object! { ReorderPreviewMedias<'_>, &calls::bots::TYPES[24], x, (&x.bot, x.lang_code, x.order) }
 impl tl::RemoteCall for ReorderPreviewMedias<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReorderPreviewMedias<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb627_f3aa);
-        w.put(&self.bot);
-        w.put(&self.lang_code);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `bots.reorderUsernames#9709b1c2 bot:InputUser order:Vector<string> = Bool;`
+#[repr(C)]
 pub struct ReorderUsernames<'a> {
     pub bot: enums::InputUser<'a>,
     pub order: &'a [&'a str],
 }
-
-impl tl::Identifiable for ReorderUsernames<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9709_b1c2;
-}
-
+tl::object! { ReorderUsernames<'_>, &calls::bots::TYPES[25], x, (&x.bot, x.order) }
 impl tl::RemoteCall for ReorderUsernames<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReorderUsernames<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9709_b1c2);
-        w.put(&self.bot);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `bots.requestWebViewButton#31a2a35e user_id:InputUser button:KeyboardButton = bots.RequestedButton;`
+#[repr(C)]
 pub struct RequestWebViewButton<'a> {
     pub user_id: enums::InputUser<'a>,
     pub button: enums::KeyboardButton<'a>,
 }
-
-impl tl::Identifiable for RequestWebViewButton<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x31a2_a35e;
-}
-
+tl::object! { RequestWebViewButton<'_>, &calls::bots::TYPES[26], x, (&x.user_id, &x.button) }
 impl tl::RemoteCall for RequestWebViewButton<'_> {
     type Return = tl::Decoded<enums::bots::RequestedButton<'static>>;
 }
 
-impl tl::Serializable for RequestWebViewButton<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x31a2_a35e);
-        w.put(&self.user_id);
-        w.put(&self.button);
-        w.finish()
-    }
-}
-
 /// `bots.resetBotCommands#3d8de0f9 scope:BotCommandScope lang_code:string = Bool;`
+#[repr(C)]
 pub struct ResetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
     pub lang_code: &'a str,
 }
-
-impl tl::Identifiable for ResetBotCommands<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3d8d_e0f9;
-}
-
+tl::object! { ResetBotCommands<'_>, &calls::bots::TYPES[27], x, (&x.scope, x.lang_code) }
 impl tl::RemoteCall for ResetBotCommands<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ResetBotCommands<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3d8d_e0f9);
-        w.put(&self.scope);
-        w.put(&self.lang_code);
-        w.finish()
-    }
-}
-
 /// `bots.sendCustomRequest#aa2769ed custom_method:string params:DataJSON = DataJSON;`
+#[repr(C)]
 pub struct SendCustomRequest<'a> {
     pub custom_method: &'a str,
     pub params: enums::DataJson<'a>,
 }
-
-impl tl::Identifiable for SendCustomRequest<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xaa27_69ed;
-}
-
+tl::object! { SendCustomRequest<'_>, &calls::bots::TYPES[28], x, (x.custom_method, &x.params) }
 impl tl::RemoteCall for SendCustomRequest<'_> {
     type Return = tl::Decoded<enums::DataJson<'static>>;
 }
 
-impl tl::Serializable for SendCustomRequest<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xaa27_69ed);
-        w.put(&self.custom_method);
-        w.put(&self.params);
-        w.finish()
-    }
-}
-
 /// `bots.setBotBroadcastDefaultAdminRights#788464e1 admin_rights:ChatAdminRights = Bool;`
+#[repr(C)]
 pub struct SetBotBroadcastDefaultAdminRights {
     pub admin_rights: enums::ChatAdminRights,
 }
-
-impl tl::Identifiable for SetBotBroadcastDefaultAdminRights {
-    const CONSTRUCTOR_ID: u32 = 0x7884_64e1;
-}
-
+tl::object! { SetBotBroadcastDefaultAdminRights, &calls::bots::TYPES[29], x, (&x.admin_rights,) }
 impl tl::RemoteCall for SetBotBroadcastDefaultAdminRights {
     type Return = bool;
 }
 
-impl tl::Serializable for SetBotBroadcastDefaultAdminRights {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7884_64e1);
-        w.put(&self.admin_rights);
-        w.finish()
-    }
-}
-
 /// `bots.setBotCommands#0517165a scope:BotCommandScope lang_code:string commands:Vector<BotCommand> = Bool;`
+#[repr(C)]
 pub struct SetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
     pub lang_code: &'a str,
     pub commands: &'a [enums::BotCommand<'a>],
 }
-
-impl tl::Identifiable for SetBotCommands<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0517_165a;
-}
-
+tl::object! { SetBotCommands<'_>, &calls::bots::TYPES[30], x, (&x.scope, x.lang_code, x.commands) }
 impl tl::RemoteCall for SetBotCommands<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetBotCommands<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0517_165a);
-        w.put(&self.scope);
-        w.put(&self.lang_code);
-        w.put(&self.commands);
-        w.finish()
-    }
-}
-
 /// `bots.setBotGroupDefaultAdminRights#925ec9ea admin_rights:ChatAdminRights = Bool;`
+#[repr(C)]
 pub struct SetBotGroupDefaultAdminRights {
     pub admin_rights: enums::ChatAdminRights,
 }
-
-impl tl::Identifiable for SetBotGroupDefaultAdminRights {
-    const CONSTRUCTOR_ID: u32 = 0x925e_c9ea;
-}
-
+tl::object! { SetBotGroupDefaultAdminRights, &calls::bots::TYPES[31], x, (&x.admin_rights,) }
 impl tl::RemoteCall for SetBotGroupDefaultAdminRights {
     type Return = bool;
 }
 
-impl tl::Serializable for SetBotGroupDefaultAdminRights {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x925e_c9ea);
-        w.put(&self.admin_rights);
-        w.finish()
-    }
-}
-
 /// `bots.setBotInfo#10cf3123 flags:# bot:flags.2?InputUser lang_code:string name:flags.3?string about:flags.0?string description:flags.1?string = Bool;`
+#[repr(C)]
 pub struct SetBotInfo<'a> {
     pub bot: Option<&'a enums::InputUser<'a>>,
     pub lang_code: &'a str,
@@ -826,221 +368,88 @@ pub struct SetBotInfo<'a> {
     pub about: Option<&'a str>,
     pub description: Option<&'a str>,
 }
-
-impl tl::Identifiable for SetBotInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x10cf_3123;
-}
-
+tl::object! { SetBotInfo<'_>, &calls::bots::TYPES[32], x, (tl::Word, x.bot, x.lang_code, x.name, x.about, x.description) }
 impl tl::RemoteCall for SetBotInfo<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetBotInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x10cf_3123);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.about.is_some());
-        flags.set(1, self.description.is_some());
-        flags.set(2, self.bot.is_some());
-        flags.set(3, self.name.is_some());
-        w.flags(flags);
-        w.put(&self.bot);
-        w.put(&self.lang_code);
-        w.put(&self.name);
-        w.put(&self.about);
-        w.put(&self.description);
-        w.finish()
-    }
-}
-
 /// `bots.setBotMenuButton#4504d54f user_id:InputUser button:BotMenuButton = Bool;`
+#[repr(C)]
 pub struct SetBotMenuButton<'a> {
     pub user_id: enums::InputUser<'a>,
     pub button: enums::BotMenuButton<'a>,
 }
-
-impl tl::Identifiable for SetBotMenuButton<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4504_d54f;
-}
-
+tl::object! { SetBotMenuButton<'_>, &calls::bots::TYPES[33], x, (&x.user_id, &x.button) }
 impl tl::RemoteCall for SetBotMenuButton<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetBotMenuButton<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4504_d54f);
-        w.put(&self.user_id);
-        w.put(&self.button);
-        w.finish()
-    }
-}
-
 /// `bots.setCustomVerification#f4946757 flags:# enabled:flags.1?true bot:flags.0?InputUser peer:InputPeer custom_description:flags.2?TextWithEntities = Bool;`
+#[repr(C)]
 pub struct SetCustomVerification<'a> {
     pub enabled: bool,
     pub bot: Option<&'a enums::InputUser<'a>>,
     pub peer: enums::InputPeer<'a>,
     pub custom_description: Option<&'a enums::TextWithEntities<'a>>,
 }
-
-impl tl::Identifiable for SetCustomVerification<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf494_6757;
-}
-
+tl::object! { SetCustomVerification<'_>, &calls::bots::TYPES[34], x, (tl::Word, x.enabled, x.bot, &x.peer, x.custom_description) }
 impl tl::RemoteCall for SetCustomVerification<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetCustomVerification<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf494_6757);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.bot.is_some());
-        flags.set(1, self.enabled);
-        flags.set(2, self.custom_description.is_some());
-        w.flags(flags);
-        w.put(&self.bot);
-        w.put(&self.peer);
-        w.put(&self.custom_description);
-        w.finish()
-    }
-}
-
 /// `bots.setJoinChatResults#e71a4810 query_id:long result:JoinChatBotResult = Bool;`
+#[repr(C)]
 pub struct SetJoinChatResults<'a> {
     pub query_id: i64,
     pub result: enums::JoinChatBotResult<'a>,
 }
-
-impl tl::Identifiable for SetJoinChatResults<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe71a_4810;
-}
-
+tl::object! { SetJoinChatResults<'_>, &calls::bots::TYPES[35], x, (x.query_id, &x.result) }
 impl tl::RemoteCall for SetJoinChatResults<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetJoinChatResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe71a_4810);
-        w.put(&self.query_id);
-        w.put(&self.result);
-        w.finish()
-    }
-}
-
 /// `bots.toggleUserEmojiStatusPermission#06de6392 bot:InputUser enabled:Bool = Bool;`
+#[repr(C)]
 pub struct ToggleUserEmojiStatusPermission<'a> {
     pub bot: enums::InputUser<'a>,
     pub enabled: bool,
 }
-
-impl tl::Identifiable for ToggleUserEmojiStatusPermission<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x06de_6392;
-}
-
+tl::object! { ToggleUserEmojiStatusPermission<'_>, &calls::bots::TYPES[36], x, (&x.bot, x.enabled) }
 impl tl::RemoteCall for ToggleUserEmojiStatusPermission<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleUserEmojiStatusPermission<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x06de_6392);
-        w.put(&self.bot);
-        w.put(&self.enabled);
-        w.finish()
-    }
-}
-
 /// `bots.toggleUsername#053ca973 bot:InputUser username:string active:Bool = Bool;`
+#[repr(C)]
 pub struct ToggleUsername<'a> {
     pub bot: enums::InputUser<'a>,
     pub username: &'a str,
     pub active: bool,
 }
-
-impl tl::Identifiable for ToggleUsername<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x053c_a973;
-}
-
+tl::object! { ToggleUsername<'_>, &calls::bots::TYPES[37], x, (&x.bot, x.username, x.active) }
 impl tl::RemoteCall for ToggleUsername<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleUsername<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x053c_a973);
-        w.put(&self.bot);
-        w.put(&self.username);
-        w.put(&self.active);
-        w.finish()
-    }
-}
-
 /// `bots.updateStarRefProgram#778b5ab3 flags:# bot:InputUser commission_permille:int duration_months:flags.0?int = StarRefProgram;`
+#[repr(C)]
 pub struct UpdateStarRefProgram<'a> {
     pub bot: enums::InputUser<'a>,
     pub commission_permille: i32,
     pub duration_months: Option<i32>,
 }
-
-impl tl::Identifiable for UpdateStarRefProgram<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x778b_5ab3;
-}
-
+tl::object! { UpdateStarRefProgram<'_>, &calls::bots::TYPES[38], x, (tl::Word, &x.bot, x.commission_permille, x.duration_months) }
 impl tl::RemoteCall for UpdateStarRefProgram<'_> {
     type Return = tl::Decoded<enums::StarRefProgram<'static>>;
 }
 
-impl tl::Serializable for UpdateStarRefProgram<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x778b_5ab3);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.duration_months.is_some());
-        w.flags(flags);
-        w.put(&self.bot);
-        w.put(&self.commission_permille);
-        w.put(&self.duration_months);
-        w.finish()
-    }
-}
-
 /// `bots.updateUserEmojiStatus#ed9f30c5 user_id:InputUser emoji_status:EmojiStatus = Bool;`
+#[repr(C)]
 pub struct UpdateUserEmojiStatus<'a> {
     pub user_id: enums::InputUser<'a>,
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-
-impl tl::Identifiable for UpdateUserEmojiStatus<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xed9f_30c5;
-}
-
+tl::object! { UpdateUserEmojiStatus<'_>, &calls::bots::TYPES[39], x, (&x.user_id, &x.emoji_status) }
 impl tl::RemoteCall for UpdateUserEmojiStatus<'_> {
     type Return = bool;
-}
-
-impl tl::Serializable for UpdateUserEmojiStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xed9f_30c5);
-        w.put(&self.user_id);
-        w.put(&self.emoji_status);
-        w.finish()
-    }
 }

@@ -4,84 +4,42 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `channels.checkSearchPostsFlood#22567115 flags:# query:flags.0?string = SearchPostsFlood;`
+#[repr(C)]
 pub struct CheckSearchPostsFlood<'a> {
     pub query: Option<&'a str>,
 }
-
-impl tl::Identifiable for CheckSearchPostsFlood<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2256_7115;
-}
-
+tl::object! { CheckSearchPostsFlood<'_>, &calls::channels::TYPES[0], x, (tl::Word, x.query) }
 impl tl::RemoteCall for CheckSearchPostsFlood<'_> {
     type Return = tl::Decoded<enums::SearchPostsFlood>;
 }
 
-impl tl::Serializable for CheckSearchPostsFlood<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2256_7115);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.query.is_some());
-        w.flags(flags);
-        w.put(&self.query);
-        w.finish()
-    }
-}
-
 /// `channels.checkUsername#10e6bd2c channel:InputChannel username:string = Bool;`
+#[repr(C)]
 pub struct CheckUsername<'a> {
     pub channel: enums::InputChannel<'a>,
     pub username: &'a str,
 }
-
-impl tl::Identifiable for CheckUsername<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x10e6_bd2c;
-}
-
+tl::object! { CheckUsername<'_>, &calls::channels::TYPES[1], x, (&x.channel, x.username) }
 impl tl::RemoteCall for CheckUsername<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CheckUsername<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x10e6_bd2c);
-        w.put(&self.channel);
-        w.put(&self.username);
-        w.finish()
-    }
-}
-
 /// `channels.convertToGigagroup#0b290c69 channel:InputChannel = Updates;`
+#[repr(C)]
 pub struct ConvertToGigagroup<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for ConvertToGigagroup<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0b29_0c69;
-}
-
+tl::object! { ConvertToGigagroup<'_>, &calls::channels::TYPES[2], x, (&x.channel,) }
 impl tl::RemoteCall for ConvertToGigagroup<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ConvertToGigagroup<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0b29_0c69);
-        w.put(&self.channel);
-        w.finish()
-    }
-}
-
 /// `channels.createChannel#91006707 flags:# broadcast:flags.0?true megagroup:flags.1?true for_import:flags.3?true forum:flags.5?true title:string about:string geo_point:flags.2?InputGeoPoint address:flags.2?string ttl_period:flags.4?int = Updates;`
+#[repr(C)]
 pub struct CreateChannel<'a> {
     pub broadcast: bool,
     pub megagroup: bool,
@@ -93,331 +51,139 @@ pub struct CreateChannel<'a> {
     pub address: Option<&'a str>,
     pub ttl_period: Option<i32>,
 }
-
-impl tl::Identifiable for CreateChannel<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9100_6707;
-}
-
+tl::object! { CreateChannel<'_>, &calls::channels::TYPES[3], x, (tl::Word, x.broadcast, x.megagroup, x.for_import, x.forum, x.title, x.about, x.geo_point, x.address, x.ttl_period) }
 impl tl::RemoteCall for CreateChannel<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for CreateChannel<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9100_6707);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.broadcast);
-        flags.set(1, self.megagroup);
-        flags.shared(2, self.geo_point.is_some());
-        flags.shared(2, self.address.is_some());
-        flags.set(3, self.for_import);
-        flags.set(4, self.ttl_period.is_some());
-        flags.set(5, self.forum);
-        w.checked_flags(flags, "channels.createChannel", "flags");
-        w.put(&self.title);
-        w.put(&self.about);
-        w.put(&self.geo_point);
-        w.put(&self.address);
-        w.put(&self.ttl_period);
-        w.finish()
-    }
-}
-
 /// `channels.deactivateAllUsernames#0a245dd3 channel:InputChannel = Bool;`
+#[repr(C)]
 pub struct DeactivateAllUsernames<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for DeactivateAllUsernames<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0a24_5dd3;
-}
-
+tl::object! { DeactivateAllUsernames<'_>, &calls::channels::TYPES[4], x, (&x.channel,) }
 impl tl::RemoteCall for DeactivateAllUsernames<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeactivateAllUsernames<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0a24_5dd3);
-        w.put(&self.channel);
-        w.finish()
-    }
-}
-
 /// `channels.deleteChannel#c0111fe3 channel:InputChannel = Updates;`
+#[repr(C)]
 pub struct DeleteChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for DeleteChannel<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc011_1fe3;
-}
-
+tl::object! { DeleteChannel<'_>, &calls::channels::TYPES[5], x, (&x.channel,) }
 impl tl::RemoteCall for DeleteChannel<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeleteChannel<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc011_1fe3);
-        w.put(&self.channel);
-        w.finish()
-    }
-}
-
 /// `channels.deleteHistory#9baa9647 flags:# for_everyone:flags.0?true channel:InputChannel max_id:int = Updates;`
+#[repr(C)]
 pub struct DeleteHistory<'a> {
     pub for_everyone: bool,
     pub channel: enums::InputChannel<'a>,
     pub max_id: i32,
 }
-
-impl tl::Identifiable for DeleteHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9baa_9647;
-}
-
+tl::object! { DeleteHistory<'_>, &calls::channels::TYPES[6], x, (tl::Word, x.for_everyone, &x.channel, x.max_id) }
 impl tl::RemoteCall for DeleteHistory<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeleteHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9baa_9647);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.for_everyone);
-        w.flags(flags);
-        w.put(&self.channel);
-        w.put(&self.max_id);
-        w.finish()
-    }
-}
-
 /// `channels.deleteMessages#84c1fd4e channel:InputChannel id:Vector<int> = messages.AffectedMessages;`
+#[repr(C)]
 pub struct DeleteMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for DeleteMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x84c1_fd4e;
-}
-
+tl::object! { DeleteMessages<'_>, &calls::channels::TYPES[7], x, (&x.channel, x.id) }
 impl tl::RemoteCall for DeleteMessages<'_> {
     type Return = tl::Decoded<enums::messages::AffectedMessages>;
 }
 
-impl tl::Serializable for DeleteMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x84c1_fd4e);
-        w.put(&self.channel);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `channels.deleteParticipantHistory#367544db channel:InputChannel participant:InputPeer = messages.AffectedHistory;`
+#[repr(C)]
 pub struct DeleteParticipantHistory<'a> {
     pub channel: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for DeleteParticipantHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3675_44db;
-}
-
+tl::object! { DeleteParticipantHistory<'_>, &calls::channels::TYPES[8], x, (&x.channel, &x.participant) }
 impl tl::RemoteCall for DeleteParticipantHistory<'_> {
     type Return = tl::Decoded<enums::messages::AffectedHistory>;
 }
 
-impl tl::Serializable for DeleteParticipantHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3675_44db);
-        w.put(&self.channel);
-        w.put(&self.participant);
-        w.finish()
-    }
-}
-
 /// `channels.editAdmin#9a98ad68 flags:# channel:InputChannel user_id:InputUser admin_rights:ChatAdminRights rank:flags.0?string = Updates;`
+#[repr(C)]
 pub struct EditAdmin<'a> {
     pub channel: enums::InputChannel<'a>,
     pub user_id: enums::InputUser<'a>,
     pub admin_rights: enums::ChatAdminRights,
     pub rank: Option<&'a str>,
 }
-
-impl tl::Identifiable for EditAdmin<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9a98_ad68;
-}
-
+tl::object! { EditAdmin<'_>, &calls::channels::TYPES[9], x, (tl::Word, &x.channel, &x.user_id, &x.admin_rights, x.rank) }
 impl tl::RemoteCall for EditAdmin<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditAdmin<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9a98_ad68);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.rank.is_some());
-        w.flags(flags);
-        w.put(&self.channel);
-        w.put(&self.user_id);
-        w.put(&self.admin_rights);
-        w.put(&self.rank);
-        w.finish()
-    }
-}
-
 /// `channels.editBanned#96e6cd81 channel:InputChannel participant:InputPeer banned_rights:ChatBannedRights = Updates;`
+#[repr(C)]
 pub struct EditBanned<'a> {
     pub channel: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
     pub banned_rights: enums::ChatBannedRights,
 }
-
-impl tl::Identifiable for EditBanned<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x96e6_cd81;
-}
-
+tl::object! { EditBanned<'_>, &calls::channels::TYPES[10], x, (&x.channel, &x.participant, &x.banned_rights) }
 impl tl::RemoteCall for EditBanned<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditBanned<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x96e6_cd81);
-        w.put(&self.channel);
-        w.put(&self.participant);
-        w.put(&self.banned_rights);
-        w.finish()
-    }
-}
-
 /// `channels.editLocation#58e63f6d channel:InputChannel geo_point:InputGeoPoint address:string = Bool;`
+#[repr(C)]
 pub struct EditLocation<'a> {
     pub channel: enums::InputChannel<'a>,
     pub geo_point: enums::InputGeoPoint,
     pub address: &'a str,
 }
-
-impl tl::Identifiable for EditLocation<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x58e6_3f6d;
-}
-
+tl::object! { EditLocation<'_>, &calls::channels::TYPES[11], x, (&x.channel, &x.geo_point, x.address) }
 impl tl::RemoteCall for EditLocation<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for EditLocation<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x58e6_3f6d);
-        w.put(&self.channel);
-        w.put(&self.geo_point);
-        w.put(&self.address);
-        w.finish()
-    }
-}
-
 /// `channels.editPhoto#f12e57c9 channel:InputChannel photo:InputChatPhoto = Updates;`
+#[repr(C)]
 pub struct EditPhoto<'a> {
     pub channel: enums::InputChannel<'a>,
     pub photo: enums::InputChatPhoto<'a>,
 }
-
-impl tl::Identifiable for EditPhoto<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf12e_57c9;
-}
-
+tl::object! { EditPhoto<'_>, &calls::channels::TYPES[12], x, (&x.channel, &x.photo) }
 impl tl::RemoteCall for EditPhoto<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditPhoto<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf12e_57c9);
-        w.put(&self.channel);
-        w.put(&self.photo);
-        w.finish()
-    }
-}
-
 /// `channels.editTitle#566decd0 channel:InputChannel title:string = Updates;`
+#[repr(C)]
 pub struct EditTitle<'a> {
     pub channel: enums::InputChannel<'a>,
     pub title: &'a str,
 }
-
-impl tl::Identifiable for EditTitle<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x566d_ecd0;
-}
-
+tl::object! { EditTitle<'_>, &calls::channels::TYPES[13], x, (&x.channel, x.title) }
 impl tl::RemoteCall for EditTitle<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditTitle<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x566d_ecd0);
-        w.put(&self.channel);
-        w.put(&self.title);
-        w.finish()
-    }
-}
-
 /// `channels.exportMessageLink#e63fadeb flags:# grouped:flags.0?true thread:flags.1?true channel:InputChannel id:int = ExportedMessageLink;`
+#[repr(C)]
 pub struct ExportMessageLink<'a> {
     pub grouped: bool,
     pub thread: bool,
     pub channel: enums::InputChannel<'a>,
     pub id: i32,
 }
-
-impl tl::Identifiable for ExportMessageLink<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe63f_adeb;
-}
-
+tl::object! { ExportMessageLink<'_>, &calls::channels::TYPES[14], x, (tl::Word, x.grouped, x.thread, &x.channel, x.id) }
 impl tl::RemoteCall for ExportMessageLink<'_> {
     type Return = tl::Decoded<enums::ExportedMessageLink<'static>>;
 }
 
-impl tl::Serializable for ExportMessageLink<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe63f_adeb);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.grouped);
-        flags.set(1, self.thread);
-        w.flags(flags);
-        w.put(&self.channel);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `channels.getAdminLog#33ddf480 flags:# channel:InputChannel q:string events_filter:flags.0?ChannelAdminLogEventsFilter admins:flags.1?Vector<InputUser> max_id:long min_id:long limit:int = channels.AdminLogResults;`
+#[repr(C)]
 pub struct GetAdminLog<'a> {
     pub channel: enums::InputChannel<'a>,
     pub q: &'a str,
@@ -427,277 +193,115 @@ pub struct GetAdminLog<'a> {
     pub min_id: i64,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetAdminLog<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x33dd_f480;
-}
-
+tl::object! { GetAdminLog<'_>, &calls::channels::TYPES[15], x, (tl::Word, &x.channel, x.q, x.events_filter, x.admins, x.max_id, x.min_id, x.limit) }
 impl tl::RemoteCall for GetAdminLog<'_> {
     type Return = tl::Decoded<enums::channels::AdminLogResults<'static>>;
 }
 
-impl tl::Serializable for GetAdminLog<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x33dd_f480);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.events_filter.is_some());
-        flags.set(1, self.admins.is_some());
-        w.flags(flags);
-        w.put(&self.channel);
-        w.put(&self.q);
-        w.put(&self.events_filter);
-        w.put(&self.admins);
-        w.put(&self.max_id);
-        w.put(&self.min_id);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `channels.getAdminedPublicChannels#f8b036af flags:# by_location:flags.0?true check_limit:flags.1?true for_personal:flags.2?true for_community_peer:flags.3?true = messages.Chats;`
+#[repr(C)]
 pub struct GetAdminedPublicChannels {
     pub by_location: bool,
     pub check_limit: bool,
     pub for_personal: bool,
     pub for_community_peer: bool,
 }
-
-impl tl::Identifiable for GetAdminedPublicChannels {
-    const CONSTRUCTOR_ID: u32 = 0xf8b0_36af;
-}
-
+tl::object! { GetAdminedPublicChannels, &calls::channels::TYPES[16], x, (tl::Word, x.by_location, x.check_limit, x.for_personal, x.for_community_peer) }
 impl tl::RemoteCall for GetAdminedPublicChannels {
     type Return = tl::Decoded<enums::messages::Chats<'static>>;
 }
 
-impl tl::Serializable for GetAdminedPublicChannels {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf8b0_36af);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.by_location);
-        flags.set(1, self.check_limit);
-        flags.set(2, self.for_personal);
-        flags.set(3, self.for_community_peer);
-        w.flags(flags);
-        w.finish()
-    }
-}
-
 /// `channels.getChannelRecommendations#25a71742 flags:# channel:flags.0?InputChannel = messages.Chats;`
+#[repr(C)]
 pub struct GetChannelRecommendations<'a> {
     pub channel: Option<&'a enums::InputChannel<'a>>,
 }
-
-impl tl::Identifiable for GetChannelRecommendations<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x25a7_1742;
-}
-
+tl::object! { GetChannelRecommendations<'_>, &calls::channels::TYPES[17], x, (tl::Word, x.channel) }
 impl tl::RemoteCall for GetChannelRecommendations<'_> {
     type Return = tl::Decoded<enums::messages::Chats<'static>>;
 }
 
-impl tl::Serializable for GetChannelRecommendations<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x25a7_1742);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.channel.is_some());
-        w.flags(flags);
-        w.put(&self.channel);
-        w.finish()
-    }
-}
-
 /// `channels.getChannels#0a7f6bbb id:Vector<InputChannel> = messages.Chats;`
+#[repr(C)]
 pub struct GetChannels<'a> {
     pub id: &'a [enums::InputChannel<'a>],
 }
-
-impl tl::Identifiable for GetChannels<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0a7f_6bbb;
-}
-
+tl::object! { GetChannels<'_>, &calls::channels::TYPES[18], x, (x.id,) }
 impl tl::RemoteCall for GetChannels<'_> {
     type Return = tl::Decoded<enums::messages::Chats<'static>>;
 }
 
-impl tl::Serializable for GetChannels<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0a7f_6bbb);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `channels.getFullChannel#08736a09 channel:InputChannel = messages.ChatFull;`
+#[repr(C)]
 pub struct GetFullChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for GetFullChannel<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0873_6a09;
-}
-
+tl::object! { GetFullChannel<'_>, &calls::channels::TYPES[19], x, (&x.channel,) }
 impl tl::RemoteCall for GetFullChannel<'_> {
     type Return = tl::Decoded<enums::messages::ChatFull<'static>>;
 }
 
-impl tl::Serializable for GetFullChannel<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0873_6a09);
-        w.put(&self.channel);
-        w.finish()
-    }
-}
-
 /// `channels.getGroupsForDiscussion#f5dad378 = messages.Chats;`
+#[repr(C)]
 pub struct GetGroupsForDiscussion {}
-
-impl tl::Identifiable for GetGroupsForDiscussion {
-    const CONSTRUCTOR_ID: u32 = 0xf5da_d378;
-}
-
+tl::object! { GetGroupsForDiscussion, &calls::channels::TYPES[20], x, () }
 impl tl::RemoteCall for GetGroupsForDiscussion {
     type Return = tl::Decoded<enums::messages::Chats<'static>>;
 }
 
-impl tl::Serializable for GetGroupsForDiscussion {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf5da_d378);
-        w.finish()
-    }
-}
-
 /// `channels.getInactiveChannels#11e831ee = messages.InactiveChats;`
+#[repr(C)]
 pub struct GetInactiveChannels {}
-
-impl tl::Identifiable for GetInactiveChannels {
-    const CONSTRUCTOR_ID: u32 = 0x11e8_31ee;
-}
-
+tl::object! { GetInactiveChannels, &calls::channels::TYPES[21], x, () }
 impl tl::RemoteCall for GetInactiveChannels {
     type Return = tl::Decoded<enums::messages::InactiveChats<'static>>;
 }
 
-impl tl::Serializable for GetInactiveChannels {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x11e8_31ee);
-        w.finish()
-    }
-}
-
 /// `channels.getLeftChannels#8341ecc0 offset:int = messages.Chats;`
+#[repr(C)]
 pub struct GetLeftChannels {
     pub offset: i32,
 }
-
-impl tl::Identifiable for GetLeftChannels {
-    const CONSTRUCTOR_ID: u32 = 0x8341_ecc0;
-}
-
+tl::object! { GetLeftChannels, &calls::channels::TYPES[22], x, (x.offset,) }
 impl tl::RemoteCall for GetLeftChannels {
     type Return = tl::Decoded<enums::messages::Chats<'static>>;
 }
 
-impl tl::Serializable for GetLeftChannels {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8341_ecc0);
-        w.put(&self.offset);
-        w.finish()
-    }
-}
-
 /// `channels.getMessageAuthor#ece2a0e6 channel:InputChannel id:int = User;`
+#[repr(C)]
 pub struct GetMessageAuthor<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: i32,
 }
-
-impl tl::Identifiable for GetMessageAuthor<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xece2_a0e6;
-}
-
+tl::object! { GetMessageAuthor<'_>, &calls::channels::TYPES[23], x, (&x.channel, x.id) }
 impl tl::RemoteCall for GetMessageAuthor<'_> {
     type Return = tl::Decoded<enums::User<'static>>;
 }
 
-impl tl::Serializable for GetMessageAuthor<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xece2_a0e6);
-        w.put(&self.channel);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `channels.getMessages#ad8c9a23 channel:InputChannel id:Vector<InputMessage> = messages.Messages;`
+#[repr(C)]
 pub struct GetMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [enums::InputMessage],
 }
-
-impl tl::Identifiable for GetMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xad8c_9a23;
-}
-
+tl::object! { GetMessages<'_>, &calls::channels::TYPES[24], x, (&x.channel, x.id) }
 impl tl::RemoteCall for GetMessages<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xad8c_9a23);
-        w.put(&self.channel);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `channels.getParticipant#a0ab6cc6 channel:InputChannel participant:InputPeer = channels.ChannelParticipant;`
+#[repr(C)]
 pub struct GetParticipant<'a> {
     pub channel: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetParticipant<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa0ab_6cc6;
-}
-
+tl::object! { GetParticipant<'_>, &calls::channels::TYPES[25], x, (&x.channel, &x.participant) }
 impl tl::RemoteCall for GetParticipant<'_> {
     type Return = tl::Decoded<enums::channels::ChannelParticipant<'static>>;
 }
 
-impl tl::Serializable for GetParticipant<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa0ab_6cc6);
-        w.put(&self.channel);
-        w.put(&self.participant);
-        w.finish()
-    }
-}
-
 /// `channels.getParticipants#77ced9d0 channel:InputChannel filter:ChannelParticipantsFilter offset:int limit:int hash:long = channels.ChannelParticipants;`
+#[repr(C)]
 pub struct GetParticipants<'a> {
     pub channel: enums::InputChannel<'a>,
     pub filter: enums::ChannelParticipantsFilter<'a>,
@@ -705,282 +309,123 @@ pub struct GetParticipants<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetParticipants<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x77ce_d9d0;
-}
-
+tl::object! { GetParticipants<'_>, &calls::channels::TYPES[26], x, (&x.channel, &x.filter, x.offset, x.limit, x.hash) }
 impl tl::RemoteCall for GetParticipants<'_> {
     type Return = tl::Decoded<enums::channels::ChannelParticipants<'static>>;
 }
 
-impl tl::Serializable for GetParticipants<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x77ce_d9d0);
-        w.put(&self.channel);
-        w.put(&self.filter);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `channels.getSendAs#e785a43f flags:# for_paid_reactions:flags.0?true for_live_stories:flags.1?true peer:InputPeer = channels.SendAsPeers;`
+#[repr(C)]
 pub struct GetSendAs<'a> {
     pub for_paid_reactions: bool,
     pub for_live_stories: bool,
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetSendAs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe785_a43f;
-}
-
+tl::object! { GetSendAs<'_>, &calls::channels::TYPES[27], x, (tl::Word, x.for_paid_reactions, x.for_live_stories, &x.peer) }
 impl tl::RemoteCall for GetSendAs<'_> {
     type Return = tl::Decoded<enums::channels::SendAsPeers<'static>>;
 }
 
-impl tl::Serializable for GetSendAs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe785_a43f);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.for_paid_reactions);
-        flags.set(1, self.for_live_stories);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `channels.inviteToChannel#c9e33d54 channel:InputChannel users:Vector<InputUser> = messages.InvitedUsers;`
+#[repr(C)]
 pub struct InviteToChannel<'a> {
     pub channel: enums::InputChannel<'a>,
     pub users: &'a [enums::InputUser<'a>],
 }
-
-impl tl::Identifiable for InviteToChannel<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc9e3_3d54;
-}
-
+tl::object! { InviteToChannel<'_>, &calls::channels::TYPES[28], x, (&x.channel, x.users) }
 impl tl::RemoteCall for InviteToChannel<'_> {
     type Return = tl::Decoded<enums::messages::InvitedUsers<'static>>;
 }
 
-impl tl::Serializable for InviteToChannel<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc9e3_3d54);
-        w.put(&self.channel);
-        w.put(&self.users);
-        w.finish()
-    }
-}
-
 /// `channels.joinChannel#7f6a1e22 channel:InputChannel = messages.ChatInviteJoinResult;`
+#[repr(C)]
 pub struct JoinChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for JoinChannel<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7f6a_1e22;
-}
-
+tl::object! { JoinChannel<'_>, &calls::channels::TYPES[29], x, (&x.channel,) }
 impl tl::RemoteCall for JoinChannel<'_> {
     type Return = tl::Decoded<enums::messages::ChatInviteJoinResult<'static>>;
 }
 
-impl tl::Serializable for JoinChannel<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7f6a_1e22);
-        w.put(&self.channel);
-        w.finish()
-    }
-}
-
 /// `channels.leaveChannel#f836aa95 channel:InputChannel = Updates;`
+#[repr(C)]
 pub struct LeaveChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for LeaveChannel<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf836_aa95;
-}
-
+tl::object! { LeaveChannel<'_>, &calls::channels::TYPES[30], x, (&x.channel,) }
 impl tl::RemoteCall for LeaveChannel<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for LeaveChannel<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf836_aa95);
-        w.put(&self.channel);
-        w.finish()
-    }
-}
-
 /// `channels.readHistory#cc104937 channel:InputChannel max_id:int = Bool;`
+#[repr(C)]
 pub struct ReadHistory<'a> {
     pub channel: enums::InputChannel<'a>,
     pub max_id: i32,
 }
-
-impl tl::Identifiable for ReadHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcc10_4937;
-}
-
+tl::object! { ReadHistory<'_>, &calls::channels::TYPES[31], x, (&x.channel, x.max_id) }
 impl tl::RemoteCall for ReadHistory<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReadHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcc10_4937);
-        w.put(&self.channel);
-        w.put(&self.max_id);
-        w.finish()
-    }
-}
-
 /// `channels.readMessageContents#eab5dc38 channel:InputChannel id:Vector<int> = Bool;`
+#[repr(C)]
 pub struct ReadMessageContents<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for ReadMessageContents<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xeab5_dc38;
-}
-
+tl::object! { ReadMessageContents<'_>, &calls::channels::TYPES[32], x, (&x.channel, x.id) }
 impl tl::RemoteCall for ReadMessageContents<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReadMessageContents<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xeab5_dc38);
-        w.put(&self.channel);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `channels.reorderUsernames#b45ced1d channel:InputChannel order:Vector<string> = Bool;`
+#[repr(C)]
 pub struct ReorderUsernames<'a> {
     pub channel: enums::InputChannel<'a>,
     pub order: &'a [&'a str],
 }
-
-impl tl::Identifiable for ReorderUsernames<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb45c_ed1d;
-}
-
+tl::object! { ReorderUsernames<'_>, &calls::channels::TYPES[33], x, (&x.channel, x.order) }
 impl tl::RemoteCall for ReorderUsernames<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReorderUsernames<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb45c_ed1d);
-        w.put(&self.channel);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `channels.reportAntiSpamFalsePositive#a850a693 channel:InputChannel msg_id:int = Bool;`
+#[repr(C)]
 pub struct ReportAntiSpamFalsePositive<'a> {
     pub channel: enums::InputChannel<'a>,
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for ReportAntiSpamFalsePositive<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa850_a693;
-}
-
+tl::object! { ReportAntiSpamFalsePositive<'_>, &calls::channels::TYPES[34], x, (&x.channel, x.msg_id) }
 impl tl::RemoteCall for ReportAntiSpamFalsePositive<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReportAntiSpamFalsePositive<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa850_a693);
-        w.put(&self.channel);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `channels.reportSpam#f44a8315 channel:InputChannel participant:InputPeer id:Vector<int> = Bool;`
+#[repr(C)]
 pub struct ReportSpam<'a> {
     pub channel: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for ReportSpam<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf44a_8315;
-}
-
+tl::object! { ReportSpam<'_>, &calls::channels::TYPES[35], x, (&x.channel, &x.participant, x.id) }
 impl tl::RemoteCall for ReportSpam<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReportSpam<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf44a_8315);
-        w.put(&self.channel);
-        w.put(&self.participant);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `channels.restrictSponsoredMessages#9ae91519 channel:InputChannel restricted:Bool = Updates;`
+#[repr(C)]
 pub struct RestrictSponsoredMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub restricted: bool,
 }
-
-impl tl::Identifiable for RestrictSponsoredMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9ae9_1519;
-}
-
+tl::object! { RestrictSponsoredMessages<'_>, &calls::channels::TYPES[36], x, (&x.channel, x.restricted) }
 impl tl::RemoteCall for RestrictSponsoredMessages<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for RestrictSponsoredMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9ae9_1519);
-        w.put(&self.channel);
-        w.put(&self.restricted);
-        w.finish()
-    }
-}
-
 /// `channels.searchPosts#f2c4f24d flags:# hashtag:flags.0?string query:flags.1?string offset_rate:int offset_peer:InputPeer offset_id:int limit:int allow_paid_stars:flags.2?long = messages.Messages;`
+#[repr(C)]
 pub struct SearchPosts<'a> {
     pub hashtag: Option<&'a str>,
     pub query: Option<&'a str>,
@@ -990,559 +435,235 @@ pub struct SearchPosts<'a> {
     pub limit: i32,
     pub allow_paid_stars: Option<i64>,
 }
-
-impl tl::Identifiable for SearchPosts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf2c4_f24d;
-}
-
+tl::object! { SearchPosts<'_>, &calls::channels::TYPES[37], x, (tl::Word, x.hashtag, x.query, x.offset_rate, &x.offset_peer, x.offset_id, x.limit, x.allow_paid_stars) }
 impl tl::RemoteCall for SearchPosts<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for SearchPosts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf2c4_f24d);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.hashtag.is_some());
-        flags.set(1, self.query.is_some());
-        flags.set(2, self.allow_paid_stars.is_some());
-        w.flags(flags);
-        w.put(&self.hashtag);
-        w.put(&self.query);
-        w.put(&self.offset_rate);
-        w.put(&self.offset_peer);
-        w.put(&self.offset_id);
-        w.put(&self.limit);
-        w.put(&self.allow_paid_stars);
-        w.finish()
-    }
-}
-
 /// `channels.setBoostsToUnblockRestrictions#ad399cee channel:InputChannel boosts:int = Updates;`
+#[repr(C)]
 pub struct SetBoostsToUnblockRestrictions<'a> {
     pub channel: enums::InputChannel<'a>,
     pub boosts: i32,
 }
-
-impl tl::Identifiable for SetBoostsToUnblockRestrictions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xad39_9cee;
-}
-
+tl::object! { SetBoostsToUnblockRestrictions<'_>, &calls::channels::TYPES[38], x, (&x.channel, x.boosts) }
 impl tl::RemoteCall for SetBoostsToUnblockRestrictions<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SetBoostsToUnblockRestrictions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xad39_9cee);
-        w.put(&self.channel);
-        w.put(&self.boosts);
-        w.finish()
-    }
-}
-
 /// `channels.setDiscussionGroup#40582bb2 broadcast:InputChannel group:InputChannel = Bool;`
+#[repr(C)]
 pub struct SetDiscussionGroup<'a> {
     pub broadcast: enums::InputChannel<'a>,
     pub group: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for SetDiscussionGroup<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4058_2bb2;
-}
-
+tl::object! { SetDiscussionGroup<'_>, &calls::channels::TYPES[39], x, (&x.broadcast, &x.group) }
 impl tl::RemoteCall for SetDiscussionGroup<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetDiscussionGroup<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4058_2bb2);
-        w.put(&self.broadcast);
-        w.put(&self.group);
-        w.finish()
-    }
-}
-
 /// `channels.setEmojiStickers#3cd930b7 channel:InputChannel stickerset:InputStickerSet = Bool;`
+#[repr(C)]
 pub struct SetEmojiStickers<'a> {
     pub channel: enums::InputChannel<'a>,
     pub stickerset: enums::InputStickerSet<'a>,
 }
-
-impl tl::Identifiable for SetEmojiStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3cd9_30b7;
-}
-
+tl::object! { SetEmojiStickers<'_>, &calls::channels::TYPES[40], x, (&x.channel, &x.stickerset) }
 impl tl::RemoteCall for SetEmojiStickers<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetEmojiStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3cd9_30b7);
-        w.put(&self.channel);
-        w.put(&self.stickerset);
-        w.finish()
-    }
-}
-
 /// `channels.setMainProfileTab#3583fcb1 channel:InputChannel tab:ProfileTab = Bool;`
+#[repr(C)]
 pub struct SetMainProfileTab<'a> {
     pub channel: enums::InputChannel<'a>,
     pub tab: enums::ProfileTab,
 }
-
-impl tl::Identifiable for SetMainProfileTab<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3583_fcb1;
-}
-
+tl::object! { SetMainProfileTab<'_>, &calls::channels::TYPES[41], x, (&x.channel, &x.tab) }
 impl tl::RemoteCall for SetMainProfileTab<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetMainProfileTab<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3583_fcb1);
-        w.put(&self.channel);
-        w.put(&self.tab);
-        w.finish()
-    }
-}
-
 /// `channels.setStickers#ea8ca4f9 channel:InputChannel stickerset:InputStickerSet = Bool;`
+#[repr(C)]
 pub struct SetStickers<'a> {
     pub channel: enums::InputChannel<'a>,
     pub stickerset: enums::InputStickerSet<'a>,
 }
-
-impl tl::Identifiable for SetStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xea8c_a4f9;
-}
-
+tl::object! { SetStickers<'_>, &calls::channels::TYPES[42], x, (&x.channel, &x.stickerset) }
 impl tl::RemoteCall for SetStickers<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xea8c_a4f9);
-        w.put(&self.channel);
-        w.put(&self.stickerset);
-        w.finish()
-    }
-}
-
 /// `channels.toggleAntiSpam#68f3e4eb channel:InputChannel enabled:Bool = Updates;`
+#[repr(C)]
 pub struct ToggleAntiSpam<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-
-impl tl::Identifiable for ToggleAntiSpam<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x68f3_e4eb;
-}
-
+tl::object! { ToggleAntiSpam<'_>, &calls::channels::TYPES[43], x, (&x.channel, x.enabled) }
 impl tl::RemoteCall for ToggleAntiSpam<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleAntiSpam<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x68f3_e4eb);
-        w.put(&self.channel);
-        w.put(&self.enabled);
-        w.finish()
-    }
-}
-
 /// `channels.toggleAutotranslation#167fc0a1 channel:InputChannel enabled:Bool = Updates;`
+#[repr(C)]
 pub struct ToggleAutotranslation<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-
-impl tl::Identifiable for ToggleAutotranslation<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x167f_c0a1;
-}
-
+tl::object! { ToggleAutotranslation<'_>, &calls::channels::TYPES[44], x, (&x.channel, x.enabled) }
 impl tl::RemoteCall for ToggleAutotranslation<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleAutotranslation<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x167f_c0a1);
-        w.put(&self.channel);
-        w.put(&self.enabled);
-        w.finish()
-    }
-}
-
 /// `channels.toggleForum#3ff75734 channel:InputChannel enabled:Bool tabs:Bool = Updates;`
+#[repr(C)]
 pub struct ToggleForum<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
     pub tabs: bool,
 }
-
-impl tl::Identifiable for ToggleForum<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3ff7_5734;
-}
-
+tl::object! { ToggleForum<'_>, &calls::channels::TYPES[45], x, (&x.channel, x.enabled, x.tabs) }
 impl tl::RemoteCall for ToggleForum<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleForum<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3ff7_5734);
-        w.put(&self.channel);
-        w.put(&self.enabled);
-        w.put(&self.tabs);
-        w.finish()
-    }
-}
-
 /// `channels.toggleJoinRequest#0ecc2618 flags:# apply_to_invites:flags.1?true channel:InputChannel enabled:Bool guard_bot:flags.0?InputUser = Updates;`
+#[repr(C)]
 pub struct ToggleJoinRequest<'a> {
     pub apply_to_invites: bool,
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
     pub guard_bot: Option<&'a enums::InputUser<'a>>,
 }
-
-impl tl::Identifiable for ToggleJoinRequest<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0ecc_2618;
-}
-
+tl::object! { ToggleJoinRequest<'_>, &calls::channels::TYPES[46], x, (tl::Word, x.apply_to_invites, &x.channel, x.enabled, x.guard_bot) }
 impl tl::RemoteCall for ToggleJoinRequest<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleJoinRequest<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0ecc_2618);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.guard_bot.is_some());
-        flags.set(1, self.apply_to_invites);
-        w.flags(flags);
-        w.put(&self.channel);
-        w.put(&self.enabled);
-        w.put(&self.guard_bot);
-        w.finish()
-    }
-}
-
 /// `channels.toggleJoinToSend#e4cb9580 channel:InputChannel enabled:Bool = Updates;`
+#[repr(C)]
 pub struct ToggleJoinToSend<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-
-impl tl::Identifiable for ToggleJoinToSend<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe4cb_9580;
-}
-
+tl::object! { ToggleJoinToSend<'_>, &calls::channels::TYPES[47], x, (&x.channel, x.enabled) }
 impl tl::RemoteCall for ToggleJoinToSend<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleJoinToSend<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe4cb_9580);
-        w.put(&self.channel);
-        w.put(&self.enabled);
-        w.finish()
-    }
-}
-
 /// `channels.toggleParticipantsHidden#6a6e7854 channel:InputChannel enabled:Bool = Updates;`
+#[repr(C)]
 pub struct ToggleParticipantsHidden<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-
-impl tl::Identifiable for ToggleParticipantsHidden<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6a6e_7854;
-}
-
+tl::object! { ToggleParticipantsHidden<'_>, &calls::channels::TYPES[48], x, (&x.channel, x.enabled) }
 impl tl::RemoteCall for ToggleParticipantsHidden<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleParticipantsHidden<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6a6e_7854);
-        w.put(&self.channel);
-        w.put(&self.enabled);
-        w.finish()
-    }
-}
-
 /// `channels.togglePreHistoryHidden#eabbb94c channel:InputChannel enabled:Bool = Updates;`
+#[repr(C)]
 pub struct TogglePreHistoryHidden<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-
-impl tl::Identifiable for TogglePreHistoryHidden<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xeabb_b94c;
-}
-
+tl::object! { TogglePreHistoryHidden<'_>, &calls::channels::TYPES[49], x, (&x.channel, x.enabled) }
 impl tl::RemoteCall for TogglePreHistoryHidden<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for TogglePreHistoryHidden<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xeabb_b94c);
-        w.put(&self.channel);
-        w.put(&self.enabled);
-        w.finish()
-    }
-}
-
 /// `channels.toggleSignatures#418d549c flags:# signatures_enabled:flags.0?true profiles_enabled:flags.1?true channel:InputChannel = Updates;`
+#[repr(C)]
 pub struct ToggleSignatures<'a> {
     pub signatures_enabled: bool,
     pub profiles_enabled: bool,
     pub channel: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for ToggleSignatures<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x418d_549c;
-}
-
+tl::object! { ToggleSignatures<'_>, &calls::channels::TYPES[50], x, (tl::Word, x.signatures_enabled, x.profiles_enabled, &x.channel) }
 impl tl::RemoteCall for ToggleSignatures<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleSignatures<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x418d_549c);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.signatures_enabled);
-        flags.set(1, self.profiles_enabled);
-        w.flags(flags);
-        w.put(&self.channel);
-        w.finish()
-    }
-}
-
 /// `channels.toggleSlowMode#edd49ef0 channel:InputChannel seconds:int = Updates;`
+#[repr(C)]
 pub struct ToggleSlowMode<'a> {
     pub channel: enums::InputChannel<'a>,
     pub seconds: i32,
 }
-
-impl tl::Identifiable for ToggleSlowMode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xedd4_9ef0;
-}
-
+tl::object! { ToggleSlowMode<'_>, &calls::channels::TYPES[51], x, (&x.channel, x.seconds) }
 impl tl::RemoteCall for ToggleSlowMode<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleSlowMode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xedd4_9ef0);
-        w.put(&self.channel);
-        w.put(&self.seconds);
-        w.finish()
-    }
-}
-
 /// `channels.toggleUsername#50f24105 channel:InputChannel username:string active:Bool = Bool;`
+#[repr(C)]
 pub struct ToggleUsername<'a> {
     pub channel: enums::InputChannel<'a>,
     pub username: &'a str,
     pub active: bool,
 }
-
-impl tl::Identifiable for ToggleUsername<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x50f2_4105;
-}
-
+tl::object! { ToggleUsername<'_>, &calls::channels::TYPES[52], x, (&x.channel, x.username, x.active) }
 impl tl::RemoteCall for ToggleUsername<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleUsername<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x50f2_4105);
-        w.put(&self.channel);
-        w.put(&self.username);
-        w.put(&self.active);
-        w.finish()
-    }
-}
-
 /// `channels.toggleViewForumAsMessages#9738bb15 channel:InputChannel enabled:Bool = Updates;`
+#[repr(C)]
 pub struct ToggleViewForumAsMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-
-impl tl::Identifiable for ToggleViewForumAsMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9738_bb15;
-}
-
+tl::object! { ToggleViewForumAsMessages<'_>, &calls::channels::TYPES[53], x, (&x.channel, x.enabled) }
 impl tl::RemoteCall for ToggleViewForumAsMessages<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleViewForumAsMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9738_bb15);
-        w.put(&self.channel);
-        w.put(&self.enabled);
-        w.finish()
-    }
-}
-
 /// `channels.updateColor#d8aa3671 flags:# for_profile:flags.1?true channel:InputChannel color:flags.2?int background_emoji_id:flags.0?long = Updates;`
+#[repr(C)]
 pub struct UpdateColor<'a> {
     pub for_profile: bool,
     pub channel: enums::InputChannel<'a>,
     pub color: Option<i32>,
     pub background_emoji_id: Option<i64>,
 }
-
-impl tl::Identifiable for UpdateColor<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd8aa_3671;
-}
-
+tl::object! { UpdateColor<'_>, &calls::channels::TYPES[54], x, (tl::Word, x.for_profile, &x.channel, x.color, x.background_emoji_id) }
 impl tl::RemoteCall for UpdateColor<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for UpdateColor<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd8aa_3671);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.background_emoji_id.is_some());
-        flags.set(1, self.for_profile);
-        flags.set(2, self.color.is_some());
-        w.flags(flags);
-        w.put(&self.channel);
-        w.put(&self.color);
-        w.put(&self.background_emoji_id);
-        w.finish()
-    }
-}
-
 /// `channels.updateEmojiStatus#f0d3e6a8 channel:InputChannel emoji_status:EmojiStatus = Updates;`
+#[repr(C)]
 pub struct UpdateEmojiStatus<'a> {
     pub channel: enums::InputChannel<'a>,
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-
-impl tl::Identifiable for UpdateEmojiStatus<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf0d3_e6a8;
-}
-
+tl::object! { UpdateEmojiStatus<'_>, &calls::channels::TYPES[55], x, (&x.channel, &x.emoji_status) }
 impl tl::RemoteCall for UpdateEmojiStatus<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for UpdateEmojiStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf0d3_e6a8);
-        w.put(&self.channel);
-        w.put(&self.emoji_status);
-        w.finish()
-    }
-}
-
 /// `channels.updatePaidMessagesPrice#4b12327b flags:# broadcast_messages_allowed:flags.0?true channel:InputChannel send_paid_messages_stars:long = Updates;`
+#[repr(C)]
 pub struct UpdatePaidMessagesPrice<'a> {
     pub broadcast_messages_allowed: bool,
     pub channel: enums::InputChannel<'a>,
     pub send_paid_messages_stars: i64,
 }
-
-impl tl::Identifiable for UpdatePaidMessagesPrice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4b12_327b;
-}
-
+tl::object! { UpdatePaidMessagesPrice<'_>, &calls::channels::TYPES[56], x, (tl::Word, x.broadcast_messages_allowed, &x.channel, x.send_paid_messages_stars) }
 impl tl::RemoteCall for UpdatePaidMessagesPrice<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for UpdatePaidMessagesPrice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4b12_327b);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.broadcast_messages_allowed);
-        w.flags(flags);
-        w.put(&self.channel);
-        w.put(&self.send_paid_messages_stars);
-        w.finish()
-    }
-}
-
 /// `channels.updateUsername#3514b3de channel:InputChannel username:string = Bool;`
+#[repr(C)]
 pub struct UpdateUsername<'a> {
     pub channel: enums::InputChannel<'a>,
     pub username: &'a str,
 }
-
-impl tl::Identifiable for UpdateUsername<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3514_b3de;
-}
-
+tl::object! { UpdateUsername<'_>, &calls::channels::TYPES[57], x, (&x.channel, x.username) }
 impl tl::RemoteCall for UpdateUsername<'_> {
     type Return = bool;
-}
-
-impl tl::Serializable for UpdateUsername<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3514_b3de);
-        w.put(&self.channel);
-        w.put(&self.username);
-        w.finish()
-    }
 }

@@ -4,280 +4,124 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `chatlists.checkChatlistInvite#41c10fff slug:string = chatlists.ChatlistInvite;`
+#[repr(C)]
 pub struct CheckChatlistInvite<'a> {
     pub slug: &'a str,
 }
-
-impl tl::Identifiable for CheckChatlistInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x41c1_0fff;
-}
-
+tl::object! { CheckChatlistInvite<'_>, &calls::chatlists::TYPES[0], x, (x.slug,) }
 impl tl::RemoteCall for CheckChatlistInvite<'_> {
     type Return = tl::Decoded<enums::chatlists::ChatlistInvite<'static>>;
 }
 
-impl tl::Serializable for CheckChatlistInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x41c1_0fff);
-        w.put(&self.slug);
-        w.finish()
-    }
-}
-
 /// `chatlists.deleteExportedInvite#719c5c5e chatlist:InputChatlist slug:string = Bool;`
+#[repr(C)]
 pub struct DeleteExportedInvite<'a> {
     pub chatlist: enums::InputChatlist,
     pub slug: &'a str,
 }
-
-impl tl::Identifiable for DeleteExportedInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x719c_5c5e;
-}
-
+tl::object! { DeleteExportedInvite<'_>, &calls::chatlists::TYPES[1], x, (&x.chatlist, x.slug) }
 impl tl::RemoteCall for DeleteExportedInvite<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteExportedInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x719c_5c5e);
-        w.put(&self.chatlist);
-        w.put(&self.slug);
-        w.finish()
-    }
-}
-
 /// `chatlists.editExportedInvite#653db63d flags:# chatlist:InputChatlist slug:string title:flags.1?string peers:flags.2?Vector<InputPeer> = ExportedChatlistInvite;`
+#[repr(C)]
 pub struct EditExportedInvite<'a> {
     pub chatlist: enums::InputChatlist,
     pub slug: &'a str,
     pub title: Option<&'a str>,
     pub peers: Option<&'a [enums::InputPeer<'a>]>,
 }
-
-impl tl::Identifiable for EditExportedInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x653d_b63d;
-}
-
+tl::object! { EditExportedInvite<'_>, &calls::chatlists::TYPES[2], x, (tl::Word, &x.chatlist, x.slug, x.title, x.peers) }
 impl tl::RemoteCall for EditExportedInvite<'_> {
     type Return = tl::Decoded<enums::ExportedChatlistInvite<'static>>;
 }
 
-impl tl::Serializable for EditExportedInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x653d_b63d);
-        let mut flags = tl::Flags::new();
-        flags.set(1, self.title.is_some());
-        flags.set(2, self.peers.is_some());
-        w.flags(flags);
-        w.put(&self.chatlist);
-        w.put(&self.slug);
-        w.put(&self.title);
-        w.put(&self.peers);
-        w.finish()
-    }
-}
-
 /// `chatlists.exportChatlistInvite#8472478e chatlist:InputChatlist title:string peers:Vector<InputPeer> = chatlists.ExportedChatlistInvite;`
+#[repr(C)]
 pub struct ExportChatlistInvite<'a> {
     pub chatlist: enums::InputChatlist,
     pub title: &'a str,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-
-impl tl::Identifiable for ExportChatlistInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8472_478e;
-}
-
+tl::object! { ExportChatlistInvite<'_>, &calls::chatlists::TYPES[3], x, (&x.chatlist, x.title, x.peers) }
 impl tl::RemoteCall for ExportChatlistInvite<'_> {
     type Return = tl::Decoded<enums::chatlists::ExportedChatlistInvite<'static>>;
 }
 
-impl tl::Serializable for ExportChatlistInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8472_478e);
-        w.put(&self.chatlist);
-        w.put(&self.title);
-        w.put(&self.peers);
-        w.finish()
-    }
-}
-
 /// `chatlists.getChatlistUpdates#89419521 chatlist:InputChatlist = chatlists.ChatlistUpdates;`
+#[repr(C)]
 pub struct GetChatlistUpdates {
     pub chatlist: enums::InputChatlist,
 }
-
-impl tl::Identifiable for GetChatlistUpdates {
-    const CONSTRUCTOR_ID: u32 = 0x8941_9521;
-}
-
+tl::object! { GetChatlistUpdates, &calls::chatlists::TYPES[4], x, (&x.chatlist,) }
 impl tl::RemoteCall for GetChatlistUpdates {
     type Return = tl::Decoded<enums::chatlists::ChatlistUpdates<'static>>;
 }
 
-impl tl::Serializable for GetChatlistUpdates {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8941_9521);
-        w.put(&self.chatlist);
-        w.finish()
-    }
-}
-
 /// `chatlists.getExportedInvites#ce03da83 chatlist:InputChatlist = chatlists.ExportedInvites;`
+#[repr(C)]
 pub struct GetExportedInvites {
     pub chatlist: enums::InputChatlist,
 }
-
-impl tl::Identifiable for GetExportedInvites {
-    const CONSTRUCTOR_ID: u32 = 0xce03_da83;
-}
-
+tl::object! { GetExportedInvites, &calls::chatlists::TYPES[5], x, (&x.chatlist,) }
 impl tl::RemoteCall for GetExportedInvites {
     type Return = tl::Decoded<enums::chatlists::ExportedInvites<'static>>;
 }
 
-impl tl::Serializable for GetExportedInvites {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xce03_da83);
-        w.put(&self.chatlist);
-        w.finish()
-    }
-}
-
 /// `chatlists.getLeaveChatlistSuggestions#fdbcd714 chatlist:InputChatlist = Vector<Peer>;`
+#[repr(C)]
 pub struct GetLeaveChatlistSuggestions {
     pub chatlist: enums::InputChatlist,
 }
-
-impl tl::Identifiable for GetLeaveChatlistSuggestions {
-    const CONSTRUCTOR_ID: u32 = 0xfdbc_d714;
-}
-
+tl::object! { GetLeaveChatlistSuggestions, &calls::chatlists::TYPES[6], x, (&x.chatlist,) }
 impl tl::RemoteCall for GetLeaveChatlistSuggestions {
     type Return = tl::Decoded<&'static [enums::Peer]>;
 }
 
-impl tl::Serializable for GetLeaveChatlistSuggestions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfdbc_d714);
-        w.put(&self.chatlist);
-        w.finish()
-    }
-}
-
 /// `chatlists.hideChatlistUpdates#66e486fb chatlist:InputChatlist = Bool;`
+#[repr(C)]
 pub struct HideChatlistUpdates {
     pub chatlist: enums::InputChatlist,
 }
-
-impl tl::Identifiable for HideChatlistUpdates {
-    const CONSTRUCTOR_ID: u32 = 0x66e4_86fb;
-}
-
+tl::object! { HideChatlistUpdates, &calls::chatlists::TYPES[7], x, (&x.chatlist,) }
 impl tl::RemoteCall for HideChatlistUpdates {
     type Return = bool;
 }
 
-impl tl::Serializable for HideChatlistUpdates {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x66e4_86fb);
-        w.put(&self.chatlist);
-        w.finish()
-    }
-}
-
 /// `chatlists.joinChatlistInvite#a6b1e39a slug:string peers:Vector<InputPeer> = Updates;`
+#[repr(C)]
 pub struct JoinChatlistInvite<'a> {
     pub slug: &'a str,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-
-impl tl::Identifiable for JoinChatlistInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa6b1_e39a;
-}
-
+tl::object! { JoinChatlistInvite<'_>, &calls::chatlists::TYPES[8], x, (x.slug, x.peers) }
 impl tl::RemoteCall for JoinChatlistInvite<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for JoinChatlistInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa6b1_e39a);
-        w.put(&self.slug);
-        w.put(&self.peers);
-        w.finish()
-    }
-}
-
 /// `chatlists.joinChatlistUpdates#e089f8f5 chatlist:InputChatlist peers:Vector<InputPeer> = Updates;`
+#[repr(C)]
 pub struct JoinChatlistUpdates<'a> {
     pub chatlist: enums::InputChatlist,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-
-impl tl::Identifiable for JoinChatlistUpdates<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe089_f8f5;
-}
-
+tl::object! { JoinChatlistUpdates<'_>, &calls::chatlists::TYPES[9], x, (&x.chatlist, x.peers) }
 impl tl::RemoteCall for JoinChatlistUpdates<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for JoinChatlistUpdates<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe089_f8f5);
-        w.put(&self.chatlist);
-        w.put(&self.peers);
-        w.finish()
-    }
-}
-
 /// `chatlists.leaveChatlist#74fae13a chatlist:InputChatlist peers:Vector<InputPeer> = Updates;`
+#[repr(C)]
 pub struct LeaveChatlist<'a> {
     pub chatlist: enums::InputChatlist,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-
-impl tl::Identifiable for LeaveChatlist<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x74fa_e13a;
-}
-
+tl::object! { LeaveChatlist<'_>, &calls::chatlists::TYPES[10], x, (&x.chatlist, x.peers) }
 impl tl::RemoteCall for LeaveChatlist<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
-}
-
-impl tl::Serializable for LeaveChatlist<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x74fa_e13a);
-        w.put(&self.chatlist);
-        w.put(&self.peers);
-        w.finish()
-    }
 }

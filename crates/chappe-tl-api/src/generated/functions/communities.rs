@@ -4,197 +4,89 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `communities.create#a63859ec flags:# hidden:flags.1?true title:string about:flags.0?string peer:InputPeer = Updates;`
+#[repr(C)]
 pub struct Create<'a> {
     pub hidden: bool,
     pub title: &'a str,
     pub about: Option<&'a str>,
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for Create<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa638_59ec;
-}
-
+tl::object! { Create<'_>, &calls::communities::TYPES[0], x, (tl::Word, x.hidden, x.title, x.about, &x.peer) }
 impl tl::RemoteCall for Create<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for Create<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa638_59ec);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.about.is_some());
-        flags.set(1, self.hidden);
-        w.flags(flags);
-        w.put(&self.title);
-        w.put(&self.about);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `communities.getJoinedCommunities#a663e830 = messages.Chats;`
+#[repr(C)]
 pub struct GetJoinedCommunities {}
-
-impl tl::Identifiable for GetJoinedCommunities {
-    const CONSTRUCTOR_ID: u32 = 0xa663_e830;
-}
-
+tl::object! { GetJoinedCommunities, &calls::communities::TYPES[1], x, () }
 impl tl::RemoteCall for GetJoinedCommunities {
     type Return = tl::Decoded<enums::messages::Chats<'static>>;
 }
 
-impl tl::Serializable for GetJoinedCommunities {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa663_e830);
-        w.finish()
-    }
-}
-
 /// `communities.getParticipantJoinedChats#f87eabab community:InputChannel participant:InputPeer = communities.ParticipantJoinedChats;`
+#[repr(C)]
 pub struct GetParticipantJoinedChats<'a> {
     pub community: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetParticipantJoinedChats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf87e_abab;
-}
-
+tl::object! { GetParticipantJoinedChats<'_>, &calls::communities::TYPES[2], x, (&x.community, &x.participant) }
 impl tl::RemoteCall for GetParticipantJoinedChats<'_> {
     type Return = tl::Decoded<enums::communities::ParticipantJoinedChats<'static>>;
 }
 
-impl tl::Serializable for GetParticipantJoinedChats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf87e_abab);
-        w.put(&self.community);
-        w.put(&self.participant);
-        w.finish()
-    }
-}
-
 /// `communities.getPeerLinkRequests#93773344 community:InputChannel offset:string limit:int = communities.PeerLinkRequests;`
+#[repr(C)]
 pub struct GetPeerLinkRequests<'a> {
     pub community: enums::InputChannel<'a>,
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetPeerLinkRequests<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9377_3344;
-}
-
+tl::object! { GetPeerLinkRequests<'_>, &calls::communities::TYPES[3], x, (&x.community, x.offset, x.limit) }
 impl tl::RemoteCall for GetPeerLinkRequests<'_> {
     type Return = tl::Decoded<enums::communities::PeerLinkRequests<'static>>;
 }
 
-impl tl::Serializable for GetPeerLinkRequests<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9377_3344);
-        w.put(&self.community);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `communities.toggleAllPeerLinkRequestApproval#bfe3dd3d flags:# reject:flags.0?true community:InputChannel = Bool;`
+#[repr(C)]
 pub struct ToggleAllPeerLinkRequestApproval<'a> {
     pub reject: bool,
     pub community: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for ToggleAllPeerLinkRequestApproval<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbfe3_dd3d;
-}
-
+tl::object! { ToggleAllPeerLinkRequestApproval<'_>, &calls::communities::TYPES[4], x, (tl::Word, x.reject, &x.community) }
 impl tl::RemoteCall for ToggleAllPeerLinkRequestApproval<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleAllPeerLinkRequestApproval<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbfe3_dd3d);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reject);
-        w.flags(flags);
-        w.put(&self.community);
-        w.finish()
-    }
-}
-
 /// `communities.toggleCommunityCollapsedInDialogs#d766e3ea flags:# collapsed:flags.0?true community:InputChannel = Updates;`
+#[repr(C)]
 pub struct ToggleCommunityCollapsedInDialogs<'a> {
     pub collapsed: bool,
     pub community: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for ToggleCommunityCollapsedInDialogs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd766_e3ea;
-}
-
+tl::object! { ToggleCommunityCollapsedInDialogs<'_>, &calls::communities::TYPES[5], x, (tl::Word, x.collapsed, &x.community) }
 impl tl::RemoteCall for ToggleCommunityCollapsedInDialogs<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleCommunityCollapsedInDialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd766_e3ea);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.collapsed);
-        w.flags(flags);
-        w.put(&self.community);
-        w.finish()
-    }
-}
-
 /// `communities.toggleParticipantBanned#9967ad0f flags:# unban:flags.0?true community:InputChannel participant:InputPeer = Bool;`
+#[repr(C)]
 pub struct ToggleParticipantBanned<'a> {
     pub unban: bool,
     pub community: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for ToggleParticipantBanned<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9967_ad0f;
-}
-
+tl::object! { ToggleParticipantBanned<'_>, &calls::communities::TYPES[6], x, (tl::Word, x.unban, &x.community, &x.participant) }
 impl tl::RemoteCall for ToggleParticipantBanned<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleParticipantBanned<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9967_ad0f);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.unban);
-        w.flags(flags);
-        w.put(&self.community);
-        w.put(&self.participant);
-        w.finish()
-    }
-}
-
 /// `communities.togglePeerLink#736dcfea flags:# visible:flags.0?true hidden:flags.1?true deleted:flags.2?true community:InputChannel peer:InputPeer = Bool;`
+#[repr(C)]
 pub struct TogglePeerLink<'a> {
     pub visible: bool,
     pub hidden: bool,
@@ -202,56 +94,19 @@ pub struct TogglePeerLink<'a> {
     pub community: enums::InputChannel<'a>,
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for TogglePeerLink<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x736d_cfea;
-}
-
+tl::object! { TogglePeerLink<'_>, &calls::communities::TYPES[7], x, (tl::Word, x.visible, x.hidden, x.deleted, &x.community, &x.peer) }
 impl tl::RemoteCall for TogglePeerLink<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for TogglePeerLink<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x736d_cfea);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.visible);
-        flags.set(1, self.hidden);
-        flags.set(2, self.deleted);
-        w.flags(flags);
-        w.put(&self.community);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `communities.togglePeerLinkRequestApproval#8c8219a8 flags:# reject:flags.0?true community:InputChannel peer:InputPeer = Bool;`
+#[repr(C)]
 pub struct TogglePeerLinkRequestApproval<'a> {
     pub reject: bool,
     pub community: enums::InputChannel<'a>,
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for TogglePeerLinkRequestApproval<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8c82_19a8;
-}
-
+tl::object! { TogglePeerLinkRequestApproval<'_>, &calls::communities::TYPES[8], x, (tl::Word, x.reject, &x.community, &x.peer) }
 impl tl::RemoteCall for TogglePeerLinkRequestApproval<'_> {
     type Return = bool;
-}
-
-impl tl::Serializable for TogglePeerLinkRequestApproval<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8c82_19a8);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reject);
-        w.flags(flags);
-        w.put(&self.community);
-        w.put(&self.peer);
-        w.finish()
-    }
 }

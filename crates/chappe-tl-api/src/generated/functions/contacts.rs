@@ -4,33 +4,21 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `contacts.acceptContact#f831a20f id:InputUser = Updates;`
+#[repr(C)]
 pub struct AcceptContact<'a> {
     pub id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for AcceptContact<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf831_a20f;
-}
-
+tl::object! { AcceptContact<'_>, &calls::contacts::TYPES[0], x, (&x.id,) }
 impl tl::RemoteCall for AcceptContact<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for AcceptContact<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf831_a20f);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `contacts.addContact#d9ba2e54 flags:# add_phone_privacy_exception:flags.0?true id:InputUser first_name:string last_name:string phone:string note:flags.1?TextWithEntities = Updates;`
+#[repr(C)]
 pub struct AddContact<'a> {
     pub add_phone_privacy_exception: bool,
     pub id: enums::InputUser<'a>,
@@ -39,369 +27,153 @@ pub struct AddContact<'a> {
     pub phone: &'a str,
     pub note: Option<&'a enums::TextWithEntities<'a>>,
 }
-
-impl tl::Identifiable for AddContact<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd9ba_2e54;
-}
-
+tl::object! { AddContact<'_>, &calls::contacts::TYPES[1], x, (tl::Word, x.add_phone_privacy_exception, &x.id, x.first_name, x.last_name, x.phone, x.note) }
 impl tl::RemoteCall for AddContact<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for AddContact<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd9ba_2e54);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.add_phone_privacy_exception);
-        flags.set(1, self.note.is_some());
-        w.flags(flags);
-        w.put(&self.id);
-        w.put(&self.first_name);
-        w.put(&self.last_name);
-        w.put(&self.phone);
-        w.put(&self.note);
-        w.finish()
-    }
-}
-
 /// `contacts.block#2e2e8734 flags:# my_stories_from:flags.0?true id:InputPeer = Bool;`
+#[repr(C)]
 pub struct Block<'a> {
     pub my_stories_from: bool,
     pub id: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for Block<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2e2e_8734;
-}
-
+tl::object! { Block<'_>, &calls::contacts::TYPES[2], x, (tl::Word, x.my_stories_from, &x.id) }
 impl tl::RemoteCall for Block<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for Block<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2e2e_8734);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.my_stories_from);
-        w.flags(flags);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `contacts.blockFromReplies#29a8962c flags:# delete_message:flags.0?true delete_history:flags.1?true report_spam:flags.2?true msg_id:int = Updates;`
+#[repr(C)]
 pub struct BlockFromReplies {
     pub delete_message: bool,
     pub delete_history: bool,
     pub report_spam: bool,
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for BlockFromReplies {
-    const CONSTRUCTOR_ID: u32 = 0x29a8_962c;
-}
-
+tl::object! { BlockFromReplies, &calls::contacts::TYPES[3], x, (tl::Word, x.delete_message, x.delete_history, x.report_spam, x.msg_id) }
 impl tl::RemoteCall for BlockFromReplies {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for BlockFromReplies {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x29a8_962c);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.delete_message);
-        flags.set(1, self.delete_history);
-        flags.set(2, self.report_spam);
-        w.flags(flags);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `contacts.deleteByPhones#1013fd9e phones:Vector<string> = Bool;`
+#[repr(C)]
 pub struct DeleteByPhones<'a> {
     pub phones: &'a [&'a str],
 }
-
-impl tl::Identifiable for DeleteByPhones<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1013_fd9e;
-}
-
+tl::object! { DeleteByPhones<'_>, &calls::contacts::TYPES[4], x, (x.phones,) }
 impl tl::RemoteCall for DeleteByPhones<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteByPhones<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1013_fd9e);
-        w.put(&self.phones);
-        w.finish()
-    }
-}
-
 /// `contacts.deleteContacts#096a0e00 id:Vector<InputUser> = Updates;`
+#[repr(C)]
 pub struct DeleteContacts<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
-
-impl tl::Identifiable for DeleteContacts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x096a_0e00;
-}
-
+tl::object! { DeleteContacts<'_>, &calls::contacts::TYPES[5], x, (x.id,) }
 impl tl::RemoteCall for DeleteContacts<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeleteContacts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x096a_0e00);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `contacts.editCloseFriends#ba6705f0 id:Vector<long> = Bool;`
+#[repr(C)]
 pub struct EditCloseFriends<'a> {
     pub id: &'a [i64],
 }
-
-impl tl::Identifiable for EditCloseFriends<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xba67_05f0;
-}
-
+tl::object! { EditCloseFriends<'_>, &calls::contacts::TYPES[6], x, (x.id,) }
 impl tl::RemoteCall for EditCloseFriends<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for EditCloseFriends<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xba67_05f0);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `contacts.exportContactToken#f8654027 = ExportedContactToken;`
+#[repr(C)]
 pub struct ExportContactToken {}
-
-impl tl::Identifiable for ExportContactToken {
-    const CONSTRUCTOR_ID: u32 = 0xf865_4027;
-}
-
+tl::object! { ExportContactToken, &calls::contacts::TYPES[7], x, () }
 impl tl::RemoteCall for ExportContactToken {
     type Return = tl::Decoded<enums::ExportedContactToken<'static>>;
 }
 
-impl tl::Serializable for ExportContactToken {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf865_4027);
-        w.finish()
-    }
-}
-
 /// `contacts.getBirthdays#daeda864 = contacts.ContactBirthdays;`
+#[repr(C)]
 pub struct GetBirthdays {}
-
-impl tl::Identifiable for GetBirthdays {
-    const CONSTRUCTOR_ID: u32 = 0xdaed_a864;
-}
-
+tl::object! { GetBirthdays, &calls::contacts::TYPES[8], x, () }
 impl tl::RemoteCall for GetBirthdays {
     type Return = tl::Decoded<enums::contacts::ContactBirthdays<'static>>;
 }
 
-impl tl::Serializable for GetBirthdays {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdaed_a864);
-        w.finish()
-    }
-}
-
 /// `contacts.getBlocked#9a868f80 flags:# my_stories_from:flags.0?true offset:int limit:int = contacts.Blocked;`
+#[repr(C)]
 pub struct GetBlocked {
     pub my_stories_from: bool,
     pub offset: i32,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetBlocked {
-    const CONSTRUCTOR_ID: u32 = 0x9a86_8f80;
-}
-
+tl::object! { GetBlocked, &calls::contacts::TYPES[9], x, (tl::Word, x.my_stories_from, x.offset, x.limit) }
 impl tl::RemoteCall for GetBlocked {
     type Return = tl::Decoded<enums::contacts::Blocked<'static>>;
 }
 
-impl tl::Serializable for GetBlocked {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9a86_8f80);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.my_stories_from);
-        w.flags(flags);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `contacts.getContactIDs#7adc669d hash:long = Vector<int>;`
+#[repr(C)]
 pub struct GetContactIds {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetContactIds {
-    const CONSTRUCTOR_ID: u32 = 0x7adc_669d;
-}
-
+tl::object! { GetContactIds, &calls::contacts::TYPES[10], x, (x.hash,) }
 impl tl::RemoteCall for GetContactIds {
     type Return = tl::Vec<i32>;
 }
 
-impl tl::Serializable for GetContactIds {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7adc_669d);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `contacts.getContacts#5dd69e12 hash:long = contacts.Contacts;`
+#[repr(C)]
 pub struct GetContacts {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetContacts {
-    const CONSTRUCTOR_ID: u32 = 0x5dd6_9e12;
-}
-
+tl::object! { GetContacts, &calls::contacts::TYPES[11], x, (x.hash,) }
 impl tl::RemoteCall for GetContacts {
     type Return = tl::Decoded<enums::contacts::Contacts<'static>>;
 }
 
-impl tl::Serializable for GetContacts {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5dd6_9e12);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `contacts.getLocated#d348bc44 flags:# background:flags.1?true geo_point:InputGeoPoint self_expires:flags.0?int = Updates;`
+#[repr(C)]
 pub struct GetLocated {
     pub background: bool,
     pub geo_point: enums::InputGeoPoint,
     pub self_expires: Option<i32>,
 }
-
-impl tl::Identifiable for GetLocated {
-    const CONSTRUCTOR_ID: u32 = 0xd348_bc44;
-}
-
+tl::object! { GetLocated, &calls::contacts::TYPES[12], x, (tl::Word, x.background, &x.geo_point, x.self_expires) }
 impl tl::RemoteCall for GetLocated {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for GetLocated {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd348_bc44);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.self_expires.is_some());
-        flags.set(1, self.background);
-        w.flags(flags);
-        w.put(&self.geo_point);
-        w.put(&self.self_expires);
-        w.finish()
-    }
-}
-
 /// `contacts.getSaved#82f1e39f = Vector<SavedContact>;`
+#[repr(C)]
 pub struct GetSaved {}
-
-impl tl::Identifiable for GetSaved {
-    const CONSTRUCTOR_ID: u32 = 0x82f1_e39f;
-}
-
+tl::object! { GetSaved, &calls::contacts::TYPES[13], x, () }
 impl tl::RemoteCall for GetSaved {
     type Return = tl::Decoded<&'static [enums::SavedContact<'static>]>;
 }
 
-impl tl::Serializable for GetSaved {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x82f1_e39f);
-        w.finish()
-    }
-}
-
 /// `contacts.getSponsoredPeers#b6c8c393 q:string = contacts.SponsoredPeers;`
+#[repr(C)]
 pub struct GetSponsoredPeers<'a> {
     pub q: &'a str,
 }
-
-impl tl::Identifiable for GetSponsoredPeers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb6c8_c393;
-}
-
+tl::object! { GetSponsoredPeers<'_>, &calls::contacts::TYPES[14], x, (x.q,) }
 impl tl::RemoteCall for GetSponsoredPeers<'_> {
     type Return = tl::Decoded<enums::contacts::SponsoredPeers<'static>>;
 }
 
-impl tl::Serializable for GetSponsoredPeers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb6c8_c393);
-        w.put(&self.q);
-        w.finish()
-    }
-}
-
 /// `contacts.getStatuses#c4a353ee = Vector<ContactStatus>;`
+#[repr(C)]
 pub struct GetStatuses {}
-
-impl tl::Identifiable for GetStatuses {
-    const CONSTRUCTOR_ID: u32 = 0xc4a3_53ee;
-}
-
+tl::object! { GetStatuses, &calls::contacts::TYPES[15], x, () }
 impl tl::RemoteCall for GetStatuses {
     type Return = tl::Decoded<&'static [enums::ContactStatus]>;
 }
 
-impl tl::Serializable for GetStatuses {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc4a3_53ee);
-        w.finish()
-    }
-}
-
 /// `contacts.getTopPeers#973478b6 flags:# correspondents:flags.0?true bots_pm:flags.1?true bots_inline:flags.2?true phone_calls:flags.3?true forward_users:flags.4?true forward_chats:flags.5?true groups:flags.10?true channels:flags.15?true bots_app:flags.16?true bots_guestchat:flags.17?true offset:int limit:int hash:long = contacts.TopPeers;`
+#[repr(C)]
 pub struct GetTopPeers {
     pub correspondents: bool,
     pub bots_pm: bool,
@@ -417,312 +189,124 @@ pub struct GetTopPeers {
     pub limit: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetTopPeers {
-    const CONSTRUCTOR_ID: u32 = 0x9734_78b6;
-}
-
+tl::object! { GetTopPeers, &calls::contacts::TYPES[16], x, tl::And((tl::Word, x.correspondents, x.bots_pm, x.bots_inline, x.phone_calls, x.forward_users, x.forward_chats, x.groups, x.channels, x.bots_app, x.bots_guestchat, x.offset), (x.limit, x.hash)) }
 impl tl::RemoteCall for GetTopPeers {
     type Return = tl::Decoded<enums::contacts::TopPeers<'static>>;
 }
 
-impl tl::Serializable for GetTopPeers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9734_78b6);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.correspondents);
-        flags.set(1, self.bots_pm);
-        flags.set(2, self.bots_inline);
-        flags.set(3, self.phone_calls);
-        flags.set(4, self.forward_users);
-        flags.set(5, self.forward_chats);
-        flags.set(10, self.groups);
-        flags.set(15, self.channels);
-        flags.set(16, self.bots_app);
-        flags.set(17, self.bots_guestchat);
-        w.flags(flags);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `contacts.importContactToken#13005788 token:string = User;`
+#[repr(C)]
 pub struct ImportContactToken<'a> {
     pub token: &'a str,
 }
-
-impl tl::Identifiable for ImportContactToken<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1300_5788;
-}
-
+tl::object! { ImportContactToken<'_>, &calls::contacts::TYPES[17], x, (x.token,) }
 impl tl::RemoteCall for ImportContactToken<'_> {
     type Return = tl::Decoded<enums::User<'static>>;
 }
 
-impl tl::Serializable for ImportContactToken<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1300_5788);
-        w.put(&self.token);
-        w.finish()
-    }
-}
-
 /// `contacts.importContacts#2c800be5 contacts:Vector<InputContact> = contacts.ImportedContacts;`
+#[repr(C)]
 pub struct ImportContacts<'a> {
     pub contacts: &'a [enums::InputContact<'a>],
 }
-
-impl tl::Identifiable for ImportContacts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2c80_0be5;
-}
-
+tl::object! { ImportContacts<'_>, &calls::contacts::TYPES[18], x, (x.contacts,) }
 impl tl::RemoteCall for ImportContacts<'_> {
     type Return = tl::Decoded<enums::contacts::ImportedContacts<'static>>;
 }
 
-impl tl::Serializable for ImportContacts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2c80_0be5);
-        w.put(&self.contacts);
-        w.finish()
-    }
-}
-
 /// `contacts.resetSaved#879537f1 = Bool;`
+#[repr(C)]
 pub struct ResetSaved {}
-
-impl tl::Identifiable for ResetSaved {
-    const CONSTRUCTOR_ID: u32 = 0x8795_37f1;
-}
-
+tl::object! { ResetSaved, &calls::contacts::TYPES[19], x, () }
 impl tl::RemoteCall for ResetSaved {
     type Return = bool;
 }
 
-impl tl::Serializable for ResetSaved {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8795_37f1);
-        w.finish()
-    }
-}
-
 /// `contacts.resetTopPeerRating#1ae373ac category:TopPeerCategory peer:InputPeer = Bool;`
+#[repr(C)]
 pub struct ResetTopPeerRating<'a> {
     pub category: enums::TopPeerCategory,
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for ResetTopPeerRating<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1ae3_73ac;
-}
-
+tl::object! { ResetTopPeerRating<'_>, &calls::contacts::TYPES[20], x, (&x.category, &x.peer) }
 impl tl::RemoteCall for ResetTopPeerRating<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ResetTopPeerRating<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1ae3_73ac);
-        w.put(&self.category);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `contacts.resolvePhone#8af94344 phone:string = contacts.ResolvedPeer;`
+#[repr(C)]
 pub struct ResolvePhone<'a> {
     pub phone: &'a str,
 }
-
-impl tl::Identifiable for ResolvePhone<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8af9_4344;
-}
-
+tl::object! { ResolvePhone<'_>, &calls::contacts::TYPES[21], x, (x.phone,) }
 impl tl::RemoteCall for ResolvePhone<'_> {
     type Return = tl::Decoded<enums::contacts::ResolvedPeer<'static>>;
 }
 
-impl tl::Serializable for ResolvePhone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8af9_4344);
-        w.put(&self.phone);
-        w.finish()
-    }
-}
-
 /// `contacts.resolveUsername#725afbbc flags:# username:string referer:flags.0?string = contacts.ResolvedPeer;`
+#[repr(C)]
 pub struct ResolveUsername<'a> {
     pub username: &'a str,
     pub referer: Option<&'a str>,
 }
-
-impl tl::Identifiable for ResolveUsername<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x725a_fbbc;
-}
-
+tl::object! { ResolveUsername<'_>, &calls::contacts::TYPES[22], x, (tl::Word, x.username, x.referer) }
 impl tl::RemoteCall for ResolveUsername<'_> {
     type Return = tl::Decoded<enums::contacts::ResolvedPeer<'static>>;
 }
 
-impl tl::Serializable for ResolveUsername<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x725a_fbbc);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.referer.is_some());
-        w.flags(flags);
-        w.put(&self.username);
-        w.put(&self.referer);
-        w.finish()
-    }
-}
-
 /// `contacts.search#05f58d0f flags:# broadcasts:flags.0?true bots:flags.1?true q:string limit:int = contacts.Found;`
+#[repr(C)]
 pub struct Search<'a> {
     pub broadcasts: bool,
     pub bots: bool,
     pub q: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for Search<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x05f5_8d0f;
-}
-
+tl::object! { Search<'_>, &calls::contacts::TYPES[23], x, (tl::Word, x.broadcasts, x.bots, x.q, x.limit) }
 impl tl::RemoteCall for Search<'_> {
     type Return = tl::Decoded<enums::contacts::Found<'static>>;
 }
 
-impl tl::Serializable for Search<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x05f5_8d0f);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.broadcasts);
-        flags.set(1, self.bots);
-        w.flags(flags);
-        w.put(&self.q);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `contacts.setBlocked#94c65c76 flags:# my_stories_from:flags.0?true id:Vector<InputPeer> limit:int = Bool;`
+#[repr(C)]
 pub struct SetBlocked<'a> {
     pub my_stories_from: bool,
     pub id: &'a [enums::InputPeer<'a>],
     pub limit: i32,
 }
-
-impl tl::Identifiable for SetBlocked<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x94c6_5c76;
-}
-
+tl::object! { SetBlocked<'_>, &calls::contacts::TYPES[24], x, (tl::Word, x.my_stories_from, x.id, x.limit) }
 impl tl::RemoteCall for SetBlocked<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetBlocked<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x94c6_5c76);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.my_stories_from);
-        w.flags(flags);
-        w.put(&self.id);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `contacts.toggleTopPeers#8514bdda enabled:Bool = Bool;`
+#[repr(C)]
 pub struct ToggleTopPeers {
     pub enabled: bool,
 }
-
-impl tl::Identifiable for ToggleTopPeers {
-    const CONSTRUCTOR_ID: u32 = 0x8514_bdda;
-}
-
+tl::object! { ToggleTopPeers, &calls::contacts::TYPES[25], x, (x.enabled,) }
 impl tl::RemoteCall for ToggleTopPeers {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleTopPeers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8514_bdda);
-        w.put(&self.enabled);
-        w.finish()
-    }
-}
-
 /// `contacts.unblock#b550d328 flags:# my_stories_from:flags.0?true id:InputPeer = Bool;`
+#[repr(C)]
 pub struct Unblock<'a> {
     pub my_stories_from: bool,
     pub id: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for Unblock<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb550_d328;
-}
-
+tl::object! { Unblock<'_>, &calls::contacts::TYPES[26], x, (tl::Word, x.my_stories_from, &x.id) }
 impl tl::RemoteCall for Unblock<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for Unblock<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb550_d328);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.my_stories_from);
-        w.flags(flags);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `contacts.updateContactNote#139f63fb id:InputUser note:TextWithEntities = Bool;`
+#[repr(C)]
 pub struct UpdateContactNote<'a> {
     pub id: enums::InputUser<'a>,
     pub note: enums::TextWithEntities<'a>,
 }
-
-impl tl::Identifiable for UpdateContactNote<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x139f_63fb;
-}
-
+tl::object! { UpdateContactNote<'_>, &calls::contacts::TYPES[27], x, (&x.id, &x.note) }
 impl tl::RemoteCall for UpdateContactNote<'_> {
     type Return = bool;
-}
-
-impl tl::Serializable for UpdateContactNote<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x139f_63fb);
-        w.put(&self.id);
-        w.put(&self.note);
-        w.finish()
-    }
 }

@@ -4,88 +4,44 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `ephemeral.deleteAllWelcomeMessages#734f9721 peer:InputPeer = Bool;`
+#[repr(C)]
 pub struct DeleteAllWelcomeMessages<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for DeleteAllWelcomeMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x734f_9721;
-}
-
+tl::object! { DeleteAllWelcomeMessages<'_>, &calls::ephemeral::TYPES[0], x, (&x.peer,) }
 impl tl::RemoteCall for DeleteAllWelcomeMessages<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteAllWelcomeMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x734f_9721);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `ephemeral.deleteMessage#92f6e797 flags:# peer:flags.0?InputPeer receiver_id:InputUser id:int = Bool;`
+#[repr(C)]
 pub struct DeleteMessage<'a> {
     pub peer: Option<&'a enums::InputPeer<'a>>,
     pub receiver_id: enums::InputUser<'a>,
     pub id: i32,
 }
-
-impl tl::Identifiable for DeleteMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x92f6_e797;
-}
-
+tl::object! { DeleteMessage<'_>, &calls::ephemeral::TYPES[1], x, (tl::Word, x.peer, &x.receiver_id, x.id) }
 impl tl::RemoteCall for DeleteMessage<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x92f6_e797);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.peer.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.receiver_id);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `ephemeral.deleteWelcomeMessage#e882a9e1 peer:InputPeer id:int = Bool;`
+#[repr(C)]
 pub struct DeleteWelcomeMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-
-impl tl::Identifiable for DeleteWelcomeMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe882_a9e1;
-}
-
+tl::object! { DeleteWelcomeMessage<'_>, &calls::ephemeral::TYPES[2], x, (&x.peer, x.id) }
 impl tl::RemoteCall for DeleteWelcomeMessage<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteWelcomeMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe882_a9e1);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `ephemeral.editMessage#cf9c725b flags:# invert_media:flags.5?true welcome:flags.6?true peer:flags.7?InputPeer receiver_id:InputUser id:int message:flags.0?string media:flags.3?InputMedia entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup rich_message:flags.4?InputRichMessage = Updates;`
+#[repr(C)]
 pub struct EditMessage<'a> {
     pub invert_media: bool,
     pub welcome: bool,
@@ -98,127 +54,49 @@ pub struct EditMessage<'a> {
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-
-impl tl::Identifiable for EditMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcf9c_725b;
-}
-
+tl::object! { EditMessage<'_>, &calls::ephemeral::TYPES[3], x, (tl::Word, x.invert_media, x.welcome, x.peer, &x.receiver_id, x.id, x.message, x.media, x.entities, x.reply_markup, x.rich_message) }
 impl tl::RemoteCall for EditMessage<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcf9c_725b);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.message.is_some());
-        flags.set(1, self.entities.is_some());
-        flags.set(2, self.reply_markup.is_some());
-        flags.set(3, self.media.is_some());
-        flags.set(4, self.rich_message.is_some());
-        flags.set(5, self.invert_media);
-        flags.set(6, self.welcome);
-        flags.set(7, self.peer.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.receiver_id);
-        w.put(&self.id);
-        w.put(&self.message);
-        w.put(&self.media);
-        w.put(&self.entities);
-        w.put(&self.reply_markup);
-        w.put(&self.rich_message);
-        w.finish()
-    }
-}
-
 /// `ephemeral.getCallbackAnswer#3fa464c8 flags:# peer:InputPeer id:int data:flags.1?bytes = messages.BotCallbackAnswer;`
+#[repr(C)]
 pub struct GetCallbackAnswer<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
     pub data: Option<&'a [u8]>,
 }
-
-impl tl::Identifiable for GetCallbackAnswer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3fa4_64c8;
-}
-
+tl::object! { GetCallbackAnswer<'_>, &calls::ephemeral::TYPES[4], x, (tl::Word, &x.peer, x.id, x.data) }
 impl tl::RemoteCall for GetCallbackAnswer<'_> {
     type Return = tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
 }
 
-impl tl::Serializable for GetCallbackAnswer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3fa4_64c8);
-        let mut flags = tl::Flags::new();
-        flags.set(1, self.data.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.data);
-        w.finish()
-    }
-}
-
 /// `ephemeral.getWelcomeMessages#db9ac18d peer:InputPeer hash:long = ephemeral.WelcomeMessages;`
+#[repr(C)]
 pub struct GetWelcomeMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetWelcomeMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdb9a_c18d;
-}
-
+tl::object! { GetWelcomeMessages<'_>, &calls::ephemeral::TYPES[5], x, (&x.peer, x.hash) }
 impl tl::RemoteCall for GetWelcomeMessages<'_> {
     type Return = tl::Decoded<enums::ephemeral::WelcomeMessages<'static>>;
 }
 
-impl tl::Serializable for GetWelcomeMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdb9a_c18d);
-        w.put(&self.peer);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `ephemeral.reportMessage#8704f2bf peer:InputPeer id:int option:bytes message:string = ReportResult;`
+#[repr(C)]
 pub struct ReportMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
     pub option: &'a [u8],
     pub message: &'a str,
 }
-
-impl tl::Identifiable for ReportMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8704_f2bf;
-}
-
+tl::object! { ReportMessage<'_>, &calls::ephemeral::TYPES[6], x, (&x.peer, x.id, x.option, x.message) }
 impl tl::RemoteCall for ReportMessage<'_> {
     type Return = tl::Decoded<enums::ReportResult<'static>>;
 }
 
-impl tl::Serializable for ReportMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8704_f2bf);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.option);
-        w.put(&self.message);
-        w.finish()
-    }
-}
-
 /// `ephemeral.sendMessage#ba8d5f35 flags:# invert_media:flags.6?true welcome:flags.7?true anchor:flags.9?true noforwards:flags.10?true peer:flags.8?InputPeer receiver_id:InputUser query_id:flags.0?long message:string entities:flags.1?Vector<MessageEntity> media:flags.2?InputMedia reply_markup:flags.3?ReplyMarkup rich_message:flags.4?InputRichMessage random_id:long reply_to:flags.5?InputReplyTo = Updates;`
+#[repr(C)]
 pub struct SendMessage<'a> {
     pub invert_media: bool,
     pub welcome: bool,
@@ -235,43 +113,7 @@ pub struct SendMessage<'a> {
     pub random_id: i64,
     pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
 }
-
-impl tl::Identifiable for SendMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xba8d_5f35;
-}
-
+tl::object! { SendMessage<'_>, &calls::ephemeral::TYPES[7], x, tl::And((tl::Word, x.invert_media, x.welcome, x.anchor, x.noforwards, x.peer, &x.receiver_id, x.query_id, x.message, x.entities, x.media, x.reply_markup), (x.rich_message, x.random_id, x.reply_to)) }
 impl tl::RemoteCall for SendMessage<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
-}
-
-impl tl::Serializable for SendMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xba8d_5f35);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.query_id.is_some());
-        flags.set(1, self.entities.is_some());
-        flags.set(2, self.media.is_some());
-        flags.set(3, self.reply_markup.is_some());
-        flags.set(4, self.rich_message.is_some());
-        flags.set(5, self.reply_to.is_some());
-        flags.set(6, self.invert_media);
-        flags.set(7, self.welcome);
-        flags.set(8, self.peer.is_some());
-        flags.set(9, self.anchor);
-        flags.set(10, self.noforwards);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.receiver_id);
-        w.put(&self.query_id);
-        w.put(&self.message);
-        w.put(&self.entities);
-        w.put(&self.media);
-        w.put(&self.reply_markup);
-        w.put(&self.rich_message);
-        w.put(&self.random_id);
-        w.put(&self.reply_to);
-        w.finish()
-    }
 }

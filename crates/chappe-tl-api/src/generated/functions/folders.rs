@@ -4,28 +4,15 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `folders.editPeerFolders#6847d0ab folder_peers:Vector<InputFolderPeer> = Updates;`
+#[repr(C)]
 pub struct EditPeerFolders<'a> {
     pub folder_peers: &'a [enums::InputFolderPeer<'a>],
 }
-
-impl tl::Identifiable for EditPeerFolders<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6847_d0ab;
-}
-
+tl::object! { EditPeerFolders<'_>, &calls::folders::TYPES[0], x, (x.folder_peers,) }
 impl tl::RemoteCall for EditPeerFolders<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
-}
-
-impl tl::Serializable for EditPeerFolders<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6847_d0ab);
-        w.put(&self.folder_peers);
-        w.finish()
-    }
 }

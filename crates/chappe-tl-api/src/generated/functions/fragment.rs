@@ -4,28 +4,15 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `fragment.getCollectibleInfo#be1e85ba collectible:InputCollectible = fragment.CollectibleInfo;`
+#[repr(C)]
 pub struct GetCollectibleInfo<'a> {
     pub collectible: enums::InputCollectible<'a>,
 }
-
-impl tl::Identifiable for GetCollectibleInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbe1e_85ba;
-}
-
+tl::object! { GetCollectibleInfo<'_>, &calls::fragment::TYPES[0], x, (&x.collectible,) }
 impl tl::RemoteCall for GetCollectibleInfo<'_> {
     type Return = tl::Decoded<enums::fragment::CollectibleInfo<'static>>;
-}
-
-impl tl::Serializable for GetCollectibleInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbe1e_85ba);
-        w.put(&self.collectible);
-        w.finish()
-    }
 }

@@ -4,563 +4,242 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `help.acceptTermsOfService#ee72f79a id:DataJSON = Bool;`
+#[repr(C)]
 pub struct AcceptTermsOfService<'a> {
     pub id: enums::DataJson<'a>,
 }
-
-impl tl::Identifiable for AcceptTermsOfService<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xee72_f79a;
-}
-
+tl::object! { AcceptTermsOfService<'_>, &calls::help::TYPES[0], x, (&x.id,) }
 impl tl::RemoteCall for AcceptTermsOfService<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for AcceptTermsOfService<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xee72_f79a);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `help.dismissSuggestion#f50dbaa1 peer:InputPeer suggestion:string = Bool;`
+#[repr(C)]
 pub struct DismissSuggestion<'a> {
     pub peer: enums::InputPeer<'a>,
     pub suggestion: &'a str,
 }
-
-impl tl::Identifiable for DismissSuggestion<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf50d_baa1;
-}
-
+tl::object! { DismissSuggestion<'_>, &calls::help::TYPES[1], x, (&x.peer, x.suggestion) }
 impl tl::RemoteCall for DismissSuggestion<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DismissSuggestion<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf50d_baa1);
-        w.put(&self.peer);
-        w.put(&self.suggestion);
-        w.finish()
-    }
-}
-
 /// `help.editUserInfo#66b91b70 user_id:InputUser message:string entities:Vector<MessageEntity> = help.UserInfo;`
+#[repr(C)]
 pub struct EditUserInfo<'a> {
     pub user_id: enums::InputUser<'a>,
     pub message: &'a str,
     pub entities: &'a [enums::MessageEntity<'a>],
 }
-
-impl tl::Identifiable for EditUserInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x66b9_1b70;
-}
-
+tl::object! { EditUserInfo<'_>, &calls::help::TYPES[2], x, (&x.user_id, x.message, x.entities) }
 impl tl::RemoteCall for EditUserInfo<'_> {
     type Return = tl::Decoded<enums::help::UserInfo<'static>>;
 }
 
-impl tl::Serializable for EditUserInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x66b9_1b70);
-        w.put(&self.user_id);
-        w.put(&self.message);
-        w.put(&self.entities);
-        w.finish()
-    }
-}
-
 /// `help.getAppConfig#61e3f854 hash:int = help.AppConfig;`
+#[repr(C)]
 pub struct GetAppConfig {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetAppConfig {
-    const CONSTRUCTOR_ID: u32 = 0x61e3_f854;
-}
-
+tl::object! { GetAppConfig, &calls::help::TYPES[3], x, (x.hash,) }
 impl tl::RemoteCall for GetAppConfig {
     type Return = tl::Decoded<enums::help::AppConfig<'static>>;
 }
 
-impl tl::Serializable for GetAppConfig {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x61e3_f854);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `help.getAppUpdate#522d5a7d source:string = help.AppUpdate;`
+#[repr(C)]
 pub struct GetAppUpdate<'a> {
     pub source: &'a str,
 }
-
-impl tl::Identifiable for GetAppUpdate<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x522d_5a7d;
-}
-
+tl::object! { GetAppUpdate<'_>, &calls::help::TYPES[4], x, (x.source,) }
 impl tl::RemoteCall for GetAppUpdate<'_> {
     type Return = tl::Decoded<enums::help::AppUpdate<'static>>;
 }
 
-impl tl::Serializable for GetAppUpdate<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x522d_5a7d);
-        w.put(&self.source);
-        w.finish()
-    }
-}
-
 /// `help.getCdnConfig#52029342 = CdnConfig;`
+#[repr(C)]
 pub struct GetCdnConfig {}
-
-impl tl::Identifiable for GetCdnConfig {
-    const CONSTRUCTOR_ID: u32 = 0x5202_9342;
-}
-
+tl::object! { GetCdnConfig, &calls::help::TYPES[5], x, () }
 impl tl::RemoteCall for GetCdnConfig {
     type Return = tl::Decoded<enums::CdnConfig<'static>>;
 }
 
-impl tl::Serializable for GetCdnConfig {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5202_9342);
-        w.finish()
-    }
-}
-
 /// `help.getConfig#c4f9186b = Config;`
+#[repr(C)]
 pub struct GetConfig {}
-
-impl tl::Identifiable for GetConfig {
-    const CONSTRUCTOR_ID: u32 = 0xc4f9_186b;
-}
-
+tl::object! { GetConfig, &calls::help::TYPES[6], x, () }
 impl tl::RemoteCall for GetConfig {
     type Return = tl::Decoded<enums::Config<'static>>;
 }
 
-impl tl::Serializable for GetConfig {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc4f9_186b);
-        w.finish()
-    }
-}
-
 /// `help.getCountriesList#735787a8 lang_code:string hash:int = help.CountriesList;`
+#[repr(C)]
 pub struct GetCountriesList<'a> {
     pub lang_code: &'a str,
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetCountriesList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7357_87a8;
-}
-
+tl::object! { GetCountriesList<'_>, &calls::help::TYPES[7], x, (x.lang_code, x.hash) }
 impl tl::RemoteCall for GetCountriesList<'_> {
     type Return = tl::Decoded<enums::help::CountriesList<'static>>;
 }
 
-impl tl::Serializable for GetCountriesList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7357_87a8);
-        w.put(&self.lang_code);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `help.getDeepLinkInfo#3fedc75f path:string = help.DeepLinkInfo;`
+#[repr(C)]
 pub struct GetDeepLinkInfo<'a> {
     pub path: &'a str,
 }
-
-impl tl::Identifiable for GetDeepLinkInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3fed_c75f;
-}
-
+tl::object! { GetDeepLinkInfo<'_>, &calls::help::TYPES[8], x, (x.path,) }
 impl tl::RemoteCall for GetDeepLinkInfo<'_> {
     type Return = tl::Decoded<enums::help::DeepLinkInfo<'static>>;
 }
 
-impl tl::Serializable for GetDeepLinkInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3fed_c75f);
-        w.put(&self.path);
-        w.finish()
-    }
-}
-
 /// `help.getInviteText#4d392343 = help.InviteText;`
+#[repr(C)]
 pub struct GetInviteText {}
-
-impl tl::Identifiable for GetInviteText {
-    const CONSTRUCTOR_ID: u32 = 0x4d39_2343;
-}
-
+tl::object! { GetInviteText, &calls::help::TYPES[9], x, () }
 impl tl::RemoteCall for GetInviteText {
     type Return = tl::Decoded<enums::help::InviteText<'static>>;
 }
 
-impl tl::Serializable for GetInviteText {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4d39_2343);
-        w.finish()
-    }
-}
-
 /// `help.getNearestDc#1fb33026 = NearestDc;`
+#[repr(C)]
 pub struct GetNearestDc {}
-
-impl tl::Identifiable for GetNearestDc {
-    const CONSTRUCTOR_ID: u32 = 0x1fb3_3026;
-}
-
+tl::object! { GetNearestDc, &calls::help::TYPES[10], x, () }
 impl tl::RemoteCall for GetNearestDc {
     type Return = tl::Decoded<enums::NearestDc<'static>>;
 }
 
-impl tl::Serializable for GetNearestDc {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1fb3_3026);
-        w.finish()
-    }
-}
-
 /// `help.getPassportConfig#c661ad08 hash:int = help.PassportConfig;`
+#[repr(C)]
 pub struct GetPassportConfig {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetPassportConfig {
-    const CONSTRUCTOR_ID: u32 = 0xc661_ad08;
-}
-
+tl::object! { GetPassportConfig, &calls::help::TYPES[11], x, (x.hash,) }
 impl tl::RemoteCall for GetPassportConfig {
     type Return = tl::Decoded<enums::help::PassportConfig<'static>>;
 }
 
-impl tl::Serializable for GetPassportConfig {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc661_ad08);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `help.getPeerColors#da80f42f hash:int = help.PeerColors;`
+#[repr(C)]
 pub struct GetPeerColors {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetPeerColors {
-    const CONSTRUCTOR_ID: u32 = 0xda80_f42f;
-}
-
+tl::object! { GetPeerColors, &calls::help::TYPES[12], x, (x.hash,) }
 impl tl::RemoteCall for GetPeerColors {
     type Return = tl::Decoded<enums::help::PeerColors<'static>>;
 }
 
-impl tl::Serializable for GetPeerColors {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xda80_f42f);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `help.getPeerProfileColors#abcfa9fd hash:int = help.PeerColors;`
+#[repr(C)]
 pub struct GetPeerProfileColors {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetPeerProfileColors {
-    const CONSTRUCTOR_ID: u32 = 0xabcf_a9fd;
-}
-
+tl::object! { GetPeerProfileColors, &calls::help::TYPES[13], x, (x.hash,) }
 impl tl::RemoteCall for GetPeerProfileColors {
     type Return = tl::Decoded<enums::help::PeerColors<'static>>;
 }
 
-impl tl::Serializable for GetPeerProfileColors {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xabcf_a9fd);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `help.getPremiumPromo#b81b93d4 = help.PremiumPromo;`
+#[repr(C)]
 pub struct GetPremiumPromo {}
-
-impl tl::Identifiable for GetPremiumPromo {
-    const CONSTRUCTOR_ID: u32 = 0xb81b_93d4;
-}
-
+tl::object! { GetPremiumPromo, &calls::help::TYPES[14], x, () }
 impl tl::RemoteCall for GetPremiumPromo {
     type Return = tl::Decoded<enums::help::PremiumPromo<'static>>;
 }
 
-impl tl::Serializable for GetPremiumPromo {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb81b_93d4);
-        w.finish()
-    }
-}
-
 /// `help.getPromoData#c0977421 = help.PromoData;`
+#[repr(C)]
 pub struct GetPromoData {}
-
-impl tl::Identifiable for GetPromoData {
-    const CONSTRUCTOR_ID: u32 = 0xc097_7421;
-}
-
+tl::object! { GetPromoData, &calls::help::TYPES[15], x, () }
 impl tl::RemoteCall for GetPromoData {
     type Return = tl::Decoded<enums::help::PromoData<'static>>;
 }
 
-impl tl::Serializable for GetPromoData {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc097_7421);
-        w.finish()
-    }
-}
-
 /// `help.getRecentMeUrls#3dc0f114 referer:string = help.RecentMeUrls;`
+#[repr(C)]
 pub struct GetRecentMeUrls<'a> {
     pub referer: &'a str,
 }
-
-impl tl::Identifiable for GetRecentMeUrls<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3dc0_f114;
-}
-
+tl::object! { GetRecentMeUrls<'_>, &calls::help::TYPES[16], x, (x.referer,) }
 impl tl::RemoteCall for GetRecentMeUrls<'_> {
     type Return = tl::Decoded<enums::help::RecentMeUrls<'static>>;
 }
 
-impl tl::Serializable for GetRecentMeUrls<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3dc0_f114);
-        w.put(&self.referer);
-        w.finish()
-    }
-}
-
 /// `help.getSupport#9cdf08cd = help.Support;`
+#[repr(C)]
 pub struct GetSupport {}
-
-impl tl::Identifiable for GetSupport {
-    const CONSTRUCTOR_ID: u32 = 0x9cdf_08cd;
-}
-
+tl::object! { GetSupport, &calls::help::TYPES[17], x, () }
 impl tl::RemoteCall for GetSupport {
     type Return = tl::Decoded<enums::help::Support<'static>>;
 }
 
-impl tl::Serializable for GetSupport {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9cdf_08cd);
-        w.finish()
-    }
-}
-
 /// `help.getSupportName#d360e72c = help.SupportName;`
+#[repr(C)]
 pub struct GetSupportName {}
-
-impl tl::Identifiable for GetSupportName {
-    const CONSTRUCTOR_ID: u32 = 0xd360_e72c;
-}
-
+tl::object! { GetSupportName, &calls::help::TYPES[18], x, () }
 impl tl::RemoteCall for GetSupportName {
     type Return = tl::Decoded<enums::help::SupportName<'static>>;
 }
 
-impl tl::Serializable for GetSupportName {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd360_e72c);
-        w.finish()
-    }
-}
-
 /// `help.getTermsOfServiceUpdate#2ca51fd1 = help.TermsOfServiceUpdate;`
+#[repr(C)]
 pub struct GetTermsOfServiceUpdate {}
-
-impl tl::Identifiable for GetTermsOfServiceUpdate {
-    const CONSTRUCTOR_ID: u32 = 0x2ca5_1fd1;
-}
-
+tl::object! { GetTermsOfServiceUpdate, &calls::help::TYPES[19], x, () }
 impl tl::RemoteCall for GetTermsOfServiceUpdate {
     type Return = tl::Decoded<enums::help::TermsOfServiceUpdate<'static>>;
 }
 
-impl tl::Serializable for GetTermsOfServiceUpdate {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2ca5_1fd1);
-        w.finish()
-    }
-}
-
 /// `help.getTimezonesList#49b30240 hash:int = help.TimezonesList;`
+#[repr(C)]
 pub struct GetTimezonesList {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetTimezonesList {
-    const CONSTRUCTOR_ID: u32 = 0x49b3_0240;
-}
-
+tl::object! { GetTimezonesList, &calls::help::TYPES[20], x, (x.hash,) }
 impl tl::RemoteCall for GetTimezonesList {
     type Return = tl::Decoded<enums::help::TimezonesList<'static>>;
 }
 
-impl tl::Serializable for GetTimezonesList {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x49b3_0240);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `help.getUserInfo#038a08d3 user_id:InputUser = help.UserInfo;`
+#[repr(C)]
 pub struct GetUserInfo<'a> {
     pub user_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetUserInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x038a_08d3;
-}
-
+tl::object! { GetUserInfo<'_>, &calls::help::TYPES[21], x, (&x.user_id,) }
 impl tl::RemoteCall for GetUserInfo<'_> {
     type Return = tl::Decoded<enums::help::UserInfo<'static>>;
 }
 
-impl tl::Serializable for GetUserInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x038a_08d3);
-        w.put(&self.user_id);
-        w.finish()
-    }
-}
-
 /// `help.hidePromoData#1e251c95 peer:InputPeer = Bool;`
+#[repr(C)]
 pub struct HidePromoData<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for HidePromoData<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1e25_1c95;
-}
-
+tl::object! { HidePromoData<'_>, &calls::help::TYPES[22], x, (&x.peer,) }
 impl tl::RemoteCall for HidePromoData<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for HidePromoData<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1e25_1c95);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `help.saveAppLog#6f02f748 events:Vector<InputAppEvent> = Bool;`
+#[repr(C)]
 pub struct SaveAppLog<'a> {
     pub events: &'a [enums::InputAppEvent<'a>],
 }
-
-impl tl::Identifiable for SaveAppLog<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6f02_f748;
-}
-
+tl::object! { SaveAppLog<'_>, &calls::help::TYPES[23], x, (x.events,) }
 impl tl::RemoteCall for SaveAppLog<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveAppLog<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6f02_f748);
-        w.put(&self.events);
-        w.finish()
-    }
-}
-
 /// `help.setBotUpdatesStatus#ec22cfcd pending_updates_count:int message:string = Bool;`
+#[repr(C)]
 pub struct SetBotUpdatesStatus<'a> {
     pub pending_updates_count: i32,
     pub message: &'a str,
 }
-
-impl tl::Identifiable for SetBotUpdatesStatus<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xec22_cfcd;
-}
-
+tl::object! { SetBotUpdatesStatus<'_>, &calls::help::TYPES[24], x, (x.pending_updates_count, x.message) }
 impl tl::RemoteCall for SetBotUpdatesStatus<'_> {
     type Return = bool;
-}
-
-impl tl::Serializable for SetBotUpdatesStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xec22_cfcd);
-        w.put(&self.pending_updates_count);
-        w.put(&self.message);
-        w.finish()
-    }
 }

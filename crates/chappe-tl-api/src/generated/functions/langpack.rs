@@ -4,132 +4,61 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `langpack.getDifference#cd984aa5 lang_pack:string lang_code:string from_version:int = LangPackDifference;`
+#[repr(C)]
 pub struct GetDifference<'a> {
     pub lang_pack: &'a str,
     pub lang_code: &'a str,
     pub from_version: i32,
 }
-
-impl tl::Identifiable for GetDifference<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcd98_4aa5;
-}
-
+tl::object! { GetDifference<'_>, &calls::langpack::TYPES[0], x, (x.lang_pack, x.lang_code, x.from_version) }
 impl tl::RemoteCall for GetDifference<'_> {
     type Return = tl::Decoded<enums::LangPackDifference<'static>>;
 }
 
-impl tl::Serializable for GetDifference<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcd98_4aa5);
-        w.put(&self.lang_pack);
-        w.put(&self.lang_code);
-        w.put(&self.from_version);
-        w.finish()
-    }
-}
-
 /// `langpack.getLangPack#f2f2330a lang_pack:string lang_code:string = LangPackDifference;`
+#[repr(C)]
 pub struct GetLangPack<'a> {
     pub lang_pack: &'a str,
     pub lang_code: &'a str,
 }
-
-impl tl::Identifiable for GetLangPack<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf2f2_330a;
-}
-
+tl::object! { GetLangPack<'_>, &calls::langpack::TYPES[1], x, (x.lang_pack, x.lang_code) }
 impl tl::RemoteCall for GetLangPack<'_> {
     type Return = tl::Decoded<enums::LangPackDifference<'static>>;
 }
 
-impl tl::Serializable for GetLangPack<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf2f2_330a);
-        w.put(&self.lang_pack);
-        w.put(&self.lang_code);
-        w.finish()
-    }
-}
-
 /// `langpack.getLanguage#6a596502 lang_pack:string lang_code:string = LangPackLanguage;`
+#[repr(C)]
 pub struct GetLanguage<'a> {
     pub lang_pack: &'a str,
     pub lang_code: &'a str,
 }
-
-impl tl::Identifiable for GetLanguage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6a59_6502;
-}
-
+tl::object! { GetLanguage<'_>, &calls::langpack::TYPES[2], x, (x.lang_pack, x.lang_code) }
 impl tl::RemoteCall for GetLanguage<'_> {
     type Return = tl::Decoded<enums::LangPackLanguage<'static>>;
 }
 
-impl tl::Serializable for GetLanguage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6a59_6502);
-        w.put(&self.lang_pack);
-        w.put(&self.lang_code);
-        w.finish()
-    }
-}
-
 /// `langpack.getLanguages#42c6978f lang_pack:string = Vector<LangPackLanguage>;`
+#[repr(C)]
 pub struct GetLanguages<'a> {
     pub lang_pack: &'a str,
 }
-
-impl tl::Identifiable for GetLanguages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x42c6_978f;
-}
-
+tl::object! { GetLanguages<'_>, &calls::langpack::TYPES[3], x, (x.lang_pack,) }
 impl tl::RemoteCall for GetLanguages<'_> {
     type Return = tl::Decoded<&'static [enums::LangPackLanguage<'static>]>;
 }
 
-impl tl::Serializable for GetLanguages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x42c6_978f);
-        w.put(&self.lang_pack);
-        w.finish()
-    }
-}
-
 /// `langpack.getStrings#efea3803 lang_pack:string lang_code:string keys:Vector<string> = Vector<LangPackString>;`
+#[repr(C)]
 pub struct GetStrings<'a> {
     pub lang_pack: &'a str,
     pub lang_code: &'a str,
     pub keys: &'a [&'a str],
 }
-
-impl tl::Identifiable for GetStrings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xefea_3803;
-}
-
+tl::object! { GetStrings<'_>, &calls::langpack::TYPES[4], x, (x.lang_pack, x.lang_code, x.keys) }
 impl tl::RemoteCall for GetStrings<'_> {
     type Return = tl::Decoded<&'static [enums::LangPackString<'static>]>;
-}
-
-impl tl::Serializable for GetStrings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xefea_3803);
-        w.put(&self.lang_pack);
-        w.put(&self.lang_code);
-        w.put(&self.keys);
-        w.finish()
-    }
 }

@@ -4,37 +4,23 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `messages.acceptEncryption#3dbc0415 peer:InputEncryptedChat g_b:bytes key_fingerprint:long = EncryptedChat;`
+#[repr(C)]
 pub struct AcceptEncryption<'a> {
     pub peer: enums::InputEncryptedChat,
     pub g_b: &'a [u8],
     pub key_fingerprint: i64,
 }
-
-impl tl::Identifiable for AcceptEncryption<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3dbc_0415;
-}
-
+tl::object! { AcceptEncryption<'_>, &calls::messages::TYPES[0], x, (&x.peer, x.g_b, x.key_fingerprint) }
 impl tl::RemoteCall for AcceptEncryption<'_> {
     type Return = tl::Decoded<enums::EncryptedChat<'static>>;
 }
 
-impl tl::Serializable for AcceptEncryption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3dbc_0415);
-        w.put(&self.peer);
-        w.put(&self.g_b);
-        w.put(&self.key_fingerprint);
-        w.finish()
-    }
-}
-
 /// `messages.acceptUrlAuth#67a3f0de flags:# write_allowed:flags.0?true share_phone_number:flags.3?true peer:flags.1?InputPeer msg_id:flags.1?int button_id:flags.1?int url:flags.2?string match_code:flags.4?string = UrlAuthResult;`
+#[repr(C)]
 pub struct AcceptUrlAuth<'a> {
     pub write_allowed: bool,
     pub share_phone_number: bool,
@@ -44,331 +30,138 @@ pub struct AcceptUrlAuth<'a> {
     pub url: Option<&'a str>,
     pub match_code: Option<&'a str>,
 }
-
-impl tl::Identifiable for AcceptUrlAuth<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x67a3_f0de;
-}
-
+tl::object! { AcceptUrlAuth<'_>, &calls::messages::TYPES[1], x, (tl::Word, x.write_allowed, x.share_phone_number, x.peer, x.msg_id, x.button_id, x.url, x.match_code) }
 impl tl::RemoteCall for AcceptUrlAuth<'_> {
     type Return = tl::Decoded<enums::UrlAuthResult<'static>>;
 }
 
-impl tl::Serializable for AcceptUrlAuth<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x67a3_f0de);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.write_allowed);
-        flags.shared(1, self.peer.is_some());
-        flags.shared(1, self.msg_id.is_some());
-        flags.shared(1, self.button_id.is_some());
-        flags.set(2, self.url.is_some());
-        flags.set(3, self.share_phone_number);
-        flags.set(4, self.match_code.is_some());
-        w.checked_flags(flags, "messages.acceptUrlAuth", "flags");
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.button_id);
-        w.put(&self.url);
-        w.put(&self.match_code);
-        w.finish()
-    }
-}
-
 /// `messages.addChatUser#cbc6d107 chat_id:long user_id:InputUser fwd_limit:int = messages.InvitedUsers;`
+#[repr(C)]
 pub struct AddChatUser<'a> {
     pub chat_id: i64,
     pub user_id: enums::InputUser<'a>,
     pub fwd_limit: i32,
 }
-
-impl tl::Identifiable for AddChatUser<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcbc6_d107;
-}
-
+tl::object! { AddChatUser<'_>, &calls::messages::TYPES[2], x, (x.chat_id, &x.user_id, x.fwd_limit) }
 impl tl::RemoteCall for AddChatUser<'_> {
     type Return = tl::Decoded<enums::messages::InvitedUsers<'static>>;
 }
 
-impl tl::Serializable for AddChatUser<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcbc6_d107);
-        w.put(&self.chat_id);
-        w.put(&self.user_id);
-        w.put(&self.fwd_limit);
-        w.finish()
-    }
-}
-
 /// `messages.addPollAnswer#19bc4b6d peer:InputPeer msg_id:int answer:PollAnswer = Updates;`
+#[repr(C)]
 pub struct AddPollAnswer<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
     pub answer: enums::PollAnswer<'a>,
 }
-
-impl tl::Identifiable for AddPollAnswer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x19bc_4b6d;
-}
-
+tl::object! { AddPollAnswer<'_>, &calls::messages::TYPES[3], x, (&x.peer, x.msg_id, &x.answer) }
 impl tl::RemoteCall for AddPollAnswer<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for AddPollAnswer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x19bc_4b6d);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.answer);
-        w.finish()
-    }
-}
-
 /// `messages.appendTodoList#21a61057 peer:InputPeer msg_id:int list:Vector<TodoItem> = Updates;`
+#[repr(C)]
 pub struct AppendTodoList<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
     pub list: &'a [enums::TodoItem<'a>],
 }
-
-impl tl::Identifiable for AppendTodoList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x21a6_1057;
-}
-
+tl::object! { AppendTodoList<'_>, &calls::messages::TYPES[4], x, (&x.peer, x.msg_id, x.list) }
 impl tl::RemoteCall for AppendTodoList<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for AppendTodoList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x21a6_1057);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.list);
-        w.finish()
-    }
-}
-
 /// `messages.checkChatInvite#3eadb1bb hash:string = ChatInvite;`
+#[repr(C)]
 pub struct CheckChatInvite<'a> {
     pub hash: &'a str,
 }
-
-impl tl::Identifiable for CheckChatInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3ead_b1bb;
-}
-
+tl::object! { CheckChatInvite<'_>, &calls::messages::TYPES[5], x, (x.hash,) }
 impl tl::RemoteCall for CheckChatInvite<'_> {
     type Return = tl::Decoded<enums::ChatInvite<'static>>;
 }
 
-impl tl::Serializable for CheckChatInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3ead_b1bb);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.checkHistoryImport#43fe19f3 import_head:string = messages.HistoryImportParsed;`
+#[repr(C)]
 pub struct CheckHistoryImport<'a> {
     pub import_head: &'a str,
 }
-
-impl tl::Identifiable for CheckHistoryImport<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x43fe_19f3;
-}
-
+tl::object! { CheckHistoryImport<'_>, &calls::messages::TYPES[6], x, (x.import_head,) }
 impl tl::RemoteCall for CheckHistoryImport<'_> {
     type Return = tl::Decoded<enums::messages::HistoryImportParsed<'static>>;
 }
 
-impl tl::Serializable for CheckHistoryImport<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x43fe_19f3);
-        w.put(&self.import_head);
-        w.finish()
-    }
-}
-
 /// `messages.checkHistoryImportPeer#5dc60f03 peer:InputPeer = messages.CheckedHistoryImportPeer;`
+#[repr(C)]
 pub struct CheckHistoryImportPeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for CheckHistoryImportPeer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5dc6_0f03;
-}
-
+tl::object! { CheckHistoryImportPeer<'_>, &calls::messages::TYPES[7], x, (&x.peer,) }
 impl tl::RemoteCall for CheckHistoryImportPeer<'_> {
     type Return = tl::Decoded<enums::messages::CheckedHistoryImportPeer<'static>>;
 }
 
-impl tl::Serializable for CheckHistoryImportPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5dc6_0f03);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.checkQuickReplyShortcut#f1d0fbd3 shortcut:string = Bool;`
+#[repr(C)]
 pub struct CheckQuickReplyShortcut<'a> {
     pub shortcut: &'a str,
 }
-
-impl tl::Identifiable for CheckQuickReplyShortcut<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf1d0_fbd3;
-}
-
+tl::object! { CheckQuickReplyShortcut<'_>, &calls::messages::TYPES[8], x, (x.shortcut,) }
 impl tl::RemoteCall for CheckQuickReplyShortcut<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CheckQuickReplyShortcut<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf1d0_fbd3);
-        w.put(&self.shortcut);
-        w.finish()
-    }
-}
-
 /// `messages.checkUrlAuthMatchCode#c9a47b0b url:string match_code:string = Bool;`
+#[repr(C)]
 pub struct CheckUrlAuthMatchCode<'a> {
     pub url: &'a str,
     pub match_code: &'a str,
 }
-
-impl tl::Identifiable for CheckUrlAuthMatchCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc9a4_7b0b;
-}
-
+tl::object! { CheckUrlAuthMatchCode<'_>, &calls::messages::TYPES[9], x, (x.url, x.match_code) }
 impl tl::RemoteCall for CheckUrlAuthMatchCode<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CheckUrlAuthMatchCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc9a4_7b0b);
-        w.put(&self.url);
-        w.put(&self.match_code);
-        w.finish()
-    }
-}
-
 /// `messages.clearAllDrafts#7e58ee9c = Bool;`
+#[repr(C)]
 pub struct ClearAllDrafts {}
-
-impl tl::Identifiable for ClearAllDrafts {
-    const CONSTRUCTOR_ID: u32 = 0x7e58_ee9c;
-}
-
+tl::object! { ClearAllDrafts, &calls::messages::TYPES[10], x, () }
 impl tl::RemoteCall for ClearAllDrafts {
     type Return = bool;
 }
 
-impl tl::Serializable for ClearAllDrafts {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7e58_ee9c);
-        w.finish()
-    }
-}
-
 /// `messages.clearRecentReactions#9dfeefb4 = Bool;`
+#[repr(C)]
 pub struct ClearRecentReactions {}
-
-impl tl::Identifiable for ClearRecentReactions {
-    const CONSTRUCTOR_ID: u32 = 0x9dfe_efb4;
-}
-
+tl::object! { ClearRecentReactions, &calls::messages::TYPES[11], x, () }
 impl tl::RemoteCall for ClearRecentReactions {
     type Return = bool;
 }
 
-impl tl::Serializable for ClearRecentReactions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9dfe_efb4);
-        w.finish()
-    }
-}
-
 /// `messages.clearRecentStickers#8999602d flags:# attached:flags.0?true = Bool;`
+#[repr(C)]
 pub struct ClearRecentStickers {
     pub attached: bool,
 }
-
-impl tl::Identifiable for ClearRecentStickers {
-    const CONSTRUCTOR_ID: u32 = 0x8999_602d;
-}
-
+tl::object! { ClearRecentStickers, &calls::messages::TYPES[12], x, (tl::Word, x.attached) }
 impl tl::RemoteCall for ClearRecentStickers {
     type Return = bool;
 }
 
-impl tl::Serializable for ClearRecentStickers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8999_602d);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.attached);
-        w.flags(flags);
-        w.finish()
-    }
-}
-
 /// `messages.clickSponsoredMessage#8235057e flags:# media:flags.0?true fullscreen:flags.1?true random_id:bytes = Bool;`
+#[repr(C)]
 pub struct ClickSponsoredMessage<'a> {
     pub media: bool,
     pub fullscreen: bool,
     pub random_id: &'a [u8],
 }
-
-impl tl::Identifiable for ClickSponsoredMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8235_057e;
-}
-
+tl::object! { ClickSponsoredMessage<'_>, &calls::messages::TYPES[13], x, (tl::Word, x.media, x.fullscreen, x.random_id) }
 impl tl::RemoteCall for ClickSponsoredMessage<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ClickSponsoredMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8235_057e);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.media);
-        flags.set(1, self.fullscreen);
-        w.flags(flags);
-        w.put(&self.random_id);
-        w.finish()
-    }
-}
-
 /// `messages.composeMessageWithAI#daecc589 flags:# proofread:flags.0?true emojify:flags.3?true text:TextWithEntities translate_to_lang:flags.1?string tone:flags.2?InputAiComposeTone = messages.ComposedMessageWithAI;`
+#[repr(C)]
 pub struct ComposeMessageWithAi<'a> {
     pub proofread: bool,
     pub emojify: bool,
@@ -376,34 +169,13 @@ pub struct ComposeMessageWithAi<'a> {
     pub translate_to_lang: Option<&'a str>,
     pub tone: Option<&'a enums::InputAiComposeTone<'a>>,
 }
-
-impl tl::Identifiable for ComposeMessageWithAi<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdaec_c589;
-}
-
+tl::object! { ComposeMessageWithAi<'_>, &calls::messages::TYPES[14], x, (tl::Word, x.proofread, x.emojify, &x.text, x.translate_to_lang, x.tone) }
 impl tl::RemoteCall for ComposeMessageWithAi<'_> {
     type Return = tl::Decoded<enums::messages::ComposedMessageWithAi<'static>>;
 }
 
-impl tl::Serializable for ComposeMessageWithAi<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdaec_c589);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.proofread);
-        flags.set(1, self.translate_to_lang.is_some());
-        flags.set(2, self.tone.is_some());
-        flags.set(3, self.emojify);
-        w.flags(flags);
-        w.put(&self.text);
-        w.put(&self.translate_to_lang);
-        w.put(&self.tone);
-        w.finish()
-    }
-}
-
 /// `messages.composeRichMessageWithAI#8d7ae6af flags:# proofread:flags.0?true emojify:flags.3?true text:flags.4?InputRichMessage translate_to_lang:flags.1?string tone:flags.2?InputAiComposeTone = messages.ComposedRichMessageWithAI;`
+#[repr(C)]
 pub struct ComposeRichMessageWithAi<'a> {
     pub proofread: bool,
     pub emojify: bool,
@@ -411,65 +183,25 @@ pub struct ComposeRichMessageWithAi<'a> {
     pub translate_to_lang: Option<&'a str>,
     pub tone: Option<&'a enums::InputAiComposeTone<'a>>,
 }
-
-impl tl::Identifiable for ComposeRichMessageWithAi<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8d7a_e6af;
-}
-
+tl::object! { ComposeRichMessageWithAi<'_>, &calls::messages::TYPES[15], x, (tl::Word, x.proofread, x.emojify, x.text, x.translate_to_lang, x.tone) }
 impl tl::RemoteCall for ComposeRichMessageWithAi<'_> {
     type Return = tl::Decoded<enums::messages::ComposedRichMessageWithAi<'static>>;
 }
 
-impl tl::Serializable for ComposeRichMessageWithAi<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8d7a_e6af);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.proofread);
-        flags.set(1, self.translate_to_lang.is_some());
-        flags.set(2, self.tone.is_some());
-        flags.set(3, self.emojify);
-        flags.set(4, self.text.is_some());
-        w.flags(flags);
-        w.put(&self.text);
-        w.put(&self.translate_to_lang);
-        w.put(&self.tone);
-        w.finish()
-    }
-}
-
 /// `messages.createChat#92ceddd4 flags:# users:Vector<InputUser> title:string ttl_period:flags.0?int = messages.InvitedUsers;`
+#[repr(C)]
 pub struct CreateChat<'a> {
     pub users: &'a [enums::InputUser<'a>],
     pub title: &'a str,
     pub ttl_period: Option<i32>,
 }
-
-impl tl::Identifiable for CreateChat<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x92ce_ddd4;
-}
-
+tl::object! { CreateChat<'_>, &calls::messages::TYPES[16], x, (tl::Word, x.users, x.title, x.ttl_period) }
 impl tl::RemoteCall for CreateChat<'_> {
     type Return = tl::Decoded<enums::messages::InvitedUsers<'static>>;
 }
 
-impl tl::Serializable for CreateChat<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x92ce_ddd4);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.ttl_period.is_some());
-        w.flags(flags);
-        w.put(&self.users);
-        w.put(&self.title);
-        w.put(&self.ttl_period);
-        w.finish()
-    }
-}
-
 /// `messages.createForumTopic#2f98c3d5 flags:# title_missing:flags.4?true peer:InputPeer title:string icon_color:flags.0?int icon_emoji_id:flags.3?long random_id:long send_as:flags.2?InputPeer = Updates;`
+#[repr(C)]
 pub struct CreateForumTopic<'a> {
     pub title_missing: bool,
     pub peer: enums::InputPeer<'a>,
@@ -479,162 +211,67 @@ pub struct CreateForumTopic<'a> {
     pub random_id: i64,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-
-impl tl::Identifiable for CreateForumTopic<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2f98_c3d5;
-}
-
+tl::object! { CreateForumTopic<'_>, &calls::messages::TYPES[17], x, (tl::Word, x.title_missing, &x.peer, x.title, x.icon_color, x.icon_emoji_id, x.random_id, x.send_as) }
 impl tl::RemoteCall for CreateForumTopic<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for CreateForumTopic<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2f98_c3d5);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.icon_color.is_some());
-        flags.set(2, self.send_as.is_some());
-        flags.set(3, self.icon_emoji_id.is_some());
-        flags.set(4, self.title_missing);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.title);
-        w.put(&self.icon_color);
-        w.put(&self.icon_emoji_id);
-        w.put(&self.random_id);
-        w.put(&self.send_as);
-        w.finish()
-    }
-}
-
 /// `messages.declineUrlAuth#35436bbc url:string = Bool;`
+#[repr(C)]
 pub struct DeclineUrlAuth<'a> {
     pub url: &'a str,
 }
-
-impl tl::Identifiable for DeclineUrlAuth<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3543_6bbc;
-}
-
+tl::object! { DeclineUrlAuth<'_>, &calls::messages::TYPES[18], x, (x.url,) }
 impl tl::RemoteCall for DeclineUrlAuth<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeclineUrlAuth<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3543_6bbc);
-        w.put(&self.url);
-        w.finish()
-    }
-}
-
 /// `messages.deleteChat#5bd0ee50 chat_id:long = Bool;`
+#[repr(C)]
 pub struct DeleteChat {
     pub chat_id: i64,
 }
-
-impl tl::Identifiable for DeleteChat {
-    const CONSTRUCTOR_ID: u32 = 0x5bd0_ee50;
-}
-
+tl::object! { DeleteChat, &calls::messages::TYPES[19], x, (x.chat_id,) }
 impl tl::RemoteCall for DeleteChat {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteChat {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5bd0_ee50);
-        w.put(&self.chat_id);
-        w.finish()
-    }
-}
-
 /// `messages.deleteChatUser#a2185cab flags:# revoke_history:flags.0?true chat_id:long user_id:InputUser = Updates;`
+#[repr(C)]
 pub struct DeleteChatUser<'a> {
     pub revoke_history: bool,
     pub chat_id: i64,
     pub user_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for DeleteChatUser<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa218_5cab;
-}
-
+tl::object! { DeleteChatUser<'_>, &calls::messages::TYPES[20], x, (tl::Word, x.revoke_history, x.chat_id, &x.user_id) }
 impl tl::RemoteCall for DeleteChatUser<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeleteChatUser<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa218_5cab);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.revoke_history);
-        w.flags(flags);
-        w.put(&self.chat_id);
-        w.put(&self.user_id);
-        w.finish()
-    }
-}
-
 /// `messages.deleteExportedChatInvite#d464a42b peer:InputPeer link:string = Bool;`
+#[repr(C)]
 pub struct DeleteExportedChatInvite<'a> {
     pub peer: enums::InputPeer<'a>,
     pub link: &'a str,
 }
-
-impl tl::Identifiable for DeleteExportedChatInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd464_a42b;
-}
-
+tl::object! { DeleteExportedChatInvite<'_>, &calls::messages::TYPES[21], x, (&x.peer, x.link) }
 impl tl::RemoteCall for DeleteExportedChatInvite<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteExportedChatInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd464_a42b);
-        w.put(&self.peer);
-        w.put(&self.link);
-        w.finish()
-    }
-}
-
 /// `messages.deleteFactCheck#d1da940c peer:InputPeer msg_id:int = Updates;`
+#[repr(C)]
 pub struct DeleteFactCheck<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for DeleteFactCheck<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd1da_940c;
-}
-
+tl::object! { DeleteFactCheck<'_>, &calls::messages::TYPES[22], x, (&x.peer, x.msg_id) }
 impl tl::RemoteCall for DeleteFactCheck<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeleteFactCheck<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd1da_940c);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `messages.deleteHistory#b08f922a flags:# just_clear:flags.0?true revoke:flags.1?true peer:InputPeer max_id:int min_date:flags.2?int max_date:flags.3?int = messages.AffectedHistory;`
+#[repr(C)]
 pub struct DeleteHistory<'a> {
     pub just_clear: bool,
     pub revoke: bool,
@@ -643,239 +280,101 @@ pub struct DeleteHistory<'a> {
     pub min_date: Option<i32>,
     pub max_date: Option<i32>,
 }
-
-impl tl::Identifiable for DeleteHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb08f_922a;
-}
-
+tl::object! { DeleteHistory<'_>, &calls::messages::TYPES[23], x, (tl::Word, x.just_clear, x.revoke, &x.peer, x.max_id, x.min_date, x.max_date) }
 impl tl::RemoteCall for DeleteHistory<'_> {
     type Return = tl::Decoded<enums::messages::AffectedHistory>;
 }
 
-impl tl::Serializable for DeleteHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb08f_922a);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.just_clear);
-        flags.set(1, self.revoke);
-        flags.set(2, self.min_date.is_some());
-        flags.set(3, self.max_date.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.max_id);
-        w.put(&self.min_date);
-        w.put(&self.max_date);
-        w.finish()
-    }
-}
-
 /// `messages.deleteMessages#e58e95d2 flags:# revoke:flags.0?true id:Vector<int> = messages.AffectedMessages;`
+#[repr(C)]
 pub struct DeleteMessages<'a> {
     pub revoke: bool,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for DeleteMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe58e_95d2;
-}
-
+tl::object! { DeleteMessages<'_>, &calls::messages::TYPES[24], x, (tl::Word, x.revoke, x.id) }
 impl tl::RemoteCall for DeleteMessages<'_> {
     type Return = tl::Decoded<enums::messages::AffectedMessages>;
 }
 
-impl tl::Serializable for DeleteMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe58e_95d2);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.revoke);
-        w.flags(flags);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.deleteParticipantReaction#e3b7f82c peer:InputPeer msg_id:int participant:InputPeer = Updates;`
+#[repr(C)]
 pub struct DeleteParticipantReaction<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
     pub participant: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for DeleteParticipantReaction<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe3b7_f82c;
-}
-
+tl::object! { DeleteParticipantReaction<'_>, &calls::messages::TYPES[25], x, (&x.peer, x.msg_id, &x.participant) }
 impl tl::RemoteCall for DeleteParticipantReaction<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeleteParticipantReaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe3b7_f82c);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.participant);
-        w.finish()
-    }
-}
-
 /// `messages.deleteParticipantReactions#a0b80cf8 peer:InputPeer participant:InputPeer = Bool;`
+#[repr(C)]
 pub struct DeleteParticipantReactions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for DeleteParticipantReactions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa0b8_0cf8;
-}
-
+tl::object! { DeleteParticipantReactions<'_>, &calls::messages::TYPES[26], x, (&x.peer, &x.participant) }
 impl tl::RemoteCall for DeleteParticipantReactions<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteParticipantReactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa0b8_0cf8);
-        w.put(&self.peer);
-        w.put(&self.participant);
-        w.finish()
-    }
-}
-
 /// `messages.deletePhoneCallHistory#f9cbe409 flags:# revoke:flags.0?true = messages.AffectedFoundMessages;`
+#[repr(C)]
 pub struct DeletePhoneCallHistory {
     pub revoke: bool,
 }
-
-impl tl::Identifiable for DeletePhoneCallHistory {
-    const CONSTRUCTOR_ID: u32 = 0xf9cb_e409;
-}
-
+tl::object! { DeletePhoneCallHistory, &calls::messages::TYPES[27], x, (tl::Word, x.revoke) }
 impl tl::RemoteCall for DeletePhoneCallHistory {
     type Return = tl::Decoded<enums::messages::AffectedFoundMessages<'static>>;
 }
 
-impl tl::Serializable for DeletePhoneCallHistory {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf9cb_e409);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.revoke);
-        w.flags(flags);
-        w.finish()
-    }
-}
-
 /// `messages.deletePollAnswer#ac8505a5 peer:InputPeer msg_id:int option:bytes = Updates;`
+#[repr(C)]
 pub struct DeletePollAnswer<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
     pub option: &'a [u8],
 }
-
-impl tl::Identifiable for DeletePollAnswer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xac85_05a5;
-}
-
+tl::object! { DeletePollAnswer<'_>, &calls::messages::TYPES[28], x, (&x.peer, x.msg_id, x.option) }
 impl tl::RemoteCall for DeletePollAnswer<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeletePollAnswer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xac85_05a5);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.option);
-        w.finish()
-    }
-}
-
 /// `messages.deleteQuickReplyMessages#e105e910 shortcut_id:int id:Vector<int> = Updates;`
+#[repr(C)]
 pub struct DeleteQuickReplyMessages<'a> {
     pub shortcut_id: i32,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for DeleteQuickReplyMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe105_e910;
-}
-
+tl::object! { DeleteQuickReplyMessages<'_>, &calls::messages::TYPES[29], x, (x.shortcut_id, x.id) }
 impl tl::RemoteCall for DeleteQuickReplyMessages<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeleteQuickReplyMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe105_e910);
-        w.put(&self.shortcut_id);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.deleteQuickReplyShortcut#3cc04740 shortcut_id:int = Bool;`
+#[repr(C)]
 pub struct DeleteQuickReplyShortcut {
     pub shortcut_id: i32,
 }
-
-impl tl::Identifiable for DeleteQuickReplyShortcut {
-    const CONSTRUCTOR_ID: u32 = 0x3cc0_4740;
-}
-
+tl::object! { DeleteQuickReplyShortcut, &calls::messages::TYPES[30], x, (x.shortcut_id,) }
 impl tl::RemoteCall for DeleteQuickReplyShortcut {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteQuickReplyShortcut {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3cc0_4740);
-        w.put(&self.shortcut_id);
-        w.finish()
-    }
-}
-
 /// `messages.deleteRevokedExportedChatInvites#56987bd5 peer:InputPeer admin_id:InputUser = Bool;`
+#[repr(C)]
 pub struct DeleteRevokedExportedChatInvites<'a> {
     pub peer: enums::InputPeer<'a>,
     pub admin_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for DeleteRevokedExportedChatInvites<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5698_7bd5;
-}
-
+tl::object! { DeleteRevokedExportedChatInvites<'_>, &calls::messages::TYPES[31], x, (&x.peer, &x.admin_id) }
 impl tl::RemoteCall for DeleteRevokedExportedChatInvites<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteRevokedExportedChatInvites<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5698_7bd5);
-        w.put(&self.peer);
-        w.put(&self.admin_id);
-        w.finish()
-    }
-}
-
 /// `messages.deleteSavedHistory#4dc5085f flags:# parent_peer:flags.0?InputPeer peer:InputPeer max_id:int min_date:flags.2?int max_date:flags.3?int = messages.AffectedHistory;`
+#[repr(C)]
 pub struct DeleteSavedHistory<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub peer: enums::InputPeer<'a>,
@@ -883,293 +382,126 @@ pub struct DeleteSavedHistory<'a> {
     pub min_date: Option<i32>,
     pub max_date: Option<i32>,
 }
-
-impl tl::Identifiable for DeleteSavedHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4dc5_085f;
-}
-
+tl::object! { DeleteSavedHistory<'_>, &calls::messages::TYPES[32], x, (tl::Word, x.parent_peer, &x.peer, x.max_id, x.min_date, x.max_date) }
 impl tl::RemoteCall for DeleteSavedHistory<'_> {
     type Return = tl::Decoded<enums::messages::AffectedHistory>;
 }
 
-impl tl::Serializable for DeleteSavedHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4dc5_085f);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.parent_peer.is_some());
-        flags.set(2, self.min_date.is_some());
-        flags.set(3, self.max_date.is_some());
-        w.flags(flags);
-        w.put(&self.parent_peer);
-        w.put(&self.peer);
-        w.put(&self.max_id);
-        w.put(&self.min_date);
-        w.put(&self.max_date);
-        w.finish()
-    }
-}
-
 /// `messages.deleteScheduledMessages#59ae2b16 peer:InputPeer id:Vector<int> = Updates;`
+#[repr(C)]
 pub struct DeleteScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for DeleteScheduledMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x59ae_2b16;
-}
-
+tl::object! { DeleteScheduledMessages<'_>, &calls::messages::TYPES[33], x, (&x.peer, x.id) }
 impl tl::RemoteCall for DeleteScheduledMessages<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeleteScheduledMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x59ae_2b16);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.deleteTopicHistory#d2816f10 peer:InputPeer top_msg_id:int = messages.AffectedHistory;`
+#[repr(C)]
 pub struct DeleteTopicHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: i32,
 }
-
-impl tl::Identifiable for DeleteTopicHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd281_6f10;
-}
-
+tl::object! { DeleteTopicHistory<'_>, &calls::messages::TYPES[34], x, (&x.peer, x.top_msg_id) }
 impl tl::RemoteCall for DeleteTopicHistory<'_> {
     type Return = tl::Decoded<enums::messages::AffectedHistory>;
 }
 
-impl tl::Serializable for DeleteTopicHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd281_6f10);
-        w.put(&self.peer);
-        w.put(&self.top_msg_id);
-        w.finish()
-    }
-}
-
 /// `messages.discardEncryption#f393aea0 flags:# delete_history:flags.0?true chat_id:int = Bool;`
+#[repr(C)]
 pub struct DiscardEncryption {
     pub delete_history: bool,
     pub chat_id: i32,
 }
-
-impl tl::Identifiable for DiscardEncryption {
-    const CONSTRUCTOR_ID: u32 = 0xf393_aea0;
-}
-
+tl::object! { DiscardEncryption, &calls::messages::TYPES[35], x, (tl::Word, x.delete_history, x.chat_id) }
 impl tl::RemoteCall for DiscardEncryption {
     type Return = bool;
 }
 
-impl tl::Serializable for DiscardEncryption {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf393_aea0);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.delete_history);
-        w.flags(flags);
-        w.put(&self.chat_id);
-        w.finish()
-    }
-}
-
 /// `messages.editChatAbout#def60797 peer:InputPeer about:string = Bool;`
+#[repr(C)]
 pub struct EditChatAbout<'a> {
     pub peer: enums::InputPeer<'a>,
     pub about: &'a str,
 }
-
-impl tl::Identifiable for EditChatAbout<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdef6_0797;
-}
-
+tl::object! { EditChatAbout<'_>, &calls::messages::TYPES[36], x, (&x.peer, x.about) }
 impl tl::RemoteCall for EditChatAbout<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for EditChatAbout<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdef6_0797);
-        w.put(&self.peer);
-        w.put(&self.about);
-        w.finish()
-    }
-}
-
 /// `messages.editChatAdmin#a85bd1c2 chat_id:long user_id:InputUser is_admin:Bool = Bool;`
+#[repr(C)]
 pub struct EditChatAdmin<'a> {
     pub chat_id: i64,
     pub user_id: enums::InputUser<'a>,
     pub is_admin: bool,
 }
-
-impl tl::Identifiable for EditChatAdmin<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa85b_d1c2;
-}
-
+tl::object! { EditChatAdmin<'_>, &calls::messages::TYPES[37], x, (x.chat_id, &x.user_id, x.is_admin) }
 impl tl::RemoteCall for EditChatAdmin<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for EditChatAdmin<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa85b_d1c2);
-        w.put(&self.chat_id);
-        w.put(&self.user_id);
-        w.put(&self.is_admin);
-        w.finish()
-    }
-}
-
 /// `messages.editChatCreator#f743b857 peer:InputPeer user_id:InputUser password:InputCheckPasswordSRP = Updates;`
+#[repr(C)]
 pub struct EditChatCreator<'a> {
     pub peer: enums::InputPeer<'a>,
     pub user_id: enums::InputUser<'a>,
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-
-impl tl::Identifiable for EditChatCreator<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf743_b857;
-}
-
+tl::object! { EditChatCreator<'_>, &calls::messages::TYPES[38], x, (&x.peer, &x.user_id, &x.password) }
 impl tl::RemoteCall for EditChatCreator<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditChatCreator<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf743_b857);
-        w.put(&self.peer);
-        w.put(&self.user_id);
-        w.put(&self.password);
-        w.finish()
-    }
-}
-
 /// `messages.editChatDefaultBannedRights#a5866b41 peer:InputPeer banned_rights:ChatBannedRights = Updates;`
+#[repr(C)]
 pub struct EditChatDefaultBannedRights<'a> {
     pub peer: enums::InputPeer<'a>,
     pub banned_rights: enums::ChatBannedRights,
 }
-
-impl tl::Identifiable for EditChatDefaultBannedRights<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa586_6b41;
-}
-
+tl::object! { EditChatDefaultBannedRights<'_>, &calls::messages::TYPES[39], x, (&x.peer, &x.banned_rights) }
 impl tl::RemoteCall for EditChatDefaultBannedRights<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditChatDefaultBannedRights<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa586_6b41);
-        w.put(&self.peer);
-        w.put(&self.banned_rights);
-        w.finish()
-    }
-}
-
 /// `messages.editChatParticipantRank#a00f32b0 peer:InputPeer participant:InputPeer rank:string = Updates;`
+#[repr(C)]
 pub struct EditChatParticipantRank<'a> {
     pub peer: enums::InputPeer<'a>,
     pub participant: enums::InputPeer<'a>,
     pub rank: &'a str,
 }
-
-impl tl::Identifiable for EditChatParticipantRank<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa00f_32b0;
-}
-
+tl::object! { EditChatParticipantRank<'_>, &calls::messages::TYPES[40], x, (&x.peer, &x.participant, x.rank) }
 impl tl::RemoteCall for EditChatParticipantRank<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditChatParticipantRank<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa00f_32b0);
-        w.put(&self.peer);
-        w.put(&self.participant);
-        w.put(&self.rank);
-        w.finish()
-    }
-}
-
 /// `messages.editChatPhoto#35ddd674 chat_id:long photo:InputChatPhoto = Updates;`
+#[repr(C)]
 pub struct EditChatPhoto<'a> {
     pub chat_id: i64,
     pub photo: enums::InputChatPhoto<'a>,
 }
-
-impl tl::Identifiable for EditChatPhoto<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x35dd_d674;
-}
-
+tl::object! { EditChatPhoto<'_>, &calls::messages::TYPES[41], x, (x.chat_id, &x.photo) }
 impl tl::RemoteCall for EditChatPhoto<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditChatPhoto<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x35dd_d674);
-        w.put(&self.chat_id);
-        w.put(&self.photo);
-        w.finish()
-    }
-}
-
 /// `messages.editChatTitle#73783ffd chat_id:long title:string = Updates;`
+#[repr(C)]
 pub struct EditChatTitle<'a> {
     pub chat_id: i64,
     pub title: &'a str,
 }
-
-impl tl::Identifiable for EditChatTitle<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7378_3ffd;
-}
-
+tl::object! { EditChatTitle<'_>, &calls::messages::TYPES[42], x, (x.chat_id, x.title) }
 impl tl::RemoteCall for EditChatTitle<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditChatTitle<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7378_3ffd);
-        w.put(&self.chat_id);
-        w.put(&self.title);
-        w.finish()
-    }
-}
-
 /// `messages.editExportedChatInvite#bdca2f75 flags:# revoked:flags.2?true peer:InputPeer link:string expire_date:flags.0?int usage_limit:flags.1?int request_needed:flags.3?Bool title:flags.4?string = messages.ExportedChatInvite;`
+#[repr(C)]
 pub struct EditExportedChatInvite<'a> {
     pub revoked: bool,
     pub peer: enums::InputPeer<'a>,
@@ -1179,65 +511,25 @@ pub struct EditExportedChatInvite<'a> {
     pub request_needed: Option<bool>,
     pub title: Option<&'a str>,
 }
-
-impl tl::Identifiable for EditExportedChatInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbdca_2f75;
-}
-
+tl::object! { EditExportedChatInvite<'_>, &calls::messages::TYPES[43], x, (tl::Word, x.revoked, &x.peer, x.link, x.expire_date, x.usage_limit, x.request_needed, x.title) }
 impl tl::RemoteCall for EditExportedChatInvite<'_> {
     type Return = tl::Decoded<enums::messages::ExportedChatInvite<'static>>;
 }
 
-impl tl::Serializable for EditExportedChatInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbdca_2f75);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.expire_date.is_some());
-        flags.set(1, self.usage_limit.is_some());
-        flags.set(2, self.revoked);
-        flags.set(3, self.request_needed.is_some());
-        flags.set(4, self.title.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.link);
-        w.put(&self.expire_date);
-        w.put(&self.usage_limit);
-        w.put(&self.request_needed);
-        w.put(&self.title);
-        w.finish()
-    }
-}
-
 /// `messages.editFactCheck#0589ee75 peer:InputPeer msg_id:int text:TextWithEntities = Updates;`
+#[repr(C)]
 pub struct EditFactCheck<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
     pub text: enums::TextWithEntities<'a>,
 }
-
-impl tl::Identifiable for EditFactCheck<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0589_ee75;
-}
-
+tl::object! { EditFactCheck<'_>, &calls::messages::TYPES[44], x, (&x.peer, x.msg_id, &x.text) }
 impl tl::RemoteCall for EditFactCheck<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditFactCheck<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0589_ee75);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.text);
-        w.finish()
-    }
-}
-
 /// `messages.editForumTopic#cecc1134 flags:# peer:InputPeer topic_id:int title:flags.0?string icon_emoji_id:flags.1?long closed:flags.2?Bool hidden:flags.3?Bool = Updates;`
+#[repr(C)]
 pub struct EditForumTopic<'a> {
     pub peer: enums::InputPeer<'a>,
     pub topic_id: i32,
@@ -1246,37 +538,13 @@ pub struct EditForumTopic<'a> {
     pub closed: Option<bool>,
     pub hidden: Option<bool>,
 }
-
-impl tl::Identifiable for EditForumTopic<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcecc_1134;
-}
-
+tl::object! { EditForumTopic<'_>, &calls::messages::TYPES[45], x, (tl::Word, &x.peer, x.topic_id, x.title, x.icon_emoji_id, x.closed, x.hidden) }
 impl tl::RemoteCall for EditForumTopic<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditForumTopic<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcecc_1134);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.title.is_some());
-        flags.set(1, self.icon_emoji_id.is_some());
-        flags.set(2, self.closed.is_some());
-        flags.set(3, self.hidden.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.topic_id);
-        w.put(&self.title);
-        w.put(&self.icon_emoji_id);
-        w.put(&self.closed);
-        w.put(&self.hidden);
-        w.finish()
-    }
-}
-
 /// `messages.editInlineBotMessage#a423bb51 flags:# no_webpage:flags.1?true invert_media:flags.16?true id:InputBotInlineMessageID message:flags.11?string media:flags.14?InputMedia reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> rich_message:flags.23?InputRichMessage = Bool;`
+#[repr(C)]
 pub struct EditInlineBotMessage<'a> {
     pub no_webpage: bool,
     pub invert_media: bool,
@@ -1287,40 +555,13 @@ pub struct EditInlineBotMessage<'a> {
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-
-impl tl::Identifiable for EditInlineBotMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa423_bb51;
-}
-
+tl::object! { EditInlineBotMessage<'_>, &calls::messages::TYPES[46], x, (tl::Word, x.no_webpage, x.invert_media, &x.id, x.message, x.media, x.reply_markup, x.entities, x.rich_message) }
 impl tl::RemoteCall for EditInlineBotMessage<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for EditInlineBotMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa423_bb51);
-        let mut flags = tl::Flags::new();
-        flags.set(1, self.no_webpage);
-        flags.set(2, self.reply_markup.is_some());
-        flags.set(3, self.entities.is_some());
-        flags.set(11, self.message.is_some());
-        flags.set(14, self.media.is_some());
-        flags.set(16, self.invert_media);
-        flags.set(23, self.rich_message.is_some());
-        w.flags(flags);
-        w.put(&self.id);
-        w.put(&self.message);
-        w.put(&self.media);
-        w.put(&self.reply_markup);
-        w.put(&self.entities);
-        w.put(&self.rich_message);
-        w.finish()
-    }
-}
-
 /// `messages.editMessage#b106e66c flags:# no_webpage:flags.1?true invert_media:flags.16?true peer:InputPeer id:int message:flags.11?string media:flags.14?InputMedia reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.15?int schedule_repeat_period:flags.18?int quick_reply_shortcut_id:flags.17?int rich_message:flags.23?InputRichMessage = Updates;`
+#[repr(C)]
 pub struct EditMessage<'a> {
     pub no_webpage: bool,
     pub invert_media: bool,
@@ -1335,72 +576,24 @@ pub struct EditMessage<'a> {
     pub quick_reply_shortcut_id: Option<i32>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-
-impl tl::Identifiable for EditMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb106_e66c;
-}
-
+tl::object! { EditMessage<'_>, &calls::messages::TYPES[47], x, tl::And((tl::Word, x.no_webpage, x.invert_media, &x.peer, x.id, x.message, x.media, x.reply_markup, x.entities, x.schedule_date, x.schedule_repeat_period, x.quick_reply_shortcut_id), (x.rich_message,)) }
 impl tl::RemoteCall for EditMessage<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb106_e66c);
-        let mut flags = tl::Flags::new();
-        flags.set(1, self.no_webpage);
-        flags.set(2, self.reply_markup.is_some());
-        flags.set(3, self.entities.is_some());
-        flags.set(11, self.message.is_some());
-        flags.set(14, self.media.is_some());
-        flags.set(15, self.schedule_date.is_some());
-        flags.set(16, self.invert_media);
-        flags.set(17, self.quick_reply_shortcut_id.is_some());
-        flags.set(18, self.schedule_repeat_period.is_some());
-        flags.set(23, self.rich_message.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.message);
-        w.put(&self.media);
-        w.put(&self.reply_markup);
-        w.put(&self.entities);
-        w.put(&self.schedule_date);
-        w.put(&self.schedule_repeat_period);
-        w.put(&self.quick_reply_shortcut_id);
-        w.put(&self.rich_message);
-        w.finish()
-    }
-}
-
 /// `messages.editQuickReplyShortcut#5c003cef shortcut_id:int shortcut:string = Bool;`
+#[repr(C)]
 pub struct EditQuickReplyShortcut<'a> {
     pub shortcut_id: i32,
     pub shortcut: &'a str,
 }
-
-impl tl::Identifiable for EditQuickReplyShortcut<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5c00_3cef;
-}
-
+tl::object! { EditQuickReplyShortcut<'_>, &calls::messages::TYPES[48], x, (x.shortcut_id, x.shortcut) }
 impl tl::RemoteCall for EditQuickReplyShortcut<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for EditQuickReplyShortcut<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5c00_3cef);
-        w.put(&self.shortcut_id);
-        w.put(&self.shortcut);
-        w.finish()
-    }
-}
-
 /// `messages.exportChatInvite#a455de90 flags:# legacy_revoke_permanent:flags.2?true request_needed:flags.3?true peer:InputPeer expire_date:flags.0?int usage_limit:flags.1?int title:flags.4?string subscription_pricing:flags.5?StarsSubscriptionPricing = ExportedChatInvite;`
+#[repr(C)]
 pub struct ExportChatInvite<'a> {
     pub legacy_revoke_permanent: bool,
     pub request_needed: bool,
@@ -1410,63 +603,24 @@ pub struct ExportChatInvite<'a> {
     pub title: Option<&'a str>,
     pub subscription_pricing: Option<&'a enums::StarsSubscriptionPricing>,
 }
-
-impl tl::Identifiable for ExportChatInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa455_de90;
-}
-
+tl::object! { ExportChatInvite<'_>, &calls::messages::TYPES[49], x, (tl::Word, x.legacy_revoke_permanent, x.request_needed, &x.peer, x.expire_date, x.usage_limit, x.title, x.subscription_pricing) }
 impl tl::RemoteCall for ExportChatInvite<'_> {
     type Return = tl::Decoded<enums::ExportedChatInvite<'static>>;
 }
 
-impl tl::Serializable for ExportChatInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa455_de90);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.expire_date.is_some());
-        flags.set(1, self.usage_limit.is_some());
-        flags.set(2, self.legacy_revoke_permanent);
-        flags.set(3, self.request_needed);
-        flags.set(4, self.title.is_some());
-        flags.set(5, self.subscription_pricing.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.expire_date);
-        w.put(&self.usage_limit);
-        w.put(&self.title);
-        w.put(&self.subscription_pricing);
-        w.finish()
-    }
-}
-
 /// `messages.faveSticker#b9ffc55b id:InputDocument unfave:Bool = Bool;`
+#[repr(C)]
 pub struct FaveSticker<'a> {
     pub id: enums::InputDocument<'a>,
     pub unfave: bool,
 }
-
-impl tl::Identifiable for FaveSticker<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb9ff_c55b;
-}
-
+tl::object! { FaveSticker<'_>, &calls::messages::TYPES[50], x, (&x.id, x.unfave) }
 impl tl::RemoteCall for FaveSticker<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for FaveSticker<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb9ff_c55b);
-        w.put(&self.id);
-        w.put(&self.unfave);
-        w.finish()
-    }
-}
-
 /// `messages.forwardMessages#13704a7c flags:# silent:flags.5?true background:flags.6?true with_my_score:flags.8?true drop_author:flags.11?true drop_media_captions:flags.12?true noforwards:flags.14?true allow_paid_floodskip:flags.19?true from_ephemeral:flags.25?true from_peer:InputPeer id:Vector<int> random_id:Vector<long> to_peer:InputPeer top_msg_id:flags.9?int reply_to:flags.22?InputReplyTo schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long video_timestamp:flags.20?int allow_paid_stars:flags.21?long suggested_post:flags.23?SuggestedPost = Updates;`
+#[repr(C)]
 pub struct ForwardMessages<'a> {
     pub silent: bool,
     pub background: bool,
@@ -1491,296 +645,115 @@ pub struct ForwardMessages<'a> {
     pub allow_paid_stars: Option<i64>,
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
 }
-
-impl tl::Identifiable for ForwardMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1370_4a7c;
-}
-
+tl::object! { ForwardMessages<'_>, &calls::messages::TYPES[51], x, tl::And((tl::Word, x.silent, x.background, x.with_my_score, x.drop_author, x.drop_media_captions, x.noforwards, x.allow_paid_floodskip, x.from_ephemeral, &x.from_peer, x.id, x.random_id), (&x.to_peer, x.top_msg_id, x.reply_to, x.schedule_date, x.schedule_repeat_period, x.send_as, x.quick_reply_shortcut, x.effect, x.video_timestamp, x.allow_paid_stars, x.suggested_post)) }
 impl tl::RemoteCall for ForwardMessages<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ForwardMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1370_4a7c);
-        let mut flags = tl::Flags::new();
-        flags.set(5, self.silent);
-        flags.set(6, self.background);
-        flags.set(8, self.with_my_score);
-        flags.set(9, self.top_msg_id.is_some());
-        flags.set(10, self.schedule_date.is_some());
-        flags.set(11, self.drop_author);
-        flags.set(12, self.drop_media_captions);
-        flags.set(13, self.send_as.is_some());
-        flags.set(14, self.noforwards);
-        flags.set(17, self.quick_reply_shortcut.is_some());
-        flags.set(18, self.effect.is_some());
-        flags.set(19, self.allow_paid_floodskip);
-        flags.set(20, self.video_timestamp.is_some());
-        flags.set(21, self.allow_paid_stars.is_some());
-        flags.set(22, self.reply_to.is_some());
-        flags.set(23, self.suggested_post.is_some());
-        flags.set(24, self.schedule_repeat_period.is_some());
-        flags.set(25, self.from_ephemeral);
-        w.flags(flags);
-        w.put(&self.from_peer);
-        w.put(&self.id);
-        w.put(&self.random_id);
-        w.put(&self.to_peer);
-        w.put(&self.top_msg_id);
-        w.put(&self.reply_to);
-        w.put(&self.schedule_date);
-        w.put(&self.schedule_repeat_period);
-        w.put(&self.send_as);
-        w.put(&self.quick_reply_shortcut);
-        w.put(&self.effect);
-        w.put(&self.video_timestamp);
-        w.put(&self.allow_paid_stars);
-        w.put(&self.suggested_post);
-        w.finish()
-    }
-}
-
 /// `messages.getAdminsWithInvites#3920e6ef peer:InputPeer = messages.ChatAdminsWithInvites;`
+#[repr(C)]
 pub struct GetAdminsWithInvites<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetAdminsWithInvites<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3920_e6ef;
-}
-
+tl::object! { GetAdminsWithInvites<'_>, &calls::messages::TYPES[52], x, (&x.peer,) }
 impl tl::RemoteCall for GetAdminsWithInvites<'_> {
     type Return = tl::Decoded<enums::messages::ChatAdminsWithInvites<'static>>;
 }
 
-impl tl::Serializable for GetAdminsWithInvites<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3920_e6ef);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.getAllDrafts#6a3f8d65 = Updates;`
+#[repr(C)]
 pub struct GetAllDrafts {}
-
-impl tl::Identifiable for GetAllDrafts {
-    const CONSTRUCTOR_ID: u32 = 0x6a3f_8d65;
-}
-
+tl::object! { GetAllDrafts, &calls::messages::TYPES[53], x, () }
 impl tl::RemoteCall for GetAllDrafts {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for GetAllDrafts {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6a3f_8d65);
-        w.finish()
-    }
-}
-
 /// `messages.getAllStickers#b8a0a1a8 hash:long = messages.AllStickers;`
+#[repr(C)]
 pub struct GetAllStickers {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetAllStickers {
-    const CONSTRUCTOR_ID: u32 = 0xb8a0_a1a8;
-}
-
+tl::object! { GetAllStickers, &calls::messages::TYPES[54], x, (x.hash,) }
 impl tl::RemoteCall for GetAllStickers {
     type Return = tl::Decoded<enums::messages::AllStickers<'static>>;
 }
 
-impl tl::Serializable for GetAllStickers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb8a0_a1a8);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getArchivedStickers#57f17692 flags:# masks:flags.0?true emojis:flags.1?true offset_id:long limit:int = messages.ArchivedStickers;`
+#[repr(C)]
 pub struct GetArchivedStickers {
     pub masks: bool,
     pub emojis: bool,
     pub offset_id: i64,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetArchivedStickers {
-    const CONSTRUCTOR_ID: u32 = 0x57f1_7692;
-}
-
+tl::object! { GetArchivedStickers, &calls::messages::TYPES[55], x, (tl::Word, x.masks, x.emojis, x.offset_id, x.limit) }
 impl tl::RemoteCall for GetArchivedStickers {
     type Return = tl::Decoded<enums::messages::ArchivedStickers<'static>>;
 }
 
-impl tl::Serializable for GetArchivedStickers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x57f1_7692);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.masks);
-        flags.set(1, self.emojis);
-        w.flags(flags);
-        w.put(&self.offset_id);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `messages.getAttachMenuBot#77216192 bot:InputUser = AttachMenuBotsBot;`
+#[repr(C)]
 pub struct GetAttachMenuBot<'a> {
     pub bot: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetAttachMenuBot<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7721_6192;
-}
-
+tl::object! { GetAttachMenuBot<'_>, &calls::messages::TYPES[56], x, (&x.bot,) }
 impl tl::RemoteCall for GetAttachMenuBot<'_> {
     type Return = tl::Decoded<enums::AttachMenuBotsBot<'static>>;
 }
 
-impl tl::Serializable for GetAttachMenuBot<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7721_6192);
-        w.put(&self.bot);
-        w.finish()
-    }
-}
-
 /// `messages.getAttachMenuBots#16fcc2cb hash:long = AttachMenuBots;`
+#[repr(C)]
 pub struct GetAttachMenuBots {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetAttachMenuBots {
-    const CONSTRUCTOR_ID: u32 = 0x16fc_c2cb;
-}
-
+tl::object! { GetAttachMenuBots, &calls::messages::TYPES[57], x, (x.hash,) }
 impl tl::RemoteCall for GetAttachMenuBots {
     type Return = tl::Decoded<enums::AttachMenuBots<'static>>;
 }
 
-impl tl::Serializable for GetAttachMenuBots {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x16fc_c2cb);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getAttachedStickers#cc5b67cc media:InputStickeredMedia = Vector<StickerSetCovered>;`
+#[repr(C)]
 pub struct GetAttachedStickers<'a> {
     pub media: enums::InputStickeredMedia<'a>,
 }
-
-impl tl::Identifiable for GetAttachedStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcc5b_67cc;
-}
-
+tl::object! { GetAttachedStickers<'_>, &calls::messages::TYPES[58], x, (&x.media,) }
 impl tl::RemoteCall for GetAttachedStickers<'_> {
     type Return = tl::Decoded<&'static [enums::StickerSetCovered<'static>]>;
 }
 
-impl tl::Serializable for GetAttachedStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcc5b_67cc);
-        w.put(&self.media);
-        w.finish()
-    }
-}
-
 /// `messages.getAvailableEffects#dea20a39 hash:int = messages.AvailableEffects;`
+#[repr(C)]
 pub struct GetAvailableEffects {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetAvailableEffects {
-    const CONSTRUCTOR_ID: u32 = 0xdea2_0a39;
-}
-
+tl::object! { GetAvailableEffects, &calls::messages::TYPES[59], x, (x.hash,) }
 impl tl::RemoteCall for GetAvailableEffects {
     type Return = tl::Decoded<enums::messages::AvailableEffects<'static>>;
 }
 
-impl tl::Serializable for GetAvailableEffects {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdea2_0a39);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getAvailableReactions#18dea0ac hash:int = messages.AvailableReactions;`
+#[repr(C)]
 pub struct GetAvailableReactions {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetAvailableReactions {
-    const CONSTRUCTOR_ID: u32 = 0x18de_a0ac;
-}
-
+tl::object! { GetAvailableReactions, &calls::messages::TYPES[60], x, (x.hash,) }
 impl tl::RemoteCall for GetAvailableReactions {
     type Return = tl::Decoded<enums::messages::AvailableReactions<'static>>;
 }
 
-impl tl::Serializable for GetAvailableReactions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x18de_a0ac);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getBotApp#34fdc5c3 app:InputBotApp hash:long = messages.BotApp;`
+#[repr(C)]
 pub struct GetBotApp<'a> {
     pub app: enums::InputBotApp<'a>,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetBotApp<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x34fd_c5c3;
-}
-
+tl::object! { GetBotApp<'_>, &calls::messages::TYPES[61], x, (&x.app, x.hash) }
 impl tl::RemoteCall for GetBotApp<'_> {
     type Return = tl::Decoded<enums::messages::BotApp<'static>>;
 }
 
-impl tl::Serializable for GetBotApp<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x34fd_c5c3);
-        w.put(&self.app);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getBotCallbackAnswer#9342ca07 flags:# game:flags.1?true peer:InputPeer msg_id:int data:flags.0?bytes password:flags.2?InputCheckPasswordSRP = messages.BotCallbackAnswer;`
+#[repr(C)]
 pub struct GetBotCallbackAnswer<'a> {
     pub game: bool,
     pub peer: enums::InputPeer<'a>,
@@ -1788,34 +761,13 @@ pub struct GetBotCallbackAnswer<'a> {
     pub data: Option<&'a [u8]>,
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-
-impl tl::Identifiable for GetBotCallbackAnswer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9342_ca07;
-}
-
+tl::object! { GetBotCallbackAnswer<'_>, &calls::messages::TYPES[62], x, (tl::Word, x.game, &x.peer, x.msg_id, x.data, x.password) }
 impl tl::RemoteCall for GetBotCallbackAnswer<'_> {
     type Return = tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
 }
 
-impl tl::Serializable for GetBotCallbackAnswer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9342_ca07);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.data.is_some());
-        flags.set(1, self.game);
-        flags.set(2, self.password.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.data);
-        w.put(&self.password);
-        w.finish()
-    }
-}
-
 /// `messages.getChatInviteImporters#df04dd4e flags:# requested:flags.0?true subscription_expired:flags.3?true peer:InputPeer link:flags.1?string q:flags.2?string offset_date:int offset_user:InputUser limit:int = messages.ChatInviteImporters;`
+#[repr(C)]
 pub struct GetChatInviteImporters<'a> {
     pub requested: bool,
     pub subscription_expired: bool,
@@ -1826,224 +778,92 @@ pub struct GetChatInviteImporters<'a> {
     pub offset_user: enums::InputUser<'a>,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetChatInviteImporters<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdf04_dd4e;
-}
-
+tl::object! { GetChatInviteImporters<'_>, &calls::messages::TYPES[63], x, (tl::Word, x.requested, x.subscription_expired, &x.peer, x.link, x.q, x.offset_date, &x.offset_user, x.limit) }
 impl tl::RemoteCall for GetChatInviteImporters<'_> {
     type Return = tl::Decoded<enums::messages::ChatInviteImporters<'static>>;
 }
 
-impl tl::Serializable for GetChatInviteImporters<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdf04_dd4e);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.requested);
-        flags.set(1, self.link.is_some());
-        flags.set(2, self.q.is_some());
-        flags.set(3, self.subscription_expired);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.link);
-        w.put(&self.q);
-        w.put(&self.offset_date);
-        w.put(&self.offset_user);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `messages.getChats#49e9528f id:Vector<long> = messages.Chats;`
+#[repr(C)]
 pub struct GetChats<'a> {
     pub id: &'a [i64],
 }
-
-impl tl::Identifiable for GetChats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x49e9_528f;
-}
-
+tl::object! { GetChats<'_>, &calls::messages::TYPES[64], x, (x.id,) }
 impl tl::RemoteCall for GetChats<'_> {
     type Return = tl::Decoded<enums::messages::Chats<'static>>;
 }
 
-impl tl::Serializable for GetChats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x49e9_528f);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.getCommonChats#e40ca104 user_id:InputUser max_id:long limit:int = messages.Chats;`
+#[repr(C)]
 pub struct GetCommonChats<'a> {
     pub user_id: enums::InputUser<'a>,
     pub max_id: i64,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetCommonChats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe40c_a104;
-}
-
+tl::object! { GetCommonChats<'_>, &calls::messages::TYPES[65], x, (&x.user_id, x.max_id, x.limit) }
 impl tl::RemoteCall for GetCommonChats<'_> {
     type Return = tl::Decoded<enums::messages::Chats<'static>>;
 }
 
-impl tl::Serializable for GetCommonChats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe40c_a104);
-        w.put(&self.user_id);
-        w.put(&self.max_id);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `messages.getCustomEmojiDocuments#d9ab0f54 document_id:Vector<long> = Vector<Document>;`
+#[repr(C)]
 pub struct GetCustomEmojiDocuments<'a> {
     pub document_id: &'a [i64],
 }
-
-impl tl::Identifiable for GetCustomEmojiDocuments<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd9ab_0f54;
-}
-
+tl::object! { GetCustomEmojiDocuments<'_>, &calls::messages::TYPES[66], x, (x.document_id,) }
 impl tl::RemoteCall for GetCustomEmojiDocuments<'_> {
     type Return = tl::Decoded<&'static [enums::Document<'static>]>;
 }
 
-impl tl::Serializable for GetCustomEmojiDocuments<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd9ab_0f54);
-        w.put(&self.document_id);
-        w.finish()
-    }
-}
-
 /// `messages.getDefaultHistoryTTL#658b7188 = DefaultHistoryTTL;`
+#[repr(C)]
 pub struct GetDefaultHistoryTtl {}
-
-impl tl::Identifiable for GetDefaultHistoryTtl {
-    const CONSTRUCTOR_ID: u32 = 0x658b_7188;
-}
-
+tl::object! { GetDefaultHistoryTtl, &calls::messages::TYPES[67], x, () }
 impl tl::RemoteCall for GetDefaultHistoryTtl {
     type Return = tl::Decoded<enums::DefaultHistoryTtl>;
 }
 
-impl tl::Serializable for GetDefaultHistoryTtl {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x658b_7188);
-        w.finish()
-    }
-}
-
 /// `messages.getDefaultTagReactions#bdf93428 hash:long = messages.Reactions;`
+#[repr(C)]
 pub struct GetDefaultTagReactions {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetDefaultTagReactions {
-    const CONSTRUCTOR_ID: u32 = 0xbdf9_3428;
-}
-
+tl::object! { GetDefaultTagReactions, &calls::messages::TYPES[68], x, (x.hash,) }
 impl tl::RemoteCall for GetDefaultTagReactions {
     type Return = tl::Decoded<enums::messages::Reactions<'static>>;
 }
 
-impl tl::Serializable for GetDefaultTagReactions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbdf9_3428);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getDhConfig#26cf8950 version:int random_length:int = messages.DhConfig;`
+#[repr(C)]
 pub struct GetDhConfig {
     pub version: i32,
     pub random_length: i32,
 }
-
-impl tl::Identifiable for GetDhConfig {
-    const CONSTRUCTOR_ID: u32 = 0x26cf_8950;
-}
-
+tl::object! { GetDhConfig, &calls::messages::TYPES[69], x, (x.version, x.random_length) }
 impl tl::RemoteCall for GetDhConfig {
     type Return = tl::Decoded<enums::messages::DhConfig<'static>>;
 }
 
-impl tl::Serializable for GetDhConfig {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x26cf_8950);
-        w.put(&self.version);
-        w.put(&self.random_length);
-        w.finish()
-    }
-}
-
 /// `messages.getDialogFilters#efd48c89 = messages.DialogFilters;`
+#[repr(C)]
 pub struct GetDialogFilters {}
-
-impl tl::Identifiable for GetDialogFilters {
-    const CONSTRUCTOR_ID: u32 = 0xefd4_8c89;
-}
-
+tl::object! { GetDialogFilters, &calls::messages::TYPES[70], x, () }
 impl tl::RemoteCall for GetDialogFilters {
     type Return = tl::Decoded<enums::messages::DialogFilters<'static>>;
 }
 
-impl tl::Serializable for GetDialogFilters {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xefd4_8c89);
-        w.finish()
-    }
-}
-
 /// `messages.getDialogUnreadMarks#21202222 flags:# parent_peer:flags.0?InputPeer = Vector<DialogPeer>;`
+#[repr(C)]
 pub struct GetDialogUnreadMarks<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
 }
-
-impl tl::Identifiable for GetDialogUnreadMarks<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2120_2222;
-}
-
+tl::object! { GetDialogUnreadMarks<'_>, &calls::messages::TYPES[71], x, (tl::Word, x.parent_peer) }
 impl tl::RemoteCall for GetDialogUnreadMarks<'_> {
     type Return = tl::Decoded<&'static [enums::DialogPeer]>;
 }
 
-impl tl::Serializable for GetDialogUnreadMarks<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2120_2222);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.parent_peer.is_some());
-        w.flags(flags);
-        w.put(&self.parent_peer);
-        w.finish()
-    }
-}
-
 /// `messages.getDialogs#a0f4cb4f flags:# exclude_pinned:flags.0?true folder_id:flags.1?int offset_date:int offset_id:int offset_peer:InputPeer limit:int hash:long = messages.Dialogs;`
+#[repr(C)]
 pub struct GetDialogs<'a> {
     pub exclude_pinned: bool,
     pub folder_id: Option<i32>,
@@ -2053,341 +873,146 @@ pub struct GetDialogs<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetDialogs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa0f4_cb4f;
-}
-
+tl::object! { GetDialogs<'_>, &calls::messages::TYPES[72], x, (tl::Word, x.exclude_pinned, x.folder_id, x.offset_date, x.offset_id, &x.offset_peer, x.limit, x.hash) }
 impl tl::RemoteCall for GetDialogs<'_> {
     type Return = tl::Decoded<enums::messages::Dialogs<'static>>;
 }
 
-impl tl::Serializable for GetDialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa0f4_cb4f);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.exclude_pinned);
-        flags.set(1, self.folder_id.is_some());
-        w.flags(flags);
-        w.put(&self.folder_id);
-        w.put(&self.offset_date);
-        w.put(&self.offset_id);
-        w.put(&self.offset_peer);
-        w.put(&self.limit);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getDiscussionMessage#446972fd peer:InputPeer msg_id:int = messages.DiscussionMessage;`
+#[repr(C)]
 pub struct GetDiscussionMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for GetDiscussionMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4469_72fd;
-}
-
+tl::object! { GetDiscussionMessage<'_>, &calls::messages::TYPES[73], x, (&x.peer, x.msg_id) }
 impl tl::RemoteCall for GetDiscussionMessage<'_> {
     type Return = tl::Decoded<enums::messages::DiscussionMessage<'static>>;
 }
 
-impl tl::Serializable for GetDiscussionMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4469_72fd);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `messages.getDocumentByHash#b1f2061f sha256:bytes size:long mime_type:string = Document;`
+#[repr(C)]
 pub struct GetDocumentByHash<'a> {
     pub sha256: &'a [u8],
     pub size: i64,
     pub mime_type: &'a str,
 }
-
-impl tl::Identifiable for GetDocumentByHash<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb1f2_061f;
-}
-
+tl::object! { GetDocumentByHash<'_>, &calls::messages::TYPES[74], x, (x.sha256, x.size, x.mime_type) }
 impl tl::RemoteCall for GetDocumentByHash<'_> {
     type Return = tl::Decoded<enums::Document<'static>>;
 }
 
-impl tl::Serializable for GetDocumentByHash<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb1f2_061f);
-        w.put(&self.sha256);
-        w.put(&self.size);
-        w.put(&self.mime_type);
-        w.finish()
-    }
-}
-
 /// `messages.getEmojiGameInfo#fb7e8ca7 = messages.EmojiGameInfo;`
+#[repr(C)]
 pub struct GetEmojiGameInfo {}
-
-impl tl::Identifiable for GetEmojiGameInfo {
-    const CONSTRUCTOR_ID: u32 = 0xfb7e_8ca7;
-}
-
+tl::object! { GetEmojiGameInfo, &calls::messages::TYPES[75], x, () }
 impl tl::RemoteCall for GetEmojiGameInfo {
     type Return = tl::Decoded<enums::messages::EmojiGameInfo<'static>>;
 }
 
-impl tl::Serializable for GetEmojiGameInfo {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfb7e_8ca7);
-        w.finish()
-    }
-}
-
 /// `messages.getEmojiGroups#7488ce5b hash:int = messages.EmojiGroups;`
+#[repr(C)]
 pub struct GetEmojiGroups {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetEmojiGroups {
-    const CONSTRUCTOR_ID: u32 = 0x7488_ce5b;
-}
-
+tl::object! { GetEmojiGroups, &calls::messages::TYPES[76], x, (x.hash,) }
 impl tl::RemoteCall for GetEmojiGroups {
     type Return = tl::Decoded<enums::messages::EmojiGroups<'static>>;
 }
 
-impl tl::Serializable for GetEmojiGroups {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7488_ce5b);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getEmojiKeywords#35a0e062 lang_code:string = EmojiKeywordsDifference;`
+#[repr(C)]
 pub struct GetEmojiKeywords<'a> {
     pub lang_code: &'a str,
 }
-
-impl tl::Identifiable for GetEmojiKeywords<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x35a0_e062;
-}
-
+tl::object! { GetEmojiKeywords<'_>, &calls::messages::TYPES[77], x, (x.lang_code,) }
 impl tl::RemoteCall for GetEmojiKeywords<'_> {
     type Return = tl::Decoded<enums::EmojiKeywordsDifference<'static>>;
 }
 
-impl tl::Serializable for GetEmojiKeywords<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x35a0_e062);
-        w.put(&self.lang_code);
-        w.finish()
-    }
-}
-
 /// `messages.getEmojiKeywordsDifference#1508b6af lang_code:string from_version:int = EmojiKeywordsDifference;`
+#[repr(C)]
 pub struct GetEmojiKeywordsDifference<'a> {
     pub lang_code: &'a str,
     pub from_version: i32,
 }
-
-impl tl::Identifiable for GetEmojiKeywordsDifference<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1508_b6af;
-}
-
+tl::object! { GetEmojiKeywordsDifference<'_>, &calls::messages::TYPES[78], x, (x.lang_code, x.from_version) }
 impl tl::RemoteCall for GetEmojiKeywordsDifference<'_> {
     type Return = tl::Decoded<enums::EmojiKeywordsDifference<'static>>;
 }
 
-impl tl::Serializable for GetEmojiKeywordsDifference<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1508_b6af);
-        w.put(&self.lang_code);
-        w.put(&self.from_version);
-        w.finish()
-    }
-}
-
 /// `messages.getEmojiKeywordsLanguages#4e9963b2 lang_codes:Vector<string> = Vector<EmojiLanguage>;`
+#[repr(C)]
 pub struct GetEmojiKeywordsLanguages<'a> {
     pub lang_codes: &'a [&'a str],
 }
-
-impl tl::Identifiable for GetEmojiKeywordsLanguages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4e99_63b2;
-}
-
+tl::object! { GetEmojiKeywordsLanguages<'_>, &calls::messages::TYPES[79], x, (x.lang_codes,) }
 impl tl::RemoteCall for GetEmojiKeywordsLanguages<'_> {
     type Return = tl::Decoded<&'static [enums::EmojiLanguage<'static>]>;
 }
 
-impl tl::Serializable for GetEmojiKeywordsLanguages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4e99_63b2);
-        w.put(&self.lang_codes);
-        w.finish()
-    }
-}
-
 /// `messages.getEmojiProfilePhotoGroups#21a548f3 hash:int = messages.EmojiGroups;`
+#[repr(C)]
 pub struct GetEmojiProfilePhotoGroups {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetEmojiProfilePhotoGroups {
-    const CONSTRUCTOR_ID: u32 = 0x21a5_48f3;
-}
-
+tl::object! { GetEmojiProfilePhotoGroups, &calls::messages::TYPES[80], x, (x.hash,) }
 impl tl::RemoteCall for GetEmojiProfilePhotoGroups {
     type Return = tl::Decoded<enums::messages::EmojiGroups<'static>>;
 }
 
-impl tl::Serializable for GetEmojiProfilePhotoGroups {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x21a5_48f3);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getEmojiStatusGroups#2ecd56cd hash:int = messages.EmojiGroups;`
+#[repr(C)]
 pub struct GetEmojiStatusGroups {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetEmojiStatusGroups {
-    const CONSTRUCTOR_ID: u32 = 0x2ecd_56cd;
-}
-
+tl::object! { GetEmojiStatusGroups, &calls::messages::TYPES[81], x, (x.hash,) }
 impl tl::RemoteCall for GetEmojiStatusGroups {
     type Return = tl::Decoded<enums::messages::EmojiGroups<'static>>;
 }
 
-impl tl::Serializable for GetEmojiStatusGroups {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2ecd_56cd);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getEmojiStickerGroups#1dd840f5 hash:int = messages.EmojiGroups;`
+#[repr(C)]
 pub struct GetEmojiStickerGroups {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetEmojiStickerGroups {
-    const CONSTRUCTOR_ID: u32 = 0x1dd8_40f5;
-}
-
+tl::object! { GetEmojiStickerGroups, &calls::messages::TYPES[82], x, (x.hash,) }
 impl tl::RemoteCall for GetEmojiStickerGroups {
     type Return = tl::Decoded<enums::messages::EmojiGroups<'static>>;
 }
 
-impl tl::Serializable for GetEmojiStickerGroups {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1dd8_40f5);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getEmojiStickers#fbfca18f hash:long = messages.AllStickers;`
+#[repr(C)]
 pub struct GetEmojiStickers {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetEmojiStickers {
-    const CONSTRUCTOR_ID: u32 = 0xfbfc_a18f;
-}
-
+tl::object! { GetEmojiStickers, &calls::messages::TYPES[83], x, (x.hash,) }
 impl tl::RemoteCall for GetEmojiStickers {
     type Return = tl::Decoded<enums::messages::AllStickers<'static>>;
 }
 
-impl tl::Serializable for GetEmojiStickers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfbfc_a18f);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getEmojiURL#d5b10c26 lang_code:string = EmojiURL;`
+#[repr(C)]
 pub struct GetEmojiUrl<'a> {
     pub lang_code: &'a str,
 }
-
-impl tl::Identifiable for GetEmojiUrl<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd5b1_0c26;
-}
-
+tl::object! { GetEmojiUrl<'_>, &calls::messages::TYPES[84], x, (x.lang_code,) }
 impl tl::RemoteCall for GetEmojiUrl<'_> {
     type Return = tl::Decoded<enums::EmojiUrl<'static>>;
 }
 
-impl tl::Serializable for GetEmojiUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd5b1_0c26);
-        w.put(&self.lang_code);
-        w.finish()
-    }
-}
-
 /// `messages.getExportedChatInvite#73746f5c peer:InputPeer link:string = messages.ExportedChatInvite;`
+#[repr(C)]
 pub struct GetExportedChatInvite<'a> {
     pub peer: enums::InputPeer<'a>,
     pub link: &'a str,
 }
-
-impl tl::Identifiable for GetExportedChatInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7374_6f5c;
-}
-
+tl::object! { GetExportedChatInvite<'_>, &calls::messages::TYPES[85], x, (&x.peer, x.link) }
 impl tl::RemoteCall for GetExportedChatInvite<'_> {
     type Return = tl::Decoded<enums::messages::ExportedChatInvite<'static>>;
 }
 
-impl tl::Serializable for GetExportedChatInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7374_6f5c);
-        w.put(&self.peer);
-        w.put(&self.link);
-        w.finish()
-    }
-}
-
 /// `messages.getExportedChatInvites#a2b5a3f6 flags:# revoked:flags.3?true peer:InputPeer admin_id:InputUser offset_date:flags.2?int offset_link:flags.2?string limit:int = messages.ExportedChatInvites;`
+#[repr(C)]
 pub struct GetExportedChatInvites<'a> {
     pub revoked: bool,
     pub peer: enums::InputPeer<'a>,
@@ -2396,154 +1021,65 @@ pub struct GetExportedChatInvites<'a> {
     pub offset_link: Option<&'a str>,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetExportedChatInvites<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa2b5_a3f6;
-}
-
+tl::object! { GetExportedChatInvites<'_>, &calls::messages::TYPES[86], x, (tl::Word, x.revoked, &x.peer, &x.admin_id, x.offset_date, x.offset_link, x.limit) }
 impl tl::RemoteCall for GetExportedChatInvites<'_> {
     type Return = tl::Decoded<enums::messages::ExportedChatInvites<'static>>;
 }
 
-impl tl::Serializable for GetExportedChatInvites<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa2b5_a3f6);
-        let mut flags = tl::Flags::new();
-        flags.shared(2, self.offset_date.is_some());
-        flags.shared(2, self.offset_link.is_some());
-        flags.set(3, self.revoked);
-        w.checked_flags(flags, "messages.getExportedChatInvites", "flags");
-        w.put(&self.peer);
-        w.put(&self.admin_id);
-        w.put(&self.offset_date);
-        w.put(&self.offset_link);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `messages.getExtendedMedia#84f80814 peer:InputPeer id:Vector<int> = Updates;`
+#[repr(C)]
 pub struct GetExtendedMedia<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for GetExtendedMedia<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x84f8_0814;
-}
-
+tl::object! { GetExtendedMedia<'_>, &calls::messages::TYPES[87], x, (&x.peer, x.id) }
 impl tl::RemoteCall for GetExtendedMedia<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for GetExtendedMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x84f8_0814);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.getFactCheck#b9cdc5ee peer:InputPeer msg_id:Vector<int> = Vector<FactCheck>;`
+#[repr(C)]
 pub struct GetFactCheck<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: &'a [i32],
 }
-
-impl tl::Identifiable for GetFactCheck<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb9cd_c5ee;
-}
-
+tl::object! { GetFactCheck<'_>, &calls::messages::TYPES[88], x, (&x.peer, x.msg_id) }
 impl tl::RemoteCall for GetFactCheck<'_> {
     type Return = tl::Decoded<&'static [enums::FactCheck<'static>]>;
 }
 
-impl tl::Serializable for GetFactCheck<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb9cd_c5ee);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `messages.getFavedStickers#04f1aaa9 hash:long = messages.FavedStickers;`
+#[repr(C)]
 pub struct GetFavedStickers {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetFavedStickers {
-    const CONSTRUCTOR_ID: u32 = 0x04f1_aaa9;
-}
-
+tl::object! { GetFavedStickers, &calls::messages::TYPES[89], x, (x.hash,) }
 impl tl::RemoteCall for GetFavedStickers {
     type Return = tl::Decoded<enums::messages::FavedStickers<'static>>;
 }
 
-impl tl::Serializable for GetFavedStickers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x04f1_aaa9);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getFeaturedEmojiStickers#0ecf6736 hash:long = messages.FeaturedStickers;`
+#[repr(C)]
 pub struct GetFeaturedEmojiStickers {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetFeaturedEmojiStickers {
-    const CONSTRUCTOR_ID: u32 = 0x0ecf_6736;
-}
-
+tl::object! { GetFeaturedEmojiStickers, &calls::messages::TYPES[90], x, (x.hash,) }
 impl tl::RemoteCall for GetFeaturedEmojiStickers {
     type Return = tl::Decoded<enums::messages::FeaturedStickers<'static>>;
 }
 
-impl tl::Serializable for GetFeaturedEmojiStickers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0ecf_6736);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getFeaturedStickers#64780b14 hash:long = messages.FeaturedStickers;`
+#[repr(C)]
 pub struct GetFeaturedStickers {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetFeaturedStickers {
-    const CONSTRUCTOR_ID: u32 = 0x6478_0b14;
-}
-
+tl::object! { GetFeaturedStickers, &calls::messages::TYPES[91], x, (x.hash,) }
 impl tl::RemoteCall for GetFeaturedStickers {
     type Return = tl::Decoded<enums::messages::FeaturedStickers<'static>>;
 }
 
-impl tl::Serializable for GetFeaturedStickers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6478_0b14);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getForumTopics#3ba47bff flags:# peer:InputPeer q:flags.0?string offset_date:int offset_id:int offset_topic:int limit:int = messages.ForumTopics;`
+#[repr(C)]
 pub struct GetForumTopics<'a> {
     pub peer: enums::InputPeer<'a>,
     pub q: Option<&'a str>,
@@ -2552,132 +1088,56 @@ pub struct GetForumTopics<'a> {
     pub offset_topic: i32,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetForumTopics<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3ba4_7bff;
-}
-
+tl::object! { GetForumTopics<'_>, &calls::messages::TYPES[92], x, (tl::Word, &x.peer, x.q, x.offset_date, x.offset_id, x.offset_topic, x.limit) }
 impl tl::RemoteCall for GetForumTopics<'_> {
     type Return = tl::Decoded<enums::messages::ForumTopics<'static>>;
 }
 
-impl tl::Serializable for GetForumTopics<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3ba4_7bff);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.q.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.q);
-        w.put(&self.offset_date);
-        w.put(&self.offset_id);
-        w.put(&self.offset_topic);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `messages.getForumTopicsByID#af0a4a08 peer:InputPeer topics:Vector<int> = messages.ForumTopics;`
+#[repr(C)]
 pub struct GetForumTopicsById<'a> {
     pub peer: enums::InputPeer<'a>,
     pub topics: &'a [i32],
 }
-
-impl tl::Identifiable for GetForumTopicsById<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xaf0a_4a08;
-}
-
+tl::object! { GetForumTopicsById<'_>, &calls::messages::TYPES[93], x, (&x.peer, x.topics) }
 impl tl::RemoteCall for GetForumTopicsById<'_> {
     type Return = tl::Decoded<enums::messages::ForumTopics<'static>>;
 }
 
-impl tl::Serializable for GetForumTopicsById<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xaf0a_4a08);
-        w.put(&self.peer);
-        w.put(&self.topics);
-        w.finish()
-    }
-}
-
 /// `messages.getFullChat#aeb00b34 chat_id:long = messages.ChatFull;`
+#[repr(C)]
 pub struct GetFullChat {
     pub chat_id: i64,
 }
-
-impl tl::Identifiable for GetFullChat {
-    const CONSTRUCTOR_ID: u32 = 0xaeb0_0b34;
-}
-
+tl::object! { GetFullChat, &calls::messages::TYPES[94], x, (x.chat_id,) }
 impl tl::RemoteCall for GetFullChat {
     type Return = tl::Decoded<enums::messages::ChatFull<'static>>;
 }
 
-impl tl::Serializable for GetFullChat {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xaeb0_0b34);
-        w.put(&self.chat_id);
-        w.finish()
-    }
-}
-
 /// `messages.getFutureChatCreatorAfterLeave#3b7d0ea6 peer:InputPeer = User;`
+#[repr(C)]
 pub struct GetFutureChatCreatorAfterLeave<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetFutureChatCreatorAfterLeave<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3b7d_0ea6;
-}
-
+tl::object! { GetFutureChatCreatorAfterLeave<'_>, &calls::messages::TYPES[95], x, (&x.peer,) }
 impl tl::RemoteCall for GetFutureChatCreatorAfterLeave<'_> {
     type Return = tl::Decoded<enums::User<'static>>;
 }
 
-impl tl::Serializable for GetFutureChatCreatorAfterLeave<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3b7d_0ea6);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.getGameHighScores#e822649d peer:InputPeer id:int user_id:InputUser = messages.HighScores;`
+#[repr(C)]
 pub struct GetGameHighScores<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
     pub user_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetGameHighScores<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe822_649d;
-}
-
+tl::object! { GetGameHighScores<'_>, &calls::messages::TYPES[96], x, (&x.peer, x.id, &x.user_id) }
 impl tl::RemoteCall for GetGameHighScores<'_> {
     type Return = tl::Decoded<enums::messages::HighScores<'static>>;
 }
 
-impl tl::Serializable for GetGameHighScores<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe822_649d);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.user_id);
-        w.finish()
-    }
-}
-
 /// `messages.getHistory#4423e6c5 peer:InputPeer offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
+#[repr(C)]
 pub struct GetHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub offset_id: i32,
@@ -2688,33 +1148,13 @@ pub struct GetHistory<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4423_e6c5;
-}
-
+tl::object! { GetHistory<'_>, &calls::messages::TYPES[97], x, (&x.peer, x.offset_id, x.offset_date, x.add_offset, x.limit, x.max_id, x.min_id, x.hash) }
 impl tl::RemoteCall for GetHistory<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4423_e6c5);
-        w.put(&self.peer);
-        w.put(&self.offset_id);
-        w.put(&self.offset_date);
-        w.put(&self.add_offset);
-        w.put(&self.limit);
-        w.put(&self.max_id);
-        w.put(&self.min_id);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getInlineBotResults#514e999d flags:# bot:InputUser peer:InputPeer geo_point:flags.0?InputGeoPoint query:string offset:string = messages.BotResults;`
+#[repr(C)]
 pub struct GetInlineBotResults<'a> {
     pub bot: enums::InputUser<'a>,
     pub peer: enums::InputPeer<'a>,
@@ -2722,106 +1162,45 @@ pub struct GetInlineBotResults<'a> {
     pub query: &'a str,
     pub offset: &'a str,
 }
-
-impl tl::Identifiable for GetInlineBotResults<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x514e_999d;
-}
-
+tl::object! { GetInlineBotResults<'_>, &calls::messages::TYPES[98], x, (tl::Word, &x.bot, &x.peer, x.geo_point, x.query, x.offset) }
 impl tl::RemoteCall for GetInlineBotResults<'_> {
     type Return = tl::Decoded<enums::messages::BotResults<'static>>;
 }
 
-impl tl::Serializable for GetInlineBotResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x514e_999d);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.geo_point.is_some());
-        w.flags(flags);
-        w.put(&self.bot);
-        w.put(&self.peer);
-        w.put(&self.geo_point);
-        w.put(&self.query);
-        w.put(&self.offset);
-        w.finish()
-    }
-}
-
 /// `messages.getInlineGameHighScores#0f635e1b id:InputBotInlineMessageID user_id:InputUser = messages.HighScores;`
+#[repr(C)]
 pub struct GetInlineGameHighScores<'a> {
     pub id: enums::InputBotInlineMessageId,
     pub user_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetInlineGameHighScores<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0f63_5e1b;
-}
-
+tl::object! { GetInlineGameHighScores<'_>, &calls::messages::TYPES[99], x, (&x.id, &x.user_id) }
 impl tl::RemoteCall for GetInlineGameHighScores<'_> {
     type Return = tl::Decoded<enums::messages::HighScores<'static>>;
 }
 
-impl tl::Serializable for GetInlineGameHighScores<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0f63_5e1b);
-        w.put(&self.id);
-        w.put(&self.user_id);
-        w.finish()
-    }
-}
-
 /// `messages.getMaskStickers#640f82b8 hash:long = messages.AllStickers;`
+#[repr(C)]
 pub struct GetMaskStickers {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetMaskStickers {
-    const CONSTRUCTOR_ID: u32 = 0x640f_82b8;
-}
-
+tl::object! { GetMaskStickers, &calls::messages::TYPES[100], x, (x.hash,) }
 impl tl::RemoteCall for GetMaskStickers {
     type Return = tl::Decoded<enums::messages::AllStickers<'static>>;
 }
 
-impl tl::Serializable for GetMaskStickers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x640f_82b8);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getMessageEditData#fda68d36 peer:InputPeer id:int = messages.MessageEditData;`
+#[repr(C)]
 pub struct GetMessageEditData<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-
-impl tl::Identifiable for GetMessageEditData<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfda6_8d36;
-}
-
+tl::object! { GetMessageEditData<'_>, &calls::messages::TYPES[101], x, (&x.peer, x.id) }
 impl tl::RemoteCall for GetMessageEditData<'_> {
     type Return = tl::Decoded<enums::messages::MessageEditData>;
 }
 
-impl tl::Serializable for GetMessageEditData<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfda6_8d36);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.getMessageReactionsList#461b3f48 flags:# peer:InputPeer id:int reaction:flags.0?Reaction offset:flags.1?string limit:int = messages.MessageReactionsList;`
+#[repr(C)]
 pub struct GetMessageReactionsList<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
@@ -2829,300 +1208,129 @@ pub struct GetMessageReactionsList<'a> {
     pub offset: Option<&'a str>,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetMessageReactionsList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x461b_3f48;
-}
-
+tl::object! { GetMessageReactionsList<'_>, &calls::messages::TYPES[102], x, (tl::Word, &x.peer, x.id, x.reaction, x.offset, x.limit) }
 impl tl::RemoteCall for GetMessageReactionsList<'_> {
     type Return = tl::Decoded<enums::messages::MessageReactionsList<'static>>;
 }
 
-impl tl::Serializable for GetMessageReactionsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x461b_3f48);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reaction.is_some());
-        flags.set(1, self.offset.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.reaction);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `messages.getMessageReadParticipants#31c1c44f peer:InputPeer msg_id:int = Vector<ReadParticipantDate>;`
+#[repr(C)]
 pub struct GetMessageReadParticipants<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for GetMessageReadParticipants<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x31c1_c44f;
-}
-
+tl::object! { GetMessageReadParticipants<'_>, &calls::messages::TYPES[103], x, (&x.peer, x.msg_id) }
 impl tl::RemoteCall for GetMessageReadParticipants<'_> {
     type Return = tl::Decoded<&'static [enums::ReadParticipantDate]>;
 }
 
-impl tl::Serializable for GetMessageReadParticipants<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x31c1_c44f);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `messages.getMessages#63c66506 id:Vector<InputMessage> = messages.Messages;`
+#[repr(C)]
 pub struct GetMessages<'a> {
     pub id: &'a [enums::InputMessage],
 }
-
-impl tl::Identifiable for GetMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x63c6_6506;
-}
-
+tl::object! { GetMessages<'_>, &calls::messages::TYPES[104], x, (x.id,) }
 impl tl::RemoteCall for GetMessages<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x63c6_6506);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.getMessagesReactions#8bba90e6 peer:InputPeer id:Vector<int> = Updates;`
+#[repr(C)]
 pub struct GetMessagesReactions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for GetMessagesReactions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8bba_90e6;
-}
-
+tl::object! { GetMessagesReactions<'_>, &calls::messages::TYPES[105], x, (&x.peer, x.id) }
 impl tl::RemoteCall for GetMessagesReactions<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for GetMessagesReactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8bba_90e6);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.getMessagesViews#5784d3e1 peer:InputPeer id:Vector<int> increment:Bool = messages.MessageViews;`
+#[repr(C)]
 pub struct GetMessagesViews<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
     pub increment: bool,
 }
-
-impl tl::Identifiable for GetMessagesViews<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5784_d3e1;
-}
-
+tl::object! { GetMessagesViews<'_>, &calls::messages::TYPES[106], x, (&x.peer, x.id, x.increment) }
 impl tl::RemoteCall for GetMessagesViews<'_> {
     type Return = tl::Decoded<enums::messages::MessageViews<'static>>;
 }
 
-impl tl::Serializable for GetMessagesViews<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5784_d3e1);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.increment);
-        w.finish()
-    }
-}
-
 /// `messages.getMyStickers#d0b5e1fc offset_id:long limit:int = messages.MyStickers;`
+#[repr(C)]
 pub struct GetMyStickers {
     pub offset_id: i64,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetMyStickers {
-    const CONSTRUCTOR_ID: u32 = 0xd0b5_e1fc;
-}
-
+tl::object! { GetMyStickers, &calls::messages::TYPES[107], x, (x.offset_id, x.limit) }
 impl tl::RemoteCall for GetMyStickers {
     type Return = tl::Decoded<enums::messages::MyStickers<'static>>;
 }
 
-impl tl::Serializable for GetMyStickers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd0b5_e1fc);
-        w.put(&self.offset_id);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `messages.getOldFeaturedStickers#7ed094a1 offset:int limit:int hash:long = messages.FeaturedStickers;`
+#[repr(C)]
 pub struct GetOldFeaturedStickers {
     pub offset: i32,
     pub limit: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetOldFeaturedStickers {
-    const CONSTRUCTOR_ID: u32 = 0x7ed0_94a1;
-}
-
+tl::object! { GetOldFeaturedStickers, &calls::messages::TYPES[108], x, (x.offset, x.limit, x.hash) }
 impl tl::RemoteCall for GetOldFeaturedStickers {
     type Return = tl::Decoded<enums::messages::FeaturedStickers<'static>>;
 }
 
-impl tl::Serializable for GetOldFeaturedStickers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7ed0_94a1);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getOnlines#6e2be050 peer:InputPeer = ChatOnlines;`
+#[repr(C)]
 pub struct GetOnlines<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetOnlines<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6e2b_e050;
-}
-
+tl::object! { GetOnlines<'_>, &calls::messages::TYPES[109], x, (&x.peer,) }
 impl tl::RemoteCall for GetOnlines<'_> {
     type Return = tl::Decoded<enums::ChatOnlines>;
 }
 
-impl tl::Serializable for GetOnlines<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6e2b_e050);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.getOutboxReadDate#8c4bfe5d peer:InputPeer msg_id:int = OutboxReadDate;`
+#[repr(C)]
 pub struct GetOutboxReadDate<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for GetOutboxReadDate<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8c4b_fe5d;
-}
-
+tl::object! { GetOutboxReadDate<'_>, &calls::messages::TYPES[110], x, (&x.peer, x.msg_id) }
 impl tl::RemoteCall for GetOutboxReadDate<'_> {
     type Return = tl::Decoded<enums::OutboxReadDate>;
 }
 
-impl tl::Serializable for GetOutboxReadDate<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8c4b_fe5d);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `messages.getPaidReactionPrivacy#472455aa = Updates;`
+#[repr(C)]
 pub struct GetPaidReactionPrivacy {}
-
-impl tl::Identifiable for GetPaidReactionPrivacy {
-    const CONSTRUCTOR_ID: u32 = 0x4724_55aa;
-}
-
+tl::object! { GetPaidReactionPrivacy, &calls::messages::TYPES[111], x, () }
 impl tl::RemoteCall for GetPaidReactionPrivacy {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for GetPaidReactionPrivacy {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4724_55aa);
-        w.finish()
-    }
-}
-
 /// `messages.getPeerDialogs#e470bcfd peers:Vector<InputDialogPeer> = messages.PeerDialogs;`
+#[repr(C)]
 pub struct GetPeerDialogs<'a> {
     pub peers: &'a [enums::InputDialogPeer<'a>],
 }
-
-impl tl::Identifiable for GetPeerDialogs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe470_bcfd;
-}
-
+tl::object! { GetPeerDialogs<'_>, &calls::messages::TYPES[112], x, (x.peers,) }
 impl tl::RemoteCall for GetPeerDialogs<'_> {
     type Return = tl::Decoded<enums::messages::PeerDialogs<'static>>;
 }
 
-impl tl::Serializable for GetPeerDialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe470_bcfd);
-        w.put(&self.peers);
-        w.finish()
-    }
-}
-
 /// `messages.getPeerSettings#efd9a6a2 peer:InputPeer = messages.PeerSettings;`
+#[repr(C)]
 pub struct GetPeerSettings<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetPeerSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xefd9_a6a2;
-}
-
+tl::object! { GetPeerSettings<'_>, &calls::messages::TYPES[113], x, (&x.peer,) }
 impl tl::RemoteCall for GetPeerSettings<'_> {
     type Return = tl::Decoded<enums::messages::PeerSettings<'static>>;
 }
 
-impl tl::Serializable for GetPeerSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xefd9_a6a2);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.getPersonalChannelHistory#55fb0996 user_id:InputUser limit:int max_id:int min_id:int hash:long = messages.Messages;`
+#[repr(C)]
 pub struct GetPersonalChannelHistory<'a> {
     pub user_id: enums::InputUser<'a>,
     pub limit: i32,
@@ -3130,100 +1338,43 @@ pub struct GetPersonalChannelHistory<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetPersonalChannelHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x55fb_0996;
-}
-
+tl::object! { GetPersonalChannelHistory<'_>, &calls::messages::TYPES[114], x, (&x.user_id, x.limit, x.max_id, x.min_id, x.hash) }
 impl tl::RemoteCall for GetPersonalChannelHistory<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetPersonalChannelHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x55fb_0996);
-        w.put(&self.user_id);
-        w.put(&self.limit);
-        w.put(&self.max_id);
-        w.put(&self.min_id);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getPinnedDialogs#d6b94df2 folder_id:int = messages.PeerDialogs;`
+#[repr(C)]
 pub struct GetPinnedDialogs {
     pub folder_id: i32,
 }
-
-impl tl::Identifiable for GetPinnedDialogs {
-    const CONSTRUCTOR_ID: u32 = 0xd6b9_4df2;
-}
-
+tl::object! { GetPinnedDialogs, &calls::messages::TYPES[115], x, (x.folder_id,) }
 impl tl::RemoteCall for GetPinnedDialogs {
     type Return = tl::Decoded<enums::messages::PeerDialogs<'static>>;
 }
 
-impl tl::Serializable for GetPinnedDialogs {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd6b9_4df2);
-        w.put(&self.folder_id);
-        w.finish()
-    }
-}
-
 /// `messages.getPinnedSavedDialogs#d63d94e0 = messages.SavedDialogs;`
+#[repr(C)]
 pub struct GetPinnedSavedDialogs {}
-
-impl tl::Identifiable for GetPinnedSavedDialogs {
-    const CONSTRUCTOR_ID: u32 = 0xd63d_94e0;
-}
-
+tl::object! { GetPinnedSavedDialogs, &calls::messages::TYPES[116], x, () }
 impl tl::RemoteCall for GetPinnedSavedDialogs {
     type Return = tl::Decoded<enums::messages::SavedDialogs<'static>>;
 }
 
-impl tl::Serializable for GetPinnedSavedDialogs {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd63d_94e0);
-        w.finish()
-    }
-}
-
 /// `messages.getPollResults#eda3e33b peer:InputPeer msg_id:int poll_hash:long = Updates;`
+#[repr(C)]
 pub struct GetPollResults<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
     pub poll_hash: i64,
 }
-
-impl tl::Identifiable for GetPollResults<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xeda3_e33b;
-}
-
+tl::object! { GetPollResults<'_>, &calls::messages::TYPES[117], x, (&x.peer, x.msg_id, x.poll_hash) }
 impl tl::RemoteCall for GetPollResults<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for GetPollResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xeda3_e33b);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.poll_hash);
-        w.finish()
-    }
-}
-
 /// `messages.getPollVotes#b86e380e flags:# peer:InputPeer id:int option:flags.0?bytes offset:flags.1?string limit:int = messages.VotesList;`
+#[repr(C)]
 pub struct GetPollVotes<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
@@ -3231,191 +1382,80 @@ pub struct GetPollVotes<'a> {
     pub offset: Option<&'a str>,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetPollVotes<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb86e_380e;
-}
-
+tl::object! { GetPollVotes<'_>, &calls::messages::TYPES[118], x, (tl::Word, &x.peer, x.id, x.option, x.offset, x.limit) }
 impl tl::RemoteCall for GetPollVotes<'_> {
     type Return = tl::Decoded<enums::messages::VotesList<'static>>;
 }
 
-impl tl::Serializable for GetPollVotes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb86e_380e);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.option.is_some());
-        flags.set(1, self.offset.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.option);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `messages.getPreparedInlineMessage#857ebdb8 bot:InputUser id:string = messages.PreparedInlineMessage;`
+#[repr(C)]
 pub struct GetPreparedInlineMessage<'a> {
     pub bot: enums::InputUser<'a>,
     pub id: &'a str,
 }
-
-impl tl::Identifiable for GetPreparedInlineMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x857e_bdb8;
-}
-
+tl::object! { GetPreparedInlineMessage<'_>, &calls::messages::TYPES[119], x, (&x.bot, x.id) }
 impl tl::RemoteCall for GetPreparedInlineMessage<'_> {
     type Return = tl::Decoded<enums::messages::PreparedInlineMessage<'static>>;
 }
 
-impl tl::Serializable for GetPreparedInlineMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x857e_bdb8);
-        w.put(&self.bot);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.getQuickReplies#d483f2a8 hash:long = messages.QuickReplies;`
+#[repr(C)]
 pub struct GetQuickReplies {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetQuickReplies {
-    const CONSTRUCTOR_ID: u32 = 0xd483_f2a8;
-}
-
+tl::object! { GetQuickReplies, &calls::messages::TYPES[120], x, (x.hash,) }
 impl tl::RemoteCall for GetQuickReplies {
     type Return = tl::Decoded<enums::messages::QuickReplies<'static>>;
 }
 
-impl tl::Serializable for GetQuickReplies {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd483_f2a8);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getQuickReplyMessages#94a495c3 flags:# shortcut_id:int id:flags.0?Vector<int> hash:long = messages.Messages;`
+#[repr(C)]
 pub struct GetQuickReplyMessages<'a> {
     pub shortcut_id: i32,
     pub id: Option<&'a [i32]>,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetQuickReplyMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x94a4_95c3;
-}
-
+tl::object! { GetQuickReplyMessages<'_>, &calls::messages::TYPES[121], x, (tl::Word, x.shortcut_id, x.id, x.hash) }
 impl tl::RemoteCall for GetQuickReplyMessages<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetQuickReplyMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x94a4_95c3);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.id.is_some());
-        w.flags(flags);
-        w.put(&self.shortcut_id);
-        w.put(&self.id);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getRecentLocations#702a40e0 peer:InputPeer limit:int hash:long = messages.Messages;`
+#[repr(C)]
 pub struct GetRecentLocations<'a> {
     pub peer: enums::InputPeer<'a>,
     pub limit: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetRecentLocations<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x702a_40e0;
-}
-
+tl::object! { GetRecentLocations<'_>, &calls::messages::TYPES[122], x, (&x.peer, x.limit, x.hash) }
 impl tl::RemoteCall for GetRecentLocations<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetRecentLocations<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x702a_40e0);
-        w.put(&self.peer);
-        w.put(&self.limit);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getRecentReactions#39461db2 limit:int hash:long = messages.Reactions;`
+#[repr(C)]
 pub struct GetRecentReactions {
     pub limit: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetRecentReactions {
-    const CONSTRUCTOR_ID: u32 = 0x3946_1db2;
-}
-
+tl::object! { GetRecentReactions, &calls::messages::TYPES[123], x, (x.limit, x.hash) }
 impl tl::RemoteCall for GetRecentReactions {
     type Return = tl::Decoded<enums::messages::Reactions<'static>>;
 }
 
-impl tl::Serializable for GetRecentReactions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3946_1db2);
-        w.put(&self.limit);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getRecentStickers#9da9403b flags:# attached:flags.0?true hash:long = messages.RecentStickers;`
+#[repr(C)]
 pub struct GetRecentStickers {
     pub attached: bool,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetRecentStickers {
-    const CONSTRUCTOR_ID: u32 = 0x9da9_403b;
-}
-
+tl::object! { GetRecentStickers, &calls::messages::TYPES[124], x, (tl::Word, x.attached, x.hash) }
 impl tl::RemoteCall for GetRecentStickers {
     type Return = tl::Decoded<enums::messages::RecentStickers<'static>>;
 }
 
-impl tl::Serializable for GetRecentStickers {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9da9_403b);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.attached);
-        w.flags(flags);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getReplies#22ddd30c peer:InputPeer msg_id:int offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
+#[repr(C)]
 pub struct GetReplies<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
@@ -3427,59 +1467,24 @@ pub struct GetReplies<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetReplies<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x22dd_d30c;
-}
-
+tl::object! { GetReplies<'_>, &calls::messages::TYPES[125], x, (&x.peer, x.msg_id, x.offset_id, x.offset_date, x.add_offset, x.limit, x.max_id, x.min_id, x.hash) }
 impl tl::RemoteCall for GetReplies<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetReplies<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x22dd_d30c);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.offset_id);
-        w.put(&self.offset_date);
-        w.put(&self.add_offset);
-        w.put(&self.limit);
-        w.put(&self.max_id);
-        w.put(&self.min_id);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getRichMessage#501569cf peer:InputPeer id:int = messages.Messages;`
+#[repr(C)]
 pub struct GetRichMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-
-impl tl::Identifiable for GetRichMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5015_69cf;
-}
-
+tl::object! { GetRichMessage<'_>, &calls::messages::TYPES[126], x, (&x.peer, x.id) }
 impl tl::RemoteCall for GetRichMessage<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetRichMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5015_69cf);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.getSavedDialogs#1e91fc99 flags:# exclude_pinned:flags.0?true parent_peer:flags.1?InputPeer offset_date:int offset_id:int offset_peer:InputPeer limit:int hash:long = messages.SavedDialogs;`
+#[repr(C)]
 pub struct GetSavedDialogs<'a> {
     pub exclude_pinned: bool,
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
@@ -3489,86 +1494,34 @@ pub struct GetSavedDialogs<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetSavedDialogs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1e91_fc99;
-}
-
+tl::object! { GetSavedDialogs<'_>, &calls::messages::TYPES[127], x, (tl::Word, x.exclude_pinned, x.parent_peer, x.offset_date, x.offset_id, &x.offset_peer, x.limit, x.hash) }
 impl tl::RemoteCall for GetSavedDialogs<'_> {
     type Return = tl::Decoded<enums::messages::SavedDialogs<'static>>;
 }
 
-impl tl::Serializable for GetSavedDialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1e91_fc99);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.exclude_pinned);
-        flags.set(1, self.parent_peer.is_some());
-        w.flags(flags);
-        w.put(&self.parent_peer);
-        w.put(&self.offset_date);
-        w.put(&self.offset_id);
-        w.put(&self.offset_peer);
-        w.put(&self.limit);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getSavedDialogsByID#6f6f9c96 flags:# parent_peer:flags.1?InputPeer ids:Vector<InputPeer> = messages.SavedDialogs;`
+#[repr(C)]
 pub struct GetSavedDialogsById<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub ids: &'a [enums::InputPeer<'a>],
 }
-
-impl tl::Identifiable for GetSavedDialogsById<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6f6f_9c96;
-}
-
+tl::object! { GetSavedDialogsById<'_>, &calls::messages::TYPES[128], x, (tl::Word, x.parent_peer, x.ids) }
 impl tl::RemoteCall for GetSavedDialogsById<'_> {
     type Return = tl::Decoded<enums::messages::SavedDialogs<'static>>;
 }
 
-impl tl::Serializable for GetSavedDialogsById<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6f6f_9c96);
-        let mut flags = tl::Flags::new();
-        flags.set(1, self.parent_peer.is_some());
-        w.flags(flags);
-        w.put(&self.parent_peer);
-        w.put(&self.ids);
-        w.finish()
-    }
-}
-
 /// `messages.getSavedGifs#5cf09635 hash:long = messages.SavedGifs;`
+#[repr(C)]
 pub struct GetSavedGifs {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetSavedGifs {
-    const CONSTRUCTOR_ID: u32 = 0x5cf0_9635;
-}
-
+tl::object! { GetSavedGifs, &calls::messages::TYPES[129], x, (x.hash,) }
 impl tl::RemoteCall for GetSavedGifs {
     type Return = tl::Decoded<enums::messages::SavedGifs<'static>>;
 }
 
-impl tl::Serializable for GetSavedGifs {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5cf0_9635);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getSavedHistory#998ab009 flags:# parent_peer:flags.0?InputPeer peer:InputPeer offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
+#[repr(C)]
 pub struct GetSavedHistory<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub peer: enums::InputPeer<'a>,
@@ -3580,148 +1533,59 @@ pub struct GetSavedHistory<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetSavedHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x998a_b009;
-}
-
+tl::object! { GetSavedHistory<'_>, &calls::messages::TYPES[130], x, (tl::Word, x.parent_peer, &x.peer, x.offset_id, x.offset_date, x.add_offset, x.limit, x.max_id, x.min_id, x.hash) }
 impl tl::RemoteCall for GetSavedHistory<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetSavedHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x998a_b009);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.parent_peer.is_some());
-        w.flags(flags);
-        w.put(&self.parent_peer);
-        w.put(&self.peer);
-        w.put(&self.offset_id);
-        w.put(&self.offset_date);
-        w.put(&self.add_offset);
-        w.put(&self.limit);
-        w.put(&self.max_id);
-        w.put(&self.min_id);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getSavedReactionTags#3637e05b flags:# peer:flags.0?InputPeer hash:long = messages.SavedReactionTags;`
+#[repr(C)]
 pub struct GetSavedReactionTags<'a> {
     pub peer: Option<&'a enums::InputPeer<'a>>,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetSavedReactionTags<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3637_e05b;
-}
-
+tl::object! { GetSavedReactionTags<'_>, &calls::messages::TYPES[131], x, (tl::Word, x.peer, x.hash) }
 impl tl::RemoteCall for GetSavedReactionTags<'_> {
     type Return = tl::Decoded<enums::messages::SavedReactionTags<'static>>;
 }
 
-impl tl::Serializable for GetSavedReactionTags<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3637_e05b);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.peer.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getScheduledHistory#f516760b peer:InputPeer hash:long = messages.Messages;`
+#[repr(C)]
 pub struct GetScheduledHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetScheduledHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf516_760b;
-}
-
+tl::object! { GetScheduledHistory<'_>, &calls::messages::TYPES[132], x, (&x.peer, x.hash) }
 impl tl::RemoteCall for GetScheduledHistory<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetScheduledHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf516_760b);
-        w.put(&self.peer);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getScheduledMessages#bdbb0464 peer:InputPeer id:Vector<int> = messages.Messages;`
+#[repr(C)]
 pub struct GetScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for GetScheduledMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbdbb_0464;
-}
-
+tl::object! { GetScheduledMessages<'_>, &calls::messages::TYPES[133], x, (&x.peer, x.id) }
 impl tl::RemoteCall for GetScheduledMessages<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetScheduledMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbdbb_0464);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.getSearchCounters#1bbcf300 flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer top_msg_id:flags.0?int filters:Vector<MessagesFilter> = Vector<messages.SearchCounter>;`
+#[repr(C)]
 pub struct GetSearchCounters<'a> {
     pub peer: enums::InputPeer<'a>,
     pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
     pub top_msg_id: Option<i32>,
     pub filters: &'a [enums::MessagesFilter],
 }
-
-impl tl::Identifiable for GetSearchCounters<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1bbc_f300;
-}
-
+tl::object! { GetSearchCounters<'_>, &calls::messages::TYPES[134], x, (tl::Word, &x.peer, x.saved_peer_id, x.top_msg_id, x.filters) }
 impl tl::RemoteCall for GetSearchCounters<'_> {
     type Return = tl::Decoded<&'static [enums::messages::SearchCounter]>;
 }
 
-impl tl::Serializable for GetSearchCounters<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1bbc_f300);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.top_msg_id.is_some());
-        flags.set(2, self.saved_peer_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.saved_peer_id);
-        w.put(&self.top_msg_id);
-        w.put(&self.filters);
-        w.finish()
-    }
-}
-
 /// `messages.getSearchResultsCalendar#6aa3f6bd flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer filter:MessagesFilter offset_id:int offset_date:int = messages.SearchResultsCalendar;`
+#[repr(C)]
 pub struct GetSearchResultsCalendar<'a> {
     pub peer: enums::InputPeer<'a>,
     pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
@@ -3729,33 +1593,13 @@ pub struct GetSearchResultsCalendar<'a> {
     pub offset_id: i32,
     pub offset_date: i32,
 }
-
-impl tl::Identifiable for GetSearchResultsCalendar<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6aa3_f6bd;
-}
-
+tl::object! { GetSearchResultsCalendar<'_>, &calls::messages::TYPES[135], x, (tl::Word, &x.peer, x.saved_peer_id, &x.filter, x.offset_id, x.offset_date) }
 impl tl::RemoteCall for GetSearchResultsCalendar<'_> {
     type Return = tl::Decoded<enums::messages::SearchResultsCalendar<'static>>;
 }
 
-impl tl::Serializable for GetSearchResultsCalendar<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6aa3_f6bd);
-        let mut flags = tl::Flags::new();
-        flags.set(2, self.saved_peer_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.saved_peer_id);
-        w.put(&self.filter);
-        w.put(&self.offset_id);
-        w.put(&self.offset_date);
-        w.finish()
-    }
-}
-
 /// `messages.getSearchResultsPositions#9c7f2f10 flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer filter:MessagesFilter offset_id:int limit:int = messages.SearchResultsPositions;`
+#[repr(C)]
 pub struct GetSearchResultsPositions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
@@ -3763,176 +1607,73 @@ pub struct GetSearchResultsPositions<'a> {
     pub offset_id: i32,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetSearchResultsPositions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9c7f_2f10;
-}
-
+tl::object! { GetSearchResultsPositions<'_>, &calls::messages::TYPES[136], x, (tl::Word, &x.peer, x.saved_peer_id, &x.filter, x.offset_id, x.limit) }
 impl tl::RemoteCall for GetSearchResultsPositions<'_> {
     type Return = tl::Decoded<enums::messages::SearchResultsPositions<'static>>;
 }
 
-impl tl::Serializable for GetSearchResultsPositions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9c7f_2f10);
-        let mut flags = tl::Flags::new();
-        flags.set(2, self.saved_peer_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.saved_peer_id);
-        w.put(&self.filter);
-        w.put(&self.offset_id);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `messages.getSplitRanges#1cff7e08 = Vector<MessageRange>;`
+#[repr(C)]
 pub struct GetSplitRanges {}
-
-impl tl::Identifiable for GetSplitRanges {
-    const CONSTRUCTOR_ID: u32 = 0x1cff_7e08;
-}
-
+tl::object! { GetSplitRanges, &calls::messages::TYPES[137], x, () }
 impl tl::RemoteCall for GetSplitRanges {
     type Return = tl::Decoded<&'static [enums::MessageRange]>;
 }
 
-impl tl::Serializable for GetSplitRanges {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1cff_7e08);
-        w.finish()
-    }
-}
-
 /// `messages.getSponsoredMessages#3d6ce850 flags:# peer:InputPeer msg_id:flags.0?int = messages.SponsoredMessages;`
+#[repr(C)]
 pub struct GetSponsoredMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: Option<i32>,
 }
-
-impl tl::Identifiable for GetSponsoredMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3d6c_e850;
-}
-
+tl::object! { GetSponsoredMessages<'_>, &calls::messages::TYPES[138], x, (tl::Word, &x.peer, x.msg_id) }
 impl tl::RemoteCall for GetSponsoredMessages<'_> {
     type Return = tl::Decoded<enums::messages::SponsoredMessages<'static>>;
 }
 
-impl tl::Serializable for GetSponsoredMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3d6c_e850);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.msg_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `messages.getStickerSet#c8a0ec74 stickerset:InputStickerSet hash:int = messages.StickerSet;`
+#[repr(C)]
 pub struct GetStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetStickerSet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc8a0_ec74;
-}
-
+tl::object! { GetStickerSet<'_>, &calls::messages::TYPES[139], x, (&x.stickerset, x.hash) }
 impl tl::RemoteCall for GetStickerSet<'_> {
     type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
 }
 
-impl tl::Serializable for GetStickerSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc8a0_ec74);
-        w.put(&self.stickerset);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getStickers#d5a5d3a1 emoticon:string hash:long = messages.Stickers;`
+#[repr(C)]
 pub struct GetStickers<'a> {
     pub emoticon: &'a str,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd5a5_d3a1;
-}
-
+tl::object! { GetStickers<'_>, &calls::messages::TYPES[140], x, (x.emoticon, x.hash) }
 impl tl::RemoteCall for GetStickers<'_> {
     type Return = tl::Decoded<enums::messages::Stickers<'static>>;
 }
 
-impl tl::Serializable for GetStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd5a5_d3a1);
-        w.put(&self.emoticon);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getSuggestedDialogFilters#a29cd42c = Vector<DialogFilterSuggested>;`
+#[repr(C)]
 pub struct GetSuggestedDialogFilters {}
-
-impl tl::Identifiable for GetSuggestedDialogFilters {
-    const CONSTRUCTOR_ID: u32 = 0xa29c_d42c;
-}
-
+tl::object! { GetSuggestedDialogFilters, &calls::messages::TYPES[141], x, () }
 impl tl::RemoteCall for GetSuggestedDialogFilters {
     type Return = tl::Decoded<&'static [enums::DialogFilterSuggested<'static>]>;
 }
 
-impl tl::Serializable for GetSuggestedDialogFilters {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa29c_d42c);
-        w.finish()
-    }
-}
-
 /// `messages.getTopReactions#bb8125ba limit:int hash:long = messages.Reactions;`
+#[repr(C)]
 pub struct GetTopReactions {
     pub limit: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetTopReactions {
-    const CONSTRUCTOR_ID: u32 = 0xbb81_25ba;
-}
-
+tl::object! { GetTopReactions, &calls::messages::TYPES[142], x, (x.limit, x.hash) }
 impl tl::RemoteCall for GetTopReactions {
     type Return = tl::Decoded<enums::messages::Reactions<'static>>;
 }
 
-impl tl::Serializable for GetTopReactions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbb81_25ba);
-        w.put(&self.limit);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getUnreadMentions#f107e790 flags:# peer:InputPeer top_msg_id:flags.0?int offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
+#[repr(C)]
 pub struct GetUnreadMentions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
@@ -3942,35 +1683,13 @@ pub struct GetUnreadMentions<'a> {
     pub max_id: i32,
     pub min_id: i32,
 }
-
-impl tl::Identifiable for GetUnreadMentions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf107_e790;
-}
-
+tl::object! { GetUnreadMentions<'_>, &calls::messages::TYPES[143], x, (tl::Word, &x.peer, x.top_msg_id, x.offset_id, x.add_offset, x.limit, x.max_id, x.min_id) }
 impl tl::RemoteCall for GetUnreadMentions<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetUnreadMentions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf107_e790);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.top_msg_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.top_msg_id);
-        w.put(&self.offset_id);
-        w.put(&self.add_offset);
-        w.put(&self.limit);
-        w.put(&self.max_id);
-        w.put(&self.min_id);
-        w.finish()
-    }
-}
-
 /// `messages.getUnreadPollVotes#43286cf2 flags:# peer:InputPeer top_msg_id:flags.0?int offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
+#[repr(C)]
 pub struct GetUnreadPollVotes<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
@@ -3980,35 +1699,13 @@ pub struct GetUnreadPollVotes<'a> {
     pub max_id: i32,
     pub min_id: i32,
 }
-
-impl tl::Identifiable for GetUnreadPollVotes<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4328_6cf2;
-}
-
+tl::object! { GetUnreadPollVotes<'_>, &calls::messages::TYPES[144], x, (tl::Word, &x.peer, x.top_msg_id, x.offset_id, x.add_offset, x.limit, x.max_id, x.min_id) }
 impl tl::RemoteCall for GetUnreadPollVotes<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetUnreadPollVotes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4328_6cf2);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.top_msg_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.top_msg_id);
-        w.put(&self.offset_id);
-        w.put(&self.add_offset);
-        w.put(&self.limit);
-        w.put(&self.max_id);
-        w.put(&self.min_id);
-        w.finish()
-    }
-}
-
 /// `messages.getUnreadReactions#bd7f90ac flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
+#[repr(C)]
 pub struct GetUnreadReactions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
@@ -4019,300 +1716,124 @@ pub struct GetUnreadReactions<'a> {
     pub max_id: i32,
     pub min_id: i32,
 }
-
-impl tl::Identifiable for GetUnreadReactions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbd7f_90ac;
-}
-
+tl::object! { GetUnreadReactions<'_>, &calls::messages::TYPES[145], x, (tl::Word, &x.peer, x.top_msg_id, x.saved_peer_id, x.offset_id, x.add_offset, x.limit, x.max_id, x.min_id) }
 impl tl::RemoteCall for GetUnreadReactions<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for GetUnreadReactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbd7f_90ac);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.top_msg_id.is_some());
-        flags.set(1, self.saved_peer_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.top_msg_id);
-        w.put(&self.saved_peer_id);
-        w.put(&self.offset_id);
-        w.put(&self.add_offset);
-        w.put(&self.limit);
-        w.put(&self.max_id);
-        w.put(&self.min_id);
-        w.finish()
-    }
-}
-
 /// `messages.getWebPage#8d9692a3 url:string hash:int = messages.WebPage;`
+#[repr(C)]
 pub struct GetWebPage<'a> {
     pub url: &'a str,
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetWebPage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8d96_92a3;
-}
-
+tl::object! { GetWebPage<'_>, &calls::messages::TYPES[146], x, (x.url, x.hash) }
 impl tl::RemoteCall for GetWebPage<'_> {
     type Return = tl::Decoded<enums::messages::WebPage<'static>>;
 }
 
-impl tl::Serializable for GetWebPage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8d96_92a3);
-        w.put(&self.url);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.getWebPagePreview#570d6f6f flags:# message:string entities:flags.3?Vector<MessageEntity> = messages.WebPagePreview;`
+#[repr(C)]
 pub struct GetWebPagePreview<'a> {
     pub message: &'a str,
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
 }
-
-impl tl::Identifiable for GetWebPagePreview<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x570d_6f6f;
-}
-
+tl::object! { GetWebPagePreview<'_>, &calls::messages::TYPES[147], x, (tl::Word, x.message, x.entities) }
 impl tl::RemoteCall for GetWebPagePreview<'_> {
     type Return = tl::Decoded<enums::messages::WebPagePreview<'static>>;
 }
 
-impl tl::Serializable for GetWebPagePreview<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x570d_6f6f);
-        let mut flags = tl::Flags::new();
-        flags.set(3, self.entities.is_some());
-        w.flags(flags);
-        w.put(&self.message);
-        w.put(&self.entities);
-        w.finish()
-    }
-}
-
 /// `messages.hideAllChatJoinRequests#e085f4ea flags:# approved:flags.0?true peer:InputPeer link:flags.1?string = Updates;`
+#[repr(C)]
 pub struct HideAllChatJoinRequests<'a> {
     pub approved: bool,
     pub peer: enums::InputPeer<'a>,
     pub link: Option<&'a str>,
 }
-
-impl tl::Identifiable for HideAllChatJoinRequests<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe085_f4ea;
-}
-
+tl::object! { HideAllChatJoinRequests<'_>, &calls::messages::TYPES[148], x, (tl::Word, x.approved, &x.peer, x.link) }
 impl tl::RemoteCall for HideAllChatJoinRequests<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for HideAllChatJoinRequests<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe085_f4ea);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.approved);
-        flags.set(1, self.link.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.link);
-        w.finish()
-    }
-}
-
 /// `messages.hideChatJoinRequest#7fe7e815 flags:# approved:flags.0?true peer:InputPeer user_id:InputUser = Updates;`
+#[repr(C)]
 pub struct HideChatJoinRequest<'a> {
     pub approved: bool,
     pub peer: enums::InputPeer<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for HideChatJoinRequest<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7fe7_e815;
-}
-
+tl::object! { HideChatJoinRequest<'_>, &calls::messages::TYPES[149], x, (tl::Word, x.approved, &x.peer, &x.user_id) }
 impl tl::RemoteCall for HideChatJoinRequest<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for HideChatJoinRequest<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7fe7_e815);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.approved);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.user_id);
-        w.finish()
-    }
-}
-
 /// `messages.hidePeerSettingsBar#4facb138 peer:InputPeer = Bool;`
+#[repr(C)]
 pub struct HidePeerSettingsBar<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for HidePeerSettingsBar<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4fac_b138;
-}
-
+tl::object! { HidePeerSettingsBar<'_>, &calls::messages::TYPES[150], x, (&x.peer,) }
 impl tl::RemoteCall for HidePeerSettingsBar<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for HidePeerSettingsBar<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4fac_b138);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.importChatInvite#de91436e hash:string = messages.ChatInviteJoinResult;`
+#[repr(C)]
 pub struct ImportChatInvite<'a> {
     pub hash: &'a str,
 }
-
-impl tl::Identifiable for ImportChatInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xde91_436e;
-}
-
+tl::object! { ImportChatInvite<'_>, &calls::messages::TYPES[151], x, (x.hash,) }
 impl tl::RemoteCall for ImportChatInvite<'_> {
     type Return = tl::Decoded<enums::messages::ChatInviteJoinResult<'static>>;
 }
 
-impl tl::Serializable for ImportChatInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xde91_436e);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.initHistoryImport#34090c3b peer:InputPeer file:InputFile media_count:int = messages.HistoryImport;`
+#[repr(C)]
 pub struct InitHistoryImport<'a> {
     pub peer: enums::InputPeer<'a>,
     pub file: enums::InputFile<'a>,
     pub media_count: i32,
 }
-
-impl tl::Identifiable for InitHistoryImport<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3409_0c3b;
-}
-
+tl::object! { InitHistoryImport<'_>, &calls::messages::TYPES[152], x, (&x.peer, &x.file, x.media_count) }
 impl tl::RemoteCall for InitHistoryImport<'_> {
     type Return = tl::Decoded<enums::messages::HistoryImport>;
 }
 
-impl tl::Serializable for InitHistoryImport<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3409_0c3b);
-        w.put(&self.peer);
-        w.put(&self.file);
-        w.put(&self.media_count);
-        w.finish()
-    }
-}
-
 /// `messages.installStickerSet#c78fe460 stickerset:InputStickerSet archived:Bool = messages.StickerSetInstallResult;`
+#[repr(C)]
 pub struct InstallStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub archived: bool,
 }
-
-impl tl::Identifiable for InstallStickerSet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc78f_e460;
-}
-
+tl::object! { InstallStickerSet<'_>, &calls::messages::TYPES[153], x, (&x.stickerset, x.archived) }
 impl tl::RemoteCall for InstallStickerSet<'_> {
     type Return = tl::Decoded<enums::messages::StickerSetInstallResult<'static>>;
 }
 
-impl tl::Serializable for InstallStickerSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc78f_e460);
-        w.put(&self.stickerset);
-        w.put(&self.archived);
-        w.finish()
-    }
-}
-
 /// `messages.markDialogUnread#8c5006f8 flags:# unread:flags.0?true parent_peer:flags.1?InputPeer peer:InputDialogPeer = Bool;`
+#[repr(C)]
 pub struct MarkDialogUnread<'a> {
     pub unread: bool,
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub peer: enums::InputDialogPeer<'a>,
 }
-
-impl tl::Identifiable for MarkDialogUnread<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8c50_06f8;
-}
-
+tl::object! { MarkDialogUnread<'_>, &calls::messages::TYPES[154], x, (tl::Word, x.unread, x.parent_peer, &x.peer) }
 impl tl::RemoteCall for MarkDialogUnread<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for MarkDialogUnread<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8c50_06f8);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.unread);
-        flags.set(1, self.parent_peer.is_some());
-        w.flags(flags);
-        w.put(&self.parent_peer);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.migrateChat#a2875319 chat_id:long = Updates;`
+#[repr(C)]
 pub struct MigrateChat {
     pub chat_id: i64,
 }
-
-impl tl::Identifiable for MigrateChat {
-    const CONSTRUCTOR_ID: u32 = 0xa287_5319;
-}
-
+tl::object! { MigrateChat, &calls::messages::TYPES[155], x, (x.chat_id,) }
 impl tl::RemoteCall for MigrateChat {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for MigrateChat {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa287_5319);
-        w.put(&self.chat_id);
-        w.finish()
-    }
-}
-
 /// `messages.prolongWebView#b0d81a83 flags:# silent:flags.5?true peer:InputPeer bot:InputUser query_id:long reply_to:flags.0?InputReplyTo send_as:flags.13?InputPeer = Bool;`
+#[repr(C)]
 pub struct ProlongWebView<'a> {
     pub silent: bool,
     pub peer: enums::InputPeer<'a>,
@@ -4321,690 +1842,293 @@ pub struct ProlongWebView<'a> {
     pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-
-impl tl::Identifiable for ProlongWebView<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb0d8_1a83;
-}
-
+tl::object! { ProlongWebView<'_>, &calls::messages::TYPES[156], x, (tl::Word, x.silent, &x.peer, &x.bot, x.query_id, x.reply_to, x.send_as) }
 impl tl::RemoteCall for ProlongWebView<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ProlongWebView<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb0d8_1a83);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reply_to.is_some());
-        flags.set(5, self.silent);
-        flags.set(13, self.send_as.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.bot);
-        w.put(&self.query_id);
-        w.put(&self.reply_to);
-        w.put(&self.send_as);
-        w.finish()
-    }
-}
-
 /// `messages.rateTranscribedAudio#7f1d072f peer:InputPeer msg_id:int transcription_id:long good:Bool = Bool;`
+#[repr(C)]
 pub struct RateTranscribedAudio<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
     pub transcription_id: i64,
     pub good: bool,
 }
-
-impl tl::Identifiable for RateTranscribedAudio<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7f1d_072f;
-}
-
+tl::object! { RateTranscribedAudio<'_>, &calls::messages::TYPES[157], x, (&x.peer, x.msg_id, x.transcription_id, x.good) }
 impl tl::RemoteCall for RateTranscribedAudio<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for RateTranscribedAudio<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7f1d_072f);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.transcription_id);
-        w.put(&self.good);
-        w.finish()
-    }
-}
-
 /// `messages.readDiscussion#f731a9f4 peer:InputPeer msg_id:int read_max_id:int = Bool;`
+#[repr(C)]
 pub struct ReadDiscussion<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
     pub read_max_id: i32,
 }
-
-impl tl::Identifiable for ReadDiscussion<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf731_a9f4;
-}
-
+tl::object! { ReadDiscussion<'_>, &calls::messages::TYPES[158], x, (&x.peer, x.msg_id, x.read_max_id) }
 impl tl::RemoteCall for ReadDiscussion<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReadDiscussion<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf731_a9f4);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.read_max_id);
-        w.finish()
-    }
-}
-
 /// `messages.readEncryptedHistory#7f4b690a peer:InputEncryptedChat max_date:int = Bool;`
+#[repr(C)]
 pub struct ReadEncryptedHistory {
     pub peer: enums::InputEncryptedChat,
     pub max_date: i32,
 }
-
-impl tl::Identifiable for ReadEncryptedHistory {
-    const CONSTRUCTOR_ID: u32 = 0x7f4b_690a;
-}
-
+tl::object! { ReadEncryptedHistory, &calls::messages::TYPES[159], x, (&x.peer, x.max_date) }
 impl tl::RemoteCall for ReadEncryptedHistory {
     type Return = bool;
 }
 
-impl tl::Serializable for ReadEncryptedHistory {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7f4b_690a);
-        w.put(&self.peer);
-        w.put(&self.max_date);
-        w.finish()
-    }
-}
-
 /// `messages.readFeaturedStickers#5b118126 id:Vector<long> = Bool;`
+#[repr(C)]
 pub struct ReadFeaturedStickers<'a> {
     pub id: &'a [i64],
 }
-
-impl tl::Identifiable for ReadFeaturedStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5b11_8126;
-}
-
+tl::object! { ReadFeaturedStickers<'_>, &calls::messages::TYPES[160], x, (x.id,) }
 impl tl::RemoteCall for ReadFeaturedStickers<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReadFeaturedStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5b11_8126);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.readHistory#0e306d3a peer:InputPeer max_id:int = messages.AffectedMessages;`
+#[repr(C)]
 pub struct ReadHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub max_id: i32,
 }
-
-impl tl::Identifiable for ReadHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0e30_6d3a;
-}
-
+tl::object! { ReadHistory<'_>, &calls::messages::TYPES[161], x, (&x.peer, x.max_id) }
 impl tl::RemoteCall for ReadHistory<'_> {
     type Return = tl::Decoded<enums::messages::AffectedMessages>;
 }
 
-impl tl::Serializable for ReadHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0e30_6d3a);
-        w.put(&self.peer);
-        w.put(&self.max_id);
-        w.finish()
-    }
-}
-
 /// `messages.readMentions#36e5bf4d flags:# peer:InputPeer top_msg_id:flags.0?int = messages.AffectedHistory;`
+#[repr(C)]
 pub struct ReadMentions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
 }
-
-impl tl::Identifiable for ReadMentions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x36e5_bf4d;
-}
-
+tl::object! { ReadMentions<'_>, &calls::messages::TYPES[162], x, (tl::Word, &x.peer, x.top_msg_id) }
 impl tl::RemoteCall for ReadMentions<'_> {
     type Return = tl::Decoded<enums::messages::AffectedHistory>;
 }
 
-impl tl::Serializable for ReadMentions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x36e5_bf4d);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.top_msg_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.top_msg_id);
-        w.finish()
-    }
-}
-
 /// `messages.readMessageContents#36a73f77 id:Vector<int> = messages.AffectedMessages;`
+#[repr(C)]
 pub struct ReadMessageContents<'a> {
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for ReadMessageContents<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x36a7_3f77;
-}
-
+tl::object! { ReadMessageContents<'_>, &calls::messages::TYPES[163], x, (x.id,) }
 impl tl::RemoteCall for ReadMessageContents<'_> {
     type Return = tl::Decoded<enums::messages::AffectedMessages>;
 }
 
-impl tl::Serializable for ReadMessageContents<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x36a7_3f77);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.readPollVotes#1720b4d8 flags:# peer:InputPeer top_msg_id:flags.0?int = messages.AffectedHistory;`
+#[repr(C)]
 pub struct ReadPollVotes<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
 }
-
-impl tl::Identifiable for ReadPollVotes<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1720_b4d8;
-}
-
+tl::object! { ReadPollVotes<'_>, &calls::messages::TYPES[164], x, (tl::Word, &x.peer, x.top_msg_id) }
 impl tl::RemoteCall for ReadPollVotes<'_> {
     type Return = tl::Decoded<enums::messages::AffectedHistory>;
 }
 
-impl tl::Serializable for ReadPollVotes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1720_b4d8);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.top_msg_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.top_msg_id);
-        w.finish()
-    }
-}
-
 /// `messages.readReactions#9ec44f93 flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer = messages.AffectedHistory;`
+#[repr(C)]
 pub struct ReadReactions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
     pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
 }
-
-impl tl::Identifiable for ReadReactions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9ec4_4f93;
-}
-
+tl::object! { ReadReactions<'_>, &calls::messages::TYPES[165], x, (tl::Word, &x.peer, x.top_msg_id, x.saved_peer_id) }
 impl tl::RemoteCall for ReadReactions<'_> {
     type Return = tl::Decoded<enums::messages::AffectedHistory>;
 }
 
-impl tl::Serializable for ReadReactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9ec4_4f93);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.top_msg_id.is_some());
-        flags.set(1, self.saved_peer_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.top_msg_id);
-        w.put(&self.saved_peer_id);
-        w.finish()
-    }
-}
-
 /// `messages.readSavedHistory#ba4a3b5b parent_peer:InputPeer peer:InputPeer max_id:int = Bool;`
+#[repr(C)]
 pub struct ReadSavedHistory<'a> {
     pub parent_peer: enums::InputPeer<'a>,
     pub peer: enums::InputPeer<'a>,
     pub max_id: i32,
 }
-
-impl tl::Identifiable for ReadSavedHistory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xba4a_3b5b;
-}
-
+tl::object! { ReadSavedHistory<'_>, &calls::messages::TYPES[166], x, (&x.parent_peer, &x.peer, x.max_id) }
 impl tl::RemoteCall for ReadSavedHistory<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReadSavedHistory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xba4a_3b5b);
-        w.put(&self.parent_peer);
-        w.put(&self.peer);
-        w.put(&self.max_id);
-        w.finish()
-    }
-}
-
 /// `messages.receivedMessages#05a954c0 max_id:int = Vector<ReceivedNotifyMessage>;`
+#[repr(C)]
 pub struct ReceivedMessages {
     pub max_id: i32,
 }
-
-impl tl::Identifiable for ReceivedMessages {
-    const CONSTRUCTOR_ID: u32 = 0x05a9_54c0;
-}
-
+tl::object! { ReceivedMessages, &calls::messages::TYPES[167], x, (x.max_id,) }
 impl tl::RemoteCall for ReceivedMessages {
     type Return = tl::Decoded<&'static [enums::ReceivedNotifyMessage]>;
 }
 
-impl tl::Serializable for ReceivedMessages {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x05a9_54c0);
-        w.put(&self.max_id);
-        w.finish()
-    }
-}
-
 /// `messages.receivedQueue#55a5bb66 max_qts:int = Vector<long>;`
+#[repr(C)]
 pub struct ReceivedQueue {
     pub max_qts: i32,
 }
-
-impl tl::Identifiable for ReceivedQueue {
-    const CONSTRUCTOR_ID: u32 = 0x55a5_bb66;
-}
-
+tl::object! { ReceivedQueue, &calls::messages::TYPES[168], x, (x.max_qts,) }
 impl tl::RemoteCall for ReceivedQueue {
     type Return = tl::Vec<i64>;
 }
 
-impl tl::Serializable for ReceivedQueue {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x55a5_bb66);
-        w.put(&self.max_qts);
-        w.finish()
-    }
-}
-
 /// `messages.reorderPinnedDialogs#3b1adf37 flags:# force:flags.0?true folder_id:int order:Vector<InputDialogPeer> = Bool;`
+#[repr(C)]
 pub struct ReorderPinnedDialogs<'a> {
     pub force: bool,
     pub folder_id: i32,
     pub order: &'a [enums::InputDialogPeer<'a>],
 }
-
-impl tl::Identifiable for ReorderPinnedDialogs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3b1a_df37;
-}
-
+tl::object! { ReorderPinnedDialogs<'_>, &calls::messages::TYPES[169], x, (tl::Word, x.force, x.folder_id, x.order) }
 impl tl::RemoteCall for ReorderPinnedDialogs<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReorderPinnedDialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3b1a_df37);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.force);
-        w.flags(flags);
-        w.put(&self.folder_id);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `messages.reorderPinnedForumTopics#0e7841f0 flags:# force:flags.0?true peer:InputPeer order:Vector<int> = Updates;`
+#[repr(C)]
 pub struct ReorderPinnedForumTopics<'a> {
     pub force: bool,
     pub peer: enums::InputPeer<'a>,
     pub order: &'a [i32],
 }
-
-impl tl::Identifiable for ReorderPinnedForumTopics<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0e78_41f0;
-}
-
+tl::object! { ReorderPinnedForumTopics<'_>, &calls::messages::TYPES[170], x, (tl::Word, x.force, &x.peer, x.order) }
 impl tl::RemoteCall for ReorderPinnedForumTopics<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ReorderPinnedForumTopics<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0e78_41f0);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.force);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `messages.reorderPinnedSavedDialogs#8b716587 flags:# force:flags.0?true order:Vector<InputDialogPeer> = Bool;`
+#[repr(C)]
 pub struct ReorderPinnedSavedDialogs<'a> {
     pub force: bool,
     pub order: &'a [enums::InputDialogPeer<'a>],
 }
-
-impl tl::Identifiable for ReorderPinnedSavedDialogs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8b71_6587;
-}
-
+tl::object! { ReorderPinnedSavedDialogs<'_>, &calls::messages::TYPES[171], x, (tl::Word, x.force, x.order) }
 impl tl::RemoteCall for ReorderPinnedSavedDialogs<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReorderPinnedSavedDialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8b71_6587);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.force);
-        w.flags(flags);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `messages.reorderQuickReplies#60331907 order:Vector<int> = Bool;`
+#[repr(C)]
 pub struct ReorderQuickReplies<'a> {
     pub order: &'a [i32],
 }
-
-impl tl::Identifiable for ReorderQuickReplies<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6033_1907;
-}
-
+tl::object! { ReorderQuickReplies<'_>, &calls::messages::TYPES[172], x, (x.order,) }
 impl tl::RemoteCall for ReorderQuickReplies<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReorderQuickReplies<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6033_1907);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `messages.reorderStickerSets#78337739 flags:# masks:flags.0?true emojis:flags.1?true order:Vector<long> = Bool;`
+#[repr(C)]
 pub struct ReorderStickerSets<'a> {
     pub masks: bool,
     pub emojis: bool,
     pub order: &'a [i64],
 }
-
-impl tl::Identifiable for ReorderStickerSets<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7833_7739;
-}
-
+tl::object! { ReorderStickerSets<'_>, &calls::messages::TYPES[173], x, (tl::Word, x.masks, x.emojis, x.order) }
 impl tl::RemoteCall for ReorderStickerSets<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReorderStickerSets<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7833_7739);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.masks);
-        flags.set(1, self.emojis);
-        w.flags(flags);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `messages.report#fc78af9b peer:InputPeer id:Vector<int> option:bytes message:string = ReportResult;`
+#[repr(C)]
 pub struct Report<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
     pub option: &'a [u8],
     pub message: &'a str,
 }
-
-impl tl::Identifiable for Report<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfc78_af9b;
-}
-
+tl::object! { Report<'_>, &calls::messages::TYPES[174], x, (&x.peer, x.id, x.option, x.message) }
 impl tl::RemoteCall for Report<'_> {
     type Return = tl::Decoded<enums::ReportResult<'static>>;
 }
 
-impl tl::Serializable for Report<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfc78_af9b);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.option);
-        w.put(&self.message);
-        w.finish()
-    }
-}
-
 /// `messages.reportEncryptedSpam#4b0c8c0f peer:InputEncryptedChat = Bool;`
+#[repr(C)]
 pub struct ReportEncryptedSpam {
     pub peer: enums::InputEncryptedChat,
 }
-
-impl tl::Identifiable for ReportEncryptedSpam {
-    const CONSTRUCTOR_ID: u32 = 0x4b0c_8c0f;
-}
-
+tl::object! { ReportEncryptedSpam, &calls::messages::TYPES[175], x, (&x.peer,) }
 impl tl::RemoteCall for ReportEncryptedSpam {
     type Return = bool;
 }
 
-impl tl::Serializable for ReportEncryptedSpam {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4b0c_8c0f);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.reportMessagesDelivery#5a6d7395 flags:# push:flags.0?true peer:InputPeer id:Vector<int> = Bool;`
+#[repr(C)]
 pub struct ReportMessagesDelivery<'a> {
     pub push: bool,
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for ReportMessagesDelivery<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5a6d_7395;
-}
-
+tl::object! { ReportMessagesDelivery<'_>, &calls::messages::TYPES[176], x, (tl::Word, x.push, &x.peer, x.id) }
 impl tl::RemoteCall for ReportMessagesDelivery<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReportMessagesDelivery<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5a6d_7395);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.push);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.reportMusicListen#ddbcd819 id:InputDocument listened_duration:int = Bool;`
+#[repr(C)]
 pub struct ReportMusicListen<'a> {
     pub id: enums::InputDocument<'a>,
     pub listened_duration: i32,
 }
-
-impl tl::Identifiable for ReportMusicListen<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xddbc_d819;
-}
-
+tl::object! { ReportMusicListen<'_>, &calls::messages::TYPES[177], x, (&x.id, x.listened_duration) }
 impl tl::RemoteCall for ReportMusicListen<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReportMusicListen<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xddbc_d819);
-        w.put(&self.id);
-        w.put(&self.listened_duration);
-        w.finish()
-    }
-}
-
 /// `messages.reportReaction#3f64c076 peer:InputPeer id:int reaction_peer:InputPeer = Bool;`
+#[repr(C)]
 pub struct ReportReaction<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
     pub reaction_peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for ReportReaction<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3f64_c076;
-}
-
+tl::object! { ReportReaction<'_>, &calls::messages::TYPES[178], x, (&x.peer, x.id, &x.reaction_peer) }
 impl tl::RemoteCall for ReportReaction<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReportReaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3f64_c076);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.reaction_peer);
-        w.finish()
-    }
-}
-
 /// `messages.reportReadMetrics#4067c5e6 peer:InputPeer metrics:Vector<InputMessageReadMetric> = Bool;`
+#[repr(C)]
 pub struct ReportReadMetrics<'a> {
     pub peer: enums::InputPeer<'a>,
     pub metrics: &'a [enums::InputMessageReadMetric],
 }
-
-impl tl::Identifiable for ReportReadMetrics<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4067_c5e6;
-}
-
+tl::object! { ReportReadMetrics<'_>, &calls::messages::TYPES[179], x, (&x.peer, x.metrics) }
 impl tl::RemoteCall for ReportReadMetrics<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReportReadMetrics<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4067_c5e6);
-        w.put(&self.peer);
-        w.put(&self.metrics);
-        w.finish()
-    }
-}
-
 /// `messages.reportSpam#cf1592db peer:InputPeer = Bool;`
+#[repr(C)]
 pub struct ReportSpam<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for ReportSpam<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcf15_92db;
-}
-
+tl::object! { ReportSpam<'_>, &calls::messages::TYPES[180], x, (&x.peer,) }
 impl tl::RemoteCall for ReportSpam<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReportSpam<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcf15_92db);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.reportSponsoredMessage#12cbf0c4 random_id:bytes option:bytes = channels.SponsoredMessageReportResult;`
+#[repr(C)]
 pub struct ReportSponsoredMessage<'a> {
     pub random_id: &'a [u8],
     pub option: &'a [u8],
 }
-
-impl tl::Identifiable for ReportSponsoredMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x12cb_f0c4;
-}
-
+tl::object! { ReportSponsoredMessage<'_>, &calls::messages::TYPES[181], x, (x.random_id, x.option) }
 impl tl::RemoteCall for ReportSponsoredMessage<'_> {
     type Return = tl::Decoded<enums::channels::SponsoredMessageReportResult<'static>>;
 }
 
-impl tl::Serializable for ReportSponsoredMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x12cb_f0c4);
-        w.put(&self.random_id);
-        w.put(&self.option);
-        w.finish()
-    }
-}
-
 /// `messages.requestAppWebView#53618bce flags:# write_allowed:flags.0?true compact:flags.7?true fullscreen:flags.8?true peer:InputPeer app:InputBotApp start_param:flags.1?string theme_params:flags.2?DataJSON platform:string = WebViewResult;`
+#[repr(C)]
 pub struct RequestAppWebView<'a> {
     pub write_allowed: bool,
     pub compact: bool,
@@ -5015,94 +2139,37 @@ pub struct RequestAppWebView<'a> {
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-
-impl tl::Identifiable for RequestAppWebView<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5361_8bce;
-}
-
+tl::object! { RequestAppWebView<'_>, &calls::messages::TYPES[182], x, (tl::Word, x.write_allowed, x.compact, x.fullscreen, &x.peer, &x.app, x.start_param, x.theme_params, x.platform) }
 impl tl::RemoteCall for RequestAppWebView<'_> {
     type Return = tl::Decoded<enums::WebViewResult<'static>>;
 }
 
-impl tl::Serializable for RequestAppWebView<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5361_8bce);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.write_allowed);
-        flags.set(1, self.start_param.is_some());
-        flags.set(2, self.theme_params.is_some());
-        flags.set(7, self.compact);
-        flags.set(8, self.fullscreen);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.app);
-        w.put(&self.start_param);
-        w.put(&self.theme_params);
-        w.put(&self.platform);
-        w.finish()
-    }
-}
-
 /// `messages.requestChatJoinWebView#ba9ee679 flags:# query_id:long theme_params:flags.0?DataJSON platform:string = WebViewResult;`
+#[repr(C)]
 pub struct RequestChatJoinWebView<'a> {
     pub query_id: i64,
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-
-impl tl::Identifiable for RequestChatJoinWebView<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xba9e_e679;
-}
-
+tl::object! { RequestChatJoinWebView<'_>, &calls::messages::TYPES[183], x, (tl::Word, x.query_id, x.theme_params, x.platform) }
 impl tl::RemoteCall for RequestChatJoinWebView<'_> {
     type Return = tl::Decoded<enums::WebViewResult<'static>>;
 }
 
-impl tl::Serializable for RequestChatJoinWebView<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xba9e_e679);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.theme_params.is_some());
-        w.flags(flags);
-        w.put(&self.query_id);
-        w.put(&self.theme_params);
-        w.put(&self.platform);
-        w.finish()
-    }
-}
-
 /// `messages.requestEncryption#f64daf43 user_id:InputUser random_id:int g_a:bytes = EncryptedChat;`
+#[repr(C)]
 pub struct RequestEncryption<'a> {
     pub user_id: enums::InputUser<'a>,
     pub random_id: i32,
     pub g_a: &'a [u8],
 }
-
-impl tl::Identifiable for RequestEncryption<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf64d_af43;
-}
-
+tl::object! { RequestEncryption<'_>, &calls::messages::TYPES[184], x, (&x.user_id, x.random_id, x.g_a) }
 impl tl::RemoteCall for RequestEncryption<'_> {
     type Return = tl::Decoded<enums::EncryptedChat<'static>>;
 }
 
-impl tl::Serializable for RequestEncryption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf64d_af43);
-        w.put(&self.user_id);
-        w.put(&self.random_id);
-        w.put(&self.g_a);
-        w.finish()
-    }
-}
-
 /// `messages.requestMainWebView#c9e01e7b flags:# compact:flags.7?true fullscreen:flags.8?true peer:InputPeer bot:InputUser start_param:flags.1?string theme_params:flags.0?DataJSON platform:string = WebViewResult;`
+#[repr(C)]
 pub struct RequestMainWebView<'a> {
     pub compact: bool,
     pub fullscreen: bool,
@@ -5112,36 +2179,13 @@ pub struct RequestMainWebView<'a> {
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-
-impl tl::Identifiable for RequestMainWebView<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc9e0_1e7b;
-}
-
+tl::object! { RequestMainWebView<'_>, &calls::messages::TYPES[185], x, (tl::Word, x.compact, x.fullscreen, &x.peer, &x.bot, x.start_param, x.theme_params, x.platform) }
 impl tl::RemoteCall for RequestMainWebView<'_> {
     type Return = tl::Decoded<enums::WebViewResult<'static>>;
 }
 
-impl tl::Serializable for RequestMainWebView<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc9e0_1e7b);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.theme_params.is_some());
-        flags.set(1, self.start_param.is_some());
-        flags.set(7, self.compact);
-        flags.set(8, self.fullscreen);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.bot);
-        w.put(&self.start_param);
-        w.put(&self.theme_params);
-        w.put(&self.platform);
-        w.finish()
-    }
-}
-
 /// `messages.requestSimpleWebView#413a3e73 flags:# from_switch_webview:flags.1?true from_side_menu:flags.2?true compact:flags.7?true fullscreen:flags.8?true bot:InputUser url:flags.3?string start_param:flags.4?string theme_params:flags.0?DataJSON platform:string = WebViewResult;`
+#[repr(C)]
 pub struct RequestSimpleWebView<'a> {
     pub from_switch_webview: bool,
     pub from_side_menu: bool,
@@ -5153,39 +2197,13 @@ pub struct RequestSimpleWebView<'a> {
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-
-impl tl::Identifiable for RequestSimpleWebView<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x413a_3e73;
-}
-
+tl::object! { RequestSimpleWebView<'_>, &calls::messages::TYPES[186], x, (tl::Word, x.from_switch_webview, x.from_side_menu, x.compact, x.fullscreen, &x.bot, x.url, x.start_param, x.theme_params, x.platform) }
 impl tl::RemoteCall for RequestSimpleWebView<'_> {
     type Return = tl::Decoded<enums::WebViewResult<'static>>;
 }
 
-impl tl::Serializable for RequestSimpleWebView<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x413a_3e73);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.theme_params.is_some());
-        flags.set(1, self.from_switch_webview);
-        flags.set(2, self.from_side_menu);
-        flags.set(3, self.url.is_some());
-        flags.set(4, self.start_param.is_some());
-        flags.set(7, self.compact);
-        flags.set(8, self.fullscreen);
-        w.flags(flags);
-        w.put(&self.bot);
-        w.put(&self.url);
-        w.put(&self.start_param);
-        w.put(&self.theme_params);
-        w.put(&self.platform);
-        w.finish()
-    }
-}
-
 /// `messages.requestUrlAuth#894cc99c flags:# peer:flags.1?InputPeer msg_id:flags.1?int button_id:flags.1?int url:flags.2?string in_app_origin:flags.3?string = UrlAuthResult;`
+#[repr(C)]
 pub struct RequestUrlAuth<'a> {
     pub peer: Option<&'a enums::InputPeer<'a>>,
     pub msg_id: Option<i32>,
@@ -5193,37 +2211,13 @@ pub struct RequestUrlAuth<'a> {
     pub url: Option<&'a str>,
     pub in_app_origin: Option<&'a str>,
 }
-
-impl tl::Identifiable for RequestUrlAuth<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x894c_c99c;
-}
-
+tl::object! { RequestUrlAuth<'_>, &calls::messages::TYPES[187], x, (tl::Word, x.peer, x.msg_id, x.button_id, x.url, x.in_app_origin) }
 impl tl::RemoteCall for RequestUrlAuth<'_> {
     type Return = tl::Decoded<enums::UrlAuthResult<'static>>;
 }
 
-impl tl::Serializable for RequestUrlAuth<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x894c_c99c);
-        let mut flags = tl::Flags::new();
-        flags.shared(1, self.peer.is_some());
-        flags.shared(1, self.msg_id.is_some());
-        flags.shared(1, self.button_id.is_some());
-        flags.set(2, self.url.is_some());
-        flags.set(3, self.in_app_origin.is_some());
-        w.checked_flags(flags, "messages.requestUrlAuth", "flags");
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.button_id);
-        w.put(&self.url);
-        w.put(&self.in_app_origin);
-        w.finish()
-    }
-}
-
 /// `messages.requestWebView#269dc2c1 flags:# from_bot_menu:flags.4?true silent:flags.5?true compact:flags.7?true fullscreen:flags.8?true peer:InputPeer bot:InputUser url:flags.1?string start_param:flags.3?string theme_params:flags.2?DataJSON platform:string reply_to:flags.0?InputReplyTo send_as:flags.13?InputPeer = WebViewResult;`
+#[repr(C)]
 pub struct RequestWebView<'a> {
     pub from_bot_menu: bool,
     pub silent: bool,
@@ -5238,69 +2232,24 @@ pub struct RequestWebView<'a> {
     pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-
-impl tl::Identifiable for RequestWebView<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x269d_c2c1;
-}
-
+tl::object! { RequestWebView<'_>, &calls::messages::TYPES[188], x, tl::And((tl::Word, x.from_bot_menu, x.silent, x.compact, x.fullscreen, &x.peer, &x.bot, x.url, x.start_param, x.theme_params, x.platform, x.reply_to), (x.send_as,)) }
 impl tl::RemoteCall for RequestWebView<'_> {
     type Return = tl::Decoded<enums::WebViewResult<'static>>;
 }
 
-impl tl::Serializable for RequestWebView<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x269d_c2c1);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reply_to.is_some());
-        flags.set(1, self.url.is_some());
-        flags.set(2, self.theme_params.is_some());
-        flags.set(3, self.start_param.is_some());
-        flags.set(4, self.from_bot_menu);
-        flags.set(5, self.silent);
-        flags.set(7, self.compact);
-        flags.set(8, self.fullscreen);
-        flags.set(13, self.send_as.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.bot);
-        w.put(&self.url);
-        w.put(&self.start_param);
-        w.put(&self.theme_params);
-        w.put(&self.platform);
-        w.put(&self.reply_to);
-        w.put(&self.send_as);
-        w.finish()
-    }
-}
-
 /// `messages.saveDefaultSendAs#ccfddf96 peer:InputPeer send_as:InputPeer = Bool;`
+#[repr(C)]
 pub struct SaveDefaultSendAs<'a> {
     pub peer: enums::InputPeer<'a>,
     pub send_as: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for SaveDefaultSendAs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xccfd_df96;
-}
-
+tl::object! { SaveDefaultSendAs<'_>, &calls::messages::TYPES[189], x, (&x.peer, &x.send_as) }
 impl tl::RemoteCall for SaveDefaultSendAs<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveDefaultSendAs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xccfd_df96);
-        w.put(&self.peer);
-        w.put(&self.send_as);
-        w.finish()
-    }
-}
-
 /// `messages.saveDraft#ad0fa15c flags:# no_webpage:flags.1?true invert_media:flags.6?true reply_to:flags.4?InputReplyTo peer:InputPeer message:string entities:flags.3?Vector<MessageEntity> media:flags.5?InputMedia effect:flags.7?long suggested_post:flags.8?SuggestedPost rich_message:flags.9?InputRichMessage = Bool;`
+#[repr(C)]
 pub struct SaveDraft<'a> {
     pub no_webpage: bool,
     pub invert_media: bool,
@@ -5313,127 +2262,48 @@ pub struct SaveDraft<'a> {
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-
-impl tl::Identifiable for SaveDraft<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xad0f_a15c;
-}
-
+tl::object! { SaveDraft<'_>, &calls::messages::TYPES[190], x, (tl::Word, x.no_webpage, x.invert_media, x.reply_to, &x.peer, x.message, x.entities, x.media, x.effect, x.suggested_post, x.rich_message) }
 impl tl::RemoteCall for SaveDraft<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveDraft<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xad0f_a15c);
-        let mut flags = tl::Flags::new();
-        flags.set(1, self.no_webpage);
-        flags.set(3, self.entities.is_some());
-        flags.set(4, self.reply_to.is_some());
-        flags.set(5, self.media.is_some());
-        flags.set(6, self.invert_media);
-        flags.set(7, self.effect.is_some());
-        flags.set(8, self.suggested_post.is_some());
-        flags.set(9, self.rich_message.is_some());
-        w.flags(flags);
-        w.put(&self.reply_to);
-        w.put(&self.peer);
-        w.put(&self.message);
-        w.put(&self.entities);
-        w.put(&self.media);
-        w.put(&self.effect);
-        w.put(&self.suggested_post);
-        w.put(&self.rich_message);
-        w.finish()
-    }
-}
-
 /// `messages.saveGif#327a30cb id:InputDocument unsave:Bool = Bool;`
+#[repr(C)]
 pub struct SaveGif<'a> {
     pub id: enums::InputDocument<'a>,
     pub unsave: bool,
 }
-
-impl tl::Identifiable for SaveGif<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x327a_30cb;
-}
-
+tl::object! { SaveGif<'_>, &calls::messages::TYPES[191], x, (&x.id, x.unsave) }
 impl tl::RemoteCall for SaveGif<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveGif<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x327a_30cb);
-        w.put(&self.id);
-        w.put(&self.unsave);
-        w.finish()
-    }
-}
-
 /// `messages.savePreparedInlineMessage#f21f7f2f flags:# result:InputBotInlineResult user_id:InputUser peer_types:flags.0?Vector<InlineQueryPeerType> = messages.BotPreparedInlineMessage;`
+#[repr(C)]
 pub struct SavePreparedInlineMessage<'a> {
     pub result: enums::InputBotInlineResult<'a>,
     pub user_id: enums::InputUser<'a>,
     pub peer_types: Option<&'a [enums::InlineQueryPeerType]>,
 }
-
-impl tl::Identifiable for SavePreparedInlineMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf21f_7f2f;
-}
-
+tl::object! { SavePreparedInlineMessage<'_>, &calls::messages::TYPES[192], x, (tl::Word, &x.result, &x.user_id, x.peer_types) }
 impl tl::RemoteCall for SavePreparedInlineMessage<'_> {
     type Return = tl::Decoded<enums::messages::BotPreparedInlineMessage<'static>>;
 }
 
-impl tl::Serializable for SavePreparedInlineMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf21f_7f2f);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.peer_types.is_some());
-        w.flags(flags);
-        w.put(&self.result);
-        w.put(&self.user_id);
-        w.put(&self.peer_types);
-        w.finish()
-    }
-}
-
 /// `messages.saveRecentSticker#392718f8 flags:# attached:flags.0?true id:InputDocument unsave:Bool = Bool;`
+#[repr(C)]
 pub struct SaveRecentSticker<'a> {
     pub attached: bool,
     pub id: enums::InputDocument<'a>,
     pub unsave: bool,
 }
-
-impl tl::Identifiable for SaveRecentSticker<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3927_18f8;
-}
-
+tl::object! { SaveRecentSticker<'_>, &calls::messages::TYPES[193], x, (tl::Word, x.attached, &x.id, x.unsave) }
 impl tl::RemoteCall for SaveRecentSticker<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveRecentSticker<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3927_18f8);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.attached);
-        w.flags(flags);
-        w.put(&self.id);
-        w.put(&self.unsave);
-        w.finish()
-    }
-}
-
 /// `messages.search#29ee847a flags:# peer:InputPeer q:string from_id:flags.0?InputPeer saved_peer_id:flags.2?InputPeer saved_reaction:flags.3?Vector<Reaction> top_msg_id:flags.1?int filter:MessagesFilter min_date:int max_date:int offset_id:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
+#[repr(C)]
 pub struct Search<'a> {
     pub peer: enums::InputPeer<'a>,
     pub q: &'a str,
@@ -5451,100 +2321,36 @@ pub struct Search<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for Search<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x29ee_847a;
-}
-
+tl::object! { Search<'_>, &calls::messages::TYPES[194], x, tl::And((tl::Word, &x.peer, x.q, x.from_id, x.saved_peer_id, x.saved_reaction, x.top_msg_id, &x.filter, x.min_date, x.max_date, x.offset_id, x.add_offset), (x.limit, x.max_id, x.min_id, x.hash)) }
 impl tl::RemoteCall for Search<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for Search<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x29ee_847a);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.from_id.is_some());
-        flags.set(1, self.top_msg_id.is_some());
-        flags.set(2, self.saved_peer_id.is_some());
-        flags.set(3, self.saved_reaction.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.q);
-        w.put(&self.from_id);
-        w.put(&self.saved_peer_id);
-        w.put(&self.saved_reaction);
-        w.put(&self.top_msg_id);
-        w.put(&self.filter);
-        w.put(&self.min_date);
-        w.put(&self.max_date);
-        w.put(&self.offset_id);
-        w.put(&self.add_offset);
-        w.put(&self.limit);
-        w.put(&self.max_id);
-        w.put(&self.min_id);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.searchCustomEmoji#2c11c0d7 emoticon:string hash:long = EmojiList;`
+#[repr(C)]
 pub struct SearchCustomEmoji<'a> {
     pub emoticon: &'a str,
     pub hash: i64,
 }
-
-impl tl::Identifiable for SearchCustomEmoji<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2c11_c0d7;
-}
-
+tl::object! { SearchCustomEmoji<'_>, &calls::messages::TYPES[195], x, (x.emoticon, x.hash) }
 impl tl::RemoteCall for SearchCustomEmoji<'_> {
     type Return = tl::Decoded<enums::EmojiList<'static>>;
 }
 
-impl tl::Serializable for SearchCustomEmoji<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2c11_c0d7);
-        w.put(&self.emoticon);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.searchEmojiStickerSets#92b4494c flags:# exclude_featured:flags.0?true q:string hash:long = messages.FoundStickerSets;`
+#[repr(C)]
 pub struct SearchEmojiStickerSets<'a> {
     pub exclude_featured: bool,
     pub q: &'a str,
     pub hash: i64,
 }
-
-impl tl::Identifiable for SearchEmojiStickerSets<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x92b4_494c;
-}
-
+tl::object! { SearchEmojiStickerSets<'_>, &calls::messages::TYPES[196], x, (tl::Word, x.exclude_featured, x.q, x.hash) }
 impl tl::RemoteCall for SearchEmojiStickerSets<'_> {
     type Return = tl::Decoded<enums::messages::FoundStickerSets<'static>>;
 }
 
-impl tl::Serializable for SearchEmojiStickerSets<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x92b4_494c);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.exclude_featured);
-        w.flags(flags);
-        w.put(&self.q);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.searchGlobal#6126a43c flags:# broadcasts_only:flags.1?true groups_only:flags.2?true users_only:flags.3?true folder_id:flags.0?int community:flags.4?InputChannel q:string filter:MessagesFilter min_date:int max_date:int offset_rate:int offset_peer:InputPeer offset_id:int limit:int = messages.Messages;`
+#[repr(C)]
 pub struct SearchGlobal<'a> {
     pub broadcasts_only: bool,
     pub groups_only: bool,
@@ -5560,98 +2366,37 @@ pub struct SearchGlobal<'a> {
     pub offset_id: i32,
     pub limit: i32,
 }
-
-impl tl::Identifiable for SearchGlobal<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6126_a43c;
-}
-
+tl::object! { SearchGlobal<'_>, &calls::messages::TYPES[197], x, tl::And((tl::Word, x.broadcasts_only, x.groups_only, x.users_only, x.folder_id, x.community, x.q, &x.filter, x.min_date, x.max_date, x.offset_rate, &x.offset_peer), (x.offset_id, x.limit)) }
 impl tl::RemoteCall for SearchGlobal<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for SearchGlobal<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6126_a43c);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.folder_id.is_some());
-        flags.set(1, self.broadcasts_only);
-        flags.set(2, self.groups_only);
-        flags.set(3, self.users_only);
-        flags.set(4, self.community.is_some());
-        w.flags(flags);
-        w.put(&self.folder_id);
-        w.put(&self.community);
-        w.put(&self.q);
-        w.put(&self.filter);
-        w.put(&self.min_date);
-        w.put(&self.max_date);
-        w.put(&self.offset_rate);
-        w.put(&self.offset_peer);
-        w.put(&self.offset_id);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `messages.searchSentMedia#107e31a0 q:string filter:MessagesFilter limit:int = messages.Messages;`
+#[repr(C)]
 pub struct SearchSentMedia<'a> {
     pub q: &'a str,
     pub filter: enums::MessagesFilter,
     pub limit: i32,
 }
-
-impl tl::Identifiable for SearchSentMedia<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x107e_31a0;
-}
-
+tl::object! { SearchSentMedia<'_>, &calls::messages::TYPES[198], x, (x.q, &x.filter, x.limit) }
 impl tl::RemoteCall for SearchSentMedia<'_> {
     type Return = tl::Decoded<enums::messages::Messages<'static>>;
 }
 
-impl tl::Serializable for SearchSentMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x107e_31a0);
-        w.put(&self.q);
-        w.put(&self.filter);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `messages.searchStickerSets#35705b8a flags:# exclude_featured:flags.0?true q:string hash:long = messages.FoundStickerSets;`
+#[repr(C)]
 pub struct SearchStickerSets<'a> {
     pub exclude_featured: bool,
     pub q: &'a str,
     pub hash: i64,
 }
-
-impl tl::Identifiable for SearchStickerSets<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3570_5b8a;
-}
-
+tl::object! { SearchStickerSets<'_>, &calls::messages::TYPES[199], x, (tl::Word, x.exclude_featured, x.q, x.hash) }
 impl tl::RemoteCall for SearchStickerSets<'_> {
     type Return = tl::Decoded<enums::messages::FoundStickerSets<'static>>;
 }
 
-impl tl::Serializable for SearchStickerSets<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3570_5b8a);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.exclude_featured);
-        w.flags(flags);
-        w.put(&self.q);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.searchStickers#29b1c66a flags:# emojis:flags.0?true q:string emoticon:string lang_code:Vector<string> offset:int limit:int hash:long = messages.FoundStickers;`
+#[repr(C)]
 pub struct SearchStickers<'a> {
     pub emojis: bool,
     pub q: &'a str,
@@ -5661,34 +2406,13 @@ pub struct SearchStickers<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for SearchStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x29b1_c66a;
-}
-
+tl::object! { SearchStickers<'_>, &calls::messages::TYPES[200], x, (tl::Word, x.emojis, x.q, x.emoticon, x.lang_code, x.offset, x.limit, x.hash) }
 impl tl::RemoteCall for SearchStickers<'_> {
     type Return = tl::Decoded<enums::messages::FoundStickers<'static>>;
 }
 
-impl tl::Serializable for SearchStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x29b1_c66a);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.emojis);
-        w.flags(flags);
-        w.put(&self.q);
-        w.put(&self.emoticon);
-        w.put(&self.lang_code);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `messages.sendBotRequestedPeer#6c5cf2a7 flags:# peer:InputPeer msg_id:flags.0?int webapp_req_id:flags.1?string button_id:int requested_peers:Vector<InputPeer> = Updates;`
+#[repr(C)]
 pub struct SendBotRequestedPeer<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: Option<i32>,
@@ -5696,65 +2420,26 @@ pub struct SendBotRequestedPeer<'a> {
     pub button_id: i32,
     pub requested_peers: &'a [enums::InputPeer<'a>],
 }
-
-impl tl::Identifiable for SendBotRequestedPeer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6c5c_f2a7;
-}
-
+tl::object! { SendBotRequestedPeer<'_>, &calls::messages::TYPES[201], x, (tl::Word, &x.peer, x.msg_id, x.webapp_req_id, x.button_id, x.requested_peers) }
 impl tl::RemoteCall for SendBotRequestedPeer<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendBotRequestedPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6c5c_f2a7);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.msg_id.is_some());
-        flags.set(1, self.webapp_req_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.webapp_req_id);
-        w.put(&self.button_id);
-        w.put(&self.requested_peers);
-        w.finish()
-    }
-}
-
 /// `messages.sendEncrypted#44fa7a15 flags:# silent:flags.0?true peer:InputEncryptedChat random_id:long data:bytes = messages.SentEncryptedMessage;`
+#[repr(C)]
 pub struct SendEncrypted<'a> {
     pub silent: bool,
     pub peer: enums::InputEncryptedChat,
     pub random_id: i64,
     pub data: &'a [u8],
 }
-
-impl tl::Identifiable for SendEncrypted<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x44fa_7a15;
-}
-
+tl::object! { SendEncrypted<'_>, &calls::messages::TYPES[202], x, (tl::Word, x.silent, &x.peer, x.random_id, x.data) }
 impl tl::RemoteCall for SendEncrypted<'_> {
     type Return = tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
 }
 
-impl tl::Serializable for SendEncrypted<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x44fa_7a15);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.silent);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.random_id);
-        w.put(&self.data);
-        w.finish()
-    }
-}
-
 /// `messages.sendEncryptedFile#5559481d flags:# silent:flags.0?true peer:InputEncryptedChat random_id:long data:bytes file:InputEncryptedFile = messages.SentEncryptedMessage;`
+#[repr(C)]
 pub struct SendEncryptedFile<'a> {
     pub silent: bool,
     pub peer: enums::InputEncryptedChat,
@@ -5762,59 +2447,25 @@ pub struct SendEncryptedFile<'a> {
     pub data: &'a [u8],
     pub file: enums::InputEncryptedFile<'a>,
 }
-
-impl tl::Identifiable for SendEncryptedFile<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5559_481d;
-}
-
+tl::object! { SendEncryptedFile<'_>, &calls::messages::TYPES[203], x, (tl::Word, x.silent, &x.peer, x.random_id, x.data, &x.file) }
 impl tl::RemoteCall for SendEncryptedFile<'_> {
     type Return = tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
 }
 
-impl tl::Serializable for SendEncryptedFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5559_481d);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.silent);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.random_id);
-        w.put(&self.data);
-        w.put(&self.file);
-        w.finish()
-    }
-}
-
 /// `messages.sendEncryptedService#32d439a4 peer:InputEncryptedChat random_id:long data:bytes = messages.SentEncryptedMessage;`
+#[repr(C)]
 pub struct SendEncryptedService<'a> {
     pub peer: enums::InputEncryptedChat,
     pub random_id: i64,
     pub data: &'a [u8],
 }
-
-impl tl::Identifiable for SendEncryptedService<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x32d4_39a4;
-}
-
+tl::object! { SendEncryptedService<'_>, &calls::messages::TYPES[204], x, (&x.peer, x.random_id, x.data) }
 impl tl::RemoteCall for SendEncryptedService<'_> {
     type Return = tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
 }
 
-impl tl::Serializable for SendEncryptedService<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x32d4_39a4);
-        w.put(&self.peer);
-        w.put(&self.random_id);
-        w.put(&self.data);
-        w.finish()
-    }
-}
-
 /// `messages.sendInlineBotResult#c0cf7646 flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true hide_via:flags.11?true peer:InputPeer reply_to:flags.0?InputReplyTo random_id:long query_id:long id:string schedule_date:flags.10?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut allow_paid_stars:flags.21?long = Updates;`
+#[repr(C)]
 pub struct SendInlineBotResult<'a> {
     pub silent: bool,
     pub background: bool,
@@ -5830,45 +2481,13 @@ pub struct SendInlineBotResult<'a> {
     pub quick_reply_shortcut: Option<&'a enums::InputQuickReplyShortcut<'a>>,
     pub allow_paid_stars: Option<i64>,
 }
-
-impl tl::Identifiable for SendInlineBotResult<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc0cf_7646;
-}
-
+tl::object! { SendInlineBotResult<'_>, &calls::messages::TYPES[205], x, tl::And((tl::Word, x.silent, x.background, x.clear_draft, x.hide_via, &x.peer, x.reply_to, x.random_id, x.query_id, x.id, x.schedule_date, x.send_as), (x.quick_reply_shortcut, x.allow_paid_stars)) }
 impl tl::RemoteCall for SendInlineBotResult<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendInlineBotResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc0cf_7646);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reply_to.is_some());
-        flags.set(5, self.silent);
-        flags.set(6, self.background);
-        flags.set(7, self.clear_draft);
-        flags.set(10, self.schedule_date.is_some());
-        flags.set(11, self.hide_via);
-        flags.set(13, self.send_as.is_some());
-        flags.set(17, self.quick_reply_shortcut.is_some());
-        flags.set(21, self.allow_paid_stars.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.reply_to);
-        w.put(&self.random_id);
-        w.put(&self.query_id);
-        w.put(&self.id);
-        w.put(&self.schedule_date);
-        w.put(&self.send_as);
-        w.put(&self.quick_reply_shortcut);
-        w.put(&self.allow_paid_stars);
-        w.finish()
-    }
-}
-
 /// `messages.sendMedia#0330e77f flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo media:InputMedia message:string random_id:long reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long suggested_post:flags.22?SuggestedPost = Updates;`
+#[repr(C)]
 pub struct SendMedia<'a> {
     pub silent: bool,
     pub background: bool,
@@ -5892,58 +2511,13 @@ pub struct SendMedia<'a> {
     pub allow_paid_stars: Option<i64>,
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
 }
-
-impl tl::Identifiable for SendMedia<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0330_e77f;
-}
-
+tl::object! { SendMedia<'_>, &calls::messages::TYPES[206], x, tl::And((tl::Word, x.silent, x.background, x.clear_draft, x.noforwards, x.update_stickersets_order, x.invert_media, x.allow_paid_floodskip, &x.peer, x.reply_to, &x.media, x.message), (x.random_id, x.reply_markup, x.entities, x.schedule_date, x.schedule_repeat_period, x.send_as, x.quick_reply_shortcut, x.effect, x.allow_paid_stars, x.suggested_post)) }
 impl tl::RemoteCall for SendMedia<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0330_e77f);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reply_to.is_some());
-        flags.set(2, self.reply_markup.is_some());
-        flags.set(3, self.entities.is_some());
-        flags.set(5, self.silent);
-        flags.set(6, self.background);
-        flags.set(7, self.clear_draft);
-        flags.set(10, self.schedule_date.is_some());
-        flags.set(13, self.send_as.is_some());
-        flags.set(14, self.noforwards);
-        flags.set(15, self.update_stickersets_order);
-        flags.set(16, self.invert_media);
-        flags.set(17, self.quick_reply_shortcut.is_some());
-        flags.set(18, self.effect.is_some());
-        flags.set(19, self.allow_paid_floodskip);
-        flags.set(21, self.allow_paid_stars.is_some());
-        flags.set(22, self.suggested_post.is_some());
-        flags.set(24, self.schedule_repeat_period.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.reply_to);
-        w.put(&self.media);
-        w.put(&self.message);
-        w.put(&self.random_id);
-        w.put(&self.reply_markup);
-        w.put(&self.entities);
-        w.put(&self.schedule_date);
-        w.put(&self.schedule_repeat_period);
-        w.put(&self.send_as);
-        w.put(&self.quick_reply_shortcut);
-        w.put(&self.effect);
-        w.put(&self.allow_paid_stars);
-        w.put(&self.suggested_post);
-        w.finish()
-    }
-}
-
 /// `messages.sendMessage#fef48f62 flags:# no_webpage:flags.1?true silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo message:string random_id:long reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long suggested_post:flags.22?SuggestedPost rich_message:flags.23?InputRichMessage = Updates;`
+#[repr(C)]
 pub struct SendMessage<'a> {
     pub no_webpage: bool,
     pub silent: bool,
@@ -5968,60 +2542,13 @@ pub struct SendMessage<'a> {
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-
-impl tl::Identifiable for SendMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfef4_8f62;
-}
-
+tl::object! { SendMessage<'_>, &calls::messages::TYPES[207], x, tl::And((tl::Word, x.no_webpage, x.silent, x.background, x.clear_draft, x.noforwards, x.update_stickersets_order, x.invert_media, x.allow_paid_floodskip, &x.peer, x.reply_to, x.message), (x.random_id, x.reply_markup, x.entities, x.schedule_date, x.schedule_repeat_period, x.send_as, x.quick_reply_shortcut, x.effect, x.allow_paid_stars, x.suggested_post, x.rich_message)) }
 impl tl::RemoteCall for SendMessage<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfef4_8f62);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reply_to.is_some());
-        flags.set(1, self.no_webpage);
-        flags.set(2, self.reply_markup.is_some());
-        flags.set(3, self.entities.is_some());
-        flags.set(5, self.silent);
-        flags.set(6, self.background);
-        flags.set(7, self.clear_draft);
-        flags.set(10, self.schedule_date.is_some());
-        flags.set(13, self.send_as.is_some());
-        flags.set(14, self.noforwards);
-        flags.set(15, self.update_stickersets_order);
-        flags.set(16, self.invert_media);
-        flags.set(17, self.quick_reply_shortcut.is_some());
-        flags.set(18, self.effect.is_some());
-        flags.set(19, self.allow_paid_floodskip);
-        flags.set(21, self.allow_paid_stars.is_some());
-        flags.set(22, self.suggested_post.is_some());
-        flags.set(23, self.rich_message.is_some());
-        flags.set(24, self.schedule_repeat_period.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.reply_to);
-        w.put(&self.message);
-        w.put(&self.random_id);
-        w.put(&self.reply_markup);
-        w.put(&self.entities);
-        w.put(&self.schedule_date);
-        w.put(&self.schedule_repeat_period);
-        w.put(&self.send_as);
-        w.put(&self.quick_reply_shortcut);
-        w.put(&self.effect);
-        w.put(&self.allow_paid_stars);
-        w.put(&self.suggested_post);
-        w.put(&self.rich_message);
-        w.finish()
-    }
-}
-
 /// `messages.sendMultiMedia#1bf89d74 flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo multi_media:Vector<InputSingleMedia> schedule_date:flags.10?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long = Updates;`
+#[repr(C)]
 pub struct SendMultiMedia<'a> {
     pub silent: bool,
     pub background: bool,
@@ -6039,48 +2566,13 @@ pub struct SendMultiMedia<'a> {
     pub effect: Option<i64>,
     pub allow_paid_stars: Option<i64>,
 }
-
-impl tl::Identifiable for SendMultiMedia<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1bf8_9d74;
-}
-
+tl::object! { SendMultiMedia<'_>, &calls::messages::TYPES[208], x, tl::And((tl::Word, x.silent, x.background, x.clear_draft, x.noforwards, x.update_stickersets_order, x.invert_media, x.allow_paid_floodskip, &x.peer, x.reply_to, x.multi_media, x.schedule_date), (x.send_as, x.quick_reply_shortcut, x.effect, x.allow_paid_stars)) }
 impl tl::RemoteCall for SendMultiMedia<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendMultiMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1bf8_9d74);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reply_to.is_some());
-        flags.set(5, self.silent);
-        flags.set(6, self.background);
-        flags.set(7, self.clear_draft);
-        flags.set(10, self.schedule_date.is_some());
-        flags.set(13, self.send_as.is_some());
-        flags.set(14, self.noforwards);
-        flags.set(15, self.update_stickersets_order);
-        flags.set(16, self.invert_media);
-        flags.set(17, self.quick_reply_shortcut.is_some());
-        flags.set(18, self.effect.is_some());
-        flags.set(19, self.allow_paid_floodskip);
-        flags.set(21, self.allow_paid_stars.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.reply_to);
-        w.put(&self.multi_media);
-        w.put(&self.schedule_date);
-        w.put(&self.send_as);
-        w.put(&self.quick_reply_shortcut);
-        w.put(&self.effect);
-        w.put(&self.allow_paid_stars);
-        w.finish()
-    }
-}
-
 /// `messages.sendPaidReaction#58bbcb50 flags:# peer:InputPeer msg_id:int count:int random_id:long private:flags.0?PaidReactionPrivacy = Updates;`
+#[repr(C)]
 pub struct SendPaidReaction<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
@@ -6088,62 +2580,26 @@ pub struct SendPaidReaction<'a> {
     pub random_id: i64,
     pub private: Option<&'a enums::PaidReactionPrivacy<'a>>,
 }
-
-impl tl::Identifiable for SendPaidReaction<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x58bb_cb50;
-}
-
+tl::object! { SendPaidReaction<'_>, &calls::messages::TYPES[209], x, (tl::Word, &x.peer, x.msg_id, x.count, x.random_id, x.private) }
 impl tl::RemoteCall for SendPaidReaction<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendPaidReaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x58bb_cb50);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.private.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.count);
-        w.put(&self.random_id);
-        w.put(&self.private);
-        w.finish()
-    }
-}
-
 /// `messages.sendQuickReplyMessages#6c750de1 peer:InputPeer shortcut_id:int id:Vector<int> random_id:Vector<long> = Updates;`
+#[repr(C)]
 pub struct SendQuickReplyMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub shortcut_id: i32,
     pub id: &'a [i32],
     pub random_id: &'a [i64],
 }
-
-impl tl::Identifiable for SendQuickReplyMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6c75_0de1;
-}
-
+tl::object! { SendQuickReplyMessages<'_>, &calls::messages::TYPES[210], x, (&x.peer, x.shortcut_id, x.id, x.random_id) }
 impl tl::RemoteCall for SendQuickReplyMessages<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendQuickReplyMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6c75_0de1);
-        w.put(&self.peer);
-        w.put(&self.shortcut_id);
-        w.put(&self.id);
-        w.put(&self.random_id);
-        w.finish()
-    }
-}
-
 /// `messages.sendReaction#d30d78d4 flags:# big:flags.1?true add_to_recent:flags.2?true peer:InputPeer msg_id:int reaction:flags.0?Vector<Reaction> = Updates;`
+#[repr(C)]
 pub struct SendReaction<'a> {
     pub big: bool,
     pub add_to_recent: bool,
@@ -6151,166 +2607,72 @@ pub struct SendReaction<'a> {
     pub msg_id: i32,
     pub reaction: Option<&'a [enums::Reaction<'a>]>,
 }
-
-impl tl::Identifiable for SendReaction<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd30d_78d4;
-}
-
+tl::object! { SendReaction<'_>, &calls::messages::TYPES[211], x, (tl::Word, x.big, x.add_to_recent, &x.peer, x.msg_id, x.reaction) }
 impl tl::RemoteCall for SendReaction<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendReaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd30d_78d4);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reaction.is_some());
-        flags.set(1, self.big);
-        flags.set(2, self.add_to_recent);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.reaction);
-        w.finish()
-    }
-}
-
 /// `messages.sendScheduledMessages#bd38850a peer:InputPeer id:Vector<int> = Updates;`
+#[repr(C)]
 pub struct SendScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for SendScheduledMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbd38_850a;
-}
-
+tl::object! { SendScheduledMessages<'_>, &calls::messages::TYPES[212], x, (&x.peer, x.id) }
 impl tl::RemoteCall for SendScheduledMessages<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendScheduledMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbd38_850a);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.sendScreenshotNotification#a1405817 peer:InputPeer reply_to:InputReplyTo random_id:long = Updates;`
+#[repr(C)]
 pub struct SendScreenshotNotification<'a> {
     pub peer: enums::InputPeer<'a>,
     pub reply_to: enums::InputReplyTo<'a>,
     pub random_id: i64,
 }
-
-impl tl::Identifiable for SendScreenshotNotification<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa140_5817;
-}
-
+tl::object! { SendScreenshotNotification<'_>, &calls::messages::TYPES[213], x, (&x.peer, &x.reply_to, x.random_id) }
 impl tl::RemoteCall for SendScreenshotNotification<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendScreenshotNotification<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa140_5817);
-        w.put(&self.peer);
-        w.put(&self.reply_to);
-        w.put(&self.random_id);
-        w.finish()
-    }
-}
-
 /// `messages.sendVote#10ea6184 peer:InputPeer msg_id:int options:Vector<bytes> = Updates;`
+#[repr(C)]
 pub struct SendVote<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
     pub options: &'a [&'a [u8]],
 }
-
-impl tl::Identifiable for SendVote<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x10ea_6184;
-}
-
+tl::object! { SendVote<'_>, &calls::messages::TYPES[214], x, (&x.peer, x.msg_id, x.options) }
 impl tl::RemoteCall for SendVote<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendVote<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x10ea_6184);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.options);
-        w.finish()
-    }
-}
-
 /// `messages.sendWebViewData#dc0242c8 bot:InputUser random_id:long button_text:string data:string = Updates;`
+#[repr(C)]
 pub struct SendWebViewData<'a> {
     pub bot: enums::InputUser<'a>,
     pub random_id: i64,
     pub button_text: &'a str,
     pub data: &'a str,
 }
-
-impl tl::Identifiable for SendWebViewData<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdc02_42c8;
-}
-
+tl::object! { SendWebViewData<'_>, &calls::messages::TYPES[215], x, (&x.bot, x.random_id, x.button_text, x.data) }
 impl tl::RemoteCall for SendWebViewData<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendWebViewData<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdc02_42c8);
-        w.put(&self.bot);
-        w.put(&self.random_id);
-        w.put(&self.button_text);
-        w.put(&self.data);
-        w.finish()
-    }
-}
-
 /// `messages.sendWebViewResultMessage#0a4314f5 bot_query_id:string result:InputBotInlineResult = WebViewMessageSent;`
+#[repr(C)]
 pub struct SendWebViewResultMessage<'a> {
     pub bot_query_id: &'a str,
     pub result: enums::InputBotInlineResult<'a>,
 }
-
-impl tl::Identifiable for SendWebViewResultMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0a43_14f5;
-}
-
+tl::object! { SendWebViewResultMessage<'_>, &calls::messages::TYPES[216], x, (x.bot_query_id, &x.result) }
 impl tl::RemoteCall for SendWebViewResultMessage<'_> {
     type Return = tl::Decoded<enums::WebViewMessageSent<'static>>;
 }
 
-impl tl::Serializable for SendWebViewResultMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0a43_14f5);
-        w.put(&self.bot_query_id);
-        w.put(&self.result);
-        w.finish()
-    }
-}
-
 /// `messages.setBotCallbackAnswer#d58f130a flags:# alert:flags.1?true query_id:long message:flags.0?string url:flags.2?string cache_time:int = Bool;`
+#[repr(C)]
 pub struct SetBotCallbackAnswer<'a> {
     pub alert: bool,
     pub query_id: i64,
@@ -6318,178 +2680,72 @@ pub struct SetBotCallbackAnswer<'a> {
     pub url: Option<&'a str>,
     pub cache_time: i32,
 }
-
-impl tl::Identifiable for SetBotCallbackAnswer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd58f_130a;
-}
-
+tl::object! { SetBotCallbackAnswer<'_>, &calls::messages::TYPES[217], x, (tl::Word, x.alert, x.query_id, x.message, x.url, x.cache_time) }
 impl tl::RemoteCall for SetBotCallbackAnswer<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetBotCallbackAnswer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd58f_130a);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.message.is_some());
-        flags.set(1, self.alert);
-        flags.set(2, self.url.is_some());
-        w.flags(flags);
-        w.put(&self.query_id);
-        w.put(&self.message);
-        w.put(&self.url);
-        w.put(&self.cache_time);
-        w.finish()
-    }
-}
-
 /// `messages.setBotGuestChatResult#b8f106e3 query_id:long result:InputBotInlineResult = InputBotInlineMessageID;`
+#[repr(C)]
 pub struct SetBotGuestChatResult<'a> {
     pub query_id: i64,
     pub result: enums::InputBotInlineResult<'a>,
 }
-
-impl tl::Identifiable for SetBotGuestChatResult<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb8f1_06e3;
-}
-
+tl::object! { SetBotGuestChatResult<'_>, &calls::messages::TYPES[218], x, (x.query_id, &x.result) }
 impl tl::RemoteCall for SetBotGuestChatResult<'_> {
     type Return = tl::Decoded<enums::InputBotInlineMessageId>;
 }
 
-impl tl::Serializable for SetBotGuestChatResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb8f1_06e3);
-        w.put(&self.query_id);
-        w.put(&self.result);
-        w.finish()
-    }
-}
-
 /// `messages.setBotPrecheckoutResults#09c2dd95 flags:# success:flags.1?true query_id:long error:flags.0?string = Bool;`
+#[repr(C)]
 pub struct SetBotPrecheckoutResults<'a> {
     pub success: bool,
     pub query_id: i64,
     pub error: Option<&'a str>,
 }
-
-impl tl::Identifiable for SetBotPrecheckoutResults<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x09c2_dd95;
-}
-
+tl::object! { SetBotPrecheckoutResults<'_>, &calls::messages::TYPES[219], x, (tl::Word, x.success, x.query_id, x.error) }
 impl tl::RemoteCall for SetBotPrecheckoutResults<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetBotPrecheckoutResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x09c2_dd95);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.error.is_some());
-        flags.set(1, self.success);
-        w.flags(flags);
-        w.put(&self.query_id);
-        w.put(&self.error);
-        w.finish()
-    }
-}
-
 /// `messages.setBotShippingResults#e5f672fa flags:# query_id:long error:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = Bool;`
+#[repr(C)]
 pub struct SetBotShippingResults<'a> {
     pub query_id: i64,
     pub error: Option<&'a str>,
     pub shipping_options: Option<&'a [enums::ShippingOption<'a>]>,
 }
-
-impl tl::Identifiable for SetBotShippingResults<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe5f6_72fa;
-}
-
+tl::object! { SetBotShippingResults<'_>, &calls::messages::TYPES[220], x, (tl::Word, x.query_id, x.error, x.shipping_options) }
 impl tl::RemoteCall for SetBotShippingResults<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetBotShippingResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe5f6_72fa);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.error.is_some());
-        flags.set(1, self.shipping_options.is_some());
-        w.flags(flags);
-        w.put(&self.query_id);
-        w.put(&self.error);
-        w.put(&self.shipping_options);
-        w.finish()
-    }
-}
-
 /// `messages.setChatAvailableReactions#864b2581 flags:# peer:InputPeer available_reactions:ChatReactions reactions_limit:flags.0?int paid_enabled:flags.1?Bool = Updates;`
+#[repr(C)]
 pub struct SetChatAvailableReactions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub available_reactions: enums::ChatReactions<'a>,
     pub reactions_limit: Option<i32>,
     pub paid_enabled: Option<bool>,
 }
-
-impl tl::Identifiable for SetChatAvailableReactions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x864b_2581;
-}
-
+tl::object! { SetChatAvailableReactions<'_>, &calls::messages::TYPES[221], x, (tl::Word, &x.peer, &x.available_reactions, x.reactions_limit, x.paid_enabled) }
 impl tl::RemoteCall for SetChatAvailableReactions<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SetChatAvailableReactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x864b_2581);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reactions_limit.is_some());
-        flags.set(1, self.paid_enabled.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.available_reactions);
-        w.put(&self.reactions_limit);
-        w.put(&self.paid_enabled);
-        w.finish()
-    }
-}
-
 /// `messages.setChatTheme#081202c9 peer:InputPeer theme:InputChatTheme = Updates;`
+#[repr(C)]
 pub struct SetChatTheme<'a> {
     pub peer: enums::InputPeer<'a>,
     pub theme: enums::InputChatTheme<'a>,
 }
-
-impl tl::Identifiable for SetChatTheme<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0812_02c9;
-}
-
+tl::object! { SetChatTheme<'_>, &calls::messages::TYPES[222], x, (&x.peer, &x.theme) }
 impl tl::RemoteCall for SetChatTheme<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SetChatTheme<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0812_02c9);
-        w.put(&self.peer);
-        w.put(&self.theme);
-        w.finish()
-    }
-}
-
 /// `messages.setChatWallPaper#8ffacae1 flags:# for_both:flags.3?true revert:flags.4?true peer:InputPeer wallpaper:flags.0?InputWallPaper settings:flags.2?WallPaperSettings id:flags.1?int = Updates;`
+#[repr(C)]
 pub struct SetChatWallPaper<'a> {
     pub for_both: bool,
     pub revert: bool,
@@ -6498,107 +2754,44 @@ pub struct SetChatWallPaper<'a> {
     pub settings: Option<&'a enums::WallPaperSettings<'a>>,
     pub id: Option<i32>,
 }
-
-impl tl::Identifiable for SetChatWallPaper<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8ffa_cae1;
-}
-
+tl::object! { SetChatWallPaper<'_>, &calls::messages::TYPES[223], x, (tl::Word, x.for_both, x.revert, &x.peer, x.wallpaper, x.settings, x.id) }
 impl tl::RemoteCall for SetChatWallPaper<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SetChatWallPaper<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8ffa_cae1);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.wallpaper.is_some());
-        flags.set(1, self.id.is_some());
-        flags.set(2, self.settings.is_some());
-        flags.set(3, self.for_both);
-        flags.set(4, self.revert);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.wallpaper);
-        w.put(&self.settings);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.setDefaultHistoryTTL#9eb51445 period:int = Bool;`
+#[repr(C)]
 pub struct SetDefaultHistoryTtl {
     pub period: i32,
 }
-
-impl tl::Identifiable for SetDefaultHistoryTtl {
-    const CONSTRUCTOR_ID: u32 = 0x9eb5_1445;
-}
-
+tl::object! { SetDefaultHistoryTtl, &calls::messages::TYPES[224], x, (x.period,) }
 impl tl::RemoteCall for SetDefaultHistoryTtl {
     type Return = bool;
 }
 
-impl tl::Serializable for SetDefaultHistoryTtl {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9eb5_1445);
-        w.put(&self.period);
-        w.finish()
-    }
-}
-
 /// `messages.setDefaultReaction#4f47a016 reaction:Reaction = Bool;`
+#[repr(C)]
 pub struct SetDefaultReaction<'a> {
     pub reaction: enums::Reaction<'a>,
 }
-
-impl tl::Identifiable for SetDefaultReaction<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4f47_a016;
-}
-
+tl::object! { SetDefaultReaction<'_>, &calls::messages::TYPES[225], x, (&x.reaction,) }
 impl tl::RemoteCall for SetDefaultReaction<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetDefaultReaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4f47_a016);
-        w.put(&self.reaction);
-        w.finish()
-    }
-}
-
 /// `messages.setEncryptedTyping#791451ed peer:InputEncryptedChat typing:Bool = Bool;`
+#[repr(C)]
 pub struct SetEncryptedTyping {
     pub peer: enums::InputEncryptedChat,
     pub typing: bool,
 }
-
-impl tl::Identifiable for SetEncryptedTyping {
-    const CONSTRUCTOR_ID: u32 = 0x7914_51ed;
-}
-
+tl::object! { SetEncryptedTyping, &calls::messages::TYPES[226], x, (&x.peer, x.typing) }
 impl tl::RemoteCall for SetEncryptedTyping {
     type Return = bool;
 }
 
-impl tl::Serializable for SetEncryptedTyping {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7914_51ed);
-        w.put(&self.peer);
-        w.put(&self.typing);
-        w.finish()
-    }
-}
-
 /// `messages.setGameScore#8ef8ecc0 flags:# edit_message:flags.0?true force:flags.1?true peer:InputPeer id:int user_id:InputUser score:int = Updates;`
+#[repr(C)]
 pub struct SetGameScore<'a> {
     pub edit_message: bool,
     pub force: bool,
@@ -6607,58 +2800,24 @@ pub struct SetGameScore<'a> {
     pub user_id: enums::InputUser<'a>,
     pub score: i32,
 }
-
-impl tl::Identifiable for SetGameScore<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8ef8_ecc0;
-}
-
+tl::object! { SetGameScore<'_>, &calls::messages::TYPES[227], x, (tl::Word, x.edit_message, x.force, &x.peer, x.id, &x.user_id, x.score) }
 impl tl::RemoteCall for SetGameScore<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SetGameScore<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8ef8_ecc0);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.edit_message);
-        flags.set(1, self.force);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.user_id);
-        w.put(&self.score);
-        w.finish()
-    }
-}
-
 /// `messages.setHistoryTTL#b80e5fe4 peer:InputPeer period:int = Updates;`
+#[repr(C)]
 pub struct SetHistoryTtl<'a> {
     pub peer: enums::InputPeer<'a>,
     pub period: i32,
 }
-
-impl tl::Identifiable for SetHistoryTtl<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb80e_5fe4;
-}
-
+tl::object! { SetHistoryTtl<'_>, &calls::messages::TYPES[228], x, (&x.peer, x.period) }
 impl tl::RemoteCall for SetHistoryTtl<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SetHistoryTtl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb80e_5fe4);
-        w.put(&self.peer);
-        w.put(&self.period);
-        w.finish()
-    }
-}
-
 /// `messages.setInlineBotResults#bb12a419 flags:# gallery:flags.0?true private:flags.1?true query_id:long results:Vector<InputBotInlineResult> cache_time:int next_offset:flags.2?string switch_pm:flags.3?InlineBotSwitchPM switch_webview:flags.4?InlineBotWebView = Bool;`
+#[repr(C)]
 pub struct SetInlineBotResults<'a> {
     pub gallery: bool,
     pub private: bool,
@@ -6669,38 +2828,13 @@ pub struct SetInlineBotResults<'a> {
     pub switch_pm: Option<&'a enums::InlineBotSwitchPm<'a>>,
     pub switch_webview: Option<&'a enums::InlineBotWebView<'a>>,
 }
-
-impl tl::Identifiable for SetInlineBotResults<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbb12_a419;
-}
-
+tl::object! { SetInlineBotResults<'_>, &calls::messages::TYPES[229], x, (tl::Word, x.gallery, x.private, x.query_id, x.results, x.cache_time, x.next_offset, x.switch_pm, x.switch_webview) }
 impl tl::RemoteCall for SetInlineBotResults<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetInlineBotResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbb12_a419);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.gallery);
-        flags.set(1, self.private);
-        flags.set(2, self.next_offset.is_some());
-        flags.set(3, self.switch_pm.is_some());
-        flags.set(4, self.switch_webview.is_some());
-        w.flags(flags);
-        w.put(&self.query_id);
-        w.put(&self.results);
-        w.put(&self.cache_time);
-        w.put(&self.next_offset);
-        w.put(&self.switch_pm);
-        w.put(&self.switch_webview);
-        w.finish()
-    }
-}
-
 /// `messages.setInlineGameScore#15ad9f64 flags:# edit_message:flags.0?true force:flags.1?true id:InputBotInlineMessageID user_id:InputUser score:int = Bool;`
+#[repr(C)]
 pub struct SetInlineGameScore<'a> {
     pub edit_message: bool,
     pub force: bool,
@@ -6708,370 +2842,154 @@ pub struct SetInlineGameScore<'a> {
     pub user_id: enums::InputUser<'a>,
     pub score: i32,
 }
-
-impl tl::Identifiable for SetInlineGameScore<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x15ad_9f64;
-}
-
+tl::object! { SetInlineGameScore<'_>, &calls::messages::TYPES[230], x, (tl::Word, x.edit_message, x.force, &x.id, &x.user_id, x.score) }
 impl tl::RemoteCall for SetInlineGameScore<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetInlineGameScore<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x15ad_9f64);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.edit_message);
-        flags.set(1, self.force);
-        w.flags(flags);
-        w.put(&self.id);
-        w.put(&self.user_id);
-        w.put(&self.score);
-        w.finish()
-    }
-}
-
 /// `messages.setTyping#58943ee2 flags:# peer:InputPeer top_msg_id:flags.0?int action:SendMessageAction = Bool;`
+#[repr(C)]
 pub struct SetTyping<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
     pub action: enums::SendMessageAction<'a>,
 }
-
-impl tl::Identifiable for SetTyping<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5894_3ee2;
-}
-
+tl::object! { SetTyping<'_>, &calls::messages::TYPES[231], x, (tl::Word, &x.peer, x.top_msg_id, &x.action) }
 impl tl::RemoteCall for SetTyping<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetTyping<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5894_3ee2);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.top_msg_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.top_msg_id);
-        w.put(&self.action);
-        w.finish()
-    }
-}
-
 /// `messages.startBot#e6df7378 bot:InputUser peer:InputPeer random_id:long start_param:string = Updates;`
+#[repr(C)]
 pub struct StartBot<'a> {
     pub bot: enums::InputUser<'a>,
     pub peer: enums::InputPeer<'a>,
     pub random_id: i64,
     pub start_param: &'a str,
 }
-
-impl tl::Identifiable for StartBot<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe6df_7378;
-}
-
+tl::object! { StartBot<'_>, &calls::messages::TYPES[232], x, (&x.bot, &x.peer, x.random_id, x.start_param) }
 impl tl::RemoteCall for StartBot<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for StartBot<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe6df_7378);
-        w.put(&self.bot);
-        w.put(&self.peer);
-        w.put(&self.random_id);
-        w.put(&self.start_param);
-        w.finish()
-    }
-}
-
 /// `messages.startHistoryImport#b43df344 peer:InputPeer import_id:long = Bool;`
+#[repr(C)]
 pub struct StartHistoryImport<'a> {
     pub peer: enums::InputPeer<'a>,
     pub import_id: i64,
 }
-
-impl tl::Identifiable for StartHistoryImport<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb43d_f344;
-}
-
+tl::object! { StartHistoryImport<'_>, &calls::messages::TYPES[233], x, (&x.peer, x.import_id) }
 impl tl::RemoteCall for StartHistoryImport<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for StartHistoryImport<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb43d_f344);
-        w.put(&self.peer);
-        w.put(&self.import_id);
-        w.finish()
-    }
-}
-
 /// `messages.summarizeText#abbbd346 flags:# peer:InputPeer id:int to_lang:flags.0?string tone:flags.2?string = TextWithEntities;`
+#[repr(C)]
 pub struct SummarizeText<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
     pub to_lang: Option<&'a str>,
     pub tone: Option<&'a str>,
 }
-
-impl tl::Identifiable for SummarizeText<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xabbb_d346;
-}
-
+tl::object! { SummarizeText<'_>, &calls::messages::TYPES[234], x, (tl::Word, &x.peer, x.id, x.to_lang, x.tone) }
 impl tl::RemoteCall for SummarizeText<'_> {
     type Return = tl::Decoded<enums::TextWithEntities<'static>>;
 }
 
-impl tl::Serializable for SummarizeText<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xabbb_d346);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.to_lang.is_some());
-        flags.set(2, self.tone.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.to_lang);
-        w.put(&self.tone);
-        w.finish()
-    }
-}
-
 /// `messages.toggleBotInAttachMenu#69f59d69 flags:# write_allowed:flags.0?true bot:InputUser enabled:Bool = Bool;`
+#[repr(C)]
 pub struct ToggleBotInAttachMenu<'a> {
     pub write_allowed: bool,
     pub bot: enums::InputUser<'a>,
     pub enabled: bool,
 }
-
-impl tl::Identifiable for ToggleBotInAttachMenu<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x69f5_9d69;
-}
-
+tl::object! { ToggleBotInAttachMenu<'_>, &calls::messages::TYPES[235], x, (tl::Word, x.write_allowed, &x.bot, x.enabled) }
 impl tl::RemoteCall for ToggleBotInAttachMenu<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleBotInAttachMenu<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x69f5_9d69);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.write_allowed);
-        w.flags(flags);
-        w.put(&self.bot);
-        w.put(&self.enabled);
-        w.finish()
-    }
-}
-
 /// `messages.toggleDialogFilterTags#fd2dda49 enabled:Bool = Bool;`
+#[repr(C)]
 pub struct ToggleDialogFilterTags {
     pub enabled: bool,
 }
-
-impl tl::Identifiable for ToggleDialogFilterTags {
-    const CONSTRUCTOR_ID: u32 = 0xfd2d_da49;
-}
-
+tl::object! { ToggleDialogFilterTags, &calls::messages::TYPES[236], x, (x.enabled,) }
 impl tl::RemoteCall for ToggleDialogFilterTags {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleDialogFilterTags {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfd2d_da49);
-        w.put(&self.enabled);
-        w.finish()
-    }
-}
-
 /// `messages.toggleDialogPin#a731e257 flags:# pinned:flags.0?true peer:InputDialogPeer = Bool;`
+#[repr(C)]
 pub struct ToggleDialogPin<'a> {
     pub pinned: bool,
     pub peer: enums::InputDialogPeer<'a>,
 }
-
-impl tl::Identifiable for ToggleDialogPin<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa731_e257;
-}
-
+tl::object! { ToggleDialogPin<'_>, &calls::messages::TYPES[237], x, (tl::Word, x.pinned, &x.peer) }
 impl tl::RemoteCall for ToggleDialogPin<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleDialogPin<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa731_e257);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.pinned);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.toggleNoForwards#b2081a35 flags:# peer:InputPeer enabled:Bool request_msg_id:flags.0?int = Updates;`
+#[repr(C)]
 pub struct ToggleNoForwards<'a> {
     pub peer: enums::InputPeer<'a>,
     pub enabled: bool,
     pub request_msg_id: Option<i32>,
 }
-
-impl tl::Identifiable for ToggleNoForwards<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb208_1a35;
-}
-
+tl::object! { ToggleNoForwards<'_>, &calls::messages::TYPES[238], x, (tl::Word, &x.peer, x.enabled, x.request_msg_id) }
 impl tl::RemoteCall for ToggleNoForwards<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleNoForwards<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb208_1a35);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.request_msg_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.enabled);
-        w.put(&self.request_msg_id);
-        w.finish()
-    }
-}
-
 /// `messages.togglePaidReactionPrivacy#435885b5 peer:InputPeer msg_id:int private:PaidReactionPrivacy = Bool;`
+#[repr(C)]
 pub struct TogglePaidReactionPrivacy<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
     pub private: enums::PaidReactionPrivacy<'a>,
 }
-
-impl tl::Identifiable for TogglePaidReactionPrivacy<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4358_85b5;
-}
-
+tl::object! { TogglePaidReactionPrivacy<'_>, &calls::messages::TYPES[239], x, (&x.peer, x.msg_id, &x.private) }
 impl tl::RemoteCall for TogglePaidReactionPrivacy<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for TogglePaidReactionPrivacy<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4358_85b5);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.private);
-        w.finish()
-    }
-}
-
 /// `messages.togglePeerTranslations#e47cb579 flags:# disabled:flags.0?true peer:InputPeer = Bool;`
+#[repr(C)]
 pub struct TogglePeerTranslations<'a> {
     pub disabled: bool,
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for TogglePeerTranslations<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe47c_b579;
-}
-
+tl::object! { TogglePeerTranslations<'_>, &calls::messages::TYPES[240], x, (tl::Word, x.disabled, &x.peer) }
 impl tl::RemoteCall for TogglePeerTranslations<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for TogglePeerTranslations<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe47c_b579);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.disabled);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.toggleSavedDialogPin#ac81bbde flags:# pinned:flags.0?true peer:InputDialogPeer = Bool;`
+#[repr(C)]
 pub struct ToggleSavedDialogPin<'a> {
     pub pinned: bool,
     pub peer: enums::InputDialogPeer<'a>,
 }
-
-impl tl::Identifiable for ToggleSavedDialogPin<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xac81_bbde;
-}
-
+tl::object! { ToggleSavedDialogPin<'_>, &calls::messages::TYPES[241], x, (tl::Word, x.pinned, &x.peer) }
 impl tl::RemoteCall for ToggleSavedDialogPin<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleSavedDialogPin<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xac81_bbde);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.pinned);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `messages.toggleStickerSets#b5052fea flags:# uninstall:flags.0?true archive:flags.1?true unarchive:flags.2?true stickersets:Vector<InputStickerSet> = Bool;`
+#[repr(C)]
 pub struct ToggleStickerSets<'a> {
     pub uninstall: bool,
     pub archive: bool,
     pub unarchive: bool,
     pub stickersets: &'a [enums::InputStickerSet<'a>],
 }
-
-impl tl::Identifiable for ToggleStickerSets<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb505_2fea;
-}
-
+tl::object! { ToggleStickerSets<'_>, &calls::messages::TYPES[242], x, (tl::Word, x.uninstall, x.archive, x.unarchive, x.stickersets) }
 impl tl::RemoteCall for ToggleStickerSets<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleStickerSets<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb505_2fea);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.uninstall);
-        flags.set(1, self.archive);
-        flags.set(2, self.unarchive);
-        w.flags(flags);
-        w.put(&self.stickersets);
-        w.finish()
-    }
-}
-
 /// `messages.toggleSuggestedPostApproval#8107455c flags:# reject:flags.1?true peer:InputPeer msg_id:int schedule_date:flags.0?int reject_comment:flags.2?string = Updates;`
+#[repr(C)]
 pub struct ToggleSuggestedPostApproval<'a> {
     pub reject: bool,
     pub peer: enums::InputPeer<'a>,
@@ -7079,88 +2997,37 @@ pub struct ToggleSuggestedPostApproval<'a> {
     pub schedule_date: Option<i32>,
     pub reject_comment: Option<&'a str>,
 }
-
-impl tl::Identifiable for ToggleSuggestedPostApproval<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8107_455c;
-}
-
+tl::object! { ToggleSuggestedPostApproval<'_>, &calls::messages::TYPES[243], x, (tl::Word, x.reject, &x.peer, x.msg_id, x.schedule_date, x.reject_comment) }
 impl tl::RemoteCall for ToggleSuggestedPostApproval<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleSuggestedPostApproval<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8107_455c);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.schedule_date.is_some());
-        flags.set(1, self.reject);
-        flags.set(2, self.reject_comment.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.schedule_date);
-        w.put(&self.reject_comment);
-        w.finish()
-    }
-}
-
 /// `messages.toggleTodoCompleted#d3e03124 peer:InputPeer msg_id:int completed:Vector<int> incompleted:Vector<int> = Updates;`
+#[repr(C)]
 pub struct ToggleTodoCompleted<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
     pub completed: &'a [i32],
     pub incompleted: &'a [i32],
 }
-
-impl tl::Identifiable for ToggleTodoCompleted<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd3e0_3124;
-}
-
+tl::object! { ToggleTodoCompleted<'_>, &calls::messages::TYPES[244], x, (&x.peer, x.msg_id, x.completed, x.incompleted) }
 impl tl::RemoteCall for ToggleTodoCompleted<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleTodoCompleted<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd3e0_3124);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.put(&self.completed);
-        w.put(&self.incompleted);
-        w.finish()
-    }
-}
-
 /// `messages.transcribeAudio#269e9a49 peer:InputPeer msg_id:int = messages.TranscribedAudio;`
+#[repr(C)]
 pub struct TranscribeAudio<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for TranscribeAudio<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x269e_9a49;
-}
-
+tl::object! { TranscribeAudio<'_>, &calls::messages::TYPES[245], x, (&x.peer, x.msg_id) }
 impl tl::RemoteCall for TranscribeAudio<'_> {
     type Return = tl::Decoded<enums::messages::TranscribedAudio<'static>>;
 }
 
-impl tl::Serializable for TranscribeAudio<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x269e_9a49);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `messages.translateRichMessage#1a542004 flags:# peer:flags.0?InputPeer id:flags.0?Vector<int> text:flags.1?Vector<InputRichMessage> to_lang:string tone:flags.2?string = messages.TranslatedRichMessage;`
+#[repr(C)]
 pub struct TranslateRichMessage<'a> {
     pub peer: Option<&'a enums::InputPeer<'a>>,
     pub id: Option<&'a [i32]>,
@@ -7168,36 +3035,13 @@ pub struct TranslateRichMessage<'a> {
     pub to_lang: &'a str,
     pub tone: Option<&'a str>,
 }
-
-impl tl::Identifiable for TranslateRichMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1a54_2004;
-}
-
+tl::object! { TranslateRichMessage<'_>, &calls::messages::TYPES[246], x, (tl::Word, x.peer, x.id, x.text, x.to_lang, x.tone) }
 impl tl::RemoteCall for TranslateRichMessage<'_> {
     type Return = tl::Decoded<enums::messages::TranslatedRichMessage<'static>>;
 }
 
-impl tl::Serializable for TranslateRichMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1a54_2004);
-        let mut flags = tl::Flags::new();
-        flags.shared(0, self.peer.is_some());
-        flags.shared(0, self.id.is_some());
-        flags.set(1, self.text.is_some());
-        flags.set(2, self.tone.is_some());
-        w.checked_flags(flags, "messages.translateRichMessage", "flags");
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.text);
-        w.put(&self.to_lang);
-        w.put(&self.tone);
-        w.finish()
-    }
-}
-
 /// `messages.translateText#a5eec345 flags:# peer:flags.0?InputPeer id:flags.0?Vector<int> text:flags.1?Vector<TextWithEntities> to_lang:string tone:flags.2?string = messages.TranslatedText;`
+#[repr(C)]
 pub struct TranslateText<'a> {
     pub peer: Option<&'a enums::InputPeer<'a>>,
     pub id: Option<&'a [i32]>,
@@ -7205,168 +3049,68 @@ pub struct TranslateText<'a> {
     pub to_lang: &'a str,
     pub tone: Option<&'a str>,
 }
-
-impl tl::Identifiable for TranslateText<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa5ee_c345;
-}
-
+tl::object! { TranslateText<'_>, &calls::messages::TYPES[247], x, (tl::Word, x.peer, x.id, x.text, x.to_lang, x.tone) }
 impl tl::RemoteCall for TranslateText<'_> {
     type Return = tl::Decoded<enums::messages::TranslatedText<'static>>;
 }
 
-impl tl::Serializable for TranslateText<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa5ee_c345);
-        let mut flags = tl::Flags::new();
-        flags.shared(0, self.peer.is_some());
-        flags.shared(0, self.id.is_some());
-        flags.set(1, self.text.is_some());
-        flags.set(2, self.tone.is_some());
-        w.checked_flags(flags, "messages.translateText", "flags");
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.text);
-        w.put(&self.to_lang);
-        w.put(&self.tone);
-        w.finish()
-    }
-}
-
 /// `messages.uninstallStickerSet#f96e55de stickerset:InputStickerSet = Bool;`
+#[repr(C)]
 pub struct UninstallStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
 }
-
-impl tl::Identifiable for UninstallStickerSet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf96e_55de;
-}
-
+tl::object! { UninstallStickerSet<'_>, &calls::messages::TYPES[248], x, (&x.stickerset,) }
 impl tl::RemoteCall for UninstallStickerSet<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UninstallStickerSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf96e_55de);
-        w.put(&self.stickerset);
-        w.finish()
-    }
-}
-
 /// `messages.unpinAllMessages#062dd747 flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer = messages.AffectedHistory;`
+#[repr(C)]
 pub struct UnpinAllMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
     pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
 }
-
-impl tl::Identifiable for UnpinAllMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x062d_d747;
-}
-
+tl::object! { UnpinAllMessages<'_>, &calls::messages::TYPES[249], x, (tl::Word, &x.peer, x.top_msg_id, x.saved_peer_id) }
 impl tl::RemoteCall for UnpinAllMessages<'_> {
     type Return = tl::Decoded<enums::messages::AffectedHistory>;
 }
 
-impl tl::Serializable for UnpinAllMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x062d_d747);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.top_msg_id.is_some());
-        flags.set(1, self.saved_peer_id.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.top_msg_id);
-        w.put(&self.saved_peer_id);
-        w.finish()
-    }
-}
-
 /// `messages.updateDialogFilter#1ad4a04a flags:# id:int filter:flags.0?DialogFilter = Bool;`
+#[repr(C)]
 pub struct UpdateDialogFilter<'a> {
     pub id: i32,
     pub filter: Option<&'a enums::DialogFilter<'a>>,
 }
-
-impl tl::Identifiable for UpdateDialogFilter<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1ad4_a04a;
-}
-
+tl::object! { UpdateDialogFilter<'_>, &calls::messages::TYPES[250], x, (tl::Word, x.id, x.filter) }
 impl tl::RemoteCall for UpdateDialogFilter<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateDialogFilter<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1ad4_a04a);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.filter.is_some());
-        w.flags(flags);
-        w.put(&self.id);
-        w.put(&self.filter);
-        w.finish()
-    }
-}
-
 /// `messages.updateDialogFiltersOrder#c563c1e4 order:Vector<int> = Bool;`
+#[repr(C)]
 pub struct UpdateDialogFiltersOrder<'a> {
     pub order: &'a [i32],
 }
-
-impl tl::Identifiable for UpdateDialogFiltersOrder<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc563_c1e4;
-}
-
+tl::object! { UpdateDialogFiltersOrder<'_>, &calls::messages::TYPES[251], x, (x.order,) }
 impl tl::RemoteCall for UpdateDialogFiltersOrder<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateDialogFiltersOrder<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc563_c1e4);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `messages.updatePinnedForumTopic#175df251 peer:InputPeer topic_id:int pinned:Bool = Updates;`
+#[repr(C)]
 pub struct UpdatePinnedForumTopic<'a> {
     pub peer: enums::InputPeer<'a>,
     pub topic_id: i32,
     pub pinned: bool,
 }
-
-impl tl::Identifiable for UpdatePinnedForumTopic<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x175d_f251;
-}
-
+tl::object! { UpdatePinnedForumTopic<'_>, &calls::messages::TYPES[252], x, (&x.peer, x.topic_id, x.pinned) }
 impl tl::RemoteCall for UpdatePinnedForumTopic<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for UpdatePinnedForumTopic<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x175d_f251);
-        w.put(&self.peer);
-        w.put(&self.topic_id);
-        w.put(&self.pinned);
-        w.finish()
-    }
-}
-
 /// `messages.updatePinnedMessage#d2aaf7ec flags:# silent:flags.0?true unpin:flags.1?true pm_oneside:flags.2?true peer:InputPeer id:int = Updates;`
+#[repr(C)]
 pub struct UpdatePinnedMessage<'a> {
     pub silent: bool,
     pub unpin: bool,
@@ -7374,162 +3118,64 @@ pub struct UpdatePinnedMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-
-impl tl::Identifiable for UpdatePinnedMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd2aa_f7ec;
-}
-
+tl::object! { UpdatePinnedMessage<'_>, &calls::messages::TYPES[253], x, (tl::Word, x.silent, x.unpin, x.pm_oneside, &x.peer, x.id) }
 impl tl::RemoteCall for UpdatePinnedMessage<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for UpdatePinnedMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd2aa_f7ec);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.silent);
-        flags.set(1, self.unpin);
-        flags.set(2, self.pm_oneside);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `messages.updateSavedReactionTag#60297dec flags:# reaction:Reaction title:flags.0?string = Bool;`
+#[repr(C)]
 pub struct UpdateSavedReactionTag<'a> {
     pub reaction: enums::Reaction<'a>,
     pub title: Option<&'a str>,
 }
-
-impl tl::Identifiable for UpdateSavedReactionTag<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6029_7dec;
-}
-
+tl::object! { UpdateSavedReactionTag<'_>, &calls::messages::TYPES[254], x, (tl::Word, &x.reaction, x.title) }
 impl tl::RemoteCall for UpdateSavedReactionTag<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for UpdateSavedReactionTag<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6029_7dec);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.title.is_some());
-        w.flags(flags);
-        w.put(&self.reaction);
-        w.put(&self.title);
-        w.finish()
-    }
-}
-
 /// `messages.uploadEncryptedFile#5057c497 peer:InputEncryptedChat file:InputEncryptedFile = EncryptedFile;`
+#[repr(C)]
 pub struct UploadEncryptedFile<'a> {
     pub peer: enums::InputEncryptedChat,
     pub file: enums::InputEncryptedFile<'a>,
 }
-
-impl tl::Identifiable for UploadEncryptedFile<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5057_c497;
-}
-
+tl::object! { UploadEncryptedFile<'_>, &calls::messages::TYPES[255], x, (&x.peer, &x.file) }
 impl tl::RemoteCall for UploadEncryptedFile<'_> {
     type Return = tl::Decoded<enums::EncryptedFile>;
 }
 
-impl tl::Serializable for UploadEncryptedFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5057_c497);
-        w.put(&self.peer);
-        w.put(&self.file);
-        w.finish()
-    }
-}
-
 /// `messages.uploadImportedMedia#2a862092 peer:InputPeer import_id:long file_name:string media:InputMedia = MessageMedia;`
+#[repr(C)]
 pub struct UploadImportedMedia<'a> {
     pub peer: enums::InputPeer<'a>,
     pub import_id: i64,
     pub file_name: &'a str,
     pub media: enums::InputMedia<'a>,
 }
-
-impl tl::Identifiable for UploadImportedMedia<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2a86_2092;
-}
-
+tl::object! { UploadImportedMedia<'_>, &calls::messages::TYPES[256], x, (&x.peer, x.import_id, x.file_name, &x.media) }
 impl tl::RemoteCall for UploadImportedMedia<'_> {
     type Return = tl::Decoded<enums::MessageMedia<'static>>;
 }
 
-impl tl::Serializable for UploadImportedMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2a86_2092);
-        w.put(&self.peer);
-        w.put(&self.import_id);
-        w.put(&self.file_name);
-        w.put(&self.media);
-        w.finish()
-    }
-}
-
 /// `messages.uploadMedia#14967978 flags:# business_connection_id:flags.0?string peer:InputPeer media:InputMedia = MessageMedia;`
+#[repr(C)]
 pub struct UploadMedia<'a> {
     pub business_connection_id: Option<&'a str>,
     pub peer: enums::InputPeer<'a>,
     pub media: enums::InputMedia<'a>,
 }
-
-impl tl::Identifiable for UploadMedia<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1496_7978;
-}
-
+tl::object! { UploadMedia<'_>, &calls::messages::TYPES[257], x, (tl::Word, x.business_connection_id, &x.peer, &x.media) }
 impl tl::RemoteCall for UploadMedia<'_> {
     type Return = tl::Decoded<enums::MessageMedia<'static>>;
 }
 
-impl tl::Serializable for UploadMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1496_7978);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.business_connection_id.is_some());
-        w.flags(flags);
-        w.put(&self.business_connection_id);
-        w.put(&self.peer);
-        w.put(&self.media);
-        w.finish()
-    }
-}
-
 /// `messages.viewSponsoredMessage#269e3643 random_id:bytes = Bool;`
+#[repr(C)]
 pub struct ViewSponsoredMessage<'a> {
     pub random_id: &'a [u8],
 }
-
-impl tl::Identifiable for ViewSponsoredMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x269e_3643;
-}
-
+tl::object! { ViewSponsoredMessage<'_>, &calls::messages::TYPES[258], x, (x.random_id,) }
 impl tl::RemoteCall for ViewSponsoredMessage<'_> {
     type Return = bool;
-}
-
-impl tl::Serializable for ViewSponsoredMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x269e_3643);
-        w.put(&self.random_id);
-        w.finish()
-    }
 }

@@ -2,10 +2,11 @@
 
 //! Functions without namespace; a module for each namespace.
 #![allow(missing_docs, clippy::all, clippy::pedantic, reason = "names and shapes are those of the schema")]
+#![allow(unsafe_code, reason = "a table is a promise: types and tables are printed from one plan")]
 
 use ::chappe_tl::table as tl;
 
-use super::{enums};
+use super::{calls, enums};
 
 #[cfg(feature = "account")]
 pub mod account;
@@ -64,6 +65,7 @@ pub mod wallet;
 
 /// `initConnection#c1cd5ea9 {X:Type} flags:# api_id:int device_model:string system_version:string app_version:string system_lang_code:string lang_pack:string lang_code:string proxy:flags.0?InputClientProxy params:flags.1?JSONValue query:!X = X;`
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct InitConnection<'a, X> {
     pub api_id: i32,
     pub device_model: &'a str,
@@ -76,296 +78,249 @@ pub struct InitConnection<'a, X> {
     pub params: Option<&'a enums::Jsonvalue<'a>>,
     pub query: X,
 }
-
 impl<X> tl::Identifiable for InitConnection<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0xc1cd_5ea9;
 }
-
+impl<X> tl::Layout for InitConnection<'_, X> {
+    const LAYOUT: &'static tl::Type = &calls::root::TYPES[0];
+}
+impl<X: tl::Serializable> tl::Serializable for InitConnection<'_, X> {
+    #[inline]
+    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+        tl::write(self, (tl::Word, self.api_id, self.device_model, self.system_version, self.app_version, self.system_lang_code, self.lang_pack, self.lang_code, self.proxy, self.params, &self.query), out)
+    }
+}
 impl<X: tl::RemoteCall> tl::RemoteCall for InitConnection<'_, X> {
     type Return = X::Return;
 }
 
-impl<X: tl::Serializable> tl::Serializable for InitConnection<'_, X> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc1cd_5ea9);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.proxy.is_some());
-        flags.set(1, self.params.is_some());
-        w.flags(flags);
-        w.put(&self.api_id);
-        w.put(&self.device_model);
-        w.put(&self.system_version);
-        w.put(&self.app_version);
-        w.put(&self.system_lang_code);
-        w.put(&self.lang_pack);
-        w.put(&self.lang_code);
-        w.put(&self.proxy);
-        w.put(&self.params);
-        w.put(&self.query);
-        w.finish()
-    }
-}
-
 /// `invokeAfterMsg#cb9f372d {X:Type} msg_id:long query:!X = X;`
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct InvokeAfterMsg<X> {
     pub msg_id: i64,
     pub query: X,
 }
-
 impl<X> tl::Identifiable for InvokeAfterMsg<X> {
     const CONSTRUCTOR_ID: u32 = 0xcb9f_372d;
 }
-
+impl<X> tl::Layout for InvokeAfterMsg<X> {
+    const LAYOUT: &'static tl::Type = &calls::root::TYPES[1];
+}
+impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsg<X> {
+    #[inline]
+    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+        tl::write(self, (self.msg_id, &self.query), out)
+    }
+}
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeAfterMsg<X> {
     type Return = X::Return;
 }
 
-impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsg<X> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcb9f_372d);
-        w.put(&self.msg_id);
-        w.put(&self.query);
-        w.finish()
-    }
-}
-
 /// `invokeAfterMsgs#3dc4b4f0 {X:Type} msg_ids:Vector<long> query:!X = X;`
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct InvokeAfterMsgs<'a, X> {
     pub msg_ids: &'a [i64],
     pub query: X,
 }
-
 impl<X> tl::Identifiable for InvokeAfterMsgs<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0x3dc4_b4f0;
 }
-
+impl<X> tl::Layout for InvokeAfterMsgs<'_, X> {
+    const LAYOUT: &'static tl::Type = &calls::root::TYPES[2];
+}
+impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsgs<'_, X> {
+    #[inline]
+    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+        tl::write(self, (self.msg_ids, &self.query), out)
+    }
+}
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeAfterMsgs<'_, X> {
     type Return = X::Return;
 }
 
-impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsgs<'_, X> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3dc4_b4f0);
-        w.put(&self.msg_ids);
-        w.put(&self.query);
-        w.finish()
-    }
-}
-
 /// `invokeWithApnsSecret#0dae54f8 {X:Type} nonce:string secret:string query:!X = X;`
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct InvokeWithApnsSecret<'a, X> {
     pub nonce: &'a str,
     pub secret: &'a str,
     pub query: X,
 }
-
 impl<X> tl::Identifiable for InvokeWithApnsSecret<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0x0dae_54f8;
 }
-
+impl<X> tl::Layout for InvokeWithApnsSecret<'_, X> {
+    const LAYOUT: &'static tl::Type = &calls::root::TYPES[3];
+}
+impl<X: tl::Serializable> tl::Serializable for InvokeWithApnsSecret<'_, X> {
+    #[inline]
+    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+        tl::write(self, (self.nonce, self.secret, &self.query), out)
+    }
+}
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithApnsSecret<'_, X> {
     type Return = X::Return;
 }
 
-impl<X: tl::Serializable> tl::Serializable for InvokeWithApnsSecret<'_, X> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0dae_54f8);
-        w.put(&self.nonce);
-        w.put(&self.secret);
-        w.put(&self.query);
-        w.finish()
-    }
-}
-
 /// `invokeWithBusinessConnection#dd289f8e {X:Type} connection_id:string query:!X = X;`
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct InvokeWithBusinessConnection<'a, X> {
     pub connection_id: &'a str,
     pub query: X,
 }
-
 impl<X> tl::Identifiable for InvokeWithBusinessConnection<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0xdd28_9f8e;
 }
-
+impl<X> tl::Layout for InvokeWithBusinessConnection<'_, X> {
+    const LAYOUT: &'static tl::Type = &calls::root::TYPES[4];
+}
+impl<X: tl::Serializable> tl::Serializable for InvokeWithBusinessConnection<'_, X> {
+    #[inline]
+    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+        tl::write(self, (self.connection_id, &self.query), out)
+    }
+}
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithBusinessConnection<'_, X> {
     type Return = X::Return;
 }
 
-impl<X: tl::Serializable> tl::Serializable for InvokeWithBusinessConnection<'_, X> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdd28_9f8e);
-        w.put(&self.connection_id);
-        w.put(&self.query);
-        w.finish()
-    }
-}
-
 /// `invokeWithGooglePlayIntegrity#1df92984 {X:Type} nonce:string token:string query:!X = X;`
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct InvokeWithGooglePlayIntegrity<'a, X> {
     pub nonce: &'a str,
     pub token: &'a str,
     pub query: X,
 }
-
 impl<X> tl::Identifiable for InvokeWithGooglePlayIntegrity<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0x1df9_2984;
 }
-
+impl<X> tl::Layout for InvokeWithGooglePlayIntegrity<'_, X> {
+    const LAYOUT: &'static tl::Type = &calls::root::TYPES[5];
+}
+impl<X: tl::Serializable> tl::Serializable for InvokeWithGooglePlayIntegrity<'_, X> {
+    #[inline]
+    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+        tl::write(self, (self.nonce, self.token, &self.query), out)
+    }
+}
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithGooglePlayIntegrity<'_, X> {
     type Return = X::Return;
 }
 
-impl<X: tl::Serializable> tl::Serializable for InvokeWithGooglePlayIntegrity<'_, X> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1df9_2984);
-        w.put(&self.nonce);
-        w.put(&self.token);
-        w.put(&self.query);
-        w.finish()
-    }
-}
-
 /// `invokeWithLayer#da9b0d0d {X:Type} layer:int query:!X = X;`
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct InvokeWithLayer<X> {
     pub layer: i32,
     pub query: X,
 }
-
 impl<X> tl::Identifiable for InvokeWithLayer<X> {
     const CONSTRUCTOR_ID: u32 = 0xda9b_0d0d;
 }
-
+impl<X> tl::Layout for InvokeWithLayer<X> {
+    const LAYOUT: &'static tl::Type = &calls::root::TYPES[6];
+}
+impl<X: tl::Serializable> tl::Serializable for InvokeWithLayer<X> {
+    #[inline]
+    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+        tl::write(self, (self.layer, &self.query), out)
+    }
+}
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithLayer<X> {
     type Return = X::Return;
 }
 
-impl<X: tl::Serializable> tl::Serializable for InvokeWithLayer<X> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xda9b_0d0d);
-        w.put(&self.layer);
-        w.put(&self.query);
-        w.finish()
-    }
-}
-
 /// `invokeWithMessagesRange#365275f2 {X:Type} range:MessageRange query:!X = X;`
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct InvokeWithMessagesRange<X> {
     pub range: enums::MessageRange,
     pub query: X,
 }
-
 impl<X> tl::Identifiable for InvokeWithMessagesRange<X> {
     const CONSTRUCTOR_ID: u32 = 0x3652_75f2;
 }
-
+impl<X> tl::Layout for InvokeWithMessagesRange<X> {
+    const LAYOUT: &'static tl::Type = &calls::root::TYPES[7];
+}
+impl<X: tl::Serializable> tl::Serializable for InvokeWithMessagesRange<X> {
+    #[inline]
+    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+        tl::write(self, (&self.range, &self.query), out)
+    }
+}
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithMessagesRange<X> {
     type Return = X::Return;
 }
 
-impl<X: tl::Serializable> tl::Serializable for InvokeWithMessagesRange<X> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3652_75f2);
-        w.put(&self.range);
-        w.put(&self.query);
-        w.finish()
-    }
-}
-
 /// `invokeWithReCaptcha#adbb0f94 {X:Type} token:string query:!X = X;`
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct InvokeWithReCaptcha<'a, X> {
     pub token: &'a str,
     pub query: X,
 }
-
 impl<X> tl::Identifiable for InvokeWithReCaptcha<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0xadbb_0f94;
 }
-
+impl<X> tl::Layout for InvokeWithReCaptcha<'_, X> {
+    const LAYOUT: &'static tl::Type = &calls::root::TYPES[8];
+}
+impl<X: tl::Serializable> tl::Serializable for InvokeWithReCaptcha<'_, X> {
+    #[inline]
+    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+        tl::write(self, (self.token, &self.query), out)
+    }
+}
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithReCaptcha<'_, X> {
     type Return = X::Return;
 }
 
-impl<X: tl::Serializable> tl::Serializable for InvokeWithReCaptcha<'_, X> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xadbb_0f94);
-        w.put(&self.token);
-        w.put(&self.query);
-        w.finish()
-    }
-}
-
 /// `invokeWithTakeout#aca9fd2e {X:Type} takeout_id:long query:!X = X;`
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct InvokeWithTakeout<X> {
     pub takeout_id: i64,
     pub query: X,
 }
-
 impl<X> tl::Identifiable for InvokeWithTakeout<X> {
     const CONSTRUCTOR_ID: u32 = 0xaca9_fd2e;
 }
-
+impl<X> tl::Layout for InvokeWithTakeout<X> {
+    const LAYOUT: &'static tl::Type = &calls::root::TYPES[9];
+}
+impl<X: tl::Serializable> tl::Serializable for InvokeWithTakeout<X> {
+    #[inline]
+    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
+        tl::write(self, (self.takeout_id, &self.query), out)
+    }
+}
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithTakeout<X> {
     type Return = X::Return;
 }
 
-impl<X: tl::Serializable> tl::Serializable for InvokeWithTakeout<X> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xaca9_fd2e);
-        w.put(&self.takeout_id);
-        w.put(&self.query);
-        w.finish()
-    }
-}
-
 /// `invokeWithoutUpdates#bf9459b7 {X:Type} query:!X = X;`
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C)]
 pub struct InvokeWithoutUpdates<X> {
     pub query: X,
 }
-
 impl<X> tl::Identifiable for InvokeWithoutUpdates<X> {
     const CONSTRUCTOR_ID: u32 = 0xbf94_59b7;
 }
-
-impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithoutUpdates<X> {
-    type Return = X::Return;
+impl<X> tl::Layout for InvokeWithoutUpdates<X> {
+    const LAYOUT: &'static tl::Type = &calls::root::TYPES[10];
 }
-
 impl<X: tl::Serializable> tl::Serializable for InvokeWithoutUpdates<X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbf94_59b7);
-        w.put(&self.query);
-        w.finish()
+        tl::write(self, (&self.query,), out)
     }
+}
+impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithoutUpdates<X> {
+    type Return = X::Return;
 }

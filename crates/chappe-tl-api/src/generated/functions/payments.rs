@@ -4,309 +4,139 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `payments.applyGiftCode#f6e26854 slug:string = Updates;`
+#[repr(C)]
 pub struct ApplyGiftCode<'a> {
     pub slug: &'a str,
 }
-
-impl tl::Identifiable for ApplyGiftCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf6e2_6854;
-}
-
+tl::object! { ApplyGiftCode<'_>, &calls::payments::TYPES[0], x, (x.slug,) }
 impl tl::RemoteCall for ApplyGiftCode<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ApplyGiftCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf6e2_6854);
-        w.put(&self.slug);
-        w.finish()
-    }
-}
-
 /// `payments.assignAppStoreTransaction#80ed747d receipt:bytes purpose:InputStorePaymentPurpose = Updates;`
+#[repr(C)]
 pub struct AssignAppStoreTransaction<'a> {
     pub receipt: &'a [u8],
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-
-impl tl::Identifiable for AssignAppStoreTransaction<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x80ed_747d;
-}
-
+tl::object! { AssignAppStoreTransaction<'_>, &calls::payments::TYPES[1], x, (x.receipt, &x.purpose) }
 impl tl::RemoteCall for AssignAppStoreTransaction<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for AssignAppStoreTransaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x80ed_747d);
-        w.put(&self.receipt);
-        w.put(&self.purpose);
-        w.finish()
-    }
-}
-
 /// `payments.assignPlayMarketTransaction#dffd50d3 receipt:DataJSON purpose:InputStorePaymentPurpose = Updates;`
+#[repr(C)]
 pub struct AssignPlayMarketTransaction<'a> {
     pub receipt: enums::DataJson<'a>,
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-
-impl tl::Identifiable for AssignPlayMarketTransaction<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdffd_50d3;
-}
-
+tl::object! { AssignPlayMarketTransaction<'_>, &calls::payments::TYPES[2], x, (&x.receipt, &x.purpose) }
 impl tl::RemoteCall for AssignPlayMarketTransaction<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for AssignPlayMarketTransaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdffd_50d3);
-        w.put(&self.receipt);
-        w.put(&self.purpose);
-        w.finish()
-    }
-}
-
 /// `payments.botCancelStarsSubscription#6dfa0622 flags:# restore:flags.0?true user_id:InputUser charge_id:string = Bool;`
+#[repr(C)]
 pub struct BotCancelStarsSubscription<'a> {
     pub restore: bool,
     pub user_id: enums::InputUser<'a>,
     pub charge_id: &'a str,
 }
-
-impl tl::Identifiable for BotCancelStarsSubscription<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6dfa_0622;
-}
-
+tl::object! { BotCancelStarsSubscription<'_>, &calls::payments::TYPES[3], x, (tl::Word, x.restore, &x.user_id, x.charge_id) }
 impl tl::RemoteCall for BotCancelStarsSubscription<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for BotCancelStarsSubscription<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6dfa_0622);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.restore);
-        w.flags(flags);
-        w.put(&self.user_id);
-        w.put(&self.charge_id);
-        w.finish()
-    }
-}
-
 /// `payments.canPurchaseStore#4fdc5ea7 purpose:InputStorePaymentPurpose = Bool;`
+#[repr(C)]
 pub struct CanPurchaseStore<'a> {
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-
-impl tl::Identifiable for CanPurchaseStore<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4fdc_5ea7;
-}
-
+tl::object! { CanPurchaseStore<'_>, &calls::payments::TYPES[4], x, (&x.purpose,) }
 impl tl::RemoteCall for CanPurchaseStore<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CanPurchaseStore<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4fdc_5ea7);
-        w.put(&self.purpose);
-        w.finish()
-    }
-}
-
 /// `payments.changeStarsSubscription#c7770878 flags:# peer:InputPeer subscription_id:string canceled:flags.0?Bool = Bool;`
+#[repr(C)]
 pub struct ChangeStarsSubscription<'a> {
     pub peer: enums::InputPeer<'a>,
     pub subscription_id: &'a str,
     pub canceled: Option<bool>,
 }
-
-impl tl::Identifiable for ChangeStarsSubscription<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc777_0878;
-}
-
+tl::object! { ChangeStarsSubscription<'_>, &calls::payments::TYPES[5], x, (tl::Word, &x.peer, x.subscription_id, x.canceled) }
 impl tl::RemoteCall for ChangeStarsSubscription<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ChangeStarsSubscription<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc777_0878);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.canceled.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.subscription_id);
-        w.put(&self.canceled);
-        w.finish()
-    }
-}
-
 /// `payments.checkCanSendGift#c0c4edc9 gift_id:long = payments.CheckCanSendGiftResult;`
+#[repr(C)]
 pub struct CheckCanSendGift {
     pub gift_id: i64,
 }
-
-impl tl::Identifiable for CheckCanSendGift {
-    const CONSTRUCTOR_ID: u32 = 0xc0c4_edc9;
-}
-
+tl::object! { CheckCanSendGift, &calls::payments::TYPES[6], x, (x.gift_id,) }
 impl tl::RemoteCall for CheckCanSendGift {
     type Return = tl::Decoded<enums::payments::CheckCanSendGiftResult<'static>>;
 }
 
-impl tl::Serializable for CheckCanSendGift {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc0c4_edc9);
-        w.put(&self.gift_id);
-        w.finish()
-    }
-}
-
 /// `payments.checkGiftCode#8e51b4c1 slug:string = payments.CheckedGiftCode;`
+#[repr(C)]
 pub struct CheckGiftCode<'a> {
     pub slug: &'a str,
 }
-
-impl tl::Identifiable for CheckGiftCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8e51_b4c1;
-}
-
+tl::object! { CheckGiftCode<'_>, &calls::payments::TYPES[7], x, (x.slug,) }
 impl tl::RemoteCall for CheckGiftCode<'_> {
     type Return = tl::Decoded<enums::payments::CheckedGiftCode<'static>>;
 }
 
-impl tl::Serializable for CheckGiftCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8e51_b4c1);
-        w.put(&self.slug);
-        w.finish()
-    }
-}
-
 /// `payments.clearSavedInfo#d83d70c1 flags:# credentials:flags.0?true info:flags.1?true = Bool;`
+#[repr(C)]
 pub struct ClearSavedInfo {
     pub credentials: bool,
     pub info: bool,
 }
-
-impl tl::Identifiable for ClearSavedInfo {
-    const CONSTRUCTOR_ID: u32 = 0xd83d_70c1;
-}
-
+tl::object! { ClearSavedInfo, &calls::payments::TYPES[8], x, (tl::Word, x.credentials, x.info) }
 impl tl::RemoteCall for ClearSavedInfo {
     type Return = bool;
 }
 
-impl tl::Serializable for ClearSavedInfo {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd83d_70c1);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.credentials);
-        flags.set(1, self.info);
-        w.flags(flags);
-        w.finish()
-    }
-}
-
 /// `payments.connectStarRefBot#7ed5348a peer:InputPeer bot:InputUser = payments.ConnectedStarRefBots;`
+#[repr(C)]
 pub struct ConnectStarRefBot<'a> {
     pub peer: enums::InputPeer<'a>,
     pub bot: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for ConnectStarRefBot<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7ed5_348a;
-}
-
+tl::object! { ConnectStarRefBot<'_>, &calls::payments::TYPES[9], x, (&x.peer, &x.bot) }
 impl tl::RemoteCall for ConnectStarRefBot<'_> {
     type Return = tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
 }
 
-impl tl::Serializable for ConnectStarRefBot<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7ed5_348a);
-        w.put(&self.peer);
-        w.put(&self.bot);
-        w.finish()
-    }
-}
-
 /// `payments.convertStarGift#74bf076b stargift:InputSavedStarGift = Bool;`
+#[repr(C)]
 pub struct ConvertStarGift<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
 }
-
-impl tl::Identifiable for ConvertStarGift<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x74bf_076b;
-}
-
+tl::object! { ConvertStarGift<'_>, &calls::payments::TYPES[10], x, (&x.stargift,) }
 impl tl::RemoteCall for ConvertStarGift<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ConvertStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x74bf_076b);
-        w.put(&self.stargift);
-        w.finish()
-    }
-}
-
 /// `payments.craftStarGift#b0f9684f stargift:Vector<InputSavedStarGift> = Updates;`
+#[repr(C)]
 pub struct CraftStarGift<'a> {
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-
-impl tl::Identifiable for CraftStarGift<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb0f9_684f;
-}
-
+tl::object! { CraftStarGift<'_>, &calls::payments::TYPES[11], x, (x.stargift,) }
 impl tl::RemoteCall for CraftStarGift<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for CraftStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb0f9_684f);
-        w.put(&self.stargift);
-        w.finish()
-    }
-}
-
 /// `payments.createOnrampSession#a2197cf6 flags:# provider:string crypto_currency:string address:string payment_method:flags.0?string base_currency:flags.1?string base_amount:flags.2?string memo:flags.3?string theme:flags.4?string success_return_url:flags.5?string fail_return_url:flags.6?string crypto_amount:flags.7?string = OnrampSession;`
+#[repr(C)]
 pub struct CreateOnrampSession<'a> {
     pub provider: &'a str,
     pub crypto_currency: &'a str,
@@ -320,441 +150,180 @@ pub struct CreateOnrampSession<'a> {
     pub fail_return_url: Option<&'a str>,
     pub crypto_amount: Option<&'a str>,
 }
-
-impl tl::Identifiable for CreateOnrampSession<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa219_7cf6;
-}
-
+tl::object! { CreateOnrampSession<'_>, &calls::payments::TYPES[12], x, (tl::Word, x.provider, x.crypto_currency, x.address, x.payment_method, x.base_currency, x.base_amount, x.memo, x.theme, x.success_return_url, x.fail_return_url, x.crypto_amount) }
 impl tl::RemoteCall for CreateOnrampSession<'_> {
     type Return = tl::Decoded<enums::OnrampSession<'static>>;
 }
 
-impl tl::Serializable for CreateOnrampSession<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa219_7cf6);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.payment_method.is_some());
-        flags.set(1, self.base_currency.is_some());
-        flags.set(2, self.base_amount.is_some());
-        flags.set(3, self.memo.is_some());
-        flags.set(4, self.theme.is_some());
-        flags.set(5, self.success_return_url.is_some());
-        flags.set(6, self.fail_return_url.is_some());
-        flags.set(7, self.crypto_amount.is_some());
-        w.flags(flags);
-        w.put(&self.provider);
-        w.put(&self.crypto_currency);
-        w.put(&self.address);
-        w.put(&self.payment_method);
-        w.put(&self.base_currency);
-        w.put(&self.base_amount);
-        w.put(&self.memo);
-        w.put(&self.theme);
-        w.put(&self.success_return_url);
-        w.put(&self.fail_return_url);
-        w.put(&self.crypto_amount);
-        w.finish()
-    }
-}
-
 /// `payments.createStarGiftCollection#1f4a0e87 peer:InputPeer title:string stargift:Vector<InputSavedStarGift> = StarGiftCollection;`
+#[repr(C)]
 pub struct CreateStarGiftCollection<'a> {
     pub peer: enums::InputPeer<'a>,
     pub title: &'a str,
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-
-impl tl::Identifiable for CreateStarGiftCollection<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1f4a_0e87;
-}
-
+tl::object! { CreateStarGiftCollection<'_>, &calls::payments::TYPES[13], x, (&x.peer, x.title, x.stargift) }
 impl tl::RemoteCall for CreateStarGiftCollection<'_> {
     type Return = tl::Decoded<enums::StarGiftCollection<'static>>;
 }
 
-impl tl::Serializable for CreateStarGiftCollection<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1f4a_0e87);
-        w.put(&self.peer);
-        w.put(&self.title);
-        w.put(&self.stargift);
-        w.finish()
-    }
-}
-
 /// `payments.deleteStarGiftCollection#ad5648e8 peer:InputPeer collection_id:int = Bool;`
+#[repr(C)]
 pub struct DeleteStarGiftCollection<'a> {
     pub peer: enums::InputPeer<'a>,
     pub collection_id: i32,
 }
-
-impl tl::Identifiable for DeleteStarGiftCollection<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xad56_48e8;
-}
-
+tl::object! { DeleteStarGiftCollection<'_>, &calls::payments::TYPES[14], x, (&x.peer, x.collection_id) }
 impl tl::RemoteCall for DeleteStarGiftCollection<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteStarGiftCollection<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xad56_48e8);
-        w.put(&self.peer);
-        w.put(&self.collection_id);
-        w.finish()
-    }
-}
-
 /// `payments.editConnectedStarRefBot#e4fca4a3 flags:# revoked:flags.0?true peer:InputPeer link:string = payments.ConnectedStarRefBots;`
+#[repr(C)]
 pub struct EditConnectedStarRefBot<'a> {
     pub revoked: bool,
     pub peer: enums::InputPeer<'a>,
     pub link: &'a str,
 }
-
-impl tl::Identifiable for EditConnectedStarRefBot<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe4fc_a4a3;
-}
-
+tl::object! { EditConnectedStarRefBot<'_>, &calls::payments::TYPES[15], x, (tl::Word, x.revoked, &x.peer, x.link) }
 impl tl::RemoteCall for EditConnectedStarRefBot<'_> {
     type Return = tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
 }
 
-impl tl::Serializable for EditConnectedStarRefBot<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe4fc_a4a3);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.revoked);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.link);
-        w.finish()
-    }
-}
-
 /// `payments.exportInvoice#0f91b065 invoice_media:InputMedia = payments.ExportedInvoice;`
+#[repr(C)]
 pub struct ExportInvoice<'a> {
     pub invoice_media: enums::InputMedia<'a>,
 }
-
-impl tl::Identifiable for ExportInvoice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0f91_b065;
-}
-
+tl::object! { ExportInvoice<'_>, &calls::payments::TYPES[16], x, (&x.invoice_media,) }
 impl tl::RemoteCall for ExportInvoice<'_> {
     type Return = tl::Decoded<enums::payments::ExportedInvoice<'static>>;
 }
 
-impl tl::Serializable for ExportInvoice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0f91_b065);
-        w.put(&self.invoice_media);
-        w.finish()
-    }
-}
-
 /// `payments.fulfillStarsSubscription#cc5bebb3 peer:InputPeer subscription_id:string = Bool;`
+#[repr(C)]
 pub struct FulfillStarsSubscription<'a> {
     pub peer: enums::InputPeer<'a>,
     pub subscription_id: &'a str,
 }
-
-impl tl::Identifiable for FulfillStarsSubscription<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcc5b_ebb3;
-}
-
+tl::object! { FulfillStarsSubscription<'_>, &calls::payments::TYPES[17], x, (&x.peer, x.subscription_id) }
 impl tl::RemoteCall for FulfillStarsSubscription<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for FulfillStarsSubscription<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcc5b_ebb3);
-        w.put(&self.peer);
-        w.put(&self.subscription_id);
-        w.finish()
-    }
-}
-
 /// `payments.getBankCardData#2e79d779 number:string = payments.BankCardData;`
+#[repr(C)]
 pub struct GetBankCardData<'a> {
     pub number: &'a str,
 }
-
-impl tl::Identifiable for GetBankCardData<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2e79_d779;
-}
-
+tl::object! { GetBankCardData<'_>, &calls::payments::TYPES[18], x, (x.number,) }
 impl tl::RemoteCall for GetBankCardData<'_> {
     type Return = tl::Decoded<enums::payments::BankCardData<'static>>;
 }
 
-impl tl::Serializable for GetBankCardData<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2e79_d779);
-        w.put(&self.number);
-        w.finish()
-    }
-}
-
 /// `payments.getConnectedStarRefBot#b7d998f0 peer:InputPeer bot:InputUser = payments.ConnectedStarRefBots;`
+#[repr(C)]
 pub struct GetConnectedStarRefBot<'a> {
     pub peer: enums::InputPeer<'a>,
     pub bot: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetConnectedStarRefBot<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb7d9_98f0;
-}
-
+tl::object! { GetConnectedStarRefBot<'_>, &calls::payments::TYPES[19], x, (&x.peer, &x.bot) }
 impl tl::RemoteCall for GetConnectedStarRefBot<'_> {
     type Return = tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
 }
 
-impl tl::Serializable for GetConnectedStarRefBot<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb7d9_98f0);
-        w.put(&self.peer);
-        w.put(&self.bot);
-        w.finish()
-    }
-}
-
 /// `payments.getConnectedStarRefBots#5869a553 flags:# peer:InputPeer offset_date:flags.2?int offset_link:flags.2?string limit:int = payments.ConnectedStarRefBots;`
+#[repr(C)]
 pub struct GetConnectedStarRefBots<'a> {
     pub peer: enums::InputPeer<'a>,
     pub offset_date: Option<i32>,
     pub offset_link: Option<&'a str>,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetConnectedStarRefBots<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5869_a553;
-}
-
+tl::object! { GetConnectedStarRefBots<'_>, &calls::payments::TYPES[20], x, (tl::Word, &x.peer, x.offset_date, x.offset_link, x.limit) }
 impl tl::RemoteCall for GetConnectedStarRefBots<'_> {
     type Return = tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
 }
 
-impl tl::Serializable for GetConnectedStarRefBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5869_a553);
-        let mut flags = tl::Flags::new();
-        flags.shared(2, self.offset_date.is_some());
-        flags.shared(2, self.offset_link.is_some());
-        w.checked_flags(flags, "payments.getConnectedStarRefBots", "flags");
-        w.put(&self.peer);
-        w.put(&self.offset_date);
-        w.put(&self.offset_link);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `payments.getCraftStarGifts#fd05dd00 gift_id:long offset:string limit:int = payments.SavedStarGifts;`
+#[repr(C)]
 pub struct GetCraftStarGifts<'a> {
     pub gift_id: i64,
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetCraftStarGifts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfd05_dd00;
-}
-
+tl::object! { GetCraftStarGifts<'_>, &calls::payments::TYPES[21], x, (x.gift_id, x.offset, x.limit) }
 impl tl::RemoteCall for GetCraftStarGifts<'_> {
     type Return = tl::Decoded<enums::payments::SavedStarGifts<'static>>;
 }
 
-impl tl::Serializable for GetCraftStarGifts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfd05_dd00);
-        w.put(&self.gift_id);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `payments.getCurrencyRates#d35983e8 = payments.CurrencyRates;`
+#[repr(C)]
 pub struct GetCurrencyRates {}
-
-impl tl::Identifiable for GetCurrencyRates {
-    const CONSTRUCTOR_ID: u32 = 0xd359_83e8;
-}
-
+tl::object! { GetCurrencyRates, &calls::payments::TYPES[22], x, () }
 impl tl::RemoteCall for GetCurrencyRates {
     type Return = tl::Decoded<enums::payments::CurrencyRates<'static>>;
 }
 
-impl tl::Serializable for GetCurrencyRates {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd359_83e8);
-        w.finish()
-    }
-}
-
 /// `payments.getGiveawayInfo#f4239425 peer:InputPeer msg_id:int = payments.GiveawayInfo;`
+#[repr(C)]
 pub struct GetGiveawayInfo<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for GetGiveawayInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf423_9425;
-}
-
+tl::object! { GetGiveawayInfo<'_>, &calls::payments::TYPES[23], x, (&x.peer, x.msg_id) }
 impl tl::RemoteCall for GetGiveawayInfo<'_> {
     type Return = tl::Decoded<enums::payments::GiveawayInfo<'static>>;
 }
 
-impl tl::Serializable for GetGiveawayInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf423_9425);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `payments.getOnrampAvailability#2ec29951 flags:# provider:string crypto_currency:string base_currency:flags.0?string = OnrampAvailability;`
+#[repr(C)]
 pub struct GetOnrampAvailability<'a> {
     pub provider: &'a str,
     pub crypto_currency: &'a str,
     pub base_currency: Option<&'a str>,
 }
-
-impl tl::Identifiable for GetOnrampAvailability<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2ec2_9951;
-}
-
+tl::object! { GetOnrampAvailability<'_>, &calls::payments::TYPES[24], x, (tl::Word, x.provider, x.crypto_currency, x.base_currency) }
 impl tl::RemoteCall for GetOnrampAvailability<'_> {
     type Return = tl::Decoded<enums::OnrampAvailability<'static>>;
 }
 
-impl tl::Serializable for GetOnrampAvailability<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2ec2_9951);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.base_currency.is_some());
-        w.flags(flags);
-        w.put(&self.provider);
-        w.put(&self.crypto_currency);
-        w.put(&self.base_currency);
-        w.finish()
-    }
-}
-
 /// `payments.getOnrampBaseCurrencies#1c8bedf3 provider:string crypto_currency:string = Vector<string>;`
+#[repr(C)]
 pub struct GetOnrampBaseCurrencies<'a> {
     pub provider: &'a str,
     pub crypto_currency: &'a str,
 }
-
-impl tl::Identifiable for GetOnrampBaseCurrencies<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1c8b_edf3;
-}
-
+tl::object! { GetOnrampBaseCurrencies<'_>, &calls::payments::TYPES[25], x, (x.provider, x.crypto_currency) }
 impl tl::RemoteCall for GetOnrampBaseCurrencies<'_> {
     type Return = tl::Decoded<&'static [&'static str]>;
 }
 
-impl tl::Serializable for GetOnrampBaseCurrencies<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1c8b_edf3);
-        w.put(&self.provider);
-        w.put(&self.crypto_currency);
-        w.finish()
-    }
-}
-
 /// `payments.getOnrampLimits#80e851fd flags:# provider:string crypto_currency:string base_currency:string payment_method:flags.0?string = OnrampLimits;`
+#[repr(C)]
 pub struct GetOnrampLimits<'a> {
     pub provider: &'a str,
     pub crypto_currency: &'a str,
     pub base_currency: &'a str,
     pub payment_method: Option<&'a str>,
 }
-
-impl tl::Identifiable for GetOnrampLimits<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x80e8_51fd;
-}
-
+tl::object! { GetOnrampLimits<'_>, &calls::payments::TYPES[26], x, (tl::Word, x.provider, x.crypto_currency, x.base_currency, x.payment_method) }
 impl tl::RemoteCall for GetOnrampLimits<'_> {
     type Return = tl::Decoded<enums::OnrampLimits<'static>>;
 }
 
-impl tl::Serializable for GetOnrampLimits<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x80e8_51fd);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.payment_method.is_some());
-        w.flags(flags);
-        w.put(&self.provider);
-        w.put(&self.crypto_currency);
-        w.put(&self.base_currency);
-        w.put(&self.payment_method);
-        w.finish()
-    }
-}
-
 /// `payments.getOnrampProviders#3f3e00dc flags:# crypto_currency:flags.0?string = Vector<OnrampProviderInfo>;`
+#[repr(C)]
 pub struct GetOnrampProviders<'a> {
     pub crypto_currency: Option<&'a str>,
 }
-
-impl tl::Identifiable for GetOnrampProviders<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3f3e_00dc;
-}
-
+tl::object! { GetOnrampProviders<'_>, &calls::payments::TYPES[27], x, (tl::Word, x.crypto_currency) }
 impl tl::RemoteCall for GetOnrampProviders<'_> {
     type Return = tl::Decoded<&'static [enums::OnrampProviderInfo<'static>]>;
 }
 
-impl tl::Serializable for GetOnrampProviders<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3f3e_00dc);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.crypto_currency.is_some());
-        w.flags(flags);
-        w.put(&self.crypto_currency);
-        w.finish()
-    }
-}
-
 /// `payments.getOnrampQuote#e06645fa flags:# provider:string crypto_currency:string base_currency:string base_amount:flags.0?string crypto_amount:flags.1?string payment_method:flags.2?string = OnrampQuote;`
+#[repr(C)]
 pub struct GetOnrampQuote<'a> {
     pub provider: &'a str,
     pub crypto_currency: &'a str,
@@ -763,115 +332,45 @@ pub struct GetOnrampQuote<'a> {
     pub crypto_amount: Option<&'a str>,
     pub payment_method: Option<&'a str>,
 }
-
-impl tl::Identifiable for GetOnrampQuote<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe066_45fa;
-}
-
+tl::object! { GetOnrampQuote<'_>, &calls::payments::TYPES[28], x, (tl::Word, x.provider, x.crypto_currency, x.base_currency, x.base_amount, x.crypto_amount, x.payment_method) }
 impl tl::RemoteCall for GetOnrampQuote<'_> {
     type Return = tl::Decoded<enums::OnrampQuote<'static>>;
 }
 
-impl tl::Serializable for GetOnrampQuote<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe066_45fa);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.base_amount.is_some());
-        flags.set(1, self.crypto_amount.is_some());
-        flags.set(2, self.payment_method.is_some());
-        w.flags(flags);
-        w.put(&self.provider);
-        w.put(&self.crypto_currency);
-        w.put(&self.base_currency);
-        w.put(&self.base_amount);
-        w.put(&self.crypto_amount);
-        w.put(&self.payment_method);
-        w.finish()
-    }
-}
-
 /// `payments.getPaymentForm#37148dbb flags:# invoice:InputInvoice theme_params:flags.0?DataJSON = payments.PaymentForm;`
+#[repr(C)]
 pub struct GetPaymentForm<'a> {
     pub invoice: enums::InputInvoice<'a>,
     pub theme_params: Option<&'a enums::DataJson<'a>>,
 }
-
-impl tl::Identifiable for GetPaymentForm<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3714_8dbb;
-}
-
+tl::object! { GetPaymentForm<'_>, &calls::payments::TYPES[29], x, (tl::Word, &x.invoice, x.theme_params) }
 impl tl::RemoteCall for GetPaymentForm<'_> {
     type Return = tl::Decoded<enums::payments::PaymentForm<'static>>;
 }
 
-impl tl::Serializable for GetPaymentForm<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3714_8dbb);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.theme_params.is_some());
-        w.flags(flags);
-        w.put(&self.invoice);
-        w.put(&self.theme_params);
-        w.finish()
-    }
-}
-
 /// `payments.getPaymentReceipt#2478d1cc peer:InputPeer msg_id:int = payments.PaymentReceipt;`
+#[repr(C)]
 pub struct GetPaymentReceipt<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for GetPaymentReceipt<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2478_d1cc;
-}
-
+tl::object! { GetPaymentReceipt<'_>, &calls::payments::TYPES[30], x, (&x.peer, x.msg_id) }
 impl tl::RemoteCall for GetPaymentReceipt<'_> {
     type Return = tl::Decoded<enums::payments::PaymentReceipt<'static>>;
 }
 
-impl tl::Serializable for GetPaymentReceipt<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2478_d1cc);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `payments.getPremiumGiftCodeOptions#2757ba54 flags:# boost_peer:flags.0?InputPeer = Vector<PremiumGiftCodeOption>;`
+#[repr(C)]
 pub struct GetPremiumGiftCodeOptions<'a> {
     pub boost_peer: Option<&'a enums::InputPeer<'a>>,
 }
-
-impl tl::Identifiable for GetPremiumGiftCodeOptions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2757_ba54;
-}
-
+tl::object! { GetPremiumGiftCodeOptions<'_>, &calls::payments::TYPES[31], x, (tl::Word, x.boost_peer) }
 impl tl::RemoteCall for GetPremiumGiftCodeOptions<'_> {
     type Return = tl::Decoded<&'static [enums::PremiumGiftCodeOption<'static>]>;
 }
 
-impl tl::Serializable for GetPremiumGiftCodeOptions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2757_ba54);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.boost_peer.is_some());
-        w.flags(flags);
-        w.put(&self.boost_peer);
-        w.finish()
-    }
-}
-
 /// `payments.getResaleStarGifts#7a5fa236 flags:# sort_by_price:flags.1?true sort_by_num:flags.2?true for_craft:flags.4?true stars_only:flags.5?true attributes_hash:flags.0?long gift_id:long attributes:flags.3?Vector<StarGiftAttributeId> offset:string limit:int = payments.ResaleStarGifts;`
+#[repr(C)]
 pub struct GetResaleStarGifts<'a> {
     pub sort_by_price: bool,
     pub sort_by_num: bool,
@@ -883,81 +382,31 @@ pub struct GetResaleStarGifts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetResaleStarGifts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7a5f_a236;
-}
-
+tl::object! { GetResaleStarGifts<'_>, &calls::payments::TYPES[32], x, (tl::Word, x.sort_by_price, x.sort_by_num, x.for_craft, x.stars_only, x.attributes_hash, x.gift_id, x.attributes, x.offset, x.limit) }
 impl tl::RemoteCall for GetResaleStarGifts<'_> {
     type Return = tl::Decoded<enums::payments::ResaleStarGifts<'static>>;
 }
 
-impl tl::Serializable for GetResaleStarGifts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7a5f_a236);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.attributes_hash.is_some());
-        flags.set(1, self.sort_by_price);
-        flags.set(2, self.sort_by_num);
-        flags.set(3, self.attributes.is_some());
-        flags.set(4, self.for_craft);
-        flags.set(5, self.stars_only);
-        w.flags(flags);
-        w.put(&self.attributes_hash);
-        w.put(&self.gift_id);
-        w.put(&self.attributes);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `payments.getSavedInfo#227d824b = payments.SavedInfo;`
+#[repr(C)]
 pub struct GetSavedInfo {}
-
-impl tl::Identifiable for GetSavedInfo {
-    const CONSTRUCTOR_ID: u32 = 0x227d_824b;
-}
-
+tl::object! { GetSavedInfo, &calls::payments::TYPES[33], x, () }
 impl tl::RemoteCall for GetSavedInfo {
     type Return = tl::Decoded<enums::payments::SavedInfo<'static>>;
 }
 
-impl tl::Serializable for GetSavedInfo {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x227d_824b);
-        w.finish()
-    }
-}
-
 /// `payments.getSavedStarGift#b455a106 stargift:Vector<InputSavedStarGift> = payments.SavedStarGifts;`
+#[repr(C)]
 pub struct GetSavedStarGift<'a> {
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-
-impl tl::Identifiable for GetSavedStarGift<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb455_a106;
-}
-
+tl::object! { GetSavedStarGift<'_>, &calls::payments::TYPES[34], x, (x.stargift,) }
 impl tl::RemoteCall for GetSavedStarGift<'_> {
     type Return = tl::Decoded<enums::payments::SavedStarGifts<'static>>;
 }
 
-impl tl::Serializable for GetSavedStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb455_a106);
-        w.put(&self.stargift);
-        w.finish()
-    }
-}
-
 /// `payments.getSavedStarGifts#a319e569 flags:# exclude_unsaved:flags.0?true exclude_saved:flags.1?true exclude_unlimited:flags.2?true exclude_unique:flags.4?true sort_by_value:flags.5?true exclude_upgradable:flags.7?true exclude_unupgradable:flags.8?true peer_color_available:flags.9?true exclude_hosted:flags.10?true peer:InputPeer collection_id:flags.6?int offset:string limit:int = payments.SavedStarGifts;`
+#[repr(C)]
 pub struct GetSavedStarGifts<'a> {
     pub exclude_unsaved: bool,
     pub exclude_saved: bool,
@@ -973,437 +422,180 @@ pub struct GetSavedStarGifts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetSavedStarGifts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa319_e569;
-}
-
+tl::object! { GetSavedStarGifts<'_>, &calls::payments::TYPES[35], x, tl::And((tl::Word, x.exclude_unsaved, x.exclude_saved, x.exclude_unlimited, x.exclude_unique, x.sort_by_value, x.exclude_upgradable, x.exclude_unupgradable, x.peer_color_available, x.exclude_hosted, &x.peer, x.collection_id), (x.offset, x.limit)) }
 impl tl::RemoteCall for GetSavedStarGifts<'_> {
     type Return = tl::Decoded<enums::payments::SavedStarGifts<'static>>;
 }
 
-impl tl::Serializable for GetSavedStarGifts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa319_e569);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.exclude_unsaved);
-        flags.set(1, self.exclude_saved);
-        flags.set(2, self.exclude_unlimited);
-        flags.set(4, self.exclude_unique);
-        flags.set(5, self.sort_by_value);
-        flags.set(6, self.collection_id.is_some());
-        flags.set(7, self.exclude_upgradable);
-        flags.set(8, self.exclude_unupgradable);
-        flags.set(9, self.peer_color_available);
-        flags.set(10, self.exclude_hosted);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.collection_id);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `payments.getStarGiftActiveAuctions#a5d0514d hash:long = payments.StarGiftActiveAuctions;`
+#[repr(C)]
 pub struct GetStarGiftActiveAuctions {
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetStarGiftActiveAuctions {
-    const CONSTRUCTOR_ID: u32 = 0xa5d0_514d;
-}
-
+tl::object! { GetStarGiftActiveAuctions, &calls::payments::TYPES[36], x, (x.hash,) }
 impl tl::RemoteCall for GetStarGiftActiveAuctions {
     type Return = tl::Decoded<enums::payments::StarGiftActiveAuctions<'static>>;
 }
 
-impl tl::Serializable for GetStarGiftActiveAuctions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa5d0_514d);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `payments.getStarGiftAuctionAcquiredGifts#6ba2cbec gift_id:long = payments.StarGiftAuctionAcquiredGifts;`
+#[repr(C)]
 pub struct GetStarGiftAuctionAcquiredGifts {
     pub gift_id: i64,
 }
-
-impl tl::Identifiable for GetStarGiftAuctionAcquiredGifts {
-    const CONSTRUCTOR_ID: u32 = 0x6ba2_cbec;
-}
-
+tl::object! { GetStarGiftAuctionAcquiredGifts, &calls::payments::TYPES[37], x, (x.gift_id,) }
 impl tl::RemoteCall for GetStarGiftAuctionAcquiredGifts {
     type Return = tl::Decoded<enums::payments::StarGiftAuctionAcquiredGifts<'static>>;
 }
 
-impl tl::Serializable for GetStarGiftAuctionAcquiredGifts {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6ba2_cbec);
-        w.put(&self.gift_id);
-        w.finish()
-    }
-}
-
 /// `payments.getStarGiftAuctionState#5c9ff4d6 auction:InputStarGiftAuction version:int = payments.StarGiftAuctionState;`
+#[repr(C)]
 pub struct GetStarGiftAuctionState<'a> {
     pub auction: enums::InputStarGiftAuction<'a>,
     pub version: i32,
 }
-
-impl tl::Identifiable for GetStarGiftAuctionState<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5c9f_f4d6;
-}
-
+tl::object! { GetStarGiftAuctionState<'_>, &calls::payments::TYPES[38], x, (&x.auction, x.version) }
 impl tl::RemoteCall for GetStarGiftAuctionState<'_> {
     type Return = tl::Decoded<enums::payments::StarGiftAuctionState<'static>>;
 }
 
-impl tl::Serializable for GetStarGiftAuctionState<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5c9f_f4d6);
-        w.put(&self.auction);
-        w.put(&self.version);
-        w.finish()
-    }
-}
-
 /// `payments.getStarGiftCollections#981b91dd peer:InputPeer hash:long = payments.StarGiftCollections;`
+#[repr(C)]
 pub struct GetStarGiftCollections<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetStarGiftCollections<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x981b_91dd;
-}
-
+tl::object! { GetStarGiftCollections<'_>, &calls::payments::TYPES[39], x, (&x.peer, x.hash) }
 impl tl::RemoteCall for GetStarGiftCollections<'_> {
     type Return = tl::Decoded<enums::payments::StarGiftCollections<'static>>;
 }
 
-impl tl::Serializable for GetStarGiftCollections<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x981b_91dd);
-        w.put(&self.peer);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `payments.getStarGiftUpgradeAttributes#6d038b58 gift_id:long = payments.StarGiftUpgradeAttributes;`
+#[repr(C)]
 pub struct GetStarGiftUpgradeAttributes {
     pub gift_id: i64,
 }
-
-impl tl::Identifiable for GetStarGiftUpgradeAttributes {
-    const CONSTRUCTOR_ID: u32 = 0x6d03_8b58;
-}
-
+tl::object! { GetStarGiftUpgradeAttributes, &calls::payments::TYPES[40], x, (x.gift_id,) }
 impl tl::RemoteCall for GetStarGiftUpgradeAttributes {
     type Return = tl::Decoded<enums::payments::StarGiftUpgradeAttributes<'static>>;
 }
 
-impl tl::Serializable for GetStarGiftUpgradeAttributes {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6d03_8b58);
-        w.put(&self.gift_id);
-        w.finish()
-    }
-}
-
 /// `payments.getStarGiftUpgradePreview#9c9abcb1 gift_id:long = payments.StarGiftUpgradePreview;`
+#[repr(C)]
 pub struct GetStarGiftUpgradePreview {
     pub gift_id: i64,
 }
-
-impl tl::Identifiable for GetStarGiftUpgradePreview {
-    const CONSTRUCTOR_ID: u32 = 0x9c9a_bcb1;
-}
-
+tl::object! { GetStarGiftUpgradePreview, &calls::payments::TYPES[41], x, (x.gift_id,) }
 impl tl::RemoteCall for GetStarGiftUpgradePreview {
     type Return = tl::Decoded<enums::payments::StarGiftUpgradePreview<'static>>;
 }
 
-impl tl::Serializable for GetStarGiftUpgradePreview {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9c9a_bcb1);
-        w.put(&self.gift_id);
-        w.finish()
-    }
-}
-
 /// `payments.getStarGiftWithdrawalUrl#d06e93a8 stargift:InputSavedStarGift password:InputCheckPasswordSRP = payments.StarGiftWithdrawalUrl;`
+#[repr(C)]
 pub struct GetStarGiftWithdrawalUrl<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-
-impl tl::Identifiable for GetStarGiftWithdrawalUrl<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd06e_93a8;
-}
-
+tl::object! { GetStarGiftWithdrawalUrl<'_>, &calls::payments::TYPES[42], x, (&x.stargift, &x.password) }
 impl tl::RemoteCall for GetStarGiftWithdrawalUrl<'_> {
     type Return = tl::Decoded<enums::payments::StarGiftWithdrawalUrl<'static>>;
 }
 
-impl tl::Serializable for GetStarGiftWithdrawalUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd06e_93a8);
-        w.put(&self.stargift);
-        w.put(&self.password);
-        w.finish()
-    }
-}
-
 /// `payments.getStarGifts#c4563590 hash:int = payments.StarGifts;`
+#[repr(C)]
 pub struct GetStarGifts {
     pub hash: i32,
 }
-
-impl tl::Identifiable for GetStarGifts {
-    const CONSTRUCTOR_ID: u32 = 0xc456_3590;
-}
-
+tl::object! { GetStarGifts, &calls::payments::TYPES[43], x, (x.hash,) }
 impl tl::RemoteCall for GetStarGifts {
     type Return = tl::Decoded<enums::payments::StarGifts<'static>>;
 }
 
-impl tl::Serializable for GetStarGifts {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc456_3590);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `payments.getStarsGiftOptions#d3c96bc8 flags:# user_id:flags.0?InputUser = Vector<StarsGiftOption>;`
+#[repr(C)]
 pub struct GetStarsGiftOptions<'a> {
     pub user_id: Option<&'a enums::InputUser<'a>>,
 }
-
-impl tl::Identifiable for GetStarsGiftOptions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd3c9_6bc8;
-}
-
+tl::object! { GetStarsGiftOptions<'_>, &calls::payments::TYPES[44], x, (tl::Word, x.user_id) }
 impl tl::RemoteCall for GetStarsGiftOptions<'_> {
     type Return = tl::Decoded<&'static [enums::StarsGiftOption<'static>]>;
 }
 
-impl tl::Serializable for GetStarsGiftOptions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd3c9_6bc8);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.user_id.is_some());
-        w.flags(flags);
-        w.put(&self.user_id);
-        w.finish()
-    }
-}
-
 /// `payments.getStarsGiveawayOptions#bd1efd3e = Vector<StarsGiveawayOption>;`
+#[repr(C)]
 pub struct GetStarsGiveawayOptions {}
-
-impl tl::Identifiable for GetStarsGiveawayOptions {
-    const CONSTRUCTOR_ID: u32 = 0xbd1e_fd3e;
-}
-
+tl::object! { GetStarsGiveawayOptions, &calls::payments::TYPES[45], x, () }
 impl tl::RemoteCall for GetStarsGiveawayOptions {
     type Return = tl::Decoded<&'static [enums::StarsGiveawayOption<'static>]>;
 }
 
-impl tl::Serializable for GetStarsGiveawayOptions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbd1e_fd3e);
-        w.finish()
-    }
-}
-
 /// `payments.getStarsRevenueAdsAccountUrl#d1d7efc5 peer:InputPeer = payments.StarsRevenueAdsAccountUrl;`
+#[repr(C)]
 pub struct GetStarsRevenueAdsAccountUrl<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetStarsRevenueAdsAccountUrl<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd1d7_efc5;
-}
-
+tl::object! { GetStarsRevenueAdsAccountUrl<'_>, &calls::payments::TYPES[46], x, (&x.peer,) }
 impl tl::RemoteCall for GetStarsRevenueAdsAccountUrl<'_> {
     type Return = tl::Decoded<enums::payments::StarsRevenueAdsAccountUrl<'static>>;
 }
 
-impl tl::Serializable for GetStarsRevenueAdsAccountUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd1d7_efc5);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `payments.getStarsRevenueStats#d91ffad6 flags:# dark:flags.0?true ton:flags.1?true peer:InputPeer = payments.StarsRevenueStats;`
+#[repr(C)]
 pub struct GetStarsRevenueStats<'a> {
     pub dark: bool,
     pub ton: bool,
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetStarsRevenueStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd91f_fad6;
-}
-
+tl::object! { GetStarsRevenueStats<'_>, &calls::payments::TYPES[47], x, (tl::Word, x.dark, x.ton, &x.peer) }
 impl tl::RemoteCall for GetStarsRevenueStats<'_> {
     type Return = tl::Decoded<enums::payments::StarsRevenueStats<'static>>;
 }
 
-impl tl::Serializable for GetStarsRevenueStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd91f_fad6);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.dark);
-        flags.set(1, self.ton);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `payments.getStarsRevenueWithdrawalUrl#2433dc92 flags:# ton:flags.0?true peer:InputPeer amount:flags.1?long password:InputCheckPasswordSRP = payments.StarsRevenueWithdrawalUrl;`
+#[repr(C)]
 pub struct GetStarsRevenueWithdrawalUrl<'a> {
     pub ton: bool,
     pub peer: enums::InputPeer<'a>,
     pub amount: Option<i64>,
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-
-impl tl::Identifiable for GetStarsRevenueWithdrawalUrl<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2433_dc92;
-}
-
+tl::object! { GetStarsRevenueWithdrawalUrl<'_>, &calls::payments::TYPES[48], x, (tl::Word, x.ton, &x.peer, x.amount, &x.password) }
 impl tl::RemoteCall for GetStarsRevenueWithdrawalUrl<'_> {
     type Return = tl::Decoded<enums::payments::StarsRevenueWithdrawalUrl<'static>>;
 }
 
-impl tl::Serializable for GetStarsRevenueWithdrawalUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2433_dc92);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.ton);
-        flags.set(1, self.amount.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.amount);
-        w.put(&self.password);
-        w.finish()
-    }
-}
-
 /// `payments.getStarsStatus#4ea9b3bf flags:# ton:flags.0?true peer:InputPeer = payments.StarsStatus;`
+#[repr(C)]
 pub struct GetStarsStatus<'a> {
     pub ton: bool,
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetStarsStatus<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4ea9_b3bf;
-}
-
+tl::object! { GetStarsStatus<'_>, &calls::payments::TYPES[49], x, (tl::Word, x.ton, &x.peer) }
 impl tl::RemoteCall for GetStarsStatus<'_> {
     type Return = tl::Decoded<enums::payments::StarsStatus<'static>>;
 }
 
-impl tl::Serializable for GetStarsStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4ea9_b3bf);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.ton);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `payments.getStarsSubscriptions#032512c5 flags:# missing_balance:flags.0?true peer:InputPeer offset:string = payments.StarsStatus;`
+#[repr(C)]
 pub struct GetStarsSubscriptions<'a> {
     pub missing_balance: bool,
     pub peer: enums::InputPeer<'a>,
     pub offset: &'a str,
 }
-
-impl tl::Identifiable for GetStarsSubscriptions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0325_12c5;
-}
-
+tl::object! { GetStarsSubscriptions<'_>, &calls::payments::TYPES[50], x, (tl::Word, x.missing_balance, &x.peer, x.offset) }
 impl tl::RemoteCall for GetStarsSubscriptions<'_> {
     type Return = tl::Decoded<enums::payments::StarsStatus<'static>>;
 }
 
-impl tl::Serializable for GetStarsSubscriptions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0325_12c5);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.missing_balance);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.offset);
-        w.finish()
-    }
-}
-
 /// `payments.getStarsTopupOptions#c00ec7d3 = Vector<StarsTopupOption>;`
+#[repr(C)]
 pub struct GetStarsTopupOptions {}
-
-impl tl::Identifiable for GetStarsTopupOptions {
-    const CONSTRUCTOR_ID: u32 = 0xc00e_c7d3;
-}
-
+tl::object! { GetStarsTopupOptions, &calls::payments::TYPES[51], x, () }
 impl tl::RemoteCall for GetStarsTopupOptions {
     type Return = tl::Decoded<&'static [enums::StarsTopupOption<'static>]>;
 }
 
-impl tl::Serializable for GetStarsTopupOptions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc00e_c7d3);
-        w.finish()
-    }
-}
-
 /// `payments.getStarsTransactions#69da4557 flags:# inbound:flags.0?true outbound:flags.1?true ascending:flags.2?true ton:flags.4?true subscription_id:flags.3?string peer:InputPeer offset:string limit:int = payments.StarsStatus;`
+#[repr(C)]
 pub struct GetStarsTransactions<'a> {
     pub inbound: bool,
     pub outbound: bool,
@@ -1414,65 +606,25 @@ pub struct GetStarsTransactions<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetStarsTransactions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x69da_4557;
-}
-
+tl::object! { GetStarsTransactions<'_>, &calls::payments::TYPES[52], x, (tl::Word, x.inbound, x.outbound, x.ascending, x.ton, x.subscription_id, &x.peer, x.offset, x.limit) }
 impl tl::RemoteCall for GetStarsTransactions<'_> {
     type Return = tl::Decoded<enums::payments::StarsStatus<'static>>;
 }
 
-impl tl::Serializable for GetStarsTransactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x69da_4557);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.inbound);
-        flags.set(1, self.outbound);
-        flags.set(2, self.ascending);
-        flags.set(3, self.subscription_id.is_some());
-        flags.set(4, self.ton);
-        w.flags(flags);
-        w.put(&self.subscription_id);
-        w.put(&self.peer);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `payments.getStarsTransactionsByID#2dca16b8 flags:# ton:flags.0?true peer:InputPeer id:Vector<InputStarsTransaction> = payments.StarsStatus;`
+#[repr(C)]
 pub struct GetStarsTransactionsById<'a> {
     pub ton: bool,
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [enums::InputStarsTransaction<'a>],
 }
-
-impl tl::Identifiable for GetStarsTransactionsById<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2dca_16b8;
-}
-
+tl::object! { GetStarsTransactionsById<'_>, &calls::payments::TYPES[53], x, (tl::Word, x.ton, &x.peer, x.id) }
 impl tl::RemoteCall for GetStarsTransactionsById<'_> {
     type Return = tl::Decoded<enums::payments::StarsStatus<'static>>;
 }
 
-impl tl::Serializable for GetStarsTransactionsById<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2dca_16b8);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.ton);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `payments.getSuggestedStarRefBots#0d6b48f7 flags:# order_by_revenue:flags.0?true order_by_date:flags.1?true peer:InputPeer offset:string limit:int = payments.SuggestedStarRefBots;`
+#[repr(C)]
 pub struct GetSuggestedStarRefBots<'a> {
     pub order_by_revenue: bool,
     pub order_by_date: bool,
@@ -1480,209 +632,89 @@ pub struct GetSuggestedStarRefBots<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetSuggestedStarRefBots<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0d6b_48f7;
-}
-
+tl::object! { GetSuggestedStarRefBots<'_>, &calls::payments::TYPES[54], x, (tl::Word, x.order_by_revenue, x.order_by_date, &x.peer, x.offset, x.limit) }
 impl tl::RemoteCall for GetSuggestedStarRefBots<'_> {
     type Return = tl::Decoded<enums::payments::SuggestedStarRefBots<'static>>;
 }
 
-impl tl::Serializable for GetSuggestedStarRefBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0d6b_48f7);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.order_by_revenue);
-        flags.set(1, self.order_by_date);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `payments.getUniqueStarGift#a1974d72 slug:string = payments.UniqueStarGift;`
+#[repr(C)]
 pub struct GetUniqueStarGift<'a> {
     pub slug: &'a str,
 }
-
-impl tl::Identifiable for GetUniqueStarGift<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa197_4d72;
-}
-
+tl::object! { GetUniqueStarGift<'_>, &calls::payments::TYPES[55], x, (x.slug,) }
 impl tl::RemoteCall for GetUniqueStarGift<'_> {
     type Return = tl::Decoded<enums::payments::UniqueStarGift<'static>>;
 }
 
-impl tl::Serializable for GetUniqueStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa197_4d72);
-        w.put(&self.slug);
-        w.finish()
-    }
-}
-
 /// `payments.getUniqueStarGiftValueInfo#4365af6b slug:string = payments.UniqueStarGiftValueInfo;`
+#[repr(C)]
 pub struct GetUniqueStarGiftValueInfo<'a> {
     pub slug: &'a str,
 }
-
-impl tl::Identifiable for GetUniqueStarGiftValueInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4365_af6b;
-}
-
+tl::object! { GetUniqueStarGiftValueInfo<'_>, &calls::payments::TYPES[56], x, (x.slug,) }
 impl tl::RemoteCall for GetUniqueStarGiftValueInfo<'_> {
     type Return = tl::Decoded<enums::payments::UniqueStarGiftValueInfo<'static>>;
 }
 
-impl tl::Serializable for GetUniqueStarGiftValueInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4365_af6b);
-        w.put(&self.slug);
-        w.finish()
-    }
-}
-
 /// `payments.launchPrepaidGiveaway#5ff58f20 peer:InputPeer giveaway_id:long purpose:InputStorePaymentPurpose = Updates;`
+#[repr(C)]
 pub struct LaunchPrepaidGiveaway<'a> {
     pub peer: enums::InputPeer<'a>,
     pub giveaway_id: i64,
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-
-impl tl::Identifiable for LaunchPrepaidGiveaway<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5ff5_8f20;
-}
-
+tl::object! { LaunchPrepaidGiveaway<'_>, &calls::payments::TYPES[57], x, (&x.peer, x.giveaway_id, &x.purpose) }
 impl tl::RemoteCall for LaunchPrepaidGiveaway<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for LaunchPrepaidGiveaway<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5ff5_8f20);
-        w.put(&self.peer);
-        w.put(&self.giveaway_id);
-        w.put(&self.purpose);
-        w.finish()
-    }
-}
-
 /// `payments.refundStarsCharge#25ae8f4a user_id:InputUser charge_id:string = Updates;`
+#[repr(C)]
 pub struct RefundStarsCharge<'a> {
     pub user_id: enums::InputUser<'a>,
     pub charge_id: &'a str,
 }
-
-impl tl::Identifiable for RefundStarsCharge<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x25ae_8f4a;
-}
-
+tl::object! { RefundStarsCharge<'_>, &calls::payments::TYPES[58], x, (&x.user_id, x.charge_id) }
 impl tl::RemoteCall for RefundStarsCharge<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for RefundStarsCharge<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x25ae_8f4a);
-        w.put(&self.user_id);
-        w.put(&self.charge_id);
-        w.finish()
-    }
-}
-
 /// `payments.reorderStarGiftCollections#c32af4cc peer:InputPeer order:Vector<int> = Bool;`
+#[repr(C)]
 pub struct ReorderStarGiftCollections<'a> {
     pub peer: enums::InputPeer<'a>,
     pub order: &'a [i32],
 }
-
-impl tl::Identifiable for ReorderStarGiftCollections<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc32a_f4cc;
-}
-
+tl::object! { ReorderStarGiftCollections<'_>, &calls::payments::TYPES[59], x, (&x.peer, x.order) }
 impl tl::RemoteCall for ReorderStarGiftCollections<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReorderStarGiftCollections<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc32a_f4cc);
-        w.put(&self.peer);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `payments.resolveStarGiftOffer#e9ce781c flags:# decline:flags.0?true offer_msg_id:int = Updates;`
+#[repr(C)]
 pub struct ResolveStarGiftOffer {
     pub decline: bool,
     pub offer_msg_id: i32,
 }
-
-impl tl::Identifiable for ResolveStarGiftOffer {
-    const CONSTRUCTOR_ID: u32 = 0xe9ce_781c;
-}
-
+tl::object! { ResolveStarGiftOffer, &calls::payments::TYPES[60], x, (tl::Word, x.decline, x.offer_msg_id) }
 impl tl::RemoteCall for ResolveStarGiftOffer {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ResolveStarGiftOffer {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe9ce_781c);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.decline);
-        w.flags(flags);
-        w.put(&self.offer_msg_id);
-        w.finish()
-    }
-}
-
 /// `payments.saveStarGift#2a2a697c flags:# unsave:flags.0?true stargift:InputSavedStarGift = Bool;`
+#[repr(C)]
 pub struct SaveStarGift<'a> {
     pub unsave: bool,
     pub stargift: enums::InputSavedStarGift<'a>,
 }
-
-impl tl::Identifiable for SaveStarGift<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2a2a_697c;
-}
-
+tl::object! { SaveStarGift<'_>, &calls::payments::TYPES[61], x, (tl::Word, x.unsave, &x.stargift) }
 impl tl::RemoteCall for SaveStarGift<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2a2a_697c);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.unsave);
-        w.flags(flags);
-        w.put(&self.stargift);
-        w.finish()
-    }
-}
-
 /// `payments.sendPaymentForm#2d03522f flags:# form_id:long invoice:InputInvoice requested_info_id:flags.0?string shipping_option_id:flags.1?string credentials:InputPaymentCredentials tip_amount:flags.2?long = payments.PaymentResult;`
+#[repr(C)]
 pub struct SendPaymentForm<'a> {
     pub form_id: i64,
     pub invoice: enums::InputInvoice<'a>,
@@ -1691,36 +723,13 @@ pub struct SendPaymentForm<'a> {
     pub credentials: enums::InputPaymentCredentials<'a>,
     pub tip_amount: Option<i64>,
 }
-
-impl tl::Identifiable for SendPaymentForm<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2d03_522f;
-}
-
+tl::object! { SendPaymentForm<'_>, &calls::payments::TYPES[62], x, (tl::Word, x.form_id, &x.invoice, x.requested_info_id, x.shipping_option_id, &x.credentials, x.tip_amount) }
 impl tl::RemoteCall for SendPaymentForm<'_> {
     type Return = tl::Decoded<enums::payments::PaymentResult<'static>>;
 }
 
-impl tl::Serializable for SendPaymentForm<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2d03_522f);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.requested_info_id.is_some());
-        flags.set(1, self.shipping_option_id.is_some());
-        flags.set(2, self.tip_amount.is_some());
-        w.flags(flags);
-        w.put(&self.form_id);
-        w.put(&self.invoice);
-        w.put(&self.requested_info_id);
-        w.put(&self.shipping_option_id);
-        w.put(&self.credentials);
-        w.put(&self.tip_amount);
-        w.finish()
-    }
-}
-
 /// `payments.sendStarGiftOffer#8fb86b41 flags:# peer:InputPeer slug:string price:StarsAmount duration:int random_id:long allow_paid_stars:flags.0?long = Updates;`
+#[repr(C)]
 pub struct SendStarGiftOffer<'a> {
     pub peer: enums::InputPeer<'a>,
     pub slug: &'a str,
@@ -1729,136 +738,57 @@ pub struct SendStarGiftOffer<'a> {
     pub random_id: i64,
     pub allow_paid_stars: Option<i64>,
 }
-
-impl tl::Identifiable for SendStarGiftOffer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8fb8_6b41;
-}
-
+tl::object! { SendStarGiftOffer<'_>, &calls::payments::TYPES[63], x, (tl::Word, &x.peer, x.slug, &x.price, x.duration, x.random_id, x.allow_paid_stars) }
 impl tl::RemoteCall for SendStarGiftOffer<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendStarGiftOffer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8fb8_6b41);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.allow_paid_stars.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.slug);
-        w.put(&self.price);
-        w.put(&self.duration);
-        w.put(&self.random_id);
-        w.put(&self.allow_paid_stars);
-        w.finish()
-    }
-}
-
 /// `payments.sendStarsForm#7998c914 form_id:long invoice:InputInvoice = payments.PaymentResult;`
+#[repr(C)]
 pub struct SendStarsForm<'a> {
     pub form_id: i64,
     pub invoice: enums::InputInvoice<'a>,
 }
-
-impl tl::Identifiable for SendStarsForm<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7998_c914;
-}
-
+tl::object! { SendStarsForm<'_>, &calls::payments::TYPES[64], x, (x.form_id, &x.invoice) }
 impl tl::RemoteCall for SendStarsForm<'_> {
     type Return = tl::Decoded<enums::payments::PaymentResult<'static>>;
 }
 
-impl tl::Serializable for SendStarsForm<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7998_c914);
-        w.put(&self.form_id);
-        w.put(&self.invoice);
-        w.finish()
-    }
-}
-
 /// `payments.toggleChatStarGiftNotifications#60eaefa1 flags:# enabled:flags.0?true peer:InputPeer = Bool;`
+#[repr(C)]
 pub struct ToggleChatStarGiftNotifications<'a> {
     pub enabled: bool,
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for ToggleChatStarGiftNotifications<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x60ea_efa1;
-}
-
+tl::object! { ToggleChatStarGiftNotifications<'_>, &calls::payments::TYPES[65], x, (tl::Word, x.enabled, &x.peer) }
 impl tl::RemoteCall for ToggleChatStarGiftNotifications<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleChatStarGiftNotifications<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x60ea_efa1);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.enabled);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `payments.toggleStarGiftsPinnedToTop#1513e7b0 peer:InputPeer stargift:Vector<InputSavedStarGift> = Bool;`
+#[repr(C)]
 pub struct ToggleStarGiftsPinnedToTop<'a> {
     pub peer: enums::InputPeer<'a>,
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-
-impl tl::Identifiable for ToggleStarGiftsPinnedToTop<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1513_e7b0;
-}
-
+tl::object! { ToggleStarGiftsPinnedToTop<'_>, &calls::payments::TYPES[66], x, (&x.peer, x.stargift) }
 impl tl::RemoteCall for ToggleStarGiftsPinnedToTop<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleStarGiftsPinnedToTop<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1513_e7b0);
-        w.put(&self.peer);
-        w.put(&self.stargift);
-        w.finish()
-    }
-}
-
 /// `payments.transferStarGift#7f18176a stargift:InputSavedStarGift to_id:InputPeer = Updates;`
+#[repr(C)]
 pub struct TransferStarGift<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
     pub to_id: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for TransferStarGift<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7f18_176a;
-}
-
+tl::object! { TransferStarGift<'_>, &calls::payments::TYPES[67], x, (&x.stargift, &x.to_id) }
 impl tl::RemoteCall for TransferStarGift<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for TransferStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7f18_176a);
-        w.put(&self.stargift);
-        w.put(&self.to_id);
-        w.finish()
-    }
-}
-
 /// `payments.updateStarGiftCollection#4fddbee7 flags:# peer:InputPeer collection_id:int title:flags.0?string delete_stargift:flags.1?Vector<InputSavedStarGift> add_stargift:flags.2?Vector<InputSavedStarGift> order:flags.3?Vector<InputSavedStarGift> = StarGiftCollection;`
+#[repr(C)]
 pub struct UpdateStarGiftCollection<'a> {
     pub peer: enums::InputPeer<'a>,
     pub collection_id: i32,
@@ -1867,113 +797,41 @@ pub struct UpdateStarGiftCollection<'a> {
     pub add_stargift: Option<&'a [enums::InputSavedStarGift<'a>]>,
     pub order: Option<&'a [enums::InputSavedStarGift<'a>]>,
 }
-
-impl tl::Identifiable for UpdateStarGiftCollection<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4fdd_bee7;
-}
-
+tl::object! { UpdateStarGiftCollection<'_>, &calls::payments::TYPES[68], x, (tl::Word, &x.peer, x.collection_id, x.title, x.delete_stargift, x.add_stargift, x.order) }
 impl tl::RemoteCall for UpdateStarGiftCollection<'_> {
     type Return = tl::Decoded<enums::StarGiftCollection<'static>>;
 }
 
-impl tl::Serializable for UpdateStarGiftCollection<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4fdd_bee7);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.title.is_some());
-        flags.set(1, self.delete_stargift.is_some());
-        flags.set(2, self.add_stargift.is_some());
-        flags.set(3, self.order.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.collection_id);
-        w.put(&self.title);
-        w.put(&self.delete_stargift);
-        w.put(&self.add_stargift);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `payments.updateStarGiftPrice#edbe6ccb stargift:InputSavedStarGift resell_amount:StarsAmount = Updates;`
+#[repr(C)]
 pub struct UpdateStarGiftPrice<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
     pub resell_amount: enums::StarsAmount,
 }
-
-impl tl::Identifiable for UpdateStarGiftPrice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xedbe_6ccb;
-}
-
+tl::object! { UpdateStarGiftPrice<'_>, &calls::payments::TYPES[69], x, (&x.stargift, &x.resell_amount) }
 impl tl::RemoteCall for UpdateStarGiftPrice<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for UpdateStarGiftPrice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xedbe_6ccb);
-        w.put(&self.stargift);
-        w.put(&self.resell_amount);
-        w.finish()
-    }
-}
-
 /// `payments.upgradeStarGift#aed6e4f5 flags:# keep_original_details:flags.0?true stargift:InputSavedStarGift = Updates;`
+#[repr(C)]
 pub struct UpgradeStarGift<'a> {
     pub keep_original_details: bool,
     pub stargift: enums::InputSavedStarGift<'a>,
 }
-
-impl tl::Identifiable for UpgradeStarGift<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xaed6_e4f5;
-}
-
+tl::object! { UpgradeStarGift<'_>, &calls::payments::TYPES[70], x, (tl::Word, x.keep_original_details, &x.stargift) }
 impl tl::RemoteCall for UpgradeStarGift<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for UpgradeStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xaed6_e4f5);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.keep_original_details);
-        w.flags(flags);
-        w.put(&self.stargift);
-        w.finish()
-    }
-}
-
 /// `payments.validateRequestedInfo#b6c8f12b flags:# save:flags.0?true invoice:InputInvoice info:PaymentRequestedInfo = payments.ValidatedRequestedInfo;`
+#[repr(C)]
 pub struct ValidateRequestedInfo<'a> {
     pub save: bool,
     pub invoice: enums::InputInvoice<'a>,
     pub info: enums::PaymentRequestedInfo<'a>,
 }
-
-impl tl::Identifiable for ValidateRequestedInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb6c8_f12b;
-}
-
+tl::object! { ValidateRequestedInfo<'_>, &calls::payments::TYPES[71], x, (tl::Word, x.save, &x.invoice, &x.info) }
 impl tl::RemoteCall for ValidateRequestedInfo<'_> {
     type Return = tl::Decoded<enums::payments::ValidatedRequestedInfo<'static>>;
-}
-
-impl tl::Serializable for ValidateRequestedInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb6c8_f12b);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.save);
-        w.flags(flags);
-        w.put(&self.invoice);
-        w.put(&self.info);
-        w.finish()
-    }
 }

@@ -4,91 +4,47 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `phone.acceptCall#3bd2b4a0 peer:InputPhoneCall g_b:bytes protocol:PhoneCallProtocol = phone.PhoneCall;`
+#[repr(C)]
 pub struct AcceptCall<'a> {
     pub peer: enums::InputPhoneCall,
     pub g_b: &'a [u8],
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-
-impl tl::Identifiable for AcceptCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3bd2_b4a0;
-}
-
+tl::object! { AcceptCall<'_>, &calls::phone::TYPES[0], x, (&x.peer, x.g_b, &x.protocol) }
 impl tl::RemoteCall for AcceptCall<'_> {
     type Return = tl::Decoded<enums::phone::PhoneCall<'static>>;
 }
 
-impl tl::Serializable for AcceptCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3bd2_b4a0);
-        w.put(&self.peer);
-        w.put(&self.g_b);
-        w.put(&self.protocol);
-        w.finish()
-    }
-}
-
 /// `phone.checkGroupCall#b59cf977 call:InputGroupCall sources:Vector<int> = Vector<int>;`
+#[repr(C)]
 pub struct CheckGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub sources: &'a [i32],
 }
-
-impl tl::Identifiable for CheckGroupCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb59c_f977;
-}
-
+tl::object! { CheckGroupCall<'_>, &calls::phone::TYPES[1], x, (&x.call, x.sources) }
 impl tl::RemoteCall for CheckGroupCall<'_> {
     type Return = tl::Vec<i32>;
 }
 
-impl tl::Serializable for CheckGroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb59c_f977);
-        w.put(&self.call);
-        w.put(&self.sources);
-        w.finish()
-    }
-}
-
 /// `phone.confirmCall#2efe1722 peer:InputPhoneCall g_a:bytes key_fingerprint:long protocol:PhoneCallProtocol = phone.PhoneCall;`
+#[repr(C)]
 pub struct ConfirmCall<'a> {
     pub peer: enums::InputPhoneCall,
     pub g_a: &'a [u8],
     pub key_fingerprint: i64,
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-
-impl tl::Identifiable for ConfirmCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2efe_1722;
-}
-
+tl::object! { ConfirmCall<'_>, &calls::phone::TYPES[2], x, (&x.peer, x.g_a, x.key_fingerprint, &x.protocol) }
 impl tl::RemoteCall for ConfirmCall<'_> {
     type Return = tl::Decoded<enums::phone::PhoneCall<'static>>;
 }
 
-impl tl::Serializable for ConfirmCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2efe_1722);
-        w.put(&self.peer);
-        w.put(&self.g_a);
-        w.put(&self.key_fingerprint);
-        w.put(&self.protocol);
-        w.finish()
-    }
-}
-
 /// `phone.createConferenceCall#7d0444bb flags:# muted:flags.0?true video_stopped:flags.2?true join:flags.3?true random_id:int public_key:flags.3?int256 block:flags.3?bytes params:flags.3?DataJSON = Updates;`
+#[repr(C)]
 pub struct CreateConferenceCall<'a> {
     pub muted: bool,
     pub video_stopped: bool,
@@ -98,37 +54,13 @@ pub struct CreateConferenceCall<'a> {
     pub block: Option<&'a [u8]>,
     pub params: Option<&'a enums::DataJson<'a>>,
 }
-
-impl tl::Identifiable for CreateConferenceCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7d04_44bb;
-}
-
+tl::object! { CreateConferenceCall<'_>, &calls::phone::TYPES[3], x, (tl::Word, x.muted, x.video_stopped, x.join, x.random_id, x.public_key, x.block, x.params) }
 impl tl::RemoteCall for CreateConferenceCall<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for CreateConferenceCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7d04_44bb);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.muted);
-        flags.set(2, self.video_stopped);
-        flags.shared(3, self.join);
-        flags.shared(3, self.public_key.is_some());
-        flags.shared(3, self.block.is_some());
-        flags.shared(3, self.params.is_some());
-        w.checked_flags(flags, "phone.createConferenceCall", "flags");
-        w.put(&self.random_id);
-        w.put(&self.public_key);
-        w.put(&self.block);
-        w.put(&self.params);
-        w.finish()
-    }
-}
-
 /// `phone.createGroupCall#48cdc6d8 flags:# rtmp_stream:flags.2?true peer:InputPeer random_id:int title:flags.0?string schedule_date:flags.1?int = Updates;`
+#[repr(C)]
 pub struct CreateGroupCall<'a> {
     pub rtmp_stream: bool,
     pub peer: enums::InputPeer<'a>,
@@ -136,57 +68,23 @@ pub struct CreateGroupCall<'a> {
     pub title: Option<&'a str>,
     pub schedule_date: Option<i32>,
 }
-
-impl tl::Identifiable for CreateGroupCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x48cd_c6d8;
-}
-
+tl::object! { CreateGroupCall<'_>, &calls::phone::TYPES[4], x, (tl::Word, x.rtmp_stream, &x.peer, x.random_id, x.title, x.schedule_date) }
 impl tl::RemoteCall for CreateGroupCall<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for CreateGroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x48cd_c6d8);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.title.is_some());
-        flags.set(1, self.schedule_date.is_some());
-        flags.set(2, self.rtmp_stream);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.random_id);
-        w.put(&self.title);
-        w.put(&self.schedule_date);
-        w.finish()
-    }
-}
-
 /// `phone.declineConferenceCallInvite#3c479971 msg_id:int = Updates;`
+#[repr(C)]
 pub struct DeclineConferenceCallInvite {
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for DeclineConferenceCallInvite {
-    const CONSTRUCTOR_ID: u32 = 0x3c47_9971;
-}
-
+tl::object! { DeclineConferenceCallInvite, &calls::phone::TYPES[5], x, (x.msg_id,) }
 impl tl::RemoteCall for DeclineConferenceCallInvite {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeclineConferenceCallInvite {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3c47_9971);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `phone.deleteConferenceCallParticipants#8ca60525 flags:# only_left:flags.0?true kick:flags.1?true call:InputGroupCall ids:Vector<long> block:bytes = Updates;`
+#[repr(C)]
 pub struct DeleteConferenceCallParticipants<'a> {
     pub only_left: bool,
     pub kick: bool,
@@ -194,90 +92,37 @@ pub struct DeleteConferenceCallParticipants<'a> {
     pub ids: &'a [i64],
     pub block: &'a [u8],
 }
-
-impl tl::Identifiable for DeleteConferenceCallParticipants<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8ca6_0525;
-}
-
+tl::object! { DeleteConferenceCallParticipants<'_>, &calls::phone::TYPES[6], x, (tl::Word, x.only_left, x.kick, &x.call, x.ids, x.block) }
 impl tl::RemoteCall for DeleteConferenceCallParticipants<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeleteConferenceCallParticipants<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8ca6_0525);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.only_left);
-        flags.set(1, self.kick);
-        w.flags(flags);
-        w.put(&self.call);
-        w.put(&self.ids);
-        w.put(&self.block);
-        w.finish()
-    }
-}
-
 /// `phone.deleteGroupCallMessages#f64f54f7 flags:# report_spam:flags.0?true call:InputGroupCall messages:Vector<int> = Updates;`
+#[repr(C)]
 pub struct DeleteGroupCallMessages<'a> {
     pub report_spam: bool,
     pub call: enums::InputGroupCall<'a>,
     pub messages: &'a [i32],
 }
-
-impl tl::Identifiable for DeleteGroupCallMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf64f_54f7;
-}
-
+tl::object! { DeleteGroupCallMessages<'_>, &calls::phone::TYPES[7], x, (tl::Word, x.report_spam, &x.call, x.messages) }
 impl tl::RemoteCall for DeleteGroupCallMessages<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeleteGroupCallMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf64f_54f7);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.report_spam);
-        w.flags(flags);
-        w.put(&self.call);
-        w.put(&self.messages);
-        w.finish()
-    }
-}
-
 /// `phone.deleteGroupCallParticipantMessages#1dbfeca0 flags:# report_spam:flags.0?true call:InputGroupCall participant:InputPeer = Updates;`
+#[repr(C)]
 pub struct DeleteGroupCallParticipantMessages<'a> {
     pub report_spam: bool,
     pub call: enums::InputGroupCall<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for DeleteGroupCallParticipantMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1dbf_eca0;
-}
-
+tl::object! { DeleteGroupCallParticipantMessages<'_>, &calls::phone::TYPES[8], x, (tl::Word, x.report_spam, &x.call, &x.participant) }
 impl tl::RemoteCall for DeleteGroupCallParticipantMessages<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DeleteGroupCallParticipantMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1dbf_eca0);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.report_spam);
-        w.flags(flags);
-        w.put(&self.call);
-        w.put(&self.participant);
-        w.finish()
-    }
-}
-
 /// `phone.discardCall#b2cbc1c0 flags:# video:flags.0?true peer:InputPhoneCall duration:int reason:PhoneCallDiscardReason connection_id:long = Updates;`
+#[repr(C)]
 pub struct DiscardCall<'a> {
     pub video: bool,
     pub peer: enums::InputPhoneCall,
@@ -285,55 +130,23 @@ pub struct DiscardCall<'a> {
     pub reason: enums::PhoneCallDiscardReason<'a>,
     pub connection_id: i64,
 }
-
-impl tl::Identifiable for DiscardCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb2cb_c1c0;
-}
-
+tl::object! { DiscardCall<'_>, &calls::phone::TYPES[9], x, (tl::Word, x.video, &x.peer, x.duration, &x.reason, x.connection_id) }
 impl tl::RemoteCall for DiscardCall<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DiscardCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb2cb_c1c0);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.video);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.duration);
-        w.put(&self.reason);
-        w.put(&self.connection_id);
-        w.finish()
-    }
-}
-
 /// `phone.discardGroupCall#7a777135 call:InputGroupCall = Updates;`
+#[repr(C)]
 pub struct DiscardGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-
-impl tl::Identifiable for DiscardGroupCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7a77_7135;
-}
-
+tl::object! { DiscardGroupCall<'_>, &calls::phone::TYPES[10], x, (&x.call,) }
 impl tl::RemoteCall for DiscardGroupCall<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for DiscardGroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7a77_7135);
-        w.put(&self.call);
-        w.finish()
-    }
-}
-
 /// `phone.editGroupCallParticipant#a5273abf flags:# call:InputGroupCall participant:InputPeer muted:flags.0?Bool volume:flags.1?int raise_hand:flags.2?Bool video_stopped:flags.3?Bool video_paused:flags.4?Bool presentation_paused:flags.5?Bool = Updates;`
+#[repr(C)]
 pub struct EditGroupCallParticipant<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub participant: enums::InputPeer<'a>,
@@ -344,265 +157,109 @@ pub struct EditGroupCallParticipant<'a> {
     pub video_paused: Option<bool>,
     pub presentation_paused: Option<bool>,
 }
-
-impl tl::Identifiable for EditGroupCallParticipant<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa527_3abf;
-}
-
+tl::object! { EditGroupCallParticipant<'_>, &calls::phone::TYPES[11], x, (tl::Word, &x.call, &x.participant, x.muted, x.volume, x.raise_hand, x.video_stopped, x.video_paused, x.presentation_paused) }
 impl tl::RemoteCall for EditGroupCallParticipant<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditGroupCallParticipant<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa527_3abf);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.muted.is_some());
-        flags.set(1, self.volume.is_some());
-        flags.set(2, self.raise_hand.is_some());
-        flags.set(3, self.video_stopped.is_some());
-        flags.set(4, self.video_paused.is_some());
-        flags.set(5, self.presentation_paused.is_some());
-        w.flags(flags);
-        w.put(&self.call);
-        w.put(&self.participant);
-        w.put(&self.muted);
-        w.put(&self.volume);
-        w.put(&self.raise_hand);
-        w.put(&self.video_stopped);
-        w.put(&self.video_paused);
-        w.put(&self.presentation_paused);
-        w.finish()
-    }
-}
-
 /// `phone.editGroupCallTitle#1ca6ac0a call:InputGroupCall title:string = Updates;`
+#[repr(C)]
 pub struct EditGroupCallTitle<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub title: &'a str,
 }
-
-impl tl::Identifiable for EditGroupCallTitle<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1ca6_ac0a;
-}
-
+tl::object! { EditGroupCallTitle<'_>, &calls::phone::TYPES[12], x, (&x.call, x.title) }
 impl tl::RemoteCall for EditGroupCallTitle<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditGroupCallTitle<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1ca6_ac0a);
-        w.put(&self.call);
-        w.put(&self.title);
-        w.finish()
-    }
-}
-
 /// `phone.exportGroupCallInvite#e6aa647f flags:# can_self_unmute:flags.0?true call:InputGroupCall = phone.ExportedGroupCallInvite;`
+#[repr(C)]
 pub struct ExportGroupCallInvite<'a> {
     pub can_self_unmute: bool,
     pub call: enums::InputGroupCall<'a>,
 }
-
-impl tl::Identifiable for ExportGroupCallInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe6aa_647f;
-}
-
+tl::object! { ExportGroupCallInvite<'_>, &calls::phone::TYPES[13], x, (tl::Word, x.can_self_unmute, &x.call) }
 impl tl::RemoteCall for ExportGroupCallInvite<'_> {
     type Return = tl::Decoded<enums::phone::ExportedGroupCallInvite<'static>>;
 }
 
-impl tl::Serializable for ExportGroupCallInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe6aa_647f);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.can_self_unmute);
-        w.flags(flags);
-        w.put(&self.call);
-        w.finish()
-    }
-}
-
 /// `phone.getCallConfig#55451fa9 = DataJSON;`
+#[repr(C)]
 pub struct GetCallConfig {}
-
-impl tl::Identifiable for GetCallConfig {
-    const CONSTRUCTOR_ID: u32 = 0x5545_1fa9;
-}
-
+tl::object! { GetCallConfig, &calls::phone::TYPES[14], x, () }
 impl tl::RemoteCall for GetCallConfig {
     type Return = tl::Decoded<enums::DataJson<'static>>;
 }
 
-impl tl::Serializable for GetCallConfig {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5545_1fa9);
-        w.finish()
-    }
-}
-
 /// `phone.getGroupCall#041845db call:InputGroupCall limit:int = phone.GroupCall;`
+#[repr(C)]
 pub struct GetGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetGroupCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0418_45db;
-}
-
+tl::object! { GetGroupCall<'_>, &calls::phone::TYPES[15], x, (&x.call, x.limit) }
 impl tl::RemoteCall for GetGroupCall<'_> {
     type Return = tl::Decoded<enums::phone::GroupCall<'static>>;
 }
 
-impl tl::Serializable for GetGroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0418_45db);
-        w.put(&self.call);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `phone.getGroupCallChainBlocks#ee9f88a6 call:InputGroupCall sub_chain_id:int offset:int limit:int = Updates;`
+#[repr(C)]
 pub struct GetGroupCallChainBlocks<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub sub_chain_id: i32,
     pub offset: i32,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetGroupCallChainBlocks<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xee9f_88a6;
-}
-
+tl::object! { GetGroupCallChainBlocks<'_>, &calls::phone::TYPES[16], x, (&x.call, x.sub_chain_id, x.offset, x.limit) }
 impl tl::RemoteCall for GetGroupCallChainBlocks<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for GetGroupCallChainBlocks<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xee9f_88a6);
-        w.put(&self.call);
-        w.put(&self.sub_chain_id);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `phone.getGroupCallJoinAs#ef7c213a peer:InputPeer = phone.JoinAsPeers;`
+#[repr(C)]
 pub struct GetGroupCallJoinAs<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetGroupCallJoinAs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xef7c_213a;
-}
-
+tl::object! { GetGroupCallJoinAs<'_>, &calls::phone::TYPES[17], x, (&x.peer,) }
 impl tl::RemoteCall for GetGroupCallJoinAs<'_> {
     type Return = tl::Decoded<enums::phone::JoinAsPeers<'static>>;
 }
 
-impl tl::Serializable for GetGroupCallJoinAs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xef7c_213a);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `phone.getGroupCallStars#6f636302 call:InputGroupCall = phone.GroupCallStars;`
+#[repr(C)]
 pub struct GetGroupCallStars<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-
-impl tl::Identifiable for GetGroupCallStars<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6f63_6302;
-}
-
+tl::object! { GetGroupCallStars<'_>, &calls::phone::TYPES[18], x, (&x.call,) }
 impl tl::RemoteCall for GetGroupCallStars<'_> {
     type Return = tl::Decoded<enums::phone::GroupCallStars<'static>>;
 }
 
-impl tl::Serializable for GetGroupCallStars<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6f63_6302);
-        w.put(&self.call);
-        w.finish()
-    }
-}
-
 /// `phone.getGroupCallStreamChannels#1ab21940 call:InputGroupCall = phone.GroupCallStreamChannels;`
+#[repr(C)]
 pub struct GetGroupCallStreamChannels<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-
-impl tl::Identifiable for GetGroupCallStreamChannels<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1ab2_1940;
-}
-
+tl::object! { GetGroupCallStreamChannels<'_>, &calls::phone::TYPES[19], x, (&x.call,) }
 impl tl::RemoteCall for GetGroupCallStreamChannels<'_> {
     type Return = tl::Decoded<enums::phone::GroupCallStreamChannels<'static>>;
 }
 
-impl tl::Serializable for GetGroupCallStreamChannels<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1ab2_1940);
-        w.put(&self.call);
-        w.finish()
-    }
-}
-
 /// `phone.getGroupCallStreamRtmpUrl#5af4c73a flags:# live_story:flags.0?true peer:InputPeer revoke:Bool = phone.GroupCallStreamRtmpUrl;`
+#[repr(C)]
 pub struct GetGroupCallStreamRtmpUrl<'a> {
     pub live_story: bool,
     pub peer: enums::InputPeer<'a>,
     pub revoke: bool,
 }
-
-impl tl::Identifiable for GetGroupCallStreamRtmpUrl<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5af4_c73a;
-}
-
+tl::object! { GetGroupCallStreamRtmpUrl<'_>, &calls::phone::TYPES[20], x, (tl::Word, x.live_story, &x.peer, x.revoke) }
 impl tl::RemoteCall for GetGroupCallStreamRtmpUrl<'_> {
     type Return = tl::Decoded<enums::phone::GroupCallStreamRtmpUrl<'static>>;
 }
 
-impl tl::Serializable for GetGroupCallStreamRtmpUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5af4_c73a);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.live_story);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.revoke);
-        w.finish()
-    }
-}
-
 /// `phone.getGroupParticipants#c558d8ab call:InputGroupCall ids:Vector<InputPeer> sources:Vector<int> offset:string limit:int = phone.GroupParticipants;`
+#[repr(C)]
 pub struct GetGroupParticipants<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub ids: &'a [enums::InputPeer<'a>],
@@ -610,84 +267,36 @@ pub struct GetGroupParticipants<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetGroupParticipants<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc558_d8ab;
-}
-
+tl::object! { GetGroupParticipants<'_>, &calls::phone::TYPES[21], x, (&x.call, x.ids, x.sources, x.offset, x.limit) }
 impl tl::RemoteCall for GetGroupParticipants<'_> {
     type Return = tl::Decoded<enums::phone::GroupParticipants<'static>>;
 }
 
-impl tl::Serializable for GetGroupParticipants<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc558_d8ab);
-        w.put(&self.call);
-        w.put(&self.ids);
-        w.put(&self.sources);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `phone.inviteConferenceCallParticipant#bcf22685 flags:# video:flags.0?true call:InputGroupCall user_id:InputUser = Updates;`
+#[repr(C)]
 pub struct InviteConferenceCallParticipant<'a> {
     pub video: bool,
     pub call: enums::InputGroupCall<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for InviteConferenceCallParticipant<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbcf2_2685;
-}
-
+tl::object! { InviteConferenceCallParticipant<'_>, &calls::phone::TYPES[22], x, (tl::Word, x.video, &x.call, &x.user_id) }
 impl tl::RemoteCall for InviteConferenceCallParticipant<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for InviteConferenceCallParticipant<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbcf2_2685);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.video);
-        w.flags(flags);
-        w.put(&self.call);
-        w.put(&self.user_id);
-        w.finish()
-    }
-}
-
 /// `phone.inviteToGroupCall#7b393160 call:InputGroupCall users:Vector<InputUser> = Updates;`
+#[repr(C)]
 pub struct InviteToGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub users: &'a [enums::InputUser<'a>],
 }
-
-impl tl::Identifiable for InviteToGroupCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7b39_3160;
-}
-
+tl::object! { InviteToGroupCall<'_>, &calls::phone::TYPES[23], x, (&x.call, x.users) }
 impl tl::RemoteCall for InviteToGroupCall<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for InviteToGroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7b39_3160);
-        w.put(&self.call);
-        w.put(&self.users);
-        w.finish()
-    }
-}
-
 /// `phone.joinGroupCall#8fb53057 flags:# muted:flags.0?true video_stopped:flags.2?true call:InputGroupCall join_as:InputPeer invite_hash:flags.1?string public_key:flags.3?int256 block:flags.3?bytes params:DataJSON = Updates;`
+#[repr(C)]
 pub struct JoinGroupCall<'a> {
     pub muted: bool,
     pub video_stopped: bool,
@@ -698,134 +307,55 @@ pub struct JoinGroupCall<'a> {
     pub block: Option<&'a [u8]>,
     pub params: enums::DataJson<'a>,
 }
-
-impl tl::Identifiable for JoinGroupCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8fb5_3057;
-}
-
+tl::object! { JoinGroupCall<'_>, &calls::phone::TYPES[24], x, (tl::Word, x.muted, x.video_stopped, &x.call, &x.join_as, x.invite_hash, x.public_key, x.block, &x.params) }
 impl tl::RemoteCall for JoinGroupCall<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for JoinGroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8fb5_3057);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.muted);
-        flags.set(1, self.invite_hash.is_some());
-        flags.set(2, self.video_stopped);
-        flags.shared(3, self.public_key.is_some());
-        flags.shared(3, self.block.is_some());
-        w.checked_flags(flags, "phone.joinGroupCall", "flags");
-        w.put(&self.call);
-        w.put(&self.join_as);
-        w.put(&self.invite_hash);
-        w.put(&self.public_key);
-        w.put(&self.block);
-        w.put(&self.params);
-        w.finish()
-    }
-}
-
 /// `phone.joinGroupCallPresentation#cbea6bc4 call:InputGroupCall params:DataJSON = Updates;`
+#[repr(C)]
 pub struct JoinGroupCallPresentation<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub params: enums::DataJson<'a>,
 }
-
-impl tl::Identifiable for JoinGroupCallPresentation<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcbea_6bc4;
-}
-
+tl::object! { JoinGroupCallPresentation<'_>, &calls::phone::TYPES[25], x, (&x.call, &x.params) }
 impl tl::RemoteCall for JoinGroupCallPresentation<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for JoinGroupCallPresentation<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcbea_6bc4);
-        w.put(&self.call);
-        w.put(&self.params);
-        w.finish()
-    }
-}
-
 /// `phone.leaveGroupCall#500377f9 call:InputGroupCall source:int = Updates;`
+#[repr(C)]
 pub struct LeaveGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub source: i32,
 }
-
-impl tl::Identifiable for LeaveGroupCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5003_77f9;
-}
-
+tl::object! { LeaveGroupCall<'_>, &calls::phone::TYPES[26], x, (&x.call, x.source) }
 impl tl::RemoteCall for LeaveGroupCall<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for LeaveGroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5003_77f9);
-        w.put(&self.call);
-        w.put(&self.source);
-        w.finish()
-    }
-}
-
 /// `phone.leaveGroupCallPresentation#1c50d144 call:InputGroupCall = Updates;`
+#[repr(C)]
 pub struct LeaveGroupCallPresentation<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-
-impl tl::Identifiable for LeaveGroupCallPresentation<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1c50_d144;
-}
-
+tl::object! { LeaveGroupCallPresentation<'_>, &calls::phone::TYPES[27], x, (&x.call,) }
 impl tl::RemoteCall for LeaveGroupCallPresentation<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for LeaveGroupCallPresentation<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x1c50_d144);
-        w.put(&self.call);
-        w.finish()
-    }
-}
-
 /// `phone.receivedCall#17d54f61 peer:InputPhoneCall = Bool;`
+#[repr(C)]
 pub struct ReceivedCall {
     pub peer: enums::InputPhoneCall,
 }
-
-impl tl::Identifiable for ReceivedCall {
-    const CONSTRUCTOR_ID: u32 = 0x17d5_4f61;
-}
-
+tl::object! { ReceivedCall, &calls::phone::TYPES[28], x, (&x.peer,) }
 impl tl::RemoteCall for ReceivedCall {
     type Return = bool;
 }
 
-impl tl::Serializable for ReceivedCall {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x17d5_4f61);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `phone.requestCall#42ff96ed flags:# video:flags.0?true user_id:InputUser random_id:int g_a_hash:bytes protocol:PhoneCallProtocol = phone.PhoneCall;`
+#[repr(C)]
 pub struct RequestCall<'a> {
     pub video: bool,
     pub user_id: enums::InputUser<'a>,
@@ -833,182 +363,79 @@ pub struct RequestCall<'a> {
     pub g_a_hash: &'a [u8],
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-
-impl tl::Identifiable for RequestCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x42ff_96ed;
-}
-
+tl::object! { RequestCall<'_>, &calls::phone::TYPES[29], x, (tl::Word, x.video, &x.user_id, x.random_id, x.g_a_hash, &x.protocol) }
 impl tl::RemoteCall for RequestCall<'_> {
     type Return = tl::Decoded<enums::phone::PhoneCall<'static>>;
 }
 
-impl tl::Serializable for RequestCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x42ff_96ed);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.video);
-        w.flags(flags);
-        w.put(&self.user_id);
-        w.put(&self.random_id);
-        w.put(&self.g_a_hash);
-        w.put(&self.protocol);
-        w.finish()
-    }
-}
-
 /// `phone.saveCallDebug#277add7e peer:InputPhoneCall debug:DataJSON = Bool;`
+#[repr(C)]
 pub struct SaveCallDebug<'a> {
     pub peer: enums::InputPhoneCall,
     pub debug: enums::DataJson<'a>,
 }
-
-impl tl::Identifiable for SaveCallDebug<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x277a_dd7e;
-}
-
+tl::object! { SaveCallDebug<'_>, &calls::phone::TYPES[30], x, (&x.peer, &x.debug) }
 impl tl::RemoteCall for SaveCallDebug<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveCallDebug<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x277a_dd7e);
-        w.put(&self.peer);
-        w.put(&self.debug);
-        w.finish()
-    }
-}
-
 /// `phone.saveCallLog#41248786 peer:InputPhoneCall file:InputFile = Bool;`
+#[repr(C)]
 pub struct SaveCallLog<'a> {
     pub peer: enums::InputPhoneCall,
     pub file: enums::InputFile<'a>,
 }
-
-impl tl::Identifiable for SaveCallLog<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4124_8786;
-}
-
+tl::object! { SaveCallLog<'_>, &calls::phone::TYPES[31], x, (&x.peer, &x.file) }
 impl tl::RemoteCall for SaveCallLog<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveCallLog<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4124_8786);
-        w.put(&self.peer);
-        w.put(&self.file);
-        w.finish()
-    }
-}
-
 /// `phone.saveDefaultGroupCallJoinAs#575e1f8c peer:InputPeer join_as:InputPeer = Bool;`
+#[repr(C)]
 pub struct SaveDefaultGroupCallJoinAs<'a> {
     pub peer: enums::InputPeer<'a>,
     pub join_as: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for SaveDefaultGroupCallJoinAs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x575e_1f8c;
-}
-
+tl::object! { SaveDefaultGroupCallJoinAs<'_>, &calls::phone::TYPES[32], x, (&x.peer, &x.join_as) }
 impl tl::RemoteCall for SaveDefaultGroupCallJoinAs<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveDefaultGroupCallJoinAs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x575e_1f8c);
-        w.put(&self.peer);
-        w.put(&self.join_as);
-        w.finish()
-    }
-}
-
 /// `phone.saveDefaultSendAs#4167add1 call:InputGroupCall send_as:InputPeer = Bool;`
+#[repr(C)]
 pub struct SaveDefaultSendAs<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub send_as: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for SaveDefaultSendAs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4167_add1;
-}
-
+tl::object! { SaveDefaultSendAs<'_>, &calls::phone::TYPES[33], x, (&x.call, &x.send_as) }
 impl tl::RemoteCall for SaveDefaultSendAs<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveDefaultSendAs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4167_add1);
-        w.put(&self.call);
-        w.put(&self.send_as);
-        w.finish()
-    }
-}
-
 /// `phone.sendConferenceCallBroadcast#c6701900 call:InputGroupCall block:bytes = Updates;`
+#[repr(C)]
 pub struct SendConferenceCallBroadcast<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub block: &'a [u8],
 }
-
-impl tl::Identifiable for SendConferenceCallBroadcast<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc670_1900;
-}
-
+tl::object! { SendConferenceCallBroadcast<'_>, &calls::phone::TYPES[34], x, (&x.call, x.block) }
 impl tl::RemoteCall for SendConferenceCallBroadcast<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendConferenceCallBroadcast<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc670_1900);
-        w.put(&self.call);
-        w.put(&self.block);
-        w.finish()
-    }
-}
-
 /// `phone.sendGroupCallEncryptedMessage#e5afa56d call:InputGroupCall encrypted_message:bytes = Bool;`
+#[repr(C)]
 pub struct SendGroupCallEncryptedMessage<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub encrypted_message: &'a [u8],
 }
-
-impl tl::Identifiable for SendGroupCallEncryptedMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe5af_a56d;
-}
-
+tl::object! { SendGroupCallEncryptedMessage<'_>, &calls::phone::TYPES[35], x, (&x.call, x.encrypted_message) }
 impl tl::RemoteCall for SendGroupCallEncryptedMessage<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SendGroupCallEncryptedMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe5af_a56d);
-        w.put(&self.call);
-        w.put(&self.encrypted_message);
-        w.finish()
-    }
-}
-
 /// `phone.sendGroupCallMessage#b1d11410 flags:# call:InputGroupCall random_id:long message:TextWithEntities allow_paid_stars:flags.0?long send_as:flags.1?InputPeer = Updates;`
+#[repr(C)]
 pub struct SendGroupCallMessage<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub random_id: i64,
@@ -1016,113 +443,47 @@ pub struct SendGroupCallMessage<'a> {
     pub allow_paid_stars: Option<i64>,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-
-impl tl::Identifiable for SendGroupCallMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb1d1_1410;
-}
-
+tl::object! { SendGroupCallMessage<'_>, &calls::phone::TYPES[36], x, (tl::Word, &x.call, x.random_id, &x.message, x.allow_paid_stars, x.send_as) }
 impl tl::RemoteCall for SendGroupCallMessage<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendGroupCallMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb1d1_1410);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.allow_paid_stars.is_some());
-        flags.set(1, self.send_as.is_some());
-        w.flags(flags);
-        w.put(&self.call);
-        w.put(&self.random_id);
-        w.put(&self.message);
-        w.put(&self.allow_paid_stars);
-        w.put(&self.send_as);
-        w.finish()
-    }
-}
-
 /// `phone.sendSignalingData#ff7a9383 peer:InputPhoneCall data:bytes = Bool;`
+#[repr(C)]
 pub struct SendSignalingData<'a> {
     pub peer: enums::InputPhoneCall,
     pub data: &'a [u8],
 }
-
-impl tl::Identifiable for SendSignalingData<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xff7a_9383;
-}
-
+tl::object! { SendSignalingData<'_>, &calls::phone::TYPES[37], x, (&x.peer, x.data) }
 impl tl::RemoteCall for SendSignalingData<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SendSignalingData<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xff7a_9383);
-        w.put(&self.peer);
-        w.put(&self.data);
-        w.finish()
-    }
-}
-
 /// `phone.setCallRating#59ead627 flags:# user_initiative:flags.0?true peer:InputPhoneCall rating:int comment:string = Updates;`
+#[repr(C)]
 pub struct SetCallRating<'a> {
     pub user_initiative: bool,
     pub peer: enums::InputPhoneCall,
     pub rating: i32,
     pub comment: &'a str,
 }
-
-impl tl::Identifiable for SetCallRating<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x59ea_d627;
-}
-
+tl::object! { SetCallRating<'_>, &calls::phone::TYPES[38], x, (tl::Word, x.user_initiative, &x.peer, x.rating, x.comment) }
 impl tl::RemoteCall for SetCallRating<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SetCallRating<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x59ea_d627);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.user_initiative);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.rating);
-        w.put(&self.comment);
-        w.finish()
-    }
-}
-
 /// `phone.startScheduledGroupCall#5680e342 call:InputGroupCall = Updates;`
+#[repr(C)]
 pub struct StartScheduledGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-
-impl tl::Identifiable for StartScheduledGroupCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5680_e342;
-}
-
+tl::object! { StartScheduledGroupCall<'_>, &calls::phone::TYPES[39], x, (&x.call,) }
 impl tl::RemoteCall for StartScheduledGroupCall<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for StartScheduledGroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5680_e342);
-        w.put(&self.call);
-        w.finish()
-    }
-}
-
 /// `phone.toggleGroupCallRecord#f128c708 flags:# start:flags.0?true video:flags.2?true call:InputGroupCall title:flags.1?string video_portrait:flags.2?Bool = Updates;`
+#[repr(C)]
 pub struct ToggleGroupCallRecord<'a> {
     pub start: bool,
     pub video: bool,
@@ -1130,34 +491,13 @@ pub struct ToggleGroupCallRecord<'a> {
     pub title: Option<&'a str>,
     pub video_portrait: Option<bool>,
 }
-
-impl tl::Identifiable for ToggleGroupCallRecord<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf128_c708;
-}
-
+tl::object! { ToggleGroupCallRecord<'_>, &calls::phone::TYPES[40], x, (tl::Word, x.start, x.video, &x.call, x.title, x.video_portrait) }
 impl tl::RemoteCall for ToggleGroupCallRecord<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleGroupCallRecord<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf128_c708);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.start);
-        flags.set(1, self.title.is_some());
-        flags.shared(2, self.video);
-        flags.shared(2, self.video_portrait.is_some());
-        w.checked_flags(flags, "phone.toggleGroupCallRecord", "flags");
-        w.put(&self.call);
-        w.put(&self.title);
-        w.put(&self.video_portrait);
-        w.finish()
-    }
-}
-
 /// `phone.toggleGroupCallSettings#974392f2 flags:# reset_invite_hash:flags.1?true call:InputGroupCall join_muted:flags.0?Bool messages_enabled:flags.2?Bool send_paid_messages_stars:flags.3?long = Updates;`
+#[repr(C)]
 pub struct ToggleGroupCallSettings<'a> {
     pub reset_invite_hash: bool,
     pub call: enums::InputGroupCall<'a>,
@@ -1165,55 +505,18 @@ pub struct ToggleGroupCallSettings<'a> {
     pub messages_enabled: Option<bool>,
     pub send_paid_messages_stars: Option<i64>,
 }
-
-impl tl::Identifiable for ToggleGroupCallSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9743_92f2;
-}
-
+tl::object! { ToggleGroupCallSettings<'_>, &calls::phone::TYPES[41], x, (tl::Word, x.reset_invite_hash, &x.call, x.join_muted, x.messages_enabled, x.send_paid_messages_stars) }
 impl tl::RemoteCall for ToggleGroupCallSettings<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ToggleGroupCallSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9743_92f2);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.join_muted.is_some());
-        flags.set(1, self.reset_invite_hash);
-        flags.set(2, self.messages_enabled.is_some());
-        flags.set(3, self.send_paid_messages_stars.is_some());
-        w.flags(flags);
-        w.put(&self.call);
-        w.put(&self.join_muted);
-        w.put(&self.messages_enabled);
-        w.put(&self.send_paid_messages_stars);
-        w.finish()
-    }
-}
-
 /// `phone.toggleGroupCallStartSubscription#219c34e6 call:InputGroupCall subscribed:Bool = Updates;`
+#[repr(C)]
 pub struct ToggleGroupCallStartSubscription<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub subscribed: bool,
 }
-
-impl tl::Identifiable for ToggleGroupCallStartSubscription<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x219c_34e6;
-}
-
+tl::object! { ToggleGroupCallStartSubscription<'_>, &calls::phone::TYPES[42], x, (&x.call, x.subscribed) }
 impl tl::RemoteCall for ToggleGroupCallStartSubscription<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
-}
-
-impl tl::Serializable for ToggleGroupCallStartSubscription<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x219c_34e6);
-        w.put(&self.call);
-        w.put(&self.subscribed);
-        w.finish()
-    }
 }

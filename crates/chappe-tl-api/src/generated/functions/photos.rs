@@ -4,92 +4,46 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `photos.deletePhotos#87cf7f2f id:Vector<InputPhoto> = Vector<long>;`
+#[repr(C)]
 pub struct DeletePhotos<'a> {
     pub id: &'a [enums::InputPhoto<'a>],
 }
-
-impl tl::Identifiable for DeletePhotos<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x87cf_7f2f;
-}
-
+tl::object! { DeletePhotos<'_>, &calls::photos::TYPES[0], x, (x.id,) }
 impl tl::RemoteCall for DeletePhotos<'_> {
     type Return = tl::Vec<i64>;
 }
 
-impl tl::Serializable for DeletePhotos<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x87cf_7f2f);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `photos.getUserPhotos#91cd32a8 user_id:InputUser offset:int max_id:long limit:int = photos.Photos;`
+#[repr(C)]
 pub struct GetUserPhotos<'a> {
     pub user_id: enums::InputUser<'a>,
     pub offset: i32,
     pub max_id: i64,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetUserPhotos<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x91cd_32a8;
-}
-
+tl::object! { GetUserPhotos<'_>, &calls::photos::TYPES[1], x, (&x.user_id, x.offset, x.max_id, x.limit) }
 impl tl::RemoteCall for GetUserPhotos<'_> {
     type Return = tl::Decoded<enums::photos::Photos<'static>>;
 }
 
-impl tl::Serializable for GetUserPhotos<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x91cd_32a8);
-        w.put(&self.user_id);
-        w.put(&self.offset);
-        w.put(&self.max_id);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `photos.updateProfilePhoto#09e82039 flags:# fallback:flags.0?true bot:flags.1?InputUser id:InputPhoto = photos.Photo;`
+#[repr(C)]
 pub struct UpdateProfilePhoto<'a> {
     pub fallback: bool,
     pub bot: Option<&'a enums::InputUser<'a>>,
     pub id: enums::InputPhoto<'a>,
 }
-
-impl tl::Identifiable for UpdateProfilePhoto<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x09e8_2039;
-}
-
+tl::object! { UpdateProfilePhoto<'_>, &calls::photos::TYPES[2], x, (tl::Word, x.fallback, x.bot, &x.id) }
 impl tl::RemoteCall for UpdateProfilePhoto<'_> {
     type Return = tl::Decoded<enums::photos::Photo<'static>>;
 }
 
-impl tl::Serializable for UpdateProfilePhoto<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x09e8_2039);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.fallback);
-        flags.set(1, self.bot.is_some());
-        w.flags(flags);
-        w.put(&self.bot);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `photos.uploadContactProfilePhoto#e14c4a71 flags:# suggest:flags.3?true save:flags.4?true user_id:InputUser file:flags.0?InputFile video:flags.1?InputFile video_start_ts:flags.2?double video_emoji_markup:flags.5?VideoSize = photos.Photo;`
+#[repr(C)]
 pub struct UploadContactProfilePhoto<'a> {
     pub suggest: bool,
     pub save: bool,
@@ -99,38 +53,13 @@ pub struct UploadContactProfilePhoto<'a> {
     pub video_start_ts: Option<f64>,
     pub video_emoji_markup: Option<&'a enums::VideoSize<'a>>,
 }
-
-impl tl::Identifiable for UploadContactProfilePhoto<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe14c_4a71;
-}
-
+tl::object! { UploadContactProfilePhoto<'_>, &calls::photos::TYPES[3], x, (tl::Word, x.suggest, x.save, &x.user_id, x.file, x.video, x.video_start_ts, x.video_emoji_markup) }
 impl tl::RemoteCall for UploadContactProfilePhoto<'_> {
     type Return = tl::Decoded<enums::photos::Photo<'static>>;
 }
 
-impl tl::Serializable for UploadContactProfilePhoto<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xe14c_4a71);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.file.is_some());
-        flags.set(1, self.video.is_some());
-        flags.set(2, self.video_start_ts.is_some());
-        flags.set(3, self.suggest);
-        flags.set(4, self.save);
-        flags.set(5, self.video_emoji_markup.is_some());
-        w.flags(flags);
-        w.put(&self.user_id);
-        w.put(&self.file);
-        w.put(&self.video);
-        w.put(&self.video_start_ts);
-        w.put(&self.video_emoji_markup);
-        w.finish()
-    }
-}
-
 /// `photos.uploadProfilePhoto#0388a3b5 flags:# fallback:flags.3?true bot:flags.5?InputUser file:flags.0?InputFile video:flags.1?InputFile video_start_ts:flags.2?double video_emoji_markup:flags.4?VideoSize = photos.Photo;`
+#[repr(C)]
 pub struct UploadProfilePhoto<'a> {
     pub fallback: bool,
     pub bot: Option<&'a enums::InputUser<'a>>,
@@ -139,33 +68,7 @@ pub struct UploadProfilePhoto<'a> {
     pub video_start_ts: Option<f64>,
     pub video_emoji_markup: Option<&'a enums::VideoSize<'a>>,
 }
-
-impl tl::Identifiable for UploadProfilePhoto<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0388_a3b5;
-}
-
+tl::object! { UploadProfilePhoto<'_>, &calls::photos::TYPES[4], x, (tl::Word, x.fallback, x.bot, x.file, x.video, x.video_start_ts, x.video_emoji_markup) }
 impl tl::RemoteCall for UploadProfilePhoto<'_> {
     type Return = tl::Decoded<enums::photos::Photo<'static>>;
-}
-
-impl tl::Serializable for UploadProfilePhoto<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0388_a3b5);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.file.is_some());
-        flags.set(1, self.video.is_some());
-        flags.set(2, self.video_start_ts.is_some());
-        flags.set(3, self.fallback);
-        flags.set(4, self.video_emoji_markup.is_some());
-        flags.set(5, self.bot.is_some());
-        w.flags(flags);
-        w.put(&self.bot);
-        w.put(&self.file);
-        w.put(&self.video);
-        w.put(&self.video_start_ts);
-        w.put(&self.video_emoji_markup);
-        w.finish()
-    }
 }

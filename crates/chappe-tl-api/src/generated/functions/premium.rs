@@ -4,132 +4,58 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `premium.applyBoost#6b7da746 flags:# slots:flags.0?Vector<int> peer:InputPeer = premium.MyBoosts;`
+#[repr(C)]
 pub struct ApplyBoost<'a> {
     pub slots: Option<&'a [i32]>,
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for ApplyBoost<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6b7d_a746;
-}
-
+tl::object! { ApplyBoost<'_>, &calls::premium::TYPES[0], x, (tl::Word, x.slots, &x.peer) }
 impl tl::RemoteCall for ApplyBoost<'_> {
     type Return = tl::Decoded<enums::premium::MyBoosts<'static>>;
 }
 
-impl tl::Serializable for ApplyBoost<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x6b7d_a746);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.slots.is_some());
-        w.flags(flags);
-        w.put(&self.slots);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `premium.getBoostsList#60f67660 flags:# gifts:flags.0?true peer:InputPeer offset:string limit:int = premium.BoostsList;`
+#[repr(C)]
 pub struct GetBoostsList<'a> {
     pub gifts: bool,
     pub peer: enums::InputPeer<'a>,
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetBoostsList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x60f6_7660;
-}
-
+tl::object! { GetBoostsList<'_>, &calls::premium::TYPES[1], x, (tl::Word, x.gifts, &x.peer, x.offset, x.limit) }
 impl tl::RemoteCall for GetBoostsList<'_> {
     type Return = tl::Decoded<enums::premium::BoostsList<'static>>;
 }
 
-impl tl::Serializable for GetBoostsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x60f6_7660);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.gifts);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `premium.getBoostsStatus#042f1f61 peer:InputPeer = premium.BoostsStatus;`
+#[repr(C)]
 pub struct GetBoostsStatus<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetBoostsStatus<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x042f_1f61;
-}
-
+tl::object! { GetBoostsStatus<'_>, &calls::premium::TYPES[2], x, (&x.peer,) }
 impl tl::RemoteCall for GetBoostsStatus<'_> {
     type Return = tl::Decoded<enums::premium::BoostsStatus<'static>>;
 }
 
-impl tl::Serializable for GetBoostsStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x042f_1f61);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `premium.getMyBoosts#0be77b4a = premium.MyBoosts;`
+#[repr(C)]
 pub struct GetMyBoosts {}
-
-impl tl::Identifiable for GetMyBoosts {
-    const CONSTRUCTOR_ID: u32 = 0x0be7_7b4a;
-}
-
+tl::object! { GetMyBoosts, &calls::premium::TYPES[3], x, () }
 impl tl::RemoteCall for GetMyBoosts {
     type Return = tl::Decoded<enums::premium::MyBoosts<'static>>;
 }
 
-impl tl::Serializable for GetMyBoosts {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0be7_7b4a);
-        w.finish()
-    }
-}
-
 /// `premium.getUserBoosts#39854d1f peer:InputPeer user_id:InputUser = premium.BoostsList;`
+#[repr(C)]
 pub struct GetUserBoosts<'a> {
     pub peer: enums::InputPeer<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetUserBoosts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3985_4d1f;
-}
-
+tl::object! { GetUserBoosts<'_>, &calls::premium::TYPES[4], x, (&x.peer, &x.user_id) }
 impl tl::RemoteCall for GetUserBoosts<'_> {
     type Return = tl::Decoded<enums::premium::BoostsList<'static>>;
-}
-
-impl tl::Serializable for GetUserBoosts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x3985_4d1f);
-        w.put(&self.peer);
-        w.put(&self.user_id);
-        w.finish()
-    }
 }

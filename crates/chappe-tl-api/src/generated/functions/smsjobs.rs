@@ -4,161 +4,68 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `smsjobs.finishJob#4f1ebf24 flags:# job_id:string error:flags.0?string = Bool;`
+#[repr(C)]
 pub struct FinishJob<'a> {
     pub job_id: &'a str,
     pub error: Option<&'a str>,
 }
-
-impl tl::Identifiable for FinishJob<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4f1e_bf24;
-}
-
+tl::object! { FinishJob<'_>, &calls::smsjobs::TYPES[0], x, (tl::Word, x.job_id, x.error) }
 impl tl::RemoteCall for FinishJob<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for FinishJob<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4f1e_bf24);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.error.is_some());
-        w.flags(flags);
-        w.put(&self.job_id);
-        w.put(&self.error);
-        w.finish()
-    }
-}
-
 /// `smsjobs.getSmsJob#778d902f job_id:string = SmsJob;`
+#[repr(C)]
 pub struct GetSmsJob<'a> {
     pub job_id: &'a str,
 }
-
-impl tl::Identifiable for GetSmsJob<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x778d_902f;
-}
-
+tl::object! { GetSmsJob<'_>, &calls::smsjobs::TYPES[1], x, (x.job_id,) }
 impl tl::RemoteCall for GetSmsJob<'_> {
     type Return = tl::Decoded<enums::SmsJob<'static>>;
 }
 
-impl tl::Serializable for GetSmsJob<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x778d_902f);
-        w.put(&self.job_id);
-        w.finish()
-    }
-}
-
 /// `smsjobs.getStatus#10a698e8 = smsjobs.Status;`
+#[repr(C)]
 pub struct GetStatus {}
-
-impl tl::Identifiable for GetStatus {
-    const CONSTRUCTOR_ID: u32 = 0x10a6_98e8;
-}
-
+tl::object! { GetStatus, &calls::smsjobs::TYPES[2], x, () }
 impl tl::RemoteCall for GetStatus {
     type Return = tl::Decoded<enums::smsjobs::Status<'static>>;
 }
 
-impl tl::Serializable for GetStatus {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x10a6_98e8);
-        w.finish()
-    }
-}
-
 /// `smsjobs.isEligibleToJoin#0edc39d0 = smsjobs.EligibilityToJoin;`
+#[repr(C)]
 pub struct IsEligibleToJoin {}
-
-impl tl::Identifiable for IsEligibleToJoin {
-    const CONSTRUCTOR_ID: u32 = 0x0edc_39d0;
-}
-
+tl::object! { IsEligibleToJoin, &calls::smsjobs::TYPES[3], x, () }
 impl tl::RemoteCall for IsEligibleToJoin {
     type Return = tl::Decoded<enums::smsjobs::EligibilityToJoin<'static>>;
 }
 
-impl tl::Serializable for IsEligibleToJoin {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0edc_39d0);
-        w.finish()
-    }
-}
-
 /// `smsjobs.join#a74ece2d = Bool;`
+#[repr(C)]
 pub struct Join {}
-
-impl tl::Identifiable for Join {
-    const CONSTRUCTOR_ID: u32 = 0xa74e_ce2d;
-}
-
+tl::object! { Join, &calls::smsjobs::TYPES[4], x, () }
 impl tl::RemoteCall for Join {
     type Return = bool;
 }
 
-impl tl::Serializable for Join {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa74e_ce2d);
-        w.finish()
-    }
-}
-
 /// `smsjobs.leave#9898ad73 = Bool;`
+#[repr(C)]
 pub struct Leave {}
-
-impl tl::Identifiable for Leave {
-    const CONSTRUCTOR_ID: u32 = 0x9898_ad73;
-}
-
+tl::object! { Leave, &calls::smsjobs::TYPES[5], x, () }
 impl tl::RemoteCall for Leave {
     type Return = bool;
 }
 
-impl tl::Serializable for Leave {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9898_ad73);
-        w.finish()
-    }
-}
-
 /// `smsjobs.updateSettings#093fa0bf flags:# allow_international:flags.0?true = Bool;`
+#[repr(C)]
 pub struct UpdateSettings {
     pub allow_international: bool,
 }
-
-impl tl::Identifiable for UpdateSettings {
-    const CONSTRUCTOR_ID: u32 = 0x093f_a0bf;
-}
-
+tl::object! { UpdateSettings, &calls::smsjobs::TYPES[6], x, (tl::Word, x.allow_international) }
 impl tl::RemoteCall for UpdateSettings {
     type Return = bool;
-}
-
-impl tl::Serializable for UpdateSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x093f_a0bf);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.allow_international);
-        w.flags(flags);
-        w.finish()
-    }
 }

@@ -4,232 +4,100 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `stats.getBroadcastStats#ab42441a flags:# dark:flags.0?true channel:InputChannel = stats.BroadcastStats;`
+#[repr(C)]
 pub struct GetBroadcastStats<'a> {
     pub dark: bool,
     pub channel: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for GetBroadcastStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xab42_441a;
-}
-
+tl::object! { GetBroadcastStats<'_>, &calls::stats::TYPES[0], x, (tl::Word, x.dark, &x.channel) }
 impl tl::RemoteCall for GetBroadcastStats<'_> {
     type Return = tl::Decoded<enums::stats::BroadcastStats<'static>>;
 }
 
-impl tl::Serializable for GetBroadcastStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xab42_441a);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.dark);
-        w.flags(flags);
-        w.put(&self.channel);
-        w.finish()
-    }
-}
-
 /// `stats.getMegagroupStats#dcdf8607 flags:# dark:flags.0?true channel:InputChannel = stats.MegagroupStats;`
+#[repr(C)]
 pub struct GetMegagroupStats<'a> {
     pub dark: bool,
     pub channel: enums::InputChannel<'a>,
 }
-
-impl tl::Identifiable for GetMegagroupStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdcdf_8607;
-}
-
+tl::object! { GetMegagroupStats<'_>, &calls::stats::TYPES[1], x, (tl::Word, x.dark, &x.channel) }
 impl tl::RemoteCall for GetMegagroupStats<'_> {
     type Return = tl::Decoded<enums::stats::MegagroupStats<'static>>;
 }
 
-impl tl::Serializable for GetMegagroupStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xdcdf_8607);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.dark);
-        w.flags(flags);
-        w.put(&self.channel);
-        w.finish()
-    }
-}
-
 /// `stats.getMessagePublicForwards#5f150144 channel:InputChannel msg_id:int offset:string limit:int = stats.PublicForwards;`
+#[repr(C)]
 pub struct GetMessagePublicForwards<'a> {
     pub channel: enums::InputChannel<'a>,
     pub msg_id: i32,
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetMessagePublicForwards<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5f15_0144;
-}
-
+tl::object! { GetMessagePublicForwards<'_>, &calls::stats::TYPES[2], x, (&x.channel, x.msg_id, x.offset, x.limit) }
 impl tl::RemoteCall for GetMessagePublicForwards<'_> {
     type Return = tl::Decoded<enums::stats::PublicForwards<'static>>;
 }
 
-impl tl::Serializable for GetMessagePublicForwards<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5f15_0144);
-        w.put(&self.channel);
-        w.put(&self.msg_id);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `stats.getMessageStats#b6e0a3f5 flags:# dark:flags.0?true channel:InputChannel msg_id:int = stats.MessageStats;`
+#[repr(C)]
 pub struct GetMessageStats<'a> {
     pub dark: bool,
     pub channel: enums::InputChannel<'a>,
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for GetMessageStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb6e0_a3f5;
-}
-
+tl::object! { GetMessageStats<'_>, &calls::stats::TYPES[3], x, (tl::Word, x.dark, &x.channel, x.msg_id) }
 impl tl::RemoteCall for GetMessageStats<'_> {
     type Return = tl::Decoded<enums::stats::MessageStats<'static>>;
 }
 
-impl tl::Serializable for GetMessageStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb6e0_a3f5);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.dark);
-        w.flags(flags);
-        w.put(&self.channel);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `stats.getPollStats#c27dfa68 flags:# dark:flags.0?true peer:InputPeer msg_id:int = stats.PollStats;`
+#[repr(C)]
 pub struct GetPollStats<'a> {
     pub dark: bool,
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-
-impl tl::Identifiable for GetPollStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc27d_fa68;
-}
-
+tl::object! { GetPollStats<'_>, &calls::stats::TYPES[4], x, (tl::Word, x.dark, &x.peer, x.msg_id) }
 impl tl::RemoteCall for GetPollStats<'_> {
     type Return = tl::Decoded<enums::stats::PollStats<'static>>;
 }
 
-impl tl::Serializable for GetPollStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc27d_fa68);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.dark);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.msg_id);
-        w.finish()
-    }
-}
-
 /// `stats.getStoryPublicForwards#a6437ef6 peer:InputPeer id:int offset:string limit:int = stats.PublicForwards;`
+#[repr(C)]
 pub struct GetStoryPublicForwards<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetStoryPublicForwards<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa643_7ef6;
-}
-
+tl::object! { GetStoryPublicForwards<'_>, &calls::stats::TYPES[5], x, (&x.peer, x.id, x.offset, x.limit) }
 impl tl::RemoteCall for GetStoryPublicForwards<'_> {
     type Return = tl::Decoded<enums::stats::PublicForwards<'static>>;
 }
 
-impl tl::Serializable for GetStoryPublicForwards<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa643_7ef6);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `stats.getStoryStats#374fef40 flags:# dark:flags.0?true peer:InputPeer id:int = stats.StoryStats;`
+#[repr(C)]
 pub struct GetStoryStats<'a> {
     pub dark: bool,
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-
-impl tl::Identifiable for GetStoryStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x374f_ef40;
-}
-
+tl::object! { GetStoryStats<'_>, &calls::stats::TYPES[6], x, (tl::Word, x.dark, &x.peer, x.id) }
 impl tl::RemoteCall for GetStoryStats<'_> {
     type Return = tl::Decoded<enums::stats::StoryStats<'static>>;
 }
 
-impl tl::Serializable for GetStoryStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x374f_ef40);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.dark);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `stats.loadAsyncGraph#621d5fa0 flags:# token:string x:flags.0?long = StatsGraph;`
+#[repr(C)]
 pub struct LoadAsyncGraph<'a> {
     pub token: &'a str,
     pub x: Option<i64>,
 }
-
-impl tl::Identifiable for LoadAsyncGraph<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x621d_5fa0;
-}
-
+tl::object! { LoadAsyncGraph<'_>, &calls::stats::TYPES[7], x, (tl::Word, x.token, x.x) }
 impl tl::RemoteCall for LoadAsyncGraph<'_> {
     type Return = tl::Decoded<enums::StatsGraph<'static>>;
-}
-
-impl tl::Serializable for LoadAsyncGraph<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x621d_5fa0);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.x.is_some());
-        w.flags(flags);
-        w.put(&self.token);
-        w.put(&self.x);
-        w.finish()
-    }
 }

@@ -4,117 +4,56 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `stickers.addStickerToSet#8653febe stickerset:InputStickerSet sticker:InputStickerSetItem = messages.StickerSet;`
+#[repr(C)]
 pub struct AddStickerToSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub sticker: enums::InputStickerSetItem<'a>,
 }
-
-impl tl::Identifiable for AddStickerToSet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8653_febe;
-}
-
+tl::object! { AddStickerToSet<'_>, &calls::stickers::TYPES[0], x, (&x.stickerset, &x.sticker) }
 impl tl::RemoteCall for AddStickerToSet<'_> {
     type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
 }
 
-impl tl::Serializable for AddStickerToSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8653_febe);
-        w.put(&self.stickerset);
-        w.put(&self.sticker);
-        w.finish()
-    }
-}
-
 /// `stickers.changeSticker#f5537ebc flags:# sticker:InputDocument emoji:flags.0?string mask_coords:flags.1?MaskCoords keywords:flags.2?string = messages.StickerSet;`
+#[repr(C)]
 pub struct ChangeSticker<'a> {
     pub sticker: enums::InputDocument<'a>,
     pub emoji: Option<&'a str>,
     pub mask_coords: Option<&'a enums::MaskCoords>,
     pub keywords: Option<&'a str>,
 }
-
-impl tl::Identifiable for ChangeSticker<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf553_7ebc;
-}
-
+tl::object! { ChangeSticker<'_>, &calls::stickers::TYPES[1], x, (tl::Word, &x.sticker, x.emoji, x.mask_coords, x.keywords) }
 impl tl::RemoteCall for ChangeSticker<'_> {
     type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
 }
 
-impl tl::Serializable for ChangeSticker<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf553_7ebc);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.emoji.is_some());
-        flags.set(1, self.mask_coords.is_some());
-        flags.set(2, self.keywords.is_some());
-        w.flags(flags);
-        w.put(&self.sticker);
-        w.put(&self.emoji);
-        w.put(&self.mask_coords);
-        w.put(&self.keywords);
-        w.finish()
-    }
-}
-
 /// `stickers.changeStickerPosition#ffb6d4ca sticker:InputDocument position:int = messages.StickerSet;`
+#[repr(C)]
 pub struct ChangeStickerPosition<'a> {
     pub sticker: enums::InputDocument<'a>,
     pub position: i32,
 }
-
-impl tl::Identifiable for ChangeStickerPosition<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xffb6_d4ca;
-}
-
+tl::object! { ChangeStickerPosition<'_>, &calls::stickers::TYPES[2], x, (&x.sticker, x.position) }
 impl tl::RemoteCall for ChangeStickerPosition<'_> {
     type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
 }
 
-impl tl::Serializable for ChangeStickerPosition<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xffb6_d4ca);
-        w.put(&self.sticker);
-        w.put(&self.position);
-        w.finish()
-    }
-}
-
 /// `stickers.checkShortName#284b3639 short_name:string = Bool;`
+#[repr(C)]
 pub struct CheckShortName<'a> {
     pub short_name: &'a str,
 }
-
-impl tl::Identifiable for CheckShortName<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x284b_3639;
-}
-
+tl::object! { CheckShortName<'_>, &calls::stickers::TYPES[3], x, (x.short_name,) }
 impl tl::RemoteCall for CheckShortName<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for CheckShortName<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x284b_3639);
-        w.put(&self.short_name);
-        w.finish()
-    }
-}
-
 /// `stickers.createStickerSet#9021ab67 flags:# masks:flags.0?true emojis:flags.5?true text_color:flags.6?true user_id:InputUser title:string short_name:string thumb:flags.2?InputDocument stickers:Vector<InputStickerSetItem> software:flags.3?string = messages.StickerSet;`
+#[repr(C)]
 pub struct CreateStickerSet<'a> {
     pub masks: bool,
     pub emojis: bool,
@@ -126,183 +65,71 @@ pub struct CreateStickerSet<'a> {
     pub stickers: &'a [enums::InputStickerSetItem<'a>],
     pub software: Option<&'a str>,
 }
-
-impl tl::Identifiable for CreateStickerSet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9021_ab67;
-}
-
+tl::object! { CreateStickerSet<'_>, &calls::stickers::TYPES[4], x, (tl::Word, x.masks, x.emojis, x.text_color, &x.user_id, x.title, x.short_name, x.thumb, x.stickers, x.software) }
 impl tl::RemoteCall for CreateStickerSet<'_> {
     type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
 }
 
-impl tl::Serializable for CreateStickerSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9021_ab67);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.masks);
-        flags.set(2, self.thumb.is_some());
-        flags.set(3, self.software.is_some());
-        flags.set(5, self.emojis);
-        flags.set(6, self.text_color);
-        w.flags(flags);
-        w.put(&self.user_id);
-        w.put(&self.title);
-        w.put(&self.short_name);
-        w.put(&self.thumb);
-        w.put(&self.stickers);
-        w.put(&self.software);
-        w.finish()
-    }
-}
-
 /// `stickers.deleteStickerSet#87704394 stickerset:InputStickerSet = Bool;`
+#[repr(C)]
 pub struct DeleteStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
 }
-
-impl tl::Identifiable for DeleteStickerSet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8770_4394;
-}
-
+tl::object! { DeleteStickerSet<'_>, &calls::stickers::TYPES[5], x, (&x.stickerset,) }
 impl tl::RemoteCall for DeleteStickerSet<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteStickerSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8770_4394);
-        w.put(&self.stickerset);
-        w.finish()
-    }
-}
-
 /// `stickers.removeStickerFromSet#f7760f51 sticker:InputDocument = messages.StickerSet;`
+#[repr(C)]
 pub struct RemoveStickerFromSet<'a> {
     pub sticker: enums::InputDocument<'a>,
 }
-
-impl tl::Identifiable for RemoveStickerFromSet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf776_0f51;
-}
-
+tl::object! { RemoveStickerFromSet<'_>, &calls::stickers::TYPES[6], x, (&x.sticker,) }
 impl tl::RemoteCall for RemoveStickerFromSet<'_> {
     type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
 }
 
-impl tl::Serializable for RemoveStickerFromSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf776_0f51);
-        w.put(&self.sticker);
-        w.finish()
-    }
-}
-
 /// `stickers.renameStickerSet#124b1c00 stickerset:InputStickerSet title:string = messages.StickerSet;`
+#[repr(C)]
 pub struct RenameStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub title: &'a str,
 }
-
-impl tl::Identifiable for RenameStickerSet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x124b_1c00;
-}
-
+tl::object! { RenameStickerSet<'_>, &calls::stickers::TYPES[7], x, (&x.stickerset, x.title) }
 impl tl::RemoteCall for RenameStickerSet<'_> {
     type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
 }
 
-impl tl::Serializable for RenameStickerSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x124b_1c00);
-        w.put(&self.stickerset);
-        w.put(&self.title);
-        w.finish()
-    }
-}
-
 /// `stickers.replaceSticker#4696459a sticker:InputDocument new_sticker:InputStickerSetItem = messages.StickerSet;`
+#[repr(C)]
 pub struct ReplaceSticker<'a> {
     pub sticker: enums::InputDocument<'a>,
     pub new_sticker: enums::InputStickerSetItem<'a>,
 }
-
-impl tl::Identifiable for ReplaceSticker<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4696_459a;
-}
-
+tl::object! { ReplaceSticker<'_>, &calls::stickers::TYPES[8], x, (&x.sticker, &x.new_sticker) }
 impl tl::RemoteCall for ReplaceSticker<'_> {
     type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
 }
 
-impl tl::Serializable for ReplaceSticker<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4696_459a);
-        w.put(&self.sticker);
-        w.put(&self.new_sticker);
-        w.finish()
-    }
-}
-
 /// `stickers.setStickerSetThumb#a76a5392 flags:# stickerset:InputStickerSet thumb:flags.0?InputDocument thumb_document_id:flags.1?long = messages.StickerSet;`
+#[repr(C)]
 pub struct SetStickerSetThumb<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub thumb: Option<&'a enums::InputDocument<'a>>,
     pub thumb_document_id: Option<i64>,
 }
-
-impl tl::Identifiable for SetStickerSetThumb<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa76a_5392;
-}
-
+tl::object! { SetStickerSetThumb<'_>, &calls::stickers::TYPES[9], x, (tl::Word, &x.stickerset, x.thumb, x.thumb_document_id) }
 impl tl::RemoteCall for SetStickerSetThumb<'_> {
     type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
 }
 
-impl tl::Serializable for SetStickerSetThumb<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa76a_5392);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.thumb.is_some());
-        flags.set(1, self.thumb_document_id.is_some());
-        w.flags(flags);
-        w.put(&self.stickerset);
-        w.put(&self.thumb);
-        w.put(&self.thumb_document_id);
-        w.finish()
-    }
-}
-
 /// `stickers.suggestShortName#4dafc503 title:string = stickers.SuggestedShortName;`
+#[repr(C)]
 pub struct SuggestShortName<'a> {
     pub title: &'a str,
 }
-
-impl tl::Identifiable for SuggestShortName<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4daf_c503;
-}
-
+tl::object! { SuggestShortName<'_>, &calls::stickers::TYPES[10], x, (x.title,) }
 impl tl::RemoteCall for SuggestShortName<'_> {
     type Return = tl::Decoded<enums::stickers::SuggestedShortName<'static>>;
-}
-
-impl tl::Serializable for SuggestShortName<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4daf_c503);
-        w.put(&self.title);
-        w.finish()
-    }
 }

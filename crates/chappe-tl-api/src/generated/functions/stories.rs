@@ -4,137 +4,66 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `stories.activateStealthMode#57bbd166 flags:# past:flags.0?true future:flags.1?true = Updates;`
+#[repr(C)]
 pub struct ActivateStealthMode {
     pub past: bool,
     pub future: bool,
 }
-
-impl tl::Identifiable for ActivateStealthMode {
-    const CONSTRUCTOR_ID: u32 = 0x57bb_d166;
-}
-
+tl::object! { ActivateStealthMode, &calls::stories::TYPES[0], x, (tl::Word, x.past, x.future) }
 impl tl::RemoteCall for ActivateStealthMode {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for ActivateStealthMode {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x57bb_d166);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.past);
-        flags.set(1, self.future);
-        w.flags(flags);
-        w.finish()
-    }
-}
-
 /// `stories.canSendStory#30eb63f0 peer:InputPeer = stories.CanSendStoryCount;`
+#[repr(C)]
 pub struct CanSendStory<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for CanSendStory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x30eb_63f0;
-}
-
+tl::object! { CanSendStory<'_>, &calls::stories::TYPES[1], x, (&x.peer,) }
 impl tl::RemoteCall for CanSendStory<'_> {
     type Return = tl::Decoded<enums::stories::CanSendStoryCount>;
 }
 
-impl tl::Serializable for CanSendStory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x30eb_63f0);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `stories.createAlbum#a36396e5 peer:InputPeer title:string stories:Vector<int> = StoryAlbum;`
+#[repr(C)]
 pub struct CreateAlbum<'a> {
     pub peer: enums::InputPeer<'a>,
     pub title: &'a str,
     pub stories: &'a [i32],
 }
-
-impl tl::Identifiable for CreateAlbum<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa363_96e5;
-}
-
+tl::object! { CreateAlbum<'_>, &calls::stories::TYPES[2], x, (&x.peer, x.title, x.stories) }
 impl tl::RemoteCall for CreateAlbum<'_> {
     type Return = tl::Decoded<enums::StoryAlbum<'static>>;
 }
 
-impl tl::Serializable for CreateAlbum<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa363_96e5);
-        w.put(&self.peer);
-        w.put(&self.title);
-        w.put(&self.stories);
-        w.finish()
-    }
-}
-
 /// `stories.deleteAlbum#8d3456d0 peer:InputPeer album_id:int = Bool;`
+#[repr(C)]
 pub struct DeleteAlbum<'a> {
     pub peer: enums::InputPeer<'a>,
     pub album_id: i32,
 }
-
-impl tl::Identifiable for DeleteAlbum<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8d34_56d0;
-}
-
+tl::object! { DeleteAlbum<'_>, &calls::stories::TYPES[3], x, (&x.peer, x.album_id) }
 impl tl::RemoteCall for DeleteAlbum<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for DeleteAlbum<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8d34_56d0);
-        w.put(&self.peer);
-        w.put(&self.album_id);
-        w.finish()
-    }
-}
-
 /// `stories.deleteStories#ae59db5f peer:InputPeer id:Vector<int> = Vector<int>;`
+#[repr(C)]
 pub struct DeleteStories<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for DeleteStories<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xae59_db5f;
-}
-
+tl::object! { DeleteStories<'_>, &calls::stories::TYPES[4], x, (&x.peer, x.id) }
 impl tl::RemoteCall for DeleteStories<'_> {
     type Return = tl::Vec<i32>;
 }
 
-impl tl::Serializable for DeleteStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xae59_db5f);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `stories.editStory#2c63a72b flags:# peer:InputPeer id:int media:flags.0?InputMedia media_areas:flags.3?Vector<MediaArea> caption:flags.1?string entities:flags.1?Vector<MessageEntity> privacy_rules:flags.2?Vector<InputPrivacyRule> music:flags.4?InputDocument = Updates;`
+#[repr(C)]
 pub struct EditStory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
@@ -145,340 +74,142 @@ pub struct EditStory<'a> {
     pub privacy_rules: Option<&'a [enums::InputPrivacyRule<'a>]>,
     pub music: Option<&'a enums::InputDocument<'a>>,
 }
-
-impl tl::Identifiable for EditStory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2c63_a72b;
-}
-
+tl::object! { EditStory<'_>, &calls::stories::TYPES[5], x, (tl::Word, &x.peer, x.id, x.media, x.media_areas, x.caption, x.entities, x.privacy_rules, x.music) }
 impl tl::RemoteCall for EditStory<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for EditStory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2c63_a72b);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.media.is_some());
-        flags.shared(1, self.caption.is_some());
-        flags.shared(1, self.entities.is_some());
-        flags.set(2, self.privacy_rules.is_some());
-        flags.set(3, self.media_areas.is_some());
-        flags.set(4, self.music.is_some());
-        w.checked_flags(flags, "stories.editStory", "flags");
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.media);
-        w.put(&self.media_areas);
-        w.put(&self.caption);
-        w.put(&self.entities);
-        w.put(&self.privacy_rules);
-        w.put(&self.music);
-        w.finish()
-    }
-}
-
 /// `stories.exportStoryLink#7b8def20 peer:InputPeer id:int = ExportedStoryLink;`
+#[repr(C)]
 pub struct ExportStoryLink<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-
-impl tl::Identifiable for ExportStoryLink<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7b8d_ef20;
-}
-
+tl::object! { ExportStoryLink<'_>, &calls::stories::TYPES[6], x, (&x.peer, x.id) }
 impl tl::RemoteCall for ExportStoryLink<'_> {
     type Return = tl::Decoded<enums::ExportedStoryLink<'static>>;
 }
 
-impl tl::Serializable for ExportStoryLink<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7b8d_ef20);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `stories.getAlbumStories#ac806d61 peer:InputPeer album_id:int offset:int limit:int = stories.Stories;`
+#[repr(C)]
 pub struct GetAlbumStories<'a> {
     pub peer: enums::InputPeer<'a>,
     pub album_id: i32,
     pub offset: i32,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetAlbumStories<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xac80_6d61;
-}
-
+tl::object! { GetAlbumStories<'_>, &calls::stories::TYPES[7], x, (&x.peer, x.album_id, x.offset, x.limit) }
 impl tl::RemoteCall for GetAlbumStories<'_> {
     type Return = tl::Decoded<enums::stories::Stories<'static>>;
 }
 
-impl tl::Serializable for GetAlbumStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xac80_6d61);
-        w.put(&self.peer);
-        w.put(&self.album_id);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `stories.getAlbums#25b3eac7 peer:InputPeer hash:long = stories.Albums;`
+#[repr(C)]
 pub struct GetAlbums<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetAlbums<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x25b3_eac7;
-}
-
+tl::object! { GetAlbums<'_>, &calls::stories::TYPES[8], x, (&x.peer, x.hash) }
 impl tl::RemoteCall for GetAlbums<'_> {
     type Return = tl::Decoded<enums::stories::Albums<'static>>;
 }
 
-impl tl::Serializable for GetAlbums<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x25b3_eac7);
-        w.put(&self.peer);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `stories.getAllReadPeerStories#9b5ae7f9 = Updates;`
+#[repr(C)]
 pub struct GetAllReadPeerStories {}
-
-impl tl::Identifiable for GetAllReadPeerStories {
-    const CONSTRUCTOR_ID: u32 = 0x9b5a_e7f9;
-}
-
+tl::object! { GetAllReadPeerStories, &calls::stories::TYPES[9], x, () }
 impl tl::RemoteCall for GetAllReadPeerStories {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for GetAllReadPeerStories {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9b5a_e7f9);
-        w.finish()
-    }
-}
-
 /// `stories.getAllStories#eeb0d625 flags:# next:flags.1?true hidden:flags.2?true state:flags.0?string = stories.AllStories;`
+#[repr(C)]
 pub struct GetAllStories<'a> {
     pub next: bool,
     pub hidden: bool,
     pub state: Option<&'a str>,
 }
-
-impl tl::Identifiable for GetAllStories<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xeeb0_d625;
-}
-
+tl::object! { GetAllStories<'_>, &calls::stories::TYPES[10], x, (tl::Word, x.next, x.hidden, x.state) }
 impl tl::RemoteCall for GetAllStories<'_> {
     type Return = tl::Decoded<enums::stories::AllStories<'static>>;
 }
 
-impl tl::Serializable for GetAllStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xeeb0_d625);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.state.is_some());
-        flags.set(1, self.next);
-        flags.set(2, self.hidden);
-        w.flags(flags);
-        w.put(&self.state);
-        w.finish()
-    }
-}
-
 /// `stories.getChatsToSend#a56a8b60 = messages.Chats;`
+#[repr(C)]
 pub struct GetChatsToSend {}
-
-impl tl::Identifiable for GetChatsToSend {
-    const CONSTRUCTOR_ID: u32 = 0xa56a_8b60;
-}
-
+tl::object! { GetChatsToSend, &calls::stories::TYPES[11], x, () }
 impl tl::RemoteCall for GetChatsToSend {
     type Return = tl::Decoded<enums::messages::Chats<'static>>;
 }
 
-impl tl::Serializable for GetChatsToSend {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa56a_8b60);
-        w.finish()
-    }
-}
-
 /// `stories.getPeerMaxIDs#78499170 id:Vector<InputPeer> = Vector<RecentStory>;`
+#[repr(C)]
 pub struct GetPeerMaxIds<'a> {
     pub id: &'a [enums::InputPeer<'a>],
 }
-
-impl tl::Identifiable for GetPeerMaxIds<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7849_9170;
-}
-
+tl::object! { GetPeerMaxIds<'_>, &calls::stories::TYPES[12], x, (x.id,) }
 impl tl::RemoteCall for GetPeerMaxIds<'_> {
     type Return = tl::Decoded<&'static [enums::RecentStory]>;
 }
 
-impl tl::Serializable for GetPeerMaxIds<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7849_9170);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `stories.getPeerStories#2c4ada50 peer:InputPeer = stories.PeerStories;`
+#[repr(C)]
 pub struct GetPeerStories<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-
-impl tl::Identifiable for GetPeerStories<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2c4a_da50;
-}
-
+tl::object! { GetPeerStories<'_>, &calls::stories::TYPES[13], x, (&x.peer,) }
 impl tl::RemoteCall for GetPeerStories<'_> {
     type Return = tl::Decoded<enums::stories::PeerStories<'static>>;
 }
 
-impl tl::Serializable for GetPeerStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2c4a_da50);
-        w.put(&self.peer);
-        w.finish()
-    }
-}
-
 /// `stories.getPinnedStories#5821a5dc peer:InputPeer offset_id:int limit:int = stories.Stories;`
+#[repr(C)]
 pub struct GetPinnedStories<'a> {
     pub peer: enums::InputPeer<'a>,
     pub offset_id: i32,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetPinnedStories<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5821_a5dc;
-}
-
+tl::object! { GetPinnedStories<'_>, &calls::stories::TYPES[14], x, (&x.peer, x.offset_id, x.limit) }
 impl tl::RemoteCall for GetPinnedStories<'_> {
     type Return = tl::Decoded<enums::stories::Stories<'static>>;
 }
 
-impl tl::Serializable for GetPinnedStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5821_a5dc);
-        w.put(&self.peer);
-        w.put(&self.offset_id);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `stories.getStoriesArchive#b4352016 peer:InputPeer offset_id:int limit:int = stories.Stories;`
+#[repr(C)]
 pub struct GetStoriesArchive<'a> {
     pub peer: enums::InputPeer<'a>,
     pub offset_id: i32,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetStoriesArchive<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb435_2016;
-}
-
+tl::object! { GetStoriesArchive<'_>, &calls::stories::TYPES[15], x, (&x.peer, x.offset_id, x.limit) }
 impl tl::RemoteCall for GetStoriesArchive<'_> {
     type Return = tl::Decoded<enums::stories::Stories<'static>>;
 }
 
-impl tl::Serializable for GetStoriesArchive<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb435_2016);
-        w.put(&self.peer);
-        w.put(&self.offset_id);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `stories.getStoriesByID#5774ca74 peer:InputPeer id:Vector<int> = stories.Stories;`
+#[repr(C)]
 pub struct GetStoriesById<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for GetStoriesById<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5774_ca74;
-}
-
+tl::object! { GetStoriesById<'_>, &calls::stories::TYPES[16], x, (&x.peer, x.id) }
 impl tl::RemoteCall for GetStoriesById<'_> {
     type Return = tl::Decoded<enums::stories::Stories<'static>>;
 }
 
-impl tl::Serializable for GetStoriesById<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5774_ca74);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `stories.getStoriesViews#28e16cc8 peer:InputPeer id:Vector<int> = stories.StoryViews;`
+#[repr(C)]
 pub struct GetStoriesViews<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for GetStoriesViews<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x28e1_6cc8;
-}
-
+tl::object! { GetStoriesViews<'_>, &calls::stories::TYPES[17], x, (&x.peer, x.id) }
 impl tl::RemoteCall for GetStoriesViews<'_> {
     type Return = tl::Decoded<enums::stories::StoryViews<'static>>;
 }
 
-impl tl::Serializable for GetStoriesViews<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x28e1_6cc8);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `stories.getStoryReactionsList#b9b2881f flags:# forwards_first:flags.2?true peer:InputPeer id:int reaction:flags.0?Reaction offset:flags.1?string limit:int = stories.StoryReactionsList;`
+#[repr(C)]
 pub struct GetStoryReactionsList<'a> {
     pub forwards_first: bool,
     pub peer: enums::InputPeer<'a>,
@@ -487,35 +218,13 @@ pub struct GetStoryReactionsList<'a> {
     pub offset: Option<&'a str>,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetStoryReactionsList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb9b2_881f;
-}
-
+tl::object! { GetStoryReactionsList<'_>, &calls::stories::TYPES[18], x, (tl::Word, x.forwards_first, &x.peer, x.id, x.reaction, x.offset, x.limit) }
 impl tl::RemoteCall for GetStoryReactionsList<'_> {
     type Return = tl::Decoded<enums::stories::StoryReactionsList<'static>>;
 }
 
-impl tl::Serializable for GetStoryReactionsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb9b2_881f);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.reaction.is_some());
-        flags.set(1, self.offset.is_some());
-        flags.set(2, self.forwards_first);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.reaction);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `stories.getStoryViewsList#7ed23c57 flags:# just_contacts:flags.0?true reactions_first:flags.2?true forwards_first:flags.3?true peer:InputPeer q:flags.1?string id:int offset:string limit:int = stories.StoryViewsList;`
+#[repr(C)]
 pub struct GetStoryViewsList<'a> {
     pub just_contacts: bool,
     pub reactions_first: bool,
@@ -526,140 +235,59 @@ pub struct GetStoryViewsList<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetStoryViewsList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7ed2_3c57;
-}
-
+tl::object! { GetStoryViewsList<'_>, &calls::stories::TYPES[19], x, (tl::Word, x.just_contacts, x.reactions_first, x.forwards_first, &x.peer, x.q, x.id, x.offset, x.limit) }
 impl tl::RemoteCall for GetStoryViewsList<'_> {
     type Return = tl::Decoded<enums::stories::StoryViewsList<'static>>;
 }
 
-impl tl::Serializable for GetStoryViewsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7ed2_3c57);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.just_contacts);
-        flags.set(1, self.q.is_some());
-        flags.set(2, self.reactions_first);
-        flags.set(3, self.forwards_first);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.q);
-        w.put(&self.id);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `stories.incrementStoryViews#b2028afb peer:InputPeer id:Vector<int> = Bool;`
+#[repr(C)]
 pub struct IncrementStoryViews<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for IncrementStoryViews<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb202_8afb;
-}
-
+tl::object! { IncrementStoryViews<'_>, &calls::stories::TYPES[20], x, (&x.peer, x.id) }
 impl tl::RemoteCall for IncrementStoryViews<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for IncrementStoryViews<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb202_8afb);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `stories.readStories#a556dac8 peer:InputPeer max_id:int = Vector<int>;`
+#[repr(C)]
 pub struct ReadStories<'a> {
     pub peer: enums::InputPeer<'a>,
     pub max_id: i32,
 }
-
-impl tl::Identifiable for ReadStories<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa556_dac8;
-}
-
+tl::object! { ReadStories<'_>, &calls::stories::TYPES[21], x, (&x.peer, x.max_id) }
 impl tl::RemoteCall for ReadStories<'_> {
     type Return = tl::Vec<i32>;
 }
 
-impl tl::Serializable for ReadStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa556_dac8);
-        w.put(&self.peer);
-        w.put(&self.max_id);
-        w.finish()
-    }
-}
-
 /// `stories.reorderAlbums#8535fbd9 peer:InputPeer order:Vector<int> = Bool;`
+#[repr(C)]
 pub struct ReorderAlbums<'a> {
     pub peer: enums::InputPeer<'a>,
     pub order: &'a [i32],
 }
-
-impl tl::Identifiable for ReorderAlbums<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8535_fbd9;
-}
-
+tl::object! { ReorderAlbums<'_>, &calls::stories::TYPES[22], x, (&x.peer, x.order) }
 impl tl::RemoteCall for ReorderAlbums<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for ReorderAlbums<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8535_fbd9);
-        w.put(&self.peer);
-        w.put(&self.order);
-        w.finish()
-    }
-}
-
 /// `stories.report#19d8eb45 peer:InputPeer id:Vector<int> option:bytes message:string = ReportResult;`
+#[repr(C)]
 pub struct Report<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
     pub option: &'a [u8],
     pub message: &'a str,
 }
-
-impl tl::Identifiable for Report<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x19d8_eb45;
-}
-
+tl::object! { Report<'_>, &calls::stories::TYPES[23], x, (&x.peer, x.id, x.option, x.message) }
 impl tl::RemoteCall for Report<'_> {
     type Return = tl::Decoded<enums::ReportResult<'static>>;
 }
 
-impl tl::Serializable for Report<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x19d8_eb45);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.option);
-        w.put(&self.message);
-        w.finish()
-    }
-}
-
 /// `stories.searchPosts#d1810907 flags:# hashtag:flags.0?string area:flags.1?MediaArea peer:flags.2?InputPeer offset:string limit:int = stories.FoundStories;`
+#[repr(C)]
 pub struct SearchPosts<'a> {
     pub hashtag: Option<&'a str>,
     pub area: Option<&'a enums::MediaArea<'a>>,
@@ -667,66 +295,26 @@ pub struct SearchPosts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for SearchPosts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd181_0907;
-}
-
+tl::object! { SearchPosts<'_>, &calls::stories::TYPES[24], x, (tl::Word, x.hashtag, x.area, x.peer, x.offset, x.limit) }
 impl tl::RemoteCall for SearchPosts<'_> {
     type Return = tl::Decoded<enums::stories::FoundStories<'static>>;
 }
 
-impl tl::Serializable for SearchPosts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd181_0907);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.hashtag.is_some());
-        flags.set(1, self.area.is_some());
-        flags.set(2, self.peer.is_some());
-        w.flags(flags);
-        w.put(&self.hashtag);
-        w.put(&self.area);
-        w.put(&self.peer);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `stories.sendReaction#7fd736b2 flags:# add_to_recent:flags.0?true peer:InputPeer story_id:int reaction:Reaction = Updates;`
+#[repr(C)]
 pub struct SendReaction<'a> {
     pub add_to_recent: bool,
     pub peer: enums::InputPeer<'a>,
     pub story_id: i32,
     pub reaction: enums::Reaction<'a>,
 }
-
-impl tl::Identifiable for SendReaction<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7fd7_36b2;
-}
-
+tl::object! { SendReaction<'_>, &calls::stories::TYPES[25], x, (tl::Word, x.add_to_recent, &x.peer, x.story_id, &x.reaction) }
 impl tl::RemoteCall for SendReaction<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendReaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7fd7_36b2);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.add_to_recent);
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.story_id);
-        w.put(&self.reaction);
-        w.finish()
-    }
-}
-
 /// `stories.sendStory#8f9e6898 flags:# pinned:flags.2?true noforwards:flags.4?true fwd_modified:flags.7?true peer:InputPeer media:InputMedia media_areas:flags.5?Vector<MediaArea> caption:flags.0?string entities:flags.1?Vector<MessageEntity> privacy_rules:Vector<InputPrivacyRule> random_id:long period:flags.3?int fwd_from_id:flags.6?InputPeer fwd_from_story:flags.6?int albums:flags.8?Vector<int> music:flags.9?InputDocument = Updates;`
+#[repr(C)]
 pub struct SendStory<'a> {
     pub pinned: bool,
     pub noforwards: bool,
@@ -744,50 +332,13 @@ pub struct SendStory<'a> {
     pub albums: Option<&'a [i32]>,
     pub music: Option<&'a enums::InputDocument<'a>>,
 }
-
-impl tl::Identifiable for SendStory<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8f9e_6898;
-}
-
+tl::object! { SendStory<'_>, &calls::stories::TYPES[26], x, tl::And((tl::Word, x.pinned, x.noforwards, x.fwd_modified, &x.peer, &x.media, x.media_areas, x.caption, x.entities, x.privacy_rules, x.random_id, x.period), (x.fwd_from_id, x.fwd_from_story, x.albums, x.music)) }
 impl tl::RemoteCall for SendStory<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendStory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8f9e_6898);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.caption.is_some());
-        flags.set(1, self.entities.is_some());
-        flags.set(2, self.pinned);
-        flags.set(3, self.period.is_some());
-        flags.set(4, self.noforwards);
-        flags.set(5, self.media_areas.is_some());
-        flags.shared(6, self.fwd_from_id.is_some());
-        flags.shared(6, self.fwd_from_story.is_some());
-        flags.set(7, self.fwd_modified);
-        flags.set(8, self.albums.is_some());
-        flags.set(9, self.music.is_some());
-        w.checked_flags(flags, "stories.sendStory", "flags");
-        w.put(&self.peer);
-        w.put(&self.media);
-        w.put(&self.media_areas);
-        w.put(&self.caption);
-        w.put(&self.entities);
-        w.put(&self.privacy_rules);
-        w.put(&self.random_id);
-        w.put(&self.period);
-        w.put(&self.fwd_from_id);
-        w.put(&self.fwd_from_story);
-        w.put(&self.albums);
-        w.put(&self.music);
-        w.finish()
-    }
-}
-
 /// `stories.startLive#d069ccde flags:# pinned:flags.2?true noforwards:flags.4?true rtmp_stream:flags.5?true peer:InputPeer caption:flags.0?string entities:flags.1?Vector<MessageEntity> privacy_rules:Vector<InputPrivacyRule> random_id:long messages_enabled:flags.6?Bool send_paid_messages_stars:flags.7?long = Updates;`
+#[repr(C)]
 pub struct StartLive<'a> {
     pub pinned: bool,
     pub noforwards: bool,
@@ -800,141 +351,57 @@ pub struct StartLive<'a> {
     pub messages_enabled: Option<bool>,
     pub send_paid_messages_stars: Option<i64>,
 }
-
-impl tl::Identifiable for StartLive<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd069_ccde;
-}
-
+tl::object! { StartLive<'_>, &calls::stories::TYPES[27], x, (tl::Word, x.pinned, x.noforwards, x.rtmp_stream, &x.peer, x.caption, x.entities, x.privacy_rules, x.random_id, x.messages_enabled, x.send_paid_messages_stars) }
 impl tl::RemoteCall for StartLive<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for StartLive<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd069_ccde);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.caption.is_some());
-        flags.set(1, self.entities.is_some());
-        flags.set(2, self.pinned);
-        flags.set(4, self.noforwards);
-        flags.set(5, self.rtmp_stream);
-        flags.set(6, self.messages_enabled.is_some());
-        flags.set(7, self.send_paid_messages_stars.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.caption);
-        w.put(&self.entities);
-        w.put(&self.privacy_rules);
-        w.put(&self.random_id);
-        w.put(&self.messages_enabled);
-        w.put(&self.send_paid_messages_stars);
-        w.finish()
-    }
-}
-
 /// `stories.toggleAllStoriesHidden#7c2557c4 hidden:Bool = Bool;`
+#[repr(C)]
 pub struct ToggleAllStoriesHidden {
     pub hidden: bool,
 }
-
-impl tl::Identifiable for ToggleAllStoriesHidden {
-    const CONSTRUCTOR_ID: u32 = 0x7c25_57c4;
-}
-
+tl::object! { ToggleAllStoriesHidden, &calls::stories::TYPES[28], x, (x.hidden,) }
 impl tl::RemoteCall for ToggleAllStoriesHidden {
     type Return = bool;
 }
 
-impl tl::Serializable for ToggleAllStoriesHidden {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7c25_57c4);
-        w.put(&self.hidden);
-        w.finish()
-    }
-}
-
 /// `stories.togglePeerStoriesHidden#bd0415c4 peer:InputPeer hidden:Bool = Bool;`
+#[repr(C)]
 pub struct TogglePeerStoriesHidden<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hidden: bool,
 }
-
-impl tl::Identifiable for TogglePeerStoriesHidden<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbd04_15c4;
-}
-
+tl::object! { TogglePeerStoriesHidden<'_>, &calls::stories::TYPES[29], x, (&x.peer, x.hidden) }
 impl tl::RemoteCall for TogglePeerStoriesHidden<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for TogglePeerStoriesHidden<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbd04_15c4);
-        w.put(&self.peer);
-        w.put(&self.hidden);
-        w.finish()
-    }
-}
-
 /// `stories.togglePinned#9a75a1ef peer:InputPeer id:Vector<int> pinned:Bool = Vector<int>;`
+#[repr(C)]
 pub struct TogglePinned<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
     pub pinned: bool,
 }
-
-impl tl::Identifiable for TogglePinned<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9a75_a1ef;
-}
-
+tl::object! { TogglePinned<'_>, &calls::stories::TYPES[30], x, (&x.peer, x.id, x.pinned) }
 impl tl::RemoteCall for TogglePinned<'_> {
     type Return = tl::Vec<i32>;
 }
 
-impl tl::Serializable for TogglePinned<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9a75_a1ef);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.put(&self.pinned);
-        w.finish()
-    }
-}
-
 /// `stories.togglePinnedToTop#0b297e9b peer:InputPeer id:Vector<int> = Bool;`
+#[repr(C)]
 pub struct TogglePinnedToTop<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-
-impl tl::Identifiable for TogglePinnedToTop<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0b29_7e9b;
-}
-
+tl::object! { TogglePinnedToTop<'_>, &calls::stories::TYPES[31], x, (&x.peer, x.id) }
 impl tl::RemoteCall for TogglePinnedToTop<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for TogglePinnedToTop<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0b29_7e9b);
-        w.put(&self.peer);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `stories.updateAlbum#5e5259b6 flags:# peer:InputPeer album_id:int title:flags.0?string delete_stories:flags.1?Vector<int> add_stories:flags.2?Vector<int> order:flags.3?Vector<int> = StoryAlbum;`
+#[repr(C)]
 pub struct UpdateAlbum<'a> {
     pub peer: enums::InputPeer<'a>,
     pub album_id: i32,
@@ -943,32 +410,7 @@ pub struct UpdateAlbum<'a> {
     pub add_stories: Option<&'a [i32]>,
     pub order: Option<&'a [i32]>,
 }
-
-impl tl::Identifiable for UpdateAlbum<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5e52_59b6;
-}
-
+tl::object! { UpdateAlbum<'_>, &calls::stories::TYPES[32], x, (tl::Word, &x.peer, x.album_id, x.title, x.delete_stories, x.add_stories, x.order) }
 impl tl::RemoteCall for UpdateAlbum<'_> {
     type Return = tl::Decoded<enums::StoryAlbum<'static>>;
-}
-
-impl tl::Serializable for UpdateAlbum<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5e52_59b6);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.title.is_some());
-        flags.set(1, self.delete_stories.is_some());
-        flags.set(2, self.add_stories.is_some());
-        flags.set(3, self.order.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.album_id);
-        w.put(&self.title);
-        w.put(&self.delete_stories);
-        w.put(&self.add_stories);
-        w.put(&self.order);
-        w.finish()
-    }
 }

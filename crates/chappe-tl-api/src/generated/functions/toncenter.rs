@@ -4,58 +4,26 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `toncenter.getStreamingUrl#cdaf63c7 = toncenter.StreamingUrl;`
+#[repr(C)]
 pub struct GetStreamingUrl {}
-
-impl tl::Identifiable for GetStreamingUrl {
-    const CONSTRUCTOR_ID: u32 = 0xcdaf_63c7;
-}
-
+tl::object! { GetStreamingUrl, &calls::toncenter::TYPES[0], x, () }
 impl tl::RemoteCall for GetStreamingUrl {
     type Return = tl::Decoded<enums::toncenter::StreamingUrl<'static>>;
 }
 
-impl tl::Serializable for GetStreamingUrl {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcdaf_63c7);
-        w.finish()
-    }
-}
-
 /// `toncenter.performApiRequest#8d7bdd61 flags:# post:flags.0?true endpoint:string query:flags.1?string payload:flags.2?string = toncenter.ApiResponse;`
+#[repr(C)]
 pub struct PerformApiRequest<'a> {
     pub post: bool,
     pub endpoint: &'a str,
     pub query: Option<&'a str>,
     pub payload: Option<&'a str>,
 }
-
-impl tl::Identifiable for PerformApiRequest<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8d7b_dd61;
-}
-
+tl::object! { PerformApiRequest<'_>, &calls::toncenter::TYPES[1], x, (tl::Word, x.post, x.endpoint, x.query, x.payload) }
 impl tl::RemoteCall for PerformApiRequest<'_> {
     type Return = tl::Decoded<enums::toncenter::ApiResponse<'static>>;
-}
-
-impl tl::Serializable for PerformApiRequest<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8d7b_dd61);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.post);
-        flags.set(1, self.query.is_some());
-        flags.set(2, self.payload.is_some());
-        w.flags(flags);
-        w.put(&self.endpoint);
-        w.put(&self.query);
-        w.put(&self.payload);
-        w.finish()
-    }
 }

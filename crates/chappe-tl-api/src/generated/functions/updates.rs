@@ -4,10 +4,11 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `updates.getChannelDifference#03173d78 flags:# force:flags.0?true channel:InputChannel filter:ChannelMessagesFilter pts:int limit:int = updates.ChannelDifference;`
+#[repr(C)]
 pub struct GetChannelDifference<'a> {
     pub force: bool,
     pub channel: enums::InputChannel<'a>,
@@ -15,32 +16,13 @@ pub struct GetChannelDifference<'a> {
     pub pts: i32,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetChannelDifference<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0317_3d78;
-}
-
+tl::object! { GetChannelDifference<'_>, &calls::updates::TYPES[0], x, (tl::Word, x.force, &x.channel, &x.filter, x.pts, x.limit) }
 impl tl::RemoteCall for GetChannelDifference<'_> {
     type Return = tl::Decoded<enums::updates::ChannelDifference<'static>>;
 }
 
-impl tl::Serializable for GetChannelDifference<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0317_3d78);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.force);
-        w.flags(flags);
-        w.put(&self.channel);
-        w.put(&self.filter);
-        w.put(&self.pts);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `updates.getDifference#19c2f763 flags:# pts:int pts_limit:flags.1?int pts_total_limit:flags.0?int date:int qts:int qts_limit:flags.2?int = updates.Difference;`
+#[repr(C)]
 pub struct GetDifference {
     pub pts: i32,
     pub pts_limit: Option<i32>,
@@ -49,51 +31,15 @@ pub struct GetDifference {
     pub qts: i32,
     pub qts_limit: Option<i32>,
 }
-
-impl tl::Identifiable for GetDifference {
-    const CONSTRUCTOR_ID: u32 = 0x19c2_f763;
-}
-
+tl::object! { GetDifference, &calls::updates::TYPES[1], x, (tl::Word, x.pts, x.pts_limit, x.pts_total_limit, x.date, x.qts, x.qts_limit) }
 impl tl::RemoteCall for GetDifference {
     type Return = tl::Decoded<enums::updates::Difference<'static>>;
 }
 
-impl tl::Serializable for GetDifference {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x19c2_f763);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.pts_total_limit.is_some());
-        flags.set(1, self.pts_limit.is_some());
-        flags.set(2, self.qts_limit.is_some());
-        w.flags(flags);
-        w.put(&self.pts);
-        w.put(&self.pts_limit);
-        w.put(&self.pts_total_limit);
-        w.put(&self.date);
-        w.put(&self.qts);
-        w.put(&self.qts_limit);
-        w.finish()
-    }
-}
-
 /// `updates.getState#edd4882a = updates.State;`
+#[repr(C)]
 pub struct GetState {}
-
-impl tl::Identifiable for GetState {
-    const CONSTRUCTOR_ID: u32 = 0xedd4_882a;
-}
-
+tl::object! { GetState, &calls::updates::TYPES[2], x, () }
 impl tl::RemoteCall for GetState {
     type Return = tl::Decoded<enums::updates::State>;
-}
-
-impl tl::Serializable for GetState {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xedd4_882a);
-        w.finish()
-    }
 }

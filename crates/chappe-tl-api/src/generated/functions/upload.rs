@@ -4,62 +4,34 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `upload.getCdnFile#395f69da file_token:bytes offset:long limit:int = upload.CdnFile;`
+#[repr(C)]
 pub struct GetCdnFile<'a> {
     pub file_token: &'a [u8],
     pub offset: i64,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetCdnFile<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x395f_69da;
-}
-
+tl::object! { GetCdnFile<'_>, &calls::upload::TYPES[0], x, (x.file_token, x.offset, x.limit) }
 impl tl::RemoteCall for GetCdnFile<'_> {
     type Return = tl::Decoded<enums::upload::CdnFile<'static>>;
 }
 
-impl tl::Serializable for GetCdnFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x395f_69da);
-        w.put(&self.file_token);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `upload.getCdnFileHashes#91dc3f31 file_token:bytes offset:long = Vector<FileHash>;`
+#[repr(C)]
 pub struct GetCdnFileHashes<'a> {
     pub file_token: &'a [u8],
     pub offset: i64,
 }
-
-impl tl::Identifiable for GetCdnFileHashes<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x91dc_3f31;
-}
-
+tl::object! { GetCdnFileHashes<'_>, &calls::upload::TYPES[1], x, (x.file_token, x.offset) }
 impl tl::RemoteCall for GetCdnFileHashes<'_> {
     type Return = tl::Decoded<&'static [enums::FileHash<'static>]>;
 }
 
-impl tl::Serializable for GetCdnFileHashes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x91dc_3f31);
-        w.put(&self.file_token);
-        w.put(&self.offset);
-        w.finish()
-    }
-}
-
 /// `upload.getFile#be5335be flags:# precise:flags.0?true cdn_supported:flags.1?true location:InputFileLocation offset:long limit:int = upload.File;`
+#[repr(C)]
 pub struct GetFile<'a> {
     pub precise: bool,
     pub cdn_supported: bool,
@@ -67,160 +39,66 @@ pub struct GetFile<'a> {
     pub offset: i64,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetFile<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbe53_35be;
-}
-
+tl::object! { GetFile<'_>, &calls::upload::TYPES[2], x, (tl::Word, x.precise, x.cdn_supported, &x.location, x.offset, x.limit) }
 impl tl::RemoteCall for GetFile<'_> {
     type Return = tl::Decoded<enums::upload::File<'static>>;
 }
 
-impl tl::Serializable for GetFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xbe53_35be);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.precise);
-        flags.set(1, self.cdn_supported);
-        w.flags(flags);
-        w.put(&self.location);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `upload.getFileHashes#9156982a location:InputFileLocation offset:long = Vector<FileHash>;`
+#[repr(C)]
 pub struct GetFileHashes<'a> {
     pub location: enums::InputFileLocation<'a>,
     pub offset: i64,
 }
-
-impl tl::Identifiable for GetFileHashes<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9156_982a;
-}
-
+tl::object! { GetFileHashes<'_>, &calls::upload::TYPES[3], x, (&x.location, x.offset) }
 impl tl::RemoteCall for GetFileHashes<'_> {
     type Return = tl::Decoded<&'static [enums::FileHash<'static>]>;
 }
 
-impl tl::Serializable for GetFileHashes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9156_982a);
-        w.put(&self.location);
-        w.put(&self.offset);
-        w.finish()
-    }
-}
-
 /// `upload.getWebFile#24e6818d location:InputWebFileLocation offset:int limit:int = upload.WebFile;`
+#[repr(C)]
 pub struct GetWebFile<'a> {
     pub location: enums::InputWebFileLocation<'a>,
     pub offset: i32,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetWebFile<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x24e6_818d;
-}
-
+tl::object! { GetWebFile<'_>, &calls::upload::TYPES[4], x, (&x.location, x.offset, x.limit) }
 impl tl::RemoteCall for GetWebFile<'_> {
     type Return = tl::Decoded<enums::upload::WebFile<'static>>;
 }
 
-impl tl::Serializable for GetWebFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x24e6_818d);
-        w.put(&self.location);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `upload.reuploadCdnFile#9b2754a8 file_token:bytes request_token:bytes = Vector<FileHash>;`
+#[repr(C)]
 pub struct ReuploadCdnFile<'a> {
     pub file_token: &'a [u8],
     pub request_token: &'a [u8],
 }
-
-impl tl::Identifiable for ReuploadCdnFile<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9b27_54a8;
-}
-
+tl::object! { ReuploadCdnFile<'_>, &calls::upload::TYPES[5], x, (x.file_token, x.request_token) }
 impl tl::RemoteCall for ReuploadCdnFile<'_> {
     type Return = tl::Decoded<&'static [enums::FileHash<'static>]>;
 }
 
-impl tl::Serializable for ReuploadCdnFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9b27_54a8);
-        w.put(&self.file_token);
-        w.put(&self.request_token);
-        w.finish()
-    }
-}
-
 /// `upload.saveBigFilePart#de7b673d file_id:long file_part:int file_total_parts:int bytes:bytes = Bool;`
+#[repr(C)]
 pub struct SaveBigFilePart<'a> {
     pub file_id: i64,
     pub file_part: i32,
     pub file_total_parts: i32,
     pub bytes: &'a [u8],
 }
-
-impl tl::Identifiable for SaveBigFilePart<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xde7b_673d;
-}
-
+tl::object! { SaveBigFilePart<'_>, &calls::upload::TYPES[6], x, (x.file_id, x.file_part, x.file_total_parts, x.bytes) }
 impl tl::RemoteCall for SaveBigFilePart<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SaveBigFilePart<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xde7b_673d);
-        w.put(&self.file_id);
-        w.put(&self.file_part);
-        w.put(&self.file_total_parts);
-        w.put(&self.bytes);
-        w.finish()
-    }
-}
-
 /// `upload.saveFilePart#b304a621 file_id:long file_part:int bytes:bytes = Bool;`
+#[repr(C)]
 pub struct SaveFilePart<'a> {
     pub file_id: i64,
     pub file_part: i32,
     pub bytes: &'a [u8],
 }
-
-impl tl::Identifiable for SaveFilePart<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb304_a621;
-}
-
+tl::object! { SaveFilePart<'_>, &calls::upload::TYPES[7], x, (x.file_id, x.file_part, x.bytes) }
 impl tl::RemoteCall for SaveFilePart<'_> {
     type Return = bool;
-}
-
-impl tl::Serializable for SaveFilePart<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb304_a621);
-        w.put(&self.file_id);
-        w.put(&self.file_part);
-        w.put(&self.bytes);
-        w.finish()
-    }
 }

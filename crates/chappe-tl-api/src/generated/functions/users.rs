@@ -4,178 +4,81 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `users.getFullUser#b60f5918 id:InputUser = users.UserFull;`
+#[repr(C)]
 pub struct GetFullUser<'a> {
     pub id: enums::InputUser<'a>,
 }
-
-impl tl::Identifiable for GetFullUser<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb60f_5918;
-}
-
+tl::object! { GetFullUser<'_>, &calls::users::TYPES[0], x, (&x.id,) }
 impl tl::RemoteCall for GetFullUser<'_> {
     type Return = tl::Decoded<enums::users::UserFull<'static>>;
 }
 
-impl tl::Serializable for GetFullUser<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xb60f_5918);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `users.getRequirementsToContact#d89a83a3 id:Vector<InputUser> = Vector<RequirementToContact>;`
+#[repr(C)]
 pub struct GetRequirementsToContact<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
-
-impl tl::Identifiable for GetRequirementsToContact<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd89a_83a3;
-}
-
+tl::object! { GetRequirementsToContact<'_>, &calls::users::TYPES[1], x, (x.id,) }
 impl tl::RemoteCall for GetRequirementsToContact<'_> {
     type Return = tl::Decoded<&'static [enums::RequirementToContact]>;
 }
 
-impl tl::Serializable for GetRequirementsToContact<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd89a_83a3);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `users.getSavedMusic#788d7fe3 id:InputUser offset:int limit:int hash:long = users.SavedMusic;`
+#[repr(C)]
 pub struct GetSavedMusic<'a> {
     pub id: enums::InputUser<'a>,
     pub offset: i32,
     pub limit: i32,
     pub hash: i64,
 }
-
-impl tl::Identifiable for GetSavedMusic<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x788d_7fe3;
-}
-
+tl::object! { GetSavedMusic<'_>, &calls::users::TYPES[2], x, (&x.id, x.offset, x.limit, x.hash) }
 impl tl::RemoteCall for GetSavedMusic<'_> {
     type Return = tl::Decoded<enums::users::SavedMusic<'static>>;
 }
 
-impl tl::Serializable for GetSavedMusic<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x788d_7fe3);
-        w.put(&self.id);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
 /// `users.getSavedMusicByID#7573a4e9 id:InputUser documents:Vector<InputDocument> = users.SavedMusic;`
+#[repr(C)]
 pub struct GetSavedMusicById<'a> {
     pub id: enums::InputUser<'a>,
     pub documents: &'a [enums::InputDocument<'a>],
 }
-
-impl tl::Identifiable for GetSavedMusicById<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7573_a4e9;
-}
-
+tl::object! { GetSavedMusicById<'_>, &calls::users::TYPES[3], x, (&x.id, x.documents) }
 impl tl::RemoteCall for GetSavedMusicById<'_> {
     type Return = tl::Decoded<enums::users::SavedMusic<'static>>;
 }
 
-impl tl::Serializable for GetSavedMusicById<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x7573_a4e9);
-        w.put(&self.id);
-        w.put(&self.documents);
-        w.finish()
-    }
-}
-
 /// `users.getUsers#0d91a548 id:Vector<InputUser> = Vector<User>;`
+#[repr(C)]
 pub struct GetUsers<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
-
-impl tl::Identifiable for GetUsers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0d91_a548;
-}
-
+tl::object! { GetUsers<'_>, &calls::users::TYPES[4], x, (x.id,) }
 impl tl::RemoteCall for GetUsers<'_> {
     type Return = tl::Decoded<&'static [enums::User<'static>]>;
 }
 
-impl tl::Serializable for GetUsers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0d91_a548);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `users.setSecureValueErrors#90c894b5 id:InputUser errors:Vector<SecureValueError> = Bool;`
+#[repr(C)]
 pub struct SetSecureValueErrors<'a> {
     pub id: enums::InputUser<'a>,
     pub errors: &'a [enums::SecureValueError<'a>],
 }
-
-impl tl::Identifiable for SetSecureValueErrors<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x90c8_94b5;
-}
-
+tl::object! { SetSecureValueErrors<'_>, &calls::users::TYPES[5], x, (&x.id, x.errors) }
 impl tl::RemoteCall for SetSecureValueErrors<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for SetSecureValueErrors<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x90c8_94b5);
-        w.put(&self.id);
-        w.put(&self.errors);
-        w.finish()
-    }
-}
-
 /// `users.suggestBirthday#fc533372 id:InputUser birthday:Birthday = Updates;`
+#[repr(C)]
 pub struct SuggestBirthday<'a> {
     pub id: enums::InputUser<'a>,
     pub birthday: enums::Birthday,
 }
-
-impl tl::Identifiable for SuggestBirthday<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfc53_3372;
-}
-
+tl::object! { SuggestBirthday<'_>, &calls::users::TYPES[6], x, (&x.id, &x.birthday) }
 impl tl::RemoteCall for SuggestBirthday<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
-}
-
-impl tl::Serializable for SuggestBirthday<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfc53_3372);
-        w.put(&self.id);
-        w.put(&self.birthday);
-        w.finish()
-    }
 }

@@ -4,415 +4,176 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{calls, enums};
 
 
 /// `wallet.disableBackup#0b0bf0da flags:# password:flags.0?InputCheckPasswordSRP new_public_key:flags.1?bytes proof:flags.2?WalletOwnershipProof = WalletState;`
+#[repr(C)]
 pub struct DisableBackup<'a> {
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
     pub new_public_key: Option<&'a [u8]>,
     pub proof: Option<&'a enums::WalletOwnershipProof<'a>>,
 }
-
-impl tl::Identifiable for DisableBackup<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0b0b_f0da;
-}
-
+tl::object! { DisableBackup<'_>, &calls::wallet::TYPES[0], x, (tl::Word, x.password, x.new_public_key, x.proof) }
 impl tl::RemoteCall for DisableBackup<'_> {
     type Return = tl::Decoded<enums::WalletState<'static>>;
 }
 
-impl tl::Serializable for DisableBackup<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x0b0b_f0da);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.password.is_some());
-        flags.set(1, self.new_public_key.is_some());
-        flags.set(2, self.proof.is_some());
-        w.flags(flags);
-        w.put(&self.password);
-        w.put(&self.new_public_key);
-        w.put(&self.proof);
-        w.finish()
-    }
-}
-
 /// `wallet.enableBackup#4500c525 flags:# parts:Vector<bytes> new_public_key:flags.1?bytes proof:flags.2?WalletOwnershipProof = WalletState;`
+#[repr(C)]
 pub struct EnableBackup<'a> {
     pub parts: &'a [&'a [u8]],
     pub new_public_key: Option<&'a [u8]>,
     pub proof: Option<&'a enums::WalletOwnershipProof<'a>>,
 }
-
-impl tl::Identifiable for EnableBackup<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4500_c525;
-}
-
+tl::object! { EnableBackup<'_>, &calls::wallet::TYPES[1], x, (tl::Word, x.parts, x.new_public_key, x.proof) }
 impl tl::RemoteCall for EnableBackup<'_> {
     type Return = tl::Decoded<enums::WalletState<'static>>;
 }
 
-impl tl::Serializable for EnableBackup<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x4500_c525);
-        let mut flags = tl::Flags::new();
-        flags.set(1, self.new_public_key.is_some());
-        flags.set(2, self.proof.is_some());
-        w.flags(flags);
-        w.put(&self.parts);
-        w.put(&self.new_public_key);
-        w.put(&self.proof);
-        w.finish()
-    }
-}
-
 /// `wallet.exportSecretPhrase#9077c9ac flags:# password:flags.0?InputCheckPasswordSRP = wallet.SecretPhraseParts;`
+#[repr(C)]
 pub struct ExportSecretPhrase<'a> {
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-
-impl tl::Identifiable for ExportSecretPhrase<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9077_c9ac;
-}
-
+tl::object! { ExportSecretPhrase<'_>, &calls::wallet::TYPES[2], x, (tl::Word, x.password) }
 impl tl::RemoteCall for ExportSecretPhrase<'_> {
     type Return = tl::Decoded<enums::wallet::SecretPhraseParts<'static>>;
 }
 
-impl tl::Serializable for ExportSecretPhrase<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x9077_c9ac);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.password.is_some());
-        w.flags(flags);
-        w.put(&self.password);
-        w.finish()
-    }
-}
-
 /// `wallet.fetchEncryptedSecretPhrasePart#f53925cf token:string public_key:bytes = wallet.EncryptedSecretPhrasePart;`
+#[repr(C)]
 pub struct FetchEncryptedSecretPhrasePart<'a> {
     pub token: &'a str,
     pub public_key: &'a [u8],
 }
-
-impl tl::Identifiable for FetchEncryptedSecretPhrasePart<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf539_25cf;
-}
-
+tl::object! { FetchEncryptedSecretPhrasePart<'_>, &calls::wallet::TYPES[3], x, (x.token, x.public_key) }
 impl tl::RemoteCall for FetchEncryptedSecretPhrasePart<'_> {
     type Return = tl::Decoded<enums::wallet::EncryptedSecretPhrasePart<'static>>;
 }
 
-impl tl::Serializable for FetchEncryptedSecretPhrasePart<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xf539_25cf);
-        w.put(&self.token);
-        w.put(&self.public_key);
-        w.finish()
-    }
-}
-
 /// `wallet.getBackupHolderDcs#d179d494 = Vector<wallet.HolderDc>;`
+#[repr(C)]
 pub struct GetBackupHolderDcs {}
-
-impl tl::Identifiable for GetBackupHolderDcs {
-    const CONSTRUCTOR_ID: u32 = 0xd179_d494;
-}
-
+tl::object! { GetBackupHolderDcs, &calls::wallet::TYPES[4], x, () }
 impl tl::RemoteCall for GetBackupHolderDcs {
     type Return = tl::Decoded<&'static [enums::wallet::HolderDc<'static>]>;
 }
 
-impl tl::Serializable for GetBackupHolderDcs {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd179_d494);
-        w.finish()
-    }
-}
-
 /// `wallet.getExistingWaltBalance#691f4360 = wallet.ExistingBalance;`
+#[repr(C)]
 pub struct GetExistingWaltBalance {}
-
-impl tl::Identifiable for GetExistingWaltBalance {
-    const CONSTRUCTOR_ID: u32 = 0x691f_4360;
-}
-
+tl::object! { GetExistingWaltBalance, &calls::wallet::TYPES[5], x, () }
 impl tl::RemoteCall for GetExistingWaltBalance {
     type Return = tl::Decoded<enums::wallet::ExistingBalance<'static>>;
 }
 
-impl tl::Serializable for GetExistingWaltBalance {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x691f_4360);
-        w.finish()
-    }
-}
-
 /// `wallet.getGaslessInfo#742df0a1 = Updates;`
+#[repr(C)]
 pub struct GetGaslessInfo {}
-
-impl tl::Identifiable for GetGaslessInfo {
-    const CONSTRUCTOR_ID: u32 = 0x742d_f0a1;
-}
-
+tl::object! { GetGaslessInfo, &calls::wallet::TYPES[6], x, () }
 impl tl::RemoteCall for GetGaslessInfo {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for GetGaslessInfo {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x742d_f0a1);
-        w.finish()
-    }
-}
-
 /// `wallet.getNfts#8c12f3a4 offset:string limit:int = wallet.NftItems;`
+#[repr(C)]
 pub struct GetNfts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetNfts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8c12_f3a4;
-}
-
+tl::object! { GetNfts<'_>, &calls::wallet::TYPES[7], x, (x.offset, x.limit) }
 impl tl::RemoteCall for GetNfts<'_> {
     type Return = tl::Decoded<enums::wallet::NftItems<'static>>;
 }
 
-impl tl::Serializable for GetNfts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x8c12_f3a4);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `wallet.getProofChallenge#2025e697 = wallet.ProofChallenge;`
+#[repr(C)]
 pub struct GetProofChallenge {}
-
-impl tl::Identifiable for GetProofChallenge {
-    const CONSTRUCTOR_ID: u32 = 0x2025_e697;
-}
-
+tl::object! { GetProofChallenge, &calls::wallet::TYPES[8], x, () }
 impl tl::RemoteCall for GetProofChallenge {
     type Return = tl::Decoded<enums::wallet::ProofChallenge<'static>>;
 }
 
-impl tl::Serializable for GetProofChallenge {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x2025_e697);
-        w.finish()
-    }
-}
-
 /// `wallet.getState#ab83b33a = WalletState;`
+#[repr(C)]
 pub struct GetState {}
-
-impl tl::Identifiable for GetState {
-    const CONSTRUCTOR_ID: u32 = 0xab83_b33a;
-}
-
+tl::object! { GetState, &calls::wallet::TYPES[9], x, () }
 impl tl::RemoteCall for GetState {
     type Return = tl::Decoded<enums::WalletState<'static>>;
 }
 
-impl tl::Serializable for GetState {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xab83_b33a);
-        w.finish()
-    }
-}
-
 /// `wallet.getTransactions#a8830a83 flags:# inbound:flags.0?true outbound:flags.1?true offset:string limit:int = wallet.Transactions;`
+#[repr(C)]
 pub struct GetTransactions<'a> {
     pub inbound: bool,
     pub outbound: bool,
     pub offset: &'a str,
     pub limit: i32,
 }
-
-impl tl::Identifiable for GetTransactions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa883_0a83;
-}
-
+tl::object! { GetTransactions<'_>, &calls::wallet::TYPES[10], x, (tl::Word, x.inbound, x.outbound, x.offset, x.limit) }
 impl tl::RemoteCall for GetTransactions<'_> {
     type Return = tl::Decoded<enums::wallet::Transactions<'static>>;
 }
 
-impl tl::Serializable for GetTransactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa883_0a83);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.inbound);
-        flags.set(1, self.outbound);
-        w.flags(flags);
-        w.put(&self.offset);
-        w.put(&self.limit);
-        w.finish()
-    }
-}
-
 /// `wallet.getTransactionsByIDs#811ceab6 id:Vector<string> = wallet.Transactions;`
+#[repr(C)]
 pub struct GetTransactionsByIds<'a> {
     pub id: &'a [&'a str],
 }
-
-impl tl::Identifiable for GetTransactionsByIds<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x811c_eab6;
-}
-
+tl::object! { GetTransactionsByIds<'_>, &calls::wallet::TYPES[11], x, (x.id,) }
 impl tl::RemoteCall for GetTransactionsByIds<'_> {
     type Return = tl::Decoded<enums::wallet::Transactions<'static>>;
 }
 
-impl tl::Serializable for GetTransactionsByIds<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x811c_eab6);
-        w.put(&self.id);
-        w.finish()
-    }
-}
-
 /// `wallet.getTransactionsByMsgHash#a6bb795d msg_hash:Vector<string> = wallet.Transactions;`
+#[repr(C)]
 pub struct GetTransactionsByMsgHash<'a> {
     pub msg_hash: &'a [&'a str],
 }
-
-impl tl::Identifiable for GetTransactionsByMsgHash<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa6bb_795d;
-}
-
+tl::object! { GetTransactionsByMsgHash<'_>, &calls::wallet::TYPES[12], x, (x.msg_hash,) }
 impl tl::RemoteCall for GetTransactionsByMsgHash<'_> {
     type Return = tl::Decoded<enums::wallet::Transactions<'static>>;
 }
 
-impl tl::Serializable for GetTransactionsByMsgHash<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa6bb_795d);
-        w.put(&self.msg_hash);
-        w.finish()
-    }
-}
-
 /// `wallet.getUserAddresses#5275dfdd flags:# force:flags.0?true id:Vector<InputUser> addresses:Vector<string> = wallet.UserAddresses;`
+#[repr(C)]
 pub struct GetUserAddresses<'a> {
     pub force: bool,
     pub id: &'a [enums::InputUser<'a>],
     pub addresses: &'a [&'a str],
 }
-
-impl tl::Identifiable for GetUserAddresses<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5275_dfdd;
-}
-
+tl::object! { GetUserAddresses<'_>, &calls::wallet::TYPES[13], x, (tl::Word, x.force, x.id, x.addresses) }
 impl tl::RemoteCall for GetUserAddresses<'_> {
     type Return = tl::Decoded<enums::wallet::UserAddresses<'static>>;
 }
 
-impl tl::Serializable for GetUserAddresses<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x5275_dfdd);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.force);
-        w.flags(flags);
-        w.put(&self.id);
-        w.put(&self.addresses);
-        w.finish()
-    }
-}
-
 /// `wallet.replaceWallet#d8c72eec flags:# wallet:InputWalletReplacement password:flags.0?InputCheckPasswordSRP = WalletState;`
+#[repr(C)]
 pub struct ReplaceWallet<'a> {
     pub wallet: enums::InputWalletReplacement<'a>,
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-
-impl tl::Identifiable for ReplaceWallet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd8c7_2eec;
-}
-
+tl::object! { ReplaceWallet<'_>, &calls::wallet::TYPES[14], x, (tl::Word, &x.wallet, x.password) }
 impl tl::RemoteCall for ReplaceWallet<'_> {
     type Return = tl::Decoded<enums::WalletState<'static>>;
 }
 
-impl tl::Serializable for ReplaceWallet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd8c7_2eec);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.password.is_some());
-        w.flags(flags);
-        w.put(&self.wallet);
-        w.put(&self.password);
-        w.finish()
-    }
-}
-
 /// `wallet.sendTransfer#d9e5d9e2 flags:# data_normal:bytes data_gasless:flags.0?bytes user_id:InputUser random_id:long = Updates;`
+#[repr(C)]
 pub struct SendTransfer<'a> {
     pub data_normal: &'a [u8],
     pub data_gasless: Option<&'a [u8]>,
     pub user_id: enums::InputUser<'a>,
     pub random_id: i64,
 }
-
-impl tl::Identifiable for SendTransfer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd9e5_d9e2;
-}
-
+tl::object! { SendTransfer<'_>, &calls::wallet::TYPES[15], x, (tl::Word, x.data_normal, x.data_gasless, &x.user_id, x.random_id) }
 impl tl::RemoteCall for SendTransfer<'_> {
     type Return = tl::Decoded<enums::Updates<'static>>;
 }
 
-impl tl::Serializable for SendTransfer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd9e5_d9e2);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.data_gasless.is_some());
-        w.flags(flags);
-        w.put(&self.data_normal);
-        w.put(&self.data_gasless);
-        w.put(&self.user_id);
-        w.put(&self.random_id);
-        w.finish()
-    }
-}
-
 /// `wallet.tonConnectClaimRequest#66b57b41 flags:# declined:flags.1?true session_id:long msg_id:int app_request_id:string challenge_answer:flags.0?bytes = Bool;`
+#[repr(C)]
 pub struct TonConnectClaimRequest<'a> {
     pub declined: bool,
     pub session_id: i64,
@@ -420,183 +181,75 @@ pub struct TonConnectClaimRequest<'a> {
     pub app_request_id: &'a str,
     pub challenge_answer: Option<&'a [u8]>,
 }
-
-impl tl::Identifiable for TonConnectClaimRequest<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x66b5_7b41;
-}
-
+tl::object! { TonConnectClaimRequest<'_>, &calls::wallet::TYPES[16], x, (tl::Word, x.declined, x.session_id, x.msg_id, x.app_request_id, x.challenge_answer) }
 impl tl::RemoteCall for TonConnectClaimRequest<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for TonConnectClaimRequest<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x66b5_7b41);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.challenge_answer.is_some());
-        flags.set(1, self.declined);
-        w.flags(flags);
-        w.put(&self.session_id);
-        w.put(&self.msg_id);
-        w.put(&self.app_request_id);
-        w.put(&self.challenge_answer);
-        w.finish()
-    }
-}
-
 /// `wallet.tonConnectCloseSession#d63f61ce flags:# session_id:long body:flags.0?bytes = Bool;`
+#[repr(C)]
 pub struct TonConnectCloseSession<'a> {
     pub session_id: i64,
     pub body: Option<&'a [u8]>,
 }
-
-impl tl::Identifiable for TonConnectCloseSession<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd63f_61ce;
-}
-
+tl::object! { TonConnectCloseSession<'_>, &calls::wallet::TYPES[17], x, (tl::Word, x.session_id, x.body) }
 impl tl::RemoteCall for TonConnectCloseSession<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for TonConnectCloseSession<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xd63f_61ce);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.body.is_some());
-        w.flags(flags);
-        w.put(&self.session_id);
-        w.put(&self.body);
-        w.finish()
-    }
-}
-
 /// `wallet.tonConnectCreateSession#cc931046 dapp_client_id:string manifest_url:string = TonConnectSession;`
+#[repr(C)]
 pub struct TonConnectCreateSession<'a> {
     pub dapp_client_id: &'a str,
     pub manifest_url: &'a str,
 }
-
-impl tl::Identifiable for TonConnectCreateSession<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcc93_1046;
-}
-
+tl::object! { TonConnectCreateSession<'_>, &calls::wallet::TYPES[18], x, (x.dapp_client_id, x.manifest_url) }
 impl tl::RemoteCall for TonConnectCreateSession<'_> {
     type Return = tl::Decoded<enums::TonConnectSession<'static>>;
 }
 
-impl tl::Serializable for TonConnectCreateSession<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xcc93_1046);
-        w.put(&self.dapp_client_id);
-        w.put(&self.manifest_url);
-        w.finish()
-    }
-}
-
 /// `wallet.tonConnectGetPending#11aee065 flags:# dapp_client_id:flags.0?string session_id:flags.1?long = wallet.TonConnectPending;`
+#[repr(C)]
 pub struct TonConnectGetPending<'a> {
     pub dapp_client_id: Option<&'a str>,
     pub session_id: Option<i64>,
 }
-
-impl tl::Identifiable for TonConnectGetPending<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x11ae_e065;
-}
-
+tl::object! { TonConnectGetPending<'_>, &calls::wallet::TYPES[19], x, (tl::Word, x.dapp_client_id, x.session_id) }
 impl tl::RemoteCall for TonConnectGetPending<'_> {
     type Return = tl::Decoded<enums::wallet::TonConnectPending<'static>>;
 }
 
-impl tl::Serializable for TonConnectGetPending<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x11ae_e065);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.dapp_client_id.is_some());
-        flags.set(1, self.session_id.is_some());
-        w.flags(flags);
-        w.put(&self.dapp_client_id);
-        w.put(&self.session_id);
-        w.finish()
-    }
-}
-
 /// `wallet.tonConnectGetSessions#a7ffb56e = wallet.TonConnectSessions;`
+#[repr(C)]
 pub struct TonConnectGetSessions {}
-
-impl tl::Identifiable for TonConnectGetSessions {
-    const CONSTRUCTOR_ID: u32 = 0xa7ff_b56e;
-}
-
+tl::object! { TonConnectGetSessions, &calls::wallet::TYPES[20], x, () }
 impl tl::RemoteCall for TonConnectGetSessions {
     type Return = tl::Decoded<enums::wallet::TonConnectSessions<'static>>;
 }
 
-impl tl::Serializable for TonConnectGetSessions {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xa7ff_b56e);
-        w.finish()
-    }
-}
-
 /// `wallet.tonConnectNextEventId#775d7244 session_id:long = TonConnectNextEventId;`
+#[repr(C)]
 pub struct TonConnectNextEventId {
     pub session_id: i64,
 }
-
-impl tl::Identifiable for TonConnectNextEventId {
-    const CONSTRUCTOR_ID: u32 = 0x775d_7244;
-}
-
+tl::object! { TonConnectNextEventId, &calls::wallet::TYPES[21], x, (x.session_id,) }
 impl tl::RemoteCall for TonConnectNextEventId {
     type Return = tl::Decoded<enums::TonConnectNextEventId>;
 }
 
-impl tl::Serializable for TonConnectNextEventId {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x775d_7244);
-        w.put(&self.session_id);
-        w.finish()
-    }
-}
-
 /// `wallet.tonConnectRegisterKey#338bcf1c session_id:long client_id:string = wallet.TonConnectChallenge;`
+#[repr(C)]
 pub struct TonConnectRegisterKey<'a> {
     pub session_id: i64,
     pub client_id: &'a str,
 }
-
-impl tl::Identifiable for TonConnectRegisterKey<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x338b_cf1c;
-}
-
+tl::object! { TonConnectRegisterKey<'_>, &calls::wallet::TYPES[22], x, (x.session_id, x.client_id) }
 impl tl::RemoteCall for TonConnectRegisterKey<'_> {
     type Return = tl::Decoded<enums::wallet::TonConnectChallenge<'static>>;
 }
 
-impl tl::Serializable for TonConnectRegisterKey<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0x338b_cf1c);
-        w.put(&self.session_id);
-        w.put(&self.client_id);
-        w.finish()
-    }
-}
-
 /// `wallet.tonConnectSubmitConnectResult#c2c00779 flags:# error:flags.0?true session_id:long challenge_answer:bytes body:bytes trace_id:flags.1?string = Bool;`
+#[repr(C)]
 pub struct TonConnectSubmitConnectResult<'a> {
     pub error: bool,
     pub session_id: i64,
@@ -604,60 +257,20 @@ pub struct TonConnectSubmitConnectResult<'a> {
     pub body: &'a [u8],
     pub trace_id: Option<&'a str>,
 }
-
-impl tl::Identifiable for TonConnectSubmitConnectResult<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc2c0_0779;
-}
-
+tl::object! { TonConnectSubmitConnectResult<'_>, &calls::wallet::TYPES[23], x, (tl::Word, x.error, x.session_id, x.challenge_answer, x.body, x.trace_id) }
 impl tl::RemoteCall for TonConnectSubmitConnectResult<'_> {
     type Return = bool;
 }
 
-impl tl::Serializable for TonConnectSubmitConnectResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xc2c0_0779);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.error);
-        flags.set(1, self.trace_id.is_some());
-        w.flags(flags);
-        w.put(&self.session_id);
-        w.put(&self.challenge_answer);
-        w.put(&self.body);
-        w.put(&self.trace_id);
-        w.finish()
-    }
-}
-
 /// `wallet.tonConnectSubmitResponse#fac67d3c flags:# session_id:long msg_id:int body:bytes trace_id:flags.0?string = Bool;`
+#[repr(C)]
 pub struct TonConnectSubmitResponse<'a> {
     pub session_id: i64,
     pub msg_id: i32,
     pub body: &'a [u8],
     pub trace_id: Option<&'a str>,
 }
-
-impl tl::Identifiable for TonConnectSubmitResponse<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfac6_7d3c;
-}
-
+tl::object! { TonConnectSubmitResponse<'_>, &calls::wallet::TYPES[24], x, (tl::Word, x.session_id, x.msg_id, x.body, x.trace_id) }
 impl tl::RemoteCall for TonConnectSubmitResponse<'_> {
     type Return = bool;
-}
-
-impl tl::Serializable for TonConnectSubmitResponse<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0xfac6_7d3c);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.trace_id.is_some());
-        w.flags(flags);
-        w.put(&self.session_id);
-        w.put(&self.msg_id);
-        w.put(&self.body);
-        w.put(&self.trace_id);
-        w.finish()
-    }
 }

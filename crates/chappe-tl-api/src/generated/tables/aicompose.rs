@@ -2,23 +2,15 @@
 
 //! Tables of the types of the namespace `aicompose`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static TONES: tl::Type = tl::Type::tagged::<enums::aicompose::Tones<'static>>("aicompose.Tones", &TONES_, { static SLOTS: [u16; 4] = tl::slots(&TONES_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static TONES: tl::Type = tl::Type::tagged::<enums::aicompose::Tones<'static>>("aicompose.Tones", 4, &TONES_, { static SLOTS: [u16; 4] = tl::slots(&TONES_); &SLOTS }, tl::ListOps::NONE);
 static TONES_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::aicompose::TonesNotModified>(0xc1f4_6103, 0, tl::Payload::Value, 0, "aicompose.tonesNotModified", &[]),
-    tl::Constructor::new::<types::aicompose::Tones<'static>>(0x6c9d_0efe, 1, tl::Payload::Reference, 24, "aicompose.tones hash tones users", &tl::rows::<3>(
-        "l *o *o",
-        &[offset_of!(types::aicompose::Tones<'static>, hash), offset_of!(types::aicompose::Tones<'static>, tones), offset_of!(types::aicompose::Tones<'static>, users)],
-        &[&tables::AI_COMPOSE_TONE, &tables::USER],
-    )),
+    tl::Constructor::new::<()>(0xc1f4_6103, 0, tl::Payload::Value, 0, "aicompose.tonesNotModified", &[]),
+    tl::Constructor::new::<types::aicompose::Tones<'static>>(0x6c9d_0efe, 1, tl::Payload::Reference, 24, "aicompose.tones hash tones users", &tl::rows::<3>("l *o *o", &[&tables::AI_COMPOSE_TONE, &tables::USER])),
 ];
-tl::described_family! { enums::aicompose::Tones<'_>, enums::aicompose::Tones<'a>, &TONES }
-static TONES_T: [tl::Type; 2] = tl::Type::structs(&TONES_);
-tl::described! { types::aicompose::TonesNotModified, &TONES_T[0] }
-tl::described! { types::aicompose::Tones<'_>, &TONES_T[1] }
+tl::family! { enums::aicompose::Tones<'_>, enums::aicompose::Tones<'a>, &TONES }
+pub(crate) static TONES_T: [tl::Type; 2] = tl::Type::structs(&TONES_);

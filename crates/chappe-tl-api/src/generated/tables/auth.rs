@@ -2,223 +2,95 @@
 
 //! Tables of the types of the namespace `auth`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static AUTHORIZATION: tl::Type = tl::Type::tagged::<enums::auth::Authorization<'static>>("auth.Authorization", &AUTHORIZATION_, { static SLOTS: [u16; 4] = tl::slots(&AUTHORIZATION_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static AUTHORIZATION: tl::Type = tl::Type::tagged::<enums::auth::Authorization<'static>>("auth.Authorization", 8, &AUTHORIZATION_, { static SLOTS: [u16; 4] = tl::slots(&AUTHORIZATION_); &SLOTS }, tl::ListOps::NONE);
 static AUTHORIZATION_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::auth::Authorization<'static>>(0x2ea2_c0d4, 0, tl::Payload::Reference, 16, "auth.authorization flags setup_password_required otherwise_relogin_days tmp_sessions future_auth_token user", &tl::rows::<6>(
-        "# 0.1! 0.1i 0.0i 0.2y o",
-        &[offset_of!(types::auth::Authorization<'static>, setup_password_required), offset_of!(types::auth::Authorization<'static>, otherwise_relogin_days), offset_of!(types::auth::Authorization<'static>, tmp_sessions), offset_of!(types::auth::Authorization<'static>, future_auth_token), offset_of!(types::auth::Authorization<'static>, user)],
-        &[&tables::USER],
-    )),
-    tl::Constructor::new::<types::auth::AuthorizationSignUpRequired<'static>>(0x4474_7e9a, 1, tl::Payload::Value, 4, "auth.authorizationSignUpRequired flags terms_of_service", &tl::rows::<2>(
-        "# 0.0o",
-        &[offset_of!(types::auth::AuthorizationSignUpRequired<'static>, terms_of_service)],
-        &[&tables::help::TERMS_OF_SERVICE],
-    )),
+    tl::Constructor::new::<types::auth::Authorization<'static>>(0x2ea2_c0d4, 0, tl::Payload::Reference, 16, "auth.authorization flags setup_password_required otherwise_relogin_days tmp_sessions future_auth_token user", &tl::rows::<6>("# 0.1! 0.1i 0.0i 0.2y o", &[&tables::USER])),
+    tl::Constructor::new::<types::auth::AuthorizationSignUpRequired<'static>>(0x4474_7e9a, 1, tl::Payload::Value, 4, "auth.authorizationSignUpRequired flags terms_of_service", &tl::rows::<2>("# 0.0o", &[&tables::help::TERMS_OF_SERVICE])),
 ];
-tl::described_family! { enums::auth::Authorization<'_>, enums::auth::Authorization<'a>, &AUTHORIZATION }
-static AUTHORIZATION_T: [tl::Type; 2] = tl::Type::structs(&AUTHORIZATION_);
-tl::described! { types::auth::Authorization<'_>, &AUTHORIZATION_T[0] }
-tl::described! { types::auth::AuthorizationSignUpRequired<'_>, &AUTHORIZATION_T[1] }
+tl::family! { enums::auth::Authorization<'_>, enums::auth::Authorization<'a>, &AUTHORIZATION }
+pub(crate) static AUTHORIZATION_T: [tl::Type; 2] = tl::Type::structs(&AUTHORIZATION_);
 
-pub(crate) static CODE_TYPE: tl::Type = tl::Type::tagged::<enums::auth::CodeType>("auth.CodeType", &CODE_TYPE_, { static SLOTS: [u16; 16] = tl::slots(&CODE_TYPE_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static CODE_TYPE: tl::Type = tl::Type::tagged::<enums::auth::CodeType>("auth.CodeType", 4, &CODE_TYPE_, { static SLOTS: [u16; 16] = tl::slots(&CODE_TYPE_); &SLOTS }, tl::ListOps::NONE);
 static CODE_TYPE_: [tl::Constructor; 5] = [
-    tl::Constructor::new::<types::auth::CodeTypeSms>(0x72a3_158c, 0, tl::Payload::Value, 0, "auth.codeTypeSms", &[]),
-    tl::Constructor::new::<types::auth::CodeTypeCall>(0x741c_d3e3, 1, tl::Payload::Value, 0, "auth.codeTypeCall", &[]),
-    tl::Constructor::new::<types::auth::CodeTypeFlashCall>(0x226c_cefb, 2, tl::Payload::Value, 0, "auth.codeTypeFlashCall", &[]),
-    tl::Constructor::new::<types::auth::CodeTypeMissedCall>(0xd61a_d6ee, 3, tl::Payload::Value, 0, "auth.codeTypeMissedCall", &[]),
-    tl::Constructor::new::<types::auth::CodeTypeFragmentSms>(0x06ed_998c, 4, tl::Payload::Value, 0, "auth.codeTypeFragmentSms", &[]),
+    tl::Constructor::new::<()>(0x72a3_158c, 0, tl::Payload::Value, 0, "auth.codeTypeSms", &[]),
+    tl::Constructor::new::<()>(0x741c_d3e3, 1, tl::Payload::Value, 0, "auth.codeTypeCall", &[]),
+    tl::Constructor::new::<()>(0x226c_cefb, 2, tl::Payload::Value, 0, "auth.codeTypeFlashCall", &[]),
+    tl::Constructor::new::<()>(0xd61a_d6ee, 3, tl::Payload::Value, 0, "auth.codeTypeMissedCall", &[]),
+    tl::Constructor::new::<()>(0x06ed_998c, 4, tl::Payload::Value, 0, "auth.codeTypeFragmentSms", &[]),
 ];
-tl::described_family! { enums::auth::CodeType, enums::auth::CodeType, &CODE_TYPE }
-static CODE_TYPE_T: [tl::Type; 5] = tl::Type::structs(&CODE_TYPE_);
-tl::described! { types::auth::CodeTypeSms, &CODE_TYPE_T[0] }
-tl::described! { types::auth::CodeTypeCall, &CODE_TYPE_T[1] }
-tl::described! { types::auth::CodeTypeFlashCall, &CODE_TYPE_T[2] }
-tl::described! { types::auth::CodeTypeMissedCall, &CODE_TYPE_T[3] }
-tl::described! { types::auth::CodeTypeFragmentSms, &CODE_TYPE_T[4] }
+tl::family! { enums::auth::CodeType, enums::auth::CodeType, &CODE_TYPE }
 
-pub(crate) static EXPORTED_AUTHORIZATION: tl::Type = tl::Type::single::<enums::auth::ExportedAuthorization<'static>>("auth.ExportedAuthorization", &EXPORTED_AUTHORIZATION_[0], tl::ListOps::NONE);
+pub(crate) static EXPORTED_AUTHORIZATION: tl::Type = tl::Type::single::<enums::auth::ExportedAuthorization<'static>>("auth.ExportedAuthorization", 16, &EXPORTED_AUTHORIZATION_[0], tl::ListOps::NONE);
 static EXPORTED_AUTHORIZATION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::auth::ExportedAuthorization<'static>>(0xb434_e2b8, 0, tl::Payload::Value, 12, "auth.exportedAuthorization id bytes", &tl::rows::<2>(
-        "l y",
-        &[offset_of!(types::auth::ExportedAuthorization<'static>, id), offset_of!(types::auth::ExportedAuthorization<'static>, bytes)],
-        &[],
-    )),
+    tl::Constructor::new::<types::auth::ExportedAuthorization<'static>>(0xb434_e2b8, 0, tl::Payload::Value, 12, "auth.exportedAuthorization id bytes", &tl::rows::<2>("l y", &[])),
 ];
-tl::described_family! { enums::auth::ExportedAuthorization<'_>, enums::auth::ExportedAuthorization<'a>, &EXPORTED_AUTHORIZATION }
-static EXPORTED_AUTHORIZATION_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_AUTHORIZATION_);
-tl::described! { types::auth::ExportedAuthorization<'_>, &EXPORTED_AUTHORIZATION_T[0] }
+tl::family! { enums::auth::ExportedAuthorization<'_>, enums::auth::ExportedAuthorization<'a>, &EXPORTED_AUTHORIZATION }
+pub(crate) static EXPORTED_AUTHORIZATION_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_AUTHORIZATION_);
 
-pub(crate) static FIREBASE_PNV_INTENT: tl::Type = tl::Type::single::<enums::auth::FirebasePnvIntent<'static>>("auth.FirebasePnvIntent", &FIREBASE_PNV_INTENT_[0], tl::ListOps::NONE);
+pub(crate) static FIREBASE_PNV_INTENT: tl::Type = tl::Type::single::<enums::auth::FirebasePnvIntent<'static>>("auth.FirebasePnvIntent", 12, &FIREBASE_PNV_INTENT_[0], tl::ListOps::NONE);
 static FIREBASE_PNV_INTENT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::auth::FirebasePnvIntent<'static>>(0xdf5a_c00c, 0, tl::Payload::Value, 8, "auth.firebasePnvIntent nonce digital_credential_payload", &tl::rows::<2>(
-        "s s",
-        &[offset_of!(types::auth::FirebasePnvIntent<'static>, nonce), offset_of!(types::auth::FirebasePnvIntent<'static>, digital_credential_payload)],
-        &[],
-    )),
+    tl::Constructor::new::<types::auth::FirebasePnvIntent<'static>>(0xdf5a_c00c, 0, tl::Payload::Value, 8, "auth.firebasePnvIntent nonce digital_credential_payload", &tl::rows::<2>("s s", &[])),
 ];
-tl::described_family! { enums::auth::FirebasePnvIntent<'_>, enums::auth::FirebasePnvIntent<'a>, &FIREBASE_PNV_INTENT }
-static FIREBASE_PNV_INTENT_T: [tl::Type; 1] = tl::Type::structs(&FIREBASE_PNV_INTENT_);
-tl::described! { types::auth::FirebasePnvIntent<'_>, &FIREBASE_PNV_INTENT_T[0] }
+tl::family! { enums::auth::FirebasePnvIntent<'_>, enums::auth::FirebasePnvIntent<'a>, &FIREBASE_PNV_INTENT }
+pub(crate) static FIREBASE_PNV_INTENT_T: [tl::Type; 1] = tl::Type::structs(&FIREBASE_PNV_INTENT_);
 
-pub(crate) static LOGGED_OUT: tl::Type = tl::Type::single::<enums::auth::LoggedOut<'static>>("auth.LoggedOut", &LOGGED_OUT_[0], tl::ListOps::NONE);
+pub(crate) static LOGGED_OUT: tl::Type = tl::Type::single::<enums::auth::LoggedOut<'static>>("auth.LoggedOut", 8, &LOGGED_OUT_[0], tl::ListOps::NONE);
 static LOGGED_OUT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::auth::LoggedOut<'static>>(0xc3a2_835f, 0, tl::Payload::Value, 4, "auth.loggedOut flags future_auth_token", &tl::rows::<2>(
-        "# 0.0y",
-        &[offset_of!(types::auth::LoggedOut<'static>, future_auth_token)],
-        &[],
-    )),
+    tl::Constructor::new::<types::auth::LoggedOut<'static>>(0xc3a2_835f, 0, tl::Payload::Value, 4, "auth.loggedOut flags future_auth_token", &tl::rows::<2>("# 0.0y", &[])),
 ];
-tl::described_family! { enums::auth::LoggedOut<'_>, enums::auth::LoggedOut<'a>, &LOGGED_OUT }
-static LOGGED_OUT_T: [tl::Type; 1] = tl::Type::structs(&LOGGED_OUT_);
-tl::described! { types::auth::LoggedOut<'_>, &LOGGED_OUT_T[0] }
+tl::family! { enums::auth::LoggedOut<'_>, enums::auth::LoggedOut<'a>, &LOGGED_OUT }
+pub(crate) static LOGGED_OUT_T: [tl::Type; 1] = tl::Type::structs(&LOGGED_OUT_);
 
-pub(crate) static LOGIN_TOKEN: tl::Type = tl::Type::tagged::<enums::auth::LoginToken<'static>>("auth.LoginToken", &LOGIN_TOKEN_, { static SLOTS: [u16; 8] = tl::slots(&LOGIN_TOKEN_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static LOGIN_TOKEN: tl::Type = tl::Type::tagged::<enums::auth::LoginToken<'static>>("auth.LoginToken", 12, &LOGIN_TOKEN_, { static SLOTS: [u16; 8] = tl::slots(&LOGIN_TOKEN_); &SLOTS }, tl::ListOps::NONE);
 static LOGIN_TOKEN_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::auth::LoginToken<'static>>(0x629f_1980, 0, tl::Payload::Value, 8, "auth.loginToken expires token", &tl::rows::<2>(
-        "i y",
-        &[offset_of!(types::auth::LoginToken<'static>, expires), offset_of!(types::auth::LoginToken<'static>, token)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::LoginTokenMigrateTo<'static>>(0x068e_9916, 1, tl::Payload::Value, 8, "auth.loginTokenMigrateTo dc_id token", &tl::rows::<2>(
-        "i y",
-        &[offset_of!(types::auth::LoginTokenMigrateTo<'static>, dc_id), offset_of!(types::auth::LoginTokenMigrateTo<'static>, token)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::LoginTokenSuccess<'static>>(0x390d_5c5e, 2, tl::Payload::Value, 8, "auth.loginTokenSuccess authorization", &tl::rows::<1>(
-        "o",
-        &[offset_of!(types::auth::LoginTokenSuccess<'static>, authorization)],
-        &[&tables::auth::AUTHORIZATION],
-    )),
+    tl::Constructor::new::<types::auth::LoginToken<'static>>(0x629f_1980, 0, tl::Payload::Value, 8, "auth.loginToken expires token", &tl::rows::<2>("i y", &[])),
+    tl::Constructor::new::<types::auth::LoginTokenMigrateTo<'static>>(0x068e_9916, 1, tl::Payload::Value, 8, "auth.loginTokenMigrateTo dc_id token", &tl::rows::<2>("i y", &[])),
+    tl::Constructor::new::<types::auth::LoginTokenSuccess<'static>>(0x390d_5c5e, 2, tl::Payload::Value, 8, "auth.loginTokenSuccess authorization", &tl::rows::<1>("o", &[&tables::auth::AUTHORIZATION])),
 ];
-tl::described_family! { enums::auth::LoginToken<'_>, enums::auth::LoginToken<'a>, &LOGIN_TOKEN }
-static LOGIN_TOKEN_T: [tl::Type; 3] = tl::Type::structs(&LOGIN_TOKEN_);
-tl::described! { types::auth::LoginToken<'_>, &LOGIN_TOKEN_T[0] }
-tl::described! { types::auth::LoginTokenMigrateTo<'_>, &LOGIN_TOKEN_T[1] }
-tl::described! { types::auth::LoginTokenSuccess<'_>, &LOGIN_TOKEN_T[2] }
+tl::family! { enums::auth::LoginToken<'_>, enums::auth::LoginToken<'a>, &LOGIN_TOKEN }
+pub(crate) static LOGIN_TOKEN_T: [tl::Type; 3] = tl::Type::structs(&LOGIN_TOKEN_);
 
-pub(crate) static PASSKEY_LOGIN_OPTIONS: tl::Type = tl::Type::single::<enums::auth::PasskeyLoginOptions<'static>>("auth.PasskeyLoginOptions", &PASSKEY_LOGIN_OPTIONS_[0], tl::ListOps::NONE);
+pub(crate) static PASSKEY_LOGIN_OPTIONS: tl::Type = tl::Type::single::<enums::auth::PasskeyLoginOptions<'static>>("auth.PasskeyLoginOptions", 12, &PASSKEY_LOGIN_OPTIONS_[0], tl::ListOps::NONE);
 static PASSKEY_LOGIN_OPTIONS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::auth::PasskeyLoginOptions<'static>>(0xe203_7789, 0, tl::Payload::Value, 8, "auth.passkeyLoginOptions options", &tl::rows::<1>(
-        "o",
-        &[offset_of!(types::auth::PasskeyLoginOptions<'static>, options)],
-        &[&tables::DATA_JSON],
-    )),
+    tl::Constructor::new::<types::auth::PasskeyLoginOptions<'static>>(0xe203_7789, 0, tl::Payload::Value, 8, "auth.passkeyLoginOptions options", &tl::rows::<1>("o", &[&tables::DATA_JSON])),
 ];
-tl::described_family! { enums::auth::PasskeyLoginOptions<'_>, enums::auth::PasskeyLoginOptions<'a>, &PASSKEY_LOGIN_OPTIONS }
-static PASSKEY_LOGIN_OPTIONS_T: [tl::Type; 1] = tl::Type::structs(&PASSKEY_LOGIN_OPTIONS_);
-tl::described! { types::auth::PasskeyLoginOptions<'_>, &PASSKEY_LOGIN_OPTIONS_T[0] }
+tl::family! { enums::auth::PasskeyLoginOptions<'_>, enums::auth::PasskeyLoginOptions<'a>, &PASSKEY_LOGIN_OPTIONS }
+pub(crate) static PASSKEY_LOGIN_OPTIONS_T: [tl::Type; 1] = tl::Type::structs(&PASSKEY_LOGIN_OPTIONS_);
 
-pub(crate) static PASSWORD_RECOVERY: tl::Type = tl::Type::single::<enums::auth::PasswordRecovery<'static>>("auth.PasswordRecovery", &PASSWORD_RECOVERY_[0], tl::ListOps::NONE);
+pub(crate) static PASSWORD_RECOVERY: tl::Type = tl::Type::single::<enums::auth::PasswordRecovery<'static>>("auth.PasswordRecovery", 8, &PASSWORD_RECOVERY_[0], tl::ListOps::NONE);
 static PASSWORD_RECOVERY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::auth::PasswordRecovery<'static>>(0x1379_48a5, 0, tl::Payload::Value, 4, "auth.passwordRecovery email_pattern", &tl::rows::<1>(
-        "s",
-        &[offset_of!(types::auth::PasswordRecovery<'static>, email_pattern)],
-        &[],
-    )),
+    tl::Constructor::new::<types::auth::PasswordRecovery<'static>>(0x1379_48a5, 0, tl::Payload::Value, 4, "auth.passwordRecovery email_pattern", &tl::rows::<1>("s", &[])),
 ];
-tl::described_family! { enums::auth::PasswordRecovery<'_>, enums::auth::PasswordRecovery<'a>, &PASSWORD_RECOVERY }
-static PASSWORD_RECOVERY_T: [tl::Type; 1] = tl::Type::structs(&PASSWORD_RECOVERY_);
-tl::described! { types::auth::PasswordRecovery<'_>, &PASSWORD_RECOVERY_T[0] }
+tl::family! { enums::auth::PasswordRecovery<'_>, enums::auth::PasswordRecovery<'a>, &PASSWORD_RECOVERY }
+pub(crate) static PASSWORD_RECOVERY_T: [tl::Type; 1] = tl::Type::structs(&PASSWORD_RECOVERY_);
 
-pub(crate) static SENT_CODE: tl::Type = tl::Type::tagged::<enums::auth::SentCode<'static>>("auth.SentCode", &SENT_CODE_, { static SLOTS: [u16; 8] = tl::slots(&SENT_CODE_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static SENT_CODE: tl::Type = tl::Type::tagged::<enums::auth::SentCode<'static>>("auth.SentCode", 12, &SENT_CODE_, { static SLOTS: [u16; 8] = tl::slots(&SENT_CODE_); &SLOTS }, tl::ListOps::NONE);
 static SENT_CODE_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::auth::SentCode<'static>>(0x5e00_2502, 0, tl::Payload::Reference, 16, "auth.sentCode flags type phone_code_hash next_type timeout", &tl::rows::<5>(
-        "# o s 0.1o 0.2i",
-        &[offset_of!(types::auth::SentCode<'static>, r#type), offset_of!(types::auth::SentCode<'static>, phone_code_hash), offset_of!(types::auth::SentCode<'static>, next_type), offset_of!(types::auth::SentCode<'static>, timeout)],
-        &[&tables::auth::SENT_CODE_TYPE, &tables::auth::CODE_TYPE],
-    )),
-    tl::Constructor::new::<types::auth::SentCodeSuccess<'static>>(0x2390_fe44, 1, tl::Payload::Value, 8, "auth.sentCodeSuccess authorization", &tl::rows::<1>(
-        "o",
-        &[offset_of!(types::auth::SentCodeSuccess<'static>, authorization)],
-        &[&tables::auth::AUTHORIZATION],
-    )),
-    tl::Constructor::new::<types::auth::SentCodePaymentRequired<'static>>(0xf882_7ebf, 2, tl::Payload::Reference, 32, "auth.sentCodePaymentRequired store_product phone_code_hash support_email_address support_email_subject premium_days currency amount", &tl::rows::<7>(
-        "s s s s i s l",
-        &[offset_of!(types::auth::SentCodePaymentRequired<'static>, store_product), offset_of!(types::auth::SentCodePaymentRequired<'static>, phone_code_hash), offset_of!(types::auth::SentCodePaymentRequired<'static>, support_email_address), offset_of!(types::auth::SentCodePaymentRequired<'static>, support_email_subject), offset_of!(types::auth::SentCodePaymentRequired<'static>, premium_days), offset_of!(types::auth::SentCodePaymentRequired<'static>, currency), offset_of!(types::auth::SentCodePaymentRequired<'static>, amount)],
-        &[],
-    )),
+    tl::Constructor::new::<types::auth::SentCode<'static>>(0x5e00_2502, 0, tl::Payload::Reference, 16, "auth.sentCode flags type phone_code_hash next_type timeout", &tl::rows::<5>("# o s 0.1o 0.2i", &[&tables::auth::SENT_CODE_TYPE, &tables::auth::CODE_TYPE])),
+    tl::Constructor::new::<types::auth::SentCodeSuccess<'static>>(0x2390_fe44, 1, tl::Payload::Value, 8, "auth.sentCodeSuccess authorization", &tl::rows::<1>("o", &[&tables::auth::AUTHORIZATION])),
+    tl::Constructor::new::<types::auth::SentCodePaymentRequired<'static>>(0xf882_7ebf, 2, tl::Payload::Reference, 32, "auth.sentCodePaymentRequired store_product phone_code_hash support_email_address support_email_subject premium_days currency amount", &tl::rows::<7>("s s s s i s l", &[])),
 ];
-tl::described_family! { enums::auth::SentCode<'_>, enums::auth::SentCode<'a>, &SENT_CODE }
-static SENT_CODE_T: [tl::Type; 3] = tl::Type::structs(&SENT_CODE_);
-tl::described! { types::auth::SentCode<'_>, &SENT_CODE_T[0] }
-tl::described! { types::auth::SentCodeSuccess<'_>, &SENT_CODE_T[1] }
-tl::described! { types::auth::SentCodePaymentRequired<'_>, &SENT_CODE_T[2] }
+tl::family! { enums::auth::SentCode<'_>, enums::auth::SentCode<'a>, &SENT_CODE }
+pub(crate) static SENT_CODE_T: [tl::Type; 3] = tl::Type::structs(&SENT_CODE_);
 
-pub(crate) static SENT_CODE_TYPE: tl::Type = tl::Type::tagged::<enums::auth::SentCodeType<'static>>("auth.SentCodeType", &SENT_CODE_TYPE_, { static SLOTS: [u16; 32] = tl::slots(&SENT_CODE_TYPE_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static SENT_CODE_TYPE: tl::Type = tl::Type::tagged::<enums::auth::SentCodeType<'static>>("auth.SentCodeType", 8, &SENT_CODE_TYPE_, { static SLOTS: [u16; 32] = tl::slots(&SENT_CODE_TYPE_); &SLOTS }, tl::ListOps::NONE);
 static SENT_CODE_TYPE_: [tl::Constructor; 11] = [
-    tl::Constructor::new::<types::auth::SentCodeTypeApp>(0x3dbb_5986, 0, tl::Payload::Value, 4, "auth.sentCodeTypeApp length", &tl::rows::<1>(
-        "i",
-        &[offset_of!(types::auth::SentCodeTypeApp, length)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::SentCodeTypeSms>(0xc000_bba2, 1, tl::Payload::Value, 4, "auth.sentCodeTypeSms length", &tl::rows::<1>(
-        "i",
-        &[offset_of!(types::auth::SentCodeTypeSms, length)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::SentCodeTypeCall>(0x5353_e5a7, 2, tl::Payload::Value, 4, "auth.sentCodeTypeCall length", &tl::rows::<1>(
-        "i",
-        &[offset_of!(types::auth::SentCodeTypeCall, length)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::SentCodeTypeFlashCall<'static>>(0xab03_c6d9, 3, tl::Payload::Value, 4, "auth.sentCodeTypeFlashCall pattern", &tl::rows::<1>(
-        "s",
-        &[offset_of!(types::auth::SentCodeTypeFlashCall<'static>, pattern)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::SentCodeTypeMissedCall<'static>>(0x8200_6484, 4, tl::Payload::Value, 8, "auth.sentCodeTypeMissedCall prefix length", &tl::rows::<2>(
-        "s i",
-        &[offset_of!(types::auth::SentCodeTypeMissedCall<'static>, prefix), offset_of!(types::auth::SentCodeTypeMissedCall<'static>, length)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::SentCodeTypeEmailCode<'static>>(0xf450_f59b, 5, tl::Payload::Reference, 12, "auth.sentCodeTypeEmailCode flags apple_signin_allowed google_signin_allowed email_pattern length reset_available_period reset_pending_date", &tl::rows::<7>(
-        "# 0.0! 0.1! s i 0.3i 0.4i",
-        &[offset_of!(types::auth::SentCodeTypeEmailCode<'static>, apple_signin_allowed), offset_of!(types::auth::SentCodeTypeEmailCode<'static>, google_signin_allowed), offset_of!(types::auth::SentCodeTypeEmailCode<'static>, email_pattern), offset_of!(types::auth::SentCodeTypeEmailCode<'static>, length), offset_of!(types::auth::SentCodeTypeEmailCode<'static>, reset_available_period), offset_of!(types::auth::SentCodeTypeEmailCode<'static>, reset_pending_date)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::SentCodeTypeSetUpEmailRequired>(0xa549_1dea, 6, tl::Payload::Value, 4, "auth.sentCodeTypeSetUpEmailRequired flags apple_signin_allowed google_signin_allowed", &tl::rows::<3>(
-        "# 0.0! 0.1!",
-        &[offset_of!(types::auth::SentCodeTypeSetUpEmailRequired, apple_signin_allowed), offset_of!(types::auth::SentCodeTypeSetUpEmailRequired, google_signin_allowed)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::SentCodeTypeFragmentSms<'static>>(0xd956_5c39, 7, tl::Payload::Value, 8, "auth.sentCodeTypeFragmentSms url length", &tl::rows::<2>(
-        "s i",
-        &[offset_of!(types::auth::SentCodeTypeFragmentSms<'static>, url), offset_of!(types::auth::SentCodeTypeFragmentSms<'static>, length)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::SentCodeTypeFirebaseSms<'static>>(0x009f_d736, 8, tl::Payload::Reference, 8, "auth.sentCodeTypeFirebaseSms flags nonce play_integrity_project_id play_integrity_nonce receipt push_timeout length", &tl::rows::<7>(
-        "# 0.0y 0.2l 0.2y 0.1s 0.1i i",
-        &[offset_of!(types::auth::SentCodeTypeFirebaseSms<'static>, nonce), offset_of!(types::auth::SentCodeTypeFirebaseSms<'static>, play_integrity_project_id), offset_of!(types::auth::SentCodeTypeFirebaseSms<'static>, play_integrity_nonce), offset_of!(types::auth::SentCodeTypeFirebaseSms<'static>, receipt), offset_of!(types::auth::SentCodeTypeFirebaseSms<'static>, push_timeout), offset_of!(types::auth::SentCodeTypeFirebaseSms<'static>, length)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::SentCodeTypeSmsWord<'static>>(0xa416_ac81, 9, tl::Payload::Value, 4, "auth.sentCodeTypeSmsWord flags beginning", &tl::rows::<2>(
-        "# 0.0s",
-        &[offset_of!(types::auth::SentCodeTypeSmsWord<'static>, beginning)],
-        &[],
-    )),
-    tl::Constructor::new::<types::auth::SentCodeTypeSmsPhrase<'static>>(0xb377_94af, 10, tl::Payload::Value, 4, "auth.sentCodeTypeSmsPhrase flags beginning", &tl::rows::<2>(
-        "# 0.0s",
-        &[offset_of!(types::auth::SentCodeTypeSmsPhrase<'static>, beginning)],
-        &[],
-    )),
+    tl::Constructor::new::<types::auth::SentCodeTypeApp>(0x3dbb_5986, 0, tl::Payload::Value, 4, "auth.sentCodeTypeApp length", &tl::rows::<1>("i", &[])),
+    tl::Constructor::new::<types::auth::SentCodeTypeSms>(0xc000_bba2, 1, tl::Payload::Value, 4, "auth.sentCodeTypeSms length", &tl::rows::<1>("i", &[])),
+    tl::Constructor::new::<types::auth::SentCodeTypeCall>(0x5353_e5a7, 2, tl::Payload::Value, 4, "auth.sentCodeTypeCall length", &tl::rows::<1>("i", &[])),
+    tl::Constructor::new::<types::auth::SentCodeTypeFlashCall<'static>>(0xab03_c6d9, 3, tl::Payload::Value, 4, "auth.sentCodeTypeFlashCall pattern", &tl::rows::<1>("s", &[])),
+    tl::Constructor::new::<types::auth::SentCodeTypeMissedCall<'static>>(0x8200_6484, 4, tl::Payload::Value, 8, "auth.sentCodeTypeMissedCall prefix length", &tl::rows::<2>("s i", &[])),
+    tl::Constructor::new::<types::auth::SentCodeTypeEmailCode<'static>>(0xf450_f59b, 5, tl::Payload::Reference, 12, "auth.sentCodeTypeEmailCode flags apple_signin_allowed google_signin_allowed email_pattern length reset_available_period reset_pending_date", &tl::rows::<7>("# 0.0! 0.1! s i 0.3i 0.4i", &[])),
+    tl::Constructor::new::<types::auth::SentCodeTypeSetUpEmailRequired>(0xa549_1dea, 6, tl::Payload::Value, 4, "auth.sentCodeTypeSetUpEmailRequired flags apple_signin_allowed google_signin_allowed", &tl::rows::<3>("# 0.0! 0.1!", &[])),
+    tl::Constructor::new::<types::auth::SentCodeTypeFragmentSms<'static>>(0xd956_5c39, 7, tl::Payload::Value, 8, "auth.sentCodeTypeFragmentSms url length", &tl::rows::<2>("s i", &[])),
+    tl::Constructor::new::<types::auth::SentCodeTypeFirebaseSms<'static>>(0x009f_d736, 8, tl::Payload::Reference, 8, "auth.sentCodeTypeFirebaseSms flags nonce play_integrity_project_id play_integrity_nonce receipt push_timeout length", &tl::rows::<7>("# 0.0y 0.2l 0.2y 0.1s 0.1i i", &[])),
+    tl::Constructor::new::<types::auth::SentCodeTypeSmsWord<'static>>(0xa416_ac81, 9, tl::Payload::Value, 4, "auth.sentCodeTypeSmsWord flags beginning", &tl::rows::<2>("# 0.0s", &[])),
+    tl::Constructor::new::<types::auth::SentCodeTypeSmsPhrase<'static>>(0xb377_94af, 10, tl::Payload::Value, 4, "auth.sentCodeTypeSmsPhrase flags beginning", &tl::rows::<2>("# 0.0s", &[])),
 ];
-tl::described_family! { enums::auth::SentCodeType<'_>, enums::auth::SentCodeType<'a>, &SENT_CODE_TYPE }
-static SENT_CODE_TYPE_T: [tl::Type; 11] = tl::Type::structs(&SENT_CODE_TYPE_);
-tl::described! { types::auth::SentCodeTypeApp, &SENT_CODE_TYPE_T[0] }
-tl::described! { types::auth::SentCodeTypeSms, &SENT_CODE_TYPE_T[1] }
-tl::described! { types::auth::SentCodeTypeCall, &SENT_CODE_TYPE_T[2] }
-tl::described! { types::auth::SentCodeTypeFlashCall<'_>, &SENT_CODE_TYPE_T[3] }
-tl::described! { types::auth::SentCodeTypeMissedCall<'_>, &SENT_CODE_TYPE_T[4] }
-tl::described! { types::auth::SentCodeTypeEmailCode<'_>, &SENT_CODE_TYPE_T[5] }
-tl::described! { types::auth::SentCodeTypeSetUpEmailRequired, &SENT_CODE_TYPE_T[6] }
-tl::described! { types::auth::SentCodeTypeFragmentSms<'_>, &SENT_CODE_TYPE_T[7] }
-tl::described! { types::auth::SentCodeTypeFirebaseSms<'_>, &SENT_CODE_TYPE_T[8] }
-tl::described! { types::auth::SentCodeTypeSmsWord<'_>, &SENT_CODE_TYPE_T[9] }
-tl::described! { types::auth::SentCodeTypeSmsPhrase<'_>, &SENT_CODE_TYPE_T[10] }
+tl::family! { enums::auth::SentCodeType<'_>, enums::auth::SentCodeType<'a>, &SENT_CODE_TYPE }
+pub(crate) static SENT_CODE_TYPE_T: [tl::Type; 11] = tl::Type::structs(&SENT_CODE_TYPE_);

@@ -2,81 +2,49 @@
 
 //! Tables of the types of the namespace `bots`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static ACCESS_SETTINGS: tl::Type = tl::Type::single::<enums::bots::AccessSettings<'static>>("bots.AccessSettings", &ACCESS_SETTINGS_[0], tl::ListOps::NONE);
+pub(crate) static ACCESS_SETTINGS: tl::Type = tl::Type::single::<enums::bots::AccessSettings<'static>>("bots.AccessSettings", 8, &ACCESS_SETTINGS_[0], tl::ListOps::NONE);
 static ACCESS_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::bots::AccessSettings<'static>>(0xdd1f_bf93, 0, tl::Payload::Value, 4, "bots.accessSettings flags restricted add_users", &tl::rows::<3>(
-        "# 0.0! 0.1*o",
-        &[offset_of!(types::bots::AccessSettings<'static>, restricted), offset_of!(types::bots::AccessSettings<'static>, add_users)],
-        &[&tables::USER],
-    )),
+    tl::Constructor::new::<types::bots::AccessSettings<'static>>(0xdd1f_bf93, 0, tl::Payload::Value, 4, "bots.accessSettings flags restricted add_users", &tl::rows::<3>("# 0.0! 0.1*o", &[&tables::USER])),
 ];
-tl::described_family! { enums::bots::AccessSettings<'_>, enums::bots::AccessSettings<'a>, &ACCESS_SETTINGS }
-static ACCESS_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&ACCESS_SETTINGS_);
-tl::described! { types::bots::AccessSettings<'_>, &ACCESS_SETTINGS_T[0] }
+tl::family! { enums::bots::AccessSettings<'_>, enums::bots::AccessSettings<'a>, &ACCESS_SETTINGS }
+pub(crate) static ACCESS_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&ACCESS_SETTINGS_);
 
-pub(crate) static BOT_INFO: tl::Type = tl::Type::single::<enums::bots::BotInfo<'static>>("bots.BotInfo", &BOT_INFO_[0], tl::ListOps::NONE);
+pub(crate) static BOT_INFO: tl::Type = tl::Type::single::<enums::bots::BotInfo<'static>>("bots.BotInfo", 16, &BOT_INFO_[0], tl::ListOps::NONE);
 static BOT_INFO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::bots::BotInfo<'static>>(0xe8a7_75b0, 0, tl::Payload::Reference, 12, "bots.botInfo name about description", &tl::rows::<3>(
-        "s s s",
-        &[offset_of!(types::bots::BotInfo<'static>, name), offset_of!(types::bots::BotInfo<'static>, about), offset_of!(types::bots::BotInfo<'static>, description)],
-        &[],
-    )),
+    tl::Constructor::new::<types::bots::BotInfo<'static>>(0xe8a7_75b0, 0, tl::Payload::Reference, 12, "bots.botInfo name about description", &tl::rows::<3>("s s s", &[])),
 ];
-tl::described_family! { enums::bots::BotInfo<'_>, enums::bots::BotInfo<'a>, &BOT_INFO }
-static BOT_INFO_T: [tl::Type; 1] = tl::Type::structs(&BOT_INFO_);
-tl::described! { types::bots::BotInfo<'_>, &BOT_INFO_T[0] }
+tl::family! { enums::bots::BotInfo<'_>, enums::bots::BotInfo<'a>, &BOT_INFO }
+pub(crate) static BOT_INFO_T: [tl::Type; 1] = tl::Type::structs(&BOT_INFO_);
 
-pub(crate) static EXPORTED_BOT_TOKEN: tl::Type = tl::Type::single::<enums::bots::ExportedBotToken<'static>>("bots.ExportedBotToken", &EXPORTED_BOT_TOKEN_[0], tl::ListOps::NONE);
+pub(crate) static EXPORTED_BOT_TOKEN: tl::Type = tl::Type::single::<enums::bots::ExportedBotToken<'static>>("bots.ExportedBotToken", 8, &EXPORTED_BOT_TOKEN_[0], tl::ListOps::NONE);
 static EXPORTED_BOT_TOKEN_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::bots::ExportedBotToken<'static>>(0x3c60_b621, 0, tl::Payload::Value, 4, "bots.exportedBotToken token", &tl::rows::<1>(
-        "s",
-        &[offset_of!(types::bots::ExportedBotToken<'static>, token)],
-        &[],
-    )),
+    tl::Constructor::new::<types::bots::ExportedBotToken<'static>>(0x3c60_b621, 0, tl::Payload::Value, 4, "bots.exportedBotToken token", &tl::rows::<1>("s", &[])),
 ];
-tl::described_family! { enums::bots::ExportedBotToken<'_>, enums::bots::ExportedBotToken<'a>, &EXPORTED_BOT_TOKEN }
-static EXPORTED_BOT_TOKEN_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_BOT_TOKEN_);
-tl::described! { types::bots::ExportedBotToken<'_>, &EXPORTED_BOT_TOKEN_T[0] }
+tl::family! { enums::bots::ExportedBotToken<'_>, enums::bots::ExportedBotToken<'a>, &EXPORTED_BOT_TOKEN }
+pub(crate) static EXPORTED_BOT_TOKEN_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_BOT_TOKEN_);
 
-pub(crate) static POPULAR_APP_BOTS: tl::Type = tl::Type::single::<enums::bots::PopularAppBots<'static>>("bots.PopularAppBots", &POPULAR_APP_BOTS_[0], tl::ListOps::NONE);
+pub(crate) static POPULAR_APP_BOTS: tl::Type = tl::Type::single::<enums::bots::PopularAppBots<'static>>("bots.PopularAppBots", 16, &POPULAR_APP_BOTS_[0], tl::ListOps::NONE);
 static POPULAR_APP_BOTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::bots::PopularAppBots<'static>>(0x1991_b13b, 0, tl::Payload::Value, 12, "bots.popularAppBots flags next_offset users", &tl::rows::<3>(
-        "# 0.0s *o",
-        &[offset_of!(types::bots::PopularAppBots<'static>, next_offset), offset_of!(types::bots::PopularAppBots<'static>, users)],
-        &[&tables::USER],
-    )),
+    tl::Constructor::new::<types::bots::PopularAppBots<'static>>(0x1991_b13b, 0, tl::Payload::Value, 12, "bots.popularAppBots flags next_offset users", &tl::rows::<3>("# 0.0s *o", &[&tables::USER])),
 ];
-tl::described_family! { enums::bots::PopularAppBots<'_>, enums::bots::PopularAppBots<'a>, &POPULAR_APP_BOTS }
-static POPULAR_APP_BOTS_T: [tl::Type; 1] = tl::Type::structs(&POPULAR_APP_BOTS_);
-tl::described! { types::bots::PopularAppBots<'_>, &POPULAR_APP_BOTS_T[0] }
+tl::family! { enums::bots::PopularAppBots<'_>, enums::bots::PopularAppBots<'a>, &POPULAR_APP_BOTS }
+pub(crate) static POPULAR_APP_BOTS_T: [tl::Type; 1] = tl::Type::structs(&POPULAR_APP_BOTS_);
 
-pub(crate) static PREVIEW_INFO: tl::Type = tl::Type::single::<enums::bots::PreviewInfo<'static>>("bots.PreviewInfo", &PREVIEW_INFO_[0], tl::ListOps::NONE);
+pub(crate) static PREVIEW_INFO: tl::Type = tl::Type::single::<enums::bots::PreviewInfo<'static>>("bots.PreviewInfo", 20, &PREVIEW_INFO_[0], tl::ListOps::NONE);
 static PREVIEW_INFO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::bots::PreviewInfo<'static>>(0x0ca7_1d64, 0, tl::Payload::Value, 16, "bots.previewInfo media lang_codes", &tl::rows::<2>(
-        "*o *s",
-        &[offset_of!(types::bots::PreviewInfo<'static>, media), offset_of!(types::bots::PreviewInfo<'static>, lang_codes)],
-        &[&tables::BOT_PREVIEW_MEDIA],
-    )),
+    tl::Constructor::new::<types::bots::PreviewInfo<'static>>(0x0ca7_1d64, 0, tl::Payload::Value, 16, "bots.previewInfo media lang_codes", &tl::rows::<2>("*o *s", &[&tables::BOT_PREVIEW_MEDIA])),
 ];
-tl::described_family! { enums::bots::PreviewInfo<'_>, enums::bots::PreviewInfo<'a>, &PREVIEW_INFO }
-static PREVIEW_INFO_T: [tl::Type; 1] = tl::Type::structs(&PREVIEW_INFO_);
-tl::described! { types::bots::PreviewInfo<'_>, &PREVIEW_INFO_T[0] }
+tl::family! { enums::bots::PreviewInfo<'_>, enums::bots::PreviewInfo<'a>, &PREVIEW_INFO }
+pub(crate) static PREVIEW_INFO_T: [tl::Type; 1] = tl::Type::structs(&PREVIEW_INFO_);
 
-pub(crate) static REQUESTED_BUTTON: tl::Type = tl::Type::single::<enums::bots::RequestedButton<'static>>("bots.RequestedButton", &REQUESTED_BUTTON_[0], tl::ListOps::NONE);
+pub(crate) static REQUESTED_BUTTON: tl::Type = tl::Type::single::<enums::bots::RequestedButton<'static>>("bots.RequestedButton", 8, &REQUESTED_BUTTON_[0], tl::ListOps::NONE);
 static REQUESTED_BUTTON_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::bots::RequestedButton<'static>>(0xf13b_bcd7, 0, tl::Payload::Value, 4, "bots.requestedButton webapp_req_id", &tl::rows::<1>(
-        "s",
-        &[offset_of!(types::bots::RequestedButton<'static>, webapp_req_id)],
-        &[],
-    )),
+    tl::Constructor::new::<types::bots::RequestedButton<'static>>(0xf13b_bcd7, 0, tl::Payload::Value, 4, "bots.requestedButton webapp_req_id", &tl::rows::<1>("s", &[])),
 ];
-tl::described_family! { enums::bots::RequestedButton<'_>, enums::bots::RequestedButton<'a>, &REQUESTED_BUTTON }
-static REQUESTED_BUTTON_T: [tl::Type; 1] = tl::Type::structs(&REQUESTED_BUTTON_);
-tl::described! { types::bots::RequestedButton<'_>, &REQUESTED_BUTTON_T[0] }
+tl::family! { enums::bots::RequestedButton<'_>, enums::bots::RequestedButton<'a>, &REQUESTED_BUTTON }
+pub(crate) static REQUESTED_BUTTON_T: [tl::Type; 1] = tl::Type::structs(&REQUESTED_BUTTON_);

@@ -2,33 +2,21 @@
 
 //! Tables of the types of the namespace `communities`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static PARTICIPANT_JOINED_CHATS: tl::Type = tl::Type::single::<enums::communities::ParticipantJoinedChats<'static>>("communities.ParticipantJoinedChats", &PARTICIPANT_JOINED_CHATS_[0], tl::ListOps::NONE);
+pub(crate) static PARTICIPANT_JOINED_CHATS: tl::Type = tl::Type::single::<enums::communities::ParticipantJoinedChats<'static>>("communities.ParticipantJoinedChats", 36, &PARTICIPANT_JOINED_CHATS_[0], tl::ListOps::NONE);
 static PARTICIPANT_JOINED_CHATS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::communities::ParticipantJoinedChats<'static>>(0x8d78_512a, 0, tl::Payload::Reference, 32, "communities.participantJoinedChats creator_chat_ids joined_chat_ids chats users", &tl::rows::<4>(
-        "*l *l *o *o",
-        &[offset_of!(types::communities::ParticipantJoinedChats<'static>, creator_chat_ids), offset_of!(types::communities::ParticipantJoinedChats<'static>, joined_chat_ids), offset_of!(types::communities::ParticipantJoinedChats<'static>, chats), offset_of!(types::communities::ParticipantJoinedChats<'static>, users)],
-        &[&tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::communities::ParticipantJoinedChats<'static>>(0x8d78_512a, 0, tl::Payload::Reference, 32, "communities.participantJoinedChats creator_chat_ids joined_chat_ids chats users", &tl::rows::<4>("*l *l *o *o", &[&tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::communities::ParticipantJoinedChats<'_>, enums::communities::ParticipantJoinedChats<'a>, &PARTICIPANT_JOINED_CHATS }
-static PARTICIPANT_JOINED_CHATS_T: [tl::Type; 1] = tl::Type::structs(&PARTICIPANT_JOINED_CHATS_);
-tl::described! { types::communities::ParticipantJoinedChats<'_>, &PARTICIPANT_JOINED_CHATS_T[0] }
+tl::family! { enums::communities::ParticipantJoinedChats<'_>, enums::communities::ParticipantJoinedChats<'a>, &PARTICIPANT_JOINED_CHATS }
+pub(crate) static PARTICIPANT_JOINED_CHATS_T: [tl::Type; 1] = tl::Type::structs(&PARTICIPANT_JOINED_CHATS_);
 
-pub(crate) static PEER_LINK_REQUESTS: tl::Type = tl::Type::single::<enums::communities::PeerLinkRequests<'static>>("communities.PeerLinkRequests", &PEER_LINK_REQUESTS_[0], tl::ListOps::NONE);
+pub(crate) static PEER_LINK_REQUESTS: tl::Type = tl::Type::single::<enums::communities::PeerLinkRequests<'static>>("communities.PeerLinkRequests", 36, &PEER_LINK_REQUESTS_[0], tl::ListOps::NONE);
 static PEER_LINK_REQUESTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::communities::PeerLinkRequests<'static>>(0x2244_afad, 0, tl::Payload::Reference, 32, "communities.peerLinkRequests flags total_count requests next_offset chats users", &tl::rows::<6>(
-        "# i *o 0.0s *o *o",
-        &[offset_of!(types::communities::PeerLinkRequests<'static>, total_count), offset_of!(types::communities::PeerLinkRequests<'static>, requests), offset_of!(types::communities::PeerLinkRequests<'static>, next_offset), offset_of!(types::communities::PeerLinkRequests<'static>, chats), offset_of!(types::communities::PeerLinkRequests<'static>, users)],
-        &[&tables::COMMUNITY_PEER_REQUEST, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::communities::PeerLinkRequests<'static>>(0x2244_afad, 0, tl::Payload::Reference, 32, "communities.peerLinkRequests flags total_count requests next_offset chats users", &tl::rows::<6>("# i *o 0.0s *o *o", &[&tables::COMMUNITY_PEER_REQUEST, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::communities::PeerLinkRequests<'_>, enums::communities::PeerLinkRequests<'a>, &PEER_LINK_REQUESTS }
-static PEER_LINK_REQUESTS_T: [tl::Type; 1] = tl::Type::structs(&PEER_LINK_REQUESTS_);
-tl::described! { types::communities::PeerLinkRequests<'_>, &PEER_LINK_REQUESTS_T[0] }
+tl::family! { enums::communities::PeerLinkRequests<'_>, enums::communities::PeerLinkRequests<'a>, &PEER_LINK_REQUESTS }
+pub(crate) static PEER_LINK_REQUESTS_T: [tl::Type; 1] = tl::Type::structs(&PEER_LINK_REQUESTS_);

@@ -2,119 +2,68 @@
 
 //! Tables of the types of the namespace `contacts`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static BLOCKED: tl::Type = tl::Type::tagged::<enums::contacts::Blocked<'static>>("contacts.Blocked", &BLOCKED_, { static SLOTS: [u16; 4] = tl::slots(&BLOCKED_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static BLOCKED: tl::Type = tl::Type::tagged::<enums::contacts::Blocked<'static>>("contacts.Blocked", 28, &BLOCKED_, { static SLOTS: [u16; 4] = tl::slots(&BLOCKED_); &SLOTS }, tl::ListOps::NONE);
 static BLOCKED_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::contacts::Blocked<'static>>(0x0ade_1591, 0, tl::Payload::Reference, 24, "contacts.blocked blocked chats users", &tl::rows::<3>(
-        "*o *o *o",
-        &[offset_of!(types::contacts::Blocked<'static>, blocked), offset_of!(types::contacts::Blocked<'static>, chats), offset_of!(types::contacts::Blocked<'static>, users)],
-        &[&tables::PEER_BLOCKED, &tables::CHAT, &tables::USER],
-    )),
-    tl::Constructor::new::<types::contacts::BlockedSlice<'static>>(0xe166_4194, 1, tl::Payload::Reference, 28, "contacts.blockedSlice count blocked chats users", &tl::rows::<4>(
-        "i *o *o *o",
-        &[offset_of!(types::contacts::BlockedSlice<'static>, count), offset_of!(types::contacts::BlockedSlice<'static>, blocked), offset_of!(types::contacts::BlockedSlice<'static>, chats), offset_of!(types::contacts::BlockedSlice<'static>, users)],
-        &[&tables::PEER_BLOCKED, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::contacts::Blocked<'static>>(0x0ade_1591, 0, tl::Payload::Reference, 24, "contacts.blocked blocked chats users", &tl::rows::<3>("*o *o *o", &[&tables::PEER_BLOCKED, &tables::CHAT, &tables::USER])),
+    tl::Constructor::new::<types::contacts::BlockedSlice<'static>>(0xe166_4194, 1, tl::Payload::Reference, 28, "contacts.blockedSlice count blocked chats users", &tl::rows::<4>("i *o *o *o", &[&tables::PEER_BLOCKED, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::contacts::Blocked<'_>, enums::contacts::Blocked<'a>, &BLOCKED }
-static BLOCKED_T: [tl::Type; 2] = tl::Type::structs(&BLOCKED_);
-tl::described! { types::contacts::Blocked<'_>, &BLOCKED_T[0] }
-tl::described! { types::contacts::BlockedSlice<'_>, &BLOCKED_T[1] }
+tl::family! { enums::contacts::Blocked<'_>, enums::contacts::Blocked<'a>, &BLOCKED }
+pub(crate) static BLOCKED_T: [tl::Type; 2] = tl::Type::structs(&BLOCKED_);
 
-pub(crate) static CONTACT_BIRTHDAYS: tl::Type = tl::Type::single::<enums::contacts::ContactBirthdays<'static>>("contacts.ContactBirthdays", &CONTACT_BIRTHDAYS_[0], tl::ListOps::NONE);
+pub(crate) static CONTACT_BIRTHDAYS: tl::Type = tl::Type::single::<enums::contacts::ContactBirthdays<'static>>("contacts.ContactBirthdays", 20, &CONTACT_BIRTHDAYS_[0], tl::ListOps::NONE);
 static CONTACT_BIRTHDAYS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::contacts::ContactBirthdays<'static>>(0x114f_f30d, 0, tl::Payload::Value, 16, "contacts.contactBirthdays contacts users", &tl::rows::<2>(
-        "*o *o",
-        &[offset_of!(types::contacts::ContactBirthdays<'static>, contacts), offset_of!(types::contacts::ContactBirthdays<'static>, users)],
-        &[&tables::CONTACT_BIRTHDAY, &tables::USER],
-    )),
+    tl::Constructor::new::<types::contacts::ContactBirthdays<'static>>(0x114f_f30d, 0, tl::Payload::Value, 16, "contacts.contactBirthdays contacts users", &tl::rows::<2>("*o *o", &[&tables::CONTACT_BIRTHDAY, &tables::USER])),
 ];
-tl::described_family! { enums::contacts::ContactBirthdays<'_>, enums::contacts::ContactBirthdays<'a>, &CONTACT_BIRTHDAYS }
-static CONTACT_BIRTHDAYS_T: [tl::Type; 1] = tl::Type::structs(&CONTACT_BIRTHDAYS_);
-tl::described! { types::contacts::ContactBirthdays<'_>, &CONTACT_BIRTHDAYS_T[0] }
+tl::family! { enums::contacts::ContactBirthdays<'_>, enums::contacts::ContactBirthdays<'a>, &CONTACT_BIRTHDAYS }
+pub(crate) static CONTACT_BIRTHDAYS_T: [tl::Type; 1] = tl::Type::structs(&CONTACT_BIRTHDAYS_);
 
-pub(crate) static CONTACTS: tl::Type = tl::Type::tagged::<enums::contacts::Contacts<'static>>("contacts.Contacts", &CONTACTS_, { static SLOTS: [u16; 4] = tl::slots(&CONTACTS_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static CONTACTS: tl::Type = tl::Type::tagged::<enums::contacts::Contacts<'static>>("contacts.Contacts", 4, &CONTACTS_, { static SLOTS: [u16; 4] = tl::slots(&CONTACTS_); &SLOTS }, tl::ListOps::NONE);
 static CONTACTS_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::contacts::ContactsNotModified>(0xb74b_a9d2, 0, tl::Payload::Value, 0, "contacts.contactsNotModified", &[]),
-    tl::Constructor::new::<types::contacts::Contacts<'static>>(0xeae8_7e42, 1, tl::Payload::Reference, 20, "contacts.contacts contacts saved_count users", &tl::rows::<3>(
-        "*o i *o",
-        &[offset_of!(types::contacts::Contacts<'static>, contacts), offset_of!(types::contacts::Contacts<'static>, saved_count), offset_of!(types::contacts::Contacts<'static>, users)],
-        &[&tables::CONTACT, &tables::USER],
-    )),
+    tl::Constructor::new::<()>(0xb74b_a9d2, 0, tl::Payload::Value, 0, "contacts.contactsNotModified", &[]),
+    tl::Constructor::new::<types::contacts::Contacts<'static>>(0xeae8_7e42, 1, tl::Payload::Reference, 20, "contacts.contacts contacts saved_count users", &tl::rows::<3>("*o i *o", &[&tables::CONTACT, &tables::USER])),
 ];
-tl::described_family! { enums::contacts::Contacts<'_>, enums::contacts::Contacts<'a>, &CONTACTS }
-static CONTACTS_T: [tl::Type; 2] = tl::Type::structs(&CONTACTS_);
-tl::described! { types::contacts::ContactsNotModified, &CONTACTS_T[0] }
-tl::described! { types::contacts::Contacts<'_>, &CONTACTS_T[1] }
+tl::family! { enums::contacts::Contacts<'_>, enums::contacts::Contacts<'a>, &CONTACTS }
+pub(crate) static CONTACTS_T: [tl::Type; 2] = tl::Type::structs(&CONTACTS_);
 
-pub(crate) static FOUND: tl::Type = tl::Type::single::<enums::contacts::Found<'static>>("contacts.Found", &FOUND_[0], tl::ListOps::NONE);
+pub(crate) static FOUND: tl::Type = tl::Type::single::<enums::contacts::Found<'static>>("contacts.Found", 36, &FOUND_[0], tl::ListOps::NONE);
 static FOUND_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::contacts::Found<'static>>(0xb313_4d9d, 0, tl::Payload::Reference, 32, "contacts.found my_results results chats users", &tl::rows::<4>(
-        "*o *o *o *o",
-        &[offset_of!(types::contacts::Found<'static>, my_results), offset_of!(types::contacts::Found<'static>, results), offset_of!(types::contacts::Found<'static>, chats), offset_of!(types::contacts::Found<'static>, users)],
-        &[&tables::PEER, &tables::PEER, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::contacts::Found<'static>>(0xb313_4d9d, 0, tl::Payload::Reference, 32, "contacts.found my_results results chats users", &tl::rows::<4>("*o *o *o *o", &[&tables::PEER, &tables::PEER, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::contacts::Found<'_>, enums::contacts::Found<'a>, &FOUND }
-static FOUND_T: [tl::Type; 1] = tl::Type::structs(&FOUND_);
-tl::described! { types::contacts::Found<'_>, &FOUND_T[0] }
+tl::family! { enums::contacts::Found<'_>, enums::contacts::Found<'a>, &FOUND }
+pub(crate) static FOUND_T: [tl::Type; 1] = tl::Type::structs(&FOUND_);
 
-pub(crate) static IMPORTED_CONTACTS: tl::Type = tl::Type::single::<enums::contacts::ImportedContacts<'static>>("contacts.ImportedContacts", &IMPORTED_CONTACTS_[0], tl::ListOps::NONE);
+pub(crate) static IMPORTED_CONTACTS: tl::Type = tl::Type::single::<enums::contacts::ImportedContacts<'static>>("contacts.ImportedContacts", 36, &IMPORTED_CONTACTS_[0], tl::ListOps::NONE);
 static IMPORTED_CONTACTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::contacts::ImportedContacts<'static>>(0x77d0_1c3b, 0, tl::Payload::Reference, 32, "contacts.importedContacts imported popular_invites retry_contacts users", &tl::rows::<4>(
-        "*o *o *l *o",
-        &[offset_of!(types::contacts::ImportedContacts<'static>, imported), offset_of!(types::contacts::ImportedContacts<'static>, popular_invites), offset_of!(types::contacts::ImportedContacts<'static>, retry_contacts), offset_of!(types::contacts::ImportedContacts<'static>, users)],
-        &[&tables::IMPORTED_CONTACT, &tables::POPULAR_CONTACT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::contacts::ImportedContacts<'static>>(0x77d0_1c3b, 0, tl::Payload::Reference, 32, "contacts.importedContacts imported popular_invites retry_contacts users", &tl::rows::<4>("*o *o *l *o", &[&tables::IMPORTED_CONTACT, &tables::POPULAR_CONTACT, &tables::USER])),
 ];
-tl::described_family! { enums::contacts::ImportedContacts<'_>, enums::contacts::ImportedContacts<'a>, &IMPORTED_CONTACTS }
-static IMPORTED_CONTACTS_T: [tl::Type; 1] = tl::Type::structs(&IMPORTED_CONTACTS_);
-tl::described! { types::contacts::ImportedContacts<'_>, &IMPORTED_CONTACTS_T[0] }
+tl::family! { enums::contacts::ImportedContacts<'_>, enums::contacts::ImportedContacts<'a>, &IMPORTED_CONTACTS }
+pub(crate) static IMPORTED_CONTACTS_T: [tl::Type; 1] = tl::Type::structs(&IMPORTED_CONTACTS_);
 
-pub(crate) static RESOLVED_PEER: tl::Type = tl::Type::single::<enums::contacts::ResolvedPeer<'static>>("contacts.ResolvedPeer", &RESOLVED_PEER_[0], tl::ListOps::NONE);
+pub(crate) static RESOLVED_PEER: tl::Type = tl::Type::single::<enums::contacts::ResolvedPeer<'static>>("contacts.ResolvedPeer", 32, &RESOLVED_PEER_[0], tl::ListOps::NONE);
 static RESOLVED_PEER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::contacts::ResolvedPeer<'static>>(0x7f07_7ad9, 0, tl::Payload::Reference, 28, "contacts.resolvedPeer peer chats users", &tl::rows::<3>(
-        "o *o *o",
-        &[offset_of!(types::contacts::ResolvedPeer<'static>, peer), offset_of!(types::contacts::ResolvedPeer<'static>, chats), offset_of!(types::contacts::ResolvedPeer<'static>, users)],
-        &[&tables::PEER, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::contacts::ResolvedPeer<'static>>(0x7f07_7ad9, 0, tl::Payload::Reference, 28, "contacts.resolvedPeer peer chats users", &tl::rows::<3>("o *o *o", &[&tables::PEER, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::contacts::ResolvedPeer<'_>, enums::contacts::ResolvedPeer<'a>, &RESOLVED_PEER }
-static RESOLVED_PEER_T: [tl::Type; 1] = tl::Type::structs(&RESOLVED_PEER_);
-tl::described! { types::contacts::ResolvedPeer<'_>, &RESOLVED_PEER_T[0] }
+tl::family! { enums::contacts::ResolvedPeer<'_>, enums::contacts::ResolvedPeer<'a>, &RESOLVED_PEER }
+pub(crate) static RESOLVED_PEER_T: [tl::Type; 1] = tl::Type::structs(&RESOLVED_PEER_);
 
-pub(crate) static SPONSORED_PEERS: tl::Type = tl::Type::tagged::<enums::contacts::SponsoredPeers<'static>>("contacts.SponsoredPeers", &SPONSORED_PEERS_, { static SLOTS: [u16; 4] = tl::slots(&SPONSORED_PEERS_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static SPONSORED_PEERS: tl::Type = tl::Type::tagged::<enums::contacts::SponsoredPeers<'static>>("contacts.SponsoredPeers", 4, &SPONSORED_PEERS_, { static SLOTS: [u16; 4] = tl::slots(&SPONSORED_PEERS_); &SLOTS }, tl::ListOps::NONE);
 static SPONSORED_PEERS_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::contacts::SponsoredPeersEmpty>(0xea32_b4b1, 0, tl::Payload::Value, 0, "contacts.sponsoredPeersEmpty", &[]),
-    tl::Constructor::new::<types::contacts::SponsoredPeers<'static>>(0xeb03_2884, 1, tl::Payload::Reference, 24, "contacts.sponsoredPeers peers chats users", &tl::rows::<3>(
-        "*o *o *o",
-        &[offset_of!(types::contacts::SponsoredPeers<'static>, peers), offset_of!(types::contacts::SponsoredPeers<'static>, chats), offset_of!(types::contacts::SponsoredPeers<'static>, users)],
-        &[&tables::SPONSORED_PEER, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<()>(0xea32_b4b1, 0, tl::Payload::Value, 0, "contacts.sponsoredPeersEmpty", &[]),
+    tl::Constructor::new::<types::contacts::SponsoredPeers<'static>>(0xeb03_2884, 1, tl::Payload::Reference, 24, "contacts.sponsoredPeers peers chats users", &tl::rows::<3>("*o *o *o", &[&tables::SPONSORED_PEER, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::contacts::SponsoredPeers<'_>, enums::contacts::SponsoredPeers<'a>, &SPONSORED_PEERS }
-static SPONSORED_PEERS_T: [tl::Type; 2] = tl::Type::structs(&SPONSORED_PEERS_);
-tl::described! { types::contacts::SponsoredPeersEmpty, &SPONSORED_PEERS_T[0] }
-tl::described! { types::contacts::SponsoredPeers<'_>, &SPONSORED_PEERS_T[1] }
+tl::family! { enums::contacts::SponsoredPeers<'_>, enums::contacts::SponsoredPeers<'a>, &SPONSORED_PEERS }
+pub(crate) static SPONSORED_PEERS_T: [tl::Type; 2] = tl::Type::structs(&SPONSORED_PEERS_);
 
-pub(crate) static TOP_PEERS: tl::Type = tl::Type::tagged::<enums::contacts::TopPeers<'static>>("contacts.TopPeers", &TOP_PEERS_, { static SLOTS: [u16; 8] = tl::slots(&TOP_PEERS_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static TOP_PEERS: tl::Type = tl::Type::tagged::<enums::contacts::TopPeers<'static>>("contacts.TopPeers", 4, &TOP_PEERS_, { static SLOTS: [u16; 8] = tl::slots(&TOP_PEERS_); &SLOTS }, tl::ListOps::NONE);
 static TOP_PEERS_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::contacts::TopPeersNotModified>(0xde26_6ef5, 0, tl::Payload::Value, 0, "contacts.topPeersNotModified", &[]),
-    tl::Constructor::new::<types::contacts::TopPeers<'static>>(0x70b7_72a8, 1, tl::Payload::Reference, 24, "contacts.topPeers categories chats users", &tl::rows::<3>(
-        "*o *o *o",
-        &[offset_of!(types::contacts::TopPeers<'static>, categories), offset_of!(types::contacts::TopPeers<'static>, chats), offset_of!(types::contacts::TopPeers<'static>, users)],
-        &[&tables::TOP_PEER_CATEGORY_PEERS, &tables::CHAT, &tables::USER],
-    )),
-    tl::Constructor::new::<types::contacts::TopPeersDisabled>(0xb52c_939d, 2, tl::Payload::Value, 0, "contacts.topPeersDisabled", &[]),
+    tl::Constructor::new::<()>(0xde26_6ef5, 0, tl::Payload::Value, 0, "contacts.topPeersNotModified", &[]),
+    tl::Constructor::new::<types::contacts::TopPeers<'static>>(0x70b7_72a8, 1, tl::Payload::Reference, 24, "contacts.topPeers categories chats users", &tl::rows::<3>("*o *o *o", &[&tables::TOP_PEER_CATEGORY_PEERS, &tables::CHAT, &tables::USER])),
+    tl::Constructor::new::<()>(0xb52c_939d, 2, tl::Payload::Value, 0, "contacts.topPeersDisabled", &[]),
 ];
-tl::described_family! { enums::contacts::TopPeers<'_>, enums::contacts::TopPeers<'a>, &TOP_PEERS }
-static TOP_PEERS_T: [tl::Type; 3] = tl::Type::structs(&TOP_PEERS_);
-tl::described! { types::contacts::TopPeersNotModified, &TOP_PEERS_T[0] }
-tl::described! { types::contacts::TopPeers<'_>, &TOP_PEERS_T[1] }
-tl::described! { types::contacts::TopPeersDisabled, &TOP_PEERS_T[2] }
+tl::family! { enums::contacts::TopPeers<'_>, enums::contacts::TopPeers<'a>, &TOP_PEERS }
+pub(crate) static TOP_PEERS_T: [tl::Type; 3] = tl::Type::structs(&TOP_PEERS_);

@@ -2,23 +2,15 @@
 
 //! Tables of the types of the namespace `ephemeral`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static WELCOME_MESSAGES: tl::Type = tl::Type::tagged::<enums::ephemeral::WelcomeMessages<'static>>("ephemeral.WelcomeMessages", &WELCOME_MESSAGES_, { static SLOTS: [u16; 4] = tl::slots(&WELCOME_MESSAGES_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static WELCOME_MESSAGES: tl::Type = tl::Type::tagged::<enums::ephemeral::WelcomeMessages<'static>>("ephemeral.WelcomeMessages", 4, &WELCOME_MESSAGES_, { static SLOTS: [u16; 4] = tl::slots(&WELCOME_MESSAGES_); &SLOTS }, tl::ListOps::NONE);
 static WELCOME_MESSAGES_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::ephemeral::WelcomeMessagesNotModified>(0x59ff_db31, 0, tl::Payload::Value, 0, "ephemeral.welcomeMessagesNotModified", &[]),
-    tl::Constructor::new::<types::ephemeral::WelcomeMessages<'static>>(0x104f_c872, 1, tl::Payload::Value, 16, "ephemeral.welcomeMessages hash messages", &tl::rows::<2>(
-        "l *o",
-        &[offset_of!(types::ephemeral::WelcomeMessages<'static>, hash), offset_of!(types::ephemeral::WelcomeMessages<'static>, messages)],
-        &[&tables::EPHEMERAL_MESSAGE],
-    )),
+    tl::Constructor::new::<()>(0x59ff_db31, 0, tl::Payload::Value, 0, "ephemeral.welcomeMessagesNotModified", &[]),
+    tl::Constructor::new::<types::ephemeral::WelcomeMessages<'static>>(0x104f_c872, 1, tl::Payload::Value, 16, "ephemeral.welcomeMessages hash messages", &tl::rows::<2>("l *o", &[&tables::EPHEMERAL_MESSAGE])),
 ];
-tl::described_family! { enums::ephemeral::WelcomeMessages<'_>, enums::ephemeral::WelcomeMessages<'a>, &WELCOME_MESSAGES }
-static WELCOME_MESSAGES_T: [tl::Type; 2] = tl::Type::structs(&WELCOME_MESSAGES_);
-tl::described! { types::ephemeral::WelcomeMessagesNotModified, &WELCOME_MESSAGES_T[0] }
-tl::described! { types::ephemeral::WelcomeMessages<'_>, &WELCOME_MESSAGES_T[1] }
+tl::family! { enums::ephemeral::WelcomeMessages<'_>, enums::ephemeral::WelcomeMessages<'a>, &WELCOME_MESSAGES }
+pub(crate) static WELCOME_MESSAGES_T: [tl::Type; 2] = tl::Type::structs(&WELCOME_MESSAGES_);

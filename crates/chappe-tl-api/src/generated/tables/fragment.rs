@@ -2,21 +2,14 @@
 
 //! Tables of the types of the namespace `fragment`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, types};
 
 
-pub(crate) static COLLECTIBLE_INFO: tl::Type = tl::Type::single::<enums::fragment::CollectibleInfo<'static>>("fragment.CollectibleInfo", &COLLECTIBLE_INFO_[0], tl::ListOps::NONE);
+pub(crate) static COLLECTIBLE_INFO: tl::Type = tl::Type::single::<enums::fragment::CollectibleInfo<'static>>("fragment.CollectibleInfo", 36, &COLLECTIBLE_INFO_[0], tl::ListOps::NONE);
 static COLLECTIBLE_INFO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::fragment::CollectibleInfo<'static>>(0x6ebd_ff91, 0, tl::Payload::Reference, 32, "fragment.collectibleInfo purchase_date currency amount crypto_currency crypto_amount url", &tl::rows::<6>(
-        "i s l s l s",
-        &[offset_of!(types::fragment::CollectibleInfo<'static>, purchase_date), offset_of!(types::fragment::CollectibleInfo<'static>, currency), offset_of!(types::fragment::CollectibleInfo<'static>, amount), offset_of!(types::fragment::CollectibleInfo<'static>, crypto_currency), offset_of!(types::fragment::CollectibleInfo<'static>, crypto_amount), offset_of!(types::fragment::CollectibleInfo<'static>, url)],
-        &[],
-    )),
+    tl::Constructor::new::<types::fragment::CollectibleInfo<'static>>(0x6ebd_ff91, 0, tl::Payload::Reference, 32, "fragment.collectibleInfo purchase_date currency amount crypto_currency crypto_amount url", &tl::rows::<6>("i s l s l s", &[])),
 ];
-tl::described_family! { enums::fragment::CollectibleInfo<'_>, enums::fragment::CollectibleInfo<'a>, &COLLECTIBLE_INFO }
-static COLLECTIBLE_INFO_T: [tl::Type; 1] = tl::Type::structs(&COLLECTIBLE_INFO_);
-tl::described! { types::fragment::CollectibleInfo<'_>, &COLLECTIBLE_INFO_T[0] }
+tl::family! { enums::fragment::CollectibleInfo<'_>, enums::fragment::CollectibleInfo<'a>, &COLLECTIBLE_INFO }
+pub(crate) static COLLECTIBLE_INFO_T: [tl::Type; 1] = tl::Type::structs(&COLLECTIBLE_INFO_);

@@ -2,283 +2,158 @@
 
 //! Tables of the types of the namespace `help`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static APP_CONFIG: tl::Type = tl::Type::tagged::<enums::help::AppConfig<'static>>("help.AppConfig", &APP_CONFIG_, { static SLOTS: [u16; 4] = tl::slots(&APP_CONFIG_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static APP_CONFIG: tl::Type = tl::Type::tagged::<enums::help::AppConfig<'static>>("help.AppConfig", 4, &APP_CONFIG_, { static SLOTS: [u16; 4] = tl::slots(&APP_CONFIG_); &SLOTS }, tl::ListOps::NONE);
 static APP_CONFIG_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::help::AppConfigNotModified>(0x7cde_641d, 0, tl::Payload::Value, 0, "help.appConfigNotModified", &[]),
-    tl::Constructor::new::<types::help::AppConfig<'static>>(0xdd18_782e, 1, tl::Payload::Value, 8, "help.appConfig hash config", &tl::rows::<2>(
-        "i o",
-        &[offset_of!(types::help::AppConfig<'static>, hash), offset_of!(types::help::AppConfig<'static>, config)],
-        &[&tables::JSONVALUE],
-    )),
+    tl::Constructor::new::<()>(0x7cde_641d, 0, tl::Payload::Value, 0, "help.appConfigNotModified", &[]),
+    tl::Constructor::new::<types::help::AppConfig<'static>>(0xdd18_782e, 1, tl::Payload::Value, 8, "help.appConfig hash config", &tl::rows::<2>("i o", &[&tables::JSONVALUE])),
 ];
-tl::described_family! { enums::help::AppConfig<'_>, enums::help::AppConfig<'a>, &APP_CONFIG }
-static APP_CONFIG_T: [tl::Type; 2] = tl::Type::structs(&APP_CONFIG_);
-tl::described! { types::help::AppConfigNotModified, &APP_CONFIG_T[0] }
-tl::described! { types::help::AppConfig<'_>, &APP_CONFIG_T[1] }
+tl::family! { enums::help::AppConfig<'_>, enums::help::AppConfig<'a>, &APP_CONFIG }
+pub(crate) static APP_CONFIG_T: [tl::Type; 2] = tl::Type::structs(&APP_CONFIG_);
 
-pub(crate) static APP_UPDATE: tl::Type = tl::Type::tagged::<enums::help::AppUpdate<'static>>("help.AppUpdate", &APP_UPDATE_, { static SLOTS: [u16; 4] = tl::slots(&APP_UPDATE_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static APP_UPDATE: tl::Type = tl::Type::tagged::<enums::help::AppUpdate<'static>>("help.AppUpdate", 4, &APP_UPDATE_, { static SLOTS: [u16; 4] = tl::slots(&APP_UPDATE_); &SLOTS }, tl::ListOps::NONE);
 static APP_UPDATE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::help::AppUpdate<'static>>(0xccbb_ce30, 0, tl::Payload::Reference, 24, "help.appUpdate flags can_not_skip id version text entities document url sticker", &tl::rows::<9>(
-        "# 0.0! i s s *o 0.1o 0.2s 0.3o",
-        &[offset_of!(types::help::AppUpdate<'static>, can_not_skip), offset_of!(types::help::AppUpdate<'static>, id), offset_of!(types::help::AppUpdate<'static>, version), offset_of!(types::help::AppUpdate<'static>, text), offset_of!(types::help::AppUpdate<'static>, entities), offset_of!(types::help::AppUpdate<'static>, document), offset_of!(types::help::AppUpdate<'static>, url), offset_of!(types::help::AppUpdate<'static>, sticker)],
-        &[&tables::MESSAGE_ENTITY, &tables::DOCUMENT, &tables::DOCUMENT],
-    )),
-    tl::Constructor::new::<types::help::NoAppUpdate>(0xc45a_6536, 1, tl::Payload::Value, 0, "help.noAppUpdate", &[]),
+    tl::Constructor::new::<types::help::AppUpdate<'static>>(0xccbb_ce30, 0, tl::Payload::Reference, 24, "help.appUpdate flags can_not_skip id version text entities document url sticker", &tl::rows::<9>("# 0.0! i s s *o 0.1o 0.2s 0.3o", &[&tables::MESSAGE_ENTITY, &tables::DOCUMENT, &tables::DOCUMENT])),
+    tl::Constructor::new::<()>(0xc45a_6536, 1, tl::Payload::Value, 0, "help.noAppUpdate", &[]),
 ];
-tl::described_family! { enums::help::AppUpdate<'_>, enums::help::AppUpdate<'a>, &APP_UPDATE }
-static APP_UPDATE_T: [tl::Type; 2] = tl::Type::structs(&APP_UPDATE_);
-tl::described! { types::help::AppUpdate<'_>, &APP_UPDATE_T[0] }
-tl::described! { types::help::NoAppUpdate, &APP_UPDATE_T[1] }
+tl::family! { enums::help::AppUpdate<'_>, enums::help::AppUpdate<'a>, &APP_UPDATE }
+pub(crate) static APP_UPDATE_T: [tl::Type; 2] = tl::Type::structs(&APP_UPDATE_);
 
-pub(crate) static COUNTRIES_LIST: tl::Type = tl::Type::tagged::<enums::help::CountriesList<'static>>("help.CountriesList", &COUNTRIES_LIST_, { static SLOTS: [u16; 4] = tl::slots(&COUNTRIES_LIST_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static COUNTRIES_LIST: tl::Type = tl::Type::tagged::<enums::help::CountriesList<'static>>("help.CountriesList", 4, &COUNTRIES_LIST_, { static SLOTS: [u16; 4] = tl::slots(&COUNTRIES_LIST_); &SLOTS }, tl::ListOps::NONE);
 static COUNTRIES_LIST_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::help::CountriesListNotModified>(0x93cc_1f32, 0, tl::Payload::Value, 0, "help.countriesListNotModified", &[]),
-    tl::Constructor::new::<types::help::CountriesList<'static>>(0x87d0_759e, 1, tl::Payload::Value, 12, "help.countriesList countries hash", &tl::rows::<2>(
-        "*o i",
-        &[offset_of!(types::help::CountriesList<'static>, countries), offset_of!(types::help::CountriesList<'static>, hash)],
-        &[&tables::help::COUNTRY],
-    )),
+    tl::Constructor::new::<()>(0x93cc_1f32, 0, tl::Payload::Value, 0, "help.countriesListNotModified", &[]),
+    tl::Constructor::new::<types::help::CountriesList<'static>>(0x87d0_759e, 1, tl::Payload::Value, 12, "help.countriesList countries hash", &tl::rows::<2>("*o i", &[&tables::help::COUNTRY])),
 ];
-tl::described_family! { enums::help::CountriesList<'_>, enums::help::CountriesList<'a>, &COUNTRIES_LIST }
-static COUNTRIES_LIST_T: [tl::Type; 2] = tl::Type::structs(&COUNTRIES_LIST_);
-tl::described! { types::help::CountriesListNotModified, &COUNTRIES_LIST_T[0] }
-tl::described! { types::help::CountriesList<'_>, &COUNTRIES_LIST_T[1] }
+tl::family! { enums::help::CountriesList<'_>, enums::help::CountriesList<'a>, &COUNTRIES_LIST }
+pub(crate) static COUNTRIES_LIST_T: [tl::Type; 2] = tl::Type::structs(&COUNTRIES_LIST_);
 
-pub(crate) static COUNTRY: tl::Type = tl::Type::single::<enums::help::Country<'static>>("help.Country", &COUNTRY_[0], tl::ListOps::of::<enums::help::Country<'static>>());
+pub(crate) static COUNTRY: tl::Type = tl::Type::single::<enums::help::Country<'static>>("help.Country", 24, &COUNTRY_[0], tl::ListOps::of::<enums::help::Country<'static>>());
 static COUNTRY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::help::Country<'static>>(0xc387_8e23, 0, tl::Payload::Reference, 20, "help.country flags hidden iso2 default_name name country_codes", &tl::rows::<6>(
-        "# 0.0! s s 0.1s *o",
-        &[offset_of!(types::help::Country<'static>, hidden), offset_of!(types::help::Country<'static>, iso2), offset_of!(types::help::Country<'static>, default_name), offset_of!(types::help::Country<'static>, name), offset_of!(types::help::Country<'static>, country_codes)],
-        &[&tables::help::COUNTRY_CODE],
-    )),
+    tl::Constructor::new::<types::help::Country<'static>>(0xc387_8e23, 0, tl::Payload::Reference, 20, "help.country flags hidden iso2 default_name name country_codes", &tl::rows::<6>("# 0.0! s s 0.1s *o", &[&tables::help::COUNTRY_CODE])),
 ];
-tl::described_family! { enums::help::Country<'_>, enums::help::Country<'a>, &COUNTRY }
-static COUNTRY_T: [tl::Type; 1] = tl::Type::structs(&COUNTRY_);
-tl::described! { types::help::Country<'_>, &COUNTRY_T[0] }
+tl::family! { enums::help::Country<'_>, enums::help::Country<'a>, &COUNTRY }
+pub(crate) static COUNTRY_T: [tl::Type; 1] = tl::Type::structs(&COUNTRY_);
 
-pub(crate) static COUNTRY_CODE: tl::Type = tl::Type::single::<enums::help::CountryCode<'static>>("help.CountryCode", &COUNTRY_CODE_[0], tl::ListOps::of::<enums::help::CountryCode<'static>>());
+pub(crate) static COUNTRY_CODE: tl::Type = tl::Type::single::<enums::help::CountryCode<'static>>("help.CountryCode", 12, &COUNTRY_CODE_[0], tl::ListOps::of::<enums::help::CountryCode<'static>>());
 static COUNTRY_CODE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::help::CountryCode<'static>>(0x4203_c5ef, 0, tl::Payload::Reference, 8, "help.countryCode flags country_code prefixes patterns", &tl::rows::<4>(
-        "# s 0.0*s 0.1*s",
-        &[offset_of!(types::help::CountryCode<'static>, country_code), offset_of!(types::help::CountryCode<'static>, prefixes), offset_of!(types::help::CountryCode<'static>, patterns)],
-        &[],
-    )),
+    tl::Constructor::new::<types::help::CountryCode<'static>>(0x4203_c5ef, 0, tl::Payload::Reference, 8, "help.countryCode flags country_code prefixes patterns", &tl::rows::<4>("# s 0.0*s 0.1*s", &[])),
 ];
-tl::described_family! { enums::help::CountryCode<'_>, enums::help::CountryCode<'a>, &COUNTRY_CODE }
-static COUNTRY_CODE_T: [tl::Type; 1] = tl::Type::structs(&COUNTRY_CODE_);
-tl::described! { types::help::CountryCode<'_>, &COUNTRY_CODE_T[0] }
+tl::family! { enums::help::CountryCode<'_>, enums::help::CountryCode<'a>, &COUNTRY_CODE }
+pub(crate) static COUNTRY_CODE_T: [tl::Type; 1] = tl::Type::structs(&COUNTRY_CODE_);
 
-pub(crate) static DEEP_LINK_INFO: tl::Type = tl::Type::tagged::<enums::help::DeepLinkInfo<'static>>("help.DeepLinkInfo", &DEEP_LINK_INFO_, { static SLOTS: [u16; 4] = tl::slots(&DEEP_LINK_INFO_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static DEEP_LINK_INFO: tl::Type = tl::Type::tagged::<enums::help::DeepLinkInfo<'static>>("help.DeepLinkInfo", 4, &DEEP_LINK_INFO_, { static SLOTS: [u16; 4] = tl::slots(&DEEP_LINK_INFO_); &SLOTS }, tl::ListOps::NONE);
 static DEEP_LINK_INFO_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::help::DeepLinkInfoEmpty>(0x66af_a166, 0, tl::Payload::Value, 0, "help.deepLinkInfoEmpty", &[]),
-    tl::Constructor::new::<types::help::DeepLinkInfo<'static>>(0x6a4e_e832, 1, tl::Payload::Reference, 8, "help.deepLinkInfo flags update_app message entities", &tl::rows::<4>(
-        "# 0.0! s 0.1*o",
-        &[offset_of!(types::help::DeepLinkInfo<'static>, update_app), offset_of!(types::help::DeepLinkInfo<'static>, message), offset_of!(types::help::DeepLinkInfo<'static>, entities)],
-        &[&tables::MESSAGE_ENTITY],
-    )),
+    tl::Constructor::new::<()>(0x66af_a166, 0, tl::Payload::Value, 0, "help.deepLinkInfoEmpty", &[]),
+    tl::Constructor::new::<types::help::DeepLinkInfo<'static>>(0x6a4e_e832, 1, tl::Payload::Reference, 8, "help.deepLinkInfo flags update_app message entities", &tl::rows::<4>("# 0.0! s 0.1*o", &[&tables::MESSAGE_ENTITY])),
 ];
-tl::described_family! { enums::help::DeepLinkInfo<'_>, enums::help::DeepLinkInfo<'a>, &DEEP_LINK_INFO }
-static DEEP_LINK_INFO_T: [tl::Type; 2] = tl::Type::structs(&DEEP_LINK_INFO_);
-tl::described! { types::help::DeepLinkInfoEmpty, &DEEP_LINK_INFO_T[0] }
-tl::described! { types::help::DeepLinkInfo<'_>, &DEEP_LINK_INFO_T[1] }
+tl::family! { enums::help::DeepLinkInfo<'_>, enums::help::DeepLinkInfo<'a>, &DEEP_LINK_INFO }
+pub(crate) static DEEP_LINK_INFO_T: [tl::Type; 2] = tl::Type::structs(&DEEP_LINK_INFO_);
 
-pub(crate) static INVITE_TEXT: tl::Type = tl::Type::single::<enums::help::InviteText<'static>>("help.InviteText", &INVITE_TEXT_[0], tl::ListOps::NONE);
+pub(crate) static INVITE_TEXT: tl::Type = tl::Type::single::<enums::help::InviteText<'static>>("help.InviteText", 8, &INVITE_TEXT_[0], tl::ListOps::NONE);
 static INVITE_TEXT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::help::InviteText<'static>>(0x18cb_9f78, 0, tl::Payload::Value, 4, "help.inviteText message", &tl::rows::<1>(
-        "s",
-        &[offset_of!(types::help::InviteText<'static>, message)],
-        &[],
-    )),
+    tl::Constructor::new::<types::help::InviteText<'static>>(0x18cb_9f78, 0, tl::Payload::Value, 4, "help.inviteText message", &tl::rows::<1>("s", &[])),
 ];
-tl::described_family! { enums::help::InviteText<'_>, enums::help::InviteText<'a>, &INVITE_TEXT }
-static INVITE_TEXT_T: [tl::Type; 1] = tl::Type::structs(&INVITE_TEXT_);
-tl::described! { types::help::InviteText<'_>, &INVITE_TEXT_T[0] }
+tl::family! { enums::help::InviteText<'_>, enums::help::InviteText<'a>, &INVITE_TEXT }
+pub(crate) static INVITE_TEXT_T: [tl::Type; 1] = tl::Type::structs(&INVITE_TEXT_);
 
-pub(crate) static PASSPORT_CONFIG: tl::Type = tl::Type::tagged::<enums::help::PassportConfig<'static>>("help.PassportConfig", &PASSPORT_CONFIG_, { static SLOTS: [u16; 4] = tl::slots(&PASSPORT_CONFIG_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static PASSPORT_CONFIG: tl::Type = tl::Type::tagged::<enums::help::PassportConfig<'static>>("help.PassportConfig", 4, &PASSPORT_CONFIG_, { static SLOTS: [u16; 4] = tl::slots(&PASSPORT_CONFIG_); &SLOTS }, tl::ListOps::NONE);
 static PASSPORT_CONFIG_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::help::PassportConfigNotModified>(0xbfb9_f457, 0, tl::Payload::Value, 0, "help.passportConfigNotModified", &[]),
-    tl::Constructor::new::<types::help::PassportConfig<'static>>(0xa098_d6af, 1, tl::Payload::Value, 12, "help.passportConfig hash countries_langs", &tl::rows::<2>(
-        "i o",
-        &[offset_of!(types::help::PassportConfig<'static>, hash), offset_of!(types::help::PassportConfig<'static>, countries_langs)],
-        &[&tables::DATA_JSON],
-    )),
+    tl::Constructor::new::<()>(0xbfb9_f457, 0, tl::Payload::Value, 0, "help.passportConfigNotModified", &[]),
+    tl::Constructor::new::<types::help::PassportConfig<'static>>(0xa098_d6af, 1, tl::Payload::Value, 12, "help.passportConfig hash countries_langs", &tl::rows::<2>("i o", &[&tables::DATA_JSON])),
 ];
-tl::described_family! { enums::help::PassportConfig<'_>, enums::help::PassportConfig<'a>, &PASSPORT_CONFIG }
-static PASSPORT_CONFIG_T: [tl::Type; 2] = tl::Type::structs(&PASSPORT_CONFIG_);
-tl::described! { types::help::PassportConfigNotModified, &PASSPORT_CONFIG_T[0] }
-tl::described! { types::help::PassportConfig<'_>, &PASSPORT_CONFIG_T[1] }
+tl::family! { enums::help::PassportConfig<'_>, enums::help::PassportConfig<'a>, &PASSPORT_CONFIG }
+pub(crate) static PASSPORT_CONFIG_T: [tl::Type; 2] = tl::Type::structs(&PASSPORT_CONFIG_);
 
-pub(crate) static PEER_COLOR_OPTION: tl::Type = tl::Type::single::<enums::help::PeerColorOption<'static>>("help.PeerColorOption", &PEER_COLOR_OPTION_[0], tl::ListOps::of::<enums::help::PeerColorOption<'static>>());
+pub(crate) static PEER_COLOR_OPTION: tl::Type = tl::Type::single::<enums::help::PeerColorOption<'static>>("help.PeerColorOption", 12, &PEER_COLOR_OPTION_[0], tl::ListOps::of::<enums::help::PeerColorOption<'static>>());
 static PEER_COLOR_OPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::help::PeerColorOption<'static>>(0xadec_6ebe, 0, tl::Payload::Reference, 8, "help.peerColorOption flags hidden color_id colors dark_colors channel_min_level group_min_level", &tl::rows::<7>(
-        "# 0.0! i 0.1o 0.2o 0.3i 0.4i",
-        &[offset_of!(types::help::PeerColorOption<'static>, hidden), offset_of!(types::help::PeerColorOption<'static>, color_id), offset_of!(types::help::PeerColorOption<'static>, colors), offset_of!(types::help::PeerColorOption<'static>, dark_colors), offset_of!(types::help::PeerColorOption<'static>, channel_min_level), offset_of!(types::help::PeerColorOption<'static>, group_min_level)],
-        &[&tables::help::PEER_COLOR_SET, &tables::help::PEER_COLOR_SET],
-    )),
+    tl::Constructor::new::<types::help::PeerColorOption<'static>>(0xadec_6ebe, 0, tl::Payload::Reference, 8, "help.peerColorOption flags hidden color_id colors dark_colors channel_min_level group_min_level", &tl::rows::<7>("# 0.0! i 0.1o 0.2o 0.3i 0.4i", &[&tables::help::PEER_COLOR_SET, &tables::help::PEER_COLOR_SET])),
 ];
-tl::described_family! { enums::help::PeerColorOption<'_>, enums::help::PeerColorOption<'a>, &PEER_COLOR_OPTION }
-static PEER_COLOR_OPTION_T: [tl::Type; 1] = tl::Type::structs(&PEER_COLOR_OPTION_);
-tl::described! { types::help::PeerColorOption<'_>, &PEER_COLOR_OPTION_T[0] }
+tl::family! { enums::help::PeerColorOption<'_>, enums::help::PeerColorOption<'a>, &PEER_COLOR_OPTION }
+pub(crate) static PEER_COLOR_OPTION_T: [tl::Type; 1] = tl::Type::structs(&PEER_COLOR_OPTION_);
 
-pub(crate) static PEER_COLOR_SET: tl::Type = tl::Type::tagged::<enums::help::PeerColorSet<'static>>("help.PeerColorSet", &PEER_COLOR_SET_, { static SLOTS: [u16; 4] = tl::slots(&PEER_COLOR_SET_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static PEER_COLOR_SET: tl::Type = tl::Type::tagged::<enums::help::PeerColorSet<'static>>("help.PeerColorSet", 12, &PEER_COLOR_SET_, { static SLOTS: [u16; 4] = tl::slots(&PEER_COLOR_SET_); &SLOTS }, tl::ListOps::NONE);
 static PEER_COLOR_SET_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::help::PeerColorSet<'static>>(0x2621_9a58, 0, tl::Payload::Value, 8, "help.peerColorSet colors", &tl::rows::<1>(
-        "*i",
-        &[offset_of!(types::help::PeerColorSet<'static>, colors)],
-        &[],
-    )),
-    tl::Constructor::new::<types::help::PeerColorProfileSet<'static>>(0x767d_61eb, 1, tl::Payload::Reference, 24, "help.peerColorProfileSet palette_colors bg_colors story_colors", &tl::rows::<3>(
-        "*i *i *i",
-        &[offset_of!(types::help::PeerColorProfileSet<'static>, palette_colors), offset_of!(types::help::PeerColorProfileSet<'static>, bg_colors), offset_of!(types::help::PeerColorProfileSet<'static>, story_colors)],
-        &[],
-    )),
+    tl::Constructor::new::<types::help::PeerColorSet<'static>>(0x2621_9a58, 0, tl::Payload::Value, 8, "help.peerColorSet colors", &tl::rows::<1>("*i", &[])),
+    tl::Constructor::new::<types::help::PeerColorProfileSet<'static>>(0x767d_61eb, 1, tl::Payload::Reference, 24, "help.peerColorProfileSet palette_colors bg_colors story_colors", &tl::rows::<3>("*i *i *i", &[])),
 ];
-tl::described_family! { enums::help::PeerColorSet<'_>, enums::help::PeerColorSet<'a>, &PEER_COLOR_SET }
-static PEER_COLOR_SET_T: [tl::Type; 2] = tl::Type::structs(&PEER_COLOR_SET_);
-tl::described! { types::help::PeerColorSet<'_>, &PEER_COLOR_SET_T[0] }
-tl::described! { types::help::PeerColorProfileSet<'_>, &PEER_COLOR_SET_T[1] }
+tl::family! { enums::help::PeerColorSet<'_>, enums::help::PeerColorSet<'a>, &PEER_COLOR_SET }
+pub(crate) static PEER_COLOR_SET_T: [tl::Type; 2] = tl::Type::structs(&PEER_COLOR_SET_);
 
-pub(crate) static PEER_COLORS: tl::Type = tl::Type::tagged::<enums::help::PeerColors<'static>>("help.PeerColors", &PEER_COLORS_, { static SLOTS: [u16; 4] = tl::slots(&PEER_COLORS_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static PEER_COLORS: tl::Type = tl::Type::tagged::<enums::help::PeerColors<'static>>("help.PeerColors", 4, &PEER_COLORS_, { static SLOTS: [u16; 4] = tl::slots(&PEER_COLORS_); &SLOTS }, tl::ListOps::NONE);
 static PEER_COLORS_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::help::PeerColorsNotModified>(0x2ba1_f5ce, 0, tl::Payload::Value, 0, "help.peerColorsNotModified", &[]),
-    tl::Constructor::new::<types::help::PeerColors<'static>>(0x00f8_ed08, 1, tl::Payload::Value, 12, "help.peerColors hash colors", &tl::rows::<2>(
-        "i *o",
-        &[offset_of!(types::help::PeerColors<'static>, hash), offset_of!(types::help::PeerColors<'static>, colors)],
-        &[&tables::help::PEER_COLOR_OPTION],
-    )),
+    tl::Constructor::new::<()>(0x2ba1_f5ce, 0, tl::Payload::Value, 0, "help.peerColorsNotModified", &[]),
+    tl::Constructor::new::<types::help::PeerColors<'static>>(0x00f8_ed08, 1, tl::Payload::Value, 12, "help.peerColors hash colors", &tl::rows::<2>("i *o", &[&tables::help::PEER_COLOR_OPTION])),
 ];
-tl::described_family! { enums::help::PeerColors<'_>, enums::help::PeerColors<'a>, &PEER_COLORS }
-static PEER_COLORS_T: [tl::Type; 2] = tl::Type::structs(&PEER_COLORS_);
-tl::described! { types::help::PeerColorsNotModified, &PEER_COLORS_T[0] }
-tl::described! { types::help::PeerColors<'_>, &PEER_COLORS_T[1] }
+tl::family! { enums::help::PeerColors<'_>, enums::help::PeerColors<'a>, &PEER_COLORS }
+pub(crate) static PEER_COLORS_T: [tl::Type; 2] = tl::Type::structs(&PEER_COLORS_);
 
-pub(crate) static PREMIUM_PROMO: tl::Type = tl::Type::single::<enums::help::PremiumPromo<'static>>("help.PremiumPromo", &PREMIUM_PROMO_[0], tl::ListOps::NONE);
+pub(crate) static PREMIUM_PROMO: tl::Type = tl::Type::single::<enums::help::PremiumPromo<'static>>("help.PremiumPromo", 48, &PREMIUM_PROMO_[0], tl::ListOps::NONE);
 static PREMIUM_PROMO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::help::PremiumPromo<'static>>(0x5334_759c, 0, tl::Payload::Reference, 44, "help.premiumPromo status_text status_entities video_sections videos period_options users", &tl::rows::<6>(
-        "s *o *s *o *o *o",
-        &[offset_of!(types::help::PremiumPromo<'static>, status_text), offset_of!(types::help::PremiumPromo<'static>, status_entities), offset_of!(types::help::PremiumPromo<'static>, video_sections), offset_of!(types::help::PremiumPromo<'static>, videos), offset_of!(types::help::PremiumPromo<'static>, period_options), offset_of!(types::help::PremiumPromo<'static>, users)],
-        &[&tables::MESSAGE_ENTITY, &tables::DOCUMENT, &tables::PREMIUM_SUBSCRIPTION_OPTION, &tables::USER],
-    )),
+    tl::Constructor::new::<types::help::PremiumPromo<'static>>(0x5334_759c, 0, tl::Payload::Reference, 44, "help.premiumPromo status_text status_entities video_sections videos period_options users", &tl::rows::<6>("s *o *s *o *o *o", &[&tables::MESSAGE_ENTITY, &tables::DOCUMENT, &tables::PREMIUM_SUBSCRIPTION_OPTION, &tables::USER])),
 ];
-tl::described_family! { enums::help::PremiumPromo<'_>, enums::help::PremiumPromo<'a>, &PREMIUM_PROMO }
-static PREMIUM_PROMO_T: [tl::Type; 1] = tl::Type::structs(&PREMIUM_PROMO_);
-tl::described! { types::help::PremiumPromo<'_>, &PREMIUM_PROMO_T[0] }
+tl::family! { enums::help::PremiumPromo<'_>, enums::help::PremiumPromo<'a>, &PREMIUM_PROMO }
+pub(crate) static PREMIUM_PROMO_T: [tl::Type; 1] = tl::Type::structs(&PREMIUM_PROMO_);
 
-pub(crate) static PROMO_DATA: tl::Type = tl::Type::tagged::<enums::help::PromoData<'static>>("help.PromoData", &PROMO_DATA_, { static SLOTS: [u16; 4] = tl::slots(&PROMO_DATA_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static PROMO_DATA: tl::Type = tl::Type::tagged::<enums::help::PromoData<'static>>("help.PromoData", 8, &PROMO_DATA_, { static SLOTS: [u16; 4] = tl::slots(&PROMO_DATA_); &SLOTS }, tl::ListOps::NONE);
 static PROMO_DATA_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::help::PromoDataEmpty>(0x98f6_ac75, 0, tl::Payload::Value, 4, "help.promoDataEmpty expires", &tl::rows::<1>(
-        "i",
-        &[offset_of!(types::help::PromoDataEmpty, expires)],
-        &[],
-    )),
-    tl::Constructor::new::<types::help::PromoData<'static>>(0x08a4_d87a, 1, tl::Payload::Reference, 40, "help.promoData flags proxy expires peer psa_type psa_message pending_suggestions dismissed_suggestions custom_pending_suggestion chats users", &tl::rows::<11>(
-        "# 0.0! i 0.3o 0.1s 0.2s *s *s 0.4o *o *o",
-        &[offset_of!(types::help::PromoData<'static>, proxy), offset_of!(types::help::PromoData<'static>, expires), offset_of!(types::help::PromoData<'static>, peer), offset_of!(types::help::PromoData<'static>, psa_type), offset_of!(types::help::PromoData<'static>, psa_message), offset_of!(types::help::PromoData<'static>, pending_suggestions), offset_of!(types::help::PromoData<'static>, dismissed_suggestions), offset_of!(types::help::PromoData<'static>, custom_pending_suggestion), offset_of!(types::help::PromoData<'static>, chats), offset_of!(types::help::PromoData<'static>, users)],
-        &[&tables::PEER, &tables::PENDING_SUGGESTION, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::help::PromoDataEmpty>(0x98f6_ac75, 0, tl::Payload::Value, 4, "help.promoDataEmpty expires", &tl::rows::<1>("i", &[])),
+    tl::Constructor::new::<types::help::PromoData<'static>>(0x08a4_d87a, 1, tl::Payload::Reference, 40, "help.promoData flags proxy expires peer psa_type psa_message pending_suggestions dismissed_suggestions custom_pending_suggestion chats users", &tl::rows::<11>("# 0.0! i 0.3o 0.1s 0.2s *s *s 0.4o *o *o", &[&tables::PEER, &tables::PENDING_SUGGESTION, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::help::PromoData<'_>, enums::help::PromoData<'a>, &PROMO_DATA }
-static PROMO_DATA_T: [tl::Type; 2] = tl::Type::structs(&PROMO_DATA_);
-tl::described! { types::help::PromoDataEmpty, &PROMO_DATA_T[0] }
-tl::described! { types::help::PromoData<'_>, &PROMO_DATA_T[1] }
+tl::family! { enums::help::PromoData<'_>, enums::help::PromoData<'a>, &PROMO_DATA }
+pub(crate) static PROMO_DATA_T: [tl::Type; 2] = tl::Type::structs(&PROMO_DATA_);
 
-pub(crate) static RECENT_ME_URLS: tl::Type = tl::Type::single::<enums::help::RecentMeUrls<'static>>("help.RecentMeUrls", &RECENT_ME_URLS_[0], tl::ListOps::NONE);
+pub(crate) static RECENT_ME_URLS: tl::Type = tl::Type::single::<enums::help::RecentMeUrls<'static>>("help.RecentMeUrls", 28, &RECENT_ME_URLS_[0], tl::ListOps::NONE);
 static RECENT_ME_URLS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::help::RecentMeUrls<'static>>(0x0e03_10d7, 0, tl::Payload::Reference, 24, "help.recentMeUrls urls chats users", &tl::rows::<3>(
-        "*o *o *o",
-        &[offset_of!(types::help::RecentMeUrls<'static>, urls), offset_of!(types::help::RecentMeUrls<'static>, chats), offset_of!(types::help::RecentMeUrls<'static>, users)],
-        &[&tables::RECENT_ME_URL, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::help::RecentMeUrls<'static>>(0x0e03_10d7, 0, tl::Payload::Reference, 24, "help.recentMeUrls urls chats users", &tl::rows::<3>("*o *o *o", &[&tables::RECENT_ME_URL, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::help::RecentMeUrls<'_>, enums::help::RecentMeUrls<'a>, &RECENT_ME_URLS }
-static RECENT_ME_URLS_T: [tl::Type; 1] = tl::Type::structs(&RECENT_ME_URLS_);
-tl::described! { types::help::RecentMeUrls<'_>, &RECENT_ME_URLS_T[0] }
+tl::family! { enums::help::RecentMeUrls<'_>, enums::help::RecentMeUrls<'a>, &RECENT_ME_URLS }
+pub(crate) static RECENT_ME_URLS_T: [tl::Type; 1] = tl::Type::structs(&RECENT_ME_URLS_);
 
-pub(crate) static SUPPORT: tl::Type = tl::Type::single::<enums::help::Support<'static>>("help.Support", &SUPPORT_[0], tl::ListOps::NONE);
+pub(crate) static SUPPORT: tl::Type = tl::Type::single::<enums::help::Support<'static>>("help.Support", 20, &SUPPORT_[0], tl::ListOps::NONE);
 static SUPPORT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::help::Support<'static>>(0x17c6_b5f6, 0, tl::Payload::Value, 16, "help.support phone_number user", &tl::rows::<2>(
-        "s o",
-        &[offset_of!(types::help::Support<'static>, phone_number), offset_of!(types::help::Support<'static>, user)],
-        &[&tables::USER],
-    )),
+    tl::Constructor::new::<types::help::Support<'static>>(0x17c6_b5f6, 0, tl::Payload::Value, 16, "help.support phone_number user", &tl::rows::<2>("s o", &[&tables::USER])),
 ];
-tl::described_family! { enums::help::Support<'_>, enums::help::Support<'a>, &SUPPORT }
-static SUPPORT_T: [tl::Type; 1] = tl::Type::structs(&SUPPORT_);
-tl::described! { types::help::Support<'_>, &SUPPORT_T[0] }
+tl::family! { enums::help::Support<'_>, enums::help::Support<'a>, &SUPPORT }
+pub(crate) static SUPPORT_T: [tl::Type; 1] = tl::Type::structs(&SUPPORT_);
 
-pub(crate) static SUPPORT_NAME: tl::Type = tl::Type::single::<enums::help::SupportName<'static>>("help.SupportName", &SUPPORT_NAME_[0], tl::ListOps::NONE);
+pub(crate) static SUPPORT_NAME: tl::Type = tl::Type::single::<enums::help::SupportName<'static>>("help.SupportName", 8, &SUPPORT_NAME_[0], tl::ListOps::NONE);
 static SUPPORT_NAME_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::help::SupportName<'static>>(0x8c05_f1c9, 0, tl::Payload::Value, 4, "help.supportName name", &tl::rows::<1>(
-        "s",
-        &[offset_of!(types::help::SupportName<'static>, name)],
-        &[],
-    )),
+    tl::Constructor::new::<types::help::SupportName<'static>>(0x8c05_f1c9, 0, tl::Payload::Value, 4, "help.supportName name", &tl::rows::<1>("s", &[])),
 ];
-tl::described_family! { enums::help::SupportName<'_>, enums::help::SupportName<'a>, &SUPPORT_NAME }
-static SUPPORT_NAME_T: [tl::Type; 1] = tl::Type::structs(&SUPPORT_NAME_);
-tl::described! { types::help::SupportName<'_>, &SUPPORT_NAME_T[0] }
+tl::family! { enums::help::SupportName<'_>, enums::help::SupportName<'a>, &SUPPORT_NAME }
+pub(crate) static SUPPORT_NAME_T: [tl::Type; 1] = tl::Type::structs(&SUPPORT_NAME_);
 
-pub(crate) static TERMS_OF_SERVICE: tl::Type = tl::Type::single::<enums::help::TermsOfService<'static>>("help.TermsOfService", &TERMS_OF_SERVICE_[0], tl::ListOps::NONE);
+pub(crate) static TERMS_OF_SERVICE: tl::Type = tl::Type::single::<enums::help::TermsOfService<'static>>("help.TermsOfService", 28, &TERMS_OF_SERVICE_[0], tl::ListOps::NONE);
 static TERMS_OF_SERVICE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::help::TermsOfService<'static>>(0x780a_0310, 0, tl::Payload::Reference, 24, "help.termsOfService flags popup id text entities min_age_confirm", &tl::rows::<6>(
-        "# 0.0! o s *o 0.1i",
-        &[offset_of!(types::help::TermsOfService<'static>, popup), offset_of!(types::help::TermsOfService<'static>, id), offset_of!(types::help::TermsOfService<'static>, text), offset_of!(types::help::TermsOfService<'static>, entities), offset_of!(types::help::TermsOfService<'static>, min_age_confirm)],
-        &[&tables::DATA_JSON, &tables::MESSAGE_ENTITY],
-    )),
+    tl::Constructor::new::<types::help::TermsOfService<'static>>(0x780a_0310, 0, tl::Payload::Reference, 24, "help.termsOfService flags popup id text entities min_age_confirm", &tl::rows::<6>("# 0.0! o s *o 0.1i", &[&tables::DATA_JSON, &tables::MESSAGE_ENTITY])),
 ];
-tl::described_family! { enums::help::TermsOfService<'_>, enums::help::TermsOfService<'a>, &TERMS_OF_SERVICE }
-static TERMS_OF_SERVICE_T: [tl::Type; 1] = tl::Type::structs(&TERMS_OF_SERVICE_);
-tl::described! { types::help::TermsOfService<'_>, &TERMS_OF_SERVICE_T[0] }
+tl::family! { enums::help::TermsOfService<'_>, enums::help::TermsOfService<'a>, &TERMS_OF_SERVICE }
+pub(crate) static TERMS_OF_SERVICE_T: [tl::Type; 1] = tl::Type::structs(&TERMS_OF_SERVICE_);
 
-pub(crate) static TERMS_OF_SERVICE_UPDATE: tl::Type = tl::Type::tagged::<enums::help::TermsOfServiceUpdate<'static>>("help.TermsOfServiceUpdate", &TERMS_OF_SERVICE_UPDATE_, { static SLOTS: [u16; 4] = tl::slots(&TERMS_OF_SERVICE_UPDATE_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static TERMS_OF_SERVICE_UPDATE: tl::Type = tl::Type::tagged::<enums::help::TermsOfServiceUpdate<'static>>("help.TermsOfServiceUpdate", 8, &TERMS_OF_SERVICE_UPDATE_, { static SLOTS: [u16; 4] = tl::slots(&TERMS_OF_SERVICE_UPDATE_); &SLOTS }, tl::ListOps::NONE);
 static TERMS_OF_SERVICE_UPDATE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::help::TermsOfServiceUpdateEmpty>(0xe330_9f7f, 0, tl::Payload::Value, 4, "help.termsOfServiceUpdateEmpty expires", &tl::rows::<1>(
-        "i",
-        &[offset_of!(types::help::TermsOfServiceUpdateEmpty, expires)],
-        &[],
-    )),
-    tl::Constructor::new::<types::help::TermsOfServiceUpdate<'static>>(0x28ec_f961, 1, tl::Payload::Value, 32, "help.termsOfServiceUpdate expires terms_of_service", &tl::rows::<2>(
-        "i o",
-        &[offset_of!(types::help::TermsOfServiceUpdate<'static>, expires), offset_of!(types::help::TermsOfServiceUpdate<'static>, terms_of_service)],
-        &[&tables::help::TERMS_OF_SERVICE],
-    )),
+    tl::Constructor::new::<types::help::TermsOfServiceUpdateEmpty>(0xe330_9f7f, 0, tl::Payload::Value, 4, "help.termsOfServiceUpdateEmpty expires", &tl::rows::<1>("i", &[])),
+    tl::Constructor::new::<types::help::TermsOfServiceUpdate<'static>>(0x28ec_f961, 1, tl::Payload::Value, 32, "help.termsOfServiceUpdate expires terms_of_service", &tl::rows::<2>("i o", &[&tables::help::TERMS_OF_SERVICE])),
 ];
-tl::described_family! { enums::help::TermsOfServiceUpdate<'_>, enums::help::TermsOfServiceUpdate<'a>, &TERMS_OF_SERVICE_UPDATE }
-static TERMS_OF_SERVICE_UPDATE_T: [tl::Type; 2] = tl::Type::structs(&TERMS_OF_SERVICE_UPDATE_);
-tl::described! { types::help::TermsOfServiceUpdateEmpty, &TERMS_OF_SERVICE_UPDATE_T[0] }
-tl::described! { types::help::TermsOfServiceUpdate<'_>, &TERMS_OF_SERVICE_UPDATE_T[1] }
+tl::family! { enums::help::TermsOfServiceUpdate<'_>, enums::help::TermsOfServiceUpdate<'a>, &TERMS_OF_SERVICE_UPDATE }
+pub(crate) static TERMS_OF_SERVICE_UPDATE_T: [tl::Type; 2] = tl::Type::structs(&TERMS_OF_SERVICE_UPDATE_);
 
-pub(crate) static TIMEZONES_LIST: tl::Type = tl::Type::tagged::<enums::help::TimezonesList<'static>>("help.TimezonesList", &TIMEZONES_LIST_, { static SLOTS: [u16; 4] = tl::slots(&TIMEZONES_LIST_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static TIMEZONES_LIST: tl::Type = tl::Type::tagged::<enums::help::TimezonesList<'static>>("help.TimezonesList", 4, &TIMEZONES_LIST_, { static SLOTS: [u16; 4] = tl::slots(&TIMEZONES_LIST_); &SLOTS }, tl::ListOps::NONE);
 static TIMEZONES_LIST_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::help::TimezonesListNotModified>(0x9707_08cc, 0, tl::Payload::Value, 0, "help.timezonesListNotModified", &[]),
-    tl::Constructor::new::<types::help::TimezonesList<'static>>(0x7b74_ed71, 1, tl::Payload::Value, 12, "help.timezonesList timezones hash", &tl::rows::<2>(
-        "*o i",
-        &[offset_of!(types::help::TimezonesList<'static>, timezones), offset_of!(types::help::TimezonesList<'static>, hash)],
-        &[&tables::TIMEZONE],
-    )),
+    tl::Constructor::new::<()>(0x9707_08cc, 0, tl::Payload::Value, 0, "help.timezonesListNotModified", &[]),
+    tl::Constructor::new::<types::help::TimezonesList<'static>>(0x7b74_ed71, 1, tl::Payload::Value, 12, "help.timezonesList timezones hash", &tl::rows::<2>("*o i", &[&tables::TIMEZONE])),
 ];
-tl::described_family! { enums::help::TimezonesList<'_>, enums::help::TimezonesList<'a>, &TIMEZONES_LIST }
-static TIMEZONES_LIST_T: [tl::Type; 2] = tl::Type::structs(&TIMEZONES_LIST_);
-tl::described! { types::help::TimezonesListNotModified, &TIMEZONES_LIST_T[0] }
-tl::described! { types::help::TimezonesList<'_>, &TIMEZONES_LIST_T[1] }
+tl::family! { enums::help::TimezonesList<'_>, enums::help::TimezonesList<'a>, &TIMEZONES_LIST }
+pub(crate) static TIMEZONES_LIST_T: [tl::Type; 2] = tl::Type::structs(&TIMEZONES_LIST_);
 
-pub(crate) static USER_INFO: tl::Type = tl::Type::tagged::<enums::help::UserInfo<'static>>("help.UserInfo", &USER_INFO_, { static SLOTS: [u16; 4] = tl::slots(&USER_INFO_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static USER_INFO: tl::Type = tl::Type::tagged::<enums::help::UserInfo<'static>>("help.UserInfo", 4, &USER_INFO_, { static SLOTS: [u16; 4] = tl::slots(&USER_INFO_); &SLOTS }, tl::ListOps::NONE);
 static USER_INFO_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::help::UserInfoEmpty>(0xf3ae_2eed, 0, tl::Payload::Value, 0, "help.userInfoEmpty", &[]),
-    tl::Constructor::new::<types::help::UserInfo<'static>>(0x01eb_3758, 1, tl::Payload::Reference, 20, "help.userInfo message entities author date", &tl::rows::<4>(
-        "s *o s i",
-        &[offset_of!(types::help::UserInfo<'static>, message), offset_of!(types::help::UserInfo<'static>, entities), offset_of!(types::help::UserInfo<'static>, author), offset_of!(types::help::UserInfo<'static>, date)],
-        &[&tables::MESSAGE_ENTITY],
-    )),
+    tl::Constructor::new::<()>(0xf3ae_2eed, 0, tl::Payload::Value, 0, "help.userInfoEmpty", &[]),
+    tl::Constructor::new::<types::help::UserInfo<'static>>(0x01eb_3758, 1, tl::Payload::Reference, 20, "help.userInfo message entities author date", &tl::rows::<4>("s *o s i", &[&tables::MESSAGE_ENTITY])),
 ];
-tl::described_family! { enums::help::UserInfo<'_>, enums::help::UserInfo<'a>, &USER_INFO }
-static USER_INFO_T: [tl::Type; 2] = tl::Type::structs(&USER_INFO_);
-tl::described! { types::help::UserInfoEmpty, &USER_INFO_T[0] }
-tl::described! { types::help::UserInfo<'_>, &USER_INFO_T[1] }
+tl::family! { enums::help::UserInfo<'_>, enums::help::UserInfo<'a>, &USER_INFO }
+pub(crate) static USER_INFO_T: [tl::Type; 2] = tl::Type::structs(&USER_INFO_);

@@ -2,105 +2,63 @@
 
 //! Tables of the types of the namespace `phone`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static EXPORTED_GROUP_CALL_INVITE: tl::Type = tl::Type::single::<enums::phone::ExportedGroupCallInvite<'static>>("phone.ExportedGroupCallInvite", &EXPORTED_GROUP_CALL_INVITE_[0], tl::ListOps::NONE);
+pub(crate) static EXPORTED_GROUP_CALL_INVITE: tl::Type = tl::Type::single::<enums::phone::ExportedGroupCallInvite<'static>>("phone.ExportedGroupCallInvite", 8, &EXPORTED_GROUP_CALL_INVITE_[0], tl::ListOps::NONE);
 static EXPORTED_GROUP_CALL_INVITE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::phone::ExportedGroupCallInvite<'static>>(0x204b_d158, 0, tl::Payload::Value, 4, "phone.exportedGroupCallInvite link", &tl::rows::<1>(
-        "s",
-        &[offset_of!(types::phone::ExportedGroupCallInvite<'static>, link)],
-        &[],
-    )),
+    tl::Constructor::new::<types::phone::ExportedGroupCallInvite<'static>>(0x204b_d158, 0, tl::Payload::Value, 4, "phone.exportedGroupCallInvite link", &tl::rows::<1>("s", &[])),
 ];
-tl::described_family! { enums::phone::ExportedGroupCallInvite<'_>, enums::phone::ExportedGroupCallInvite<'a>, &EXPORTED_GROUP_CALL_INVITE }
-static EXPORTED_GROUP_CALL_INVITE_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_GROUP_CALL_INVITE_);
-tl::described! { types::phone::ExportedGroupCallInvite<'_>, &EXPORTED_GROUP_CALL_INVITE_T[0] }
+tl::family! { enums::phone::ExportedGroupCallInvite<'_>, enums::phone::ExportedGroupCallInvite<'a>, &EXPORTED_GROUP_CALL_INVITE }
+pub(crate) static EXPORTED_GROUP_CALL_INVITE_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_GROUP_CALL_INVITE_);
 
-pub(crate) static GROUP_CALL: tl::Type = tl::Type::single::<enums::phone::GroupCall<'static>>("phone.GroupCall", &GROUP_CALL_[0], tl::ListOps::NONE);
+pub(crate) static GROUP_CALL: tl::Type = tl::Type::single::<enums::phone::GroupCall<'static>>("phone.GroupCall", 56, &GROUP_CALL_[0], tl::ListOps::NONE);
 static GROUP_CALL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::phone::GroupCall<'static>>(0x9e72_7aad, 0, tl::Payload::Reference, 52, "phone.groupCall call participants participants_next_offset chats users", &tl::rows::<5>(
-        "o *o s *o *o",
-        &[offset_of!(types::phone::GroupCall<'static>, call), offset_of!(types::phone::GroupCall<'static>, participants), offset_of!(types::phone::GroupCall<'static>, participants_next_offset), offset_of!(types::phone::GroupCall<'static>, chats), offset_of!(types::phone::GroupCall<'static>, users)],
-        &[&tables::GROUP_CALL, &tables::GROUP_CALL_PARTICIPANT, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::phone::GroupCall<'static>>(0x9e72_7aad, 0, tl::Payload::Reference, 52, "phone.groupCall call participants participants_next_offset chats users", &tl::rows::<5>("o *o s *o *o", &[&tables::GROUP_CALL, &tables::GROUP_CALL_PARTICIPANT, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::phone::GroupCall<'_>, enums::phone::GroupCall<'a>, &GROUP_CALL }
-static GROUP_CALL_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_);
-tl::described! { types::phone::GroupCall<'_>, &GROUP_CALL_T[0] }
+tl::family! { enums::phone::GroupCall<'_>, enums::phone::GroupCall<'a>, &GROUP_CALL }
+pub(crate) static GROUP_CALL_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_);
 
-pub(crate) static GROUP_CALL_STARS: tl::Type = tl::Type::single::<enums::phone::GroupCallStars<'static>>("phone.GroupCallStars", &GROUP_CALL_STARS_[0], tl::ListOps::NONE);
+pub(crate) static GROUP_CALL_STARS: tl::Type = tl::Type::single::<enums::phone::GroupCallStars<'static>>("phone.GroupCallStars", 36, &GROUP_CALL_STARS_[0], tl::ListOps::NONE);
 static GROUP_CALL_STARS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::phone::GroupCallStars<'static>>(0x9d1d_bd26, 0, tl::Payload::Reference, 32, "phone.groupCallStars total_stars top_donors chats users", &tl::rows::<4>(
-        "l *o *o *o",
-        &[offset_of!(types::phone::GroupCallStars<'static>, total_stars), offset_of!(types::phone::GroupCallStars<'static>, top_donors), offset_of!(types::phone::GroupCallStars<'static>, chats), offset_of!(types::phone::GroupCallStars<'static>, users)],
-        &[&tables::GROUP_CALL_DONOR, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::phone::GroupCallStars<'static>>(0x9d1d_bd26, 0, tl::Payload::Reference, 32, "phone.groupCallStars total_stars top_donors chats users", &tl::rows::<4>("l *o *o *o", &[&tables::GROUP_CALL_DONOR, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::phone::GroupCallStars<'_>, enums::phone::GroupCallStars<'a>, &GROUP_CALL_STARS }
-static GROUP_CALL_STARS_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_STARS_);
-tl::described! { types::phone::GroupCallStars<'_>, &GROUP_CALL_STARS_T[0] }
+tl::family! { enums::phone::GroupCallStars<'_>, enums::phone::GroupCallStars<'a>, &GROUP_CALL_STARS }
+pub(crate) static GROUP_CALL_STARS_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_STARS_);
 
-pub(crate) static GROUP_CALL_STREAM_CHANNELS: tl::Type = tl::Type::single::<enums::phone::GroupCallStreamChannels<'static>>("phone.GroupCallStreamChannels", &GROUP_CALL_STREAM_CHANNELS_[0], tl::ListOps::NONE);
+pub(crate) static GROUP_CALL_STREAM_CHANNELS: tl::Type = tl::Type::single::<enums::phone::GroupCallStreamChannels<'static>>("phone.GroupCallStreamChannels", 12, &GROUP_CALL_STREAM_CHANNELS_[0], tl::ListOps::NONE);
 static GROUP_CALL_STREAM_CHANNELS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::phone::GroupCallStreamChannels<'static>>(0xd0e4_82b2, 0, tl::Payload::Value, 8, "phone.groupCallStreamChannels channels", &tl::rows::<1>(
-        "*o",
-        &[offset_of!(types::phone::GroupCallStreamChannels<'static>, channels)],
-        &[&tables::GROUP_CALL_STREAM_CHANNEL],
-    )),
+    tl::Constructor::new::<types::phone::GroupCallStreamChannels<'static>>(0xd0e4_82b2, 0, tl::Payload::Value, 8, "phone.groupCallStreamChannels channels", &tl::rows::<1>("*o", &[&tables::GROUP_CALL_STREAM_CHANNEL])),
 ];
-tl::described_family! { enums::phone::GroupCallStreamChannels<'_>, enums::phone::GroupCallStreamChannels<'a>, &GROUP_CALL_STREAM_CHANNELS }
-static GROUP_CALL_STREAM_CHANNELS_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_STREAM_CHANNELS_);
-tl::described! { types::phone::GroupCallStreamChannels<'_>, &GROUP_CALL_STREAM_CHANNELS_T[0] }
+tl::family! { enums::phone::GroupCallStreamChannels<'_>, enums::phone::GroupCallStreamChannels<'a>, &GROUP_CALL_STREAM_CHANNELS }
+pub(crate) static GROUP_CALL_STREAM_CHANNELS_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_STREAM_CHANNELS_);
 
-pub(crate) static GROUP_CALL_STREAM_RTMP_URL: tl::Type = tl::Type::single::<enums::phone::GroupCallStreamRtmpUrl<'static>>("phone.GroupCallStreamRtmpUrl", &GROUP_CALL_STREAM_RTMP_URL_[0], tl::ListOps::NONE);
+pub(crate) static GROUP_CALL_STREAM_RTMP_URL: tl::Type = tl::Type::single::<enums::phone::GroupCallStreamRtmpUrl<'static>>("phone.GroupCallStreamRtmpUrl", 12, &GROUP_CALL_STREAM_RTMP_URL_[0], tl::ListOps::NONE);
 static GROUP_CALL_STREAM_RTMP_URL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::phone::GroupCallStreamRtmpUrl<'static>>(0x2dbf_3432, 0, tl::Payload::Value, 8, "phone.groupCallStreamRtmpUrl url key", &tl::rows::<2>(
-        "s s",
-        &[offset_of!(types::phone::GroupCallStreamRtmpUrl<'static>, url), offset_of!(types::phone::GroupCallStreamRtmpUrl<'static>, key)],
-        &[],
-    )),
+    tl::Constructor::new::<types::phone::GroupCallStreamRtmpUrl<'static>>(0x2dbf_3432, 0, tl::Payload::Value, 8, "phone.groupCallStreamRtmpUrl url key", &tl::rows::<2>("s s", &[])),
 ];
-tl::described_family! { enums::phone::GroupCallStreamRtmpUrl<'_>, enums::phone::GroupCallStreamRtmpUrl<'a>, &GROUP_CALL_STREAM_RTMP_URL }
-static GROUP_CALL_STREAM_RTMP_URL_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_STREAM_RTMP_URL_);
-tl::described! { types::phone::GroupCallStreamRtmpUrl<'_>, &GROUP_CALL_STREAM_RTMP_URL_T[0] }
+tl::family! { enums::phone::GroupCallStreamRtmpUrl<'_>, enums::phone::GroupCallStreamRtmpUrl<'a>, &GROUP_CALL_STREAM_RTMP_URL }
+pub(crate) static GROUP_CALL_STREAM_RTMP_URL_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_STREAM_RTMP_URL_);
 
-pub(crate) static GROUP_PARTICIPANTS: tl::Type = tl::Type::single::<enums::phone::GroupParticipants<'static>>("phone.GroupParticipants", &GROUP_PARTICIPANTS_[0], tl::ListOps::NONE);
+pub(crate) static GROUP_PARTICIPANTS: tl::Type = tl::Type::single::<enums::phone::GroupParticipants<'static>>("phone.GroupParticipants", 40, &GROUP_PARTICIPANTS_[0], tl::ListOps::NONE);
 static GROUP_PARTICIPANTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::phone::GroupParticipants<'static>>(0xf477_51b6, 0, tl::Payload::Reference, 36, "phone.groupParticipants count participants next_offset chats users version", &tl::rows::<6>(
-        "i *o s *o *o i",
-        &[offset_of!(types::phone::GroupParticipants<'static>, count), offset_of!(types::phone::GroupParticipants<'static>, participants), offset_of!(types::phone::GroupParticipants<'static>, next_offset), offset_of!(types::phone::GroupParticipants<'static>, chats), offset_of!(types::phone::GroupParticipants<'static>, users), offset_of!(types::phone::GroupParticipants<'static>, version)],
-        &[&tables::GROUP_CALL_PARTICIPANT, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::phone::GroupParticipants<'static>>(0xf477_51b6, 0, tl::Payload::Reference, 36, "phone.groupParticipants count participants next_offset chats users version", &tl::rows::<6>("i *o s *o *o i", &[&tables::GROUP_CALL_PARTICIPANT, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::phone::GroupParticipants<'_>, enums::phone::GroupParticipants<'a>, &GROUP_PARTICIPANTS }
-static GROUP_PARTICIPANTS_T: [tl::Type; 1] = tl::Type::structs(&GROUP_PARTICIPANTS_);
-tl::described! { types::phone::GroupParticipants<'_>, &GROUP_PARTICIPANTS_T[0] }
+tl::family! { enums::phone::GroupParticipants<'_>, enums::phone::GroupParticipants<'a>, &GROUP_PARTICIPANTS }
+pub(crate) static GROUP_PARTICIPANTS_T: [tl::Type; 1] = tl::Type::structs(&GROUP_PARTICIPANTS_);
 
-pub(crate) static JOIN_AS_PEERS: tl::Type = tl::Type::single::<enums::phone::JoinAsPeers<'static>>("phone.JoinAsPeers", &JOIN_AS_PEERS_[0], tl::ListOps::NONE);
+pub(crate) static JOIN_AS_PEERS: tl::Type = tl::Type::single::<enums::phone::JoinAsPeers<'static>>("phone.JoinAsPeers", 28, &JOIN_AS_PEERS_[0], tl::ListOps::NONE);
 static JOIN_AS_PEERS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::phone::JoinAsPeers<'static>>(0xafe5_623f, 0, tl::Payload::Reference, 24, "phone.joinAsPeers peers chats users", &tl::rows::<3>(
-        "*o *o *o",
-        &[offset_of!(types::phone::JoinAsPeers<'static>, peers), offset_of!(types::phone::JoinAsPeers<'static>, chats), offset_of!(types::phone::JoinAsPeers<'static>, users)],
-        &[&tables::PEER, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::phone::JoinAsPeers<'static>>(0xafe5_623f, 0, tl::Payload::Reference, 24, "phone.joinAsPeers peers chats users", &tl::rows::<3>("*o *o *o", &[&tables::PEER, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::phone::JoinAsPeers<'_>, enums::phone::JoinAsPeers<'a>, &JOIN_AS_PEERS }
-static JOIN_AS_PEERS_T: [tl::Type; 1] = tl::Type::structs(&JOIN_AS_PEERS_);
-tl::described! { types::phone::JoinAsPeers<'_>, &JOIN_AS_PEERS_T[0] }
+tl::family! { enums::phone::JoinAsPeers<'_>, enums::phone::JoinAsPeers<'a>, &JOIN_AS_PEERS }
+pub(crate) static JOIN_AS_PEERS_T: [tl::Type; 1] = tl::Type::structs(&JOIN_AS_PEERS_);
 
-pub(crate) static PHONE_CALL: tl::Type = tl::Type::single::<enums::phone::PhoneCall<'static>>("phone.PhoneCall", &PHONE_CALL_[0], tl::ListOps::NONE);
+pub(crate) static PHONE_CALL: tl::Type = tl::Type::single::<enums::phone::PhoneCall<'static>>("phone.PhoneCall", 24, &PHONE_CALL_[0], tl::ListOps::NONE);
 static PHONE_CALL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::phone::PhoneCall<'static>>(0xec82_e140, 0, tl::Payload::Reference, 20, "phone.phoneCall phone_call users", &tl::rows::<2>(
-        "o *o",
-        &[offset_of!(types::phone::PhoneCall<'static>, phone_call), offset_of!(types::phone::PhoneCall<'static>, users)],
-        &[&tables::PHONE_CALL, &tables::USER],
-    )),
+    tl::Constructor::new::<types::phone::PhoneCall<'static>>(0xec82_e140, 0, tl::Payload::Reference, 20, "phone.phoneCall phone_call users", &tl::rows::<2>("o *o", &[&tables::PHONE_CALL, &tables::USER])),
 ];
-tl::described_family! { enums::phone::PhoneCall<'_>, enums::phone::PhoneCall<'a>, &PHONE_CALL }
-static PHONE_CALL_T: [tl::Type; 1] = tl::Type::structs(&PHONE_CALL_);
-tl::described! { types::phone::PhoneCall<'_>, &PHONE_CALL_T[0] }
+tl::family! { enums::phone::PhoneCall<'_>, enums::phone::PhoneCall<'a>, &PHONE_CALL }
+pub(crate) static PHONE_CALL_T: [tl::Type; 1] = tl::Type::structs(&PHONE_CALL_);

@@ -2,39 +2,22 @@
 
 //! Tables of the types of the namespace `photos`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static PHOTO: tl::Type = tl::Type::single::<enums::photos::Photo<'static>>("photos.Photo", &PHOTO_[0], tl::ListOps::NONE);
+pub(crate) static PHOTO: tl::Type = tl::Type::single::<enums::photos::Photo<'static>>("photos.Photo", 24, &PHOTO_[0], tl::ListOps::NONE);
 static PHOTO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::photos::Photo<'static>>(0x2021_2ca8, 0, tl::Payload::Value, 20, "photos.photo photo users", &tl::rows::<2>(
-        "o *o",
-        &[offset_of!(types::photos::Photo<'static>, photo), offset_of!(types::photos::Photo<'static>, users)],
-        &[&tables::PHOTO, &tables::USER],
-    )),
+    tl::Constructor::new::<types::photos::Photo<'static>>(0x2021_2ca8, 0, tl::Payload::Value, 20, "photos.photo photo users", &tl::rows::<2>("o *o", &[&tables::PHOTO, &tables::USER])),
 ];
-tl::described_family! { enums::photos::Photo<'_>, enums::photos::Photo<'a>, &PHOTO }
-static PHOTO_T: [tl::Type; 1] = tl::Type::structs(&PHOTO_);
-tl::described! { types::photos::Photo<'_>, &PHOTO_T[0] }
+tl::family! { enums::photos::Photo<'_>, enums::photos::Photo<'a>, &PHOTO }
+pub(crate) static PHOTO_T: [tl::Type; 1] = tl::Type::structs(&PHOTO_);
 
-pub(crate) static PHOTOS: tl::Type = tl::Type::tagged::<enums::photos::Photos<'static>>("photos.Photos", &PHOTOS_, { static SLOTS: [u16; 4] = tl::slots(&PHOTOS_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static PHOTOS: tl::Type = tl::Type::tagged::<enums::photos::Photos<'static>>("photos.Photos", 20, &PHOTOS_, { static SLOTS: [u16; 4] = tl::slots(&PHOTOS_); &SLOTS }, tl::ListOps::NONE);
 static PHOTOS_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::photos::Photos<'static>>(0x8dca_6aa5, 0, tl::Payload::Value, 16, "photos.photos photos users", &tl::rows::<2>(
-        "*o *o",
-        &[offset_of!(types::photos::Photos<'static>, photos), offset_of!(types::photos::Photos<'static>, users)],
-        &[&tables::PHOTO, &tables::USER],
-    )),
-    tl::Constructor::new::<types::photos::PhotosSlice<'static>>(0x1505_1f54, 1, tl::Payload::Reference, 20, "photos.photosSlice count photos users", &tl::rows::<3>(
-        "i *o *o",
-        &[offset_of!(types::photos::PhotosSlice<'static>, count), offset_of!(types::photos::PhotosSlice<'static>, photos), offset_of!(types::photos::PhotosSlice<'static>, users)],
-        &[&tables::PHOTO, &tables::USER],
-    )),
+    tl::Constructor::new::<types::photos::Photos<'static>>(0x8dca_6aa5, 0, tl::Payload::Value, 16, "photos.photos photos users", &tl::rows::<2>("*o *o", &[&tables::PHOTO, &tables::USER])),
+    tl::Constructor::new::<types::photos::PhotosSlice<'static>>(0x1505_1f54, 1, tl::Payload::Reference, 20, "photos.photosSlice count photos users", &tl::rows::<3>("i *o *o", &[&tables::PHOTO, &tables::USER])),
 ];
-tl::described_family! { enums::photos::Photos<'_>, enums::photos::Photos<'a>, &PHOTOS }
-static PHOTOS_T: [tl::Type; 2] = tl::Type::structs(&PHOTOS_);
-tl::described! { types::photos::Photos<'_>, &PHOTOS_T[0] }
-tl::described! { types::photos::PhotosSlice<'_>, &PHOTOS_T[1] }
+tl::family! { enums::photos::Photos<'_>, enums::photos::Photos<'a>, &PHOTOS }
+pub(crate) static PHOTOS_T: [tl::Type; 2] = tl::Type::structs(&PHOTOS_);

@@ -2,45 +2,28 @@
 
 //! Tables of the types of the namespace `premium`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static BOOSTS_LIST: tl::Type = tl::Type::single::<enums::premium::BoostsList<'static>>("premium.BoostsList", &BOOSTS_LIST_[0], tl::ListOps::NONE);
+pub(crate) static BOOSTS_LIST: tl::Type = tl::Type::single::<enums::premium::BoostsList<'static>>("premium.BoostsList", 28, &BOOSTS_LIST_[0], tl::ListOps::NONE);
 static BOOSTS_LIST_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::premium::BoostsList<'static>>(0x86f8_613c, 0, tl::Payload::Reference, 24, "premium.boostsList flags count boosts next_offset users", &tl::rows::<5>(
-        "# i *o 0.0s *o",
-        &[offset_of!(types::premium::BoostsList<'static>, count), offset_of!(types::premium::BoostsList<'static>, boosts), offset_of!(types::premium::BoostsList<'static>, next_offset), offset_of!(types::premium::BoostsList<'static>, users)],
-        &[&tables::BOOST, &tables::USER],
-    )),
+    tl::Constructor::new::<types::premium::BoostsList<'static>>(0x86f8_613c, 0, tl::Payload::Reference, 24, "premium.boostsList flags count boosts next_offset users", &tl::rows::<5>("# i *o 0.0s *o", &[&tables::BOOST, &tables::USER])),
 ];
-tl::described_family! { enums::premium::BoostsList<'_>, enums::premium::BoostsList<'a>, &BOOSTS_LIST }
-static BOOSTS_LIST_T: [tl::Type; 1] = tl::Type::structs(&BOOSTS_LIST_);
-tl::described! { types::premium::BoostsList<'_>, &BOOSTS_LIST_T[0] }
+tl::family! { enums::premium::BoostsList<'_>, enums::premium::BoostsList<'a>, &BOOSTS_LIST }
+pub(crate) static BOOSTS_LIST_T: [tl::Type; 1] = tl::Type::structs(&BOOSTS_LIST_);
 
-pub(crate) static BOOSTS_STATUS: tl::Type = tl::Type::single::<enums::premium::BoostsStatus<'static>>("premium.BoostsStatus", &BOOSTS_STATUS_[0], tl::ListOps::NONE);
+pub(crate) static BOOSTS_STATUS: tl::Type = tl::Type::single::<enums::premium::BoostsStatus<'static>>("premium.BoostsStatus", 24, &BOOSTS_STATUS_[0], tl::ListOps::NONE);
 static BOOSTS_STATUS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::premium::BoostsStatus<'static>>(0x4959_427a, 0, tl::Payload::Reference, 20, "premium.boostsStatus flags my_boost level current_level_boosts boosts gift_boosts next_level_boosts premium_audience boost_url prepaid_giveaways my_boost_slots", &tl::rows::<11>(
-        "# 0.2! i i i 0.4i 0.0i 0.1o s 0.3*o 0.2*i",
-        &[offset_of!(types::premium::BoostsStatus<'static>, my_boost), offset_of!(types::premium::BoostsStatus<'static>, level), offset_of!(types::premium::BoostsStatus<'static>, current_level_boosts), offset_of!(types::premium::BoostsStatus<'static>, boosts), offset_of!(types::premium::BoostsStatus<'static>, gift_boosts), offset_of!(types::premium::BoostsStatus<'static>, next_level_boosts), offset_of!(types::premium::BoostsStatus<'static>, premium_audience), offset_of!(types::premium::BoostsStatus<'static>, boost_url), offset_of!(types::premium::BoostsStatus<'static>, prepaid_giveaways), offset_of!(types::premium::BoostsStatus<'static>, my_boost_slots)],
-        &[&tables::STATS_PERCENT_VALUE, &tables::PREPAID_GIVEAWAY],
-    )),
+    tl::Constructor::new::<types::premium::BoostsStatus<'static>>(0x4959_427a, 0, tl::Payload::Reference, 20, "premium.boostsStatus flags my_boost level current_level_boosts boosts gift_boosts next_level_boosts premium_audience boost_url prepaid_giveaways my_boost_slots", &tl::rows::<11>("# 0.2! i i i 0.4i 0.0i 0.1o s 0.3*o 0.2*i", &[&tables::STATS_PERCENT_VALUE, &tables::PREPAID_GIVEAWAY])),
 ];
-tl::described_family! { enums::premium::BoostsStatus<'_>, enums::premium::BoostsStatus<'a>, &BOOSTS_STATUS }
-static BOOSTS_STATUS_T: [tl::Type; 1] = tl::Type::structs(&BOOSTS_STATUS_);
-tl::described! { types::premium::BoostsStatus<'_>, &BOOSTS_STATUS_T[0] }
+tl::family! { enums::premium::BoostsStatus<'_>, enums::premium::BoostsStatus<'a>, &BOOSTS_STATUS }
+pub(crate) static BOOSTS_STATUS_T: [tl::Type; 1] = tl::Type::structs(&BOOSTS_STATUS_);
 
-pub(crate) static MY_BOOSTS: tl::Type = tl::Type::single::<enums::premium::MyBoosts<'static>>("premium.MyBoosts", &MY_BOOSTS_[0], tl::ListOps::NONE);
+pub(crate) static MY_BOOSTS: tl::Type = tl::Type::single::<enums::premium::MyBoosts<'static>>("premium.MyBoosts", 28, &MY_BOOSTS_[0], tl::ListOps::NONE);
 static MY_BOOSTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::premium::MyBoosts<'static>>(0x9ae2_28e2, 0, tl::Payload::Reference, 24, "premium.myBoosts my_boosts chats users", &tl::rows::<3>(
-        "*o *o *o",
-        &[offset_of!(types::premium::MyBoosts<'static>, my_boosts), offset_of!(types::premium::MyBoosts<'static>, chats), offset_of!(types::premium::MyBoosts<'static>, users)],
-        &[&tables::MY_BOOST, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::premium::MyBoosts<'static>>(0x9ae2_28e2, 0, tl::Payload::Reference, 24, "premium.myBoosts my_boosts chats users", &tl::rows::<3>("*o *o *o", &[&tables::MY_BOOST, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::premium::MyBoosts<'_>, enums::premium::MyBoosts<'a>, &MY_BOOSTS }
-static MY_BOOSTS_T: [tl::Type; 1] = tl::Type::structs(&MY_BOOSTS_);
-tl::described! { types::premium::MyBoosts<'_>, &MY_BOOSTS_T[0] }
+tl::family! { enums::premium::MyBoosts<'_>, enums::premium::MyBoosts<'a>, &MY_BOOSTS }
+pub(crate) static MY_BOOSTS_T: [tl::Type; 1] = tl::Type::structs(&MY_BOOSTS_);

@@ -2,33 +2,21 @@
 
 //! Tables of the types of the namespace `smsjobs`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, types};
 
 
-pub(crate) static ELIGIBILITY_TO_JOIN: tl::Type = tl::Type::single::<enums::smsjobs::EligibilityToJoin<'static>>("smsjobs.EligibilityToJoin", &ELIGIBILITY_TO_JOIN_[0], tl::ListOps::NONE);
+pub(crate) static ELIGIBILITY_TO_JOIN: tl::Type = tl::Type::single::<enums::smsjobs::EligibilityToJoin<'static>>("smsjobs.EligibilityToJoin", 12, &ELIGIBILITY_TO_JOIN_[0], tl::ListOps::NONE);
 static ELIGIBILITY_TO_JOIN_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::smsjobs::EligibleToJoin<'static>>(0xdc8b_44cf, 0, tl::Payload::Value, 8, "smsjobs.eligibleToJoin terms_url monthly_sent_sms", &tl::rows::<2>(
-        "s i",
-        &[offset_of!(types::smsjobs::EligibleToJoin<'static>, terms_url), offset_of!(types::smsjobs::EligibleToJoin<'static>, monthly_sent_sms)],
-        &[],
-    )),
+    tl::Constructor::new::<types::smsjobs::EligibleToJoin<'static>>(0xdc8b_44cf, 0, tl::Payload::Value, 8, "smsjobs.eligibleToJoin terms_url monthly_sent_sms", &tl::rows::<2>("s i", &[])),
 ];
-tl::described_family! { enums::smsjobs::EligibilityToJoin<'_>, enums::smsjobs::EligibilityToJoin<'a>, &ELIGIBILITY_TO_JOIN }
-static ELIGIBILITY_TO_JOIN_T: [tl::Type; 1] = tl::Type::structs(&ELIGIBILITY_TO_JOIN_);
-tl::described! { types::smsjobs::EligibleToJoin<'_>, &ELIGIBILITY_TO_JOIN_T[0] }
+tl::family! { enums::smsjobs::EligibilityToJoin<'_>, enums::smsjobs::EligibilityToJoin<'a>, &ELIGIBILITY_TO_JOIN }
+pub(crate) static ELIGIBILITY_TO_JOIN_T: [tl::Type; 1] = tl::Type::structs(&ELIGIBILITY_TO_JOIN_);
 
-pub(crate) static STATUS: tl::Type = tl::Type::single::<enums::smsjobs::Status<'static>>("smsjobs.Status", &STATUS_[0], tl::ListOps::NONE);
+pub(crate) static STATUS: tl::Type = tl::Type::single::<enums::smsjobs::Status<'static>>("smsjobs.Status", 32, &STATUS_[0], tl::ListOps::NONE);
 static STATUS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::smsjobs::Status<'static>>(0x2aee_9191, 0, tl::Payload::Reference, 28, "smsjobs.status flags allow_international recent_sent recent_since recent_remains total_sent total_since last_gift_slug terms_url", &tl::rows::<9>(
-        "# 0.0! i i i i i 0.1s s",
-        &[offset_of!(types::smsjobs::Status<'static>, allow_international), offset_of!(types::smsjobs::Status<'static>, recent_sent), offset_of!(types::smsjobs::Status<'static>, recent_since), offset_of!(types::smsjobs::Status<'static>, recent_remains), offset_of!(types::smsjobs::Status<'static>, total_sent), offset_of!(types::smsjobs::Status<'static>, total_since), offset_of!(types::smsjobs::Status<'static>, last_gift_slug), offset_of!(types::smsjobs::Status<'static>, terms_url)],
-        &[],
-    )),
+    tl::Constructor::new::<types::smsjobs::Status<'static>>(0x2aee_9191, 0, tl::Payload::Reference, 28, "smsjobs.status flags allow_international recent_sent recent_since recent_remains total_sent total_since last_gift_slug terms_url", &tl::rows::<9>("# 0.0! i i i i i 0.1s s", &[])),
 ];
-tl::described_family! { enums::smsjobs::Status<'_>, enums::smsjobs::Status<'a>, &STATUS }
-static STATUS_T: [tl::Type; 1] = tl::Type::structs(&STATUS_);
-tl::described! { types::smsjobs::Status<'_>, &STATUS_T[0] }
+tl::family! { enums::smsjobs::Status<'_>, enums::smsjobs::Status<'a>, &STATUS }
+pub(crate) static STATUS_T: [tl::Type; 1] = tl::Type::structs(&STATUS_);

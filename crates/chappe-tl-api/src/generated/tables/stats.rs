@@ -2,81 +2,49 @@
 
 //! Tables of the types of the namespace `stats`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static BROADCAST_STATS: tl::Type = tl::Type::single::<enums::stats::BroadcastStats<'static>>("stats.BroadcastStats", &BROADCAST_STATS_[0], tl::ListOps::NONE);
+pub(crate) static BROADCAST_STATS: tl::Type = tl::Type::single::<enums::stats::BroadcastStats<'static>>("stats.BroadcastStats", 280, &BROADCAST_STATS_[0], tl::ListOps::NONE);
 static BROADCAST_STATS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::stats::BroadcastStats<'static>>(0x396c_a5fc, 0, tl::Payload::Reference, 276, "stats.broadcastStats period followers views_per_post shares_per_post reactions_per_post views_per_story shares_per_story reactions_per_story enabled_notifications growth_graph followers_graph mute_graph top_hours_graph interactions_graph iv_interactions_graph views_by_source_graph new_followers_by_source_graph languages_graph reactions_by_emotion_graph story_interactions_graph story_reactions_by_emotion_graph recent_posts_interactions", &tl::rows::<22>(
-        "o o o o o o o o o o o o o o o o o o o o o *o",
-        &[offset_of!(types::stats::BroadcastStats<'static>, period), offset_of!(types::stats::BroadcastStats<'static>, followers), offset_of!(types::stats::BroadcastStats<'static>, views_per_post), offset_of!(types::stats::BroadcastStats<'static>, shares_per_post), offset_of!(types::stats::BroadcastStats<'static>, reactions_per_post), offset_of!(types::stats::BroadcastStats<'static>, views_per_story), offset_of!(types::stats::BroadcastStats<'static>, shares_per_story), offset_of!(types::stats::BroadcastStats<'static>, reactions_per_story), offset_of!(types::stats::BroadcastStats<'static>, enabled_notifications), offset_of!(types::stats::BroadcastStats<'static>, growth_graph), offset_of!(types::stats::BroadcastStats<'static>, followers_graph), offset_of!(types::stats::BroadcastStats<'static>, mute_graph), offset_of!(types::stats::BroadcastStats<'static>, top_hours_graph), offset_of!(types::stats::BroadcastStats<'static>, interactions_graph), offset_of!(types::stats::BroadcastStats<'static>, iv_interactions_graph), offset_of!(types::stats::BroadcastStats<'static>, views_by_source_graph), offset_of!(types::stats::BroadcastStats<'static>, new_followers_by_source_graph), offset_of!(types::stats::BroadcastStats<'static>, languages_graph), offset_of!(types::stats::BroadcastStats<'static>, reactions_by_emotion_graph), offset_of!(types::stats::BroadcastStats<'static>, story_interactions_graph), offset_of!(types::stats::BroadcastStats<'static>, story_reactions_by_emotion_graph), offset_of!(types::stats::BroadcastStats<'static>, recent_posts_interactions)],
-        &[&tables::STATS_DATE_RANGE_DAYS, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_PERCENT_VALUE, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::POST_INTERACTION_COUNTERS],
-    )),
+    tl::Constructor::new::<types::stats::BroadcastStats<'static>>(0x396c_a5fc, 0, tl::Payload::Reference, 276, "stats.broadcastStats period followers views_per_post shares_per_post reactions_per_post views_per_story shares_per_story reactions_per_story enabled_notifications growth_graph followers_graph mute_graph top_hours_graph interactions_graph iv_interactions_graph views_by_source_graph new_followers_by_source_graph languages_graph reactions_by_emotion_graph story_interactions_graph story_reactions_by_emotion_graph recent_posts_interactions", &tl::rows::<22>("o o o o o o o o o o o o o o o o o o o o o *o", &[&tables::STATS_DATE_RANGE_DAYS, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_PERCENT_VALUE, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::POST_INTERACTION_COUNTERS])),
 ];
-tl::described_family! { enums::stats::BroadcastStats<'_>, enums::stats::BroadcastStats<'a>, &BROADCAST_STATS }
-static BROADCAST_STATS_T: [tl::Type; 1] = tl::Type::structs(&BROADCAST_STATS_);
-tl::described! { types::stats::BroadcastStats<'_>, &BROADCAST_STATS_T[0] }
+tl::family! { enums::stats::BroadcastStats<'_>, enums::stats::BroadcastStats<'a>, &BROADCAST_STATS }
+pub(crate) static BROADCAST_STATS_T: [tl::Type; 1] = tl::Type::structs(&BROADCAST_STATS_);
 
-pub(crate) static MEGAGROUP_STATS: tl::Type = tl::Type::single::<enums::stats::MegagroupStats<'static>>("stats.MegagroupStats", &MEGAGROUP_STATS_[0], tl::ListOps::NONE);
+pub(crate) static MEGAGROUP_STATS: tl::Type = tl::Type::single::<enums::stats::MegagroupStats<'static>>("stats.MegagroupStats", 192, &MEGAGROUP_STATS_[0], tl::ListOps::NONE);
 static MEGAGROUP_STATS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::stats::MegagroupStats<'static>>(0xef7f_f916, 0, tl::Payload::Reference, 188, "stats.megagroupStats period members messages viewers posters growth_graph members_graph new_members_by_source_graph languages_graph messages_graph actions_graph top_hours_graph weekdays_graph top_posters top_admins top_inviters users", &tl::rows::<17>(
-        "o o o o o o o o o o o o o *o *o *o *o",
-        &[offset_of!(types::stats::MegagroupStats<'static>, period), offset_of!(types::stats::MegagroupStats<'static>, members), offset_of!(types::stats::MegagroupStats<'static>, messages), offset_of!(types::stats::MegagroupStats<'static>, viewers), offset_of!(types::stats::MegagroupStats<'static>, posters), offset_of!(types::stats::MegagroupStats<'static>, growth_graph), offset_of!(types::stats::MegagroupStats<'static>, members_graph), offset_of!(types::stats::MegagroupStats<'static>, new_members_by_source_graph), offset_of!(types::stats::MegagroupStats<'static>, languages_graph), offset_of!(types::stats::MegagroupStats<'static>, messages_graph), offset_of!(types::stats::MegagroupStats<'static>, actions_graph), offset_of!(types::stats::MegagroupStats<'static>, top_hours_graph), offset_of!(types::stats::MegagroupStats<'static>, weekdays_graph), offset_of!(types::stats::MegagroupStats<'static>, top_posters), offset_of!(types::stats::MegagroupStats<'static>, top_admins), offset_of!(types::stats::MegagroupStats<'static>, top_inviters), offset_of!(types::stats::MegagroupStats<'static>, users)],
-        &[&tables::STATS_DATE_RANGE_DAYS, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GROUP_TOP_POSTER, &tables::STATS_GROUP_TOP_ADMIN, &tables::STATS_GROUP_TOP_INVITER, &tables::USER],
-    )),
+    tl::Constructor::new::<types::stats::MegagroupStats<'static>>(0xef7f_f916, 0, tl::Payload::Reference, 188, "stats.megagroupStats period members messages viewers posters growth_graph members_graph new_members_by_source_graph languages_graph messages_graph actions_graph top_hours_graph weekdays_graph top_posters top_admins top_inviters users", &tl::rows::<17>("o o o o o o o o o o o o o *o *o *o *o", &[&tables::STATS_DATE_RANGE_DAYS, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GROUP_TOP_POSTER, &tables::STATS_GROUP_TOP_ADMIN, &tables::STATS_GROUP_TOP_INVITER, &tables::USER])),
 ];
-tl::described_family! { enums::stats::MegagroupStats<'_>, enums::stats::MegagroupStats<'a>, &MEGAGROUP_STATS }
-static MEGAGROUP_STATS_T: [tl::Type; 1] = tl::Type::structs(&MEGAGROUP_STATS_);
-tl::described! { types::stats::MegagroupStats<'_>, &MEGAGROUP_STATS_T[0] }
+tl::family! { enums::stats::MegagroupStats<'_>, enums::stats::MegagroupStats<'a>, &MEGAGROUP_STATS }
+pub(crate) static MEGAGROUP_STATS_T: [tl::Type; 1] = tl::Type::structs(&MEGAGROUP_STATS_);
 
-pub(crate) static MESSAGE_STATS: tl::Type = tl::Type::single::<enums::stats::MessageStats<'static>>("stats.MessageStats", &MESSAGE_STATS_[0], tl::ListOps::NONE);
+pub(crate) static MESSAGE_STATS: tl::Type = tl::Type::single::<enums::stats::MessageStats<'static>>("stats.MessageStats", 20, &MESSAGE_STATS_[0], tl::ListOps::NONE);
 static MESSAGE_STATS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::stats::MessageStats<'static>>(0x7fe9_1c14, 0, tl::Payload::Reference, 16, "stats.messageStats views_graph reactions_by_emotion_graph", &tl::rows::<2>(
-        "o o",
-        &[offset_of!(types::stats::MessageStats<'static>, views_graph), offset_of!(types::stats::MessageStats<'static>, reactions_by_emotion_graph)],
-        &[&tables::STATS_GRAPH, &tables::STATS_GRAPH],
-    )),
+    tl::Constructor::new::<types::stats::MessageStats<'static>>(0x7fe9_1c14, 0, tl::Payload::Reference, 16, "stats.messageStats views_graph reactions_by_emotion_graph", &tl::rows::<2>("o o", &[&tables::STATS_GRAPH, &tables::STATS_GRAPH])),
 ];
-tl::described_family! { enums::stats::MessageStats<'_>, enums::stats::MessageStats<'a>, &MESSAGE_STATS }
-static MESSAGE_STATS_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_STATS_);
-tl::described! { types::stats::MessageStats<'_>, &MESSAGE_STATS_T[0] }
+tl::family! { enums::stats::MessageStats<'_>, enums::stats::MessageStats<'a>, &MESSAGE_STATS }
+pub(crate) static MESSAGE_STATS_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_STATS_);
 
-pub(crate) static POLL_STATS: tl::Type = tl::Type::single::<enums::stats::PollStats<'static>>("stats.PollStats", &POLL_STATS_[0], tl::ListOps::NONE);
+pub(crate) static POLL_STATS: tl::Type = tl::Type::single::<enums::stats::PollStats<'static>>("stats.PollStats", 12, &POLL_STATS_[0], tl::ListOps::NONE);
 static POLL_STATS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::stats::PollStats<'static>>(0x2999_beed, 0, tl::Payload::Reference, 8, "stats.pollStats votes_graph", &tl::rows::<1>(
-        "o",
-        &[offset_of!(types::stats::PollStats<'static>, votes_graph)],
-        &[&tables::STATS_GRAPH],
-    )),
+    tl::Constructor::new::<types::stats::PollStats<'static>>(0x2999_beed, 0, tl::Payload::Reference, 8, "stats.pollStats votes_graph", &tl::rows::<1>("o", &[&tables::STATS_GRAPH])),
 ];
-tl::described_family! { enums::stats::PollStats<'_>, enums::stats::PollStats<'a>, &POLL_STATS }
-static POLL_STATS_T: [tl::Type; 1] = tl::Type::structs(&POLL_STATS_);
-tl::described! { types::stats::PollStats<'_>, &POLL_STATS_T[0] }
+tl::family! { enums::stats::PollStats<'_>, enums::stats::PollStats<'a>, &POLL_STATS }
+pub(crate) static POLL_STATS_T: [tl::Type; 1] = tl::Type::structs(&POLL_STATS_);
 
-pub(crate) static PUBLIC_FORWARDS: tl::Type = tl::Type::single::<enums::stats::PublicForwards<'static>>("stats.PublicForwards", &PUBLIC_FORWARDS_[0], tl::ListOps::NONE);
+pub(crate) static PUBLIC_FORWARDS: tl::Type = tl::Type::single::<enums::stats::PublicForwards<'static>>("stats.PublicForwards", 36, &PUBLIC_FORWARDS_[0], tl::ListOps::NONE);
 static PUBLIC_FORWARDS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::stats::PublicForwards<'static>>(0x9303_7e20, 0, tl::Payload::Reference, 32, "stats.publicForwards flags count forwards next_offset chats users", &tl::rows::<6>(
-        "# i *o 0.0s *o *o",
-        &[offset_of!(types::stats::PublicForwards<'static>, count), offset_of!(types::stats::PublicForwards<'static>, forwards), offset_of!(types::stats::PublicForwards<'static>, next_offset), offset_of!(types::stats::PublicForwards<'static>, chats), offset_of!(types::stats::PublicForwards<'static>, users)],
-        &[&tables::PUBLIC_FORWARD, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::stats::PublicForwards<'static>>(0x9303_7e20, 0, tl::Payload::Reference, 32, "stats.publicForwards flags count forwards next_offset chats users", &tl::rows::<6>("# i *o 0.0s *o *o", &[&tables::PUBLIC_FORWARD, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::stats::PublicForwards<'_>, enums::stats::PublicForwards<'a>, &PUBLIC_FORWARDS }
-static PUBLIC_FORWARDS_T: [tl::Type; 1] = tl::Type::structs(&PUBLIC_FORWARDS_);
-tl::described! { types::stats::PublicForwards<'_>, &PUBLIC_FORWARDS_T[0] }
+tl::family! { enums::stats::PublicForwards<'_>, enums::stats::PublicForwards<'a>, &PUBLIC_FORWARDS }
+pub(crate) static PUBLIC_FORWARDS_T: [tl::Type; 1] = tl::Type::structs(&PUBLIC_FORWARDS_);
 
-pub(crate) static STORY_STATS: tl::Type = tl::Type::single::<enums::stats::StoryStats<'static>>("stats.StoryStats", &STORY_STATS_[0], tl::ListOps::NONE);
+pub(crate) static STORY_STATS: tl::Type = tl::Type::single::<enums::stats::StoryStats<'static>>("stats.StoryStats", 20, &STORY_STATS_[0], tl::ListOps::NONE);
 static STORY_STATS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::stats::StoryStats<'static>>(0x50cd_067c, 0, tl::Payload::Reference, 16, "stats.storyStats views_graph reactions_by_emotion_graph", &tl::rows::<2>(
-        "o o",
-        &[offset_of!(types::stats::StoryStats<'static>, views_graph), offset_of!(types::stats::StoryStats<'static>, reactions_by_emotion_graph)],
-        &[&tables::STATS_GRAPH, &tables::STATS_GRAPH],
-    )),
+    tl::Constructor::new::<types::stats::StoryStats<'static>>(0x50cd_067c, 0, tl::Payload::Reference, 16, "stats.storyStats views_graph reactions_by_emotion_graph", &tl::rows::<2>("o o", &[&tables::STATS_GRAPH, &tables::STATS_GRAPH])),
 ];
-tl::described_family! { enums::stats::StoryStats<'_>, enums::stats::StoryStats<'a>, &STORY_STATS }
-static STORY_STATS_T: [tl::Type; 1] = tl::Type::structs(&STORY_STATS_);
-tl::described! { types::stats::StoryStats<'_>, &STORY_STATS_T[0] }
+tl::family! { enums::stats::StoryStats<'_>, enums::stats::StoryStats<'a>, &STORY_STATS }
+pub(crate) static STORY_STATS_T: [tl::Type; 1] = tl::Type::structs(&STORY_STATS_);

@@ -2,21 +2,14 @@
 
 //! Tables of the types of the namespace `stickers`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, types};
 
 
-pub(crate) static SUGGESTED_SHORT_NAME: tl::Type = tl::Type::single::<enums::stickers::SuggestedShortName<'static>>("stickers.SuggestedShortName", &SUGGESTED_SHORT_NAME_[0], tl::ListOps::NONE);
+pub(crate) static SUGGESTED_SHORT_NAME: tl::Type = tl::Type::single::<enums::stickers::SuggestedShortName<'static>>("stickers.SuggestedShortName", 8, &SUGGESTED_SHORT_NAME_[0], tl::ListOps::NONE);
 static SUGGESTED_SHORT_NAME_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::stickers::SuggestedShortName<'static>>(0x85fe_a03f, 0, tl::Payload::Value, 4, "stickers.suggestedShortName short_name", &tl::rows::<1>(
-        "s",
-        &[offset_of!(types::stickers::SuggestedShortName<'static>, short_name)],
-        &[],
-    )),
+    tl::Constructor::new::<types::stickers::SuggestedShortName<'static>>(0x85fe_a03f, 0, tl::Payload::Value, 4, "stickers.suggestedShortName short_name", &tl::rows::<1>("s", &[])),
 ];
-tl::described_family! { enums::stickers::SuggestedShortName<'_>, enums::stickers::SuggestedShortName<'a>, &SUGGESTED_SHORT_NAME }
-static SUGGESTED_SHORT_NAME_T: [tl::Type; 1] = tl::Type::structs(&SUGGESTED_SHORT_NAME_);
-tl::described! { types::stickers::SuggestedShortName<'_>, &SUGGESTED_SHORT_NAME_T[0] }
+tl::family! { enums::stickers::SuggestedShortName<'_>, enums::stickers::SuggestedShortName<'a>, &SUGGESTED_SHORT_NAME }
+pub(crate) static SUGGESTED_SHORT_NAME_T: [tl::Type; 1] = tl::Type::structs(&SUGGESTED_SHORT_NAME_);

@@ -4,31 +4,20 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, types};
+use super::super::{enums};
 
 
-pub(crate) static FILE_TYPE: tl::Type = tl::Type::tagged::<enums::storage::FileType>("storage.FileType", &FILE_TYPE_, { static SLOTS: [u16; 32] = tl::slots(&FILE_TYPE_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static FILE_TYPE: tl::Type = tl::Type::tagged::<enums::storage::FileType>("storage.FileType", 4, &FILE_TYPE_, { static SLOTS: [u16; 32] = tl::slots(&FILE_TYPE_); &SLOTS }, tl::ListOps::NONE);
 static FILE_TYPE_: [tl::Constructor; 10] = [
-    tl::Constructor::new::<types::storage::FileUnknown>(0xaa96_3b05, 0, tl::Payload::Value, 0, "storage.fileUnknown", &[]),
-    tl::Constructor::new::<types::storage::FilePartial>(0x40bc_6f52, 1, tl::Payload::Value, 0, "storage.filePartial", &[]),
-    tl::Constructor::new::<types::storage::FileJpeg>(0x007e_fe0e, 2, tl::Payload::Value, 0, "storage.fileJpeg", &[]),
-    tl::Constructor::new::<types::storage::FileGif>(0xcae1_aadf, 3, tl::Payload::Value, 0, "storage.fileGif", &[]),
-    tl::Constructor::new::<types::storage::FilePng>(0x0a4f_63c0, 4, tl::Payload::Value, 0, "storage.filePng", &[]),
-    tl::Constructor::new::<types::storage::FilePdf>(0xae1e_508d, 5, tl::Payload::Value, 0, "storage.filePdf", &[]),
-    tl::Constructor::new::<types::storage::FileMp3>(0x528a_0677, 6, tl::Payload::Value, 0, "storage.fileMp3", &[]),
-    tl::Constructor::new::<types::storage::FileMov>(0x4b09_ebbc, 7, tl::Payload::Value, 0, "storage.fileMov", &[]),
-    tl::Constructor::new::<types::storage::FileMp4>(0xb3ce_a0e4, 8, tl::Payload::Value, 0, "storage.fileMp4", &[]),
-    tl::Constructor::new::<types::storage::FileWebp>(0x1081_464c, 9, tl::Payload::Value, 0, "storage.fileWebp", &[]),
+    tl::Constructor::new::<()>(0xaa96_3b05, 0, tl::Payload::Value, 0, "storage.fileUnknown", &[]),
+    tl::Constructor::new::<()>(0x40bc_6f52, 1, tl::Payload::Value, 0, "storage.filePartial", &[]),
+    tl::Constructor::new::<()>(0x007e_fe0e, 2, tl::Payload::Value, 0, "storage.fileJpeg", &[]),
+    tl::Constructor::new::<()>(0xcae1_aadf, 3, tl::Payload::Value, 0, "storage.fileGif", &[]),
+    tl::Constructor::new::<()>(0x0a4f_63c0, 4, tl::Payload::Value, 0, "storage.filePng", &[]),
+    tl::Constructor::new::<()>(0xae1e_508d, 5, tl::Payload::Value, 0, "storage.filePdf", &[]),
+    tl::Constructor::new::<()>(0x528a_0677, 6, tl::Payload::Value, 0, "storage.fileMp3", &[]),
+    tl::Constructor::new::<()>(0x4b09_ebbc, 7, tl::Payload::Value, 0, "storage.fileMov", &[]),
+    tl::Constructor::new::<()>(0xb3ce_a0e4, 8, tl::Payload::Value, 0, "storage.fileMp4", &[]),
+    tl::Constructor::new::<()>(0x1081_464c, 9, tl::Payload::Value, 0, "storage.fileWebp", &[]),
 ];
-tl::described_family! { enums::storage::FileType, enums::storage::FileType, &FILE_TYPE }
-static FILE_TYPE_T: [tl::Type; 10] = tl::Type::structs(&FILE_TYPE_);
-tl::described! { types::storage::FileUnknown, &FILE_TYPE_T[0] }
-tl::described! { types::storage::FilePartial, &FILE_TYPE_T[1] }
-tl::described! { types::storage::FileJpeg, &FILE_TYPE_T[2] }
-tl::described! { types::storage::FileGif, &FILE_TYPE_T[3] }
-tl::described! { types::storage::FilePng, &FILE_TYPE_T[4] }
-tl::described! { types::storage::FilePdf, &FILE_TYPE_T[5] }
-tl::described! { types::storage::FileMp3, &FILE_TYPE_T[6] }
-tl::described! { types::storage::FileMov, &FILE_TYPE_T[7] }
-tl::described! { types::storage::FileMp4, &FILE_TYPE_T[8] }
-tl::described! { types::storage::FileWebp, &FILE_TYPE_T[9] }
+tl::family! { enums::storage::FileType, enums::storage::FileType, &FILE_TYPE }

@@ -2,33 +2,21 @@
 
 //! Tables of the types of the namespace `toncenter`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static API_RESPONSE: tl::Type = tl::Type::single::<enums::toncenter::ApiResponse<'static>>("toncenter.ApiResponse", &API_RESPONSE_[0], tl::ListOps::NONE);
+pub(crate) static API_RESPONSE: tl::Type = tl::Type::single::<enums::toncenter::ApiResponse<'static>>("toncenter.ApiResponse", 12, &API_RESPONSE_[0], tl::ListOps::NONE);
 static API_RESPONSE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::toncenter::ApiResponse<'static>>(0xac8d_fe19, 0, tl::Payload::Value, 8, "toncenter.apiResponse response", &tl::rows::<1>(
-        "o",
-        &[offset_of!(types::toncenter::ApiResponse<'static>, response)],
-        &[&tables::DATA_JSON],
-    )),
+    tl::Constructor::new::<types::toncenter::ApiResponse<'static>>(0xac8d_fe19, 0, tl::Payload::Value, 8, "toncenter.apiResponse response", &tl::rows::<1>("o", &[&tables::DATA_JSON])),
 ];
-tl::described_family! { enums::toncenter::ApiResponse<'_>, enums::toncenter::ApiResponse<'a>, &API_RESPONSE }
-static API_RESPONSE_T: [tl::Type; 1] = tl::Type::structs(&API_RESPONSE_);
-tl::described! { types::toncenter::ApiResponse<'_>, &API_RESPONSE_T[0] }
+tl::family! { enums::toncenter::ApiResponse<'_>, enums::toncenter::ApiResponse<'a>, &API_RESPONSE }
+pub(crate) static API_RESPONSE_T: [tl::Type; 1] = tl::Type::structs(&API_RESPONSE_);
 
-pub(crate) static STREAMING_URL: tl::Type = tl::Type::single::<enums::toncenter::StreamingUrl<'static>>("toncenter.StreamingUrl", &STREAMING_URL_[0], tl::ListOps::NONE);
+pub(crate) static STREAMING_URL: tl::Type = tl::Type::single::<enums::toncenter::StreamingUrl<'static>>("toncenter.StreamingUrl", 12, &STREAMING_URL_[0], tl::ListOps::NONE);
 static STREAMING_URL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::toncenter::StreamingUrl<'static>>(0x1988_7601, 0, tl::Payload::Value, 8, "toncenter.streamingUrl url expires", &tl::rows::<2>(
-        "s i",
-        &[offset_of!(types::toncenter::StreamingUrl<'static>, url), offset_of!(types::toncenter::StreamingUrl<'static>, expires)],
-        &[],
-    )),
+    tl::Constructor::new::<types::toncenter::StreamingUrl<'static>>(0x1988_7601, 0, tl::Payload::Value, 8, "toncenter.streamingUrl url expires", &tl::rows::<2>("s i", &[])),
 ];
-tl::described_family! { enums::toncenter::StreamingUrl<'_>, enums::toncenter::StreamingUrl<'a>, &STREAMING_URL }
-static STREAMING_URL_T: [tl::Type; 1] = tl::Type::structs(&STREAMING_URL_);
-tl::described! { types::toncenter::StreamingUrl<'_>, &STREAMING_URL_T[0] }
+tl::family! { enums::toncenter::StreamingUrl<'_>, enums::toncenter::StreamingUrl<'a>, &STREAMING_URL }
+pub(crate) static STREAMING_URL_T: [tl::Type; 1] = tl::Type::structs(&STREAMING_URL_);

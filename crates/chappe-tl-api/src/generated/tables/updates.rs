@@ -2,75 +2,33 @@
 
 //! Tables of the types of the namespace `updates`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static CHANNEL_DIFFERENCE: tl::Type = tl::Type::tagged::<enums::updates::ChannelDifference<'static>>("updates.ChannelDifference", &CHANNEL_DIFFERENCE_, { static SLOTS: [u16; 8] = tl::slots(&CHANNEL_DIFFERENCE_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static CHANNEL_DIFFERENCE: tl::Type = tl::Type::tagged::<enums::updates::ChannelDifference<'static>>("updates.ChannelDifference", 12, &CHANNEL_DIFFERENCE_, { static SLOTS: [u16; 8] = tl::slots(&CHANNEL_DIFFERENCE_); &SLOTS }, tl::ListOps::NONE);
 static CHANNEL_DIFFERENCE_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::updates::ChannelDifferenceEmpty>(0x3e11_affb, 0, tl::Payload::Value, 8, "updates.channelDifferenceEmpty flags final pts timeout", &tl::rows::<4>(
-        "# 0.0! i 0.1i",
-        &[offset_of!(types::updates::ChannelDifferenceEmpty, r#final), offset_of!(types::updates::ChannelDifferenceEmpty, pts), offset_of!(types::updates::ChannelDifferenceEmpty, timeout)],
-        &[],
-    )),
-    tl::Constructor::new::<types::updates::ChannelDifferenceTooLong<'static>>(0xa4bc_c6fe, 1, tl::Payload::Reference, 52, "updates.channelDifferenceTooLong flags final timeout dialog messages chats users", &tl::rows::<7>(
-        "# 0.0! 0.1i o *o *o *o",
-        &[offset_of!(types::updates::ChannelDifferenceTooLong<'static>, r#final), offset_of!(types::updates::ChannelDifferenceTooLong<'static>, timeout), offset_of!(types::updates::ChannelDifferenceTooLong<'static>, dialog), offset_of!(types::updates::ChannelDifferenceTooLong<'static>, messages), offset_of!(types::updates::ChannelDifferenceTooLong<'static>, chats), offset_of!(types::updates::ChannelDifferenceTooLong<'static>, users)],
-        &[&tables::DIALOG, &tables::MESSAGE, &tables::CHAT, &tables::USER],
-    )),
-    tl::Constructor::new::<types::updates::ChannelDifference<'static>>(0x2064_674e, 2, tl::Payload::Reference, 40, "updates.channelDifference flags final pts timeout new_messages other_updates chats users", &tl::rows::<8>(
-        "# 0.0! i 0.1i *o *o *o *o",
-        &[offset_of!(types::updates::ChannelDifference<'static>, r#final), offset_of!(types::updates::ChannelDifference<'static>, pts), offset_of!(types::updates::ChannelDifference<'static>, timeout), offset_of!(types::updates::ChannelDifference<'static>, new_messages), offset_of!(types::updates::ChannelDifference<'static>, other_updates), offset_of!(types::updates::ChannelDifference<'static>, chats), offset_of!(types::updates::ChannelDifference<'static>, users)],
-        &[&tables::MESSAGE, &tables::UPDATE, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::updates::ChannelDifferenceEmpty>(0x3e11_affb, 0, tl::Payload::Value, 8, "updates.channelDifferenceEmpty flags final pts timeout", &tl::rows::<4>("# 0.0! i 0.1i", &[])),
+    tl::Constructor::new::<types::updates::ChannelDifferenceTooLong<'static>>(0xa4bc_c6fe, 1, tl::Payload::Reference, 52, "updates.channelDifferenceTooLong flags final timeout dialog messages chats users", &tl::rows::<7>("# 0.0! 0.1i o *o *o *o", &[&tables::DIALOG, &tables::MESSAGE, &tables::CHAT, &tables::USER])),
+    tl::Constructor::new::<types::updates::ChannelDifference<'static>>(0x2064_674e, 2, tl::Payload::Reference, 40, "updates.channelDifference flags final pts timeout new_messages other_updates chats users", &tl::rows::<8>("# 0.0! i 0.1i *o *o *o *o", &[&tables::MESSAGE, &tables::UPDATE, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::updates::ChannelDifference<'_>, enums::updates::ChannelDifference<'a>, &CHANNEL_DIFFERENCE }
-static CHANNEL_DIFFERENCE_T: [tl::Type; 3] = tl::Type::structs(&CHANNEL_DIFFERENCE_);
-tl::described! { types::updates::ChannelDifferenceEmpty, &CHANNEL_DIFFERENCE_T[0] }
-tl::described! { types::updates::ChannelDifferenceTooLong<'_>, &CHANNEL_DIFFERENCE_T[1] }
-tl::described! { types::updates::ChannelDifference<'_>, &CHANNEL_DIFFERENCE_T[2] }
+tl::family! { enums::updates::ChannelDifference<'_>, enums::updates::ChannelDifference<'a>, &CHANNEL_DIFFERENCE }
+pub(crate) static CHANNEL_DIFFERENCE_T: [tl::Type; 3] = tl::Type::structs(&CHANNEL_DIFFERENCE_);
 
-pub(crate) static DIFFERENCE: tl::Type = tl::Type::tagged::<enums::updates::Difference<'static>>("updates.Difference", &DIFFERENCE_, { static SLOTS: [u16; 8] = tl::slots(&DIFFERENCE_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static DIFFERENCE: tl::Type = tl::Type::tagged::<enums::updates::Difference<'static>>("updates.Difference", 8, &DIFFERENCE_, { static SLOTS: [u16; 8] = tl::slots(&DIFFERENCE_); &SLOTS }, tl::ListOps::NONE);
 static DIFFERENCE_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::updates::DifferenceEmpty>(0x5d75_a138, 0, tl::Payload::Value, 8, "updates.differenceEmpty date seq", &tl::rows::<2>(
-        "i i",
-        &[offset_of!(types::updates::DifferenceEmpty, date), offset_of!(types::updates::DifferenceEmpty, seq)],
-        &[],
-    )),
-    tl::Constructor::new::<types::updates::Difference<'static>>(0x00f4_9ca0, 1, tl::Payload::Reference, 64, "updates.difference new_messages new_encrypted_messages other_updates chats users state", &tl::rows::<6>(
-        "*o *o *o *o *o o",
-        &[offset_of!(types::updates::Difference<'static>, new_messages), offset_of!(types::updates::Difference<'static>, new_encrypted_messages), offset_of!(types::updates::Difference<'static>, other_updates), offset_of!(types::updates::Difference<'static>, chats), offset_of!(types::updates::Difference<'static>, users), offset_of!(types::updates::Difference<'static>, state)],
-        &[&tables::MESSAGE, &tables::ENCRYPTED_MESSAGE, &tables::UPDATE, &tables::CHAT, &tables::USER, &tables::updates::STATE],
-    )),
-    tl::Constructor::new::<types::updates::DifferenceSlice<'static>>(0xa8fb_1981, 2, tl::Payload::Reference, 64, "updates.differenceSlice new_messages new_encrypted_messages other_updates chats users intermediate_state", &tl::rows::<6>(
-        "*o *o *o *o *o o",
-        &[offset_of!(types::updates::DifferenceSlice<'static>, new_messages), offset_of!(types::updates::DifferenceSlice<'static>, new_encrypted_messages), offset_of!(types::updates::DifferenceSlice<'static>, other_updates), offset_of!(types::updates::DifferenceSlice<'static>, chats), offset_of!(types::updates::DifferenceSlice<'static>, users), offset_of!(types::updates::DifferenceSlice<'static>, intermediate_state)],
-        &[&tables::MESSAGE, &tables::ENCRYPTED_MESSAGE, &tables::UPDATE, &tables::CHAT, &tables::USER, &tables::updates::STATE],
-    )),
-    tl::Constructor::new::<types::updates::DifferenceTooLong>(0x4afe_8f6d, 3, tl::Payload::Value, 4, "updates.differenceTooLong pts", &tl::rows::<1>(
-        "i",
-        &[offset_of!(types::updates::DifferenceTooLong, pts)],
-        &[],
-    )),
+    tl::Constructor::new::<types::updates::DifferenceEmpty>(0x5d75_a138, 0, tl::Payload::Value, 8, "updates.differenceEmpty date seq", &tl::rows::<2>("i i", &[])),
+    tl::Constructor::new::<types::updates::Difference<'static>>(0x00f4_9ca0, 1, tl::Payload::Reference, 64, "updates.difference new_messages new_encrypted_messages other_updates chats users state", &tl::rows::<6>("*o *o *o *o *o o", &[&tables::MESSAGE, &tables::ENCRYPTED_MESSAGE, &tables::UPDATE, &tables::CHAT, &tables::USER, &tables::updates::STATE])),
+    tl::Constructor::new::<types::updates::DifferenceSlice<'static>>(0xa8fb_1981, 2, tl::Payload::Reference, 64, "updates.differenceSlice new_messages new_encrypted_messages other_updates chats users intermediate_state", &tl::rows::<6>("*o *o *o *o *o o", &[&tables::MESSAGE, &tables::ENCRYPTED_MESSAGE, &tables::UPDATE, &tables::CHAT, &tables::USER, &tables::updates::STATE])),
+    tl::Constructor::new::<types::updates::DifferenceTooLong>(0x4afe_8f6d, 3, tl::Payload::Value, 4, "updates.differenceTooLong pts", &tl::rows::<1>("i", &[])),
 ];
-tl::described_family! { enums::updates::Difference<'_>, enums::updates::Difference<'a>, &DIFFERENCE }
-static DIFFERENCE_T: [tl::Type; 4] = tl::Type::structs(&DIFFERENCE_);
-tl::described! { types::updates::DifferenceEmpty, &DIFFERENCE_T[0] }
-tl::described! { types::updates::Difference<'_>, &DIFFERENCE_T[1] }
-tl::described! { types::updates::DifferenceSlice<'_>, &DIFFERENCE_T[2] }
-tl::described! { types::updates::DifferenceTooLong, &DIFFERENCE_T[3] }
+tl::family! { enums::updates::Difference<'_>, enums::updates::Difference<'a>, &DIFFERENCE }
+pub(crate) static DIFFERENCE_T: [tl::Type; 4] = tl::Type::structs(&DIFFERENCE_);
 
-pub(crate) static STATE: tl::Type = tl::Type::single::<enums::updates::State>("updates.State", &STATE_[0], tl::ListOps::NONE);
+pub(crate) static STATE: tl::Type = tl::Type::single::<enums::updates::State>("updates.State", 24, &STATE_[0], tl::ListOps::NONE);
 static STATE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::updates::State>(0xa56c_2a3e, 0, tl::Payload::Value, 20, "updates.state pts qts date seq unread_count", &tl::rows::<5>(
-        "i i i i i",
-        &[offset_of!(types::updates::State, pts), offset_of!(types::updates::State, qts), offset_of!(types::updates::State, date), offset_of!(types::updates::State, seq), offset_of!(types::updates::State, unread_count)],
-        &[],
-    )),
+    tl::Constructor::new::<types::updates::State>(0xa56c_2a3e, 0, tl::Payload::Value, 20, "updates.state pts qts date seq unread_count", &tl::rows::<5>("i i i i i", &[])),
 ];
-tl::described_family! { enums::updates::State, enums::updates::State, &STATE }
-static STATE_T: [tl::Type; 1] = tl::Type::structs(&STATE_);
-tl::described! { types::updates::State, &STATE_T[0] }
+tl::family! { enums::updates::State, enums::updates::State, &STATE }
+pub(crate) static STATE_T: [tl::Type; 1] = tl::Type::structs(&STATE_);

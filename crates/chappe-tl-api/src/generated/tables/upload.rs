@@ -2,57 +2,30 @@
 
 //! Tables of the types of the namespace `upload`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static CDN_FILE: tl::Type = tl::Type::tagged::<enums::upload::CdnFile<'static>>("upload.CdnFile", &CDN_FILE_, { static SLOTS: [u16; 4] = tl::slots(&CDN_FILE_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static CDN_FILE: tl::Type = tl::Type::tagged::<enums::upload::CdnFile<'static>>("upload.CdnFile", 8, &CDN_FILE_, { static SLOTS: [u16; 4] = tl::slots(&CDN_FILE_); &SLOTS }, tl::ListOps::NONE);
 static CDN_FILE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::upload::CdnFileReuploadNeeded<'static>>(0xeea8_e46e, 0, tl::Payload::Value, 4, "upload.cdnFileReuploadNeeded request_token", &tl::rows::<1>(
-        "y",
-        &[offset_of!(types::upload::CdnFileReuploadNeeded<'static>, request_token)],
-        &[],
-    )),
-    tl::Constructor::new::<types::upload::CdnFile<'static>>(0xa99f_ca4f, 1, tl::Payload::Value, 4, "upload.cdnFile bytes", &tl::rows::<1>(
-        "y",
-        &[offset_of!(types::upload::CdnFile<'static>, bytes)],
-        &[],
-    )),
+    tl::Constructor::new::<types::upload::CdnFileReuploadNeeded<'static>>(0xeea8_e46e, 0, tl::Payload::Value, 4, "upload.cdnFileReuploadNeeded request_token", &tl::rows::<1>("y", &[])),
+    tl::Constructor::new::<types::upload::CdnFile<'static>>(0xa99f_ca4f, 1, tl::Payload::Value, 4, "upload.cdnFile bytes", &tl::rows::<1>("y", &[])),
 ];
-tl::described_family! { enums::upload::CdnFile<'_>, enums::upload::CdnFile<'a>, &CDN_FILE }
-static CDN_FILE_T: [tl::Type; 2] = tl::Type::structs(&CDN_FILE_);
-tl::described! { types::upload::CdnFileReuploadNeeded<'_>, &CDN_FILE_T[0] }
-tl::described! { types::upload::CdnFile<'_>, &CDN_FILE_T[1] }
+tl::family! { enums::upload::CdnFile<'_>, enums::upload::CdnFile<'a>, &CDN_FILE }
+pub(crate) static CDN_FILE_T: [tl::Type; 2] = tl::Type::structs(&CDN_FILE_);
 
-pub(crate) static FILE: tl::Type = tl::Type::tagged::<enums::upload::File<'static>>("upload.File", &FILE_, { static SLOTS: [u16; 4] = tl::slots(&FILE_); &SLOTS }, tl::ListOps::NONE);
+pub(crate) static FILE: tl::Type = tl::Type::tagged::<enums::upload::File<'static>>("upload.File", 16, &FILE_, { static SLOTS: [u16; 4] = tl::slots(&FILE_); &SLOTS }, tl::ListOps::NONE);
 static FILE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::upload::File<'static>>(0x096a_18d5, 0, tl::Payload::Value, 12, "upload.file type mtime bytes", &tl::rows::<3>(
-        "o i y",
-        &[offset_of!(types::upload::File<'static>, r#type), offset_of!(types::upload::File<'static>, mtime), offset_of!(types::upload::File<'static>, bytes)],
-        &[&tables::storage::FILE_TYPE],
-    )),
-    tl::Constructor::new::<types::upload::FileCdnRedirect<'static>>(0xf18c_da44, 1, tl::Payload::Reference, 24, "upload.fileCdnRedirect dc_id file_token encryption_key encryption_iv file_hashes", &tl::rows::<5>(
-        "i y y y *o",
-        &[offset_of!(types::upload::FileCdnRedirect<'static>, dc_id), offset_of!(types::upload::FileCdnRedirect<'static>, file_token), offset_of!(types::upload::FileCdnRedirect<'static>, encryption_key), offset_of!(types::upload::FileCdnRedirect<'static>, encryption_iv), offset_of!(types::upload::FileCdnRedirect<'static>, file_hashes)],
-        &[&tables::FILE_HASH],
-    )),
+    tl::Constructor::new::<types::upload::File<'static>>(0x096a_18d5, 0, tl::Payload::Value, 12, "upload.file type mtime bytes", &tl::rows::<3>("o i y", &[&tables::storage::FILE_TYPE])),
+    tl::Constructor::new::<types::upload::FileCdnRedirect<'static>>(0xf18c_da44, 1, tl::Payload::Reference, 24, "upload.fileCdnRedirect dc_id file_token encryption_key encryption_iv file_hashes", &tl::rows::<5>("i y y y *o", &[&tables::FILE_HASH])),
 ];
-tl::described_family! { enums::upload::File<'_>, enums::upload::File<'a>, &FILE }
-static FILE_T: [tl::Type; 2] = tl::Type::structs(&FILE_);
-tl::described! { types::upload::File<'_>, &FILE_T[0] }
-tl::described! { types::upload::FileCdnRedirect<'_>, &FILE_T[1] }
+tl::family! { enums::upload::File<'_>, enums::upload::File<'a>, &FILE }
+pub(crate) static FILE_T: [tl::Type; 2] = tl::Type::structs(&FILE_);
 
-pub(crate) static WEB_FILE: tl::Type = tl::Type::single::<enums::upload::WebFile<'static>>("upload.WebFile", &WEB_FILE_[0], tl::ListOps::NONE);
+pub(crate) static WEB_FILE: tl::Type = tl::Type::single::<enums::upload::WebFile<'static>>("upload.WebFile", 24, &WEB_FILE_[0], tl::ListOps::NONE);
 static WEB_FILE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::upload::WebFile<'static>>(0x21e7_53bc, 0, tl::Payload::Reference, 20, "upload.webFile size mime_type file_type mtime bytes", &tl::rows::<5>(
-        "i s o i y",
-        &[offset_of!(types::upload::WebFile<'static>, size), offset_of!(types::upload::WebFile<'static>, mime_type), offset_of!(types::upload::WebFile<'static>, file_type), offset_of!(types::upload::WebFile<'static>, mtime), offset_of!(types::upload::WebFile<'static>, bytes)],
-        &[&tables::storage::FILE_TYPE],
-    )),
+    tl::Constructor::new::<types::upload::WebFile<'static>>(0x21e7_53bc, 0, tl::Payload::Reference, 20, "upload.webFile size mime_type file_type mtime bytes", &tl::rows::<5>("i s o i y", &[&tables::storage::FILE_TYPE])),
 ];
-tl::described_family! { enums::upload::WebFile<'_>, enums::upload::WebFile<'a>, &WEB_FILE }
-static WEB_FILE_T: [tl::Type; 1] = tl::Type::structs(&WEB_FILE_);
-tl::described! { types::upload::WebFile<'_>, &WEB_FILE_T[0] }
+tl::family! { enums::upload::WebFile<'_>, enums::upload::WebFile<'a>, &WEB_FILE }
+pub(crate) static WEB_FILE_T: [tl::Type; 1] = tl::Type::structs(&WEB_FILE_);

@@ -2,165 +2,98 @@
 
 //! Tables of the types of the namespace `wallet`.
 
-use core::mem::offset_of;
-
 use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
 
-pub(crate) static ENCRYPTED_SECRET_PHRASE_PART: tl::Type = tl::Type::single::<enums::wallet::EncryptedSecretPhrasePart<'static>>("wallet.EncryptedSecretPhrasePart", &ENCRYPTED_SECRET_PHRASE_PART_[0], tl::ListOps::NONE);
+pub(crate) static ENCRYPTED_SECRET_PHRASE_PART: tl::Type = tl::Type::single::<enums::wallet::EncryptedSecretPhrasePart<'static>>("wallet.EncryptedSecretPhrasePart", 8, &ENCRYPTED_SECRET_PHRASE_PART_[0], tl::ListOps::NONE);
 static ENCRYPTED_SECRET_PHRASE_PART_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::EncryptedSecretPhrasePart<'static>>(0x18e8_2537, 0, tl::Payload::Value, 4, "wallet.encryptedSecretPhrasePart data", &tl::rows::<1>(
-        "y",
-        &[offset_of!(types::wallet::EncryptedSecretPhrasePart<'static>, data)],
-        &[],
-    )),
+    tl::Constructor::new::<types::wallet::EncryptedSecretPhrasePart<'static>>(0x18e8_2537, 0, tl::Payload::Value, 4, "wallet.encryptedSecretPhrasePart data", &tl::rows::<1>("y", &[])),
 ];
-tl::described_family! { enums::wallet::EncryptedSecretPhrasePart<'_>, enums::wallet::EncryptedSecretPhrasePart<'a>, &ENCRYPTED_SECRET_PHRASE_PART }
-static ENCRYPTED_SECRET_PHRASE_PART_T: [tl::Type; 1] = tl::Type::structs(&ENCRYPTED_SECRET_PHRASE_PART_);
-tl::described! { types::wallet::EncryptedSecretPhrasePart<'_>, &ENCRYPTED_SECRET_PHRASE_PART_T[0] }
+tl::family! { enums::wallet::EncryptedSecretPhrasePart<'_>, enums::wallet::EncryptedSecretPhrasePart<'a>, &ENCRYPTED_SECRET_PHRASE_PART }
+pub(crate) static ENCRYPTED_SECRET_PHRASE_PART_T: [tl::Type; 1] = tl::Type::structs(&ENCRYPTED_SECRET_PHRASE_PART_);
 
-pub(crate) static EXISTING_BALANCE: tl::Type = tl::Type::single::<enums::wallet::ExistingBalance<'static>>("wallet.ExistingBalance", &EXISTING_BALANCE_[0], tl::ListOps::NONE);
+pub(crate) static EXISTING_BALANCE: tl::Type = tl::Type::single::<enums::wallet::ExistingBalance<'static>>("wallet.ExistingBalance", 12, &EXISTING_BALANCE_[0], tl::ListOps::NONE);
 static EXISTING_BALANCE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::ExistingBalance<'static>>(0xbde9_0a8d, 0, tl::Payload::Value, 8, "wallet.existingBalance flags has_balance url", &tl::rows::<3>(
-        "# 0.0! s",
-        &[offset_of!(types::wallet::ExistingBalance<'static>, has_balance), offset_of!(types::wallet::ExistingBalance<'static>, url)],
-        &[],
-    )),
+    tl::Constructor::new::<types::wallet::ExistingBalance<'static>>(0xbde9_0a8d, 0, tl::Payload::Value, 8, "wallet.existingBalance flags has_balance url", &tl::rows::<3>("# 0.0! s", &[])),
 ];
-tl::described_family! { enums::wallet::ExistingBalance<'_>, enums::wallet::ExistingBalance<'a>, &EXISTING_BALANCE }
-static EXISTING_BALANCE_T: [tl::Type; 1] = tl::Type::structs(&EXISTING_BALANCE_);
-tl::described! { types::wallet::ExistingBalance<'_>, &EXISTING_BALANCE_T[0] }
+tl::family! { enums::wallet::ExistingBalance<'_>, enums::wallet::ExistingBalance<'a>, &EXISTING_BALANCE }
+pub(crate) static EXISTING_BALANCE_T: [tl::Type; 1] = tl::Type::structs(&EXISTING_BALANCE_);
 
-pub(crate) static HOLDER_DC: tl::Type = tl::Type::single::<enums::wallet::HolderDc<'static>>("wallet.HolderDc", &HOLDER_DC_[0], tl::ListOps::of::<enums::wallet::HolderDc<'static>>());
+pub(crate) static HOLDER_DC: tl::Type = tl::Type::single::<enums::wallet::HolderDc<'static>>("wallet.HolderDc", 12, &HOLDER_DC_[0], tl::ListOps::of::<enums::wallet::HolderDc<'static>>());
 static HOLDER_DC_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::HolderDc<'static>>(0xf9d6_12ef, 0, tl::Payload::Value, 8, "wallet.holderDc dc public_key", &tl::rows::<2>(
-        "i y",
-        &[offset_of!(types::wallet::HolderDc<'static>, dc), offset_of!(types::wallet::HolderDc<'static>, public_key)],
-        &[],
-    )),
+    tl::Constructor::new::<types::wallet::HolderDc<'static>>(0xf9d6_12ef, 0, tl::Payload::Value, 8, "wallet.holderDc dc public_key", &tl::rows::<2>("i y", &[])),
 ];
-tl::described_family! { enums::wallet::HolderDc<'_>, enums::wallet::HolderDc<'a>, &HOLDER_DC }
-static HOLDER_DC_T: [tl::Type; 1] = tl::Type::structs(&HOLDER_DC_);
-tl::described! { types::wallet::HolderDc<'_>, &HOLDER_DC_T[0] }
+tl::family! { enums::wallet::HolderDc<'_>, enums::wallet::HolderDc<'a>, &HOLDER_DC }
+pub(crate) static HOLDER_DC_T: [tl::Type; 1] = tl::Type::structs(&HOLDER_DC_);
 
-pub(crate) static NFT_ATTRIBUTE: tl::Type = tl::Type::single::<enums::wallet::NftAttribute<'static>>("wallet.NftAttribute", &NFT_ATTRIBUTE_[0], tl::ListOps::of::<enums::wallet::NftAttribute<'static>>());
+pub(crate) static NFT_ATTRIBUTE: tl::Type = tl::Type::single::<enums::wallet::NftAttribute<'static>>("wallet.NftAttribute", 12, &NFT_ATTRIBUTE_[0], tl::ListOps::of::<enums::wallet::NftAttribute<'static>>());
 static NFT_ATTRIBUTE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::NftAttribute<'static>>(0x4c1e_f10e, 0, tl::Payload::Value, 8, "wallet.nftAttribute trait_type value", &tl::rows::<2>(
-        "s s",
-        &[offset_of!(types::wallet::NftAttribute<'static>, trait_type), offset_of!(types::wallet::NftAttribute<'static>, value)],
-        &[],
-    )),
+    tl::Constructor::new::<types::wallet::NftAttribute<'static>>(0x4c1e_f10e, 0, tl::Payload::Value, 8, "wallet.nftAttribute trait_type value", &tl::rows::<2>("s s", &[])),
 ];
-tl::described_family! { enums::wallet::NftAttribute<'_>, enums::wallet::NftAttribute<'a>, &NFT_ATTRIBUTE }
-static NFT_ATTRIBUTE_T: [tl::Type; 1] = tl::Type::structs(&NFT_ATTRIBUTE_);
-tl::described! { types::wallet::NftAttribute<'_>, &NFT_ATTRIBUTE_T[0] }
+tl::family! { enums::wallet::NftAttribute<'_>, enums::wallet::NftAttribute<'a>, &NFT_ATTRIBUTE }
+pub(crate) static NFT_ATTRIBUTE_T: [tl::Type; 1] = tl::Type::structs(&NFT_ATTRIBUTE_);
 
-pub(crate) static NFT_ITEM: tl::Type = tl::Type::single::<enums::wallet::NftItem<'static>>("wallet.NftItem", &NFT_ITEM_[0], tl::ListOps::of::<enums::wallet::NftItem<'static>>());
+pub(crate) static NFT_ITEM: tl::Type = tl::Type::single::<enums::wallet::NftItem<'static>>("wallet.NftItem", 20, &NFT_ITEM_[0], tl::ListOps::of::<enums::wallet::NftItem<'static>>());
 static NFT_ITEM_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::NftItem<'static>>(0x3441_fd1c, 0, tl::Payload::Reference, 16, "wallet.nftItem flags collection_address address owner_address index name description image image_small content_url lottie attributes extra", &tl::rows::<13>(
-        "# 0.0s s s s 0.1s 0.2s 0.3o 0.4o 0.5o 0.6o 0.7*o 0.8o",
-        &[offset_of!(types::wallet::NftItem<'static>, collection_address), offset_of!(types::wallet::NftItem<'static>, address), offset_of!(types::wallet::NftItem<'static>, owner_address), offset_of!(types::wallet::NftItem<'static>, index), offset_of!(types::wallet::NftItem<'static>, name), offset_of!(types::wallet::NftItem<'static>, description), offset_of!(types::wallet::NftItem<'static>, image), offset_of!(types::wallet::NftItem<'static>, image_small), offset_of!(types::wallet::NftItem<'static>, content_url), offset_of!(types::wallet::NftItem<'static>, lottie), offset_of!(types::wallet::NftItem<'static>, attributes), offset_of!(types::wallet::NftItem<'static>, extra)],
-        &[&tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::wallet::NFT_ATTRIBUTE, &tables::DATA_JSON],
-    )),
+    tl::Constructor::new::<types::wallet::NftItem<'static>>(0x3441_fd1c, 0, tl::Payload::Reference, 16, "wallet.nftItem flags collection_address address owner_address index name description image image_small content_url lottie attributes extra", &tl::rows::<13>("# 0.0s s s s 0.1s 0.2s 0.3o 0.4o 0.5o 0.6o 0.7*o 0.8o", &[&tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::wallet::NFT_ATTRIBUTE, &tables::DATA_JSON])),
 ];
-tl::described_family! { enums::wallet::NftItem<'_>, enums::wallet::NftItem<'a>, &NFT_ITEM }
-static NFT_ITEM_T: [tl::Type; 1] = tl::Type::structs(&NFT_ITEM_);
-tl::described! { types::wallet::NftItem<'_>, &NFT_ITEM_T[0] }
+tl::family! { enums::wallet::NftItem<'_>, enums::wallet::NftItem<'a>, &NFT_ITEM }
+pub(crate) static NFT_ITEM_T: [tl::Type; 1] = tl::Type::structs(&NFT_ITEM_);
 
-pub(crate) static NFT_ITEMS: tl::Type = tl::Type::single::<enums::wallet::NftItems<'static>>("wallet.NftItems", &NFT_ITEMS_[0], tl::ListOps::NONE);
+pub(crate) static NFT_ITEMS: tl::Type = tl::Type::single::<enums::wallet::NftItems<'static>>("wallet.NftItems", 16, &NFT_ITEMS_[0], tl::ListOps::NONE);
 static NFT_ITEMS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::NftItems<'static>>(0x794d_486f, 0, tl::Payload::Value, 12, "wallet.nftItems flags items next_offset", &tl::rows::<3>(
-        "# *o 0.0s",
-        &[offset_of!(types::wallet::NftItems<'static>, items), offset_of!(types::wallet::NftItems<'static>, next_offset)],
-        &[&tables::wallet::NFT_ITEM],
-    )),
+    tl::Constructor::new::<types::wallet::NftItems<'static>>(0x794d_486f, 0, tl::Payload::Value, 12, "wallet.nftItems flags items next_offset", &tl::rows::<3>("# *o 0.0s", &[&tables::wallet::NFT_ITEM])),
 ];
-tl::described_family! { enums::wallet::NftItems<'_>, enums::wallet::NftItems<'a>, &NFT_ITEMS }
-static NFT_ITEMS_T: [tl::Type; 1] = tl::Type::structs(&NFT_ITEMS_);
-tl::described! { types::wallet::NftItems<'_>, &NFT_ITEMS_T[0] }
+tl::family! { enums::wallet::NftItems<'_>, enums::wallet::NftItems<'a>, &NFT_ITEMS }
+pub(crate) static NFT_ITEMS_T: [tl::Type; 1] = tl::Type::structs(&NFT_ITEMS_);
 
-pub(crate) static PROOF_CHALLENGE: tl::Type = tl::Type::single::<enums::wallet::ProofChallenge<'static>>("wallet.ProofChallenge", &PROOF_CHALLENGE_[0], tl::ListOps::NONE);
+pub(crate) static PROOF_CHALLENGE: tl::Type = tl::Type::single::<enums::wallet::ProofChallenge<'static>>("wallet.ProofChallenge", 16, &PROOF_CHALLENGE_[0], tl::ListOps::NONE);
 static PROOF_CHALLENGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::ProofChallenge<'static>>(0x99e4_1707, 0, tl::Payload::Reference, 12, "wallet.proofChallenge payload expires domain", &tl::rows::<3>(
-        "s i s",
-        &[offset_of!(types::wallet::ProofChallenge<'static>, payload), offset_of!(types::wallet::ProofChallenge<'static>, expires), offset_of!(types::wallet::ProofChallenge<'static>, domain)],
-        &[],
-    )),
+    tl::Constructor::new::<types::wallet::ProofChallenge<'static>>(0x99e4_1707, 0, tl::Payload::Reference, 12, "wallet.proofChallenge payload expires domain", &tl::rows::<3>("s i s", &[])),
 ];
-tl::described_family! { enums::wallet::ProofChallenge<'_>, enums::wallet::ProofChallenge<'a>, &PROOF_CHALLENGE }
-static PROOF_CHALLENGE_T: [tl::Type; 1] = tl::Type::structs(&PROOF_CHALLENGE_);
-tl::described! { types::wallet::ProofChallenge<'_>, &PROOF_CHALLENGE_T[0] }
+tl::family! { enums::wallet::ProofChallenge<'_>, enums::wallet::ProofChallenge<'a>, &PROOF_CHALLENGE }
+pub(crate) static PROOF_CHALLENGE_T: [tl::Type; 1] = tl::Type::structs(&PROOF_CHALLENGE_);
 
-pub(crate) static SECRET_PHRASE_PARTS: tl::Type = tl::Type::single::<enums::wallet::SecretPhraseParts<'static>>("wallet.SecretPhraseParts", &SECRET_PHRASE_PARTS_[0], tl::ListOps::NONE);
+pub(crate) static SECRET_PHRASE_PARTS: tl::Type = tl::Type::single::<enums::wallet::SecretPhraseParts<'static>>("wallet.SecretPhraseParts", 16, &SECRET_PHRASE_PARTS_[0], tl::ListOps::NONE);
 static SECRET_PHRASE_PARTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::SecretPhraseParts<'static>>(0xe6d0_ef01, 0, tl::Payload::Value, 12, "wallet.secretPhraseParts token dcs", &tl::rows::<2>(
-        "s *i",
-        &[offset_of!(types::wallet::SecretPhraseParts<'static>, token), offset_of!(types::wallet::SecretPhraseParts<'static>, dcs)],
-        &[],
-    )),
+    tl::Constructor::new::<types::wallet::SecretPhraseParts<'static>>(0xe6d0_ef01, 0, tl::Payload::Value, 12, "wallet.secretPhraseParts token dcs", &tl::rows::<2>("s *i", &[])),
 ];
-tl::described_family! { enums::wallet::SecretPhraseParts<'_>, enums::wallet::SecretPhraseParts<'a>, &SECRET_PHRASE_PARTS }
-static SECRET_PHRASE_PARTS_T: [tl::Type; 1] = tl::Type::structs(&SECRET_PHRASE_PARTS_);
-tl::described! { types::wallet::SecretPhraseParts<'_>, &SECRET_PHRASE_PARTS_T[0] }
+tl::family! { enums::wallet::SecretPhraseParts<'_>, enums::wallet::SecretPhraseParts<'a>, &SECRET_PHRASE_PARTS }
+pub(crate) static SECRET_PHRASE_PARTS_T: [tl::Type; 1] = tl::Type::structs(&SECRET_PHRASE_PARTS_);
 
-pub(crate) static TON_CONNECT_CHALLENGE: tl::Type = tl::Type::single::<enums::wallet::TonConnectChallenge<'static>>("wallet.TonConnectChallenge", &TON_CONNECT_CHALLENGE_[0], tl::ListOps::NONE);
+pub(crate) static TON_CONNECT_CHALLENGE: tl::Type = tl::Type::single::<enums::wallet::TonConnectChallenge<'static>>("wallet.TonConnectChallenge", 16, &TON_CONNECT_CHALLENGE_[0], tl::ListOps::NONE);
 static TON_CONNECT_CHALLENGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::TonConnectChallenge<'static>>(0x4bc8_9693, 0, tl::Payload::Value, 12, "wallet.tonConnectChallenge challenge event_id", &tl::rows::<2>(
-        "y l",
-        &[offset_of!(types::wallet::TonConnectChallenge<'static>, challenge), offset_of!(types::wallet::TonConnectChallenge<'static>, event_id)],
-        &[],
-    )),
+    tl::Constructor::new::<types::wallet::TonConnectChallenge<'static>>(0x4bc8_9693, 0, tl::Payload::Value, 12, "wallet.tonConnectChallenge challenge event_id", &tl::rows::<2>("y l", &[])),
 ];
-tl::described_family! { enums::wallet::TonConnectChallenge<'_>, enums::wallet::TonConnectChallenge<'a>, &TON_CONNECT_CHALLENGE }
-static TON_CONNECT_CHALLENGE_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_CHALLENGE_);
-tl::described! { types::wallet::TonConnectChallenge<'_>, &TON_CONNECT_CHALLENGE_T[0] }
+tl::family! { enums::wallet::TonConnectChallenge<'_>, enums::wallet::TonConnectChallenge<'a>, &TON_CONNECT_CHALLENGE }
+pub(crate) static TON_CONNECT_CHALLENGE_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_CHALLENGE_);
 
-pub(crate) static TON_CONNECT_PENDING: tl::Type = tl::Type::single::<enums::wallet::TonConnectPending<'static>>("wallet.TonConnectPending", &TON_CONNECT_PENDING_[0], tl::ListOps::NONE);
+pub(crate) static TON_CONNECT_PENDING: tl::Type = tl::Type::single::<enums::wallet::TonConnectPending<'static>>("wallet.TonConnectPending", 40, &TON_CONNECT_PENDING_[0], tl::ListOps::NONE);
 static TON_CONNECT_PENDING_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::TonConnectPending<'static>>(0x85c0_f124, 0, tl::Payload::Value, 36, "wallet.tonConnectPending session requests", &tl::rows::<2>(
-        "o *o",
-        &[offset_of!(types::wallet::TonConnectPending<'static>, session), offset_of!(types::wallet::TonConnectPending<'static>, requests)],
-        &[&tables::TON_CONNECT_SESSION, &tables::TON_CONNECT_REQUEST],
-    )),
+    tl::Constructor::new::<types::wallet::TonConnectPending<'static>>(0x85c0_f124, 0, tl::Payload::Value, 36, "wallet.tonConnectPending session requests", &tl::rows::<2>("o *o", &[&tables::TON_CONNECT_SESSION, &tables::TON_CONNECT_REQUEST])),
 ];
-tl::described_family! { enums::wallet::TonConnectPending<'_>, enums::wallet::TonConnectPending<'a>, &TON_CONNECT_PENDING }
-static TON_CONNECT_PENDING_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_PENDING_);
-tl::described! { types::wallet::TonConnectPending<'_>, &TON_CONNECT_PENDING_T[0] }
+tl::family! { enums::wallet::TonConnectPending<'_>, enums::wallet::TonConnectPending<'a>, &TON_CONNECT_PENDING }
+pub(crate) static TON_CONNECT_PENDING_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_PENDING_);
 
-pub(crate) static TON_CONNECT_SESSIONS: tl::Type = tl::Type::single::<enums::wallet::TonConnectSessions<'static>>("wallet.TonConnectSessions", &TON_CONNECT_SESSIONS_[0], tl::ListOps::NONE);
+pub(crate) static TON_CONNECT_SESSIONS: tl::Type = tl::Type::single::<enums::wallet::TonConnectSessions<'static>>("wallet.TonConnectSessions", 12, &TON_CONNECT_SESSIONS_[0], tl::ListOps::NONE);
 static TON_CONNECT_SESSIONS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::TonConnectSessions<'static>>(0x0e1f_6896, 0, tl::Payload::Value, 8, "wallet.tonConnectSessions sessions", &tl::rows::<1>(
-        "*o",
-        &[offset_of!(types::wallet::TonConnectSessions<'static>, sessions)],
-        &[&tables::TON_CONNECT_SESSION],
-    )),
+    tl::Constructor::new::<types::wallet::TonConnectSessions<'static>>(0x0e1f_6896, 0, tl::Payload::Value, 8, "wallet.tonConnectSessions sessions", &tl::rows::<1>("*o", &[&tables::TON_CONNECT_SESSION])),
 ];
-tl::described_family! { enums::wallet::TonConnectSessions<'_>, enums::wallet::TonConnectSessions<'a>, &TON_CONNECT_SESSIONS }
-static TON_CONNECT_SESSIONS_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_SESSIONS_);
-tl::described! { types::wallet::TonConnectSessions<'_>, &TON_CONNECT_SESSIONS_T[0] }
+tl::family! { enums::wallet::TonConnectSessions<'_>, enums::wallet::TonConnectSessions<'a>, &TON_CONNECT_SESSIONS }
+pub(crate) static TON_CONNECT_SESSIONS_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_SESSIONS_);
 
-pub(crate) static TRANSACTIONS: tl::Type = tl::Type::single::<enums::wallet::Transactions<'static>>("wallet.Transactions", &TRANSACTIONS_[0], tl::ListOps::NONE);
+pub(crate) static TRANSACTIONS: tl::Type = tl::Type::single::<enums::wallet::Transactions<'static>>("wallet.Transactions", 40, &TRANSACTIONS_[0], tl::ListOps::NONE);
 static TRANSACTIONS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::Transactions<'static>>(0x4322_d5a5, 0, tl::Payload::Reference, 36, "wallet.transactions flags balance transactions next_offset chats users", &tl::rows::<6>(
-        "# l *o 0.0s *o *o",
-        &[offset_of!(types::wallet::Transactions<'static>, balance), offset_of!(types::wallet::Transactions<'static>, transactions), offset_of!(types::wallet::Transactions<'static>, next_offset), offset_of!(types::wallet::Transactions<'static>, chats), offset_of!(types::wallet::Transactions<'static>, users)],
-        &[&tables::WALLET_TRANSACTION, &tables::CHAT, &tables::USER],
-    )),
+    tl::Constructor::new::<types::wallet::Transactions<'static>>(0x4322_d5a5, 0, tl::Payload::Reference, 36, "wallet.transactions flags balance transactions next_offset chats users", &tl::rows::<6>("# l *o 0.0s *o *o", &[&tables::WALLET_TRANSACTION, &tables::CHAT, &tables::USER])),
 ];
-tl::described_family! { enums::wallet::Transactions<'_>, enums::wallet::Transactions<'a>, &TRANSACTIONS }
-static TRANSACTIONS_T: [tl::Type; 1] = tl::Type::structs(&TRANSACTIONS_);
-tl::described! { types::wallet::Transactions<'_>, &TRANSACTIONS_T[0] }
+tl::family! { enums::wallet::Transactions<'_>, enums::wallet::Transactions<'a>, &TRANSACTIONS }
+pub(crate) static TRANSACTIONS_T: [tl::Type; 1] = tl::Type::structs(&TRANSACTIONS_);
 
-pub(crate) static USER_ADDRESSES: tl::Type = tl::Type::single::<enums::wallet::UserAddresses<'static>>("wallet.UserAddresses", &USER_ADDRESSES_[0], tl::ListOps::NONE);
+pub(crate) static USER_ADDRESSES: tl::Type = tl::Type::single::<enums::wallet::UserAddresses<'static>>("wallet.UserAddresses", 20, &USER_ADDRESSES_[0], tl::ListOps::NONE);
 static USER_ADDRESSES_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::wallet::UserAddresses<'static>>(0x928e_7b55, 0, tl::Payload::Value, 16, "wallet.userAddresses addresses users", &tl::rows::<2>(
-        "*o *o",
-        &[offset_of!(types::wallet::UserAddresses<'static>, addresses), offset_of!(types::wallet::UserAddresses<'static>, users)],
-        &[&tables::WALLET_USER_ADDRESS, &tables::USER],
-    )),
+    tl::Constructor::new::<types::wallet::UserAddresses<'static>>(0x928e_7b55, 0, tl::Payload::Value, 16, "wallet.userAddresses addresses users", &tl::rows::<2>("*o *o", &[&tables::WALLET_USER_ADDRESS, &tables::USER])),
 ];
-tl::described_family! { enums::wallet::UserAddresses<'_>, enums::wallet::UserAddresses<'a>, &USER_ADDRESSES }
-static USER_ADDRESSES_T: [tl::Type; 1] = tl::Type::structs(&USER_ADDRESSES_);
-tl::described! { types::wallet::UserAddresses<'_>, &USER_ADDRESSES_T[0] }
+tl::family! { enums::wallet::UserAddresses<'_>, enums::wallet::UserAddresses<'a>, &USER_ADDRESSES }
+pub(crate) static USER_ADDRESSES_T: [tl::Type; 1] = tl::Type::structs(&USER_ADDRESSES_);

@@ -4,10 +4,11 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `account.authorizationForm#ad2e1cd8 flags:# required_types:Vector<SecureRequiredType> values:Vector<SecureValue> errors:Vector<SecureValueError> users:Vector<User> privacy_policy_url:flags.0?string = account.AuthorizationForm;`
+#[repr(C)]
 pub struct AuthorizationForm<'a> {
     pub required_types: &'a [enums::SecureRequiredType<'a>],
     pub values: &'a [enums::SecureValue<'a>],
@@ -15,70 +16,27 @@ pub struct AuthorizationForm<'a> {
     pub users: &'a [enums::User<'a>],
     pub privacy_policy_url: Option<&'a str>,
 }
-
-impl tl::Identifiable for AuthorizationForm<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xad2e_1cd8;
-}
-
-impl tl::Serializable for AuthorizationForm<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.privacy_policy_url.is_some());
-        w.flags(flags);
-        w.put(&self.required_types);
-        w.put(&self.values);
-        w.put(&self.errors);
-        w.put(&self.users);
-        w.put(&self.privacy_policy_url);
-        w.finish()
-    }
-}
+tl::object! { AuthorizationForm<'_>, &tables::account::AUTHORIZATION_FORM_T[0], x, (tl::Word, x.required_types, x.values, x.errors, x.users, x.privacy_policy_url) }
 
 /// `account.authorizations#4bff8ea0 authorization_ttl_days:int authorizations:Vector<Authorization> = account.Authorizations;`
+#[repr(C)]
 pub struct Authorizations<'a> {
     pub authorization_ttl_days: i32,
     pub authorizations: &'a [enums::Authorization<'a>],
 }
-
-impl tl::Identifiable for Authorizations<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4bff_8ea0;
-}
-
-impl tl::Serializable for Authorizations<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.authorization_ttl_days);
-        w.put(&self.authorizations);
-        w.finish()
-    }
-}
+tl::object! { Authorizations<'_>, &tables::account::AUTHORIZATIONS_T[0], x, (x.authorization_ttl_days, x.authorizations) }
 
 /// `account.autoDownloadSettings#63cacf26 low:AutoDownloadSettings medium:AutoDownloadSettings high:AutoDownloadSettings = account.AutoDownloadSettings;`
+#[repr(C)]
 pub struct AutoDownloadSettings<'a> {
     pub low: enums::AutoDownloadSettings<'a>,
     pub medium: enums::AutoDownloadSettings<'a>,
     pub high: enums::AutoDownloadSettings<'a>,
 }
-
-impl tl::Identifiable for AutoDownloadSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x63ca_cf26;
-}
-
-impl tl::Serializable for AutoDownloadSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.low);
-        w.put(&self.medium);
-        w.put(&self.high);
-        w.finish()
-    }
-}
+tl::object! { AutoDownloadSettings<'_>, &tables::account::AUTO_DOWNLOAD_SETTINGS_T[0], x, (&x.low, &x.medium, &x.high) }
 
 /// `account.autoSaveSettings#4c3e069d users_settings:AutoSaveSettings chats_settings:AutoSaveSettings broadcasts_settings:AutoSaveSettings exceptions:Vector<AutoSaveException> chats:Vector<Chat> users:Vector<User> = account.AutoSaveSettings;`
+#[repr(C)]
 pub struct AutoSaveSettings<'a> {
     pub users_settings: enums::AutoSaveSettings,
     pub chats_settings: enums::AutoSaveSettings,
@@ -87,48 +45,19 @@ pub struct AutoSaveSettings<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for AutoSaveSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4c3e_069d;
-}
-
-impl tl::Serializable for AutoSaveSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.users_settings);
-        w.put(&self.chats_settings);
-        w.put(&self.broadcasts_settings);
-        w.put(&self.exceptions);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { AutoSaveSettings<'_>, &tables::account::AUTO_SAVE_SETTINGS_T[0], x, (&x.users_settings, &x.chats_settings, &x.broadcasts_settings, x.exceptions, x.chats, x.users) }
 
 /// `account.businessChatLinks#ec43a2d1 links:Vector<BusinessChatLink> chats:Vector<Chat> users:Vector<User> = account.BusinessChatLinks;`
+#[repr(C)]
 pub struct BusinessChatLinks<'a> {
     pub links: &'a [enums::BusinessChatLink<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for BusinessChatLinks<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xec43_a2d1;
-}
-
-impl tl::Serializable for BusinessChatLinks<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.links);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { BusinessChatLinks<'_>, &tables::account::BUSINESS_CHAT_LINKS_T[0], x, (x.links, x.chats, x.users) }
 
 /// `account.chatThemes#be098173 flags:# hash:long themes:Vector<ChatTheme> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = account.ChatThemes;`
+#[repr(C)]
 pub struct ChatThemes<'a> {
     pub hash: i64,
     pub themes: &'a [enums::ChatTheme<'a>],
@@ -136,210 +65,70 @@ pub struct ChatThemes<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-
-impl tl::Identifiable for ChatThemes<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbe09_8173;
-}
-
-impl tl::Serializable for ChatThemes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.hash);
-        w.put(&self.themes);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.put(&self.next_offset);
-        w.finish()
-    }
-}
-
-/// `account.chatThemesNotModified#e011e1c4 = account.ChatThemes;`
-pub struct ChatThemesNotModified {}
-
-impl tl::Identifiable for ChatThemesNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xe011_e1c4;
-}
-
-impl tl::Serializable for ChatThemesNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { ChatThemes<'_>, &tables::account::CHAT_THEMES_T[1], x, (tl::Word, x.hash, x.themes, x.chats, x.users, x.next_offset) }
 
 /// `account.connectedBots#17d7f87b connected_bots:Vector<ConnectedBot> users:Vector<User> = account.ConnectedBots;`
+#[repr(C)]
 pub struct ConnectedBots<'a> {
     pub connected_bots: &'a [enums::ConnectedBot<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ConnectedBots<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x17d7_f87b;
-}
-
-impl tl::Serializable for ConnectedBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.connected_bots);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ConnectedBots<'_>, &tables::account::CONNECTED_BOTS_T[0], x, (x.connected_bots, x.users) }
 
 /// `account.contentSettings#57e28221 flags:# sensitive_enabled:flags.0?true sensitive_can_change:flags.1?true = account.ContentSettings;`
+#[repr(C)]
 pub struct ContentSettings {
     pub sensitive_enabled: bool,
     pub sensitive_can_change: bool,
 }
-
-impl tl::Identifiable for ContentSettings {
-    const CONSTRUCTOR_ID: u32 = 0x57e2_8221;
-}
-
-impl tl::Serializable for ContentSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.sensitive_enabled);
-        flags.set(1, self.sensitive_can_change);
-        w.flags(flags);
-        w.finish()
-    }
-}
+tl::object! { ContentSettings, &tables::account::CONTENT_SETTINGS_T[0], x, (tl::Word, x.sensitive_enabled, x.sensitive_can_change) }
 
 /// `account.emailVerified#2b96cd1b email:string = account.EmailVerified;`
+#[repr(C)]
 pub struct EmailVerified<'a> {
     pub email: &'a str,
 }
-
-impl tl::Identifiable for EmailVerified<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2b96_cd1b;
-}
-
-impl tl::Serializable for EmailVerified<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.email);
-        w.finish()
-    }
-}
+tl::object! { EmailVerified<'_>, &tables::account::EMAIL_VERIFIED_T[0], x, (x.email,) }
 
 /// `account.emailVerifiedLogin#e1bb0d61 email:string sent_code:auth.SentCode = account.EmailVerified;`
+#[repr(C)]
 pub struct EmailVerifiedLogin<'a> {
     pub email: &'a str,
     pub sent_code: enums::auth::SentCode<'a>,
 }
-
-impl tl::Identifiable for EmailVerifiedLogin<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe1bb_0d61;
-}
-
-impl tl::Serializable for EmailVerifiedLogin<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.email);
-        w.put(&self.sent_code);
-        w.finish()
-    }
-}
+tl::object! { EmailVerifiedLogin<'_>, &tables::account::EMAIL_VERIFIED_T[1], x, (x.email, &x.sent_code) }
 
 /// `account.emojiStatuses#90c467d1 hash:long statuses:Vector<EmojiStatus> = account.EmojiStatuses;`
+#[repr(C)]
 pub struct EmojiStatuses<'a> {
     pub hash: i64,
     pub statuses: &'a [enums::EmojiStatus<'a>],
 }
-
-impl tl::Identifiable for EmojiStatuses<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x90c4_67d1;
-}
-
-impl tl::Serializable for EmojiStatuses<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.statuses);
-        w.finish()
-    }
-}
-
-/// `account.emojiStatusesNotModified#d08ce645 = account.EmojiStatuses;`
-pub struct EmojiStatusesNotModified {}
-
-impl tl::Identifiable for EmojiStatusesNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xd08c_e645;
-}
-
-impl tl::Serializable for EmojiStatusesNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { EmojiStatuses<'_>, &tables::account::EMOJI_STATUSES_T[1], x, (x.hash, x.statuses) }
 
 /// `account.paidMessagesRevenue#1e109708 stars_amount:long = account.PaidMessagesRevenue;`
+#[repr(C)]
 pub struct PaidMessagesRevenue {
     pub stars_amount: i64,
 }
-
-impl tl::Identifiable for PaidMessagesRevenue {
-    const CONSTRUCTOR_ID: u32 = 0x1e10_9708;
-}
-
-impl tl::Serializable for PaidMessagesRevenue {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.stars_amount);
-        w.finish()
-    }
-}
+tl::object! { PaidMessagesRevenue, &tables::account::PAID_MESSAGES_REVENUE_T[0], x, (x.stars_amount,) }
 
 /// `account.passkeyRegistrationOptions#e16b5ce1 options:DataJSON = account.PasskeyRegistrationOptions;`
+#[repr(C)]
 pub struct PasskeyRegistrationOptions<'a> {
     pub options: enums::DataJson<'a>,
 }
-
-impl tl::Identifiable for PasskeyRegistrationOptions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe16b_5ce1;
-}
-
-impl tl::Serializable for PasskeyRegistrationOptions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.options);
-        w.finish()
-    }
-}
+tl::object! { PasskeyRegistrationOptions<'_>, &tables::account::PASSKEY_REGISTRATION_OPTIONS_T[0], x, (&x.options,) }
 
 /// `account.passkeys#f8e0aa1c passkeys:Vector<Passkey> = account.Passkeys;`
+#[repr(C)]
 pub struct Passkeys<'a> {
     pub passkeys: &'a [enums::Passkey<'a>],
 }
-
-impl tl::Identifiable for Passkeys<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf8e0_aa1c;
-}
-
-impl tl::Serializable for Passkeys<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.passkeys);
-        w.finish()
-    }
-}
+tl::object! { Passkeys<'_>, &tables::account::PASSKEYS_T[0], x, (x.passkeys,) }
 
 /// `account.password#957b50fb flags:# has_recovery:flags.0?true has_secure_values:flags.1?true has_password:flags.2?true current_algo:flags.2?PasswordKdfAlgo srp_B:flags.2?bytes srp_id:flags.2?long hint:flags.3?string email_unconfirmed_pattern:flags.4?string new_algo:PasswordKdfAlgo new_secure_algo:SecurePasswordKdfAlgo secure_random:bytes pending_reset_date:flags.5?int login_email_pattern:flags.6?string = account.Password;`
+#[repr(C)]
 pub struct Password<'a> {
     pub has_recovery: bool,
     pub has_secure_values: bool,
@@ -355,42 +144,10 @@ pub struct Password<'a> {
     pub pending_reset_date: Option<i32>,
     pub login_email_pattern: Option<&'a str>,
 }
-
-impl tl::Identifiable for Password<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x957b_50fb;
-}
-
-impl tl::Serializable for Password<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.has_recovery);
-        flags.set(1, self.has_secure_values);
-        flags.shared(2, self.has_password);
-        flags.shared(2, self.current_algo.is_some());
-        flags.shared(2, self.srp_b.is_some());
-        flags.shared(2, self.srp_id.is_some());
-        flags.set(3, self.hint.is_some());
-        flags.set(4, self.email_unconfirmed_pattern.is_some());
-        flags.set(5, self.pending_reset_date.is_some());
-        flags.set(6, self.login_email_pattern.is_some());
-        w.checked_flags(flags, "account.password", "flags");
-        w.put(&self.current_algo);
-        w.put(&self.srp_b);
-        w.put(&self.srp_id);
-        w.put(&self.hint);
-        w.put(&self.email_unconfirmed_pattern);
-        w.put(&self.new_algo);
-        w.put(&self.new_secure_algo);
-        w.put(&self.secure_random);
-        w.put(&self.pending_reset_date);
-        w.put(&self.login_email_pattern);
-        w.finish()
-    }
-}
+tl::object! { Password<'_>, &tables::account::PASSWORD_T[0], x, tl::And((tl::Word, x.has_recovery, x.has_secure_values, x.has_password, x.current_algo, x.srp_b, x.srp_id, x.hint, x.email_unconfirmed_pattern, &x.new_algo, &x.new_secure_algo, x.secure_random), (x.pending_reset_date, x.login_email_pattern)) }
 
 /// `account.passwordInputSettings#c23727c9 flags:# new_algo:flags.0?PasswordKdfAlgo new_password_hash:flags.0?bytes hint:flags.0?string email:flags.1?string new_secure_settings:flags.2?SecureSecretSettings = account.PasswordInputSettings;`
+#[repr(C)]
 pub struct PasswordInputSettings<'a> {
     pub new_algo: Option<&'a enums::PasswordKdfAlgo<'a>>,
     pub new_password_hash: Option<&'a [u8]>,
@@ -398,128 +155,41 @@ pub struct PasswordInputSettings<'a> {
     pub email: Option<&'a str>,
     pub new_secure_settings: Option<&'a enums::SecureSecretSettings<'a>>,
 }
-
-impl tl::Identifiable for PasswordInputSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc237_27c9;
-}
-
-impl tl::Serializable for PasswordInputSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.shared(0, self.new_algo.is_some());
-        flags.shared(0, self.new_password_hash.is_some());
-        flags.shared(0, self.hint.is_some());
-        flags.set(1, self.email.is_some());
-        flags.set(2, self.new_secure_settings.is_some());
-        w.checked_flags(flags, "account.passwordInputSettings", "flags");
-        w.put(&self.new_algo);
-        w.put(&self.new_password_hash);
-        w.put(&self.hint);
-        w.put(&self.email);
-        w.put(&self.new_secure_settings);
-        w.finish()
-    }
-}
+tl::object! { PasswordInputSettings<'_>, &tables::account::PASSWORD_INPUT_SETTINGS_T[0], x, (tl::Word, x.new_algo, x.new_password_hash, x.hint, x.email, x.new_secure_settings) }
 
 /// `account.passwordSettings#9a5c33e5 flags:# email:flags.0?string secure_settings:flags.1?SecureSecretSettings = account.PasswordSettings;`
+#[repr(C)]
 pub struct PasswordSettings<'a> {
     pub email: Option<&'a str>,
     pub secure_settings: Option<&'a enums::SecureSecretSettings<'a>>,
 }
-
-impl tl::Identifiable for PasswordSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9a5c_33e5;
-}
-
-impl tl::Serializable for PasswordSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.email.is_some());
-        flags.set(1, self.secure_settings.is_some());
-        w.flags(flags);
-        w.put(&self.email);
-        w.put(&self.secure_settings);
-        w.finish()
-    }
-}
+tl::object! { PasswordSettings<'_>, &tables::account::PASSWORD_SETTINGS_T[0], x, (tl::Word, x.email, x.secure_settings) }
 
 /// `account.privacyRules#50a04e45 rules:Vector<PrivacyRule> chats:Vector<Chat> users:Vector<User> = account.PrivacyRules;`
+#[repr(C)]
 pub struct PrivacyRules<'a> {
     pub rules: &'a [enums::PrivacyRule<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PrivacyRules<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x50a0_4e45;
-}
-
-impl tl::Serializable for PrivacyRules<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.rules);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PrivacyRules<'_>, &tables::account::PRIVACY_RULES_T[0], x, (x.rules, x.chats, x.users) }
 
 /// `account.resetPasswordFailedWait#e3779861 retry_date:int = account.ResetPasswordResult;`
+#[repr(C)]
 pub struct ResetPasswordFailedWait {
     pub retry_date: i32,
 }
-
-impl tl::Identifiable for ResetPasswordFailedWait {
-    const CONSTRUCTOR_ID: u32 = 0xe377_9861;
-}
-
-impl tl::Serializable for ResetPasswordFailedWait {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.retry_date);
-        w.finish()
-    }
-}
-
-/// `account.resetPasswordOk#e926d63e = account.ResetPasswordResult;`
-pub struct ResetPasswordOk {}
-
-impl tl::Identifiable for ResetPasswordOk {
-    const CONSTRUCTOR_ID: u32 = 0xe926_d63e;
-}
-
-impl tl::Serializable for ResetPasswordOk {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { ResetPasswordFailedWait, &tables::account::RESET_PASSWORD_RESULT_T[0], x, (x.retry_date,) }
 
 /// `account.resetPasswordRequestedWait#e9effc7d until_date:int = account.ResetPasswordResult;`
+#[repr(C)]
 pub struct ResetPasswordRequestedWait {
     pub until_date: i32,
 }
-
-impl tl::Identifiable for ResetPasswordRequestedWait {
-    const CONSTRUCTOR_ID: u32 = 0xe9ef_fc7d;
-}
-
-impl tl::Serializable for ResetPasswordRequestedWait {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.until_date);
-        w.finish()
-    }
-}
+tl::object! { ResetPasswordRequestedWait, &tables::account::RESET_PASSWORD_RESULT_T[1], x, (x.until_date,) }
 
 /// `account.resolvedBusinessChatLinks#9a23af21 flags:# peer:Peer message:string entities:flags.0?Vector<MessageEntity> chats:Vector<Chat> users:Vector<User> = account.ResolvedBusinessChatLinks;`
+#[repr(C)]
 pub struct ResolvedBusinessChatLinks<'a> {
     pub peer: enums::Peer,
     pub message: &'a str,
@@ -527,272 +197,79 @@ pub struct ResolvedBusinessChatLinks<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ResolvedBusinessChatLinks<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9a23_af21;
-}
-
-impl tl::Serializable for ResolvedBusinessChatLinks<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.entities.is_some());
-        w.flags(flags);
-        w.put(&self.peer);
-        w.put(&self.message);
-        w.put(&self.entities);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ResolvedBusinessChatLinks<'_>, &tables::account::RESOLVED_BUSINESS_CHAT_LINKS_T[0], x, (tl::Word, &x.peer, x.message, x.entities, x.chats, x.users) }
 
 /// `account.savedMusicIds#998d6636 ids:Vector<long> = account.SavedMusicIds;`
+#[repr(C)]
 pub struct SavedMusicIds<'a> {
     pub ids: &'a [i64],
 }
-
-impl tl::Identifiable for SavedMusicIds<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x998d_6636;
-}
-
-impl tl::Serializable for SavedMusicIds<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.ids);
-        w.finish()
-    }
-}
-
-/// `account.savedMusicIdsNotModified#4fc81d6e = account.SavedMusicIds;`
-pub struct SavedMusicIdsNotModified {}
-
-impl tl::Identifiable for SavedMusicIdsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x4fc8_1d6e;
-}
-
-impl tl::Serializable for SavedMusicIdsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
-
-/// `account.savedRingtone#b7263f6d = account.SavedRingtone;`
-pub struct SavedRingtone {}
-
-impl tl::Identifiable for SavedRingtone {
-    const CONSTRUCTOR_ID: u32 = 0xb726_3f6d;
-}
-
-impl tl::Serializable for SavedRingtone {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { SavedMusicIds<'_>, &tables::account::SAVED_MUSIC_IDS_T[1], x, (x.ids,) }
 
 /// `account.savedRingtoneConverted#1f307eb7 document:Document = account.SavedRingtone;`
+#[repr(C)]
 pub struct SavedRingtoneConverted<'a> {
     pub document: enums::Document<'a>,
 }
-
-impl tl::Identifiable for SavedRingtoneConverted<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1f30_7eb7;
-}
-
-impl tl::Serializable for SavedRingtoneConverted<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.document);
-        w.finish()
-    }
-}
+tl::object! { SavedRingtoneConverted<'_>, &tables::account::SAVED_RINGTONE_T[1], x, (&x.document,) }
 
 /// `account.savedRingtones#c1e92cc5 hash:long ringtones:Vector<Document> = account.SavedRingtones;`
+#[repr(C)]
 pub struct SavedRingtones<'a> {
     pub hash: i64,
     pub ringtones: &'a [enums::Document<'a>],
 }
-
-impl tl::Identifiable for SavedRingtones<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc1e9_2cc5;
-}
-
-impl tl::Serializable for SavedRingtones<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.ringtones);
-        w.finish()
-    }
-}
-
-/// `account.savedRingtonesNotModified#fbf6e8b1 = account.SavedRingtones;`
-pub struct SavedRingtonesNotModified {}
-
-impl tl::Identifiable for SavedRingtonesNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xfbf6_e8b1;
-}
-
-impl tl::Serializable for SavedRingtonesNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { SavedRingtones<'_>, &tables::account::SAVED_RINGTONES_T[1], x, (x.hash, x.ringtones) }
 
 /// `account.sentEmailCode#811f854f email_pattern:string length:int = account.SentEmailCode;`
+#[repr(C)]
 pub struct SentEmailCode<'a> {
     pub email_pattern: &'a str,
     pub length: i32,
 }
-
-impl tl::Identifiable for SentEmailCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x811f_854f;
-}
-
-impl tl::Serializable for SentEmailCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.email_pattern);
-        w.put(&self.length);
-        w.finish()
-    }
-}
+tl::object! { SentEmailCode<'_>, &tables::account::SENT_EMAIL_CODE_T[0], x, (x.email_pattern, x.length) }
 
 /// `account.takeout#4dba4501 id:long = account.Takeout;`
+#[repr(C)]
 pub struct Takeout {
     pub id: i64,
 }
-
-impl tl::Identifiable for Takeout {
-    const CONSTRUCTOR_ID: u32 = 0x4dba_4501;
-}
-
-impl tl::Serializable for Takeout {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.id);
-        w.finish()
-    }
-}
+tl::object! { Takeout, &tables::account::TAKEOUT_T[0], x, (x.id,) }
 
 /// `account.themes#9a3d8c6d hash:long themes:Vector<Theme> = account.Themes;`
+#[repr(C)]
 pub struct Themes<'a> {
     pub hash: i64,
     pub themes: &'a [enums::Theme<'a>],
 }
-
-impl tl::Identifiable for Themes<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9a3d_8c6d;
-}
-
-impl tl::Serializable for Themes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.themes);
-        w.finish()
-    }
-}
-
-/// `account.themesNotModified#f41eb622 = account.Themes;`
-pub struct ThemesNotModified {}
-
-impl tl::Identifiable for ThemesNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xf41e_b622;
-}
-
-impl tl::Serializable for ThemesNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { Themes<'_>, &tables::account::THEMES_T[1], x, (x.hash, x.themes) }
 
 /// `account.tmpPassword#db64fd34 tmp_password:bytes valid_until:int = account.TmpPassword;`
+#[repr(C)]
 pub struct TmpPassword<'a> {
     pub tmp_password: &'a [u8],
     pub valid_until: i32,
 }
-
-impl tl::Identifiable for TmpPassword<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdb64_fd34;
-}
-
-impl tl::Serializable for TmpPassword<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.tmp_password);
-        w.put(&self.valid_until);
-        w.finish()
-    }
-}
+tl::object! { TmpPassword<'_>, &tables::account::TMP_PASSWORD_T[0], x, (x.tmp_password, x.valid_until) }
 
 /// `account.wallPapers#cdc3858c hash:long wallpapers:Vector<WallPaper> = account.WallPapers;`
+#[repr(C)]
 pub struct WallPapers<'a> {
     pub hash: i64,
     pub wallpapers: &'a [enums::WallPaper<'a>],
 }
-
-impl tl::Identifiable for WallPapers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcdc3_858c;
-}
-
-impl tl::Serializable for WallPapers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.wallpapers);
-        w.finish()
-    }
-}
-
-/// `account.wallPapersNotModified#1c199183 = account.WallPapers;`
-pub struct WallPapersNotModified {}
-
-impl tl::Identifiable for WallPapersNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x1c19_9183;
-}
-
-impl tl::Serializable for WallPapersNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { WallPapers<'_>, &tables::account::WALL_PAPERS_T[1], x, (x.hash, x.wallpapers) }
 
 /// `account.webAuthorizations#ed56c9fc authorizations:Vector<WebAuthorization> users:Vector<User> = account.WebAuthorizations;`
+#[repr(C)]
 pub struct WebAuthorizations<'a> {
     pub authorizations: &'a [enums::WebAuthorization<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for WebAuthorizations<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xed56_c9fc;
-}
-
-impl tl::Serializable for WebAuthorizations<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.authorizations);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { WebAuthorizations<'_>, &tables::account::WEB_AUTHORIZATIONS_T[0], x, (x.authorizations, x.users) }
 
 /// `account.webBrowserSettings#79eb8cb3 flags:# open_external_browser:flags.0?true display_close_button:flags.1?true external_exceptions:Vector<WebDomainException> inapp_exceptions:Vector<WebDomainException> hash:long = account.WebBrowserSettings;`
+#[repr(C)]
 pub struct WebBrowserSettings<'a> {
     pub open_external_browser: bool,
     pub display_close_button: bool,
@@ -800,36 +277,4 @@ pub struct WebBrowserSettings<'a> {
     pub inapp_exceptions: &'a [enums::WebDomainException<'a>],
     pub hash: i64,
 }
-
-impl tl::Identifiable for WebBrowserSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x79eb_8cb3;
-}
-
-impl tl::Serializable for WebBrowserSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.open_external_browser);
-        flags.set(1, self.display_close_button);
-        w.flags(flags);
-        w.put(&self.external_exceptions);
-        w.put(&self.inapp_exceptions);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
-/// `account.webBrowserSettingsNotModified#c31c8f4e = account.WebBrowserSettings;`
-pub struct WebBrowserSettingsNotModified {}
-
-impl tl::Identifiable for WebBrowserSettingsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xc31c_8f4e;
-}
-
-impl tl::Serializable for WebBrowserSettingsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { WebBrowserSettings<'_>, &tables::account::WEB_BROWSER_SETTINGS_T[1], x, (tl::Word, x.open_external_browser, x.display_close_button, x.external_exceptions, x.inapp_exceptions, x.hash) }

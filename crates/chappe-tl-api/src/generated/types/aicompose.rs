@@ -4,41 +4,14 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `aicompose.tones#6c9d0efe hash:long tones:Vector<AiComposeTone> users:Vector<User> = aicompose.Tones;`
+#[repr(C)]
 pub struct Tones<'a> {
     pub hash: i64,
     pub tones: &'a [enums::AiComposeTone<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for Tones<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6c9d_0efe;
-}
-
-impl tl::Serializable for Tones<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.tones);
-        w.put(&self.users);
-        w.finish()
-    }
-}
-
-/// `aicompose.tonesNotModified#c1f46103 = aicompose.Tones;`
-pub struct TonesNotModified {}
-
-impl tl::Identifiable for TonesNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xc1f4_6103;
-}
-
-impl tl::Serializable for TonesNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { Tones<'_>, &tables::aicompose::TONES_T[1], x, (x.hash, x.tones, x.users) }

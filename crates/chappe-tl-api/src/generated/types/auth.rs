@@ -4,10 +4,11 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `auth.authorization#2ea2c0d4 flags:# setup_password_required:flags.1?true otherwise_relogin_days:flags.1?int tmp_sessions:flags.0?int future_auth_token:flags.2?bytes user:User = auth.Authorization;`
+#[repr(C)]
 pub struct Authorization<'a> {
     pub setup_password_required: bool,
     pub otherwise_relogin_days: Option<i32>,
@@ -15,304 +16,87 @@ pub struct Authorization<'a> {
     pub future_auth_token: Option<&'a [u8]>,
     pub user: enums::User<'a>,
 }
-
-impl tl::Identifiable for Authorization<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2ea2_c0d4;
-}
-
-impl tl::Serializable for Authorization<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.tmp_sessions.is_some());
-        flags.shared(1, self.setup_password_required);
-        flags.shared(1, self.otherwise_relogin_days.is_some());
-        flags.set(2, self.future_auth_token.is_some());
-        w.checked_flags(flags, "auth.authorization", "flags");
-        w.put(&self.otherwise_relogin_days);
-        w.put(&self.tmp_sessions);
-        w.put(&self.future_auth_token);
-        w.put(&self.user);
-        w.finish()
-    }
-}
+tl::object! { Authorization<'_>, &tables::auth::AUTHORIZATION_T[0], x, (tl::Word, x.setup_password_required, x.otherwise_relogin_days, x.tmp_sessions, x.future_auth_token, &x.user) }
 
 /// `auth.authorizationSignUpRequired#44747e9a flags:# terms_of_service:flags.0?help.TermsOfService = auth.Authorization;`
+#[repr(C)]
 pub struct AuthorizationSignUpRequired<'a> {
     pub terms_of_service: Option<&'a enums::help::TermsOfService<'a>>,
 }
-
-impl tl::Identifiable for AuthorizationSignUpRequired<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4474_7e9a;
-}
-
-impl tl::Serializable for AuthorizationSignUpRequired<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.terms_of_service.is_some());
-        w.flags(flags);
-        w.put(&self.terms_of_service);
-        w.finish()
-    }
-}
-
-/// `auth.codeTypeCall#741cd3e3 = auth.CodeType;`
-pub struct CodeTypeCall {}
-
-impl tl::Identifiable for CodeTypeCall {
-    const CONSTRUCTOR_ID: u32 = 0x741c_d3e3;
-}
-
-impl tl::Serializable for CodeTypeCall {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
-
-/// `auth.codeTypeFlashCall#226ccefb = auth.CodeType;`
-pub struct CodeTypeFlashCall {}
-
-impl tl::Identifiable for CodeTypeFlashCall {
-    const CONSTRUCTOR_ID: u32 = 0x226c_cefb;
-}
-
-impl tl::Serializable for CodeTypeFlashCall {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
-
-/// `auth.codeTypeFragmentSms#06ed998c = auth.CodeType;`
-pub struct CodeTypeFragmentSms {}
-
-impl tl::Identifiable for CodeTypeFragmentSms {
-    const CONSTRUCTOR_ID: u32 = 0x06ed_998c;
-}
-
-impl tl::Serializable for CodeTypeFragmentSms {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
-
-/// `auth.codeTypeMissedCall#d61ad6ee = auth.CodeType;`
-pub struct CodeTypeMissedCall {}
-
-impl tl::Identifiable for CodeTypeMissedCall {
-    const CONSTRUCTOR_ID: u32 = 0xd61a_d6ee;
-}
-
-impl tl::Serializable for CodeTypeMissedCall {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
-
-/// `auth.codeTypeSms#72a3158c = auth.CodeType;`
-pub struct CodeTypeSms {}
-
-impl tl::Identifiable for CodeTypeSms {
-    const CONSTRUCTOR_ID: u32 = 0x72a3_158c;
-}
-
-impl tl::Serializable for CodeTypeSms {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { AuthorizationSignUpRequired<'_>, &tables::auth::AUTHORIZATION_T[1], x, (tl::Word, x.terms_of_service) }
 
 /// `auth.exportedAuthorization#b434e2b8 id:long bytes:bytes = auth.ExportedAuthorization;`
+#[repr(C)]
 pub struct ExportedAuthorization<'a> {
     pub id: i64,
     pub bytes: &'a [u8],
 }
-
-impl tl::Identifiable for ExportedAuthorization<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb434_e2b8;
-}
-
-impl tl::Serializable for ExportedAuthorization<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.id);
-        w.put(&self.bytes);
-        w.finish()
-    }
-}
+tl::object! { ExportedAuthorization<'_>, &tables::auth::EXPORTED_AUTHORIZATION_T[0], x, (x.id, x.bytes) }
 
 /// `auth.firebasePnvIntent#df5ac00c nonce:string digital_credential_payload:string = auth.FirebasePnvIntent;`
+#[repr(C)]
 pub struct FirebasePnvIntent<'a> {
     pub nonce: &'a str,
     pub digital_credential_payload: &'a str,
 }
-
-impl tl::Identifiable for FirebasePnvIntent<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdf5a_c00c;
-}
-
-impl tl::Serializable for FirebasePnvIntent<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.nonce);
-        w.put(&self.digital_credential_payload);
-        w.finish()
-    }
-}
+tl::object! { FirebasePnvIntent<'_>, &tables::auth::FIREBASE_PNV_INTENT_T[0], x, (x.nonce, x.digital_credential_payload) }
 
 /// `auth.loggedOut#c3a2835f flags:# future_auth_token:flags.0?bytes = auth.LoggedOut;`
+#[repr(C)]
 pub struct LoggedOut<'a> {
     pub future_auth_token: Option<&'a [u8]>,
 }
-
-impl tl::Identifiable for LoggedOut<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc3a2_835f;
-}
-
-impl tl::Serializable for LoggedOut<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.future_auth_token.is_some());
-        w.flags(flags);
-        w.put(&self.future_auth_token);
-        w.finish()
-    }
-}
+tl::object! { LoggedOut<'_>, &tables::auth::LOGGED_OUT_T[0], x, (tl::Word, x.future_auth_token) }
 
 /// `auth.loginToken#629f1980 expires:int token:bytes = auth.LoginToken;`
+#[repr(C)]
 pub struct LoginToken<'a> {
     pub expires: i32,
     pub token: &'a [u8],
 }
-
-impl tl::Identifiable for LoginToken<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x629f_1980;
-}
-
-impl tl::Serializable for LoginToken<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.expires);
-        w.put(&self.token);
-        w.finish()
-    }
-}
+tl::object! { LoginToken<'_>, &tables::auth::LOGIN_TOKEN_T[0], x, (x.expires, x.token) }
 
 /// `auth.loginTokenMigrateTo#068e9916 dc_id:int token:bytes = auth.LoginToken;`
+#[repr(C)]
 pub struct LoginTokenMigrateTo<'a> {
     pub dc_id: i32,
     pub token: &'a [u8],
 }
-
-impl tl::Identifiable for LoginTokenMigrateTo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x068e_9916;
-}
-
-impl tl::Serializable for LoginTokenMigrateTo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.dc_id);
-        w.put(&self.token);
-        w.finish()
-    }
-}
+tl::object! { LoginTokenMigrateTo<'_>, &tables::auth::LOGIN_TOKEN_T[1], x, (x.dc_id, x.token) }
 
 /// `auth.loginTokenSuccess#390d5c5e authorization:auth.Authorization = auth.LoginToken;`
+#[repr(C)]
 pub struct LoginTokenSuccess<'a> {
     pub authorization: enums::auth::Authorization<'a>,
 }
-
-impl tl::Identifiable for LoginTokenSuccess<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x390d_5c5e;
-}
-
-impl tl::Serializable for LoginTokenSuccess<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.authorization);
-        w.finish()
-    }
-}
+tl::object! { LoginTokenSuccess<'_>, &tables::auth::LOGIN_TOKEN_T[2], x, (&x.authorization,) }
 
 /// `auth.passkeyLoginOptions#e2037789 options:DataJSON = auth.PasskeyLoginOptions;`
+#[repr(C)]
 pub struct PasskeyLoginOptions<'a> {
     pub options: enums::DataJson<'a>,
 }
-
-impl tl::Identifiable for PasskeyLoginOptions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe203_7789;
-}
-
-impl tl::Serializable for PasskeyLoginOptions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.options);
-        w.finish()
-    }
-}
+tl::object! { PasskeyLoginOptions<'_>, &tables::auth::PASSKEY_LOGIN_OPTIONS_T[0], x, (&x.options,) }
 
 /// `auth.passwordRecovery#137948a5 email_pattern:string = auth.PasswordRecovery;`
+#[repr(C)]
 pub struct PasswordRecovery<'a> {
     pub email_pattern: &'a str,
 }
-
-impl tl::Identifiable for PasswordRecovery<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1379_48a5;
-}
-
-impl tl::Serializable for PasswordRecovery<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.email_pattern);
-        w.finish()
-    }
-}
+tl::object! { PasswordRecovery<'_>, &tables::auth::PASSWORD_RECOVERY_T[0], x, (x.email_pattern,) }
 
 /// `auth.sentCode#5e002502 flags:# type:auth.SentCodeType phone_code_hash:string next_type:flags.1?auth.CodeType timeout:flags.2?int = auth.SentCode;`
+#[repr(C)]
 pub struct SentCode<'a> {
     pub r#type: enums::auth::SentCodeType<'a>,
     pub phone_code_hash: &'a str,
     pub next_type: Option<&'a enums::auth::CodeType>,
     pub timeout: Option<i32>,
 }
-
-impl tl::Identifiable for SentCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5e00_2502;
-}
-
-impl tl::Serializable for SentCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(1, self.next_type.is_some());
-        flags.set(2, self.timeout.is_some());
-        w.flags(flags);
-        w.put(&self.r#type);
-        w.put(&self.phone_code_hash);
-        w.put(&self.next_type);
-        w.put(&self.timeout);
-        w.finish()
-    }
-}
+tl::object! { SentCode<'_>, &tables::auth::SENT_CODE_T[0], x, (tl::Word, &x.r#type, x.phone_code_hash, x.next_type, x.timeout) }
 
 /// `auth.sentCodePaymentRequired#f8827ebf store_product:string phone_code_hash:string support_email_address:string support_email_subject:string premium_days:int currency:string amount:long = auth.SentCode;`
+#[repr(C)]
 pub struct SentCodePaymentRequired<'a> {
     pub store_product: &'a str,
     pub phone_code_hash: &'a str,
@@ -322,81 +106,31 @@ pub struct SentCodePaymentRequired<'a> {
     pub currency: &'a str,
     pub amount: i64,
 }
-
-impl tl::Identifiable for SentCodePaymentRequired<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf882_7ebf;
-}
-
-impl tl::Serializable for SentCodePaymentRequired<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.store_product);
-        w.put(&self.phone_code_hash);
-        w.put(&self.support_email_address);
-        w.put(&self.support_email_subject);
-        w.put(&self.premium_days);
-        w.put(&self.currency);
-        w.put(&self.amount);
-        w.finish()
-    }
-}
+tl::object! { SentCodePaymentRequired<'_>, &tables::auth::SENT_CODE_T[2], x, (x.store_product, x.phone_code_hash, x.support_email_address, x.support_email_subject, x.premium_days, x.currency, x.amount) }
 
 /// `auth.sentCodeSuccess#2390fe44 authorization:auth.Authorization = auth.SentCode;`
+#[repr(C)]
 pub struct SentCodeSuccess<'a> {
     pub authorization: enums::auth::Authorization<'a>,
 }
-
-impl tl::Identifiable for SentCodeSuccess<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2390_fe44;
-}
-
-impl tl::Serializable for SentCodeSuccess<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.authorization);
-        w.finish()
-    }
-}
+tl::object! { SentCodeSuccess<'_>, &tables::auth::SENT_CODE_T[1], x, (&x.authorization,) }
 
 /// `auth.sentCodeTypeApp#3dbb5986 length:int = auth.SentCodeType;`
+#[repr(C)]
 pub struct SentCodeTypeApp {
     pub length: i32,
 }
-
-impl tl::Identifiable for SentCodeTypeApp {
-    const CONSTRUCTOR_ID: u32 = 0x3dbb_5986;
-}
-
-impl tl::Serializable for SentCodeTypeApp {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.length);
-        w.finish()
-    }
-}
+tl::object! { SentCodeTypeApp, &tables::auth::SENT_CODE_TYPE_T[0], x, (x.length,) }
 
 /// `auth.sentCodeTypeCall#5353e5a7 length:int = auth.SentCodeType;`
+#[repr(C)]
 pub struct SentCodeTypeCall {
     pub length: i32,
 }
-
-impl tl::Identifiable for SentCodeTypeCall {
-    const CONSTRUCTOR_ID: u32 = 0x5353_e5a7;
-}
-
-impl tl::Serializable for SentCodeTypeCall {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.length);
-        w.finish()
-    }
-}
+tl::object! { SentCodeTypeCall, &tables::auth::SENT_CODE_TYPE_T[2], x, (x.length,) }
 
 /// `auth.sentCodeTypeEmailCode#f450f59b flags:# apple_signin_allowed:flags.0?true google_signin_allowed:flags.1?true email_pattern:string length:int reset_available_period:flags.3?int reset_pending_date:flags.4?int = auth.SentCodeType;`
+#[repr(C)]
 pub struct SentCodeTypeEmailCode<'a> {
     pub apple_signin_allowed: bool,
     pub google_signin_allowed: bool,
@@ -405,30 +139,10 @@ pub struct SentCodeTypeEmailCode<'a> {
     pub reset_available_period: Option<i32>,
     pub reset_pending_date: Option<i32>,
 }
-
-impl tl::Identifiable for SentCodeTypeEmailCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf450_f59b;
-}
-
-impl tl::Serializable for SentCodeTypeEmailCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.apple_signin_allowed);
-        flags.set(1, self.google_signin_allowed);
-        flags.set(3, self.reset_available_period.is_some());
-        flags.set(4, self.reset_pending_date.is_some());
-        w.flags(flags);
-        w.put(&self.email_pattern);
-        w.put(&self.length);
-        w.put(&self.reset_available_period);
-        w.put(&self.reset_pending_date);
-        w.finish()
-    }
-}
+tl::object! { SentCodeTypeEmailCode<'_>, &tables::auth::SENT_CODE_TYPE_T[5], x, (tl::Word, x.apple_signin_allowed, x.google_signin_allowed, x.email_pattern, x.length, x.reset_available_period, x.reset_pending_date) }
 
 /// `auth.sentCodeTypeFirebaseSms#009fd736 flags:# nonce:flags.0?bytes play_integrity_project_id:flags.2?long play_integrity_nonce:flags.2?bytes receipt:flags.1?string push_timeout:flags.1?int length:int = auth.SentCodeType;`
+#[repr(C)]
 pub struct SentCodeTypeFirebaseSms<'a> {
     pub nonce: Option<&'a [u8]>,
     pub play_integrity_project_id: Option<i64>,
@@ -437,168 +151,56 @@ pub struct SentCodeTypeFirebaseSms<'a> {
     pub push_timeout: Option<i32>,
     pub length: i32,
 }
-
-impl tl::Identifiable for SentCodeTypeFirebaseSms<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x009f_d736;
-}
-
-impl tl::Serializable for SentCodeTypeFirebaseSms<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.nonce.is_some());
-        flags.shared(1, self.receipt.is_some());
-        flags.shared(1, self.push_timeout.is_some());
-        flags.shared(2, self.play_integrity_project_id.is_some());
-        flags.shared(2, self.play_integrity_nonce.is_some());
-        w.checked_flags(flags, "auth.sentCodeTypeFirebaseSms", "flags");
-        w.put(&self.nonce);
-        w.put(&self.play_integrity_project_id);
-        w.put(&self.play_integrity_nonce);
-        w.put(&self.receipt);
-        w.put(&self.push_timeout);
-        w.put(&self.length);
-        w.finish()
-    }
-}
+tl::object! { SentCodeTypeFirebaseSms<'_>, &tables::auth::SENT_CODE_TYPE_T[8], x, (tl::Word, x.nonce, x.play_integrity_project_id, x.play_integrity_nonce, x.receipt, x.push_timeout, x.length) }
 
 /// `auth.sentCodeTypeFlashCall#ab03c6d9 pattern:string = auth.SentCodeType;`
+#[repr(C)]
 pub struct SentCodeTypeFlashCall<'a> {
     pub pattern: &'a str,
 }
-
-impl tl::Identifiable for SentCodeTypeFlashCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xab03_c6d9;
-}
-
-impl tl::Serializable for SentCodeTypeFlashCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.pattern);
-        w.finish()
-    }
-}
+tl::object! { SentCodeTypeFlashCall<'_>, &tables::auth::SENT_CODE_TYPE_T[3], x, (x.pattern,) }
 
 /// `auth.sentCodeTypeFragmentSms#d9565c39 url:string length:int = auth.SentCodeType;`
+#[repr(C)]
 pub struct SentCodeTypeFragmentSms<'a> {
     pub url: &'a str,
     pub length: i32,
 }
-
-impl tl::Identifiable for SentCodeTypeFragmentSms<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd956_5c39;
-}
-
-impl tl::Serializable for SentCodeTypeFragmentSms<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.url);
-        w.put(&self.length);
-        w.finish()
-    }
-}
+tl::object! { SentCodeTypeFragmentSms<'_>, &tables::auth::SENT_CODE_TYPE_T[7], x, (x.url, x.length) }
 
 /// `auth.sentCodeTypeMissedCall#82006484 prefix:string length:int = auth.SentCodeType;`
+#[repr(C)]
 pub struct SentCodeTypeMissedCall<'a> {
     pub prefix: &'a str,
     pub length: i32,
 }
-
-impl tl::Identifiable for SentCodeTypeMissedCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8200_6484;
-}
-
-impl tl::Serializable for SentCodeTypeMissedCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.prefix);
-        w.put(&self.length);
-        w.finish()
-    }
-}
+tl::object! { SentCodeTypeMissedCall<'_>, &tables::auth::SENT_CODE_TYPE_T[4], x, (x.prefix, x.length) }
 
 /// `auth.sentCodeTypeSetUpEmailRequired#a5491dea flags:# apple_signin_allowed:flags.0?true google_signin_allowed:flags.1?true = auth.SentCodeType;`
+#[repr(C)]
 pub struct SentCodeTypeSetUpEmailRequired {
     pub apple_signin_allowed: bool,
     pub google_signin_allowed: bool,
 }
-
-impl tl::Identifiable for SentCodeTypeSetUpEmailRequired {
-    const CONSTRUCTOR_ID: u32 = 0xa549_1dea;
-}
-
-impl tl::Serializable for SentCodeTypeSetUpEmailRequired {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.apple_signin_allowed);
-        flags.set(1, self.google_signin_allowed);
-        w.flags(flags);
-        w.finish()
-    }
-}
+tl::object! { SentCodeTypeSetUpEmailRequired, &tables::auth::SENT_CODE_TYPE_T[6], x, (tl::Word, x.apple_signin_allowed, x.google_signin_allowed) }
 
 /// `auth.sentCodeTypeSms#c000bba2 length:int = auth.SentCodeType;`
+#[repr(C)]
 pub struct SentCodeTypeSms {
     pub length: i32,
 }
-
-impl tl::Identifiable for SentCodeTypeSms {
-    const CONSTRUCTOR_ID: u32 = 0xc000_bba2;
-}
-
-impl tl::Serializable for SentCodeTypeSms {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.length);
-        w.finish()
-    }
-}
+tl::object! { SentCodeTypeSms, &tables::auth::SENT_CODE_TYPE_T[1], x, (x.length,) }
 
 /// `auth.sentCodeTypeSmsPhrase#b37794af flags:# beginning:flags.0?string = auth.SentCodeType;`
+#[repr(C)]
 pub struct SentCodeTypeSmsPhrase<'a> {
     pub beginning: Option<&'a str>,
 }
-
-impl tl::Identifiable for SentCodeTypeSmsPhrase<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb377_94af;
-}
-
-impl tl::Serializable for SentCodeTypeSmsPhrase<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.beginning.is_some());
-        w.flags(flags);
-        w.put(&self.beginning);
-        w.finish()
-    }
-}
+tl::object! { SentCodeTypeSmsPhrase<'_>, &tables::auth::SENT_CODE_TYPE_T[10], x, (tl::Word, x.beginning) }
 
 /// `auth.sentCodeTypeSmsWord#a416ac81 flags:# beginning:flags.0?string = auth.SentCodeType;`
+#[repr(C)]
 pub struct SentCodeTypeSmsWord<'a> {
     pub beginning: Option<&'a str>,
 }
-
-impl tl::Identifiable for SentCodeTypeSmsWord<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa416_ac81;
-}
-
-impl tl::Serializable for SentCodeTypeSmsWord<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.beginning.is_some());
-        w.flags(flags);
-        w.put(&self.beginning);
-        w.finish()
-    }
-}
+tl::object! { SentCodeTypeSmsWord<'_>, &tables::auth::SENT_CODE_TYPE_T[9], x, (tl::Word, x.beginning) }

@@ -4,129 +4,52 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `bots.accessSettings#dd1fbf93 flags:# restricted:flags.0?true add_users:flags.1?Vector<User> = bots.AccessSettings;`
+#[repr(C)]
 pub struct AccessSettings<'a> {
     pub restricted: bool,
     pub add_users: Option<&'a [enums::User<'a>]>,
 }
-
-impl tl::Identifiable for AccessSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdd1f_bf93;
-}
-
-impl tl::Serializable for AccessSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.restricted);
-        flags.set(1, self.add_users.is_some());
-        w.flags(flags);
-        w.put(&self.add_users);
-        w.finish()
-    }
-}
+tl::object! { AccessSettings<'_>, &tables::bots::ACCESS_SETTINGS_T[0], x, (tl::Word, x.restricted, x.add_users) }
 
 /// `bots.botInfo#e8a775b0 name:string about:string description:string = bots.BotInfo;`
+#[repr(C)]
 pub struct BotInfo<'a> {
     pub name: &'a str,
     pub about: &'a str,
     pub description: &'a str,
 }
-
-impl tl::Identifiable for BotInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe8a7_75b0;
-}
-
-impl tl::Serializable for BotInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.name);
-        w.put(&self.about);
-        w.put(&self.description);
-        w.finish()
-    }
-}
+tl::object! { BotInfo<'_>, &tables::bots::BOT_INFO_T[0], x, (x.name, x.about, x.description) }
 
 /// `bots.exportedBotToken#3c60b621 token:string = bots.ExportedBotToken;`
+#[repr(C)]
 pub struct ExportedBotToken<'a> {
     pub token: &'a str,
 }
-
-impl tl::Identifiable for ExportedBotToken<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3c60_b621;
-}
-
-impl tl::Serializable for ExportedBotToken<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.token);
-        w.finish()
-    }
-}
+tl::object! { ExportedBotToken<'_>, &tables::bots::EXPORTED_BOT_TOKEN_T[0], x, (x.token,) }
 
 /// `bots.popularAppBots#1991b13b flags:# next_offset:flags.0?string users:Vector<User> = bots.PopularAppBots;`
+#[repr(C)]
 pub struct PopularAppBots<'a> {
     pub next_offset: Option<&'a str>,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PopularAppBots<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1991_b13b;
-}
-
-impl tl::Serializable for PopularAppBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.next_offset);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PopularAppBots<'_>, &tables::bots::POPULAR_APP_BOTS_T[0], x, (tl::Word, x.next_offset, x.users) }
 
 /// `bots.previewInfo#0ca71d64 media:Vector<BotPreviewMedia> lang_codes:Vector<string> = bots.PreviewInfo;`
+#[repr(C)]
 pub struct PreviewInfo<'a> {
     pub media: &'a [enums::BotPreviewMedia<'a>],
     pub lang_codes: &'a [&'a str],
 }
-
-impl tl::Identifiable for PreviewInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0ca7_1d64;
-}
-
-impl tl::Serializable for PreviewInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.media);
-        w.put(&self.lang_codes);
-        w.finish()
-    }
-}
+tl::object! { PreviewInfo<'_>, &tables::bots::PREVIEW_INFO_T[0], x, (x.media, x.lang_codes) }
 
 /// `bots.requestedButton#f13bbcd7 webapp_req_id:string = bots.RequestedButton;`
+#[repr(C)]
 pub struct RequestedButton<'a> {
     pub webapp_req_id: &'a str,
 }
-
-impl tl::Identifiable for RequestedButton<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf13b_bcd7;
-}
-
-impl tl::Serializable for RequestedButton<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.webapp_req_id);
-        w.finish()
-    }
-}
+tl::object! { RequestedButton<'_>, &tables::bots::REQUESTED_BUTTON_T[0], x, (x.webapp_req_id,) }

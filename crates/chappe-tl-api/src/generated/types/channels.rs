@@ -4,157 +4,50 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `channels.adminLogResults#ed8af74d events:Vector<ChannelAdminLogEvent> chats:Vector<Chat> users:Vector<User> = channels.AdminLogResults;`
+#[repr(C)]
 pub struct AdminLogResults<'a> {
     pub events: &'a [enums::ChannelAdminLogEvent<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for AdminLogResults<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xed8a_f74d;
-}
-
-impl tl::Serializable for AdminLogResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.events);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { AdminLogResults<'_>, &tables::channels::ADMIN_LOG_RESULTS_T[0], x, (x.events, x.chats, x.users) }
 
 /// `channels.channelParticipant#dfb80317 participant:ChannelParticipant chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipant;`
+#[repr(C)]
 pub struct ChannelParticipant<'a> {
     pub participant: enums::ChannelParticipant<'a>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChannelParticipant<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdfb8_0317;
-}
-
-impl tl::Serializable for ChannelParticipant<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.participant);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ChannelParticipant<'_>, &tables::channels::CHANNEL_PARTICIPANT_T[0], x, (&x.participant, x.chats, x.users) }
 
 /// `channels.channelParticipants#9ab0feaf count:int participants:Vector<ChannelParticipant> chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipants;`
+#[repr(C)]
 pub struct ChannelParticipants<'a> {
     pub count: i32,
     pub participants: &'a [enums::ChannelParticipant<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChannelParticipants<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9ab0_feaf;
-}
-
-impl tl::Serializable for ChannelParticipants<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.participants);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
-
-/// `channels.channelParticipantsNotModified#f0173fe9 = channels.ChannelParticipants;`
-pub struct ChannelParticipantsNotModified {}
-
-impl tl::Identifiable for ChannelParticipantsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xf017_3fe9;
-}
-
-impl tl::Serializable for ChannelParticipantsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { ChannelParticipants<'_>, &tables::channels::CHANNEL_PARTICIPANTS_T[0], x, (x.count, x.participants, x.chats, x.users) }
 
 /// `channels.sendAsPeers#f496b0c6 peers:Vector<SendAsPeer> chats:Vector<Chat> users:Vector<User> = channels.SendAsPeers;`
+#[repr(C)]
 pub struct SendAsPeers<'a> {
     pub peers: &'a [enums::SendAsPeer],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for SendAsPeers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf496_b0c6;
-}
-
-impl tl::Serializable for SendAsPeers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.peers);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
-
-/// `channels.sponsoredMessageReportResultAdsHidden#3e3bcf2f = channels.SponsoredMessageReportResult;`
-pub struct SponsoredMessageReportResultAdsHidden {}
-
-impl tl::Identifiable for SponsoredMessageReportResultAdsHidden {
-    const CONSTRUCTOR_ID: u32 = 0x3e3b_cf2f;
-}
-
-impl tl::Serializable for SponsoredMessageReportResultAdsHidden {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { SendAsPeers<'_>, &tables::channels::SEND_AS_PEERS_T[0], x, (x.peers, x.chats, x.users) }
 
 /// `channels.sponsoredMessageReportResultChooseOption#846f9e42 title:string options:Vector<SponsoredMessageReportOption> = channels.SponsoredMessageReportResult;`
+#[repr(C)]
 pub struct SponsoredMessageReportResultChooseOption<'a> {
     pub title: &'a str,
     pub options: &'a [enums::SponsoredMessageReportOption<'a>],
 }
-
-impl tl::Identifiable for SponsoredMessageReportResultChooseOption<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x846f_9e42;
-}
-
-impl tl::Serializable for SponsoredMessageReportResultChooseOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.title);
-        w.put(&self.options);
-        w.finish()
-    }
-}
-
-/// `channels.sponsoredMessageReportResultReported#ad798849 = channels.SponsoredMessageReportResult;`
-pub struct SponsoredMessageReportResultReported {}
-
-impl tl::Identifiable for SponsoredMessageReportResultReported {
-    const CONSTRUCTOR_ID: u32 = 0xad79_8849;
-}
-
-impl tl::Serializable for SponsoredMessageReportResultReported {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { SponsoredMessageReportResultChooseOption<'_>, &tables::channels::SPONSORED_MESSAGE_REPORT_RESULT_T[0], x, (x.title, x.options) }

@@ -4,10 +4,11 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `chatlists.chatlistInvite#f10ece2f flags:# title_noanimate:flags.1?true title:TextWithEntities emoticon:flags.0?string peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistInvite;`
+#[repr(C)]
 pub struct ChatlistInvite<'a> {
     pub title_noanimate: bool,
     pub title: enums::TextWithEntities<'a>,
@@ -16,29 +17,10 @@ pub struct ChatlistInvite<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChatlistInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf10e_ce2f;
-}
-
-impl tl::Serializable for ChatlistInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.emoticon.is_some());
-        flags.set(1, self.title_noanimate);
-        w.flags(flags);
-        w.put(&self.title);
-        w.put(&self.emoticon);
-        w.put(&self.peers);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ChatlistInvite<'_>, &tables::chatlists::CHATLIST_INVITE_T[1], x, (tl::Word, x.title_noanimate, &x.title, x.emoticon, x.peers, x.chats, x.users) }
 
 /// `chatlists.chatlistInviteAlready#fa87f659 filter_id:int missing_peers:Vector<Peer> already_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistInvite;`
+#[repr(C)]
 pub struct ChatlistInviteAlready<'a> {
     pub filter_id: i32,
     pub missing_peers: &'a [enums::Peer],
@@ -46,84 +28,30 @@ pub struct ChatlistInviteAlready<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChatlistInviteAlready<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfa87_f659;
-}
-
-impl tl::Serializable for ChatlistInviteAlready<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.filter_id);
-        w.put(&self.missing_peers);
-        w.put(&self.already_peers);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ChatlistInviteAlready<'_>, &tables::chatlists::CHATLIST_INVITE_T[0], x, (x.filter_id, x.missing_peers, x.already_peers, x.chats, x.users) }
 
 /// `chatlists.chatlistUpdates#93bd878d missing_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistUpdates;`
+#[repr(C)]
 pub struct ChatlistUpdates<'a> {
     pub missing_peers: &'a [enums::Peer],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChatlistUpdates<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x93bd_878d;
-}
-
-impl tl::Serializable for ChatlistUpdates<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.missing_peers);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ChatlistUpdates<'_>, &tables::chatlists::CHATLIST_UPDATES_T[0], x, (x.missing_peers, x.chats, x.users) }
 
 /// `chatlists.exportedChatlistInvite#10e6e3a6 filter:DialogFilter invite:ExportedChatlistInvite = chatlists.ExportedChatlistInvite;`
+#[repr(C)]
 pub struct ExportedChatlistInvite<'a> {
     pub filter: enums::DialogFilter<'a>,
     pub invite: enums::ExportedChatlistInvite<'a>,
 }
-
-impl tl::Identifiable for ExportedChatlistInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x10e6_e3a6;
-}
-
-impl tl::Serializable for ExportedChatlistInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.filter);
-        w.put(&self.invite);
-        w.finish()
-    }
-}
+tl::object! { ExportedChatlistInvite<'_>, &tables::chatlists::EXPORTED_CHATLIST_INVITE_T[0], x, (&x.filter, &x.invite) }
 
 /// `chatlists.exportedInvites#10ab6dc7 invites:Vector<ExportedChatlistInvite> chats:Vector<Chat> users:Vector<User> = chatlists.ExportedInvites;`
+#[repr(C)]
 pub struct ExportedInvites<'a> {
     pub invites: &'a [enums::ExportedChatlistInvite<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ExportedInvites<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x10ab_6dc7;
-}
-
-impl tl::Serializable for ExportedInvites<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.invites);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ExportedInvites<'_>, &tables::chatlists::EXPORTED_INVITES_T[0], x, (x.invites, x.chats, x.users) }

@@ -4,34 +4,21 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `communities.participantJoinedChats#8d78512a creator_chat_ids:Vector<long> joined_chat_ids:Vector<long> chats:Vector<Chat> users:Vector<User> = communities.ParticipantJoinedChats;`
+#[repr(C)]
 pub struct ParticipantJoinedChats<'a> {
     pub creator_chat_ids: &'a [i64],
     pub joined_chat_ids: &'a [i64],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ParticipantJoinedChats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8d78_512a;
-}
-
-impl tl::Serializable for ParticipantJoinedChats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.creator_chat_ids);
-        w.put(&self.joined_chat_ids);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ParticipantJoinedChats<'_>, &tables::communities::PARTICIPANT_JOINED_CHATS_T[0], x, (x.creator_chat_ids, x.joined_chat_ids, x.chats, x.users) }
 
 /// `communities.peerLinkRequests#2244afad flags:# total_count:int requests:Vector<CommunityPeerRequest> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = communities.PeerLinkRequests;`
+#[repr(C)]
 pub struct PeerLinkRequests<'a> {
     pub total_count: i32,
     pub requests: &'a [enums::CommunityPeerRequest],
@@ -39,23 +26,4 @@ pub struct PeerLinkRequests<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PeerLinkRequests<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2244_afad;
-}
-
-impl tl::Serializable for PeerLinkRequests<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.total_count);
-        w.put(&self.requests);
-        w.put(&self.next_offset);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PeerLinkRequests<'_>, &tables::communities::PEER_LINK_REQUESTS_T[0], x, (tl::Word, x.total_count, x.requests, x.next_offset, x.chats, x.users) }

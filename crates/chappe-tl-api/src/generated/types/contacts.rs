@@ -4,263 +4,88 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `contacts.blocked#0ade1591 blocked:Vector<PeerBlocked> chats:Vector<Chat> users:Vector<User> = contacts.Blocked;`
+#[repr(C)]
 pub struct Blocked<'a> {
     pub blocked: &'a [enums::PeerBlocked],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for Blocked<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0ade_1591;
-}
-
-impl tl::Serializable for Blocked<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.blocked);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { Blocked<'_>, &tables::contacts::BLOCKED_T[0], x, (x.blocked, x.chats, x.users) }
 
 /// `contacts.blockedSlice#e1664194 count:int blocked:Vector<PeerBlocked> chats:Vector<Chat> users:Vector<User> = contacts.Blocked;`
+#[repr(C)]
 pub struct BlockedSlice<'a> {
     pub count: i32,
     pub blocked: &'a [enums::PeerBlocked],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for BlockedSlice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe166_4194;
-}
-
-impl tl::Serializable for BlockedSlice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.blocked);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { BlockedSlice<'_>, &tables::contacts::BLOCKED_T[1], x, (x.count, x.blocked, x.chats, x.users) }
 
 /// `contacts.contactBirthdays#114ff30d contacts:Vector<ContactBirthday> users:Vector<User> = contacts.ContactBirthdays;`
+#[repr(C)]
 pub struct ContactBirthdays<'a> {
     pub contacts: &'a [enums::ContactBirthday],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ContactBirthdays<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x114f_f30d;
-}
-
-impl tl::Serializable for ContactBirthdays<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.contacts);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ContactBirthdays<'_>, &tables::contacts::CONTACT_BIRTHDAYS_T[0], x, (x.contacts, x.users) }
 
 /// `contacts.contacts#eae87e42 contacts:Vector<Contact> saved_count:int users:Vector<User> = contacts.Contacts;`
+#[repr(C)]
 pub struct Contacts<'a> {
     pub contacts: &'a [enums::Contact],
     pub saved_count: i32,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for Contacts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xeae8_7e42;
-}
-
-impl tl::Serializable for Contacts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.contacts);
-        w.put(&self.saved_count);
-        w.put(&self.users);
-        w.finish()
-    }
-}
-
-/// `contacts.contactsNotModified#b74ba9d2 = contacts.Contacts;`
-pub struct ContactsNotModified {}
-
-impl tl::Identifiable for ContactsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xb74b_a9d2;
-}
-
-impl tl::Serializable for ContactsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { Contacts<'_>, &tables::contacts::CONTACTS_T[1], x, (x.contacts, x.saved_count, x.users) }
 
 /// `contacts.found#b3134d9d my_results:Vector<Peer> results:Vector<Peer> chats:Vector<Chat> users:Vector<User> = contacts.Found;`
+#[repr(C)]
 pub struct Found<'a> {
     pub my_results: &'a [enums::Peer],
     pub results: &'a [enums::Peer],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for Found<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb313_4d9d;
-}
-
-impl tl::Serializable for Found<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.my_results);
-        w.put(&self.results);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { Found<'_>, &tables::contacts::FOUND_T[0], x, (x.my_results, x.results, x.chats, x.users) }
 
 /// `contacts.importedContacts#77d01c3b imported:Vector<ImportedContact> popular_invites:Vector<PopularContact> retry_contacts:Vector<long> users:Vector<User> = contacts.ImportedContacts;`
+#[repr(C)]
 pub struct ImportedContacts<'a> {
     pub imported: &'a [enums::ImportedContact],
     pub popular_invites: &'a [enums::PopularContact],
     pub retry_contacts: &'a [i64],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ImportedContacts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x77d0_1c3b;
-}
-
-impl tl::Serializable for ImportedContacts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.imported);
-        w.put(&self.popular_invites);
-        w.put(&self.retry_contacts);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ImportedContacts<'_>, &tables::contacts::IMPORTED_CONTACTS_T[0], x, (x.imported, x.popular_invites, x.retry_contacts, x.users) }
 
 /// `contacts.resolvedPeer#7f077ad9 peer:Peer chats:Vector<Chat> users:Vector<User> = contacts.ResolvedPeer;`
+#[repr(C)]
 pub struct ResolvedPeer<'a> {
     pub peer: enums::Peer,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ResolvedPeer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7f07_7ad9;
-}
-
-impl tl::Serializable for ResolvedPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.peer);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ResolvedPeer<'_>, &tables::contacts::RESOLVED_PEER_T[0], x, (&x.peer, x.chats, x.users) }
 
 /// `contacts.sponsoredPeers#eb032884 peers:Vector<SponsoredPeer> chats:Vector<Chat> users:Vector<User> = contacts.SponsoredPeers;`
+#[repr(C)]
 pub struct SponsoredPeers<'a> {
     pub peers: &'a [enums::SponsoredPeer<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for SponsoredPeers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xeb03_2884;
-}
-
-impl tl::Serializable for SponsoredPeers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.peers);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
-
-/// `contacts.sponsoredPeersEmpty#ea32b4b1 = contacts.SponsoredPeers;`
-pub struct SponsoredPeersEmpty {}
-
-impl tl::Identifiable for SponsoredPeersEmpty {
-    const CONSTRUCTOR_ID: u32 = 0xea32_b4b1;
-}
-
-impl tl::Serializable for SponsoredPeersEmpty {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { SponsoredPeers<'_>, &tables::contacts::SPONSORED_PEERS_T[1], x, (x.peers, x.chats, x.users) }
 
 /// `contacts.topPeers#70b772a8 categories:Vector<TopPeerCategoryPeers> chats:Vector<Chat> users:Vector<User> = contacts.TopPeers;`
+#[repr(C)]
 pub struct TopPeers<'a> {
     pub categories: &'a [enums::TopPeerCategoryPeers<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for TopPeers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x70b7_72a8;
-}
-
-impl tl::Serializable for TopPeers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.categories);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
-
-/// `contacts.topPeersDisabled#b52c939d = contacts.TopPeers;`
-pub struct TopPeersDisabled {}
-
-impl tl::Identifiable for TopPeersDisabled {
-    const CONSTRUCTOR_ID: u32 = 0xb52c_939d;
-}
-
-impl tl::Serializable for TopPeersDisabled {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
-
-/// `contacts.topPeersNotModified#de266ef5 = contacts.TopPeers;`
-pub struct TopPeersNotModified {}
-
-impl tl::Identifiable for TopPeersNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xde26_6ef5;
-}
-
-impl tl::Serializable for TopPeersNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { TopPeers<'_>, &tables::contacts::TOP_PEERS_T[1], x, (x.categories, x.chats, x.users) }

@@ -4,39 +4,13 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `ephemeral.welcomeMessages#104fc872 hash:long messages:Vector<EphemeralMessage> = ephemeral.WelcomeMessages;`
+#[repr(C)]
 pub struct WelcomeMessages<'a> {
     pub hash: i64,
     pub messages: &'a [enums::EphemeralMessage<'a>],
 }
-
-impl tl::Identifiable for WelcomeMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x104f_c872;
-}
-
-impl tl::Serializable for WelcomeMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.messages);
-        w.finish()
-    }
-}
-
-/// `ephemeral.welcomeMessagesNotModified#59ffdb31 = ephemeral.WelcomeMessages;`
-pub struct WelcomeMessagesNotModified {}
-
-impl tl::Identifiable for WelcomeMessagesNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x59ff_db31;
-}
-
-impl tl::Serializable for WelcomeMessagesNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { WelcomeMessages<'_>, &tables::ephemeral::WELCOME_MESSAGES_T[1], x, (x.hash, x.messages) }

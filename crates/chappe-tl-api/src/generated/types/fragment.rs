@@ -4,8 +4,11 @@
 
 use ::chappe_tl::table as tl;
 
+use super::super::{tables};
+
 
 /// `fragment.collectibleInfo#6ebdff91 purchase_date:int currency:string amount:long crypto_currency:string crypto_amount:long url:string = fragment.CollectibleInfo;`
+#[repr(C)]
 pub struct CollectibleInfo<'a> {
     pub purchase_date: i32,
     pub currency: &'a str,
@@ -14,21 +17,4 @@ pub struct CollectibleInfo<'a> {
     pub crypto_amount: i64,
     pub url: &'a str,
 }
-
-impl tl::Identifiable for CollectibleInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6ebd_ff91;
-}
-
-impl tl::Serializable for CollectibleInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.purchase_date);
-        w.put(&self.currency);
-        w.put(&self.amount);
-        w.put(&self.crypto_currency);
-        w.put(&self.crypto_amount);
-        w.put(&self.url);
-        w.finish()
-    }
-}
+tl::object! { CollectibleInfo<'_>, &tables::fragment::COLLECTIBLE_INFO_T[0], x, (x.purchase_date, x.currency, x.amount, x.crypto_currency, x.crypto_amount, x.url) }

@@ -4,44 +4,19 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `help.appConfig#dd18782e hash:int config:JSONValue = help.AppConfig;`
+#[repr(C)]
 pub struct AppConfig<'a> {
     pub hash: i32,
     pub config: enums::Jsonvalue<'a>,
 }
-
-impl tl::Identifiable for AppConfig<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdd18_782e;
-}
-
-impl tl::Serializable for AppConfig<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.config);
-        w.finish()
-    }
-}
-
-/// `help.appConfigNotModified#7cde641d = help.AppConfig;`
-pub struct AppConfigNotModified {}
-
-impl tl::Identifiable for AppConfigNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x7cde_641d;
-}
-
-impl tl::Serializable for AppConfigNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { AppConfig<'_>, &tables::help::APP_CONFIG_T[1], x, (x.hash, &x.config) }
 
 /// `help.appUpdate#ccbbce30 flags:# can_not_skip:flags.0?true id:int version:string text:string entities:Vector<MessageEntity> document:flags.1?Document url:flags.2?string sticker:flags.3?Document = help.AppUpdate;`
+#[repr(C)]
 pub struct AppUpdate<'a> {
     pub can_not_skip: bool,
     pub id: i32,
@@ -52,67 +27,18 @@ pub struct AppUpdate<'a> {
     pub url: Option<&'a str>,
     pub sticker: Option<&'a enums::Document<'a>>,
 }
-
-impl tl::Identifiable for AppUpdate<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xccbb_ce30;
-}
-
-impl tl::Serializable for AppUpdate<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.can_not_skip);
-        flags.set(1, self.document.is_some());
-        flags.set(2, self.url.is_some());
-        flags.set(3, self.sticker.is_some());
-        w.flags(flags);
-        w.put(&self.id);
-        w.put(&self.version);
-        w.put(&self.text);
-        w.put(&self.entities);
-        w.put(&self.document);
-        w.put(&self.url);
-        w.put(&self.sticker);
-        w.finish()
-    }
-}
+tl::object! { AppUpdate<'_>, &tables::help::APP_UPDATE_T[0], x, (tl::Word, x.can_not_skip, x.id, x.version, x.text, x.entities, x.document, x.url, x.sticker) }
 
 /// `help.countriesList#87d0759e countries:Vector<help.Country> hash:int = help.CountriesList;`
+#[repr(C)]
 pub struct CountriesList<'a> {
     pub countries: &'a [enums::help::Country<'a>],
     pub hash: i32,
 }
-
-impl tl::Identifiable for CountriesList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x87d0_759e;
-}
-
-impl tl::Serializable for CountriesList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.countries);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
-/// `help.countriesListNotModified#93cc1f32 = help.CountriesList;`
-pub struct CountriesListNotModified {}
-
-impl tl::Identifiable for CountriesListNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x93cc_1f32;
-}
-
-impl tl::Serializable for CountriesListNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { CountriesList<'_>, &tables::help::COUNTRIES_LIST_T[1], x, (x.countries, x.hash) }
 
 /// `help.country#c3878e23 flags:# hidden:flags.0?true iso2:string default_name:string name:flags.1?string country_codes:Vector<help.CountryCode> = help.Country;`
+#[repr(C)]
 pub struct Country<'a> {
     pub hidden: bool,
     pub iso2: &'a str,
@@ -120,159 +46,43 @@ pub struct Country<'a> {
     pub name: Option<&'a str>,
     pub country_codes: &'a [enums::help::CountryCode<'a>],
 }
-
-impl tl::Identifiable for Country<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc387_8e23;
-}
-
-impl tl::Serializable for Country<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.hidden);
-        flags.set(1, self.name.is_some());
-        w.flags(flags);
-        w.put(&self.iso2);
-        w.put(&self.default_name);
-        w.put(&self.name);
-        w.put(&self.country_codes);
-        w.finish()
-    }
-}
+tl::object! { Country<'_>, &tables::help::COUNTRY_T[0], x, (tl::Word, x.hidden, x.iso2, x.default_name, x.name, x.country_codes) }
 
 /// `help.countryCode#4203c5ef flags:# country_code:string prefixes:flags.0?Vector<string> patterns:flags.1?Vector<string> = help.CountryCode;`
+#[repr(C)]
 pub struct CountryCode<'a> {
     pub country_code: &'a str,
     pub prefixes: Option<&'a [&'a str]>,
     pub patterns: Option<&'a [&'a str]>,
 }
-
-impl tl::Identifiable for CountryCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4203_c5ef;
-}
-
-impl tl::Serializable for CountryCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.prefixes.is_some());
-        flags.set(1, self.patterns.is_some());
-        w.flags(flags);
-        w.put(&self.country_code);
-        w.put(&self.prefixes);
-        w.put(&self.patterns);
-        w.finish()
-    }
-}
+tl::object! { CountryCode<'_>, &tables::help::COUNTRY_CODE_T[0], x, (tl::Word, x.country_code, x.prefixes, x.patterns) }
 
 /// `help.deepLinkInfo#6a4ee832 flags:# update_app:flags.0?true message:string entities:flags.1?Vector<MessageEntity> = help.DeepLinkInfo;`
+#[repr(C)]
 pub struct DeepLinkInfo<'a> {
     pub update_app: bool,
     pub message: &'a str,
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
 }
-
-impl tl::Identifiable for DeepLinkInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6a4e_e832;
-}
-
-impl tl::Serializable for DeepLinkInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.update_app);
-        flags.set(1, self.entities.is_some());
-        w.flags(flags);
-        w.put(&self.message);
-        w.put(&self.entities);
-        w.finish()
-    }
-}
-
-/// `help.deepLinkInfoEmpty#66afa166 = help.DeepLinkInfo;`
-pub struct DeepLinkInfoEmpty {}
-
-impl tl::Identifiable for DeepLinkInfoEmpty {
-    const CONSTRUCTOR_ID: u32 = 0x66af_a166;
-}
-
-impl tl::Serializable for DeepLinkInfoEmpty {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { DeepLinkInfo<'_>, &tables::help::DEEP_LINK_INFO_T[1], x, (tl::Word, x.update_app, x.message, x.entities) }
 
 /// `help.inviteText#18cb9f78 message:string = help.InviteText;`
+#[repr(C)]
 pub struct InviteText<'a> {
     pub message: &'a str,
 }
-
-impl tl::Identifiable for InviteText<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x18cb_9f78;
-}
-
-impl tl::Serializable for InviteText<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.message);
-        w.finish()
-    }
-}
-
-/// `help.noAppUpdate#c45a6536 = help.AppUpdate;`
-pub struct NoAppUpdate {}
-
-impl tl::Identifiable for NoAppUpdate {
-    const CONSTRUCTOR_ID: u32 = 0xc45a_6536;
-}
-
-impl tl::Serializable for NoAppUpdate {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { InviteText<'_>, &tables::help::INVITE_TEXT_T[0], x, (x.message,) }
 
 /// `help.passportConfig#a098d6af hash:int countries_langs:DataJSON = help.PassportConfig;`
+#[repr(C)]
 pub struct PassportConfig<'a> {
     pub hash: i32,
     pub countries_langs: enums::DataJson<'a>,
 }
-
-impl tl::Identifiable for PassportConfig<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa098_d6af;
-}
-
-impl tl::Serializable for PassportConfig<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.countries_langs);
-        w.finish()
-    }
-}
-
-/// `help.passportConfigNotModified#bfb9f457 = help.PassportConfig;`
-pub struct PassportConfigNotModified {}
-
-impl tl::Identifiable for PassportConfigNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xbfb9_f457;
-}
-
-impl tl::Serializable for PassportConfigNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { PassportConfig<'_>, &tables::help::PASSPORT_CONFIG_T[1], x, (x.hash, &x.countries_langs) }
 
 /// `help.peerColorOption#adec6ebe flags:# hidden:flags.0?true color_id:int colors:flags.1?help.PeerColorSet dark_colors:flags.2?help.PeerColorSet channel_min_level:flags.3?int group_min_level:flags.4?int = help.PeerColorOption;`
+#[repr(C)]
 pub struct PeerColorOption<'a> {
     pub hidden: bool,
     pub color_id: i32,
@@ -281,106 +91,34 @@ pub struct PeerColorOption<'a> {
     pub channel_min_level: Option<i32>,
     pub group_min_level: Option<i32>,
 }
-
-impl tl::Identifiable for PeerColorOption<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xadec_6ebe;
-}
-
-impl tl::Serializable for PeerColorOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.hidden);
-        flags.set(1, self.colors.is_some());
-        flags.set(2, self.dark_colors.is_some());
-        flags.set(3, self.channel_min_level.is_some());
-        flags.set(4, self.group_min_level.is_some());
-        w.flags(flags);
-        w.put(&self.color_id);
-        w.put(&self.colors);
-        w.put(&self.dark_colors);
-        w.put(&self.channel_min_level);
-        w.put(&self.group_min_level);
-        w.finish()
-    }
-}
+tl::object! { PeerColorOption<'_>, &tables::help::PEER_COLOR_OPTION_T[0], x, (tl::Word, x.hidden, x.color_id, x.colors, x.dark_colors, x.channel_min_level, x.group_min_level) }
 
 /// `help.peerColorProfileSet#767d61eb palette_colors:Vector<int> bg_colors:Vector<int> story_colors:Vector<int> = help.PeerColorSet;`
+#[repr(C)]
 pub struct PeerColorProfileSet<'a> {
     pub palette_colors: &'a [i32],
     pub bg_colors: &'a [i32],
     pub story_colors: &'a [i32],
 }
-
-impl tl::Identifiable for PeerColorProfileSet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x767d_61eb;
-}
-
-impl tl::Serializable for PeerColorProfileSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.palette_colors);
-        w.put(&self.bg_colors);
-        w.put(&self.story_colors);
-        w.finish()
-    }
-}
+tl::object! { PeerColorProfileSet<'_>, &tables::help::PEER_COLOR_SET_T[1], x, (x.palette_colors, x.bg_colors, x.story_colors) }
 
 /// `help.peerColorSet#26219a58 colors:Vector<int> = help.PeerColorSet;`
+#[repr(C)]
 pub struct PeerColorSet<'a> {
     pub colors: &'a [i32],
 }
-
-impl tl::Identifiable for PeerColorSet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2621_9a58;
-}
-
-impl tl::Serializable for PeerColorSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.colors);
-        w.finish()
-    }
-}
+tl::object! { PeerColorSet<'_>, &tables::help::PEER_COLOR_SET_T[0], x, (x.colors,) }
 
 /// `help.peerColors#00f8ed08 hash:int colors:Vector<help.PeerColorOption> = help.PeerColors;`
+#[repr(C)]
 pub struct PeerColors<'a> {
     pub hash: i32,
     pub colors: &'a [enums::help::PeerColorOption<'a>],
 }
-
-impl tl::Identifiable for PeerColors<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x00f8_ed08;
-}
-
-impl tl::Serializable for PeerColors<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.colors);
-        w.finish()
-    }
-}
-
-/// `help.peerColorsNotModified#2ba1f5ce = help.PeerColors;`
-pub struct PeerColorsNotModified {}
-
-impl tl::Identifiable for PeerColorsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x2ba1_f5ce;
-}
-
-impl tl::Serializable for PeerColorsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { PeerColors<'_>, &tables::help::PEER_COLORS_T[1], x, (x.hash, x.colors) }
 
 /// `help.premiumPromo#5334759c status_text:string status_entities:Vector<MessageEntity> video_sections:Vector<string> videos:Vector<Document> period_options:Vector<PremiumSubscriptionOption> users:Vector<User> = help.PremiumPromo;`
+#[repr(C)]
 pub struct PremiumPromo<'a> {
     pub status_text: &'a str,
     pub status_entities: &'a [enums::MessageEntity<'a>],
@@ -389,26 +127,10 @@ pub struct PremiumPromo<'a> {
     pub period_options: &'a [enums::PremiumSubscriptionOption<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PremiumPromo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5334_759c;
-}
-
-impl tl::Serializable for PremiumPromo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.status_text);
-        w.put(&self.status_entities);
-        w.put(&self.video_sections);
-        w.put(&self.videos);
-        w.put(&self.period_options);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PremiumPromo<'_>, &tables::help::PREMIUM_PROMO_T[0], x, (x.status_text, x.status_entities, x.video_sections, x.videos, x.period_options, x.users) }
 
 /// `help.promoData#08a4d87a flags:# proxy:flags.0?true expires:int peer:flags.3?Peer psa_type:flags.1?string psa_message:flags.2?string pending_suggestions:Vector<string> dismissed_suggestions:Vector<string> custom_pending_suggestion:flags.4?PendingSuggestion chats:Vector<Chat> users:Vector<User> = help.PromoData;`
+#[repr(C)]
 pub struct PromoData<'a> {
     pub proxy: bool,
     pub expires: i32,
@@ -421,114 +143,41 @@ pub struct PromoData<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PromoData<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x08a4_d87a;
-}
-
-impl tl::Serializable for PromoData<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.proxy);
-        flags.set(1, self.psa_type.is_some());
-        flags.set(2, self.psa_message.is_some());
-        flags.set(3, self.peer.is_some());
-        flags.set(4, self.custom_pending_suggestion.is_some());
-        w.flags(flags);
-        w.put(&self.expires);
-        w.put(&self.peer);
-        w.put(&self.psa_type);
-        w.put(&self.psa_message);
-        w.put(&self.pending_suggestions);
-        w.put(&self.dismissed_suggestions);
-        w.put(&self.custom_pending_suggestion);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PromoData<'_>, &tables::help::PROMO_DATA_T[1], x, (tl::Word, x.proxy, x.expires, x.peer, x.psa_type, x.psa_message, x.pending_suggestions, x.dismissed_suggestions, x.custom_pending_suggestion, x.chats, x.users) }
 
 /// `help.promoDataEmpty#98f6ac75 expires:int = help.PromoData;`
+#[repr(C)]
 pub struct PromoDataEmpty {
     pub expires: i32,
 }
-
-impl tl::Identifiable for PromoDataEmpty {
-    const CONSTRUCTOR_ID: u32 = 0x98f6_ac75;
-}
-
-impl tl::Serializable for PromoDataEmpty {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.expires);
-        w.finish()
-    }
-}
+tl::object! { PromoDataEmpty, &tables::help::PROMO_DATA_T[0], x, (x.expires,) }
 
 /// `help.recentMeUrls#0e0310d7 urls:Vector<RecentMeUrl> chats:Vector<Chat> users:Vector<User> = help.RecentMeUrls;`
+#[repr(C)]
 pub struct RecentMeUrls<'a> {
     pub urls: &'a [enums::RecentMeUrl<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for RecentMeUrls<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0e03_10d7;
-}
-
-impl tl::Serializable for RecentMeUrls<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.urls);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { RecentMeUrls<'_>, &tables::help::RECENT_ME_URLS_T[0], x, (x.urls, x.chats, x.users) }
 
 /// `help.support#17c6b5f6 phone_number:string user:User = help.Support;`
+#[repr(C)]
 pub struct Support<'a> {
     pub phone_number: &'a str,
     pub user: enums::User<'a>,
 }
-
-impl tl::Identifiable for Support<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x17c6_b5f6;
-}
-
-impl tl::Serializable for Support<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.phone_number);
-        w.put(&self.user);
-        w.finish()
-    }
-}
+tl::object! { Support<'_>, &tables::help::SUPPORT_T[0], x, (x.phone_number, &x.user) }
 
 /// `help.supportName#8c05f1c9 name:string = help.SupportName;`
+#[repr(C)]
 pub struct SupportName<'a> {
     pub name: &'a str,
 }
-
-impl tl::Identifiable for SupportName<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8c05_f1c9;
-}
-
-impl tl::Serializable for SupportName<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.name);
-        w.finish()
-    }
-}
+tl::object! { SupportName<'_>, &tables::help::SUPPORT_NAME_T[0], x, (x.name,) }
 
 /// `help.termsOfService#780a0310 flags:# popup:flags.0?true id:DataJSON text:string entities:Vector<MessageEntity> min_age_confirm:flags.1?int = help.TermsOfService;`
+#[repr(C)]
 pub struct TermsOfService<'a> {
     pub popup: bool,
     pub id: enums::DataJson<'a>,
@@ -536,133 +185,37 @@ pub struct TermsOfService<'a> {
     pub entities: &'a [enums::MessageEntity<'a>],
     pub min_age_confirm: Option<i32>,
 }
-
-impl tl::Identifiable for TermsOfService<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x780a_0310;
-}
-
-impl tl::Serializable for TermsOfService<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.popup);
-        flags.set(1, self.min_age_confirm.is_some());
-        w.flags(flags);
-        w.put(&self.id);
-        w.put(&self.text);
-        w.put(&self.entities);
-        w.put(&self.min_age_confirm);
-        w.finish()
-    }
-}
+tl::object! { TermsOfService<'_>, &tables::help::TERMS_OF_SERVICE_T[0], x, (tl::Word, x.popup, &x.id, x.text, x.entities, x.min_age_confirm) }
 
 /// `help.termsOfServiceUpdate#28ecf961 expires:int terms_of_service:help.TermsOfService = help.TermsOfServiceUpdate;`
+#[repr(C)]
 pub struct TermsOfServiceUpdate<'a> {
     pub expires: i32,
     pub terms_of_service: enums::help::TermsOfService<'a>,
 }
-
-impl tl::Identifiable for TermsOfServiceUpdate<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x28ec_f961;
-}
-
-impl tl::Serializable for TermsOfServiceUpdate<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.expires);
-        w.put(&self.terms_of_service);
-        w.finish()
-    }
-}
+tl::object! { TermsOfServiceUpdate<'_>, &tables::help::TERMS_OF_SERVICE_UPDATE_T[1], x, (x.expires, &x.terms_of_service) }
 
 /// `help.termsOfServiceUpdateEmpty#e3309f7f expires:int = help.TermsOfServiceUpdate;`
+#[repr(C)]
 pub struct TermsOfServiceUpdateEmpty {
     pub expires: i32,
 }
-
-impl tl::Identifiable for TermsOfServiceUpdateEmpty {
-    const CONSTRUCTOR_ID: u32 = 0xe330_9f7f;
-}
-
-impl tl::Serializable for TermsOfServiceUpdateEmpty {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.expires);
-        w.finish()
-    }
-}
+tl::object! { TermsOfServiceUpdateEmpty, &tables::help::TERMS_OF_SERVICE_UPDATE_T[0], x, (x.expires,) }
 
 /// `help.timezonesList#7b74ed71 timezones:Vector<Timezone> hash:int = help.TimezonesList;`
+#[repr(C)]
 pub struct TimezonesList<'a> {
     pub timezones: &'a [enums::Timezone<'a>],
     pub hash: i32,
 }
-
-impl tl::Identifiable for TimezonesList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7b74_ed71;
-}
-
-impl tl::Serializable for TimezonesList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.timezones);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
-/// `help.timezonesListNotModified#970708cc = help.TimezonesList;`
-pub struct TimezonesListNotModified {}
-
-impl tl::Identifiable for TimezonesListNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x9707_08cc;
-}
-
-impl tl::Serializable for TimezonesListNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { TimezonesList<'_>, &tables::help::TIMEZONES_LIST_T[1], x, (x.timezones, x.hash) }
 
 /// `help.userInfo#01eb3758 message:string entities:Vector<MessageEntity> author:string date:int = help.UserInfo;`
+#[repr(C)]
 pub struct UserInfo<'a> {
     pub message: &'a str,
     pub entities: &'a [enums::MessageEntity<'a>],
     pub author: &'a str,
     pub date: i32,
 }
-
-impl tl::Identifiable for UserInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x01eb_3758;
-}
-
-impl tl::Serializable for UserInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.message);
-        w.put(&self.entities);
-        w.put(&self.author);
-        w.put(&self.date);
-        w.finish()
-    }
-}
-
-/// `help.userInfoEmpty#f3ae2eed = help.UserInfo;`
-pub struct UserInfoEmpty {}
-
-impl tl::Identifiable for UserInfoEmpty {
-    const CONSTRUCTOR_ID: u32 = 0xf3ae_2eed;
-}
-
-impl tl::Serializable for UserInfoEmpty {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { UserInfo<'_>, &tables::help::USER_INFO_T[1], x, (x.message, x.entities, x.author, x.date) }

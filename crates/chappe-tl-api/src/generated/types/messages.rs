@@ -4,226 +4,81 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `messages.affectedFoundMessages#ef8d3e6c pts:int pts_count:int offset:int messages:Vector<int> = messages.AffectedFoundMessages;`
+#[repr(C)]
 pub struct AffectedFoundMessages<'a> {
     pub pts: i32,
     pub pts_count: i32,
     pub offset: i32,
     pub messages: &'a [i32],
 }
-
-impl tl::Identifiable for AffectedFoundMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xef8d_3e6c;
-}
-
-impl tl::Serializable for AffectedFoundMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.pts);
-        w.put(&self.pts_count);
-        w.put(&self.offset);
-        w.put(&self.messages);
-        w.finish()
-    }
-}
+tl::object! { AffectedFoundMessages<'_>, &tables::messages::AFFECTED_FOUND_MESSAGES_T[0], x, (x.pts, x.pts_count, x.offset, x.messages) }
 
 /// `messages.affectedHistory#b45c69d1 pts:int pts_count:int offset:int = messages.AffectedHistory;`
+#[repr(C)]
 pub struct AffectedHistory {
     pub pts: i32,
     pub pts_count: i32,
     pub offset: i32,
 }
-
-impl tl::Identifiable for AffectedHistory {
-    const CONSTRUCTOR_ID: u32 = 0xb45c_69d1;
-}
-
-impl tl::Serializable for AffectedHistory {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.pts);
-        w.put(&self.pts_count);
-        w.put(&self.offset);
-        w.finish()
-    }
-}
+tl::object! { AffectedHistory, &tables::messages::AFFECTED_HISTORY_T[0], x, (x.pts, x.pts_count, x.offset) }
 
 /// `messages.affectedMessages#84d19185 pts:int pts_count:int = messages.AffectedMessages;`
+#[repr(C)]
 pub struct AffectedMessages {
     pub pts: i32,
     pub pts_count: i32,
 }
-
-impl tl::Identifiable for AffectedMessages {
-    const CONSTRUCTOR_ID: u32 = 0x84d1_9185;
-}
-
-impl tl::Serializable for AffectedMessages {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.pts);
-        w.put(&self.pts_count);
-        w.finish()
-    }
-}
+tl::object! { AffectedMessages, &tables::messages::AFFECTED_MESSAGES_T[0], x, (x.pts, x.pts_count) }
 
 /// `messages.allStickers#cdbbcebb hash:long sets:Vector<StickerSet> = messages.AllStickers;`
+#[repr(C)]
 pub struct AllStickers<'a> {
     pub hash: i64,
     pub sets: &'a [enums::StickerSet<'a>],
 }
-
-impl tl::Identifiable for AllStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcdbb_cebb;
-}
-
-impl tl::Serializable for AllStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.sets);
-        w.finish()
-    }
-}
-
-/// `messages.allStickersNotModified#e86602c3 = messages.AllStickers;`
-pub struct AllStickersNotModified {}
-
-impl tl::Identifiable for AllStickersNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xe866_02c3;
-}
-
-impl tl::Serializable for AllStickersNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { AllStickers<'_>, &tables::messages::ALL_STICKERS_T[1], x, (x.hash, x.sets) }
 
 /// `messages.archivedStickers#4fcba9c8 count:int sets:Vector<StickerSetCovered> = messages.ArchivedStickers;`
+#[repr(C)]
 pub struct ArchivedStickers<'a> {
     pub count: i32,
     pub sets: &'a [enums::StickerSetCovered<'a>],
 }
-
-impl tl::Identifiable for ArchivedStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4fcb_a9c8;
-}
-
-impl tl::Serializable for ArchivedStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.sets);
-        w.finish()
-    }
-}
+tl::object! { ArchivedStickers<'_>, &tables::messages::ARCHIVED_STICKERS_T[0], x, (x.count, x.sets) }
 
 /// `messages.availableEffects#bddb616e hash:int effects:Vector<AvailableEffect> documents:Vector<Document> = messages.AvailableEffects;`
+#[repr(C)]
 pub struct AvailableEffects<'a> {
     pub hash: i32,
     pub effects: &'a [enums::AvailableEffect<'a>],
     pub documents: &'a [enums::Document<'a>],
 }
-
-impl tl::Identifiable for AvailableEffects<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbddb_616e;
-}
-
-impl tl::Serializable for AvailableEffects<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.effects);
-        w.put(&self.documents);
-        w.finish()
-    }
-}
-
-/// `messages.availableEffectsNotModified#d1ed9a5b = messages.AvailableEffects;`
-pub struct AvailableEffectsNotModified {}
-
-impl tl::Identifiable for AvailableEffectsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xd1ed_9a5b;
-}
-
-impl tl::Serializable for AvailableEffectsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { AvailableEffects<'_>, &tables::messages::AVAILABLE_EFFECTS_T[1], x, (x.hash, x.effects, x.documents) }
 
 /// `messages.availableReactions#768e3aad hash:int reactions:Vector<AvailableReaction> = messages.AvailableReactions;`
+#[repr(C)]
 pub struct AvailableReactions<'a> {
     pub hash: i32,
     pub reactions: &'a [enums::AvailableReaction<'a>],
 }
-
-impl tl::Identifiable for AvailableReactions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x768e_3aad;
-}
-
-impl tl::Serializable for AvailableReactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.reactions);
-        w.finish()
-    }
-}
-
-/// `messages.availableReactionsNotModified#9f071957 = messages.AvailableReactions;`
-pub struct AvailableReactionsNotModified {}
-
-impl tl::Identifiable for AvailableReactionsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x9f07_1957;
-}
-
-impl tl::Serializable for AvailableReactionsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { AvailableReactions<'_>, &tables::messages::AVAILABLE_REACTIONS_T[1], x, (x.hash, x.reactions) }
 
 /// `messages.botApp#eb50adf5 flags:# inactive:flags.0?true request_write_access:flags.1?true has_settings:flags.2?true app:BotApp = messages.BotApp;`
+#[repr(C)]
 pub struct BotApp<'a> {
     pub inactive: bool,
     pub request_write_access: bool,
     pub has_settings: bool,
     pub app: enums::BotApp<'a>,
 }
-
-impl tl::Identifiable for BotApp<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xeb50_adf5;
-}
-
-impl tl::Serializable for BotApp<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.inactive);
-        flags.set(1, self.request_write_access);
-        flags.set(2, self.has_settings);
-        w.flags(flags);
-        w.put(&self.app);
-        w.finish()
-    }
-}
+tl::object! { BotApp<'_>, &tables::messages::BOT_APP_T[0], x, (tl::Word, x.inactive, x.request_write_access, x.has_settings, &x.app) }
 
 /// `messages.botCallbackAnswer#36585ea4 flags:# alert:flags.1?true has_url:flags.3?true native_ui:flags.4?true message:flags.0?string url:flags.2?string cache_time:int = messages.BotCallbackAnswer;`
+#[repr(C)]
 pub struct BotCallbackAnswer<'a> {
     pub alert: bool,
     pub has_url: bool,
@@ -232,50 +87,18 @@ pub struct BotCallbackAnswer<'a> {
     pub url: Option<&'a str>,
     pub cache_time: i32,
 }
-
-impl tl::Identifiable for BotCallbackAnswer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3658_5ea4;
-}
-
-impl tl::Serializable for BotCallbackAnswer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.message.is_some());
-        flags.set(1, self.alert);
-        flags.set(2, self.url.is_some());
-        flags.set(3, self.has_url);
-        flags.set(4, self.native_ui);
-        w.flags(flags);
-        w.put(&self.message);
-        w.put(&self.url);
-        w.put(&self.cache_time);
-        w.finish()
-    }
-}
+tl::object! { BotCallbackAnswer<'_>, &tables::messages::BOT_CALLBACK_ANSWER_T[0], x, (tl::Word, x.alert, x.has_url, x.native_ui, x.message, x.url, x.cache_time) }
 
 /// `messages.botPreparedInlineMessage#8ecf0511 id:string expire_date:int = messages.BotPreparedInlineMessage;`
+#[repr(C)]
 pub struct BotPreparedInlineMessage<'a> {
     pub id: &'a str,
     pub expire_date: i32,
 }
-
-impl tl::Identifiable for BotPreparedInlineMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8ecf_0511;
-}
-
-impl tl::Serializable for BotPreparedInlineMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.id);
-        w.put(&self.expire_date);
-        w.finish()
-    }
-}
+tl::object! { BotPreparedInlineMessage<'_>, &tables::messages::BOT_PREPARED_INLINE_MESSAGE_T[0], x, (x.id, x.expire_date) }
 
 /// `messages.botResults#e021f2f6 flags:# gallery:flags.0?true query_id:long next_offset:flags.1?string switch_pm:flags.2?InlineBotSwitchPM switch_webview:flags.3?InlineBotWebView results:Vector<BotInlineResult> cache_time:int users:Vector<User> = messages.BotResults;`
+#[repr(C)]
 pub struct BotResults<'a> {
     pub gallery: bool,
     pub query_id: i64,
@@ -286,33 +109,10 @@ pub struct BotResults<'a> {
     pub cache_time: i32,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for BotResults<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe021_f2f6;
-}
-
-impl tl::Serializable for BotResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.gallery);
-        flags.set(1, self.next_offset.is_some());
-        flags.set(2, self.switch_pm.is_some());
-        flags.set(3, self.switch_webview.is_some());
-        w.flags(flags);
-        w.put(&self.query_id);
-        w.put(&self.next_offset);
-        w.put(&self.switch_pm);
-        w.put(&self.switch_webview);
-        w.put(&self.results);
-        w.put(&self.cache_time);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { BotResults<'_>, &tables::messages::BOT_RESULTS_T[0], x, (tl::Word, x.gallery, x.query_id, x.next_offset, x.switch_pm, x.switch_webview, x.results, x.cache_time, x.users) }
 
 /// `messages.channelMessages#c776ba4e flags:# inexact:flags.1?true pts:int count:int offset_id_offset:flags.2?int messages:Vector<Message> topics:Vector<ForumTopic> chats:Vector<Chat> users:Vector<User> = messages.Messages;`
+#[repr(C)]
 pub struct ChannelMessages<'a> {
     pub inexact: bool,
     pub pts: i32,
@@ -323,338 +123,131 @@ pub struct ChannelMessages<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChannelMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc776_ba4e;
-}
-
-impl tl::Serializable for ChannelMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(1, self.inexact);
-        flags.set(2, self.offset_id_offset.is_some());
-        w.flags(flags);
-        w.put(&self.pts);
-        w.put(&self.count);
-        w.put(&self.offset_id_offset);
-        w.put(&self.messages);
-        w.put(&self.topics);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ChannelMessages<'_>, &tables::messages::MESSAGES_T[2], x, (tl::Word, x.inexact, x.pts, x.count, x.offset_id_offset, x.messages, x.topics, x.chats, x.users) }
 
 /// `messages.chatAdminsWithInvites#b69b72d7 admins:Vector<ChatAdminWithInvites> users:Vector<User> = messages.ChatAdminsWithInvites;`
+#[repr(C)]
 pub struct ChatAdminsWithInvites<'a> {
     pub admins: &'a [enums::ChatAdminWithInvites],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChatAdminsWithInvites<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb69b_72d7;
-}
-
-impl tl::Serializable for ChatAdminsWithInvites<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.admins);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ChatAdminsWithInvites<'_>, &tables::messages::CHAT_ADMINS_WITH_INVITES_T[0], x, (x.admins, x.users) }
 
 /// `messages.chatFull#e5d7d19c full_chat:ChatFull chats:Vector<Chat> users:Vector<User> = messages.ChatFull;`
+#[repr(C)]
 pub struct ChatFull<'a> {
     pub full_chat: enums::ChatFull<'a>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChatFull<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe5d7_d19c;
-}
-
-impl tl::Serializable for ChatFull<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.full_chat);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ChatFull<'_>, &tables::messages::CHAT_FULL_T[0], x, (&x.full_chat, x.chats, x.users) }
 
 /// `messages.chatInviteImporters#81b6b00a count:int importers:Vector<ChatInviteImporter> users:Vector<User> = messages.ChatInviteImporters;`
+#[repr(C)]
 pub struct ChatInviteImporters<'a> {
     pub count: i32,
     pub importers: &'a [enums::ChatInviteImporter<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChatInviteImporters<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x81b6_b00a;
-}
-
-impl tl::Serializable for ChatInviteImporters<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.importers);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ChatInviteImporters<'_>, &tables::messages::CHAT_INVITE_IMPORTERS_T[0], x, (x.count, x.importers, x.users) }
 
 /// `messages.chatInviteJoinResultOk#445663a7 updates:Updates = messages.ChatInviteJoinResult;`
+#[repr(C)]
 pub struct ChatInviteJoinResultOk<'a> {
     pub updates: enums::Updates<'a>,
 }
-
-impl tl::Identifiable for ChatInviteJoinResultOk<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4456_63a7;
-}
-
-impl tl::Serializable for ChatInviteJoinResultOk<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.updates);
-        w.finish()
-    }
-}
+tl::object! { ChatInviteJoinResultOk<'_>, &tables::messages::CHAT_INVITE_JOIN_RESULT_T[0], x, (&x.updates,) }
 
 /// `messages.chatInviteJoinResultWebView#61ca29d3 bot_id:long query_id:long users:Vector<User> = messages.ChatInviteJoinResult;`
+#[repr(C)]
 pub struct ChatInviteJoinResultWebView<'a> {
     pub bot_id: i64,
     pub query_id: i64,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChatInviteJoinResultWebView<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x61ca_29d3;
-}
-
-impl tl::Serializable for ChatInviteJoinResultWebView<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.bot_id);
-        w.put(&self.query_id);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ChatInviteJoinResultWebView<'_>, &tables::messages::CHAT_INVITE_JOIN_RESULT_T[1], x, (x.bot_id, x.query_id, x.users) }
 
 /// `messages.chats#64ff9fd5 chats:Vector<Chat> = messages.Chats;`
+#[repr(C)]
 pub struct Chats<'a> {
     pub chats: &'a [enums::Chat<'a>],
 }
-
-impl tl::Identifiable for Chats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x64ff_9fd5;
-}
-
-impl tl::Serializable for Chats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.chats);
-        w.finish()
-    }
-}
+tl::object! { Chats<'_>, &tables::messages::CHATS_T[0], x, (x.chats,) }
 
 /// `messages.chatsSlice#9cd81144 count:int chats:Vector<Chat> = messages.Chats;`
+#[repr(C)]
 pub struct ChatsSlice<'a> {
     pub count: i32,
     pub chats: &'a [enums::Chat<'a>],
 }
-
-impl tl::Identifiable for ChatsSlice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9cd8_1144;
-}
-
-impl tl::Serializable for ChatsSlice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.chats);
-        w.finish()
-    }
-}
+tl::object! { ChatsSlice<'_>, &tables::messages::CHATS_T[1], x, (x.count, x.chats) }
 
 /// `messages.checkedHistoryImportPeer#a24de717 confirm_text:string = messages.CheckedHistoryImportPeer;`
+#[repr(C)]
 pub struct CheckedHistoryImportPeer<'a> {
     pub confirm_text: &'a str,
 }
-
-impl tl::Identifiable for CheckedHistoryImportPeer<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa24d_e717;
-}
-
-impl tl::Serializable for CheckedHistoryImportPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.confirm_text);
-        w.finish()
-    }
-}
+tl::object! { CheckedHistoryImportPeer<'_>, &tables::messages::CHECKED_HISTORY_IMPORT_PEER_T[0], x, (x.confirm_text,) }
 
 /// `messages.composedMessageWithAI#90d7adfa flags:# result_text:TextWithEntities diff_text:flags.0?TextWithEntities = messages.ComposedMessageWithAI;`
+#[repr(C)]
 pub struct ComposedMessageWithAi<'a> {
     pub result_text: enums::TextWithEntities<'a>,
     pub diff_text: Option<&'a enums::TextWithEntities<'a>>,
 }
-
-impl tl::Identifiable for ComposedMessageWithAi<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x90d7_adfa;
-}
-
-impl tl::Serializable for ComposedMessageWithAi<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.diff_text.is_some());
-        w.flags(flags);
-        w.put(&self.result_text);
-        w.put(&self.diff_text);
-        w.finish()
-    }
-}
+tl::object! { ComposedMessageWithAi<'_>, &tables::messages::COMPOSED_MESSAGE_WITH_AI_T[0], x, (tl::Word, &x.result_text, x.diff_text) }
 
 /// `messages.composedRichMessageWithAI#4c4537c8 result:RichMessage = messages.ComposedRichMessageWithAI;`
+#[repr(C)]
 pub struct ComposedRichMessageWithAi<'a> {
     pub result: enums::RichMessage<'a>,
 }
-
-impl tl::Identifiable for ComposedRichMessageWithAi<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4c45_37c8;
-}
-
-impl tl::Serializable for ComposedRichMessageWithAi<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.result);
-        w.finish()
-    }
-}
+tl::object! { ComposedRichMessageWithAi<'_>, &tables::messages::COMPOSED_RICH_MESSAGE_WITH_AI_T[0], x, (&x.result,) }
 
 /// `messages.dhConfig#2c221edd g:int p:bytes version:int random:bytes = messages.DhConfig;`
+#[repr(C)]
 pub struct DhConfig<'a> {
     pub g: i32,
     pub p: &'a [u8],
     pub version: i32,
     pub random: &'a [u8],
 }
-
-impl tl::Identifiable for DhConfig<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2c22_1edd;
-}
-
-impl tl::Serializable for DhConfig<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.g);
-        w.put(&self.p);
-        w.put(&self.version);
-        w.put(&self.random);
-        w.finish()
-    }
-}
+tl::object! { DhConfig<'_>, &tables::messages::DH_CONFIG_T[1], x, (x.g, x.p, x.version, x.random) }
 
 /// `messages.dhConfigNotModified#c0e24635 random:bytes = messages.DhConfig;`
+#[repr(C)]
 pub struct DhConfigNotModified<'a> {
     pub random: &'a [u8],
 }
-
-impl tl::Identifiable for DhConfigNotModified<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc0e2_4635;
-}
-
-impl tl::Serializable for DhConfigNotModified<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.random);
-        w.finish()
-    }
-}
+tl::object! { DhConfigNotModified<'_>, &tables::messages::DH_CONFIG_T[0], x, (x.random,) }
 
 /// `messages.dialogFilters#2ad93719 flags:# tags_enabled:flags.0?true filters:Vector<DialogFilter> = messages.DialogFilters;`
+#[repr(C)]
 pub struct DialogFilters<'a> {
     pub tags_enabled: bool,
     pub filters: &'a [enums::DialogFilter<'a>],
 }
-
-impl tl::Identifiable for DialogFilters<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2ad9_3719;
-}
-
-impl tl::Serializable for DialogFilters<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.tags_enabled);
-        w.flags(flags);
-        w.put(&self.filters);
-        w.finish()
-    }
-}
+tl::object! { DialogFilters<'_>, &tables::messages::DIALOG_FILTERS_T[0], x, (tl::Word, x.tags_enabled, x.filters) }
 
 /// `messages.dialogs#15ba6c40 dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.Dialogs;`
+#[repr(C)]
 pub struct Dialogs<'a> {
     pub dialogs: &'a [enums::Dialog<'a>],
     pub messages: &'a [enums::Message<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for Dialogs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x15ba_6c40;
-}
-
-impl tl::Serializable for Dialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.dialogs);
-        w.put(&self.messages);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { Dialogs<'_>, &tables::messages::DIALOGS_T[0], x, (x.dialogs, x.messages, x.chats, x.users) }
 
 /// `messages.dialogsNotModified#f0e3e596 count:int = messages.Dialogs;`
+#[repr(C)]
 pub struct DialogsNotModified {
     pub count: i32,
 }
-
-impl tl::Identifiable for DialogsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xf0e3_e596;
-}
-
-impl tl::Serializable for DialogsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.finish()
-    }
-}
+tl::object! { DialogsNotModified, &tables::messages::DIALOGS_T[2], x, (x.count,) }
 
 /// `messages.dialogsSlice#71e094f3 count:int dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.Dialogs;`
+#[repr(C)]
 pub struct DialogsSlice<'a> {
     pub count: i32,
     pub dialogs: &'a [enums::Dialog<'a>],
@@ -662,25 +255,10 @@ pub struct DialogsSlice<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for DialogsSlice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x71e0_94f3;
-}
-
-impl tl::Serializable for DialogsSlice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.dialogs);
-        w.put(&self.messages);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { DialogsSlice<'_>, &tables::messages::DIALOGS_T[1], x, (x.count, x.dialogs, x.messages, x.chats, x.users) }
 
 /// `messages.discussionMessage#a6341782 flags:# messages:Vector<Message> max_id:flags.0?int read_inbox_max_id:flags.1?int read_outbox_max_id:flags.2?int unread_count:int chats:Vector<Chat> users:Vector<User> = messages.DiscussionMessage;`
+#[repr(C)]
 pub struct DiscussionMessage<'a> {
     pub messages: &'a [enums::Message<'a>],
     pub max_id: Option<i32>,
@@ -690,32 +268,10 @@ pub struct DiscussionMessage<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for DiscussionMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa634_1782;
-}
-
-impl tl::Serializable for DiscussionMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.max_id.is_some());
-        flags.set(1, self.read_inbox_max_id.is_some());
-        flags.set(2, self.read_outbox_max_id.is_some());
-        w.flags(flags);
-        w.put(&self.messages);
-        w.put(&self.max_id);
-        w.put(&self.read_inbox_max_id);
-        w.put(&self.read_outbox_max_id);
-        w.put(&self.unread_count);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { DiscussionMessage<'_>, &tables::messages::DISCUSSION_MESSAGE_T[0], x, (tl::Word, x.messages, x.max_id, x.read_inbox_max_id, x.read_outbox_max_id, x.unread_count, x.chats, x.users) }
 
 /// `messages.emojiGameDiceInfo#44e56023 flags:# game_hash:string prev_stake:long current_streak:int params:Vector<int> plays_left:flags.0?int = messages.EmojiGameInfo;`
+#[repr(C)]
 pub struct EmojiGameDiceInfo<'a> {
     pub game_hash: &'a str,
     pub prev_stake: i64,
@@ -723,198 +279,62 @@ pub struct EmojiGameDiceInfo<'a> {
     pub params: &'a [i32],
     pub plays_left: Option<i32>,
 }
-
-impl tl::Identifiable for EmojiGameDiceInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x44e5_6023;
-}
-
-impl tl::Serializable for EmojiGameDiceInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.plays_left.is_some());
-        w.flags(flags);
-        w.put(&self.game_hash);
-        w.put(&self.prev_stake);
-        w.put(&self.current_streak);
-        w.put(&self.params);
-        w.put(&self.plays_left);
-        w.finish()
-    }
-}
+tl::object! { EmojiGameDiceInfo<'_>, &tables::messages::EMOJI_GAME_INFO_T[1], x, (tl::Word, x.game_hash, x.prev_stake, x.current_streak, x.params, x.plays_left) }
 
 /// `messages.emojiGameOutcome#da2ad647 seed:bytes stake_ton_amount:long ton_amount:long = messages.EmojiGameOutcome;`
+#[repr(C)]
 pub struct EmojiGameOutcome<'a> {
     pub seed: &'a [u8],
     pub stake_ton_amount: i64,
     pub ton_amount: i64,
 }
-
-impl tl::Identifiable for EmojiGameOutcome<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xda2a_d647;
-}
-
-impl tl::Serializable for EmojiGameOutcome<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.seed);
-        w.put(&self.stake_ton_amount);
-        w.put(&self.ton_amount);
-        w.finish()
-    }
-}
-
-/// `messages.emojiGameUnavailable#59e65335 = messages.EmojiGameInfo;`
-pub struct EmojiGameUnavailable {}
-
-impl tl::Identifiable for EmojiGameUnavailable {
-    const CONSTRUCTOR_ID: u32 = 0x59e6_5335;
-}
-
-impl tl::Serializable for EmojiGameUnavailable {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { EmojiGameOutcome<'_>, &tables::messages::EMOJI_GAME_OUTCOME_T[0], x, (x.seed, x.stake_ton_amount, x.ton_amount) }
 
 /// `messages.emojiGroups#881fb94b hash:int groups:Vector<EmojiGroup> = messages.EmojiGroups;`
+#[repr(C)]
 pub struct EmojiGroups<'a> {
     pub hash: i32,
     pub groups: &'a [enums::EmojiGroup<'a>],
 }
-
-impl tl::Identifiable for EmojiGroups<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x881f_b94b;
-}
-
-impl tl::Serializable for EmojiGroups<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.groups);
-        w.finish()
-    }
-}
-
-/// `messages.emojiGroupsNotModified#6fb4ad87 = messages.EmojiGroups;`
-pub struct EmojiGroupsNotModified {}
-
-impl tl::Identifiable for EmojiGroupsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x6fb4_ad87;
-}
-
-impl tl::Serializable for EmojiGroupsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { EmojiGroups<'_>, &tables::messages::EMOJI_GROUPS_T[1], x, (x.hash, x.groups) }
 
 /// `messages.exportedChatInvite#1871be50 invite:ExportedChatInvite users:Vector<User> = messages.ExportedChatInvite;`
+#[repr(C)]
 pub struct ExportedChatInvite<'a> {
     pub invite: enums::ExportedChatInvite<'a>,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ExportedChatInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1871_be50;
-}
-
-impl tl::Serializable for ExportedChatInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.invite);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ExportedChatInvite<'_>, &tables::messages::EXPORTED_CHAT_INVITE_T[0], x, (&x.invite, x.users) }
 
 /// `messages.exportedChatInviteReplaced#222600ef invite:ExportedChatInvite new_invite:ExportedChatInvite users:Vector<User> = messages.ExportedChatInvite;`
+#[repr(C)]
 pub struct ExportedChatInviteReplaced<'a> {
     pub invite: enums::ExportedChatInvite<'a>,
     pub new_invite: enums::ExportedChatInvite<'a>,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ExportedChatInviteReplaced<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2226_00ef;
-}
-
-impl tl::Serializable for ExportedChatInviteReplaced<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.invite);
-        w.put(&self.new_invite);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ExportedChatInviteReplaced<'_>, &tables::messages::EXPORTED_CHAT_INVITE_T[1], x, (&x.invite, &x.new_invite, x.users) }
 
 /// `messages.exportedChatInvites#bdc62dcc count:int invites:Vector<ExportedChatInvite> users:Vector<User> = messages.ExportedChatInvites;`
+#[repr(C)]
 pub struct ExportedChatInvites<'a> {
     pub count: i32,
     pub invites: &'a [enums::ExportedChatInvite<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ExportedChatInvites<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbdc6_2dcc;
-}
-
-impl tl::Serializable for ExportedChatInvites<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.invites);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ExportedChatInvites<'_>, &tables::messages::EXPORTED_CHAT_INVITES_T[0], x, (x.count, x.invites, x.users) }
 
 /// `messages.favedStickers#2cb51097 hash:long packs:Vector<StickerPack> stickers:Vector<Document> = messages.FavedStickers;`
+#[repr(C)]
 pub struct FavedStickers<'a> {
     pub hash: i64,
     pub packs: &'a [enums::StickerPack<'a>],
     pub stickers: &'a [enums::Document<'a>],
 }
-
-impl tl::Identifiable for FavedStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2cb5_1097;
-}
-
-impl tl::Serializable for FavedStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.packs);
-        w.put(&self.stickers);
-        w.finish()
-    }
-}
-
-/// `messages.favedStickersNotModified#9e8fa6d3 = messages.FavedStickers;`
-pub struct FavedStickersNotModified {}
-
-impl tl::Identifiable for FavedStickersNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x9e8f_a6d3;
-}
-
-impl tl::Serializable for FavedStickersNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { FavedStickers<'_>, &tables::messages::FAVED_STICKERS_T[1], x, (x.hash, x.packs, x.stickers) }
 
 /// `messages.featuredStickers#be382906 flags:# premium:flags.0?true hash:long count:int sets:Vector<StickerSetCovered> unread:Vector<long> = messages.FeaturedStickers;`
+#[repr(C)]
 pub struct FeaturedStickers<'a> {
     pub premium: bool,
     pub hash: i64,
@@ -922,45 +342,17 @@ pub struct FeaturedStickers<'a> {
     pub sets: &'a [enums::StickerSetCovered<'a>],
     pub unread: &'a [i64],
 }
-
-impl tl::Identifiable for FeaturedStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbe38_2906;
-}
-
-impl tl::Serializable for FeaturedStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.premium);
-        w.flags(flags);
-        w.put(&self.hash);
-        w.put(&self.count);
-        w.put(&self.sets);
-        w.put(&self.unread);
-        w.finish()
-    }
-}
+tl::object! { FeaturedStickers<'_>, &tables::messages::FEATURED_STICKERS_T[1], x, (tl::Word, x.premium, x.hash, x.count, x.sets, x.unread) }
 
 /// `messages.featuredStickersNotModified#c6dc0c66 count:int = messages.FeaturedStickers;`
+#[repr(C)]
 pub struct FeaturedStickersNotModified {
     pub count: i32,
 }
-
-impl tl::Identifiable for FeaturedStickersNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xc6dc_0c66;
-}
-
-impl tl::Serializable for FeaturedStickersNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.finish()
-    }
-}
+tl::object! { FeaturedStickersNotModified, &tables::messages::FEATURED_STICKERS_T[0], x, (x.count,) }
 
 /// `messages.forumTopics#367617d3 flags:# order_by_create_date:flags.0?true count:int topics:Vector<ForumTopic> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> pts:int = messages.ForumTopics;`
+#[repr(C)]
 pub struct ForumTopics<'a> {
     pub order_by_create_date: bool,
     pub count: i32,
@@ -970,234 +362,82 @@ pub struct ForumTopics<'a> {
     pub users: &'a [enums::User<'a>],
     pub pts: i32,
 }
-
-impl tl::Identifiable for ForumTopics<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3676_17d3;
-}
-
-impl tl::Serializable for ForumTopics<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.order_by_create_date);
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.topics);
-        w.put(&self.messages);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.put(&self.pts);
-        w.finish()
-    }
-}
+tl::object! { ForumTopics<'_>, &tables::messages::FORUM_TOPICS_T[0], x, (tl::Word, x.order_by_create_date, x.count, x.topics, x.messages, x.chats, x.users, x.pts) }
 
 /// `messages.foundStickerSets#8af09dd2 hash:long sets:Vector<StickerSetCovered> = messages.FoundStickerSets;`
+#[repr(C)]
 pub struct FoundStickerSets<'a> {
     pub hash: i64,
     pub sets: &'a [enums::StickerSetCovered<'a>],
 }
-
-impl tl::Identifiable for FoundStickerSets<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8af0_9dd2;
-}
-
-impl tl::Serializable for FoundStickerSets<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.sets);
-        w.finish()
-    }
-}
-
-/// `messages.foundStickerSetsNotModified#0d54b65d = messages.FoundStickerSets;`
-pub struct FoundStickerSetsNotModified {}
-
-impl tl::Identifiable for FoundStickerSetsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x0d54_b65d;
-}
-
-impl tl::Serializable for FoundStickerSetsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { FoundStickerSets<'_>, &tables::messages::FOUND_STICKER_SETS_T[1], x, (x.hash, x.sets) }
 
 /// `messages.foundStickers#82c9e290 flags:# next_offset:flags.0?int hash:long stickers:Vector<Document> = messages.FoundStickers;`
+#[repr(C)]
 pub struct FoundStickers<'a> {
     pub next_offset: Option<i32>,
     pub hash: i64,
     pub stickers: &'a [enums::Document<'a>],
 }
-
-impl tl::Identifiable for FoundStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x82c9_e290;
-}
-
-impl tl::Serializable for FoundStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.next_offset);
-        w.put(&self.hash);
-        w.put(&self.stickers);
-        w.finish()
-    }
-}
+tl::object! { FoundStickers<'_>, &tables::messages::FOUND_STICKERS_T[1], x, (tl::Word, x.next_offset, x.hash, x.stickers) }
 
 /// `messages.foundStickersNotModified#6010c534 flags:# next_offset:flags.0?int = messages.FoundStickers;`
+#[repr(C)]
 pub struct FoundStickersNotModified {
     pub next_offset: Option<i32>,
 }
-
-impl tl::Identifiable for FoundStickersNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x6010_c534;
-}
-
-impl tl::Serializable for FoundStickersNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.next_offset);
-        w.finish()
-    }
-}
+tl::object! { FoundStickersNotModified, &tables::messages::FOUND_STICKERS_T[0], x, (tl::Word, x.next_offset) }
 
 /// `messages.highScores#9a3bfd99 scores:Vector<HighScore> users:Vector<User> = messages.HighScores;`
+#[repr(C)]
 pub struct HighScores<'a> {
     pub scores: &'a [enums::HighScore],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for HighScores<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9a3b_fd99;
-}
-
-impl tl::Serializable for HighScores<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.scores);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { HighScores<'_>, &tables::messages::HIGH_SCORES_T[0], x, (x.scores, x.users) }
 
 /// `messages.historyImport#1662af0b id:long = messages.HistoryImport;`
+#[repr(C)]
 pub struct HistoryImport {
     pub id: i64,
 }
-
-impl tl::Identifiable for HistoryImport {
-    const CONSTRUCTOR_ID: u32 = 0x1662_af0b;
-}
-
-impl tl::Serializable for HistoryImport {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.id);
-        w.finish()
-    }
-}
+tl::object! { HistoryImport, &tables::messages::HISTORY_IMPORT_T[0], x, (x.id,) }
 
 /// `messages.historyImportParsed#5e0fb7b9 flags:# pm:flags.0?true group:flags.1?true title:flags.2?string = messages.HistoryImportParsed;`
+#[repr(C)]
 pub struct HistoryImportParsed<'a> {
     pub pm: bool,
     pub group: bool,
     pub title: Option<&'a str>,
 }
-
-impl tl::Identifiable for HistoryImportParsed<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5e0f_b7b9;
-}
-
-impl tl::Serializable for HistoryImportParsed<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.pm);
-        flags.set(1, self.group);
-        flags.set(2, self.title.is_some());
-        w.flags(flags);
-        w.put(&self.title);
-        w.finish()
-    }
-}
+tl::object! { HistoryImportParsed<'_>, &tables::messages::HISTORY_IMPORT_PARSED_T[0], x, (tl::Word, x.pm, x.group, x.title) }
 
 /// `messages.inactiveChats#a927fec5 dates:Vector<int> chats:Vector<Chat> users:Vector<User> = messages.InactiveChats;`
+#[repr(C)]
 pub struct InactiveChats<'a> {
     pub dates: &'a [i32],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for InactiveChats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa927_fec5;
-}
-
-impl tl::Serializable for InactiveChats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.dates);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { InactiveChats<'_>, &tables::messages::INACTIVE_CHATS_T[0], x, (x.dates, x.chats, x.users) }
 
 /// `messages.invitedUsers#7f5defa6 updates:Updates missing_invitees:Vector<MissingInvitee> = messages.InvitedUsers;`
+#[repr(C)]
 pub struct InvitedUsers<'a> {
     pub updates: enums::Updates<'a>,
     pub missing_invitees: &'a [enums::MissingInvitee],
 }
-
-impl tl::Identifiable for InvitedUsers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7f5d_efa6;
-}
-
-impl tl::Serializable for InvitedUsers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.updates);
-        w.put(&self.missing_invitees);
-        w.finish()
-    }
-}
+tl::object! { InvitedUsers<'_>, &tables::messages::INVITED_USERS_T[0], x, (&x.updates, x.missing_invitees) }
 
 /// `messages.messageEditData#26b5dde6 flags:# caption:flags.0?true = messages.MessageEditData;`
+#[repr(C)]
 pub struct MessageEditData {
     pub caption: bool,
 }
-
-impl tl::Identifiable for MessageEditData {
-    const CONSTRUCTOR_ID: u32 = 0x26b5_dde6;
-}
-
-impl tl::Serializable for MessageEditData {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.caption);
-        w.flags(flags);
-        w.finish()
-    }
-}
+tl::object! { MessageEditData, &tables::messages::MESSAGE_EDIT_DATA_T[0], x, (tl::Word, x.caption) }
 
 /// `messages.messageReactionsList#31bd492d flags:# count:int reactions:Vector<MessagePeerReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.MessageReactionsList;`
+#[repr(C)]
 pub struct MessageReactionsList<'a> {
     pub count: i32,
     pub reactions: &'a [enums::MessagePeerReaction<'a>],
@@ -1205,92 +445,36 @@ pub struct MessageReactionsList<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-
-impl tl::Identifiable for MessageReactionsList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x31bd_492d;
-}
-
-impl tl::Serializable for MessageReactionsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.reactions);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.put(&self.next_offset);
-        w.finish()
-    }
-}
+tl::object! { MessageReactionsList<'_>, &tables::messages::MESSAGE_REACTIONS_LIST_T[0], x, (tl::Word, x.count, x.reactions, x.chats, x.users, x.next_offset) }
 
 /// `messages.messageViews#b6c4f543 views:Vector<MessageViews> chats:Vector<Chat> users:Vector<User> = messages.MessageViews;`
+#[repr(C)]
 pub struct MessageViews<'a> {
     pub views: &'a [enums::MessageViews<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for MessageViews<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb6c4_f543;
-}
-
-impl tl::Serializable for MessageViews<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.views);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { MessageViews<'_>, &tables::messages::MESSAGE_VIEWS_T[0], x, (x.views, x.chats, x.users) }
 
 /// `messages.messages#1d73e7ea messages:Vector<Message> topics:Vector<ForumTopic> chats:Vector<Chat> users:Vector<User> = messages.Messages;`
+#[repr(C)]
 pub struct Messages<'a> {
     pub messages: &'a [enums::Message<'a>],
     pub topics: &'a [enums::ForumTopic<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for Messages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1d73_e7ea;
-}
-
-impl tl::Serializable for Messages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.messages);
-        w.put(&self.topics);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { Messages<'_>, &tables::messages::MESSAGES_T[0], x, (x.messages, x.topics, x.chats, x.users) }
 
 /// `messages.messagesNotModified#74535f21 count:int = messages.Messages;`
+#[repr(C)]
 pub struct MessagesNotModified {
     pub count: i32,
 }
-
-impl tl::Identifiable for MessagesNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x7453_5f21;
-}
-
-impl tl::Serializable for MessagesNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.finish()
-    }
-}
+tl::object! { MessagesNotModified, &tables::messages::MESSAGES_T[3], x, (x.count,) }
 
 /// `messages.messagesSlice#5f206716 flags:# inexact:flags.1?true count:int next_rate:flags.0?int offset_id_offset:flags.2?int search_flood:flags.3?SearchPostsFlood messages:Vector<Message> topics:Vector<ForumTopic> chats:Vector<Chat> users:Vector<User> = messages.Messages;`
+#[repr(C)]
 pub struct MessagesSlice<'a> {
     pub inexact: bool,
     pub count: i32,
@@ -1302,54 +486,18 @@ pub struct MessagesSlice<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for MessagesSlice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x5f20_6716;
-}
-
-impl tl::Serializable for MessagesSlice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_rate.is_some());
-        flags.set(1, self.inexact);
-        flags.set(2, self.offset_id_offset.is_some());
-        flags.set(3, self.search_flood.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.next_rate);
-        w.put(&self.offset_id_offset);
-        w.put(&self.search_flood);
-        w.put(&self.messages);
-        w.put(&self.topics);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { MessagesSlice<'_>, &tables::messages::MESSAGES_T[1], x, (tl::Word, x.inexact, x.count, x.next_rate, x.offset_id_offset, x.search_flood, x.messages, x.topics, x.chats, x.users) }
 
 /// `messages.myStickers#faff629d count:int sets:Vector<StickerSetCovered> = messages.MyStickers;`
+#[repr(C)]
 pub struct MyStickers<'a> {
     pub count: i32,
     pub sets: &'a [enums::StickerSetCovered<'a>],
 }
-
-impl tl::Identifiable for MyStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfaff_629d;
-}
-
-impl tl::Serializable for MyStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.sets);
-        w.finish()
-    }
-}
+tl::object! { MyStickers<'_>, &tables::messages::MY_STICKERS_T[0], x, (x.count, x.sets) }
 
 /// `messages.peerDialogs#3371c354 dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> state:updates.State = messages.PeerDialogs;`
+#[repr(C)]
 pub struct PeerDialogs<'a> {
     pub dialogs: &'a [enums::Dialog<'a>],
     pub messages: &'a [enums::Message<'a>],
@@ -1357,47 +505,19 @@ pub struct PeerDialogs<'a> {
     pub users: &'a [enums::User<'a>],
     pub state: enums::updates::State,
 }
-
-impl tl::Identifiable for PeerDialogs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3371_c354;
-}
-
-impl tl::Serializable for PeerDialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.dialogs);
-        w.put(&self.messages);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.put(&self.state);
-        w.finish()
-    }
-}
+tl::object! { PeerDialogs<'_>, &tables::messages::PEER_DIALOGS_T[0], x, (x.dialogs, x.messages, x.chats, x.users, &x.state) }
 
 /// `messages.peerSettings#6880b94d settings:PeerSettings chats:Vector<Chat> users:Vector<User> = messages.PeerSettings;`
+#[repr(C)]
 pub struct PeerSettings<'a> {
     pub settings: enums::PeerSettings<'a>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PeerSettings<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6880_b94d;
-}
-
-impl tl::Serializable for PeerSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.settings);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PeerSettings<'_>, &tables::messages::PEER_SETTINGS_T[0], x, (&x.settings, x.chats, x.users) }
 
 /// `messages.preparedInlineMessage#ff57708d query_id:long result:BotInlineResult peer_types:Vector<InlineQueryPeerType> cache_time:int users:Vector<User> = messages.PreparedInlineMessage;`
+#[repr(C)]
 pub struct PreparedInlineMessage<'a> {
     pub query_id: i64,
     pub result: enums::BotInlineResult<'a>,
@@ -1405,177 +525,55 @@ pub struct PreparedInlineMessage<'a> {
     pub cache_time: i32,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PreparedInlineMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xff57_708d;
-}
-
-impl tl::Serializable for PreparedInlineMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.query_id);
-        w.put(&self.result);
-        w.put(&self.peer_types);
-        w.put(&self.cache_time);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PreparedInlineMessage<'_>, &tables::messages::PREPARED_INLINE_MESSAGE_T[0], x, (x.query_id, &x.result, x.peer_types, x.cache_time, x.users) }
 
 /// `messages.quickReplies#c68d6695 quick_replies:Vector<QuickReply> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.QuickReplies;`
+#[repr(C)]
 pub struct QuickReplies<'a> {
     pub quick_replies: &'a [enums::QuickReply<'a>],
     pub messages: &'a [enums::Message<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for QuickReplies<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc68d_6695;
-}
-
-impl tl::Serializable for QuickReplies<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.quick_replies);
-        w.put(&self.messages);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
-
-/// `messages.quickRepliesNotModified#5f91eb5b = messages.QuickReplies;`
-pub struct QuickRepliesNotModified {}
-
-impl tl::Identifiable for QuickRepliesNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x5f91_eb5b;
-}
-
-impl tl::Serializable for QuickRepliesNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { QuickReplies<'_>, &tables::messages::QUICK_REPLIES_T[0], x, (x.quick_replies, x.messages, x.chats, x.users) }
 
 /// `messages.reactions#eafdf716 hash:long reactions:Vector<Reaction> = messages.Reactions;`
+#[repr(C)]
 pub struct Reactions<'a> {
     pub hash: i64,
     pub reactions: &'a [enums::Reaction<'a>],
 }
-
-impl tl::Identifiable for Reactions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xeafd_f716;
-}
-
-impl tl::Serializable for Reactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.reactions);
-        w.finish()
-    }
-}
-
-/// `messages.reactionsNotModified#b06fdbdf = messages.Reactions;`
-pub struct ReactionsNotModified {}
-
-impl tl::Identifiable for ReactionsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xb06f_dbdf;
-}
-
-impl tl::Serializable for ReactionsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { Reactions<'_>, &tables::messages::REACTIONS_T[1], x, (x.hash, x.reactions) }
 
 /// `messages.recentStickers#88d37c56 hash:long packs:Vector<StickerPack> stickers:Vector<Document> dates:Vector<int> = messages.RecentStickers;`
+#[repr(C)]
 pub struct RecentStickers<'a> {
     pub hash: i64,
     pub packs: &'a [enums::StickerPack<'a>],
     pub stickers: &'a [enums::Document<'a>],
     pub dates: &'a [i32],
 }
-
-impl tl::Identifiable for RecentStickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x88d3_7c56;
-}
-
-impl tl::Serializable for RecentStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.packs);
-        w.put(&self.stickers);
-        w.put(&self.dates);
-        w.finish()
-    }
-}
-
-/// `messages.recentStickersNotModified#0b17f890 = messages.RecentStickers;`
-pub struct RecentStickersNotModified {}
-
-impl tl::Identifiable for RecentStickersNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x0b17_f890;
-}
-
-impl tl::Serializable for RecentStickersNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { RecentStickers<'_>, &tables::messages::RECENT_STICKERS_T[1], x, (x.hash, x.packs, x.stickers, x.dates) }
 
 /// `messages.savedDialogs#f83ae221 dialogs:Vector<SavedDialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SavedDialogs;`
+#[repr(C)]
 pub struct SavedDialogs<'a> {
     pub dialogs: &'a [enums::SavedDialog<'a>],
     pub messages: &'a [enums::Message<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for SavedDialogs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf83a_e221;
-}
-
-impl tl::Serializable for SavedDialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.dialogs);
-        w.put(&self.messages);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { SavedDialogs<'_>, &tables::messages::SAVED_DIALOGS_T[0], x, (x.dialogs, x.messages, x.chats, x.users) }
 
 /// `messages.savedDialogsNotModified#c01f6fe8 count:int = messages.SavedDialogs;`
+#[repr(C)]
 pub struct SavedDialogsNotModified {
     pub count: i32,
 }
-
-impl tl::Identifiable for SavedDialogsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xc01f_6fe8;
-}
-
-impl tl::Serializable for SavedDialogsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.finish()
-    }
-}
+tl::object! { SavedDialogsNotModified, &tables::messages::SAVED_DIALOGS_T[2], x, (x.count,) }
 
 /// `messages.savedDialogsSlice#44ba9dd9 count:int dialogs:Vector<SavedDialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SavedDialogs;`
+#[repr(C)]
 pub struct SavedDialogsSlice<'a> {
     pub count: i32,
     pub dialogs: &'a [enums::SavedDialog<'a>],
@@ -1583,117 +581,35 @@ pub struct SavedDialogsSlice<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for SavedDialogsSlice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x44ba_9dd9;
-}
-
-impl tl::Serializable for SavedDialogsSlice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.dialogs);
-        w.put(&self.messages);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { SavedDialogsSlice<'_>, &tables::messages::SAVED_DIALOGS_T[1], x, (x.count, x.dialogs, x.messages, x.chats, x.users) }
 
 /// `messages.savedGifs#84a02a0d hash:long gifs:Vector<Document> = messages.SavedGifs;`
+#[repr(C)]
 pub struct SavedGifs<'a> {
     pub hash: i64,
     pub gifs: &'a [enums::Document<'a>],
 }
-
-impl tl::Identifiable for SavedGifs<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x84a0_2a0d;
-}
-
-impl tl::Serializable for SavedGifs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.gifs);
-        w.finish()
-    }
-}
-
-/// `messages.savedGifsNotModified#e8025ca2 = messages.SavedGifs;`
-pub struct SavedGifsNotModified {}
-
-impl tl::Identifiable for SavedGifsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xe802_5ca2;
-}
-
-impl tl::Serializable for SavedGifsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { SavedGifs<'_>, &tables::messages::SAVED_GIFS_T[1], x, (x.hash, x.gifs) }
 
 /// `messages.savedReactionTags#3259950a tags:Vector<SavedReactionTag> hash:long = messages.SavedReactionTags;`
+#[repr(C)]
 pub struct SavedReactionTags<'a> {
     pub tags: &'a [enums::SavedReactionTag<'a>],
     pub hash: i64,
 }
-
-impl tl::Identifiable for SavedReactionTags<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3259_950a;
-}
-
-impl tl::Serializable for SavedReactionTags<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.tags);
-        w.put(&self.hash);
-        w.finish()
-    }
-}
-
-/// `messages.savedReactionTagsNotModified#889b59ef = messages.SavedReactionTags;`
-pub struct SavedReactionTagsNotModified {}
-
-impl tl::Identifiable for SavedReactionTagsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x889b_59ef;
-}
-
-impl tl::Serializable for SavedReactionTagsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { SavedReactionTags<'_>, &tables::messages::SAVED_REACTION_TAGS_T[1], x, (x.tags, x.hash) }
 
 /// `messages.searchCounter#e844ebff flags:# inexact:flags.1?true filter:MessagesFilter count:int = messages.SearchCounter;`
+#[repr(C)]
 pub struct SearchCounter {
     pub inexact: bool,
     pub filter: enums::MessagesFilter,
     pub count: i32,
 }
-
-impl tl::Identifiable for SearchCounter {
-    const CONSTRUCTOR_ID: u32 = 0xe844_ebff;
-}
-
-impl tl::Serializable for SearchCounter {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(1, self.inexact);
-        w.flags(flags);
-        w.put(&self.filter);
-        w.put(&self.count);
-        w.finish()
-    }
-}
+tl::object! { SearchCounter, &tables::messages::SEARCH_COUNTER_T[0], x, (tl::Word, x.inexact, &x.filter, x.count) }
 
 /// `messages.searchResultsCalendar#147ee23c flags:# inexact:flags.0?true count:int min_date:int min_msg_id:int offset_id_offset:flags.1?int periods:Vector<SearchResultsCalendarPeriod> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SearchResultsCalendar;`
+#[repr(C)]
 pub struct SearchResultsCalendar<'a> {
     pub inexact: bool,
     pub count: i32,
@@ -1705,90 +621,33 @@ pub struct SearchResultsCalendar<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for SearchResultsCalendar<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x147e_e23c;
-}
-
-impl tl::Serializable for SearchResultsCalendar<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.inexact);
-        flags.set(1, self.offset_id_offset.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.min_date);
-        w.put(&self.min_msg_id);
-        w.put(&self.offset_id_offset);
-        w.put(&self.periods);
-        w.put(&self.messages);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { SearchResultsCalendar<'_>, &tables::messages::SEARCH_RESULTS_CALENDAR_T[0], x, (tl::Word, x.inexact, x.count, x.min_date, x.min_msg_id, x.offset_id_offset, x.periods, x.messages, x.chats, x.users) }
 
 /// `messages.searchResultsPositions#53b22baf count:int positions:Vector<SearchResultsPosition> = messages.SearchResultsPositions;`
+#[repr(C)]
 pub struct SearchResultsPositions<'a> {
     pub count: i32,
     pub positions: &'a [enums::SearchResultsPosition],
 }
-
-impl tl::Identifiable for SearchResultsPositions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x53b2_2baf;
-}
-
-impl tl::Serializable for SearchResultsPositions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.positions);
-        w.finish()
-    }
-}
+tl::object! { SearchResultsPositions<'_>, &tables::messages::SEARCH_RESULTS_POSITIONS_T[0], x, (x.count, x.positions) }
 
 /// `messages.sentEncryptedFile#9493ff32 date:int file:EncryptedFile = messages.SentEncryptedMessage;`
+#[repr(C)]
 pub struct SentEncryptedFile {
     pub date: i32,
     pub file: enums::EncryptedFile,
 }
-
-impl tl::Identifiable for SentEncryptedFile {
-    const CONSTRUCTOR_ID: u32 = 0x9493_ff32;
-}
-
-impl tl::Serializable for SentEncryptedFile {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.date);
-        w.put(&self.file);
-        w.finish()
-    }
-}
+tl::object! { SentEncryptedFile, &tables::messages::SENT_ENCRYPTED_MESSAGE_T[1], x, (x.date, &x.file) }
 
 /// `messages.sentEncryptedMessage#560f8935 date:int = messages.SentEncryptedMessage;`
+#[repr(C)]
 pub struct SentEncryptedMessage {
     pub date: i32,
 }
-
-impl tl::Identifiable for SentEncryptedMessage {
-    const CONSTRUCTOR_ID: u32 = 0x560f_8935;
-}
-
-impl tl::Serializable for SentEncryptedMessage {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.date);
-        w.finish()
-    }
-}
+tl::object! { SentEncryptedMessage, &tables::messages::SENT_ENCRYPTED_MESSAGE_T[0], x, (x.date,) }
 
 /// `messages.sponsoredMessages#ffda656d flags:# posts_between:flags.0?int start_delay:flags.1?int between_delay:flags.2?int messages:Vector<SponsoredMessage> chats:Vector<Chat> users:Vector<User> = messages.SponsoredMessages;`
+#[repr(C)]
 pub struct SponsoredMessages<'a> {
     pub posts_between: Option<i32>,
     pub start_delay: Option<i32>,
@@ -1797,149 +656,35 @@ pub struct SponsoredMessages<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for SponsoredMessages<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xffda_656d;
-}
-
-impl tl::Serializable for SponsoredMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.posts_between.is_some());
-        flags.set(1, self.start_delay.is_some());
-        flags.set(2, self.between_delay.is_some());
-        w.flags(flags);
-        w.put(&self.posts_between);
-        w.put(&self.start_delay);
-        w.put(&self.between_delay);
-        w.put(&self.messages);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
-
-/// `messages.sponsoredMessagesEmpty#1839490f = messages.SponsoredMessages;`
-pub struct SponsoredMessagesEmpty {}
-
-impl tl::Identifiable for SponsoredMessagesEmpty {
-    const CONSTRUCTOR_ID: u32 = 0x1839_490f;
-}
-
-impl tl::Serializable for SponsoredMessagesEmpty {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { SponsoredMessages<'_>, &tables::messages::SPONSORED_MESSAGES_T[0], x, (tl::Word, x.posts_between, x.start_delay, x.between_delay, x.messages, x.chats, x.users) }
 
 /// `messages.stickerSet#6e153f16 set:StickerSet packs:Vector<StickerPack> keywords:Vector<StickerKeyword> documents:Vector<Document> = messages.StickerSet;`
+#[repr(C)]
 pub struct StickerSet<'a> {
     pub set: enums::StickerSet<'a>,
     pub packs: &'a [enums::StickerPack<'a>],
     pub keywords: &'a [enums::StickerKeyword<'a>],
     pub documents: &'a [enums::Document<'a>],
 }
-
-impl tl::Identifiable for StickerSet<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6e15_3f16;
-}
-
-impl tl::Serializable for StickerSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.set);
-        w.put(&self.packs);
-        w.put(&self.keywords);
-        w.put(&self.documents);
-        w.finish()
-    }
-}
+tl::object! { StickerSet<'_>, &tables::messages::STICKER_SET_T[0], x, (&x.set, x.packs, x.keywords, x.documents) }
 
 /// `messages.stickerSetInstallResultArchive#35e410a8 sets:Vector<StickerSetCovered> = messages.StickerSetInstallResult;`
+#[repr(C)]
 pub struct StickerSetInstallResultArchive<'a> {
     pub sets: &'a [enums::StickerSetCovered<'a>],
 }
-
-impl tl::Identifiable for StickerSetInstallResultArchive<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x35e4_10a8;
-}
-
-impl tl::Serializable for StickerSetInstallResultArchive<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.sets);
-        w.finish()
-    }
-}
-
-/// `messages.stickerSetInstallResultSuccess#38641628 = messages.StickerSetInstallResult;`
-pub struct StickerSetInstallResultSuccess {}
-
-impl tl::Identifiable for StickerSetInstallResultSuccess {
-    const CONSTRUCTOR_ID: u32 = 0x3864_1628;
-}
-
-impl tl::Serializable for StickerSetInstallResultSuccess {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
-
-/// `messages.stickerSetNotModified#d3f924eb = messages.StickerSet;`
-pub struct StickerSetNotModified {}
-
-impl tl::Identifiable for StickerSetNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xd3f9_24eb;
-}
-
-impl tl::Serializable for StickerSetNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { StickerSetInstallResultArchive<'_>, &tables::messages::STICKER_SET_INSTALL_RESULT_T[1], x, (x.sets,) }
 
 /// `messages.stickers#30a6ec7e hash:long stickers:Vector<Document> = messages.Stickers;`
+#[repr(C)]
 pub struct Stickers<'a> {
     pub hash: i64,
     pub stickers: &'a [enums::Document<'a>],
 }
-
-impl tl::Identifiable for Stickers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x30a6_ec7e;
-}
-
-impl tl::Serializable for Stickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.stickers);
-        w.finish()
-    }
-}
-
-/// `messages.stickersNotModified#f1749a22 = messages.Stickers;`
-pub struct StickersNotModified {}
-
-impl tl::Identifiable for StickersNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xf174_9a22;
-}
-
-impl tl::Serializable for StickersNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { Stickers<'_>, &tables::messages::STICKERS_T[1], x, (x.hash, x.stickers) }
 
 /// `messages.transcribedAudio#cfb9d957 flags:# pending:flags.0?true transcription_id:long text:string trial_remains_num:flags.1?int trial_remains_until_date:flags.1?int = messages.TranscribedAudio;`
+#[repr(C)]
 pub struct TranscribedAudio<'a> {
     pub pending: bool,
     pub transcription_id: i64,
@@ -1947,65 +692,24 @@ pub struct TranscribedAudio<'a> {
     pub trial_remains_num: Option<i32>,
     pub trial_remains_until_date: Option<i32>,
 }
-
-impl tl::Identifiable for TranscribedAudio<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcfb9_d957;
-}
-
-impl tl::Serializable for TranscribedAudio<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.pending);
-        flags.shared(1, self.trial_remains_num.is_some());
-        flags.shared(1, self.trial_remains_until_date.is_some());
-        w.checked_flags(flags, "messages.transcribedAudio", "flags");
-        w.put(&self.transcription_id);
-        w.put(&self.text);
-        w.put(&self.trial_remains_num);
-        w.put(&self.trial_remains_until_date);
-        w.finish()
-    }
-}
+tl::object! { TranscribedAudio<'_>, &tables::messages::TRANSCRIBED_AUDIO_T[0], x, (tl::Word, x.pending, x.transcription_id, x.text, x.trial_remains_num, x.trial_remains_until_date) }
 
 /// `messages.translateResult#33db32f8 result:Vector<TextWithEntities> = messages.TranslatedText;`
+#[repr(C)]
 pub struct TranslateResult<'a> {
     pub result: &'a [enums::TextWithEntities<'a>],
 }
-
-impl tl::Identifiable for TranslateResult<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x33db_32f8;
-}
-
-impl tl::Serializable for TranslateResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.result);
-        w.finish()
-    }
-}
+tl::object! { TranslateResult<'_>, &tables::messages::TRANSLATED_TEXT_T[0], x, (x.result,) }
 
 /// `messages.translatedRichMessage#4203998f result:Vector<RichMessage> = messages.TranslatedRichMessage;`
+#[repr(C)]
 pub struct TranslatedRichMessage<'a> {
     pub result: &'a [enums::RichMessage<'a>],
 }
-
-impl tl::Identifiable for TranslatedRichMessage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4203_998f;
-}
-
-impl tl::Serializable for TranslatedRichMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.result);
-        w.finish()
-    }
-}
+tl::object! { TranslatedRichMessage<'_>, &tables::messages::TRANSLATED_RICH_MESSAGE_T[0], x, (x.result,) }
 
 /// `messages.votesList#4899484e flags:# count:int votes:Vector<MessagePeerVote> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.VotesList;`
+#[repr(C)]
 pub struct VotesList<'a> {
     pub count: i32,
     pub votes: &'a [enums::MessagePeerVote<'a>],
@@ -2013,67 +717,22 @@ pub struct VotesList<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-
-impl tl::Identifiable for VotesList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4899_484e;
-}
-
-impl tl::Serializable for VotesList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.votes);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.put(&self.next_offset);
-        w.finish()
-    }
-}
+tl::object! { VotesList<'_>, &tables::messages::VOTES_LIST_T[0], x, (tl::Word, x.count, x.votes, x.chats, x.users, x.next_offset) }
 
 /// `messages.webPage#fd5e12bd webpage:WebPage chats:Vector<Chat> users:Vector<User> = messages.WebPage;`
+#[repr(C)]
 pub struct WebPage<'a> {
     pub webpage: enums::WebPage<'a>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for WebPage<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfd5e_12bd;
-}
-
-impl tl::Serializable for WebPage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.webpage);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { WebPage<'_>, &tables::messages::WEB_PAGE_T[0], x, (&x.webpage, x.chats, x.users) }
 
 /// `messages.webPagePreview#8c9a88ac media:MessageMedia chats:Vector<Chat> users:Vector<User> = messages.WebPagePreview;`
+#[repr(C)]
 pub struct WebPagePreview<'a> {
     pub media: enums::MessageMedia<'a>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for WebPagePreview<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8c9a_88ac;
-}
-
-impl tl::Serializable for WebPagePreview<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.media);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { WebPagePreview<'_>, &tables::messages::WEB_PAGE_PREVIEW_T[0], x, (&x.media, x.chats, x.users) }

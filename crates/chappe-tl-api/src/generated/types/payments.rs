@@ -4,62 +4,26 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `payments.bankCardData#3e24e573 title:string open_urls:Vector<BankCardOpenUrl> = payments.BankCardData;`
+#[repr(C)]
 pub struct BankCardData<'a> {
     pub title: &'a str,
     pub open_urls: &'a [enums::BankCardOpenUrl<'a>],
 }
-
-impl tl::Identifiable for BankCardData<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3e24_e573;
-}
-
-impl tl::Serializable for BankCardData<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.title);
-        w.put(&self.open_urls);
-        w.finish()
-    }
-}
+tl::object! { BankCardData<'_>, &tables::payments::BANK_CARD_DATA_T[0], x, (x.title, x.open_urls) }
 
 /// `payments.checkCanSendGiftResultFail#d5e58274 reason:TextWithEntities = payments.CheckCanSendGiftResult;`
+#[repr(C)]
 pub struct CheckCanSendGiftResultFail<'a> {
     pub reason: enums::TextWithEntities<'a>,
 }
-
-impl tl::Identifiable for CheckCanSendGiftResultFail<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd5e5_8274;
-}
-
-impl tl::Serializable for CheckCanSendGiftResultFail<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.reason);
-        w.finish()
-    }
-}
-
-/// `payments.checkCanSendGiftResultOk#374fa7ad = payments.CheckCanSendGiftResult;`
-pub struct CheckCanSendGiftResultOk {}
-
-impl tl::Identifiable for CheckCanSendGiftResultOk {
-    const CONSTRUCTOR_ID: u32 = 0x374f_a7ad;
-}
-
-impl tl::Serializable for CheckCanSendGiftResultOk {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { CheckCanSendGiftResultFail<'_>, &tables::payments::CHECK_CAN_SEND_GIFT_RESULT_T[1], x, (&x.reason,) }
 
 /// `payments.checkedGiftCode#eb983f8f flags:# via_giveaway:flags.2?true from_id:flags.4?Peer giveaway_msg_id:flags.3?int to_id:flags.0?long date:int days:int used_date:flags.1?int chats:Vector<Chat> users:Vector<User> = payments.CheckedGiftCode;`
+#[repr(C)]
 pub struct CheckedGiftCode<'a> {
     pub via_giveaway: bool,
     pub from_id: Option<&'a enums::Peer>,
@@ -71,93 +35,33 @@ pub struct CheckedGiftCode<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for CheckedGiftCode<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xeb98_3f8f;
-}
-
-impl tl::Serializable for CheckedGiftCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.to_id.is_some());
-        flags.set(1, self.used_date.is_some());
-        flags.set(2, self.via_giveaway);
-        flags.set(3, self.giveaway_msg_id.is_some());
-        flags.set(4, self.from_id.is_some());
-        w.flags(flags);
-        w.put(&self.from_id);
-        w.put(&self.giveaway_msg_id);
-        w.put(&self.to_id);
-        w.put(&self.date);
-        w.put(&self.days);
-        w.put(&self.used_date);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { CheckedGiftCode<'_>, &tables::payments::CHECKED_GIFT_CODE_T[0], x, (tl::Word, x.via_giveaway, x.from_id, x.giveaway_msg_id, x.to_id, x.date, x.days, x.used_date, x.chats, x.users) }
 
 /// `payments.connectedStarRefBots#98d5ea1d count:int connected_bots:Vector<ConnectedBotStarRef> users:Vector<User> = payments.ConnectedStarRefBots;`
+#[repr(C)]
 pub struct ConnectedStarRefBots<'a> {
     pub count: i32,
     pub connected_bots: &'a [enums::ConnectedBotStarRef<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ConnectedStarRefBots<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x98d5_ea1d;
-}
-
-impl tl::Serializable for ConnectedStarRefBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.connected_bots);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ConnectedStarRefBots<'_>, &tables::payments::CONNECTED_STAR_REF_BOTS_T[0], x, (x.count, x.connected_bots, x.users) }
 
 /// `payments.currencyRates#bbcce4c2 rates:Vector<CurrencyRate> = payments.CurrencyRates;`
+#[repr(C)]
 pub struct CurrencyRates<'a> {
     pub rates: &'a [enums::CurrencyRate<'a>],
 }
-
-impl tl::Identifiable for CurrencyRates<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbbcc_e4c2;
-}
-
-impl tl::Serializable for CurrencyRates<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.rates);
-        w.finish()
-    }
-}
+tl::object! { CurrencyRates<'_>, &tables::payments::CURRENCY_RATES_T[0], x, (x.rates,) }
 
 /// `payments.exportedInvoice#aed0cbd9 url:string = payments.ExportedInvoice;`
+#[repr(C)]
 pub struct ExportedInvoice<'a> {
     pub url: &'a str,
 }
-
-impl tl::Identifiable for ExportedInvoice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xaed0_cbd9;
-}
-
-impl tl::Serializable for ExportedInvoice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.url);
-        w.finish()
-    }
-}
+tl::object! { ExportedInvoice<'_>, &tables::payments::EXPORTED_INVOICE_T[0], x, (x.url,) }
 
 /// `payments.giveawayInfo#4367daa0 flags:# participating:flags.0?true preparing_results:flags.3?true start_date:int joined_too_early_date:flags.1?int admin_disallowed_chat_id:flags.2?long disallowed_country:flags.4?string = payments.GiveawayInfo;`
+#[repr(C)]
 pub struct GiveawayInfo<'a> {
     pub participating: bool,
     pub preparing_results: bool,
@@ -166,31 +70,10 @@ pub struct GiveawayInfo<'a> {
     pub admin_disallowed_chat_id: Option<i64>,
     pub disallowed_country: Option<&'a str>,
 }
-
-impl tl::Identifiable for GiveawayInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4367_daa0;
-}
-
-impl tl::Serializable for GiveawayInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.participating);
-        flags.set(1, self.joined_too_early_date.is_some());
-        flags.set(2, self.admin_disallowed_chat_id.is_some());
-        flags.set(3, self.preparing_results);
-        flags.set(4, self.disallowed_country.is_some());
-        w.flags(flags);
-        w.put(&self.start_date);
-        w.put(&self.joined_too_early_date);
-        w.put(&self.admin_disallowed_chat_id);
-        w.put(&self.disallowed_country);
-        w.finish()
-    }
-}
+tl::object! { GiveawayInfo<'_>, &tables::payments::GIVEAWAY_INFO_T[0], x, (tl::Word, x.participating, x.preparing_results, x.start_date, x.joined_too_early_date, x.admin_disallowed_chat_id, x.disallowed_country) }
 
 /// `payments.giveawayInfoResults#e175e66f flags:# winner:flags.0?true refunded:flags.1?true start_date:int gift_code_slug:flags.3?string stars_prize:flags.4?long finish_date:int winners_count:int activated_count:flags.2?int = payments.GiveawayInfo;`
+#[repr(C)]
 pub struct GiveawayInfoResults<'a> {
     pub winner: bool,
     pub refunded: bool,
@@ -201,33 +84,10 @@ pub struct GiveawayInfoResults<'a> {
     pub winners_count: i32,
     pub activated_count: Option<i32>,
 }
-
-impl tl::Identifiable for GiveawayInfoResults<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe175_e66f;
-}
-
-impl tl::Serializable for GiveawayInfoResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.winner);
-        flags.set(1, self.refunded);
-        flags.set(2, self.activated_count.is_some());
-        flags.set(3, self.gift_code_slug.is_some());
-        flags.set(4, self.stars_prize.is_some());
-        w.flags(flags);
-        w.put(&self.start_date);
-        w.put(&self.gift_code_slug);
-        w.put(&self.stars_prize);
-        w.put(&self.finish_date);
-        w.put(&self.winners_count);
-        w.put(&self.activated_count);
-        w.finish()
-    }
-}
+tl::object! { GiveawayInfoResults<'_>, &tables::payments::GIVEAWAY_INFO_T[1], x, (tl::Word, x.winner, x.refunded, x.start_date, x.gift_code_slug, x.stars_prize, x.finish_date, x.winners_count, x.activated_count) }
 
 /// `payments.paymentForm#a0058751 flags:# can_save_credentials:flags.2?true password_missing:flags.3?true form_id:long bot_id:long title:string description:string photo:flags.5?WebDocument invoice:Invoice provider_id:long url:string native_provider:flags.4?string native_params:flags.4?DataJSON additional_methods:flags.6?Vector<PaymentFormMethod> saved_info:flags.0?PaymentRequestedInfo saved_credentials:flags.1?Vector<PaymentSavedCredentials> users:Vector<User> = payments.PaymentForm;`
+#[repr(C)]
 pub struct PaymentForm<'a> {
     pub can_save_credentials: bool,
     pub password_missing: bool,
@@ -246,64 +106,18 @@ pub struct PaymentForm<'a> {
     pub saved_credentials: Option<&'a [enums::PaymentSavedCredentials<'a>]>,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PaymentForm<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa005_8751;
-}
-
-impl tl::Serializable for PaymentForm<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.saved_info.is_some());
-        flags.set(1, self.saved_credentials.is_some());
-        flags.set(2, self.can_save_credentials);
-        flags.set(3, self.password_missing);
-        flags.shared(4, self.native_provider.is_some());
-        flags.shared(4, self.native_params.is_some());
-        flags.set(5, self.photo.is_some());
-        flags.set(6, self.additional_methods.is_some());
-        w.checked_flags(flags, "payments.paymentForm", "flags");
-        w.put(&self.form_id);
-        w.put(&self.bot_id);
-        w.put(&self.title);
-        w.put(&self.description);
-        w.put(&self.photo);
-        w.put(&self.invoice);
-        w.put(&self.provider_id);
-        w.put(&self.url);
-        w.put(&self.native_provider);
-        w.put(&self.native_params);
-        w.put(&self.additional_methods);
-        w.put(&self.saved_info);
-        w.put(&self.saved_credentials);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PaymentForm<'_>, &tables::payments::PAYMENT_FORM_T[0], x, tl::And((tl::Word, x.can_save_credentials, x.password_missing, x.form_id, x.bot_id, x.title, x.description, x.photo, &x.invoice, x.provider_id, x.url, x.native_provider), (x.native_params, x.additional_methods, x.saved_info, x.saved_credentials, x.users)) }
 
 /// `payments.paymentFormStarGift#b425cfe1 form_id:long invoice:Invoice = payments.PaymentForm;`
+#[repr(C)]
 pub struct PaymentFormStarGift<'a> {
     pub form_id: i64,
     pub invoice: enums::Invoice<'a>,
 }
-
-impl tl::Identifiable for PaymentFormStarGift<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb425_cfe1;
-}
-
-impl tl::Serializable for PaymentFormStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.form_id);
-        w.put(&self.invoice);
-        w.finish()
-    }
-}
+tl::object! { PaymentFormStarGift<'_>, &tables::payments::PAYMENT_FORM_T[2], x, (x.form_id, &x.invoice) }
 
 /// `payments.paymentFormStars#7bf6b15c flags:# form_id:long bot_id:long title:string description:string photo:flags.5?WebDocument invoice:Invoice users:Vector<User> = payments.PaymentForm;`
+#[repr(C)]
 pub struct PaymentFormStars<'a> {
     pub form_id: i64,
     pub bot_id: i64,
@@ -313,30 +127,10 @@ pub struct PaymentFormStars<'a> {
     pub invoice: enums::Invoice<'a>,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PaymentFormStars<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7bf6_b15c;
-}
-
-impl tl::Serializable for PaymentFormStars<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(5, self.photo.is_some());
-        w.flags(flags);
-        w.put(&self.form_id);
-        w.put(&self.bot_id);
-        w.put(&self.title);
-        w.put(&self.description);
-        w.put(&self.photo);
-        w.put(&self.invoice);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PaymentFormStars<'_>, &tables::payments::PAYMENT_FORM_T[1], x, (tl::Word, x.form_id, x.bot_id, x.title, x.description, x.photo, &x.invoice, x.users) }
 
 /// `payments.paymentReceipt#70c4fe03 flags:# date:int bot_id:long provider_id:long title:string description:string photo:flags.2?WebDocument invoice:Invoice info:flags.0?PaymentRequestedInfo shipping:flags.1?ShippingOption tip_amount:flags.3?long currency:string total_amount:long credentials_title:string users:Vector<User> = payments.PaymentReceipt;`
+#[repr(C)]
 pub struct PaymentReceipt<'a> {
     pub date: i32,
     pub bot_id: i64,
@@ -353,40 +147,10 @@ pub struct PaymentReceipt<'a> {
     pub credentials_title: &'a str,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PaymentReceipt<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x70c4_fe03;
-}
-
-impl tl::Serializable for PaymentReceipt<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.info.is_some());
-        flags.set(1, self.shipping.is_some());
-        flags.set(2, self.photo.is_some());
-        flags.set(3, self.tip_amount.is_some());
-        w.flags(flags);
-        w.put(&self.date);
-        w.put(&self.bot_id);
-        w.put(&self.provider_id);
-        w.put(&self.title);
-        w.put(&self.description);
-        w.put(&self.photo);
-        w.put(&self.invoice);
-        w.put(&self.info);
-        w.put(&self.shipping);
-        w.put(&self.tip_amount);
-        w.put(&self.currency);
-        w.put(&self.total_amount);
-        w.put(&self.credentials_title);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PaymentReceipt<'_>, &tables::payments::PAYMENT_RECEIPT_T[0], x, tl::And((tl::Word, x.date, x.bot_id, x.provider_id, x.title, x.description, x.photo, &x.invoice, x.info, x.shipping, x.tip_amount, x.currency), (x.total_amount, x.credentials_title, x.users)) }
 
 /// `payments.paymentReceiptStars#dabbf83a flags:# date:int bot_id:long title:string description:string photo:flags.2?WebDocument invoice:Invoice currency:string total_amount:long transaction_id:string users:Vector<User> = payments.PaymentReceipt;`
+#[repr(C)]
 pub struct PaymentReceiptStars<'a> {
     pub date: i32,
     pub bot_id: i64,
@@ -399,69 +163,24 @@ pub struct PaymentReceiptStars<'a> {
     pub transaction_id: &'a str,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PaymentReceiptStars<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdabb_f83a;
-}
-
-impl tl::Serializable for PaymentReceiptStars<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(2, self.photo.is_some());
-        w.flags(flags);
-        w.put(&self.date);
-        w.put(&self.bot_id);
-        w.put(&self.title);
-        w.put(&self.description);
-        w.put(&self.photo);
-        w.put(&self.invoice);
-        w.put(&self.currency);
-        w.put(&self.total_amount);
-        w.put(&self.transaction_id);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PaymentReceiptStars<'_>, &tables::payments::PAYMENT_RECEIPT_T[1], x, (tl::Word, x.date, x.bot_id, x.title, x.description, x.photo, &x.invoice, x.currency, x.total_amount, x.transaction_id, x.users) }
 
 /// `payments.paymentResult#4e5f810d updates:Updates = payments.PaymentResult;`
+#[repr(C)]
 pub struct PaymentResult<'a> {
     pub updates: enums::Updates<'a>,
 }
-
-impl tl::Identifiable for PaymentResult<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4e5f_810d;
-}
-
-impl tl::Serializable for PaymentResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.updates);
-        w.finish()
-    }
-}
+tl::object! { PaymentResult<'_>, &tables::payments::PAYMENT_RESULT_T[0], x, (&x.updates,) }
 
 /// `payments.paymentVerificationNeeded#d8411139 url:string = payments.PaymentResult;`
+#[repr(C)]
 pub struct PaymentVerificationNeeded<'a> {
     pub url: &'a str,
 }
-
-impl tl::Identifiable for PaymentVerificationNeeded<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd841_1139;
-}
-
-impl tl::Serializable for PaymentVerificationNeeded<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.url);
-        w.finish()
-    }
-}
+tl::object! { PaymentVerificationNeeded<'_>, &tables::payments::PAYMENT_RESULT_T[1], x, (x.url,) }
 
 /// `payments.resaleStarGifts#947a12df flags:# count:int gifts:Vector<StarGift> next_offset:flags.0?string attributes:flags.1?Vector<StarGiftAttribute> attributes_hash:flags.1?long chats:Vector<Chat> counters:flags.2?Vector<StarGiftAttributeCounter> users:Vector<User> = payments.ResaleStarGifts;`
+#[repr(C)]
 pub struct ResaleStarGifts<'a> {
     pub count: i32,
     pub gifts: &'a [enums::StarGift<'a>],
@@ -472,57 +191,18 @@ pub struct ResaleStarGifts<'a> {
     pub counters: Option<&'a [enums::StarGiftAttributeCounter]>,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ResaleStarGifts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x947a_12df;
-}
-
-impl tl::Serializable for ResaleStarGifts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        flags.shared(1, self.attributes.is_some());
-        flags.shared(1, self.attributes_hash.is_some());
-        flags.set(2, self.counters.is_some());
-        w.checked_flags(flags, "payments.resaleStarGifts", "flags");
-        w.put(&self.count);
-        w.put(&self.gifts);
-        w.put(&self.next_offset);
-        w.put(&self.attributes);
-        w.put(&self.attributes_hash);
-        w.put(&self.chats);
-        w.put(&self.counters);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ResaleStarGifts<'_>, &tables::payments::RESALE_STAR_GIFTS_T[0], x, (tl::Word, x.count, x.gifts, x.next_offset, x.attributes, x.attributes_hash, x.chats, x.counters, x.users) }
 
 /// `payments.savedInfo#fb8fe43c flags:# has_saved_credentials:flags.1?true saved_info:flags.0?PaymentRequestedInfo = payments.SavedInfo;`
+#[repr(C)]
 pub struct SavedInfo<'a> {
     pub has_saved_credentials: bool,
     pub saved_info: Option<&'a enums::PaymentRequestedInfo<'a>>,
 }
-
-impl tl::Identifiable for SavedInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xfb8f_e43c;
-}
-
-impl tl::Serializable for SavedInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.saved_info.is_some());
-        flags.set(1, self.has_saved_credentials);
-        w.flags(flags);
-        w.put(&self.saved_info);
-        w.finish()
-    }
-}
+tl::object! { SavedInfo<'_>, &tables::payments::SAVED_INFO_T[0], x, (tl::Word, x.has_saved_credentials, x.saved_info) }
 
 /// `payments.savedStarGifts#95f389b1 flags:# count:int chat_notifications_enabled:flags.1?Bool gifts:Vector<SavedStarGift> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.SavedStarGifts;`
+#[repr(C)]
 pub struct SavedStarGifts<'a> {
     pub count: i32,
     pub chat_notifications_enabled: Option<bool>,
@@ -531,88 +211,28 @@ pub struct SavedStarGifts<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for SavedStarGifts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x95f3_89b1;
-}
-
-impl tl::Serializable for SavedStarGifts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        flags.set(1, self.chat_notifications_enabled.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.chat_notifications_enabled);
-        w.put(&self.gifts);
-        w.put(&self.next_offset);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { SavedStarGifts<'_>, &tables::payments::SAVED_STAR_GIFTS_T[0], x, (tl::Word, x.count, x.chat_notifications_enabled, x.gifts, x.next_offset, x.chats, x.users) }
 
 /// `payments.starGiftActiveAuctions#aef6abbc auctions:Vector<StarGiftActiveAuctionState> users:Vector<User> chats:Vector<Chat> = payments.StarGiftActiveAuctions;`
+#[repr(C)]
 pub struct StarGiftActiveAuctions<'a> {
     pub auctions: &'a [enums::StarGiftActiveAuctionState<'a>],
     pub users: &'a [enums::User<'a>],
     pub chats: &'a [enums::Chat<'a>],
 }
-
-impl tl::Identifiable for StarGiftActiveAuctions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xaef6_abbc;
-}
-
-impl tl::Serializable for StarGiftActiveAuctions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.auctions);
-        w.put(&self.users);
-        w.put(&self.chats);
-        w.finish()
-    }
-}
-
-/// `payments.starGiftActiveAuctionsNotModified#db33dad0 = payments.StarGiftActiveAuctions;`
-pub struct StarGiftActiveAuctionsNotModified {}
-
-impl tl::Identifiable for StarGiftActiveAuctionsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xdb33_dad0;
-}
-
-impl tl::Serializable for StarGiftActiveAuctionsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { StarGiftActiveAuctions<'_>, &tables::payments::STAR_GIFT_ACTIVE_AUCTIONS_T[1], x, (x.auctions, x.users, x.chats) }
 
 /// `payments.starGiftAuctionAcquiredGifts#7d5bd1f0 gifts:Vector<StarGiftAuctionAcquiredGift> users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionAcquiredGifts;`
+#[repr(C)]
 pub struct StarGiftAuctionAcquiredGifts<'a> {
     pub gifts: &'a [enums::StarGiftAuctionAcquiredGift<'a>],
     pub users: &'a [enums::User<'a>],
     pub chats: &'a [enums::Chat<'a>],
 }
-
-impl tl::Identifiable for StarGiftAuctionAcquiredGifts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7d5b_d1f0;
-}
-
-impl tl::Serializable for StarGiftAuctionAcquiredGifts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.gifts);
-        w.put(&self.users);
-        w.put(&self.chats);
-        w.finish()
-    }
-}
+tl::object! { StarGiftAuctionAcquiredGifts<'_>, &tables::payments::STAR_GIFT_AUCTION_ACQUIRED_GIFTS_T[0], x, (x.gifts, x.users, x.chats) }
 
 /// `payments.starGiftAuctionState#6b39f4ec gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState timeout:int users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionState;`
+#[repr(C)]
 pub struct StarGiftAuctionState<'a> {
     pub gift: enums::StarGift<'a>,
     pub state: enums::StarGiftAuctionState<'a>,
@@ -621,217 +241,74 @@ pub struct StarGiftAuctionState<'a> {
     pub users: &'a [enums::User<'a>],
     pub chats: &'a [enums::Chat<'a>],
 }
-
-impl tl::Identifiable for StarGiftAuctionState<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6b39_f4ec;
-}
-
-impl tl::Serializable for StarGiftAuctionState<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.gift);
-        w.put(&self.state);
-        w.put(&self.user_state);
-        w.put(&self.timeout);
-        w.put(&self.users);
-        w.put(&self.chats);
-        w.finish()
-    }
-}
+tl::object! { StarGiftAuctionState<'_>, &tables::payments::STAR_GIFT_AUCTION_STATE_T[0], x, (&x.gift, &x.state, &x.user_state, x.timeout, x.users, x.chats) }
 
 /// `payments.starGiftCollections#8a2932f3 collections:Vector<StarGiftCollection> = payments.StarGiftCollections;`
+#[repr(C)]
 pub struct StarGiftCollections<'a> {
     pub collections: &'a [enums::StarGiftCollection<'a>],
 }
-
-impl tl::Identifiable for StarGiftCollections<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8a29_32f3;
-}
-
-impl tl::Serializable for StarGiftCollections<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.collections);
-        w.finish()
-    }
-}
-
-/// `payments.starGiftCollectionsNotModified#a0ba4f17 = payments.StarGiftCollections;`
-pub struct StarGiftCollectionsNotModified {}
-
-impl tl::Identifiable for StarGiftCollectionsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xa0ba_4f17;
-}
-
-impl tl::Serializable for StarGiftCollectionsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { StarGiftCollections<'_>, &tables::payments::STAR_GIFT_COLLECTIONS_T[1], x, (x.collections,) }
 
 /// `payments.starGiftUpgradeAttributes#46c6e36f attributes:Vector<StarGiftAttribute> = payments.StarGiftUpgradeAttributes;`
+#[repr(C)]
 pub struct StarGiftUpgradeAttributes<'a> {
     pub attributes: &'a [enums::StarGiftAttribute<'a>],
 }
-
-impl tl::Identifiable for StarGiftUpgradeAttributes<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x46c6_e36f;
-}
-
-impl tl::Serializable for StarGiftUpgradeAttributes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.attributes);
-        w.finish()
-    }
-}
+tl::object! { StarGiftUpgradeAttributes<'_>, &tables::payments::STAR_GIFT_UPGRADE_ATTRIBUTES_T[0], x, (x.attributes,) }
 
 /// `payments.starGiftUpgradePreview#3de1dfed sample_attributes:Vector<StarGiftAttribute> prices:Vector<StarGiftUpgradePrice> next_prices:Vector<StarGiftUpgradePrice> = payments.StarGiftUpgradePreview;`
+#[repr(C)]
 pub struct StarGiftUpgradePreview<'a> {
     pub sample_attributes: &'a [enums::StarGiftAttribute<'a>],
     pub prices: &'a [enums::StarGiftUpgradePrice],
     pub next_prices: &'a [enums::StarGiftUpgradePrice],
 }
-
-impl tl::Identifiable for StarGiftUpgradePreview<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3de1_dfed;
-}
-
-impl tl::Serializable for StarGiftUpgradePreview<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.sample_attributes);
-        w.put(&self.prices);
-        w.put(&self.next_prices);
-        w.finish()
-    }
-}
+tl::object! { StarGiftUpgradePreview<'_>, &tables::payments::STAR_GIFT_UPGRADE_PREVIEW_T[0], x, (x.sample_attributes, x.prices, x.next_prices) }
 
 /// `payments.starGiftWithdrawalUrl#84aa3a9c url:string = payments.StarGiftWithdrawalUrl;`
+#[repr(C)]
 pub struct StarGiftWithdrawalUrl<'a> {
     pub url: &'a str,
 }
-
-impl tl::Identifiable for StarGiftWithdrawalUrl<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x84aa_3a9c;
-}
-
-impl tl::Serializable for StarGiftWithdrawalUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.url);
-        w.finish()
-    }
-}
+tl::object! { StarGiftWithdrawalUrl<'_>, &tables::payments::STAR_GIFT_WITHDRAWAL_URL_T[0], x, (x.url,) }
 
 /// `payments.starGifts#2ed82995 hash:int gifts:Vector<StarGift> chats:Vector<Chat> users:Vector<User> = payments.StarGifts;`
+#[repr(C)]
 pub struct StarGifts<'a> {
     pub hash: i32,
     pub gifts: &'a [enums::StarGift<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for StarGifts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2ed8_2995;
-}
-
-impl tl::Serializable for StarGifts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.gifts);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
-
-/// `payments.starGiftsNotModified#a388a368 = payments.StarGifts;`
-pub struct StarGiftsNotModified {}
-
-impl tl::Identifiable for StarGiftsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xa388_a368;
-}
-
-impl tl::Serializable for StarGiftsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { StarGifts<'_>, &tables::payments::STAR_GIFTS_T[1], x, (x.hash, x.gifts, x.chats, x.users) }
 
 /// `payments.starsRevenueAdsAccountUrl#394e7f21 url:string = payments.StarsRevenueAdsAccountUrl;`
+#[repr(C)]
 pub struct StarsRevenueAdsAccountUrl<'a> {
     pub url: &'a str,
 }
-
-impl tl::Identifiable for StarsRevenueAdsAccountUrl<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x394e_7f21;
-}
-
-impl tl::Serializable for StarsRevenueAdsAccountUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.url);
-        w.finish()
-    }
-}
+tl::object! { StarsRevenueAdsAccountUrl<'_>, &tables::payments::STARS_REVENUE_ADS_ACCOUNT_URL_T[0], x, (x.url,) }
 
 /// `payments.starsRevenueStats#6c207376 flags:# top_hours_graph:flags.0?StatsGraph revenue_graph:StatsGraph status:StarsRevenueStatus usd_rate:double = payments.StarsRevenueStats;`
+#[repr(C)]
 pub struct StarsRevenueStats<'a> {
     pub top_hours_graph: Option<&'a enums::StatsGraph<'a>>,
     pub revenue_graph: enums::StatsGraph<'a>,
     pub status: enums::StarsRevenueStatus<'a>,
     pub usd_rate: f64,
 }
-
-impl tl::Identifiable for StarsRevenueStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6c20_7376;
-}
-
-impl tl::Serializable for StarsRevenueStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.top_hours_graph.is_some());
-        w.flags(flags);
-        w.put(&self.top_hours_graph);
-        w.put(&self.revenue_graph);
-        w.put(&self.status);
-        w.put(&self.usd_rate);
-        w.finish()
-    }
-}
+tl::object! { StarsRevenueStats<'_>, &tables::payments::STARS_REVENUE_STATS_T[0], x, (tl::Word, x.top_hours_graph, &x.revenue_graph, &x.status, x.usd_rate) }
 
 /// `payments.starsRevenueWithdrawalUrl#1dab80b7 url:string = payments.StarsRevenueWithdrawalUrl;`
+#[repr(C)]
 pub struct StarsRevenueWithdrawalUrl<'a> {
     pub url: &'a str,
 }
-
-impl tl::Identifiable for StarsRevenueWithdrawalUrl<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1dab_80b7;
-}
-
-impl tl::Serializable for StarsRevenueWithdrawalUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.url);
-        w.finish()
-    }
-}
+tl::object! { StarsRevenueWithdrawalUrl<'_>, &tables::payments::STARS_REVENUE_WITHDRAWAL_URL_T[0], x, (x.url,) }
 
 /// `payments.starsStatus#6c9ce8ed flags:# balance:StarsAmount subscriptions:flags.1?Vector<StarsSubscription> subscriptions_next_offset:flags.2?string subscriptions_missing_balance:flags.4?long history:flags.3?Vector<StarsTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.StarsStatus;`
+#[repr(C)]
 pub struct StarsStatus<'a> {
     pub balance: enums::StarsAmount,
     pub subscriptions: Option<&'a [enums::StarsSubscription<'a>]>,
@@ -842,84 +319,29 @@ pub struct StarsStatus<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for StarsStatus<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6c9c_e8ed;
-}
-
-impl tl::Serializable for StarsStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        flags.set(1, self.subscriptions.is_some());
-        flags.set(2, self.subscriptions_next_offset.is_some());
-        flags.set(3, self.history.is_some());
-        flags.set(4, self.subscriptions_missing_balance.is_some());
-        w.flags(flags);
-        w.put(&self.balance);
-        w.put(&self.subscriptions);
-        w.put(&self.subscriptions_next_offset);
-        w.put(&self.subscriptions_missing_balance);
-        w.put(&self.history);
-        w.put(&self.next_offset);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { StarsStatus<'_>, &tables::payments::STARS_STATUS_T[0], x, (tl::Word, &x.balance, x.subscriptions, x.subscriptions_next_offset, x.subscriptions_missing_balance, x.history, x.next_offset, x.chats, x.users) }
 
 /// `payments.suggestedStarRefBots#b4d5d859 flags:# count:int suggested_bots:Vector<StarRefProgram> users:Vector<User> next_offset:flags.0?string = payments.SuggestedStarRefBots;`
+#[repr(C)]
 pub struct SuggestedStarRefBots<'a> {
     pub count: i32,
     pub suggested_bots: &'a [enums::StarRefProgram<'a>],
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-
-impl tl::Identifiable for SuggestedStarRefBots<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xb4d5_d859;
-}
-
-impl tl::Serializable for SuggestedStarRefBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.suggested_bots);
-        w.put(&self.users);
-        w.put(&self.next_offset);
-        w.finish()
-    }
-}
+tl::object! { SuggestedStarRefBots<'_>, &tables::payments::SUGGESTED_STAR_REF_BOTS_T[0], x, (tl::Word, x.count, x.suggested_bots, x.users, x.next_offset) }
 
 /// `payments.uniqueStarGift#416c56e8 gift:StarGift chats:Vector<Chat> users:Vector<User> = payments.UniqueStarGift;`
+#[repr(C)]
 pub struct UniqueStarGift<'a> {
     pub gift: enums::StarGift<'a>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for UniqueStarGift<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x416c_56e8;
-}
-
-impl tl::Serializable for UniqueStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.gift);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { UniqueStarGift<'_>, &tables::payments::UNIQUE_STAR_GIFT_T[0], x, (&x.gift, x.chats, x.users) }
 
 /// `payments.uniqueStarGiftValueInfo#512fe446 flags:# last_sale_on_fragment:flags.1?true value_is_average:flags.6?true currency:string value:long initial_sale_date:int initial_sale_stars:long initial_sale_price:long last_sale_date:flags.0?int last_sale_price:flags.0?long floor_price:flags.2?long average_price:flags.3?long listed_count:flags.4?int fragment_listed_count:flags.5?int fragment_listed_url:flags.5?string = payments.UniqueStarGiftValueInfo;`
+#[repr(C)]
 pub struct UniqueStarGiftValueInfo<'a> {
     pub last_sale_on_fragment: bool,
     pub value_is_average: bool,
@@ -936,62 +358,12 @@ pub struct UniqueStarGiftValueInfo<'a> {
     pub fragment_listed_count: Option<i32>,
     pub fragment_listed_url: Option<&'a str>,
 }
-
-impl tl::Identifiable for UniqueStarGiftValueInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x512f_e446;
-}
-
-impl tl::Serializable for UniqueStarGiftValueInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.shared(0, self.last_sale_date.is_some());
-        flags.shared(0, self.last_sale_price.is_some());
-        flags.set(1, self.last_sale_on_fragment);
-        flags.set(2, self.floor_price.is_some());
-        flags.set(3, self.average_price.is_some());
-        flags.set(4, self.listed_count.is_some());
-        flags.shared(5, self.fragment_listed_count.is_some());
-        flags.shared(5, self.fragment_listed_url.is_some());
-        flags.set(6, self.value_is_average);
-        w.checked_flags(flags, "payments.uniqueStarGiftValueInfo", "flags");
-        w.put(&self.currency);
-        w.put(&self.value);
-        w.put(&self.initial_sale_date);
-        w.put(&self.initial_sale_stars);
-        w.put(&self.initial_sale_price);
-        w.put(&self.last_sale_date);
-        w.put(&self.last_sale_price);
-        w.put(&self.floor_price);
-        w.put(&self.average_price);
-        w.put(&self.listed_count);
-        w.put(&self.fragment_listed_count);
-        w.put(&self.fragment_listed_url);
-        w.finish()
-    }
-}
+tl::object! { UniqueStarGiftValueInfo<'_>, &tables::payments::UNIQUE_STAR_GIFT_VALUE_INFO_T[0], x, tl::And((tl::Word, x.last_sale_on_fragment, x.value_is_average, x.currency, x.value, x.initial_sale_date, x.initial_sale_stars, x.initial_sale_price, x.last_sale_date, x.last_sale_price, x.floor_price, x.average_price), (x.listed_count, x.fragment_listed_count, x.fragment_listed_url)) }
 
 /// `payments.validatedRequestedInfo#d1451883 flags:# id:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = payments.ValidatedRequestedInfo;`
+#[repr(C)]
 pub struct ValidatedRequestedInfo<'a> {
     pub id: Option<&'a str>,
     pub shipping_options: Option<&'a [enums::ShippingOption<'a>]>,
 }
-
-impl tl::Identifiable for ValidatedRequestedInfo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd145_1883;
-}
-
-impl tl::Serializable for ValidatedRequestedInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.id.is_some());
-        flags.set(1, self.shipping_options.is_some());
-        w.flags(flags);
-        w.put(&self.id);
-        w.put(&self.shipping_options);
-        w.finish()
-    }
-}
+tl::object! { ValidatedRequestedInfo<'_>, &tables::payments::VALIDATED_REQUESTED_INFO_T[0], x, (tl::Word, x.id, x.shipping_options) }

@@ -4,28 +4,18 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `phone.exportedGroupCallInvite#204bd158 link:string = phone.ExportedGroupCallInvite;`
+#[repr(C)]
 pub struct ExportedGroupCallInvite<'a> {
     pub link: &'a str,
 }
-
-impl tl::Identifiable for ExportedGroupCallInvite<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x204b_d158;
-}
-
-impl tl::Serializable for ExportedGroupCallInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.link);
-        w.finish()
-    }
-}
+tl::object! { ExportedGroupCallInvite<'_>, &tables::phone::EXPORTED_GROUP_CALL_INVITE_T[0], x, (x.link,) }
 
 /// `phone.groupCall#9e727aad call:GroupCall participants:Vector<GroupCallParticipant> participants_next_offset:string chats:Vector<Chat> users:Vector<User> = phone.GroupCall;`
+#[repr(C)]
 pub struct GroupCall<'a> {
     pub call: enums::GroupCall<'a>,
     pub participants: &'a [enums::GroupCallParticipant<'a>],
@@ -33,87 +23,35 @@ pub struct GroupCall<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for GroupCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9e72_7aad;
-}
-
-impl tl::Serializable for GroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.call);
-        w.put(&self.participants);
-        w.put(&self.participants_next_offset);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { GroupCall<'_>, &tables::phone::GROUP_CALL_T[0], x, (&x.call, x.participants, x.participants_next_offset, x.chats, x.users) }
 
 /// `phone.groupCallStars#9d1dbd26 total_stars:long top_donors:Vector<GroupCallDonor> chats:Vector<Chat> users:Vector<User> = phone.GroupCallStars;`
+#[repr(C)]
 pub struct GroupCallStars<'a> {
     pub total_stars: i64,
     pub top_donors: &'a [enums::GroupCallDonor<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for GroupCallStars<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9d1d_bd26;
-}
-
-impl tl::Serializable for GroupCallStars<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.total_stars);
-        w.put(&self.top_donors);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { GroupCallStars<'_>, &tables::phone::GROUP_CALL_STARS_T[0], x, (x.total_stars, x.top_donors, x.chats, x.users) }
 
 /// `phone.groupCallStreamChannels#d0e482b2 channels:Vector<GroupCallStreamChannel> = phone.GroupCallStreamChannels;`
+#[repr(C)]
 pub struct GroupCallStreamChannels<'a> {
     pub channels: &'a [enums::GroupCallStreamChannel],
 }
-
-impl tl::Identifiable for GroupCallStreamChannels<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xd0e4_82b2;
-}
-
-impl tl::Serializable for GroupCallStreamChannels<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.channels);
-        w.finish()
-    }
-}
+tl::object! { GroupCallStreamChannels<'_>, &tables::phone::GROUP_CALL_STREAM_CHANNELS_T[0], x, (x.channels,) }
 
 /// `phone.groupCallStreamRtmpUrl#2dbf3432 url:string key:string = phone.GroupCallStreamRtmpUrl;`
+#[repr(C)]
 pub struct GroupCallStreamRtmpUrl<'a> {
     pub url: &'a str,
     pub key: &'a str,
 }
-
-impl tl::Identifiable for GroupCallStreamRtmpUrl<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2dbf_3432;
-}
-
-impl tl::Serializable for GroupCallStreamRtmpUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.url);
-        w.put(&self.key);
-        w.finish()
-    }
-}
+tl::object! { GroupCallStreamRtmpUrl<'_>, &tables::phone::GROUP_CALL_STREAM_RTMP_URL_T[0], x, (x.url, x.key) }
 
 /// `phone.groupParticipants#f47751b6 count:int participants:Vector<GroupCallParticipant> next_offset:string chats:Vector<Chat> users:Vector<User> version:int = phone.GroupParticipants;`
+#[repr(C)]
 pub struct GroupParticipants<'a> {
     pub count: i32,
     pub participants: &'a [enums::GroupCallParticipant<'a>],
@@ -122,63 +60,21 @@ pub struct GroupParticipants<'a> {
     pub users: &'a [enums::User<'a>],
     pub version: i32,
 }
-
-impl tl::Identifiable for GroupParticipants<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf477_51b6;
-}
-
-impl tl::Serializable for GroupParticipants<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.participants);
-        w.put(&self.next_offset);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.put(&self.version);
-        w.finish()
-    }
-}
+tl::object! { GroupParticipants<'_>, &tables::phone::GROUP_PARTICIPANTS_T[0], x, (x.count, x.participants, x.next_offset, x.chats, x.users, x.version) }
 
 /// `phone.joinAsPeers#afe5623f peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = phone.JoinAsPeers;`
+#[repr(C)]
 pub struct JoinAsPeers<'a> {
     pub peers: &'a [enums::Peer],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for JoinAsPeers<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xafe5_623f;
-}
-
-impl tl::Serializable for JoinAsPeers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.peers);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { JoinAsPeers<'_>, &tables::phone::JOIN_AS_PEERS_T[0], x, (x.peers, x.chats, x.users) }
 
 /// `phone.phoneCall#ec82e140 phone_call:PhoneCall users:Vector<User> = phone.PhoneCall;`
+#[repr(C)]
 pub struct PhoneCall<'a> {
     pub phone_call: enums::PhoneCall<'a>,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PhoneCall<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xec82_e140;
-}
-
-impl tl::Serializable for PhoneCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.phone_call);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PhoneCall<'_>, &tables::phone::PHONE_CALL_T[0], x, (&x.phone_call, x.users) }

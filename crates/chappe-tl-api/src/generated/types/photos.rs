@@ -4,67 +4,30 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `photos.photo#20212ca8 photo:Photo users:Vector<User> = photos.Photo;`
+#[repr(C)]
 pub struct Photo<'a> {
     pub photo: enums::Photo<'a>,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for Photo<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2021_2ca8;
-}
-
-impl tl::Serializable for Photo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.photo);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { Photo<'_>, &tables::photos::PHOTO_T[0], x, (&x.photo, x.users) }
 
 /// `photos.photos#8dca6aa5 photos:Vector<Photo> users:Vector<User> = photos.Photos;`
+#[repr(C)]
 pub struct Photos<'a> {
     pub photos: &'a [enums::Photo<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for Photos<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x8dca_6aa5;
-}
-
-impl tl::Serializable for Photos<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.photos);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { Photos<'_>, &tables::photos::PHOTOS_T[0], x, (x.photos, x.users) }
 
 /// `photos.photosSlice#15051f54 count:int photos:Vector<Photo> users:Vector<User> = photos.Photos;`
+#[repr(C)]
 pub struct PhotosSlice<'a> {
     pub count: i32,
     pub photos: &'a [enums::Photo<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PhotosSlice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1505_1f54;
-}
-
-impl tl::Serializable for PhotosSlice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.photos);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PhotosSlice<'_>, &tables::photos::PHOTOS_T[1], x, (x.count, x.photos, x.users) }

@@ -4,37 +4,21 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `premium.boostsList#86f8613c flags:# count:int boosts:Vector<Boost> next_offset:flags.0?string users:Vector<User> = premium.BoostsList;`
+#[repr(C)]
 pub struct BoostsList<'a> {
     pub count: i32,
     pub boosts: &'a [enums::Boost<'a>],
     pub next_offset: Option<&'a str>,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for BoostsList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x86f8_613c;
-}
-
-impl tl::Serializable for BoostsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.boosts);
-        w.put(&self.next_offset);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { BoostsList<'_>, &tables::premium::BOOSTS_LIST_T[0], x, (tl::Word, x.count, x.boosts, x.next_offset, x.users) }
 
 /// `premium.boostsStatus#4959427a flags:# my_boost:flags.2?true level:int current_level_boosts:int boosts:int gift_boosts:flags.4?int next_level_boosts:flags.0?int premium_audience:flags.1?StatsPercentValue boost_url:string prepaid_giveaways:flags.3?Vector<PrepaidGiveaway> my_boost_slots:flags.2?Vector<int> = premium.BoostsStatus;`
+#[repr(C)]
 pub struct BoostsStatus<'a> {
     pub my_boost: bool,
     pub level: i32,
@@ -47,54 +31,13 @@ pub struct BoostsStatus<'a> {
     pub prepaid_giveaways: Option<&'a [enums::PrepaidGiveaway]>,
     pub my_boost_slots: Option<&'a [i32]>,
 }
-
-impl tl::Identifiable for BoostsStatus<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4959_427a;
-}
-
-impl tl::Serializable for BoostsStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_level_boosts.is_some());
-        flags.set(1, self.premium_audience.is_some());
-        flags.shared(2, self.my_boost);
-        flags.shared(2, self.my_boost_slots.is_some());
-        flags.set(3, self.prepaid_giveaways.is_some());
-        flags.set(4, self.gift_boosts.is_some());
-        w.checked_flags(flags, "premium.boostsStatus", "flags");
-        w.put(&self.level);
-        w.put(&self.current_level_boosts);
-        w.put(&self.boosts);
-        w.put(&self.gift_boosts);
-        w.put(&self.next_level_boosts);
-        w.put(&self.premium_audience);
-        w.put(&self.boost_url);
-        w.put(&self.prepaid_giveaways);
-        w.put(&self.my_boost_slots);
-        w.finish()
-    }
-}
+tl::object! { BoostsStatus<'_>, &tables::premium::BOOSTS_STATUS_T[0], x, (tl::Word, x.my_boost, x.level, x.current_level_boosts, x.boosts, x.gift_boosts, x.next_level_boosts, x.premium_audience, x.boost_url, x.prepaid_giveaways, x.my_boost_slots) }
 
 /// `premium.myBoosts#9ae228e2 my_boosts:Vector<MyBoost> chats:Vector<Chat> users:Vector<User> = premium.MyBoosts;`
+#[repr(C)]
 pub struct MyBoosts<'a> {
     pub my_boosts: &'a [enums::MyBoost<'a>],
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for MyBoosts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9ae2_28e2;
-}
-
-impl tl::Serializable for MyBoosts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.my_boosts);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { MyBoosts<'_>, &tables::premium::MY_BOOSTS_T[0], x, (x.my_boosts, x.chats, x.users) }

@@ -4,28 +4,19 @@
 
 use ::chappe_tl::table as tl;
 
+use super::super::{tables};
+
 
 /// `smsjobs.eligibleToJoin#dc8b44cf terms_url:string monthly_sent_sms:int = smsjobs.EligibilityToJoin;`
+#[repr(C)]
 pub struct EligibleToJoin<'a> {
     pub terms_url: &'a str,
     pub monthly_sent_sms: i32,
 }
-
-impl tl::Identifiable for EligibleToJoin<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xdc8b_44cf;
-}
-
-impl tl::Serializable for EligibleToJoin<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.terms_url);
-        w.put(&self.monthly_sent_sms);
-        w.finish()
-    }
-}
+tl::object! { EligibleToJoin<'_>, &tables::smsjobs::ELIGIBILITY_TO_JOIN_T[0], x, (x.terms_url, x.monthly_sent_sms) }
 
 /// `smsjobs.status#2aee9191 flags:# allow_international:flags.0?true recent_sent:int recent_since:int recent_remains:int total_sent:int total_since:int last_gift_slug:flags.1?string terms_url:string = smsjobs.Status;`
+#[repr(C)]
 pub struct Status<'a> {
     pub allow_international: bool,
     pub recent_sent: i32,
@@ -36,26 +27,4 @@ pub struct Status<'a> {
     pub last_gift_slug: Option<&'a str>,
     pub terms_url: &'a str,
 }
-
-impl tl::Identifiable for Status<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2aee_9191;
-}
-
-impl tl::Serializable for Status<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.allow_international);
-        flags.set(1, self.last_gift_slug.is_some());
-        w.flags(flags);
-        w.put(&self.recent_sent);
-        w.put(&self.recent_since);
-        w.put(&self.recent_remains);
-        w.put(&self.total_sent);
-        w.put(&self.total_since);
-        w.put(&self.last_gift_slug);
-        w.put(&self.terms_url);
-        w.finish()
-    }
-}
+tl::object! { Status<'_>, &tables::smsjobs::STATUS_T[0], x, (tl::Word, x.allow_international, x.recent_sent, x.recent_since, x.recent_remains, x.total_sent, x.total_since, x.last_gift_slug, x.terms_url) }

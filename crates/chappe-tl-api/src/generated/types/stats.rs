@@ -4,10 +4,11 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `stats.broadcastStats#396ca5fc period:StatsDateRangeDays followers:StatsAbsValueAndPrev views_per_post:StatsAbsValueAndPrev shares_per_post:StatsAbsValueAndPrev reactions_per_post:StatsAbsValueAndPrev views_per_story:StatsAbsValueAndPrev shares_per_story:StatsAbsValueAndPrev reactions_per_story:StatsAbsValueAndPrev enabled_notifications:StatsPercentValue growth_graph:StatsGraph followers_graph:StatsGraph mute_graph:StatsGraph top_hours_graph:StatsGraph interactions_graph:StatsGraph iv_interactions_graph:StatsGraph views_by_source_graph:StatsGraph new_followers_by_source_graph:StatsGraph languages_graph:StatsGraph reactions_by_emotion_graph:StatsGraph story_interactions_graph:StatsGraph story_reactions_by_emotion_graph:StatsGraph recent_posts_interactions:Vector<PostInteractionCounters> = stats.BroadcastStats;`
+#[repr(C)]
 pub struct BroadcastStats<'a> {
     pub period: enums::StatsDateRangeDays,
     pub followers: enums::StatsAbsValueAndPrev,
@@ -32,42 +33,10 @@ pub struct BroadcastStats<'a> {
     pub story_reactions_by_emotion_graph: enums::StatsGraph<'a>,
     pub recent_posts_interactions: &'a [enums::PostInteractionCounters],
 }
-
-impl tl::Identifiable for BroadcastStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x396c_a5fc;
-}
-
-impl tl::Serializable for BroadcastStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.period);
-        w.put(&self.followers);
-        w.put(&self.views_per_post);
-        w.put(&self.shares_per_post);
-        w.put(&self.reactions_per_post);
-        w.put(&self.views_per_story);
-        w.put(&self.shares_per_story);
-        w.put(&self.reactions_per_story);
-        w.put(&self.enabled_notifications);
-        w.put(&self.growth_graph);
-        w.put(&self.followers_graph);
-        w.put(&self.mute_graph);
-        w.put(&self.top_hours_graph);
-        w.put(&self.interactions_graph);
-        w.put(&self.iv_interactions_graph);
-        w.put(&self.views_by_source_graph);
-        w.put(&self.new_followers_by_source_graph);
-        w.put(&self.languages_graph);
-        w.put(&self.reactions_by_emotion_graph);
-        w.put(&self.story_interactions_graph);
-        w.put(&self.story_reactions_by_emotion_graph);
-        w.put(&self.recent_posts_interactions);
-        w.finish()
-    }
-}
+tl::object! { BroadcastStats<'_>, &tables::stats::BROADCAST_STATS_T[0], x, tl::And((&x.period, &x.followers, &x.views_per_post, &x.shares_per_post, &x.reactions_per_post, &x.views_per_story, &x.shares_per_story, &x.reactions_per_story, &x.enabled_notifications, &x.growth_graph, &x.followers_graph, &x.mute_graph), (&x.top_hours_graph, &x.interactions_graph, &x.iv_interactions_graph, &x.views_by_source_graph, &x.new_followers_by_source_graph, &x.languages_graph, &x.reactions_by_emotion_graph, &x.story_interactions_graph, &x.story_reactions_by_emotion_graph, x.recent_posts_interactions)) }
 
 /// `stats.megagroupStats#ef7ff916 period:StatsDateRangeDays members:StatsAbsValueAndPrev messages:StatsAbsValueAndPrev viewers:StatsAbsValueAndPrev posters:StatsAbsValueAndPrev growth_graph:StatsGraph members_graph:StatsGraph new_members_by_source_graph:StatsGraph languages_graph:StatsGraph messages_graph:StatsGraph actions_graph:StatsGraph top_hours_graph:StatsGraph weekdays_graph:StatsGraph top_posters:Vector<StatsGroupTopPoster> top_admins:Vector<StatsGroupTopAdmin> top_inviters:Vector<StatsGroupTopInviter> users:Vector<User> = stats.MegagroupStats;`
+#[repr(C)]
 pub struct MegagroupStats<'a> {
     pub period: enums::StatsDateRangeDays,
     pub members: enums::StatsAbsValueAndPrev,
@@ -87,75 +56,25 @@ pub struct MegagroupStats<'a> {
     pub top_inviters: &'a [enums::StatsGroupTopInviter],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for MegagroupStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xef7f_f916;
-}
-
-impl tl::Serializable for MegagroupStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.period);
-        w.put(&self.members);
-        w.put(&self.messages);
-        w.put(&self.viewers);
-        w.put(&self.posters);
-        w.put(&self.growth_graph);
-        w.put(&self.members_graph);
-        w.put(&self.new_members_by_source_graph);
-        w.put(&self.languages_graph);
-        w.put(&self.messages_graph);
-        w.put(&self.actions_graph);
-        w.put(&self.top_hours_graph);
-        w.put(&self.weekdays_graph);
-        w.put(&self.top_posters);
-        w.put(&self.top_admins);
-        w.put(&self.top_inviters);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { MegagroupStats<'_>, &tables::stats::MEGAGROUP_STATS_T[0], x, tl::And((&x.period, &x.members, &x.messages, &x.viewers, &x.posters, &x.growth_graph, &x.members_graph, &x.new_members_by_source_graph, &x.languages_graph, &x.messages_graph, &x.actions_graph, &x.top_hours_graph), (&x.weekdays_graph, x.top_posters, x.top_admins, x.top_inviters, x.users)) }
 
 /// `stats.messageStats#7fe91c14 views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.MessageStats;`
+#[repr(C)]
 pub struct MessageStats<'a> {
     pub views_graph: enums::StatsGraph<'a>,
     pub reactions_by_emotion_graph: enums::StatsGraph<'a>,
 }
-
-impl tl::Identifiable for MessageStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x7fe9_1c14;
-}
-
-impl tl::Serializable for MessageStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.views_graph);
-        w.put(&self.reactions_by_emotion_graph);
-        w.finish()
-    }
-}
+tl::object! { MessageStats<'_>, &tables::stats::MESSAGE_STATS_T[0], x, (&x.views_graph, &x.reactions_by_emotion_graph) }
 
 /// `stats.pollStats#2999beed votes_graph:StatsGraph = stats.PollStats;`
+#[repr(C)]
 pub struct PollStats<'a> {
     pub votes_graph: enums::StatsGraph<'a>,
 }
-
-impl tl::Identifiable for PollStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2999_beed;
-}
-
-impl tl::Serializable for PollStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.votes_graph);
-        w.finish()
-    }
-}
+tl::object! { PollStats<'_>, &tables::stats::POLL_STATS_T[0], x, (&x.votes_graph,) }
 
 /// `stats.publicForwards#93037e20 flags:# count:int forwards:Vector<PublicForward> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stats.PublicForwards;`
+#[repr(C)]
 pub struct PublicForwards<'a> {
     pub count: i32,
     pub forwards: &'a [enums::PublicForward<'a>],
@@ -163,43 +82,12 @@ pub struct PublicForwards<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PublicForwards<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x9303_7e20;
-}
-
-impl tl::Serializable for PublicForwards<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.forwards);
-        w.put(&self.next_offset);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PublicForwards<'_>, &tables::stats::PUBLIC_FORWARDS_T[0], x, (tl::Word, x.count, x.forwards, x.next_offset, x.chats, x.users) }
 
 /// `stats.storyStats#50cd067c views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.StoryStats;`
+#[repr(C)]
 pub struct StoryStats<'a> {
     pub views_graph: enums::StatsGraph<'a>,
     pub reactions_by_emotion_graph: enums::StatsGraph<'a>,
 }
-
-impl tl::Identifiable for StoryStats<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x50cd_067c;
-}
-
-impl tl::Serializable for StoryStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.views_graph);
-        w.put(&self.reactions_by_emotion_graph);
-        w.finish()
-    }
-}
+tl::object! { StoryStats<'_>, &tables::stats::STORY_STATS_T[0], x, (&x.views_graph, &x.reactions_by_emotion_graph) }

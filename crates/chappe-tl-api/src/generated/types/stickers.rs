@@ -4,21 +4,12 @@
 
 use ::chappe_tl::table as tl;
 
+use super::super::{tables};
+
 
 /// `stickers.suggestedShortName#85fea03f short_name:string = stickers.SuggestedShortName;`
+#[repr(C)]
 pub struct SuggestedShortName<'a> {
     pub short_name: &'a str,
 }
-
-impl tl::Identifiable for SuggestedShortName<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x85fe_a03f;
-}
-
-impl tl::Serializable for SuggestedShortName<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.short_name);
-        w.finish()
-    }
-}
+tl::object! { SuggestedShortName<'_>, &tables::stickers::SUGGESTED_SHORT_NAME_T[0], x, (x.short_name,) }

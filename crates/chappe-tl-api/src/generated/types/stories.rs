@@ -4,44 +4,19 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `stories.albums#c3987a3a hash:long albums:Vector<StoryAlbum> = stories.Albums;`
+#[repr(C)]
 pub struct Albums<'a> {
     pub hash: i64,
     pub albums: &'a [enums::StoryAlbum<'a>],
 }
-
-impl tl::Identifiable for Albums<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xc398_7a3a;
-}
-
-impl tl::Serializable for Albums<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.hash);
-        w.put(&self.albums);
-        w.finish()
-    }
-}
-
-/// `stories.albumsNotModified#564edaeb = stories.Albums;`
-pub struct AlbumsNotModified {}
-
-impl tl::Identifiable for AlbumsNotModified {
-    const CONSTRUCTOR_ID: u32 = 0x564e_daeb;
-}
-
-impl tl::Serializable for AlbumsNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, _: &mut S) -> tl::Encoded {
-        Ok(())
-    }
-}
+tl::object! { Albums<'_>, &tables::stories::ALBUMS_T[1], x, (x.hash, x.albums) }
 
 /// `stories.allStories#6efc5e81 flags:# has_more:flags.0?true count:int state:string peer_stories:Vector<PeerStories> chats:Vector<Chat> users:Vector<User> stealth_mode:StoriesStealthMode = stories.AllStories;`
+#[repr(C)]
 pub struct AllStories<'a> {
     pub has_more: bool,
     pub count: i32,
@@ -51,68 +26,25 @@ pub struct AllStories<'a> {
     pub users: &'a [enums::User<'a>],
     pub stealth_mode: enums::StoriesStealthMode,
 }
-
-impl tl::Identifiable for AllStories<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x6efc_5e81;
-}
-
-impl tl::Serializable for AllStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.has_more);
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.state);
-        w.put(&self.peer_stories);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.put(&self.stealth_mode);
-        w.finish()
-    }
-}
+tl::object! { AllStories<'_>, &tables::stories::ALL_STORIES_T[1], x, (tl::Word, x.has_more, x.count, x.state, x.peer_stories, x.chats, x.users, &x.stealth_mode) }
 
 /// `stories.allStoriesNotModified#1158fe3e flags:# state:string stealth_mode:StoriesStealthMode = stories.AllStories;`
+#[repr(C)]
 pub struct AllStoriesNotModified<'a> {
     pub state: &'a str,
     pub stealth_mode: enums::StoriesStealthMode,
 }
-
-impl tl::Identifiable for AllStoriesNotModified<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1158_fe3e;
-}
-
-impl tl::Serializable for AllStoriesNotModified<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.word(0);
-        w.put(&self.state);
-        w.put(&self.stealth_mode);
-        w.finish()
-    }
-}
+tl::object! { AllStoriesNotModified<'_>, &tables::stories::ALL_STORIES_T[0], x, (tl::Word, x.state, &x.stealth_mode) }
 
 /// `stories.canSendStoryCount#c387c04e count_remains:int = stories.CanSendStoryCount;`
+#[repr(C)]
 pub struct CanSendStoryCount {
     pub count_remains: i32,
 }
-
-impl tl::Identifiable for CanSendStoryCount {
-    const CONSTRUCTOR_ID: u32 = 0xc387_c04e;
-}
-
-impl tl::Serializable for CanSendStoryCount {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count_remains);
-        w.finish()
-    }
-}
+tl::object! { CanSendStoryCount, &tables::stories::CAN_SEND_STORY_COUNT_T[0], x, (x.count_remains,) }
 
 /// `stories.foundStories#e2de7737 flags:# count:int stories:Vector<FoundStory> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stories.FoundStories;`
+#[repr(C)]
 pub struct FoundStories<'a> {
     pub count: i32,
     pub stories: &'a [enums::FoundStory<'a>],
@@ -120,50 +52,19 @@ pub struct FoundStories<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for FoundStories<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe2de_7737;
-}
-
-impl tl::Serializable for FoundStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.stories);
-        w.put(&self.next_offset);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { FoundStories<'_>, &tables::stories::FOUND_STORIES_T[0], x, (tl::Word, x.count, x.stories, x.next_offset, x.chats, x.users) }
 
 /// `stories.peerStories#cae68768 stories:PeerStories chats:Vector<Chat> users:Vector<User> = stories.PeerStories;`
+#[repr(C)]
 pub struct PeerStories<'a> {
     pub stories: enums::PeerStories<'a>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for PeerStories<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xcae6_8768;
-}
-
-impl tl::Serializable for PeerStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.stories);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { PeerStories<'_>, &tables::stories::PEER_STORIES_T[0], x, (&x.stories, x.chats, x.users) }
 
 /// `stories.stories#63c3dd0a flags:# count:int stories:Vector<StoryItem> pinned_to_top:flags.0?Vector<int> chats:Vector<Chat> users:Vector<User> = stories.Stories;`
+#[repr(C)]
 pub struct Stories<'a> {
     pub count: i32,
     pub stories: &'a [enums::StoryItem<'a>],
@@ -171,28 +72,10 @@ pub struct Stories<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for Stories<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x63c3_dd0a;
-}
-
-impl tl::Serializable for Stories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.pinned_to_top.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.stories);
-        w.put(&self.pinned_to_top);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { Stories<'_>, &tables::stories::STORIES_T[0], x, (tl::Word, x.count, x.stories, x.pinned_to_top, x.chats, x.users) }
 
 /// `stories.storyReactionsList#aa5f789c flags:# count:int reactions:Vector<StoryReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryReactionsList;`
+#[repr(C)]
 pub struct StoryReactionsList<'a> {
     pub count: i32,
     pub reactions: &'a [enums::StoryReaction<'a>],
@@ -200,48 +83,18 @@ pub struct StoryReactionsList<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-
-impl tl::Identifiable for StoryReactionsList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xaa5f_789c;
-}
-
-impl tl::Serializable for StoryReactionsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.reactions);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.put(&self.next_offset);
-        w.finish()
-    }
-}
+tl::object! { StoryReactionsList<'_>, &tables::stories::STORY_REACTIONS_LIST_T[0], x, (tl::Word, x.count, x.reactions, x.chats, x.users, x.next_offset) }
 
 /// `stories.storyViews#de9eed1d views:Vector<StoryViews> users:Vector<User> = stories.StoryViews;`
+#[repr(C)]
 pub struct StoryViews<'a> {
     pub views: &'a [enums::StoryViews<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for StoryViews<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xde9e_ed1d;
-}
-
-impl tl::Serializable for StoryViews<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.views);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { StoryViews<'_>, &tables::stories::STORY_VIEWS_T[0], x, (x.views, x.users) }
 
 /// `stories.storyViewsList#59d78fc5 flags:# count:int views_count:int forwards_count:int reactions_count:int views:Vector<StoryView> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryViewsList;`
+#[repr(C)]
 pub struct StoryViewsList<'a> {
     pub count: i32,
     pub views_count: i32,
@@ -252,26 +105,4 @@ pub struct StoryViewsList<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-
-impl tl::Identifiable for StoryViewsList<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x59d7_8fc5;
-}
-
-impl tl::Serializable for StoryViewsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.count);
-        w.put(&self.views_count);
-        w.put(&self.forwards_count);
-        w.put(&self.reactions_count);
-        w.put(&self.views);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.put(&self.next_offset);
-        w.finish()
-    }
-}
+tl::object! { StoryViewsList<'_>, &tables::stories::STORY_VIEWS_LIST_T[0], x, (tl::Word, x.count, x.views_count, x.forwards_count, x.reactions_count, x.views, x.chats, x.users, x.next_offset) }

@@ -4,43 +4,20 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `toncenter.apiResponse#ac8dfe19 response:DataJSON = toncenter.ApiResponse;`
+#[repr(C)]
 pub struct ApiResponse<'a> {
     pub response: enums::DataJson<'a>,
 }
-
-impl tl::Identifiable for ApiResponse<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xac8d_fe19;
-}
-
-impl tl::Serializable for ApiResponse<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.response);
-        w.finish()
-    }
-}
+tl::object! { ApiResponse<'_>, &tables::toncenter::API_RESPONSE_T[0], x, (&x.response,) }
 
 /// `toncenter.streamingUrl#19887601 url:string expires:int = toncenter.StreamingUrl;`
+#[repr(C)]
 pub struct StreamingUrl<'a> {
     pub url: &'a str,
     pub expires: i32,
 }
-
-impl tl::Identifiable for StreamingUrl<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x1988_7601;
-}
-
-impl tl::Serializable for StreamingUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.url);
-        w.put(&self.expires);
-        w.finish()
-    }
-}
+tl::object! { StreamingUrl<'_>, &tables::toncenter::STREAMING_URL_T[0], x, (x.url, x.expires) }

@@ -4,10 +4,11 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `updates.channelDifference#2064674e flags:# final:flags.0?true pts:int timeout:flags.1?int new_messages:Vector<Message> other_updates:Vector<Update> chats:Vector<Chat> users:Vector<User> = updates.ChannelDifference;`
+#[repr(C)]
 pub struct ChannelDifference<'a> {
     pub r#final: bool,
     pub pts: i32,
@@ -17,55 +18,19 @@ pub struct ChannelDifference<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChannelDifference<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x2064_674e;
-}
-
-impl tl::Serializable for ChannelDifference<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.r#final);
-        flags.set(1, self.timeout.is_some());
-        w.flags(flags);
-        w.put(&self.pts);
-        w.put(&self.timeout);
-        w.put(&self.new_messages);
-        w.put(&self.other_updates);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ChannelDifference<'_>, &tables::updates::CHANNEL_DIFFERENCE_T[2], x, (tl::Word, x.r#final, x.pts, x.timeout, x.new_messages, x.other_updates, x.chats, x.users) }
 
 /// `updates.channelDifferenceEmpty#3e11affb flags:# final:flags.0?true pts:int timeout:flags.1?int = updates.ChannelDifference;`
+#[repr(C)]
 pub struct ChannelDifferenceEmpty {
     pub r#final: bool,
     pub pts: i32,
     pub timeout: Option<i32>,
 }
-
-impl tl::Identifiable for ChannelDifferenceEmpty {
-    const CONSTRUCTOR_ID: u32 = 0x3e11_affb;
-}
-
-impl tl::Serializable for ChannelDifferenceEmpty {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.r#final);
-        flags.set(1, self.timeout.is_some());
-        w.flags(flags);
-        w.put(&self.pts);
-        w.put(&self.timeout);
-        w.finish()
-    }
-}
+tl::object! { ChannelDifferenceEmpty, &tables::updates::CHANNEL_DIFFERENCE_T[0], x, (tl::Word, x.r#final, x.pts, x.timeout) }
 
 /// `updates.channelDifferenceTooLong#a4bcc6fe flags:# final:flags.0?true timeout:flags.1?int dialog:Dialog messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = updates.ChannelDifference;`
+#[repr(C)]
 pub struct ChannelDifferenceTooLong<'a> {
     pub r#final: bool,
     pub timeout: Option<i32>,
@@ -74,29 +39,10 @@ pub struct ChannelDifferenceTooLong<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for ChannelDifferenceTooLong<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa4bc_c6fe;
-}
-
-impl tl::Serializable for ChannelDifferenceTooLong<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.r#final);
-        flags.set(1, self.timeout.is_some());
-        w.flags(flags);
-        w.put(&self.timeout);
-        w.put(&self.dialog);
-        w.put(&self.messages);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { ChannelDifferenceTooLong<'_>, &tables::updates::CHANNEL_DIFFERENCE_T[1], x, (tl::Word, x.r#final, x.timeout, &x.dialog, x.messages, x.chats, x.users) }
 
 /// `updates.difference#00f49ca0 new_messages:Vector<Message> new_encrypted_messages:Vector<EncryptedMessage> other_updates:Vector<Update> chats:Vector<Chat> users:Vector<User> state:updates.State = updates.Difference;`
+#[repr(C)]
 pub struct Difference<'a> {
     pub new_messages: &'a [enums::Message<'a>],
     pub new_encrypted_messages: &'a [enums::EncryptedMessage<'a>],
@@ -105,46 +51,18 @@ pub struct Difference<'a> {
     pub users: &'a [enums::User<'a>],
     pub state: enums::updates::State,
 }
-
-impl tl::Identifiable for Difference<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x00f4_9ca0;
-}
-
-impl tl::Serializable for Difference<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.new_messages);
-        w.put(&self.new_encrypted_messages);
-        w.put(&self.other_updates);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.put(&self.state);
-        w.finish()
-    }
-}
+tl::object! { Difference<'_>, &tables::updates::DIFFERENCE_T[1], x, (x.new_messages, x.new_encrypted_messages, x.other_updates, x.chats, x.users, &x.state) }
 
 /// `updates.differenceEmpty#5d75a138 date:int seq:int = updates.Difference;`
+#[repr(C)]
 pub struct DifferenceEmpty {
     pub date: i32,
     pub seq: i32,
 }
-
-impl tl::Identifiable for DifferenceEmpty {
-    const CONSTRUCTOR_ID: u32 = 0x5d75_a138;
-}
-
-impl tl::Serializable for DifferenceEmpty {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.date);
-        w.put(&self.seq);
-        w.finish()
-    }
-}
+tl::object! { DifferenceEmpty, &tables::updates::DIFFERENCE_T[0], x, (x.date, x.seq) }
 
 /// `updates.differenceSlice#a8fb1981 new_messages:Vector<Message> new_encrypted_messages:Vector<EncryptedMessage> other_updates:Vector<Update> chats:Vector<Chat> users:Vector<User> intermediate_state:updates.State = updates.Difference;`
+#[repr(C)]
 pub struct DifferenceSlice<'a> {
     pub new_messages: &'a [enums::Message<'a>],
     pub new_encrypted_messages: &'a [enums::EncryptedMessage<'a>],
@@ -153,44 +71,17 @@ pub struct DifferenceSlice<'a> {
     pub users: &'a [enums::User<'a>],
     pub intermediate_state: enums::updates::State,
 }
-
-impl tl::Identifiable for DifferenceSlice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa8fb_1981;
-}
-
-impl tl::Serializable for DifferenceSlice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.new_messages);
-        w.put(&self.new_encrypted_messages);
-        w.put(&self.other_updates);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.put(&self.intermediate_state);
-        w.finish()
-    }
-}
+tl::object! { DifferenceSlice<'_>, &tables::updates::DIFFERENCE_T[2], x, (x.new_messages, x.new_encrypted_messages, x.other_updates, x.chats, x.users, &x.intermediate_state) }
 
 /// `updates.differenceTooLong#4afe8f6d pts:int = updates.Difference;`
+#[repr(C)]
 pub struct DifferenceTooLong {
     pub pts: i32,
 }
-
-impl tl::Identifiable for DifferenceTooLong {
-    const CONSTRUCTOR_ID: u32 = 0x4afe_8f6d;
-}
-
-impl tl::Serializable for DifferenceTooLong {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.pts);
-        w.finish()
-    }
-}
+tl::object! { DifferenceTooLong, &tables::updates::DIFFERENCE_T[3], x, (x.pts,) }
 
 /// `updates.state#a56c2a3e pts:int qts:int date:int seq:int unread_count:int = updates.State;`
+#[repr(C)]
 pub struct State {
     pub pts: i32,
     pub qts: i32,
@@ -198,20 +89,4 @@ pub struct State {
     pub seq: i32,
     pub unread_count: i32,
 }
-
-impl tl::Identifiable for State {
-    const CONSTRUCTOR_ID: u32 = 0xa56c_2a3e;
-}
-
-impl tl::Serializable for State {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.pts);
-        w.put(&self.qts);
-        w.put(&self.date);
-        w.put(&self.seq);
-        w.put(&self.unread_count);
-        w.finish()
-    }
-}
+tl::object! { State, &tables::updates::STATE_T[0], x, (x.pts, x.qts, x.date, x.seq, x.unread_count) }

@@ -4,68 +4,34 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `upload.cdnFile#a99fca4f bytes:bytes = upload.CdnFile;`
+#[repr(C)]
 pub struct CdnFile<'a> {
     pub bytes: &'a [u8],
 }
-
-impl tl::Identifiable for CdnFile<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xa99f_ca4f;
-}
-
-impl tl::Serializable for CdnFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.bytes);
-        w.finish()
-    }
-}
+tl::object! { CdnFile<'_>, &tables::upload::CDN_FILE_T[1], x, (x.bytes,) }
 
 /// `upload.cdnFileReuploadNeeded#eea8e46e request_token:bytes = upload.CdnFile;`
+#[repr(C)]
 pub struct CdnFileReuploadNeeded<'a> {
     pub request_token: &'a [u8],
 }
-
-impl tl::Identifiable for CdnFileReuploadNeeded<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xeea8_e46e;
-}
-
-impl tl::Serializable for CdnFileReuploadNeeded<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.request_token);
-        w.finish()
-    }
-}
+tl::object! { CdnFileReuploadNeeded<'_>, &tables::upload::CDN_FILE_T[0], x, (x.request_token,) }
 
 /// `upload.file#096a18d5 type:storage.FileType mtime:int bytes:bytes = upload.File;`
+#[repr(C)]
 pub struct File<'a> {
     pub r#type: enums::storage::FileType,
     pub mtime: i32,
     pub bytes: &'a [u8],
 }
-
-impl tl::Identifiable for File<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x096a_18d5;
-}
-
-impl tl::Serializable for File<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.r#type);
-        w.put(&self.mtime);
-        w.put(&self.bytes);
-        w.finish()
-    }
-}
+tl::object! { File<'_>, &tables::upload::FILE_T[0], x, (&x.r#type, x.mtime, x.bytes) }
 
 /// `upload.fileCdnRedirect#f18cda44 dc_id:int file_token:bytes encryption_key:bytes encryption_iv:bytes file_hashes:Vector<FileHash> = upload.File;`
+#[repr(C)]
 pub struct FileCdnRedirect<'a> {
     pub dc_id: i32,
     pub file_token: &'a [u8],
@@ -73,25 +39,10 @@ pub struct FileCdnRedirect<'a> {
     pub encryption_iv: &'a [u8],
     pub file_hashes: &'a [enums::FileHash<'a>],
 }
-
-impl tl::Identifiable for FileCdnRedirect<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf18c_da44;
-}
-
-impl tl::Serializable for FileCdnRedirect<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.dc_id);
-        w.put(&self.file_token);
-        w.put(&self.encryption_key);
-        w.put(&self.encryption_iv);
-        w.put(&self.file_hashes);
-        w.finish()
-    }
-}
+tl::object! { FileCdnRedirect<'_>, &tables::upload::FILE_T[1], x, (x.dc_id, x.file_token, x.encryption_key, x.encryption_iv, x.file_hashes) }
 
 /// `upload.webFile#21e753bc size:int mime_type:string file_type:storage.FileType mtime:int bytes:bytes = upload.WebFile;`
+#[repr(C)]
 pub struct WebFile<'a> {
     pub size: i32,
     pub mime_type: &'a str,
@@ -99,20 +50,4 @@ pub struct WebFile<'a> {
     pub mtime: i32,
     pub bytes: &'a [u8],
 }
-
-impl tl::Identifiable for WebFile<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x21e7_53bc;
-}
-
-impl tl::Serializable for WebFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.size);
-        w.put(&self.mime_type);
-        w.put(&self.file_type);
-        w.put(&self.mtime);
-        w.put(&self.bytes);
-        w.finish()
-    }
-}
+tl::object! { WebFile<'_>, &tables::upload::WEB_FILE_T[0], x, (x.size, x.mime_type, &x.file_type, x.mtime, x.bytes) }

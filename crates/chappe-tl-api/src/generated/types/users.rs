@@ -4,103 +4,44 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `users.savedMusic#34a2f297 count:int documents:Vector<Document> = users.SavedMusic;`
+#[repr(C)]
 pub struct SavedMusic<'a> {
     pub count: i32,
     pub documents: &'a [enums::Document<'a>],
 }
-
-impl tl::Identifiable for SavedMusic<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x34a2_f297;
-}
-
-impl tl::Serializable for SavedMusic<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.documents);
-        w.finish()
-    }
-}
+tl::object! { SavedMusic<'_>, &tables::users::SAVED_MUSIC_T[1], x, (x.count, x.documents) }
 
 /// `users.savedMusicNotModified#e3878aa4 count:int = users.SavedMusic;`
+#[repr(C)]
 pub struct SavedMusicNotModified {
     pub count: i32,
 }
-
-impl tl::Identifiable for SavedMusicNotModified {
-    const CONSTRUCTOR_ID: u32 = 0xe387_8aa4;
-}
-
-impl tl::Serializable for SavedMusicNotModified {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.finish()
-    }
-}
+tl::object! { SavedMusicNotModified, &tables::users::SAVED_MUSIC_T[0], x, (x.count,) }
 
 /// `users.userFull#3b6d152e full_user:UserFull chats:Vector<Chat> users:Vector<User> = users.UserFull;`
+#[repr(C)]
 pub struct UserFull<'a> {
     pub full_user: enums::UserFull<'a>,
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for UserFull<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3b6d_152e;
-}
-
-impl tl::Serializable for UserFull<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.full_user);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { UserFull<'_>, &tables::users::USER_FULL_T[0], x, (&x.full_user, x.chats, x.users) }
 
 /// `users.users#62d706b8 users:Vector<User> = users.Users;`
+#[repr(C)]
 pub struct Users<'a> {
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for Users<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x62d7_06b8;
-}
-
-impl tl::Serializable for Users<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { Users<'_>, &tables::users::USERS_T[0], x, (x.users,) }
 
 /// `users.usersSlice#315a4974 count:int users:Vector<User> = users.Users;`
+#[repr(C)]
 pub struct UsersSlice<'a> {
     pub count: i32,
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for UsersSlice<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x315a_4974;
-}
-
-impl tl::Serializable for UsersSlice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.count);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { UsersSlice<'_>, &tables::users::USERS_T[1], x, (x.count, x.users) }

@@ -4,90 +4,42 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables};
 
 
 /// `wallet.encryptedSecretPhrasePart#18e82537 data:bytes = wallet.EncryptedSecretPhrasePart;`
+#[repr(C)]
 pub struct EncryptedSecretPhrasePart<'a> {
     pub data: &'a [u8],
 }
-
-impl tl::Identifiable for EncryptedSecretPhrasePart<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x18e8_2537;
-}
-
-impl tl::Serializable for EncryptedSecretPhrasePart<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.data);
-        w.finish()
-    }
-}
+tl::object! { EncryptedSecretPhrasePart<'_>, &tables::wallet::ENCRYPTED_SECRET_PHRASE_PART_T[0], x, (x.data,) }
 
 /// `wallet.existingBalance#bde90a8d flags:# has_balance:flags.0?true url:string = wallet.ExistingBalance;`
+#[repr(C)]
 pub struct ExistingBalance<'a> {
     pub has_balance: bool,
     pub url: &'a str,
 }
-
-impl tl::Identifiable for ExistingBalance<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xbde9_0a8d;
-}
-
-impl tl::Serializable for ExistingBalance<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.has_balance);
-        w.flags(flags);
-        w.put(&self.url);
-        w.finish()
-    }
-}
+tl::object! { ExistingBalance<'_>, &tables::wallet::EXISTING_BALANCE_T[0], x, (tl::Word, x.has_balance, x.url) }
 
 /// `wallet.holderDc#f9d612ef dc:int public_key:bytes = wallet.HolderDc;`
+#[repr(C)]
 pub struct HolderDc<'a> {
     pub dc: i32,
     pub public_key: &'a [u8],
 }
-
-impl tl::Identifiable for HolderDc<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xf9d6_12ef;
-}
-
-impl tl::Serializable for HolderDc<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.dc);
-        w.put(&self.public_key);
-        w.finish()
-    }
-}
+tl::object! { HolderDc<'_>, &tables::wallet::HOLDER_DC_T[0], x, (x.dc, x.public_key) }
 
 /// `wallet.nftAttribute#4c1ef10e trait_type:string value:string = wallet.NftAttribute;`
+#[repr(C)]
 pub struct NftAttribute<'a> {
     pub trait_type: &'a str,
     pub value: &'a str,
 }
-
-impl tl::Identifiable for NftAttribute<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4c1e_f10e;
-}
-
-impl tl::Serializable for NftAttribute<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.trait_type);
-        w.put(&self.value);
-        w.finish()
-    }
-}
+tl::object! { NftAttribute<'_>, &tables::wallet::NFT_ATTRIBUTE_T[0], x, (x.trait_type, x.value) }
 
 /// `wallet.nftItem#3441fd1c flags:# collection_address:flags.0?string address:string owner_address:string index:string name:flags.1?string description:flags.2?string image:flags.3?WebDocument image_small:flags.4?WebDocument content_url:flags.5?WebDocument lottie:flags.6?WebDocument attributes:flags.7?Vector<wallet.NftAttribute> extra:flags.8?DataJSON = wallet.NftItem;`
+#[repr(C)]
 pub struct NftItem<'a> {
     pub collection_address: Option<&'a str>,
     pub address: &'a str,
@@ -102,166 +54,58 @@ pub struct NftItem<'a> {
     pub attributes: Option<&'a [enums::wallet::NftAttribute<'a>]>,
     pub extra: Option<&'a enums::DataJson<'a>>,
 }
-
-impl tl::Identifiable for NftItem<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x3441_fd1c;
-}
-
-impl tl::Serializable for NftItem<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.collection_address.is_some());
-        flags.set(1, self.name.is_some());
-        flags.set(2, self.description.is_some());
-        flags.set(3, self.image.is_some());
-        flags.set(4, self.image_small.is_some());
-        flags.set(5, self.content_url.is_some());
-        flags.set(6, self.lottie.is_some());
-        flags.set(7, self.attributes.is_some());
-        flags.set(8, self.extra.is_some());
-        w.flags(flags);
-        w.put(&self.collection_address);
-        w.put(&self.address);
-        w.put(&self.owner_address);
-        w.put(&self.index);
-        w.put(&self.name);
-        w.put(&self.description);
-        w.put(&self.image);
-        w.put(&self.image_small);
-        w.put(&self.content_url);
-        w.put(&self.lottie);
-        w.put(&self.attributes);
-        w.put(&self.extra);
-        w.finish()
-    }
-}
+tl::object! { NftItem<'_>, &tables::wallet::NFT_ITEM_T[0], x, tl::And((tl::Word, x.collection_address, x.address, x.owner_address, x.index, x.name, x.description, x.image, x.image_small, x.content_url, x.lottie, x.attributes), (x.extra,)) }
 
 /// `wallet.nftItems#794d486f flags:# items:Vector<wallet.NftItem> next_offset:flags.0?string = wallet.NftItems;`
+#[repr(C)]
 pub struct NftItems<'a> {
     pub items: &'a [enums::wallet::NftItem<'a>],
     pub next_offset: Option<&'a str>,
 }
-
-impl tl::Identifiable for NftItems<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x794d_486f;
-}
-
-impl tl::Serializable for NftItems<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.items);
-        w.put(&self.next_offset);
-        w.finish()
-    }
-}
+tl::object! { NftItems<'_>, &tables::wallet::NFT_ITEMS_T[0], x, (tl::Word, x.items, x.next_offset) }
 
 /// `wallet.proofChallenge#99e41707 payload:string expires:int domain:string = wallet.ProofChallenge;`
+#[repr(C)]
 pub struct ProofChallenge<'a> {
     pub payload: &'a str,
     pub expires: i32,
     pub domain: &'a str,
 }
-
-impl tl::Identifiable for ProofChallenge<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x99e4_1707;
-}
-
-impl tl::Serializable for ProofChallenge<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.payload);
-        w.put(&self.expires);
-        w.put(&self.domain);
-        w.finish()
-    }
-}
+tl::object! { ProofChallenge<'_>, &tables::wallet::PROOF_CHALLENGE_T[0], x, (x.payload, x.expires, x.domain) }
 
 /// `wallet.secretPhraseParts#e6d0ef01 token:string dcs:Vector<int> = wallet.SecretPhraseParts;`
+#[repr(C)]
 pub struct SecretPhraseParts<'a> {
     pub token: &'a str,
     pub dcs: &'a [i32],
 }
-
-impl tl::Identifiable for SecretPhraseParts<'_> {
-    const CONSTRUCTOR_ID: u32 = 0xe6d0_ef01;
-}
-
-impl tl::Serializable for SecretPhraseParts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.token);
-        w.put(&self.dcs);
-        w.finish()
-    }
-}
+tl::object! { SecretPhraseParts<'_>, &tables::wallet::SECRET_PHRASE_PARTS_T[0], x, (x.token, x.dcs) }
 
 /// `wallet.tonConnectChallenge#4bc89693 challenge:bytes event_id:long = wallet.TonConnectChallenge;`
+#[repr(C)]
 pub struct TonConnectChallenge<'a> {
     pub challenge: &'a [u8],
     pub event_id: i64,
 }
-
-impl tl::Identifiable for TonConnectChallenge<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4bc8_9693;
-}
-
-impl tl::Serializable for TonConnectChallenge<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.challenge);
-        w.put(&self.event_id);
-        w.finish()
-    }
-}
+tl::object! { TonConnectChallenge<'_>, &tables::wallet::TON_CONNECT_CHALLENGE_T[0], x, (x.challenge, x.event_id) }
 
 /// `wallet.tonConnectPending#85c0f124 session:TonConnectSession requests:Vector<TonConnectRequest> = wallet.TonConnectPending;`
+#[repr(C)]
 pub struct TonConnectPending<'a> {
     pub session: enums::TonConnectSession<'a>,
     pub requests: &'a [enums::TonConnectRequest<'a>],
 }
-
-impl tl::Identifiable for TonConnectPending<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x85c0_f124;
-}
-
-impl tl::Serializable for TonConnectPending<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.session);
-        w.put(&self.requests);
-        w.finish()
-    }
-}
+tl::object! { TonConnectPending<'_>, &tables::wallet::TON_CONNECT_PENDING_T[0], x, (&x.session, x.requests) }
 
 /// `wallet.tonConnectSessions#0e1f6896 sessions:Vector<TonConnectSession> = wallet.TonConnectSessions;`
+#[repr(C)]
 pub struct TonConnectSessions<'a> {
     pub sessions: &'a [enums::TonConnectSession<'a>],
 }
-
-impl tl::Identifiable for TonConnectSessions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x0e1f_6896;
-}
-
-impl tl::Serializable for TonConnectSessions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.sessions);
-        w.finish()
-    }
-}
+tl::object! { TonConnectSessions<'_>, &tables::wallet::TON_CONNECT_SESSIONS_T[0], x, (x.sessions,) }
 
 /// `wallet.transactions#4322d5a5 flags:# balance:long transactions:Vector<WalletTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = wallet.Transactions;`
+#[repr(C)]
 pub struct Transactions<'a> {
     pub balance: i64,
     pub transactions: &'a [enums::WalletTransaction<'a>],
@@ -269,43 +113,12 @@ pub struct Transactions<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for Transactions<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x4322_d5a5;
-}
-
-impl tl::Serializable for Transactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        let mut flags = tl::Flags::new();
-        flags.set(0, self.next_offset.is_some());
-        w.flags(flags);
-        w.put(&self.balance);
-        w.put(&self.transactions);
-        w.put(&self.next_offset);
-        w.put(&self.chats);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { Transactions<'_>, &tables::wallet::TRANSACTIONS_T[0], x, (tl::Word, x.balance, x.transactions, x.next_offset, x.chats, x.users) }
 
 /// `wallet.userAddresses#928e7b55 addresses:Vector<WalletUserAddress> users:Vector<User> = wallet.UserAddresses;`
+#[repr(C)]
 pub struct UserAddresses<'a> {
     pub addresses: &'a [enums::WalletUserAddress<'a>],
     pub users: &'a [enums::User<'a>],
 }
-
-impl tl::Identifiable for UserAddresses<'_> {
-    const CONSTRUCTOR_ID: u32 = 0x928e_7b55;
-}
-
-impl tl::Serializable for UserAddresses<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        let mut w = tl::Writer::new(out);
-        w.put(&self.addresses);
-        w.put(&self.users);
-        w.finish()
-    }
-}
+tl::object! { UserAddresses<'_>, &tables::wallet::USER_ADDRESSES_T[0], x, (x.addresses, x.users) }

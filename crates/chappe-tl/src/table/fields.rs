@@ -1,0 +1,213 @@
+//! Writing a struct by its rows: what the encoding of a generated type is made of.
+//!
+//! Generated code lists the fields of a struct as a tuple, with [`Word`] where a flags word stands. What else there is
+//! to know about a row, such as the bit it sets, is looked up in the table **while compiling**: nothing of the table is
+//! left in the code. So a body costs little where it is generated, and is straight-line code where it is used.
+
+use core::marker::PhantomData;
+
+use super::layout::{Field, Kind};
+use super::{Layout, Writer};
+use crate::codegen::Encoded;
+use crate::{EncodeError, Serializable, Sink};
+
+/// Stands in the tuple for a flags word.
+#[derive(Clone, Copy, Debug)]
+pub struct Word;
+
+impl Serializable for Word {
+    fn serialize<S: Sink + ?Sized>(&self, _: &mut S) -> Encoded {
+        Ok(())
+    }
+}
+
+/// Two tuples, one after the other: for structs with more fields than a tuple can have.
+#[derive(Clone, Copy, Debug)]
+pub struct And<A, B>(pub A, pub B);
+
+/// Writes a struct, given its fields as a tuple.
+///
+/// # Errors
+///
+/// Fails if a value has no encoding.
+#[inline(always)]
+pub fn write<T: Layout, S: Sink + ?Sized>(_: &T, rows: impl Fields, out: &mut S) -> Encoded {
+    write_as::<T, S>(rows, out)
+}
+
+/// Writes a struct by the table of `T`, given its fields as a tuple.
+///
+/// # Errors
+///
+/// Fails if a value has no encoding.
+#[inline(always)]
+pub fn write_as<T: Layout, S: Sink + ?Sized>(rows: impl Fields, out: &mut S) -> Encoded {
+    let mut words = Words::default();
+    rows.mark::<T, First>(&mut words);
+    let mut writer = Writer::new(out);
+    if const { T::LAYOUT.boxed } {
+        writer.word(const { T::LAYOUT.constructors[0].id });
+    }
+    rows.write::<T, First, S>(&words, &mut writer);
+    writer.finish()
+}
+
+/// The flags words of a struct in the making.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Words {
+    set: [u32; 4],
+    unset: [u32; 4],
+}
+
+/// The fields of a struct, in the order of the wire.
+pub trait Fields {
+    /// How many they are.
+    const COUNT: usize;
+
+    /// Sets the bits of those that are there.
+    fn mark<T: Layout, P: Position>(&self, words: &mut Words);
+
+    /// Writes them.
+    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &Words, writer: &mut Writer<'_, S>);
+}
+
+/// Which row of the table a tuple begins with.
+pub trait Position {
+    /// Its index.
+    const AT: usize;
+}
+
+/// The first row.
+#[derive(Debug)]
+pub struct First;
+
+impl Position for First {
+    const AT: usize = 0;
+}
+
+/// The row behind the rows `R`, which begin at `P`.
+#[derive(Debug)]
+pub struct After<P, R>(PhantomData<(P, R)>);
+
+impl<P: Position, R: Fields> Position for After<P, R> {
+    const AT: usize = P::AT + R::COUNT;
+}
+
+impl<A: Fields, B: Fields> Fields for And<A, B> {
+    const COUNT: usize = A::COUNT + B::COUNT;
+
+    #[inline(always)]
+    fn mark<T: Layout, P: Position>(&self, words: &mut Words) {
+        self.0.mark::<T, P>(words);
+        self.1.mark::<T, After<P, A>>(words);
+    }
+
+    #[inline(always)]
+    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &Words, writer: &mut Writer<'_, S>) {
+        self.0.write::<T, P, S>(words, writer);
+        self.1.write::<T, After<P, A>, S>(words, writer);
+    }
+}
+
+/// What the table says about a row.
+const fn row<T: Layout>(index: usize) -> &'static Field {
+    &T::LAYOUT.constructors[0].fields[index]
+}
+
+/// Whether another row sets the same bit.
+const fn is_shared<T: Layout>(index: usize) -> bool {
+    let (fields, own) = (T::LAYOUT.constructors[0].fields, row::<T>(index));
+    let mut other = 0;
+    while other < fields.len() {
+        let field = &fields[other];
+        if other != index && field.is_conditional() && field.word == own.word && field.bit == own.bit {
+            return true;
+        }
+        other += 1;
+    }
+    false
+}
+
+/// Which bits of a flags word several rows share.
+const fn shared_bits<T: Layout>(word: usize) -> u32 {
+    let fields = T::LAYOUT.constructors[0].fields;
+    let (mut bits, mut index) = (0, 0);
+    while index < fields.len() {
+        if fields[index].is_conditional() && fields[index].word as usize == word && is_shared::<T>(index) {
+            bits |= 1 << fields[index].bit;
+        }
+        index += 1;
+    }
+    bits
+}
+
+#[cold]
+fn torn<T: Layout>(row: usize, bits: u32) -> EncodeError {
+    let constructor = &T::LAYOUT.constructors[0];
+    EncodeError::PartialFlagGroup {
+        ty: constructor.name(),
+        word: constructor.field_name(row),
+        bit: bits.trailing_zeros() as u8,
+    }
+}
+
+macro_rules! tuples {
+    ($($name:ident $index:tt,)+) => { tuples!(@ [] $($name $index,)+); };
+    (@ [$($done:ident $at:tt,)*]) => {};
+    (@ [$($done:ident $at:tt,)*] $name:ident $index:tt, $($rest:tt)*) => {
+        tuples!(# $($done $at,)* $name $index,);
+        tuples!(@ [$($done $at,)* $name $index,] $($rest)*);
+    };
+    (# $($name:ident $index:tt,)+) => {
+        impl<$($name: Serializable,)+> Fields for ($($name,)+) {
+            const COUNT: usize = [$($index,)+].len();
+
+            #[inline(always)]
+            fn mark<T: Layout, P: Position>(&self, words: &mut Words) {
+                $(
+                    if const { row::<T>(P::AT + $index).is_conditional() } {
+                        let (word, bit) =
+                            const { (row::<T>(P::AT + $index).word as usize, row::<T>(P::AT + $index).bit) };
+                        words.set[word] |= u32::from(self.$index.is_there()) << bit;
+                        if const { is_shared::<T>(P::AT + $index) } {
+                            words.unset[word] |= u32::from(!self.$index.is_there()) << bit;
+                        }
+                    }
+                )+
+            }
+
+            #[inline(always)]
+            fn write<T: Layout, P: Position, S: Sink + ?Sized>(
+                &self,
+                words: &Words,
+                writer: &mut Writer<'_, S>,
+            ) {
+                $(
+                    if const { matches!(row::<T>(P::AT + $index).kind, Kind::Word) } {
+                        let word = const { row::<T>(P::AT + $index).word as usize };
+                        if const { shared_bits::<T>(row::<T>(P::AT + $index).word as usize) != 0 } {
+                            let bits = words.set[word] & words.unset[word];
+                            if bits != 0 {
+                                writer.fail(torn::<T>(P::AT + $index, bits));
+                            }
+                        }
+                        writer.word(words.set[word]);
+                    } else if const { !matches!(row::<T>(P::AT + $index).kind, Kind::Flag) } {
+                        writer.put(&self.$index);
+                    }
+                )+
+            }
+        }
+    };
+}
+
+tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, }
+
+/// Of a struct without fields.
+impl Fields for () {
+    const COUNT: usize = 0;
+
+    fn mark<T: Layout, P: Position>(&self, _: &mut Words) {}
+
+    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, _: &Words, _: &mut Writer<'_, S>) {}
+}
