@@ -4,7 +4,7 @@
 use core::fmt::Write as _;
 
 use chappe_tl::deserialize::{Cursor, Options};
-use chappe_tl::table::{Arena, Decoded, Described as _, Family, Field, Kind, Type};
+use chappe_tl::table::{Arena, Decoded, Described, Family, Field, Kind, Type};
 use chappe_tl::{Deserializable as _, Serializable};
 use chappe_tl_api::{AnyCall, TYPES};
 use chappe_tl_parser::{Definition, Parameter, ParameterKind, Schema, Type as Tl};
@@ -252,6 +252,20 @@ fn every_constructor_and_function_has_a_table() {
         assert!(known(&[AnyCall::TYPE], function.id), "{}", function.name);
         assert_eq!(chappe_tl_api::name_for_id(function.id), Some(function.name.to_string().as_str()));
     }
+}
+
+#[test]
+fn every_struct_is_as_large_as_its_table_says() {
+    fn check<T: Described + core::fmt::Debug + PartialEq + Copy>() {
+        assert_eq!((size_of::<T>(), align_of::<T>()), (T::TYPE.size as usize, T::TYPE.align as usize));
+        assert_eq!(T::TYPE.constructors.len(), 1);
+    }
+    macro_rules! check {
+        ($type:ty) => {
+            check::<$type>();
+        };
+    }
+    chappe_tl_api::each_struct!(check);
 }
 
 /// Decodes a value as the Rust type, in both ways, and writes it with the type's own code.

@@ -1,5 +1,7 @@
 //! Lists of everything, for tests.
 
+use chappe_tl_parser::Category;
+
 use super::field::path;
 use super::shape::Shapes;
 use crate::code::Code;
@@ -20,6 +22,23 @@ pub(super) fn file(shapes: &Shapes<'_, '_>, options: &Options) -> String {
     for ty in shapes.plan.schema().types() {
         let life = if shapes.type_borrows(ty) { "<'_>" } else { "" };
         code.line(2, &format!("$check! {{ $crate::{}{life} }}", path("enums", ty)));
+    }
+    code.line(1, "};");
+    code.line(0, "}");
+    code.blank();
+    code.line(0, "/// Calls `$check! { type }` for each struct.");
+    code.line(0, "#[doc(hidden)]");
+    code.line(0, "#[macro_export]");
+    code.line(0, "macro_rules! each_struct {");
+    code.line(1, "($check:ident) => {");
+    for definition in
+        shapes.plan.schema().definitions().iter().filter(|definition| definition.generics.is_empty())
+    {
+        let module = if definition.category == Category::Types { "types" } else { "functions" };
+        if shapes.has_struct(definition) || definition.category == Category::Functions {
+            let path = shapes.struct_path(module, definition, "'_");
+            code.line(2, &format!("$check! {{ $crate::{path} }}"));
+        }
     }
     code.line(1, "};");
     code.line(0, "}");

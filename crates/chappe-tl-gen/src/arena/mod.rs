@@ -34,11 +34,9 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
     let shapes = Shapes::new(plan)?;
     let schema = plan.schema();
     let mut output = Output::default();
-    let constructors = by_namespace(
-        schema
-            .constructors()
-            .filter(|constructor| matches!(constructor.result, Type::Boxed(_)) && shapes.has_struct(constructor)),
-    );
+    let constructors = by_namespace(schema.constructors().filter(|constructor| {
+        matches!(constructor.result, Type::Boxed(_)) && shapes.has_struct(constructor)
+    }));
     let functions = by_namespace(schema.functions());
     let mut types: BTreeMap<Option<&str>, Vec<&Name>> = BTreeMap::new();
     for ty in schema.types() {

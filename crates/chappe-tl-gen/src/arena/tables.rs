@@ -24,34 +24,27 @@ pub(super) fn of_type(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
         let call = format!("tl::Type::single::<{path}>(\"{ty}\", {shortest}, &{table}_[0], {list})");
         code.line(0, &format!("pub(crate) static {table}: tl::Type = {call};"));
     }
-    let visibility = if constructors.iter().any(|one| shapes.is_bare_element(one)) { "pub(crate) " } else { "" };
-    code.line(0, &format!("{visibility}static {table}_: [tl::Constructor; {}] = [", constructors.len()));
-    for (tag, constructor) in constructors.iter().enumerate() {
-        let reference = shapes.is_reference(constructor);
-        let path = if shapes.has_struct(constructor) {
-            shapes.struct_path("types", constructor, "'static")
-        } else {
-            "()".to_owned()
-        };
-        rows(code, shapes, constructor, tag, reference, &path);
-    }
-    code.line(0, "];");
+    let is_bare = constructors.iter().any(|constructor| shapes.is_bare_element(constructor));
+    let visibility = if is_bare { "pub(crate) " } else { "" };
+    let lines: Vec<_> = constructors.iter().map(|one| (*one, shapes.is_reference(one))).collect();
+    alternatives(code, shapes, &format!("{visibility}static {table}_"), 0, &lines);
     let (any, life) = (shapes.enum_path(ty, "'_"), shapes.enum_path(ty, "'a"));
     code.line(0, &format!("tl::family! {{ {any}, {life}, &{table} }}"));
     let count = constructors.len();
     if constructors.iter().any(|constructor| shapes.has_struct(constructor)) {
-        code.line(0, &format!("pub(crate) static {table}_T: [tl::Type; {count}] = tl::Type::structs(&{table}_);"));
+        code.line(
+            0,
+            &format!("pub(crate) static {table}_T: [tl::Type; {count}] = tl::Type::structs(&{table}_);"),
+        );
     }
 }
 
 /// Writes the tables of functions.
 pub(super) fn of_functions(code: &mut Code, shapes: &Shapes<'_, '_>, functions: &[(usize, &Definition)]) {
     let count = functions.len();
-    code.line(0, &format!("pub(super) static CALLS: [tl::Constructor; {count}] = ["));
-    for (tag, function) in functions {
-        rows(code, shapes, function, *tag, true, &shapes.call_path(function, "'static"));
-    }
-    code.line(0, "];");
+    let first = functions.first().map_or(0, |(tag, _)| *tag);
+    let lines: Vec<_> = functions.iter().map(|(_, function)| (*function, true)).collect();
+    alternatives(code, shapes, "pub(super) static CALLS", first, &lines);
     code.line(0, &format!("pub(crate) static TYPES: [tl::Type; {count}] = tl::Type::calls(&CALLS);"));
 }
 
@@ -69,45 +62,56 @@ fn list(is_element: bool, path: &str) -> String {
     if is_element { format!("tl::ListOps::of::<{path}>()") } else { "tl::ListOps::NONE".to_owned() }
 }
 
-/// Writes a constructor or function with its rows.
-fn rows(
+/// Writes constructors or functions with their rows. With each stands whether its variant holds a reference.
+fn alternatives(
     code: &mut Code,
     shapes: &Shapes<'_, '_>,
-    definition: &Definition,
-    tag: usize,
-    reference: bool,
-    path: &str,
+    name: &str,
+    first: usize,
+    definitions: &[(&Definition, bool)],
 ) {
-    let payload = if reference { "Reference" } else { "Value" };
+    let count = definitions.len();
+    let (mut rows, mut lines, mut targets, mut rows_count) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for (definition, is_reference) in definitions {
+        rows.push(row_text(shapes, definition, &mut targets));
+        let names: Vec<_> = definition.params.iter().map(|param| format!(" {}", param.name)).collect();
+        let (id, least, count) = (hex(definition.id), least(shapes, definition), names.len());
+        let names = names.concat();
+        lines.push(format!("({id}, {is_reference}, {least}, {count}, \"{}{names}\"),", definition.name));
+        rows_count += count;
+    }
+    let ident = name.rsplit(' ').next().unwrap_or_default();
+    let rows = rows.join("|");
+    let targets = targets.join(", ");
+    code.line(
+        0,
+        &format!("static {ident}R: [tl::Field; {rows_count}] = tl::rows(\"{rows}\", &[{targets}]);"),
+    );
+    code.line(0, &format!("{name}: [tl::Constructor; {count}] = tl::constructors({first}, &{ident}R, ["));
+    for line in &lines {
+        code.line(1, line);
+    }
+    code.line(0, "]);");
+}
+
+/// The rows of a constructor, as `chappe_tl::table::rows` reads them.
+fn row_text(shapes: &Shapes<'_, '_>, definition: &Definition, targets: &mut Vec<String>) -> String {
     let words = words(definition);
-    let mut names = vec![definition.name.to_string()];
-    let (mut rows, mut targets) = (Vec::new(), Vec::new());
+    let mut rows = Vec::new();
     for param in &definition.params {
-        names.push(param.name.clone());
         let ParameterKind::Value { ty, condition } = &param.kind else {
             rows.push("#".to_owned());
             continue;
         };
         let (letters, target) = shapes.row(ty);
         targets.extend(target);
-        rows.push(
-            condition.as_ref().map_or_else(String::new, |condition| {
-                let word = words.iter().position(|word| *word == condition.word).unwrap_or(0);
-                format!("{word}.{}", condition.bit)
-            }) + &letters,
-        );
+        let condition = condition.as_ref().map_or_else(String::new, |condition| {
+            let word = words.iter().position(|word| *word == condition.word).unwrap_or(0);
+            format!("{word}.{}", condition.bit)
+        });
+        rows.push(condition + &letters);
     }
-    let head = format!(
-        "tl::Constructor::new::<{path}>({}, {tag}, tl::Payload::{payload}, {}, \"{}\"",
-        hex(definition.id),
-        least(shapes, definition),
-        names.join(" ")
-    );
-    if rows.is_empty() {
-        return code.line(1, &format!("{head}, &[]),"));
-    }
-    let (rows, count) = (rows.join(" "), rows.len());
-    code.line(1, &format!("{head}, &tl::rows::<{count}>(\"{rows}\", &[{}])),", targets.join(", ")));
+    rows.join(" ")
 }
 
 /// The length of the shortest encoding, without the id.

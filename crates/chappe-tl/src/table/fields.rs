@@ -31,17 +31,8 @@ pub struct And<A, B>(pub A, pub B);
 ///
 /// Fails if a value has no encoding.
 #[inline(always)]
+#[allow(clippy::needless_pass_by_value, reason = "generated code is shorter without a reference")]
 pub fn write<T: Layout, S: Sink + ?Sized>(_: &T, rows: impl Fields, out: &mut S) -> Encoded {
-    write_as::<T, S>(rows, out)
-}
-
-/// Writes a struct by the table of `T`, given its fields as a tuple.
-///
-/// # Errors
-///
-/// Fails if a value has no encoding.
-#[inline(always)]
-pub fn write_as<T: Layout, S: Sink + ?Sized>(rows: impl Fields, out: &mut S) -> Encoded {
     let mut words = Words::default();
     rows.mark::<T, First>(&mut words);
     let mut writer = Writer::new(out);

@@ -169,7 +169,7 @@ const fn of<T>() -> (usize, usize) {
 
 /// Reads rows from their description, which generated code can say in few words.
 ///
-/// A row is one or more letters, rows are separated by spaces:
+/// A row is one or more letters, rows are separated by spaces, constructors by bars:
 ///
 /// | letters | row |
 /// |---|---|
@@ -192,6 +192,10 @@ pub const fn rows<const N: usize>(text: &str, targets: &[&'static Type]) -> [Fie
     let mut rows = [Field::new(Kind::Word, 0); N];
     let (mut at, mut row, mut end, mut target, mut words) = (0, 0, 0_u32, 0, 0);
     while at < text.len() {
+        if text[at] == b'|' {
+            (end, words, at) = (0, 0, at + 1);
+            continue;
+        }
         let mut field = Field::new(Kind::Word, 0);
         let mut shape = Shape { optional: false, list: false };
         if text[at].is_ascii_digit() {
@@ -222,7 +226,7 @@ pub const fn rows<const N: usize>(text: &str, targets: &[&'static Type]) -> [Fie
         }
         rows[row] = field;
         row += 1;
-        at += 2;
+        at += if at + 1 < text.len() && text[at + 1] == b' ' { 2 } else { 1 };
     }
     assert!(row == N && target == targets.len() && words <= 4);
     with_known_bits(rows)
@@ -233,11 +237,11 @@ const fn with_known_bits<const N: usize>(mut rows: [Field; N]) -> [Field; N] {
     let mut row = 0;
     while row < N {
         if rows[row].kind.is_optional() || matches!(rows[row].kind, Kind::Flag) {
-            let mut word = 0;
+            // The last one before it: a flags word stands before what depends on it.
+            let mut word = row;
             while !matches!(rows[word].kind, Kind::Word) || rows[word].word != rows[row].word {
-                word += 1;
+                word -= 1;
             }
-            assert!(word < row, "a flags word stands before what depends on it");
             rows[word].offset |= 1 << rows[row].bit;
         }
         row += 1;
@@ -329,41 +333,6 @@ pub enum Payload {
 }
 
 impl Constructor {
-    /// Describes the constructor whose struct is `T`.
-    pub const fn new<T>(
-        id: u32,
-        tag: u32,
-        payload: Payload,
-        least: u32,
-        names: &'static str,
-        fields: &'static [Field],
-    ) -> Self {
-        assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
-        let mut end = 0;
-        let mut index = 0;
-        while index < fields.len() {
-            let (size, _) = fields[index].memory();
-            if size != 0 {
-                end = fields[index].offset as usize + size;
-            }
-            index += 1;
-        }
-        assert!(
-            end.next_multiple_of(align_of::<T>()) == size_of::<T>(),
-            "the rows are not those of the struct"
-        );
-        Self {
-            id,
-            tag,
-            payload,
-            size: size_of::<T>() as u32,
-            align: align_of::<T>() as u32,
-            least,
-            names,
-            fields,
-        }
-    }
-
     /// Returns the constructor's name, in TL spelling.
     pub fn name(&self) -> &'static str {
         self.names.split(' ').next().unwrap_or_default()
@@ -373,6 +342,72 @@ impl Constructor {
     pub fn field_name(&self, index: usize) -> &'static str {
         self.names.split(' ').nth(index + 1).unwrap_or_default()
     }
+}
+
+/// What generated code says about a constructor besides its rows: its id, whether its variant holds a reference, the
+/// least number of bytes of its fields on the wire, the number of its rows, and the names.
+pub type Line = (u32, bool, u32, usize, &'static str);
+
+/// Describes constructors, whose rows follow each other in `rows`. The first one has this discriminant, and each other
+/// one the next.
+///
+/// # Panics
+///
+/// Panics, at compile time, if there are not as many rows as the lines say.
+pub const fn constructors<const N: usize>(
+    first: u32,
+    mut rows: &'static [Field],
+    lines: [Line; N],
+) -> [Constructor; N] {
+    let mut constructors = [NOTHING; N];
+    let mut index = 0;
+    while index < N {
+        let (id, is_reference, least, count, names) = lines[index];
+        let (fields, behind) = rows.split_at(count);
+        rows = behind;
+        let (size, align) = size_of_struct(fields);
+        constructors[index] = Constructor {
+            id,
+            tag: first + index as u32,
+            payload: if is_reference { Payload::Reference } else { Payload::Value },
+            size,
+            align,
+            least,
+            names,
+            fields,
+        };
+        index += 1;
+    }
+    assert!(rows.is_empty());
+    constructors
+}
+
+const NOTHING: Constructor = Constructor {
+    id: 0,
+    tag: 0,
+    payload: Payload::Value,
+    size: 0,
+    align: 1,
+    least: 0,
+    names: "",
+    fields: &[],
+};
+
+/// Size and alignment of a `repr(C)` struct: it ends behind its last field, at a multiple of the largest alignment.
+const fn size_of_struct(fields: &[Field]) -> (u32, u32) {
+    let (mut end, mut largest, mut index) = (0, 1, 0);
+    while index < fields.len() {
+        let (size, align) = fields[index].memory();
+        if size != 0 {
+            end = fields[index].offset as usize + size;
+        }
+        if align > largest {
+            largest = align;
+        }
+        index += 1;
+    }
+    assert!(largest <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
+    (end.next_multiple_of(largest) as u32, largest as u32)
 }
 
 /// The largest alignment of a generated type, in bytes; the arena aligns everything to it.
@@ -514,6 +549,15 @@ impl Type {
         }
     }
 
+    /// Checks, while compiling, that values of `T` have the size and the alignment that the table says.
+    ///
+    /// # Panics
+    ///
+    /// Panics if they have not: then the table is of another type.
+    pub const fn assert_is<T>(&self) {
+        assert!(size_of::<T>() == self.size as usize && align_of::<T>() == self.align as usize);
+    }
+
     /// Describes a vector of these values.
     pub const fn list_field(&'static self) -> Field {
         let kind = match self.value {
@@ -600,17 +644,6 @@ pub const fn count(parts: &[&[Constructor]]) -> usize {
 ///
 /// Panics, at compile time, if `N` is not their number.
 pub const fn concat<const N: usize>(parts: &[&[Constructor]]) -> [Constructor; N] {
-    const NOTHING: Constructor =
-        Constructor {
-        id: 0,
-        tag: 0,
-        payload: Payload::Value,
-        size: 0,
-        align: 1,
-        least: 0,
-        names: "",
-        fields: &[],
-    };
     let mut all = [NOTHING; N];
     let (mut part, mut at) = (0, 0);
     while part < parts.len() {

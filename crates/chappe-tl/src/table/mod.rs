@@ -28,7 +28,9 @@ pub use crate::{described_by_table, described_only, family, object, plain};
 pub use decoded::{Decoded, OwnedAnswer};
 pub use described::{Described, Family, Layout};
 pub use encode::{Bare, RawObject, Writer};
-pub use fields::{After, And, Fields, First, Position, Word, Words, write, write_as};
-pub use layout::{Constructor, EMPTY, Field, Kind, MAX_ALIGN, Payload, Type, concat, count, rows, slots};
+pub use fields::{After, And, Fields, First, Position, Word, Words, write};
+pub use layout::{
+    Constructor, EMPTY, Field, Kind, Line, MAX_ALIGN, Payload, Type, concat, constructors, count, rows, slots,
+};
 pub use raw::{Arena, ListOps, Rows, Value, View, Views};
 pub use value::{debug, is_same};

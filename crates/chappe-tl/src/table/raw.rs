@@ -170,6 +170,7 @@ impl Arena {
         &'a self,
         source: Source<'a>,
     ) -> Result<(&'a T::Of<'a>, usize), Error> {
+        const { T::TYPE.assert_is::<T>() };
         // SAFETY: the borrow as in `capacity`. The slot has the size of the type and is aligned to 8, which is as much
         // as any type asks for; `T::TYPE` describes `T::Of`, so when `object` returns Ok the slot holds a valid
         // `T::Of<'a>`, whose references point into the input and the arena, both borrowed for `'a`.
@@ -877,11 +878,13 @@ pub struct Views<'v> {
 impl<'v> View<'v> {
     /// Views a value.
     pub fn new<T: Described>(value: &'v T) -> Self {
+        const { T::TYPE.assert_is::<T>() };
         Self { ty: T::TYPE, at: core::ptr::from_ref(value).cast(), borrow: PhantomData }
     }
 
     /// Views a value, given as a member of its family.
     pub(super) fn of_family<T: Family>(value: &'v T::Of<'v>) -> Self {
+        const { T::TYPE.assert_is::<T>() };
         Self { ty: T::TYPE, at: core::ptr::from_ref(value).cast(), borrow: PhantomData }
     }
 

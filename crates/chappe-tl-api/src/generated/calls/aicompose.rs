@@ -2,15 +2,16 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 7] = [
-    tl::Constructor::new::<functions::aicompose::CreateTone<'static>>(0x4aa8_3913, 139, tl::Payload::Reference, 20, "aicompose.createTone flags display_author emoji_id title prompt", &tl::rows::<5>("# 0.0! l s s", &[])),
-    tl::Constructor::new::<functions::aicompose::DeleteTone<'static>>(0xdd39_316a, 140, tl::Payload::Reference, 8, "aicompose.deleteTone tone", &tl::rows::<1>("o", &[&tables::INPUT_AI_COMPOSE_TONE])),
-    tl::Constructor::new::<functions::aicompose::GetTone<'static>>(0xb2e8_ba03, 141, tl::Payload::Reference, 8, "aicompose.getTone tone", &tl::rows::<1>("o", &[&tables::INPUT_AI_COMPOSE_TONE])),
-    tl::Constructor::new::<functions::aicompose::GetToneExample<'static>>(0xd1b4_ab14, 142, tl::Payload::Reference, 12, "aicompose.getToneExample tone num", &tl::rows::<2>("o i", &[&tables::INPUT_AI_COMPOSE_TONE])),
-    tl::Constructor::new::<functions::aicompose::GetTones>(0xabd5_9201, 143, tl::Payload::Reference, 8, "aicompose.getTones hash", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<functions::aicompose::SaveTone<'static>>(0x1782_cbb1, 144, tl::Payload::Reference, 12, "aicompose.saveTone tone unsave", &tl::rows::<2>("o b", &[&tables::INPUT_AI_COMPOSE_TONE])),
-    tl::Constructor::new::<functions::aicompose::UpdateTone<'static>>(0x903b_cf59, 145, tl::Payload::Reference, 12, "aicompose.updateTone flags tone display_author emoji_id title prompt", &tl::rows::<6>("# o 0.0b 0.1l 0.2s 0.3s", &[&tables::INPUT_AI_COMPOSE_TONE])),
-];
+static CALLSR: [tl::Field; 18] = tl::rows("# 0.0! l s s|o|o|o i|l|o b|# o 0.0b 0.1l 0.2s 0.3s", &[&tables::INPUT_AI_COMPOSE_TONE, &tables::INPUT_AI_COMPOSE_TONE, &tables::INPUT_AI_COMPOSE_TONE, &tables::INPUT_AI_COMPOSE_TONE, &tables::INPUT_AI_COMPOSE_TONE]);
+pub(super) static CALLS: [tl::Constructor; 7] = tl::constructors(139, &CALLSR, [
+    (0x4aa8_3913, true, 20, 5, "aicompose.createTone flags display_author emoji_id title prompt"),
+    (0xdd39_316a, true, 8, 1, "aicompose.deleteTone tone"),
+    (0xb2e8_ba03, true, 8, 1, "aicompose.getTone tone"),
+    (0xd1b4_ab14, true, 12, 2, "aicompose.getToneExample tone num"),
+    (0xabd5_9201, true, 8, 1, "aicompose.getTones hash"),
+    (0x1782_cbb1, true, 12, 2, "aicompose.saveTone tone unsave"),
+    (0x903b_cf59, true, 12, 6, "aicompose.updateTone flags tone display_author emoji_id title prompt"),
+]);
 pub(crate) static TYPES: [tl::Type; 7] = tl::Type::calls(&CALLS);

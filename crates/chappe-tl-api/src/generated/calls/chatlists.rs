@@ -2,19 +2,20 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 11] = [
-    tl::Constructor::new::<functions::chatlists::CheckChatlistInvite<'static>>(0x41c1_0fff, 274, tl::Payload::Reference, 4, "chatlists.checkChatlistInvite slug", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<functions::chatlists::DeleteExportedInvite<'static>>(0x719c_5c5e, 275, tl::Payload::Reference, 12, "chatlists.deleteExportedInvite chatlist slug", &tl::rows::<2>("o s", &[&tables::INPUT_CHATLIST])),
-    tl::Constructor::new::<functions::chatlists::EditExportedInvite<'static>>(0x653d_b63d, 276, tl::Payload::Reference, 16, "chatlists.editExportedInvite flags chatlist slug title peers", &tl::rows::<5>("# o s 0.1s 0.2*o", &[&tables::INPUT_CHATLIST, &tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::chatlists::ExportChatlistInvite<'static>>(0x8472_478e, 277, tl::Payload::Reference, 20, "chatlists.exportChatlistInvite chatlist title peers", &tl::rows::<3>("o s *o", &[&tables::INPUT_CHATLIST, &tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::chatlists::GetChatlistUpdates>(0x8941_9521, 278, tl::Payload::Reference, 8, "chatlists.getChatlistUpdates chatlist", &tl::rows::<1>("o", &[&tables::INPUT_CHATLIST])),
-    tl::Constructor::new::<functions::chatlists::GetExportedInvites>(0xce03_da83, 279, tl::Payload::Reference, 8, "chatlists.getExportedInvites chatlist", &tl::rows::<1>("o", &[&tables::INPUT_CHATLIST])),
-    tl::Constructor::new::<functions::chatlists::GetLeaveChatlistSuggestions>(0xfdbc_d714, 280, tl::Payload::Reference, 8, "chatlists.getLeaveChatlistSuggestions chatlist", &tl::rows::<1>("o", &[&tables::INPUT_CHATLIST])),
-    tl::Constructor::new::<functions::chatlists::HideChatlistUpdates>(0x66e4_86fb, 281, tl::Payload::Reference, 8, "chatlists.hideChatlistUpdates chatlist", &tl::rows::<1>("o", &[&tables::INPUT_CHATLIST])),
-    tl::Constructor::new::<functions::chatlists::JoinChatlistInvite<'static>>(0xa6b1_e39a, 282, tl::Payload::Reference, 12, "chatlists.joinChatlistInvite slug peers", &tl::rows::<2>("s *o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::chatlists::JoinChatlistUpdates<'static>>(0xe089_f8f5, 283, tl::Payload::Reference, 16, "chatlists.joinChatlistUpdates chatlist peers", &tl::rows::<2>("o *o", &[&tables::INPUT_CHATLIST, &tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::chatlists::LeaveChatlist<'static>>(0x74fa_e13a, 284, tl::Payload::Reference, 16, "chatlists.leaveChatlist chatlist peers", &tl::rows::<2>("o *o", &[&tables::INPUT_CHATLIST, &tables::INPUT_PEER])),
-];
+static CALLSR: [tl::Field; 21] = tl::rows("s|o s|# o s 0.1s 0.2*o|o s *o|o|o|o|o|s *o|o *o|o *o", &[&tables::INPUT_CHATLIST, &tables::INPUT_CHATLIST, &tables::INPUT_PEER, &tables::INPUT_CHATLIST, &tables::INPUT_PEER, &tables::INPUT_CHATLIST, &tables::INPUT_CHATLIST, &tables::INPUT_CHATLIST, &tables::INPUT_CHATLIST, &tables::INPUT_PEER, &tables::INPUT_CHATLIST, &tables::INPUT_PEER, &tables::INPUT_CHATLIST, &tables::INPUT_PEER]);
+pub(super) static CALLS: [tl::Constructor; 11] = tl::constructors(274, &CALLSR, [
+    (0x41c1_0fff, true, 4, 1, "chatlists.checkChatlistInvite slug"),
+    (0x719c_5c5e, true, 12, 2, "chatlists.deleteExportedInvite chatlist slug"),
+    (0x653d_b63d, true, 16, 5, "chatlists.editExportedInvite flags chatlist slug title peers"),
+    (0x8472_478e, true, 20, 3, "chatlists.exportChatlistInvite chatlist title peers"),
+    (0x8941_9521, true, 8, 1, "chatlists.getChatlistUpdates chatlist"),
+    (0xce03_da83, true, 8, 1, "chatlists.getExportedInvites chatlist"),
+    (0xfdbc_d714, true, 8, 1, "chatlists.getLeaveChatlistSuggestions chatlist"),
+    (0x66e4_86fb, true, 8, 1, "chatlists.hideChatlistUpdates chatlist"),
+    (0xa6b1_e39a, true, 12, 2, "chatlists.joinChatlistInvite slug peers"),
+    (0xe089_f8f5, true, 16, 2, "chatlists.joinChatlistUpdates chatlist peers"),
+    (0x74fa_e13a, true, 16, 2, "chatlists.leaveChatlist chatlist peers"),
+]);
 pub(crate) static TYPES: [tl::Type; 11] = tl::Type::calls(&CALLS);

@@ -2,17 +2,18 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 9] = [
-    tl::Constructor::new::<functions::communities::Create<'static>>(0xa638_59ec, 285, tl::Payload::Reference, 12, "communities.create flags hidden title about peer", &tl::rows::<5>("# 0.1! s 0.0s o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::communities::GetJoinedCommunities>(0xa663_e830, 286, tl::Payload::Reference, 0, "communities.getJoinedCommunities", &[]),
-    tl::Constructor::new::<functions::communities::GetParticipantJoinedChats<'static>>(0xf87e_abab, 287, tl::Payload::Reference, 8, "communities.getParticipantJoinedChats community participant", &tl::rows::<2>("o o", &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::communities::GetPeerLinkRequests<'static>>(0x9377_3344, 288, tl::Payload::Reference, 12, "communities.getPeerLinkRequests community offset limit", &tl::rows::<3>("o s i", &[&tables::INPUT_CHANNEL])),
-    tl::Constructor::new::<functions::communities::ToggleAllPeerLinkRequestApproval<'static>>(0xbfe3_dd3d, 289, tl::Payload::Reference, 8, "communities.toggleAllPeerLinkRequestApproval flags reject community", &tl::rows::<3>("# 0.0! o", &[&tables::INPUT_CHANNEL])),
-    tl::Constructor::new::<functions::communities::ToggleCommunityCollapsedInDialogs<'static>>(0xd766_e3ea, 290, tl::Payload::Reference, 8, "communities.toggleCommunityCollapsedInDialogs flags collapsed community", &tl::rows::<3>("# 0.0! o", &[&tables::INPUT_CHANNEL])),
-    tl::Constructor::new::<functions::communities::ToggleParticipantBanned<'static>>(0x9967_ad0f, 291, tl::Payload::Reference, 12, "communities.toggleParticipantBanned flags unban community participant", &tl::rows::<4>("# 0.0! o o", &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::communities::TogglePeerLink<'static>>(0x736d_cfea, 292, tl::Payload::Reference, 12, "communities.togglePeerLink flags visible hidden deleted community peer", &tl::rows::<6>("# 0.0! 0.1! 0.2! o o", &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::communities::TogglePeerLinkRequestApproval<'static>>(0x8c82_19a8, 293, tl::Payload::Reference, 12, "communities.togglePeerLinkRequestApproval flags reject community peer", &tl::rows::<4>("# 0.0! o o", &[&tables::INPUT_CHANNEL, &tables::INPUT_PEER])),
-];
+static CALLSR: [tl::Field; 30] = tl::rows("# 0.1! s 0.0s o||o o|o s i|# 0.0! o|# 0.0! o|# 0.0! o o|# 0.0! 0.1! 0.2! o o|# 0.0! o o", &[&tables::INPUT_PEER, &tables::INPUT_CHANNEL, &tables::INPUT_PEER, &tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_PEER, &tables::INPUT_CHANNEL, &tables::INPUT_PEER, &tables::INPUT_CHANNEL, &tables::INPUT_PEER]);
+pub(super) static CALLS: [tl::Constructor; 9] = tl::constructors(285, &CALLSR, [
+    (0xa638_59ec, true, 12, 5, "communities.create flags hidden title about peer"),
+    (0xa663_e830, true, 0, 0, "communities.getJoinedCommunities"),
+    (0xf87e_abab, true, 8, 2, "communities.getParticipantJoinedChats community participant"),
+    (0x9377_3344, true, 12, 3, "communities.getPeerLinkRequests community offset limit"),
+    (0xbfe3_dd3d, true, 8, 3, "communities.toggleAllPeerLinkRequestApproval flags reject community"),
+    (0xd766_e3ea, true, 8, 3, "communities.toggleCommunityCollapsedInDialogs flags collapsed community"),
+    (0x9967_ad0f, true, 12, 4, "communities.toggleParticipantBanned flags unban community participant"),
+    (0x736d_cfea, true, 12, 6, "communities.togglePeerLink flags visible hidden deleted community peer"),
+    (0x8c82_19a8, true, 12, 4, "communities.togglePeerLinkRequestApproval flags reject community peer"),
+]);
 pub(crate) static TYPES: [tl::Type; 9] = tl::Type::calls(&CALLS);

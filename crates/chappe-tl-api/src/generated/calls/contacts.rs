@@ -2,36 +2,37 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 28] = [
-    tl::Constructor::new::<functions::contacts::AcceptContact<'static>>(0xf831_a20f, 294, tl::Payload::Reference, 4, "contacts.acceptContact id", &tl::rows::<1>("o", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<functions::contacts::AddContact<'static>>(0xd9ba_2e54, 295, tl::Payload::Reference, 20, "contacts.addContact flags add_phone_privacy_exception id first_name last_name phone note", &tl::rows::<7>("# 0.0! o s s s 0.1o", &[&tables::INPUT_USER, &tables::TEXT_WITH_ENTITIES])),
-    tl::Constructor::new::<functions::contacts::Block<'static>>(0x2e2e_8734, 296, tl::Payload::Reference, 8, "contacts.block flags my_stories_from id", &tl::rows::<3>("# 0.0! o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::contacts::BlockFromReplies>(0x29a8_962c, 297, tl::Payload::Reference, 8, "contacts.blockFromReplies flags delete_message delete_history report_spam msg_id", &tl::rows::<5>("# 0.0! 0.1! 0.2! i", &[])),
-    tl::Constructor::new::<functions::contacts::DeleteByPhones<'static>>(0x1013_fd9e, 298, tl::Payload::Reference, 8, "contacts.deleteByPhones phones", &tl::rows::<1>("*s", &[])),
-    tl::Constructor::new::<functions::contacts::DeleteContacts<'static>>(0x096a_0e00, 299, tl::Payload::Reference, 8, "contacts.deleteContacts id", &tl::rows::<1>("*o", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<functions::contacts::EditCloseFriends<'static>>(0xba67_05f0, 300, tl::Payload::Reference, 8, "contacts.editCloseFriends id", &tl::rows::<1>("*l", &[])),
-    tl::Constructor::new::<functions::contacts::ExportContactToken>(0xf865_4027, 301, tl::Payload::Reference, 0, "contacts.exportContactToken", &[]),
-    tl::Constructor::new::<functions::contacts::GetBirthdays>(0xdaed_a864, 302, tl::Payload::Reference, 0, "contacts.getBirthdays", &[]),
-    tl::Constructor::new::<functions::contacts::GetBlocked>(0x9a86_8f80, 303, tl::Payload::Reference, 12, "contacts.getBlocked flags my_stories_from offset limit", &tl::rows::<4>("# 0.0! i i", &[])),
-    tl::Constructor::new::<functions::contacts::GetContactIds>(0x7adc_669d, 304, tl::Payload::Reference, 8, "contacts.getContactIDs hash", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<functions::contacts::GetContacts>(0x5dd6_9e12, 305, tl::Payload::Reference, 8, "contacts.getContacts hash", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<functions::contacts::GetLocated>(0xd348_bc44, 306, tl::Payload::Reference, 8, "contacts.getLocated flags background geo_point self_expires", &tl::rows::<4>("# 0.1! o 0.0i", &[&tables::INPUT_GEO_POINT])),
-    tl::Constructor::new::<functions::contacts::GetSaved>(0x82f1_e39f, 307, tl::Payload::Reference, 0, "contacts.getSaved", &[]),
-    tl::Constructor::new::<functions::contacts::GetSponsoredPeers<'static>>(0xb6c8_c393, 308, tl::Payload::Reference, 4, "contacts.getSponsoredPeers q", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<functions::contacts::GetStatuses>(0xc4a3_53ee, 309, tl::Payload::Reference, 0, "contacts.getStatuses", &[]),
-    tl::Constructor::new::<functions::contacts::GetTopPeers>(0x9734_78b6, 310, tl::Payload::Reference, 20, "contacts.getTopPeers flags correspondents bots_pm bots_inline phone_calls forward_users forward_chats groups channels bots_app bots_guestchat offset limit hash", &tl::rows::<14>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.10! 0.15! 0.16! 0.17! i i l", &[])),
-    tl::Constructor::new::<functions::contacts::ImportContactToken<'static>>(0x1300_5788, 311, tl::Payload::Reference, 4, "contacts.importContactToken token", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<functions::contacts::ImportContacts<'static>>(0x2c80_0be5, 312, tl::Payload::Reference, 8, "contacts.importContacts contacts", &tl::rows::<1>("*o", &[&tables::INPUT_CONTACT])),
-    tl::Constructor::new::<functions::contacts::ResetSaved>(0x8795_37f1, 313, tl::Payload::Reference, 0, "contacts.resetSaved", &[]),
-    tl::Constructor::new::<functions::contacts::ResetTopPeerRating<'static>>(0x1ae3_73ac, 314, tl::Payload::Reference, 8, "contacts.resetTopPeerRating category peer", &tl::rows::<2>("o o", &[&tables::TOP_PEER_CATEGORY, &tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::contacts::ResolvePhone<'static>>(0x8af9_4344, 315, tl::Payload::Reference, 4, "contacts.resolvePhone phone", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<functions::contacts::ResolveUsername<'static>>(0x725a_fbbc, 316, tl::Payload::Reference, 8, "contacts.resolveUsername flags username referer", &tl::rows::<3>("# s 0.0s", &[])),
-    tl::Constructor::new::<functions::contacts::Search<'static>>(0x05f5_8d0f, 317, tl::Payload::Reference, 12, "contacts.search flags broadcasts bots q limit", &tl::rows::<5>("# 0.0! 0.1! s i", &[])),
-    tl::Constructor::new::<functions::contacts::SetBlocked<'static>>(0x94c6_5c76, 318, tl::Payload::Reference, 16, "contacts.setBlocked flags my_stories_from id limit", &tl::rows::<4>("# 0.0! *o i", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::contacts::ToggleTopPeers>(0x8514_bdda, 319, tl::Payload::Reference, 4, "contacts.toggleTopPeers enabled", &tl::rows::<1>("b", &[])),
-    tl::Constructor::new::<functions::contacts::Unblock<'static>>(0xb550_d328, 320, tl::Payload::Reference, 8, "contacts.unblock flags my_stories_from id", &tl::rows::<3>("# 0.0! o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::contacts::UpdateContactNote<'static>>(0x139f_63fb, 321, tl::Payload::Reference, 20, "contacts.updateContactNote id note", &tl::rows::<2>("o o", &[&tables::INPUT_USER, &tables::TEXT_WITH_ENTITIES])),
-];
+static CALLSR: [tl::Field; 67] = tl::rows("o|# 0.0! o s s s 0.1o|# 0.0! o|# 0.0! 0.1! 0.2! i|*s|*o|*l|||# 0.0! i i|l|l|# 0.1! o 0.0i||s||# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.10! 0.15! 0.16! 0.17! i i l|s|*o||o o|s|# s 0.0s|# 0.0! 0.1! s i|# 0.0! *o i|b|# 0.0! o|o o", &[&tables::INPUT_USER, &tables::INPUT_USER, &tables::TEXT_WITH_ENTITIES, &tables::INPUT_PEER, &tables::INPUT_USER, &tables::INPUT_GEO_POINT, &tables::INPUT_CONTACT, &tables::TOP_PEER_CATEGORY, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_USER, &tables::TEXT_WITH_ENTITIES]);
+pub(super) static CALLS: [tl::Constructor; 28] = tl::constructors(294, &CALLSR, [
+    (0xf831_a20f, true, 4, 1, "contacts.acceptContact id"),
+    (0xd9ba_2e54, true, 20, 7, "contacts.addContact flags add_phone_privacy_exception id first_name last_name phone note"),
+    (0x2e2e_8734, true, 8, 3, "contacts.block flags my_stories_from id"),
+    (0x29a8_962c, true, 8, 5, "contacts.blockFromReplies flags delete_message delete_history report_spam msg_id"),
+    (0x1013_fd9e, true, 8, 1, "contacts.deleteByPhones phones"),
+    (0x096a_0e00, true, 8, 1, "contacts.deleteContacts id"),
+    (0xba67_05f0, true, 8, 1, "contacts.editCloseFriends id"),
+    (0xf865_4027, true, 0, 0, "contacts.exportContactToken"),
+    (0xdaed_a864, true, 0, 0, "contacts.getBirthdays"),
+    (0x9a86_8f80, true, 12, 4, "contacts.getBlocked flags my_stories_from offset limit"),
+    (0x7adc_669d, true, 8, 1, "contacts.getContactIDs hash"),
+    (0x5dd6_9e12, true, 8, 1, "contacts.getContacts hash"),
+    (0xd348_bc44, true, 8, 4, "contacts.getLocated flags background geo_point self_expires"),
+    (0x82f1_e39f, true, 0, 0, "contacts.getSaved"),
+    (0xb6c8_c393, true, 4, 1, "contacts.getSponsoredPeers q"),
+    (0xc4a3_53ee, true, 0, 0, "contacts.getStatuses"),
+    (0x9734_78b6, true, 20, 14, "contacts.getTopPeers flags correspondents bots_pm bots_inline phone_calls forward_users forward_chats groups channels bots_app bots_guestchat offset limit hash"),
+    (0x1300_5788, true, 4, 1, "contacts.importContactToken token"),
+    (0x2c80_0be5, true, 8, 1, "contacts.importContacts contacts"),
+    (0x8795_37f1, true, 0, 0, "contacts.resetSaved"),
+    (0x1ae3_73ac, true, 8, 2, "contacts.resetTopPeerRating category peer"),
+    (0x8af9_4344, true, 4, 1, "contacts.resolvePhone phone"),
+    (0x725a_fbbc, true, 8, 3, "contacts.resolveUsername flags username referer"),
+    (0x05f5_8d0f, true, 12, 5, "contacts.search flags broadcasts bots q limit"),
+    (0x94c6_5c76, true, 16, 4, "contacts.setBlocked flags my_stories_from id limit"),
+    (0x8514_bdda, true, 4, 1, "contacts.toggleTopPeers enabled"),
+    (0xb550_d328, true, 8, 3, "contacts.unblock flags my_stories_from id"),
+    (0x139f_63fb, true, 20, 2, "contacts.updateContactNote id note"),
+]);
 pub(crate) static TYPES: [tl::Type; 28] = tl::Type::calls(&CALLS);

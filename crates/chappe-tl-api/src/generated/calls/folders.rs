@@ -2,9 +2,10 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 1] = [
-    tl::Constructor::new::<functions::folders::EditPeerFolders<'static>>(0x6847_d0ab, 330, tl::Payload::Reference, 8, "folders.editPeerFolders folder_peers", &tl::rows::<1>("*o", &[&tables::INPUT_FOLDER_PEER])),
-];
+static CALLSR: [tl::Field; 1] = tl::rows("*o", &[&tables::INPUT_FOLDER_PEER]);
+pub(super) static CALLS: [tl::Constructor; 1] = tl::constructors(330, &CALLSR, [
+    (0x6847_d0ab, true, 8, 1, "folders.editPeerFolders folder_peers"),
+]);
 pub(crate) static TYPES: [tl::Type; 1] = tl::Type::calls(&CALLS);

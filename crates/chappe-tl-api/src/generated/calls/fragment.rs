@@ -2,9 +2,10 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 1] = [
-    tl::Constructor::new::<functions::fragment::GetCollectibleInfo<'static>>(0xbe1e_85ba, 331, tl::Payload::Reference, 8, "fragment.getCollectibleInfo collectible", &tl::rows::<1>("o", &[&tables::INPUT_COLLECTIBLE])),
-];
+static CALLSR: [tl::Field; 1] = tl::rows("o", &[&tables::INPUT_COLLECTIBLE]);
+pub(super) static CALLS: [tl::Constructor; 1] = tl::constructors(331, &CALLSR, [
+    (0xbe1e_85ba, true, 8, 1, "fragment.getCollectibleInfo collectible"),
+]);
 pub(crate) static TYPES: [tl::Type; 1] = tl::Type::calls(&CALLS);

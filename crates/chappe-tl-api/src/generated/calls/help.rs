@@ -2,33 +2,34 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 25] = [
-    tl::Constructor::new::<functions::help::AcceptTermsOfService<'static>>(0xee72_f79a, 332, tl::Payload::Reference, 8, "help.acceptTermsOfService id", &tl::rows::<1>("o", &[&tables::DATA_JSON])),
-    tl::Constructor::new::<functions::help::DismissSuggestion<'static>>(0xf50d_baa1, 333, tl::Payload::Reference, 8, "help.dismissSuggestion peer suggestion", &tl::rows::<2>("o s", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::help::EditUserInfo<'static>>(0x66b9_1b70, 334, tl::Payload::Reference, 16, "help.editUserInfo user_id message entities", &tl::rows::<3>("o s *o", &[&tables::INPUT_USER, &tables::MESSAGE_ENTITY])),
-    tl::Constructor::new::<functions::help::GetAppConfig>(0x61e3_f854, 335, tl::Payload::Reference, 4, "help.getAppConfig hash", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<functions::help::GetAppUpdate<'static>>(0x522d_5a7d, 336, tl::Payload::Reference, 4, "help.getAppUpdate source", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<functions::help::GetCdnConfig>(0x5202_9342, 337, tl::Payload::Reference, 0, "help.getCdnConfig", &[]),
-    tl::Constructor::new::<functions::help::GetConfig>(0xc4f9_186b, 338, tl::Payload::Reference, 0, "help.getConfig", &[]),
-    tl::Constructor::new::<functions::help::GetCountriesList<'static>>(0x7357_87a8, 339, tl::Payload::Reference, 8, "help.getCountriesList lang_code hash", &tl::rows::<2>("s i", &[])),
-    tl::Constructor::new::<functions::help::GetDeepLinkInfo<'static>>(0x3fed_c75f, 340, tl::Payload::Reference, 4, "help.getDeepLinkInfo path", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<functions::help::GetInviteText>(0x4d39_2343, 341, tl::Payload::Reference, 0, "help.getInviteText", &[]),
-    tl::Constructor::new::<functions::help::GetNearestDc>(0x1fb3_3026, 342, tl::Payload::Reference, 0, "help.getNearestDc", &[]),
-    tl::Constructor::new::<functions::help::GetPassportConfig>(0xc661_ad08, 343, tl::Payload::Reference, 4, "help.getPassportConfig hash", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<functions::help::GetPeerColors>(0xda80_f42f, 344, tl::Payload::Reference, 4, "help.getPeerColors hash", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<functions::help::GetPeerProfileColors>(0xabcf_a9fd, 345, tl::Payload::Reference, 4, "help.getPeerProfileColors hash", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<functions::help::GetPremiumPromo>(0xb81b_93d4, 346, tl::Payload::Reference, 0, "help.getPremiumPromo", &[]),
-    tl::Constructor::new::<functions::help::GetPromoData>(0xc097_7421, 347, tl::Payload::Reference, 0, "help.getPromoData", &[]),
-    tl::Constructor::new::<functions::help::GetRecentMeUrls<'static>>(0x3dc0_f114, 348, tl::Payload::Reference, 4, "help.getRecentMeUrls referer", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<functions::help::GetSupport>(0x9cdf_08cd, 349, tl::Payload::Reference, 0, "help.getSupport", &[]),
-    tl::Constructor::new::<functions::help::GetSupportName>(0xd360_e72c, 350, tl::Payload::Reference, 0, "help.getSupportName", &[]),
-    tl::Constructor::new::<functions::help::GetTermsOfServiceUpdate>(0x2ca5_1fd1, 351, tl::Payload::Reference, 0, "help.getTermsOfServiceUpdate", &[]),
-    tl::Constructor::new::<functions::help::GetTimezonesList>(0x49b3_0240, 352, tl::Payload::Reference, 4, "help.getTimezonesList hash", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<functions::help::GetUserInfo<'static>>(0x038a_08d3, 353, tl::Payload::Reference, 4, "help.getUserInfo user_id", &tl::rows::<1>("o", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<functions::help::HidePromoData<'static>>(0x1e25_1c95, 354, tl::Payload::Reference, 4, "help.hidePromoData peer", &tl::rows::<1>("o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::help::SaveAppLog<'static>>(0x6f02_f748, 355, tl::Payload::Reference, 8, "help.saveAppLog events", &tl::rows::<1>("*o", &[&tables::INPUT_APP_EVENT])),
-    tl::Constructor::new::<functions::help::SetBotUpdatesStatus<'static>>(0xec22_cfcd, 356, tl::Payload::Reference, 8, "help.setBotUpdatesStatus pending_updates_count message", &tl::rows::<2>("i s", &[])),
-];
+static CALLSR: [tl::Field; 21] = tl::rows("o|o s|o s *o|i|s|||s i|s|||i|i|i|||s||||i|o|o|*o|i s", &[&tables::DATA_JSON, &tables::INPUT_PEER, &tables::INPUT_USER, &tables::MESSAGE_ENTITY, &tables::INPUT_USER, &tables::INPUT_PEER, &tables::INPUT_APP_EVENT]);
+pub(super) static CALLS: [tl::Constructor; 25] = tl::constructors(332, &CALLSR, [
+    (0xee72_f79a, true, 8, 1, "help.acceptTermsOfService id"),
+    (0xf50d_baa1, true, 8, 2, "help.dismissSuggestion peer suggestion"),
+    (0x66b9_1b70, true, 16, 3, "help.editUserInfo user_id message entities"),
+    (0x61e3_f854, true, 4, 1, "help.getAppConfig hash"),
+    (0x522d_5a7d, true, 4, 1, "help.getAppUpdate source"),
+    (0x5202_9342, true, 0, 0, "help.getCdnConfig"),
+    (0xc4f9_186b, true, 0, 0, "help.getConfig"),
+    (0x7357_87a8, true, 8, 2, "help.getCountriesList lang_code hash"),
+    (0x3fed_c75f, true, 4, 1, "help.getDeepLinkInfo path"),
+    (0x4d39_2343, true, 0, 0, "help.getInviteText"),
+    (0x1fb3_3026, true, 0, 0, "help.getNearestDc"),
+    (0xc661_ad08, true, 4, 1, "help.getPassportConfig hash"),
+    (0xda80_f42f, true, 4, 1, "help.getPeerColors hash"),
+    (0xabcf_a9fd, true, 4, 1, "help.getPeerProfileColors hash"),
+    (0xb81b_93d4, true, 0, 0, "help.getPremiumPromo"),
+    (0xc097_7421, true, 0, 0, "help.getPromoData"),
+    (0x3dc0_f114, true, 4, 1, "help.getRecentMeUrls referer"),
+    (0x9cdf_08cd, true, 0, 0, "help.getSupport"),
+    (0xd360_e72c, true, 0, 0, "help.getSupportName"),
+    (0x2ca5_1fd1, true, 0, 0, "help.getTermsOfServiceUpdate"),
+    (0x49b3_0240, true, 4, 1, "help.getTimezonesList hash"),
+    (0x038a_08d3, true, 4, 1, "help.getUserInfo user_id"),
+    (0x1e25_1c95, true, 4, 1, "help.hidePromoData peer"),
+    (0x6f02_f748, true, 8, 1, "help.saveAppLog events"),
+    (0xec22_cfcd, true, 8, 2, "help.setBotUpdatesStatus pending_updates_count message"),
+]);
 pub(crate) static TYPES: [tl::Type; 25] = tl::Type::calls(&CALLS);

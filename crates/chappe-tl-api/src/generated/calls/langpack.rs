@@ -2,13 +2,12 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions};
-
-pub(super) static CALLS: [tl::Constructor; 5] = [
-    tl::Constructor::new::<functions::langpack::GetDifference<'static>>(0xcd98_4aa5, 357, tl::Payload::Reference, 12, "langpack.getDifference lang_pack lang_code from_version", &tl::rows::<3>("s s i", &[])),
-    tl::Constructor::new::<functions::langpack::GetLangPack<'static>>(0xf2f2_330a, 358, tl::Payload::Reference, 8, "langpack.getLangPack lang_pack lang_code", &tl::rows::<2>("s s", &[])),
-    tl::Constructor::new::<functions::langpack::GetLanguage<'static>>(0x6a59_6502, 359, tl::Payload::Reference, 8, "langpack.getLanguage lang_pack lang_code", &tl::rows::<2>("s s", &[])),
-    tl::Constructor::new::<functions::langpack::GetLanguages<'static>>(0x42c6_978f, 360, tl::Payload::Reference, 4, "langpack.getLanguages lang_pack", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<functions::langpack::GetStrings<'static>>(0xefea_3803, 361, tl::Payload::Reference, 16, "langpack.getStrings lang_pack lang_code keys", &tl::rows::<3>("s s *s", &[])),
-];
+static CALLSR: [tl::Field; 11] = tl::rows("s s i|s s|s s|s|s s *s", &[]);
+pub(super) static CALLS: [tl::Constructor; 5] = tl::constructors(357, &CALLSR, [
+    (0xcd98_4aa5, true, 12, 3, "langpack.getDifference lang_pack lang_code from_version"),
+    (0xf2f2_330a, true, 8, 2, "langpack.getLangPack lang_pack lang_code"),
+    (0x6a59_6502, true, 8, 2, "langpack.getLanguage lang_pack lang_code"),
+    (0x42c6_978f, true, 4, 1, "langpack.getLanguages lang_pack"),
+    (0xefea_3803, true, 16, 3, "langpack.getStrings lang_pack lang_code keys"),
+]);
 pub(crate) static TYPES: [tl::Type; 5] = tl::Type::calls(&CALLS);

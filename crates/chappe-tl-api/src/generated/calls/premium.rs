@@ -2,13 +2,14 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 5] = [
-    tl::Constructor::new::<functions::premium::ApplyBoost<'static>>(0x6b7d_a746, 741, tl::Payload::Reference, 8, "premium.applyBoost flags slots peer", &tl::rows::<3>("# 0.0*i o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::premium::GetBoostsList<'static>>(0x60f6_7660, 742, tl::Payload::Reference, 16, "premium.getBoostsList flags gifts peer offset limit", &tl::rows::<5>("# 0.0! o s i", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::premium::GetBoostsStatus<'static>>(0x042f_1f61, 743, tl::Payload::Reference, 4, "premium.getBoostsStatus peer", &tl::rows::<1>("o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::premium::GetMyBoosts>(0x0be7_7b4a, 744, tl::Payload::Reference, 0, "premium.getMyBoosts", &[]),
-    tl::Constructor::new::<functions::premium::GetUserBoosts<'static>>(0x3985_4d1f, 745, tl::Payload::Reference, 8, "premium.getUserBoosts peer user_id", &tl::rows::<2>("o o", &[&tables::INPUT_PEER, &tables::INPUT_USER])),
-];
+static CALLSR: [tl::Field; 11] = tl::rows("# 0.0*i o|# 0.0! o s i|o||o o", &[&tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_USER]);
+pub(super) static CALLS: [tl::Constructor; 5] = tl::constructors(741, &CALLSR, [
+    (0x6b7d_a746, true, 8, 3, "premium.applyBoost flags slots peer"),
+    (0x60f6_7660, true, 16, 5, "premium.getBoostsList flags gifts peer offset limit"),
+    (0x042f_1f61, true, 4, 1, "premium.getBoostsStatus peer"),
+    (0x0be7_7b4a, true, 0, 0, "premium.getMyBoosts"),
+    (0x3985_4d1f, true, 8, 2, "premium.getUserBoosts peer user_id"),
+]);
 pub(crate) static TYPES: [tl::Type; 5] = tl::Type::calls(&CALLS);

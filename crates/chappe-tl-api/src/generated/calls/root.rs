@@ -2,19 +2,20 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 11] = [
-    tl::Constructor::new::<functions::InitConnection<'static, tl::RawObject<'static>>>(0xc1cd_5ea9, 0, tl::Payload::Reference, 36, "initConnection flags api_id device_model system_version app_version system_lang_code lang_pack lang_code proxy params query", &tl::rows::<11>("# i s s s s s s 0.0o 0.1o q", &[&tables::INPUT_CLIENT_PROXY, &tables::JSONVALUE])),
-    tl::Constructor::new::<functions::InvokeAfterMsg<tl::RawObject<'static>>>(0xcb9f_372d, 1, tl::Payload::Reference, 12, "invokeAfterMsg msg_id query", &tl::rows::<2>("l q", &[])),
-    tl::Constructor::new::<functions::InvokeAfterMsgs<'static, tl::RawObject<'static>>>(0x3dc4_b4f0, 2, tl::Payload::Reference, 12, "invokeAfterMsgs msg_ids query", &tl::rows::<2>("*l q", &[])),
-    tl::Constructor::new::<functions::InvokeWithApnsSecret<'static, tl::RawObject<'static>>>(0x0dae_54f8, 3, tl::Payload::Reference, 12, "invokeWithApnsSecret nonce secret query", &tl::rows::<3>("s s q", &[])),
-    tl::Constructor::new::<functions::InvokeWithBusinessConnection<'static, tl::RawObject<'static>>>(0xdd28_9f8e, 4, tl::Payload::Reference, 8, "invokeWithBusinessConnection connection_id query", &tl::rows::<2>("s q", &[])),
-    tl::Constructor::new::<functions::InvokeWithGooglePlayIntegrity<'static, tl::RawObject<'static>>>(0x1df9_2984, 5, tl::Payload::Reference, 12, "invokeWithGooglePlayIntegrity nonce token query", &tl::rows::<3>("s s q", &[])),
-    tl::Constructor::new::<functions::InvokeWithLayer<tl::RawObject<'static>>>(0xda9b_0d0d, 6, tl::Payload::Reference, 8, "invokeWithLayer layer query", &tl::rows::<2>("i q", &[])),
-    tl::Constructor::new::<functions::InvokeWithMessagesRange<tl::RawObject<'static>>>(0x3652_75f2, 7, tl::Payload::Reference, 16, "invokeWithMessagesRange range query", &tl::rows::<2>("o q", &[&tables::MESSAGE_RANGE])),
-    tl::Constructor::new::<functions::InvokeWithReCaptcha<'static, tl::RawObject<'static>>>(0xadbb_0f94, 8, tl::Payload::Reference, 8, "invokeWithReCaptcha token query", &tl::rows::<2>("s q", &[])),
-    tl::Constructor::new::<functions::InvokeWithTakeout<tl::RawObject<'static>>>(0xaca9_fd2e, 9, tl::Payload::Reference, 12, "invokeWithTakeout takeout_id query", &tl::rows::<2>("l q", &[])),
-    tl::Constructor::new::<functions::InvokeWithoutUpdates<tl::RawObject<'static>>>(0xbf94_59b7, 10, tl::Payload::Reference, 4, "invokeWithoutUpdates query", &tl::rows::<1>("q", &[])),
-];
+static CALLSR: [tl::Field; 32] = tl::rows("# i s s s s s s 0.0o 0.1o q|l q|*l q|s s q|s q|s s q|i q|o q|s q|l q|q", &[&tables::INPUT_CLIENT_PROXY, &tables::JSONVALUE, &tables::MESSAGE_RANGE]);
+pub(super) static CALLS: [tl::Constructor; 11] = tl::constructors(0, &CALLSR, [
+    (0xc1cd_5ea9, true, 36, 11, "initConnection flags api_id device_model system_version app_version system_lang_code lang_pack lang_code proxy params query"),
+    (0xcb9f_372d, true, 12, 2, "invokeAfterMsg msg_id query"),
+    (0x3dc4_b4f0, true, 12, 2, "invokeAfterMsgs msg_ids query"),
+    (0x0dae_54f8, true, 12, 3, "invokeWithApnsSecret nonce secret query"),
+    (0xdd28_9f8e, true, 8, 2, "invokeWithBusinessConnection connection_id query"),
+    (0x1df9_2984, true, 12, 3, "invokeWithGooglePlayIntegrity nonce token query"),
+    (0xda9b_0d0d, true, 8, 2, "invokeWithLayer layer query"),
+    (0x3652_75f2, true, 16, 2, "invokeWithMessagesRange range query"),
+    (0xadbb_0f94, true, 8, 2, "invokeWithReCaptcha token query"),
+    (0xaca9_fd2e, true, 12, 2, "invokeWithTakeout takeout_id query"),
+    (0xbf94_59b7, true, 4, 1, "invokeWithoutUpdates query"),
+]);
 pub(crate) static TYPES: [tl::Type; 11] = tl::Type::calls(&CALLS);

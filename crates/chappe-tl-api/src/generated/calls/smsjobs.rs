@@ -2,15 +2,14 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions};
-
-pub(super) static CALLS: [tl::Constructor; 7] = [
-    tl::Constructor::new::<functions::smsjobs::FinishJob<'static>>(0x4f1e_bf24, 746, tl::Payload::Reference, 8, "smsjobs.finishJob flags job_id error", &tl::rows::<3>("# s 0.0s", &[])),
-    tl::Constructor::new::<functions::smsjobs::GetSmsJob<'static>>(0x778d_902f, 747, tl::Payload::Reference, 4, "smsjobs.getSmsJob job_id", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<functions::smsjobs::GetStatus>(0x10a6_98e8, 748, tl::Payload::Reference, 0, "smsjobs.getStatus", &[]),
-    tl::Constructor::new::<functions::smsjobs::IsEligibleToJoin>(0x0edc_39d0, 749, tl::Payload::Reference, 0, "smsjobs.isEligibleToJoin", &[]),
-    tl::Constructor::new::<functions::smsjobs::Join>(0xa74e_ce2d, 750, tl::Payload::Reference, 0, "smsjobs.join", &[]),
-    tl::Constructor::new::<functions::smsjobs::Leave>(0x9898_ad73, 751, tl::Payload::Reference, 0, "smsjobs.leave", &[]),
-    tl::Constructor::new::<functions::smsjobs::UpdateSettings>(0x093f_a0bf, 752, tl::Payload::Reference, 4, "smsjobs.updateSettings flags allow_international", &tl::rows::<2>("# 0.0!", &[])),
-];
+static CALLSR: [tl::Field; 6] = tl::rows("# s 0.0s|s|||||# 0.0!", &[]);
+pub(super) static CALLS: [tl::Constructor; 7] = tl::constructors(746, &CALLSR, [
+    (0x4f1e_bf24, true, 8, 3, "smsjobs.finishJob flags job_id error"),
+    (0x778d_902f, true, 4, 1, "smsjobs.getSmsJob job_id"),
+    (0x10a6_98e8, true, 0, 0, "smsjobs.getStatus"),
+    (0x0edc_39d0, true, 0, 0, "smsjobs.isEligibleToJoin"),
+    (0xa74e_ce2d, true, 0, 0, "smsjobs.join"),
+    (0x9898_ad73, true, 0, 0, "smsjobs.leave"),
+    (0x093f_a0bf, true, 4, 2, "smsjobs.updateSettings flags allow_international"),
+]);
 pub(crate) static TYPES: [tl::Type; 7] = tl::Type::calls(&CALLS);

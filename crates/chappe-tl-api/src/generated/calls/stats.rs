@@ -2,16 +2,17 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 8] = [
-    tl::Constructor::new::<functions::stats::GetBroadcastStats<'static>>(0xab42_441a, 753, tl::Payload::Reference, 8, "stats.getBroadcastStats flags dark channel", &tl::rows::<3>("# 0.0! o", &[&tables::INPUT_CHANNEL])),
-    tl::Constructor::new::<functions::stats::GetMegagroupStats<'static>>(0xdcdf_8607, 754, tl::Payload::Reference, 8, "stats.getMegagroupStats flags dark channel", &tl::rows::<3>("# 0.0! o", &[&tables::INPUT_CHANNEL])),
-    tl::Constructor::new::<functions::stats::GetMessagePublicForwards<'static>>(0x5f15_0144, 755, tl::Payload::Reference, 16, "stats.getMessagePublicForwards channel msg_id offset limit", &tl::rows::<4>("o i s i", &[&tables::INPUT_CHANNEL])),
-    tl::Constructor::new::<functions::stats::GetMessageStats<'static>>(0xb6e0_a3f5, 756, tl::Payload::Reference, 12, "stats.getMessageStats flags dark channel msg_id", &tl::rows::<4>("# 0.0! o i", &[&tables::INPUT_CHANNEL])),
-    tl::Constructor::new::<functions::stats::GetPollStats<'static>>(0xc27d_fa68, 757, tl::Payload::Reference, 12, "stats.getPollStats flags dark peer msg_id", &tl::rows::<4>("# 0.0! o i", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::stats::GetStoryPublicForwards<'static>>(0xa643_7ef6, 758, tl::Payload::Reference, 16, "stats.getStoryPublicForwards peer id offset limit", &tl::rows::<4>("o i s i", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::stats::GetStoryStats<'static>>(0x374f_ef40, 759, tl::Payload::Reference, 12, "stats.getStoryStats flags dark peer id", &tl::rows::<4>("# 0.0! o i", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<functions::stats::LoadAsyncGraph<'static>>(0x621d_5fa0, 760, tl::Payload::Reference, 8, "stats.loadAsyncGraph flags token x", &tl::rows::<3>("# s 0.0l", &[])),
-];
+static CALLSR: [tl::Field; 29] = tl::rows("# 0.0! o|# 0.0! o|o i s i|# 0.0! o i|# 0.0! o i|o i s i|# 0.0! o i|# s 0.0l", &[&tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER]);
+pub(super) static CALLS: [tl::Constructor; 8] = tl::constructors(753, &CALLSR, [
+    (0xab42_441a, true, 8, 3, "stats.getBroadcastStats flags dark channel"),
+    (0xdcdf_8607, true, 8, 3, "stats.getMegagroupStats flags dark channel"),
+    (0x5f15_0144, true, 16, 4, "stats.getMessagePublicForwards channel msg_id offset limit"),
+    (0xb6e0_a3f5, true, 12, 4, "stats.getMessageStats flags dark channel msg_id"),
+    (0xc27d_fa68, true, 12, 4, "stats.getPollStats flags dark peer msg_id"),
+    (0xa643_7ef6, true, 16, 4, "stats.getStoryPublicForwards peer id offset limit"),
+    (0x374f_ef40, true, 12, 4, "stats.getStoryStats flags dark peer id"),
+    (0x621d_5fa0, true, 8, 3, "stats.loadAsyncGraph flags token x"),
+]);
 pub(crate) static TYPES: [tl::Type; 8] = tl::Type::calls(&CALLS);

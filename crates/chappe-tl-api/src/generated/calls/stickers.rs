@@ -2,19 +2,20 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 11] = [
-    tl::Constructor::new::<functions::stickers::AddStickerToSet<'static>>(0x8653_febe, 761, tl::Payload::Reference, 20, "stickers.addStickerToSet stickerset sticker", &tl::rows::<2>("o o", &[&tables::INPUT_STICKER_SET, &tables::INPUT_STICKER_SET_ITEM])),
-    tl::Constructor::new::<functions::stickers::ChangeSticker<'static>>(0xf553_7ebc, 762, tl::Payload::Reference, 8, "stickers.changeSticker flags sticker emoji mask_coords keywords", &tl::rows::<5>("# o 0.0s 0.1o 0.2s", &[&tables::INPUT_DOCUMENT, &tables::MASK_COORDS])),
-    tl::Constructor::new::<functions::stickers::ChangeStickerPosition<'static>>(0xffb6_d4ca, 763, tl::Payload::Reference, 8, "stickers.changeStickerPosition sticker position", &tl::rows::<2>("o i", &[&tables::INPUT_DOCUMENT])),
-    tl::Constructor::new::<functions::stickers::CheckShortName<'static>>(0x284b_3639, 764, tl::Payload::Reference, 4, "stickers.checkShortName short_name", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<functions::stickers::CreateStickerSet<'static>>(0x9021_ab67, 765, tl::Payload::Reference, 24, "stickers.createStickerSet flags masks emojis text_color user_id title short_name thumb stickers software", &tl::rows::<10>("# 0.0! 0.5! 0.6! o s s 0.2o *o 0.3s", &[&tables::INPUT_USER, &tables::INPUT_DOCUMENT, &tables::INPUT_STICKER_SET_ITEM])),
-    tl::Constructor::new::<functions::stickers::DeleteStickerSet<'static>>(0x8770_4394, 766, tl::Payload::Reference, 4, "stickers.deleteStickerSet stickerset", &tl::rows::<1>("o", &[&tables::INPUT_STICKER_SET])),
-    tl::Constructor::new::<functions::stickers::RemoveStickerFromSet<'static>>(0xf776_0f51, 767, tl::Payload::Reference, 4, "stickers.removeStickerFromSet sticker", &tl::rows::<1>("o", &[&tables::INPUT_DOCUMENT])),
-    tl::Constructor::new::<functions::stickers::RenameStickerSet<'static>>(0x124b_1c00, 768, tl::Payload::Reference, 8, "stickers.renameStickerSet stickerset title", &tl::rows::<2>("o s", &[&tables::INPUT_STICKER_SET])),
-    tl::Constructor::new::<functions::stickers::ReplaceSticker<'static>>(0x4696_459a, 769, tl::Payload::Reference, 20, "stickers.replaceSticker sticker new_sticker", &tl::rows::<2>("o o", &[&tables::INPUT_DOCUMENT, &tables::INPUT_STICKER_SET_ITEM])),
-    tl::Constructor::new::<functions::stickers::SetStickerSetThumb<'static>>(0xa76a_5392, 770, tl::Payload::Reference, 8, "stickers.setStickerSetThumb flags stickerset thumb thumb_document_id", &tl::rows::<4>("# o 0.0o 0.1l", &[&tables::INPUT_STICKER_SET, &tables::INPUT_DOCUMENT])),
-    tl::Constructor::new::<functions::stickers::SuggestShortName<'static>>(0x4daf_c503, 771, tl::Payload::Reference, 4, "stickers.suggestShortName title", &tl::rows::<1>("s", &[])),
-];
+static CALLSR: [tl::Field; 31] = tl::rows("o o|# o 0.0s 0.1o 0.2s|o i|s|# 0.0! 0.5! 0.6! o s s 0.2o *o 0.3s|o|o|o s|o o|# o 0.0o 0.1l|s", &[&tables::INPUT_STICKER_SET, &tables::INPUT_STICKER_SET_ITEM, &tables::INPUT_DOCUMENT, &tables::MASK_COORDS, &tables::INPUT_DOCUMENT, &tables::INPUT_USER, &tables::INPUT_DOCUMENT, &tables::INPUT_STICKER_SET_ITEM, &tables::INPUT_STICKER_SET, &tables::INPUT_DOCUMENT, &tables::INPUT_STICKER_SET, &tables::INPUT_DOCUMENT, &tables::INPUT_STICKER_SET_ITEM, &tables::INPUT_STICKER_SET, &tables::INPUT_DOCUMENT]);
+pub(super) static CALLS: [tl::Constructor; 11] = tl::constructors(761, &CALLSR, [
+    (0x8653_febe, true, 20, 2, "stickers.addStickerToSet stickerset sticker"),
+    (0xf553_7ebc, true, 8, 5, "stickers.changeSticker flags sticker emoji mask_coords keywords"),
+    (0xffb6_d4ca, true, 8, 2, "stickers.changeStickerPosition sticker position"),
+    (0x284b_3639, true, 4, 1, "stickers.checkShortName short_name"),
+    (0x9021_ab67, true, 24, 10, "stickers.createStickerSet flags masks emojis text_color user_id title short_name thumb stickers software"),
+    (0x8770_4394, true, 4, 1, "stickers.deleteStickerSet stickerset"),
+    (0xf776_0f51, true, 4, 1, "stickers.removeStickerFromSet sticker"),
+    (0x124b_1c00, true, 8, 2, "stickers.renameStickerSet stickerset title"),
+    (0x4696_459a, true, 20, 2, "stickers.replaceSticker sticker new_sticker"),
+    (0xa76a_5392, true, 8, 4, "stickers.setStickerSetThumb flags stickerset thumb thumb_document_id"),
+    (0x4daf_c503, true, 4, 1, "stickers.suggestShortName title"),
+]);
 pub(crate) static TYPES: [tl::Type; 11] = tl::Type::calls(&CALLS);

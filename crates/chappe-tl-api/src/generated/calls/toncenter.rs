@@ -2,10 +2,9 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions};
-
-pub(super) static CALLS: [tl::Constructor; 2] = [
-    tl::Constructor::new::<functions::toncenter::GetStreamingUrl>(0xcdaf_63c7, 805, tl::Payload::Reference, 0, "toncenter.getStreamingUrl", &[]),
-    tl::Constructor::new::<functions::toncenter::PerformApiRequest<'static>>(0x8d7b_dd61, 806, tl::Payload::Reference, 8, "toncenter.performApiRequest flags post endpoint query payload", &tl::rows::<5>("# 0.0! s 0.1s 0.2s", &[])),
-];
+static CALLSR: [tl::Field; 5] = tl::rows("|# 0.0! s 0.1s 0.2s", &[]);
+pub(super) static CALLS: [tl::Constructor; 2] = tl::constructors(805, &CALLSR, [
+    (0xcdaf_63c7, true, 0, 0, "toncenter.getStreamingUrl"),
+    (0x8d7b_dd61, true, 8, 5, "toncenter.performApiRequest flags post endpoint query payload"),
+]);
 pub(crate) static TYPES: [tl::Type; 2] = tl::Type::calls(&CALLS);

@@ -2,11 +2,12 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 3] = [
-    tl::Constructor::new::<functions::updates::GetChannelDifference<'static>>(0x0317_3d78, 807, tl::Payload::Reference, 20, "updates.getChannelDifference flags force channel filter pts limit", &tl::rows::<6>("# 0.0! o o i i", &[&tables::INPUT_CHANNEL, &tables::CHANNEL_MESSAGES_FILTER])),
-    tl::Constructor::new::<functions::updates::GetDifference>(0x19c2_f763, 808, tl::Payload::Reference, 16, "updates.getDifference flags pts pts_limit pts_total_limit date qts qts_limit", &tl::rows::<7>("# i 0.1i 0.0i i i 0.2i", &[])),
-    tl::Constructor::new::<functions::updates::GetState>(0xedd4_882a, 809, tl::Payload::Reference, 0, "updates.getState", &[]),
-];
+static CALLSR: [tl::Field; 13] = tl::rows("# 0.0! o o i i|# i 0.1i 0.0i i i 0.2i|", &[&tables::INPUT_CHANNEL, &tables::CHANNEL_MESSAGES_FILTER]);
+pub(super) static CALLS: [tl::Constructor; 3] = tl::constructors(807, &CALLSR, [
+    (0x0317_3d78, true, 20, 6, "updates.getChannelDifference flags force channel filter pts limit"),
+    (0x19c2_f763, true, 16, 7, "updates.getDifference flags pts pts_limit pts_total_limit date qts qts_limit"),
+    (0xedd4_882a, true, 0, 0, "updates.getState"),
+]);
 pub(crate) static TYPES: [tl::Type; 3] = tl::Type::calls(&CALLS);

@@ -2,16 +2,17 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 8] = [
-    tl::Constructor::new::<functions::upload::GetCdnFile<'static>>(0x395f_69da, 810, tl::Payload::Reference, 16, "upload.getCdnFile file_token offset limit", &tl::rows::<3>("y l i", &[])),
-    tl::Constructor::new::<functions::upload::GetCdnFileHashes<'static>>(0x91dc_3f31, 811, tl::Payload::Reference, 12, "upload.getCdnFileHashes file_token offset", &tl::rows::<2>("y l", &[])),
-    tl::Constructor::new::<functions::upload::GetFile<'static>>(0xbe53_35be, 812, tl::Payload::Reference, 20, "upload.getFile flags precise cdn_supported location offset limit", &tl::rows::<6>("# 0.0! 0.1! o l i", &[&tables::INPUT_FILE_LOCATION])),
-    tl::Constructor::new::<functions::upload::GetFileHashes<'static>>(0x9156_982a, 813, tl::Payload::Reference, 12, "upload.getFileHashes location offset", &tl::rows::<2>("o l", &[&tables::INPUT_FILE_LOCATION])),
-    tl::Constructor::new::<functions::upload::GetWebFile<'static>>(0x24e6_818d, 814, tl::Payload::Reference, 16, "upload.getWebFile location offset limit", &tl::rows::<3>("o i i", &[&tables::INPUT_WEB_FILE_LOCATION])),
-    tl::Constructor::new::<functions::upload::ReuploadCdnFile<'static>>(0x9b27_54a8, 815, tl::Payload::Reference, 8, "upload.reuploadCdnFile file_token request_token", &tl::rows::<2>("y y", &[])),
-    tl::Constructor::new::<functions::upload::SaveBigFilePart<'static>>(0xde7b_673d, 816, tl::Payload::Reference, 20, "upload.saveBigFilePart file_id file_part file_total_parts bytes", &tl::rows::<4>("l i i y", &[])),
-    tl::Constructor::new::<functions::upload::SaveFilePart<'static>>(0xb304_a621, 817, tl::Payload::Reference, 16, "upload.saveFilePart file_id file_part bytes", &tl::rows::<3>("l i y", &[])),
-];
+static CALLSR: [tl::Field; 25] = tl::rows("y l i|y l|# 0.0! 0.1! o l i|o l|o i i|y y|l i i y|l i y", &[&tables::INPUT_FILE_LOCATION, &tables::INPUT_FILE_LOCATION, &tables::INPUT_WEB_FILE_LOCATION]);
+pub(super) static CALLS: [tl::Constructor; 8] = tl::constructors(810, &CALLSR, [
+    (0x395f_69da, true, 16, 3, "upload.getCdnFile file_token offset limit"),
+    (0x91dc_3f31, true, 12, 2, "upload.getCdnFileHashes file_token offset"),
+    (0xbe53_35be, true, 20, 6, "upload.getFile flags precise cdn_supported location offset limit"),
+    (0x9156_982a, true, 12, 2, "upload.getFileHashes location offset"),
+    (0x24e6_818d, true, 16, 3, "upload.getWebFile location offset limit"),
+    (0x9b27_54a8, true, 8, 2, "upload.reuploadCdnFile file_token request_token"),
+    (0xde7b_673d, true, 20, 4, "upload.saveBigFilePart file_id file_part file_total_parts bytes"),
+    (0xb304_a621, true, 16, 3, "upload.saveFilePart file_id file_part bytes"),
+]);
 pub(crate) static TYPES: [tl::Type; 8] = tl::Type::calls(&CALLS);

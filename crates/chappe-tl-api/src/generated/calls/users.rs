@@ -2,15 +2,16 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 7] = [
-    tl::Constructor::new::<functions::users::GetFullUser<'static>>(0xb60f_5918, 818, tl::Payload::Reference, 4, "users.getFullUser id", &tl::rows::<1>("o", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<functions::users::GetRequirementsToContact<'static>>(0xd89a_83a3, 819, tl::Payload::Reference, 8, "users.getRequirementsToContact id", &tl::rows::<1>("*o", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<functions::users::GetSavedMusic<'static>>(0x788d_7fe3, 820, tl::Payload::Reference, 20, "users.getSavedMusic id offset limit hash", &tl::rows::<4>("o i i l", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<functions::users::GetSavedMusicById<'static>>(0x7573_a4e9, 821, tl::Payload::Reference, 12, "users.getSavedMusicByID id documents", &tl::rows::<2>("o *o", &[&tables::INPUT_USER, &tables::INPUT_DOCUMENT])),
-    tl::Constructor::new::<functions::users::GetUsers<'static>>(0x0d91_a548, 822, tl::Payload::Reference, 8, "users.getUsers id", &tl::rows::<1>("*o", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<functions::users::SetSecureValueErrors<'static>>(0x90c8_94b5, 823, tl::Payload::Reference, 12, "users.setSecureValueErrors id errors", &tl::rows::<2>("o *o", &[&tables::INPUT_USER, &tables::SECURE_VALUE_ERROR])),
-    tl::Constructor::new::<functions::users::SuggestBirthday<'static>>(0xfc53_3372, 824, tl::Payload::Reference, 20, "users.suggestBirthday id birthday", &tl::rows::<2>("o o", &[&tables::INPUT_USER, &tables::BIRTHDAY])),
-];
+static CALLSR: [tl::Field; 13] = tl::rows("o|*o|o i i l|o *o|*o|o *o|o o", &[&tables::INPUT_USER, &tables::INPUT_USER, &tables::INPUT_USER, &tables::INPUT_USER, &tables::INPUT_DOCUMENT, &tables::INPUT_USER, &tables::INPUT_USER, &tables::SECURE_VALUE_ERROR, &tables::INPUT_USER, &tables::BIRTHDAY]);
+pub(super) static CALLS: [tl::Constructor; 7] = tl::constructors(818, &CALLSR, [
+    (0xb60f_5918, true, 4, 1, "users.getFullUser id"),
+    (0xd89a_83a3, true, 8, 1, "users.getRequirementsToContact id"),
+    (0x788d_7fe3, true, 20, 4, "users.getSavedMusic id offset limit hash"),
+    (0x7573_a4e9, true, 12, 2, "users.getSavedMusicByID id documents"),
+    (0x0d91_a548, true, 8, 1, "users.getUsers id"),
+    (0x90c8_94b5, true, 12, 2, "users.setSecureValueErrors id errors"),
+    (0xfc53_3372, true, 20, 2, "users.suggestBirthday id birthday"),
+]);
 pub(crate) static TYPES: [tl::Type; 7] = tl::Type::calls(&CALLS);

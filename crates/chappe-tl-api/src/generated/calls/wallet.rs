@@ -2,33 +2,34 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{functions, tables};
+use super::super::{tables};
 
-pub(super) static CALLS: [tl::Constructor; 25] = [
-    tl::Constructor::new::<functions::wallet::DisableBackup<'static>>(0x0b0b_f0da, 825, tl::Payload::Reference, 4, "wallet.disableBackup flags password new_public_key proof", &tl::rows::<4>("# 0.0o 0.1y 0.2o", &[&tables::INPUT_CHECK_PASSWORD_SRP, &tables::WALLET_OWNERSHIP_PROOF])),
-    tl::Constructor::new::<functions::wallet::EnableBackup<'static>>(0x4500_c525, 826, tl::Payload::Reference, 12, "wallet.enableBackup flags parts new_public_key proof", &tl::rows::<4>("# *y 0.1y 0.2o", &[&tables::WALLET_OWNERSHIP_PROOF])),
-    tl::Constructor::new::<functions::wallet::ExportSecretPhrase<'static>>(0x9077_c9ac, 827, tl::Payload::Reference, 4, "wallet.exportSecretPhrase flags password", &tl::rows::<2>("# 0.0o", &[&tables::INPUT_CHECK_PASSWORD_SRP])),
-    tl::Constructor::new::<functions::wallet::FetchEncryptedSecretPhrasePart<'static>>(0xf539_25cf, 828, tl::Payload::Reference, 8, "wallet.fetchEncryptedSecretPhrasePart token public_key", &tl::rows::<2>("s y", &[])),
-    tl::Constructor::new::<functions::wallet::GetBackupHolderDcs>(0xd179_d494, 829, tl::Payload::Reference, 0, "wallet.getBackupHolderDcs", &[]),
-    tl::Constructor::new::<functions::wallet::GetExistingWaltBalance>(0x691f_4360, 830, tl::Payload::Reference, 0, "wallet.getExistingWaltBalance", &[]),
-    tl::Constructor::new::<functions::wallet::GetGaslessInfo>(0x742d_f0a1, 831, tl::Payload::Reference, 0, "wallet.getGaslessInfo", &[]),
-    tl::Constructor::new::<functions::wallet::GetNfts<'static>>(0x8c12_f3a4, 832, tl::Payload::Reference, 8, "wallet.getNfts offset limit", &tl::rows::<2>("s i", &[])),
-    tl::Constructor::new::<functions::wallet::GetProofChallenge>(0x2025_e697, 833, tl::Payload::Reference, 0, "wallet.getProofChallenge", &[]),
-    tl::Constructor::new::<functions::wallet::GetState>(0xab83_b33a, 834, tl::Payload::Reference, 0, "wallet.getState", &[]),
-    tl::Constructor::new::<functions::wallet::GetTransactions<'static>>(0xa883_0a83, 835, tl::Payload::Reference, 12, "wallet.getTransactions flags inbound outbound offset limit", &tl::rows::<5>("# 0.0! 0.1! s i", &[])),
-    tl::Constructor::new::<functions::wallet::GetTransactionsByIds<'static>>(0x811c_eab6, 836, tl::Payload::Reference, 8, "wallet.getTransactionsByIDs id", &tl::rows::<1>("*s", &[])),
-    tl::Constructor::new::<functions::wallet::GetTransactionsByMsgHash<'static>>(0xa6bb_795d, 837, tl::Payload::Reference, 8, "wallet.getTransactionsByMsgHash msg_hash", &tl::rows::<1>("*s", &[])),
-    tl::Constructor::new::<functions::wallet::GetUserAddresses<'static>>(0x5275_dfdd, 838, tl::Payload::Reference, 20, "wallet.getUserAddresses flags force id addresses", &tl::rows::<4>("# 0.0! *o *s", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<functions::wallet::ReplaceWallet<'static>>(0xd8c7_2eec, 839, tl::Payload::Reference, 8, "wallet.replaceWallet flags wallet password", &tl::rows::<3>("# o 0.0o", &[&tables::INPUT_WALLET_REPLACEMENT, &tables::INPUT_CHECK_PASSWORD_SRP])),
-    tl::Constructor::new::<functions::wallet::SendTransfer<'static>>(0xd9e5_d9e2, 840, tl::Payload::Reference, 20, "wallet.sendTransfer flags data_normal data_gasless user_id random_id", &tl::rows::<5>("# y 0.0y o l", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<functions::wallet::TonConnectClaimRequest<'static>>(0x66b5_7b41, 841, tl::Payload::Reference, 20, "wallet.tonConnectClaimRequest flags declined session_id msg_id app_request_id challenge_answer", &tl::rows::<6>("# 0.1! l i s 0.0y", &[])),
-    tl::Constructor::new::<functions::wallet::TonConnectCloseSession<'static>>(0xd63f_61ce, 842, tl::Payload::Reference, 12, "wallet.tonConnectCloseSession flags session_id body", &tl::rows::<3>("# l 0.0y", &[])),
-    tl::Constructor::new::<functions::wallet::TonConnectCreateSession<'static>>(0xcc93_1046, 843, tl::Payload::Reference, 8, "wallet.tonConnectCreateSession dapp_client_id manifest_url", &tl::rows::<2>("s s", &[])),
-    tl::Constructor::new::<functions::wallet::TonConnectGetPending<'static>>(0x11ae_e065, 844, tl::Payload::Reference, 4, "wallet.tonConnectGetPending flags dapp_client_id session_id", &tl::rows::<3>("# 0.0s 0.1l", &[])),
-    tl::Constructor::new::<functions::wallet::TonConnectGetSessions>(0xa7ff_b56e, 845, tl::Payload::Reference, 0, "wallet.tonConnectGetSessions", &[]),
-    tl::Constructor::new::<functions::wallet::TonConnectNextEventId>(0x775d_7244, 846, tl::Payload::Reference, 8, "wallet.tonConnectNextEventId session_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<functions::wallet::TonConnectRegisterKey<'static>>(0x338b_cf1c, 847, tl::Payload::Reference, 12, "wallet.tonConnectRegisterKey session_id client_id", &tl::rows::<2>("l s", &[])),
-    tl::Constructor::new::<functions::wallet::TonConnectSubmitConnectResult<'static>>(0xc2c0_0779, 848, tl::Payload::Reference, 20, "wallet.tonConnectSubmitConnectResult flags error session_id challenge_answer body trace_id", &tl::rows::<6>("# 0.0! l y y 0.1s", &[])),
-    tl::Constructor::new::<functions::wallet::TonConnectSubmitResponse<'static>>(0xfac6_7d3c, 849, tl::Payload::Reference, 20, "wallet.tonConnectSubmitResponse flags session_id msg_id body trace_id", &tl::rows::<5>("# l i y 0.0s", &[])),
-];
+static CALLSR: [tl::Field; 61] = tl::rows("# 0.0o 0.1y 0.2o|# *y 0.1y 0.2o|# 0.0o|s y||||s i|||# 0.0! 0.1! s i|*s|*s|# 0.0! *o *s|# o 0.0o|# y 0.0y o l|# 0.1! l i s 0.0y|# l 0.0y|s s|# 0.0s 0.1l||l|l s|# 0.0! l y y 0.1s|# l i y 0.0s", &[&tables::INPUT_CHECK_PASSWORD_SRP, &tables::WALLET_OWNERSHIP_PROOF, &tables::WALLET_OWNERSHIP_PROOF, &tables::INPUT_CHECK_PASSWORD_SRP, &tables::INPUT_USER, &tables::INPUT_WALLET_REPLACEMENT, &tables::INPUT_CHECK_PASSWORD_SRP, &tables::INPUT_USER]);
+pub(super) static CALLS: [tl::Constructor; 25] = tl::constructors(825, &CALLSR, [
+    (0x0b0b_f0da, true, 4, 4, "wallet.disableBackup flags password new_public_key proof"),
+    (0x4500_c525, true, 12, 4, "wallet.enableBackup flags parts new_public_key proof"),
+    (0x9077_c9ac, true, 4, 2, "wallet.exportSecretPhrase flags password"),
+    (0xf539_25cf, true, 8, 2, "wallet.fetchEncryptedSecretPhrasePart token public_key"),
+    (0xd179_d494, true, 0, 0, "wallet.getBackupHolderDcs"),
+    (0x691f_4360, true, 0, 0, "wallet.getExistingWaltBalance"),
+    (0x742d_f0a1, true, 0, 0, "wallet.getGaslessInfo"),
+    (0x8c12_f3a4, true, 8, 2, "wallet.getNfts offset limit"),
+    (0x2025_e697, true, 0, 0, "wallet.getProofChallenge"),
+    (0xab83_b33a, true, 0, 0, "wallet.getState"),
+    (0xa883_0a83, true, 12, 5, "wallet.getTransactions flags inbound outbound offset limit"),
+    (0x811c_eab6, true, 8, 1, "wallet.getTransactionsByIDs id"),
+    (0xa6bb_795d, true, 8, 1, "wallet.getTransactionsByMsgHash msg_hash"),
+    (0x5275_dfdd, true, 20, 4, "wallet.getUserAddresses flags force id addresses"),
+    (0xd8c7_2eec, true, 8, 3, "wallet.replaceWallet flags wallet password"),
+    (0xd9e5_d9e2, true, 20, 5, "wallet.sendTransfer flags data_normal data_gasless user_id random_id"),
+    (0x66b5_7b41, true, 20, 6, "wallet.tonConnectClaimRequest flags declined session_id msg_id app_request_id challenge_answer"),
+    (0xd63f_61ce, true, 12, 3, "wallet.tonConnectCloseSession flags session_id body"),
+    (0xcc93_1046, true, 8, 2, "wallet.tonConnectCreateSession dapp_client_id manifest_url"),
+    (0x11ae_e065, true, 4, 3, "wallet.tonConnectGetPending flags dapp_client_id session_id"),
+    (0xa7ff_b56e, true, 0, 0, "wallet.tonConnectGetSessions"),
+    (0x775d_7244, true, 8, 1, "wallet.tonConnectNextEventId session_id"),
+    (0x338b_cf1c, true, 12, 2, "wallet.tonConnectRegisterKey session_id client_id"),
+    (0xc2c0_0779, true, 20, 6, "wallet.tonConnectSubmitConnectResult flags error session_id challenge_answer body trace_id"),
+    (0xfac6_7d3c, true, 20, 5, "wallet.tonConnectSubmitResponse flags session_id msg_id body trace_id"),
+]);
 pub(crate) static TYPES: [tl::Type; 25] = tl::Type::calls(&CALLS);

@@ -4,13 +4,14 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
+use super::super::{enums, tables};
 
 
 pub(crate) static TONES: tl::Type = tl::Type::tagged::<enums::aicompose::Tones<'static>>("aicompose.Tones", 4, &TONES_, { static SLOTS: [u16; 4] = tl::slots(&TONES_); &SLOTS }, tl::ListOps::NONE);
-static TONES_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0xc1f4_6103, 0, tl::Payload::Value, 0, "aicompose.tonesNotModified", &[]),
-    tl::Constructor::new::<types::aicompose::Tones<'static>>(0x6c9d_0efe, 1, tl::Payload::Reference, 24, "aicompose.tones hash tones users", &tl::rows::<3>("l *o *o", &[&tables::AI_COMPOSE_TONE, &tables::USER])),
-];
+static TONES_R: [tl::Field; 3] = tl::rows("|l *o *o", &[&tables::AI_COMPOSE_TONE, &tables::USER]);
+static TONES_: [tl::Constructor; 2] = tl::constructors(0, &TONES_R, [
+    (0xc1f4_6103, false, 0, 0, "aicompose.tonesNotModified"),
+    (0x6c9d_0efe, true, 24, 3, "aicompose.tones hash tones users"),
+]);
 tl::family! { enums::aicompose::Tones<'_>, enums::aicompose::Tones<'a>, &TONES }
 pub(crate) static TONES_T: [tl::Type; 2] = tl::Type::structs(&TONES_);

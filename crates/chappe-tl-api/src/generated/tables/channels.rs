@@ -4,43 +4,48 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
+use super::super::{enums, tables};
 
 
 pub(crate) static ADMIN_LOG_RESULTS: tl::Type = tl::Type::single::<enums::channels::AdminLogResults<'static>>("channels.AdminLogResults", 28, &ADMIN_LOG_RESULTS_[0], tl::ListOps::NONE);
-static ADMIN_LOG_RESULTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::channels::AdminLogResults<'static>>(0xed8a_f74d, 0, tl::Payload::Reference, 24, "channels.adminLogResults events chats users", &tl::rows::<3>("*o *o *o", &[&tables::CHANNEL_ADMIN_LOG_EVENT, &tables::CHAT, &tables::USER])),
-];
+static ADMIN_LOG_RESULTS_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::CHANNEL_ADMIN_LOG_EVENT, &tables::CHAT, &tables::USER]);
+static ADMIN_LOG_RESULTS_: [tl::Constructor; 1] = tl::constructors(0, &ADMIN_LOG_RESULTS_R, [
+    (0xed8a_f74d, true, 24, 3, "channels.adminLogResults events chats users"),
+]);
 tl::family! { enums::channels::AdminLogResults<'_>, enums::channels::AdminLogResults<'a>, &ADMIN_LOG_RESULTS }
 pub(crate) static ADMIN_LOG_RESULTS_T: [tl::Type; 1] = tl::Type::structs(&ADMIN_LOG_RESULTS_);
 
 pub(crate) static CHANNEL_PARTICIPANT: tl::Type = tl::Type::single::<enums::channels::ChannelParticipant<'static>>("channels.ChannelParticipant", 36, &CHANNEL_PARTICIPANT_[0], tl::ListOps::NONE);
-static CHANNEL_PARTICIPANT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::channels::ChannelParticipant<'static>>(0xdfb8_0317, 0, tl::Payload::Reference, 32, "channels.channelParticipant participant chats users", &tl::rows::<3>("o *o *o", &[&tables::CHANNEL_PARTICIPANT, &tables::CHAT, &tables::USER])),
-];
+static CHANNEL_PARTICIPANT_R: [tl::Field; 3] = tl::rows("o *o *o", &[&tables::CHANNEL_PARTICIPANT, &tables::CHAT, &tables::USER]);
+static CHANNEL_PARTICIPANT_: [tl::Constructor; 1] = tl::constructors(0, &CHANNEL_PARTICIPANT_R, [
+    (0xdfb8_0317, true, 32, 3, "channels.channelParticipant participant chats users"),
+]);
 tl::family! { enums::channels::ChannelParticipant<'_>, enums::channels::ChannelParticipant<'a>, &CHANNEL_PARTICIPANT }
 pub(crate) static CHANNEL_PARTICIPANT_T: [tl::Type; 1] = tl::Type::structs(&CHANNEL_PARTICIPANT_);
 
 pub(crate) static CHANNEL_PARTICIPANTS: tl::Type = tl::Type::tagged::<enums::channels::ChannelParticipants<'static>>("channels.ChannelParticipants", 4, &CHANNEL_PARTICIPANTS_, { static SLOTS: [u16; 4] = tl::slots(&CHANNEL_PARTICIPANTS_); &SLOTS }, tl::ListOps::NONE);
-static CHANNEL_PARTICIPANTS_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::channels::ChannelParticipants<'static>>(0x9ab0_feaf, 0, tl::Payload::Reference, 28, "channels.channelParticipants count participants chats users", &tl::rows::<4>("i *o *o *o", &[&tables::CHANNEL_PARTICIPANT, &tables::CHAT, &tables::USER])),
-    tl::Constructor::new::<()>(0xf017_3fe9, 1, tl::Payload::Value, 0, "channels.channelParticipantsNotModified", &[]),
-];
+static CHANNEL_PARTICIPANTS_R: [tl::Field; 4] = tl::rows("i *o *o *o|", &[&tables::CHANNEL_PARTICIPANT, &tables::CHAT, &tables::USER]);
+static CHANNEL_PARTICIPANTS_: [tl::Constructor; 2] = tl::constructors(0, &CHANNEL_PARTICIPANTS_R, [
+    (0x9ab0_feaf, true, 28, 4, "channels.channelParticipants count participants chats users"),
+    (0xf017_3fe9, false, 0, 0, "channels.channelParticipantsNotModified"),
+]);
 tl::family! { enums::channels::ChannelParticipants<'_>, enums::channels::ChannelParticipants<'a>, &CHANNEL_PARTICIPANTS }
 pub(crate) static CHANNEL_PARTICIPANTS_T: [tl::Type; 2] = tl::Type::structs(&CHANNEL_PARTICIPANTS_);
 
 pub(crate) static SEND_AS_PEERS: tl::Type = tl::Type::single::<enums::channels::SendAsPeers<'static>>("channels.SendAsPeers", 28, &SEND_AS_PEERS_[0], tl::ListOps::NONE);
-static SEND_AS_PEERS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::channels::SendAsPeers<'static>>(0xf496_b0c6, 0, tl::Payload::Reference, 24, "channels.sendAsPeers peers chats users", &tl::rows::<3>("*o *o *o", &[&tables::SEND_AS_PEER, &tables::CHAT, &tables::USER])),
-];
+static SEND_AS_PEERS_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::SEND_AS_PEER, &tables::CHAT, &tables::USER]);
+static SEND_AS_PEERS_: [tl::Constructor; 1] = tl::constructors(0, &SEND_AS_PEERS_R, [
+    (0xf496_b0c6, true, 24, 3, "channels.sendAsPeers peers chats users"),
+]);
 tl::family! { enums::channels::SendAsPeers<'_>, enums::channels::SendAsPeers<'a>, &SEND_AS_PEERS }
 pub(crate) static SEND_AS_PEERS_T: [tl::Type; 1] = tl::Type::structs(&SEND_AS_PEERS_);
 
 pub(crate) static SPONSORED_MESSAGE_REPORT_RESULT: tl::Type = tl::Type::tagged::<enums::channels::SponsoredMessageReportResult<'static>>("channels.SponsoredMessageReportResult", 4, &SPONSORED_MESSAGE_REPORT_RESULT_, { static SLOTS: [u16; 8] = tl::slots(&SPONSORED_MESSAGE_REPORT_RESULT_); &SLOTS }, tl::ListOps::NONE);
-static SPONSORED_MESSAGE_REPORT_RESULT_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::channels::SponsoredMessageReportResultChooseOption<'static>>(0x846f_9e42, 0, tl::Payload::Value, 12, "channels.sponsoredMessageReportResultChooseOption title options", &tl::rows::<2>("s *o", &[&tables::SPONSORED_MESSAGE_REPORT_OPTION])),
-    tl::Constructor::new::<()>(0x3e3b_cf2f, 1, tl::Payload::Value, 0, "channels.sponsoredMessageReportResultAdsHidden", &[]),
-    tl::Constructor::new::<()>(0xad79_8849, 2, tl::Payload::Value, 0, "channels.sponsoredMessageReportResultReported", &[]),
-];
+static SPONSORED_MESSAGE_REPORT_RESULT_R: [tl::Field; 2] = tl::rows("s *o||", &[&tables::SPONSORED_MESSAGE_REPORT_OPTION]);
+static SPONSORED_MESSAGE_REPORT_RESULT_: [tl::Constructor; 3] = tl::constructors(0, &SPONSORED_MESSAGE_REPORT_RESULT_R, [
+    (0x846f_9e42, false, 12, 2, "channels.sponsoredMessageReportResultChooseOption title options"),
+    (0x3e3b_cf2f, false, 0, 0, "channels.sponsoredMessageReportResultAdsHidden"),
+    (0xad79_8849, false, 0, 0, "channels.sponsoredMessageReportResultReported"),
+]);
 tl::family! { enums::channels::SponsoredMessageReportResult<'_>, enums::channels::SponsoredMessageReportResult<'a>, &SPONSORED_MESSAGE_REPORT_RESULT }
 pub(crate) static SPONSORED_MESSAGE_REPORT_RESULT_T: [tl::Type; 3] = tl::Type::structs(&SPONSORED_MESSAGE_REPORT_RESULT_);

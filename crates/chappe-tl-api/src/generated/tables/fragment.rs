@@ -4,12 +4,13 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, types};
+use super::super::{enums};
 
 
 pub(crate) static COLLECTIBLE_INFO: tl::Type = tl::Type::single::<enums::fragment::CollectibleInfo<'static>>("fragment.CollectibleInfo", 36, &COLLECTIBLE_INFO_[0], tl::ListOps::NONE);
-static COLLECTIBLE_INFO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::fragment::CollectibleInfo<'static>>(0x6ebd_ff91, 0, tl::Payload::Reference, 32, "fragment.collectibleInfo purchase_date currency amount crypto_currency crypto_amount url", &tl::rows::<6>("i s l s l s", &[])),
-];
+static COLLECTIBLE_INFO_R: [tl::Field; 6] = tl::rows("i s l s l s", &[]);
+static COLLECTIBLE_INFO_: [tl::Constructor; 1] = tl::constructors(0, &COLLECTIBLE_INFO_R, [
+    (0x6ebd_ff91, true, 32, 6, "fragment.collectibleInfo purchase_date currency amount crypto_currency crypto_amount url"),
+]);
 tl::family! { enums::fragment::CollectibleInfo<'_>, enums::fragment::CollectibleInfo<'a>, &COLLECTIBLE_INFO }
 pub(crate) static COLLECTIBLE_INFO_T: [tl::Type; 1] = tl::Type::structs(&COLLECTIBLE_INFO_);

@@ -6,7 +6,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::{enums, tables, types};
+use super::{enums, tables};
 
 pub(crate) mod account;
 pub(crate) mod aicompose;
@@ -36,3801 +36,4211 @@ pub(crate) mod users;
 pub(crate) mod wallet;
 
 pub(crate) static ACCOUNT_DAYS_TTL: tl::Type = tl::Type::single::<enums::AccountDaysTtl>("AccountDaysTTL", 8, &ACCOUNT_DAYS_TTL_[0], tl::ListOps::NONE);
-static ACCOUNT_DAYS_TTL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AccountDaysTtl>(0xb8d0_afdf, 0, tl::Payload::Value, 4, "accountDaysTTL days", &tl::rows::<1>("i", &[])),
-];
+static ACCOUNT_DAYS_TTL_R: [tl::Field; 1] = tl::rows("i", &[]);
+static ACCOUNT_DAYS_TTL_: [tl::Constructor; 1] = tl::constructors(0, &ACCOUNT_DAYS_TTL_R, [
+    (0xb8d0_afdf, false, 4, 1, "accountDaysTTL days"),
+]);
 tl::family! { enums::AccountDaysTtl, enums::AccountDaysTtl, &ACCOUNT_DAYS_TTL }
 pub(crate) static ACCOUNT_DAYS_TTL_T: [tl::Type; 1] = tl::Type::structs(&ACCOUNT_DAYS_TTL_);
 
 pub(crate) static AI_COMPOSE_TONE: tl::Type = tl::Type::tagged::<enums::AiComposeTone<'static>>("AiComposeTone", 20, &AI_COMPOSE_TONE_, { static SLOTS: [u16; 4] = tl::slots(&AI_COMPOSE_TONE_); &SLOTS }, tl::ListOps::of::<enums::AiComposeTone<'static>>());
-static AI_COMPOSE_TONE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::AiComposeTone<'static>>(0xcff6_3ea9, 0, tl::Payload::Reference, 28, "aiComposeTone flags creator id access_hash slug title emoji_id prompt installs_count author_id example_english", &tl::rows::<11>("# 0.0! l l s s 0.1l 0.4s 0.2i 0.3l 0.5o", &[&tables::AI_COMPOSE_TONE_EXAMPLE])),
-    tl::Constructor::new::<types::AiComposeToneDefault<'static>>(0x9bad_6414, 1, tl::Payload::Reference, 16, "aiComposeToneDefault tone emoji_id title", &tl::rows::<3>("s l s", &[])),
-];
+static AI_COMPOSE_TONE_R: [tl::Field; 14] = tl::rows("# 0.0! l l s s 0.1l 0.4s 0.2i 0.3l 0.5o|s l s", &[&tables::AI_COMPOSE_TONE_EXAMPLE]);
+static AI_COMPOSE_TONE_: [tl::Constructor; 2] = tl::constructors(0, &AI_COMPOSE_TONE_R, [
+    (0xcff6_3ea9, true, 28, 11, "aiComposeTone flags creator id access_hash slug title emoji_id prompt installs_count author_id example_english"),
+    (0x9bad_6414, true, 16, 3, "aiComposeToneDefault tone emoji_id title"),
+]);
 tl::family! { enums::AiComposeTone<'_>, enums::AiComposeTone<'a>, &AI_COMPOSE_TONE }
 pub(crate) static AI_COMPOSE_TONE_T: [tl::Type; 2] = tl::Type::structs(&AI_COMPOSE_TONE_);
 
 pub(crate) static AI_COMPOSE_TONE_EXAMPLE: tl::Type = tl::Type::single::<enums::AiComposeToneExample<'static>>("AiComposeToneExample", 36, &AI_COMPOSE_TONE_EXAMPLE_[0], tl::ListOps::NONE);
-static AI_COMPOSE_TONE_EXAMPLE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AiComposeToneExample<'static>>(0xf1d6_28ec, 0, tl::Payload::Reference, 32, "aiComposeToneExample from to", &tl::rows::<2>("o o", &[&tables::TEXT_WITH_ENTITIES, &tables::TEXT_WITH_ENTITIES])),
-];
+static AI_COMPOSE_TONE_EXAMPLE_R: [tl::Field; 2] = tl::rows("o o", &[&tables::TEXT_WITH_ENTITIES, &tables::TEXT_WITH_ENTITIES]);
+static AI_COMPOSE_TONE_EXAMPLE_: [tl::Constructor; 1] = tl::constructors(0, &AI_COMPOSE_TONE_EXAMPLE_R, [
+    (0xf1d6_28ec, true, 32, 2, "aiComposeToneExample from to"),
+]);
 tl::family! { enums::AiComposeToneExample<'_>, enums::AiComposeToneExample<'a>, &AI_COMPOSE_TONE_EXAMPLE }
 pub(crate) static AI_COMPOSE_TONE_EXAMPLE_T: [tl::Type; 1] = tl::Type::structs(&AI_COMPOSE_TONE_EXAMPLE_);
 
 pub(crate) static ATTACH_MENU_BOT: tl::Type = tl::Type::single::<enums::AttachMenuBot<'static>>("AttachMenuBot", 28, &ATTACH_MENU_BOT_[0], tl::ListOps::of::<enums::AttachMenuBot<'static>>());
-static ATTACH_MENU_BOT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AttachMenuBot<'static>>(0xd90d_8dfe, 0, tl::Payload::Reference, 24, "attachMenuBot flags inactive has_settings request_write_access show_in_attach_menu show_in_side_menu side_menu_disclaimer_needed bot_id short_name peer_types icons", &tl::rows::<11>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! l s 0.3*o *o", &[&tables::ATTACH_MENU_PEER_TYPE, &tables::ATTACH_MENU_BOT_ICON])),
-];
+static ATTACH_MENU_BOT_R: [tl::Field; 11] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! l s 0.3*o *o", &[&tables::ATTACH_MENU_PEER_TYPE, &tables::ATTACH_MENU_BOT_ICON]);
+static ATTACH_MENU_BOT_: [tl::Constructor; 1] = tl::constructors(0, &ATTACH_MENU_BOT_R, [
+    (0xd90d_8dfe, true, 24, 11, "attachMenuBot flags inactive has_settings request_write_access show_in_attach_menu show_in_side_menu side_menu_disclaimer_needed bot_id short_name peer_types icons"),
+]);
 tl::family! { enums::AttachMenuBot<'_>, enums::AttachMenuBot<'a>, &ATTACH_MENU_BOT }
 pub(crate) static ATTACH_MENU_BOT_T: [tl::Type; 1] = tl::Type::structs(&ATTACH_MENU_BOT_);
 
 pub(crate) static ATTACH_MENU_BOT_ICON: tl::Type = tl::Type::single::<enums::AttachMenuBotIcon<'static>>("AttachMenuBotIcon", 24, &ATTACH_MENU_BOT_ICON_[0], tl::ListOps::of::<enums::AttachMenuBotIcon<'static>>());
-static ATTACH_MENU_BOT_ICON_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AttachMenuBotIcon<'static>>(0xb2a7_386b, 0, tl::Payload::Reference, 20, "attachMenuBotIcon flags name icon colors", &tl::rows::<4>("# s o 0.0*o", &[&tables::DOCUMENT, &tables::ATTACH_MENU_BOT_ICON_COLOR])),
-];
+static ATTACH_MENU_BOT_ICON_R: [tl::Field; 4] = tl::rows("# s o 0.0*o", &[&tables::DOCUMENT, &tables::ATTACH_MENU_BOT_ICON_COLOR]);
+static ATTACH_MENU_BOT_ICON_: [tl::Constructor; 1] = tl::constructors(0, &ATTACH_MENU_BOT_ICON_R, [
+    (0xb2a7_386b, true, 20, 4, "attachMenuBotIcon flags name icon colors"),
+]);
 tl::family! { enums::AttachMenuBotIcon<'_>, enums::AttachMenuBotIcon<'a>, &ATTACH_MENU_BOT_ICON }
 pub(crate) static ATTACH_MENU_BOT_ICON_T: [tl::Type; 1] = tl::Type::structs(&ATTACH_MENU_BOT_ICON_);
 
 pub(crate) static ATTACH_MENU_BOT_ICON_COLOR: tl::Type = tl::Type::single::<enums::AttachMenuBotIconColor<'static>>("AttachMenuBotIconColor", 12, &ATTACH_MENU_BOT_ICON_COLOR_[0], tl::ListOps::of::<enums::AttachMenuBotIconColor<'static>>());
-static ATTACH_MENU_BOT_ICON_COLOR_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AttachMenuBotIconColor<'static>>(0x4576_f3f0, 0, tl::Payload::Value, 8, "attachMenuBotIconColor name color", &tl::rows::<2>("s i", &[])),
-];
+static ATTACH_MENU_BOT_ICON_COLOR_R: [tl::Field; 2] = tl::rows("s i", &[]);
+static ATTACH_MENU_BOT_ICON_COLOR_: [tl::Constructor; 1] = tl::constructors(0, &ATTACH_MENU_BOT_ICON_COLOR_R, [
+    (0x4576_f3f0, false, 8, 2, "attachMenuBotIconColor name color"),
+]);
 tl::family! { enums::AttachMenuBotIconColor<'_>, enums::AttachMenuBotIconColor<'a>, &ATTACH_MENU_BOT_ICON_COLOR }
 pub(crate) static ATTACH_MENU_BOT_ICON_COLOR_T: [tl::Type; 1] = tl::Type::structs(&ATTACH_MENU_BOT_ICON_COLOR_);
 
 pub(crate) static ATTACH_MENU_BOTS: tl::Type = tl::Type::tagged::<enums::AttachMenuBots<'static>>("AttachMenuBots", 4, &ATTACH_MENU_BOTS_, { static SLOTS: [u16; 4] = tl::slots(&ATTACH_MENU_BOTS_); &SLOTS }, tl::ListOps::NONE);
-static ATTACH_MENU_BOTS_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0xf1d8_8a5c, 0, tl::Payload::Value, 0, "attachMenuBotsNotModified", &[]),
-    tl::Constructor::new::<types::AttachMenuBots<'static>>(0x3c43_01c0, 1, tl::Payload::Reference, 24, "attachMenuBots hash bots users", &tl::rows::<3>("l *o *o", &[&tables::ATTACH_MENU_BOT, &tables::USER])),
-];
+static ATTACH_MENU_BOTS_R: [tl::Field; 3] = tl::rows("|l *o *o", &[&tables::ATTACH_MENU_BOT, &tables::USER]);
+static ATTACH_MENU_BOTS_: [tl::Constructor; 2] = tl::constructors(0, &ATTACH_MENU_BOTS_R, [
+    (0xf1d8_8a5c, false, 0, 0, "attachMenuBotsNotModified"),
+    (0x3c43_01c0, true, 24, 3, "attachMenuBots hash bots users"),
+]);
 tl::family! { enums::AttachMenuBots<'_>, enums::AttachMenuBots<'a>, &ATTACH_MENU_BOTS }
 pub(crate) static ATTACH_MENU_BOTS_T: [tl::Type; 2] = tl::Type::structs(&ATTACH_MENU_BOTS_);
 
 pub(crate) static ATTACH_MENU_BOTS_BOT: tl::Type = tl::Type::single::<enums::AttachMenuBotsBot<'static>>("AttachMenuBotsBot", 40, &ATTACH_MENU_BOTS_BOT_[0], tl::ListOps::NONE);
-static ATTACH_MENU_BOTS_BOT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AttachMenuBotsBot<'static>>(0x93bf_667f, 0, tl::Payload::Value, 36, "attachMenuBotsBot bot users", &tl::rows::<2>("o *o", &[&tables::ATTACH_MENU_BOT, &tables::USER])),
-];
+static ATTACH_MENU_BOTS_BOT_R: [tl::Field; 2] = tl::rows("o *o", &[&tables::ATTACH_MENU_BOT, &tables::USER]);
+static ATTACH_MENU_BOTS_BOT_: [tl::Constructor; 1] = tl::constructors(0, &ATTACH_MENU_BOTS_BOT_R, [
+    (0x93bf_667f, false, 36, 2, "attachMenuBotsBot bot users"),
+]);
 tl::family! { enums::AttachMenuBotsBot<'_>, enums::AttachMenuBotsBot<'a>, &ATTACH_MENU_BOTS_BOT }
 pub(crate) static ATTACH_MENU_BOTS_BOT_T: [tl::Type; 1] = tl::Type::structs(&ATTACH_MENU_BOTS_BOT_);
 
 pub(crate) static ATTACH_MENU_PEER_TYPE: tl::Type = tl::Type::tagged::<enums::AttachMenuPeerType>("AttachMenuPeerType", 4, &ATTACH_MENU_PEER_TYPE_, { static SLOTS: [u16; 16] = tl::slots(&ATTACH_MENU_PEER_TYPE_); &SLOTS }, tl::ListOps::of::<enums::AttachMenuPeerType>());
-static ATTACH_MENU_PEER_TYPE_: [tl::Constructor; 5] = [
-    tl::Constructor::new::<()>(0x7d6b_e90e, 0, tl::Payload::Value, 0, "attachMenuPeerTypeSameBotPM", &[]),
-    tl::Constructor::new::<()>(0xc32b_fa1a, 1, tl::Payload::Value, 0, "attachMenuPeerTypeBotPM", &[]),
-    tl::Constructor::new::<()>(0xf146_d31f, 2, tl::Payload::Value, 0, "attachMenuPeerTypePM", &[]),
-    tl::Constructor::new::<()>(0x0509_113f, 3, tl::Payload::Value, 0, "attachMenuPeerTypeChat", &[]),
-    tl::Constructor::new::<()>(0x7bfb_defc, 4, tl::Payload::Value, 0, "attachMenuPeerTypeBroadcast", &[]),
-];
+static ATTACH_MENU_PEER_TYPE_R: [tl::Field; 0] = tl::rows("||||", &[]);
+static ATTACH_MENU_PEER_TYPE_: [tl::Constructor; 5] = tl::constructors(0, &ATTACH_MENU_PEER_TYPE_R, [
+    (0x7d6b_e90e, false, 0, 0, "attachMenuPeerTypeSameBotPM"),
+    (0xc32b_fa1a, false, 0, 0, "attachMenuPeerTypeBotPM"),
+    (0xf146_d31f, false, 0, 0, "attachMenuPeerTypePM"),
+    (0x0509_113f, false, 0, 0, "attachMenuPeerTypeChat"),
+    (0x7bfb_defc, false, 0, 0, "attachMenuPeerTypeBroadcast"),
+]);
 tl::family! { enums::AttachMenuPeerType, enums::AttachMenuPeerType, &ATTACH_MENU_PEER_TYPE }
 
 pub(crate) static AUCTION_BID_LEVEL: tl::Type = tl::Type::single::<enums::AuctionBidLevel>("AuctionBidLevel", 20, &AUCTION_BID_LEVEL_[0], tl::ListOps::of::<enums::AuctionBidLevel>());
-static AUCTION_BID_LEVEL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AuctionBidLevel>(0x3102_40cc, 0, tl::Payload::Value, 16, "auctionBidLevel pos amount date", &tl::rows::<3>("i l i", &[])),
-];
+static AUCTION_BID_LEVEL_R: [tl::Field; 3] = tl::rows("i l i", &[]);
+static AUCTION_BID_LEVEL_: [tl::Constructor; 1] = tl::constructors(0, &AUCTION_BID_LEVEL_R, [
+    (0x3102_40cc, false, 16, 3, "auctionBidLevel pos amount date"),
+]);
 tl::family! { enums::AuctionBidLevel, enums::AuctionBidLevel, &AUCTION_BID_LEVEL }
 pub(crate) static AUCTION_BID_LEVEL_T: [tl::Type; 1] = tl::Type::structs(&AUCTION_BID_LEVEL_);
 
 pub(crate) static AUTHORIZATION: tl::Type = tl::Type::single::<enums::Authorization<'static>>("Authorization", 60, &AUTHORIZATION_[0], tl::ListOps::of::<enums::Authorization<'static>>());
-static AUTHORIZATION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Authorization<'static>>(0xad01_d61d, 0, tl::Payload::Reference, 56, "authorization flags current official_app password_pending encrypted_requests_disabled call_requests_disabled unconfirmed hash device_model platform system_version api_id app_name app_version date_created date_active ip country region", &tl::rows::<19>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! l s s s i s s i i s s s", &[])),
-];
+static AUTHORIZATION_R: [tl::Field; 19] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! l s s s i s s i i s s s", &[]);
+static AUTHORIZATION_: [tl::Constructor; 1] = tl::constructors(0, &AUTHORIZATION_R, [
+    (0xad01_d61d, true, 56, 19, "authorization flags current official_app password_pending encrypted_requests_disabled call_requests_disabled unconfirmed hash device_model platform system_version api_id app_name app_version date_created date_active ip country region"),
+]);
 tl::family! { enums::Authorization<'_>, enums::Authorization<'a>, &AUTHORIZATION }
 pub(crate) static AUTHORIZATION_T: [tl::Type; 1] = tl::Type::structs(&AUTHORIZATION_);
 
 pub(crate) static AUTO_DOWNLOAD_SETTINGS: tl::Type = tl::Type::single::<enums::AutoDownloadSettings<'static>>("AutoDownloadSettings", 40, &AUTO_DOWNLOAD_SETTINGS_[0], tl::ListOps::NONE);
-static AUTO_DOWNLOAD_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AutoDownloadSettings>(0xbaa5_7628, 0, tl::Payload::Reference, 36, "autoDownloadSettings flags disabled video_preload_large audio_preload_next phonecalls_less_data stories_preload photo_size_max video_size_max file_size_max video_upload_maxbitrate small_queue_active_operations_max large_queue_active_operations_max", &tl::rows::<12>("# 0.0! 0.1! 0.2! 0.3! 0.4! i l l i i i", &[])),
-];
+static AUTO_DOWNLOAD_SETTINGS_R: [tl::Field; 12] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! i l l i i i", &[]);
+static AUTO_DOWNLOAD_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &AUTO_DOWNLOAD_SETTINGS_R, [
+    (0xbaa5_7628, true, 36, 12, "autoDownloadSettings flags disabled video_preload_large audio_preload_next phonecalls_less_data stories_preload photo_size_max video_size_max file_size_max video_upload_maxbitrate small_queue_active_operations_max large_queue_active_operations_max"),
+]);
 tl::family! { enums::AutoDownloadSettings<'_>, enums::AutoDownloadSettings<'a>, &AUTO_DOWNLOAD_SETTINGS }
 pub(crate) static AUTO_DOWNLOAD_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&AUTO_DOWNLOAD_SETTINGS_);
 
 pub(crate) static AUTO_SAVE_EXCEPTION: tl::Type = tl::Type::single::<enums::AutoSaveException<'static>>("AutoSaveException", 24, &AUTO_SAVE_EXCEPTION_[0], tl::ListOps::of::<enums::AutoSaveException<'static>>());
-static AUTO_SAVE_EXCEPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AutoSaveException>(0x8160_2d47, 0, tl::Payload::Reference, 20, "autoSaveException peer settings", &tl::rows::<2>("o o", &[&tables::PEER, &tables::AUTO_SAVE_SETTINGS])),
-];
+static AUTO_SAVE_EXCEPTION_R: [tl::Field; 2] = tl::rows("o o", &[&tables::PEER, &tables::AUTO_SAVE_SETTINGS]);
+static AUTO_SAVE_EXCEPTION_: [tl::Constructor; 1] = tl::constructors(0, &AUTO_SAVE_EXCEPTION_R, [
+    (0x8160_2d47, true, 20, 2, "autoSaveException peer settings"),
+]);
 tl::family! { enums::AutoSaveException<'_>, enums::AutoSaveException<'a>, &AUTO_SAVE_EXCEPTION }
 pub(crate) static AUTO_SAVE_EXCEPTION_T: [tl::Type; 1] = tl::Type::structs(&AUTO_SAVE_EXCEPTION_);
 
 pub(crate) static AUTO_SAVE_SETTINGS: tl::Type = tl::Type::single::<enums::AutoSaveSettings>("AutoSaveSettings", 8, &AUTO_SAVE_SETTINGS_[0], tl::ListOps::NONE);
-static AUTO_SAVE_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AutoSaveSettings>(0xc848_34ce, 0, tl::Payload::Value, 4, "autoSaveSettings flags photos videos video_max_size", &tl::rows::<4>("# 0.0! 0.1! 0.2l", &[])),
-];
+static AUTO_SAVE_SETTINGS_R: [tl::Field; 4] = tl::rows("# 0.0! 0.1! 0.2l", &[]);
+static AUTO_SAVE_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &AUTO_SAVE_SETTINGS_R, [
+    (0xc848_34ce, false, 4, 4, "autoSaveSettings flags photos videos video_max_size"),
+]);
 tl::family! { enums::AutoSaveSettings, enums::AutoSaveSettings, &AUTO_SAVE_SETTINGS }
 pub(crate) static AUTO_SAVE_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&AUTO_SAVE_SETTINGS_);
 
 pub(crate) static AVAILABLE_EFFECT: tl::Type = tl::Type::single::<enums::AvailableEffect<'static>>("AvailableEffect", 28, &AVAILABLE_EFFECT_[0], tl::ListOps::of::<enums::AvailableEffect<'static>>());
-static AVAILABLE_EFFECT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AvailableEffect<'static>>(0x93c3_e27e, 0, tl::Payload::Reference, 24, "availableEffect flags premium_required id emoticon static_icon_id effect_sticker_id effect_animation_id", &tl::rows::<7>("# 0.2! l s 0.0l l 0.1l", &[])),
-];
+static AVAILABLE_EFFECT_R: [tl::Field; 7] = tl::rows("# 0.2! l s 0.0l l 0.1l", &[]);
+static AVAILABLE_EFFECT_: [tl::Constructor; 1] = tl::constructors(0, &AVAILABLE_EFFECT_R, [
+    (0x93c3_e27e, true, 24, 7, "availableEffect flags premium_required id emoticon static_icon_id effect_sticker_id effect_animation_id"),
+]);
 tl::family! { enums::AvailableEffect<'_>, enums::AvailableEffect<'a>, &AVAILABLE_EFFECT }
 pub(crate) static AVAILABLE_EFFECT_T: [tl::Type; 1] = tl::Type::structs(&AVAILABLE_EFFECT_);
 
 pub(crate) static AVAILABLE_REACTION: tl::Type = tl::Type::single::<enums::AvailableReaction<'static>>("AvailableReaction", 76, &AVAILABLE_REACTION_[0], tl::ListOps::of::<enums::AvailableReaction<'static>>());
-static AVAILABLE_REACTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::AvailableReaction<'static>>(0xc077_ec01, 0, tl::Payload::Reference, 72, "availableReaction flags inactive premium reaction title static_icon appear_animation select_animation activate_animation effect_animation around_animation center_icon", &tl::rows::<12>("# 0.0! 0.2! s s o o o o o 0.1o 0.1o", &[&tables::DOCUMENT, &tables::DOCUMENT, &tables::DOCUMENT, &tables::DOCUMENT, &tables::DOCUMENT, &tables::DOCUMENT, &tables::DOCUMENT])),
-];
+static AVAILABLE_REACTION_R: [tl::Field; 12] = tl::rows("# 0.0! 0.2! s s o o o o o 0.1o 0.1o", &[&tables::DOCUMENT, &tables::DOCUMENT, &tables::DOCUMENT, &tables::DOCUMENT, &tables::DOCUMENT, &tables::DOCUMENT, &tables::DOCUMENT]);
+static AVAILABLE_REACTION_: [tl::Constructor; 1] = tl::constructors(0, &AVAILABLE_REACTION_R, [
+    (0xc077_ec01, true, 72, 12, "availableReaction flags inactive premium reaction title static_icon appear_animation select_animation activate_animation effect_animation around_animation center_icon"),
+]);
 tl::family! { enums::AvailableReaction<'_>, enums::AvailableReaction<'a>, &AVAILABLE_REACTION }
 pub(crate) static AVAILABLE_REACTION_T: [tl::Type; 1] = tl::Type::structs(&AVAILABLE_REACTION_);
 
 pub(crate) static BANK_CARD_OPEN_URL: tl::Type = tl::Type::single::<enums::BankCardOpenUrl<'static>>("BankCardOpenUrl", 12, &BANK_CARD_OPEN_URL_[0], tl::ListOps::of::<enums::BankCardOpenUrl<'static>>());
-static BANK_CARD_OPEN_URL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BankCardOpenUrl<'static>>(0xf568_028a, 0, tl::Payload::Value, 8, "bankCardOpenUrl url name", &tl::rows::<2>("s s", &[])),
-];
+static BANK_CARD_OPEN_URL_R: [tl::Field; 2] = tl::rows("s s", &[]);
+static BANK_CARD_OPEN_URL_: [tl::Constructor; 1] = tl::constructors(0, &BANK_CARD_OPEN_URL_R, [
+    (0xf568_028a, false, 8, 2, "bankCardOpenUrl url name"),
+]);
 tl::family! { enums::BankCardOpenUrl<'_>, enums::BankCardOpenUrl<'a>, &BANK_CARD_OPEN_URL }
 pub(crate) static BANK_CARD_OPEN_URL_T: [tl::Type; 1] = tl::Type::structs(&BANK_CARD_OPEN_URL_);
 
 pub(crate) static BASE_THEME: tl::Type = tl::Type::tagged::<enums::BaseTheme>("BaseTheme", 4, &BASE_THEME_, { static SLOTS: [u16; 16] = tl::slots(&BASE_THEME_); &SLOTS }, tl::ListOps::NONE);
-static BASE_THEME_: [tl::Constructor; 5] = [
-    tl::Constructor::new::<()>(0xc3a1_2462, 0, tl::Payload::Value, 0, "baseThemeClassic", &[]),
-    tl::Constructor::new::<()>(0xfbd8_1688, 1, tl::Payload::Value, 0, "baseThemeDay", &[]),
-    tl::Constructor::new::<()>(0xb7b3_1ea8, 2, tl::Payload::Value, 0, "baseThemeNight", &[]),
-    tl::Constructor::new::<()>(0x6d5f_77ee, 3, tl::Payload::Value, 0, "baseThemeTinted", &[]),
-    tl::Constructor::new::<()>(0x5b11_125a, 4, tl::Payload::Value, 0, "baseThemeArctic", &[]),
-];
+static BASE_THEME_R: [tl::Field; 0] = tl::rows("||||", &[]);
+static BASE_THEME_: [tl::Constructor; 5] = tl::constructors(0, &BASE_THEME_R, [
+    (0xc3a1_2462, false, 0, 0, "baseThemeClassic"),
+    (0xfbd8_1688, false, 0, 0, "baseThemeDay"),
+    (0xb7b3_1ea8, false, 0, 0, "baseThemeNight"),
+    (0x6d5f_77ee, false, 0, 0, "baseThemeTinted"),
+    (0x5b11_125a, false, 0, 0, "baseThemeArctic"),
+]);
 tl::family! { enums::BaseTheme, enums::BaseTheme, &BASE_THEME }
 
 pub(crate) static BIRTHDAY: tl::Type = tl::Type::single::<enums::Birthday>("Birthday", 16, &BIRTHDAY_[0], tl::ListOps::NONE);
-static BIRTHDAY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Birthday>(0x6c8e_1e06, 0, tl::Payload::Value, 12, "birthday flags day month year", &tl::rows::<4>("# i i 0.0i", &[])),
-];
+static BIRTHDAY_R: [tl::Field; 4] = tl::rows("# i i 0.0i", &[]);
+static BIRTHDAY_: [tl::Constructor; 1] = tl::constructors(0, &BIRTHDAY_R, [
+    (0x6c8e_1e06, false, 12, 4, "birthday flags day month year"),
+]);
 tl::family! { enums::Birthday, enums::Birthday, &BIRTHDAY }
 pub(crate) static BIRTHDAY_T: [tl::Type; 1] = tl::Type::structs(&BIRTHDAY_);
 
 pub(crate) static BOOST: tl::Type = tl::Type::single::<enums::Boost<'static>>("Boost", 20, &BOOST_[0], tl::ListOps::of::<enums::Boost<'static>>());
-static BOOST_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Boost<'static>>(0x4b3e_14d6, 0, tl::Payload::Reference, 16, "boost flags gift giveaway unclaimed id user_id giveaway_msg_id date expires used_gift_slug multiplier stars", &tl::rows::<12>("# 0.1! 0.2! 0.3! s 0.0l 0.2i i i 0.4s 0.5i 0.6l", &[])),
-];
+static BOOST_R: [tl::Field; 12] = tl::rows("# 0.1! 0.2! 0.3! s 0.0l 0.2i i i 0.4s 0.5i 0.6l", &[]);
+static BOOST_: [tl::Constructor; 1] = tl::constructors(0, &BOOST_R, [
+    (0x4b3e_14d6, true, 16, 12, "boost flags gift giveaway unclaimed id user_id giveaway_msg_id date expires used_gift_slug multiplier stars"),
+]);
 tl::family! { enums::Boost<'_>, enums::Boost<'a>, &BOOST }
 pub(crate) static BOOST_T: [tl::Type; 1] = tl::Type::structs(&BOOST_);
 
 pub(crate) static BOT_APP: tl::Type = tl::Type::tagged::<enums::BotApp<'static>>("BotApp", 4, &BOT_APP_, { static SLOTS: [u16; 4] = tl::slots(&BOT_APP_); &SLOTS }, tl::ListOps::NONE);
-static BOT_APP_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0x5da6_74b7, 0, tl::Payload::Value, 0, "botAppNotModified", &[]),
-    tl::Constructor::new::<types::BotApp<'static>>(0x95fc_d1d6, 1, tl::Payload::Reference, 52, "botApp flags id access_hash short_name title description photo document hash", &tl::rows::<9>("# l l s s s o 0.0o l", &[&tables::PHOTO, &tables::DOCUMENT])),
-];
+static BOT_APP_R: [tl::Field; 9] = tl::rows("|# l l s s s o 0.0o l", &[&tables::PHOTO, &tables::DOCUMENT]);
+static BOT_APP_: [tl::Constructor; 2] = tl::constructors(0, &BOT_APP_R, [
+    (0x5da6_74b7, false, 0, 0, "botAppNotModified"),
+    (0x95fc_d1d6, true, 52, 9, "botApp flags id access_hash short_name title description photo document hash"),
+]);
 tl::family! { enums::BotApp<'_>, enums::BotApp<'a>, &BOT_APP }
 pub(crate) static BOT_APP_T: [tl::Type; 2] = tl::Type::structs(&BOT_APP_);
 
 pub(crate) static BOT_APP_SETTINGS: tl::Type = tl::Type::single::<enums::BotAppSettings<'static>>("BotAppSettings", 8, &BOT_APP_SETTINGS_[0], tl::ListOps::NONE);
-static BOT_APP_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BotAppSettings<'static>>(0xc99b_1950, 0, tl::Payload::Reference, 4, "botAppSettings flags placeholder_path background_color background_dark_color header_color header_dark_color", &tl::rows::<6>("# 0.0y 0.1i 0.2i 0.3i 0.4i", &[])),
-];
+static BOT_APP_SETTINGS_R: [tl::Field; 6] = tl::rows("# 0.0y 0.1i 0.2i 0.3i 0.4i", &[]);
+static BOT_APP_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &BOT_APP_SETTINGS_R, [
+    (0xc99b_1950, true, 4, 6, "botAppSettings flags placeholder_path background_color background_dark_color header_color header_dark_color"),
+]);
 tl::family! { enums::BotAppSettings<'_>, enums::BotAppSettings<'a>, &BOT_APP_SETTINGS }
 pub(crate) static BOT_APP_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&BOT_APP_SETTINGS_);
 
 pub(crate) static BOT_BUSINESS_CONNECTION: tl::Type = tl::Type::single::<enums::BotBusinessConnection<'static>>("BotBusinessConnection", 28, &BOT_BUSINESS_CONNECTION_[0], tl::ListOps::NONE);
-static BOT_BUSINESS_CONNECTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BotBusinessConnection<'static>>(0x8f34_b2f5, 0, tl::Payload::Reference, 24, "botBusinessConnection flags disabled connection_id user_id dc_id date rights", &tl::rows::<7>("# 0.1! s l i i 0.2o", &[&tables::BUSINESS_BOT_RIGHTS])),
-];
+static BOT_BUSINESS_CONNECTION_R: [tl::Field; 7] = tl::rows("# 0.1! s l i i 0.2o", &[&tables::BUSINESS_BOT_RIGHTS]);
+static BOT_BUSINESS_CONNECTION_: [tl::Constructor; 1] = tl::constructors(0, &BOT_BUSINESS_CONNECTION_R, [
+    (0x8f34_b2f5, true, 24, 7, "botBusinessConnection flags disabled connection_id user_id dc_id date rights"),
+]);
 tl::family! { enums::BotBusinessConnection<'_>, enums::BotBusinessConnection<'a>, &BOT_BUSINESS_CONNECTION }
 pub(crate) static BOT_BUSINESS_CONNECTION_T: [tl::Type; 1] = tl::Type::structs(&BOT_BUSINESS_CONNECTION_);
 
 pub(crate) static BOT_COMMAND: tl::Type = tl::Type::single::<enums::BotCommand<'static>>("BotCommand", 16, &BOT_COMMAND_[0], tl::ListOps::of::<enums::BotCommand<'static>>());
-static BOT_COMMAND_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BotCommand<'static>>(0x9852_d6d2, 0, tl::Payload::Reference, 12, "botCommand flags ephemeral command description", &tl::rows::<4>("# 0.0! s s", &[])),
-];
+static BOT_COMMAND_R: [tl::Field; 4] = tl::rows("# 0.0! s s", &[]);
+static BOT_COMMAND_: [tl::Constructor; 1] = tl::constructors(0, &BOT_COMMAND_R, [
+    (0x9852_d6d2, true, 12, 4, "botCommand flags ephemeral command description"),
+]);
 tl::family! { enums::BotCommand<'_>, enums::BotCommand<'a>, &BOT_COMMAND }
 pub(crate) static BOT_COMMAND_T: [tl::Type; 1] = tl::Type::structs(&BOT_COMMAND_);
 
 pub(crate) static BOT_COMMAND_SCOPE: tl::Type = tl::Type::tagged::<enums::BotCommandScope<'static>>("BotCommandScope", 4, &BOT_COMMAND_SCOPE_, { static SLOTS: [u16; 16] = tl::slots(&BOT_COMMAND_SCOPE_); &SLOTS }, tl::ListOps::NONE);
-static BOT_COMMAND_SCOPE_: [tl::Constructor; 7] = [
-    tl::Constructor::new::<()>(0x2f6c_b2ab, 0, tl::Payload::Value, 0, "botCommandScopeDefault", &[]),
-    tl::Constructor::new::<()>(0x3c4f_04d8, 1, tl::Payload::Value, 0, "botCommandScopeUsers", &[]),
-    tl::Constructor::new::<()>(0x6fe1_a881, 2, tl::Payload::Value, 0, "botCommandScopeChats", &[]),
-    tl::Constructor::new::<()>(0xb9aa_606a, 3, tl::Payload::Value, 0, "botCommandScopeChatAdmins", &[]),
-    tl::Constructor::new::<types::BotCommandScopePeer<'static>>(0xdb9d_897d, 4, tl::Payload::Value, 4, "botCommandScopePeer peer", &tl::rows::<1>("o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::BotCommandScopePeerAdmins<'static>>(0x3fd8_63d1, 5, tl::Payload::Value, 4, "botCommandScopePeerAdmins peer", &tl::rows::<1>("o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::BotCommandScopePeerUser<'static>>(0x0a13_21f3, 6, tl::Payload::Reference, 8, "botCommandScopePeerUser peer user_id", &tl::rows::<2>("o o", &[&tables::INPUT_PEER, &tables::INPUT_USER])),
-];
+static BOT_COMMAND_SCOPE_R: [tl::Field; 4] = tl::rows("||||o|o|o o", &[&tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_USER]);
+static BOT_COMMAND_SCOPE_: [tl::Constructor; 7] = tl::constructors(0, &BOT_COMMAND_SCOPE_R, [
+    (0x2f6c_b2ab, false, 0, 0, "botCommandScopeDefault"),
+    (0x3c4f_04d8, false, 0, 0, "botCommandScopeUsers"),
+    (0x6fe1_a881, false, 0, 0, "botCommandScopeChats"),
+    (0xb9aa_606a, false, 0, 0, "botCommandScopeChatAdmins"),
+    (0xdb9d_897d, false, 4, 1, "botCommandScopePeer peer"),
+    (0x3fd8_63d1, false, 4, 1, "botCommandScopePeerAdmins peer"),
+    (0x0a13_21f3, true, 8, 2, "botCommandScopePeerUser peer user_id"),
+]);
 tl::family! { enums::BotCommandScope<'_>, enums::BotCommandScope<'a>, &BOT_COMMAND_SCOPE }
 pub(crate) static BOT_COMMAND_SCOPE_T: [tl::Type; 7] = tl::Type::structs(&BOT_COMMAND_SCOPE_);
 
 pub(crate) static BOT_INFO: tl::Type = tl::Type::single::<enums::BotInfo<'static>>("BotInfo", 8, &BOT_INFO_[0], tl::ListOps::of::<enums::BotInfo<'static>>());
-static BOT_INFO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BotInfo<'static>>(0x4d8a_0299, 0, tl::Payload::Reference, 4, "botInfo flags has_preview_medias user_id description description_photo description_document commands menu_button privacy_policy_url app_settings verifier_settings", &tl::rows::<11>("# 0.6! 0.0l 0.1s 0.4o 0.5o 0.2*o 0.3o 0.7s 0.8o 0.9o", &[&tables::PHOTO, &tables::DOCUMENT, &tables::BOT_COMMAND, &tables::BOT_MENU_BUTTON, &tables::BOT_APP_SETTINGS, &tables::BOT_VERIFIER_SETTINGS])),
-];
+static BOT_INFO_R: [tl::Field; 11] = tl::rows("# 0.6! 0.0l 0.1s 0.4o 0.5o 0.2*o 0.3o 0.7s 0.8o 0.9o", &[&tables::PHOTO, &tables::DOCUMENT, &tables::BOT_COMMAND, &tables::BOT_MENU_BUTTON, &tables::BOT_APP_SETTINGS, &tables::BOT_VERIFIER_SETTINGS]);
+static BOT_INFO_: [tl::Constructor; 1] = tl::constructors(0, &BOT_INFO_R, [
+    (0x4d8a_0299, true, 4, 11, "botInfo flags has_preview_medias user_id description description_photo description_document commands menu_button privacy_policy_url app_settings verifier_settings"),
+]);
 tl::family! { enums::BotInfo<'_>, enums::BotInfo<'a>, &BOT_INFO }
 pub(crate) static BOT_INFO_T: [tl::Type; 1] = tl::Type::structs(&BOT_INFO_);
 
 pub(crate) static BOT_INLINE_MESSAGE: tl::Type = tl::Type::tagged::<enums::BotInlineMessage<'static>>("BotInlineMessage", 12, &BOT_INLINE_MESSAGE_, { static SLOTS: [u16; 16] = tl::slots(&BOT_INLINE_MESSAGE_); &SLOTS }, tl::ListOps::NONE);
-static BOT_INLINE_MESSAGE_: [tl::Constructor; 8] = [
-    tl::Constructor::new::<types::BotInlineMessageMediaAuto<'static>>(0x764c_f810, 0, tl::Payload::Reference, 8, "botInlineMessageMediaAuto flags invert_media message entities reply_markup", &tl::rows::<5>("# 0.3! s 0.1*o 0.2o", &[&tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::BotInlineMessageText<'static>>(0x8c7f_65e2, 1, tl::Payload::Reference, 8, "botInlineMessageText flags no_webpage invert_media message entities reply_markup", &tl::rows::<6>("# 0.0! 0.3! s 0.1*o 0.2o", &[&tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::BotInlineMessageMediaGeo<'static>>(0x0518_46fd, 2, tl::Payload::Reference, 8, "botInlineMessageMediaGeo flags geo heading period proximity_notification_radius reply_markup", &tl::rows::<6>("# o 0.0i 0.1i 0.3i 0.2o", &[&tables::GEO_POINT, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::BotInlineMessageMediaVenue<'static>>(0x8a86_659c, 3, tl::Payload::Reference, 28, "botInlineMessageMediaVenue flags geo title address provider venue_id venue_type reply_markup", &tl::rows::<8>("# o s s s s s 0.2o", &[&tables::GEO_POINT, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::BotInlineMessageMediaContact<'static>>(0x18d1_cdc2, 4, tl::Payload::Reference, 20, "botInlineMessageMediaContact flags phone_number first_name last_name vcard reply_markup", &tl::rows::<6>("# s s s s 0.2o", &[&tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::BotInlineMessageMediaInvoice<'static>>(0x354a_9b09, 5, tl::Payload::Reference, 24, "botInlineMessageMediaInvoice flags shipping_address_requested test title description photo currency total_amount reply_markup", &tl::rows::<9>("# 0.1! 0.3! s s 0.0o s l 0.2o", &[&tables::WEB_DOCUMENT, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::BotInlineMessageMediaWebPage<'static>>(0x809a_d9a6, 6, tl::Payload::Reference, 12, "botInlineMessageMediaWebPage flags invert_media force_large_media force_small_media manual safe message entities url reply_markup", &tl::rows::<10>("# 0.3! 0.4! 0.5! 0.7! 0.8! s 0.1*o s 0.2o", &[&tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::BotInlineMessageRichMessage<'static>>(0x0a61_7e7b, 7, tl::Payload::Value, 36, "botInlineMessageRichMessage flags reply_markup rich_message", &tl::rows::<3>("# 0.2o o", &[&tables::REPLY_MARKUP, &tables::RICH_MESSAGE])),
-];
+static BOT_INLINE_MESSAGE_R: [tl::Field; 53] = tl::rows("# 0.3! s 0.1*o 0.2o|# 0.0! 0.3! s 0.1*o 0.2o|# o 0.0i 0.1i 0.3i 0.2o|# o s s s s s 0.2o|# s s s s 0.2o|# 0.1! 0.3! s s 0.0o s l 0.2o|# 0.3! 0.4! 0.5! 0.7! 0.8! s 0.1*o s 0.2o|# 0.2o o", &[&tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP, &tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP, &tables::GEO_POINT, &tables::REPLY_MARKUP, &tables::GEO_POINT, &tables::REPLY_MARKUP, &tables::REPLY_MARKUP, &tables::WEB_DOCUMENT, &tables::REPLY_MARKUP, &tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP, &tables::REPLY_MARKUP, &tables::RICH_MESSAGE]);
+static BOT_INLINE_MESSAGE_: [tl::Constructor; 8] = tl::constructors(0, &BOT_INLINE_MESSAGE_R, [
+    (0x764c_f810, true, 8, 5, "botInlineMessageMediaAuto flags invert_media message entities reply_markup"),
+    (0x8c7f_65e2, true, 8, 6, "botInlineMessageText flags no_webpage invert_media message entities reply_markup"),
+    (0x0518_46fd, true, 8, 6, "botInlineMessageMediaGeo flags geo heading period proximity_notification_radius reply_markup"),
+    (0x8a86_659c, true, 28, 8, "botInlineMessageMediaVenue flags geo title address provider venue_id venue_type reply_markup"),
+    (0x18d1_cdc2, true, 20, 6, "botInlineMessageMediaContact flags phone_number first_name last_name vcard reply_markup"),
+    (0x354a_9b09, true, 24, 9, "botInlineMessageMediaInvoice flags shipping_address_requested test title description photo currency total_amount reply_markup"),
+    (0x809a_d9a6, true, 12, 10, "botInlineMessageMediaWebPage flags invert_media force_large_media force_small_media manual safe message entities url reply_markup"),
+    (0x0a61_7e7b, false, 36, 3, "botInlineMessageRichMessage flags reply_markup rich_message"),
+]);
 tl::family! { enums::BotInlineMessage<'_>, enums::BotInlineMessage<'a>, &BOT_INLINE_MESSAGE }
 pub(crate) static BOT_INLINE_MESSAGE_T: [tl::Type; 8] = tl::Type::structs(&BOT_INLINE_MESSAGE_);
 
 pub(crate) static BOT_INLINE_RESULT: tl::Type = tl::Type::tagged::<enums::BotInlineResult<'static>>("BotInlineResult", 28, &BOT_INLINE_RESULT_, { static SLOTS: [u16; 4] = tl::slots(&BOT_INLINE_RESULT_); &SLOTS }, tl::ListOps::of::<enums::BotInlineResult<'static>>());
-static BOT_INLINE_RESULT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::BotInlineResult<'static>>(0x1196_5f3a, 0, tl::Payload::Reference, 24, "botInlineResult flags id type title description url thumb content send_message", &tl::rows::<9>("# s s 0.1s 0.2s 0.3s 0.4o 0.5o o", &[&tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::BOT_INLINE_MESSAGE])),
-    tl::Constructor::new::<types::BotInlineMediaResult<'static>>(0x17db_940b, 1, tl::Payload::Reference, 24, "botInlineMediaResult flags id type photo document title description send_message", &tl::rows::<8>("# s s 0.0o 0.1o 0.2s 0.3s o", &[&tables::PHOTO, &tables::DOCUMENT, &tables::BOT_INLINE_MESSAGE])),
-];
+static BOT_INLINE_RESULT_R: [tl::Field; 17] = tl::rows("# s s 0.1s 0.2s 0.3s 0.4o 0.5o o|# s s 0.0o 0.1o 0.2s 0.3s o", &[&tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::BOT_INLINE_MESSAGE, &tables::PHOTO, &tables::DOCUMENT, &tables::BOT_INLINE_MESSAGE]);
+static BOT_INLINE_RESULT_: [tl::Constructor; 2] = tl::constructors(0, &BOT_INLINE_RESULT_R, [
+    (0x1196_5f3a, true, 24, 9, "botInlineResult flags id type title description url thumb content send_message"),
+    (0x17db_940b, true, 24, 8, "botInlineMediaResult flags id type photo document title description send_message"),
+]);
 tl::family! { enums::BotInlineResult<'_>, enums::BotInlineResult<'a>, &BOT_INLINE_RESULT }
 pub(crate) static BOT_INLINE_RESULT_T: [tl::Type; 2] = tl::Type::structs(&BOT_INLINE_RESULT_);
 
 pub(crate) static BOT_MENU_BUTTON: tl::Type = tl::Type::tagged::<enums::BotMenuButton<'static>>("BotMenuButton", 4, &BOT_MENU_BUTTON_, { static SLOTS: [u16; 8] = tl::slots(&BOT_MENU_BUTTON_); &SLOTS }, tl::ListOps::NONE);
-static BOT_MENU_BUTTON_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<()>(0x7533_a588, 0, tl::Payload::Value, 0, "botMenuButtonDefault", &[]),
-    tl::Constructor::new::<()>(0x4258_c205, 1, tl::Payload::Value, 0, "botMenuButtonCommands", &[]),
-    tl::Constructor::new::<types::BotMenuButton<'static>>(0xc7b5_7ce6, 2, tl::Payload::Value, 8, "botMenuButton text url", &tl::rows::<2>("s s", &[])),
-];
+static BOT_MENU_BUTTON_R: [tl::Field; 2] = tl::rows("||s s", &[]);
+static BOT_MENU_BUTTON_: [tl::Constructor; 3] = tl::constructors(0, &BOT_MENU_BUTTON_R, [
+    (0x7533_a588, false, 0, 0, "botMenuButtonDefault"),
+    (0x4258_c205, false, 0, 0, "botMenuButtonCommands"),
+    (0xc7b5_7ce6, false, 8, 2, "botMenuButton text url"),
+]);
 tl::family! { enums::BotMenuButton<'_>, enums::BotMenuButton<'a>, &BOT_MENU_BUTTON }
 pub(crate) static BOT_MENU_BUTTON_T: [tl::Type; 3] = tl::Type::structs(&BOT_MENU_BUTTON_);
 
 pub(crate) static BOT_PREVIEW_MEDIA: tl::Type = tl::Type::single::<enums::BotPreviewMedia<'static>>("BotPreviewMedia", 12, &BOT_PREVIEW_MEDIA_[0], tl::ListOps::of::<enums::BotPreviewMedia<'static>>());
-static BOT_PREVIEW_MEDIA_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BotPreviewMedia<'static>>(0x23e9_1ba3, 0, tl::Payload::Reference, 8, "botPreviewMedia date media", &tl::rows::<2>("i o", &[&tables::MESSAGE_MEDIA])),
-];
+static BOT_PREVIEW_MEDIA_R: [tl::Field; 2] = tl::rows("i o", &[&tables::MESSAGE_MEDIA]);
+static BOT_PREVIEW_MEDIA_: [tl::Constructor; 1] = tl::constructors(0, &BOT_PREVIEW_MEDIA_R, [
+    (0x23e9_1ba3, true, 8, 2, "botPreviewMedia date media"),
+]);
 tl::family! { enums::BotPreviewMedia<'_>, enums::BotPreviewMedia<'a>, &BOT_PREVIEW_MEDIA }
 pub(crate) static BOT_PREVIEW_MEDIA_T: [tl::Type; 1] = tl::Type::structs(&BOT_PREVIEW_MEDIA_);
 
 pub(crate) static BOT_VERIFICATION: tl::Type = tl::Type::single::<enums::BotVerification<'static>>("BotVerification", 36, &BOT_VERIFICATION_[0], tl::ListOps::NONE);
-static BOT_VERIFICATION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BotVerification<'static>>(0xf72e_0ed9, 0, tl::Payload::Reference, 32, "botVerification bot_id icon description", &tl::rows::<3>("l l o", &[&tables::TEXT_WITH_ENTITIES])),
-];
+static BOT_VERIFICATION_R: [tl::Field; 3] = tl::rows("l l o", &[&tables::TEXT_WITH_ENTITIES]);
+static BOT_VERIFICATION_: [tl::Constructor; 1] = tl::constructors(0, &BOT_VERIFICATION_R, [
+    (0xf72e_0ed9, true, 32, 3, "botVerification bot_id icon description"),
+]);
 tl::family! { enums::BotVerification<'_>, enums::BotVerification<'a>, &BOT_VERIFICATION }
 pub(crate) static BOT_VERIFICATION_T: [tl::Type; 1] = tl::Type::structs(&BOT_VERIFICATION_);
 
 pub(crate) static BOT_VERIFIER_SETTINGS: tl::Type = tl::Type::single::<enums::BotVerifierSettings<'static>>("BotVerifierSettings", 20, &BOT_VERIFIER_SETTINGS_[0], tl::ListOps::NONE);
-static BOT_VERIFIER_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BotVerifierSettings<'static>>(0xa12a_efff, 0, tl::Payload::Reference, 16, "botVerifierSettings flags can_modify_custom_description icon company custom_description", &tl::rows::<5>("# 0.1! l s 0.0o", &[&tables::TEXT_WITH_ENTITIES])),
-];
+static BOT_VERIFIER_SETTINGS_R: [tl::Field; 5] = tl::rows("# 0.1! l s 0.0o", &[&tables::TEXT_WITH_ENTITIES]);
+static BOT_VERIFIER_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &BOT_VERIFIER_SETTINGS_R, [
+    (0xa12a_efff, true, 16, 5, "botVerifierSettings flags can_modify_custom_description icon company custom_description"),
+]);
 tl::family! { enums::BotVerifierSettings<'_>, enums::BotVerifierSettings<'a>, &BOT_VERIFIER_SETTINGS }
 pub(crate) static BOT_VERIFIER_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&BOT_VERIFIER_SETTINGS_);
 
 pub(crate) static BUSINESS_AWAY_MESSAGE: tl::Type = tl::Type::single::<enums::BusinessAwayMessage<'static>>("BusinessAwayMessage", 24, &BUSINESS_AWAY_MESSAGE_[0], tl::ListOps::NONE);
-static BUSINESS_AWAY_MESSAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BusinessAwayMessage<'static>>(0xef15_6a5c, 0, tl::Payload::Reference, 20, "businessAwayMessage flags offline_only shortcut_id schedule recipients", &tl::rows::<5>("# 0.0! i o o", &[&tables::BUSINESS_AWAY_MESSAGE_SCHEDULE, &tables::BUSINESS_RECIPIENTS])),
-];
+static BUSINESS_AWAY_MESSAGE_R: [tl::Field; 5] = tl::rows("# 0.0! i o o", &[&tables::BUSINESS_AWAY_MESSAGE_SCHEDULE, &tables::BUSINESS_RECIPIENTS]);
+static BUSINESS_AWAY_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &BUSINESS_AWAY_MESSAGE_R, [
+    (0xef15_6a5c, true, 20, 5, "businessAwayMessage flags offline_only shortcut_id schedule recipients"),
+]);
 tl::family! { enums::BusinessAwayMessage<'_>, enums::BusinessAwayMessage<'a>, &BUSINESS_AWAY_MESSAGE }
 pub(crate) static BUSINESS_AWAY_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&BUSINESS_AWAY_MESSAGE_);
 
 pub(crate) static BUSINESS_AWAY_MESSAGE_SCHEDULE: tl::Type = tl::Type::tagged::<enums::BusinessAwayMessageSchedule>("BusinessAwayMessageSchedule", 4, &BUSINESS_AWAY_MESSAGE_SCHEDULE_, { static SLOTS: [u16; 8] = tl::slots(&BUSINESS_AWAY_MESSAGE_SCHEDULE_); &SLOTS }, tl::ListOps::NONE);
-static BUSINESS_AWAY_MESSAGE_SCHEDULE_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<()>(0xc9b9_e2b9, 0, tl::Payload::Value, 0, "businessAwayMessageScheduleAlways", &[]),
-    tl::Constructor::new::<()>(0xc3f2_f501, 1, tl::Payload::Value, 0, "businessAwayMessageScheduleOutsideWorkHours", &[]),
-    tl::Constructor::new::<types::BusinessAwayMessageScheduleCustom>(0xcc4d_9ecc, 2, tl::Payload::Value, 8, "businessAwayMessageScheduleCustom start_date end_date", &tl::rows::<2>("i i", &[])),
-];
+static BUSINESS_AWAY_MESSAGE_SCHEDULE_R: [tl::Field; 2] = tl::rows("||i i", &[]);
+static BUSINESS_AWAY_MESSAGE_SCHEDULE_: [tl::Constructor; 3] = tl::constructors(0, &BUSINESS_AWAY_MESSAGE_SCHEDULE_R, [
+    (0xc9b9_e2b9, false, 0, 0, "businessAwayMessageScheduleAlways"),
+    (0xc3f2_f501, false, 0, 0, "businessAwayMessageScheduleOutsideWorkHours"),
+    (0xcc4d_9ecc, false, 8, 2, "businessAwayMessageScheduleCustom start_date end_date"),
+]);
 tl::family! { enums::BusinessAwayMessageSchedule, enums::BusinessAwayMessageSchedule, &BUSINESS_AWAY_MESSAGE_SCHEDULE }
 pub(crate) static BUSINESS_AWAY_MESSAGE_SCHEDULE_T: [tl::Type; 3] = tl::Type::structs(&BUSINESS_AWAY_MESSAGE_SCHEDULE_);
 
 pub(crate) static BUSINESS_BOT_RECIPIENTS: tl::Type = tl::Type::single::<enums::BusinessBotRecipients<'static>>("BusinessBotRecipients", 8, &BUSINESS_BOT_RECIPIENTS_[0], tl::ListOps::NONE);
-static BUSINESS_BOT_RECIPIENTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BusinessBotRecipients<'static>>(0xb88c_f373, 0, tl::Payload::Reference, 4, "businessBotRecipients flags existing_chats new_chats contacts non_contacts exclude_selected users exclude_users", &tl::rows::<8>("# 0.0! 0.1! 0.2! 0.3! 0.5! 0.4*l 0.6*l", &[])),
-];
+static BUSINESS_BOT_RECIPIENTS_R: [tl::Field; 8] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.5! 0.4*l 0.6*l", &[]);
+static BUSINESS_BOT_RECIPIENTS_: [tl::Constructor; 1] = tl::constructors(0, &BUSINESS_BOT_RECIPIENTS_R, [
+    (0xb88c_f373, true, 4, 8, "businessBotRecipients flags existing_chats new_chats contacts non_contacts exclude_selected users exclude_users"),
+]);
 tl::family! { enums::BusinessBotRecipients<'_>, enums::BusinessBotRecipients<'a>, &BUSINESS_BOT_RECIPIENTS }
 pub(crate) static BUSINESS_BOT_RECIPIENTS_T: [tl::Type; 1] = tl::Type::structs(&BUSINESS_BOT_RECIPIENTS_);
 
 pub(crate) static BUSINESS_BOT_RIGHTS: tl::Type = tl::Type::single::<enums::BusinessBotRights>("BusinessBotRights", 8, &BUSINESS_BOT_RIGHTS_[0], tl::ListOps::NONE);
-static BUSINESS_BOT_RIGHTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BusinessBotRights>(0xa062_4cf7, 0, tl::Payload::Value, 4, "businessBotRights flags reply read_messages delete_sent_messages delete_received_messages edit_name edit_bio edit_profile_photo edit_username view_gifts sell_gifts change_gift_settings transfer_and_upgrade_gifts transfer_stars manage_stories", &tl::rows::<15>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.6! 0.7! 0.8! 0.9! 0.10! 0.11! 0.12! 0.13!", &[])),
-];
+static BUSINESS_BOT_RIGHTS_R: [tl::Field; 15] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.6! 0.7! 0.8! 0.9! 0.10! 0.11! 0.12! 0.13!", &[]);
+static BUSINESS_BOT_RIGHTS_: [tl::Constructor; 1] = tl::constructors(0, &BUSINESS_BOT_RIGHTS_R, [
+    (0xa062_4cf7, false, 4, 15, "businessBotRights flags reply read_messages delete_sent_messages delete_received_messages edit_name edit_bio edit_profile_photo edit_username view_gifts sell_gifts change_gift_settings transfer_and_upgrade_gifts transfer_stars manage_stories"),
+]);
 tl::family! { enums::BusinessBotRights, enums::BusinessBotRights, &BUSINESS_BOT_RIGHTS }
 pub(crate) static BUSINESS_BOT_RIGHTS_T: [tl::Type; 1] = tl::Type::structs(&BUSINESS_BOT_RIGHTS_);
 
 pub(crate) static BUSINESS_CHAT_LINK: tl::Type = tl::Type::single::<enums::BusinessChatLink<'static>>("BusinessChatLink", 20, &BUSINESS_CHAT_LINK_[0], tl::ListOps::of::<enums::BusinessChatLink<'static>>());
-static BUSINESS_CHAT_LINK_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BusinessChatLink<'static>>(0xb4ae_666f, 0, tl::Payload::Reference, 16, "businessChatLink flags link message entities title views", &tl::rows::<6>("# s s 0.0*o 0.1s i", &[&tables::MESSAGE_ENTITY])),
-];
+static BUSINESS_CHAT_LINK_R: [tl::Field; 6] = tl::rows("# s s 0.0*o 0.1s i", &[&tables::MESSAGE_ENTITY]);
+static BUSINESS_CHAT_LINK_: [tl::Constructor; 1] = tl::constructors(0, &BUSINESS_CHAT_LINK_R, [
+    (0xb4ae_666f, true, 16, 6, "businessChatLink flags link message entities title views"),
+]);
 tl::family! { enums::BusinessChatLink<'_>, enums::BusinessChatLink<'a>, &BUSINESS_CHAT_LINK }
 pub(crate) static BUSINESS_CHAT_LINK_T: [tl::Type; 1] = tl::Type::structs(&BUSINESS_CHAT_LINK_);
 
 pub(crate) static BUSINESS_GREETING_MESSAGE: tl::Type = tl::Type::single::<enums::BusinessGreetingMessage<'static>>("BusinessGreetingMessage", 20, &BUSINESS_GREETING_MESSAGE_[0], tl::ListOps::NONE);
-static BUSINESS_GREETING_MESSAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BusinessGreetingMessage<'static>>(0xe519_abab, 0, tl::Payload::Value, 16, "businessGreetingMessage shortcut_id recipients no_activity_days", &tl::rows::<3>("i o i", &[&tables::BUSINESS_RECIPIENTS])),
-];
+static BUSINESS_GREETING_MESSAGE_R: [tl::Field; 3] = tl::rows("i o i", &[&tables::BUSINESS_RECIPIENTS]);
+static BUSINESS_GREETING_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &BUSINESS_GREETING_MESSAGE_R, [
+    (0xe519_abab, false, 16, 3, "businessGreetingMessage shortcut_id recipients no_activity_days"),
+]);
 tl::family! { enums::BusinessGreetingMessage<'_>, enums::BusinessGreetingMessage<'a>, &BUSINESS_GREETING_MESSAGE }
 pub(crate) static BUSINESS_GREETING_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&BUSINESS_GREETING_MESSAGE_);
 
 pub(crate) static BUSINESS_INTRO: tl::Type = tl::Type::single::<enums::BusinessIntro<'static>>("BusinessIntro", 16, &BUSINESS_INTRO_[0], tl::ListOps::NONE);
-static BUSINESS_INTRO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BusinessIntro<'static>>(0x5a0a_066d, 0, tl::Payload::Reference, 12, "businessIntro flags title description sticker", &tl::rows::<4>("# s s 0.0o", &[&tables::DOCUMENT])),
-];
+static BUSINESS_INTRO_R: [tl::Field; 4] = tl::rows("# s s 0.0o", &[&tables::DOCUMENT]);
+static BUSINESS_INTRO_: [tl::Constructor; 1] = tl::constructors(0, &BUSINESS_INTRO_R, [
+    (0x5a0a_066d, true, 12, 4, "businessIntro flags title description sticker"),
+]);
 tl::family! { enums::BusinessIntro<'_>, enums::BusinessIntro<'a>, &BUSINESS_INTRO }
 pub(crate) static BUSINESS_INTRO_T: [tl::Type; 1] = tl::Type::structs(&BUSINESS_INTRO_);
 
 pub(crate) static BUSINESS_LOCATION: tl::Type = tl::Type::single::<enums::BusinessLocation<'static>>("BusinessLocation", 12, &BUSINESS_LOCATION_[0], tl::ListOps::NONE);
-static BUSINESS_LOCATION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BusinessLocation<'static>>(0xac5c_1af7, 0, tl::Payload::Value, 8, "businessLocation flags geo_point address", &tl::rows::<3>("# 0.0o s", &[&tables::GEO_POINT])),
-];
+static BUSINESS_LOCATION_R: [tl::Field; 3] = tl::rows("# 0.0o s", &[&tables::GEO_POINT]);
+static BUSINESS_LOCATION_: [tl::Constructor; 1] = tl::constructors(0, &BUSINESS_LOCATION_R, [
+    (0xac5c_1af7, false, 8, 3, "businessLocation flags geo_point address"),
+]);
 tl::family! { enums::BusinessLocation<'_>, enums::BusinessLocation<'a>, &BUSINESS_LOCATION }
 pub(crate) static BUSINESS_LOCATION_T: [tl::Type; 1] = tl::Type::structs(&BUSINESS_LOCATION_);
 
 pub(crate) static BUSINESS_RECIPIENTS: tl::Type = tl::Type::single::<enums::BusinessRecipients<'static>>("BusinessRecipients", 8, &BUSINESS_RECIPIENTS_[0], tl::ListOps::NONE);
-static BUSINESS_RECIPIENTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BusinessRecipients<'static>>(0x2110_8ff7, 0, tl::Payload::Value, 4, "businessRecipients flags existing_chats new_chats contacts non_contacts exclude_selected users", &tl::rows::<7>("# 0.0! 0.1! 0.2! 0.3! 0.5! 0.4*l", &[])),
-];
+static BUSINESS_RECIPIENTS_R: [tl::Field; 7] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.5! 0.4*l", &[]);
+static BUSINESS_RECIPIENTS_: [tl::Constructor; 1] = tl::constructors(0, &BUSINESS_RECIPIENTS_R, [
+    (0x2110_8ff7, false, 4, 7, "businessRecipients flags existing_chats new_chats contacts non_contacts exclude_selected users"),
+]);
 tl::family! { enums::BusinessRecipients<'_>, enums::BusinessRecipients<'a>, &BUSINESS_RECIPIENTS }
 pub(crate) static BUSINESS_RECIPIENTS_T: [tl::Type; 1] = tl::Type::structs(&BUSINESS_RECIPIENTS_);
 
 pub(crate) static BUSINESS_WEEKLY_OPEN: tl::Type = tl::Type::single::<enums::BusinessWeeklyOpen>("BusinessWeeklyOpen", 12, &BUSINESS_WEEKLY_OPEN_[0], tl::ListOps::of::<enums::BusinessWeeklyOpen>());
-static BUSINESS_WEEKLY_OPEN_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BusinessWeeklyOpen>(0x120b_1ab9, 0, tl::Payload::Value, 8, "businessWeeklyOpen start_minute end_minute", &tl::rows::<2>("i i", &[])),
-];
+static BUSINESS_WEEKLY_OPEN_R: [tl::Field; 2] = tl::rows("i i", &[]);
+static BUSINESS_WEEKLY_OPEN_: [tl::Constructor; 1] = tl::constructors(0, &BUSINESS_WEEKLY_OPEN_R, [
+    (0x120b_1ab9, false, 8, 2, "businessWeeklyOpen start_minute end_minute"),
+]);
 tl::family! { enums::BusinessWeeklyOpen, enums::BusinessWeeklyOpen, &BUSINESS_WEEKLY_OPEN }
 pub(crate) static BUSINESS_WEEKLY_OPEN_T: [tl::Type; 1] = tl::Type::structs(&BUSINESS_WEEKLY_OPEN_);
 
 pub(crate) static BUSINESS_WORK_HOURS: tl::Type = tl::Type::single::<enums::BusinessWorkHours<'static>>("BusinessWorkHours", 20, &BUSINESS_WORK_HOURS_[0], tl::ListOps::NONE);
-static BUSINESS_WORK_HOURS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::BusinessWorkHours<'static>>(0x8c92_b098, 0, tl::Payload::Reference, 16, "businessWorkHours flags open_now timezone_id weekly_open", &tl::rows::<4>("# 0.0! s *o", &[&tables::BUSINESS_WEEKLY_OPEN])),
-];
+static BUSINESS_WORK_HOURS_R: [tl::Field; 4] = tl::rows("# 0.0! s *o", &[&tables::BUSINESS_WEEKLY_OPEN]);
+static BUSINESS_WORK_HOURS_: [tl::Constructor; 1] = tl::constructors(0, &BUSINESS_WORK_HOURS_R, [
+    (0x8c92_b098, true, 16, 4, "businessWorkHours flags open_now timezone_id weekly_open"),
+]);
 tl::family! { enums::BusinessWorkHours<'_>, enums::BusinessWorkHours<'a>, &BUSINESS_WORK_HOURS }
 pub(crate) static BUSINESS_WORK_HOURS_T: [tl::Type; 1] = tl::Type::structs(&BUSINESS_WORK_HOURS_);
 
 pub(crate) static BUTTON_TYPE: tl::Type = tl::Type::tagged::<enums::ButtonType<'static>>("ButtonType", 4, &BUTTON_TYPE_, { static SLOTS: [u16; 16] = tl::slots(&BUTTON_TYPE_); &SLOTS }, tl::ListOps::NONE);
-static BUTTON_TYPE_: [tl::Constructor; 7] = [
-    tl::Constructor::new::<()>(0xc9dd_90e9, 0, tl::Payload::Value, 0, "buttonTypeDefault", &[]),
-    tl::Constructor::new::<()>(0xdf3d_36f9, 1, tl::Payload::Value, 0, "buttonTypeRequestPhone", &[]),
-    tl::Constructor::new::<()>(0x9bee_e140, 2, tl::Payload::Value, 0, "buttonTypeRequestGeoLocation", &[]),
-    tl::Constructor::new::<types::ButtonTypeRequestPoll>(0xaacf_ff84, 3, tl::Payload::Value, 4, "buttonTypeRequestPoll flags quiz", &tl::rows::<2>("# 0.0b", &[])),
-    tl::Constructor::new::<types::ButtonTypeRequestPeer<'static>>(0x4f58_a237, 4, tl::Payload::Reference, 20, "buttonTypeRequestPeer flags button_id peer_type max_quantity", &tl::rows::<4>("# i o i", &[&tables::REQUEST_PEER_TYPE])),
-    tl::Constructor::new::<types::InputButtonTypeRequestPeer<'static>>(0x3fe2_68fe, 5, tl::Payload::Reference, 20, "inputButtonTypeRequestPeer flags name_requested username_requested photo_requested button_id peer_type max_quantity", &tl::rows::<7>("# 0.0! 0.1! 0.2! i o i", &[&tables::REQUEST_PEER_TYPE])),
-    tl::Constructor::new::<types::ButtonTypeSimpleWebView<'static>>(0xc01a_597a, 6, tl::Payload::Value, 4, "buttonTypeSimpleWebView url", &tl::rows::<1>("s", &[])),
-];
+static BUTTON_TYPE_R: [tl::Field; 14] = tl::rows("|||# 0.0b|# i o i|# 0.0! 0.1! 0.2! i o i|s", &[&tables::REQUEST_PEER_TYPE, &tables::REQUEST_PEER_TYPE]);
+static BUTTON_TYPE_: [tl::Constructor; 7] = tl::constructors(0, &BUTTON_TYPE_R, [
+    (0xc9dd_90e9, false, 0, 0, "buttonTypeDefault"),
+    (0xdf3d_36f9, false, 0, 0, "buttonTypeRequestPhone"),
+    (0x9bee_e140, false, 0, 0, "buttonTypeRequestGeoLocation"),
+    (0xaacf_ff84, false, 4, 2, "buttonTypeRequestPoll flags quiz"),
+    (0x4f58_a237, true, 20, 4, "buttonTypeRequestPeer flags button_id peer_type max_quantity"),
+    (0x3fe2_68fe, true, 20, 7, "inputButtonTypeRequestPeer flags name_requested username_requested photo_requested button_id peer_type max_quantity"),
+    (0xc01a_597a, false, 4, 1, "buttonTypeSimpleWebView url"),
+]);
 tl::family! { enums::ButtonType<'_>, enums::ButtonType<'a>, &BUTTON_TYPE }
 pub(crate) static BUTTON_TYPE_T: [tl::Type; 7] = tl::Type::structs(&BUTTON_TYPE_);
 
 pub(crate) static CDN_CONFIG: tl::Type = tl::Type::single::<enums::CdnConfig<'static>>("CdnConfig", 12, &CDN_CONFIG_[0], tl::ListOps::NONE);
-static CDN_CONFIG_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::CdnConfig<'static>>(0x5725_e40a, 0, tl::Payload::Value, 8, "cdnConfig public_keys", &tl::rows::<1>("*o", &[&tables::CDN_PUBLIC_KEY])),
-];
+static CDN_CONFIG_R: [tl::Field; 1] = tl::rows("*o", &[&tables::CDN_PUBLIC_KEY]);
+static CDN_CONFIG_: [tl::Constructor; 1] = tl::constructors(0, &CDN_CONFIG_R, [
+    (0x5725_e40a, false, 8, 1, "cdnConfig public_keys"),
+]);
 tl::family! { enums::CdnConfig<'_>, enums::CdnConfig<'a>, &CDN_CONFIG }
 pub(crate) static CDN_CONFIG_T: [tl::Type; 1] = tl::Type::structs(&CDN_CONFIG_);
 
 pub(crate) static CDN_PUBLIC_KEY: tl::Type = tl::Type::single::<enums::CdnPublicKey<'static>>("CdnPublicKey", 12, &CDN_PUBLIC_KEY_[0], tl::ListOps::of::<enums::CdnPublicKey<'static>>());
-static CDN_PUBLIC_KEY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::CdnPublicKey<'static>>(0xc982_eaba, 0, tl::Payload::Value, 8, "cdnPublicKey dc_id public_key", &tl::rows::<2>("i s", &[])),
-];
+static CDN_PUBLIC_KEY_R: [tl::Field; 2] = tl::rows("i s", &[]);
+static CDN_PUBLIC_KEY_: [tl::Constructor; 1] = tl::constructors(0, &CDN_PUBLIC_KEY_R, [
+    (0xc982_eaba, false, 8, 2, "cdnPublicKey dc_id public_key"),
+]);
 tl::family! { enums::CdnPublicKey<'_>, enums::CdnPublicKey<'a>, &CDN_PUBLIC_KEY }
 pub(crate) static CDN_PUBLIC_KEY_T: [tl::Type; 1] = tl::Type::structs(&CDN_PUBLIC_KEY_);
 
 pub(crate) static CHANNEL_ADMIN_LOG_EVENT: tl::Type = tl::Type::single::<enums::ChannelAdminLogEvent<'static>>("ChannelAdminLogEvent", 28, &CHANNEL_ADMIN_LOG_EVENT_[0], tl::ListOps::of::<enums::ChannelAdminLogEvent<'static>>());
-static CHANNEL_ADMIN_LOG_EVENT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ChannelAdminLogEvent<'static>>(0x1fad_68cd, 0, tl::Payload::Reference, 24, "channelAdminLogEvent id date user_id action", &tl::rows::<4>("l i l o", &[&tables::CHANNEL_ADMIN_LOG_EVENT_ACTION])),
-];
+static CHANNEL_ADMIN_LOG_EVENT_R: [tl::Field; 4] = tl::rows("l i l o", &[&tables::CHANNEL_ADMIN_LOG_EVENT_ACTION]);
+static CHANNEL_ADMIN_LOG_EVENT_: [tl::Constructor; 1] = tl::constructors(0, &CHANNEL_ADMIN_LOG_EVENT_R, [
+    (0x1fad_68cd, true, 24, 4, "channelAdminLogEvent id date user_id action"),
+]);
 tl::family! { enums::ChannelAdminLogEvent<'_>, enums::ChannelAdminLogEvent<'a>, &CHANNEL_ADMIN_LOG_EVENT }
 pub(crate) static CHANNEL_ADMIN_LOG_EVENT_T: [tl::Type; 1] = tl::Type::structs(&CHANNEL_ADMIN_LOG_EVENT_);
 
 pub(crate) static CHANNEL_ADMIN_LOG_EVENT_ACTION: tl::Type = tl::Type::tagged::<enums::ChannelAdminLogEventAction<'static>>("ChannelAdminLogEventAction", 4, &CHANNEL_ADMIN_LOG_EVENT_ACTION_, { static SLOTS: [u16; 128] = tl::slots(&CHANNEL_ADMIN_LOG_EVENT_ACTION_); &SLOTS }, tl::ListOps::NONE);
-static CHANNEL_ADMIN_LOG_EVENT_ACTION_: [tl::Constructor; 52] = [
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeTitle<'static>>(0xe6df_b825, 0, tl::Payload::Value, 8, "channelAdminLogEventActionChangeTitle prev_value new_value", &tl::rows::<2>("s s", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeAbout<'static>>(0x5518_8a2e, 1, tl::Payload::Value, 8, "channelAdminLogEventActionChangeAbout prev_value new_value", &tl::rows::<2>("s s", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeUsername<'static>>(0x6a4a_fc38, 2, tl::Payload::Value, 8, "channelAdminLogEventActionChangeUsername prev_value new_value", &tl::rows::<2>("s s", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangePhoto<'static>>(0x434b_d2af, 3, tl::Payload::Value, 24, "channelAdminLogEventActionChangePhoto prev_photo new_photo", &tl::rows::<2>("o o", &[&tables::PHOTO, &tables::PHOTO])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionToggleInvites>(0x1b79_07ae, 4, tl::Payload::Value, 4, "channelAdminLogEventActionToggleInvites new_value", &tl::rows::<1>("b", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionToggleSignatures>(0x26ae_0971, 5, tl::Payload::Value, 4, "channelAdminLogEventActionToggleSignatures new_value", &tl::rows::<1>("b", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionUpdatePinned<'static>>(0xe9e8_2c18, 6, tl::Payload::Value, 12, "channelAdminLogEventActionUpdatePinned message", &tl::rows::<1>("o", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionEditMessage<'static>>(0x709b_2405, 7, tl::Payload::Reference, 24, "channelAdminLogEventActionEditMessage prev_message new_message", &tl::rows::<2>("o o", &[&tables::MESSAGE, &tables::MESSAGE])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionDeleteMessage<'static>>(0x42e0_47bb, 8, tl::Payload::Value, 12, "channelAdminLogEventActionDeleteMessage message", &tl::rows::<1>("o", &[&tables::MESSAGE])),
-    tl::Constructor::new::<()>(0x1830_40d3, 9, tl::Payload::Value, 0, "channelAdminLogEventActionParticipantJoin", &[]),
-    tl::Constructor::new::<()>(0xf897_77f2, 10, tl::Payload::Value, 0, "channelAdminLogEventActionParticipantLeave", &[]),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionParticipantInvite<'static>>(0xe31c_34d8, 11, tl::Payload::Value, 16, "channelAdminLogEventActionParticipantInvite participant", &tl::rows::<1>("o", &[&tables::CHANNEL_PARTICIPANT])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionParticipantToggleBan<'static>>(0xe6d8_3d7e, 12, tl::Payload::Reference, 32, "channelAdminLogEventActionParticipantToggleBan prev_participant new_participant", &tl::rows::<2>("o o", &[&tables::CHANNEL_PARTICIPANT, &tables::CHANNEL_PARTICIPANT])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionParticipantToggleAdmin<'static>>(0xd567_6710, 13, tl::Payload::Reference, 32, "channelAdminLogEventActionParticipantToggleAdmin prev_participant new_participant", &tl::rows::<2>("o o", &[&tables::CHANNEL_PARTICIPANT, &tables::CHANNEL_PARTICIPANT])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeStickerSet<'static>>(0xb1c3_caa7, 14, tl::Payload::Reference, 8, "channelAdminLogEventActionChangeStickerSet prev_stickerset new_stickerset", &tl::rows::<2>("o o", &[&tables::INPUT_STICKER_SET, &tables::INPUT_STICKER_SET])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionTogglePreHistoryHidden>(0x5f5c_95f1, 15, tl::Payload::Value, 4, "channelAdminLogEventActionTogglePreHistoryHidden new_value", &tl::rows::<1>("b", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionDefaultBannedRights>(0x2df5_fc0a, 16, tl::Payload::Reference, 24, "channelAdminLogEventActionDefaultBannedRights prev_banned_rights new_banned_rights", &tl::rows::<2>("o o", &[&tables::CHAT_BANNED_RIGHTS, &tables::CHAT_BANNED_RIGHTS])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionStopPoll<'static>>(0x8f07_9643, 17, tl::Payload::Value, 12, "channelAdminLogEventActionStopPoll message", &tl::rows::<1>("o", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeLinkedChat>(0x050c_7ac8, 18, tl::Payload::Value, 16, "channelAdminLogEventActionChangeLinkedChat prev_value new_value", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeLocation<'static>>(0x0e6b_76ae, 19, tl::Payload::Value, 8, "channelAdminLogEventActionChangeLocation prev_value new_value", &tl::rows::<2>("o o", &[&tables::CHANNEL_LOCATION, &tables::CHANNEL_LOCATION])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionToggleSlowMode>(0x5390_9779, 20, tl::Payload::Value, 8, "channelAdminLogEventActionToggleSlowMode prev_value new_value", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionStartGroupCall<'static>>(0x2320_9745, 21, tl::Payload::Value, 8, "channelAdminLogEventActionStartGroupCall call", &tl::rows::<1>("o", &[&tables::INPUT_GROUP_CALL])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionDiscardGroupCall<'static>>(0xdb9f_9140, 22, tl::Payload::Value, 8, "channelAdminLogEventActionDiscardGroupCall call", &tl::rows::<1>("o", &[&tables::INPUT_GROUP_CALL])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionParticipantMute<'static>>(0xf924_24d2, 23, tl::Payload::Value, 28, "channelAdminLogEventActionParticipantMute participant", &tl::rows::<1>("o", &[&tables::GROUP_CALL_PARTICIPANT])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionParticipantUnmute<'static>>(0xe644_29c0, 24, tl::Payload::Value, 28, "channelAdminLogEventActionParticipantUnmute participant", &tl::rows::<1>("o", &[&tables::GROUP_CALL_PARTICIPANT])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionToggleGroupCallSetting>(0x56d6_a247, 25, tl::Payload::Value, 4, "channelAdminLogEventActionToggleGroupCallSetting join_muted", &tl::rows::<1>("b", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionParticipantJoinByInvite<'static>>(0xfe9f_c158, 26, tl::Payload::Value, 8, "channelAdminLogEventActionParticipantJoinByInvite flags via_chatlist invite", &tl::rows::<3>("# 0.0! o", &[&tables::EXPORTED_CHAT_INVITE])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionExportedInviteDelete<'static>>(0x5a50_fca4, 27, tl::Payload::Value, 4, "channelAdminLogEventActionExportedInviteDelete invite", &tl::rows::<1>("o", &[&tables::EXPORTED_CHAT_INVITE])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionExportedInviteRevoke<'static>>(0x410a_134e, 28, tl::Payload::Value, 4, "channelAdminLogEventActionExportedInviteRevoke invite", &tl::rows::<1>("o", &[&tables::EXPORTED_CHAT_INVITE])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionExportedInviteEdit<'static>>(0xe90e_bb59, 29, tl::Payload::Value, 8, "channelAdminLogEventActionExportedInviteEdit prev_invite new_invite", &tl::rows::<2>("o o", &[&tables::EXPORTED_CHAT_INVITE, &tables::EXPORTED_CHAT_INVITE])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionParticipantVolume<'static>>(0x3e7f_6847, 30, tl::Payload::Value, 28, "channelAdminLogEventActionParticipantVolume participant", &tl::rows::<1>("o", &[&tables::GROUP_CALL_PARTICIPANT])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeHistoryTtl>(0x6e94_1a38, 31, tl::Payload::Value, 8, "channelAdminLogEventActionChangeHistoryTTL prev_value new_value", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionParticipantJoinByRequest<'static>>(0xafb6_144a, 32, tl::Payload::Value, 12, "channelAdminLogEventActionParticipantJoinByRequest invite approved_by", &tl::rows::<2>("o l", &[&tables::EXPORTED_CHAT_INVITE])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionToggleNoForwards>(0xcb2a_c766, 33, tl::Payload::Value, 4, "channelAdminLogEventActionToggleNoForwards new_value", &tl::rows::<1>("b", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionSendMessage<'static>>(0x278f_2868, 34, tl::Payload::Value, 12, "channelAdminLogEventActionSendMessage message", &tl::rows::<1>("o", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeAvailableReactions<'static>>(0xbe4e_0ef8, 35, tl::Payload::Reference, 8, "channelAdminLogEventActionChangeAvailableReactions prev_value new_value", &tl::rows::<2>("o o", &[&tables::CHAT_REACTIONS, &tables::CHAT_REACTIONS])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeUsernames<'static>>(0xf04f_b3a9, 36, tl::Payload::Value, 16, "channelAdminLogEventActionChangeUsernames prev_value new_value", &tl::rows::<2>("*s *s", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionToggleForum>(0x02cc_6383, 37, tl::Payload::Value, 4, "channelAdminLogEventActionToggleForum new_value", &tl::rows::<1>("b", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionCreateTopic<'static>>(0x5870_7d28, 38, tl::Payload::Value, 8, "channelAdminLogEventActionCreateTopic topic", &tl::rows::<1>("o", &[&tables::FORUM_TOPIC])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionEditTopic<'static>>(0xf06f_e208, 39, tl::Payload::Value, 16, "channelAdminLogEventActionEditTopic prev_topic new_topic", &tl::rows::<2>("o o", &[&tables::FORUM_TOPIC, &tables::FORUM_TOPIC])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionDeleteTopic<'static>>(0xae16_8909, 40, tl::Payload::Value, 8, "channelAdminLogEventActionDeleteTopic topic", &tl::rows::<1>("o", &[&tables::FORUM_TOPIC])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionPinTopic<'static>>(0x5d8d_353b, 41, tl::Payload::Value, 4, "channelAdminLogEventActionPinTopic flags prev_topic new_topic", &tl::rows::<3>("# 0.0o 0.1o", &[&tables::FORUM_TOPIC, &tables::FORUM_TOPIC])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionToggleAntiSpam>(0x64f3_6dfc, 42, tl::Payload::Value, 4, "channelAdminLogEventActionToggleAntiSpam new_value", &tl::rows::<1>("b", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangePeerColor<'static>>(0x5796_e780, 43, tl::Payload::Reference, 16, "channelAdminLogEventActionChangePeerColor prev_value new_value", &tl::rows::<2>("o o", &[&tables::PEER_COLOR, &tables::PEER_COLOR])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeProfilePeerColor<'static>>(0x5e47_7b25, 44, tl::Payload::Reference, 16, "channelAdminLogEventActionChangeProfilePeerColor prev_value new_value", &tl::rows::<2>("o o", &[&tables::PEER_COLOR, &tables::PEER_COLOR])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeWallpaper<'static>>(0x31bb_5d52, 45, tl::Payload::Reference, 32, "channelAdminLogEventActionChangeWallpaper prev_value new_value", &tl::rows::<2>("o o", &[&tables::WALL_PAPER, &tables::WALL_PAPER])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeEmojiStatus<'static>>(0x3ea9_feb1, 46, tl::Payload::Reference, 8, "channelAdminLogEventActionChangeEmojiStatus prev_value new_value", &tl::rows::<2>("o o", &[&tables::EMOJI_STATUS, &tables::EMOJI_STATUS])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionChangeEmojiStickerSet<'static>>(0x46d8_40ab, 47, tl::Payload::Reference, 8, "channelAdminLogEventActionChangeEmojiStickerSet prev_stickerset new_stickerset", &tl::rows::<2>("o o", &[&tables::INPUT_STICKER_SET, &tables::INPUT_STICKER_SET])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionToggleSignatureProfiles>(0x60a7_9c79, 48, tl::Payload::Value, 4, "channelAdminLogEventActionToggleSignatureProfiles new_value", &tl::rows::<1>("b", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionParticipantSubExtend<'static>>(0x6464_2db3, 49, tl::Payload::Reference, 32, "channelAdminLogEventActionParticipantSubExtend prev_participant new_participant", &tl::rows::<2>("o o", &[&tables::CHANNEL_PARTICIPANT, &tables::CHANNEL_PARTICIPANT])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionToggleAutotranslation>(0xc517_f77e, 50, tl::Payload::Value, 4, "channelAdminLogEventActionToggleAutotranslation new_value", &tl::rows::<1>("b", &[])),
-    tl::Constructor::new::<types::ChannelAdminLogEventActionParticipantEditRank<'static>>(0x5806_b4ec, 51, tl::Payload::Reference, 16, "channelAdminLogEventActionParticipantEditRank user_id prev_rank new_rank", &tl::rows::<3>("l s s", &[])),
-];
+static CHANNEL_ADMIN_LOG_EVENT_ACTION_R: [tl::Field; 80] = tl::rows("s s|s s|s s|o o|b|b|o|o o|o|||o|o o|o o|o o|b|o o|o|l l|o o|i i|o|o|o|o|b|# 0.0! o|o|o|o o|o|i i|o l|b|o|o o|*s *s|b|o|o o|o|# 0.0o 0.1o|b|o o|o o|o o|o o|o o|b|o o|b|l s s", &[&tables::PHOTO, &tables::PHOTO, &tables::MESSAGE, &tables::MESSAGE, &tables::MESSAGE, &tables::MESSAGE, &tables::CHANNEL_PARTICIPANT, &tables::CHANNEL_PARTICIPANT, &tables::CHANNEL_PARTICIPANT, &tables::CHANNEL_PARTICIPANT, &tables::CHANNEL_PARTICIPANT, &tables::INPUT_STICKER_SET, &tables::INPUT_STICKER_SET, &tables::CHAT_BANNED_RIGHTS, &tables::CHAT_BANNED_RIGHTS, &tables::MESSAGE, &tables::CHANNEL_LOCATION, &tables::CHANNEL_LOCATION, &tables::INPUT_GROUP_CALL, &tables::INPUT_GROUP_CALL, &tables::GROUP_CALL_PARTICIPANT, &tables::GROUP_CALL_PARTICIPANT, &tables::EXPORTED_CHAT_INVITE, &tables::EXPORTED_CHAT_INVITE, &tables::EXPORTED_CHAT_INVITE, &tables::EXPORTED_CHAT_INVITE, &tables::EXPORTED_CHAT_INVITE, &tables::GROUP_CALL_PARTICIPANT, &tables::EXPORTED_CHAT_INVITE, &tables::MESSAGE, &tables::CHAT_REACTIONS, &tables::CHAT_REACTIONS, &tables::FORUM_TOPIC, &tables::FORUM_TOPIC, &tables::FORUM_TOPIC, &tables::FORUM_TOPIC, &tables::FORUM_TOPIC, &tables::FORUM_TOPIC, &tables::PEER_COLOR, &tables::PEER_COLOR, &tables::PEER_COLOR, &tables::PEER_COLOR, &tables::WALL_PAPER, &tables::WALL_PAPER, &tables::EMOJI_STATUS, &tables::EMOJI_STATUS, &tables::INPUT_STICKER_SET, &tables::INPUT_STICKER_SET, &tables::CHANNEL_PARTICIPANT, &tables::CHANNEL_PARTICIPANT]);
+static CHANNEL_ADMIN_LOG_EVENT_ACTION_: [tl::Constructor; 52] = tl::constructors(0, &CHANNEL_ADMIN_LOG_EVENT_ACTION_R, [
+    (0xe6df_b825, false, 8, 2, "channelAdminLogEventActionChangeTitle prev_value new_value"),
+    (0x5518_8a2e, false, 8, 2, "channelAdminLogEventActionChangeAbout prev_value new_value"),
+    (0x6a4a_fc38, false, 8, 2, "channelAdminLogEventActionChangeUsername prev_value new_value"),
+    (0x434b_d2af, false, 24, 2, "channelAdminLogEventActionChangePhoto prev_photo new_photo"),
+    (0x1b79_07ae, false, 4, 1, "channelAdminLogEventActionToggleInvites new_value"),
+    (0x26ae_0971, false, 4, 1, "channelAdminLogEventActionToggleSignatures new_value"),
+    (0xe9e8_2c18, false, 12, 1, "channelAdminLogEventActionUpdatePinned message"),
+    (0x709b_2405, true, 24, 2, "channelAdminLogEventActionEditMessage prev_message new_message"),
+    (0x42e0_47bb, false, 12, 1, "channelAdminLogEventActionDeleteMessage message"),
+    (0x1830_40d3, false, 0, 0, "channelAdminLogEventActionParticipantJoin"),
+    (0xf897_77f2, false, 0, 0, "channelAdminLogEventActionParticipantLeave"),
+    (0xe31c_34d8, false, 16, 1, "channelAdminLogEventActionParticipantInvite participant"),
+    (0xe6d8_3d7e, true, 32, 2, "channelAdminLogEventActionParticipantToggleBan prev_participant new_participant"),
+    (0xd567_6710, true, 32, 2, "channelAdminLogEventActionParticipantToggleAdmin prev_participant new_participant"),
+    (0xb1c3_caa7, true, 8, 2, "channelAdminLogEventActionChangeStickerSet prev_stickerset new_stickerset"),
+    (0x5f5c_95f1, false, 4, 1, "channelAdminLogEventActionTogglePreHistoryHidden new_value"),
+    (0x2df5_fc0a, true, 24, 2, "channelAdminLogEventActionDefaultBannedRights prev_banned_rights new_banned_rights"),
+    (0x8f07_9643, false, 12, 1, "channelAdminLogEventActionStopPoll message"),
+    (0x050c_7ac8, false, 16, 2, "channelAdminLogEventActionChangeLinkedChat prev_value new_value"),
+    (0x0e6b_76ae, false, 8, 2, "channelAdminLogEventActionChangeLocation prev_value new_value"),
+    (0x5390_9779, false, 8, 2, "channelAdminLogEventActionToggleSlowMode prev_value new_value"),
+    (0x2320_9745, false, 8, 1, "channelAdminLogEventActionStartGroupCall call"),
+    (0xdb9f_9140, false, 8, 1, "channelAdminLogEventActionDiscardGroupCall call"),
+    (0xf924_24d2, false, 28, 1, "channelAdminLogEventActionParticipantMute participant"),
+    (0xe644_29c0, false, 28, 1, "channelAdminLogEventActionParticipantUnmute participant"),
+    (0x56d6_a247, false, 4, 1, "channelAdminLogEventActionToggleGroupCallSetting join_muted"),
+    (0xfe9f_c158, false, 8, 3, "channelAdminLogEventActionParticipantJoinByInvite flags via_chatlist invite"),
+    (0x5a50_fca4, false, 4, 1, "channelAdminLogEventActionExportedInviteDelete invite"),
+    (0x410a_134e, false, 4, 1, "channelAdminLogEventActionExportedInviteRevoke invite"),
+    (0xe90e_bb59, false, 8, 2, "channelAdminLogEventActionExportedInviteEdit prev_invite new_invite"),
+    (0x3e7f_6847, false, 28, 1, "channelAdminLogEventActionParticipantVolume participant"),
+    (0x6e94_1a38, false, 8, 2, "channelAdminLogEventActionChangeHistoryTTL prev_value new_value"),
+    (0xafb6_144a, false, 12, 2, "channelAdminLogEventActionParticipantJoinByRequest invite approved_by"),
+    (0xcb2a_c766, false, 4, 1, "channelAdminLogEventActionToggleNoForwards new_value"),
+    (0x278f_2868, false, 12, 1, "channelAdminLogEventActionSendMessage message"),
+    (0xbe4e_0ef8, true, 8, 2, "channelAdminLogEventActionChangeAvailableReactions prev_value new_value"),
+    (0xf04f_b3a9, false, 16, 2, "channelAdminLogEventActionChangeUsernames prev_value new_value"),
+    (0x02cc_6383, false, 4, 1, "channelAdminLogEventActionToggleForum new_value"),
+    (0x5870_7d28, false, 8, 1, "channelAdminLogEventActionCreateTopic topic"),
+    (0xf06f_e208, false, 16, 2, "channelAdminLogEventActionEditTopic prev_topic new_topic"),
+    (0xae16_8909, false, 8, 1, "channelAdminLogEventActionDeleteTopic topic"),
+    (0x5d8d_353b, false, 4, 3, "channelAdminLogEventActionPinTopic flags prev_topic new_topic"),
+    (0x64f3_6dfc, false, 4, 1, "channelAdminLogEventActionToggleAntiSpam new_value"),
+    (0x5796_e780, true, 16, 2, "channelAdminLogEventActionChangePeerColor prev_value new_value"),
+    (0x5e47_7b25, true, 16, 2, "channelAdminLogEventActionChangeProfilePeerColor prev_value new_value"),
+    (0x31bb_5d52, true, 32, 2, "channelAdminLogEventActionChangeWallpaper prev_value new_value"),
+    (0x3ea9_feb1, true, 8, 2, "channelAdminLogEventActionChangeEmojiStatus prev_value new_value"),
+    (0x46d8_40ab, true, 8, 2, "channelAdminLogEventActionChangeEmojiStickerSet prev_stickerset new_stickerset"),
+    (0x60a7_9c79, false, 4, 1, "channelAdminLogEventActionToggleSignatureProfiles new_value"),
+    (0x6464_2db3, true, 32, 2, "channelAdminLogEventActionParticipantSubExtend prev_participant new_participant"),
+    (0xc517_f77e, false, 4, 1, "channelAdminLogEventActionToggleAutotranslation new_value"),
+    (0x5806_b4ec, true, 16, 3, "channelAdminLogEventActionParticipantEditRank user_id prev_rank new_rank"),
+]);
 tl::family! { enums::ChannelAdminLogEventAction<'_>, enums::ChannelAdminLogEventAction<'a>, &CHANNEL_ADMIN_LOG_EVENT_ACTION }
 pub(crate) static CHANNEL_ADMIN_LOG_EVENT_ACTION_T: [tl::Type; 52] = tl::Type::structs(&CHANNEL_ADMIN_LOG_EVENT_ACTION_);
 
 pub(crate) static CHANNEL_ADMIN_LOG_EVENTS_FILTER: tl::Type = tl::Type::single::<enums::ChannelAdminLogEventsFilter>("ChannelAdminLogEventsFilter", 8, &CHANNEL_ADMIN_LOG_EVENTS_FILTER_[0], tl::ListOps::NONE);
-static CHANNEL_ADMIN_LOG_EVENTS_FILTER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ChannelAdminLogEventsFilter>(0xea10_7ae4, 0, tl::Payload::Value, 4, "channelAdminLogEventsFilter flags join leave invite ban unban kick unkick promote demote info settings pinned edit delete group_call invites send forums sub_extend edit_rank", &tl::rows::<21>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.6! 0.7! 0.8! 0.9! 0.10! 0.11! 0.12! 0.13! 0.14! 0.15! 0.16! 0.17! 0.18! 0.19!", &[])),
-];
+static CHANNEL_ADMIN_LOG_EVENTS_FILTER_R: [tl::Field; 21] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.6! 0.7! 0.8! 0.9! 0.10! 0.11! 0.12! 0.13! 0.14! 0.15! 0.16! 0.17! 0.18! 0.19!", &[]);
+static CHANNEL_ADMIN_LOG_EVENTS_FILTER_: [tl::Constructor; 1] = tl::constructors(0, &CHANNEL_ADMIN_LOG_EVENTS_FILTER_R, [
+    (0xea10_7ae4, false, 4, 21, "channelAdminLogEventsFilter flags join leave invite ban unban kick unkick promote demote info settings pinned edit delete group_call invites send forums sub_extend edit_rank"),
+]);
 tl::family! { enums::ChannelAdminLogEventsFilter, enums::ChannelAdminLogEventsFilter, &CHANNEL_ADMIN_LOG_EVENTS_FILTER }
 pub(crate) static CHANNEL_ADMIN_LOG_EVENTS_FILTER_T: [tl::Type; 1] = tl::Type::structs(&CHANNEL_ADMIN_LOG_EVENTS_FILTER_);
 
 pub(crate) static CHANNEL_LOCATION: tl::Type = tl::Type::tagged::<enums::ChannelLocation<'static>>("ChannelLocation", 4, &CHANNEL_LOCATION_, { static SLOTS: [u16; 4] = tl::slots(&CHANNEL_LOCATION_); &SLOTS }, tl::ListOps::NONE);
-static CHANNEL_LOCATION_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0xbfb5_ad8b, 0, tl::Payload::Value, 0, "channelLocationEmpty", &[]),
-    tl::Constructor::new::<types::ChannelLocation<'static>>(0x209b_82db, 1, tl::Payload::Reference, 8, "channelLocation geo_point address", &tl::rows::<2>("o s", &[&tables::GEO_POINT])),
-];
+static CHANNEL_LOCATION_R: [tl::Field; 2] = tl::rows("|o s", &[&tables::GEO_POINT]);
+static CHANNEL_LOCATION_: [tl::Constructor; 2] = tl::constructors(0, &CHANNEL_LOCATION_R, [
+    (0xbfb5_ad8b, false, 0, 0, "channelLocationEmpty"),
+    (0x209b_82db, true, 8, 2, "channelLocation geo_point address"),
+]);
 tl::family! { enums::ChannelLocation<'_>, enums::ChannelLocation<'a>, &CHANNEL_LOCATION }
 pub(crate) static CHANNEL_LOCATION_T: [tl::Type; 2] = tl::Type::structs(&CHANNEL_LOCATION_);
 
 pub(crate) static CHANNEL_MESSAGES_FILTER: tl::Type = tl::Type::tagged::<enums::ChannelMessagesFilter<'static>>("ChannelMessagesFilter", 4, &CHANNEL_MESSAGES_FILTER_, { static SLOTS: [u16; 4] = tl::slots(&CHANNEL_MESSAGES_FILTER_); &SLOTS }, tl::ListOps::NONE);
-static CHANNEL_MESSAGES_FILTER_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0x94d4_2ee7, 0, tl::Payload::Value, 0, "channelMessagesFilterEmpty", &[]),
-    tl::Constructor::new::<types::ChannelMessagesFilter<'static>>(0xcd77_d957, 1, tl::Payload::Value, 12, "channelMessagesFilter flags exclude_new_messages ranges", &tl::rows::<3>("# 0.1! *o", &[&tables::MESSAGE_RANGE])),
-];
+static CHANNEL_MESSAGES_FILTER_R: [tl::Field; 3] = tl::rows("|# 0.1! *o", &[&tables::MESSAGE_RANGE]);
+static CHANNEL_MESSAGES_FILTER_: [tl::Constructor; 2] = tl::constructors(0, &CHANNEL_MESSAGES_FILTER_R, [
+    (0x94d4_2ee7, false, 0, 0, "channelMessagesFilterEmpty"),
+    (0xcd77_d957, false, 12, 3, "channelMessagesFilter flags exclude_new_messages ranges"),
+]);
 tl::family! { enums::ChannelMessagesFilter<'_>, enums::ChannelMessagesFilter<'a>, &CHANNEL_MESSAGES_FILTER }
 pub(crate) static CHANNEL_MESSAGES_FILTER_T: [tl::Type; 2] = tl::Type::structs(&CHANNEL_MESSAGES_FILTER_);
 
 pub(crate) static CHANNEL_PARTICIPANT: tl::Type = tl::Type::tagged::<enums::ChannelParticipant<'static>>("ChannelParticipant", 16, &CHANNEL_PARTICIPANT_, { static SLOTS: [u16; 16] = tl::slots(&CHANNEL_PARTICIPANT_); &SLOTS }, tl::ListOps::of::<enums::ChannelParticipant<'static>>());
-static CHANNEL_PARTICIPANT_: [tl::Constructor; 6] = [
-    tl::Constructor::new::<types::ChannelParticipant<'static>>(0x1bd5_4456, 0, tl::Payload::Reference, 16, "channelParticipant flags user_id date subscription_until_date rank", &tl::rows::<5>("# l i 0.0i 0.2s", &[])),
-    tl::Constructor::new::<types::ChannelParticipantSelf<'static>>(0xa947_8a1a, 1, tl::Payload::Reference, 24, "channelParticipantSelf flags via_request user_id inviter_id date subscription_until_date rank", &tl::rows::<7>("# 0.0! l l i 0.1i 0.2s", &[])),
-    tl::Constructor::new::<types::ChannelParticipantCreator<'static>>(0x2fe6_01d3, 2, tl::Payload::Reference, 20, "channelParticipantCreator flags user_id admin_rights rank", &tl::rows::<4>("# l o 0.0s", &[&tables::CHAT_ADMIN_RIGHTS])),
-    tl::Constructor::new::<types::ChannelParticipantAdmin<'static>>(0x34c3_bb53, 3, tl::Payload::Reference, 32, "channelParticipantAdmin flags can_edit self user_id inviter_id promoted_by date admin_rights rank", &tl::rows::<9>("# 0.0! 0.1! l 0.1l l i o 0.2s", &[&tables::CHAT_ADMIN_RIGHTS])),
-    tl::Constructor::new::<types::ChannelParticipantBanned<'static>>(0xd5f0_ad91, 4, tl::Payload::Reference, 40, "channelParticipantBanned flags left peer kicked_by date banned_rights rank", &tl::rows::<7>("# 0.0! o l i o 0.2s", &[&tables::PEER, &tables::CHAT_BANNED_RIGHTS])),
-    tl::Constructor::new::<types::ChannelParticipantLeft>(0x1b03_f006, 5, tl::Payload::Value, 12, "channelParticipantLeft peer", &tl::rows::<1>("o", &[&tables::PEER])),
-];
+static CHANNEL_PARTICIPANT_R: [tl::Field; 33] = tl::rows("# l i 0.0i 0.2s|# 0.0! l l i 0.1i 0.2s|# l o 0.0s|# 0.0! 0.1! l 0.1l l i o 0.2s|# 0.0! o l i o 0.2s|o", &[&tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_ADMIN_RIGHTS, &tables::PEER, &tables::CHAT_BANNED_RIGHTS, &tables::PEER]);
+static CHANNEL_PARTICIPANT_: [tl::Constructor; 6] = tl::constructors(0, &CHANNEL_PARTICIPANT_R, [
+    (0x1bd5_4456, true, 16, 5, "channelParticipant flags user_id date subscription_until_date rank"),
+    (0xa947_8a1a, true, 24, 7, "channelParticipantSelf flags via_request user_id inviter_id date subscription_until_date rank"),
+    (0x2fe6_01d3, true, 20, 4, "channelParticipantCreator flags user_id admin_rights rank"),
+    (0x34c3_bb53, true, 32, 9, "channelParticipantAdmin flags can_edit self user_id inviter_id promoted_by date admin_rights rank"),
+    (0xd5f0_ad91, true, 40, 7, "channelParticipantBanned flags left peer kicked_by date banned_rights rank"),
+    (0x1b03_f006, false, 12, 1, "channelParticipantLeft peer"),
+]);
 tl::family! { enums::ChannelParticipant<'_>, enums::ChannelParticipant<'a>, &CHANNEL_PARTICIPANT }
 pub(crate) static CHANNEL_PARTICIPANT_T: [tl::Type; 6] = tl::Type::structs(&CHANNEL_PARTICIPANT_);
 
 pub(crate) static CHANNEL_PARTICIPANTS_FILTER: tl::Type = tl::Type::tagged::<enums::ChannelParticipantsFilter<'static>>("ChannelParticipantsFilter", 4, &CHANNEL_PARTICIPANTS_FILTER_, { static SLOTS: [u16; 16] = tl::slots(&CHANNEL_PARTICIPANTS_FILTER_); &SLOTS }, tl::ListOps::NONE);
-static CHANNEL_PARTICIPANTS_FILTER_: [tl::Constructor; 8] = [
-    tl::Constructor::new::<()>(0xde3f_3c79, 0, tl::Payload::Value, 0, "channelParticipantsRecent", &[]),
-    tl::Constructor::new::<()>(0xb460_8969, 1, tl::Payload::Value, 0, "channelParticipantsAdmins", &[]),
-    tl::Constructor::new::<types::ChannelParticipantsKicked<'static>>(0xa3b5_4985, 2, tl::Payload::Value, 4, "channelParticipantsKicked q", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<()>(0xb0d1_865b, 3, tl::Payload::Value, 0, "channelParticipantsBots", &[]),
-    tl::Constructor::new::<types::ChannelParticipantsBanned<'static>>(0x1427_a5e1, 4, tl::Payload::Value, 4, "channelParticipantsBanned q", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::ChannelParticipantsSearch<'static>>(0x0656_ac4b, 5, tl::Payload::Value, 4, "channelParticipantsSearch q", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::ChannelParticipantsContacts<'static>>(0xbb6a_e88d, 6, tl::Payload::Value, 4, "channelParticipantsContacts q", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::ChannelParticipantsMentions<'static>>(0xe04b_5ceb, 7, tl::Payload::Value, 4, "channelParticipantsMentions flags q top_msg_id", &tl::rows::<3>("# 0.0s 0.1i", &[])),
-];
+static CHANNEL_PARTICIPANTS_FILTER_R: [tl::Field; 7] = tl::rows("||s||s|s|s|# 0.0s 0.1i", &[]);
+static CHANNEL_PARTICIPANTS_FILTER_: [tl::Constructor; 8] = tl::constructors(0, &CHANNEL_PARTICIPANTS_FILTER_R, [
+    (0xde3f_3c79, false, 0, 0, "channelParticipantsRecent"),
+    (0xb460_8969, false, 0, 0, "channelParticipantsAdmins"),
+    (0xa3b5_4985, false, 4, 1, "channelParticipantsKicked q"),
+    (0xb0d1_865b, false, 0, 0, "channelParticipantsBots"),
+    (0x1427_a5e1, false, 4, 1, "channelParticipantsBanned q"),
+    (0x0656_ac4b, false, 4, 1, "channelParticipantsSearch q"),
+    (0xbb6a_e88d, false, 4, 1, "channelParticipantsContacts q"),
+    (0xe04b_5ceb, false, 4, 3, "channelParticipantsMentions flags q top_msg_id"),
+]);
 tl::family! { enums::ChannelParticipantsFilter<'_>, enums::ChannelParticipantsFilter<'a>, &CHANNEL_PARTICIPANTS_FILTER }
 pub(crate) static CHANNEL_PARTICIPANTS_FILTER_T: [tl::Type; 8] = tl::Type::structs(&CHANNEL_PARTICIPANTS_FILTER_);
 
 pub(crate) static CHAT: tl::Type = tl::Type::tagged::<enums::Chat<'static>>("Chat", 12, &CHAT_, { static SLOTS: [u16; 16] = tl::slots(&CHAT_); &SLOTS }, tl::ListOps::of::<enums::Chat<'static>>());
-static CHAT_: [tl::Constructor; 7] = [
-    tl::Constructor::new::<types::ChatEmpty>(0x2956_2865, 0, tl::Payload::Value, 8, "chatEmpty id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::Chat<'static>>(0x41cb_f256, 1, tl::Payload::Reference, 32, "chat flags creator left deactivated call_active call_not_empty noforwards id title photo participants_count date version migrated_to admin_rights default_banned_rights", &tl::rows::<16>("# 0.0! 0.2! 0.5! 0.23! 0.24! 0.25! l s o i i i 0.6o 0.14o 0.18o", &[&tables::CHAT_PHOTO, &tables::INPUT_CHANNEL, &tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_BANNED_RIGHTS])),
-    tl::Constructor::new::<types::ChatForbidden<'static>>(0x6592_a1a7, 2, tl::Payload::Value, 12, "chatForbidden id title", &tl::rows::<2>("l s", &[])),
-    tl::Constructor::new::<types::Channel<'static>>(0xd49f_34c6, 3, tl::Payload::Reference, 28, "channel flags creator left broadcast verified megagroup restricted signatures min scam has_link has_geo slowmode_enabled call_active call_not_empty fake gigagroup noforwards join_to_send join_request forum flags2 stories_hidden stories_hidden_min stories_unavailable signature_profiles autotranslation broadcast_messages_allowed monoforum forum_tabs id access_hash title username photo date restriction_reason admin_rights banned_rights default_banned_rights participants_count usernames stories_max_id color profile_color emoji_status level subscription_until_date bot_verification_icon send_paid_messages_stars linked_monoforum_id linked_community_id", &tl::rows::<52>("# 0.0! 0.2! 0.5! 0.7! 0.8! 0.9! 0.11! 0.12! 0.19! 0.20! 0.21! 0.22! 0.23! 0.24! 0.25! 0.26! 0.27! 0.28! 0.29! 0.30! # 1.1! 1.2! 1.3! 1.12! 1.15! 1.16! 1.17! 1.19! l 0.13l s 0.6s o i 0.9*o 0.14o 0.15o 0.18o 0.17i 1.0*o 1.4o 1.7o 1.8o 1.9o 1.10i 1.11i 1.13l 1.14l 1.18l 1.20l", &[&tables::CHAT_PHOTO, &tables::RESTRICTION_REASON, &tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_BANNED_RIGHTS, &tables::CHAT_BANNED_RIGHTS, &tables::USERNAME, &tables::RECENT_STORY, &tables::PEER_COLOR, &tables::PEER_COLOR, &tables::EMOJI_STATUS])),
-    tl::Constructor::new::<types::ChannelForbidden<'static>>(0x17d4_93d5, 4, tl::Payload::Reference, 24, "channelForbidden flags broadcast megagroup monoforum id access_hash title until_date", &tl::rows::<8>("# 0.5! 0.8! 0.10! l l s 0.16i", &[])),
-    tl::Constructor::new::<types::CommunityForbidden<'static>>(0xfd3c_dab8, 5, tl::Payload::Reference, 16, "communityForbidden flags id access_hash title", &tl::rows::<4>("# l 0.13l s", &[])),
-    tl::Constructor::new::<types::Community<'static>>(0x65ef_e954, 6, tl::Payload::Reference, 28, "community flags creator left min flags2 collapsed_in_dialogs id access_hash title photo date admin_rights default_banned_rights", &tl::rows::<13>("# 0.0! 0.2! 0.12! # 1.20! l 0.13l s o i 0.14o 0.18o", &[&tables::CHAT_PHOTO, &tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_BANNED_RIGHTS])),
-];
+static CHAT_R: [tl::Field; 96] = tl::rows("l|# 0.0! 0.2! 0.5! 0.23! 0.24! 0.25! l s o i i i 0.6o 0.14o 0.18o|l s|# 0.0! 0.2! 0.5! 0.7! 0.8! 0.9! 0.11! 0.12! 0.19! 0.20! 0.21! 0.22! 0.23! 0.24! 0.25! 0.26! 0.27! 0.28! 0.29! 0.30! # 1.1! 1.2! 1.3! 1.12! 1.15! 1.16! 1.17! 1.19! l 0.13l s 0.6s o i 0.9*o 0.14o 0.15o 0.18o 0.17i 1.0*o 1.4o 1.7o 1.8o 1.9o 1.10i 1.11i 1.13l 1.14l 1.18l 1.20l|# 0.5! 0.8! 0.10! l l s 0.16i|# l 0.13l s|# 0.0! 0.2! 0.12! # 1.20! l 0.13l s o i 0.14o 0.18o", &[&tables::CHAT_PHOTO, &tables::INPUT_CHANNEL, &tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_BANNED_RIGHTS, &tables::CHAT_PHOTO, &tables::RESTRICTION_REASON, &tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_BANNED_RIGHTS, &tables::CHAT_BANNED_RIGHTS, &tables::USERNAME, &tables::RECENT_STORY, &tables::PEER_COLOR, &tables::PEER_COLOR, &tables::EMOJI_STATUS, &tables::CHAT_PHOTO, &tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_BANNED_RIGHTS]);
+static CHAT_: [tl::Constructor; 7] = tl::constructors(0, &CHAT_R, [
+    (0x2956_2865, false, 8, 1, "chatEmpty id"),
+    (0x41cb_f256, true, 32, 16, "chat flags creator left deactivated call_active call_not_empty noforwards id title photo participants_count date version migrated_to admin_rights default_banned_rights"),
+    (0x6592_a1a7, false, 12, 2, "chatForbidden id title"),
+    (0xd49f_34c6, true, 28, 52, "channel flags creator left broadcast verified megagroup restricted signatures min scam has_link has_geo slowmode_enabled call_active call_not_empty fake gigagroup noforwards join_to_send join_request forum flags2 stories_hidden stories_hidden_min stories_unavailable signature_profiles autotranslation broadcast_messages_allowed monoforum forum_tabs id access_hash title username photo date restriction_reason admin_rights banned_rights default_banned_rights participants_count usernames stories_max_id color profile_color emoji_status level subscription_until_date bot_verification_icon send_paid_messages_stars linked_monoforum_id linked_community_id"),
+    (0x17d4_93d5, true, 24, 8, "channelForbidden flags broadcast megagroup monoforum id access_hash title until_date"),
+    (0xfd3c_dab8, true, 16, 4, "communityForbidden flags id access_hash title"),
+    (0x65ef_e954, true, 28, 13, "community flags creator left min flags2 collapsed_in_dialogs id access_hash title photo date admin_rights default_banned_rights"),
+]);
 tl::family! { enums::Chat<'_>, enums::Chat<'a>, &CHAT }
 pub(crate) static CHAT_T: [tl::Type; 7] = tl::Type::structs(&CHAT_);
 
 pub(crate) static CHAT_ADMIN_RIGHTS: tl::Type = tl::Type::single::<enums::ChatAdminRights>("ChatAdminRights", 8, &CHAT_ADMIN_RIGHTS_[0], tl::ListOps::NONE);
-static CHAT_ADMIN_RIGHTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ChatAdminRights>(0x5fb2_24d5, 0, tl::Payload::Value, 4, "chatAdminRights flags change_info post_messages edit_messages delete_messages ban_users invite_users pin_messages add_admins anonymous manage_call other manage_topics post_stories edit_stories delete_stories manage_direct_messages manage_ranks manage_linked_peers manage_welcome_messages", &tl::rows::<20>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.7! 0.9! 0.10! 0.11! 0.12! 0.13! 0.14! 0.15! 0.16! 0.17! 0.18! 0.19! 0.20!", &[])),
-];
+static CHAT_ADMIN_RIGHTS_R: [tl::Field; 20] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.7! 0.9! 0.10! 0.11! 0.12! 0.13! 0.14! 0.15! 0.16! 0.17! 0.18! 0.19! 0.20!", &[]);
+static CHAT_ADMIN_RIGHTS_: [tl::Constructor; 1] = tl::constructors(0, &CHAT_ADMIN_RIGHTS_R, [
+    (0x5fb2_24d5, false, 4, 20, "chatAdminRights flags change_info post_messages edit_messages delete_messages ban_users invite_users pin_messages add_admins anonymous manage_call other manage_topics post_stories edit_stories delete_stories manage_direct_messages manage_ranks manage_linked_peers manage_welcome_messages"),
+]);
 tl::family! { enums::ChatAdminRights, enums::ChatAdminRights, &CHAT_ADMIN_RIGHTS }
 pub(crate) static CHAT_ADMIN_RIGHTS_T: [tl::Type; 1] = tl::Type::structs(&CHAT_ADMIN_RIGHTS_);
 
 pub(crate) static CHAT_ADMIN_WITH_INVITES: tl::Type = tl::Type::single::<enums::ChatAdminWithInvites>("ChatAdminWithInvites", 20, &CHAT_ADMIN_WITH_INVITES_[0], tl::ListOps::of::<enums::ChatAdminWithInvites>());
-static CHAT_ADMIN_WITH_INVITES_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ChatAdminWithInvites>(0xf2ec_ef23, 0, tl::Payload::Value, 16, "chatAdminWithInvites admin_id invites_count revoked_invites_count", &tl::rows::<3>("l i i", &[])),
-];
+static CHAT_ADMIN_WITH_INVITES_R: [tl::Field; 3] = tl::rows("l i i", &[]);
+static CHAT_ADMIN_WITH_INVITES_: [tl::Constructor; 1] = tl::constructors(0, &CHAT_ADMIN_WITH_INVITES_R, [
+    (0xf2ec_ef23, false, 16, 3, "chatAdminWithInvites admin_id invites_count revoked_invites_count"),
+]);
 tl::family! { enums::ChatAdminWithInvites, enums::ChatAdminWithInvites, &CHAT_ADMIN_WITH_INVITES }
 pub(crate) static CHAT_ADMIN_WITH_INVITES_T: [tl::Type; 1] = tl::Type::structs(&CHAT_ADMIN_WITH_INVITES_);
 
 pub(crate) static CHAT_BANNED_RIGHTS: tl::Type = tl::Type::single::<enums::ChatBannedRights>("ChatBannedRights", 12, &CHAT_BANNED_RIGHTS_[0], tl::ListOps::NONE);
-static CHAT_BANNED_RIGHTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ChatBannedRights>(0x9f12_0418, 0, tl::Payload::Value, 8, "chatBannedRights flags view_messages send_messages send_media send_stickers send_gifs send_games send_inline embed_links send_polls change_info invite_users pin_messages manage_topics send_photos send_videos send_roundvideos send_audios send_voices send_docs send_plain edit_rank send_reactions manage_linked_peers until_date", &tl::rows::<25>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.6! 0.7! 0.8! 0.10! 0.15! 0.17! 0.18! 0.19! 0.20! 0.21! 0.22! 0.23! 0.24! 0.25! 0.26! 0.27! 0.28! i", &[])),
-];
+static CHAT_BANNED_RIGHTS_R: [tl::Field; 25] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.6! 0.7! 0.8! 0.10! 0.15! 0.17! 0.18! 0.19! 0.20! 0.21! 0.22! 0.23! 0.24! 0.25! 0.26! 0.27! 0.28! i", &[]);
+static CHAT_BANNED_RIGHTS_: [tl::Constructor; 1] = tl::constructors(0, &CHAT_BANNED_RIGHTS_R, [
+    (0x9f12_0418, false, 8, 25, "chatBannedRights flags view_messages send_messages send_media send_stickers send_gifs send_games send_inline embed_links send_polls change_info invite_users pin_messages manage_topics send_photos send_videos send_roundvideos send_audios send_voices send_docs send_plain edit_rank send_reactions manage_linked_peers until_date"),
+]);
 tl::family! { enums::ChatBannedRights, enums::ChatBannedRights, &CHAT_BANNED_RIGHTS }
 pub(crate) static CHAT_BANNED_RIGHTS_T: [tl::Type; 1] = tl::Type::structs(&CHAT_BANNED_RIGHTS_);
 
 pub(crate) static CHAT_FULL: tl::Type = tl::Type::tagged::<enums::ChatFull<'static>>("ChatFull", 40, &CHAT_FULL_, { static SLOTS: [u16; 8] = tl::slots(&CHAT_FULL_); &SLOTS }, tl::ListOps::NONE);
-static CHAT_FULL_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::ChatFull<'static>>(0x2633_421b, 0, tl::Payload::Reference, 40, "chatFull flags can_set_username has_scheduled translations_disabled has_welcome_messages id about participants chat_photo notify_settings exported_invite bot_info pinned_msg_id folder_id call ttl_period groupcall_default_join_as theme_emoticon requests_pending recent_requesters available_reactions reactions_limit", &tl::rows::<22>("# 0.7! 0.8! 0.19! 0.21! l s o 0.2o o 0.13o 0.3*o 0.6i 0.11i 0.12o 0.14i 0.15o 0.16s 0.17i 0.17*l 0.18o 0.20i", &[&tables::CHAT_PARTICIPANTS, &tables::PHOTO, &tables::PEER_NOTIFY_SETTINGS, &tables::EXPORTED_CHAT_INVITE, &tables::BOT_INFO, &tables::INPUT_GROUP_CALL, &tables::PEER, &tables::CHAT_REACTIONS])),
-    tl::Constructor::new::<types::ChannelFull<'static>>(0xa04e_8d3a, 1, tl::Payload::Reference, 64, "channelFull flags can_view_participants can_set_username can_set_stickers hidden_prehistory can_set_location has_scheduled can_view_stats blocked flags2 can_delete_channel antispam participants_hidden translations_disabled stories_pinned_available view_forum_as_messages restricted_sponsored can_view_revenue paid_media_allowed can_view_stars_revenue paid_reactions_available stargifts_available paid_messages_available has_welcome_messages id about participants_count admins_count kicked_count banned_count online_count read_inbox_max_id read_outbox_max_id unread_count chat_photo notify_settings exported_invite bot_info migrated_from_chat_id migrated_from_max_id pinned_msg_id stickerset available_min_id folder_id linked_chat_id location slowmode_seconds slowmode_next_send_date stats_dc pts call ttl_period pending_suggestions groupcall_default_join_as theme_emoticon requests_pending recent_requesters default_send_as available_reactions reactions_limit stories wallpaper boosts_applied boosts_unrestrict emojiset bot_verification stargifts_count send_paid_messages_stars main_tab guard_bot_id", &tl::rows::<70>("# 0.3! 0.6! 0.7! 0.10! 0.16! 0.19! 0.20! 0.22! # 1.0! 1.1! 1.2! 1.3! 1.5! 1.6! 1.11! 1.12! 1.14! 1.15! 1.16! 1.19! 1.20! 1.24! l s 0.0i 0.1i 0.2i 0.2i 0.13i i i i o o 0.23o *o 0.4l 0.4i 0.5i 0.8o 0.9i 0.11i 0.14l 0.15o 0.17i 0.18i 0.12i i 0.21o 0.24i 0.25*s 0.26o 0.27s 0.28i 0.28*l 0.29o 0.30o 1.13i 1.4o 1.7o 1.8i 1.9i 1.10o 1.17o 1.18i 1.21l 1.22o 1.23l", &[&tables::PHOTO, &tables::PEER_NOTIFY_SETTINGS, &tables::EXPORTED_CHAT_INVITE, &tables::BOT_INFO, &tables::STICKER_SET, &tables::CHANNEL_LOCATION, &tables::INPUT_GROUP_CALL, &tables::PEER, &tables::PEER, &tables::CHAT_REACTIONS, &tables::PEER_STORIES, &tables::WALL_PAPER, &tables::STICKER_SET, &tables::BOT_VERIFICATION, &tables::PROFILE_TAB])),
-    tl::Constructor::new::<types::CommunityFull<'static>>(0xcbb7_a507, 2, tl::Payload::Reference, 36, "communityFull flags id about chat_photo linked_peers admins_count kicked_count peer_link_requests_pending", &tl::rows::<8>("# l s o *o 0.1i 0.2i 0.0i", &[&tables::PHOTO, &tables::COMMUNITY_PEER])),
-];
+static CHAT_FULL_R: [tl::Field; 100] = tl::rows("# 0.7! 0.8! 0.19! 0.21! l s o 0.2o o 0.13o 0.3*o 0.6i 0.11i 0.12o 0.14i 0.15o 0.16s 0.17i 0.17*l 0.18o 0.20i|# 0.3! 0.6! 0.7! 0.10! 0.16! 0.19! 0.20! 0.22! # 1.0! 1.1! 1.2! 1.3! 1.5! 1.6! 1.11! 1.12! 1.14! 1.15! 1.16! 1.19! 1.20! 1.24! l s 0.0i 0.1i 0.2i 0.2i 0.13i i i i o o 0.23o *o 0.4l 0.4i 0.5i 0.8o 0.9i 0.11i 0.14l 0.15o 0.17i 0.18i 0.12i i 0.21o 0.24i 0.25*s 0.26o 0.27s 0.28i 0.28*l 0.29o 0.30o 1.13i 1.4o 1.7o 1.8i 1.9i 1.10o 1.17o 1.18i 1.21l 1.22o 1.23l|# l s o *o 0.1i 0.2i 0.0i", &[&tables::CHAT_PARTICIPANTS, &tables::PHOTO, &tables::PEER_NOTIFY_SETTINGS, &tables::EXPORTED_CHAT_INVITE, &tables::BOT_INFO, &tables::INPUT_GROUP_CALL, &tables::PEER, &tables::CHAT_REACTIONS, &tables::PHOTO, &tables::PEER_NOTIFY_SETTINGS, &tables::EXPORTED_CHAT_INVITE, &tables::BOT_INFO, &tables::STICKER_SET, &tables::CHANNEL_LOCATION, &tables::INPUT_GROUP_CALL, &tables::PEER, &tables::PEER, &tables::CHAT_REACTIONS, &tables::PEER_STORIES, &tables::WALL_PAPER, &tables::STICKER_SET, &tables::BOT_VERIFICATION, &tables::PROFILE_TAB, &tables::PHOTO, &tables::COMMUNITY_PEER]);
+static CHAT_FULL_: [tl::Constructor; 3] = tl::constructors(0, &CHAT_FULL_R, [
+    (0x2633_421b, true, 40, 22, "chatFull flags can_set_username has_scheduled translations_disabled has_welcome_messages id about participants chat_photo notify_settings exported_invite bot_info pinned_msg_id folder_id call ttl_period groupcall_default_join_as theme_emoticon requests_pending recent_requesters available_reactions reactions_limit"),
+    (0xa04e_8d3a, true, 64, 70, "channelFull flags can_view_participants can_set_username can_set_stickers hidden_prehistory can_set_location has_scheduled can_view_stats blocked flags2 can_delete_channel antispam participants_hidden translations_disabled stories_pinned_available view_forum_as_messages restricted_sponsored can_view_revenue paid_media_allowed can_view_stars_revenue paid_reactions_available stargifts_available paid_messages_available has_welcome_messages id about participants_count admins_count kicked_count banned_count online_count read_inbox_max_id read_outbox_max_id unread_count chat_photo notify_settings exported_invite bot_info migrated_from_chat_id migrated_from_max_id pinned_msg_id stickerset available_min_id folder_id linked_chat_id location slowmode_seconds slowmode_next_send_date stats_dc pts call ttl_period pending_suggestions groupcall_default_join_as theme_emoticon requests_pending recent_requesters default_send_as available_reactions reactions_limit stories wallpaper boosts_applied boosts_unrestrict emojiset bot_verification stargifts_count send_paid_messages_stars main_tab guard_bot_id"),
+    (0xcbb7_a507, true, 36, 8, "communityFull flags id about chat_photo linked_peers admins_count kicked_count peer_link_requests_pending"),
+]);
 tl::family! { enums::ChatFull<'_>, enums::ChatFull<'a>, &CHAT_FULL }
 pub(crate) static CHAT_FULL_T: [tl::Type; 3] = tl::Type::structs(&CHAT_FULL_);
 
 pub(crate) static CHAT_INVITE: tl::Type = tl::Type::tagged::<enums::ChatInvite<'static>>("ChatInvite", 16, &CHAT_INVITE_, { static SLOTS: [u16; 8] = tl::slots(&CHAT_INVITE_); &SLOTS }, tl::ListOps::NONE);
-static CHAT_INVITE_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::ChatInviteAlready<'static>>(0x5a68_6d7c, 0, tl::Payload::Value, 12, "chatInviteAlready chat", &tl::rows::<1>("o", &[&tables::CHAT])),
-    tl::Constructor::new::<types::ChatInvite<'static>>(0x5c9d_3702, 1, tl::Payload::Reference, 28, "chatInvite flags channel broadcast public megagroup request_needed verified scam fake can_refulfill_subscription title about photo participants_count participants color subscription_pricing subscription_form_id bot_verification", &tl::rows::<19>("# 0.0! 0.1! 0.2! 0.3! 0.6! 0.7! 0.8! 0.9! 0.11! s 0.5s o i 0.4*o i 0.10o 0.12l 0.13o", &[&tables::PHOTO, &tables::USER, &tables::STARS_SUBSCRIPTION_PRICING, &tables::BOT_VERIFICATION])),
-    tl::Constructor::new::<types::ChatInvitePeek<'static>>(0x6169_5cb0, 2, tl::Payload::Reference, 16, "chatInvitePeek chat expires", &tl::rows::<2>("o i", &[&tables::CHAT])),
-];
+static CHAT_INVITE_R: [tl::Field; 22] = tl::rows("o|# 0.0! 0.1! 0.2! 0.3! 0.6! 0.7! 0.8! 0.9! 0.11! s 0.5s o i 0.4*o i 0.10o 0.12l 0.13o|o i", &[&tables::CHAT, &tables::PHOTO, &tables::USER, &tables::STARS_SUBSCRIPTION_PRICING, &tables::BOT_VERIFICATION, &tables::CHAT]);
+static CHAT_INVITE_: [tl::Constructor; 3] = tl::constructors(0, &CHAT_INVITE_R, [
+    (0x5a68_6d7c, false, 12, 1, "chatInviteAlready chat"),
+    (0x5c9d_3702, true, 28, 19, "chatInvite flags channel broadcast public megagroup request_needed verified scam fake can_refulfill_subscription title about photo participants_count participants color subscription_pricing subscription_form_id bot_verification"),
+    (0x6169_5cb0, true, 16, 2, "chatInvitePeek chat expires"),
+]);
 tl::family! { enums::ChatInvite<'_>, enums::ChatInvite<'a>, &CHAT_INVITE }
 pub(crate) static CHAT_INVITE_T: [tl::Type; 3] = tl::Type::structs(&CHAT_INVITE_);
 
 pub(crate) static CHAT_INVITE_IMPORTER: tl::Type = tl::Type::single::<enums::ChatInviteImporter<'static>>("ChatInviteImporter", 20, &CHAT_INVITE_IMPORTER_[0], tl::ListOps::of::<enums::ChatInviteImporter<'static>>());
-static CHAT_INVITE_IMPORTER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ChatInviteImporter<'static>>(0x8c5a_dfd9, 0, tl::Payload::Reference, 16, "chatInviteImporter flags requested via_chatlist user_id date about approved_by", &tl::rows::<7>("# 0.0! 0.3! l i 0.2s 0.1l", &[])),
-];
+static CHAT_INVITE_IMPORTER_R: [tl::Field; 7] = tl::rows("# 0.0! 0.3! l i 0.2s 0.1l", &[]);
+static CHAT_INVITE_IMPORTER_: [tl::Constructor; 1] = tl::constructors(0, &CHAT_INVITE_IMPORTER_R, [
+    (0x8c5a_dfd9, true, 16, 7, "chatInviteImporter flags requested via_chatlist user_id date about approved_by"),
+]);
 tl::family! { enums::ChatInviteImporter<'_>, enums::ChatInviteImporter<'a>, &CHAT_INVITE_IMPORTER }
 pub(crate) static CHAT_INVITE_IMPORTER_T: [tl::Type; 1] = tl::Type::structs(&CHAT_INVITE_IMPORTER_);
 
 pub(crate) static CHAT_ONLINES: tl::Type = tl::Type::single::<enums::ChatOnlines>("ChatOnlines", 8, &CHAT_ONLINES_[0], tl::ListOps::NONE);
-static CHAT_ONLINES_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ChatOnlines>(0xf041_e250, 0, tl::Payload::Value, 4, "chatOnlines onlines", &tl::rows::<1>("i", &[])),
-];
+static CHAT_ONLINES_R: [tl::Field; 1] = tl::rows("i", &[]);
+static CHAT_ONLINES_: [tl::Constructor; 1] = tl::constructors(0, &CHAT_ONLINES_R, [
+    (0xf041_e250, false, 4, 1, "chatOnlines onlines"),
+]);
 tl::family! { enums::ChatOnlines, enums::ChatOnlines, &CHAT_ONLINES }
 pub(crate) static CHAT_ONLINES_T: [tl::Type; 1] = tl::Type::structs(&CHAT_ONLINES_);
 
 pub(crate) static CHAT_PARTICIPANT: tl::Type = tl::Type::tagged::<enums::ChatParticipant<'static>>("ChatParticipant", 16, &CHAT_PARTICIPANT_, { static SLOTS: [u16; 8] = tl::slots(&CHAT_PARTICIPANT_); &SLOTS }, tl::ListOps::of::<enums::ChatParticipant<'static>>());
-static CHAT_PARTICIPANT_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::ChatParticipant<'static>>(0x38e7_9fde, 0, tl::Payload::Reference, 24, "chatParticipant flags user_id inviter_id date rank", &tl::rows::<5>("# l l i 0.0s", &[])),
-    tl::Constructor::new::<types::ChatParticipantCreator<'static>>(0xe1f8_67b8, 1, tl::Payload::Value, 12, "chatParticipantCreator flags user_id rank", &tl::rows::<3>("# l 0.0s", &[])),
-    tl::Constructor::new::<types::ChatParticipantAdmin<'static>>(0x0360_d5d2, 2, tl::Payload::Reference, 24, "chatParticipantAdmin flags user_id inviter_id date rank", &tl::rows::<5>("# l l i 0.0s", &[])),
-];
+static CHAT_PARTICIPANT_R: [tl::Field; 13] = tl::rows("# l l i 0.0s|# l 0.0s|# l l i 0.0s", &[]);
+static CHAT_PARTICIPANT_: [tl::Constructor; 3] = tl::constructors(0, &CHAT_PARTICIPANT_R, [
+    (0x38e7_9fde, true, 24, 5, "chatParticipant flags user_id inviter_id date rank"),
+    (0xe1f8_67b8, false, 12, 3, "chatParticipantCreator flags user_id rank"),
+    (0x0360_d5d2, true, 24, 5, "chatParticipantAdmin flags user_id inviter_id date rank"),
+]);
 tl::family! { enums::ChatParticipant<'_>, enums::ChatParticipant<'a>, &CHAT_PARTICIPANT }
 pub(crate) static CHAT_PARTICIPANT_T: [tl::Type; 3] = tl::Type::structs(&CHAT_PARTICIPANT_);
 
 pub(crate) static CHAT_PARTICIPANTS: tl::Type = tl::Type::tagged::<enums::ChatParticipants<'static>>("ChatParticipants", 16, &CHAT_PARTICIPANTS_, { static SLOTS: [u16; 4] = tl::slots(&CHAT_PARTICIPANTS_); &SLOTS }, tl::ListOps::NONE);
-static CHAT_PARTICIPANTS_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::ChatParticipantsForbidden<'static>>(0x8763_d3e1, 0, tl::Payload::Value, 12, "chatParticipantsForbidden flags chat_id self_participant", &tl::rows::<3>("# l 0.0o", &[&tables::CHAT_PARTICIPANT])),
-    tl::Constructor::new::<types::ChatParticipants<'static>>(0x3cbc_93f8, 1, tl::Payload::Value, 20, "chatParticipants chat_id participants version", &tl::rows::<3>("l *o i", &[&tables::CHAT_PARTICIPANT])),
-];
+static CHAT_PARTICIPANTS_R: [tl::Field; 6] = tl::rows("# l 0.0o|l *o i", &[&tables::CHAT_PARTICIPANT, &tables::CHAT_PARTICIPANT]);
+static CHAT_PARTICIPANTS_: [tl::Constructor; 2] = tl::constructors(0, &CHAT_PARTICIPANTS_R, [
+    (0x8763_d3e1, false, 12, 3, "chatParticipantsForbidden flags chat_id self_participant"),
+    (0x3cbc_93f8, false, 20, 3, "chatParticipants chat_id participants version"),
+]);
 tl::family! { enums::ChatParticipants<'_>, enums::ChatParticipants<'a>, &CHAT_PARTICIPANTS }
 pub(crate) static CHAT_PARTICIPANTS_T: [tl::Type; 2] = tl::Type::structs(&CHAT_PARTICIPANTS_);
 
 pub(crate) static CHAT_PHOTO: tl::Type = tl::Type::tagged::<enums::ChatPhoto<'static>>("ChatPhoto", 4, &CHAT_PHOTO_, { static SLOTS: [u16; 4] = tl::slots(&CHAT_PHOTO_); &SLOTS }, tl::ListOps::NONE);
-static CHAT_PHOTO_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0x37c1_011c, 0, tl::Payload::Value, 0, "chatPhotoEmpty", &[]),
-    tl::Constructor::new::<types::ChatPhoto<'static>>(0x1c6e_1c11, 1, tl::Payload::Value, 16, "chatPhoto flags has_video photo_id stripped_thumb dc_id", &tl::rows::<5>("# 0.0! l 0.1y i", &[])),
-];
+static CHAT_PHOTO_R: [tl::Field; 5] = tl::rows("|# 0.0! l 0.1y i", &[]);
+static CHAT_PHOTO_: [tl::Constructor; 2] = tl::constructors(0, &CHAT_PHOTO_R, [
+    (0x37c1_011c, false, 0, 0, "chatPhotoEmpty"),
+    (0x1c6e_1c11, false, 16, 5, "chatPhoto flags has_video photo_id stripped_thumb dc_id"),
+]);
 tl::family! { enums::ChatPhoto<'_>, enums::ChatPhoto<'a>, &CHAT_PHOTO }
 pub(crate) static CHAT_PHOTO_T: [tl::Type; 2] = tl::Type::structs(&CHAT_PHOTO_);
 
 pub(crate) static CHAT_REACTIONS: tl::Type = tl::Type::tagged::<enums::ChatReactions<'static>>("ChatReactions", 4, &CHAT_REACTIONS_, { static SLOTS: [u16; 8] = tl::slots(&CHAT_REACTIONS_); &SLOTS }, tl::ListOps::NONE);
-static CHAT_REACTIONS_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<()>(0xeafc_32bc, 0, tl::Payload::Value, 0, "chatReactionsNone", &[]),
-    tl::Constructor::new::<types::ChatReactionsAll>(0x5292_8bca, 1, tl::Payload::Value, 4, "chatReactionsAll flags allow_custom", &tl::rows::<2>("# 0.0!", &[])),
-    tl::Constructor::new::<types::ChatReactionsSome<'static>>(0x661d_4037, 2, tl::Payload::Value, 8, "chatReactionsSome reactions", &tl::rows::<1>("*o", &[&tables::REACTION])),
-];
+static CHAT_REACTIONS_R: [tl::Field; 3] = tl::rows("|# 0.0!|*o", &[&tables::REACTION]);
+static CHAT_REACTIONS_: [tl::Constructor; 3] = tl::constructors(0, &CHAT_REACTIONS_R, [
+    (0xeafc_32bc, false, 0, 0, "chatReactionsNone"),
+    (0x5292_8bca, false, 4, 2, "chatReactionsAll flags allow_custom"),
+    (0x661d_4037, false, 8, 1, "chatReactionsSome reactions"),
+]);
 tl::family! { enums::ChatReactions<'_>, enums::ChatReactions<'a>, &CHAT_REACTIONS }
 pub(crate) static CHAT_REACTIONS_T: [tl::Type; 3] = tl::Type::structs(&CHAT_REACTIONS_);
 
 pub(crate) static CHAT_THEME: tl::Type = tl::Type::tagged::<enums::ChatTheme<'static>>("ChatTheme", 8, &CHAT_THEME_, { static SLOTS: [u16; 4] = tl::slots(&CHAT_THEME_); &SLOTS }, tl::ListOps::of::<enums::ChatTheme<'static>>());
-static CHAT_THEME_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::ChatTheme<'static>>(0xc3df_fc04, 0, tl::Payload::Value, 4, "chatTheme emoticon", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::ChatThemeUniqueGift<'static>>(0x3458_f9c8, 1, tl::Payload::Value, 52, "chatThemeUniqueGift gift theme_settings", &tl::rows::<2>("o *o", &[&tables::STAR_GIFT, &tables::THEME_SETTINGS])),
-];
+static CHAT_THEME_R: [tl::Field; 3] = tl::rows("s|o *o", &[&tables::STAR_GIFT, &tables::THEME_SETTINGS]);
+static CHAT_THEME_: [tl::Constructor; 2] = tl::constructors(0, &CHAT_THEME_R, [
+    (0xc3df_fc04, false, 4, 1, "chatTheme emoticon"),
+    (0x3458_f9c8, false, 52, 2, "chatThemeUniqueGift gift theme_settings"),
+]);
 tl::family! { enums::ChatTheme<'_>, enums::ChatTheme<'a>, &CHAT_THEME }
 pub(crate) static CHAT_THEME_T: [tl::Type; 2] = tl::Type::structs(&CHAT_THEME_);
 
 pub(crate) static CODE_SETTINGS: tl::Type = tl::Type::single::<enums::CodeSettings<'static>>("CodeSettings", 8, &CODE_SETTINGS_[0], tl::ListOps::NONE);
-static CODE_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::CodeSettings<'static>>(0xad25_3d78, 0, tl::Payload::Reference, 4, "codeSettings flags allow_flashcall current_number allow_app_hash allow_missed_call allow_firebase unknown_number logout_tokens token app_sandbox", &tl::rows::<10>("# 0.0! 0.1! 0.4! 0.5! 0.7! 0.9! 0.6*y 0.8s 0.8b", &[])),
-];
+static CODE_SETTINGS_R: [tl::Field; 10] = tl::rows("# 0.0! 0.1! 0.4! 0.5! 0.7! 0.9! 0.6*y 0.8s 0.8b", &[]);
+static CODE_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &CODE_SETTINGS_R, [
+    (0xad25_3d78, true, 4, 10, "codeSettings flags allow_flashcall current_number allow_app_hash allow_missed_call allow_firebase unknown_number logout_tokens token app_sandbox"),
+]);
 tl::family! { enums::CodeSettings<'_>, enums::CodeSettings<'a>, &CODE_SETTINGS }
 pub(crate) static CODE_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&CODE_SETTINGS_);
 
 pub(crate) static COMMUNITY_PEER: tl::Type = tl::Type::single::<enums::CommunityPeer>("CommunityPeer", 20, &COMMUNITY_PEER_[0], tl::ListOps::of::<enums::CommunityPeer>());
-static COMMUNITY_PEER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::CommunityPeer>(0x7614_1ebd, 0, tl::Payload::Value, 16, "communityPeer flags can_view_history visible peer", &tl::rows::<4>("# 0.2! 0.0b o", &[&tables::PEER])),
-];
+static COMMUNITY_PEER_R: [tl::Field; 4] = tl::rows("# 0.2! 0.0b o", &[&tables::PEER]);
+static COMMUNITY_PEER_: [tl::Constructor; 1] = tl::constructors(0, &COMMUNITY_PEER_R, [
+    (0x7614_1ebd, false, 16, 4, "communityPeer flags can_view_history visible peer"),
+]);
 tl::family! { enums::CommunityPeer, enums::CommunityPeer, &COMMUNITY_PEER }
 pub(crate) static COMMUNITY_PEER_T: [tl::Type; 1] = tl::Type::structs(&COMMUNITY_PEER_);
 
 pub(crate) static COMMUNITY_PEER_REQUEST: tl::Type = tl::Type::single::<enums::CommunityPeerRequest>("CommunityPeerRequest", 32, &COMMUNITY_PEER_REQUEST_[0], tl::ListOps::of::<enums::CommunityPeerRequest>());
-static COMMUNITY_PEER_REQUEST_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::CommunityPeerRequest>(0x7bea_fa85, 0, tl::Payload::Value, 28, "communityPeerRequest flags visible peer requested_by date", &tl::rows::<5>("# 0.0! o l i", &[&tables::PEER])),
-];
+static COMMUNITY_PEER_REQUEST_R: [tl::Field; 5] = tl::rows("# 0.0! o l i", &[&tables::PEER]);
+static COMMUNITY_PEER_REQUEST_: [tl::Constructor; 1] = tl::constructors(0, &COMMUNITY_PEER_REQUEST_R, [
+    (0x7bea_fa85, false, 28, 5, "communityPeerRequest flags visible peer requested_by date"),
+]);
 tl::family! { enums::CommunityPeerRequest, enums::CommunityPeerRequest, &COMMUNITY_PEER_REQUEST }
 pub(crate) static COMMUNITY_PEER_REQUEST_T: [tl::Type; 1] = tl::Type::structs(&COMMUNITY_PEER_REQUEST_);
 
 pub(crate) static CONFIG: tl::Type = tl::Type::single::<enums::Config<'static>>("Config", 136, &CONFIG_[0], tl::ListOps::NONE);
-static CONFIG_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Config<'static>>(0xcc1a_241e, 0, tl::Payload::Reference, 132, "config flags default_p2p_contacts preload_featured_stickers revoke_pm_inbox blocked_mode force_try_ipv6 date expires test_mode this_dc dc_options dc_txt_domain_name chat_size_max megagroup_size_max forwarded_count_max online_update_period_ms offline_blur_timeout_ms offline_idle_timeout_ms online_cloud_timeout_ms notify_cloud_delay_ms notify_default_delay_ms push_chat_period_ms push_chat_limit edit_time_limit revoke_time_limit revoke_pm_time_limit rating_e_decay stickers_recent_limit channels_read_media_period tmp_sessions call_receive_timeout_ms call_ring_timeout_ms call_connect_timeout_ms call_packet_timeout_ms me_url_prefix autoupdate_url_prefix gif_search_username venue_search_username img_search_username static_maps_provider caption_length_max message_length_max webfile_dc_id suggested_lang_code lang_pack_version base_lang_pack_version reactions_default autologin_token", &tl::rows::<48>("# 0.3! 0.4! 0.6! 0.8! 0.14! i i b i *o s i i i i i i i i i i i i i i i i i 0.0i i i i i s 0.7s 0.9s 0.10s 0.11s 0.12s i i i 0.2s 0.2i 0.2i 0.15o 0.16s", &[&tables::DC_OPTION, &tables::REACTION])),
-];
+static CONFIG_R: [tl::Field; 48] = tl::rows("# 0.3! 0.4! 0.6! 0.8! 0.14! i i b i *o s i i i i i i i i i i i i i i i i i 0.0i i i i i s 0.7s 0.9s 0.10s 0.11s 0.12s i i i 0.2s 0.2i 0.2i 0.15o 0.16s", &[&tables::DC_OPTION, &tables::REACTION]);
+static CONFIG_: [tl::Constructor; 1] = tl::constructors(0, &CONFIG_R, [
+    (0xcc1a_241e, true, 132, 48, "config flags default_p2p_contacts preload_featured_stickers revoke_pm_inbox blocked_mode force_try_ipv6 date expires test_mode this_dc dc_options dc_txt_domain_name chat_size_max megagroup_size_max forwarded_count_max online_update_period_ms offline_blur_timeout_ms offline_idle_timeout_ms online_cloud_timeout_ms notify_cloud_delay_ms notify_default_delay_ms push_chat_period_ms push_chat_limit edit_time_limit revoke_time_limit revoke_pm_time_limit rating_e_decay stickers_recent_limit channels_read_media_period tmp_sessions call_receive_timeout_ms call_ring_timeout_ms call_connect_timeout_ms call_packet_timeout_ms me_url_prefix autoupdate_url_prefix gif_search_username venue_search_username img_search_username static_maps_provider caption_length_max message_length_max webfile_dc_id suggested_lang_code lang_pack_version base_lang_pack_version reactions_default autologin_token"),
+]);
 tl::family! { enums::Config<'_>, enums::Config<'a>, &CONFIG }
 pub(crate) static CONFIG_T: [tl::Type; 1] = tl::Type::structs(&CONFIG_);
 
 pub(crate) static CONNECTED_BOT: tl::Type = tl::Type::single::<enums::ConnectedBot<'static>>("ConnectedBot", 32, &CONNECTED_BOT_[0], tl::ListOps::of::<enums::ConnectedBot<'static>>());
-static CONNECTED_BOT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ConnectedBot<'static>>(0x033e_d001, 0, tl::Payload::Reference, 28, "connectedBot flags bot_id recipients rights device date location", &tl::rows::<7>("# l o o 0.0s 0.1i 0.2s", &[&tables::BUSINESS_BOT_RECIPIENTS, &tables::BUSINESS_BOT_RIGHTS])),
-];
+static CONNECTED_BOT_R: [tl::Field; 7] = tl::rows("# l o o 0.0s 0.1i 0.2s", &[&tables::BUSINESS_BOT_RECIPIENTS, &tables::BUSINESS_BOT_RIGHTS]);
+static CONNECTED_BOT_: [tl::Constructor; 1] = tl::constructors(0, &CONNECTED_BOT_R, [
+    (0x033e_d001, true, 28, 7, "connectedBot flags bot_id recipients rights device date location"),
+]);
 tl::family! { enums::ConnectedBot<'_>, enums::ConnectedBot<'a>, &CONNECTED_BOT }
 pub(crate) static CONNECTED_BOT_T: [tl::Type; 1] = tl::Type::structs(&CONNECTED_BOT_);
 
 pub(crate) static CONNECTED_BOT_STAR_REF: tl::Type = tl::Type::single::<enums::ConnectedBotStarRef<'static>>("ConnectedBotStarRef", 44, &CONNECTED_BOT_STAR_REF_[0], tl::ListOps::of::<enums::ConnectedBotStarRef<'static>>());
-static CONNECTED_BOT_STAR_REF_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ConnectedBotStarRef<'static>>(0x19a1_3f71, 0, tl::Payload::Reference, 40, "connectedBotStarRef flags revoked url date bot_id commission_permille duration_months participants revenue", &tl::rows::<9>("# 0.1! s i l i 0.0i l l", &[])),
-];
+static CONNECTED_BOT_STAR_REF_R: [tl::Field; 9] = tl::rows("# 0.1! s i l i 0.0i l l", &[]);
+static CONNECTED_BOT_STAR_REF_: [tl::Constructor; 1] = tl::constructors(0, &CONNECTED_BOT_STAR_REF_R, [
+    (0x19a1_3f71, true, 40, 9, "connectedBotStarRef flags revoked url date bot_id commission_permille duration_months participants revenue"),
+]);
 tl::family! { enums::ConnectedBotStarRef<'_>, enums::ConnectedBotStarRef<'a>, &CONNECTED_BOT_STAR_REF }
 pub(crate) static CONNECTED_BOT_STAR_REF_T: [tl::Type; 1] = tl::Type::structs(&CONNECTED_BOT_STAR_REF_);
 
 pub(crate) static CONTACT: tl::Type = tl::Type::single::<enums::Contact>("Contact", 16, &CONTACT_[0], tl::ListOps::of::<enums::Contact>());
-static CONTACT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Contact>(0x145a_de0b, 0, tl::Payload::Value, 12, "contact user_id mutual", &tl::rows::<2>("l b", &[])),
-];
+static CONTACT_R: [tl::Field; 2] = tl::rows("l b", &[]);
+static CONTACT_: [tl::Constructor; 1] = tl::constructors(0, &CONTACT_R, [
+    (0x145a_de0b, false, 12, 2, "contact user_id mutual"),
+]);
 tl::family! { enums::Contact, enums::Contact, &CONTACT }
 pub(crate) static CONTACT_T: [tl::Type; 1] = tl::Type::structs(&CONTACT_);
 
 pub(crate) static CONTACT_BIRTHDAY: tl::Type = tl::Type::single::<enums::ContactBirthday>("ContactBirthday", 28, &CONTACT_BIRTHDAY_[0], tl::ListOps::of::<enums::ContactBirthday>());
-static CONTACT_BIRTHDAY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ContactBirthday>(0x1d99_8733, 0, tl::Payload::Value, 24, "contactBirthday contact_id birthday", &tl::rows::<2>("l o", &[&tables::BIRTHDAY])),
-];
+static CONTACT_BIRTHDAY_R: [tl::Field; 2] = tl::rows("l o", &[&tables::BIRTHDAY]);
+static CONTACT_BIRTHDAY_: [tl::Constructor; 1] = tl::constructors(0, &CONTACT_BIRTHDAY_R, [
+    (0x1d99_8733, false, 24, 2, "contactBirthday contact_id birthday"),
+]);
 tl::family! { enums::ContactBirthday, enums::ContactBirthday, &CONTACT_BIRTHDAY }
 pub(crate) static CONTACT_BIRTHDAY_T: [tl::Type; 1] = tl::Type::structs(&CONTACT_BIRTHDAY_);
 
 pub(crate) static CONTACT_STATUS: tl::Type = tl::Type::single::<enums::ContactStatus>("ContactStatus", 16, &CONTACT_STATUS_[0], tl::ListOps::of::<enums::ContactStatus>());
-static CONTACT_STATUS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ContactStatus>(0x16d9_703b, 0, tl::Payload::Value, 12, "contactStatus user_id status", &tl::rows::<2>("l o", &[&tables::USER_STATUS])),
-];
+static CONTACT_STATUS_R: [tl::Field; 2] = tl::rows("l o", &[&tables::USER_STATUS]);
+static CONTACT_STATUS_: [tl::Constructor; 1] = tl::constructors(0, &CONTACT_STATUS_R, [
+    (0x16d9_703b, false, 12, 2, "contactStatus user_id status"),
+]);
 tl::family! { enums::ContactStatus, enums::ContactStatus, &CONTACT_STATUS }
 pub(crate) static CONTACT_STATUS_T: [tl::Type; 1] = tl::Type::structs(&CONTACT_STATUS_);
 
 pub(crate) static CURRENCY_RATE: tl::Type = tl::Type::single::<enums::CurrencyRate<'static>>("CurrencyRate", 16, &CURRENCY_RATE_[0], tl::ListOps::of::<enums::CurrencyRate<'static>>());
-static CURRENCY_RATE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::CurrencyRate<'static>>(0x30d9_743c, 0, tl::Payload::Value, 12, "currencyRate currency rate", &tl::rows::<2>("s d", &[])),
-];
+static CURRENCY_RATE_R: [tl::Field; 2] = tl::rows("s d", &[]);
+static CURRENCY_RATE_: [tl::Constructor; 1] = tl::constructors(0, &CURRENCY_RATE_R, [
+    (0x30d9_743c, false, 12, 2, "currencyRate currency rate"),
+]);
 tl::family! { enums::CurrencyRate<'_>, enums::CurrencyRate<'a>, &CURRENCY_RATE }
 pub(crate) static CURRENCY_RATE_T: [tl::Type; 1] = tl::Type::structs(&CURRENCY_RATE_);
 
 pub(crate) static DATA_JSON: tl::Type = tl::Type::single::<enums::DataJson<'static>>("DataJSON", 8, &DATA_JSON_[0], tl::ListOps::NONE);
-static DATA_JSON_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::DataJson<'static>>(0x7d74_8d04, 0, tl::Payload::Value, 4, "dataJSON data", &tl::rows::<1>("s", &[])),
-];
+static DATA_JSON_R: [tl::Field; 1] = tl::rows("s", &[]);
+static DATA_JSON_: [tl::Constructor; 1] = tl::constructors(0, &DATA_JSON_R, [
+    (0x7d74_8d04, false, 4, 1, "dataJSON data"),
+]);
 tl::family! { enums::DataJson<'_>, enums::DataJson<'a>, &DATA_JSON }
 pub(crate) static DATA_JSON_T: [tl::Type; 1] = tl::Type::structs(&DATA_JSON_);
 
 pub(crate) static DC_OPTION: tl::Type = tl::Type::single::<enums::DcOption<'static>>("DcOption", 20, &DC_OPTION_[0], tl::ListOps::of::<enums::DcOption<'static>>());
-static DC_OPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::DcOption<'static>>(0x18b7_a10d, 0, tl::Payload::Reference, 16, "dcOption flags ipv6 media_only tcpo_only cdn static this_port_only id ip_address port secret", &tl::rows::<11>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! i s i 0.10y", &[])),
-];
+static DC_OPTION_R: [tl::Field; 11] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! i s i 0.10y", &[]);
+static DC_OPTION_: [tl::Constructor; 1] = tl::constructors(0, &DC_OPTION_R, [
+    (0x18b7_a10d, true, 16, 11, "dcOption flags ipv6 media_only tcpo_only cdn static this_port_only id ip_address port secret"),
+]);
 tl::family! { enums::DcOption<'_>, enums::DcOption<'a>, &DC_OPTION }
 pub(crate) static DC_OPTION_T: [tl::Type; 1] = tl::Type::structs(&DC_OPTION_);
 
 pub(crate) static DEFAULT_HISTORY_TTL: tl::Type = tl::Type::single::<enums::DefaultHistoryTtl>("DefaultHistoryTTL", 8, &DEFAULT_HISTORY_TTL_[0], tl::ListOps::NONE);
-static DEFAULT_HISTORY_TTL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::DefaultHistoryTtl>(0x43b4_6b20, 0, tl::Payload::Value, 4, "defaultHistoryTTL period", &tl::rows::<1>("i", &[])),
-];
+static DEFAULT_HISTORY_TTL_R: [tl::Field; 1] = tl::rows("i", &[]);
+static DEFAULT_HISTORY_TTL_: [tl::Constructor; 1] = tl::constructors(0, &DEFAULT_HISTORY_TTL_R, [
+    (0x43b4_6b20, false, 4, 1, "defaultHistoryTTL period"),
+]);
 tl::family! { enums::DefaultHistoryTtl, enums::DefaultHistoryTtl, &DEFAULT_HISTORY_TTL }
 pub(crate) static DEFAULT_HISTORY_TTL_T: [tl::Type; 1] = tl::Type::structs(&DEFAULT_HISTORY_TTL_);
 
 pub(crate) static DIALOG: tl::Type = tl::Type::tagged::<enums::Dialog<'static>>("Dialog", 24, &DIALOG_, { static SLOTS: [u16; 8] = tl::slots(&DIALOG_); &SLOTS }, tl::ListOps::of::<enums::Dialog<'static>>());
-static DIALOG_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::Dialog<'static>>(0xfc89_f7f3, 0, tl::Payload::Reference, 52, "dialog flags pinned unread_mark view_forum_as_messages peer top_message read_inbox_max_id read_outbox_max_id unread_count unread_mentions_count unread_reactions_count unread_poll_votes_count notify_settings pts draft folder_id ttl_period", &tl::rows::<17>("# 0.2! 0.3! 0.6! o i i i i i i i o 0.0i 0.1o 0.4i 0.5i", &[&tables::PEER, &tables::PEER_NOTIFY_SETTINGS, &tables::DRAFT_MESSAGE])),
-    tl::Constructor::new::<types::DialogFolder<'static>>(0x71bd_134c, 1, tl::Payload::Reference, 52, "dialogFolder flags pinned folder peer top_message unread_muted_peers_count unread_unmuted_peers_count unread_muted_messages_count unread_unmuted_messages_count", &tl::rows::<9>("# 0.2! o o i i i i i", &[&tables::FOLDER, &tables::PEER])),
-    tl::Constructor::new::<types::DialogCommunity<'static>>(0xf78a_0973, 2, tl::Payload::Value, 20, "dialogCommunity flags pinned community_id notify_settings", &tl::rows::<4>("# 0.2! l o", &[&tables::PEER_NOTIFY_SETTINGS])),
-];
+static DIALOG_R: [tl::Field; 30] = tl::rows("# 0.2! 0.3! 0.6! o i i i i i i i o 0.0i 0.1o 0.4i 0.5i|# 0.2! o o i i i i i|# 0.2! l o", &[&tables::PEER, &tables::PEER_NOTIFY_SETTINGS, &tables::DRAFT_MESSAGE, &tables::FOLDER, &tables::PEER, &tables::PEER_NOTIFY_SETTINGS]);
+static DIALOG_: [tl::Constructor; 3] = tl::constructors(0, &DIALOG_R, [
+    (0xfc89_f7f3, true, 52, 17, "dialog flags pinned unread_mark view_forum_as_messages peer top_message read_inbox_max_id read_outbox_max_id unread_count unread_mentions_count unread_reactions_count unread_poll_votes_count notify_settings pts draft folder_id ttl_period"),
+    (0x71bd_134c, true, 52, 9, "dialogFolder flags pinned folder peer top_message unread_muted_peers_count unread_unmuted_peers_count unread_muted_messages_count unread_unmuted_messages_count"),
+    (0xf78a_0973, false, 20, 4, "dialogCommunity flags pinned community_id notify_settings"),
+]);
 tl::family! { enums::Dialog<'_>, enums::Dialog<'a>, &DIALOG }
 pub(crate) static DIALOG_T: [tl::Type; 3] = tl::Type::structs(&DIALOG_);
 
 pub(crate) static DIALOG_FILTER: tl::Type = tl::Type::tagged::<enums::DialogFilter<'static>>("DialogFilter", 4, &DIALOG_FILTER_, { static SLOTS: [u16; 8] = tl::slots(&DIALOG_FILTER_); &SLOTS }, tl::ListOps::of::<enums::DialogFilter<'static>>());
-static DIALOG_FILTER_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::DialogFilter<'static>>(0xaa47_2651, 0, tl::Payload::Reference, 48, "dialogFilter flags contacts non_contacts groups broadcasts bots exclude_muted exclude_read exclude_archived title_noanimate id title emoticon color pinned_peers include_peers exclude_peers", &tl::rows::<17>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.11! 0.12! 0.13! 0.28! i o 0.25s 0.27i *o *o *o", &[&tables::TEXT_WITH_ENTITIES, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER])),
-    tl::Constructor::new::<()>(0x3632_93ae, 1, tl::Payload::Value, 0, "dialogFilterDefault", &[]),
-    tl::Constructor::new::<types::DialogFilterChatlist<'static>>(0x9653_7bd7, 2, tl::Payload::Reference, 40, "dialogFilterChatlist flags has_my_invites title_noanimate id title emoticon color pinned_peers include_peers", &tl::rows::<9>("# 0.26! 0.28! i o 0.25s 0.27i *o *o", &[&tables::TEXT_WITH_ENTITIES, &tables::INPUT_PEER, &tables::INPUT_PEER])),
-];
+static DIALOG_FILTER_R: [tl::Field; 26] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.11! 0.12! 0.13! 0.28! i o 0.25s 0.27i *o *o *o||# 0.26! 0.28! i o 0.25s 0.27i *o *o", &[&tables::TEXT_WITH_ENTITIES, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES, &tables::INPUT_PEER, &tables::INPUT_PEER]);
+static DIALOG_FILTER_: [tl::Constructor; 3] = tl::constructors(0, &DIALOG_FILTER_R, [
+    (0xaa47_2651, true, 48, 17, "dialogFilter flags contacts non_contacts groups broadcasts bots exclude_muted exclude_read exclude_archived title_noanimate id title emoticon color pinned_peers include_peers exclude_peers"),
+    (0x3632_93ae, false, 0, 0, "dialogFilterDefault"),
+    (0x9653_7bd7, true, 40, 9, "dialogFilterChatlist flags has_my_invites title_noanimate id title emoticon color pinned_peers include_peers"),
+]);
 tl::family! { enums::DialogFilter<'_>, enums::DialogFilter<'a>, &DIALOG_FILTER }
 pub(crate) static DIALOG_FILTER_T: [tl::Type; 3] = tl::Type::structs(&DIALOG_FILTER_);
 
 pub(crate) static DIALOG_FILTER_SUGGESTED: tl::Type = tl::Type::single::<enums::DialogFilterSuggested<'static>>("DialogFilterSuggested", 12, &DIALOG_FILTER_SUGGESTED_[0], tl::ListOps::of::<enums::DialogFilterSuggested<'static>>());
-static DIALOG_FILTER_SUGGESTED_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::DialogFilterSuggested<'static>>(0x7774_4d4a, 0, tl::Payload::Value, 8, "dialogFilterSuggested filter description", &tl::rows::<2>("o s", &[&tables::DIALOG_FILTER])),
-];
+static DIALOG_FILTER_SUGGESTED_R: [tl::Field; 2] = tl::rows("o s", &[&tables::DIALOG_FILTER]);
+static DIALOG_FILTER_SUGGESTED_: [tl::Constructor; 1] = tl::constructors(0, &DIALOG_FILTER_SUGGESTED_R, [
+    (0x7774_4d4a, false, 8, 2, "dialogFilterSuggested filter description"),
+]);
 tl::family! { enums::DialogFilterSuggested<'_>, enums::DialogFilterSuggested<'a>, &DIALOG_FILTER_SUGGESTED }
 pub(crate) static DIALOG_FILTER_SUGGESTED_T: [tl::Type; 1] = tl::Type::structs(&DIALOG_FILTER_SUGGESTED_);
 
 pub(crate) static DIALOG_PEER: tl::Type = tl::Type::tagged::<enums::DialogPeer>("DialogPeer", 8, &DIALOG_PEER_, { static SLOTS: [u16; 8] = tl::slots(&DIALOG_PEER_); &SLOTS }, tl::ListOps::of::<enums::DialogPeer>());
-static DIALOG_PEER_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::DialogPeer>(0xe56d_bf05, 0, tl::Payload::Value, 12, "dialogPeer peer", &tl::rows::<1>("o", &[&tables::PEER])),
-    tl::Constructor::new::<types::DialogPeerFolder>(0x5145_19e2, 1, tl::Payload::Value, 4, "dialogPeerFolder folder_id", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::DialogPeerCommunity>(0x2f65_c8e4, 2, tl::Payload::Value, 8, "dialogPeerCommunity community_id", &tl::rows::<1>("l", &[])),
-];
+static DIALOG_PEER_R: [tl::Field; 3] = tl::rows("o|i|l", &[&tables::PEER]);
+static DIALOG_PEER_: [tl::Constructor; 3] = tl::constructors(0, &DIALOG_PEER_R, [
+    (0xe56d_bf05, false, 12, 1, "dialogPeer peer"),
+    (0x5145_19e2, false, 4, 1, "dialogPeerFolder folder_id"),
+    (0x2f65_c8e4, false, 8, 1, "dialogPeerCommunity community_id"),
+]);
 tl::family! { enums::DialogPeer, enums::DialogPeer, &DIALOG_PEER }
 pub(crate) static DIALOG_PEER_T: [tl::Type; 3] = tl::Type::structs(&DIALOG_PEER_);
 
 pub(crate) static DISALLOWED_GIFTS_SETTINGS: tl::Type = tl::Type::single::<enums::DisallowedGiftsSettings>("DisallowedGiftsSettings", 8, &DISALLOWED_GIFTS_SETTINGS_[0], tl::ListOps::NONE);
-static DISALLOWED_GIFTS_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::DisallowedGiftsSettings>(0x71f2_76c4, 0, tl::Payload::Value, 4, "disallowedGiftsSettings flags disallow_unlimited_stargifts disallow_limited_stargifts disallow_unique_stargifts disallow_premium_gifts disallow_stargifts_from_channels", &tl::rows::<6>("# 0.0! 0.1! 0.2! 0.3! 0.4!", &[])),
-];
+static DISALLOWED_GIFTS_SETTINGS_R: [tl::Field; 6] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4!", &[]);
+static DISALLOWED_GIFTS_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &DISALLOWED_GIFTS_SETTINGS_R, [
+    (0x71f2_76c4, false, 4, 6, "disallowedGiftsSettings flags disallow_unlimited_stargifts disallow_limited_stargifts disallow_unique_stargifts disallow_premium_gifts disallow_stargifts_from_channels"),
+]);
 tl::family! { enums::DisallowedGiftsSettings, enums::DisallowedGiftsSettings, &DISALLOWED_GIFTS_SETTINGS }
 pub(crate) static DISALLOWED_GIFTS_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&DISALLOWED_GIFTS_SETTINGS_);
 
 pub(crate) static DOCUMENT: tl::Type = tl::Type::tagged::<enums::Document<'static>>("Document", 12, &DOCUMENT_, { static SLOTS: [u16; 4] = tl::slots(&DOCUMENT_); &SLOTS }, tl::ListOps::of::<enums::Document<'static>>());
-static DOCUMENT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::DocumentEmpty>(0x36f8_c871, 0, tl::Payload::Value, 8, "documentEmpty id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::Document<'static>>(0x8fd4_c4d8, 1, tl::Payload::Reference, 52, "document flags id access_hash file_reference date mime_type size thumbs video_thumbs dc_id attributes", &tl::rows::<11>("# l l y i s l 0.0*o 0.1*o i *o", &[&tables::PHOTO_SIZE, &tables::VIDEO_SIZE, &tables::DOCUMENT_ATTRIBUTE])),
-];
+static DOCUMENT_R: [tl::Field; 12] = tl::rows("l|# l l y i s l 0.0*o 0.1*o i *o", &[&tables::PHOTO_SIZE, &tables::VIDEO_SIZE, &tables::DOCUMENT_ATTRIBUTE]);
+static DOCUMENT_: [tl::Constructor; 2] = tl::constructors(0, &DOCUMENT_R, [
+    (0x36f8_c871, false, 8, 1, "documentEmpty id"),
+    (0x8fd4_c4d8, true, 52, 11, "document flags id access_hash file_reference date mime_type size thumbs video_thumbs dc_id attributes"),
+]);
 tl::family! { enums::Document<'_>, enums::Document<'a>, &DOCUMENT }
 pub(crate) static DOCUMENT_T: [tl::Type; 2] = tl::Type::structs(&DOCUMENT_);
 
 pub(crate) static DOCUMENT_ATTRIBUTE: tl::Type = tl::Type::tagged::<enums::DocumentAttribute<'static>>("DocumentAttribute", 4, &DOCUMENT_ATTRIBUTE_, { static SLOTS: [u16; 16] = tl::slots(&DOCUMENT_ATTRIBUTE_); &SLOTS }, tl::ListOps::of::<enums::DocumentAttribute<'static>>());
-static DOCUMENT_ATTRIBUTE_: [tl::Constructor; 8] = [
-    tl::Constructor::new::<types::DocumentAttributeImageSize>(0x6c37_c15c, 0, tl::Payload::Value, 8, "documentAttributeImageSize w h", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<()>(0x11b5_8939, 1, tl::Payload::Value, 0, "documentAttributeAnimated", &[]),
-    tl::Constructor::new::<types::DocumentAttributeSticker<'static>>(0x6319_d612, 2, tl::Payload::Reference, 12, "documentAttributeSticker flags mask alt stickerset mask_coords", &tl::rows::<5>("# 0.1! s o 0.0o", &[&tables::INPUT_STICKER_SET, &tables::MASK_COORDS])),
-    tl::Constructor::new::<types::DocumentAttributeVideo<'static>>(0x43c5_7c48, 3, tl::Payload::Reference, 20, "documentAttributeVideo flags round_message supports_streaming nosound duration w h preload_prefix_size video_start_ts video_codec", &tl::rows::<10>("# 0.0! 0.1! 0.3! d i i 0.2i 0.4d 0.5s", &[])),
-    tl::Constructor::new::<types::DocumentAttributeAudio<'static>>(0x9852_f9c6, 4, tl::Payload::Reference, 8, "documentAttributeAudio flags voice duration title performer waveform", &tl::rows::<6>("# 0.10! i 0.0s 0.1s 0.2y", &[])),
-    tl::Constructor::new::<types::DocumentAttributeFilename<'static>>(0x1559_0068, 5, tl::Payload::Value, 4, "documentAttributeFilename file_name", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<()>(0x9801_d2f7, 6, tl::Payload::Value, 0, "documentAttributeHasStickers", &[]),
-    tl::Constructor::new::<types::DocumentAttributeCustomEmoji<'static>>(0xfd14_9899, 7, tl::Payload::Reference, 12, "documentAttributeCustomEmoji flags free text_color alt stickerset", &tl::rows::<5>("# 0.0! 0.1! s o", &[&tables::INPUT_STICKER_SET])),
-];
+static DOCUMENT_ATTRIBUTE_R: [tl::Field; 29] = tl::rows("i i||# 0.1! s o 0.0o|# 0.0! 0.1! 0.3! d i i 0.2i 0.4d 0.5s|# 0.10! i 0.0s 0.1s 0.2y|s||# 0.0! 0.1! s o", &[&tables::INPUT_STICKER_SET, &tables::MASK_COORDS, &tables::INPUT_STICKER_SET]);
+static DOCUMENT_ATTRIBUTE_: [tl::Constructor; 8] = tl::constructors(0, &DOCUMENT_ATTRIBUTE_R, [
+    (0x6c37_c15c, false, 8, 2, "documentAttributeImageSize w h"),
+    (0x11b5_8939, false, 0, 0, "documentAttributeAnimated"),
+    (0x6319_d612, true, 12, 5, "documentAttributeSticker flags mask alt stickerset mask_coords"),
+    (0x43c5_7c48, true, 20, 10, "documentAttributeVideo flags round_message supports_streaming nosound duration w h preload_prefix_size video_start_ts video_codec"),
+    (0x9852_f9c6, true, 8, 6, "documentAttributeAudio flags voice duration title performer waveform"),
+    (0x1559_0068, false, 4, 1, "documentAttributeFilename file_name"),
+    (0x9801_d2f7, false, 0, 0, "documentAttributeHasStickers"),
+    (0xfd14_9899, true, 12, 5, "documentAttributeCustomEmoji flags free text_color alt stickerset"),
+]);
 tl::family! { enums::DocumentAttribute<'_>, enums::DocumentAttribute<'a>, &DOCUMENT_ATTRIBUTE }
 pub(crate) static DOCUMENT_ATTRIBUTE_T: [tl::Type; 8] = tl::Type::structs(&DOCUMENT_ATTRIBUTE_);
 
 pub(crate) static DRAFT_MESSAGE: tl::Type = tl::Type::tagged::<enums::DraftMessage<'static>>("DraftMessage", 8, &DRAFT_MESSAGE_, { static SLOTS: [u16; 4] = tl::slots(&DRAFT_MESSAGE_); &SLOTS }, tl::ListOps::NONE);
-static DRAFT_MESSAGE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::DraftMessageEmpty>(0x1b0c_841a, 0, tl::Payload::Value, 4, "draftMessageEmpty flags date", &tl::rows::<2>("# 0.0i", &[])),
-    tl::Constructor::new::<types::DraftMessage<'static>>(0x60fe_3294, 1, tl::Payload::Reference, 12, "draftMessage flags no_webpage invert_media reply_to message entities media date effect suggested_post rich_message", &tl::rows::<11>("# 0.1! 0.6! 0.4o s 0.3*o 0.5o i 0.7l 0.8o 0.9o", &[&tables::INPUT_REPLY_TO, &tables::MESSAGE_ENTITY, &tables::INPUT_MEDIA, &tables::SUGGESTED_POST, &tables::RICH_MESSAGE])),
-];
+static DRAFT_MESSAGE_R: [tl::Field; 13] = tl::rows("# 0.0i|# 0.1! 0.6! 0.4o s 0.3*o 0.5o i 0.7l 0.8o 0.9o", &[&tables::INPUT_REPLY_TO, &tables::MESSAGE_ENTITY, &tables::INPUT_MEDIA, &tables::SUGGESTED_POST, &tables::RICH_MESSAGE]);
+static DRAFT_MESSAGE_: [tl::Constructor; 2] = tl::constructors(0, &DRAFT_MESSAGE_R, [
+    (0x1b0c_841a, false, 4, 2, "draftMessageEmpty flags date"),
+    (0x60fe_3294, true, 12, 11, "draftMessage flags no_webpage invert_media reply_to message entities media date effect suggested_post rich_message"),
+]);
 tl::family! { enums::DraftMessage<'_>, enums::DraftMessage<'a>, &DRAFT_MESSAGE }
 pub(crate) static DRAFT_MESSAGE_T: [tl::Type; 2] = tl::Type::structs(&DRAFT_MESSAGE_);
 
 pub(crate) static EMAIL_VERIFICATION: tl::Type = tl::Type::tagged::<enums::EmailVerification<'static>>("EmailVerification", 8, &EMAIL_VERIFICATION_, { static SLOTS: [u16; 8] = tl::slots(&EMAIL_VERIFICATION_); &SLOTS }, tl::ListOps::NONE);
-static EMAIL_VERIFICATION_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::EmailVerificationCode<'static>>(0x922e_55a9, 0, tl::Payload::Value, 4, "emailVerificationCode code", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::EmailVerificationGoogle<'static>>(0xdb90_9ec2, 1, tl::Payload::Value, 4, "emailVerificationGoogle token", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::EmailVerificationApple<'static>>(0x96d0_74fd, 2, tl::Payload::Value, 4, "emailVerificationApple token", &tl::rows::<1>("s", &[])),
-];
+static EMAIL_VERIFICATION_R: [tl::Field; 3] = tl::rows("s|s|s", &[]);
+static EMAIL_VERIFICATION_: [tl::Constructor; 3] = tl::constructors(0, &EMAIL_VERIFICATION_R, [
+    (0x922e_55a9, false, 4, 1, "emailVerificationCode code"),
+    (0xdb90_9ec2, false, 4, 1, "emailVerificationGoogle token"),
+    (0x96d0_74fd, false, 4, 1, "emailVerificationApple token"),
+]);
 tl::family! { enums::EmailVerification<'_>, enums::EmailVerification<'a>, &EMAIL_VERIFICATION }
 pub(crate) static EMAIL_VERIFICATION_T: [tl::Type; 3] = tl::Type::structs(&EMAIL_VERIFICATION_);
 
 pub(crate) static EMAIL_VERIFY_PURPOSE: tl::Type = tl::Type::tagged::<enums::EmailVerifyPurpose<'static>>("EmailVerifyPurpose", 4, &EMAIL_VERIFY_PURPOSE_, { static SLOTS: [u16; 8] = tl::slots(&EMAIL_VERIFY_PURPOSE_); &SLOTS }, tl::ListOps::NONE);
-static EMAIL_VERIFY_PURPOSE_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::EmailVerifyPurposeLoginSetup<'static>>(0x4345_be73, 0, tl::Payload::Value, 8, "emailVerifyPurposeLoginSetup phone_number phone_code_hash", &tl::rows::<2>("s s", &[])),
-    tl::Constructor::new::<()>(0x527d_22eb, 1, tl::Payload::Value, 0, "emailVerifyPurposeLoginChange", &[]),
-    tl::Constructor::new::<()>(0xbbf5_1685, 2, tl::Payload::Value, 0, "emailVerifyPurposePassport", &[]),
-];
+static EMAIL_VERIFY_PURPOSE_R: [tl::Field; 2] = tl::rows("s s||", &[]);
+static EMAIL_VERIFY_PURPOSE_: [tl::Constructor; 3] = tl::constructors(0, &EMAIL_VERIFY_PURPOSE_R, [
+    (0x4345_be73, false, 8, 2, "emailVerifyPurposeLoginSetup phone_number phone_code_hash"),
+    (0x527d_22eb, false, 0, 0, "emailVerifyPurposeLoginChange"),
+    (0xbbf5_1685, false, 0, 0, "emailVerifyPurposePassport"),
+]);
 tl::family! { enums::EmailVerifyPurpose<'_>, enums::EmailVerifyPurpose<'a>, &EMAIL_VERIFY_PURPOSE }
 pub(crate) static EMAIL_VERIFY_PURPOSE_T: [tl::Type; 3] = tl::Type::structs(&EMAIL_VERIFY_PURPOSE_);
 
 pub(crate) static EMOJI_GROUP: tl::Type = tl::Type::tagged::<enums::EmojiGroup<'static>>("EmojiGroup", 16, &EMOJI_GROUP_, { static SLOTS: [u16; 8] = tl::slots(&EMOJI_GROUP_); &SLOTS }, tl::ListOps::of::<enums::EmojiGroup<'static>>());
-static EMOJI_GROUP_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::EmojiGroup<'static>>(0x7a9a_bda9, 0, tl::Payload::Reference, 20, "emojiGroup title icon_emoji_id emoticons", &tl::rows::<3>("s l *s", &[])),
-    tl::Constructor::new::<types::EmojiGroupGreeting<'static>>(0x80d2_6cc7, 1, tl::Payload::Reference, 20, "emojiGroupGreeting title icon_emoji_id emoticons", &tl::rows::<3>("s l *s", &[])),
-    tl::Constructor::new::<types::EmojiGroupPremium<'static>>(0x093b_cf34, 2, tl::Payload::Value, 12, "emojiGroupPremium title icon_emoji_id", &tl::rows::<2>("s l", &[])),
-];
+static EMOJI_GROUP_R: [tl::Field; 8] = tl::rows("s l *s|s l *s|s l", &[]);
+static EMOJI_GROUP_: [tl::Constructor; 3] = tl::constructors(0, &EMOJI_GROUP_R, [
+    (0x7a9a_bda9, true, 20, 3, "emojiGroup title icon_emoji_id emoticons"),
+    (0x80d2_6cc7, true, 20, 3, "emojiGroupGreeting title icon_emoji_id emoticons"),
+    (0x093b_cf34, false, 12, 2, "emojiGroupPremium title icon_emoji_id"),
+]);
 tl::family! { enums::EmojiGroup<'_>, enums::EmojiGroup<'a>, &EMOJI_GROUP }
 pub(crate) static EMOJI_GROUP_T: [tl::Type; 3] = tl::Type::structs(&EMOJI_GROUP_);
 
 pub(crate) static EMOJI_KEYWORD: tl::Type = tl::Type::tagged::<enums::EmojiKeyword<'static>>("EmojiKeyword", 16, &EMOJI_KEYWORD_, { static SLOTS: [u16; 4] = tl::slots(&EMOJI_KEYWORD_); &SLOTS }, tl::ListOps::of::<enums::EmojiKeyword<'static>>());
-static EMOJI_KEYWORD_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::EmojiKeyword<'static>>(0xd5b3_b9f9, 0, tl::Payload::Value, 12, "emojiKeyword keyword emoticons", &tl::rows::<2>("s *s", &[])),
-    tl::Constructor::new::<types::EmojiKeywordDeleted<'static>>(0x236d_f622, 1, tl::Payload::Value, 12, "emojiKeywordDeleted keyword emoticons", &tl::rows::<2>("s *s", &[])),
-];
+static EMOJI_KEYWORD_R: [tl::Field; 4] = tl::rows("s *s|s *s", &[]);
+static EMOJI_KEYWORD_: [tl::Constructor; 2] = tl::constructors(0, &EMOJI_KEYWORD_R, [
+    (0xd5b3_b9f9, false, 12, 2, "emojiKeyword keyword emoticons"),
+    (0x236d_f622, false, 12, 2, "emojiKeywordDeleted keyword emoticons"),
+]);
 tl::family! { enums::EmojiKeyword<'_>, enums::EmojiKeyword<'a>, &EMOJI_KEYWORD }
 pub(crate) static EMOJI_KEYWORD_T: [tl::Type; 2] = tl::Type::structs(&EMOJI_KEYWORD_);
 
 pub(crate) static EMOJI_KEYWORDS_DIFFERENCE: tl::Type = tl::Type::single::<enums::EmojiKeywordsDifference<'static>>("EmojiKeywordsDifference", 24, &EMOJI_KEYWORDS_DIFFERENCE_[0], tl::ListOps::NONE);
-static EMOJI_KEYWORDS_DIFFERENCE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::EmojiKeywordsDifference<'static>>(0x5cc7_61bd, 0, tl::Payload::Reference, 20, "emojiKeywordsDifference lang_code from_version version keywords", &tl::rows::<4>("s i i *o", &[&tables::EMOJI_KEYWORD])),
-];
+static EMOJI_KEYWORDS_DIFFERENCE_R: [tl::Field; 4] = tl::rows("s i i *o", &[&tables::EMOJI_KEYWORD]);
+static EMOJI_KEYWORDS_DIFFERENCE_: [tl::Constructor; 1] = tl::constructors(0, &EMOJI_KEYWORDS_DIFFERENCE_R, [
+    (0x5cc7_61bd, true, 20, 4, "emojiKeywordsDifference lang_code from_version version keywords"),
+]);
 tl::family! { enums::EmojiKeywordsDifference<'_>, enums::EmojiKeywordsDifference<'a>, &EMOJI_KEYWORDS_DIFFERENCE }
 pub(crate) static EMOJI_KEYWORDS_DIFFERENCE_T: [tl::Type; 1] = tl::Type::structs(&EMOJI_KEYWORDS_DIFFERENCE_);
 
 pub(crate) static EMOJI_LANGUAGE: tl::Type = tl::Type::single::<enums::EmojiLanguage<'static>>("EmojiLanguage", 8, &EMOJI_LANGUAGE_[0], tl::ListOps::of::<enums::EmojiLanguage<'static>>());
-static EMOJI_LANGUAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::EmojiLanguage<'static>>(0xb3fb_5361, 0, tl::Payload::Value, 4, "emojiLanguage lang_code", &tl::rows::<1>("s", &[])),
-];
+static EMOJI_LANGUAGE_R: [tl::Field; 1] = tl::rows("s", &[]);
+static EMOJI_LANGUAGE_: [tl::Constructor; 1] = tl::constructors(0, &EMOJI_LANGUAGE_R, [
+    (0xb3fb_5361, false, 4, 1, "emojiLanguage lang_code"),
+]);
 tl::family! { enums::EmojiLanguage<'_>, enums::EmojiLanguage<'a>, &EMOJI_LANGUAGE }
 pub(crate) static EMOJI_LANGUAGE_T: [tl::Type; 1] = tl::Type::structs(&EMOJI_LANGUAGE_);
 
 pub(crate) static EMOJI_LIST: tl::Type = tl::Type::tagged::<enums::EmojiList<'static>>("EmojiList", 4, &EMOJI_LIST_, { static SLOTS: [u16; 4] = tl::slots(&EMOJI_LIST_); &SLOTS }, tl::ListOps::NONE);
-static EMOJI_LIST_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0x481e_adfa, 0, tl::Payload::Value, 0, "emojiListNotModified", &[]),
-    tl::Constructor::new::<types::EmojiList<'static>>(0x7a1e_11d1, 1, tl::Payload::Value, 16, "emojiList hash document_id", &tl::rows::<2>("l *l", &[])),
-];
+static EMOJI_LIST_R: [tl::Field; 2] = tl::rows("|l *l", &[]);
+static EMOJI_LIST_: [tl::Constructor; 2] = tl::constructors(0, &EMOJI_LIST_R, [
+    (0x481e_adfa, false, 0, 0, "emojiListNotModified"),
+    (0x7a1e_11d1, false, 16, 2, "emojiList hash document_id"),
+]);
 tl::family! { enums::EmojiList<'_>, enums::EmojiList<'a>, &EMOJI_LIST }
 pub(crate) static EMOJI_LIST_T: [tl::Type; 2] = tl::Type::structs(&EMOJI_LIST_);
 
 pub(crate) static EMOJI_STATUS: tl::Type = tl::Type::tagged::<enums::EmojiStatus<'static>>("EmojiStatus", 4, &EMOJI_STATUS_, { static SLOTS: [u16; 8] = tl::slots(&EMOJI_STATUS_); &SLOTS }, tl::ListOps::of::<enums::EmojiStatus<'static>>());
-static EMOJI_STATUS_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<()>(0x2de1_1aae, 0, tl::Payload::Value, 0, "emojiStatusEmpty", &[]),
-    tl::Constructor::new::<types::EmojiStatus>(0xe7ff_068a, 1, tl::Payload::Value, 12, "emojiStatus flags document_id until", &tl::rows::<3>("# l 0.0i", &[])),
-    tl::Constructor::new::<types::EmojiStatusCollectible<'static>>(0x7184_603b, 2, tl::Payload::Reference, 52, "emojiStatusCollectible flags collectible_id document_id title slug pattern_document_id center_color edge_color pattern_color text_color until", &tl::rows::<11>("# l l s s l i i i i 0.0i", &[])),
-    tl::Constructor::new::<types::InputEmojiStatusCollectible>(0x0714_1dbf, 3, tl::Payload::Value, 12, "inputEmojiStatusCollectible flags collectible_id until", &tl::rows::<3>("# l 0.0i", &[])),
-];
+static EMOJI_STATUS_R: [tl::Field; 17] = tl::rows("|# l 0.0i|# l l s s l i i i i 0.0i|# l 0.0i", &[]);
+static EMOJI_STATUS_: [tl::Constructor; 4] = tl::constructors(0, &EMOJI_STATUS_R, [
+    (0x2de1_1aae, false, 0, 0, "emojiStatusEmpty"),
+    (0xe7ff_068a, false, 12, 3, "emojiStatus flags document_id until"),
+    (0x7184_603b, true, 52, 11, "emojiStatusCollectible flags collectible_id document_id title slug pattern_document_id center_color edge_color pattern_color text_color until"),
+    (0x0714_1dbf, false, 12, 3, "inputEmojiStatusCollectible flags collectible_id until"),
+]);
 tl::family! { enums::EmojiStatus<'_>, enums::EmojiStatus<'a>, &EMOJI_STATUS }
 pub(crate) static EMOJI_STATUS_T: [tl::Type; 4] = tl::Type::structs(&EMOJI_STATUS_);
 
 pub(crate) static EMOJI_URL: tl::Type = tl::Type::single::<enums::EmojiUrl<'static>>("EmojiURL", 8, &EMOJI_URL_[0], tl::ListOps::NONE);
-static EMOJI_URL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::EmojiUrl<'static>>(0xa575_739d, 0, tl::Payload::Value, 4, "emojiURL url", &tl::rows::<1>("s", &[])),
-];
+static EMOJI_URL_R: [tl::Field; 1] = tl::rows("s", &[]);
+static EMOJI_URL_: [tl::Constructor; 1] = tl::constructors(0, &EMOJI_URL_R, [
+    (0xa575_739d, false, 4, 1, "emojiURL url"),
+]);
 tl::family! { enums::EmojiUrl<'_>, enums::EmojiUrl<'a>, &EMOJI_URL }
 pub(crate) static EMOJI_URL_T: [tl::Type; 1] = tl::Type::structs(&EMOJI_URL_);
 
 pub(crate) static ENCRYPTED_CHAT: tl::Type = tl::Type::tagged::<enums::EncryptedChat<'static>>("EncryptedChat", 8, &ENCRYPTED_CHAT_, { static SLOTS: [u16; 16] = tl::slots(&ENCRYPTED_CHAT_); &SLOTS }, tl::ListOps::NONE);
-static ENCRYPTED_CHAT_: [tl::Constructor; 5] = [
-    tl::Constructor::new::<types::EncryptedChatEmpty>(0xab7e_c0a0, 0, tl::Payload::Value, 4, "encryptedChatEmpty id", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::EncryptedChatWaiting>(0x66b2_5953, 1, tl::Payload::Value, 32, "encryptedChatWaiting id access_hash date admin_id participant_id", &tl::rows::<5>("i l i l l", &[])),
-    tl::Constructor::new::<types::EncryptedChatRequested<'static>>(0x48f1_d94c, 2, tl::Payload::Reference, 40, "encryptedChatRequested flags folder_id id access_hash date admin_id participant_id g_a", &tl::rows::<8>("# 0.0i i l i l l y", &[])),
-    tl::Constructor::new::<types::EncryptedChat<'static>>(0x61f0_d4c7, 3, tl::Payload::Reference, 44, "encryptedChat id access_hash date admin_id participant_id g_a_or_b key_fingerprint", &tl::rows::<7>("i l i l l y l", &[])),
-    tl::Constructor::new::<types::EncryptedChatDiscarded>(0x1e1c_7c45, 4, tl::Payload::Value, 8, "encryptedChatDiscarded flags history_deleted id", &tl::rows::<3>("# 0.0! i", &[])),
-];
+static ENCRYPTED_CHAT_R: [tl::Field; 24] = tl::rows("i|i l i l l|# 0.0i i l i l l y|i l i l l y l|# 0.0! i", &[]);
+static ENCRYPTED_CHAT_: [tl::Constructor; 5] = tl::constructors(0, &ENCRYPTED_CHAT_R, [
+    (0xab7e_c0a0, false, 4, 1, "encryptedChatEmpty id"),
+    (0x66b2_5953, false, 32, 5, "encryptedChatWaiting id access_hash date admin_id participant_id"),
+    (0x48f1_d94c, true, 40, 8, "encryptedChatRequested flags folder_id id access_hash date admin_id participant_id g_a"),
+    (0x61f0_d4c7, true, 44, 7, "encryptedChat id access_hash date admin_id participant_id g_a_or_b key_fingerprint"),
+    (0x1e1c_7c45, false, 8, 3, "encryptedChatDiscarded flags history_deleted id"),
+]);
 tl::family! { enums::EncryptedChat<'_>, enums::EncryptedChat<'a>, &ENCRYPTED_CHAT }
 pub(crate) static ENCRYPTED_CHAT_T: [tl::Type; 5] = tl::Type::structs(&ENCRYPTED_CHAT_);
 
 pub(crate) static ENCRYPTED_FILE: tl::Type = tl::Type::tagged::<enums::EncryptedFile>("EncryptedFile", 4, &ENCRYPTED_FILE_, { static SLOTS: [u16; 4] = tl::slots(&ENCRYPTED_FILE_); &SLOTS }, tl::ListOps::NONE);
-static ENCRYPTED_FILE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0xc21f_497e, 0, tl::Payload::Value, 0, "encryptedFileEmpty", &[]),
-    tl::Constructor::new::<types::EncryptedFile>(0xa800_8cd8, 1, tl::Payload::Value, 32, "encryptedFile id access_hash size dc_id key_fingerprint", &tl::rows::<5>("l l l i i", &[])),
-];
+static ENCRYPTED_FILE_R: [tl::Field; 5] = tl::rows("|l l l i i", &[]);
+static ENCRYPTED_FILE_: [tl::Constructor; 2] = tl::constructors(0, &ENCRYPTED_FILE_R, [
+    (0xc21f_497e, false, 0, 0, "encryptedFileEmpty"),
+    (0xa800_8cd8, false, 32, 5, "encryptedFile id access_hash size dc_id key_fingerprint"),
+]);
 tl::family! { enums::EncryptedFile, enums::EncryptedFile, &ENCRYPTED_FILE }
 pub(crate) static ENCRYPTED_FILE_T: [tl::Type; 2] = tl::Type::structs(&ENCRYPTED_FILE_);
 
 pub(crate) static ENCRYPTED_MESSAGE: tl::Type = tl::Type::tagged::<enums::EncryptedMessage<'static>>("EncryptedMessage", 24, &ENCRYPTED_MESSAGE_, { static SLOTS: [u16; 4] = tl::slots(&ENCRYPTED_MESSAGE_); &SLOTS }, tl::ListOps::of::<enums::EncryptedMessage<'static>>());
-static ENCRYPTED_MESSAGE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::EncryptedMessage<'static>>(0xed18_c118, 0, tl::Payload::Reference, 24, "encryptedMessage random_id chat_id date bytes file", &tl::rows::<5>("l i i y o", &[&tables::ENCRYPTED_FILE])),
-    tl::Constructor::new::<types::EncryptedMessageService<'static>>(0x2373_4b06, 1, tl::Payload::Value, 20, "encryptedMessageService random_id chat_id date bytes", &tl::rows::<4>("l i i y", &[])),
-];
+static ENCRYPTED_MESSAGE_R: [tl::Field; 9] = tl::rows("l i i y o|l i i y", &[&tables::ENCRYPTED_FILE]);
+static ENCRYPTED_MESSAGE_: [tl::Constructor; 2] = tl::constructors(0, &ENCRYPTED_MESSAGE_R, [
+    (0xed18_c118, true, 24, 5, "encryptedMessage random_id chat_id date bytes file"),
+    (0x2373_4b06, false, 20, 4, "encryptedMessageService random_id chat_id date bytes"),
+]);
 tl::family! { enums::EncryptedMessage<'_>, enums::EncryptedMessage<'a>, &ENCRYPTED_MESSAGE }
 pub(crate) static ENCRYPTED_MESSAGE_T: [tl::Type; 2] = tl::Type::structs(&ENCRYPTED_MESSAGE_);
 
 pub(crate) static EPHEMERAL_MESSAGE: tl::Type = tl::Type::single::<enums::EphemeralMessage<'static>>("EphemeralMessage", 40, &EPHEMERAL_MESSAGE_[0], tl::ListOps::of::<enums::EphemeralMessage<'static>>());
-static EPHEMERAL_MESSAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::EphemeralMessage<'static>>(0xdd27_bee9, 0, tl::Payload::Reference, 36, "ephemeralMessage flags out welcome_template invert_media noforwards id from_id peer_id receiver_id top_msg_id date message entities media reply_markup reply_to rich_message chat_instance anchor_msg_id", &tl::rows::<19>("# 0.0! 0.5! 0.7! 0.12! i o 0.9o l 0.1i i s 0.2*o 0.3o 0.4o 0.6o 0.8o 0.10l 0.11i", &[&tables::PEER, &tables::PEER, &tables::MESSAGE_ENTITY, &tables::MESSAGE_MEDIA, &tables::REPLY_MARKUP, &tables::MESSAGE_REPLY_HEADER, &tables::RICH_MESSAGE])),
-];
+static EPHEMERAL_MESSAGE_R: [tl::Field; 19] = tl::rows("# 0.0! 0.5! 0.7! 0.12! i o 0.9o l 0.1i i s 0.2*o 0.3o 0.4o 0.6o 0.8o 0.10l 0.11i", &[&tables::PEER, &tables::PEER, &tables::MESSAGE_ENTITY, &tables::MESSAGE_MEDIA, &tables::REPLY_MARKUP, &tables::MESSAGE_REPLY_HEADER, &tables::RICH_MESSAGE]);
+static EPHEMERAL_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &EPHEMERAL_MESSAGE_R, [
+    (0xdd27_bee9, true, 36, 19, "ephemeralMessage flags out welcome_template invert_media noforwards id from_id peer_id receiver_id top_msg_id date message entities media reply_markup reply_to rich_message chat_instance anchor_msg_id"),
+]);
 tl::family! { enums::EphemeralMessage<'_>, enums::EphemeralMessage<'a>, &EPHEMERAL_MESSAGE }
 pub(crate) static EPHEMERAL_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&EPHEMERAL_MESSAGE_);
 
 pub(crate) static ERROR: tl::Type = tl::Type::single::<enums::Error<'static>>("Error", 12, &ERROR_[0], tl::ListOps::NONE);
-static ERROR_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Error<'static>>(0xc4b9_f9bb, 0, tl::Payload::Value, 8, "error code text", &tl::rows::<2>("i s", &[])),
-];
+static ERROR_R: [tl::Field; 2] = tl::rows("i s", &[]);
+static ERROR_: [tl::Constructor; 1] = tl::constructors(0, &ERROR_R, [
+    (0xc4b9_f9bb, false, 8, 2, "error code text"),
+]);
 tl::family! { enums::Error<'_>, enums::Error<'a>, &ERROR }
 pub(crate) static ERROR_T: [tl::Type; 1] = tl::Type::structs(&ERROR_);
 
 pub(crate) static EXPORTED_CHAT_INVITE: tl::Type = tl::Type::tagged::<enums::ExportedChatInvite<'static>>("ExportedChatInvite", 4, &EXPORTED_CHAT_INVITE_, { static SLOTS: [u16; 4] = tl::slots(&EXPORTED_CHAT_INVITE_); &SLOTS }, tl::ListOps::of::<enums::ExportedChatInvite<'static>>());
-static EXPORTED_CHAT_INVITE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::ChatInviteExported<'static>>(0xa22c_bd96, 0, tl::Payload::Reference, 20, "chatInviteExported flags revoked permanent request_needed link admin_id date start_date expire_date usage_limit usage requested subscription_expired title subscription_pricing", &tl::rows::<15>("# 0.0! 0.5! 0.6! s l i 0.4i 0.1i 0.2i 0.3i 0.7i 0.10i 0.8s 0.9o", &[&tables::STARS_SUBSCRIPTION_PRICING])),
-    tl::Constructor::new::<()>(0xed10_7ab7, 1, tl::Payload::Value, 0, "chatInvitePublicJoinRequests", &[]),
-];
+static EXPORTED_CHAT_INVITE_R: [tl::Field; 15] = tl::rows("# 0.0! 0.5! 0.6! s l i 0.4i 0.1i 0.2i 0.3i 0.7i 0.10i 0.8s 0.9o|", &[&tables::STARS_SUBSCRIPTION_PRICING]);
+static EXPORTED_CHAT_INVITE_: [tl::Constructor; 2] = tl::constructors(0, &EXPORTED_CHAT_INVITE_R, [
+    (0xa22c_bd96, true, 20, 15, "chatInviteExported flags revoked permanent request_needed link admin_id date start_date expire_date usage_limit usage requested subscription_expired title subscription_pricing"),
+    (0xed10_7ab7, false, 0, 0, "chatInvitePublicJoinRequests"),
+]);
 tl::family! { enums::ExportedChatInvite<'_>, enums::ExportedChatInvite<'a>, &EXPORTED_CHAT_INVITE }
 pub(crate) static EXPORTED_CHAT_INVITE_T: [tl::Type; 2] = tl::Type::structs(&EXPORTED_CHAT_INVITE_);
 
 pub(crate) static EXPORTED_CHATLIST_INVITE: tl::Type = tl::Type::single::<enums::ExportedChatlistInvite<'static>>("ExportedChatlistInvite", 24, &EXPORTED_CHATLIST_INVITE_[0], tl::ListOps::of::<enums::ExportedChatlistInvite<'static>>());
-static EXPORTED_CHATLIST_INVITE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ExportedChatlistInvite<'static>>(0x0c51_81ac, 0, tl::Payload::Reference, 20, "exportedChatlistInvite flags title url peers", &tl::rows::<4>("# s s *o", &[&tables::PEER])),
-];
+static EXPORTED_CHATLIST_INVITE_R: [tl::Field; 4] = tl::rows("# s s *o", &[&tables::PEER]);
+static EXPORTED_CHATLIST_INVITE_: [tl::Constructor; 1] = tl::constructors(0, &EXPORTED_CHATLIST_INVITE_R, [
+    (0x0c51_81ac, true, 20, 4, "exportedChatlistInvite flags title url peers"),
+]);
 tl::family! { enums::ExportedChatlistInvite<'_>, enums::ExportedChatlistInvite<'a>, &EXPORTED_CHATLIST_INVITE }
 pub(crate) static EXPORTED_CHATLIST_INVITE_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_CHATLIST_INVITE_);
 
 pub(crate) static EXPORTED_CONTACT_TOKEN: tl::Type = tl::Type::single::<enums::ExportedContactToken<'static>>("ExportedContactToken", 12, &EXPORTED_CONTACT_TOKEN_[0], tl::ListOps::NONE);
-static EXPORTED_CONTACT_TOKEN_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ExportedContactToken<'static>>(0x41bf_109b, 0, tl::Payload::Value, 8, "exportedContactToken url expires", &tl::rows::<2>("s i", &[])),
-];
+static EXPORTED_CONTACT_TOKEN_R: [tl::Field; 2] = tl::rows("s i", &[]);
+static EXPORTED_CONTACT_TOKEN_: [tl::Constructor; 1] = tl::constructors(0, &EXPORTED_CONTACT_TOKEN_R, [
+    (0x41bf_109b, false, 8, 2, "exportedContactToken url expires"),
+]);
 tl::family! { enums::ExportedContactToken<'_>, enums::ExportedContactToken<'a>, &EXPORTED_CONTACT_TOKEN }
 pub(crate) static EXPORTED_CONTACT_TOKEN_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_CONTACT_TOKEN_);
 
 pub(crate) static EXPORTED_MESSAGE_LINK: tl::Type = tl::Type::single::<enums::ExportedMessageLink<'static>>("ExportedMessageLink", 12, &EXPORTED_MESSAGE_LINK_[0], tl::ListOps::NONE);
-static EXPORTED_MESSAGE_LINK_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ExportedMessageLink<'static>>(0x5dab_1af4, 0, tl::Payload::Value, 8, "exportedMessageLink link html", &tl::rows::<2>("s s", &[])),
-];
+static EXPORTED_MESSAGE_LINK_R: [tl::Field; 2] = tl::rows("s s", &[]);
+static EXPORTED_MESSAGE_LINK_: [tl::Constructor; 1] = tl::constructors(0, &EXPORTED_MESSAGE_LINK_R, [
+    (0x5dab_1af4, false, 8, 2, "exportedMessageLink link html"),
+]);
 tl::family! { enums::ExportedMessageLink<'_>, enums::ExportedMessageLink<'a>, &EXPORTED_MESSAGE_LINK }
 pub(crate) static EXPORTED_MESSAGE_LINK_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_MESSAGE_LINK_);
 
 pub(crate) static EXPORTED_STORY_LINK: tl::Type = tl::Type::single::<enums::ExportedStoryLink<'static>>("ExportedStoryLink", 8, &EXPORTED_STORY_LINK_[0], tl::ListOps::NONE);
-static EXPORTED_STORY_LINK_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ExportedStoryLink<'static>>(0x3fc9_053b, 0, tl::Payload::Value, 4, "exportedStoryLink link", &tl::rows::<1>("s", &[])),
-];
+static EXPORTED_STORY_LINK_R: [tl::Field; 1] = tl::rows("s", &[]);
+static EXPORTED_STORY_LINK_: [tl::Constructor; 1] = tl::constructors(0, &EXPORTED_STORY_LINK_R, [
+    (0x3fc9_053b, false, 4, 1, "exportedStoryLink link"),
+]);
 tl::family! { enums::ExportedStoryLink<'_>, enums::ExportedStoryLink<'a>, &EXPORTED_STORY_LINK }
 pub(crate) static EXPORTED_STORY_LINK_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_STORY_LINK_);
 
 pub(crate) static FACT_CHECK: tl::Type = tl::Type::single::<enums::FactCheck<'static>>("FactCheck", 16, &FACT_CHECK_[0], tl::ListOps::of::<enums::FactCheck<'static>>());
-static FACT_CHECK_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::FactCheck<'static>>(0xb89b_fccf, 0, tl::Payload::Reference, 12, "factCheck flags need_check country text hash", &tl::rows::<5>("# 0.0! 0.1s 0.1o l", &[&tables::TEXT_WITH_ENTITIES])),
-];
+static FACT_CHECK_R: [tl::Field; 5] = tl::rows("# 0.0! 0.1s 0.1o l", &[&tables::TEXT_WITH_ENTITIES]);
+static FACT_CHECK_: [tl::Constructor; 1] = tl::constructors(0, &FACT_CHECK_R, [
+    (0xb89b_fccf, true, 12, 5, "factCheck flags need_check country text hash"),
+]);
 tl::family! { enums::FactCheck<'_>, enums::FactCheck<'a>, &FACT_CHECK }
 pub(crate) static FACT_CHECK_T: [tl::Type; 1] = tl::Type::structs(&FACT_CHECK_);
 
 pub(crate) static FILE_HASH: tl::Type = tl::Type::single::<enums::FileHash<'static>>("FileHash", 20, &FILE_HASH_[0], tl::ListOps::of::<enums::FileHash<'static>>());
-static FILE_HASH_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::FileHash<'static>>(0xf39b_035c, 0, tl::Payload::Value, 16, "fileHash offset limit hash", &tl::rows::<3>("l i y", &[])),
-];
+static FILE_HASH_R: [tl::Field; 3] = tl::rows("l i y", &[]);
+static FILE_HASH_: [tl::Constructor; 1] = tl::constructors(0, &FILE_HASH_R, [
+    (0xf39b_035c, false, 16, 3, "fileHash offset limit hash"),
+]);
 tl::family! { enums::FileHash<'_>, enums::FileHash<'a>, &FILE_HASH }
 pub(crate) static FILE_HASH_T: [tl::Type; 1] = tl::Type::structs(&FILE_HASH_);
 
 pub(crate) static FOLDER: tl::Type = tl::Type::single::<enums::Folder<'static>>("Folder", 16, &FOLDER_[0], tl::ListOps::NONE);
-static FOLDER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Folder<'static>>(0xff54_4e65, 0, tl::Payload::Value, 12, "folder flags autofill_new_broadcasts autofill_public_groups autofill_new_correspondents id title photo", &tl::rows::<7>("# 0.0! 0.1! 0.2! i s 0.3o", &[&tables::CHAT_PHOTO])),
-];
+static FOLDER_R: [tl::Field; 7] = tl::rows("# 0.0! 0.1! 0.2! i s 0.3o", &[&tables::CHAT_PHOTO]);
+static FOLDER_: [tl::Constructor; 1] = tl::constructors(0, &FOLDER_R, [
+    (0xff54_4e65, false, 12, 7, "folder flags autofill_new_broadcasts autofill_public_groups autofill_new_correspondents id title photo"),
+]);
 tl::family! { enums::Folder<'_>, enums::Folder<'a>, &FOLDER }
 pub(crate) static FOLDER_T: [tl::Type; 1] = tl::Type::structs(&FOLDER_);
 
 pub(crate) static FOLDER_PEER: tl::Type = tl::Type::single::<enums::FolderPeer>("FolderPeer", 20, &FOLDER_PEER_[0], tl::ListOps::of::<enums::FolderPeer>());
-static FOLDER_PEER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::FolderPeer>(0xe9ba_a668, 0, tl::Payload::Value, 16, "folderPeer peer folder_id", &tl::rows::<2>("o i", &[&tables::PEER])),
-];
+static FOLDER_PEER_R: [tl::Field; 2] = tl::rows("o i", &[&tables::PEER]);
+static FOLDER_PEER_: [tl::Constructor; 1] = tl::constructors(0, &FOLDER_PEER_R, [
+    (0xe9ba_a668, false, 16, 2, "folderPeer peer folder_id"),
+]);
 tl::family! { enums::FolderPeer, enums::FolderPeer, &FOLDER_PEER }
 pub(crate) static FOLDER_PEER_T: [tl::Type; 1] = tl::Type::structs(&FOLDER_PEER_);
 
 pub(crate) static FORUM_TOPIC: tl::Type = tl::Type::tagged::<enums::ForumTopic<'static>>("ForumTopic", 8, &FORUM_TOPIC_, { static SLOTS: [u16; 4] = tl::slots(&FORUM_TOPIC_); &SLOTS }, tl::ListOps::of::<enums::ForumTopic<'static>>());
-static FORUM_TOPIC_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::ForumTopicDeleted>(0x023f_109b, 0, tl::Payload::Value, 4, "forumTopicDeleted id", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::ForumTopic<'static>>(0xfcda_d815, 1, tl::Payload::Reference, 80, "forumTopic flags my closed pinned short hidden title_missing id date peer title icon_color icon_emoji_id top_message read_inbox_max_id read_outbox_max_id unread_count unread_mentions_count unread_reactions_count unread_poll_votes_count from_id notify_settings draft", &tl::rows::<23>("# 0.1! 0.2! 0.3! 0.5! 0.6! 0.7! i i o s i 0.0l i i i i i i i o o 0.4o", &[&tables::PEER, &tables::PEER, &tables::PEER_NOTIFY_SETTINGS, &tables::DRAFT_MESSAGE])),
-];
+static FORUM_TOPIC_R: [tl::Field; 24] = tl::rows("i|# 0.1! 0.2! 0.3! 0.5! 0.6! 0.7! i i o s i 0.0l i i i i i i i o o 0.4o", &[&tables::PEER, &tables::PEER, &tables::PEER_NOTIFY_SETTINGS, &tables::DRAFT_MESSAGE]);
+static FORUM_TOPIC_: [tl::Constructor; 2] = tl::constructors(0, &FORUM_TOPIC_R, [
+    (0x023f_109b, false, 4, 1, "forumTopicDeleted id"),
+    (0xfcda_d815, true, 80, 23, "forumTopic flags my closed pinned short hidden title_missing id date peer title icon_color icon_emoji_id top_message read_inbox_max_id read_outbox_max_id unread_count unread_mentions_count unread_reactions_count unread_poll_votes_count from_id notify_settings draft"),
+]);
 tl::family! { enums::ForumTopic<'_>, enums::ForumTopic<'a>, &FORUM_TOPIC }
 pub(crate) static FORUM_TOPIC_T: [tl::Type; 2] = tl::Type::structs(&FORUM_TOPIC_);
 
 pub(crate) static FOUND_STORY: tl::Type = tl::Type::single::<enums::FoundStory<'static>>("FoundStory", 24, &FOUND_STORY_[0], tl::ListOps::of::<enums::FoundStory<'static>>());
-static FOUND_STORY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::FoundStory<'static>>(0xe87a_cbc0, 0, tl::Payload::Reference, 20, "foundStory peer story", &tl::rows::<2>("o o", &[&tables::PEER, &tables::STORY_ITEM])),
-];
+static FOUND_STORY_R: [tl::Field; 2] = tl::rows("o o", &[&tables::PEER, &tables::STORY_ITEM]);
+static FOUND_STORY_: [tl::Constructor; 1] = tl::constructors(0, &FOUND_STORY_R, [
+    (0xe87a_cbc0, true, 20, 2, "foundStory peer story"),
+]);
 tl::family! { enums::FoundStory<'_>, enums::FoundStory<'a>, &FOUND_STORY }
 pub(crate) static FOUND_STORY_T: [tl::Type; 1] = tl::Type::structs(&FOUND_STORY_);
 
 pub(crate) static GAME: tl::Type = tl::Type::single::<enums::Game<'static>>("Game", 48, &GAME_[0], tl::ListOps::NONE);
-static GAME_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Game<'static>>(0xbdf9_653b, 0, tl::Payload::Reference, 44, "game flags id access_hash short_name title description photo document", &tl::rows::<8>("# l l s s s o 0.0o", &[&tables::PHOTO, &tables::DOCUMENT])),
-];
+static GAME_R: [tl::Field; 8] = tl::rows("# l l s s s o 0.0o", &[&tables::PHOTO, &tables::DOCUMENT]);
+static GAME_: [tl::Constructor; 1] = tl::constructors(0, &GAME_R, [
+    (0xbdf9_653b, true, 44, 8, "game flags id access_hash short_name title description photo document"),
+]);
 tl::family! { enums::Game<'_>, enums::Game<'a>, &GAME }
 pub(crate) static GAME_T: [tl::Type; 1] = tl::Type::structs(&GAME_);
 
 pub(crate) static GEO_POINT: tl::Type = tl::Type::tagged::<enums::GeoPoint>("GeoPoint", 4, &GEO_POINT_, { static SLOTS: [u16; 4] = tl::slots(&GEO_POINT_); &SLOTS }, tl::ListOps::NONE);
-static GEO_POINT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0x1117_dd5f, 0, tl::Payload::Value, 0, "geoPointEmpty", &[]),
-    tl::Constructor::new::<types::GeoPoint>(0xb2a2_f663, 1, tl::Payload::Value, 28, "geoPoint flags long lat access_hash accuracy_radius", &tl::rows::<5>("# d d l 0.0i", &[])),
-];
+static GEO_POINT_R: [tl::Field; 5] = tl::rows("|# d d l 0.0i", &[]);
+static GEO_POINT_: [tl::Constructor; 2] = tl::constructors(0, &GEO_POINT_R, [
+    (0x1117_dd5f, false, 0, 0, "geoPointEmpty"),
+    (0xb2a2_f663, false, 28, 5, "geoPoint flags long lat access_hash accuracy_radius"),
+]);
 tl::family! { enums::GeoPoint, enums::GeoPoint, &GEO_POINT }
 pub(crate) static GEO_POINT_T: [tl::Type; 2] = tl::Type::structs(&GEO_POINT_);
 
 pub(crate) static GEO_POINT_ADDRESS: tl::Type = tl::Type::single::<enums::GeoPointAddress<'static>>("GeoPointAddress", 12, &GEO_POINT_ADDRESS_[0], tl::ListOps::NONE);
-static GEO_POINT_ADDRESS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::GeoPointAddress<'static>>(0xde4c_5d93, 0, tl::Payload::Reference, 8, "geoPointAddress flags country_iso2 state city street", &tl::rows::<5>("# s 0.0s 0.1s 0.2s", &[])),
-];
+static GEO_POINT_ADDRESS_R: [tl::Field; 5] = tl::rows("# s 0.0s 0.1s 0.2s", &[]);
+static GEO_POINT_ADDRESS_: [tl::Constructor; 1] = tl::constructors(0, &GEO_POINT_ADDRESS_R, [
+    (0xde4c_5d93, true, 8, 5, "geoPointAddress flags country_iso2 state city street"),
+]);
 tl::family! { enums::GeoPointAddress<'_>, enums::GeoPointAddress<'a>, &GEO_POINT_ADDRESS }
 pub(crate) static GEO_POINT_ADDRESS_T: [tl::Type; 1] = tl::Type::structs(&GEO_POINT_ADDRESS_);
 
 pub(crate) static GLOBAL_PRIVACY_SETTINGS: tl::Type = tl::Type::single::<enums::GlobalPrivacySettings<'static>>("GlobalPrivacySettings", 8, &GLOBAL_PRIVACY_SETTINGS_[0], tl::ListOps::NONE);
-static GLOBAL_PRIVACY_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::GlobalPrivacySettings<'static>>(0xfe41_b34f, 0, tl::Payload::Value, 4, "globalPrivacySettings flags archive_and_mute_new_noncontact_peers keep_archived_unmuted keep_archived_folders hide_read_marks new_noncontact_peers_require_premium display_gifts_button noncontact_peers_paid_stars disallowed_gifts", &tl::rows::<9>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.7! 0.5l 0.6o", &[&tables::DISALLOWED_GIFTS_SETTINGS])),
-];
+static GLOBAL_PRIVACY_SETTINGS_R: [tl::Field; 9] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.7! 0.5l 0.6o", &[&tables::DISALLOWED_GIFTS_SETTINGS]);
+static GLOBAL_PRIVACY_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &GLOBAL_PRIVACY_SETTINGS_R, [
+    (0xfe41_b34f, false, 4, 9, "globalPrivacySettings flags archive_and_mute_new_noncontact_peers keep_archived_unmuted keep_archived_folders hide_read_marks new_noncontact_peers_require_premium display_gifts_button noncontact_peers_paid_stars disallowed_gifts"),
+]);
 tl::family! { enums::GlobalPrivacySettings<'_>, enums::GlobalPrivacySettings<'a>, &GLOBAL_PRIVACY_SETTINGS }
 pub(crate) static GLOBAL_PRIVACY_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&GLOBAL_PRIVACY_SETTINGS_);
 
 pub(crate) static GROUP_CALL: tl::Type = tl::Type::tagged::<enums::GroupCall<'static>>("GroupCall", 24, &GROUP_CALL_, { static SLOTS: [u16; 4] = tl::slots(&GROUP_CALL_); &SLOTS }, tl::ListOps::NONE);
-static GROUP_CALL_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::GroupCallDiscarded>(0x7780_bcb4, 0, tl::Payload::Value, 20, "groupCallDiscarded id access_hash duration", &tl::rows::<3>("l l i", &[])),
-    tl::Constructor::new::<types::GroupCall<'static>>(0xefb2_b617, 1, tl::Payload::Reference, 32, "groupCall flags join_muted can_change_join_muted join_date_asc schedule_start_subscribed can_start_video record_video_active rtmp_stream listeners_hidden conference creator messages_enabled can_change_messages_enabled min id access_hash participants_count title stream_dc_id record_start_date schedule_date unmuted_video_count unmuted_video_limit version invite_link send_paid_messages_stars default_send_as", &tl::rows::<27>("# 0.1! 0.2! 0.6! 0.8! 0.9! 0.11! 0.12! 0.13! 0.14! 0.15! 0.17! 0.18! 0.19! l l i 0.3s 0.4i 0.5i 0.7i 0.10i i i 0.16s 0.20l 0.21o", &[&tables::PEER])),
-];
+static GROUP_CALL_R: [tl::Field; 30] = tl::rows("l l i|# 0.1! 0.2! 0.6! 0.8! 0.9! 0.11! 0.12! 0.13! 0.14! 0.15! 0.17! 0.18! 0.19! l l i 0.3s 0.4i 0.5i 0.7i 0.10i i i 0.16s 0.20l 0.21o", &[&tables::PEER]);
+static GROUP_CALL_: [tl::Constructor; 2] = tl::constructors(0, &GROUP_CALL_R, [
+    (0x7780_bcb4, false, 20, 3, "groupCallDiscarded id access_hash duration"),
+    (0xefb2_b617, true, 32, 27, "groupCall flags join_muted can_change_join_muted join_date_asc schedule_start_subscribed can_start_video record_video_active rtmp_stream listeners_hidden conference creator messages_enabled can_change_messages_enabled min id access_hash participants_count title stream_dc_id record_start_date schedule_date unmuted_video_count unmuted_video_limit version invite_link send_paid_messages_stars default_send_as"),
+]);
 tl::family! { enums::GroupCall<'_>, enums::GroupCall<'a>, &GROUP_CALL }
 pub(crate) static GROUP_CALL_T: [tl::Type; 2] = tl::Type::structs(&GROUP_CALL_);
 
 pub(crate) static GROUP_CALL_DONOR: tl::Type = tl::Type::single::<enums::GroupCallDonor<'static>>("GroupCallDonor", 16, &GROUP_CALL_DONOR_[0], tl::ListOps::of::<enums::GroupCallDonor<'static>>());
-static GROUP_CALL_DONOR_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::GroupCallDonor<'static>>(0xee43_0c85, 0, tl::Payload::Value, 12, "groupCallDonor flags top my peer_id stars", &tl::rows::<5>("# 0.0! 0.1! 0.3o l", &[&tables::PEER])),
-];
+static GROUP_CALL_DONOR_R: [tl::Field; 5] = tl::rows("# 0.0! 0.1! 0.3o l", &[&tables::PEER]);
+static GROUP_CALL_DONOR_: [tl::Constructor; 1] = tl::constructors(0, &GROUP_CALL_DONOR_R, [
+    (0xee43_0c85, false, 12, 5, "groupCallDonor flags top my peer_id stars"),
+]);
 tl::family! { enums::GroupCallDonor<'_>, enums::GroupCallDonor<'a>, &GROUP_CALL_DONOR }
 pub(crate) static GROUP_CALL_DONOR_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_DONOR_);
 
 pub(crate) static GROUP_CALL_MESSAGE: tl::Type = tl::Type::single::<enums::GroupCallMessage<'static>>("GroupCallMessage", 44, &GROUP_CALL_MESSAGE_[0], tl::ListOps::NONE);
-static GROUP_CALL_MESSAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::GroupCallMessage<'static>>(0x1a8a_fc7e, 0, tl::Payload::Reference, 40, "groupCallMessage flags from_admin id from_id date message paid_message_stars", &tl::rows::<7>("# 0.1! i o i o 0.0l", &[&tables::PEER, &tables::TEXT_WITH_ENTITIES])),
-];
+static GROUP_CALL_MESSAGE_R: [tl::Field; 7] = tl::rows("# 0.1! i o i o 0.0l", &[&tables::PEER, &tables::TEXT_WITH_ENTITIES]);
+static GROUP_CALL_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &GROUP_CALL_MESSAGE_R, [
+    (0x1a8a_fc7e, true, 40, 7, "groupCallMessage flags from_admin id from_id date message paid_message_stars"),
+]);
 tl::family! { enums::GroupCallMessage<'_>, enums::GroupCallMessage<'a>, &GROUP_CALL_MESSAGE }
 pub(crate) static GROUP_CALL_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_MESSAGE_);
 
 pub(crate) static GROUP_CALL_PARTICIPANT: tl::Type = tl::Type::single::<enums::GroupCallParticipant<'static>>("GroupCallParticipant", 28, &GROUP_CALL_PARTICIPANT_[0], tl::ListOps::of::<enums::GroupCallParticipant<'static>>());
-static GROUP_CALL_PARTICIPANT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::GroupCallParticipant<'static>>(0x2a3d_c7ac, 0, tl::Payload::Reference, 24, "groupCallParticipant flags muted left can_self_unmute just_joined versioned min muted_by_you volume_by_admin self video_joined peer date active_date source volume about raise_hand_rating video presentation paid_stars_total", &tl::rows::<21>("# 0.0! 0.1! 0.2! 0.4! 0.5! 0.8! 0.9! 0.10! 0.12! 0.15! o i 0.3i i 0.7i 0.11s 0.13l 0.6o 0.14o 0.16l", &[&tables::PEER, &tables::GROUP_CALL_PARTICIPANT_VIDEO, &tables::GROUP_CALL_PARTICIPANT_VIDEO])),
-];
+static GROUP_CALL_PARTICIPANT_R: [tl::Field; 21] = tl::rows("# 0.0! 0.1! 0.2! 0.4! 0.5! 0.8! 0.9! 0.10! 0.12! 0.15! o i 0.3i i 0.7i 0.11s 0.13l 0.6o 0.14o 0.16l", &[&tables::PEER, &tables::GROUP_CALL_PARTICIPANT_VIDEO, &tables::GROUP_CALL_PARTICIPANT_VIDEO]);
+static GROUP_CALL_PARTICIPANT_: [tl::Constructor; 1] = tl::constructors(0, &GROUP_CALL_PARTICIPANT_R, [
+    (0x2a3d_c7ac, true, 24, 21, "groupCallParticipant flags muted left can_self_unmute just_joined versioned min muted_by_you volume_by_admin self video_joined peer date active_date source volume about raise_hand_rating video presentation paid_stars_total"),
+]);
 tl::family! { enums::GroupCallParticipant<'_>, enums::GroupCallParticipant<'a>, &GROUP_CALL_PARTICIPANT }
 pub(crate) static GROUP_CALL_PARTICIPANT_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_PARTICIPANT_);
 
 pub(crate) static GROUP_CALL_PARTICIPANT_VIDEO: tl::Type = tl::Type::single::<enums::GroupCallParticipantVideo<'static>>("GroupCallParticipantVideo", 20, &GROUP_CALL_PARTICIPANT_VIDEO_[0], tl::ListOps::NONE);
-static GROUP_CALL_PARTICIPANT_VIDEO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::GroupCallParticipantVideo<'static>>(0x6775_3ac8, 0, tl::Payload::Reference, 16, "groupCallParticipantVideo flags paused endpoint source_groups audio_source", &tl::rows::<5>("# 0.0! s *o 0.1i", &[&tables::GROUP_CALL_PARTICIPANT_VIDEO_SOURCE_GROUP])),
-];
+static GROUP_CALL_PARTICIPANT_VIDEO_R: [tl::Field; 5] = tl::rows("# 0.0! s *o 0.1i", &[&tables::GROUP_CALL_PARTICIPANT_VIDEO_SOURCE_GROUP]);
+static GROUP_CALL_PARTICIPANT_VIDEO_: [tl::Constructor; 1] = tl::constructors(0, &GROUP_CALL_PARTICIPANT_VIDEO_R, [
+    (0x6775_3ac8, true, 16, 5, "groupCallParticipantVideo flags paused endpoint source_groups audio_source"),
+]);
 tl::family! { enums::GroupCallParticipantVideo<'_>, enums::GroupCallParticipantVideo<'a>, &GROUP_CALL_PARTICIPANT_VIDEO }
 pub(crate) static GROUP_CALL_PARTICIPANT_VIDEO_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_PARTICIPANT_VIDEO_);
 
 pub(crate) static GROUP_CALL_PARTICIPANT_VIDEO_SOURCE_GROUP: tl::Type = tl::Type::single::<enums::GroupCallParticipantVideoSourceGroup<'static>>("GroupCallParticipantVideoSourceGroup", 16, &GROUP_CALL_PARTICIPANT_VIDEO_SOURCE_GROUP_[0], tl::ListOps::of::<enums::GroupCallParticipantVideoSourceGroup<'static>>());
-static GROUP_CALL_PARTICIPANT_VIDEO_SOURCE_GROUP_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::GroupCallParticipantVideoSourceGroup<'static>>(0xdcb1_18b7, 0, tl::Payload::Value, 12, "groupCallParticipantVideoSourceGroup semantics sources", &tl::rows::<2>("s *i", &[])),
-];
+static GROUP_CALL_PARTICIPANT_VIDEO_SOURCE_GROUP_R: [tl::Field; 2] = tl::rows("s *i", &[]);
+static GROUP_CALL_PARTICIPANT_VIDEO_SOURCE_GROUP_: [tl::Constructor; 1] = tl::constructors(0, &GROUP_CALL_PARTICIPANT_VIDEO_SOURCE_GROUP_R, [
+    (0xdcb1_18b7, false, 12, 2, "groupCallParticipantVideoSourceGroup semantics sources"),
+]);
 tl::family! { enums::GroupCallParticipantVideoSourceGroup<'_>, enums::GroupCallParticipantVideoSourceGroup<'a>, &GROUP_CALL_PARTICIPANT_VIDEO_SOURCE_GROUP }
 pub(crate) static GROUP_CALL_PARTICIPANT_VIDEO_SOURCE_GROUP_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_PARTICIPANT_VIDEO_SOURCE_GROUP_);
 
 pub(crate) static GROUP_CALL_STREAM_CHANNEL: tl::Type = tl::Type::single::<enums::GroupCallStreamChannel>("GroupCallStreamChannel", 20, &GROUP_CALL_STREAM_CHANNEL_[0], tl::ListOps::of::<enums::GroupCallStreamChannel>());
-static GROUP_CALL_STREAM_CHANNEL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::GroupCallStreamChannel>(0x80eb_48af, 0, tl::Payload::Value, 16, "groupCallStreamChannel channel scale last_timestamp_ms", &tl::rows::<3>("i i l", &[])),
-];
+static GROUP_CALL_STREAM_CHANNEL_R: [tl::Field; 3] = tl::rows("i i l", &[]);
+static GROUP_CALL_STREAM_CHANNEL_: [tl::Constructor; 1] = tl::constructors(0, &GROUP_CALL_STREAM_CHANNEL_R, [
+    (0x80eb_48af, false, 16, 3, "groupCallStreamChannel channel scale last_timestamp_ms"),
+]);
 tl::family! { enums::GroupCallStreamChannel, enums::GroupCallStreamChannel, &GROUP_CALL_STREAM_CHANNEL }
 pub(crate) static GROUP_CALL_STREAM_CHANNEL_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_STREAM_CHANNEL_);
 
 pub(crate) static HIGH_SCORE: tl::Type = tl::Type::single::<enums::HighScore>("HighScore", 20, &HIGH_SCORE_[0], tl::ListOps::of::<enums::HighScore>());
-static HIGH_SCORE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::HighScore>(0x73a3_79eb, 0, tl::Payload::Value, 16, "highScore pos user_id score", &tl::rows::<3>("i l i", &[])),
-];
+static HIGH_SCORE_R: [tl::Field; 3] = tl::rows("i l i", &[]);
+static HIGH_SCORE_: [tl::Constructor; 1] = tl::constructors(0, &HIGH_SCORE_R, [
+    (0x73a3_79eb, false, 16, 3, "highScore pos user_id score"),
+]);
 tl::family! { enums::HighScore, enums::HighScore, &HIGH_SCORE }
 pub(crate) static HIGH_SCORE_T: [tl::Type; 1] = tl::Type::structs(&HIGH_SCORE_);
 
 pub(crate) static IMPORTED_CONTACT: tl::Type = tl::Type::single::<enums::ImportedContact>("ImportedContact", 20, &IMPORTED_CONTACT_[0], tl::ListOps::of::<enums::ImportedContact>());
-static IMPORTED_CONTACT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ImportedContact>(0xc13e_3c50, 0, tl::Payload::Value, 16, "importedContact user_id client_id", &tl::rows::<2>("l l", &[])),
-];
+static IMPORTED_CONTACT_R: [tl::Field; 2] = tl::rows("l l", &[]);
+static IMPORTED_CONTACT_: [tl::Constructor; 1] = tl::constructors(0, &IMPORTED_CONTACT_R, [
+    (0xc13e_3c50, false, 16, 2, "importedContact user_id client_id"),
+]);
 tl::family! { enums::ImportedContact, enums::ImportedContact, &IMPORTED_CONTACT }
 pub(crate) static IMPORTED_CONTACT_T: [tl::Type; 1] = tl::Type::structs(&IMPORTED_CONTACT_);
 
 pub(crate) static INLINE_BOT_SWITCH_PM: tl::Type = tl::Type::single::<enums::InlineBotSwitchPm<'static>>("InlineBotSwitchPM", 12, &INLINE_BOT_SWITCH_PM_[0], tl::ListOps::NONE);
-static INLINE_BOT_SWITCH_PM_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InlineBotSwitchPm<'static>>(0x3c20_629f, 0, tl::Payload::Value, 8, "inlineBotSwitchPM text start_param", &tl::rows::<2>("s s", &[])),
-];
+static INLINE_BOT_SWITCH_PM_R: [tl::Field; 2] = tl::rows("s s", &[]);
+static INLINE_BOT_SWITCH_PM_: [tl::Constructor; 1] = tl::constructors(0, &INLINE_BOT_SWITCH_PM_R, [
+    (0x3c20_629f, false, 8, 2, "inlineBotSwitchPM text start_param"),
+]);
 tl::family! { enums::InlineBotSwitchPm<'_>, enums::InlineBotSwitchPm<'a>, &INLINE_BOT_SWITCH_PM }
 pub(crate) static INLINE_BOT_SWITCH_PM_T: [tl::Type; 1] = tl::Type::structs(&INLINE_BOT_SWITCH_PM_);
 
 pub(crate) static INLINE_BOT_WEB_VIEW: tl::Type = tl::Type::single::<enums::InlineBotWebView<'static>>("InlineBotWebView", 12, &INLINE_BOT_WEB_VIEW_[0], tl::ListOps::NONE);
-static INLINE_BOT_WEB_VIEW_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InlineBotWebView<'static>>(0xb572_95d5, 0, tl::Payload::Value, 8, "inlineBotWebView text url", &tl::rows::<2>("s s", &[])),
-];
+static INLINE_BOT_WEB_VIEW_R: [tl::Field; 2] = tl::rows("s s", &[]);
+static INLINE_BOT_WEB_VIEW_: [tl::Constructor; 1] = tl::constructors(0, &INLINE_BOT_WEB_VIEW_R, [
+    (0xb572_95d5, false, 8, 2, "inlineBotWebView text url"),
+]);
 tl::family! { enums::InlineBotWebView<'_>, enums::InlineBotWebView<'a>, &INLINE_BOT_WEB_VIEW }
 pub(crate) static INLINE_BOT_WEB_VIEW_T: [tl::Type; 1] = tl::Type::structs(&INLINE_BOT_WEB_VIEW_);
 
 pub(crate) static INLINE_BUTTON_TYPE: tl::Type = tl::Type::tagged::<enums::InlineButtonType<'static>>("InlineButtonType", 4, &INLINE_BUTTON_TYPE_, { static SLOTS: [u16; 32] = tl::slots(&INLINE_BUTTON_TYPE_); &SLOTS }, tl::ListOps::NONE);
-static INLINE_BUTTON_TYPE_: [tl::Constructor; 12] = [
-    tl::Constructor::new::<types::InlineButtonTypeUrl<'static>>(0xeca4_f8d4, 0, tl::Payload::Value, 4, "inlineButtonTypeUrl url", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InlineButtonTypeUrlAuth<'static>>(0xbfd0_2da2, 1, tl::Payload::Reference, 12, "inlineButtonTypeUrlAuth flags fwd_text url button_id", &tl::rows::<4>("# 0.0s s i", &[])),
-    tl::Constructor::new::<types::InputInlineButtonTypeUrlAuth<'static>>(0x9961_bcb4, 2, tl::Payload::Reference, 8, "inputInlineButtonTypeUrlAuth flags request_write_access fwd_text url bot", &tl::rows::<5>("# 0.0! 0.1s s 0.2o", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<types::InlineButtonTypeWebView<'static>>(0x3bca_b5b4, 3, tl::Payload::Value, 4, "inlineButtonTypeWebView url", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InlineButtonTypeCallback<'static>>(0x2955_bc38, 4, tl::Payload::Value, 8, "inlineButtonTypeCallback flags requires_password data", &tl::rows::<3>("# 0.0! y", &[])),
-    tl::Constructor::new::<()>(0x5cd3_709d, 5, tl::Payload::Value, 0, "inlineButtonTypeGame", &[]),
-    tl::Constructor::new::<()>(0x48ba_d7a5, 6, tl::Payload::Value, 0, "inlineButtonTypeBuy", &[]),
-    tl::Constructor::new::<types::InlineButtonTypeSwitchInline<'static>>(0x9377_3ff5, 7, tl::Payload::Reference, 8, "inlineButtonTypeSwitchInline flags same_peer query peer_types", &tl::rows::<4>("# 0.0! s 0.1*o", &[&tables::INLINE_QUERY_PEER_TYPE])),
-    tl::Constructor::new::<types::InlineButtonTypeUserProfile>(0x3fa3_3fcf, 8, tl::Payload::Value, 8, "inlineButtonTypeUserProfile user_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::InputInlineButtonTypeUserProfile<'static>>(0x53f3_ce5a, 9, tl::Payload::Value, 4, "inputInlineButtonTypeUserProfile user_id", &tl::rows::<1>("o", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<types::InlineButtonTypeCopy<'static>>(0xb41d_3272, 10, tl::Payload::Value, 4, "inlineButtonTypeCopy copy_text", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<()>(0xa438_619d, 11, tl::Payload::Value, 0, "inlineButtonTypeDisabled", &[]),
-];
+static INLINE_BUTTON_TYPE_R: [tl::Field; 21] = tl::rows("s|# 0.0s s i|# 0.0! 0.1s s 0.2o|s|# 0.0! y|||# 0.0! s 0.1*o|l|o|s|", &[&tables::INPUT_USER, &tables::INLINE_QUERY_PEER_TYPE, &tables::INPUT_USER]);
+static INLINE_BUTTON_TYPE_: [tl::Constructor; 12] = tl::constructors(0, &INLINE_BUTTON_TYPE_R, [
+    (0xeca4_f8d4, false, 4, 1, "inlineButtonTypeUrl url"),
+    (0xbfd0_2da2, true, 12, 4, "inlineButtonTypeUrlAuth flags fwd_text url button_id"),
+    (0x9961_bcb4, true, 8, 5, "inputInlineButtonTypeUrlAuth flags request_write_access fwd_text url bot"),
+    (0x3bca_b5b4, false, 4, 1, "inlineButtonTypeWebView url"),
+    (0x2955_bc38, false, 8, 3, "inlineButtonTypeCallback flags requires_password data"),
+    (0x5cd3_709d, false, 0, 0, "inlineButtonTypeGame"),
+    (0x48ba_d7a5, false, 0, 0, "inlineButtonTypeBuy"),
+    (0x9377_3ff5, true, 8, 4, "inlineButtonTypeSwitchInline flags same_peer query peer_types"),
+    (0x3fa3_3fcf, false, 8, 1, "inlineButtonTypeUserProfile user_id"),
+    (0x53f3_ce5a, false, 4, 1, "inputInlineButtonTypeUserProfile user_id"),
+    (0xb41d_3272, false, 4, 1, "inlineButtonTypeCopy copy_text"),
+    (0xa438_619d, false, 0, 0, "inlineButtonTypeDisabled"),
+]);
 tl::family! { enums::InlineButtonType<'_>, enums::InlineButtonType<'a>, &INLINE_BUTTON_TYPE }
 pub(crate) static INLINE_BUTTON_TYPE_T: [tl::Type; 12] = tl::Type::structs(&INLINE_BUTTON_TYPE_);
 
 pub(crate) static INLINE_QUERY_PEER_TYPE: tl::Type = tl::Type::tagged::<enums::InlineQueryPeerType>("InlineQueryPeerType", 4, &INLINE_QUERY_PEER_TYPE_, { static SLOTS: [u16; 16] = tl::slots(&INLINE_QUERY_PEER_TYPE_); &SLOTS }, tl::ListOps::of::<enums::InlineQueryPeerType>());
-static INLINE_QUERY_PEER_TYPE_: [tl::Constructor; 6] = [
-    tl::Constructor::new::<()>(0x3081_ed9d, 0, tl::Payload::Value, 0, "inlineQueryPeerTypeSameBotPM", &[]),
-    tl::Constructor::new::<()>(0x833c_0fac, 1, tl::Payload::Value, 0, "inlineQueryPeerTypePM", &[]),
-    tl::Constructor::new::<()>(0xd766_c50a, 2, tl::Payload::Value, 0, "inlineQueryPeerTypeChat", &[]),
-    tl::Constructor::new::<()>(0x5ec4_be43, 3, tl::Payload::Value, 0, "inlineQueryPeerTypeMegagroup", &[]),
-    tl::Constructor::new::<()>(0x6334_ee9a, 4, tl::Payload::Value, 0, "inlineQueryPeerTypeBroadcast", &[]),
-    tl::Constructor::new::<()>(0x0e3b_2d0c, 5, tl::Payload::Value, 0, "inlineQueryPeerTypeBotPM", &[]),
-];
+static INLINE_QUERY_PEER_TYPE_R: [tl::Field; 0] = tl::rows("|||||", &[]);
+static INLINE_QUERY_PEER_TYPE_: [tl::Constructor; 6] = tl::constructors(0, &INLINE_QUERY_PEER_TYPE_R, [
+    (0x3081_ed9d, false, 0, 0, "inlineQueryPeerTypeSameBotPM"),
+    (0x833c_0fac, false, 0, 0, "inlineQueryPeerTypePM"),
+    (0xd766_c50a, false, 0, 0, "inlineQueryPeerTypeChat"),
+    (0x5ec4_be43, false, 0, 0, "inlineQueryPeerTypeMegagroup"),
+    (0x6334_ee9a, false, 0, 0, "inlineQueryPeerTypeBroadcast"),
+    (0x0e3b_2d0c, false, 0, 0, "inlineQueryPeerTypeBotPM"),
+]);
 tl::family! { enums::InlineQueryPeerType, enums::InlineQueryPeerType, &INLINE_QUERY_PEER_TYPE }
 
 pub(crate) static INPUT_AI_COMPOSE_TONE: tl::Type = tl::Type::tagged::<enums::InputAiComposeTone<'static>>("InputAiComposeTone", 8, &INPUT_AI_COMPOSE_TONE_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_AI_COMPOSE_TONE_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_AI_COMPOSE_TONE_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::InputAiComposeToneDefault<'static>>(0x1fe9_a9bf, 0, tl::Payload::Value, 4, "inputAiComposeToneDefault tone", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InputAiComposeToneId>(0x0773_c080, 1, tl::Payload::Value, 16, "inputAiComposeToneID id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputAiComposeToneSlug<'static>>(0x1fa0_1357, 2, tl::Payload::Value, 4, "inputAiComposeToneSlug slug", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InputAiComposeToneSingleUse<'static>>(0x0e0c_35af, 3, tl::Payload::Value, 4, "inputAiComposeToneSingleUse custom_prompt", &tl::rows::<1>("s", &[])),
-];
+static INPUT_AI_COMPOSE_TONE_R: [tl::Field; 5] = tl::rows("s|l l|s|s", &[]);
+static INPUT_AI_COMPOSE_TONE_: [tl::Constructor; 4] = tl::constructors(0, &INPUT_AI_COMPOSE_TONE_R, [
+    (0x1fe9_a9bf, false, 4, 1, "inputAiComposeToneDefault tone"),
+    (0x0773_c080, false, 16, 2, "inputAiComposeToneID id access_hash"),
+    (0x1fa0_1357, false, 4, 1, "inputAiComposeToneSlug slug"),
+    (0x0e0c_35af, false, 4, 1, "inputAiComposeToneSingleUse custom_prompt"),
+]);
 tl::family! { enums::InputAiComposeTone<'_>, enums::InputAiComposeTone<'a>, &INPUT_AI_COMPOSE_TONE }
 pub(crate) static INPUT_AI_COMPOSE_TONE_T: [tl::Type; 4] = tl::Type::structs(&INPUT_AI_COMPOSE_TONE_);
 
 pub(crate) static INPUT_APP_EVENT: tl::Type = tl::Type::single::<enums::InputAppEvent<'static>>("InputAppEvent", 28, &INPUT_APP_EVENT_[0], tl::ListOps::of::<enums::InputAppEvent<'static>>());
-static INPUT_APP_EVENT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputAppEvent<'static>>(0x1d1b_1245, 0, tl::Payload::Reference, 24, "inputAppEvent time type peer data", &tl::rows::<4>("d s l o", &[&tables::JSONVALUE])),
-];
+static INPUT_APP_EVENT_R: [tl::Field; 4] = tl::rows("d s l o", &[&tables::JSONVALUE]);
+static INPUT_APP_EVENT_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_APP_EVENT_R, [
+    (0x1d1b_1245, true, 24, 4, "inputAppEvent time type peer data"),
+]);
 tl::family! { enums::InputAppEvent<'_>, enums::InputAppEvent<'a>, &INPUT_APP_EVENT }
 pub(crate) static INPUT_APP_EVENT_T: [tl::Type; 1] = tl::Type::structs(&INPUT_APP_EVENT_);
 
 pub(crate) static INPUT_BOT_APP: tl::Type = tl::Type::tagged::<enums::InputBotApp<'static>>("InputBotApp", 12, &INPUT_BOT_APP_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_BOT_APP_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_BOT_APP_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::InputBotAppId>(0xa920_bd7a, 0, tl::Payload::Value, 16, "inputBotAppID id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputBotAppShortName<'static>>(0x908c_0407, 1, tl::Payload::Reference, 8, "inputBotAppShortName bot_id short_name", &tl::rows::<2>("o s", &[&tables::INPUT_USER])),
-];
+static INPUT_BOT_APP_R: [tl::Field; 4] = tl::rows("l l|o s", &[&tables::INPUT_USER]);
+static INPUT_BOT_APP_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_BOT_APP_R, [
+    (0xa920_bd7a, false, 16, 2, "inputBotAppID id access_hash"),
+    (0x908c_0407, true, 8, 2, "inputBotAppShortName bot_id short_name"),
+]);
 tl::family! { enums::InputBotApp<'_>, enums::InputBotApp<'a>, &INPUT_BOT_APP }
 pub(crate) static INPUT_BOT_APP_T: [tl::Type; 2] = tl::Type::structs(&INPUT_BOT_APP_);
 
 pub(crate) static INPUT_BOT_INLINE_MESSAGE: tl::Type = tl::Type::tagged::<enums::InputBotInlineMessage<'static>>("InputBotInlineMessage", 8, &INPUT_BOT_INLINE_MESSAGE_, { static SLOTS: [u16; 32] = tl::slots(&INPUT_BOT_INLINE_MESSAGE_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_BOT_INLINE_MESSAGE_: [tl::Constructor; 9] = [
-    tl::Constructor::new::<types::InputBotInlineMessageMediaAuto<'static>>(0x3380_c786, 0, tl::Payload::Reference, 8, "inputBotInlineMessageMediaAuto flags invert_media message entities reply_markup", &tl::rows::<5>("# 0.3! s 0.1*o 0.2o", &[&tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::InputBotInlineMessageText<'static>>(0x3dcd_7a87, 1, tl::Payload::Reference, 8, "inputBotInlineMessageText flags no_webpage invert_media message entities reply_markup", &tl::rows::<6>("# 0.0! 0.3! s 0.1*o 0.2o", &[&tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::InputBotInlineMessageMediaGeo<'static>>(0x9692_9a85, 2, tl::Payload::Reference, 8, "inputBotInlineMessageMediaGeo flags geo_point heading period proximity_notification_radius reply_markup", &tl::rows::<6>("# o 0.0i 0.1i 0.3i 0.2o", &[&tables::INPUT_GEO_POINT, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::InputBotInlineMessageMediaVenue<'static>>(0x417b_bf11, 3, tl::Payload::Reference, 28, "inputBotInlineMessageMediaVenue flags geo_point title address provider venue_id venue_type reply_markup", &tl::rows::<8>("# o s s s s s 0.2o", &[&tables::INPUT_GEO_POINT, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::InputBotInlineMessageMediaContact<'static>>(0xa6ed_bffd, 4, tl::Payload::Reference, 20, "inputBotInlineMessageMediaContact flags phone_number first_name last_name vcard reply_markup", &tl::rows::<6>("# s s s s 0.2o", &[&tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::InputBotInlineMessageGame<'static>>(0x4b42_5864, 5, tl::Payload::Value, 4, "inputBotInlineMessageGame flags reply_markup", &tl::rows::<2>("# 0.2o", &[&tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::InputBotInlineMessageMediaInvoice<'static>>(0xd7e7_8225, 6, tl::Payload::Reference, 48, "inputBotInlineMessageMediaInvoice flags title description photo invoice payload provider provider_data reply_markup", &tl::rows::<9>("# s s 0.0o o y s o 0.2o", &[&tables::INPUT_WEB_DOCUMENT, &tables::INVOICE, &tables::DATA_JSON, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::InputBotInlineMessageMediaWebPage<'static>>(0xbddc_c510, 7, tl::Payload::Reference, 12, "inputBotInlineMessageMediaWebPage flags invert_media force_large_media force_small_media optional message entities url reply_markup", &tl::rows::<9>("# 0.3! 0.4! 0.5! 0.6! s 0.1*o s 0.2o", &[&tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP])),
-    tl::Constructor::new::<types::InputBotInlineMessageRichMessage<'static>>(0xb43d_f56c, 8, tl::Payload::Value, 16, "inputBotInlineMessageRichMessage flags reply_markup rich_message", &tl::rows::<3>("# 0.2o o", &[&tables::REPLY_MARKUP, &tables::INPUT_RICH_MESSAGE])),
-];
+static INPUT_BOT_INLINE_MESSAGE_R: [tl::Field; 54] = tl::rows("# 0.3! s 0.1*o 0.2o|# 0.0! 0.3! s 0.1*o 0.2o|# o 0.0i 0.1i 0.3i 0.2o|# o s s s s s 0.2o|# s s s s 0.2o|# 0.2o|# s s 0.0o o y s o 0.2o|# 0.3! 0.4! 0.5! 0.6! s 0.1*o s 0.2o|# 0.2o o", &[&tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP, &tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP, &tables::INPUT_GEO_POINT, &tables::REPLY_MARKUP, &tables::INPUT_GEO_POINT, &tables::REPLY_MARKUP, &tables::REPLY_MARKUP, &tables::REPLY_MARKUP, &tables::INPUT_WEB_DOCUMENT, &tables::INVOICE, &tables::DATA_JSON, &tables::REPLY_MARKUP, &tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP, &tables::REPLY_MARKUP, &tables::INPUT_RICH_MESSAGE]);
+static INPUT_BOT_INLINE_MESSAGE_: [tl::Constructor; 9] = tl::constructors(0, &INPUT_BOT_INLINE_MESSAGE_R, [
+    (0x3380_c786, true, 8, 5, "inputBotInlineMessageMediaAuto flags invert_media message entities reply_markup"),
+    (0x3dcd_7a87, true, 8, 6, "inputBotInlineMessageText flags no_webpage invert_media message entities reply_markup"),
+    (0x9692_9a85, true, 8, 6, "inputBotInlineMessageMediaGeo flags geo_point heading period proximity_notification_radius reply_markup"),
+    (0x417b_bf11, true, 28, 8, "inputBotInlineMessageMediaVenue flags geo_point title address provider venue_id venue_type reply_markup"),
+    (0xa6ed_bffd, true, 20, 6, "inputBotInlineMessageMediaContact flags phone_number first_name last_name vcard reply_markup"),
+    (0x4b42_5864, false, 4, 2, "inputBotInlineMessageGame flags reply_markup"),
+    (0xd7e7_8225, true, 48, 9, "inputBotInlineMessageMediaInvoice flags title description photo invoice payload provider provider_data reply_markup"),
+    (0xbddc_c510, true, 12, 9, "inputBotInlineMessageMediaWebPage flags invert_media force_large_media force_small_media optional message entities url reply_markup"),
+    (0xb43d_f56c, false, 16, 3, "inputBotInlineMessageRichMessage flags reply_markup rich_message"),
+]);
 tl::family! { enums::InputBotInlineMessage<'_>, enums::InputBotInlineMessage<'a>, &INPUT_BOT_INLINE_MESSAGE }
 pub(crate) static INPUT_BOT_INLINE_MESSAGE_T: [tl::Type; 9] = tl::Type::structs(&INPUT_BOT_INLINE_MESSAGE_);
 
 pub(crate) static INPUT_BOT_INLINE_MESSAGE_ID: tl::Type = tl::Type::tagged::<enums::InputBotInlineMessageId>("InputBotInlineMessageID", 24, &INPUT_BOT_INLINE_MESSAGE_ID_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_BOT_INLINE_MESSAGE_ID_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_BOT_INLINE_MESSAGE_ID_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::InputBotInlineMessageId>(0x890c_3d89, 0, tl::Payload::Value, 20, "inputBotInlineMessageID dc_id id access_hash", &tl::rows::<3>("i l l", &[])),
-    tl::Constructor::new::<types::InputBotInlineMessageId64>(0xb6d9_15d7, 1, tl::Payload::Value, 24, "inputBotInlineMessageID64 dc_id owner_id id access_hash", &tl::rows::<4>("i l i l", &[])),
-];
+static INPUT_BOT_INLINE_MESSAGE_ID_R: [tl::Field; 7] = tl::rows("i l l|i l i l", &[]);
+static INPUT_BOT_INLINE_MESSAGE_ID_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_BOT_INLINE_MESSAGE_ID_R, [
+    (0x890c_3d89, false, 20, 3, "inputBotInlineMessageID dc_id id access_hash"),
+    (0xb6d9_15d7, false, 24, 4, "inputBotInlineMessageID64 dc_id owner_id id access_hash"),
+]);
 tl::family! { enums::InputBotInlineMessageId, enums::InputBotInlineMessageId, &INPUT_BOT_INLINE_MESSAGE_ID }
 pub(crate) static INPUT_BOT_INLINE_MESSAGE_ID_T: [tl::Type; 2] = tl::Type::structs(&INPUT_BOT_INLINE_MESSAGE_ID_);
 
 pub(crate) static INPUT_BOT_INLINE_RESULT: tl::Type = tl::Type::tagged::<enums::InputBotInlineResult<'static>>("InputBotInlineResult", 20, &INPUT_BOT_INLINE_RESULT_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_BOT_INLINE_RESULT_); &SLOTS }, tl::ListOps::of::<enums::InputBotInlineResult<'static>>());
-static INPUT_BOT_INLINE_RESULT_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::InputBotInlineResult<'static>>(0x88bf_9319, 0, tl::Payload::Reference, 20, "inputBotInlineResult flags id type title description url thumb content send_message", &tl::rows::<9>("# s s 0.1s 0.2s 0.3s 0.4o 0.5o o", &[&tables::INPUT_WEB_DOCUMENT, &tables::INPUT_WEB_DOCUMENT, &tables::INPUT_BOT_INLINE_MESSAGE])),
-    tl::Constructor::new::<types::InputBotInlineResultPhoto<'static>>(0xa8d8_64a7, 1, tl::Payload::Reference, 20, "inputBotInlineResultPhoto id type photo send_message", &tl::rows::<4>("s s o o", &[&tables::INPUT_PHOTO, &tables::INPUT_BOT_INLINE_MESSAGE])),
-    tl::Constructor::new::<types::InputBotInlineResultDocument<'static>>(0xfff8_fdc4, 2, tl::Payload::Reference, 24, "inputBotInlineResultDocument flags id type title description document send_message", &tl::rows::<7>("# s s 0.1s 0.2s o o", &[&tables::INPUT_DOCUMENT, &tables::INPUT_BOT_INLINE_MESSAGE])),
-    tl::Constructor::new::<types::InputBotInlineResultGame<'static>>(0x4fa4_17f2, 3, tl::Payload::Reference, 16, "inputBotInlineResultGame id short_name send_message", &tl::rows::<3>("s s o", &[&tables::INPUT_BOT_INLINE_MESSAGE])),
-];
+static INPUT_BOT_INLINE_RESULT_R: [tl::Field; 23] = tl::rows("# s s 0.1s 0.2s 0.3s 0.4o 0.5o o|s s o o|# s s 0.1s 0.2s o o|s s o", &[&tables::INPUT_WEB_DOCUMENT, &tables::INPUT_WEB_DOCUMENT, &tables::INPUT_BOT_INLINE_MESSAGE, &tables::INPUT_PHOTO, &tables::INPUT_BOT_INLINE_MESSAGE, &tables::INPUT_DOCUMENT, &tables::INPUT_BOT_INLINE_MESSAGE, &tables::INPUT_BOT_INLINE_MESSAGE]);
+static INPUT_BOT_INLINE_RESULT_: [tl::Constructor; 4] = tl::constructors(0, &INPUT_BOT_INLINE_RESULT_R, [
+    (0x88bf_9319, true, 20, 9, "inputBotInlineResult flags id type title description url thumb content send_message"),
+    (0xa8d8_64a7, true, 20, 4, "inputBotInlineResultPhoto id type photo send_message"),
+    (0xfff8_fdc4, true, 24, 7, "inputBotInlineResultDocument flags id type title description document send_message"),
+    (0x4fa4_17f2, true, 16, 3, "inputBotInlineResultGame id short_name send_message"),
+]);
 tl::family! { enums::InputBotInlineResult<'_>, enums::InputBotInlineResult<'a>, &INPUT_BOT_INLINE_RESULT }
 pub(crate) static INPUT_BOT_INLINE_RESULT_T: [tl::Type; 4] = tl::Type::structs(&INPUT_BOT_INLINE_RESULT_);
 
 pub(crate) static INPUT_BUSINESS_AWAY_MESSAGE: tl::Type = tl::Type::single::<enums::InputBusinessAwayMessage<'static>>("InputBusinessAwayMessage", 24, &INPUT_BUSINESS_AWAY_MESSAGE_[0], tl::ListOps::NONE);
-static INPUT_BUSINESS_AWAY_MESSAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputBusinessAwayMessage<'static>>(0x8321_75e0, 0, tl::Payload::Reference, 20, "inputBusinessAwayMessage flags offline_only shortcut_id schedule recipients", &tl::rows::<5>("# 0.0! i o o", &[&tables::BUSINESS_AWAY_MESSAGE_SCHEDULE, &tables::INPUT_BUSINESS_RECIPIENTS])),
-];
+static INPUT_BUSINESS_AWAY_MESSAGE_R: [tl::Field; 5] = tl::rows("# 0.0! i o o", &[&tables::BUSINESS_AWAY_MESSAGE_SCHEDULE, &tables::INPUT_BUSINESS_RECIPIENTS]);
+static INPUT_BUSINESS_AWAY_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_BUSINESS_AWAY_MESSAGE_R, [
+    (0x8321_75e0, true, 20, 5, "inputBusinessAwayMessage flags offline_only shortcut_id schedule recipients"),
+]);
 tl::family! { enums::InputBusinessAwayMessage<'_>, enums::InputBusinessAwayMessage<'a>, &INPUT_BUSINESS_AWAY_MESSAGE }
 pub(crate) static INPUT_BUSINESS_AWAY_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&INPUT_BUSINESS_AWAY_MESSAGE_);
 
 pub(crate) static INPUT_BUSINESS_BOT_RECIPIENTS: tl::Type = tl::Type::single::<enums::InputBusinessBotRecipients<'static>>("InputBusinessBotRecipients", 8, &INPUT_BUSINESS_BOT_RECIPIENTS_[0], tl::ListOps::NONE);
-static INPUT_BUSINESS_BOT_RECIPIENTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputBusinessBotRecipients<'static>>(0xc4e5_921e, 0, tl::Payload::Reference, 4, "inputBusinessBotRecipients flags existing_chats new_chats contacts non_contacts exclude_selected users exclude_users", &tl::rows::<8>("# 0.0! 0.1! 0.2! 0.3! 0.5! 0.4*o 0.6*o", &[&tables::INPUT_USER, &tables::INPUT_USER])),
-];
+static INPUT_BUSINESS_BOT_RECIPIENTS_R: [tl::Field; 8] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.5! 0.4*o 0.6*o", &[&tables::INPUT_USER, &tables::INPUT_USER]);
+static INPUT_BUSINESS_BOT_RECIPIENTS_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_BUSINESS_BOT_RECIPIENTS_R, [
+    (0xc4e5_921e, true, 4, 8, "inputBusinessBotRecipients flags existing_chats new_chats contacts non_contacts exclude_selected users exclude_users"),
+]);
 tl::family! { enums::InputBusinessBotRecipients<'_>, enums::InputBusinessBotRecipients<'a>, &INPUT_BUSINESS_BOT_RECIPIENTS }
 pub(crate) static INPUT_BUSINESS_BOT_RECIPIENTS_T: [tl::Type; 1] = tl::Type::structs(&INPUT_BUSINESS_BOT_RECIPIENTS_);
 
 pub(crate) static INPUT_BUSINESS_CHAT_LINK: tl::Type = tl::Type::single::<enums::InputBusinessChatLink<'static>>("InputBusinessChatLink", 12, &INPUT_BUSINESS_CHAT_LINK_[0], tl::ListOps::NONE);
-static INPUT_BUSINESS_CHAT_LINK_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputBusinessChatLink<'static>>(0x1167_9fa7, 0, tl::Payload::Reference, 8, "inputBusinessChatLink flags message entities title", &tl::rows::<4>("# s 0.0*o 0.1s", &[&tables::MESSAGE_ENTITY])),
-];
+static INPUT_BUSINESS_CHAT_LINK_R: [tl::Field; 4] = tl::rows("# s 0.0*o 0.1s", &[&tables::MESSAGE_ENTITY]);
+static INPUT_BUSINESS_CHAT_LINK_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_BUSINESS_CHAT_LINK_R, [
+    (0x1167_9fa7, true, 8, 4, "inputBusinessChatLink flags message entities title"),
+]);
 tl::family! { enums::InputBusinessChatLink<'_>, enums::InputBusinessChatLink<'a>, &INPUT_BUSINESS_CHAT_LINK }
 pub(crate) static INPUT_BUSINESS_CHAT_LINK_T: [tl::Type; 1] = tl::Type::structs(&INPUT_BUSINESS_CHAT_LINK_);
 
 pub(crate) static INPUT_BUSINESS_GREETING_MESSAGE: tl::Type = tl::Type::single::<enums::InputBusinessGreetingMessage<'static>>("InputBusinessGreetingMessage", 20, &INPUT_BUSINESS_GREETING_MESSAGE_[0], tl::ListOps::NONE);
-static INPUT_BUSINESS_GREETING_MESSAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputBusinessGreetingMessage<'static>>(0x0194_cb3b, 0, tl::Payload::Value, 16, "inputBusinessGreetingMessage shortcut_id recipients no_activity_days", &tl::rows::<3>("i o i", &[&tables::INPUT_BUSINESS_RECIPIENTS])),
-];
+static INPUT_BUSINESS_GREETING_MESSAGE_R: [tl::Field; 3] = tl::rows("i o i", &[&tables::INPUT_BUSINESS_RECIPIENTS]);
+static INPUT_BUSINESS_GREETING_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_BUSINESS_GREETING_MESSAGE_R, [
+    (0x0194_cb3b, false, 16, 3, "inputBusinessGreetingMessage shortcut_id recipients no_activity_days"),
+]);
 tl::family! { enums::InputBusinessGreetingMessage<'_>, enums::InputBusinessGreetingMessage<'a>, &INPUT_BUSINESS_GREETING_MESSAGE }
 pub(crate) static INPUT_BUSINESS_GREETING_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&INPUT_BUSINESS_GREETING_MESSAGE_);
 
 pub(crate) static INPUT_BUSINESS_INTRO: tl::Type = tl::Type::single::<enums::InputBusinessIntro<'static>>("InputBusinessIntro", 16, &INPUT_BUSINESS_INTRO_[0], tl::ListOps::NONE);
-static INPUT_BUSINESS_INTRO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputBusinessIntro<'static>>(0x09c4_69cd, 0, tl::Payload::Reference, 12, "inputBusinessIntro flags title description sticker", &tl::rows::<4>("# s s 0.0o", &[&tables::INPUT_DOCUMENT])),
-];
+static INPUT_BUSINESS_INTRO_R: [tl::Field; 4] = tl::rows("# s s 0.0o", &[&tables::INPUT_DOCUMENT]);
+static INPUT_BUSINESS_INTRO_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_BUSINESS_INTRO_R, [
+    (0x09c4_69cd, true, 12, 4, "inputBusinessIntro flags title description sticker"),
+]);
 tl::family! { enums::InputBusinessIntro<'_>, enums::InputBusinessIntro<'a>, &INPUT_BUSINESS_INTRO }
 pub(crate) static INPUT_BUSINESS_INTRO_T: [tl::Type; 1] = tl::Type::structs(&INPUT_BUSINESS_INTRO_);
 
 pub(crate) static INPUT_BUSINESS_RECIPIENTS: tl::Type = tl::Type::single::<enums::InputBusinessRecipients<'static>>("InputBusinessRecipients", 8, &INPUT_BUSINESS_RECIPIENTS_[0], tl::ListOps::NONE);
-static INPUT_BUSINESS_RECIPIENTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputBusinessRecipients<'static>>(0x6f8b_32aa, 0, tl::Payload::Value, 4, "inputBusinessRecipients flags existing_chats new_chats contacts non_contacts exclude_selected users", &tl::rows::<7>("# 0.0! 0.1! 0.2! 0.3! 0.5! 0.4*o", &[&tables::INPUT_USER])),
-];
+static INPUT_BUSINESS_RECIPIENTS_R: [tl::Field; 7] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.5! 0.4*o", &[&tables::INPUT_USER]);
+static INPUT_BUSINESS_RECIPIENTS_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_BUSINESS_RECIPIENTS_R, [
+    (0x6f8b_32aa, false, 4, 7, "inputBusinessRecipients flags existing_chats new_chats contacts non_contacts exclude_selected users"),
+]);
 tl::family! { enums::InputBusinessRecipients<'_>, enums::InputBusinessRecipients<'a>, &INPUT_BUSINESS_RECIPIENTS }
 pub(crate) static INPUT_BUSINESS_RECIPIENTS_T: [tl::Type; 1] = tl::Type::structs(&INPUT_BUSINESS_RECIPIENTS_);
 
 pub(crate) static INPUT_CHANNEL: tl::Type = tl::Type::tagged::<enums::InputChannel<'static>>("InputChannel", 4, &INPUT_CHANNEL_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_CHANNEL_); &SLOTS }, tl::ListOps::of::<enums::InputChannel<'static>>());
-static INPUT_CHANNEL_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<()>(0xee8c_1e86, 0, tl::Payload::Value, 0, "inputChannelEmpty", &[]),
-    tl::Constructor::new::<types::InputChannel>(0xf35a_ec28, 1, tl::Payload::Value, 16, "inputChannel channel_id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputChannelFromMessage<'static>>(0x5b93_4f9d, 2, tl::Payload::Reference, 16, "inputChannelFromMessage peer msg_id channel_id", &tl::rows::<3>("o i l", &[&tables::INPUT_PEER])),
-];
+static INPUT_CHANNEL_R: [tl::Field; 5] = tl::rows("|l l|o i l", &[&tables::INPUT_PEER]);
+static INPUT_CHANNEL_: [tl::Constructor; 3] = tl::constructors(0, &INPUT_CHANNEL_R, [
+    (0xee8c_1e86, false, 0, 0, "inputChannelEmpty"),
+    (0xf35a_ec28, false, 16, 2, "inputChannel channel_id access_hash"),
+    (0x5b93_4f9d, true, 16, 3, "inputChannelFromMessage peer msg_id channel_id"),
+]);
 tl::family! { enums::InputChannel<'_>, enums::InputChannel<'a>, &INPUT_CHANNEL }
 pub(crate) static INPUT_CHANNEL_T: [tl::Type; 3] = tl::Type::structs(&INPUT_CHANNEL_);
 
 pub(crate) static INPUT_CHAT_PHOTO: tl::Type = tl::Type::tagged::<enums::InputChatPhoto<'static>>("InputChatPhoto", 4, &INPUT_CHAT_PHOTO_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_CHAT_PHOTO_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_CHAT_PHOTO_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<()>(0x1ca4_8f57, 0, tl::Payload::Value, 0, "inputChatPhotoEmpty", &[]),
-    tl::Constructor::new::<types::InputChatUploadedPhoto<'static>>(0xbdcd_aec0, 1, tl::Payload::Reference, 4, "inputChatUploadedPhoto flags file video video_start_ts video_emoji_markup", &tl::rows::<5>("# 0.0o 0.1o 0.2d 0.3o", &[&tables::INPUT_FILE, &tables::INPUT_FILE, &tables::VIDEO_SIZE])),
-    tl::Constructor::new::<types::InputChatPhoto<'static>>(0x8953_ad37, 2, tl::Payload::Reference, 4, "inputChatPhoto id", &tl::rows::<1>("o", &[&tables::INPUT_PHOTO])),
-];
+static INPUT_CHAT_PHOTO_R: [tl::Field; 6] = tl::rows("|# 0.0o 0.1o 0.2d 0.3o|o", &[&tables::INPUT_FILE, &tables::INPUT_FILE, &tables::VIDEO_SIZE, &tables::INPUT_PHOTO]);
+static INPUT_CHAT_PHOTO_: [tl::Constructor; 3] = tl::constructors(0, &INPUT_CHAT_PHOTO_R, [
+    (0x1ca4_8f57, false, 0, 0, "inputChatPhotoEmpty"),
+    (0xbdcd_aec0, true, 4, 5, "inputChatUploadedPhoto flags file video video_start_ts video_emoji_markup"),
+    (0x8953_ad37, true, 4, 1, "inputChatPhoto id"),
+]);
 tl::family! { enums::InputChatPhoto<'_>, enums::InputChatPhoto<'a>, &INPUT_CHAT_PHOTO }
 pub(crate) static INPUT_CHAT_PHOTO_T: [tl::Type; 3] = tl::Type::structs(&INPUT_CHAT_PHOTO_);
 
 pub(crate) static INPUT_CHAT_THEME: tl::Type = tl::Type::tagged::<enums::InputChatTheme<'static>>("InputChatTheme", 4, &INPUT_CHAT_THEME_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_CHAT_THEME_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_CHAT_THEME_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<()>(0x8326_8483, 0, tl::Payload::Value, 0, "inputChatThemeEmpty", &[]),
-    tl::Constructor::new::<types::InputChatTheme<'static>>(0xc93d_e95c, 1, tl::Payload::Value, 4, "inputChatTheme emoticon", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InputChatThemeUniqueGift<'static>>(0x87e5_dfe4, 2, tl::Payload::Value, 4, "inputChatThemeUniqueGift slug", &tl::rows::<1>("s", &[])),
-];
+static INPUT_CHAT_THEME_R: [tl::Field; 2] = tl::rows("|s|s", &[]);
+static INPUT_CHAT_THEME_: [tl::Constructor; 3] = tl::constructors(0, &INPUT_CHAT_THEME_R, [
+    (0x8326_8483, false, 0, 0, "inputChatThemeEmpty"),
+    (0xc93d_e95c, false, 4, 1, "inputChatTheme emoticon"),
+    (0x87e5_dfe4, false, 4, 1, "inputChatThemeUniqueGift slug"),
+]);
 tl::family! { enums::InputChatTheme<'_>, enums::InputChatTheme<'a>, &INPUT_CHAT_THEME }
 pub(crate) static INPUT_CHAT_THEME_T: [tl::Type; 3] = tl::Type::structs(&INPUT_CHAT_THEME_);
 
 pub(crate) static INPUT_CHATLIST: tl::Type = tl::Type::single::<enums::InputChatlist>("InputChatlist", 8, &INPUT_CHATLIST_[0], tl::ListOps::NONE);
-static INPUT_CHATLIST_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputChatlistDialogFilter>(0xf3e0_da33, 0, tl::Payload::Value, 4, "inputChatlistDialogFilter filter_id", &tl::rows::<1>("i", &[])),
-];
+static INPUT_CHATLIST_R: [tl::Field; 1] = tl::rows("i", &[]);
+static INPUT_CHATLIST_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_CHATLIST_R, [
+    (0xf3e0_da33, false, 4, 1, "inputChatlistDialogFilter filter_id"),
+]);
 tl::family! { enums::InputChatlist, enums::InputChatlist, &INPUT_CHATLIST }
 pub(crate) static INPUT_CHATLIST_T: [tl::Type; 1] = tl::Type::structs(&INPUT_CHATLIST_);
 
 pub(crate) static INPUT_CHECK_PASSWORD_SRP: tl::Type = tl::Type::tagged::<enums::InputCheckPasswordSrp<'static>>("InputCheckPasswordSRP", 4, &INPUT_CHECK_PASSWORD_SRP_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_CHECK_PASSWORD_SRP_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_CHECK_PASSWORD_SRP_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0x9880_f658, 0, tl::Payload::Value, 0, "inputCheckPasswordEmpty", &[]),
-    tl::Constructor::new::<types::InputCheckPasswordSrp<'static>>(0xd27f_f082, 1, tl::Payload::Reference, 16, "inputCheckPasswordSRP srp_id A M1", &tl::rows::<3>("l y y", &[])),
-];
+static INPUT_CHECK_PASSWORD_SRP_R: [tl::Field; 3] = tl::rows("|l y y", &[]);
+static INPUT_CHECK_PASSWORD_SRP_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_CHECK_PASSWORD_SRP_R, [
+    (0x9880_f658, false, 0, 0, "inputCheckPasswordEmpty"),
+    (0xd27f_f082, true, 16, 3, "inputCheckPasswordSRP srp_id A M1"),
+]);
 tl::family! { enums::InputCheckPasswordSrp<'_>, enums::InputCheckPasswordSrp<'a>, &INPUT_CHECK_PASSWORD_SRP }
 pub(crate) static INPUT_CHECK_PASSWORD_SRP_T: [tl::Type; 2] = tl::Type::structs(&INPUT_CHECK_PASSWORD_SRP_);
 
 pub(crate) static INPUT_CLIENT_PROXY: tl::Type = tl::Type::single::<enums::InputClientProxy<'static>>("InputClientProxy", 12, &INPUT_CLIENT_PROXY_[0], tl::ListOps::NONE);
-static INPUT_CLIENT_PROXY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputClientProxy<'static>>(0x7558_8b3f, 0, tl::Payload::Value, 8, "inputClientProxy address port", &tl::rows::<2>("s i", &[])),
-];
+static INPUT_CLIENT_PROXY_R: [tl::Field; 2] = tl::rows("s i", &[]);
+static INPUT_CLIENT_PROXY_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_CLIENT_PROXY_R, [
+    (0x7558_8b3f, false, 8, 2, "inputClientProxy address port"),
+]);
 tl::family! { enums::InputClientProxy<'_>, enums::InputClientProxy<'a>, &INPUT_CLIENT_PROXY }
 pub(crate) static INPUT_CLIENT_PROXY_T: [tl::Type; 1] = tl::Type::structs(&INPUT_CLIENT_PROXY_);
 
 pub(crate) static INPUT_COLLECTIBLE: tl::Type = tl::Type::tagged::<enums::InputCollectible<'static>>("InputCollectible", 8, &INPUT_COLLECTIBLE_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_COLLECTIBLE_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_COLLECTIBLE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::InputCollectibleUsername<'static>>(0xe394_60a9, 0, tl::Payload::Value, 4, "inputCollectibleUsername username", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InputCollectiblePhone<'static>>(0xa2e2_14a4, 1, tl::Payload::Value, 4, "inputCollectiblePhone phone", &tl::rows::<1>("s", &[])),
-];
+static INPUT_COLLECTIBLE_R: [tl::Field; 2] = tl::rows("s|s", &[]);
+static INPUT_COLLECTIBLE_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_COLLECTIBLE_R, [
+    (0xe394_60a9, false, 4, 1, "inputCollectibleUsername username"),
+    (0xa2e2_14a4, false, 4, 1, "inputCollectiblePhone phone"),
+]);
 tl::family! { enums::InputCollectible<'_>, enums::InputCollectible<'a>, &INPUT_COLLECTIBLE }
 pub(crate) static INPUT_COLLECTIBLE_T: [tl::Type; 2] = tl::Type::structs(&INPUT_COLLECTIBLE_);
 
 pub(crate) static INPUT_CONTACT: tl::Type = tl::Type::single::<enums::InputContact<'static>>("InputContact", 28, &INPUT_CONTACT_[0], tl::ListOps::of::<enums::InputContact<'static>>());
-static INPUT_CONTACT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputPhoneContact<'static>>(0x6a1d_c4be, 0, tl::Payload::Reference, 24, "inputPhoneContact flags client_id phone first_name last_name note", &tl::rows::<6>("# l s s s 0.0o", &[&tables::TEXT_WITH_ENTITIES])),
-];
+static INPUT_CONTACT_R: [tl::Field; 6] = tl::rows("# l s s s 0.0o", &[&tables::TEXT_WITH_ENTITIES]);
+static INPUT_CONTACT_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_CONTACT_R, [
+    (0x6a1d_c4be, true, 24, 6, "inputPhoneContact flags client_id phone first_name last_name note"),
+]);
 tl::family! { enums::InputContact<'_>, enums::InputContact<'a>, &INPUT_CONTACT }
 pub(crate) static INPUT_CONTACT_T: [tl::Type; 1] = tl::Type::structs(&INPUT_CONTACT_);
 
 pub(crate) static INPUT_DIALOG_PEER: tl::Type = tl::Type::tagged::<enums::InputDialogPeer<'static>>("InputDialogPeer", 8, &INPUT_DIALOG_PEER_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_DIALOG_PEER_); &SLOTS }, tl::ListOps::of::<enums::InputDialogPeer<'static>>());
-static INPUT_DIALOG_PEER_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::InputDialogPeer<'static>>(0xfcaa_feb7, 0, tl::Payload::Value, 4, "inputDialogPeer peer", &tl::rows::<1>("o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputDialogPeerFolder>(0x6460_0527, 1, tl::Payload::Value, 4, "inputDialogPeerFolder folder_id", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::InputDialogPeerCommunity<'static>>(0x69ef_72c4, 2, tl::Payload::Value, 4, "inputDialogPeerCommunity community", &tl::rows::<1>("o", &[&tables::INPUT_CHANNEL])),
-];
+static INPUT_DIALOG_PEER_R: [tl::Field; 3] = tl::rows("o|i|o", &[&tables::INPUT_PEER, &tables::INPUT_CHANNEL]);
+static INPUT_DIALOG_PEER_: [tl::Constructor; 3] = tl::constructors(0, &INPUT_DIALOG_PEER_R, [
+    (0xfcaa_feb7, false, 4, 1, "inputDialogPeer peer"),
+    (0x6460_0527, false, 4, 1, "inputDialogPeerFolder folder_id"),
+    (0x69ef_72c4, false, 4, 1, "inputDialogPeerCommunity community"),
+]);
 tl::family! { enums::InputDialogPeer<'_>, enums::InputDialogPeer<'a>, &INPUT_DIALOG_PEER }
 pub(crate) static INPUT_DIALOG_PEER_T: [tl::Type; 3] = tl::Type::structs(&INPUT_DIALOG_PEER_);
 
 pub(crate) static INPUT_DOCUMENT: tl::Type = tl::Type::tagged::<enums::InputDocument<'static>>("InputDocument", 4, &INPUT_DOCUMENT_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_DOCUMENT_); &SLOTS }, tl::ListOps::of::<enums::InputDocument<'static>>());
-static INPUT_DOCUMENT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0x72f0_eaae, 0, tl::Payload::Value, 0, "inputDocumentEmpty", &[]),
-    tl::Constructor::new::<types::InputDocument<'static>>(0x1abf_b575, 1, tl::Payload::Value, 20, "inputDocument id access_hash file_reference", &tl::rows::<3>("l l y", &[])),
-];
+static INPUT_DOCUMENT_R: [tl::Field; 3] = tl::rows("|l l y", &[]);
+static INPUT_DOCUMENT_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_DOCUMENT_R, [
+    (0x72f0_eaae, false, 0, 0, "inputDocumentEmpty"),
+    (0x1abf_b575, false, 20, 3, "inputDocument id access_hash file_reference"),
+]);
 tl::family! { enums::InputDocument<'_>, enums::InputDocument<'a>, &INPUT_DOCUMENT }
 pub(crate) static INPUT_DOCUMENT_T: [tl::Type; 2] = tl::Type::structs(&INPUT_DOCUMENT_);
 
 pub(crate) static INPUT_ENCRYPTED_CHAT: tl::Type = tl::Type::single::<enums::InputEncryptedChat>("InputEncryptedChat", 16, &INPUT_ENCRYPTED_CHAT_[0], tl::ListOps::NONE);
-static INPUT_ENCRYPTED_CHAT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputEncryptedChat>(0xf141_b5e1, 0, tl::Payload::Value, 12, "inputEncryptedChat chat_id access_hash", &tl::rows::<2>("i l", &[])),
-];
+static INPUT_ENCRYPTED_CHAT_R: [tl::Field; 2] = tl::rows("i l", &[]);
+static INPUT_ENCRYPTED_CHAT_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_ENCRYPTED_CHAT_R, [
+    (0xf141_b5e1, false, 12, 2, "inputEncryptedChat chat_id access_hash"),
+]);
 tl::family! { enums::InputEncryptedChat, enums::InputEncryptedChat, &INPUT_ENCRYPTED_CHAT }
 pub(crate) static INPUT_ENCRYPTED_CHAT_T: [tl::Type; 1] = tl::Type::structs(&INPUT_ENCRYPTED_CHAT_);
 
 pub(crate) static INPUT_ENCRYPTED_FILE: tl::Type = tl::Type::tagged::<enums::InputEncryptedFile<'static>>("InputEncryptedFile", 4, &INPUT_ENCRYPTED_FILE_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_ENCRYPTED_FILE_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_ENCRYPTED_FILE_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<()>(0x1837_c364, 0, tl::Payload::Value, 0, "inputEncryptedFileEmpty", &[]),
-    tl::Constructor::new::<types::InputEncryptedFileUploaded<'static>>(0x64bd_0306, 1, tl::Payload::Value, 20, "inputEncryptedFileUploaded id parts md5_checksum key_fingerprint", &tl::rows::<4>("l i s i", &[])),
-    tl::Constructor::new::<types::InputEncryptedFile>(0x5a17_b5e5, 2, tl::Payload::Value, 16, "inputEncryptedFile id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputEncryptedFileBigUploaded>(0x2dc1_73c8, 3, tl::Payload::Value, 16, "inputEncryptedFileBigUploaded id parts key_fingerprint", &tl::rows::<3>("l i i", &[])),
-];
+static INPUT_ENCRYPTED_FILE_R: [tl::Field; 9] = tl::rows("|l i s i|l l|l i i", &[]);
+static INPUT_ENCRYPTED_FILE_: [tl::Constructor; 4] = tl::constructors(0, &INPUT_ENCRYPTED_FILE_R, [
+    (0x1837_c364, false, 0, 0, "inputEncryptedFileEmpty"),
+    (0x64bd_0306, false, 20, 4, "inputEncryptedFileUploaded id parts md5_checksum key_fingerprint"),
+    (0x5a17_b5e5, false, 16, 2, "inputEncryptedFile id access_hash"),
+    (0x2dc1_73c8, false, 16, 3, "inputEncryptedFileBigUploaded id parts key_fingerprint"),
+]);
 tl::family! { enums::InputEncryptedFile<'_>, enums::InputEncryptedFile<'a>, &INPUT_ENCRYPTED_FILE }
 pub(crate) static INPUT_ENCRYPTED_FILE_T: [tl::Type; 4] = tl::Type::structs(&INPUT_ENCRYPTED_FILE_);
 
 pub(crate) static INPUT_FILE: tl::Type = tl::Type::tagged::<enums::InputFile<'static>>("InputFile", 8, &INPUT_FILE_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_FILE_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_FILE_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::InputFile<'static>>(0xf52f_f27f, 0, tl::Payload::Reference, 20, "inputFile id parts name md5_checksum", &tl::rows::<4>("l i s s", &[])),
-    tl::Constructor::new::<types::InputFileBig<'static>>(0xfa4f_0bb5, 1, tl::Payload::Value, 16, "inputFileBig id parts name", &tl::rows::<3>("l i s", &[])),
-    tl::Constructor::new::<types::InputFileStoryDocument<'static>>(0x62dc_8b48, 2, tl::Payload::Reference, 4, "inputFileStoryDocument id", &tl::rows::<1>("o", &[&tables::INPUT_DOCUMENT])),
-];
+static INPUT_FILE_R: [tl::Field; 8] = tl::rows("l i s s|l i s|o", &[&tables::INPUT_DOCUMENT]);
+static INPUT_FILE_: [tl::Constructor; 3] = tl::constructors(0, &INPUT_FILE_R, [
+    (0xf52f_f27f, true, 20, 4, "inputFile id parts name md5_checksum"),
+    (0xfa4f_0bb5, false, 16, 3, "inputFileBig id parts name"),
+    (0x62dc_8b48, true, 4, 1, "inputFileStoryDocument id"),
+]);
 tl::family! { enums::InputFile<'_>, enums::InputFile<'a>, &INPUT_FILE }
 pub(crate) static INPUT_FILE_T: [tl::Type; 3] = tl::Type::structs(&INPUT_FILE_);
 
 pub(crate) static INPUT_FILE_LOCATION: tl::Type = tl::Type::tagged::<enums::InputFileLocation<'static>>("InputFileLocation", 4, &INPUT_FILE_LOCATION_, { static SLOTS: [u16; 32] = tl::slots(&INPUT_FILE_LOCATION_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_FILE_LOCATION_: [tl::Constructor; 10] = [
-    tl::Constructor::new::<types::InputFileLocation<'static>>(0xdfda_abe1, 0, tl::Payload::Reference, 24, "inputFileLocation volume_id local_id secret file_reference", &tl::rows::<4>("l i l y", &[])),
-    tl::Constructor::new::<types::InputEncryptedFileLocation>(0xf523_5d55, 1, tl::Payload::Value, 16, "inputEncryptedFileLocation id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputDocumentFileLocation<'static>>(0xbad0_7584, 2, tl::Payload::Reference, 24, "inputDocumentFileLocation id access_hash file_reference thumb_size", &tl::rows::<4>("l l y s", &[])),
-    tl::Constructor::new::<types::InputSecureFileLocation>(0xcbc7_ee28, 3, tl::Payload::Value, 16, "inputSecureFileLocation id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<()>(0x29be_5899, 4, tl::Payload::Value, 0, "inputTakeoutFileLocation", &[]),
-    tl::Constructor::new::<types::InputPhotoFileLocation<'static>>(0x4018_1ffe, 5, tl::Payload::Reference, 24, "inputPhotoFileLocation id access_hash file_reference thumb_size", &tl::rows::<4>("l l y s", &[])),
-    tl::Constructor::new::<types::InputPhotoLegacyFileLocation<'static>>(0xd834_66f3, 6, tl::Payload::Reference, 40, "inputPhotoLegacyFileLocation id access_hash file_reference volume_id local_id secret", &tl::rows::<6>("l l y l i l", &[])),
-    tl::Constructor::new::<types::InputPeerPhotoFileLocation<'static>>(0x3725_7e99, 7, tl::Payload::Reference, 16, "inputPeerPhotoFileLocation flags big peer photo_id", &tl::rows::<4>("# 0.0! o l", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputStickerSetThumb<'static>>(0x9d84_f3db, 8, tl::Payload::Value, 8, "inputStickerSetThumb stickerset thumb_version", &tl::rows::<2>("o i", &[&tables::INPUT_STICKER_SET])),
-    tl::Constructor::new::<types::InputGroupCallStream<'static>>(0x0598_a92a, 9, tl::Payload::Reference, 24, "inputGroupCallStream flags call time_ms scale video_channel video_quality", &tl::rows::<6>("# o l i 0.0i 0.0i", &[&tables::INPUT_GROUP_CALL])),
-];
+static INPUT_FILE_LOCATION_R: [tl::Field; 34] = tl::rows("l i l y|l l|l l y s|l l||l l y s|l l y l i l|# 0.0! o l|o i|# o l i 0.0i 0.0i", &[&tables::INPUT_PEER, &tables::INPUT_STICKER_SET, &tables::INPUT_GROUP_CALL]);
+static INPUT_FILE_LOCATION_: [tl::Constructor; 10] = tl::constructors(0, &INPUT_FILE_LOCATION_R, [
+    (0xdfda_abe1, true, 24, 4, "inputFileLocation volume_id local_id secret file_reference"),
+    (0xf523_5d55, false, 16, 2, "inputEncryptedFileLocation id access_hash"),
+    (0xbad0_7584, true, 24, 4, "inputDocumentFileLocation id access_hash file_reference thumb_size"),
+    (0xcbc7_ee28, false, 16, 2, "inputSecureFileLocation id access_hash"),
+    (0x29be_5899, false, 0, 0, "inputTakeoutFileLocation"),
+    (0x4018_1ffe, true, 24, 4, "inputPhotoFileLocation id access_hash file_reference thumb_size"),
+    (0xd834_66f3, true, 40, 6, "inputPhotoLegacyFileLocation id access_hash file_reference volume_id local_id secret"),
+    (0x3725_7e99, true, 16, 4, "inputPeerPhotoFileLocation flags big peer photo_id"),
+    (0x9d84_f3db, false, 8, 2, "inputStickerSetThumb stickerset thumb_version"),
+    (0x0598_a92a, true, 24, 6, "inputGroupCallStream flags call time_ms scale video_channel video_quality"),
+]);
 tl::family! { enums::InputFileLocation<'_>, enums::InputFileLocation<'a>, &INPUT_FILE_LOCATION }
 pub(crate) static INPUT_FILE_LOCATION_T: [tl::Type; 10] = tl::Type::structs(&INPUT_FILE_LOCATION_);
 
 pub(crate) static INPUT_FOLDER_PEER: tl::Type = tl::Type::single::<enums::InputFolderPeer<'static>>("InputFolderPeer", 12, &INPUT_FOLDER_PEER_[0], tl::ListOps::of::<enums::InputFolderPeer<'static>>());
-static INPUT_FOLDER_PEER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputFolderPeer<'static>>(0xfbd2_c296, 0, tl::Payload::Value, 8, "inputFolderPeer peer folder_id", &tl::rows::<2>("o i", &[&tables::INPUT_PEER])),
-];
+static INPUT_FOLDER_PEER_R: [tl::Field; 2] = tl::rows("o i", &[&tables::INPUT_PEER]);
+static INPUT_FOLDER_PEER_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_FOLDER_PEER_R, [
+    (0xfbd2_c296, false, 8, 2, "inputFolderPeer peer folder_id"),
+]);
 tl::family! { enums::InputFolderPeer<'_>, enums::InputFolderPeer<'a>, &INPUT_FOLDER_PEER }
 pub(crate) static INPUT_FOLDER_PEER_T: [tl::Type; 1] = tl::Type::structs(&INPUT_FOLDER_PEER_);
 
 pub(crate) static INPUT_GAME: tl::Type = tl::Type::tagged::<enums::InputGame<'static>>("InputGame", 12, &INPUT_GAME_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_GAME_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_GAME_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::InputGameId>(0x032c_3e77, 0, tl::Payload::Value, 16, "inputGameID id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputGameShortName<'static>>(0xc331_e80a, 1, tl::Payload::Reference, 8, "inputGameShortName bot_id short_name", &tl::rows::<2>("o s", &[&tables::INPUT_USER])),
-];
+static INPUT_GAME_R: [tl::Field; 4] = tl::rows("l l|o s", &[&tables::INPUT_USER]);
+static INPUT_GAME_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_GAME_R, [
+    (0x032c_3e77, false, 16, 2, "inputGameID id access_hash"),
+    (0xc331_e80a, true, 8, 2, "inputGameShortName bot_id short_name"),
+]);
 tl::family! { enums::InputGame<'_>, enums::InputGame<'a>, &INPUT_GAME }
 pub(crate) static INPUT_GAME_T: [tl::Type; 2] = tl::Type::structs(&INPUT_GAME_);
 
 pub(crate) static INPUT_GEO_POINT: tl::Type = tl::Type::tagged::<enums::InputGeoPoint>("InputGeoPoint", 4, &INPUT_GEO_POINT_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_GEO_POINT_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_GEO_POINT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0xe4c1_23d6, 0, tl::Payload::Value, 0, "inputGeoPointEmpty", &[]),
-    tl::Constructor::new::<types::InputGeoPoint>(0x4822_2faf, 1, tl::Payload::Value, 20, "inputGeoPoint flags lat long accuracy_radius", &tl::rows::<4>("# d d 0.0i", &[])),
-];
+static INPUT_GEO_POINT_R: [tl::Field; 4] = tl::rows("|# d d 0.0i", &[]);
+static INPUT_GEO_POINT_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_GEO_POINT_R, [
+    (0xe4c1_23d6, false, 0, 0, "inputGeoPointEmpty"),
+    (0x4822_2faf, false, 20, 4, "inputGeoPoint flags lat long accuracy_radius"),
+]);
 tl::family! { enums::InputGeoPoint, enums::InputGeoPoint, &INPUT_GEO_POINT }
 pub(crate) static INPUT_GEO_POINT_T: [tl::Type; 2] = tl::Type::structs(&INPUT_GEO_POINT_);
 
 pub(crate) static INPUT_GROUP_CALL: tl::Type = tl::Type::tagged::<enums::InputGroupCall<'static>>("InputGroupCall", 8, &INPUT_GROUP_CALL_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_GROUP_CALL_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_GROUP_CALL_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::InputGroupCall>(0xd8aa_840f, 0, tl::Payload::Value, 16, "inputGroupCall id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputGroupCallSlug<'static>>(0xfe06_823f, 1, tl::Payload::Value, 4, "inputGroupCallSlug slug", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InputGroupCallInviteMessage>(0x8c10_603f, 2, tl::Payload::Value, 4, "inputGroupCallInviteMessage msg_id", &tl::rows::<1>("i", &[])),
-];
+static INPUT_GROUP_CALL_R: [tl::Field; 4] = tl::rows("l l|s|i", &[]);
+static INPUT_GROUP_CALL_: [tl::Constructor; 3] = tl::constructors(0, &INPUT_GROUP_CALL_R, [
+    (0xd8aa_840f, false, 16, 2, "inputGroupCall id access_hash"),
+    (0xfe06_823f, false, 4, 1, "inputGroupCallSlug slug"),
+    (0x8c10_603f, false, 4, 1, "inputGroupCallInviteMessage msg_id"),
+]);
 tl::family! { enums::InputGroupCall<'_>, enums::InputGroupCall<'a>, &INPUT_GROUP_CALL }
 pub(crate) static INPUT_GROUP_CALL_T: [tl::Type; 3] = tl::Type::structs(&INPUT_GROUP_CALL_);
 
 pub(crate) static INPUT_INVOICE: tl::Type = tl::Type::tagged::<enums::InputInvoice<'static>>("InputInvoice", 8, &INPUT_INVOICE_, { static SLOTS: [u16; 32] = tl::slots(&INPUT_INVOICE_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_INVOICE_: [tl::Constructor; 15] = [
-    tl::Constructor::new::<types::InputInvoiceMessage<'static>>(0xc5b5_6859, 0, tl::Payload::Value, 8, "inputInvoiceMessage peer msg_id", &tl::rows::<2>("o i", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputInvoiceSlug<'static>>(0xc326_caef, 1, tl::Payload::Value, 4, "inputInvoiceSlug slug", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InputInvoicePremiumGiftCode<'static>>(0x9898_6c0d, 2, tl::Payload::Value, 36, "inputInvoicePremiumGiftCode purpose option", &tl::rows::<2>("o o", &[&tables::INPUT_STORE_PAYMENT_PURPOSE, &tables::PREMIUM_GIFT_CODE_OPTION])),
-    tl::Constructor::new::<types::InputInvoiceStars<'static>>(0x65f0_0ce3, 3, tl::Payload::Value, 8, "inputInvoiceStars purpose", &tl::rows::<1>("o", &[&tables::INPUT_STORE_PAYMENT_PURPOSE])),
-    tl::Constructor::new::<types::InputInvoiceChatInviteSubscription<'static>>(0x34e7_93f1, 4, tl::Payload::Value, 4, "inputInvoiceChatInviteSubscription hash", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InputInvoiceStarGift<'static>>(0xe862_5e92, 5, tl::Payload::Reference, 16, "inputInvoiceStarGift flags hide_name include_upgrade peer gift_id message", &tl::rows::<6>("# 0.0! 0.2! o l 0.1o", &[&tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES])),
-    tl::Constructor::new::<types::InputInvoiceStarGiftUpgrade<'static>>(0x4d81_8d5d, 6, tl::Payload::Reference, 12, "inputInvoiceStarGiftUpgrade flags keep_original_details stargift", &tl::rows::<3>("# 0.0! o", &[&tables::INPUT_SAVED_STAR_GIFT])),
-    tl::Constructor::new::<types::InputInvoiceStarGiftTransfer<'static>>(0x4a5f_5bd9, 7, tl::Payload::Reference, 12, "inputInvoiceStarGiftTransfer stargift to_id", &tl::rows::<2>("o o", &[&tables::INPUT_SAVED_STAR_GIFT, &tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputInvoicePremiumGiftStars<'static>>(0xdaba_b2ef, 8, tl::Payload::Reference, 12, "inputInvoicePremiumGiftStars flags user_id months message", &tl::rows::<4>("# o i 0.0o", &[&tables::INPUT_USER, &tables::TEXT_WITH_ENTITIES])),
-    tl::Constructor::new::<types::InputInvoiceBusinessBotTransferStars<'static>>(0xf499_7e42, 9, tl::Payload::Value, 12, "inputInvoiceBusinessBotTransferStars bot stars", &tl::rows::<2>("o l", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<types::InputInvoiceStarGiftResale<'static>>(0xe9b0_c658, 10, tl::Payload::Reference, 12, "inputInvoiceStarGiftResale flags ton show_name slug to_id message", &tl::rows::<6>("# 0.0! 0.2! s o 0.1o", &[&tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES])),
-    tl::Constructor::new::<types::InputInvoiceStarGiftPrepaidUpgrade<'static>>(0x9a0b_48b8, 11, tl::Payload::Reference, 8, "inputInvoiceStarGiftPrepaidUpgrade peer hash", &tl::rows::<2>("o s", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputInvoicePremiumAuthCode<'static>>(0x3e77_f614, 12, tl::Payload::Value, 8, "inputInvoicePremiumAuthCode purpose", &tl::rows::<1>("o", &[&tables::INPUT_STORE_PAYMENT_PURPOSE])),
-    tl::Constructor::new::<types::InputInvoiceStarGiftDropOriginalDetails<'static>>(0x0923_d8d1, 13, tl::Payload::Reference, 8, "inputInvoiceStarGiftDropOriginalDetails stargift", &tl::rows::<1>("o", &[&tables::INPUT_SAVED_STAR_GIFT])),
-    tl::Constructor::new::<types::InputInvoiceStarGiftAuctionBid<'static>>(0x1eca_fa10, 14, tl::Payload::Reference, 20, "inputInvoiceStarGiftAuctionBid flags hide_name update_bid peer gift_id bid_amount message", &tl::rows::<7>("# 0.0! 0.2! 0.3o l l 0.1o", &[&tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES])),
-];
+static INPUT_INVOICE_R: [tl::Field; 41] = tl::rows("o i|s|o o|o|s|# 0.0! 0.2! o l 0.1o|# 0.0! o|o o|# o i 0.0o|o l|# 0.0! 0.2! s o 0.1o|o s|o|o|# 0.0! 0.2! 0.3o l l 0.1o", &[&tables::INPUT_PEER, &tables::INPUT_STORE_PAYMENT_PURPOSE, &tables::PREMIUM_GIFT_CODE_OPTION, &tables::INPUT_STORE_PAYMENT_PURPOSE, &tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES, &tables::INPUT_SAVED_STAR_GIFT, &tables::INPUT_SAVED_STAR_GIFT, &tables::INPUT_PEER, &tables::INPUT_USER, &tables::TEXT_WITH_ENTITIES, &tables::INPUT_USER, &tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES, &tables::INPUT_PEER, &tables::INPUT_STORE_PAYMENT_PURPOSE, &tables::INPUT_SAVED_STAR_GIFT, &tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES]);
+static INPUT_INVOICE_: [tl::Constructor; 15] = tl::constructors(0, &INPUT_INVOICE_R, [
+    (0xc5b5_6859, false, 8, 2, "inputInvoiceMessage peer msg_id"),
+    (0xc326_caef, false, 4, 1, "inputInvoiceSlug slug"),
+    (0x9898_6c0d, false, 36, 2, "inputInvoicePremiumGiftCode purpose option"),
+    (0x65f0_0ce3, false, 8, 1, "inputInvoiceStars purpose"),
+    (0x34e7_93f1, false, 4, 1, "inputInvoiceChatInviteSubscription hash"),
+    (0xe862_5e92, true, 16, 6, "inputInvoiceStarGift flags hide_name include_upgrade peer gift_id message"),
+    (0x4d81_8d5d, true, 12, 3, "inputInvoiceStarGiftUpgrade flags keep_original_details stargift"),
+    (0x4a5f_5bd9, true, 12, 2, "inputInvoiceStarGiftTransfer stargift to_id"),
+    (0xdaba_b2ef, true, 12, 4, "inputInvoicePremiumGiftStars flags user_id months message"),
+    (0xf499_7e42, false, 12, 2, "inputInvoiceBusinessBotTransferStars bot stars"),
+    (0xe9b0_c658, true, 12, 6, "inputInvoiceStarGiftResale flags ton show_name slug to_id message"),
+    (0x9a0b_48b8, true, 8, 2, "inputInvoiceStarGiftPrepaidUpgrade peer hash"),
+    (0x3e77_f614, false, 8, 1, "inputInvoicePremiumAuthCode purpose"),
+    (0x0923_d8d1, true, 8, 1, "inputInvoiceStarGiftDropOriginalDetails stargift"),
+    (0x1eca_fa10, true, 20, 7, "inputInvoiceStarGiftAuctionBid flags hide_name update_bid peer gift_id bid_amount message"),
+]);
 tl::family! { enums::InputInvoice<'_>, enums::InputInvoice<'a>, &INPUT_INVOICE }
 pub(crate) static INPUT_INVOICE_T: [tl::Type; 15] = tl::Type::structs(&INPUT_INVOICE_);
 
 pub(crate) static INPUT_MEDIA: tl::Type = tl::Type::tagged::<enums::InputMedia<'static>>("InputMedia", 4, &INPUT_MEDIA_, { static SLOTS: [u16; 64] = tl::slots(&INPUT_MEDIA_); &SLOTS }, tl::ListOps::of::<enums::InputMedia<'static>>());
-static INPUT_MEDIA_: [tl::Constructor; 20] = [
-    tl::Constructor::new::<()>(0x9664_f57f, 0, tl::Payload::Value, 0, "inputMediaEmpty", &[]),
-    tl::Constructor::new::<types::InputMediaUploadedPhoto<'static>>(0x7d83_75da, 1, tl::Payload::Reference, 12, "inputMediaUploadedPhoto flags spoiler live_photo file stickers ttl_seconds video", &tl::rows::<7>("# 0.2! 0.3! o 0.0*o 0.1i 0.3o", &[&tables::INPUT_FILE, &tables::INPUT_DOCUMENT, &tables::INPUT_DOCUMENT])),
-    tl::Constructor::new::<types::InputMediaPhoto<'static>>(0xe3af_4434, 2, tl::Payload::Reference, 8, "inputMediaPhoto flags spoiler live_photo id ttl_seconds video", &tl::rows::<6>("# 0.1! 0.2! o 0.0i 0.2o", &[&tables::INPUT_PHOTO, &tables::INPUT_DOCUMENT])),
-    tl::Constructor::new::<types::InputMediaGeoPoint>(0xf9c4_4144, 3, tl::Payload::Value, 4, "inputMediaGeoPoint geo_point", &tl::rows::<1>("o", &[&tables::INPUT_GEO_POINT])),
-    tl::Constructor::new::<types::InputMediaContact<'static>>(0xf8ab_7dfb, 4, tl::Payload::Reference, 16, "inputMediaContact phone_number first_name last_name vcard", &tl::rows::<4>("s s s s", &[])),
-    tl::Constructor::new::<types::InputMediaUploadedDocument<'static>>(0x037c_9330, 5, tl::Payload::Reference, 24, "inputMediaUploadedDocument flags nosound_video force_file spoiler file thumb mime_type attributes stickers video_cover video_timestamp ttl_seconds", &tl::rows::<12>("# 0.3! 0.4! 0.5! o 0.2o s *o 0.0*o 0.6o 0.7i 0.1i", &[&tables::INPUT_FILE, &tables::INPUT_FILE, &tables::DOCUMENT_ATTRIBUTE, &tables::INPUT_DOCUMENT, &tables::INPUT_PHOTO])),
-    tl::Constructor::new::<types::InputMediaDocument<'static>>(0xa876_3ab5, 6, tl::Payload::Reference, 8, "inputMediaDocument flags spoiler id video_cover video_timestamp ttl_seconds query", &tl::rows::<7>("# 0.2! o 0.3o 0.4i 0.0i 0.1s", &[&tables::INPUT_DOCUMENT, &tables::INPUT_PHOTO])),
-    tl::Constructor::new::<types::InputMediaVenue<'static>>(0xc13d_1c11, 7, tl::Payload::Reference, 24, "inputMediaVenue geo_point title address provider venue_id venue_type", &tl::rows::<6>("o s s s s s", &[&tables::INPUT_GEO_POINT])),
-    tl::Constructor::new::<types::InputMediaPhotoExternal<'static>>(0xe5bb_fe1a, 8, tl::Payload::Value, 8, "inputMediaPhotoExternal flags spoiler url ttl_seconds", &tl::rows::<4>("# 0.1! s 0.0i", &[])),
-    tl::Constructor::new::<types::InputMediaDocumentExternal<'static>>(0x7796_00f9, 9, tl::Payload::Reference, 8, "inputMediaDocumentExternal flags spoiler url ttl_seconds video_cover video_timestamp", &tl::rows::<6>("# 0.1! s 0.0i 0.2o 0.3i", &[&tables::INPUT_PHOTO])),
-    tl::Constructor::new::<types::InputMediaGame<'static>>(0xd33f_43f3, 10, tl::Payload::Value, 12, "inputMediaGame id", &tl::rows::<1>("o", &[&tables::INPUT_GAME])),
-    tl::Constructor::new::<types::InputMediaInvoice<'static>>(0x405f_ef0d, 11, tl::Payload::Reference, 44, "inputMediaInvoice flags title description photo invoice payload provider provider_data start_param extended_media", &tl::rows::<10>("# s s 0.0o o y 0.3s o 0.1s 0.2o", &[&tables::INPUT_WEB_DOCUMENT, &tables::INVOICE, &tables::DATA_JSON, &tables::INPUT_MEDIA])),
-    tl::Constructor::new::<types::InputMediaGeoLive>(0x971f_a843, 12, tl::Payload::Reference, 8, "inputMediaGeoLive flags stopped geo_point heading period proximity_notification_radius", &tl::rows::<6>("# 0.0! o 0.2i 0.1i 0.3i", &[&tables::INPUT_GEO_POINT])),
-    tl::Constructor::new::<types::InputMediaPoll<'static>>(0x883a_4108, 13, tl::Payload::Reference, 52, "inputMediaPoll flags poll correct_answers attached_media solution solution_entities solution_media", &tl::rows::<7>("# o 0.0*i 0.3o 0.1s 0.1*o 0.2o", &[&tables::POLL, &tables::INPUT_MEDIA, &tables::MESSAGE_ENTITY, &tables::INPUT_MEDIA])),
-    tl::Constructor::new::<types::InputMediaDice<'static>>(0xe66f_bf7b, 14, tl::Payload::Value, 4, "inputMediaDice emoticon", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InputMediaStory<'static>>(0x89fd_d778, 15, tl::Payload::Value, 8, "inputMediaStory peer id", &tl::rows::<2>("o i", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputMediaWebPage<'static>>(0xc21b_8849, 16, tl::Payload::Value, 8, "inputMediaWebPage flags force_large_media force_small_media optional url", &tl::rows::<5>("# 0.0! 0.1! 0.2! s", &[])),
-    tl::Constructor::new::<types::InputMediaPaidMedia<'static>>(0xc410_3386, 17, tl::Payload::Reference, 20, "inputMediaPaidMedia flags stars_amount extended_media payload", &tl::rows::<4>("# l *o 0.0s", &[&tables::INPUT_MEDIA])),
-    tl::Constructor::new::<types::InputMediaTodo<'static>>(0x9fc5_5fde, 18, tl::Payload::Value, 32, "inputMediaTodo todo", &tl::rows::<1>("o", &[&tables::TODO_LIST])),
-    tl::Constructor::new::<types::InputMediaStakeDice<'static>>(0xf3a9_244a, 19, tl::Payload::Reference, 16, "inputMediaStakeDice game_hash ton_amount client_seed", &tl::rows::<3>("s l y", &[])),
-];
+static INPUT_MEDIA_R: [tl::Field; 93] = tl::rows("|# 0.2! 0.3! o 0.0*o 0.1i 0.3o|# 0.1! 0.2! o 0.0i 0.2o|o|s s s s|# 0.3! 0.4! 0.5! o 0.2o s *o 0.0*o 0.6o 0.7i 0.1i|# 0.2! o 0.3o 0.4i 0.0i 0.1s|o s s s s s|# 0.1! s 0.0i|# 0.1! s 0.0i 0.2o 0.3i|o|# s s 0.0o o y 0.3s o 0.1s 0.2o|# 0.0! o 0.2i 0.1i 0.3i|# o 0.0*i 0.3o 0.1s 0.1*o 0.2o|s|o i|# 0.0! 0.1! 0.2! s|# l *o 0.0s|o|s l y", &[&tables::INPUT_FILE, &tables::INPUT_DOCUMENT, &tables::INPUT_DOCUMENT, &tables::INPUT_PHOTO, &tables::INPUT_DOCUMENT, &tables::INPUT_GEO_POINT, &tables::INPUT_FILE, &tables::INPUT_FILE, &tables::DOCUMENT_ATTRIBUTE, &tables::INPUT_DOCUMENT, &tables::INPUT_PHOTO, &tables::INPUT_DOCUMENT, &tables::INPUT_PHOTO, &tables::INPUT_GEO_POINT, &tables::INPUT_PHOTO, &tables::INPUT_GAME, &tables::INPUT_WEB_DOCUMENT, &tables::INVOICE, &tables::DATA_JSON, &tables::INPUT_MEDIA, &tables::INPUT_GEO_POINT, &tables::POLL, &tables::INPUT_MEDIA, &tables::MESSAGE_ENTITY, &tables::INPUT_MEDIA, &tables::INPUT_PEER, &tables::INPUT_MEDIA, &tables::TODO_LIST]);
+static INPUT_MEDIA_: [tl::Constructor; 20] = tl::constructors(0, &INPUT_MEDIA_R, [
+    (0x9664_f57f, false, 0, 0, "inputMediaEmpty"),
+    (0x7d83_75da, true, 12, 7, "inputMediaUploadedPhoto flags spoiler live_photo file stickers ttl_seconds video"),
+    (0xe3af_4434, true, 8, 6, "inputMediaPhoto flags spoiler live_photo id ttl_seconds video"),
+    (0xf9c4_4144, false, 4, 1, "inputMediaGeoPoint geo_point"),
+    (0xf8ab_7dfb, true, 16, 4, "inputMediaContact phone_number first_name last_name vcard"),
+    (0x037c_9330, true, 24, 12, "inputMediaUploadedDocument flags nosound_video force_file spoiler file thumb mime_type attributes stickers video_cover video_timestamp ttl_seconds"),
+    (0xa876_3ab5, true, 8, 7, "inputMediaDocument flags spoiler id video_cover video_timestamp ttl_seconds query"),
+    (0xc13d_1c11, true, 24, 6, "inputMediaVenue geo_point title address provider venue_id venue_type"),
+    (0xe5bb_fe1a, false, 8, 4, "inputMediaPhotoExternal flags spoiler url ttl_seconds"),
+    (0x7796_00f9, true, 8, 6, "inputMediaDocumentExternal flags spoiler url ttl_seconds video_cover video_timestamp"),
+    (0xd33f_43f3, false, 12, 1, "inputMediaGame id"),
+    (0x405f_ef0d, true, 44, 10, "inputMediaInvoice flags title description photo invoice payload provider provider_data start_param extended_media"),
+    (0x971f_a843, true, 8, 6, "inputMediaGeoLive flags stopped geo_point heading period proximity_notification_radius"),
+    (0x883a_4108, true, 52, 7, "inputMediaPoll flags poll correct_answers attached_media solution solution_entities solution_media"),
+    (0xe66f_bf7b, false, 4, 1, "inputMediaDice emoticon"),
+    (0x89fd_d778, false, 8, 2, "inputMediaStory peer id"),
+    (0xc21b_8849, false, 8, 5, "inputMediaWebPage flags force_large_media force_small_media optional url"),
+    (0xc410_3386, true, 20, 4, "inputMediaPaidMedia flags stars_amount extended_media payload"),
+    (0x9fc5_5fde, false, 32, 1, "inputMediaTodo todo"),
+    (0xf3a9_244a, true, 16, 3, "inputMediaStakeDice game_hash ton_amount client_seed"),
+]);
 tl::family! { enums::InputMedia<'_>, enums::InputMedia<'a>, &INPUT_MEDIA }
 pub(crate) static INPUT_MEDIA_T: [tl::Type; 20] = tl::Type::structs(&INPUT_MEDIA_);
 
 pub(crate) static INPUT_MESSAGE: tl::Type = tl::Type::tagged::<enums::InputMessage>("InputMessage", 4, &INPUT_MESSAGE_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_MESSAGE_); &SLOTS }, tl::ListOps::of::<enums::InputMessage>());
-static INPUT_MESSAGE_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::InputMessageId>(0xa676_a322, 0, tl::Payload::Value, 4, "inputMessageID id", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::InputMessageReplyTo>(0xbad8_8395, 1, tl::Payload::Value, 4, "inputMessageReplyTo id", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<()>(0x8687_2538, 2, tl::Payload::Value, 0, "inputMessagePinned", &[]),
-    tl::Constructor::new::<types::InputMessageCallbackQuery>(0xacfa_1a7e, 3, tl::Payload::Value, 12, "inputMessageCallbackQuery id query_id", &tl::rows::<2>("i l", &[])),
-];
+static INPUT_MESSAGE_R: [tl::Field; 4] = tl::rows("i|i||i l", &[]);
+static INPUT_MESSAGE_: [tl::Constructor; 4] = tl::constructors(0, &INPUT_MESSAGE_R, [
+    (0xa676_a322, false, 4, 1, "inputMessageID id"),
+    (0xbad8_8395, false, 4, 1, "inputMessageReplyTo id"),
+    (0x8687_2538, false, 0, 0, "inputMessagePinned"),
+    (0xacfa_1a7e, false, 12, 2, "inputMessageCallbackQuery id query_id"),
+]);
 tl::family! { enums::InputMessage, enums::InputMessage, &INPUT_MESSAGE }
 pub(crate) static INPUT_MESSAGE_T: [tl::Type; 4] = tl::Type::structs(&INPUT_MESSAGE_);
 
 pub(crate) static INPUT_MESSAGE_READ_METRIC: tl::Type = tl::Type::single::<enums::InputMessageReadMetric>("InputMessageReadMetric", 32, &INPUT_MESSAGE_READ_METRIC_[0], tl::ListOps::of::<enums::InputMessageReadMetric>());
-static INPUT_MESSAGE_READ_METRIC_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputMessageReadMetric>(0x402b_4495, 0, tl::Payload::Value, 28, "inputMessageReadMetric msg_id view_id time_in_view_ms active_time_in_view_ms height_to_viewport_ratio_permille seen_range_ratio_permille", &tl::rows::<6>("i l i i i i", &[])),
-];
+static INPUT_MESSAGE_READ_METRIC_R: [tl::Field; 6] = tl::rows("i l i i i i", &[]);
+static INPUT_MESSAGE_READ_METRIC_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_MESSAGE_READ_METRIC_R, [
+    (0x402b_4495, false, 28, 6, "inputMessageReadMetric msg_id view_id time_in_view_ms active_time_in_view_ms height_to_viewport_ratio_permille seen_range_ratio_permille"),
+]);
 tl::family! { enums::InputMessageReadMetric, enums::InputMessageReadMetric, &INPUT_MESSAGE_READ_METRIC }
 pub(crate) static INPUT_MESSAGE_READ_METRIC_T: [tl::Type; 1] = tl::Type::structs(&INPUT_MESSAGE_READ_METRIC_);
 
 pub(crate) static INPUT_NOTIFY_PEER: tl::Type = tl::Type::tagged::<enums::InputNotifyPeer<'static>>("InputNotifyPeer", 4, &INPUT_NOTIFY_PEER_, { static SLOTS: [u16; 16] = tl::slots(&INPUT_NOTIFY_PEER_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_NOTIFY_PEER_: [tl::Constructor; 6] = [
-    tl::Constructor::new::<types::InputNotifyPeer<'static>>(0xb8bc_5b0c, 0, tl::Payload::Value, 4, "inputNotifyPeer peer", &tl::rows::<1>("o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<()>(0x193b_4417, 1, tl::Payload::Value, 0, "inputNotifyUsers", &[]),
-    tl::Constructor::new::<()>(0x4a95_e84e, 2, tl::Payload::Value, 0, "inputNotifyChats", &[]),
-    tl::Constructor::new::<()>(0xb1db_7c7e, 3, tl::Payload::Value, 0, "inputNotifyBroadcasts", &[]),
-    tl::Constructor::new::<types::InputNotifyForumTopic<'static>>(0x5c46_7992, 4, tl::Payload::Value, 8, "inputNotifyForumTopic peer top_msg_id", &tl::rows::<2>("o i", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputNotifyCommunity<'static>>(0x27bb_1adc, 5, tl::Payload::Value, 4, "inputNotifyCommunity community", &tl::rows::<1>("o", &[&tables::INPUT_CHANNEL])),
-];
+static INPUT_NOTIFY_PEER_R: [tl::Field; 4] = tl::rows("o||||o i|o", &[&tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_CHANNEL]);
+static INPUT_NOTIFY_PEER_: [tl::Constructor; 6] = tl::constructors(0, &INPUT_NOTIFY_PEER_R, [
+    (0xb8bc_5b0c, false, 4, 1, "inputNotifyPeer peer"),
+    (0x193b_4417, false, 0, 0, "inputNotifyUsers"),
+    (0x4a95_e84e, false, 0, 0, "inputNotifyChats"),
+    (0xb1db_7c7e, false, 0, 0, "inputNotifyBroadcasts"),
+    (0x5c46_7992, false, 8, 2, "inputNotifyForumTopic peer top_msg_id"),
+    (0x27bb_1adc, false, 4, 1, "inputNotifyCommunity community"),
+]);
 tl::family! { enums::InputNotifyPeer<'_>, enums::InputNotifyPeer<'a>, &INPUT_NOTIFY_PEER }
 pub(crate) static INPUT_NOTIFY_PEER_T: [tl::Type; 6] = tl::Type::structs(&INPUT_NOTIFY_PEER_);
 
 pub(crate) static INPUT_PASSKEY_CREDENTIAL: tl::Type = tl::Type::single::<enums::InputPasskeyCredential<'static>>("InputPasskeyCredential", 28, &INPUT_PASSKEY_CREDENTIAL_[0], tl::ListOps::NONE);
-static INPUT_PASSKEY_CREDENTIAL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputPasskeyCredentialPublicKey<'static>>(0x3c27_b78f, 0, tl::Payload::Reference, 24, "inputPasskeyCredentialPublicKey id raw_id response", &tl::rows::<3>("s s o", &[&tables::INPUT_PASSKEY_RESPONSE])),
-];
+static INPUT_PASSKEY_CREDENTIAL_R: [tl::Field; 3] = tl::rows("s s o", &[&tables::INPUT_PASSKEY_RESPONSE]);
+static INPUT_PASSKEY_CREDENTIAL_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_PASSKEY_CREDENTIAL_R, [
+    (0x3c27_b78f, true, 24, 3, "inputPasskeyCredentialPublicKey id raw_id response"),
+]);
 tl::family! { enums::InputPasskeyCredential<'_>, enums::InputPasskeyCredential<'a>, &INPUT_PASSKEY_CREDENTIAL }
 pub(crate) static INPUT_PASSKEY_CREDENTIAL_T: [tl::Type; 1] = tl::Type::structs(&INPUT_PASSKEY_CREDENTIAL_);
 
 pub(crate) static INPUT_PASSKEY_RESPONSE: tl::Type = tl::Type::tagged::<enums::InputPasskeyResponse<'static>>("InputPasskeyResponse", 16, &INPUT_PASSKEY_RESPONSE_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_PASSKEY_RESPONSE_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_PASSKEY_RESPONSE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::InputPasskeyResponseRegister<'static>>(0x3e63_935c, 0, tl::Payload::Value, 12, "inputPasskeyResponseRegister client_data attestation_data", &tl::rows::<2>("o y", &[&tables::DATA_JSON])),
-    tl::Constructor::new::<types::InputPasskeyResponseLogin<'static>>(0xc31f_c14a, 1, tl::Payload::Reference, 20, "inputPasskeyResponseLogin client_data authenticator_data signature user_handle", &tl::rows::<4>("o y y s", &[&tables::DATA_JSON])),
-];
+static INPUT_PASSKEY_RESPONSE_R: [tl::Field; 6] = tl::rows("o y|o y y s", &[&tables::DATA_JSON, &tables::DATA_JSON]);
+static INPUT_PASSKEY_RESPONSE_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_PASSKEY_RESPONSE_R, [
+    (0x3e63_935c, false, 12, 2, "inputPasskeyResponseRegister client_data attestation_data"),
+    (0xc31f_c14a, true, 20, 4, "inputPasskeyResponseLogin client_data authenticator_data signature user_handle"),
+]);
 tl::family! { enums::InputPasskeyResponse<'_>, enums::InputPasskeyResponse<'a>, &INPUT_PASSKEY_RESPONSE }
 pub(crate) static INPUT_PASSKEY_RESPONSE_T: [tl::Type; 2] = tl::Type::structs(&INPUT_PASSKEY_RESPONSE_);
 
 pub(crate) static INPUT_PAYMENT_CREDENTIALS: tl::Type = tl::Type::tagged::<enums::InputPaymentCredentials<'static>>("InputPaymentCredentials", 12, &INPUT_PAYMENT_CREDENTIALS_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_PAYMENT_CREDENTIALS_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_PAYMENT_CREDENTIALS_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::InputPaymentCredentialsSaved<'static>>(0xc10e_b2cf, 0, tl::Payload::Value, 8, "inputPaymentCredentialsSaved id tmp_password", &tl::rows::<2>("s y", &[])),
-    tl::Constructor::new::<types::InputPaymentCredentials<'static>>(0x3417_d728, 1, tl::Payload::Value, 12, "inputPaymentCredentials flags save data", &tl::rows::<3>("# 0.0! o", &[&tables::DATA_JSON])),
-    tl::Constructor::new::<types::InputPaymentCredentialsApplePay<'static>>(0x0aa1_c39f, 2, tl::Payload::Value, 8, "inputPaymentCredentialsApplePay payment_data", &tl::rows::<1>("o", &[&tables::DATA_JSON])),
-    tl::Constructor::new::<types::InputPaymentCredentialsGooglePay<'static>>(0x8ac3_2801, 3, tl::Payload::Value, 8, "inputPaymentCredentialsGooglePay payment_token", &tl::rows::<1>("o", &[&tables::DATA_JSON])),
-];
+static INPUT_PAYMENT_CREDENTIALS_R: [tl::Field; 7] = tl::rows("s y|# 0.0! o|o|o", &[&tables::DATA_JSON, &tables::DATA_JSON, &tables::DATA_JSON]);
+static INPUT_PAYMENT_CREDENTIALS_: [tl::Constructor; 4] = tl::constructors(0, &INPUT_PAYMENT_CREDENTIALS_R, [
+    (0xc10e_b2cf, false, 8, 2, "inputPaymentCredentialsSaved id tmp_password"),
+    (0x3417_d728, false, 12, 3, "inputPaymentCredentials flags save data"),
+    (0x0aa1_c39f, false, 8, 1, "inputPaymentCredentialsApplePay payment_data"),
+    (0x8ac3_2801, false, 8, 1, "inputPaymentCredentialsGooglePay payment_token"),
+]);
 tl::family! { enums::InputPaymentCredentials<'_>, enums::InputPaymentCredentials<'a>, &INPUT_PAYMENT_CREDENTIALS }
 pub(crate) static INPUT_PAYMENT_CREDENTIALS_T: [tl::Type; 4] = tl::Type::structs(&INPUT_PAYMENT_CREDENTIALS_);
 
 pub(crate) static INPUT_PEER: tl::Type = tl::Type::tagged::<enums::InputPeer<'static>>("InputPeer", 4, &INPUT_PEER_, { static SLOTS: [u16; 16] = tl::slots(&INPUT_PEER_); &SLOTS }, tl::ListOps::of::<enums::InputPeer<'static>>());
-static INPUT_PEER_: [tl::Constructor; 7] = [
-    tl::Constructor::new::<()>(0x7f3b_18ea, 0, tl::Payload::Value, 0, "inputPeerEmpty", &[]),
-    tl::Constructor::new::<()>(0x7da0_7ec9, 1, tl::Payload::Value, 0, "inputPeerSelf", &[]),
-    tl::Constructor::new::<types::InputPeerChat>(0x35a9_5cb9, 2, tl::Payload::Value, 8, "inputPeerChat chat_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::InputPeerUser>(0xdde8_a54c, 3, tl::Payload::Value, 16, "inputPeerUser user_id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputPeerChannel>(0x27bc_bbfc, 4, tl::Payload::Value, 16, "inputPeerChannel channel_id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputPeerUserFromMessage<'static>>(0xa87b_0a1c, 5, tl::Payload::Reference, 16, "inputPeerUserFromMessage peer msg_id user_id", &tl::rows::<3>("o i l", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputPeerChannelFromMessage<'static>>(0xbd2a_0840, 6, tl::Payload::Reference, 16, "inputPeerChannelFromMessage peer msg_id channel_id", &tl::rows::<3>("o i l", &[&tables::INPUT_PEER])),
-];
+static INPUT_PEER_R: [tl::Field; 11] = tl::rows("||l|l l|l l|o i l|o i l", &[&tables::INPUT_PEER, &tables::INPUT_PEER]);
+static INPUT_PEER_: [tl::Constructor; 7] = tl::constructors(0, &INPUT_PEER_R, [
+    (0x7f3b_18ea, false, 0, 0, "inputPeerEmpty"),
+    (0x7da0_7ec9, false, 0, 0, "inputPeerSelf"),
+    (0x35a9_5cb9, false, 8, 1, "inputPeerChat chat_id"),
+    (0xdde8_a54c, false, 16, 2, "inputPeerUser user_id access_hash"),
+    (0x27bc_bbfc, false, 16, 2, "inputPeerChannel channel_id access_hash"),
+    (0xa87b_0a1c, true, 16, 3, "inputPeerUserFromMessage peer msg_id user_id"),
+    (0xbd2a_0840, true, 16, 3, "inputPeerChannelFromMessage peer msg_id channel_id"),
+]);
 tl::family! { enums::InputPeer<'_>, enums::InputPeer<'a>, &INPUT_PEER }
 pub(crate) static INPUT_PEER_T: [tl::Type; 7] = tl::Type::structs(&INPUT_PEER_);
 
 pub(crate) static INPUT_PEER_NOTIFY_SETTINGS: tl::Type = tl::Type::single::<enums::InputPeerNotifySettings<'static>>("InputPeerNotifySettings", 8, &INPUT_PEER_NOTIFY_SETTINGS_[0], tl::ListOps::NONE);
-static INPUT_PEER_NOTIFY_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputPeerNotifySettings<'static>>(0xcacb_6ae2, 0, tl::Payload::Value, 4, "inputPeerNotifySettings flags show_previews silent mute_until sound stories_muted stories_hide_sender stories_sound", &tl::rows::<8>("# 0.0b 0.1b 0.2i 0.3o 0.6b 0.7b 0.8o", &[&tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND])),
-];
+static INPUT_PEER_NOTIFY_SETTINGS_R: [tl::Field; 8] = tl::rows("# 0.0b 0.1b 0.2i 0.3o 0.6b 0.7b 0.8o", &[&tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND]);
+static INPUT_PEER_NOTIFY_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_PEER_NOTIFY_SETTINGS_R, [
+    (0xcacb_6ae2, false, 4, 8, "inputPeerNotifySettings flags show_previews silent mute_until sound stories_muted stories_hide_sender stories_sound"),
+]);
 tl::family! { enums::InputPeerNotifySettings<'_>, enums::InputPeerNotifySettings<'a>, &INPUT_PEER_NOTIFY_SETTINGS }
 pub(crate) static INPUT_PEER_NOTIFY_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&INPUT_PEER_NOTIFY_SETTINGS_);
 
 pub(crate) static INPUT_PHONE_CALL: tl::Type = tl::Type::single::<enums::InputPhoneCall>("InputPhoneCall", 20, &INPUT_PHONE_CALL_[0], tl::ListOps::NONE);
-static INPUT_PHONE_CALL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputPhoneCall>(0x1e36_fded, 0, tl::Payload::Value, 16, "inputPhoneCall id access_hash", &tl::rows::<2>("l l", &[])),
-];
+static INPUT_PHONE_CALL_R: [tl::Field; 2] = tl::rows("l l", &[]);
+static INPUT_PHONE_CALL_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_PHONE_CALL_R, [
+    (0x1e36_fded, false, 16, 2, "inputPhoneCall id access_hash"),
+]);
 tl::family! { enums::InputPhoneCall, enums::InputPhoneCall, &INPUT_PHONE_CALL }
 pub(crate) static INPUT_PHONE_CALL_T: [tl::Type; 1] = tl::Type::structs(&INPUT_PHONE_CALL_);
 
 pub(crate) static INPUT_PHOTO: tl::Type = tl::Type::tagged::<enums::InputPhoto<'static>>("InputPhoto", 4, &INPUT_PHOTO_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_PHOTO_); &SLOTS }, tl::ListOps::of::<enums::InputPhoto<'static>>());
-static INPUT_PHOTO_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0x1cd7_bf0d, 0, tl::Payload::Value, 0, "inputPhotoEmpty", &[]),
-    tl::Constructor::new::<types::InputPhoto<'static>>(0x3bb3_b94a, 1, tl::Payload::Value, 20, "inputPhoto id access_hash file_reference", &tl::rows::<3>("l l y", &[])),
-];
+static INPUT_PHOTO_R: [tl::Field; 3] = tl::rows("|l l y", &[]);
+static INPUT_PHOTO_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_PHOTO_R, [
+    (0x1cd7_bf0d, false, 0, 0, "inputPhotoEmpty"),
+    (0x3bb3_b94a, false, 20, 3, "inputPhoto id access_hash file_reference"),
+]);
 tl::family! { enums::InputPhoto<'_>, enums::InputPhoto<'a>, &INPUT_PHOTO }
 pub(crate) static INPUT_PHOTO_T: [tl::Type; 2] = tl::Type::structs(&INPUT_PHOTO_);
 
 pub(crate) static INPUT_PRIVACY_KEY: tl::Type = tl::Type::tagged::<enums::InputPrivacyKey>("InputPrivacyKey", 4, &INPUT_PRIVACY_KEY_, { static SLOTS: [u16; 32] = tl::slots(&INPUT_PRIVACY_KEY_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_PRIVACY_KEY_: [tl::Constructor; 14] = [
-    tl::Constructor::new::<()>(0x4f96_cb18, 0, tl::Payload::Value, 0, "inputPrivacyKeyStatusTimestamp", &[]),
-    tl::Constructor::new::<()>(0xbdfb_0426, 1, tl::Payload::Value, 0, "inputPrivacyKeyChatInvite", &[]),
-    tl::Constructor::new::<()>(0xfaba_dc5f, 2, tl::Payload::Value, 0, "inputPrivacyKeyPhoneCall", &[]),
-    tl::Constructor::new::<()>(0xdb9e_70d2, 3, tl::Payload::Value, 0, "inputPrivacyKeyPhoneP2P", &[]),
-    tl::Constructor::new::<()>(0xa4dd_4c08, 4, tl::Payload::Value, 0, "inputPrivacyKeyForwards", &[]),
-    tl::Constructor::new::<()>(0x5719_bacc, 5, tl::Payload::Value, 0, "inputPrivacyKeyProfilePhoto", &[]),
-    tl::Constructor::new::<()>(0x0352_dafa, 6, tl::Payload::Value, 0, "inputPrivacyKeyPhoneNumber", &[]),
-    tl::Constructor::new::<()>(0xd121_9bdd, 7, tl::Payload::Value, 0, "inputPrivacyKeyAddedByPhone", &[]),
-    tl::Constructor::new::<()>(0xaee6_9d68, 8, tl::Payload::Value, 0, "inputPrivacyKeyVoiceMessages", &[]),
-    tl::Constructor::new::<()>(0x3823_cc40, 9, tl::Payload::Value, 0, "inputPrivacyKeyAbout", &[]),
-    tl::Constructor::new::<()>(0xd65a_11cc, 10, tl::Payload::Value, 0, "inputPrivacyKeyBirthday", &[]),
-    tl::Constructor::new::<()>(0xe173_2341, 11, tl::Payload::Value, 0, "inputPrivacyKeyStarGiftsAutoSave", &[]),
-    tl::Constructor::new::<()>(0xbdc5_97b4, 12, tl::Payload::Value, 0, "inputPrivacyKeyNoPaidMessages", &[]),
-    tl::Constructor::new::<()>(0x4dbe_9226, 13, tl::Payload::Value, 0, "inputPrivacyKeySavedMusic", &[]),
-];
+static INPUT_PRIVACY_KEY_R: [tl::Field; 0] = tl::rows("|||||||||||||", &[]);
+static INPUT_PRIVACY_KEY_: [tl::Constructor; 14] = tl::constructors(0, &INPUT_PRIVACY_KEY_R, [
+    (0x4f96_cb18, false, 0, 0, "inputPrivacyKeyStatusTimestamp"),
+    (0xbdfb_0426, false, 0, 0, "inputPrivacyKeyChatInvite"),
+    (0xfaba_dc5f, false, 0, 0, "inputPrivacyKeyPhoneCall"),
+    (0xdb9e_70d2, false, 0, 0, "inputPrivacyKeyPhoneP2P"),
+    (0xa4dd_4c08, false, 0, 0, "inputPrivacyKeyForwards"),
+    (0x5719_bacc, false, 0, 0, "inputPrivacyKeyProfilePhoto"),
+    (0x0352_dafa, false, 0, 0, "inputPrivacyKeyPhoneNumber"),
+    (0xd121_9bdd, false, 0, 0, "inputPrivacyKeyAddedByPhone"),
+    (0xaee6_9d68, false, 0, 0, "inputPrivacyKeyVoiceMessages"),
+    (0x3823_cc40, false, 0, 0, "inputPrivacyKeyAbout"),
+    (0xd65a_11cc, false, 0, 0, "inputPrivacyKeyBirthday"),
+    (0xe173_2341, false, 0, 0, "inputPrivacyKeyStarGiftsAutoSave"),
+    (0xbdc5_97b4, false, 0, 0, "inputPrivacyKeyNoPaidMessages"),
+    (0x4dbe_9226, false, 0, 0, "inputPrivacyKeySavedMusic"),
+]);
 tl::family! { enums::InputPrivacyKey, enums::InputPrivacyKey, &INPUT_PRIVACY_KEY }
 
 pub(crate) static INPUT_PRIVACY_RULE: tl::Type = tl::Type::tagged::<enums::InputPrivacyRule<'static>>("InputPrivacyRule", 4, &INPUT_PRIVACY_RULE_, { static SLOTS: [u16; 32] = tl::slots(&INPUT_PRIVACY_RULE_); &SLOTS }, tl::ListOps::of::<enums::InputPrivacyRule<'static>>());
-static INPUT_PRIVACY_RULE_: [tl::Constructor; 12] = [
-    tl::Constructor::new::<()>(0x0d09_e07b, 0, tl::Payload::Value, 0, "inputPrivacyValueAllowContacts", &[]),
-    tl::Constructor::new::<()>(0x184b_35ce, 1, tl::Payload::Value, 0, "inputPrivacyValueAllowAll", &[]),
-    tl::Constructor::new::<types::InputPrivacyValueAllowUsers<'static>>(0x131c_c67f, 2, tl::Payload::Value, 8, "inputPrivacyValueAllowUsers users", &tl::rows::<1>("*o", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<()>(0x0ba5_2007, 3, tl::Payload::Value, 0, "inputPrivacyValueDisallowContacts", &[]),
-    tl::Constructor::new::<()>(0xd66b_66c9, 4, tl::Payload::Value, 0, "inputPrivacyValueDisallowAll", &[]),
-    tl::Constructor::new::<types::InputPrivacyValueDisallowUsers<'static>>(0x9011_0467, 5, tl::Payload::Value, 8, "inputPrivacyValueDisallowUsers users", &tl::rows::<1>("*o", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<types::InputPrivacyValueAllowChatParticipants<'static>>(0x8406_49cf, 6, tl::Payload::Value, 8, "inputPrivacyValueAllowChatParticipants chats", &tl::rows::<1>("*l", &[])),
-    tl::Constructor::new::<types::InputPrivacyValueDisallowChatParticipants<'static>>(0xe94f_0f86, 7, tl::Payload::Value, 8, "inputPrivacyValueDisallowChatParticipants chats", &tl::rows::<1>("*l", &[])),
-    tl::Constructor::new::<()>(0x2f45_3e49, 8, tl::Payload::Value, 0, "inputPrivacyValueAllowCloseFriends", &[]),
-    tl::Constructor::new::<()>(0x77cd_c9f1, 9, tl::Payload::Value, 0, "inputPrivacyValueAllowPremium", &[]),
-    tl::Constructor::new::<()>(0x5a4f_cce5, 10, tl::Payload::Value, 0, "inputPrivacyValueAllowBots", &[]),
-    tl::Constructor::new::<()>(0xc4e5_7915, 11, tl::Payload::Value, 0, "inputPrivacyValueDisallowBots", &[]),
-];
+static INPUT_PRIVACY_RULE_R: [tl::Field; 4] = tl::rows("||*o|||*o|*l|*l||||", &[&tables::INPUT_USER, &tables::INPUT_USER]);
+static INPUT_PRIVACY_RULE_: [tl::Constructor; 12] = tl::constructors(0, &INPUT_PRIVACY_RULE_R, [
+    (0x0d09_e07b, false, 0, 0, "inputPrivacyValueAllowContacts"),
+    (0x184b_35ce, false, 0, 0, "inputPrivacyValueAllowAll"),
+    (0x131c_c67f, false, 8, 1, "inputPrivacyValueAllowUsers users"),
+    (0x0ba5_2007, false, 0, 0, "inputPrivacyValueDisallowContacts"),
+    (0xd66b_66c9, false, 0, 0, "inputPrivacyValueDisallowAll"),
+    (0x9011_0467, false, 8, 1, "inputPrivacyValueDisallowUsers users"),
+    (0x8406_49cf, false, 8, 1, "inputPrivacyValueAllowChatParticipants chats"),
+    (0xe94f_0f86, false, 8, 1, "inputPrivacyValueDisallowChatParticipants chats"),
+    (0x2f45_3e49, false, 0, 0, "inputPrivacyValueAllowCloseFriends"),
+    (0x77cd_c9f1, false, 0, 0, "inputPrivacyValueAllowPremium"),
+    (0x5a4f_cce5, false, 0, 0, "inputPrivacyValueAllowBots"),
+    (0xc4e5_7915, false, 0, 0, "inputPrivacyValueDisallowBots"),
+]);
 tl::family! { enums::InputPrivacyRule<'_>, enums::InputPrivacyRule<'a>, &INPUT_PRIVACY_RULE }
 pub(crate) static INPUT_PRIVACY_RULE_T: [tl::Type; 12] = tl::Type::structs(&INPUT_PRIVACY_RULE_);
 
 pub(crate) static INPUT_QUICK_REPLY_SHORTCUT: tl::Type = tl::Type::tagged::<enums::InputQuickReplyShortcut<'static>>("InputQuickReplyShortcut", 8, &INPUT_QUICK_REPLY_SHORTCUT_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_QUICK_REPLY_SHORTCUT_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_QUICK_REPLY_SHORTCUT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::InputQuickReplyShortcut<'static>>(0x2459_6d41, 0, tl::Payload::Value, 4, "inputQuickReplyShortcut shortcut", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InputQuickReplyShortcutId>(0x0119_0cf1, 1, tl::Payload::Value, 4, "inputQuickReplyShortcutId shortcut_id", &tl::rows::<1>("i", &[])),
-];
+static INPUT_QUICK_REPLY_SHORTCUT_R: [tl::Field; 2] = tl::rows("s|i", &[]);
+static INPUT_QUICK_REPLY_SHORTCUT_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_QUICK_REPLY_SHORTCUT_R, [
+    (0x2459_6d41, false, 4, 1, "inputQuickReplyShortcut shortcut"),
+    (0x0119_0cf1, false, 4, 1, "inputQuickReplyShortcutId shortcut_id"),
+]);
 tl::family! { enums::InputQuickReplyShortcut<'_>, enums::InputQuickReplyShortcut<'a>, &INPUT_QUICK_REPLY_SHORTCUT }
 pub(crate) static INPUT_QUICK_REPLY_SHORTCUT_T: [tl::Type; 2] = tl::Type::structs(&INPUT_QUICK_REPLY_SHORTCUT_);
 
 pub(crate) static INPUT_REPLY_TO: tl::Type = tl::Type::tagged::<enums::InputReplyTo<'static>>("InputReplyTo", 8, &INPUT_REPLY_TO_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_REPLY_TO_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_REPLY_TO_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::InputReplyToMessage<'static>>(0x3bd4_b7c2, 0, tl::Payload::Reference, 8, "inputReplyToMessage flags reply_to_msg_id top_msg_id reply_to_peer_id quote_text quote_entities quote_offset monoforum_peer_id todo_item_id poll_option", &tl::rows::<10>("# i 0.0i 0.1o 0.2s 0.3*o 0.4i 0.5o 0.6i 0.7y", &[&tables::INPUT_PEER, &tables::MESSAGE_ENTITY, &tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputReplyToStory<'static>>(0x5881_323a, 1, tl::Payload::Value, 8, "inputReplyToStory peer story_id", &tl::rows::<2>("o i", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputReplyToMonoForum<'static>>(0x69d6_6c45, 2, tl::Payload::Value, 4, "inputReplyToMonoForum monoforum_peer_id", &tl::rows::<1>("o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputReplyToEphemeralMessage>(0x4119_b95e, 3, tl::Payload::Value, 4, "inputReplyToEphemeralMessage id", &tl::rows::<1>("i", &[])),
-];
+static INPUT_REPLY_TO_R: [tl::Field; 14] = tl::rows("# i 0.0i 0.1o 0.2s 0.3*o 0.4i 0.5o 0.6i 0.7y|o i|o|i", &[&tables::INPUT_PEER, &tables::MESSAGE_ENTITY, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER]);
+static INPUT_REPLY_TO_: [tl::Constructor; 4] = tl::constructors(0, &INPUT_REPLY_TO_R, [
+    (0x3bd4_b7c2, true, 8, 10, "inputReplyToMessage flags reply_to_msg_id top_msg_id reply_to_peer_id quote_text quote_entities quote_offset monoforum_peer_id todo_item_id poll_option"),
+    (0x5881_323a, false, 8, 2, "inputReplyToStory peer story_id"),
+    (0x69d6_6c45, false, 4, 1, "inputReplyToMonoForum monoforum_peer_id"),
+    (0x4119_b95e, false, 4, 1, "inputReplyToEphemeralMessage id"),
+]);
 tl::family! { enums::InputReplyTo<'_>, enums::InputReplyTo<'a>, &INPUT_REPLY_TO }
 pub(crate) static INPUT_REPLY_TO_T: [tl::Type; 4] = tl::Type::structs(&INPUT_REPLY_TO_);
 
 pub(crate) static INPUT_RICH_FILE: tl::Type = tl::Type::tagged::<enums::InputRichFile<'static>>("InputRichFile", 12, &INPUT_RICH_FILE_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_RICH_FILE_); &SLOTS }, tl::ListOps::of::<enums::InputRichFile<'static>>());
-static INPUT_RICH_FILE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::InputRichFilePhoto<'static>>(0x9b00_622b, 0, tl::Payload::Reference, 8, "inputRichFilePhoto id photo", &tl::rows::<2>("s o", &[&tables::INPUT_PHOTO])),
-    tl::Constructor::new::<types::InputRichFileDocument<'static>>(0x8328_1dbd, 1, tl::Payload::Reference, 8, "inputRichFileDocument id document", &tl::rows::<2>("s o", &[&tables::INPUT_DOCUMENT])),
-];
+static INPUT_RICH_FILE_R: [tl::Field; 4] = tl::rows("s o|s o", &[&tables::INPUT_PHOTO, &tables::INPUT_DOCUMENT]);
+static INPUT_RICH_FILE_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_RICH_FILE_R, [
+    (0x9b00_622b, true, 8, 2, "inputRichFilePhoto id photo"),
+    (0x8328_1dbd, true, 8, 2, "inputRichFileDocument id document"),
+]);
 tl::family! { enums::InputRichFile<'_>, enums::InputRichFile<'a>, &INPUT_RICH_FILE }
 pub(crate) static INPUT_RICH_FILE_T: [tl::Type; 2] = tl::Type::structs(&INPUT_RICH_FILE_);
 
 pub(crate) static INPUT_RICH_MESSAGE: tl::Type = tl::Type::tagged::<enums::InputRichMessage<'static>>("InputRichMessage", 12, &INPUT_RICH_MESSAGE_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_RICH_MESSAGE_); &SLOTS }, tl::ListOps::of::<enums::InputRichMessage<'static>>());
-static INPUT_RICH_MESSAGE_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::InputRichMessage<'static>>(0xe4c4_49fc, 0, tl::Payload::Reference, 12, "inputRichMessage flags rtl noautolink blocks photos documents users", &tl::rows::<7>("# 0.0! 0.1! *o 0.2*o 0.3*o 0.4*o", &[&tables::PAGE_BLOCK, &tables::INPUT_PHOTO, &tables::INPUT_DOCUMENT, &tables::INPUT_USER])),
-    tl::Constructor::new::<types::InputRichMessageHtml<'static>>(0xdacb_836a, 1, tl::Payload::Reference, 8, "inputRichMessageHTML flags rtl noautolink html files", &tl::rows::<5>("# 0.0! 0.1! s 0.2*o", &[&tables::INPUT_RICH_FILE])),
-    tl::Constructor::new::<types::InputRichMessageMarkdown<'static>>(0x004b_572c, 2, tl::Payload::Reference, 8, "inputRichMessageMarkdown flags rtl noautolink markdown files", &tl::rows::<5>("# 0.0! 0.1! s 0.2*o", &[&tables::INPUT_RICH_FILE])),
-];
+static INPUT_RICH_MESSAGE_R: [tl::Field; 17] = tl::rows("# 0.0! 0.1! *o 0.2*o 0.3*o 0.4*o|# 0.0! 0.1! s 0.2*o|# 0.0! 0.1! s 0.2*o", &[&tables::PAGE_BLOCK, &tables::INPUT_PHOTO, &tables::INPUT_DOCUMENT, &tables::INPUT_USER, &tables::INPUT_RICH_FILE, &tables::INPUT_RICH_FILE]);
+static INPUT_RICH_MESSAGE_: [tl::Constructor; 3] = tl::constructors(0, &INPUT_RICH_MESSAGE_R, [
+    (0xe4c4_49fc, true, 12, 7, "inputRichMessage flags rtl noautolink blocks photos documents users"),
+    (0xdacb_836a, true, 8, 5, "inputRichMessageHTML flags rtl noautolink html files"),
+    (0x004b_572c, true, 8, 5, "inputRichMessageMarkdown flags rtl noautolink markdown files"),
+]);
 tl::family! { enums::InputRichMessage<'_>, enums::InputRichMessage<'a>, &INPUT_RICH_MESSAGE }
 pub(crate) static INPUT_RICH_MESSAGE_T: [tl::Type; 3] = tl::Type::structs(&INPUT_RICH_MESSAGE_);
 
 pub(crate) static INPUT_SAVED_STAR_GIFT: tl::Type = tl::Type::tagged::<enums::InputSavedStarGift<'static>>("InputSavedStarGift", 8, &INPUT_SAVED_STAR_GIFT_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_SAVED_STAR_GIFT_); &SLOTS }, tl::ListOps::of::<enums::InputSavedStarGift<'static>>());
-static INPUT_SAVED_STAR_GIFT_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::InputSavedStarGiftUser>(0x6927_9795, 0, tl::Payload::Value, 4, "inputSavedStarGiftUser msg_id", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::InputSavedStarGiftChat<'static>>(0xf101_aa7f, 1, tl::Payload::Value, 12, "inputSavedStarGiftChat peer saved_id", &tl::rows::<2>("o l", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputSavedStarGiftSlug<'static>>(0x2085_c238, 2, tl::Payload::Value, 4, "inputSavedStarGiftSlug slug", &tl::rows::<1>("s", &[])),
-];
+static INPUT_SAVED_STAR_GIFT_R: [tl::Field; 4] = tl::rows("i|o l|s", &[&tables::INPUT_PEER]);
+static INPUT_SAVED_STAR_GIFT_: [tl::Constructor; 3] = tl::constructors(0, &INPUT_SAVED_STAR_GIFT_R, [
+    (0x6927_9795, false, 4, 1, "inputSavedStarGiftUser msg_id"),
+    (0xf101_aa7f, false, 12, 2, "inputSavedStarGiftChat peer saved_id"),
+    (0x2085_c238, false, 4, 1, "inputSavedStarGiftSlug slug"),
+]);
 tl::family! { enums::InputSavedStarGift<'_>, enums::InputSavedStarGift<'a>, &INPUT_SAVED_STAR_GIFT }
 pub(crate) static INPUT_SAVED_STAR_GIFT_T: [tl::Type; 3] = tl::Type::structs(&INPUT_SAVED_STAR_GIFT_);
 
 pub(crate) static INPUT_SECURE_FILE: tl::Type = tl::Type::tagged::<enums::InputSecureFile<'static>>("InputSecureFile", 20, &INPUT_SECURE_FILE_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_SECURE_FILE_); &SLOTS }, tl::ListOps::of::<enums::InputSecureFile<'static>>());
-static INPUT_SECURE_FILE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::InputSecureFileUploaded<'static>>(0x3334_b0f0, 0, tl::Payload::Reference, 24, "inputSecureFileUploaded id parts md5_checksum file_hash secret", &tl::rows::<5>("l i s y y", &[])),
-    tl::Constructor::new::<types::InputSecureFile>(0x5367_e5be, 1, tl::Payload::Value, 16, "inputSecureFile id access_hash", &tl::rows::<2>("l l", &[])),
-];
+static INPUT_SECURE_FILE_R: [tl::Field; 7] = tl::rows("l i s y y|l l", &[]);
+static INPUT_SECURE_FILE_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_SECURE_FILE_R, [
+    (0x3334_b0f0, true, 24, 5, "inputSecureFileUploaded id parts md5_checksum file_hash secret"),
+    (0x5367_e5be, false, 16, 2, "inputSecureFile id access_hash"),
+]);
 tl::family! { enums::InputSecureFile<'_>, enums::InputSecureFile<'a>, &INPUT_SECURE_FILE }
 pub(crate) static INPUT_SECURE_FILE_T: [tl::Type; 2] = tl::Type::structs(&INPUT_SECURE_FILE_);
 
 pub(crate) static INPUT_SECURE_VALUE: tl::Type = tl::Type::single::<enums::InputSecureValue<'static>>("InputSecureValue", 12, &INPUT_SECURE_VALUE_[0], tl::ListOps::NONE);
-static INPUT_SECURE_VALUE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputSecureValue<'static>>(0xdb21_d0a7, 0, tl::Payload::Reference, 8, "inputSecureValue flags type data front_side reverse_side selfie translation files plain_data", &tl::rows::<9>("# o 0.0o 0.1o 0.2o 0.3o 0.6*o 0.4*o 0.5o", &[&tables::SECURE_VALUE_TYPE, &tables::SECURE_DATA, &tables::INPUT_SECURE_FILE, &tables::INPUT_SECURE_FILE, &tables::INPUT_SECURE_FILE, &tables::INPUT_SECURE_FILE, &tables::INPUT_SECURE_FILE, &tables::SECURE_PLAIN_DATA])),
-];
+static INPUT_SECURE_VALUE_R: [tl::Field; 9] = tl::rows("# o 0.0o 0.1o 0.2o 0.3o 0.6*o 0.4*o 0.5o", &[&tables::SECURE_VALUE_TYPE, &tables::SECURE_DATA, &tables::INPUT_SECURE_FILE, &tables::INPUT_SECURE_FILE, &tables::INPUT_SECURE_FILE, &tables::INPUT_SECURE_FILE, &tables::INPUT_SECURE_FILE, &tables::SECURE_PLAIN_DATA]);
+static INPUT_SECURE_VALUE_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_SECURE_VALUE_R, [
+    (0xdb21_d0a7, true, 8, 9, "inputSecureValue flags type data front_side reverse_side selfie translation files plain_data"),
+]);
 tl::family! { enums::InputSecureValue<'_>, enums::InputSecureValue<'a>, &INPUT_SECURE_VALUE }
 pub(crate) static INPUT_SECURE_VALUE_T: [tl::Type; 1] = tl::Type::structs(&INPUT_SECURE_VALUE_);
 
 pub(crate) static INPUT_SINGLE_MEDIA: tl::Type = tl::Type::single::<enums::InputSingleMedia<'static>>("InputSingleMedia", 24, &INPUT_SINGLE_MEDIA_[0], tl::ListOps::of::<enums::InputSingleMedia<'static>>());
-static INPUT_SINGLE_MEDIA_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputSingleMedia<'static>>(0x1cc6_e91f, 0, tl::Payload::Reference, 20, "inputSingleMedia flags media random_id message entities", &tl::rows::<5>("# o l s 0.0*o", &[&tables::INPUT_MEDIA, &tables::MESSAGE_ENTITY])),
-];
+static INPUT_SINGLE_MEDIA_R: [tl::Field; 5] = tl::rows("# o l s 0.0*o", &[&tables::INPUT_MEDIA, &tables::MESSAGE_ENTITY]);
+static INPUT_SINGLE_MEDIA_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_SINGLE_MEDIA_R, [
+    (0x1cc6_e91f, true, 20, 5, "inputSingleMedia flags media random_id message entities"),
+]);
 tl::family! { enums::InputSingleMedia<'_>, enums::InputSingleMedia<'a>, &INPUT_SINGLE_MEDIA }
 pub(crate) static INPUT_SINGLE_MEDIA_T: [tl::Type; 1] = tl::Type::structs(&INPUT_SINGLE_MEDIA_);
 
 pub(crate) static INPUT_STAR_GIFT_AUCTION: tl::Type = tl::Type::tagged::<enums::InputStarGiftAuction<'static>>("InputStarGiftAuction", 8, &INPUT_STAR_GIFT_AUCTION_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_STAR_GIFT_AUCTION_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_STAR_GIFT_AUCTION_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::InputStarGiftAuction>(0x02e1_6c98, 0, tl::Payload::Value, 8, "inputStarGiftAuction gift_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::InputStarGiftAuctionSlug<'static>>(0x7ab5_8308, 1, tl::Payload::Value, 4, "inputStarGiftAuctionSlug slug", &tl::rows::<1>("s", &[])),
-];
+static INPUT_STAR_GIFT_AUCTION_R: [tl::Field; 2] = tl::rows("l|s", &[]);
+static INPUT_STAR_GIFT_AUCTION_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_STAR_GIFT_AUCTION_R, [
+    (0x02e1_6c98, false, 8, 1, "inputStarGiftAuction gift_id"),
+    (0x7ab5_8308, false, 4, 1, "inputStarGiftAuctionSlug slug"),
+]);
 tl::family! { enums::InputStarGiftAuction<'_>, enums::InputStarGiftAuction<'a>, &INPUT_STAR_GIFT_AUCTION }
 pub(crate) static INPUT_STAR_GIFT_AUCTION_T: [tl::Type; 2] = tl::Type::structs(&INPUT_STAR_GIFT_AUCTION_);
 
 pub(crate) static INPUT_STARS_TRANSACTION: tl::Type = tl::Type::single::<enums::InputStarsTransaction<'static>>("InputStarsTransaction", 12, &INPUT_STARS_TRANSACTION_[0], tl::ListOps::of::<enums::InputStarsTransaction<'static>>());
-static INPUT_STARS_TRANSACTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputStarsTransaction<'static>>(0x206a_e6d1, 0, tl::Payload::Value, 8, "inputStarsTransaction flags refund id", &tl::rows::<3>("# 0.0! s", &[])),
-];
+static INPUT_STARS_TRANSACTION_R: [tl::Field; 3] = tl::rows("# 0.0! s", &[]);
+static INPUT_STARS_TRANSACTION_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_STARS_TRANSACTION_R, [
+    (0x206a_e6d1, false, 8, 3, "inputStarsTransaction flags refund id"),
+]);
 tl::family! { enums::InputStarsTransaction<'_>, enums::InputStarsTransaction<'a>, &INPUT_STARS_TRANSACTION }
 pub(crate) static INPUT_STARS_TRANSACTION_T: [tl::Type; 1] = tl::Type::structs(&INPUT_STARS_TRANSACTION_);
 
 pub(crate) static INPUT_STICKER_SET: tl::Type = tl::Type::tagged::<enums::InputStickerSet<'static>>("InputStickerSet", 4, &INPUT_STICKER_SET_, { static SLOTS: [u16; 32] = tl::slots(&INPUT_STICKER_SET_); &SLOTS }, tl::ListOps::of::<enums::InputStickerSet<'static>>());
-static INPUT_STICKER_SET_: [tl::Constructor; 12] = [
-    tl::Constructor::new::<()>(0xffb6_2b95, 0, tl::Payload::Value, 0, "inputStickerSetEmpty", &[]),
-    tl::Constructor::new::<types::InputStickerSetId>(0x9de7_a269, 1, tl::Payload::Value, 16, "inputStickerSetID id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputStickerSetShortName<'static>>(0x861c_c8a0, 2, tl::Payload::Value, 4, "inputStickerSetShortName short_name", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<()>(0x0287_03c8, 3, tl::Payload::Value, 0, "inputStickerSetAnimatedEmoji", &[]),
-    tl::Constructor::new::<types::InputStickerSetDice<'static>>(0xe67f_520e, 4, tl::Payload::Value, 4, "inputStickerSetDice emoticon", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<()>(0x0cde_3739, 5, tl::Payload::Value, 0, "inputStickerSetAnimatedEmojiAnimations", &[]),
-    tl::Constructor::new::<()>(0xc88b_3b02, 6, tl::Payload::Value, 0, "inputStickerSetPremiumGifts", &[]),
-    tl::Constructor::new::<()>(0x04c4_d4ce, 7, tl::Payload::Value, 0, "inputStickerSetEmojiGenericAnimations", &[]),
-    tl::Constructor::new::<()>(0x29d0_f5ee, 8, tl::Payload::Value, 0, "inputStickerSetEmojiDefaultStatuses", &[]),
-    tl::Constructor::new::<()>(0x44c1_f8e9, 9, tl::Payload::Value, 0, "inputStickerSetEmojiDefaultTopicIcons", &[]),
-    tl::Constructor::new::<()>(0x4974_8553, 10, tl::Payload::Value, 0, "inputStickerSetEmojiChannelDefaultStatuses", &[]),
-    tl::Constructor::new::<()>(0x1cf6_71a0, 11, tl::Payload::Value, 0, "inputStickerSetTonGifts", &[]),
-];
+static INPUT_STICKER_SET_R: [tl::Field; 4] = tl::rows("|l l|s||s|||||||", &[]);
+static INPUT_STICKER_SET_: [tl::Constructor; 12] = tl::constructors(0, &INPUT_STICKER_SET_R, [
+    (0xffb6_2b95, false, 0, 0, "inputStickerSetEmpty"),
+    (0x9de7_a269, false, 16, 2, "inputStickerSetID id access_hash"),
+    (0x861c_c8a0, false, 4, 1, "inputStickerSetShortName short_name"),
+    (0x0287_03c8, false, 0, 0, "inputStickerSetAnimatedEmoji"),
+    (0xe67f_520e, false, 4, 1, "inputStickerSetDice emoticon"),
+    (0x0cde_3739, false, 0, 0, "inputStickerSetAnimatedEmojiAnimations"),
+    (0xc88b_3b02, false, 0, 0, "inputStickerSetPremiumGifts"),
+    (0x04c4_d4ce, false, 0, 0, "inputStickerSetEmojiGenericAnimations"),
+    (0x29d0_f5ee, false, 0, 0, "inputStickerSetEmojiDefaultStatuses"),
+    (0x44c1_f8e9, false, 0, 0, "inputStickerSetEmojiDefaultTopicIcons"),
+    (0x4974_8553, false, 0, 0, "inputStickerSetEmojiChannelDefaultStatuses"),
+    (0x1cf6_71a0, false, 0, 0, "inputStickerSetTonGifts"),
+]);
 tl::family! { enums::InputStickerSet<'_>, enums::InputStickerSet<'a>, &INPUT_STICKER_SET }
 pub(crate) static INPUT_STICKER_SET_T: [tl::Type; 12] = tl::Type::structs(&INPUT_STICKER_SET_);
 
 pub(crate) static INPUT_STICKER_SET_ITEM: tl::Type = tl::Type::single::<enums::InputStickerSetItem<'static>>("InputStickerSetItem", 16, &INPUT_STICKER_SET_ITEM_[0], tl::ListOps::of::<enums::InputStickerSetItem<'static>>());
-static INPUT_STICKER_SET_ITEM_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputStickerSetItem<'static>>(0x32da_9e9c, 0, tl::Payload::Reference, 12, "inputStickerSetItem flags document emoji mask_coords keywords", &tl::rows::<5>("# o s 0.0o 0.1s", &[&tables::INPUT_DOCUMENT, &tables::MASK_COORDS])),
-];
+static INPUT_STICKER_SET_ITEM_R: [tl::Field; 5] = tl::rows("# o s 0.0o 0.1s", &[&tables::INPUT_DOCUMENT, &tables::MASK_COORDS]);
+static INPUT_STICKER_SET_ITEM_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_STICKER_SET_ITEM_R, [
+    (0x32da_9e9c, true, 12, 5, "inputStickerSetItem flags document emoji mask_coords keywords"),
+]);
 tl::family! { enums::InputStickerSetItem<'_>, enums::InputStickerSetItem<'a>, &INPUT_STICKER_SET_ITEM }
 pub(crate) static INPUT_STICKER_SET_ITEM_T: [tl::Type; 1] = tl::Type::structs(&INPUT_STICKER_SET_ITEM_);
 
 pub(crate) static INPUT_STICKERED_MEDIA: tl::Type = tl::Type::tagged::<enums::InputStickeredMedia<'static>>("InputStickeredMedia", 8, &INPUT_STICKERED_MEDIA_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_STICKERED_MEDIA_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_STICKERED_MEDIA_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::InputStickeredMediaPhoto<'static>>(0x4a99_2157, 0, tl::Payload::Reference, 4, "inputStickeredMediaPhoto id", &tl::rows::<1>("o", &[&tables::INPUT_PHOTO])),
-    tl::Constructor::new::<types::InputStickeredMediaDocument<'static>>(0x0438_865b, 1, tl::Payload::Reference, 4, "inputStickeredMediaDocument id", &tl::rows::<1>("o", &[&tables::INPUT_DOCUMENT])),
-];
+static INPUT_STICKERED_MEDIA_R: [tl::Field; 2] = tl::rows("o|o", &[&tables::INPUT_PHOTO, &tables::INPUT_DOCUMENT]);
+static INPUT_STICKERED_MEDIA_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_STICKERED_MEDIA_R, [
+    (0x4a99_2157, true, 4, 1, "inputStickeredMediaPhoto id"),
+    (0x0438_865b, true, 4, 1, "inputStickeredMediaDocument id"),
+]);
 tl::family! { enums::InputStickeredMedia<'_>, enums::InputStickeredMedia<'a>, &INPUT_STICKERED_MEDIA }
 pub(crate) static INPUT_STICKERED_MEDIA_T: [tl::Type; 2] = tl::Type::structs(&INPUT_STICKERED_MEDIA_);
 
 pub(crate) static INPUT_STORE_PAYMENT_PURPOSE: tl::Type = tl::Type::tagged::<enums::InputStorePaymentPurpose<'static>>("InputStorePaymentPurpose", 8, &INPUT_STORE_PAYMENT_PURPOSE_, { static SLOTS: [u16; 16] = tl::slots(&INPUT_STORE_PAYMENT_PURPOSE_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_STORE_PAYMENT_PURPOSE_: [tl::Constructor; 8] = [
-    tl::Constructor::new::<types::InputStorePaymentPremiumSubscription>(0xa675_1e66, 0, tl::Payload::Value, 4, "inputStorePaymentPremiumSubscription flags restore upgrade", &tl::rows::<3>("# 0.0! 0.1!", &[])),
-    tl::Constructor::new::<types::InputStorePaymentGiftPremium<'static>>(0x616f_7fe8, 1, tl::Payload::Reference, 16, "inputStorePaymentGiftPremium user_id currency amount", &tl::rows::<3>("o s l", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<types::InputStorePaymentPremiumGiftCode<'static>>(0xfb79_0393, 2, tl::Payload::Reference, 24, "inputStorePaymentPremiumGiftCode flags users boost_peer currency amount message", &tl::rows::<6>("# *o 0.0o s l 0.1o", &[&tables::INPUT_USER, &tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES])),
-    tl::Constructor::new::<types::InputStorePaymentPremiumGiveaway<'static>>(0x1605_44ca, 3, tl::Payload::Reference, 32, "inputStorePaymentPremiumGiveaway flags only_new_subscribers winners_are_visible boost_peer additional_peers countries_iso2 prize_description random_id until_date currency amount", &tl::rows::<11>("# 0.0! 0.3! o 0.1*o 0.2*s 0.4s l i s l", &[&tables::INPUT_PEER, &tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputStorePaymentStarsTopup<'static>>(0xf9a2_a6cb, 4, tl::Payload::Reference, 24, "inputStorePaymentStarsTopup flags stars currency amount spend_purpose_peer", &tl::rows::<5>("# l s l 0.0o", &[&tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputStorePaymentStarsGift<'static>>(0x1d74_1ef7, 5, tl::Payload::Reference, 24, "inputStorePaymentStarsGift user_id stars currency amount", &tl::rows::<4>("o l s l", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<types::InputStorePaymentStarsGiveaway<'static>>(0x751f_08fa, 6, tl::Payload::Reference, 44, "inputStorePaymentStarsGiveaway flags only_new_subscribers winners_are_visible stars boost_peer additional_peers countries_iso2 prize_description random_id until_date currency amount users", &tl::rows::<13>("# 0.0! 0.3! l o 0.1*o 0.2*s 0.4s l i s l i", &[&tables::INPUT_PEER, &tables::INPUT_PEER])),
-    tl::Constructor::new::<types::InputStorePaymentAuthCode<'static>>(0x3fc1_8057, 7, tl::Payload::Reference, 28, "inputStorePaymentAuthCode flags restore phone_number phone_code_hash premium_days currency amount", &tl::rows::<7>("# 0.0! s s i s l", &[])),
-];
+static INPUT_STORE_PAYMENT_PURPOSE_R: [tl::Field; 52] = tl::rows("# 0.0! 0.1!|o s l|# *o 0.0o s l 0.1o|# 0.0! 0.3! o 0.1*o 0.2*s 0.4s l i s l|# l s l 0.0o|o l s l|# 0.0! 0.3! l o 0.1*o 0.2*s 0.4s l i s l i|# 0.0! s s i s l", &[&tables::INPUT_USER, &tables::INPUT_USER, &tables::INPUT_PEER, &tables::TEXT_WITH_ENTITIES, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_USER, &tables::INPUT_PEER, &tables::INPUT_PEER]);
+static INPUT_STORE_PAYMENT_PURPOSE_: [tl::Constructor; 8] = tl::constructors(0, &INPUT_STORE_PAYMENT_PURPOSE_R, [
+    (0xa675_1e66, false, 4, 3, "inputStorePaymentPremiumSubscription flags restore upgrade"),
+    (0x616f_7fe8, true, 16, 3, "inputStorePaymentGiftPremium user_id currency amount"),
+    (0xfb79_0393, true, 24, 6, "inputStorePaymentPremiumGiftCode flags users boost_peer currency amount message"),
+    (0x1605_44ca, true, 32, 11, "inputStorePaymentPremiumGiveaway flags only_new_subscribers winners_are_visible boost_peer additional_peers countries_iso2 prize_description random_id until_date currency amount"),
+    (0xf9a2_a6cb, true, 24, 5, "inputStorePaymentStarsTopup flags stars currency amount spend_purpose_peer"),
+    (0x1d74_1ef7, true, 24, 4, "inputStorePaymentStarsGift user_id stars currency amount"),
+    (0x751f_08fa, true, 44, 13, "inputStorePaymentStarsGiveaway flags only_new_subscribers winners_are_visible stars boost_peer additional_peers countries_iso2 prize_description random_id until_date currency amount users"),
+    (0x3fc1_8057, true, 28, 7, "inputStorePaymentAuthCode flags restore phone_number phone_code_hash premium_days currency amount"),
+]);
 tl::family! { enums::InputStorePaymentPurpose<'_>, enums::InputStorePaymentPurpose<'a>, &INPUT_STORE_PAYMENT_PURPOSE }
 pub(crate) static INPUT_STORE_PAYMENT_PURPOSE_T: [tl::Type; 8] = tl::Type::structs(&INPUT_STORE_PAYMENT_PURPOSE_);
 
 pub(crate) static INPUT_THEME: tl::Type = tl::Type::tagged::<enums::InputTheme<'static>>("InputTheme", 8, &INPUT_THEME_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_THEME_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_THEME_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::InputTheme>(0x3c56_93e9, 0, tl::Payload::Value, 16, "inputTheme id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputThemeSlug<'static>>(0xf589_0df1, 1, tl::Payload::Value, 4, "inputThemeSlug slug", &tl::rows::<1>("s", &[])),
-];
+static INPUT_THEME_R: [tl::Field; 3] = tl::rows("l l|s", &[]);
+static INPUT_THEME_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_THEME_R, [
+    (0x3c56_93e9, false, 16, 2, "inputTheme id access_hash"),
+    (0xf589_0df1, false, 4, 1, "inputThemeSlug slug"),
+]);
 tl::family! { enums::InputTheme<'_>, enums::InputTheme<'a>, &INPUT_THEME }
 pub(crate) static INPUT_THEME_T: [tl::Type; 2] = tl::Type::structs(&INPUT_THEME_);
 
 pub(crate) static INPUT_THEME_SETTINGS: tl::Type = tl::Type::single::<enums::InputThemeSettings<'static>>("InputThemeSettings", 16, &INPUT_THEME_SETTINGS_[0], tl::ListOps::of::<enums::InputThemeSettings<'static>>());
-static INPUT_THEME_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputThemeSettings<'static>>(0x8fde_504f, 0, tl::Payload::Reference, 12, "inputThemeSettings flags message_colors_animated base_theme accent_color outbox_accent_color message_colors wallpaper wallpaper_settings", &tl::rows::<8>("# 0.2! o i 0.3i 0.0*i 0.1o 0.1o", &[&tables::BASE_THEME, &tables::INPUT_WALL_PAPER, &tables::WALL_PAPER_SETTINGS])),
-];
+static INPUT_THEME_SETTINGS_R: [tl::Field; 8] = tl::rows("# 0.2! o i 0.3i 0.0*i 0.1o 0.1o", &[&tables::BASE_THEME, &tables::INPUT_WALL_PAPER, &tables::WALL_PAPER_SETTINGS]);
+static INPUT_THEME_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_THEME_SETTINGS_R, [
+    (0x8fde_504f, true, 12, 8, "inputThemeSettings flags message_colors_animated base_theme accent_color outbox_accent_color message_colors wallpaper wallpaper_settings"),
+]);
 tl::family! { enums::InputThemeSettings<'_>, enums::InputThemeSettings<'a>, &INPUT_THEME_SETTINGS }
 pub(crate) static INPUT_THEME_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&INPUT_THEME_SETTINGS_);
 
 pub(crate) static INPUT_USER: tl::Type = tl::Type::tagged::<enums::InputUser<'static>>("InputUser", 4, &INPUT_USER_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_USER_); &SLOTS }, tl::ListOps::of::<enums::InputUser<'static>>());
-static INPUT_USER_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<()>(0xb988_86cf, 0, tl::Payload::Value, 0, "inputUserEmpty", &[]),
-    tl::Constructor::new::<()>(0xf7c1_b13f, 1, tl::Payload::Value, 0, "inputUserSelf", &[]),
-    tl::Constructor::new::<types::InputUser>(0xf211_58c6, 2, tl::Payload::Value, 16, "inputUser user_id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputUserFromMessage<'static>>(0x1da4_48e2, 3, tl::Payload::Reference, 16, "inputUserFromMessage peer msg_id user_id", &tl::rows::<3>("o i l", &[&tables::INPUT_PEER])),
-];
+static INPUT_USER_R: [tl::Field; 5] = tl::rows("||l l|o i l", &[&tables::INPUT_PEER]);
+static INPUT_USER_: [tl::Constructor; 4] = tl::constructors(0, &INPUT_USER_R, [
+    (0xb988_86cf, false, 0, 0, "inputUserEmpty"),
+    (0xf7c1_b13f, false, 0, 0, "inputUserSelf"),
+    (0xf211_58c6, false, 16, 2, "inputUser user_id access_hash"),
+    (0x1da4_48e2, true, 16, 3, "inputUserFromMessage peer msg_id user_id"),
+]);
 tl::family! { enums::InputUser<'_>, enums::InputUser<'a>, &INPUT_USER }
 pub(crate) static INPUT_USER_T: [tl::Type; 4] = tl::Type::structs(&INPUT_USER_);
 
 pub(crate) static INPUT_WALL_PAPER: tl::Type = tl::Type::tagged::<enums::InputWallPaper<'static>>("InputWallPaper", 8, &INPUT_WALL_PAPER_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_WALL_PAPER_); &SLOTS }, tl::ListOps::of::<enums::InputWallPaper<'static>>());
-static INPUT_WALL_PAPER_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::InputWallPaper>(0xe630_b979, 0, tl::Payload::Value, 16, "inputWallPaper id access_hash", &tl::rows::<2>("l l", &[])),
-    tl::Constructor::new::<types::InputWallPaperSlug<'static>>(0x7209_1c80, 1, tl::Payload::Value, 4, "inputWallPaperSlug slug", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::InputWallPaperNoFile>(0x967a_462e, 2, tl::Payload::Value, 8, "inputWallPaperNoFile id", &tl::rows::<1>("l", &[])),
-];
+static INPUT_WALL_PAPER_R: [tl::Field; 4] = tl::rows("l l|s|l", &[]);
+static INPUT_WALL_PAPER_: [tl::Constructor; 3] = tl::constructors(0, &INPUT_WALL_PAPER_R, [
+    (0xe630_b979, false, 16, 2, "inputWallPaper id access_hash"),
+    (0x7209_1c80, false, 4, 1, "inputWallPaperSlug slug"),
+    (0x967a_462e, false, 8, 1, "inputWallPaperNoFile id"),
+]);
 tl::family! { enums::InputWallPaper<'_>, enums::InputWallPaper<'a>, &INPUT_WALL_PAPER }
 pub(crate) static INPUT_WALL_PAPER_T: [tl::Type; 3] = tl::Type::structs(&INPUT_WALL_PAPER_);
 
 pub(crate) static INPUT_WALLET_REPLACEMENT: tl::Type = tl::Type::tagged::<enums::InputWalletReplacement<'static>>("InputWalletReplacement", 4, &INPUT_WALLET_REPLACEMENT_, { static SLOTS: [u16; 4] = tl::slots(&INPUT_WALLET_REPLACEMENT_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_WALLET_REPLACEMENT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0x63a4_40dc, 0, tl::Payload::Value, 0, "inputWalletNew", &[]),
-    tl::Constructor::new::<types::InputWalletImported<'static>>(0x66a6_6a3b, 1, tl::Payload::Reference, 20, "inputWalletImported flags public_key anchor_public_key proof", &tl::rows::<4>("# y 0.0y o", &[&tables::WALLET_OWNERSHIP_PROOF])),
-];
+static INPUT_WALLET_REPLACEMENT_R: [tl::Field; 4] = tl::rows("|# y 0.0y o", &[&tables::WALLET_OWNERSHIP_PROOF]);
+static INPUT_WALLET_REPLACEMENT_: [tl::Constructor; 2] = tl::constructors(0, &INPUT_WALLET_REPLACEMENT_R, [
+    (0x63a4_40dc, false, 0, 0, "inputWalletNew"),
+    (0x66a6_6a3b, true, 20, 4, "inputWalletImported flags public_key anchor_public_key proof"),
+]);
 tl::family! { enums::InputWalletReplacement<'_>, enums::InputWalletReplacement<'a>, &INPUT_WALLET_REPLACEMENT }
 pub(crate) static INPUT_WALLET_REPLACEMENT_T: [tl::Type; 2] = tl::Type::structs(&INPUT_WALLET_REPLACEMENT_);
 
 pub(crate) static INPUT_WEB_DOCUMENT: tl::Type = tl::Type::single::<enums::InputWebDocument<'static>>("InputWebDocument", 24, &INPUT_WEB_DOCUMENT_[0], tl::ListOps::NONE);
-static INPUT_WEB_DOCUMENT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::InputWebDocument<'static>>(0x9bed_434d, 0, tl::Payload::Reference, 20, "inputWebDocument url size mime_type attributes", &tl::rows::<4>("s i s *o", &[&tables::DOCUMENT_ATTRIBUTE])),
-];
+static INPUT_WEB_DOCUMENT_R: [tl::Field; 4] = tl::rows("s i s *o", &[&tables::DOCUMENT_ATTRIBUTE]);
+static INPUT_WEB_DOCUMENT_: [tl::Constructor; 1] = tl::constructors(0, &INPUT_WEB_DOCUMENT_R, [
+    (0x9bed_434d, true, 20, 4, "inputWebDocument url size mime_type attributes"),
+]);
 tl::family! { enums::InputWebDocument<'_>, enums::InputWebDocument<'a>, &INPUT_WEB_DOCUMENT }
 pub(crate) static INPUT_WEB_DOCUMENT_T: [tl::Type; 1] = tl::Type::structs(&INPUT_WEB_DOCUMENT_);
 
 pub(crate) static INPUT_WEB_FILE_LOCATION: tl::Type = tl::Type::tagged::<enums::InputWebFileLocation<'static>>("InputWebFileLocation", 8, &INPUT_WEB_FILE_LOCATION_, { static SLOTS: [u16; 8] = tl::slots(&INPUT_WEB_FILE_LOCATION_); &SLOTS }, tl::ListOps::NONE);
-static INPUT_WEB_FILE_LOCATION_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::InputWebFileLocation<'static>>(0xc239_d686, 0, tl::Payload::Value, 12, "inputWebFileLocation url access_hash", &tl::rows::<2>("s l", &[])),
-    tl::Constructor::new::<types::InputWebFileGeoPointLocation>(0x9f22_21c9, 1, tl::Payload::Reference, 28, "inputWebFileGeoPointLocation geo_point access_hash w h zoom scale", &tl::rows::<6>("o l i i i i", &[&tables::INPUT_GEO_POINT])),
-    tl::Constructor::new::<types::InputWebFileAudioAlbumThumbLocation<'static>>(0xf46f_e924, 2, tl::Payload::Reference, 4, "inputWebFileAudioAlbumThumbLocation flags small document title performer", &tl::rows::<5>("# 0.2! 0.0o 0.1s 0.1s", &[&tables::INPUT_DOCUMENT])),
-];
+static INPUT_WEB_FILE_LOCATION_R: [tl::Field; 13] = tl::rows("s l|o l i i i i|# 0.2! 0.0o 0.1s 0.1s", &[&tables::INPUT_GEO_POINT, &tables::INPUT_DOCUMENT]);
+static INPUT_WEB_FILE_LOCATION_: [tl::Constructor; 3] = tl::constructors(0, &INPUT_WEB_FILE_LOCATION_R, [
+    (0xc239_d686, false, 12, 2, "inputWebFileLocation url access_hash"),
+    (0x9f22_21c9, true, 28, 6, "inputWebFileGeoPointLocation geo_point access_hash w h zoom scale"),
+    (0xf46f_e924, true, 4, 5, "inputWebFileAudioAlbumThumbLocation flags small document title performer"),
+]);
 tl::family! { enums::InputWebFileLocation<'_>, enums::InputWebFileLocation<'a>, &INPUT_WEB_FILE_LOCATION }
 pub(crate) static INPUT_WEB_FILE_LOCATION_T: [tl::Type; 3] = tl::Type::structs(&INPUT_WEB_FILE_LOCATION_);
 
 pub(crate) static INVOICE: tl::Type = tl::Type::single::<enums::Invoice<'static>>("Invoice", 20, &INVOICE_[0], tl::ListOps::NONE);
-static INVOICE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Invoice<'static>>(0x049e_e584, 0, tl::Payload::Reference, 16, "invoice flags test name_requested phone_requested email_requested shipping_address_requested flexible phone_to_provider email_to_provider recurring currency prices max_tip_amount suggested_tip_amounts terms_url subscription_period", &tl::rows::<16>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.6! 0.7! 0.9! s *o 0.8l 0.8*l 0.10s 0.11i", &[&tables::LABELED_PRICE])),
-];
+static INVOICE_R: [tl::Field; 16] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.6! 0.7! 0.9! s *o 0.8l 0.8*l 0.10s 0.11i", &[&tables::LABELED_PRICE]);
+static INVOICE_: [tl::Constructor; 1] = tl::constructors(0, &INVOICE_R, [
+    (0x049e_e584, true, 16, 16, "invoice flags test name_requested phone_requested email_requested shipping_address_requested flexible phone_to_provider email_to_provider recurring currency prices max_tip_amount suggested_tip_amounts terms_url subscription_period"),
+]);
 tl::family! { enums::Invoice<'_>, enums::Invoice<'a>, &INVOICE }
 pub(crate) static INVOICE_T: [tl::Type; 1] = tl::Type::structs(&INVOICE_);
 
 pub(crate) static JSONOBJECT_VALUE: tl::Type = tl::Type::single::<enums::JsonobjectValue<'static>>("JSONObjectValue", 12, &JSONOBJECT_VALUE_[0], tl::ListOps::of::<enums::JsonobjectValue<'static>>());
-static JSONOBJECT_VALUE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::JsonObjectValue<'static>>(0xc0de_1bd9, 0, tl::Payload::Reference, 8, "jsonObjectValue key value", &tl::rows::<2>("s o", &[&tables::JSONVALUE])),
-];
+static JSONOBJECT_VALUE_R: [tl::Field; 2] = tl::rows("s o", &[&tables::JSONVALUE]);
+static JSONOBJECT_VALUE_: [tl::Constructor; 1] = tl::constructors(0, &JSONOBJECT_VALUE_R, [
+    (0xc0de_1bd9, true, 8, 2, "jsonObjectValue key value"),
+]);
 tl::family! { enums::JsonobjectValue<'_>, enums::JsonobjectValue<'a>, &JSONOBJECT_VALUE }
 pub(crate) static JSONOBJECT_VALUE_T: [tl::Type; 1] = tl::Type::structs(&JSONOBJECT_VALUE_);
 
 pub(crate) static JSONVALUE: tl::Type = tl::Type::tagged::<enums::Jsonvalue<'static>>("JSONValue", 4, &JSONVALUE_, { static SLOTS: [u16; 16] = tl::slots(&JSONVALUE_); &SLOTS }, tl::ListOps::of::<enums::Jsonvalue<'static>>());
-static JSONVALUE_: [tl::Constructor; 6] = [
-    tl::Constructor::new::<()>(0x3f6d_7b68, 0, tl::Payload::Value, 0, "jsonNull", &[]),
-    tl::Constructor::new::<types::JsonBool>(0xc734_5e6a, 1, tl::Payload::Value, 4, "jsonBool value", &tl::rows::<1>("b", &[])),
-    tl::Constructor::new::<types::JsonNumber>(0x2be0_dfa4, 2, tl::Payload::Value, 8, "jsonNumber value", &tl::rows::<1>("d", &[])),
-    tl::Constructor::new::<types::JsonString<'static>>(0xb71e_767a, 3, tl::Payload::Value, 4, "jsonString value", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::JsonArray<'static>>(0xf744_4763, 4, tl::Payload::Value, 8, "jsonArray value", &tl::rows::<1>("*o", &[&tables::JSONVALUE])),
-    tl::Constructor::new::<types::JsonObject<'static>>(0x99c1_d49d, 5, tl::Payload::Value, 8, "jsonObject value", &tl::rows::<1>("*o", &[&tables::JSONOBJECT_VALUE])),
-];
+static JSONVALUE_R: [tl::Field; 5] = tl::rows("|b|d|s|*o|*o", &[&tables::JSONVALUE, &tables::JSONOBJECT_VALUE]);
+static JSONVALUE_: [tl::Constructor; 6] = tl::constructors(0, &JSONVALUE_R, [
+    (0x3f6d_7b68, false, 0, 0, "jsonNull"),
+    (0xc734_5e6a, false, 4, 1, "jsonBool value"),
+    (0x2be0_dfa4, false, 8, 1, "jsonNumber value"),
+    (0xb71e_767a, false, 4, 1, "jsonString value"),
+    (0xf744_4763, false, 8, 1, "jsonArray value"),
+    (0x99c1_d49d, false, 8, 1, "jsonObject value"),
+]);
 tl::family! { enums::Jsonvalue<'_>, enums::Jsonvalue<'a>, &JSONVALUE }
 pub(crate) static JSONVALUE_T: [tl::Type; 6] = tl::Type::structs(&JSONVALUE_);
 
 pub(crate) static JOIN_CHAT_BOT_RESULT: tl::Type = tl::Type::tagged::<enums::JoinChatBotResult<'static>>("JoinChatBotResult", 4, &JOIN_CHAT_BOT_RESULT_, { static SLOTS: [u16; 8] = tl::slots(&JOIN_CHAT_BOT_RESULT_); &SLOTS }, tl::ListOps::NONE);
-static JOIN_CHAT_BOT_RESULT_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<()>(0xae15_2a69, 0, tl::Payload::Value, 0, "joinChatBotResultApproved", &[]),
-    tl::Constructor::new::<()>(0x0efa_0194, 1, tl::Payload::Value, 0, "joinChatBotResultDeclined", &[]),
-    tl::Constructor::new::<()>(0x98a3_a840, 2, tl::Payload::Value, 0, "joinChatBotResultQueued", &[]),
-    tl::Constructor::new::<types::JoinChatBotResultWebView<'static>>(0xd6e3_b813, 3, tl::Payload::Value, 4, "joinChatBotResultWebView url", &tl::rows::<1>("s", &[])),
-];
+static JOIN_CHAT_BOT_RESULT_R: [tl::Field; 1] = tl::rows("|||s", &[]);
+static JOIN_CHAT_BOT_RESULT_: [tl::Constructor; 4] = tl::constructors(0, &JOIN_CHAT_BOT_RESULT_R, [
+    (0xae15_2a69, false, 0, 0, "joinChatBotResultApproved"),
+    (0x0efa_0194, false, 0, 0, "joinChatBotResultDeclined"),
+    (0x98a3_a840, false, 0, 0, "joinChatBotResultQueued"),
+    (0xd6e3_b813, false, 4, 1, "joinChatBotResultWebView url"),
+]);
 tl::family! { enums::JoinChatBotResult<'_>, enums::JoinChatBotResult<'a>, &JOIN_CHAT_BOT_RESULT }
 pub(crate) static JOIN_CHAT_BOT_RESULT_T: [tl::Type; 4] = tl::Type::structs(&JOIN_CHAT_BOT_RESULT_);
 
 pub(crate) static KEYBOARD_BUTTON: tl::Type = tl::Type::single::<enums::KeyboardButton<'static>>("KeyboardButton", 16, &KEYBOARD_BUTTON_[0], tl::ListOps::of::<enums::KeyboardButton<'static>>());
-static KEYBOARD_BUTTON_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::KeyboardButton<'static>>(0x2f67_a72f, 0, tl::Payload::Reference, 12, "keyboardButton flags style text type", &tl::rows::<4>("# 0.10o s o", &[&tables::KEYBOARD_BUTTON_STYLE, &tables::BUTTON_TYPE])),
-];
+static KEYBOARD_BUTTON_R: [tl::Field; 4] = tl::rows("# 0.10o s o", &[&tables::KEYBOARD_BUTTON_STYLE, &tables::BUTTON_TYPE]);
+static KEYBOARD_BUTTON_: [tl::Constructor; 1] = tl::constructors(0, &KEYBOARD_BUTTON_R, [
+    (0x2f67_a72f, true, 12, 4, "keyboardButton flags style text type"),
+]);
 tl::family! { enums::KeyboardButton<'_>, enums::KeyboardButton<'a>, &KEYBOARD_BUTTON }
 pub(crate) static KEYBOARD_BUTTON_T: [tl::Type; 1] = tl::Type::structs(&KEYBOARD_BUTTON_);
 
 pub(crate) static KEYBOARD_BUTTON_ROW: tl::Type = tl::Type::single::<enums::KeyboardButtonRow<'static>>("KeyboardButtonRow", 12, &KEYBOARD_BUTTON_ROW_[0], tl::ListOps::of::<enums::KeyboardButtonRow<'static>>());
-static KEYBOARD_BUTTON_ROW_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::KeyboardButtonRow<'static>>(0x7760_8b83, 0, tl::Payload::Value, 8, "keyboardButtonRow buttons", &tl::rows::<1>("*o", &[&tables::KEYBOARD_BUTTON])),
-];
+static KEYBOARD_BUTTON_ROW_R: [tl::Field; 1] = tl::rows("*o", &[&tables::KEYBOARD_BUTTON]);
+static KEYBOARD_BUTTON_ROW_: [tl::Constructor; 1] = tl::constructors(0, &KEYBOARD_BUTTON_ROW_R, [
+    (0x7760_8b83, false, 8, 1, "keyboardButtonRow buttons"),
+]);
 tl::family! { enums::KeyboardButtonRow<'_>, enums::KeyboardButtonRow<'a>, &KEYBOARD_BUTTON_ROW }
 pub(crate) static KEYBOARD_BUTTON_ROW_T: [tl::Type; 1] = tl::Type::structs(&KEYBOARD_BUTTON_ROW_);
 
 pub(crate) static KEYBOARD_BUTTON_STYLE: tl::Type = tl::Type::single::<enums::KeyboardButtonStyle>("KeyboardButtonStyle", 8, &KEYBOARD_BUTTON_STYLE_[0], tl::ListOps::NONE);
-static KEYBOARD_BUTTON_STYLE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::KeyboardButtonStyle>(0x4fdd_3430, 0, tl::Payload::Value, 4, "keyboardButtonStyle flags bg_primary bg_danger bg_success icon", &tl::rows::<5>("# 0.0! 0.1! 0.2! 0.3l", &[])),
-];
+static KEYBOARD_BUTTON_STYLE_R: [tl::Field; 5] = tl::rows("# 0.0! 0.1! 0.2! 0.3l", &[]);
+static KEYBOARD_BUTTON_STYLE_: [tl::Constructor; 1] = tl::constructors(0, &KEYBOARD_BUTTON_STYLE_R, [
+    (0x4fdd_3430, false, 4, 5, "keyboardButtonStyle flags bg_primary bg_danger bg_success icon"),
+]);
 tl::family! { enums::KeyboardButtonStyle, enums::KeyboardButtonStyle, &KEYBOARD_BUTTON_STYLE }
 pub(crate) static KEYBOARD_BUTTON_STYLE_T: [tl::Type; 1] = tl::Type::structs(&KEYBOARD_BUTTON_STYLE_);
 
 pub(crate) static KEYBOARD_INLINE_BUTTON: tl::Type = tl::Type::single::<enums::KeyboardInlineButton<'static>>("KeyboardInlineButton", 16, &KEYBOARD_INLINE_BUTTON_[0], tl::ListOps::of::<enums::KeyboardInlineButton<'static>>());
-static KEYBOARD_INLINE_BUTTON_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::KeyboardInlineButton<'static>>(0x11c1_a322, 0, tl::Payload::Reference, 12, "keyboardInlineButton flags style text type", &tl::rows::<4>("# 0.10o s o", &[&tables::KEYBOARD_BUTTON_STYLE, &tables::INLINE_BUTTON_TYPE])),
-];
+static KEYBOARD_INLINE_BUTTON_R: [tl::Field; 4] = tl::rows("# 0.10o s o", &[&tables::KEYBOARD_BUTTON_STYLE, &tables::INLINE_BUTTON_TYPE]);
+static KEYBOARD_INLINE_BUTTON_: [tl::Constructor; 1] = tl::constructors(0, &KEYBOARD_INLINE_BUTTON_R, [
+    (0x11c1_a322, true, 12, 4, "keyboardInlineButton flags style text type"),
+]);
 tl::family! { enums::KeyboardInlineButton<'_>, enums::KeyboardInlineButton<'a>, &KEYBOARD_INLINE_BUTTON }
 pub(crate) static KEYBOARD_INLINE_BUTTON_T: [tl::Type; 1] = tl::Type::structs(&KEYBOARD_INLINE_BUTTON_);
 
 pub(crate) static KEYBOARD_INLINE_BUTTON_ROW: tl::Type = tl::Type::single::<enums::KeyboardInlineButtonRow<'static>>("KeyboardInlineButtonRow", 12, &KEYBOARD_INLINE_BUTTON_ROW_[0], tl::ListOps::of::<enums::KeyboardInlineButtonRow<'static>>());
-static KEYBOARD_INLINE_BUTTON_ROW_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::KeyboardInlineButtonRow<'static>>(0x1942_0af6, 0, tl::Payload::Value, 8, "keyboardInlineButtonRow buttons", &tl::rows::<1>("*o", &[&tables::KEYBOARD_INLINE_BUTTON])),
-];
+static KEYBOARD_INLINE_BUTTON_ROW_R: [tl::Field; 1] = tl::rows("*o", &[&tables::KEYBOARD_INLINE_BUTTON]);
+static KEYBOARD_INLINE_BUTTON_ROW_: [tl::Constructor; 1] = tl::constructors(0, &KEYBOARD_INLINE_BUTTON_ROW_R, [
+    (0x1942_0af6, false, 8, 1, "keyboardInlineButtonRow buttons"),
+]);
 tl::family! { enums::KeyboardInlineButtonRow<'_>, enums::KeyboardInlineButtonRow<'a>, &KEYBOARD_INLINE_BUTTON_ROW }
 pub(crate) static KEYBOARD_INLINE_BUTTON_ROW_T: [tl::Type; 1] = tl::Type::structs(&KEYBOARD_INLINE_BUTTON_ROW_);
 
 pub(crate) static LABELED_PRICE: tl::Type = tl::Type::single::<enums::LabeledPrice<'static>>("LabeledPrice", 16, &LABELED_PRICE_[0], tl::ListOps::of::<enums::LabeledPrice<'static>>());
-static LABELED_PRICE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::LabeledPrice<'static>>(0xcb29_6bf8, 0, tl::Payload::Value, 12, "labeledPrice label amount", &tl::rows::<2>("s l", &[])),
-];
+static LABELED_PRICE_R: [tl::Field; 2] = tl::rows("s l", &[]);
+static LABELED_PRICE_: [tl::Constructor; 1] = tl::constructors(0, &LABELED_PRICE_R, [
+    (0xcb29_6bf8, false, 12, 2, "labeledPrice label amount"),
+]);
 tl::family! { enums::LabeledPrice<'_>, enums::LabeledPrice<'a>, &LABELED_PRICE }
 pub(crate) static LABELED_PRICE_T: [tl::Type; 1] = tl::Type::structs(&LABELED_PRICE_);
 
 pub(crate) static LANG_PACK_DIFFERENCE: tl::Type = tl::Type::single::<enums::LangPackDifference<'static>>("LangPackDifference", 24, &LANG_PACK_DIFFERENCE_[0], tl::ListOps::NONE);
-static LANG_PACK_DIFFERENCE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::LangPackDifference<'static>>(0xf385_c1f6, 0, tl::Payload::Reference, 20, "langPackDifference lang_code from_version version strings", &tl::rows::<4>("s i i *o", &[&tables::LANG_PACK_STRING])),
-];
+static LANG_PACK_DIFFERENCE_R: [tl::Field; 4] = tl::rows("s i i *o", &[&tables::LANG_PACK_STRING]);
+static LANG_PACK_DIFFERENCE_: [tl::Constructor; 1] = tl::constructors(0, &LANG_PACK_DIFFERENCE_R, [
+    (0xf385_c1f6, true, 20, 4, "langPackDifference lang_code from_version version strings"),
+]);
 tl::family! { enums::LangPackDifference<'_>, enums::LangPackDifference<'a>, &LANG_PACK_DIFFERENCE }
 pub(crate) static LANG_PACK_DIFFERENCE_T: [tl::Type; 1] = tl::Type::structs(&LANG_PACK_DIFFERENCE_);
 
 pub(crate) static LANG_PACK_LANGUAGE: tl::Type = tl::Type::single::<enums::LangPackLanguage<'static>>("LangPackLanguage", 36, &LANG_PACK_LANGUAGE_[0], tl::ListOps::of::<enums::LangPackLanguage<'static>>());
-static LANG_PACK_LANGUAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::LangPackLanguage<'static>>(0xeeca_5ce3, 0, tl::Payload::Reference, 32, "langPackLanguage flags official rtl beta name native_name lang_code base_lang_code plural_code strings_count translated_count translations_url", &tl::rows::<12>("# 0.0! 0.2! 0.3! s s s 0.1s s i i s", &[])),
-];
+static LANG_PACK_LANGUAGE_R: [tl::Field; 12] = tl::rows("# 0.0! 0.2! 0.3! s s s 0.1s s i i s", &[]);
+static LANG_PACK_LANGUAGE_: [tl::Constructor; 1] = tl::constructors(0, &LANG_PACK_LANGUAGE_R, [
+    (0xeeca_5ce3, true, 32, 12, "langPackLanguage flags official rtl beta name native_name lang_code base_lang_code plural_code strings_count translated_count translations_url"),
+]);
 tl::family! { enums::LangPackLanguage<'_>, enums::LangPackLanguage<'a>, &LANG_PACK_LANGUAGE }
 pub(crate) static LANG_PACK_LANGUAGE_T: [tl::Type; 1] = tl::Type::structs(&LANG_PACK_LANGUAGE_);
 
 pub(crate) static LANG_PACK_STRING: tl::Type = tl::Type::tagged::<enums::LangPackString<'static>>("LangPackString", 8, &LANG_PACK_STRING_, { static SLOTS: [u16; 8] = tl::slots(&LANG_PACK_STRING_); &SLOTS }, tl::ListOps::of::<enums::LangPackString<'static>>());
-static LANG_PACK_STRING_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::LangPackString<'static>>(0xcad1_81f6, 0, tl::Payload::Value, 8, "langPackString key value", &tl::rows::<2>("s s", &[])),
-    tl::Constructor::new::<types::LangPackStringPluralized<'static>>(0x6c47_ac9f, 1, tl::Payload::Reference, 12, "langPackStringPluralized flags key zero_value one_value two_value few_value many_value other_value", &tl::rows::<8>("# s 0.0s 0.1s 0.2s 0.3s 0.4s s", &[])),
-    tl::Constructor::new::<types::LangPackStringDeleted<'static>>(0x2979_eeb2, 2, tl::Payload::Value, 4, "langPackStringDeleted key", &tl::rows::<1>("s", &[])),
-];
+static LANG_PACK_STRING_R: [tl::Field; 11] = tl::rows("s s|# s 0.0s 0.1s 0.2s 0.3s 0.4s s|s", &[]);
+static LANG_PACK_STRING_: [tl::Constructor; 3] = tl::constructors(0, &LANG_PACK_STRING_R, [
+    (0xcad1_81f6, false, 8, 2, "langPackString key value"),
+    (0x6c47_ac9f, true, 12, 8, "langPackStringPluralized flags key zero_value one_value two_value few_value many_value other_value"),
+    (0x2979_eeb2, false, 4, 1, "langPackStringDeleted key"),
+]);
 tl::family! { enums::LangPackString<'_>, enums::LangPackString<'a>, &LANG_PACK_STRING }
 pub(crate) static LANG_PACK_STRING_T: [tl::Type; 3] = tl::Type::structs(&LANG_PACK_STRING_);
 
 pub(crate) static MASK_COORDS: tl::Type = tl::Type::single::<enums::MaskCoords>("MaskCoords", 32, &MASK_COORDS_[0], tl::ListOps::NONE);
-static MASK_COORDS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MaskCoords>(0xaed6_dbb2, 0, tl::Payload::Value, 28, "maskCoords n x y zoom", &tl::rows::<4>("i d d d", &[])),
-];
+static MASK_COORDS_R: [tl::Field; 4] = tl::rows("i d d d", &[]);
+static MASK_COORDS_: [tl::Constructor; 1] = tl::constructors(0, &MASK_COORDS_R, [
+    (0xaed6_dbb2, false, 28, 4, "maskCoords n x y zoom"),
+]);
 tl::family! { enums::MaskCoords, enums::MaskCoords, &MASK_COORDS }
 pub(crate) static MASK_COORDS_T: [tl::Type; 1] = tl::Type::structs(&MASK_COORDS_);
 
 pub(crate) static MEDIA_AREA: tl::Type = tl::Type::tagged::<enums::MediaArea<'static>>("MediaArea", 56, &MEDIA_AREA_, { static SLOTS: [u16; 32] = tl::slots(&MEDIA_AREA_); &SLOTS }, tl::ListOps::of::<enums::MediaArea<'static>>());
-static MEDIA_AREA_: [tl::Constructor; 9] = [
-    tl::Constructor::new::<types::MediaAreaVenue<'static>>(0xbe82_db9c, 0, tl::Payload::Reference, 72, "mediaAreaVenue coordinates geo title address provider venue_id venue_type", &tl::rows::<7>("o o s s s s s", &[&tables::MEDIA_AREA_COORDINATES, &tables::GEO_POINT])),
-    tl::Constructor::new::<types::InputMediaAreaVenue<'static>>(0xb282_217f, 1, tl::Payload::Value, 60, "inputMediaAreaVenue coordinates query_id result_id", &tl::rows::<3>("o l s", &[&tables::MEDIA_AREA_COORDINATES])),
-    tl::Constructor::new::<types::MediaAreaGeoPoint<'static>>(0xcad5_452d, 2, tl::Payload::Reference, 56, "mediaAreaGeoPoint flags coordinates geo address", &tl::rows::<4>("# o o 0.0o", &[&tables::MEDIA_AREA_COORDINATES, &tables::GEO_POINT, &tables::GEO_POINT_ADDRESS])),
-    tl::Constructor::new::<types::MediaAreaSuggestedReaction<'static>>(0x1445_5871, 3, tl::Payload::Reference, 56, "mediaAreaSuggestedReaction flags dark flipped coordinates reaction", &tl::rows::<5>("# 0.0! 0.1! o o", &[&tables::MEDIA_AREA_COORDINATES, &tables::REACTION])),
-    tl::Constructor::new::<types::MediaAreaChannelPost<'static>>(0x7704_16af, 4, tl::Payload::Value, 60, "mediaAreaChannelPost coordinates channel_id msg_id", &tl::rows::<3>("o l i", &[&tables::MEDIA_AREA_COORDINATES])),
-    tl::Constructor::new::<types::InputMediaAreaChannelPost<'static>>(0x2271_f2bf, 5, tl::Payload::Reference, 56, "inputMediaAreaChannelPost coordinates channel msg_id", &tl::rows::<3>("o o i", &[&tables::MEDIA_AREA_COORDINATES, &tables::INPUT_CHANNEL])),
-    tl::Constructor::new::<types::MediaAreaUrl<'static>>(0x3738_1085, 6, tl::Payload::Value, 52, "mediaAreaUrl coordinates url", &tl::rows::<2>("o s", &[&tables::MEDIA_AREA_COORDINATES])),
-    tl::Constructor::new::<types::MediaAreaWeather<'static>>(0x49a6_549c, 7, tl::Payload::Reference, 64, "mediaAreaWeather coordinates emoji temperature_c color", &tl::rows::<4>("o s d i", &[&tables::MEDIA_AREA_COORDINATES])),
-    tl::Constructor::new::<types::MediaAreaStarGift<'static>>(0x5787_686d, 8, tl::Payload::Value, 52, "mediaAreaStarGift coordinates slug", &tl::rows::<2>("o s", &[&tables::MEDIA_AREA_COORDINATES])),
-];
+static MEDIA_AREA_R: [tl::Field; 33] = tl::rows("o o s s s s s|o l s|# o o 0.0o|# 0.0! 0.1! o o|o l i|o o i|o s|o s d i|o s", &[&tables::MEDIA_AREA_COORDINATES, &tables::GEO_POINT, &tables::MEDIA_AREA_COORDINATES, &tables::MEDIA_AREA_COORDINATES, &tables::GEO_POINT, &tables::GEO_POINT_ADDRESS, &tables::MEDIA_AREA_COORDINATES, &tables::REACTION, &tables::MEDIA_AREA_COORDINATES, &tables::MEDIA_AREA_COORDINATES, &tables::INPUT_CHANNEL, &tables::MEDIA_AREA_COORDINATES, &tables::MEDIA_AREA_COORDINATES, &tables::MEDIA_AREA_COORDINATES]);
+static MEDIA_AREA_: [tl::Constructor; 9] = tl::constructors(0, &MEDIA_AREA_R, [
+    (0xbe82_db9c, true, 72, 7, "mediaAreaVenue coordinates geo title address provider venue_id venue_type"),
+    (0xb282_217f, false, 60, 3, "inputMediaAreaVenue coordinates query_id result_id"),
+    (0xcad5_452d, true, 56, 4, "mediaAreaGeoPoint flags coordinates geo address"),
+    (0x1445_5871, true, 56, 5, "mediaAreaSuggestedReaction flags dark flipped coordinates reaction"),
+    (0x7704_16af, false, 60, 3, "mediaAreaChannelPost coordinates channel_id msg_id"),
+    (0x2271_f2bf, true, 56, 3, "inputMediaAreaChannelPost coordinates channel msg_id"),
+    (0x3738_1085, false, 52, 2, "mediaAreaUrl coordinates url"),
+    (0x49a6_549c, true, 64, 4, "mediaAreaWeather coordinates emoji temperature_c color"),
+    (0x5787_686d, false, 52, 2, "mediaAreaStarGift coordinates slug"),
+]);
 tl::family! { enums::MediaArea<'_>, enums::MediaArea<'a>, &MEDIA_AREA }
 pub(crate) static MEDIA_AREA_T: [tl::Type; 9] = tl::Type::structs(&MEDIA_AREA_);
 
 pub(crate) static MEDIA_AREA_COORDINATES: tl::Type = tl::Type::single::<enums::MediaAreaCoordinates<'static>>("MediaAreaCoordinates", 48, &MEDIA_AREA_COORDINATES_[0], tl::ListOps::NONE);
-static MEDIA_AREA_COORDINATES_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MediaAreaCoordinates>(0xcfc9_e002, 0, tl::Payload::Reference, 44, "mediaAreaCoordinates flags x y w h rotation radius", &tl::rows::<7>("# d d d d d 0.0d", &[])),
-];
+static MEDIA_AREA_COORDINATES_R: [tl::Field; 7] = tl::rows("# d d d d d 0.0d", &[]);
+static MEDIA_AREA_COORDINATES_: [tl::Constructor; 1] = tl::constructors(0, &MEDIA_AREA_COORDINATES_R, [
+    (0xcfc9_e002, true, 44, 7, "mediaAreaCoordinates flags x y w h rotation radius"),
+]);
 tl::family! { enums::MediaAreaCoordinates<'_>, enums::MediaAreaCoordinates<'a>, &MEDIA_AREA_COORDINATES }
 pub(crate) static MEDIA_AREA_COORDINATES_T: [tl::Type; 1] = tl::Type::structs(&MEDIA_AREA_COORDINATES_);
 
 pub(crate) static MESSAGE: tl::Type = tl::Type::tagged::<enums::Message<'static>>("Message", 12, &MESSAGE_, { static SLOTS: [u16; 8] = tl::slots(&MESSAGE_); &SLOTS }, tl::ListOps::of::<enums::Message<'static>>());
-static MESSAGE_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::MessageEmpty<'static>>(0x90a6_ca84, 0, tl::Payload::Value, 8, "messageEmpty flags id peer_id", &tl::rows::<3>("# i 0.0o", &[&tables::PEER])),
-    tl::Constructor::new::<types::Message<'static>>(0x7600_b9d3, 1, tl::Payload::Reference, 32, "message flags out mentioned media_unread silent post from_scheduled legacy edit_hide pinned noforwards invert_media flags2 offline video_processing_pending paid_suggested_post_stars paid_suggested_post_ton id from_id from_boosts_applied from_rank peer_id saved_peer_id fwd_from via_bot_id via_business_bot_id guestchat_via_from reply_to date message media reply_markup entities views forwards replies edit_date post_author grouped_id reactions restriction_reason ttl_period quick_reply_shortcut_id effect factcheck report_delivery_until_date paid_message_stars suggested_post schedule_repeat_period summary_from_language rich_message", &tl::rows::<51>("# 0.1! 0.4! 0.5! 0.13! 0.14! 0.18! 0.19! 0.21! 0.24! 0.26! 0.27! # 1.1! 1.4! 1.8! 1.9! i 0.8o 0.29i 1.12s o 0.28o 0.2o 0.11l 1.0l 1.19o 0.3o i s 0.9o 0.6o 0.7*o 0.10i 0.10i 0.23o 0.15i 0.16s 0.17l 0.20o 0.22*o 0.25i 0.30i 1.2l 1.3o 1.5i 1.6l 1.7o 1.10i 1.11s 1.13o", &[&tables::PEER, &tables::PEER, &tables::PEER, &tables::MESSAGE_FWD_HEADER, &tables::PEER, &tables::MESSAGE_REPLY_HEADER, &tables::MESSAGE_MEDIA, &tables::REPLY_MARKUP, &tables::MESSAGE_ENTITY, &tables::MESSAGE_REPLIES, &tables::MESSAGE_REACTIONS, &tables::RESTRICTION_REASON, &tables::FACT_CHECK, &tables::SUGGESTED_POST, &tables::RICH_MESSAGE])),
-    tl::Constructor::new::<types::MessageService<'static>>(0x7a80_0e0a, 2, tl::Payload::Reference, 28, "messageService flags out mentioned media_unread reactions_are_possible silent post legacy id from_id peer_id saved_peer_id reply_to date action reactions ttl_period", &tl::rows::<17>("# 0.1! 0.4! 0.5! 0.9! 0.13! 0.14! 0.19! i 0.8o o 0.28o 0.3o i o 0.20o 0.25i", &[&tables::PEER, &tables::PEER, &tables::PEER, &tables::MESSAGE_REPLY_HEADER, &tables::MESSAGE_ACTION, &tables::MESSAGE_REACTIONS])),
-];
+static MESSAGE_R: [tl::Field; 71] = tl::rows("# i 0.0o|# 0.1! 0.4! 0.5! 0.13! 0.14! 0.18! 0.19! 0.21! 0.24! 0.26! 0.27! # 1.1! 1.4! 1.8! 1.9! i 0.8o 0.29i 1.12s o 0.28o 0.2o 0.11l 1.0l 1.19o 0.3o i s 0.9o 0.6o 0.7*o 0.10i 0.10i 0.23o 0.15i 0.16s 0.17l 0.20o 0.22*o 0.25i 0.30i 1.2l 1.3o 1.5i 1.6l 1.7o 1.10i 1.11s 1.13o|# 0.1! 0.4! 0.5! 0.9! 0.13! 0.14! 0.19! i 0.8o o 0.28o 0.3o i o 0.20o 0.25i", &[&tables::PEER, &tables::PEER, &tables::PEER, &tables::PEER, &tables::MESSAGE_FWD_HEADER, &tables::PEER, &tables::MESSAGE_REPLY_HEADER, &tables::MESSAGE_MEDIA, &tables::REPLY_MARKUP, &tables::MESSAGE_ENTITY, &tables::MESSAGE_REPLIES, &tables::MESSAGE_REACTIONS, &tables::RESTRICTION_REASON, &tables::FACT_CHECK, &tables::SUGGESTED_POST, &tables::RICH_MESSAGE, &tables::PEER, &tables::PEER, &tables::PEER, &tables::MESSAGE_REPLY_HEADER, &tables::MESSAGE_ACTION, &tables::MESSAGE_REACTIONS]);
+static MESSAGE_: [tl::Constructor; 3] = tl::constructors(0, &MESSAGE_R, [
+    (0x90a6_ca84, false, 8, 3, "messageEmpty flags id peer_id"),
+    (0x7600_b9d3, true, 32, 51, "message flags out mentioned media_unread silent post from_scheduled legacy edit_hide pinned noforwards invert_media flags2 offline video_processing_pending paid_suggested_post_stars paid_suggested_post_ton id from_id from_boosts_applied from_rank peer_id saved_peer_id fwd_from via_bot_id via_business_bot_id guestchat_via_from reply_to date message media reply_markup entities views forwards replies edit_date post_author grouped_id reactions restriction_reason ttl_period quick_reply_shortcut_id effect factcheck report_delivery_until_date paid_message_stars suggested_post schedule_repeat_period summary_from_language rich_message"),
+    (0x7a80_0e0a, true, 28, 17, "messageService flags out mentioned media_unread reactions_are_possible silent post legacy id from_id peer_id saved_peer_id reply_to date action reactions ttl_period"),
+]);
 tl::family! { enums::Message<'_>, enums::Message<'a>, &MESSAGE }
 pub(crate) static MESSAGE_T: [tl::Type; 3] = tl::Type::structs(&MESSAGE_);
 
 pub(crate) static MESSAGE_ACTION: tl::Type = tl::Type::tagged::<enums::MessageAction<'static>>("MessageAction", 4, &MESSAGE_ACTION_, { static SLOTS: [u16; 256] = tl::slots(&MESSAGE_ACTION_); &SLOTS }, tl::ListOps::NONE);
-static MESSAGE_ACTION_: [tl::Constructor; 71] = [
-    tl::Constructor::new::<()>(0xb6ae_f7b0, 0, tl::Payload::Value, 0, "messageActionEmpty", &[]),
-    tl::Constructor::new::<types::MessageActionChatCreate<'static>>(0xbd47_cbad, 1, tl::Payload::Value, 12, "messageActionChatCreate title users", &tl::rows::<2>("s *l", &[])),
-    tl::Constructor::new::<types::MessageActionChatEditTitle<'static>>(0xb5a1_ce5a, 2, tl::Payload::Value, 4, "messageActionChatEditTitle title", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::MessageActionChatEditPhoto<'static>>(0x7fcb_13a8, 3, tl::Payload::Value, 12, "messageActionChatEditPhoto photo", &tl::rows::<1>("o", &[&tables::PHOTO])),
-    tl::Constructor::new::<()>(0x95e3_fbef, 4, tl::Payload::Value, 0, "messageActionChatDeletePhoto", &[]),
-    tl::Constructor::new::<types::MessageActionChatAddUser<'static>>(0x15ce_fd00, 5, tl::Payload::Value, 8, "messageActionChatAddUser users", &tl::rows::<1>("*l", &[])),
-    tl::Constructor::new::<types::MessageActionChatDeleteUser>(0xa43f_30cc, 6, tl::Payload::Value, 8, "messageActionChatDeleteUser user_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::MessageActionChatJoinedByLink>(0x0312_24c3, 7, tl::Payload::Value, 8, "messageActionChatJoinedByLink inviter_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::MessageActionChannelCreate<'static>>(0x95d2_ac92, 8, tl::Payload::Value, 4, "messageActionChannelCreate title", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::MessageActionChatMigrateTo>(0xe103_7f92, 9, tl::Payload::Value, 8, "messageActionChatMigrateTo channel_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::MessageActionChannelMigrateFrom<'static>>(0xea39_48e9, 10, tl::Payload::Value, 12, "messageActionChannelMigrateFrom title chat_id", &tl::rows::<2>("s l", &[])),
-    tl::Constructor::new::<()>(0x94bd_38ed, 11, tl::Payload::Value, 0, "messageActionPinMessage", &[]),
-    tl::Constructor::new::<()>(0x9fba_b604, 12, tl::Payload::Value, 0, "messageActionHistoryClear", &[]),
-    tl::Constructor::new::<types::MessageActionGameScore>(0x92a7_2876, 13, tl::Payload::Value, 12, "messageActionGameScore game_id score", &tl::rows::<2>("l i", &[])),
-    tl::Constructor::new::<types::MessageActionPaymentSentMe<'static>>(0xffa0_0ccc, 14, tl::Payload::Reference, 32, "messageActionPaymentSentMe flags recurring_init recurring_used currency total_amount payload info shipping_option_id charge subscription_until_date", &tl::rows::<10>("# 0.2! 0.3! s l y 0.0o 0.1s o 0.4i", &[&tables::PAYMENT_REQUESTED_INFO, &tables::PAYMENT_CHARGE])),
-    tl::Constructor::new::<types::MessageActionPaymentSent<'static>>(0xc624_b16e, 15, tl::Payload::Reference, 16, "messageActionPaymentSent flags recurring_init recurring_used currency total_amount invoice_slug subscription_until_date", &tl::rows::<7>("# 0.2! 0.3! s l 0.0s 0.4i", &[])),
-    tl::Constructor::new::<types::MessageActionPhoneCall<'static>>(0x80e1_1a7f, 16, tl::Payload::Value, 12, "messageActionPhoneCall flags video call_id reason duration", &tl::rows::<5>("# 0.2! l 0.0o 0.1i", &[&tables::PHONE_CALL_DISCARD_REASON])),
-    tl::Constructor::new::<()>(0x4792_929b, 17, tl::Payload::Value, 0, "messageActionScreenshotTaken", &[]),
-    tl::Constructor::new::<types::MessageActionCustomAction<'static>>(0xfae6_9f56, 18, tl::Payload::Value, 4, "messageActionCustomAction message", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::MessageActionBotAllowed<'static>>(0xc516_d679, 19, tl::Payload::Value, 4, "messageActionBotAllowed flags attach_menu from_request domain app", &tl::rows::<5>("# 0.1! 0.3! 0.0s 0.2o", &[&tables::BOT_APP])),
-    tl::Constructor::new::<types::MessageActionSecureValuesSentMe<'static>>(0x1b28_7353, 20, tl::Payload::Value, 24, "messageActionSecureValuesSentMe values credentials", &tl::rows::<2>("*o o", &[&tables::SECURE_VALUE, &tables::SECURE_CREDENTIALS_ENCRYPTED])),
-    tl::Constructor::new::<types::MessageActionSecureValuesSent<'static>>(0xd95c_6154, 21, tl::Payload::Value, 8, "messageActionSecureValuesSent types", &tl::rows::<1>("*o", &[&tables::SECURE_VALUE_TYPE])),
-    tl::Constructor::new::<()>(0xf3f2_5f76, 22, tl::Payload::Value, 0, "messageActionContactSignUp", &[]),
-    tl::Constructor::new::<types::MessageActionGeoProximityReached>(0x98e0_d697, 23, tl::Payload::Reference, 28, "messageActionGeoProximityReached from_id to_id distance", &tl::rows::<3>("o o i", &[&tables::PEER, &tables::PEER])),
-    tl::Constructor::new::<types::MessageActionGroupCall<'static>>(0x7a0d_7f42, 24, tl::Payload::Value, 12, "messageActionGroupCall flags call duration", &tl::rows::<3>("# o 0.0i", &[&tables::INPUT_GROUP_CALL])),
-    tl::Constructor::new::<types::MessageActionInviteToGroupCall<'static>>(0x502f_92f7, 25, tl::Payload::Reference, 16, "messageActionInviteToGroupCall call users", &tl::rows::<2>("o *l", &[&tables::INPUT_GROUP_CALL])),
-    tl::Constructor::new::<types::MessageActionSetMessagesTtl>(0x3c13_4d7b, 26, tl::Payload::Value, 8, "messageActionSetMessagesTTL flags period auto_setting_from", &tl::rows::<3>("# i 0.0l", &[])),
-    tl::Constructor::new::<types::MessageActionGroupCallScheduled<'static>>(0xb3a0_7661, 27, tl::Payload::Value, 12, "messageActionGroupCallScheduled call schedule_date", &tl::rows::<2>("o i", &[&tables::INPUT_GROUP_CALL])),
-    tl::Constructor::new::<types::MessageActionSetChatTheme<'static>>(0xb91b_bd3a, 28, tl::Payload::Reference, 8, "messageActionSetChatTheme theme", &tl::rows::<1>("o", &[&tables::CHAT_THEME])),
-    tl::Constructor::new::<()>(0xebbc_a3cb, 29, tl::Payload::Value, 0, "messageActionChatJoinedByRequest", &[]),
-    tl::Constructor::new::<types::MessageActionWebViewDataSentMe<'static>>(0x47dd_8079, 30, tl::Payload::Value, 8, "messageActionWebViewDataSentMe text data", &tl::rows::<2>("s s", &[])),
-    tl::Constructor::new::<types::MessageActionWebViewDataSent<'static>>(0xb4c3_8cb5, 31, tl::Payload::Value, 4, "messageActionWebViewDataSent text", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::MessageActionGiftPremium<'static>>(0x48e9_1302, 32, tl::Payload::Reference, 20, "messageActionGiftPremium flags currency amount days crypto_currency crypto_amount message", &tl::rows::<7>("# s l i 0.0s 0.0l 0.1o", &[&tables::TEXT_WITH_ENTITIES])),
-    tl::Constructor::new::<types::MessageActionTopicCreate<'static>>(0x0d99_9256, 33, tl::Payload::Reference, 12, "messageActionTopicCreate flags title_missing title icon_color icon_emoji_id", &tl::rows::<5>("# 0.1! s i 0.0l", &[])),
-    tl::Constructor::new::<types::MessageActionTopicEdit<'static>>(0xc094_4820, 34, tl::Payload::Reference, 4, "messageActionTopicEdit flags title icon_emoji_id closed hidden", &tl::rows::<5>("# 0.0s 0.1l 0.2b 0.3b", &[])),
-    tl::Constructor::new::<types::MessageActionSuggestProfilePhoto<'static>>(0x57de_635e, 35, tl::Payload::Value, 12, "messageActionSuggestProfilePhoto photo", &tl::rows::<1>("o", &[&tables::PHOTO])),
-    tl::Constructor::new::<types::MessageActionRequestedPeer<'static>>(0x3151_8e9b, 36, tl::Payload::Value, 12, "messageActionRequestedPeer button_id peers", &tl::rows::<2>("i *o", &[&tables::PEER])),
-    tl::Constructor::new::<types::MessageActionSetChatWallPaper<'static>>(0x5060_a3f4, 37, tl::Payload::Reference, 20, "messageActionSetChatWallPaper flags same for_both wallpaper", &tl::rows::<4>("# 0.0! 0.1! o", &[&tables::WALL_PAPER])),
-    tl::Constructor::new::<types::MessageActionGiftCode<'static>>(0x31c4_8347, 38, tl::Payload::Reference, 12, "messageActionGiftCode flags via_giveaway unclaimed boost_peer days slug currency amount crypto_currency crypto_amount message", &tl::rows::<11>("# 0.0! 0.5! 0.1o i s 0.2s 0.2l 0.3s 0.3l 0.4o", &[&tables::PEER, &tables::TEXT_WITH_ENTITIES])),
-    tl::Constructor::new::<types::MessageActionGiveawayLaunch>(0xa80f_51e4, 39, tl::Payload::Value, 4, "messageActionGiveawayLaunch flags stars", &tl::rows::<2>("# 0.0l", &[])),
-    tl::Constructor::new::<types::MessageActionGiveawayResults>(0x87e2_f155, 40, tl::Payload::Value, 12, "messageActionGiveawayResults flags stars winners_count unclaimed_count", &tl::rows::<4>("# 0.0! i i", &[])),
-    tl::Constructor::new::<types::MessageActionBoostApply>(0xcc02_aa6d, 41, tl::Payload::Value, 4, "messageActionBoostApply boosts", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::MessageActionRequestedPeerSentMe<'static>>(0x93b3_1848, 42, tl::Payload::Value, 12, "messageActionRequestedPeerSentMe button_id peers", &tl::rows::<2>("i *o", &[&tables::REQUESTED_PEER])),
-    tl::Constructor::new::<types::MessageActionPaymentRefunded<'static>>(0x41b3_e202, 43, tl::Payload::Reference, 40, "messageActionPaymentRefunded flags peer currency total_amount payload charge", &tl::rows::<6>("# o s l 0.0y o", &[&tables::PEER, &tables::PAYMENT_CHARGE])),
-    tl::Constructor::new::<types::MessageActionGiftStars<'static>>(0x45d5_b021, 44, tl::Payload::Reference, 24, "messageActionGiftStars flags currency amount stars crypto_currency crypto_amount transaction_id", &tl::rows::<7>("# s l l 0.0s 0.0l 0.1s", &[])),
-    tl::Constructor::new::<types::MessageActionPrizeStars<'static>>(0xb00c_47a2, 45, tl::Payload::Reference, 32, "messageActionPrizeStars flags unclaimed stars transaction_id boost_peer giveaway_msg_id", &tl::rows::<6>("# 0.0! l s o i", &[&tables::PEER])),
-    tl::Constructor::new::<types::MessageActionStarGift<'static>>(0xea2c_31d3, 46, tl::Payload::Reference, 48, "messageActionStarGift flags name_hidden saved converted upgraded refunded can_upgrade prepaid_upgrade upgrade_separate auction_acquired gift message convert_stars upgrade_msg_id upgrade_stars from_id peer saved_id prepaid_upgrade_hash gift_msg_id to_id gift_num", &tl::rows::<22>("# 0.0! 0.2! 0.3! 0.5! 0.9! 0.10! 0.13! 0.16! 0.17! o 0.1o 0.4l 0.5i 0.8l 0.11o 0.12o 0.12l 0.14s 0.15i 0.18o 0.19i", &[&tables::STAR_GIFT, &tables::TEXT_WITH_ENTITIES, &tables::PEER, &tables::PEER, &tables::PEER])),
-    tl::Constructor::new::<types::MessageActionStarGiftUnique<'static>>(0x7e1c_1187, 47, tl::Payload::Reference, 48, "messageActionStarGiftUnique flags upgrade transferred saved refunded prepaid_upgrade assigned from_offer craft name_hidden gift can_export_at transfer_stars from_id peer saved_id resale_amount can_transfer_at can_resell_at drop_original_details_stars can_craft_at message", &tl::rows::<22>("# 0.0! 0.1! 0.2! 0.5! 0.11! 0.13! 0.14! 0.16! 0.17! o 0.3i 0.4l 0.6o 0.7o 0.7l 0.8o 0.9i 0.10i 0.12l 0.15i 0.18o", &[&tables::STAR_GIFT, &tables::PEER, &tables::PEER, &tables::STARS_AMOUNT, &tables::TEXT_WITH_ENTITIES])),
-    tl::Constructor::new::<types::MessageActionPaidMessagesRefunded>(0xac1f_1fcd, 48, tl::Payload::Value, 12, "messageActionPaidMessagesRefunded count stars", &tl::rows::<2>("i l", &[])),
-    tl::Constructor::new::<types::MessageActionPaidMessagesPrice>(0x84b8_8578, 49, tl::Payload::Value, 12, "messageActionPaidMessagesPrice flags broadcast_messages_allowed stars", &tl::rows::<3>("# 0.0! l", &[])),
-    tl::Constructor::new::<types::MessageActionConferenceCall<'static>>(0x2ffe_2f7a, 50, tl::Payload::Reference, 12, "messageActionConferenceCall flags missed active video call_id duration other_participants", &tl::rows::<7>("# 0.0! 0.1! 0.4! l 0.2i 0.3*o", &[&tables::PEER])),
-    tl::Constructor::new::<types::MessageActionTodoCompletions<'static>>(0xcc7c_5c89, 51, tl::Payload::Value, 16, "messageActionTodoCompletions completed incompleted", &tl::rows::<2>("*i *i", &[])),
-    tl::Constructor::new::<types::MessageActionTodoAppendTasks<'static>>(0xc7ed_bc83, 52, tl::Payload::Value, 8, "messageActionTodoAppendTasks list", &tl::rows::<1>("*o", &[&tables::TODO_ITEM])),
-    tl::Constructor::new::<types::MessageActionSuggestedPostApproval<'static>>(0xee7a_1596, 53, tl::Payload::Reference, 4, "messageActionSuggestedPostApproval flags rejected balance_too_low reject_comment schedule_date price", &tl::rows::<6>("# 0.0! 0.1! 0.2s 0.3i 0.4o", &[&tables::STARS_AMOUNT])),
-    tl::Constructor::new::<types::MessageActionSuggestedPostSuccess>(0x95dd_cf69, 54, tl::Payload::Value, 12, "messageActionSuggestedPostSuccess price", &tl::rows::<1>("o", &[&tables::STARS_AMOUNT])),
-    tl::Constructor::new::<types::MessageActionSuggestedPostRefund>(0x69f9_16f8, 55, tl::Payload::Value, 4, "messageActionSuggestedPostRefund flags payer_initiated", &tl::rows::<2>("# 0.0!", &[])),
-    tl::Constructor::new::<types::MessageActionGiftTon<'static>>(0xa8a3_c699, 56, tl::Payload::Reference, 28, "messageActionGiftTon flags currency amount crypto_currency crypto_amount transaction_id", &tl::rows::<6>("# s l s l 0.0s", &[])),
-    tl::Constructor::new::<types::MessageActionSuggestBirthday>(0x2c8f_2a25, 57, tl::Payload::Value, 16, "messageActionSuggestBirthday birthday", &tl::rows::<1>("o", &[&tables::BIRTHDAY])),
-    tl::Constructor::new::<types::MessageActionStarGiftPurchaseOffer<'static>>(0x7742_78d4, 58, tl::Payload::Reference, 64, "messageActionStarGiftPurchaseOffer flags accepted declined gift price expires_at", &tl::rows::<6>("# 0.0! 0.1! o o i", &[&tables::STAR_GIFT, &tables::STARS_AMOUNT])),
-    tl::Constructor::new::<types::MessageActionStarGiftPurchaseOfferDeclined<'static>>(0x73ad_a76b, 59, tl::Payload::Reference, 60, "messageActionStarGiftPurchaseOfferDeclined flags expired gift price", &tl::rows::<4>("# 0.0! o o", &[&tables::STAR_GIFT, &tables::STARS_AMOUNT])),
-    tl::Constructor::new::<types::MessageActionNewCreatorPending>(0xb07e_d085, 60, tl::Payload::Value, 8, "messageActionNewCreatorPending new_creator_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::MessageActionChangeCreator>(0xe188_503b, 61, tl::Payload::Value, 8, "messageActionChangeCreator new_creator_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::MessageActionNoForwardsToggle>(0xbf7d_6572, 62, tl::Payload::Value, 8, "messageActionNoForwardsToggle prev_value new_value", &tl::rows::<2>("b b", &[])),
-    tl::Constructor::new::<types::MessageActionNoForwardsRequest>(0x3e27_93ba, 63, tl::Payload::Value, 12, "messageActionNoForwardsRequest flags expired prev_value new_value", &tl::rows::<4>("# 0.0! b b", &[])),
-    tl::Constructor::new::<types::MessageActionPollAppendAnswer<'static>>(0x9da1_cd6c, 64, tl::Payload::Value, 24, "messageActionPollAppendAnswer answer", &tl::rows::<1>("o", &[&tables::POLL_ANSWER])),
-    tl::Constructor::new::<types::MessageActionPollDeleteAnswer<'static>>(0x3996_74dc, 65, tl::Payload::Value, 24, "messageActionPollDeleteAnswer answer", &tl::rows::<1>("o", &[&tables::POLL_ANSWER])),
-    tl::Constructor::new::<types::MessageActionManagedBotCreated>(0x1660_5e3e, 66, tl::Payload::Value, 8, "messageActionManagedBotCreated bot_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::MessageActionChangeCommunity>(0x5d20_bae8, 67, tl::Payload::Value, 4, "messageActionChangeCommunity flags community_id", &tl::rows::<2>("# 0.0l", &[])),
-    tl::Constructor::new::<types::MessageActionChatJoinedViaCommunity>(0x4a8b_fe80, 68, tl::Payload::Value, 8, "messageActionChatJoinedViaCommunity community_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::MessageActionGramTransfer<'static>>(0x9329_ea33, 69, tl::Payload::Reference, 20, "messageActionGramTransfer flags comment_encrypted amount peer_address transaction_id comment", &tl::rows::<6>("# 0.1! l s s 0.0s", &[])),
-    tl::Constructor::new::<types::MessageActionWalletTonConnectRequest<'static>>(0x69b8_c4bf, 70, tl::Payload::Reference, 16, "messageActionWalletTonConnectRequest flags accepted declined session_id expires topic trace_id dapp_name", &tl::rows::<8>("# 0.2! 0.3! l i 0.0s 0.1s 0.4s", &[])),
-];
+static MESSAGE_ACTION_R: [tl::Field; 237] = tl::rows("|s *l|s|o||*l|l|l|s|l|s l|||l i|# 0.2! 0.3! s l y 0.0o 0.1s o 0.4i|# 0.2! 0.3! s l 0.0s 0.4i|# 0.2! l 0.0o 0.1i||s|# 0.1! 0.3! 0.0s 0.2o|*o o|*o||o o i|# o 0.0i|o *l|# i 0.0l|o i|o||s s|s|# s l i 0.0s 0.0l 0.1o|# 0.1! s i 0.0l|# 0.0s 0.1l 0.2b 0.3b|o|i *o|# 0.0! 0.1! o|# 0.0! 0.5! 0.1o i s 0.2s 0.2l 0.3s 0.3l 0.4o|# 0.0l|# 0.0! i i|i|i *o|# o s l 0.0y o|# s l l 0.0s 0.0l 0.1s|# 0.0! l s o i|# 0.0! 0.2! 0.3! 0.5! 0.9! 0.10! 0.13! 0.16! 0.17! o 0.1o 0.4l 0.5i 0.8l 0.11o 0.12o 0.12l 0.14s 0.15i 0.18o 0.19i|# 0.0! 0.1! 0.2! 0.5! 0.11! 0.13! 0.14! 0.16! 0.17! o 0.3i 0.4l 0.6o 0.7o 0.7l 0.8o 0.9i 0.10i 0.12l 0.15i 0.18o|i l|# 0.0! l|# 0.0! 0.1! 0.4! l 0.2i 0.3*o|*i *i|*o|# 0.0! 0.1! 0.2s 0.3i 0.4o|o|# 0.0!|# s l s l 0.0s|o|# 0.0! 0.1! o o i|# 0.0! o o|l|l|b b|# 0.0! b b|o|o|l|# 0.0l|l|# 0.1! l s s 0.0s|# 0.2! 0.3! l i 0.0s 0.1s 0.4s", &[&tables::PHOTO, &tables::PAYMENT_REQUESTED_INFO, &tables::PAYMENT_CHARGE, &tables::PHONE_CALL_DISCARD_REASON, &tables::BOT_APP, &tables::SECURE_VALUE, &tables::SECURE_CREDENTIALS_ENCRYPTED, &tables::SECURE_VALUE_TYPE, &tables::PEER, &tables::PEER, &tables::INPUT_GROUP_CALL, &tables::INPUT_GROUP_CALL, &tables::INPUT_GROUP_CALL, &tables::CHAT_THEME, &tables::TEXT_WITH_ENTITIES, &tables::PHOTO, &tables::PEER, &tables::WALL_PAPER, &tables::PEER, &tables::TEXT_WITH_ENTITIES, &tables::REQUESTED_PEER, &tables::PEER, &tables::PAYMENT_CHARGE, &tables::PEER, &tables::STAR_GIFT, &tables::TEXT_WITH_ENTITIES, &tables::PEER, &tables::PEER, &tables::PEER, &tables::STAR_GIFT, &tables::PEER, &tables::PEER, &tables::STARS_AMOUNT, &tables::TEXT_WITH_ENTITIES, &tables::PEER, &tables::TODO_ITEM, &tables::STARS_AMOUNT, &tables::STARS_AMOUNT, &tables::BIRTHDAY, &tables::STAR_GIFT, &tables::STARS_AMOUNT, &tables::STAR_GIFT, &tables::STARS_AMOUNT, &tables::POLL_ANSWER, &tables::POLL_ANSWER]);
+static MESSAGE_ACTION_: [tl::Constructor; 71] = tl::constructors(0, &MESSAGE_ACTION_R, [
+    (0xb6ae_f7b0, false, 0, 0, "messageActionEmpty"),
+    (0xbd47_cbad, false, 12, 2, "messageActionChatCreate title users"),
+    (0xb5a1_ce5a, false, 4, 1, "messageActionChatEditTitle title"),
+    (0x7fcb_13a8, false, 12, 1, "messageActionChatEditPhoto photo"),
+    (0x95e3_fbef, false, 0, 0, "messageActionChatDeletePhoto"),
+    (0x15ce_fd00, false, 8, 1, "messageActionChatAddUser users"),
+    (0xa43f_30cc, false, 8, 1, "messageActionChatDeleteUser user_id"),
+    (0x0312_24c3, false, 8, 1, "messageActionChatJoinedByLink inviter_id"),
+    (0x95d2_ac92, false, 4, 1, "messageActionChannelCreate title"),
+    (0xe103_7f92, false, 8, 1, "messageActionChatMigrateTo channel_id"),
+    (0xea39_48e9, false, 12, 2, "messageActionChannelMigrateFrom title chat_id"),
+    (0x94bd_38ed, false, 0, 0, "messageActionPinMessage"),
+    (0x9fba_b604, false, 0, 0, "messageActionHistoryClear"),
+    (0x92a7_2876, false, 12, 2, "messageActionGameScore game_id score"),
+    (0xffa0_0ccc, true, 32, 10, "messageActionPaymentSentMe flags recurring_init recurring_used currency total_amount payload info shipping_option_id charge subscription_until_date"),
+    (0xc624_b16e, true, 16, 7, "messageActionPaymentSent flags recurring_init recurring_used currency total_amount invoice_slug subscription_until_date"),
+    (0x80e1_1a7f, false, 12, 5, "messageActionPhoneCall flags video call_id reason duration"),
+    (0x4792_929b, false, 0, 0, "messageActionScreenshotTaken"),
+    (0xfae6_9f56, false, 4, 1, "messageActionCustomAction message"),
+    (0xc516_d679, false, 4, 5, "messageActionBotAllowed flags attach_menu from_request domain app"),
+    (0x1b28_7353, false, 24, 2, "messageActionSecureValuesSentMe values credentials"),
+    (0xd95c_6154, false, 8, 1, "messageActionSecureValuesSent types"),
+    (0xf3f2_5f76, false, 0, 0, "messageActionContactSignUp"),
+    (0x98e0_d697, true, 28, 3, "messageActionGeoProximityReached from_id to_id distance"),
+    (0x7a0d_7f42, false, 12, 3, "messageActionGroupCall flags call duration"),
+    (0x502f_92f7, true, 16, 2, "messageActionInviteToGroupCall call users"),
+    (0x3c13_4d7b, false, 8, 3, "messageActionSetMessagesTTL flags period auto_setting_from"),
+    (0xb3a0_7661, false, 12, 2, "messageActionGroupCallScheduled call schedule_date"),
+    (0xb91b_bd3a, true, 8, 1, "messageActionSetChatTheme theme"),
+    (0xebbc_a3cb, false, 0, 0, "messageActionChatJoinedByRequest"),
+    (0x47dd_8079, false, 8, 2, "messageActionWebViewDataSentMe text data"),
+    (0xb4c3_8cb5, false, 4, 1, "messageActionWebViewDataSent text"),
+    (0x48e9_1302, true, 20, 7, "messageActionGiftPremium flags currency amount days crypto_currency crypto_amount message"),
+    (0x0d99_9256, true, 12, 5, "messageActionTopicCreate flags title_missing title icon_color icon_emoji_id"),
+    (0xc094_4820, true, 4, 5, "messageActionTopicEdit flags title icon_emoji_id closed hidden"),
+    (0x57de_635e, false, 12, 1, "messageActionSuggestProfilePhoto photo"),
+    (0x3151_8e9b, false, 12, 2, "messageActionRequestedPeer button_id peers"),
+    (0x5060_a3f4, true, 20, 4, "messageActionSetChatWallPaper flags same for_both wallpaper"),
+    (0x31c4_8347, true, 12, 11, "messageActionGiftCode flags via_giveaway unclaimed boost_peer days slug currency amount crypto_currency crypto_amount message"),
+    (0xa80f_51e4, false, 4, 2, "messageActionGiveawayLaunch flags stars"),
+    (0x87e2_f155, false, 12, 4, "messageActionGiveawayResults flags stars winners_count unclaimed_count"),
+    (0xcc02_aa6d, false, 4, 1, "messageActionBoostApply boosts"),
+    (0x93b3_1848, false, 12, 2, "messageActionRequestedPeerSentMe button_id peers"),
+    (0x41b3_e202, true, 40, 6, "messageActionPaymentRefunded flags peer currency total_amount payload charge"),
+    (0x45d5_b021, true, 24, 7, "messageActionGiftStars flags currency amount stars crypto_currency crypto_amount transaction_id"),
+    (0xb00c_47a2, true, 32, 6, "messageActionPrizeStars flags unclaimed stars transaction_id boost_peer giveaway_msg_id"),
+    (0xea2c_31d3, true, 48, 22, "messageActionStarGift flags name_hidden saved converted upgraded refunded can_upgrade prepaid_upgrade upgrade_separate auction_acquired gift message convert_stars upgrade_msg_id upgrade_stars from_id peer saved_id prepaid_upgrade_hash gift_msg_id to_id gift_num"),
+    (0x7e1c_1187, true, 48, 22, "messageActionStarGiftUnique flags upgrade transferred saved refunded prepaid_upgrade assigned from_offer craft name_hidden gift can_export_at transfer_stars from_id peer saved_id resale_amount can_transfer_at can_resell_at drop_original_details_stars can_craft_at message"),
+    (0xac1f_1fcd, false, 12, 2, "messageActionPaidMessagesRefunded count stars"),
+    (0x84b8_8578, false, 12, 3, "messageActionPaidMessagesPrice flags broadcast_messages_allowed stars"),
+    (0x2ffe_2f7a, true, 12, 7, "messageActionConferenceCall flags missed active video call_id duration other_participants"),
+    (0xcc7c_5c89, false, 16, 2, "messageActionTodoCompletions completed incompleted"),
+    (0xc7ed_bc83, false, 8, 1, "messageActionTodoAppendTasks list"),
+    (0xee7a_1596, true, 4, 6, "messageActionSuggestedPostApproval flags rejected balance_too_low reject_comment schedule_date price"),
+    (0x95dd_cf69, false, 12, 1, "messageActionSuggestedPostSuccess price"),
+    (0x69f9_16f8, false, 4, 2, "messageActionSuggestedPostRefund flags payer_initiated"),
+    (0xa8a3_c699, true, 28, 6, "messageActionGiftTon flags currency amount crypto_currency crypto_amount transaction_id"),
+    (0x2c8f_2a25, false, 16, 1, "messageActionSuggestBirthday birthday"),
+    (0x7742_78d4, true, 64, 6, "messageActionStarGiftPurchaseOffer flags accepted declined gift price expires_at"),
+    (0x73ad_a76b, true, 60, 4, "messageActionStarGiftPurchaseOfferDeclined flags expired gift price"),
+    (0xb07e_d085, false, 8, 1, "messageActionNewCreatorPending new_creator_id"),
+    (0xe188_503b, false, 8, 1, "messageActionChangeCreator new_creator_id"),
+    (0xbf7d_6572, false, 8, 2, "messageActionNoForwardsToggle prev_value new_value"),
+    (0x3e27_93ba, false, 12, 4, "messageActionNoForwardsRequest flags expired prev_value new_value"),
+    (0x9da1_cd6c, false, 24, 1, "messageActionPollAppendAnswer answer"),
+    (0x3996_74dc, false, 24, 1, "messageActionPollDeleteAnswer answer"),
+    (0x1660_5e3e, false, 8, 1, "messageActionManagedBotCreated bot_id"),
+    (0x5d20_bae8, false, 4, 2, "messageActionChangeCommunity flags community_id"),
+    (0x4a8b_fe80, false, 8, 1, "messageActionChatJoinedViaCommunity community_id"),
+    (0x9329_ea33, true, 20, 6, "messageActionGramTransfer flags comment_encrypted amount peer_address transaction_id comment"),
+    (0x69b8_c4bf, true, 16, 8, "messageActionWalletTonConnectRequest flags accepted declined session_id expires topic trace_id dapp_name"),
+]);
 tl::family! { enums::MessageAction<'_>, enums::MessageAction<'a>, &MESSAGE_ACTION }
 pub(crate) static MESSAGE_ACTION_T: [tl::Type; 71] = tl::Type::structs(&MESSAGE_ACTION_);
 
 pub(crate) static MESSAGE_ENTITY: tl::Type = tl::Type::tagged::<enums::MessageEntity<'static>>("MessageEntity", 12, &MESSAGE_ENTITY_, { static SLOTS: [u16; 64] = tl::slots(&MESSAGE_ENTITY_); &SLOTS }, tl::ListOps::of::<enums::MessageEntity<'static>>());
-static MESSAGE_ENTITY_: [tl::Constructor; 26] = [
-    tl::Constructor::new::<types::MessageEntityUnknown>(0xbb92_ba95, 0, tl::Payload::Value, 8, "messageEntityUnknown offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityMention>(0xfa04_579d, 1, tl::Payload::Value, 8, "messageEntityMention offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityHashtag>(0x6f63_5b0d, 2, tl::Payload::Value, 8, "messageEntityHashtag offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityBotCommand>(0x6cef_8ac7, 3, tl::Payload::Value, 8, "messageEntityBotCommand offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityUrl>(0x6ed0_2538, 4, tl::Payload::Value, 8, "messageEntityUrl offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityEmail>(0x64e4_75c2, 5, tl::Payload::Value, 8, "messageEntityEmail offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityBold>(0xbd61_0bc9, 6, tl::Payload::Value, 8, "messageEntityBold offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityItalic>(0x826f_8b60, 7, tl::Payload::Value, 8, "messageEntityItalic offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityCode>(0x28a2_0571, 8, tl::Payload::Value, 8, "messageEntityCode offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityPre<'static>>(0x7392_4be0, 9, tl::Payload::Value, 12, "messageEntityPre offset length language", &tl::rows::<3>("i i s", &[])),
-    tl::Constructor::new::<types::MessageEntityTextUrl<'static>>(0x76a6_d327, 10, tl::Payload::Value, 12, "messageEntityTextUrl offset length url", &tl::rows::<3>("i i s", &[])),
-    tl::Constructor::new::<types::MessageEntityMentionName>(0xdc7b_1140, 11, tl::Payload::Value, 16, "messageEntityMentionName offset length user_id", &tl::rows::<3>("i i l", &[])),
-    tl::Constructor::new::<types::InputMessageEntityMentionName<'static>>(0x208e_68c9, 12, tl::Payload::Value, 12, "inputMessageEntityMentionName offset length user_id", &tl::rows::<3>("i i o", &[&tables::INPUT_USER])),
-    tl::Constructor::new::<types::MessageEntityPhone>(0x9b69_e34b, 13, tl::Payload::Value, 8, "messageEntityPhone offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityCashtag>(0x4c4e_743f, 14, tl::Payload::Value, 8, "messageEntityCashtag offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityUnderline>(0x9c4e_7e8b, 15, tl::Payload::Value, 8, "messageEntityUnderline offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityStrike>(0xbf06_93d4, 16, tl::Payload::Value, 8, "messageEntityStrike offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityBankCard>(0x761e_6af4, 17, tl::Payload::Value, 8, "messageEntityBankCard offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntitySpoiler>(0x32ca_960f, 18, tl::Payload::Value, 8, "messageEntitySpoiler offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityCustomEmoji>(0xc8cf_05f8, 19, tl::Payload::Value, 16, "messageEntityCustomEmoji offset length document_id", &tl::rows::<3>("i i l", &[])),
-    tl::Constructor::new::<types::MessageEntityBlockquote>(0xf1cc_aaac, 20, tl::Payload::Value, 12, "messageEntityBlockquote flags collapsed offset length", &tl::rows::<4>("# 0.0! i i", &[])),
-    tl::Constructor::new::<types::MessageEntityFormattedDate>(0x904a_c7c7, 21, tl::Payload::Value, 16, "messageEntityFormattedDate flags relative short_time long_time short_date long_date day_of_week offset length date", &tl::rows::<10>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! i i i", &[])),
-    tl::Constructor::new::<types::MessageEntityDiffInsert>(0x7177_7116, 22, tl::Payload::Value, 8, "messageEntityDiffInsert offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityDiffReplace<'static>>(0xc6c1_e5a7, 23, tl::Payload::Value, 12, "messageEntityDiffReplace offset length old_text", &tl::rows::<3>("i i s", &[])),
-    tl::Constructor::new::<types::MessageEntityDiffDelete>(0x0652_c1c5, 24, tl::Payload::Value, 8, "messageEntityDiffDelete offset length", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::MessageEntityTonAddress>(0xfdab_bfcd, 25, tl::Payload::Value, 8, "messageEntityTonAddress offset length", &tl::rows::<2>("i i", &[])),
-];
+static MESSAGE_ENTITY_R: [tl::Field; 68] = tl::rows("i i|i i|i i|i i|i i|i i|i i|i i|i i|i i s|i i s|i i l|i i o|i i|i i|i i|i i|i i|i i|i i l|# 0.0! i i|# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! i i i|i i|i i s|i i|i i", &[&tables::INPUT_USER]);
+static MESSAGE_ENTITY_: [tl::Constructor; 26] = tl::constructors(0, &MESSAGE_ENTITY_R, [
+    (0xbb92_ba95, false, 8, 2, "messageEntityUnknown offset length"),
+    (0xfa04_579d, false, 8, 2, "messageEntityMention offset length"),
+    (0x6f63_5b0d, false, 8, 2, "messageEntityHashtag offset length"),
+    (0x6cef_8ac7, false, 8, 2, "messageEntityBotCommand offset length"),
+    (0x6ed0_2538, false, 8, 2, "messageEntityUrl offset length"),
+    (0x64e4_75c2, false, 8, 2, "messageEntityEmail offset length"),
+    (0xbd61_0bc9, false, 8, 2, "messageEntityBold offset length"),
+    (0x826f_8b60, false, 8, 2, "messageEntityItalic offset length"),
+    (0x28a2_0571, false, 8, 2, "messageEntityCode offset length"),
+    (0x7392_4be0, false, 12, 3, "messageEntityPre offset length language"),
+    (0x76a6_d327, false, 12, 3, "messageEntityTextUrl offset length url"),
+    (0xdc7b_1140, false, 16, 3, "messageEntityMentionName offset length user_id"),
+    (0x208e_68c9, false, 12, 3, "inputMessageEntityMentionName offset length user_id"),
+    (0x9b69_e34b, false, 8, 2, "messageEntityPhone offset length"),
+    (0x4c4e_743f, false, 8, 2, "messageEntityCashtag offset length"),
+    (0x9c4e_7e8b, false, 8, 2, "messageEntityUnderline offset length"),
+    (0xbf06_93d4, false, 8, 2, "messageEntityStrike offset length"),
+    (0x761e_6af4, false, 8, 2, "messageEntityBankCard offset length"),
+    (0x32ca_960f, false, 8, 2, "messageEntitySpoiler offset length"),
+    (0xc8cf_05f8, false, 16, 3, "messageEntityCustomEmoji offset length document_id"),
+    (0xf1cc_aaac, false, 12, 4, "messageEntityBlockquote flags collapsed offset length"),
+    (0x904a_c7c7, false, 16, 10, "messageEntityFormattedDate flags relative short_time long_time short_date long_date day_of_week offset length date"),
+    (0x7177_7116, false, 8, 2, "messageEntityDiffInsert offset length"),
+    (0xc6c1_e5a7, false, 12, 3, "messageEntityDiffReplace offset length old_text"),
+    (0x0652_c1c5, false, 8, 2, "messageEntityDiffDelete offset length"),
+    (0xfdab_bfcd, false, 8, 2, "messageEntityTonAddress offset length"),
+]);
 tl::family! { enums::MessageEntity<'_>, enums::MessageEntity<'a>, &MESSAGE_ENTITY }
 pub(crate) static MESSAGE_ENTITY_T: [tl::Type; 26] = tl::Type::structs(&MESSAGE_ENTITY_);
 
 pub(crate) static MESSAGE_EXTENDED_MEDIA: tl::Type = tl::Type::tagged::<enums::MessageExtendedMedia<'static>>("MessageExtendedMedia", 8, &MESSAGE_EXTENDED_MEDIA_, { static SLOTS: [u16; 4] = tl::slots(&MESSAGE_EXTENDED_MEDIA_); &SLOTS }, tl::ListOps::of::<enums::MessageExtendedMedia<'static>>());
-static MESSAGE_EXTENDED_MEDIA_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::MessageExtendedMediaPreview<'static>>(0xad62_8cc8, 0, tl::Payload::Value, 4, "messageExtendedMediaPreview flags w h thumb video_duration", &tl::rows::<5>("# 0.0i 0.0i 0.1o 0.2i", &[&tables::PHOTO_SIZE])),
-    tl::Constructor::new::<types::MessageExtendedMedia<'static>>(0xee47_9c64, 1, tl::Payload::Reference, 4, "messageExtendedMedia media", &tl::rows::<1>("o", &[&tables::MESSAGE_MEDIA])),
-];
+static MESSAGE_EXTENDED_MEDIA_R: [tl::Field; 6] = tl::rows("# 0.0i 0.0i 0.1o 0.2i|o", &[&tables::PHOTO_SIZE, &tables::MESSAGE_MEDIA]);
+static MESSAGE_EXTENDED_MEDIA_: [tl::Constructor; 2] = tl::constructors(0, &MESSAGE_EXTENDED_MEDIA_R, [
+    (0xad62_8cc8, false, 4, 5, "messageExtendedMediaPreview flags w h thumb video_duration"),
+    (0xee47_9c64, true, 4, 1, "messageExtendedMedia media"),
+]);
 tl::family! { enums::MessageExtendedMedia<'_>, enums::MessageExtendedMedia<'a>, &MESSAGE_EXTENDED_MEDIA }
 pub(crate) static MESSAGE_EXTENDED_MEDIA_T: [tl::Type; 2] = tl::Type::structs(&MESSAGE_EXTENDED_MEDIA_);
 
 pub(crate) static MESSAGE_FWD_HEADER: tl::Type = tl::Type::single::<enums::MessageFwdHeader<'static>>("MessageFwdHeader", 12, &MESSAGE_FWD_HEADER_[0], tl::ListOps::NONE);
-static MESSAGE_FWD_HEADER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MessageFwdHeader<'static>>(0x4e4d_f4bb, 0, tl::Payload::Reference, 8, "messageFwdHeader flags imported saved_out from_id from_name date channel_post post_author saved_from_peer saved_from_msg_id saved_from_id saved_from_name saved_date psa_type", &tl::rows::<14>("# 0.7! 0.11! 0.0o 0.5s i 0.2i 0.3s 0.4o 0.4i 0.8o 0.9s 0.10i 0.6s", &[&tables::PEER, &tables::PEER, &tables::PEER])),
-];
+static MESSAGE_FWD_HEADER_R: [tl::Field; 14] = tl::rows("# 0.7! 0.11! 0.0o 0.5s i 0.2i 0.3s 0.4o 0.4i 0.8o 0.9s 0.10i 0.6s", &[&tables::PEER, &tables::PEER, &tables::PEER]);
+static MESSAGE_FWD_HEADER_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_FWD_HEADER_R, [
+    (0x4e4d_f4bb, true, 8, 14, "messageFwdHeader flags imported saved_out from_id from_name date channel_post post_author saved_from_peer saved_from_msg_id saved_from_id saved_from_name saved_date psa_type"),
+]);
 tl::family! { enums::MessageFwdHeader<'_>, enums::MessageFwdHeader<'a>, &MESSAGE_FWD_HEADER }
 pub(crate) static MESSAGE_FWD_HEADER_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_FWD_HEADER_);
 
 pub(crate) static MESSAGE_MEDIA: tl::Type = tl::Type::tagged::<enums::MessageMedia<'static>>("MessageMedia", 4, &MESSAGE_MEDIA_, { static SLOTS: [u16; 64] = tl::slots(&MESSAGE_MEDIA_); &SLOTS }, tl::ListOps::of::<enums::MessageMedia<'static>>());
-static MESSAGE_MEDIA_: [tl::Constructor; 19] = [
-    tl::Constructor::new::<()>(0x3ded_6320, 0, tl::Payload::Value, 0, "messageMediaEmpty", &[]),
-    tl::Constructor::new::<types::MessageMediaPhoto<'static>>(0xe216_eb63, 1, tl::Payload::Value, 4, "messageMediaPhoto flags spoiler live_photo photo ttl_seconds video", &tl::rows::<6>("# 0.3! 0.4! 0.0o 0.2i 0.4o", &[&tables::PHOTO, &tables::DOCUMENT])),
-    tl::Constructor::new::<types::MessageMediaGeo>(0x56e0_d474, 2, tl::Payload::Reference, 4, "messageMediaGeo geo", &tl::rows::<1>("o", &[&tables::GEO_POINT])),
-    tl::Constructor::new::<types::MessageMediaContact<'static>>(0x7032_2949, 3, tl::Payload::Reference, 24, "messageMediaContact phone_number first_name last_name vcard user_id", &tl::rows::<5>("s s s s l", &[])),
-    tl::Constructor::new::<()>(0x9f84_f49e, 4, tl::Payload::Value, 0, "messageMediaUnsupported", &[]),
-    tl::Constructor::new::<types::MessageMediaDocument<'static>>(0x52d8_ccd9, 5, tl::Payload::Reference, 4, "messageMediaDocument flags nopremium spoiler video round voice document alt_documents video_cover video_timestamp ttl_seconds", &tl::rows::<11>("# 0.3! 0.4! 0.6! 0.7! 0.8! 0.0o 0.5*o 0.9o 0.10i 0.2i", &[&tables::DOCUMENT, &tables::DOCUMENT, &tables::PHOTO])),
-    tl::Constructor::new::<types::MessageMediaWebPage<'static>>(0xddf1_0c3b, 6, tl::Payload::Reference, 12, "messageMediaWebPage flags force_large_media force_small_media manual safe webpage", &tl::rows::<6>("# 0.0! 0.1! 0.3! 0.4! o", &[&tables::WEB_PAGE])),
-    tl::Constructor::new::<types::MessageMediaVenue<'static>>(0x2ec0_533f, 7, tl::Payload::Reference, 24, "messageMediaVenue geo title address provider venue_id venue_type", &tl::rows::<6>("o s s s s s", &[&tables::GEO_POINT])),
-    tl::Constructor::new::<types::MessageMediaGame<'static>>(0xfdb1_9008, 8, tl::Payload::Value, 48, "messageMediaGame game", &tl::rows::<1>("o", &[&tables::GAME])),
-    tl::Constructor::new::<types::MessageMediaInvoice<'static>>(0xf6a5_48d3, 9, tl::Payload::Reference, 28, "messageMediaInvoice flags shipping_address_requested test title description photo receipt_msg_id currency total_amount start_param extended_media", &tl::rows::<11>("# 0.1! 0.3! s s 0.0o 0.2i s l s 0.4o", &[&tables::WEB_DOCUMENT, &tables::MESSAGE_EXTENDED_MEDIA])),
-    tl::Constructor::new::<types::MessageMediaGeoLive>(0xb940_c666, 10, tl::Payload::Reference, 12, "messageMediaGeoLive flags geo heading period proximity_notification_radius", &tl::rows::<5>("# o 0.0i i 0.1i", &[&tables::GEO_POINT])),
-    tl::Constructor::new::<types::MessageMediaPoll<'static>>(0x773f_4e66, 11, tl::Payload::Value, 60, "messageMediaPoll flags poll results attached_media", &tl::rows::<4>("# o o 0.0o", &[&tables::POLL, &tables::POLL_RESULTS, &tables::MESSAGE_MEDIA])),
-    tl::Constructor::new::<types::MessageMediaDice<'static>>(0x08cb_ec07, 12, tl::Payload::Value, 12, "messageMediaDice flags value emoticon game_outcome", &tl::rows::<4>("# i s 0.0o", &[&tables::messages::EMOJI_GAME_OUTCOME])),
-    tl::Constructor::new::<types::MessageMediaStory<'static>>(0x68cb_6283, 13, tl::Payload::Value, 20, "messageMediaStory flags via_mention peer id story", &tl::rows::<5>("# 0.1! o i 0.0o", &[&tables::PEER, &tables::STORY_ITEM])),
-    tl::Constructor::new::<types::MessageMediaGiveaway<'static>>(0xaa07_3beb, 14, tl::Payload::Reference, 20, "messageMediaGiveaway flags only_new_subscribers winners_are_visible channels countries_iso2 prize_description quantity months stars until_date", &tl::rows::<10>("# 0.0! 0.2! *l 0.1*s 0.3s i 0.4i 0.5l i", &[])),
-    tl::Constructor::new::<types::MessageMediaGiveawayResults<'static>>(0xceaa_3ea1, 15, tl::Payload::Reference, 36, "messageMediaGiveawayResults flags only_new_subscribers refunded channel_id additional_peers_count launch_msg_id winners_count unclaimed_count winners months stars prize_description until_date", &tl::rows::<13>("# 0.0! 0.2! l 0.3i i i i *l 0.4i 0.5l 0.1s i", &[])),
-    tl::Constructor::new::<types::MessageMediaPaidMedia<'static>>(0xa885_2491, 16, tl::Payload::Value, 16, "messageMediaPaidMedia stars_amount extended_media", &tl::rows::<2>("l *o", &[&tables::MESSAGE_EXTENDED_MEDIA])),
-    tl::Constructor::new::<types::MessageMediaToDo<'static>>(0x8a53_b014, 17, tl::Payload::Value, 36, "messageMediaToDo flags todo completions", &tl::rows::<3>("# o 0.0*o", &[&tables::TODO_LIST, &tables::TODO_COMPLETION])),
-    tl::Constructor::new::<types::MessageMediaVideoStream<'static>>(0xca5c_ab89, 18, tl::Payload::Value, 12, "messageMediaVideoStream flags rtmp_stream call", &tl::rows::<3>("# 0.0! o", &[&tables::INPUT_GROUP_CALL])),
-];
+static MESSAGE_MEDIA_R: [tl::Field; 96] = tl::rows("|# 0.3! 0.4! 0.0o 0.2i 0.4o|o|s s s s l||# 0.3! 0.4! 0.6! 0.7! 0.8! 0.0o 0.5*o 0.9o 0.10i 0.2i|# 0.0! 0.1! 0.3! 0.4! o|o s s s s s|o|# 0.1! 0.3! s s 0.0o 0.2i s l s 0.4o|# o 0.0i i 0.1i|# o o 0.0o|# i s 0.0o|# 0.1! o i 0.0o|# 0.0! 0.2! *l 0.1*s 0.3s i 0.4i 0.5l i|# 0.0! 0.2! l 0.3i i i i *l 0.4i 0.5l 0.1s i|l *o|# o 0.0*o|# 0.0! o", &[&tables::PHOTO, &tables::DOCUMENT, &tables::GEO_POINT, &tables::DOCUMENT, &tables::DOCUMENT, &tables::PHOTO, &tables::WEB_PAGE, &tables::GEO_POINT, &tables::GAME, &tables::WEB_DOCUMENT, &tables::MESSAGE_EXTENDED_MEDIA, &tables::GEO_POINT, &tables::POLL, &tables::POLL_RESULTS, &tables::MESSAGE_MEDIA, &tables::messages::EMOJI_GAME_OUTCOME, &tables::PEER, &tables::STORY_ITEM, &tables::MESSAGE_EXTENDED_MEDIA, &tables::TODO_LIST, &tables::TODO_COMPLETION, &tables::INPUT_GROUP_CALL]);
+static MESSAGE_MEDIA_: [tl::Constructor; 19] = tl::constructors(0, &MESSAGE_MEDIA_R, [
+    (0x3ded_6320, false, 0, 0, "messageMediaEmpty"),
+    (0xe216_eb63, false, 4, 6, "messageMediaPhoto flags spoiler live_photo photo ttl_seconds video"),
+    (0x56e0_d474, true, 4, 1, "messageMediaGeo geo"),
+    (0x7032_2949, true, 24, 5, "messageMediaContact phone_number first_name last_name vcard user_id"),
+    (0x9f84_f49e, false, 0, 0, "messageMediaUnsupported"),
+    (0x52d8_ccd9, true, 4, 11, "messageMediaDocument flags nopremium spoiler video round voice document alt_documents video_cover video_timestamp ttl_seconds"),
+    (0xddf1_0c3b, true, 12, 6, "messageMediaWebPage flags force_large_media force_small_media manual safe webpage"),
+    (0x2ec0_533f, true, 24, 6, "messageMediaVenue geo title address provider venue_id venue_type"),
+    (0xfdb1_9008, false, 48, 1, "messageMediaGame game"),
+    (0xf6a5_48d3, true, 28, 11, "messageMediaInvoice flags shipping_address_requested test title description photo receipt_msg_id currency total_amount start_param extended_media"),
+    (0xb940_c666, true, 12, 5, "messageMediaGeoLive flags geo heading period proximity_notification_radius"),
+    (0x773f_4e66, false, 60, 4, "messageMediaPoll flags poll results attached_media"),
+    (0x08cb_ec07, false, 12, 4, "messageMediaDice flags value emoticon game_outcome"),
+    (0x68cb_6283, false, 20, 5, "messageMediaStory flags via_mention peer id story"),
+    (0xaa07_3beb, true, 20, 10, "messageMediaGiveaway flags only_new_subscribers winners_are_visible channels countries_iso2 prize_description quantity months stars until_date"),
+    (0xceaa_3ea1, true, 36, 13, "messageMediaGiveawayResults flags only_new_subscribers refunded channel_id additional_peers_count launch_msg_id winners_count unclaimed_count winners months stars prize_description until_date"),
+    (0xa885_2491, false, 16, 2, "messageMediaPaidMedia stars_amount extended_media"),
+    (0x8a53_b014, false, 36, 3, "messageMediaToDo flags todo completions"),
+    (0xca5c_ab89, false, 12, 3, "messageMediaVideoStream flags rtmp_stream call"),
+]);
 tl::family! { enums::MessageMedia<'_>, enums::MessageMedia<'a>, &MESSAGE_MEDIA }
 pub(crate) static MESSAGE_MEDIA_T: [tl::Type; 19] = tl::Type::structs(&MESSAGE_MEDIA_);
 
 pub(crate) static MESSAGE_PEER_REACTION: tl::Type = tl::Type::single::<enums::MessagePeerReaction<'static>>("MessagePeerReaction", 28, &MESSAGE_PEER_REACTION_[0], tl::ListOps::of::<enums::MessagePeerReaction<'static>>());
-static MESSAGE_PEER_REACTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MessagePeerReaction<'static>>(0x8c79_b63c, 0, tl::Payload::Reference, 24, "messagePeerReaction flags big unread my peer_id date reaction", &tl::rows::<7>("# 0.0! 0.1! 0.2! o i o", &[&tables::PEER, &tables::REACTION])),
-];
+static MESSAGE_PEER_REACTION_R: [tl::Field; 7] = tl::rows("# 0.0! 0.1! 0.2! o i o", &[&tables::PEER, &tables::REACTION]);
+static MESSAGE_PEER_REACTION_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_PEER_REACTION_R, [
+    (0x8c79_b63c, true, 24, 7, "messagePeerReaction flags big unread my peer_id date reaction"),
+]);
 tl::family! { enums::MessagePeerReaction<'_>, enums::MessagePeerReaction<'a>, &MESSAGE_PEER_REACTION }
 pub(crate) static MESSAGE_PEER_REACTION_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_PEER_REACTION_);
 
 pub(crate) static MESSAGE_PEER_VOTE: tl::Type = tl::Type::tagged::<enums::MessagePeerVote<'static>>("MessagePeerVote", 20, &MESSAGE_PEER_VOTE_, { static SLOTS: [u16; 8] = tl::slots(&MESSAGE_PEER_VOTE_); &SLOTS }, tl::ListOps::of::<enums::MessagePeerVote<'static>>());
-static MESSAGE_PEER_VOTE_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::MessagePeerVote<'static>>(0xb6cc_2d5c, 0, tl::Payload::Reference, 20, "messagePeerVote peer option date", &tl::rows::<3>("o y i", &[&tables::PEER])),
-    tl::Constructor::new::<types::MessagePeerVoteInputOption>(0x74cd_a504, 1, tl::Payload::Value, 16, "messagePeerVoteInputOption peer date", &tl::rows::<2>("o i", &[&tables::PEER])),
-    tl::Constructor::new::<types::MessagePeerVoteMultiple<'static>>(0x4628_f6e6, 2, tl::Payload::Reference, 24, "messagePeerVoteMultiple peer options date", &tl::rows::<3>("o *y i", &[&tables::PEER])),
-];
+static MESSAGE_PEER_VOTE_R: [tl::Field; 8] = tl::rows("o y i|o i|o *y i", &[&tables::PEER, &tables::PEER, &tables::PEER]);
+static MESSAGE_PEER_VOTE_: [tl::Constructor; 3] = tl::constructors(0, &MESSAGE_PEER_VOTE_R, [
+    (0xb6cc_2d5c, true, 20, 3, "messagePeerVote peer option date"),
+    (0x74cd_a504, false, 16, 2, "messagePeerVoteInputOption peer date"),
+    (0x4628_f6e6, true, 24, 3, "messagePeerVoteMultiple peer options date"),
+]);
 tl::family! { enums::MessagePeerVote<'_>, enums::MessagePeerVote<'a>, &MESSAGE_PEER_VOTE }
 pub(crate) static MESSAGE_PEER_VOTE_T: [tl::Type; 3] = tl::Type::structs(&MESSAGE_PEER_VOTE_);
 
 pub(crate) static MESSAGE_RANGE: tl::Type = tl::Type::single::<enums::MessageRange>("MessageRange", 12, &MESSAGE_RANGE_[0], tl::ListOps::of::<enums::MessageRange>());
-static MESSAGE_RANGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MessageRange>(0x0ae3_0253, 0, tl::Payload::Value, 8, "messageRange min_id max_id", &tl::rows::<2>("i i", &[])),
-];
+static MESSAGE_RANGE_R: [tl::Field; 2] = tl::rows("i i", &[]);
+static MESSAGE_RANGE_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_RANGE_R, [
+    (0x0ae3_0253, false, 8, 2, "messageRange min_id max_id"),
+]);
 tl::family! { enums::MessageRange, enums::MessageRange, &MESSAGE_RANGE }
 pub(crate) static MESSAGE_RANGE_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_RANGE_);
 
 pub(crate) static MESSAGE_REACTIONS: tl::Type = tl::Type::single::<enums::MessageReactions<'static>>("MessageReactions", 16, &MESSAGE_REACTIONS_[0], tl::ListOps::NONE);
-static MESSAGE_REACTIONS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MessageReactions<'static>>(0x0a33_9f0b, 0, tl::Payload::Reference, 12, "messageReactions flags min can_see_list reactions_as_tags results recent_reactions top_reactors", &tl::rows::<7>("# 0.0! 0.2! 0.3! *o 0.1*o 0.4*o", &[&tables::REACTION_COUNT, &tables::MESSAGE_PEER_REACTION, &tables::MESSAGE_REACTOR])),
-];
+static MESSAGE_REACTIONS_R: [tl::Field; 7] = tl::rows("# 0.0! 0.2! 0.3! *o 0.1*o 0.4*o", &[&tables::REACTION_COUNT, &tables::MESSAGE_PEER_REACTION, &tables::MESSAGE_REACTOR]);
+static MESSAGE_REACTIONS_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_REACTIONS_R, [
+    (0x0a33_9f0b, true, 12, 7, "messageReactions flags min can_see_list reactions_as_tags results recent_reactions top_reactors"),
+]);
 tl::family! { enums::MessageReactions<'_>, enums::MessageReactions<'a>, &MESSAGE_REACTIONS }
 pub(crate) static MESSAGE_REACTIONS_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_REACTIONS_);
 
 pub(crate) static MESSAGE_REACTOR: tl::Type = tl::Type::single::<enums::MessageReactor<'static>>("MessageReactor", 12, &MESSAGE_REACTOR_[0], tl::ListOps::of::<enums::MessageReactor<'static>>());
-static MESSAGE_REACTOR_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MessageReactor<'static>>(0x4ba3_a95a, 0, tl::Payload::Value, 8, "messageReactor flags top my anonymous peer_id count", &tl::rows::<6>("# 0.0! 0.1! 0.2! 0.3o i", &[&tables::PEER])),
-];
+static MESSAGE_REACTOR_R: [tl::Field; 6] = tl::rows("# 0.0! 0.1! 0.2! 0.3o i", &[&tables::PEER]);
+static MESSAGE_REACTOR_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_REACTOR_R, [
+    (0x4ba3_a95a, false, 8, 6, "messageReactor flags top my anonymous peer_id count"),
+]);
 tl::family! { enums::MessageReactor<'_>, enums::MessageReactor<'a>, &MESSAGE_REACTOR }
 pub(crate) static MESSAGE_REACTOR_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_REACTOR_);
 
 pub(crate) static MESSAGE_REPLIES: tl::Type = tl::Type::single::<enums::MessageReplies<'static>>("MessageReplies", 16, &MESSAGE_REPLIES_[0], tl::ListOps::NONE);
-static MESSAGE_REPLIES_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MessageReplies<'static>>(0x83d6_0fc2, 0, tl::Payload::Reference, 12, "messageReplies flags comments replies replies_pts recent_repliers channel_id max_id read_max_id", &tl::rows::<8>("# 0.0! i i 0.1*o 0.0l 0.2i 0.3i", &[&tables::PEER])),
-];
+static MESSAGE_REPLIES_R: [tl::Field; 8] = tl::rows("# 0.0! i i 0.1*o 0.0l 0.2i 0.3i", &[&tables::PEER]);
+static MESSAGE_REPLIES_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_REPLIES_R, [
+    (0x83d6_0fc2, true, 12, 8, "messageReplies flags comments replies replies_pts recent_repliers channel_id max_id read_max_id"),
+]);
 tl::family! { enums::MessageReplies<'_>, enums::MessageReplies<'a>, &MESSAGE_REPLIES }
 pub(crate) static MESSAGE_REPLIES_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_REPLIES_);
 
 pub(crate) static MESSAGE_REPLY_HEADER: tl::Type = tl::Type::tagged::<enums::MessageReplyHeader<'static>>("MessageReplyHeader", 8, &MESSAGE_REPLY_HEADER_, { static SLOTS: [u16; 4] = tl::slots(&MESSAGE_REPLY_HEADER_); &SLOTS }, tl::ListOps::NONE);
-static MESSAGE_REPLY_HEADER_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::MessageReplyHeader<'static>>(0x1b97_dd66, 0, tl::Payload::Reference, 4, "messageReplyHeader flags reply_to_scheduled forum_topic quote reply_to_ephemeral reply_to_msg_id reply_to_peer_id reply_from reply_media reply_to_top_id quote_text quote_entities quote_offset todo_item_id poll_option", &tl::rows::<15>("# 0.2! 0.3! 0.9! 0.13! 0.4i 0.0o 0.5o 0.8o 0.1i 0.6s 0.7*o 0.10i 0.11i 0.12y", &[&tables::PEER, &tables::MESSAGE_FWD_HEADER, &tables::MESSAGE_MEDIA, &tables::MESSAGE_ENTITY])),
-    tl::Constructor::new::<types::MessageReplyStoryHeader>(0x0e5a_f939, 1, tl::Payload::Value, 16, "messageReplyStoryHeader peer story_id", &tl::rows::<2>("o i", &[&tables::PEER])),
-];
+static MESSAGE_REPLY_HEADER_R: [tl::Field; 17] = tl::rows("# 0.2! 0.3! 0.9! 0.13! 0.4i 0.0o 0.5o 0.8o 0.1i 0.6s 0.7*o 0.10i 0.11i 0.12y|o i", &[&tables::PEER, &tables::MESSAGE_FWD_HEADER, &tables::MESSAGE_MEDIA, &tables::MESSAGE_ENTITY, &tables::PEER]);
+static MESSAGE_REPLY_HEADER_: [tl::Constructor; 2] = tl::constructors(0, &MESSAGE_REPLY_HEADER_R, [
+    (0x1b97_dd66, true, 4, 15, "messageReplyHeader flags reply_to_scheduled forum_topic quote reply_to_ephemeral reply_to_msg_id reply_to_peer_id reply_from reply_media reply_to_top_id quote_text quote_entities quote_offset todo_item_id poll_option"),
+    (0x0e5a_f939, false, 16, 2, "messageReplyStoryHeader peer story_id"),
+]);
 tl::family! { enums::MessageReplyHeader<'_>, enums::MessageReplyHeader<'a>, &MESSAGE_REPLY_HEADER }
 pub(crate) static MESSAGE_REPLY_HEADER_T: [tl::Type; 2] = tl::Type::structs(&MESSAGE_REPLY_HEADER_);
 
 pub(crate) static MESSAGE_REPORT_OPTION: tl::Type = tl::Type::single::<enums::MessageReportOption<'static>>("MessageReportOption", 12, &MESSAGE_REPORT_OPTION_[0], tl::ListOps::of::<enums::MessageReportOption<'static>>());
-static MESSAGE_REPORT_OPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MessageReportOption<'static>>(0x7903_e3d9, 0, tl::Payload::Value, 8, "messageReportOption text option", &tl::rows::<2>("s y", &[])),
-];
+static MESSAGE_REPORT_OPTION_R: [tl::Field; 2] = tl::rows("s y", &[]);
+static MESSAGE_REPORT_OPTION_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_REPORT_OPTION_R, [
+    (0x7903_e3d9, false, 8, 2, "messageReportOption text option"),
+]);
 tl::family! { enums::MessageReportOption<'_>, enums::MessageReportOption<'a>, &MESSAGE_REPORT_OPTION }
 pub(crate) static MESSAGE_REPORT_OPTION_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_REPORT_OPTION_);
 
 pub(crate) static MESSAGE_VIEWS: tl::Type = tl::Type::single::<enums::MessageViews<'static>>("MessageViews", 8, &MESSAGE_VIEWS_[0], tl::ListOps::of::<enums::MessageViews<'static>>());
-static MESSAGE_VIEWS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MessageViews<'static>>(0x455b_853d, 0, tl::Payload::Value, 4, "messageViews flags views forwards replies", &tl::rows::<4>("# 0.0i 0.1i 0.2o", &[&tables::MESSAGE_REPLIES])),
-];
+static MESSAGE_VIEWS_R: [tl::Field; 4] = tl::rows("# 0.0i 0.1i 0.2o", &[&tables::MESSAGE_REPLIES]);
+static MESSAGE_VIEWS_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_VIEWS_R, [
+    (0x455b_853d, false, 4, 4, "messageViews flags views forwards replies"),
+]);
 tl::family! { enums::MessageViews<'_>, enums::MessageViews<'a>, &MESSAGE_VIEWS }
 pub(crate) static MESSAGE_VIEWS_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_VIEWS_);
 
 pub(crate) static MESSAGES_FILTER: tl::Type = tl::Type::tagged::<enums::MessagesFilter>("MessagesFilter", 4, &MESSAGES_FILTER_, { static SLOTS: [u16; 64] = tl::slots(&MESSAGES_FILTER_); &SLOTS }, tl::ListOps::of::<enums::MessagesFilter>());
-static MESSAGES_FILTER_: [tl::Constructor; 18] = [
-    tl::Constructor::new::<()>(0x57e2_f66c, 0, tl::Payload::Value, 0, "inputMessagesFilterEmpty", &[]),
-    tl::Constructor::new::<()>(0x9609_a51c, 1, tl::Payload::Value, 0, "inputMessagesFilterPhotos", &[]),
-    tl::Constructor::new::<()>(0x9fc0_0e65, 2, tl::Payload::Value, 0, "inputMessagesFilterVideo", &[]),
-    tl::Constructor::new::<()>(0x56e9_f0e4, 3, tl::Payload::Value, 0, "inputMessagesFilterPhotoVideo", &[]),
-    tl::Constructor::new::<()>(0x9edd_f188, 4, tl::Payload::Value, 0, "inputMessagesFilterDocument", &[]),
-    tl::Constructor::new::<()>(0x7ef0_dd87, 5, tl::Payload::Value, 0, "inputMessagesFilterUrl", &[]),
-    tl::Constructor::new::<()>(0xffc8_6587, 6, tl::Payload::Value, 0, "inputMessagesFilterGif", &[]),
-    tl::Constructor::new::<()>(0x50f5_c392, 7, tl::Payload::Value, 0, "inputMessagesFilterVoice", &[]),
-    tl::Constructor::new::<()>(0x3751_b49e, 8, tl::Payload::Value, 0, "inputMessagesFilterMusic", &[]),
-    tl::Constructor::new::<()>(0x3a20_ecb8, 9, tl::Payload::Value, 0, "inputMessagesFilterChatPhotos", &[]),
-    tl::Constructor::new::<types::InputMessagesFilterPhoneCalls>(0x80c9_9768, 10, tl::Payload::Value, 4, "inputMessagesFilterPhoneCalls flags missed", &tl::rows::<2>("# 0.0!", &[])),
-    tl::Constructor::new::<()>(0x7a7c_17a4, 11, tl::Payload::Value, 0, "inputMessagesFilterRoundVoice", &[]),
-    tl::Constructor::new::<()>(0xb549_da53, 12, tl::Payload::Value, 0, "inputMessagesFilterRoundVideo", &[]),
-    tl::Constructor::new::<()>(0xc1f8_e69a, 13, tl::Payload::Value, 0, "inputMessagesFilterMyMentions", &[]),
-    tl::Constructor::new::<()>(0xe702_6d0d, 14, tl::Payload::Value, 0, "inputMessagesFilterGeo", &[]),
-    tl::Constructor::new::<()>(0xe062_db83, 15, tl::Payload::Value, 0, "inputMessagesFilterContacts", &[]),
-    tl::Constructor::new::<()>(0x1bb0_0451, 16, tl::Payload::Value, 0, "inputMessagesFilterPinned", &[]),
-    tl::Constructor::new::<()>(0xfa2b_c90a, 17, tl::Payload::Value, 0, "inputMessagesFilterPoll", &[]),
-];
+static MESSAGES_FILTER_R: [tl::Field; 2] = tl::rows("||||||||||# 0.0!|||||||", &[]);
+static MESSAGES_FILTER_: [tl::Constructor; 18] = tl::constructors(0, &MESSAGES_FILTER_R, [
+    (0x57e2_f66c, false, 0, 0, "inputMessagesFilterEmpty"),
+    (0x9609_a51c, false, 0, 0, "inputMessagesFilterPhotos"),
+    (0x9fc0_0e65, false, 0, 0, "inputMessagesFilterVideo"),
+    (0x56e9_f0e4, false, 0, 0, "inputMessagesFilterPhotoVideo"),
+    (0x9edd_f188, false, 0, 0, "inputMessagesFilterDocument"),
+    (0x7ef0_dd87, false, 0, 0, "inputMessagesFilterUrl"),
+    (0xffc8_6587, false, 0, 0, "inputMessagesFilterGif"),
+    (0x50f5_c392, false, 0, 0, "inputMessagesFilterVoice"),
+    (0x3751_b49e, false, 0, 0, "inputMessagesFilterMusic"),
+    (0x3a20_ecb8, false, 0, 0, "inputMessagesFilterChatPhotos"),
+    (0x80c9_9768, false, 4, 2, "inputMessagesFilterPhoneCalls flags missed"),
+    (0x7a7c_17a4, false, 0, 0, "inputMessagesFilterRoundVoice"),
+    (0xb549_da53, false, 0, 0, "inputMessagesFilterRoundVideo"),
+    (0xc1f8_e69a, false, 0, 0, "inputMessagesFilterMyMentions"),
+    (0xe702_6d0d, false, 0, 0, "inputMessagesFilterGeo"),
+    (0xe062_db83, false, 0, 0, "inputMessagesFilterContacts"),
+    (0x1bb0_0451, false, 0, 0, "inputMessagesFilterPinned"),
+    (0xfa2b_c90a, false, 0, 0, "inputMessagesFilterPoll"),
+]);
 tl::family! { enums::MessagesFilter, enums::MessagesFilter, &MESSAGES_FILTER }
 pub(crate) static MESSAGES_FILTER_T: [tl::Type; 18] = tl::Type::structs(&MESSAGES_FILTER_);
 
 pub(crate) static MISSING_INVITEE: tl::Type = tl::Type::single::<enums::MissingInvitee>("MissingInvitee", 16, &MISSING_INVITEE_[0], tl::ListOps::of::<enums::MissingInvitee>());
-static MISSING_INVITEE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MissingInvitee>(0x628c_9224, 0, tl::Payload::Value, 12, "missingInvitee flags premium_would_allow_invite premium_required_for_pm user_id", &tl::rows::<4>("# 0.0! 0.1! l", &[])),
-];
+static MISSING_INVITEE_R: [tl::Field; 4] = tl::rows("# 0.0! 0.1! l", &[]);
+static MISSING_INVITEE_: [tl::Constructor; 1] = tl::constructors(0, &MISSING_INVITEE_R, [
+    (0x628c_9224, false, 12, 4, "missingInvitee flags premium_would_allow_invite premium_required_for_pm user_id"),
+]);
 tl::family! { enums::MissingInvitee, enums::MissingInvitee, &MISSING_INVITEE }
 pub(crate) static MISSING_INVITEE_T: [tl::Type; 1] = tl::Type::structs(&MISSING_INVITEE_);
 
 pub(crate) static MY_BOOST: tl::Type = tl::Type::single::<enums::MyBoost<'static>>("MyBoost", 20, &MY_BOOST_[0], tl::ListOps::of::<enums::MyBoost<'static>>());
-static MY_BOOST_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::MyBoost<'static>>(0xc448_415c, 0, tl::Payload::Value, 16, "myBoost flags slot peer date expires cooldown_until_date", &tl::rows::<6>("# i 0.0o i i 0.1i", &[&tables::PEER])),
-];
+static MY_BOOST_R: [tl::Field; 6] = tl::rows("# i 0.0o i i 0.1i", &[&tables::PEER]);
+static MY_BOOST_: [tl::Constructor; 1] = tl::constructors(0, &MY_BOOST_R, [
+    (0xc448_415c, false, 16, 6, "myBoost flags slot peer date expires cooldown_until_date"),
+]);
 tl::family! { enums::MyBoost<'_>, enums::MyBoost<'a>, &MY_BOOST }
 pub(crate) static MY_BOOST_T: [tl::Type; 1] = tl::Type::structs(&MY_BOOST_);
 
 pub(crate) static NEAREST_DC: tl::Type = tl::Type::single::<enums::NearestDc<'static>>("NearestDc", 16, &NEAREST_DC_[0], tl::ListOps::NONE);
-static NEAREST_DC_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::NearestDc<'static>>(0x8e1a_1775, 0, tl::Payload::Value, 12, "nearestDc country this_dc nearest_dc", &tl::rows::<3>("s i i", &[])),
-];
+static NEAREST_DC_R: [tl::Field; 3] = tl::rows("s i i", &[]);
+static NEAREST_DC_: [tl::Constructor; 1] = tl::constructors(0, &NEAREST_DC_R, [
+    (0x8e1a_1775, false, 12, 3, "nearestDc country this_dc nearest_dc"),
+]);
 tl::family! { enums::NearestDc<'_>, enums::NearestDc<'a>, &NEAREST_DC }
 pub(crate) static NEAREST_DC_T: [tl::Type; 1] = tl::Type::structs(&NEAREST_DC_);
 
 pub(crate) static NOTIFICATION_SOUND: tl::Type = tl::Type::tagged::<enums::NotificationSound<'static>>("NotificationSound", 4, &NOTIFICATION_SOUND_, { static SLOTS: [u16; 8] = tl::slots(&NOTIFICATION_SOUND_); &SLOTS }, tl::ListOps::NONE);
-static NOTIFICATION_SOUND_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<()>(0x97e8_bebe, 0, tl::Payload::Value, 0, "notificationSoundDefault", &[]),
-    tl::Constructor::new::<()>(0x6f0c_34df, 1, tl::Payload::Value, 0, "notificationSoundNone", &[]),
-    tl::Constructor::new::<types::NotificationSoundLocal<'static>>(0x830b_9ae4, 2, tl::Payload::Value, 8, "notificationSoundLocal title data", &tl::rows::<2>("s s", &[])),
-    tl::Constructor::new::<types::NotificationSoundRingtone>(0xff6c_8049, 3, tl::Payload::Value, 8, "notificationSoundRingtone id", &tl::rows::<1>("l", &[])),
-];
+static NOTIFICATION_SOUND_R: [tl::Field; 3] = tl::rows("||s s|l", &[]);
+static NOTIFICATION_SOUND_: [tl::Constructor; 4] = tl::constructors(0, &NOTIFICATION_SOUND_R, [
+    (0x97e8_bebe, false, 0, 0, "notificationSoundDefault"),
+    (0x6f0c_34df, false, 0, 0, "notificationSoundNone"),
+    (0x830b_9ae4, false, 8, 2, "notificationSoundLocal title data"),
+    (0xff6c_8049, false, 8, 1, "notificationSoundRingtone id"),
+]);
 tl::family! { enums::NotificationSound<'_>, enums::NotificationSound<'a>, &NOTIFICATION_SOUND }
 pub(crate) static NOTIFICATION_SOUND_T: [tl::Type; 4] = tl::Type::structs(&NOTIFICATION_SOUND_);
 
 pub(crate) static NOTIFY_PEER: tl::Type = tl::Type::tagged::<enums::NotifyPeer>("NotifyPeer", 4, &NOTIFY_PEER_, { static SLOTS: [u16; 16] = tl::slots(&NOTIFY_PEER_); &SLOTS }, tl::ListOps::NONE);
-static NOTIFY_PEER_: [tl::Constructor; 6] = [
-    tl::Constructor::new::<types::NotifyPeer>(0x9fd4_0bd8, 0, tl::Payload::Value, 12, "notifyPeer peer", &tl::rows::<1>("o", &[&tables::PEER])),
-    tl::Constructor::new::<()>(0xb4c8_3b4c, 1, tl::Payload::Value, 0, "notifyUsers", &[]),
-    tl::Constructor::new::<()>(0xc007_cec3, 2, tl::Payload::Value, 0, "notifyChats", &[]),
-    tl::Constructor::new::<()>(0xd612_e8ef, 3, tl::Payload::Value, 0, "notifyBroadcasts", &[]),
-    tl::Constructor::new::<types::NotifyForumTopic>(0x226e_6308, 4, tl::Payload::Value, 16, "notifyForumTopic peer top_msg_id", &tl::rows::<2>("o i", &[&tables::PEER])),
-    tl::Constructor::new::<types::NotifyCommunity>(0xbe37_6999, 5, tl::Payload::Value, 8, "notifyCommunity community_id", &tl::rows::<1>("l", &[])),
-];
+static NOTIFY_PEER_R: [tl::Field; 4] = tl::rows("o||||o i|l", &[&tables::PEER, &tables::PEER]);
+static NOTIFY_PEER_: [tl::Constructor; 6] = tl::constructors(0, &NOTIFY_PEER_R, [
+    (0x9fd4_0bd8, false, 12, 1, "notifyPeer peer"),
+    (0xb4c8_3b4c, false, 0, 0, "notifyUsers"),
+    (0xc007_cec3, false, 0, 0, "notifyChats"),
+    (0xd612_e8ef, false, 0, 0, "notifyBroadcasts"),
+    (0x226e_6308, false, 16, 2, "notifyForumTopic peer top_msg_id"),
+    (0xbe37_6999, false, 8, 1, "notifyCommunity community_id"),
+]);
 tl::family! { enums::NotifyPeer, enums::NotifyPeer, &NOTIFY_PEER }
 pub(crate) static NOTIFY_PEER_T: [tl::Type; 6] = tl::Type::structs(&NOTIFY_PEER_);
 
 pub(crate) static NULL: tl::Type = tl::Type::single::<enums::Null>("Null", 4, &NULL_[0], tl::ListOps::NONE);
-static NULL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<()>(0x5673_0bcc, 0, tl::Payload::Value, 0, "null", &[]),
-];
+static NULL_R: [tl::Field; 0] = tl::rows("", &[]);
+static NULL_: [tl::Constructor; 1] = tl::constructors(0, &NULL_R, [
+    (0x5673_0bcc, false, 0, 0, "null"),
+]);
 tl::family! { enums::Null, enums::Null, &NULL }
 
 pub(crate) static ONRAMP_AVAILABILITY: tl::Type = tl::Type::single::<enums::OnrampAvailability<'static>>("OnrampAvailability", 20, &ONRAMP_AVAILABILITY_[0], tl::ListOps::NONE);
-static ONRAMP_AVAILABILITY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::OnrampAvailability<'static>>(0xf9c8_4973, 0, tl::Payload::Reference, 16, "onrampAvailability flags allowed buy_allowed country_code state methods", &tl::rows::<6>("# 0.0! 0.1! s 0.2s *o", &[&tables::ONRAMP_METHOD_AVAILABILITY])),
-];
+static ONRAMP_AVAILABILITY_R: [tl::Field; 6] = tl::rows("# 0.0! 0.1! s 0.2s *o", &[&tables::ONRAMP_METHOD_AVAILABILITY]);
+static ONRAMP_AVAILABILITY_: [tl::Constructor; 1] = tl::constructors(0, &ONRAMP_AVAILABILITY_R, [
+    (0xf9c8_4973, true, 16, 6, "onrampAvailability flags allowed buy_allowed country_code state methods"),
+]);
 tl::family! { enums::OnrampAvailability<'_>, enums::OnrampAvailability<'a>, &ONRAMP_AVAILABILITY }
 pub(crate) static ONRAMP_AVAILABILITY_T: [tl::Type; 1] = tl::Type::structs(&ONRAMP_AVAILABILITY_);
 
 pub(crate) static ONRAMP_LIMITS: tl::Type = tl::Type::single::<enums::OnrampLimits<'static>>("OnrampLimits", 28, &ONRAMP_LIMITS_[0], tl::ListOps::NONE);
-static ONRAMP_LIMITS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::OnrampLimits<'static>>(0x7be2_677e, 0, tl::Payload::Reference, 24, "onrampLimits base_currency base_min_amount base_max_amount crypto_min_amount crypto_max_amount payment_method", &tl::rows::<6>("s s s s s s", &[])),
-];
+static ONRAMP_LIMITS_R: [tl::Field; 6] = tl::rows("s s s s s s", &[]);
+static ONRAMP_LIMITS_: [tl::Constructor; 1] = tl::constructors(0, &ONRAMP_LIMITS_R, [
+    (0x7be2_677e, true, 24, 6, "onrampLimits base_currency base_min_amount base_max_amount crypto_min_amount crypto_max_amount payment_method"),
+]);
 tl::family! { enums::OnrampLimits<'_>, enums::OnrampLimits<'a>, &ONRAMP_LIMITS }
 pub(crate) static ONRAMP_LIMITS_T: [tl::Type; 1] = tl::Type::structs(&ONRAMP_LIMITS_);
 
 pub(crate) static ONRAMP_METHOD_AVAILABILITY: tl::Type = tl::Type::single::<enums::OnrampMethodAvailability<'static>>("OnrampMethodAvailability", 12, &ONRAMP_METHOD_AVAILABILITY_[0], tl::ListOps::of::<enums::OnrampMethodAvailability<'static>>());
-static ONRAMP_METHOD_AVAILABILITY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::OnrampMethodAvailability<'static>>(0x9ec8_c6a8, 0, tl::Payload::Value, 8, "onrampMethodAvailability flags available payment_method", &tl::rows::<3>("# 0.0! s", &[])),
-];
+static ONRAMP_METHOD_AVAILABILITY_R: [tl::Field; 3] = tl::rows("# 0.0! s", &[]);
+static ONRAMP_METHOD_AVAILABILITY_: [tl::Constructor; 1] = tl::constructors(0, &ONRAMP_METHOD_AVAILABILITY_R, [
+    (0x9ec8_c6a8, false, 8, 3, "onrampMethodAvailability flags available payment_method"),
+]);
 tl::family! { enums::OnrampMethodAvailability<'_>, enums::OnrampMethodAvailability<'a>, &ONRAMP_METHOD_AVAILABILITY }
 pub(crate) static ONRAMP_METHOD_AVAILABILITY_T: [tl::Type; 1] = tl::Type::structs(&ONRAMP_METHOD_AVAILABILITY_);
 
 pub(crate) static ONRAMP_PROVIDER_INFO: tl::Type = tl::Type::single::<enums::OnrampProviderInfo<'static>>("OnrampProviderInfo", 24, &ONRAMP_PROVIDER_INFO_[0], tl::ListOps::of::<enums::OnrampProviderInfo<'static>>());
-static ONRAMP_PROVIDER_INFO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::OnrampProviderInfo<'static>>(0x0dc2_7582, 0, tl::Payload::Reference, 20, "onrampProviderInfo flags supports_base_currencies supports_limits supports_quote id name crypto_currencies", &tl::rows::<7>("# 0.0! 0.1! 0.2! s s *s", &[])),
-];
+static ONRAMP_PROVIDER_INFO_R: [tl::Field; 7] = tl::rows("# 0.0! 0.1! 0.2! s s *s", &[]);
+static ONRAMP_PROVIDER_INFO_: [tl::Constructor; 1] = tl::constructors(0, &ONRAMP_PROVIDER_INFO_R, [
+    (0x0dc2_7582, true, 20, 7, "onrampProviderInfo flags supports_base_currencies supports_limits supports_quote id name crypto_currencies"),
+]);
 tl::family! { enums::OnrampProviderInfo<'_>, enums::OnrampProviderInfo<'a>, &ONRAMP_PROVIDER_INFO }
 pub(crate) static ONRAMP_PROVIDER_INFO_T: [tl::Type; 1] = tl::Type::structs(&ONRAMP_PROVIDER_INFO_);
 
 pub(crate) static ONRAMP_QUOTE: tl::Type = tl::Type::single::<enums::OnrampQuote<'static>>("OnrampQuote", 48, &ONRAMP_QUOTE_[0], tl::ListOps::NONE);
-static ONRAMP_QUOTE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::OnrampQuote<'static>>(0x7a80_11e9, 0, tl::Payload::Reference, 44, "onrampQuote base_currency base_amount crypto_currency crypto_amount crypto_price fee_amount extra_fee_amount network_fee_amount total_amount payment_method expires_date", &tl::rows::<11>("s s s s s s s s s s i", &[])),
-];
+static ONRAMP_QUOTE_R: [tl::Field; 11] = tl::rows("s s s s s s s s s s i", &[]);
+static ONRAMP_QUOTE_: [tl::Constructor; 1] = tl::constructors(0, &ONRAMP_QUOTE_R, [
+    (0x7a80_11e9, true, 44, 11, "onrampQuote base_currency base_amount crypto_currency crypto_amount crypto_price fee_amount extra_fee_amount network_fee_amount total_amount payment_method expires_date"),
+]);
 tl::family! { enums::OnrampQuote<'_>, enums::OnrampQuote<'a>, &ONRAMP_QUOTE }
 pub(crate) static ONRAMP_QUOTE_T: [tl::Type; 1] = tl::Type::structs(&ONRAMP_QUOTE_);
 
 pub(crate) static ONRAMP_SESSION: tl::Type = tl::Type::single::<enums::OnrampSession<'static>>("OnrampSession", 20, &ONRAMP_SESSION_[0], tl::ListOps::NONE);
-static ONRAMP_SESSION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::OnrampSession<'static>>(0xd1e4_2e24, 0, tl::Payload::Reference, 16, "onrampSession provider session_id url expires_date", &tl::rows::<4>("s s s i", &[])),
-];
+static ONRAMP_SESSION_R: [tl::Field; 4] = tl::rows("s s s i", &[]);
+static ONRAMP_SESSION_: [tl::Constructor; 1] = tl::constructors(0, &ONRAMP_SESSION_R, [
+    (0xd1e4_2e24, true, 16, 4, "onrampSession provider session_id url expires_date"),
+]);
 tl::family! { enums::OnrampSession<'_>, enums::OnrampSession<'a>, &ONRAMP_SESSION }
 pub(crate) static ONRAMP_SESSION_T: [tl::Type; 1] = tl::Type::structs(&ONRAMP_SESSION_);
 
 pub(crate) static OUTBOX_READ_DATE: tl::Type = tl::Type::single::<enums::OutboxReadDate>("OutboxReadDate", 8, &OUTBOX_READ_DATE_[0], tl::ListOps::NONE);
-static OUTBOX_READ_DATE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::OutboxReadDate>(0x3bb8_42ac, 0, tl::Payload::Value, 4, "outboxReadDate date", &tl::rows::<1>("i", &[])),
-];
+static OUTBOX_READ_DATE_R: [tl::Field; 1] = tl::rows("i", &[]);
+static OUTBOX_READ_DATE_: [tl::Constructor; 1] = tl::constructors(0, &OUTBOX_READ_DATE_R, [
+    (0x3bb8_42ac, false, 4, 1, "outboxReadDate date"),
+]);
 tl::family! { enums::OutboxReadDate, enums::OutboxReadDate, &OUTBOX_READ_DATE }
 pub(crate) static OUTBOX_READ_DATE_T: [tl::Type; 1] = tl::Type::structs(&OUTBOX_READ_DATE_);
 
 pub(crate) static PAGE: tl::Type = tl::Type::single::<enums::Page<'static>>("Page", 36, &PAGE_[0], tl::ListOps::NONE);
-static PAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Page<'static>>(0x9865_7f0d, 0, tl::Payload::Reference, 32, "page flags part rtl v2 url blocks photos documents views", &tl::rows::<9>("# 0.0! 0.1! 0.2! s *o *o *o 0.3i", &[&tables::PAGE_BLOCK, &tables::PHOTO, &tables::DOCUMENT])),
-];
+static PAGE_R: [tl::Field; 9] = tl::rows("# 0.0! 0.1! 0.2! s *o *o *o 0.3i", &[&tables::PAGE_BLOCK, &tables::PHOTO, &tables::DOCUMENT]);
+static PAGE_: [tl::Constructor; 1] = tl::constructors(0, &PAGE_R, [
+    (0x9865_7f0d, true, 32, 9, "page flags part rtl v2 url blocks photos documents views"),
+]);
 tl::family! { enums::Page<'_>, enums::Page<'a>, &PAGE }
 pub(crate) static PAGE_T: [tl::Type; 1] = tl::Type::structs(&PAGE_);
 
 pub(crate) static PAGE_BLOCK: tl::Type = tl::Type::tagged::<enums::PageBlock<'static>>("PageBlock", 4, &PAGE_BLOCK_, { static SLOTS: [u16; 128] = tl::slots(&PAGE_BLOCK_); &SLOTS }, tl::ListOps::of::<enums::PageBlock<'static>>());
-static PAGE_BLOCK_: [tl::Constructor; 41] = [
-    tl::Constructor::new::<()>(0x1356_7e8a, 0, tl::Payload::Value, 0, "pageBlockUnsupported", &[]),
-    tl::Constructor::new::<types::PageBlockTitle<'static>>(0x70ab_c3fd, 1, tl::Payload::Value, 4, "pageBlockTitle text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockSubtitle<'static>>(0x8ffa_9a1f, 2, tl::Payload::Value, 4, "pageBlockSubtitle text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockAuthorDate<'static>>(0xbaaf_e5e0, 3, tl::Payload::Reference, 8, "pageBlockAuthorDate author published_date", &tl::rows::<2>("o i", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockHeader<'static>>(0xbfd0_64ec, 4, tl::Payload::Value, 4, "pageBlockHeader text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockSubheader<'static>>(0xf12b_b6e1, 5, tl::Payload::Value, 4, "pageBlockSubheader text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockParagraph<'static>>(0x467a_0766, 6, tl::Payload::Value, 4, "pageBlockParagraph text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockPreformatted<'static>>(0xc070_d93e, 7, tl::Payload::Reference, 8, "pageBlockPreformatted text language", &tl::rows::<2>("o s", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockFooter<'static>>(0x4887_0999, 8, tl::Payload::Value, 4, "pageBlockFooter text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<()>(0xdb20_b188, 9, tl::Payload::Value, 0, "pageBlockDivider", &[]),
-    tl::Constructor::new::<types::PageBlockAnchor<'static>>(0xce0d_37b0, 10, tl::Payload::Value, 4, "pageBlockAnchor name", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::PageBlockList<'static>>(0xe4e8_8011, 11, tl::Payload::Value, 8, "pageBlockList items", &tl::rows::<1>("*o", &[&tables::PAGE_LIST_ITEM])),
-    tl::Constructor::new::<types::PageBlockBlockquote<'static>>(0x66d1_670b, 12, tl::Payload::Reference, 12, "pageBlockBlockquote flags collapsed text caption", &tl::rows::<4>("# 0.0! o o", &[&tables::RICH_TEXT, &tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockPullquote<'static>>(0x4f44_56d3, 13, tl::Payload::Reference, 8, "pageBlockPullquote text caption", &tl::rows::<2>("o o", &[&tables::RICH_TEXT, &tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockPhoto<'static>>(0x1759_c560, 14, tl::Payload::Reference, 24, "pageBlockPhoto flags spoiler photo_id caption url webpage_id", &tl::rows::<6>("# 0.1! l o 0.0s 0.0l", &[&tables::PAGE_CAPTION])),
-    tl::Constructor::new::<types::PageBlockVideo<'static>>(0x7c8f_e7b6, 15, tl::Payload::Value, 24, "pageBlockVideo flags autoplay loop spoiler video_id caption", &tl::rows::<6>("# 0.0! 0.1! 0.2! l o", &[&tables::PAGE_CAPTION])),
-    tl::Constructor::new::<types::PageBlockCover<'static>>(0x39f2_3300, 16, tl::Payload::Reference, 4, "pageBlockCover cover", &tl::rows::<1>("o", &[&tables::PAGE_BLOCK])),
-    tl::Constructor::new::<types::PageBlockEmbed<'static>>(0xa871_8dc5, 17, tl::Payload::Reference, 16, "pageBlockEmbed flags full_width allow_scrolling url html poster_photo_id w h caption", &tl::rows::<9>("# 0.0! 0.3! 0.1s 0.2s 0.4l 0.5i 0.5i o", &[&tables::PAGE_CAPTION])),
-    tl::Constructor::new::<types::PageBlockEmbedPost<'static>>(0xf259_a80b, 18, tl::Payload::Reference, 48, "pageBlockEmbedPost url webpage_id author_photo_id author date blocks caption", &tl::rows::<7>("s l l s i *o o", &[&tables::PAGE_BLOCK, &tables::PAGE_CAPTION])),
-    tl::Constructor::new::<types::PageBlockCollage<'static>>(0x65a0_fa4d, 19, tl::Payload::Value, 20, "pageBlockCollage items caption", &tl::rows::<2>("*o o", &[&tables::PAGE_BLOCK, &tables::PAGE_CAPTION])),
-    tl::Constructor::new::<types::PageBlockSlideshow<'static>>(0x031f_9590, 20, tl::Payload::Value, 20, "pageBlockSlideshow items caption", &tl::rows::<2>("*o o", &[&tables::PAGE_BLOCK, &tables::PAGE_CAPTION])),
-    tl::Constructor::new::<types::PageBlockChannel<'static>>(0xef17_51b5, 21, tl::Payload::Value, 12, "pageBlockChannel channel", &tl::rows::<1>("o", &[&tables::CHAT])),
-    tl::Constructor::new::<types::PageBlockAudio<'static>>(0x8043_61ea, 22, tl::Payload::Value, 20, "pageBlockAudio audio_id caption", &tl::rows::<2>("l o", &[&tables::PAGE_CAPTION])),
-    tl::Constructor::new::<types::PageBlockKicker<'static>>(0x1e14_8390, 23, tl::Payload::Value, 4, "pageBlockKicker text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockTable<'static>>(0xbf4d_ea82, 24, tl::Payload::Reference, 16, "pageBlockTable flags bordered striped compact title rows", &tl::rows::<6>("# 0.0! 0.1! 0.2! o *o", &[&tables::RICH_TEXT, &tables::PAGE_TABLE_ROW])),
-    tl::Constructor::new::<types::PageBlockOrderedList<'static>>(0x1fd6_f6c1, 25, tl::Payload::Reference, 12, "pageBlockOrderedList flags reversed items start type", &tl::rows::<5>("# 0.2! *o 0.0i 0.1s", &[&tables::PAGE_LIST_ORDERED_ITEM])),
-    tl::Constructor::new::<types::PageBlockDetails<'static>>(0x7676_8bed, 26, tl::Payload::Reference, 16, "pageBlockDetails flags open blocks title", &tl::rows::<4>("# 0.0! *o o", &[&tables::PAGE_BLOCK, &tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockRelatedArticles<'static>>(0x1611_5a96, 27, tl::Payload::Reference, 12, "pageBlockRelatedArticles title articles", &tl::rows::<2>("o *o", &[&tables::RICH_TEXT, &tables::PAGE_RELATED_ARTICLE])),
-    tl::Constructor::new::<types::PageBlockMap<'static>>(0xa44f_3ef6, 28, tl::Payload::Reference, 28, "pageBlockMap geo zoom w h caption", &tl::rows::<5>("o i i i o", &[&tables::GEO_POINT, &tables::PAGE_CAPTION])),
-    tl::Constructor::new::<types::PageBlockHeading1<'static>>(0xbaff_072f, 29, tl::Payload::Value, 4, "pageBlockHeading1 text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockHeading2<'static>>(0x096b_2aec, 30, tl::Payload::Value, 4, "pageBlockHeading2 text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockHeading3<'static>>(0x67e7_31ad, 31, tl::Payload::Value, 4, "pageBlockHeading3 text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockHeading4<'static>>(0xb532_772b, 32, tl::Payload::Value, 4, "pageBlockHeading4 text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockHeading5<'static>>(0xdbbe_6c6a, 33, tl::Payload::Value, 4, "pageBlockHeading5 text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockHeading6<'static>>(0x682a_41a9, 34, tl::Payload::Value, 4, "pageBlockHeading6 text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockMath<'static>>(0x5908_0c20, 35, tl::Payload::Value, 4, "pageBlockMath source", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::PageBlockThinking<'static>>(0x3c29_a3e2, 36, tl::Payload::Value, 4, "pageBlockThinking text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::InputPageBlockMap<'static>>(0x574b_617f, 37, tl::Payload::Reference, 28, "inputPageBlockMap geo zoom w h caption", &tl::rows::<5>("o i i i o", &[&tables::INPUT_GEO_POINT, &tables::PAGE_CAPTION])),
-    tl::Constructor::new::<types::PageBlockBlockquoteBlocks<'static>>(0x0e6e_47c4, 38, tl::Payload::Reference, 12, "pageBlockBlockquoteBlocks blocks caption", &tl::rows::<2>("*o o", &[&tables::PAGE_BLOCK, &tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageBlockButtonRow<'static>>(0x6d64_0318, 39, tl::Payload::Value, 12, "pageBlockButtonRow flags align_left align_center align_right buttons", &tl::rows::<5>("# 0.0! 0.1! 0.2! *o", &[&tables::PAGE_BUTTON])),
-    tl::Constructor::new::<types::PageBlockDocument<'static>>(0x38fa_3ba3, 40, tl::Payload::Value, 20, "pageBlockDocument document_id caption", &tl::rows::<2>("l o", &[&tables::PAGE_CAPTION])),
-];
+static PAGE_BLOCK_R: [tl::Field; 99] = tl::rows("|o|o|o i|o|o|o|o s|o||s|*o|# 0.0! o o|o o|# 0.1! l o 0.0s 0.0l|# 0.0! 0.1! 0.2! l o|o|# 0.0! 0.3! 0.1s 0.2s 0.4l 0.5i 0.5i o|s l l s i *o o|*o o|*o o|o|l o|o|# 0.0! 0.1! 0.2! o *o|# 0.2! *o 0.0i 0.1s|# 0.0! *o o|o *o|o i i i o|o|o|o|o|o|o|s|o|o i i i o|*o o|# 0.0! 0.1! 0.2! *o|l o", &[&tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::PAGE_LIST_ITEM, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::PAGE_CAPTION, &tables::PAGE_CAPTION, &tables::PAGE_BLOCK, &tables::PAGE_CAPTION, &tables::PAGE_BLOCK, &tables::PAGE_CAPTION, &tables::PAGE_BLOCK, &tables::PAGE_CAPTION, &tables::PAGE_BLOCK, &tables::PAGE_CAPTION, &tables::CHAT, &tables::PAGE_CAPTION, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::PAGE_TABLE_ROW, &tables::PAGE_LIST_ORDERED_ITEM, &tables::PAGE_BLOCK, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::PAGE_RELATED_ARTICLE, &tables::GEO_POINT, &tables::PAGE_CAPTION, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::INPUT_GEO_POINT, &tables::PAGE_CAPTION, &tables::PAGE_BLOCK, &tables::RICH_TEXT, &tables::PAGE_BUTTON, &tables::PAGE_CAPTION]);
+static PAGE_BLOCK_: [tl::Constructor; 41] = tl::constructors(0, &PAGE_BLOCK_R, [
+    (0x1356_7e8a, false, 0, 0, "pageBlockUnsupported"),
+    (0x70ab_c3fd, false, 4, 1, "pageBlockTitle text"),
+    (0x8ffa_9a1f, false, 4, 1, "pageBlockSubtitle text"),
+    (0xbaaf_e5e0, true, 8, 2, "pageBlockAuthorDate author published_date"),
+    (0xbfd0_64ec, false, 4, 1, "pageBlockHeader text"),
+    (0xf12b_b6e1, false, 4, 1, "pageBlockSubheader text"),
+    (0x467a_0766, false, 4, 1, "pageBlockParagraph text"),
+    (0xc070_d93e, true, 8, 2, "pageBlockPreformatted text language"),
+    (0x4887_0999, false, 4, 1, "pageBlockFooter text"),
+    (0xdb20_b188, false, 0, 0, "pageBlockDivider"),
+    (0xce0d_37b0, false, 4, 1, "pageBlockAnchor name"),
+    (0xe4e8_8011, false, 8, 1, "pageBlockList items"),
+    (0x66d1_670b, true, 12, 4, "pageBlockBlockquote flags collapsed text caption"),
+    (0x4f44_56d3, true, 8, 2, "pageBlockPullquote text caption"),
+    (0x1759_c560, true, 24, 6, "pageBlockPhoto flags spoiler photo_id caption url webpage_id"),
+    (0x7c8f_e7b6, false, 24, 6, "pageBlockVideo flags autoplay loop spoiler video_id caption"),
+    (0x39f2_3300, true, 4, 1, "pageBlockCover cover"),
+    (0xa871_8dc5, true, 16, 9, "pageBlockEmbed flags full_width allow_scrolling url html poster_photo_id w h caption"),
+    (0xf259_a80b, true, 48, 7, "pageBlockEmbedPost url webpage_id author_photo_id author date blocks caption"),
+    (0x65a0_fa4d, false, 20, 2, "pageBlockCollage items caption"),
+    (0x031f_9590, false, 20, 2, "pageBlockSlideshow items caption"),
+    (0xef17_51b5, false, 12, 1, "pageBlockChannel channel"),
+    (0x8043_61ea, false, 20, 2, "pageBlockAudio audio_id caption"),
+    (0x1e14_8390, false, 4, 1, "pageBlockKicker text"),
+    (0xbf4d_ea82, true, 16, 6, "pageBlockTable flags bordered striped compact title rows"),
+    (0x1fd6_f6c1, true, 12, 5, "pageBlockOrderedList flags reversed items start type"),
+    (0x7676_8bed, true, 16, 4, "pageBlockDetails flags open blocks title"),
+    (0x1611_5a96, true, 12, 2, "pageBlockRelatedArticles title articles"),
+    (0xa44f_3ef6, true, 28, 5, "pageBlockMap geo zoom w h caption"),
+    (0xbaff_072f, false, 4, 1, "pageBlockHeading1 text"),
+    (0x096b_2aec, false, 4, 1, "pageBlockHeading2 text"),
+    (0x67e7_31ad, false, 4, 1, "pageBlockHeading3 text"),
+    (0xb532_772b, false, 4, 1, "pageBlockHeading4 text"),
+    (0xdbbe_6c6a, false, 4, 1, "pageBlockHeading5 text"),
+    (0x682a_41a9, false, 4, 1, "pageBlockHeading6 text"),
+    (0x5908_0c20, false, 4, 1, "pageBlockMath source"),
+    (0x3c29_a3e2, false, 4, 1, "pageBlockThinking text"),
+    (0x574b_617f, true, 28, 5, "inputPageBlockMap geo zoom w h caption"),
+    (0x0e6e_47c4, true, 12, 2, "pageBlockBlockquoteBlocks blocks caption"),
+    (0x6d64_0318, false, 12, 5, "pageBlockButtonRow flags align_left align_center align_right buttons"),
+    (0x38fa_3ba3, false, 20, 2, "pageBlockDocument document_id caption"),
+]);
 tl::family! { enums::PageBlock<'_>, enums::PageBlock<'a>, &PAGE_BLOCK }
 pub(crate) static PAGE_BLOCK_T: [tl::Type; 41] = tl::Type::structs(&PAGE_BLOCK_);
 
 pub(crate) static PAGE_BUTTON: tl::Type = tl::Type::single::<enums::PageButton<'static>>("PageButton", 16, &PAGE_BUTTON_[0], tl::ListOps::of::<enums::PageButton<'static>>());
-static PAGE_BUTTON_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PageButton<'static>>(0x692a_5488, 0, tl::Payload::Reference, 12, "pageButton flags text type style", &tl::rows::<4>("# o o 0.0o", &[&tables::RICH_TEXT, &tables::INLINE_BUTTON_TYPE, &tables::RICH_BUTTON_STYLE])),
-];
+static PAGE_BUTTON_R: [tl::Field; 4] = tl::rows("# o o 0.0o", &[&tables::RICH_TEXT, &tables::INLINE_BUTTON_TYPE, &tables::RICH_BUTTON_STYLE]);
+static PAGE_BUTTON_: [tl::Constructor; 1] = tl::constructors(0, &PAGE_BUTTON_R, [
+    (0x692a_5488, true, 12, 4, "pageButton flags text type style"),
+]);
 tl::family! { enums::PageButton<'_>, enums::PageButton<'a>, &PAGE_BUTTON }
 pub(crate) static PAGE_BUTTON_T: [tl::Type; 1] = tl::Type::structs(&PAGE_BUTTON_);
 
 pub(crate) static PAGE_CAPTION: tl::Type = tl::Type::single::<enums::PageCaption<'static>>("PageCaption", 12, &PAGE_CAPTION_[0], tl::ListOps::NONE);
-static PAGE_CAPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PageCaption<'static>>(0x6f74_7657, 0, tl::Payload::Reference, 8, "pageCaption text credit", &tl::rows::<2>("o o", &[&tables::RICH_TEXT, &tables::RICH_TEXT])),
-];
+static PAGE_CAPTION_R: [tl::Field; 2] = tl::rows("o o", &[&tables::RICH_TEXT, &tables::RICH_TEXT]);
+static PAGE_CAPTION_: [tl::Constructor; 1] = tl::constructors(0, &PAGE_CAPTION_R, [
+    (0x6f74_7657, true, 8, 2, "pageCaption text credit"),
+]);
 tl::family! { enums::PageCaption<'_>, enums::PageCaption<'a>, &PAGE_CAPTION }
 pub(crate) static PAGE_CAPTION_T: [tl::Type; 1] = tl::Type::structs(&PAGE_CAPTION_);
 
 pub(crate) static PAGE_LIST_ITEM: tl::Type = tl::Type::tagged::<enums::PageListItem<'static>>("PageListItem", 12, &PAGE_LIST_ITEM_, { static SLOTS: [u16; 4] = tl::slots(&PAGE_LIST_ITEM_); &SLOTS }, tl::ListOps::of::<enums::PageListItem<'static>>());
-static PAGE_LIST_ITEM_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::PageListItemText<'static>>(0x2f58_683c, 0, tl::Payload::Reference, 8, "pageListItemText flags checkbox checked text", &tl::rows::<4>("# 0.0! 0.1! o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageListItemBlocks<'static>>(0x63ca_67aa, 1, tl::Payload::Value, 12, "pageListItemBlocks flags checkbox checked blocks", &tl::rows::<4>("# 0.0! 0.1! *o", &[&tables::PAGE_BLOCK])),
-];
+static PAGE_LIST_ITEM_R: [tl::Field; 8] = tl::rows("# 0.0! 0.1! o|# 0.0! 0.1! *o", &[&tables::RICH_TEXT, &tables::PAGE_BLOCK]);
+static PAGE_LIST_ITEM_: [tl::Constructor; 2] = tl::constructors(0, &PAGE_LIST_ITEM_R, [
+    (0x2f58_683c, true, 8, 4, "pageListItemText flags checkbox checked text"),
+    (0x63ca_67aa, false, 12, 4, "pageListItemBlocks flags checkbox checked blocks"),
+]);
 tl::family! { enums::PageListItem<'_>, enums::PageListItem<'a>, &PAGE_LIST_ITEM }
 pub(crate) static PAGE_LIST_ITEM_T: [tl::Type; 2] = tl::Type::structs(&PAGE_LIST_ITEM_);
 
 pub(crate) static PAGE_LIST_ORDERED_ITEM: tl::Type = tl::Type::tagged::<enums::PageListOrderedItem<'static>>("PageListOrderedItem", 12, &PAGE_LIST_ORDERED_ITEM_, { static SLOTS: [u16; 4] = tl::slots(&PAGE_LIST_ORDERED_ITEM_); &SLOTS }, tl::ListOps::of::<enums::PageListOrderedItem<'static>>());
-static PAGE_LIST_ORDERED_ITEM_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::PageListOrderedItemText<'static>>(0x1503_1189, 0, tl::Payload::Reference, 8, "pageListOrderedItemText flags checkbox checked num text value type", &tl::rows::<7>("# 0.0! 0.1! 0.2s o 0.3i 0.4s", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::PageListOrderedItemBlocks<'static>>(0x8ff2_d5f0, 1, tl::Payload::Reference, 12, "pageListOrderedItemBlocks flags checkbox checked num blocks value type", &tl::rows::<7>("# 0.0! 0.1! 0.2s *o 0.3i 0.4s", &[&tables::PAGE_BLOCK])),
-];
+static PAGE_LIST_ORDERED_ITEM_R: [tl::Field; 14] = tl::rows("# 0.0! 0.1! 0.2s o 0.3i 0.4s|# 0.0! 0.1! 0.2s *o 0.3i 0.4s", &[&tables::RICH_TEXT, &tables::PAGE_BLOCK]);
+static PAGE_LIST_ORDERED_ITEM_: [tl::Constructor; 2] = tl::constructors(0, &PAGE_LIST_ORDERED_ITEM_R, [
+    (0x1503_1189, true, 8, 7, "pageListOrderedItemText flags checkbox checked num text value type"),
+    (0x8ff2_d5f0, true, 12, 7, "pageListOrderedItemBlocks flags checkbox checked num blocks value type"),
+]);
 tl::family! { enums::PageListOrderedItem<'_>, enums::PageListOrderedItem<'a>, &PAGE_LIST_ORDERED_ITEM }
 pub(crate) static PAGE_LIST_ORDERED_ITEM_T: [tl::Type; 2] = tl::Type::structs(&PAGE_LIST_ORDERED_ITEM_);
 
 pub(crate) static PAGE_RELATED_ARTICLE: tl::Type = tl::Type::single::<enums::PageRelatedArticle<'static>>("PageRelatedArticle", 20, &PAGE_RELATED_ARTICLE_[0], tl::ListOps::of::<enums::PageRelatedArticle<'static>>());
-static PAGE_RELATED_ARTICLE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PageRelatedArticle<'static>>(0xb390_dc08, 0, tl::Payload::Reference, 16, "pageRelatedArticle flags url webpage_id title description photo_id author published_date", &tl::rows::<8>("# s l 0.0s 0.1s 0.2l 0.3s 0.4i", &[])),
-];
+static PAGE_RELATED_ARTICLE_R: [tl::Field; 8] = tl::rows("# s l 0.0s 0.1s 0.2l 0.3s 0.4i", &[]);
+static PAGE_RELATED_ARTICLE_: [tl::Constructor; 1] = tl::constructors(0, &PAGE_RELATED_ARTICLE_R, [
+    (0xb390_dc08, true, 16, 8, "pageRelatedArticle flags url webpage_id title description photo_id author published_date"),
+]);
 tl::family! { enums::PageRelatedArticle<'_>, enums::PageRelatedArticle<'a>, &PAGE_RELATED_ARTICLE }
 pub(crate) static PAGE_RELATED_ARTICLE_T: [tl::Type; 1] = tl::Type::structs(&PAGE_RELATED_ARTICLE_);
 
 pub(crate) static PAGE_TABLE_CELL: tl::Type = tl::Type::single::<enums::PageTableCell<'static>>("PageTableCell", 8, &PAGE_TABLE_CELL_[0], tl::ListOps::of::<enums::PageTableCell<'static>>());
-static PAGE_TABLE_CELL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PageTableCell<'static>>(0x3456_6b6a, 0, tl::Payload::Value, 4, "pageTableCell flags header align_center align_right valign_middle valign_bottom text colspan rowspan", &tl::rows::<9>("# 0.0! 0.3! 0.4! 0.5! 0.6! 0.7o 0.1i 0.2i", &[&tables::RICH_TEXT])),
-];
+static PAGE_TABLE_CELL_R: [tl::Field; 9] = tl::rows("# 0.0! 0.3! 0.4! 0.5! 0.6! 0.7o 0.1i 0.2i", &[&tables::RICH_TEXT]);
+static PAGE_TABLE_CELL_: [tl::Constructor; 1] = tl::constructors(0, &PAGE_TABLE_CELL_R, [
+    (0x3456_6b6a, false, 4, 9, "pageTableCell flags header align_center align_right valign_middle valign_bottom text colspan rowspan"),
+]);
 tl::family! { enums::PageTableCell<'_>, enums::PageTableCell<'a>, &PAGE_TABLE_CELL }
 pub(crate) static PAGE_TABLE_CELL_T: [tl::Type; 1] = tl::Type::structs(&PAGE_TABLE_CELL_);
 
 pub(crate) static PAGE_TABLE_ROW: tl::Type = tl::Type::single::<enums::PageTableRow<'static>>("PageTableRow", 12, &PAGE_TABLE_ROW_[0], tl::ListOps::of::<enums::PageTableRow<'static>>());
-static PAGE_TABLE_ROW_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PageTableRow<'static>>(0xe0c0_c5e5, 0, tl::Payload::Value, 8, "pageTableRow cells", &tl::rows::<1>("*o", &[&tables::PAGE_TABLE_CELL])),
-];
+static PAGE_TABLE_ROW_R: [tl::Field; 1] = tl::rows("*o", &[&tables::PAGE_TABLE_CELL]);
+static PAGE_TABLE_ROW_: [tl::Constructor; 1] = tl::constructors(0, &PAGE_TABLE_ROW_R, [
+    (0xe0c0_c5e5, false, 8, 1, "pageTableRow cells"),
+]);
 tl::family! { enums::PageTableRow<'_>, enums::PageTableRow<'a>, &PAGE_TABLE_ROW }
 pub(crate) static PAGE_TABLE_ROW_T: [tl::Type; 1] = tl::Type::structs(&PAGE_TABLE_ROW_);
 
 pub(crate) static PAID_REACTION_PRIVACY: tl::Type = tl::Type::tagged::<enums::PaidReactionPrivacy<'static>>("PaidReactionPrivacy", 4, &PAID_REACTION_PRIVACY_, { static SLOTS: [u16; 8] = tl::slots(&PAID_REACTION_PRIVACY_); &SLOTS }, tl::ListOps::NONE);
-static PAID_REACTION_PRIVACY_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<()>(0x206a_d49e, 0, tl::Payload::Value, 0, "paidReactionPrivacyDefault", &[]),
-    tl::Constructor::new::<()>(0x1f0c_1ad9, 1, tl::Payload::Value, 0, "paidReactionPrivacyAnonymous", &[]),
-    tl::Constructor::new::<types::PaidReactionPrivacyPeer<'static>>(0xdc6c_fcf0, 2, tl::Payload::Value, 4, "paidReactionPrivacyPeer peer", &tl::rows::<1>("o", &[&tables::INPUT_PEER])),
-];
+static PAID_REACTION_PRIVACY_R: [tl::Field; 1] = tl::rows("||o", &[&tables::INPUT_PEER]);
+static PAID_REACTION_PRIVACY_: [tl::Constructor; 3] = tl::constructors(0, &PAID_REACTION_PRIVACY_R, [
+    (0x206a_d49e, false, 0, 0, "paidReactionPrivacyDefault"),
+    (0x1f0c_1ad9, false, 0, 0, "paidReactionPrivacyAnonymous"),
+    (0xdc6c_fcf0, false, 4, 1, "paidReactionPrivacyPeer peer"),
+]);
 tl::family! { enums::PaidReactionPrivacy<'_>, enums::PaidReactionPrivacy<'a>, &PAID_REACTION_PRIVACY }
 pub(crate) static PAID_REACTION_PRIVACY_T: [tl::Type; 3] = tl::Type::structs(&PAID_REACTION_PRIVACY_);
 
 pub(crate) static PASSKEY: tl::Type = tl::Type::single::<enums::Passkey<'static>>("Passkey", 20, &PASSKEY_[0], tl::ListOps::of::<enums::Passkey<'static>>());
-static PASSKEY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Passkey<'static>>(0x9861_3ebf, 0, tl::Payload::Reference, 16, "passkey flags id name date software_emoji_id last_usage_date", &tl::rows::<6>("# s s i 0.0l 0.1i", &[])),
-];
+static PASSKEY_R: [tl::Field; 6] = tl::rows("# s s i 0.0l 0.1i", &[]);
+static PASSKEY_: [tl::Constructor; 1] = tl::constructors(0, &PASSKEY_R, [
+    (0x9861_3ebf, true, 16, 6, "passkey flags id name date software_emoji_id last_usage_date"),
+]);
 tl::family! { enums::Passkey<'_>, enums::Passkey<'a>, &PASSKEY }
 pub(crate) static PASSKEY_T: [tl::Type; 1] = tl::Type::structs(&PASSKEY_);
 
 pub(crate) static PASSWORD_KDF_ALGO: tl::Type = tl::Type::tagged::<enums::PasswordKdfAlgo<'static>>("PasswordKdfAlgo", 4, &PASSWORD_KDF_ALGO_, { static SLOTS: [u16; 4] = tl::slots(&PASSWORD_KDF_ALGO_); &SLOTS }, tl::ListOps::NONE);
-static PASSWORD_KDF_ALGO_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0xd45a_b096, 0, tl::Payload::Value, 0, "passwordKdfAlgoUnknown", &[]),
-    tl::Constructor::new::<types::PasswordKdfAlgoSha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow<'static>>(0x3a91_2d4a, 1, tl::Payload::Reference, 16, "passwordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow salt1 salt2 g p", &tl::rows::<4>("y y i y", &[])),
-];
+static PASSWORD_KDF_ALGO_R: [tl::Field; 4] = tl::rows("|y y i y", &[]);
+static PASSWORD_KDF_ALGO_: [tl::Constructor; 2] = tl::constructors(0, &PASSWORD_KDF_ALGO_R, [
+    (0xd45a_b096, false, 0, 0, "passwordKdfAlgoUnknown"),
+    (0x3a91_2d4a, true, 16, 4, "passwordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow salt1 salt2 g p"),
+]);
 tl::family! { enums::PasswordKdfAlgo<'_>, enums::PasswordKdfAlgo<'a>, &PASSWORD_KDF_ALGO }
 pub(crate) static PASSWORD_KDF_ALGO_T: [tl::Type; 2] = tl::Type::structs(&PASSWORD_KDF_ALGO_);
 
 pub(crate) static PAYMENT_CHARGE: tl::Type = tl::Type::single::<enums::PaymentCharge<'static>>("PaymentCharge", 12, &PAYMENT_CHARGE_[0], tl::ListOps::NONE);
-static PAYMENT_CHARGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PaymentCharge<'static>>(0xea02_c27e, 0, tl::Payload::Value, 8, "paymentCharge id provider_charge_id", &tl::rows::<2>("s s", &[])),
-];
+static PAYMENT_CHARGE_R: [tl::Field; 2] = tl::rows("s s", &[]);
+static PAYMENT_CHARGE_: [tl::Constructor; 1] = tl::constructors(0, &PAYMENT_CHARGE_R, [
+    (0xea02_c27e, false, 8, 2, "paymentCharge id provider_charge_id"),
+]);
 tl::family! { enums::PaymentCharge<'_>, enums::PaymentCharge<'a>, &PAYMENT_CHARGE }
 pub(crate) static PAYMENT_CHARGE_T: [tl::Type; 1] = tl::Type::structs(&PAYMENT_CHARGE_);
 
 pub(crate) static PAYMENT_FORM_METHOD: tl::Type = tl::Type::single::<enums::PaymentFormMethod<'static>>("PaymentFormMethod", 12, &PAYMENT_FORM_METHOD_[0], tl::ListOps::of::<enums::PaymentFormMethod<'static>>());
-static PAYMENT_FORM_METHOD_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PaymentFormMethod<'static>>(0x88f8_f21b, 0, tl::Payload::Value, 8, "paymentFormMethod url title", &tl::rows::<2>("s s", &[])),
-];
+static PAYMENT_FORM_METHOD_R: [tl::Field; 2] = tl::rows("s s", &[]);
+static PAYMENT_FORM_METHOD_: [tl::Constructor; 1] = tl::constructors(0, &PAYMENT_FORM_METHOD_R, [
+    (0x88f8_f21b, false, 8, 2, "paymentFormMethod url title"),
+]);
 tl::family! { enums::PaymentFormMethod<'_>, enums::PaymentFormMethod<'a>, &PAYMENT_FORM_METHOD }
 pub(crate) static PAYMENT_FORM_METHOD_T: [tl::Type; 1] = tl::Type::structs(&PAYMENT_FORM_METHOD_);
 
 pub(crate) static PAYMENT_REQUESTED_INFO: tl::Type = tl::Type::single::<enums::PaymentRequestedInfo<'static>>("PaymentRequestedInfo", 8, &PAYMENT_REQUESTED_INFO_[0], tl::ListOps::NONE);
-static PAYMENT_REQUESTED_INFO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PaymentRequestedInfo<'static>>(0x909c_3f94, 0, tl::Payload::Reference, 4, "paymentRequestedInfo flags name phone email shipping_address", &tl::rows::<5>("# 0.0s 0.1s 0.2s 0.3o", &[&tables::POST_ADDRESS])),
-];
+static PAYMENT_REQUESTED_INFO_R: [tl::Field; 5] = tl::rows("# 0.0s 0.1s 0.2s 0.3o", &[&tables::POST_ADDRESS]);
+static PAYMENT_REQUESTED_INFO_: [tl::Constructor; 1] = tl::constructors(0, &PAYMENT_REQUESTED_INFO_R, [
+    (0x909c_3f94, true, 4, 5, "paymentRequestedInfo flags name phone email shipping_address"),
+]);
 tl::family! { enums::PaymentRequestedInfo<'_>, enums::PaymentRequestedInfo<'a>, &PAYMENT_REQUESTED_INFO }
 pub(crate) static PAYMENT_REQUESTED_INFO_T: [tl::Type; 1] = tl::Type::structs(&PAYMENT_REQUESTED_INFO_);
 
 pub(crate) static PAYMENT_SAVED_CREDENTIALS: tl::Type = tl::Type::single::<enums::PaymentSavedCredentials<'static>>("PaymentSavedCredentials", 12, &PAYMENT_SAVED_CREDENTIALS_[0], tl::ListOps::of::<enums::PaymentSavedCredentials<'static>>());
-static PAYMENT_SAVED_CREDENTIALS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PaymentSavedCredentialsCard<'static>>(0xcdc2_7a1f, 0, tl::Payload::Value, 8, "paymentSavedCredentialsCard id title", &tl::rows::<2>("s s", &[])),
-];
+static PAYMENT_SAVED_CREDENTIALS_R: [tl::Field; 2] = tl::rows("s s", &[]);
+static PAYMENT_SAVED_CREDENTIALS_: [tl::Constructor; 1] = tl::constructors(0, &PAYMENT_SAVED_CREDENTIALS_R, [
+    (0xcdc2_7a1f, false, 8, 2, "paymentSavedCredentialsCard id title"),
+]);
 tl::family! { enums::PaymentSavedCredentials<'_>, enums::PaymentSavedCredentials<'a>, &PAYMENT_SAVED_CREDENTIALS }
 pub(crate) static PAYMENT_SAVED_CREDENTIALS_T: [tl::Type; 1] = tl::Type::structs(&PAYMENT_SAVED_CREDENTIALS_);
 
 pub(crate) static PEER: tl::Type = tl::Type::tagged::<enums::Peer>("Peer", 12, &PEER_, { static SLOTS: [u16; 8] = tl::slots(&PEER_); &SLOTS }, tl::ListOps::of::<enums::Peer>());
-static PEER_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::PeerUser>(0x5951_1722, 0, tl::Payload::Value, 8, "peerUser user_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::PeerChat>(0x36c6_019a, 1, tl::Payload::Value, 8, "peerChat chat_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::PeerChannel>(0xa2a5_371e, 2, tl::Payload::Value, 8, "peerChannel channel_id", &tl::rows::<1>("l", &[])),
-];
+static PEER_R: [tl::Field; 3] = tl::rows("l|l|l", &[]);
+static PEER_: [tl::Constructor; 3] = tl::constructors(0, &PEER_R, [
+    (0x5951_1722, false, 8, 1, "peerUser user_id"),
+    (0x36c6_019a, false, 8, 1, "peerChat chat_id"),
+    (0xa2a5_371e, false, 8, 1, "peerChannel channel_id"),
+]);
 tl::family! { enums::Peer, enums::Peer, &PEER }
 pub(crate) static PEER_T: [tl::Type; 3] = tl::Type::structs(&PEER_);
 
 pub(crate) static PEER_BLOCKED: tl::Type = tl::Type::single::<enums::PeerBlocked>("PeerBlocked", 20, &PEER_BLOCKED_[0], tl::ListOps::of::<enums::PeerBlocked>());
-static PEER_BLOCKED_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PeerBlocked>(0xe8fd_8014, 0, tl::Payload::Value, 16, "peerBlocked peer_id date", &tl::rows::<2>("o i", &[&tables::PEER])),
-];
+static PEER_BLOCKED_R: [tl::Field; 2] = tl::rows("o i", &[&tables::PEER]);
+static PEER_BLOCKED_: [tl::Constructor; 1] = tl::constructors(0, &PEER_BLOCKED_R, [
+    (0xe8fd_8014, false, 16, 2, "peerBlocked peer_id date"),
+]);
 tl::family! { enums::PeerBlocked, enums::PeerBlocked, &PEER_BLOCKED }
 pub(crate) static PEER_BLOCKED_T: [tl::Type; 1] = tl::Type::structs(&PEER_BLOCKED_);
 
 pub(crate) static PEER_COLOR: tl::Type = tl::Type::tagged::<enums::PeerColor<'static>>("PeerColor", 8, &PEER_COLOR_, { static SLOTS: [u16; 8] = tl::slots(&PEER_COLOR_); &SLOTS }, tl::ListOps::NONE);
-static PEER_COLOR_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::PeerColor>(0xb54b_5acf, 0, tl::Payload::Value, 4, "peerColor flags color background_emoji_id", &tl::rows::<3>("# 0.0i 0.1l", &[])),
-    tl::Constructor::new::<types::PeerColorCollectible<'static>>(0xb9c0_639a, 1, tl::Payload::Reference, 40, "peerColorCollectible flags collectible_id gift_emoji_id background_emoji_id accent_color colors dark_accent_color dark_colors", &tl::rows::<8>("# l l l i *i 0.0i 0.1*i", &[])),
-    tl::Constructor::new::<types::InputPeerColorCollectible>(0xb8ea_86a9, 2, tl::Payload::Value, 8, "inputPeerColorCollectible collectible_id", &tl::rows::<1>("l", &[])),
-];
+static PEER_COLOR_R: [tl::Field; 12] = tl::rows("# 0.0i 0.1l|# l l l i *i 0.0i 0.1*i|l", &[]);
+static PEER_COLOR_: [tl::Constructor; 3] = tl::constructors(0, &PEER_COLOR_R, [
+    (0xb54b_5acf, false, 4, 3, "peerColor flags color background_emoji_id"),
+    (0xb9c0_639a, true, 40, 8, "peerColorCollectible flags collectible_id gift_emoji_id background_emoji_id accent_color colors dark_accent_color dark_colors"),
+    (0xb8ea_86a9, false, 8, 1, "inputPeerColorCollectible collectible_id"),
+]);
 tl::family! { enums::PeerColor<'_>, enums::PeerColor<'a>, &PEER_COLOR }
 pub(crate) static PEER_COLOR_T: [tl::Type; 3] = tl::Type::structs(&PEER_COLOR_);
 
 pub(crate) static PEER_LOCATED: tl::Type = tl::Type::tagged::<enums::PeerLocated>("PeerLocated", 8, &PEER_LOCATED_, { static SLOTS: [u16; 4] = tl::slots(&PEER_LOCATED_); &SLOTS }, tl::ListOps::of::<enums::PeerLocated>());
-static PEER_LOCATED_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::PeerLocated>(0xca46_1b5d, 0, tl::Payload::Value, 20, "peerLocated peer expires distance", &tl::rows::<3>("o i i", &[&tables::PEER])),
-    tl::Constructor::new::<types::PeerSelfLocated>(0xf8ec_284b, 1, tl::Payload::Value, 4, "peerSelfLocated expires", &tl::rows::<1>("i", &[])),
-];
+static PEER_LOCATED_R: [tl::Field; 4] = tl::rows("o i i|i", &[&tables::PEER]);
+static PEER_LOCATED_: [tl::Constructor; 2] = tl::constructors(0, &PEER_LOCATED_R, [
+    (0xca46_1b5d, false, 20, 3, "peerLocated peer expires distance"),
+    (0xf8ec_284b, false, 4, 1, "peerSelfLocated expires"),
+]);
 tl::family! { enums::PeerLocated, enums::PeerLocated, &PEER_LOCATED }
 pub(crate) static PEER_LOCATED_T: [tl::Type; 2] = tl::Type::structs(&PEER_LOCATED_);
 
 pub(crate) static PEER_NOTIFY_SETTINGS: tl::Type = tl::Type::single::<enums::PeerNotifySettings<'static>>("PeerNotifySettings", 8, &PEER_NOTIFY_SETTINGS_[0], tl::ListOps::NONE);
-static PEER_NOTIFY_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PeerNotifySettings<'static>>(0x9962_2c0c, 0, tl::Payload::Reference, 4, "peerNotifySettings flags show_previews silent mute_until ios_sound android_sound other_sound stories_muted stories_hide_sender stories_ios_sound stories_android_sound stories_other_sound", &tl::rows::<12>("# 0.0b 0.1b 0.2i 0.3o 0.4o 0.5o 0.6b 0.7b 0.8o 0.9o 0.10o", &[&tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND])),
-];
+static PEER_NOTIFY_SETTINGS_R: [tl::Field; 12] = tl::rows("# 0.0b 0.1b 0.2i 0.3o 0.4o 0.5o 0.6b 0.7b 0.8o 0.9o 0.10o", &[&tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND, &tables::NOTIFICATION_SOUND]);
+static PEER_NOTIFY_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &PEER_NOTIFY_SETTINGS_R, [
+    (0x9962_2c0c, true, 4, 12, "peerNotifySettings flags show_previews silent mute_until ios_sound android_sound other_sound stories_muted stories_hide_sender stories_ios_sound stories_android_sound stories_other_sound"),
+]);
 tl::family! { enums::PeerNotifySettings<'_>, enums::PeerNotifySettings<'a>, &PEER_NOTIFY_SETTINGS }
 pub(crate) static PEER_NOTIFY_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&PEER_NOTIFY_SETTINGS_);
 
 pub(crate) static PEER_SETTINGS: tl::Type = tl::Type::single::<enums::PeerSettings<'static>>("PeerSettings", 8, &PEER_SETTINGS_[0], tl::ListOps::NONE);
-static PEER_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PeerSettings<'static>>(0xf477_41f7, 0, tl::Payload::Reference, 4, "peerSettings flags report_spam add_contact block_contact share_contact need_contacts_exception report_geo autoarchived invite_members request_chat_broadcast business_bot_paused business_bot_can_reply geo_distance request_chat_title request_chat_date business_bot_id business_bot_manage_url charge_paid_message_stars registration_month phone_country name_change_date photo_change_date", &tl::rows::<22>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.7! 0.8! 0.10! 0.11! 0.12! 0.6i 0.9s 0.9i 0.13l 0.13s 0.14l 0.15s 0.16s 0.17i 0.18i", &[])),
-];
+static PEER_SETTINGS_R: [tl::Field; 22] = tl::rows("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! 0.7! 0.8! 0.10! 0.11! 0.12! 0.6i 0.9s 0.9i 0.13l 0.13s 0.14l 0.15s 0.16s 0.17i 0.18i", &[]);
+static PEER_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &PEER_SETTINGS_R, [
+    (0xf477_41f7, true, 4, 22, "peerSettings flags report_spam add_contact block_contact share_contact need_contacts_exception report_geo autoarchived invite_members request_chat_broadcast business_bot_paused business_bot_can_reply geo_distance request_chat_title request_chat_date business_bot_id business_bot_manage_url charge_paid_message_stars registration_month phone_country name_change_date photo_change_date"),
+]);
 tl::family! { enums::PeerSettings<'_>, enums::PeerSettings<'a>, &PEER_SETTINGS }
 pub(crate) static PEER_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&PEER_SETTINGS_);
 
 pub(crate) static PEER_STORIES: tl::Type = tl::Type::single::<enums::PeerStories<'static>>("PeerStories", 28, &PEER_STORIES_[0], tl::ListOps::of::<enums::PeerStories<'static>>());
-static PEER_STORIES_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PeerStories<'static>>(0x9a35_e999, 0, tl::Payload::Reference, 24, "peerStories flags peer max_read_id stories", &tl::rows::<4>("# o 0.0i *o", &[&tables::PEER, &tables::STORY_ITEM])),
-];
+static PEER_STORIES_R: [tl::Field; 4] = tl::rows("# o 0.0i *o", &[&tables::PEER, &tables::STORY_ITEM]);
+static PEER_STORIES_: [tl::Constructor; 1] = tl::constructors(0, &PEER_STORIES_R, [
+    (0x9a35_e999, true, 24, 4, "peerStories flags peer max_read_id stories"),
+]);
 tl::family! { enums::PeerStories<'_>, enums::PeerStories<'a>, &PEER_STORIES }
 pub(crate) static PEER_STORIES_T: [tl::Type; 1] = tl::Type::structs(&PEER_STORIES_);
 
 pub(crate) static PENDING_SUGGESTION: tl::Type = tl::Type::single::<enums::PendingSuggestion<'static>>("PendingSuggestion", 44, &PENDING_SUGGESTION_[0], tl::ListOps::NONE);
-static PENDING_SUGGESTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PendingSuggestion<'static>>(0xe7e8_2e12, 0, tl::Payload::Reference, 40, "pendingSuggestion suggestion title description url", &tl::rows::<4>("s o o s", &[&tables::TEXT_WITH_ENTITIES, &tables::TEXT_WITH_ENTITIES])),
-];
+static PENDING_SUGGESTION_R: [tl::Field; 4] = tl::rows("s o o s", &[&tables::TEXT_WITH_ENTITIES, &tables::TEXT_WITH_ENTITIES]);
+static PENDING_SUGGESTION_: [tl::Constructor; 1] = tl::constructors(0, &PENDING_SUGGESTION_R, [
+    (0xe7e8_2e12, true, 40, 4, "pendingSuggestion suggestion title description url"),
+]);
 tl::family! { enums::PendingSuggestion<'_>, enums::PendingSuggestion<'a>, &PENDING_SUGGESTION }
 pub(crate) static PENDING_SUGGESTION_T: [tl::Type; 1] = tl::Type::structs(&PENDING_SUGGESTION_);
 
 pub(crate) static PHONE_CALL: tl::Type = tl::Type::tagged::<enums::PhoneCall<'static>>("PhoneCall", 12, &PHONE_CALL_, { static SLOTS: [u16; 16] = tl::slots(&PHONE_CALL_); &SLOTS }, tl::ListOps::NONE);
-static PHONE_CALL_: [tl::Constructor; 6] = [
-    tl::Constructor::new::<types::PhoneCallEmpty>(0x5366_c915, 0, tl::Payload::Value, 8, "phoneCallEmpty id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::PhoneCallWaiting<'static>>(0xc522_6f17, 1, tl::Payload::Reference, 64, "phoneCallWaiting flags video id access_hash date admin_id participant_id protocol receive_date", &tl::rows::<9>("# 0.6! l l i l l o 0.0i", &[&tables::PHONE_CALL_PROTOCOL])),
-    tl::Constructor::new::<types::PhoneCallRequested<'static>>(0x14b0_ed0c, 2, tl::Payload::Reference, 68, "phoneCallRequested flags video id access_hash date admin_id participant_id g_a_hash protocol", &tl::rows::<9>("# 0.6! l l i l l y o", &[&tables::PHONE_CALL_PROTOCOL])),
-    tl::Constructor::new::<types::PhoneCallAccepted<'static>>(0x3660_c311, 3, tl::Payload::Reference, 68, "phoneCallAccepted flags video id access_hash date admin_id participant_id g_b protocol", &tl::rows::<9>("# 0.6! l l i l l y o", &[&tables::PHONE_CALL_PROTOCOL])),
-    tl::Constructor::new::<types::PhoneCall<'static>>(0x3053_5af5, 4, tl::Payload::Reference, 88, "phoneCall flags p2p_allowed video conference_supported id access_hash date admin_id participant_id g_a_or_b key_fingerprint protocol connections start_date custom_parameters", &tl::rows::<15>("# 0.5! 0.6! 0.8! l l i l l y l o *o i 0.7o", &[&tables::PHONE_CALL_PROTOCOL, &tables::PHONE_CONNECTION, &tables::DATA_JSON])),
-    tl::Constructor::new::<types::PhoneCallDiscarded<'static>>(0x50ca_4de1, 5, tl::Payload::Value, 12, "phoneCallDiscarded flags need_rating need_debug video id reason duration", &tl::rows::<7>("# 0.2! 0.3! 0.6! l 0.0o 0.1i", &[&tables::PHONE_CALL_DISCARD_REASON])),
-];
+static PHONE_CALL_R: [tl::Field; 50] = tl::rows("l|# 0.6! l l i l l o 0.0i|# 0.6! l l i l l y o|# 0.6! l l i l l y o|# 0.5! 0.6! 0.8! l l i l l y l o *o i 0.7o|# 0.2! 0.3! 0.6! l 0.0o 0.1i", &[&tables::PHONE_CALL_PROTOCOL, &tables::PHONE_CALL_PROTOCOL, &tables::PHONE_CALL_PROTOCOL, &tables::PHONE_CALL_PROTOCOL, &tables::PHONE_CONNECTION, &tables::DATA_JSON, &tables::PHONE_CALL_DISCARD_REASON]);
+static PHONE_CALL_: [tl::Constructor; 6] = tl::constructors(0, &PHONE_CALL_R, [
+    (0x5366_c915, false, 8, 1, "phoneCallEmpty id"),
+    (0xc522_6f17, true, 64, 9, "phoneCallWaiting flags video id access_hash date admin_id participant_id protocol receive_date"),
+    (0x14b0_ed0c, true, 68, 9, "phoneCallRequested flags video id access_hash date admin_id participant_id g_a_hash protocol"),
+    (0x3660_c311, true, 68, 9, "phoneCallAccepted flags video id access_hash date admin_id participant_id g_b protocol"),
+    (0x3053_5af5, true, 88, 15, "phoneCall flags p2p_allowed video conference_supported id access_hash date admin_id participant_id g_a_or_b key_fingerprint protocol connections start_date custom_parameters"),
+    (0x50ca_4de1, false, 12, 7, "phoneCallDiscarded flags need_rating need_debug video id reason duration"),
+]);
 tl::family! { enums::PhoneCall<'_>, enums::PhoneCall<'a>, &PHONE_CALL }
 pub(crate) static PHONE_CALL_T: [tl::Type; 6] = tl::Type::structs(&PHONE_CALL_);
 
 pub(crate) static PHONE_CALL_DISCARD_REASON: tl::Type = tl::Type::tagged::<enums::PhoneCallDiscardReason<'static>>("PhoneCallDiscardReason", 4, &PHONE_CALL_DISCARD_REASON_, { static SLOTS: [u16; 16] = tl::slots(&PHONE_CALL_DISCARD_REASON_); &SLOTS }, tl::ListOps::NONE);
-static PHONE_CALL_DISCARD_REASON_: [tl::Constructor; 5] = [
-    tl::Constructor::new::<()>(0x85e4_2301, 0, tl::Payload::Value, 0, "phoneCallDiscardReasonMissed", &[]),
-    tl::Constructor::new::<()>(0xe095_c1a0, 1, tl::Payload::Value, 0, "phoneCallDiscardReasonDisconnect", &[]),
-    tl::Constructor::new::<()>(0x57ad_c690, 2, tl::Payload::Value, 0, "phoneCallDiscardReasonHangup", &[]),
-    tl::Constructor::new::<()>(0xfaf7_e8c9, 3, tl::Payload::Value, 0, "phoneCallDiscardReasonBusy", &[]),
-    tl::Constructor::new::<types::PhoneCallDiscardReasonMigrateConferenceCall<'static>>(0x9fbb_f1f7, 4, tl::Payload::Value, 4, "phoneCallDiscardReasonMigrateConferenceCall slug", &tl::rows::<1>("s", &[])),
-];
+static PHONE_CALL_DISCARD_REASON_R: [tl::Field; 1] = tl::rows("||||s", &[]);
+static PHONE_CALL_DISCARD_REASON_: [tl::Constructor; 5] = tl::constructors(0, &PHONE_CALL_DISCARD_REASON_R, [
+    (0x85e4_2301, false, 0, 0, "phoneCallDiscardReasonMissed"),
+    (0xe095_c1a0, false, 0, 0, "phoneCallDiscardReasonDisconnect"),
+    (0x57ad_c690, false, 0, 0, "phoneCallDiscardReasonHangup"),
+    (0xfaf7_e8c9, false, 0, 0, "phoneCallDiscardReasonBusy"),
+    (0x9fbb_f1f7, false, 4, 1, "phoneCallDiscardReasonMigrateConferenceCall slug"),
+]);
 tl::family! { enums::PhoneCallDiscardReason<'_>, enums::PhoneCallDiscardReason<'a>, &PHONE_CALL_DISCARD_REASON }
 pub(crate) static PHONE_CALL_DISCARD_REASON_T: [tl::Type; 5] = tl::Type::structs(&PHONE_CALL_DISCARD_REASON_);
 
 pub(crate) static PHONE_CALL_PROTOCOL: tl::Type = tl::Type::single::<enums::PhoneCallProtocol<'static>>("PhoneCallProtocol", 24, &PHONE_CALL_PROTOCOL_[0], tl::ListOps::NONE);
-static PHONE_CALL_PROTOCOL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PhoneCallProtocol<'static>>(0xfc87_8fc8, 0, tl::Payload::Value, 20, "phoneCallProtocol flags udp_p2p udp_reflector min_layer max_layer library_versions", &tl::rows::<6>("# 0.0! 0.1! i i *s", &[])),
-];
+static PHONE_CALL_PROTOCOL_R: [tl::Field; 6] = tl::rows("# 0.0! 0.1! i i *s", &[]);
+static PHONE_CALL_PROTOCOL_: [tl::Constructor; 1] = tl::constructors(0, &PHONE_CALL_PROTOCOL_R, [
+    (0xfc87_8fc8, false, 20, 6, "phoneCallProtocol flags udp_p2p udp_reflector min_layer max_layer library_versions"),
+]);
 tl::family! { enums::PhoneCallProtocol<'_>, enums::PhoneCallProtocol<'a>, &PHONE_CALL_PROTOCOL }
 pub(crate) static PHONE_CALL_PROTOCOL_T: [tl::Type; 1] = tl::Type::structs(&PHONE_CALL_PROTOCOL_);
 
 pub(crate) static PHONE_CONNECTION: tl::Type = tl::Type::tagged::<enums::PhoneConnection<'static>>("PhoneConnection", 32, &PHONE_CONNECTION_, { static SLOTS: [u16; 4] = tl::slots(&PHONE_CONNECTION_); &SLOTS }, tl::ListOps::of::<enums::PhoneConnection<'static>>());
-static PHONE_CONNECTION_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::PhoneConnection<'static>>(0x9cc1_23c7, 0, tl::Payload::Reference, 28, "phoneConnection flags tcp id ip ipv6 port peer_tag", &tl::rows::<7>("# 0.0! l s s i y", &[])),
-    tl::Constructor::new::<types::PhoneConnectionWebrtc<'static>>(0x635f_e375, 1, tl::Payload::Reference, 32, "phoneConnectionWebrtc flags turn stun id ip ipv6 port username password", &tl::rows::<9>("# 0.0! 0.1! l s s i s s", &[])),
-];
+static PHONE_CONNECTION_R: [tl::Field; 16] = tl::rows("# 0.0! l s s i y|# 0.0! 0.1! l s s i s s", &[]);
+static PHONE_CONNECTION_: [tl::Constructor; 2] = tl::constructors(0, &PHONE_CONNECTION_R, [
+    (0x9cc1_23c7, true, 28, 7, "phoneConnection flags tcp id ip ipv6 port peer_tag"),
+    (0x635f_e375, true, 32, 9, "phoneConnectionWebrtc flags turn stun id ip ipv6 port username password"),
+]);
 tl::family! { enums::PhoneConnection<'_>, enums::PhoneConnection<'a>, &PHONE_CONNECTION }
 pub(crate) static PHONE_CONNECTION_T: [tl::Type; 2] = tl::Type::structs(&PHONE_CONNECTION_);
 
 pub(crate) static PHOTO: tl::Type = tl::Type::tagged::<enums::Photo<'static>>("Photo", 12, &PHOTO_, { static SLOTS: [u16; 4] = tl::slots(&PHOTO_); &SLOTS }, tl::ListOps::of::<enums::Photo<'static>>());
-static PHOTO_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::PhotoEmpty>(0x2331_b22d, 0, tl::Payload::Value, 8, "photoEmpty id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::Photo<'static>>(0xfb19_7a65, 1, tl::Payload::Reference, 40, "photo flags has_stickers id access_hash file_reference date sizes video_sizes dc_id", &tl::rows::<9>("# 0.0! l l y i *o 0.1*o i", &[&tables::PHOTO_SIZE, &tables::VIDEO_SIZE])),
-];
+static PHOTO_R: [tl::Field; 10] = tl::rows("l|# 0.0! l l y i *o 0.1*o i", &[&tables::PHOTO_SIZE, &tables::VIDEO_SIZE]);
+static PHOTO_: [tl::Constructor; 2] = tl::constructors(0, &PHOTO_R, [
+    (0x2331_b22d, false, 8, 1, "photoEmpty id"),
+    (0xfb19_7a65, true, 40, 9, "photo flags has_stickers id access_hash file_reference date sizes video_sizes dc_id"),
+]);
 tl::family! { enums::Photo<'_>, enums::Photo<'a>, &PHOTO }
 pub(crate) static PHOTO_T: [tl::Type; 2] = tl::Type::structs(&PHOTO_);
 
 pub(crate) static PHOTO_SIZE: tl::Type = tl::Type::tagged::<enums::PhotoSize<'static>>("PhotoSize", 8, &PHOTO_SIZE_, { static SLOTS: [u16; 16] = tl::slots(&PHOTO_SIZE_); &SLOTS }, tl::ListOps::of::<enums::PhotoSize<'static>>());
-static PHOTO_SIZE_: [tl::Constructor; 6] = [
-    tl::Constructor::new::<types::PhotoSizeEmpty<'static>>(0x0e17_e23c, 0, tl::Payload::Value, 4, "photoSizeEmpty type", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::PhotoSize<'static>>(0x75c7_8e60, 1, tl::Payload::Value, 16, "photoSize type w h size", &tl::rows::<4>("s i i i", &[])),
-    tl::Constructor::new::<types::PhotoCachedSize<'static>>(0x021e_1ad6, 2, tl::Payload::Reference, 16, "photoCachedSize type w h bytes", &tl::rows::<4>("s i i y", &[])),
-    tl::Constructor::new::<types::PhotoStrippedSize<'static>>(0xe0b0_bc2e, 3, tl::Payload::Value, 8, "photoStrippedSize type bytes", &tl::rows::<2>("s y", &[])),
-    tl::Constructor::new::<types::PhotoSizeProgressive<'static>>(0xfa3e_fb95, 4, tl::Payload::Reference, 20, "photoSizeProgressive type w h sizes", &tl::rows::<4>("s i i *i", &[])),
-    tl::Constructor::new::<types::PhotoPathSize<'static>>(0xd821_4d41, 5, tl::Payload::Value, 8, "photoPathSize type bytes", &tl::rows::<2>("s y", &[])),
-];
+static PHOTO_SIZE_R: [tl::Field; 17] = tl::rows("s|s i i i|s i i y|s y|s i i *i|s y", &[]);
+static PHOTO_SIZE_: [tl::Constructor; 6] = tl::constructors(0, &PHOTO_SIZE_R, [
+    (0x0e17_e23c, false, 4, 1, "photoSizeEmpty type"),
+    (0x75c7_8e60, false, 16, 4, "photoSize type w h size"),
+    (0x021e_1ad6, true, 16, 4, "photoCachedSize type w h bytes"),
+    (0xe0b0_bc2e, false, 8, 2, "photoStrippedSize type bytes"),
+    (0xfa3e_fb95, true, 20, 4, "photoSizeProgressive type w h sizes"),
+    (0xd821_4d41, false, 8, 2, "photoPathSize type bytes"),
+]);
 tl::family! { enums::PhotoSize<'_>, enums::PhotoSize<'a>, &PHOTO_SIZE }
 pub(crate) static PHOTO_SIZE_T: [tl::Type; 6] = tl::Type::structs(&PHOTO_SIZE_);
 
 pub(crate) static POLL: tl::Type = tl::Type::single::<enums::Poll<'static>>("Poll", 48, &POLL_[0], tl::ListOps::NONE);
-static POLL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Poll<'static>>(0x966e_2dbf, 0, tl::Payload::Reference, 44, "poll id flags closed public_voters multiple_choice quiz open_answers revoting_disabled shuffle_answers hide_results_until_close creator subscribers_only question answers close_period close_date countries_iso2 hash", &tl::rows::<18>("l # 0.0! 0.1! 0.2! 0.3! 0.6! 0.7! 0.8! 0.9! 0.10! 0.11! o *o 0.4i 0.5i 0.12*s l", &[&tables::TEXT_WITH_ENTITIES, &tables::POLL_ANSWER])),
-];
+static POLL_R: [tl::Field; 18] = tl::rows("l # 0.0! 0.1! 0.2! 0.3! 0.6! 0.7! 0.8! 0.9! 0.10! 0.11! o *o 0.4i 0.5i 0.12*s l", &[&tables::TEXT_WITH_ENTITIES, &tables::POLL_ANSWER]);
+static POLL_: [tl::Constructor; 1] = tl::constructors(0, &POLL_R, [
+    (0x966e_2dbf, true, 44, 18, "poll id flags closed public_voters multiple_choice quiz open_answers revoting_disabled shuffle_answers hide_results_until_close creator subscribers_only question answers close_period close_date countries_iso2 hash"),
+]);
 tl::family! { enums::Poll<'_>, enums::Poll<'a>, &POLL }
 pub(crate) static POLL_T: [tl::Type; 1] = tl::Type::structs(&POLL_);
 
 pub(crate) static POLL_ANSWER: tl::Type = tl::Type::tagged::<enums::PollAnswer<'static>>("PollAnswer", 24, &POLL_ANSWER_, { static SLOTS: [u16; 4] = tl::slots(&POLL_ANSWER_); &SLOTS }, tl::ListOps::of::<enums::PollAnswer<'static>>());
-static POLL_ANSWER_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::PollAnswer<'static>>(0x4b7d_786a, 0, tl::Payload::Reference, 24, "pollAnswer flags text option media added_by date", &tl::rows::<6>("# o y 0.0o 0.1o 0.1i", &[&tables::TEXT_WITH_ENTITIES, &tables::MESSAGE_MEDIA, &tables::PEER])),
-    tl::Constructor::new::<types::InputPollAnswer<'static>>(0x199f_ed96, 1, tl::Payload::Reference, 20, "inputPollAnswer flags text media", &tl::rows::<3>("# o 0.0o", &[&tables::TEXT_WITH_ENTITIES, &tables::INPUT_MEDIA])),
-];
+static POLL_ANSWER_R: [tl::Field; 9] = tl::rows("# o y 0.0o 0.1o 0.1i|# o 0.0o", &[&tables::TEXT_WITH_ENTITIES, &tables::MESSAGE_MEDIA, &tables::PEER, &tables::TEXT_WITH_ENTITIES, &tables::INPUT_MEDIA]);
+static POLL_ANSWER_: [tl::Constructor; 2] = tl::constructors(0, &POLL_ANSWER_R, [
+    (0x4b7d_786a, true, 24, 6, "pollAnswer flags text option media added_by date"),
+    (0x199f_ed96, true, 20, 3, "inputPollAnswer flags text media"),
+]);
 tl::family! { enums::PollAnswer<'_>, enums::PollAnswer<'a>, &POLL_ANSWER }
 pub(crate) static POLL_ANSWER_T: [tl::Type; 2] = tl::Type::structs(&POLL_ANSWER_);
 
 pub(crate) static POLL_ANSWER_VOTERS: tl::Type = tl::Type::single::<enums::PollAnswerVoters<'static>>("PollAnswerVoters", 12, &POLL_ANSWER_VOTERS_[0], tl::ListOps::of::<enums::PollAnswerVoters<'static>>());
-static POLL_ANSWER_VOTERS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PollAnswerVoters<'static>>(0x3645_230a, 0, tl::Payload::Reference, 8, "pollAnswerVoters flags chosen correct option voters recent_voters", &tl::rows::<6>("# 0.0! 0.1! y 0.2i 0.2*o", &[&tables::PEER])),
-];
+static POLL_ANSWER_VOTERS_R: [tl::Field; 6] = tl::rows("# 0.0! 0.1! y 0.2i 0.2*o", &[&tables::PEER]);
+static POLL_ANSWER_VOTERS_: [tl::Constructor; 1] = tl::constructors(0, &POLL_ANSWER_VOTERS_R, [
+    (0x3645_230a, true, 8, 6, "pollAnswerVoters flags chosen correct option voters recent_voters"),
+]);
 tl::family! { enums::PollAnswerVoters<'_>, enums::PollAnswerVoters<'a>, &POLL_ANSWER_VOTERS }
 pub(crate) static POLL_ANSWER_VOTERS_T: [tl::Type; 1] = tl::Type::structs(&POLL_ANSWER_VOTERS_);
 
 pub(crate) static POLL_RESULTS: tl::Type = tl::Type::single::<enums::PollResults<'static>>("PollResults", 8, &POLL_RESULTS_[0], tl::ListOps::NONE);
-static POLL_RESULTS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PollResults<'static>>(0xba7b_b15e, 0, tl::Payload::Reference, 4, "pollResults flags min has_unread_votes can_view_stats results total_voters recent_voters solution solution_entities solution_media", &tl::rows::<10>("# 0.0! 0.6! 0.7! 0.1*o 0.2i 0.3*o 0.4s 0.4*o 0.5o", &[&tables::POLL_ANSWER_VOTERS, &tables::PEER, &tables::MESSAGE_ENTITY, &tables::MESSAGE_MEDIA])),
-];
+static POLL_RESULTS_R: [tl::Field; 10] = tl::rows("# 0.0! 0.6! 0.7! 0.1*o 0.2i 0.3*o 0.4s 0.4*o 0.5o", &[&tables::POLL_ANSWER_VOTERS, &tables::PEER, &tables::MESSAGE_ENTITY, &tables::MESSAGE_MEDIA]);
+static POLL_RESULTS_: [tl::Constructor; 1] = tl::constructors(0, &POLL_RESULTS_R, [
+    (0xba7b_b15e, true, 4, 10, "pollResults flags min has_unread_votes can_view_stats results total_voters recent_voters solution solution_entities solution_media"),
+]);
 tl::family! { enums::PollResults<'_>, enums::PollResults<'a>, &POLL_RESULTS }
 pub(crate) static POLL_RESULTS_T: [tl::Type; 1] = tl::Type::structs(&POLL_RESULTS_);
 
 pub(crate) static POPULAR_CONTACT: tl::Type = tl::Type::single::<enums::PopularContact>("PopularContact", 16, &POPULAR_CONTACT_[0], tl::ListOps::of::<enums::PopularContact>());
-static POPULAR_CONTACT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PopularContact>(0x5ce1_4175, 0, tl::Payload::Value, 12, "popularContact client_id importers", &tl::rows::<2>("l i", &[])),
-];
+static POPULAR_CONTACT_R: [tl::Field; 2] = tl::rows("l i", &[]);
+static POPULAR_CONTACT_: [tl::Constructor; 1] = tl::constructors(0, &POPULAR_CONTACT_R, [
+    (0x5ce1_4175, false, 12, 2, "popularContact client_id importers"),
+]);
 tl::family! { enums::PopularContact, enums::PopularContact, &POPULAR_CONTACT }
 pub(crate) static POPULAR_CONTACT_T: [tl::Type; 1] = tl::Type::structs(&POPULAR_CONTACT_);
 
 pub(crate) static POST_ADDRESS: tl::Type = tl::Type::single::<enums::PostAddress<'static>>("PostAddress", 28, &POST_ADDRESS_[0], tl::ListOps::NONE);
-static POST_ADDRESS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PostAddress<'static>>(0x1e8c_aaeb, 0, tl::Payload::Reference, 24, "postAddress street_line1 street_line2 city state country_iso2 post_code", &tl::rows::<6>("s s s s s s", &[])),
-];
+static POST_ADDRESS_R: [tl::Field; 6] = tl::rows("s s s s s s", &[]);
+static POST_ADDRESS_: [tl::Constructor; 1] = tl::constructors(0, &POST_ADDRESS_R, [
+    (0x1e8c_aaeb, true, 24, 6, "postAddress street_line1 street_line2 city state country_iso2 post_code"),
+]);
 tl::family! { enums::PostAddress<'_>, enums::PostAddress<'a>, &POST_ADDRESS }
 pub(crate) static POST_ADDRESS_T: [tl::Type; 1] = tl::Type::structs(&POST_ADDRESS_);
 
 pub(crate) static POST_INTERACTION_COUNTERS: tl::Type = tl::Type::tagged::<enums::PostInteractionCounters>("PostInteractionCounters", 20, &POST_INTERACTION_COUNTERS_, { static SLOTS: [u16; 4] = tl::slots(&POST_INTERACTION_COUNTERS_); &SLOTS }, tl::ListOps::of::<enums::PostInteractionCounters>());
-static POST_INTERACTION_COUNTERS_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::PostInteractionCountersMessage>(0xe705_8e7f, 0, tl::Payload::Value, 16, "postInteractionCountersMessage msg_id views forwards reactions", &tl::rows::<4>("i i i i", &[])),
-    tl::Constructor::new::<types::PostInteractionCountersStory>(0x8a48_0e27, 1, tl::Payload::Value, 16, "postInteractionCountersStory story_id views forwards reactions", &tl::rows::<4>("i i i i", &[])),
-];
+static POST_INTERACTION_COUNTERS_R: [tl::Field; 8] = tl::rows("i i i i|i i i i", &[]);
+static POST_INTERACTION_COUNTERS_: [tl::Constructor; 2] = tl::constructors(0, &POST_INTERACTION_COUNTERS_R, [
+    (0xe705_8e7f, false, 16, 4, "postInteractionCountersMessage msg_id views forwards reactions"),
+    (0x8a48_0e27, false, 16, 4, "postInteractionCountersStory story_id views forwards reactions"),
+]);
 tl::family! { enums::PostInteractionCounters, enums::PostInteractionCounters, &POST_INTERACTION_COUNTERS }
 pub(crate) static POST_INTERACTION_COUNTERS_T: [tl::Type; 2] = tl::Type::structs(&POST_INTERACTION_COUNTERS_);
 
 pub(crate) static PREMIUM_GIFT_CODE_OPTION: tl::Type = tl::Type::single::<enums::PremiumGiftCodeOption<'static>>("PremiumGiftCodeOption", 28, &PREMIUM_GIFT_CODE_OPTION_[0], tl::ListOps::of::<enums::PremiumGiftCodeOption<'static>>());
-static PREMIUM_GIFT_CODE_OPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PremiumGiftCodeOption<'static>>(0x257e_962b, 0, tl::Payload::Reference, 24, "premiumGiftCodeOption flags users months store_product store_quantity currency amount", &tl::rows::<7>("# i i 0.0s 0.1i s l", &[])),
-];
+static PREMIUM_GIFT_CODE_OPTION_R: [tl::Field; 7] = tl::rows("# i i 0.0s 0.1i s l", &[]);
+static PREMIUM_GIFT_CODE_OPTION_: [tl::Constructor; 1] = tl::constructors(0, &PREMIUM_GIFT_CODE_OPTION_R, [
+    (0x257e_962b, true, 24, 7, "premiumGiftCodeOption flags users months store_product store_quantity currency amount"),
+]);
 tl::family! { enums::PremiumGiftCodeOption<'_>, enums::PremiumGiftCodeOption<'a>, &PREMIUM_GIFT_CODE_OPTION }
 pub(crate) static PREMIUM_GIFT_CODE_OPTION_T: [tl::Type; 1] = tl::Type::structs(&PREMIUM_GIFT_CODE_OPTION_);
 
 pub(crate) static PREMIUM_SUBSCRIPTION_OPTION: tl::Type = tl::Type::single::<enums::PremiumSubscriptionOption<'static>>("PremiumSubscriptionOption", 28, &PREMIUM_SUBSCRIPTION_OPTION_[0], tl::ListOps::of::<enums::PremiumSubscriptionOption<'static>>());
-static PREMIUM_SUBSCRIPTION_OPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::PremiumSubscriptionOption<'static>>(0x5f2d_1df2, 0, tl::Payload::Reference, 24, "premiumSubscriptionOption flags current can_purchase_upgrade transaction months currency amount bot_url store_product", &tl::rows::<9>("# 0.1! 0.2! 0.3s i s l s 0.0s", &[])),
-];
+static PREMIUM_SUBSCRIPTION_OPTION_R: [tl::Field; 9] = tl::rows("# 0.1! 0.2! 0.3s i s l s 0.0s", &[]);
+static PREMIUM_SUBSCRIPTION_OPTION_: [tl::Constructor; 1] = tl::constructors(0, &PREMIUM_SUBSCRIPTION_OPTION_R, [
+    (0x5f2d_1df2, true, 24, 9, "premiumSubscriptionOption flags current can_purchase_upgrade transaction months currency amount bot_url store_product"),
+]);
 tl::family! { enums::PremiumSubscriptionOption<'_>, enums::PremiumSubscriptionOption<'a>, &PREMIUM_SUBSCRIPTION_OPTION }
 pub(crate) static PREMIUM_SUBSCRIPTION_OPTION_T: [tl::Type; 1] = tl::Type::structs(&PREMIUM_SUBSCRIPTION_OPTION_);
 
 pub(crate) static PREPAID_GIVEAWAY: tl::Type = tl::Type::tagged::<enums::PrepaidGiveaway>("PrepaidGiveaway", 24, &PREPAID_GIVEAWAY_, { static SLOTS: [u16; 4] = tl::slots(&PREPAID_GIVEAWAY_); &SLOTS }, tl::ListOps::of::<enums::PrepaidGiveaway>());
-static PREPAID_GIVEAWAY_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::PrepaidGiveaway>(0xb253_9d54, 0, tl::Payload::Value, 20, "prepaidGiveaway id months quantity date", &tl::rows::<4>("l i i i", &[])),
-    tl::Constructor::new::<types::PrepaidStarsGiveaway>(0x9a9d_77e0, 1, tl::Payload::Value, 28, "prepaidStarsGiveaway id stars quantity boosts date", &tl::rows::<5>("l l i i i", &[])),
-];
+static PREPAID_GIVEAWAY_R: [tl::Field; 9] = tl::rows("l i i i|l l i i i", &[]);
+static PREPAID_GIVEAWAY_: [tl::Constructor; 2] = tl::constructors(0, &PREPAID_GIVEAWAY_R, [
+    (0xb253_9d54, false, 20, 4, "prepaidGiveaway id months quantity date"),
+    (0x9a9d_77e0, false, 28, 5, "prepaidStarsGiveaway id stars quantity boosts date"),
+]);
 tl::family! { enums::PrepaidGiveaway, enums::PrepaidGiveaway, &PREPAID_GIVEAWAY }
 pub(crate) static PREPAID_GIVEAWAY_T: [tl::Type; 2] = tl::Type::structs(&PREPAID_GIVEAWAY_);
 
 pub(crate) static PRIVACY_KEY: tl::Type = tl::Type::tagged::<enums::PrivacyKey>("PrivacyKey", 4, &PRIVACY_KEY_, { static SLOTS: [u16; 32] = tl::slots(&PRIVACY_KEY_); &SLOTS }, tl::ListOps::NONE);
-static PRIVACY_KEY_: [tl::Constructor; 14] = [
-    tl::Constructor::new::<()>(0xbc2e_ab30, 0, tl::Payload::Value, 0, "privacyKeyStatusTimestamp", &[]),
-    tl::Constructor::new::<()>(0x500e_6dfa, 1, tl::Payload::Value, 0, "privacyKeyChatInvite", &[]),
-    tl::Constructor::new::<()>(0x3d66_2b7b, 2, tl::Payload::Value, 0, "privacyKeyPhoneCall", &[]),
-    tl::Constructor::new::<()>(0x3949_1cc8, 3, tl::Payload::Value, 0, "privacyKeyPhoneP2P", &[]),
-    tl::Constructor::new::<()>(0x69ec_56a3, 4, tl::Payload::Value, 0, "privacyKeyForwards", &[]),
-    tl::Constructor::new::<()>(0x9615_1fed, 5, tl::Payload::Value, 0, "privacyKeyProfilePhoto", &[]),
-    tl::Constructor::new::<()>(0xd19a_e46d, 6, tl::Payload::Value, 0, "privacyKeyPhoneNumber", &[]),
-    tl::Constructor::new::<()>(0x42ff_d42b, 7, tl::Payload::Value, 0, "privacyKeyAddedByPhone", &[]),
-    tl::Constructor::new::<()>(0x0697_f414, 8, tl::Payload::Value, 0, "privacyKeyVoiceMessages", &[]),
-    tl::Constructor::new::<()>(0xa486_b761, 9, tl::Payload::Value, 0, "privacyKeyAbout", &[]),
-    tl::Constructor::new::<()>(0x2000_a518, 10, tl::Payload::Value, 0, "privacyKeyBirthday", &[]),
-    tl::Constructor::new::<()>(0x2ca4_fdf8, 11, tl::Payload::Value, 0, "privacyKeyStarGiftsAutoSave", &[]),
-    tl::Constructor::new::<()>(0x17d3_48d2, 12, tl::Payload::Value, 0, "privacyKeyNoPaidMessages", &[]),
-    tl::Constructor::new::<()>(0xff7a_571b, 13, tl::Payload::Value, 0, "privacyKeySavedMusic", &[]),
-];
+static PRIVACY_KEY_R: [tl::Field; 0] = tl::rows("|||||||||||||", &[]);
+static PRIVACY_KEY_: [tl::Constructor; 14] = tl::constructors(0, &PRIVACY_KEY_R, [
+    (0xbc2e_ab30, false, 0, 0, "privacyKeyStatusTimestamp"),
+    (0x500e_6dfa, false, 0, 0, "privacyKeyChatInvite"),
+    (0x3d66_2b7b, false, 0, 0, "privacyKeyPhoneCall"),
+    (0x3949_1cc8, false, 0, 0, "privacyKeyPhoneP2P"),
+    (0x69ec_56a3, false, 0, 0, "privacyKeyForwards"),
+    (0x9615_1fed, false, 0, 0, "privacyKeyProfilePhoto"),
+    (0xd19a_e46d, false, 0, 0, "privacyKeyPhoneNumber"),
+    (0x42ff_d42b, false, 0, 0, "privacyKeyAddedByPhone"),
+    (0x0697_f414, false, 0, 0, "privacyKeyVoiceMessages"),
+    (0xa486_b761, false, 0, 0, "privacyKeyAbout"),
+    (0x2000_a518, false, 0, 0, "privacyKeyBirthday"),
+    (0x2ca4_fdf8, false, 0, 0, "privacyKeyStarGiftsAutoSave"),
+    (0x17d3_48d2, false, 0, 0, "privacyKeyNoPaidMessages"),
+    (0xff7a_571b, false, 0, 0, "privacyKeySavedMusic"),
+]);
 tl::family! { enums::PrivacyKey, enums::PrivacyKey, &PRIVACY_KEY }
 
 pub(crate) static PRIVACY_RULE: tl::Type = tl::Type::tagged::<enums::PrivacyRule<'static>>("PrivacyRule", 4, &PRIVACY_RULE_, { static SLOTS: [u16; 32] = tl::slots(&PRIVACY_RULE_); &SLOTS }, tl::ListOps::of::<enums::PrivacyRule<'static>>());
-static PRIVACY_RULE_: [tl::Constructor; 12] = [
-    tl::Constructor::new::<()>(0xfffe_1bac, 0, tl::Payload::Value, 0, "privacyValueAllowContacts", &[]),
-    tl::Constructor::new::<()>(0x6542_7b82, 1, tl::Payload::Value, 0, "privacyValueAllowAll", &[]),
-    tl::Constructor::new::<types::PrivacyValueAllowUsers<'static>>(0xb890_5fb2, 2, tl::Payload::Value, 8, "privacyValueAllowUsers users", &tl::rows::<1>("*l", &[])),
-    tl::Constructor::new::<()>(0xf888_fa1a, 3, tl::Payload::Value, 0, "privacyValueDisallowContacts", &[]),
-    tl::Constructor::new::<()>(0x8b73_e763, 4, tl::Payload::Value, 0, "privacyValueDisallowAll", &[]),
-    tl::Constructor::new::<types::PrivacyValueDisallowUsers<'static>>(0xe462_1141, 5, tl::Payload::Value, 8, "privacyValueDisallowUsers users", &tl::rows::<1>("*l", &[])),
-    tl::Constructor::new::<types::PrivacyValueAllowChatParticipants<'static>>(0x6b13_4e8e, 6, tl::Payload::Value, 8, "privacyValueAllowChatParticipants chats", &tl::rows::<1>("*l", &[])),
-    tl::Constructor::new::<types::PrivacyValueDisallowChatParticipants<'static>>(0x41c8_7565, 7, tl::Payload::Value, 8, "privacyValueDisallowChatParticipants chats", &tl::rows::<1>("*l", &[])),
-    tl::Constructor::new::<()>(0xf7e8_d89b, 8, tl::Payload::Value, 0, "privacyValueAllowCloseFriends", &[]),
-    tl::Constructor::new::<()>(0xece9_814b, 9, tl::Payload::Value, 0, "privacyValueAllowPremium", &[]),
-    tl::Constructor::new::<()>(0x2146_1b5d, 10, tl::Payload::Value, 0, "privacyValueAllowBots", &[]),
-    tl::Constructor::new::<()>(0xf6a5_f82f, 11, tl::Payload::Value, 0, "privacyValueDisallowBots", &[]),
-];
+static PRIVACY_RULE_R: [tl::Field; 4] = tl::rows("||*l|||*l|*l|*l||||", &[]);
+static PRIVACY_RULE_: [tl::Constructor; 12] = tl::constructors(0, &PRIVACY_RULE_R, [
+    (0xfffe_1bac, false, 0, 0, "privacyValueAllowContacts"),
+    (0x6542_7b82, false, 0, 0, "privacyValueAllowAll"),
+    (0xb890_5fb2, false, 8, 1, "privacyValueAllowUsers users"),
+    (0xf888_fa1a, false, 0, 0, "privacyValueDisallowContacts"),
+    (0x8b73_e763, false, 0, 0, "privacyValueDisallowAll"),
+    (0xe462_1141, false, 8, 1, "privacyValueDisallowUsers users"),
+    (0x6b13_4e8e, false, 8, 1, "privacyValueAllowChatParticipants chats"),
+    (0x41c8_7565, false, 8, 1, "privacyValueDisallowChatParticipants chats"),
+    (0xf7e8_d89b, false, 0, 0, "privacyValueAllowCloseFriends"),
+    (0xece9_814b, false, 0, 0, "privacyValueAllowPremium"),
+    (0x2146_1b5d, false, 0, 0, "privacyValueAllowBots"),
+    (0xf6a5_f82f, false, 0, 0, "privacyValueDisallowBots"),
+]);
 tl::family! { enums::PrivacyRule<'_>, enums::PrivacyRule<'a>, &PRIVACY_RULE }
 pub(crate) static PRIVACY_RULE_T: [tl::Type; 12] = tl::Type::structs(&PRIVACY_RULE_);
 
 pub(crate) static PROFILE_TAB: tl::Type = tl::Type::tagged::<enums::ProfileTab>("ProfileTab", 4, &PROFILE_TAB_, { static SLOTS: [u16; 16] = tl::slots(&PROFILE_TAB_); &SLOTS }, tl::ListOps::NONE);
-static PROFILE_TAB_: [tl::Constructor; 8] = [
-    tl::Constructor::new::<()>(0xb98c_d696, 0, tl::Payload::Value, 0, "profileTabPosts", &[]),
-    tl::Constructor::new::<()>(0x4d4b_d46a, 1, tl::Payload::Value, 0, "profileTabGifts", &[]),
-    tl::Constructor::new::<()>(0x72c6_4955, 2, tl::Payload::Value, 0, "profileTabMedia", &[]),
-    tl::Constructor::new::<()>(0xab33_9c00, 3, tl::Payload::Value, 0, "profileTabFiles", &[]),
-    tl::Constructor::new::<()>(0x9f27_d26e, 4, tl::Payload::Value, 0, "profileTabMusic", &[]),
-    tl::Constructor::new::<()>(0xe477_092e, 5, tl::Payload::Value, 0, "profileTabVoice", &[]),
-    tl::Constructor::new::<()>(0xd365_6499, 6, tl::Payload::Value, 0, "profileTabLinks", &[]),
-    tl::Constructor::new::<()>(0xa2c0_f695, 7, tl::Payload::Value, 0, "profileTabGifs", &[]),
-];
+static PROFILE_TAB_R: [tl::Field; 0] = tl::rows("|||||||", &[]);
+static PROFILE_TAB_: [tl::Constructor; 8] = tl::constructors(0, &PROFILE_TAB_R, [
+    (0xb98c_d696, false, 0, 0, "profileTabPosts"),
+    (0x4d4b_d46a, false, 0, 0, "profileTabGifts"),
+    (0x72c6_4955, false, 0, 0, "profileTabMedia"),
+    (0xab33_9c00, false, 0, 0, "profileTabFiles"),
+    (0x9f27_d26e, false, 0, 0, "profileTabMusic"),
+    (0xe477_092e, false, 0, 0, "profileTabVoice"),
+    (0xd365_6499, false, 0, 0, "profileTabLinks"),
+    (0xa2c0_f695, false, 0, 0, "profileTabGifs"),
+]);
 tl::family! { enums::ProfileTab, enums::ProfileTab, &PROFILE_TAB }
 
 pub(crate) static PUBLIC_FORWARD: tl::Type = tl::Type::tagged::<enums::PublicForward<'static>>("PublicForward", 16, &PUBLIC_FORWARD_, { static SLOTS: [u16; 4] = tl::slots(&PUBLIC_FORWARD_); &SLOTS }, tl::ListOps::of::<enums::PublicForward<'static>>());
-static PUBLIC_FORWARD_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::PublicForwardMessage<'static>>(0x01f2_bf4a, 0, tl::Payload::Value, 12, "publicForwardMessage message", &tl::rows::<1>("o", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::PublicForwardStory<'static>>(0xedf3_add0, 1, tl::Payload::Reference, 20, "publicForwardStory peer story", &tl::rows::<2>("o o", &[&tables::PEER, &tables::STORY_ITEM])),
-];
+static PUBLIC_FORWARD_R: [tl::Field; 3] = tl::rows("o|o o", &[&tables::MESSAGE, &tables::PEER, &tables::STORY_ITEM]);
+static PUBLIC_FORWARD_: [tl::Constructor; 2] = tl::constructors(0, &PUBLIC_FORWARD_R, [
+    (0x01f2_bf4a, false, 12, 1, "publicForwardMessage message"),
+    (0xedf3_add0, true, 20, 2, "publicForwardStory peer story"),
+]);
 tl::family! { enums::PublicForward<'_>, enums::PublicForward<'a>, &PUBLIC_FORWARD }
 pub(crate) static PUBLIC_FORWARD_T: [tl::Type; 2] = tl::Type::structs(&PUBLIC_FORWARD_);
 
 pub(crate) static QUICK_REPLY: tl::Type = tl::Type::single::<enums::QuickReply<'static>>("QuickReply", 20, &QUICK_REPLY_[0], tl::ListOps::of::<enums::QuickReply<'static>>());
-static QUICK_REPLY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::QuickReply<'static>>(0x0697_102b, 0, tl::Payload::Value, 16, "quickReply shortcut_id shortcut top_message count", &tl::rows::<4>("i s i i", &[])),
-];
+static QUICK_REPLY_R: [tl::Field; 4] = tl::rows("i s i i", &[]);
+static QUICK_REPLY_: [tl::Constructor; 1] = tl::constructors(0, &QUICK_REPLY_R, [
+    (0x0697_102b, false, 16, 4, "quickReply shortcut_id shortcut top_message count"),
+]);
 tl::family! { enums::QuickReply<'_>, enums::QuickReply<'a>, &QUICK_REPLY }
 pub(crate) static QUICK_REPLY_T: [tl::Type; 1] = tl::Type::structs(&QUICK_REPLY_);
 
 pub(crate) static REACTION: tl::Type = tl::Type::tagged::<enums::Reaction<'static>>("Reaction", 4, &REACTION_, { static SLOTS: [u16; 8] = tl::slots(&REACTION_); &SLOTS }, tl::ListOps::of::<enums::Reaction<'static>>());
-static REACTION_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<()>(0x79f5_d419, 0, tl::Payload::Value, 0, "reactionEmpty", &[]),
-    tl::Constructor::new::<types::ReactionEmoji<'static>>(0x1b22_86b8, 1, tl::Payload::Value, 4, "reactionEmoji emoticon", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::ReactionCustomEmoji>(0x8935_fc73, 2, tl::Payload::Value, 8, "reactionCustomEmoji document_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<()>(0x523d_a4eb, 3, tl::Payload::Value, 0, "reactionPaid", &[]),
-];
+static REACTION_R: [tl::Field; 2] = tl::rows("|s|l|", &[]);
+static REACTION_: [tl::Constructor; 4] = tl::constructors(0, &REACTION_R, [
+    (0x79f5_d419, false, 0, 0, "reactionEmpty"),
+    (0x1b22_86b8, false, 4, 1, "reactionEmoji emoticon"),
+    (0x8935_fc73, false, 8, 1, "reactionCustomEmoji document_id"),
+    (0x523d_a4eb, false, 0, 0, "reactionPaid"),
+]);
 tl::family! { enums::Reaction<'_>, enums::Reaction<'a>, &REACTION }
 pub(crate) static REACTION_T: [tl::Type; 4] = tl::Type::structs(&REACTION_);
 
 pub(crate) static REACTION_COUNT: tl::Type = tl::Type::single::<enums::ReactionCount<'static>>("ReactionCount", 16, &REACTION_COUNT_[0], tl::ListOps::of::<enums::ReactionCount<'static>>());
-static REACTION_COUNT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ReactionCount<'static>>(0xa3d1_cb80, 0, tl::Payload::Reference, 12, "reactionCount flags chosen_order reaction count", &tl::rows::<4>("# 0.0i o i", &[&tables::REACTION])),
-];
+static REACTION_COUNT_R: [tl::Field; 4] = tl::rows("# 0.0i o i", &[&tables::REACTION]);
+static REACTION_COUNT_: [tl::Constructor; 1] = tl::constructors(0, &REACTION_COUNT_R, [
+    (0xa3d1_cb80, true, 12, 4, "reactionCount flags chosen_order reaction count"),
+]);
 tl::family! { enums::ReactionCount<'_>, enums::ReactionCount<'a>, &REACTION_COUNT }
 pub(crate) static REACTION_COUNT_T: [tl::Type; 1] = tl::Type::structs(&REACTION_COUNT_);
 
 pub(crate) static REACTION_NOTIFICATIONS_FROM: tl::Type = tl::Type::tagged::<enums::ReactionNotificationsFrom>("ReactionNotificationsFrom", 4, &REACTION_NOTIFICATIONS_FROM_, { static SLOTS: [u16; 4] = tl::slots(&REACTION_NOTIFICATIONS_FROM_); &SLOTS }, tl::ListOps::NONE);
-static REACTION_NOTIFICATIONS_FROM_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0xbac3_a61a, 0, tl::Payload::Value, 0, "reactionNotificationsFromContacts", &[]),
-    tl::Constructor::new::<()>(0x4b9e_22a0, 1, tl::Payload::Value, 0, "reactionNotificationsFromAll", &[]),
-];
+static REACTION_NOTIFICATIONS_FROM_R: [tl::Field; 0] = tl::rows("|", &[]);
+static REACTION_NOTIFICATIONS_FROM_: [tl::Constructor; 2] = tl::constructors(0, &REACTION_NOTIFICATIONS_FROM_R, [
+    (0xbac3_a61a, false, 0, 0, "reactionNotificationsFromContacts"),
+    (0x4b9e_22a0, false, 0, 0, "reactionNotificationsFromAll"),
+]);
 tl::family! { enums::ReactionNotificationsFrom, enums::ReactionNotificationsFrom, &REACTION_NOTIFICATIONS_FROM }
 
 pub(crate) static REACTIONS_NOTIFY_SETTINGS: tl::Type = tl::Type::single::<enums::ReactionsNotifySettings<'static>>("ReactionsNotifySettings", 16, &REACTIONS_NOTIFY_SETTINGS_[0], tl::ListOps::NONE);
-static REACTIONS_NOTIFY_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ReactionsNotifySettings<'static>>(0x71e4_ea58, 0, tl::Payload::Reference, 12, "reactionsNotifySettings flags messages_notify_from stories_notify_from poll_votes_notify_from sound show_previews", &tl::rows::<6>("# 0.0o 0.1o 0.2o o b", &[&tables::REACTION_NOTIFICATIONS_FROM, &tables::REACTION_NOTIFICATIONS_FROM, &tables::REACTION_NOTIFICATIONS_FROM, &tables::NOTIFICATION_SOUND])),
-];
+static REACTIONS_NOTIFY_SETTINGS_R: [tl::Field; 6] = tl::rows("# 0.0o 0.1o 0.2o o b", &[&tables::REACTION_NOTIFICATIONS_FROM, &tables::REACTION_NOTIFICATIONS_FROM, &tables::REACTION_NOTIFICATIONS_FROM, &tables::NOTIFICATION_SOUND]);
+static REACTIONS_NOTIFY_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &REACTIONS_NOTIFY_SETTINGS_R, [
+    (0x71e4_ea58, true, 12, 6, "reactionsNotifySettings flags messages_notify_from stories_notify_from poll_votes_notify_from sound show_previews"),
+]);
 tl::family! { enums::ReactionsNotifySettings<'_>, enums::ReactionsNotifySettings<'a>, &REACTIONS_NOTIFY_SETTINGS }
 pub(crate) static REACTIONS_NOTIFY_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&REACTIONS_NOTIFY_SETTINGS_);
 
 pub(crate) static READ_PARTICIPANT_DATE: tl::Type = tl::Type::single::<enums::ReadParticipantDate>("ReadParticipantDate", 16, &READ_PARTICIPANT_DATE_[0], tl::ListOps::of::<enums::ReadParticipantDate>());
-static READ_PARTICIPANT_DATE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ReadParticipantDate>(0x4a4f_f172, 0, tl::Payload::Value, 12, "readParticipantDate user_id date", &tl::rows::<2>("l i", &[])),
-];
+static READ_PARTICIPANT_DATE_R: [tl::Field; 2] = tl::rows("l i", &[]);
+static READ_PARTICIPANT_DATE_: [tl::Constructor; 1] = tl::constructors(0, &READ_PARTICIPANT_DATE_R, [
+    (0x4a4f_f172, false, 12, 2, "readParticipantDate user_id date"),
+]);
 tl::family! { enums::ReadParticipantDate, enums::ReadParticipantDate, &READ_PARTICIPANT_DATE }
 pub(crate) static READ_PARTICIPANT_DATE_T: [tl::Type; 1] = tl::Type::structs(&READ_PARTICIPANT_DATE_);
 
 pub(crate) static RECEIVED_NOTIFY_MESSAGE: tl::Type = tl::Type::single::<enums::ReceivedNotifyMessage>("ReceivedNotifyMessage", 12, &RECEIVED_NOTIFY_MESSAGE_[0], tl::ListOps::of::<enums::ReceivedNotifyMessage>());
-static RECEIVED_NOTIFY_MESSAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ReceivedNotifyMessage>(0xa384_b779, 0, tl::Payload::Value, 8, "receivedNotifyMessage id flags", &tl::rows::<2>("i i", &[])),
-];
+static RECEIVED_NOTIFY_MESSAGE_R: [tl::Field; 2] = tl::rows("i i", &[]);
+static RECEIVED_NOTIFY_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &RECEIVED_NOTIFY_MESSAGE_R, [
+    (0xa384_b779, false, 8, 2, "receivedNotifyMessage id flags"),
+]);
 tl::family! { enums::ReceivedNotifyMessage, enums::ReceivedNotifyMessage, &RECEIVED_NOTIFY_MESSAGE }
 pub(crate) static RECEIVED_NOTIFY_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&RECEIVED_NOTIFY_MESSAGE_);
 
 pub(crate) static RECENT_ME_URL: tl::Type = tl::Type::tagged::<enums::RecentMeUrl<'static>>("RecentMeUrl", 8, &RECENT_ME_URL_, { static SLOTS: [u16; 16] = tl::slots(&RECENT_ME_URL_); &SLOTS }, tl::ListOps::of::<enums::RecentMeUrl<'static>>());
-static RECENT_ME_URL_: [tl::Constructor; 5] = [
-    tl::Constructor::new::<types::RecentMeUrlUnknown<'static>>(0x46e1_d13d, 0, tl::Payload::Value, 4, "recentMeUrlUnknown url", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::RecentMeUrlUser<'static>>(0xb92c_09e2, 1, tl::Payload::Value, 12, "recentMeUrlUser url user_id", &tl::rows::<2>("s l", &[])),
-    tl::Constructor::new::<types::RecentMeUrlChat<'static>>(0xb2da_71d2, 2, tl::Payload::Value, 12, "recentMeUrlChat url chat_id", &tl::rows::<2>("s l", &[])),
-    tl::Constructor::new::<types::RecentMeUrlChatInvite<'static>>(0xeb49_081d, 3, tl::Payload::Reference, 20, "recentMeUrlChatInvite url chat_invite", &tl::rows::<2>("s o", &[&tables::CHAT_INVITE])),
-    tl::Constructor::new::<types::RecentMeUrlStickerSet<'static>>(0xbc0a_57dc, 4, tl::Payload::Reference, 48, "recentMeUrlStickerSet url set", &tl::rows::<2>("s o", &[&tables::STICKER_SET_COVERED])),
-];
+static RECENT_ME_URL_R: [tl::Field; 9] = tl::rows("s|s l|s l|s o|s o", &[&tables::CHAT_INVITE, &tables::STICKER_SET_COVERED]);
+static RECENT_ME_URL_: [tl::Constructor; 5] = tl::constructors(0, &RECENT_ME_URL_R, [
+    (0x46e1_d13d, false, 4, 1, "recentMeUrlUnknown url"),
+    (0xb92c_09e2, false, 12, 2, "recentMeUrlUser url user_id"),
+    (0xb2da_71d2, false, 12, 2, "recentMeUrlChat url chat_id"),
+    (0xeb49_081d, true, 20, 2, "recentMeUrlChatInvite url chat_invite"),
+    (0xbc0a_57dc, true, 48, 2, "recentMeUrlStickerSet url set"),
+]);
 tl::family! { enums::RecentMeUrl<'_>, enums::RecentMeUrl<'a>, &RECENT_ME_URL }
 pub(crate) static RECENT_ME_URL_T: [tl::Type; 5] = tl::Type::structs(&RECENT_ME_URL_);
 
 pub(crate) static RECENT_STORY: tl::Type = tl::Type::single::<enums::RecentStory>("RecentStory", 8, &RECENT_STORY_[0], tl::ListOps::of::<enums::RecentStory>());
-static RECENT_STORY_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::RecentStory>(0x711d_692d, 0, tl::Payload::Value, 4, "recentStory flags live max_id", &tl::rows::<3>("# 0.0! 0.1i", &[])),
-];
+static RECENT_STORY_R: [tl::Field; 3] = tl::rows("# 0.0! 0.1i", &[]);
+static RECENT_STORY_: [tl::Constructor; 1] = tl::constructors(0, &RECENT_STORY_R, [
+    (0x711d_692d, false, 4, 3, "recentStory flags live max_id"),
+]);
 tl::family! { enums::RecentStory, enums::RecentStory, &RECENT_STORY }
 pub(crate) static RECENT_STORY_T: [tl::Type; 1] = tl::Type::structs(&RECENT_STORY_);
 
 pub(crate) static REPLY_MARKUP: tl::Type = tl::Type::tagged::<enums::ReplyMarkup<'static>>("ReplyMarkup", 8, &REPLY_MARKUP_, { static SLOTS: [u16; 8] = tl::slots(&REPLY_MARKUP_); &SLOTS }, tl::ListOps::NONE);
-static REPLY_MARKUP_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::ReplyKeyboardHide>(0xa03e_5b85, 0, tl::Payload::Value, 4, "replyKeyboardHide flags selective", &tl::rows::<2>("# 0.2!", &[])),
-    tl::Constructor::new::<types::ReplyKeyboardForceReply<'static>>(0x86b4_0b08, 1, tl::Payload::Value, 4, "replyKeyboardForceReply flags single_use selective placeholder", &tl::rows::<4>("# 0.1! 0.2! 0.3s", &[])),
-    tl::Constructor::new::<types::ReplyKeyboardMarkup<'static>>(0x85dd_99d1, 2, tl::Payload::Reference, 12, "replyKeyboardMarkup flags resize single_use selective persistent force_reply rows placeholder", &tl::rows::<8>("# 0.0! 0.1! 0.2! 0.4! 0.5! *o 0.3s", &[&tables::KEYBOARD_BUTTON_ROW])),
-    tl::Constructor::new::<types::ReplyInlineMarkup<'static>>(0xb2b1_5770, 3, tl::Payload::Value, 12, "replyInlineMarkup flags force_reply rows", &tl::rows::<3>("# 0.5! *o", &[&tables::KEYBOARD_INLINE_BUTTON_ROW])),
-];
+static REPLY_MARKUP_R: [tl::Field; 17] = tl::rows("# 0.2!|# 0.1! 0.2! 0.3s|# 0.0! 0.1! 0.2! 0.4! 0.5! *o 0.3s|# 0.5! *o", &[&tables::KEYBOARD_BUTTON_ROW, &tables::KEYBOARD_INLINE_BUTTON_ROW]);
+static REPLY_MARKUP_: [tl::Constructor; 4] = tl::constructors(0, &REPLY_MARKUP_R, [
+    (0xa03e_5b85, false, 4, 2, "replyKeyboardHide flags selective"),
+    (0x86b4_0b08, false, 4, 4, "replyKeyboardForceReply flags single_use selective placeholder"),
+    (0x85dd_99d1, true, 12, 8, "replyKeyboardMarkup flags resize single_use selective persistent force_reply rows placeholder"),
+    (0xb2b1_5770, false, 12, 3, "replyInlineMarkup flags force_reply rows"),
+]);
 tl::family! { enums::ReplyMarkup<'_>, enums::ReplyMarkup<'a>, &REPLY_MARKUP }
 pub(crate) static REPLY_MARKUP_T: [tl::Type; 4] = tl::Type::structs(&REPLY_MARKUP_);
 
 pub(crate) static REPORT_REASON: tl::Type = tl::Type::tagged::<enums::ReportReason>("ReportReason", 4, &REPORT_REASON_, { static SLOTS: [u16; 32] = tl::slots(&REPORT_REASON_); &SLOTS }, tl::ListOps::NONE);
-static REPORT_REASON_: [tl::Constructor; 10] = [
-    tl::Constructor::new::<()>(0x58db_cab8, 0, tl::Payload::Value, 0, "inputReportReasonSpam", &[]),
-    tl::Constructor::new::<()>(0x1e22_c78d, 1, tl::Payload::Value, 0, "inputReportReasonViolence", &[]),
-    tl::Constructor::new::<()>(0x2e59_d922, 2, tl::Payload::Value, 0, "inputReportReasonPornography", &[]),
-    tl::Constructor::new::<()>(0xadf4_4ee3, 3, tl::Payload::Value, 0, "inputReportReasonChildAbuse", &[]),
-    tl::Constructor::new::<()>(0xc1e4_a2b1, 4, tl::Payload::Value, 0, "inputReportReasonOther", &[]),
-    tl::Constructor::new::<()>(0x9b89_f93a, 5, tl::Payload::Value, 0, "inputReportReasonCopyright", &[]),
-    tl::Constructor::new::<()>(0xdbd4_feed, 6, tl::Payload::Value, 0, "inputReportReasonGeoIrrelevant", &[]),
-    tl::Constructor::new::<()>(0xf5dd_d6e7, 7, tl::Payload::Value, 0, "inputReportReasonFake", &[]),
-    tl::Constructor::new::<()>(0x0a8e_b2be, 8, tl::Payload::Value, 0, "inputReportReasonIllegalDrugs", &[]),
-    tl::Constructor::new::<()>(0x9ec7_863d, 9, tl::Payload::Value, 0, "inputReportReasonPersonalDetails", &[]),
-];
+static REPORT_REASON_R: [tl::Field; 0] = tl::rows("|||||||||", &[]);
+static REPORT_REASON_: [tl::Constructor; 10] = tl::constructors(0, &REPORT_REASON_R, [
+    (0x58db_cab8, false, 0, 0, "inputReportReasonSpam"),
+    (0x1e22_c78d, false, 0, 0, "inputReportReasonViolence"),
+    (0x2e59_d922, false, 0, 0, "inputReportReasonPornography"),
+    (0xadf4_4ee3, false, 0, 0, "inputReportReasonChildAbuse"),
+    (0xc1e4_a2b1, false, 0, 0, "inputReportReasonOther"),
+    (0x9b89_f93a, false, 0, 0, "inputReportReasonCopyright"),
+    (0xdbd4_feed, false, 0, 0, "inputReportReasonGeoIrrelevant"),
+    (0xf5dd_d6e7, false, 0, 0, "inputReportReasonFake"),
+    (0x0a8e_b2be, false, 0, 0, "inputReportReasonIllegalDrugs"),
+    (0x9ec7_863d, false, 0, 0, "inputReportReasonPersonalDetails"),
+]);
 tl::family! { enums::ReportReason, enums::ReportReason, &REPORT_REASON }
 
 pub(crate) static REPORT_RESULT: tl::Type = tl::Type::tagged::<enums::ReportResult<'static>>("ReportResult", 4, &REPORT_RESULT_, { static SLOTS: [u16; 8] = tl::slots(&REPORT_RESULT_); &SLOTS }, tl::ListOps::NONE);
-static REPORT_RESULT_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::ReportResultChooseOption<'static>>(0xf0e4_e0b6, 0, tl::Payload::Value, 12, "reportResultChooseOption title options", &tl::rows::<2>("s *o", &[&tables::MESSAGE_REPORT_OPTION])),
-    tl::Constructor::new::<types::ReportResultAddComment<'static>>(0x6f09_ac31, 1, tl::Payload::Value, 8, "reportResultAddComment flags optional option", &tl::rows::<3>("# 0.0! y", &[])),
-    tl::Constructor::new::<()>(0x8db3_3c4b, 2, tl::Payload::Value, 0, "reportResultReported", &[]),
-];
+static REPORT_RESULT_R: [tl::Field; 5] = tl::rows("s *o|# 0.0! y|", &[&tables::MESSAGE_REPORT_OPTION]);
+static REPORT_RESULT_: [tl::Constructor; 3] = tl::constructors(0, &REPORT_RESULT_R, [
+    (0xf0e4_e0b6, false, 12, 2, "reportResultChooseOption title options"),
+    (0x6f09_ac31, false, 8, 3, "reportResultAddComment flags optional option"),
+    (0x8db3_3c4b, false, 0, 0, "reportResultReported"),
+]);
 tl::family! { enums::ReportResult<'_>, enums::ReportResult<'a>, &REPORT_RESULT }
 pub(crate) static REPORT_RESULT_T: [tl::Type; 3] = tl::Type::structs(&REPORT_RESULT_);
 
 pub(crate) static REQUEST_PEER_TYPE: tl::Type = tl::Type::tagged::<enums::RequestPeerType<'static>>("RequestPeerType", 8, &REQUEST_PEER_TYPE_, { static SLOTS: [u16; 8] = tl::slots(&REQUEST_PEER_TYPE_); &SLOTS }, tl::ListOps::NONE);
-static REQUEST_PEER_TYPE_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::RequestPeerTypeUser>(0x5f3b_8a00, 0, tl::Payload::Value, 4, "requestPeerTypeUser flags bot premium", &tl::rows::<3>("# 0.0b 0.1b", &[])),
-    tl::Constructor::new::<types::RequestPeerTypeChat<'static>>(0xc9f0_6e1b, 1, tl::Payload::Value, 4, "requestPeerTypeChat flags creator bot_participant has_username forum user_admin_rights bot_admin_rights", &tl::rows::<7>("# 0.0! 0.5! 0.3b 0.4b 0.1o 0.2o", &[&tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_ADMIN_RIGHTS])),
-    tl::Constructor::new::<types::RequestPeerTypeBroadcast<'static>>(0x339b_ef6c, 2, tl::Payload::Value, 4, "requestPeerTypeBroadcast flags creator has_username user_admin_rights bot_admin_rights", &tl::rows::<5>("# 0.0! 0.3b 0.1o 0.2o", &[&tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_ADMIN_RIGHTS])),
-    tl::Constructor::new::<types::RequestPeerTypeCreateBot<'static>>(0x3e81_e078, 3, tl::Payload::Reference, 4, "requestPeerTypeCreateBot flags bot_managed suggested_name suggested_username", &tl::rows::<4>("# 0.0! 0.1s 0.2s", &[])),
-];
+static REQUEST_PEER_TYPE_R: [tl::Field; 19] = tl::rows("# 0.0b 0.1b|# 0.0! 0.5! 0.3b 0.4b 0.1o 0.2o|# 0.0! 0.3b 0.1o 0.2o|# 0.0! 0.1s 0.2s", &[&tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_ADMIN_RIGHTS]);
+static REQUEST_PEER_TYPE_: [tl::Constructor; 4] = tl::constructors(0, &REQUEST_PEER_TYPE_R, [
+    (0x5f3b_8a00, false, 4, 3, "requestPeerTypeUser flags bot premium"),
+    (0xc9f0_6e1b, false, 4, 7, "requestPeerTypeChat flags creator bot_participant has_username forum user_admin_rights bot_admin_rights"),
+    (0x339b_ef6c, false, 4, 5, "requestPeerTypeBroadcast flags creator has_username user_admin_rights bot_admin_rights"),
+    (0x3e81_e078, true, 4, 4, "requestPeerTypeCreateBot flags bot_managed suggested_name suggested_username"),
+]);
 tl::family! { enums::RequestPeerType<'_>, enums::RequestPeerType<'a>, &REQUEST_PEER_TYPE }
 pub(crate) static REQUEST_PEER_TYPE_T: [tl::Type; 4] = tl::Type::structs(&REQUEST_PEER_TYPE_);
 
 pub(crate) static REQUESTED_PEER: tl::Type = tl::Type::tagged::<enums::RequestedPeer<'static>>("RequestedPeer", 16, &REQUESTED_PEER_, { static SLOTS: [u16; 8] = tl::slots(&REQUESTED_PEER_); &SLOTS }, tl::ListOps::of::<enums::RequestedPeer<'static>>());
-static REQUESTED_PEER_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::RequestedPeerUser<'static>>(0xd62f_f46a, 0, tl::Payload::Reference, 12, "requestedPeerUser flags user_id first_name last_name username photo", &tl::rows::<6>("# l 0.0s 0.0s 0.1s 0.2o", &[&tables::PHOTO])),
-    tl::Constructor::new::<types::RequestedPeerChat<'static>>(0x7307_544f, 1, tl::Payload::Value, 12, "requestedPeerChat flags chat_id title photo", &tl::rows::<4>("# l 0.0s 0.2o", &[&tables::PHOTO])),
-    tl::Constructor::new::<types::RequestedPeerChannel<'static>>(0x8ba4_03e4, 2, tl::Payload::Reference, 12, "requestedPeerChannel flags channel_id title username photo", &tl::rows::<5>("# l 0.0s 0.1s 0.2o", &[&tables::PHOTO])),
-];
+static REQUESTED_PEER_R: [tl::Field; 15] = tl::rows("# l 0.0s 0.0s 0.1s 0.2o|# l 0.0s 0.2o|# l 0.0s 0.1s 0.2o", &[&tables::PHOTO, &tables::PHOTO, &tables::PHOTO]);
+static REQUESTED_PEER_: [tl::Constructor; 3] = tl::constructors(0, &REQUESTED_PEER_R, [
+    (0xd62f_f46a, true, 12, 6, "requestedPeerUser flags user_id first_name last_name username photo"),
+    (0x7307_544f, false, 12, 4, "requestedPeerChat flags chat_id title photo"),
+    (0x8ba4_03e4, true, 12, 5, "requestedPeerChannel flags channel_id title username photo"),
+]);
 tl::family! { enums::RequestedPeer<'_>, enums::RequestedPeer<'a>, &REQUESTED_PEER }
 pub(crate) static REQUESTED_PEER_T: [tl::Type; 3] = tl::Type::structs(&REQUESTED_PEER_);
 
 pub(crate) static REQUIREMENT_TO_CONTACT: tl::Type = tl::Type::tagged::<enums::RequirementToContact>("RequirementToContact", 4, &REQUIREMENT_TO_CONTACT_, { static SLOTS: [u16; 8] = tl::slots(&REQUIREMENT_TO_CONTACT_); &SLOTS }, tl::ListOps::of::<enums::RequirementToContact>());
-static REQUIREMENT_TO_CONTACT_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<()>(0x050a_9839, 0, tl::Payload::Value, 0, "requirementToContactEmpty", &[]),
-    tl::Constructor::new::<()>(0xe581_e4e9, 1, tl::Payload::Value, 0, "requirementToContactPremium", &[]),
-    tl::Constructor::new::<types::RequirementToContactPaidMessages>(0xb4f6_7e93, 2, tl::Payload::Value, 8, "requirementToContactPaidMessages stars_amount", &tl::rows::<1>("l", &[])),
-];
+static REQUIREMENT_TO_CONTACT_R: [tl::Field; 1] = tl::rows("||l", &[]);
+static REQUIREMENT_TO_CONTACT_: [tl::Constructor; 3] = tl::constructors(0, &REQUIREMENT_TO_CONTACT_R, [
+    (0x050a_9839, false, 0, 0, "requirementToContactEmpty"),
+    (0xe581_e4e9, false, 0, 0, "requirementToContactPremium"),
+    (0xb4f6_7e93, false, 8, 1, "requirementToContactPaidMessages stars_amount"),
+]);
 tl::family! { enums::RequirementToContact, enums::RequirementToContact, &REQUIREMENT_TO_CONTACT }
 pub(crate) static REQUIREMENT_TO_CONTACT_T: [tl::Type; 3] = tl::Type::structs(&REQUIREMENT_TO_CONTACT_);
 
 pub(crate) static RESTRICTION_REASON: tl::Type = tl::Type::single::<enums::RestrictionReason<'static>>("RestrictionReason", 16, &RESTRICTION_REASON_[0], tl::ListOps::of::<enums::RestrictionReason<'static>>());
-static RESTRICTION_REASON_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::RestrictionReason<'static>>(0xd072_acb4, 0, tl::Payload::Reference, 12, "restrictionReason platform reason text", &tl::rows::<3>("s s s", &[])),
-];
+static RESTRICTION_REASON_R: [tl::Field; 3] = tl::rows("s s s", &[]);
+static RESTRICTION_REASON_: [tl::Constructor; 1] = tl::constructors(0, &RESTRICTION_REASON_R, [
+    (0xd072_acb4, true, 12, 3, "restrictionReason platform reason text"),
+]);
 tl::family! { enums::RestrictionReason<'_>, enums::RestrictionReason<'a>, &RESTRICTION_REASON }
 pub(crate) static RESTRICTION_REASON_T: [tl::Type; 1] = tl::Type::structs(&RESTRICTION_REASON_);
 
 pub(crate) static RICH_BUTTON_STYLE: tl::Type = tl::Type::single::<enums::RichButtonStyle>("RichButtonStyle", 8, &RICH_BUTTON_STYLE_[0], tl::ListOps::NONE);
-static RICH_BUTTON_STYLE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::RichButtonStyle>(0x03c6_10bd, 0, tl::Payload::Value, 4, "richButtonStyle flags bg_primary bg_danger bg_success link", &tl::rows::<5>("# 0.0! 0.1! 0.2! 0.3!", &[])),
-];
+static RICH_BUTTON_STYLE_R: [tl::Field; 5] = tl::rows("# 0.0! 0.1! 0.2! 0.3!", &[]);
+static RICH_BUTTON_STYLE_: [tl::Constructor; 1] = tl::constructors(0, &RICH_BUTTON_STYLE_R, [
+    (0x03c6_10bd, false, 4, 5, "richButtonStyle flags bg_primary bg_danger bg_success link"),
+]);
 tl::family! { enums::RichButtonStyle, enums::RichButtonStyle, &RICH_BUTTON_STYLE }
 pub(crate) static RICH_BUTTON_STYLE_T: [tl::Type; 1] = tl::Type::structs(&RICH_BUTTON_STYLE_);
 
 pub(crate) static RICH_MESSAGE: tl::Type = tl::Type::single::<enums::RichMessage<'static>>("RichMessage", 32, &RICH_MESSAGE_[0], tl::ListOps::of::<enums::RichMessage<'static>>());
-static RICH_MESSAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::RichMessage<'static>>(0xbaf3_9d8b, 0, tl::Payload::Reference, 28, "richMessage flags rtl part blocks photos documents", &tl::rows::<6>("# 0.0! 0.1! *o *o *o", &[&tables::PAGE_BLOCK, &tables::PHOTO, &tables::DOCUMENT])),
-];
+static RICH_MESSAGE_R: [tl::Field; 6] = tl::rows("# 0.0! 0.1! *o *o *o", &[&tables::PAGE_BLOCK, &tables::PHOTO, &tables::DOCUMENT]);
+static RICH_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &RICH_MESSAGE_R, [
+    (0xbaf3_9d8b, true, 28, 6, "richMessage flags rtl part blocks photos documents"),
+]);
 tl::family! { enums::RichMessage<'_>, enums::RichMessage<'a>, &RICH_MESSAGE }
 pub(crate) static RICH_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&RICH_MESSAGE_);
 
 pub(crate) static RICH_TEXT: tl::Type = tl::Type::tagged::<enums::RichText<'static>>("RichText", 4, &RICH_TEXT_, { static SLOTS: [u16; 64] = tl::slots(&RICH_TEXT_); &SLOTS }, tl::ListOps::of::<enums::RichText<'static>>());
-static RICH_TEXT_: [tl::Constructor; 32] = [
-    tl::Constructor::new::<()>(0xdc3d_824f, 0, tl::Payload::Value, 0, "textEmpty", &[]),
-    tl::Constructor::new::<types::TextPlain<'static>>(0x7446_94e0, 1, tl::Payload::Value, 4, "textPlain text", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::TextBold<'static>>(0x6724_abc4, 2, tl::Payload::Reference, 4, "textBold text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextItalic<'static>>(0xd912_a59c, 3, tl::Payload::Reference, 4, "textItalic text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextUnderline<'static>>(0xc126_22c4, 4, tl::Payload::Reference, 4, "textUnderline text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextStrike<'static>>(0x9bf8_bb95, 5, tl::Payload::Reference, 4, "textStrike text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextFixed<'static>>(0x6c3f_19b9, 6, tl::Payload::Reference, 4, "textFixed text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextUrl<'static>>(0x3c28_84c1, 7, tl::Payload::Reference, 16, "textUrl text url webpage_id", &tl::rows::<3>("o s l", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextEmail<'static>>(0xde5a_0dd6, 8, tl::Payload::Reference, 8, "textEmail text email", &tl::rows::<2>("o s", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextConcat<'static>>(0x7e62_60d7, 9, tl::Payload::Value, 8, "textConcat texts", &tl::rows::<1>("*o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextSubscript<'static>>(0xed6a_8504, 10, tl::Payload::Reference, 4, "textSubscript text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextSuperscript<'static>>(0xc7fb_5e01, 11, tl::Payload::Reference, 4, "textSuperscript text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextMarked<'static>>(0x034b_8621, 12, tl::Payload::Reference, 4, "textMarked text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextPhone<'static>>(0x1ccb_966a, 13, tl::Payload::Reference, 8, "textPhone text phone", &tl::rows::<2>("o s", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextImage>(0x081c_cf4f, 14, tl::Payload::Value, 16, "textImage document_id w h", &tl::rows::<3>("l i i", &[])),
-    tl::Constructor::new::<types::TextAnchor<'static>>(0x3555_3762, 15, tl::Payload::Reference, 8, "textAnchor text name", &tl::rows::<2>("o s", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextMath<'static>>(0x9d2e_ac97, 16, tl::Payload::Value, 4, "textMath source", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::TextCustomEmoji<'static>>(0xa261_56c0, 17, tl::Payload::Value, 12, "textCustomEmoji document_id alt", &tl::rows::<2>("l s", &[])),
-    tl::Constructor::new::<types::TextSpoiler<'static>>(0x4c2a_5d62, 18, tl::Payload::Reference, 4, "textSpoiler text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextMention<'static>>(0xcd24_cf44, 19, tl::Payload::Reference, 4, "textMention text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextHashtag<'static>>(0x5195_24ea, 20, tl::Payload::Reference, 4, "textHashtag text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextBotCommand<'static>>(0x02ff_29d3, 21, tl::Payload::Reference, 4, "textBotCommand text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextCashtag<'static>>(0x7b9e_1801, 22, tl::Payload::Reference, 4, "textCashtag text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextAutoUrl<'static>>(0xac6a_83aa, 23, tl::Payload::Reference, 4, "textAutoUrl text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextAutoEmail<'static>>(0xc556_a45d, 24, tl::Payload::Reference, 4, "textAutoEmail text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextAutoPhone<'static>>(0x24c2_6789, 25, tl::Payload::Reference, 4, "textAutoPhone text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextBankCard<'static>>(0xb956_812d, 26, tl::Payload::Reference, 4, "textBankCard text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextMentionName<'static>>(0x01a9_fbfc, 27, tl::Payload::Reference, 12, "textMentionName text user_id", &tl::rows::<2>("o l", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextDate<'static>>(0xa5b4_5e2b, 28, tl::Payload::Reference, 12, "textDate flags relative short_time long_time short_date long_date day_of_week text date", &tl::rows::<9>("# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! o i", &[&tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextDiff<'static>>(0x9686_cb50, 29, tl::Payload::Reference, 8, "textDiff text old_text", &tl::rows::<2>("o o", &[&tables::RICH_TEXT, &tables::RICH_TEXT])),
-    tl::Constructor::new::<types::TextButton<'static>>(0xafc7_9cd6, 30, tl::Payload::Reference, 12, "textButton flags text type style", &tl::rows::<4>("# o o 0.0o", &[&tables::RICH_TEXT, &tables::INLINE_BUTTON_TYPE, &tables::RICH_BUTTON_STYLE])),
-    tl::Constructor::new::<types::TextTonAddress<'static>>(0x3cd2_a36a, 31, tl::Payload::Reference, 4, "textTonAddress text", &tl::rows::<1>("o", &[&tables::RICH_TEXT])),
-];
+static RICH_TEXT_R: [tl::Field; 52] = tl::rows("|s|o|o|o|o|o|o s l|o s|*o|o|o|o|o s|l i i|o s|s|l s|o|o|o|o|o|o|o|o|o|o l|# 0.0! 0.1! 0.2! 0.3! 0.4! 0.5! o i|o o|# o o 0.0o|o", &[&tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::RICH_TEXT, &tables::INLINE_BUTTON_TYPE, &tables::RICH_BUTTON_STYLE, &tables::RICH_TEXT]);
+static RICH_TEXT_: [tl::Constructor; 32] = tl::constructors(0, &RICH_TEXT_R, [
+    (0xdc3d_824f, false, 0, 0, "textEmpty"),
+    (0x7446_94e0, false, 4, 1, "textPlain text"),
+    (0x6724_abc4, true, 4, 1, "textBold text"),
+    (0xd912_a59c, true, 4, 1, "textItalic text"),
+    (0xc126_22c4, true, 4, 1, "textUnderline text"),
+    (0x9bf8_bb95, true, 4, 1, "textStrike text"),
+    (0x6c3f_19b9, true, 4, 1, "textFixed text"),
+    (0x3c28_84c1, true, 16, 3, "textUrl text url webpage_id"),
+    (0xde5a_0dd6, true, 8, 2, "textEmail text email"),
+    (0x7e62_60d7, false, 8, 1, "textConcat texts"),
+    (0xed6a_8504, true, 4, 1, "textSubscript text"),
+    (0xc7fb_5e01, true, 4, 1, "textSuperscript text"),
+    (0x034b_8621, true, 4, 1, "textMarked text"),
+    (0x1ccb_966a, true, 8, 2, "textPhone text phone"),
+    (0x081c_cf4f, false, 16, 3, "textImage document_id w h"),
+    (0x3555_3762, true, 8, 2, "textAnchor text name"),
+    (0x9d2e_ac97, false, 4, 1, "textMath source"),
+    (0xa261_56c0, false, 12, 2, "textCustomEmoji document_id alt"),
+    (0x4c2a_5d62, true, 4, 1, "textSpoiler text"),
+    (0xcd24_cf44, true, 4, 1, "textMention text"),
+    (0x5195_24ea, true, 4, 1, "textHashtag text"),
+    (0x02ff_29d3, true, 4, 1, "textBotCommand text"),
+    (0x7b9e_1801, true, 4, 1, "textCashtag text"),
+    (0xac6a_83aa, true, 4, 1, "textAutoUrl text"),
+    (0xc556_a45d, true, 4, 1, "textAutoEmail text"),
+    (0x24c2_6789, true, 4, 1, "textAutoPhone text"),
+    (0xb956_812d, true, 4, 1, "textBankCard text"),
+    (0x01a9_fbfc, true, 12, 2, "textMentionName text user_id"),
+    (0xa5b4_5e2b, true, 12, 9, "textDate flags relative short_time long_time short_date long_date day_of_week text date"),
+    (0x9686_cb50, true, 8, 2, "textDiff text old_text"),
+    (0xafc7_9cd6, true, 12, 4, "textButton flags text type style"),
+    (0x3cd2_a36a, true, 4, 1, "textTonAddress text"),
+]);
 tl::family! { enums::RichText<'_>, enums::RichText<'a>, &RICH_TEXT }
 pub(crate) static RICH_TEXT_T: [tl::Type; 32] = tl::Type::structs(&RICH_TEXT_);
 
 pub(crate) static SAVED_CONTACT: tl::Type = tl::Type::single::<enums::SavedContact<'static>>("SavedContact", 20, &SAVED_CONTACT_[0], tl::ListOps::of::<enums::SavedContact<'static>>());
-static SAVED_CONTACT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SavedPhoneContact<'static>>(0x1142_bd56, 0, tl::Payload::Reference, 16, "savedPhoneContact phone first_name last_name date", &tl::rows::<4>("s s s i", &[])),
-];
+static SAVED_CONTACT_R: [tl::Field; 4] = tl::rows("s s s i", &[]);
+static SAVED_CONTACT_: [tl::Constructor; 1] = tl::constructors(0, &SAVED_CONTACT_R, [
+    (0x1142_bd56, true, 16, 4, "savedPhoneContact phone first_name last_name date"),
+]);
 tl::family! { enums::SavedContact<'_>, enums::SavedContact<'a>, &SAVED_CONTACT }
 pub(crate) static SAVED_CONTACT_T: [tl::Type; 1] = tl::Type::structs(&SAVED_CONTACT_);
 
 pub(crate) static SAVED_DIALOG: tl::Type = tl::Type::tagged::<enums::SavedDialog<'static>>("SavedDialog", 24, &SAVED_DIALOG_, { static SLOTS: [u16; 4] = tl::slots(&SAVED_DIALOG_); &SLOTS }, tl::ListOps::of::<enums::SavedDialog<'static>>());
-static SAVED_DIALOG_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::SavedDialog>(0xbd87_cb6c, 0, tl::Payload::Value, 20, "savedDialog flags pinned peer top_message", &tl::rows::<4>("# 0.2! o i", &[&tables::PEER])),
-    tl::Constructor::new::<types::MonoForumDialog<'static>>(0x6440_7ea7, 1, tl::Payload::Reference, 36, "monoForumDialog flags unread_mark nopaid_messages_exception peer top_message read_inbox_max_id read_outbox_max_id unread_count unread_reactions_count draft", &tl::rows::<10>("# 0.3! 0.4! o i i i i i 0.1o", &[&tables::PEER, &tables::DRAFT_MESSAGE])),
-];
+static SAVED_DIALOG_R: [tl::Field; 14] = tl::rows("# 0.2! o i|# 0.3! 0.4! o i i i i i 0.1o", &[&tables::PEER, &tables::PEER, &tables::DRAFT_MESSAGE]);
+static SAVED_DIALOG_: [tl::Constructor; 2] = tl::constructors(0, &SAVED_DIALOG_R, [
+    (0xbd87_cb6c, false, 20, 4, "savedDialog flags pinned peer top_message"),
+    (0x6440_7ea7, true, 36, 10, "monoForumDialog flags unread_mark nopaid_messages_exception peer top_message read_inbox_max_id read_outbox_max_id unread_count unread_reactions_count draft"),
+]);
 tl::family! { enums::SavedDialog<'_>, enums::SavedDialog<'a>, &SAVED_DIALOG }
 pub(crate) static SAVED_DIALOG_T: [tl::Type; 2] = tl::Type::structs(&SAVED_DIALOG_);
 
 pub(crate) static SAVED_REACTION_TAG: tl::Type = tl::Type::single::<enums::SavedReactionTag<'static>>("SavedReactionTag", 16, &SAVED_REACTION_TAG_[0], tl::ListOps::of::<enums::SavedReactionTag<'static>>());
-static SAVED_REACTION_TAG_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SavedReactionTag<'static>>(0xcb6f_f828, 0, tl::Payload::Reference, 12, "savedReactionTag flags reaction title count", &tl::rows::<4>("# o 0.0s i", &[&tables::REACTION])),
-];
+static SAVED_REACTION_TAG_R: [tl::Field; 4] = tl::rows("# o 0.0s i", &[&tables::REACTION]);
+static SAVED_REACTION_TAG_: [tl::Constructor; 1] = tl::constructors(0, &SAVED_REACTION_TAG_R, [
+    (0xcb6f_f828, true, 12, 4, "savedReactionTag flags reaction title count"),
+]);
 tl::family! { enums::SavedReactionTag<'_>, enums::SavedReactionTag<'a>, &SAVED_REACTION_TAG }
 pub(crate) static SAVED_REACTION_TAG_T: [tl::Type; 1] = tl::Type::structs(&SAVED_REACTION_TAG_);
 
 pub(crate) static SAVED_STAR_GIFT: tl::Type = tl::Type::single::<enums::SavedStarGift<'static>>("SavedStarGift", 56, &SAVED_STAR_GIFT_[0], tl::ListOps::of::<enums::SavedStarGift<'static>>());
-static SAVED_STAR_GIFT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SavedStarGift<'static>>(0x41df_43fc, 0, tl::Payload::Reference, 52, "savedStarGift flags name_hidden unsaved refunded can_upgrade pinned_to_top upgrade_separate from_id date gift message msg_id saved_id convert_stars upgrade_stars can_export_at transfer_stars can_transfer_at can_resell_at collection_id prepaid_upgrade_hash drop_original_details_stars gift_num can_craft_at", &tl::rows::<24>("# 0.0! 0.5! 0.9! 0.10! 0.12! 0.17! 0.1o i o 0.2o 0.3i 0.11l 0.4l 0.6l 0.7i 0.8l 0.13i 0.14i 0.15*i 0.16s 0.18l 0.19i 0.20i", &[&tables::PEER, &tables::STAR_GIFT, &tables::TEXT_WITH_ENTITIES])),
-];
+static SAVED_STAR_GIFT_R: [tl::Field; 24] = tl::rows("# 0.0! 0.5! 0.9! 0.10! 0.12! 0.17! 0.1o i o 0.2o 0.3i 0.11l 0.4l 0.6l 0.7i 0.8l 0.13i 0.14i 0.15*i 0.16s 0.18l 0.19i 0.20i", &[&tables::PEER, &tables::STAR_GIFT, &tables::TEXT_WITH_ENTITIES]);
+static SAVED_STAR_GIFT_: [tl::Constructor; 1] = tl::constructors(0, &SAVED_STAR_GIFT_R, [
+    (0x41df_43fc, true, 52, 24, "savedStarGift flags name_hidden unsaved refunded can_upgrade pinned_to_top upgrade_separate from_id date gift message msg_id saved_id convert_stars upgrade_stars can_export_at transfer_stars can_transfer_at can_resell_at collection_id prepaid_upgrade_hash drop_original_details_stars gift_num can_craft_at"),
+]);
 tl::family! { enums::SavedStarGift<'_>, enums::SavedStarGift<'a>, &SAVED_STAR_GIFT }
 pub(crate) static SAVED_STAR_GIFT_T: [tl::Type; 1] = tl::Type::structs(&SAVED_STAR_GIFT_);
 
 pub(crate) static SEARCH_POSTS_FLOOD: tl::Type = tl::Type::single::<enums::SearchPostsFlood>("SearchPostsFlood", 24, &SEARCH_POSTS_FLOOD_[0], tl::ListOps::NONE);
-static SEARCH_POSTS_FLOOD_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SearchPostsFlood>(0x3e0b_5b6a, 0, tl::Payload::Value, 20, "searchPostsFlood flags query_is_free total_daily remains wait_till stars_amount", &tl::rows::<6>("# 0.0! i i 0.1i l", &[])),
-];
+static SEARCH_POSTS_FLOOD_R: [tl::Field; 6] = tl::rows("# 0.0! i i 0.1i l", &[]);
+static SEARCH_POSTS_FLOOD_: [tl::Constructor; 1] = tl::constructors(0, &SEARCH_POSTS_FLOOD_R, [
+    (0x3e0b_5b6a, false, 20, 6, "searchPostsFlood flags query_is_free total_daily remains wait_till stars_amount"),
+]);
 tl::family! { enums::SearchPostsFlood, enums::SearchPostsFlood, &SEARCH_POSTS_FLOOD }
 pub(crate) static SEARCH_POSTS_FLOOD_T: [tl::Type; 1] = tl::Type::structs(&SEARCH_POSTS_FLOOD_);
 
 pub(crate) static SEARCH_RESULTS_CALENDAR_PERIOD: tl::Type = tl::Type::single::<enums::SearchResultsCalendarPeriod>("SearchResultsCalendarPeriod", 20, &SEARCH_RESULTS_CALENDAR_PERIOD_[0], tl::ListOps::of::<enums::SearchResultsCalendarPeriod>());
-static SEARCH_RESULTS_CALENDAR_PERIOD_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SearchResultsCalendarPeriod>(0xc9b0_539f, 0, tl::Payload::Value, 16, "searchResultsCalendarPeriod date min_msg_id max_msg_id count", &tl::rows::<4>("i i i i", &[])),
-];
+static SEARCH_RESULTS_CALENDAR_PERIOD_R: [tl::Field; 4] = tl::rows("i i i i", &[]);
+static SEARCH_RESULTS_CALENDAR_PERIOD_: [tl::Constructor; 1] = tl::constructors(0, &SEARCH_RESULTS_CALENDAR_PERIOD_R, [
+    (0xc9b0_539f, false, 16, 4, "searchResultsCalendarPeriod date min_msg_id max_msg_id count"),
+]);
 tl::family! { enums::SearchResultsCalendarPeriod, enums::SearchResultsCalendarPeriod, &SEARCH_RESULTS_CALENDAR_PERIOD }
 pub(crate) static SEARCH_RESULTS_CALENDAR_PERIOD_T: [tl::Type; 1] = tl::Type::structs(&SEARCH_RESULTS_CALENDAR_PERIOD_);
 
 pub(crate) static SEARCH_RESULTS_POSITION: tl::Type = tl::Type::single::<enums::SearchResultsPosition>("SearchResultsPosition", 16, &SEARCH_RESULTS_POSITION_[0], tl::ListOps::of::<enums::SearchResultsPosition>());
-static SEARCH_RESULTS_POSITION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SearchResultPosition>(0x7f64_8b67, 0, tl::Payload::Value, 12, "searchResultPosition msg_id date offset", &tl::rows::<3>("i i i", &[])),
-];
+static SEARCH_RESULTS_POSITION_R: [tl::Field; 3] = tl::rows("i i i", &[]);
+static SEARCH_RESULTS_POSITION_: [tl::Constructor; 1] = tl::constructors(0, &SEARCH_RESULTS_POSITION_R, [
+    (0x7f64_8b67, false, 12, 3, "searchResultPosition msg_id date offset"),
+]);
 tl::family! { enums::SearchResultsPosition, enums::SearchResultsPosition, &SEARCH_RESULTS_POSITION }
 pub(crate) static SEARCH_RESULTS_POSITION_T: [tl::Type; 1] = tl::Type::structs(&SEARCH_RESULTS_POSITION_);
 
 pub(crate) static SECURE_CREDENTIALS_ENCRYPTED: tl::Type = tl::Type::single::<enums::SecureCredentialsEncrypted<'static>>("SecureCredentialsEncrypted", 16, &SECURE_CREDENTIALS_ENCRYPTED_[0], tl::ListOps::NONE);
-static SECURE_CREDENTIALS_ENCRYPTED_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SecureCredentialsEncrypted<'static>>(0x33f0_ea47, 0, tl::Payload::Reference, 12, "secureCredentialsEncrypted data hash secret", &tl::rows::<3>("y y y", &[])),
-];
+static SECURE_CREDENTIALS_ENCRYPTED_R: [tl::Field; 3] = tl::rows("y y y", &[]);
+static SECURE_CREDENTIALS_ENCRYPTED_: [tl::Constructor; 1] = tl::constructors(0, &SECURE_CREDENTIALS_ENCRYPTED_R, [
+    (0x33f0_ea47, true, 12, 3, "secureCredentialsEncrypted data hash secret"),
+]);
 tl::family! { enums::SecureCredentialsEncrypted<'_>, enums::SecureCredentialsEncrypted<'a>, &SECURE_CREDENTIALS_ENCRYPTED }
 pub(crate) static SECURE_CREDENTIALS_ENCRYPTED_T: [tl::Type; 1] = tl::Type::structs(&SECURE_CREDENTIALS_ENCRYPTED_);
 
 pub(crate) static SECURE_DATA: tl::Type = tl::Type::single::<enums::SecureData<'static>>("SecureData", 16, &SECURE_DATA_[0], tl::ListOps::NONE);
-static SECURE_DATA_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SecureData<'static>>(0x8aea_bec3, 0, tl::Payload::Reference, 12, "secureData data data_hash secret", &tl::rows::<3>("y y y", &[])),
-];
+static SECURE_DATA_R: [tl::Field; 3] = tl::rows("y y y", &[]);
+static SECURE_DATA_: [tl::Constructor; 1] = tl::constructors(0, &SECURE_DATA_R, [
+    (0x8aea_bec3, true, 12, 3, "secureData data data_hash secret"),
+]);
 tl::family! { enums::SecureData<'_>, enums::SecureData<'a>, &SECURE_DATA }
 pub(crate) static SECURE_DATA_T: [tl::Type; 1] = tl::Type::structs(&SECURE_DATA_);
 
 pub(crate) static SECURE_FILE: tl::Type = tl::Type::tagged::<enums::SecureFile<'static>>("SecureFile", 4, &SECURE_FILE_, { static SLOTS: [u16; 4] = tl::slots(&SECURE_FILE_); &SLOTS }, tl::ListOps::of::<enums::SecureFile<'static>>());
-static SECURE_FILE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0x6419_9744, 0, tl::Payload::Value, 0, "secureFileEmpty", &[]),
-    tl::Constructor::new::<types::SecureFile<'static>>(0x7d09_c27e, 1, tl::Payload::Reference, 40, "secureFile id access_hash size dc_id date file_hash secret", &tl::rows::<7>("l l l i i y y", &[])),
-];
+static SECURE_FILE_R: [tl::Field; 7] = tl::rows("|l l l i i y y", &[]);
+static SECURE_FILE_: [tl::Constructor; 2] = tl::constructors(0, &SECURE_FILE_R, [
+    (0x6419_9744, false, 0, 0, "secureFileEmpty"),
+    (0x7d09_c27e, true, 40, 7, "secureFile id access_hash size dc_id date file_hash secret"),
+]);
 tl::family! { enums::SecureFile<'_>, enums::SecureFile<'a>, &SECURE_FILE }
 pub(crate) static SECURE_FILE_T: [tl::Type; 2] = tl::Type::structs(&SECURE_FILE_);
 
 pub(crate) static SECURE_PASSWORD_KDF_ALGO: tl::Type = tl::Type::tagged::<enums::SecurePasswordKdfAlgo<'static>>("SecurePasswordKdfAlgo", 4, &SECURE_PASSWORD_KDF_ALGO_, { static SLOTS: [u16; 8] = tl::slots(&SECURE_PASSWORD_KDF_ALGO_); &SLOTS }, tl::ListOps::NONE);
-static SECURE_PASSWORD_KDF_ALGO_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<()>(0x004a_8537, 0, tl::Payload::Value, 0, "securePasswordKdfAlgoUnknown", &[]),
-    tl::Constructor::new::<types::SecurePasswordKdfAlgoPbkdf2Hmacsha512iter100000<'static>>(0xbbf2_dda0, 1, tl::Payload::Value, 4, "securePasswordKdfAlgoPBKDF2HMACSHA512iter100000 salt", &tl::rows::<1>("y", &[])),
-    tl::Constructor::new::<types::SecurePasswordKdfAlgoSha512<'static>>(0x8647_1d92, 2, tl::Payload::Value, 4, "securePasswordKdfAlgoSHA512 salt", &tl::rows::<1>("y", &[])),
-];
+static SECURE_PASSWORD_KDF_ALGO_R: [tl::Field; 2] = tl::rows("|y|y", &[]);
+static SECURE_PASSWORD_KDF_ALGO_: [tl::Constructor; 3] = tl::constructors(0, &SECURE_PASSWORD_KDF_ALGO_R, [
+    (0x004a_8537, false, 0, 0, "securePasswordKdfAlgoUnknown"),
+    (0xbbf2_dda0, false, 4, 1, "securePasswordKdfAlgoPBKDF2HMACSHA512iter100000 salt"),
+    (0x8647_1d92, false, 4, 1, "securePasswordKdfAlgoSHA512 salt"),
+]);
 tl::family! { enums::SecurePasswordKdfAlgo<'_>, enums::SecurePasswordKdfAlgo<'a>, &SECURE_PASSWORD_KDF_ALGO }
 pub(crate) static SECURE_PASSWORD_KDF_ALGO_T: [tl::Type; 3] = tl::Type::structs(&SECURE_PASSWORD_KDF_ALGO_);
 
 pub(crate) static SECURE_PLAIN_DATA: tl::Type = tl::Type::tagged::<enums::SecurePlainData<'static>>("SecurePlainData", 8, &SECURE_PLAIN_DATA_, { static SLOTS: [u16; 4] = tl::slots(&SECURE_PLAIN_DATA_); &SLOTS }, tl::ListOps::NONE);
-static SECURE_PLAIN_DATA_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::SecurePlainPhone<'static>>(0x7d60_99dd, 0, tl::Payload::Value, 4, "securePlainPhone phone", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::SecurePlainEmail<'static>>(0x21ec_5a5f, 1, tl::Payload::Value, 4, "securePlainEmail email", &tl::rows::<1>("s", &[])),
-];
+static SECURE_PLAIN_DATA_R: [tl::Field; 2] = tl::rows("s|s", &[]);
+static SECURE_PLAIN_DATA_: [tl::Constructor; 2] = tl::constructors(0, &SECURE_PLAIN_DATA_R, [
+    (0x7d60_99dd, false, 4, 1, "securePlainPhone phone"),
+    (0x21ec_5a5f, false, 4, 1, "securePlainEmail email"),
+]);
 tl::family! { enums::SecurePlainData<'_>, enums::SecurePlainData<'a>, &SECURE_PLAIN_DATA }
 pub(crate) static SECURE_PLAIN_DATA_T: [tl::Type; 2] = tl::Type::structs(&SECURE_PLAIN_DATA_);
 
 pub(crate) static SECURE_REQUIRED_TYPE: tl::Type = tl::Type::tagged::<enums::SecureRequiredType<'static>>("SecureRequiredType", 12, &SECURE_REQUIRED_TYPE_, { static SLOTS: [u16; 4] = tl::slots(&SECURE_REQUIRED_TYPE_); &SLOTS }, tl::ListOps::of::<enums::SecureRequiredType<'static>>());
-static SECURE_REQUIRED_TYPE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::SecureRequiredType>(0x829d_99da, 0, tl::Payload::Value, 8, "secureRequiredType flags native_names selfie_required translation_required type", &tl::rows::<5>("# 0.0! 0.1! 0.2! o", &[&tables::SECURE_VALUE_TYPE])),
-    tl::Constructor::new::<types::SecureRequiredTypeOneOf<'static>>(0x0274_77b4, 1, tl::Payload::Value, 8, "secureRequiredTypeOneOf types", &tl::rows::<1>("*o", &[&tables::SECURE_REQUIRED_TYPE])),
-];
+static SECURE_REQUIRED_TYPE_R: [tl::Field; 6] = tl::rows("# 0.0! 0.1! 0.2! o|*o", &[&tables::SECURE_VALUE_TYPE, &tables::SECURE_REQUIRED_TYPE]);
+static SECURE_REQUIRED_TYPE_: [tl::Constructor; 2] = tl::constructors(0, &SECURE_REQUIRED_TYPE_R, [
+    (0x829d_99da, false, 8, 5, "secureRequiredType flags native_names selfie_required translation_required type"),
+    (0x0274_77b4, false, 8, 1, "secureRequiredTypeOneOf types"),
+]);
 tl::family! { enums::SecureRequiredType<'_>, enums::SecureRequiredType<'a>, &SECURE_REQUIRED_TYPE }
 pub(crate) static SECURE_REQUIRED_TYPE_T: [tl::Type; 2] = tl::Type::structs(&SECURE_REQUIRED_TYPE_);
 
 pub(crate) static SECURE_SECRET_SETTINGS: tl::Type = tl::Type::single::<enums::SecureSecretSettings<'static>>("SecureSecretSettings", 20, &SECURE_SECRET_SETTINGS_[0], tl::ListOps::NONE);
-static SECURE_SECRET_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SecureSecretSettings<'static>>(0x1527_bcac, 0, tl::Payload::Reference, 16, "secureSecretSettings secure_algo secure_secret secure_secret_id", &tl::rows::<3>("o y l", &[&tables::SECURE_PASSWORD_KDF_ALGO])),
-];
+static SECURE_SECRET_SETTINGS_R: [tl::Field; 3] = tl::rows("o y l", &[&tables::SECURE_PASSWORD_KDF_ALGO]);
+static SECURE_SECRET_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &SECURE_SECRET_SETTINGS_R, [
+    (0x1527_bcac, true, 16, 3, "secureSecretSettings secure_algo secure_secret secure_secret_id"),
+]);
 tl::family! { enums::SecureSecretSettings<'_>, enums::SecureSecretSettings<'a>, &SECURE_SECRET_SETTINGS }
 pub(crate) static SECURE_SECRET_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&SECURE_SECRET_SETTINGS_);
 
 pub(crate) static SECURE_VALUE: tl::Type = tl::Type::single::<enums::SecureValue<'static>>("SecureValue", 16, &SECURE_VALUE_[0], tl::ListOps::of::<enums::SecureValue<'static>>());
-static SECURE_VALUE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SecureValue<'static>>(0x187f_a0ca, 0, tl::Payload::Reference, 12, "secureValue flags type data front_side reverse_side selfie translation files plain_data hash", &tl::rows::<10>("# o 0.0o 0.1o 0.2o 0.3o 0.6*o 0.4*o 0.5o y", &[&tables::SECURE_VALUE_TYPE, &tables::SECURE_DATA, &tables::SECURE_FILE, &tables::SECURE_FILE, &tables::SECURE_FILE, &tables::SECURE_FILE, &tables::SECURE_FILE, &tables::SECURE_PLAIN_DATA])),
-];
+static SECURE_VALUE_R: [tl::Field; 10] = tl::rows("# o 0.0o 0.1o 0.2o 0.3o 0.6*o 0.4*o 0.5o y", &[&tables::SECURE_VALUE_TYPE, &tables::SECURE_DATA, &tables::SECURE_FILE, &tables::SECURE_FILE, &tables::SECURE_FILE, &tables::SECURE_FILE, &tables::SECURE_FILE, &tables::SECURE_PLAIN_DATA]);
+static SECURE_VALUE_: [tl::Constructor; 1] = tl::constructors(0, &SECURE_VALUE_R, [
+    (0x187f_a0ca, true, 12, 10, "secureValue flags type data front_side reverse_side selfie translation files plain_data hash"),
+]);
 tl::family! { enums::SecureValue<'_>, enums::SecureValue<'a>, &SECURE_VALUE }
 pub(crate) static SECURE_VALUE_T: [tl::Type; 1] = tl::Type::structs(&SECURE_VALUE_);
 
 pub(crate) static SECURE_VALUE_ERROR: tl::Type = tl::Type::tagged::<enums::SecureValueError<'static>>("SecureValueError", 16, &SECURE_VALUE_ERROR_, { static SLOTS: [u16; 32] = tl::slots(&SECURE_VALUE_ERROR_); &SLOTS }, tl::ListOps::of::<enums::SecureValueError<'static>>());
-static SECURE_VALUE_ERROR_: [tl::Constructor; 9] = [
-    tl::Constructor::new::<types::SecureValueErrorData<'static>>(0xe8a4_0bd9, 0, tl::Payload::Reference, 16, "secureValueErrorData type data_hash field text", &tl::rows::<4>("o y s s", &[&tables::SECURE_VALUE_TYPE])),
-    tl::Constructor::new::<types::SecureValueErrorFrontSide<'static>>(0x00be_3dfa, 1, tl::Payload::Reference, 12, "secureValueErrorFrontSide type file_hash text", &tl::rows::<3>("o y s", &[&tables::SECURE_VALUE_TYPE])),
-    tl::Constructor::new::<types::SecureValueErrorReverseSide<'static>>(0x868a_2aa5, 2, tl::Payload::Reference, 12, "secureValueErrorReverseSide type file_hash text", &tl::rows::<3>("o y s", &[&tables::SECURE_VALUE_TYPE])),
-    tl::Constructor::new::<types::SecureValueErrorSelfie<'static>>(0xe537_ced6, 3, tl::Payload::Reference, 12, "secureValueErrorSelfie type file_hash text", &tl::rows::<3>("o y s", &[&tables::SECURE_VALUE_TYPE])),
-    tl::Constructor::new::<types::SecureValueErrorFile<'static>>(0x7a70_0873, 4, tl::Payload::Reference, 12, "secureValueErrorFile type file_hash text", &tl::rows::<3>("o y s", &[&tables::SECURE_VALUE_TYPE])),
-    tl::Constructor::new::<types::SecureValueErrorFiles<'static>>(0x6662_20e9, 5, tl::Payload::Reference, 16, "secureValueErrorFiles type file_hash text", &tl::rows::<3>("o *y s", &[&tables::SECURE_VALUE_TYPE])),
-    tl::Constructor::new::<types::SecureValueError<'static>>(0x869d_758f, 6, tl::Payload::Reference, 12, "secureValueError type hash text", &tl::rows::<3>("o y s", &[&tables::SECURE_VALUE_TYPE])),
-    tl::Constructor::new::<types::SecureValueErrorTranslationFile<'static>>(0xa114_4770, 7, tl::Payload::Reference, 12, "secureValueErrorTranslationFile type file_hash text", &tl::rows::<3>("o y s", &[&tables::SECURE_VALUE_TYPE])),
-    tl::Constructor::new::<types::SecureValueErrorTranslationFiles<'static>>(0x3463_6dd8, 8, tl::Payload::Reference, 16, "secureValueErrorTranslationFiles type file_hash text", &tl::rows::<3>("o *y s", &[&tables::SECURE_VALUE_TYPE])),
-];
+static SECURE_VALUE_ERROR_R: [tl::Field; 28] = tl::rows("o y s s|o y s|o y s|o y s|o y s|o *y s|o y s|o y s|o *y s", &[&tables::SECURE_VALUE_TYPE, &tables::SECURE_VALUE_TYPE, &tables::SECURE_VALUE_TYPE, &tables::SECURE_VALUE_TYPE, &tables::SECURE_VALUE_TYPE, &tables::SECURE_VALUE_TYPE, &tables::SECURE_VALUE_TYPE, &tables::SECURE_VALUE_TYPE, &tables::SECURE_VALUE_TYPE]);
+static SECURE_VALUE_ERROR_: [tl::Constructor; 9] = tl::constructors(0, &SECURE_VALUE_ERROR_R, [
+    (0xe8a4_0bd9, true, 16, 4, "secureValueErrorData type data_hash field text"),
+    (0x00be_3dfa, true, 12, 3, "secureValueErrorFrontSide type file_hash text"),
+    (0x868a_2aa5, true, 12, 3, "secureValueErrorReverseSide type file_hash text"),
+    (0xe537_ced6, true, 12, 3, "secureValueErrorSelfie type file_hash text"),
+    (0x7a70_0873, true, 12, 3, "secureValueErrorFile type file_hash text"),
+    (0x6662_20e9, true, 16, 3, "secureValueErrorFiles type file_hash text"),
+    (0x869d_758f, true, 12, 3, "secureValueError type hash text"),
+    (0xa114_4770, true, 12, 3, "secureValueErrorTranslationFile type file_hash text"),
+    (0x3463_6dd8, true, 16, 3, "secureValueErrorTranslationFiles type file_hash text"),
+]);
 tl::family! { enums::SecureValueError<'_>, enums::SecureValueError<'a>, &SECURE_VALUE_ERROR }
 pub(crate) static SECURE_VALUE_ERROR_T: [tl::Type; 9] = tl::Type::structs(&SECURE_VALUE_ERROR_);
 
 pub(crate) static SECURE_VALUE_HASH: tl::Type = tl::Type::single::<enums::SecureValueHash<'static>>("SecureValueHash", 12, &SECURE_VALUE_HASH_[0], tl::ListOps::of::<enums::SecureValueHash<'static>>());
-static SECURE_VALUE_HASH_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SecureValueHash<'static>>(0xed1e_cdb0, 0, tl::Payload::Value, 8, "secureValueHash type hash", &tl::rows::<2>("o y", &[&tables::SECURE_VALUE_TYPE])),
-];
+static SECURE_VALUE_HASH_R: [tl::Field; 2] = tl::rows("o y", &[&tables::SECURE_VALUE_TYPE]);
+static SECURE_VALUE_HASH_: [tl::Constructor; 1] = tl::constructors(0, &SECURE_VALUE_HASH_R, [
+    (0xed1e_cdb0, false, 8, 2, "secureValueHash type hash"),
+]);
 tl::family! { enums::SecureValueHash<'_>, enums::SecureValueHash<'a>, &SECURE_VALUE_HASH }
 pub(crate) static SECURE_VALUE_HASH_T: [tl::Type; 1] = tl::Type::structs(&SECURE_VALUE_HASH_);
 
 pub(crate) static SECURE_VALUE_TYPE: tl::Type = tl::Type::tagged::<enums::SecureValueType>("SecureValueType", 4, &SECURE_VALUE_TYPE_, { static SLOTS: [u16; 32] = tl::slots(&SECURE_VALUE_TYPE_); &SLOTS }, tl::ListOps::of::<enums::SecureValueType>());
-static SECURE_VALUE_TYPE_: [tl::Constructor; 13] = [
-    tl::Constructor::new::<()>(0x9d2a_81e3, 0, tl::Payload::Value, 0, "secureValueTypePersonalDetails", &[]),
-    tl::Constructor::new::<()>(0x3dac_6a00, 1, tl::Payload::Value, 0, "secureValueTypePassport", &[]),
-    tl::Constructor::new::<()>(0x06e4_25c4, 2, tl::Payload::Value, 0, "secureValueTypeDriverLicense", &[]),
-    tl::Constructor::new::<()>(0xa0d0_744b, 3, tl::Payload::Value, 0, "secureValueTypeIdentityCard", &[]),
-    tl::Constructor::new::<()>(0x99a4_8f23, 4, tl::Payload::Value, 0, "secureValueTypeInternalPassport", &[]),
-    tl::Constructor::new::<()>(0xcbe3_1e26, 5, tl::Payload::Value, 0, "secureValueTypeAddress", &[]),
-    tl::Constructor::new::<()>(0xfc36_954e, 6, tl::Payload::Value, 0, "secureValueTypeUtilityBill", &[]),
-    tl::Constructor::new::<()>(0x8913_7c0d, 7, tl::Payload::Value, 0, "secureValueTypeBankStatement", &[]),
-    tl::Constructor::new::<()>(0x8b88_3488, 8, tl::Payload::Value, 0, "secureValueTypeRentalAgreement", &[]),
-    tl::Constructor::new::<()>(0x99e3_806a, 9, tl::Payload::Value, 0, "secureValueTypePassportRegistration", &[]),
-    tl::Constructor::new::<()>(0xea02_ec33, 10, tl::Payload::Value, 0, "secureValueTypeTemporaryRegistration", &[]),
-    tl::Constructor::new::<()>(0xb320_aadb, 11, tl::Payload::Value, 0, "secureValueTypePhone", &[]),
-    tl::Constructor::new::<()>(0x8e3c_a7ee, 12, tl::Payload::Value, 0, "secureValueTypeEmail", &[]),
-];
+static SECURE_VALUE_TYPE_R: [tl::Field; 0] = tl::rows("||||||||||||", &[]);
+static SECURE_VALUE_TYPE_: [tl::Constructor; 13] = tl::constructors(0, &SECURE_VALUE_TYPE_R, [
+    (0x9d2a_81e3, false, 0, 0, "secureValueTypePersonalDetails"),
+    (0x3dac_6a00, false, 0, 0, "secureValueTypePassport"),
+    (0x06e4_25c4, false, 0, 0, "secureValueTypeDriverLicense"),
+    (0xa0d0_744b, false, 0, 0, "secureValueTypeIdentityCard"),
+    (0x99a4_8f23, false, 0, 0, "secureValueTypeInternalPassport"),
+    (0xcbe3_1e26, false, 0, 0, "secureValueTypeAddress"),
+    (0xfc36_954e, false, 0, 0, "secureValueTypeUtilityBill"),
+    (0x8913_7c0d, false, 0, 0, "secureValueTypeBankStatement"),
+    (0x8b88_3488, false, 0, 0, "secureValueTypeRentalAgreement"),
+    (0x99e3_806a, false, 0, 0, "secureValueTypePassportRegistration"),
+    (0xea02_ec33, false, 0, 0, "secureValueTypeTemporaryRegistration"),
+    (0xb320_aadb, false, 0, 0, "secureValueTypePhone"),
+    (0x8e3c_a7ee, false, 0, 0, "secureValueTypeEmail"),
+]);
 tl::family! { enums::SecureValueType, enums::SecureValueType, &SECURE_VALUE_TYPE }
 
 pub(crate) static SEND_AS_PEER: tl::Type = tl::Type::single::<enums::SendAsPeer>("SendAsPeer", 20, &SEND_AS_PEER_[0], tl::ListOps::of::<enums::SendAsPeer>());
-static SEND_AS_PEER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SendAsPeer>(0xb81c_7034, 0, tl::Payload::Value, 16, "sendAsPeer flags premium_required peer", &tl::rows::<3>("# 0.0! o", &[&tables::PEER])),
-];
+static SEND_AS_PEER_R: [tl::Field; 3] = tl::rows("# 0.0! o", &[&tables::PEER]);
+static SEND_AS_PEER_: [tl::Constructor; 1] = tl::constructors(0, &SEND_AS_PEER_R, [
+    (0xb81c_7034, false, 16, 3, "sendAsPeer flags premium_required peer"),
+]);
 tl::family! { enums::SendAsPeer, enums::SendAsPeer, &SEND_AS_PEER }
 pub(crate) static SEND_AS_PEER_T: [tl::Type; 1] = tl::Type::structs(&SEND_AS_PEER_);
 
 pub(crate) static SEND_MESSAGE_ACTION: tl::Type = tl::Type::tagged::<enums::SendMessageAction<'static>>("SendMessageAction", 4, &SEND_MESSAGE_ACTION_, { static SLOTS: [u16; 64] = tl::slots(&SEND_MESSAGE_ACTION_); &SLOTS }, tl::ListOps::NONE);
-static SEND_MESSAGE_ACTION_: [tl::Constructor; 22] = [
-    tl::Constructor::new::<()>(0x16bf_744e, 0, tl::Payload::Value, 0, "sendMessageTypingAction", &[]),
-    tl::Constructor::new::<()>(0xfd5e_c8f5, 1, tl::Payload::Value, 0, "sendMessageCancelAction", &[]),
-    tl::Constructor::new::<()>(0xa187_d66f, 2, tl::Payload::Value, 0, "sendMessageRecordVideoAction", &[]),
-    tl::Constructor::new::<types::SendMessageUploadVideoAction>(0xe976_3aec, 3, tl::Payload::Value, 4, "sendMessageUploadVideoAction progress", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<()>(0xd52f_73f7, 4, tl::Payload::Value, 0, "sendMessageRecordAudioAction", &[]),
-    tl::Constructor::new::<types::SendMessageUploadAudioAction>(0xf351_d7ab, 5, tl::Payload::Value, 4, "sendMessageUploadAudioAction progress", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::SendMessageUploadPhotoAction>(0xd1d3_4a26, 6, tl::Payload::Value, 4, "sendMessageUploadPhotoAction progress", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::SendMessageUploadDocumentAction>(0xaa0c_d9e4, 7, tl::Payload::Value, 4, "sendMessageUploadDocumentAction progress", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<()>(0x176f_8ba1, 8, tl::Payload::Value, 0, "sendMessageGeoLocationAction", &[]),
-    tl::Constructor::new::<()>(0x628c_bc6f, 9, tl::Payload::Value, 0, "sendMessageChooseContactAction", &[]),
-    tl::Constructor::new::<()>(0xdd6a_8f48, 10, tl::Payload::Value, 0, "sendMessageGamePlayAction", &[]),
-    tl::Constructor::new::<()>(0x88f2_7fbc, 11, tl::Payload::Value, 0, "sendMessageRecordRoundAction", &[]),
-    tl::Constructor::new::<types::SendMessageUploadRoundAction>(0x243e_1c66, 12, tl::Payload::Value, 4, "sendMessageUploadRoundAction progress", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<()>(0xd92c_2285, 13, tl::Payload::Value, 0, "speakingInGroupCallAction", &[]),
-    tl::Constructor::new::<types::SendMessageHistoryImportAction>(0xdbda_9246, 14, tl::Payload::Value, 4, "sendMessageHistoryImportAction progress", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<()>(0xb05a_c6b1, 15, tl::Payload::Value, 0, "sendMessageChooseStickerAction", &[]),
-    tl::Constructor::new::<types::SendMessageEmojiInteraction<'static>>(0x2597_2bcb, 16, tl::Payload::Reference, 16, "sendMessageEmojiInteraction emoticon msg_id interaction", &tl::rows::<3>("s i o", &[&tables::DATA_JSON])),
-    tl::Constructor::new::<types::SendMessageEmojiInteractionSeen<'static>>(0xb665_902e, 17, tl::Payload::Value, 4, "sendMessageEmojiInteractionSeen emoticon", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::SendMessageTextDraftAction<'static>>(0x3630_b85a, 18, tl::Payload::Reference, 28, "sendMessageTextDraftAction flags can_stop keep_on_stop random_id text", &tl::rows::<5>("# 0.0! 0.1! l o", &[&tables::TEXT_WITH_ENTITIES])),
-    tl::Constructor::new::<types::InputSendMessageRichMessageDraftAction<'static>>(0xa937_c7be, 19, tl::Payload::Value, 24, "inputSendMessageRichMessageDraftAction flags can_stop keep_on_stop random_id rich_message", &tl::rows::<5>("# 0.0! 0.1! l o", &[&tables::INPUT_RICH_MESSAGE])),
-    tl::Constructor::new::<types::SendMessageRichMessageDraftAction<'static>>(0x5256_4893, 20, tl::Payload::Value, 44, "sendMessageRichMessageDraftAction flags can_stop keep_on_stop random_id rich_message", &tl::rows::<5>("# 0.0! 0.1! l o", &[&tables::RICH_MESSAGE])),
-    tl::Constructor::new::<types::SendMessageStopDraftAction>(0xfbf9_02b0, 21, tl::Payload::Value, 8, "sendMessageStopDraftAction random_id", &tl::rows::<1>("l", &[])),
-];
+static SEND_MESSAGE_ACTION_R: [tl::Field; 26] = tl::rows("|||i||i|i|i|||||i||i||s i o|s|# 0.0! 0.1! l o|# 0.0! 0.1! l o|# 0.0! 0.1! l o|l", &[&tables::DATA_JSON, &tables::TEXT_WITH_ENTITIES, &tables::INPUT_RICH_MESSAGE, &tables::RICH_MESSAGE]);
+static SEND_MESSAGE_ACTION_: [tl::Constructor; 22] = tl::constructors(0, &SEND_MESSAGE_ACTION_R, [
+    (0x16bf_744e, false, 0, 0, "sendMessageTypingAction"),
+    (0xfd5e_c8f5, false, 0, 0, "sendMessageCancelAction"),
+    (0xa187_d66f, false, 0, 0, "sendMessageRecordVideoAction"),
+    (0xe976_3aec, false, 4, 1, "sendMessageUploadVideoAction progress"),
+    (0xd52f_73f7, false, 0, 0, "sendMessageRecordAudioAction"),
+    (0xf351_d7ab, false, 4, 1, "sendMessageUploadAudioAction progress"),
+    (0xd1d3_4a26, false, 4, 1, "sendMessageUploadPhotoAction progress"),
+    (0xaa0c_d9e4, false, 4, 1, "sendMessageUploadDocumentAction progress"),
+    (0x176f_8ba1, false, 0, 0, "sendMessageGeoLocationAction"),
+    (0x628c_bc6f, false, 0, 0, "sendMessageChooseContactAction"),
+    (0xdd6a_8f48, false, 0, 0, "sendMessageGamePlayAction"),
+    (0x88f2_7fbc, false, 0, 0, "sendMessageRecordRoundAction"),
+    (0x243e_1c66, false, 4, 1, "sendMessageUploadRoundAction progress"),
+    (0xd92c_2285, false, 0, 0, "speakingInGroupCallAction"),
+    (0xdbda_9246, false, 4, 1, "sendMessageHistoryImportAction progress"),
+    (0xb05a_c6b1, false, 0, 0, "sendMessageChooseStickerAction"),
+    (0x2597_2bcb, true, 16, 3, "sendMessageEmojiInteraction emoticon msg_id interaction"),
+    (0xb665_902e, false, 4, 1, "sendMessageEmojiInteractionSeen emoticon"),
+    (0x3630_b85a, true, 28, 5, "sendMessageTextDraftAction flags can_stop keep_on_stop random_id text"),
+    (0xa937_c7be, false, 24, 5, "inputSendMessageRichMessageDraftAction flags can_stop keep_on_stop random_id rich_message"),
+    (0x5256_4893, false, 44, 5, "sendMessageRichMessageDraftAction flags can_stop keep_on_stop random_id rich_message"),
+    (0xfbf9_02b0, false, 8, 1, "sendMessageStopDraftAction random_id"),
+]);
 tl::family! { enums::SendMessageAction<'_>, enums::SendMessageAction<'a>, &SEND_MESSAGE_ACTION }
 pub(crate) static SEND_MESSAGE_ACTION_T: [tl::Type; 22] = tl::Type::structs(&SEND_MESSAGE_ACTION_);
 
 pub(crate) static SHIPPING_OPTION: tl::Type = tl::Type::single::<enums::ShippingOption<'static>>("ShippingOption", 20, &SHIPPING_OPTION_[0], tl::ListOps::of::<enums::ShippingOption<'static>>());
-static SHIPPING_OPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ShippingOption<'static>>(0xb621_3cdf, 0, tl::Payload::Reference, 16, "shippingOption id title prices", &tl::rows::<3>("s s *o", &[&tables::LABELED_PRICE])),
-];
+static SHIPPING_OPTION_R: [tl::Field; 3] = tl::rows("s s *o", &[&tables::LABELED_PRICE]);
+static SHIPPING_OPTION_: [tl::Constructor; 1] = tl::constructors(0, &SHIPPING_OPTION_R, [
+    (0xb621_3cdf, true, 16, 3, "shippingOption id title prices"),
+]);
 tl::family! { enums::ShippingOption<'_>, enums::ShippingOption<'a>, &SHIPPING_OPTION }
 pub(crate) static SHIPPING_OPTION_T: [tl::Type; 1] = tl::Type::structs(&SHIPPING_OPTION_);
 
 pub(crate) static SMS_JOB: tl::Type = tl::Type::single::<enums::SmsJob<'static>>("SmsJob", 16, &SMS_JOB_[0], tl::ListOps::NONE);
-static SMS_JOB_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SmsJob<'static>>(0xe6a1_eeb8, 0, tl::Payload::Reference, 12, "smsJob job_id phone_number text", &tl::rows::<3>("s s s", &[])),
-];
+static SMS_JOB_R: [tl::Field; 3] = tl::rows("s s s", &[]);
+static SMS_JOB_: [tl::Constructor; 1] = tl::constructors(0, &SMS_JOB_R, [
+    (0xe6a1_eeb8, true, 12, 3, "smsJob job_id phone_number text"),
+]);
 tl::family! { enums::SmsJob<'_>, enums::SmsJob<'a>, &SMS_JOB }
 pub(crate) static SMS_JOB_T: [tl::Type; 1] = tl::Type::structs(&SMS_JOB_);
 
 pub(crate) static SPONSORED_MESSAGE: tl::Type = tl::Type::single::<enums::SponsoredMessage<'static>>("SponsoredMessage", 28, &SPONSORED_MESSAGE_[0], tl::ListOps::of::<enums::SponsoredMessage<'static>>());
-static SPONSORED_MESSAGE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SponsoredMessage<'static>>(0x7dbf_8673, 0, tl::Payload::Reference, 24, "sponsoredMessage flags recommended can_report random_id url title message entities photo media color button_text sponsor_info additional_info min_display_duration max_display_duration", &tl::rows::<16>("# 0.5! 0.12! y s s s 0.1*o 0.6o 0.14o 0.13o s 0.7s 0.8s 0.15i 0.15i", &[&tables::MESSAGE_ENTITY, &tables::PHOTO, &tables::MESSAGE_MEDIA, &tables::PEER_COLOR])),
-];
+static SPONSORED_MESSAGE_R: [tl::Field; 16] = tl::rows("# 0.5! 0.12! y s s s 0.1*o 0.6o 0.14o 0.13o s 0.7s 0.8s 0.15i 0.15i", &[&tables::MESSAGE_ENTITY, &tables::PHOTO, &tables::MESSAGE_MEDIA, &tables::PEER_COLOR]);
+static SPONSORED_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &SPONSORED_MESSAGE_R, [
+    (0x7dbf_8673, true, 24, 16, "sponsoredMessage flags recommended can_report random_id url title message entities photo media color button_text sponsor_info additional_info min_display_duration max_display_duration"),
+]);
 tl::family! { enums::SponsoredMessage<'_>, enums::SponsoredMessage<'a>, &SPONSORED_MESSAGE }
 pub(crate) static SPONSORED_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&SPONSORED_MESSAGE_);
 
 pub(crate) static SPONSORED_MESSAGE_REPORT_OPTION: tl::Type = tl::Type::single::<enums::SponsoredMessageReportOption<'static>>("SponsoredMessageReportOption", 12, &SPONSORED_MESSAGE_REPORT_OPTION_[0], tl::ListOps::of::<enums::SponsoredMessageReportOption<'static>>());
-static SPONSORED_MESSAGE_REPORT_OPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SponsoredMessageReportOption<'static>>(0x430d_3150, 0, tl::Payload::Value, 8, "sponsoredMessageReportOption text option", &tl::rows::<2>("s y", &[])),
-];
+static SPONSORED_MESSAGE_REPORT_OPTION_R: [tl::Field; 2] = tl::rows("s y", &[]);
+static SPONSORED_MESSAGE_REPORT_OPTION_: [tl::Constructor; 1] = tl::constructors(0, &SPONSORED_MESSAGE_REPORT_OPTION_R, [
+    (0x430d_3150, false, 8, 2, "sponsoredMessageReportOption text option"),
+]);
 tl::family! { enums::SponsoredMessageReportOption<'_>, enums::SponsoredMessageReportOption<'a>, &SPONSORED_MESSAGE_REPORT_OPTION }
 pub(crate) static SPONSORED_MESSAGE_REPORT_OPTION_T: [tl::Type; 1] = tl::Type::structs(&SPONSORED_MESSAGE_REPORT_OPTION_);
 
 pub(crate) static SPONSORED_PEER: tl::Type = tl::Type::single::<enums::SponsoredPeer<'static>>("SponsoredPeer", 24, &SPONSORED_PEER_[0], tl::ListOps::of::<enums::SponsoredPeer<'static>>());
-static SPONSORED_PEER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SponsoredPeer<'static>>(0xc697_08d3, 0, tl::Payload::Reference, 20, "sponsoredPeer flags random_id peer sponsor_info additional_info", &tl::rows::<5>("# y o 0.0s 0.1s", &[&tables::PEER])),
-];
+static SPONSORED_PEER_R: [tl::Field; 5] = tl::rows("# y o 0.0s 0.1s", &[&tables::PEER]);
+static SPONSORED_PEER_: [tl::Constructor; 1] = tl::constructors(0, &SPONSORED_PEER_R, [
+    (0xc697_08d3, true, 20, 5, "sponsoredPeer flags random_id peer sponsor_info additional_info"),
+]);
 tl::family! { enums::SponsoredPeer<'_>, enums::SponsoredPeer<'a>, &SPONSORED_PEER }
 pub(crate) static SPONSORED_PEER_T: [tl::Type; 1] = tl::Type::structs(&SPONSORED_PEER_);
 
 pub(crate) static STAR_GIFT: tl::Type = tl::Type::tagged::<enums::StarGift<'static>>("StarGift", 44, &STAR_GIFT_, { static SLOTS: [u16; 4] = tl::slots(&STAR_GIFT_); &SLOTS }, tl::ListOps::of::<enums::StarGift<'static>>());
-static STAR_GIFT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::StarGift<'static>>(0x313a_9547, 0, tl::Payload::Reference, 40, "starGift flags limited sold_out birthday require_premium limited_per_user peer_color_available auction id sticker stars availability_remains availability_total availability_resale convert_stars first_sale_date last_sale_date upgrade_stars resell_min_stars title released_by per_user_total per_user_remains locked_until_date auction_slug gifts_per_round auction_start_date upgrade_variants background", &tl::rows::<29>("# 0.0! 0.1! 0.2! 0.7! 0.8! 0.10! 0.11! l o l 0.0i 0.0i 0.4l l 0.1i 0.1i 0.3l 0.4l 0.5s 0.6o 0.8i 0.8i 0.9i 0.11s 0.11i 0.11i 0.12i 0.13o", &[&tables::DOCUMENT, &tables::PEER, &tables::STAR_GIFT_BACKGROUND])),
-    tl::Constructor::new::<types::StarGiftUnique<'static>>(0x85f0_a9cd, 1, tl::Payload::Reference, 48, "starGiftUnique flags require_premium resale_ton_only theme_available burned crafted id gift_id title slug num owner_id owner_name owner_address attributes availability_issued availability_total gift_address resell_amount released_by value_amount value_currency value_usd_amount theme_peer peer_color host_id offer_min_stars craft_chance_permille", &tl::rows::<28>("# 0.6! 0.7! 0.9! 0.14! 0.15! l l s s i 0.0o 0.1s 0.2s *o i i 0.3s 0.4*o 0.5o 0.8l 0.8s 0.8l 0.10o 0.11o 0.12o 0.13i 0.16i", &[&tables::PEER, &tables::STAR_GIFT_ATTRIBUTE, &tables::STARS_AMOUNT, &tables::PEER, &tables::PEER, &tables::PEER_COLOR, &tables::PEER])),
-];
+static STAR_GIFT_R: [tl::Field; 57] = tl::rows("# 0.0! 0.1! 0.2! 0.7! 0.8! 0.10! 0.11! l o l 0.0i 0.0i 0.4l l 0.1i 0.1i 0.3l 0.4l 0.5s 0.6o 0.8i 0.8i 0.9i 0.11s 0.11i 0.11i 0.12i 0.13o|# 0.6! 0.7! 0.9! 0.14! 0.15! l l s s i 0.0o 0.1s 0.2s *o i i 0.3s 0.4*o 0.5o 0.8l 0.8s 0.8l 0.10o 0.11o 0.12o 0.13i 0.16i", &[&tables::DOCUMENT, &tables::PEER, &tables::STAR_GIFT_BACKGROUND, &tables::PEER, &tables::STAR_GIFT_ATTRIBUTE, &tables::STARS_AMOUNT, &tables::PEER, &tables::PEER, &tables::PEER_COLOR, &tables::PEER]);
+static STAR_GIFT_: [tl::Constructor; 2] = tl::constructors(0, &STAR_GIFT_R, [
+    (0x313a_9547, true, 40, 29, "starGift flags limited sold_out birthday require_premium limited_per_user peer_color_available auction id sticker stars availability_remains availability_total availability_resale convert_stars first_sale_date last_sale_date upgrade_stars resell_min_stars title released_by per_user_total per_user_remains locked_until_date auction_slug gifts_per_round auction_start_date upgrade_variants background"),
+    (0x85f0_a9cd, true, 48, 28, "starGiftUnique flags require_premium resale_ton_only theme_available burned crafted id gift_id title slug num owner_id owner_name owner_address attributes availability_issued availability_total gift_address resell_amount released_by value_amount value_currency value_usd_amount theme_peer peer_color host_id offer_min_stars craft_chance_permille"),
+]);
 tl::family! { enums::StarGift<'_>, enums::StarGift<'a>, &STAR_GIFT }
 pub(crate) static STAR_GIFT_T: [tl::Type; 2] = tl::Type::structs(&STAR_GIFT_);
 
 pub(crate) static STAR_GIFT_ACTIVE_AUCTION_STATE: tl::Type = tl::Type::single::<enums::StarGiftActiveAuctionState<'static>>("StarGiftActiveAuctionState", 64, &STAR_GIFT_ACTIVE_AUCTION_STATE_[0], tl::ListOps::of::<enums::StarGiftActiveAuctionState<'static>>());
-static STAR_GIFT_ACTIVE_AUCTION_STATE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarGiftActiveAuctionState<'static>>(0xd31b_c45d, 0, tl::Payload::Reference, 60, "starGiftActiveAuctionState gift state user_state", &tl::rows::<3>("o o o", &[&tables::STAR_GIFT, &tables::STAR_GIFT_AUCTION_STATE, &tables::STAR_GIFT_AUCTION_USER_STATE])),
-];
+static STAR_GIFT_ACTIVE_AUCTION_STATE_R: [tl::Field; 3] = tl::rows("o o o", &[&tables::STAR_GIFT, &tables::STAR_GIFT_AUCTION_STATE, &tables::STAR_GIFT_AUCTION_USER_STATE]);
+static STAR_GIFT_ACTIVE_AUCTION_STATE_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_ACTIVE_AUCTION_STATE_R, [
+    (0xd31b_c45d, true, 60, 3, "starGiftActiveAuctionState gift state user_state"),
+]);
 tl::family! { enums::StarGiftActiveAuctionState<'_>, enums::StarGiftActiveAuctionState<'a>, &STAR_GIFT_ACTIVE_AUCTION_STATE }
 pub(crate) static STAR_GIFT_ACTIVE_AUCTION_STATE_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_ACTIVE_AUCTION_STATE_);
 
 pub(crate) static STAR_GIFT_ATTRIBUTE: tl::Type = tl::Type::tagged::<enums::StarGiftAttribute<'static>>("StarGiftAttribute", 24, &STAR_GIFT_ATTRIBUTE_, { static SLOTS: [u16; 8] = tl::slots(&STAR_GIFT_ATTRIBUTE_); &SLOTS }, tl::ListOps::of::<enums::StarGiftAttribute<'static>>());
-static STAR_GIFT_ATTRIBUTE_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::StarGiftAttributeModel<'static>>(0x5652_51e2, 0, tl::Payload::Reference, 24, "starGiftAttributeModel flags crafted name document rarity", &tl::rows::<5>("# 0.0! s o o", &[&tables::DOCUMENT, &tables::STAR_GIFT_ATTRIBUTE_RARITY])),
-    tl::Constructor::new::<types::StarGiftAttributePattern<'static>>(0x4e70_85ea, 1, tl::Payload::Reference, 20, "starGiftAttributePattern name document rarity", &tl::rows::<3>("s o o", &[&tables::DOCUMENT, &tables::STAR_GIFT_ATTRIBUTE_RARITY])),
-    tl::Constructor::new::<types::StarGiftAttributeBackdrop<'static>>(0x9f25_04e4, 2, tl::Payload::Reference, 28, "starGiftAttributeBackdrop name backdrop_id center_color edge_color pattern_color text_color rarity", &tl::rows::<7>("s i i i i i o", &[&tables::STAR_GIFT_ATTRIBUTE_RARITY])),
-    tl::Constructor::new::<types::StarGiftAttributeOriginalDetails<'static>>(0xe0bf_f26c, 3, tl::Payload::Reference, 20, "starGiftAttributeOriginalDetails flags sender_id recipient_id date message", &tl::rows::<5>("# 0.0o o i 0.1o", &[&tables::PEER, &tables::PEER, &tables::TEXT_WITH_ENTITIES])),
-];
+static STAR_GIFT_ATTRIBUTE_R: [tl::Field; 20] = tl::rows("# 0.0! s o o|s o o|s i i i i i o|# 0.0o o i 0.1o", &[&tables::DOCUMENT, &tables::STAR_GIFT_ATTRIBUTE_RARITY, &tables::DOCUMENT, &tables::STAR_GIFT_ATTRIBUTE_RARITY, &tables::STAR_GIFT_ATTRIBUTE_RARITY, &tables::PEER, &tables::PEER, &tables::TEXT_WITH_ENTITIES]);
+static STAR_GIFT_ATTRIBUTE_: [tl::Constructor; 4] = tl::constructors(0, &STAR_GIFT_ATTRIBUTE_R, [
+    (0x5652_51e2, true, 24, 5, "starGiftAttributeModel flags crafted name document rarity"),
+    (0x4e70_85ea, true, 20, 3, "starGiftAttributePattern name document rarity"),
+    (0x9f25_04e4, true, 28, 7, "starGiftAttributeBackdrop name backdrop_id center_color edge_color pattern_color text_color rarity"),
+    (0xe0bf_f26c, true, 20, 5, "starGiftAttributeOriginalDetails flags sender_id recipient_id date message"),
+]);
 tl::family! { enums::StarGiftAttribute<'_>, enums::StarGiftAttribute<'a>, &STAR_GIFT_ATTRIBUTE }
 pub(crate) static STAR_GIFT_ATTRIBUTE_T: [tl::Type; 4] = tl::Type::structs(&STAR_GIFT_ATTRIBUTE_);
 
 pub(crate) static STAR_GIFT_ATTRIBUTE_COUNTER: tl::Type = tl::Type::single::<enums::StarGiftAttributeCounter>("StarGiftAttributeCounter", 16, &STAR_GIFT_ATTRIBUTE_COUNTER_[0], tl::ListOps::of::<enums::StarGiftAttributeCounter>());
-static STAR_GIFT_ATTRIBUTE_COUNTER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarGiftAttributeCounter>(0x2eb1_b658, 0, tl::Payload::Value, 12, "starGiftAttributeCounter attribute count", &tl::rows::<2>("o i", &[&tables::STAR_GIFT_ATTRIBUTE_ID])),
-];
+static STAR_GIFT_ATTRIBUTE_COUNTER_R: [tl::Field; 2] = tl::rows("o i", &[&tables::STAR_GIFT_ATTRIBUTE_ID]);
+static STAR_GIFT_ATTRIBUTE_COUNTER_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_ATTRIBUTE_COUNTER_R, [
+    (0x2eb1_b658, false, 12, 2, "starGiftAttributeCounter attribute count"),
+]);
 tl::family! { enums::StarGiftAttributeCounter, enums::StarGiftAttributeCounter, &STAR_GIFT_ATTRIBUTE_COUNTER }
 pub(crate) static STAR_GIFT_ATTRIBUTE_COUNTER_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_ATTRIBUTE_COUNTER_);
 
 pub(crate) static STAR_GIFT_ATTRIBUTE_ID: tl::Type = tl::Type::tagged::<enums::StarGiftAttributeId>("StarGiftAttributeId", 8, &STAR_GIFT_ATTRIBUTE_ID_, { static SLOTS: [u16; 8] = tl::slots(&STAR_GIFT_ATTRIBUTE_ID_); &SLOTS }, tl::ListOps::of::<enums::StarGiftAttributeId>());
-static STAR_GIFT_ATTRIBUTE_ID_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::StarGiftAttributeIdModel>(0x48aa_ae3c, 0, tl::Payload::Value, 8, "starGiftAttributeIdModel document_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::StarGiftAttributeIdPattern>(0x4a16_2433, 1, tl::Payload::Value, 8, "starGiftAttributeIdPattern document_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::StarGiftAttributeIdBackdrop>(0x1f01_c757, 2, tl::Payload::Value, 4, "starGiftAttributeIdBackdrop backdrop_id", &tl::rows::<1>("i", &[])),
-];
+static STAR_GIFT_ATTRIBUTE_ID_R: [tl::Field; 3] = tl::rows("l|l|i", &[]);
+static STAR_GIFT_ATTRIBUTE_ID_: [tl::Constructor; 3] = tl::constructors(0, &STAR_GIFT_ATTRIBUTE_ID_R, [
+    (0x48aa_ae3c, false, 8, 1, "starGiftAttributeIdModel document_id"),
+    (0x4a16_2433, false, 8, 1, "starGiftAttributeIdPattern document_id"),
+    (0x1f01_c757, false, 4, 1, "starGiftAttributeIdBackdrop backdrop_id"),
+]);
 tl::family! { enums::StarGiftAttributeId, enums::StarGiftAttributeId, &STAR_GIFT_ATTRIBUTE_ID }
 pub(crate) static STAR_GIFT_ATTRIBUTE_ID_T: [tl::Type; 3] = tl::Type::structs(&STAR_GIFT_ATTRIBUTE_ID_);
 
 pub(crate) static STAR_GIFT_ATTRIBUTE_RARITY: tl::Type = tl::Type::tagged::<enums::StarGiftAttributeRarity>("StarGiftAttributeRarity", 4, &STAR_GIFT_ATTRIBUTE_RARITY_, { static SLOTS: [u16; 16] = tl::slots(&STAR_GIFT_ATTRIBUTE_RARITY_); &SLOTS }, tl::ListOps::NONE);
-static STAR_GIFT_ATTRIBUTE_RARITY_: [tl::Constructor; 5] = [
-    tl::Constructor::new::<types::StarGiftAttributeRarity>(0x3643_7737, 0, tl::Payload::Value, 4, "starGiftAttributeRarity permille", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<()>(0xdbce_6389, 1, tl::Payload::Value, 0, "starGiftAttributeRarityUncommon", &[]),
-    tl::Constructor::new::<()>(0xf08d_516b, 2, tl::Payload::Value, 0, "starGiftAttributeRarityRare", &[]),
-    tl::Constructor::new::<()>(0x78fb_f3a8, 3, tl::Payload::Value, 0, "starGiftAttributeRarityEpic", &[]),
-    tl::Constructor::new::<()>(0xcef7_e7a8, 4, tl::Payload::Value, 0, "starGiftAttributeRarityLegendary", &[]),
-];
+static STAR_GIFT_ATTRIBUTE_RARITY_R: [tl::Field; 1] = tl::rows("i||||", &[]);
+static STAR_GIFT_ATTRIBUTE_RARITY_: [tl::Constructor; 5] = tl::constructors(0, &STAR_GIFT_ATTRIBUTE_RARITY_R, [
+    (0x3643_7737, false, 4, 1, "starGiftAttributeRarity permille"),
+    (0xdbce_6389, false, 0, 0, "starGiftAttributeRarityUncommon"),
+    (0xf08d_516b, false, 0, 0, "starGiftAttributeRarityRare"),
+    (0x78fb_f3a8, false, 0, 0, "starGiftAttributeRarityEpic"),
+    (0xcef7_e7a8, false, 0, 0, "starGiftAttributeRarityLegendary"),
+]);
 tl::family! { enums::StarGiftAttributeRarity, enums::StarGiftAttributeRarity, &STAR_GIFT_ATTRIBUTE_RARITY }
 pub(crate) static STAR_GIFT_ATTRIBUTE_RARITY_T: [tl::Type; 5] = tl::Type::structs(&STAR_GIFT_ATTRIBUTE_RARITY_);
 
 pub(crate) static STAR_GIFT_AUCTION_ACQUIRED_GIFT: tl::Type = tl::Type::single::<enums::StarGiftAuctionAcquiredGift<'static>>("StarGiftAuctionAcquiredGift", 40, &STAR_GIFT_AUCTION_ACQUIRED_GIFT_[0], tl::ListOps::of::<enums::StarGiftAuctionAcquiredGift<'static>>());
-static STAR_GIFT_AUCTION_ACQUIRED_GIFT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarGiftAuctionAcquiredGift<'static>>(0x42b0_0348, 0, tl::Payload::Reference, 36, "starGiftAuctionAcquiredGift flags name_hidden peer date bid_amount round pos message gift_num", &tl::rows::<9>("# 0.0! o i l i i 0.1o 0.2i", &[&tables::PEER, &tables::TEXT_WITH_ENTITIES])),
-];
+static STAR_GIFT_AUCTION_ACQUIRED_GIFT_R: [tl::Field; 9] = tl::rows("# 0.0! o i l i i 0.1o 0.2i", &[&tables::PEER, &tables::TEXT_WITH_ENTITIES]);
+static STAR_GIFT_AUCTION_ACQUIRED_GIFT_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_AUCTION_ACQUIRED_GIFT_R, [
+    (0x42b0_0348, true, 36, 9, "starGiftAuctionAcquiredGift flags name_hidden peer date bid_amount round pos message gift_num"),
+]);
 tl::family! { enums::StarGiftAuctionAcquiredGift<'_>, enums::StarGiftAuctionAcquiredGift<'a>, &STAR_GIFT_AUCTION_ACQUIRED_GIFT }
 pub(crate) static STAR_GIFT_AUCTION_ACQUIRED_GIFT_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_AUCTION_ACQUIRED_GIFT_);
 
 pub(crate) static STAR_GIFT_AUCTION_ROUND: tl::Type = tl::Type::tagged::<enums::StarGiftAuctionRound>("StarGiftAuctionRound", 12, &STAR_GIFT_AUCTION_ROUND_, { static SLOTS: [u16; 4] = tl::slots(&STAR_GIFT_AUCTION_ROUND_); &SLOTS }, tl::ListOps::of::<enums::StarGiftAuctionRound>());
-static STAR_GIFT_AUCTION_ROUND_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::StarGiftAuctionRound>(0x3aae_0528, 0, tl::Payload::Value, 8, "starGiftAuctionRound num duration", &tl::rows::<2>("i i", &[])),
-    tl::Constructor::new::<types::StarGiftAuctionRoundExtendable>(0x0aa0_21e5, 1, tl::Payload::Value, 16, "starGiftAuctionRoundExtendable num duration extend_top extend_window", &tl::rows::<4>("i i i i", &[])),
-];
+static STAR_GIFT_AUCTION_ROUND_R: [tl::Field; 6] = tl::rows("i i|i i i i", &[]);
+static STAR_GIFT_AUCTION_ROUND_: [tl::Constructor; 2] = tl::constructors(0, &STAR_GIFT_AUCTION_ROUND_R, [
+    (0x3aae_0528, false, 8, 2, "starGiftAuctionRound num duration"),
+    (0x0aa0_21e5, false, 16, 4, "starGiftAuctionRoundExtendable num duration extend_top extend_window"),
+]);
 tl::family! { enums::StarGiftAuctionRound, enums::StarGiftAuctionRound, &STAR_GIFT_AUCTION_ROUND }
 pub(crate) static STAR_GIFT_AUCTION_ROUND_T: [tl::Type; 2] = tl::Type::structs(&STAR_GIFT_AUCTION_ROUND_);
 
 pub(crate) static STAR_GIFT_AUCTION_STATE: tl::Type = tl::Type::tagged::<enums::StarGiftAuctionState<'static>>("StarGiftAuctionState", 4, &STAR_GIFT_AUCTION_STATE_, { static SLOTS: [u16; 8] = tl::slots(&STAR_GIFT_AUCTION_STATE_); &SLOTS }, tl::ListOps::NONE);
-static STAR_GIFT_AUCTION_STATE_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<()>(0xfe33_3952, 0, tl::Payload::Value, 0, "starGiftAuctionStateNotModified", &[]),
-    tl::Constructor::new::<types::StarGiftAuctionState<'static>>(0x771a_4e66, 1, tl::Payload::Reference, 64, "starGiftAuctionState version start_date end_date min_bid_amount bid_levels top_bidders next_round_at last_gift_num gifts_left current_round total_rounds rounds", &tl::rows::<12>("i i i l *o *l i i i i i *o", &[&tables::AUCTION_BID_LEVEL, &tables::STAR_GIFT_AUCTION_ROUND])),
-    tl::Constructor::new::<types::StarGiftAuctionStateFinished<'static>>(0x972d_abbf, 2, tl::Payload::Reference, 20, "starGiftAuctionStateFinished flags start_date end_date average_price listed_count fragment_listed_count fragment_listed_url", &tl::rows::<7>("# i i l 0.0i 0.1i 0.1s", &[])),
-];
+static STAR_GIFT_AUCTION_STATE_R: [tl::Field; 19] = tl::rows("|i i i l *o *l i i i i i *o|# i i l 0.0i 0.1i 0.1s", &[&tables::AUCTION_BID_LEVEL, &tables::STAR_GIFT_AUCTION_ROUND]);
+static STAR_GIFT_AUCTION_STATE_: [tl::Constructor; 3] = tl::constructors(0, &STAR_GIFT_AUCTION_STATE_R, [
+    (0xfe33_3952, false, 0, 0, "starGiftAuctionStateNotModified"),
+    (0x771a_4e66, true, 64, 12, "starGiftAuctionState version start_date end_date min_bid_amount bid_levels top_bidders next_round_at last_gift_num gifts_left current_round total_rounds rounds"),
+    (0x972d_abbf, true, 20, 7, "starGiftAuctionStateFinished flags start_date end_date average_price listed_count fragment_listed_count fragment_listed_url"),
+]);
 tl::family! { enums::StarGiftAuctionState<'_>, enums::StarGiftAuctionState<'a>, &STAR_GIFT_AUCTION_STATE }
 pub(crate) static STAR_GIFT_AUCTION_STATE_T: [tl::Type; 3] = tl::Type::structs(&STAR_GIFT_AUCTION_STATE_);
 
 pub(crate) static STAR_GIFT_AUCTION_USER_STATE: tl::Type = tl::Type::single::<enums::StarGiftAuctionUserState<'static>>("StarGiftAuctionUserState", 12, &STAR_GIFT_AUCTION_USER_STATE_[0], tl::ListOps::NONE);
-static STAR_GIFT_AUCTION_USER_STATE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarGiftAuctionUserState<'static>>(0x2eee_d1c4, 0, tl::Payload::Reference, 8, "starGiftAuctionUserState flags returned bid_amount bid_date min_bid_amount bid_peer acquired_count", &tl::rows::<7>("# 0.1! 0.0l 0.0i 0.0l 0.0o i", &[&tables::PEER])),
-];
+static STAR_GIFT_AUCTION_USER_STATE_R: [tl::Field; 7] = tl::rows("# 0.1! 0.0l 0.0i 0.0l 0.0o i", &[&tables::PEER]);
+static STAR_GIFT_AUCTION_USER_STATE_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_AUCTION_USER_STATE_R, [
+    (0x2eee_d1c4, true, 8, 7, "starGiftAuctionUserState flags returned bid_amount bid_date min_bid_amount bid_peer acquired_count"),
+]);
 tl::family! { enums::StarGiftAuctionUserState<'_>, enums::StarGiftAuctionUserState<'a>, &STAR_GIFT_AUCTION_USER_STATE }
 pub(crate) static STAR_GIFT_AUCTION_USER_STATE_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_AUCTION_USER_STATE_);
 
 pub(crate) static STAR_GIFT_BACKGROUND: tl::Type = tl::Type::single::<enums::StarGiftBackground>("StarGiftBackground", 16, &STAR_GIFT_BACKGROUND_[0], tl::ListOps::NONE);
-static STAR_GIFT_BACKGROUND_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarGiftBackground>(0xaff5_6398, 0, tl::Payload::Value, 12, "starGiftBackground center_color edge_color text_color", &tl::rows::<3>("i i i", &[])),
-];
+static STAR_GIFT_BACKGROUND_R: [tl::Field; 3] = tl::rows("i i i", &[]);
+static STAR_GIFT_BACKGROUND_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_BACKGROUND_R, [
+    (0xaff5_6398, false, 12, 3, "starGiftBackground center_color edge_color text_color"),
+]);
 tl::family! { enums::StarGiftBackground, enums::StarGiftBackground, &STAR_GIFT_BACKGROUND }
 pub(crate) static STAR_GIFT_BACKGROUND_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_BACKGROUND_);
 
 pub(crate) static STAR_GIFT_COLLECTION: tl::Type = tl::Type::single::<enums::StarGiftCollection<'static>>("StarGiftCollection", 28, &STAR_GIFT_COLLECTION_[0], tl::ListOps::of::<enums::StarGiftCollection<'static>>());
-static STAR_GIFT_COLLECTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarGiftCollection<'static>>(0x9d6b_13b0, 0, tl::Payload::Reference, 24, "starGiftCollection flags collection_id title icon gifts_count hash", &tl::rows::<6>("# i s 0.0o i l", &[&tables::DOCUMENT])),
-];
+static STAR_GIFT_COLLECTION_R: [tl::Field; 6] = tl::rows("# i s 0.0o i l", &[&tables::DOCUMENT]);
+static STAR_GIFT_COLLECTION_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_COLLECTION_R, [
+    (0x9d6b_13b0, true, 24, 6, "starGiftCollection flags collection_id title icon gifts_count hash"),
+]);
 tl::family! { enums::StarGiftCollection<'_>, enums::StarGiftCollection<'a>, &STAR_GIFT_COLLECTION }
 pub(crate) static STAR_GIFT_COLLECTION_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_COLLECTION_);
 
 pub(crate) static STAR_GIFT_UPGRADE_PRICE: tl::Type = tl::Type::single::<enums::StarGiftUpgradePrice>("StarGiftUpgradePrice", 16, &STAR_GIFT_UPGRADE_PRICE_[0], tl::ListOps::of::<enums::StarGiftUpgradePrice>());
-static STAR_GIFT_UPGRADE_PRICE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarGiftUpgradePrice>(0x99ea_331d, 0, tl::Payload::Value, 12, "starGiftUpgradePrice date upgrade_stars", &tl::rows::<2>("i l", &[])),
-];
+static STAR_GIFT_UPGRADE_PRICE_R: [tl::Field; 2] = tl::rows("i l", &[]);
+static STAR_GIFT_UPGRADE_PRICE_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_UPGRADE_PRICE_R, [
+    (0x99ea_331d, false, 12, 2, "starGiftUpgradePrice date upgrade_stars"),
+]);
 tl::family! { enums::StarGiftUpgradePrice, enums::StarGiftUpgradePrice, &STAR_GIFT_UPGRADE_PRICE }
 pub(crate) static STAR_GIFT_UPGRADE_PRICE_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_UPGRADE_PRICE_);
 
 pub(crate) static STAR_REF_PROGRAM: tl::Type = tl::Type::single::<enums::StarRefProgram<'static>>("StarRefProgram", 20, &STAR_REF_PROGRAM_[0], tl::ListOps::of::<enums::StarRefProgram<'static>>());
-static STAR_REF_PROGRAM_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarRefProgram<'static>>(0xdd0c_66f2, 0, tl::Payload::Reference, 16, "starRefProgram flags bot_id commission_permille duration_months end_date daily_revenue_per_user", &tl::rows::<6>("# l i 0.0i 0.1i 0.2o", &[&tables::STARS_AMOUNT])),
-];
+static STAR_REF_PROGRAM_R: [tl::Field; 6] = tl::rows("# l i 0.0i 0.1i 0.2o", &[&tables::STARS_AMOUNT]);
+static STAR_REF_PROGRAM_: [tl::Constructor; 1] = tl::constructors(0, &STAR_REF_PROGRAM_R, [
+    (0xdd0c_66f2, true, 16, 6, "starRefProgram flags bot_id commission_permille duration_months end_date daily_revenue_per_user"),
+]);
 tl::family! { enums::StarRefProgram<'_>, enums::StarRefProgram<'a>, &STAR_REF_PROGRAM }
 pub(crate) static STAR_REF_PROGRAM_T: [tl::Type; 1] = tl::Type::structs(&STAR_REF_PROGRAM_);
 
 pub(crate) static STARS_AMOUNT: tl::Type = tl::Type::tagged::<enums::StarsAmount>("StarsAmount", 12, &STARS_AMOUNT_, { static SLOTS: [u16; 4] = tl::slots(&STARS_AMOUNT_); &SLOTS }, tl::ListOps::of::<enums::StarsAmount>());
-static STARS_AMOUNT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::StarsAmount>(0xbbb6_b4a3, 0, tl::Payload::Value, 12, "starsAmount amount nanos", &tl::rows::<2>("l i", &[])),
-    tl::Constructor::new::<types::StarsTonAmount>(0x74ae_e3e0, 1, tl::Payload::Value, 8, "starsTonAmount amount", &tl::rows::<1>("l", &[])),
-];
+static STARS_AMOUNT_R: [tl::Field; 3] = tl::rows("l i|l", &[]);
+static STARS_AMOUNT_: [tl::Constructor; 2] = tl::constructors(0, &STARS_AMOUNT_R, [
+    (0xbbb6_b4a3, false, 12, 2, "starsAmount amount nanos"),
+    (0x74ae_e3e0, false, 8, 1, "starsTonAmount amount"),
+]);
 tl::family! { enums::StarsAmount, enums::StarsAmount, &STARS_AMOUNT }
 pub(crate) static STARS_AMOUNT_T: [tl::Type; 2] = tl::Type::structs(&STARS_AMOUNT_);
 
 pub(crate) static STARS_GIFT_OPTION: tl::Type = tl::Type::single::<enums::StarsGiftOption<'static>>("StarsGiftOption", 28, &STARS_GIFT_OPTION_[0], tl::ListOps::of::<enums::StarsGiftOption<'static>>());
-static STARS_GIFT_OPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarsGiftOption<'static>>(0x5e05_89f1, 0, tl::Payload::Reference, 24, "starsGiftOption flags extended stars store_product currency amount", &tl::rows::<6>("# 0.1! l 0.0s s l", &[])),
-];
+static STARS_GIFT_OPTION_R: [tl::Field; 6] = tl::rows("# 0.1! l 0.0s s l", &[]);
+static STARS_GIFT_OPTION_: [tl::Constructor; 1] = tl::constructors(0, &STARS_GIFT_OPTION_R, [
+    (0x5e05_89f1, true, 24, 6, "starsGiftOption flags extended stars store_product currency amount"),
+]);
 tl::family! { enums::StarsGiftOption<'_>, enums::StarsGiftOption<'a>, &STARS_GIFT_OPTION }
 pub(crate) static STARS_GIFT_OPTION_T: [tl::Type; 1] = tl::Type::structs(&STARS_GIFT_OPTION_);
 
 pub(crate) static STARS_GIVEAWAY_OPTION: tl::Type = tl::Type::single::<enums::StarsGiveawayOption<'static>>("StarsGiveawayOption", 40, &STARS_GIVEAWAY_OPTION_[0], tl::ListOps::of::<enums::StarsGiveawayOption<'static>>());
-static STARS_GIVEAWAY_OPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarsGiveawayOption<'static>>(0x94ce_852a, 0, tl::Payload::Reference, 36, "starsGiveawayOption flags extended default stars yearly_boosts store_product currency amount winners", &tl::rows::<9>("# 0.0! 0.1! l i 0.2s s l *o", &[&tables::STARS_GIVEAWAY_WINNERS_OPTION])),
-];
+static STARS_GIVEAWAY_OPTION_R: [tl::Field; 9] = tl::rows("# 0.0! 0.1! l i 0.2s s l *o", &[&tables::STARS_GIVEAWAY_WINNERS_OPTION]);
+static STARS_GIVEAWAY_OPTION_: [tl::Constructor; 1] = tl::constructors(0, &STARS_GIVEAWAY_OPTION_R, [
+    (0x94ce_852a, true, 36, 9, "starsGiveawayOption flags extended default stars yearly_boosts store_product currency amount winners"),
+]);
 tl::family! { enums::StarsGiveawayOption<'_>, enums::StarsGiveawayOption<'a>, &STARS_GIVEAWAY_OPTION }
 pub(crate) static STARS_GIVEAWAY_OPTION_T: [tl::Type; 1] = tl::Type::structs(&STARS_GIVEAWAY_OPTION_);
 
 pub(crate) static STARS_GIVEAWAY_WINNERS_OPTION: tl::Type = tl::Type::single::<enums::StarsGiveawayWinnersOption>("StarsGiveawayWinnersOption", 20, &STARS_GIVEAWAY_WINNERS_OPTION_[0], tl::ListOps::of::<enums::StarsGiveawayWinnersOption>());
-static STARS_GIVEAWAY_WINNERS_OPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarsGiveawayWinnersOption>(0x5423_6209, 0, tl::Payload::Value, 16, "starsGiveawayWinnersOption flags default users per_user_stars", &tl::rows::<4>("# 0.0! i l", &[])),
-];
+static STARS_GIVEAWAY_WINNERS_OPTION_R: [tl::Field; 4] = tl::rows("# 0.0! i l", &[]);
+static STARS_GIVEAWAY_WINNERS_OPTION_: [tl::Constructor; 1] = tl::constructors(0, &STARS_GIVEAWAY_WINNERS_OPTION_R, [
+    (0x5423_6209, false, 16, 4, "starsGiveawayWinnersOption flags default users per_user_stars"),
+]);
 tl::family! { enums::StarsGiveawayWinnersOption, enums::StarsGiveawayWinnersOption, &STARS_GIVEAWAY_WINNERS_OPTION }
 pub(crate) static STARS_GIVEAWAY_WINNERS_OPTION_T: [tl::Type; 1] = tl::Type::structs(&STARS_GIVEAWAY_WINNERS_OPTION_);
 
 pub(crate) static STARS_RATING: tl::Type = tl::Type::single::<enums::StarsRating<'static>>("StarsRating", 28, &STARS_RATING_[0], tl::ListOps::NONE);
-static STARS_RATING_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarsRating>(0x1b0e_4f07, 0, tl::Payload::Reference, 24, "starsRating flags level current_level_stars stars next_level_stars", &tl::rows::<5>("# i l l 0.0l", &[])),
-];
+static STARS_RATING_R: [tl::Field; 5] = tl::rows("# i l l 0.0l", &[]);
+static STARS_RATING_: [tl::Constructor; 1] = tl::constructors(0, &STARS_RATING_R, [
+    (0x1b0e_4f07, true, 24, 5, "starsRating flags level current_level_stars stars next_level_stars"),
+]);
 tl::family! { enums::StarsRating<'_>, enums::StarsRating<'a>, &STARS_RATING }
 pub(crate) static STARS_RATING_T: [tl::Type; 1] = tl::Type::structs(&STARS_RATING_);
 
 pub(crate) static STARS_REVENUE_STATUS: tl::Type = tl::Type::single::<enums::StarsRevenueStatus<'static>>("StarsRevenueStatus", 44, &STARS_REVENUE_STATUS_[0], tl::ListOps::NONE);
-static STARS_REVENUE_STATUS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarsRevenueStatus>(0xfebe_5491, 0, tl::Payload::Reference, 40, "starsRevenueStatus flags withdrawal_enabled current_balance available_balance overall_revenue next_withdrawal_at", &tl::rows::<6>("# 0.0! o o o 0.1i", &[&tables::STARS_AMOUNT, &tables::STARS_AMOUNT, &tables::STARS_AMOUNT])),
-];
+static STARS_REVENUE_STATUS_R: [tl::Field; 6] = tl::rows("# 0.0! o o o 0.1i", &[&tables::STARS_AMOUNT, &tables::STARS_AMOUNT, &tables::STARS_AMOUNT]);
+static STARS_REVENUE_STATUS_: [tl::Constructor; 1] = tl::constructors(0, &STARS_REVENUE_STATUS_R, [
+    (0xfebe_5491, true, 40, 6, "starsRevenueStatus flags withdrawal_enabled current_balance available_balance overall_revenue next_withdrawal_at"),
+]);
 tl::family! { enums::StarsRevenueStatus<'_>, enums::StarsRevenueStatus<'a>, &STARS_REVENUE_STATUS }
 pub(crate) static STARS_REVENUE_STATUS_T: [tl::Type; 1] = tl::Type::structs(&STARS_REVENUE_STATUS_);
 
 pub(crate) static STARS_SUBSCRIPTION: tl::Type = tl::Type::single::<enums::StarsSubscription<'static>>("StarsSubscription", 44, &STARS_SUBSCRIPTION_[0], tl::ListOps::of::<enums::StarsSubscription<'static>>());
-static STARS_SUBSCRIPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarsSubscription<'static>>(0x2e6e_ab1a, 0, tl::Payload::Reference, 40, "starsSubscription flags canceled can_refulfill missing_balance bot_canceled id peer until_date pricing chat_invite_hash title photo invoice_slug", &tl::rows::<13>("# 0.0! 0.1! 0.2! 0.7! s o i o 0.3s 0.4s 0.5o 0.6s", &[&tables::PEER, &tables::STARS_SUBSCRIPTION_PRICING, &tables::WEB_DOCUMENT])),
-];
+static STARS_SUBSCRIPTION_R: [tl::Field; 13] = tl::rows("# 0.0! 0.1! 0.2! 0.7! s o i o 0.3s 0.4s 0.5o 0.6s", &[&tables::PEER, &tables::STARS_SUBSCRIPTION_PRICING, &tables::WEB_DOCUMENT]);
+static STARS_SUBSCRIPTION_: [tl::Constructor; 1] = tl::constructors(0, &STARS_SUBSCRIPTION_R, [
+    (0x2e6e_ab1a, true, 40, 13, "starsSubscription flags canceled can_refulfill missing_balance bot_canceled id peer until_date pricing chat_invite_hash title photo invoice_slug"),
+]);
 tl::family! { enums::StarsSubscription<'_>, enums::StarsSubscription<'a>, &STARS_SUBSCRIPTION }
 pub(crate) static STARS_SUBSCRIPTION_T: [tl::Type; 1] = tl::Type::structs(&STARS_SUBSCRIPTION_);
 
 pub(crate) static STARS_SUBSCRIPTION_PRICING: tl::Type = tl::Type::single::<enums::StarsSubscriptionPricing>("StarsSubscriptionPricing", 16, &STARS_SUBSCRIPTION_PRICING_[0], tl::ListOps::NONE);
-static STARS_SUBSCRIPTION_PRICING_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarsSubscriptionPricing>(0x0541_6d58, 0, tl::Payload::Value, 12, "starsSubscriptionPricing period amount", &tl::rows::<2>("i l", &[])),
-];
+static STARS_SUBSCRIPTION_PRICING_R: [tl::Field; 2] = tl::rows("i l", &[]);
+static STARS_SUBSCRIPTION_PRICING_: [tl::Constructor; 1] = tl::constructors(0, &STARS_SUBSCRIPTION_PRICING_R, [
+    (0x0541_6d58, false, 12, 2, "starsSubscriptionPricing period amount"),
+]);
 tl::family! { enums::StarsSubscriptionPricing, enums::StarsSubscriptionPricing, &STARS_SUBSCRIPTION_PRICING }
 pub(crate) static STARS_SUBSCRIPTION_PRICING_T: [tl::Type; 1] = tl::Type::structs(&STARS_SUBSCRIPTION_PRICING_);
 
 pub(crate) static STARS_TOPUP_OPTION: tl::Type = tl::Type::single::<enums::StarsTopupOption<'static>>("StarsTopupOption", 28, &STARS_TOPUP_OPTION_[0], tl::ListOps::of::<enums::StarsTopupOption<'static>>());
-static STARS_TOPUP_OPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarsTopupOption<'static>>(0x0bd9_15c0, 0, tl::Payload::Reference, 24, "starsTopupOption flags extended stars store_product currency amount", &tl::rows::<6>("# 0.1! l 0.0s s l", &[])),
-];
+static STARS_TOPUP_OPTION_R: [tl::Field; 6] = tl::rows("# 0.1! l 0.0s s l", &[]);
+static STARS_TOPUP_OPTION_: [tl::Constructor; 1] = tl::constructors(0, &STARS_TOPUP_OPTION_R, [
+    (0x0bd9_15c0, true, 24, 6, "starsTopupOption flags extended stars store_product currency amount"),
+]);
 tl::family! { enums::StarsTopupOption<'_>, enums::StarsTopupOption<'a>, &STARS_TOPUP_OPTION }
 pub(crate) static STARS_TOPUP_OPTION_T: [tl::Type; 1] = tl::Type::structs(&STARS_TOPUP_OPTION_);
 
 pub(crate) static STARS_TRANSACTION: tl::Type = tl::Type::single::<enums::StarsTransaction<'static>>("StarsTransaction", 32, &STARS_TRANSACTION_[0], tl::ListOps::of::<enums::StarsTransaction<'static>>());
-static STARS_TRANSACTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StarsTransaction<'static>>(0x1365_9eb0, 0, tl::Payload::Reference, 28, "starsTransaction flags refund pending failed gift reaction stargift_upgrade business_transfer stargift_resale posts_search stargift_prepaid_upgrade stargift_drop_original_details phonegroup_message stargift_auction_bid offer id amount date peer title description photo transaction_date transaction_url bot_payload msg_id extended_media subscription_period giveaway_post_id stargift floodskip_number starref_commission_permille starref_peer starref_amount paid_messages premium_gift_months ads_proceeds_from_date ads_proceeds_to_date", &tl::rows::<38>("# 0.3! 0.4! 0.6! 0.10! 0.11! 0.18! 0.21! 0.22! 0.24! 0.25! 0.26! 0.27! 0.28! 0.29! s o i o 0.0s 0.1s 0.2o 0.5i 0.5s 0.7y 0.8i 0.9*o 0.12i 0.13i 0.14o 0.15i 0.16i 0.17o 0.17o 0.19i 0.20i 0.23i 0.23i", &[&tables::STARS_AMOUNT, &tables::STARS_TRANSACTION_PEER, &tables::WEB_DOCUMENT, &tables::MESSAGE_MEDIA, &tables::STAR_GIFT, &tables::PEER, &tables::STARS_AMOUNT])),
-];
+static STARS_TRANSACTION_R: [tl::Field; 38] = tl::rows("# 0.3! 0.4! 0.6! 0.10! 0.11! 0.18! 0.21! 0.22! 0.24! 0.25! 0.26! 0.27! 0.28! 0.29! s o i o 0.0s 0.1s 0.2o 0.5i 0.5s 0.7y 0.8i 0.9*o 0.12i 0.13i 0.14o 0.15i 0.16i 0.17o 0.17o 0.19i 0.20i 0.23i 0.23i", &[&tables::STARS_AMOUNT, &tables::STARS_TRANSACTION_PEER, &tables::WEB_DOCUMENT, &tables::MESSAGE_MEDIA, &tables::STAR_GIFT, &tables::PEER, &tables::STARS_AMOUNT]);
+static STARS_TRANSACTION_: [tl::Constructor; 1] = tl::constructors(0, &STARS_TRANSACTION_R, [
+    (0x1365_9eb0, true, 28, 38, "starsTransaction flags refund pending failed gift reaction stargift_upgrade business_transfer stargift_resale posts_search stargift_prepaid_upgrade stargift_drop_original_details phonegroup_message stargift_auction_bid offer id amount date peer title description photo transaction_date transaction_url bot_payload msg_id extended_media subscription_period giveaway_post_id stargift floodskip_number starref_commission_permille starref_peer starref_amount paid_messages premium_gift_months ads_proceeds_from_date ads_proceeds_to_date"),
+]);
 tl::family! { enums::StarsTransaction<'_>, enums::StarsTransaction<'a>, &STARS_TRANSACTION }
 pub(crate) static STARS_TRANSACTION_T: [tl::Type; 1] = tl::Type::structs(&STARS_TRANSACTION_);
 
 pub(crate) static STARS_TRANSACTION_PEER: tl::Type = tl::Type::tagged::<enums::StarsTransactionPeer>("StarsTransactionPeer", 4, &STARS_TRANSACTION_PEER_, { static SLOTS: [u16; 16] = tl::slots(&STARS_TRANSACTION_PEER_); &SLOTS }, tl::ListOps::NONE);
-static STARS_TRANSACTION_PEER_: [tl::Constructor; 8] = [
-    tl::Constructor::new::<()>(0x95f2_bfe4, 0, tl::Payload::Value, 0, "starsTransactionPeerUnsupported", &[]),
-    tl::Constructor::new::<()>(0xb457_b375, 1, tl::Payload::Value, 0, "starsTransactionPeerAppStore", &[]),
-    tl::Constructor::new::<()>(0x7b56_0a0b, 2, tl::Payload::Value, 0, "starsTransactionPeerPlayMarket", &[]),
-    tl::Constructor::new::<()>(0x250d_baf8, 3, tl::Payload::Value, 0, "starsTransactionPeerPremiumBot", &[]),
-    tl::Constructor::new::<()>(0xe92f_d902, 4, tl::Payload::Value, 0, "starsTransactionPeerFragment", &[]),
-    tl::Constructor::new::<types::StarsTransactionPeer>(0xd80d_a15d, 5, tl::Payload::Value, 12, "starsTransactionPeer peer", &tl::rows::<1>("o", &[&tables::PEER])),
-    tl::Constructor::new::<()>(0x6068_2812, 6, tl::Payload::Value, 0, "starsTransactionPeerAds", &[]),
-    tl::Constructor::new::<()>(0xf967_7aad, 7, tl::Payload::Value, 0, "starsTransactionPeerAPI", &[]),
-];
+static STARS_TRANSACTION_PEER_R: [tl::Field; 1] = tl::rows("|||||o||", &[&tables::PEER]);
+static STARS_TRANSACTION_PEER_: [tl::Constructor; 8] = tl::constructors(0, &STARS_TRANSACTION_PEER_R, [
+    (0x95f2_bfe4, false, 0, 0, "starsTransactionPeerUnsupported"),
+    (0xb457_b375, false, 0, 0, "starsTransactionPeerAppStore"),
+    (0x7b56_0a0b, false, 0, 0, "starsTransactionPeerPlayMarket"),
+    (0x250d_baf8, false, 0, 0, "starsTransactionPeerPremiumBot"),
+    (0xe92f_d902, false, 0, 0, "starsTransactionPeerFragment"),
+    (0xd80d_a15d, false, 12, 1, "starsTransactionPeer peer"),
+    (0x6068_2812, false, 0, 0, "starsTransactionPeerAds"),
+    (0xf967_7aad, false, 0, 0, "starsTransactionPeerAPI"),
+]);
 tl::family! { enums::StarsTransactionPeer, enums::StarsTransactionPeer, &STARS_TRANSACTION_PEER }
 pub(crate) static STARS_TRANSACTION_PEER_T: [tl::Type; 8] = tl::Type::structs(&STARS_TRANSACTION_PEER_);
 
 pub(crate) static STATS_ABS_VALUE_AND_PREV: tl::Type = tl::Type::single::<enums::StatsAbsValueAndPrev>("StatsAbsValueAndPrev", 20, &STATS_ABS_VALUE_AND_PREV_[0], tl::ListOps::NONE);
-static STATS_ABS_VALUE_AND_PREV_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StatsAbsValueAndPrev>(0xcb43_acde, 0, tl::Payload::Value, 16, "statsAbsValueAndPrev current previous", &tl::rows::<2>("d d", &[])),
-];
+static STATS_ABS_VALUE_AND_PREV_R: [tl::Field; 2] = tl::rows("d d", &[]);
+static STATS_ABS_VALUE_AND_PREV_: [tl::Constructor; 1] = tl::constructors(0, &STATS_ABS_VALUE_AND_PREV_R, [
+    (0xcb43_acde, false, 16, 2, "statsAbsValueAndPrev current previous"),
+]);
 tl::family! { enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, &STATS_ABS_VALUE_AND_PREV }
 pub(crate) static STATS_ABS_VALUE_AND_PREV_T: [tl::Type; 1] = tl::Type::structs(&STATS_ABS_VALUE_AND_PREV_);
 
 pub(crate) static STATS_DATE_RANGE_DAYS: tl::Type = tl::Type::single::<enums::StatsDateRangeDays>("StatsDateRangeDays", 12, &STATS_DATE_RANGE_DAYS_[0], tl::ListOps::NONE);
-static STATS_DATE_RANGE_DAYS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StatsDateRangeDays>(0xb637_edaf, 0, tl::Payload::Value, 8, "statsDateRangeDays min_date max_date", &tl::rows::<2>("i i", &[])),
-];
+static STATS_DATE_RANGE_DAYS_R: [tl::Field; 2] = tl::rows("i i", &[]);
+static STATS_DATE_RANGE_DAYS_: [tl::Constructor; 1] = tl::constructors(0, &STATS_DATE_RANGE_DAYS_R, [
+    (0xb637_edaf, false, 8, 2, "statsDateRangeDays min_date max_date"),
+]);
 tl::family! { enums::StatsDateRangeDays, enums::StatsDateRangeDays, &STATS_DATE_RANGE_DAYS }
 pub(crate) static STATS_DATE_RANGE_DAYS_T: [tl::Type; 1] = tl::Type::structs(&STATS_DATE_RANGE_DAYS_);
 
 pub(crate) static STATS_GRAPH: tl::Type = tl::Type::tagged::<enums::StatsGraph<'static>>("StatsGraph", 8, &STATS_GRAPH_, { static SLOTS: [u16; 8] = tl::slots(&STATS_GRAPH_); &SLOTS }, tl::ListOps::NONE);
-static STATS_GRAPH_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::StatsGraphAsync<'static>>(0x4a27_eb2d, 0, tl::Payload::Value, 4, "statsGraphAsync token", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::StatsGraphError<'static>>(0xbedc_9822, 1, tl::Payload::Value, 4, "statsGraphError error", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::StatsGraph<'static>>(0x8ea4_64b6, 2, tl::Payload::Value, 12, "statsGraph flags json zoom_token", &tl::rows::<3>("# o 0.0s", &[&tables::DATA_JSON])),
-];
+static STATS_GRAPH_R: [tl::Field; 5] = tl::rows("s|s|# o 0.0s", &[&tables::DATA_JSON]);
+static STATS_GRAPH_: [tl::Constructor; 3] = tl::constructors(0, &STATS_GRAPH_R, [
+    (0x4a27_eb2d, false, 4, 1, "statsGraphAsync token"),
+    (0xbedc_9822, false, 4, 1, "statsGraphError error"),
+    (0x8ea4_64b6, false, 12, 3, "statsGraph flags json zoom_token"),
+]);
 tl::family! { enums::StatsGraph<'_>, enums::StatsGraph<'a>, &STATS_GRAPH }
 pub(crate) static STATS_GRAPH_T: [tl::Type; 3] = tl::Type::structs(&STATS_GRAPH_);
 
 pub(crate) static STATS_GROUP_TOP_ADMIN: tl::Type = tl::Type::single::<enums::StatsGroupTopAdmin>("StatsGroupTopAdmin", 24, &STATS_GROUP_TOP_ADMIN_[0], tl::ListOps::of::<enums::StatsGroupTopAdmin>());
-static STATS_GROUP_TOP_ADMIN_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StatsGroupTopAdmin>(0xd758_4c87, 0, tl::Payload::Value, 20, "statsGroupTopAdmin user_id deleted kicked banned", &tl::rows::<4>("l i i i", &[])),
-];
+static STATS_GROUP_TOP_ADMIN_R: [tl::Field; 4] = tl::rows("l i i i", &[]);
+static STATS_GROUP_TOP_ADMIN_: [tl::Constructor; 1] = tl::constructors(0, &STATS_GROUP_TOP_ADMIN_R, [
+    (0xd758_4c87, false, 20, 4, "statsGroupTopAdmin user_id deleted kicked banned"),
+]);
 tl::family! { enums::StatsGroupTopAdmin, enums::StatsGroupTopAdmin, &STATS_GROUP_TOP_ADMIN }
 pub(crate) static STATS_GROUP_TOP_ADMIN_T: [tl::Type; 1] = tl::Type::structs(&STATS_GROUP_TOP_ADMIN_);
 
 pub(crate) static STATS_GROUP_TOP_INVITER: tl::Type = tl::Type::single::<enums::StatsGroupTopInviter>("StatsGroupTopInviter", 16, &STATS_GROUP_TOP_INVITER_[0], tl::ListOps::of::<enums::StatsGroupTopInviter>());
-static STATS_GROUP_TOP_INVITER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StatsGroupTopInviter>(0x535f_779d, 0, tl::Payload::Value, 12, "statsGroupTopInviter user_id invitations", &tl::rows::<2>("l i", &[])),
-];
+static STATS_GROUP_TOP_INVITER_R: [tl::Field; 2] = tl::rows("l i", &[]);
+static STATS_GROUP_TOP_INVITER_: [tl::Constructor; 1] = tl::constructors(0, &STATS_GROUP_TOP_INVITER_R, [
+    (0x535f_779d, false, 12, 2, "statsGroupTopInviter user_id invitations"),
+]);
 tl::family! { enums::StatsGroupTopInviter, enums::StatsGroupTopInviter, &STATS_GROUP_TOP_INVITER }
 pub(crate) static STATS_GROUP_TOP_INVITER_T: [tl::Type; 1] = tl::Type::structs(&STATS_GROUP_TOP_INVITER_);
 
 pub(crate) static STATS_GROUP_TOP_POSTER: tl::Type = tl::Type::single::<enums::StatsGroupTopPoster>("StatsGroupTopPoster", 20, &STATS_GROUP_TOP_POSTER_[0], tl::ListOps::of::<enums::StatsGroupTopPoster>());
-static STATS_GROUP_TOP_POSTER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StatsGroupTopPoster>(0x9d04_af9b, 0, tl::Payload::Value, 16, "statsGroupTopPoster user_id messages avg_chars", &tl::rows::<3>("l i i", &[])),
-];
+static STATS_GROUP_TOP_POSTER_R: [tl::Field; 3] = tl::rows("l i i", &[]);
+static STATS_GROUP_TOP_POSTER_: [tl::Constructor; 1] = tl::constructors(0, &STATS_GROUP_TOP_POSTER_R, [
+    (0x9d04_af9b, false, 16, 3, "statsGroupTopPoster user_id messages avg_chars"),
+]);
 tl::family! { enums::StatsGroupTopPoster, enums::StatsGroupTopPoster, &STATS_GROUP_TOP_POSTER }
 pub(crate) static STATS_GROUP_TOP_POSTER_T: [tl::Type; 1] = tl::Type::structs(&STATS_GROUP_TOP_POSTER_);
 
 pub(crate) static STATS_PERCENT_VALUE: tl::Type = tl::Type::single::<enums::StatsPercentValue>("StatsPercentValue", 20, &STATS_PERCENT_VALUE_[0], tl::ListOps::NONE);
-static STATS_PERCENT_VALUE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StatsPercentValue>(0xcbce_2fe0, 0, tl::Payload::Value, 16, "statsPercentValue part total", &tl::rows::<2>("d d", &[])),
-];
+static STATS_PERCENT_VALUE_R: [tl::Field; 2] = tl::rows("d d", &[]);
+static STATS_PERCENT_VALUE_: [tl::Constructor; 1] = tl::constructors(0, &STATS_PERCENT_VALUE_R, [
+    (0xcbce_2fe0, false, 16, 2, "statsPercentValue part total"),
+]);
 tl::family! { enums::StatsPercentValue, enums::StatsPercentValue, &STATS_PERCENT_VALUE }
 pub(crate) static STATS_PERCENT_VALUE_T: [tl::Type; 1] = tl::Type::structs(&STATS_PERCENT_VALUE_);
 
 pub(crate) static STATS_URL: tl::Type = tl::Type::single::<enums::StatsUrl<'static>>("StatsURL", 8, &STATS_URL_[0], tl::ListOps::NONE);
-static STATS_URL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StatsUrl<'static>>(0x47a9_71e0, 0, tl::Payload::Value, 4, "statsURL url", &tl::rows::<1>("s", &[])),
-];
+static STATS_URL_R: [tl::Field; 1] = tl::rows("s", &[]);
+static STATS_URL_: [tl::Constructor; 1] = tl::constructors(0, &STATS_URL_R, [
+    (0x47a9_71e0, false, 4, 1, "statsURL url"),
+]);
 tl::family! { enums::StatsUrl<'_>, enums::StatsUrl<'a>, &STATS_URL }
 pub(crate) static STATS_URL_T: [tl::Type; 1] = tl::Type::structs(&STATS_URL_);
 
 pub(crate) static STICKER_KEYWORD: tl::Type = tl::Type::single::<enums::StickerKeyword<'static>>("StickerKeyword", 20, &STICKER_KEYWORD_[0], tl::ListOps::of::<enums::StickerKeyword<'static>>());
-static STICKER_KEYWORD_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StickerKeyword<'static>>(0xfcfe_b29c, 0, tl::Payload::Value, 16, "stickerKeyword document_id keyword", &tl::rows::<2>("l *s", &[])),
-];
+static STICKER_KEYWORD_R: [tl::Field; 2] = tl::rows("l *s", &[]);
+static STICKER_KEYWORD_: [tl::Constructor; 1] = tl::constructors(0, &STICKER_KEYWORD_R, [
+    (0xfcfe_b29c, false, 16, 2, "stickerKeyword document_id keyword"),
+]);
 tl::family! { enums::StickerKeyword<'_>, enums::StickerKeyword<'a>, &STICKER_KEYWORD }
 pub(crate) static STICKER_KEYWORD_T: [tl::Type; 1] = tl::Type::structs(&STICKER_KEYWORD_);
 
 pub(crate) static STICKER_PACK: tl::Type = tl::Type::single::<enums::StickerPack<'static>>("StickerPack", 16, &STICKER_PACK_[0], tl::ListOps::of::<enums::StickerPack<'static>>());
-static STICKER_PACK_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StickerPack<'static>>(0x12b2_99d4, 0, tl::Payload::Value, 12, "stickerPack emoticon documents", &tl::rows::<2>("s *l", &[])),
-];
+static STICKER_PACK_R: [tl::Field; 2] = tl::rows("s *l", &[]);
+static STICKER_PACK_: [tl::Constructor; 1] = tl::constructors(0, &STICKER_PACK_R, [
+    (0x12b2_99d4, false, 12, 2, "stickerPack emoticon documents"),
+]);
 tl::family! { enums::StickerPack<'_>, enums::StickerPack<'a>, &STICKER_PACK }
 pub(crate) static STICKER_PACK_T: [tl::Type; 1] = tl::Type::structs(&STICKER_PACK_);
 
 pub(crate) static STICKER_SET: tl::Type = tl::Type::single::<enums::StickerSet<'static>>("StickerSet", 40, &STICKER_SET_[0], tl::ListOps::of::<enums::StickerSet<'static>>());
-static STICKER_SET_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StickerSet<'static>>(0x2dd1_4edc, 0, tl::Payload::Reference, 36, "stickerSet flags archived official masks emojis text_color channel_emoji_status creator installed_date id access_hash title short_name thumbs thumb_dc_id thumb_version thumb_document_id count hash", &tl::rows::<19>("# 0.1! 0.2! 0.3! 0.7! 0.9! 0.10! 0.11! 0.0i l l s s 0.4*o 0.4i 0.4i 0.8l i i", &[&tables::PHOTO_SIZE])),
-];
+static STICKER_SET_R: [tl::Field; 19] = tl::rows("# 0.1! 0.2! 0.3! 0.7! 0.9! 0.10! 0.11! 0.0i l l s s 0.4*o 0.4i 0.4i 0.8l i i", &[&tables::PHOTO_SIZE]);
+static STICKER_SET_: [tl::Constructor; 1] = tl::constructors(0, &STICKER_SET_R, [
+    (0x2dd1_4edc, true, 36, 19, "stickerSet flags archived official masks emojis text_color channel_emoji_status creator installed_date id access_hash title short_name thumbs thumb_dc_id thumb_version thumb_document_id count hash"),
+]);
 tl::family! { enums::StickerSet<'_>, enums::StickerSet<'a>, &STICKER_SET }
 pub(crate) static STICKER_SET_T: [tl::Type; 1] = tl::Type::structs(&STICKER_SET_);
 
 pub(crate) static STICKER_SET_COVERED: tl::Type = tl::Type::tagged::<enums::StickerSetCovered<'static>>("StickerSetCovered", 44, &STICKER_SET_COVERED_, { static SLOTS: [u16; 8] = tl::slots(&STICKER_SET_COVERED_); &SLOTS }, tl::ListOps::of::<enums::StickerSetCovered<'static>>());
-static STICKER_SET_COVERED_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::StickerSetCovered<'static>>(0x6410_a5d2, 0, tl::Payload::Value, 52, "stickerSetCovered set cover", &tl::rows::<2>("o o", &[&tables::STICKER_SET, &tables::DOCUMENT])),
-    tl::Constructor::new::<types::StickerSetMultiCovered<'static>>(0x3407_e51b, 1, tl::Payload::Value, 48, "stickerSetMultiCovered set covers", &tl::rows::<2>("o *o", &[&tables::STICKER_SET, &tables::DOCUMENT])),
-    tl::Constructor::new::<types::StickerSetFullCovered<'static>>(0x40d1_3c0e, 2, tl::Payload::Reference, 64, "stickerSetFullCovered set packs keywords documents", &tl::rows::<4>("o *o *o *o", &[&tables::STICKER_SET, &tables::STICKER_PACK, &tables::STICKER_KEYWORD, &tables::DOCUMENT])),
-    tl::Constructor::new::<types::StickerSetNoCovered<'static>>(0x77b1_5d1c, 3, tl::Payload::Value, 40, "stickerSetNoCovered set", &tl::rows::<1>("o", &[&tables::STICKER_SET])),
-];
+static STICKER_SET_COVERED_R: [tl::Field; 9] = tl::rows("o o|o *o|o *o *o *o|o", &[&tables::STICKER_SET, &tables::DOCUMENT, &tables::STICKER_SET, &tables::DOCUMENT, &tables::STICKER_SET, &tables::STICKER_PACK, &tables::STICKER_KEYWORD, &tables::DOCUMENT, &tables::STICKER_SET]);
+static STICKER_SET_COVERED_: [tl::Constructor; 4] = tl::constructors(0, &STICKER_SET_COVERED_R, [
+    (0x6410_a5d2, false, 52, 2, "stickerSetCovered set cover"),
+    (0x3407_e51b, false, 48, 2, "stickerSetMultiCovered set covers"),
+    (0x40d1_3c0e, true, 64, 4, "stickerSetFullCovered set packs keywords documents"),
+    (0x77b1_5d1c, false, 40, 1, "stickerSetNoCovered set"),
+]);
 tl::family! { enums::StickerSetCovered<'_>, enums::StickerSetCovered<'a>, &STICKER_SET_COVERED }
 pub(crate) static STICKER_SET_COVERED_T: [tl::Type; 4] = tl::Type::structs(&STICKER_SET_COVERED_);
 
 pub(crate) static STORIES_STEALTH_MODE: tl::Type = tl::Type::single::<enums::StoriesStealthMode>("StoriesStealthMode", 8, &STORIES_STEALTH_MODE_[0], tl::ListOps::NONE);
-static STORIES_STEALTH_MODE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StoriesStealthMode>(0x712e_27fd, 0, tl::Payload::Value, 4, "storiesStealthMode flags active_until_date cooldown_until_date", &tl::rows::<3>("# 0.0i 0.1i", &[])),
-];
+static STORIES_STEALTH_MODE_R: [tl::Field; 3] = tl::rows("# 0.0i 0.1i", &[]);
+static STORIES_STEALTH_MODE_: [tl::Constructor; 1] = tl::constructors(0, &STORIES_STEALTH_MODE_R, [
+    (0x712e_27fd, false, 4, 3, "storiesStealthMode flags active_until_date cooldown_until_date"),
+]);
 tl::family! { enums::StoriesStealthMode, enums::StoriesStealthMode, &STORIES_STEALTH_MODE }
 pub(crate) static STORIES_STEALTH_MODE_T: [tl::Type; 1] = tl::Type::structs(&STORIES_STEALTH_MODE_);
 
 pub(crate) static STORY_ALBUM: tl::Type = tl::Type::single::<enums::StoryAlbum<'static>>("StoryAlbum", 16, &STORY_ALBUM_[0], tl::ListOps::of::<enums::StoryAlbum<'static>>());
-static STORY_ALBUM_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StoryAlbum<'static>>(0x9325_705a, 0, tl::Payload::Reference, 12, "storyAlbum flags album_id title icon_photo icon_video", &tl::rows::<5>("# i s 0.0o 0.1o", &[&tables::PHOTO, &tables::DOCUMENT])),
-];
+static STORY_ALBUM_R: [tl::Field; 5] = tl::rows("# i s 0.0o 0.1o", &[&tables::PHOTO, &tables::DOCUMENT]);
+static STORY_ALBUM_: [tl::Constructor; 1] = tl::constructors(0, &STORY_ALBUM_R, [
+    (0x9325_705a, true, 12, 5, "storyAlbum flags album_id title icon_photo icon_video"),
+]);
 tl::family! { enums::StoryAlbum<'_>, enums::StoryAlbum<'a>, &STORY_ALBUM }
 pub(crate) static STORY_ALBUM_T: [tl::Type; 1] = tl::Type::structs(&STORY_ALBUM_);
 
 pub(crate) static STORY_FWD_HEADER: tl::Type = tl::Type::single::<enums::StoryFwdHeader<'static>>("StoryFwdHeader", 8, &STORY_FWD_HEADER_[0], tl::ListOps::NONE);
-static STORY_FWD_HEADER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StoryFwdHeader<'static>>(0xb826_e150, 0, tl::Payload::Reference, 4, "storyFwdHeader flags modified from from_name story_id", &tl::rows::<5>("# 0.3! 0.0o 0.1s 0.2i", &[&tables::PEER])),
-];
+static STORY_FWD_HEADER_R: [tl::Field; 5] = tl::rows("# 0.3! 0.0o 0.1s 0.2i", &[&tables::PEER]);
+static STORY_FWD_HEADER_: [tl::Constructor; 1] = tl::constructors(0, &STORY_FWD_HEADER_R, [
+    (0xb826_e150, true, 4, 5, "storyFwdHeader flags modified from from_name story_id"),
+]);
 tl::family! { enums::StoryFwdHeader<'_>, enums::StoryFwdHeader<'a>, &STORY_FWD_HEADER }
 pub(crate) static STORY_FWD_HEADER_T: [tl::Type; 1] = tl::Type::structs(&STORY_FWD_HEADER_);
 
 pub(crate) static STORY_ITEM: tl::Type = tl::Type::tagged::<enums::StoryItem<'static>>("StoryItem", 8, &STORY_ITEM_, { static SLOTS: [u16; 8] = tl::slots(&STORY_ITEM_); &SLOTS }, tl::ListOps::of::<enums::StoryItem<'static>>());
-static STORY_ITEM_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::StoryItemDeleted>(0x51e6_ee4f, 0, tl::Payload::Value, 4, "storyItemDeleted id", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::StoryItemSkipped>(0xffad_c913, 1, tl::Payload::Value, 16, "storyItemSkipped flags close_friends live id date expire_date", &tl::rows::<6>("# 0.8! 0.9! i i i", &[])),
-    tl::Constructor::new::<types::StoryItem<'static>>(0x16a4_b93c, 2, tl::Payload::Reference, 20, "storyItem flags pinned public close_friends min noforwards edited contacts selected_contacts out id date from_id fwd_from expire_date caption entities media media_areas privacy views sent_reaction albums music", &tl::rows::<24>("# 0.5! 0.7! 0.8! 0.9! 0.10! 0.11! 0.12! 0.13! 0.16! i i 0.18o 0.17o i 0.0s 0.1*o o 0.14*o 0.2*o 0.3o 0.15o 0.19*i 0.20o", &[&tables::PEER, &tables::STORY_FWD_HEADER, &tables::MESSAGE_ENTITY, &tables::MESSAGE_MEDIA, &tables::MEDIA_AREA, &tables::PRIVACY_RULE, &tables::STORY_VIEWS, &tables::REACTION, &tables::DOCUMENT])),
-];
+static STORY_ITEM_R: [tl::Field; 31] = tl::rows("i|# 0.8! 0.9! i i i|# 0.5! 0.7! 0.8! 0.9! 0.10! 0.11! 0.12! 0.13! 0.16! i i 0.18o 0.17o i 0.0s 0.1*o o 0.14*o 0.2*o 0.3o 0.15o 0.19*i 0.20o", &[&tables::PEER, &tables::STORY_FWD_HEADER, &tables::MESSAGE_ENTITY, &tables::MESSAGE_MEDIA, &tables::MEDIA_AREA, &tables::PRIVACY_RULE, &tables::STORY_VIEWS, &tables::REACTION, &tables::DOCUMENT]);
+static STORY_ITEM_: [tl::Constructor; 3] = tl::constructors(0, &STORY_ITEM_R, [
+    (0x51e6_ee4f, false, 4, 1, "storyItemDeleted id"),
+    (0xffad_c913, false, 16, 6, "storyItemSkipped flags close_friends live id date expire_date"),
+    (0x16a4_b93c, true, 20, 24, "storyItem flags pinned public close_friends min noforwards edited contacts selected_contacts out id date from_id fwd_from expire_date caption entities media media_areas privacy views sent_reaction albums music"),
+]);
 tl::family! { enums::StoryItem<'_>, enums::StoryItem<'a>, &STORY_ITEM }
 pub(crate) static STORY_ITEM_T: [tl::Type; 3] = tl::Type::structs(&STORY_ITEM_);
 
 pub(crate) static STORY_REACTION: tl::Type = tl::Type::tagged::<enums::StoryReaction<'static>>("StoryReaction", 16, &STORY_REACTION_, { static SLOTS: [u16; 8] = tl::slots(&STORY_REACTION_); &SLOTS }, tl::ListOps::of::<enums::StoryReaction<'static>>());
-static STORY_REACTION_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::StoryReaction<'static>>(0x6090_d6d5, 0, tl::Payload::Reference, 20, "storyReaction peer_id date reaction", &tl::rows::<3>("o i o", &[&tables::PEER, &tables::REACTION])),
-    tl::Constructor::new::<types::StoryReactionPublicForward<'static>>(0xbbab_2643, 1, tl::Payload::Value, 12, "storyReactionPublicForward message", &tl::rows::<1>("o", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::StoryReactionPublicRepost<'static>>(0xcfcd_0f13, 2, tl::Payload::Reference, 20, "storyReactionPublicRepost peer_id story", &tl::rows::<2>("o o", &[&tables::PEER, &tables::STORY_ITEM])),
-];
+static STORY_REACTION_R: [tl::Field; 6] = tl::rows("o i o|o|o o", &[&tables::PEER, &tables::REACTION, &tables::MESSAGE, &tables::PEER, &tables::STORY_ITEM]);
+static STORY_REACTION_: [tl::Constructor; 3] = tl::constructors(0, &STORY_REACTION_R, [
+    (0x6090_d6d5, true, 20, 3, "storyReaction peer_id date reaction"),
+    (0xbbab_2643, false, 12, 1, "storyReactionPublicForward message"),
+    (0xcfcd_0f13, true, 20, 2, "storyReactionPublicRepost peer_id story"),
+]);
 tl::family! { enums::StoryReaction<'_>, enums::StoryReaction<'a>, &STORY_REACTION }
 pub(crate) static STORY_REACTION_T: [tl::Type; 3] = tl::Type::structs(&STORY_REACTION_);
 
 pub(crate) static STORY_VIEW: tl::Type = tl::Type::tagged::<enums::StoryView<'static>>("StoryView", 20, &STORY_VIEW_, { static SLOTS: [u16; 8] = tl::slots(&STORY_VIEW_); &SLOTS }, tl::ListOps::of::<enums::StoryView<'static>>());
-static STORY_VIEW_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::StoryView<'static>>(0xb0bd_eac5, 0, tl::Payload::Value, 16, "storyView flags blocked blocked_my_stories_from user_id date reaction", &tl::rows::<6>("# 0.0! 0.1! l i 0.2o", &[&tables::REACTION])),
-    tl::Constructor::new::<types::StoryViewPublicForward<'static>>(0x9083_670b, 1, tl::Payload::Value, 16, "storyViewPublicForward flags blocked blocked_my_stories_from message", &tl::rows::<4>("# 0.0! 0.1! o", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::StoryViewPublicRepost<'static>>(0xbd74_cf49, 2, tl::Payload::Reference, 24, "storyViewPublicRepost flags blocked blocked_my_stories_from peer_id story", &tl::rows::<5>("# 0.0! 0.1! o o", &[&tables::PEER, &tables::STORY_ITEM])),
-];
+static STORY_VIEW_R: [tl::Field; 15] = tl::rows("# 0.0! 0.1! l i 0.2o|# 0.0! 0.1! o|# 0.0! 0.1! o o", &[&tables::REACTION, &tables::MESSAGE, &tables::PEER, &tables::STORY_ITEM]);
+static STORY_VIEW_: [tl::Constructor; 3] = tl::constructors(0, &STORY_VIEW_R, [
+    (0xb0bd_eac5, false, 16, 6, "storyView flags blocked blocked_my_stories_from user_id date reaction"),
+    (0x9083_670b, false, 16, 4, "storyViewPublicForward flags blocked blocked_my_stories_from message"),
+    (0xbd74_cf49, true, 24, 5, "storyViewPublicRepost flags blocked blocked_my_stories_from peer_id story"),
+]);
 tl::family! { enums::StoryView<'_>, enums::StoryView<'a>, &STORY_VIEW }
 pub(crate) static STORY_VIEW_T: [tl::Type; 3] = tl::Type::structs(&STORY_VIEW_);
 
 pub(crate) static STORY_VIEWS: tl::Type = tl::Type::single::<enums::StoryViews<'static>>("StoryViews", 12, &STORY_VIEWS_[0], tl::ListOps::of::<enums::StoryViews<'static>>());
-static STORY_VIEWS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::StoryViews<'static>>(0x8d59_5cd6, 0, tl::Payload::Reference, 8, "storyViews flags has_viewers views_count forwards_count reactions reactions_count recent_viewers", &tl::rows::<7>("# 0.1! i 0.2i 0.3*o 0.4i 0.0*l", &[&tables::REACTION_COUNT])),
-];
+static STORY_VIEWS_R: [tl::Field; 7] = tl::rows("# 0.1! i 0.2i 0.3*o 0.4i 0.0*l", &[&tables::REACTION_COUNT]);
+static STORY_VIEWS_: [tl::Constructor; 1] = tl::constructors(0, &STORY_VIEWS_R, [
+    (0x8d59_5cd6, true, 8, 7, "storyViews flags has_viewers views_count forwards_count reactions reactions_count recent_viewers"),
+]);
 tl::family! { enums::StoryViews<'_>, enums::StoryViews<'a>, &STORY_VIEWS }
 pub(crate) static STORY_VIEWS_T: [tl::Type; 1] = tl::Type::structs(&STORY_VIEWS_);
 
 pub(crate) static SUGGESTED_POST: tl::Type = tl::Type::single::<enums::SuggestedPost<'static>>("SuggestedPost", 8, &SUGGESTED_POST_[0], tl::ListOps::NONE);
-static SUGGESTED_POST_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::SuggestedPost<'static>>(0x0e8e_37e5, 0, tl::Payload::Value, 4, "suggestedPost flags accepted rejected price schedule_date", &tl::rows::<5>("# 0.1! 0.2! 0.3o 0.0i", &[&tables::STARS_AMOUNT])),
-];
+static SUGGESTED_POST_R: [tl::Field; 5] = tl::rows("# 0.1! 0.2! 0.3o 0.0i", &[&tables::STARS_AMOUNT]);
+static SUGGESTED_POST_: [tl::Constructor; 1] = tl::constructors(0, &SUGGESTED_POST_R, [
+    (0x0e8e_37e5, false, 4, 5, "suggestedPost flags accepted rejected price schedule_date"),
+]);
 tl::family! { enums::SuggestedPost<'_>, enums::SuggestedPost<'a>, &SUGGESTED_POST }
 pub(crate) static SUGGESTED_POST_T: [tl::Type; 1] = tl::Type::structs(&SUGGESTED_POST_);
 
 pub(crate) static TEXT_WITH_ENTITIES: tl::Type = tl::Type::single::<enums::TextWithEntities<'static>>("TextWithEntities", 16, &TEXT_WITH_ENTITIES_[0], tl::ListOps::of::<enums::TextWithEntities<'static>>());
-static TEXT_WITH_ENTITIES_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::TextWithEntities<'static>>(0x751f_3146, 0, tl::Payload::Value, 12, "textWithEntities text entities", &tl::rows::<2>("s *o", &[&tables::MESSAGE_ENTITY])),
-];
+static TEXT_WITH_ENTITIES_R: [tl::Field; 2] = tl::rows("s *o", &[&tables::MESSAGE_ENTITY]);
+static TEXT_WITH_ENTITIES_: [tl::Constructor; 1] = tl::constructors(0, &TEXT_WITH_ENTITIES_R, [
+    (0x751f_3146, false, 12, 2, "textWithEntities text entities"),
+]);
 tl::family! { enums::TextWithEntities<'_>, enums::TextWithEntities<'a>, &TEXT_WITH_ENTITIES }
 pub(crate) static TEXT_WITH_ENTITIES_T: [tl::Type; 1] = tl::Type::structs(&TEXT_WITH_ENTITIES_);
 
 pub(crate) static THEME: tl::Type = tl::Type::single::<enums::Theme<'static>>("Theme", 32, &THEME_[0], tl::ListOps::of::<enums::Theme<'static>>());
-static THEME_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Theme<'static>>(0xa00e_67d6, 0, tl::Payload::Reference, 28, "theme flags creator default for_chat id access_hash slug title document settings emoticon installs_count", &tl::rows::<12>("# 0.0! 0.1! 0.5! l l s s 0.2o 0.3*o 0.6s 0.4i", &[&tables::DOCUMENT, &tables::THEME_SETTINGS])),
-];
+static THEME_R: [tl::Field; 12] = tl::rows("# 0.0! 0.1! 0.5! l l s s 0.2o 0.3*o 0.6s 0.4i", &[&tables::DOCUMENT, &tables::THEME_SETTINGS]);
+static THEME_: [tl::Constructor; 1] = tl::constructors(0, &THEME_R, [
+    (0xa00e_67d6, true, 28, 12, "theme flags creator default for_chat id access_hash slug title document settings emoticon installs_count"),
+]);
 tl::family! { enums::Theme<'_>, enums::Theme<'a>, &THEME }
 pub(crate) static THEME_T: [tl::Type; 1] = tl::Type::structs(&THEME_);
 
 pub(crate) static THEME_SETTINGS: tl::Type = tl::Type::single::<enums::ThemeSettings<'static>>("ThemeSettings", 16, &THEME_SETTINGS_[0], tl::ListOps::of::<enums::ThemeSettings<'static>>());
-static THEME_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::ThemeSettings<'static>>(0xfa58_b6d4, 0, tl::Payload::Reference, 12, "themeSettings flags message_colors_animated base_theme accent_color outbox_accent_color message_colors wallpaper", &tl::rows::<7>("# 0.2! o i 0.3i 0.0*i 0.1o", &[&tables::BASE_THEME, &tables::WALL_PAPER])),
-];
+static THEME_SETTINGS_R: [tl::Field; 7] = tl::rows("# 0.2! o i 0.3i 0.0*i 0.1o", &[&tables::BASE_THEME, &tables::WALL_PAPER]);
+static THEME_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &THEME_SETTINGS_R, [
+    (0xfa58_b6d4, true, 12, 7, "themeSettings flags message_colors_animated base_theme accent_color outbox_accent_color message_colors wallpaper"),
+]);
 tl::family! { enums::ThemeSettings<'_>, enums::ThemeSettings<'a>, &THEME_SETTINGS }
 pub(crate) static THEME_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&THEME_SETTINGS_);
 
 pub(crate) static TIMEZONE: tl::Type = tl::Type::single::<enums::Timezone<'static>>("Timezone", 16, &TIMEZONE_[0], tl::ListOps::of::<enums::Timezone<'static>>());
-static TIMEZONE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Timezone<'static>>(0xff92_89f5, 0, tl::Payload::Reference, 12, "timezone id name utc_offset", &tl::rows::<3>("s s i", &[])),
-];
+static TIMEZONE_R: [tl::Field; 3] = tl::rows("s s i", &[]);
+static TIMEZONE_: [tl::Constructor; 1] = tl::constructors(0, &TIMEZONE_R, [
+    (0xff92_89f5, true, 12, 3, "timezone id name utc_offset"),
+]);
 tl::family! { enums::Timezone<'_>, enums::Timezone<'a>, &TIMEZONE }
 pub(crate) static TIMEZONE_T: [tl::Type; 1] = tl::Type::structs(&TIMEZONE_);
 
 pub(crate) static TODO_COMPLETION: tl::Type = tl::Type::single::<enums::TodoCompletion>("TodoCompletion", 24, &TODO_COMPLETION_[0], tl::ListOps::of::<enums::TodoCompletion>());
-static TODO_COMPLETION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::TodoCompletion>(0x221b_b5e4, 0, tl::Payload::Value, 20, "todoCompletion id completed_by date", &tl::rows::<3>("i o i", &[&tables::PEER])),
-];
+static TODO_COMPLETION_R: [tl::Field; 3] = tl::rows("i o i", &[&tables::PEER]);
+static TODO_COMPLETION_: [tl::Constructor; 1] = tl::constructors(0, &TODO_COMPLETION_R, [
+    (0x221b_b5e4, false, 20, 3, "todoCompletion id completed_by date"),
+]);
 tl::family! { enums::TodoCompletion, enums::TodoCompletion, &TODO_COMPLETION }
 pub(crate) static TODO_COMPLETION_T: [tl::Type; 1] = tl::Type::structs(&TODO_COMPLETION_);
 
 pub(crate) static TODO_ITEM: tl::Type = tl::Type::single::<enums::TodoItem<'static>>("TodoItem", 24, &TODO_ITEM_[0], tl::ListOps::of::<enums::TodoItem<'static>>());
-static TODO_ITEM_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::TodoItem<'static>>(0xcba9_a52f, 0, tl::Payload::Reference, 20, "todoItem id title", &tl::rows::<2>("i o", &[&tables::TEXT_WITH_ENTITIES])),
-];
+static TODO_ITEM_R: [tl::Field; 2] = tl::rows("i o", &[&tables::TEXT_WITH_ENTITIES]);
+static TODO_ITEM_: [tl::Constructor; 1] = tl::constructors(0, &TODO_ITEM_R, [
+    (0xcba9_a52f, true, 20, 2, "todoItem id title"),
+]);
 tl::family! { enums::TodoItem<'_>, enums::TodoItem<'a>, &TODO_ITEM }
 pub(crate) static TODO_ITEM_T: [tl::Type; 1] = tl::Type::structs(&TODO_ITEM_);
 
 pub(crate) static TODO_LIST: tl::Type = tl::Type::single::<enums::TodoList<'static>>("TodoList", 32, &TODO_LIST_[0], tl::ListOps::NONE);
-static TODO_LIST_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::TodoList<'static>>(0x49b9_2a26, 0, tl::Payload::Reference, 28, "todoList flags others_can_append others_can_complete title list", &tl::rows::<5>("# 0.0! 0.1! o *o", &[&tables::TEXT_WITH_ENTITIES, &tables::TODO_ITEM])),
-];
+static TODO_LIST_R: [tl::Field; 5] = tl::rows("# 0.0! 0.1! o *o", &[&tables::TEXT_WITH_ENTITIES, &tables::TODO_ITEM]);
+static TODO_LIST_: [tl::Constructor; 1] = tl::constructors(0, &TODO_LIST_R, [
+    (0x49b9_2a26, true, 28, 5, "todoList flags others_can_append others_can_complete title list"),
+]);
 tl::family! { enums::TodoList<'_>, enums::TodoList<'a>, &TODO_LIST }
 pub(crate) static TODO_LIST_T: [tl::Type; 1] = tl::Type::structs(&TODO_LIST_);
 
 pub(crate) static TON_CONNECT_MANIFEST: tl::Type = tl::Type::single::<enums::TonConnectManifest<'static>>("TonConnectManifest", 16, &TON_CONNECT_MANIFEST_[0], tl::ListOps::NONE);
-static TON_CONNECT_MANIFEST_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::TonConnectManifest<'static>>(0x1222_9264, 0, tl::Payload::Reference, 12, "tonConnectManifest flags url name icon", &tl::rows::<4>("# s s 0.0o", &[&tables::WEB_DOCUMENT])),
-];
+static TON_CONNECT_MANIFEST_R: [tl::Field; 4] = tl::rows("# s s 0.0o", &[&tables::WEB_DOCUMENT]);
+static TON_CONNECT_MANIFEST_: [tl::Constructor; 1] = tl::constructors(0, &TON_CONNECT_MANIFEST_R, [
+    (0x1222_9264, true, 12, 4, "tonConnectManifest flags url name icon"),
+]);
 tl::family! { enums::TonConnectManifest<'_>, enums::TonConnectManifest<'a>, &TON_CONNECT_MANIFEST }
 pub(crate) static TON_CONNECT_MANIFEST_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_MANIFEST_);
 
 pub(crate) static TON_CONNECT_NEXT_EVENT_ID: tl::Type = tl::Type::single::<enums::TonConnectNextEventId>("TonConnectNextEventId", 12, &TON_CONNECT_NEXT_EVENT_ID_[0], tl::ListOps::NONE);
-static TON_CONNECT_NEXT_EVENT_ID_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::TonConnectNextEventId>(0x5824_64e3, 0, tl::Payload::Value, 8, "tonConnectNextEventId event_id", &tl::rows::<1>("l", &[])),
-];
+static TON_CONNECT_NEXT_EVENT_ID_R: [tl::Field; 1] = tl::rows("l", &[]);
+static TON_CONNECT_NEXT_EVENT_ID_: [tl::Constructor; 1] = tl::constructors(0, &TON_CONNECT_NEXT_EVENT_ID_R, [
+    (0x5824_64e3, false, 8, 1, "tonConnectNextEventId event_id"),
+]);
 tl::family! { enums::TonConnectNextEventId, enums::TonConnectNextEventId, &TON_CONNECT_NEXT_EVENT_ID }
 pub(crate) static TON_CONNECT_NEXT_EVENT_ID_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_NEXT_EVENT_ID_);
 
 pub(crate) static TON_CONNECT_REQUEST: tl::Type = tl::Type::single::<enums::TonConnectRequest<'static>>("TonConnectRequest", 28, &TON_CONNECT_REQUEST_[0], tl::ListOps::of::<enums::TonConnectRequest<'static>>());
-static TON_CONNECT_REQUEST_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::TonConnectRequest<'static>>(0xa15f_8513, 0, tl::Payload::Reference, 24, "tonConnectRequest flags session_id msg_id body expires topic trace_id", &tl::rows::<7>("# l i y i 0.0s 0.1s", &[])),
-];
+static TON_CONNECT_REQUEST_R: [tl::Field; 7] = tl::rows("# l i y i 0.0s 0.1s", &[]);
+static TON_CONNECT_REQUEST_: [tl::Constructor; 1] = tl::constructors(0, &TON_CONNECT_REQUEST_R, [
+    (0xa15f_8513, true, 24, 7, "tonConnectRequest flags session_id msg_id body expires topic trace_id"),
+]);
 tl::family! { enums::TonConnectRequest<'_>, enums::TonConnectRequest<'a>, &TON_CONNECT_REQUEST }
 pub(crate) static TON_CONNECT_REQUEST_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_REQUEST_);
 
 pub(crate) static TON_CONNECT_SESSION: tl::Type = tl::Type::single::<enums::TonConnectSession<'static>>("TonConnectSession", 28, &TON_CONNECT_SESSION_[0], tl::ListOps::of::<enums::TonConnectSession<'static>>());
-static TON_CONNECT_SESSION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::TonConnectSession<'static>>(0x1265_56c6, 0, tl::Payload::Reference, 24, "tonConnectSession flags pending closing closed id dapp_client_id client_id nonce manifest manifest_error date", &tl::rows::<11>("# 0.0! 0.1! 0.2! l s 0.3s y 0.4o 0.5i i", &[&tables::TON_CONNECT_MANIFEST])),
-];
+static TON_CONNECT_SESSION_R: [tl::Field; 11] = tl::rows("# 0.0! 0.1! 0.2! l s 0.3s y 0.4o 0.5i i", &[&tables::TON_CONNECT_MANIFEST]);
+static TON_CONNECT_SESSION_: [tl::Constructor; 1] = tl::constructors(0, &TON_CONNECT_SESSION_R, [
+    (0x1265_56c6, true, 24, 11, "tonConnectSession flags pending closing closed id dapp_client_id client_id nonce manifest manifest_error date"),
+]);
 tl::family! { enums::TonConnectSession<'_>, enums::TonConnectSession<'a>, &TON_CONNECT_SESSION }
 pub(crate) static TON_CONNECT_SESSION_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_SESSION_);
 
 pub(crate) static TOP_PEER: tl::Type = tl::Type::single::<enums::TopPeer>("TopPeer", 24, &TOP_PEER_[0], tl::ListOps::of::<enums::TopPeer>());
-static TOP_PEER_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::TopPeer>(0xedcd_c05b, 0, tl::Payload::Value, 20, "topPeer peer rating", &tl::rows::<2>("o d", &[&tables::PEER])),
-];
+static TOP_PEER_R: [tl::Field; 2] = tl::rows("o d", &[&tables::PEER]);
+static TOP_PEER_: [tl::Constructor; 1] = tl::constructors(0, &TOP_PEER_R, [
+    (0xedcd_c05b, false, 20, 2, "topPeer peer rating"),
+]);
 tl::family! { enums::TopPeer, enums::TopPeer, &TOP_PEER }
 pub(crate) static TOP_PEER_T: [tl::Type; 1] = tl::Type::structs(&TOP_PEER_);
 
 pub(crate) static TOP_PEER_CATEGORY: tl::Type = tl::Type::tagged::<enums::TopPeerCategory>("TopPeerCategory", 4, &TOP_PEER_CATEGORY_, { static SLOTS: [u16; 32] = tl::slots(&TOP_PEER_CATEGORY_); &SLOTS }, tl::ListOps::NONE);
-static TOP_PEER_CATEGORY_: [tl::Constructor; 10] = [
-    tl::Constructor::new::<()>(0xab66_1b5b, 0, tl::Payload::Value, 0, "topPeerCategoryBotsPM", &[]),
-    tl::Constructor::new::<()>(0x1486_77e2, 1, tl::Payload::Value, 0, "topPeerCategoryBotsInline", &[]),
-    tl::Constructor::new::<()>(0x0637_b7ed, 2, tl::Payload::Value, 0, "topPeerCategoryCorrespondents", &[]),
-    tl::Constructor::new::<()>(0xbd17_a14a, 3, tl::Payload::Value, 0, "topPeerCategoryGroups", &[]),
-    tl::Constructor::new::<()>(0x161d_9628, 4, tl::Payload::Value, 0, "topPeerCategoryChannels", &[]),
-    tl::Constructor::new::<()>(0x1e76_a78c, 5, tl::Payload::Value, 0, "topPeerCategoryPhoneCalls", &[]),
-    tl::Constructor::new::<()>(0xa840_6ca9, 6, tl::Payload::Value, 0, "topPeerCategoryForwardUsers", &[]),
-    tl::Constructor::new::<()>(0xfbee_c0f0, 7, tl::Payload::Value, 0, "topPeerCategoryForwardChats", &[]),
-    tl::Constructor::new::<()>(0xfd9e_7bec, 8, tl::Payload::Value, 0, "topPeerCategoryBotsApp", &[]),
-    tl::Constructor::new::<()>(0x6c24_f3dd, 9, tl::Payload::Value, 0, "topPeerCategoryBotsGuestChat", &[]),
-];
+static TOP_PEER_CATEGORY_R: [tl::Field; 0] = tl::rows("|||||||||", &[]);
+static TOP_PEER_CATEGORY_: [tl::Constructor; 10] = tl::constructors(0, &TOP_PEER_CATEGORY_R, [
+    (0xab66_1b5b, false, 0, 0, "topPeerCategoryBotsPM"),
+    (0x1486_77e2, false, 0, 0, "topPeerCategoryBotsInline"),
+    (0x0637_b7ed, false, 0, 0, "topPeerCategoryCorrespondents"),
+    (0xbd17_a14a, false, 0, 0, "topPeerCategoryGroups"),
+    (0x161d_9628, false, 0, 0, "topPeerCategoryChannels"),
+    (0x1e76_a78c, false, 0, 0, "topPeerCategoryPhoneCalls"),
+    (0xa840_6ca9, false, 0, 0, "topPeerCategoryForwardUsers"),
+    (0xfbee_c0f0, false, 0, 0, "topPeerCategoryForwardChats"),
+    (0xfd9e_7bec, false, 0, 0, "topPeerCategoryBotsApp"),
+    (0x6c24_f3dd, false, 0, 0, "topPeerCategoryBotsGuestChat"),
+]);
 tl::family! { enums::TopPeerCategory, enums::TopPeerCategory, &TOP_PEER_CATEGORY }
 
 pub(crate) static TOP_PEER_CATEGORY_PEERS: tl::Type = tl::Type::single::<enums::TopPeerCategoryPeers<'static>>("TopPeerCategoryPeers", 20, &TOP_PEER_CATEGORY_PEERS_[0], tl::ListOps::of::<enums::TopPeerCategoryPeers<'static>>());
-static TOP_PEER_CATEGORY_PEERS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::TopPeerCategoryPeers<'static>>(0xfb83_4291, 0, tl::Payload::Value, 16, "topPeerCategoryPeers category count peers", &tl::rows::<3>("o i *o", &[&tables::TOP_PEER_CATEGORY, &tables::TOP_PEER])),
-];
+static TOP_PEER_CATEGORY_PEERS_R: [tl::Field; 3] = tl::rows("o i *o", &[&tables::TOP_PEER_CATEGORY, &tables::TOP_PEER]);
+static TOP_PEER_CATEGORY_PEERS_: [tl::Constructor; 1] = tl::constructors(0, &TOP_PEER_CATEGORY_PEERS_R, [
+    (0xfb83_4291, false, 16, 3, "topPeerCategoryPeers category count peers"),
+]);
 tl::family! { enums::TopPeerCategoryPeers<'_>, enums::TopPeerCategoryPeers<'a>, &TOP_PEER_CATEGORY_PEERS }
 pub(crate) static TOP_PEER_CATEGORY_PEERS_T: [tl::Type; 1] = tl::Type::structs(&TOP_PEER_CATEGORY_PEERS_);
 
 pub(crate) static TRUE: tl::Type = tl::Type::single::<enums::True>("True", 4, &TRUE_[0], tl::ListOps::NONE);
-static TRUE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<()>(0x3fed_d339, 0, tl::Payload::Value, 0, "true", &[]),
-];
+static TRUE_R: [tl::Field; 0] = tl::rows("", &[]);
+static TRUE_: [tl::Constructor; 1] = tl::constructors(0, &TRUE_R, [
+    (0x3fed_d339, false, 0, 0, "true"),
+]);
 tl::family! { enums::True, enums::True, &TRUE }
 
 pub(crate) static UPDATE: tl::Type = tl::Type::tagged::<enums::Update<'static>>("Update", 4, &UPDATE_, { static SLOTS: [u16; 512] = tl::slots(&UPDATE_); &SLOTS }, tl::ListOps::of::<enums::Update<'static>>());
-static UPDATE_: [tl::Constructor; 170] = [
-    tl::Constructor::new::<types::UpdateNewMessage<'static>>(0x1f2b_0afd, 0, tl::Payload::Value, 20, "updateNewMessage message pts pts_count", &tl::rows::<3>("o i i", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::UpdateMessageId>(0x4e90_bfd6, 1, tl::Payload::Value, 12, "updateMessageID id random_id", &tl::rows::<2>("i l", &[])),
-    tl::Constructor::new::<types::UpdateDeleteMessages<'static>>(0xa20d_b0e5, 2, tl::Payload::Value, 16, "updateDeleteMessages messages pts pts_count", &tl::rows::<3>("*i i i", &[])),
-    tl::Constructor::new::<types::UpdateUserTyping<'static>>(0x2a17_bf5c, 3, tl::Payload::Reference, 16, "updateUserTyping flags user_id top_msg_id action", &tl::rows::<4>("# l 0.0i o", &[&tables::SEND_MESSAGE_ACTION])),
-    tl::Constructor::new::<types::UpdateChatUserTyping<'static>>(0x8348_7af0, 4, tl::Payload::Reference, 24, "updateChatUserTyping chat_id from_id action", &tl::rows::<3>("l o o", &[&tables::PEER, &tables::SEND_MESSAGE_ACTION])),
-    tl::Constructor::new::<types::UpdateChatParticipants<'static>>(0x0776_1198, 5, tl::Payload::Reference, 16, "updateChatParticipants participants", &tl::rows::<1>("o", &[&tables::CHAT_PARTICIPANTS])),
-    tl::Constructor::new::<types::UpdateUserStatus>(0xe5bd_f8de, 6, tl::Payload::Value, 12, "updateUserStatus user_id status", &tl::rows::<2>("l o", &[&tables::USER_STATUS])),
-    tl::Constructor::new::<types::UpdateUserName<'static>>(0xa784_8924, 7, tl::Payload::Reference, 24, "updateUserName user_id first_name last_name usernames", &tl::rows::<4>("l s s *o", &[&tables::USERNAME])),
-    tl::Constructor::new::<types::UpdateNewAuthorization<'static>>(0x8951_abef, 8, tl::Payload::Reference, 12, "updateNewAuthorization flags unconfirmed hash date device location", &tl::rows::<6>("# 0.0! l 0.0i 0.0s 0.0s", &[])),
-    tl::Constructor::new::<types::UpdateNewEncryptedMessage<'static>>(0x12bc_bd9a, 9, tl::Payload::Reference, 28, "updateNewEncryptedMessage message qts", &tl::rows::<2>("o i", &[&tables::ENCRYPTED_MESSAGE])),
-    tl::Constructor::new::<types::UpdateEncryptedChatTyping>(0x1710_f156, 10, tl::Payload::Value, 4, "updateEncryptedChatTyping chat_id", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::UpdateEncryption<'static>>(0xb4a2_e88d, 11, tl::Payload::Reference, 12, "updateEncryption chat date", &tl::rows::<2>("o i", &[&tables::ENCRYPTED_CHAT])),
-    tl::Constructor::new::<types::UpdateEncryptedMessagesRead>(0x38fe_25b7, 12, tl::Payload::Value, 12, "updateEncryptedMessagesRead chat_id max_date date", &tl::rows::<3>("i i i", &[])),
-    tl::Constructor::new::<types::UpdateChatParticipantAdd>(0x3dda_5451, 13, tl::Payload::Value, 32, "updateChatParticipantAdd chat_id user_id inviter_id date version", &tl::rows::<5>("l l l i i", &[])),
-    tl::Constructor::new::<types::UpdateChatParticipantDelete>(0xe32f_3d77, 14, tl::Payload::Value, 20, "updateChatParticipantDelete chat_id user_id version", &tl::rows::<3>("l l i", &[])),
-    tl::Constructor::new::<types::UpdateDcOptions<'static>>(0x8e5e_9873, 15, tl::Payload::Value, 8, "updateDcOptions dc_options", &tl::rows::<1>("*o", &[&tables::DC_OPTION])),
-    tl::Constructor::new::<types::UpdateNotifySettings<'static>>(0xbec2_68ef, 16, tl::Payload::Reference, 12, "updateNotifySettings peer notify_settings", &tl::rows::<2>("o o", &[&tables::NOTIFY_PEER, &tables::PEER_NOTIFY_SETTINGS])),
-    tl::Constructor::new::<types::UpdateServiceNotification<'static>>(0xebe4_6819, 17, tl::Payload::Reference, 24, "updateServiceNotification flags popup invert_media inbox_date type message media entities", &tl::rows::<8>("# 0.0! 0.2! 0.1i s s o *o", &[&tables::MESSAGE_MEDIA, &tables::MESSAGE_ENTITY])),
-    tl::Constructor::new::<types::UpdatePrivacy<'static>>(0xee3b_272a, 18, tl::Payload::Value, 12, "updatePrivacy key rules", &tl::rows::<2>("o *o", &[&tables::PRIVACY_KEY, &tables::PRIVACY_RULE])),
-    tl::Constructor::new::<types::UpdateUserPhone<'static>>(0x0549_2a13, 19, tl::Payload::Value, 12, "updateUserPhone user_id phone", &tl::rows::<2>("l s", &[])),
-    tl::Constructor::new::<types::UpdateReadHistoryInbox>(0x9e84_bc99, 20, tl::Payload::Reference, 32, "updateReadHistoryInbox flags folder_id peer top_msg_id max_id still_unread_count pts pts_count", &tl::rows::<8>("# 0.0i o 0.1i i i i i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateReadHistoryOutbox>(0x2f2f_21bf, 21, tl::Payload::Value, 24, "updateReadHistoryOutbox peer max_id pts pts_count", &tl::rows::<4>("o i i i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateWebPage<'static>>(0x7f89_1213, 22, tl::Payload::Reference, 16, "updateWebPage webpage pts pts_count", &tl::rows::<3>("o i i", &[&tables::WEB_PAGE])),
-    tl::Constructor::new::<types::UpdateReadMessagesContents<'static>>(0xf822_7181, 23, tl::Payload::Value, 20, "updateReadMessagesContents flags messages pts pts_count date", &tl::rows::<5>("# *i i i 0.0i", &[])),
-    tl::Constructor::new::<types::UpdateChannelTooLong>(0x108d_941f, 24, tl::Payload::Value, 12, "updateChannelTooLong flags channel_id pts", &tl::rows::<3>("# l 0.0i", &[])),
-    tl::Constructor::new::<types::UpdateChannel>(0x635b_4c09, 25, tl::Payload::Value, 8, "updateChannel channel_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::UpdateNewChannelMessage<'static>>(0x62ba_04d9, 26, tl::Payload::Value, 20, "updateNewChannelMessage message pts pts_count", &tl::rows::<3>("o i i", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::UpdateReadChannelInbox>(0x922e_6e10, 27, tl::Payload::Value, 24, "updateReadChannelInbox flags folder_id channel_id max_id still_unread_count pts", &tl::rows::<6>("# 0.0i l i i i", &[])),
-    tl::Constructor::new::<types::UpdateDeleteChannelMessages<'static>>(0xc32d_5b12, 28, tl::Payload::Value, 24, "updateDeleteChannelMessages channel_id messages pts pts_count", &tl::rows::<4>("l *i i i", &[])),
-    tl::Constructor::new::<types::UpdateChannelMessageViews>(0xf226_ac08, 29, tl::Payload::Value, 16, "updateChannelMessageViews channel_id id views", &tl::rows::<3>("l i i", &[])),
-    tl::Constructor::new::<types::UpdateChatParticipantAdmin>(0xd7ca_61a2, 30, tl::Payload::Value, 24, "updateChatParticipantAdmin chat_id user_id is_admin version", &tl::rows::<4>("l l b i", &[])),
-    tl::Constructor::new::<types::UpdateNewStickerSet<'static>>(0x688a_30aa, 31, tl::Payload::Value, 4, "updateNewStickerSet stickerset", &tl::rows::<1>("o", &[&tables::messages::STICKER_SET])),
-    tl::Constructor::new::<types::UpdateStickerSetsOrder<'static>>(0x0bb2_d201, 32, tl::Payload::Value, 12, "updateStickerSetsOrder flags masks emojis order", &tl::rows::<4>("# 0.0! 0.1! *l", &[])),
-    tl::Constructor::new::<types::UpdateStickerSets>(0x31c2_4808, 33, tl::Payload::Value, 4, "updateStickerSets flags masks emojis", &tl::rows::<3>("# 0.0! 0.1!", &[])),
-    tl::Constructor::new::<()>(0x9375_341e, 34, tl::Payload::Value, 0, "updateSavedGifs", &[]),
-    tl::Constructor::new::<types::UpdateBotInlineQuery<'static>>(0x496f_379c, 35, tl::Payload::Reference, 28, "updateBotInlineQuery flags query_id user_id query geo peer_type offset", &tl::rows::<7>("# l l s 0.0o 0.1o s", &[&tables::GEO_POINT, &tables::INLINE_QUERY_PEER_TYPE])),
-    tl::Constructor::new::<types::UpdateBotInlineSend<'static>>(0x12f1_2a07, 36, tl::Payload::Reference, 20, "updateBotInlineSend flags user_id query geo id msg_id", &tl::rows::<6>("# l s 0.0o s 0.1o", &[&tables::GEO_POINT, &tables::INPUT_BOT_INLINE_MESSAGE_ID])),
-    tl::Constructor::new::<types::UpdateEditChannelMessage<'static>>(0x1b3f_4df7, 37, tl::Payload::Value, 20, "updateEditChannelMessage message pts pts_count", &tl::rows::<3>("o i i", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::UpdateBotCallbackQuery<'static>>(0xb9cf_c48d, 38, tl::Payload::Reference, 44, "updateBotCallbackQuery flags query_id user_id peer msg_id chat_instance data game_short_name", &tl::rows::<8>("# l l o i l 0.0y 0.1s", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateEditMessage<'static>>(0xe403_70a3, 39, tl::Payload::Value, 20, "updateEditMessage message pts pts_count", &tl::rows::<3>("o i i", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::UpdateInlineBotCallbackQuery<'static>>(0x691e_9052, 40, tl::Payload::Reference, 52, "updateInlineBotCallbackQuery flags query_id user_id msg_id chat_instance data game_short_name", &tl::rows::<7>("# l l o l 0.0y 0.1s", &[&tables::INPUT_BOT_INLINE_MESSAGE_ID])),
-    tl::Constructor::new::<types::UpdateReadChannelOutbox>(0xb75f_99a9, 41, tl::Payload::Value, 12, "updateReadChannelOutbox channel_id max_id", &tl::rows::<2>("l i", &[])),
-    tl::Constructor::new::<types::UpdateDraftMessage<'static>>(0xedfc_111e, 42, tl::Payload::Reference, 24, "updateDraftMessage flags peer top_msg_id saved_peer_id draft", &tl::rows::<5>("# o 0.0i 0.1o o", &[&tables::PEER, &tables::PEER, &tables::DRAFT_MESSAGE])),
-    tl::Constructor::new::<()>(0x571d_2742, 43, tl::Payload::Value, 0, "updateReadFeaturedStickers", &[]),
-    tl::Constructor::new::<()>(0x9a42_2c20, 44, tl::Payload::Value, 0, "updateRecentStickers", &[]),
-    tl::Constructor::new::<()>(0xa229_dd06, 45, tl::Payload::Value, 0, "updateConfig", &[]),
-    tl::Constructor::new::<()>(0x3354_678f, 46, tl::Payload::Value, 0, "updatePtsChanged", &[]),
-    tl::Constructor::new::<types::UpdateChannelWebPage<'static>>(0x2f2b_a99f, 47, tl::Payload::Reference, 24, "updateChannelWebPage channel_id webpage pts pts_count", &tl::rows::<4>("l o i i", &[&tables::WEB_PAGE])),
-    tl::Constructor::new::<types::UpdateDialogPinned>(0x6e6f_e51c, 48, tl::Payload::Reference, 12, "updateDialogPinned flags pinned folder_id peer", &tl::rows::<4>("# 0.0! 0.1i o", &[&tables::DIALOG_PEER])),
-    tl::Constructor::new::<types::UpdatePinnedDialogs<'static>>(0xfa0f_3ca2, 49, tl::Payload::Value, 4, "updatePinnedDialogs flags folder_id order", &tl::rows::<3>("# 0.1i 0.0*o", &[&tables::DIALOG_PEER])),
-    tl::Constructor::new::<types::UpdateBotWebhookJson<'static>>(0x8317_c0c3, 50, tl::Payload::Value, 8, "updateBotWebhookJSON data", &tl::rows::<1>("o", &[&tables::DATA_JSON])),
-    tl::Constructor::new::<types::UpdateBotWebhookJsonquery<'static>>(0x9b92_40a6, 51, tl::Payload::Value, 20, "updateBotWebhookJSONQuery query_id data timeout", &tl::rows::<3>("l o i", &[&tables::DATA_JSON])),
-    tl::Constructor::new::<types::UpdateBotShippingQuery<'static>>(0xb5ae_fd7d, 52, tl::Payload::Reference, 48, "updateBotShippingQuery query_id user_id payload shipping_address", &tl::rows::<4>("l l y o", &[&tables::POST_ADDRESS])),
-    tl::Constructor::new::<types::UpdateBotPrecheckoutQuery<'static>>(0x8caa_9a96, 53, tl::Payload::Reference, 36, "updateBotPrecheckoutQuery flags query_id user_id payload info shipping_option_id currency total_amount", &tl::rows::<8>("# l l y 0.0o 0.1s s l", &[&tables::PAYMENT_REQUESTED_INFO])),
-    tl::Constructor::new::<types::UpdatePhoneCall<'static>>(0xab0f_6b1e, 54, tl::Payload::Reference, 12, "updatePhoneCall phone_call", &tl::rows::<1>("o", &[&tables::PHONE_CALL])),
-    tl::Constructor::new::<types::UpdateLangPackTooLong<'static>>(0x4656_0264, 55, tl::Payload::Value, 4, "updateLangPackTooLong lang_code", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::UpdateLangPack<'static>>(0x5602_2f4d, 56, tl::Payload::Value, 24, "updateLangPack difference", &tl::rows::<1>("o", &[&tables::LANG_PACK_DIFFERENCE])),
-    tl::Constructor::new::<()>(0xe511_996d, 57, tl::Payload::Value, 0, "updateFavedStickers", &[]),
-    tl::Constructor::new::<types::UpdateChannelReadMessagesContents<'static>>(0x25f3_24f7, 58, tl::Payload::Reference, 20, "updateChannelReadMessagesContents flags channel_id top_msg_id saved_peer_id messages", &tl::rows::<5>("# l 0.0i 0.1o *i", &[&tables::PEER])),
-    tl::Constructor::new::<()>(0x7084_a7be, 59, tl::Payload::Value, 0, "updateContactsReset", &[]),
-    tl::Constructor::new::<types::UpdateChannelAvailableMessages>(0xb23f_c698, 60, tl::Payload::Value, 12, "updateChannelAvailableMessages channel_id available_min_id", &tl::rows::<2>("l i", &[])),
-    tl::Constructor::new::<types::UpdateDialogUnreadMark<'static>>(0xb658_f23e, 61, tl::Payload::Reference, 12, "updateDialogUnreadMark flags unread peer saved_peer_id", &tl::rows::<4>("# 0.0! o 0.1o", &[&tables::DIALOG_PEER, &tables::PEER])),
-    tl::Constructor::new::<types::UpdateMessagePoll<'static>>(0xd64c_522b, 62, tl::Payload::Reference, 20, "updateMessagePoll flags peer msg_id top_msg_id poll_id poll results", &tl::rows::<7>("# 0.1o 0.1i 0.2i l 0.0o o", &[&tables::PEER, &tables::POLL, &tables::POLL_RESULTS])),
-    tl::Constructor::new::<types::UpdateChatDefaultBannedRights>(0x54c0_1850, 63, tl::Payload::Reference, 28, "updateChatDefaultBannedRights peer default_banned_rights version", &tl::rows::<3>("o o i", &[&tables::PEER, &tables::CHAT_BANNED_RIGHTS])),
-    tl::Constructor::new::<types::UpdateFolderPeers<'static>>(0x1936_0dc0, 64, tl::Payload::Value, 16, "updateFolderPeers folder_peers pts pts_count", &tl::rows::<3>("*o i i", &[&tables::FOLDER_PEER])),
-    tl::Constructor::new::<types::UpdatePeerSettings<'static>>(0x6a7e_7366, 65, tl::Payload::Value, 20, "updatePeerSettings peer settings", &tl::rows::<2>("o o", &[&tables::PEER, &tables::PEER_SETTINGS])),
-    tl::Constructor::new::<types::UpdatePeerLocated<'static>>(0xb4af_cfb0, 66, tl::Payload::Value, 8, "updatePeerLocated peers", &tl::rows::<1>("*o", &[&tables::PEER_LOCATED])),
-    tl::Constructor::new::<types::UpdateNewScheduledMessage<'static>>(0x39a5_1dfb, 67, tl::Payload::Value, 12, "updateNewScheduledMessage message", &tl::rows::<1>("o", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::UpdateDeleteScheduledMessages<'static>>(0xf2a7_1983, 68, tl::Payload::Reference, 24, "updateDeleteScheduledMessages flags peer messages sent_messages", &tl::rows::<4>("# o *i 0.0*i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateTheme<'static>>(0x8216_fba3, 69, tl::Payload::Value, 32, "updateTheme theme", &tl::rows::<1>("o", &[&tables::THEME])),
-    tl::Constructor::new::<types::UpdateGeoLiveViewed>(0x871f_b939, 70, tl::Payload::Value, 16, "updateGeoLiveViewed peer msg_id", &tl::rows::<2>("o i", &[&tables::PEER])),
-    tl::Constructor::new::<()>(0x564f_e691, 71, tl::Payload::Value, 0, "updateLoginToken", &[]),
-    tl::Constructor::new::<types::UpdateMessagePollVote<'static>>(0x7699_f014, 72, tl::Payload::Reference, 40, "updateMessagePollVote poll_id peer options positions qts", &tl::rows::<5>("l o *y *i i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateDialogFilter<'static>>(0x26ff_de7d, 73, tl::Payload::Value, 8, "updateDialogFilter flags id filter", &tl::rows::<3>("# i 0.0o", &[&tables::DIALOG_FILTER])),
-    tl::Constructor::new::<types::UpdateDialogFilterOrder<'static>>(0xa5d7_2105, 74, tl::Payload::Value, 8, "updateDialogFilterOrder order", &tl::rows::<1>("*i", &[])),
-    tl::Constructor::new::<()>(0x3504_914f, 75, tl::Payload::Value, 0, "updateDialogFilters", &[]),
-    tl::Constructor::new::<types::UpdatePhoneCallSignalingData<'static>>(0x2661_bf09, 76, tl::Payload::Value, 12, "updatePhoneCallSignalingData phone_call_id data", &tl::rows::<2>("l y", &[])),
-    tl::Constructor::new::<types::UpdateChannelMessageForwards>(0xd29a_27f4, 77, tl::Payload::Value, 16, "updateChannelMessageForwards channel_id id forwards", &tl::rows::<3>("l i i", &[])),
-    tl::Constructor::new::<types::UpdateReadChannelDiscussionInbox>(0xd6b1_9546, 78, tl::Payload::Reference, 20, "updateReadChannelDiscussionInbox flags channel_id top_msg_id read_max_id broadcast_id broadcast_post", &tl::rows::<6>("# l i i 0.0l 0.0i", &[])),
-    tl::Constructor::new::<types::UpdateReadChannelDiscussionOutbox>(0x695c_9e7c, 79, tl::Payload::Value, 16, "updateReadChannelDiscussionOutbox channel_id top_msg_id read_max_id", &tl::rows::<3>("l i i", &[])),
-    tl::Constructor::new::<types::UpdatePeerBlocked>(0xebe0_7752, 80, tl::Payload::Value, 16, "updatePeerBlocked flags blocked blocked_my_stories_from peer_id", &tl::rows::<4>("# 0.0! 0.1! o", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateChannelUserTyping<'static>>(0x8c88_c923, 81, tl::Payload::Reference, 28, "updateChannelUserTyping flags channel_id top_msg_id from_id action", &tl::rows::<5>("# l 0.0i o o", &[&tables::PEER, &tables::SEND_MESSAGE_ACTION])),
-    tl::Constructor::new::<types::UpdatePinnedMessages<'static>>(0xed85_eab5, 82, tl::Payload::Reference, 32, "updatePinnedMessages flags pinned peer messages pts pts_count", &tl::rows::<6>("# 0.0! o *i i i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdatePinnedChannelMessages<'static>>(0x5bb9_8608, 83, tl::Payload::Reference, 28, "updatePinnedChannelMessages flags pinned channel_id messages pts pts_count", &tl::rows::<6>("# 0.0! l *i i i", &[])),
-    tl::Constructor::new::<types::UpdateChat>(0xf89a_6a4e, 84, tl::Payload::Value, 8, "updateChat chat_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::UpdateGroupCallParticipants<'static>>(0xf2eb_db4e, 85, tl::Payload::Reference, 20, "updateGroupCallParticipants call participants version", &tl::rows::<3>("o *o i", &[&tables::INPUT_GROUP_CALL, &tables::GROUP_CALL_PARTICIPANT])),
-    tl::Constructor::new::<types::UpdateGroupCall<'static>>(0x9d22_16e0, 86, tl::Payload::Reference, 28, "updateGroupCall flags live_story peer call", &tl::rows::<4>("# 0.2! 0.1o o", &[&tables::PEER, &tables::GROUP_CALL])),
-    tl::Constructor::new::<types::UpdatePeerHistoryTtl>(0xbb9b_b9a5, 87, tl::Payload::Value, 16, "updatePeerHistoryTTL flags peer ttl_period", &tl::rows::<3>("# o 0.0i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateChatParticipant<'static>>(0xd087_663a, 88, tl::Payload::Reference, 36, "updateChatParticipant flags chat_id date actor_id user_id prev_participant new_participant invite qts", &tl::rows::<9>("# l i l l 0.0o 0.1o 0.2o i", &[&tables::CHAT_PARTICIPANT, &tables::CHAT_PARTICIPANT, &tables::EXPORTED_CHAT_INVITE])),
-    tl::Constructor::new::<types::UpdateChannelParticipant<'static>>(0x985d_3abb, 89, tl::Payload::Reference, 36, "updateChannelParticipant flags via_chatlist channel_id date actor_id user_id prev_participant new_participant invite qts", &tl::rows::<10>("# 0.3! l i l l 0.0o 0.1o 0.2o i", &[&tables::CHANNEL_PARTICIPANT, &tables::CHANNEL_PARTICIPANT, &tables::EXPORTED_CHAT_INVITE])),
-    tl::Constructor::new::<types::UpdateBotStopped>(0xc487_0a49, 90, tl::Payload::Value, 20, "updateBotStopped user_id date stopped qts", &tl::rows::<4>("l i b i", &[])),
-    tl::Constructor::new::<types::UpdateGroupCallConnection<'static>>(0x0b78_3982, 91, tl::Payload::Value, 12, "updateGroupCallConnection flags presentation params", &tl::rows::<3>("# 0.0! o", &[&tables::DATA_JSON])),
-    tl::Constructor::new::<types::UpdateBotCommands<'static>>(0x4d71_2f2e, 92, tl::Payload::Reference, 28, "updateBotCommands peer bot_id commands", &tl::rows::<3>("o l *o", &[&tables::PEER, &tables::BOT_COMMAND])),
-    tl::Constructor::new::<types::UpdatePendingJoinRequests<'static>>(0x7063_c3db, 93, tl::Payload::Reference, 24, "updatePendingJoinRequests peer requests_pending recent_requesters", &tl::rows::<3>("o i *l", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateBotChatInviteRequester<'static>>(0x7cb3_4d79, 94, tl::Payload::Reference, 40, "updateBotChatInviteRequester flags peer date user_id about invite qts query_id", &tl::rows::<8>("# o i l s o i 0.0l", &[&tables::PEER, &tables::EXPORTED_CHAT_INVITE])),
-    tl::Constructor::new::<types::UpdateMessageReactions<'static>>(0x1e29_7bfa, 95, tl::Payload::Reference, 36, "updateMessageReactions flags peer msg_id top_msg_id saved_peer_id reactions", &tl::rows::<6>("# o i 0.0i 0.1o o", &[&tables::PEER, &tables::PEER, &tables::MESSAGE_REACTIONS])),
-    tl::Constructor::new::<()>(0x17b7_a20b, 96, tl::Payload::Value, 0, "updateAttachMenuBots", &[]),
-    tl::Constructor::new::<types::UpdateWebViewResultSent>(0x1592_b79d, 97, tl::Payload::Value, 8, "updateWebViewResultSent query_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::UpdateBotMenuButton<'static>>(0x14b8_5813, 98, tl::Payload::Reference, 12, "updateBotMenuButton bot_id button", &tl::rows::<2>("l o", &[&tables::BOT_MENU_BUTTON])),
-    tl::Constructor::new::<()>(0x74d8_be99, 99, tl::Payload::Value, 0, "updateSavedRingtones", &[]),
-    tl::Constructor::new::<types::UpdateTranscribedAudio<'static>>(0x0084_cd5a, 100, tl::Payload::Reference, 32, "updateTranscribedAudio flags pending peer msg_id transcription_id text", &tl::rows::<6>("# 0.0! o i l s", &[&tables::PEER])),
-    tl::Constructor::new::<()>(0xfb4c_496c, 101, tl::Payload::Value, 0, "updateReadFeaturedEmojiStickers", &[]),
-    tl::Constructor::new::<types::UpdateUserEmojiStatus<'static>>(0x2837_3599, 102, tl::Payload::Value, 12, "updateUserEmojiStatus user_id emoji_status", &tl::rows::<2>("l o", &[&tables::EMOJI_STATUS])),
-    tl::Constructor::new::<()>(0x30f4_43db, 103, tl::Payload::Value, 0, "updateRecentEmojiStatuses", &[]),
-    tl::Constructor::new::<()>(0x6f78_63f4, 104, tl::Payload::Value, 0, "updateRecentReactions", &[]),
-    tl::Constructor::new::<types::UpdateMoveStickerSetToTop>(0x86fc_cf85, 105, tl::Payload::Value, 12, "updateMoveStickerSetToTop flags masks emojis stickerset", &tl::rows::<4>("# 0.0! 0.1! l", &[])),
-    tl::Constructor::new::<types::UpdateMessageExtendedMedia<'static>>(0xd5a4_1724, 106, tl::Payload::Reference, 24, "updateMessageExtendedMedia peer msg_id extended_media", &tl::rows::<3>("o i *o", &[&tables::PEER, &tables::MESSAGE_EXTENDED_MEDIA])),
-    tl::Constructor::new::<types::UpdateUser>(0x2052_9438, 107, tl::Payload::Value, 8, "updateUser user_id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<()>(0xec05_b097, 108, tl::Payload::Value, 0, "updateAutoSaveSettings", &[]),
-    tl::Constructor::new::<types::UpdateStory<'static>>(0x75b3_b798, 109, tl::Payload::Reference, 20, "updateStory peer story", &tl::rows::<2>("o o", &[&tables::PEER, &tables::STORY_ITEM])),
-    tl::Constructor::new::<types::UpdateReadStories>(0xf74e_932b, 110, tl::Payload::Value, 16, "updateReadStories peer max_id", &tl::rows::<2>("o i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateStoryId>(0x1bf3_35b9, 111, tl::Payload::Value, 12, "updateStoryID id random_id", &tl::rows::<2>("i l", &[])),
-    tl::Constructor::new::<types::UpdateStoriesStealthMode>(0x2c08_4dc1, 112, tl::Payload::Value, 8, "updateStoriesStealthMode stealth_mode", &tl::rows::<1>("o", &[&tables::STORIES_STEALTH_MODE])),
-    tl::Constructor::new::<types::UpdateSentStoryReaction<'static>>(0x7d62_7683, 113, tl::Payload::Reference, 20, "updateSentStoryReaction peer story_id reaction", &tl::rows::<3>("o i o", &[&tables::PEER, &tables::REACTION])),
-    tl::Constructor::new::<types::UpdateBotChatBoost<'static>>(0x904d_d49c, 114, tl::Payload::Value, 36, "updateBotChatBoost peer boost qts", &tl::rows::<3>("o o i", &[&tables::PEER, &tables::BOOST])),
-    tl::Constructor::new::<types::UpdateChannelViewForumAsMessages>(0x07b6_8920, 115, tl::Payload::Value, 12, "updateChannelViewForumAsMessages channel_id enabled", &tl::rows::<2>("l b", &[])),
-    tl::Constructor::new::<types::UpdatePeerWallpaper<'static>>(0xae3f_101d, 116, tl::Payload::Value, 16, "updatePeerWallpaper flags wallpaper_overridden peer wallpaper", &tl::rows::<4>("# 0.1! o 0.0o", &[&tables::PEER, &tables::WALL_PAPER])),
-    tl::Constructor::new::<types::UpdateBotMessageReaction<'static>>(0xac21_d3ce, 117, tl::Payload::Reference, 52, "updateBotMessageReaction peer msg_id date actor old_reactions new_reactions qts", &tl::rows::<7>("o i i o *o *o i", &[&tables::PEER, &tables::PEER, &tables::REACTION, &tables::REACTION])),
-    tl::Constructor::new::<types::UpdateBotMessageReactions<'static>>(0x09cb_7759, 118, tl::Payload::Reference, 32, "updateBotMessageReactions peer msg_id date reactions qts", &tl::rows::<5>("o i i *o i", &[&tables::PEER, &tables::REACTION_COUNT])),
-    tl::Constructor::new::<types::UpdateSavedDialogPinned>(0xaeaf_9e74, 119, tl::Payload::Value, 12, "updateSavedDialogPinned flags pinned peer", &tl::rows::<3>("# 0.0! o", &[&tables::DIALOG_PEER])),
-    tl::Constructor::new::<types::UpdatePinnedSavedDialogs<'static>>(0x686c_85a6, 120, tl::Payload::Value, 4, "updatePinnedSavedDialogs flags order", &tl::rows::<2>("# 0.0*o", &[&tables::DIALOG_PEER])),
-    tl::Constructor::new::<()>(0x39c6_7432, 121, tl::Payload::Value, 0, "updateSavedReactionTags", &[]),
-    tl::Constructor::new::<types::UpdateSmsJob<'static>>(0xf162_69d4, 122, tl::Payload::Value, 4, "updateSmsJob job_id", &tl::rows::<1>("s", &[])),
-    tl::Constructor::new::<types::UpdateQuickReplies<'static>>(0xf947_0ab2, 123, tl::Payload::Value, 8, "updateQuickReplies quick_replies", &tl::rows::<1>("*o", &[&tables::QUICK_REPLY])),
-    tl::Constructor::new::<types::UpdateNewQuickReply<'static>>(0xf53d_a717, 124, tl::Payload::Value, 20, "updateNewQuickReply quick_reply", &tl::rows::<1>("o", &[&tables::QUICK_REPLY])),
-    tl::Constructor::new::<types::UpdateDeleteQuickReply>(0x53e6_f1ec, 125, tl::Payload::Value, 4, "updateDeleteQuickReply shortcut_id", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::UpdateQuickReplyMessage<'static>>(0x3e05_0d0f, 126, tl::Payload::Value, 12, "updateQuickReplyMessage message", &tl::rows::<1>("o", &[&tables::MESSAGE])),
-    tl::Constructor::new::<types::UpdateDeleteQuickReplyMessages<'static>>(0x566f_e7cd, 127, tl::Payload::Value, 12, "updateDeleteQuickReplyMessages shortcut_id messages", &tl::rows::<2>("i *i", &[])),
-    tl::Constructor::new::<types::UpdateBotBusinessConnect<'static>>(0x8ae5_c97a, 128, tl::Payload::Value, 32, "updateBotBusinessConnect connection qts", &tl::rows::<2>("o i", &[&tables::BOT_BUSINESS_CONNECTION])),
-    tl::Constructor::new::<types::UpdateBotNewBusinessMessage<'static>>(0x9ddb_347c, 129, tl::Payload::Reference, 24, "updateBotNewBusinessMessage flags connection_id message reply_to_message qts", &tl::rows::<5>("# s o 0.0o i", &[&tables::MESSAGE, &tables::MESSAGE])),
-    tl::Constructor::new::<types::UpdateBotEditBusinessMessage<'static>>(0x07df_587c, 130, tl::Payload::Reference, 24, "updateBotEditBusinessMessage flags connection_id message reply_to_message qts", &tl::rows::<5>("# s o 0.0o i", &[&tables::MESSAGE, &tables::MESSAGE])),
-    tl::Constructor::new::<types::UpdateBotDeleteBusinessMessage<'static>>(0xa02a_982e, 131, tl::Payload::Reference, 28, "updateBotDeleteBusinessMessage connection_id peer messages qts", &tl::rows::<4>("s o *i i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateNewStoryReaction<'static>>(0x1824_e40b, 132, tl::Payload::Reference, 20, "updateNewStoryReaction story_id peer reaction", &tl::rows::<3>("i o o", &[&tables::PEER, &tables::REACTION])),
-    tl::Constructor::new::<types::UpdateStarsBalance>(0x4e80_a379, 133, tl::Payload::Value, 12, "updateStarsBalance balance", &tl::rows::<1>("o", &[&tables::STARS_AMOUNT])),
-    tl::Constructor::new::<types::UpdateBusinessBotCallbackQuery<'static>>(0x1ea2_fda7, 134, tl::Payload::Reference, 44, "updateBusinessBotCallbackQuery flags query_id user_id connection_id message reply_to_message chat_instance data", &tl::rows::<8>("# l l s o 0.2o l 0.0y", &[&tables::MESSAGE, &tables::MESSAGE])),
-    tl::Constructor::new::<types::UpdateStarsRevenueStatus<'static>>(0xa584_b019, 135, tl::Payload::Value, 56, "updateStarsRevenueStatus peer status", &tl::rows::<2>("o o", &[&tables::PEER, &tables::STARS_REVENUE_STATUS])),
-    tl::Constructor::new::<types::UpdateBotPurchasedPaidMedia<'static>>(0x283b_d312, 136, tl::Payload::Value, 16, "updateBotPurchasedPaidMedia user_id payload qts", &tl::rows::<3>("l s i", &[])),
-    tl::Constructor::new::<types::UpdatePaidReactionPrivacy<'static>>(0x8b72_5fce, 137, tl::Payload::Value, 4, "updatePaidReactionPrivacy private", &tl::rows::<1>("o", &[&tables::PAID_REACTION_PRIVACY])),
-    tl::Constructor::new::<types::UpdateSentPhoneCode<'static>>(0x504a_a18f, 138, tl::Payload::Value, 12, "updateSentPhoneCode sent_code", &tl::rows::<1>("o", &[&tables::auth::SENT_CODE])),
-    tl::Constructor::new::<types::UpdateGroupCallChainBlocks<'static>>(0xa477_288f, 139, tl::Payload::Reference, 24, "updateGroupCallChainBlocks call sub_chain_id blocks next_offset", &tl::rows::<4>("o i *y i", &[&tables::INPUT_GROUP_CALL])),
-    tl::Constructor::new::<types::UpdateReadMonoForumInbox>(0x77b0_e372, 140, tl::Payload::Value, 24, "updateReadMonoForumInbox channel_id saved_peer_id read_max_id", &tl::rows::<3>("l o i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateReadMonoForumOutbox>(0xa4a7_9376, 141, tl::Payload::Value, 24, "updateReadMonoForumOutbox channel_id saved_peer_id read_max_id", &tl::rows::<3>("l o i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateMonoForumNoPaidException>(0x9f81_2b08, 142, tl::Payload::Value, 24, "updateMonoForumNoPaidException flags exception channel_id saved_peer_id", &tl::rows::<4>("# 0.0! l o", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateGroupCallMessage<'static>>(0xd832_6f0d, 143, tl::Payload::Value, 52, "updateGroupCallMessage call message", &tl::rows::<2>("o o", &[&tables::INPUT_GROUP_CALL, &tables::GROUP_CALL_MESSAGE])),
-    tl::Constructor::new::<types::UpdateGroupCallEncryptedMessage<'static>>(0xc957_a766, 144, tl::Payload::Reference, 24, "updateGroupCallEncryptedMessage call from_id encrypted_message", &tl::rows::<3>("o o y", &[&tables::INPUT_GROUP_CALL, &tables::PEER])),
-    tl::Constructor::new::<types::UpdatePinnedForumTopic>(0x683b_2c52, 145, tl::Payload::Value, 20, "updatePinnedForumTopic flags pinned peer topic_id", &tl::rows::<4>("# 0.0! o i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdatePinnedForumTopics<'static>>(0xdef1_43d0, 146, tl::Payload::Value, 16, "updatePinnedForumTopics flags peer order", &tl::rows::<3>("# o 0.0*i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateDeleteGroupCallMessages<'static>>(0x3e85_e92c, 147, tl::Payload::Reference, 16, "updateDeleteGroupCallMessages call messages", &tl::rows::<2>("o *i", &[&tables::INPUT_GROUP_CALL])),
-    tl::Constructor::new::<types::UpdateStarGiftAuctionState<'static>>(0x48e2_46c2, 148, tl::Payload::Value, 12, "updateStarGiftAuctionState gift_id state", &tl::rows::<2>("l o", &[&tables::STAR_GIFT_AUCTION_STATE])),
-    tl::Constructor::new::<types::UpdateStarGiftAuctionUserState<'static>>(0xdc58_f31e, 149, tl::Payload::Value, 20, "updateStarGiftAuctionUserState gift_id user_state", &tl::rows::<2>("l o", &[&tables::STAR_GIFT_AUCTION_USER_STATE])),
-    tl::Constructor::new::<types::UpdateEmojiGameInfo<'static>>(0xfb9c_547a, 150, tl::Payload::Value, 4, "updateEmojiGameInfo info", &tl::rows::<1>("o", &[&tables::messages::EMOJI_GAME_INFO])),
-    tl::Constructor::new::<()>(0xac07_2444, 151, tl::Payload::Value, 0, "updateStarGiftCraftFail", &[]),
-    tl::Constructor::new::<types::UpdateChatParticipantRank<'static>>(0xbd83_67b9, 152, tl::Payload::Reference, 24, "updateChatParticipantRank chat_id user_id rank version", &tl::rows::<4>("l l s i", &[])),
-    tl::Constructor::new::<types::UpdateManagedBot>(0x4880_ed9a, 153, tl::Payload::Value, 20, "updateManagedBot user_id bot_id qts", &tl::rows::<3>("l l i", &[])),
-    tl::Constructor::new::<types::UpdateBotGuestChatQuery<'static>>(0xcdd4_093d, 154, tl::Payload::Reference, 28, "updateBotGuestChatQuery flags query_id message reference_messages qts", &tl::rows::<5>("# l o 0.0*o i", &[&tables::MESSAGE, &tables::MESSAGE])),
-    tl::Constructor::new::<()>(0x8c0f_91fb, 155, tl::Payload::Value, 0, "updateAiComposeTones", &[]),
-    tl::Constructor::new::<types::UpdateJoinChatWebViewDecision<'static>>(0xbdac_7e70, 156, tl::Payload::Reference, 24, "updateJoinChatWebViewDecision peer query_id result", &tl::rows::<3>("o l o", &[&tables::PEER, &tables::JOIN_CHAT_BOT_RESULT])),
-    tl::Constructor::new::<types::UpdateNewBotConnection<'static>>(0xb220_83a6, 157, tl::Payload::Reference, 12, "updateNewBotConnection flags confirmed bot_id date device location", &tl::rows::<6>("# 0.0! l 0.1i 0.1s 0.1s", &[])),
-    tl::Constructor::new::<types::UpdateWebBrowserSettings>(0xc39a_2ade, 158, tl::Payload::Value, 4, "updateWebBrowserSettings flags open_external_browser display_close_button", &tl::rows::<3>("# 0.0! 0.1!", &[])),
-    tl::Constructor::new::<types::UpdateWebBrowserException<'static>>(0x1405_02d1, 159, tl::Payload::Value, 24, "updateWebBrowserException flags delete open_external_browser exception", &tl::rows::<4>("# 0.1! 0.0b o", &[&tables::WEB_DOMAIN_EXCEPTION])),
-    tl::Constructor::new::<types::UpdateNewEphemeralMessage<'static>>(0x20bc_bba1, 160, tl::Payload::Value, 40, "updateNewEphemeralMessage message", &tl::rows::<1>("o", &[&tables::EPHEMERAL_MESSAGE])),
-    tl::Constructor::new::<types::UpdateDeleteEphemeralMessages<'static>>(0x56db_fcf8, 161, tl::Payload::Value, 20, "updateDeleteEphemeralMessages peer ids", &tl::rows::<2>("o *i", &[&tables::PEER])),
-    tl::Constructor::new::<types::UpdateEditEphemeralMessage<'static>>(0x4bbb_8f01, 162, tl::Payload::Value, 40, "updateEditEphemeralMessage message", &tl::rows::<1>("o", &[&tables::EPHEMERAL_MESSAGE])),
-    tl::Constructor::new::<types::UpdateEphemeralBotCallbackQuery<'static>>(0x7c10_79d6, 163, tl::Payload::Reference, 68, "updateEphemeralBotCallbackQuery flags query_id user_id peer msg_id data chat_instance message", &tl::rows::<8>("# l l 0.0o i y 0.1l o", &[&tables::PEER, &tables::EPHEMERAL_MESSAGE])),
-    tl::Constructor::new::<types::UpdateBotStarsSubscription<'static>>(0x6c0d_8e23, 164, tl::Payload::Value, 20, "updateBotStarsSubscription flags canceled payment_failed restored user_id payload qts", &tl::rows::<7>("# 0.0! 0.1! 0.2! l y i", &[])),
-    tl::Constructor::new::<types::UpdateWalletState<'static>>(0x6ac3_f2aa, 165, tl::Payload::Value, 8, "updateWalletState state", &tl::rows::<1>("o", &[&tables::WALLET_STATE])),
-    tl::Constructor::new::<types::UpdateSentWalletTransaction<'static>>(0xb143_4d4a, 166, tl::Payload::Value, 8, "updateSentWalletTransaction flags gasless msg_hash transaction", &tl::rows::<4>("# 0.0! s 0.1o", &[&tables::WALLET_TRANSACTION])),
-    tl::Constructor::new::<types::UpdateWalletGaslessInfo<'static>>(0xa8ae_1cac, 167, tl::Payload::Reference, 24, "updateWalletGaslessInfo flags available left reset_at min_amount relayer_address", &tl::rows::<6>("# 0.0! i i l s", &[])),
-    tl::Constructor::new::<types::UpdateWalletTonConnectSession<'static>>(0x50a3_8e0e, 168, tl::Payload::Value, 28, "updateWalletTonConnectSession session", &tl::rows::<1>("o", &[&tables::TON_CONNECT_SESSION])),
-    tl::Constructor::new::<types::UpdateWalletTonConnectPendingDisconnect<'static>>(0xd1ee_8199, 169, tl::Payload::Value, 8, "updateWalletTonConnectPendingDisconnect session_ids", &tl::rows::<1>("*l", &[])),
-];
+static UPDATE_R: [tl::Field; 508] = tl::rows("o i i|i l|*i i i|# l 0.0i o|l o o|o|l o|l s s *o|# 0.0! l 0.0i 0.0s 0.0s|o i|i|o i|i i i|l l l i i|l l i|*o|o o|# 0.0! 0.2! 0.1i s s o *o|o *o|l s|# 0.0i o 0.1i i i i i|o i i i|o i i|# *i i i 0.0i|# l 0.0i|l|o i i|# 0.0i l i i i|l *i i i|l i i|l l b i|o|# 0.0! 0.1! *l|# 0.0! 0.1!||# l l s 0.0o 0.1o s|# l s 0.0o s 0.1o|o i i|# l l o i l 0.0y 0.1s|o i i|# l l o l 0.0y 0.1s|l i|# o 0.0i 0.1o o|||||l o i i|# 0.0! 0.1i o|# 0.1i 0.0*o|o|l o i|l l y o|# l l y 0.0o 0.1s s l|o|s|o||# l 0.0i 0.1o *i||l i|# 0.0! o 0.1o|# 0.1o 0.1i 0.2i l 0.0o o|o o i|*o i i|o o|*o|o|# o *i 0.0*i|o|o i||l o *y *i i|# i 0.0o|*i||l y|l i i|# l i i 0.0l 0.0i|l i i|# 0.0! 0.1! o|# l 0.0i o o|# 0.0! o *i i i|# 0.0! l *i i i|l|o *o i|# 0.2! 0.1o o|# o 0.0i|# l i l l 0.0o 0.1o 0.2o i|# 0.3! l i l l 0.0o 0.1o 0.2o i|l i b i|# 0.0! o|o l *o|o i *l|# o i l s o i 0.0l|# o i 0.0i 0.1o o||l|l o||# 0.0! o i l s||l o|||# 0.0! 0.1! l|o i *o|l||o o|o i|i l|o|o i o|o o i|l b|# 0.1! o 0.0o|o i i o *o *o i|o i i *o i|# 0.0! o|# 0.0*o||s|*o|o|i|o|i *i|o i|# s o 0.0o i|# s o 0.0o i|s o *i i|i o o|o|# l l s o 0.2o l 0.0y|o o|l s i|o|o|o i *y i|l o i|l o i|# 0.0! l o|o o|o o y|# 0.0! o i|# o 0.0*i|o *i|l o|l o|o||l l s i|l l i|# l o 0.0*o i||o l o|# 0.0! l 0.1i 0.1s 0.1s|# 0.0! 0.1!|# 0.1! 0.0b o|o|o *i|o|# l l 0.0o i y 0.1l o|# 0.0! 0.1! 0.2! l y i|o|# 0.0! s 0.1o|# 0.0! i i l s|o|*l", &[&tables::MESSAGE, &tables::SEND_MESSAGE_ACTION, &tables::PEER, &tables::SEND_MESSAGE_ACTION, &tables::CHAT_PARTICIPANTS, &tables::USER_STATUS, &tables::USERNAME, &tables::ENCRYPTED_MESSAGE, &tables::ENCRYPTED_CHAT, &tables::DC_OPTION, &tables::NOTIFY_PEER, &tables::PEER_NOTIFY_SETTINGS, &tables::MESSAGE_MEDIA, &tables::MESSAGE_ENTITY, &tables::PRIVACY_KEY, &tables::PRIVACY_RULE, &tables::PEER, &tables::PEER, &tables::WEB_PAGE, &tables::MESSAGE, &tables::messages::STICKER_SET, &tables::GEO_POINT, &tables::INLINE_QUERY_PEER_TYPE, &tables::GEO_POINT, &tables::INPUT_BOT_INLINE_MESSAGE_ID, &tables::MESSAGE, &tables::PEER, &tables::MESSAGE, &tables::INPUT_BOT_INLINE_MESSAGE_ID, &tables::PEER, &tables::PEER, &tables::DRAFT_MESSAGE, &tables::WEB_PAGE, &tables::DIALOG_PEER, &tables::DIALOG_PEER, &tables::DATA_JSON, &tables::DATA_JSON, &tables::POST_ADDRESS, &tables::PAYMENT_REQUESTED_INFO, &tables::PHONE_CALL, &tables::LANG_PACK_DIFFERENCE, &tables::PEER, &tables::DIALOG_PEER, &tables::PEER, &tables::PEER, &tables::POLL, &tables::POLL_RESULTS, &tables::PEER, &tables::CHAT_BANNED_RIGHTS, &tables::FOLDER_PEER, &tables::PEER, &tables::PEER_SETTINGS, &tables::PEER_LOCATED, &tables::MESSAGE, &tables::PEER, &tables::THEME, &tables::PEER, &tables::PEER, &tables::DIALOG_FILTER, &tables::PEER, &tables::PEER, &tables::SEND_MESSAGE_ACTION, &tables::PEER, &tables::INPUT_GROUP_CALL, &tables::GROUP_CALL_PARTICIPANT, &tables::PEER, &tables::GROUP_CALL, &tables::PEER, &tables::CHAT_PARTICIPANT, &tables::CHAT_PARTICIPANT, &tables::EXPORTED_CHAT_INVITE, &tables::CHANNEL_PARTICIPANT, &tables::CHANNEL_PARTICIPANT, &tables::EXPORTED_CHAT_INVITE, &tables::DATA_JSON, &tables::PEER, &tables::BOT_COMMAND, &tables::PEER, &tables::PEER, &tables::EXPORTED_CHAT_INVITE, &tables::PEER, &tables::PEER, &tables::MESSAGE_REACTIONS, &tables::BOT_MENU_BUTTON, &tables::PEER, &tables::EMOJI_STATUS, &tables::PEER, &tables::MESSAGE_EXTENDED_MEDIA, &tables::PEER, &tables::STORY_ITEM, &tables::PEER, &tables::STORIES_STEALTH_MODE, &tables::PEER, &tables::REACTION, &tables::PEER, &tables::BOOST, &tables::PEER, &tables::WALL_PAPER, &tables::PEER, &tables::PEER, &tables::REACTION, &tables::REACTION, &tables::PEER, &tables::REACTION_COUNT, &tables::DIALOG_PEER, &tables::DIALOG_PEER, &tables::QUICK_REPLY, &tables::QUICK_REPLY, &tables::MESSAGE, &tables::BOT_BUSINESS_CONNECTION, &tables::MESSAGE, &tables::MESSAGE, &tables::MESSAGE, &tables::MESSAGE, &tables::PEER, &tables::PEER, &tables::REACTION, &tables::STARS_AMOUNT, &tables::MESSAGE, &tables::MESSAGE, &tables::PEER, &tables::STARS_REVENUE_STATUS, &tables::PAID_REACTION_PRIVACY, &tables::auth::SENT_CODE, &tables::INPUT_GROUP_CALL, &tables::PEER, &tables::PEER, &tables::PEER, &tables::INPUT_GROUP_CALL, &tables::GROUP_CALL_MESSAGE, &tables::INPUT_GROUP_CALL, &tables::PEER, &tables::PEER, &tables::PEER, &tables::INPUT_GROUP_CALL, &tables::STAR_GIFT_AUCTION_STATE, &tables::STAR_GIFT_AUCTION_USER_STATE, &tables::messages::EMOJI_GAME_INFO, &tables::MESSAGE, &tables::MESSAGE, &tables::PEER, &tables::JOIN_CHAT_BOT_RESULT, &tables::WEB_DOMAIN_EXCEPTION, &tables::EPHEMERAL_MESSAGE, &tables::PEER, &tables::EPHEMERAL_MESSAGE, &tables::PEER, &tables::EPHEMERAL_MESSAGE, &tables::WALLET_STATE, &tables::WALLET_TRANSACTION, &tables::TON_CONNECT_SESSION]);
+static UPDATE_: [tl::Constructor; 170] = tl::constructors(0, &UPDATE_R, [
+    (0x1f2b_0afd, false, 20, 3, "updateNewMessage message pts pts_count"),
+    (0x4e90_bfd6, false, 12, 2, "updateMessageID id random_id"),
+    (0xa20d_b0e5, false, 16, 3, "updateDeleteMessages messages pts pts_count"),
+    (0x2a17_bf5c, true, 16, 4, "updateUserTyping flags user_id top_msg_id action"),
+    (0x8348_7af0, true, 24, 3, "updateChatUserTyping chat_id from_id action"),
+    (0x0776_1198, true, 16, 1, "updateChatParticipants participants"),
+    (0xe5bd_f8de, false, 12, 2, "updateUserStatus user_id status"),
+    (0xa784_8924, true, 24, 4, "updateUserName user_id first_name last_name usernames"),
+    (0x8951_abef, true, 12, 6, "updateNewAuthorization flags unconfirmed hash date device location"),
+    (0x12bc_bd9a, true, 28, 2, "updateNewEncryptedMessage message qts"),
+    (0x1710_f156, false, 4, 1, "updateEncryptedChatTyping chat_id"),
+    (0xb4a2_e88d, true, 12, 2, "updateEncryption chat date"),
+    (0x38fe_25b7, false, 12, 3, "updateEncryptedMessagesRead chat_id max_date date"),
+    (0x3dda_5451, false, 32, 5, "updateChatParticipantAdd chat_id user_id inviter_id date version"),
+    (0xe32f_3d77, false, 20, 3, "updateChatParticipantDelete chat_id user_id version"),
+    (0x8e5e_9873, false, 8, 1, "updateDcOptions dc_options"),
+    (0xbec2_68ef, true, 12, 2, "updateNotifySettings peer notify_settings"),
+    (0xebe4_6819, true, 24, 8, "updateServiceNotification flags popup invert_media inbox_date type message media entities"),
+    (0xee3b_272a, false, 12, 2, "updatePrivacy key rules"),
+    (0x0549_2a13, false, 12, 2, "updateUserPhone user_id phone"),
+    (0x9e84_bc99, true, 32, 8, "updateReadHistoryInbox flags folder_id peer top_msg_id max_id still_unread_count pts pts_count"),
+    (0x2f2f_21bf, false, 24, 4, "updateReadHistoryOutbox peer max_id pts pts_count"),
+    (0x7f89_1213, true, 16, 3, "updateWebPage webpage pts pts_count"),
+    (0xf822_7181, false, 20, 5, "updateReadMessagesContents flags messages pts pts_count date"),
+    (0x108d_941f, false, 12, 3, "updateChannelTooLong flags channel_id pts"),
+    (0x635b_4c09, false, 8, 1, "updateChannel channel_id"),
+    (0x62ba_04d9, false, 20, 3, "updateNewChannelMessage message pts pts_count"),
+    (0x922e_6e10, false, 24, 6, "updateReadChannelInbox flags folder_id channel_id max_id still_unread_count pts"),
+    (0xc32d_5b12, false, 24, 4, "updateDeleteChannelMessages channel_id messages pts pts_count"),
+    (0xf226_ac08, false, 16, 3, "updateChannelMessageViews channel_id id views"),
+    (0xd7ca_61a2, false, 24, 4, "updateChatParticipantAdmin chat_id user_id is_admin version"),
+    (0x688a_30aa, false, 4, 1, "updateNewStickerSet stickerset"),
+    (0x0bb2_d201, false, 12, 4, "updateStickerSetsOrder flags masks emojis order"),
+    (0x31c2_4808, false, 4, 3, "updateStickerSets flags masks emojis"),
+    (0x9375_341e, false, 0, 0, "updateSavedGifs"),
+    (0x496f_379c, true, 28, 7, "updateBotInlineQuery flags query_id user_id query geo peer_type offset"),
+    (0x12f1_2a07, true, 20, 6, "updateBotInlineSend flags user_id query geo id msg_id"),
+    (0x1b3f_4df7, false, 20, 3, "updateEditChannelMessage message pts pts_count"),
+    (0xb9cf_c48d, true, 44, 8, "updateBotCallbackQuery flags query_id user_id peer msg_id chat_instance data game_short_name"),
+    (0xe403_70a3, false, 20, 3, "updateEditMessage message pts pts_count"),
+    (0x691e_9052, true, 52, 7, "updateInlineBotCallbackQuery flags query_id user_id msg_id chat_instance data game_short_name"),
+    (0xb75f_99a9, false, 12, 2, "updateReadChannelOutbox channel_id max_id"),
+    (0xedfc_111e, true, 24, 5, "updateDraftMessage flags peer top_msg_id saved_peer_id draft"),
+    (0x571d_2742, false, 0, 0, "updateReadFeaturedStickers"),
+    (0x9a42_2c20, false, 0, 0, "updateRecentStickers"),
+    (0xa229_dd06, false, 0, 0, "updateConfig"),
+    (0x3354_678f, false, 0, 0, "updatePtsChanged"),
+    (0x2f2b_a99f, true, 24, 4, "updateChannelWebPage channel_id webpage pts pts_count"),
+    (0x6e6f_e51c, true, 12, 4, "updateDialogPinned flags pinned folder_id peer"),
+    (0xfa0f_3ca2, false, 4, 3, "updatePinnedDialogs flags folder_id order"),
+    (0x8317_c0c3, false, 8, 1, "updateBotWebhookJSON data"),
+    (0x9b92_40a6, false, 20, 3, "updateBotWebhookJSONQuery query_id data timeout"),
+    (0xb5ae_fd7d, true, 48, 4, "updateBotShippingQuery query_id user_id payload shipping_address"),
+    (0x8caa_9a96, true, 36, 8, "updateBotPrecheckoutQuery flags query_id user_id payload info shipping_option_id currency total_amount"),
+    (0xab0f_6b1e, true, 12, 1, "updatePhoneCall phone_call"),
+    (0x4656_0264, false, 4, 1, "updateLangPackTooLong lang_code"),
+    (0x5602_2f4d, false, 24, 1, "updateLangPack difference"),
+    (0xe511_996d, false, 0, 0, "updateFavedStickers"),
+    (0x25f3_24f7, true, 20, 5, "updateChannelReadMessagesContents flags channel_id top_msg_id saved_peer_id messages"),
+    (0x7084_a7be, false, 0, 0, "updateContactsReset"),
+    (0xb23f_c698, false, 12, 2, "updateChannelAvailableMessages channel_id available_min_id"),
+    (0xb658_f23e, true, 12, 4, "updateDialogUnreadMark flags unread peer saved_peer_id"),
+    (0xd64c_522b, true, 20, 7, "updateMessagePoll flags peer msg_id top_msg_id poll_id poll results"),
+    (0x54c0_1850, true, 28, 3, "updateChatDefaultBannedRights peer default_banned_rights version"),
+    (0x1936_0dc0, false, 16, 3, "updateFolderPeers folder_peers pts pts_count"),
+    (0x6a7e_7366, false, 20, 2, "updatePeerSettings peer settings"),
+    (0xb4af_cfb0, false, 8, 1, "updatePeerLocated peers"),
+    (0x39a5_1dfb, false, 12, 1, "updateNewScheduledMessage message"),
+    (0xf2a7_1983, true, 24, 4, "updateDeleteScheduledMessages flags peer messages sent_messages"),
+    (0x8216_fba3, false, 32, 1, "updateTheme theme"),
+    (0x871f_b939, false, 16, 2, "updateGeoLiveViewed peer msg_id"),
+    (0x564f_e691, false, 0, 0, "updateLoginToken"),
+    (0x7699_f014, true, 40, 5, "updateMessagePollVote poll_id peer options positions qts"),
+    (0x26ff_de7d, false, 8, 3, "updateDialogFilter flags id filter"),
+    (0xa5d7_2105, false, 8, 1, "updateDialogFilterOrder order"),
+    (0x3504_914f, false, 0, 0, "updateDialogFilters"),
+    (0x2661_bf09, false, 12, 2, "updatePhoneCallSignalingData phone_call_id data"),
+    (0xd29a_27f4, false, 16, 3, "updateChannelMessageForwards channel_id id forwards"),
+    (0xd6b1_9546, true, 20, 6, "updateReadChannelDiscussionInbox flags channel_id top_msg_id read_max_id broadcast_id broadcast_post"),
+    (0x695c_9e7c, false, 16, 3, "updateReadChannelDiscussionOutbox channel_id top_msg_id read_max_id"),
+    (0xebe0_7752, false, 16, 4, "updatePeerBlocked flags blocked blocked_my_stories_from peer_id"),
+    (0x8c88_c923, true, 28, 5, "updateChannelUserTyping flags channel_id top_msg_id from_id action"),
+    (0xed85_eab5, true, 32, 6, "updatePinnedMessages flags pinned peer messages pts pts_count"),
+    (0x5bb9_8608, true, 28, 6, "updatePinnedChannelMessages flags pinned channel_id messages pts pts_count"),
+    (0xf89a_6a4e, false, 8, 1, "updateChat chat_id"),
+    (0xf2eb_db4e, true, 20, 3, "updateGroupCallParticipants call participants version"),
+    (0x9d22_16e0, true, 28, 4, "updateGroupCall flags live_story peer call"),
+    (0xbb9b_b9a5, false, 16, 3, "updatePeerHistoryTTL flags peer ttl_period"),
+    (0xd087_663a, true, 36, 9, "updateChatParticipant flags chat_id date actor_id user_id prev_participant new_participant invite qts"),
+    (0x985d_3abb, true, 36, 10, "updateChannelParticipant flags via_chatlist channel_id date actor_id user_id prev_participant new_participant invite qts"),
+    (0xc487_0a49, false, 20, 4, "updateBotStopped user_id date stopped qts"),
+    (0x0b78_3982, false, 12, 3, "updateGroupCallConnection flags presentation params"),
+    (0x4d71_2f2e, true, 28, 3, "updateBotCommands peer bot_id commands"),
+    (0x7063_c3db, true, 24, 3, "updatePendingJoinRequests peer requests_pending recent_requesters"),
+    (0x7cb3_4d79, true, 40, 8, "updateBotChatInviteRequester flags peer date user_id about invite qts query_id"),
+    (0x1e29_7bfa, true, 36, 6, "updateMessageReactions flags peer msg_id top_msg_id saved_peer_id reactions"),
+    (0x17b7_a20b, false, 0, 0, "updateAttachMenuBots"),
+    (0x1592_b79d, false, 8, 1, "updateWebViewResultSent query_id"),
+    (0x14b8_5813, true, 12, 2, "updateBotMenuButton bot_id button"),
+    (0x74d8_be99, false, 0, 0, "updateSavedRingtones"),
+    (0x0084_cd5a, true, 32, 6, "updateTranscribedAudio flags pending peer msg_id transcription_id text"),
+    (0xfb4c_496c, false, 0, 0, "updateReadFeaturedEmojiStickers"),
+    (0x2837_3599, false, 12, 2, "updateUserEmojiStatus user_id emoji_status"),
+    (0x30f4_43db, false, 0, 0, "updateRecentEmojiStatuses"),
+    (0x6f78_63f4, false, 0, 0, "updateRecentReactions"),
+    (0x86fc_cf85, false, 12, 4, "updateMoveStickerSetToTop flags masks emojis stickerset"),
+    (0xd5a4_1724, true, 24, 3, "updateMessageExtendedMedia peer msg_id extended_media"),
+    (0x2052_9438, false, 8, 1, "updateUser user_id"),
+    (0xec05_b097, false, 0, 0, "updateAutoSaveSettings"),
+    (0x75b3_b798, true, 20, 2, "updateStory peer story"),
+    (0xf74e_932b, false, 16, 2, "updateReadStories peer max_id"),
+    (0x1bf3_35b9, false, 12, 2, "updateStoryID id random_id"),
+    (0x2c08_4dc1, false, 8, 1, "updateStoriesStealthMode stealth_mode"),
+    (0x7d62_7683, true, 20, 3, "updateSentStoryReaction peer story_id reaction"),
+    (0x904d_d49c, false, 36, 3, "updateBotChatBoost peer boost qts"),
+    (0x07b6_8920, false, 12, 2, "updateChannelViewForumAsMessages channel_id enabled"),
+    (0xae3f_101d, false, 16, 4, "updatePeerWallpaper flags wallpaper_overridden peer wallpaper"),
+    (0xac21_d3ce, true, 52, 7, "updateBotMessageReaction peer msg_id date actor old_reactions new_reactions qts"),
+    (0x09cb_7759, true, 32, 5, "updateBotMessageReactions peer msg_id date reactions qts"),
+    (0xaeaf_9e74, false, 12, 3, "updateSavedDialogPinned flags pinned peer"),
+    (0x686c_85a6, false, 4, 2, "updatePinnedSavedDialogs flags order"),
+    (0x39c6_7432, false, 0, 0, "updateSavedReactionTags"),
+    (0xf162_69d4, false, 4, 1, "updateSmsJob job_id"),
+    (0xf947_0ab2, false, 8, 1, "updateQuickReplies quick_replies"),
+    (0xf53d_a717, false, 20, 1, "updateNewQuickReply quick_reply"),
+    (0x53e6_f1ec, false, 4, 1, "updateDeleteQuickReply shortcut_id"),
+    (0x3e05_0d0f, false, 12, 1, "updateQuickReplyMessage message"),
+    (0x566f_e7cd, false, 12, 2, "updateDeleteQuickReplyMessages shortcut_id messages"),
+    (0x8ae5_c97a, false, 32, 2, "updateBotBusinessConnect connection qts"),
+    (0x9ddb_347c, true, 24, 5, "updateBotNewBusinessMessage flags connection_id message reply_to_message qts"),
+    (0x07df_587c, true, 24, 5, "updateBotEditBusinessMessage flags connection_id message reply_to_message qts"),
+    (0xa02a_982e, true, 28, 4, "updateBotDeleteBusinessMessage connection_id peer messages qts"),
+    (0x1824_e40b, true, 20, 3, "updateNewStoryReaction story_id peer reaction"),
+    (0x4e80_a379, false, 12, 1, "updateStarsBalance balance"),
+    (0x1ea2_fda7, true, 44, 8, "updateBusinessBotCallbackQuery flags query_id user_id connection_id message reply_to_message chat_instance data"),
+    (0xa584_b019, false, 56, 2, "updateStarsRevenueStatus peer status"),
+    (0x283b_d312, false, 16, 3, "updateBotPurchasedPaidMedia user_id payload qts"),
+    (0x8b72_5fce, false, 4, 1, "updatePaidReactionPrivacy private"),
+    (0x504a_a18f, false, 12, 1, "updateSentPhoneCode sent_code"),
+    (0xa477_288f, true, 24, 4, "updateGroupCallChainBlocks call sub_chain_id blocks next_offset"),
+    (0x77b0_e372, false, 24, 3, "updateReadMonoForumInbox channel_id saved_peer_id read_max_id"),
+    (0xa4a7_9376, false, 24, 3, "updateReadMonoForumOutbox channel_id saved_peer_id read_max_id"),
+    (0x9f81_2b08, false, 24, 4, "updateMonoForumNoPaidException flags exception channel_id saved_peer_id"),
+    (0xd832_6f0d, false, 52, 2, "updateGroupCallMessage call message"),
+    (0xc957_a766, true, 24, 3, "updateGroupCallEncryptedMessage call from_id encrypted_message"),
+    (0x683b_2c52, false, 20, 4, "updatePinnedForumTopic flags pinned peer topic_id"),
+    (0xdef1_43d0, false, 16, 3, "updatePinnedForumTopics flags peer order"),
+    (0x3e85_e92c, true, 16, 2, "updateDeleteGroupCallMessages call messages"),
+    (0x48e2_46c2, false, 12, 2, "updateStarGiftAuctionState gift_id state"),
+    (0xdc58_f31e, false, 20, 2, "updateStarGiftAuctionUserState gift_id user_state"),
+    (0xfb9c_547a, false, 4, 1, "updateEmojiGameInfo info"),
+    (0xac07_2444, false, 0, 0, "updateStarGiftCraftFail"),
+    (0xbd83_67b9, true, 24, 4, "updateChatParticipantRank chat_id user_id rank version"),
+    (0x4880_ed9a, false, 20, 3, "updateManagedBot user_id bot_id qts"),
+    (0xcdd4_093d, true, 28, 5, "updateBotGuestChatQuery flags query_id message reference_messages qts"),
+    (0x8c0f_91fb, false, 0, 0, "updateAiComposeTones"),
+    (0xbdac_7e70, true, 24, 3, "updateJoinChatWebViewDecision peer query_id result"),
+    (0xb220_83a6, true, 12, 6, "updateNewBotConnection flags confirmed bot_id date device location"),
+    (0xc39a_2ade, false, 4, 3, "updateWebBrowserSettings flags open_external_browser display_close_button"),
+    (0x1405_02d1, false, 24, 4, "updateWebBrowserException flags delete open_external_browser exception"),
+    (0x20bc_bba1, false, 40, 1, "updateNewEphemeralMessage message"),
+    (0x56db_fcf8, false, 20, 2, "updateDeleteEphemeralMessages peer ids"),
+    (0x4bbb_8f01, false, 40, 1, "updateEditEphemeralMessage message"),
+    (0x7c10_79d6, true, 68, 8, "updateEphemeralBotCallbackQuery flags query_id user_id peer msg_id data chat_instance message"),
+    (0x6c0d_8e23, false, 20, 7, "updateBotStarsSubscription flags canceled payment_failed restored user_id payload qts"),
+    (0x6ac3_f2aa, false, 8, 1, "updateWalletState state"),
+    (0xb143_4d4a, false, 8, 4, "updateSentWalletTransaction flags gasless msg_hash transaction"),
+    (0xa8ae_1cac, true, 24, 6, "updateWalletGaslessInfo flags available left reset_at min_amount relayer_address"),
+    (0x50a3_8e0e, false, 28, 1, "updateWalletTonConnectSession session"),
+    (0xd1ee_8199, false, 8, 1, "updateWalletTonConnectPendingDisconnect session_ids"),
+]);
 tl::family! { enums::Update<'_>, enums::Update<'a>, &UPDATE }
 pub(crate) static UPDATE_T: [tl::Type; 170] = tl::Type::structs(&UPDATE_);
 
 pub(crate) static UPDATES: tl::Type = tl::Type::tagged::<enums::Updates<'static>>("Updates", 4, &UPDATES_, { static SLOTS: [u16; 16] = tl::slots(&UPDATES_); &SLOTS }, tl::ListOps::NONE);
-static UPDATES_: [tl::Constructor; 7] = [
-    tl::Constructor::new::<()>(0xe317_af7e, 0, tl::Payload::Value, 0, "updatesTooLong", &[]),
-    tl::Constructor::new::<types::UpdateShortMessage<'static>>(0x313b_c7f8, 1, tl::Payload::Reference, 32, "updateShortMessage flags out mentioned media_unread silent id user_id message pts pts_count date fwd_from via_bot_id reply_to entities ttl_period", &tl::rows::<16>("# 0.1! 0.4! 0.5! 0.13! i l s i i i 0.2o 0.11l 0.3o 0.7*o 0.25i", &[&tables::MESSAGE_FWD_HEADER, &tables::MESSAGE_REPLY_HEADER, &tables::MESSAGE_ENTITY])),
-    tl::Constructor::new::<types::UpdateShortChatMessage<'static>>(0x4d6d_eea5, 2, tl::Payload::Reference, 40, "updateShortChatMessage flags out mentioned media_unread silent id from_id chat_id message pts pts_count date fwd_from via_bot_id reply_to entities ttl_period", &tl::rows::<17>("# 0.1! 0.4! 0.5! 0.13! i l l s i i i 0.2o 0.11l 0.3o 0.7*o 0.25i", &[&tables::MESSAGE_FWD_HEADER, &tables::MESSAGE_REPLY_HEADER, &tables::MESSAGE_ENTITY])),
-    tl::Constructor::new::<types::UpdateShort<'static>>(0x78d4_dec1, 3, tl::Payload::Reference, 8, "updateShort update date", &tl::rows::<2>("o i", &[&tables::UPDATE])),
-    tl::Constructor::new::<types::UpdatesCombined<'static>>(0x725b_04c3, 4, tl::Payload::Reference, 36, "updatesCombined updates users chats date seq_start seq", &tl::rows::<6>("*o *o *o i i i", &[&tables::UPDATE, &tables::USER, &tables::CHAT])),
-    tl::Constructor::new::<types::Updates<'static>>(0x74ae_4240, 5, tl::Payload::Reference, 32, "updates updates users chats date seq", &tl::rows::<5>("*o *o *o i i", &[&tables::UPDATE, &tables::USER, &tables::CHAT])),
-    tl::Constructor::new::<types::UpdateShortSentMessage<'static>>(0x9015_e101, 6, tl::Payload::Reference, 20, "updateShortSentMessage flags out id pts pts_count date media entities ttl_period", &tl::rows::<9>("# 0.1! i i i i 0.9o 0.7*o 0.25i", &[&tables::MESSAGE_MEDIA, &tables::MESSAGE_ENTITY])),
-];
+static UPDATES_R: [tl::Field; 55] = tl::rows("|# 0.1! 0.4! 0.5! 0.13! i l s i i i 0.2o 0.11l 0.3o 0.7*o 0.25i|# 0.1! 0.4! 0.5! 0.13! i l l s i i i 0.2o 0.11l 0.3o 0.7*o 0.25i|o i|*o *o *o i i i|*o *o *o i i|# 0.1! i i i i 0.9o 0.7*o 0.25i", &[&tables::MESSAGE_FWD_HEADER, &tables::MESSAGE_REPLY_HEADER, &tables::MESSAGE_ENTITY, &tables::MESSAGE_FWD_HEADER, &tables::MESSAGE_REPLY_HEADER, &tables::MESSAGE_ENTITY, &tables::UPDATE, &tables::UPDATE, &tables::USER, &tables::CHAT, &tables::UPDATE, &tables::USER, &tables::CHAT, &tables::MESSAGE_MEDIA, &tables::MESSAGE_ENTITY]);
+static UPDATES_: [tl::Constructor; 7] = tl::constructors(0, &UPDATES_R, [
+    (0xe317_af7e, false, 0, 0, "updatesTooLong"),
+    (0x313b_c7f8, true, 32, 16, "updateShortMessage flags out mentioned media_unread silent id user_id message pts pts_count date fwd_from via_bot_id reply_to entities ttl_period"),
+    (0x4d6d_eea5, true, 40, 17, "updateShortChatMessage flags out mentioned media_unread silent id from_id chat_id message pts pts_count date fwd_from via_bot_id reply_to entities ttl_period"),
+    (0x78d4_dec1, true, 8, 2, "updateShort update date"),
+    (0x725b_04c3, true, 36, 6, "updatesCombined updates users chats date seq_start seq"),
+    (0x74ae_4240, true, 32, 5, "updates updates users chats date seq"),
+    (0x9015_e101, true, 20, 9, "updateShortSentMessage flags out id pts pts_count date media entities ttl_period"),
+]);
 tl::family! { enums::Updates<'_>, enums::Updates<'a>, &UPDATES }
 pub(crate) static UPDATES_T: [tl::Type; 7] = tl::Type::structs(&UPDATES_);
 
 pub(crate) static URL_AUTH_RESULT: tl::Type = tl::Type::tagged::<enums::UrlAuthResult<'static>>("UrlAuthResult", 4, &URL_AUTH_RESULT_, { static SLOTS: [u16; 8] = tl::slots(&URL_AUTH_RESULT_); &SLOTS }, tl::ListOps::NONE);
-static URL_AUTH_RESULT_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::UrlAuthResultRequest<'static>>(0x3cd6_23ec, 0, tl::Payload::Reference, 20, "urlAuthResultRequest flags request_write_access request_phone_number match_codes_first is_app bot domain browser platform ip region match_codes user_id_hint verified_app_name", &tl::rows::<14>("# 0.0! 0.1! 0.5! 0.6! o s 0.2s 0.2s 0.2s 0.2s 0.3*s 0.4l 0.7s", &[&tables::USER])),
-    tl::Constructor::new::<types::UrlAuthResultAccepted<'static>>(0x623a_8fa0, 1, tl::Payload::Value, 4, "urlAuthResultAccepted flags url", &tl::rows::<2>("# 0.0s", &[])),
-    tl::Constructor::new::<()>(0xa9d6_db1f, 2, tl::Payload::Value, 0, "urlAuthResultDefault", &[]),
-];
+static URL_AUTH_RESULT_R: [tl::Field; 16] = tl::rows("# 0.0! 0.1! 0.5! 0.6! o s 0.2s 0.2s 0.2s 0.2s 0.3*s 0.4l 0.7s|# 0.0s|", &[&tables::USER]);
+static URL_AUTH_RESULT_: [tl::Constructor; 3] = tl::constructors(0, &URL_AUTH_RESULT_R, [
+    (0x3cd6_23ec, true, 20, 14, "urlAuthResultRequest flags request_write_access request_phone_number match_codes_first is_app bot domain browser platform ip region match_codes user_id_hint verified_app_name"),
+    (0x623a_8fa0, false, 4, 2, "urlAuthResultAccepted flags url"),
+    (0xa9d6_db1f, false, 0, 0, "urlAuthResultDefault"),
+]);
 tl::family! { enums::UrlAuthResult<'_>, enums::UrlAuthResult<'a>, &URL_AUTH_RESULT }
 pub(crate) static URL_AUTH_RESULT_T: [tl::Type; 3] = tl::Type::structs(&URL_AUTH_RESULT_);
 
 pub(crate) static USER: tl::Type = tl::Type::tagged::<enums::User<'static>>("User", 12, &USER_, { static SLOTS: [u16; 4] = tl::slots(&USER_); &SLOTS }, tl::ListOps::of::<enums::User<'static>>());
-static USER_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::UserEmpty>(0xd3bc_4b7a, 0, tl::Payload::Value, 8, "userEmpty id", &tl::rows::<1>("l", &[])),
-    tl::Constructor::new::<types::User<'static>>(0xb1b8_cc83, 1, tl::Payload::Reference, 16, "user flags self contact mutual_contact deleted bot bot_chat_history bot_nochats verified restricted min bot_inline_geo support scam apply_min_photo fake bot_attach_menu premium attach_menu_enabled flags2 bot_can_edit close_friend stories_hidden stories_unavailable contact_require_premium bot_business bot_has_main_app bot_forum_view bot_forum_can_manage_topics bot_can_manage_bots bot_guestchat bot_guard id access_hash first_name last_name username phone photo status bot_info_version restriction_reason bot_inline_placeholder lang_code emoji_status usernames stories_max_id color profile_color bot_active_users bot_verification_icon send_paid_messages_stars linked_community_id", &tl::rows::<53>("# 0.10! 0.11! 0.12! 0.13! 0.14! 0.15! 0.16! 0.17! 0.18! 0.20! 0.21! 0.23! 0.24! 0.25! 0.26! 0.27! 0.28! 0.29! # 1.1! 1.2! 1.3! 1.4! 1.10! 1.11! 1.13! 1.16! 1.17! 1.18! 1.19! 1.20! l 0.0l 0.1s 0.2s 0.3s 0.4s 0.5o 0.6o 0.14i 0.18*o 0.19s 0.22s 0.30o 1.0*o 1.5o 1.8o 1.9o 1.12i 1.14l 1.15l 1.21l", &[&tables::USER_PROFILE_PHOTO, &tables::USER_STATUS, &tables::RESTRICTION_REASON, &tables::EMOJI_STATUS, &tables::USERNAME, &tables::RECENT_STORY, &tables::PEER_COLOR, &tables::PEER_COLOR])),
-];
+static USER_R: [tl::Field; 54] = tl::rows("l|# 0.10! 0.11! 0.12! 0.13! 0.14! 0.15! 0.16! 0.17! 0.18! 0.20! 0.21! 0.23! 0.24! 0.25! 0.26! 0.27! 0.28! 0.29! # 1.1! 1.2! 1.3! 1.4! 1.10! 1.11! 1.13! 1.16! 1.17! 1.18! 1.19! 1.20! l 0.0l 0.1s 0.2s 0.3s 0.4s 0.5o 0.6o 0.14i 0.18*o 0.19s 0.22s 0.30o 1.0*o 1.5o 1.8o 1.9o 1.12i 1.14l 1.15l 1.21l", &[&tables::USER_PROFILE_PHOTO, &tables::USER_STATUS, &tables::RESTRICTION_REASON, &tables::EMOJI_STATUS, &tables::USERNAME, &tables::RECENT_STORY, &tables::PEER_COLOR, &tables::PEER_COLOR]);
+static USER_: [tl::Constructor; 2] = tl::constructors(0, &USER_R, [
+    (0xd3bc_4b7a, false, 8, 1, "userEmpty id"),
+    (0xb1b8_cc83, true, 16, 53, "user flags self contact mutual_contact deleted bot bot_chat_history bot_nochats verified restricted min bot_inline_geo support scam apply_min_photo fake bot_attach_menu premium attach_menu_enabled flags2 bot_can_edit close_friend stories_hidden stories_unavailable contact_require_premium bot_business bot_has_main_app bot_forum_view bot_forum_can_manage_topics bot_can_manage_bots bot_guestchat bot_guard id access_hash first_name last_name username phone photo status bot_info_version restriction_reason bot_inline_placeholder lang_code emoji_status usernames stories_max_id color profile_color bot_active_users bot_verification_icon send_paid_messages_stars linked_community_id"),
+]);
 tl::family! { enums::User<'_>, enums::User<'a>, &USER }
 pub(crate) static USER_T: [tl::Type; 2] = tl::Type::structs(&USER_);
 
 pub(crate) static USER_FULL: tl::Type = tl::Type::single::<enums::UserFull<'static>>("UserFull", 40, &USER_FULL_[0], tl::ListOps::NONE);
-static USER_FULL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::UserFull<'static>>(0x06cb_e645, 0, tl::Payload::Reference, 36, "userFull flags blocked phone_calls_available phone_calls_private can_pin_message has_scheduled video_calls_available voice_messages_forbidden translations_disabled stories_pinned_available blocked_my_stories_from wallpaper_overridden contact_require_premium read_dates_private flags2 sponsored_enabled can_view_revenue bot_can_manage_emoji_status display_gifts_button noforwards_my_enabled noforwards_peer_enabled unofficial_security_risk id about settings personal_photo profile_photo fallback_photo notify_settings bot_info pinned_msg_id common_chats_count folder_id ttl_period theme private_forward_name bot_group_admin_rights bot_broadcast_admin_rights wallpaper stories business_work_hours business_location business_greeting_message business_away_message business_intro birthday personal_channel_id personal_channel_message stargifts_count starref_program bot_verification send_paid_messages_stars disallowed_gifts stars_rating stars_my_pending_rating stars_my_pending_rating_date main_tab saved_music note bot_manager_id", &tl::rows::<60>("# 0.0! 0.4! 0.5! 0.7! 0.12! 0.13! 0.20! 0.23! 0.26! 0.27! 0.28! 0.29! 0.30! # 1.7! 1.9! 1.10! 1.16! 1.23! 1.24! 1.26! l 0.1s o 0.21o 0.2o 0.22o o 0.3o 0.6i i 0.11i 0.14i 0.15o 0.16s 0.17o 0.18o 0.24o 0.25o 1.0o 1.1o 1.2o 1.3o 1.4o 1.5o 1.6l 1.6i 1.8i 1.11o 1.12o 1.14l 1.15o 1.17o 1.18o 1.18i 1.20o 1.21o 1.22o 1.25l", &[&tables::PEER_SETTINGS, &tables::PHOTO, &tables::PHOTO, &tables::PHOTO, &tables::PEER_NOTIFY_SETTINGS, &tables::BOT_INFO, &tables::CHAT_THEME, &tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_ADMIN_RIGHTS, &tables::WALL_PAPER, &tables::PEER_STORIES, &tables::BUSINESS_WORK_HOURS, &tables::BUSINESS_LOCATION, &tables::BUSINESS_GREETING_MESSAGE, &tables::BUSINESS_AWAY_MESSAGE, &tables::BUSINESS_INTRO, &tables::BIRTHDAY, &tables::STAR_REF_PROGRAM, &tables::BOT_VERIFICATION, &tables::DISALLOWED_GIFTS_SETTINGS, &tables::STARS_RATING, &tables::STARS_RATING, &tables::PROFILE_TAB, &tables::DOCUMENT, &tables::TEXT_WITH_ENTITIES])),
-];
+static USER_FULL_R: [tl::Field; 60] = tl::rows("# 0.0! 0.4! 0.5! 0.7! 0.12! 0.13! 0.20! 0.23! 0.26! 0.27! 0.28! 0.29! 0.30! # 1.7! 1.9! 1.10! 1.16! 1.23! 1.24! 1.26! l 0.1s o 0.21o 0.2o 0.22o o 0.3o 0.6i i 0.11i 0.14i 0.15o 0.16s 0.17o 0.18o 0.24o 0.25o 1.0o 1.1o 1.2o 1.3o 1.4o 1.5o 1.6l 1.6i 1.8i 1.11o 1.12o 1.14l 1.15o 1.17o 1.18o 1.18i 1.20o 1.21o 1.22o 1.25l", &[&tables::PEER_SETTINGS, &tables::PHOTO, &tables::PHOTO, &tables::PHOTO, &tables::PEER_NOTIFY_SETTINGS, &tables::BOT_INFO, &tables::CHAT_THEME, &tables::CHAT_ADMIN_RIGHTS, &tables::CHAT_ADMIN_RIGHTS, &tables::WALL_PAPER, &tables::PEER_STORIES, &tables::BUSINESS_WORK_HOURS, &tables::BUSINESS_LOCATION, &tables::BUSINESS_GREETING_MESSAGE, &tables::BUSINESS_AWAY_MESSAGE, &tables::BUSINESS_INTRO, &tables::BIRTHDAY, &tables::STAR_REF_PROGRAM, &tables::BOT_VERIFICATION, &tables::DISALLOWED_GIFTS_SETTINGS, &tables::STARS_RATING, &tables::STARS_RATING, &tables::PROFILE_TAB, &tables::DOCUMENT, &tables::TEXT_WITH_ENTITIES]);
+static USER_FULL_: [tl::Constructor; 1] = tl::constructors(0, &USER_FULL_R, [
+    (0x06cb_e645, true, 36, 60, "userFull flags blocked phone_calls_available phone_calls_private can_pin_message has_scheduled video_calls_available voice_messages_forbidden translations_disabled stories_pinned_available blocked_my_stories_from wallpaper_overridden contact_require_premium read_dates_private flags2 sponsored_enabled can_view_revenue bot_can_manage_emoji_status display_gifts_button noforwards_my_enabled noforwards_peer_enabled unofficial_security_risk id about settings personal_photo profile_photo fallback_photo notify_settings bot_info pinned_msg_id common_chats_count folder_id ttl_period theme private_forward_name bot_group_admin_rights bot_broadcast_admin_rights wallpaper stories business_work_hours business_location business_greeting_message business_away_message business_intro birthday personal_channel_id personal_channel_message stargifts_count starref_program bot_verification send_paid_messages_stars disallowed_gifts stars_rating stars_my_pending_rating stars_my_pending_rating_date main_tab saved_music note bot_manager_id"),
+]);
 tl::family! { enums::UserFull<'_>, enums::UserFull<'a>, &USER_FULL }
 pub(crate) static USER_FULL_T: [tl::Type; 1] = tl::Type::structs(&USER_FULL_);
 
 pub(crate) static USER_PROFILE_PHOTO: tl::Type = tl::Type::tagged::<enums::UserProfilePhoto<'static>>("UserProfilePhoto", 4, &USER_PROFILE_PHOTO_, { static SLOTS: [u16; 4] = tl::slots(&USER_PROFILE_PHOTO_); &SLOTS }, tl::ListOps::NONE);
-static USER_PROFILE_PHOTO_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<()>(0x4f11_bae1, 0, tl::Payload::Value, 0, "userProfilePhotoEmpty", &[]),
-    tl::Constructor::new::<types::UserProfilePhoto<'static>>(0x82d1_f706, 1, tl::Payload::Value, 16, "userProfilePhoto flags has_video personal photo_id stripped_thumb dc_id", &tl::rows::<6>("# 0.0! 0.2! l 0.1y i", &[])),
-];
+static USER_PROFILE_PHOTO_R: [tl::Field; 6] = tl::rows("|# 0.0! 0.2! l 0.1y i", &[]);
+static USER_PROFILE_PHOTO_: [tl::Constructor; 2] = tl::constructors(0, &USER_PROFILE_PHOTO_R, [
+    (0x4f11_bae1, false, 0, 0, "userProfilePhotoEmpty"),
+    (0x82d1_f706, false, 16, 6, "userProfilePhoto flags has_video personal photo_id stripped_thumb dc_id"),
+]);
 tl::family! { enums::UserProfilePhoto<'_>, enums::UserProfilePhoto<'a>, &USER_PROFILE_PHOTO }
 pub(crate) static USER_PROFILE_PHOTO_T: [tl::Type; 2] = tl::Type::structs(&USER_PROFILE_PHOTO_);
 
 pub(crate) static USER_STATUS: tl::Type = tl::Type::tagged::<enums::UserStatus>("UserStatus", 4, &USER_STATUS_, { static SLOTS: [u16; 16] = tl::slots(&USER_STATUS_); &SLOTS }, tl::ListOps::NONE);
-static USER_STATUS_: [tl::Constructor; 6] = [
-    tl::Constructor::new::<()>(0x09d0_5049, 0, tl::Payload::Value, 0, "userStatusEmpty", &[]),
-    tl::Constructor::new::<types::UserStatusOnline>(0xedb9_3949, 1, tl::Payload::Value, 4, "userStatusOnline expires", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::UserStatusOffline>(0x008c_703f, 2, tl::Payload::Value, 4, "userStatusOffline was_online", &tl::rows::<1>("i", &[])),
-    tl::Constructor::new::<types::UserStatusRecently>(0x7b19_7dc8, 3, tl::Payload::Value, 4, "userStatusRecently flags by_me", &tl::rows::<2>("# 0.0!", &[])),
-    tl::Constructor::new::<types::UserStatusLastWeek>(0x541a_1d1a, 4, tl::Payload::Value, 4, "userStatusLastWeek flags by_me", &tl::rows::<2>("# 0.0!", &[])),
-    tl::Constructor::new::<types::UserStatusLastMonth>(0x6589_9777, 5, tl::Payload::Value, 4, "userStatusLastMonth flags by_me", &tl::rows::<2>("# 0.0!", &[])),
-];
+static USER_STATUS_R: [tl::Field; 8] = tl::rows("|i|i|# 0.0!|# 0.0!|# 0.0!", &[]);
+static USER_STATUS_: [tl::Constructor; 6] = tl::constructors(0, &USER_STATUS_R, [
+    (0x09d0_5049, false, 0, 0, "userStatusEmpty"),
+    (0xedb9_3949, false, 4, 1, "userStatusOnline expires"),
+    (0x008c_703f, false, 4, 1, "userStatusOffline was_online"),
+    (0x7b19_7dc8, false, 4, 2, "userStatusRecently flags by_me"),
+    (0x541a_1d1a, false, 4, 2, "userStatusLastWeek flags by_me"),
+    (0x6589_9777, false, 4, 2, "userStatusLastMonth flags by_me"),
+]);
 tl::family! { enums::UserStatus, enums::UserStatus, &USER_STATUS }
 pub(crate) static USER_STATUS_T: [tl::Type; 6] = tl::Type::structs(&USER_STATUS_);
 
 pub(crate) static USERNAME: tl::Type = tl::Type::single::<enums::Username<'static>>("Username", 12, &USERNAME_[0], tl::ListOps::of::<enums::Username<'static>>());
-static USERNAME_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::Username<'static>>(0xb407_3647, 0, tl::Payload::Value, 8, "username flags editable active deletable expired username", &tl::rows::<6>("# 0.0! 0.1! 0.2! 0.3! s", &[])),
-];
+static USERNAME_R: [tl::Field; 6] = tl::rows("# 0.0! 0.1! 0.2! 0.3! s", &[]);
+static USERNAME_: [tl::Constructor; 1] = tl::constructors(0, &USERNAME_R, [
+    (0xb407_3647, false, 8, 6, "username flags editable active deletable expired username"),
+]);
 tl::family! { enums::Username<'_>, enums::Username<'a>, &USERNAME }
 pub(crate) static USERNAME_T: [tl::Type; 1] = tl::Type::structs(&USERNAME_);
 
 pub(crate) static VIDEO_SIZE: tl::Type = tl::Type::tagged::<enums::VideoSize<'static>>("VideoSize", 20, &VIDEO_SIZE_, { static SLOTS: [u16; 8] = tl::slots(&VIDEO_SIZE_); &SLOTS }, tl::ListOps::of::<enums::VideoSize<'static>>());
-static VIDEO_SIZE_: [tl::Constructor; 3] = [
-    tl::Constructor::new::<types::VideoSize<'static>>(0xde33_b094, 0, tl::Payload::Reference, 20, "videoSize flags type w h size video_start_ts", &tl::rows::<6>("# s i i i 0.0d", &[])),
-    tl::Constructor::new::<types::VideoSizeEmojiMarkup<'static>>(0xf85c_413c, 1, tl::Payload::Value, 16, "videoSizeEmojiMarkup emoji_id background_colors", &tl::rows::<2>("l *i", &[])),
-    tl::Constructor::new::<types::VideoSizeStickerMarkup<'static>>(0x0da0_82fe, 2, tl::Payload::Reference, 20, "videoSizeStickerMarkup stickerset sticker_id background_colors", &tl::rows::<3>("o l *i", &[&tables::INPUT_STICKER_SET])),
-];
+static VIDEO_SIZE_R: [tl::Field; 11] = tl::rows("# s i i i 0.0d|l *i|o l *i", &[&tables::INPUT_STICKER_SET]);
+static VIDEO_SIZE_: [tl::Constructor; 3] = tl::constructors(0, &VIDEO_SIZE_R, [
+    (0xde33_b094, true, 20, 6, "videoSize flags type w h size video_start_ts"),
+    (0xf85c_413c, false, 16, 2, "videoSizeEmojiMarkup emoji_id background_colors"),
+    (0x0da0_82fe, true, 20, 3, "videoSizeStickerMarkup stickerset sticker_id background_colors"),
+]);
 tl::family! { enums::VideoSize<'_>, enums::VideoSize<'a>, &VIDEO_SIZE }
 pub(crate) static VIDEO_SIZE_T: [tl::Type; 3] = tl::Type::structs(&VIDEO_SIZE_);
 
 pub(crate) static WALL_PAPER: tl::Type = tl::Type::tagged::<enums::WallPaper<'static>>("WallPaper", 16, &WALL_PAPER_, { static SLOTS: [u16; 4] = tl::slots(&WALL_PAPER_); &SLOTS }, tl::ListOps::of::<enums::WallPaper<'static>>());
-static WALL_PAPER_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::WallPaper<'static>>(0xa437_c3ed, 0, tl::Payload::Reference, 36, "wallPaper id flags creator default pattern dark access_hash slug document settings", &tl::rows::<10>("l # 0.0! 0.1! 0.3! 0.4! l s o 0.2o", &[&tables::DOCUMENT, &tables::WALL_PAPER_SETTINGS])),
-    tl::Constructor::new::<types::WallPaperNoFile<'static>>(0xe080_4116, 1, tl::Payload::Value, 12, "wallPaperNoFile id flags default dark settings", &tl::rows::<5>("l # 0.1! 0.4! 0.2o", &[&tables::WALL_PAPER_SETTINGS])),
-];
+static WALL_PAPER_R: [tl::Field; 15] = tl::rows("l # 0.0! 0.1! 0.3! 0.4! l s o 0.2o|l # 0.1! 0.4! 0.2o", &[&tables::DOCUMENT, &tables::WALL_PAPER_SETTINGS, &tables::WALL_PAPER_SETTINGS]);
+static WALL_PAPER_: [tl::Constructor; 2] = tl::constructors(0, &WALL_PAPER_R, [
+    (0xa437_c3ed, true, 36, 10, "wallPaper id flags creator default pattern dark access_hash slug document settings"),
+    (0xe080_4116, false, 12, 5, "wallPaperNoFile id flags default dark settings"),
+]);
 tl::family! { enums::WallPaper<'_>, enums::WallPaper<'a>, &WALL_PAPER }
 pub(crate) static WALL_PAPER_T: [tl::Type; 2] = tl::Type::structs(&WALL_PAPER_);
 
 pub(crate) static WALL_PAPER_SETTINGS: tl::Type = tl::Type::single::<enums::WallPaperSettings<'static>>("WallPaperSettings", 8, &WALL_PAPER_SETTINGS_[0], tl::ListOps::NONE);
-static WALL_PAPER_SETTINGS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::WallPaperSettings<'static>>(0x372e_fcd0, 0, tl::Payload::Reference, 4, "wallPaperSettings flags blur motion background_color second_background_color third_background_color fourth_background_color intensity rotation emoticon", &tl::rows::<10>("# 0.1! 0.2! 0.0i 0.4i 0.5i 0.6i 0.3i 0.4i 0.7s", &[])),
-];
+static WALL_PAPER_SETTINGS_R: [tl::Field; 10] = tl::rows("# 0.1! 0.2! 0.0i 0.4i 0.5i 0.6i 0.3i 0.4i 0.7s", &[]);
+static WALL_PAPER_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &WALL_PAPER_SETTINGS_R, [
+    (0x372e_fcd0, true, 4, 10, "wallPaperSettings flags blur motion background_color second_background_color third_background_color fourth_background_color intensity rotation emoticon"),
+]);
 tl::family! { enums::WallPaperSettings<'_>, enums::WallPaperSettings<'a>, &WALL_PAPER_SETTINGS }
 pub(crate) static WALL_PAPER_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&WALL_PAPER_SETTINGS_);
 
 pub(crate) static WALLET_OWNERSHIP_PROOF: tl::Type = tl::Type::single::<enums::WalletOwnershipProof<'static>>("WalletOwnershipProof", 12, &WALLET_OWNERSHIP_PROOF_[0], tl::ListOps::NONE);
-static WALLET_OWNERSHIP_PROOF_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::WalletOwnershipProof<'static>>(0x60bc_cb0d, 0, tl::Payload::Value, 8, "walletOwnershipProof timestamp signature", &tl::rows::<2>("i y", &[])),
-];
+static WALLET_OWNERSHIP_PROOF_R: [tl::Field; 2] = tl::rows("i y", &[]);
+static WALLET_OWNERSHIP_PROOF_: [tl::Constructor; 1] = tl::constructors(0, &WALLET_OWNERSHIP_PROOF_R, [
+    (0x60bc_cb0d, false, 8, 2, "walletOwnershipProof timestamp signature"),
+]);
 tl::family! { enums::WalletOwnershipProof<'_>, enums::WalletOwnershipProof<'a>, &WALLET_OWNERSHIP_PROOF }
 pub(crate) static WALLET_OWNERSHIP_PROOF_T: [tl::Type; 1] = tl::Type::structs(&WALLET_OWNERSHIP_PROOF_);
 
 pub(crate) static WALLET_STATE: tl::Type = tl::Type::tagged::<enums::WalletState<'static>>("WalletState", 8, &WALLET_STATE_, { static SLOTS: [u16; 4] = tl::slots(&WALLET_STATE_); &SLOTS }, tl::ListOps::NONE);
-static WALLET_STATE_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::WalletStateEmpty>(0x9cb9_b2ec, 0, tl::Payload::Value, 4, "walletStateEmpty flags creating", &tl::rows::<2>("# 0.0!", &[])),
-    tl::Constructor::new::<types::WalletState<'static>>(0x95c5_346b, 1, tl::Payload::Reference, 20, "walletState flags backup_enabled can_export_phrase can_enable_backup address public_key balance", &tl::rows::<7>("# 0.0! 0.1! 0.2! s y l", &[])),
-];
+static WALLET_STATE_R: [tl::Field; 9] = tl::rows("# 0.0!|# 0.0! 0.1! 0.2! s y l", &[]);
+static WALLET_STATE_: [tl::Constructor; 2] = tl::constructors(0, &WALLET_STATE_R, [
+    (0x9cb9_b2ec, false, 4, 2, "walletStateEmpty flags creating"),
+    (0x95c5_346b, true, 20, 7, "walletState flags backup_enabled can_export_phrase can_enable_backup address public_key balance"),
+]);
 tl::family! { enums::WalletState<'_>, enums::WalletState<'a>, &WALLET_STATE }
 pub(crate) static WALLET_STATE_T: [tl::Type; 2] = tl::Type::structs(&WALLET_STATE_);
 
 pub(crate) static WALLET_TRANSACTION: tl::Type = tl::Type::single::<enums::WalletTransaction<'static>>("WalletTransaction", 36, &WALLET_TRANSACTION_[0], tl::ListOps::of::<enums::WalletTransaction<'static>>());
-static WALLET_TRANSACTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::WalletTransaction<'static>>(0x952d_c143, 0, tl::Payload::Reference, 32, "walletTransaction flags incoming gasless failed key_change comment_encrypted id amount fee date peer comment tx_hash nft", &tl::rows::<14>("# 0.0! 0.1! 0.2! 0.5! 0.6! s l l i o 0.3s 0.4s 0.7o", &[&tables::WALLET_TRANSACTION_PEER, &tables::wallet::NFT_ITEM])),
-];
+static WALLET_TRANSACTION_R: [tl::Field; 14] = tl::rows("# 0.0! 0.1! 0.2! 0.5! 0.6! s l l i o 0.3s 0.4s 0.7o", &[&tables::WALLET_TRANSACTION_PEER, &tables::wallet::NFT_ITEM]);
+static WALLET_TRANSACTION_: [tl::Constructor; 1] = tl::constructors(0, &WALLET_TRANSACTION_R, [
+    (0x952d_c143, true, 32, 14, "walletTransaction flags incoming gasless failed key_change comment_encrypted id amount fee date peer comment tx_hash nft"),
+]);
 tl::family! { enums::WalletTransaction<'_>, enums::WalletTransaction<'a>, &WALLET_TRANSACTION }
 pub(crate) static WALLET_TRANSACTION_T: [tl::Type; 1] = tl::Type::structs(&WALLET_TRANSACTION_);
 
 pub(crate) static WALLET_TRANSACTION_PEER: tl::Type = tl::Type::tagged::<enums::WalletTransactionPeer<'static>>("WalletTransactionPeer", 4, &WALLET_TRANSACTION_PEER_, { static SLOTS: [u16; 8] = tl::slots(&WALLET_TRANSACTION_PEER_); &SLOTS }, tl::ListOps::NONE);
-static WALLET_TRANSACTION_PEER_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::WalletTransactionPeerUser<'static>>(0xd4ea_706d, 0, tl::Payload::Reference, 16, "walletTransactionPeerUser flags user_id address domain", &tl::rows::<4>("# l s 0.0s", &[])),
-    tl::Constructor::new::<types::WalletTransactionPeerAddress<'static>>(0x062c_c1bc, 1, tl::Payload::Value, 8, "walletTransactionPeerAddress flags address domain", &tl::rows::<3>("# s 0.0s", &[])),
-    tl::Constructor::new::<types::WalletTransactionPeerOnramp<'static>>(0xe595_186e, 2, tl::Payload::Reference, 12, "walletTransactionPeerOnramp flags address domain provider_name", &tl::rows::<4>("# s 0.0s s", &[])),
-    tl::Constructor::new::<()>(0x728b_ed5a, 3, tl::Payload::Value, 0, "walletTransactionPeerUnsupported", &[]),
-];
+static WALLET_TRANSACTION_PEER_R: [tl::Field; 11] = tl::rows("# l s 0.0s|# s 0.0s|# s 0.0s s|", &[]);
+static WALLET_TRANSACTION_PEER_: [tl::Constructor; 4] = tl::constructors(0, &WALLET_TRANSACTION_PEER_R, [
+    (0xd4ea_706d, true, 16, 4, "walletTransactionPeerUser flags user_id address domain"),
+    (0x062c_c1bc, false, 8, 3, "walletTransactionPeerAddress flags address domain"),
+    (0xe595_186e, true, 12, 4, "walletTransactionPeerOnramp flags address domain provider_name"),
+    (0x728b_ed5a, false, 0, 0, "walletTransactionPeerUnsupported"),
+]);
 tl::family! { enums::WalletTransactionPeer<'_>, enums::WalletTransactionPeer<'a>, &WALLET_TRANSACTION_PEER }
 pub(crate) static WALLET_TRANSACTION_PEER_T: [tl::Type; 4] = tl::Type::structs(&WALLET_TRANSACTION_PEER_);
 
 pub(crate) static WALLET_USER_ADDRESS: tl::Type = tl::Type::single::<enums::WalletUserAddress<'static>>("WalletUserAddress", 16, &WALLET_USER_ADDRESS_[0], tl::ListOps::of::<enums::WalletUserAddress<'static>>());
-static WALLET_USER_ADDRESS_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::WalletUserAddress<'static>>(0xfe78_eecc, 0, tl::Payload::Reference, 12, "walletUserAddress flags user_id address public_key", &tl::rows::<4>("# 0.0l s y", &[])),
-];
+static WALLET_USER_ADDRESS_R: [tl::Field; 4] = tl::rows("# 0.0l s y", &[]);
+static WALLET_USER_ADDRESS_: [tl::Constructor; 1] = tl::constructors(0, &WALLET_USER_ADDRESS_R, [
+    (0xfe78_eecc, true, 12, 4, "walletUserAddress flags user_id address public_key"),
+]);
 tl::family! { enums::WalletUserAddress<'_>, enums::WalletUserAddress<'a>, &WALLET_USER_ADDRESS }
 pub(crate) static WALLET_USER_ADDRESS_T: [tl::Type; 1] = tl::Type::structs(&WALLET_USER_ADDRESS_);
 
 pub(crate) static WEB_AUTHORIZATION: tl::Type = tl::Type::single::<enums::WebAuthorization<'static>>("WebAuthorization", 48, &WEB_AUTHORIZATION_[0], tl::ListOps::of::<enums::WebAuthorization<'static>>());
-static WEB_AUTHORIZATION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::WebAuthorization<'static>>(0xa6f8_f452, 0, tl::Payload::Reference, 44, "webAuthorization hash bot_id domain browser platform date_created date_active ip region", &tl::rows::<9>("l l s s s i i s s", &[])),
-];
+static WEB_AUTHORIZATION_R: [tl::Field; 9] = tl::rows("l l s s s i i s s", &[]);
+static WEB_AUTHORIZATION_: [tl::Constructor; 1] = tl::constructors(0, &WEB_AUTHORIZATION_R, [
+    (0xa6f8_f452, true, 44, 9, "webAuthorization hash bot_id domain browser platform date_created date_active ip region"),
+]);
 tl::family! { enums::WebAuthorization<'_>, enums::WebAuthorization<'a>, &WEB_AUTHORIZATION }
 pub(crate) static WEB_AUTHORIZATION_T: [tl::Type; 1] = tl::Type::structs(&WEB_AUTHORIZATION_);
 
 pub(crate) static WEB_DOCUMENT: tl::Type = tl::Type::tagged::<enums::WebDocument<'static>>("WebDocument", 24, &WEB_DOCUMENT_, { static SLOTS: [u16; 4] = tl::slots(&WEB_DOCUMENT_); &SLOTS }, tl::ListOps::NONE);
-static WEB_DOCUMENT_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::WebDocument<'static>>(0x1c57_0ed1, 0, tl::Payload::Reference, 28, "webDocument url access_hash size mime_type attributes", &tl::rows::<5>("s l i s *o", &[&tables::DOCUMENT_ATTRIBUTE])),
-    tl::Constructor::new::<types::WebDocumentNoProxy<'static>>(0xf9c8_bcc6, 1, tl::Payload::Reference, 20, "webDocumentNoProxy url size mime_type attributes", &tl::rows::<4>("s i s *o", &[&tables::DOCUMENT_ATTRIBUTE])),
-];
+static WEB_DOCUMENT_R: [tl::Field; 9] = tl::rows("s l i s *o|s i s *o", &[&tables::DOCUMENT_ATTRIBUTE, &tables::DOCUMENT_ATTRIBUTE]);
+static WEB_DOCUMENT_: [tl::Constructor; 2] = tl::constructors(0, &WEB_DOCUMENT_R, [
+    (0x1c57_0ed1, true, 28, 5, "webDocument url access_hash size mime_type attributes"),
+    (0xf9c8_bcc6, true, 20, 4, "webDocumentNoProxy url size mime_type attributes"),
+]);
 tl::family! { enums::WebDocument<'_>, enums::WebDocument<'a>, &WEB_DOCUMENT }
 pub(crate) static WEB_DOCUMENT_T: [tl::Type; 2] = tl::Type::structs(&WEB_DOCUMENT_);
 
 pub(crate) static WEB_DOMAIN_EXCEPTION: tl::Type = tl::Type::single::<enums::WebDomainException<'static>>("WebDomainException", 20, &WEB_DOMAIN_EXCEPTION_[0], tl::ListOps::of::<enums::WebDomainException<'static>>());
-static WEB_DOMAIN_EXCEPTION_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::WebDomainException<'static>>(0x933c_a597, 0, tl::Payload::Reference, 16, "webDomainException flags domain url title favicon", &tl::rows::<5>("# s s s 0.0l", &[])),
-];
+static WEB_DOMAIN_EXCEPTION_R: [tl::Field; 5] = tl::rows("# s s s 0.0l", &[]);
+static WEB_DOMAIN_EXCEPTION_: [tl::Constructor; 1] = tl::constructors(0, &WEB_DOMAIN_EXCEPTION_R, [
+    (0x933c_a597, true, 16, 5, "webDomainException flags domain url title favicon"),
+]);
 tl::family! { enums::WebDomainException<'_>, enums::WebDomainException<'a>, &WEB_DOMAIN_EXCEPTION }
 pub(crate) static WEB_DOMAIN_EXCEPTION_T: [tl::Type; 1] = tl::Type::structs(&WEB_DOMAIN_EXCEPTION_);
 
 pub(crate) static WEB_PAGE: tl::Type = tl::Type::tagged::<enums::WebPage<'static>>("WebPage", 8, &WEB_PAGE_, { static SLOTS: [u16; 8] = tl::slots(&WEB_PAGE_); &SLOTS }, tl::ListOps::NONE);
-static WEB_PAGE_: [tl::Constructor; 4] = [
-    tl::Constructor::new::<types::WebPageEmpty<'static>>(0x211a_1788, 0, tl::Payload::Value, 12, "webPageEmpty flags id url", &tl::rows::<3>("# l 0.0s", &[])),
-    tl::Constructor::new::<types::WebPagePending<'static>>(0xb0d1_3e47, 1, tl::Payload::Value, 16, "webPagePending flags id url date", &tl::rows::<4>("# l 0.0s i", &[])),
-    tl::Constructor::new::<types::WebPage<'static>>(0xe89c_45b2, 2, tl::Payload::Reference, 24, "webPage flags has_large_media video_cover_photo id url display_url hash type site_name title description photo embed_url embed_type embed_width embed_height duration author document cached_page attributes", &tl::rows::<21>("# 0.13! 0.14! l s s i 0.0s 0.1s 0.2s 0.3s 0.4o 0.5s 0.5s 0.6i 0.6i 0.7i 0.8s 0.9o 0.10o 0.12*o", &[&tables::PHOTO, &tables::DOCUMENT, &tables::PAGE, &tables::WEB_PAGE_ATTRIBUTE])),
-    tl::Constructor::new::<types::WebPageNotModified>(0x7311_ca11, 3, tl::Payload::Value, 4, "webPageNotModified flags cached_page_views", &tl::rows::<2>("# 0.0i", &[])),
-];
+static WEB_PAGE_R: [tl::Field; 30] = tl::rows("# l 0.0s|# l 0.0s i|# 0.13! 0.14! l s s i 0.0s 0.1s 0.2s 0.3s 0.4o 0.5s 0.5s 0.6i 0.6i 0.7i 0.8s 0.9o 0.10o 0.12*o|# 0.0i", &[&tables::PHOTO, &tables::DOCUMENT, &tables::PAGE, &tables::WEB_PAGE_ATTRIBUTE]);
+static WEB_PAGE_: [tl::Constructor; 4] = tl::constructors(0, &WEB_PAGE_R, [
+    (0x211a_1788, false, 12, 3, "webPageEmpty flags id url"),
+    (0xb0d1_3e47, false, 16, 4, "webPagePending flags id url date"),
+    (0xe89c_45b2, true, 24, 21, "webPage flags has_large_media video_cover_photo id url display_url hash type site_name title description photo embed_url embed_type embed_width embed_height duration author document cached_page attributes"),
+    (0x7311_ca11, false, 4, 2, "webPageNotModified flags cached_page_views"),
+]);
 tl::family! { enums::WebPage<'_>, enums::WebPage<'a>, &WEB_PAGE }
 pub(crate) static WEB_PAGE_T: [tl::Type; 4] = tl::Type::structs(&WEB_PAGE_);
 
 pub(crate) static WEB_PAGE_ATTRIBUTE: tl::Type = tl::Type::tagged::<enums::WebPageAttribute<'static>>("WebPageAttribute", 8, &WEB_PAGE_ATTRIBUTE_, { static SLOTS: [u16; 16] = tl::slots(&WEB_PAGE_ATTRIBUTE_); &SLOTS }, tl::ListOps::of::<enums::WebPageAttribute<'static>>());
-static WEB_PAGE_ATTRIBUTE_: [tl::Constructor; 7] = [
-    tl::Constructor::new::<types::WebPageAttributeTheme<'static>>(0x54b5_6617, 0, tl::Payload::Value, 4, "webPageAttributeTheme flags documents settings", &tl::rows::<3>("# 0.0*o 0.1o", &[&tables::DOCUMENT, &tables::THEME_SETTINGS])),
-    tl::Constructor::new::<types::WebPageAttributeStory<'static>>(0x2e94_c3e7, 1, tl::Payload::Value, 20, "webPageAttributeStory flags peer id story", &tl::rows::<4>("# o i 0.0o", &[&tables::PEER, &tables::STORY_ITEM])),
-    tl::Constructor::new::<types::WebPageAttributeStickerSet<'static>>(0x50cc_03d3, 2, tl::Payload::Value, 12, "webPageAttributeStickerSet flags emojis text_color stickers", &tl::rows::<4>("# 0.0! 0.1! *o", &[&tables::DOCUMENT])),
-    tl::Constructor::new::<types::WebPageAttributeUniqueStarGift<'static>>(0xcf6f_6db8, 3, tl::Payload::Value, 44, "webPageAttributeUniqueStarGift gift", &tl::rows::<1>("o", &[&tables::STAR_GIFT])),
-    tl::Constructor::new::<types::WebPageAttributeStarGiftCollection<'static>>(0x31ca_d303, 4, tl::Payload::Value, 8, "webPageAttributeStarGiftCollection icons", &tl::rows::<1>("*o", &[&tables::DOCUMENT])),
-    tl::Constructor::new::<types::WebPageAttributeStarGiftAuction<'static>>(0x01c6_41c2, 5, tl::Payload::Value, 48, "webPageAttributeStarGiftAuction gift end_date", &tl::rows::<2>("o i", &[&tables::STAR_GIFT])),
-    tl::Constructor::new::<types::WebPageAttributeAiComposeTone>(0x7781_fe18, 6, tl::Payload::Value, 8, "webPageAttributeAiComposeTone emoji_id", &tl::rows::<1>("l", &[])),
-];
+static WEB_PAGE_ATTRIBUTE_R: [tl::Field; 16] = tl::rows("# 0.0*o 0.1o|# o i 0.0o|# 0.0! 0.1! *o|o|*o|o i|l", &[&tables::DOCUMENT, &tables::THEME_SETTINGS, &tables::PEER, &tables::STORY_ITEM, &tables::DOCUMENT, &tables::STAR_GIFT, &tables::DOCUMENT, &tables::STAR_GIFT]);
+static WEB_PAGE_ATTRIBUTE_: [tl::Constructor; 7] = tl::constructors(0, &WEB_PAGE_ATTRIBUTE_R, [
+    (0x54b5_6617, false, 4, 3, "webPageAttributeTheme flags documents settings"),
+    (0x2e94_c3e7, false, 20, 4, "webPageAttributeStory flags peer id story"),
+    (0x50cc_03d3, false, 12, 4, "webPageAttributeStickerSet flags emojis text_color stickers"),
+    (0xcf6f_6db8, false, 44, 1, "webPageAttributeUniqueStarGift gift"),
+    (0x31ca_d303, false, 8, 1, "webPageAttributeStarGiftCollection icons"),
+    (0x01c6_41c2, false, 48, 2, "webPageAttributeStarGiftAuction gift end_date"),
+    (0x7781_fe18, false, 8, 1, "webPageAttributeAiComposeTone emoji_id"),
+]);
 tl::family! { enums::WebPageAttribute<'_>, enums::WebPageAttribute<'a>, &WEB_PAGE_ATTRIBUTE }
 pub(crate) static WEB_PAGE_ATTRIBUTE_T: [tl::Type; 7] = tl::Type::structs(&WEB_PAGE_ATTRIBUTE_);
 
 pub(crate) static WEB_VIEW_MESSAGE_SENT: tl::Type = tl::Type::single::<enums::WebViewMessageSent<'static>>("WebViewMessageSent", 8, &WEB_VIEW_MESSAGE_SENT_[0], tl::ListOps::NONE);
-static WEB_VIEW_MESSAGE_SENT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::WebViewMessageSent<'static>>(0x0c94_511c, 0, tl::Payload::Value, 4, "webViewMessageSent flags msg_id", &tl::rows::<2>("# 0.0o", &[&tables::INPUT_BOT_INLINE_MESSAGE_ID])),
-];
+static WEB_VIEW_MESSAGE_SENT_R: [tl::Field; 2] = tl::rows("# 0.0o", &[&tables::INPUT_BOT_INLINE_MESSAGE_ID]);
+static WEB_VIEW_MESSAGE_SENT_: [tl::Constructor; 1] = tl::constructors(0, &WEB_VIEW_MESSAGE_SENT_R, [
+    (0x0c94_511c, false, 4, 2, "webViewMessageSent flags msg_id"),
+]);
 tl::family! { enums::WebViewMessageSent<'_>, enums::WebViewMessageSent<'a>, &WEB_VIEW_MESSAGE_SENT }
 pub(crate) static WEB_VIEW_MESSAGE_SENT_T: [tl::Type; 1] = tl::Type::structs(&WEB_VIEW_MESSAGE_SENT_);
 
 pub(crate) static WEB_VIEW_RESULT: tl::Type = tl::Type::single::<enums::WebViewResult<'static>>("WebViewResult", 12, &WEB_VIEW_RESULT_[0], tl::ListOps::NONE);
-static WEB_VIEW_RESULT_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::WebViewResultUrl<'static>>(0x4d22_ff98, 0, tl::Payload::Reference, 8, "webViewResultUrl flags fullsize fullscreen same_origin query_id url", &tl::rows::<6>("# 0.1! 0.2! 0.3! 0.0l s", &[])),
-];
+static WEB_VIEW_RESULT_R: [tl::Field; 6] = tl::rows("# 0.1! 0.2! 0.3! 0.0l s", &[]);
+static WEB_VIEW_RESULT_: [tl::Constructor; 1] = tl::constructors(0, &WEB_VIEW_RESULT_R, [
+    (0x4d22_ff98, true, 8, 6, "webViewResultUrl flags fullsize fullscreen same_origin query_id url"),
+]);
 tl::family! { enums::WebViewResult<'_>, enums::WebViewResult<'a>, &WEB_VIEW_RESULT }
 pub(crate) static WEB_VIEW_RESULT_T: [tl::Type; 1] = tl::Type::structs(&WEB_VIEW_RESULT_);
 

@@ -4,20 +4,22 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
+use super::super::{enums, tables};
 
 
 pub(crate) static PHOTO: tl::Type = tl::Type::single::<enums::photos::Photo<'static>>("photos.Photo", 24, &PHOTO_[0], tl::ListOps::NONE);
-static PHOTO_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::photos::Photo<'static>>(0x2021_2ca8, 0, tl::Payload::Value, 20, "photos.photo photo users", &tl::rows::<2>("o *o", &[&tables::PHOTO, &tables::USER])),
-];
+static PHOTO_R: [tl::Field; 2] = tl::rows("o *o", &[&tables::PHOTO, &tables::USER]);
+static PHOTO_: [tl::Constructor; 1] = tl::constructors(0, &PHOTO_R, [
+    (0x2021_2ca8, false, 20, 2, "photos.photo photo users"),
+]);
 tl::family! { enums::photos::Photo<'_>, enums::photos::Photo<'a>, &PHOTO }
 pub(crate) static PHOTO_T: [tl::Type; 1] = tl::Type::structs(&PHOTO_);
 
 pub(crate) static PHOTOS: tl::Type = tl::Type::tagged::<enums::photos::Photos<'static>>("photos.Photos", 20, &PHOTOS_, { static SLOTS: [u16; 4] = tl::slots(&PHOTOS_); &SLOTS }, tl::ListOps::NONE);
-static PHOTOS_: [tl::Constructor; 2] = [
-    tl::Constructor::new::<types::photos::Photos<'static>>(0x8dca_6aa5, 0, tl::Payload::Value, 16, "photos.photos photos users", &tl::rows::<2>("*o *o", &[&tables::PHOTO, &tables::USER])),
-    tl::Constructor::new::<types::photos::PhotosSlice<'static>>(0x1505_1f54, 1, tl::Payload::Reference, 20, "photos.photosSlice count photos users", &tl::rows::<3>("i *o *o", &[&tables::PHOTO, &tables::USER])),
-];
+static PHOTOS_R: [tl::Field; 5] = tl::rows("*o *o|i *o *o", &[&tables::PHOTO, &tables::USER, &tables::PHOTO, &tables::USER]);
+static PHOTOS_: [tl::Constructor; 2] = tl::constructors(0, &PHOTOS_R, [
+    (0x8dca_6aa5, false, 16, 2, "photos.photos photos users"),
+    (0x1505_1f54, true, 20, 3, "photos.photosSlice count photos users"),
+]);
 tl::family! { enums::photos::Photos<'_>, enums::photos::Photos<'a>, &PHOTOS }
 pub(crate) static PHOTOS_T: [tl::Type; 2] = tl::Type::structs(&PHOTOS_);

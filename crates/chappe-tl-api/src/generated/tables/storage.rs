@@ -8,16 +8,17 @@ use super::super::{enums};
 
 
 pub(crate) static FILE_TYPE: tl::Type = tl::Type::tagged::<enums::storage::FileType>("storage.FileType", 4, &FILE_TYPE_, { static SLOTS: [u16; 32] = tl::slots(&FILE_TYPE_); &SLOTS }, tl::ListOps::NONE);
-static FILE_TYPE_: [tl::Constructor; 10] = [
-    tl::Constructor::new::<()>(0xaa96_3b05, 0, tl::Payload::Value, 0, "storage.fileUnknown", &[]),
-    tl::Constructor::new::<()>(0x40bc_6f52, 1, tl::Payload::Value, 0, "storage.filePartial", &[]),
-    tl::Constructor::new::<()>(0x007e_fe0e, 2, tl::Payload::Value, 0, "storage.fileJpeg", &[]),
-    tl::Constructor::new::<()>(0xcae1_aadf, 3, tl::Payload::Value, 0, "storage.fileGif", &[]),
-    tl::Constructor::new::<()>(0x0a4f_63c0, 4, tl::Payload::Value, 0, "storage.filePng", &[]),
-    tl::Constructor::new::<()>(0xae1e_508d, 5, tl::Payload::Value, 0, "storage.filePdf", &[]),
-    tl::Constructor::new::<()>(0x528a_0677, 6, tl::Payload::Value, 0, "storage.fileMp3", &[]),
-    tl::Constructor::new::<()>(0x4b09_ebbc, 7, tl::Payload::Value, 0, "storage.fileMov", &[]),
-    tl::Constructor::new::<()>(0xb3ce_a0e4, 8, tl::Payload::Value, 0, "storage.fileMp4", &[]),
-    tl::Constructor::new::<()>(0x1081_464c, 9, tl::Payload::Value, 0, "storage.fileWebp", &[]),
-];
+static FILE_TYPE_R: [tl::Field; 0] = tl::rows("|||||||||", &[]);
+static FILE_TYPE_: [tl::Constructor; 10] = tl::constructors(0, &FILE_TYPE_R, [
+    (0xaa96_3b05, false, 0, 0, "storage.fileUnknown"),
+    (0x40bc_6f52, false, 0, 0, "storage.filePartial"),
+    (0x007e_fe0e, false, 0, 0, "storage.fileJpeg"),
+    (0xcae1_aadf, false, 0, 0, "storage.fileGif"),
+    (0x0a4f_63c0, false, 0, 0, "storage.filePng"),
+    (0xae1e_508d, false, 0, 0, "storage.filePdf"),
+    (0x528a_0677, false, 0, 0, "storage.fileMp3"),
+    (0x4b09_ebbc, false, 0, 0, "storage.fileMov"),
+    (0xb3ce_a0e4, false, 0, 0, "storage.fileMp4"),
+    (0x1081_464c, false, 0, 0, "storage.fileWebp"),
+]);
 tl::family! { enums::storage::FileType, enums::storage::FileType, &FILE_TYPE }

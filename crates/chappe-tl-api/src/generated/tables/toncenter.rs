@@ -4,19 +4,21 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
+use super::super::{enums, tables};
 
 
 pub(crate) static API_RESPONSE: tl::Type = tl::Type::single::<enums::toncenter::ApiResponse<'static>>("toncenter.ApiResponse", 12, &API_RESPONSE_[0], tl::ListOps::NONE);
-static API_RESPONSE_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::toncenter::ApiResponse<'static>>(0xac8d_fe19, 0, tl::Payload::Value, 8, "toncenter.apiResponse response", &tl::rows::<1>("o", &[&tables::DATA_JSON])),
-];
+static API_RESPONSE_R: [tl::Field; 1] = tl::rows("o", &[&tables::DATA_JSON]);
+static API_RESPONSE_: [tl::Constructor; 1] = tl::constructors(0, &API_RESPONSE_R, [
+    (0xac8d_fe19, false, 8, 1, "toncenter.apiResponse response"),
+]);
 tl::family! { enums::toncenter::ApiResponse<'_>, enums::toncenter::ApiResponse<'a>, &API_RESPONSE }
 pub(crate) static API_RESPONSE_T: [tl::Type; 1] = tl::Type::structs(&API_RESPONSE_);
 
 pub(crate) static STREAMING_URL: tl::Type = tl::Type::single::<enums::toncenter::StreamingUrl<'static>>("toncenter.StreamingUrl", 12, &STREAMING_URL_[0], tl::ListOps::NONE);
-static STREAMING_URL_: [tl::Constructor; 1] = [
-    tl::Constructor::new::<types::toncenter::StreamingUrl<'static>>(0x1988_7601, 0, tl::Payload::Value, 8, "toncenter.streamingUrl url expires", &tl::rows::<2>("s i", &[])),
-];
+static STREAMING_URL_R: [tl::Field; 2] = tl::rows("s i", &[]);
+static STREAMING_URL_: [tl::Constructor; 1] = tl::constructors(0, &STREAMING_URL_R, [
+    (0x1988_7601, false, 8, 2, "toncenter.streamingUrl url expires"),
+]);
 tl::family! { enums::toncenter::StreamingUrl<'_>, enums::toncenter::StreamingUrl<'a>, &STREAMING_URL }
 pub(crate) static STREAMING_URL_T: [tl::Type; 1] = tl::Type::structs(&STREAMING_URL_);
