@@ -23,4 +23,22 @@ fn main() {
     let version = Command::new(rustc).arg("--version").output().map(|output| output.stdout);
     let version = String::from_utf8(version.unwrap_or_default()).unwrap_or_default();
     println!("cargo::rustc-env=BENCH_RUSTC={}", version.trim());
+    if env::var_os("CARGO_FEATURE_TL").is_some() {
+        let schema =
+            folder_of("layer-tl-types-0.5").expect("cargo knows where its dependencies are") + "/tl/api.tl";
+        println!("cargo::rustc-env=BENCH_LAYER_SCHEMA={schema}");
+    }
+}
+
+/// The folder of a dependency, given the beginning of the folder's name.
+fn folder_of(package: &str) -> Option<String> {
+    let cargo = env::var("CARGO").ok()?;
+    let arguments = ["metadata", "--format-version", "1", "--offline", "--features", "tl"];
+    let output = Command::new(cargo).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let manifest = text
+        .split("\"manifest_path\":\"")
+        .find(|rest| rest.split('"').next().is_some_and(|path| path.contains(&format!("/{package}"))))?;
+    let path = manifest.split('"').next()?;
+    path.strip_suffix("/Cargo.toml").map(str::to_owned)
 }

@@ -45,29 +45,38 @@ pub(crate) struct Timing {
 }
 
 impl Bench {
-    /// Builds the benchmark program with optimisation and runs one suite.
+    /// Builds the benchmark program with optimisation and runs one suite; of the generated types, both.
     pub(crate) fn run(&self) -> Result<()> {
         let suite = self.suite.to_possible_value().map(|value| value.get_name().to_owned());
-        forward(suite.into_iter().chain(self.rest.iter().cloned()))
+        let arguments = |suite| [suite].into_iter().chain(self.rest.iter().cloned());
+        match self.suite {
+            Suite::Tl => {
+                // The codec of the peers is compiled for this suite alone: it takes minutes.
+                forward(&["--features", "tl"], arguments("tl".to_owned()))?;
+                forward(&["--features", "tl"], arguments("tl-build".to_owned()))
+            }
+            _ => forward(&[], suite.into_iter().chain(self.rest.iter().cloned())),
+        }
     }
 }
 
 impl Timing {
     /// Builds the benchmark program with optimisation and runs the timing test.
     pub(crate) fn run(&self) -> Result<()> {
-        forward(["timing".to_owned()].into_iter().chain(self.rest.iter().cloned()))
+        forward(&[], ["timing".to_owned()].into_iter().chain(self.rest.iter().cloned()))
     }
 }
 
-/// Runs the benchmark program with these arguments.
-fn forward(arguments: impl Iterator<Item = String>) -> Result<()> {
+/// Runs the benchmark program, built with these options, with these arguments.
+fn forward(options: &[&str], arguments: impl Iterator<Item = String>) -> Result<()> {
     let manifest = manifest(&workspace::root());
     ensure!(manifest.is_file(), "crates/chappe-bench is not part of this checkout");
     let mut command = shell::cargo(&workspace::root());
     // Our feature `aes/zeroize` would slow the peers that share the crate; flags of the caller stay.
     let flags = env::var("RUSTFLAGS").unwrap_or_default();
     command.env("RUSTFLAGS", format!("{flags} --cfg chappe_plain_aes").trim_start());
-    command.args(["run", "--release", "--quiet", "--manifest-path"]).arg(manifest).arg("--").args(arguments);
+    command.args(["run", "--release", "--quiet"]).args(options);
+    command.arg("--manifest-path").arg(manifest).arg("--").args(arguments);
     Shell::loud().run(&mut command)
 }
 

@@ -3,6 +3,8 @@
 //! Ratios are the result, not times: all cases of a group run once in each round, in rotated order and in one
 //! process, and the ratio is formed within the round. What is printed is the median over the rounds and the spread.
 
+#[cfg(feature = "tl")]
+mod allocations;
 mod crypto;
 mod handshake;
 mod harness;
@@ -15,6 +17,9 @@ mod openssl;
 mod report;
 mod session;
 mod timing;
+#[cfg(feature = "tl")]
+mod tl;
+mod tl_build;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -40,6 +45,11 @@ enum Suite {
     Session(Options),
     /// Connections and calls over real sockets; writes its section of docs/performance.md.
     Net(Options),
+    /// Decoding and encoding; writes its section of docs/performance.md. Needs the feature `tl`.
+    #[cfg(feature = "tl")]
+    Tl(Options),
+    /// What the generated types cost the compiler; writes its section of docs/performance.md.
+    TlBuild(Options),
     /// Two-class statistical test of what is claimed to be constant time.
     Timing(timing::Options),
 }
@@ -73,12 +83,18 @@ impl Options {
 }
 
 fn main() -> Result<()> {
+    if let Some(log) = tl_build::compiler_log() {
+        tl_build::compile(&log);
+    }
     match Arguments::parse().suite {
         Suite::Idle => idle::run(),
         Suite::Crypto(options) => options.report("crypto", &crypto::run(&options.settings())),
         Suite::Handshake(options) => options.report("handshake", &handshake::run(&options.settings())?),
         Suite::Session(options) => options.report("session", &session::run(&options.settings())),
         Suite::Net(options) => options.report("net", &net::run(&options.settings())?),
+        #[cfg(feature = "tl")]
+        Suite::Tl(options) => options.report("tl", &tl::run(&options.settings())?),
+        Suite::TlBuild(options) => options.report("tl-build", &tl_build::run()?),
         Suite::Timing(options) => timing::run(&options),
     }
 }

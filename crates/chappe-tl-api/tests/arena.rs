@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::alloc::System;
 
 use chappe_tl::deserialize::{Error, Options, Place};
-use chappe_tl::table::{Arena, Decoded, OwnedAnswer, RawObject};
+use chappe_tl::table::{Arena, Decoded, OwnedAnswer, RawObject, View};
 use chappe_tl::{Deserializable, EncodeError, Identifiable, RemoteCall, Serializable};
 use chappe_tl_api::{AnyCall, LAYER, enums, functions, name_for_id, types};
 
@@ -316,4 +316,30 @@ fn strict_reading_refuses_what_nobody_should_write() {
     assert_eq!(decode(&[1, b'a', 0, 0]), Ok(()));
     assert!(decode(&[1, b'a', 0, 1]).unwrap_err().contains("padding"));
     assert!(decode(&[254, 1, 0, 0, b'a', 0, 0, 0]).unwrap_err().contains("long form"));
+}
+
+#[test]
+fn sec_117_fields_that_share_a_bit_are_written_together_or_not_at_all() {
+    let peer = enums::Peer::User(types::PeerUser { user_id: 5 });
+    let half = types::MessageFwdHeader {
+        imported: false,
+        saved_out: false,
+        from_id: None,
+        from_name: None,
+        date: 1,
+        channel_post: None,
+        post_author: None,
+        saved_from_peer: Some(&peer),
+        saved_from_msg_id: None,
+        saved_from_id: None,
+        saved_from_name: None,
+        saved_date: None,
+        psa_type: None,
+    };
+    let expected = EncodeError::PartialFlagGroup { ty: "messageFwdHeader", word: "flags", bit: 4 };
+    assert_eq!(half.try_to_bytes(), Err(expected));
+    assert_eq!(enums::MessageFwdHeader::MessageFwdHeader(&half).try_to_bytes(), Err(expected));
+    assert_eq!(View::new(&half).try_to_bytes(), Err(expected), "by the table as well");
+    let whole = types::MessageFwdHeader { saved_from_msg_id: Some(7), ..half };
+    assert_eq!(whole.try_to_bytes().map(|bytes| bytes.len()), Ok(4 + 4 + 12 + 4));
 }

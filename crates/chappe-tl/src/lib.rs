@@ -7,7 +7,7 @@
 //! * [`Deserializable`] reads an object from a [`deserialize::Cursor`], which checks every length against what
 //!   remains before anything is allocated, and limits nesting.
 //! * [`Identifiable`] and [`RemoteCall`] tie constructors to their ids and functions to their results.
-//! * [`table`] decodes types of a large schema into an arena, without code of their own.
+//! * `table` decodes types of a large schema into an arena, without code of their own (feature `table`, on by default).
 //! * [`RawVec`] is a vector without constructor id, [`Blob`] an object kept as bytes.
 //!
 //! Types named by their constructor (`types::X`) are *bare*: their fields only. Enums of all constructors of a type
@@ -47,6 +47,7 @@ mod raw;
 mod serialize;
 mod sink;
 mod strings;
+#[cfg(feature = "table")]
 pub mod table;
 mod vectors;
 

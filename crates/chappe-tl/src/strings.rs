@@ -30,20 +30,34 @@ const fn padded(header: usize, len: usize) -> usize {
 
 fn write<S: Sink + ?Sized>(bytes: &[u8], out: &mut S) -> core::result::Result<(), EncodeError> {
     let len = bytes.len();
-    if len > MAX_STRING_LEN {
-        return Err(EncodeError::StringTooLong { len });
-    }
-    let header = if len <= MAX_SHORT_LEN {
-        out.put(&[len as u8]);
-        1
-    } else {
-        out.put_u32((len as u32) << 8 | u32::from(LONG_FORM));
-        4
+    let rest = match (len, bytes.split_first_chunk()) {
+        // The length and what stands beside it in its word.
+        (..=MAX_SHORT_LEN, Some(([a, b, c], rest))) => {
+            out.put_u32(u32::from_le_bytes([len as u8, *a, *b, *c]));
+            rest
+        }
+        (..=MAX_SHORT_LEN, None) => {
+            out.put_u32(padded_word(bytes) << 8 | len as u32);
+            return Ok(());
+        }
+        (..=MAX_STRING_LEN, _) => {
+            out.put_u32((len as u32) << 8 | u32::from(LONG_FORM));
+            bytes
+        }
+        _ => return Err(EncodeError::StringTooLong { len }),
     };
-    out.put(bytes);
-    let padding = padded(header, len) - (header + len);
-    out.put(&[0; 3][..padding]);
+    let (words, tail) = rest.split_at(rest.len() & !3);
+    out.put(words);
+    if !tail.is_empty() {
+        out.put_u32(padded_word(tail));
+    }
     Ok(())
+}
+
+/// Up to three bytes, with zeros behind them.
+#[inline]
+fn padded_word(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
 }
 
 impl<'a> Cursor<'a> {

@@ -97,6 +97,29 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Returns whether the field is a vector.
+    #[cfg(feature = "serde")]
+    pub(super) const fn is_list(self) -> bool {
+        self as u8 >= Self::ListInt as u8 && self as u8 <= Self::OptListObject as u8
+    }
+
+    /// Returns what stands in the vector, or in the `Option`.
+    #[cfg(feature = "serde")]
+    pub(super) const fn element(self) -> Self {
+        match self {
+            Self::Int | Self::OptInt | Self::ListInt | Self::OptListInt => Self::Int,
+            Self::Long | Self::OptLong | Self::ListLong | Self::OptListLong => Self::Long,
+            Self::Double | Self::OptDouble | Self::ListDouble | Self::OptListDouble => Self::Double,
+            Self::Flag | Self::Bool | Self::OptBool | Self::ListBool | Self::OptListBool => Self::Bool,
+            Self::Str | Self::OptStr | Self::ListStr | Self::OptListStr => Self::Str,
+            Self::Bytes | Self::OptBytes | Self::ListBytes | Self::OptListBytes => Self::Bytes,
+            Self::Int128 | Self::OptInt128 | Self::ListInt128 | Self::OptListInt128 => Self::Int128,
+            Self::Int256 | Self::OptInt256 | Self::ListInt256 | Self::OptListInt256 => Self::Int256,
+            Self::Object | Self::OptObject | Self::ListObject | Self::OptListObject => Self::Object,
+            Self::Word | Self::Query => Self::Query,
+        }
+    }
+
     /// Returns whether the Rust type is an `Option`.
     pub const fn is_optional(self) -> bool {
         (self as u8 >= Self::OptInt as u8 && self as u8 <= Self::OptObject as u8)

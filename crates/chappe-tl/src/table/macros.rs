@@ -16,9 +16,37 @@ macro_rules! described_only {
 }
 
 /// What the values of a generated type can do.
+#[cfg(not(feature = "serde"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! plain {
+    ($type:ty, $table:expr) => {
+        $crate::plain_without_serde! { $type, $table }
+    };
+}
+
+/// What the values of a generated type can do, serde's traits among it.
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! plain {
+    ($type:ty, $table:expr) => {
+        $crate::plain_without_serde! { $type, $table }
+        impl $crate::table::serde::Serialize for $type {
+            fn serialize<S: $crate::table::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error> {
+                $crate::table::serde::serialize(self, serializer)
+            }
+        }
+    };
+}
+
+/// What the values of a generated type can do without serde.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! plain_without_serde {
     ($type:ty, $table:expr) => {
         $crate::described_only! { $type, $table }
         impl Clone for $type {

@@ -8,7 +8,7 @@
 //! * [`Arena::decode`] reads an answer without copying its strings; a reused arena does not allocate;
 //! * [`Decoded`] is an object with the memory it lives in, for answers that must outlive their buffer;
 //! * encoding is generated code, compiled only by those who use a type;
-//! * [`View`] reads any object by its table: `Debug`, `PartialEq` and tools are made of it.
+//! * [`View`] reads any object by its table: `Debug`, `PartialEq`, serde and tools are made of it.
 //!
 //! **Invariant:** only `raw.rs` is unsafe, and it trusts nothing but the table that a type names ([`Described`]).
 
@@ -20,6 +20,8 @@ mod fields;
 mod layout;
 mod macros;
 mod raw;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod value;
 
 pub use crate::codegen::{Encoded, String, Vec, boxed, unit};

@@ -613,15 +613,14 @@ impl<'a> Machine<'a, '_> {
     fn str(&mut self) -> Result<&'a str, Stop> {
         let start = self.rest;
         let bytes = self.borrowed_bytes()?;
-        let text = if is_ascii(bytes) {
-            // SAFETY: ASCII is UTF-8.
-            unsafe { core::str::from_utf8_unchecked(bytes) }
-        } else {
-            match core::str::from_utf8(bytes) {
-                Ok(text) => text,
-                Err(error) => return self.replaced(bytes, start, error.valid_up_to()),
-            }
-        };
+        let ascii = ascii_prefix(bytes);
+        if ascii < bytes.len()
+            && let Err(error) = core::str::from_utf8(&bytes[ascii..])
+        {
+            return self.replaced(bytes, start, ascii + error.valid_up_to());
+        }
+        // SAFETY: ASCII is UTF-8, and what follows it was found to be UTF-8.
+        let text = unsafe { core::str::from_utf8_unchecked(bytes) };
         Ok(if self.source.copy { self.copied_str(text) } else { text })
     }
 
@@ -722,19 +721,18 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
-/// Looks at eight bytes at a time, the last eight possibly twice.
+/// Returns how many bytes at the beginning are ASCII, or fewer: eight bytes are looked at together.
 #[inline(always)]
-fn is_ascii(bytes: &[u8]) -> bool {
+fn ascii_prefix(bytes: &[u8]) -> usize {
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let Some(last) = bytes.last_chunk::<8>() else {
-        return bytes.iter().fold(0, |all, byte| all | byte) < 0x80;
-    };
-    let all = bytes
-        .as_chunks::<8>()
-        .0
-        .iter()
-        .fold(u64::from_le_bytes(*last), |all, chunk| all | u64::from_le_bytes(*chunk));
-    all & HIGH == 0
+    let (chunks, tail) = bytes.as_chunks::<8>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        if u64::from_le_bytes(*chunk) & HIGH != 0 {
+            return index * 8;
+        }
+    }
+    let is_ascii = tail.iter().fold(0, |all, byte| all | byte) < 0x80;
+    if is_ascii { bytes.len() } else { bytes.len() - tail.len() }
 }
 
 // ------------------------------------------------------------------------------------------------ slices
