@@ -108,16 +108,16 @@ fn run_until(context: &mut Context, limit: When) -> Result<Verdict> {
     for Client { script, runtime, .. } in
         CLIENTS.iter().filter(|client| client.when == When::Always || limit == When::WithAll)
     {
-        let program = match prepared.iter().find(|(known, _)| known == runtime) {
-            Some((_, program)) => program.clone(),
-            None => {
-                let program = prepare(context, *runtime, &folder)?;
-                if program.is_none() {
-                    left_out.push(runtime.name());
-                }
-                prepared.push((*runtime, program.clone()));
-                program
+        let known = prepared.iter().find(|(known, _)| known == runtime);
+        let program = if let Some((_, program)) = known {
+            program.clone()
+        } else {
+            let program = prepare(context, *runtime, &folder)?;
+            if program.is_none() {
+                left_out.push(runtime.name());
             }
+            prepared.push((*runtime, program.clone()));
+            program
         };
         let Some(program) = program else { continue };
         let server = match &mut server {
