@@ -47,16 +47,19 @@ pub(crate) struct Timing {
 impl Bench {
     /// Builds the benchmark program with optimisation and runs one suite; of the generated types, both.
     pub(crate) fn run(&self) -> Result<()> {
-        let suite = self.suite.to_possible_value().map(|value| value.get_name().to_owned());
-        let arguments = |suite| [suite].into_iter().chain(self.rest.iter().cloned());
-        match self.suite {
-            Suite::Tl => {
-                // The codec of the peers is compiled for this suite alone: it takes minutes.
-                forward(&["--features", "tl"], arguments("tl".to_owned()))?;
-                forward(&["--features", "tl"], arguments("tl-build".to_owned()))
-            }
-            _ => forward(&[], suite.into_iter().chain(self.rest.iter().cloned())),
+        // The peers of these suites take the compiler minutes, so each is compiled for its own suite alone.
+        let (features, suites): (&[&str], &[&str]) = match self.suite {
+            Suite::Idle => (&[], &["idle"]),
+            Suite::Crypto => (&[], &["crypto"]),
+            Suite::Handshake => (&[], &["handshake"]),
+            Suite::Session => (&["--features", "session"], &["session"]),
+            Suite::Net => (&["--features", "net"], &["net"]),
+            Suite::Tl => (&["--features", "tl"], &["tl", "tl-build"]),
+        };
+        for suite in suites {
+            forward(features, [(*suite).to_owned()].into_iter().chain(self.rest.iter().cloned()))?;
         }
+        Ok(())
     }
 }
 

@@ -11,10 +11,12 @@ mod harness;
 mod idle;
 mod limits;
 mod machine;
+#[cfg(feature = "net")]
 mod net;
 #[cfg(openssl)]
 mod openssl;
 mod report;
+#[cfg(feature = "session")]
 mod session;
 mod timing;
 #[cfg(feature = "tl")]
@@ -41,9 +43,11 @@ enum Suite {
     Crypto(Options),
     /// Creating an `auth_key`, client and server; writes its section of docs/performance.md.
     Handshake(Options),
-    /// Calls through a session; writes its section of docs/performance.md.
+    /// Calls through a session; writes its section of docs/performance.md. Needs the feature `session`.
+    #[cfg(feature = "session")]
     Session(Options),
-    /// Connections and calls over real sockets; writes its section of docs/performance.md.
+    /// Connections and calls over real sockets; writes its section of docs/performance.md. Needs the feature `net`.
+    #[cfg(feature = "net")]
     Net(Options),
     /// Decoding and encoding; writes its section of docs/performance.md. Needs the feature `tl`.
     #[cfg(feature = "tl")]
@@ -90,7 +94,9 @@ fn main() -> Result<()> {
         Suite::Idle => idle::run(),
         Suite::Crypto(options) => options.report("crypto", &crypto::run(&options.settings())),
         Suite::Handshake(options) => options.report("handshake", &handshake::run(&options.settings())?),
+        #[cfg(feature = "session")]
         Suite::Session(options) => options.report("session", &session::run(&options.settings())),
+        #[cfg(feature = "net")]
         Suite::Net(options) => options.report("net", &net::run(&options.settings())?),
         #[cfg(feature = "tl")]
         Suite::Tl(options) => options.report("tl", &tl::run(&options.settings())?),

@@ -64,7 +64,9 @@ fn out(settings: &Settings, report: &mut Report, title: &str, each: usize, least
             Layer::new(1, 1),
             |_| {},
             |peer| {
-                (0..AT_ONCE).for_each(|_| drop(black_box(peer.send())));
+                for _ in 0..AT_ONCE {
+                    black_box(peer.send());
+                }
             },
         ));
         cases.push(Case::prepared(
@@ -73,7 +75,9 @@ fn out(settings: &Settings, report: &mut Report, title: &str, each: usize, least
             Ferogram::new(1, 1),
             |_| {},
             |peer| {
-                (0..AT_ONCE).for_each(|_| drop(black_box(peer.send())));
+                for _ in 0..AT_ONCE {
+                    black_box(peer.send());
+                }
             },
         ));
     }
