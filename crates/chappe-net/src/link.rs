@@ -24,7 +24,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// Frames and hides an envelope in its own buffer and returns what to write: nothing where something stands in
-    /// between, whose bytes wait in [`carrier`](Self::carrier) then.
+    /// between, whose bytes wait in the buffer of the carrier then.
     ///
     /// Frames must be written in the order they were encoded in, since the cipher streams run on.
     ///

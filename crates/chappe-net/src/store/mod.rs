@@ -15,7 +15,7 @@
 //! let slot = Slot::production(2);
 //! assert!(load_state(&store, slot)?.is_none()); // no key yet: make one, and save the session's export
 //! # let session = chappe_session::client::ClientSession::new(
-//! #     Default::default(),
+//! #     chappe_session::client::ClientConfig::default(),
 //! #     chappe_session::client::KeyMaterial::from_handshake([7; 256], 42, 0, 1_707_425_104),
 //! #     chappe_session::Now::new(chappe_session::MonoTime::ZERO, chappe_session::UnixTime::from_secs(1_707_425_104)),
 //! # );
