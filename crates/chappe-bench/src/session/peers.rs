@@ -7,8 +7,9 @@ use grammers_mtproto::mtp::{Encrypted, Mtp};
 
 use super::pen::{BODY, KEY, Pen};
 
-/// Frames for a peer. They open again and again: none of the peers' entry points looks for duplicates.
+/// Frames for a peer. Those of grammers open again and again; the others remember ids, and get new frames each time.
 pub struct Frames {
+    each: usize,
     sealed: Vec<Vec<u8>>,
     copies: Vec<Vec<u8>>,
 }
@@ -23,7 +24,12 @@ impl Frames {
         let session_id = SessionId::from_raw(session_id);
         let sealed: Vec<Vec<u8>> =
             (0..frames).map(|_| pen.answer(now, session_id, &questions).to_vec()).collect();
-        Self { copies: sealed.clone(), sealed }
+        Self { each, copies: sealed.clone(), sealed }
+    }
+
+    /// As many frames again, with new ids.
+    fn renewed(&self, session_id: i64) -> Self {
+        Self::new(session_id, self.sealed.len(), self.each)
     }
 
     fn restore(&mut self) {
@@ -94,7 +100,7 @@ impl Layer {
     }
 
     pub fn prepare(&mut self) {
-        self.frames.restore();
+        self.frames = self.frames.renewed(self.session.session_id());
     }
 
     pub fn receive(&mut self) -> usize {
@@ -121,7 +127,7 @@ impl Ferogram {
     }
 
     pub fn prepare(&mut self) {
-        self.frames.restore();
+        self.frames = self.frames.renewed(self.session.session_id());
     }
 
     pub fn receive(&mut self) -> usize {
