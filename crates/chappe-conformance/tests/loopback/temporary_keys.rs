@@ -11,8 +11,9 @@ use chappe_loopback::api::Account;
 use chappe_loopback::schema::functions;
 use chappe_loopback::{Loopback, Options};
 use chappe_session::EncryptedSession;
-use chappe_tl::Deserializable;
-use chappe_tl_mtproto::functions::Ping;
+use chappe_tl::{Deserializable, Identifiable};
+use chappe_tl_mtproto::functions::{DestroyAuthKey, Ping};
+use chappe_tl_mtproto::types::DestroyAuthKeyOk;
 use chappe_transport::{AckRequest, ErrorCode, Framing, Incoming};
 
 use crate::client::{Client, PATIENCE, connect, make_key, plain};
@@ -68,12 +69,7 @@ fn a_bound_key_speaks_for_the_permanent_one() {
     client.answer(query).expect("the token is known");
 
     // Under the permanent key itself, the same login holds.
-    let mut rng = Drbg::from_os().expect("the system has randomness");
-    let stream = connect(&dc, plain(Framing::Abridged), &mut rng);
-    let session = EncryptedSession::with_rng(*permanent.as_bytes(), 0, 0, &mut rng);
-    let mut direct = Client::with_session(stream, session, rng);
-    direct.send(&Ping { ping_id: 1 }, AckRequest::No);
-    direct.receive().expect("bad_server_salt tells the salt");
+    let mut direct = under(&dc, &permanent);
     direct.call(&functions::updates::GetState {}).expect("logged in");
 }
 
@@ -93,13 +89,45 @@ fn sec_127_an_expired_temporary_key_gets_404() {
     let (mut client, _) = unbound(&dc);
     client.call(&functions::help::GetConfig {}).expect("an answer");
     dc.expire_temporary_keys();
-    // The connection that used the key lives on it until it ends; the next one learns.
+    assert_eq!(refusal(&mut client), ErrorCode::UnknownAuthKey);
     let mut rng = Drbg::from_os().expect("the system has randomness");
     client.stream = connect(&dc, plain(Framing::Abridged), &mut rng);
+    assert_eq!(refusal(&mut client), ErrorCode::UnknownAuthKey, "and on the next connection");
+}
+
+#[test]
+fn a_key_that_is_destroyed_ends_at_once_and_so_do_the_keys_that_speak_for_it() {
+    let dc = Loopback::start().expect("a port is free");
+    let (mut bound, permanent) = unbound(&dc);
+    let (mut other, _) = unbound(&dc);
+    assert_eq!(bind(&mut bound, &permanent), Ok(true));
+    bound.call(&functions::help::GetNearestDc {}).expect("an answer");
+
+    let mut direct = under(&dc, &permanent);
+    direct.send(&DestroyAuthKey {}, AckRequest::No);
+    direct.receive_object(DestroyAuthKeyOk::CONSTRUCTOR_ID);
+    assert_eq!(refusal(&mut direct), ErrorCode::UnknownAuthKey, "over the connection that destroyed it");
+    assert_eq!(refusal(&mut bound), ErrorCode::UnknownAuthKey, "under the key that was bound to it");
+    other.call(&functions::help::GetConfig {}).expect("a key that is bound to nothing stays");
+}
+
+/// A client that uses a permanent key itself, and knows its salt.
+fn under(dc: &Loopback, permanent: &AuthKey) -> Client {
+    let mut rng = Drbg::from_os().expect("the system has randomness");
+    let stream = connect(dc, plain(Framing::Abridged), &mut rng);
+    let session = EncryptedSession::with_rng(*permanent.as_bytes(), 0, 0, &mut rng);
+    let mut client = Client::with_session(stream, session, rng);
+    client.send(&Ping { ping_id: 1 }, AckRequest::No);
+    client.receive().expect("bad_server_salt tells the salt");
+    client
+}
+
+/// Sends a query and returns the transport error that answers it.
+fn refusal(client: &mut Client) -> ErrorCode {
     client.send(&functions::help::GetConfig {}, AckRequest::No);
     let code = client.stream.receive(PATIENCE, |incoming| match incoming {
         Incoming::Error(code) => code,
         other => panic!("{other:?} instead of an error"),
     });
-    assert_eq!(code.expect("an error comes"), ErrorCode::UnknownAuthKey);
+    code.expect("an error comes")
 }

@@ -49,8 +49,6 @@ pub struct ServerConnection {
     peer: Peer,
     tail: TransportTail,
     waker: Waker,
-    /// The key of the last frame, which nearly always is that of the next.
-    key: Option<Arc<KeyState>>,
     sessions: Vec<Attached>,
     waiting: VecDeque<Waiting>,
     is_over: bool,
@@ -79,7 +77,6 @@ impl ServerConnection {
             peer,
             tail,
             waker,
-            key: None,
             sessions: Vec::new(),
             waiting: VecDeque::new(),
             is_over: false,
@@ -136,13 +133,10 @@ impl ServerConnection {
         if key_id.is_zero() {
             return self.on_plain(now, payload, rng);
         }
-        let known = self.key.take().filter(|key| key.auth_key().id() == key_id && !key.is_expired(now.unix));
-        match known.or_else(|| self.engine.key(key_id, now.unix)) {
+        // Looked up for each frame: a key may have been destroyed over another connection.
+        match self.engine.key(key_id, now.unix) {
             None => self.end(Some(ErrorCode::UnknownAuthKey)),
-            Some(key) => {
-                self.on_encrypted(now, &key, payload, ack, rng);
-                self.key = Some(key);
-            }
+            Some(key) => self.on_encrypted(now, &key, payload, ack, rng),
         }
     }
 

@@ -123,21 +123,27 @@ impl Keys {
         self.by_id.contains_key(&id)
     }
 
+    /// Adds a key; the oldest make room.
     pub(super) fn insert(&mut self, state: Arc<KeyState>, max: usize) {
-        while self.order.len() >= max.max(1) {
-            if let Some(oldest) = self.order.pop_front() {
-                self.by_id.remove(&oldest);
-            }
-        }
         let id = state.auth_key().id();
-        if self.by_id.insert(id, state).is_none() {
+        if !self.contains(id) {
+            while self.order.len() >= max.max(1) {
+                let oldest = self.order[0];
+                self.forget(oldest);
+            }
             self.order.push_back(id);
         }
+        self.by_id.insert(id, state);
     }
 
+    /// Forgets a key, and the temporary keys that speak for it; says whether there was one.
     pub(super) fn forget(&mut self, id: AuthKeyId) -> bool {
-        self.order.retain(|known| *known != id);
-        self.by_id.remove(&id).is_some()
+        let existed = self.by_id.remove(&id).is_some();
+        self.by_id.retain(
+            |_, state| !matches!(state.kind(), KeyKind::Temporary { bound_to: Some(to), .. } if to == id),
+        );
+        self.order.retain(|known| self.by_id.contains_key(known));
+        existed
     }
 
     pub(super) fn all(&self) -> Vec<Arc<KeyState>> {
