@@ -1,9 +1,9 @@
 //! How many connections a server lets in, in all and from each address.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chappe_session::server::Quota;
 use chappe_transport::ReplayFilter;
 
 use crate::error::LinkError;
@@ -19,10 +19,10 @@ pub(crate) struct Gate {
     tally: Arc<Tally>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
     all: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_network: Quota<IpAddr>,
 }
 
 impl Gate {
@@ -31,7 +31,10 @@ impl Gate {
             0 => None,
             capacity => Some(Mutex::new(ReplayFilter::new(capacity))),
         };
-        Self { options, counts: Mutex::default(), replays, tally: Arc::default() }
+        // Each network that is counted has a connection, so there are no more networks than those.
+        let by_network = Quota::new(options.max_connections_per_address, options.max_connections);
+        let counts = Mutex::new(Counts { all: 0, by_network });
+        Self { options, counts, replays, tally: Arc::default() }
     }
 
     /// Returns what was counted so far.
@@ -51,11 +54,8 @@ impl Gate {
         if counts.all >= self.options.max_connections {
             return Err(LinkError::TooMany { limit: self.options.max_connections });
         }
-        let from_there = counts.by_address.entry(address).or_default();
-        if *from_there >= self.options.max_connections_per_address {
-            return Err(LinkError::TooMany { limit: self.options.max_connections_per_address });
-        }
-        *from_there += 1;
+        let limit = self.options.max_connections_per_address;
+        counts.by_network.take(address).map_err(|_| LinkError::TooMany { limit })?;
         counts.all += 1;
         Ok(Place { gate: Arc::clone(self), address })
     }
@@ -91,12 +91,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.gate.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.all = counts.all.saturating_sub(1);
-        if let Some(from_there) = counts.by_address.get_mut(&self.address) {
-            *from_there -= 1;
-            if *from_there == 0 {
-                counts.by_address.remove(&self.address);
-            }
-        }
+        counts.by_network.release(self.address);
     }
 }
 

@@ -41,7 +41,7 @@ use chappe_tl_mtproto::types;
 
 pub use event::{ServerEvent, ServerEvents};
 pub use keys::{BindError, KeyEntry, KeyKind, KeyTable};
-pub use quota::{Holder, OverQuota, Quota, QuotaLimits};
+pub use quota::{OverQuota, Quota};
 pub use salts::SaltSchedule;
 
 use crate::acks::AckQueue;
