@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Client;
+use crate::client::lanes::pick;
 use crate::client::{ConnectError, ConnectOptions, Lane, LaneLimits};
 
 /// A datacenter: a main connection, and others for files. They are made when they are first asked for.
@@ -44,10 +45,10 @@ impl DataCenter {
     /// As for [`Client::connect`].
     pub fn client(&self, lane: Lane) -> Result<Client, Arc<ConnectError>> {
         let inner = &*self.inner;
-        let (clients, limit) = match lane {
-            Lane::Main => (&inner.main, 1),
-            Lane::Upload => (&inner.upload, inner.limits.upload.max(1)),
-            Lane::Download => (&inner.download, inner.limits.download.max(1)),
+        let clients = match lane {
+            Lane::Main => &inner.main,
+            Lane::Upload => &inner.upload,
+            Lane::Download => &inner.download,
         };
         // The main connection makes the key. Its lock is free again before that of the lane is taken.
         let main = match lane {
@@ -56,12 +57,9 @@ impl DataCenter {
         };
         let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
         clients.retain(|client| !client.status().is_over);
-        let idlest =
-            clients.iter().map(|client| (client.status().pending_calls, client)).min_by_key(|one| one.0);
-        if let Some((pending, client)) = idlest
-            && (pending == 0 || clients.len() >= limit)
-        {
-            return Ok(client.clone());
+        let pending = clients.iter().map(|client| client.status().pending_calls);
+        if let Some(place) = pick(pending, inner.limits.of(lane)) {
+            return Ok(clients[place].clone());
         }
         let options = match &main {
             None => inner.options.clone(),

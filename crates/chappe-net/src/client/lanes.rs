@@ -35,6 +35,24 @@ impl Default for LaneLimits {
     }
 }
 
+impl LaneLimits {
+    pub(crate) const fn of(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::Main => 1,
+            Lane::Upload => self.upload,
+            Lane::Download => self.download,
+        }
+    }
+}
+
+/// Says which of the connections of a lane gets the next call, by how many calls each has under way: the one with the
+/// fewest, if it has none or there may be no further connection. `None`: make another one.
+pub(crate) fn pick(pending: impl ExactSizeIterator<Item = usize>, limit: usize) -> Option<usize> {
+    let is_full = pending.len() >= limit.max(1);
+    let (place, least) = pending.enumerate().min_by_key(|(_, pending)| *pending)?;
+    (least == 0 || is_full).then_some(place)
+}
+
 /// Options for a further connection under the key of a client.
 pub(crate) fn beside(options: &ConnectOptions, main: &Shared) -> ConnectOptions {
     // One client saves the key, or two would overwrite each other's salts.
@@ -117,5 +135,19 @@ impl<T> Transfer<T> {
     /// As for [`recv`](Self::recv).
     pub fn wait(&mut self) -> Option<Result<T, InvokeError>> {
         Some(self.calls.pop_front()?.wait())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pick;
+
+    #[test]
+    fn a_busy_lane_grows_up_to_its_limit_and_then_the_one_with_least_to_do_is_taken() {
+        assert_eq!(pick([].into_iter(), 2), None);
+        assert_eq!(pick([3].into_iter(), 2), None);
+        assert_eq!(pick([3, 0].into_iter(), 3), Some(1), "one that has nothing to do");
+        assert_eq!(pick([3, 1].into_iter(), 2), Some(1), "no further one may be made");
+        assert_eq!(pick([5].into_iter(), 0), Some(0), "one there may always be");
     }
 }
