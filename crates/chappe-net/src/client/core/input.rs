@@ -352,7 +352,7 @@ impl Core {
     fn on_attempt_failed(&mut self, now: Now) {
         self.race.on_failed(now.mono, &mut self.rng);
         if let Life::Starting { attempts_left, .. } = &mut self.life {
-            *attempts_left -= 1;
+            *attempts_left = attempts_left.saturating_sub(1);
             if *attempts_left == 0
                 && let Some(error) = self.sink.link_error.clone()
             {

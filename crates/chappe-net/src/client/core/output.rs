@@ -1,7 +1,7 @@
 //! What a core wants done.
 
 use chappe_framing::{FrameBuf, MsgId, MsgOrigin, plain};
-use chappe_session::{MonoTime, Now};
+use chappe_session::{HttpWait, MonoTime, Now};
 use chappe_tl_mtproto::functions::ReqPqMulti;
 use chappe_transport::AckRequest;
 use std::time::Duration;
@@ -12,9 +12,8 @@ use super::{Core, Life, Link, LinkId, Saved, Stage};
 /// Least time between two states that are saved because a salt came.
 const SAVE_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long a request over HTTP waits for news, and a little more; see
-/// [`HttpWait`](chappe_session::HttpWait::default).
-const POLL: Duration = Duration::from_secs(27);
+/// How long the answer to a request over HTTP may take beyond what the request allows.
+const POLL_MARGIN: Duration = Duration::from_secs(2);
 
 /// Least time that is waited, whatever a machine says.
 const LEAST_WAIT: Duration = Duration::from_millis(5);
@@ -123,7 +122,7 @@ impl Core {
             return;
         };
         // An empty answer is not heard of; it came by then.
-        while polls.front().is_some_and(|asked| *asked + POLL <= now.mono) {
+        while polls.front().is_some_and(|asked| *asked + poll_patience() <= now.mono) {
             polls.pop_front();
         }
         if polls.is_empty() && session.is_usable() {
@@ -146,7 +145,7 @@ impl Core {
             Life::Over(_) => None,
         };
         let dial = self.is_disconnected().then(|| self.race.earliest()).or_else(|| self.race.poll_timeout());
-        let poll = self.polls.as_ref().and_then(|polls| polls.front()).map(|asked| *asked + POLL);
+        let poll = self.polls.as_ref().and_then(|polls| polls.front()).map(|asked| *asked + poll_patience());
         let others = [session, life, dial, poll, self.keys.poll_timeout(now)];
         links.chain(others.into_iter().flatten()).min()
     }
@@ -184,4 +183,10 @@ impl Core {
             self.outputs.push_back(Output::Save(state));
         }
     }
+}
+
+/// How long a request over HTTP waits for news at most.
+fn poll_patience() -> Duration {
+    let wait = HttpWait::default().max_wait;
+    Duration::from_millis(u64::from(wait.unsigned_abs())) + POLL_MARGIN
 }
