@@ -72,13 +72,14 @@ impl<'o> Opening<'o> {
     pub(crate) fn start(
         options: &'o DialOptions,
         target: SocketAddr,
+        now: UnixTime,
         rng: &mut Drbg,
     ) -> Result<Self, LinkError> {
         let buf = ReadBuf::new(&Limits::DEFAULT);
         let (stack, raw) = (Stack::default(), Vec::new());
         let mut opening = Self { options, stage: Stage::Over, out: Vec::new(), stack, buf, raw };
         match &options.proxy {
-            None => opening.start_carrier(rng)?,
+            None => opening.start_carrier(now, rng)?,
             Some(proxy) => {
                 opening.stage = Stage::Proxy(Negotiation::start(proxy, target, &mut opening.out)?);
             }
@@ -123,7 +124,7 @@ impl<'o> Opening<'o> {
     }
 
     /// Looks at `count` bytes that were read; none means that the peer closed the connection.
-    pub(crate) fn commit(&mut self, count: usize, rng: &mut Drbg) -> Result<(), LinkError> {
+    pub(crate) fn commit(&mut self, count: usize, now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
         if count == 0 {
             return Err(match self.stage {
                 Stage::Proxy(_) => ProxyError::Closed.into(),
@@ -137,7 +138,7 @@ impl<'o> Opening<'o> {
             self.stack.receive(&raw[..count.min(raw.len())], &mut self.buf, &mut self.out)?;
             self.raw = raw;
         }
-        self.advance(rng)
+        self.advance(now, rng)
     }
 
     /// Returns what sends requests, for an HTTP carrier.
@@ -153,11 +154,11 @@ impl<'o> Opening<'o> {
     }
 
     /// Looks at what has arrived so far.
-    fn advance(&mut self, rng: &mut Drbg) -> Result<(), LinkError> {
+    fn advance(&mut self, now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
         match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Proxy(mut negotiation) => {
                 if negotiation.handle(&mut self.buf, &mut self.out)? {
-                    self.start_carrier(rng)?;
+                    self.start_carrier(now, rng)?;
                 } else {
                     self.stage = Stage::Proxy(negotiation);
                 }
@@ -165,10 +166,10 @@ impl<'o> Opening<'o> {
             #[cfg(feature = "tls")]
             Stage::Tls => match &self.stack.tls {
                 Some(tls) if tls.is_handshaking() => self.stage = Stage::Tls,
-                _ => self.start_upgrade(rng)?,
+                _ => self.start_upgrade(now, rng)?,
             },
             #[cfg(feature = "websocket")]
-            Stage::Upgrade(key) => self.on_upgrade(key, rng)?,
+            Stage::Upgrade(key) => self.on_upgrade(key, now, rng)?,
             Stage::Hello(state) => {
                 let connect = state.handle(&mut self.buf)?;
                 self.on_connect(connect);
@@ -191,17 +192,17 @@ impl<'o> Opening<'o> {
     }
 
     /// Begins with what stands between the socket and the stream.
-    fn start_carrier(&mut self, rng: &mut Drbg) -> Result<(), LinkError> {
+    fn start_carrier(&mut self, now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
         #[cfg(feature = "tls")]
         if let Some((endpoint, options)) = self.options.carrier.tls() {
             self.stack.tls = Some(Tls::start(options, &endpoint.host, &mut self.out)?);
             self.stage = Stage::Tls;
             return Ok(());
         }
-        self.start_upgrade(rng)
+        self.start_upgrade(now, rng)
     }
 
-    fn start_upgrade(&mut self, rng: &mut Drbg) -> Result<(), LinkError> {
+    fn start_upgrade(&mut self, now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
         if let Some(endpoint) = self.options.carrier.http() {
             self.stage = Stage::Http(endpoint.clone());
             return Ok(());
@@ -216,11 +217,11 @@ impl<'o> Opening<'o> {
             self.stage = Stage::Upgrade(key);
             return Ok(());
         }
-        self.start_transport(rng)
+        self.start_transport(now, rng)
     }
 
     #[cfg(feature = "websocket")]
-    fn on_upgrade(&mut self, key: [u8; 16], rng: &mut Drbg) -> Result<(), LinkError> {
+    fn on_upgrade(&mut self, key: [u8; 16], now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
         let answer = websocket::check_response(self.buf.raw(), &key, &Limits::DEFAULT);
         let Some(head) = answer.map_err(TransportError::from)? else {
             self.stage = Stage::Upgrade(key);
@@ -232,11 +233,11 @@ impl<'o> Opening<'o> {
         let mut websocket = WebSocket::new(Side::Client, &Limits::DEFAULT);
         websocket.receive(&frames, &mut self.buf, &mut self.out)?;
         self.stack.websocket = Some(websocket);
-        self.start_transport(rng)
+        self.start_transport(now, rng)
     }
 
-    fn start_transport(&mut self, rng: &mut Drbg) -> Result<(), LinkError> {
-        let unix_time = UnixTime::now().to_tl_int() as u32;
+    fn start_transport(&mut self, now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
+        let unix_time = now.to_tl_int() as u32;
         let mut first = Vec::new();
         let connect = self.options.connector.start(unix_time, rng, &mut first)?;
         if !first.is_empty() {

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Instant;
 
 use chappe_crypto::rng::Drbg;
+use chappe_framing::UnixTime;
 
 use super::http;
 use super::stream::{Stream, late};
@@ -38,7 +39,7 @@ pub(super) fn open<'o>(
     let mut socket = connect(target, options).map_err(|error| unreachable(options, error))?;
     socket.set_nodelay(true)?;
     socket.set_write_timeout(Some(options.write_timeout))?;
-    let mut opening = Opening::start(options, target, rng)?;
+    let mut opening = Opening::start(options, target, UnixTime::now(), rng)?;
     write(&mut socket, &mut opening, options)?;
     while let Some(wait) = opening.awaits() {
         let patience = opening.patience(wait);
@@ -55,7 +56,7 @@ pub(super) fn open<'o>(
                 LinkError::Io(error) => broken(wait, error),
                 error => error,
             })?;
-            opening.commit(count, rng)?;
+            opening.commit(count, UnixTime::now(), rng)?;
             write(&mut socket, &mut opening, options)?;
         }
     }

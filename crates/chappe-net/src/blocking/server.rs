@@ -194,7 +194,7 @@ fn admit(socket: TcpStream, peer: SocketAddr, shop: &Arc<Shop>) -> Result<(), Li
         Arc::new(move || bell.ring())
     };
     let (engine, faults) = (Arc::clone(&shop.engine), Arc::clone(&shop.faults));
-    let conversation = Conversation::new(engine, faults, place, peer, waker, rng);
+    let conversation = Conversation::new(engine, faults, place, peer, waker, Now::from_system(), rng);
     socket.set_nodelay(true)?;
     socket.set_write_timeout(Some(conversation.write_timeout()))?;
     let (conversation, is_over) = (Mutex::new(conversation), AtomicBool::new(false));

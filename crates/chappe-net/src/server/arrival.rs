@@ -53,6 +53,7 @@ impl Arrival {
     pub(crate) fn commit(
         mut self,
         count: usize,
+        now: UnixTime,
         place: &Place,
         rng: &mut Drbg,
         out: &mut Vec<u8>,
@@ -67,7 +68,7 @@ impl Arrival {
         loop {
             let acceptor = mem::take(&mut self.acceptor);
             let accept = place.with_replays(|replays| {
-                let unix_time = UnixTime::now().to_tl_int() as u32;
+                let unix_time = now.to_tl_int() as u32;
                 acceptor.handle(&mut self.buf, &mut AcceptContext { config, unix_time, replays }, rng)
             })?;
             match accept {

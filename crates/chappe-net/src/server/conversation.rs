@@ -90,6 +90,7 @@ impl Conversation {
         place: Place,
         peer: SocketAddr,
         waker: Arc<dyn Fn() + Send + Sync>,
+        now: Now,
         rng: Drbg,
     ) -> Self {
         add(&place.tally().accepted, 1);
@@ -106,7 +107,7 @@ impl Conversation {
             frame: FrameBuf::new(),
             swapped: None,
             delayed: None,
-            last: Now::from_system().mono,
+            last: now.mono,
             partial_since: None,
             is_draining: false,
             is_ending: false,
@@ -135,7 +136,7 @@ impl Conversation {
         }
         add(&self.place.tally().bytes_in, count);
         match mem::replace(&mut self.state, State::Over) {
-            State::Arriving(arrival) => self.on_arrival(*arrival, count)?,
+            State::Arriving(arrival) => self.on_arrival(now, *arrival, count)?,
             State::Stream(mut talk) => {
                 talk.ingoing.commit(count)?;
                 self.state = State::Stream(talk);
@@ -241,9 +242,9 @@ impl Conversation {
         }
     }
 
-    fn on_arrival(&mut self, arrival: Arrival, count: usize) -> Result<(), LinkError> {
+    fn on_arrival(&mut self, now: Now, arrival: Arrival, count: usize) -> Result<(), LinkError> {
         let tally = Arc::clone(self.place.tally());
-        let arrived = arrival.commit(count, &self.place, &mut self.rng, &mut self.out);
+        let arrived = arrival.commit(count, now.unix, &self.place, &mut self.rng, &mut self.out);
         let arrived = arrived.inspect_err(|_| add(&tally.unknown, 1))?;
         self.state = match arrived {
             Arrived::Nothing(arrival) => State::Arriving(Box::new(arrival)),

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use chappe_crypto::rng::Drbg;
+use chappe_framing::UnixTime;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpStream, ToSocketAddrs, lookup_host};
 use tokio::time::timeout;
@@ -66,7 +67,7 @@ async fn pass_all<'o>(
     rng: &mut Drbg,
 ) -> Result<(TcpStream, Opening<'o>), LinkError> {
     socket.set_nodelay(true)?;
-    let mut opening = Opening::start(options, target, rng)?;
+    let mut opening = Opening::start(options, target, UnixTime::now(), rng)?;
     write(&mut socket, &opening.output(), options.write_timeout).await?;
     while let Some(wait) = opening.awaits() {
         let patience = opening.patience(wait);
@@ -92,7 +93,7 @@ async fn pass(
 ) -> Result<(), LinkError> {
     while opening.awaits() == Some(wait) {
         let count = socket.read(opening.space()?).await.map_err(|error| broken(wait, error))?;
-        opening.commit(count, rng)?;
+        opening.commit(count, UnixTime::now(), rng)?;
         write(socket, &opening.output(), options.write_timeout).await?;
     }
     Ok(())

@@ -178,7 +178,7 @@ fn admit(connections: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr, sho
         Arc::new(move || wake.notify_one())
     };
     let (engine, faults) = (Arc::clone(&shop.engine), Arc::clone(&shop.faults));
-    let conversation = Conversation::new(engine, faults, place, peer, waker, rng);
+    let conversation = Conversation::new(engine, faults, place, peer, waker, Now::from_system(), rng);
     let span = tracing::info_span!("connection", %peer);
     let task = converse(socket, conversation, wake, shop.stop.clone());
     connections.spawn(
