@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use chappe_crypto::rng::Drbg;
-use chappe_crypto::rsa::PublicKey;
+use chappe_crypto::rsa::{KeyRing, PublicKey};
+use chappe_handshake::{ClientOptions, Dc, KeyKind};
 use chappe_net::server::{Engine, EngineOptions, ServerCounters};
 use chappe_net::tokio::Server;
+use chappe_net::{ConnectOptions, DialOptions};
 use chappe_session::Now;
+use chappe_transport::{Connector, Framing};
 use tokio::sync::oneshot;
 
 use crate::api::{Api, Endpoint};
@@ -53,8 +56,8 @@ impl Loopback {
         let address = listener.local_addr()?;
 
         let mut api = Api::new(Endpoint { dc_id: options.dc_id, address });
-        for (id, handler) in options.handlers.0 {
-            api.on(id, handler);
+        for (_, add) in options.handlers.0 {
+            add(&mut api);
         }
         for (token, account) in options.bots {
             api.add_bot(token, account);
@@ -98,6 +101,18 @@ impl Loopback {
     /// Returns the key that clients must know.
     pub const fn public_key(&self) -> &PublicKey {
         &self.public_key
+    }
+
+    /// Returns what a client needs to connect: address, number and key, over plain TCP with intermediate frames.
+    ///
+    /// Every field can be changed for another transport, a store or other time-outs.
+    pub fn connect_options(&self) -> ConnectOptions {
+        let mut keys = KeyRing::empty();
+        keys.add(self.public_key.clone());
+        // The server takes every number, so one that names no datacenter does no harm.
+        let dc = Dc::from_raw(self.dc_id).unwrap_or(Dc::production(2));
+        let handshake = ClientOptions { keys, dc, kind: KeyKind::Permanent };
+        ConnectOptions::at(self.address, DialOptions::new(Connector::plain(Framing::Intermediate)), handshake)
     }
 
     /// Returns its keys and sessions.

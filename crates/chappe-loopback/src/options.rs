@@ -7,8 +7,10 @@ use chappe_crypto::rsa::PrivateKey;
 use chappe_handshake::ServerOptions;
 use chappe_net::ListenOptions;
 use chappe_session::server::{Policy, ServerConfig};
+use chappe_tl::{Deserializable, Identifiable, RemoteCall, Serializable};
+use chappe_tl_mtproto::types::RpcError;
 
-use crate::api::{Account, Answer, Caller, Handler};
+use crate::api::{Account, Answer, Api, Caller};
 use crate::error::StartError;
 use crate::faults::FaultScript;
 use crate::loopback::Loopback;
@@ -28,8 +30,11 @@ pub struct Options {
     pub(crate) handlers: Handlers,
 }
 
+type AddHandler = Box<dyn FnOnce(&mut Api)>;
+
+/// What adds the handlers to the API, once there is one, by constructor id.
 #[derive(Default)]
-pub(crate) struct Handlers(pub(crate) Vec<(u32, Handler)>);
+pub(crate) struct Handlers(pub(crate) Vec<(u32, AddHandler)>);
 
 impl std::fmt::Debug for Handlers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -125,7 +130,37 @@ impl Options {
         constructor_id: u32,
         handler: impl Fn(&Caller, &[u8]) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        self.handlers.0.push((constructor_id, Box::new(handler)));
+        self.handlers.0.push((constructor_id, Box::new(move |api| api.on(constructor_id, handler))));
+        self
+    }
+
+    /// Answers a function with a closure that takes the decoded call and gives its result, or an error.
+    ///
+    /// ```
+    /// use chappe_loopback::schema::{enums, functions::help::GetNearestDc, types};
+    /// use chappe_loopback::{Options, api};
+    /// use chappe_net::blocking::Client;
+    ///
+    /// let server = Options::new()
+    ///     .on_call(|caller, _: GetNearestDc| match caller.auth_key_id {
+    ///         0 => Err(api::error(401, "AUTH_KEY_UNREGISTERED")),
+    ///         _ => Ok(types::NearestDc { country: "FR".into(), this_dc: 2, nearest_dc: 4 }.into()),
+    ///     })
+    ///     .start()?;
+    /// let client = Client::connect(server.connect_options())?;
+    /// let enums::NearestDc::NearestDc(nearest) = client.invoke(&GetNearestDc {})?;
+    /// assert_eq!(nearest.nearest_dc, 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn on_call<F>(
+        mut self,
+        handler: impl Fn(&Caller, F) -> Result<F::Return, RpcError> + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: RemoteCall<Return: Serializable> + Identifiable + Deserializable,
+    {
+        self.handlers.0.push((F::CONSTRUCTOR_ID, Box::new(move |api| api.on_call(handler))));
         self
     }
 

@@ -12,13 +12,10 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use chappe::authentication::{ClientOptions, Dc, KeyKind};
-use chappe::crypto::rsa::KeyRing;
 use chappe::loopback::Loopback;
 use chappe::loopback::schema::{enums, functions::upload, types};
 use chappe::net::tokio::DataCenter;
-use chappe::net::{ConnectOptions, DialOptions, InvokeOptions, Lane, Transfer};
-use chappe::transport::{Connector, Framing};
+use chappe::net::{InvokeOptions, Lane, Transfer};
 
 const FILE: i64 = 1794;
 const PART: usize = 1 << 20;
@@ -27,7 +24,7 @@ const PARTS: usize = 32;
 #[tokio::main]
 async fn main() -> Result<()> {
     let server = Loopback::start()?;
-    let datacenter = DataCenter::new(options(&server));
+    let datacenter = DataCenter::new(server.connect_options());
     upload_file(&datacenter).await?;
 
     let start = Instant::now();
@@ -87,12 +84,4 @@ fn part(number: usize) -> upload::GetFile {
         offset: (number * PART) as i64,
         limit: PART as i32,
     }
-}
-
-fn options(server: &Loopback) -> ConnectOptions {
-    let mut keys = KeyRing::empty();
-    keys.add(server.public_key().clone());
-    let handshake = ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent };
-    let dialling = DialOptions::new(Connector::plain(Framing::Intermediate));
-    ConnectOptions::at(server.address(), dialling, handshake)
 }

@@ -11,14 +11,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use chappe::authentication::{ClientOptions, Dc, KeyKind};
 use chappe::crypto::rng::Drbg;
-use chappe::crypto::rsa::{KeyRing, PrivateKey};
+use chappe::crypto::rsa::PrivateKey;
 use chappe::loopback::schema::functions::help::GetNearestDc;
 use chappe::loopback::{Loopback, Options};
 use chappe::net::server::KeyState;
-use chappe::net::{ConnectOptions, DialOptions, Gap, Update, tokio::Client};
-use chappe::transport::{Connector, Framing};
+use chappe::net::{Gap, Update, tokio::Client};
 use tokio::task::{JoinSet, spawn_blocking};
 
 const CALLERS: usize = 8;
@@ -28,7 +26,7 @@ const RESTARTS: usize = 3;
 async fn main() -> Result<()> {
     let rsa_key = PrivateKey::generate(&mut Drbg::from_os()?)?;
     let mut server = Options::new().private_key(rsa_key.clone()).start()?;
-    let client = Client::connect(options(&server)).await?;
+    let client = Client::connect(server.connect_options()).await?;
     let mut updates = client.updates();
     let deadline = Instant::now() + Duration::from_secs(3);
 
@@ -91,12 +89,4 @@ fn restarted(server: Loopback, rsa_key: PrivateKey) -> Result<Loopback> {
         server.engine().add_key(KeyState::new(key.auth_key().clone(), key.kind()));
     }
     Ok(server)
-}
-
-fn options(server: &Loopback) -> ConnectOptions {
-    let mut keys = KeyRing::empty();
-    keys.add(server.public_key().clone());
-    let handshake = ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent };
-    let dialling = DialOptions::new(Connector::plain(Framing::Intermediate));
-    ConnectOptions::at(server.address(), dialling, handshake)
 }

@@ -12,8 +12,8 @@ mod wrappers;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use chappe_tl::Serializable;
 use chappe_tl::deserialize::Deserializable;
+use chappe_tl::{Identifiable, RemoteCall, Serializable};
 use chappe_tl_mtproto::types::RpcError;
 
 use crate::schema::{AnyCall, enums, types};
@@ -65,6 +65,21 @@ impl Api {
         handler: impl Fn(&Caller, &[u8]) -> Answer + Send + Sync + 'static,
     ) {
         self.handlers.insert(constructor_id, Box::new(handler));
+    }
+
+    /// Handles a function with a closure that takes the decoded call and gives its result, or an error.
+    ///
+    /// A call that cannot be decoded is answered with `INPUT_FETCH_ERROR`, like Telegram does.
+    pub fn on_call<F>(
+        &mut self,
+        handler: impl Fn(&Caller, F) -> Result<F::Return, RpcError> + Send + Sync + 'static,
+    ) where
+        F: RemoteCall<Return: Serializable> + Identifiable + Deserializable,
+    {
+        self.on(F::CONSTRUCTOR_ID, move |caller, call| {
+            let call = F::from_bytes(call).map_err(|_| error(400, "INPUT_FETCH_ERROR"))?;
+            encoded(&handler(caller, call)?)
+        });
     }
 
     /// Lets `auth.importBotAuthorization` with this token log in as `account`.

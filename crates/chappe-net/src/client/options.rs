@@ -9,9 +9,11 @@ use chappe_handshake::ClientOptions;
 use chappe_session::Limits;
 use chappe_session::client::{InitConnection, KeyMaterial, Packing, Repeat};
 use chappe_session::liveness::LivenessPolicy;
+use chappe_transport::{Connector, DcId, ProxySecret};
 
 use super::addresses;
 use crate::options::DialOptions;
+use crate::proxy::Proxy;
 use crate::store::{KeyStore, Slot};
 
 /// How a client is set up.
@@ -222,6 +224,25 @@ impl ConnectOptions {
             backoff: BackOff::default(),
             updates: UpdateLimits::default(),
         }
+    }
+
+    /// Reaches the datacenter through an `MTProxy` at this address, and in no other way.
+    #[must_use]
+    pub fn with_mtproxy(mut self, address: SocketAddr, secret: &ProxySecret) -> Self {
+        // A number that does not fit names no datacenter; the proxy refuses 0.
+        let dc_id = DcId::from_raw(i16::try_from(self.handshake.dc.to_raw()).unwrap_or_default());
+        let dialling = DialOptions::new(Connector::proxy(secret, dc_id));
+        self.candidates = vec![Candidate { address, dialling }];
+        self
+    }
+
+    /// Dials every candidate through a SOCKS5 or HTTP proxy.
+    #[must_use]
+    pub fn with_proxy(mut self, proxy: &Proxy) -> Self {
+        for candidate in &mut self.candidates {
+            candidate.dialling.proxy = Some(proxy.clone());
+        }
+        self
     }
 
     /// Keeps the key in a store.
