@@ -109,7 +109,9 @@ impl MsgKey {
 
 impl ConstantTimeEq for MsgKey {
     fn ct_eq(&self, other: &Self) -> subtle::Choice {
-        self.0.ct_eq(&other.0)
+        // As numbers: byte by byte it would be 4 % of the time of opening a short message.
+        let difference = u128::from_ne_bytes(self.0) ^ u128::from_ne_bytes(other.0);
+        ((difference >> 64) as u64 | difference as u64).ct_eq(&0)
     }
 }
 

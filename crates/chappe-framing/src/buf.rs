@@ -38,16 +38,19 @@ impl FrameBuf {
     }
 
     /// Returns the content.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
 
     /// Returns the content, to be changed in place.
+    #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..]
     }
 
     /// Returns the length of the content.
+    #[inline]
     pub fn len(&self) -> usize {
         self.bytes.len() - self.start
     }
@@ -63,12 +66,14 @@ impl FrameBuf {
     }
 
     /// Drops the content and restores the headroom; memory is kept.
+    #[inline]
     pub fn clear(&mut self) {
         self.bytes.resize(HEADROOM, 0);
         self.start = HEADROOM;
     }
 
     /// Writes bytes in front of the content.
+    #[inline]
     pub fn prepend(&mut self, header: &[u8]) {
         if self.start < header.len() {
             self.grow_front(header.len());
@@ -78,11 +83,13 @@ impl FrameBuf {
     }
 
     /// Writes bytes behind the content.
+    #[inline]
     pub fn append(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// Writes `count` zero bytes behind the content and returns them, to be filled.
+    #[inline]
     pub fn append_zeroed(&mut self, count: usize) -> &mut [u8] {
         let end = self.bytes.len();
         self.bytes.resize(end + count, 0);
@@ -95,6 +102,7 @@ impl FrameBuf {
     }
 
     /// Shortens the content to its first `len` bytes; longer ones stay as they are.
+    #[inline]
     pub fn truncate(&mut self, len: usize) {
         self.bytes.truncate(self.start.saturating_add(len));
     }
@@ -120,6 +128,7 @@ impl Default for FrameBuf {
 }
 
 impl Sink for FrameBuf {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.append(bytes);
     }

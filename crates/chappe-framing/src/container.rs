@@ -244,6 +244,7 @@ pub struct Messages<'a> {
 impl<'a> Iterator for Messages<'a> {
     type Item = InnerMessage<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<InnerMessage<'a>> {
         // The walk in `new_checked` has seen every message; at the end nothing is left to split.
         split_message(&mut self.rest).ok()
@@ -258,6 +259,7 @@ fn read_container_header(bytes: [u8; CONTAINER_HEADER_LEN]) -> (u32, i32) {
 }
 
 /// Cuts one message off the front of `rest`.
+#[inline]
 fn split_message<'a>(rest: &mut &'a [u8]) -> Result<InnerMessage<'a>, FrameError> {
     let (header, behind) = rest
         .split_first_chunk::<{ MessageHeader::LEN }>()
@@ -269,6 +271,7 @@ fn split_message<'a>(rest: &mut &'a [u8]) -> Result<InnerMessage<'a>, FrameError
     Ok(InnerMessage { header, body })
 }
 
+#[inline]
 fn check_inner(message: &InnerMessage<'_>, container: MsgId, from: Side) -> Result<(), FrameError> {
     let msg_id = message.header.msg_id;
     if msg_id >= container {

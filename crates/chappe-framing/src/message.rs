@@ -30,18 +30,31 @@ impl MessageHeader {
     ///
     /// [`FrameError::UnsendableBody`] if the body is empty, not a multiple of 4, or above
     /// [`MAX_BODY_LEN`].
+    #[inline]
     pub fn to_bytes(self, body_len: usize) -> Result<[u8; Self::LEN], FrameError> {
+        Self::encode(self.msg_id, self.seq_no, body_len)
+    }
+
+    /// [`to_bytes`](Self::to_bytes) of the fields one by one: to read a header as a whole that was just written field by
+    /// field makes the processor wait.
+    #[inline]
+    pub(crate) fn encode(
+        msg_id: MsgId,
+        seq_no: SeqNo,
+        body_len: usize,
+    ) -> Result<[u8; Self::LEN], FrameError> {
         if body_len == 0 || !body_len.is_multiple_of(4) || body_len > MAX_BODY_LEN {
             return Err(FrameError::UnsendableBody { len: body_len });
         }
         let mut bytes = [0; Self::LEN];
-        bytes[field::MSG_ID].copy_from_slice(&self.msg_id.to_bytes());
-        bytes[field::SEQ_NO].copy_from_slice(&self.seq_no.to_raw().to_le_bytes());
+        bytes[field::MSG_ID].copy_from_slice(&msg_id.to_bytes());
+        bytes[field::SEQ_NO].copy_from_slice(&seq_no.to_raw().to_le_bytes());
         bytes[field::BODY_LEN].copy_from_slice(&(body_len as u32).to_le_bytes());
         Ok(bytes)
     }
 
     /// Reads a header; the length of the body is what the field says, unchecked.
+    #[inline]
     pub(crate) fn from_bytes(bytes: &[u8; Self::LEN]) -> (Self, i32) {
         let msg_id = MsgId::from_bytes(array(&bytes[field::MSG_ID]));
         let seq_no = SeqNo::from_raw(i32::from_le_bytes(array(&bytes[field::SEQ_NO])));
@@ -54,6 +67,7 @@ impl MessageHeader {
 pub const MAX_BODY_LEN: usize = (1 << 24) - 4096;
 
 /// Checks a length field against what is there: at least 4, a multiple of 4, inside `available`.
+#[inline]
 pub(crate) fn checked_body_len(claimed: i32, available: usize) -> Result<usize, FrameError> {
     match usize::try_from(claimed) {
         Ok(len) if len >= 4 && len.is_multiple_of(4) && len <= available => Ok(len),
@@ -66,12 +80,14 @@ pub(crate) fn checked_body_len(claimed: i32, available: usize) -> Result<usize, 
 /// # Errors
 ///
 /// [`FrameError::TooShort`] if there are not even four bytes.
+#[inline]
 pub fn constructor_id(object: &[u8]) -> Result<u32, FrameError> {
     let id = object.first_chunk().ok_or(FrameError::TooShort { len: object.len(), min: 4 })?;
     Ok(u32::from_le_bytes(*id))
 }
 
 /// Turns a field whose range is as wide as the array into that array.
+#[inline]
 pub(crate) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes.try_into().expect("field range is as wide as its type")
 }

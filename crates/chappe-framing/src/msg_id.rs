@@ -116,12 +116,14 @@ impl MsgOrigin {
 #[derive(Clone, Debug, Default)]
 pub struct MsgIdGenerator {
     last: u64,
+    /// The time that the last id was asked for.
+    asked_at: UnixTime,
 }
 
 impl MsgIdGenerator {
     /// Starts a session: no id was given out yet.
     pub const fn new() -> Self {
-        Self { last: 0 }
+        Self { last: 0, asked_at: UnixTime::EPOCH }
     }
 
     /// Returns the last id given out, or `None` before the first.
@@ -130,11 +132,14 @@ impl MsgIdGenerator {
     }
 
     /// Returns the next id.
+    #[inline]
     pub const fn next(&mut self, now: UnixTime, origin: MsgOrigin) -> MsgId {
-        let by_clock = timestamp(now) | origin.low_bits();
         let after_last = ((self.last & !LOW_BITS) | origin.low_bits()).wrapping_add(STEP);
-        let id = if by_clock > self.last { by_clock } else { after_last };
-        self.last = with_fraction(id);
+        // The messages of one packet have one time, and need only one of these divisions.
+        let is_same_time = now.as_nanos() == self.asked_at.as_nanos();
+        let by_clock = if is_same_time { 0 } else { timestamp(now) | origin.low_bits() };
+        self.asked_at = now;
+        self.last = with_fraction(if by_clock > self.last { by_clock } else { after_last });
         MsgId(self.last)
     }
 }
@@ -174,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_bump_across_a_second_leaves_the_low_half_non_zero() {
-        let mut ids = MsgIdGenerator { last: (7 << 32) - 4 };
+        let mut ids = MsgIdGenerator { last: (7 << 32) - 4, ..MsgIdGenerator::new() };
         let id = ids.next(UnixTime::EPOCH, MsgOrigin::Client);
         assert_eq!(id.to_raw(), (7 << 32) + 4);
     }

@@ -77,6 +77,7 @@ impl<'a> RpcResult<'a> {
     /// * [`FrameError::TooShort`] if there is no whole header or no result behind it.
     /// * [`FrameError::UnexpectedConstructor`] if it is another object.
     /// * [`FrameError::ZeroRequest`] if it names message zero (SEC-98).
+    #[inline]
     pub fn new_checked(object: &'a [u8]) -> Result<Self, FrameError> {
         let min = RPC_RESULT_HEADER_LEN + 4;
         let (header, result) = object

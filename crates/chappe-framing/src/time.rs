@@ -99,8 +99,7 @@ impl UnixTime {
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
 const fn saturating_nanos(duration: Duration) -> u64 {
-    let nanos = duration.as_nanos();
-    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+    duration.as_secs().saturating_mul(NANOS_PER_SEC).saturating_add(duration.subsec_nanos() as u64)
 }
 
 #[cfg(test)]

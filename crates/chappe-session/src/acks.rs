@@ -44,8 +44,8 @@ impl AckQueue {
             self.ids.pop_front();
         }
         self.ids.push_back(id);
-        let deadline = now + delay;
-        self.deadline = Some(self.deadline.map_or(deadline, |earlier| earlier.min(deadline)));
+        // Time does not run backwards, so the first to wait is the first that is due.
+        self.deadline.get_or_insert_with(|| now + delay);
     }
 
     /// Makes whatever waits due at once.

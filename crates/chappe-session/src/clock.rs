@@ -57,11 +57,13 @@ impl ServerClock {
 
     /// Returns the server's time at a moment of the monotonic clock.
     pub fn at(&self, mono: MonoTime) -> UnixTime {
-        if mono >= self.mono {
-            self.server.saturating_add(mono.since(self.mono))
+        // In whole nanoseconds: this is asked several times for each message.
+        let (server, now, then) = (self.server.as_nanos(), mono.as_nanos(), self.mono.as_nanos());
+        UnixTime::from_nanos(if now >= then {
+            server.saturating_add(now - then)
         } else {
-            self.server.saturating_sub(self.mono.since(mono))
-        }
+            server.saturating_sub(then - now)
+        })
     }
 
     /// Returns the server's time in whole seconds.

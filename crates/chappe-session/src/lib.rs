@@ -44,6 +44,8 @@ mod rare;
 pub mod salts;
 pub mod server;
 mod service;
+#[cfg(feature = "std")]
+mod system_clock;
 mod time;
 pub mod window;
 

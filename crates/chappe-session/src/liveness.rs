@@ -9,7 +9,7 @@
 
 use core::time::Duration;
 
-use crate::time::MonoTime;
+use crate::time::{MonoTime, saturating_nanos};
 
 /// When to ping and when to give up. All times have a floor and grow with the round trip.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,12 +60,14 @@ impl LivenessPolicy {
         disconnect_delay: Duration::from_secs(330),
     };
 
-    fn busy_ping(&self, rtt: Duration) -> Duration {
-        self.busy_ping.max(rtt.saturating_mul(self.busy_ping_rtts))
+    /// In nanoseconds, as is the round trip.
+    fn busy_ping(&self, rtt: u64) -> u64 {
+        saturating_nanos(self.busy_ping).max(rtt.saturating_mul(self.busy_ping_rtts.into()))
     }
 
-    fn dead_after(&self, rtt: Duration) -> Duration {
-        self.dead_after.max(rtt.saturating_mul(self.dead_after_rtts))
+    /// In nanoseconds, as is the round trip.
+    fn dead_after(&self, rtt: u64) -> u64 {
+        saturating_nanos(self.dead_after).max(rtt.saturating_mul(self.dead_after_rtts.into()))
     }
 }
 
@@ -154,11 +156,12 @@ impl Liveness {
 
     /// Returns when the next ping is due, or when the connection is given up if one is out.
     pub fn deadline(&self, policy: &LivenessPolicy, is_waiting: bool) -> MonoTime {
-        let rtt = Duration::from_nanos(self.rtt);
         let idle = self.heard_at + policy.idle_ping;
         match self.ping {
-            Some(ping) => ping.sent_at.max(self.heard_at) + policy.dead_after(rtt),
-            None if is_waiting => idle.min(self.heard_at.max(self.waiting_since) + policy.busy_ping(rtt)),
+            Some(ping) => ping.sent_at.max(self.heard_at).after(policy.dead_after(self.rtt)),
+            None if is_waiting => {
+                idle.min(self.heard_at.max(self.waiting_since).after(policy.busy_ping(self.rtt)))
+            }
             None => idle,
         }
     }

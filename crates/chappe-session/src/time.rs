@@ -45,6 +45,11 @@ impl MonoTime {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+
+    /// Adds nanoseconds.
+    pub(crate) const fn after(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
 }
 
 impl Add<Duration> for MonoTime {
@@ -72,23 +77,17 @@ impl Now {
 
     /// Reads the clocks of the operating system.
     ///
-    /// The origin of the monotonic reading is the first call in this process.
+    /// The origin of the monotonic reading is the first call in this process. The wall clock is read ten times a
+    /// second at most; in between it is taken to run with the monotonic clock.
     #[cfg(feature = "std")]
     pub fn from_system() -> Self {
-        use std::sync::OnceLock;
-        use std::time::{Instant, SystemTime};
-
-        static ORIGIN: OnceLock<Instant> = OnceLock::new();
-        let mono = MonoTime::from_duration(ORIGIN.get_or_init(Instant::now).elapsed());
-        // A clock before 1970 reads as 1970: the first answer of the server repairs it.
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self { mono, unix: UnixTime::from_nanos(saturating_nanos(unix)) }
+        crate::system_clock::now()
     }
 }
 
-const fn saturating_nanos(duration: Duration) -> u64 {
-    let nanos = duration.as_nanos();
-    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+/// A duration as nanoseconds, at most 584 years.
+pub(crate) const fn saturating_nanos(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
 }
 
 #[cfg(test)]

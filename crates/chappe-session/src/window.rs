@@ -81,12 +81,19 @@ impl<S> DuplicateWindow<S> {
             Err(0) if self.is_full() => return Seen::TooOld,
             Err(place) => place,
         };
+        let from_back = self.ids.len() - place;
         if self.is_full() {
             self.ids.pop_front();
-            self.ids.insert(place - 1, (id, note));
-        } else {
+        } else if self.ids.len() == self.ids.capacity() {
             self.grow();
-            self.ids.insert(place, (id, note));
+        }
+        match from_back {
+            0 => self.ids.push_back((id, note)),
+            1 => {
+                self.ids.push_back((id, note));
+                self.ids.swap(self.ids.len() - 2, self.ids.len() - 1);
+            }
+            _ => self.ids.insert(self.ids.len() - from_back, (id, note)),
         }
         Seen::Fresh
     }
@@ -120,18 +127,20 @@ impl<S> DuplicateWindow<S> {
         self.ids.len() >= self.capacity
     }
 
-    /// Makes room for one more, by doubling but never for more than the window will hold.
+    /// Takes memory for as many again, but never for more than the window will hold.
+    #[cold]
     fn grow(&mut self) {
         let len = self.ids.len();
-        if len == self.ids.capacity() {
-            self.ids.reserve_exact(len.max(8).min(self.capacity - len));
-        }
+        self.ids.reserve_exact(len.max(8).min(self.capacity - len));
     }
 
     /// Position of an id, or where it belongs.
     fn place(&self, id: MsgId) -> Result<usize, usize> {
-        match self.ids.back() {
-            Some(highest) if highest.0 < id => Err(self.ids.len()),
+        let len = self.ids.len();
+        match (self.ids.back(), self.ids.get(len.wrapping_sub(2))) {
+            (Some(highest), _) if highest.0 < id => Err(len),
+            // The id of a container is above those of its messages and is seen before them.
+            (Some(highest), Some(second)) if second.0 < id && id < highest.0 => Err(len - 1),
             _ => self.ids.binary_search_by(|entry| entry.0.cmp(&id)),
         }
     }

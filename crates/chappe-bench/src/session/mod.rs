@@ -14,7 +14,7 @@ use crate::report::{Bound, Report};
 
 const PEERS: &[&str] = &["grammers-mtproto", "layer-mtproto", "ferogram-mtproto"];
 const NOTES: &str = "\
-Bodies of 100 bytes, 64 packets at a time. Out: a call is accepted, sealed and remembered until its answer comes. In: an
+Bodies of 100 bytes, 64 messages at a time. Out: a call is accepted, sealed and remembered until its answer comes. In: an
 answer is opened, checked, matched with its call and handed out; that is more than peers do, of which none remembers calls
 here; grammers does not look for duplicates. Each reads the clock for each packet. layer
 and ferogram hand a container out unopened.
@@ -24,7 +24,8 @@ const GRAMMERS: &str = "grammers-mtproto";
 const LAYER: &str = "layer-mtproto";
 const FEROGRAM: &str = "ferogram-mtproto";
 
-/// Packets between two readings of the benchmark's clock.
+/// Messages between two readings of the benchmark's clock, and calls under way at most: of ten in a container, six
+/// containers.
 const AT_ONCE: usize = 64;
 
 /// Measures everything.
@@ -42,10 +43,11 @@ fn out(settings: &Settings, report: &mut Report, title: &str, each: usize, least
     if !settings.wants(title) {
         return;
     }
-    let bytes = AT_ONCE * each * pen::BODY.len();
+    let packets = AT_ONCE / each;
+    let bytes = packets * each * pen::BODY.len();
     let mut cases = vec![
         Case::prepared(OURS, bytes, Ours::new(0), Ours::settle, |ours| {
-            (0..AT_ONCE).for_each(|_| ours.send(each))
+            (0..packets).for_each(|_| ours.send(each))
         }),
         Case::prepared(
             GRAMMERS,
@@ -53,7 +55,7 @@ fn out(settings: &Settings, report: &mut Report, title: &str, each: usize, least
             Grammers::new(),
             |_| {},
             |peer| {
-                (0..AT_ONCE).for_each(|_| peer.send(each));
+                (0..packets).for_each(|_| peer.send(each));
             },
         ),
     ];
@@ -64,7 +66,7 @@ fn out(settings: &Settings, report: &mut Report, title: &str, each: usize, least
             Layer::new(1, 1),
             |_| {},
             |peer| {
-                for _ in 0..AT_ONCE {
+                for _ in 0..packets {
                     black_box(peer.send());
                 }
             },
@@ -75,7 +77,7 @@ fn out(settings: &Settings, report: &mut Report, title: &str, each: usize, least
             Ferogram::new(1, 1),
             |_| {},
             |peer| {
-                for _ in 0..AT_ONCE {
+                for _ in 0..packets {
                     black_box(peer.send());
                 }
             },
@@ -91,30 +93,31 @@ fn received(settings: &Settings, report: &mut Report, title: &str, each: usize, 
     if !settings.wants(title) {
         return;
     }
-    let bytes = AT_ONCE * each * pen::BODY.len();
+    let packets = AT_ONCE / each;
+    let bytes = packets * each * pen::BODY.len();
     let cases = vec![
         Case::prepared(
             OURS,
             bytes,
             Ours::new(0),
-            |ours| ours.prepare(AT_ONCE, each),
+            |ours| ours.prepare(packets, each),
             |ours| {
-                assert_eq!(ours.receive(), AT_ONCE * each);
+                assert_eq!(ours.receive(), packets * each);
             },
         ),
         Case::prepared(
             GRAMMERS,
             bytes,
             Grammers::new(),
-            |peer| peer.prepare(AT_ONCE, each),
+            |peer| peer.prepare(packets, each),
             |peer| {
-                assert_eq!(peer.receive(), AT_ONCE * each);
+                assert_eq!(peer.receive(), packets * each);
             },
         ),
-        Case::prepared(LAYER, bytes, Layer::new(AT_ONCE, each), Layer::prepare, |peer| {
+        Case::prepared(LAYER, bytes, Layer::new(packets, each), Layer::prepare, |peer| {
             black_box(peer.receive());
         }),
-        Case::prepared(FEROGRAM, bytes, Ferogram::new(AT_ONCE, each), Ferogram::prepare, |peer| {
+        Case::prepared(FEROGRAM, bytes, Ferogram::new(packets, each), Ferogram::prepare, |peer| {
             black_box(peer.receive());
         }),
     ];

@@ -52,7 +52,7 @@ impl Ours {
             let sent = self.client.send_bytes(now, &BODY, SendOptions::default());
             self.calls.push(sent.expect("within the limits"));
         }
-        while self.client.poll_transmit(now, &mut self.rng, &mut self.out).is_some() {}
+        self.flush(now);
     }
 
     /// Answers what was sent since the last time, all at once.
@@ -66,6 +66,14 @@ impl Ours {
         let frame = self.pen.answer(now.unix, session, &questions);
         let events = self.client.handle_frame(now, frame).expect("it opens");
         assert_eq!(events.count(), questions.len());
+        // What is owed for the answers goes out here, and not with the next call that is measured: peers are sent
+        // nothing between their calls, and owe nothing.
+        self.client.flush_acks(now);
+        self.flush(now);
+    }
+
+    fn flush(&mut self, now: Now) {
+        while self.client.poll_transmit(now, &mut self.rng, &mut self.out).is_some() {}
     }
 
     /// Makes frames with `each` answers, to be received later.

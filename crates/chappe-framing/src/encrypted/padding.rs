@@ -27,6 +27,7 @@ pub enum Padding {
 
 impl Padding {
     /// Returns the length of the padding behind a body of `body_len` bytes, a multiple of 4.
+    #[inline]
     pub(super) fn choose(self, body_len: usize, rng: &mut (impl CryptoRng + ?Sized)) -> usize {
         let filled = INNER_HEADER_LEN + body_len;
         let minimum = (filled + ACCEPTED.start()).next_multiple_of(BLOCK);

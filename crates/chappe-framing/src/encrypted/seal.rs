@@ -31,6 +31,7 @@ pub struct EncryptedWriter<'a> {
 
 impl<'a> EncryptedWriter<'a> {
     /// Clears the buffer; its headroom is where both headers will stand.
+    #[inline]
     pub fn begin(buf: &'a mut FrameBuf) -> Self {
         buf.clear();
         Self { buf }
@@ -46,6 +47,7 @@ impl<'a> EncryptedWriter<'a> {
     /// # Errors
     ///
     /// [`FrameError::UnsendableBody`] if the body is empty, not a multiple of 4 bytes, or too long.
+    #[inline]
     pub fn prepare(
         self,
         header: EncryptedHeader,
@@ -54,10 +56,11 @@ impl<'a> EncryptedWriter<'a> {
     ) -> Result<Prepared<'a>, FrameError> {
         let Self { buf } = self;
         let body_len = buf.len();
-        let message = header.message.to_bytes(body_len)?;
+        let EncryptedHeader { salt, session_id, message: MessageHeader { msg_id, seq_no } } = header;
+        let message = MessageHeader::encode(msg_id, seq_no, body_len)?;
         let mut bytes = [0; INNER_HEADER_LEN];
-        bytes[inner::SALT].copy_from_slice(&header.salt.to_raw().to_le_bytes());
-        bytes[inner::SESSION_ID].copy_from_slice(&header.session_id.to_raw().to_le_bytes());
+        bytes[inner::SALT].copy_from_slice(&salt.to_raw().to_le_bytes());
+        bytes[inner::SESSION_ID].copy_from_slice(&session_id.to_raw().to_le_bytes());
         bytes[inner::MESSAGE].copy_from_slice(&message);
         buf.prepend(&bytes);
         let padding_len = padding.choose(body_len, rng);
@@ -72,6 +75,7 @@ impl<'a> EncryptedWriter<'a> {
     /// # Errors
     ///
     /// [`FrameError::UnsendableBody`] if the body is empty, not a multiple of 4 bytes, or too long.
+    #[inline]
     pub fn seal(
         self,
         key: &AuthKey,
@@ -93,6 +97,7 @@ pub struct Prepared<'a> {
 
 impl Prepared<'_> {
     /// Encrypts in place and puts the outer header in front.
+    #[inline]
     pub fn seal(self, key: &AuthKey, from: Side) -> QuickAckToken {
         let sealed = message::seal(key, from, self.buf.as_mut_slice()).expect(ALIGNED);
         finish(self.buf, key, &sealed)
@@ -168,6 +173,7 @@ fn seal_chunk<const N: usize>(chunk: &mut [SealJob<'_>]) {
 }
 
 /// Puts the outer header in front of the ciphertext.
+#[inline]
 fn finish(buf: &mut FrameBuf, key: &AuthKey, sealed: &message::Sealed) -> QuickAckToken {
     buf.prepend(sealed.msg_key.as_bytes());
     buf.prepend(key.id().as_bytes());

@@ -8,10 +8,23 @@ use chappe_framing::{MsgId, SeqNo};
 /// A call accepted by [`ClientSession::send`](super::ClientSession::send), until it ends.
 ///
 /// Ids are never used twice in the life of a session.
+// One number, slot above generation: ids are handed through several layers for each message, and two halves that
+// are written singly and read together would stall every time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId {
-    pub(super) slot: u32,
-    pub(super) generation: u32,
+pub struct CallId(u64);
+
+impl CallId {
+    pub(super) const fn new(slot: u32, generation: u32) -> Self {
+        Self((slot as u64) << 32 | generation as u64)
+    }
+
+    pub(super) const fn slot(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    pub(super) const fn generation(self) -> u32 {
+        self.0 as u32
+    }
 }
 
 /// May a call be sent a second time if nobody knows whether the first one was executed?

@@ -47,10 +47,11 @@ impl ClientSession {
         })
     }
 
+    #[inline]
     pub(super) fn send_with(
         &mut self,
         now: Now,
-        options: SendOptions,
+        mut options: SendOptions,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<CallId, SendError> {
         if self.terminated {
@@ -89,7 +90,7 @@ impl ClientSession {
             self.live.on_waiting(now.mono);
         }
         self.calls = self.calls.wrapping_add(1);
-        self.outbox.admit(call, options, now.mono);
+        self.outbox.admit(call, &mut options, now.mono);
         Ok(call)
     }
 

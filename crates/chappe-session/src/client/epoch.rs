@@ -1,9 +1,7 @@
 //! What belongs to one key and one session under it.
 
-use core::time::Duration;
-
 use chappe_crypto::AuthKey;
-use chappe_framing::{MsgId, SeqNoCounter, SessionId};
+use chappe_framing::{SeqNoCounter, SessionId};
 use rand_core::CryptoRng;
 
 use super::call::CallId;
@@ -137,9 +135,5 @@ impl Epoch {
     /// Tells whether calls may flow under the key (SEC-120).
     pub(super) const fn is_usable(&self) -> bool {
         matches!(self.role, Role::Permanent | Role::Temporary { binding: BindingState::Bound, .. })
-    }
-
-    pub(super) fn owe_ack(&mut self, msg_id: MsgId, now: MonoTime, (delay, most): (Duration, usize)) {
-        self.acks.push(msg_id, now, delay, most);
     }
 }

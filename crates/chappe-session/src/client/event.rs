@@ -236,6 +236,7 @@ impl Span {
         }
     }
 
+    #[inline]
     fn of<'a>(self, frame: &'a [u8], scratch: &'a [u8]) -> &'a [u8] {
         let (bytes, start, len) = match self {
             Self::Frame { start, len } => (frame, start, len),
@@ -274,6 +275,7 @@ impl<'a> Events<'a> {
 impl<'a> Iterator for Events<'a> {
     type Item = Event<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Event<'a>> {
         let bytes = |span: Span| span.of(self.frame, self.scratch);
         Some(match *self.records.next()? {
@@ -322,6 +324,7 @@ impl Absent for EventLog {
 
 impl EventLog {
     /// Forgets what was handed out.
+    #[inline]
     pub(super) fn begin(&mut self) {
         if core::mem::take(&mut self.handed_out) {
             self.records.clear();
@@ -330,13 +333,19 @@ impl EventLog {
         }
     }
 
+    #[inline]
     pub(super) fn push(&mut self, record: Record) {
         self.begin();
         if self.records.len() == self.records.capacity() {
-            // Not four at once: most sessions have one event at a time.
-            self.records.reserve_exact(self.records.len().max(1));
+            self.grow();
         }
         self.records.push(record);
+    }
+
+    /// Not four at once: most sessions have one event at a time.
+    #[cold]
+    fn grow(&mut self) {
+        self.records.reserve_exact(self.records.len().max(1));
     }
 
     pub(super) fn plain(&mut self, event: Event<'static>) {

@@ -11,7 +11,7 @@ use super::ClientSession;
 use super::binding::Binding;
 use super::call::CallId;
 use super::epoch::{Epoch, Role, SaltsAsked};
-use super::outbox::Outbox;
+use super::outbox::{Departure, Outbox};
 use super::sent::{Sent, What};
 use super::service_queue::SERVICE_QUEUE;
 use super::transmit::Plan;
@@ -58,44 +58,24 @@ impl ClientSession {
     pub(super) fn load(
         &mut self,
         now: Now,
-        plan: Plan,
+        plan: &Plan,
         rng: &mut (impl CryptoRng + ?Sized),
         load: &mut Load<'_, '_>,
     ) -> Result<(), FrameError> {
-        self.load_lists(now, plan, load)?;
-        self.load_questions(now, plan, load)?;
-        for _ in 0..plan.replies {
-            let Some(reply) = self.service.replies.pop_front() else { break };
-            self.put(now, Content::Unrelated, What::Other, load, |_, out| out.append(&reply))?;
+        if plan.messages() > 0 {
+            self.load_lists(now, plan, load)?;
+            self.load_questions(now, plan, load)?;
+            self.load_replies(now, plan, load)?;
         }
-        for _ in 0..plan.drops {
-            let Some((call, req_msg_id)) = self.service.drop.pop_front() else { break };
-            let query = functions::RpcDropAnswer { req_msg_id: req_msg_id.to_raw() };
-            self.put(now, Content::Related, What::DropAnswer(call), load, |_, out| put_object(out, &query))?;
-        }
-        if !self.outbox.batch.is_empty() {
-            let mut batch = core::mem::take(&mut self.outbox.batch);
-            for call in batch.drain(..) {
-                self.load_call(now, call, rng, load)?;
-            }
-            self.outbox.batch = batch;
-        }
-        if plan.http_wait {
-            self.service.http_wait = false;
-            let wait = self.http.unwrap_or_default();
-            let wait = [wait.max_delay, wait.wait_after, wait.max_wait];
-            self.put(now, Content::Unrelated, What::Other, load, |_, out| {
-                out.put_u32(types::HttpWait::CONSTRUCTOR_ID);
-                for field in &wait {
-                    out.put(&field.to_le_bytes());
-                }
-            })?;
+        for place in 0..self.outbox.batch.len() {
+            let call = self.outbox.batch[place];
+            self.load_call(now, call, rng, load)?;
         }
         Ok(())
     }
 
     /// Puts the messages that are lists of ids: acknowledgements, state request, resend request.
-    fn load_lists(&mut self, now: Now, plan: Plan, load: &mut Load<'_, '_>) -> Result<(), FrameError> {
+    fn load_lists(&mut self, now: Now, plan: &Plan, load: &mut Load<'_, '_>) -> Result<(), FrameError> {
         if plan.acks > 0 {
             self.put(now, Content::Unrelated, What::Acks, load, |session, out| {
                 if let Some(epoch) = session.current.as_mut() {
@@ -124,7 +104,7 @@ impl ClientSession {
     }
 
     /// Puts the questions that a service answers: salts, ping, destruction.
-    fn load_questions(&mut self, now: Now, plan: Plan, load: &mut Load<'_, '_>) -> Result<(), FrameError> {
+    fn load_questions(&mut self, now: Now, plan: &Plan, load: &mut Load<'_, '_>) -> Result<(), FrameError> {
         if plan.salts {
             let num = self.config.limits.salts.clamp(1, 64) as i32;
             self.put(now, Content::Related, What::FutureSalts, load, |_, out| {
@@ -164,6 +144,31 @@ impl ClientSession {
         Ok(())
     }
 
+    /// Puts answers to the server, answers that are given up, and what keeps an HTTP request open.
+    fn load_replies(&mut self, now: Now, plan: &Plan, load: &mut Load<'_, '_>) -> Result<(), FrameError> {
+        for _ in 0..plan.replies {
+            let Some(reply) = self.service.replies.pop_front() else { break };
+            self.put(now, Content::Unrelated, What::Other, load, |_, out| out.append(&reply))?;
+        }
+        for _ in 0..plan.drops {
+            let Some((call, req_msg_id)) = self.service.drop.pop_front() else { break };
+            let query = functions::RpcDropAnswer { req_msg_id: req_msg_id.to_raw() };
+            self.put(now, Content::Related, What::DropAnswer(call), load, |_, out| put_object(out, &query))?;
+        }
+        if plan.http_wait {
+            self.service.http_wait = false;
+            let wait = self.http.unwrap_or_default();
+            let wait = [wait.max_delay, wait.wait_after, wait.max_wait];
+            self.put(now, Content::Unrelated, What::Other, load, |_, out| {
+                out.put_u32(types::HttpWait::CONSTRUCTOR_ID);
+                for field in &wait {
+                    out.put(&field.to_le_bytes());
+                }
+            })?;
+        }
+        Ok(())
+    }
+
     fn load_call(
         &mut self,
         now: Now,
@@ -171,47 +176,40 @@ impl ClientSession {
         rng: &mut (impl CryptoRng + ?Sized),
         load: &mut Load<'_, '_>,
     ) -> Result<(), FrameError> {
-        let old = self.outbox.get(call).filter(|slot| slot.keeps_id && slot.era == self.era);
-        let old = old.map(|slot| MessageHeader { msg_id: slot.msg_id, seq_no: slot.seq_no });
-        let header = match old {
-            Some(header) => header,
-            None => self.number(now, Content::Related).ok_or(FrameError::UnsendableBody { len: 0 })?,
-        };
-        let msg_id = header.msg_id;
-        let epoch = self.current.as_deref();
-        let init = self.config.init.as_ref().filter(|_| epoch.is_some_and(|epoch| !epoch.is_initialized));
-        let Some(slot) = self.outbox.get(call) else {
+        let outbox = &mut *self.outbox;
+        let Some((slot, epoch)) = outbox.get(call).zip(self.current.as_deref_mut()) else {
             return Err(FrameError::UnsendableBody { len: 0 });
         };
-        let is_binding = slot.is_binding;
+        let kept_id = slot.keeps_id && slot.era == self.era;
+        let header = if kept_id {
+            MessageHeader { msg_id: slot.msg_id, seq_no: slot.seq_no }
+        } else {
+            let msg_id = self.ids.next(self.clock.at(now.mono), MsgOrigin::Client);
+            MessageHeader { msg_id, seq_no: epoch.seq.next_content_related() }
+        };
+        let msg_id = header.msg_id;
+        let init = self.config.init.as_ref().filter(|_| !epoch.is_initialized && !slot.is_binding);
         load.put(header, |out| {
-            if is_binding {
-                if let Some(binding) = epoch.and_then(|epoch| binding_of(epoch, self.permanent.as_ref())) {
+            if slot.is_binding {
+                if let Some(binding) = binding_of(epoch, self.permanent.as_ref()) {
                     binding.write(msg_id, rng, out);
                 }
                 return Ok(());
             }
-            write_after(&self.outbox, &slot.after, out);
+            write_after(outbox, &slot.after, out);
             if let Some(init) = init {
                 out.append(init.as_bytes());
             }
             out.append(&slot.body);
             Ok(())
         })?;
-        let is_wrapped = init.is_some() && !is_binding;
-        let is_again = slot.attempts > 0;
         self.wants_quick_ack |= slot.quick_ack;
-        self.counters.resent += u64::from(is_again);
-        if old.is_none() {
+        self.counters.resent += u64::from(slot.attempts > 0);
+        if !kept_id {
             self.sent.push(Sent { msg_id, what: What::Call(call) });
         }
-        let ask_at = now.mono + self.config.limits.ask_state_after;
-        if let Some(slot) = self.outbox.get_mut(call) {
-            slot.keeps_id = old.is_some();
-            slot.wrapped = is_wrapped;
-            slot.era = self.era;
-        }
-        self.outbox.on_sent(call, header, ask_at);
+        let departure = Departure { header, kept_id, wrapped: init.is_some(), era: self.era };
+        outbox.on_sent(call, departure, now.mono + self.config.limits.ask_state_after);
         Ok(())
     }
 
@@ -263,6 +261,9 @@ fn binding_of<'a>(epoch: &'a Epoch, permanent: Option<&'a chappe_crypto::AuthKey
 
 /// Writes `invokeAfterMsg` or `invokeAfterMsgs` for the calls that have not ended.
 fn write_after(outbox: &Outbox, after: &[CallId], out: &mut FrameBuf) {
+    if after.is_empty() {
+        return;
+    }
     let pending = || after.iter().filter_map(|call| outbox.get(*call)).map(|slot| slot.msg_id);
     match pending().count() {
         0 => {}

@@ -80,12 +80,17 @@ impl ClientSession {
         self.live.on_received(now.mono);
         let origin = Origin { now, under, depth: 0, is_inner: false };
         let span = Span::Frame { start: opened.body_range().start as u32, len: opened.body().len() as u32 };
-        self.check_container_first(&opened)?;
-        if self.is_plausible(now, &opened) {
-            self.on_message(origin, opened.header(), opened.body(), span)
-        } else {
+        let container = container_in(&opened)?;
+        if !self.is_plausible(now, &opened, container.as_ref()) {
             self.counters.refused.count(80);
-            Ok(())
+            return Ok(());
+        }
+        match container {
+            Some(container) if self.is_new(origin, opened.header()) => {
+                self.on_container(origin, &container, span)
+            }
+            Some(_) => Ok(()),
+            None => self.on_message(origin, opened.header(), opened.body(), span),
         }
     }
 
@@ -127,25 +132,16 @@ impl ClientSession {
         if epoch.was_session(got) { Ok(false) } else { Err(FrameError::ForeignSession { got }) }
     }
 
-    /// A container is refused whole, before any of its messages counts (SEC-93 to SEC-95).
-    #[expect(clippy::unused_self, reason = "reads as a step of `receive`")]
-    fn check_container_first(&self, opened: &Opened<'_>) -> Result<(), FrameError> {
-        if constructor_id(opened.body())? == MSG_CONTAINER {
-            Container::new_checked(opened.body(), opened.msg_id(), Side::Server)?;
-        }
-        Ok(())
-    }
-
     /// Checks the age of a message once the clock is right (SEC-80), unless it answers us (SEC-81).
-    fn is_plausible(&self, now: Now, opened: &Opened<'_>) -> bool {
+    fn is_plausible(&self, now: Now, opened: &Opened<'_>, container: Option<&Container<'_>>) -> bool {
         if !self.clock.is_synchronized() {
             return true;
         }
         let age = self.config.limits.age.check(opened.msg_id(), self.clock.at(now.mono));
-        age == Age::Plausible || self.answers_us(opened)
+        age == Age::Plausible || self.answers_us(opened.body(), container)
     }
 
-    fn answers_us(&self, opened: &Opened<'_>) -> bool {
+    fn answers_us(&self, body: &[u8], container: Option<&Container<'_>>) -> bool {
         let answers = |body: &[u8]| {
             let was_sent = |msg_id: MsgId| self.sent.get(msg_id).is_some();
             if let Ok(result) = RpcResult::new_checked(body) {
@@ -153,9 +149,9 @@ impl ClientSession {
             }
             Service::read(body).is_ok_and(|read| read.is_some_and(|service| service.refers_to(was_sent)))
         };
-        match Container::new_checked(opened.body(), opened.msg_id(), Side::Server) {
-            Ok(container) => container.iter().any(|message| answers(message.body)),
-            Err(_) => answers(opened.body()),
+        match container {
+            Some(container) => container.iter().any(|message| answers(message.body)),
+            None => answers(body),
         }
     }
 
@@ -167,29 +163,34 @@ impl ClientSession {
         body: &[u8],
         span: Span,
     ) -> Result<(), FrameError> {
-        let MessageHeader { msg_id, seq_no } = header;
-        let patience = (self.config.limits.ack_delay, self.config.limits.acks);
-        let Some(epoch) = self.epoch(origin.under) else {
-            return Ok(());
+        if self.is_new(origin, header) { self.on_body(origin, header.msg_id, body, span) } else { Ok(()) }
+    }
+
+    /// Tells whether a message was not seen before, remembers it, and notes what is owed for it.
+    fn is_new(&mut self, origin: Origin, MessageHeader { msg_id, seq_no }: MessageHeader) -> bool {
+        let limits = &self.config.limits;
+        let epoch = match origin.under {
+            Under::Current => self.current.as_deref_mut(),
+            Under::Previous => self.previous.as_deref_mut(),
+        };
+        let Some(epoch) = epoch else {
+            return false;
         };
         let seen = epoch.window.insert(msg_id, ());
         // Every content-related message is acknowledged, a duplicate again, and one that cannot be read too
         // (SEC-76, SEC-102).
         if seq_no.is_content_related() {
-            epoch.owe_ack(msg_id, origin.now.mono, patience);
+            epoch.acks.push(msg_id, origin.now.mono, limits.ack_delay, limits.acks);
         }
         match seen {
-            Seen::Fresh => self.on_body(origin, msg_id, body, span),
+            Seen::Fresh => return true,
             Seen::Duplicate => {
                 self.counters.duplicates += 1;
                 self.counters.refused.count(76);
-                Ok(())
             }
-            Seen::TooOld => {
-                self.counters.refused.count(77);
-                Ok(())
-            }
+            Seen::TooOld => self.counters.refused.count(77),
         }
+        false
     }
 
     pub(super) fn on_body(
@@ -201,7 +202,9 @@ impl ClientSession {
     ) -> Result<(), FrameError> {
         match constructor_id(body)? {
             id @ MSG_CONTAINER if origin.is_inner => Err(FrameError::Nested { id }),
-            MSG_CONTAINER => self.on_container(origin, msg_id, body, span),
+            MSG_CONTAINER => {
+                self.on_container(origin, &Container::new_checked(body, msg_id, Side::Server)?, span)
+            }
             GZIP_PACKED => self.with_unpacked(origin, body, |session, origin, body, span| {
                 session.on_body(origin, msg_id, body, span)
             }),
@@ -226,13 +229,12 @@ impl ClientSession {
     fn on_container(
         &mut self,
         origin: Origin,
-        msg_id: MsgId,
-        body: &[u8],
+        container: &Container<'_>,
         span: Span,
     ) -> Result<(), FrameError> {
         let origin = Origin { is_inner: true, ..origin };
         let mut at = CONTAINER_HEADER_LEN;
-        for message in &Container::new_checked(body, msg_id, Side::Server)? {
+        for message in container {
             at += MESSAGE_HEADER_LEN;
             let span = span.part(at, message.body.len());
             at += message.body.len();
@@ -290,6 +292,14 @@ impl ClientSession {
         }
         self.on_message(Origin { is_inner: true, ..origin }, header, body, span)
     }
+}
+
+/// A container is checked whole, before any of its messages counts (SEC-93 to SEC-95).
+fn container_in<'a>(opened: &Opened<'a>) -> Result<Option<Container<'a>>, FrameError> {
+    if constructor_id(opened.body())? != MSG_CONTAINER {
+        return Ok(None);
+    }
+    Container::new_checked(opened.body(), opened.msg_id(), Side::Server).map(Some)
 }
 
 /// The rule that an error of the framing layer comes from.

@@ -29,18 +29,18 @@ impl ClientSession {
         result: &[u8],
         span: Span,
     ) -> Result<(), FrameError> {
-        if constructor_id(result)? == GZIP_PACKED {
+        let id = constructor_id(result)?;
+        if id == GZIP_PACKED {
             return self.with_unpacked(origin, result, |session, origin, result, span| {
                 session.on_rpc_result(origin, msg_id, req_msg_id, result, span)
             });
         }
-        let Some(sent) = self.sent.get(req_msg_id) else {
+        let Some(sent) = self.sent.take_notice(req_msg_id) else {
             self.count_unmatched();
             return Ok(());
         };
         let change = self.clock.observe_answer(origin.now.mono, msg_id, req_msg_id);
         self.note_clock(origin.now, change);
-        let id = constructor_id(result)?;
         match sent.what {
             What::Call(call) if self.outbox.get(call).is_none() => self.count_unmatched(),
             What::Call(call) if id == RPC_ERROR => self.on_rpc_error(origin, call, result, span)?,

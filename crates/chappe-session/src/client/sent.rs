@@ -62,22 +62,20 @@ const NO_CALL: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     marked_id: i64,
-    slot: u32,
-    /// Of the call; the number of the kind if there is none.
-    generation: u32,
+    /// The call, or the slot [`NO_CALL`] with the number of the kind.
+    call: CallId,
 }
 
 impl Entry {
+    #[inline]
     fn new(Sent { msg_id, what }: Sent) -> Self {
         let id = msg_id.to_raw() & !(IN_CONTAINER | DROPS);
         match what {
-            What::Call(call) => Self { marked_id: id, slot: call.slot, generation: call.generation },
-            What::DropAnswer(call) => {
-                Self { marked_id: id | DROPS, slot: call.slot, generation: call.generation }
-            }
+            What::Call(call) => Self { marked_id: id, call },
+            What::DropAnswer(call) => Self { marked_id: id | DROPS, call },
             what => {
                 let kind = KINDS.iter().position(|kind| *kind == what).unwrap_or(KINDS.len() - 1);
-                Self { marked_id: id, slot: NO_CALL, generation: kind as u32 }
+                Self { marked_id: id, call: CallId::new(NO_CALL, kind as u32) }
             }
         }
     }
@@ -91,11 +89,10 @@ impl Entry {
     }
 
     fn sent(self) -> Sent {
-        let call = CallId { slot: self.slot, generation: self.generation };
-        let what = match (self.slot, self.marked_id & DROPS) {
-            (NO_CALL, _) => KINDS.get(self.generation as usize).copied().unwrap_or(What::Other),
-            (_, 0) => What::Call(call),
-            _ => What::DropAnswer(call),
+        let what = match (self.call.slot(), self.marked_id & DROPS) {
+            (NO_CALL, _) => KINDS.get(self.call.generation() as usize).copied().unwrap_or(What::Other),
+            (_, 0) => What::Call(self.call),
+            _ => What::DropAnswer(self.call),
         };
         Sent { msg_id: self.msg_id(), what }
     }
@@ -107,6 +104,8 @@ pub(super) struct SentLog {
     entries: Vec<Entry>,
     /// Length at which the dead entries are dropped.
     compact_at: usize,
+    /// Place of the message that will probably be answered next.
+    expected: usize,
 }
 
 /// Entries by which the log may grow, at least, until it is looked through.
@@ -114,7 +113,7 @@ const SLACK: usize = 8;
 
 impl SentLog {
     pub(super) const fn new() -> Self {
-        Self { entries: Vec::new(), compact_at: SLACK }
+        Self { entries: Vec::new(), compact_at: SLACK, expected: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -123,19 +122,24 @@ impl SentLog {
 
     /// Returns how many of them name no call.
     pub(super) fn services(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.slot == NO_CALL).count()
+        self.entries.iter().filter(|entry| entry.call.slot() == NO_CALL).count()
     }
 
     /// Adds a message; its id must be higher than all before.
+    #[inline]
     pub(super) fn push(&mut self, sent: Sent) {
-        let entry = Entry::new(sent);
         debug_assert!(self.entries.last().is_none_or(|last| last.msg_id() < sent.msg_id));
         if self.entries.len() == self.entries.capacity() {
-            // Up to where the log is looked through, and by half beyond it: memory counts for an idle session.
-            let ahead = self.compact_at.saturating_sub(self.entries.len());
-            self.entries.reserve_exact(if ahead == 0 { self.entries.len() / 2 + 4 } else { ahead });
+            self.grow();
         }
-        self.entries.push(entry);
+        self.entries.push(Entry::new(sent));
+    }
+
+    /// Up to where the log is looked through, and by half beyond it: memory counts for an idle session.
+    #[cold]
+    fn grow(&mut self) {
+        let ahead = self.compact_at.saturating_sub(self.entries.len());
+        self.entries.reserve_exact(if ahead == 0 { self.entries.len() / 2 + 4 } else { ahead });
     }
 
     /// Says that the last `count` messages before the last one travelled in it.
@@ -148,6 +152,18 @@ impl SentLog {
     /// Finds a message.
     pub(super) fn get(&self, msg_id: MsgId) -> Option<Sent> {
         self.entries.get(self.place(msg_id)?).map(|entry| entry.sent())
+    }
+
+    /// Finds a message that is answered.
+    ///
+    /// Answers come mostly in the order of what they answer, so the message behind the last one is tried first, and
+    /// the one behind that: a container may stand in between.
+    pub(super) fn take_notice(&mut self, msg_id: MsgId) -> Option<Sent> {
+        let is_here = |place: &usize| self.entries.get(*place).is_some_and(|entry| entry.msg_id() == msg_id);
+        let near = [self.expected, self.expected + 1].into_iter().find(is_here);
+        let place = near.or_else(|| self.place(msg_id))?;
+        self.expected = place + 1;
+        self.entries.get(place).map(|entry| entry.sent())
     }
 
     /// Returns the container that a message travelled in, or its own id if it travelled alone.
@@ -182,7 +198,7 @@ impl SentLog {
     pub(super) fn compact(&mut self, mut is_live: impl FnMut(Sent) -> bool) {
         let mut has_members = false;
         self.entries.retain(|entry| {
-            let is_container = entry.slot == NO_CALL && entry.sent().what == What::Container;
+            let is_container = entry.call.slot() == NO_CALL && entry.sent().what == What::Container;
             let keep = is_live(entry.sent()) || (is_container && has_members);
             has_members = entry.is_in_container() && (has_members || keep);
             keep
@@ -206,7 +222,7 @@ mod tests {
     use super::*;
 
     fn call(slot: u32) -> What {
-        What::Call(CallId { slot, generation: 9 })
+        What::Call(CallId::new(slot, 9))
     }
 
     /// Ping alone, acknowledgements and a call in a container, a call alone.
@@ -237,7 +253,7 @@ mod tests {
 
     #[test]
     fn every_kind_comes_back_as_it_went_in() {
-        let calls = [call(0), What::DropAnswer(CallId { slot: 0, generation: u32::MAX })];
+        let calls = [call(0), What::DropAnswer(CallId::new(0, u32::MAX))];
         for (raw, what) in (1..).map(|n| 4 * n).zip(calls.into_iter().chain(KINDS)) {
             let mut log = SentLog::new();
             let sent = Sent { msg_id: MsgId::from_raw(raw), what };

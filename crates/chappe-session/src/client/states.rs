@@ -130,7 +130,7 @@ impl ClientSession {
         };
         let has_come = epoch.window.check(answer) != Seen::Fresh;
         if has_come || !is_wanted {
-            epoch.owe_ack(answer, origin.now.mono, patience);
+            epoch.acks.push(answer, origin.now.mono, patience.0, patience.1);
             return;
         }
         if let (Some(call), Some(msg_id)) = (call, msg_id) {

@@ -12,10 +12,10 @@ use chappe_tl_mtproto::types;
 use rand_core::CryptoRng;
 
 use super::binding::BINDING_LEN;
-use super::call::{CallId, SendOptions, Stage};
+use super::call::{CallId, SendOptions};
 use super::epoch::{BindingState, Epoch, Role, SaltsAsked};
 use super::load::{Content, Load};
-use super::outbox::Outbox;
+use super::outbox::Room;
 use super::sent::{Sent, What};
 use super::{ClientSession, Link, SALT_MARGIN, SALT_PAUSE};
 use crate::MAX_IDS_PER_LIST;
@@ -57,7 +57,8 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Messages besides calls.
-    fn messages(&self) -> usize {
+    #[inline]
+    pub(super) fn messages(&self) -> usize {
         let flags = [
             self.acks > 0,
             self.state_req,
@@ -96,20 +97,16 @@ impl ClientSession {
         let plan = self.plan(now)?;
         let session_id = self.current.as_mut()?.session(rng);
         let count = plan.messages() + self.outbox.batch.len();
-        let keeps_id =
-            |call: &CallId| self.outbox.get(*call).is_some_and(|slot| slot.keeps_id && slot.era == self.era);
-        // A message under its old id must not stand alone (SEC-106).
-        let fits_alone = count == 1 && !self.outbox.batch.iter().any(keeps_id);
         let mut writer = EncryptedWriter::begin(out);
-        let message = if fits_alone {
+        let message = if count == 1 && !self.keeps_old_id() {
             let mut load = Load::Alone(writer.body(), None);
-            self.load(now, plan, rng, &mut load).ok()?;
+            self.load(now, &plan, rng, &mut load).ok()?;
             let Load::Alone(_, header) = load else { unreachable!("it was made so above") };
             header?
         } else {
             let before = self.sent.len();
             let mut container = ContainerWriter::begin(writer.body());
-            self.load(now, plan, rng, &mut Load::Container(&mut container)).ok()?;
+            self.load(now, &plan, rng, &mut Load::Container(&mut container)).ok()?;
             container.finish();
             let new = self.sent.len() - before;
             let header = self.number(now, Content::Unrelated)?;
@@ -124,6 +121,13 @@ impl ClientSession {
         self.counters.frames_sent += 1;
         self.counters.messages_sent += count as u64;
         Some(Transmit { quick_ack: self.expect_quick_ack(token) })
+    }
+
+    /// Tells whether a call in the batch goes under its old id: such a message must not stand alone (SEC-106).
+    fn keeps_old_id(&self) -> bool {
+        let keeps_id =
+            |call: &CallId| self.outbox.get(*call).is_some_and(|slot| slot.keeps_id && slot.era == self.era);
+        self.outbox.batch.iter().any(keeps_id)
     }
 
     /// Returns the key before if what comes under it is still acknowledged.
@@ -176,7 +180,7 @@ impl ClientSession {
         // Stands for its length only; the real one needs the msg_id.
         body.resize(BINDING_LEN, 0);
         *binding = BindingState::Asked(call);
-        self.outbox.admit(call, SendOptions::default(), now.mono);
+        self.outbox.admit(call, &mut SendOptions::default(), now.mono);
         if let Some(slot) = self.outbox.get_mut(call) {
             slot.is_binding = true;
         }
@@ -185,47 +189,25 @@ impl ClientSession {
 
     /// Moves calls from the queue to the batch of the next packet.
     fn gather_calls(&mut self) {
-        if let Some(outbox) = self.outbox.present_mut() {
+        let Some(outbox) = self.outbox.present_mut() else {
+            return;
+        };
+        let Some(epoch) = self.current.as_ref().filter(|_| outbox.queued() > 0) else {
             outbox.batch.clear();
-        }
-        let Some(epoch) = self.current.as_ref().filter(|_| self.outbox.queued() > 0) else {
             return;
         };
         let limits = &self.config.limits;
-        let is_usable = epoch.is_usable();
-        let needs_init = self.config.init.as_ref().filter(|_| !epoch.is_initialized);
-        let init_len = needs_init.map_or(0, |init| init.as_bytes().len());
-        let (most, mut bytes, mut deferred) = (limits.container_messages.saturating_sub(64).max(1), 0, 0);
-        while let Some(call) = self.outbox.front() {
-            let Some(slot) = self.outbox.get(call) else { break };
-            if !is_usable && !slot.is_binding {
-                break;
-            }
-            let len = slot.body.len() + init_len + 16 + 12 + 8 * slot.after.len();
-            let is_full = self.outbox.batch.len() >= most || bytes + len > limits.container_bytes;
-            if !self.outbox.batch.is_empty() && (is_full || slot.alone) {
-                break;
-            }
-            if waits_for_unsent(&self.outbox, &self.outbox.batch, &slot.after) {
-                if deferred > self.outbox.queued() {
-                    break;
-                }
-                deferred += 1;
-                self.outbox.pop_front();
-                self.outbox.push_back(call);
-                continue;
-            }
-            let alone = slot.alone;
-            bytes += len;
-            self.outbox.batch.push(call);
-            self.outbox.pop_front();
-            if alone {
-                break;
-            }
-        }
+        let init = self.config.init.as_ref().filter(|_| !epoch.is_initialized);
+        outbox.gather(&Room {
+            messages: limits.container_messages.saturating_sub(64).max(1),
+            bytes: limits.container_bytes,
+            around: MessageHeader::LEN + init.map_or(0, |init| init.as_bytes().len()),
+            binding_only: !epoch.is_usable(),
+        });
     }
 
     /// Decides which service messages go along; `None` if there is nothing at all to send.
+    #[inline]
     fn plan(&mut self, now: Now) -> Option<Plan> {
         let limits = &self.config.limits;
         let is_waiting = self.outbox.waiting() > 0 || !self.outbox.batch.is_empty();
@@ -311,11 +293,4 @@ impl ClientSession {
             _ => sent.msg_id.time() >= oldest,
         });
     }
-}
-
-/// Tells whether a call that must come first waits to be sent, and not in this packet.
-fn waits_for_unsent(outbox: &Outbox, batch: &[CallId], after: &[CallId]) -> bool {
-    after.iter().any(|call| {
-        outbox.get(*call).is_some_and(|slot| slot.stage == Stage::Queued) && !batch.contains(call)
-    })
 }
