@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chappe_crypto::rng::Drbg;
 use chappe_session::server::Quota;
 use chappe_transport::ReplayFilter;
 
 use crate::error::LinkError;
 use crate::options::ListenOptions;
-use crate::server::{ServerCounters, Tally, add};
+use crate::server::{ServerCounters, Shelf, Tally, add};
 
 /// Counts the connections of a listener and keeps what they share.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Gate {
     counts: Mutex<Counts>,
     replays: Option<Mutex<ReplayFilter>>,
     tally: Arc<Tally>,
+    shelf: Shelf,
 }
 
 #[derive(Debug)]
@@ -26,7 +28,8 @@ struct Counts {
 }
 
 impl Gate {
-    pub(crate) fn new(options: ListenOptions) -> Self {
+    /// `seeder` seeds the generators of connections.
+    pub(crate) fn new(options: ListenOptions, seeder: Drbg) -> Self {
         let replays = match options.remembered_headers {
             0 => None,
             capacity => Some(Mutex::new(ReplayFilter::new(capacity))),
@@ -34,13 +37,19 @@ impl Gate {
         // Each network that is counted has a connection, so there are no more networks than those.
         let by_network = Quota::new(options.max_connections_per_address, options.max_connections);
         let counts = Mutex::new(Counts { all: 0, by_network });
-        Self { options, counts, replays, tally: Arc::default() }
+        Self { options, counts, replays, tally: Arc::default(), shelf: Shelf::new(seeder) }
     }
 
     /// Returns what was counted so far.
     pub(crate) fn counters(&self) -> ServerCounters {
         let open = self.counts.lock().unwrap_or_else(PoisonError::into_inner).all;
         self.tally.read(open)
+    }
+
+    /// Returns the kits that connections work with.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// Counts a connection in.
@@ -114,7 +123,7 @@ mod tests {
         let mut options = ListenOptions::data_centre();
         options.max_connections = all;
         options.max_connections_per_address = each;
-        Arc::new(Gate::new(options))
+        Arc::new(Gate::new(options, Drbg::from_seed([1; 32])))
     }
 
     #[test]

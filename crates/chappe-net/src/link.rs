@@ -2,6 +2,7 @@
 //!
 //! Both drivers, blocking and tokio, are thin around these two types, so neither can do what the other cannot.
 
+use std::mem;
 use std::sync::Arc;
 
 use chappe_framing::FrameBuf;
@@ -161,6 +162,38 @@ impl Ingoing {
     /// Says whether nothing is held that has not been taken, so that the peer may close here.
     pub const fn is_empty(&self) -> bool {
         self.buf.is_empty()
+    }
+
+    /// Says whether nothing has begun that has not ended: no frame here, and none of what stands in between.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.is_empty() && !self.carried.as_ref().is_some_and(|carried| carried.shared.lock().is_partial())
+    }
+
+    /// Says whether it holds nothing, in more memory than an idle connection should.
+    pub(crate) fn is_large(&self) -> bool {
+        self.is_empty() && self.buf.memory() > ONE_READ
+    }
+
+    /// Takes memory to read into unless it has some.
+    pub(crate) fn borrow(&mut self, input: &mut Vec<u8>, raw: &mut Vec<u8>) {
+        if self.buf.memory() == 0 {
+            self.buf.exchange(input);
+        }
+        if let Some(carried) = &mut self.carried
+            && carried.raw.is_empty()
+        {
+            mem::swap(&mut carried.raw, raw);
+        }
+    }
+
+    /// Gives the memory back; what waits here for its rest stays where it is.
+    pub(crate) fn give_back(&mut self, input: &mut Vec<u8>, raw: &mut Vec<u8>) {
+        self.buf.exchange(input);
+        self.buf.release();
+        if let Some(carried) = &mut self.carried {
+            mem::swap(&mut carried.raw, raw);
+            carried.raw = Vec::new();
+        }
     }
 
     /// Gives memory back that a large frame needed.

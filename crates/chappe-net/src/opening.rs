@@ -19,7 +19,7 @@ use chappe_crypto::rng::Drbg;
 use chappe_framing::UnixTime;
 use chappe_transport::{Connect, Connection, ExpectServerHello, Limits, ReadBuf};
 #[cfg(feature = "websocket")]
-use chappe_transport::{Side, TransportError, websocket};
+use chappe_transport::{TransportError, websocket};
 #[cfg(feature = "websocket")]
 use rand_core::Rng as _;
 
@@ -30,6 +30,8 @@ use crate::carrier::WebSocket;
 use crate::carrier::{ONE_READ, Stack};
 use crate::error::{LinkError, Wait};
 use crate::http::Lane;
+#[cfg(feature = "websocket")]
+use crate::http::fork;
 use crate::link::{Ingoing, Outgoing, join_over};
 use crate::options::{DialOptions, Endpoint};
 use crate::proxy::{Negotiation, ProxyError};
@@ -230,7 +232,7 @@ impl<'o> Opening<'o> {
         // What stands behind the head are frames already.
         let frames = self.buf.raw()[head..].to_vec();
         self.buf.consume_raw(head + frames.len());
-        let mut websocket = WebSocket::new(Side::Client, &Limits::DEFAULT);
+        let mut websocket = WebSocket::client(&Limits::DEFAULT, fork(rng));
         websocket.receive(&frames, &mut self.buf, &mut self.out)?;
         self.stack.websocket = Some(websocket);
         self.start_transport(now, rng)

@@ -12,6 +12,7 @@
 //!
 //! Spec: <https://core.telegram.org/mtproto/mtproto-transports#transport-obfuscation>.
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use chappe_crypto::ctr::Ctr;
@@ -159,7 +160,9 @@ impl fmt::Debug for Obfuscation {
 }
 
 /// One direction of an obfuscated connection: AES-256-CTR.
-pub struct Keystream(Ctr);
+///
+/// The cipher is two thirds of a kilobyte that stay where they are: connections that hide nothing have no room for it.
+pub struct Keystream(Box<Ctr>);
 
 impl Keystream {
     fn derive(header: &[u8; HEADER_LEN], secret: Option<&SecretKey>) -> Self {
@@ -170,7 +173,7 @@ impl Keystream {
         if let Some(secret) = secret {
             *key = sha256(&[&*key, secret.as_bytes()]);
         }
-        Self(Ctr::new(&key, &iv))
+        Self(Box::new(Ctr::new(&key, &iv)))
     }
 
     /// Hides or uncovers the next bytes of the stream, in place.

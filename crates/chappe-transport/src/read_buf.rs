@@ -7,7 +7,7 @@
 //! **Invariant:** it grows with the bytes that arrived, never with a length that was announced (`SEC-138`).
 
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, mem};
 
 use crate::error::TransportError;
 use crate::limits::Limits;
@@ -111,6 +111,23 @@ impl ReadBuf {
         }
     }
 
+    /// Returns how many bytes of memory it has, whether or not they hold anything.
+    pub const fn memory(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Exchanges its memory for `memory` if it holds nothing, and says whether it did. What is in `memory` is lost.
+    ///
+    /// So a few pieces of memory serve many connections: each borrows one while it has something to read.
+    pub fn exchange(&mut self, memory: &mut Vec<u8>) -> bool {
+        let is_empty = self.is_empty();
+        if is_empty {
+            mem::swap(&mut self.bytes, memory);
+            (self.start, self.ready, self.end) = (0, 0, 0);
+        }
+        is_empty
+    }
+
     pub(crate) fn ready(&self) -> &[u8] {
         &self.bytes[self.start..self.ready]
     }
@@ -208,6 +225,21 @@ mod tests {
         assert_eq!(buf.bytes.capacity(), 0);
         buf.extend_from_slice(&[8; 5]).expect("it fits");
         assert_eq!(buf.raw(), [8; 5]);
+    }
+
+    #[test]
+    fn memory_is_exchanged_only_where_nothing_waits() {
+        let mut buf = ReadBuf::new(&Limits::DEFAULT);
+        let mut memory = alloc::vec![0xa5; 9000];
+        assert!(buf.exchange(&mut memory) && memory.is_empty());
+        assert_eq!(buf.space().expect("there is room").len(), 9000);
+        buf.extend_from_slice(&[7; 5]).expect("it fits");
+        assert!(!buf.exchange(&mut memory) && memory.is_empty());
+        buf.consume_raw(5);
+        assert!(buf.exchange(&mut memory));
+        assert_eq!((memory.len(), buf.bytes.len()), (9000, 0));
+        buf.extend_from_slice(&[8; 3]).expect("it fits");
+        assert_eq!(buf.raw(), [8; 3]);
     }
 
     #[test]

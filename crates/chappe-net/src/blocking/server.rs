@@ -15,7 +15,7 @@ use super::stream::late;
 use crate::error::{LinkError, Wait};
 use crate::gate::Gate;
 use crate::options::ListenOptions;
-use crate::server::{Conversation, Engine, Faults, NoFaults, ServerCounters, Write};
+use crate::server::{Conversation, Engine, Faults, Kit, NoFaults, ServerCounters, Write};
 
 /// A running server. It ends at once when this is dropped, and in order by [`shutdown`](Self::shutdown).
 ///
@@ -42,7 +42,8 @@ struct Shop {
 /// One connection.
 struct Line {
     socket: TcpStream,
-    conversation: Mutex<Conversation>,
+    /// A thread has more memory of its own than its kit is worth, so it keeps that.
+    conversation: Mutex<(Conversation, Kit)>,
     bell: Arc<Bell>,
     /// The reader has nothing more to give.
     is_over: AtomicBool,
@@ -77,7 +78,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If the operating system has no thread to give.
+    /// If the operating system has no thread to give, or no randomness.
     pub fn serve(
         listener: TcpListener,
         options: ListenOptions,
@@ -85,9 +86,10 @@ impl Server {
         faults: Arc<dyn Faults>,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
+        let seeder = Drbg::from_os().map_err(|error| io::Error::other(error.to_string()))?;
         let shop = Arc::new(Shop {
             engine,
-            gate: Arc::new(Gate::new(options)),
+            gate: Arc::new(Gate::new(options, seeder)),
             faults,
             is_stopping: AtomicBool::new(false),
             numbers: AtomicU64::new(0),
@@ -194,10 +196,10 @@ fn admit(socket: TcpStream, peer: SocketAddr, shop: &Arc<Shop>) -> Result<(), Li
         Arc::new(move || bell.ring())
     };
     let (engine, faults) = (Arc::clone(&shop.engine), Arc::clone(&shop.faults));
-    let conversation = Conversation::new(engine, faults, place, peer, waker, Now::from_system(), rng);
+    let conversation = Conversation::new(engine, faults, place, peer, waker, Now::from_system());
     socket.set_nodelay(true)?;
     socket.set_write_timeout(Some(conversation.write_timeout()))?;
-    let (conversation, is_over) = (Mutex::new(conversation), AtomicBool::new(false));
+    let (conversation, is_over) = (Mutex::new((conversation, Kit::new(rng))), AtomicBool::new(false));
     let line = Arc::new(Line { socket, conversation, bell, is_over });
     let number = shop.numbers.fetch_add(1, Ordering::Relaxed);
     let (reader, shared) = (Arc::clone(&line), Arc::clone(shop));
@@ -225,16 +227,17 @@ impl Line {
         let mut bytes = [0; ONE_READ];
         let read = |bytes: &mut [u8]| -> Result<(), LinkError> {
             let count = (&self.socket).read(bytes)?;
-            let mut conversation = lock(&self.conversation);
+            let mut talk = lock(&self.conversation);
+            let (conversation, kit) = &mut *talk;
             if count == 0 {
-                return conversation.handle_read(Now::from_system(), 0);
+                return conversation.handle_read(Now::from_system(), kit, 0);
             }
             let mut rest = &bytes[..count];
             while !rest.is_empty() {
-                let space = conversation.space()?;
+                let space = conversation.space(kit)?;
                 let part = rest.len().min(space.len());
                 space[..part].copy_from_slice(&rest[..part]);
-                conversation.handle_read(Now::from_system(), part)?;
+                conversation.handle_read(Now::from_system(), kit, part)?;
                 rest = &rest[part..];
             }
             Ok(())
@@ -250,7 +253,7 @@ impl Line {
     fn run(&self, shop: &Shop) -> Result<(), LinkError> {
         loop {
             if shop.is_stopping.load(Ordering::SeqCst) {
-                lock(&self.conversation).drain();
+                lock(&self.conversation).0.drain();
             }
             let Some(deadline) = self.write_all()? else {
                 return Ok(());
@@ -259,7 +262,7 @@ impl Line {
                 return Err(LinkError::Closed);
             }
             if !self.bell.wait(deadline) {
-                lock(&self.conversation).handle_timeout(Now::from_system())?;
+                lock(&self.conversation).0.handle_timeout(Now::from_system())?;
             }
         }
     }
@@ -267,15 +270,16 @@ impl Line {
     /// Writes everything that is to be written, and says until when to wait; `None` at the end.
     fn write_all(&self) -> Result<Option<Instant>, LinkError> {
         // Nobody reads while this is held: a client that does not read may not ask for more.
-        let mut conversation = lock(&self.conversation);
+        let mut talk = lock(&self.conversation);
+        let (conversation, kit) = &mut *talk;
         let patience = conversation.write_timeout();
         loop {
-            match conversation.poll_write(Now::from_system())? {
+            match conversation.poll_write(Now::from_system(), kit)? {
                 Write::Nothing => break,
                 Write::End => return Ok(None),
                 Write::Pause(time) => thread::sleep(time),
                 Write::Bytes(bytes) => {
-                    let written = (&self.socket).write_all(&bytes);
+                    let written = (&self.socket).write_all(bytes);
                     let written = written.map_err(|error| late(error, Wait::Write, patience));
                     if matches!(written, Err(LinkError::TimedOut { .. })) {
                         conversation.on_slow_reader();

@@ -6,12 +6,14 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chappe_crypto::rng::Drbg;
 use chappe_framing::FrameBuf;
 use chappe_transport::{AckRequest, Framing, Incoming};
 use rand_core::CryptoRng;
 
 use super::http::Lanes;
 use crate::carrier::Shared;
+use crate::client::Port;
 use crate::error::{LinkError, Wait};
 use crate::http::Inbox;
 use crate::link::{Ingoing, Outgoing};
@@ -31,8 +33,16 @@ pub struct Reader(From);
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "nearly all are of the large kind")]
 enum From {
-    Stream { socket: TcpStream, ingoing: Ingoing, write_timeout: Duration },
-    Http { lanes: Lanes, inbox: Inbox },
+    Stream {
+        socket: TcpStream,
+        ingoing: Ingoing,
+        /// What the operating system was told last.
+        read_timeout: Option<Duration>,
+    },
+    Http {
+        lanes: Lanes,
+        inbox: Inbox,
+    },
 }
 
 /// The writing half.
@@ -40,6 +50,8 @@ enum From {
 pub struct Writer {
     to: To,
     patience: Duration,
+    /// What the peer did not take of a frame.
+    rest: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -48,6 +60,9 @@ enum To {
     Stream { socket: TcpStream, outgoing: Outgoing },
     Http(SyncSender<Vec<u8>>),
 }
+
+/// How long one attempt to write takes at most. Until it is over, a driver does nothing else.
+const ONE_TRY: Duration = Duration::from_millis(20);
 
 /// How often a full queue of payloads is looked at again.
 const QUEUE_PAUSE: Duration = Duration::from_millis(2);
@@ -61,8 +76,10 @@ impl Stream {
     ) -> Result<Self, LinkError> {
         let peer = socket.peer_addr()?;
         let read = socket.try_clone()?;
-        let reader = Reader(From::Stream { socket: read, ingoing, write_timeout: patience });
-        Ok(Self { reader, writer: Writer { to: To::Stream { socket, outgoing }, patience }, peer })
+        socket.set_write_timeout(Some(ONE_TRY.min(patience.max(Duration::from_millis(1)))))?;
+        let reader = Reader(From::Stream { socket: read, ingoing, read_timeout: None });
+        let writer = Writer { to: To::Stream { socket, outgoing }, patience, rest: Vec::new() };
+        Ok(Self { reader, writer, peer })
     }
 
     pub(super) fn over_http(
@@ -72,7 +89,7 @@ impl Stream {
         patience: Duration,
     ) -> Self {
         let reader = Reader(From::Http { lanes, inbox: Inbox::default() });
-        Self { reader, writer: Writer { to: To::Http(payloads), patience }, peer }
+        Self { reader, writer: Writer { to: To::Http(payloads), patience, rest: Vec::new() }, peer }
     }
 
     /// Returns both halves.
@@ -157,8 +174,14 @@ impl Reader {
     /// [`LinkError::Closed`] at the end of the stream, or what the operating system says.
     pub fn read_more(&mut self, patience: Duration) -> Result<bool, LinkError> {
         match &mut self.0 {
-            From::Stream { socket, ingoing, write_timeout } => {
-                read_more(socket, ingoing, patience, *write_timeout)
+            From::Stream { socket, ingoing, read_timeout } => {
+                // Zero means "for ever" to the operating system.
+                let patience = patience.max(Duration::from_millis(1));
+                if *read_timeout != Some(patience) {
+                    socket.set_read_timeout(Some(patience))?;
+                    *read_timeout = Some(patience);
+                }
+                read_more(socket, ingoing)
             }
             From::Http { lanes, inbox } => match lanes.brought.recv_timeout(patience) {
                 Ok(brought) => {
@@ -194,22 +217,15 @@ impl Reader {
     }
 }
 
-fn read_more(
-    socket: &TcpStream,
-    ingoing: &mut Ingoing,
-    patience: Duration,
-    write_timeout: Duration,
-) -> Result<bool, LinkError> {
-    // Zero means "for ever" to the operating system.
-    socket.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
+fn read_more(socket: &TcpStream, ingoing: &mut Ingoing) -> Result<bool, LinkError> {
     let mut reading = socket;
     match reading.read(ingoing.space()?) {
         Ok(0) => Err(LinkError::Closed),
         Ok(count) => {
             let received = ingoing.commit(count);
             if let Some(shared) = ingoing.carrier() {
-                // A pong, or the reason why the connection ends.
-                flush(socket, shared, write_timeout)?;
+                // A pong, or the reason why the connection ends. What is not taken goes with what is written next.
+                try_flush(socket, shared)?;
             }
             received?;
             Ok(true)
@@ -232,18 +248,38 @@ impl Writer {
         ack: AckRequest,
         rng: &mut R,
     ) -> Result<(), LinkError> {
-        let patience = self.patience;
+        self.send_some(frame, ack, rng)?;
+        self.flush()
+    }
+
+    /// Frames an envelope and writes what is taken within a moment; the rest is kept.
+    fn send_some<R: CryptoRng + ?Sized>(
+        &mut self,
+        frame: &mut FrameBuf,
+        ack: AckRequest,
+        rng: &mut R,
+    ) -> Result<(), LinkError> {
         match &mut self.to {
             To::Stream { socket, outgoing } => {
                 let bytes = outgoing.encode(frame, ack, rng)?;
-                socket.write_all(bytes).map_err(|error| late(error, Wait::Write, patience))?;
-                match outgoing.carrier() {
-                    None => Ok(()),
-                    Some(shared) => flush(socket, shared, patience),
-                }
+                let count = if self.rest.is_empty() { try_write(socket, bytes)? } else { 0 };
+                // Copied only where the peer reads more slowly than we write.
+                self.rest.extend_from_slice(&bytes[count..]);
             }
-            To::Http(payloads) => enqueue(payloads, frame.as_slice().to_vec(), patience),
+            To::Http(_) => self.rest.extend_from_slice(frame.as_slice()),
         }
+        Ok(())
+    }
+
+    /// Writes what was kept.
+    fn flush(&mut self) -> Result<(), LinkError> {
+        let deadline = Instant::now() + self.patience;
+        while !self.try_flush()? {
+            if Instant::now() >= deadline {
+                return Err(LinkError::TimedOut { waiting_for: Wait::Write, after: self.patience });
+            }
+        }
+        Ok(())
     }
 
     /// Returns the framing. HTTP has none; what is returned for it has no padding, as it.
@@ -263,39 +299,73 @@ impl Writer {
         let To::Stream { socket, outgoing } = &mut self.to else { return Ok(()) };
         if let Some(shared) = outgoing.carrier() {
             shared.lock().close();
-            flush(socket, shared, self.patience)?;
+            try_flush(socket, shared)?;
         }
         Ok(socket.shutdown(Shutdown::Both)?)
     }
 }
 
-/// Writes what waits in between. Whoever holds the lock writes, so the bytes of both halves stay in their order.
-fn flush(mut socket: &TcpStream, shared: &Shared, patience: Duration) -> Result<(), LinkError> {
-    let mut carried = shared.lock();
-    let written = socket.write_all(&carried.out);
-    let count = carried.out.len();
-    carried.written(count);
-    written.map_err(|error| late(error, Wait::Write, patience))
+impl Port for Writer {
+    fn try_send(&mut self, frame: &mut FrameBuf, ack: AckRequest, rng: &mut Drbg) -> Result<(), LinkError> {
+        self.send_some(frame, ack, rng)
+    }
+
+    /// Tries for a moment: so long does nobody look at other connections and at the time.
+    fn try_flush(&mut self) -> Result<bool, LinkError> {
+        match &mut self.to {
+            To::Stream { socket, outgoing } => {
+                if !self.rest.is_empty() {
+                    let count = try_write(socket, &self.rest)?;
+                    self.rest.drain(..count);
+                }
+                let is_flushed = match outgoing.carrier() {
+                    None => true,
+                    Some(shared) => try_flush(socket, shared)?,
+                };
+                Ok(is_flushed && self.rest.is_empty())
+            }
+            To::Http(payloads) if !self.rest.is_empty() => {
+                match payloads.try_send(std::mem::take(&mut self.rest)) {
+                    Ok(()) => Ok(true),
+                    Err(TrySendError::Disconnected(_)) => Err(LinkError::Closed),
+                    Err(TrySendError::Full(payload)) => {
+                        self.rest = payload;
+                        thread::sleep(QUEUE_PAUSE);
+                        Ok(false)
+                    }
+                }
+            }
+            To::Http(_) => Ok(true),
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
+    }
 }
 
-/// Lets a payload wait for a lane of HTTP.
-fn enqueue(
-    payloads: &SyncSender<Vec<u8>>,
-    mut payload: Vec<u8>,
-    patience: Duration,
-) -> Result<(), LinkError> {
-    let deadline = Instant::now() + patience;
-    loop {
-        payload = match payloads.try_send(payload) {
-            Ok(()) => return Ok(()),
-            Err(TrySendError::Disconnected(_)) => return Err(LinkError::Closed),
-            Err(TrySendError::Full(_)) if Instant::now() >= deadline => {
-                return Err(LinkError::TimedOut { waiting_for: Wait::Write, after: patience });
-            }
-            Err(TrySendError::Full(payload)) => payload,
-        };
-        thread::sleep(QUEUE_PAUSE);
+/// Writes what the socket takes within a moment.
+fn try_write(mut socket: &TcpStream, bytes: &[u8]) -> Result<usize, LinkError> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match socket.write(&bytes[written..]) {
+            Ok(0) => return Err(LinkError::Closed),
+            Ok(count) => written += count,
+            Err(error) if is_late(&error) => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(written)
+}
+
+/// Writes what waits in between, and says whether all of it was taken. Whoever holds the lock writes, so the bytes of
+/// both halves stay in their order.
+fn try_flush(socket: &TcpStream, shared: &Shared) -> Result<bool, LinkError> {
+    let mut carried = shared.lock();
+    let count = try_write(socket, &carried.out)?;
+    carried.written(count);
+    Ok(carried.out.is_empty())
 }
 
 pub(super) fn late(error: std::io::Error, waiting_for: Wait, after: Duration) -> LinkError {

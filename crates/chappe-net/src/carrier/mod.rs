@@ -4,6 +4,8 @@
 //! Once a connection stands its two halves share one ([`Shared`]), since both layers answer by themselves now and
 //! then: a ping with a pong, a request for new keys with new keys.
 
+#[cfg(feature = "websocket")]
+mod boundary;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "websocket")]
@@ -32,6 +34,9 @@ pub(crate) struct Stack {
     pub(crate) tls: Option<Tls>,
     #[cfg(feature = "websocket")]
     pub(crate) websocket: Option<WebSocket>,
+    /// A message between both layers.
+    #[cfg(all(feature = "tls", feature = "websocket"))]
+    framed: Vec<u8>,
 }
 
 #[cfg_attr(
@@ -73,11 +78,28 @@ impl Stack {
     pub(crate) fn send(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), LinkError> {
         #[cfg(feature = "websocket")]
         if let Some(websocket) = &mut self.websocket {
-            let mut framed = Vec::with_capacity(bytes.len() + 16);
-            websocket.send(bytes, &mut framed)?;
-            return self.send_outer(&framed, out);
+            #[cfg(feature = "tls")]
+            if let Some(tls) = &mut self.tls {
+                self.framed.clear();
+                websocket.send(bytes, &mut self.framed)?;
+                let sent = tls.send(&self.framed, out);
+                // One large frame is no reason to hold its memory for ever.
+                self.framed.truncate(ONE_READ);
+                self.framed.shrink_to(ONE_READ);
+                return sent;
+            }
+            return websocket.send(bytes, out);
         }
         self.send_outer(bytes, out)
+    }
+
+    /// Says whether something has begun to arrive that has not ended, and that the stream does not know of.
+    pub(crate) const fn is_partial(&self) -> bool {
+        #[cfg(feature = "websocket")]
+        if let Some(websocket) = &self.websocket {
+            return websocket.is_partial();
+        }
+        false
     }
 
     /// Appends to `out` the layers' words of farewell.
@@ -152,6 +174,11 @@ impl Carried {
     /// Takes bytes of the socket apart.
     pub(crate) fn receive(&mut self, raw: &[u8], into: &mut ReadBuf) -> Result<(), LinkError> {
         self.stack.receive(raw, into, &mut self.out)
+    }
+
+    /// See [`Stack::is_partial`].
+    pub(crate) const fn is_partial(&self) -> bool {
+        self.stack.is_partial()
     }
 
     /// Lets bytes of the stream wait to be written.

@@ -4,12 +4,15 @@
 
 use std::io::{self, Read, Write};
 
-use chappe_transport::{Limits, ReadBuf, Side};
-use tungstenite::protocol::frame::CloseFrame;
-use tungstenite::protocol::frame::coding::CloseCode;
+use chappe_crypto::rng::Drbg;
+use chappe_transport::{Limits, ReadBuf};
+use rand_core::Rng as _;
+use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tungstenite::protocol::frame::{CloseFrame, FrameHeader};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
 
+use super::boundary::Boundary;
 use crate::error::LinkError;
 
 /// What the library reserves at once for incoming bytes.
@@ -26,22 +29,35 @@ const OVERHEAD: usize = 64;
 #[derive(Debug)]
 pub(crate) struct WebSocket {
     context: WebSocketContext,
-    incoming: Vec<u8>,
+    /// Draws the masks of a client; servers have none.
+    masks: Option<Box<Drbg>>,
+    boundary: Boundary,
 }
 
 impl WebSocket {
-    /// Begins where the upgrade ended.
-    pub(crate) fn new(side: Side, limits: &Limits) -> Self {
-        let (role, longest) = match side {
-            Side::Client => (Role::Client, limits.max_frame.saturating_add(OVERHEAD)),
-            Side::Server => (Role::Server, limits.max_frame.saturating_add(OVERHEAD).min(MAX_FROM_CLIENT)),
-        };
+    /// Begins where the upgrade of a client ended; its masks come from `masks`.
+    pub(crate) fn client(limits: &Limits, masks: Drbg) -> Self {
+        Self::new(Role::Client, limits.max_frame.saturating_add(OVERHEAD), Some(masks))
+    }
+
+    /// Begins where the upgrade of a server ended.
+    pub(crate) fn server(limits: &Limits) -> Self {
+        Self::new(Role::Server, limits.max_frame.saturating_add(OVERHEAD).min(MAX_FROM_CLIENT), None)
+    }
+
+    fn new(role: Role, longest: usize, masks: Option<Drbg>) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
             .max_message_size(Some(longest))
             .max_frame_size(Some(longest));
-        Self { context: WebSocketContext::new(role, Some(config)), incoming: Vec::new() }
+        let context = WebSocketContext::new(role, Some(config));
+        Self { context, masks: masks.map(Box::new), boundary: Boundary::default() }
+    }
+
+    /// Says whether a message has begun to arrive that has not ended.
+    pub(crate) const fn is_partial(&self) -> bool {
+        self.boundary.is_inside()
     }
 
     /// Puts the content of binary messages `into` the stream; pongs and the like are appended to `out`.
@@ -51,8 +67,8 @@ impl WebSocket {
         into: &mut ReadBuf,
         out: &mut Vec<u8>,
     ) -> Result<(), LinkError> {
-        self.incoming.extend_from_slice(raw);
-        let mut pipe = Pipe { incoming: &mut self.incoming, outgoing: out };
+        self.boundary.advance(raw);
+        let mut pipe = Pipe { incoming: raw, outgoing: out };
         loop {
             match self.context.read(&mut pipe) {
                 Ok(Message::Binary(bytes)) => into.extend_from_slice(&bytes)?,
@@ -70,21 +86,42 @@ impl WebSocket {
         }
     }
 
-    /// Appends bytes to `out` as one binary message.
+    /// Appends bytes to `out` as one binary message. Only the header is the library's: its messages own their bytes,
+    /// which would be one more copy for each.
     pub(crate) fn send(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), LinkError> {
-        let mut pipe = Pipe { incoming: &mut self.incoming, outgoing: out };
-        let message = Message::Binary(bytes.to_vec().into());
-        let written = self.context.write(&mut pipe, message).and_then(|()| self.context.flush(&mut pipe));
-        written.map_err(|error| refused(&error))
+        if !self.context.can_write() {
+            return Err(LinkError::Closed);
+        }
+        let mask = self.masks.as_deref_mut().map(|masks| masks.next_u32().to_ne_bytes());
+        let opcode = OpCode::Data(Data::Binary);
+        let header = FrameHeader { opcode, mask, ..FrameHeader::default() };
+        header.format(bytes.len() as u64, out).map_err(|error| refused(&error))?;
+        let start = out.len();
+        out.extend_from_slice(bytes);
+        if let Some(mask) = mask {
+            apply_mask(&mut out[start..], mask);
+        }
+        Ok(())
     }
 
     /// Appends a close frame with code 1000.
     pub(crate) fn close(&mut self, out: &mut Vec<u8>) {
-        let mut pipe = Pipe { incoming: &mut self.incoming, outgoing: out };
+        let mut pipe = Pipe { incoming: &[], outgoing: out };
         let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
         // If it was closed already, nothing is left to be said.
         let _ = self.context.close(&mut pipe, Some(frame));
     }
+}
+
+/// Masks the payload of a frame, eight bytes at a time.
+fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
+    let [a, b, c, d] = mask;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    rest.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
 }
 
 fn refused(error: &Error) -> LinkError {
@@ -93,7 +130,7 @@ fn refused(error: &Error) -> LinkError {
 
 /// The library's socket: what was read, and room for what is to be written.
 struct Pipe<'a> {
-    incoming: &'a mut Vec<u8>,
+    incoming: &'a [u8],
     outgoing: &'a mut Vec<u8>,
 }
 
@@ -103,11 +140,9 @@ impl Read for Pipe<'_> {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let count = into.len().min(self.incoming.len());
-        into[..count].copy_from_slice(&self.incoming[..count]);
-        self.incoming.drain(..count);
-        if self.incoming.is_empty() {
-            *self.incoming = Vec::new();
-        }
+        let (now, later) = self.incoming.split_at(count);
+        into[..count].copy_from_slice(now);
+        self.incoming = later;
         Ok(count)
     }
 }
@@ -120,5 +155,48 @@ impl Write for Pipe<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an end reads of what the other has sent in pieces of `step` bytes.
+    fn exchanged(from: &mut WebSocket, to: &mut WebSocket, sent: &[u8], step: usize) -> Vec<u8> {
+        let (mut wire, mut answers) = (Vec::new(), Vec::new());
+        from.send(sent, &mut wire).expect("it is open");
+        let mut into = ReadBuf::new(&Limits::DEFAULT);
+        for (at, piece) in wire.chunks(step).enumerate() {
+            to.receive(piece, &mut into, &mut answers).expect("frames in order");
+            assert_eq!(to.is_partial(), (at + 1) * step < wire.len());
+        }
+        assert!(answers.is_empty());
+        into.raw().to_vec()
+    }
+
+    #[test]
+    fn what_one_end_sends_the_other_reads_whatever_the_pieces() {
+        let mut client = WebSocket::client(&Limits::DEFAULT, Drbg::from_seed([1; 32]));
+        let mut server = WebSocket::server(&Limits::DEFAULT);
+        for len in [1, 3, 125, 126, 1021, 70_000] {
+            let bytes: Vec<u8> = (0..len).map(|at: usize| (at % 251) as u8).collect();
+            let step = 1 + len / 3;
+            assert_eq!(exchanged(&mut client, &mut server, &bytes, step), bytes);
+            assert_eq!(exchanged(&mut server, &mut client, &bytes, step), bytes);
+        }
+    }
+
+    #[test]
+    fn a_client_masks_each_message_anew_and_a_server_none() {
+        let mut client = WebSocket::client(&Limits::DEFAULT, Drbg::from_seed([1; 32]));
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        client.send(&[7; 12], &mut first).expect("it is open");
+        client.send(&[7; 12], &mut second).expect("it is open");
+        assert_ne!(first[2..6], second[2..6]);
+        assert_ne!(first[6..], [7; 12]);
+        let mut plain = Vec::new();
+        WebSocket::server(&Limits::DEFAULT).send(&[7; 12], &mut plain).expect("it is open");
+        assert_eq!(plain, [&[0x82, 12][..], &[7; 12]].concat());
     }
 }

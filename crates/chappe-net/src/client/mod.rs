@@ -3,6 +3,7 @@
 mod addresses;
 mod blame;
 pub(crate) mod core;
+pub(crate) mod desk;
 mod error;
 mod exchange;
 pub(crate) mod lanes;
@@ -13,6 +14,7 @@ mod step;
 mod updates;
 
 pub use blame::{Blame, CallError, ConnectError, InvokeError};
+pub(crate) use desk::Port;
 pub use error::CreateKeyError;
 pub(crate) use exchange::Exchange;
 pub use lanes::{Lane, LaneLimits, Transfer};

@@ -30,32 +30,30 @@ struct State {
 }
 
 impl Slot {
-    /// Ends the call.
-    pub(crate) fn finish(&self, outcome: Result<Vec<u8>, InvokeError>) {
+    /// Ends the call; returns who is to be told.
+    pub(crate) fn settle(&self, outcome: Result<Vec<u8>, InvokeError>) -> Option<Waker> {
         let mut state = self.lock();
         state.is_received = true;
         state.outcome = Some(outcome);
-        wake(state);
+        state.waker.take()
     }
 
-    /// Notes that the datacenter has the call.
-    pub(crate) fn note_received(&self) {
+    /// Notes that the datacenter has the call; returns who is to be told.
+    pub(crate) fn note_received(&self) -> Option<Waker> {
         let mut state = self.lock();
         state.is_received = true;
-        wake(state);
+        state.waker.take()
+    }
+
+    /// Ends what is waited for, and tells.
+    pub(crate) fn finish(&self, outcome: Result<Vec<u8>, InvokeError>) {
+        if let Some(waker) = self.settle(outcome) {
+            waker.wake();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Wakes whoever waits, without the lock: it would only be waited for.
-fn wake(mut state: MutexGuard<'_, State>) {
-    let waker = state.waker.take();
-    drop(state);
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }
 

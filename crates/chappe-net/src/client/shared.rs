@@ -49,7 +49,16 @@ pub(crate) struct Shared {
     core: Mutex<Core>,
     updates: Arc<UpdateQueue>,
     clock: Clock,
-    wake: Box<dyn Fn() + Send + Sync>,
+    waker: Box<dyn Wake>,
+}
+
+/// A driver, as the handles see it.
+pub(crate) trait Wake: Send + Sync {
+    /// Has it ask the core what to do.
+    fn wake(&self);
+
+    /// Has what waits written at once if that is possible; otherwise as `wake`.
+    fn prompt(&self, shared: &Shared);
 }
 
 impl Shared {
@@ -58,23 +67,33 @@ impl Shared {
         key: Option<KeyMaterial>,
         rng: Drbg,
         clock: Clock,
-        wake: Box<dyn Fn() + Send + Sync>,
+        waker: Box<dyn Wake>,
     ) -> Arc<Self> {
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
         let core = Core::new(options, key, Arc::clone(&updates), clock(), rng);
-        Arc::new(Self { core: Mutex::new(core), updates, clock, wake })
+        Arc::new(Self { core: Mutex::new(core), updates, clock, waker })
     }
 
     /// Works on the core. What it then has to do, the driver asks for by itself or is woken for.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Core, Now) -> T) -> T {
-        work(&mut self.lock(), (self.clock)())
+        let mut core = self.lock();
+        let result = work(&mut core, (self.clock)());
+        let wakers = core.take_wakers();
+        drop(core);
+        wakers.wake();
+        result
     }
 
     /// Works on the core and wakes the driver.
     pub(crate) fn command<T>(&self, work: impl FnOnce(&mut Core, Now) -> T) -> T {
         let result = self.with(work);
-        (self.wake)();
+        self.waker.wake();
         result
+    }
+
+    /// Something came in: what the core has to say to it is written at once, or is the driver's.
+    pub(crate) fn prompt(&self) {
+        self.waker.prompt(self);
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -95,7 +114,7 @@ impl Shared {
 
     pub(crate) fn cancel(&self, call: CallId) {
         if self.with(|core, _| core.cancel(call)) {
-            (self.wake)();
+            self.waker.wake();
         }
     }
 
@@ -132,7 +151,16 @@ impl Shared {
         options: &InvokeOptions,
         send: impl FnOnce(&mut ClientSession, Now, SendOptions) -> Result<CallId, SendError>,
     ) -> Result<(Arc<Slot>, Arc<Self>, CallId), InvokeError> {
-        let (slot, call) = self.command(|core, now| core.invoke(now, options, send))?;
+        let (accepted, is_prompt) = self.with(|core, now| {
+            let accepted = core.invoke(now, options, send);
+            (accepted, core.is_prompt())
+        });
+        let (slot, call) = accepted?;
+        if is_prompt {
+            self.waker.prompt(self);
+        } else {
+            self.waker.wake();
+        }
         Ok((slot, Arc::clone(self), call))
     }
 

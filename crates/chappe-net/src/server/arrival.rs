@@ -49,6 +49,12 @@ impl Arrival {
         Ok(&mut self.raw)
     }
 
+    /// Gives memory back that holds nothing.
+    pub(crate) fn rest(&mut self) {
+        self.buf.release();
+        self.raw = Vec::new();
+    }
+
     /// Looks at `count` bytes that were read; what to write is appended to `out`.
     pub(crate) fn commit(
         mut self,
@@ -109,8 +115,7 @@ impl Arrival {
         // What stands behind the head are frames already.
         let frames = self.buf.raw().to_vec();
         self.buf.consume_raw(frames.len());
-        self.stack.websocket =
-            Some(crate::carrier::WebSocket::new(chappe_transport::Side::Server, &config.limits));
+        self.stack.websocket = Some(crate::carrier::WebSocket::server(&config.limits));
         self.acceptor = Acceptor::inside_websocket();
         self.stack.receive(&frames, &mut self.buf, out)
     }

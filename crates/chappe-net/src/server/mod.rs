@@ -16,6 +16,8 @@ mod handler;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod http;
 mod keys;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod kit;
 mod options;
 mod session;
 
@@ -30,5 +32,7 @@ pub use engine::Engine;
 pub use faults::{Fault, Faults, NoFaults};
 pub use handler::{Context, Handler, Verdict};
 pub use keys::KeyState;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+pub(crate) use kit::{Kit, Shelf};
 pub use options::EngineOptions;
 pub use session::Attached;

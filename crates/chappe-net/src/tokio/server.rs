@@ -1,24 +1,27 @@
 //! A server: every transport on one port, each connection a task.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use chappe_crypto::rng::Drbg;
 use chappe_session::{MonoTime, Now};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument as _;
 
 use super::stream::write;
 use crate::error::LinkError;
 use crate::gate::Gate;
 use crate::options::ListenOptions;
-use crate::server::{Conversation, Engine, Faults, NoFaults, ServerCounters, Write};
+use crate::server::{Conversation, Engine, Faults, Kit, NoFaults, ServerCounters, Write};
 
 /// A running server. It ends at once when this is dropped, and in order by [`shutdown`](Self::shutdown).
 ///
@@ -66,8 +69,8 @@ struct Shop {
     stop: watch::Receiver<bool>,
 }
 
-/// A connection on which nothing happened for this long gives its buffers back.
-const CALM: Duration = Duration::from_secs(2);
+/// Least time between two looks at the clock, whatever a machine says.
+const LEAST_WAIT: Duration = Duration::from_millis(1);
 
 /// How long a client that was told to go may go on sending.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -92,7 +95,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// What the operating system says about the socket.
+    /// What the operating system says about the socket, or if it has no randomness.
     pub fn serve(
         listener: std::net::TcpListener,
         options: ListenOptions,
@@ -102,7 +105,8 @@ impl Server {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
-        let gate = Arc::new(Gate::new(options));
+        let seeder = Drbg::from_os().map_err(|error| io::Error::other(error.to_string()))?;
+        let gate = Arc::new(Gate::new(options, seeder));
         let (stop, stopped) = watch::channel(false);
         let shop = Shop { engine: Arc::clone(&engine), gate: Arc::clone(&gate), faults, stop: stopped };
         let task = tokio::spawn(accept(listener, shop));
@@ -168,19 +172,15 @@ fn admit(connections: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr, sho
         Ok(place) => place,
         Err(error) => return tracing::warn!(%peer, %error, "connection not accepted"),
     };
-    let rng = match Drbg::from_os() {
-        Ok(rng) => rng,
-        Err(error) => return tracing::error!(%error, "no randomness for a connection"),
-    };
     let wake = Arc::new(Notify::new());
     let waker = {
         let wake = Arc::clone(&wake);
         Arc::new(move || wake.notify_one())
     };
     let (engine, faults) = (Arc::clone(&shop.engine), Arc::clone(&shop.faults));
-    let conversation = Conversation::new(engine, faults, place, peer, waker, Now::from_system(), rng);
+    let conversation = Conversation::new(engine, faults, place, peer, waker, Now::from_system());
     let span = tracing::info_span!("connection", %peer);
-    let task = converse(socket, conversation, wake, shop.stop.clone());
+    let task = converse(socket, conversation, wake, Arc::clone(&shop.gate), shop.stop.clone());
     connections.spawn(
         async move {
             if let Err(error) = task.await {
@@ -196,63 +196,109 @@ async fn converse(
     mut socket: TcpStream,
     mut conversation: Conversation,
     wake: Arc<Notify>,
+    gate: Arc<Gate>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), LinkError> {
     socket.set_nodelay(true)?;
-    let (mut is_draining, mut is_calm) = (false, false);
+    let (mut is_draining, mut is_readable) = (false, false);
+    let mut now = Now::from_system();
+    let mut rings_at = conversation.poll_timeout();
+    let mut alarm = pin!(sleep(rings_at.since(now.mono)));
     loop {
-        if !write_all(&mut socket, &mut conversation).await? {
+        // Only a connection that works has randomness and buffers; there are as many of these as tasks that run.
+        let mut kit = gate.shelf().take();
+        if is_readable {
+            read(&mut socket, &mut conversation, &mut kit, now).await?;
+        }
+        if !write_all(&mut socket, &mut conversation, &mut kit, now).await? {
             return farewell(socket).await;
         }
-        let left = until(conversation.poll_timeout());
-        let pause = if is_calm { left } else { left.min(CALM) };
+        conversation.rest(&mut kit);
+        gate.shelf().give(kit);
+        // Most deadlines move into the future with each frame: the alarm rings at the old one, and is set anew then.
+        let deadline = conversation.poll_timeout();
+        if deadline < rings_at {
+            rings_at = deadline;
+            alarm.as_mut().reset(Instant::now() + until(deadline));
+        }
+        is_readable = false;
         tokio::select! {
             ready = socket.readable(), if !is_draining => {
                 ready?;
-                read(&socket, &mut conversation)?;
-                is_calm = false;
+                is_readable = true;
             }
-            () = wake.notified() => is_calm = false,
+            () = wake.notified() => {}
             _ = stop.changed(), if !is_draining => {
                 is_draining = true;
                 conversation.drain();
             }
-            () = sleep(pause) => {
-                if pause < left {
-                    conversation.release();
-                    is_calm = true;
-                }
+            () = alarm.as_mut() => {
                 conversation.handle_timeout(Now::from_system())?;
+                rings_at = conversation.poll_timeout();
+                alarm.as_mut().reset(Instant::now() + until(rings_at).max(LEAST_WAIT));
             }
         }
+        now = Now::from_system();
     }
 }
 
-/// Reads what is there.
-fn read(socket: &TcpStream, conversation: &mut Conversation) -> Result<(), LinkError> {
-    match socket.try_read(conversation.space()?) {
-        Ok(count) => conversation.handle_read(Now::from_system(), count),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-        Err(error) => Err(error.into()),
+/// Reads what is there. A read that does not fill its buffer has emptied the socket's, and the runtime takes note.
+async fn read(
+    socket: &mut TcpStream,
+    conversation: &mut Conversation,
+    kit: &mut Kit,
+    now: Now,
+) -> Result<(), LinkError> {
+    let mut space = ReadBuf::new(conversation.space(kit)?);
+    let is_read = poll_fn(|context| {
+        Poll::Ready(match Pin::new(&mut *socket).poll_read(context, &mut space) {
+            Poll::Ready(read) => read.map(|()| true),
+            Poll::Pending => Ok(false),
+        })
+    });
+    if is_read.await? {
+        let count = space.filled().len();
+        conversation.handle_read(now, kit, count)?;
     }
+    Ok(())
 }
 
 /// Writes everything that is to be written; says whether the connection goes on.
-async fn write_all(socket: &mut TcpStream, conversation: &mut Conversation) -> Result<bool, LinkError> {
+async fn write_all(
+    socket: &mut TcpStream,
+    conversation: &mut Conversation,
+    kit: &mut Kit,
+    mut now: Now,
+) -> Result<bool, LinkError> {
     let patience = conversation.write_timeout();
     loop {
-        match conversation.poll_write(Now::from_system())? {
+        let (bytes, count) = match conversation.poll_write(now, kit)? {
             Write::Nothing => return Ok(true),
             Write::End => return Ok(false),
-            Write::Pause(time) => sleep(time).await,
-            Write::Bytes(bytes) => {
-                let written = write(socket, &bytes, patience).await;
-                if matches!(written, Err(LinkError::TimedOut { .. })) {
-                    conversation.on_slow_reader();
-                }
-                written?;
+            Write::Pause(time) => {
+                Box::pin(sleep(time)).await;
+                now = Now::from_system();
+                continue;
             }
+            Write::Bytes(bytes) => (bytes, try_write(socket, bytes)?),
+        };
+        if count < bytes.len() {
+            // Few clients read so slowly; those who do not have no room for the timer in their tasks.
+            let written = Box::pin(write(socket, &bytes[count..], patience)).await;
+            if matches!(written, Err(LinkError::TimedOut { .. })) {
+                conversation.on_slow_reader();
+            }
+            written?;
+            now = Now::from_system();
         }
+    }
+}
+
+/// Writes what the socket takes at once.
+fn try_write(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    match socket.try_write(bytes) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        tried => tried,
     }
 }
 
@@ -260,7 +306,7 @@ async fn write_all(socket: &mut TcpStream, conversation: &mut Conversation) -> R
 /// bytes takes the last answers back.
 async fn farewell(mut socket: TcpStream) -> Result<(), LinkError> {
     socket.shutdown().await?;
-    let mut rest = [0; 512];
+    let mut rest = vec![0; 512];
     let reading = async { while socket.read(&mut rest).await.is_ok_and(|count| count > 0) {} };
     // Whether it took long does not matter any more.
     let _ = timeout(FAREWELL, reading).await;

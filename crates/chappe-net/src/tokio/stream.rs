@@ -1,8 +1,10 @@
 //! Both halves of a connection over a tokio socket.
 
-use std::io;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use std::{io, mem};
 
+use chappe_crypto::rng::Drbg;
 use chappe_framing::FrameBuf;
 use chappe_transport::{AckRequest, Framing, Incoming};
 use rand_core::CryptoRng;
@@ -10,15 +12,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::timeout;
 
 use super::http::Lanes;
 use crate::carrier::Shared;
+use crate::client::Port;
 use crate::error::{LinkError, Wait};
 use crate::http::Inbox;
 use crate::link::{Ingoing, Outgoing};
 
-/// A connection on which nothing arrives for this long gives its buffer back.
+/// A connection on which nothing arrives for this long gives its buffer back, if that has grown.
 const CALM: Duration = Duration::from_secs(2);
 
 /// The reading half.
@@ -67,12 +71,9 @@ impl Reader {
                 return Ok(());
             }
         };
-        if ingoing.is_empty() {
-            // An idle connection holds no buffer; a busy one keeps what it has grown to.
-            if timeout(CALM, socket.readable()).await.is_err() {
-                ingoing.release();
-                socket.readable().await?;
-            }
+        // An idle connection holds a small buffer; a busy one keeps what it has grown to.
+        if ingoing.is_large() && timeout(CALM, socket.readable()).await.is_err() {
+            ingoing.shrink();
         }
         let count = socket.read(ingoing.space()?).await?;
         if count == 0 {
@@ -97,6 +98,8 @@ impl Reader {
 pub struct Writer {
     to: To,
     patience: Duration,
+    /// What the peer did not take of a frame.
+    rest: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -121,19 +124,60 @@ impl Writer {
         ack: AckRequest,
         rng: &mut R,
     ) -> Result<(), LinkError> {
-        let patience = self.patience;
+        self.send_some(frame, ack, rng)?;
+        self.flush().await
+    }
+
+    /// Frames an envelope and writes what the socket takes at once; the rest is kept.
+    fn send_some<R: CryptoRng + ?Sized>(
+        &mut self,
+        frame: &mut FrameBuf,
+        ack: AckRequest,
+        rng: &mut R,
+    ) -> Result<(), LinkError> {
         match &mut self.to {
             To::Stream { socket, outgoing } => {
                 let bytes = outgoing.encode(frame, ack, rng)?;
-                write(socket, bytes, patience).await?;
-                flush(socket.as_ref(), outgoing, patience).await
+                let count = if self.rest.is_empty() { try_write(socket.as_ref(), bytes)? } else { 0 };
+                // Copied only where the peer reads more slowly than we write.
+                self.rest.extend_from_slice(&bytes[count..]);
             }
-            To::Http(payloads) => {
-                let sent = timeout(patience, payloads.send(frame.as_slice().to_vec())).await;
-                let late = LinkError::TimedOut { waiting_for: Wait::Write, after: patience };
-                sent.map_err(|_| late)?.map_err(|_| LinkError::Closed)
-            }
+            To::Http { .. } => self.rest.extend_from_slice(frame.as_slice()),
         }
+        Ok(())
+    }
+
+    /// Writes what was kept.
+    async fn flush(&mut self) -> Result<(), LinkError> {
+        if self.try_flush()? {
+            return Ok(());
+        }
+        let patience = self.patience;
+        let flushing = async {
+            while !self.try_flush()? {
+                match &self.to {
+                    To::Stream { socket, .. } => socket.writable().await?,
+                    To::Http(payloads) => drop(payloads.reserve().await),
+                }
+            }
+            Ok(())
+        };
+        let late = LinkError::TimedOut { waiting_for: Wait::Write, after: patience };
+        timeout(patience, flushing).await.unwrap_or(Err(late))
+    }
+
+    /// Says whether it is worth trying again to write what was kept.
+    pub(super) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+        match &self.to {
+            // If it failed, so will writing, and say why.
+            To::Stream { socket, .. } => socket.as_ref().poll_write_ready(context).map(drop),
+            To::Http(_) => Poll::Pending,
+        }
+    }
+
+    /// Says whether nobody tells when there is room again.
+    pub(super) const fn is_queue(&self) -> bool {
+        matches!(self.to, To::Http(_))
     }
 
     /// Returns the framing. HTTP has none; what is returned for it has no padding, as it.
@@ -150,31 +194,53 @@ impl Writer {
     ///
     /// What the operating system says.
     pub async fn close(&mut self) -> Result<(), LinkError> {
-        let To::Stream { socket, outgoing } = &mut self.to else { return Ok(()) };
-        if let Some(shared) = outgoing.carrier() {
+        if let To::Stream { outgoing, .. } = &self.to
+            && let Some(shared) = outgoing.carrier()
+        {
             shared.lock().close();
-            flush(socket.as_ref(), outgoing, self.patience).await?;
+            self.flush().await?;
         }
+        let To::Stream { socket, .. } = &mut self.to else { return Ok(()) };
         Ok(socket.shutdown().await?)
     }
 
     pub(super) const fn over_http(payloads: mpsc::Sender<Vec<u8>>, patience: Duration) -> Self {
-        Self { to: To::Http(payloads), patience }
+        Self { to: To::Http(payloads), patience, rest: Vec::new() }
     }
 }
 
-/// Writes what waits in between.
-async fn flush(socket: &TcpStream, outgoing: &Outgoing, patience: Duration) -> Result<(), LinkError> {
-    let Some(shared) = outgoing.carrier() else { return Ok(()) };
-    let flushing = async {
-        while !try_flush(socket, shared)? {
-            socket.writable().await?;
+impl Port for Writer {
+    fn try_send(&mut self, frame: &mut FrameBuf, ack: AckRequest, rng: &mut Drbg) -> Result<(), LinkError> {
+        self.send_some(frame, ack, rng)
+    }
+
+    fn try_flush(&mut self) -> Result<bool, LinkError> {
+        match &mut self.to {
+            To::Stream { socket, outgoing } => {
+                if !self.rest.is_empty() {
+                    let count = try_write(socket.as_ref(), &self.rest)?;
+                    self.rest.drain(..count);
+                }
+                let is_flushed = match outgoing.carrier() {
+                    None => true,
+                    Some(shared) => try_flush(socket.as_ref(), shared)?,
+                };
+                Ok(is_flushed && self.rest.is_empty())
+            }
+            To::Http(payloads) if !self.rest.is_empty() => match payloads.try_reserve() {
+                Ok(place) => {
+                    place.send(mem::take(&mut self.rest));
+                    Ok(true)
+                }
+                Err(TrySendError::Full(())) => Ok(false),
+                Err(TrySendError::Closed(())) => Err(LinkError::Closed),
+            },
+            To::Http(_) => Ok(true),
         }
-        Ok(())
-    };
-    match timeout(patience, flushing).await {
-        Ok(flushed) => flushed,
-        Err(_) => Err(LinkError::TimedOut { waiting_for: Wait::Write, after: patience }),
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
     }
 }
 
@@ -186,7 +252,7 @@ pub(super) fn split(
 ) -> (Reader, Writer) {
     let (read, write) = socket.into_split();
     let reader = Reader(From::Stream { socket: read, ingoing });
-    (reader, Writer { to: To::Stream { socket: write, outgoing }, patience })
+    (reader, Writer { to: To::Stream { socket: write, outgoing }, patience, rest: Vec::new() })
 }
 
 /// Writes as much of what waits in between as the socket takes, and says whether that is all.
@@ -201,6 +267,19 @@ fn try_flush(socket: &TcpStream, shared: &Shared) -> Result<bool, LinkError> {
         }
     }
     Ok(true)
+}
+
+/// Writes what the socket takes at once.
+pub(super) fn try_write(socket: &TcpStream, bytes: &[u8]) -> Result<usize, LinkError> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match socket.try_write(&bytes[written..]) {
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(written)
 }
 
 /// Writes everything or gives up, so that a peer that reads nothing cannot hold a task for ever (`SEC-138`).

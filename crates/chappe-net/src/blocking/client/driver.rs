@@ -6,14 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use chappe_crypto::rng::Drbg;
-use chappe_framing::FrameBuf;
 use chappe_session::MonoTime;
-use chappe_transport::AckRequest;
 
 use super::super::stream::{Reader, Stream, Writer};
 use crate::blocking::dial;
 use crate::client::core::{LinkId, Output};
-use crate::client::shared::{Shared, StoreWork, tail_of, until};
+use crate::client::desk::{Desk, lock, prompt};
+use crate::client::shared::{Shared, StoreWork, Wake, tail_of, until};
 use crate::client::{Candidate, ConnectOptions};
 use crate::error::LinkError;
 
@@ -49,48 +48,63 @@ impl Signal {
     }
 }
 
-/// Connections that were just made, on their way to the driver.
-type Arrivals = Arc<Mutex<Vec<(LinkId, Writer)>>>;
+/// Wakes the driver, or spares it.
+pub(super) struct Waker {
+    pub(super) desk: Arc<Mutex<Desk<Writer>>>,
+    pub(super) signal: Arc<Signal>,
+}
+
+impl Wake for Waker {
+    fn wake(&self) {
+        self.signal.raise();
+    }
+
+    fn prompt(&self, shared: &Shared) {
+        if prompt(&self.desk, shared) {
+            self.wake();
+        }
+    }
+}
 
 pub(super) struct Driver {
     shared: Arc<Shared>,
     options: Arc<ConnectOptions>,
+    desk: Arc<Mutex<Desk<Writer>>>,
     signal: Arc<Signal>,
-    rng: Drbg,
-    arrivals: Arrivals,
-    writers: Vec<(LinkId, Writer)>,
-    frame: FrameBuf,
 }
 
 impl Driver {
-    pub(super) fn new(
+    pub(super) const fn new(
         shared: Arc<Shared>,
         options: Arc<ConnectOptions>,
+        desk: Arc<Mutex<Desk<Writer>>>,
         signal: Arc<Signal>,
-        rng: Drbg,
     ) -> Self {
-        let (arrivals, writers, frame) = (Arrivals::default(), Vec::new(), FrameBuf::new());
-        Self { shared, options, signal, rng, arrivals, writers, frame }
+        Self { shared, options, desk, signal }
     }
 
     /// Does what the core says until it is over.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(self) {
         loop {
-            let frame = &mut self.frame;
-            match self.shared.with(|core, now| core.poll_output(now, frame)) {
+            let output = lock(&self.desk).poll_output(&self.shared);
+            match output {
                 Output::Dial { link, candidate } => self.dial(link, candidate),
                 Output::Close { link } => self.close(link),
-                Output::Frame { link, ack } => self.write(link, ack),
                 Output::Save(state) => StoreWork::Save(state).run(&self.options),
                 Output::Forget => StoreWork::Forget.run(&self.options),
                 Output::Wait(at) => self.wait(at),
+                // The desk has written it.
+                Output::Frame { .. } => {}
                 Output::Finished => return,
             }
         }
     }
 
+    /// Waits for the time and for a signal. Where something is kept that a peer does not take, trying again is what waits.
     fn wait(&self, at: Option<MonoTime>) {
-        self.signal.wait(at.map(|at| until(self.shared.now(), at)));
+        let is_clogged = lock(&self.desk).clogged().next().is_some();
+        let pause = at.map(|at| until(self.shared.now(), at));
+        self.signal.wait(if is_clogged { Some(Duration::ZERO) } else { pause });
     }
 
     fn dial(&self, link: LinkId, candidate: usize) {
@@ -98,34 +112,18 @@ impl Driver {
             return;
         };
         let (shared, signal) = (Arc::clone(&self.shared), Arc::clone(&self.signal));
-        let connection = Connection { link, candidate, shared, signal, arrivals: Arc::clone(&self.arrivals) };
+        let connection = Connection { link, candidate, shared, signal, desk: Arc::clone(&self.desk) };
         let spawned = thread::Builder::new().name("chappe-link".into()).spawn(move || connection.run());
         if let Err(error) = spawned {
             self.shared.with(|core, now| core.handle_dial_failed(now, link, LinkError::Io(error)));
         }
     }
 
-    fn close(&mut self, link: LinkId) {
-        self.take_arrivals();
-        if let Some(place) = self.writers.iter().position(|(known, _)| *known == link) {
+    fn close(&self, link: LinkId) {
+        let writer = lock(&self.desk).remove(link);
+        if let Some(mut writer) = writer {
             // The thread that reads wakes up and ends. That the connection is closed already is no error.
-            let _ = self.writers.swap_remove(place).1.close();
-        }
-    }
-
-    fn take_arrivals(&mut self) {
-        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        self.writers.append(&mut arrivals);
-    }
-
-    /// Writes the frame in the buffer.
-    fn write(&mut self, link: LinkId, ack: AckRequest) {
-        self.take_arrivals();
-        let Some((_, writer)) = self.writers.iter_mut().find(|(known, _)| *known == link) else {
-            return;
-        };
-        if let Err(error) = writer.send(&mut self.frame, ack, &mut self.rng) {
-            self.shared.with(|core, now| core.handle_lost(now, link, error));
+            let _ = writer.close();
         }
     }
 }
@@ -136,7 +134,7 @@ struct Connection {
     candidate: Candidate,
     shared: Arc<Shared>,
     signal: Arc<Signal>,
-    arrivals: Arrivals,
+    desk: Arc<Mutex<Desk<Writer>>>,
 }
 
 impl Connection {
@@ -146,14 +144,7 @@ impl Connection {
             Err(error) => self.shared.with(|core, now| core.handle_dial_failed(now, link, error)),
             Ok(stream) => {
                 let (reader, writer) = stream.split();
-                let is_wanted = self.shared.with(|core, now| {
-                    let is_wanted = core.handle_dialled(now, link, tail_of(writer.framing()));
-                    if is_wanted {
-                        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push((link, writer));
-                    }
-                    is_wanted
-                });
-                if !is_wanted {
+                if !self.admit(writer) {
                     return;
                 }
                 self.signal.raise();
@@ -169,11 +160,22 @@ impl Connection {
         dial(self.candidate.address, &self.candidate.dialling, &mut rng)
     }
 
+    /// Gives the writing half to the desk, if the core still wants the connection.
+    fn admit(&self, writer: Writer) -> bool {
+        let mut desk = lock(&self.desk);
+        let tail = tail_of(writer.framing());
+        let is_wanted = self.shared.with(|core, now| core.handle_dialled(now, self.link, tail));
+        if is_wanted {
+            desk.admit(self.link, writer);
+        }
+        is_wanted
+    }
+
     /// Reads until the connection ends; returns why.
     fn read(&self, mut reader: Reader) -> LinkError {
         loop {
             match self.take_in(&mut reader) {
-                Ok(true) => self.signal.raise(),
+                Ok(true) => self.shared.prompt(),
                 Ok(false) => {}
                 Err(error) => return error,
             }

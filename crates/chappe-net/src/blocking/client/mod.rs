@@ -11,10 +11,11 @@ use chappe_session::Now;
 use chappe_tl::{RemoteCall, Serializable};
 
 use crate::client::core::Core;
+use crate::client::desk::Desk;
 use crate::client::lanes::beside;
 use crate::client::shared::{Owner, Shared, load_key};
 use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
-use driver::{Driver, Signal};
+use driver::{Driver, Signal, Waker};
 
 /// A client of one datacenter: one session, over one connection after the other.
 ///
@@ -49,18 +50,13 @@ impl Client {
         let rng =
             || Drbg::from_os().map_err(|error| ConnectError::System(io::Error::other(error.to_string())));
         let signal = Arc::new(Signal::default());
-        let waker = Arc::clone(&signal);
-        let shared = Shared::new(
-            Arc::clone(&options),
-            key,
-            rng()?,
-            Box::new(Now::from_system),
-            Box::new(move || waker.raise()),
-        );
+        let desk = Desk::new(rng()?);
+        let waker = Box::new(Waker { desk: Arc::clone(&desk), signal: Arc::clone(&signal) });
+        let shared = Shared::new(Arc::clone(&options), key, rng()?, Box::new(Now::from_system), waker);
         let ready = PendingCall::<Vec<u8>>::signal(shared.ready());
         // Dropped on the way out, it closes what was begun.
         let owner = Arc::new(Owner(Arc::clone(&shared)));
-        let driver = Driver::new(shared, options, signal, rng()?);
+        let driver = Driver::new(shared, options, desk, signal);
         let spawned = thread::Builder::new().name("chappe-client".into()).spawn(move || driver.run());
         spawned.map_err(ConnectError::System)?;
         match ready.wait() {

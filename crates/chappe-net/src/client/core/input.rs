@@ -52,6 +52,13 @@ impl Core {
         self.lose(now, link, ConnectError::Link(error));
     }
 
+    /// A connection does not take what is written, or does again: nothing more is written to it meanwhile.
+    pub(crate) fn set_clogged(&mut self, link: LinkId, is_clogged: bool) {
+        if let Some(found) = self.links.iter_mut().find(|known| known.id == link) {
+            found.is_clogged = is_clogged;
+        }
+    }
+
     /// Something came in. It is opened in place.
     pub(crate) fn handle_incoming(&mut self, now: Now, link: LinkId, incoming: Incoming<'_>) {
         let Some(found) = self.links.iter().find(|known| known.id == link) else {
@@ -259,6 +266,7 @@ impl Core {
         if let Some(polls) = &mut self.polls {
             polls.pop_front();
         }
+        self.turn.has_heard = true;
         match session.handle_frame(now, payload) {
             Ok(events) => {
                 events.for_each(|event| self.sink.on_event(event));

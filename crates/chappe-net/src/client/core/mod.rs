@@ -36,7 +36,8 @@ use super::pending::Slot;
 use super::updates::UpdateQueue;
 use super::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, Status};
 
-pub(crate) use self::output::Output;
+pub(crate) use self::output::{Output, Prompted};
+pub(crate) use self::sink::Wakers;
 
 /// Numbers the connections of a client, those that were only tried included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +74,16 @@ pub(crate) struct Core {
     tail: TransportTail,
     /// Over HTTP: when the requests were made that were not answered yet.
     polls: Option<VecDeque<MonoTime>>,
+    turn: Turn,
+}
+
+/// What may be done outside the driver's turn.
+#[derive(Debug)]
+struct Turn {
+    /// Until when the driver will not ask by itself; `None` for ever.
+    asleep_until: Option<MonoTime>,
+    /// Something came in since the session last sent something.
+    has_heard: bool,
 }
 
 /// A connection.
@@ -81,6 +92,8 @@ struct Link {
     id: LinkId,
     candidate: usize,
     stage: Stage,
+    /// It has not taken all yet that was written.
+    is_clogged: bool,
 }
 
 #[derive(Debug)]
@@ -159,6 +172,7 @@ impl Core {
             connections: 0,
             tail: TransportTail::None,
             polls: None,
+            turn: Turn { asleep_until: Some(MonoTime::ZERO), has_heard: true },
         };
         if let Some(key) = key {
             core.start_session(key, now);
@@ -169,6 +183,11 @@ impl Core {
             core.die(Arc::new(ConnectError::NoCandidates));
         }
         core
+    }
+
+    /// Returns who is to be told of calls that ended, once the core is nobody's any more.
+    pub(crate) fn take_wakers(&mut self) -> Wakers {
+        self.sink.take_wakers()
     }
 
     /// Returns what is told when the first connection stands, or will not.
@@ -222,6 +241,12 @@ impl Core {
 
 /// Commands.
 impl Core {
+    /// Says whether a call that was just accepted should go out at once: the first word after something was heard. What
+    /// follows it gathers until the driver's turn, and shares a frame.
+    pub(crate) const fn is_prompt(&self) -> bool {
+        self.turn.has_heard
+    }
+
     /// Accepts a call; `send` gives it to the session.
     pub(crate) fn invoke(
         &mut self,

@@ -37,6 +37,17 @@ pub(crate) enum Output {
     Finished,
 }
 
+/// What a core wants done at once, where that needs no driver.
+#[derive(Debug)]
+pub(crate) enum Prompted {
+    /// The buffer holds an envelope for this connection.
+    Frame { link: LinkId, ack: AckRequest },
+    /// Nothing, and the driver wakes up in time.
+    Nothing,
+    /// Something that is the driver's, or that cannot wait until it wakes up.
+    NeedsDriver,
+}
+
 impl Core {
     /// Says what to do next; an envelope to send is written into `out`. To be called until it says to wait.
     pub(crate) fn poll_output(&mut self, now: Now, out: &mut FrameBuf) -> Output {
@@ -67,7 +78,24 @@ impl Core {
                 self.save(now);
                 continue;
             }
-            return Output::Wait(self.poll_timeout(now).map(|at| at.max(now.mono + LEAST_WAIT)));
+            self.turn.asleep_until = self.poll_timeout(now).map(|at| at.max(now.mono + LEAST_WAIT));
+            return Output::Wait(self.turn.asleep_until);
+        }
+    }
+
+    /// Says what to do at once, outside the driver's turn; an envelope to send is written into `out`.
+    pub(crate) fn poll_prompted(&mut self, now: Now, out: &mut FrameBuf) -> Prompted {
+        let is_calm = self.outputs.is_empty() && matches!(self.life, Life::Running) && !self.race.is_open();
+        if !is_calm || self.is_disconnected() || self.wants_saving(now) {
+            return Prompted::NeedsDriver;
+        }
+        match self.poll_frame(now, out) {
+            Some(Output::Frame { link, ack }) => Prompted::Frame { link, ack },
+            _ => match (self.poll_timeout(now), self.turn.asleep_until) {
+                (Some(at), Some(until)) if at < until => Prompted::NeedsDriver,
+                (Some(_), None) => Prompted::NeedsDriver,
+                _ => Prompted::Nothing,
+            },
         }
     }
 
@@ -81,7 +109,7 @@ impl Core {
         while let Some(candidate) = self.race.poll_dial(now.mono) {
             self.last_link += 1;
             let link = LinkId(self.last_link);
-            self.links.push(Link { id: link, candidate, stage: Stage::Dialling });
+            self.links.push(Link { id: link, candidate, stage: Stage::Dialling, is_clogged: false });
             self.outputs.push_back(Output::Dial { link, candidate });
         }
     }
@@ -100,7 +128,7 @@ impl Core {
                 return Some(Output::Frame { link: link.id, ack: AckRequest::No });
             }
         }
-        let link = self.in_use()?.id;
+        let link = self.in_use().filter(|link| !link.is_clogged)?.id;
         if self.keys.poll_transmit(now, out) {
             return Some(Output::Frame { link, ack: AckRequest::No });
         }
@@ -112,6 +140,7 @@ impl Core {
         if let Some(polls) = &mut self.polls {
             polls.push_back(now.mono);
         }
+        self.turn.has_heard = false;
         let ack = if transmit.quick_ack.is_some() { AckRequest::Quick } else { AckRequest::No };
         Some(Output::Frame { link, ack })
     }

@@ -1,7 +1,9 @@
 //! Where the events of a session go: to the calls, to the queue of updates, and to what the core does next.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
+use std::task::Waker;
 
 use chappe_session::client::{AuthorizationTrouble, CallFailure, CallId, Event, ReconnectReason};
 
@@ -27,11 +29,42 @@ pub(super) struct Sink {
     pub(super) next: Vec<Next>,
     /// Calls that ended with the session; why, an event says that comes later.
     orphans: Vec<Arc<Slot>>,
+    wakers: Wakers,
+}
+
+/// Who is to be told that a call ended, once nobody holds the core: they would only wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers {
+    /// Most frames answer one call.
+    first: Option<Waker>,
+    more: Vec<Waker>,
+}
+
+impl Wakers {
+    fn extend(&mut self, waker: Option<Waker>) {
+        if self.first.is_none() {
+            self.first = waker;
+        } else {
+            self.more.extend(waker);
+        }
+    }
+
+    /// Tells everybody.
+    pub(crate) fn wake(self) {
+        self.first.into_iter().chain(self.more).for_each(Waker::wake);
+    }
 }
 
 impl Sink {
     pub(super) fn new(updates: Arc<UpdateQueue>) -> Self {
-        Self { calls: HashMap::new(), updates, link_error: None, next: Vec::new(), orphans: Vec::new() }
+        Self {
+            calls: HashMap::new(),
+            updates,
+            link_error: None,
+            next: Vec::new(),
+            orphans: Vec::new(),
+            wakers: Wakers::default(),
+        }
     }
 
     pub(super) fn on_event(&mut self, event: Event<'_>) {
@@ -48,7 +81,7 @@ impl Sink {
             Event::CallFailed { call, failure } => self.finish(call, || Err(InvokeError::Failed(failure))),
             Event::QuickAcked { call } => {
                 if let Some(slot) = self.calls.get(&call) {
-                    slot.note_received();
+                    self.wakers.extend(slot.note_received());
                 }
             }
             Event::Update { msg_id, body } => self.updates.push_object(msg_id, body),
@@ -64,13 +97,20 @@ impl Sink {
     /// Ends a call. One whose caller has gone is known no more; its answer is not even copied.
     fn finish(&mut self, call: CallId, outcome: impl FnOnce() -> Result<Vec<u8>, InvokeError>) {
         if let Some(slot) = self.calls.remove(&call) {
-            slot.finish(outcome());
+            self.wakers.extend(slot.settle(outcome()));
         }
+    }
+
+    /// Returns who is to be told what happened.
+    pub(super) fn take_wakers(&mut self) -> Wakers {
+        mem::take(&mut self.wakers)
     }
 
     /// Ends every call.
     pub(super) fn finish_all(&mut self, error: &InvokeError) {
         let calls = self.calls.drain().map(|(_, slot)| slot).chain(self.orphans.drain(..));
-        calls.for_each(|slot| slot.finish(Err(error.clone())));
+        for slot in calls {
+            self.wakers.extend(slot.settle(Err(error.clone())));
+        }
     }
 }

@@ -9,10 +9,11 @@ use chappe_tl::{RemoteCall, Serializable};
 use tokio::sync::Notify;
 
 use crate::client::core::Core;
+use crate::client::desk::Desk;
 use crate::client::lanes::beside;
 use crate::client::shared::{Owner, Shared, load_key};
 use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
-use driver::{Clock, Driver};
+use driver::{Clock, Driver, Waker};
 
 /// A client of one datacenter: one session, over one connection after the other.
 ///
@@ -55,15 +56,15 @@ impl Client {
             Drbg::from_os().map_err(|error| ConnectError::System(std::io::Error::other(error.to_string())))
         };
         let wake = Arc::new(Notify::new());
-        let waker = Arc::clone(&wake);
+        let desk = Desk::new(rng()?);
+        let waker = Box::new(Waker { desk: Arc::clone(&desk), wake: Arc::clone(&wake) });
         let clock = Clock::new();
         let clock = Box::new(move || clock.now());
-        let shared =
-            Shared::new(Arc::clone(&options), key, rng()?, clock, Box::new(move || waker.notify_one()));
+        let shared = Shared::new(Arc::clone(&options), key, rng()?, clock, waker);
         let ready = PendingCall::<Vec<u8>>::signal(shared.ready());
         // Dropped on the way out, it closes what was begun.
         let owner = Arc::new(Owner(Arc::clone(&shared)));
-        tokio::spawn(Driver::new(shared, options, wake, rng()?).run());
+        tokio::spawn(Driver::new(shared, options, desk, wake).run());
         match ready.await {
             Ok(_) => Ok(Self { owner }),
             Err(InvokeError::Connection(error)) => Err(error),
