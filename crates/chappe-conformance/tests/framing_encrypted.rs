@@ -350,7 +350,7 @@ fn a_body_that_cannot_be_sent_is_refused_before_anything_is_sealed() {
 fn many_at_once_give_what_one_after_the_other_gives() {
     let case = &vectors::load("envelope_v2").list("vectors")[0];
     let mut rng = ChaCha20Rng::from_seed([5; 32]);
-    for count in 0..20_usize {
+    for count in 0..33_usize {
         let keys: Vec<AuthKey> = (0..count).map(|_| random_key(&mut rng)).collect();
         let bodies: Vec<Vec<u8>> = (0..count).map(|i| vec![i as u8 + 1; 4 + 4 * (i * 7 % 40)]).collect();
         let mut frames: Vec<FrameBuf> = (0..count).map(|_| FrameBuf::new()).collect();

@@ -226,7 +226,16 @@ impl<'a> OpenJob<'a> {
 ///
 /// Each job holds its own result; one that fails does not touch the others.
 pub fn open_many(jobs: &mut [OpenJob<'_>]) {
-    let mut eights = jobs.chunks_exact_mut(8);
+    // Wide vectors pay from twelve on; see `chappe_crypto::message`.
+    let mut sixteens = jobs.chunks_exact_mut(16);
+    for chunk in &mut sixteens {
+        open_chunk::<16>(chunk);
+    }
+    let mut twelves = sixteens.into_remainder().chunks_exact_mut(12);
+    for chunk in &mut twelves {
+        open_chunk::<12>(chunk);
+    }
+    let mut eights = twelves.into_remainder().chunks_exact_mut(8);
     for chunk in &mut eights {
         open_chunk::<8>(chunk);
     }
