@@ -3,11 +3,13 @@
 use core::time::Duration;
 use std::thread;
 
+use chappe_loopback::Fault;
 use chappe_loopback::schema::{enums, functions};
 use chappe_net::blocking::Client;
 use chappe_net::{Gap, InvokeError, InvokeOptions, Update};
+use chappe_transport::ErrorCode;
 
-use crate::world::{Hole, World};
+use crate::world::{Cutter, Hole, World};
 
 #[test]
 fn a_thread_connects_calls_and_closes() {
@@ -40,6 +42,26 @@ fn threads_call_while_the_datacenter_is_killed_and_restarted() {
         world.start_again();
     }
     assert!(callers.into_iter().all(|caller| caller.join().is_ok()));
+}
+
+#[test]
+fn a_call_of_a_thread_survives_every_transport_error_and_a_cut_at_any_byte() {
+    let world = World::start();
+    let cutter = Cutter::before(world.address());
+    let mut options = world.options_at(cutter.address());
+    options.backoff.min_interval = Duration::ZERO;
+    options.backoff.first = Duration::from_millis(1);
+    let client = Client::connect(options).expect("a connection");
+    let call = || client.invoke(&functions::help::GetNearestDc {});
+    for code in [-404, -429, -444] {
+        world.faults.next(Fault::Error(ErrorCode::from_raw(code)));
+        call().unwrap_or_else(|error| panic!("{code}: {error}"));
+    }
+    assert!(world.faults.is_used_up());
+    for cut in 0..160 {
+        cutter.cut_open_after(cut);
+        call().unwrap_or_else(|error| panic!("cut after {cut}: {error}"));
+    }
 }
 
 #[test]

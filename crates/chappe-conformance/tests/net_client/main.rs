@@ -3,6 +3,7 @@
 
 mod basics;
 mod blocking;
+mod clogged;
 mod faults;
 mod keys;
 mod lanes;

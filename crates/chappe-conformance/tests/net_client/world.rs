@@ -129,6 +129,8 @@ struct Plan {
     swallows: AtomicBool,
     /// Open connections pass nothing on.
     stalls: AtomicBool,
+    /// Connections made before this one are read no more.
+    deaf_before: AtomicUsize,
     accepted: AtomicUsize,
 }
 
@@ -142,13 +144,14 @@ impl Cutter {
             open,
             swallows: AtomicBool::new(false),
             stalls: AtomicBool::new(false),
+            deaf_before: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
         });
         let shared = Arc::clone(&plan);
         thread::spawn(move || {
             let mut swallowed = Vec::new();
             for client in listener.incoming().map_while(Result::ok) {
-                shared.accepted.fetch_add(1, Ordering::Relaxed);
+                let number = shared.accepted.fetch_add(1, Ordering::Relaxed);
                 if shared.swallows.load(Ordering::Relaxed) {
                     swallowed.push(client);
                     continue;
@@ -156,8 +159,17 @@ impl Cutter {
                 let Ok(server) = TcpStream::connect(datacenter) else { continue };
                 let (up, back) = (client.try_clone(), server.try_clone());
                 let (Ok(mut up), Ok(mut back)) = (up, back) else { continue };
+                let plan = Arc::clone(&shared);
                 thread::spawn(move || {
-                    let _ = std::io::copy(&mut up, &mut back);
+                    let mut buffer = [0; 4096];
+                    while let Ok(count @ 1..) = up.read(&mut buffer) {
+                        if back.write_all(&buffer[..count]).is_err() {
+                            break;
+                        }
+                        while number < plan.deaf_before.load(Ordering::Relaxed) {
+                            thread::park_timeout(Duration::from_millis(1));
+                        }
+                    }
                     let _ = back.shutdown(Shutdown::Both);
                 });
                 let left = shared.once.swap(NEVER, Ordering::Relaxed);
@@ -186,6 +198,16 @@ impl Cutter {
     pub(crate) fn stall(&self, stalls: bool) {
         self.plan.stalls.store(stalls, Ordering::Relaxed);
         self.swallow_next(stalls);
+    }
+
+    /// Takes nothing more from the connections that are open; new ones are as ever.
+    pub(crate) fn deafen(&self) {
+        self.plan.deaf_before.store(self.accepted(), Ordering::Relaxed);
+    }
+
+    /// Lets those go on, or end.
+    pub(crate) fn listen(&self) {
+        self.plan.deaf_before.store(0, Ordering::Relaxed);
     }
 
     /// Says how many connections were accepted.

@@ -205,6 +205,7 @@ fn admit(socket: TcpStream, peer: SocketAddr, shop: &Arc<Shop>) -> Result<(), Li
     let (reader, shared) = (Arc::clone(&line), Arc::clone(shop));
     lock(&shop.lines).insert(number, Arc::clone(&line));
     let span = tracing::info_span!("connection", %peer);
+    let reading = span.clone();
     let spawned = spawn("chappe-connection", move || {
         let _entered = span.enter();
         if let Err(error) = line.run(&shared) {
@@ -214,7 +215,7 @@ fn admit(socket: TcpStream, peer: SocketAddr, shop: &Arc<Shop>) -> Result<(), Li
         lock(&shared.lines).remove(&number);
         shared.one_ended.notify_all();
     })
-    .and_then(|_| spawn("chappe-reading", move || reader.read_all()));
+    .and_then(|_| spawn("chappe-reading", move || reading.in_scope(|| reader.read_all())));
     if spawned.is_err() {
         lock(&shop.lines).remove(&number);
     }

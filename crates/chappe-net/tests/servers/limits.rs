@@ -41,6 +41,39 @@ fn a_frame_that_does_not_end_is_given_up() {
 }
 
 #[test]
+#[cfg(feature = "websocket")]
+fn a_websocket_message_that_does_not_end_is_given_up() {
+    use chappe_crypto::rng::Drbg;
+    use chappe_transport::websocket;
+
+    /// A frame under a mask of zeros.
+    fn framed(bytes: &[u8], announced: u8) -> Vec<u8> {
+        [&[0x82, 0x80 | announced, 0, 0, 0, 0], bytes].concat()
+    }
+
+    let mut options = ListenOptions::data_centre();
+    options.frame_timeout = Duration::from_millis(30);
+    for running in both(&options) {
+        let mut rng = Drbg::from_os().expect("randomness");
+        let mut socket = TcpStream::connect(running.address()).expect("the server listens");
+        let mut request = Vec::new();
+        websocket::request_into(&mut request, "localhost", websocket::PATH, &[7; 16]).expect("a good host");
+        socket.write_all(&request).expect("the server reads");
+        let mut head = [0; 512];
+        assert!(socket.read(&mut head).expect("an answer") > 0);
+        let connector = Connector::obfuscated(Framing::Intermediate, None).expect("it can be hidden");
+        let mut header = Vec::new();
+        let started = connector.start(0, &mut rng, &mut header);
+        assert!(started.is_ok() && header.len() == 64);
+        socket.write_all(&framed(&header, 64)).expect("the server reads");
+        running.wait_for("the header", |counters| counters.streams == 1);
+        socket.write_all(&framed(&[0; 3], 100)).expect("the server reads");
+        while socket.read(&mut head).is_ok_and(|count| count > 0) {}
+        running.wait_for("the end of a slow sender", |counters| counters.slow_senders == 1);
+    }
+}
+
+#[test]
 fn sec_136_a_client_that_says_nothing_is_given_up() {
     let mut options = ListenOptions::data_centre();
     options.first_bytes_timeout = Duration::from_millis(30);

@@ -7,13 +7,19 @@ use std::time::{Duration, Instant};
 
 use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
+#[cfg(feature = "tls")]
+use chappe_crypto::rsa::KeyRing;
 use chappe_crypto::rsa::PrivateKey;
 use chappe_framing::{FrameBuf, MsgId, RpcResult, UnixTime};
 use chappe_handshake::ServerOptions;
+#[cfg(feature = "tls")]
+use chappe_handshake::{ClientOptions, Dc, KeyKind as HandshakeKind};
 use chappe_net::server::{
     Attached, Context, Engine, EngineOptions, Handler, KeyKind, KeyState, ServerCounters, Verdict,
 };
 use chappe_net::{DialOptions, LinkError, ListenOptions, blocking, tokio as net_tokio};
+#[cfg(feature = "tls")]
+use chappe_session::client::KeyMaterial;
 use chappe_session::server::ServerConfig;
 use chappe_session::{EncryptedSession, Now, TransportTail};
 use chappe_tl::{EncodeError, RemoteCall, Serializable, Sink};
@@ -104,6 +110,19 @@ fn engine() -> (Arc<Engine>, Waiting) {
 /// The key that client and server share.
 fn auth_key() -> AuthKey {
     AuthKey::from_bytes([9; 256])
+}
+
+/// The same for a client of the crate.
+#[cfg(feature = "tls")]
+pub(crate) fn key_material() -> KeyMaterial {
+    let now = UnixTime::now().as_secs() as i64;
+    KeyMaterial::from_handshake(auth_key(), 0, 0, now)
+}
+
+/// How such a client would make a key, which it need not.
+#[cfg(feature = "tls")]
+pub(crate) fn handshake() -> ClientOptions {
+    ClientOptions { keys: KeyRing::empty(), dc: Dc::production(2), kind: HandshakeKind::Permanent }
 }
 
 /// Starts a server of each kind.

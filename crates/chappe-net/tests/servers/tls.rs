@@ -7,12 +7,18 @@ use std::thread;
 use std::time::Duration;
 
 use chappe_crypto::rng::Drbg;
-use chappe_net::{Carrier, DialOptions, Endpoint, LinkError, ListenOptions, TlsOptions, blocking};
+use chappe_net::{
+    Carrier, ConnectOptions, DialOptions, Endpoint, LinkError, ListenOptions, TlsOptions, Update, blocking,
+    tokio as net_tokio,
+};
+use chappe_session::Now;
 use chappe_transport::{Connector, Framing};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::support::{Client, start_tokio};
+use crate::support::{
+    Client, Query, Running, Server, answer_all, handshake, key_material, start_tokio, wait_for,
+};
 
 /// A certificate for `localhost` and its key, made for this test.
 const CERTIFICATE: &[u8] = include_bytes!("localhost.cert.pem");
@@ -92,6 +98,48 @@ fn https_and_wss_go_through_tls() {
         let mut client = Client::dial(address, &over(carrier));
         client.learn_salt();
         client.echo(8);
+    }
+}
+
+#[test]
+fn http_wait_over_tls_brings_what_comes_later_to_either_client() {
+    let running = Arc::new(start_tokio(&ListenOptions::data_centre()));
+    let address = terminator(running.address());
+    let options = || {
+        let carrier = Carrier::Https(Endpoint::http("localhost"), trusting());
+        ConnectOptions::at(address, over(carrier), handshake()).with_key(key_material())
+    };
+    let client = blocking::Client::connect(options()).expect("a connection");
+    let mut updates = client.updates();
+    let later = client.start_object(&Query::Later);
+    bring_news(&running);
+    assert_eq!(later.wait().expect("an answer"), b"done");
+    while !matches!(updates.wait().expect("the update"), Update::Object(object) if object.bytes == NEWS) {}
+    client.close();
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = net_tokio::Client::connect(options()).await.expect("a connection");
+        let mut updates = client.updates();
+        let later = client.invoke_object(&Query::Later);
+        let server = Arc::clone(&running);
+        tokio::task::spawn_blocking(move || bring_news(&server)).await.expect("no panic");
+        assert_eq!(later.await.expect("an answer"), b"done");
+        while !matches!(updates.recv().await.expect("the update"), Update::Object(object) if object.bytes == NEWS)
+        {}
+        client.close().await;
+    });
+}
+
+const NEWS: &[u8] = b"news....";
+
+/// Answers the query that waits, and sends every session that is there an update.
+fn bring_news(running: &Running) {
+    wait_for("the query", || !running.waiting.lock().expect("no panic").is_empty());
+    answer_all(&running.waiting);
+    let Server::Tokio(server, _) = &running.server else { panic!("it was started so") };
+    for session in server.engine().keys().iter().flat_map(|key| key.sessions()) {
+        session.push(Now::from_system(), NEWS).expect("the session takes it");
     }
 }
 

@@ -12,6 +12,8 @@
 //! *probed* with a question in the clear; then it is *in use*, on trial until its first answer.
 
 mod close;
+#[cfg(test)]
+mod cuts;
 mod input;
 mod key_work;
 mod output;
