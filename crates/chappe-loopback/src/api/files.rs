@@ -89,7 +89,7 @@ impl Files {
 
 /// Cuts `limit` bytes at `offset` out of parts that follow each other.
 fn piece<'a>(parts: impl Iterator<Item = &'a Vec<u8>>, mut offset: usize, limit: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(limit);
     for part in parts {
         if offset >= part.len() {
             offset -= part.len();

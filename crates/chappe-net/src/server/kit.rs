@@ -8,10 +8,10 @@ use chappe_framing::FrameBuf;
 use crate::http::fork;
 
 /// Kits that are kept for the next connection; more than so many seldom work at once.
-const KEPT: usize = 16;
+const KEPT: usize = 8;
 
-/// Memory that each of the buffers of a kept kit may hold: a part of a file in the making.
-const KEPT_BYTES: usize = (1 << 20) + 4096;
+/// Memory that each of the buffers of a kept kit may hold: a part of a file of a MiB, in a vector that has doubled.
+const KEPT_BYTES: usize = (2 << 20) + 4096;
 
 /// Everything that a connection needs only while it works.
 #[derive(Debug)]
