@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 
-use crate::{progress, shell, workspace};
+use crate::{instrument, progress, shell, workspace};
 
 /// What libFuzzer wants to be told by the compiler: which edges there are, which were taken, what was compared.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -72,16 +72,15 @@ impl Fuzz {
     pub(crate) fn run(&self) -> Result<()> {
         let place = Place::new()?;
         let engine = self.engine.unwrap_or_else(Engine::available);
-        place.build(Engine::Simple, &[])?;
-        let targets = place.targets()?;
-        place.write_seeds()?;
+        place.build(engine)?;
+        let targets = place.targets(engine)?;
+        place.write_seeds(engine)?;
         if self.seeds {
             return Ok(());
         }
         let chosen: Vec<Target> =
             targets.into_iter().filter(|target| target.name.contains(&self.only)).collect();
         ensure!(!chosen.is_empty(), "no target has {:?} in its name", self.only);
-        place.build(engine, &chosen)?;
         let tallies = rotate(&place, engine, &chosen, self.minutes * 60)?;
         println!("{}", report(engine, &chosen, &tallies));
         let failed = chosen.iter().zip(&tallies).filter(|(_, tally)| !tally.findings.is_empty());
@@ -101,6 +100,13 @@ impl Engine {
         let probe = Command::new("c++").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if probe.is_ok_and(|status| status.success()) { Self::Libfuzzer } else { Self::Simple }
     }
+}
+
+/// What the fuzzing program is asked for.
+enum Task<'a> {
+    List,
+    Seeds(&'a Path),
+    Run(&'a Target),
 }
 
 /// Where things lie.
@@ -136,7 +142,7 @@ impl Place {
         })
     }
 
-    fn build(&self, engine: Engine, targets: &[Target]) -> Result<()> {
+    fn build(&self, engine: Engine) -> Result<()> {
         let mut build = shell::cargo(&self.root);
         build.args(["build", "--release", "--quiet", "--manifest-path"]).arg(&self.manifest);
         build.arg("--target-dir").arg(&self.target);
@@ -144,53 +150,80 @@ impl Place {
             Engine::Simple => build.args(["--bin", "chappe-fuzz"]),
             // A platform is named, so that the flags are not for build scripts.
             Engine::Libfuzzer => build
-                .args(targets.iter().flat_map(|target| ["--bin", &target.name]))
-                .args(["--features", "libfuzzer", "--target", &self.host])
-                .env("RUSTFLAGS", COVERAGE),
+                .args(["--bin", "any", "--features", "libfuzzer", "--target", &self.host])
+                .env("RUSTFLAGS", COVERAGE)
+                .env("RUSTC_WRAPPER", std::env::current_exe()?)
+                .env(instrument::VARIABLE, "1"),
         };
         shell::Shell::loud().run(&mut build)
     }
 
-    fn program(&self) -> Command {
-        let mut program = Command::new(self.target.join("release/chappe-fuzz"));
+    /// The program with all targets, told what to do.
+    fn program(&self, engine: Engine, task: &Task<'_>) -> Command {
+        let mut program = match engine {
+            Engine::Simple => {
+                let mut program = Command::new(self.target.join("release/chappe-fuzz"));
+                match task {
+                    Task::List => program.arg("list"),
+                    Task::Seeds(folder) => program.arg("seeds").arg(folder),
+                    Task::Run(target) => program.args(["run", &target.name]),
+                };
+                program
+            }
+            Engine::Libfuzzer => {
+                let mut program = Command::new(self.target.join(&self.host).join("release/any"));
+                match task {
+                    Task::List => program.env("CHAPPE_FUZZ", "list"),
+                    Task::Seeds(folder) => program.env("CHAPPE_FUZZ", format!("seeds={}", folder.display())),
+                    Task::Run(target) => program.env("CHAPPE_FUZZ", &target.name),
+                };
+                program
+            }
+        };
         program.stdin(Stdio::null());
         program
     }
 
-    fn targets(&self) -> Result<Vec<Target>> {
-        let listed = self.program().arg("list").output().context("the fuzzing program does not run")?;
+    fn targets(&self, engine: Engine) -> Result<Vec<Target>> {
+        let listed =
+            self.program(engine, &Task::List).output().context("the fuzzing program does not run")?;
         let listed = String::from_utf8(listed.stdout)?;
         listed.lines().map(|line| read_target(line).with_context(|| line.to_owned())).collect()
     }
 
-    fn write_seeds(&self) -> Result<()> {
-        let status = self.program().arg("seeds").arg(&self.seeds).status()?;
+    fn write_seeds(&self, engine: Engine) -> Result<()> {
+        let status = self.program(engine, &Task::Seeds(&self.seeds)).status()?;
         ensure!(status.success(), "the seeds cannot be written");
         println!("seeds: {}", self.seeds.display());
         Ok(())
     }
 
     /// Runs one target for a time; returns how many inputs were tried, and what was found.
-    fn turn(&self, engine: Engine, target: &Target, seconds: u64) -> Result<(u64, Option<String>)> {
+    fn turn(
+        &self,
+        engine: Engine,
+        target: &Target,
+        turn: usize,
+        seconds: u64,
+    ) -> Result<(u64, Option<String>)> {
         let corpus = self.corpus.join(&target.name);
         fs::create_dir_all(&corpus)?;
         fs::create_dir_all(&self.artifacts)?;
-        let mut command = match engine {
-            Engine::Simple => {
-                let mut command = self.program();
-                command.args(["run", &target.name, "--seconds", &seconds.to_string(), "--corpus"]);
-                command.arg(&self.corpus).arg("--artifacts").arg(&self.artifacts);
-                command
-            }
-            Engine::Libfuzzer => {
-                let mut command =
-                    Command::new(self.target.join(&self.host).join("release").join(&target.name));
-                command.arg(&corpus).arg(self.seeds.join(&target.name));
-                command.args(arguments(target, seconds, &self.artifacts));
-                command
-            }
+        let mut command = self.program(engine, &Task::Run(target));
+        match engine {
+            Engine::Simple => command
+                .args(["--seconds", &seconds.to_string(), "--corpus"])
+                .arg(&self.corpus)
+                .arg("--artifacts")
+                .arg(&self.artifacts),
+            Engine::Libfuzzer => command.arg(&corpus).arg(self.seeds.join(&target.name)).args(arguments(
+                target,
+                turn,
+                seconds,
+                &self.artifacts,
+            )),
         };
-        let output = command.stdin(Stdio::null()).output().with_context(|| target.name.clone())?;
+        let output = command.output().with_context(|| target.name.clone())?;
         let text =
             String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         let finding = (!output.status.success()).then(|| complaint(&text));
@@ -198,7 +231,7 @@ impl Place {
     }
 }
 
-fn arguments(target: &Target, seconds: u64, artifacts: &Path) -> Vec<String> {
+fn arguments(target: &Target, turn: usize, seconds: u64, artifacts: &Path) -> Vec<String> {
     vec![
         format!("-max_total_time={seconds}"),
         format!("-max_len={}", target.max_len),
@@ -206,7 +239,8 @@ fn arguments(target: &Target, seconds: u64, artifacts: &Path) -> Vec<String> {
         format!("-rss_limit_mb={MOST_MEMORY}"),
         format!("-artifact_prefix={}/{}-", artifacts.display(), target.name),
         "-print_final_stats=1".to_owned(),
-        "-use_value_profile=1".to_owned(),
+        // Follows how near comparisons came, at the price of a multiple of the time.
+        format!("-use_value_profile={}", u8::from(turn % 4 == 3)),
     ]
 }
 
@@ -221,12 +255,12 @@ fn rotate(place: &Place, engine: Engine, targets: &[Target], seconds: u64) -> Re
     let turn = TURN.min(seconds / targets.len() as u64).max(1);
     let bar = progress::steps("fuzz", seconds as usize);
     let mut left = seconds;
-    for at in (0..targets.len()).cycle() {
+    for (number, at) in (0..targets.len()).cycle().enumerate() {
         if left < turn {
             break;
         }
         bar.set_message(targets[at].name.clone());
-        let (runs, finding) = place.turn(engine, &targets[at], turn)?;
+        let (runs, finding) = place.turn(engine, &targets[at], number / targets.len(), turn)?;
         tallies[at].runs += runs;
         tallies[at].seconds += turn;
         if let Some(finding) = finding {

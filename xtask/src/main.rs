@@ -9,6 +9,7 @@ mod codegen;
 mod conformance;
 mod fuzz;
 mod gates;
+mod instrument;
 mod progress;
 mod schema;
 mod shell;
@@ -51,7 +52,8 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let result = gates::api::as_rustdoc().unwrap_or_else(|| run().map(|()| true));
+    let as_tool = instrument::as_rustc().or_else(gates::api::as_rustdoc);
+    let result = as_tool.unwrap_or_else(|| run().map(|()| true));
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -3,6 +3,8 @@
 //! Started by `cargo xtask fuzz`, which also knows how to use libFuzzer.
 #![forbid(unsafe_code)]
 
+mod seeds;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -53,12 +55,10 @@ enum Task {
 fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::List => {
-            for target in fuzz::ALL {
-                println!("{}\t{}\t{}", target.name, target.max_len, target.about);
-            }
+            seeds::list();
             Ok(())
         }
-        Task::Seeds { folder } => fuzz::ALL.iter().try_for_each(|target| write_seeds(target, &folder)),
+        Task::Seeds { folder } => seeds::write_all(&folder),
         Task::Try { target, input } => {
             (find(&target)?.run)(&fs::read(input)?);
             Ok(())
@@ -71,17 +71,6 @@ fn main() -> Result<()> {
 
 fn find(name: &str) -> Result<&'static Target> {
     fuzz::find(name).with_context(|| format!("there is no target {name}"))
-}
-
-fn write_seeds(target: &Target, folder: &Path) -> Result<()> {
-    let folder = folder.join(target.name);
-    fs::create_dir_all(&folder)?;
-    let seeds = (target.seeds)();
-    for (number, seed) in seeds.iter().enumerate() {
-        fs::write(folder.join(format!("seed-{number:04}")), seed)?;
-    }
-    println!("{}\t{}", target.name, seeds.len());
-    Ok(())
 }
 
 /// Prints the number of inputs and the longest time of one, in the form that `xtask` reads.
