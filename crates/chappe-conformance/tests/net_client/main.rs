@@ -5,6 +5,8 @@ mod basics;
 mod blocking;
 mod clogged;
 mod faults;
+mod forger;
+mod hostile;
 mod keys;
 mod lanes;
 mod restarts;

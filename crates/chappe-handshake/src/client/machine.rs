@@ -137,7 +137,8 @@ impl ClientHandshake {
         if matches!(state, State::Over) {
             return Err(Error::Over);
         }
-        let message = PlainMessage::new_checked(frame, Side::Server)?;
+        let message = PlainMessage::new_checked(frame, Side::Server)
+            .inspect_err(|_| self.is_request_waiting = false)?;
         let answer = hash::sha256(&[message.body()]);
         if self.last_answer == Some(answer) {
             self.state = state;
@@ -148,7 +149,10 @@ impl ClientHandshake {
             State::ServerDhParams(state) => self.on_server_dh_params(state, &message, now, rng),
             State::DhGen(state) => self.on_dh_gen(*state, &message, rng),
             State::Over => Err(Error::Over),
-        }?;
+        };
+        // A request that was not sent yet belongs to an exchange that is over.
+        self.is_request_waiting &= progress.is_ok();
+        let progress = progress?;
         self.last_answer = Some(answer);
         Ok(progress)
     }

@@ -2,7 +2,7 @@
 
 use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameBuf, UnixTime};
+use chappe_framing::{FrameBuf, FrameError, UnixTime};
 use chappe_handshake::{ClientHandshake, ClientOptions, Error, Finished, KeyKind, Progress};
 use chappe_session::{MonoTime, Now};
 
@@ -60,15 +60,16 @@ impl KeyWork {
     }
 
     /// Takes a plain frame; returns the key, and what kind it is, when it is made.
+    ///
+    /// Fails if the frame is no answer of an exchange that is under way.
     pub(super) fn handle_frame(
         &mut self,
         now: Now,
         frame: &[u8],
         rng: &mut Drbg,
     ) -> Result<Option<(Finished, KeyKind)>, Error> {
-        let Some(exchange) = self.exchange.as_mut() else {
-            return Ok(None);
-        };
+        // Anybody on the way can write such a frame (`SEC-75`): it must not pass for a sign of life.
+        let exchange = self.exchange.as_mut().ok_or(Error::Frame(FrameError::PlainNotAllowed))?;
         match exchange.handshake.handle_frame(now.unix, frame, rng) {
             Ok(Progress::Done(finished)) => {
                 let kind = exchange.kind;
