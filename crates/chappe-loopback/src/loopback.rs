@@ -59,7 +59,7 @@ impl Loopback {
         for (_, add) in options.handlers.0 {
             add(&mut api);
         }
-        for (token, account) in options.bots {
+        for (token, account) in options.bots.0 {
             api.add_bot(token, account);
         }
         options.session.policy = options.policy;

@@ -26,8 +26,18 @@ pub struct Options {
     pub(crate) session: ServerConfig,
     pub(crate) sockets: ListenOptions,
     pub(crate) faults: FaultScript,
-    pub(crate) bots: Vec<(String, Account)>,
+    pub(crate) bots: Bots,
     pub(crate) handlers: Handlers,
+}
+
+/// Bots by their tokens, which `Debug` does not show.
+#[derive(Default)]
+pub(crate) struct Bots(pub(crate) Vec<(String, Account)>);
+
+impl std::fmt::Debug for Bots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(_, account)| account)).finish()
+    }
 }
 
 type AddHandler = Box<dyn FnOnce(&mut Api)>;
@@ -54,7 +64,7 @@ impl Options {
             session: ServerConfig::default(),
             sockets: ListenOptions::data_centre(),
             faults: FaultScript::new(),
-            bots: Vec::new(),
+            bots: Bots::default(),
             handlers: Handlers::default(),
         }
     }
@@ -118,7 +128,7 @@ impl Options {
     /// Lets `auth.importBotAuthorization` with this token log in.
     #[must_use]
     pub fn bot(mut self, token: impl Into<String>, account: Account) -> Self {
-        self.bots.push((token.into(), account));
+        self.bots.0.push((token.into(), account));
         self
     }
 

@@ -1,0 +1,311 @@
+//! The listing of the public API knows every type that can be printed: each is printed beside its secrets by a test, or
+//! has a reason here why it need not be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use crate::search::shown;
+use crate::{drivers, exchange, texts};
+
+/// Crates no type of which is printed: what they hold is what the caller or a schema gave them.
+const CRATES: [(&str, &str); 6] = [
+    ("chappe", "shows the other crates"),
+    ("chappe_tl", "encoding of values that are the caller's"),
+    ("chappe_tl_gen", "a generator; knows schemas and no messages"),
+    ("chappe_tl_mtproto", "objects as they stand on the wire: who prints one prints its fields"),
+    ("chappe_tl_parser", "a parser of schemas"),
+    ("chappe_loopback::schema", "objects as they stand on the wire: who prints one prints its fields"),
+];
+
+/// Types that are not printed, by the reason.
+const EXEMPT: [(&str, &[&str]); 6] = [
+    (
+        "an error: numbers, ids and offsets; those made beside a secret are printed in the tests that make them",
+        &[
+            "chappe_crypto::AuthKeyError",
+            "chappe_crypto::cdn::CdnError",
+            "chappe_crypto::dh::DhError",
+            "chappe_crypto::dh::ImportError",
+            "chappe_crypto::factorize::FactorizeError",
+            "chappe_crypto::ige::LengthError",
+            "chappe_crypto::message::OpenError",
+            "chappe_crypto::message::SealError",
+            "chappe_crypto::rsa::DecryptError",
+            "chappe_crypto::rsa::KeyError",
+            "chappe_crypto::rsa::PadError",
+            "chappe_crypto::secret_chat::FileKeyMismatch",
+            "chappe_crypto::secret_chat::MessageError",
+            "chappe_crypto::srp::SrpError",
+            "chappe_framing::FrameError",
+            "chappe_handshake::ConfigError",
+            "chappe_handshake::Error",
+            "chappe_handshake::Reason",
+            "chappe_handshake::Refusal",
+            "chappe_handshake::bind::BindError",
+            "chappe_loopback::StartError",
+            "chappe_loopback::api::WrapperError",
+            "chappe_net::ConnectError",
+            "chappe_net::CreateKeyError",
+            "chappe_net::InvokeError",
+            "chappe_net::LinkError",
+            "chappe_net::ProxyError",
+            "chappe_net::import::ImportError",
+            "chappe_net::store::StoreError",
+            "chappe_session::PackError",
+            "chappe_session::UnpackError",
+            "chappe_session::client::AuthorizationTrouble",
+            "chappe_session::client::CallFailure",
+            "chappe_session::client::ReceiveError",
+            "chappe_session::client::ReconnectReason",
+            "chappe_session::client::SendError",
+            "chappe_session::client::StateError",
+            "chappe_session::server::BindError",
+            "chappe_session::server::RespondError",
+            "chappe_session::server::ServerError",
+            "chappe_transport::accept::Refusal",
+            "chappe_transport::error::TransportError",
+            "chappe_transport::fake_tls::server::Rejection",
+            "chappe_transport::http::HttpError",
+            "chappe_transport::secret::SecretError",
+        ],
+    ),
+    (
+        "a choice among named things",
+        &[
+            "chappe_crypto::Side",
+            "chappe_crypto::message::Layout",
+            "chappe_crypto::nonce::HashNumber",
+            "chappe_crypto::secret_chat::Party",
+            "chappe_crypto::secret_chat::Version",
+            "chappe_framing::AcceptedFormat",
+            "chappe_framing::Blame",
+            "chappe_framing::Level",
+            "chappe_framing::MsgOrigin",
+            "chappe_framing::Padding",
+            "chappe_framing::TransportTail",
+            "chappe_handshake::DcPolicy",
+            "chappe_handshake::Environment",
+            "chappe_handshake::KeyKind",
+            "chappe_handshake::Tolerance",
+            "chappe_handshake::Traffic",
+            "chappe_handshake::TransportCode",
+            "chappe_net::Blame",
+            "chappe_net::Gap",
+            "chappe_net::Lane",
+            "chappe_net::Stage",
+            "chappe_net::Wait",
+            "chappe_net::store::Purpose",
+            "chappe_session::KeyDestruction",
+            "chappe_session::client::ClockTrust",
+            "chappe_session::client::DropOutcome",
+            "chappe_session::client::ForwardSecrecy",
+            "chappe_session::client::Packing",
+            "chappe_session::client::Repeat",
+            "chappe_session::server::KeyKind",
+            "chappe_session::server::Policy",
+            "chappe_session::window::Age",
+            "chappe_session::window::Seen",
+            "chappe_transport::accept::Disguise",
+            "chappe_transport::code::ErrorCode",
+            "chappe_transport::detect::Detected",
+            "chappe_transport::framing::AckRequest",
+            "chappe_transport::framing::Framing",
+            "chappe_transport::http::Cors",
+            "chappe_transport::http::Persistence",
+            "chappe_transport::payload::Payload",
+            "chappe_transport::secret::SecretKind",
+            "chappe_transport::websocket::Purpose",
+        ],
+    ),
+    (
+        "lengths, times, counts and limits",
+        &[
+            "chappe_crypto::message::OpenedV1",
+            "chappe_framing::MsgIdGenerator",
+            "chappe_framing::SeqNoCounter",
+            "chappe_framing::UnixTime",
+            "chappe_handshake::Dc",
+            "chappe_handshake::Peer",
+            "chappe_handshake::RateLimit",
+            "chappe_net::BackOff",
+            "chappe_net::LaneLimits",
+            "chappe_net::Timing",
+            "chappe_net::UpdateLimits",
+            "chappe_net::server::ServerCounters",
+            "chappe_net::store::Slot",
+            "chappe_session::HttpWait",
+            "chappe_session::Limits",
+            "chappe_session::MonoTime",
+            "chappe_session::Now",
+            "chappe_session::acks::AckQueue",
+            "chappe_session::client::CallId",
+            "chappe_session::client::Transmit",
+            "chappe_session::clock::ClockChange",
+            "chappe_session::clock::ServerClock",
+            "chappe_session::counters::Counters",
+            "chappe_session::counters::Refusals",
+            "chappe_session::liveness::Liveness",
+            "chappe_session::liveness::LivenessPolicy",
+            "chappe_session::server::OverQuota",
+            "chappe_session::server::ServerConfig",
+            "chappe_session::window::AgeLimits",
+            "chappe_session::window::DuplicateWindow",
+            "chappe_transport::fake_tls::record::RecordReader",
+            "chappe_transport::fake_tls::record::RecordWriter",
+            "chappe_transport::fake_tls::server::TimeWindow",
+            "chappe_transport::framing::Decoder",
+            "chappe_transport::framing::Encoder",
+            "chappe_transport::limits::Limits",
+            "chappe_transport::obfuscation::DcId",
+        ],
+    ),
+    (
+        "public by the protocol, or of no use to whoever has no key: ids, salts, hashes, what travels in the clear",
+        &[
+            "chappe_crypto::AuthKeyId",
+            "chappe_crypto::MsgKey",
+            "chappe_crypto::QuickAckToken",
+            "chappe_crypto::cdn::FileHash",
+            "chappe_crypto::cdn::PartRange",
+            "chappe_crypto::dh::Group",
+            "chappe_crypto::dh::PrimeCache",
+            "chappe_crypto::dh::PublicValue",
+            "chappe_crypto::rsa::Fingerprint",
+            "chappe_crypto::rsa::KeyRing",
+            "chappe_crypto::rsa::PublicKey",
+            "chappe_crypto::secret_chat::FileFingerprint",
+            "chappe_crypto::secret_chat::KeyFingerprint",
+            "chappe_crypto::srp::Parameters",
+            "chappe_framing::EncryptedHeader",
+            "chappe_framing::MessageHeader",
+            "chappe_framing::MsgId",
+            "chappe_framing::SeqNo",
+            "chappe_framing::ServerSalt",
+            "chappe_framing::SessionId",
+            "chappe_handshake::Faults",
+            "chappe_session::salts::SaltTable",
+            "chappe_session::salts::TimedSalt",
+            "chappe_transport::fake_tls::hello::HelloTemplate",
+            "chappe_transport::fake_tls::hello::Part",
+            "chappe_transport::fake_tls::server::ClientHello",
+            "chappe_transport::framing::Affixes",
+            "chappe_transport::replay::ReplayFilter",
+            "chappe_transport::websocket::Upgrade",
+        ],
+    ),
+    (
+        "messages, which are the caller's own or what a peer said: who prints one prints its body",
+        &[
+            "chappe_framing::Container",
+            "chappe_framing::ContainerWriter",
+            "chappe_framing::Deflater",
+            "chappe_framing::GzipPacked",
+            "chappe_framing::Inflater",
+            "chappe_framing::InnerMessage",
+            "chappe_framing::Messages",
+            "chappe_framing::Opened",
+            "chappe_framing::RpcOutcome",
+            "chappe_framing::RpcResult",
+            "chappe_framing::plain::PlainMessage",
+            "chappe_loopback::FaultScript",
+            "chappe_loopback::Misbehaviour",
+            "chappe_loopback::api::Unwrapped",
+            "chappe_net::CallError",
+            "chappe_net::InvokeOptions",
+            "chappe_net::Update",
+            "chappe_net::UpdateObject",
+            "chappe_net::server::Fault",
+            "chappe_net::server::Output",
+            "chappe_net::server::Verdict",
+            "chappe_session::Message",
+            "chappe_session::MessageView",
+            "chappe_session::client::ClientInfo",
+            "chappe_session::client::Event",
+            "chappe_session::client::RpcError",
+            "chappe_session::client::SendOptions",
+            "chappe_session::server::ServerEvent",
+            "chappe_transport::framing::Decoded",
+            "chappe_transport::http::Request",
+            "chappe_transport::http::RequestHead",
+            "chappe_transport::http::Response",
+            "chappe_transport::stream::Incoming",
+            "chappe_transport::stream::Received",
+        ],
+    ),
+    (
+        "addresses, and handles of what is printed here",
+        &[
+            "chappe_loopback::api::Account",
+            "chappe_loopback::api::Caller",
+            "chappe_loopback::api::Endpoint",
+            "chappe_net::Carrier",
+            "chappe_net::Endpoint",
+            "chappe_net::Ingoing",
+            "chappe_net::NextUpdate",
+            "chappe_net::Outgoing",
+            "chappe_net::Received",
+            "chappe_net::Step",
+            "chappe_net::TlsOptions",
+            "chappe_net::Transfer",
+            "chappe_net::blocking::Server",
+            "chappe_net::import::Server",
+            "chappe_net::import::User",
+            "chappe_net::server::NoFaults",
+            "chappe_net::tokio::Server",
+            "chappe_session::Session",
+            "chappe_session::client::Events",
+            "chappe_session::server::Quota",
+            "chappe_session::server::ServerEvents",
+            "chappe_transport::secret::Domain",
+        ],
+    ),
+];
+
+/// Reads the listing: the paths of all public types with `Debug`.
+fn listed() -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api");
+    let mut types = BTreeSet::new();
+    for file in fs::read_dir(folder).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        for line in text.lines() {
+            let Some((_, of)) = line.split_once("core::fmt::Debug for ") else { continue };
+            let path = of.split(['<', ' ']).next().unwrap_or_default();
+            types.insert(path.to_owned());
+        }
+    }
+    types
+}
+
+#[test]
+fn sec_005_every_public_type_is_printed_or_has_a_reason_not_to_be() {
+    texts::sec_005_no_debug_of_the_crypto_crate_shows_a_secret();
+    texts::sec_005_no_debug_of_a_session_shows_its_key();
+    texts::sec_005_no_debug_of_a_connection_shows_the_secret_of_its_proxy();
+    texts::sec_005_no_store_and_no_importer_shows_a_key();
+    exchange::sec_005_no_state_of_an_exchange_shows_a_secret();
+    drivers::sec_005_no_debug_of_a_server_shows_a_key();
+    drivers::sec_005_no_debug_of_a_client_or_a_datacenter_shows_a_key();
+
+    let listed = listed();
+    assert!(listed.len() > 300, "{} types", listed.len());
+    let printed = shown();
+    let unknown: Vec<_> = printed.iter().filter(|path| !listed.contains(**path)).collect();
+    assert!(unknown.is_empty(), "printed, and not in the listing by this path: {unknown:#?}");
+
+    let reasons: BTreeMap<&str, &str> =
+        EXEMPT.iter().flat_map(|(reason, types)| types.iter().map(move |ty| (*ty, *reason))).collect();
+    let of_crate = |path: &str| {
+        CRATES.iter().any(|(name, _)| path.strip_prefix(name).is_some_and(|rest| rest.starts_with("::")))
+    };
+    let left: Vec<_> = listed
+        .iter()
+        .filter(|path| {
+            !of_crate(path) && !printed.contains(path.as_str()) && !reasons.contains_key(path.as_str())
+        })
+        .collect();
+    assert!(left.is_empty(), "neither printed nor with a reason: {left:#?}");
+    let needless: Vec<_> =
+        reasons.keys().filter(|path| !listed.contains(**path) || printed.contains(*path)).collect();
+    assert!(needless.is_empty(), "a reason for what is not there, or is printed: {needless:#?}");
+}
