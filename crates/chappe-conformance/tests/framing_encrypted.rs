@@ -1,7 +1,7 @@
 //! The encrypted envelope against `envelope_v2.json` and rows SEC-61 to SEC-75 of the checklist.
 
 use chappe_conformance::vectors::{self, Entry};
-use chappe_crypto::{AuthKey, Side, message};
+use chappe_crypto::{AuthKey, AuthKeyId, Side, message};
 use chappe_framing::{
     EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, INNER_HEADER_LEN, MIN_FRAME_LEN, MessageHeader,
     MsgId, OUTER_HEADER_LEN, OpenJob, Opened, Padding, SealJob, SeqNo, ServerSalt, SessionId, TransportTail,
@@ -139,7 +139,9 @@ fn sec_061_short_frames_and_unknown_keys_are_refused() {
         let refused = receive(&case, &mut whole[..len].to_vec()).unwrap_err();
         assert_eq!(refused, FrameError::TooShort { len, min: MIN_FRAME_LEN });
     }
-    assert!(matches!(refused("auth_key_id_unknown"), FrameError::UnknownAuthKey { .. }));
+    let unknown = negative("auth_key_id_unknown").bytes("packet");
+    let got = AuthKeyId::from_bytes(unknown[..8].try_into().unwrap());
+    assert_eq!(refused("auth_key_id_unknown"), FrameError::UnknownAuthKey { got });
 }
 
 #[test]
@@ -230,15 +232,25 @@ fn sec_067_padding_is_12_to_1024_bytes() {
         let mut plaintext = vec![1; 32 + body + padding];
         plaintext[28..32].copy_from_slice(&u32::try_from(body).unwrap().to_le_bytes());
         let mut frame = seal_raw(&key(&case), Side::Server, plaintext);
-        let accepted = (12..=1024).contains(&padding) && frame.len() >= MIN_FRAME_LEN;
-        let result = open(&key(&case), Side::Server, TransportTail::None, &mut frame);
-        assert_eq!(result.is_ok(), accepted, "{padding}");
+        let len = frame.len();
+        let result = open(&key(&case), Side::Server, TransportTail::None, &mut frame)
+            .map(|opened| opened.body().len());
+        let expected = match padding {
+            _ if len < MIN_FRAME_LEN => Err(FrameError::TooShort { len, min: MIN_FRAME_LEN }),
+            12..=1024 => Ok(body),
+            _ => Err(FrameError::BadPadding { len: padding }),
+        };
+        assert_eq!(result, expected, "{padding}");
     }
 }
 
 #[test]
 fn sec_068_a_message_of_another_session_is_refused() {
-    assert!(matches!(refused("session_mismatch"), FrameError::ForeignSession { .. }));
+    let case = negative("session_mismatch");
+    let mut frame = case.bytes("packet");
+    let got = open(&key(&case), side(&case), TransportTail::None, &mut frame).unwrap().session_id();
+    assert_ne!(got, SessionId::from_raw(case.number("expected_session_id")));
+    assert_eq!(refused("session_mismatch"), FrameError::ForeignSession { got });
 }
 
 fn sealed_with(key: &AuthKey, from: Side, header: EncryptedHeader) -> Vec<u8> {
@@ -253,20 +265,27 @@ fn sealed_with(key: &AuthKey, from: Side, header: EncryptedHeader) -> Vec<u8> {
 #[test]
 fn sec_069_session_zero_is_refused() {
     let case = &vectors::load("envelope_v2").list("vectors")[0];
-    for (session, accepted) in [(0, false), (1, true), (-1, true)] {
+    for (session, expected) in [(0, Err(FrameError::ZeroSession)), (1, Ok(())), (-1, Ok(()))] {
         let header = EncryptedHeader { session_id: SessionId::from_raw(session), ..header(case) };
         let mut frame = sealed_with(&key(case), Side::Client, header);
         let opened = open(&key(case), Side::Client, TransportTail::None, &mut frame).unwrap();
-        assert_eq!(opened.require_named_session().is_ok(), accepted, "{session}");
+        assert_eq!(opened.require_named_session(), expected, "{session}");
     }
 }
 
+/// Says whether a message of this side may have this id; if not, the error is the one that names it.
 fn origin_accepted(from: Side, msg_id: i64) -> bool {
     let case = &vectors::load("envelope_v2").list("vectors")[0];
     let message = MessageHeader { msg_id: MsgId::from_raw(msg_id), seq_no: SeqNo::from_raw(1) };
     let mut frame = sealed_with(&key(case), from, EncryptedHeader { message, ..header(case) });
     let opened = open(&key(case), from, TransportTail::None, &mut frame).expect("the frame is our own");
-    opened.require_origin(from).is_ok()
+    match opened.require_origin(from) {
+        Ok(()) => true,
+        Err(error) => {
+            assert_eq!(error, FrameError::BadOrigin { msg_id: MsgId::from_raw(msg_id) });
+            false
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,9 @@ use chappe_framing::{
     MSG_CONTAINER, MessageHeader, MsgId, MsgOrigin, Padding, RpcResult, SeqNo, ServerSalt, SessionId,
     TransportTail, UnixTime, constructor_id, open,
 };
-use chappe_session::server::{Policy, SaltSchedule, ServerConfig, ServerError, ServerEvent, ServerSession};
+use chappe_session::server::{
+    Policy, RespondError, SaltSchedule, ServerConfig, ServerError, ServerEvent, ServerSession,
+};
 use chappe_session::{MonoTime, Now};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
@@ -346,7 +348,9 @@ fn sec_097_packed_queries_are_shown_unpacked_and_bombs_refused() {
     let bomb = deflater.pack(&vec![0; 17 << 20]).unwrap().to_vec();
     let mut frame = pair.frame(SESSION, after(at(0), 1), 3, &bomb);
     let error = pair.server.handle_frame(now(0), &mut frame).unwrap_err();
-    assert!(matches!(error, ServerError::Frame(FrameError::UnpackedTooLarge { .. })), "{error:?}");
+    assert_eq!(error, ServerError::Frame(FrameError::UnpackedTooLarge { limit: 16 << 20 }));
+    let again = pair.send(0, after(at(0), 2), 5, &GET_CONFIG);
+    assert_eq!(again.len(), 1, "the session goes on");
 }
 
 #[test]
@@ -455,8 +459,15 @@ fn what_was_not_acknowledged_is_sent_again_on_a_new_connection() {
 fn sec_175_a_client_that_acknowledges_nothing_is_not_served_without_end() {
     let mut pair = Pair::new(Policy::Strict);
     let large = vec![1; 1 << 20];
-    let refused = (0..100).find(|_| pair.server.push_bytes(now(0), &large).is_err());
-    assert_eq!(refused, Some(32));
+    let refused = (0..100).find_map(|_| pair.server.push_bytes(now(0), &large).err());
+    let full = RespondError::TooMuchUnacked { messages: 32, bytes: 32 << 20 };
+    assert_eq!(refused, Some(full), "what it was sent is there still, and no more");
+    // One that acknowledges is served again, in the same session.
+    let sent: Vec<i64> = pair.answers(0).iter().map(|sent| sent.msg_id.to_raw()).collect();
+    let acks = enums::MsgsAck::MsgsAck(types::MsgsAck { msg_ids: sent }).to_bytes();
+    pair.send(1, at(1), 0, &acks);
+    assert_eq!(pair.server.unacked(), 1, "the announcement of the session is left");
+    assert_eq!(pair.server.push_bytes(now(1), &large).err(), None);
 }
 
 #[test]

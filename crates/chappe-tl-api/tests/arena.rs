@@ -228,7 +228,8 @@ fn sec_115_bytes_after_an_object_are_an_error() {
     bytes.extend([0; 4]);
     let error = Arena::new().decode::<enums::Updates<'_>>(&bytes).unwrap_err();
     assert_eq!(error, Error::TrailingBytes { place: Place { offset: len, ..Place::default() }, count: 4 });
-    assert!(Decoded::<enums::Updates<'_>>::from_vec(bytes.clone()).is_err());
+    let owned = Decoded::<enums::Updates<'_>>::from_vec(bytes.clone()).map(|_| ()).unwrap_err();
+    assert_eq!(owned, error);
     let arena = Arena::new();
     let prefix = arena.decode_prefix::<enums::Updates<'_>>(&bytes, Options::default()).unwrap();
     assert_eq!(prefix.1, len);

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use chappe_framing::{MsgId, SessionId, UnixTime};
-use chappe_session::client::{ClientConfig, ClientSession, Event, KeyMaterial, SendOptions};
+use chappe_framing::{FrameError, MsgId, SessionId, UnixTime};
+use chappe_session::client::{ClientConfig, ClientSession, Event, KeyMaterial, ReceiveError, SendOptions};
 use chappe_session::{MonoTime, Now};
 use chappe_tl::Deserializable as _;
 use chappe_tl_mtproto::enums;
@@ -45,7 +45,8 @@ fn sec_092_messages_of_one_session_never_reach_another_under_the_same_key() {
     // A client refuses what is for another session of its key, and closes.
     let mut pen = Pen::new();
     pen.session = SessionId::from_raw(pen.session.to_raw() ^ 1);
-    assert!(pen.say(&[0x44; 8]).is_err());
+    let error = pen.say(&[0x44; 8]).unwrap_err();
+    assert_eq!(error, ReceiveError::Frame(FrameError::ForeignSession { got: pen.session }));
     assert_eq!(pen.events(), []);
     pen.survives("a foreign session");
 }
@@ -87,7 +88,8 @@ fn sec_100_a_result_from_another_connection_answers_nothing() {
     let msg_id = other.next_id();
     other.session = SessionId::from_raw(other.session.to_raw() ^ 1);
     let frame = other.frame(msg_id, 1, &result_of(query, &ANSWER));
-    assert!(asked.show(frame).is_err());
+    let error = asked.show(frame).unwrap_err();
+    assert_eq!(error, ReceiveError::Frame(FrameError::ForeignSession { got: other.session }));
     assert!(asked.client.is_pending(call));
     asked.survives("a stranger's answer");
 }

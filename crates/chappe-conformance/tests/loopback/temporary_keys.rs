@@ -31,7 +31,7 @@ fn unbound(dc: &Loopback) -> (Client, AuthKey) {
 }
 
 /// Sends `auth.bindTempAuthKey`.
-fn bind(client: &mut Client, permanent: &AuthKey) -> Result<bool, String> {
+fn bind(client: &mut Client, permanent: &AuthKey) -> Result<bool, (i32, String)> {
     // The proof names the id of the message that carries it: the first of a session is that of its time.
     let now = UnixTime::now();
     let msg_id = MsgId::at(now, MsgOrigin::Client);
@@ -40,7 +40,7 @@ fn bind(client: &mut Client, permanent: &AuthKey) -> Result<bool, String> {
     let request = BindTempAuthKey::new(permanent, temporary, session_id, expires_at, msg_id, &mut client.rng)
         .expect("a proof can be made");
     assert_eq!(client.send_at(now, &request), msg_id);
-    let answer = client.answer(msg_id).map_err(|error| error.error_message)?;
+    let answer = client.answer(msg_id).map_err(|error| (error.error_code, error.error_message))?;
     Ok(bool::from_bytes(&answer).expect("a Bool"))
 }
 
@@ -78,7 +78,7 @@ fn sec_128_a_proof_under_a_foreign_key_is_refused() {
     let dc = Loopback::start().expect("a port is free");
     let (mut client, _) = unbound(&dc);
     let foreign = AuthKey::from_bytes([9; 256]);
-    assert!(bind(&mut client, &foreign).is_err());
+    assert_eq!(bind(&mut client, &foreign), Err((400, "ENCRYPTED_MESSAGE_INVALID".into())));
     let refused = client.call(&functions::updates::GetState {}).expect_err("still not bound");
     assert_eq!(refused.error_message, "AUTH_KEY_PERM_EMPTY");
 }

@@ -29,12 +29,20 @@ fn sec_007_and_sec_008_saved_state_is_whole_or_not_used() {
     for place in 0..saved.len() {
         let mut damaged = saved.to_vec();
         damaged[place] ^= 1;
-        assert!(SavedState::import(&damaged).is_err(), "{place}");
-        assert!(SavedState::import(&saved[..place]).is_err(), "{place}");
+        // Magic, version, and all the rest under its digest.
+        let expected = match place {
+            0..4 => StateError::Malformed,
+            4..6 => StateError::UnknownVersion { version: u16::from_le_bytes([damaged[4], damaged[5]]) },
+            _ => StateError::BadDigest,
+        };
+        assert_eq!(SavedState::import(&damaged).unwrap_err(), expected, "byte {place}");
+        let cut = SavedState::import(&saved[..place]).unwrap_err();
+        assert!(matches!(cut, StateError::Malformed | StateError::BadDigest), "{place} bytes: {cut}");
     }
     let mut later = saved.to_vec();
     later[4] = 9;
     assert_eq!(SavedState::import(&later).unwrap_err(), StateError::UnknownVersion { version: 9 });
+    assert_eq!(SavedState::import(&saved).unwrap().key.auth_key, key(), "what is whole is still taken");
 }
 
 #[test]
