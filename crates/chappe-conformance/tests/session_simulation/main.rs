@@ -25,6 +25,7 @@ mod app;
 mod datacenter;
 mod dice;
 mod link;
+mod neighbours;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

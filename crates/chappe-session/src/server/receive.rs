@@ -1,4 +1,4 @@
-//! Taking frames of a client: check, answer service messages, show queries.
+//! Taking frames of a client: check, show queries, complain.
 
 use chappe_crypto::Side;
 use chappe_framing::{
@@ -10,12 +10,10 @@ use chappe_tl_mtproto::types;
 
 use super::checks::{Verdict, code};
 use super::event::{Bytes, KEPT_SCRATCH, Record, ServerEvent, ServerEvents};
-use super::hold::Hold;
+use super::service::has_answer;
 use super::{Policy, ServerError, ServerSession};
 use crate::MAX_IDS_PER_LIST;
-use crate::service::{
-    Ids, RPC_ANSWER_DROPPED, RPC_ANSWER_DROPPED_RUNNING, RPC_ANSWER_UNKNOWN, Service, Status,
-};
+use crate::service::{Service, Status};
 use crate::time::Now;
 
 /// How often a client may be told that something is wrong, within this time.
@@ -222,146 +220,6 @@ impl ServerSession {
         Ok(())
     }
 
-    fn on_service(&mut self, now: Now, msg_id: MsgId, service: Service<'_>) {
-        match service {
-            Service::MsgsAck(ids) if ids.len() > MAX_IDS_PER_LIST => self.counters.refused.count(103),
-            Service::MsgsAck(ids) => {
-                for id in ids.iter() {
-                    if self.outgoing.ack(id) {
-                        self.log.plain(ServerEvent::Acked { msg_id: id });
-                    }
-                }
-            }
-            Service::StateReq(ids) => self.tell_states(msg_id, ids),
-            Service::ResendReq(ids) => self.resend(msg_id, ids),
-            Service::Ping { ping_id, disconnect_delay } => {
-                self.on_ping(now, msg_id, ping_id, disconnect_delay);
-            }
-            Service::GetFutureSalts { count } => self.tell_salts(now, msg_id, count),
-            Service::DropAnswer { req_msg_id } => self.on_drop_answer(msg_id, req_msg_id),
-            Service::DestroySession { session_id } => {
-                self.log.plain(ServerEvent::DestroySession { session_id });
-            }
-            Service::DestroyAuthKey => self.log.plain(ServerEvent::DestroyAuthKey),
-            Service::HttpWait(wait) => {
-                // The last one in a container counts.
-                let mut hold = Hold::new(wait, now.mono);
-                if self.has_messages() {
-                    hold.on_message(now.mono);
-                }
-                self.hold = self.is_http.then_some(hold);
-                self.log.plain(ServerEvent::HttpWait(wait.clamped()));
-            }
-            // Answers of the client to questions of ours, and what only a server says.
-            _ => {}
-        }
-    }
-
-    fn on_ping(&mut self, now: Now, msg_id: MsgId, ping_id: i64, disconnect_delay: Option<i32>) {
-        if let Some(delay) = disconnect_delay {
-            let delay = core::time::Duration::from_secs(u64::try_from(delay).unwrap_or(0));
-            self.disconnect_at = Some(now.mono + delay.min(self.config.disconnect_delay));
-        }
-        self.reply(|out| {
-            out.put_u32(types::Pong::CONSTRUCTOR_ID);
-            out.put(&msg_id.to_bytes());
-            out.put(&ping_id.to_le_bytes());
-        });
-    }
-
-    fn tell_salts(&mut self, now: Now, msg_id: MsgId, count: i32) {
-        let salts = self.salts.clone();
-        let future = salts.future(self.key.id(), now.unix, count);
-        self.reply(|out| {
-            out.put_u32(types::FutureSalts::CONSTRUCTOR_ID);
-            out.put(&msg_id.to_bytes());
-            out.put(&now.unix.to_tl_int().to_le_bytes());
-            out.put_u32(future.len() as u32);
-            for salt in future {
-                out.put(&(salt.valid_since as u32).to_le_bytes());
-                out.put(&(salt.valid_until as u32).to_le_bytes());
-                out.put(&salt.salt.to_raw().to_le_bytes());
-            }
-        });
-    }
-
-    fn tell_states(&mut self, msg_id: MsgId, ids: Ids<'_>) {
-        if ids.len() > MAX_IDS_PER_LIST {
-            self.counters.refused.count(103);
-            return;
-        }
-        let info: alloc::vec::Vec<u8> = ids.iter().map(|id| self.status_of(id)).collect();
-        self.reply(|out| {
-            out.put_u32(types::MsgsStateInfo::CONSTRUCTOR_ID);
-            out.put(&msg_id.to_bytes());
-            // Cannot fail: the list is far shorter than a TL string may be.
-            let _ = chappe_tl::Serializable::serialize(&info, out);
-        });
-    }
-
-    /// Sends messages again; if one of them is unknown, says what is known of them all instead (SEC-105).
-    fn resend(&mut self, msg_id: MsgId, ids: Ids<'_>) {
-        if ids.len() > MAX_IDS_PER_LIST {
-            self.counters.refused.count(103);
-        } else if ids.iter().all(|id| self.outgoing.get(id).is_some()) {
-            ids.iter().for_each(|id| {
-                self.outgoing.repeat(id);
-            });
-        } else {
-            self.counters.refused.count(105);
-            self.tell_states(msg_id, ids);
-        }
-    }
-
-    fn on_drop_answer(&mut self, msg_id: MsgId, req_msg_id: MsgId) {
-        let status = self.received.note(req_msg_id).map_or(0, |received| received.status.0);
-        let is_running = status & Status::PROCESSING != 0 && status & Status::ANSWERED == 0;
-        let mut answer = alloc::vec::Vec::new();
-        if is_running {
-            answer.put_u32(RPC_ANSWER_DROPPED_RUNNING);
-            self.log.plain(ServerEvent::Dropped { req_msg_id });
-            let dropped = answer.clone();
-            if let Some(received) = self.received.note_mut(req_msg_id) {
-                received.status.0 |= Status::ANSWERED;
-            }
-            self.running = self.running.saturating_sub(1);
-            self.answer(req_msg_id, &dropped);
-        } else if let Some(dropped) = self.take_answer(req_msg_id) {
-            answer.put_u32(RPC_ANSWER_DROPPED);
-            answer.put(&dropped.0.to_bytes());
-            answer.put(&dropped.1.to_raw().to_le_bytes());
-            answer.put(&dropped.2.to_le_bytes());
-        } else {
-            answer.put_u32(RPC_ANSWER_UNKNOWN);
-        }
-        self.answer(msg_id, &answer);
-    }
-
-    /// Takes the answer to a query away if the client has not acknowledged it: id, number, length.
-    fn take_answer(&mut self, req_msg_id: MsgId) -> Option<(MsgId, SeqNo, i32)> {
-        if let Some(unsent) = self.outgoing.drop_unsent(req_msg_id) {
-            return Some((unsent.msg_id, unsent.seq_no, unsent.body.len() as i32));
-        }
-        let sent = self.outgoing.answer_to(req_msg_id)?;
-        let taken = (sent.msg_id, sent.seq_no, sent.body.len() as i32);
-        self.outgoing.ack(taken.0);
-        Some(taken)
-    }
-
-    /// Answers in an `rpc_result` whatever waits already: these answers are small.
-    ///
-    /// Beyond the bound of what may wait they are left out (SEC-175): the client acknowledges nothing.
-    fn answer(&mut self, req_msg_id: MsgId, result: &[u8]) {
-        if self.outgoing.len() >= self.config.unacked_messages {
-            self.counters.refused.count(175);
-            return;
-        }
-        let mut body = alloc::vec::Vec::with_capacity(12 + result.len());
-        chappe_framing::write_rpc_result_header(&mut body, req_msg_id);
-        body.extend_from_slice(result);
-        self.outgoing.push(Some(req_msg_id), body);
-    }
-
     /// A message came a second time: its answer may be lost. A large one is announced, a small one sent again.
     fn on_duplicate(&mut self, now: Now, msg_id: MsgId, seq_no: SeqNo) {
         self.counters.duplicates += 1;
@@ -412,19 +270,6 @@ impl ServerSession {
             }
         });
     }
-}
-
-/// Whether a service message is answered, which acknowledges it.
-fn has_answer(service: &Service<'_>) -> bool {
-    matches!(
-        service,
-        Service::Ping { .. }
-            | Service::GetFutureSalts { .. }
-            | Service::StateReq(_)
-            | Service::DropAnswer { .. }
-            | Service::DestroySession { .. }
-            | Service::DestroyAuthKey
-    )
 }
 
 /// The rule that a code enforces.

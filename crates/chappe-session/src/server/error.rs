@@ -1,0 +1,73 @@
+//! Why frames of a client, and messages for it, are not taken.
+
+use core::fmt;
+
+use chappe_framing::FrameError;
+use chappe_tl::EncodeError;
+
+/// Why a frame of a client was refused.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The frame is not in order; close the connection.
+    Frame(FrameError),
+    /// Answer with this transport error: -404 for session zero or an unknown key, -429 for a flood.
+    Transport(i32),
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(error) => error.fmt(f),
+            Self::Transport(code) => write!(f, "the client is to be told transport error {code}"),
+        }
+    }
+}
+
+impl core::error::Error for ServerError {}
+
+impl From<FrameError> for ServerError {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
+    }
+}
+
+/// Why a message of the server was not accepted.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RespondError {
+    /// The object cannot be encoded.
+    Encode(EncodeError),
+    /// The body is empty or not a multiple of four bytes.
+    BodyLength {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// The client has not acknowledged enough of what it was sent: close the session (SEC-175).
+    TooMuchUnacked {
+        /// Messages that wait.
+        messages: usize,
+        /// Their bytes.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for RespondError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encode(error) => write!(f, "the object cannot be encoded: {error}"),
+            Self::BodyLength { len } => write!(f, "a body of {len} bytes cannot be sent"),
+            Self::TooMuchUnacked { messages, bytes } => {
+                write!(f, "the client has not acknowledged {messages} messages of {bytes} bytes")
+            }
+        }
+    }
+}
+
+impl core::error::Error for RespondError {}
+
+impl From<EncodeError> for RespondError {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error)
+    }
+}
