@@ -47,7 +47,6 @@ impl Gate {
     }
 
     /// Returns the kits that connections work with.
-    #[cfg(feature = "tokio")]
     pub(crate) const fn shelf(&self) -> &Shelf {
         &self.shelf
     }

@@ -170,6 +170,7 @@ impl Ingoing {
     }
 
     /// Says whether it holds nothing, in more memory than an idle connection should.
+    #[cfg(feature = "tokio")]
     pub(crate) fn is_large(&self) -> bool {
         self.is_empty() && self.buf.memory() > ONE_READ
     }

@@ -43,7 +43,7 @@ struct Shop {
 struct Line {
     socket: TcpStream,
     /// A thread has more memory of its own than its kit is worth, so it keeps that.
-    conversation: Mutex<(Conversation, Kit)>,
+    conversation: Mutex<(Conversation, Box<Kit>)>,
     bell: Arc<Bell>,
     /// The reader has nothing more to give.
     is_over: AtomicBool,
@@ -189,7 +189,6 @@ fn admit(socket: TcpStream, peer: SocketAddr, shop: &Arc<Shop>) -> Result<(), Li
         return Ok(());
     }
     let place = shop.gate.admit(peer.ip())?;
-    let rng = Drbg::from_os().map_err(|error| io::Error::other(error.to_string()))?;
     let bell = Arc::new(Bell::default());
     let waker = {
         let bell = Arc::clone(&bell);
@@ -199,7 +198,8 @@ fn admit(socket: TcpStream, peer: SocketAddr, shop: &Arc<Shop>) -> Result<(), Li
     let conversation = Conversation::new(engine, faults, place, peer, waker, Now::from_system());
     socket.set_nodelay(true)?;
     socket.set_write_timeout(Some(conversation.write_timeout()))?;
-    let (conversation, is_over) = (Mutex::new((conversation, Kit::new(rng))), AtomicBool::new(false));
+    let (conversation, is_over) =
+        (Mutex::new((conversation, shop.gate.shelf().take())), AtomicBool::new(false));
     let line = Arc::new(Line { socket, conversation, bell, is_over });
     let number = shop.numbers.fetch_add(1, Ordering::Relaxed);
     let (reader, shared) = (Arc::clone(&line), Arc::clone(shop));
@@ -289,6 +289,7 @@ impl Line {
                 }
             }
         }
+        conversation.rest(kit);
         Ok(Some(Instant::now() + conversation.poll_timeout().since(Now::from_system().mono)))
     }
 }

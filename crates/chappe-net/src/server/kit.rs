@@ -8,9 +8,11 @@ use chappe_framing::FrameBuf;
 use crate::http::fork;
 
 /// Kits that are kept for the next connection; more than so many seldom work at once.
+#[cfg(feature = "tokio")]
 const KEPT: usize = 8;
 
 /// Memory that each of the buffers of a kept kit may hold: a part of a file of a MiB, in a vector that has doubled.
+#[cfg(feature = "tokio")]
 const KEPT_BYTES: usize = (2 << 20) + 4096;
 
 /// Everything that a connection needs only while it works.
@@ -33,6 +35,7 @@ impl Kit {
         Self { rng, frame: FrameBuf::new(), out: Vec::new(), input: Vec::new(), raw: Vec::new() }
     }
 
+    #[cfg(feature = "tokio")]
     fn shrink(&mut self) {
         self.frame.clear();
         self.frame.shrink_to(KEPT_BYTES);
@@ -73,7 +76,8 @@ impl Shelf {
         }
     }
 
-    /// Takes a kit back, which no connection has anything in any more.
+    /// Takes a kit back, which no connection has anything in any more. A thread keeps its own.
+    #[cfg(feature = "tokio")]
     pub(crate) fn give(&self, mut kit: Box<Kit>) {
         kit.shrink();
         let mut stock = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +87,7 @@ impl Shelf {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "tokio"))]
 mod tests {
     use super::*;
 
