@@ -103,6 +103,59 @@ fn strings_and_rows_of_telethon_are_read() {
 }
 
 #[test]
+fn files_of_gramjs_are_read() {
+    let entry = entries("gramjs").into_iter().find(|entry| entry["files"].is_object()).unwrap();
+    let name = entry["name"].as_str().unwrap();
+    let file = |field: &str| entry["files"][format!("{name}%3A{field}")].as_str().unwrap();
+    let files = gramjs::StoreFiles {
+        auth_key: file("authKey"),
+        dc_id: file("dcId"),
+        server_address: file("serverAddress"),
+        port: file("port"),
+    };
+    compare(&entry, &gramjs::from_store(&files).unwrap());
+    let with_key = |auth_key: &str| gramjs::from_store(&gramjs::StoreFiles { auth_key, ..files });
+    for len in 0..files.auth_key.len() {
+        assert!(with_key(&files.auth_key[..len]).is_err(), "{len} letters");
+    }
+    assert_eq!(with_key("null"), Err(ImportError::NoKey));
+    assert_eq!(
+        with_key(&files.auth_key.replace("[7,", "[256,")),
+        Err(ImportError::Malformed { what: "authKey" })
+    );
+    assert!(with_key(&files.auth_key.replace("]}", ",1]}")).is_err(), "257 bytes");
+    assert!(with_key(&"1,".repeat(10_000)).is_err());
+    assert!(gramjs::from_store(&gramjs::StoreFiles { dc_id: "2e9", ..files }).is_err());
+    assert!(gramjs::from_store(&gramjs::StoreFiles { server_address: "1.2.3.4", ..files }).is_err());
+    assert!(!format!("{files:?}").contains("Buffer"), "nothing of the key is shown");
+}
+
+#[test]
+fn rows_of_mtcute_are_read() {
+    for entry in entries("mtcute-sqlite") {
+        let column = |place: usize| entry["row"][place].as_str().map(|text| hex::decode(text).unwrap());
+        let (key, main, user) = (column(1).unwrap(), column(2), column(3));
+        let row = mtcute::Row { dc: 2, key: &key, dc_main: main.as_deref(), current_user: user.as_deref() };
+        compare(&entry, &mtcute::from_row(&row).unwrap());
+        let of_another = mtcute::from_row(&mtcute::Row { dc: 4, ..row }).unwrap();
+        assert_eq!((of_another.dc, of_another.server, of_another.user), (4, None, None));
+        let main = main.as_ref().unwrap();
+        for len in 0..main.len() {
+            assert!(
+                mtcute::from_row(&mtcute::Row { dc_main: Some(&main[..len]), ..row }).is_err(),
+                "{len} bytes"
+            );
+        }
+        for len in (1..16).filter(|_| user.is_some()) {
+            let cut = user.as_ref().map(|user| &user[..len]);
+            assert!(mtcute::from_row(&mtcute::Row { current_user: cut, ..row }).is_err(), "{len} bytes");
+        }
+        assert!(mtcute::from_row(&mtcute::Row { key: &key[1..], ..row }).is_err());
+        assert!(!format!("{row:?}").contains("38"), "nothing of the key is shown");
+    }
+}
+
+#[test]
 fn strings_and_rows_of_pyrogram_and_kurigram_are_read() {
     for library in ["pyrogram", "kurigram"] {
         check_strings(library, pyrogram::from_string);

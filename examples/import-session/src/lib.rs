@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use chappe_net::import::{ImportError, ImportedSession, grammers, pyrogram, telethon};
+use chappe_net::import::{ImportError, ImportedSession, grammers, mtcute, pyrogram, telethon};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
@@ -48,7 +48,7 @@ impl From<ImportError> for Error {
     }
 }
 
-/// Reads every key of a session file of Telethon, Pyrogram or grammers; the columns of its tables say whose it is.
+/// Reads every key of a session file of Telethon, Pyrogram, mtcute or grammers; the columns of its tables say whose it is.
 ///
 /// # Errors
 ///
@@ -58,6 +58,16 @@ pub fn read(path: &Path) -> Result<Vec<ImportedSession>, Error> {
     if has_column(&database, "dc_option", "auth_key")? {
         all(&database, grammers::QUERY, |row| {
             grammers::from_row(integer(row, 0), &text(row, 1), &blob(row, 2))
+        })
+    } else if has_column(&database, "auth_keys", "key")? {
+        all(&database, mtcute::QUERY, |row| {
+            let (key, main, user) = (blob(row, 1), blob(row, 2), blob(row, 3));
+            mtcute::from_row(&mtcute::Row {
+                dc: integer(row, 0),
+                key: &key,
+                dc_main: Some(main.as_slice()).filter(|bytes| !bytes.is_empty()),
+                current_user: Some(user.as_slice()),
+            })
         })
     } else if has_column(&database, "sessions", "test_mode")? {
         all(&database, pyrogram::QUERY, |row| {

@@ -31,6 +31,17 @@ fn files_of_every_library_are_read() {
 }
 
 #[test]
+fn a_database_of_mtcute_is_read() {
+    for (name, user) in [("mtcute-0.30.3.session", Some(7_000_000_001)), ("mtcute-0.30.3-test.session", None)]
+    {
+        let [session] = read(&fixture(name)).expect(name).try_into().expect("one key");
+        assert_eq!(session.auth_key.as_bytes(), &key(), "{name}");
+        assert_eq!(session.server, Some(Server { host: "149.154.167.50".into(), port: 443 }), "{name}");
+        assert_eq!(session.user.map(|user| user.id), user, "{name}");
+    }
+}
+
+#[test]
 fn a_damaged_file_is_an_error_or_a_session() {
     let folder = std::env::temp_dir().join(format!("import-session-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");

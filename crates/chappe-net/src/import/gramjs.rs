@@ -2,8 +2,12 @@
 //!
 //! A string is the letter `1` and base64 of: id of the datacenter 1, length of the address 2 (big-endian), address as text, port 2
 //! (big-endian), key 256. Telethon's are read as well, as the library does itself.
+//!
+//! A `StoreSession` is a directory of its own name with a file for each field, whose name is that of the session, `%3A` and that of
+//! the field. Each holds JSON: numbers, a string, and for the key what Node.js makes of a `Buffer`.
 
 use chappe_tl::deserialize::Cursor;
+use zeroize::Zeroizing;
 
 use super::{ImportError, ImportedSession, telethon, text};
 
@@ -12,6 +16,65 @@ const MAX_ADDRESS_LEN: u16 = 100;
 
 /// Letters of base64 behind the `1` in Telethon's strings with an IPv4 address.
 const TELETHON_IPV4_LEN: usize = 352;
+
+/// Longest file of a key: 256 numbers, the commas between them and what stands around.
+const MAX_KEY_TEXT: usize = 2048;
+
+/// What the files of a `StoreSession` hold.
+#[derive(Clone, Copy)]
+pub struct StoreFiles<'a> {
+    /// The file that ends in `authKey`.
+    pub auth_key: &'a str,
+    /// The file that ends in `dcId`.
+    pub dc_id: &'a str,
+    /// The file that ends in `serverAddress`.
+    pub server_address: &'a str,
+    /// The file that ends in `port`.
+    pub port: &'a str,
+}
+
+impl core::fmt::Debug for StoreFiles<'_> {
+    /// Writes nothing of the key (`SEC-05`).
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("StoreFiles").field("dc_id", &self.dc_id).finish_non_exhaustive()
+    }
+}
+
+/// Reads the files of a `StoreSession`.
+///
+/// # Errors
+///
+/// Fails if a file holds anything else, or there is no key.
+pub fn from_store(files: &StoreFiles<'_>) -> Result<ImportedSession, ImportError> {
+    let dc_id = number(files.dc_id, "dcId")?;
+    let port = number(files.port, "port")?;
+    let address = files.server_address.trim().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let address = address.ok_or(ImportError::Malformed { what: "serverAddress" })?;
+    telethon::from_row(dc_id, address, port, &buffer(files.auth_key)?)
+}
+
+fn number(text: &str, what: &'static str) -> Result<i64, ImportError> {
+    text.trim().parse().map_err(|_| ImportError::Malformed { what })
+}
+
+/// Reads what Node.js writes for a `Buffer`.
+fn buffer(text: &str) -> Result<Zeroizing<Vec<u8>>, ImportError> {
+    const MALFORMED: ImportError = ImportError::Malformed { what: "authKey" };
+    if text.len() > MAX_KEY_TEXT {
+        return Err(ImportError::Length { len: text.len() });
+    }
+    let text = text.trim();
+    if matches!(text, "" | "null" | "undefined") {
+        return Err(ImportError::NoKey);
+    }
+    let numbers = text.strip_prefix(r#"{"type":"Buffer","data":["#).and_then(|text| text.strip_suffix("]}"));
+    // Made large enough at once: memory that is outgrown is not wiped.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_KEY_TEXT));
+    for number in numbers.ok_or(MALFORMED)?.split(',') {
+        bytes.push(number.trim().parse().map_err(|_| MALFORMED)?);
+    }
+    Ok(bytes)
+}
 
 /// Reads what `StringSession.save` returns.
 ///

@@ -7,6 +7,9 @@
 //! Versions 1 and 2 write a server as a `dcOption` of the API. Version 3 writes `bytes` of: version 1, id of the
 //! datacenter 1, flags 1, address `string`, port `int`; since version 2 of these, flag 2 says that it is a server of the test
 //! environment.
+//!
+//! The SQLite database has a key for each datacenter in `auth_keys`, and in `key_value` the main server as in strings of version 3,
+//! and the user: version `int`, flags `int` of which 0 says that it is a bot, id `long`, and more.
 
 use chappe_tl::Deserializable as _;
 use chappe_tl::deserialize::{Cursor, Result as Read};
@@ -22,6 +25,71 @@ const DC_OPTION: u32 = 0x18b7_a10d;
 const DC_OPTION_HAS_SECRET: u32 = 1 << 10;
 
 const SERVER_IS_TEST: u8 = 1 << 2;
+
+/// Version of what is written about the user, and its flag for bots.
+const USER_VERSION: i32 = 1;
+const USER_IS_BOT: u32 = 1 << 0;
+
+/// Gives the rows of the SQLite database for [`from_row`].
+pub const QUERY: &str = "SELECT auth_keys.dc, auth_keys.key, main.value, user.value FROM auth_keys \
+    LEFT JOIN key_value AS main ON main.key = 'dc_main' LEFT JOIN key_value AS user ON user.key = 'current_user'";
+
+/// A row of the SQLite database.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    /// The datacenter that the key is for.
+    pub dc: i64,
+    /// The key.
+    pub key: &'a [u8],
+    /// The main server.
+    pub dc_main: Option<&'a [u8]>,
+    /// Who is logged in.
+    pub current_user: Option<&'a [u8]>,
+}
+
+impl core::fmt::Debug for Row<'_> {
+    /// Writes nothing of the key (`SEC-05`).
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Row").field("dc", &self.dc).finish_non_exhaustive()
+    }
+}
+
+/// Reads a row that [`QUERY`] gave. Only the key of the main datacenter comes with a server and a user.
+///
+/// # Errors
+///
+/// Fails if a column holds anything else, or there is no key.
+pub fn from_row(row: &Row<'_>) -> Result<ImportedSession, ImportError> {
+    const USER: ImportError = ImportError::Malformed { what: "user" };
+    let main = match row.dc_main {
+        None => None,
+        Some(bytes) => Some(read_basic(bytes).map_err(|_| UNKNOWN_SERVER)?.ok_or(UNKNOWN_SERVER)?),
+    };
+    let user = match row.current_user {
+        None | Some([]) => None,
+        Some(bytes) => Some(read_user(bytes).map_err(|_| USER)?.ok_or(USER)?),
+    };
+    match main {
+        Some(main) if main.dc == row.dc => session(&main, main.is_test, user, row.key),
+        main => Ok(ImportedSession {
+            dc: super::dc(row.dc)?,
+            environment: main.map(|main| environment(main.is_test)),
+            server: None,
+            auth_key: super::auth_key(row.key)?,
+            user: None,
+            api_id: None,
+        }),
+    }
+}
+
+fn read_user(bytes: &[u8]) -> Read<Option<User>> {
+    let mut cursor = Cursor::from_slice(bytes);
+    if cursor.read_i32()? != USER_VERSION {
+        return Ok(None);
+    }
+    let flags = cursor.read_u32()?;
+    Ok(Some(User { id: cursor.read_i64()?, is_bot: flags & USER_IS_BOT != 0 }))
+}
 
 /// A server as any version writes it.
 struct ServerFields<'a> {
@@ -67,7 +135,11 @@ fn read_server<'a>(cursor: &mut Cursor<'a>, version: u8) -> Read<Option<ServerFi
     if version < 3 {
         return read_dc_option(cursor);
     }
-    let mut cursor = Cursor::from_slice(cursor.read_bytes()?);
+    read_basic(cursor.read_bytes()?)
+}
+
+fn read_basic(bytes: &[u8]) -> Read<Option<ServerFields<'_>>> {
+    let mut cursor = Cursor::from_slice(bytes);
     let [version, dc, flags] = cursor.read_array()?;
     if !(1..=2).contains(&version) {
         return Ok(None);
