@@ -9,7 +9,7 @@ use chappe_framing::{
     EncryptedHeader, EncryptedWriter, FrameBuf, MessageHeader, MsgId, OpenJob, Padding, SealJob, SeqNo,
     ServerSalt, SessionId, TransportTail, UnixTime, open, open_many, seal_many,
 };
-use chappe_net::import::{self, ImportError, pyrogram, telethon};
+use chappe_net::import::{self, ImportError, gramjs, mtcute, pyrogram, telethon};
 use chappe_net::store::{FileStore, KeyStore, MemoryStore, Slot, StoreError};
 use chappe_net::{DialOptions, ListenOptions};
 use chappe_session::client::{
@@ -267,6 +267,11 @@ pub(crate) fn sec_005_no_store_and_no_importer_shows_a_key() {
     secrets.hidden_by("chappe_net::import::ImportedSession", &session);
     let row = pyrogram::Row { dc_id: 2, auth_key: Some(&secret::<256>()), ..pyrogram::Row::default() };
     secrets.hidden_by("chappe_net::import::pyrogram::Row", &row);
+    let row = mtcute::Row { dc: 2, key: &secret::<256>(), dc_main: None, current_user: None };
+    secrets.hidden_by("chappe_net::import::mtcute::Row", &row);
+    let auth_key = format!("{{\"type\":\"Buffer\",\"data\":{:?}}}", secret::<256>());
+    let files = gramjs::StoreFiles { auth_key: &auth_key, dc_id: "2", server_address: "\"\"", port: "443" };
+    secrets.hidden_by("chappe_net::import::gramjs::StoreFiles", &files);
     let memory = MemoryStore::new();
     memory.save(slot, &session.to_state()).unwrap();
     secrets.hidden_by("chappe_net::store::MemoryStore", &memory);

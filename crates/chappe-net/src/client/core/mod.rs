@@ -86,7 +86,12 @@ struct Turn {
     asleep_until: Option<MonoTime>,
     /// Something came in since the session last sent something.
     has_heard: bool,
+    /// Calls since then.
+    gathered: usize,
 }
+
+/// Calls that are worth a frame of their own: while it travels and is answered, the next ones are made.
+const ENOUGH: usize = 16;
 
 /// A connection.
 #[derive(Debug)]
@@ -174,7 +179,7 @@ impl Core {
             connections: 0,
             tail: TransportTail::None,
             polls: None,
-            turn: Turn { asleep_until: Some(MonoTime::ZERO), has_heard: true },
+            turn: Turn { asleep_until: Some(MonoTime::ZERO), has_heard: true, gathered: 0 },
         };
         if let Some(key) = key {
             core.start_session(key, now);
@@ -243,10 +248,15 @@ impl Core {
 
 /// Commands.
 impl Core {
-    /// Says whether a call that was just accepted should go out at once: the first word after something was heard. What
-    /// follows it gathers until the driver's turn, and shares a frame.
-    pub(crate) const fn is_prompt(&self) -> bool {
-        self.turn.has_heard
+    /// Says whether a call that was just accepted should go out at once: the first word after something was heard, or one of
+    /// many. What follows gathers until the driver's turn, and shares a frame.
+    pub(crate) const fn is_prompt(&mut self) -> bool {
+        self.turn.gathered += 1;
+        let is_enough = self.turn.gathered >= ENOUGH;
+        if is_enough {
+            self.turn.gathered = 0;
+        }
+        self.turn.has_heard || is_enough
     }
 
     /// Accepts a call; `send` gives it to the session.

@@ -140,7 +140,7 @@ impl Core {
         if let Some(polls) = &mut self.polls {
             polls.push_back(now.mono);
         }
-        self.turn.has_heard = false;
+        (self.turn.has_heard, self.turn.gathered) = (false, 0);
         let ack = if transmit.quick_ack.is_some() { AckRequest::Quick } else { AckRequest::No };
         Some(Output::Frame { link, ack })
     }
