@@ -38,6 +38,7 @@ impl Core {
     /// Ends because the caller wants it; everything was sent.
     pub(super) fn end(&mut self, now: Now) {
         self.save(now);
+        self.tell_counters(now);
         self.stop(None);
     }
 

@@ -105,6 +105,7 @@ impl Core {
         if let Some(session) = self.session.as_deref_mut() {
             session.handle_timeout(now);
             self.after_session(now);
+            self.tell_counters_in_time(now);
         }
         let limit = match self.life {
             Life::Starting { deadline, .. } => (deadline <= now.mono).then_some(self.options.timing.connect),
@@ -340,6 +341,7 @@ impl Core {
             if let Some(session) = self.session.as_deref_mut() {
                 session.handle_disconnected(now);
             }
+            self.tell_counters(now);
             self.down_since = now.mono;
             self.sink.link_error = Some(error);
             if deadline.is_some() {

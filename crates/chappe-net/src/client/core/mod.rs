@@ -19,6 +19,7 @@ mod key_work;
 mod output;
 mod race;
 mod sink;
+mod tally;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use zeroize::Zeroizing;
 use self::key_work::KeyWork;
 use self::race::Race;
 use self::sink::Sink;
+use self::tally::Tally;
 use super::pending::Slot;
 use super::updates::UpdateQueue;
 use super::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, Status};
@@ -77,6 +79,7 @@ pub(crate) struct Core {
     /// Over HTTP: when the requests were made that were not answered yet.
     polls: Option<VecDeque<MonoTime>>,
     turn: Turn,
+    tally: Tally,
 }
 
 /// What may be done outside the driver's turn.
@@ -180,6 +183,7 @@ impl Core {
             tail: TransportTail::None,
             polls: None,
             turn: Turn { asleep_until: Some(MonoTime::ZERO), has_heard: true, gathered: 0 },
+            tally: Tally::default(),
         };
         if let Some(key) = key {
             core.start_session(key, now);
