@@ -32,7 +32,7 @@ const COUNT: usize = 10_000;
 /// What one may cost, in bytes.
 const LIMIT: f64 = 12.0 * 1024.0;
 
-/// The server gives buffers back after two seconds of calm.
+/// Whatever a server gives back only after a while shall be given back.
 const CALM: Duration = Duration::from_secs(4);
 
 /// Tells the child where to connect.

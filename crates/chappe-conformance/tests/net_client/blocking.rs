@@ -65,6 +65,20 @@ fn a_call_of_a_thread_survives_every_transport_error_and_a_cut_at_any_byte() {
 }
 
 #[test]
+fn a_thread_makes_its_key_over_the_next_connection_where_one_was_cut() {
+    let world = World::start();
+    let cutter = Cutter::before(world.address());
+    for cut in (0..1300).step_by(211) {
+        cutter.cut_once_after(cut);
+        let mut options = world.options_at(cutter.address());
+        options.backoff.min_interval = Duration::ZERO;
+        options.backoff.first = Duration::from_millis(1);
+        let client = Client::connect(options).unwrap_or_else(|error| panic!("cut after {cut}: {error}"));
+        client.invoke(&functions::help::GetNearestDc {}).unwrap_or_else(|error| panic!("{cut}: {error}"));
+    }
+}
+
+#[test]
 fn a_call_can_be_looked_at_waited_for_and_given_up() {
     let world = World::start();
     let client = Client::connect(world.options()).expect("a connection");

@@ -117,10 +117,11 @@ async fn a_new_connection_that_says_nothing_does_not_replace_one_that_works() {
 
 #[tokio::test]
 async fn a_connection_cut_anywhere_in_a_handshake_still_gives_a_key_and_an_answer() {
-    // The answers of a handshake and of a first call take less than this together.
+    // The answers of a handshake and of a first call take less than this together. Every byte is tried in memory, where the core
+    // of both drivers is; here it is about sockets.
     let world = World::start();
     let cutter = Cutter::before(world.address());
-    for cut in (0..1500).step_by(37) {
+    for cut in (0..1500).step_by(97) {
         cutter.cut_once_after(cut);
         let mut options = world.options_at(cutter.address());
         options.backoff.min_interval = Duration::ZERO;

@@ -58,7 +58,24 @@ pub struct ServerConnection {
 }
 
 /// What to answer, and over HTTP how long to wait with it.
-type Judged = (Vec<(MsgId, Verdict)>, Option<HttpWait>);
+type Judged = (Verdicts, Option<HttpWait>);
+
+/// What to answer to the queries of a frame. Most frames hold one, which needs no memory of its own.
+#[derive(Debug, Default)]
+struct Verdicts {
+    first: Option<(MsgId, Verdict)>,
+    more: Vec<(MsgId, Verdict)>,
+}
+
+impl Verdicts {
+    fn push(&mut self, query: MsgId, verdict: Verdict) {
+        if self.first.is_none() {
+            self.first = Some((query, verdict));
+        } else {
+            self.more.push((query, verdict));
+        }
+    }
+}
 
 /// Sessions that one connection may speak for. Clients use one; the specification allows it to change.
 const MAX_SESSIONS: usize = 16;
@@ -246,14 +263,14 @@ impl ServerConnection {
         opened: &Opened<'_>,
     ) -> Result<Judged, ServerError> {
         let mut http_wait = None;
-        let mut verdicts = Vec::new();
+        let mut verdicts = Verdicts::default();
         let mut destroyed = Vec::new();
         let mut is_key_destroyed = false;
         let context = |msg_id| Context { now, msg_id, session: attached, engine: &self.engine, key };
         for event in session.handle_opened(now, opened)? {
             match event {
                 ServerEvent::Query { msg_id, body, .. } => {
-                    verdicts.push((msg_id, self.engine.handler().query(&context(msg_id), body)));
+                    verdicts.push(msg_id, self.engine.handler().query(&context(msg_id), body));
                 }
                 ServerEvent::Dropped { req_msg_id } => {
                     self.engine.handler().dropped(&context(req_msg_id));
@@ -280,9 +297,9 @@ impl ServerConnection {
         Ok((verdicts, http_wait))
     }
 
-    fn answer(&mut self, now: Now, attached: &Attached, verdicts: Vec<(MsgId, Verdict)>, rng: &mut Drbg) {
+    fn answer(&mut self, now: Now, attached: &Attached, verdicts: Verdicts, rng: &mut Drbg) {
         let mut inner = attached.lock();
-        for (query, verdict) in verdicts {
+        for (query, verdict) in verdicts.first.into_iter().chain(verdicts.more) {
             let is_alone = matches!(verdict, Verdict::AnswerAlone(_));
             if is_alone {
                 flush(&mut inner.session, now, rng, &mut self.waiting);
