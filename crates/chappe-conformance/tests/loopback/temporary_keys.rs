@@ -35,7 +35,7 @@ fn bind(client: &mut Client, permanent: &AuthKey) -> Result<bool, (i32, String)>
     // The proof names the id of the message that carries it: the first of a session is that of its time.
     let now = UnixTime::now();
     // If the exchange of the key fell on the end of a second, both clocks seem to be one apart.
-    let server_time = now.saturating_offset(i64::from(client.session.time_offset));
+    let server_time = now.saturating_offset(i64::from(client.session.time_offset) * 1_000_000_000);
     let msg_id = MsgId::at(server_time, MsgOrigin::Client);
     let expires_at = now.saturating_add(Duration::from_secs(u64::from(DAY) - 60));
     let (temporary, session_id) = (client.key().id(), client.session.session_id());
