@@ -273,13 +273,15 @@ impl Writer {
 
     /// Writes what was kept.
     fn flush(&mut self) -> Result<(), LinkError> {
-        let deadline = Instant::now() + self.patience;
-        while !self.try_flush()? {
-            if Instant::now() >= deadline {
-                return Err(LinkError::TimedOut { waiting_for: Wait::Write, after: self.patience });
+        let (mut deadline, mut kept) = (Instant::now() + self.patience, usize::MAX);
+        loop {
+            match self.try_flush()? {
+                0 => return Ok(()),
+                left if left < kept => (deadline, kept) = (Instant::now() + self.patience, left),
+                _ if Instant::now() < deadline => {}
+                _ => return Err(LinkError::TimedOut { waiting_for: Wait::Write, after: self.patience }),
             }
         }
-        Ok(())
     }
 
     /// Returns the framing. HTTP has none; what is returned for it has no padding, as it.
@@ -311,31 +313,31 @@ impl Port for Writer {
     }
 
     /// Tries for a moment: so long does nobody look at other connections and at the time.
-    fn try_flush(&mut self) -> Result<bool, LinkError> {
+    fn try_flush(&mut self) -> Result<usize, LinkError> {
         match &mut self.to {
             To::Stream { socket, outgoing } => {
                 if !self.rest.is_empty() {
                     let count = try_write(socket, &self.rest)?;
                     self.rest.drain(..count);
                 }
-                let is_flushed = match outgoing.carrier() {
-                    None => true,
+                let carried = match outgoing.carrier() {
+                    None => 0,
                     Some(shared) => try_flush(socket, shared)?,
                 };
-                Ok(is_flushed && self.rest.is_empty())
+                Ok(carried + self.rest.len())
             }
             To::Http(payloads) if !self.rest.is_empty() => {
                 match payloads.try_send(std::mem::take(&mut self.rest)) {
-                    Ok(()) => Ok(true),
+                    Ok(()) => Ok(0),
                     Err(TrySendError::Disconnected(_)) => Err(LinkError::Closed),
                     Err(TrySendError::Full(payload)) => {
                         self.rest = payload;
                         thread::sleep(QUEUE_PAUSE);
-                        Ok(false)
+                        Ok(self.rest.len())
                     }
                 }
             }
-            To::Http(_) => Ok(true),
+            To::Http(_) => Ok(0),
         }
     }
 
@@ -346,26 +348,28 @@ impl Port for Writer {
 
 /// Writes what the socket takes within a moment.
 fn try_write(mut socket: &TcpStream, bytes: &[u8]) -> Result<usize, LinkError> {
-    let mut written = 0;
-    while written < bytes.len() {
-        match socket.write(&bytes[written..]) {
-            Ok(0) => return Err(LinkError::Closed),
-            Ok(count) => written += count,
-            Err(error) if is_late(&error) => break,
+    loop {
+        match socket.write(bytes) {
+            Ok(0) if !bytes.is_empty() => return Err(LinkError::Closed),
+            // If it is not all, the moment is over.
+            Ok(count) => return Ok(count),
+            Err(error) if is_late(&error) => return Ok(0),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(written)
 }
 
-/// Writes what waits in between, and says whether all of it was taken. Whoever holds the lock writes, so the bytes of
+/// Writes what waits in between, and returns how many bytes were not taken. Whoever holds the lock writes, so the bytes of
 /// both halves stay in their order.
-fn try_flush(socket: &TcpStream, shared: &Shared) -> Result<bool, LinkError> {
+fn try_flush(socket: &TcpStream, shared: &Shared) -> Result<usize, LinkError> {
     let mut carried = shared.lock();
+    if carried.out.is_empty() {
+        return Ok(0);
+    }
     let count = try_write(socket, &carried.out)?;
     carried.written(count);
-    Ok(carried.out.is_empty())
+    Ok(carried.out.len())
 }
 
 pub(super) fn late(error: std::io::Error, waiting_for: Wait, after: Duration) -> LinkError {

@@ -23,10 +23,10 @@ pub(crate) trait Port: Send {
     /// Frames an envelope in its own buffer and writes what is taken at once; keeps the rest.
     fn try_send(&mut self, frame: &mut FrameBuf, ack: AckRequest, rng: &mut Drbg) -> Result<(), LinkError>;
 
-    /// Writes what is taken now of what was kept; says whether nothing is left.
-    fn try_flush(&mut self) -> Result<bool, LinkError>;
+    /// Writes what is taken now of what was kept; returns how many bytes are left.
+    fn try_flush(&mut self) -> Result<usize, LinkError>;
 
-    /// Returns how long the peer may refuse to take what is written.
+    /// Returns how long the peer may take nothing of what is written.
     fn patience(&self) -> Duration;
 }
 
@@ -40,8 +40,8 @@ pub(crate) struct Desk<P> {
 struct Place<P> {
     link: LinkId,
     port: P,
-    /// Since when something is kept that the peer does not take.
-    clogged_since: Option<MonoTime>,
+    /// Since when so many bytes are kept of which the peer takes nothing.
+    clogged: Option<(MonoTime, usize)>,
 }
 
 impl<P: Port> Desk<P> {
@@ -51,7 +51,7 @@ impl<P: Port> Desk<P> {
 
     /// Takes in a connection that stands.
     pub(crate) fn admit(&mut self, link: LinkId, port: P) {
-        self.places.push(Place { link, port, clogged_since: None });
+        self.places.push(Place { link, port, clogged: None });
     }
 
     /// Gives a connection out, to be closed.
@@ -62,7 +62,7 @@ impl<P: Port> Desk<P> {
 
     /// Returns the connections that do not take what was written.
     pub(crate) fn clogged(&self) -> impl Iterator<Item = &P> {
-        self.places.iter().filter(|place| place.clogged_since.is_some()).map(|place| &place.port)
+        self.places.iter().filter(|place| place.clogged.is_some()).map(|place| &place.port)
     }
 
     /// Writes what there is to be written, and returns what the driver must do then.
@@ -106,7 +106,7 @@ impl<P: Port> Desk<P> {
 
     /// Tries again where something is kept.
     fn flush(&mut self, shared: &Shared) {
-        for place in self.places.iter_mut().filter(|place| place.clogged_since.is_some()) {
+        for place in self.places.iter_mut().filter(|place| place.clogged.is_some()) {
             let flushed = place.port.try_flush();
             place.look(flushed, shared);
         }
@@ -114,30 +114,32 @@ impl<P: Port> Desk<P> {
 
     /// Returns when a peer will have refused for too long.
     fn deadline(&self) -> Option<MonoTime> {
-        let deadline = |place: &Place<P>| place.clogged_since.map(|since| since + place.port.patience());
+        let deadline = |place: &Place<P>| place.clogged.map(|(since, _)| since + place.port.patience());
         self.places.iter().filter_map(deadline).min()
     }
 }
 
 impl<P: Port> Place<P> {
     /// Tells the core what came of an attempt to write.
-    fn look(&mut self, flushed: Result<bool, LinkError>, shared: &Shared) {
-        if matches!(flushed, Ok(true)) && self.clogged_since.is_none() {
+    fn look(&mut self, flushed: Result<usize, LinkError>, shared: &Shared) {
+        if matches!(flushed, Ok(0)) && self.clogged.is_none() {
             return;
         }
         let (link, patience) = (self.link, self.port.patience());
         shared.with(|core, now| {
-            let is_over = self.clogged_since.is_some_and(|since| since + patience <= now.mono);
-            match flushed {
-                Ok(true) => self.clogged_since = None,
-                Ok(false) if is_over => {
-                    let late = LinkError::TimedOut { waiting_for: Wait::Write, after: patience };
-                    core.handle_lost(now, link, late);
+            match (flushed, self.clogged) {
+                (Ok(0), _) => self.clogged = None,
+                (Ok(left), Some((since, kept))) if left >= kept => {
+                    if since + patience <= now.mono {
+                        let late = LinkError::TimedOut { waiting_for: Wait::Write, after: patience };
+                        core.handle_lost(now, link, late);
+                    }
                 }
-                Ok(false) => self.clogged_since = self.clogged_since.or(Some(now.mono)),
-                Err(error) => core.handle_lost(now, link, error),
+                // Slowly is not never.
+                (Ok(left), _) => self.clogged = Some((now.mono, left)),
+                (Err(error), _) => core.handle_lost(now, link, error),
             }
-            core.set_clogged(link, self.clogged_since.is_some());
+            core.set_clogged(link, self.clogged.is_some());
         });
     }
 }

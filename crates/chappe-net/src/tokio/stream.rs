@@ -149,21 +149,18 @@ impl Writer {
 
     /// Writes what was kept.
     async fn flush(&mut self) -> Result<(), LinkError> {
-        if self.try_flush()? {
-            return Ok(());
-        }
         let patience = self.patience;
-        let flushing = async {
-            while !self.try_flush()? {
+        while self.try_flush()? > 0 {
+            let room = async {
                 match &self.to {
-                    To::Stream { socket, .. } => socket.writable().await?,
-                    To::Http(payloads) => drop(payloads.reserve().await),
+                    To::Stream { socket, .. } => socket.writable().await.map_err(LinkError::from),
+                    To::Http(payloads) => payloads.reserve().await.map(drop).map_err(|_| LinkError::Closed),
                 }
-            }
-            Ok(())
-        };
-        let late = LinkError::TimedOut { waiting_for: Wait::Write, after: patience };
-        timeout(patience, flushing).await.unwrap_or(Err(late))
+            };
+            let late = LinkError::TimedOut { waiting_for: Wait::Write, after: patience };
+            timeout(patience, room).await.unwrap_or(Err(late))?;
+        }
+        Ok(())
     }
 
     /// Says whether it is worth trying again to write what was kept.
@@ -214,28 +211,28 @@ impl Port for Writer {
         self.send_some(frame, ack, rng)
     }
 
-    fn try_flush(&mut self) -> Result<bool, LinkError> {
+    fn try_flush(&mut self) -> Result<usize, LinkError> {
         match &mut self.to {
             To::Stream { socket, outgoing } => {
                 if !self.rest.is_empty() {
                     let count = try_write(socket.as_ref(), &self.rest)?;
                     self.rest.drain(..count);
                 }
-                let is_flushed = match outgoing.carrier() {
-                    None => true,
+                let carried = match outgoing.carrier() {
+                    None => 0,
                     Some(shared) => try_flush(socket.as_ref(), shared)?,
                 };
-                Ok(is_flushed && self.rest.is_empty())
+                Ok(carried + self.rest.len())
             }
             To::Http(payloads) if !self.rest.is_empty() => match payloads.try_reserve() {
                 Ok(place) => {
                     place.send(mem::take(&mut self.rest));
-                    Ok(true)
+                    Ok(0)
                 }
-                Err(TrySendError::Full(())) => Ok(false),
+                Err(TrySendError::Full(())) => Ok(self.rest.len()),
                 Err(TrySendError::Closed(())) => Err(LinkError::Closed),
             },
-            To::Http(_) => Ok(true),
+            To::Http(_) => Ok(0),
         }
     }
 
@@ -255,18 +252,13 @@ pub(super) fn split(
     (reader, Writer { to: To::Stream { socket: write, outgoing }, patience, rest: Vec::new() })
 }
 
-/// Writes as much of what waits in between as the socket takes, and says whether that is all.
-fn try_flush(socket: &TcpStream, shared: &Shared) -> Result<bool, LinkError> {
+/// Writes as much of what waits in between as the socket takes, and returns how many bytes are left.
+fn try_flush(socket: &TcpStream, shared: &Shared) -> Result<usize, LinkError> {
     // Whoever holds the lock writes, so the bytes of both halves stay in their order.
     let mut carried = shared.lock();
-    while !carried.out.is_empty() {
-        match socket.try_write(&carried.out) {
-            Ok(count) => carried.written(count),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(true)
+    let count = try_write(socket, &carried.out)?;
+    carried.written(count);
+    Ok(carried.out.len())
 }
 
 /// Writes what the socket takes at once.
