@@ -456,6 +456,8 @@ impl Damage {
                 there.push(copy);
             }
             Self::Cut(len) => frame.truncate(usize::from(len)),
+            // What was cut to nothing has no bits.
+            Self::Flip(_) if frame.is_empty() => {}
             Self::Flip(at) => {
                 let at = usize::from(at) % (frame.len() * 8);
                 frame[at / 8] ^= 1 << (at % 8);

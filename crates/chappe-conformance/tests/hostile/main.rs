@@ -10,6 +10,7 @@ extern crate alloc;
 mod against_client;
 mod against_client_floods;
 mod against_server;
+mod defects;
 mod handshake;
 mod pen;
 mod rules;
