@@ -243,13 +243,14 @@ fn tables_decode_every_call_as_a_plain_decoder_does() {
 #[test]
 fn every_constructor_and_function_has_a_table() {
     let schema = schema();
-    let known = |tables: &[&'static Type], id: u32| tables.iter().any(|ty| ty.find(id).is_some());
+    let calls = core::slice::from_ref(AnyCall::TYPE);
+    let known = |tables: &'static [Type], id: u32| tables.iter().any(|ty| ty.find(id).is_some());
     let boxed = |definition: &&Definition| matches!(definition.result, Tl::Boxed(_));
     for constructor in schema.constructors().filter(boxed) {
         assert!(known(&TYPES, constructor.id), "{}", constructor.name);
     }
     for function in schema.functions() {
-        assert!(known(&[AnyCall::TYPE], function.id), "{}", function.name);
+        assert!(known(calls, function.id), "{}", function.name);
         assert_eq!(chappe_tl_api::name_for_id(function.id), Some(function.name.to_string().as_str()));
     }
 }

@@ -1,7 +1,7 @@
 //! The rules about TL, SEC-112 to SEC-118, and inputs that cost other implementations their memory or their stack.
 
 use chappe_tl::deserialize::{Error, Options};
-use chappe_tl::{Deserializable, EncodeError, Serializable};
+use chappe_tl::{Deserializable, EncodeError, FlagGroup, Serializable};
 use chappe_tl_mtproto::{AnyCall, enums, functions, types};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -162,7 +162,7 @@ fn sec_117_fields_that_share_a_flag_must_agree() {
     };
     assert_eq!(whole.serialize(&mut bytes), Ok(()));
     let part = datacenter::types::auth::Authorization { setup_password_required: false, ..whole.clone() };
-    let expected = EncodeError::PartialFlagGroup { ty: "auth.authorization", word: "flags", bit: 1 };
+    let expected = EncodeError::PartialFlagGroup(FlagGroup::new(&"auth.authorization flags", 1, 1));
     assert_eq!(part.try_to_bytes(), Err(expected));
     let part = datacenter::types::auth::Authorization { otherwise_relogin_days: None, ..whole };
     assert_eq!(part.try_to_bytes(), Err(expected));

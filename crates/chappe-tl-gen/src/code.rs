@@ -70,6 +70,11 @@ impl Code {
         self.line(depth, "{");
     }
 
+    /// Adds other lines.
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.text.push_str(&other.text);
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }

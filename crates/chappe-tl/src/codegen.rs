@@ -8,7 +8,9 @@ pub use core::option::Option;
 pub use core::result::Result as CoreResult;
 
 pub use crate::deserialize::{Buffer, Result};
-pub use crate::{Blob, Deserializable, EncodeError, Identifiable, RawVec, RemoteCall, Serializable, Sink};
+pub use crate::{
+    Blob, Deserializable, EncodeError, FlagGroup, Identifiable, RawVec, RemoteCall, Serializable, Sink,
+};
 
 /// The result of writing.
 pub type Encoded = CoreResult<(), EncodeError>;
@@ -82,15 +84,16 @@ pub fn unit<S: Sink + ?Sized>(id: u32, out: &mut S) -> Encoded {
     Ok(())
 }
 
-/// Returns whether all or none of the fields that share a flag bit are set (SEC-117).
+/// Returns whether all or none of the fields that share a flag bit are set (SEC-117). The names are those of the constructor and
+/// of the flags word.
 ///
 /// # Errors
 ///
 /// Fails if only some are.
 #[inline]
-pub fn flag_group(ty: &'static str, word: &'static str, bit: u8, set: &[bool]) -> Encoded {
+pub fn flag_group(names: &'static &'static str, bit: u8, set: &[bool]) -> Encoded {
     if set.iter().any(|one| *one != set[0]) {
-        return Err(EncodeError::PartialFlagGroup { ty, word, bit });
+        return Err(EncodeError::PartialFlagGroup(FlagGroup::new(names, 1, bit)));
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ mod vectors;
 
 pub use deserialize::Deserializable;
 pub use raw::{Blob, RawVec};
-pub use serialize::{EncodeError, Serializable};
+pub use serialize::{EncodeError, FlagGroup, Serializable};
 pub use sink::{Sink, SliceSink};
 pub use strings::MAX_STRING_LEN;
 pub use vectors::VECTOR_ID;

@@ -116,15 +116,69 @@ pub enum EncodeError {
         len: usize,
     },
     /// Several fields share one flag bit, and only some of them are set.
-    PartialFlagGroup {
-        /// The constructor, as named in the schema.
-        ty: &'static str,
-        /// The flags word.
-        word: &'static str,
-        /// The bit, 0 to 31.
-        bit: u8,
-    },
+    PartialFlagGroup(FlagGroup),
 }
+
+/// Fields that share one flag bit.
+///
+/// It is small, so that the result of writing is passed in registers: the names are looked up when they are asked for.
+#[derive(Clone, Copy)]
+pub struct FlagGroup {
+    /// The name of the constructor, then others, with a space between them.
+    names: &'static &'static str,
+    /// Which of the names is that of the flags word.
+    word: u16,
+    bit: u8,
+}
+
+impl FlagGroup {
+    /// Describes a group: `names` begins with that of the constructor and has that of the flags word at index `word`.
+    #[doc(hidden)]
+    #[cold]
+    pub const fn new(names: &'static &'static str, word: usize, bit: u8) -> Self {
+        Self { names, word: word as u16, bit }
+    }
+
+    /// Returns the constructor, as named in the schema.
+    pub fn ty(&self) -> &'static str {
+        self.name(0)
+    }
+
+    /// Returns the flags word, as named in the schema.
+    pub fn word(&self) -> &'static str {
+        self.name(usize::from(self.word))
+    }
+
+    /// Returns the bit, 0 to 31.
+    pub const fn bit(&self) -> u8 {
+        self.bit
+    }
+
+    fn name(&self, index: usize) -> &'static str {
+        self.names.split(' ').nth(index).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for FlagGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// `messageFwdHeader, flags.4`
+impl fmt::Display for FlagGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}.{}", self.ty(), self.word(), self.bit)
+    }
+}
+
+impl PartialEq for FlagGroup {
+    fn eq(&self, other: &Self) -> bool {
+        (self.ty(), self.word(), self.bit) == (other.ty(), other.word(), other.bit)
+    }
+}
+
+impl Eq for FlagGroup {}
 
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,8 +189,8 @@ impl fmt::Display for EncodeError {
             Self::VectorTooLong { len } => {
                 write!(f, "vector of {len} elements, the longest encodable has {}", i32::MAX)
             }
-            Self::PartialFlagGroup { ty, word, bit } => {
-                write!(f, "{ty}: only some of the fields of {word}.{bit} are set")
+            Self::PartialFlagGroup(group) => {
+                write!(f, "{}: only some of the fields of {}.{} are set", group.ty(), group.word(), group.bit)
             }
         }
     }

@@ -46,14 +46,14 @@ const GROWTH: usize = 256;
 fn api_type(input: &[u8]) {
     let ty = input.first_chunk().and_then(|id| by_id().get(&u32::from_le_bytes(*id)).copied());
     let chosen = input.first().map_or(0, |first| usize::from(*first) * 7 + input.len());
-    check(ty.unwrap_or(TYPES[chosen % TYPES.len()]), input);
+    check(ty.unwrap_or(&TYPES[chosen % TYPES.len()]), input);
 }
 
 fn by_id() -> &'static HashMap<u32, &'static Type> {
     static BY_ID: OnceLock<HashMap<u32, &'static Type>> = OnceLock::new();
     BY_ID.get_or_init(|| {
-        let ids = |ty: &&'static Type| ty.constructors.iter().map(|one| one.id).collect::<Vec<_>>();
-        TYPES.iter().flat_map(|ty| ids(ty).into_iter().map(|id| (id, *ty))).collect()
+        let ids = |ty: &'static Type| ty.constructors.iter().map(|one| one.id).collect::<Vec<_>>();
+        TYPES.iter().flat_map(|ty| ids(ty).into_iter().map(|id| (id, ty))).collect()
     })
 }
 

@@ -9,10 +9,13 @@ mod each;
 pub mod enums;
 pub mod functions;
 mod names;
+#[cfg(feature = "serde")]
+mod serde;
 mod tables;
 pub mod types;
 
 pub use calls::AnyCall;
+pub use ::chappe_tl::table::One;
 pub use names::name_for_id;
 pub use tables::TYPES;
 

@@ -38,8 +38,6 @@ pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, options: &Options,
 
 /// Writes the table of the enum.
 pub(super) fn table(code: &mut Code, options: &Options, functions: &Functions<'_>) {
-    let count: usize = functions.values().map(Vec::len).sum();
-    let slots = (2 * count).next_power_of_two();
     code.line(0, "const PARTS: &[&[tl::Constructor]] = &[");
     for namespace in functions.keys() {
         if let Some(feature) = feature(options, *namespace) {
@@ -47,11 +45,16 @@ pub(super) fn table(code: &mut Code, options: &Options, functions: &Functions<'_
         }
         code.line(1, &format!("&{}::CALLS,", module(*namespace)));
     }
-    code.line(0, "];");
-    code.line(0, "static ALL: [tl::Constructor; tl::count(PARTS)] = tl::concat(PARTS);");
-    code.line(0, &format!("static SLOTS: [u16; {slots}] = tl::slots(&ALL);"));
-    code.line(0, "static ANY_CALL: tl::Type = tl::Type::tagged::<AnyCall<'static>>(\"AnyCall\", 4, &ALL, &SLOTS, tl::ListOps::NONE);");
-    code.line(0, "tl::described_by_table! { AnyCall<'_>, AnyCall<'a>, &ANY_CALL }");
+    for line in [
+        "];",
+        "static ALL: [tl::Constructor; tl::count(PARTS)] = tl::concat(PARTS);",
+        "const FORM: tl::Form = tl::Form::calls::<AnyCall<'static>>(\"AnyCall\", tl::count(PARTS));",
+        "static SLOTS: [u16; FORM.slots()] = tl::slots(&[&[FORM]], &ALL);",
+        "static ANY_CALL: tl::Type = tl::Type::of_enum(&FORM, &ALL, &SLOTS);",
+        "tl::described_by_table! { AnyCall<'_>, AnyCall<'a>, &ANY_CALL }",
+    ] {
+        code.line(0, line);
+    }
 }
 
 /// The module with the tables of a namespace's functions.

@@ -11,12 +11,18 @@ use crate::names;
 pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
     let constructors: Vec<&Definition> = shapes.plan.schema().constructors_of(ty).collect();
     let name = names::type_name(&ty.ident);
-    code.line(0, &format!("/// `{ty}`"));
     match repr(&constructors) {
-        Repr::Tagged => code.line(0, "#[repr(C, u32)]"),
-        Repr::Tag => code.line(0, "#[repr(u32)]"),
-        Repr::Transparent => code.line(0, "#[repr(transparent)]"),
-        Repr::Nothing => {}
+        Repr::Tagged => code.line(0, &format!("/// `{ty}`\n#[repr(C, u32)]")),
+        Repr::Tag => code.line(0, &format!("/// `{ty}`\n#[repr(u32)]")),
+        Repr::Nothing => code.line(0, &format!("/// `{ty}`")),
+        Repr::Only => {
+            let life = with_life(shapes.type_borrows(ty), "'a");
+            code.line(0, &format!("/// `{}`", constructors[0].line()));
+            return code.line(
+                0,
+                &format!("pub type {name}{life} = tl::One<{}>;", only(shapes, constructors[0], "'a")),
+            );
+        }
     }
     code.line(0, &format!("pub enum {name}{} {{", with_life(shapes.type_borrows(ty), "'a")));
     for constructor in &constructors {
@@ -54,6 +60,18 @@ pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
     code.line(0, "}");
 }
 
+/// Whether a type is a `One` and no enum of its own.
+pub(super) fn is_alias(shapes: &Shapes<'_, '_>, ty: &Name) -> bool {
+    let constructors: Vec<&Definition> = shapes.plan.schema().constructors_of(ty).collect();
+    repr(&constructors) == Repr::Only
+}
+
+/// What a `One` holds: the struct of a constructor, or a reference to it.
+pub(super) fn only(shapes: &Shapes<'_, '_>, constructor: &Definition, life: &str) -> String {
+    let reference = if shapes.is_reference(constructor) { format!("&{life} ") } else { String::new() };
+    reference + &shapes.struct_path("types", constructor, life)
+}
+
 /// How an enum is laid out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Repr {
@@ -61,8 +79,8 @@ pub(super) enum Repr {
     Tagged,
     /// Discriminant alone.
     Tag,
-    /// Payload alone.
-    Transparent,
+    /// No enum, but the payload in a `One`.
+    Only,
     /// One variant without payload.
     Nothing,
 }
@@ -70,7 +88,7 @@ pub(super) enum Repr {
 pub(super) fn repr(constructors: &[&Definition]) -> Repr {
     let has_payload = constructors.iter().any(|constructor| !Shapes::is_unit(constructor));
     match (constructors.len(), has_payload) {
-        (1, true) => Repr::Transparent,
+        (1, true) => Repr::Only,
         (1, false) => Repr::Nothing,
         (_, true) => Repr::Tagged,
         (_, false) => Repr::Tag,

@@ -60,31 +60,41 @@ impl Shapes<'_, '_> {
         if arguments.is_empty() { path } else { format!("{path}<{}>", arguments.join(", ")) }
     }
 
-    /// The letters of a row (`chappe_tl::table::rows`), and the table of its type if it has one.
-    pub(super) fn row(&self, ty: &Type) -> (String, Option<String>) {
+    /// What stands in front of the letter of a row (`chappe_tl::table::rows`), and what the letter says.
+    pub(super) fn row<'t>(&self, ty: &'t Type) -> (&'static str, Target<'t>) {
         let (list, value) = match ty {
             Type::Vector { element, boxed: true } => ("*", &**element),
             Type::Vector { element, boxed: false } => (":", &**element),
             other => ("", other),
         };
-        let (letter, target) = match value {
-            Type::True => ("!", None),
-            Type::Generic { .. } | Type::Object => ("q", None),
-            Type::Int => ("i", None),
-            Type::Long => ("l", None),
-            Type::Double => ("d", None),
-            Type::Bool => ("b", None),
-            Type::String => ("s", None),
-            Type::Bytes => ("y", None),
-            Type::Int128 => ("h", None),
-            Type::Int256 => ("w", None),
-            Type::Boxed(name) => ("o", Some(format!("&{}", table_path(name)))),
+        let target = match value {
+            Type::True => Target::Letter("!"),
+            Type::Generic { .. } | Type::Object => Target::Letter("q"),
+            Type::Int => Target::Letter("i"),
+            Type::Long => Target::Letter("l"),
+            Type::Double => Target::Letter("d"),
+            Type::Bool => Target::Letter("b"),
+            Type::String => Target::Letter("s"),
+            Type::Bytes => Target::Letter("y"),
+            Type::Int128 => Target::Letter("h"),
+            Type::Int256 => Target::Letter("w"),
+            Type::Boxed(name) => Target::Type(name),
             Type::Vector { .. } | Type::Bare(_) | Type::BareOf(_) => {
-                ("o", Some(format!("<{} as tl::Described>::TYPE", self.value_type(value, "'static"))))
+                Target::Other(format!("<{} as tl::Described>::TYPE", self.value_type(value, "'static")))
             }
         };
-        (format!("{list}{letter}"), target)
+        (list, target)
     }
+}
+
+/// What the letter of a row says.
+pub(super) enum Target<'t> {
+    /// A type that has a letter.
+    Letter(&'static str),
+    /// A type of the schema.
+    Type(&'t Name),
+    /// Something else, with the path of its table.
+    Other(String),
 }
 
 /// `types::auth::SentCode`
@@ -94,27 +104,6 @@ pub(super) fn path(module: &str, name: &Name) -> String {
         Some(namespace) => format!("{module}::{}::{ident}", names::module_name(namespace)),
         None => format!("{module}::{ident}"),
     }
-}
-
-/// `tables::auth::SENT_CODE`
-pub(super) fn table_path(ty: &Name) -> String {
-    let ident = table_name(&ty.ident);
-    match &ty.namespace {
-        Some(namespace) => format!("tables::{}::{ident}", names::module_name(namespace)),
-        None => format!("tables::{ident}"),
-    }
-}
-
-/// The name of a `static`: `sentCode` becomes `SENT_CODE`.
-pub(super) fn table_name(ident: &str) -> String {
-    let mut name = String::new();
-    for letter in names::type_name(ident).chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_uppercase());
-    }
-    name
 }
 
 /// `<'a>`, if there is something to borrow.

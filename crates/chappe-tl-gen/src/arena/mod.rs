@@ -14,9 +14,10 @@ mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chappe_tl_parser::{Definition, Name, Type};
+use chappe_tl_parser::{Definition, Type};
 
 use self::shape::Shapes;
+use self::tables::{Places, Tables, Types};
 use crate::code::Code;
 use crate::{Error, Options, Output, Plan, RUNTIME_VERSION, names};
 
@@ -38,34 +39,37 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
         matches!(constructor.result, Type::Boxed(_)) && shapes.has_struct(constructor)
     }));
     let functions = by_namespace(schema.functions());
-    let mut types: BTreeMap<Option<&str>, Vec<&Name>> = BTreeMap::new();
+    let mut types = Types::new();
     for ty in schema.types() {
         types.entry(ty.namespace.as_deref()).or_default().push(ty);
     }
-    let names: Vec<&Name> = schema.types().collect();
-    let mut files = Files { options, output: &mut output, types: &names };
+    let places = Places::new(&shapes, &types);
+    let mut files = Files { options, output: &mut output };
     files.add("types", "Constructors", &constructors, |code, constructor| {
-        structs::constructor(code, &shapes, constructor);
+        structs::constructor(code, &shapes, &places, constructor);
     });
     files.add("enums", "Types", &types, |code, ty| enums::write(code, &shapes, ty));
-    let places: BTreeMap<u32, String> = functions
+    let calls: BTreeMap<u32, String> = functions
         .iter()
         .flat_map(|(namespace, functions)| {
             let module = calls::module(*namespace);
-            let place = move |index| format!("&calls::{module}::TYPES[{index}]");
+            let place = move |index| format!("calls::{module}::CALLS[{index}]");
             functions.iter().enumerate().map(move |(index, function)| (function.id, place(index)))
         })
         .collect();
     files.add("functions", "Functions", &functions, |code, function| {
-        structs::function(code, &shapes, function, &places[&function.id]);
+        structs::function(code, &shapes, function, &calls[&function.id]);
     });
-    files.add("tables", "Tables of the types", &types, |code, ty| tables::of_type(code, &shapes, ty));
+    files.tables(&shapes, &places, &types);
     let has_calls = schema.functions().next().is_some();
     if has_calls {
-        files.calls(&shapes, &functions);
+        files.calls(&shapes, &places, &functions);
     }
     if options.namespace_features {
         output.insert("each.rs", each::file(&shapes, options));
+    }
+    if options.serde_feature.is_some() {
+        output.insert("serde.rs", serde(&shapes, &types, &constructors, &functions, options));
     }
     output.insert("names.rs", crate::owned::names_file(plan, options));
     output.insert("mod.rs", root(plan, options, has_calls));
@@ -93,12 +97,17 @@ fn root(plan: &Plan<'_>, options: &Options, has_calls: bool) -> String {
     code.line(0, "pub mod enums;");
     code.line(0, "pub mod functions;");
     code.line(0, "mod names;");
+    if let Some(feature) = &options.serde_feature {
+        code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
+        code.line(0, "mod serde;");
+    }
     code.line(0, "mod tables;");
     code.line(0, "pub mod types;");
     code.blank();
     if has_calls {
         code.line(0, "pub use calls::AnyCall;");
     }
+    code.line(0, "pub use ::chappe_tl::table::One;");
     code.line(0, "pub use names::name_for_id;");
     code.line(0, "pub use tables::TYPES;");
     if let Some(layer) = schema.layer() {
@@ -109,6 +118,49 @@ fn root(plan: &Plan<'_>, options: &Options, has_calls: bool) -> String {
     code.blank();
     code.line(0, &format!("const _: () = ::chappe_tl::codegen::assert_version({RUNTIME_VERSION});"));
     code.into_string()
+}
+
+/// The file `serde.rs`: a list of all types, which the compiler reads only if the feature is on.
+fn serde(
+    shapes: &Shapes<'_, '_>,
+    types: &Types<'_>,
+    constructors: &BTreeMap<Option<&str>, Vec<&Definition>>,
+    functions: &BTreeMap<Option<&str>, Vec<&Definition>>,
+    options: &Options,
+) -> String {
+    let mut body = Code::default();
+    let mut list = |cfg: Option<&str>, paths: Vec<String>| {
+        if paths.is_empty() {
+            return;
+        }
+        if let Some(feature) = cfg {
+            body.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
+        }
+        body.line(0, "tl::written_by_serde! {");
+        for path in paths {
+            body.line(1, &format!("{path},"));
+        }
+        body.line(0, "}");
+    };
+    let nominal = types.values().flatten().filter(|ty| !enums::is_alias(shapes, ty));
+    list(None, nominal.map(|ty| shapes.enum_path(ty, "'_")).collect());
+    let structs = constructors.values().flatten();
+    list(None, structs.map(|constructor| shapes.struct_path("types", constructor, "'_")).collect());
+    for (namespace, functions) in functions {
+        let plain = functions.iter().filter(|function| function.generics.is_empty());
+        let paths = plain.map(|function| shapes.struct_path("functions", function, "'_"));
+        list(calls::feature(options, *namespace), paths.collect());
+    }
+    if !functions.is_empty() {
+        list(None, vec!["super::AnyCall<'_>".to_owned()]);
+    }
+    let mut code = Code::default();
+    code.line(0, &options.header());
+    code.blank();
+    code.line(0, "//! All types are written by serde.");
+    code.blank();
+    imports(&mut code, "super", body.as_str());
+    code.into_string() + body.as_str()
 }
 
 /// Groups definitions by namespace, sorted by name.
@@ -129,8 +181,6 @@ fn by_namespace<'s>(
 struct Files<'o> {
     options: &'o Options,
     output: &'o mut Output,
-    /// The names of all types.
-    types: &'o [&'o Name],
 }
 
 impl Files<'_> {
@@ -186,22 +236,61 @@ impl Files<'_> {
             {
                 code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
             }
-            let visibility = if kind == "tables" { "pub(crate)" } else { "pub" };
-            code.line(0, &format!("{visibility} mod {};", names::module_name(module)));
+            code.line(0, &format!("pub mod {};", names::module_name(module)));
         }
         let path = match namespace {
             Some(namespace) => format!("{kind}/{}.rs", file_name(namespace)),
             None => format!("{kind}/mod.rs"),
         };
-        if kind == "tables" && namespace.is_none() {
-            body.blank();
-            tables::all(&mut body, self.types);
-        }
         self.output.insert(path, code.into_string() + body.as_str());
     }
 
+    /// The tables of the types.
+    fn tables(&mut self, shapes: &Shapes<'_, '_>, places: &Places, types: &Types<'_>) {
+        let mut tables = Tables::new(shapes, places);
+        let mut root = Code::default();
+        for (namespace, types) in types {
+            let mut body = Code::default();
+            tables.of_types(&mut body, types);
+            let Some(namespace) = namespace else {
+                root = body;
+                continue;
+            };
+            let mut code = Code::default();
+            code.line(0, &self.options.header());
+            code.blank();
+            code.line(0, &format!("//! Tables of the types of the namespace `{namespace}`."));
+            code.blank();
+            imports(&mut code, "super::super", body.as_str());
+            self.output
+                .insert(format!("tables/{}.rs", file_name(namespace)), code.into_string() + body.as_str());
+        }
+        if types.contains_key(&None) {
+            root.blank();
+        }
+        tables.all(&mut root, types);
+        let mut code = Code::default();
+        code.line(0, &self.options.header());
+        code.blank();
+        code.line(0, "//! Tables of the types without namespace, and of all types together.");
+        code.line(0, ALLOWED);
+        code.line(0, UNSAFE);
+        code.blank();
+        imports(&mut code, "super", root.as_str());
+        for namespace in types.keys().flatten() {
+            code.line(0, &format!("mod {};", names::module_name(namespace)));
+        }
+        code.blank();
+        self.output.insert("tables/mod.rs", code.into_string() + root.as_str());
+    }
+
     /// `AnyCall`, and the tables of the functions.
-    fn calls(&mut self, shapes: &Shapes<'_, '_>, functions: &BTreeMap<Option<&str>, Vec<&Definition>>) {
+    fn calls(
+        &mut self,
+        shapes: &Shapes<'_, '_>,
+        places: &Places,
+        functions: &BTreeMap<Option<&str>, Vec<&Definition>>,
+    ) {
         let mut tag = 0..;
         let numbered: calls::Functions<'_> = functions
             .iter()
@@ -209,7 +298,7 @@ impl Files<'_> {
             .collect();
         for (namespace, functions) in &numbered {
             let mut body = Code::default();
-            tables::of_functions(&mut body, shapes, functions);
+            Tables::new(shapes, places).of_functions(&mut body, functions);
             let mut code = Code::default();
             code.line(0, &self.options.header());
             code.blank();

@@ -20,9 +20,8 @@ pub(super) struct Shapes<'p, 's> {
     /// Constructors and functions with a lifetime parameter, by id.
     borrowing: BTreeSet<u32>,
     borrowing_types: BTreeSet<Name>,
-    /// Types whose values stand in vectors, and constructors whose bare values do.
+    /// Types whose values stand in vectors.
     elements: BTreeSet<Name>,
-    bare_elements: BTreeSet<u32>,
     /// Constructors that stand bare somewhere.
     bare: BTreeSet<u32>,
 }
@@ -35,7 +34,6 @@ impl<'p, 's> Shapes<'p, 's> {
             borrowing: BTreeSet::new(),
             borrowing_types: BTreeSet::new(),
             elements: BTreeSet::new(),
-            bare_elements: BTreeSet::new(),
             bare: BTreeSet::new(),
         };
         shapes.check()?;
@@ -66,9 +64,9 @@ impl<'p, 's> Shapes<'p, 's> {
         self.elements.contains(ty)
     }
 
-    /// Returns whether bare values of the constructor stand in a vector.
-    pub(super) fn is_bare_element(&self, constructor: &Definition) -> bool {
-        self.bare_elements.contains(&constructor.id)
+    /// Returns whether bare values of the constructor stand somewhere.
+    pub(super) fn is_bare(&self, constructor: &Definition) -> bool {
+        self.bare.contains(&constructor.id)
     }
 
     /// Returns whether a constructor has a struct: a unit variant needs none unless it stands bare somewhere.
@@ -235,12 +233,8 @@ impl<'p, 's> Shapes<'p, 's> {
                 if !matches!(ty, Type::Vector { .. }) {
                     continue;
                 }
-                match ty.innermost() {
-                    Type::Boxed(name) => drop(self.elements.insert(name.clone())),
-                    bare => {
-                        let target = plan.bare_target(bare).map(|target| target.id);
-                        self.bare_elements.extend(target);
-                    }
+                if let Type::Boxed(name) = ty.innermost() {
+                    self.elements.insert(name.clone());
                 }
             }
         }

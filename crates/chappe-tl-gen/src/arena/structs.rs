@@ -2,40 +2,47 @@
 
 use chappe_tl_parser::{Definition, ParameterKind, Type};
 
-use super::field::table_path;
 use super::shape::Shapes;
-use super::tables::least;
+use super::tables::{Places, least};
 use crate::code::{Code, hex};
 use crate::names;
 
 /// Writes the struct of a constructor, and what its values can do.
-pub(super) fn constructor(code: &mut Code, shapes: &Shapes<'_, '_>, constructor: &Definition) {
+pub(super) fn constructor(
+    code: &mut Code,
+    shapes: &Shapes<'_, '_>,
+    places: &Places,
+    constructor: &Definition,
+) {
     declaration(code, shapes, constructor);
-    let Type::Boxed(ty) = &constructor.result else { return };
-    let mut constructors = shapes.plan.schema().constructors_of(ty);
-    let index = constructors.position(|other| other.id == constructor.id).unwrap_or(0);
-    let table = table_path(ty);
-    if !shapes.is_bare_element(constructor) {
-        return object(code, shapes, constructor, &format!("&{table}_T[{index}]"));
+    let place = format!("tables::CONSTRUCTORS[{}]", places.constructors[&constructor.id]);
+    let (ty, rows) = (any(shapes, constructor), rows(constructor, "x"));
+    if !shapes.is_bare(constructor) {
+        return code.line(0, &format!("tl::object! {{ {ty}, {place}, x, {rows} }}"));
     }
     let path = names::type_name(&constructor.name.ident) + &parameters(shapes, constructor, "'static", "");
-    let list = format!("tl::ListOps::of::<{path}>()");
     let (name, least) = (&constructor.name, least(shapes, constructor));
-    let ty = format!("&tl::Type::bare::<{path}>(\"{name}\", {least}, &{table}_[{index}], {list})");
-    object(code, shapes, constructor, &ty);
+    let table = format!("&tl::Type::bare::<{path}>(\"{name}\", {least}, &{place})");
+    code.line(0, &format!("tl::bare_object! {{ {ty}, {table}, x, {rows} }}"));
 }
 
 /// Writes the struct of a function, what its values can do, and what it returns.
-pub(super) fn function(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition, table: &str) {
+pub(super) fn function(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition, place: &str) {
     declaration(code, shapes, function);
+    let answer = shapes.owned_type(&function.result);
     if function.generics.is_empty() {
-        object(code, shapes, function, table);
-    } else {
-        generic(code, shapes, function, table);
+        let (ty, rows) = (any(shapes, function), rows(function, "x"));
+        return code.line(0, &format!("tl::call! {{ {ty}, {place}, x, {rows}, {answer} }}"));
     }
+    generic(code, shapes, function, place);
     open_impl(code, shapes, function, ": tl::RemoteCall", "tl::RemoteCall");
-    code.line(1, &format!("type Return = {};", shapes.owned_type(&function.result)));
+    code.line(1, &format!("type Return = {answer};"));
     code.line(0, "}");
+}
+
+/// `Name<'_>`
+fn any(shapes: &Shapes<'_, '_>, definition: &Definition) -> String {
+    names::type_name(&definition.name.ident) + &parameters(shapes, definition, "'_", "")
 }
 
 /// `<'a, X>`, each `X` with `bound`.
@@ -73,20 +80,13 @@ fn declaration(code: &mut Code, shapes: &Shapes<'_, '_>, definition: &Definition
     code.line(0, "}");
 }
 
-/// Writes what the values of a struct can do.
-fn object(code: &mut Code, shapes: &Shapes<'_, '_>, definition: &Definition, table: &str) {
-    let ty = names::type_name(&definition.name.ident) + &parameters(shapes, definition, "'_", "");
-    let rows = rows(definition, "x");
-    code.line(0, &format!("tl::object! {{ {ty}, {table}, x, {rows} }}"));
-}
-
 /// Writes what the values of a generic function can do: its query is any call.
-fn generic(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition, table: &str) {
+fn generic(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition, place: &str) {
     open_impl(code, shapes, function, "", "tl::Identifiable");
     code.line(1, &format!("const CONSTRUCTOR_ID: u32 = {};", hex(function.id)));
     code.line(0, "}");
     open_impl(code, shapes, function, "", "tl::Layout");
-    code.line(1, &format!("const LAYOUT: &'static tl::Type = {table};"));
+    code.line(1, &format!("const LAYOUT: &'static tl::Type = &tl::Type::of_call(&{place});"));
     code.line(0, "}");
     open_impl(code, shapes, function, ": tl::Serializable", "tl::Serializable");
     code.line(1, "#[inline]");

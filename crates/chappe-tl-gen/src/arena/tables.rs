@@ -1,117 +1,178 @@
 //! Tables: what the interpreter of `chappe-tl` knows about each type.
 
+use std::collections::BTreeMap;
+
 use chappe_tl_parser::{Definition, Name, ParameterKind};
 
-use super::enums::{Repr, repr};
-use super::field::{table_name, table_path};
+use super::enums::{Repr, only, repr};
+use super::field::Target;
 use super::shape::{Shapes, words};
 use crate::code::{Code, hex};
+use crate::names;
 
-/// Writes the tables of a type and its constructors.
-pub(super) fn of_type(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
-    let constructors: Vec<&Definition> = shapes.plan.schema().constructors_of(ty).collect();
-    let table = table_name(&ty.ident);
-    let path = shapes.enum_path(ty, "'static");
-    let list = list(shapes.is_element(ty), &path);
-    let repr = repr(&constructors);
-    let shortest = constructors.iter().map(|constructor| least(shapes, constructor)).min().unwrap_or(0) + 4;
-    if matches!(repr, Repr::Tagged | Repr::Tag) {
-        let slots = (2 * constructors.len()).next_power_of_two();
-        let slots = format!("{{ static SLOTS: [u16; {slots}] = tl::slots(&{table}_); &SLOTS }}");
-        let call = format!("tl::Type::tagged::<{path}>(\"{ty}\", {shortest}, &{table}_, {slots}, {list})");
-        code.line(0, &format!("pub(crate) static {table}: tl::Type = {call};"));
-    } else {
-        let call = format!("tl::Type::single::<{path}>(\"{ty}\", {shortest}, &{table}_[0], {list})");
-        code.line(0, &format!("pub(crate) static {table}: tl::Type = {call};"));
+/// Where the table of each type and of each constructor stands.
+pub(super) struct Places {
+    pub(super) types: BTreeMap<Name, usize>,
+    pub(super) constructors: BTreeMap<u32, usize>,
+}
+
+/// The types of each namespace.
+pub(super) type Types<'s> = BTreeMap<Option<&'s str>, Vec<&'s Name>>;
+
+impl Places {
+    /// The places of everything, in the order in which the files are put together.
+    pub(super) fn new(shapes: &Shapes<'_, '_>, types: &Types<'_>) -> Self {
+        let mut places = Self { types: BTreeMap::new(), constructors: BTreeMap::new() };
+        for ty in types.values().flatten() {
+            places.types.insert((*ty).clone(), places.types.len());
+            for constructor in shapes.plan.schema().constructors_of(ty) {
+                places.constructors.insert(constructor.id, places.constructors.len());
+            }
+        }
+        places
     }
-    let is_bare = constructors.iter().any(|constructor| shapes.is_bare_element(constructor));
-    let visibility = if is_bare { "pub(crate) " } else { "" };
-    let lines: Vec<_> = constructors.iter().map(|one| (*one, shapes.is_reference(one))).collect();
-    alternatives(code, shapes, &format!("{visibility}static {table}_"), 0, &lines);
-    let (any, life) = (shapes.enum_path(ty, "'_"), shapes.enum_path(ty, "'a"));
-    code.line(0, &format!("tl::family! {{ {any}, {life}, &{table} }}"));
-    let count = constructors.len();
-    if constructors.iter().any(|constructor| shapes.has_struct(constructor)) {
+}
+
+/// What all tables of a file, or of all files together, have in common.
+pub(super) struct Tables<'t, 'p, 's> {
+    pub(super) shapes: &'t Shapes<'p, 's>,
+    pub(super) places: &'t Places,
+    /// The types of rows that stand in no list: paths of their tables.
+    pub(super) extra: Vec<String>,
+    rows: usize,
+}
+
+impl<'t, 'p, 's> Tables<'t, 'p, 's> {
+    pub(super) const fn new(shapes: &'t Shapes<'p, 's>, places: &'t Places) -> Self {
+        Self { shapes, places, extra: Vec::new(), rows: 0 }
+    }
+
+    /// Writes the lines of the types of a namespace and of their constructors.
+    pub(super) fn of_types(&mut self, code: &mut Code, types: &[&Name]) {
+        code.line(0, "pub(super) const FORMS: &[tl::Form] = &[");
+        for ty in types {
+            let constructors: Vec<&Definition> = self.shapes.plan.schema().constructors_of(ty).collect();
+            let least = constructors.iter().map(|constructor| least(self.shapes, constructor)).min();
+            let (least, count) = (least.unwrap_or(0) + 4, constructors.len());
+            let form = if self.shapes.is_element(ty) { "element" } else { "new" };
+            let path = self.shapes.enum_path(ty, "'static");
+            code.line(1, &format!("tl::Form::{form}::<{path}>(\"{ty}\", {least}, {count}),"));
+        }
+        code.line(0, "];");
+        code.blank();
+        code.line(0, "pub(super) const LINES: &[tl::Line] = &[");
+        for ty in types {
+            let constructors: Vec<&Definition> = self.shapes.plan.schema().constructors_of(ty).collect();
+            for constructor in constructors {
+                self.line(code, constructor, self.shapes.is_reference(constructor));
+            }
+        }
+        code.line(0, "];");
+        code.blank();
+        for ty in types {
+            let constructors: Vec<&Definition> = self.shapes.plan.schema().constructors_of(ty).collect();
+            let (of, [any, life]) = match repr(&constructors) {
+                Repr::Only => ("sole", ["'_", "'a"].map(|life| only(self.shapes, constructors[0], life))),
+                _ => ("family", ["'_", "'a"].map(|life| self.shapes.enum_path(ty, life))),
+            };
+            let place = self.places.types[*ty];
+            code.line(0, &format!("tl::{of}! {{ {any}, {life}, &tables::TYPES[{place}] }}"));
+        }
+    }
+
+    /// Writes the tables of all types, which the files of the namespaces describe.
+    pub(super) fn all(&self, code: &mut Code, types: &Types<'_>) {
+        let schema = self.shapes.plan.schema();
+        let slots = |ty: &Name| match schema.constructors_of(ty).count() {
+            1 => 0,
+            count => (2 * count).next_power_of_two(),
+        };
+        let slots: usize = types.values().flatten().map(|ty| slots(ty)).sum();
+        let parts = |of: &str| {
+            let part = |namespace: &Option<&str>| match namespace {
+                Some(namespace) => format!("{}::{of}", names::module_name(namespace)),
+                None => of.to_owned(),
+            };
+            types.keys().map(part).collect::<Vec<_>>().join(", ")
+        };
+        let (count, constructors) = (self.places.types.len(), self.places.constructors.len());
+        let (rows, extra) = (self.rows, self.extra.join(", "));
+        for line in [
+            "/// The tables of all types, by namespace and name: for tools that look at objects of any type."
+                .into(),
+            format!("pub static TYPES: [tl::Type; {count}] = tl::types(ALL_FORMS, &CONSTRUCTORS, &SLOTS);"),
+            format!(
+                "pub(crate) static CONSTRUCTORS: [tl::Constructor; {constructors}] = tl::constructors(ALL_FORMS, ALL_LINES, &ROWS);"
+            ),
+            format!("static ROWS: [tl::Field; {rows}] = tl::rows(ALL_LINES, &TYPES, &[{extra}]);"),
+            format!("static SLOTS: [u16; {slots}] = tl::slots(ALL_FORMS, &CONSTRUCTORS);"),
+            format!("const ALL_FORMS: &[&[tl::Form]] = &[{}];", parts("FORMS")),
+            format!("const ALL_LINES: &[&[tl::Line]] = &[{}];", parts("LINES")),
+        ] {
+            code.line(0, &line);
+        }
+    }
+
+    /// Writes the tables of the functions of a namespace.
+    pub(super) fn of_functions(&mut self, code: &mut Code, functions: &[(usize, &Definition)]) {
+        let count = functions.len();
+        let first = functions.first().map_or(0, |(tag, _)| *tag);
+        let mut lines = Code::default();
+        for (_, function) in functions {
+            self.line(&mut lines, function, true);
+        }
+        let (rows, extra) = (self.rows, self.extra.join(", "));
+        code.line(0, &format!("pub(crate) static CALLS: [tl::Constructor; {count}] = tl::alternatives({first}, &[LINES], &ROWS);"));
         code.line(
             0,
-            &format!("pub(crate) static {table}_T: [tl::Type; {count}] = tl::Type::structs(&{table}_);"),
+            &format!("static ROWS: [tl::Field; {rows}] = tl::rows(&[LINES], &tables::TYPES, &[{extra}]);"),
         );
+        code.line(0, "const LINES: &[tl::Line] = &[");
+        code.append(&lines);
+        code.line(0, "];");
     }
-}
 
-/// Writes the tables of functions.
-pub(super) fn of_functions(code: &mut Code, shapes: &Shapes<'_, '_>, functions: &[(usize, &Definition)]) {
-    let count = functions.len();
-    let first = functions.first().map_or(0, |(tag, _)| *tag);
-    let lines: Vec<_> = functions.iter().map(|(_, function)| (*function, true)).collect();
-    alternatives(code, shapes, "pub(super) static CALLS", first, &lines);
-    code.line(0, &format!("pub(crate) static TYPES: [tl::Type; {count}] = tl::Type::calls(&CALLS);"));
-}
-
-/// Writes the list of all types.
-pub(super) fn all(code: &mut Code, types: &[&Name]) {
-    code.line(0, "/// The tables of all types, sorted by name: for tools that look at objects of any type.");
-    code.line(0, &format!("pub static TYPES: [&tl::Type; {}] = [", types.len()));
-    for ty in types {
-        code.line(1, &format!("&{},", table_path(ty).trim_start_matches("tables::")));
+    /// Writes what is to be said about a constructor or function.
+    fn line(&mut self, code: &mut Code, definition: &Definition, is_reference: bool) {
+        let names: String = definition.params.iter().flat_map(|param| [" ", &param.name]).collect();
+        let (id, least, count) =
+            (hex(definition.id), least(self.shapes, definition), definition.params.len());
+        let (rows, name) = (self.row_text(definition), &definition.name);
+        code.line(1, &format!("({id}, {is_reference}, {least}, {count}, \"{rows}\", \"{name}{names}\"),"));
+        self.rows += count;
     }
-    code.line(0, "];");
-}
 
-fn list(is_element: bool, path: &str) -> String {
-    if is_element { format!("tl::ListOps::of::<{path}>()") } else { "tl::ListOps::NONE".to_owned() }
-}
+    /// The rows of a constructor, as `chappe_tl::table::rows` reads them.
+    fn row_text(&mut self, definition: &Definition) -> String {
+        let words = words(definition);
+        let mut rows = Vec::new();
+        for param in &definition.params {
+            let ParameterKind::Value { ty, condition } = &param.kind else {
+                rows.push("#".to_owned());
+                continue;
+            };
+            let condition = condition.as_ref().map_or_else(String::new, |condition| {
+                let word = words.iter().position(|word| *word == condition.word).unwrap_or(0);
+                format!("{word}.{}", condition.bit)
+            });
+            let (list, target) = self.shapes.row(ty);
+            let letter = match target {
+                Target::Letter(letter) => letter.to_owned(),
+                Target::Type(name) => format!("o{}", self.places.types[name]),
+                Target::Other(path) => format!("e{}", self.extra(path)),
+            };
+            rows.push(condition + list + &letter);
+        }
+        rows.join(" ")
+    }
 
-/// Writes constructors or functions with their rows. With each stands whether its variant holds a reference.
-fn alternatives(
-    code: &mut Code,
-    shapes: &Shapes<'_, '_>,
-    name: &str,
-    first: usize,
-    definitions: &[(&Definition, bool)],
-) {
-    let count = definitions.len();
-    let (mut rows, mut lines, mut targets, mut rows_count) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for (definition, is_reference) in definitions {
-        rows.push(row_text(shapes, definition, &mut targets));
-        let names: Vec<_> = definition.params.iter().map(|param| format!(" {}", param.name)).collect();
-        let (id, least, count) = (hex(definition.id), least(shapes, definition), names.len());
-        let names = names.concat();
-        lines.push(format!("({id}, {is_reference}, {least}, {count}, \"{}{names}\"),", definition.name));
-        rows_count += count;
+    /// The place of a type that stands in no list.
+    fn extra(&mut self, path: String) -> usize {
+        self.extra.iter().position(|one| *one == path).unwrap_or_else(|| {
+            self.extra.push(path);
+            self.extra.len() - 1
+        })
     }
-    let ident = name.rsplit(' ').next().unwrap_or_default();
-    let rows = rows.join("|");
-    let targets = targets.join(", ");
-    code.line(
-        0,
-        &format!("static {ident}R: [tl::Field; {rows_count}] = tl::rows(\"{rows}\", &[{targets}]);"),
-    );
-    code.line(0, &format!("{name}: [tl::Constructor; {count}] = tl::constructors({first}, &{ident}R, ["));
-    for line in &lines {
-        code.line(1, line);
-    }
-    code.line(0, "]);");
-}
-
-/// The rows of a constructor, as `chappe_tl::table::rows` reads them.
-fn row_text(shapes: &Shapes<'_, '_>, definition: &Definition, targets: &mut Vec<String>) -> String {
-    let words = words(definition);
-    let mut rows = Vec::new();
-    for param in &definition.params {
-        let ParameterKind::Value { ty, condition } = &param.kind else {
-            rows.push("#".to_owned());
-            continue;
-        };
-        let (letters, target) = shapes.row(ty);
-        targets.extend(target);
-        let condition = condition.as_ref().map_or_else(String::new, |condition| {
-            let word = words.iter().position(|word| *word == condition.word).unwrap_or(0);
-            format!("{word}.{}", condition.bit)
-        });
-        rows.push(condition + &letters);
-    }
-    rows.join(" ")
 }
 
 /// The length of the shortest encoding, without the id.

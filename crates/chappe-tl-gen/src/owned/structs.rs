@@ -147,7 +147,7 @@ impl<'d> Struct<'d> {
                 code.list(2, "let group = [", "", &items, "];");
                 code.line(
                     2,
-                    &format!("tl::flag_group(\"{}\", \"{word}\", {bit}, &group)?;", self.definition.name),
+                    &format!("tl::flag_group(&\"{} {word}\", {bit}, &group)?;", self.definition.name),
                 );
             }
         }

@@ -1,8 +1,8 @@
 //! What ties a Rust type to its table, and the types that need no generated one.
 #![allow(unsafe_code)]
 
-use super::layout::{Field, Kind, Type};
 use super::raw::ListOps;
+use super::{Field, Kind, Type};
 use crate::Identifiable;
 
 /// A type that a table describes.

@@ -6,10 +6,10 @@
 
 use core::marker::PhantomData;
 
-use super::layout::{Field, Kind};
-use super::{Layout, Writer};
+use super::Layout;
+use super::{Field, Kind};
 use crate::codegen::Encoded;
-use crate::{EncodeError, Serializable, Sink};
+use crate::{EncodeError, FlagGroup, Serializable, Sink};
 
 /// Stands in the tuple for a flags word.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +35,10 @@ pub struct And<A, B>(pub A, pub B);
 pub fn write<T: Layout, S: Sink + ?Sized>(_: &T, rows: impl Fields, out: &mut S) -> Encoded {
     let mut words = Words::default();
     rows.mark::<T, First>(&mut words);
-    let mut writer = Writer::new(out);
     if const { T::LAYOUT.boxed } {
-        writer.word(const { T::LAYOUT.constructors[0].id });
+        out.put_u32(const { T::LAYOUT.constructors[0].id });
     }
-    rows.write::<T, First, S>(&words, &mut writer);
-    writer.finish()
+    rows.write::<T, First, S>(&words, out)
 }
 
 /// The flags words of a struct in the making.
@@ -59,7 +57,11 @@ pub trait Fields {
     fn mark<T: Layout, P: Position>(&self, words: &mut Words);
 
     /// Writes them.
-    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &Words, writer: &mut Writer<'_, S>);
+    ///
+    /// # Errors
+    ///
+    /// Fails if a value has no encoding.
+    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &Words, out: &mut S) -> Encoded;
 }
 
 /// Which row of the table a tuple begins with.
@@ -94,9 +96,9 @@ impl<A: Fields, B: Fields> Fields for And<A, B> {
     }
 
     #[inline(always)]
-    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &Words, writer: &mut Writer<'_, S>) {
-        self.0.write::<T, P, S>(words, writer);
-        self.1.write::<T, After<P, A>, S>(words, writer);
+    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &Words, out: &mut S) -> Encoded {
+        self.0.write::<T, P, S>(words, out)?;
+        self.1.write::<T, After<P, A>, S>(words, out)
     }
 }
 
@@ -134,12 +136,8 @@ const fn shared_bits<T: Layout>(word: usize) -> u32 {
 
 #[cold]
 fn torn<T: Layout>(row: usize, bits: u32) -> EncodeError {
-    let constructor = &T::LAYOUT.constructors[0];
-    EncodeError::PartialFlagGroup {
-        ty: constructor.name(),
-        word: constructor.field_name(row),
-        bit: bits.trailing_zeros() as u8,
-    }
+    let names = &T::LAYOUT.constructors[0].names;
+    EncodeError::PartialFlagGroup(FlagGroup::new(names, row + 1, bits.trailing_zeros() as u8))
 }
 
 macro_rules! tuples {
@@ -171,22 +169,23 @@ macro_rules! tuples {
             fn write<T: Layout, P: Position, S: Sink + ?Sized>(
                 &self,
                 words: &Words,
-                writer: &mut Writer<'_, S>,
-            ) {
+                out: &mut S,
+            ) -> Encoded {
                 $(
                     if const { matches!(row::<T>(P::AT + $index).kind, Kind::Word) } {
                         let word = const { row::<T>(P::AT + $index).word as usize };
                         if const { shared_bits::<T>(row::<T>(P::AT + $index).word as usize) != 0 } {
                             let bits = words.set[word] & words.unset[word];
                             if bits != 0 {
-                                writer.fail(torn::<T>(P::AT + $index, bits));
+                                return Err(torn::<T>(P::AT + $index, bits));
                             }
                         }
-                        writer.word(words.set[word]);
+                        out.put_u32(words.set[word]);
                     } else if const { !matches!(row::<T>(P::AT + $index).kind, Kind::Flag) } {
-                        writer.put(&self.$index);
+                        self.$index.serialize(out)?;
                     }
                 )+
+                Ok(())
             }
         }
     };
@@ -200,5 +199,7 @@ impl Fields for () {
 
     fn mark<T: Layout, P: Position>(&self, _: &mut Words) {}
 
-    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, _: &Words, _: &mut Writer<'_, S>) {}
+    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, _: &Words, _: &mut S) -> Encoded {
+        Ok(())
+    }
 }

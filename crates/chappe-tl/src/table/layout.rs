@@ -1,329 +1,16 @@
-//! The tables: what the interpreter knows about a generated type.
+//! The tables: what the interpreter knows about generated types.
 //!
 //! A [`Type`] is a TL type, a [`Constructor`] one of its alternatives, a [`Field`] one row of a
-//! constructor. Generated crates build all three in `static`s. Structs are `repr(C)`, so their offsets follow from
-//! their rows; what follows is compared with `size_of` when the table is built.
+//! constructor. A generated crate builds one `static` of each for all its types, from lines that say what is peculiar to
+//! each: the compiler spends more on each `static` than on what stands in it. Structs are `repr(C)`, so their offsets
+//! follow from their rows; what follows is compared with `size_of` where a type is used.
 //!
 //! Nothing here is unsafe: a table is a claim. The claim is made by the `unsafe impl` of
 //! [`Described`](super::Described) that names the table, and acted upon in `raw.rs`.
 
+use super::kind::Kind;
 use super::raw::ListOps;
-
-/// What a field is, on the wire and in memory.
-///
-/// `Opt` kinds are present if their flag bit is set; in memory they are an `Option`. `List` kinds are
-/// vectors; in memory they are a slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Kind {
-    /// `#` on the wire, nothing in memory.
-    Word,
-    /// `flags.N?true`: nothing on the wire, `bool` in memory.
-    Flag,
-    /// `int`: `i32`.
-    Int,
-    /// `long`: `i64`.
-    Long,
-    /// `double`: `f64`.
-    Double,
-    /// `Bool`: `bool`.
-    Bool,
-    /// `string`: `&str`.
-    Str,
-    /// `bytes`: `&[u8]`.
-    Bytes,
-    /// `int128`: `[u8; 16]`.
-    Int128,
-    /// `int256`: `[u8; 32]`.
-    Int256,
-    /// Any other type, by value.
-    Object,
-    /// `Option<i32>`.
-    OptInt,
-    /// `Option<i64>`.
-    OptLong,
-    /// `Option<f64>`.
-    OptDouble,
-    /// `Option<bool>`.
-    OptBool,
-    /// `Option<&str>`.
-    OptStr,
-    /// `Option<&[u8]>`.
-    OptBytes,
-    /// `Option<[u8; 16]>`.
-    OptInt128,
-    /// `Option<[u8; 32]>`.
-    OptInt256,
-    /// `Option<&T>`.
-    OptObject,
-    /// `&[i32]`.
-    ListInt,
-    /// `&[i64]`.
-    ListLong,
-    /// `&[f64]`.
-    ListDouble,
-    /// `&[bool]`.
-    ListBool,
-    /// `&[&str]`.
-    ListStr,
-    /// `&[&[u8]]`.
-    ListBytes,
-    /// `&[[u8; 16]]`.
-    ListInt128,
-    /// `&[[u8; 32]]`.
-    ListInt256,
-    /// `&[T]`.
-    ListObject,
-    /// `Option<&[i32]>`.
-    OptListInt,
-    /// `Option<&[i64]>`.
-    OptListLong,
-    /// `Option<&[f64]>`.
-    OptListDouble,
-    /// `Option<&[bool]>`.
-    OptListBool,
-    /// `Option<&[&str]>`.
-    OptListStr,
-    /// `Option<&[&[u8]]>`.
-    OptListBytes,
-    /// `Option<&[[u8; 16]]>`.
-    OptListInt128,
-    /// `Option<&[[u8; 32]]>`.
-    OptListInt256,
-    /// `Option<&[T]>`.
-    OptListObject,
-    /// `!X`: all that is left of the input, as `RawObject`.
-    Query,
-}
-
-impl Kind {
-    /// Returns whether the field is a vector.
-    #[cfg(feature = "serde")]
-    pub(super) const fn is_list(self) -> bool {
-        self as u8 >= Self::ListInt as u8 && self as u8 <= Self::OptListObject as u8
-    }
-
-    /// Returns what stands in the vector, or in the `Option`.
-    #[cfg(feature = "serde")]
-    pub(super) const fn element(self) -> Self {
-        match self {
-            Self::Int | Self::OptInt | Self::ListInt | Self::OptListInt => Self::Int,
-            Self::Long | Self::OptLong | Self::ListLong | Self::OptListLong => Self::Long,
-            Self::Double | Self::OptDouble | Self::ListDouble | Self::OptListDouble => Self::Double,
-            Self::Flag | Self::Bool | Self::OptBool | Self::ListBool | Self::OptListBool => Self::Bool,
-            Self::Str | Self::OptStr | Self::ListStr | Self::OptListStr => Self::Str,
-            Self::Bytes | Self::OptBytes | Self::ListBytes | Self::OptListBytes => Self::Bytes,
-            Self::Int128 | Self::OptInt128 | Self::ListInt128 | Self::OptListInt128 => Self::Int128,
-            Self::Int256 | Self::OptInt256 | Self::ListInt256 | Self::OptListInt256 => Self::Int256,
-            Self::Object | Self::OptObject | Self::ListObject | Self::OptListObject => Self::Object,
-            Self::Word | Self::Query => Self::Query,
-        }
-    }
-
-    /// Returns whether the Rust type is an `Option`.
-    pub const fn is_optional(self) -> bool {
-        (self as u8 >= Self::OptInt as u8 && self as u8 <= Self::OptObject as u8)
-            || (self as u8 >= Self::OptListInt as u8 && self as u8 <= Self::OptListObject as u8)
-    }
-}
-
-/// One row: a field of a constructor, in the order of the wire.
-#[derive(Clone, Copy, Debug)]
-pub struct Field {
-    /// What the field is.
-    pub kind: Kind,
-    /// The bit that says whether the field is there, 0 to 31. Of a vector without a condition: unused.
-    pub bit: u8,
-    /// Which flags word of the constructor holds the bit, 0 to 3. For [`Kind::Word`]: which one this is.
-    pub word: u8,
-    /// Whether a vector stands without its id on the wire.
-    pub bare: bool,
-    /// Where the field stands in the struct, in bytes. For [`Kind::Word`]: the bits that are known.
-    pub offset: u32,
-    /// The type of the field or of the elements, for the kinds with `Object` in their name.
-    pub target: Option<&'static Type>,
-}
-
-impl Field {
-    /// Describes a value that stands alone.
-    pub const fn new(kind: Kind, offset: usize) -> Self {
-        Self { kind, bit: 0, word: 0, bare: false, offset: offset as u32, target: None }
-    }
-
-    /// Returns whether a flag bit says that the field is there, or is its value.
-    pub const fn is_conditional(&self) -> bool {
-        self.kind.is_optional() || matches!(self.kind, Kind::Flag)
-    }
-
-    /// Size and alignment of the field in memory.
-    const fn memory(&self) -> (usize, usize) {
-        match self.kind {
-            Kind::Word => (0, 1),
-            Kind::Flag | Kind::Bool => of::<bool>(),
-            Kind::Int => of::<i32>(),
-            Kind::Long => of::<i64>(),
-            Kind::Double => of::<f64>(),
-            Kind::Str | Kind::Bytes => of::<&[u8]>(),
-            Kind::Int128 => of::<[u8; 16]>(),
-            Kind::Int256 => of::<[u8; 32]>(),
-            Kind::OptInt => of::<Option<i32>>(),
-            Kind::OptLong => of::<Option<i64>>(),
-            Kind::OptDouble => of::<Option<f64>>(),
-            Kind::OptBool => of::<Option<bool>>(),
-            Kind::OptStr | Kind::OptBytes => of::<Option<&[u8]>>(),
-            Kind::OptInt128 => of::<Option<[u8; 16]>>(),
-            Kind::OptInt256 => of::<Option<[u8; 32]>>(),
-            Kind::OptObject => of::<Option<&u64>>(),
-            Kind::Query => of::<super::RawObject<'_>>(),
-            Kind::Object => match self.target {
-                Some(target) => (target.size as usize, target.align as usize),
-                None => panic!("an object without a type"),
-            },
-            kind if kind.is_optional() => of::<Option<&[u64]>>(),
-            _ => of::<&[u64]>(),
-        }
-    }
-}
-
-/// Size and alignment of a type.
-const fn of<T>() -> (usize, usize) {
-    (size_of::<T>(), align_of::<T>())
-}
-
-/// Reads rows from their description, which generated code can say in few words.
-///
-/// A row is one or more letters, rows are separated by spaces, constructors by bars:
-///
-/// | letters | row |
-/// |---|---|
-/// | `#` | a flags word; the first one is word 0 |
-/// | `1.5!` | `true` if bit 5 of word 1 is set |
-/// | `i` `l` `d` `b` `s` `y` `h` `w` | `int`, `long`, `double`, `Bool`, `string`, `bytes`, `int128`, `int256` |
-/// | `o` | an object; its type is the next of `targets` |
-/// | `q` | an encoded function |
-/// | `*i`, `:i` | a vector with its id, and without |
-/// | `1.5i`, `1.5*i` | the same, if bit 5 of word 1 is set |
-///
-/// Each row but a flags word is a field of a `repr(C)` struct, in this order, so its offset follows from the fields
-/// before it: it is their end, rounded up to the alignment of the field (Reference, "The C representation").
-///
-/// # Panics
-///
-/// Panics, at compile time, if the description is not of `N` rows that use up the targets.
-pub const fn rows<const N: usize>(text: &str, targets: &[&'static Type]) -> [Field; N] {
-    let text = text.as_bytes();
-    let mut rows = [Field::new(Kind::Word, 0); N];
-    let (mut at, mut row, mut end, mut target, mut words) = (0, 0, 0_u32, 0, 0);
-    while at < text.len() {
-        if text[at] == b'|' {
-            (end, words, at) = (0, 0, at + 1);
-            continue;
-        }
-        let mut field = Field::new(Kind::Word, 0);
-        let mut shape = Shape { optional: false, list: false };
-        if text[at].is_ascii_digit() {
-            (shape.optional, field.word) = (true, text[at] - b'0');
-            at += 2;
-            while text[at].is_ascii_digit() {
-                field.bit = field.bit * 10 + text[at] - b'0';
-                at += 1;
-            }
-        }
-        if text[at] == b'*' || text[at] == b':' {
-            (shape.list, field.bare) = (true, text[at] == b':');
-            at += 1;
-        }
-        field.kind = shape.kind(text[at]);
-        if text[at] == b'o' {
-            field.target = Some(targets[target]);
-            target += 1;
-        }
-        if matches!(field.kind, Kind::Word) {
-            field.word = words;
-            words += 1;
-        } else {
-            let (size, align) = field.memory();
-            let offset = (end as usize).next_multiple_of(align);
-            field.offset = offset as u32;
-            end = (offset + size) as u32;
-        }
-        rows[row] = field;
-        row += 1;
-        at += if at + 1 < text.len() && text[at + 1] == b' ' { 2 } else { 1 };
-    }
-    assert!(row == N && target == targets.len() && words <= 4);
-    with_known_bits(rows)
-}
-
-/// Notes in each flags word which of its bits have a meaning.
-const fn with_known_bits<const N: usize>(mut rows: [Field; N]) -> [Field; N] {
-    let mut row = 0;
-    while row < N {
-        if rows[row].kind.is_optional() || matches!(rows[row].kind, Kind::Flag) {
-            // The last one before it: a flags word stands before what depends on it.
-            let mut word = row;
-            while !matches!(rows[word].kind, Kind::Word) || rows[word].word != rows[row].word {
-                word -= 1;
-            }
-            rows[word].offset |= 1 << rows[row].bit;
-        }
-        row += 1;
-    }
-    rows
-}
-
-/// What stands around the letter of a row.
-struct Shape {
-    optional: bool,
-    list: bool,
-}
-
-impl Shape {
-    const fn kind(&self, letter: u8) -> Kind {
-        match (letter, self.list, self.optional) {
-            (b'#', ..) => Kind::Word,
-            (b'!', ..) => Kind::Flag,
-            (b'q', ..) => Kind::Query,
-            (b'i', false, false) => Kind::Int,
-            (b'i', false, true) => Kind::OptInt,
-            (b'i', true, false) => Kind::ListInt,
-            (b'i', true, true) => Kind::OptListInt,
-            (b'l', false, false) => Kind::Long,
-            (b'l', false, true) => Kind::OptLong,
-            (b'l', true, false) => Kind::ListLong,
-            (b'l', true, true) => Kind::OptListLong,
-            (b'd', false, false) => Kind::Double,
-            (b'd', false, true) => Kind::OptDouble,
-            (b'd', true, false) => Kind::ListDouble,
-            (b'd', true, true) => Kind::OptListDouble,
-            (b'b', false, false) => Kind::Bool,
-            (b'b', false, true) => Kind::OptBool,
-            (b'b', true, false) => Kind::ListBool,
-            (b'b', true, true) => Kind::OptListBool,
-            (b's', false, false) => Kind::Str,
-            (b's', false, true) => Kind::OptStr,
-            (b's', true, false) => Kind::ListStr,
-            (b's', true, true) => Kind::OptListStr,
-            (b'y', false, false) => Kind::Bytes,
-            (b'y', false, true) => Kind::OptBytes,
-            (b'y', true, false) => Kind::ListBytes,
-            (b'y', true, true) => Kind::OptListBytes,
-            (b'h', false, false) => Kind::Int128,
-            (b'h', false, true) => Kind::OptInt128,
-            (b'h', true, false) => Kind::ListInt128,
-            (b'h', true, true) => Kind::OptListInt128,
-            (b'w', false, false) => Kind::Int256,
-            (b'w', false, true) => Kind::OptInt256,
-            (b'w', true, false) => Kind::ListInt256,
-            (b'w', true, true) => Kind::OptListInt256,
-            (b'o', false, false) => Kind::Object,
-            (b'o', false, true) => Kind::OptObject,
-            (b'o', true, false) => Kind::ListObject,
-            (b'o', true, true) => Kind::OptListObject,
-            _ => panic!("a row that nobody knows"),
-        }
-    }
-}
+use super::rows::Field;
 
 /// One alternative of a type: a line of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -367,41 +54,84 @@ impl Constructor {
     }
 }
 
-/// What generated code says about a constructor besides its rows: its id, whether its variant holds a reference, the
-/// least number of bytes of its fields on the wire, the number of its rows, and the names.
-pub type Line = (u32, bool, u32, usize, &'static str);
+/// What generated code says about a constructor or a function: its id, whether its variant holds a reference, the
+/// least number of bytes of its fields on the wire, the number of its rows, their description ([`rows`](super::rows)), and the
+/// names.
+pub type Line = (u32, bool, u32, usize, &'static str, &'static str);
 
-/// Describes constructors, whose rows follow each other in `rows`. The first one has this discriminant, and each other
-/// one the next.
+/// Describes the constructors of types, whose rows follow each other in `rows`. The discriminants of each type begin at 0.
 ///
 /// # Panics
 ///
-/// Panics, at compile time, if there are not as many rows as the lines say.
+/// Panics, at compile time, if there are not as many lines and rows as the types and the lines say.
 pub const fn constructors<const N: usize>(
-    first: u32,
-    mut rows: &'static [Field],
-    lines: [Line; N],
+    forms: &[&[Form]],
+    lines: &[&[Line]],
+    rows: &'static [Field],
 ) -> [Constructor; N] {
-    let mut constructors = [NOTHING; N];
-    let mut index = 0;
-    while index < N {
-        let (id, is_reference, least, count, names) = lines[index];
-        let (fields, behind) = rows.split_at(count);
-        rows = behind;
-        let (size, align) = size_of_struct(fields);
-        constructors[index] = Constructor {
-            id,
-            tag: first + index as u32,
-            payload: if is_reference { Payload::Reference } else { Payload::Value },
-            size,
-            align,
-            least,
-            names,
-            fields,
-        };
-        index += 1;
+    let mut constructors = alternatives(0, lines, rows);
+    let (mut part, mut at) = (0, 0);
+    while part < forms.len() {
+        let mut form = 0;
+        while form < forms[part].len() {
+            let mut tag = 0;
+            while tag < forms[part][form].constructors {
+                constructors[at].tag = tag;
+                (tag, at) = (tag + 1, at + 1);
+            }
+            form += 1;
+        }
+        part += 1;
     }
-    assert!(rows.is_empty());
+    assert!(at == N);
+    constructors
+}
+
+/// Describes constructors or functions, whose rows follow each other in `rows`. The first one has this discriminant, and
+/// each other one the next.
+///
+/// # Panics
+///
+/// Panics, at compile time, if there are not as many lines and rows as the lines say.
+pub const fn alternatives<const N: usize>(
+    first: u32,
+    parts: &[&[Line]],
+    mut rows: &'static [Field],
+) -> [Constructor; N] {
+    let memory = Kind::MEMORY;
+    let mut constructors = [NOTHING; N];
+    let (mut part, mut index) = (0, 0);
+    while part < parts.len() {
+        let mut line = 0;
+        while line < parts[part].len() {
+            let (id, is_reference, least, count, _, names) = parts[part][line];
+            // A `repr(C)` struct ends behind its last field, at a multiple of the largest alignment.
+            let (mut end, mut align, mut row) = (0, 1, 0);
+            while row < count {
+                let field = &rows[row];
+                let (mut size, mut own) = memory[field.kind as usize];
+                if let (Kind::Object, Some(target)) = (field.kind, field.target) {
+                    (size, own) = (target.size, target.align);
+                }
+                if size > 0 {
+                    end = field.offset + size;
+                }
+                if own > align {
+                    align = own;
+                }
+                row += 1;
+            }
+            let size = (end + align - 1) & !(align - 1);
+            let (fields, behind) = rows.split_at(count);
+            rows = behind;
+            let tag = first + index as u32;
+            let payload = if is_reference { Payload::Reference } else { Payload::Value };
+            constructors[index] = Constructor { id, tag, payload, size, align, least, names, fields };
+            (line, index) = (line + 1, index + 1);
+        }
+        part += 1;
+    }
+    assert!(index == N && rows.is_empty());
     constructors
 }
 
@@ -415,23 +145,6 @@ const NOTHING: Constructor = Constructor {
     names: "",
     fields: &[],
 };
-
-/// Size and alignment of a `repr(C)` struct: it ends behind its last field, at a multiple of the largest alignment.
-const fn size_of_struct(fields: &[Field]) -> (u32, u32) {
-    let (mut end, mut largest, mut index) = (0, 1, 0);
-    while index < fields.len() {
-        let (size, align) = fields[index].memory();
-        if size != 0 {
-            end = fields[index].offset as usize + size;
-        }
-        if align > largest {
-            largest = align;
-        }
-        index += 1;
-    }
-    assert!(largest <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
-    (end.next_multiple_of(largest) as u32, largest as u32)
-}
 
 /// The largest alignment of a generated type, in bytes; the arena aligns everything to it.
 pub const MAX_ALIGN: usize = 8;
@@ -469,72 +182,40 @@ pub struct Type {
 pub const EMPTY: u16 = u16::MAX;
 
 impl Type {
-    /// Describes an enum whose discriminant is an `u32` in front of the payload (`repr(C, u32)`, or
-    /// `repr(u32)` where no variant has fields).
+    /// Describes the struct of a constructor: its fields, without its id. It stands in no vector.
+    pub const fn of_struct(constructor: &'static Constructor) -> Self {
+        Self::of_one(constructor, false, constructor.least)
+    }
+
+    /// Describes a function: its id and its fields.
+    pub const fn of_call(constructor: &'static Constructor) -> Self {
+        Self::of_one(constructor, true, constructor.least + 4)
+    }
+
+    const fn of_one(constructor: &'static Constructor, boxed: bool, least: u32) -> Self {
+        let constructors = core::slice::from_ref(constructor);
+        let plain =
+            Self::plain::<()>(constructor.names, least, boxed, constructors, &NO_SLOTS, ListOps::NONE);
+        Self { is_struct: true, size: constructor.size, align: constructor.align, ..plain }
+    }
+
+    /// Describes a struct that stands bare in another object or in a vector: the fields of a constructor, without its id.
     ///
-    /// `least` is the length of the shortest encoding. It is given, not looked up: to look into its alternatives would
-    /// take an endless loop where types contain each other.
-    pub const fn tagged<T>(
-        name: &'static str,
-        least: u32,
-        constructors: &'static [Constructor],
-        slots: &'static [u16],
-        list: ListOps,
-    ) -> Self {
+    /// Nothing of the constructor is looked up, because its own rows may depend on this type.
+    pub const fn bare<T>(name: &'static str, least: u32, constructor: &'static Constructor) -> Self {
+        let constructors = core::slice::from_ref(constructor);
+        let plain = Self::plain::<T>(name, least, false, constructors, &NO_SLOTS, ListOps::of::<T>());
+        Self { is_struct: true, ..plain }
+    }
+
+    /// Describes an enum by its form.
+    pub const fn of_enum(form: &Form, constructors: &'static [Constructor], slots: &'static [u16]) -> Self {
+        let Form { name, least, size, align, list, .. } = *form;
         // `repr(C, u32)` is a C struct of the discriminant and a C union of the payloads. Its alignment is the
         // larger of both alignments, which is also where the union starts.
-        let payload = align_of::<T>() as u32;
-        Self { payload, ..Self::plain::<T>(name, least, true, constructors, slots, list) }
-    }
-
-    /// Describes an enum with one variant (`repr(transparent)`, or without a field at all) or a function.
-    pub const fn single<T>(
-        name: &'static str,
-        least: u32,
-        constructor: &'static Constructor,
-        list: ListOps,
-    ) -> Self {
-        Self::plain::<T>(name, least, true, core::slice::from_ref(constructor), &NO_SLOTS, list)
-    }
-
-    /// Describes a struct: the fields of a constructor, without its id.
-    pub const fn bare<T>(
-        name: &'static str,
-        least: u32,
-        constructor: &'static Constructor,
-        list: ListOps,
-    ) -> Self {
-        Self {
-            is_struct: true,
-            ..Self::plain::<T>(name, least, false, core::slice::from_ref(constructor), &NO_SLOTS, list)
-        }
-    }
-
-    /// Describes the structs of these constructors: their fields, without their ids. None stands in a vector.
-    pub const fn structs<const N: usize>(constructors: &'static [Constructor; N]) -> [Self; N] {
-        Self::alone(constructors, false)
-    }
-
-    /// Describes these functions: their ids and their fields.
-    pub const fn calls<const N: usize>(constructors: &'static [Constructor; N]) -> [Self; N] {
-        Self::alone(constructors, true)
-    }
-
-    const fn alone<const N: usize>(constructors: &'static [Constructor; N], boxed: bool) -> [Self; N] {
-        let mut types = [const { Self::plain::<()>("", 0, false, &[], &NO_SLOTS, ListOps::NONE) }; N];
-        let mut index = 0;
-        while index < N {
-            let one = &constructors[index];
-            types[index].is_struct = true;
-            types[index].size = one.size;
-            types[index].align = one.align;
-            types[index].boxed = boxed;
-            types[index].least = if boxed { one.least + 4 } else { one.least };
-            types[index].constructors = core::slice::from_ref(one);
-            types[index].name = one.names;
-            index += 1;
-        }
-        types
+        let payload = if form.is_tagged { align } else { 0 };
+        let plain = Self::plain::<()>(name, least, true, constructors, slots, list);
+        Self { size, align, payload, ..plain }
     }
 
     /// Describes a value that is not an object, such as an `int` or a vector.
@@ -631,24 +312,109 @@ const fn hash(id: u32, shift: u32) -> usize {
     (id.wrapping_mul(0x9e37_79b1) >> shift) as usize
 }
 
-/// Builds the hash table of these alternatives. `N` is a power of two above their number.
+/// Builds the hash tables of these types, one behind the other.
 ///
 /// # Panics
 ///
-/// Panics, at compile time, if `N` is not.
-pub const fn slots<const N: usize>(constructors: &[Constructor]) -> [u16; N] {
-    assert!(N.is_power_of_two() && N > constructors.len() && constructors.len() < EMPTY as usize);
+/// Panics, at compile time, if their length is not `N`.
+pub const fn slots<const N: usize>(parts: &[&[Form]], constructors: &[Constructor]) -> [u16; N] {
     let mut slots = [EMPTY; N];
-    let mut index = 0;
-    while index < constructors.len() {
-        let mut slot = hash(constructors[index].id, 32 - N.trailing_zeros());
-        while slots[slot & (N - 1)] != EMPTY {
-            slot += 1;
+    let (mut part, mut first, mut begin) = (0, 0, 0);
+    while part < parts.len() {
+        let mut form = 0;
+        while form < parts[part].len() {
+            let count = parts[part][form].constructors as usize;
+            let (len, mut index) = (parts[part][form].slots(), 0);
+            // Without slots nothing is looked up.
+            let shift = if len == 0 { 0 } else { 32 - len.trailing_zeros() };
+            while len > 0 && index < count {
+                let mut slot = hash(constructors[first + index].id, shift);
+                while slots[begin + (slot & (len - 1))] != EMPTY {
+                    slot += 1;
+                }
+                slots[begin + (slot & (len - 1))] = index as u16;
+                index += 1;
+            }
+            (form, first, begin) = (form + 1, first + count, begin + len);
         }
-        slots[slot & (N - 1)] = index as u16;
-        index += 1;
+        part += 1;
     }
+    assert!(begin == N);
     slots
+}
+
+/// What generated code says about a type besides its constructors.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    name: &'static str,
+    /// Length of the shortest encoding. It is given, not looked up: to look into its alternatives would take an endless
+    /// loop where types contain each other.
+    least: u32,
+    constructors: u32,
+    /// Whether a discriminant stands in front of the payload.
+    is_tagged: bool,
+    size: u32,
+    align: u32,
+    list: ListOps,
+}
+
+impl Form {
+    /// Describes a type whose values stand in no vector. With several constructors it is an enum whose discriminant is
+    /// an `u32` in front of the payload (`repr(C, u32)`, or `repr(u32)` where no variant has fields); with one, an enum that
+    /// is its payload (`repr(transparent)`, or without a field at all).
+    pub const fn new<T>(name: &'static str, least: u32, constructors: u32) -> Self {
+        let (size, align) = (size_of::<T>() as u32, align_of::<T>() as u32);
+        assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
+        Self { name, least, constructors, is_tagged: constructors > 1, size, align, list: ListOps::NONE }
+    }
+
+    /// Describes the enum of all functions, which has a discriminant whatever their number (`repr(C, u32)`).
+    pub const fn calls<T>(name: &'static str, constructors: usize) -> Self {
+        Self { is_tagged: true, ..Self::new::<T>(name, 4, constructors as u32) }
+    }
+
+    /// Describes a type whose values stand in vectors, otherwise as [`new`](Self::new).
+    pub const fn element<T>(name: &'static str, least: u32, constructors: u32) -> Self {
+        Self { list: ListOps::of::<T>(), ..Self::new::<T>(name, least, constructors) }
+    }
+
+    /// Returns the length of the hash table of the alternatives; 0 if there is no discriminant.
+    pub const fn slots(&self) -> usize {
+        match self.constructors {
+            _ if !self.is_tagged => 0,
+            0 => 2,
+            count => (2 * count as usize).next_power_of_two(),
+        }
+    }
+}
+
+/// Describes types, whose constructors and hash tables follow each other.
+///
+/// # Panics
+///
+/// Panics, at compile time, if they are not `N`, or if constructors or slots are left over.
+pub const fn types<const N: usize>(
+    parts: &[&[Form]],
+    mut constructors: &'static [Constructor],
+    mut slots: &'static [u16],
+) -> [Type; N] {
+    let mut types = [const { Type::plain::<()>("", 0, false, &[], &NO_SLOTS, ListOps::NONE) }; N];
+    let (mut part, mut index) = (0, 0);
+    while part < parts.len() {
+        let mut form = 0;
+        while form < parts[part].len() {
+            let one = &parts[part][form];
+            let (own, behind) = constructors.split_at(one.constructors as usize);
+            constructors = behind;
+            let (own_slots, behind) = slots.split_at(one.slots());
+            slots = behind;
+            types[index] = Type::of_enum(one, own, if own_slots.is_empty() { &NO_SLOTS } else { own_slots });
+            (form, index) = (form + 1, index + 1);
+        }
+        part += 1;
+    }
+    assert!(index == N && constructors.is_empty() && slots.is_empty());
+    types
 }
 
 /// Counts the alternatives of several tables.

@@ -17,22 +17,31 @@ mod decoded;
 mod described;
 mod encode;
 mod fields;
+mod kind;
 mod layout;
 mod macros;
+mod one;
 mod raw;
+mod rows;
 #[cfg(feature = "serde")]
 pub mod serde;
 mod value;
 
 pub use crate::codegen::{Encoded, String, Vec, boxed, unit};
+#[cfg(feature = "serde")]
+pub use crate::written_by_serde;
 pub use crate::{Blob, Identifiable, RemoteCall, Serializable, Sink};
-pub use crate::{described_by_table, described_only, family, object, plain};
+pub use crate::{bare_object, call, described_by_table, family, object, sole};
 pub use decoded::{Decoded, OwnedAnswer};
 pub use described::{Described, Family, Layout};
 pub use encode::{Bare, RawObject, Writer};
 pub use fields::{After, And, Fields, First, Position, Word, Words, write};
+pub use kind::Kind;
 pub use layout::{
-    Constructor, EMPTY, Field, Kind, Line, MAX_ALIGN, Payload, Type, concat, constructors, count, rows, slots,
+    Constructor, EMPTY, Form, Line, MAX_ALIGN, Payload, Type, alternatives, concat, constructors, count,
+    slots, types,
 };
+pub use one::{One, Sole};
 pub use raw::{Arena, ListOps, Rows, Value, View, Views};
+pub use rows::{Field, rows};
 pub use value::{debug, is_same};

@@ -34,8 +34,8 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use super::layout::{Constructor, Field, Kind, MAX_ALIGN, Payload, Type};
-use super::{Described, Family, RawObject};
+use super::layout::{Constructor, MAX_ALIGN, Payload, Type};
+use super::{Described, Family, Field, Kind, RawObject};
 use crate::deserialize::{Error, Options, Place, Strictness};
 use crate::primitives::{BOOL_FALSE, BOOL_TRUE};
 use crate::vectors::VECTOR_ID;

@@ -5,7 +5,7 @@ use core::fmt;
 use super::raw::{Value, View, Views};
 use super::{Constructor, Described, Field, Kind, Writer};
 use crate::codegen::Encoded;
-use crate::{EncodeError, Serializable, Sink};
+use crate::{EncodeError, FlagGroup, Serializable, Sink};
 
 /// Prints an object as a derived `Debug` would, with the names of the schema.
 ///
@@ -127,7 +127,12 @@ impl Serializable for View<'_> {
 }
 
 /// Computes and writes a flags word. Fields that share a bit must agree (SEC-117).
-fn flags<S: Sink + ?Sized>(view: View<'_>, constructor: &Constructor, word: u8, w: &mut Writer<'_, S>) {
+fn flags<S: Sink + ?Sized>(
+    view: View<'_>,
+    constructor: &'static Constructor,
+    word: u8,
+    w: &mut Writer<'_, S>,
+) {
     let (mut set, mut unset) = (0, 0);
     for (field, value) in view.rows().1 {
         let is_there = match value {
@@ -141,18 +146,17 @@ fn flags<S: Sink + ?Sized>(view: View<'_>, constructor: &Constructor, word: u8, 
         }
     }
     if set & unset != 0 {
-        w.fail(EncodeError::PartialFlagGroup {
-            ty: constructor.name(),
-            word: word_name(constructor, word),
-            bit: (set & unset).trailing_zeros() as u8,
-        });
+        let bit = (set & unset).trailing_zeros() as u8;
+        w.fail(torn(constructor, word, bit));
     }
     w.word(set);
 }
 
-fn word_name(constructor: &Constructor, word: u8) -> &'static str {
+#[cold]
+fn torn(constructor: &'static Constructor, word: u8, bit: u8) -> EncodeError {
     let is_word = |field: &Field| field.kind == Kind::Word && field.word == word;
-    constructor.fields.iter().position(is_word).map_or("", |row| constructor.field_name(row))
+    let row = constructor.fields.iter().position(is_word).unwrap_or_default();
+    EncodeError::PartialFlagGroup(FlagGroup::new(&constructor.names, row + 1, bit))
 }
 
 fn put<S: Sink + ?Sized>(field: &Field, value: Value<'_>, w: &mut Writer<'_, S>) {

@@ -35,7 +35,7 @@ impl tl::Serializable for Authorization {
 
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         let group = [self.setup_password_required, self.otherwise_relogin_days.is_some()];
-        tl::flag_group("auth.authorization", "flags", 1, &group)?;
+        tl::flag_group(&"auth.authorization flags", 1, &group)?;
         let flags = [
             (0, self.tmp_sessions.is_some()),
             (1, self.setup_password_required),

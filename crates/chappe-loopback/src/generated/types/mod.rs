@@ -284,7 +284,7 @@ impl tl::Serializable for Config {
             self.lang_pack_version.is_some(),
             self.base_lang_pack_version.is_some(),
         ];
-        tl::flag_group("config", "flags", 2, &group)?;
+        tl::flag_group(&"config flags", 2, &group)?;
         let flags = [
             (0, self.tmp_sessions.is_some()),
             (2, self.suggested_lang_code.is_some()),

@@ -4,14 +4,14 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 18] = tl::rows("# 0.0! l s s|o|o|o i|l|o b|# o 0.0b 0.1l 0.2s 0.3s", &[&tables::INPUT_AI_COMPOSE_TONE, &tables::INPUT_AI_COMPOSE_TONE, &tables::INPUT_AI_COMPOSE_TONE, &tables::INPUT_AI_COMPOSE_TONE, &tables::INPUT_AI_COMPOSE_TONE]);
-pub(super) static CALLS: [tl::Constructor; 7] = tl::constructors(139, &CALLSR, [
-    (0x4aa8_3913, true, 20, 5, "aicompose.createTone flags display_author emoji_id title prompt"),
-    (0xdd39_316a, true, 8, 1, "aicompose.deleteTone tone"),
-    (0xb2e8_ba03, true, 8, 1, "aicompose.getTone tone"),
-    (0xd1b4_ab14, true, 12, 2, "aicompose.getToneExample tone num"),
-    (0xabd5_9201, true, 8, 1, "aicompose.getTones hash"),
-    (0x1782_cbb1, true, 12, 2, "aicompose.saveTone tone unsave"),
-    (0x903b_cf59, true, 12, 6, "aicompose.updateTone flags tone display_author emoji_id title prompt"),
-]);
-pub(crate) static TYPES: [tl::Type; 7] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 7] = tl::alternatives(139, &[LINES], &ROWS);
+static ROWS: [tl::Field; 18] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0x4aa8_3913, true, 20, 5, "# 0.0! l s s", "aicompose.createTone flags display_author emoji_id title prompt"),
+    (0xdd39_316a, true, 8, 1, "o129", "aicompose.deleteTone tone"),
+    (0xb2e8_ba03, true, 8, 1, "o129", "aicompose.getTone tone"),
+    (0xd1b4_ab14, true, 12, 2, "o129 i", "aicompose.getToneExample tone num"),
+    (0xabd5_9201, true, 8, 1, "l", "aicompose.getTones hash"),
+    (0x1782_cbb1, true, 12, 2, "o129 b", "aicompose.saveTone tone unsave"),
+    (0x903b_cf59, true, 12, 6, "# o129 0.0b 0.1l 0.2s 0.3s", "aicompose.updateTone flags tone display_author emoji_id title prompt"),
+];

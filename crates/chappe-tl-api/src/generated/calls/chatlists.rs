@@ -4,18 +4,18 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 21] = tl::rows("s|o s|# o s 0.1s 0.2*o|o s *o|o|o|o|o|s *o|o *o|o *o", &[&tables::INPUT_CHATLIST, &tables::INPUT_CHATLIST, &tables::INPUT_PEER, &tables::INPUT_CHATLIST, &tables::INPUT_PEER, &tables::INPUT_CHATLIST, &tables::INPUT_CHATLIST, &tables::INPUT_CHATLIST, &tables::INPUT_CHATLIST, &tables::INPUT_PEER, &tables::INPUT_CHATLIST, &tables::INPUT_PEER, &tables::INPUT_CHATLIST, &tables::INPUT_PEER]);
-pub(super) static CALLS: [tl::Constructor; 11] = tl::constructors(274, &CALLSR, [
-    (0x41c1_0fff, true, 4, 1, "chatlists.checkChatlistInvite slug"),
-    (0x719c_5c5e, true, 12, 2, "chatlists.deleteExportedInvite chatlist slug"),
-    (0x653d_b63d, true, 16, 5, "chatlists.editExportedInvite flags chatlist slug title peers"),
-    (0x8472_478e, true, 20, 3, "chatlists.exportChatlistInvite chatlist title peers"),
-    (0x8941_9521, true, 8, 1, "chatlists.getChatlistUpdates chatlist"),
-    (0xce03_da83, true, 8, 1, "chatlists.getExportedInvites chatlist"),
-    (0xfdbc_d714, true, 8, 1, "chatlists.getLeaveChatlistSuggestions chatlist"),
-    (0x66e4_86fb, true, 8, 1, "chatlists.hideChatlistUpdates chatlist"),
-    (0xa6b1_e39a, true, 12, 2, "chatlists.joinChatlistInvite slug peers"),
-    (0xe089_f8f5, true, 16, 2, "chatlists.joinChatlistUpdates chatlist peers"),
-    (0x74fa_e13a, true, 16, 2, "chatlists.leaveChatlist chatlist peers"),
-]);
-pub(crate) static TYPES: [tl::Type; 11] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 11] = tl::alternatives(274, &[LINES], &ROWS);
+static ROWS: [tl::Field; 21] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0x41c1_0fff, true, 4, 1, "s", "chatlists.checkChatlistInvite slug"),
+    (0x719c_5c5e, true, 12, 2, "o144 s", "chatlists.deleteExportedInvite chatlist slug"),
+    (0x653d_b63d, true, 16, 5, "# o144 s 0.1s 0.2*o167", "chatlists.editExportedInvite flags chatlist slug title peers"),
+    (0x8472_478e, true, 20, 3, "o144 s *o167", "chatlists.exportChatlistInvite chatlist title peers"),
+    (0x8941_9521, true, 8, 1, "o144", "chatlists.getChatlistUpdates chatlist"),
+    (0xce03_da83, true, 8, 1, "o144", "chatlists.getExportedInvites chatlist"),
+    (0xfdbc_d714, true, 8, 1, "o144", "chatlists.getLeaveChatlistSuggestions chatlist"),
+    (0x66e4_86fb, true, 8, 1, "o144", "chatlists.hideChatlistUpdates chatlist"),
+    (0xa6b1_e39a, true, 12, 2, "s *o167", "chatlists.joinChatlistInvite slug peers"),
+    (0xe089_f8f5, true, 16, 2, "o144 *o167", "chatlists.joinChatlistUpdates chatlist peers"),
+    (0x74fa_e13a, true, 16, 2, "o144 *o167", "chatlists.leaveChatlist chatlist peers"),
+];

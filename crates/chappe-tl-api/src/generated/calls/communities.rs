@@ -4,16 +4,16 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 30] = tl::rows("# 0.1! s 0.0s o||o o|o s i|# 0.0! o|# 0.0! o|# 0.0! o o|# 0.0! 0.1! 0.2! o o|# 0.0! o o", &[&tables::INPUT_PEER, &tables::INPUT_CHANNEL, &tables::INPUT_PEER, &tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_PEER, &tables::INPUT_CHANNEL, &tables::INPUT_PEER, &tables::INPUT_CHANNEL, &tables::INPUT_PEER]);
-pub(super) static CALLS: [tl::Constructor; 9] = tl::constructors(285, &CALLSR, [
-    (0xa638_59ec, true, 12, 5, "communities.create flags hidden title about peer"),
-    (0xa663_e830, true, 0, 0, "communities.getJoinedCommunities"),
-    (0xf87e_abab, true, 8, 2, "communities.getParticipantJoinedChats community participant"),
-    (0x9377_3344, true, 12, 3, "communities.getPeerLinkRequests community offset limit"),
-    (0xbfe3_dd3d, true, 8, 3, "communities.toggleAllPeerLinkRequestApproval flags reject community"),
-    (0xd766_e3ea, true, 8, 3, "communities.toggleCommunityCollapsedInDialogs flags collapsed community"),
-    (0x9967_ad0f, true, 12, 4, "communities.toggleParticipantBanned flags unban community participant"),
-    (0x736d_cfea, true, 12, 6, "communities.togglePeerLink flags visible hidden deleted community peer"),
-    (0x8c82_19a8, true, 12, 4, "communities.togglePeerLinkRequestApproval flags reject community peer"),
-]);
-pub(crate) static TYPES: [tl::Type; 9] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 9] = tl::alternatives(285, &[LINES], &ROWS);
+static ROWS: [tl::Field; 30] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0xa638_59ec, true, 12, 5, "# 0.1! s 0.0s o167", "communities.create flags hidden title about peer"),
+    (0xa663_e830, true, 0, 0, "", "communities.getJoinedCommunities"),
+    (0xf87e_abab, true, 8, 2, "o141 o167", "communities.getParticipantJoinedChats community participant"),
+    (0x9377_3344, true, 12, 3, "o141 s i", "communities.getPeerLinkRequests community offset limit"),
+    (0xbfe3_dd3d, true, 8, 3, "# 0.0! o141", "communities.toggleAllPeerLinkRequestApproval flags reject community"),
+    (0xd766_e3ea, true, 8, 3, "# 0.0! o141", "communities.toggleCommunityCollapsedInDialogs flags collapsed community"),
+    (0x9967_ad0f, true, 12, 4, "# 0.0! o141 o167", "communities.toggleParticipantBanned flags unban community participant"),
+    (0x736d_cfea, true, 12, 6, "# 0.0! 0.1! 0.2! o141 o167", "communities.togglePeerLink flags visible hidden deleted community peer"),
+    (0x8c82_19a8, true, 12, 4, "# 0.0! o141 o167", "communities.togglePeerLinkRequestApproval flags reject community peer"),
+];

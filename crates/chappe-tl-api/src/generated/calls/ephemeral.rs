@@ -4,15 +4,15 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 43] = tl::rows("o|# 0.0o o i|o i|# 0.5! 0.6! 0.7o o i 0.0s 0.3o 0.1*o 0.2o 0.4o|# o i 0.1y|o l|o i y s|# 0.6! 0.7! 0.9! 0.10! 0.8o o 0.0l s 0.1*o 0.2o 0.3o 0.4o l 0.5o", &[&tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_USER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_USER, &tables::INPUT_MEDIA, &tables::MESSAGE_ENTITY, &tables::REPLY_MARKUP, &tables::INPUT_RICH_MESSAGE, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_USER, &tables::MESSAGE_ENTITY, &tables::INPUT_MEDIA, &tables::REPLY_MARKUP, &tables::INPUT_RICH_MESSAGE, &tables::INPUT_REPLY_TO]);
-pub(super) static CALLS: [tl::Constructor; 8] = tl::constructors(322, &CALLSR, [
-    (0x734f_9721, true, 4, 1, "ephemeral.deleteAllWelcomeMessages peer"),
-    (0x92f6_e797, true, 12, 4, "ephemeral.deleteMessage flags peer receiver_id id"),
-    (0xe882_a9e1, true, 8, 2, "ephemeral.deleteWelcomeMessage peer id"),
-    (0xcf9c_725b, true, 12, 11, "ephemeral.editMessage flags invert_media welcome peer receiver_id id message media entities reply_markup rich_message"),
-    (0x3fa4_64c8, true, 12, 4, "ephemeral.getCallbackAnswer flags peer id data"),
-    (0xdb9a_c18d, true, 12, 2, "ephemeral.getWelcomeMessages peer hash"),
-    (0x8704_f2bf, true, 16, 4, "ephemeral.reportMessage peer id option message"),
-    (0xba8d_5f35, true, 20, 15, "ephemeral.sendMessage flags invert_media welcome anchor noforwards peer receiver_id query_id message entities media reply_markup rich_message random_id reply_to"),
-]);
-pub(crate) static TYPES: [tl::Type; 8] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 8] = tl::alternatives(322, &[LINES], &ROWS);
+static ROWS: [tl::Field; 43] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0x734f_9721, true, 4, 1, "o167", "ephemeral.deleteAllWelcomeMessages peer"),
+    (0x92f6_e797, true, 12, 4, "# 0.0o167 o189 i", "ephemeral.deleteMessage flags peer receiver_id id"),
+    (0xe882_a9e1, true, 8, 2, "o167 i", "ephemeral.deleteWelcomeMessage peer id"),
+    (0xcf9c_725b, true, 12, 11, "# 0.5! 0.6! 0.7o167 o189 i 0.0s 0.3o160 0.1*o212 0.2o292 0.4o176", "ephemeral.editMessage flags invert_media welcome peer receiver_id id message media entities reply_markup rich_message"),
+    (0x3fa4_64c8, true, 12, 4, "# o167 i 0.1y", "ephemeral.getCallbackAnswer flags peer id data"),
+    (0xdb9a_c18d, true, 12, 2, "o167 l", "ephemeral.getWelcomeMessages peer hash"),
+    (0x8704_f2bf, true, 16, 4, "o167 i y s", "ephemeral.reportMessage peer id option message"),
+    (0xba8d_5f35, true, 20, 15, "# 0.6! 0.7! 0.9! 0.10! 0.8o167 o189 0.0l s 0.1*o212 0.2o160 0.3o292 0.4o176 l 0.5o174", "ephemeral.sendMessage flags invert_media welcome anchor noforwards peer receiver_id query_id message entities media reply_markup rich_message random_id reply_to"),
+];

@@ -4,8 +4,8 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 1] = tl::rows("*o", &[&tables::INPUT_FOLDER_PEER]);
-pub(super) static CALLS: [tl::Constructor; 1] = tl::constructors(330, &CALLSR, [
-    (0x6847_d0ab, true, 8, 1, "folders.editPeerFolders folder_peers"),
-]);
-pub(crate) static TYPES: [tl::Type; 1] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 1] = tl::alternatives(330, &[LINES], &ROWS);
+static ROWS: [tl::Field; 1] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0x6847_d0ab, true, 8, 1, "*o155", "folders.editPeerFolders folder_peers"),
+];

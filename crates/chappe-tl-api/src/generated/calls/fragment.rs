@@ -4,8 +4,8 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 1] = tl::rows("o", &[&tables::INPUT_COLLECTIBLE]);
-pub(super) static CALLS: [tl::Constructor; 1] = tl::constructors(331, &CALLSR, [
-    (0xbe1e_85ba, true, 8, 1, "fragment.getCollectibleInfo collectible"),
-]);
-pub(crate) static TYPES: [tl::Type; 1] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 1] = tl::alternatives(331, &[LINES], &ROWS);
+static ROWS: [tl::Field; 1] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0xbe1e_85ba, true, 8, 1, "o147", "fragment.getCollectibleInfo collectible"),
+];

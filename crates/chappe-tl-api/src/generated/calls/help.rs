@@ -4,32 +4,32 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 21] = tl::rows("o|o s|o s *o|i|s|||s i|s|||i|i|i|||s||||i|o|o|*o|i s", &[&tables::DATA_JSON, &tables::INPUT_PEER, &tables::INPUT_USER, &tables::MESSAGE_ENTITY, &tables::INPUT_USER, &tables::INPUT_PEER, &tables::INPUT_APP_EVENT]);
-pub(super) static CALLS: [tl::Constructor; 25] = tl::constructors(332, &CALLSR, [
-    (0xee72_f79a, true, 8, 1, "help.acceptTermsOfService id"),
-    (0xf50d_baa1, true, 8, 2, "help.dismissSuggestion peer suggestion"),
-    (0x66b9_1b70, true, 16, 3, "help.editUserInfo user_id message entities"),
-    (0x61e3_f854, true, 4, 1, "help.getAppConfig hash"),
-    (0x522d_5a7d, true, 4, 1, "help.getAppUpdate source"),
-    (0x5202_9342, true, 0, 0, "help.getCdnConfig"),
-    (0xc4f9_186b, true, 0, 0, "help.getConfig"),
-    (0x7357_87a8, true, 8, 2, "help.getCountriesList lang_code hash"),
-    (0x3fed_c75f, true, 4, 1, "help.getDeepLinkInfo path"),
-    (0x4d39_2343, true, 0, 0, "help.getInviteText"),
-    (0x1fb3_3026, true, 0, 0, "help.getNearestDc"),
-    (0xc661_ad08, true, 4, 1, "help.getPassportConfig hash"),
-    (0xda80_f42f, true, 4, 1, "help.getPeerColors hash"),
-    (0xabcf_a9fd, true, 4, 1, "help.getPeerProfileColors hash"),
-    (0xb81b_93d4, true, 0, 0, "help.getPremiumPromo"),
-    (0xc097_7421, true, 0, 0, "help.getPromoData"),
-    (0x3dc0_f114, true, 4, 1, "help.getRecentMeUrls referer"),
-    (0x9cdf_08cd, true, 0, 0, "help.getSupport"),
-    (0xd360_e72c, true, 0, 0, "help.getSupportName"),
-    (0x2ca5_1fd1, true, 0, 0, "help.getTermsOfServiceUpdate"),
-    (0x49b3_0240, true, 4, 1, "help.getTimezonesList hash"),
-    (0x038a_08d3, true, 4, 1, "help.getUserInfo user_id"),
-    (0x1e25_1c95, true, 4, 1, "help.hidePromoData peer"),
-    (0x6f02_f748, true, 8, 1, "help.saveAppLog events"),
-    (0xec22_cfcd, true, 8, 2, "help.setBotUpdatesStatus pending_updates_count message"),
-]);
-pub(crate) static TYPES: [tl::Type; 25] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 25] = tl::alternatives(332, &[LINES], &ROWS);
+static ROWS: [tl::Field; 21] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0xee72_f79a, true, 8, 1, "o76", "help.acceptTermsOfService id"),
+    (0xf50d_baa1, true, 8, 2, "o167 s", "help.dismissSuggestion peer suggestion"),
+    (0x66b9_1b70, true, 16, 3, "o189 s *o212", "help.editUserInfo user_id message entities"),
+    (0x61e3_f854, true, 4, 1, "i", "help.getAppConfig hash"),
+    (0x522d_5a7d, true, 4, 1, "s", "help.getAppUpdate source"),
+    (0x5202_9342, true, 0, 0, "", "help.getCdnConfig"),
+    (0xc4f9_186b, true, 0, 0, "", "help.getConfig"),
+    (0x7357_87a8, true, 8, 2, "s i", "help.getCountriesList lang_code hash"),
+    (0x3fed_c75f, true, 4, 1, "s", "help.getDeepLinkInfo path"),
+    (0x4d39_2343, true, 0, 0, "", "help.getInviteText"),
+    (0x1fb3_3026, true, 0, 0, "", "help.getNearestDc"),
+    (0xc661_ad08, true, 4, 1, "i", "help.getPassportConfig hash"),
+    (0xda80_f42f, true, 4, 1, "i", "help.getPeerColors hash"),
+    (0xabcf_a9fd, true, 4, 1, "i", "help.getPeerProfileColors hash"),
+    (0xb81b_93d4, true, 0, 0, "", "help.getPremiumPromo"),
+    (0xc097_7421, true, 0, 0, "", "help.getPromoData"),
+    (0x3dc0_f114, true, 4, 1, "s", "help.getRecentMeUrls referer"),
+    (0x9cdf_08cd, true, 0, 0, "", "help.getSupport"),
+    (0xd360_e72c, true, 0, 0, "", "help.getSupportName"),
+    (0x2ca5_1fd1, true, 0, 0, "", "help.getTermsOfServiceUpdate"),
+    (0x49b3_0240, true, 4, 1, "i", "help.getTimezonesList hash"),
+    (0x038a_08d3, true, 4, 1, "o189", "help.getUserInfo user_id"),
+    (0x1e25_1c95, true, 4, 1, "o167", "help.hidePromoData peer"),
+    (0x6f02_f748, true, 8, 1, "*o130", "help.saveAppLog events"),
+    (0xec22_cfcd, true, 8, 2, "i s", "help.setBotUpdatesStatus pending_updates_count message"),
+];

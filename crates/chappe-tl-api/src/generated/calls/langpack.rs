@@ -2,12 +2,14 @@
 
 use ::chappe_tl::table as tl;
 
-static CALLSR: [tl::Field; 11] = tl::rows("s s i|s s|s s|s|s s *s", &[]);
-pub(super) static CALLS: [tl::Constructor; 5] = tl::constructors(357, &CALLSR, [
-    (0xcd98_4aa5, true, 12, 3, "langpack.getDifference lang_pack lang_code from_version"),
-    (0xf2f2_330a, true, 8, 2, "langpack.getLangPack lang_pack lang_code"),
-    (0x6a59_6502, true, 8, 2, "langpack.getLanguage lang_pack lang_code"),
-    (0x42c6_978f, true, 4, 1, "langpack.getLanguages lang_pack"),
-    (0xefea_3803, true, 16, 3, "langpack.getStrings lang_pack lang_code keys"),
-]);
-pub(crate) static TYPES: [tl::Type; 5] = tl::Type::calls(&CALLS);
+use super::super::{tables};
+
+pub(crate) static CALLS: [tl::Constructor; 5] = tl::alternatives(357, &[LINES], &ROWS);
+static ROWS: [tl::Field; 11] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0xcd98_4aa5, true, 12, 3, "s s i", "langpack.getDifference lang_pack lang_code from_version"),
+    (0xf2f2_330a, true, 8, 2, "s s", "langpack.getLangPack lang_pack lang_code"),
+    (0x6a59_6502, true, 8, 2, "s s", "langpack.getLanguage lang_pack lang_code"),
+    (0x42c6_978f, true, 4, 1, "s", "langpack.getLanguages lang_pack"),
+    (0xefea_3803, true, 16, 3, "s s *s", "langpack.getStrings lang_pack lang_code keys"),
+];

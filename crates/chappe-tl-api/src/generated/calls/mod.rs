@@ -2669,6 +2669,7 @@ const PARTS: &[&[tl::Constructor]] = &[
     &wallet::CALLS,
 ];
 static ALL: [tl::Constructor; tl::count(PARTS)] = tl::concat(PARTS);
-static SLOTS: [u16; 2048] = tl::slots(&ALL);
-static ANY_CALL: tl::Type = tl::Type::tagged::<AnyCall<'static>>("AnyCall", 4, &ALL, &SLOTS, tl::ListOps::NONE);
+const FORM: tl::Form = tl::Form::calls::<AnyCall<'static>>("AnyCall", tl::count(PARTS));
+static SLOTS: [u16; FORM.slots()] = tl::slots(&[&[FORM]], &ALL);
+static ANY_CALL: tl::Type = tl::Type::of_enum(&FORM, &ALL, &SLOTS);
 tl::described_by_table! { AnyCall<'_>, AnyCall<'a>, &ANY_CALL }

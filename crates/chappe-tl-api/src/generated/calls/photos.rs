@@ -4,12 +4,12 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 24] = tl::rows("*o|o i l i|# 0.0! 0.1o o|# 0.3! 0.4! o 0.0o 0.1o 0.2d 0.5o|# 0.3! 0.5o 0.0o 0.1o 0.2d 0.4o", &[&tables::INPUT_PHOTO, &tables::INPUT_USER, &tables::INPUT_USER, &tables::INPUT_PHOTO, &tables::INPUT_USER, &tables::INPUT_FILE, &tables::INPUT_FILE, &tables::VIDEO_SIZE, &tables::INPUT_USER, &tables::INPUT_FILE, &tables::INPUT_FILE, &tables::VIDEO_SIZE]);
-pub(super) static CALLS: [tl::Constructor; 5] = tl::constructors(736, &CALLSR, [
-    (0x87cf_7f2f, true, 8, 1, "photos.deletePhotos id"),
-    (0x91cd_32a8, true, 20, 4, "photos.getUserPhotos user_id offset max_id limit"),
-    (0x09e8_2039, true, 8, 4, "photos.updateProfilePhoto flags fallback bot id"),
-    (0xe14c_4a71, true, 8, 8, "photos.uploadContactProfilePhoto flags suggest save user_id file video video_start_ts video_emoji_markup"),
-    (0x0388_a3b5, true, 4, 7, "photos.uploadProfilePhoto flags fallback bot file video video_start_ts video_emoji_markup"),
-]);
-pub(crate) static TYPES: [tl::Type; 5] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 5] = tl::alternatives(736, &[LINES], &ROWS);
+static ROWS: [tl::Field; 24] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0x87cf_7f2f, true, 8, 1, "*o170", "photos.deletePhotos id"),
+    (0x91cd_32a8, true, 20, 4, "o189 i l i", "photos.getUserPhotos user_id offset max_id limit"),
+    (0x09e8_2039, true, 8, 4, "# 0.0! 0.1o189 o170", "photos.updateProfilePhoto flags fallback bot id"),
+    (0xe14c_4a71, true, 8, 8, "# 0.3! 0.4! o189 0.0o153 0.1o153 0.2d 0.5o395", "photos.uploadContactProfilePhoto flags suggest save user_id file video video_start_ts video_emoji_markup"),
+    (0x0388_a3b5, true, 4, 7, "# 0.3! 0.5o189 0.0o153 0.1o153 0.2d 0.4o395", "photos.uploadProfilePhoto flags fallback bot file video video_start_ts video_emoji_markup"),
+];

@@ -4,12 +4,12 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 11] = tl::rows("# 0.0*i o|# 0.0! o s i|o||o o", &[&tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_USER]);
-pub(super) static CALLS: [tl::Constructor; 5] = tl::constructors(741, &CALLSR, [
-    (0x6b7d_a746, true, 8, 3, "premium.applyBoost flags slots peer"),
-    (0x60f6_7660, true, 16, 5, "premium.getBoostsList flags gifts peer offset limit"),
-    (0x042f_1f61, true, 4, 1, "premium.getBoostsStatus peer"),
-    (0x0be7_7b4a, true, 0, 0, "premium.getMyBoosts"),
-    (0x3985_4d1f, true, 8, 2, "premium.getUserBoosts peer user_id"),
-]);
-pub(crate) static TYPES: [tl::Type; 5] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 5] = tl::alternatives(741, &[LINES], &ROWS);
+static ROWS: [tl::Field; 11] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0x6b7d_a746, true, 8, 3, "# 0.0*i o167", "premium.applyBoost flags slots peer"),
+    (0x60f6_7660, true, 16, 5, "# 0.0! o167 s i", "premium.getBoostsList flags gifts peer offset limit"),
+    (0x042f_1f61, true, 4, 1, "o167", "premium.getBoostsStatus peer"),
+    (0x0be7_7b4a, true, 0, 0, "", "premium.getMyBoosts"),
+    (0x3985_4d1f, true, 8, 2, "o167 o189", "premium.getUserBoosts peer user_id"),
+];

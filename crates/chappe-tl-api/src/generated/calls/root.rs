@@ -4,18 +4,18 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 32] = tl::rows("# i s s s s s s 0.0o 0.1o q|l q|*l q|s s q|s q|s s q|i q|o q|s q|l q|q", &[&tables::INPUT_CLIENT_PROXY, &tables::JSONVALUE, &tables::MESSAGE_RANGE]);
-pub(super) static CALLS: [tl::Constructor; 11] = tl::constructors(0, &CALLSR, [
-    (0xc1cd_5ea9, true, 36, 11, "initConnection flags api_id device_model system_version app_version system_lang_code lang_pack lang_code proxy params query"),
-    (0xcb9f_372d, true, 12, 2, "invokeAfterMsg msg_id query"),
-    (0x3dc4_b4f0, true, 12, 2, "invokeAfterMsgs msg_ids query"),
-    (0x0dae_54f8, true, 12, 3, "invokeWithApnsSecret nonce secret query"),
-    (0xdd28_9f8e, true, 8, 2, "invokeWithBusinessConnection connection_id query"),
-    (0x1df9_2984, true, 12, 3, "invokeWithGooglePlayIntegrity nonce token query"),
-    (0xda9b_0d0d, true, 8, 2, "invokeWithLayer layer query"),
-    (0x3652_75f2, true, 16, 2, "invokeWithMessagesRange range query"),
-    (0xadbb_0f94, true, 8, 2, "invokeWithReCaptcha token query"),
-    (0xaca9_fd2e, true, 12, 2, "invokeWithTakeout takeout_id query"),
-    (0xbf94_59b7, true, 4, 1, "invokeWithoutUpdates query"),
-]);
-pub(crate) static TYPES: [tl::Type; 11] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 11] = tl::alternatives(0, &[LINES], &ROWS);
+static ROWS: [tl::Field; 32] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0xc1cd_5ea9, true, 36, 11, "# i s s s s s s 0.0o146 0.1o196 q", "initConnection flags api_id device_model system_version app_version system_lang_code lang_pack lang_code proxy params query"),
+    (0xcb9f_372d, true, 12, 2, "l q", "invokeAfterMsg msg_id query"),
+    (0x3dc4_b4f0, true, 12, 2, "*l q", "invokeAfterMsgs msg_ids query"),
+    (0x0dae_54f8, true, 12, 3, "s s q", "invokeWithApnsSecret nonce secret query"),
+    (0xdd28_9f8e, true, 8, 2, "s q", "invokeWithBusinessConnection connection_id query"),
+    (0x1df9_2984, true, 12, 3, "s s q", "invokeWithGooglePlayIntegrity nonce token query"),
+    (0xda9b_0d0d, true, 8, 2, "i q", "invokeWithLayer layer query"),
+    (0x3652_75f2, true, 16, 2, "o218 q", "invokeWithMessagesRange range query"),
+    (0xadbb_0f94, true, 8, 2, "s q", "invokeWithReCaptcha token query"),
+    (0xaca9_fd2e, true, 12, 2, "l q", "invokeWithTakeout takeout_id query"),
+    (0xbf94_59b7, true, 4, 1, "q", "invokeWithoutUpdates query"),
+];

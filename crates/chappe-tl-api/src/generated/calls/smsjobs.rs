@@ -2,14 +2,16 @@
 
 use ::chappe_tl::table as tl;
 
-static CALLSR: [tl::Field; 6] = tl::rows("# s 0.0s|s|||||# 0.0!", &[]);
-pub(super) static CALLS: [tl::Constructor; 7] = tl::constructors(746, &CALLSR, [
-    (0x4f1e_bf24, true, 8, 3, "smsjobs.finishJob flags job_id error"),
-    (0x778d_902f, true, 4, 1, "smsjobs.getSmsJob job_id"),
-    (0x10a6_98e8, true, 0, 0, "smsjobs.getStatus"),
-    (0x0edc_39d0, true, 0, 0, "smsjobs.isEligibleToJoin"),
-    (0xa74e_ce2d, true, 0, 0, "smsjobs.join"),
-    (0x9898_ad73, true, 0, 0, "smsjobs.leave"),
-    (0x093f_a0bf, true, 4, 2, "smsjobs.updateSettings flags allow_international"),
-]);
-pub(crate) static TYPES: [tl::Type; 7] = tl::Type::calls(&CALLS);
+use super::super::{tables};
+
+pub(crate) static CALLS: [tl::Constructor; 7] = tl::alternatives(746, &[LINES], &ROWS);
+static ROWS: [tl::Field; 6] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0x4f1e_bf24, true, 8, 3, "# s 0.0s", "smsjobs.finishJob flags job_id error"),
+    (0x778d_902f, true, 4, 1, "s", "smsjobs.getSmsJob job_id"),
+    (0x10a6_98e8, true, 0, 0, "", "smsjobs.getStatus"),
+    (0x0edc_39d0, true, 0, 0, "", "smsjobs.isEligibleToJoin"),
+    (0xa74e_ce2d, true, 0, 0, "", "smsjobs.join"),
+    (0x9898_ad73, true, 0, 0, "", "smsjobs.leave"),
+    (0x093f_a0bf, true, 4, 2, "# 0.0!", "smsjobs.updateSettings flags allow_international"),
+];

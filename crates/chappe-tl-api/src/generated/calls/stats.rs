@@ -4,15 +4,15 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 29] = tl::rows("# 0.0! o|# 0.0! o|o i s i|# 0.0! o i|# 0.0! o i|o i s i|# 0.0! o i|# s 0.0l", &[&tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_CHANNEL, &tables::INPUT_PEER, &tables::INPUT_PEER, &tables::INPUT_PEER]);
-pub(super) static CALLS: [tl::Constructor; 8] = tl::constructors(753, &CALLSR, [
-    (0xab42_441a, true, 8, 3, "stats.getBroadcastStats flags dark channel"),
-    (0xdcdf_8607, true, 8, 3, "stats.getMegagroupStats flags dark channel"),
-    (0x5f15_0144, true, 16, 4, "stats.getMessagePublicForwards channel msg_id offset limit"),
-    (0xb6e0_a3f5, true, 12, 4, "stats.getMessageStats flags dark channel msg_id"),
-    (0xc27d_fa68, true, 12, 4, "stats.getPollStats flags dark peer msg_id"),
-    (0xa643_7ef6, true, 16, 4, "stats.getStoryPublicForwards peer id offset limit"),
-    (0x374f_ef40, true, 12, 4, "stats.getStoryStats flags dark peer id"),
-    (0x621d_5fa0, true, 8, 3, "stats.loadAsyncGraph flags token x"),
-]);
-pub(crate) static TYPES: [tl::Type; 8] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 8] = tl::alternatives(753, &[LINES], &ROWS);
+static ROWS: [tl::Field; 29] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0xab42_441a, true, 8, 3, "# 0.0! o141", "stats.getBroadcastStats flags dark channel"),
+    (0xdcdf_8607, true, 8, 3, "# 0.0! o141", "stats.getMegagroupStats flags dark channel"),
+    (0x5f15_0144, true, 16, 4, "o141 i s i", "stats.getMessagePublicForwards channel msg_id offset limit"),
+    (0xb6e0_a3f5, true, 12, 4, "# 0.0! o141 i", "stats.getMessageStats flags dark channel msg_id"),
+    (0xc27d_fa68, true, 12, 4, "# 0.0! o167 i", "stats.getPollStats flags dark peer msg_id"),
+    (0xa643_7ef6, true, 16, 4, "o167 i s i", "stats.getStoryPublicForwards peer id offset limit"),
+    (0x374f_ef40, true, 12, 4, "# 0.0! o167 i", "stats.getStoryStats flags dark peer id"),
+    (0x621d_5fa0, true, 8, 3, "# s 0.0l", "stats.loadAsyncGraph flags token x"),
+];

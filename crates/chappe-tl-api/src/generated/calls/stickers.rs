@@ -4,18 +4,18 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 31] = tl::rows("o o|# o 0.0s 0.1o 0.2s|o i|s|# 0.0! 0.5! 0.6! o s s 0.2o *o 0.3s|o|o|o s|o o|# o 0.0o 0.1l|s", &[&tables::INPUT_STICKER_SET, &tables::INPUT_STICKER_SET_ITEM, &tables::INPUT_DOCUMENT, &tables::MASK_COORDS, &tables::INPUT_DOCUMENT, &tables::INPUT_USER, &tables::INPUT_DOCUMENT, &tables::INPUT_STICKER_SET_ITEM, &tables::INPUT_STICKER_SET, &tables::INPUT_DOCUMENT, &tables::INPUT_STICKER_SET, &tables::INPUT_DOCUMENT, &tables::INPUT_STICKER_SET_ITEM, &tables::INPUT_STICKER_SET, &tables::INPUT_DOCUMENT]);
-pub(super) static CALLS: [tl::Constructor; 11] = tl::constructors(761, &CALLSR, [
-    (0x8653_febe, true, 20, 2, "stickers.addStickerToSet stickerset sticker"),
-    (0xf553_7ebc, true, 8, 5, "stickers.changeSticker flags sticker emoji mask_coords keywords"),
-    (0xffb6_d4ca, true, 8, 2, "stickers.changeStickerPosition sticker position"),
-    (0x284b_3639, true, 4, 1, "stickers.checkShortName short_name"),
-    (0x9021_ab67, true, 24, 10, "stickers.createStickerSet flags masks emojis text_color user_id title short_name thumb stickers software"),
-    (0x8770_4394, true, 4, 1, "stickers.deleteStickerSet stickerset"),
-    (0xf776_0f51, true, 4, 1, "stickers.removeStickerFromSet sticker"),
-    (0x124b_1c00, true, 8, 2, "stickers.renameStickerSet stickerset title"),
-    (0x4696_459a, true, 20, 2, "stickers.replaceSticker sticker new_sticker"),
-    (0xa76a_5392, true, 8, 4, "stickers.setStickerSetThumb flags stickerset thumb thumb_document_id"),
-    (0x4daf_c503, true, 4, 1, "stickers.suggestShortName title"),
-]);
-pub(crate) static TYPES: [tl::Type; 11] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 11] = tl::alternatives(761, &[LINES], &ROWS);
+static ROWS: [tl::Field; 31] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0x8653_febe, true, 20, 2, "o183 o184", "stickers.addStickerToSet stickerset sticker"),
+    (0xf553_7ebc, true, 8, 5, "# o150 0.0s 0.1o207 0.2s", "stickers.changeSticker flags sticker emoji mask_coords keywords"),
+    (0xffb6_d4ca, true, 8, 2, "o150 i", "stickers.changeStickerPosition sticker position"),
+    (0x284b_3639, true, 4, 1, "s", "stickers.checkShortName short_name"),
+    (0x9021_ab67, true, 24, 10, "# 0.0! 0.5! 0.6! o189 s s 0.2o150 *o184 0.3s", "stickers.createStickerSet flags masks emojis text_color user_id title short_name thumb stickers software"),
+    (0x8770_4394, true, 4, 1, "o183", "stickers.deleteStickerSet stickerset"),
+    (0xf776_0f51, true, 4, 1, "o150", "stickers.removeStickerFromSet sticker"),
+    (0x124b_1c00, true, 8, 2, "o183 s", "stickers.renameStickerSet stickerset title"),
+    (0x4696_459a, true, 20, 2, "o150 o184", "stickers.replaceSticker sticker new_sticker"),
+    (0xa76a_5392, true, 8, 4, "# o183 0.0o150 0.1l", "stickers.setStickerSetThumb flags stickerset thumb thumb_document_id"),
+    (0x4daf_c503, true, 4, 1, "s", "stickers.suggestShortName title"),
+];

@@ -4,15 +4,15 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 25] = tl::rows("y l i|y l|# 0.0! 0.1! o l i|o l|o i i|y y|l i i y|l i y", &[&tables::INPUT_FILE_LOCATION, &tables::INPUT_FILE_LOCATION, &tables::INPUT_WEB_FILE_LOCATION]);
-pub(super) static CALLS: [tl::Constructor; 8] = tl::constructors(810, &CALLSR, [
-    (0x395f_69da, true, 16, 3, "upload.getCdnFile file_token offset limit"),
-    (0x91dc_3f31, true, 12, 2, "upload.getCdnFileHashes file_token offset"),
-    (0xbe53_35be, true, 20, 6, "upload.getFile flags precise cdn_supported location offset limit"),
-    (0x9156_982a, true, 12, 2, "upload.getFileHashes location offset"),
-    (0x24e6_818d, true, 16, 3, "upload.getWebFile location offset limit"),
-    (0x9b27_54a8, true, 8, 2, "upload.reuploadCdnFile file_token request_token"),
-    (0xde7b_673d, true, 20, 4, "upload.saveBigFilePart file_id file_part file_total_parts bytes"),
-    (0xb304_a621, true, 16, 3, "upload.saveFilePart file_id file_part bytes"),
-]);
-pub(crate) static TYPES: [tl::Type; 8] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 8] = tl::alternatives(810, &[LINES], &ROWS);
+static ROWS: [tl::Field; 25] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0x395f_69da, true, 16, 3, "y l i", "upload.getCdnFile file_token offset limit"),
+    (0x91dc_3f31, true, 12, 2, "y l", "upload.getCdnFileHashes file_token offset"),
+    (0xbe53_35be, true, 20, 6, "# 0.0! 0.1! o154 l i", "upload.getFile flags precise cdn_supported location offset limit"),
+    (0x9156_982a, true, 12, 2, "o154 l", "upload.getFileHashes location offset"),
+    (0x24e6_818d, true, 16, 3, "o193 i i", "upload.getWebFile location offset limit"),
+    (0x9b27_54a8, true, 8, 2, "y y", "upload.reuploadCdnFile file_token request_token"),
+    (0xde7b_673d, true, 20, 4, "l i i y", "upload.saveBigFilePart file_id file_part file_total_parts bytes"),
+    (0xb304_a621, true, 16, 3, "l i y", "upload.saveFilePart file_id file_part bytes"),
+];

@@ -4,14 +4,14 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 13] = tl::rows("o|*o|o i i l|o *o|*o|o *o|o o", &[&tables::INPUT_USER, &tables::INPUT_USER, &tables::INPUT_USER, &tables::INPUT_USER, &tables::INPUT_DOCUMENT, &tables::INPUT_USER, &tables::INPUT_USER, &tables::SECURE_VALUE_ERROR, &tables::INPUT_USER, &tables::BIRTHDAY]);
-pub(super) static CALLS: [tl::Constructor; 7] = tl::constructors(818, &CALLSR, [
-    (0xb60f_5918, true, 4, 1, "users.getFullUser id"),
-    (0xd89a_83a3, true, 8, 1, "users.getRequirementsToContact id"),
-    (0x788d_7fe3, true, 20, 4, "users.getSavedMusic id offset limit hash"),
-    (0x7573_a4e9, true, 12, 2, "users.getSavedMusicByID id documents"),
-    (0x0d91_a548, true, 8, 1, "users.getUsers id"),
-    (0x90c8_94b5, true, 12, 2, "users.setSecureValueErrors id errors"),
-    (0xfc53_3372, true, 20, 2, "users.suggestBirthday id birthday"),
-]);
-pub(crate) static TYPES: [tl::Type; 7] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 7] = tl::alternatives(818, &[LINES], &ROWS);
+static ROWS: [tl::Field; 13] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0xb60f_5918, true, 4, 1, "o189", "users.getFullUser id"),
+    (0xd89a_83a3, true, 8, 1, "*o189", "users.getRequirementsToContact id"),
+    (0x788d_7fe3, true, 20, 4, "o189 i i l", "users.getSavedMusic id offset limit hash"),
+    (0x7573_a4e9, true, 12, 2, "o189 *o150", "users.getSavedMusicByID id documents"),
+    (0x0d91_a548, true, 8, 1, "*o189", "users.getUsers id"),
+    (0x90c8_94b5, true, 12, 2, "o189 *o317", "users.setSecureValueErrors id errors"),
+    (0xfc53_3372, true, 20, 2, "o189 o18", "users.suggestBirthday id birthday"),
+];

@@ -4,32 +4,32 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-static CALLSR: [tl::Field; 61] = tl::rows("# 0.0o 0.1y 0.2o|# *y 0.1y 0.2o|# 0.0o|s y||||s i|||# 0.0! 0.1! s i|*s|*s|# 0.0! *o *s|# o 0.0o|# y 0.0y o l|# 0.1! l i s 0.0y|# l 0.0y|s s|# 0.0s 0.1l||l|l s|# 0.0! l y y 0.1s|# l i y 0.0s", &[&tables::INPUT_CHECK_PASSWORD_SRP, &tables::WALLET_OWNERSHIP_PROOF, &tables::WALLET_OWNERSHIP_PROOF, &tables::INPUT_CHECK_PASSWORD_SRP, &tables::INPUT_USER, &tables::INPUT_WALLET_REPLACEMENT, &tables::INPUT_CHECK_PASSWORD_SRP, &tables::INPUT_USER]);
-pub(super) static CALLS: [tl::Constructor; 25] = tl::constructors(825, &CALLSR, [
-    (0x0b0b_f0da, true, 4, 4, "wallet.disableBackup flags password new_public_key proof"),
-    (0x4500_c525, true, 12, 4, "wallet.enableBackup flags parts new_public_key proof"),
-    (0x9077_c9ac, true, 4, 2, "wallet.exportSecretPhrase flags password"),
-    (0xf539_25cf, true, 8, 2, "wallet.fetchEncryptedSecretPhrasePart token public_key"),
-    (0xd179_d494, true, 0, 0, "wallet.getBackupHolderDcs"),
-    (0x691f_4360, true, 0, 0, "wallet.getExistingWaltBalance"),
-    (0x742d_f0a1, true, 0, 0, "wallet.getGaslessInfo"),
-    (0x8c12_f3a4, true, 8, 2, "wallet.getNfts offset limit"),
-    (0x2025_e697, true, 0, 0, "wallet.getProofChallenge"),
-    (0xab83_b33a, true, 0, 0, "wallet.getState"),
-    (0xa883_0a83, true, 12, 5, "wallet.getTransactions flags inbound outbound offset limit"),
-    (0x811c_eab6, true, 8, 1, "wallet.getTransactionsByIDs id"),
-    (0xa6bb_795d, true, 8, 1, "wallet.getTransactionsByMsgHash msg_hash"),
-    (0x5275_dfdd, true, 20, 4, "wallet.getUserAddresses flags force id addresses"),
-    (0xd8c7_2eec, true, 8, 3, "wallet.replaceWallet flags wallet password"),
-    (0xd9e5_d9e2, true, 20, 5, "wallet.sendTransfer flags data_normal data_gasless user_id random_id"),
-    (0x66b5_7b41, true, 20, 6, "wallet.tonConnectClaimRequest flags declined session_id msg_id app_request_id challenge_answer"),
-    (0xd63f_61ce, true, 12, 3, "wallet.tonConnectCloseSession flags session_id body"),
-    (0xcc93_1046, true, 8, 2, "wallet.tonConnectCreateSession dapp_client_id manifest_url"),
-    (0x11ae_e065, true, 4, 3, "wallet.tonConnectGetPending flags dapp_client_id session_id"),
-    (0xa7ff_b56e, true, 0, 0, "wallet.tonConnectGetSessions"),
-    (0x775d_7244, true, 8, 1, "wallet.tonConnectNextEventId session_id"),
-    (0x338b_cf1c, true, 12, 2, "wallet.tonConnectRegisterKey session_id client_id"),
-    (0xc2c0_0779, true, 20, 6, "wallet.tonConnectSubmitConnectResult flags error session_id challenge_answer body trace_id"),
-    (0xfac6_7d3c, true, 20, 5, "wallet.tonConnectSubmitResponse flags session_id msg_id body trace_id"),
-]);
-pub(crate) static TYPES: [tl::Type; 25] = tl::Type::calls(&CALLS);
+pub(crate) static CALLS: [tl::Constructor; 25] = tl::alternatives(825, &[LINES], &ROWS);
+static ROWS: [tl::Field; 61] = tl::rows(&[LINES], &tables::TYPES, &[]);
+const LINES: &[tl::Line] = &[
+    (0x0b0b_f0da, true, 4, 4, "# 0.0o145 0.1y 0.2o398", "wallet.disableBackup flags password new_public_key proof"),
+    (0x4500_c525, true, 12, 4, "# *y 0.1y 0.2o398", "wallet.enableBackup flags parts new_public_key proof"),
+    (0x9077_c9ac, true, 4, 2, "# 0.0o145", "wallet.exportSecretPhrase flags password"),
+    (0xf539_25cf, true, 8, 2, "s y", "wallet.fetchEncryptedSecretPhrasePart token public_key"),
+    (0xd179_d494, true, 0, 0, "", "wallet.getBackupHolderDcs"),
+    (0x691f_4360, true, 0, 0, "", "wallet.getExistingWaltBalance"),
+    (0x742d_f0a1, true, 0, 0, "", "wallet.getGaslessInfo"),
+    (0x8c12_f3a4, true, 8, 2, "s i", "wallet.getNfts offset limit"),
+    (0x2025_e697, true, 0, 0, "", "wallet.getProofChallenge"),
+    (0xab83_b33a, true, 0, 0, "", "wallet.getState"),
+    (0xa883_0a83, true, 12, 5, "# 0.0! 0.1! s i", "wallet.getTransactions flags inbound outbound offset limit"),
+    (0x811c_eab6, true, 8, 1, "*s", "wallet.getTransactionsByIDs id"),
+    (0xa6bb_795d, true, 8, 1, "*s", "wallet.getTransactionsByMsgHash msg_hash"),
+    (0x5275_dfdd, true, 20, 4, "# 0.0! *o189 *s", "wallet.getUserAddresses flags force id addresses"),
+    (0xd8c7_2eec, true, 8, 3, "# o191 0.0o145", "wallet.replaceWallet flags wallet password"),
+    (0xd9e5_d9e2, true, 20, 5, "# y 0.0y o189 l", "wallet.sendTransfer flags data_normal data_gasless user_id random_id"),
+    (0x66b5_7b41, true, 20, 6, "# 0.1! l i s 0.0y", "wallet.tonConnectClaimRequest flags declined session_id msg_id app_request_id challenge_answer"),
+    (0xd63f_61ce, true, 12, 3, "# l 0.0y", "wallet.tonConnectCloseSession flags session_id body"),
+    (0xcc93_1046, true, 8, 2, "s s", "wallet.tonConnectCreateSession dapp_client_id manifest_url"),
+    (0x11ae_e065, true, 4, 3, "# 0.0s 0.1l", "wallet.tonConnectGetPending flags dapp_client_id session_id"),
+    (0xa7ff_b56e, true, 0, 0, "", "wallet.tonConnectGetSessions"),
+    (0x775d_7244, true, 8, 1, "l", "wallet.tonConnectNextEventId session_id"),
+    (0x338b_cf1c, true, 12, 2, "l s", "wallet.tonConnectRegisterKey session_id client_id"),
+    (0xc2c0_0779, true, 20, 6, "# 0.0! l y y 0.1s", "wallet.tonConnectSubmitConnectResult flags error session_id challenge_answer body trace_id"),
+    (0xfac6_7d3c, true, 20, 5, "# l i y 0.0s", "wallet.tonConnectSubmitResponse flags session_id msg_id body trace_id"),
+];

@@ -7,85 +7,20 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `account.AuthorizationForm`
-#[repr(transparent)]
-pub enum AuthorizationForm<'a> {
-    /// `account.authorizationForm#ad2e1cd8 flags:# required_types:Vector<SecureRequiredType> values:Vector<SecureValue> errors:Vector<SecureValueError> users:Vector<User> privacy_policy_url:flags.0?string = account.AuthorizationForm;`
-    AuthorizationForm(&'a types::account::AuthorizationForm<'a>),
-}
+/// `account.authorizationForm#ad2e1cd8 flags:# required_types:Vector<SecureRequiredType> values:Vector<SecureValue> errors:Vector<SecureValueError> users:Vector<User> privacy_policy_url:flags.0?string = account.AuthorizationForm;`
+pub type AuthorizationForm<'a> = tl::One<&'a types::account::AuthorizationForm<'a>>;
 
-impl tl::Serializable for AuthorizationForm<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AuthorizationForm(x) => tl::boxed(0xad2e_1cd8, *x, out),
-        }
-    }
-}
+/// `account.authorizations#4bff8ea0 authorization_ttl_days:int authorizations:Vector<Authorization> = account.Authorizations;`
+pub type Authorizations<'a> = tl::One<types::account::Authorizations<'a>>;
 
-/// `account.Authorizations`
-#[repr(transparent)]
-pub enum Authorizations<'a> {
-    /// `account.authorizations#4bff8ea0 authorization_ttl_days:int authorizations:Vector<Authorization> = account.Authorizations;`
-    Authorizations(types::account::Authorizations<'a>),
-}
+/// `account.autoDownloadSettings#63cacf26 low:AutoDownloadSettings medium:AutoDownloadSettings high:AutoDownloadSettings = account.AutoDownloadSettings;`
+pub type AutoDownloadSettings<'a> = tl::One<types::account::AutoDownloadSettings<'a>>;
 
-impl tl::Serializable for Authorizations<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Authorizations(x) => tl::boxed(0x4bff_8ea0, x, out),
-        }
-    }
-}
+/// `account.autoSaveSettings#4c3e069d users_settings:AutoSaveSettings chats_settings:AutoSaveSettings broadcasts_settings:AutoSaveSettings exceptions:Vector<AutoSaveException> chats:Vector<Chat> users:Vector<User> = account.AutoSaveSettings;`
+pub type AutoSaveSettings<'a> = tl::One<&'a types::account::AutoSaveSettings<'a>>;
 
-/// `account.AutoDownloadSettings`
-#[repr(transparent)]
-pub enum AutoDownloadSettings<'a> {
-    /// `account.autoDownloadSettings#63cacf26 low:AutoDownloadSettings medium:AutoDownloadSettings high:AutoDownloadSettings = account.AutoDownloadSettings;`
-    AutoDownloadSettings(types::account::AutoDownloadSettings<'a>),
-}
-
-impl tl::Serializable for AutoDownloadSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AutoDownloadSettings(x) => tl::boxed(0x63ca_cf26, x, out),
-        }
-    }
-}
-
-/// `account.AutoSaveSettings`
-#[repr(transparent)]
-pub enum AutoSaveSettings<'a> {
-    /// `account.autoSaveSettings#4c3e069d users_settings:AutoSaveSettings chats_settings:AutoSaveSettings broadcasts_settings:AutoSaveSettings exceptions:Vector<AutoSaveException> chats:Vector<Chat> users:Vector<User> = account.AutoSaveSettings;`
-    AutoSaveSettings(&'a types::account::AutoSaveSettings<'a>),
-}
-
-impl tl::Serializable for AutoSaveSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AutoSaveSettings(x) => tl::boxed(0x4c3e_069d, *x, out),
-        }
-    }
-}
-
-/// `account.BusinessChatLinks`
-#[repr(transparent)]
-pub enum BusinessChatLinks<'a> {
-    /// `account.businessChatLinks#ec43a2d1 links:Vector<BusinessChatLink> chats:Vector<Chat> users:Vector<User> = account.BusinessChatLinks;`
-    BusinessChatLinks(&'a types::account::BusinessChatLinks<'a>),
-}
-
-impl tl::Serializable for BusinessChatLinks<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BusinessChatLinks(x) => tl::boxed(0xec43_a2d1, *x, out),
-        }
-    }
-}
+/// `account.businessChatLinks#ec43a2d1 links:Vector<BusinessChatLink> chats:Vector<Chat> users:Vector<User> = account.BusinessChatLinks;`
+pub type BusinessChatLinks<'a> = tl::One<&'a types::account::BusinessChatLinks<'a>>;
 
 /// `account.ChatThemes`
 #[repr(C, u32)]
@@ -106,37 +41,11 @@ impl tl::Serializable for ChatThemes<'_> {
     }
 }
 
-/// `account.ConnectedBots`
-#[repr(transparent)]
-pub enum ConnectedBots<'a> {
-    /// `account.connectedBots#17d7f87b connected_bots:Vector<ConnectedBot> users:Vector<User> = account.ConnectedBots;`
-    ConnectedBots(types::account::ConnectedBots<'a>),
-}
+/// `account.connectedBots#17d7f87b connected_bots:Vector<ConnectedBot> users:Vector<User> = account.ConnectedBots;`
+pub type ConnectedBots<'a> = tl::One<types::account::ConnectedBots<'a>>;
 
-impl tl::Serializable for ConnectedBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ConnectedBots(x) => tl::boxed(0x17d7_f87b, x, out),
-        }
-    }
-}
-
-/// `account.ContentSettings`
-#[repr(transparent)]
-pub enum ContentSettings {
-    /// `account.contentSettings#57e28221 flags:# sensitive_enabled:flags.0?true sensitive_can_change:flags.1?true = account.ContentSettings;`
-    ContentSettings(types::account::ContentSettings),
-}
-
-impl tl::Serializable for ContentSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ContentSettings(x) => tl::boxed(0x57e2_8221, x, out),
-        }
-    }
-}
+/// `account.contentSettings#57e28221 flags:# sensitive_enabled:flags.0?true sensitive_can_change:flags.1?true = account.ContentSettings;`
+pub type ContentSettings = tl::One<types::account::ContentSettings>;
 
 /// `account.EmailVerified`
 #[repr(C, u32)]
@@ -176,117 +85,26 @@ impl tl::Serializable for EmojiStatuses<'_> {
     }
 }
 
-/// `account.PaidMessagesRevenue`
-#[repr(transparent)]
-pub enum PaidMessagesRevenue {
-    /// `account.paidMessagesRevenue#1e109708 stars_amount:long = account.PaidMessagesRevenue;`
-    PaidMessagesRevenue(types::account::PaidMessagesRevenue),
-}
+/// `account.paidMessagesRevenue#1e109708 stars_amount:long = account.PaidMessagesRevenue;`
+pub type PaidMessagesRevenue = tl::One<types::account::PaidMessagesRevenue>;
 
-impl tl::Serializable for PaidMessagesRevenue {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PaidMessagesRevenue(x) => tl::boxed(0x1e10_9708, x, out),
-        }
-    }
-}
+/// `account.passkeyRegistrationOptions#e16b5ce1 options:DataJSON = account.PasskeyRegistrationOptions;`
+pub type PasskeyRegistrationOptions<'a> = tl::One<types::account::PasskeyRegistrationOptions<'a>>;
 
-/// `account.PasskeyRegistrationOptions`
-#[repr(transparent)]
-pub enum PasskeyRegistrationOptions<'a> {
-    /// `account.passkeyRegistrationOptions#e16b5ce1 options:DataJSON = account.PasskeyRegistrationOptions;`
-    PasskeyRegistrationOptions(types::account::PasskeyRegistrationOptions<'a>),
-}
+/// `account.passkeys#f8e0aa1c passkeys:Vector<Passkey> = account.Passkeys;`
+pub type Passkeys<'a> = tl::One<types::account::Passkeys<'a>>;
 
-impl tl::Serializable for PasskeyRegistrationOptions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PasskeyRegistrationOptions(x) => tl::boxed(0xe16b_5ce1, x, out),
-        }
-    }
-}
+/// `account.password#957b50fb flags:# has_recovery:flags.0?true has_secure_values:flags.1?true has_password:flags.2?true current_algo:flags.2?PasswordKdfAlgo srp_B:flags.2?bytes srp_id:flags.2?long hint:flags.3?string email_unconfirmed_pattern:flags.4?string new_algo:PasswordKdfAlgo new_secure_algo:SecurePasswordKdfAlgo secure_random:bytes pending_reset_date:flags.5?int login_email_pattern:flags.6?string = account.Password;`
+pub type Password<'a> = tl::One<&'a types::account::Password<'a>>;
 
-/// `account.Passkeys`
-#[repr(transparent)]
-pub enum Passkeys<'a> {
-    /// `account.passkeys#f8e0aa1c passkeys:Vector<Passkey> = account.Passkeys;`
-    Passkeys(types::account::Passkeys<'a>),
-}
+/// `account.passwordInputSettings#c23727c9 flags:# new_algo:flags.0?PasswordKdfAlgo new_password_hash:flags.0?bytes hint:flags.0?string email:flags.1?string new_secure_settings:flags.2?SecureSecretSettings = account.PasswordInputSettings;`
+pub type PasswordInputSettings<'a> = tl::One<&'a types::account::PasswordInputSettings<'a>>;
 
-impl tl::Serializable for Passkeys<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Passkeys(x) => tl::boxed(0xf8e0_aa1c, x, out),
-        }
-    }
-}
+/// `account.passwordSettings#9a5c33e5 flags:# email:flags.0?string secure_settings:flags.1?SecureSecretSettings = account.PasswordSettings;`
+pub type PasswordSettings<'a> = tl::One<types::account::PasswordSettings<'a>>;
 
-/// `account.Password`
-#[repr(transparent)]
-pub enum Password<'a> {
-    /// `account.password#957b50fb flags:# has_recovery:flags.0?true has_secure_values:flags.1?true has_password:flags.2?true current_algo:flags.2?PasswordKdfAlgo srp_B:flags.2?bytes srp_id:flags.2?long hint:flags.3?string email_unconfirmed_pattern:flags.4?string new_algo:PasswordKdfAlgo new_secure_algo:SecurePasswordKdfAlgo secure_random:bytes pending_reset_date:flags.5?int login_email_pattern:flags.6?string = account.Password;`
-    Password(&'a types::account::Password<'a>),
-}
-
-impl tl::Serializable for Password<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Password(x) => tl::boxed(0x957b_50fb, *x, out),
-        }
-    }
-}
-
-/// `account.PasswordInputSettings`
-#[repr(transparent)]
-pub enum PasswordInputSettings<'a> {
-    /// `account.passwordInputSettings#c23727c9 flags:# new_algo:flags.0?PasswordKdfAlgo new_password_hash:flags.0?bytes hint:flags.0?string email:flags.1?string new_secure_settings:flags.2?SecureSecretSettings = account.PasswordInputSettings;`
-    PasswordInputSettings(&'a types::account::PasswordInputSettings<'a>),
-}
-
-impl tl::Serializable for PasswordInputSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PasswordInputSettings(x) => tl::boxed(0xc237_27c9, *x, out),
-        }
-    }
-}
-
-/// `account.PasswordSettings`
-#[repr(transparent)]
-pub enum PasswordSettings<'a> {
-    /// `account.passwordSettings#9a5c33e5 flags:# email:flags.0?string secure_settings:flags.1?SecureSecretSettings = account.PasswordSettings;`
-    PasswordSettings(types::account::PasswordSettings<'a>),
-}
-
-impl tl::Serializable for PasswordSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PasswordSettings(x) => tl::boxed(0x9a5c_33e5, x, out),
-        }
-    }
-}
-
-/// `account.PrivacyRules`
-#[repr(transparent)]
-pub enum PrivacyRules<'a> {
-    /// `account.privacyRules#50a04e45 rules:Vector<PrivacyRule> chats:Vector<Chat> users:Vector<User> = account.PrivacyRules;`
-    PrivacyRules(&'a types::account::PrivacyRules<'a>),
-}
-
-impl tl::Serializable for PrivacyRules<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PrivacyRules(x) => tl::boxed(0x50a0_4e45, *x, out),
-        }
-    }
-}
+/// `account.privacyRules#50a04e45 rules:Vector<PrivacyRule> chats:Vector<Chat> users:Vector<User> = account.PrivacyRules;`
+pub type PrivacyRules<'a> = tl::One<&'a types::account::PrivacyRules<'a>>;
 
 /// `account.ResetPasswordResult`
 #[repr(C, u32)]
@@ -310,21 +128,8 @@ impl tl::Serializable for ResetPasswordResult {
     }
 }
 
-/// `account.ResolvedBusinessChatLinks`
-#[repr(transparent)]
-pub enum ResolvedBusinessChatLinks<'a> {
-    /// `account.resolvedBusinessChatLinks#9a23af21 flags:# peer:Peer message:string entities:flags.0?Vector<MessageEntity> chats:Vector<Chat> users:Vector<User> = account.ResolvedBusinessChatLinks;`
-    ResolvedBusinessChatLinks(&'a types::account::ResolvedBusinessChatLinks<'a>),
-}
-
-impl tl::Serializable for ResolvedBusinessChatLinks<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ResolvedBusinessChatLinks(x) => tl::boxed(0x9a23_af21, *x, out),
-        }
-    }
-}
+/// `account.resolvedBusinessChatLinks#9a23af21 flags:# peer:Peer message:string entities:flags.0?Vector<MessageEntity> chats:Vector<Chat> users:Vector<User> = account.ResolvedBusinessChatLinks;`
+pub type ResolvedBusinessChatLinks<'a> = tl::One<&'a types::account::ResolvedBusinessChatLinks<'a>>;
 
 /// `account.SavedMusicIds`
 #[repr(C, u32)]
@@ -383,37 +188,11 @@ impl tl::Serializable for SavedRingtones<'_> {
     }
 }
 
-/// `account.SentEmailCode`
-#[repr(transparent)]
-pub enum SentEmailCode<'a> {
-    /// `account.sentEmailCode#811f854f email_pattern:string length:int = account.SentEmailCode;`
-    SentEmailCode(types::account::SentEmailCode<'a>),
-}
+/// `account.sentEmailCode#811f854f email_pattern:string length:int = account.SentEmailCode;`
+pub type SentEmailCode<'a> = tl::One<types::account::SentEmailCode<'a>>;
 
-impl tl::Serializable for SentEmailCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SentEmailCode(x) => tl::boxed(0x811f_854f, x, out),
-        }
-    }
-}
-
-/// `account.Takeout`
-#[repr(transparent)]
-pub enum Takeout {
-    /// `account.takeout#4dba4501 id:long = account.Takeout;`
-    Takeout(types::account::Takeout),
-}
-
-impl tl::Serializable for Takeout {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Takeout(x) => tl::boxed(0x4dba_4501, x, out),
-        }
-    }
-}
+/// `account.takeout#4dba4501 id:long = account.Takeout;`
+pub type Takeout = tl::One<types::account::Takeout>;
 
 /// `account.Themes`
 #[repr(C, u32)]
@@ -434,21 +213,8 @@ impl tl::Serializable for Themes<'_> {
     }
 }
 
-/// `account.TmpPassword`
-#[repr(transparent)]
-pub enum TmpPassword<'a> {
-    /// `account.tmpPassword#db64fd34 tmp_password:bytes valid_until:int = account.TmpPassword;`
-    TmpPassword(types::account::TmpPassword<'a>),
-}
-
-impl tl::Serializable for TmpPassword<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TmpPassword(x) => tl::boxed(0xdb64_fd34, x, out),
-        }
-    }
-}
+/// `account.tmpPassword#db64fd34 tmp_password:bytes valid_until:int = account.TmpPassword;`
+pub type TmpPassword<'a> = tl::One<types::account::TmpPassword<'a>>;
 
 /// `account.WallPapers`
 #[repr(C, u32)]
@@ -469,21 +235,8 @@ impl tl::Serializable for WallPapers<'_> {
     }
 }
 
-/// `account.WebAuthorizations`
-#[repr(transparent)]
-pub enum WebAuthorizations<'a> {
-    /// `account.webAuthorizations#ed56c9fc authorizations:Vector<WebAuthorization> users:Vector<User> = account.WebAuthorizations;`
-    WebAuthorizations(types::account::WebAuthorizations<'a>),
-}
-
-impl tl::Serializable for WebAuthorizations<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WebAuthorizations(x) => tl::boxed(0xed56_c9fc, x, out),
-        }
-    }
-}
+/// `account.webAuthorizations#ed56c9fc authorizations:Vector<WebAuthorization> users:Vector<User> = account.WebAuthorizations;`
+pub type WebAuthorizations<'a> = tl::One<types::account::WebAuthorizations<'a>>;
 
 /// `account.WebBrowserSettings`
 #[repr(C, u32)]

@@ -54,53 +54,14 @@ impl tl::Serializable for CodeType {
     }
 }
 
-/// `auth.ExportedAuthorization`
-#[repr(transparent)]
-pub enum ExportedAuthorization<'a> {
-    /// `auth.exportedAuthorization#b434e2b8 id:long bytes:bytes = auth.ExportedAuthorization;`
-    ExportedAuthorization(types::auth::ExportedAuthorization<'a>),
-}
+/// `auth.exportedAuthorization#b434e2b8 id:long bytes:bytes = auth.ExportedAuthorization;`
+pub type ExportedAuthorization<'a> = tl::One<types::auth::ExportedAuthorization<'a>>;
 
-impl tl::Serializable for ExportedAuthorization<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedAuthorization(x) => tl::boxed(0xb434_e2b8, x, out),
-        }
-    }
-}
+/// `auth.firebasePnvIntent#df5ac00c nonce:string digital_credential_payload:string = auth.FirebasePnvIntent;`
+pub type FirebasePnvIntent<'a> = tl::One<types::auth::FirebasePnvIntent<'a>>;
 
-/// `auth.FirebasePnvIntent`
-#[repr(transparent)]
-pub enum FirebasePnvIntent<'a> {
-    /// `auth.firebasePnvIntent#df5ac00c nonce:string digital_credential_payload:string = auth.FirebasePnvIntent;`
-    FirebasePnvIntent(types::auth::FirebasePnvIntent<'a>),
-}
-
-impl tl::Serializable for FirebasePnvIntent<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::FirebasePnvIntent(x) => tl::boxed(0xdf5a_c00c, x, out),
-        }
-    }
-}
-
-/// `auth.LoggedOut`
-#[repr(transparent)]
-pub enum LoggedOut<'a> {
-    /// `auth.loggedOut#c3a2835f flags:# future_auth_token:flags.0?bytes = auth.LoggedOut;`
-    LoggedOut(types::auth::LoggedOut<'a>),
-}
-
-impl tl::Serializable for LoggedOut<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::LoggedOut(x) => tl::boxed(0xc3a2_835f, x, out),
-        }
-    }
-}
+/// `auth.loggedOut#c3a2835f flags:# future_auth_token:flags.0?bytes = auth.LoggedOut;`
+pub type LoggedOut<'a> = tl::One<types::auth::LoggedOut<'a>>;
 
 /// `auth.LoginToken`
 #[repr(C, u32)]
@@ -124,37 +85,11 @@ impl tl::Serializable for LoginToken<'_> {
     }
 }
 
-/// `auth.PasskeyLoginOptions`
-#[repr(transparent)]
-pub enum PasskeyLoginOptions<'a> {
-    /// `auth.passkeyLoginOptions#e2037789 options:DataJSON = auth.PasskeyLoginOptions;`
-    PasskeyLoginOptions(types::auth::PasskeyLoginOptions<'a>),
-}
+/// `auth.passkeyLoginOptions#e2037789 options:DataJSON = auth.PasskeyLoginOptions;`
+pub type PasskeyLoginOptions<'a> = tl::One<types::auth::PasskeyLoginOptions<'a>>;
 
-impl tl::Serializable for PasskeyLoginOptions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PasskeyLoginOptions(x) => tl::boxed(0xe203_7789, x, out),
-        }
-    }
-}
-
-/// `auth.PasswordRecovery`
-#[repr(transparent)]
-pub enum PasswordRecovery<'a> {
-    /// `auth.passwordRecovery#137948a5 email_pattern:string = auth.PasswordRecovery;`
-    PasswordRecovery(types::auth::PasswordRecovery<'a>),
-}
-
-impl tl::Serializable for PasswordRecovery<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PasswordRecovery(x) => tl::boxed(0x1379_48a5, x, out),
-        }
-    }
-}
+/// `auth.passwordRecovery#137948a5 email_pattern:string = auth.PasswordRecovery;`
+pub type PasswordRecovery<'a> = tl::One<types::auth::PasswordRecovery<'a>>;
 
 /// `auth.SentCode`
 #[repr(C, u32)]

@@ -7,98 +7,20 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `bots.AccessSettings`
-#[repr(transparent)]
-pub enum AccessSettings<'a> {
-    /// `bots.accessSettings#dd1fbf93 flags:# restricted:flags.0?true add_users:flags.1?Vector<User> = bots.AccessSettings;`
-    AccessSettings(types::bots::AccessSettings<'a>),
-}
+/// `bots.accessSettings#dd1fbf93 flags:# restricted:flags.0?true add_users:flags.1?Vector<User> = bots.AccessSettings;`
+pub type AccessSettings<'a> = tl::One<types::bots::AccessSettings<'a>>;
 
-impl tl::Serializable for AccessSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AccessSettings(x) => tl::boxed(0xdd1f_bf93, x, out),
-        }
-    }
-}
+/// `bots.botInfo#e8a775b0 name:string about:string description:string = bots.BotInfo;`
+pub type BotInfo<'a> = tl::One<&'a types::bots::BotInfo<'a>>;
 
-/// `bots.BotInfo`
-#[repr(transparent)]
-pub enum BotInfo<'a> {
-    /// `bots.botInfo#e8a775b0 name:string about:string description:string = bots.BotInfo;`
-    BotInfo(&'a types::bots::BotInfo<'a>),
-}
+/// `bots.exportedBotToken#3c60b621 token:string = bots.ExportedBotToken;`
+pub type ExportedBotToken<'a> = tl::One<types::bots::ExportedBotToken<'a>>;
 
-impl tl::Serializable for BotInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotInfo(x) => tl::boxed(0xe8a7_75b0, *x, out),
-        }
-    }
-}
+/// `bots.popularAppBots#1991b13b flags:# next_offset:flags.0?string users:Vector<User> = bots.PopularAppBots;`
+pub type PopularAppBots<'a> = tl::One<types::bots::PopularAppBots<'a>>;
 
-/// `bots.ExportedBotToken`
-#[repr(transparent)]
-pub enum ExportedBotToken<'a> {
-    /// `bots.exportedBotToken#3c60b621 token:string = bots.ExportedBotToken;`
-    ExportedBotToken(types::bots::ExportedBotToken<'a>),
-}
+/// `bots.previewInfo#0ca71d64 media:Vector<BotPreviewMedia> lang_codes:Vector<string> = bots.PreviewInfo;`
+pub type PreviewInfo<'a> = tl::One<types::bots::PreviewInfo<'a>>;
 
-impl tl::Serializable for ExportedBotToken<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedBotToken(x) => tl::boxed(0x3c60_b621, x, out),
-        }
-    }
-}
-
-/// `bots.PopularAppBots`
-#[repr(transparent)]
-pub enum PopularAppBots<'a> {
-    /// `bots.popularAppBots#1991b13b flags:# next_offset:flags.0?string users:Vector<User> = bots.PopularAppBots;`
-    PopularAppBots(types::bots::PopularAppBots<'a>),
-}
-
-impl tl::Serializable for PopularAppBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PopularAppBots(x) => tl::boxed(0x1991_b13b, x, out),
-        }
-    }
-}
-
-/// `bots.PreviewInfo`
-#[repr(transparent)]
-pub enum PreviewInfo<'a> {
-    /// `bots.previewInfo#0ca71d64 media:Vector<BotPreviewMedia> lang_codes:Vector<string> = bots.PreviewInfo;`
-    PreviewInfo(types::bots::PreviewInfo<'a>),
-}
-
-impl tl::Serializable for PreviewInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PreviewInfo(x) => tl::boxed(0x0ca7_1d64, x, out),
-        }
-    }
-}
-
-/// `bots.RequestedButton`
-#[repr(transparent)]
-pub enum RequestedButton<'a> {
-    /// `bots.requestedButton#f13bbcd7 webapp_req_id:string = bots.RequestedButton;`
-    RequestedButton(types::bots::RequestedButton<'a>),
-}
-
-impl tl::Serializable for RequestedButton<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::RequestedButton(x) => tl::boxed(0xf13b_bcd7, x, out),
-        }
-    }
-}
+/// `bots.requestedButton#f13bbcd7 webapp_req_id:string = bots.RequestedButton;`
+pub type RequestedButton<'a> = tl::One<types::bots::RequestedButton<'a>>;

@@ -7,37 +7,11 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `channels.AdminLogResults`
-#[repr(transparent)]
-pub enum AdminLogResults<'a> {
-    /// `channels.adminLogResults#ed8af74d events:Vector<ChannelAdminLogEvent> chats:Vector<Chat> users:Vector<User> = channels.AdminLogResults;`
-    AdminLogResults(&'a types::channels::AdminLogResults<'a>),
-}
+/// `channels.adminLogResults#ed8af74d events:Vector<ChannelAdminLogEvent> chats:Vector<Chat> users:Vector<User> = channels.AdminLogResults;`
+pub type AdminLogResults<'a> = tl::One<&'a types::channels::AdminLogResults<'a>>;
 
-impl tl::Serializable for AdminLogResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AdminLogResults(x) => tl::boxed(0xed8a_f74d, *x, out),
-        }
-    }
-}
-
-/// `channels.ChannelParticipant`
-#[repr(transparent)]
-pub enum ChannelParticipant<'a> {
-    /// `channels.channelParticipant#dfb80317 participant:ChannelParticipant chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipant;`
-    ChannelParticipant(&'a types::channels::ChannelParticipant<'a>),
-}
-
-impl tl::Serializable for ChannelParticipant<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChannelParticipant(x) => tl::boxed(0xdfb8_0317, *x, out),
-        }
-    }
-}
+/// `channels.channelParticipant#dfb80317 participant:ChannelParticipant chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipant;`
+pub type ChannelParticipant<'a> = tl::One<&'a types::channels::ChannelParticipant<'a>>;
 
 /// `channels.ChannelParticipants`
 #[repr(C, u32)]
@@ -58,21 +32,8 @@ impl tl::Serializable for ChannelParticipants<'_> {
     }
 }
 
-/// `channels.SendAsPeers`
-#[repr(transparent)]
-pub enum SendAsPeers<'a> {
-    /// `channels.sendAsPeers#f496b0c6 peers:Vector<SendAsPeer> chats:Vector<Chat> users:Vector<User> = channels.SendAsPeers;`
-    SendAsPeers(&'a types::channels::SendAsPeers<'a>),
-}
-
-impl tl::Serializable for SendAsPeers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SendAsPeers(x) => tl::boxed(0xf496_b0c6, *x, out),
-        }
-    }
-}
+/// `channels.sendAsPeers#f496b0c6 peers:Vector<SendAsPeer> chats:Vector<Chat> users:Vector<User> = channels.SendAsPeers;`
+pub type SendAsPeers<'a> = tl::One<&'a types::channels::SendAsPeers<'a>>;
 
 /// `channels.SponsoredMessageReportResult`
 #[repr(C, u32)]

@@ -26,50 +26,11 @@ impl tl::Serializable for ChatlistInvite<'_> {
     }
 }
 
-/// `chatlists.ChatlistUpdates`
-#[repr(transparent)]
-pub enum ChatlistUpdates<'a> {
-    /// `chatlists.chatlistUpdates#93bd878d missing_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistUpdates;`
-    ChatlistUpdates(&'a types::chatlists::ChatlistUpdates<'a>),
-}
+/// `chatlists.chatlistUpdates#93bd878d missing_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistUpdates;`
+pub type ChatlistUpdates<'a> = tl::One<&'a types::chatlists::ChatlistUpdates<'a>>;
 
-impl tl::Serializable for ChatlistUpdates<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatlistUpdates(x) => tl::boxed(0x93bd_878d, *x, out),
-        }
-    }
-}
+/// `chatlists.exportedChatlistInvite#10e6e3a6 filter:DialogFilter invite:ExportedChatlistInvite = chatlists.ExportedChatlistInvite;`
+pub type ExportedChatlistInvite<'a> = tl::One<types::chatlists::ExportedChatlistInvite<'a>>;
 
-/// `chatlists.ExportedChatlistInvite`
-#[repr(transparent)]
-pub enum ExportedChatlistInvite<'a> {
-    /// `chatlists.exportedChatlistInvite#10e6e3a6 filter:DialogFilter invite:ExportedChatlistInvite = chatlists.ExportedChatlistInvite;`
-    ExportedChatlistInvite(types::chatlists::ExportedChatlistInvite<'a>),
-}
-
-impl tl::Serializable for ExportedChatlistInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedChatlistInvite(x) => tl::boxed(0x10e6_e3a6, x, out),
-        }
-    }
-}
-
-/// `chatlists.ExportedInvites`
-#[repr(transparent)]
-pub enum ExportedInvites<'a> {
-    /// `chatlists.exportedInvites#10ab6dc7 invites:Vector<ExportedChatlistInvite> chats:Vector<Chat> users:Vector<User> = chatlists.ExportedInvites;`
-    ExportedInvites(&'a types::chatlists::ExportedInvites<'a>),
-}
-
-impl tl::Serializable for ExportedInvites<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedInvites(x) => tl::boxed(0x10ab_6dc7, *x, out),
-        }
-    }
-}
+/// `chatlists.exportedInvites#10ab6dc7 invites:Vector<ExportedChatlistInvite> chats:Vector<Chat> users:Vector<User> = chatlists.ExportedInvites;`
+pub type ExportedInvites<'a> = tl::One<&'a types::chatlists::ExportedInvites<'a>>;

@@ -7,34 +7,8 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `communities.ParticipantJoinedChats`
-#[repr(transparent)]
-pub enum ParticipantJoinedChats<'a> {
-    /// `communities.participantJoinedChats#8d78512a creator_chat_ids:Vector<long> joined_chat_ids:Vector<long> chats:Vector<Chat> users:Vector<User> = communities.ParticipantJoinedChats;`
-    ParticipantJoinedChats(&'a types::communities::ParticipantJoinedChats<'a>),
-}
+/// `communities.participantJoinedChats#8d78512a creator_chat_ids:Vector<long> joined_chat_ids:Vector<long> chats:Vector<Chat> users:Vector<User> = communities.ParticipantJoinedChats;`
+pub type ParticipantJoinedChats<'a> = tl::One<&'a types::communities::ParticipantJoinedChats<'a>>;
 
-impl tl::Serializable for ParticipantJoinedChats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ParticipantJoinedChats(x) => tl::boxed(0x8d78_512a, *x, out),
-        }
-    }
-}
-
-/// `communities.PeerLinkRequests`
-#[repr(transparent)]
-pub enum PeerLinkRequests<'a> {
-    /// `communities.peerLinkRequests#2244afad flags:# total_count:int requests:Vector<CommunityPeerRequest> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = communities.PeerLinkRequests;`
-    PeerLinkRequests(&'a types::communities::PeerLinkRequests<'a>),
-}
-
-impl tl::Serializable for PeerLinkRequests<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerLinkRequests(x) => tl::boxed(0x2244_afad, *x, out),
-        }
-    }
-}
+/// `communities.peerLinkRequests#2244afad flags:# total_count:int requests:Vector<CommunityPeerRequest> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = communities.PeerLinkRequests;`
+pub type PeerLinkRequests<'a> = tl::One<&'a types::communities::PeerLinkRequests<'a>>;

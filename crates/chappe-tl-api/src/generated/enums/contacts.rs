@@ -26,21 +26,8 @@ impl tl::Serializable for Blocked<'_> {
     }
 }
 
-/// `contacts.ContactBirthdays`
-#[repr(transparent)]
-pub enum ContactBirthdays<'a> {
-    /// `contacts.contactBirthdays#114ff30d contacts:Vector<ContactBirthday> users:Vector<User> = contacts.ContactBirthdays;`
-    ContactBirthdays(types::contacts::ContactBirthdays<'a>),
-}
-
-impl tl::Serializable for ContactBirthdays<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ContactBirthdays(x) => tl::boxed(0x114f_f30d, x, out),
-        }
-    }
-}
+/// `contacts.contactBirthdays#114ff30d contacts:Vector<ContactBirthday> users:Vector<User> = contacts.ContactBirthdays;`
+pub type ContactBirthdays<'a> = tl::One<types::contacts::ContactBirthdays<'a>>;
 
 /// `contacts.Contacts`
 #[repr(C, u32)]
@@ -61,53 +48,14 @@ impl tl::Serializable for Contacts<'_> {
     }
 }
 
-/// `contacts.Found`
-#[repr(transparent)]
-pub enum Found<'a> {
-    /// `contacts.found#b3134d9d my_results:Vector<Peer> results:Vector<Peer> chats:Vector<Chat> users:Vector<User> = contacts.Found;`
-    Found(&'a types::contacts::Found<'a>),
-}
+/// `contacts.found#b3134d9d my_results:Vector<Peer> results:Vector<Peer> chats:Vector<Chat> users:Vector<User> = contacts.Found;`
+pub type Found<'a> = tl::One<&'a types::contacts::Found<'a>>;
 
-impl tl::Serializable for Found<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Found(x) => tl::boxed(0xb313_4d9d, *x, out),
-        }
-    }
-}
+/// `contacts.importedContacts#77d01c3b imported:Vector<ImportedContact> popular_invites:Vector<PopularContact> retry_contacts:Vector<long> users:Vector<User> = contacts.ImportedContacts;`
+pub type ImportedContacts<'a> = tl::One<&'a types::contacts::ImportedContacts<'a>>;
 
-/// `contacts.ImportedContacts`
-#[repr(transparent)]
-pub enum ImportedContacts<'a> {
-    /// `contacts.importedContacts#77d01c3b imported:Vector<ImportedContact> popular_invites:Vector<PopularContact> retry_contacts:Vector<long> users:Vector<User> = contacts.ImportedContacts;`
-    ImportedContacts(&'a types::contacts::ImportedContacts<'a>),
-}
-
-impl tl::Serializable for ImportedContacts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ImportedContacts(x) => tl::boxed(0x77d0_1c3b, *x, out),
-        }
-    }
-}
-
-/// `contacts.ResolvedPeer`
-#[repr(transparent)]
-pub enum ResolvedPeer<'a> {
-    /// `contacts.resolvedPeer#7f077ad9 peer:Peer chats:Vector<Chat> users:Vector<User> = contacts.ResolvedPeer;`
-    ResolvedPeer(&'a types::contacts::ResolvedPeer<'a>),
-}
-
-impl tl::Serializable for ResolvedPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ResolvedPeer(x) => tl::boxed(0x7f07_7ad9, *x, out),
-        }
-    }
-}
+/// `contacts.resolvedPeer#7f077ad9 peer:Peer chats:Vector<Chat> users:Vector<User> = contacts.ResolvedPeer;`
+pub type ResolvedPeer<'a> = tl::One<&'a types::contacts::ResolvedPeer<'a>>;
 
 /// `contacts.SponsoredPeers`
 #[repr(C, u32)]

@@ -7,18 +7,5 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `fragment.CollectibleInfo`
-#[repr(transparent)]
-pub enum CollectibleInfo<'a> {
-    /// `fragment.collectibleInfo#6ebdff91 purchase_date:int currency:string amount:long crypto_currency:string crypto_amount:long url:string = fragment.CollectibleInfo;`
-    CollectibleInfo(&'a types::fragment::CollectibleInfo<'a>),
-}
-
-impl tl::Serializable for CollectibleInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CollectibleInfo(x) => tl::boxed(0x6ebd_ff91, *x, out),
-        }
-    }
-}
+/// `fragment.collectibleInfo#6ebdff91 purchase_date:int currency:string amount:long crypto_currency:string crypto_amount:long url:string = fragment.CollectibleInfo;`
+pub type CollectibleInfo<'a> = tl::One<&'a types::fragment::CollectibleInfo<'a>>;

@@ -64,37 +64,11 @@ impl tl::Serializable for CountriesList<'_> {
     }
 }
 
-/// `help.Country`
-#[repr(transparent)]
-pub enum Country<'a> {
-    /// `help.country#c3878e23 flags:# hidden:flags.0?true iso2:string default_name:string name:flags.1?string country_codes:Vector<help.CountryCode> = help.Country;`
-    Country(&'a types::help::Country<'a>),
-}
+/// `help.country#c3878e23 flags:# hidden:flags.0?true iso2:string default_name:string name:flags.1?string country_codes:Vector<help.CountryCode> = help.Country;`
+pub type Country<'a> = tl::One<&'a types::help::Country<'a>>;
 
-impl tl::Serializable for Country<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Country(x) => tl::boxed(0xc387_8e23, *x, out),
-        }
-    }
-}
-
-/// `help.CountryCode`
-#[repr(transparent)]
-pub enum CountryCode<'a> {
-    /// `help.countryCode#4203c5ef flags:# country_code:string prefixes:flags.0?Vector<string> patterns:flags.1?Vector<string> = help.CountryCode;`
-    CountryCode(&'a types::help::CountryCode<'a>),
-}
-
-impl tl::Serializable for CountryCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CountryCode(x) => tl::boxed(0x4203_c5ef, *x, out),
-        }
-    }
-}
+/// `help.countryCode#4203c5ef flags:# country_code:string prefixes:flags.0?Vector<string> patterns:flags.1?Vector<string> = help.CountryCode;`
+pub type CountryCode<'a> = tl::One<&'a types::help::CountryCode<'a>>;
 
 /// `help.DeepLinkInfo`
 #[repr(C, u32)]
@@ -115,21 +89,8 @@ impl tl::Serializable for DeepLinkInfo<'_> {
     }
 }
 
-/// `help.InviteText`
-#[repr(transparent)]
-pub enum InviteText<'a> {
-    /// `help.inviteText#18cb9f78 message:string = help.InviteText;`
-    InviteText(types::help::InviteText<'a>),
-}
-
-impl tl::Serializable for InviteText<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InviteText(x) => tl::boxed(0x18cb_9f78, x, out),
-        }
-    }
-}
+/// `help.inviteText#18cb9f78 message:string = help.InviteText;`
+pub type InviteText<'a> = tl::One<types::help::InviteText<'a>>;
 
 /// `help.PassportConfig`
 #[repr(C, u32)]
@@ -150,21 +111,8 @@ impl tl::Serializable for PassportConfig<'_> {
     }
 }
 
-/// `help.PeerColorOption`
-#[repr(transparent)]
-pub enum PeerColorOption<'a> {
-    /// `help.peerColorOption#adec6ebe flags:# hidden:flags.0?true color_id:int colors:flags.1?help.PeerColorSet dark_colors:flags.2?help.PeerColorSet channel_min_level:flags.3?int group_min_level:flags.4?int = help.PeerColorOption;`
-    PeerColorOption(&'a types::help::PeerColorOption<'a>),
-}
-
-impl tl::Serializable for PeerColorOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerColorOption(x) => tl::boxed(0xadec_6ebe, *x, out),
-        }
-    }
-}
+/// `help.peerColorOption#adec6ebe flags:# hidden:flags.0?true color_id:int colors:flags.1?help.PeerColorSet dark_colors:flags.2?help.PeerColorSet channel_min_level:flags.3?int group_min_level:flags.4?int = help.PeerColorOption;`
+pub type PeerColorOption<'a> = tl::One<&'a types::help::PeerColorOption<'a>>;
 
 /// `help.PeerColorSet`
 #[repr(C, u32)]
@@ -204,21 +152,8 @@ impl tl::Serializable for PeerColors<'_> {
     }
 }
 
-/// `help.PremiumPromo`
-#[repr(transparent)]
-pub enum PremiumPromo<'a> {
-    /// `help.premiumPromo#5334759c status_text:string status_entities:Vector<MessageEntity> video_sections:Vector<string> videos:Vector<Document> period_options:Vector<PremiumSubscriptionOption> users:Vector<User> = help.PremiumPromo;`
-    PremiumPromo(&'a types::help::PremiumPromo<'a>),
-}
-
-impl tl::Serializable for PremiumPromo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PremiumPromo(x) => tl::boxed(0x5334_759c, *x, out),
-        }
-    }
-}
+/// `help.premiumPromo#5334759c status_text:string status_entities:Vector<MessageEntity> video_sections:Vector<string> videos:Vector<Document> period_options:Vector<PremiumSubscriptionOption> users:Vector<User> = help.PremiumPromo;`
+pub type PremiumPromo<'a> = tl::One<&'a types::help::PremiumPromo<'a>>;
 
 /// `help.PromoData`
 #[repr(C, u32)]
@@ -239,69 +174,17 @@ impl tl::Serializable for PromoData<'_> {
     }
 }
 
-/// `help.RecentMeUrls`
-#[repr(transparent)]
-pub enum RecentMeUrls<'a> {
-    /// `help.recentMeUrls#0e0310d7 urls:Vector<RecentMeUrl> chats:Vector<Chat> users:Vector<User> = help.RecentMeUrls;`
-    RecentMeUrls(&'a types::help::RecentMeUrls<'a>),
-}
+/// `help.recentMeUrls#0e0310d7 urls:Vector<RecentMeUrl> chats:Vector<Chat> users:Vector<User> = help.RecentMeUrls;`
+pub type RecentMeUrls<'a> = tl::One<&'a types::help::RecentMeUrls<'a>>;
 
-impl tl::Serializable for RecentMeUrls<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::RecentMeUrls(x) => tl::boxed(0x0e03_10d7, *x, out),
-        }
-    }
-}
+/// `help.support#17c6b5f6 phone_number:string user:User = help.Support;`
+pub type Support<'a> = tl::One<types::help::Support<'a>>;
 
-/// `help.Support`
-#[repr(transparent)]
-pub enum Support<'a> {
-    /// `help.support#17c6b5f6 phone_number:string user:User = help.Support;`
-    Support(types::help::Support<'a>),
-}
+/// `help.supportName#8c05f1c9 name:string = help.SupportName;`
+pub type SupportName<'a> = tl::One<types::help::SupportName<'a>>;
 
-impl tl::Serializable for Support<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Support(x) => tl::boxed(0x17c6_b5f6, x, out),
-        }
-    }
-}
-
-/// `help.SupportName`
-#[repr(transparent)]
-pub enum SupportName<'a> {
-    /// `help.supportName#8c05f1c9 name:string = help.SupportName;`
-    SupportName(types::help::SupportName<'a>),
-}
-
-impl tl::Serializable for SupportName<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SupportName(x) => tl::boxed(0x8c05_f1c9, x, out),
-        }
-    }
-}
-
-/// `help.TermsOfService`
-#[repr(transparent)]
-pub enum TermsOfService<'a> {
-    /// `help.termsOfService#780a0310 flags:# popup:flags.0?true id:DataJSON text:string entities:Vector<MessageEntity> min_age_confirm:flags.1?int = help.TermsOfService;`
-    TermsOfService(&'a types::help::TermsOfService<'a>),
-}
-
-impl tl::Serializable for TermsOfService<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TermsOfService(x) => tl::boxed(0x780a_0310, *x, out),
-        }
-    }
-}
+/// `help.termsOfService#780a0310 flags:# popup:flags.0?true id:DataJSON text:string entities:Vector<MessageEntity> min_age_confirm:flags.1?int = help.TermsOfService;`
+pub type TermsOfService<'a> = tl::One<&'a types::help::TermsOfService<'a>>;
 
 /// `help.TermsOfServiceUpdate`
 #[repr(C, u32)]

@@ -7,53 +7,14 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `messages.AffectedFoundMessages`
-#[repr(transparent)]
-pub enum AffectedFoundMessages<'a> {
-    /// `messages.affectedFoundMessages#ef8d3e6c pts:int pts_count:int offset:int messages:Vector<int> = messages.AffectedFoundMessages;`
-    AffectedFoundMessages(types::messages::AffectedFoundMessages<'a>),
-}
+/// `messages.affectedFoundMessages#ef8d3e6c pts:int pts_count:int offset:int messages:Vector<int> = messages.AffectedFoundMessages;`
+pub type AffectedFoundMessages<'a> = tl::One<types::messages::AffectedFoundMessages<'a>>;
 
-impl tl::Serializable for AffectedFoundMessages<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AffectedFoundMessages(x) => tl::boxed(0xef8d_3e6c, x, out),
-        }
-    }
-}
+/// `messages.affectedHistory#b45c69d1 pts:int pts_count:int offset:int = messages.AffectedHistory;`
+pub type AffectedHistory = tl::One<types::messages::AffectedHistory>;
 
-/// `messages.AffectedHistory`
-#[repr(transparent)]
-pub enum AffectedHistory {
-    /// `messages.affectedHistory#b45c69d1 pts:int pts_count:int offset:int = messages.AffectedHistory;`
-    AffectedHistory(types::messages::AffectedHistory),
-}
-
-impl tl::Serializable for AffectedHistory {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AffectedHistory(x) => tl::boxed(0xb45c_69d1, x, out),
-        }
-    }
-}
-
-/// `messages.AffectedMessages`
-#[repr(transparent)]
-pub enum AffectedMessages {
-    /// `messages.affectedMessages#84d19185 pts:int pts_count:int = messages.AffectedMessages;`
-    AffectedMessages(types::messages::AffectedMessages),
-}
-
-impl tl::Serializable for AffectedMessages {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AffectedMessages(x) => tl::boxed(0x84d1_9185, x, out),
-        }
-    }
-}
+/// `messages.affectedMessages#84d19185 pts:int pts_count:int = messages.AffectedMessages;`
+pub type AffectedMessages = tl::One<types::messages::AffectedMessages>;
 
 /// `messages.AllStickers`
 #[repr(C, u32)]
@@ -74,21 +35,8 @@ impl tl::Serializable for AllStickers<'_> {
     }
 }
 
-/// `messages.ArchivedStickers`
-#[repr(transparent)]
-pub enum ArchivedStickers<'a> {
-    /// `messages.archivedStickers#4fcba9c8 count:int sets:Vector<StickerSetCovered> = messages.ArchivedStickers;`
-    ArchivedStickers(types::messages::ArchivedStickers<'a>),
-}
-
-impl tl::Serializable for ArchivedStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ArchivedStickers(x) => tl::boxed(0x4fcb_a9c8, x, out),
-        }
-    }
-}
+/// `messages.archivedStickers#4fcba9c8 count:int sets:Vector<StickerSetCovered> = messages.ArchivedStickers;`
+pub type ArchivedStickers<'a> = tl::One<types::messages::ArchivedStickers<'a>>;
 
 /// `messages.AvailableEffects`
 #[repr(C, u32)]
@@ -128,117 +76,26 @@ impl tl::Serializable for AvailableReactions<'_> {
     }
 }
 
-/// `messages.BotApp`
-#[repr(transparent)]
-pub enum BotApp<'a> {
-    /// `messages.botApp#eb50adf5 flags:# inactive:flags.0?true request_write_access:flags.1?true has_settings:flags.2?true app:BotApp = messages.BotApp;`
-    BotApp(types::messages::BotApp<'a>),
-}
+/// `messages.botApp#eb50adf5 flags:# inactive:flags.0?true request_write_access:flags.1?true has_settings:flags.2?true app:BotApp = messages.BotApp;`
+pub type BotApp<'a> = tl::One<types::messages::BotApp<'a>>;
 
-impl tl::Serializable for BotApp<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotApp(x) => tl::boxed(0xeb50_adf5, x, out),
-        }
-    }
-}
+/// `messages.botCallbackAnswer#36585ea4 flags:# alert:flags.1?true has_url:flags.3?true native_ui:flags.4?true message:flags.0?string url:flags.2?string cache_time:int = messages.BotCallbackAnswer;`
+pub type BotCallbackAnswer<'a> = tl::One<&'a types::messages::BotCallbackAnswer<'a>>;
 
-/// `messages.BotCallbackAnswer`
-#[repr(transparent)]
-pub enum BotCallbackAnswer<'a> {
-    /// `messages.botCallbackAnswer#36585ea4 flags:# alert:flags.1?true has_url:flags.3?true native_ui:flags.4?true message:flags.0?string url:flags.2?string cache_time:int = messages.BotCallbackAnswer;`
-    BotCallbackAnswer(&'a types::messages::BotCallbackAnswer<'a>),
-}
+/// `messages.botPreparedInlineMessage#8ecf0511 id:string expire_date:int = messages.BotPreparedInlineMessage;`
+pub type BotPreparedInlineMessage<'a> = tl::One<types::messages::BotPreparedInlineMessage<'a>>;
 
-impl tl::Serializable for BotCallbackAnswer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotCallbackAnswer(x) => tl::boxed(0x3658_5ea4, *x, out),
-        }
-    }
-}
+/// `messages.botResults#e021f2f6 flags:# gallery:flags.0?true query_id:long next_offset:flags.1?string switch_pm:flags.2?InlineBotSwitchPM switch_webview:flags.3?InlineBotWebView results:Vector<BotInlineResult> cache_time:int users:Vector<User> = messages.BotResults;`
+pub type BotResults<'a> = tl::One<&'a types::messages::BotResults<'a>>;
 
-/// `messages.BotPreparedInlineMessage`
-#[repr(transparent)]
-pub enum BotPreparedInlineMessage<'a> {
-    /// `messages.botPreparedInlineMessage#8ecf0511 id:string expire_date:int = messages.BotPreparedInlineMessage;`
-    BotPreparedInlineMessage(types::messages::BotPreparedInlineMessage<'a>),
-}
+/// `messages.chatAdminsWithInvites#b69b72d7 admins:Vector<ChatAdminWithInvites> users:Vector<User> = messages.ChatAdminsWithInvites;`
+pub type ChatAdminsWithInvites<'a> = tl::One<types::messages::ChatAdminsWithInvites<'a>>;
 
-impl tl::Serializable for BotPreparedInlineMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotPreparedInlineMessage(x) => tl::boxed(0x8ecf_0511, x, out),
-        }
-    }
-}
+/// `messages.chatFull#e5d7d19c full_chat:ChatFull chats:Vector<Chat> users:Vector<User> = messages.ChatFull;`
+pub type ChatFull<'a> = tl::One<&'a types::messages::ChatFull<'a>>;
 
-/// `messages.BotResults`
-#[repr(transparent)]
-pub enum BotResults<'a> {
-    /// `messages.botResults#e021f2f6 flags:# gallery:flags.0?true query_id:long next_offset:flags.1?string switch_pm:flags.2?InlineBotSwitchPM switch_webview:flags.3?InlineBotWebView results:Vector<BotInlineResult> cache_time:int users:Vector<User> = messages.BotResults;`
-    BotResults(&'a types::messages::BotResults<'a>),
-}
-
-impl tl::Serializable for BotResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotResults(x) => tl::boxed(0xe021_f2f6, *x, out),
-        }
-    }
-}
-
-/// `messages.ChatAdminsWithInvites`
-#[repr(transparent)]
-pub enum ChatAdminsWithInvites<'a> {
-    /// `messages.chatAdminsWithInvites#b69b72d7 admins:Vector<ChatAdminWithInvites> users:Vector<User> = messages.ChatAdminsWithInvites;`
-    ChatAdminsWithInvites(types::messages::ChatAdminsWithInvites<'a>),
-}
-
-impl tl::Serializable for ChatAdminsWithInvites<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatAdminsWithInvites(x) => tl::boxed(0xb69b_72d7, x, out),
-        }
-    }
-}
-
-/// `messages.ChatFull`
-#[repr(transparent)]
-pub enum ChatFull<'a> {
-    /// `messages.chatFull#e5d7d19c full_chat:ChatFull chats:Vector<Chat> users:Vector<User> = messages.ChatFull;`
-    ChatFull(&'a types::messages::ChatFull<'a>),
-}
-
-impl tl::Serializable for ChatFull<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatFull(x) => tl::boxed(0xe5d7_d19c, *x, out),
-        }
-    }
-}
-
-/// `messages.ChatInviteImporters`
-#[repr(transparent)]
-pub enum ChatInviteImporters<'a> {
-    /// `messages.chatInviteImporters#81b6b00a count:int importers:Vector<ChatInviteImporter> users:Vector<User> = messages.ChatInviteImporters;`
-    ChatInviteImporters(&'a types::messages::ChatInviteImporters<'a>),
-}
-
-impl tl::Serializable for ChatInviteImporters<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatInviteImporters(x) => tl::boxed(0x81b6_b00a, *x, out),
-        }
-    }
-}
+/// `messages.chatInviteImporters#81b6b00a count:int importers:Vector<ChatInviteImporter> users:Vector<User> = messages.ChatInviteImporters;`
+pub type ChatInviteImporters<'a> = tl::One<&'a types::messages::ChatInviteImporters<'a>>;
 
 /// `messages.ChatInviteJoinResult`
 #[repr(C, u32)]
@@ -278,53 +135,14 @@ impl tl::Serializable for Chats<'_> {
     }
 }
 
-/// `messages.CheckedHistoryImportPeer`
-#[repr(transparent)]
-pub enum CheckedHistoryImportPeer<'a> {
-    /// `messages.checkedHistoryImportPeer#a24de717 confirm_text:string = messages.CheckedHistoryImportPeer;`
-    CheckedHistoryImportPeer(types::messages::CheckedHistoryImportPeer<'a>),
-}
+/// `messages.checkedHistoryImportPeer#a24de717 confirm_text:string = messages.CheckedHistoryImportPeer;`
+pub type CheckedHistoryImportPeer<'a> = tl::One<types::messages::CheckedHistoryImportPeer<'a>>;
 
-impl tl::Serializable for CheckedHistoryImportPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CheckedHistoryImportPeer(x) => tl::boxed(0xa24d_e717, x, out),
-        }
-    }
-}
+/// `messages.composedMessageWithAI#90d7adfa flags:# result_text:TextWithEntities diff_text:flags.0?TextWithEntities = messages.ComposedMessageWithAI;`
+pub type ComposedMessageWithAi<'a> = tl::One<&'a types::messages::ComposedMessageWithAi<'a>>;
 
-/// `messages.ComposedMessageWithAI`
-#[repr(transparent)]
-pub enum ComposedMessageWithAi<'a> {
-    /// `messages.composedMessageWithAI#90d7adfa flags:# result_text:TextWithEntities diff_text:flags.0?TextWithEntities = messages.ComposedMessageWithAI;`
-    ComposedMessageWithAi(&'a types::messages::ComposedMessageWithAi<'a>),
-}
-
-impl tl::Serializable for ComposedMessageWithAi<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ComposedMessageWithAi(x) => tl::boxed(0x90d7_adfa, *x, out),
-        }
-    }
-}
-
-/// `messages.ComposedRichMessageWithAI`
-#[repr(transparent)]
-pub enum ComposedRichMessageWithAi<'a> {
-    /// `messages.composedRichMessageWithAI#4c4537c8 result:RichMessage = messages.ComposedRichMessageWithAI;`
-    ComposedRichMessageWithAi(types::messages::ComposedRichMessageWithAi<'a>),
-}
-
-impl tl::Serializable for ComposedRichMessageWithAi<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ComposedRichMessageWithAi(x) => tl::boxed(0x4c45_37c8, x, out),
-        }
-    }
-}
+/// `messages.composedRichMessageWithAI#4c4537c8 result:RichMessage = messages.ComposedRichMessageWithAI;`
+pub type ComposedRichMessageWithAi<'a> = tl::One<types::messages::ComposedRichMessageWithAi<'a>>;
 
 /// `messages.DhConfig`
 #[repr(C, u32)]
@@ -345,21 +163,8 @@ impl tl::Serializable for DhConfig<'_> {
     }
 }
 
-/// `messages.DialogFilters`
-#[repr(transparent)]
-pub enum DialogFilters<'a> {
-    /// `messages.dialogFilters#2ad93719 flags:# tags_enabled:flags.0?true filters:Vector<DialogFilter> = messages.DialogFilters;`
-    DialogFilters(types::messages::DialogFilters<'a>),
-}
-
-impl tl::Serializable for DialogFilters<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::DialogFilters(x) => tl::boxed(0x2ad9_3719, x, out),
-        }
-    }
-}
+/// `messages.dialogFilters#2ad93719 flags:# tags_enabled:flags.0?true filters:Vector<DialogFilter> = messages.DialogFilters;`
+pub type DialogFilters<'a> = tl::One<types::messages::DialogFilters<'a>>;
 
 /// `messages.Dialogs`
 #[repr(C, u32)]
@@ -383,21 +188,8 @@ impl tl::Serializable for Dialogs<'_> {
     }
 }
 
-/// `messages.DiscussionMessage`
-#[repr(transparent)]
-pub enum DiscussionMessage<'a> {
-    /// `messages.discussionMessage#a6341782 flags:# messages:Vector<Message> max_id:flags.0?int read_inbox_max_id:flags.1?int read_outbox_max_id:flags.2?int unread_count:int chats:Vector<Chat> users:Vector<User> = messages.DiscussionMessage;`
-    DiscussionMessage(&'a types::messages::DiscussionMessage<'a>),
-}
-
-impl tl::Serializable for DiscussionMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::DiscussionMessage(x) => tl::boxed(0xa634_1782, *x, out),
-        }
-    }
-}
+/// `messages.discussionMessage#a6341782 flags:# messages:Vector<Message> max_id:flags.0?int read_inbox_max_id:flags.1?int read_outbox_max_id:flags.2?int unread_count:int chats:Vector<Chat> users:Vector<User> = messages.DiscussionMessage;`
+pub type DiscussionMessage<'a> = tl::One<&'a types::messages::DiscussionMessage<'a>>;
 
 /// `messages.EmojiGameInfo`
 #[repr(C, u32)]
@@ -418,21 +210,8 @@ impl tl::Serializable for EmojiGameInfo<'_> {
     }
 }
 
-/// `messages.EmojiGameOutcome`
-#[repr(transparent)]
-pub enum EmojiGameOutcome<'a> {
-    /// `messages.emojiGameOutcome#da2ad647 seed:bytes stake_ton_amount:long ton_amount:long = messages.EmojiGameOutcome;`
-    EmojiGameOutcome(types::messages::EmojiGameOutcome<'a>),
-}
-
-impl tl::Serializable for EmojiGameOutcome<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EmojiGameOutcome(x) => tl::boxed(0xda2a_d647, x, out),
-        }
-    }
-}
+/// `messages.emojiGameOutcome#da2ad647 seed:bytes stake_ton_amount:long ton_amount:long = messages.EmojiGameOutcome;`
+pub type EmojiGameOutcome<'a> = tl::One<types::messages::EmojiGameOutcome<'a>>;
 
 /// `messages.EmojiGroups`
 #[repr(C, u32)]
@@ -472,21 +251,8 @@ impl tl::Serializable for ExportedChatInvite<'_> {
     }
 }
 
-/// `messages.ExportedChatInvites`
-#[repr(transparent)]
-pub enum ExportedChatInvites<'a> {
-    /// `messages.exportedChatInvites#bdc62dcc count:int invites:Vector<ExportedChatInvite> users:Vector<User> = messages.ExportedChatInvites;`
-    ExportedChatInvites(&'a types::messages::ExportedChatInvites<'a>),
-}
-
-impl tl::Serializable for ExportedChatInvites<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedChatInvites(x) => tl::boxed(0xbdc6_2dcc, *x, out),
-        }
-    }
-}
+/// `messages.exportedChatInvites#bdc62dcc count:int invites:Vector<ExportedChatInvite> users:Vector<User> = messages.ExportedChatInvites;`
+pub type ExportedChatInvites<'a> = tl::One<&'a types::messages::ExportedChatInvites<'a>>;
 
 /// `messages.FavedStickers`
 #[repr(C, u32)]
@@ -526,21 +292,8 @@ impl tl::Serializable for FeaturedStickers<'_> {
     }
 }
 
-/// `messages.ForumTopics`
-#[repr(transparent)]
-pub enum ForumTopics<'a> {
-    /// `messages.forumTopics#367617d3 flags:# order_by_create_date:flags.0?true count:int topics:Vector<ForumTopic> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> pts:int = messages.ForumTopics;`
-    ForumTopics(&'a types::messages::ForumTopics<'a>),
-}
-
-impl tl::Serializable for ForumTopics<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ForumTopics(x) => tl::boxed(0x3676_17d3, *x, out),
-        }
-    }
-}
+/// `messages.forumTopics#367617d3 flags:# order_by_create_date:flags.0?true count:int topics:Vector<ForumTopic> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> pts:int = messages.ForumTopics;`
+pub type ForumTopics<'a> = tl::One<&'a types::messages::ForumTopics<'a>>;
 
 /// `messages.FoundStickerSets`
 #[repr(C, u32)]
@@ -580,133 +333,29 @@ impl tl::Serializable for FoundStickers<'_> {
     }
 }
 
-/// `messages.HighScores`
-#[repr(transparent)]
-pub enum HighScores<'a> {
-    /// `messages.highScores#9a3bfd99 scores:Vector<HighScore> users:Vector<User> = messages.HighScores;`
-    HighScores(types::messages::HighScores<'a>),
-}
+/// `messages.highScores#9a3bfd99 scores:Vector<HighScore> users:Vector<User> = messages.HighScores;`
+pub type HighScores<'a> = tl::One<types::messages::HighScores<'a>>;
 
-impl tl::Serializable for HighScores<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::HighScores(x) => tl::boxed(0x9a3b_fd99, x, out),
-        }
-    }
-}
+/// `messages.historyImport#1662af0b id:long = messages.HistoryImport;`
+pub type HistoryImport = tl::One<types::messages::HistoryImport>;
 
-/// `messages.HistoryImport`
-#[repr(transparent)]
-pub enum HistoryImport {
-    /// `messages.historyImport#1662af0b id:long = messages.HistoryImport;`
-    HistoryImport(types::messages::HistoryImport),
-}
+/// `messages.historyImportParsed#5e0fb7b9 flags:# pm:flags.0?true group:flags.1?true title:flags.2?string = messages.HistoryImportParsed;`
+pub type HistoryImportParsed<'a> = tl::One<types::messages::HistoryImportParsed<'a>>;
 
-impl tl::Serializable for HistoryImport {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::HistoryImport(x) => tl::boxed(0x1662_af0b, x, out),
-        }
-    }
-}
+/// `messages.inactiveChats#a927fec5 dates:Vector<int> chats:Vector<Chat> users:Vector<User> = messages.InactiveChats;`
+pub type InactiveChats<'a> = tl::One<&'a types::messages::InactiveChats<'a>>;
 
-/// `messages.HistoryImportParsed`
-#[repr(transparent)]
-pub enum HistoryImportParsed<'a> {
-    /// `messages.historyImportParsed#5e0fb7b9 flags:# pm:flags.0?true group:flags.1?true title:flags.2?string = messages.HistoryImportParsed;`
-    HistoryImportParsed(types::messages::HistoryImportParsed<'a>),
-}
+/// `messages.invitedUsers#7f5defa6 updates:Updates missing_invitees:Vector<MissingInvitee> = messages.InvitedUsers;`
+pub type InvitedUsers<'a> = tl::One<types::messages::InvitedUsers<'a>>;
 
-impl tl::Serializable for HistoryImportParsed<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::HistoryImportParsed(x) => tl::boxed(0x5e0f_b7b9, x, out),
-        }
-    }
-}
+/// `messages.messageEditData#26b5dde6 flags:# caption:flags.0?true = messages.MessageEditData;`
+pub type MessageEditData = tl::One<types::messages::MessageEditData>;
 
-/// `messages.InactiveChats`
-#[repr(transparent)]
-pub enum InactiveChats<'a> {
-    /// `messages.inactiveChats#a927fec5 dates:Vector<int> chats:Vector<Chat> users:Vector<User> = messages.InactiveChats;`
-    InactiveChats(&'a types::messages::InactiveChats<'a>),
-}
+/// `messages.messageReactionsList#31bd492d flags:# count:int reactions:Vector<MessagePeerReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.MessageReactionsList;`
+pub type MessageReactionsList<'a> = tl::One<&'a types::messages::MessageReactionsList<'a>>;
 
-impl tl::Serializable for InactiveChats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InactiveChats(x) => tl::boxed(0xa927_fec5, *x, out),
-        }
-    }
-}
-
-/// `messages.InvitedUsers`
-#[repr(transparent)]
-pub enum InvitedUsers<'a> {
-    /// `messages.invitedUsers#7f5defa6 updates:Updates missing_invitees:Vector<MissingInvitee> = messages.InvitedUsers;`
-    InvitedUsers(types::messages::InvitedUsers<'a>),
-}
-
-impl tl::Serializable for InvitedUsers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InvitedUsers(x) => tl::boxed(0x7f5d_efa6, x, out),
-        }
-    }
-}
-
-/// `messages.MessageEditData`
-#[repr(transparent)]
-pub enum MessageEditData {
-    /// `messages.messageEditData#26b5dde6 flags:# caption:flags.0?true = messages.MessageEditData;`
-    MessageEditData(types::messages::MessageEditData),
-}
-
-impl tl::Serializable for MessageEditData {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageEditData(x) => tl::boxed(0x26b5_dde6, x, out),
-        }
-    }
-}
-
-/// `messages.MessageReactionsList`
-#[repr(transparent)]
-pub enum MessageReactionsList<'a> {
-    /// `messages.messageReactionsList#31bd492d flags:# count:int reactions:Vector<MessagePeerReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.MessageReactionsList;`
-    MessageReactionsList(&'a types::messages::MessageReactionsList<'a>),
-}
-
-impl tl::Serializable for MessageReactionsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageReactionsList(x) => tl::boxed(0x31bd_492d, *x, out),
-        }
-    }
-}
-
-/// `messages.MessageViews`
-#[repr(transparent)]
-pub enum MessageViews<'a> {
-    /// `messages.messageViews#b6c4f543 views:Vector<MessageViews> chats:Vector<Chat> users:Vector<User> = messages.MessageViews;`
-    MessageViews(&'a types::messages::MessageViews<'a>),
-}
-
-impl tl::Serializable for MessageViews<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageViews(x) => tl::boxed(0xb6c4_f543, *x, out),
-        }
-    }
-}
+/// `messages.messageViews#b6c4f543 views:Vector<MessageViews> chats:Vector<Chat> users:Vector<User> = messages.MessageViews;`
+pub type MessageViews<'a> = tl::One<&'a types::messages::MessageViews<'a>>;
 
 /// `messages.Messages`
 #[repr(C, u32)]
@@ -733,69 +382,17 @@ impl tl::Serializable for Messages<'_> {
     }
 }
 
-/// `messages.MyStickers`
-#[repr(transparent)]
-pub enum MyStickers<'a> {
-    /// `messages.myStickers#faff629d count:int sets:Vector<StickerSetCovered> = messages.MyStickers;`
-    MyStickers(types::messages::MyStickers<'a>),
-}
+/// `messages.myStickers#faff629d count:int sets:Vector<StickerSetCovered> = messages.MyStickers;`
+pub type MyStickers<'a> = tl::One<types::messages::MyStickers<'a>>;
 
-impl tl::Serializable for MyStickers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MyStickers(x) => tl::boxed(0xfaff_629d, x, out),
-        }
-    }
-}
+/// `messages.peerDialogs#3371c354 dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> state:updates.State = messages.PeerDialogs;`
+pub type PeerDialogs<'a> = tl::One<&'a types::messages::PeerDialogs<'a>>;
 
-/// `messages.PeerDialogs`
-#[repr(transparent)]
-pub enum PeerDialogs<'a> {
-    /// `messages.peerDialogs#3371c354 dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> state:updates.State = messages.PeerDialogs;`
-    PeerDialogs(&'a types::messages::PeerDialogs<'a>),
-}
+/// `messages.peerSettings#6880b94d settings:PeerSettings chats:Vector<Chat> users:Vector<User> = messages.PeerSettings;`
+pub type PeerSettings<'a> = tl::One<&'a types::messages::PeerSettings<'a>>;
 
-impl tl::Serializable for PeerDialogs<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerDialogs(x) => tl::boxed(0x3371_c354, *x, out),
-        }
-    }
-}
-
-/// `messages.PeerSettings`
-#[repr(transparent)]
-pub enum PeerSettings<'a> {
-    /// `messages.peerSettings#6880b94d settings:PeerSettings chats:Vector<Chat> users:Vector<User> = messages.PeerSettings;`
-    PeerSettings(&'a types::messages::PeerSettings<'a>),
-}
-
-impl tl::Serializable for PeerSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerSettings(x) => tl::boxed(0x6880_b94d, *x, out),
-        }
-    }
-}
-
-/// `messages.PreparedInlineMessage`
-#[repr(transparent)]
-pub enum PreparedInlineMessage<'a> {
-    /// `messages.preparedInlineMessage#ff57708d query_id:long result:BotInlineResult peer_types:Vector<InlineQueryPeerType> cache_time:int users:Vector<User> = messages.PreparedInlineMessage;`
-    PreparedInlineMessage(&'a types::messages::PreparedInlineMessage<'a>),
-}
-
-impl tl::Serializable for PreparedInlineMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PreparedInlineMessage(x) => tl::boxed(0xff57_708d, *x, out),
-        }
-    }
-}
+/// `messages.preparedInlineMessage#ff57708d query_id:long result:BotInlineResult peer_types:Vector<InlineQueryPeerType> cache_time:int users:Vector<User> = messages.PreparedInlineMessage;`
+pub type PreparedInlineMessage<'a> = tl::One<&'a types::messages::PreparedInlineMessage<'a>>;
 
 /// `messages.QuickReplies`
 #[repr(C, u32)]
@@ -914,53 +511,14 @@ impl tl::Serializable for SavedReactionTags<'_> {
     }
 }
 
-/// `messages.SearchCounter`
-#[repr(transparent)]
-pub enum SearchCounter {
-    /// `messages.searchCounter#e844ebff flags:# inexact:flags.1?true filter:MessagesFilter count:int = messages.SearchCounter;`
-    SearchCounter(types::messages::SearchCounter),
-}
+/// `messages.searchCounter#e844ebff flags:# inexact:flags.1?true filter:MessagesFilter count:int = messages.SearchCounter;`
+pub type SearchCounter = tl::One<types::messages::SearchCounter>;
 
-impl tl::Serializable for SearchCounter {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SearchCounter(x) => tl::boxed(0xe844_ebff, x, out),
-        }
-    }
-}
+/// `messages.searchResultsCalendar#147ee23c flags:# inexact:flags.0?true count:int min_date:int min_msg_id:int offset_id_offset:flags.1?int periods:Vector<SearchResultsCalendarPeriod> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SearchResultsCalendar;`
+pub type SearchResultsCalendar<'a> = tl::One<&'a types::messages::SearchResultsCalendar<'a>>;
 
-/// `messages.SearchResultsCalendar`
-#[repr(transparent)]
-pub enum SearchResultsCalendar<'a> {
-    /// `messages.searchResultsCalendar#147ee23c flags:# inexact:flags.0?true count:int min_date:int min_msg_id:int offset_id_offset:flags.1?int periods:Vector<SearchResultsCalendarPeriod> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SearchResultsCalendar;`
-    SearchResultsCalendar(&'a types::messages::SearchResultsCalendar<'a>),
-}
-
-impl tl::Serializable for SearchResultsCalendar<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SearchResultsCalendar(x) => tl::boxed(0x147e_e23c, *x, out),
-        }
-    }
-}
-
-/// `messages.SearchResultsPositions`
-#[repr(transparent)]
-pub enum SearchResultsPositions<'a> {
-    /// `messages.searchResultsPositions#53b22baf count:int positions:Vector<SearchResultsPosition> = messages.SearchResultsPositions;`
-    SearchResultsPositions(types::messages::SearchResultsPositions<'a>),
-}
-
-impl tl::Serializable for SearchResultsPositions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SearchResultsPositions(x) => tl::boxed(0x53b2_2baf, x, out),
-        }
-    }
-}
+/// `messages.searchResultsPositions#53b22baf count:int positions:Vector<SearchResultsPosition> = messages.SearchResultsPositions;`
+pub type SearchResultsPositions<'a> = tl::One<types::messages::SearchResultsPositions<'a>>;
 
 /// `messages.SentEncryptedMessage`
 #[repr(C, u32)]
@@ -1057,98 +615,20 @@ impl tl::Serializable for Stickers<'_> {
     }
 }
 
-/// `messages.TranscribedAudio`
-#[repr(transparent)]
-pub enum TranscribedAudio<'a> {
-    /// `messages.transcribedAudio#cfb9d957 flags:# pending:flags.0?true transcription_id:long text:string trial_remains_num:flags.1?int trial_remains_until_date:flags.1?int = messages.TranscribedAudio;`
-    TranscribedAudio(&'a types::messages::TranscribedAudio<'a>),
-}
+/// `messages.transcribedAudio#cfb9d957 flags:# pending:flags.0?true transcription_id:long text:string trial_remains_num:flags.1?int trial_remains_until_date:flags.1?int = messages.TranscribedAudio;`
+pub type TranscribedAudio<'a> = tl::One<&'a types::messages::TranscribedAudio<'a>>;
 
-impl tl::Serializable for TranscribedAudio<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TranscribedAudio(x) => tl::boxed(0xcfb9_d957, *x, out),
-        }
-    }
-}
+/// `messages.translatedRichMessage#4203998f result:Vector<RichMessage> = messages.TranslatedRichMessage;`
+pub type TranslatedRichMessage<'a> = tl::One<types::messages::TranslatedRichMessage<'a>>;
 
-/// `messages.TranslatedRichMessage`
-#[repr(transparent)]
-pub enum TranslatedRichMessage<'a> {
-    /// `messages.translatedRichMessage#4203998f result:Vector<RichMessage> = messages.TranslatedRichMessage;`
-    TranslatedRichMessage(types::messages::TranslatedRichMessage<'a>),
-}
+/// `messages.translateResult#33db32f8 result:Vector<TextWithEntities> = messages.TranslatedText;`
+pub type TranslatedText<'a> = tl::One<types::messages::TranslateResult<'a>>;
 
-impl tl::Serializable for TranslatedRichMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TranslatedRichMessage(x) => tl::boxed(0x4203_998f, x, out),
-        }
-    }
-}
+/// `messages.votesList#4899484e flags:# count:int votes:Vector<MessagePeerVote> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.VotesList;`
+pub type VotesList<'a> = tl::One<&'a types::messages::VotesList<'a>>;
 
-/// `messages.TranslatedText`
-#[repr(transparent)]
-pub enum TranslatedText<'a> {
-    /// `messages.translateResult#33db32f8 result:Vector<TextWithEntities> = messages.TranslatedText;`
-    TranslateResult(types::messages::TranslateResult<'a>),
-}
+/// `messages.webPage#fd5e12bd webpage:WebPage chats:Vector<Chat> users:Vector<User> = messages.WebPage;`
+pub type WebPage<'a> = tl::One<&'a types::messages::WebPage<'a>>;
 
-impl tl::Serializable for TranslatedText<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TranslateResult(x) => tl::boxed(0x33db_32f8, x, out),
-        }
-    }
-}
-
-/// `messages.VotesList`
-#[repr(transparent)]
-pub enum VotesList<'a> {
-    /// `messages.votesList#4899484e flags:# count:int votes:Vector<MessagePeerVote> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.VotesList;`
-    VotesList(&'a types::messages::VotesList<'a>),
-}
-
-impl tl::Serializable for VotesList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::VotesList(x) => tl::boxed(0x4899_484e, *x, out),
-        }
-    }
-}
-
-/// `messages.WebPage`
-#[repr(transparent)]
-pub enum WebPage<'a> {
-    /// `messages.webPage#fd5e12bd webpage:WebPage chats:Vector<Chat> users:Vector<User> = messages.WebPage;`
-    WebPage(&'a types::messages::WebPage<'a>),
-}
-
-impl tl::Serializable for WebPage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WebPage(x) => tl::boxed(0xfd5e_12bd, *x, out),
-        }
-    }
-}
-
-/// `messages.WebPagePreview`
-#[repr(transparent)]
-pub enum WebPagePreview<'a> {
-    /// `messages.webPagePreview#8c9a88ac media:MessageMedia chats:Vector<Chat> users:Vector<User> = messages.WebPagePreview;`
-    WebPagePreview(&'a types::messages::WebPagePreview<'a>),
-}
-
-impl tl::Serializable for WebPagePreview<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WebPagePreview(x) => tl::boxed(0x8c9a_88ac, *x, out),
-        }
-    }
-}
+/// `messages.webPagePreview#8c9a88ac media:MessageMedia chats:Vector<Chat> users:Vector<User> = messages.WebPagePreview;`
+pub type WebPagePreview<'a> = tl::One<&'a types::messages::WebPagePreview<'a>>;

@@ -34,21 +34,8 @@ pub mod upload;
 pub mod users;
 pub mod wallet;
 
-/// `AccountDaysTTL`
-#[repr(transparent)]
-pub enum AccountDaysTtl {
-    /// `accountDaysTTL#b8d0afdf days:int = AccountDaysTTL;`
-    AccountDaysTtl(types::AccountDaysTtl),
-}
-
-impl tl::Serializable for AccountDaysTtl {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AccountDaysTtl(x) => tl::boxed(0xb8d0_afdf, x, out),
-        }
-    }
-}
+/// `accountDaysTTL#b8d0afdf days:int = AccountDaysTTL;`
+pub type AccountDaysTtl = tl::One<types::AccountDaysTtl>;
 
 /// `AiComposeTone`
 #[repr(C, u32)]
@@ -69,69 +56,17 @@ impl tl::Serializable for AiComposeTone<'_> {
     }
 }
 
-/// `AiComposeToneExample`
-#[repr(transparent)]
-pub enum AiComposeToneExample<'a> {
-    /// `aiComposeToneExample#f1d628ec from:TextWithEntities to:TextWithEntities = AiComposeToneExample;`
-    AiComposeToneExample(&'a types::AiComposeToneExample<'a>),
-}
+/// `aiComposeToneExample#f1d628ec from:TextWithEntities to:TextWithEntities = AiComposeToneExample;`
+pub type AiComposeToneExample<'a> = tl::One<&'a types::AiComposeToneExample<'a>>;
 
-impl tl::Serializable for AiComposeToneExample<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AiComposeToneExample(x) => tl::boxed(0xf1d6_28ec, *x, out),
-        }
-    }
-}
+/// `attachMenuBot#d90d8dfe flags:# inactive:flags.0?true has_settings:flags.1?true request_write_access:flags.2?true show_in_attach_menu:flags.3?true show_in_side_menu:flags.4?true side_menu_disclaimer_needed:flags.5?true bot_id:long short_name:string peer_types:flags.3?Vector<AttachMenuPeerType> icons:Vector<AttachMenuBotIcon> = AttachMenuBot;`
+pub type AttachMenuBot<'a> = tl::One<&'a types::AttachMenuBot<'a>>;
 
-/// `AttachMenuBot`
-#[repr(transparent)]
-pub enum AttachMenuBot<'a> {
-    /// `attachMenuBot#d90d8dfe flags:# inactive:flags.0?true has_settings:flags.1?true request_write_access:flags.2?true show_in_attach_menu:flags.3?true show_in_side_menu:flags.4?true side_menu_disclaimer_needed:flags.5?true bot_id:long short_name:string peer_types:flags.3?Vector<AttachMenuPeerType> icons:Vector<AttachMenuBotIcon> = AttachMenuBot;`
-    AttachMenuBot(&'a types::AttachMenuBot<'a>),
-}
+/// `attachMenuBotIcon#b2a7386b flags:# name:string icon:Document colors:flags.0?Vector<AttachMenuBotIconColor> = AttachMenuBotIcon;`
+pub type AttachMenuBotIcon<'a> = tl::One<&'a types::AttachMenuBotIcon<'a>>;
 
-impl tl::Serializable for AttachMenuBot<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AttachMenuBot(x) => tl::boxed(0xd90d_8dfe, *x, out),
-        }
-    }
-}
-
-/// `AttachMenuBotIcon`
-#[repr(transparent)]
-pub enum AttachMenuBotIcon<'a> {
-    /// `attachMenuBotIcon#b2a7386b flags:# name:string icon:Document colors:flags.0?Vector<AttachMenuBotIconColor> = AttachMenuBotIcon;`
-    AttachMenuBotIcon(&'a types::AttachMenuBotIcon<'a>),
-}
-
-impl tl::Serializable for AttachMenuBotIcon<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AttachMenuBotIcon(x) => tl::boxed(0xb2a7_386b, *x, out),
-        }
-    }
-}
-
-/// `AttachMenuBotIconColor`
-#[repr(transparent)]
-pub enum AttachMenuBotIconColor<'a> {
-    /// `attachMenuBotIconColor#4576f3f0 name:string color:int = AttachMenuBotIconColor;`
-    AttachMenuBotIconColor(types::AttachMenuBotIconColor<'a>),
-}
-
-impl tl::Serializable for AttachMenuBotIconColor<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AttachMenuBotIconColor(x) => tl::boxed(0x4576_f3f0, x, out),
-        }
-    }
-}
+/// `attachMenuBotIconColor#4576f3f0 name:string color:int = AttachMenuBotIconColor;`
+pub type AttachMenuBotIconColor<'a> = tl::One<types::AttachMenuBotIconColor<'a>>;
 
 /// `AttachMenuBots`
 #[repr(C, u32)]
@@ -152,21 +87,8 @@ impl tl::Serializable for AttachMenuBots<'_> {
     }
 }
 
-/// `AttachMenuBotsBot`
-#[repr(transparent)]
-pub enum AttachMenuBotsBot<'a> {
-    /// `attachMenuBotsBot#93bf667f bot:AttachMenuBot users:Vector<User> = AttachMenuBotsBot;`
-    AttachMenuBotsBot(types::AttachMenuBotsBot<'a>),
-}
-
-impl tl::Serializable for AttachMenuBotsBot<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AttachMenuBotsBot(x) => tl::boxed(0x93bf_667f, x, out),
-        }
-    }
-}
+/// `attachMenuBotsBot#93bf667f bot:AttachMenuBot users:Vector<User> = AttachMenuBotsBot;`
+pub type AttachMenuBotsBot<'a> = tl::One<types::AttachMenuBotsBot<'a>>;
 
 /// `AttachMenuPeerType`
 #[repr(u32)]
@@ -196,133 +118,29 @@ impl tl::Serializable for AttachMenuPeerType {
     }
 }
 
-/// `AuctionBidLevel`
-#[repr(transparent)]
-pub enum AuctionBidLevel {
-    /// `auctionBidLevel#310240cc pos:int amount:long date:int = AuctionBidLevel;`
-    AuctionBidLevel(types::AuctionBidLevel),
-}
+/// `auctionBidLevel#310240cc pos:int amount:long date:int = AuctionBidLevel;`
+pub type AuctionBidLevel = tl::One<types::AuctionBidLevel>;
 
-impl tl::Serializable for AuctionBidLevel {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AuctionBidLevel(x) => tl::boxed(0x3102_40cc, x, out),
-        }
-    }
-}
+/// `authorization#ad01d61d flags:# current:flags.0?true official_app:flags.1?true password_pending:flags.2?true encrypted_requests_disabled:flags.3?true call_requests_disabled:flags.4?true unconfirmed:flags.5?true hash:long device_model:string platform:string system_version:string api_id:int app_name:string app_version:string date_created:int date_active:int ip:string country:string region:string = Authorization;`
+pub type Authorization<'a> = tl::One<&'a types::Authorization<'a>>;
 
-/// `Authorization`
-#[repr(transparent)]
-pub enum Authorization<'a> {
-    /// `authorization#ad01d61d flags:# current:flags.0?true official_app:flags.1?true password_pending:flags.2?true encrypted_requests_disabled:flags.3?true call_requests_disabled:flags.4?true unconfirmed:flags.5?true hash:long device_model:string platform:string system_version:string api_id:int app_name:string app_version:string date_created:int date_active:int ip:string country:string region:string = Authorization;`
-    Authorization(&'a types::Authorization<'a>),
-}
+/// `autoDownloadSettings#baa57628 flags:# disabled:flags.0?true video_preload_large:flags.1?true audio_preload_next:flags.2?true phonecalls_less_data:flags.3?true stories_preload:flags.4?true photo_size_max:int video_size_max:long file_size_max:long video_upload_maxbitrate:int small_queue_active_operations_max:int large_queue_active_operations_max:int = AutoDownloadSettings;`
+pub type AutoDownloadSettings<'a> = tl::One<&'a types::AutoDownloadSettings>;
 
-impl tl::Serializable for Authorization<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Authorization(x) => tl::boxed(0xad01_d61d, *x, out),
-        }
-    }
-}
+/// `autoSaveException#81602d47 peer:Peer settings:AutoSaveSettings = AutoSaveException;`
+pub type AutoSaveException<'a> = tl::One<&'a types::AutoSaveException>;
 
-/// `AutoDownloadSettings`
-#[repr(transparent)]
-pub enum AutoDownloadSettings<'a> {
-    /// `autoDownloadSettings#baa57628 flags:# disabled:flags.0?true video_preload_large:flags.1?true audio_preload_next:flags.2?true phonecalls_less_data:flags.3?true stories_preload:flags.4?true photo_size_max:int video_size_max:long file_size_max:long video_upload_maxbitrate:int small_queue_active_operations_max:int large_queue_active_operations_max:int = AutoDownloadSettings;`
-    AutoDownloadSettings(&'a types::AutoDownloadSettings),
-}
+/// `autoSaveSettings#c84834ce flags:# photos:flags.0?true videos:flags.1?true video_max_size:flags.2?long = AutoSaveSettings;`
+pub type AutoSaveSettings = tl::One<types::AutoSaveSettings>;
 
-impl tl::Serializable for AutoDownloadSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AutoDownloadSettings(x) => tl::boxed(0xbaa5_7628, *x, out),
-        }
-    }
-}
+/// `availableEffect#93c3e27e flags:# premium_required:flags.2?true id:long emoticon:string static_icon_id:flags.0?long effect_sticker_id:long effect_animation_id:flags.1?long = AvailableEffect;`
+pub type AvailableEffect<'a> = tl::One<&'a types::AvailableEffect<'a>>;
 
-/// `AutoSaveException`
-#[repr(transparent)]
-pub enum AutoSaveException<'a> {
-    /// `autoSaveException#81602d47 peer:Peer settings:AutoSaveSettings = AutoSaveException;`
-    AutoSaveException(&'a types::AutoSaveException),
-}
+/// `availableReaction#c077ec01 flags:# inactive:flags.0?true premium:flags.2?true reaction:string title:string static_icon:Document appear_animation:Document select_animation:Document activate_animation:Document effect_animation:Document around_animation:flags.1?Document center_icon:flags.1?Document = AvailableReaction;`
+pub type AvailableReaction<'a> = tl::One<&'a types::AvailableReaction<'a>>;
 
-impl tl::Serializable for AutoSaveException<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AutoSaveException(x) => tl::boxed(0x8160_2d47, *x, out),
-        }
-    }
-}
-
-/// `AutoSaveSettings`
-#[repr(transparent)]
-pub enum AutoSaveSettings {
-    /// `autoSaveSettings#c84834ce flags:# photos:flags.0?true videos:flags.1?true video_max_size:flags.2?long = AutoSaveSettings;`
-    AutoSaveSettings(types::AutoSaveSettings),
-}
-
-impl tl::Serializable for AutoSaveSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AutoSaveSettings(x) => tl::boxed(0xc848_34ce, x, out),
-        }
-    }
-}
-
-/// `AvailableEffect`
-#[repr(transparent)]
-pub enum AvailableEffect<'a> {
-    /// `availableEffect#93c3e27e flags:# premium_required:flags.2?true id:long emoticon:string static_icon_id:flags.0?long effect_sticker_id:long effect_animation_id:flags.1?long = AvailableEffect;`
-    AvailableEffect(&'a types::AvailableEffect<'a>),
-}
-
-impl tl::Serializable for AvailableEffect<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AvailableEffect(x) => tl::boxed(0x93c3_e27e, *x, out),
-        }
-    }
-}
-
-/// `AvailableReaction`
-#[repr(transparent)]
-pub enum AvailableReaction<'a> {
-    /// `availableReaction#c077ec01 flags:# inactive:flags.0?true premium:flags.2?true reaction:string title:string static_icon:Document appear_animation:Document select_animation:Document activate_animation:Document effect_animation:Document around_animation:flags.1?Document center_icon:flags.1?Document = AvailableReaction;`
-    AvailableReaction(&'a types::AvailableReaction<'a>),
-}
-
-impl tl::Serializable for AvailableReaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::AvailableReaction(x) => tl::boxed(0xc077_ec01, *x, out),
-        }
-    }
-}
-
-/// `BankCardOpenUrl`
-#[repr(transparent)]
-pub enum BankCardOpenUrl<'a> {
-    /// `bankCardOpenUrl#f568028a url:string name:string = BankCardOpenUrl;`
-    BankCardOpenUrl(types::BankCardOpenUrl<'a>),
-}
-
-impl tl::Serializable for BankCardOpenUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BankCardOpenUrl(x) => tl::boxed(0xf568_028a, x, out),
-        }
-    }
-}
+/// `bankCardOpenUrl#f568028a url:string name:string = BankCardOpenUrl;`
+pub type BankCardOpenUrl<'a> = tl::One<types::BankCardOpenUrl<'a>>;
 
 /// `BaseTheme`
 #[repr(u32)]
@@ -352,37 +170,11 @@ impl tl::Serializable for BaseTheme {
     }
 }
 
-/// `Birthday`
-#[repr(transparent)]
-pub enum Birthday {
-    /// `birthday#6c8e1e06 flags:# day:int month:int year:flags.0?int = Birthday;`
-    Birthday(types::Birthday),
-}
+/// `birthday#6c8e1e06 flags:# day:int month:int year:flags.0?int = Birthday;`
+pub type Birthday = tl::One<types::Birthday>;
 
-impl tl::Serializable for Birthday {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Birthday(x) => tl::boxed(0x6c8e_1e06, x, out),
-        }
-    }
-}
-
-/// `Boost`
-#[repr(transparent)]
-pub enum Boost<'a> {
-    /// `boost#4b3e14d6 flags:# gift:flags.1?true giveaway:flags.2?true unclaimed:flags.3?true id:string user_id:flags.0?long giveaway_msg_id:flags.2?int date:int expires:int used_gift_slug:flags.4?string multiplier:flags.5?int stars:flags.6?long = Boost;`
-    Boost(&'a types::Boost<'a>),
-}
-
-impl tl::Serializable for Boost<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Boost(x) => tl::boxed(0x4b3e_14d6, *x, out),
-        }
-    }
-}
+/// `boost#4b3e14d6 flags:# gift:flags.1?true giveaway:flags.2?true unclaimed:flags.3?true id:string user_id:flags.0?long giveaway_msg_id:flags.2?int date:int expires:int used_gift_slug:flags.4?string multiplier:flags.5?int stars:flags.6?long = Boost;`
+pub type Boost<'a> = tl::One<&'a types::Boost<'a>>;
 
 /// `BotApp`
 #[repr(C, u32)]
@@ -403,53 +195,14 @@ impl tl::Serializable for BotApp<'_> {
     }
 }
 
-/// `BotAppSettings`
-#[repr(transparent)]
-pub enum BotAppSettings<'a> {
-    /// `botAppSettings#c99b1950 flags:# placeholder_path:flags.0?bytes background_color:flags.1?int background_dark_color:flags.2?int header_color:flags.3?int header_dark_color:flags.4?int = BotAppSettings;`
-    BotAppSettings(&'a types::BotAppSettings<'a>),
-}
+/// `botAppSettings#c99b1950 flags:# placeholder_path:flags.0?bytes background_color:flags.1?int background_dark_color:flags.2?int header_color:flags.3?int header_dark_color:flags.4?int = BotAppSettings;`
+pub type BotAppSettings<'a> = tl::One<&'a types::BotAppSettings<'a>>;
 
-impl tl::Serializable for BotAppSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotAppSettings(x) => tl::boxed(0xc99b_1950, *x, out),
-        }
-    }
-}
+/// `botBusinessConnection#8f34b2f5 flags:# disabled:flags.1?true connection_id:string user_id:long dc_id:int date:int rights:flags.2?BusinessBotRights = BotBusinessConnection;`
+pub type BotBusinessConnection<'a> = tl::One<&'a types::BotBusinessConnection<'a>>;
 
-/// `BotBusinessConnection`
-#[repr(transparent)]
-pub enum BotBusinessConnection<'a> {
-    /// `botBusinessConnection#8f34b2f5 flags:# disabled:flags.1?true connection_id:string user_id:long dc_id:int date:int rights:flags.2?BusinessBotRights = BotBusinessConnection;`
-    BotBusinessConnection(&'a types::BotBusinessConnection<'a>),
-}
-
-impl tl::Serializable for BotBusinessConnection<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotBusinessConnection(x) => tl::boxed(0x8f34_b2f5, *x, out),
-        }
-    }
-}
-
-/// `BotCommand`
-#[repr(transparent)]
-pub enum BotCommand<'a> {
-    /// `botCommand#9852d6d2 flags:# ephemeral:flags.0?true command:string description:string = BotCommand;`
-    BotCommand(&'a types::BotCommand<'a>),
-}
-
-impl tl::Serializable for BotCommand<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotCommand(x) => tl::boxed(0x9852_d6d2, *x, out),
-        }
-    }
-}
+/// `botCommand#9852d6d2 flags:# ephemeral:flags.0?true command:string description:string = BotCommand;`
+pub type BotCommand<'a> = tl::One<&'a types::BotCommand<'a>>;
 
 /// `BotCommandScope`
 #[repr(C, u32)]
@@ -485,21 +238,8 @@ impl tl::Serializable for BotCommandScope<'_> {
     }
 }
 
-/// `BotInfo`
-#[repr(transparent)]
-pub enum BotInfo<'a> {
-    /// `botInfo#4d8a0299 flags:# has_preview_medias:flags.6?true user_id:flags.0?long description:flags.1?string description_photo:flags.4?Photo description_document:flags.5?Document commands:flags.2?Vector<BotCommand> menu_button:flags.3?BotMenuButton privacy_policy_url:flags.7?string app_settings:flags.8?BotAppSettings verifier_settings:flags.9?BotVerifierSettings = BotInfo;`
-    BotInfo(&'a types::BotInfo<'a>),
-}
-
-impl tl::Serializable for BotInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotInfo(x) => tl::boxed(0x4d8a_0299, *x, out),
-        }
-    }
-}
+/// `botInfo#4d8a0299 flags:# has_preview_medias:flags.6?true user_id:flags.0?long description:flags.1?string description_photo:flags.4?Photo description_document:flags.5?Document commands:flags.2?Vector<BotCommand> menu_button:flags.3?BotMenuButton privacy_policy_url:flags.7?string app_settings:flags.8?BotAppSettings verifier_settings:flags.9?BotVerifierSettings = BotInfo;`
+pub type BotInfo<'a> = tl::One<&'a types::BotInfo<'a>>;
 
 /// `BotInlineMessage`
 #[repr(C, u32)]
@@ -579,69 +319,17 @@ impl tl::Serializable for BotMenuButton<'_> {
     }
 }
 
-/// `BotPreviewMedia`
-#[repr(transparent)]
-pub enum BotPreviewMedia<'a> {
-    /// `botPreviewMedia#23e91ba3 date:int media:MessageMedia = BotPreviewMedia;`
-    BotPreviewMedia(&'a types::BotPreviewMedia<'a>),
-}
+/// `botPreviewMedia#23e91ba3 date:int media:MessageMedia = BotPreviewMedia;`
+pub type BotPreviewMedia<'a> = tl::One<&'a types::BotPreviewMedia<'a>>;
 
-impl tl::Serializable for BotPreviewMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotPreviewMedia(x) => tl::boxed(0x23e9_1ba3, *x, out),
-        }
-    }
-}
+/// `botVerification#f72e0ed9 bot_id:long icon:long description:TextWithEntities = BotVerification;`
+pub type BotVerification<'a> = tl::One<&'a types::BotVerification<'a>>;
 
-/// `BotVerification`
-#[repr(transparent)]
-pub enum BotVerification<'a> {
-    /// `botVerification#f72e0ed9 bot_id:long icon:long description:TextWithEntities = BotVerification;`
-    BotVerification(&'a types::BotVerification<'a>),
-}
+/// `botVerifierSettings#a12aefff flags:# can_modify_custom_description:flags.1?true icon:long company:string custom_description:flags.0?TextWithEntities = BotVerifierSettings;`
+pub type BotVerifierSettings<'a> = tl::One<&'a types::BotVerifierSettings<'a>>;
 
-impl tl::Serializable for BotVerification<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotVerification(x) => tl::boxed(0xf72e_0ed9, *x, out),
-        }
-    }
-}
-
-/// `BotVerifierSettings`
-#[repr(transparent)]
-pub enum BotVerifierSettings<'a> {
-    /// `botVerifierSettings#a12aefff flags:# can_modify_custom_description:flags.1?true icon:long company:string custom_description:flags.0?TextWithEntities = BotVerifierSettings;`
-    BotVerifierSettings(&'a types::BotVerifierSettings<'a>),
-}
-
-impl tl::Serializable for BotVerifierSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BotVerifierSettings(x) => tl::boxed(0xa12a_efff, *x, out),
-        }
-    }
-}
-
-/// `BusinessAwayMessage`
-#[repr(transparent)]
-pub enum BusinessAwayMessage<'a> {
-    /// `businessAwayMessage#ef156a5c flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:BusinessRecipients = BusinessAwayMessage;`
-    BusinessAwayMessage(&'a types::BusinessAwayMessage<'a>),
-}
-
-impl tl::Serializable for BusinessAwayMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BusinessAwayMessage(x) => tl::boxed(0xef15_6a5c, *x, out),
-        }
-    }
-}
+/// `businessAwayMessage#ef156a5c flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:BusinessRecipients = BusinessAwayMessage;`
+pub type BusinessAwayMessage<'a> = tl::One<&'a types::BusinessAwayMessage<'a>>;
 
 /// `BusinessAwayMessageSchedule`
 #[repr(C, u32)]
@@ -665,149 +353,32 @@ impl tl::Serializable for BusinessAwayMessageSchedule {
     }
 }
 
-/// `BusinessBotRecipients`
-#[repr(transparent)]
-pub enum BusinessBotRecipients<'a> {
-    /// `businessBotRecipients#b88cf373 flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<long> exclude_users:flags.6?Vector<long> = BusinessBotRecipients;`
-    BusinessBotRecipients(&'a types::BusinessBotRecipients<'a>),
-}
+/// `businessBotRecipients#b88cf373 flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<long> exclude_users:flags.6?Vector<long> = BusinessBotRecipients;`
+pub type BusinessBotRecipients<'a> = tl::One<&'a types::BusinessBotRecipients<'a>>;
 
-impl tl::Serializable for BusinessBotRecipients<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BusinessBotRecipients(x) => tl::boxed(0xb88c_f373, *x, out),
-        }
-    }
-}
+/// `businessBotRights#a0624cf7 flags:# reply:flags.0?true read_messages:flags.1?true delete_sent_messages:flags.2?true delete_received_messages:flags.3?true edit_name:flags.4?true edit_bio:flags.5?true edit_profile_photo:flags.6?true edit_username:flags.7?true view_gifts:flags.8?true sell_gifts:flags.9?true change_gift_settings:flags.10?true transfer_and_upgrade_gifts:flags.11?true transfer_stars:flags.12?true manage_stories:flags.13?true = BusinessBotRights;`
+pub type BusinessBotRights = tl::One<types::BusinessBotRights>;
 
-/// `BusinessBotRights`
-#[repr(transparent)]
-pub enum BusinessBotRights {
-    /// `businessBotRights#a0624cf7 flags:# reply:flags.0?true read_messages:flags.1?true delete_sent_messages:flags.2?true delete_received_messages:flags.3?true edit_name:flags.4?true edit_bio:flags.5?true edit_profile_photo:flags.6?true edit_username:flags.7?true view_gifts:flags.8?true sell_gifts:flags.9?true change_gift_settings:flags.10?true transfer_and_upgrade_gifts:flags.11?true transfer_stars:flags.12?true manage_stories:flags.13?true = BusinessBotRights;`
-    BusinessBotRights(types::BusinessBotRights),
-}
+/// `businessChatLink#b4ae666f flags:# link:string message:string entities:flags.0?Vector<MessageEntity> title:flags.1?string views:int = BusinessChatLink;`
+pub type BusinessChatLink<'a> = tl::One<&'a types::BusinessChatLink<'a>>;
 
-impl tl::Serializable for BusinessBotRights {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BusinessBotRights(x) => tl::boxed(0xa062_4cf7, x, out),
-        }
-    }
-}
+/// `businessGreetingMessage#e519abab shortcut_id:int recipients:BusinessRecipients no_activity_days:int = BusinessGreetingMessage;`
+pub type BusinessGreetingMessage<'a> = tl::One<types::BusinessGreetingMessage<'a>>;
 
-/// `BusinessChatLink`
-#[repr(transparent)]
-pub enum BusinessChatLink<'a> {
-    /// `businessChatLink#b4ae666f flags:# link:string message:string entities:flags.0?Vector<MessageEntity> title:flags.1?string views:int = BusinessChatLink;`
-    BusinessChatLink(&'a types::BusinessChatLink<'a>),
-}
+/// `businessIntro#5a0a066d flags:# title:string description:string sticker:flags.0?Document = BusinessIntro;`
+pub type BusinessIntro<'a> = tl::One<&'a types::BusinessIntro<'a>>;
 
-impl tl::Serializable for BusinessChatLink<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BusinessChatLink(x) => tl::boxed(0xb4ae_666f, *x, out),
-        }
-    }
-}
+/// `businessLocation#ac5c1af7 flags:# geo_point:flags.0?GeoPoint address:string = BusinessLocation;`
+pub type BusinessLocation<'a> = tl::One<types::BusinessLocation<'a>>;
 
-/// `BusinessGreetingMessage`
-#[repr(transparent)]
-pub enum BusinessGreetingMessage<'a> {
-    /// `businessGreetingMessage#e519abab shortcut_id:int recipients:BusinessRecipients no_activity_days:int = BusinessGreetingMessage;`
-    BusinessGreetingMessage(types::BusinessGreetingMessage<'a>),
-}
+/// `businessRecipients#21108ff7 flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<long> = BusinessRecipients;`
+pub type BusinessRecipients<'a> = tl::One<types::BusinessRecipients<'a>>;
 
-impl tl::Serializable for BusinessGreetingMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BusinessGreetingMessage(x) => tl::boxed(0xe519_abab, x, out),
-        }
-    }
-}
+/// `businessWeeklyOpen#120b1ab9 start_minute:int end_minute:int = BusinessWeeklyOpen;`
+pub type BusinessWeeklyOpen = tl::One<types::BusinessWeeklyOpen>;
 
-/// `BusinessIntro`
-#[repr(transparent)]
-pub enum BusinessIntro<'a> {
-    /// `businessIntro#5a0a066d flags:# title:string description:string sticker:flags.0?Document = BusinessIntro;`
-    BusinessIntro(&'a types::BusinessIntro<'a>),
-}
-
-impl tl::Serializable for BusinessIntro<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BusinessIntro(x) => tl::boxed(0x5a0a_066d, *x, out),
-        }
-    }
-}
-
-/// `BusinessLocation`
-#[repr(transparent)]
-pub enum BusinessLocation<'a> {
-    /// `businessLocation#ac5c1af7 flags:# geo_point:flags.0?GeoPoint address:string = BusinessLocation;`
-    BusinessLocation(types::BusinessLocation<'a>),
-}
-
-impl tl::Serializable for BusinessLocation<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BusinessLocation(x) => tl::boxed(0xac5c_1af7, x, out),
-        }
-    }
-}
-
-/// `BusinessRecipients`
-#[repr(transparent)]
-pub enum BusinessRecipients<'a> {
-    /// `businessRecipients#21108ff7 flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<long> = BusinessRecipients;`
-    BusinessRecipients(types::BusinessRecipients<'a>),
-}
-
-impl tl::Serializable for BusinessRecipients<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BusinessRecipients(x) => tl::boxed(0x2110_8ff7, x, out),
-        }
-    }
-}
-
-/// `BusinessWeeklyOpen`
-#[repr(transparent)]
-pub enum BusinessWeeklyOpen {
-    /// `businessWeeklyOpen#120b1ab9 start_minute:int end_minute:int = BusinessWeeklyOpen;`
-    BusinessWeeklyOpen(types::BusinessWeeklyOpen),
-}
-
-impl tl::Serializable for BusinessWeeklyOpen {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BusinessWeeklyOpen(x) => tl::boxed(0x120b_1ab9, x, out),
-        }
-    }
-}
-
-/// `BusinessWorkHours`
-#[repr(transparent)]
-pub enum BusinessWorkHours<'a> {
-    /// `businessWorkHours#8c92b098 flags:# open_now:flags.0?true timezone_id:string weekly_open:Vector<BusinessWeeklyOpen> = BusinessWorkHours;`
-    BusinessWorkHours(&'a types::BusinessWorkHours<'a>),
-}
-
-impl tl::Serializable for BusinessWorkHours<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BusinessWorkHours(x) => tl::boxed(0x8c92_b098, *x, out),
-        }
-    }
-}
+/// `businessWorkHours#8c92b098 flags:# open_now:flags.0?true timezone_id:string weekly_open:Vector<BusinessWeeklyOpen> = BusinessWorkHours;`
+pub type BusinessWorkHours<'a> = tl::One<&'a types::BusinessWorkHours<'a>>;
 
 /// `ButtonType`
 #[repr(C, u32)]
@@ -843,53 +414,14 @@ impl tl::Serializable for ButtonType<'_> {
     }
 }
 
-/// `CdnConfig`
-#[repr(transparent)]
-pub enum CdnConfig<'a> {
-    /// `cdnConfig#5725e40a public_keys:Vector<CdnPublicKey> = CdnConfig;`
-    CdnConfig(types::CdnConfig<'a>),
-}
+/// `cdnConfig#5725e40a public_keys:Vector<CdnPublicKey> = CdnConfig;`
+pub type CdnConfig<'a> = tl::One<types::CdnConfig<'a>>;
 
-impl tl::Serializable for CdnConfig<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CdnConfig(x) => tl::boxed(0x5725_e40a, x, out),
-        }
-    }
-}
+/// `cdnPublicKey#c982eaba dc_id:int public_key:string = CdnPublicKey;`
+pub type CdnPublicKey<'a> = tl::One<types::CdnPublicKey<'a>>;
 
-/// `CdnPublicKey`
-#[repr(transparent)]
-pub enum CdnPublicKey<'a> {
-    /// `cdnPublicKey#c982eaba dc_id:int public_key:string = CdnPublicKey;`
-    CdnPublicKey(types::CdnPublicKey<'a>),
-}
-
-impl tl::Serializable for CdnPublicKey<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CdnPublicKey(x) => tl::boxed(0xc982_eaba, x, out),
-        }
-    }
-}
-
-/// `ChannelAdminLogEvent`
-#[repr(transparent)]
-pub enum ChannelAdminLogEvent<'a> {
-    /// `channelAdminLogEvent#1fad68cd id:long date:int user_id:long action:ChannelAdminLogEventAction = ChannelAdminLogEvent;`
-    ChannelAdminLogEvent(&'a types::ChannelAdminLogEvent<'a>),
-}
-
-impl tl::Serializable for ChannelAdminLogEvent<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChannelAdminLogEvent(x) => tl::boxed(0x1fad_68cd, *x, out),
-        }
-    }
-}
+/// `channelAdminLogEvent#1fad68cd id:long date:int user_id:long action:ChannelAdminLogEventAction = ChannelAdminLogEvent;`
+pub type ChannelAdminLogEvent<'a> = tl::One<&'a types::ChannelAdminLogEvent<'a>>;
 
 /// `ChannelAdminLogEventAction`
 #[repr(C, u32)]
@@ -1060,21 +592,8 @@ impl tl::Serializable for ChannelAdminLogEventAction<'_> {
     }
 }
 
-/// `ChannelAdminLogEventsFilter`
-#[repr(transparent)]
-pub enum ChannelAdminLogEventsFilter {
-    /// `channelAdminLogEventsFilter#ea107ae4 flags:# join:flags.0?true leave:flags.1?true invite:flags.2?true ban:flags.3?true unban:flags.4?true kick:flags.5?true unkick:flags.6?true promote:flags.7?true demote:flags.8?true info:flags.9?true settings:flags.10?true pinned:flags.11?true edit:flags.12?true delete:flags.13?true group_call:flags.14?true invites:flags.15?true send:flags.16?true forums:flags.17?true sub_extend:flags.18?true edit_rank:flags.19?true = ChannelAdminLogEventsFilter;`
-    ChannelAdminLogEventsFilter(types::ChannelAdminLogEventsFilter),
-}
-
-impl tl::Serializable for ChannelAdminLogEventsFilter {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChannelAdminLogEventsFilter(x) => tl::boxed(0xea10_7ae4, x, out),
-        }
-    }
-}
+/// `channelAdminLogEventsFilter#ea107ae4 flags:# join:flags.0?true leave:flags.1?true invite:flags.2?true ban:flags.3?true unban:flags.4?true kick:flags.5?true unkick:flags.6?true promote:flags.7?true demote:flags.8?true info:flags.9?true settings:flags.10?true pinned:flags.11?true edit:flags.12?true delete:flags.13?true group_call:flags.14?true invites:flags.15?true send:flags.16?true forums:flags.17?true sub_extend:flags.18?true edit_rank:flags.19?true = ChannelAdminLogEventsFilter;`
+pub type ChannelAdminLogEventsFilter = tl::One<types::ChannelAdminLogEventsFilter>;
 
 /// `ChannelLocation`
 #[repr(C, u32)]
@@ -1216,53 +735,14 @@ impl tl::Serializable for Chat<'_> {
     }
 }
 
-/// `ChatAdminRights`
-#[repr(transparent)]
-pub enum ChatAdminRights {
-    /// `chatAdminRights#5fb224d5 flags:# change_info:flags.0?true post_messages:flags.1?true edit_messages:flags.2?true delete_messages:flags.3?true ban_users:flags.4?true invite_users:flags.5?true pin_messages:flags.7?true add_admins:flags.9?true anonymous:flags.10?true manage_call:flags.11?true other:flags.12?true manage_topics:flags.13?true post_stories:flags.14?true edit_stories:flags.15?true delete_stories:flags.16?true manage_direct_messages:flags.17?true manage_ranks:flags.18?true manage_linked_peers:flags.19?true manage_welcome_messages:flags.20?true = ChatAdminRights;`
-    ChatAdminRights(types::ChatAdminRights),
-}
+/// `chatAdminRights#5fb224d5 flags:# change_info:flags.0?true post_messages:flags.1?true edit_messages:flags.2?true delete_messages:flags.3?true ban_users:flags.4?true invite_users:flags.5?true pin_messages:flags.7?true add_admins:flags.9?true anonymous:flags.10?true manage_call:flags.11?true other:flags.12?true manage_topics:flags.13?true post_stories:flags.14?true edit_stories:flags.15?true delete_stories:flags.16?true manage_direct_messages:flags.17?true manage_ranks:flags.18?true manage_linked_peers:flags.19?true manage_welcome_messages:flags.20?true = ChatAdminRights;`
+pub type ChatAdminRights = tl::One<types::ChatAdminRights>;
 
-impl tl::Serializable for ChatAdminRights {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatAdminRights(x) => tl::boxed(0x5fb2_24d5, x, out),
-        }
-    }
-}
+/// `chatAdminWithInvites#f2ecef23 admin_id:long invites_count:int revoked_invites_count:int = ChatAdminWithInvites;`
+pub type ChatAdminWithInvites = tl::One<types::ChatAdminWithInvites>;
 
-/// `ChatAdminWithInvites`
-#[repr(transparent)]
-pub enum ChatAdminWithInvites {
-    /// `chatAdminWithInvites#f2ecef23 admin_id:long invites_count:int revoked_invites_count:int = ChatAdminWithInvites;`
-    ChatAdminWithInvites(types::ChatAdminWithInvites),
-}
-
-impl tl::Serializable for ChatAdminWithInvites {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatAdminWithInvites(x) => tl::boxed(0xf2ec_ef23, x, out),
-        }
-    }
-}
-
-/// `ChatBannedRights`
-#[repr(transparent)]
-pub enum ChatBannedRights {
-    /// `chatBannedRights#9f120418 flags:# view_messages:flags.0?true send_messages:flags.1?true send_media:flags.2?true send_stickers:flags.3?true send_gifs:flags.4?true send_games:flags.5?true send_inline:flags.6?true embed_links:flags.7?true send_polls:flags.8?true change_info:flags.10?true invite_users:flags.15?true pin_messages:flags.17?true manage_topics:flags.18?true send_photos:flags.19?true send_videos:flags.20?true send_roundvideos:flags.21?true send_audios:flags.22?true send_voices:flags.23?true send_docs:flags.24?true send_plain:flags.25?true edit_rank:flags.26?true send_reactions:flags.27?true manage_linked_peers:flags.28?true until_date:int = ChatBannedRights;`
-    ChatBannedRights(types::ChatBannedRights),
-}
-
-impl tl::Serializable for ChatBannedRights {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatBannedRights(x) => tl::boxed(0x9f12_0418, x, out),
-        }
-    }
-}
+/// `chatBannedRights#9f120418 flags:# view_messages:flags.0?true send_messages:flags.1?true send_media:flags.2?true send_stickers:flags.3?true send_gifs:flags.4?true send_games:flags.5?true send_inline:flags.6?true embed_links:flags.7?true send_polls:flags.8?true change_info:flags.10?true invite_users:flags.15?true pin_messages:flags.17?true manage_topics:flags.18?true send_photos:flags.19?true send_videos:flags.20?true send_roundvideos:flags.21?true send_audios:flags.22?true send_voices:flags.23?true send_docs:flags.24?true send_plain:flags.25?true edit_rank:flags.26?true send_reactions:flags.27?true manage_linked_peers:flags.28?true until_date:int = ChatBannedRights;`
+pub type ChatBannedRights = tl::One<types::ChatBannedRights>;
 
 /// `ChatFull`
 #[repr(C, u32)]
@@ -1308,37 +788,11 @@ impl tl::Serializable for ChatInvite<'_> {
     }
 }
 
-/// `ChatInviteImporter`
-#[repr(transparent)]
-pub enum ChatInviteImporter<'a> {
-    /// `chatInviteImporter#8c5adfd9 flags:# requested:flags.0?true via_chatlist:flags.3?true user_id:long date:int about:flags.2?string approved_by:flags.1?long = ChatInviteImporter;`
-    ChatInviteImporter(&'a types::ChatInviteImporter<'a>),
-}
+/// `chatInviteImporter#8c5adfd9 flags:# requested:flags.0?true via_chatlist:flags.3?true user_id:long date:int about:flags.2?string approved_by:flags.1?long = ChatInviteImporter;`
+pub type ChatInviteImporter<'a> = tl::One<&'a types::ChatInviteImporter<'a>>;
 
-impl tl::Serializable for ChatInviteImporter<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatInviteImporter(x) => tl::boxed(0x8c5a_dfd9, *x, out),
-        }
-    }
-}
-
-/// `ChatOnlines`
-#[repr(transparent)]
-pub enum ChatOnlines {
-    /// `chatOnlines#f041e250 onlines:int = ChatOnlines;`
-    ChatOnlines(types::ChatOnlines),
-}
-
-impl tl::Serializable for ChatOnlines {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ChatOnlines(x) => tl::boxed(0xf041_e250, x, out),
-        }
-    }
-}
+/// `chatOnlines#f041e250 onlines:int = ChatOnlines;`
+pub type ChatOnlines = tl::One<types::ChatOnlines>;
 
 /// `ChatParticipant`
 #[repr(C, u32)]
@@ -1441,213 +895,44 @@ impl tl::Serializable for ChatTheme<'_> {
     }
 }
 
-/// `CodeSettings`
-#[repr(transparent)]
-pub enum CodeSettings<'a> {
-    /// `codeSettings#ad253d78 flags:# allow_flashcall:flags.0?true current_number:flags.1?true allow_app_hash:flags.4?true allow_missed_call:flags.5?true allow_firebase:flags.7?true unknown_number:flags.9?true logout_tokens:flags.6?Vector<bytes> token:flags.8?string app_sandbox:flags.8?Bool = CodeSettings;`
-    CodeSettings(&'a types::CodeSettings<'a>),
-}
+/// `codeSettings#ad253d78 flags:# allow_flashcall:flags.0?true current_number:flags.1?true allow_app_hash:flags.4?true allow_missed_call:flags.5?true allow_firebase:flags.7?true unknown_number:flags.9?true logout_tokens:flags.6?Vector<bytes> token:flags.8?string app_sandbox:flags.8?Bool = CodeSettings;`
+pub type CodeSettings<'a> = tl::One<&'a types::CodeSettings<'a>>;
 
-impl tl::Serializable for CodeSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CodeSettings(x) => tl::boxed(0xad25_3d78, *x, out),
-        }
-    }
-}
+/// `communityPeer#76141ebd flags:# can_view_history:flags.2?true visible:flags.0?Bool peer:Peer = CommunityPeer;`
+pub type CommunityPeer = tl::One<types::CommunityPeer>;
 
-/// `CommunityPeer`
-#[repr(transparent)]
-pub enum CommunityPeer {
-    /// `communityPeer#76141ebd flags:# can_view_history:flags.2?true visible:flags.0?Bool peer:Peer = CommunityPeer;`
-    CommunityPeer(types::CommunityPeer),
-}
+/// `communityPeerRequest#7beafa85 flags:# visible:flags.0?true peer:Peer requested_by:long date:int = CommunityPeerRequest;`
+pub type CommunityPeerRequest = tl::One<types::CommunityPeerRequest>;
 
-impl tl::Serializable for CommunityPeer {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CommunityPeer(x) => tl::boxed(0x7614_1ebd, x, out),
-        }
-    }
-}
+/// `config#cc1a241e flags:# default_p2p_contacts:flags.3?true preload_featured_stickers:flags.4?true revoke_pm_inbox:flags.6?true blocked_mode:flags.8?true force_try_ipv6:flags.14?true date:int expires:int test_mode:Bool this_dc:int dc_options:Vector<DcOption> dc_txt_domain_name:string chat_size_max:int megagroup_size_max:int forwarded_count_max:int online_update_period_ms:int offline_blur_timeout_ms:int offline_idle_timeout_ms:int online_cloud_timeout_ms:int notify_cloud_delay_ms:int notify_default_delay_ms:int push_chat_period_ms:int push_chat_limit:int edit_time_limit:int revoke_time_limit:int revoke_pm_time_limit:int rating_e_decay:int stickers_recent_limit:int channels_read_media_period:int tmp_sessions:flags.0?int call_receive_timeout_ms:int call_ring_timeout_ms:int call_connect_timeout_ms:int call_packet_timeout_ms:int me_url_prefix:string autoupdate_url_prefix:flags.7?string gif_search_username:flags.9?string venue_search_username:flags.10?string img_search_username:flags.11?string static_maps_provider:flags.12?string caption_length_max:int message_length_max:int webfile_dc_id:int suggested_lang_code:flags.2?string lang_pack_version:flags.2?int base_lang_pack_version:flags.2?int reactions_default:flags.15?Reaction autologin_token:flags.16?string = Config;`
+pub type Config<'a> = tl::One<&'a types::Config<'a>>;
 
-/// `CommunityPeerRequest`
-#[repr(transparent)]
-pub enum CommunityPeerRequest {
-    /// `communityPeerRequest#7beafa85 flags:# visible:flags.0?true peer:Peer requested_by:long date:int = CommunityPeerRequest;`
-    CommunityPeerRequest(types::CommunityPeerRequest),
-}
+/// `connectedBot#033ed001 flags:# bot_id:long recipients:BusinessBotRecipients rights:BusinessBotRights device:flags.0?string date:flags.1?int location:flags.2?string = ConnectedBot;`
+pub type ConnectedBot<'a> = tl::One<&'a types::ConnectedBot<'a>>;
 
-impl tl::Serializable for CommunityPeerRequest {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CommunityPeerRequest(x) => tl::boxed(0x7bea_fa85, x, out),
-        }
-    }
-}
+/// `connectedBotStarRef#19a13f71 flags:# revoked:flags.1?true url:string date:int bot_id:long commission_permille:int duration_months:flags.0?int participants:long revenue:long = ConnectedBotStarRef;`
+pub type ConnectedBotStarRef<'a> = tl::One<&'a types::ConnectedBotStarRef<'a>>;
 
-/// `Config`
-#[repr(transparent)]
-pub enum Config<'a> {
-    /// `config#cc1a241e flags:# default_p2p_contacts:flags.3?true preload_featured_stickers:flags.4?true revoke_pm_inbox:flags.6?true blocked_mode:flags.8?true force_try_ipv6:flags.14?true date:int expires:int test_mode:Bool this_dc:int dc_options:Vector<DcOption> dc_txt_domain_name:string chat_size_max:int megagroup_size_max:int forwarded_count_max:int online_update_period_ms:int offline_blur_timeout_ms:int offline_idle_timeout_ms:int online_cloud_timeout_ms:int notify_cloud_delay_ms:int notify_default_delay_ms:int push_chat_period_ms:int push_chat_limit:int edit_time_limit:int revoke_time_limit:int revoke_pm_time_limit:int rating_e_decay:int stickers_recent_limit:int channels_read_media_period:int tmp_sessions:flags.0?int call_receive_timeout_ms:int call_ring_timeout_ms:int call_connect_timeout_ms:int call_packet_timeout_ms:int me_url_prefix:string autoupdate_url_prefix:flags.7?string gif_search_username:flags.9?string venue_search_username:flags.10?string img_search_username:flags.11?string static_maps_provider:flags.12?string caption_length_max:int message_length_max:int webfile_dc_id:int suggested_lang_code:flags.2?string lang_pack_version:flags.2?int base_lang_pack_version:flags.2?int reactions_default:flags.15?Reaction autologin_token:flags.16?string = Config;`
-    Config(&'a types::Config<'a>),
-}
+/// `contact#145ade0b user_id:long mutual:Bool = Contact;`
+pub type Contact = tl::One<types::Contact>;
 
-impl tl::Serializable for Config<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Config(x) => tl::boxed(0xcc1a_241e, *x, out),
-        }
-    }
-}
+/// `contactBirthday#1d998733 contact_id:long birthday:Birthday = ContactBirthday;`
+pub type ContactBirthday = tl::One<types::ContactBirthday>;
 
-/// `ConnectedBot`
-#[repr(transparent)]
-pub enum ConnectedBot<'a> {
-    /// `connectedBot#033ed001 flags:# bot_id:long recipients:BusinessBotRecipients rights:BusinessBotRights device:flags.0?string date:flags.1?int location:flags.2?string = ConnectedBot;`
-    ConnectedBot(&'a types::ConnectedBot<'a>),
-}
+/// `contactStatus#16d9703b user_id:long status:UserStatus = ContactStatus;`
+pub type ContactStatus = tl::One<types::ContactStatus>;
 
-impl tl::Serializable for ConnectedBot<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ConnectedBot(x) => tl::boxed(0x033e_d001, *x, out),
-        }
-    }
-}
+/// `currencyRate#30d9743c currency:string rate:double = CurrencyRate;`
+pub type CurrencyRate<'a> = tl::One<types::CurrencyRate<'a>>;
 
-/// `ConnectedBotStarRef`
-#[repr(transparent)]
-pub enum ConnectedBotStarRef<'a> {
-    /// `connectedBotStarRef#19a13f71 flags:# revoked:flags.1?true url:string date:int bot_id:long commission_permille:int duration_months:flags.0?int participants:long revenue:long = ConnectedBotStarRef;`
-    ConnectedBotStarRef(&'a types::ConnectedBotStarRef<'a>),
-}
+/// `dataJSON#7d748d04 data:string = DataJSON;`
+pub type DataJson<'a> = tl::One<types::DataJson<'a>>;
 
-impl tl::Serializable for ConnectedBotStarRef<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ConnectedBotStarRef(x) => tl::boxed(0x19a1_3f71, *x, out),
-        }
-    }
-}
+/// `dcOption#18b7a10d flags:# ipv6:flags.0?true media_only:flags.1?true tcpo_only:flags.2?true cdn:flags.3?true static:flags.4?true this_port_only:flags.5?true id:int ip_address:string port:int secret:flags.10?bytes = DcOption;`
+pub type DcOption<'a> = tl::One<&'a types::DcOption<'a>>;
 
-/// `Contact`
-#[repr(transparent)]
-pub enum Contact {
-    /// `contact#145ade0b user_id:long mutual:Bool = Contact;`
-    Contact(types::Contact),
-}
-
-impl tl::Serializable for Contact {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Contact(x) => tl::boxed(0x145a_de0b, x, out),
-        }
-    }
-}
-
-/// `ContactBirthday`
-#[repr(transparent)]
-pub enum ContactBirthday {
-    /// `contactBirthday#1d998733 contact_id:long birthday:Birthday = ContactBirthday;`
-    ContactBirthday(types::ContactBirthday),
-}
-
-impl tl::Serializable for ContactBirthday {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ContactBirthday(x) => tl::boxed(0x1d99_8733, x, out),
-        }
-    }
-}
-
-/// `ContactStatus`
-#[repr(transparent)]
-pub enum ContactStatus {
-    /// `contactStatus#16d9703b user_id:long status:UserStatus = ContactStatus;`
-    ContactStatus(types::ContactStatus),
-}
-
-impl tl::Serializable for ContactStatus {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ContactStatus(x) => tl::boxed(0x16d9_703b, x, out),
-        }
-    }
-}
-
-/// `CurrencyRate`
-#[repr(transparent)]
-pub enum CurrencyRate<'a> {
-    /// `currencyRate#30d9743c currency:string rate:double = CurrencyRate;`
-    CurrencyRate(types::CurrencyRate<'a>),
-}
-
-impl tl::Serializable for CurrencyRate<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CurrencyRate(x) => tl::boxed(0x30d9_743c, x, out),
-        }
-    }
-}
-
-/// `DataJSON`
-#[repr(transparent)]
-pub enum DataJson<'a> {
-    /// `dataJSON#7d748d04 data:string = DataJSON;`
-    DataJson(types::DataJson<'a>),
-}
-
-impl tl::Serializable for DataJson<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::DataJson(x) => tl::boxed(0x7d74_8d04, x, out),
-        }
-    }
-}
-
-/// `DcOption`
-#[repr(transparent)]
-pub enum DcOption<'a> {
-    /// `dcOption#18b7a10d flags:# ipv6:flags.0?true media_only:flags.1?true tcpo_only:flags.2?true cdn:flags.3?true static:flags.4?true this_port_only:flags.5?true id:int ip_address:string port:int secret:flags.10?bytes = DcOption;`
-    DcOption(&'a types::DcOption<'a>),
-}
-
-impl tl::Serializable for DcOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::DcOption(x) => tl::boxed(0x18b7_a10d, *x, out),
-        }
-    }
-}
-
-/// `DefaultHistoryTTL`
-#[repr(transparent)]
-pub enum DefaultHistoryTtl {
-    /// `defaultHistoryTTL#43b46b20 period:int = DefaultHistoryTTL;`
-    DefaultHistoryTtl(types::DefaultHistoryTtl),
-}
-
-impl tl::Serializable for DefaultHistoryTtl {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::DefaultHistoryTtl(x) => tl::boxed(0x43b4_6b20, x, out),
-        }
-    }
-}
+/// `defaultHistoryTTL#43b46b20 period:int = DefaultHistoryTTL;`
+pub type DefaultHistoryTtl = tl::One<types::DefaultHistoryTtl>;
 
 /// `Dialog`
 #[repr(C, u32)]
@@ -1693,21 +978,8 @@ impl tl::Serializable for DialogFilter<'_> {
     }
 }
 
-/// `DialogFilterSuggested`
-#[repr(transparent)]
-pub enum DialogFilterSuggested<'a> {
-    /// `dialogFilterSuggested#77744d4a filter:DialogFilter description:string = DialogFilterSuggested;`
-    DialogFilterSuggested(types::DialogFilterSuggested<'a>),
-}
-
-impl tl::Serializable for DialogFilterSuggested<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::DialogFilterSuggested(x) => tl::boxed(0x7774_4d4a, x, out),
-        }
-    }
-}
+/// `dialogFilterSuggested#77744d4a filter:DialogFilter description:string = DialogFilterSuggested;`
+pub type DialogFilterSuggested<'a> = tl::One<types::DialogFilterSuggested<'a>>;
 
 /// `DialogPeer`
 #[repr(C, u32)]
@@ -1731,21 +1003,8 @@ impl tl::Serializable for DialogPeer {
     }
 }
 
-/// `DisallowedGiftsSettings`
-#[repr(transparent)]
-pub enum DisallowedGiftsSettings {
-    /// `disallowedGiftsSettings#71f276c4 flags:# disallow_unlimited_stargifts:flags.0?true disallow_limited_stargifts:flags.1?true disallow_unique_stargifts:flags.2?true disallow_premium_gifts:flags.3?true disallow_stargifts_from_channels:flags.4?true = DisallowedGiftsSettings;`
-    DisallowedGiftsSettings(types::DisallowedGiftsSettings),
-}
-
-impl tl::Serializable for DisallowedGiftsSettings {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::DisallowedGiftsSettings(x) => tl::boxed(0x71f2_76c4, x, out),
-        }
-    }
-}
+/// `disallowedGiftsSettings#71f276c4 flags:# disallow_unlimited_stargifts:flags.0?true disallow_limited_stargifts:flags.1?true disallow_unique_stargifts:flags.2?true disallow_premium_gifts:flags.3?true disallow_stargifts_from_channels:flags.4?true = DisallowedGiftsSettings;`
+pub type DisallowedGiftsSettings = tl::One<types::DisallowedGiftsSettings>;
 
 /// `Document`
 #[repr(C, u32)]
@@ -1907,37 +1166,11 @@ impl tl::Serializable for EmojiKeyword<'_> {
     }
 }
 
-/// `EmojiKeywordsDifference`
-#[repr(transparent)]
-pub enum EmojiKeywordsDifference<'a> {
-    /// `emojiKeywordsDifference#5cc761bd lang_code:string from_version:int version:int keywords:Vector<EmojiKeyword> = EmojiKeywordsDifference;`
-    EmojiKeywordsDifference(&'a types::EmojiKeywordsDifference<'a>),
-}
+/// `emojiKeywordsDifference#5cc761bd lang_code:string from_version:int version:int keywords:Vector<EmojiKeyword> = EmojiKeywordsDifference;`
+pub type EmojiKeywordsDifference<'a> = tl::One<&'a types::EmojiKeywordsDifference<'a>>;
 
-impl tl::Serializable for EmojiKeywordsDifference<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EmojiKeywordsDifference(x) => tl::boxed(0x5cc7_61bd, *x, out),
-        }
-    }
-}
-
-/// `EmojiLanguage`
-#[repr(transparent)]
-pub enum EmojiLanguage<'a> {
-    /// `emojiLanguage#b3fb5361 lang_code:string = EmojiLanguage;`
-    EmojiLanguage(types::EmojiLanguage<'a>),
-}
-
-impl tl::Serializable for EmojiLanguage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EmojiLanguage(x) => tl::boxed(0xb3fb_5361, x, out),
-        }
-    }
-}
+/// `emojiLanguage#b3fb5361 lang_code:string = EmojiLanguage;`
+pub type EmojiLanguage<'a> = tl::One<types::EmojiLanguage<'a>>;
 
 /// `EmojiList`
 #[repr(C, u32)]
@@ -1983,21 +1216,8 @@ impl tl::Serializable for EmojiStatus<'_> {
     }
 }
 
-/// `EmojiURL`
-#[repr(transparent)]
-pub enum EmojiUrl<'a> {
-    /// `emojiURL#a575739d url:string = EmojiURL;`
-    EmojiUrl(types::EmojiUrl<'a>),
-}
-
-impl tl::Serializable for EmojiUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EmojiUrl(x) => tl::boxed(0xa575_739d, x, out),
-        }
-    }
-}
+/// `emojiURL#a575739d url:string = EmojiURL;`
+pub type EmojiUrl<'a> = tl::One<types::EmojiUrl<'a>>;
 
 /// `EncryptedChat`
 #[repr(C, u32)]
@@ -2065,37 +1285,11 @@ impl tl::Serializable for EncryptedMessage<'_> {
     }
 }
 
-/// `EphemeralMessage`
-#[repr(transparent)]
-pub enum EphemeralMessage<'a> {
-    /// `ephemeralMessage#dd27bee9 flags:# out:flags.0?true welcome_template:flags.5?true invert_media:flags.7?true noforwards:flags.12?true id:int from_id:Peer peer_id:flags.9?Peer receiver_id:long top_msg_id:flags.1?int date:int message:string entities:flags.2?Vector<MessageEntity> media:flags.3?MessageMedia reply_markup:flags.4?ReplyMarkup reply_to:flags.6?MessageReplyHeader rich_message:flags.8?RichMessage chat_instance:flags.10?long anchor_msg_id:flags.11?int = EphemeralMessage;`
-    EphemeralMessage(&'a types::EphemeralMessage<'a>),
-}
+/// `ephemeralMessage#dd27bee9 flags:# out:flags.0?true welcome_template:flags.5?true invert_media:flags.7?true noforwards:flags.12?true id:int from_id:Peer peer_id:flags.9?Peer receiver_id:long top_msg_id:flags.1?int date:int message:string entities:flags.2?Vector<MessageEntity> media:flags.3?MessageMedia reply_markup:flags.4?ReplyMarkup reply_to:flags.6?MessageReplyHeader rich_message:flags.8?RichMessage chat_instance:flags.10?long anchor_msg_id:flags.11?int = EphemeralMessage;`
+pub type EphemeralMessage<'a> = tl::One<&'a types::EphemeralMessage<'a>>;
 
-impl tl::Serializable for EphemeralMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EphemeralMessage(x) => tl::boxed(0xdd27_bee9, *x, out),
-        }
-    }
-}
-
-/// `Error`
-#[repr(transparent)]
-pub enum Error<'a> {
-    /// `error#c4b9f9bb code:int text:string = Error;`
-    Error(types::Error<'a>),
-}
-
-impl tl::Serializable for Error<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Error(x) => tl::boxed(0xc4b9_f9bb, x, out),
-        }
-    }
-}
+/// `error#c4b9f9bb code:int text:string = Error;`
+pub type Error<'a> = tl::One<types::Error<'a>>;
 
 /// `ExportedChatInvite`
 #[repr(C, u32)]
@@ -2116,133 +1310,29 @@ impl tl::Serializable for ExportedChatInvite<'_> {
     }
 }
 
-/// `ExportedChatlistInvite`
-#[repr(transparent)]
-pub enum ExportedChatlistInvite<'a> {
-    /// `exportedChatlistInvite#0c5181ac flags:# title:string url:string peers:Vector<Peer> = ExportedChatlistInvite;`
-    ExportedChatlistInvite(&'a types::ExportedChatlistInvite<'a>),
-}
+/// `exportedChatlistInvite#0c5181ac flags:# title:string url:string peers:Vector<Peer> = ExportedChatlistInvite;`
+pub type ExportedChatlistInvite<'a> = tl::One<&'a types::ExportedChatlistInvite<'a>>;
 
-impl tl::Serializable for ExportedChatlistInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedChatlistInvite(x) => tl::boxed(0x0c51_81ac, *x, out),
-        }
-    }
-}
+/// `exportedContactToken#41bf109b url:string expires:int = ExportedContactToken;`
+pub type ExportedContactToken<'a> = tl::One<types::ExportedContactToken<'a>>;
 
-/// `ExportedContactToken`
-#[repr(transparent)]
-pub enum ExportedContactToken<'a> {
-    /// `exportedContactToken#41bf109b url:string expires:int = ExportedContactToken;`
-    ExportedContactToken(types::ExportedContactToken<'a>),
-}
+/// `exportedMessageLink#5dab1af4 link:string html:string = ExportedMessageLink;`
+pub type ExportedMessageLink<'a> = tl::One<types::ExportedMessageLink<'a>>;
 
-impl tl::Serializable for ExportedContactToken<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedContactToken(x) => tl::boxed(0x41bf_109b, x, out),
-        }
-    }
-}
+/// `exportedStoryLink#3fc9053b link:string = ExportedStoryLink;`
+pub type ExportedStoryLink<'a> = tl::One<types::ExportedStoryLink<'a>>;
 
-/// `ExportedMessageLink`
-#[repr(transparent)]
-pub enum ExportedMessageLink<'a> {
-    /// `exportedMessageLink#5dab1af4 link:string html:string = ExportedMessageLink;`
-    ExportedMessageLink(types::ExportedMessageLink<'a>),
-}
+/// `factCheck#b89bfccf flags:# need_check:flags.0?true country:flags.1?string text:flags.1?TextWithEntities hash:long = FactCheck;`
+pub type FactCheck<'a> = tl::One<&'a types::FactCheck<'a>>;
 
-impl tl::Serializable for ExportedMessageLink<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedMessageLink(x) => tl::boxed(0x5dab_1af4, x, out),
-        }
-    }
-}
+/// `fileHash#f39b035c offset:long limit:int hash:bytes = FileHash;`
+pub type FileHash<'a> = tl::One<types::FileHash<'a>>;
 
-/// `ExportedStoryLink`
-#[repr(transparent)]
-pub enum ExportedStoryLink<'a> {
-    /// `exportedStoryLink#3fc9053b link:string = ExportedStoryLink;`
-    ExportedStoryLink(types::ExportedStoryLink<'a>),
-}
+/// `folder#ff544e65 flags:# autofill_new_broadcasts:flags.0?true autofill_public_groups:flags.1?true autofill_new_correspondents:flags.2?true id:int title:string photo:flags.3?ChatPhoto = Folder;`
+pub type Folder<'a> = tl::One<types::Folder<'a>>;
 
-impl tl::Serializable for ExportedStoryLink<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedStoryLink(x) => tl::boxed(0x3fc9_053b, x, out),
-        }
-    }
-}
-
-/// `FactCheck`
-#[repr(transparent)]
-pub enum FactCheck<'a> {
-    /// `factCheck#b89bfccf flags:# need_check:flags.0?true country:flags.1?string text:flags.1?TextWithEntities hash:long = FactCheck;`
-    FactCheck(&'a types::FactCheck<'a>),
-}
-
-impl tl::Serializable for FactCheck<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::FactCheck(x) => tl::boxed(0xb89b_fccf, *x, out),
-        }
-    }
-}
-
-/// `FileHash`
-#[repr(transparent)]
-pub enum FileHash<'a> {
-    /// `fileHash#f39b035c offset:long limit:int hash:bytes = FileHash;`
-    FileHash(types::FileHash<'a>),
-}
-
-impl tl::Serializable for FileHash<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::FileHash(x) => tl::boxed(0xf39b_035c, x, out),
-        }
-    }
-}
-
-/// `Folder`
-#[repr(transparent)]
-pub enum Folder<'a> {
-    /// `folder#ff544e65 flags:# autofill_new_broadcasts:flags.0?true autofill_public_groups:flags.1?true autofill_new_correspondents:flags.2?true id:int title:string photo:flags.3?ChatPhoto = Folder;`
-    Folder(types::Folder<'a>),
-}
-
-impl tl::Serializable for Folder<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Folder(x) => tl::boxed(0xff54_4e65, x, out),
-        }
-    }
-}
-
-/// `FolderPeer`
-#[repr(transparent)]
-pub enum FolderPeer {
-    /// `folderPeer#e9baa668 peer:Peer folder_id:int = FolderPeer;`
-    FolderPeer(types::FolderPeer),
-}
-
-impl tl::Serializable for FolderPeer {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::FolderPeer(x) => tl::boxed(0xe9ba_a668, x, out),
-        }
-    }
-}
+/// `folderPeer#e9baa668 peer:Peer folder_id:int = FolderPeer;`
+pub type FolderPeer = tl::One<types::FolderPeer>;
 
 /// `ForumTopic`
 #[repr(C, u32)]
@@ -2263,37 +1353,11 @@ impl tl::Serializable for ForumTopic<'_> {
     }
 }
 
-/// `FoundStory`
-#[repr(transparent)]
-pub enum FoundStory<'a> {
-    /// `foundStory#e87acbc0 peer:Peer story:StoryItem = FoundStory;`
-    FoundStory(&'a types::FoundStory<'a>),
-}
+/// `foundStory#e87acbc0 peer:Peer story:StoryItem = FoundStory;`
+pub type FoundStory<'a> = tl::One<&'a types::FoundStory<'a>>;
 
-impl tl::Serializable for FoundStory<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::FoundStory(x) => tl::boxed(0xe87a_cbc0, *x, out),
-        }
-    }
-}
-
-/// `Game`
-#[repr(transparent)]
-pub enum Game<'a> {
-    /// `game#bdf9653b flags:# id:long access_hash:long short_name:string title:string description:string photo:Photo document:flags.0?Document = Game;`
-    Game(&'a types::Game<'a>),
-}
-
-impl tl::Serializable for Game<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Game(x) => tl::boxed(0xbdf9_653b, *x, out),
-        }
-    }
-}
+/// `game#bdf9653b flags:# id:long access_hash:long short_name:string title:string description:string photo:Photo document:flags.0?Document = Game;`
+pub type Game<'a> = tl::One<&'a types::Game<'a>>;
 
 /// `GeoPoint`
 #[repr(C, u32)]
@@ -2314,37 +1378,11 @@ impl tl::Serializable for GeoPoint {
     }
 }
 
-/// `GeoPointAddress`
-#[repr(transparent)]
-pub enum GeoPointAddress<'a> {
-    /// `geoPointAddress#de4c5d93 flags:# country_iso2:string state:flags.0?string city:flags.1?string street:flags.2?string = GeoPointAddress;`
-    GeoPointAddress(&'a types::GeoPointAddress<'a>),
-}
+/// `geoPointAddress#de4c5d93 flags:# country_iso2:string state:flags.0?string city:flags.1?string street:flags.2?string = GeoPointAddress;`
+pub type GeoPointAddress<'a> = tl::One<&'a types::GeoPointAddress<'a>>;
 
-impl tl::Serializable for GeoPointAddress<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GeoPointAddress(x) => tl::boxed(0xde4c_5d93, *x, out),
-        }
-    }
-}
-
-/// `GlobalPrivacySettings`
-#[repr(transparent)]
-pub enum GlobalPrivacySettings<'a> {
-    /// `globalPrivacySettings#fe41b34f flags:# archive_and_mute_new_noncontact_peers:flags.0?true keep_archived_unmuted:flags.1?true keep_archived_folders:flags.2?true hide_read_marks:flags.3?true new_noncontact_peers_require_premium:flags.4?true display_gifts_button:flags.7?true noncontact_peers_paid_stars:flags.5?long disallowed_gifts:flags.6?DisallowedGiftsSettings = GlobalPrivacySettings;`
-    GlobalPrivacySettings(types::GlobalPrivacySettings<'a>),
-}
-
-impl tl::Serializable for GlobalPrivacySettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GlobalPrivacySettings(x) => tl::boxed(0xfe41_b34f, x, out),
-        }
-    }
-}
+/// `globalPrivacySettings#fe41b34f flags:# archive_and_mute_new_noncontact_peers:flags.0?true keep_archived_unmuted:flags.1?true keep_archived_folders:flags.2?true hide_read_marks:flags.3?true new_noncontact_peers_require_premium:flags.4?true display_gifts_button:flags.7?true noncontact_peers_paid_stars:flags.5?long disallowed_gifts:flags.6?DisallowedGiftsSettings = GlobalPrivacySettings;`
+pub type GlobalPrivacySettings<'a> = tl::One<types::GlobalPrivacySettings<'a>>;
 
 /// `GroupCall`
 #[repr(C, u32)]
@@ -2365,165 +1403,35 @@ impl tl::Serializable for GroupCall<'_> {
     }
 }
 
-/// `GroupCallDonor`
-#[repr(transparent)]
-pub enum GroupCallDonor<'a> {
-    /// `groupCallDonor#ee430c85 flags:# top:flags.0?true my:flags.1?true peer_id:flags.3?Peer stars:long = GroupCallDonor;`
-    GroupCallDonor(types::GroupCallDonor<'a>),
-}
+/// `groupCallDonor#ee430c85 flags:# top:flags.0?true my:flags.1?true peer_id:flags.3?Peer stars:long = GroupCallDonor;`
+pub type GroupCallDonor<'a> = tl::One<types::GroupCallDonor<'a>>;
 
-impl tl::Serializable for GroupCallDonor<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GroupCallDonor(x) => tl::boxed(0xee43_0c85, x, out),
-        }
-    }
-}
+/// `groupCallMessage#1a8afc7e flags:# from_admin:flags.1?true id:int from_id:Peer date:int message:TextWithEntities paid_message_stars:flags.0?long = GroupCallMessage;`
+pub type GroupCallMessage<'a> = tl::One<&'a types::GroupCallMessage<'a>>;
 
-/// `GroupCallMessage`
-#[repr(transparent)]
-pub enum GroupCallMessage<'a> {
-    /// `groupCallMessage#1a8afc7e flags:# from_admin:flags.1?true id:int from_id:Peer date:int message:TextWithEntities paid_message_stars:flags.0?long = GroupCallMessage;`
-    GroupCallMessage(&'a types::GroupCallMessage<'a>),
-}
+/// `groupCallParticipant#2a3dc7ac flags:# muted:flags.0?true left:flags.1?true can_self_unmute:flags.2?true just_joined:flags.4?true versioned:flags.5?true min:flags.8?true muted_by_you:flags.9?true volume_by_admin:flags.10?true self:flags.12?true video_joined:flags.15?true peer:Peer date:int active_date:flags.3?int source:int volume:flags.7?int about:flags.11?string raise_hand_rating:flags.13?long video:flags.6?GroupCallParticipantVideo presentation:flags.14?GroupCallParticipantVideo paid_stars_total:flags.16?long = GroupCallParticipant;`
+pub type GroupCallParticipant<'a> = tl::One<&'a types::GroupCallParticipant<'a>>;
 
-impl tl::Serializable for GroupCallMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GroupCallMessage(x) => tl::boxed(0x1a8a_fc7e, *x, out),
-        }
-    }
-}
+/// `groupCallParticipantVideo#67753ac8 flags:# paused:flags.0?true endpoint:string source_groups:Vector<GroupCallParticipantVideoSourceGroup> audio_source:flags.1?int = GroupCallParticipantVideo;`
+pub type GroupCallParticipantVideo<'a> = tl::One<&'a types::GroupCallParticipantVideo<'a>>;
 
-/// `GroupCallParticipant`
-#[repr(transparent)]
-pub enum GroupCallParticipant<'a> {
-    /// `groupCallParticipant#2a3dc7ac flags:# muted:flags.0?true left:flags.1?true can_self_unmute:flags.2?true just_joined:flags.4?true versioned:flags.5?true min:flags.8?true muted_by_you:flags.9?true volume_by_admin:flags.10?true self:flags.12?true video_joined:flags.15?true peer:Peer date:int active_date:flags.3?int source:int volume:flags.7?int about:flags.11?string raise_hand_rating:flags.13?long video:flags.6?GroupCallParticipantVideo presentation:flags.14?GroupCallParticipantVideo paid_stars_total:flags.16?long = GroupCallParticipant;`
-    GroupCallParticipant(&'a types::GroupCallParticipant<'a>),
-}
+/// `groupCallParticipantVideoSourceGroup#dcb118b7 semantics:string sources:Vector<int> = GroupCallParticipantVideoSourceGroup;`
+pub type GroupCallParticipantVideoSourceGroup<'a> = tl::One<types::GroupCallParticipantVideoSourceGroup<'a>>;
 
-impl tl::Serializable for GroupCallParticipant<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GroupCallParticipant(x) => tl::boxed(0x2a3d_c7ac, *x, out),
-        }
-    }
-}
+/// `groupCallStreamChannel#80eb48af channel:int scale:int last_timestamp_ms:long = GroupCallStreamChannel;`
+pub type GroupCallStreamChannel = tl::One<types::GroupCallStreamChannel>;
 
-/// `GroupCallParticipantVideo`
-#[repr(transparent)]
-pub enum GroupCallParticipantVideo<'a> {
-    /// `groupCallParticipantVideo#67753ac8 flags:# paused:flags.0?true endpoint:string source_groups:Vector<GroupCallParticipantVideoSourceGroup> audio_source:flags.1?int = GroupCallParticipantVideo;`
-    GroupCallParticipantVideo(&'a types::GroupCallParticipantVideo<'a>),
-}
+/// `highScore#73a379eb pos:int user_id:long score:int = HighScore;`
+pub type HighScore = tl::One<types::HighScore>;
 
-impl tl::Serializable for GroupCallParticipantVideo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GroupCallParticipantVideo(x) => tl::boxed(0x6775_3ac8, *x, out),
-        }
-    }
-}
+/// `importedContact#c13e3c50 user_id:long client_id:long = ImportedContact;`
+pub type ImportedContact = tl::One<types::ImportedContact>;
 
-/// `GroupCallParticipantVideoSourceGroup`
-#[repr(transparent)]
-pub enum GroupCallParticipantVideoSourceGroup<'a> {
-    /// `groupCallParticipantVideoSourceGroup#dcb118b7 semantics:string sources:Vector<int> = GroupCallParticipantVideoSourceGroup;`
-    GroupCallParticipantVideoSourceGroup(types::GroupCallParticipantVideoSourceGroup<'a>),
-}
+/// `inlineBotSwitchPM#3c20629f text:string start_param:string = InlineBotSwitchPM;`
+pub type InlineBotSwitchPm<'a> = tl::One<types::InlineBotSwitchPm<'a>>;
 
-impl tl::Serializable for GroupCallParticipantVideoSourceGroup<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GroupCallParticipantVideoSourceGroup(x) => tl::boxed(0xdcb1_18b7, x, out),
-        }
-    }
-}
-
-/// `GroupCallStreamChannel`
-#[repr(transparent)]
-pub enum GroupCallStreamChannel {
-    /// `groupCallStreamChannel#80eb48af channel:int scale:int last_timestamp_ms:long = GroupCallStreamChannel;`
-    GroupCallStreamChannel(types::GroupCallStreamChannel),
-}
-
-impl tl::Serializable for GroupCallStreamChannel {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GroupCallStreamChannel(x) => tl::boxed(0x80eb_48af, x, out),
-        }
-    }
-}
-
-/// `HighScore`
-#[repr(transparent)]
-pub enum HighScore {
-    /// `highScore#73a379eb pos:int user_id:long score:int = HighScore;`
-    HighScore(types::HighScore),
-}
-
-impl tl::Serializable for HighScore {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::HighScore(x) => tl::boxed(0x73a3_79eb, x, out),
-        }
-    }
-}
-
-/// `ImportedContact`
-#[repr(transparent)]
-pub enum ImportedContact {
-    /// `importedContact#c13e3c50 user_id:long client_id:long = ImportedContact;`
-    ImportedContact(types::ImportedContact),
-}
-
-impl tl::Serializable for ImportedContact {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ImportedContact(x) => tl::boxed(0xc13e_3c50, x, out),
-        }
-    }
-}
-
-/// `InlineBotSwitchPM`
-#[repr(transparent)]
-pub enum InlineBotSwitchPm<'a> {
-    /// `inlineBotSwitchPM#3c20629f text:string start_param:string = InlineBotSwitchPM;`
-    InlineBotSwitchPm(types::InlineBotSwitchPm<'a>),
-}
-
-impl tl::Serializable for InlineBotSwitchPm<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InlineBotSwitchPm(x) => tl::boxed(0x3c20_629f, x, out),
-        }
-    }
-}
-
-/// `InlineBotWebView`
-#[repr(transparent)]
-pub enum InlineBotWebView<'a> {
-    /// `inlineBotWebView#b57295d5 text:string url:string = InlineBotWebView;`
-    InlineBotWebView(types::InlineBotWebView<'a>),
-}
-
-impl tl::Serializable for InlineBotWebView<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InlineBotWebView(x) => tl::boxed(0xb572_95d5, x, out),
-        }
-    }
-}
+/// `inlineBotWebView#b57295d5 text:string url:string = InlineBotWebView;`
+pub type InlineBotWebView<'a> = tl::One<types::InlineBotWebView<'a>>;
 
 /// `InlineButtonType`
 #[repr(C, u32)]
@@ -2630,21 +1538,8 @@ impl tl::Serializable for InputAiComposeTone<'_> {
     }
 }
 
-/// `InputAppEvent`
-#[repr(transparent)]
-pub enum InputAppEvent<'a> {
-    /// `inputAppEvent#1d1b1245 time:double type:string peer:long data:JSONValue = InputAppEvent;`
-    InputAppEvent(&'a types::InputAppEvent<'a>),
-}
-
-impl tl::Serializable for InputAppEvent<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputAppEvent(x) => tl::boxed(0x1d1b_1245, *x, out),
-        }
-    }
-}
+/// `inputAppEvent#1d1b1245 time:double type:string peer:long data:JSONValue = InputAppEvent;`
+pub type InputAppEvent<'a> = tl::One<&'a types::InputAppEvent<'a>>;
 
 /// `InputBotApp`
 #[repr(C, u32)]
@@ -2749,101 +1644,23 @@ impl tl::Serializable for InputBotInlineResult<'_> {
     }
 }
 
-/// `InputBusinessAwayMessage`
-#[repr(transparent)]
-pub enum InputBusinessAwayMessage<'a> {
-    /// `inputBusinessAwayMessage#832175e0 flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:InputBusinessRecipients = InputBusinessAwayMessage;`
-    InputBusinessAwayMessage(&'a types::InputBusinessAwayMessage<'a>),
-}
+/// `inputBusinessAwayMessage#832175e0 flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:InputBusinessRecipients = InputBusinessAwayMessage;`
+pub type InputBusinessAwayMessage<'a> = tl::One<&'a types::InputBusinessAwayMessage<'a>>;
 
-impl tl::Serializable for InputBusinessAwayMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputBusinessAwayMessage(x) => tl::boxed(0x8321_75e0, *x, out),
-        }
-    }
-}
+/// `inputBusinessBotRecipients#c4e5921e flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<InputUser> exclude_users:flags.6?Vector<InputUser> = InputBusinessBotRecipients;`
+pub type InputBusinessBotRecipients<'a> = tl::One<&'a types::InputBusinessBotRecipients<'a>>;
 
-/// `InputBusinessBotRecipients`
-#[repr(transparent)]
-pub enum InputBusinessBotRecipients<'a> {
-    /// `inputBusinessBotRecipients#c4e5921e flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<InputUser> exclude_users:flags.6?Vector<InputUser> = InputBusinessBotRecipients;`
-    InputBusinessBotRecipients(&'a types::InputBusinessBotRecipients<'a>),
-}
+/// `inputBusinessChatLink#11679fa7 flags:# message:string entities:flags.0?Vector<MessageEntity> title:flags.1?string = InputBusinessChatLink;`
+pub type InputBusinessChatLink<'a> = tl::One<&'a types::InputBusinessChatLink<'a>>;
 
-impl tl::Serializable for InputBusinessBotRecipients<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputBusinessBotRecipients(x) => tl::boxed(0xc4e5_921e, *x, out),
-        }
-    }
-}
+/// `inputBusinessGreetingMessage#0194cb3b shortcut_id:int recipients:InputBusinessRecipients no_activity_days:int = InputBusinessGreetingMessage;`
+pub type InputBusinessGreetingMessage<'a> = tl::One<types::InputBusinessGreetingMessage<'a>>;
 
-/// `InputBusinessChatLink`
-#[repr(transparent)]
-pub enum InputBusinessChatLink<'a> {
-    /// `inputBusinessChatLink#11679fa7 flags:# message:string entities:flags.0?Vector<MessageEntity> title:flags.1?string = InputBusinessChatLink;`
-    InputBusinessChatLink(&'a types::InputBusinessChatLink<'a>),
-}
+/// `inputBusinessIntro#09c469cd flags:# title:string description:string sticker:flags.0?InputDocument = InputBusinessIntro;`
+pub type InputBusinessIntro<'a> = tl::One<&'a types::InputBusinessIntro<'a>>;
 
-impl tl::Serializable for InputBusinessChatLink<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputBusinessChatLink(x) => tl::boxed(0x1167_9fa7, *x, out),
-        }
-    }
-}
-
-/// `InputBusinessGreetingMessage`
-#[repr(transparent)]
-pub enum InputBusinessGreetingMessage<'a> {
-    /// `inputBusinessGreetingMessage#0194cb3b shortcut_id:int recipients:InputBusinessRecipients no_activity_days:int = InputBusinessGreetingMessage;`
-    InputBusinessGreetingMessage(types::InputBusinessGreetingMessage<'a>),
-}
-
-impl tl::Serializable for InputBusinessGreetingMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputBusinessGreetingMessage(x) => tl::boxed(0x0194_cb3b, x, out),
-        }
-    }
-}
-
-/// `InputBusinessIntro`
-#[repr(transparent)]
-pub enum InputBusinessIntro<'a> {
-    /// `inputBusinessIntro#09c469cd flags:# title:string description:string sticker:flags.0?InputDocument = InputBusinessIntro;`
-    InputBusinessIntro(&'a types::InputBusinessIntro<'a>),
-}
-
-impl tl::Serializable for InputBusinessIntro<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputBusinessIntro(x) => tl::boxed(0x09c4_69cd, *x, out),
-        }
-    }
-}
-
-/// `InputBusinessRecipients`
-#[repr(transparent)]
-pub enum InputBusinessRecipients<'a> {
-    /// `inputBusinessRecipients#6f8b32aa flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<InputUser> = InputBusinessRecipients;`
-    InputBusinessRecipients(types::InputBusinessRecipients<'a>),
-}
-
-impl tl::Serializable for InputBusinessRecipients<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputBusinessRecipients(x) => tl::boxed(0x6f8b_32aa, x, out),
-        }
-    }
-}
+/// `inputBusinessRecipients#6f8b32aa flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<InputUser> = InputBusinessRecipients;`
+pub type InputBusinessRecipients<'a> = tl::One<types::InputBusinessRecipients<'a>>;
 
 /// `InputChannel`
 #[repr(C, u32)]
@@ -2911,21 +1728,8 @@ impl tl::Serializable for InputChatTheme<'_> {
     }
 }
 
-/// `InputChatlist`
-#[repr(transparent)]
-pub enum InputChatlist {
-    /// `inputChatlistDialogFilter#f3e0da33 filter_id:int = InputChatlist;`
-    DialogFilter(types::InputChatlistDialogFilter),
-}
-
-impl tl::Serializable for InputChatlist {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::DialogFilter(x) => tl::boxed(0xf3e0_da33, x, out),
-        }
-    }
-}
+/// `inputChatlistDialogFilter#f3e0da33 filter_id:int = InputChatlist;`
+pub type InputChatlist = tl::One<types::InputChatlistDialogFilter>;
 
 /// `InputCheckPasswordSRP`
 #[repr(C, u32)]
@@ -2946,21 +1750,8 @@ impl tl::Serializable for InputCheckPasswordSrp<'_> {
     }
 }
 
-/// `InputClientProxy`
-#[repr(transparent)]
-pub enum InputClientProxy<'a> {
-    /// `inputClientProxy#75588b3f address:string port:int = InputClientProxy;`
-    InputClientProxy(types::InputClientProxy<'a>),
-}
-
-impl tl::Serializable for InputClientProxy<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputClientProxy(x) => tl::boxed(0x7558_8b3f, x, out),
-        }
-    }
-}
+/// `inputClientProxy#75588b3f address:string port:int = InputClientProxy;`
+pub type InputClientProxy<'a> = tl::One<types::InputClientProxy<'a>>;
 
 /// `InputCollectible`
 #[repr(C, u32)]
@@ -2981,21 +1772,8 @@ impl tl::Serializable for InputCollectible<'_> {
     }
 }
 
-/// `InputContact`
-#[repr(transparent)]
-pub enum InputContact<'a> {
-    /// `inputPhoneContact#6a1dc4be flags:# client_id:long phone:string first_name:string last_name:string note:flags.0?TextWithEntities = InputContact;`
-    InputPhoneContact(&'a types::InputPhoneContact<'a>),
-}
-
-impl tl::Serializable for InputContact<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputPhoneContact(x) => tl::boxed(0x6a1d_c4be, *x, out),
-        }
-    }
-}
+/// `inputPhoneContact#6a1dc4be flags:# client_id:long phone:string first_name:string last_name:string note:flags.0?TextWithEntities = InputContact;`
+pub type InputContact<'a> = tl::One<&'a types::InputPhoneContact<'a>>;
 
 /// `InputDialogPeer`
 #[repr(C, u32)]
@@ -3038,21 +1816,8 @@ impl tl::Serializable for InputDocument<'_> {
     }
 }
 
-/// `InputEncryptedChat`
-#[repr(transparent)]
-pub enum InputEncryptedChat {
-    /// `inputEncryptedChat#f141b5e1 chat_id:int access_hash:long = InputEncryptedChat;`
-    InputEncryptedChat(types::InputEncryptedChat),
-}
-
-impl tl::Serializable for InputEncryptedChat {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputEncryptedChat(x) => tl::boxed(0xf141_b5e1, x, out),
-        }
-    }
-}
+/// `inputEncryptedChat#f141b5e1 chat_id:int access_hash:long = InputEncryptedChat;`
+pub type InputEncryptedChat = tl::One<types::InputEncryptedChat>;
 
 /// `InputEncryptedFile`
 #[repr(C, u32)]
@@ -3144,21 +1909,8 @@ impl tl::Serializable for InputFileLocation<'_> {
     }
 }
 
-/// `InputFolderPeer`
-#[repr(transparent)]
-pub enum InputFolderPeer<'a> {
-    /// `inputFolderPeer#fbd2c296 peer:InputPeer folder_id:int = InputFolderPeer;`
-    InputFolderPeer(types::InputFolderPeer<'a>),
-}
-
-impl tl::Serializable for InputFolderPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputFolderPeer(x) => tl::boxed(0xfbd2_c296, x, out),
-        }
-    }
-}
+/// `inputFolderPeer#fbd2c296 peer:InputPeer folder_id:int = InputFolderPeer;`
+pub type InputFolderPeer<'a> = tl::One<types::InputFolderPeer<'a>>;
 
 /// `InputGame`
 #[repr(C, u32)]
@@ -3376,21 +2128,8 @@ impl tl::Serializable for InputMessage {
     }
 }
 
-/// `InputMessageReadMetric`
-#[repr(transparent)]
-pub enum InputMessageReadMetric {
-    /// `inputMessageReadMetric#402b4495 msg_id:int view_id:long time_in_view_ms:int active_time_in_view_ms:int height_to_viewport_ratio_permille:int seen_range_ratio_permille:int = InputMessageReadMetric;`
-    InputMessageReadMetric(types::InputMessageReadMetric),
-}
-
-impl tl::Serializable for InputMessageReadMetric {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputMessageReadMetric(x) => tl::boxed(0x402b_4495, x, out),
-        }
-    }
-}
+/// `inputMessageReadMetric#402b4495 msg_id:int view_id:long time_in_view_ms:int active_time_in_view_ms:int height_to_viewport_ratio_permille:int seen_range_ratio_permille:int = InputMessageReadMetric;`
+pub type InputMessageReadMetric = tl::One<types::InputMessageReadMetric>;
 
 /// `InputNotifyPeer`
 #[repr(C, u32)]
@@ -3423,21 +2162,8 @@ impl tl::Serializable for InputNotifyPeer<'_> {
     }
 }
 
-/// `InputPasskeyCredential`
-#[repr(transparent)]
-pub enum InputPasskeyCredential<'a> {
-    /// `inputPasskeyCredentialPublicKey#3c27b78f id:string raw_id:string response:InputPasskeyResponse = InputPasskeyCredential;`
-    PublicKey(&'a types::InputPasskeyCredentialPublicKey<'a>),
-}
-
-impl tl::Serializable for InputPasskeyCredential<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PublicKey(x) => tl::boxed(0x3c27_b78f, *x, out),
-        }
-    }
-}
+/// `inputPasskeyCredentialPublicKey#3c27b78f id:string raw_id:string response:InputPasskeyResponse = InputPasskeyCredential;`
+pub type InputPasskeyCredential<'a> = tl::One<&'a types::InputPasskeyCredentialPublicKey<'a>>;
 
 /// `InputPasskeyResponse`
 #[repr(C, u32)]
@@ -3517,37 +2243,11 @@ impl tl::Serializable for InputPeer<'_> {
     }
 }
 
-/// `InputPeerNotifySettings`
-#[repr(transparent)]
-pub enum InputPeerNotifySettings<'a> {
-    /// `inputPeerNotifySettings#cacb6ae2 flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int sound:flags.3?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_sound:flags.8?NotificationSound = InputPeerNotifySettings;`
-    InputPeerNotifySettings(types::InputPeerNotifySettings<'a>),
-}
+/// `inputPeerNotifySettings#cacb6ae2 flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int sound:flags.3?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_sound:flags.8?NotificationSound = InputPeerNotifySettings;`
+pub type InputPeerNotifySettings<'a> = tl::One<types::InputPeerNotifySettings<'a>>;
 
-impl tl::Serializable for InputPeerNotifySettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputPeerNotifySettings(x) => tl::boxed(0xcacb_6ae2, x, out),
-        }
-    }
-}
-
-/// `InputPhoneCall`
-#[repr(transparent)]
-pub enum InputPhoneCall {
-    /// `inputPhoneCall#1e36fded id:long access_hash:long = InputPhoneCall;`
-    InputPhoneCall(types::InputPhoneCall),
-}
-
-impl tl::Serializable for InputPhoneCall {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputPhoneCall(x) => tl::boxed(0x1e36_fded, x, out),
-        }
-    }
-}
+/// `inputPhoneCall#1e36fded id:long access_hash:long = InputPhoneCall;`
+pub type InputPhoneCall = tl::One<types::InputPhoneCall>;
 
 /// `InputPhoto`
 #[repr(C, u32)]
@@ -3798,37 +2498,11 @@ impl tl::Serializable for InputSecureFile<'_> {
     }
 }
 
-/// `InputSecureValue`
-#[repr(transparent)]
-pub enum InputSecureValue<'a> {
-    /// `inputSecureValue#db21d0a7 flags:# type:SecureValueType data:flags.0?SecureData front_side:flags.1?InputSecureFile reverse_side:flags.2?InputSecureFile selfie:flags.3?InputSecureFile translation:flags.6?Vector<InputSecureFile> files:flags.4?Vector<InputSecureFile> plain_data:flags.5?SecurePlainData = InputSecureValue;`
-    InputSecureValue(&'a types::InputSecureValue<'a>),
-}
+/// `inputSecureValue#db21d0a7 flags:# type:SecureValueType data:flags.0?SecureData front_side:flags.1?InputSecureFile reverse_side:flags.2?InputSecureFile selfie:flags.3?InputSecureFile translation:flags.6?Vector<InputSecureFile> files:flags.4?Vector<InputSecureFile> plain_data:flags.5?SecurePlainData = InputSecureValue;`
+pub type InputSecureValue<'a> = tl::One<&'a types::InputSecureValue<'a>>;
 
-impl tl::Serializable for InputSecureValue<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputSecureValue(x) => tl::boxed(0xdb21_d0a7, *x, out),
-        }
-    }
-}
-
-/// `InputSingleMedia`
-#[repr(transparent)]
-pub enum InputSingleMedia<'a> {
-    /// `inputSingleMedia#1cc6e91f flags:# media:InputMedia random_id:long message:string entities:flags.0?Vector<MessageEntity> = InputSingleMedia;`
-    InputSingleMedia(&'a types::InputSingleMedia<'a>),
-}
-
-impl tl::Serializable for InputSingleMedia<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputSingleMedia(x) => tl::boxed(0x1cc6_e91f, *x, out),
-        }
-    }
-}
+/// `inputSingleMedia#1cc6e91f flags:# media:InputMedia random_id:long message:string entities:flags.0?Vector<MessageEntity> = InputSingleMedia;`
+pub type InputSingleMedia<'a> = tl::One<&'a types::InputSingleMedia<'a>>;
 
 /// `InputStarGiftAuction`
 #[repr(C, u32)]
@@ -3849,21 +2523,8 @@ impl tl::Serializable for InputStarGiftAuction<'_> {
     }
 }
 
-/// `InputStarsTransaction`
-#[repr(transparent)]
-pub enum InputStarsTransaction<'a> {
-    /// `inputStarsTransaction#206ae6d1 flags:# refund:flags.0?true id:string = InputStarsTransaction;`
-    InputStarsTransaction(types::InputStarsTransaction<'a>),
-}
-
-impl tl::Serializable for InputStarsTransaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputStarsTransaction(x) => tl::boxed(0x206a_e6d1, x, out),
-        }
-    }
-}
+/// `inputStarsTransaction#206ae6d1 flags:# refund:flags.0?true id:string = InputStarsTransaction;`
+pub type InputStarsTransaction<'a> = tl::One<types::InputStarsTransaction<'a>>;
 
 /// `InputStickerSet`
 #[repr(C, u32)]
@@ -3914,21 +2575,8 @@ impl tl::Serializable for InputStickerSet<'_> {
     }
 }
 
-/// `InputStickerSetItem`
-#[repr(transparent)]
-pub enum InputStickerSetItem<'a> {
-    /// `inputStickerSetItem#32da9e9c flags:# document:InputDocument emoji:string mask_coords:flags.0?MaskCoords keywords:flags.1?string = InputStickerSetItem;`
-    InputStickerSetItem(&'a types::InputStickerSetItem<'a>),
-}
-
-impl tl::Serializable for InputStickerSetItem<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputStickerSetItem(x) => tl::boxed(0x32da_9e9c, *x, out),
-        }
-    }
-}
+/// `inputStickerSetItem#32da9e9c flags:# document:InputDocument emoji:string mask_coords:flags.0?MaskCoords keywords:flags.1?string = InputStickerSetItem;`
+pub type InputStickerSetItem<'a> = tl::One<&'a types::InputStickerSetItem<'a>>;
 
 /// `InputStickeredMedia`
 #[repr(C, u32)]
@@ -4005,21 +2653,8 @@ impl tl::Serializable for InputTheme<'_> {
     }
 }
 
-/// `InputThemeSettings`
-#[repr(transparent)]
-pub enum InputThemeSettings<'a> {
-    /// `inputThemeSettings#8fde504f flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?InputWallPaper wallpaper_settings:flags.1?WallPaperSettings = InputThemeSettings;`
-    InputThemeSettings(&'a types::InputThemeSettings<'a>),
-}
-
-impl tl::Serializable for InputThemeSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputThemeSettings(x) => tl::boxed(0x8fde_504f, *x, out),
-        }
-    }
-}
+/// `inputThemeSettings#8fde504f flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?InputWallPaper wallpaper_settings:flags.1?WallPaperSettings = InputThemeSettings;`
+pub type InputThemeSettings<'a> = tl::One<&'a types::InputThemeSettings<'a>>;
 
 /// `InputUser`
 #[repr(C, u32)]
@@ -4087,21 +2722,8 @@ impl tl::Serializable for InputWalletReplacement<'_> {
     }
 }
 
-/// `InputWebDocument`
-#[repr(transparent)]
-pub enum InputWebDocument<'a> {
-    /// `inputWebDocument#9bed434d url:string size:int mime_type:string attributes:Vector<DocumentAttribute> = InputWebDocument;`
-    InputWebDocument(&'a types::InputWebDocument<'a>),
-}
-
-impl tl::Serializable for InputWebDocument<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::InputWebDocument(x) => tl::boxed(0x9bed_434d, *x, out),
-        }
-    }
-}
+/// `inputWebDocument#9bed434d url:string size:int mime_type:string attributes:Vector<DocumentAttribute> = InputWebDocument;`
+pub type InputWebDocument<'a> = tl::One<&'a types::InputWebDocument<'a>>;
 
 /// `InputWebFileLocation`
 #[repr(C, u32)]
@@ -4125,37 +2747,11 @@ impl tl::Serializable for InputWebFileLocation<'_> {
     }
 }
 
-/// `Invoice`
-#[repr(transparent)]
-pub enum Invoice<'a> {
-    /// `invoice#049ee584 flags:# test:flags.0?true name_requested:flags.1?true phone_requested:flags.2?true email_requested:flags.3?true shipping_address_requested:flags.4?true flexible:flags.5?true phone_to_provider:flags.6?true email_to_provider:flags.7?true recurring:flags.9?true currency:string prices:Vector<LabeledPrice> max_tip_amount:flags.8?long suggested_tip_amounts:flags.8?Vector<long> terms_url:flags.10?string subscription_period:flags.11?int = Invoice;`
-    Invoice(&'a types::Invoice<'a>),
-}
+/// `invoice#049ee584 flags:# test:flags.0?true name_requested:flags.1?true phone_requested:flags.2?true email_requested:flags.3?true shipping_address_requested:flags.4?true flexible:flags.5?true phone_to_provider:flags.6?true email_to_provider:flags.7?true recurring:flags.9?true currency:string prices:Vector<LabeledPrice> max_tip_amount:flags.8?long suggested_tip_amounts:flags.8?Vector<long> terms_url:flags.10?string subscription_period:flags.11?int = Invoice;`
+pub type Invoice<'a> = tl::One<&'a types::Invoice<'a>>;
 
-impl tl::Serializable for Invoice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Invoice(x) => tl::boxed(0x049e_e584, *x, out),
-        }
-    }
-}
-
-/// `JSONObjectValue`
-#[repr(transparent)]
-pub enum JsonobjectValue<'a> {
-    /// `jsonObjectValue#c0de1bd9 key:string value:JSONValue = JSONObjectValue;`
-    JsonObjectValue(&'a types::JsonObjectValue<'a>),
-}
-
-impl tl::Serializable for JsonobjectValue<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::JsonObjectValue(x) => tl::boxed(0xc0de_1bd9, *x, out),
-        }
-    }
-}
+/// `jsonObjectValue#c0de1bd9 key:string value:JSONValue = JSONObjectValue;`
+pub type JsonobjectValue<'a> = tl::One<&'a types::JsonObjectValue<'a>>;
 
 /// `JSONValue`
 #[repr(C, u32)]
@@ -4213,133 +2809,29 @@ impl tl::Serializable for JoinChatBotResult<'_> {
     }
 }
 
-/// `KeyboardButton`
-#[repr(transparent)]
-pub enum KeyboardButton<'a> {
-    /// `keyboardButton#2f67a72f flags:# style:flags.10?KeyboardButtonStyle text:string type:ButtonType = KeyboardButton;`
-    KeyboardButton(&'a types::KeyboardButton<'a>),
-}
+/// `keyboardButton#2f67a72f flags:# style:flags.10?KeyboardButtonStyle text:string type:ButtonType = KeyboardButton;`
+pub type KeyboardButton<'a> = tl::One<&'a types::KeyboardButton<'a>>;
 
-impl tl::Serializable for KeyboardButton<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::KeyboardButton(x) => tl::boxed(0x2f67_a72f, *x, out),
-        }
-    }
-}
+/// `keyboardButtonRow#77608b83 buttons:Vector<KeyboardButton> = KeyboardButtonRow;`
+pub type KeyboardButtonRow<'a> = tl::One<types::KeyboardButtonRow<'a>>;
 
-/// `KeyboardButtonRow`
-#[repr(transparent)]
-pub enum KeyboardButtonRow<'a> {
-    /// `keyboardButtonRow#77608b83 buttons:Vector<KeyboardButton> = KeyboardButtonRow;`
-    KeyboardButtonRow(types::KeyboardButtonRow<'a>),
-}
+/// `keyboardButtonStyle#4fdd3430 flags:# bg_primary:flags.0?true bg_danger:flags.1?true bg_success:flags.2?true icon:flags.3?long = KeyboardButtonStyle;`
+pub type KeyboardButtonStyle = tl::One<types::KeyboardButtonStyle>;
 
-impl tl::Serializable for KeyboardButtonRow<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::KeyboardButtonRow(x) => tl::boxed(0x7760_8b83, x, out),
-        }
-    }
-}
+/// `keyboardInlineButton#11c1a322 flags:# style:flags.10?KeyboardButtonStyle text:string type:InlineButtonType = KeyboardInlineButton;`
+pub type KeyboardInlineButton<'a> = tl::One<&'a types::KeyboardInlineButton<'a>>;
 
-/// `KeyboardButtonStyle`
-#[repr(transparent)]
-pub enum KeyboardButtonStyle {
-    /// `keyboardButtonStyle#4fdd3430 flags:# bg_primary:flags.0?true bg_danger:flags.1?true bg_success:flags.2?true icon:flags.3?long = KeyboardButtonStyle;`
-    KeyboardButtonStyle(types::KeyboardButtonStyle),
-}
+/// `keyboardInlineButtonRow#19420af6 buttons:Vector<KeyboardInlineButton> = KeyboardInlineButtonRow;`
+pub type KeyboardInlineButtonRow<'a> = tl::One<types::KeyboardInlineButtonRow<'a>>;
 
-impl tl::Serializable for KeyboardButtonStyle {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::KeyboardButtonStyle(x) => tl::boxed(0x4fdd_3430, x, out),
-        }
-    }
-}
+/// `labeledPrice#cb296bf8 label:string amount:long = LabeledPrice;`
+pub type LabeledPrice<'a> = tl::One<types::LabeledPrice<'a>>;
 
-/// `KeyboardInlineButton`
-#[repr(transparent)]
-pub enum KeyboardInlineButton<'a> {
-    /// `keyboardInlineButton#11c1a322 flags:# style:flags.10?KeyboardButtonStyle text:string type:InlineButtonType = KeyboardInlineButton;`
-    KeyboardInlineButton(&'a types::KeyboardInlineButton<'a>),
-}
+/// `langPackDifference#f385c1f6 lang_code:string from_version:int version:int strings:Vector<LangPackString> = LangPackDifference;`
+pub type LangPackDifference<'a> = tl::One<&'a types::LangPackDifference<'a>>;
 
-impl tl::Serializable for KeyboardInlineButton<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::KeyboardInlineButton(x) => tl::boxed(0x11c1_a322, *x, out),
-        }
-    }
-}
-
-/// `KeyboardInlineButtonRow`
-#[repr(transparent)]
-pub enum KeyboardInlineButtonRow<'a> {
-    /// `keyboardInlineButtonRow#19420af6 buttons:Vector<KeyboardInlineButton> = KeyboardInlineButtonRow;`
-    KeyboardInlineButtonRow(types::KeyboardInlineButtonRow<'a>),
-}
-
-impl tl::Serializable for KeyboardInlineButtonRow<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::KeyboardInlineButtonRow(x) => tl::boxed(0x1942_0af6, x, out),
-        }
-    }
-}
-
-/// `LabeledPrice`
-#[repr(transparent)]
-pub enum LabeledPrice<'a> {
-    /// `labeledPrice#cb296bf8 label:string amount:long = LabeledPrice;`
-    LabeledPrice(types::LabeledPrice<'a>),
-}
-
-impl tl::Serializable for LabeledPrice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::LabeledPrice(x) => tl::boxed(0xcb29_6bf8, x, out),
-        }
-    }
-}
-
-/// `LangPackDifference`
-#[repr(transparent)]
-pub enum LangPackDifference<'a> {
-    /// `langPackDifference#f385c1f6 lang_code:string from_version:int version:int strings:Vector<LangPackString> = LangPackDifference;`
-    LangPackDifference(&'a types::LangPackDifference<'a>),
-}
-
-impl tl::Serializable for LangPackDifference<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::LangPackDifference(x) => tl::boxed(0xf385_c1f6, *x, out),
-        }
-    }
-}
-
-/// `LangPackLanguage`
-#[repr(transparent)]
-pub enum LangPackLanguage<'a> {
-    /// `langPackLanguage#eeca5ce3 flags:# official:flags.0?true rtl:flags.2?true beta:flags.3?true name:string native_name:string lang_code:string base_lang_code:flags.1?string plural_code:string strings_count:int translated_count:int translations_url:string = LangPackLanguage;`
-    LangPackLanguage(&'a types::LangPackLanguage<'a>),
-}
-
-impl tl::Serializable for LangPackLanguage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::LangPackLanguage(x) => tl::boxed(0xeeca_5ce3, *x, out),
-        }
-    }
-}
+/// `langPackLanguage#eeca5ce3 flags:# official:flags.0?true rtl:flags.2?true beta:flags.3?true name:string native_name:string lang_code:string base_lang_code:flags.1?string plural_code:string strings_count:int translated_count:int translations_url:string = LangPackLanguage;`
+pub type LangPackLanguage<'a> = tl::One<&'a types::LangPackLanguage<'a>>;
 
 /// `LangPackString`
 #[repr(C, u32)]
@@ -4363,21 +2855,8 @@ impl tl::Serializable for LangPackString<'_> {
     }
 }
 
-/// `MaskCoords`
-#[repr(transparent)]
-pub enum MaskCoords {
-    /// `maskCoords#aed6dbb2 n:int x:double y:double zoom:double = MaskCoords;`
-    MaskCoords(types::MaskCoords),
-}
-
-impl tl::Serializable for MaskCoords {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MaskCoords(x) => tl::boxed(0xaed6_dbb2, x, out),
-        }
-    }
-}
+/// `maskCoords#aed6dbb2 n:int x:double y:double zoom:double = MaskCoords;`
+pub type MaskCoords = tl::One<types::MaskCoords>;
 
 /// `MediaArea`
 #[repr(C, u32)]
@@ -4419,21 +2898,8 @@ impl tl::Serializable for MediaArea<'_> {
     }
 }
 
-/// `MediaAreaCoordinates`
-#[repr(transparent)]
-pub enum MediaAreaCoordinates<'a> {
-    /// `mediaAreaCoordinates#cfc9e002 flags:# x:double y:double w:double h:double rotation:double radius:flags.0?double = MediaAreaCoordinates;`
-    MediaAreaCoordinates(&'a types::MediaAreaCoordinates),
-}
-
-impl tl::Serializable for MediaAreaCoordinates<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MediaAreaCoordinates(x) => tl::boxed(0xcfc9_e002, *x, out),
-        }
-    }
-}
+/// `mediaAreaCoordinates#cfc9e002 flags:# x:double y:double w:double h:double rotation:double radius:flags.0?double = MediaAreaCoordinates;`
+pub type MediaAreaCoordinates<'a> = tl::One<&'a types::MediaAreaCoordinates>;
 
 /// `Message`
 #[repr(C, u32)]
@@ -4793,21 +3259,8 @@ impl tl::Serializable for MessageExtendedMedia<'_> {
     }
 }
 
-/// `MessageFwdHeader`
-#[repr(transparent)]
-pub enum MessageFwdHeader<'a> {
-    /// `messageFwdHeader#4e4df4bb flags:# imported:flags.7?true saved_out:flags.11?true from_id:flags.0?Peer from_name:flags.5?string date:int channel_post:flags.2?int post_author:flags.3?string saved_from_peer:flags.4?Peer saved_from_msg_id:flags.4?int saved_from_id:flags.8?Peer saved_from_name:flags.9?string saved_date:flags.10?int psa_type:flags.6?string = MessageFwdHeader;`
-    MessageFwdHeader(&'a types::MessageFwdHeader<'a>),
-}
-
-impl tl::Serializable for MessageFwdHeader<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageFwdHeader(x) => tl::boxed(0x4e4d_f4bb, *x, out),
-        }
-    }
-}
+/// `messageFwdHeader#4e4df4bb flags:# imported:flags.7?true saved_out:flags.11?true from_id:flags.0?Peer from_name:flags.5?string date:int channel_post:flags.2?int post_author:flags.3?string saved_from_peer:flags.4?Peer saved_from_msg_id:flags.4?int saved_from_id:flags.8?Peer saved_from_name:flags.9?string saved_date:flags.10?int psa_type:flags.6?string = MessageFwdHeader;`
+pub type MessageFwdHeader<'a> = tl::One<&'a types::MessageFwdHeader<'a>>;
 
 /// `MessageMedia`
 #[repr(C, u32)]
@@ -4879,21 +3332,8 @@ impl tl::Serializable for MessageMedia<'_> {
     }
 }
 
-/// `MessagePeerReaction`
-#[repr(transparent)]
-pub enum MessagePeerReaction<'a> {
-    /// `messagePeerReaction#8c79b63c flags:# big:flags.0?true unread:flags.1?true my:flags.2?true peer_id:Peer date:int reaction:Reaction = MessagePeerReaction;`
-    MessagePeerReaction(&'a types::MessagePeerReaction<'a>),
-}
-
-impl tl::Serializable for MessagePeerReaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessagePeerReaction(x) => tl::boxed(0x8c79_b63c, *x, out),
-        }
-    }
-}
+/// `messagePeerReaction#8c79b63c flags:# big:flags.0?true unread:flags.1?true my:flags.2?true peer_id:Peer date:int reaction:Reaction = MessagePeerReaction;`
+pub type MessagePeerReaction<'a> = tl::One<&'a types::MessagePeerReaction<'a>>;
 
 /// `MessagePeerVote`
 #[repr(C, u32)]
@@ -4917,69 +3357,17 @@ impl tl::Serializable for MessagePeerVote<'_> {
     }
 }
 
-/// `MessageRange`
-#[repr(transparent)]
-pub enum MessageRange {
-    /// `messageRange#0ae30253 min_id:int max_id:int = MessageRange;`
-    MessageRange(types::MessageRange),
-}
+/// `messageRange#0ae30253 min_id:int max_id:int = MessageRange;`
+pub type MessageRange = tl::One<types::MessageRange>;
 
-impl tl::Serializable for MessageRange {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageRange(x) => tl::boxed(0x0ae3_0253, x, out),
-        }
-    }
-}
+/// `messageReactions#0a339f0b flags:# min:flags.0?true can_see_list:flags.2?true reactions_as_tags:flags.3?true results:Vector<ReactionCount> recent_reactions:flags.1?Vector<MessagePeerReaction> top_reactors:flags.4?Vector<MessageReactor> = MessageReactions;`
+pub type MessageReactions<'a> = tl::One<&'a types::MessageReactions<'a>>;
 
-/// `MessageReactions`
-#[repr(transparent)]
-pub enum MessageReactions<'a> {
-    /// `messageReactions#0a339f0b flags:# min:flags.0?true can_see_list:flags.2?true reactions_as_tags:flags.3?true results:Vector<ReactionCount> recent_reactions:flags.1?Vector<MessagePeerReaction> top_reactors:flags.4?Vector<MessageReactor> = MessageReactions;`
-    MessageReactions(&'a types::MessageReactions<'a>),
-}
+/// `messageReactor#4ba3a95a flags:# top:flags.0?true my:flags.1?true anonymous:flags.2?true peer_id:flags.3?Peer count:int = MessageReactor;`
+pub type MessageReactor<'a> = tl::One<types::MessageReactor<'a>>;
 
-impl tl::Serializable for MessageReactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageReactions(x) => tl::boxed(0x0a33_9f0b, *x, out),
-        }
-    }
-}
-
-/// `MessageReactor`
-#[repr(transparent)]
-pub enum MessageReactor<'a> {
-    /// `messageReactor#4ba3a95a flags:# top:flags.0?true my:flags.1?true anonymous:flags.2?true peer_id:flags.3?Peer count:int = MessageReactor;`
-    MessageReactor(types::MessageReactor<'a>),
-}
-
-impl tl::Serializable for MessageReactor<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageReactor(x) => tl::boxed(0x4ba3_a95a, x, out),
-        }
-    }
-}
-
-/// `MessageReplies`
-#[repr(transparent)]
-pub enum MessageReplies<'a> {
-    /// `messageReplies#83d60fc2 flags:# comments:flags.0?true replies:int replies_pts:int recent_repliers:flags.1?Vector<Peer> channel_id:flags.0?long max_id:flags.2?int read_max_id:flags.3?int = MessageReplies;`
-    MessageReplies(&'a types::MessageReplies<'a>),
-}
-
-impl tl::Serializable for MessageReplies<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageReplies(x) => tl::boxed(0x83d6_0fc2, *x, out),
-        }
-    }
-}
+/// `messageReplies#83d60fc2 flags:# comments:flags.0?true replies:int replies_pts:int recent_repliers:flags.1?Vector<Peer> channel_id:flags.0?long max_id:flags.2?int read_max_id:flags.3?int = MessageReplies;`
+pub type MessageReplies<'a> = tl::One<&'a types::MessageReplies<'a>>;
 
 /// `MessageReplyHeader`
 #[repr(C, u32)]
@@ -5000,37 +3388,11 @@ impl tl::Serializable for MessageReplyHeader<'_> {
     }
 }
 
-/// `MessageReportOption`
-#[repr(transparent)]
-pub enum MessageReportOption<'a> {
-    /// `messageReportOption#7903e3d9 text:string option:bytes = MessageReportOption;`
-    MessageReportOption(types::MessageReportOption<'a>),
-}
+/// `messageReportOption#7903e3d9 text:string option:bytes = MessageReportOption;`
+pub type MessageReportOption<'a> = tl::One<types::MessageReportOption<'a>>;
 
-impl tl::Serializable for MessageReportOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageReportOption(x) => tl::boxed(0x7903_e3d9, x, out),
-        }
-    }
-}
-
-/// `MessageViews`
-#[repr(transparent)]
-pub enum MessageViews<'a> {
-    /// `messageViews#455b853d flags:# views:flags.0?int forwards:flags.1?int replies:flags.2?MessageReplies = MessageViews;`
-    MessageViews(types::MessageViews<'a>),
-}
-
-impl tl::Serializable for MessageViews<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageViews(x) => tl::boxed(0x455b_853d, x, out),
-        }
-    }
-}
+/// `messageViews#455b853d flags:# views:flags.0?int forwards:flags.1?int replies:flags.2?MessageReplies = MessageViews;`
+pub type MessageViews<'a> = tl::One<types::MessageViews<'a>>;
 
 /// `MessagesFilter`
 #[repr(C, u32)]
@@ -5099,53 +3461,14 @@ impl tl::Serializable for MessagesFilter {
     }
 }
 
-/// `MissingInvitee`
-#[repr(transparent)]
-pub enum MissingInvitee {
-    /// `missingInvitee#628c9224 flags:# premium_would_allow_invite:flags.0?true premium_required_for_pm:flags.1?true user_id:long = MissingInvitee;`
-    MissingInvitee(types::MissingInvitee),
-}
+/// `missingInvitee#628c9224 flags:# premium_would_allow_invite:flags.0?true premium_required_for_pm:flags.1?true user_id:long = MissingInvitee;`
+pub type MissingInvitee = tl::One<types::MissingInvitee>;
 
-impl tl::Serializable for MissingInvitee {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MissingInvitee(x) => tl::boxed(0x628c_9224, x, out),
-        }
-    }
-}
+/// `myBoost#c448415c flags:# slot:int peer:flags.0?Peer date:int expires:int cooldown_until_date:flags.1?int = MyBoost;`
+pub type MyBoost<'a> = tl::One<types::MyBoost<'a>>;
 
-/// `MyBoost`
-#[repr(transparent)]
-pub enum MyBoost<'a> {
-    /// `myBoost#c448415c flags:# slot:int peer:flags.0?Peer date:int expires:int cooldown_until_date:flags.1?int = MyBoost;`
-    MyBoost(types::MyBoost<'a>),
-}
-
-impl tl::Serializable for MyBoost<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MyBoost(x) => tl::boxed(0xc448_415c, x, out),
-        }
-    }
-}
-
-/// `NearestDc`
-#[repr(transparent)]
-pub enum NearestDc<'a> {
-    /// `nearestDc#8e1a1775 country:string this_dc:int nearest_dc:int = NearestDc;`
-    NearestDc(types::NearestDc<'a>),
-}
-
-impl tl::Serializable for NearestDc<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NearestDc(x) => tl::boxed(0x8e1a_1775, x, out),
-        }
-    }
-}
+/// `nearestDc#8e1a1775 country:string this_dc:int nearest_dc:int = NearestDc;`
+pub type NearestDc<'a> = tl::One<types::NearestDc<'a>>;
 
 /// `NotificationSound`
 #[repr(C, u32)]
@@ -5218,133 +3541,29 @@ impl tl::Serializable for Null {
     }
 }
 
-/// `OnrampAvailability`
-#[repr(transparent)]
-pub enum OnrampAvailability<'a> {
-    /// `onrampAvailability#f9c84973 flags:# allowed:flags.0?true buy_allowed:flags.1?true country_code:string state:flags.2?string methods:Vector<OnrampMethodAvailability> = OnrampAvailability;`
-    OnrampAvailability(&'a types::OnrampAvailability<'a>),
-}
+/// `onrampAvailability#f9c84973 flags:# allowed:flags.0?true buy_allowed:flags.1?true country_code:string state:flags.2?string methods:Vector<OnrampMethodAvailability> = OnrampAvailability;`
+pub type OnrampAvailability<'a> = tl::One<&'a types::OnrampAvailability<'a>>;
 
-impl tl::Serializable for OnrampAvailability<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::OnrampAvailability(x) => tl::boxed(0xf9c8_4973, *x, out),
-        }
-    }
-}
+/// `onrampLimits#7be2677e base_currency:string base_min_amount:string base_max_amount:string crypto_min_amount:string crypto_max_amount:string payment_method:string = OnrampLimits;`
+pub type OnrampLimits<'a> = tl::One<&'a types::OnrampLimits<'a>>;
 
-/// `OnrampLimits`
-#[repr(transparent)]
-pub enum OnrampLimits<'a> {
-    /// `onrampLimits#7be2677e base_currency:string base_min_amount:string base_max_amount:string crypto_min_amount:string crypto_max_amount:string payment_method:string = OnrampLimits;`
-    OnrampLimits(&'a types::OnrampLimits<'a>),
-}
+/// `onrampMethodAvailability#9ec8c6a8 flags:# available:flags.0?true payment_method:string = OnrampMethodAvailability;`
+pub type OnrampMethodAvailability<'a> = tl::One<types::OnrampMethodAvailability<'a>>;
 
-impl tl::Serializable for OnrampLimits<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::OnrampLimits(x) => tl::boxed(0x7be2_677e, *x, out),
-        }
-    }
-}
+/// `onrampProviderInfo#0dc27582 flags:# supports_base_currencies:flags.0?true supports_limits:flags.1?true supports_quote:flags.2?true id:string name:string crypto_currencies:Vector<string> = OnrampProviderInfo;`
+pub type OnrampProviderInfo<'a> = tl::One<&'a types::OnrampProviderInfo<'a>>;
 
-/// `OnrampMethodAvailability`
-#[repr(transparent)]
-pub enum OnrampMethodAvailability<'a> {
-    /// `onrampMethodAvailability#9ec8c6a8 flags:# available:flags.0?true payment_method:string = OnrampMethodAvailability;`
-    OnrampMethodAvailability(types::OnrampMethodAvailability<'a>),
-}
+/// `onrampQuote#7a8011e9 base_currency:string base_amount:string crypto_currency:string crypto_amount:string crypto_price:string fee_amount:string extra_fee_amount:string network_fee_amount:string total_amount:string payment_method:string expires_date:int = OnrampQuote;`
+pub type OnrampQuote<'a> = tl::One<&'a types::OnrampQuote<'a>>;
 
-impl tl::Serializable for OnrampMethodAvailability<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::OnrampMethodAvailability(x) => tl::boxed(0x9ec8_c6a8, x, out),
-        }
-    }
-}
+/// `onrampSession#d1e42e24 provider:string session_id:string url:string expires_date:int = OnrampSession;`
+pub type OnrampSession<'a> = tl::One<&'a types::OnrampSession<'a>>;
 
-/// `OnrampProviderInfo`
-#[repr(transparent)]
-pub enum OnrampProviderInfo<'a> {
-    /// `onrampProviderInfo#0dc27582 flags:# supports_base_currencies:flags.0?true supports_limits:flags.1?true supports_quote:flags.2?true id:string name:string crypto_currencies:Vector<string> = OnrampProviderInfo;`
-    OnrampProviderInfo(&'a types::OnrampProviderInfo<'a>),
-}
+/// `outboxReadDate#3bb842ac date:int = OutboxReadDate;`
+pub type OutboxReadDate = tl::One<types::OutboxReadDate>;
 
-impl tl::Serializable for OnrampProviderInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::OnrampProviderInfo(x) => tl::boxed(0x0dc2_7582, *x, out),
-        }
-    }
-}
-
-/// `OnrampQuote`
-#[repr(transparent)]
-pub enum OnrampQuote<'a> {
-    /// `onrampQuote#7a8011e9 base_currency:string base_amount:string crypto_currency:string crypto_amount:string crypto_price:string fee_amount:string extra_fee_amount:string network_fee_amount:string total_amount:string payment_method:string expires_date:int = OnrampQuote;`
-    OnrampQuote(&'a types::OnrampQuote<'a>),
-}
-
-impl tl::Serializable for OnrampQuote<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::OnrampQuote(x) => tl::boxed(0x7a80_11e9, *x, out),
-        }
-    }
-}
-
-/// `OnrampSession`
-#[repr(transparent)]
-pub enum OnrampSession<'a> {
-    /// `onrampSession#d1e42e24 provider:string session_id:string url:string expires_date:int = OnrampSession;`
-    OnrampSession(&'a types::OnrampSession<'a>),
-}
-
-impl tl::Serializable for OnrampSession<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::OnrampSession(x) => tl::boxed(0xd1e4_2e24, *x, out),
-        }
-    }
-}
-
-/// `OutboxReadDate`
-#[repr(transparent)]
-pub enum OutboxReadDate {
-    /// `outboxReadDate#3bb842ac date:int = OutboxReadDate;`
-    OutboxReadDate(types::OutboxReadDate),
-}
-
-impl tl::Serializable for OutboxReadDate {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::OutboxReadDate(x) => tl::boxed(0x3bb8_42ac, x, out),
-        }
-    }
-}
-
-/// `Page`
-#[repr(transparent)]
-pub enum Page<'a> {
-    /// `page#98657f0d flags:# part:flags.0?true rtl:flags.1?true v2:flags.2?true url:string blocks:Vector<PageBlock> photos:Vector<Photo> documents:Vector<Document> views:flags.3?int = Page;`
-    Page(&'a types::Page<'a>),
-}
-
-impl tl::Serializable for Page<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Page(x) => tl::boxed(0x9865_7f0d, *x, out),
-        }
-    }
-}
+/// `page#98657f0d flags:# part:flags.0?true rtl:flags.1?true v2:flags.2?true url:string blocks:Vector<PageBlock> photos:Vector<Photo> documents:Vector<Document> views:flags.3?int = Page;`
+pub type Page<'a> = tl::One<&'a types::Page<'a>>;
 
 /// `PageBlock`
 #[repr(C, u32)]
@@ -5482,37 +3701,11 @@ impl tl::Serializable for PageBlock<'_> {
     }
 }
 
-/// `PageButton`
-#[repr(transparent)]
-pub enum PageButton<'a> {
-    /// `pageButton#692a5488 flags:# text:RichText type:InlineButtonType style:flags.0?RichButtonStyle = PageButton;`
-    PageButton(&'a types::PageButton<'a>),
-}
+/// `pageButton#692a5488 flags:# text:RichText type:InlineButtonType style:flags.0?RichButtonStyle = PageButton;`
+pub type PageButton<'a> = tl::One<&'a types::PageButton<'a>>;
 
-impl tl::Serializable for PageButton<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PageButton(x) => tl::boxed(0x692a_5488, *x, out),
-        }
-    }
-}
-
-/// `PageCaption`
-#[repr(transparent)]
-pub enum PageCaption<'a> {
-    /// `pageCaption#6f747657 text:RichText credit:RichText = PageCaption;`
-    PageCaption(&'a types::PageCaption<'a>),
-}
-
-impl tl::Serializable for PageCaption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PageCaption(x) => tl::boxed(0x6f74_7657, *x, out),
-        }
-    }
-}
+/// `pageCaption#6f747657 text:RichText credit:RichText = PageCaption;`
+pub type PageCaption<'a> = tl::One<&'a types::PageCaption<'a>>;
 
 /// `PageListItem`
 #[repr(C, u32)]
@@ -5552,53 +3745,14 @@ impl tl::Serializable for PageListOrderedItem<'_> {
     }
 }
 
-/// `PageRelatedArticle`
-#[repr(transparent)]
-pub enum PageRelatedArticle<'a> {
-    /// `pageRelatedArticle#b390dc08 flags:# url:string webpage_id:long title:flags.0?string description:flags.1?string photo_id:flags.2?long author:flags.3?string published_date:flags.4?int = PageRelatedArticle;`
-    PageRelatedArticle(&'a types::PageRelatedArticle<'a>),
-}
+/// `pageRelatedArticle#b390dc08 flags:# url:string webpage_id:long title:flags.0?string description:flags.1?string photo_id:flags.2?long author:flags.3?string published_date:flags.4?int = PageRelatedArticle;`
+pub type PageRelatedArticle<'a> = tl::One<&'a types::PageRelatedArticle<'a>>;
 
-impl tl::Serializable for PageRelatedArticle<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PageRelatedArticle(x) => tl::boxed(0xb390_dc08, *x, out),
-        }
-    }
-}
+/// `pageTableCell#34566b6a flags:# header:flags.0?true align_center:flags.3?true align_right:flags.4?true valign_middle:flags.5?true valign_bottom:flags.6?true text:flags.7?RichText colspan:flags.1?int rowspan:flags.2?int = PageTableCell;`
+pub type PageTableCell<'a> = tl::One<types::PageTableCell<'a>>;
 
-/// `PageTableCell`
-#[repr(transparent)]
-pub enum PageTableCell<'a> {
-    /// `pageTableCell#34566b6a flags:# header:flags.0?true align_center:flags.3?true align_right:flags.4?true valign_middle:flags.5?true valign_bottom:flags.6?true text:flags.7?RichText colspan:flags.1?int rowspan:flags.2?int = PageTableCell;`
-    PageTableCell(types::PageTableCell<'a>),
-}
-
-impl tl::Serializable for PageTableCell<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PageTableCell(x) => tl::boxed(0x3456_6b6a, x, out),
-        }
-    }
-}
-
-/// `PageTableRow`
-#[repr(transparent)]
-pub enum PageTableRow<'a> {
-    /// `pageTableRow#e0c0c5e5 cells:Vector<PageTableCell> = PageTableRow;`
-    PageTableRow(types::PageTableRow<'a>),
-}
-
-impl tl::Serializable for PageTableRow<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PageTableRow(x) => tl::boxed(0xe0c0_c5e5, x, out),
-        }
-    }
-}
+/// `pageTableRow#e0c0c5e5 cells:Vector<PageTableCell> = PageTableRow;`
+pub type PageTableRow<'a> = tl::One<types::PageTableRow<'a>>;
 
 /// `PaidReactionPrivacy`
 #[repr(C, u32)]
@@ -5622,21 +3776,8 @@ impl tl::Serializable for PaidReactionPrivacy<'_> {
     }
 }
 
-/// `Passkey`
-#[repr(transparent)]
-pub enum Passkey<'a> {
-    /// `passkey#98613ebf flags:# id:string name:string date:int software_emoji_id:flags.0?long last_usage_date:flags.1?int = Passkey;`
-    Passkey(&'a types::Passkey<'a>),
-}
-
-impl tl::Serializable for Passkey<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Passkey(x) => tl::boxed(0x9861_3ebf, *x, out),
-        }
-    }
-}
+/// `passkey#98613ebf flags:# id:string name:string date:int software_emoji_id:flags.0?long last_usage_date:flags.1?int = Passkey;`
+pub type Passkey<'a> = tl::One<&'a types::Passkey<'a>>;
 
 /// `PasswordKdfAlgo`
 #[repr(C, u32)]
@@ -5657,69 +3798,17 @@ impl tl::Serializable for PasswordKdfAlgo<'_> {
     }
 }
 
-/// `PaymentCharge`
-#[repr(transparent)]
-pub enum PaymentCharge<'a> {
-    /// `paymentCharge#ea02c27e id:string provider_charge_id:string = PaymentCharge;`
-    PaymentCharge(types::PaymentCharge<'a>),
-}
+/// `paymentCharge#ea02c27e id:string provider_charge_id:string = PaymentCharge;`
+pub type PaymentCharge<'a> = tl::One<types::PaymentCharge<'a>>;
 
-impl tl::Serializable for PaymentCharge<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PaymentCharge(x) => tl::boxed(0xea02_c27e, x, out),
-        }
-    }
-}
+/// `paymentFormMethod#88f8f21b url:string title:string = PaymentFormMethod;`
+pub type PaymentFormMethod<'a> = tl::One<types::PaymentFormMethod<'a>>;
 
-/// `PaymentFormMethod`
-#[repr(transparent)]
-pub enum PaymentFormMethod<'a> {
-    /// `paymentFormMethod#88f8f21b url:string title:string = PaymentFormMethod;`
-    PaymentFormMethod(types::PaymentFormMethod<'a>),
-}
+/// `paymentRequestedInfo#909c3f94 flags:# name:flags.0?string phone:flags.1?string email:flags.2?string shipping_address:flags.3?PostAddress = PaymentRequestedInfo;`
+pub type PaymentRequestedInfo<'a> = tl::One<&'a types::PaymentRequestedInfo<'a>>;
 
-impl tl::Serializable for PaymentFormMethod<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PaymentFormMethod(x) => tl::boxed(0x88f8_f21b, x, out),
-        }
-    }
-}
-
-/// `PaymentRequestedInfo`
-#[repr(transparent)]
-pub enum PaymentRequestedInfo<'a> {
-    /// `paymentRequestedInfo#909c3f94 flags:# name:flags.0?string phone:flags.1?string email:flags.2?string shipping_address:flags.3?PostAddress = PaymentRequestedInfo;`
-    PaymentRequestedInfo(&'a types::PaymentRequestedInfo<'a>),
-}
-
-impl tl::Serializable for PaymentRequestedInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PaymentRequestedInfo(x) => tl::boxed(0x909c_3f94, *x, out),
-        }
-    }
-}
-
-/// `PaymentSavedCredentials`
-#[repr(transparent)]
-pub enum PaymentSavedCredentials<'a> {
-    /// `paymentSavedCredentialsCard#cdc27a1f id:string title:string = PaymentSavedCredentials;`
-    Card(types::PaymentSavedCredentialsCard<'a>),
-}
-
-impl tl::Serializable for PaymentSavedCredentials<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Card(x) => tl::boxed(0xcdc2_7a1f, x, out),
-        }
-    }
-}
+/// `paymentSavedCredentialsCard#cdc27a1f id:string title:string = PaymentSavedCredentials;`
+pub type PaymentSavedCredentials<'a> = tl::One<types::PaymentSavedCredentialsCard<'a>>;
 
 /// `Peer`
 #[repr(C, u32)]
@@ -5743,21 +3832,8 @@ impl tl::Serializable for Peer {
     }
 }
 
-/// `PeerBlocked`
-#[repr(transparent)]
-pub enum PeerBlocked {
-    /// `peerBlocked#e8fd8014 peer_id:Peer date:int = PeerBlocked;`
-    PeerBlocked(types::PeerBlocked),
-}
-
-impl tl::Serializable for PeerBlocked {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerBlocked(x) => tl::boxed(0xe8fd_8014, x, out),
-        }
-    }
-}
+/// `peerBlocked#e8fd8014 peer_id:Peer date:int = PeerBlocked;`
+pub type PeerBlocked = tl::One<types::PeerBlocked>;
 
 /// `PeerColor`
 #[repr(C, u32)]
@@ -5800,69 +3876,17 @@ impl tl::Serializable for PeerLocated {
     }
 }
 
-/// `PeerNotifySettings`
-#[repr(transparent)]
-pub enum PeerNotifySettings<'a> {
-    /// `peerNotifySettings#99622c0c flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int ios_sound:flags.3?NotificationSound android_sound:flags.4?NotificationSound other_sound:flags.5?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_ios_sound:flags.8?NotificationSound stories_android_sound:flags.9?NotificationSound stories_other_sound:flags.10?NotificationSound = PeerNotifySettings;`
-    PeerNotifySettings(&'a types::PeerNotifySettings<'a>),
-}
+/// `peerNotifySettings#99622c0c flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int ios_sound:flags.3?NotificationSound android_sound:flags.4?NotificationSound other_sound:flags.5?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_ios_sound:flags.8?NotificationSound stories_android_sound:flags.9?NotificationSound stories_other_sound:flags.10?NotificationSound = PeerNotifySettings;`
+pub type PeerNotifySettings<'a> = tl::One<&'a types::PeerNotifySettings<'a>>;
 
-impl tl::Serializable for PeerNotifySettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerNotifySettings(x) => tl::boxed(0x9962_2c0c, *x, out),
-        }
-    }
-}
+/// `peerSettings#f47741f7 flags:# report_spam:flags.0?true add_contact:flags.1?true block_contact:flags.2?true share_contact:flags.3?true need_contacts_exception:flags.4?true report_geo:flags.5?true autoarchived:flags.7?true invite_members:flags.8?true request_chat_broadcast:flags.10?true business_bot_paused:flags.11?true business_bot_can_reply:flags.12?true geo_distance:flags.6?int request_chat_title:flags.9?string request_chat_date:flags.9?int business_bot_id:flags.13?long business_bot_manage_url:flags.13?string charge_paid_message_stars:flags.14?long registration_month:flags.15?string phone_country:flags.16?string name_change_date:flags.17?int photo_change_date:flags.18?int = PeerSettings;`
+pub type PeerSettings<'a> = tl::One<&'a types::PeerSettings<'a>>;
 
-/// `PeerSettings`
-#[repr(transparent)]
-pub enum PeerSettings<'a> {
-    /// `peerSettings#f47741f7 flags:# report_spam:flags.0?true add_contact:flags.1?true block_contact:flags.2?true share_contact:flags.3?true need_contacts_exception:flags.4?true report_geo:flags.5?true autoarchived:flags.7?true invite_members:flags.8?true request_chat_broadcast:flags.10?true business_bot_paused:flags.11?true business_bot_can_reply:flags.12?true geo_distance:flags.6?int request_chat_title:flags.9?string request_chat_date:flags.9?int business_bot_id:flags.13?long business_bot_manage_url:flags.13?string charge_paid_message_stars:flags.14?long registration_month:flags.15?string phone_country:flags.16?string name_change_date:flags.17?int photo_change_date:flags.18?int = PeerSettings;`
-    PeerSettings(&'a types::PeerSettings<'a>),
-}
+/// `peerStories#9a35e999 flags:# peer:Peer max_read_id:flags.0?int stories:Vector<StoryItem> = PeerStories;`
+pub type PeerStories<'a> = tl::One<&'a types::PeerStories<'a>>;
 
-impl tl::Serializable for PeerSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerSettings(x) => tl::boxed(0xf477_41f7, *x, out),
-        }
-    }
-}
-
-/// `PeerStories`
-#[repr(transparent)]
-pub enum PeerStories<'a> {
-    /// `peerStories#9a35e999 flags:# peer:Peer max_read_id:flags.0?int stories:Vector<StoryItem> = PeerStories;`
-    PeerStories(&'a types::PeerStories<'a>),
-}
-
-impl tl::Serializable for PeerStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerStories(x) => tl::boxed(0x9a35_e999, *x, out),
-        }
-    }
-}
-
-/// `PendingSuggestion`
-#[repr(transparent)]
-pub enum PendingSuggestion<'a> {
-    /// `pendingSuggestion#e7e82e12 suggestion:string title:TextWithEntities description:TextWithEntities url:string = PendingSuggestion;`
-    PendingSuggestion(&'a types::PendingSuggestion<'a>),
-}
-
-impl tl::Serializable for PendingSuggestion<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PendingSuggestion(x) => tl::boxed(0xe7e8_2e12, *x, out),
-        }
-    }
-}
+/// `pendingSuggestion#e7e82e12 suggestion:string title:TextWithEntities description:TextWithEntities url:string = PendingSuggestion;`
+pub type PendingSuggestion<'a> = tl::One<&'a types::PendingSuggestion<'a>>;
 
 /// `PhoneCall`
 #[repr(C, u32)]
@@ -5923,21 +3947,8 @@ impl tl::Serializable for PhoneCallDiscardReason<'_> {
     }
 }
 
-/// `PhoneCallProtocol`
-#[repr(transparent)]
-pub enum PhoneCallProtocol<'a> {
-    /// `phoneCallProtocol#fc878fc8 flags:# udp_p2p:flags.0?true udp_reflector:flags.1?true min_layer:int max_layer:int library_versions:Vector<string> = PhoneCallProtocol;`
-    PhoneCallProtocol(types::PhoneCallProtocol<'a>),
-}
-
-impl tl::Serializable for PhoneCallProtocol<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PhoneCallProtocol(x) => tl::boxed(0xfc87_8fc8, x, out),
-        }
-    }
-}
+/// `phoneCallProtocol#fc878fc8 flags:# udp_p2p:flags.0?true udp_reflector:flags.1?true min_layer:int max_layer:int library_versions:Vector<string> = PhoneCallProtocol;`
+pub type PhoneCallProtocol<'a> = tl::One<types::PhoneCallProtocol<'a>>;
 
 /// `PhoneConnection`
 #[repr(C, u32)]
@@ -6008,21 +4019,8 @@ impl tl::Serializable for PhotoSize<'_> {
     }
 }
 
-/// `Poll`
-#[repr(transparent)]
-pub enum Poll<'a> {
-    /// `poll#966e2dbf id:long flags:# closed:flags.0?true public_voters:flags.1?true multiple_choice:flags.2?true quiz:flags.3?true open_answers:flags.6?true revoting_disabled:flags.7?true shuffle_answers:flags.8?true hide_results_until_close:flags.9?true creator:flags.10?true subscribers_only:flags.11?true question:TextWithEntities answers:Vector<PollAnswer> close_period:flags.4?int close_date:flags.5?int countries_iso2:flags.12?Vector<string> hash:long = Poll;`
-    Poll(&'a types::Poll<'a>),
-}
-
-impl tl::Serializable for Poll<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Poll(x) => tl::boxed(0x966e_2dbf, *x, out),
-        }
-    }
-}
+/// `poll#966e2dbf id:long flags:# closed:flags.0?true public_voters:flags.1?true multiple_choice:flags.2?true quiz:flags.3?true open_answers:flags.6?true revoting_disabled:flags.7?true shuffle_answers:flags.8?true hide_results_until_close:flags.9?true creator:flags.10?true subscribers_only:flags.11?true question:TextWithEntities answers:Vector<PollAnswer> close_period:flags.4?int close_date:flags.5?int countries_iso2:flags.12?Vector<string> hash:long = Poll;`
+pub type Poll<'a> = tl::One<&'a types::Poll<'a>>;
 
 /// `PollAnswer`
 #[repr(C, u32)]
@@ -6043,69 +4041,17 @@ impl tl::Serializable for PollAnswer<'_> {
     }
 }
 
-/// `PollAnswerVoters`
-#[repr(transparent)]
-pub enum PollAnswerVoters<'a> {
-    /// `pollAnswerVoters#3645230a flags:# chosen:flags.0?true correct:flags.1?true option:bytes voters:flags.2?int recent_voters:flags.2?Vector<Peer> = PollAnswerVoters;`
-    PollAnswerVoters(&'a types::PollAnswerVoters<'a>),
-}
+/// `pollAnswerVoters#3645230a flags:# chosen:flags.0?true correct:flags.1?true option:bytes voters:flags.2?int recent_voters:flags.2?Vector<Peer> = PollAnswerVoters;`
+pub type PollAnswerVoters<'a> = tl::One<&'a types::PollAnswerVoters<'a>>;
 
-impl tl::Serializable for PollAnswerVoters<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PollAnswerVoters(x) => tl::boxed(0x3645_230a, *x, out),
-        }
-    }
-}
+/// `pollResults#ba7bb15e flags:# min:flags.0?true has_unread_votes:flags.6?true can_view_stats:flags.7?true results:flags.1?Vector<PollAnswerVoters> total_voters:flags.2?int recent_voters:flags.3?Vector<Peer> solution:flags.4?string solution_entities:flags.4?Vector<MessageEntity> solution_media:flags.5?MessageMedia = PollResults;`
+pub type PollResults<'a> = tl::One<&'a types::PollResults<'a>>;
 
-/// `PollResults`
-#[repr(transparent)]
-pub enum PollResults<'a> {
-    /// `pollResults#ba7bb15e flags:# min:flags.0?true has_unread_votes:flags.6?true can_view_stats:flags.7?true results:flags.1?Vector<PollAnswerVoters> total_voters:flags.2?int recent_voters:flags.3?Vector<Peer> solution:flags.4?string solution_entities:flags.4?Vector<MessageEntity> solution_media:flags.5?MessageMedia = PollResults;`
-    PollResults(&'a types::PollResults<'a>),
-}
+/// `popularContact#5ce14175 client_id:long importers:int = PopularContact;`
+pub type PopularContact = tl::One<types::PopularContact>;
 
-impl tl::Serializable for PollResults<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PollResults(x) => tl::boxed(0xba7b_b15e, *x, out),
-        }
-    }
-}
-
-/// `PopularContact`
-#[repr(transparent)]
-pub enum PopularContact {
-    /// `popularContact#5ce14175 client_id:long importers:int = PopularContact;`
-    PopularContact(types::PopularContact),
-}
-
-impl tl::Serializable for PopularContact {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PopularContact(x) => tl::boxed(0x5ce1_4175, x, out),
-        }
-    }
-}
-
-/// `PostAddress`
-#[repr(transparent)]
-pub enum PostAddress<'a> {
-    /// `postAddress#1e8caaeb street_line1:string street_line2:string city:string state:string country_iso2:string post_code:string = PostAddress;`
-    PostAddress(&'a types::PostAddress<'a>),
-}
-
-impl tl::Serializable for PostAddress<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PostAddress(x) => tl::boxed(0x1e8c_aaeb, *x, out),
-        }
-    }
-}
+/// `postAddress#1e8caaeb street_line1:string street_line2:string city:string state:string country_iso2:string post_code:string = PostAddress;`
+pub type PostAddress<'a> = tl::One<&'a types::PostAddress<'a>>;
 
 /// `PostInteractionCounters`
 #[repr(C, u32)]
@@ -6126,37 +4072,11 @@ impl tl::Serializable for PostInteractionCounters {
     }
 }
 
-/// `PremiumGiftCodeOption`
-#[repr(transparent)]
-pub enum PremiumGiftCodeOption<'a> {
-    /// `premiumGiftCodeOption#257e962b flags:# users:int months:int store_product:flags.0?string store_quantity:flags.1?int currency:string amount:long = PremiumGiftCodeOption;`
-    PremiumGiftCodeOption(&'a types::PremiumGiftCodeOption<'a>),
-}
+/// `premiumGiftCodeOption#257e962b flags:# users:int months:int store_product:flags.0?string store_quantity:flags.1?int currency:string amount:long = PremiumGiftCodeOption;`
+pub type PremiumGiftCodeOption<'a> = tl::One<&'a types::PremiumGiftCodeOption<'a>>;
 
-impl tl::Serializable for PremiumGiftCodeOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PremiumGiftCodeOption(x) => tl::boxed(0x257e_962b, *x, out),
-        }
-    }
-}
-
-/// `PremiumSubscriptionOption`
-#[repr(transparent)]
-pub enum PremiumSubscriptionOption<'a> {
-    /// `premiumSubscriptionOption#5f2d1df2 flags:# current:flags.1?true can_purchase_upgrade:flags.2?true transaction:flags.3?string months:int currency:string amount:long bot_url:string store_product:flags.0?string = PremiumSubscriptionOption;`
-    PremiumSubscriptionOption(&'a types::PremiumSubscriptionOption<'a>),
-}
-
-impl tl::Serializable for PremiumSubscriptionOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PremiumSubscriptionOption(x) => tl::boxed(0x5f2d_1df2, *x, out),
-        }
-    }
-}
+/// `premiumSubscriptionOption#5f2d1df2 flags:# current:flags.1?true can_purchase_upgrade:flags.2?true transaction:flags.3?string months:int currency:string amount:long bot_url:string store_product:flags.0?string = PremiumSubscriptionOption;`
+pub type PremiumSubscriptionOption<'a> = tl::One<&'a types::PremiumSubscriptionOption<'a>>;
 
 /// `PrepaidGiveaway`
 #[repr(C, u32)]
@@ -6337,21 +4257,8 @@ impl tl::Serializable for PublicForward<'_> {
     }
 }
 
-/// `QuickReply`
-#[repr(transparent)]
-pub enum QuickReply<'a> {
-    /// `quickReply#0697102b shortcut_id:int shortcut:string top_message:int count:int = QuickReply;`
-    QuickReply(types::QuickReply<'a>),
-}
-
-impl tl::Serializable for QuickReply<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::QuickReply(x) => tl::boxed(0x0697_102b, x, out),
-        }
-    }
-}
+/// `quickReply#0697102b shortcut_id:int shortcut:string top_message:int count:int = QuickReply;`
+pub type QuickReply<'a> = tl::One<types::QuickReply<'a>>;
 
 /// `Reaction`
 #[repr(C, u32)]
@@ -6378,21 +4285,8 @@ impl tl::Serializable for Reaction<'_> {
     }
 }
 
-/// `ReactionCount`
-#[repr(transparent)]
-pub enum ReactionCount<'a> {
-    /// `reactionCount#a3d1cb80 flags:# chosen_order:flags.0?int reaction:Reaction count:int = ReactionCount;`
-    ReactionCount(&'a types::ReactionCount<'a>),
-}
-
-impl tl::Serializable for ReactionCount<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ReactionCount(x) => tl::boxed(0xa3d1_cb80, *x, out),
-        }
-    }
-}
+/// `reactionCount#a3d1cb80 flags:# chosen_order:flags.0?int reaction:Reaction count:int = ReactionCount;`
+pub type ReactionCount<'a> = tl::One<&'a types::ReactionCount<'a>>;
 
 /// `ReactionNotificationsFrom`
 #[repr(u32)]
@@ -6413,53 +4307,14 @@ impl tl::Serializable for ReactionNotificationsFrom {
     }
 }
 
-/// `ReactionsNotifySettings`
-#[repr(transparent)]
-pub enum ReactionsNotifySettings<'a> {
-    /// `reactionsNotifySettings#71e4ea58 flags:# messages_notify_from:flags.0?ReactionNotificationsFrom stories_notify_from:flags.1?ReactionNotificationsFrom poll_votes_notify_from:flags.2?ReactionNotificationsFrom sound:NotificationSound show_previews:Bool = ReactionsNotifySettings;`
-    ReactionsNotifySettings(&'a types::ReactionsNotifySettings<'a>),
-}
+/// `reactionsNotifySettings#71e4ea58 flags:# messages_notify_from:flags.0?ReactionNotificationsFrom stories_notify_from:flags.1?ReactionNotificationsFrom poll_votes_notify_from:flags.2?ReactionNotificationsFrom sound:NotificationSound show_previews:Bool = ReactionsNotifySettings;`
+pub type ReactionsNotifySettings<'a> = tl::One<&'a types::ReactionsNotifySettings<'a>>;
 
-impl tl::Serializable for ReactionsNotifySettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ReactionsNotifySettings(x) => tl::boxed(0x71e4_ea58, *x, out),
-        }
-    }
-}
+/// `readParticipantDate#4a4ff172 user_id:long date:int = ReadParticipantDate;`
+pub type ReadParticipantDate = tl::One<types::ReadParticipantDate>;
 
-/// `ReadParticipantDate`
-#[repr(transparent)]
-pub enum ReadParticipantDate {
-    /// `readParticipantDate#4a4ff172 user_id:long date:int = ReadParticipantDate;`
-    ReadParticipantDate(types::ReadParticipantDate),
-}
-
-impl tl::Serializable for ReadParticipantDate {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ReadParticipantDate(x) => tl::boxed(0x4a4f_f172, x, out),
-        }
-    }
-}
-
-/// `ReceivedNotifyMessage`
-#[repr(transparent)]
-pub enum ReceivedNotifyMessage {
-    /// `receivedNotifyMessage#a384b779 id:int flags:int = ReceivedNotifyMessage;`
-    ReceivedNotifyMessage(types::ReceivedNotifyMessage),
-}
-
-impl tl::Serializable for ReceivedNotifyMessage {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ReceivedNotifyMessage(x) => tl::boxed(0xa384_b779, x, out),
-        }
-    }
-}
+/// `receivedNotifyMessage#a384b779 id:int flags:int = ReceivedNotifyMessage;`
+pub type ReceivedNotifyMessage = tl::One<types::ReceivedNotifyMessage>;
 
 /// `RecentMeUrl`
 #[repr(C, u32)]
@@ -6489,21 +4344,8 @@ impl tl::Serializable for RecentMeUrl<'_> {
     }
 }
 
-/// `RecentStory`
-#[repr(transparent)]
-pub enum RecentStory {
-    /// `recentStory#711d692d flags:# live:flags.0?true max_id:flags.1?int = RecentStory;`
-    RecentStory(types::RecentStory),
-}
-
-impl tl::Serializable for RecentStory {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::RecentStory(x) => tl::boxed(0x711d_692d, x, out),
-        }
-    }
-}
+/// `recentStory#711d692d flags:# live:flags.0?true max_id:flags.1?int = RecentStory;`
+pub type RecentStory = tl::One<types::RecentStory>;
 
 /// `ReplyMarkup`
 #[repr(C, u32)]
@@ -6664,53 +4506,14 @@ impl tl::Serializable for RequirementToContact {
     }
 }
 
-/// `RestrictionReason`
-#[repr(transparent)]
-pub enum RestrictionReason<'a> {
-    /// `restrictionReason#d072acb4 platform:string reason:string text:string = RestrictionReason;`
-    RestrictionReason(&'a types::RestrictionReason<'a>),
-}
+/// `restrictionReason#d072acb4 platform:string reason:string text:string = RestrictionReason;`
+pub type RestrictionReason<'a> = tl::One<&'a types::RestrictionReason<'a>>;
 
-impl tl::Serializable for RestrictionReason<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::RestrictionReason(x) => tl::boxed(0xd072_acb4, *x, out),
-        }
-    }
-}
+/// `richButtonStyle#03c610bd flags:# bg_primary:flags.0?true bg_danger:flags.1?true bg_success:flags.2?true link:flags.3?true = RichButtonStyle;`
+pub type RichButtonStyle = tl::One<types::RichButtonStyle>;
 
-/// `RichButtonStyle`
-#[repr(transparent)]
-pub enum RichButtonStyle {
-    /// `richButtonStyle#03c610bd flags:# bg_primary:flags.0?true bg_danger:flags.1?true bg_success:flags.2?true link:flags.3?true = RichButtonStyle;`
-    RichButtonStyle(types::RichButtonStyle),
-}
-
-impl tl::Serializable for RichButtonStyle {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::RichButtonStyle(x) => tl::boxed(0x03c6_10bd, x, out),
-        }
-    }
-}
-
-/// `RichMessage`
-#[repr(transparent)]
-pub enum RichMessage<'a> {
-    /// `richMessage#baf39d8b flags:# rtl:flags.0?true part:flags.1?true blocks:Vector<PageBlock> photos:Vector<Photo> documents:Vector<Document> = RichMessage;`
-    RichMessage(&'a types::RichMessage<'a>),
-}
-
-impl tl::Serializable for RichMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::RichMessage(x) => tl::boxed(0xbaf3_9d8b, *x, out),
-        }
-    }
-}
+/// `richMessage#baf39d8b flags:# rtl:flags.0?true part:flags.1?true blocks:Vector<PageBlock> photos:Vector<Photo> documents:Vector<Document> = RichMessage;`
+pub type RichMessage<'a> = tl::One<&'a types::RichMessage<'a>>;
 
 /// `RichText`
 #[repr(C, u32)]
@@ -6821,21 +4624,8 @@ impl tl::Serializable for RichText<'_> {
     }
 }
 
-/// `SavedContact`
-#[repr(transparent)]
-pub enum SavedContact<'a> {
-    /// `savedPhoneContact#1142bd56 phone:string first_name:string last_name:string date:int = SavedContact;`
-    SavedPhoneContact(&'a types::SavedPhoneContact<'a>),
-}
-
-impl tl::Serializable for SavedContact<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SavedPhoneContact(x) => tl::boxed(0x1142_bd56, *x, out),
-        }
-    }
-}
+/// `savedPhoneContact#1142bd56 phone:string first_name:string last_name:string date:int = SavedContact;`
+pub type SavedContact<'a> = tl::One<&'a types::SavedPhoneContact<'a>>;
 
 /// `SavedDialog`
 #[repr(C, u32)]
@@ -6856,117 +4646,26 @@ impl tl::Serializable for SavedDialog<'_> {
     }
 }
 
-/// `SavedReactionTag`
-#[repr(transparent)]
-pub enum SavedReactionTag<'a> {
-    /// `savedReactionTag#cb6ff828 flags:# reaction:Reaction title:flags.0?string count:int = SavedReactionTag;`
-    SavedReactionTag(&'a types::SavedReactionTag<'a>),
-}
+/// `savedReactionTag#cb6ff828 flags:# reaction:Reaction title:flags.0?string count:int = SavedReactionTag;`
+pub type SavedReactionTag<'a> = tl::One<&'a types::SavedReactionTag<'a>>;
 
-impl tl::Serializable for SavedReactionTag<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SavedReactionTag(x) => tl::boxed(0xcb6f_f828, *x, out),
-        }
-    }
-}
+/// `savedStarGift#41df43fc flags:# name_hidden:flags.0?true unsaved:flags.5?true refunded:flags.9?true can_upgrade:flags.10?true pinned_to_top:flags.12?true upgrade_separate:flags.17?true from_id:flags.1?Peer date:int gift:StarGift message:flags.2?TextWithEntities msg_id:flags.3?int saved_id:flags.11?long convert_stars:flags.4?long upgrade_stars:flags.6?long can_export_at:flags.7?int transfer_stars:flags.8?long can_transfer_at:flags.13?int can_resell_at:flags.14?int collection_id:flags.15?Vector<int> prepaid_upgrade_hash:flags.16?string drop_original_details_stars:flags.18?long gift_num:flags.19?int can_craft_at:flags.20?int = SavedStarGift;`
+pub type SavedStarGift<'a> = tl::One<&'a types::SavedStarGift<'a>>;
 
-/// `SavedStarGift`
-#[repr(transparent)]
-pub enum SavedStarGift<'a> {
-    /// `savedStarGift#41df43fc flags:# name_hidden:flags.0?true unsaved:flags.5?true refunded:flags.9?true can_upgrade:flags.10?true pinned_to_top:flags.12?true upgrade_separate:flags.17?true from_id:flags.1?Peer date:int gift:StarGift message:flags.2?TextWithEntities msg_id:flags.3?int saved_id:flags.11?long convert_stars:flags.4?long upgrade_stars:flags.6?long can_export_at:flags.7?int transfer_stars:flags.8?long can_transfer_at:flags.13?int can_resell_at:flags.14?int collection_id:flags.15?Vector<int> prepaid_upgrade_hash:flags.16?string drop_original_details_stars:flags.18?long gift_num:flags.19?int can_craft_at:flags.20?int = SavedStarGift;`
-    SavedStarGift(&'a types::SavedStarGift<'a>),
-}
+/// `searchPostsFlood#3e0b5b6a flags:# query_is_free:flags.0?true total_daily:int remains:int wait_till:flags.1?int stars_amount:long = SearchPostsFlood;`
+pub type SearchPostsFlood = tl::One<types::SearchPostsFlood>;
 
-impl tl::Serializable for SavedStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SavedStarGift(x) => tl::boxed(0x41df_43fc, *x, out),
-        }
-    }
-}
+/// `searchResultsCalendarPeriod#c9b0539f date:int min_msg_id:int max_msg_id:int count:int = SearchResultsCalendarPeriod;`
+pub type SearchResultsCalendarPeriod = tl::One<types::SearchResultsCalendarPeriod>;
 
-/// `SearchPostsFlood`
-#[repr(transparent)]
-pub enum SearchPostsFlood {
-    /// `searchPostsFlood#3e0b5b6a flags:# query_is_free:flags.0?true total_daily:int remains:int wait_till:flags.1?int stars_amount:long = SearchPostsFlood;`
-    SearchPostsFlood(types::SearchPostsFlood),
-}
+/// `searchResultPosition#7f648b67 msg_id:int date:int offset:int = SearchResultsPosition;`
+pub type SearchResultsPosition = tl::One<types::SearchResultPosition>;
 
-impl tl::Serializable for SearchPostsFlood {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SearchPostsFlood(x) => tl::boxed(0x3e0b_5b6a, x, out),
-        }
-    }
-}
+/// `secureCredentialsEncrypted#33f0ea47 data:bytes hash:bytes secret:bytes = SecureCredentialsEncrypted;`
+pub type SecureCredentialsEncrypted<'a> = tl::One<&'a types::SecureCredentialsEncrypted<'a>>;
 
-/// `SearchResultsCalendarPeriod`
-#[repr(transparent)]
-pub enum SearchResultsCalendarPeriod {
-    /// `searchResultsCalendarPeriod#c9b0539f date:int min_msg_id:int max_msg_id:int count:int = SearchResultsCalendarPeriod;`
-    SearchResultsCalendarPeriod(types::SearchResultsCalendarPeriod),
-}
-
-impl tl::Serializable for SearchResultsCalendarPeriod {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SearchResultsCalendarPeriod(x) => tl::boxed(0xc9b0_539f, x, out),
-        }
-    }
-}
-
-/// `SearchResultsPosition`
-#[repr(transparent)]
-pub enum SearchResultsPosition {
-    /// `searchResultPosition#7f648b67 msg_id:int date:int offset:int = SearchResultsPosition;`
-    SearchResultPosition(types::SearchResultPosition),
-}
-
-impl tl::Serializable for SearchResultsPosition {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SearchResultPosition(x) => tl::boxed(0x7f64_8b67, x, out),
-        }
-    }
-}
-
-/// `SecureCredentialsEncrypted`
-#[repr(transparent)]
-pub enum SecureCredentialsEncrypted<'a> {
-    /// `secureCredentialsEncrypted#33f0ea47 data:bytes hash:bytes secret:bytes = SecureCredentialsEncrypted;`
-    SecureCredentialsEncrypted(&'a types::SecureCredentialsEncrypted<'a>),
-}
-
-impl tl::Serializable for SecureCredentialsEncrypted<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SecureCredentialsEncrypted(x) => tl::boxed(0x33f0_ea47, *x, out),
-        }
-    }
-}
-
-/// `SecureData`
-#[repr(transparent)]
-pub enum SecureData<'a> {
-    /// `secureData#8aeabec3 data:bytes data_hash:bytes secret:bytes = SecureData;`
-    SecureData(&'a types::SecureData<'a>),
-}
-
-impl tl::Serializable for SecureData<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SecureData(x) => tl::boxed(0x8aea_bec3, *x, out),
-        }
-    }
-}
+/// `secureData#8aeabec3 data:bytes data_hash:bytes secret:bytes = SecureData;`
+pub type SecureData<'a> = tl::One<&'a types::SecureData<'a>>;
 
 /// `SecureFile`
 #[repr(C, u32)]
@@ -7047,37 +4746,11 @@ impl tl::Serializable for SecureRequiredType<'_> {
     }
 }
 
-/// `SecureSecretSettings`
-#[repr(transparent)]
-pub enum SecureSecretSettings<'a> {
-    /// `secureSecretSettings#1527bcac secure_algo:SecurePasswordKdfAlgo secure_secret:bytes secure_secret_id:long = SecureSecretSettings;`
-    SecureSecretSettings(&'a types::SecureSecretSettings<'a>),
-}
+/// `secureSecretSettings#1527bcac secure_algo:SecurePasswordKdfAlgo secure_secret:bytes secure_secret_id:long = SecureSecretSettings;`
+pub type SecureSecretSettings<'a> = tl::One<&'a types::SecureSecretSettings<'a>>;
 
-impl tl::Serializable for SecureSecretSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SecureSecretSettings(x) => tl::boxed(0x1527_bcac, *x, out),
-        }
-    }
-}
-
-/// `SecureValue`
-#[repr(transparent)]
-pub enum SecureValue<'a> {
-    /// `secureValue#187fa0ca flags:# type:SecureValueType data:flags.0?SecureData front_side:flags.1?SecureFile reverse_side:flags.2?SecureFile selfie:flags.3?SecureFile translation:flags.6?Vector<SecureFile> files:flags.4?Vector<SecureFile> plain_data:flags.5?SecurePlainData hash:bytes = SecureValue;`
-    SecureValue(&'a types::SecureValue<'a>),
-}
-
-impl tl::Serializable for SecureValue<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SecureValue(x) => tl::boxed(0x187f_a0ca, *x, out),
-        }
-    }
-}
+/// `secureValue#187fa0ca flags:# type:SecureValueType data:flags.0?SecureData front_side:flags.1?SecureFile reverse_side:flags.2?SecureFile selfie:flags.3?SecureFile translation:flags.6?Vector<SecureFile> files:flags.4?Vector<SecureFile> plain_data:flags.5?SecurePlainData hash:bytes = SecureValue;`
+pub type SecureValue<'a> = tl::One<&'a types::SecureValue<'a>>;
 
 /// `SecureValueError`
 #[repr(C, u32)]
@@ -7119,21 +4792,8 @@ impl tl::Serializable for SecureValueError<'_> {
     }
 }
 
-/// `SecureValueHash`
-#[repr(transparent)]
-pub enum SecureValueHash<'a> {
-    /// `secureValueHash#ed1ecdb0 type:SecureValueType hash:bytes = SecureValueHash;`
-    SecureValueHash(types::SecureValueHash<'a>),
-}
-
-impl tl::Serializable for SecureValueHash<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SecureValueHash(x) => tl::boxed(0xed1e_cdb0, x, out),
-        }
-    }
-}
+/// `secureValueHash#ed1ecdb0 type:SecureValueType hash:bytes = SecureValueHash;`
+pub type SecureValueHash<'a> = tl::One<types::SecureValueHash<'a>>;
 
 /// `SecureValueType`
 #[repr(u32)]
@@ -7187,21 +4847,8 @@ impl tl::Serializable for SecureValueType {
     }
 }
 
-/// `SendAsPeer`
-#[repr(transparent)]
-pub enum SendAsPeer {
-    /// `sendAsPeer#b81c7034 flags:# premium_required:flags.0?true peer:Peer = SendAsPeer;`
-    SendAsPeer(types::SendAsPeer),
-}
-
-impl tl::Serializable for SendAsPeer {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SendAsPeer(x) => tl::boxed(0xb81c_7034, x, out),
-        }
-    }
-}
+/// `sendAsPeer#b81c7034 flags:# premium_required:flags.0?true peer:Peer = SendAsPeer;`
+pub type SendAsPeer = tl::One<types::SendAsPeer>;
 
 /// `SendMessageAction`
 #[repr(C, u32)]
@@ -7282,85 +4929,20 @@ impl tl::Serializable for SendMessageAction<'_> {
     }
 }
 
-/// `ShippingOption`
-#[repr(transparent)]
-pub enum ShippingOption<'a> {
-    /// `shippingOption#b6213cdf id:string title:string prices:Vector<LabeledPrice> = ShippingOption;`
-    ShippingOption(&'a types::ShippingOption<'a>),
-}
+/// `shippingOption#b6213cdf id:string title:string prices:Vector<LabeledPrice> = ShippingOption;`
+pub type ShippingOption<'a> = tl::One<&'a types::ShippingOption<'a>>;
 
-impl tl::Serializable for ShippingOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ShippingOption(x) => tl::boxed(0xb621_3cdf, *x, out),
-        }
-    }
-}
+/// `smsJob#e6a1eeb8 job_id:string phone_number:string text:string = SmsJob;`
+pub type SmsJob<'a> = tl::One<&'a types::SmsJob<'a>>;
 
-/// `SmsJob`
-#[repr(transparent)]
-pub enum SmsJob<'a> {
-    /// `smsJob#e6a1eeb8 job_id:string phone_number:string text:string = SmsJob;`
-    SmsJob(&'a types::SmsJob<'a>),
-}
+/// `sponsoredMessage#7dbf8673 flags:# recommended:flags.5?true can_report:flags.12?true random_id:bytes url:string title:string message:string entities:flags.1?Vector<MessageEntity> photo:flags.6?Photo media:flags.14?MessageMedia color:flags.13?PeerColor button_text:string sponsor_info:flags.7?string additional_info:flags.8?string min_display_duration:flags.15?int max_display_duration:flags.15?int = SponsoredMessage;`
+pub type SponsoredMessage<'a> = tl::One<&'a types::SponsoredMessage<'a>>;
 
-impl tl::Serializable for SmsJob<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SmsJob(x) => tl::boxed(0xe6a1_eeb8, *x, out),
-        }
-    }
-}
+/// `sponsoredMessageReportOption#430d3150 text:string option:bytes = SponsoredMessageReportOption;`
+pub type SponsoredMessageReportOption<'a> = tl::One<types::SponsoredMessageReportOption<'a>>;
 
-/// `SponsoredMessage`
-#[repr(transparent)]
-pub enum SponsoredMessage<'a> {
-    /// `sponsoredMessage#7dbf8673 flags:# recommended:flags.5?true can_report:flags.12?true random_id:bytes url:string title:string message:string entities:flags.1?Vector<MessageEntity> photo:flags.6?Photo media:flags.14?MessageMedia color:flags.13?PeerColor button_text:string sponsor_info:flags.7?string additional_info:flags.8?string min_display_duration:flags.15?int max_display_duration:flags.15?int = SponsoredMessage;`
-    SponsoredMessage(&'a types::SponsoredMessage<'a>),
-}
-
-impl tl::Serializable for SponsoredMessage<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SponsoredMessage(x) => tl::boxed(0x7dbf_8673, *x, out),
-        }
-    }
-}
-
-/// `SponsoredMessageReportOption`
-#[repr(transparent)]
-pub enum SponsoredMessageReportOption<'a> {
-    /// `sponsoredMessageReportOption#430d3150 text:string option:bytes = SponsoredMessageReportOption;`
-    SponsoredMessageReportOption(types::SponsoredMessageReportOption<'a>),
-}
-
-impl tl::Serializable for SponsoredMessageReportOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SponsoredMessageReportOption(x) => tl::boxed(0x430d_3150, x, out),
-        }
-    }
-}
-
-/// `SponsoredPeer`
-#[repr(transparent)]
-pub enum SponsoredPeer<'a> {
-    /// `sponsoredPeer#c69708d3 flags:# random_id:bytes peer:Peer sponsor_info:flags.0?string additional_info:flags.1?string = SponsoredPeer;`
-    SponsoredPeer(&'a types::SponsoredPeer<'a>),
-}
-
-impl tl::Serializable for SponsoredPeer<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SponsoredPeer(x) => tl::boxed(0xc697_08d3, *x, out),
-        }
-    }
-}
+/// `sponsoredPeer#c69708d3 flags:# random_id:bytes peer:Peer sponsor_info:flags.0?string additional_info:flags.1?string = SponsoredPeer;`
+pub type SponsoredPeer<'a> = tl::One<&'a types::SponsoredPeer<'a>>;
 
 /// `StarGift`
 #[repr(C, u32)]
@@ -7381,21 +4963,8 @@ impl tl::Serializable for StarGift<'_> {
     }
 }
 
-/// `StarGiftActiveAuctionState`
-#[repr(transparent)]
-pub enum StarGiftActiveAuctionState<'a> {
-    /// `starGiftActiveAuctionState#d31bc45d gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState = StarGiftActiveAuctionState;`
-    StarGiftActiveAuctionState(&'a types::StarGiftActiveAuctionState<'a>),
-}
-
-impl tl::Serializable for StarGiftActiveAuctionState<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftActiveAuctionState(x) => tl::boxed(0xd31b_c45d, *x, out),
-        }
-    }
-}
+/// `starGiftActiveAuctionState#d31bc45d gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState = StarGiftActiveAuctionState;`
+pub type StarGiftActiveAuctionState<'a> = tl::One<&'a types::StarGiftActiveAuctionState<'a>>;
 
 /// `StarGiftAttribute`
 #[repr(C, u32)]
@@ -7422,21 +4991,8 @@ impl tl::Serializable for StarGiftAttribute<'_> {
     }
 }
 
-/// `StarGiftAttributeCounter`
-#[repr(transparent)]
-pub enum StarGiftAttributeCounter {
-    /// `starGiftAttributeCounter#2eb1b658 attribute:StarGiftAttributeId count:int = StarGiftAttributeCounter;`
-    StarGiftAttributeCounter(types::StarGiftAttributeCounter),
-}
-
-impl tl::Serializable for StarGiftAttributeCounter {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftAttributeCounter(x) => tl::boxed(0x2eb1_b658, x, out),
-        }
-    }
-}
+/// `starGiftAttributeCounter#2eb1b658 attribute:StarGiftAttributeId count:int = StarGiftAttributeCounter;`
+pub type StarGiftAttributeCounter = tl::One<types::StarGiftAttributeCounter>;
 
 /// `StarGiftAttributeId`
 #[repr(C, u32)]
@@ -7488,21 +5044,8 @@ impl tl::Serializable for StarGiftAttributeRarity {
     }
 }
 
-/// `StarGiftAuctionAcquiredGift`
-#[repr(transparent)]
-pub enum StarGiftAuctionAcquiredGift<'a> {
-    /// `starGiftAuctionAcquiredGift#42b00348 flags:# name_hidden:flags.0?true peer:Peer date:int bid_amount:long round:int pos:int message:flags.1?TextWithEntities gift_num:flags.2?int = StarGiftAuctionAcquiredGift;`
-    StarGiftAuctionAcquiredGift(&'a types::StarGiftAuctionAcquiredGift<'a>),
-}
-
-impl tl::Serializable for StarGiftAuctionAcquiredGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftAuctionAcquiredGift(x) => tl::boxed(0x42b0_0348, *x, out),
-        }
-    }
-}
+/// `starGiftAuctionAcquiredGift#42b00348 flags:# name_hidden:flags.0?true peer:Peer date:int bid_amount:long round:int pos:int message:flags.1?TextWithEntities gift_num:flags.2?int = StarGiftAuctionAcquiredGift;`
+pub type StarGiftAuctionAcquiredGift<'a> = tl::One<&'a types::StarGiftAuctionAcquiredGift<'a>>;
 
 /// `StarGiftAuctionRound`
 #[repr(C, u32)]
@@ -7545,85 +5088,20 @@ impl tl::Serializable for StarGiftAuctionState<'_> {
     }
 }
 
-/// `StarGiftAuctionUserState`
-#[repr(transparent)]
-pub enum StarGiftAuctionUserState<'a> {
-    /// `starGiftAuctionUserState#2eeed1c4 flags:# returned:flags.1?true bid_amount:flags.0?long bid_date:flags.0?int min_bid_amount:flags.0?long bid_peer:flags.0?Peer acquired_count:int = StarGiftAuctionUserState;`
-    StarGiftAuctionUserState(&'a types::StarGiftAuctionUserState<'a>),
-}
+/// `starGiftAuctionUserState#2eeed1c4 flags:# returned:flags.1?true bid_amount:flags.0?long bid_date:flags.0?int min_bid_amount:flags.0?long bid_peer:flags.0?Peer acquired_count:int = StarGiftAuctionUserState;`
+pub type StarGiftAuctionUserState<'a> = tl::One<&'a types::StarGiftAuctionUserState<'a>>;
 
-impl tl::Serializable for StarGiftAuctionUserState<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftAuctionUserState(x) => tl::boxed(0x2eee_d1c4, *x, out),
-        }
-    }
-}
+/// `starGiftBackground#aff56398 center_color:int edge_color:int text_color:int = StarGiftBackground;`
+pub type StarGiftBackground = tl::One<types::StarGiftBackground>;
 
-/// `StarGiftBackground`
-#[repr(transparent)]
-pub enum StarGiftBackground {
-    /// `starGiftBackground#aff56398 center_color:int edge_color:int text_color:int = StarGiftBackground;`
-    StarGiftBackground(types::StarGiftBackground),
-}
+/// `starGiftCollection#9d6b13b0 flags:# collection_id:int title:string icon:flags.0?Document gifts_count:int hash:long = StarGiftCollection;`
+pub type StarGiftCollection<'a> = tl::One<&'a types::StarGiftCollection<'a>>;
 
-impl tl::Serializable for StarGiftBackground {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftBackground(x) => tl::boxed(0xaff5_6398, x, out),
-        }
-    }
-}
+/// `starGiftUpgradePrice#99ea331d date:int upgrade_stars:long = StarGiftUpgradePrice;`
+pub type StarGiftUpgradePrice = tl::One<types::StarGiftUpgradePrice>;
 
-/// `StarGiftCollection`
-#[repr(transparent)]
-pub enum StarGiftCollection<'a> {
-    /// `starGiftCollection#9d6b13b0 flags:# collection_id:int title:string icon:flags.0?Document gifts_count:int hash:long = StarGiftCollection;`
-    StarGiftCollection(&'a types::StarGiftCollection<'a>),
-}
-
-impl tl::Serializable for StarGiftCollection<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftCollection(x) => tl::boxed(0x9d6b_13b0, *x, out),
-        }
-    }
-}
-
-/// `StarGiftUpgradePrice`
-#[repr(transparent)]
-pub enum StarGiftUpgradePrice {
-    /// `starGiftUpgradePrice#99ea331d date:int upgrade_stars:long = StarGiftUpgradePrice;`
-    StarGiftUpgradePrice(types::StarGiftUpgradePrice),
-}
-
-impl tl::Serializable for StarGiftUpgradePrice {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftUpgradePrice(x) => tl::boxed(0x99ea_331d, x, out),
-        }
-    }
-}
-
-/// `StarRefProgram`
-#[repr(transparent)]
-pub enum StarRefProgram<'a> {
-    /// `starRefProgram#dd0c66f2 flags:# bot_id:long commission_permille:int duration_months:flags.0?int end_date:flags.1?int daily_revenue_per_user:flags.2?StarsAmount = StarRefProgram;`
-    StarRefProgram(&'a types::StarRefProgram<'a>),
-}
-
-impl tl::Serializable for StarRefProgram<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarRefProgram(x) => tl::boxed(0xdd0c_66f2, *x, out),
-        }
-    }
-}
+/// `starRefProgram#dd0c66f2 flags:# bot_id:long commission_permille:int duration_months:flags.0?int end_date:flags.1?int daily_revenue_per_user:flags.2?StarsAmount = StarRefProgram;`
+pub type StarRefProgram<'a> = tl::One<&'a types::StarRefProgram<'a>>;
 
 /// `StarsAmount`
 #[repr(C, u32)]
@@ -7644,149 +5122,32 @@ impl tl::Serializable for StarsAmount {
     }
 }
 
-/// `StarsGiftOption`
-#[repr(transparent)]
-pub enum StarsGiftOption<'a> {
-    /// `starsGiftOption#5e0589f1 flags:# extended:flags.1?true stars:long store_product:flags.0?string currency:string amount:long = StarsGiftOption;`
-    StarsGiftOption(&'a types::StarsGiftOption<'a>),
-}
+/// `starsGiftOption#5e0589f1 flags:# extended:flags.1?true stars:long store_product:flags.0?string currency:string amount:long = StarsGiftOption;`
+pub type StarsGiftOption<'a> = tl::One<&'a types::StarsGiftOption<'a>>;
 
-impl tl::Serializable for StarsGiftOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsGiftOption(x) => tl::boxed(0x5e05_89f1, *x, out),
-        }
-    }
-}
+/// `starsGiveawayOption#94ce852a flags:# extended:flags.0?true default:flags.1?true stars:long yearly_boosts:int store_product:flags.2?string currency:string amount:long winners:Vector<StarsGiveawayWinnersOption> = StarsGiveawayOption;`
+pub type StarsGiveawayOption<'a> = tl::One<&'a types::StarsGiveawayOption<'a>>;
 
-/// `StarsGiveawayOption`
-#[repr(transparent)]
-pub enum StarsGiveawayOption<'a> {
-    /// `starsGiveawayOption#94ce852a flags:# extended:flags.0?true default:flags.1?true stars:long yearly_boosts:int store_product:flags.2?string currency:string amount:long winners:Vector<StarsGiveawayWinnersOption> = StarsGiveawayOption;`
-    StarsGiveawayOption(&'a types::StarsGiveawayOption<'a>),
-}
+/// `starsGiveawayWinnersOption#54236209 flags:# default:flags.0?true users:int per_user_stars:long = StarsGiveawayWinnersOption;`
+pub type StarsGiveawayWinnersOption = tl::One<types::StarsGiveawayWinnersOption>;
 
-impl tl::Serializable for StarsGiveawayOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsGiveawayOption(x) => tl::boxed(0x94ce_852a, *x, out),
-        }
-    }
-}
+/// `starsRating#1b0e4f07 flags:# level:int current_level_stars:long stars:long next_level_stars:flags.0?long = StarsRating;`
+pub type StarsRating<'a> = tl::One<&'a types::StarsRating>;
 
-/// `StarsGiveawayWinnersOption`
-#[repr(transparent)]
-pub enum StarsGiveawayWinnersOption {
-    /// `starsGiveawayWinnersOption#54236209 flags:# default:flags.0?true users:int per_user_stars:long = StarsGiveawayWinnersOption;`
-    StarsGiveawayWinnersOption(types::StarsGiveawayWinnersOption),
-}
+/// `starsRevenueStatus#febe5491 flags:# withdrawal_enabled:flags.0?true current_balance:StarsAmount available_balance:StarsAmount overall_revenue:StarsAmount next_withdrawal_at:flags.1?int = StarsRevenueStatus;`
+pub type StarsRevenueStatus<'a> = tl::One<&'a types::StarsRevenueStatus>;
 
-impl tl::Serializable for StarsGiveawayWinnersOption {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsGiveawayWinnersOption(x) => tl::boxed(0x5423_6209, x, out),
-        }
-    }
-}
+/// `starsSubscription#2e6eab1a flags:# canceled:flags.0?true can_refulfill:flags.1?true missing_balance:flags.2?true bot_canceled:flags.7?true id:string peer:Peer until_date:int pricing:StarsSubscriptionPricing chat_invite_hash:flags.3?string title:flags.4?string photo:flags.5?WebDocument invoice_slug:flags.6?string = StarsSubscription;`
+pub type StarsSubscription<'a> = tl::One<&'a types::StarsSubscription<'a>>;
 
-/// `StarsRating`
-#[repr(transparent)]
-pub enum StarsRating<'a> {
-    /// `starsRating#1b0e4f07 flags:# level:int current_level_stars:long stars:long next_level_stars:flags.0?long = StarsRating;`
-    StarsRating(&'a types::StarsRating),
-}
+/// `starsSubscriptionPricing#05416d58 period:int amount:long = StarsSubscriptionPricing;`
+pub type StarsSubscriptionPricing = tl::One<types::StarsSubscriptionPricing>;
 
-impl tl::Serializable for StarsRating<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsRating(x) => tl::boxed(0x1b0e_4f07, *x, out),
-        }
-    }
-}
+/// `starsTopupOption#0bd915c0 flags:# extended:flags.1?true stars:long store_product:flags.0?string currency:string amount:long = StarsTopupOption;`
+pub type StarsTopupOption<'a> = tl::One<&'a types::StarsTopupOption<'a>>;
 
-/// `StarsRevenueStatus`
-#[repr(transparent)]
-pub enum StarsRevenueStatus<'a> {
-    /// `starsRevenueStatus#febe5491 flags:# withdrawal_enabled:flags.0?true current_balance:StarsAmount available_balance:StarsAmount overall_revenue:StarsAmount next_withdrawal_at:flags.1?int = StarsRevenueStatus;`
-    StarsRevenueStatus(&'a types::StarsRevenueStatus),
-}
-
-impl tl::Serializable for StarsRevenueStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsRevenueStatus(x) => tl::boxed(0xfebe_5491, *x, out),
-        }
-    }
-}
-
-/// `StarsSubscription`
-#[repr(transparent)]
-pub enum StarsSubscription<'a> {
-    /// `starsSubscription#2e6eab1a flags:# canceled:flags.0?true can_refulfill:flags.1?true missing_balance:flags.2?true bot_canceled:flags.7?true id:string peer:Peer until_date:int pricing:StarsSubscriptionPricing chat_invite_hash:flags.3?string title:flags.4?string photo:flags.5?WebDocument invoice_slug:flags.6?string = StarsSubscription;`
-    StarsSubscription(&'a types::StarsSubscription<'a>),
-}
-
-impl tl::Serializable for StarsSubscription<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsSubscription(x) => tl::boxed(0x2e6e_ab1a, *x, out),
-        }
-    }
-}
-
-/// `StarsSubscriptionPricing`
-#[repr(transparent)]
-pub enum StarsSubscriptionPricing {
-    /// `starsSubscriptionPricing#05416d58 period:int amount:long = StarsSubscriptionPricing;`
-    StarsSubscriptionPricing(types::StarsSubscriptionPricing),
-}
-
-impl tl::Serializable for StarsSubscriptionPricing {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsSubscriptionPricing(x) => tl::boxed(0x0541_6d58, x, out),
-        }
-    }
-}
-
-/// `StarsTopupOption`
-#[repr(transparent)]
-pub enum StarsTopupOption<'a> {
-    /// `starsTopupOption#0bd915c0 flags:# extended:flags.1?true stars:long store_product:flags.0?string currency:string amount:long = StarsTopupOption;`
-    StarsTopupOption(&'a types::StarsTopupOption<'a>),
-}
-
-impl tl::Serializable for StarsTopupOption<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsTopupOption(x) => tl::boxed(0x0bd9_15c0, *x, out),
-        }
-    }
-}
-
-/// `StarsTransaction`
-#[repr(transparent)]
-pub enum StarsTransaction<'a> {
-    /// `starsTransaction#13659eb0 flags:# refund:flags.3?true pending:flags.4?true failed:flags.6?true gift:flags.10?true reaction:flags.11?true stargift_upgrade:flags.18?true business_transfer:flags.21?true stargift_resale:flags.22?true posts_search:flags.24?true stargift_prepaid_upgrade:flags.25?true stargift_drop_original_details:flags.26?true phonegroup_message:flags.27?true stargift_auction_bid:flags.28?true offer:flags.29?true id:string amount:StarsAmount date:int peer:StarsTransactionPeer title:flags.0?string description:flags.1?string photo:flags.2?WebDocument transaction_date:flags.5?int transaction_url:flags.5?string bot_payload:flags.7?bytes msg_id:flags.8?int extended_media:flags.9?Vector<MessageMedia> subscription_period:flags.12?int giveaway_post_id:flags.13?int stargift:flags.14?StarGift floodskip_number:flags.15?int starref_commission_permille:flags.16?int starref_peer:flags.17?Peer starref_amount:flags.17?StarsAmount paid_messages:flags.19?int premium_gift_months:flags.20?int ads_proceeds_from_date:flags.23?int ads_proceeds_to_date:flags.23?int = StarsTransaction;`
-    StarsTransaction(&'a types::StarsTransaction<'a>),
-}
-
-impl tl::Serializable for StarsTransaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsTransaction(x) => tl::boxed(0x1365_9eb0, *x, out),
-        }
-    }
-}
+/// `starsTransaction#13659eb0 flags:# refund:flags.3?true pending:flags.4?true failed:flags.6?true gift:flags.10?true reaction:flags.11?true stargift_upgrade:flags.18?true business_transfer:flags.21?true stargift_resale:flags.22?true posts_search:flags.24?true stargift_prepaid_upgrade:flags.25?true stargift_drop_original_details:flags.26?true phonegroup_message:flags.27?true stargift_auction_bid:flags.28?true offer:flags.29?true id:string amount:StarsAmount date:int peer:StarsTransactionPeer title:flags.0?string description:flags.1?string photo:flags.2?WebDocument transaction_date:flags.5?int transaction_url:flags.5?string bot_payload:flags.7?bytes msg_id:flags.8?int extended_media:flags.9?Vector<MessageMedia> subscription_period:flags.12?int giveaway_post_id:flags.13?int stargift:flags.14?StarGift floodskip_number:flags.15?int starref_commission_permille:flags.16?int starref_peer:flags.17?Peer starref_amount:flags.17?StarsAmount paid_messages:flags.19?int premium_gift_months:flags.20?int ads_proceeds_from_date:flags.23?int ads_proceeds_to_date:flags.23?int = StarsTransaction;`
+pub type StarsTransaction<'a> = tl::One<&'a types::StarsTransaction<'a>>;
 
 /// `StarsTransactionPeer`
 #[repr(C, u32)]
@@ -7825,37 +5186,11 @@ impl tl::Serializable for StarsTransactionPeer {
     }
 }
 
-/// `StatsAbsValueAndPrev`
-#[repr(transparent)]
-pub enum StatsAbsValueAndPrev {
-    /// `statsAbsValueAndPrev#cb43acde current:double previous:double = StatsAbsValueAndPrev;`
-    StatsAbsValueAndPrev(types::StatsAbsValueAndPrev),
-}
+/// `statsAbsValueAndPrev#cb43acde current:double previous:double = StatsAbsValueAndPrev;`
+pub type StatsAbsValueAndPrev = tl::One<types::StatsAbsValueAndPrev>;
 
-impl tl::Serializable for StatsAbsValueAndPrev {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StatsAbsValueAndPrev(x) => tl::boxed(0xcb43_acde, x, out),
-        }
-    }
-}
-
-/// `StatsDateRangeDays`
-#[repr(transparent)]
-pub enum StatsDateRangeDays {
-    /// `statsDateRangeDays#b637edaf min_date:int max_date:int = StatsDateRangeDays;`
-    StatsDateRangeDays(types::StatsDateRangeDays),
-}
-
-impl tl::Serializable for StatsDateRangeDays {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StatsDateRangeDays(x) => tl::boxed(0xb637_edaf, x, out),
-        }
-    }
-}
+/// `statsDateRangeDays#b637edaf min_date:int max_date:int = StatsDateRangeDays;`
+pub type StatsDateRangeDays = tl::One<types::StatsDateRangeDays>;
 
 /// `StatsGraph`
 #[repr(C, u32)]
@@ -7879,133 +5214,29 @@ impl tl::Serializable for StatsGraph<'_> {
     }
 }
 
-/// `StatsGroupTopAdmin`
-#[repr(transparent)]
-pub enum StatsGroupTopAdmin {
-    /// `statsGroupTopAdmin#d7584c87 user_id:long deleted:int kicked:int banned:int = StatsGroupTopAdmin;`
-    StatsGroupTopAdmin(types::StatsGroupTopAdmin),
-}
+/// `statsGroupTopAdmin#d7584c87 user_id:long deleted:int kicked:int banned:int = StatsGroupTopAdmin;`
+pub type StatsGroupTopAdmin = tl::One<types::StatsGroupTopAdmin>;
 
-impl tl::Serializable for StatsGroupTopAdmin {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StatsGroupTopAdmin(x) => tl::boxed(0xd758_4c87, x, out),
-        }
-    }
-}
+/// `statsGroupTopInviter#535f779d user_id:long invitations:int = StatsGroupTopInviter;`
+pub type StatsGroupTopInviter = tl::One<types::StatsGroupTopInviter>;
 
-/// `StatsGroupTopInviter`
-#[repr(transparent)]
-pub enum StatsGroupTopInviter {
-    /// `statsGroupTopInviter#535f779d user_id:long invitations:int = StatsGroupTopInviter;`
-    StatsGroupTopInviter(types::StatsGroupTopInviter),
-}
+/// `statsGroupTopPoster#9d04af9b user_id:long messages:int avg_chars:int = StatsGroupTopPoster;`
+pub type StatsGroupTopPoster = tl::One<types::StatsGroupTopPoster>;
 
-impl tl::Serializable for StatsGroupTopInviter {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StatsGroupTopInviter(x) => tl::boxed(0x535f_779d, x, out),
-        }
-    }
-}
+/// `statsPercentValue#cbce2fe0 part:double total:double = StatsPercentValue;`
+pub type StatsPercentValue = tl::One<types::StatsPercentValue>;
 
-/// `StatsGroupTopPoster`
-#[repr(transparent)]
-pub enum StatsGroupTopPoster {
-    /// `statsGroupTopPoster#9d04af9b user_id:long messages:int avg_chars:int = StatsGroupTopPoster;`
-    StatsGroupTopPoster(types::StatsGroupTopPoster),
-}
+/// `statsURL#47a971e0 url:string = StatsURL;`
+pub type StatsUrl<'a> = tl::One<types::StatsUrl<'a>>;
 
-impl tl::Serializable for StatsGroupTopPoster {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StatsGroupTopPoster(x) => tl::boxed(0x9d04_af9b, x, out),
-        }
-    }
-}
+/// `stickerKeyword#fcfeb29c document_id:long keyword:Vector<string> = StickerKeyword;`
+pub type StickerKeyword<'a> = tl::One<types::StickerKeyword<'a>>;
 
-/// `StatsPercentValue`
-#[repr(transparent)]
-pub enum StatsPercentValue {
-    /// `statsPercentValue#cbce2fe0 part:double total:double = StatsPercentValue;`
-    StatsPercentValue(types::StatsPercentValue),
-}
+/// `stickerPack#12b299d4 emoticon:string documents:Vector<long> = StickerPack;`
+pub type StickerPack<'a> = tl::One<types::StickerPack<'a>>;
 
-impl tl::Serializable for StatsPercentValue {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StatsPercentValue(x) => tl::boxed(0xcbce_2fe0, x, out),
-        }
-    }
-}
-
-/// `StatsURL`
-#[repr(transparent)]
-pub enum StatsUrl<'a> {
-    /// `statsURL#47a971e0 url:string = StatsURL;`
-    StatsUrl(types::StatsUrl<'a>),
-}
-
-impl tl::Serializable for StatsUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StatsUrl(x) => tl::boxed(0x47a9_71e0, x, out),
-        }
-    }
-}
-
-/// `StickerKeyword`
-#[repr(transparent)]
-pub enum StickerKeyword<'a> {
-    /// `stickerKeyword#fcfeb29c document_id:long keyword:Vector<string> = StickerKeyword;`
-    StickerKeyword(types::StickerKeyword<'a>),
-}
-
-impl tl::Serializable for StickerKeyword<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StickerKeyword(x) => tl::boxed(0xfcfe_b29c, x, out),
-        }
-    }
-}
-
-/// `StickerPack`
-#[repr(transparent)]
-pub enum StickerPack<'a> {
-    /// `stickerPack#12b299d4 emoticon:string documents:Vector<long> = StickerPack;`
-    StickerPack(types::StickerPack<'a>),
-}
-
-impl tl::Serializable for StickerPack<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StickerPack(x) => tl::boxed(0x12b2_99d4, x, out),
-        }
-    }
-}
-
-/// `StickerSet`
-#[repr(transparent)]
-pub enum StickerSet<'a> {
-    /// `stickerSet#2dd14edc flags:# archived:flags.1?true official:flags.2?true masks:flags.3?true emojis:flags.7?true text_color:flags.9?true channel_emoji_status:flags.10?true creator:flags.11?true installed_date:flags.0?int id:long access_hash:long title:string short_name:string thumbs:flags.4?Vector<PhotoSize> thumb_dc_id:flags.4?int thumb_version:flags.4?int thumb_document_id:flags.8?long count:int hash:int = StickerSet;`
-    StickerSet(&'a types::StickerSet<'a>),
-}
-
-impl tl::Serializable for StickerSet<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StickerSet(x) => tl::boxed(0x2dd1_4edc, *x, out),
-        }
-    }
-}
+/// `stickerSet#2dd14edc flags:# archived:flags.1?true official:flags.2?true masks:flags.3?true emojis:flags.7?true text_color:flags.9?true channel_emoji_status:flags.10?true creator:flags.11?true installed_date:flags.0?int id:long access_hash:long title:string short_name:string thumbs:flags.4?Vector<PhotoSize> thumb_dc_id:flags.4?int thumb_version:flags.4?int thumb_document_id:flags.8?long count:int hash:int = StickerSet;`
+pub type StickerSet<'a> = tl::One<&'a types::StickerSet<'a>>;
 
 /// `StickerSetCovered`
 #[repr(C, u32)]
@@ -8032,53 +5263,14 @@ impl tl::Serializable for StickerSetCovered<'_> {
     }
 }
 
-/// `StoriesStealthMode`
-#[repr(transparent)]
-pub enum StoriesStealthMode {
-    /// `storiesStealthMode#712e27fd flags:# active_until_date:flags.0?int cooldown_until_date:flags.1?int = StoriesStealthMode;`
-    StoriesStealthMode(types::StoriesStealthMode),
-}
+/// `storiesStealthMode#712e27fd flags:# active_until_date:flags.0?int cooldown_until_date:flags.1?int = StoriesStealthMode;`
+pub type StoriesStealthMode = tl::One<types::StoriesStealthMode>;
 
-impl tl::Serializable for StoriesStealthMode {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StoriesStealthMode(x) => tl::boxed(0x712e_27fd, x, out),
-        }
-    }
-}
+/// `storyAlbum#9325705a flags:# album_id:int title:string icon_photo:flags.0?Photo icon_video:flags.1?Document = StoryAlbum;`
+pub type StoryAlbum<'a> = tl::One<&'a types::StoryAlbum<'a>>;
 
-/// `StoryAlbum`
-#[repr(transparent)]
-pub enum StoryAlbum<'a> {
-    /// `storyAlbum#9325705a flags:# album_id:int title:string icon_photo:flags.0?Photo icon_video:flags.1?Document = StoryAlbum;`
-    StoryAlbum(&'a types::StoryAlbum<'a>),
-}
-
-impl tl::Serializable for StoryAlbum<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StoryAlbum(x) => tl::boxed(0x9325_705a, *x, out),
-        }
-    }
-}
-
-/// `StoryFwdHeader`
-#[repr(transparent)]
-pub enum StoryFwdHeader<'a> {
-    /// `storyFwdHeader#b826e150 flags:# modified:flags.3?true from:flags.0?Peer from_name:flags.1?string story_id:flags.2?int = StoryFwdHeader;`
-    StoryFwdHeader(&'a types::StoryFwdHeader<'a>),
-}
-
-impl tl::Serializable for StoryFwdHeader<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StoryFwdHeader(x) => tl::boxed(0xb826_e150, *x, out),
-        }
-    }
-}
+/// `storyFwdHeader#b826e150 flags:# modified:flags.3?true from:flags.0?Peer from_name:flags.1?string story_id:flags.2?int = StoryFwdHeader;`
+pub type StoryFwdHeader<'a> = tl::One<&'a types::StoryFwdHeader<'a>>;
 
 /// `StoryItem`
 #[repr(C, u32)]
@@ -8146,229 +5338,47 @@ impl tl::Serializable for StoryView<'_> {
     }
 }
 
-/// `StoryViews`
-#[repr(transparent)]
-pub enum StoryViews<'a> {
-    /// `storyViews#8d595cd6 flags:# has_viewers:flags.1?true views_count:int forwards_count:flags.2?int reactions:flags.3?Vector<ReactionCount> reactions_count:flags.4?int recent_viewers:flags.0?Vector<long> = StoryViews;`
-    StoryViews(&'a types::StoryViews<'a>),
-}
+/// `storyViews#8d595cd6 flags:# has_viewers:flags.1?true views_count:int forwards_count:flags.2?int reactions:flags.3?Vector<ReactionCount> reactions_count:flags.4?int recent_viewers:flags.0?Vector<long> = StoryViews;`
+pub type StoryViews<'a> = tl::One<&'a types::StoryViews<'a>>;
 
-impl tl::Serializable for StoryViews<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StoryViews(x) => tl::boxed(0x8d59_5cd6, *x, out),
-        }
-    }
-}
+/// `suggestedPost#0e8e37e5 flags:# accepted:flags.1?true rejected:flags.2?true price:flags.3?StarsAmount schedule_date:flags.0?int = SuggestedPost;`
+pub type SuggestedPost<'a> = tl::One<types::SuggestedPost<'a>>;
 
-/// `SuggestedPost`
-#[repr(transparent)]
-pub enum SuggestedPost<'a> {
-    /// `suggestedPost#0e8e37e5 flags:# accepted:flags.1?true rejected:flags.2?true price:flags.3?StarsAmount schedule_date:flags.0?int = SuggestedPost;`
-    SuggestedPost(types::SuggestedPost<'a>),
-}
+/// `textWithEntities#751f3146 text:string entities:Vector<MessageEntity> = TextWithEntities;`
+pub type TextWithEntities<'a> = tl::One<types::TextWithEntities<'a>>;
 
-impl tl::Serializable for SuggestedPost<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SuggestedPost(x) => tl::boxed(0x0e8e_37e5, x, out),
-        }
-    }
-}
+/// `theme#a00e67d6 flags:# creator:flags.0?true default:flags.1?true for_chat:flags.5?true id:long access_hash:long slug:string title:string document:flags.2?Document settings:flags.3?Vector<ThemeSettings> emoticon:flags.6?string installs_count:flags.4?int = Theme;`
+pub type Theme<'a> = tl::One<&'a types::Theme<'a>>;
 
-/// `TextWithEntities`
-#[repr(transparent)]
-pub enum TextWithEntities<'a> {
-    /// `textWithEntities#751f3146 text:string entities:Vector<MessageEntity> = TextWithEntities;`
-    TextWithEntities(types::TextWithEntities<'a>),
-}
+/// `themeSettings#fa58b6d4 flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?WallPaper = ThemeSettings;`
+pub type ThemeSettings<'a> = tl::One<&'a types::ThemeSettings<'a>>;
 
-impl tl::Serializable for TextWithEntities<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TextWithEntities(x) => tl::boxed(0x751f_3146, x, out),
-        }
-    }
-}
+/// `timezone#ff9289f5 id:string name:string utc_offset:int = Timezone;`
+pub type Timezone<'a> = tl::One<&'a types::Timezone<'a>>;
 
-/// `Theme`
-#[repr(transparent)]
-pub enum Theme<'a> {
-    /// `theme#a00e67d6 flags:# creator:flags.0?true default:flags.1?true for_chat:flags.5?true id:long access_hash:long slug:string title:string document:flags.2?Document settings:flags.3?Vector<ThemeSettings> emoticon:flags.6?string installs_count:flags.4?int = Theme;`
-    Theme(&'a types::Theme<'a>),
-}
+/// `todoCompletion#221bb5e4 id:int completed_by:Peer date:int = TodoCompletion;`
+pub type TodoCompletion = tl::One<types::TodoCompletion>;
 
-impl tl::Serializable for Theme<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Theme(x) => tl::boxed(0xa00e_67d6, *x, out),
-        }
-    }
-}
+/// `todoItem#cba9a52f id:int title:TextWithEntities = TodoItem;`
+pub type TodoItem<'a> = tl::One<&'a types::TodoItem<'a>>;
 
-/// `ThemeSettings`
-#[repr(transparent)]
-pub enum ThemeSettings<'a> {
-    /// `themeSettings#fa58b6d4 flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?WallPaper = ThemeSettings;`
-    ThemeSettings(&'a types::ThemeSettings<'a>),
-}
+/// `todoList#49b92a26 flags:# others_can_append:flags.0?true others_can_complete:flags.1?true title:TextWithEntities list:Vector<TodoItem> = TodoList;`
+pub type TodoList<'a> = tl::One<&'a types::TodoList<'a>>;
 
-impl tl::Serializable for ThemeSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ThemeSettings(x) => tl::boxed(0xfa58_b6d4, *x, out),
-        }
-    }
-}
+/// `tonConnectManifest#12229264 flags:# url:string name:string icon:flags.0?WebDocument = TonConnectManifest;`
+pub type TonConnectManifest<'a> = tl::One<&'a types::TonConnectManifest<'a>>;
 
-/// `Timezone`
-#[repr(transparent)]
-pub enum Timezone<'a> {
-    /// `timezone#ff9289f5 id:string name:string utc_offset:int = Timezone;`
-    Timezone(&'a types::Timezone<'a>),
-}
+/// `tonConnectNextEventId#582464e3 event_id:long = TonConnectNextEventId;`
+pub type TonConnectNextEventId = tl::One<types::TonConnectNextEventId>;
 
-impl tl::Serializable for Timezone<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Timezone(x) => tl::boxed(0xff92_89f5, *x, out),
-        }
-    }
-}
+/// `tonConnectRequest#a15f8513 flags:# session_id:long msg_id:int body:bytes expires:int topic:flags.0?string trace_id:flags.1?string = TonConnectRequest;`
+pub type TonConnectRequest<'a> = tl::One<&'a types::TonConnectRequest<'a>>;
 
-/// `TodoCompletion`
-#[repr(transparent)]
-pub enum TodoCompletion {
-    /// `todoCompletion#221bb5e4 id:int completed_by:Peer date:int = TodoCompletion;`
-    TodoCompletion(types::TodoCompletion),
-}
+/// `tonConnectSession#126556c6 flags:# pending:flags.0?true closing:flags.1?true closed:flags.2?true id:long dapp_client_id:string client_id:flags.3?string nonce:bytes manifest:flags.4?TonConnectManifest manifest_error:flags.5?int date:int = TonConnectSession;`
+pub type TonConnectSession<'a> = tl::One<&'a types::TonConnectSession<'a>>;
 
-impl tl::Serializable for TodoCompletion {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TodoCompletion(x) => tl::boxed(0x221b_b5e4, x, out),
-        }
-    }
-}
-
-/// `TodoItem`
-#[repr(transparent)]
-pub enum TodoItem<'a> {
-    /// `todoItem#cba9a52f id:int title:TextWithEntities = TodoItem;`
-    TodoItem(&'a types::TodoItem<'a>),
-}
-
-impl tl::Serializable for TodoItem<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TodoItem(x) => tl::boxed(0xcba9_a52f, *x, out),
-        }
-    }
-}
-
-/// `TodoList`
-#[repr(transparent)]
-pub enum TodoList<'a> {
-    /// `todoList#49b92a26 flags:# others_can_append:flags.0?true others_can_complete:flags.1?true title:TextWithEntities list:Vector<TodoItem> = TodoList;`
-    TodoList(&'a types::TodoList<'a>),
-}
-
-impl tl::Serializable for TodoList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TodoList(x) => tl::boxed(0x49b9_2a26, *x, out),
-        }
-    }
-}
-
-/// `TonConnectManifest`
-#[repr(transparent)]
-pub enum TonConnectManifest<'a> {
-    /// `tonConnectManifest#12229264 flags:# url:string name:string icon:flags.0?WebDocument = TonConnectManifest;`
-    TonConnectManifest(&'a types::TonConnectManifest<'a>),
-}
-
-impl tl::Serializable for TonConnectManifest<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TonConnectManifest(x) => tl::boxed(0x1222_9264, *x, out),
-        }
-    }
-}
-
-/// `TonConnectNextEventId`
-#[repr(transparent)]
-pub enum TonConnectNextEventId {
-    /// `tonConnectNextEventId#582464e3 event_id:long = TonConnectNextEventId;`
-    TonConnectNextEventId(types::TonConnectNextEventId),
-}
-
-impl tl::Serializable for TonConnectNextEventId {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TonConnectNextEventId(x) => tl::boxed(0x5824_64e3, x, out),
-        }
-    }
-}
-
-/// `TonConnectRequest`
-#[repr(transparent)]
-pub enum TonConnectRequest<'a> {
-    /// `tonConnectRequest#a15f8513 flags:# session_id:long msg_id:int body:bytes expires:int topic:flags.0?string trace_id:flags.1?string = TonConnectRequest;`
-    TonConnectRequest(&'a types::TonConnectRequest<'a>),
-}
-
-impl tl::Serializable for TonConnectRequest<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TonConnectRequest(x) => tl::boxed(0xa15f_8513, *x, out),
-        }
-    }
-}
-
-/// `TonConnectSession`
-#[repr(transparent)]
-pub enum TonConnectSession<'a> {
-    /// `tonConnectSession#126556c6 flags:# pending:flags.0?true closing:flags.1?true closed:flags.2?true id:long dapp_client_id:string client_id:flags.3?string nonce:bytes manifest:flags.4?TonConnectManifest manifest_error:flags.5?int date:int = TonConnectSession;`
-    TonConnectSession(&'a types::TonConnectSession<'a>),
-}
-
-impl tl::Serializable for TonConnectSession<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TonConnectSession(x) => tl::boxed(0x1265_56c6, *x, out),
-        }
-    }
-}
-
-/// `TopPeer`
-#[repr(transparent)]
-pub enum TopPeer {
-    /// `topPeer#edcdc05b peer:Peer rating:double = TopPeer;`
-    TopPeer(types::TopPeer),
-}
-
-impl tl::Serializable for TopPeer {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TopPeer(x) => tl::boxed(0xedcd_c05b, x, out),
-        }
-    }
-}
+/// `topPeer#edcdc05b peer:Peer rating:double = TopPeer;`
+pub type TopPeer = tl::One<types::TopPeer>;
 
 /// `TopPeerCategory`
 #[repr(u32)]
@@ -8413,21 +5423,8 @@ impl tl::Serializable for TopPeerCategory {
     }
 }
 
-/// `TopPeerCategoryPeers`
-#[repr(transparent)]
-pub enum TopPeerCategoryPeers<'a> {
-    /// `topPeerCategoryPeers#fb834291 category:TopPeerCategory count:int peers:Vector<TopPeer> = TopPeerCategoryPeers;`
-    TopPeerCategoryPeers(types::TopPeerCategoryPeers<'a>),
-}
-
-impl tl::Serializable for TopPeerCategoryPeers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TopPeerCategoryPeers(x) => tl::boxed(0xfb83_4291, x, out),
-        }
-    }
-}
+/// `topPeerCategoryPeers#fb834291 category:TopPeerCategory count:int peers:Vector<TopPeer> = TopPeerCategoryPeers;`
+pub type TopPeerCategoryPeers<'a> = tl::One<types::TopPeerCategoryPeers<'a>>;
 
 /// `True`
 pub enum True {
@@ -9042,21 +6039,8 @@ impl tl::Serializable for User<'_> {
     }
 }
 
-/// `UserFull`
-#[repr(transparent)]
-pub enum UserFull<'a> {
-    /// `userFull#06cbe645 flags:# blocked:flags.0?true phone_calls_available:flags.4?true phone_calls_private:flags.5?true can_pin_message:flags.7?true has_scheduled:flags.12?true video_calls_available:flags.13?true voice_messages_forbidden:flags.20?true translations_disabled:flags.23?true stories_pinned_available:flags.26?true blocked_my_stories_from:flags.27?true wallpaper_overridden:flags.28?true contact_require_premium:flags.29?true read_dates_private:flags.30?true flags2:# sponsored_enabled:flags2.7?true can_view_revenue:flags2.9?true bot_can_manage_emoji_status:flags2.10?true display_gifts_button:flags2.16?true noforwards_my_enabled:flags2.23?true noforwards_peer_enabled:flags2.24?true unofficial_security_risk:flags2.26?true id:long about:flags.1?string settings:PeerSettings personal_photo:flags.21?Photo profile_photo:flags.2?Photo fallback_photo:flags.22?Photo notify_settings:PeerNotifySettings bot_info:flags.3?BotInfo pinned_msg_id:flags.6?int common_chats_count:int folder_id:flags.11?int ttl_period:flags.14?int theme:flags.15?ChatTheme private_forward_name:flags.16?string bot_group_admin_rights:flags.17?ChatAdminRights bot_broadcast_admin_rights:flags.18?ChatAdminRights wallpaper:flags.24?WallPaper stories:flags.25?PeerStories business_work_hours:flags2.0?BusinessWorkHours business_location:flags2.1?BusinessLocation business_greeting_message:flags2.2?BusinessGreetingMessage business_away_message:flags2.3?BusinessAwayMessage business_intro:flags2.4?BusinessIntro birthday:flags2.5?Birthday personal_channel_id:flags2.6?long personal_channel_message:flags2.6?int stargifts_count:flags2.8?int starref_program:flags2.11?StarRefProgram bot_verification:flags2.12?BotVerification send_paid_messages_stars:flags2.14?long disallowed_gifts:flags2.15?DisallowedGiftsSettings stars_rating:flags2.17?StarsRating stars_my_pending_rating:flags2.18?StarsRating stars_my_pending_rating_date:flags2.18?int main_tab:flags2.20?ProfileTab saved_music:flags2.21?Document note:flags2.22?TextWithEntities bot_manager_id:flags2.25?long = UserFull;`
-    UserFull(&'a types::UserFull<'a>),
-}
-
-impl tl::Serializable for UserFull<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::UserFull(x) => tl::boxed(0x06cb_e645, *x, out),
-        }
-    }
-}
+/// `userFull#06cbe645 flags:# blocked:flags.0?true phone_calls_available:flags.4?true phone_calls_private:flags.5?true can_pin_message:flags.7?true has_scheduled:flags.12?true video_calls_available:flags.13?true voice_messages_forbidden:flags.20?true translations_disabled:flags.23?true stories_pinned_available:flags.26?true blocked_my_stories_from:flags.27?true wallpaper_overridden:flags.28?true contact_require_premium:flags.29?true read_dates_private:flags.30?true flags2:# sponsored_enabled:flags2.7?true can_view_revenue:flags2.9?true bot_can_manage_emoji_status:flags2.10?true display_gifts_button:flags2.16?true noforwards_my_enabled:flags2.23?true noforwards_peer_enabled:flags2.24?true unofficial_security_risk:flags2.26?true id:long about:flags.1?string settings:PeerSettings personal_photo:flags.21?Photo profile_photo:flags.2?Photo fallback_photo:flags.22?Photo notify_settings:PeerNotifySettings bot_info:flags.3?BotInfo pinned_msg_id:flags.6?int common_chats_count:int folder_id:flags.11?int ttl_period:flags.14?int theme:flags.15?ChatTheme private_forward_name:flags.16?string bot_group_admin_rights:flags.17?ChatAdminRights bot_broadcast_admin_rights:flags.18?ChatAdminRights wallpaper:flags.24?WallPaper stories:flags.25?PeerStories business_work_hours:flags2.0?BusinessWorkHours business_location:flags2.1?BusinessLocation business_greeting_message:flags2.2?BusinessGreetingMessage business_away_message:flags2.3?BusinessAwayMessage business_intro:flags2.4?BusinessIntro birthday:flags2.5?Birthday personal_channel_id:flags2.6?long personal_channel_message:flags2.6?int stargifts_count:flags2.8?int starref_program:flags2.11?StarRefProgram bot_verification:flags2.12?BotVerification send_paid_messages_stars:flags2.14?long disallowed_gifts:flags2.15?DisallowedGiftsSettings stars_rating:flags2.17?StarsRating stars_my_pending_rating:flags2.18?StarsRating stars_my_pending_rating_date:flags2.18?int main_tab:flags2.20?ProfileTab saved_music:flags2.21?Document note:flags2.22?TextWithEntities bot_manager_id:flags2.25?long = UserFull;`
+pub type UserFull<'a> = tl::One<&'a types::UserFull<'a>>;
 
 /// `UserProfilePhoto`
 #[repr(C, u32)]
@@ -9108,21 +6092,8 @@ impl tl::Serializable for UserStatus {
     }
 }
 
-/// `Username`
-#[repr(transparent)]
-pub enum Username<'a> {
-    /// `username#b4073647 flags:# editable:flags.0?true active:flags.1?true deletable:flags.2?true expired:flags.3?true username:string = Username;`
-    Username(types::Username<'a>),
-}
-
-impl tl::Serializable for Username<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Username(x) => tl::boxed(0xb407_3647, x, out),
-        }
-    }
-}
+/// `username#b4073647 flags:# editable:flags.0?true active:flags.1?true deletable:flags.2?true expired:flags.3?true username:string = Username;`
+pub type Username<'a> = tl::One<types::Username<'a>>;
 
 /// `VideoSize`
 #[repr(C, u32)]
@@ -9165,37 +6136,11 @@ impl tl::Serializable for WallPaper<'_> {
     }
 }
 
-/// `WallPaperSettings`
-#[repr(transparent)]
-pub enum WallPaperSettings<'a> {
-    /// `wallPaperSettings#372efcd0 flags:# blur:flags.1?true motion:flags.2?true background_color:flags.0?int second_background_color:flags.4?int third_background_color:flags.5?int fourth_background_color:flags.6?int intensity:flags.3?int rotation:flags.4?int emoticon:flags.7?string = WallPaperSettings;`
-    WallPaperSettings(&'a types::WallPaperSettings<'a>),
-}
+/// `wallPaperSettings#372efcd0 flags:# blur:flags.1?true motion:flags.2?true background_color:flags.0?int second_background_color:flags.4?int third_background_color:flags.5?int fourth_background_color:flags.6?int intensity:flags.3?int rotation:flags.4?int emoticon:flags.7?string = WallPaperSettings;`
+pub type WallPaperSettings<'a> = tl::One<&'a types::WallPaperSettings<'a>>;
 
-impl tl::Serializable for WallPaperSettings<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WallPaperSettings(x) => tl::boxed(0x372e_fcd0, *x, out),
-        }
-    }
-}
-
-/// `WalletOwnershipProof`
-#[repr(transparent)]
-pub enum WalletOwnershipProof<'a> {
-    /// `walletOwnershipProof#60bccb0d timestamp:int signature:bytes = WalletOwnershipProof;`
-    WalletOwnershipProof(types::WalletOwnershipProof<'a>),
-}
-
-impl tl::Serializable for WalletOwnershipProof<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WalletOwnershipProof(x) => tl::boxed(0x60bc_cb0d, x, out),
-        }
-    }
-}
+/// `walletOwnershipProof#60bccb0d timestamp:int signature:bytes = WalletOwnershipProof;`
+pub type WalletOwnershipProof<'a> = tl::One<types::WalletOwnershipProof<'a>>;
 
 /// `WalletState`
 #[repr(C, u32)]
@@ -9216,21 +6161,8 @@ impl tl::Serializable for WalletState<'_> {
     }
 }
 
-/// `WalletTransaction`
-#[repr(transparent)]
-pub enum WalletTransaction<'a> {
-    /// `walletTransaction#952dc143 flags:# incoming:flags.0?true gasless:flags.1?true failed:flags.2?true key_change:flags.5?true comment_encrypted:flags.6?true id:string amount:long fee:long date:int peer:WalletTransactionPeer comment:flags.3?string tx_hash:flags.4?string nft:flags.7?wallet.NftItem = WalletTransaction;`
-    WalletTransaction(&'a types::WalletTransaction<'a>),
-}
-
-impl tl::Serializable for WalletTransaction<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WalletTransaction(x) => tl::boxed(0x952d_c143, *x, out),
-        }
-    }
-}
+/// `walletTransaction#952dc143 flags:# incoming:flags.0?true gasless:flags.1?true failed:flags.2?true key_change:flags.5?true comment_encrypted:flags.6?true id:string amount:long fee:long date:int peer:WalletTransactionPeer comment:flags.3?string tx_hash:flags.4?string nft:flags.7?wallet.NftItem = WalletTransaction;`
+pub type WalletTransaction<'a> = tl::One<&'a types::WalletTransaction<'a>>;
 
 /// `WalletTransactionPeer`
 #[repr(C, u32)]
@@ -9257,37 +6189,11 @@ impl tl::Serializable for WalletTransactionPeer<'_> {
     }
 }
 
-/// `WalletUserAddress`
-#[repr(transparent)]
-pub enum WalletUserAddress<'a> {
-    /// `walletUserAddress#fe78eecc flags:# user_id:flags.0?long address:string public_key:bytes = WalletUserAddress;`
-    WalletUserAddress(&'a types::WalletUserAddress<'a>),
-}
+/// `walletUserAddress#fe78eecc flags:# user_id:flags.0?long address:string public_key:bytes = WalletUserAddress;`
+pub type WalletUserAddress<'a> = tl::One<&'a types::WalletUserAddress<'a>>;
 
-impl tl::Serializable for WalletUserAddress<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WalletUserAddress(x) => tl::boxed(0xfe78_eecc, *x, out),
-        }
-    }
-}
-
-/// `WebAuthorization`
-#[repr(transparent)]
-pub enum WebAuthorization<'a> {
-    /// `webAuthorization#a6f8f452 hash:long bot_id:long domain:string browser:string platform:string date_created:int date_active:int ip:string region:string = WebAuthorization;`
-    WebAuthorization(&'a types::WebAuthorization<'a>),
-}
-
-impl tl::Serializable for WebAuthorization<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WebAuthorization(x) => tl::boxed(0xa6f8_f452, *x, out),
-        }
-    }
-}
+/// `webAuthorization#a6f8f452 hash:long bot_id:long domain:string browser:string platform:string date_created:int date_active:int ip:string region:string = WebAuthorization;`
+pub type WebAuthorization<'a> = tl::One<&'a types::WebAuthorization<'a>>;
 
 /// `WebDocument`
 #[repr(C, u32)]
@@ -9308,21 +6214,8 @@ impl tl::Serializable for WebDocument<'_> {
     }
 }
 
-/// `WebDomainException`
-#[repr(transparent)]
-pub enum WebDomainException<'a> {
-    /// `webDomainException#933ca597 flags:# domain:string url:string title:string favicon:flags.0?long = WebDomainException;`
-    WebDomainException(&'a types::WebDomainException<'a>),
-}
-
-impl tl::Serializable for WebDomainException<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WebDomainException(x) => tl::boxed(0x933c_a597, *x, out),
-        }
-    }
-}
+/// `webDomainException#933ca597 flags:# domain:string url:string title:string favicon:flags.0?long = WebDomainException;`
+pub type WebDomainException<'a> = tl::One<&'a types::WebDomainException<'a>>;
 
 /// `WebPage`
 #[repr(C, u32)]
@@ -9383,34 +6276,8 @@ impl tl::Serializable for WebPageAttribute<'_> {
     }
 }
 
-/// `WebViewMessageSent`
-#[repr(transparent)]
-pub enum WebViewMessageSent<'a> {
-    /// `webViewMessageSent#0c94511c flags:# msg_id:flags.0?InputBotInlineMessageID = WebViewMessageSent;`
-    WebViewMessageSent(types::WebViewMessageSent<'a>),
-}
+/// `webViewMessageSent#0c94511c flags:# msg_id:flags.0?InputBotInlineMessageID = WebViewMessageSent;`
+pub type WebViewMessageSent<'a> = tl::One<types::WebViewMessageSent<'a>>;
 
-impl tl::Serializable for WebViewMessageSent<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WebViewMessageSent(x) => tl::boxed(0x0c94_511c, x, out),
-        }
-    }
-}
-
-/// `WebViewResult`
-#[repr(transparent)]
-pub enum WebViewResult<'a> {
-    /// `webViewResultUrl#4d22ff98 flags:# fullsize:flags.1?true fullscreen:flags.2?true same_origin:flags.3?true query_id:flags.0?long url:string = WebViewResult;`
-    Url(&'a types::WebViewResultUrl<'a>),
-}
-
-impl tl::Serializable for WebViewResult<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Url(x) => tl::boxed(0x4d22_ff98, *x, out),
-        }
-    }
-}
+/// `webViewResultUrl#4d22ff98 flags:# fullsize:flags.1?true fullscreen:flags.2?true same_origin:flags.3?true query_id:flags.0?long url:string = WebViewResult;`
+pub type WebViewResult<'a> = tl::One<&'a types::WebViewResultUrl<'a>>;

@@ -7,21 +7,8 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `payments.BankCardData`
-#[repr(transparent)]
-pub enum BankCardData<'a> {
-    /// `payments.bankCardData#3e24e573 title:string open_urls:Vector<BankCardOpenUrl> = payments.BankCardData;`
-    BankCardData(types::payments::BankCardData<'a>),
-}
-
-impl tl::Serializable for BankCardData<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BankCardData(x) => tl::boxed(0x3e24_e573, x, out),
-        }
-    }
-}
+/// `payments.bankCardData#3e24e573 title:string open_urls:Vector<BankCardOpenUrl> = payments.BankCardData;`
+pub type BankCardData<'a> = tl::One<types::payments::BankCardData<'a>>;
 
 /// `payments.CheckCanSendGiftResult`
 #[repr(C, u32)]
@@ -42,69 +29,17 @@ impl tl::Serializable for CheckCanSendGiftResult<'_> {
     }
 }
 
-/// `payments.CheckedGiftCode`
-#[repr(transparent)]
-pub enum CheckedGiftCode<'a> {
-    /// `payments.checkedGiftCode#eb983f8f flags:# via_giveaway:flags.2?true from_id:flags.4?Peer giveaway_msg_id:flags.3?int to_id:flags.0?long date:int days:int used_date:flags.1?int chats:Vector<Chat> users:Vector<User> = payments.CheckedGiftCode;`
-    CheckedGiftCode(&'a types::payments::CheckedGiftCode<'a>),
-}
+/// `payments.checkedGiftCode#eb983f8f flags:# via_giveaway:flags.2?true from_id:flags.4?Peer giveaway_msg_id:flags.3?int to_id:flags.0?long date:int days:int used_date:flags.1?int chats:Vector<Chat> users:Vector<User> = payments.CheckedGiftCode;`
+pub type CheckedGiftCode<'a> = tl::One<&'a types::payments::CheckedGiftCode<'a>>;
 
-impl tl::Serializable for CheckedGiftCode<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CheckedGiftCode(x) => tl::boxed(0xeb98_3f8f, *x, out),
-        }
-    }
-}
+/// `payments.connectedStarRefBots#98d5ea1d count:int connected_bots:Vector<ConnectedBotStarRef> users:Vector<User> = payments.ConnectedStarRefBots;`
+pub type ConnectedStarRefBots<'a> = tl::One<&'a types::payments::ConnectedStarRefBots<'a>>;
 
-/// `payments.ConnectedStarRefBots`
-#[repr(transparent)]
-pub enum ConnectedStarRefBots<'a> {
-    /// `payments.connectedStarRefBots#98d5ea1d count:int connected_bots:Vector<ConnectedBotStarRef> users:Vector<User> = payments.ConnectedStarRefBots;`
-    ConnectedStarRefBots(&'a types::payments::ConnectedStarRefBots<'a>),
-}
+/// `payments.currencyRates#bbcce4c2 rates:Vector<CurrencyRate> = payments.CurrencyRates;`
+pub type CurrencyRates<'a> = tl::One<types::payments::CurrencyRates<'a>>;
 
-impl tl::Serializable for ConnectedStarRefBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ConnectedStarRefBots(x) => tl::boxed(0x98d5_ea1d, *x, out),
-        }
-    }
-}
-
-/// `payments.CurrencyRates`
-#[repr(transparent)]
-pub enum CurrencyRates<'a> {
-    /// `payments.currencyRates#bbcce4c2 rates:Vector<CurrencyRate> = payments.CurrencyRates;`
-    CurrencyRates(types::payments::CurrencyRates<'a>),
-}
-
-impl tl::Serializable for CurrencyRates<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CurrencyRates(x) => tl::boxed(0xbbcc_e4c2, x, out),
-        }
-    }
-}
-
-/// `payments.ExportedInvoice`
-#[repr(transparent)]
-pub enum ExportedInvoice<'a> {
-    /// `payments.exportedInvoice#aed0cbd9 url:string = payments.ExportedInvoice;`
-    ExportedInvoice(types::payments::ExportedInvoice<'a>),
-}
-
-impl tl::Serializable for ExportedInvoice<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedInvoice(x) => tl::boxed(0xaed0_cbd9, x, out),
-        }
-    }
-}
+/// `payments.exportedInvoice#aed0cbd9 url:string = payments.ExportedInvoice;`
+pub type ExportedInvoice<'a> = tl::One<types::payments::ExportedInvoice<'a>>;
 
 /// `payments.GiveawayInfo`
 #[repr(C, u32)]
@@ -185,53 +120,14 @@ impl tl::Serializable for PaymentResult<'_> {
     }
 }
 
-/// `payments.ResaleStarGifts`
-#[repr(transparent)]
-pub enum ResaleStarGifts<'a> {
-    /// `payments.resaleStarGifts#947a12df flags:# count:int gifts:Vector<StarGift> next_offset:flags.0?string attributes:flags.1?Vector<StarGiftAttribute> attributes_hash:flags.1?long chats:Vector<Chat> counters:flags.2?Vector<StarGiftAttributeCounter> users:Vector<User> = payments.ResaleStarGifts;`
-    ResaleStarGifts(&'a types::payments::ResaleStarGifts<'a>),
-}
+/// `payments.resaleStarGifts#947a12df flags:# count:int gifts:Vector<StarGift> next_offset:flags.0?string attributes:flags.1?Vector<StarGiftAttribute> attributes_hash:flags.1?long chats:Vector<Chat> counters:flags.2?Vector<StarGiftAttributeCounter> users:Vector<User> = payments.ResaleStarGifts;`
+pub type ResaleStarGifts<'a> = tl::One<&'a types::payments::ResaleStarGifts<'a>>;
 
-impl tl::Serializable for ResaleStarGifts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ResaleStarGifts(x) => tl::boxed(0x947a_12df, *x, out),
-        }
-    }
-}
+/// `payments.savedInfo#fb8fe43c flags:# has_saved_credentials:flags.1?true saved_info:flags.0?PaymentRequestedInfo = payments.SavedInfo;`
+pub type SavedInfo<'a> = tl::One<types::payments::SavedInfo<'a>>;
 
-/// `payments.SavedInfo`
-#[repr(transparent)]
-pub enum SavedInfo<'a> {
-    /// `payments.savedInfo#fb8fe43c flags:# has_saved_credentials:flags.1?true saved_info:flags.0?PaymentRequestedInfo = payments.SavedInfo;`
-    SavedInfo(types::payments::SavedInfo<'a>),
-}
-
-impl tl::Serializable for SavedInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SavedInfo(x) => tl::boxed(0xfb8f_e43c, x, out),
-        }
-    }
-}
-
-/// `payments.SavedStarGifts`
-#[repr(transparent)]
-pub enum SavedStarGifts<'a> {
-    /// `payments.savedStarGifts#95f389b1 flags:# count:int chat_notifications_enabled:flags.1?Bool gifts:Vector<SavedStarGift> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.SavedStarGifts;`
-    SavedStarGifts(&'a types::payments::SavedStarGifts<'a>),
-}
-
-impl tl::Serializable for SavedStarGifts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SavedStarGifts(x) => tl::boxed(0x95f3_89b1, *x, out),
-        }
-    }
-}
+/// `payments.savedStarGifts#95f389b1 flags:# count:int chat_notifications_enabled:flags.1?Bool gifts:Vector<SavedStarGift> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.SavedStarGifts;`
+pub type SavedStarGifts<'a> = tl::One<&'a types::payments::SavedStarGifts<'a>>;
 
 /// `payments.StarGiftActiveAuctions`
 #[repr(C, u32)]
@@ -252,37 +148,11 @@ impl tl::Serializable for StarGiftActiveAuctions<'_> {
     }
 }
 
-/// `payments.StarGiftAuctionAcquiredGifts`
-#[repr(transparent)]
-pub enum StarGiftAuctionAcquiredGifts<'a> {
-    /// `payments.starGiftAuctionAcquiredGifts#7d5bd1f0 gifts:Vector<StarGiftAuctionAcquiredGift> users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionAcquiredGifts;`
-    StarGiftAuctionAcquiredGifts(&'a types::payments::StarGiftAuctionAcquiredGifts<'a>),
-}
+/// `payments.starGiftAuctionAcquiredGifts#7d5bd1f0 gifts:Vector<StarGiftAuctionAcquiredGift> users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionAcquiredGifts;`
+pub type StarGiftAuctionAcquiredGifts<'a> = tl::One<&'a types::payments::StarGiftAuctionAcquiredGifts<'a>>;
 
-impl tl::Serializable for StarGiftAuctionAcquiredGifts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftAuctionAcquiredGifts(x) => tl::boxed(0x7d5b_d1f0, *x, out),
-        }
-    }
-}
-
-/// `payments.StarGiftAuctionState`
-#[repr(transparent)]
-pub enum StarGiftAuctionState<'a> {
-    /// `payments.starGiftAuctionState#6b39f4ec gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState timeout:int users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionState;`
-    StarGiftAuctionState(&'a types::payments::StarGiftAuctionState<'a>),
-}
-
-impl tl::Serializable for StarGiftAuctionState<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftAuctionState(x) => tl::boxed(0x6b39_f4ec, *x, out),
-        }
-    }
-}
+/// `payments.starGiftAuctionState#6b39f4ec gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState timeout:int users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionState;`
+pub type StarGiftAuctionState<'a> = tl::One<&'a types::payments::StarGiftAuctionState<'a>>;
 
 /// `payments.StarGiftCollections`
 #[repr(C, u32)]
@@ -303,53 +173,14 @@ impl tl::Serializable for StarGiftCollections<'_> {
     }
 }
 
-/// `payments.StarGiftUpgradeAttributes`
-#[repr(transparent)]
-pub enum StarGiftUpgradeAttributes<'a> {
-    /// `payments.starGiftUpgradeAttributes#46c6e36f attributes:Vector<StarGiftAttribute> = payments.StarGiftUpgradeAttributes;`
-    StarGiftUpgradeAttributes(types::payments::StarGiftUpgradeAttributes<'a>),
-}
+/// `payments.starGiftUpgradeAttributes#46c6e36f attributes:Vector<StarGiftAttribute> = payments.StarGiftUpgradeAttributes;`
+pub type StarGiftUpgradeAttributes<'a> = tl::One<types::payments::StarGiftUpgradeAttributes<'a>>;
 
-impl tl::Serializable for StarGiftUpgradeAttributes<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftUpgradeAttributes(x) => tl::boxed(0x46c6_e36f, x, out),
-        }
-    }
-}
+/// `payments.starGiftUpgradePreview#3de1dfed sample_attributes:Vector<StarGiftAttribute> prices:Vector<StarGiftUpgradePrice> next_prices:Vector<StarGiftUpgradePrice> = payments.StarGiftUpgradePreview;`
+pub type StarGiftUpgradePreview<'a> = tl::One<&'a types::payments::StarGiftUpgradePreview<'a>>;
 
-/// `payments.StarGiftUpgradePreview`
-#[repr(transparent)]
-pub enum StarGiftUpgradePreview<'a> {
-    /// `payments.starGiftUpgradePreview#3de1dfed sample_attributes:Vector<StarGiftAttribute> prices:Vector<StarGiftUpgradePrice> next_prices:Vector<StarGiftUpgradePrice> = payments.StarGiftUpgradePreview;`
-    StarGiftUpgradePreview(&'a types::payments::StarGiftUpgradePreview<'a>),
-}
-
-impl tl::Serializable for StarGiftUpgradePreview<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftUpgradePreview(x) => tl::boxed(0x3de1_dfed, *x, out),
-        }
-    }
-}
-
-/// `payments.StarGiftWithdrawalUrl`
-#[repr(transparent)]
-pub enum StarGiftWithdrawalUrl<'a> {
-    /// `payments.starGiftWithdrawalUrl#84aa3a9c url:string = payments.StarGiftWithdrawalUrl;`
-    StarGiftWithdrawalUrl(types::payments::StarGiftWithdrawalUrl<'a>),
-}
-
-impl tl::Serializable for StarGiftWithdrawalUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarGiftWithdrawalUrl(x) => tl::boxed(0x84aa_3a9c, x, out),
-        }
-    }
-}
+/// `payments.starGiftWithdrawalUrl#84aa3a9c url:string = payments.StarGiftWithdrawalUrl;`
+pub type StarGiftWithdrawalUrl<'a> = tl::One<types::payments::StarGiftWithdrawalUrl<'a>>;
 
 /// `payments.StarGifts`
 #[repr(C, u32)]
@@ -370,130 +201,26 @@ impl tl::Serializable for StarGifts<'_> {
     }
 }
 
-/// `payments.StarsRevenueAdsAccountUrl`
-#[repr(transparent)]
-pub enum StarsRevenueAdsAccountUrl<'a> {
-    /// `payments.starsRevenueAdsAccountUrl#394e7f21 url:string = payments.StarsRevenueAdsAccountUrl;`
-    StarsRevenueAdsAccountUrl(types::payments::StarsRevenueAdsAccountUrl<'a>),
-}
+/// `payments.starsRevenueAdsAccountUrl#394e7f21 url:string = payments.StarsRevenueAdsAccountUrl;`
+pub type StarsRevenueAdsAccountUrl<'a> = tl::One<types::payments::StarsRevenueAdsAccountUrl<'a>>;
 
-impl tl::Serializable for StarsRevenueAdsAccountUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsRevenueAdsAccountUrl(x) => tl::boxed(0x394e_7f21, x, out),
-        }
-    }
-}
+/// `payments.starsRevenueStats#6c207376 flags:# top_hours_graph:flags.0?StatsGraph revenue_graph:StatsGraph status:StarsRevenueStatus usd_rate:double = payments.StarsRevenueStats;`
+pub type StarsRevenueStats<'a> = tl::One<&'a types::payments::StarsRevenueStats<'a>>;
 
-/// `payments.StarsRevenueStats`
-#[repr(transparent)]
-pub enum StarsRevenueStats<'a> {
-    /// `payments.starsRevenueStats#6c207376 flags:# top_hours_graph:flags.0?StatsGraph revenue_graph:StatsGraph status:StarsRevenueStatus usd_rate:double = payments.StarsRevenueStats;`
-    StarsRevenueStats(&'a types::payments::StarsRevenueStats<'a>),
-}
+/// `payments.starsRevenueWithdrawalUrl#1dab80b7 url:string = payments.StarsRevenueWithdrawalUrl;`
+pub type StarsRevenueWithdrawalUrl<'a> = tl::One<types::payments::StarsRevenueWithdrawalUrl<'a>>;
 
-impl tl::Serializable for StarsRevenueStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsRevenueStats(x) => tl::boxed(0x6c20_7376, *x, out),
-        }
-    }
-}
+/// `payments.starsStatus#6c9ce8ed flags:# balance:StarsAmount subscriptions:flags.1?Vector<StarsSubscription> subscriptions_next_offset:flags.2?string subscriptions_missing_balance:flags.4?long history:flags.3?Vector<StarsTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.StarsStatus;`
+pub type StarsStatus<'a> = tl::One<&'a types::payments::StarsStatus<'a>>;
 
-/// `payments.StarsRevenueWithdrawalUrl`
-#[repr(transparent)]
-pub enum StarsRevenueWithdrawalUrl<'a> {
-    /// `payments.starsRevenueWithdrawalUrl#1dab80b7 url:string = payments.StarsRevenueWithdrawalUrl;`
-    StarsRevenueWithdrawalUrl(types::payments::StarsRevenueWithdrawalUrl<'a>),
-}
+/// `payments.suggestedStarRefBots#b4d5d859 flags:# count:int suggested_bots:Vector<StarRefProgram> users:Vector<User> next_offset:flags.0?string = payments.SuggestedStarRefBots;`
+pub type SuggestedStarRefBots<'a> = tl::One<&'a types::payments::SuggestedStarRefBots<'a>>;
 
-impl tl::Serializable for StarsRevenueWithdrawalUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsRevenueWithdrawalUrl(x) => tl::boxed(0x1dab_80b7, x, out),
-        }
-    }
-}
+/// `payments.uniqueStarGift#416c56e8 gift:StarGift chats:Vector<Chat> users:Vector<User> = payments.UniqueStarGift;`
+pub type UniqueStarGift<'a> = tl::One<&'a types::payments::UniqueStarGift<'a>>;
 
-/// `payments.StarsStatus`
-#[repr(transparent)]
-pub enum StarsStatus<'a> {
-    /// `payments.starsStatus#6c9ce8ed flags:# balance:StarsAmount subscriptions:flags.1?Vector<StarsSubscription> subscriptions_next_offset:flags.2?string subscriptions_missing_balance:flags.4?long history:flags.3?Vector<StarsTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.StarsStatus;`
-    StarsStatus(&'a types::payments::StarsStatus<'a>),
-}
+/// `payments.uniqueStarGiftValueInfo#512fe446 flags:# last_sale_on_fragment:flags.1?true value_is_average:flags.6?true currency:string value:long initial_sale_date:int initial_sale_stars:long initial_sale_price:long last_sale_date:flags.0?int last_sale_price:flags.0?long floor_price:flags.2?long average_price:flags.3?long listed_count:flags.4?int fragment_listed_count:flags.5?int fragment_listed_url:flags.5?string = payments.UniqueStarGiftValueInfo;`
+pub type UniqueStarGiftValueInfo<'a> = tl::One<&'a types::payments::UniqueStarGiftValueInfo<'a>>;
 
-impl tl::Serializable for StarsStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StarsStatus(x) => tl::boxed(0x6c9c_e8ed, *x, out),
-        }
-    }
-}
-
-/// `payments.SuggestedStarRefBots`
-#[repr(transparent)]
-pub enum SuggestedStarRefBots<'a> {
-    /// `payments.suggestedStarRefBots#b4d5d859 flags:# count:int suggested_bots:Vector<StarRefProgram> users:Vector<User> next_offset:flags.0?string = payments.SuggestedStarRefBots;`
-    SuggestedStarRefBots(&'a types::payments::SuggestedStarRefBots<'a>),
-}
-
-impl tl::Serializable for SuggestedStarRefBots<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SuggestedStarRefBots(x) => tl::boxed(0xb4d5_d859, *x, out),
-        }
-    }
-}
-
-/// `payments.UniqueStarGift`
-#[repr(transparent)]
-pub enum UniqueStarGift<'a> {
-    /// `payments.uniqueStarGift#416c56e8 gift:StarGift chats:Vector<Chat> users:Vector<User> = payments.UniqueStarGift;`
-    UniqueStarGift(&'a types::payments::UniqueStarGift<'a>),
-}
-
-impl tl::Serializable for UniqueStarGift<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::UniqueStarGift(x) => tl::boxed(0x416c_56e8, *x, out),
-        }
-    }
-}
-
-/// `payments.UniqueStarGiftValueInfo`
-#[repr(transparent)]
-pub enum UniqueStarGiftValueInfo<'a> {
-    /// `payments.uniqueStarGiftValueInfo#512fe446 flags:# last_sale_on_fragment:flags.1?true value_is_average:flags.6?true currency:string value:long initial_sale_date:int initial_sale_stars:long initial_sale_price:long last_sale_date:flags.0?int last_sale_price:flags.0?long floor_price:flags.2?long average_price:flags.3?long listed_count:flags.4?int fragment_listed_count:flags.5?int fragment_listed_url:flags.5?string = payments.UniqueStarGiftValueInfo;`
-    UniqueStarGiftValueInfo(&'a types::payments::UniqueStarGiftValueInfo<'a>),
-}
-
-impl tl::Serializable for UniqueStarGiftValueInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::UniqueStarGiftValueInfo(x) => tl::boxed(0x512f_e446, *x, out),
-        }
-    }
-}
-
-/// `payments.ValidatedRequestedInfo`
-#[repr(transparent)]
-pub enum ValidatedRequestedInfo<'a> {
-    /// `payments.validatedRequestedInfo#d1451883 flags:# id:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = payments.ValidatedRequestedInfo;`
-    ValidatedRequestedInfo(types::payments::ValidatedRequestedInfo<'a>),
-}
-
-impl tl::Serializable for ValidatedRequestedInfo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ValidatedRequestedInfo(x) => tl::boxed(0xd145_1883, x, out),
-        }
-    }
-}
+/// `payments.validatedRequestedInfo#d1451883 flags:# id:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = payments.ValidatedRequestedInfo;`
+pub type ValidatedRequestedInfo<'a> = tl::One<types::payments::ValidatedRequestedInfo<'a>>;

@@ -7,130 +7,26 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `phone.ExportedGroupCallInvite`
-#[repr(transparent)]
-pub enum ExportedGroupCallInvite<'a> {
-    /// `phone.exportedGroupCallInvite#204bd158 link:string = phone.ExportedGroupCallInvite;`
-    ExportedGroupCallInvite(types::phone::ExportedGroupCallInvite<'a>),
-}
+/// `phone.exportedGroupCallInvite#204bd158 link:string = phone.ExportedGroupCallInvite;`
+pub type ExportedGroupCallInvite<'a> = tl::One<types::phone::ExportedGroupCallInvite<'a>>;
 
-impl tl::Serializable for ExportedGroupCallInvite<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExportedGroupCallInvite(x) => tl::boxed(0x204b_d158, x, out),
-        }
-    }
-}
+/// `phone.groupCall#9e727aad call:GroupCall participants:Vector<GroupCallParticipant> participants_next_offset:string chats:Vector<Chat> users:Vector<User> = phone.GroupCall;`
+pub type GroupCall<'a> = tl::One<&'a types::phone::GroupCall<'a>>;
 
-/// `phone.GroupCall`
-#[repr(transparent)]
-pub enum GroupCall<'a> {
-    /// `phone.groupCall#9e727aad call:GroupCall participants:Vector<GroupCallParticipant> participants_next_offset:string chats:Vector<Chat> users:Vector<User> = phone.GroupCall;`
-    GroupCall(&'a types::phone::GroupCall<'a>),
-}
+/// `phone.groupCallStars#9d1dbd26 total_stars:long top_donors:Vector<GroupCallDonor> chats:Vector<Chat> users:Vector<User> = phone.GroupCallStars;`
+pub type GroupCallStars<'a> = tl::One<&'a types::phone::GroupCallStars<'a>>;
 
-impl tl::Serializable for GroupCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GroupCall(x) => tl::boxed(0x9e72_7aad, *x, out),
-        }
-    }
-}
+/// `phone.groupCallStreamChannels#d0e482b2 channels:Vector<GroupCallStreamChannel> = phone.GroupCallStreamChannels;`
+pub type GroupCallStreamChannels<'a> = tl::One<types::phone::GroupCallStreamChannels<'a>>;
 
-/// `phone.GroupCallStars`
-#[repr(transparent)]
-pub enum GroupCallStars<'a> {
-    /// `phone.groupCallStars#9d1dbd26 total_stars:long top_donors:Vector<GroupCallDonor> chats:Vector<Chat> users:Vector<User> = phone.GroupCallStars;`
-    GroupCallStars(&'a types::phone::GroupCallStars<'a>),
-}
+/// `phone.groupCallStreamRtmpUrl#2dbf3432 url:string key:string = phone.GroupCallStreamRtmpUrl;`
+pub type GroupCallStreamRtmpUrl<'a> = tl::One<types::phone::GroupCallStreamRtmpUrl<'a>>;
 
-impl tl::Serializable for GroupCallStars<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GroupCallStars(x) => tl::boxed(0x9d1d_bd26, *x, out),
-        }
-    }
-}
+/// `phone.groupParticipants#f47751b6 count:int participants:Vector<GroupCallParticipant> next_offset:string chats:Vector<Chat> users:Vector<User> version:int = phone.GroupParticipants;`
+pub type GroupParticipants<'a> = tl::One<&'a types::phone::GroupParticipants<'a>>;
 
-/// `phone.GroupCallStreamChannels`
-#[repr(transparent)]
-pub enum GroupCallStreamChannels<'a> {
-    /// `phone.groupCallStreamChannels#d0e482b2 channels:Vector<GroupCallStreamChannel> = phone.GroupCallStreamChannels;`
-    GroupCallStreamChannels(types::phone::GroupCallStreamChannels<'a>),
-}
+/// `phone.joinAsPeers#afe5623f peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = phone.JoinAsPeers;`
+pub type JoinAsPeers<'a> = tl::One<&'a types::phone::JoinAsPeers<'a>>;
 
-impl tl::Serializable for GroupCallStreamChannels<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GroupCallStreamChannels(x) => tl::boxed(0xd0e4_82b2, x, out),
-        }
-    }
-}
-
-/// `phone.GroupCallStreamRtmpUrl`
-#[repr(transparent)]
-pub enum GroupCallStreamRtmpUrl<'a> {
-    /// `phone.groupCallStreamRtmpUrl#2dbf3432 url:string key:string = phone.GroupCallStreamRtmpUrl;`
-    GroupCallStreamRtmpUrl(types::phone::GroupCallStreamRtmpUrl<'a>),
-}
-
-impl tl::Serializable for GroupCallStreamRtmpUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GroupCallStreamRtmpUrl(x) => tl::boxed(0x2dbf_3432, x, out),
-        }
-    }
-}
-
-/// `phone.GroupParticipants`
-#[repr(transparent)]
-pub enum GroupParticipants<'a> {
-    /// `phone.groupParticipants#f47751b6 count:int participants:Vector<GroupCallParticipant> next_offset:string chats:Vector<Chat> users:Vector<User> version:int = phone.GroupParticipants;`
-    GroupParticipants(&'a types::phone::GroupParticipants<'a>),
-}
-
-impl tl::Serializable for GroupParticipants<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::GroupParticipants(x) => tl::boxed(0xf477_51b6, *x, out),
-        }
-    }
-}
-
-/// `phone.JoinAsPeers`
-#[repr(transparent)]
-pub enum JoinAsPeers<'a> {
-    /// `phone.joinAsPeers#afe5623f peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = phone.JoinAsPeers;`
-    JoinAsPeers(&'a types::phone::JoinAsPeers<'a>),
-}
-
-impl tl::Serializable for JoinAsPeers<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::JoinAsPeers(x) => tl::boxed(0xafe5_623f, *x, out),
-        }
-    }
-}
-
-/// `phone.PhoneCall`
-#[repr(transparent)]
-pub enum PhoneCall<'a> {
-    /// `phone.phoneCall#ec82e140 phone_call:PhoneCall users:Vector<User> = phone.PhoneCall;`
-    PhoneCall(&'a types::phone::PhoneCall<'a>),
-}
-
-impl tl::Serializable for PhoneCall<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PhoneCall(x) => tl::boxed(0xec82_e140, *x, out),
-        }
-    }
-}
+/// `phone.phoneCall#ec82e140 phone_call:PhoneCall users:Vector<User> = phone.PhoneCall;`
+pub type PhoneCall<'a> = tl::One<&'a types::phone::PhoneCall<'a>>;

@@ -7,21 +7,8 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `photos.Photo`
-#[repr(transparent)]
-pub enum Photo<'a> {
-    /// `photos.photo#20212ca8 photo:Photo users:Vector<User> = photos.Photo;`
-    Photo(types::photos::Photo<'a>),
-}
-
-impl tl::Serializable for Photo<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Photo(x) => tl::boxed(0x2021_2ca8, x, out),
-        }
-    }
-}
+/// `photos.photo#20212ca8 photo:Photo users:Vector<User> = photos.Photo;`
+pub type Photo<'a> = tl::One<types::photos::Photo<'a>>;
 
 /// `photos.Photos`
 #[repr(C, u32)]

@@ -7,50 +7,11 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `premium.BoostsList`
-#[repr(transparent)]
-pub enum BoostsList<'a> {
-    /// `premium.boostsList#86f8613c flags:# count:int boosts:Vector<Boost> next_offset:flags.0?string users:Vector<User> = premium.BoostsList;`
-    BoostsList(&'a types::premium::BoostsList<'a>),
-}
+/// `premium.boostsList#86f8613c flags:# count:int boosts:Vector<Boost> next_offset:flags.0?string users:Vector<User> = premium.BoostsList;`
+pub type BoostsList<'a> = tl::One<&'a types::premium::BoostsList<'a>>;
 
-impl tl::Serializable for BoostsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BoostsList(x) => tl::boxed(0x86f8_613c, *x, out),
-        }
-    }
-}
+/// `premium.boostsStatus#4959427a flags:# my_boost:flags.2?true level:int current_level_boosts:int boosts:int gift_boosts:flags.4?int next_level_boosts:flags.0?int premium_audience:flags.1?StatsPercentValue boost_url:string prepaid_giveaways:flags.3?Vector<PrepaidGiveaway> my_boost_slots:flags.2?Vector<int> = premium.BoostsStatus;`
+pub type BoostsStatus<'a> = tl::One<&'a types::premium::BoostsStatus<'a>>;
 
-/// `premium.BoostsStatus`
-#[repr(transparent)]
-pub enum BoostsStatus<'a> {
-    /// `premium.boostsStatus#4959427a flags:# my_boost:flags.2?true level:int current_level_boosts:int boosts:int gift_boosts:flags.4?int next_level_boosts:flags.0?int premium_audience:flags.1?StatsPercentValue boost_url:string prepaid_giveaways:flags.3?Vector<PrepaidGiveaway> my_boost_slots:flags.2?Vector<int> = premium.BoostsStatus;`
-    BoostsStatus(&'a types::premium::BoostsStatus<'a>),
-}
-
-impl tl::Serializable for BoostsStatus<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BoostsStatus(x) => tl::boxed(0x4959_427a, *x, out),
-        }
-    }
-}
-
-/// `premium.MyBoosts`
-#[repr(transparent)]
-pub enum MyBoosts<'a> {
-    /// `premium.myBoosts#9ae228e2 my_boosts:Vector<MyBoost> chats:Vector<Chat> users:Vector<User> = premium.MyBoosts;`
-    MyBoosts(&'a types::premium::MyBoosts<'a>),
-}
-
-impl tl::Serializable for MyBoosts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MyBoosts(x) => tl::boxed(0x9ae2_28e2, *x, out),
-        }
-    }
-}
+/// `premium.myBoosts#9ae228e2 my_boosts:Vector<MyBoost> chats:Vector<Chat> users:Vector<User> = premium.MyBoosts;`
+pub type MyBoosts<'a> = tl::One<&'a types::premium::MyBoosts<'a>>;

@@ -7,34 +7,8 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `smsjobs.EligibilityToJoin`
-#[repr(transparent)]
-pub enum EligibilityToJoin<'a> {
-    /// `smsjobs.eligibleToJoin#dc8b44cf terms_url:string monthly_sent_sms:int = smsjobs.EligibilityToJoin;`
-    EligibleToJoin(types::smsjobs::EligibleToJoin<'a>),
-}
+/// `smsjobs.eligibleToJoin#dc8b44cf terms_url:string monthly_sent_sms:int = smsjobs.EligibilityToJoin;`
+pub type EligibilityToJoin<'a> = tl::One<types::smsjobs::EligibleToJoin<'a>>;
 
-impl tl::Serializable for EligibilityToJoin<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EligibleToJoin(x) => tl::boxed(0xdc8b_44cf, x, out),
-        }
-    }
-}
-
-/// `smsjobs.Status`
-#[repr(transparent)]
-pub enum Status<'a> {
-    /// `smsjobs.status#2aee9191 flags:# allow_international:flags.0?true recent_sent:int recent_since:int recent_remains:int total_sent:int total_since:int last_gift_slug:flags.1?string terms_url:string = smsjobs.Status;`
-    Status(&'a types::smsjobs::Status<'a>),
-}
-
-impl tl::Serializable for Status<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Status(x) => tl::boxed(0x2aee_9191, *x, out),
-        }
-    }
-}
+/// `smsjobs.status#2aee9191 flags:# allow_international:flags.0?true recent_sent:int recent_since:int recent_remains:int total_sent:int total_since:int last_gift_slug:flags.1?string terms_url:string = smsjobs.Status;`
+pub type Status<'a> = tl::One<&'a types::smsjobs::Status<'a>>;

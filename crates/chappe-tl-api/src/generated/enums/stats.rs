@@ -7,98 +7,20 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `stats.BroadcastStats`
-#[repr(transparent)]
-pub enum BroadcastStats<'a> {
-    /// `stats.broadcastStats#396ca5fc period:StatsDateRangeDays followers:StatsAbsValueAndPrev views_per_post:StatsAbsValueAndPrev shares_per_post:StatsAbsValueAndPrev reactions_per_post:StatsAbsValueAndPrev views_per_story:StatsAbsValueAndPrev shares_per_story:StatsAbsValueAndPrev reactions_per_story:StatsAbsValueAndPrev enabled_notifications:StatsPercentValue growth_graph:StatsGraph followers_graph:StatsGraph mute_graph:StatsGraph top_hours_graph:StatsGraph interactions_graph:StatsGraph iv_interactions_graph:StatsGraph views_by_source_graph:StatsGraph new_followers_by_source_graph:StatsGraph languages_graph:StatsGraph reactions_by_emotion_graph:StatsGraph story_interactions_graph:StatsGraph story_reactions_by_emotion_graph:StatsGraph recent_posts_interactions:Vector<PostInteractionCounters> = stats.BroadcastStats;`
-    BroadcastStats(&'a types::stats::BroadcastStats<'a>),
-}
+/// `stats.broadcastStats#396ca5fc period:StatsDateRangeDays followers:StatsAbsValueAndPrev views_per_post:StatsAbsValueAndPrev shares_per_post:StatsAbsValueAndPrev reactions_per_post:StatsAbsValueAndPrev views_per_story:StatsAbsValueAndPrev shares_per_story:StatsAbsValueAndPrev reactions_per_story:StatsAbsValueAndPrev enabled_notifications:StatsPercentValue growth_graph:StatsGraph followers_graph:StatsGraph mute_graph:StatsGraph top_hours_graph:StatsGraph interactions_graph:StatsGraph iv_interactions_graph:StatsGraph views_by_source_graph:StatsGraph new_followers_by_source_graph:StatsGraph languages_graph:StatsGraph reactions_by_emotion_graph:StatsGraph story_interactions_graph:StatsGraph story_reactions_by_emotion_graph:StatsGraph recent_posts_interactions:Vector<PostInteractionCounters> = stats.BroadcastStats;`
+pub type BroadcastStats<'a> = tl::One<&'a types::stats::BroadcastStats<'a>>;
 
-impl tl::Serializable for BroadcastStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::BroadcastStats(x) => tl::boxed(0x396c_a5fc, *x, out),
-        }
-    }
-}
+/// `stats.megagroupStats#ef7ff916 period:StatsDateRangeDays members:StatsAbsValueAndPrev messages:StatsAbsValueAndPrev viewers:StatsAbsValueAndPrev posters:StatsAbsValueAndPrev growth_graph:StatsGraph members_graph:StatsGraph new_members_by_source_graph:StatsGraph languages_graph:StatsGraph messages_graph:StatsGraph actions_graph:StatsGraph top_hours_graph:StatsGraph weekdays_graph:StatsGraph top_posters:Vector<StatsGroupTopPoster> top_admins:Vector<StatsGroupTopAdmin> top_inviters:Vector<StatsGroupTopInviter> users:Vector<User> = stats.MegagroupStats;`
+pub type MegagroupStats<'a> = tl::One<&'a types::stats::MegagroupStats<'a>>;
 
-/// `stats.MegagroupStats`
-#[repr(transparent)]
-pub enum MegagroupStats<'a> {
-    /// `stats.megagroupStats#ef7ff916 period:StatsDateRangeDays members:StatsAbsValueAndPrev messages:StatsAbsValueAndPrev viewers:StatsAbsValueAndPrev posters:StatsAbsValueAndPrev growth_graph:StatsGraph members_graph:StatsGraph new_members_by_source_graph:StatsGraph languages_graph:StatsGraph messages_graph:StatsGraph actions_graph:StatsGraph top_hours_graph:StatsGraph weekdays_graph:StatsGraph top_posters:Vector<StatsGroupTopPoster> top_admins:Vector<StatsGroupTopAdmin> top_inviters:Vector<StatsGroupTopInviter> users:Vector<User> = stats.MegagroupStats;`
-    MegagroupStats(&'a types::stats::MegagroupStats<'a>),
-}
+/// `stats.messageStats#7fe91c14 views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.MessageStats;`
+pub type MessageStats<'a> = tl::One<&'a types::stats::MessageStats<'a>>;
 
-impl tl::Serializable for MegagroupStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MegagroupStats(x) => tl::boxed(0xef7f_f916, *x, out),
-        }
-    }
-}
+/// `stats.pollStats#2999beed votes_graph:StatsGraph = stats.PollStats;`
+pub type PollStats<'a> = tl::One<&'a types::stats::PollStats<'a>>;
 
-/// `stats.MessageStats`
-#[repr(transparent)]
-pub enum MessageStats<'a> {
-    /// `stats.messageStats#7fe91c14 views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.MessageStats;`
-    MessageStats(&'a types::stats::MessageStats<'a>),
-}
+/// `stats.publicForwards#93037e20 flags:# count:int forwards:Vector<PublicForward> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stats.PublicForwards;`
+pub type PublicForwards<'a> = tl::One<&'a types::stats::PublicForwards<'a>>;
 
-impl tl::Serializable for MessageStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::MessageStats(x) => tl::boxed(0x7fe9_1c14, *x, out),
-        }
-    }
-}
-
-/// `stats.PollStats`
-#[repr(transparent)]
-pub enum PollStats<'a> {
-    /// `stats.pollStats#2999beed votes_graph:StatsGraph = stats.PollStats;`
-    PollStats(&'a types::stats::PollStats<'a>),
-}
-
-impl tl::Serializable for PollStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PollStats(x) => tl::boxed(0x2999_beed, *x, out),
-        }
-    }
-}
-
-/// `stats.PublicForwards`
-#[repr(transparent)]
-pub enum PublicForwards<'a> {
-    /// `stats.publicForwards#93037e20 flags:# count:int forwards:Vector<PublicForward> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stats.PublicForwards;`
-    PublicForwards(&'a types::stats::PublicForwards<'a>),
-}
-
-impl tl::Serializable for PublicForwards<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PublicForwards(x) => tl::boxed(0x9303_7e20, *x, out),
-        }
-    }
-}
-
-/// `stats.StoryStats`
-#[repr(transparent)]
-pub enum StoryStats<'a> {
-    /// `stats.storyStats#50cd067c views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.StoryStats;`
-    StoryStats(&'a types::stats::StoryStats<'a>),
-}
-
-impl tl::Serializable for StoryStats<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StoryStats(x) => tl::boxed(0x50cd_067c, *x, out),
-        }
-    }
-}
+/// `stats.storyStats#50cd067c views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.StoryStats;`
+pub type StoryStats<'a> = tl::One<&'a types::stats::StoryStats<'a>>;

@@ -7,18 +7,5 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `stickers.SuggestedShortName`
-#[repr(transparent)]
-pub enum SuggestedShortName<'a> {
-    /// `stickers.suggestedShortName#85fea03f short_name:string = stickers.SuggestedShortName;`
-    SuggestedShortName(types::stickers::SuggestedShortName<'a>),
-}
-
-impl tl::Serializable for SuggestedShortName<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SuggestedShortName(x) => tl::boxed(0x85fe_a03f, x, out),
-        }
-    }
-}
+/// `stickers.suggestedShortName#85fea03f short_name:string = stickers.SuggestedShortName;`
+pub type SuggestedShortName<'a> = tl::One<types::stickers::SuggestedShortName<'a>>;

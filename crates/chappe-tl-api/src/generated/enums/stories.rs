@@ -45,114 +45,23 @@ impl tl::Serializable for AllStories<'_> {
     }
 }
 
-/// `stories.CanSendStoryCount`
-#[repr(transparent)]
-pub enum CanSendStoryCount {
-    /// `stories.canSendStoryCount#c387c04e count_remains:int = stories.CanSendStoryCount;`
-    CanSendStoryCount(types::stories::CanSendStoryCount),
-}
+/// `stories.canSendStoryCount#c387c04e count_remains:int = stories.CanSendStoryCount;`
+pub type CanSendStoryCount = tl::One<types::stories::CanSendStoryCount>;
 
-impl tl::Serializable for CanSendStoryCount {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::CanSendStoryCount(x) => tl::boxed(0xc387_c04e, x, out),
-        }
-    }
-}
+/// `stories.foundStories#e2de7737 flags:# count:int stories:Vector<FoundStory> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stories.FoundStories;`
+pub type FoundStories<'a> = tl::One<&'a types::stories::FoundStories<'a>>;
 
-/// `stories.FoundStories`
-#[repr(transparent)]
-pub enum FoundStories<'a> {
-    /// `stories.foundStories#e2de7737 flags:# count:int stories:Vector<FoundStory> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stories.FoundStories;`
-    FoundStories(&'a types::stories::FoundStories<'a>),
-}
+/// `stories.peerStories#cae68768 stories:PeerStories chats:Vector<Chat> users:Vector<User> = stories.PeerStories;`
+pub type PeerStories<'a> = tl::One<&'a types::stories::PeerStories<'a>>;
 
-impl tl::Serializable for FoundStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::FoundStories(x) => tl::boxed(0xe2de_7737, *x, out),
-        }
-    }
-}
+/// `stories.stories#63c3dd0a flags:# count:int stories:Vector<StoryItem> pinned_to_top:flags.0?Vector<int> chats:Vector<Chat> users:Vector<User> = stories.Stories;`
+pub type Stories<'a> = tl::One<&'a types::stories::Stories<'a>>;
 
-/// `stories.PeerStories`
-#[repr(transparent)]
-pub enum PeerStories<'a> {
-    /// `stories.peerStories#cae68768 stories:PeerStories chats:Vector<Chat> users:Vector<User> = stories.PeerStories;`
-    PeerStories(&'a types::stories::PeerStories<'a>),
-}
+/// `stories.storyReactionsList#aa5f789c flags:# count:int reactions:Vector<StoryReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryReactionsList;`
+pub type StoryReactionsList<'a> = tl::One<&'a types::stories::StoryReactionsList<'a>>;
 
-impl tl::Serializable for PeerStories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::PeerStories(x) => tl::boxed(0xcae6_8768, *x, out),
-        }
-    }
-}
+/// `stories.storyViews#de9eed1d views:Vector<StoryViews> users:Vector<User> = stories.StoryViews;`
+pub type StoryViews<'a> = tl::One<types::stories::StoryViews<'a>>;
 
-/// `stories.Stories`
-#[repr(transparent)]
-pub enum Stories<'a> {
-    /// `stories.stories#63c3dd0a flags:# count:int stories:Vector<StoryItem> pinned_to_top:flags.0?Vector<int> chats:Vector<Chat> users:Vector<User> = stories.Stories;`
-    Stories(&'a types::stories::Stories<'a>),
-}
-
-impl tl::Serializable for Stories<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Stories(x) => tl::boxed(0x63c3_dd0a, *x, out),
-        }
-    }
-}
-
-/// `stories.StoryReactionsList`
-#[repr(transparent)]
-pub enum StoryReactionsList<'a> {
-    /// `stories.storyReactionsList#aa5f789c flags:# count:int reactions:Vector<StoryReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryReactionsList;`
-    StoryReactionsList(&'a types::stories::StoryReactionsList<'a>),
-}
-
-impl tl::Serializable for StoryReactionsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StoryReactionsList(x) => tl::boxed(0xaa5f_789c, *x, out),
-        }
-    }
-}
-
-/// `stories.StoryViews`
-#[repr(transparent)]
-pub enum StoryViews<'a> {
-    /// `stories.storyViews#de9eed1d views:Vector<StoryViews> users:Vector<User> = stories.StoryViews;`
-    StoryViews(types::stories::StoryViews<'a>),
-}
-
-impl tl::Serializable for StoryViews<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StoryViews(x) => tl::boxed(0xde9e_ed1d, x, out),
-        }
-    }
-}
-
-/// `stories.StoryViewsList`
-#[repr(transparent)]
-pub enum StoryViewsList<'a> {
-    /// `stories.storyViewsList#59d78fc5 flags:# count:int views_count:int forwards_count:int reactions_count:int views:Vector<StoryView> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryViewsList;`
-    StoryViewsList(&'a types::stories::StoryViewsList<'a>),
-}
-
-impl tl::Serializable for StoryViewsList<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StoryViewsList(x) => tl::boxed(0x59d7_8fc5, *x, out),
-        }
-    }
-}
+/// `stories.storyViewsList#59d78fc5 flags:# count:int views_count:int forwards_count:int reactions_count:int views:Vector<StoryView> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryViewsList;`
+pub type StoryViewsList<'a> = tl::One<&'a types::stories::StoryViewsList<'a>>;

@@ -7,34 +7,8 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `toncenter.ApiResponse`
-#[repr(transparent)]
-pub enum ApiResponse<'a> {
-    /// `toncenter.apiResponse#ac8dfe19 response:DataJSON = toncenter.ApiResponse;`
-    ApiResponse(types::toncenter::ApiResponse<'a>),
-}
+/// `toncenter.apiResponse#ac8dfe19 response:DataJSON = toncenter.ApiResponse;`
+pub type ApiResponse<'a> = tl::One<types::toncenter::ApiResponse<'a>>;
 
-impl tl::Serializable for ApiResponse<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ApiResponse(x) => tl::boxed(0xac8d_fe19, x, out),
-        }
-    }
-}
-
-/// `toncenter.StreamingUrl`
-#[repr(transparent)]
-pub enum StreamingUrl<'a> {
-    /// `toncenter.streamingUrl#19887601 url:string expires:int = toncenter.StreamingUrl;`
-    StreamingUrl(types::toncenter::StreamingUrl<'a>),
-}
-
-impl tl::Serializable for StreamingUrl<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::StreamingUrl(x) => tl::boxed(0x1988_7601, x, out),
-        }
-    }
-}
+/// `toncenter.streamingUrl#19887601 url:string expires:int = toncenter.StreamingUrl;`
+pub type StreamingUrl<'a> = tl::One<types::toncenter::StreamingUrl<'a>>;

@@ -54,18 +54,5 @@ impl tl::Serializable for Difference<'_> {
     }
 }
 
-/// `updates.State`
-#[repr(transparent)]
-pub enum State {
-    /// `updates.state#a56c2a3e pts:int qts:int date:int seq:int unread_count:int = updates.State;`
-    State(types::updates::State),
-}
-
-impl tl::Serializable for State {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::State(x) => tl::boxed(0xa56c_2a3e, x, out),
-        }
-    }
-}
+/// `updates.state#a56c2a3e pts:int qts:int date:int seq:int unread_count:int = updates.State;`
+pub type State = tl::One<types::updates::State>;

@@ -45,18 +45,5 @@ impl tl::Serializable for File<'_> {
     }
 }
 
-/// `upload.WebFile`
-#[repr(transparent)]
-pub enum WebFile<'a> {
-    /// `upload.webFile#21e753bc size:int mime_type:string file_type:storage.FileType mtime:int bytes:bytes = upload.WebFile;`
-    WebFile(&'a types::upload::WebFile<'a>),
-}
-
-impl tl::Serializable for WebFile<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::WebFile(x) => tl::boxed(0x21e7_53bc, *x, out),
-        }
-    }
-}
+/// `upload.webFile#21e753bc size:int mime_type:string file_type:storage.FileType mtime:int bytes:bytes = upload.WebFile;`
+pub type WebFile<'a> = tl::One<&'a types::upload::WebFile<'a>>;

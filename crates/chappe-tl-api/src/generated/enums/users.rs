@@ -26,21 +26,8 @@ impl tl::Serializable for SavedMusic<'_> {
     }
 }
 
-/// `users.UserFull`
-#[repr(transparent)]
-pub enum UserFull<'a> {
-    /// `users.userFull#3b6d152e full_user:UserFull chats:Vector<Chat> users:Vector<User> = users.UserFull;`
-    UserFull(&'a types::users::UserFull<'a>),
-}
-
-impl tl::Serializable for UserFull<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::UserFull(x) => tl::boxed(0x3b6d_152e, *x, out),
-        }
-    }
-}
+/// `users.userFull#3b6d152e full_user:UserFull chats:Vector<Chat> users:Vector<User> = users.UserFull;`
+pub type UserFull<'a> = tl::One<&'a types::users::UserFull<'a>>;
 
 /// `users.Users`
 #[repr(C, u32)]

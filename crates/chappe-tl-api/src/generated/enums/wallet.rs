@@ -7,210 +7,41 @@ use ::chappe_tl::table as tl;
 use super::super::{types};
 
 
-/// `wallet.EncryptedSecretPhrasePart`
-#[repr(transparent)]
-pub enum EncryptedSecretPhrasePart<'a> {
-    /// `wallet.encryptedSecretPhrasePart#18e82537 data:bytes = wallet.EncryptedSecretPhrasePart;`
-    EncryptedSecretPhrasePart(types::wallet::EncryptedSecretPhrasePart<'a>),
-}
+/// `wallet.encryptedSecretPhrasePart#18e82537 data:bytes = wallet.EncryptedSecretPhrasePart;`
+pub type EncryptedSecretPhrasePart<'a> = tl::One<types::wallet::EncryptedSecretPhrasePart<'a>>;
 
-impl tl::Serializable for EncryptedSecretPhrasePart<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::EncryptedSecretPhrasePart(x) => tl::boxed(0x18e8_2537, x, out),
-        }
-    }
-}
+/// `wallet.existingBalance#bde90a8d flags:# has_balance:flags.0?true url:string = wallet.ExistingBalance;`
+pub type ExistingBalance<'a> = tl::One<types::wallet::ExistingBalance<'a>>;
 
-/// `wallet.ExistingBalance`
-#[repr(transparent)]
-pub enum ExistingBalance<'a> {
-    /// `wallet.existingBalance#bde90a8d flags:# has_balance:flags.0?true url:string = wallet.ExistingBalance;`
-    ExistingBalance(types::wallet::ExistingBalance<'a>),
-}
+/// `wallet.holderDc#f9d612ef dc:int public_key:bytes = wallet.HolderDc;`
+pub type HolderDc<'a> = tl::One<types::wallet::HolderDc<'a>>;
 
-impl tl::Serializable for ExistingBalance<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ExistingBalance(x) => tl::boxed(0xbde9_0a8d, x, out),
-        }
-    }
-}
+/// `wallet.nftAttribute#4c1ef10e trait_type:string value:string = wallet.NftAttribute;`
+pub type NftAttribute<'a> = tl::One<types::wallet::NftAttribute<'a>>;
 
-/// `wallet.HolderDc`
-#[repr(transparent)]
-pub enum HolderDc<'a> {
-    /// `wallet.holderDc#f9d612ef dc:int public_key:bytes = wallet.HolderDc;`
-    HolderDc(types::wallet::HolderDc<'a>),
-}
+/// `wallet.nftItem#3441fd1c flags:# collection_address:flags.0?string address:string owner_address:string index:string name:flags.1?string description:flags.2?string image:flags.3?WebDocument image_small:flags.4?WebDocument content_url:flags.5?WebDocument lottie:flags.6?WebDocument attributes:flags.7?Vector<wallet.NftAttribute> extra:flags.8?DataJSON = wallet.NftItem;`
+pub type NftItem<'a> = tl::One<&'a types::wallet::NftItem<'a>>;
 
-impl tl::Serializable for HolderDc<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::HolderDc(x) => tl::boxed(0xf9d6_12ef, x, out),
-        }
-    }
-}
+/// `wallet.nftItems#794d486f flags:# items:Vector<wallet.NftItem> next_offset:flags.0?string = wallet.NftItems;`
+pub type NftItems<'a> = tl::One<types::wallet::NftItems<'a>>;
 
-/// `wallet.NftAttribute`
-#[repr(transparent)]
-pub enum NftAttribute<'a> {
-    /// `wallet.nftAttribute#4c1ef10e trait_type:string value:string = wallet.NftAttribute;`
-    NftAttribute(types::wallet::NftAttribute<'a>),
-}
+/// `wallet.proofChallenge#99e41707 payload:string expires:int domain:string = wallet.ProofChallenge;`
+pub type ProofChallenge<'a> = tl::One<&'a types::wallet::ProofChallenge<'a>>;
 
-impl tl::Serializable for NftAttribute<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NftAttribute(x) => tl::boxed(0x4c1e_f10e, x, out),
-        }
-    }
-}
+/// `wallet.secretPhraseParts#e6d0ef01 token:string dcs:Vector<int> = wallet.SecretPhraseParts;`
+pub type SecretPhraseParts<'a> = tl::One<types::wallet::SecretPhraseParts<'a>>;
 
-/// `wallet.NftItem`
-#[repr(transparent)]
-pub enum NftItem<'a> {
-    /// `wallet.nftItem#3441fd1c flags:# collection_address:flags.0?string address:string owner_address:string index:string name:flags.1?string description:flags.2?string image:flags.3?WebDocument image_small:flags.4?WebDocument content_url:flags.5?WebDocument lottie:flags.6?WebDocument attributes:flags.7?Vector<wallet.NftAttribute> extra:flags.8?DataJSON = wallet.NftItem;`
-    NftItem(&'a types::wallet::NftItem<'a>),
-}
+/// `wallet.tonConnectChallenge#4bc89693 challenge:bytes event_id:long = wallet.TonConnectChallenge;`
+pub type TonConnectChallenge<'a> = tl::One<types::wallet::TonConnectChallenge<'a>>;
 
-impl tl::Serializable for NftItem<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NftItem(x) => tl::boxed(0x3441_fd1c, *x, out),
-        }
-    }
-}
+/// `wallet.tonConnectPending#85c0f124 session:TonConnectSession requests:Vector<TonConnectRequest> = wallet.TonConnectPending;`
+pub type TonConnectPending<'a> = tl::One<types::wallet::TonConnectPending<'a>>;
 
-/// `wallet.NftItems`
-#[repr(transparent)]
-pub enum NftItems<'a> {
-    /// `wallet.nftItems#794d486f flags:# items:Vector<wallet.NftItem> next_offset:flags.0?string = wallet.NftItems;`
-    NftItems(types::wallet::NftItems<'a>),
-}
+/// `wallet.tonConnectSessions#0e1f6896 sessions:Vector<TonConnectSession> = wallet.TonConnectSessions;`
+pub type TonConnectSessions<'a> = tl::One<types::wallet::TonConnectSessions<'a>>;
 
-impl tl::Serializable for NftItems<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::NftItems(x) => tl::boxed(0x794d_486f, x, out),
-        }
-    }
-}
+/// `wallet.transactions#4322d5a5 flags:# balance:long transactions:Vector<WalletTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = wallet.Transactions;`
+pub type Transactions<'a> = tl::One<&'a types::wallet::Transactions<'a>>;
 
-/// `wallet.ProofChallenge`
-#[repr(transparent)]
-pub enum ProofChallenge<'a> {
-    /// `wallet.proofChallenge#99e41707 payload:string expires:int domain:string = wallet.ProofChallenge;`
-    ProofChallenge(&'a types::wallet::ProofChallenge<'a>),
-}
-
-impl tl::Serializable for ProofChallenge<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::ProofChallenge(x) => tl::boxed(0x99e4_1707, *x, out),
-        }
-    }
-}
-
-/// `wallet.SecretPhraseParts`
-#[repr(transparent)]
-pub enum SecretPhraseParts<'a> {
-    /// `wallet.secretPhraseParts#e6d0ef01 token:string dcs:Vector<int> = wallet.SecretPhraseParts;`
-    SecretPhraseParts(types::wallet::SecretPhraseParts<'a>),
-}
-
-impl tl::Serializable for SecretPhraseParts<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::SecretPhraseParts(x) => tl::boxed(0xe6d0_ef01, x, out),
-        }
-    }
-}
-
-/// `wallet.TonConnectChallenge`
-#[repr(transparent)]
-pub enum TonConnectChallenge<'a> {
-    /// `wallet.tonConnectChallenge#4bc89693 challenge:bytes event_id:long = wallet.TonConnectChallenge;`
-    TonConnectChallenge(types::wallet::TonConnectChallenge<'a>),
-}
-
-impl tl::Serializable for TonConnectChallenge<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TonConnectChallenge(x) => tl::boxed(0x4bc8_9693, x, out),
-        }
-    }
-}
-
-/// `wallet.TonConnectPending`
-#[repr(transparent)]
-pub enum TonConnectPending<'a> {
-    /// `wallet.tonConnectPending#85c0f124 session:TonConnectSession requests:Vector<TonConnectRequest> = wallet.TonConnectPending;`
-    TonConnectPending(types::wallet::TonConnectPending<'a>),
-}
-
-impl tl::Serializable for TonConnectPending<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TonConnectPending(x) => tl::boxed(0x85c0_f124, x, out),
-        }
-    }
-}
-
-/// `wallet.TonConnectSessions`
-#[repr(transparent)]
-pub enum TonConnectSessions<'a> {
-    /// `wallet.tonConnectSessions#0e1f6896 sessions:Vector<TonConnectSession> = wallet.TonConnectSessions;`
-    TonConnectSessions(types::wallet::TonConnectSessions<'a>),
-}
-
-impl tl::Serializable for TonConnectSessions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::TonConnectSessions(x) => tl::boxed(0x0e1f_6896, x, out),
-        }
-    }
-}
-
-/// `wallet.Transactions`
-#[repr(transparent)]
-pub enum Transactions<'a> {
-    /// `wallet.transactions#4322d5a5 flags:# balance:long transactions:Vector<WalletTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = wallet.Transactions;`
-    Transactions(&'a types::wallet::Transactions<'a>),
-}
-
-impl tl::Serializable for Transactions<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::Transactions(x) => tl::boxed(0x4322_d5a5, *x, out),
-        }
-    }
-}
-
-/// `wallet.UserAddresses`
-#[repr(transparent)]
-pub enum UserAddresses<'a> {
-    /// `wallet.userAddresses#928e7b55 addresses:Vector<WalletUserAddress> users:Vector<User> = wallet.UserAddresses;`
-    UserAddresses(types::wallet::UserAddresses<'a>),
-}
-
-impl tl::Serializable for UserAddresses<'_> {
-    #[inline]
-    fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        match self {
-            Self::UserAddresses(x) => tl::boxed(0x928e_7b55, x, out),
-        }
-    }
-}
+/// `wallet.userAddresses#928e7b55 addresses:Vector<WalletUserAddress> users:Vector<User> = wallet.UserAddresses;`
+pub type UserAddresses<'a> = tl::One<types::wallet::UserAddresses<'a>>;

@@ -16,18 +16,12 @@ pub struct AcceptAuthorization<'a> {
     pub value_hashes: &'a [enums::SecureValueHash<'a>],
     pub credentials: enums::SecureCredentialsEncrypted<'a>,
 }
-tl::object! { AcceptAuthorization<'_>, &calls::account::TYPES[0], x, (x.bot_id, x.scope, x.public_key, x.value_hashes, &x.credentials) }
-impl tl::RemoteCall for AcceptAuthorization<'_> {
-    type Return = bool;
-}
+tl::call! { AcceptAuthorization<'_>, calls::account::CALLS[0], x, (x.bot_id, x.scope, x.public_key, x.value_hashes, &x.credentials), bool }
 
 /// `account.cancelPasswordEmail#c1cbd5b6 = Bool;`
 #[repr(C)]
 pub struct CancelPasswordEmail {}
-tl::object! { CancelPasswordEmail, &calls::account::TYPES[1], x, () }
-impl tl::RemoteCall for CancelPasswordEmail {
-    type Return = bool;
-}
+tl::call! { CancelPasswordEmail, calls::account::CALLS[1], x, (), bool }
 
 /// `account.changeAuthorizationSettings#40f48462 flags:# confirmed:flags.3?true hash:long encrypted_requests_disabled:flags.0?Bool call_requests_disabled:flags.1?Bool = Bool;`
 #[repr(C)]
@@ -37,10 +31,7 @@ pub struct ChangeAuthorizationSettings {
     pub encrypted_requests_disabled: Option<bool>,
     pub call_requests_disabled: Option<bool>,
 }
-tl::object! { ChangeAuthorizationSettings, &calls::account::TYPES[2], x, (tl::Word, x.confirmed, x.hash, x.encrypted_requests_disabled, x.call_requests_disabled) }
-impl tl::RemoteCall for ChangeAuthorizationSettings {
-    type Return = bool;
-}
+tl::call! { ChangeAuthorizationSettings, calls::account::CALLS[2], x, (tl::Word, x.confirmed, x.hash, x.encrypted_requests_disabled, x.call_requests_disabled), bool }
 
 /// `account.changePhone#70c32edb phone_number:string phone_code_hash:string phone_code:string = User;`
 #[repr(C)]
@@ -49,48 +40,33 @@ pub struct ChangePhone<'a> {
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-tl::object! { ChangePhone<'_>, &calls::account::TYPES[3], x, (x.phone_number, x.phone_code_hash, x.phone_code) }
-impl tl::RemoteCall for ChangePhone<'_> {
-    type Return = tl::Decoded<enums::User<'static>>;
-}
+tl::call! { ChangePhone<'_>, calls::account::CALLS[3], x, (x.phone_number, x.phone_code_hash, x.phone_code), tl::Decoded<enums::User<'static>> }
 
 /// `account.checkUsername#2714d86c username:string = Bool;`
 #[repr(C)]
 pub struct CheckUsername<'a> {
     pub username: &'a str,
 }
-tl::object! { CheckUsername<'_>, &calls::account::TYPES[4], x, (x.username,) }
-impl tl::RemoteCall for CheckUsername<'_> {
-    type Return = bool;
-}
+tl::call! { CheckUsername<'_>, calls::account::CALLS[4], x, (x.username,), bool }
 
 /// `account.clearRecentEmojiStatuses#18201aae = Bool;`
 #[repr(C)]
 pub struct ClearRecentEmojiStatuses {}
-tl::object! { ClearRecentEmojiStatuses, &calls::account::TYPES[5], x, () }
-impl tl::RemoteCall for ClearRecentEmojiStatuses {
-    type Return = bool;
-}
+tl::call! { ClearRecentEmojiStatuses, calls::account::CALLS[5], x, (), bool }
 
 /// `account.confirmBotConnection#67ed1f68 bot_id:InputUser = Bool;`
 #[repr(C)]
 pub struct ConfirmBotConnection<'a> {
     pub bot_id: enums::InputUser<'a>,
 }
-tl::object! { ConfirmBotConnection<'_>, &calls::account::TYPES[6], x, (&x.bot_id,) }
-impl tl::RemoteCall for ConfirmBotConnection<'_> {
-    type Return = bool;
-}
+tl::call! { ConfirmBotConnection<'_>, calls::account::CALLS[6], x, (&x.bot_id,), bool }
 
 /// `account.confirmPasswordEmail#8fdf1920 code:string = Bool;`
 #[repr(C)]
 pub struct ConfirmPasswordEmail<'a> {
     pub code: &'a str,
 }
-tl::object! { ConfirmPasswordEmail<'_>, &calls::account::TYPES[7], x, (x.code,) }
-impl tl::RemoteCall for ConfirmPasswordEmail<'_> {
-    type Return = bool;
-}
+tl::call! { ConfirmPasswordEmail<'_>, calls::account::CALLS[7], x, (x.code,), bool }
 
 /// `account.confirmPhone#5f2178c3 phone_code_hash:string phone_code:string = Bool;`
 #[repr(C)]
@@ -98,20 +74,14 @@ pub struct ConfirmPhone<'a> {
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-tl::object! { ConfirmPhone<'_>, &calls::account::TYPES[8], x, (x.phone_code_hash, x.phone_code) }
-impl tl::RemoteCall for ConfirmPhone<'_> {
-    type Return = bool;
-}
+tl::call! { ConfirmPhone<'_>, calls::account::CALLS[8], x, (x.phone_code_hash, x.phone_code), bool }
 
 /// `account.createBusinessChatLink#8851e68e link:InputBusinessChatLink = BusinessChatLink;`
 #[repr(C)]
 pub struct CreateBusinessChatLink<'a> {
     pub link: enums::InputBusinessChatLink<'a>,
 }
-tl::object! { CreateBusinessChatLink<'_>, &calls::account::TYPES[9], x, (&x.link,) }
-impl tl::RemoteCall for CreateBusinessChatLink<'_> {
-    type Return = tl::Decoded<enums::BusinessChatLink<'static>>;
-}
+tl::call! { CreateBusinessChatLink<'_>, calls::account::CALLS[9], x, (&x.link,), tl::Decoded<enums::BusinessChatLink<'static>> }
 
 /// `account.createTheme#652e4400 flags:# slug:string title:string document:flags.2?InputDocument settings:flags.3?Vector<InputThemeSettings> = Theme;`
 #[repr(C)]
@@ -121,18 +91,12 @@ pub struct CreateTheme<'a> {
     pub document: Option<&'a enums::InputDocument<'a>>,
     pub settings: Option<&'a [enums::InputThemeSettings<'a>]>,
 }
-tl::object! { CreateTheme<'_>, &calls::account::TYPES[10], x, (tl::Word, x.slug, x.title, x.document, x.settings) }
-impl tl::RemoteCall for CreateTheme<'_> {
-    type Return = tl::Decoded<enums::Theme<'static>>;
-}
+tl::call! { CreateTheme<'_>, calls::account::CALLS[10], x, (tl::Word, x.slug, x.title, x.document, x.settings), tl::Decoded<enums::Theme<'static>> }
 
 /// `account.declinePasswordReset#4c9409f6 = Bool;`
 #[repr(C)]
 pub struct DeclinePasswordReset {}
-tl::object! { DeclinePasswordReset, &calls::account::TYPES[11], x, () }
-impl tl::RemoteCall for DeclinePasswordReset {
-    type Return = bool;
-}
+tl::call! { DeclinePasswordReset, calls::account::CALLS[11], x, (), bool }
 
 /// `account.deleteAccount#a2c0cf74 flags:# reason:string password:flags.0?InputCheckPasswordSRP = Bool;`
 #[repr(C)]
@@ -140,66 +104,45 @@ pub struct DeleteAccount<'a> {
     pub reason: &'a str,
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-tl::object! { DeleteAccount<'_>, &calls::account::TYPES[12], x, (tl::Word, x.reason, x.password) }
-impl tl::RemoteCall for DeleteAccount<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteAccount<'_>, calls::account::CALLS[12], x, (tl::Word, x.reason, x.password), bool }
 
 /// `account.deleteAutoSaveExceptions#53bc0020 = Bool;`
 #[repr(C)]
 pub struct DeleteAutoSaveExceptions {}
-tl::object! { DeleteAutoSaveExceptions, &calls::account::TYPES[13], x, () }
-impl tl::RemoteCall for DeleteAutoSaveExceptions {
-    type Return = bool;
-}
+tl::call! { DeleteAutoSaveExceptions, calls::account::CALLS[13], x, (), bool }
 
 /// `account.deleteBusinessChatLink#60073674 slug:string = Bool;`
 #[repr(C)]
 pub struct DeleteBusinessChatLink<'a> {
     pub slug: &'a str,
 }
-tl::object! { DeleteBusinessChatLink<'_>, &calls::account::TYPES[14], x, (x.slug,) }
-impl tl::RemoteCall for DeleteBusinessChatLink<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteBusinessChatLink<'_>, calls::account::CALLS[14], x, (x.slug,), bool }
 
 /// `account.deletePasskey#f5b5563f id:string = Bool;`
 #[repr(C)]
 pub struct DeletePasskey<'a> {
     pub id: &'a str,
 }
-tl::object! { DeletePasskey<'_>, &calls::account::TYPES[15], x, (x.id,) }
-impl tl::RemoteCall for DeletePasskey<'_> {
-    type Return = bool;
-}
+tl::call! { DeletePasskey<'_>, calls::account::CALLS[15], x, (x.id,), bool }
 
 /// `account.deleteSecureValue#b880bc4b types:Vector<SecureValueType> = Bool;`
 #[repr(C)]
 pub struct DeleteSecureValue<'a> {
     pub types: &'a [enums::SecureValueType],
 }
-tl::object! { DeleteSecureValue<'_>, &calls::account::TYPES[16], x, (x.types,) }
-impl tl::RemoteCall for DeleteSecureValue<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteSecureValue<'_>, calls::account::CALLS[16], x, (x.types,), bool }
 
 /// `account.deleteWebBrowserSettingsExceptions#86a0765d = account.WebBrowserSettings;`
 #[repr(C)]
 pub struct DeleteWebBrowserSettingsExceptions {}
-tl::object! { DeleteWebBrowserSettingsExceptions, &calls::account::TYPES[17], x, () }
-impl tl::RemoteCall for DeleteWebBrowserSettingsExceptions {
-    type Return = tl::Decoded<enums::account::WebBrowserSettings<'static>>;
-}
+tl::call! { DeleteWebBrowserSettingsExceptions, calls::account::CALLS[17], x, (), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
 
 /// `account.disablePeerConnectedBot#5e437ed9 peer:InputPeer = Bool;`
 #[repr(C)]
 pub struct DisablePeerConnectedBot<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { DisablePeerConnectedBot<'_>, &calls::account::TYPES[18], x, (&x.peer,) }
-impl tl::RemoteCall for DisablePeerConnectedBot<'_> {
-    type Return = bool;
-}
+tl::call! { DisablePeerConnectedBot<'_>, calls::account::CALLS[18], x, (&x.peer,), bool }
 
 /// `account.editBusinessChatLink#8c3410af slug:string link:InputBusinessChatLink = BusinessChatLink;`
 #[repr(C)]
@@ -207,36 +150,24 @@ pub struct EditBusinessChatLink<'a> {
     pub slug: &'a str,
     pub link: enums::InputBusinessChatLink<'a>,
 }
-tl::object! { EditBusinessChatLink<'_>, &calls::account::TYPES[19], x, (x.slug, &x.link) }
-impl tl::RemoteCall for EditBusinessChatLink<'_> {
-    type Return = tl::Decoded<enums::BusinessChatLink<'static>>;
-}
+tl::call! { EditBusinessChatLink<'_>, calls::account::CALLS[19], x, (x.slug, &x.link), tl::Decoded<enums::BusinessChatLink<'static>> }
 
 /// `account.finishTakeoutSession#1d2652ee flags:# success:flags.0?true = Bool;`
 #[repr(C)]
 pub struct FinishTakeoutSession {
     pub success: bool,
 }
-tl::object! { FinishTakeoutSession, &calls::account::TYPES[20], x, (tl::Word, x.success) }
-impl tl::RemoteCall for FinishTakeoutSession {
-    type Return = bool;
-}
+tl::call! { FinishTakeoutSession, calls::account::CALLS[20], x, (tl::Word, x.success), bool }
 
 /// `account.getAccountTTL#08fc711d = AccountDaysTTL;`
 #[repr(C)]
 pub struct GetAccountTtl {}
-tl::object! { GetAccountTtl, &calls::account::TYPES[21], x, () }
-impl tl::RemoteCall for GetAccountTtl {
-    type Return = tl::Decoded<enums::AccountDaysTtl>;
-}
+tl::call! { GetAccountTtl, calls::account::CALLS[21], x, (), tl::Decoded<enums::AccountDaysTtl> }
 
 /// `account.getAllSecureValues#b288bc7d = Vector<SecureValue>;`
 #[repr(C)]
 pub struct GetAllSecureValues {}
-tl::object! { GetAllSecureValues, &calls::account::TYPES[22], x, () }
-impl tl::RemoteCall for GetAllSecureValues {
-    type Return = tl::Decoded<&'static [enums::SecureValue<'static>]>;
-}
+tl::call! { GetAllSecureValues, calls::account::CALLS[22], x, (), tl::Decoded<&'static [enums::SecureValue<'static>]> }
 
 /// `account.getAuthorizationForm#a929597a bot_id:long scope:string public_key:string = account.AuthorizationForm;`
 #[repr(C)]
@@ -245,174 +176,117 @@ pub struct GetAuthorizationForm<'a> {
     pub scope: &'a str,
     pub public_key: &'a str,
 }
-tl::object! { GetAuthorizationForm<'_>, &calls::account::TYPES[23], x, (x.bot_id, x.scope, x.public_key) }
-impl tl::RemoteCall for GetAuthorizationForm<'_> {
-    type Return = tl::Decoded<enums::account::AuthorizationForm<'static>>;
-}
+tl::call! { GetAuthorizationForm<'_>, calls::account::CALLS[23], x, (x.bot_id, x.scope, x.public_key), tl::Decoded<enums::account::AuthorizationForm<'static>> }
 
 /// `account.getAuthorizations#e320c158 = account.Authorizations;`
 #[repr(C)]
 pub struct GetAuthorizations {}
-tl::object! { GetAuthorizations, &calls::account::TYPES[24], x, () }
-impl tl::RemoteCall for GetAuthorizations {
-    type Return = tl::Decoded<enums::account::Authorizations<'static>>;
-}
+tl::call! { GetAuthorizations, calls::account::CALLS[24], x, (), tl::Decoded<enums::account::Authorizations<'static>> }
 
 /// `account.getAutoDownloadSettings#56da0b3f = account.AutoDownloadSettings;`
 #[repr(C)]
 pub struct GetAutoDownloadSettings {}
-tl::object! { GetAutoDownloadSettings, &calls::account::TYPES[25], x, () }
-impl tl::RemoteCall for GetAutoDownloadSettings {
-    type Return = tl::Decoded<enums::account::AutoDownloadSettings<'static>>;
-}
+tl::call! { GetAutoDownloadSettings, calls::account::CALLS[25], x, (), tl::Decoded<enums::account::AutoDownloadSettings<'static>> }
 
 /// `account.getAutoSaveSettings#adcbbcda = account.AutoSaveSettings;`
 #[repr(C)]
 pub struct GetAutoSaveSettings {}
-tl::object! { GetAutoSaveSettings, &calls::account::TYPES[26], x, () }
-impl tl::RemoteCall for GetAutoSaveSettings {
-    type Return = tl::Decoded<enums::account::AutoSaveSettings<'static>>;
-}
+tl::call! { GetAutoSaveSettings, calls::account::CALLS[26], x, (), tl::Decoded<enums::account::AutoSaveSettings<'static>> }
 
 /// `account.getBotBusinessConnection#76a86270 connection_id:string = Updates;`
 #[repr(C)]
 pub struct GetBotBusinessConnection<'a> {
     pub connection_id: &'a str,
 }
-tl::object! { GetBotBusinessConnection<'_>, &calls::account::TYPES[27], x, (x.connection_id,) }
-impl tl::RemoteCall for GetBotBusinessConnection<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { GetBotBusinessConnection<'_>, calls::account::CALLS[27], x, (x.connection_id,), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.getBusinessChatLinks#6f70dde1 = account.BusinessChatLinks;`
 #[repr(C)]
 pub struct GetBusinessChatLinks {}
-tl::object! { GetBusinessChatLinks, &calls::account::TYPES[28], x, () }
-impl tl::RemoteCall for GetBusinessChatLinks {
-    type Return = tl::Decoded<enums::account::BusinessChatLinks<'static>>;
-}
+tl::call! { GetBusinessChatLinks, calls::account::CALLS[28], x, (), tl::Decoded<enums::account::BusinessChatLinks<'static>> }
 
 /// `account.getChannelDefaultEmojiStatuses#7727a7d5 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetChannelDefaultEmojiStatuses {
     pub hash: i64,
 }
-tl::object! { GetChannelDefaultEmojiStatuses, &calls::account::TYPES[29], x, (x.hash,) }
-impl tl::RemoteCall for GetChannelDefaultEmojiStatuses {
-    type Return = tl::Decoded<enums::account::EmojiStatuses<'static>>;
-}
+tl::call! { GetChannelDefaultEmojiStatuses, calls::account::CALLS[29], x, (x.hash,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getChannelRestrictedStatusEmojis#35a9e0d5 hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetChannelRestrictedStatusEmojis {
     pub hash: i64,
 }
-tl::object! { GetChannelRestrictedStatusEmojis, &calls::account::TYPES[30], x, (x.hash,) }
-impl tl::RemoteCall for GetChannelRestrictedStatusEmojis {
-    type Return = tl::Decoded<enums::EmojiList<'static>>;
-}
+tl::call! { GetChannelRestrictedStatusEmojis, calls::account::CALLS[30], x, (x.hash,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getChatThemes#d638de89 hash:long = account.Themes;`
 #[repr(C)]
 pub struct GetChatThemes {
     pub hash: i64,
 }
-tl::object! { GetChatThemes, &calls::account::TYPES[31], x, (x.hash,) }
-impl tl::RemoteCall for GetChatThemes {
-    type Return = tl::Decoded<enums::account::Themes<'static>>;
-}
+tl::call! { GetChatThemes, calls::account::CALLS[31], x, (x.hash,), tl::Decoded<enums::account::Themes<'static>> }
 
 /// `account.getCollectibleEmojiStatuses#2e7b4543 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetCollectibleEmojiStatuses {
     pub hash: i64,
 }
-tl::object! { GetCollectibleEmojiStatuses, &calls::account::TYPES[32], x, (x.hash,) }
-impl tl::RemoteCall for GetCollectibleEmojiStatuses {
-    type Return = tl::Decoded<enums::account::EmojiStatuses<'static>>;
-}
+tl::call! { GetCollectibleEmojiStatuses, calls::account::CALLS[32], x, (x.hash,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getConnectedBots#4ea4c80f = account.ConnectedBots;`
 #[repr(C)]
 pub struct GetConnectedBots {}
-tl::object! { GetConnectedBots, &calls::account::TYPES[33], x, () }
-impl tl::RemoteCall for GetConnectedBots {
-    type Return = tl::Decoded<enums::account::ConnectedBots<'static>>;
-}
+tl::call! { GetConnectedBots, calls::account::CALLS[33], x, (), tl::Decoded<enums::account::ConnectedBots<'static>> }
 
 /// `account.getContactSignUpNotification#9f07c728 = Bool;`
 #[repr(C)]
 pub struct GetContactSignUpNotification {}
-tl::object! { GetContactSignUpNotification, &calls::account::TYPES[34], x, () }
-impl tl::RemoteCall for GetContactSignUpNotification {
-    type Return = bool;
-}
+tl::call! { GetContactSignUpNotification, calls::account::CALLS[34], x, (), bool }
 
 /// `account.getContentSettings#8b9b4dae = account.ContentSettings;`
 #[repr(C)]
 pub struct GetContentSettings {}
-tl::object! { GetContentSettings, &calls::account::TYPES[35], x, () }
-impl tl::RemoteCall for GetContentSettings {
-    type Return = tl::Decoded<enums::account::ContentSettings>;
-}
+tl::call! { GetContentSettings, calls::account::CALLS[35], x, (), tl::Decoded<enums::account::ContentSettings> }
 
 /// `account.getDefaultBackgroundEmojis#a60ab9ce hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetDefaultBackgroundEmojis {
     pub hash: i64,
 }
-tl::object! { GetDefaultBackgroundEmojis, &calls::account::TYPES[36], x, (x.hash,) }
-impl tl::RemoteCall for GetDefaultBackgroundEmojis {
-    type Return = tl::Decoded<enums::EmojiList<'static>>;
-}
+tl::call! { GetDefaultBackgroundEmojis, calls::account::CALLS[36], x, (x.hash,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getDefaultEmojiStatuses#d6753386 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetDefaultEmojiStatuses {
     pub hash: i64,
 }
-tl::object! { GetDefaultEmojiStatuses, &calls::account::TYPES[37], x, (x.hash,) }
-impl tl::RemoteCall for GetDefaultEmojiStatuses {
-    type Return = tl::Decoded<enums::account::EmojiStatuses<'static>>;
-}
+tl::call! { GetDefaultEmojiStatuses, calls::account::CALLS[37], x, (x.hash,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getDefaultGroupPhotoEmojis#915860ae hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetDefaultGroupPhotoEmojis {
     pub hash: i64,
 }
-tl::object! { GetDefaultGroupPhotoEmojis, &calls::account::TYPES[38], x, (x.hash,) }
-impl tl::RemoteCall for GetDefaultGroupPhotoEmojis {
-    type Return = tl::Decoded<enums::EmojiList<'static>>;
-}
+tl::call! { GetDefaultGroupPhotoEmojis, calls::account::CALLS[38], x, (x.hash,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getDefaultProfilePhotoEmojis#e2750328 hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetDefaultProfilePhotoEmojis {
     pub hash: i64,
 }
-tl::object! { GetDefaultProfilePhotoEmojis, &calls::account::TYPES[39], x, (x.hash,) }
-impl tl::RemoteCall for GetDefaultProfilePhotoEmojis {
-    type Return = tl::Decoded<enums::EmojiList<'static>>;
-}
+tl::call! { GetDefaultProfilePhotoEmojis, calls::account::CALLS[39], x, (x.hash,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getGlobalPrivacySettings#eb2b4cf6 = GlobalPrivacySettings;`
 #[repr(C)]
 pub struct GetGlobalPrivacySettings {}
-tl::object! { GetGlobalPrivacySettings, &calls::account::TYPES[40], x, () }
-impl tl::RemoteCall for GetGlobalPrivacySettings {
-    type Return = tl::Decoded<enums::GlobalPrivacySettings<'static>>;
-}
+tl::call! { GetGlobalPrivacySettings, calls::account::CALLS[40], x, (), tl::Decoded<enums::GlobalPrivacySettings<'static>> }
 
 /// `account.getMultiWallPapers#65ad71dc wallpapers:Vector<InputWallPaper> = Vector<WallPaper>;`
 #[repr(C)]
 pub struct GetMultiWallPapers<'a> {
     pub wallpapers: &'a [enums::InputWallPaper<'a>],
 }
-tl::object! { GetMultiWallPapers<'_>, &calls::account::TYPES[41], x, (x.wallpapers,) }
-impl tl::RemoteCall for GetMultiWallPapers<'_> {
-    type Return = tl::Decoded<&'static [enums::WallPaper<'static>]>;
-}
+tl::call! { GetMultiWallPapers<'_>, calls::account::CALLS[41], x, (x.wallpapers,), tl::Decoded<&'static [enums::WallPaper<'static>]> }
 
 /// `account.getNotifyExceptions#53577479 flags:# compare_sound:flags.1?true compare_stories:flags.2?true peer:flags.0?InputNotifyPeer = Updates;`
 #[repr(C)]
@@ -421,20 +295,14 @@ pub struct GetNotifyExceptions<'a> {
     pub compare_stories: bool,
     pub peer: Option<&'a enums::InputNotifyPeer<'a>>,
 }
-tl::object! { GetNotifyExceptions<'_>, &calls::account::TYPES[42], x, (tl::Word, x.compare_sound, x.compare_stories, x.peer) }
-impl tl::RemoteCall for GetNotifyExceptions<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { GetNotifyExceptions<'_>, calls::account::CALLS[42], x, (tl::Word, x.compare_sound, x.compare_stories, x.peer), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.getNotifySettings#12b3ad31 peer:InputNotifyPeer = PeerNotifySettings;`
 #[repr(C)]
 pub struct GetNotifySettings<'a> {
     pub peer: enums::InputNotifyPeer<'a>,
 }
-tl::object! { GetNotifySettings<'_>, &calls::account::TYPES[43], x, (&x.peer,) }
-impl tl::RemoteCall for GetNotifySettings<'_> {
-    type Return = tl::Decoded<enums::PeerNotifySettings<'static>>;
-}
+tl::call! { GetNotifySettings<'_>, calls::account::CALLS[43], x, (&x.peer,), tl::Decoded<enums::PeerNotifySettings<'static>> }
 
 /// `account.getPaidMessagesRevenue#19ba4a67 flags:# parent_peer:flags.0?InputPeer user_id:InputUser = account.PaidMessagesRevenue;`
 #[repr(C)]
@@ -442,94 +310,64 @@ pub struct GetPaidMessagesRevenue<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { GetPaidMessagesRevenue<'_>, &calls::account::TYPES[44], x, (tl::Word, x.parent_peer, &x.user_id) }
-impl tl::RemoteCall for GetPaidMessagesRevenue<'_> {
-    type Return = tl::Decoded<enums::account::PaidMessagesRevenue>;
-}
+tl::call! { GetPaidMessagesRevenue<'_>, calls::account::CALLS[44], x, (tl::Word, x.parent_peer, &x.user_id), tl::Decoded<enums::account::PaidMessagesRevenue> }
 
 /// `account.getPasskeys#ea1f0c52 = account.Passkeys;`
 #[repr(C)]
 pub struct GetPasskeys {}
-tl::object! { GetPasskeys, &calls::account::TYPES[45], x, () }
-impl tl::RemoteCall for GetPasskeys {
-    type Return = tl::Decoded<enums::account::Passkeys<'static>>;
-}
+tl::call! { GetPasskeys, calls::account::CALLS[45], x, (), tl::Decoded<enums::account::Passkeys<'static>> }
 
 /// `account.getPassword#548a30f5 = account.Password;`
 #[repr(C)]
 pub struct GetPassword {}
-tl::object! { GetPassword, &calls::account::TYPES[46], x, () }
-impl tl::RemoteCall for GetPassword {
-    type Return = tl::Decoded<enums::account::Password<'static>>;
-}
+tl::call! { GetPassword, calls::account::CALLS[46], x, (), tl::Decoded<enums::account::Password<'static>> }
 
 /// `account.getPasswordSettings#9cd4eaf9 password:InputCheckPasswordSRP = account.PasswordSettings;`
 #[repr(C)]
 pub struct GetPasswordSettings<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-tl::object! { GetPasswordSettings<'_>, &calls::account::TYPES[47], x, (&x.password,) }
-impl tl::RemoteCall for GetPasswordSettings<'_> {
-    type Return = tl::Decoded<enums::account::PasswordSettings<'static>>;
-}
+tl::call! { GetPasswordSettings<'_>, calls::account::CALLS[47], x, (&x.password,), tl::Decoded<enums::account::PasswordSettings<'static>> }
 
 /// `account.getPrivacy#dadbc950 key:InputPrivacyKey = account.PrivacyRules;`
 #[repr(C)]
 pub struct GetPrivacy {
     pub key: enums::InputPrivacyKey,
 }
-tl::object! { GetPrivacy, &calls::account::TYPES[48], x, (&x.key,) }
-impl tl::RemoteCall for GetPrivacy {
-    type Return = tl::Decoded<enums::account::PrivacyRules<'static>>;
-}
+tl::call! { GetPrivacy, calls::account::CALLS[48], x, (&x.key,), tl::Decoded<enums::account::PrivacyRules<'static>> }
 
 /// `account.getReactionsNotifySettings#06dd654c = ReactionsNotifySettings;`
 #[repr(C)]
 pub struct GetReactionsNotifySettings {}
-tl::object! { GetReactionsNotifySettings, &calls::account::TYPES[49], x, () }
-impl tl::RemoteCall for GetReactionsNotifySettings {
-    type Return = tl::Decoded<enums::ReactionsNotifySettings<'static>>;
-}
+tl::call! { GetReactionsNotifySettings, calls::account::CALLS[49], x, (), tl::Decoded<enums::ReactionsNotifySettings<'static>> }
 
 /// `account.getRecentEmojiStatuses#0f578105 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetRecentEmojiStatuses {
     pub hash: i64,
 }
-tl::object! { GetRecentEmojiStatuses, &calls::account::TYPES[50], x, (x.hash,) }
-impl tl::RemoteCall for GetRecentEmojiStatuses {
-    type Return = tl::Decoded<enums::account::EmojiStatuses<'static>>;
-}
+tl::call! { GetRecentEmojiStatuses, calls::account::CALLS[50], x, (x.hash,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getSavedMusicIds#e09d5faf hash:long = account.SavedMusicIds;`
 #[repr(C)]
 pub struct GetSavedMusicIds {
     pub hash: i64,
 }
-tl::object! { GetSavedMusicIds, &calls::account::TYPES[51], x, (x.hash,) }
-impl tl::RemoteCall for GetSavedMusicIds {
-    type Return = tl::Decoded<enums::account::SavedMusicIds<'static>>;
-}
+tl::call! { GetSavedMusicIds, calls::account::CALLS[51], x, (x.hash,), tl::Decoded<enums::account::SavedMusicIds<'static>> }
 
 /// `account.getSavedRingtones#e1902288 hash:long = account.SavedRingtones;`
 #[repr(C)]
 pub struct GetSavedRingtones {
     pub hash: i64,
 }
-tl::object! { GetSavedRingtones, &calls::account::TYPES[52], x, (x.hash,) }
-impl tl::RemoteCall for GetSavedRingtones {
-    type Return = tl::Decoded<enums::account::SavedRingtones<'static>>;
-}
+tl::call! { GetSavedRingtones, calls::account::CALLS[52], x, (x.hash,), tl::Decoded<enums::account::SavedRingtones<'static>> }
 
 /// `account.getSecureValue#73665bc2 types:Vector<SecureValueType> = Vector<SecureValue>;`
 #[repr(C)]
 pub struct GetSecureValue<'a> {
     pub types: &'a [enums::SecureValueType],
 }
-tl::object! { GetSecureValue<'_>, &calls::account::TYPES[53], x, (x.types,) }
-impl tl::RemoteCall for GetSecureValue<'_> {
-    type Return = tl::Decoded<&'static [enums::SecureValue<'static>]>;
-}
+tl::call! { GetSecureValue<'_>, calls::account::CALLS[53], x, (x.types,), tl::Decoded<&'static [enums::SecureValue<'static>]> }
 
 /// `account.getTheme#3a5869ec format:string theme:InputTheme = Theme;`
 #[repr(C)]
@@ -537,10 +375,7 @@ pub struct GetTheme<'a> {
     pub format: &'a str,
     pub theme: enums::InputTheme<'a>,
 }
-tl::object! { GetTheme<'_>, &calls::account::TYPES[54], x, (x.format, &x.theme) }
-impl tl::RemoteCall for GetTheme<'_> {
-    type Return = tl::Decoded<enums::Theme<'static>>;
-}
+tl::call! { GetTheme<'_>, calls::account::CALLS[54], x, (x.format, &x.theme), tl::Decoded<enums::Theme<'static>> }
 
 /// `account.getThemes#7206e458 format:string hash:long = account.Themes;`
 #[repr(C)]
@@ -548,10 +383,7 @@ pub struct GetThemes<'a> {
     pub format: &'a str,
     pub hash: i64,
 }
-tl::object! { GetThemes<'_>, &calls::account::TYPES[55], x, (x.format, x.hash) }
-impl tl::RemoteCall for GetThemes<'_> {
-    type Return = tl::Decoded<enums::account::Themes<'static>>;
-}
+tl::call! { GetThemes<'_>, calls::account::CALLS[55], x, (x.format, x.hash), tl::Decoded<enums::account::Themes<'static>> }
 
 /// `account.getTmpPassword#449e0b51 password:InputCheckPasswordSRP period:int = account.TmpPassword;`
 #[repr(C)]
@@ -559,10 +391,7 @@ pub struct GetTmpPassword<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
     pub period: i32,
 }
-tl::object! { GetTmpPassword<'_>, &calls::account::TYPES[56], x, (&x.password, x.period) }
-impl tl::RemoteCall for GetTmpPassword<'_> {
-    type Return = tl::Decoded<enums::account::TmpPassword<'static>>;
-}
+tl::call! { GetTmpPassword<'_>, calls::account::CALLS[56], x, (&x.password, x.period), tl::Decoded<enums::account::TmpPassword<'static>> }
 
 /// `account.getUniqueGiftChatThemes#e42ce9c9 offset:string limit:int hash:long = account.ChatThemes;`
 #[repr(C)]
@@ -571,56 +400,38 @@ pub struct GetUniqueGiftChatThemes<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::object! { GetUniqueGiftChatThemes<'_>, &calls::account::TYPES[57], x, (x.offset, x.limit, x.hash) }
-impl tl::RemoteCall for GetUniqueGiftChatThemes<'_> {
-    type Return = tl::Decoded<enums::account::ChatThemes<'static>>;
-}
+tl::call! { GetUniqueGiftChatThemes<'_>, calls::account::CALLS[57], x, (x.offset, x.limit, x.hash), tl::Decoded<enums::account::ChatThemes<'static>> }
 
 /// `account.getWallPaper#fc8ddbea wallpaper:InputWallPaper = WallPaper;`
 #[repr(C)]
 pub struct GetWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
 }
-tl::object! { GetWallPaper<'_>, &calls::account::TYPES[58], x, (&x.wallpaper,) }
-impl tl::RemoteCall for GetWallPaper<'_> {
-    type Return = tl::Decoded<enums::WallPaper<'static>>;
-}
+tl::call! { GetWallPaper<'_>, calls::account::CALLS[58], x, (&x.wallpaper,), tl::Decoded<enums::WallPaper<'static>> }
 
 /// `account.getWallPapers#07967d36 hash:long = account.WallPapers;`
 #[repr(C)]
 pub struct GetWallPapers {
     pub hash: i64,
 }
-tl::object! { GetWallPapers, &calls::account::TYPES[59], x, (x.hash,) }
-impl tl::RemoteCall for GetWallPapers {
-    type Return = tl::Decoded<enums::account::WallPapers<'static>>;
-}
+tl::call! { GetWallPapers, calls::account::CALLS[59], x, (x.hash,), tl::Decoded<enums::account::WallPapers<'static>> }
 
 /// `account.getWebAuthorizations#182e6d6f = account.WebAuthorizations;`
 #[repr(C)]
 pub struct GetWebAuthorizations {}
-tl::object! { GetWebAuthorizations, &calls::account::TYPES[60], x, () }
-impl tl::RemoteCall for GetWebAuthorizations {
-    type Return = tl::Decoded<enums::account::WebAuthorizations<'static>>;
-}
+tl::call! { GetWebAuthorizations, calls::account::CALLS[60], x, (), tl::Decoded<enums::account::WebAuthorizations<'static>> }
 
 /// `account.getWebBrowserSettings#56655768 hash:long = account.WebBrowserSettings;`
 #[repr(C)]
 pub struct GetWebBrowserSettings {
     pub hash: i64,
 }
-tl::object! { GetWebBrowserSettings, &calls::account::TYPES[61], x, (x.hash,) }
-impl tl::RemoteCall for GetWebBrowserSettings {
-    type Return = tl::Decoded<enums::account::WebBrowserSettings<'static>>;
-}
+tl::call! { GetWebBrowserSettings, calls::account::CALLS[61], x, (x.hash,), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
 
 /// `account.initPasskeyRegistration#429547e8 = account.PasskeyRegistrationOptions;`
 #[repr(C)]
 pub struct InitPasskeyRegistration {}
-tl::object! { InitPasskeyRegistration, &calls::account::TYPES[62], x, () }
-impl tl::RemoteCall for InitPasskeyRegistration {
-    type Return = tl::Decoded<enums::account::PasskeyRegistrationOptions<'static>>;
-}
+tl::call! { InitPasskeyRegistration, calls::account::CALLS[62], x, (), tl::Decoded<enums::account::PasskeyRegistrationOptions<'static>> }
 
 /// `account.initTakeoutSession#8ef3eab0 flags:# contacts:flags.0?true message_users:flags.1?true message_chats:flags.2?true message_megagroups:flags.3?true message_channels:flags.4?true files:flags.5?true file_max_size:flags.5?long = account.Takeout;`
 #[repr(C)]
@@ -633,10 +444,7 @@ pub struct InitTakeoutSession {
     pub files: bool,
     pub file_max_size: Option<i64>,
 }
-tl::object! { InitTakeoutSession, &calls::account::TYPES[63], x, (tl::Word, x.contacts, x.message_users, x.message_chats, x.message_megagroups, x.message_channels, x.files, x.file_max_size) }
-impl tl::RemoteCall for InitTakeoutSession {
-    type Return = tl::Decoded<enums::account::Takeout>;
-}
+tl::call! { InitTakeoutSession, calls::account::CALLS[63], x, (tl::Word, x.contacts, x.message_users, x.message_chats, x.message_megagroups, x.message_channels, x.files, x.file_max_size), tl::Decoded<enums::account::Takeout> }
 
 /// `account.installTheme#c727bb3b flags:# dark:flags.0?true theme:flags.1?InputTheme format:flags.2?string base_theme:flags.3?BaseTheme = Bool;`
 #[repr(C)]
@@ -646,10 +454,7 @@ pub struct InstallTheme<'a> {
     pub format: Option<&'a str>,
     pub base_theme: Option<&'a enums::BaseTheme>,
 }
-tl::object! { InstallTheme<'_>, &calls::account::TYPES[64], x, (tl::Word, x.dark, x.theme, x.format, x.base_theme) }
-impl tl::RemoteCall for InstallTheme<'_> {
-    type Return = bool;
-}
+tl::call! { InstallTheme<'_>, calls::account::CALLS[64], x, (tl::Word, x.dark, x.theme, x.format, x.base_theme), bool }
 
 /// `account.installWallPaper#feed5769 wallpaper:InputWallPaper settings:WallPaperSettings = Bool;`
 #[repr(C)]
@@ -657,20 +462,14 @@ pub struct InstallWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
     pub settings: enums::WallPaperSettings<'a>,
 }
-tl::object! { InstallWallPaper<'_>, &calls::account::TYPES[65], x, (&x.wallpaper, &x.settings) }
-impl tl::RemoteCall for InstallWallPaper<'_> {
-    type Return = bool;
-}
+tl::call! { InstallWallPaper<'_>, calls::account::CALLS[65], x, (&x.wallpaper, &x.settings), bool }
 
 /// `account.invalidateSignInCodes#ca8ae8ba codes:Vector<string> = Bool;`
 #[repr(C)]
 pub struct InvalidateSignInCodes<'a> {
     pub codes: &'a [&'a str],
 }
-tl::object! { InvalidateSignInCodes<'_>, &calls::account::TYPES[66], x, (x.codes,) }
-impl tl::RemoteCall for InvalidateSignInCodes<'_> {
-    type Return = bool;
-}
+tl::call! { InvalidateSignInCodes<'_>, calls::account::CALLS[66], x, (x.codes,), bool }
 
 /// `account.registerDevice#ec86017a flags:# no_muted:flags.0?true token_type:int token:string app_sandbox:Bool secret:bytes other_uids:Vector<long> = Bool;`
 #[repr(C)]
@@ -682,30 +481,21 @@ pub struct RegisterDevice<'a> {
     pub secret: &'a [u8],
     pub other_uids: &'a [i64],
 }
-tl::object! { RegisterDevice<'_>, &calls::account::TYPES[67], x, (tl::Word, x.no_muted, x.token_type, x.token, x.app_sandbox, x.secret, x.other_uids) }
-impl tl::RemoteCall for RegisterDevice<'_> {
-    type Return = bool;
-}
+tl::call! { RegisterDevice<'_>, calls::account::CALLS[67], x, (tl::Word, x.no_muted, x.token_type, x.token, x.app_sandbox, x.secret, x.other_uids), bool }
 
 /// `account.registerPasskey#55b41fd6 credential:InputPasskeyCredential = Passkey;`
 #[repr(C)]
 pub struct RegisterPasskey<'a> {
     pub credential: enums::InputPasskeyCredential<'a>,
 }
-tl::object! { RegisterPasskey<'_>, &calls::account::TYPES[68], x, (&x.credential,) }
-impl tl::RemoteCall for RegisterPasskey<'_> {
-    type Return = tl::Decoded<enums::Passkey<'static>>;
-}
+tl::call! { RegisterPasskey<'_>, calls::account::CALLS[68], x, (&x.credential,), tl::Decoded<enums::Passkey<'static>> }
 
 /// `account.reorderUsernames#ef500eab order:Vector<string> = Bool;`
 #[repr(C)]
 pub struct ReorderUsernames<'a> {
     pub order: &'a [&'a str],
 }
-tl::object! { ReorderUsernames<'_>, &calls::account::TYPES[69], x, (x.order,) }
-impl tl::RemoteCall for ReorderUsernames<'_> {
-    type Return = bool;
-}
+tl::call! { ReorderUsernames<'_>, calls::account::CALLS[69], x, (x.order,), bool }
 
 /// `account.reportPeer#c5ba3d86 peer:InputPeer reason:ReportReason message:string = Bool;`
 #[repr(C)]
@@ -714,10 +504,7 @@ pub struct ReportPeer<'a> {
     pub reason: enums::ReportReason,
     pub message: &'a str,
 }
-tl::object! { ReportPeer<'_>, &calls::account::TYPES[70], x, (&x.peer, &x.reason, x.message) }
-impl tl::RemoteCall for ReportPeer<'_> {
-    type Return = bool;
-}
+tl::call! { ReportPeer<'_>, calls::account::CALLS[70], x, (&x.peer, &x.reason, x.message), bool }
 
 /// `account.reportProfilePhoto#fa8cc6f5 peer:InputPeer photo_id:InputPhoto reason:ReportReason message:string = Bool;`
 #[repr(C)]
@@ -727,80 +514,53 @@ pub struct ReportProfilePhoto<'a> {
     pub reason: enums::ReportReason,
     pub message: &'a str,
 }
-tl::object! { ReportProfilePhoto<'_>, &calls::account::TYPES[71], x, (&x.peer, &x.photo_id, &x.reason, x.message) }
-impl tl::RemoteCall for ReportProfilePhoto<'_> {
-    type Return = bool;
-}
+tl::call! { ReportProfilePhoto<'_>, calls::account::CALLS[71], x, (&x.peer, &x.photo_id, &x.reason, x.message), bool }
 
 /// `account.resendPasswordEmail#7a7f2a15 = Bool;`
 #[repr(C)]
 pub struct ResendPasswordEmail {}
-tl::object! { ResendPasswordEmail, &calls::account::TYPES[72], x, () }
-impl tl::RemoteCall for ResendPasswordEmail {
-    type Return = bool;
-}
+tl::call! { ResendPasswordEmail, calls::account::CALLS[72], x, (), bool }
 
 /// `account.resetAuthorization#df77f3bc hash:long = Bool;`
 #[repr(C)]
 pub struct ResetAuthorization {
     pub hash: i64,
 }
-tl::object! { ResetAuthorization, &calls::account::TYPES[73], x, (x.hash,) }
-impl tl::RemoteCall for ResetAuthorization {
-    type Return = bool;
-}
+tl::call! { ResetAuthorization, calls::account::CALLS[73], x, (x.hash,), bool }
 
 /// `account.resetNotifySettings#db7e1747 = Bool;`
 #[repr(C)]
 pub struct ResetNotifySettings {}
-tl::object! { ResetNotifySettings, &calls::account::TYPES[74], x, () }
-impl tl::RemoteCall for ResetNotifySettings {
-    type Return = bool;
-}
+tl::call! { ResetNotifySettings, calls::account::CALLS[74], x, (), bool }
 
 /// `account.resetPassword#9308ce1b = account.ResetPasswordResult;`
 #[repr(C)]
 pub struct ResetPassword {}
-tl::object! { ResetPassword, &calls::account::TYPES[75], x, () }
-impl tl::RemoteCall for ResetPassword {
-    type Return = tl::Decoded<enums::account::ResetPasswordResult>;
-}
+tl::call! { ResetPassword, calls::account::CALLS[75], x, (), tl::Decoded<enums::account::ResetPasswordResult> }
 
 /// `account.resetWallPapers#bb3b9804 = Bool;`
 #[repr(C)]
 pub struct ResetWallPapers {}
-tl::object! { ResetWallPapers, &calls::account::TYPES[76], x, () }
-impl tl::RemoteCall for ResetWallPapers {
-    type Return = bool;
-}
+tl::call! { ResetWallPapers, calls::account::CALLS[76], x, (), bool }
 
 /// `account.resetWebAuthorization#2d01b9ef hash:long = Bool;`
 #[repr(C)]
 pub struct ResetWebAuthorization {
     pub hash: i64,
 }
-tl::object! { ResetWebAuthorization, &calls::account::TYPES[77], x, (x.hash,) }
-impl tl::RemoteCall for ResetWebAuthorization {
-    type Return = bool;
-}
+tl::call! { ResetWebAuthorization, calls::account::CALLS[77], x, (x.hash,), bool }
 
 /// `account.resetWebAuthorizations#682d2594 = Bool;`
 #[repr(C)]
 pub struct ResetWebAuthorizations {}
-tl::object! { ResetWebAuthorizations, &calls::account::TYPES[78], x, () }
-impl tl::RemoteCall for ResetWebAuthorizations {
-    type Return = bool;
-}
+tl::call! { ResetWebAuthorizations, calls::account::CALLS[78], x, (), bool }
 
 /// `account.resolveBusinessChatLink#5492e5ee slug:string = account.ResolvedBusinessChatLinks;`
 #[repr(C)]
 pub struct ResolveBusinessChatLink<'a> {
     pub slug: &'a str,
 }
-tl::object! { ResolveBusinessChatLink<'_>, &calls::account::TYPES[79], x, (x.slug,) }
-impl tl::RemoteCall for ResolveBusinessChatLink<'_> {
-    type Return = tl::Decoded<enums::account::ResolvedBusinessChatLinks<'static>>;
-}
+tl::call! { ResolveBusinessChatLink<'_>, calls::account::CALLS[79], x, (x.slug,), tl::Decoded<enums::account::ResolvedBusinessChatLinks<'static>> }
 
 /// `account.saveAutoDownloadSettings#76f36233 flags:# low:flags.0?true high:flags.1?true settings:AutoDownloadSettings = Bool;`
 #[repr(C)]
@@ -809,10 +569,7 @@ pub struct SaveAutoDownloadSettings<'a> {
     pub high: bool,
     pub settings: enums::AutoDownloadSettings<'a>,
 }
-tl::object! { SaveAutoDownloadSettings<'_>, &calls::account::TYPES[80], x, (tl::Word, x.low, x.high, &x.settings) }
-impl tl::RemoteCall for SaveAutoDownloadSettings<'_> {
-    type Return = bool;
-}
+tl::call! { SaveAutoDownloadSettings<'_>, calls::account::CALLS[80], x, (tl::Word, x.low, x.high, &x.settings), bool }
 
 /// `account.saveAutoSaveSettings#d69b8361 flags:# users:flags.0?true chats:flags.1?true broadcasts:flags.2?true peer:flags.3?InputPeer settings:AutoSaveSettings = Bool;`
 #[repr(C)]
@@ -823,10 +580,7 @@ pub struct SaveAutoSaveSettings<'a> {
     pub peer: Option<&'a enums::InputPeer<'a>>,
     pub settings: enums::AutoSaveSettings,
 }
-tl::object! { SaveAutoSaveSettings<'_>, &calls::account::TYPES[81], x, (tl::Word, x.users, x.chats, x.broadcasts, x.peer, &x.settings) }
-impl tl::RemoteCall for SaveAutoSaveSettings<'_> {
-    type Return = bool;
-}
+tl::call! { SaveAutoSaveSettings<'_>, calls::account::CALLS[81], x, (tl::Word, x.users, x.chats, x.broadcasts, x.peer, &x.settings), bool }
 
 /// `account.saveMusic#b26732a9 flags:# unsave:flags.0?true id:InputDocument after_id:flags.1?InputDocument = Bool;`
 #[repr(C)]
@@ -835,10 +589,7 @@ pub struct SaveMusic<'a> {
     pub id: enums::InputDocument<'a>,
     pub after_id: Option<&'a enums::InputDocument<'a>>,
 }
-tl::object! { SaveMusic<'_>, &calls::account::TYPES[82], x, (tl::Word, x.unsave, &x.id, x.after_id) }
-impl tl::RemoteCall for SaveMusic<'_> {
-    type Return = bool;
-}
+tl::call! { SaveMusic<'_>, calls::account::CALLS[82], x, (tl::Word, x.unsave, &x.id, x.after_id), bool }
 
 /// `account.saveRingtone#3dea5b03 id:InputDocument unsave:Bool = account.SavedRingtone;`
 #[repr(C)]
@@ -846,10 +597,7 @@ pub struct SaveRingtone<'a> {
     pub id: enums::InputDocument<'a>,
     pub unsave: bool,
 }
-tl::object! { SaveRingtone<'_>, &calls::account::TYPES[83], x, (&x.id, x.unsave) }
-impl tl::RemoteCall for SaveRingtone<'_> {
-    type Return = tl::Decoded<enums::account::SavedRingtone<'static>>;
-}
+tl::call! { SaveRingtone<'_>, calls::account::CALLS[83], x, (&x.id, x.unsave), tl::Decoded<enums::account::SavedRingtone<'static>> }
 
 /// `account.saveSecureValue#899fe31d value:InputSecureValue secure_secret_id:long = SecureValue;`
 #[repr(C)]
@@ -857,10 +605,7 @@ pub struct SaveSecureValue<'a> {
     pub value: enums::InputSecureValue<'a>,
     pub secure_secret_id: i64,
 }
-tl::object! { SaveSecureValue<'_>, &calls::account::TYPES[84], x, (&x.value, x.secure_secret_id) }
-impl tl::RemoteCall for SaveSecureValue<'_> {
-    type Return = tl::Decoded<enums::SecureValue<'static>>;
-}
+tl::call! { SaveSecureValue<'_>, calls::account::CALLS[84], x, (&x.value, x.secure_secret_id), tl::Decoded<enums::SecureValue<'static>> }
 
 /// `account.saveTheme#f257106c theme:InputTheme unsave:Bool = Bool;`
 #[repr(C)]
@@ -868,10 +613,7 @@ pub struct SaveTheme<'a> {
     pub theme: enums::InputTheme<'a>,
     pub unsave: bool,
 }
-tl::object! { SaveTheme<'_>, &calls::account::TYPES[85], x, (&x.theme, x.unsave) }
-impl tl::RemoteCall for SaveTheme<'_> {
-    type Return = bool;
-}
+tl::call! { SaveTheme<'_>, calls::account::CALLS[85], x, (&x.theme, x.unsave), bool }
 
 /// `account.saveWallPaper#6c5a5b37 wallpaper:InputWallPaper unsave:Bool settings:WallPaperSettings = Bool;`
 #[repr(C)]
@@ -880,10 +622,7 @@ pub struct SaveWallPaper<'a> {
     pub unsave: bool,
     pub settings: enums::WallPaperSettings<'a>,
 }
-tl::object! { SaveWallPaper<'_>, &calls::account::TYPES[86], x, (&x.wallpaper, x.unsave, &x.settings) }
-impl tl::RemoteCall for SaveWallPaper<'_> {
-    type Return = bool;
-}
+tl::call! { SaveWallPaper<'_>, calls::account::CALLS[86], x, (&x.wallpaper, x.unsave, &x.settings), bool }
 
 /// `account.sendChangePhoneCode#82574ae5 phone_number:string settings:CodeSettings = auth.SentCode;`
 #[repr(C)]
@@ -891,10 +630,7 @@ pub struct SendChangePhoneCode<'a> {
     pub phone_number: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-tl::object! { SendChangePhoneCode<'_>, &calls::account::TYPES[87], x, (x.phone_number, &x.settings) }
-impl tl::RemoteCall for SendChangePhoneCode<'_> {
-    type Return = tl::Decoded<enums::auth::SentCode<'static>>;
-}
+tl::call! { SendChangePhoneCode<'_>, calls::account::CALLS[87], x, (x.phone_number, &x.settings), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `account.sendConfirmPhoneCode#1b3faa88 hash:string settings:CodeSettings = auth.SentCode;`
 #[repr(C)]
@@ -902,10 +638,7 @@ pub struct SendConfirmPhoneCode<'a> {
     pub hash: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-tl::object! { SendConfirmPhoneCode<'_>, &calls::account::TYPES[88], x, (x.hash, &x.settings) }
-impl tl::RemoteCall for SendConfirmPhoneCode<'_> {
-    type Return = tl::Decoded<enums::auth::SentCode<'static>>;
-}
+tl::call! { SendConfirmPhoneCode<'_>, calls::account::CALLS[88], x, (x.hash, &x.settings), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `account.sendVerifyEmailCode#98e037bb purpose:EmailVerifyPurpose email:string = account.SentEmailCode;`
 #[repr(C)]
@@ -913,10 +646,7 @@ pub struct SendVerifyEmailCode<'a> {
     pub purpose: enums::EmailVerifyPurpose<'a>,
     pub email: &'a str,
 }
-tl::object! { SendVerifyEmailCode<'_>, &calls::account::TYPES[89], x, (&x.purpose, x.email) }
-impl tl::RemoteCall for SendVerifyEmailCode<'_> {
-    type Return = tl::Decoded<enums::account::SentEmailCode<'static>>;
-}
+tl::call! { SendVerifyEmailCode<'_>, calls::account::CALLS[89], x, (&x.purpose, x.email), tl::Decoded<enums::account::SentEmailCode<'static>> }
 
 /// `account.sendVerifyPhoneCode#a5a356f9 phone_number:string settings:CodeSettings = auth.SentCode;`
 #[repr(C)]
@@ -924,70 +654,49 @@ pub struct SendVerifyPhoneCode<'a> {
     pub phone_number: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-tl::object! { SendVerifyPhoneCode<'_>, &calls::account::TYPES[90], x, (x.phone_number, &x.settings) }
-impl tl::RemoteCall for SendVerifyPhoneCode<'_> {
-    type Return = tl::Decoded<enums::auth::SentCode<'static>>;
-}
+tl::call! { SendVerifyPhoneCode<'_>, calls::account::CALLS[90], x, (x.phone_number, &x.settings), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `account.setAccountTTL#2442485e ttl:AccountDaysTTL = Bool;`
 #[repr(C)]
 pub struct SetAccountTtl {
     pub ttl: enums::AccountDaysTtl,
 }
-tl::object! { SetAccountTtl, &calls::account::TYPES[91], x, (&x.ttl,) }
-impl tl::RemoteCall for SetAccountTtl {
-    type Return = bool;
-}
+tl::call! { SetAccountTtl, calls::account::CALLS[91], x, (&x.ttl,), bool }
 
 /// `account.setAuthorizationTTL#bf899aa0 authorization_ttl_days:int = Bool;`
 #[repr(C)]
 pub struct SetAuthorizationTtl {
     pub authorization_ttl_days: i32,
 }
-tl::object! { SetAuthorizationTtl, &calls::account::TYPES[92], x, (x.authorization_ttl_days,) }
-impl tl::RemoteCall for SetAuthorizationTtl {
-    type Return = bool;
-}
+tl::call! { SetAuthorizationTtl, calls::account::CALLS[92], x, (x.authorization_ttl_days,), bool }
 
 /// `account.setContactSignUpNotification#cff43f61 silent:Bool = Bool;`
 #[repr(C)]
 pub struct SetContactSignUpNotification {
     pub silent: bool,
 }
-tl::object! { SetContactSignUpNotification, &calls::account::TYPES[93], x, (x.silent,) }
-impl tl::RemoteCall for SetContactSignUpNotification {
-    type Return = bool;
-}
+tl::call! { SetContactSignUpNotification, calls::account::CALLS[93], x, (x.silent,), bool }
 
 /// `account.setContentSettings#b574b16b flags:# sensitive_enabled:flags.0?true = Bool;`
 #[repr(C)]
 pub struct SetContentSettings {
     pub sensitive_enabled: bool,
 }
-tl::object! { SetContentSettings, &calls::account::TYPES[94], x, (tl::Word, x.sensitive_enabled) }
-impl tl::RemoteCall for SetContentSettings {
-    type Return = bool;
-}
+tl::call! { SetContentSettings, calls::account::CALLS[94], x, (tl::Word, x.sensitive_enabled), bool }
 
 /// `account.setGlobalPrivacySettings#1edaaac2 settings:GlobalPrivacySettings = GlobalPrivacySettings;`
 #[repr(C)]
 pub struct SetGlobalPrivacySettings<'a> {
     pub settings: enums::GlobalPrivacySettings<'a>,
 }
-tl::object! { SetGlobalPrivacySettings<'_>, &calls::account::TYPES[95], x, (&x.settings,) }
-impl tl::RemoteCall for SetGlobalPrivacySettings<'_> {
-    type Return = tl::Decoded<enums::GlobalPrivacySettings<'static>>;
-}
+tl::call! { SetGlobalPrivacySettings<'_>, calls::account::CALLS[95], x, (&x.settings,), tl::Decoded<enums::GlobalPrivacySettings<'static>> }
 
 /// `account.setMainProfileTab#5dee78b0 tab:ProfileTab = Bool;`
 #[repr(C)]
 pub struct SetMainProfileTab {
     pub tab: enums::ProfileTab,
 }
-tl::object! { SetMainProfileTab, &calls::account::TYPES[96], x, (&x.tab,) }
-impl tl::RemoteCall for SetMainProfileTab {
-    type Return = bool;
-}
+tl::call! { SetMainProfileTab, calls::account::CALLS[96], x, (&x.tab,), bool }
 
 /// `account.setPrivacy#c9f81ce8 key:InputPrivacyKey rules:Vector<InputPrivacyRule> = account.PrivacyRules;`
 #[repr(C)]
@@ -995,20 +704,14 @@ pub struct SetPrivacy<'a> {
     pub key: enums::InputPrivacyKey,
     pub rules: &'a [enums::InputPrivacyRule<'a>],
 }
-tl::object! { SetPrivacy<'_>, &calls::account::TYPES[97], x, (&x.key, x.rules) }
-impl tl::RemoteCall for SetPrivacy<'_> {
-    type Return = tl::Decoded<enums::account::PrivacyRules<'static>>;
-}
+tl::call! { SetPrivacy<'_>, calls::account::CALLS[97], x, (&x.key, x.rules), tl::Decoded<enums::account::PrivacyRules<'static>> }
 
 /// `account.setReactionsNotifySettings#316ce548 settings:ReactionsNotifySettings = ReactionsNotifySettings;`
 #[repr(C)]
 pub struct SetReactionsNotifySettings<'a> {
     pub settings: enums::ReactionsNotifySettings<'a>,
 }
-tl::object! { SetReactionsNotifySettings<'_>, &calls::account::TYPES[98], x, (&x.settings,) }
-impl tl::RemoteCall for SetReactionsNotifySettings<'_> {
-    type Return = tl::Decoded<enums::ReactionsNotifySettings<'static>>;
-}
+tl::call! { SetReactionsNotifySettings<'_>, calls::account::CALLS[98], x, (&x.settings,), tl::Decoded<enums::ReactionsNotifySettings<'static>> }
 
 /// `account.toggleConnectedBotPaused#646e1097 peer:InputPeer paused:Bool = Bool;`
 #[repr(C)]
@@ -1016,10 +719,7 @@ pub struct ToggleConnectedBotPaused<'a> {
     pub peer: enums::InputPeer<'a>,
     pub paused: bool,
 }
-tl::object! { ToggleConnectedBotPaused<'_>, &calls::account::TYPES[99], x, (&x.peer, x.paused) }
-impl tl::RemoteCall for ToggleConnectedBotPaused<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleConnectedBotPaused<'_>, calls::account::CALLS[99], x, (&x.peer, x.paused), bool }
 
 /// `account.toggleNoPaidMessagesException#fe2eda76 flags:# refund_charged:flags.0?true require_payment:flags.2?true parent_peer:flags.1?InputPeer user_id:InputUser = Bool;`
 #[repr(C)]
@@ -1029,20 +729,14 @@ pub struct ToggleNoPaidMessagesException<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { ToggleNoPaidMessagesException<'_>, &calls::account::TYPES[100], x, (tl::Word, x.refund_charged, x.require_payment, x.parent_peer, &x.user_id) }
-impl tl::RemoteCall for ToggleNoPaidMessagesException<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleNoPaidMessagesException<'_>, calls::account::CALLS[100], x, (tl::Word, x.refund_charged, x.require_payment, x.parent_peer, &x.user_id), bool }
 
 /// `account.toggleSponsoredMessages#b9d9a38d enabled:Bool = Bool;`
 #[repr(C)]
 pub struct ToggleSponsoredMessages {
     pub enabled: bool,
 }
-tl::object! { ToggleSponsoredMessages, &calls::account::TYPES[101], x, (x.enabled,) }
-impl tl::RemoteCall for ToggleSponsoredMessages {
-    type Return = bool;
-}
+tl::call! { ToggleSponsoredMessages, calls::account::CALLS[101], x, (x.enabled,), bool }
 
 /// `account.toggleUsername#58d6b376 username:string active:Bool = Bool;`
 #[repr(C)]
@@ -1050,10 +744,7 @@ pub struct ToggleUsername<'a> {
     pub username: &'a str,
     pub active: bool,
 }
-tl::object! { ToggleUsername<'_>, &calls::account::TYPES[102], x, (x.username, x.active) }
-impl tl::RemoteCall for ToggleUsername<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleUsername<'_>, calls::account::CALLS[102], x, (x.username, x.active), bool }
 
 /// `account.toggleWebBrowserSettingsException#60ed4229 flags:# delete:flags.1?true open_external_browser:flags.0?Bool url:string = Updates;`
 #[repr(C)]
@@ -1062,10 +753,7 @@ pub struct ToggleWebBrowserSettingsException<'a> {
     pub open_external_browser: Option<bool>,
     pub url: &'a str,
 }
-tl::object! { ToggleWebBrowserSettingsException<'_>, &calls::account::TYPES[103], x, (tl::Word, x.delete, x.open_external_browser, x.url) }
-impl tl::RemoteCall for ToggleWebBrowserSettingsException<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleWebBrowserSettingsException<'_>, calls::account::CALLS[103], x, (tl::Word, x.delete, x.open_external_browser, x.url), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.unregisterDevice#6a0d3206 token_type:int token:string other_uids:Vector<long> = Bool;`
 #[repr(C)]
@@ -1074,50 +762,35 @@ pub struct UnregisterDevice<'a> {
     pub token: &'a str,
     pub other_uids: &'a [i64],
 }
-tl::object! { UnregisterDevice<'_>, &calls::account::TYPES[104], x, (x.token_type, x.token, x.other_uids) }
-impl tl::RemoteCall for UnregisterDevice<'_> {
-    type Return = bool;
-}
+tl::call! { UnregisterDevice<'_>, calls::account::CALLS[104], x, (x.token_type, x.token, x.other_uids), bool }
 
 /// `account.updateBirthday#cc6e0c11 flags:# birthday:flags.0?Birthday = Bool;`
 #[repr(C)]
 pub struct UpdateBirthday<'a> {
     pub birthday: Option<&'a enums::Birthday>,
 }
-tl::object! { UpdateBirthday<'_>, &calls::account::TYPES[105], x, (tl::Word, x.birthday) }
-impl tl::RemoteCall for UpdateBirthday<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateBirthday<'_>, calls::account::CALLS[105], x, (tl::Word, x.birthday), bool }
 
 /// `account.updateBusinessAwayMessage#a26a7fa5 flags:# message:flags.0?InputBusinessAwayMessage = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessAwayMessage<'a> {
     pub message: Option<&'a enums::InputBusinessAwayMessage<'a>>,
 }
-tl::object! { UpdateBusinessAwayMessage<'_>, &calls::account::TYPES[106], x, (tl::Word, x.message) }
-impl tl::RemoteCall for UpdateBusinessAwayMessage<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateBusinessAwayMessage<'_>, calls::account::CALLS[106], x, (tl::Word, x.message), bool }
 
 /// `account.updateBusinessGreetingMessage#66cdafc4 flags:# message:flags.0?InputBusinessGreetingMessage = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessGreetingMessage<'a> {
     pub message: Option<&'a enums::InputBusinessGreetingMessage<'a>>,
 }
-tl::object! { UpdateBusinessGreetingMessage<'_>, &calls::account::TYPES[107], x, (tl::Word, x.message) }
-impl tl::RemoteCall for UpdateBusinessGreetingMessage<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateBusinessGreetingMessage<'_>, calls::account::CALLS[107], x, (tl::Word, x.message), bool }
 
 /// `account.updateBusinessIntro#a614d034 flags:# intro:flags.0?InputBusinessIntro = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessIntro<'a> {
     pub intro: Option<&'a enums::InputBusinessIntro<'a>>,
 }
-tl::object! { UpdateBusinessIntro<'_>, &calls::account::TYPES[108], x, (tl::Word, x.intro) }
-impl tl::RemoteCall for UpdateBusinessIntro<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateBusinessIntro<'_>, calls::account::CALLS[108], x, (tl::Word, x.intro), bool }
 
 /// `account.updateBusinessLocation#9e6b131a flags:# geo_point:flags.1?InputGeoPoint address:flags.0?string = Bool;`
 #[repr(C)]
@@ -1125,20 +798,14 @@ pub struct UpdateBusinessLocation<'a> {
     pub geo_point: Option<&'a enums::InputGeoPoint>,
     pub address: Option<&'a str>,
 }
-tl::object! { UpdateBusinessLocation<'_>, &calls::account::TYPES[109], x, (tl::Word, x.geo_point, x.address) }
-impl tl::RemoteCall for UpdateBusinessLocation<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateBusinessLocation<'_>, calls::account::CALLS[109], x, (tl::Word, x.geo_point, x.address), bool }
 
 /// `account.updateBusinessWorkHours#4b00e066 flags:# business_work_hours:flags.0?BusinessWorkHours = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessWorkHours<'a> {
     pub business_work_hours: Option<&'a enums::BusinessWorkHours<'a>>,
 }
-tl::object! { UpdateBusinessWorkHours<'_>, &calls::account::TYPES[110], x, (tl::Word, x.business_work_hours) }
-impl tl::RemoteCall for UpdateBusinessWorkHours<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateBusinessWorkHours<'_>, calls::account::CALLS[110], x, (tl::Word, x.business_work_hours), bool }
 
 /// `account.updateColor#684d214e flags:# for_profile:flags.1?true color:flags.2?PeerColor = Bool;`
 #[repr(C)]
@@ -1146,10 +813,7 @@ pub struct UpdateColor<'a> {
     pub for_profile: bool,
     pub color: Option<&'a enums::PeerColor<'a>>,
 }
-tl::object! { UpdateColor<'_>, &calls::account::TYPES[111], x, (tl::Word, x.for_profile, x.color) }
-impl tl::RemoteCall for UpdateColor<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateColor<'_>, calls::account::CALLS[111], x, (tl::Word, x.for_profile, x.color), bool }
 
 /// `account.updateConnectedBot#66a08c7e flags:# deleted:flags.1?true rights:flags.0?BusinessBotRights bot:InputUser recipients:InputBusinessBotRecipients = Updates;`
 #[repr(C)]
@@ -1159,30 +823,21 @@ pub struct UpdateConnectedBot<'a> {
     pub bot: enums::InputUser<'a>,
     pub recipients: enums::InputBusinessBotRecipients<'a>,
 }
-tl::object! { UpdateConnectedBot<'_>, &calls::account::TYPES[112], x, (tl::Word, x.deleted, x.rights, &x.bot, &x.recipients) }
-impl tl::RemoteCall for UpdateConnectedBot<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { UpdateConnectedBot<'_>, calls::account::CALLS[112], x, (tl::Word, x.deleted, x.rights, &x.bot, &x.recipients), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.updateDeviceLocked#38df3532 period:int = Bool;`
 #[repr(C)]
 pub struct UpdateDeviceLocked {
     pub period: i32,
 }
-tl::object! { UpdateDeviceLocked, &calls::account::TYPES[113], x, (x.period,) }
-impl tl::RemoteCall for UpdateDeviceLocked {
-    type Return = bool;
-}
+tl::call! { UpdateDeviceLocked, calls::account::CALLS[113], x, (x.period,), bool }
 
 /// `account.updateEmojiStatus#fbd3de6b emoji_status:EmojiStatus = Bool;`
 #[repr(C)]
 pub struct UpdateEmojiStatus<'a> {
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-tl::object! { UpdateEmojiStatus<'_>, &calls::account::TYPES[114], x, (&x.emoji_status,) }
-impl tl::RemoteCall for UpdateEmojiStatus<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateEmojiStatus<'_>, calls::account::CALLS[114], x, (&x.emoji_status,), bool }
 
 /// `account.updateNotifySettings#84be5b93 peer:InputNotifyPeer settings:InputPeerNotifySettings = Bool;`
 #[repr(C)]
@@ -1190,10 +845,7 @@ pub struct UpdateNotifySettings<'a> {
     pub peer: enums::InputNotifyPeer<'a>,
     pub settings: enums::InputPeerNotifySettings<'a>,
 }
-tl::object! { UpdateNotifySettings<'_>, &calls::account::TYPES[115], x, (&x.peer, &x.settings) }
-impl tl::RemoteCall for UpdateNotifySettings<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateNotifySettings<'_>, calls::account::CALLS[115], x, (&x.peer, &x.settings), bool }
 
 /// `account.updatePasswordSettings#a59b102f password:InputCheckPasswordSRP new_settings:account.PasswordInputSettings = Bool;`
 #[repr(C)]
@@ -1201,20 +853,14 @@ pub struct UpdatePasswordSettings<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
     pub new_settings: enums::account::PasswordInputSettings<'a>,
 }
-tl::object! { UpdatePasswordSettings<'_>, &calls::account::TYPES[116], x, (&x.password, &x.new_settings) }
-impl tl::RemoteCall for UpdatePasswordSettings<'_> {
-    type Return = bool;
-}
+tl::call! { UpdatePasswordSettings<'_>, calls::account::CALLS[116], x, (&x.password, &x.new_settings), bool }
 
 /// `account.updatePersonalChannel#d94305e0 channel:InputChannel = Bool;`
 #[repr(C)]
 pub struct UpdatePersonalChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::object! { UpdatePersonalChannel<'_>, &calls::account::TYPES[117], x, (&x.channel,) }
-impl tl::RemoteCall for UpdatePersonalChannel<'_> {
-    type Return = bool;
-}
+tl::call! { UpdatePersonalChannel<'_>, calls::account::CALLS[117], x, (&x.channel,), bool }
 
 /// `account.updateProfile#78515775 flags:# first_name:flags.0?string last_name:flags.1?string about:flags.2?string = User;`
 #[repr(C)]
@@ -1223,20 +869,14 @@ pub struct UpdateProfile<'a> {
     pub last_name: Option<&'a str>,
     pub about: Option<&'a str>,
 }
-tl::object! { UpdateProfile<'_>, &calls::account::TYPES[118], x, (tl::Word, x.first_name, x.last_name, x.about) }
-impl tl::RemoteCall for UpdateProfile<'_> {
-    type Return = tl::Decoded<enums::User<'static>>;
-}
+tl::call! { UpdateProfile<'_>, calls::account::CALLS[118], x, (tl::Word, x.first_name, x.last_name, x.about), tl::Decoded<enums::User<'static>> }
 
 /// `account.updateStatus#6628562c offline:Bool = Bool;`
 #[repr(C)]
 pub struct UpdateStatus {
     pub offline: bool,
 }
-tl::object! { UpdateStatus, &calls::account::TYPES[119], x, (x.offline,) }
-impl tl::RemoteCall for UpdateStatus {
-    type Return = bool;
-}
+tl::call! { UpdateStatus, calls::account::CALLS[119], x, (x.offline,), bool }
 
 /// `account.updateTheme#2bf40ccc flags:# format:string theme:InputTheme slug:flags.0?string title:flags.1?string document:flags.2?InputDocument settings:flags.3?Vector<InputThemeSettings> = Theme;`
 #[repr(C)]
@@ -1248,20 +888,14 @@ pub struct UpdateTheme<'a> {
     pub document: Option<&'a enums::InputDocument<'a>>,
     pub settings: Option<&'a [enums::InputThemeSettings<'a>]>,
 }
-tl::object! { UpdateTheme<'_>, &calls::account::TYPES[120], x, (tl::Word, x.format, &x.theme, x.slug, x.title, x.document, x.settings) }
-impl tl::RemoteCall for UpdateTheme<'_> {
-    type Return = tl::Decoded<enums::Theme<'static>>;
-}
+tl::call! { UpdateTheme<'_>, calls::account::CALLS[120], x, (tl::Word, x.format, &x.theme, x.slug, x.title, x.document, x.settings), tl::Decoded<enums::Theme<'static>> }
 
 /// `account.updateUsername#3e0bdd7c username:string = User;`
 #[repr(C)]
 pub struct UpdateUsername<'a> {
     pub username: &'a str,
 }
-tl::object! { UpdateUsername<'_>, &calls::account::TYPES[121], x, (x.username,) }
-impl tl::RemoteCall for UpdateUsername<'_> {
-    type Return = tl::Decoded<enums::User<'static>>;
-}
+tl::call! { UpdateUsername<'_>, calls::account::CALLS[121], x, (x.username,), tl::Decoded<enums::User<'static>> }
 
 /// `account.updateWebBrowserSettings#9adf82fe flags:# open_external_browser:flags.0?true display_close_button:flags.1?true = account.WebBrowserSettings;`
 #[repr(C)]
@@ -1269,10 +903,7 @@ pub struct UpdateWebBrowserSettings {
     pub open_external_browser: bool,
     pub display_close_button: bool,
 }
-tl::object! { UpdateWebBrowserSettings, &calls::account::TYPES[122], x, (tl::Word, x.open_external_browser, x.display_close_button) }
-impl tl::RemoteCall for UpdateWebBrowserSettings {
-    type Return = tl::Decoded<enums::account::WebBrowserSettings<'static>>;
-}
+tl::call! { UpdateWebBrowserSettings, calls::account::CALLS[122], x, (tl::Word, x.open_external_browser, x.display_close_button), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
 
 /// `account.uploadRingtone#831a83a2 file:InputFile file_name:string mime_type:string = Document;`
 #[repr(C)]
@@ -1281,10 +912,7 @@ pub struct UploadRingtone<'a> {
     pub file_name: &'a str,
     pub mime_type: &'a str,
 }
-tl::object! { UploadRingtone<'_>, &calls::account::TYPES[123], x, (&x.file, x.file_name, x.mime_type) }
-impl tl::RemoteCall for UploadRingtone<'_> {
-    type Return = tl::Decoded<enums::Document<'static>>;
-}
+tl::call! { UploadRingtone<'_>, calls::account::CALLS[123], x, (&x.file, x.file_name, x.mime_type), tl::Decoded<enums::Document<'static>> }
 
 /// `account.uploadTheme#1c3db333 flags:# file:InputFile thumb:flags.0?InputFile file_name:string mime_type:string = Document;`
 #[repr(C)]
@@ -1294,10 +922,7 @@ pub struct UploadTheme<'a> {
     pub file_name: &'a str,
     pub mime_type: &'a str,
 }
-tl::object! { UploadTheme<'_>, &calls::account::TYPES[124], x, (tl::Word, &x.file, x.thumb, x.file_name, x.mime_type) }
-impl tl::RemoteCall for UploadTheme<'_> {
-    type Return = tl::Decoded<enums::Document<'static>>;
-}
+tl::call! { UploadTheme<'_>, calls::account::CALLS[124], x, (tl::Word, &x.file, x.thumb, x.file_name, x.mime_type), tl::Decoded<enums::Document<'static>> }
 
 /// `account.uploadWallPaper#e39a8f03 flags:# for_chat:flags.0?true file:InputFile mime_type:string settings:WallPaperSettings = WallPaper;`
 #[repr(C)]
@@ -1307,10 +932,7 @@ pub struct UploadWallPaper<'a> {
     pub mime_type: &'a str,
     pub settings: enums::WallPaperSettings<'a>,
 }
-tl::object! { UploadWallPaper<'_>, &calls::account::TYPES[125], x, (tl::Word, x.for_chat, &x.file, x.mime_type, &x.settings) }
-impl tl::RemoteCall for UploadWallPaper<'_> {
-    type Return = tl::Decoded<enums::WallPaper<'static>>;
-}
+tl::call! { UploadWallPaper<'_>, calls::account::CALLS[125], x, (tl::Word, x.for_chat, &x.file, x.mime_type, &x.settings), tl::Decoded<enums::WallPaper<'static>> }
 
 /// `account.verifyEmail#032da4cf purpose:EmailVerifyPurpose verification:EmailVerification = account.EmailVerified;`
 #[repr(C)]
@@ -1318,10 +940,7 @@ pub struct VerifyEmail<'a> {
     pub purpose: enums::EmailVerifyPurpose<'a>,
     pub verification: enums::EmailVerification<'a>,
 }
-tl::object! { VerifyEmail<'_>, &calls::account::TYPES[126], x, (&x.purpose, &x.verification) }
-impl tl::RemoteCall for VerifyEmail<'_> {
-    type Return = tl::Decoded<enums::account::EmailVerified<'static>>;
-}
+tl::call! { VerifyEmail<'_>, calls::account::CALLS[126], x, (&x.purpose, &x.verification), tl::Decoded<enums::account::EmailVerified<'static>> }
 
 /// `account.verifyPhone#4dd3a7f6 phone_number:string phone_code_hash:string phone_code:string = Bool;`
 #[repr(C)]
@@ -1330,7 +949,4 @@ pub struct VerifyPhone<'a> {
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-tl::object! { VerifyPhone<'_>, &calls::account::TYPES[127], x, (x.phone_number, x.phone_code_hash, x.phone_code) }
-impl tl::RemoteCall for VerifyPhone<'_> {
-    type Return = bool;
-}
+tl::call! { VerifyPhone<'_>, calls::account::CALLS[127], x, (x.phone_number, x.phone_code_hash, x.phone_code), bool }

@@ -15,30 +15,21 @@ pub struct CreateTone<'a> {
     pub title: &'a str,
     pub prompt: &'a str,
 }
-tl::object! { CreateTone<'_>, &calls::aicompose::TYPES[0], x, (tl::Word, x.display_author, x.emoji_id, x.title, x.prompt) }
-impl tl::RemoteCall for CreateTone<'_> {
-    type Return = tl::Decoded<enums::AiComposeTone<'static>>;
-}
+tl::call! { CreateTone<'_>, calls::aicompose::CALLS[0], x, (tl::Word, x.display_author, x.emoji_id, x.title, x.prompt), tl::Decoded<enums::AiComposeTone<'static>> }
 
 /// `aicompose.deleteTone#dd39316a tone:InputAiComposeTone = Bool;`
 #[repr(C)]
 pub struct DeleteTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
 }
-tl::object! { DeleteTone<'_>, &calls::aicompose::TYPES[1], x, (&x.tone,) }
-impl tl::RemoteCall for DeleteTone<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteTone<'_>, calls::aicompose::CALLS[1], x, (&x.tone,), bool }
 
 /// `aicompose.getTone#b2e8ba03 tone:InputAiComposeTone = aicompose.Tones;`
 #[repr(C)]
 pub struct GetTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
 }
-tl::object! { GetTone<'_>, &calls::aicompose::TYPES[2], x, (&x.tone,) }
-impl tl::RemoteCall for GetTone<'_> {
-    type Return = tl::Decoded<enums::aicompose::Tones<'static>>;
-}
+tl::call! { GetTone<'_>, calls::aicompose::CALLS[2], x, (&x.tone,), tl::Decoded<enums::aicompose::Tones<'static>> }
 
 /// `aicompose.getToneExample#d1b4ab14 tone:InputAiComposeTone num:int = AiComposeToneExample;`
 #[repr(C)]
@@ -46,20 +37,14 @@ pub struct GetToneExample<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
     pub num: i32,
 }
-tl::object! { GetToneExample<'_>, &calls::aicompose::TYPES[3], x, (&x.tone, x.num) }
-impl tl::RemoteCall for GetToneExample<'_> {
-    type Return = tl::Decoded<enums::AiComposeToneExample<'static>>;
-}
+tl::call! { GetToneExample<'_>, calls::aicompose::CALLS[3], x, (&x.tone, x.num), tl::Decoded<enums::AiComposeToneExample<'static>> }
 
 /// `aicompose.getTones#abd59201 hash:long = aicompose.Tones;`
 #[repr(C)]
 pub struct GetTones {
     pub hash: i64,
 }
-tl::object! { GetTones, &calls::aicompose::TYPES[4], x, (x.hash,) }
-impl tl::RemoteCall for GetTones {
-    type Return = tl::Decoded<enums::aicompose::Tones<'static>>;
-}
+tl::call! { GetTones, calls::aicompose::CALLS[4], x, (x.hash,), tl::Decoded<enums::aicompose::Tones<'static>> }
 
 /// `aicompose.saveTone#1782cbb1 tone:InputAiComposeTone unsave:Bool = Bool;`
 #[repr(C)]
@@ -67,10 +52,7 @@ pub struct SaveTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
     pub unsave: bool,
 }
-tl::object! { SaveTone<'_>, &calls::aicompose::TYPES[5], x, (&x.tone, x.unsave) }
-impl tl::RemoteCall for SaveTone<'_> {
-    type Return = bool;
-}
+tl::call! { SaveTone<'_>, calls::aicompose::CALLS[5], x, (&x.tone, x.unsave), bool }
 
 /// `aicompose.updateTone#903bcf59 flags:# tone:InputAiComposeTone display_author:flags.0?Bool emoji_id:flags.1?long title:flags.2?string prompt:flags.3?string = AiComposeTone;`
 #[repr(C)]
@@ -81,7 +63,4 @@ pub struct UpdateTone<'a> {
     pub title: Option<&'a str>,
     pub prompt: Option<&'a str>,
 }
-tl::object! { UpdateTone<'_>, &calls::aicompose::TYPES[6], x, (tl::Word, &x.tone, x.display_author, x.emoji_id, x.title, x.prompt) }
-impl tl::RemoteCall for UpdateTone<'_> {
-    type Return = tl::Decoded<enums::AiComposeTone<'static>>;
-}
+tl::call! { UpdateTone<'_>, calls::aicompose::CALLS[6], x, (tl::Word, &x.tone, x.display_author, x.emoji_id, x.title, x.prompt), tl::Decoded<enums::AiComposeTone<'static>> }

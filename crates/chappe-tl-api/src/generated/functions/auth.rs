@@ -12,10 +12,7 @@ use super::super::{calls, enums};
 pub struct AcceptLoginToken<'a> {
     pub token: &'a [u8],
 }
-tl::object! { AcceptLoginToken<'_>, &calls::auth::TYPES[0], x, (x.token,) }
-impl tl::RemoteCall for AcceptLoginToken<'_> {
-    type Return = tl::Decoded<enums::Authorization<'static>>;
-}
+tl::call! { AcceptLoginToken<'_>, calls::auth::CALLS[0], x, (x.token,), tl::Decoded<enums::Authorization<'static>> }
 
 /// `auth.bindTempAuthKey#cdd42a05 perm_auth_key_id:long nonce:long expires_at:int encrypted_message:bytes = Bool;`
 #[repr(C)]
@@ -25,10 +22,7 @@ pub struct BindTempAuthKey<'a> {
     pub expires_at: i32,
     pub encrypted_message: &'a [u8],
 }
-tl::object! { BindTempAuthKey<'_>, &calls::auth::TYPES[1], x, (x.perm_auth_key_id, x.nonce, x.expires_at, x.encrypted_message) }
-impl tl::RemoteCall for BindTempAuthKey<'_> {
-    type Return = bool;
-}
+tl::call! { BindTempAuthKey<'_>, calls::auth::CALLS[1], x, (x.perm_auth_key_id, x.nonce, x.expires_at, x.encrypted_message), bool }
 
 /// `auth.cancelCode#1f040578 phone_number:string phone_code_hash:string = Bool;`
 #[repr(C)]
@@ -36,20 +30,14 @@ pub struct CancelCode<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
 }
-tl::object! { CancelCode<'_>, &calls::auth::TYPES[2], x, (x.phone_number, x.phone_code_hash) }
-impl tl::RemoteCall for CancelCode<'_> {
-    type Return = bool;
-}
+tl::call! { CancelCode<'_>, calls::auth::CALLS[2], x, (x.phone_number, x.phone_code_hash), bool }
 
 /// `auth.cancelWebTokenAuthorization#490dada1 web_auth_token:string = Bool;`
 #[repr(C)]
 pub struct CancelWebTokenAuthorization<'a> {
     pub web_auth_token: &'a str,
 }
-tl::object! { CancelWebTokenAuthorization<'_>, &calls::auth::TYPES[3], x, (x.web_auth_token,) }
-impl tl::RemoteCall for CancelWebTokenAuthorization<'_> {
-    type Return = bool;
-}
+tl::call! { CancelWebTokenAuthorization<'_>, calls::auth::CALLS[3], x, (x.web_auth_token,), bool }
 
 /// `auth.checkPaidAuth#56e59f9c phone_number:string phone_code_hash:string form_id:long = auth.SentCode;`
 #[repr(C)]
@@ -58,50 +46,35 @@ pub struct CheckPaidAuth<'a> {
     pub phone_code_hash: &'a str,
     pub form_id: i64,
 }
-tl::object! { CheckPaidAuth<'_>, &calls::auth::TYPES[4], x, (x.phone_number, x.phone_code_hash, x.form_id) }
-impl tl::RemoteCall for CheckPaidAuth<'_> {
-    type Return = tl::Decoded<enums::auth::SentCode<'static>>;
-}
+tl::call! { CheckPaidAuth<'_>, calls::auth::CALLS[4], x, (x.phone_number, x.phone_code_hash, x.form_id), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `auth.checkPassword#d18b4d16 password:InputCheckPasswordSRP = auth.Authorization;`
 #[repr(C)]
 pub struct CheckPassword<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-tl::object! { CheckPassword<'_>, &calls::auth::TYPES[5], x, (&x.password,) }
-impl tl::RemoteCall for CheckPassword<'_> {
-    type Return = tl::Decoded<enums::auth::Authorization<'static>>;
-}
+tl::call! { CheckPassword<'_>, calls::auth::CALLS[5], x, (&x.password,), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.checkRecoveryPassword#0d36bf79 code:string = Bool;`
 #[repr(C)]
 pub struct CheckRecoveryPassword<'a> {
     pub code: &'a str,
 }
-tl::object! { CheckRecoveryPassword<'_>, &calls::auth::TYPES[6], x, (x.code,) }
-impl tl::RemoteCall for CheckRecoveryPassword<'_> {
-    type Return = bool;
-}
+tl::call! { CheckRecoveryPassword<'_>, calls::auth::CALLS[6], x, (x.code,), bool }
 
 /// `auth.dropTempAuthKeys#8e48a188 except_auth_keys:Vector<long> = Bool;`
 #[repr(C)]
 pub struct DropTempAuthKeys<'a> {
     pub except_auth_keys: &'a [i64],
 }
-tl::object! { DropTempAuthKeys<'_>, &calls::auth::TYPES[7], x, (x.except_auth_keys,) }
-impl tl::RemoteCall for DropTempAuthKeys<'_> {
-    type Return = bool;
-}
+tl::call! { DropTempAuthKeys<'_>, calls::auth::CALLS[7], x, (x.except_auth_keys,), bool }
 
 /// `auth.exportAuthorization#e5bfffcd dc_id:int = auth.ExportedAuthorization;`
 #[repr(C)]
 pub struct ExportAuthorization {
     pub dc_id: i32,
 }
-tl::object! { ExportAuthorization, &calls::auth::TYPES[8], x, (x.dc_id,) }
-impl tl::RemoteCall for ExportAuthorization {
-    type Return = tl::Decoded<enums::auth::ExportedAuthorization<'static>>;
-}
+tl::call! { ExportAuthorization, calls::auth::CALLS[8], x, (x.dc_id,), tl::Decoded<enums::auth::ExportedAuthorization<'static>> }
 
 /// `auth.exportLoginToken#b7e085fe api_id:int api_hash:string except_ids:Vector<long> = auth.LoginToken;`
 #[repr(C)]
@@ -110,20 +83,14 @@ pub struct ExportLoginToken<'a> {
     pub api_hash: &'a str,
     pub except_ids: &'a [i64],
 }
-tl::object! { ExportLoginToken<'_>, &calls::auth::TYPES[9], x, (x.api_id, x.api_hash, x.except_ids) }
-impl tl::RemoteCall for ExportLoginToken<'_> {
-    type Return = tl::Decoded<enums::auth::LoginToken<'static>>;
-}
+tl::call! { ExportLoginToken<'_>, calls::auth::CALLS[9], x, (x.api_id, x.api_hash, x.except_ids), tl::Decoded<enums::auth::LoginToken<'static>> }
 
 /// `auth.finishFirebasePnvLogin#2c85094c google_token:string = auth.Authorization;`
 #[repr(C)]
 pub struct FinishFirebasePnvLogin<'a> {
     pub google_token: &'a str,
 }
-tl::object! { FinishFirebasePnvLogin<'_>, &calls::auth::TYPES[10], x, (x.google_token,) }
-impl tl::RemoteCall for FinishFirebasePnvLogin<'_> {
-    type Return = tl::Decoded<enums::auth::Authorization<'static>>;
-}
+tl::call! { FinishFirebasePnvLogin<'_>, calls::auth::CALLS[10], x, (x.google_token,), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.finishPasskeyLogin#9857ad07 flags:# credential:InputPasskeyCredential from_dc_id:flags.0?int from_auth_key_id:flags.0?long = auth.Authorization;`
 #[repr(C)]
@@ -132,10 +99,7 @@ pub struct FinishPasskeyLogin<'a> {
     pub from_dc_id: Option<i32>,
     pub from_auth_key_id: Option<i64>,
 }
-tl::object! { FinishPasskeyLogin<'_>, &calls::auth::TYPES[11], x, (tl::Word, &x.credential, x.from_dc_id, x.from_auth_key_id) }
-impl tl::RemoteCall for FinishPasskeyLogin<'_> {
-    type Return = tl::Decoded<enums::auth::Authorization<'static>>;
-}
+tl::call! { FinishPasskeyLogin<'_>, calls::auth::CALLS[11], x, (tl::Word, &x.credential, x.from_dc_id, x.from_auth_key_id), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.firebasePnvSignUp#783f6b56 flags:# no_joined_notifications:flags.0?true first_name:string last_name:string = auth.Authorization;`
 #[repr(C)]
@@ -144,10 +108,7 @@ pub struct FirebasePnvSignUp<'a> {
     pub first_name: &'a str,
     pub last_name: &'a str,
 }
-tl::object! { FirebasePnvSignUp<'_>, &calls::auth::TYPES[12], x, (tl::Word, x.no_joined_notifications, x.first_name, x.last_name) }
-impl tl::RemoteCall for FirebasePnvSignUp<'_> {
-    type Return = tl::Decoded<enums::auth::Authorization<'static>>;
-}
+tl::call! { FirebasePnvSignUp<'_>, calls::auth::CALLS[12], x, (tl::Word, x.no_joined_notifications, x.first_name, x.last_name), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.importAuthorization#a57a7dad id:long bytes:bytes = auth.Authorization;`
 #[repr(C)]
@@ -155,10 +116,7 @@ pub struct ImportAuthorization<'a> {
     pub id: i64,
     pub bytes: &'a [u8],
 }
-tl::object! { ImportAuthorization<'_>, &calls::auth::TYPES[13], x, (x.id, x.bytes) }
-impl tl::RemoteCall for ImportAuthorization<'_> {
-    type Return = tl::Decoded<enums::auth::Authorization<'static>>;
-}
+tl::call! { ImportAuthorization<'_>, calls::auth::CALLS[13], x, (x.id, x.bytes), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.importBotAuthorization#67a3ff2c flags:int api_id:int api_hash:string bot_auth_token:string = auth.Authorization;`
 #[repr(C)]
@@ -168,20 +126,14 @@ pub struct ImportBotAuthorization<'a> {
     pub api_hash: &'a str,
     pub bot_auth_token: &'a str,
 }
-tl::object! { ImportBotAuthorization<'_>, &calls::auth::TYPES[14], x, (x.flags, x.api_id, x.api_hash, x.bot_auth_token) }
-impl tl::RemoteCall for ImportBotAuthorization<'_> {
-    type Return = tl::Decoded<enums::auth::Authorization<'static>>;
-}
+tl::call! { ImportBotAuthorization<'_>, calls::auth::CALLS[14], x, (x.flags, x.api_id, x.api_hash, x.bot_auth_token), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.importLoginToken#95ac5ce4 token:bytes = auth.LoginToken;`
 #[repr(C)]
 pub struct ImportLoginToken<'a> {
     pub token: &'a [u8],
 }
-tl::object! { ImportLoginToken<'_>, &calls::auth::TYPES[15], x, (x.token,) }
-impl tl::RemoteCall for ImportLoginToken<'_> {
-    type Return = tl::Decoded<enums::auth::LoginToken<'static>>;
-}
+tl::call! { ImportLoginToken<'_>, calls::auth::CALLS[15], x, (x.token,), tl::Decoded<enums::auth::LoginToken<'static>> }
 
 /// `auth.importWebTokenAuthorization#2db873a9 api_id:int api_hash:string web_auth_token:string = auth.Authorization;`
 #[repr(C)]
@@ -190,10 +142,7 @@ pub struct ImportWebTokenAuthorization<'a> {
     pub api_hash: &'a str,
     pub web_auth_token: &'a str,
 }
-tl::object! { ImportWebTokenAuthorization<'_>, &calls::auth::TYPES[16], x, (x.api_id, x.api_hash, x.web_auth_token) }
-impl tl::RemoteCall for ImportWebTokenAuthorization<'_> {
-    type Return = tl::Decoded<enums::auth::Authorization<'static>>;
-}
+tl::call! { ImportWebTokenAuthorization<'_>, calls::auth::CALLS[16], x, (x.api_id, x.api_hash, x.web_auth_token), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.initFirebasePnvLogin#644f15c0 flags:# except_ids:flags.0?Vector<long> api_id:int api_hash:string = auth.FirebasePnvIntent;`
 #[repr(C)]
@@ -202,10 +151,7 @@ pub struct InitFirebasePnvLogin<'a> {
     pub api_id: i32,
     pub api_hash: &'a str,
 }
-tl::object! { InitFirebasePnvLogin<'_>, &calls::auth::TYPES[17], x, (tl::Word, x.except_ids, x.api_id, x.api_hash) }
-impl tl::RemoteCall for InitFirebasePnvLogin<'_> {
-    type Return = tl::Decoded<enums::auth::FirebasePnvIntent<'static>>;
-}
+tl::call! { InitFirebasePnvLogin<'_>, calls::auth::CALLS[17], x, (tl::Word, x.except_ids, x.api_id, x.api_hash), tl::Decoded<enums::auth::FirebasePnvIntent<'static>> }
 
 /// `auth.initPasskeyLogin#518ad0b7 api_id:int api_hash:string = auth.PasskeyLoginOptions;`
 #[repr(C)]
@@ -213,18 +159,12 @@ pub struct InitPasskeyLogin<'a> {
     pub api_id: i32,
     pub api_hash: &'a str,
 }
-tl::object! { InitPasskeyLogin<'_>, &calls::auth::TYPES[18], x, (x.api_id, x.api_hash) }
-impl tl::RemoteCall for InitPasskeyLogin<'_> {
-    type Return = tl::Decoded<enums::auth::PasskeyLoginOptions<'static>>;
-}
+tl::call! { InitPasskeyLogin<'_>, calls::auth::CALLS[18], x, (x.api_id, x.api_hash), tl::Decoded<enums::auth::PasskeyLoginOptions<'static>> }
 
 /// `auth.logOut#3e72ba19 = auth.LoggedOut;`
 #[repr(C)]
 pub struct LogOut {}
-tl::object! { LogOut, &calls::auth::TYPES[19], x, () }
-impl tl::RemoteCall for LogOut {
-    type Return = tl::Decoded<enums::auth::LoggedOut<'static>>;
-}
+tl::call! { LogOut, calls::auth::CALLS[19], x, (), tl::Decoded<enums::auth::LoggedOut<'static>> }
 
 /// `auth.recoverPassword#37096c70 flags:# code:string new_settings:flags.0?account.PasswordInputSettings = auth.Authorization;`
 #[repr(C)]
@@ -232,10 +172,7 @@ pub struct RecoverPassword<'a> {
     pub code: &'a str,
     pub new_settings: Option<&'a enums::account::PasswordInputSettings<'a>>,
 }
-tl::object! { RecoverPassword<'_>, &calls::auth::TYPES[20], x, (tl::Word, x.code, x.new_settings) }
-impl tl::RemoteCall for RecoverPassword<'_> {
-    type Return = tl::Decoded<enums::auth::Authorization<'static>>;
-}
+tl::call! { RecoverPassword<'_>, calls::auth::CALLS[20], x, (tl::Word, x.code, x.new_settings), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.reportMissingCode#cb9deff6 phone_number:string phone_code_hash:string mnc:string = Bool;`
 #[repr(C)]
@@ -244,10 +181,7 @@ pub struct ReportMissingCode<'a> {
     pub phone_code_hash: &'a str,
     pub mnc: &'a str,
 }
-tl::object! { ReportMissingCode<'_>, &calls::auth::TYPES[21], x, (x.phone_number, x.phone_code_hash, x.mnc) }
-impl tl::RemoteCall for ReportMissingCode<'_> {
-    type Return = bool;
-}
+tl::call! { ReportMissingCode<'_>, calls::auth::CALLS[21], x, (x.phone_number, x.phone_code_hash, x.mnc), bool }
 
 /// `auth.requestFirebaseSms#8e39261e flags:# phone_number:string phone_code_hash:string safety_net_token:flags.0?string play_integrity_token:flags.2?string ios_push_secret:flags.1?string = Bool;`
 #[repr(C)]
@@ -258,18 +192,12 @@ pub struct RequestFirebaseSms<'a> {
     pub play_integrity_token: Option<&'a str>,
     pub ios_push_secret: Option<&'a str>,
 }
-tl::object! { RequestFirebaseSms<'_>, &calls::auth::TYPES[22], x, (tl::Word, x.phone_number, x.phone_code_hash, x.safety_net_token, x.play_integrity_token, x.ios_push_secret) }
-impl tl::RemoteCall for RequestFirebaseSms<'_> {
-    type Return = bool;
-}
+tl::call! { RequestFirebaseSms<'_>, calls::auth::CALLS[22], x, (tl::Word, x.phone_number, x.phone_code_hash, x.safety_net_token, x.play_integrity_token, x.ios_push_secret), bool }
 
 /// `auth.requestPasswordRecovery#d897bc66 = auth.PasswordRecovery;`
 #[repr(C)]
 pub struct RequestPasswordRecovery {}
-tl::object! { RequestPasswordRecovery, &calls::auth::TYPES[23], x, () }
-impl tl::RemoteCall for RequestPasswordRecovery {
-    type Return = tl::Decoded<enums::auth::PasswordRecovery<'static>>;
-}
+tl::call! { RequestPasswordRecovery, calls::auth::CALLS[23], x, (), tl::Decoded<enums::auth::PasswordRecovery<'static>> }
 
 /// `auth.resendCode#cae47523 flags:# phone_number:string phone_code_hash:string reason:flags.0?string = auth.SentCode;`
 #[repr(C)]
@@ -278,18 +206,12 @@ pub struct ResendCode<'a> {
     pub phone_code_hash: &'a str,
     pub reason: Option<&'a str>,
 }
-tl::object! { ResendCode<'_>, &calls::auth::TYPES[24], x, (tl::Word, x.phone_number, x.phone_code_hash, x.reason) }
-impl tl::RemoteCall for ResendCode<'_> {
-    type Return = tl::Decoded<enums::auth::SentCode<'static>>;
-}
+tl::call! { ResendCode<'_>, calls::auth::CALLS[24], x, (tl::Word, x.phone_number, x.phone_code_hash, x.reason), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `auth.resetAuthorizations#9fab0d1a = Bool;`
 #[repr(C)]
 pub struct ResetAuthorizations {}
-tl::object! { ResetAuthorizations, &calls::auth::TYPES[25], x, () }
-impl tl::RemoteCall for ResetAuthorizations {
-    type Return = bool;
-}
+tl::call! { ResetAuthorizations, calls::auth::CALLS[25], x, (), bool }
 
 /// `auth.resetLoginEmail#7e960193 phone_number:string phone_code_hash:string = auth.SentCode;`
 #[repr(C)]
@@ -297,10 +219,7 @@ pub struct ResetLoginEmail<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
 }
-tl::object! { ResetLoginEmail<'_>, &calls::auth::TYPES[26], x, (x.phone_number, x.phone_code_hash) }
-impl tl::RemoteCall for ResetLoginEmail<'_> {
-    type Return = tl::Decoded<enums::auth::SentCode<'static>>;
-}
+tl::call! { ResetLoginEmail<'_>, calls::auth::CALLS[26], x, (x.phone_number, x.phone_code_hash), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `auth.sendCode#a677244f phone_number:string api_id:int api_hash:string settings:CodeSettings = auth.SentCode;`
 #[repr(C)]
@@ -310,10 +229,7 @@ pub struct SendCode<'a> {
     pub api_hash: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-tl::object! { SendCode<'_>, &calls::auth::TYPES[27], x, (x.phone_number, x.api_id, x.api_hash, &x.settings) }
-impl tl::RemoteCall for SendCode<'_> {
-    type Return = tl::Decoded<enums::auth::SentCode<'static>>;
-}
+tl::call! { SendCode<'_>, calls::auth::CALLS[27], x, (x.phone_number, x.api_id, x.api_hash, &x.settings), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `auth.signIn#8d52a951 flags:# phone_number:string phone_code_hash:string phone_code:flags.0?string email_verification:flags.1?EmailVerification = auth.Authorization;`
 #[repr(C)]
@@ -323,10 +239,7 @@ pub struct SignIn<'a> {
     pub phone_code: Option<&'a str>,
     pub email_verification: Option<&'a enums::EmailVerification<'a>>,
 }
-tl::object! { SignIn<'_>, &calls::auth::TYPES[28], x, (tl::Word, x.phone_number, x.phone_code_hash, x.phone_code, x.email_verification) }
-impl tl::RemoteCall for SignIn<'_> {
-    type Return = tl::Decoded<enums::auth::Authorization<'static>>;
-}
+tl::call! { SignIn<'_>, calls::auth::CALLS[28], x, (tl::Word, x.phone_number, x.phone_code_hash, x.phone_code, x.email_verification), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.signUp#aac7b717 flags:# no_joined_notifications:flags.0?true phone_number:string phone_code_hash:string first_name:string last_name:string = auth.Authorization;`
 #[repr(C)]
@@ -337,7 +250,4 @@ pub struct SignUp<'a> {
     pub first_name: &'a str,
     pub last_name: &'a str,
 }
-tl::object! { SignUp<'_>, &calls::auth::TYPES[29], x, (tl::Word, x.no_joined_notifications, x.phone_number, x.phone_code_hash, x.first_name, x.last_name) }
-impl tl::RemoteCall for SignUp<'_> {
-    type Return = tl::Decoded<enums::auth::Authorization<'static>>;
-}
+tl::call! { SignUp<'_>, calls::auth::CALLS[29], x, (tl::Word, x.no_joined_notifications, x.phone_number, x.phone_code_hash, x.first_name, x.last_name), tl::Decoded<enums::auth::Authorization<'static>> }

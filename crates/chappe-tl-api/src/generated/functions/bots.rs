@@ -14,10 +14,7 @@ pub struct AddPreviewMedia<'a> {
     pub lang_code: &'a str,
     pub media: enums::InputMedia<'a>,
 }
-tl::object! { AddPreviewMedia<'_>, &calls::bots::TYPES[0], x, (&x.bot, x.lang_code, &x.media) }
-impl tl::RemoteCall for AddPreviewMedia<'_> {
-    type Return = tl::Decoded<enums::BotPreviewMedia<'static>>;
-}
+tl::call! { AddPreviewMedia<'_>, calls::bots::CALLS[0], x, (&x.bot, x.lang_code, &x.media), tl::Decoded<enums::BotPreviewMedia<'static>> }
 
 /// `bots.addUsername#3501c08a bot:InputUser username:string = Bool;`
 #[repr(C)]
@@ -25,20 +22,14 @@ pub struct AddUsername<'a> {
     pub bot: enums::InputUser<'a>,
     pub username: &'a str,
 }
-tl::object! { AddUsername<'_>, &calls::bots::TYPES[1], x, (&x.bot, x.username) }
-impl tl::RemoteCall for AddUsername<'_> {
-    type Return = bool;
-}
+tl::call! { AddUsername<'_>, calls::bots::CALLS[1], x, (&x.bot, x.username), bool }
 
 /// `bots.allowSendMessage#f132e3ef bot:InputUser = Updates;`
 #[repr(C)]
 pub struct AllowSendMessage<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::object! { AllowSendMessage<'_>, &calls::bots::TYPES[2], x, (&x.bot,) }
-impl tl::RemoteCall for AllowSendMessage<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { AllowSendMessage<'_>, calls::bots::CALLS[2], x, (&x.bot,), tl::Decoded<enums::Updates<'static>> }
 
 /// `bots.answerWebhookJSONQuery#e6213f4d query_id:long data:DataJSON = Bool;`
 #[repr(C)]
@@ -46,20 +37,14 @@ pub struct AnswerWebhookJsonquery<'a> {
     pub query_id: i64,
     pub data: enums::DataJson<'a>,
 }
-tl::object! { AnswerWebhookJsonquery<'_>, &calls::bots::TYPES[3], x, (x.query_id, &x.data) }
-impl tl::RemoteCall for AnswerWebhookJsonquery<'_> {
-    type Return = bool;
-}
+tl::call! { AnswerWebhookJsonquery<'_>, calls::bots::CALLS[3], x, (x.query_id, &x.data), bool }
 
 /// `bots.canSendMessage#1359f4e6 bot:InputUser = Bool;`
 #[repr(C)]
 pub struct CanSendMessage<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::object! { CanSendMessage<'_>, &calls::bots::TYPES[4], x, (&x.bot,) }
-impl tl::RemoteCall for CanSendMessage<'_> {
-    type Return = bool;
-}
+tl::call! { CanSendMessage<'_>, calls::bots::CALLS[4], x, (&x.bot,), bool }
 
 /// `bots.checkDownloadFileParams#50077589 bot:InputUser file_name:string url:string = Bool;`
 #[repr(C)]
@@ -68,10 +53,7 @@ pub struct CheckDownloadFileParams<'a> {
     pub file_name: &'a str,
     pub url: &'a str,
 }
-tl::object! { CheckDownloadFileParams<'_>, &calls::bots::TYPES[5], x, (&x.bot, x.file_name, x.url) }
-impl tl::RemoteCall for CheckDownloadFileParams<'_> {
-    type Return = bool;
-}
+tl::call! { CheckDownloadFileParams<'_>, calls::bots::CALLS[5], x, (&x.bot, x.file_name, x.url), bool }
 
 /// `bots.checkUsername#e3ac4c61 flags:# additional:flags.0?true username:string = Bool;`
 #[repr(C)]
@@ -79,10 +61,7 @@ pub struct CheckUsername<'a> {
     pub additional: bool,
     pub username: &'a str,
 }
-tl::object! { CheckUsername<'_>, &calls::bots::TYPES[6], x, (tl::Word, x.additional, x.username) }
-impl tl::RemoteCall for CheckUsername<'_> {
-    type Return = bool;
-}
+tl::call! { CheckUsername<'_>, calls::bots::CALLS[6], x, (tl::Word, x.additional, x.username), bool }
 
 /// `bots.createBot#e5b17f2b flags:# via_deeplink:flags.0?true name:string username:string manager_id:InputUser = User;`
 #[repr(C)]
@@ -92,10 +71,7 @@ pub struct CreateBot<'a> {
     pub username: &'a str,
     pub manager_id: enums::InputUser<'a>,
 }
-tl::object! { CreateBot<'_>, &calls::bots::TYPES[7], x, (tl::Word, x.via_deeplink, x.name, x.username, &x.manager_id) }
-impl tl::RemoteCall for CreateBot<'_> {
-    type Return = tl::Decoded<enums::User<'static>>;
-}
+tl::call! { CreateBot<'_>, calls::bots::CALLS[7], x, (tl::Word, x.via_deeplink, x.name, x.username, &x.manager_id), tl::Decoded<enums::User<'static>> }
 
 /// `bots.deletePreviewMedia#2d0135b3 bot:InputUser lang_code:string media:Vector<InputMedia> = Bool;`
 #[repr(C)]
@@ -104,10 +80,7 @@ pub struct DeletePreviewMedia<'a> {
     pub lang_code: &'a str,
     pub media: &'a [enums::InputMedia<'a>],
 }
-tl::object! { DeletePreviewMedia<'_>, &calls::bots::TYPES[8], x, (&x.bot, x.lang_code, x.media) }
-impl tl::RemoteCall for DeletePreviewMedia<'_> {
-    type Return = bool;
-}
+tl::call! { DeletePreviewMedia<'_>, calls::bots::CALLS[8], x, (&x.bot, x.lang_code, x.media), bool }
 
 /// `bots.editAccessSettings#31813cd8 flags:# restricted:flags.0?true bot:InputUser add_users:flags.1?Vector<InputUser> = Bool;`
 #[repr(C)]
@@ -116,10 +89,7 @@ pub struct EditAccessSettings<'a> {
     pub bot: enums::InputUser<'a>,
     pub add_users: Option<&'a [enums::InputUser<'a>]>,
 }
-tl::object! { EditAccessSettings<'_>, &calls::bots::TYPES[9], x, (tl::Word, x.restricted, &x.bot, x.add_users) }
-impl tl::RemoteCall for EditAccessSettings<'_> {
-    type Return = bool;
-}
+tl::call! { EditAccessSettings<'_>, calls::bots::CALLS[9], x, (tl::Word, x.restricted, &x.bot, x.add_users), bool }
 
 /// `bots.editPreviewMedia#8525606f bot:InputUser lang_code:string media:InputMedia new_media:InputMedia = BotPreviewMedia;`
 #[repr(C)]
@@ -129,10 +99,7 @@ pub struct EditPreviewMedia<'a> {
     pub media: enums::InputMedia<'a>,
     pub new_media: enums::InputMedia<'a>,
 }
-tl::object! { EditPreviewMedia<'_>, &calls::bots::TYPES[10], x, (&x.bot, x.lang_code, &x.media, &x.new_media) }
-impl tl::RemoteCall for EditPreviewMedia<'_> {
-    type Return = tl::Decoded<enums::BotPreviewMedia<'static>>;
-}
+tl::call! { EditPreviewMedia<'_>, calls::bots::CALLS[10], x, (&x.bot, x.lang_code, &x.media, &x.new_media), tl::Decoded<enums::BotPreviewMedia<'static>> }
 
 /// `bots.exportBotToken#bd0d99eb bot:InputUser revoke:Bool = bots.ExportedBotToken;`
 #[repr(C)]
@@ -140,28 +107,19 @@ pub struct ExportBotToken<'a> {
     pub bot: enums::InputUser<'a>,
     pub revoke: bool,
 }
-tl::object! { ExportBotToken<'_>, &calls::bots::TYPES[11], x, (&x.bot, x.revoke) }
-impl tl::RemoteCall for ExportBotToken<'_> {
-    type Return = tl::Decoded<enums::bots::ExportedBotToken<'static>>;
-}
+tl::call! { ExportBotToken<'_>, calls::bots::CALLS[11], x, (&x.bot, x.revoke), tl::Decoded<enums::bots::ExportedBotToken<'static>> }
 
 /// `bots.getAccessSettings#213853a3 bot:InputUser = bots.AccessSettings;`
 #[repr(C)]
 pub struct GetAccessSettings<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::object! { GetAccessSettings<'_>, &calls::bots::TYPES[12], x, (&x.bot,) }
-impl tl::RemoteCall for GetAccessSettings<'_> {
-    type Return = tl::Decoded<enums::bots::AccessSettings<'static>>;
-}
+tl::call! { GetAccessSettings<'_>, calls::bots::CALLS[12], x, (&x.bot,), tl::Decoded<enums::bots::AccessSettings<'static>> }
 
 /// `bots.getAdminedBots#b0711d83 = Vector<User>;`
 #[repr(C)]
 pub struct GetAdminedBots {}
-tl::object! { GetAdminedBots, &calls::bots::TYPES[13], x, () }
-impl tl::RemoteCall for GetAdminedBots {
-    type Return = tl::Decoded<&'static [enums::User<'static>]>;
-}
+tl::call! { GetAdminedBots, calls::bots::CALLS[13], x, (), tl::Decoded<&'static [enums::User<'static>]> }
 
 /// `bots.getBotCommands#e34c0dd6 scope:BotCommandScope lang_code:string = Vector<BotCommand>;`
 #[repr(C)]
@@ -169,10 +127,7 @@ pub struct GetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
     pub lang_code: &'a str,
 }
-tl::object! { GetBotCommands<'_>, &calls::bots::TYPES[14], x, (&x.scope, x.lang_code) }
-impl tl::RemoteCall for GetBotCommands<'_> {
-    type Return = tl::Decoded<&'static [enums::BotCommand<'static>]>;
-}
+tl::call! { GetBotCommands<'_>, calls::bots::CALLS[14], x, (&x.scope, x.lang_code), tl::Decoded<&'static [enums::BotCommand<'static>]> }
 
 /// `bots.getBotInfo#dcd914fd flags:# bot:flags.0?InputUser lang_code:string = bots.BotInfo;`
 #[repr(C)]
@@ -180,30 +135,21 @@ pub struct GetBotInfo<'a> {
     pub bot: Option<&'a enums::InputUser<'a>>,
     pub lang_code: &'a str,
 }
-tl::object! { GetBotInfo<'_>, &calls::bots::TYPES[15], x, (tl::Word, x.bot, x.lang_code) }
-impl tl::RemoteCall for GetBotInfo<'_> {
-    type Return = tl::Decoded<enums::bots::BotInfo<'static>>;
-}
+tl::call! { GetBotInfo<'_>, calls::bots::CALLS[15], x, (tl::Word, x.bot, x.lang_code), tl::Decoded<enums::bots::BotInfo<'static>> }
 
 /// `bots.getBotMenuButton#9c60eb28 user_id:InputUser = BotMenuButton;`
 #[repr(C)]
 pub struct GetBotMenuButton<'a> {
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { GetBotMenuButton<'_>, &calls::bots::TYPES[16], x, (&x.user_id,) }
-impl tl::RemoteCall for GetBotMenuButton<'_> {
-    type Return = tl::Decoded<enums::BotMenuButton<'static>>;
-}
+tl::call! { GetBotMenuButton<'_>, calls::bots::CALLS[16], x, (&x.user_id,), tl::Decoded<enums::BotMenuButton<'static>> }
 
 /// `bots.getBotRecommendations#a1b70815 bot:InputUser = users.Users;`
 #[repr(C)]
 pub struct GetBotRecommendations<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::object! { GetBotRecommendations<'_>, &calls::bots::TYPES[17], x, (&x.bot,) }
-impl tl::RemoteCall for GetBotRecommendations<'_> {
-    type Return = tl::Decoded<enums::users::Users<'static>>;
-}
+tl::call! { GetBotRecommendations<'_>, calls::bots::CALLS[17], x, (&x.bot,), tl::Decoded<enums::users::Users<'static>> }
 
 /// `bots.getPopularAppBots#c2510192 offset:string limit:int = bots.PopularAppBots;`
 #[repr(C)]
@@ -211,10 +157,7 @@ pub struct GetPopularAppBots<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetPopularAppBots<'_>, &calls::bots::TYPES[18], x, (x.offset, x.limit) }
-impl tl::RemoteCall for GetPopularAppBots<'_> {
-    type Return = tl::Decoded<enums::bots::PopularAppBots<'static>>;
-}
+tl::call! { GetPopularAppBots<'_>, calls::bots::CALLS[18], x, (x.offset, x.limit), tl::Decoded<enums::bots::PopularAppBots<'static>> }
 
 /// `bots.getPreviewInfo#423ab3ad bot:InputUser lang_code:string = bots.PreviewInfo;`
 #[repr(C)]
@@ -222,20 +165,14 @@ pub struct GetPreviewInfo<'a> {
     pub bot: enums::InputUser<'a>,
     pub lang_code: &'a str,
 }
-tl::object! { GetPreviewInfo<'_>, &calls::bots::TYPES[19], x, (&x.bot, x.lang_code) }
-impl tl::RemoteCall for GetPreviewInfo<'_> {
-    type Return = tl::Decoded<enums::bots::PreviewInfo<'static>>;
-}
+tl::call! { GetPreviewInfo<'_>, calls::bots::CALLS[19], x, (&x.bot, x.lang_code), tl::Decoded<enums::bots::PreviewInfo<'static>> }
 
 /// `bots.getPreviewMedias#a2a5594d bot:InputUser = Vector<BotPreviewMedia>;`
 #[repr(C)]
 pub struct GetPreviewMedias<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::object! { GetPreviewMedias<'_>, &calls::bots::TYPES[20], x, (&x.bot,) }
-impl tl::RemoteCall for GetPreviewMedias<'_> {
-    type Return = tl::Decoded<&'static [enums::BotPreviewMedia<'static>]>;
-}
+tl::call! { GetPreviewMedias<'_>, calls::bots::CALLS[20], x, (&x.bot,), tl::Decoded<&'static [enums::BotPreviewMedia<'static>]> }
 
 /// `bots.getRequestedWebViewButton#bf25b7f3 bot:InputUser webapp_req_id:string = KeyboardButton;`
 #[repr(C)]
@@ -243,10 +180,7 @@ pub struct GetRequestedWebViewButton<'a> {
     pub bot: enums::InputUser<'a>,
     pub webapp_req_id: &'a str,
 }
-tl::object! { GetRequestedWebViewButton<'_>, &calls::bots::TYPES[21], x, (&x.bot, x.webapp_req_id) }
-impl tl::RemoteCall for GetRequestedWebViewButton<'_> {
-    type Return = tl::Decoded<enums::KeyboardButton<'static>>;
-}
+tl::call! { GetRequestedWebViewButton<'_>, calls::bots::CALLS[21], x, (&x.bot, x.webapp_req_id), tl::Decoded<enums::KeyboardButton<'static>> }
 
 /// `bots.invokeWebViewCustomMethod#087fc5e7 bot:InputUser custom_method:string params:DataJSON = DataJSON;`
 #[repr(C)]
@@ -255,10 +189,7 @@ pub struct InvokeWebViewCustomMethod<'a> {
     pub custom_method: &'a str,
     pub params: enums::DataJson<'a>,
 }
-tl::object! { InvokeWebViewCustomMethod<'_>, &calls::bots::TYPES[22], x, (&x.bot, x.custom_method, &x.params) }
-impl tl::RemoteCall for InvokeWebViewCustomMethod<'_> {
-    type Return = tl::Decoded<enums::DataJson<'static>>;
-}
+tl::call! { InvokeWebViewCustomMethod<'_>, calls::bots::CALLS[22], x, (&x.bot, x.custom_method, &x.params), tl::Decoded<enums::DataJson<'static>> }
 
 /// `bots.removeUsername#c704147d bot:InputUser username:string = Bool;`
 #[repr(C)]
@@ -266,10 +197,7 @@ pub struct RemoveUsername<'a> {
     pub bot: enums::InputUser<'a>,
     pub username: &'a str,
 }
-tl::object! { RemoveUsername<'_>, &calls::bots::TYPES[23], x, (&x.bot, x.username) }
-impl tl::RemoteCall for RemoveUsername<'_> {
-    type Return = bool;
-}
+tl::call! { RemoveUsername<'_>, calls::bots::CALLS[23], x, (&x.bot, x.username), bool }
 
 /// `bots.reorderPreviewMedias#b627f3aa bot:InputUser lang_code:string order:Vector<InputMedia> = Bool;`
 #[repr(C)]
@@ -278,10 +206,7 @@ pub struct ReorderPreviewMedias<'a> {
     pub lang_code: &'a str,
     pub order: &'a [enums::InputMedia<'a>],
 }
-tl::object! { ReorderPreviewMedias<'_>, &calls::bots::TYPES[24], x, (&x.bot, x.lang_code, x.order) }
-impl tl::RemoteCall for ReorderPreviewMedias<'_> {
-    type Return = bool;
-}
+tl::call! { ReorderPreviewMedias<'_>, calls::bots::CALLS[24], x, (&x.bot, x.lang_code, x.order), bool }
 
 /// `bots.reorderUsernames#9709b1c2 bot:InputUser order:Vector<string> = Bool;`
 #[repr(C)]
@@ -289,10 +214,7 @@ pub struct ReorderUsernames<'a> {
     pub bot: enums::InputUser<'a>,
     pub order: &'a [&'a str],
 }
-tl::object! { ReorderUsernames<'_>, &calls::bots::TYPES[25], x, (&x.bot, x.order) }
-impl tl::RemoteCall for ReorderUsernames<'_> {
-    type Return = bool;
-}
+tl::call! { ReorderUsernames<'_>, calls::bots::CALLS[25], x, (&x.bot, x.order), bool }
 
 /// `bots.requestWebViewButton#31a2a35e user_id:InputUser button:KeyboardButton = bots.RequestedButton;`
 #[repr(C)]
@@ -300,10 +222,7 @@ pub struct RequestWebViewButton<'a> {
     pub user_id: enums::InputUser<'a>,
     pub button: enums::KeyboardButton<'a>,
 }
-tl::object! { RequestWebViewButton<'_>, &calls::bots::TYPES[26], x, (&x.user_id, &x.button) }
-impl tl::RemoteCall for RequestWebViewButton<'_> {
-    type Return = tl::Decoded<enums::bots::RequestedButton<'static>>;
-}
+tl::call! { RequestWebViewButton<'_>, calls::bots::CALLS[26], x, (&x.user_id, &x.button), tl::Decoded<enums::bots::RequestedButton<'static>> }
 
 /// `bots.resetBotCommands#3d8de0f9 scope:BotCommandScope lang_code:string = Bool;`
 #[repr(C)]
@@ -311,10 +230,7 @@ pub struct ResetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
     pub lang_code: &'a str,
 }
-tl::object! { ResetBotCommands<'_>, &calls::bots::TYPES[27], x, (&x.scope, x.lang_code) }
-impl tl::RemoteCall for ResetBotCommands<'_> {
-    type Return = bool;
-}
+tl::call! { ResetBotCommands<'_>, calls::bots::CALLS[27], x, (&x.scope, x.lang_code), bool }
 
 /// `bots.sendCustomRequest#aa2769ed custom_method:string params:DataJSON = DataJSON;`
 #[repr(C)]
@@ -322,20 +238,14 @@ pub struct SendCustomRequest<'a> {
     pub custom_method: &'a str,
     pub params: enums::DataJson<'a>,
 }
-tl::object! { SendCustomRequest<'_>, &calls::bots::TYPES[28], x, (x.custom_method, &x.params) }
-impl tl::RemoteCall for SendCustomRequest<'_> {
-    type Return = tl::Decoded<enums::DataJson<'static>>;
-}
+tl::call! { SendCustomRequest<'_>, calls::bots::CALLS[28], x, (x.custom_method, &x.params), tl::Decoded<enums::DataJson<'static>> }
 
 /// `bots.setBotBroadcastDefaultAdminRights#788464e1 admin_rights:ChatAdminRights = Bool;`
 #[repr(C)]
 pub struct SetBotBroadcastDefaultAdminRights {
     pub admin_rights: enums::ChatAdminRights,
 }
-tl::object! { SetBotBroadcastDefaultAdminRights, &calls::bots::TYPES[29], x, (&x.admin_rights,) }
-impl tl::RemoteCall for SetBotBroadcastDefaultAdminRights {
-    type Return = bool;
-}
+tl::call! { SetBotBroadcastDefaultAdminRights, calls::bots::CALLS[29], x, (&x.admin_rights,), bool }
 
 /// `bots.setBotCommands#0517165a scope:BotCommandScope lang_code:string commands:Vector<BotCommand> = Bool;`
 #[repr(C)]
@@ -344,20 +254,14 @@ pub struct SetBotCommands<'a> {
     pub lang_code: &'a str,
     pub commands: &'a [enums::BotCommand<'a>],
 }
-tl::object! { SetBotCommands<'_>, &calls::bots::TYPES[30], x, (&x.scope, x.lang_code, x.commands) }
-impl tl::RemoteCall for SetBotCommands<'_> {
-    type Return = bool;
-}
+tl::call! { SetBotCommands<'_>, calls::bots::CALLS[30], x, (&x.scope, x.lang_code, x.commands), bool }
 
 /// `bots.setBotGroupDefaultAdminRights#925ec9ea admin_rights:ChatAdminRights = Bool;`
 #[repr(C)]
 pub struct SetBotGroupDefaultAdminRights {
     pub admin_rights: enums::ChatAdminRights,
 }
-tl::object! { SetBotGroupDefaultAdminRights, &calls::bots::TYPES[31], x, (&x.admin_rights,) }
-impl tl::RemoteCall for SetBotGroupDefaultAdminRights {
-    type Return = bool;
-}
+tl::call! { SetBotGroupDefaultAdminRights, calls::bots::CALLS[31], x, (&x.admin_rights,), bool }
 
 /// `bots.setBotInfo#10cf3123 flags:# bot:flags.2?InputUser lang_code:string name:flags.3?string about:flags.0?string description:flags.1?string = Bool;`
 #[repr(C)]
@@ -368,10 +272,7 @@ pub struct SetBotInfo<'a> {
     pub about: Option<&'a str>,
     pub description: Option<&'a str>,
 }
-tl::object! { SetBotInfo<'_>, &calls::bots::TYPES[32], x, (tl::Word, x.bot, x.lang_code, x.name, x.about, x.description) }
-impl tl::RemoteCall for SetBotInfo<'_> {
-    type Return = bool;
-}
+tl::call! { SetBotInfo<'_>, calls::bots::CALLS[32], x, (tl::Word, x.bot, x.lang_code, x.name, x.about, x.description), bool }
 
 /// `bots.setBotMenuButton#4504d54f user_id:InputUser button:BotMenuButton = Bool;`
 #[repr(C)]
@@ -379,10 +280,7 @@ pub struct SetBotMenuButton<'a> {
     pub user_id: enums::InputUser<'a>,
     pub button: enums::BotMenuButton<'a>,
 }
-tl::object! { SetBotMenuButton<'_>, &calls::bots::TYPES[33], x, (&x.user_id, &x.button) }
-impl tl::RemoteCall for SetBotMenuButton<'_> {
-    type Return = bool;
-}
+tl::call! { SetBotMenuButton<'_>, calls::bots::CALLS[33], x, (&x.user_id, &x.button), bool }
 
 /// `bots.setCustomVerification#f4946757 flags:# enabled:flags.1?true bot:flags.0?InputUser peer:InputPeer custom_description:flags.2?TextWithEntities = Bool;`
 #[repr(C)]
@@ -392,10 +290,7 @@ pub struct SetCustomVerification<'a> {
     pub peer: enums::InputPeer<'a>,
     pub custom_description: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { SetCustomVerification<'_>, &calls::bots::TYPES[34], x, (tl::Word, x.enabled, x.bot, &x.peer, x.custom_description) }
-impl tl::RemoteCall for SetCustomVerification<'_> {
-    type Return = bool;
-}
+tl::call! { SetCustomVerification<'_>, calls::bots::CALLS[34], x, (tl::Word, x.enabled, x.bot, &x.peer, x.custom_description), bool }
 
 /// `bots.setJoinChatResults#e71a4810 query_id:long result:JoinChatBotResult = Bool;`
 #[repr(C)]
@@ -403,10 +298,7 @@ pub struct SetJoinChatResults<'a> {
     pub query_id: i64,
     pub result: enums::JoinChatBotResult<'a>,
 }
-tl::object! { SetJoinChatResults<'_>, &calls::bots::TYPES[35], x, (x.query_id, &x.result) }
-impl tl::RemoteCall for SetJoinChatResults<'_> {
-    type Return = bool;
-}
+tl::call! { SetJoinChatResults<'_>, calls::bots::CALLS[35], x, (x.query_id, &x.result), bool }
 
 /// `bots.toggleUserEmojiStatusPermission#06de6392 bot:InputUser enabled:Bool = Bool;`
 #[repr(C)]
@@ -414,10 +306,7 @@ pub struct ToggleUserEmojiStatusPermission<'a> {
     pub bot: enums::InputUser<'a>,
     pub enabled: bool,
 }
-tl::object! { ToggleUserEmojiStatusPermission<'_>, &calls::bots::TYPES[36], x, (&x.bot, x.enabled) }
-impl tl::RemoteCall for ToggleUserEmojiStatusPermission<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleUserEmojiStatusPermission<'_>, calls::bots::CALLS[36], x, (&x.bot, x.enabled), bool }
 
 /// `bots.toggleUsername#053ca973 bot:InputUser username:string active:Bool = Bool;`
 #[repr(C)]
@@ -426,10 +315,7 @@ pub struct ToggleUsername<'a> {
     pub username: &'a str,
     pub active: bool,
 }
-tl::object! { ToggleUsername<'_>, &calls::bots::TYPES[37], x, (&x.bot, x.username, x.active) }
-impl tl::RemoteCall for ToggleUsername<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleUsername<'_>, calls::bots::CALLS[37], x, (&x.bot, x.username, x.active), bool }
 
 /// `bots.updateStarRefProgram#778b5ab3 flags:# bot:InputUser commission_permille:int duration_months:flags.0?int = StarRefProgram;`
 #[repr(C)]
@@ -438,10 +324,7 @@ pub struct UpdateStarRefProgram<'a> {
     pub commission_permille: i32,
     pub duration_months: Option<i32>,
 }
-tl::object! { UpdateStarRefProgram<'_>, &calls::bots::TYPES[38], x, (tl::Word, &x.bot, x.commission_permille, x.duration_months) }
-impl tl::RemoteCall for UpdateStarRefProgram<'_> {
-    type Return = tl::Decoded<enums::StarRefProgram<'static>>;
-}
+tl::call! { UpdateStarRefProgram<'_>, calls::bots::CALLS[38], x, (tl::Word, &x.bot, x.commission_permille, x.duration_months), tl::Decoded<enums::StarRefProgram<'static>> }
 
 /// `bots.updateUserEmojiStatus#ed9f30c5 user_id:InputUser emoji_status:EmojiStatus = Bool;`
 #[repr(C)]
@@ -449,7 +332,4 @@ pub struct UpdateUserEmojiStatus<'a> {
     pub user_id: enums::InputUser<'a>,
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-tl::object! { UpdateUserEmojiStatus<'_>, &calls::bots::TYPES[39], x, (&x.user_id, &x.emoji_status) }
-impl tl::RemoteCall for UpdateUserEmojiStatus<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateUserEmojiStatus<'_>, calls::bots::CALLS[39], x, (&x.user_id, &x.emoji_status), bool }

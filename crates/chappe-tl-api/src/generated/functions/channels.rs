@@ -12,10 +12,7 @@ use super::super::{calls, enums};
 pub struct CheckSearchPostsFlood<'a> {
     pub query: Option<&'a str>,
 }
-tl::object! { CheckSearchPostsFlood<'_>, &calls::channels::TYPES[0], x, (tl::Word, x.query) }
-impl tl::RemoteCall for CheckSearchPostsFlood<'_> {
-    type Return = tl::Decoded<enums::SearchPostsFlood>;
-}
+tl::call! { CheckSearchPostsFlood<'_>, calls::channels::CALLS[0], x, (tl::Word, x.query), tl::Decoded<enums::SearchPostsFlood> }
 
 /// `channels.checkUsername#10e6bd2c channel:InputChannel username:string = Bool;`
 #[repr(C)]
@@ -23,20 +20,14 @@ pub struct CheckUsername<'a> {
     pub channel: enums::InputChannel<'a>,
     pub username: &'a str,
 }
-tl::object! { CheckUsername<'_>, &calls::channels::TYPES[1], x, (&x.channel, x.username) }
-impl tl::RemoteCall for CheckUsername<'_> {
-    type Return = bool;
-}
+tl::call! { CheckUsername<'_>, calls::channels::CALLS[1], x, (&x.channel, x.username), bool }
 
 /// `channels.convertToGigagroup#0b290c69 channel:InputChannel = Updates;`
 #[repr(C)]
 pub struct ConvertToGigagroup<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::object! { ConvertToGigagroup<'_>, &calls::channels::TYPES[2], x, (&x.channel,) }
-impl tl::RemoteCall for ConvertToGigagroup<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ConvertToGigagroup<'_>, calls::channels::CALLS[2], x, (&x.channel,), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.createChannel#91006707 flags:# broadcast:flags.0?true megagroup:flags.1?true for_import:flags.3?true forum:flags.5?true title:string about:string geo_point:flags.2?InputGeoPoint address:flags.2?string ttl_period:flags.4?int = Updates;`
 #[repr(C)]
@@ -51,30 +42,21 @@ pub struct CreateChannel<'a> {
     pub address: Option<&'a str>,
     pub ttl_period: Option<i32>,
 }
-tl::object! { CreateChannel<'_>, &calls::channels::TYPES[3], x, (tl::Word, x.broadcast, x.megagroup, x.for_import, x.forum, x.title, x.about, x.geo_point, x.address, x.ttl_period) }
-impl tl::RemoteCall for CreateChannel<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { CreateChannel<'_>, calls::channels::CALLS[3], x, (tl::Word, x.broadcast, x.megagroup, x.for_import, x.forum, x.title, x.about, x.geo_point, x.address, x.ttl_period), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.deactivateAllUsernames#0a245dd3 channel:InputChannel = Bool;`
 #[repr(C)]
 pub struct DeactivateAllUsernames<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::object! { DeactivateAllUsernames<'_>, &calls::channels::TYPES[4], x, (&x.channel,) }
-impl tl::RemoteCall for DeactivateAllUsernames<'_> {
-    type Return = bool;
-}
+tl::call! { DeactivateAllUsernames<'_>, calls::channels::CALLS[4], x, (&x.channel,), bool }
 
 /// `channels.deleteChannel#c0111fe3 channel:InputChannel = Updates;`
 #[repr(C)]
 pub struct DeleteChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::object! { DeleteChannel<'_>, &calls::channels::TYPES[5], x, (&x.channel,) }
-impl tl::RemoteCall for DeleteChannel<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeleteChannel<'_>, calls::channels::CALLS[5], x, (&x.channel,), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.deleteHistory#9baa9647 flags:# for_everyone:flags.0?true channel:InputChannel max_id:int = Updates;`
 #[repr(C)]
@@ -83,10 +65,7 @@ pub struct DeleteHistory<'a> {
     pub channel: enums::InputChannel<'a>,
     pub max_id: i32,
 }
-tl::object! { DeleteHistory<'_>, &calls::channels::TYPES[6], x, (tl::Word, x.for_everyone, &x.channel, x.max_id) }
-impl tl::RemoteCall for DeleteHistory<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeleteHistory<'_>, calls::channels::CALLS[6], x, (tl::Word, x.for_everyone, &x.channel, x.max_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.deleteMessages#84c1fd4e channel:InputChannel id:Vector<int> = messages.AffectedMessages;`
 #[repr(C)]
@@ -94,10 +73,7 @@ pub struct DeleteMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [i32],
 }
-tl::object! { DeleteMessages<'_>, &calls::channels::TYPES[7], x, (&x.channel, x.id) }
-impl tl::RemoteCall for DeleteMessages<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedMessages>;
-}
+tl::call! { DeleteMessages<'_>, calls::channels::CALLS[7], x, (&x.channel, x.id), tl::Decoded<enums::messages::AffectedMessages> }
 
 /// `channels.deleteParticipantHistory#367544db channel:InputChannel participant:InputPeer = messages.AffectedHistory;`
 #[repr(C)]
@@ -105,10 +81,7 @@ pub struct DeleteParticipantHistory<'a> {
     pub channel: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::object! { DeleteParticipantHistory<'_>, &calls::channels::TYPES[8], x, (&x.channel, &x.participant) }
-impl tl::RemoteCall for DeleteParticipantHistory<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedHistory>;
-}
+tl::call! { DeleteParticipantHistory<'_>, calls::channels::CALLS[8], x, (&x.channel, &x.participant), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `channels.editAdmin#9a98ad68 flags:# channel:InputChannel user_id:InputUser admin_rights:ChatAdminRights rank:flags.0?string = Updates;`
 #[repr(C)]
@@ -118,10 +91,7 @@ pub struct EditAdmin<'a> {
     pub admin_rights: enums::ChatAdminRights,
     pub rank: Option<&'a str>,
 }
-tl::object! { EditAdmin<'_>, &calls::channels::TYPES[9], x, (tl::Word, &x.channel, &x.user_id, &x.admin_rights, x.rank) }
-impl tl::RemoteCall for EditAdmin<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditAdmin<'_>, calls::channels::CALLS[9], x, (tl::Word, &x.channel, &x.user_id, &x.admin_rights, x.rank), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.editBanned#96e6cd81 channel:InputChannel participant:InputPeer banned_rights:ChatBannedRights = Updates;`
 #[repr(C)]
@@ -130,10 +100,7 @@ pub struct EditBanned<'a> {
     pub participant: enums::InputPeer<'a>,
     pub banned_rights: enums::ChatBannedRights,
 }
-tl::object! { EditBanned<'_>, &calls::channels::TYPES[10], x, (&x.channel, &x.participant, &x.banned_rights) }
-impl tl::RemoteCall for EditBanned<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditBanned<'_>, calls::channels::CALLS[10], x, (&x.channel, &x.participant, &x.banned_rights), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.editLocation#58e63f6d channel:InputChannel geo_point:InputGeoPoint address:string = Bool;`
 #[repr(C)]
@@ -142,10 +109,7 @@ pub struct EditLocation<'a> {
     pub geo_point: enums::InputGeoPoint,
     pub address: &'a str,
 }
-tl::object! { EditLocation<'_>, &calls::channels::TYPES[11], x, (&x.channel, &x.geo_point, x.address) }
-impl tl::RemoteCall for EditLocation<'_> {
-    type Return = bool;
-}
+tl::call! { EditLocation<'_>, calls::channels::CALLS[11], x, (&x.channel, &x.geo_point, x.address), bool }
 
 /// `channels.editPhoto#f12e57c9 channel:InputChannel photo:InputChatPhoto = Updates;`
 #[repr(C)]
@@ -153,10 +117,7 @@ pub struct EditPhoto<'a> {
     pub channel: enums::InputChannel<'a>,
     pub photo: enums::InputChatPhoto<'a>,
 }
-tl::object! { EditPhoto<'_>, &calls::channels::TYPES[12], x, (&x.channel, &x.photo) }
-impl tl::RemoteCall for EditPhoto<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditPhoto<'_>, calls::channels::CALLS[12], x, (&x.channel, &x.photo), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.editTitle#566decd0 channel:InputChannel title:string = Updates;`
 #[repr(C)]
@@ -164,10 +125,7 @@ pub struct EditTitle<'a> {
     pub channel: enums::InputChannel<'a>,
     pub title: &'a str,
 }
-tl::object! { EditTitle<'_>, &calls::channels::TYPES[13], x, (&x.channel, x.title) }
-impl tl::RemoteCall for EditTitle<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditTitle<'_>, calls::channels::CALLS[13], x, (&x.channel, x.title), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.exportMessageLink#e63fadeb flags:# grouped:flags.0?true thread:flags.1?true channel:InputChannel id:int = ExportedMessageLink;`
 #[repr(C)]
@@ -177,10 +135,7 @@ pub struct ExportMessageLink<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: i32,
 }
-tl::object! { ExportMessageLink<'_>, &calls::channels::TYPES[14], x, (tl::Word, x.grouped, x.thread, &x.channel, x.id) }
-impl tl::RemoteCall for ExportMessageLink<'_> {
-    type Return = tl::Decoded<enums::ExportedMessageLink<'static>>;
-}
+tl::call! { ExportMessageLink<'_>, calls::channels::CALLS[14], x, (tl::Word, x.grouped, x.thread, &x.channel, x.id), tl::Decoded<enums::ExportedMessageLink<'static>> }
 
 /// `channels.getAdminLog#33ddf480 flags:# channel:InputChannel q:string events_filter:flags.0?ChannelAdminLogEventsFilter admins:flags.1?Vector<InputUser> max_id:long min_id:long limit:int = channels.AdminLogResults;`
 #[repr(C)]
@@ -193,10 +148,7 @@ pub struct GetAdminLog<'a> {
     pub min_id: i64,
     pub limit: i32,
 }
-tl::object! { GetAdminLog<'_>, &calls::channels::TYPES[15], x, (tl::Word, &x.channel, x.q, x.events_filter, x.admins, x.max_id, x.min_id, x.limit) }
-impl tl::RemoteCall for GetAdminLog<'_> {
-    type Return = tl::Decoded<enums::channels::AdminLogResults<'static>>;
-}
+tl::call! { GetAdminLog<'_>, calls::channels::CALLS[15], x, (tl::Word, &x.channel, x.q, x.events_filter, x.admins, x.max_id, x.min_id, x.limit), tl::Decoded<enums::channels::AdminLogResults<'static>> }
 
 /// `channels.getAdminedPublicChannels#f8b036af flags:# by_location:flags.0?true check_limit:flags.1?true for_personal:flags.2?true for_community_peer:flags.3?true = messages.Chats;`
 #[repr(C)]
@@ -206,66 +158,45 @@ pub struct GetAdminedPublicChannels {
     pub for_personal: bool,
     pub for_community_peer: bool,
 }
-tl::object! { GetAdminedPublicChannels, &calls::channels::TYPES[16], x, (tl::Word, x.by_location, x.check_limit, x.for_personal, x.for_community_peer) }
-impl tl::RemoteCall for GetAdminedPublicChannels {
-    type Return = tl::Decoded<enums::messages::Chats<'static>>;
-}
+tl::call! { GetAdminedPublicChannels, calls::channels::CALLS[16], x, (tl::Word, x.by_location, x.check_limit, x.for_personal, x.for_community_peer), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getChannelRecommendations#25a71742 flags:# channel:flags.0?InputChannel = messages.Chats;`
 #[repr(C)]
 pub struct GetChannelRecommendations<'a> {
     pub channel: Option<&'a enums::InputChannel<'a>>,
 }
-tl::object! { GetChannelRecommendations<'_>, &calls::channels::TYPES[17], x, (tl::Word, x.channel) }
-impl tl::RemoteCall for GetChannelRecommendations<'_> {
-    type Return = tl::Decoded<enums::messages::Chats<'static>>;
-}
+tl::call! { GetChannelRecommendations<'_>, calls::channels::CALLS[17], x, (tl::Word, x.channel), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getChannels#0a7f6bbb id:Vector<InputChannel> = messages.Chats;`
 #[repr(C)]
 pub struct GetChannels<'a> {
     pub id: &'a [enums::InputChannel<'a>],
 }
-tl::object! { GetChannels<'_>, &calls::channels::TYPES[18], x, (x.id,) }
-impl tl::RemoteCall for GetChannels<'_> {
-    type Return = tl::Decoded<enums::messages::Chats<'static>>;
-}
+tl::call! { GetChannels<'_>, calls::channels::CALLS[18], x, (x.id,), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getFullChannel#08736a09 channel:InputChannel = messages.ChatFull;`
 #[repr(C)]
 pub struct GetFullChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::object! { GetFullChannel<'_>, &calls::channels::TYPES[19], x, (&x.channel,) }
-impl tl::RemoteCall for GetFullChannel<'_> {
-    type Return = tl::Decoded<enums::messages::ChatFull<'static>>;
-}
+tl::call! { GetFullChannel<'_>, calls::channels::CALLS[19], x, (&x.channel,), tl::Decoded<enums::messages::ChatFull<'static>> }
 
 /// `channels.getGroupsForDiscussion#f5dad378 = messages.Chats;`
 #[repr(C)]
 pub struct GetGroupsForDiscussion {}
-tl::object! { GetGroupsForDiscussion, &calls::channels::TYPES[20], x, () }
-impl tl::RemoteCall for GetGroupsForDiscussion {
-    type Return = tl::Decoded<enums::messages::Chats<'static>>;
-}
+tl::call! { GetGroupsForDiscussion, calls::channels::CALLS[20], x, (), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getInactiveChannels#11e831ee = messages.InactiveChats;`
 #[repr(C)]
 pub struct GetInactiveChannels {}
-tl::object! { GetInactiveChannels, &calls::channels::TYPES[21], x, () }
-impl tl::RemoteCall for GetInactiveChannels {
-    type Return = tl::Decoded<enums::messages::InactiveChats<'static>>;
-}
+tl::call! { GetInactiveChannels, calls::channels::CALLS[21], x, (), tl::Decoded<enums::messages::InactiveChats<'static>> }
 
 /// `channels.getLeftChannels#8341ecc0 offset:int = messages.Chats;`
 #[repr(C)]
 pub struct GetLeftChannels {
     pub offset: i32,
 }
-tl::object! { GetLeftChannels, &calls::channels::TYPES[22], x, (x.offset,) }
-impl tl::RemoteCall for GetLeftChannels {
-    type Return = tl::Decoded<enums::messages::Chats<'static>>;
-}
+tl::call! { GetLeftChannels, calls::channels::CALLS[22], x, (x.offset,), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getMessageAuthor#ece2a0e6 channel:InputChannel id:int = User;`
 #[repr(C)]
@@ -273,10 +204,7 @@ pub struct GetMessageAuthor<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: i32,
 }
-tl::object! { GetMessageAuthor<'_>, &calls::channels::TYPES[23], x, (&x.channel, x.id) }
-impl tl::RemoteCall for GetMessageAuthor<'_> {
-    type Return = tl::Decoded<enums::User<'static>>;
-}
+tl::call! { GetMessageAuthor<'_>, calls::channels::CALLS[23], x, (&x.channel, x.id), tl::Decoded<enums::User<'static>> }
 
 /// `channels.getMessages#ad8c9a23 channel:InputChannel id:Vector<InputMessage> = messages.Messages;`
 #[repr(C)]
@@ -284,10 +212,7 @@ pub struct GetMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [enums::InputMessage],
 }
-tl::object! { GetMessages<'_>, &calls::channels::TYPES[24], x, (&x.channel, x.id) }
-impl tl::RemoteCall for GetMessages<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetMessages<'_>, calls::channels::CALLS[24], x, (&x.channel, x.id), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `channels.getParticipant#a0ab6cc6 channel:InputChannel participant:InputPeer = channels.ChannelParticipant;`
 #[repr(C)]
@@ -295,10 +220,7 @@ pub struct GetParticipant<'a> {
     pub channel: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::object! { GetParticipant<'_>, &calls::channels::TYPES[25], x, (&x.channel, &x.participant) }
-impl tl::RemoteCall for GetParticipant<'_> {
-    type Return = tl::Decoded<enums::channels::ChannelParticipant<'static>>;
-}
+tl::call! { GetParticipant<'_>, calls::channels::CALLS[25], x, (&x.channel, &x.participant), tl::Decoded<enums::channels::ChannelParticipant<'static>> }
 
 /// `channels.getParticipants#77ced9d0 channel:InputChannel filter:ChannelParticipantsFilter offset:int limit:int hash:long = channels.ChannelParticipants;`
 #[repr(C)]
@@ -309,10 +231,7 @@ pub struct GetParticipants<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::object! { GetParticipants<'_>, &calls::channels::TYPES[26], x, (&x.channel, &x.filter, x.offset, x.limit, x.hash) }
-impl tl::RemoteCall for GetParticipants<'_> {
-    type Return = tl::Decoded<enums::channels::ChannelParticipants<'static>>;
-}
+tl::call! { GetParticipants<'_>, calls::channels::CALLS[26], x, (&x.channel, &x.filter, x.offset, x.limit, x.hash), tl::Decoded<enums::channels::ChannelParticipants<'static>> }
 
 /// `channels.getSendAs#e785a43f flags:# for_paid_reactions:flags.0?true for_live_stories:flags.1?true peer:InputPeer = channels.SendAsPeers;`
 #[repr(C)]
@@ -321,10 +240,7 @@ pub struct GetSendAs<'a> {
     pub for_live_stories: bool,
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { GetSendAs<'_>, &calls::channels::TYPES[27], x, (tl::Word, x.for_paid_reactions, x.for_live_stories, &x.peer) }
-impl tl::RemoteCall for GetSendAs<'_> {
-    type Return = tl::Decoded<enums::channels::SendAsPeers<'static>>;
-}
+tl::call! { GetSendAs<'_>, calls::channels::CALLS[27], x, (tl::Word, x.for_paid_reactions, x.for_live_stories, &x.peer), tl::Decoded<enums::channels::SendAsPeers<'static>> }
 
 /// `channels.inviteToChannel#c9e33d54 channel:InputChannel users:Vector<InputUser> = messages.InvitedUsers;`
 #[repr(C)]
@@ -332,30 +248,21 @@ pub struct InviteToChannel<'a> {
     pub channel: enums::InputChannel<'a>,
     pub users: &'a [enums::InputUser<'a>],
 }
-tl::object! { InviteToChannel<'_>, &calls::channels::TYPES[28], x, (&x.channel, x.users) }
-impl tl::RemoteCall for InviteToChannel<'_> {
-    type Return = tl::Decoded<enums::messages::InvitedUsers<'static>>;
-}
+tl::call! { InviteToChannel<'_>, calls::channels::CALLS[28], x, (&x.channel, x.users), tl::Decoded<enums::messages::InvitedUsers<'static>> }
 
 /// `channels.joinChannel#7f6a1e22 channel:InputChannel = messages.ChatInviteJoinResult;`
 #[repr(C)]
 pub struct JoinChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::object! { JoinChannel<'_>, &calls::channels::TYPES[29], x, (&x.channel,) }
-impl tl::RemoteCall for JoinChannel<'_> {
-    type Return = tl::Decoded<enums::messages::ChatInviteJoinResult<'static>>;
-}
+tl::call! { JoinChannel<'_>, calls::channels::CALLS[29], x, (&x.channel,), tl::Decoded<enums::messages::ChatInviteJoinResult<'static>> }
 
 /// `channels.leaveChannel#f836aa95 channel:InputChannel = Updates;`
 #[repr(C)]
 pub struct LeaveChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::object! { LeaveChannel<'_>, &calls::channels::TYPES[30], x, (&x.channel,) }
-impl tl::RemoteCall for LeaveChannel<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { LeaveChannel<'_>, calls::channels::CALLS[30], x, (&x.channel,), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.readHistory#cc104937 channel:InputChannel max_id:int = Bool;`
 #[repr(C)]
@@ -363,10 +270,7 @@ pub struct ReadHistory<'a> {
     pub channel: enums::InputChannel<'a>,
     pub max_id: i32,
 }
-tl::object! { ReadHistory<'_>, &calls::channels::TYPES[31], x, (&x.channel, x.max_id) }
-impl tl::RemoteCall for ReadHistory<'_> {
-    type Return = bool;
-}
+tl::call! { ReadHistory<'_>, calls::channels::CALLS[31], x, (&x.channel, x.max_id), bool }
 
 /// `channels.readMessageContents#eab5dc38 channel:InputChannel id:Vector<int> = Bool;`
 #[repr(C)]
@@ -374,10 +278,7 @@ pub struct ReadMessageContents<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [i32],
 }
-tl::object! { ReadMessageContents<'_>, &calls::channels::TYPES[32], x, (&x.channel, x.id) }
-impl tl::RemoteCall for ReadMessageContents<'_> {
-    type Return = bool;
-}
+tl::call! { ReadMessageContents<'_>, calls::channels::CALLS[32], x, (&x.channel, x.id), bool }
 
 /// `channels.reorderUsernames#b45ced1d channel:InputChannel order:Vector<string> = Bool;`
 #[repr(C)]
@@ -385,10 +286,7 @@ pub struct ReorderUsernames<'a> {
     pub channel: enums::InputChannel<'a>,
     pub order: &'a [&'a str],
 }
-tl::object! { ReorderUsernames<'_>, &calls::channels::TYPES[33], x, (&x.channel, x.order) }
-impl tl::RemoteCall for ReorderUsernames<'_> {
-    type Return = bool;
-}
+tl::call! { ReorderUsernames<'_>, calls::channels::CALLS[33], x, (&x.channel, x.order), bool }
 
 /// `channels.reportAntiSpamFalsePositive#a850a693 channel:InputChannel msg_id:int = Bool;`
 #[repr(C)]
@@ -396,10 +294,7 @@ pub struct ReportAntiSpamFalsePositive<'a> {
     pub channel: enums::InputChannel<'a>,
     pub msg_id: i32,
 }
-tl::object! { ReportAntiSpamFalsePositive<'_>, &calls::channels::TYPES[34], x, (&x.channel, x.msg_id) }
-impl tl::RemoteCall for ReportAntiSpamFalsePositive<'_> {
-    type Return = bool;
-}
+tl::call! { ReportAntiSpamFalsePositive<'_>, calls::channels::CALLS[34], x, (&x.channel, x.msg_id), bool }
 
 /// `channels.reportSpam#f44a8315 channel:InputChannel participant:InputPeer id:Vector<int> = Bool;`
 #[repr(C)]
@@ -408,10 +303,7 @@ pub struct ReportSpam<'a> {
     pub participant: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::object! { ReportSpam<'_>, &calls::channels::TYPES[35], x, (&x.channel, &x.participant, x.id) }
-impl tl::RemoteCall for ReportSpam<'_> {
-    type Return = bool;
-}
+tl::call! { ReportSpam<'_>, calls::channels::CALLS[35], x, (&x.channel, &x.participant, x.id), bool }
 
 /// `channels.restrictSponsoredMessages#9ae91519 channel:InputChannel restricted:Bool = Updates;`
 #[repr(C)]
@@ -419,10 +311,7 @@ pub struct RestrictSponsoredMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub restricted: bool,
 }
-tl::object! { RestrictSponsoredMessages<'_>, &calls::channels::TYPES[36], x, (&x.channel, x.restricted) }
-impl tl::RemoteCall for RestrictSponsoredMessages<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { RestrictSponsoredMessages<'_>, calls::channels::CALLS[36], x, (&x.channel, x.restricted), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.searchPosts#f2c4f24d flags:# hashtag:flags.0?string query:flags.1?string offset_rate:int offset_peer:InputPeer offset_id:int limit:int allow_paid_stars:flags.2?long = messages.Messages;`
 #[repr(C)]
@@ -435,10 +324,7 @@ pub struct SearchPosts<'a> {
     pub limit: i32,
     pub allow_paid_stars: Option<i64>,
 }
-tl::object! { SearchPosts<'_>, &calls::channels::TYPES[37], x, (tl::Word, x.hashtag, x.query, x.offset_rate, &x.offset_peer, x.offset_id, x.limit, x.allow_paid_stars) }
-impl tl::RemoteCall for SearchPosts<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { SearchPosts<'_>, calls::channels::CALLS[37], x, (tl::Word, x.hashtag, x.query, x.offset_rate, &x.offset_peer, x.offset_id, x.limit, x.allow_paid_stars), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `channels.setBoostsToUnblockRestrictions#ad399cee channel:InputChannel boosts:int = Updates;`
 #[repr(C)]
@@ -446,10 +332,7 @@ pub struct SetBoostsToUnblockRestrictions<'a> {
     pub channel: enums::InputChannel<'a>,
     pub boosts: i32,
 }
-tl::object! { SetBoostsToUnblockRestrictions<'_>, &calls::channels::TYPES[38], x, (&x.channel, x.boosts) }
-impl tl::RemoteCall for SetBoostsToUnblockRestrictions<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SetBoostsToUnblockRestrictions<'_>, calls::channels::CALLS[38], x, (&x.channel, x.boosts), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.setDiscussionGroup#40582bb2 broadcast:InputChannel group:InputChannel = Bool;`
 #[repr(C)]
@@ -457,10 +340,7 @@ pub struct SetDiscussionGroup<'a> {
     pub broadcast: enums::InputChannel<'a>,
     pub group: enums::InputChannel<'a>,
 }
-tl::object! { SetDiscussionGroup<'_>, &calls::channels::TYPES[39], x, (&x.broadcast, &x.group) }
-impl tl::RemoteCall for SetDiscussionGroup<'_> {
-    type Return = bool;
-}
+tl::call! { SetDiscussionGroup<'_>, calls::channels::CALLS[39], x, (&x.broadcast, &x.group), bool }
 
 /// `channels.setEmojiStickers#3cd930b7 channel:InputChannel stickerset:InputStickerSet = Bool;`
 #[repr(C)]
@@ -468,10 +348,7 @@ pub struct SetEmojiStickers<'a> {
     pub channel: enums::InputChannel<'a>,
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::object! { SetEmojiStickers<'_>, &calls::channels::TYPES[40], x, (&x.channel, &x.stickerset) }
-impl tl::RemoteCall for SetEmojiStickers<'_> {
-    type Return = bool;
-}
+tl::call! { SetEmojiStickers<'_>, calls::channels::CALLS[40], x, (&x.channel, &x.stickerset), bool }
 
 /// `channels.setMainProfileTab#3583fcb1 channel:InputChannel tab:ProfileTab = Bool;`
 #[repr(C)]
@@ -479,10 +356,7 @@ pub struct SetMainProfileTab<'a> {
     pub channel: enums::InputChannel<'a>,
     pub tab: enums::ProfileTab,
 }
-tl::object! { SetMainProfileTab<'_>, &calls::channels::TYPES[41], x, (&x.channel, &x.tab) }
-impl tl::RemoteCall for SetMainProfileTab<'_> {
-    type Return = bool;
-}
+tl::call! { SetMainProfileTab<'_>, calls::channels::CALLS[41], x, (&x.channel, &x.tab), bool }
 
 /// `channels.setStickers#ea8ca4f9 channel:InputChannel stickerset:InputStickerSet = Bool;`
 #[repr(C)]
@@ -490,10 +364,7 @@ pub struct SetStickers<'a> {
     pub channel: enums::InputChannel<'a>,
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::object! { SetStickers<'_>, &calls::channels::TYPES[42], x, (&x.channel, &x.stickerset) }
-impl tl::RemoteCall for SetStickers<'_> {
-    type Return = bool;
-}
+tl::call! { SetStickers<'_>, calls::channels::CALLS[42], x, (&x.channel, &x.stickerset), bool }
 
 /// `channels.toggleAntiSpam#68f3e4eb channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -501,10 +372,7 @@ pub struct ToggleAntiSpam<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::object! { ToggleAntiSpam<'_>, &calls::channels::TYPES[43], x, (&x.channel, x.enabled) }
-impl tl::RemoteCall for ToggleAntiSpam<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleAntiSpam<'_>, calls::channels::CALLS[43], x, (&x.channel, x.enabled), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleAutotranslation#167fc0a1 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -512,10 +380,7 @@ pub struct ToggleAutotranslation<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::object! { ToggleAutotranslation<'_>, &calls::channels::TYPES[44], x, (&x.channel, x.enabled) }
-impl tl::RemoteCall for ToggleAutotranslation<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleAutotranslation<'_>, calls::channels::CALLS[44], x, (&x.channel, x.enabled), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleForum#3ff75734 channel:InputChannel enabled:Bool tabs:Bool = Updates;`
 #[repr(C)]
@@ -524,10 +389,7 @@ pub struct ToggleForum<'a> {
     pub enabled: bool,
     pub tabs: bool,
 }
-tl::object! { ToggleForum<'_>, &calls::channels::TYPES[45], x, (&x.channel, x.enabled, x.tabs) }
-impl tl::RemoteCall for ToggleForum<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleForum<'_>, calls::channels::CALLS[45], x, (&x.channel, x.enabled, x.tabs), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleJoinRequest#0ecc2618 flags:# apply_to_invites:flags.1?true channel:InputChannel enabled:Bool guard_bot:flags.0?InputUser = Updates;`
 #[repr(C)]
@@ -537,10 +399,7 @@ pub struct ToggleJoinRequest<'a> {
     pub enabled: bool,
     pub guard_bot: Option<&'a enums::InputUser<'a>>,
 }
-tl::object! { ToggleJoinRequest<'_>, &calls::channels::TYPES[46], x, (tl::Word, x.apply_to_invites, &x.channel, x.enabled, x.guard_bot) }
-impl tl::RemoteCall for ToggleJoinRequest<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleJoinRequest<'_>, calls::channels::CALLS[46], x, (tl::Word, x.apply_to_invites, &x.channel, x.enabled, x.guard_bot), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleJoinToSend#e4cb9580 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -548,10 +407,7 @@ pub struct ToggleJoinToSend<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::object! { ToggleJoinToSend<'_>, &calls::channels::TYPES[47], x, (&x.channel, x.enabled) }
-impl tl::RemoteCall for ToggleJoinToSend<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleJoinToSend<'_>, calls::channels::CALLS[47], x, (&x.channel, x.enabled), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleParticipantsHidden#6a6e7854 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -559,10 +415,7 @@ pub struct ToggleParticipantsHidden<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::object! { ToggleParticipantsHidden<'_>, &calls::channels::TYPES[48], x, (&x.channel, x.enabled) }
-impl tl::RemoteCall for ToggleParticipantsHidden<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleParticipantsHidden<'_>, calls::channels::CALLS[48], x, (&x.channel, x.enabled), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.togglePreHistoryHidden#eabbb94c channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -570,10 +423,7 @@ pub struct TogglePreHistoryHidden<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::object! { TogglePreHistoryHidden<'_>, &calls::channels::TYPES[49], x, (&x.channel, x.enabled) }
-impl tl::RemoteCall for TogglePreHistoryHidden<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { TogglePreHistoryHidden<'_>, calls::channels::CALLS[49], x, (&x.channel, x.enabled), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleSignatures#418d549c flags:# signatures_enabled:flags.0?true profiles_enabled:flags.1?true channel:InputChannel = Updates;`
 #[repr(C)]
@@ -582,10 +432,7 @@ pub struct ToggleSignatures<'a> {
     pub profiles_enabled: bool,
     pub channel: enums::InputChannel<'a>,
 }
-tl::object! { ToggleSignatures<'_>, &calls::channels::TYPES[50], x, (tl::Word, x.signatures_enabled, x.profiles_enabled, &x.channel) }
-impl tl::RemoteCall for ToggleSignatures<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleSignatures<'_>, calls::channels::CALLS[50], x, (tl::Word, x.signatures_enabled, x.profiles_enabled, &x.channel), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleSlowMode#edd49ef0 channel:InputChannel seconds:int = Updates;`
 #[repr(C)]
@@ -593,10 +440,7 @@ pub struct ToggleSlowMode<'a> {
     pub channel: enums::InputChannel<'a>,
     pub seconds: i32,
 }
-tl::object! { ToggleSlowMode<'_>, &calls::channels::TYPES[51], x, (&x.channel, x.seconds) }
-impl tl::RemoteCall for ToggleSlowMode<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleSlowMode<'_>, calls::channels::CALLS[51], x, (&x.channel, x.seconds), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleUsername#50f24105 channel:InputChannel username:string active:Bool = Bool;`
 #[repr(C)]
@@ -605,10 +449,7 @@ pub struct ToggleUsername<'a> {
     pub username: &'a str,
     pub active: bool,
 }
-tl::object! { ToggleUsername<'_>, &calls::channels::TYPES[52], x, (&x.channel, x.username, x.active) }
-impl tl::RemoteCall for ToggleUsername<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleUsername<'_>, calls::channels::CALLS[52], x, (&x.channel, x.username, x.active), bool }
 
 /// `channels.toggleViewForumAsMessages#9738bb15 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -616,10 +457,7 @@ pub struct ToggleViewForumAsMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::object! { ToggleViewForumAsMessages<'_>, &calls::channels::TYPES[53], x, (&x.channel, x.enabled) }
-impl tl::RemoteCall for ToggleViewForumAsMessages<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleViewForumAsMessages<'_>, calls::channels::CALLS[53], x, (&x.channel, x.enabled), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updateColor#d8aa3671 flags:# for_profile:flags.1?true channel:InputChannel color:flags.2?int background_emoji_id:flags.0?long = Updates;`
 #[repr(C)]
@@ -629,10 +467,7 @@ pub struct UpdateColor<'a> {
     pub color: Option<i32>,
     pub background_emoji_id: Option<i64>,
 }
-tl::object! { UpdateColor<'_>, &calls::channels::TYPES[54], x, (tl::Word, x.for_profile, &x.channel, x.color, x.background_emoji_id) }
-impl tl::RemoteCall for UpdateColor<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { UpdateColor<'_>, calls::channels::CALLS[54], x, (tl::Word, x.for_profile, &x.channel, x.color, x.background_emoji_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updateEmojiStatus#f0d3e6a8 channel:InputChannel emoji_status:EmojiStatus = Updates;`
 #[repr(C)]
@@ -640,10 +475,7 @@ pub struct UpdateEmojiStatus<'a> {
     pub channel: enums::InputChannel<'a>,
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-tl::object! { UpdateEmojiStatus<'_>, &calls::channels::TYPES[55], x, (&x.channel, &x.emoji_status) }
-impl tl::RemoteCall for UpdateEmojiStatus<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { UpdateEmojiStatus<'_>, calls::channels::CALLS[55], x, (&x.channel, &x.emoji_status), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updatePaidMessagesPrice#4b12327b flags:# broadcast_messages_allowed:flags.0?true channel:InputChannel send_paid_messages_stars:long = Updates;`
 #[repr(C)]
@@ -652,10 +484,7 @@ pub struct UpdatePaidMessagesPrice<'a> {
     pub channel: enums::InputChannel<'a>,
     pub send_paid_messages_stars: i64,
 }
-tl::object! { UpdatePaidMessagesPrice<'_>, &calls::channels::TYPES[56], x, (tl::Word, x.broadcast_messages_allowed, &x.channel, x.send_paid_messages_stars) }
-impl tl::RemoteCall for UpdatePaidMessagesPrice<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { UpdatePaidMessagesPrice<'_>, calls::channels::CALLS[56], x, (tl::Word, x.broadcast_messages_allowed, &x.channel, x.send_paid_messages_stars), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updateUsername#3514b3de channel:InputChannel username:string = Bool;`
 #[repr(C)]
@@ -663,7 +492,4 @@ pub struct UpdateUsername<'a> {
     pub channel: enums::InputChannel<'a>,
     pub username: &'a str,
 }
-tl::object! { UpdateUsername<'_>, &calls::channels::TYPES[57], x, (&x.channel, x.username) }
-impl tl::RemoteCall for UpdateUsername<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateUsername<'_>, calls::channels::CALLS[57], x, (&x.channel, x.username), bool }

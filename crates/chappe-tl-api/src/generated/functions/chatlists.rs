@@ -12,10 +12,7 @@ use super::super::{calls, enums};
 pub struct CheckChatlistInvite<'a> {
     pub slug: &'a str,
 }
-tl::object! { CheckChatlistInvite<'_>, &calls::chatlists::TYPES[0], x, (x.slug,) }
-impl tl::RemoteCall for CheckChatlistInvite<'_> {
-    type Return = tl::Decoded<enums::chatlists::ChatlistInvite<'static>>;
-}
+tl::call! { CheckChatlistInvite<'_>, calls::chatlists::CALLS[0], x, (x.slug,), tl::Decoded<enums::chatlists::ChatlistInvite<'static>> }
 
 /// `chatlists.deleteExportedInvite#719c5c5e chatlist:InputChatlist slug:string = Bool;`
 #[repr(C)]
@@ -23,10 +20,7 @@ pub struct DeleteExportedInvite<'a> {
     pub chatlist: enums::InputChatlist,
     pub slug: &'a str,
 }
-tl::object! { DeleteExportedInvite<'_>, &calls::chatlists::TYPES[1], x, (&x.chatlist, x.slug) }
-impl tl::RemoteCall for DeleteExportedInvite<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteExportedInvite<'_>, calls::chatlists::CALLS[1], x, (&x.chatlist, x.slug), bool }
 
 /// `chatlists.editExportedInvite#653db63d flags:# chatlist:InputChatlist slug:string title:flags.1?string peers:flags.2?Vector<InputPeer> = ExportedChatlistInvite;`
 #[repr(C)]
@@ -36,10 +30,7 @@ pub struct EditExportedInvite<'a> {
     pub title: Option<&'a str>,
     pub peers: Option<&'a [enums::InputPeer<'a>]>,
 }
-tl::object! { EditExportedInvite<'_>, &calls::chatlists::TYPES[2], x, (tl::Word, &x.chatlist, x.slug, x.title, x.peers) }
-impl tl::RemoteCall for EditExportedInvite<'_> {
-    type Return = tl::Decoded<enums::ExportedChatlistInvite<'static>>;
-}
+tl::call! { EditExportedInvite<'_>, calls::chatlists::CALLS[2], x, (tl::Word, &x.chatlist, x.slug, x.title, x.peers), tl::Decoded<enums::ExportedChatlistInvite<'static>> }
 
 /// `chatlists.exportChatlistInvite#8472478e chatlist:InputChatlist title:string peers:Vector<InputPeer> = chatlists.ExportedChatlistInvite;`
 #[repr(C)]
@@ -48,50 +39,35 @@ pub struct ExportChatlistInvite<'a> {
     pub title: &'a str,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-tl::object! { ExportChatlistInvite<'_>, &calls::chatlists::TYPES[3], x, (&x.chatlist, x.title, x.peers) }
-impl tl::RemoteCall for ExportChatlistInvite<'_> {
-    type Return = tl::Decoded<enums::chatlists::ExportedChatlistInvite<'static>>;
-}
+tl::call! { ExportChatlistInvite<'_>, calls::chatlists::CALLS[3], x, (&x.chatlist, x.title, x.peers), tl::Decoded<enums::chatlists::ExportedChatlistInvite<'static>> }
 
 /// `chatlists.getChatlistUpdates#89419521 chatlist:InputChatlist = chatlists.ChatlistUpdates;`
 #[repr(C)]
 pub struct GetChatlistUpdates {
     pub chatlist: enums::InputChatlist,
 }
-tl::object! { GetChatlistUpdates, &calls::chatlists::TYPES[4], x, (&x.chatlist,) }
-impl tl::RemoteCall for GetChatlistUpdates {
-    type Return = tl::Decoded<enums::chatlists::ChatlistUpdates<'static>>;
-}
+tl::call! { GetChatlistUpdates, calls::chatlists::CALLS[4], x, (&x.chatlist,), tl::Decoded<enums::chatlists::ChatlistUpdates<'static>> }
 
 /// `chatlists.getExportedInvites#ce03da83 chatlist:InputChatlist = chatlists.ExportedInvites;`
 #[repr(C)]
 pub struct GetExportedInvites {
     pub chatlist: enums::InputChatlist,
 }
-tl::object! { GetExportedInvites, &calls::chatlists::TYPES[5], x, (&x.chatlist,) }
-impl tl::RemoteCall for GetExportedInvites {
-    type Return = tl::Decoded<enums::chatlists::ExportedInvites<'static>>;
-}
+tl::call! { GetExportedInvites, calls::chatlists::CALLS[5], x, (&x.chatlist,), tl::Decoded<enums::chatlists::ExportedInvites<'static>> }
 
 /// `chatlists.getLeaveChatlistSuggestions#fdbcd714 chatlist:InputChatlist = Vector<Peer>;`
 #[repr(C)]
 pub struct GetLeaveChatlistSuggestions {
     pub chatlist: enums::InputChatlist,
 }
-tl::object! { GetLeaveChatlistSuggestions, &calls::chatlists::TYPES[6], x, (&x.chatlist,) }
-impl tl::RemoteCall for GetLeaveChatlistSuggestions {
-    type Return = tl::Decoded<&'static [enums::Peer]>;
-}
+tl::call! { GetLeaveChatlistSuggestions, calls::chatlists::CALLS[6], x, (&x.chatlist,), tl::Decoded<&'static [enums::Peer]> }
 
 /// `chatlists.hideChatlistUpdates#66e486fb chatlist:InputChatlist = Bool;`
 #[repr(C)]
 pub struct HideChatlistUpdates {
     pub chatlist: enums::InputChatlist,
 }
-tl::object! { HideChatlistUpdates, &calls::chatlists::TYPES[7], x, (&x.chatlist,) }
-impl tl::RemoteCall for HideChatlistUpdates {
-    type Return = bool;
-}
+tl::call! { HideChatlistUpdates, calls::chatlists::CALLS[7], x, (&x.chatlist,), bool }
 
 /// `chatlists.joinChatlistInvite#a6b1e39a slug:string peers:Vector<InputPeer> = Updates;`
 #[repr(C)]
@@ -99,10 +75,7 @@ pub struct JoinChatlistInvite<'a> {
     pub slug: &'a str,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-tl::object! { JoinChatlistInvite<'_>, &calls::chatlists::TYPES[8], x, (x.slug, x.peers) }
-impl tl::RemoteCall for JoinChatlistInvite<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { JoinChatlistInvite<'_>, calls::chatlists::CALLS[8], x, (x.slug, x.peers), tl::Decoded<enums::Updates<'static>> }
 
 /// `chatlists.joinChatlistUpdates#e089f8f5 chatlist:InputChatlist peers:Vector<InputPeer> = Updates;`
 #[repr(C)]
@@ -110,10 +83,7 @@ pub struct JoinChatlistUpdates<'a> {
     pub chatlist: enums::InputChatlist,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-tl::object! { JoinChatlistUpdates<'_>, &calls::chatlists::TYPES[9], x, (&x.chatlist, x.peers) }
-impl tl::RemoteCall for JoinChatlistUpdates<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { JoinChatlistUpdates<'_>, calls::chatlists::CALLS[9], x, (&x.chatlist, x.peers), tl::Decoded<enums::Updates<'static>> }
 
 /// `chatlists.leaveChatlist#74fae13a chatlist:InputChatlist peers:Vector<InputPeer> = Updates;`
 #[repr(C)]
@@ -121,7 +91,4 @@ pub struct LeaveChatlist<'a> {
     pub chatlist: enums::InputChatlist,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-tl::object! { LeaveChatlist<'_>, &calls::chatlists::TYPES[10], x, (&x.chatlist, x.peers) }
-impl tl::RemoteCall for LeaveChatlist<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { LeaveChatlist<'_>, calls::chatlists::CALLS[10], x, (&x.chatlist, x.peers), tl::Decoded<enums::Updates<'static>> }

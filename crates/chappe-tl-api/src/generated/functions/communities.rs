@@ -15,18 +15,12 @@ pub struct Create<'a> {
     pub about: Option<&'a str>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { Create<'_>, &calls::communities::TYPES[0], x, (tl::Word, x.hidden, x.title, x.about, &x.peer) }
-impl tl::RemoteCall for Create<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { Create<'_>, calls::communities::CALLS[0], x, (tl::Word, x.hidden, x.title, x.about, &x.peer), tl::Decoded<enums::Updates<'static>> }
 
 /// `communities.getJoinedCommunities#a663e830 = messages.Chats;`
 #[repr(C)]
 pub struct GetJoinedCommunities {}
-tl::object! { GetJoinedCommunities, &calls::communities::TYPES[1], x, () }
-impl tl::RemoteCall for GetJoinedCommunities {
-    type Return = tl::Decoded<enums::messages::Chats<'static>>;
-}
+tl::call! { GetJoinedCommunities, calls::communities::CALLS[1], x, (), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `communities.getParticipantJoinedChats#f87eabab community:InputChannel participant:InputPeer = communities.ParticipantJoinedChats;`
 #[repr(C)]
@@ -34,10 +28,7 @@ pub struct GetParticipantJoinedChats<'a> {
     pub community: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::object! { GetParticipantJoinedChats<'_>, &calls::communities::TYPES[2], x, (&x.community, &x.participant) }
-impl tl::RemoteCall for GetParticipantJoinedChats<'_> {
-    type Return = tl::Decoded<enums::communities::ParticipantJoinedChats<'static>>;
-}
+tl::call! { GetParticipantJoinedChats<'_>, calls::communities::CALLS[2], x, (&x.community, &x.participant), tl::Decoded<enums::communities::ParticipantJoinedChats<'static>> }
 
 /// `communities.getPeerLinkRequests#93773344 community:InputChannel offset:string limit:int = communities.PeerLinkRequests;`
 #[repr(C)]
@@ -46,10 +37,7 @@ pub struct GetPeerLinkRequests<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetPeerLinkRequests<'_>, &calls::communities::TYPES[3], x, (&x.community, x.offset, x.limit) }
-impl tl::RemoteCall for GetPeerLinkRequests<'_> {
-    type Return = tl::Decoded<enums::communities::PeerLinkRequests<'static>>;
-}
+tl::call! { GetPeerLinkRequests<'_>, calls::communities::CALLS[3], x, (&x.community, x.offset, x.limit), tl::Decoded<enums::communities::PeerLinkRequests<'static>> }
 
 /// `communities.toggleAllPeerLinkRequestApproval#bfe3dd3d flags:# reject:flags.0?true community:InputChannel = Bool;`
 #[repr(C)]
@@ -57,10 +45,7 @@ pub struct ToggleAllPeerLinkRequestApproval<'a> {
     pub reject: bool,
     pub community: enums::InputChannel<'a>,
 }
-tl::object! { ToggleAllPeerLinkRequestApproval<'_>, &calls::communities::TYPES[4], x, (tl::Word, x.reject, &x.community) }
-impl tl::RemoteCall for ToggleAllPeerLinkRequestApproval<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleAllPeerLinkRequestApproval<'_>, calls::communities::CALLS[4], x, (tl::Word, x.reject, &x.community), bool }
 
 /// `communities.toggleCommunityCollapsedInDialogs#d766e3ea flags:# collapsed:flags.0?true community:InputChannel = Updates;`
 #[repr(C)]
@@ -68,10 +53,7 @@ pub struct ToggleCommunityCollapsedInDialogs<'a> {
     pub collapsed: bool,
     pub community: enums::InputChannel<'a>,
 }
-tl::object! { ToggleCommunityCollapsedInDialogs<'_>, &calls::communities::TYPES[5], x, (tl::Word, x.collapsed, &x.community) }
-impl tl::RemoteCall for ToggleCommunityCollapsedInDialogs<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleCommunityCollapsedInDialogs<'_>, calls::communities::CALLS[5], x, (tl::Word, x.collapsed, &x.community), tl::Decoded<enums::Updates<'static>> }
 
 /// `communities.toggleParticipantBanned#9967ad0f flags:# unban:flags.0?true community:InputChannel participant:InputPeer = Bool;`
 #[repr(C)]
@@ -80,10 +62,7 @@ pub struct ToggleParticipantBanned<'a> {
     pub community: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::object! { ToggleParticipantBanned<'_>, &calls::communities::TYPES[6], x, (tl::Word, x.unban, &x.community, &x.participant) }
-impl tl::RemoteCall for ToggleParticipantBanned<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleParticipantBanned<'_>, calls::communities::CALLS[6], x, (tl::Word, x.unban, &x.community, &x.participant), bool }
 
 /// `communities.togglePeerLink#736dcfea flags:# visible:flags.0?true hidden:flags.1?true deleted:flags.2?true community:InputChannel peer:InputPeer = Bool;`
 #[repr(C)]
@@ -94,10 +73,7 @@ pub struct TogglePeerLink<'a> {
     pub community: enums::InputChannel<'a>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { TogglePeerLink<'_>, &calls::communities::TYPES[7], x, (tl::Word, x.visible, x.hidden, x.deleted, &x.community, &x.peer) }
-impl tl::RemoteCall for TogglePeerLink<'_> {
-    type Return = bool;
-}
+tl::call! { TogglePeerLink<'_>, calls::communities::CALLS[7], x, (tl::Word, x.visible, x.hidden, x.deleted, &x.community, &x.peer), bool }
 
 /// `communities.togglePeerLinkRequestApproval#8c8219a8 flags:# reject:flags.0?true community:InputChannel peer:InputPeer = Bool;`
 #[repr(C)]
@@ -106,7 +82,4 @@ pub struct TogglePeerLinkRequestApproval<'a> {
     pub community: enums::InputChannel<'a>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { TogglePeerLinkRequestApproval<'_>, &calls::communities::TYPES[8], x, (tl::Word, x.reject, &x.community, &x.peer) }
-impl tl::RemoteCall for TogglePeerLinkRequestApproval<'_> {
-    type Return = bool;
-}
+tl::call! { TogglePeerLinkRequestApproval<'_>, calls::communities::CALLS[8], x, (tl::Word, x.reject, &x.community, &x.peer), bool }

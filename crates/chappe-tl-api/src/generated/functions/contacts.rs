@@ -12,10 +12,7 @@ use super::super::{calls, enums};
 pub struct AcceptContact<'a> {
     pub id: enums::InputUser<'a>,
 }
-tl::object! { AcceptContact<'_>, &calls::contacts::TYPES[0], x, (&x.id,) }
-impl tl::RemoteCall for AcceptContact<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { AcceptContact<'_>, calls::contacts::CALLS[0], x, (&x.id,), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.addContact#d9ba2e54 flags:# add_phone_privacy_exception:flags.0?true id:InputUser first_name:string last_name:string phone:string note:flags.1?TextWithEntities = Updates;`
 #[repr(C)]
@@ -27,10 +24,7 @@ pub struct AddContact<'a> {
     pub phone: &'a str,
     pub note: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { AddContact<'_>, &calls::contacts::TYPES[1], x, (tl::Word, x.add_phone_privacy_exception, &x.id, x.first_name, x.last_name, x.phone, x.note) }
-impl tl::RemoteCall for AddContact<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { AddContact<'_>, calls::contacts::CALLS[1], x, (tl::Word, x.add_phone_privacy_exception, &x.id, x.first_name, x.last_name, x.phone, x.note), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.block#2e2e8734 flags:# my_stories_from:flags.0?true id:InputPeer = Bool;`
 #[repr(C)]
@@ -38,10 +32,7 @@ pub struct Block<'a> {
     pub my_stories_from: bool,
     pub id: enums::InputPeer<'a>,
 }
-tl::object! { Block<'_>, &calls::contacts::TYPES[2], x, (tl::Word, x.my_stories_from, &x.id) }
-impl tl::RemoteCall for Block<'_> {
-    type Return = bool;
-}
+tl::call! { Block<'_>, calls::contacts::CALLS[2], x, (tl::Word, x.my_stories_from, &x.id), bool }
 
 /// `contacts.blockFromReplies#29a8962c flags:# delete_message:flags.0?true delete_history:flags.1?true report_spam:flags.2?true msg_id:int = Updates;`
 #[repr(C)]
@@ -51,56 +42,38 @@ pub struct BlockFromReplies {
     pub report_spam: bool,
     pub msg_id: i32,
 }
-tl::object! { BlockFromReplies, &calls::contacts::TYPES[3], x, (tl::Word, x.delete_message, x.delete_history, x.report_spam, x.msg_id) }
-impl tl::RemoteCall for BlockFromReplies {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { BlockFromReplies, calls::contacts::CALLS[3], x, (tl::Word, x.delete_message, x.delete_history, x.report_spam, x.msg_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.deleteByPhones#1013fd9e phones:Vector<string> = Bool;`
 #[repr(C)]
 pub struct DeleteByPhones<'a> {
     pub phones: &'a [&'a str],
 }
-tl::object! { DeleteByPhones<'_>, &calls::contacts::TYPES[4], x, (x.phones,) }
-impl tl::RemoteCall for DeleteByPhones<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteByPhones<'_>, calls::contacts::CALLS[4], x, (x.phones,), bool }
 
 /// `contacts.deleteContacts#096a0e00 id:Vector<InputUser> = Updates;`
 #[repr(C)]
 pub struct DeleteContacts<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
-tl::object! { DeleteContacts<'_>, &calls::contacts::TYPES[5], x, (x.id,) }
-impl tl::RemoteCall for DeleteContacts<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeleteContacts<'_>, calls::contacts::CALLS[5], x, (x.id,), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.editCloseFriends#ba6705f0 id:Vector<long> = Bool;`
 #[repr(C)]
 pub struct EditCloseFriends<'a> {
     pub id: &'a [i64],
 }
-tl::object! { EditCloseFriends<'_>, &calls::contacts::TYPES[6], x, (x.id,) }
-impl tl::RemoteCall for EditCloseFriends<'_> {
-    type Return = bool;
-}
+tl::call! { EditCloseFriends<'_>, calls::contacts::CALLS[6], x, (x.id,), bool }
 
 /// `contacts.exportContactToken#f8654027 = ExportedContactToken;`
 #[repr(C)]
 pub struct ExportContactToken {}
-tl::object! { ExportContactToken, &calls::contacts::TYPES[7], x, () }
-impl tl::RemoteCall for ExportContactToken {
-    type Return = tl::Decoded<enums::ExportedContactToken<'static>>;
-}
+tl::call! { ExportContactToken, calls::contacts::CALLS[7], x, (), tl::Decoded<enums::ExportedContactToken<'static>> }
 
 /// `contacts.getBirthdays#daeda864 = contacts.ContactBirthdays;`
 #[repr(C)]
 pub struct GetBirthdays {}
-tl::object! { GetBirthdays, &calls::contacts::TYPES[8], x, () }
-impl tl::RemoteCall for GetBirthdays {
-    type Return = tl::Decoded<enums::contacts::ContactBirthdays<'static>>;
-}
+tl::call! { GetBirthdays, calls::contacts::CALLS[8], x, (), tl::Decoded<enums::contacts::ContactBirthdays<'static>> }
 
 /// `contacts.getBlocked#9a868f80 flags:# my_stories_from:flags.0?true offset:int limit:int = contacts.Blocked;`
 #[repr(C)]
@@ -109,30 +82,21 @@ pub struct GetBlocked {
     pub offset: i32,
     pub limit: i32,
 }
-tl::object! { GetBlocked, &calls::contacts::TYPES[9], x, (tl::Word, x.my_stories_from, x.offset, x.limit) }
-impl tl::RemoteCall for GetBlocked {
-    type Return = tl::Decoded<enums::contacts::Blocked<'static>>;
-}
+tl::call! { GetBlocked, calls::contacts::CALLS[9], x, (tl::Word, x.my_stories_from, x.offset, x.limit), tl::Decoded<enums::contacts::Blocked<'static>> }
 
 /// `contacts.getContactIDs#7adc669d hash:long = Vector<int>;`
 #[repr(C)]
 pub struct GetContactIds {
     pub hash: i64,
 }
-tl::object! { GetContactIds, &calls::contacts::TYPES[10], x, (x.hash,) }
-impl tl::RemoteCall for GetContactIds {
-    type Return = tl::Vec<i32>;
-}
+tl::call! { GetContactIds, calls::contacts::CALLS[10], x, (x.hash,), tl::Vec<i32> }
 
 /// `contacts.getContacts#5dd69e12 hash:long = contacts.Contacts;`
 #[repr(C)]
 pub struct GetContacts {
     pub hash: i64,
 }
-tl::object! { GetContacts, &calls::contacts::TYPES[11], x, (x.hash,) }
-impl tl::RemoteCall for GetContacts {
-    type Return = tl::Decoded<enums::contacts::Contacts<'static>>;
-}
+tl::call! { GetContacts, calls::contacts::CALLS[11], x, (x.hash,), tl::Decoded<enums::contacts::Contacts<'static>> }
 
 /// `contacts.getLocated#d348bc44 flags:# background:flags.1?true geo_point:InputGeoPoint self_expires:flags.0?int = Updates;`
 #[repr(C)]
@@ -141,36 +105,24 @@ pub struct GetLocated {
     pub geo_point: enums::InputGeoPoint,
     pub self_expires: Option<i32>,
 }
-tl::object! { GetLocated, &calls::contacts::TYPES[12], x, (tl::Word, x.background, &x.geo_point, x.self_expires) }
-impl tl::RemoteCall for GetLocated {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { GetLocated, calls::contacts::CALLS[12], x, (tl::Word, x.background, &x.geo_point, x.self_expires), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.getSaved#82f1e39f = Vector<SavedContact>;`
 #[repr(C)]
 pub struct GetSaved {}
-tl::object! { GetSaved, &calls::contacts::TYPES[13], x, () }
-impl tl::RemoteCall for GetSaved {
-    type Return = tl::Decoded<&'static [enums::SavedContact<'static>]>;
-}
+tl::call! { GetSaved, calls::contacts::CALLS[13], x, (), tl::Decoded<&'static [enums::SavedContact<'static>]> }
 
 /// `contacts.getSponsoredPeers#b6c8c393 q:string = contacts.SponsoredPeers;`
 #[repr(C)]
 pub struct GetSponsoredPeers<'a> {
     pub q: &'a str,
 }
-tl::object! { GetSponsoredPeers<'_>, &calls::contacts::TYPES[14], x, (x.q,) }
-impl tl::RemoteCall for GetSponsoredPeers<'_> {
-    type Return = tl::Decoded<enums::contacts::SponsoredPeers<'static>>;
-}
+tl::call! { GetSponsoredPeers<'_>, calls::contacts::CALLS[14], x, (x.q,), tl::Decoded<enums::contacts::SponsoredPeers<'static>> }
 
 /// `contacts.getStatuses#c4a353ee = Vector<ContactStatus>;`
 #[repr(C)]
 pub struct GetStatuses {}
-tl::object! { GetStatuses, &calls::contacts::TYPES[15], x, () }
-impl tl::RemoteCall for GetStatuses {
-    type Return = tl::Decoded<&'static [enums::ContactStatus]>;
-}
+tl::call! { GetStatuses, calls::contacts::CALLS[15], x, (), tl::Decoded<&'static [enums::ContactStatus]> }
 
 /// `contacts.getTopPeers#973478b6 flags:# correspondents:flags.0?true bots_pm:flags.1?true bots_inline:flags.2?true phone_calls:flags.3?true forward_users:flags.4?true forward_chats:flags.5?true groups:flags.10?true channels:flags.15?true bots_app:flags.16?true bots_guestchat:flags.17?true offset:int limit:int hash:long = contacts.TopPeers;`
 #[repr(C)]
@@ -189,38 +141,26 @@ pub struct GetTopPeers {
     pub limit: i32,
     pub hash: i64,
 }
-tl::object! { GetTopPeers, &calls::contacts::TYPES[16], x, tl::And((tl::Word, x.correspondents, x.bots_pm, x.bots_inline, x.phone_calls, x.forward_users, x.forward_chats, x.groups, x.channels, x.bots_app, x.bots_guestchat, x.offset), (x.limit, x.hash)) }
-impl tl::RemoteCall for GetTopPeers {
-    type Return = tl::Decoded<enums::contacts::TopPeers<'static>>;
-}
+tl::call! { GetTopPeers, calls::contacts::CALLS[16], x, tl::And((tl::Word, x.correspondents, x.bots_pm, x.bots_inline, x.phone_calls, x.forward_users, x.forward_chats, x.groups, x.channels, x.bots_app, x.bots_guestchat, x.offset), (x.limit, x.hash)), tl::Decoded<enums::contacts::TopPeers<'static>> }
 
 /// `contacts.importContactToken#13005788 token:string = User;`
 #[repr(C)]
 pub struct ImportContactToken<'a> {
     pub token: &'a str,
 }
-tl::object! { ImportContactToken<'_>, &calls::contacts::TYPES[17], x, (x.token,) }
-impl tl::RemoteCall for ImportContactToken<'_> {
-    type Return = tl::Decoded<enums::User<'static>>;
-}
+tl::call! { ImportContactToken<'_>, calls::contacts::CALLS[17], x, (x.token,), tl::Decoded<enums::User<'static>> }
 
 /// `contacts.importContacts#2c800be5 contacts:Vector<InputContact> = contacts.ImportedContacts;`
 #[repr(C)]
 pub struct ImportContacts<'a> {
     pub contacts: &'a [enums::InputContact<'a>],
 }
-tl::object! { ImportContacts<'_>, &calls::contacts::TYPES[18], x, (x.contacts,) }
-impl tl::RemoteCall for ImportContacts<'_> {
-    type Return = tl::Decoded<enums::contacts::ImportedContacts<'static>>;
-}
+tl::call! { ImportContacts<'_>, calls::contacts::CALLS[18], x, (x.contacts,), tl::Decoded<enums::contacts::ImportedContacts<'static>> }
 
 /// `contacts.resetSaved#879537f1 = Bool;`
 #[repr(C)]
 pub struct ResetSaved {}
-tl::object! { ResetSaved, &calls::contacts::TYPES[19], x, () }
-impl tl::RemoteCall for ResetSaved {
-    type Return = bool;
-}
+tl::call! { ResetSaved, calls::contacts::CALLS[19], x, (), bool }
 
 /// `contacts.resetTopPeerRating#1ae373ac category:TopPeerCategory peer:InputPeer = Bool;`
 #[repr(C)]
@@ -228,20 +168,14 @@ pub struct ResetTopPeerRating<'a> {
     pub category: enums::TopPeerCategory,
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { ResetTopPeerRating<'_>, &calls::contacts::TYPES[20], x, (&x.category, &x.peer) }
-impl tl::RemoteCall for ResetTopPeerRating<'_> {
-    type Return = bool;
-}
+tl::call! { ResetTopPeerRating<'_>, calls::contacts::CALLS[20], x, (&x.category, &x.peer), bool }
 
 /// `contacts.resolvePhone#8af94344 phone:string = contacts.ResolvedPeer;`
 #[repr(C)]
 pub struct ResolvePhone<'a> {
     pub phone: &'a str,
 }
-tl::object! { ResolvePhone<'_>, &calls::contacts::TYPES[21], x, (x.phone,) }
-impl tl::RemoteCall for ResolvePhone<'_> {
-    type Return = tl::Decoded<enums::contacts::ResolvedPeer<'static>>;
-}
+tl::call! { ResolvePhone<'_>, calls::contacts::CALLS[21], x, (x.phone,), tl::Decoded<enums::contacts::ResolvedPeer<'static>> }
 
 /// `contacts.resolveUsername#725afbbc flags:# username:string referer:flags.0?string = contacts.ResolvedPeer;`
 #[repr(C)]
@@ -249,10 +183,7 @@ pub struct ResolveUsername<'a> {
     pub username: &'a str,
     pub referer: Option<&'a str>,
 }
-tl::object! { ResolveUsername<'_>, &calls::contacts::TYPES[22], x, (tl::Word, x.username, x.referer) }
-impl tl::RemoteCall for ResolveUsername<'_> {
-    type Return = tl::Decoded<enums::contacts::ResolvedPeer<'static>>;
-}
+tl::call! { ResolveUsername<'_>, calls::contacts::CALLS[22], x, (tl::Word, x.username, x.referer), tl::Decoded<enums::contacts::ResolvedPeer<'static>> }
 
 /// `contacts.search#05f58d0f flags:# broadcasts:flags.0?true bots:flags.1?true q:string limit:int = contacts.Found;`
 #[repr(C)]
@@ -262,10 +193,7 @@ pub struct Search<'a> {
     pub q: &'a str,
     pub limit: i32,
 }
-tl::object! { Search<'_>, &calls::contacts::TYPES[23], x, (tl::Word, x.broadcasts, x.bots, x.q, x.limit) }
-impl tl::RemoteCall for Search<'_> {
-    type Return = tl::Decoded<enums::contacts::Found<'static>>;
-}
+tl::call! { Search<'_>, calls::contacts::CALLS[23], x, (tl::Word, x.broadcasts, x.bots, x.q, x.limit), tl::Decoded<enums::contacts::Found<'static>> }
 
 /// `contacts.setBlocked#94c65c76 flags:# my_stories_from:flags.0?true id:Vector<InputPeer> limit:int = Bool;`
 #[repr(C)]
@@ -274,20 +202,14 @@ pub struct SetBlocked<'a> {
     pub id: &'a [enums::InputPeer<'a>],
     pub limit: i32,
 }
-tl::object! { SetBlocked<'_>, &calls::contacts::TYPES[24], x, (tl::Word, x.my_stories_from, x.id, x.limit) }
-impl tl::RemoteCall for SetBlocked<'_> {
-    type Return = bool;
-}
+tl::call! { SetBlocked<'_>, calls::contacts::CALLS[24], x, (tl::Word, x.my_stories_from, x.id, x.limit), bool }
 
 /// `contacts.toggleTopPeers#8514bdda enabled:Bool = Bool;`
 #[repr(C)]
 pub struct ToggleTopPeers {
     pub enabled: bool,
 }
-tl::object! { ToggleTopPeers, &calls::contacts::TYPES[25], x, (x.enabled,) }
-impl tl::RemoteCall for ToggleTopPeers {
-    type Return = bool;
-}
+tl::call! { ToggleTopPeers, calls::contacts::CALLS[25], x, (x.enabled,), bool }
 
 /// `contacts.unblock#b550d328 flags:# my_stories_from:flags.0?true id:InputPeer = Bool;`
 #[repr(C)]
@@ -295,10 +217,7 @@ pub struct Unblock<'a> {
     pub my_stories_from: bool,
     pub id: enums::InputPeer<'a>,
 }
-tl::object! { Unblock<'_>, &calls::contacts::TYPES[26], x, (tl::Word, x.my_stories_from, &x.id) }
-impl tl::RemoteCall for Unblock<'_> {
-    type Return = bool;
-}
+tl::call! { Unblock<'_>, calls::contacts::CALLS[26], x, (tl::Word, x.my_stories_from, &x.id), bool }
 
 /// `contacts.updateContactNote#139f63fb id:InputUser note:TextWithEntities = Bool;`
 #[repr(C)]
@@ -306,7 +225,4 @@ pub struct UpdateContactNote<'a> {
     pub id: enums::InputUser<'a>,
     pub note: enums::TextWithEntities<'a>,
 }
-tl::object! { UpdateContactNote<'_>, &calls::contacts::TYPES[27], x, (&x.id, &x.note) }
-impl tl::RemoteCall for UpdateContactNote<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateContactNote<'_>, calls::contacts::CALLS[27], x, (&x.id, &x.note), bool }

@@ -12,10 +12,7 @@ use super::super::{calls, enums};
 pub struct DeleteAllWelcomeMessages<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { DeleteAllWelcomeMessages<'_>, &calls::ephemeral::TYPES[0], x, (&x.peer,) }
-impl tl::RemoteCall for DeleteAllWelcomeMessages<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteAllWelcomeMessages<'_>, calls::ephemeral::CALLS[0], x, (&x.peer,), bool }
 
 /// `ephemeral.deleteMessage#92f6e797 flags:# peer:flags.0?InputPeer receiver_id:InputUser id:int = Bool;`
 #[repr(C)]
@@ -24,10 +21,7 @@ pub struct DeleteMessage<'a> {
     pub receiver_id: enums::InputUser<'a>,
     pub id: i32,
 }
-tl::object! { DeleteMessage<'_>, &calls::ephemeral::TYPES[1], x, (tl::Word, x.peer, &x.receiver_id, x.id) }
-impl tl::RemoteCall for DeleteMessage<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteMessage<'_>, calls::ephemeral::CALLS[1], x, (tl::Word, x.peer, &x.receiver_id, x.id), bool }
 
 /// `ephemeral.deleteWelcomeMessage#e882a9e1 peer:InputPeer id:int = Bool;`
 #[repr(C)]
@@ -35,10 +29,7 @@ pub struct DeleteWelcomeMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::object! { DeleteWelcomeMessage<'_>, &calls::ephemeral::TYPES[2], x, (&x.peer, x.id) }
-impl tl::RemoteCall for DeleteWelcomeMessage<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteWelcomeMessage<'_>, calls::ephemeral::CALLS[2], x, (&x.peer, x.id), bool }
 
 /// `ephemeral.editMessage#cf9c725b flags:# invert_media:flags.5?true welcome:flags.6?true peer:flags.7?InputPeer receiver_id:InputUser id:int message:flags.0?string media:flags.3?InputMedia entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup rich_message:flags.4?InputRichMessage = Updates;`
 #[repr(C)]
@@ -54,10 +45,7 @@ pub struct EditMessage<'a> {
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-tl::object! { EditMessage<'_>, &calls::ephemeral::TYPES[3], x, (tl::Word, x.invert_media, x.welcome, x.peer, &x.receiver_id, x.id, x.message, x.media, x.entities, x.reply_markup, x.rich_message) }
-impl tl::RemoteCall for EditMessage<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditMessage<'_>, calls::ephemeral::CALLS[3], x, (tl::Word, x.invert_media, x.welcome, x.peer, &x.receiver_id, x.id, x.message, x.media, x.entities, x.reply_markup, x.rich_message), tl::Decoded<enums::Updates<'static>> }
 
 /// `ephemeral.getCallbackAnswer#3fa464c8 flags:# peer:InputPeer id:int data:flags.1?bytes = messages.BotCallbackAnswer;`
 #[repr(C)]
@@ -66,10 +54,7 @@ pub struct GetCallbackAnswer<'a> {
     pub id: i32,
     pub data: Option<&'a [u8]>,
 }
-tl::object! { GetCallbackAnswer<'_>, &calls::ephemeral::TYPES[4], x, (tl::Word, &x.peer, x.id, x.data) }
-impl tl::RemoteCall for GetCallbackAnswer<'_> {
-    type Return = tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
-}
+tl::call! { GetCallbackAnswer<'_>, calls::ephemeral::CALLS[4], x, (tl::Word, &x.peer, x.id, x.data), tl::Decoded<enums::messages::BotCallbackAnswer<'static>> }
 
 /// `ephemeral.getWelcomeMessages#db9ac18d peer:InputPeer hash:long = ephemeral.WelcomeMessages;`
 #[repr(C)]
@@ -77,10 +62,7 @@ pub struct GetWelcomeMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-tl::object! { GetWelcomeMessages<'_>, &calls::ephemeral::TYPES[5], x, (&x.peer, x.hash) }
-impl tl::RemoteCall for GetWelcomeMessages<'_> {
-    type Return = tl::Decoded<enums::ephemeral::WelcomeMessages<'static>>;
-}
+tl::call! { GetWelcomeMessages<'_>, calls::ephemeral::CALLS[5], x, (&x.peer, x.hash), tl::Decoded<enums::ephemeral::WelcomeMessages<'static>> }
 
 /// `ephemeral.reportMessage#8704f2bf peer:InputPeer id:int option:bytes message:string = ReportResult;`
 #[repr(C)]
@@ -90,10 +72,7 @@ pub struct ReportMessage<'a> {
     pub option: &'a [u8],
     pub message: &'a str,
 }
-tl::object! { ReportMessage<'_>, &calls::ephemeral::TYPES[6], x, (&x.peer, x.id, x.option, x.message) }
-impl tl::RemoteCall for ReportMessage<'_> {
-    type Return = tl::Decoded<enums::ReportResult<'static>>;
-}
+tl::call! { ReportMessage<'_>, calls::ephemeral::CALLS[6], x, (&x.peer, x.id, x.option, x.message), tl::Decoded<enums::ReportResult<'static>> }
 
 /// `ephemeral.sendMessage#ba8d5f35 flags:# invert_media:flags.6?true welcome:flags.7?true anchor:flags.9?true noforwards:flags.10?true peer:flags.8?InputPeer receiver_id:InputUser query_id:flags.0?long message:string entities:flags.1?Vector<MessageEntity> media:flags.2?InputMedia reply_markup:flags.3?ReplyMarkup rich_message:flags.4?InputRichMessage random_id:long reply_to:flags.5?InputReplyTo = Updates;`
 #[repr(C)]
@@ -113,7 +92,4 @@ pub struct SendMessage<'a> {
     pub random_id: i64,
     pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
 }
-tl::object! { SendMessage<'_>, &calls::ephemeral::TYPES[7], x, tl::And((tl::Word, x.invert_media, x.welcome, x.anchor, x.noforwards, x.peer, &x.receiver_id, x.query_id, x.message, x.entities, x.media, x.reply_markup), (x.rich_message, x.random_id, x.reply_to)) }
-impl tl::RemoteCall for SendMessage<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendMessage<'_>, calls::ephemeral::CALLS[7], x, tl::And((tl::Word, x.invert_media, x.welcome, x.anchor, x.noforwards, x.peer, &x.receiver_id, x.query_id, x.message, x.entities, x.media, x.reply_markup), (x.rich_message, x.random_id, x.reply_to)), tl::Decoded<enums::Updates<'static>> }

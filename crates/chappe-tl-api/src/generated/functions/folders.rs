@@ -12,7 +12,4 @@ use super::super::{calls, enums};
 pub struct EditPeerFolders<'a> {
     pub folder_peers: &'a [enums::InputFolderPeer<'a>],
 }
-tl::object! { EditPeerFolders<'_>, &calls::folders::TYPES[0], x, (x.folder_peers,) }
-impl tl::RemoteCall for EditPeerFolders<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditPeerFolders<'_>, calls::folders::CALLS[0], x, (x.folder_peers,), tl::Decoded<enums::Updates<'static>> }

@@ -12,7 +12,4 @@ use super::super::{calls, enums};
 pub struct GetCollectibleInfo<'a> {
     pub collectible: enums::InputCollectible<'a>,
 }
-tl::object! { GetCollectibleInfo<'_>, &calls::fragment::TYPES[0], x, (&x.collectible,) }
-impl tl::RemoteCall for GetCollectibleInfo<'_> {
-    type Return = tl::Decoded<enums::fragment::CollectibleInfo<'static>>;
-}
+tl::call! { GetCollectibleInfo<'_>, calls::fragment::CALLS[0], x, (&x.collectible,), tl::Decoded<enums::fragment::CollectibleInfo<'static>> }

@@ -12,10 +12,7 @@ use super::super::{calls, enums};
 pub struct AcceptTermsOfService<'a> {
     pub id: enums::DataJson<'a>,
 }
-tl::object! { AcceptTermsOfService<'_>, &calls::help::TYPES[0], x, (&x.id,) }
-impl tl::RemoteCall for AcceptTermsOfService<'_> {
-    type Return = bool;
-}
+tl::call! { AcceptTermsOfService<'_>, calls::help::CALLS[0], x, (&x.id,), bool }
 
 /// `help.dismissSuggestion#f50dbaa1 peer:InputPeer suggestion:string = Bool;`
 #[repr(C)]
@@ -23,10 +20,7 @@ pub struct DismissSuggestion<'a> {
     pub peer: enums::InputPeer<'a>,
     pub suggestion: &'a str,
 }
-tl::object! { DismissSuggestion<'_>, &calls::help::TYPES[1], x, (&x.peer, x.suggestion) }
-impl tl::RemoteCall for DismissSuggestion<'_> {
-    type Return = bool;
-}
+tl::call! { DismissSuggestion<'_>, calls::help::CALLS[1], x, (&x.peer, x.suggestion), bool }
 
 /// `help.editUserInfo#66b91b70 user_id:InputUser message:string entities:Vector<MessageEntity> = help.UserInfo;`
 #[repr(C)]
@@ -35,46 +29,31 @@ pub struct EditUserInfo<'a> {
     pub message: &'a str,
     pub entities: &'a [enums::MessageEntity<'a>],
 }
-tl::object! { EditUserInfo<'_>, &calls::help::TYPES[2], x, (&x.user_id, x.message, x.entities) }
-impl tl::RemoteCall for EditUserInfo<'_> {
-    type Return = tl::Decoded<enums::help::UserInfo<'static>>;
-}
+tl::call! { EditUserInfo<'_>, calls::help::CALLS[2], x, (&x.user_id, x.message, x.entities), tl::Decoded<enums::help::UserInfo<'static>> }
 
 /// `help.getAppConfig#61e3f854 hash:int = help.AppConfig;`
 #[repr(C)]
 pub struct GetAppConfig {
     pub hash: i32,
 }
-tl::object! { GetAppConfig, &calls::help::TYPES[3], x, (x.hash,) }
-impl tl::RemoteCall for GetAppConfig {
-    type Return = tl::Decoded<enums::help::AppConfig<'static>>;
-}
+tl::call! { GetAppConfig, calls::help::CALLS[3], x, (x.hash,), tl::Decoded<enums::help::AppConfig<'static>> }
 
 /// `help.getAppUpdate#522d5a7d source:string = help.AppUpdate;`
 #[repr(C)]
 pub struct GetAppUpdate<'a> {
     pub source: &'a str,
 }
-tl::object! { GetAppUpdate<'_>, &calls::help::TYPES[4], x, (x.source,) }
-impl tl::RemoteCall for GetAppUpdate<'_> {
-    type Return = tl::Decoded<enums::help::AppUpdate<'static>>;
-}
+tl::call! { GetAppUpdate<'_>, calls::help::CALLS[4], x, (x.source,), tl::Decoded<enums::help::AppUpdate<'static>> }
 
 /// `help.getCdnConfig#52029342 = CdnConfig;`
 #[repr(C)]
 pub struct GetCdnConfig {}
-tl::object! { GetCdnConfig, &calls::help::TYPES[5], x, () }
-impl tl::RemoteCall for GetCdnConfig {
-    type Return = tl::Decoded<enums::CdnConfig<'static>>;
-}
+tl::call! { GetCdnConfig, calls::help::CALLS[5], x, (), tl::Decoded<enums::CdnConfig<'static>> }
 
 /// `help.getConfig#c4f9186b = Config;`
 #[repr(C)]
 pub struct GetConfig {}
-tl::object! { GetConfig, &calls::help::TYPES[6], x, () }
-impl tl::RemoteCall for GetConfig {
-    type Return = tl::Decoded<enums::Config<'static>>;
-}
+tl::call! { GetConfig, calls::help::CALLS[6], x, (), tl::Decoded<enums::Config<'static>> }
 
 /// `help.getCountriesList#735787a8 lang_code:string hash:int = help.CountriesList;`
 #[repr(C)]
@@ -82,156 +61,105 @@ pub struct GetCountriesList<'a> {
     pub lang_code: &'a str,
     pub hash: i32,
 }
-tl::object! { GetCountriesList<'_>, &calls::help::TYPES[7], x, (x.lang_code, x.hash) }
-impl tl::RemoteCall for GetCountriesList<'_> {
-    type Return = tl::Decoded<enums::help::CountriesList<'static>>;
-}
+tl::call! { GetCountriesList<'_>, calls::help::CALLS[7], x, (x.lang_code, x.hash), tl::Decoded<enums::help::CountriesList<'static>> }
 
 /// `help.getDeepLinkInfo#3fedc75f path:string = help.DeepLinkInfo;`
 #[repr(C)]
 pub struct GetDeepLinkInfo<'a> {
     pub path: &'a str,
 }
-tl::object! { GetDeepLinkInfo<'_>, &calls::help::TYPES[8], x, (x.path,) }
-impl tl::RemoteCall for GetDeepLinkInfo<'_> {
-    type Return = tl::Decoded<enums::help::DeepLinkInfo<'static>>;
-}
+tl::call! { GetDeepLinkInfo<'_>, calls::help::CALLS[8], x, (x.path,), tl::Decoded<enums::help::DeepLinkInfo<'static>> }
 
 /// `help.getInviteText#4d392343 = help.InviteText;`
 #[repr(C)]
 pub struct GetInviteText {}
-tl::object! { GetInviteText, &calls::help::TYPES[9], x, () }
-impl tl::RemoteCall for GetInviteText {
-    type Return = tl::Decoded<enums::help::InviteText<'static>>;
-}
+tl::call! { GetInviteText, calls::help::CALLS[9], x, (), tl::Decoded<enums::help::InviteText<'static>> }
 
 /// `help.getNearestDc#1fb33026 = NearestDc;`
 #[repr(C)]
 pub struct GetNearestDc {}
-tl::object! { GetNearestDc, &calls::help::TYPES[10], x, () }
-impl tl::RemoteCall for GetNearestDc {
-    type Return = tl::Decoded<enums::NearestDc<'static>>;
-}
+tl::call! { GetNearestDc, calls::help::CALLS[10], x, (), tl::Decoded<enums::NearestDc<'static>> }
 
 /// `help.getPassportConfig#c661ad08 hash:int = help.PassportConfig;`
 #[repr(C)]
 pub struct GetPassportConfig {
     pub hash: i32,
 }
-tl::object! { GetPassportConfig, &calls::help::TYPES[11], x, (x.hash,) }
-impl tl::RemoteCall for GetPassportConfig {
-    type Return = tl::Decoded<enums::help::PassportConfig<'static>>;
-}
+tl::call! { GetPassportConfig, calls::help::CALLS[11], x, (x.hash,), tl::Decoded<enums::help::PassportConfig<'static>> }
 
 /// `help.getPeerColors#da80f42f hash:int = help.PeerColors;`
 #[repr(C)]
 pub struct GetPeerColors {
     pub hash: i32,
 }
-tl::object! { GetPeerColors, &calls::help::TYPES[12], x, (x.hash,) }
-impl tl::RemoteCall for GetPeerColors {
-    type Return = tl::Decoded<enums::help::PeerColors<'static>>;
-}
+tl::call! { GetPeerColors, calls::help::CALLS[12], x, (x.hash,), tl::Decoded<enums::help::PeerColors<'static>> }
 
 /// `help.getPeerProfileColors#abcfa9fd hash:int = help.PeerColors;`
 #[repr(C)]
 pub struct GetPeerProfileColors {
     pub hash: i32,
 }
-tl::object! { GetPeerProfileColors, &calls::help::TYPES[13], x, (x.hash,) }
-impl tl::RemoteCall for GetPeerProfileColors {
-    type Return = tl::Decoded<enums::help::PeerColors<'static>>;
-}
+tl::call! { GetPeerProfileColors, calls::help::CALLS[13], x, (x.hash,), tl::Decoded<enums::help::PeerColors<'static>> }
 
 /// `help.getPremiumPromo#b81b93d4 = help.PremiumPromo;`
 #[repr(C)]
 pub struct GetPremiumPromo {}
-tl::object! { GetPremiumPromo, &calls::help::TYPES[14], x, () }
-impl tl::RemoteCall for GetPremiumPromo {
-    type Return = tl::Decoded<enums::help::PremiumPromo<'static>>;
-}
+tl::call! { GetPremiumPromo, calls::help::CALLS[14], x, (), tl::Decoded<enums::help::PremiumPromo<'static>> }
 
 /// `help.getPromoData#c0977421 = help.PromoData;`
 #[repr(C)]
 pub struct GetPromoData {}
-tl::object! { GetPromoData, &calls::help::TYPES[15], x, () }
-impl tl::RemoteCall for GetPromoData {
-    type Return = tl::Decoded<enums::help::PromoData<'static>>;
-}
+tl::call! { GetPromoData, calls::help::CALLS[15], x, (), tl::Decoded<enums::help::PromoData<'static>> }
 
 /// `help.getRecentMeUrls#3dc0f114 referer:string = help.RecentMeUrls;`
 #[repr(C)]
 pub struct GetRecentMeUrls<'a> {
     pub referer: &'a str,
 }
-tl::object! { GetRecentMeUrls<'_>, &calls::help::TYPES[16], x, (x.referer,) }
-impl tl::RemoteCall for GetRecentMeUrls<'_> {
-    type Return = tl::Decoded<enums::help::RecentMeUrls<'static>>;
-}
+tl::call! { GetRecentMeUrls<'_>, calls::help::CALLS[16], x, (x.referer,), tl::Decoded<enums::help::RecentMeUrls<'static>> }
 
 /// `help.getSupport#9cdf08cd = help.Support;`
 #[repr(C)]
 pub struct GetSupport {}
-tl::object! { GetSupport, &calls::help::TYPES[17], x, () }
-impl tl::RemoteCall for GetSupport {
-    type Return = tl::Decoded<enums::help::Support<'static>>;
-}
+tl::call! { GetSupport, calls::help::CALLS[17], x, (), tl::Decoded<enums::help::Support<'static>> }
 
 /// `help.getSupportName#d360e72c = help.SupportName;`
 #[repr(C)]
 pub struct GetSupportName {}
-tl::object! { GetSupportName, &calls::help::TYPES[18], x, () }
-impl tl::RemoteCall for GetSupportName {
-    type Return = tl::Decoded<enums::help::SupportName<'static>>;
-}
+tl::call! { GetSupportName, calls::help::CALLS[18], x, (), tl::Decoded<enums::help::SupportName<'static>> }
 
 /// `help.getTermsOfServiceUpdate#2ca51fd1 = help.TermsOfServiceUpdate;`
 #[repr(C)]
 pub struct GetTermsOfServiceUpdate {}
-tl::object! { GetTermsOfServiceUpdate, &calls::help::TYPES[19], x, () }
-impl tl::RemoteCall for GetTermsOfServiceUpdate {
-    type Return = tl::Decoded<enums::help::TermsOfServiceUpdate<'static>>;
-}
+tl::call! { GetTermsOfServiceUpdate, calls::help::CALLS[19], x, (), tl::Decoded<enums::help::TermsOfServiceUpdate<'static>> }
 
 /// `help.getTimezonesList#49b30240 hash:int = help.TimezonesList;`
 #[repr(C)]
 pub struct GetTimezonesList {
     pub hash: i32,
 }
-tl::object! { GetTimezonesList, &calls::help::TYPES[20], x, (x.hash,) }
-impl tl::RemoteCall for GetTimezonesList {
-    type Return = tl::Decoded<enums::help::TimezonesList<'static>>;
-}
+tl::call! { GetTimezonesList, calls::help::CALLS[20], x, (x.hash,), tl::Decoded<enums::help::TimezonesList<'static>> }
 
 /// `help.getUserInfo#038a08d3 user_id:InputUser = help.UserInfo;`
 #[repr(C)]
 pub struct GetUserInfo<'a> {
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { GetUserInfo<'_>, &calls::help::TYPES[21], x, (&x.user_id,) }
-impl tl::RemoteCall for GetUserInfo<'_> {
-    type Return = tl::Decoded<enums::help::UserInfo<'static>>;
-}
+tl::call! { GetUserInfo<'_>, calls::help::CALLS[21], x, (&x.user_id,), tl::Decoded<enums::help::UserInfo<'static>> }
 
 /// `help.hidePromoData#1e251c95 peer:InputPeer = Bool;`
 #[repr(C)]
 pub struct HidePromoData<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { HidePromoData<'_>, &calls::help::TYPES[22], x, (&x.peer,) }
-impl tl::RemoteCall for HidePromoData<'_> {
-    type Return = bool;
-}
+tl::call! { HidePromoData<'_>, calls::help::CALLS[22], x, (&x.peer,), bool }
 
 /// `help.saveAppLog#6f02f748 events:Vector<InputAppEvent> = Bool;`
 #[repr(C)]
 pub struct SaveAppLog<'a> {
     pub events: &'a [enums::InputAppEvent<'a>],
 }
-tl::object! { SaveAppLog<'_>, &calls::help::TYPES[23], x, (x.events,) }
-impl tl::RemoteCall for SaveAppLog<'_> {
-    type Return = bool;
-}
+tl::call! { SaveAppLog<'_>, calls::help::CALLS[23], x, (x.events,), bool }
 
 /// `help.setBotUpdatesStatus#ec22cfcd pending_updates_count:int message:string = Bool;`
 #[repr(C)]
@@ -239,7 +167,4 @@ pub struct SetBotUpdatesStatus<'a> {
     pub pending_updates_count: i32,
     pub message: &'a str,
 }
-tl::object! { SetBotUpdatesStatus<'_>, &calls::help::TYPES[24], x, (x.pending_updates_count, x.message) }
-impl tl::RemoteCall for SetBotUpdatesStatus<'_> {
-    type Return = bool;
-}
+tl::call! { SetBotUpdatesStatus<'_>, calls::help::CALLS[24], x, (x.pending_updates_count, x.message), bool }

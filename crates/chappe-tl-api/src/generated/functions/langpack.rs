@@ -14,10 +14,7 @@ pub struct GetDifference<'a> {
     pub lang_code: &'a str,
     pub from_version: i32,
 }
-tl::object! { GetDifference<'_>, &calls::langpack::TYPES[0], x, (x.lang_pack, x.lang_code, x.from_version) }
-impl tl::RemoteCall for GetDifference<'_> {
-    type Return = tl::Decoded<enums::LangPackDifference<'static>>;
-}
+tl::call! { GetDifference<'_>, calls::langpack::CALLS[0], x, (x.lang_pack, x.lang_code, x.from_version), tl::Decoded<enums::LangPackDifference<'static>> }
 
 /// `langpack.getLangPack#f2f2330a lang_pack:string lang_code:string = LangPackDifference;`
 #[repr(C)]
@@ -25,10 +22,7 @@ pub struct GetLangPack<'a> {
     pub lang_pack: &'a str,
     pub lang_code: &'a str,
 }
-tl::object! { GetLangPack<'_>, &calls::langpack::TYPES[1], x, (x.lang_pack, x.lang_code) }
-impl tl::RemoteCall for GetLangPack<'_> {
-    type Return = tl::Decoded<enums::LangPackDifference<'static>>;
-}
+tl::call! { GetLangPack<'_>, calls::langpack::CALLS[1], x, (x.lang_pack, x.lang_code), tl::Decoded<enums::LangPackDifference<'static>> }
 
 /// `langpack.getLanguage#6a596502 lang_pack:string lang_code:string = LangPackLanguage;`
 #[repr(C)]
@@ -36,20 +30,14 @@ pub struct GetLanguage<'a> {
     pub lang_pack: &'a str,
     pub lang_code: &'a str,
 }
-tl::object! { GetLanguage<'_>, &calls::langpack::TYPES[2], x, (x.lang_pack, x.lang_code) }
-impl tl::RemoteCall for GetLanguage<'_> {
-    type Return = tl::Decoded<enums::LangPackLanguage<'static>>;
-}
+tl::call! { GetLanguage<'_>, calls::langpack::CALLS[2], x, (x.lang_pack, x.lang_code), tl::Decoded<enums::LangPackLanguage<'static>> }
 
 /// `langpack.getLanguages#42c6978f lang_pack:string = Vector<LangPackLanguage>;`
 #[repr(C)]
 pub struct GetLanguages<'a> {
     pub lang_pack: &'a str,
 }
-tl::object! { GetLanguages<'_>, &calls::langpack::TYPES[3], x, (x.lang_pack,) }
-impl tl::RemoteCall for GetLanguages<'_> {
-    type Return = tl::Decoded<&'static [enums::LangPackLanguage<'static>]>;
-}
+tl::call! { GetLanguages<'_>, calls::langpack::CALLS[3], x, (x.lang_pack,), tl::Decoded<&'static [enums::LangPackLanguage<'static>]> }
 
 /// `langpack.getStrings#efea3803 lang_pack:string lang_code:string keys:Vector<string> = Vector<LangPackString>;`
 #[repr(C)]
@@ -58,7 +46,4 @@ pub struct GetStrings<'a> {
     pub lang_code: &'a str,
     pub keys: &'a [&'a str],
 }
-tl::object! { GetStrings<'_>, &calls::langpack::TYPES[4], x, (x.lang_pack, x.lang_code, x.keys) }
-impl tl::RemoteCall for GetStrings<'_> {
-    type Return = tl::Decoded<&'static [enums::LangPackString<'static>]>;
-}
+tl::call! { GetStrings<'_>, calls::langpack::CALLS[4], x, (x.lang_pack, x.lang_code, x.keys), tl::Decoded<&'static [enums::LangPackString<'static>]> }

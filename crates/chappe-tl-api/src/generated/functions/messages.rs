@@ -14,10 +14,7 @@ pub struct AcceptEncryption<'a> {
     pub g_b: &'a [u8],
     pub key_fingerprint: i64,
 }
-tl::object! { AcceptEncryption<'_>, &calls::messages::TYPES[0], x, (&x.peer, x.g_b, x.key_fingerprint) }
-impl tl::RemoteCall for AcceptEncryption<'_> {
-    type Return = tl::Decoded<enums::EncryptedChat<'static>>;
-}
+tl::call! { AcceptEncryption<'_>, calls::messages::CALLS[0], x, (&x.peer, x.g_b, x.key_fingerprint), tl::Decoded<enums::EncryptedChat<'static>> }
 
 /// `messages.acceptUrlAuth#67a3f0de flags:# write_allowed:flags.0?true share_phone_number:flags.3?true peer:flags.1?InputPeer msg_id:flags.1?int button_id:flags.1?int url:flags.2?string match_code:flags.4?string = UrlAuthResult;`
 #[repr(C)]
@@ -30,10 +27,7 @@ pub struct AcceptUrlAuth<'a> {
     pub url: Option<&'a str>,
     pub match_code: Option<&'a str>,
 }
-tl::object! { AcceptUrlAuth<'_>, &calls::messages::TYPES[1], x, (tl::Word, x.write_allowed, x.share_phone_number, x.peer, x.msg_id, x.button_id, x.url, x.match_code) }
-impl tl::RemoteCall for AcceptUrlAuth<'_> {
-    type Return = tl::Decoded<enums::UrlAuthResult<'static>>;
-}
+tl::call! { AcceptUrlAuth<'_>, calls::messages::CALLS[1], x, (tl::Word, x.write_allowed, x.share_phone_number, x.peer, x.msg_id, x.button_id, x.url, x.match_code), tl::Decoded<enums::UrlAuthResult<'static>> }
 
 /// `messages.addChatUser#cbc6d107 chat_id:long user_id:InputUser fwd_limit:int = messages.InvitedUsers;`
 #[repr(C)]
@@ -42,10 +36,7 @@ pub struct AddChatUser<'a> {
     pub user_id: enums::InputUser<'a>,
     pub fwd_limit: i32,
 }
-tl::object! { AddChatUser<'_>, &calls::messages::TYPES[2], x, (x.chat_id, &x.user_id, x.fwd_limit) }
-impl tl::RemoteCall for AddChatUser<'_> {
-    type Return = tl::Decoded<enums::messages::InvitedUsers<'static>>;
-}
+tl::call! { AddChatUser<'_>, calls::messages::CALLS[2], x, (x.chat_id, &x.user_id, x.fwd_limit), tl::Decoded<enums::messages::InvitedUsers<'static>> }
 
 /// `messages.addPollAnswer#19bc4b6d peer:InputPeer msg_id:int answer:PollAnswer = Updates;`
 #[repr(C)]
@@ -54,10 +45,7 @@ pub struct AddPollAnswer<'a> {
     pub msg_id: i32,
     pub answer: enums::PollAnswer<'a>,
 }
-tl::object! { AddPollAnswer<'_>, &calls::messages::TYPES[3], x, (&x.peer, x.msg_id, &x.answer) }
-impl tl::RemoteCall for AddPollAnswer<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { AddPollAnswer<'_>, calls::messages::CALLS[3], x, (&x.peer, x.msg_id, &x.answer), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.appendTodoList#21a61057 peer:InputPeer msg_id:int list:Vector<TodoItem> = Updates;`
 #[repr(C)]
@@ -66,50 +54,35 @@ pub struct AppendTodoList<'a> {
     pub msg_id: i32,
     pub list: &'a [enums::TodoItem<'a>],
 }
-tl::object! { AppendTodoList<'_>, &calls::messages::TYPES[4], x, (&x.peer, x.msg_id, x.list) }
-impl tl::RemoteCall for AppendTodoList<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { AppendTodoList<'_>, calls::messages::CALLS[4], x, (&x.peer, x.msg_id, x.list), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.checkChatInvite#3eadb1bb hash:string = ChatInvite;`
 #[repr(C)]
 pub struct CheckChatInvite<'a> {
     pub hash: &'a str,
 }
-tl::object! { CheckChatInvite<'_>, &calls::messages::TYPES[5], x, (x.hash,) }
-impl tl::RemoteCall for CheckChatInvite<'_> {
-    type Return = tl::Decoded<enums::ChatInvite<'static>>;
-}
+tl::call! { CheckChatInvite<'_>, calls::messages::CALLS[5], x, (x.hash,), tl::Decoded<enums::ChatInvite<'static>> }
 
 /// `messages.checkHistoryImport#43fe19f3 import_head:string = messages.HistoryImportParsed;`
 #[repr(C)]
 pub struct CheckHistoryImport<'a> {
     pub import_head: &'a str,
 }
-tl::object! { CheckHistoryImport<'_>, &calls::messages::TYPES[6], x, (x.import_head,) }
-impl tl::RemoteCall for CheckHistoryImport<'_> {
-    type Return = tl::Decoded<enums::messages::HistoryImportParsed<'static>>;
-}
+tl::call! { CheckHistoryImport<'_>, calls::messages::CALLS[6], x, (x.import_head,), tl::Decoded<enums::messages::HistoryImportParsed<'static>> }
 
 /// `messages.checkHistoryImportPeer#5dc60f03 peer:InputPeer = messages.CheckedHistoryImportPeer;`
 #[repr(C)]
 pub struct CheckHistoryImportPeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { CheckHistoryImportPeer<'_>, &calls::messages::TYPES[7], x, (&x.peer,) }
-impl tl::RemoteCall for CheckHistoryImportPeer<'_> {
-    type Return = tl::Decoded<enums::messages::CheckedHistoryImportPeer<'static>>;
-}
+tl::call! { CheckHistoryImportPeer<'_>, calls::messages::CALLS[7], x, (&x.peer,), tl::Decoded<enums::messages::CheckedHistoryImportPeer<'static>> }
 
 /// `messages.checkQuickReplyShortcut#f1d0fbd3 shortcut:string = Bool;`
 #[repr(C)]
 pub struct CheckQuickReplyShortcut<'a> {
     pub shortcut: &'a str,
 }
-tl::object! { CheckQuickReplyShortcut<'_>, &calls::messages::TYPES[8], x, (x.shortcut,) }
-impl tl::RemoteCall for CheckQuickReplyShortcut<'_> {
-    type Return = bool;
-}
+tl::call! { CheckQuickReplyShortcut<'_>, calls::messages::CALLS[8], x, (x.shortcut,), bool }
 
 /// `messages.checkUrlAuthMatchCode#c9a47b0b url:string match_code:string = Bool;`
 #[repr(C)]
@@ -117,36 +90,24 @@ pub struct CheckUrlAuthMatchCode<'a> {
     pub url: &'a str,
     pub match_code: &'a str,
 }
-tl::object! { CheckUrlAuthMatchCode<'_>, &calls::messages::TYPES[9], x, (x.url, x.match_code) }
-impl tl::RemoteCall for CheckUrlAuthMatchCode<'_> {
-    type Return = bool;
-}
+tl::call! { CheckUrlAuthMatchCode<'_>, calls::messages::CALLS[9], x, (x.url, x.match_code), bool }
 
 /// `messages.clearAllDrafts#7e58ee9c = Bool;`
 #[repr(C)]
 pub struct ClearAllDrafts {}
-tl::object! { ClearAllDrafts, &calls::messages::TYPES[10], x, () }
-impl tl::RemoteCall for ClearAllDrafts {
-    type Return = bool;
-}
+tl::call! { ClearAllDrafts, calls::messages::CALLS[10], x, (), bool }
 
 /// `messages.clearRecentReactions#9dfeefb4 = Bool;`
 #[repr(C)]
 pub struct ClearRecentReactions {}
-tl::object! { ClearRecentReactions, &calls::messages::TYPES[11], x, () }
-impl tl::RemoteCall for ClearRecentReactions {
-    type Return = bool;
-}
+tl::call! { ClearRecentReactions, calls::messages::CALLS[11], x, (), bool }
 
 /// `messages.clearRecentStickers#8999602d flags:# attached:flags.0?true = Bool;`
 #[repr(C)]
 pub struct ClearRecentStickers {
     pub attached: bool,
 }
-tl::object! { ClearRecentStickers, &calls::messages::TYPES[12], x, (tl::Word, x.attached) }
-impl tl::RemoteCall for ClearRecentStickers {
-    type Return = bool;
-}
+tl::call! { ClearRecentStickers, calls::messages::CALLS[12], x, (tl::Word, x.attached), bool }
 
 /// `messages.clickSponsoredMessage#8235057e flags:# media:flags.0?true fullscreen:flags.1?true random_id:bytes = Bool;`
 #[repr(C)]
@@ -155,10 +116,7 @@ pub struct ClickSponsoredMessage<'a> {
     pub fullscreen: bool,
     pub random_id: &'a [u8],
 }
-tl::object! { ClickSponsoredMessage<'_>, &calls::messages::TYPES[13], x, (tl::Word, x.media, x.fullscreen, x.random_id) }
-impl tl::RemoteCall for ClickSponsoredMessage<'_> {
-    type Return = bool;
-}
+tl::call! { ClickSponsoredMessage<'_>, calls::messages::CALLS[13], x, (tl::Word, x.media, x.fullscreen, x.random_id), bool }
 
 /// `messages.composeMessageWithAI#daecc589 flags:# proofread:flags.0?true emojify:flags.3?true text:TextWithEntities translate_to_lang:flags.1?string tone:flags.2?InputAiComposeTone = messages.ComposedMessageWithAI;`
 #[repr(C)]
@@ -169,10 +127,7 @@ pub struct ComposeMessageWithAi<'a> {
     pub translate_to_lang: Option<&'a str>,
     pub tone: Option<&'a enums::InputAiComposeTone<'a>>,
 }
-tl::object! { ComposeMessageWithAi<'_>, &calls::messages::TYPES[14], x, (tl::Word, x.proofread, x.emojify, &x.text, x.translate_to_lang, x.tone) }
-impl tl::RemoteCall for ComposeMessageWithAi<'_> {
-    type Return = tl::Decoded<enums::messages::ComposedMessageWithAi<'static>>;
-}
+tl::call! { ComposeMessageWithAi<'_>, calls::messages::CALLS[14], x, (tl::Word, x.proofread, x.emojify, &x.text, x.translate_to_lang, x.tone), tl::Decoded<enums::messages::ComposedMessageWithAi<'static>> }
 
 /// `messages.composeRichMessageWithAI#8d7ae6af flags:# proofread:flags.0?true emojify:flags.3?true text:flags.4?InputRichMessage translate_to_lang:flags.1?string tone:flags.2?InputAiComposeTone = messages.ComposedRichMessageWithAI;`
 #[repr(C)]
@@ -183,10 +138,7 @@ pub struct ComposeRichMessageWithAi<'a> {
     pub translate_to_lang: Option<&'a str>,
     pub tone: Option<&'a enums::InputAiComposeTone<'a>>,
 }
-tl::object! { ComposeRichMessageWithAi<'_>, &calls::messages::TYPES[15], x, (tl::Word, x.proofread, x.emojify, x.text, x.translate_to_lang, x.tone) }
-impl tl::RemoteCall for ComposeRichMessageWithAi<'_> {
-    type Return = tl::Decoded<enums::messages::ComposedRichMessageWithAi<'static>>;
-}
+tl::call! { ComposeRichMessageWithAi<'_>, calls::messages::CALLS[15], x, (tl::Word, x.proofread, x.emojify, x.text, x.translate_to_lang, x.tone), tl::Decoded<enums::messages::ComposedRichMessageWithAi<'static>> }
 
 /// `messages.createChat#92ceddd4 flags:# users:Vector<InputUser> title:string ttl_period:flags.0?int = messages.InvitedUsers;`
 #[repr(C)]
@@ -195,10 +147,7 @@ pub struct CreateChat<'a> {
     pub title: &'a str,
     pub ttl_period: Option<i32>,
 }
-tl::object! { CreateChat<'_>, &calls::messages::TYPES[16], x, (tl::Word, x.users, x.title, x.ttl_period) }
-impl tl::RemoteCall for CreateChat<'_> {
-    type Return = tl::Decoded<enums::messages::InvitedUsers<'static>>;
-}
+tl::call! { CreateChat<'_>, calls::messages::CALLS[16], x, (tl::Word, x.users, x.title, x.ttl_period), tl::Decoded<enums::messages::InvitedUsers<'static>> }
 
 /// `messages.createForumTopic#2f98c3d5 flags:# title_missing:flags.4?true peer:InputPeer title:string icon_color:flags.0?int icon_emoji_id:flags.3?long random_id:long send_as:flags.2?InputPeer = Updates;`
 #[repr(C)]
@@ -211,30 +160,21 @@ pub struct CreateForumTopic<'a> {
     pub random_id: i64,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-tl::object! { CreateForumTopic<'_>, &calls::messages::TYPES[17], x, (tl::Word, x.title_missing, &x.peer, x.title, x.icon_color, x.icon_emoji_id, x.random_id, x.send_as) }
-impl tl::RemoteCall for CreateForumTopic<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { CreateForumTopic<'_>, calls::messages::CALLS[17], x, (tl::Word, x.title_missing, &x.peer, x.title, x.icon_color, x.icon_emoji_id, x.random_id, x.send_as), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.declineUrlAuth#35436bbc url:string = Bool;`
 #[repr(C)]
 pub struct DeclineUrlAuth<'a> {
     pub url: &'a str,
 }
-tl::object! { DeclineUrlAuth<'_>, &calls::messages::TYPES[18], x, (x.url,) }
-impl tl::RemoteCall for DeclineUrlAuth<'_> {
-    type Return = bool;
-}
+tl::call! { DeclineUrlAuth<'_>, calls::messages::CALLS[18], x, (x.url,), bool }
 
 /// `messages.deleteChat#5bd0ee50 chat_id:long = Bool;`
 #[repr(C)]
 pub struct DeleteChat {
     pub chat_id: i64,
 }
-tl::object! { DeleteChat, &calls::messages::TYPES[19], x, (x.chat_id,) }
-impl tl::RemoteCall for DeleteChat {
-    type Return = bool;
-}
+tl::call! { DeleteChat, calls::messages::CALLS[19], x, (x.chat_id,), bool }
 
 /// `messages.deleteChatUser#a2185cab flags:# revoke_history:flags.0?true chat_id:long user_id:InputUser = Updates;`
 #[repr(C)]
@@ -243,10 +183,7 @@ pub struct DeleteChatUser<'a> {
     pub chat_id: i64,
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { DeleteChatUser<'_>, &calls::messages::TYPES[20], x, (tl::Word, x.revoke_history, x.chat_id, &x.user_id) }
-impl tl::RemoteCall for DeleteChatUser<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeleteChatUser<'_>, calls::messages::CALLS[20], x, (tl::Word, x.revoke_history, x.chat_id, &x.user_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteExportedChatInvite#d464a42b peer:InputPeer link:string = Bool;`
 #[repr(C)]
@@ -254,10 +191,7 @@ pub struct DeleteExportedChatInvite<'a> {
     pub peer: enums::InputPeer<'a>,
     pub link: &'a str,
 }
-tl::object! { DeleteExportedChatInvite<'_>, &calls::messages::TYPES[21], x, (&x.peer, x.link) }
-impl tl::RemoteCall for DeleteExportedChatInvite<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteExportedChatInvite<'_>, calls::messages::CALLS[21], x, (&x.peer, x.link), bool }
 
 /// `messages.deleteFactCheck#d1da940c peer:InputPeer msg_id:int = Updates;`
 #[repr(C)]
@@ -265,10 +199,7 @@ pub struct DeleteFactCheck<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::object! { DeleteFactCheck<'_>, &calls::messages::TYPES[22], x, (&x.peer, x.msg_id) }
-impl tl::RemoteCall for DeleteFactCheck<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeleteFactCheck<'_>, calls::messages::CALLS[22], x, (&x.peer, x.msg_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteHistory#b08f922a flags:# just_clear:flags.0?true revoke:flags.1?true peer:InputPeer max_id:int min_date:flags.2?int max_date:flags.3?int = messages.AffectedHistory;`
 #[repr(C)]
@@ -280,10 +211,7 @@ pub struct DeleteHistory<'a> {
     pub min_date: Option<i32>,
     pub max_date: Option<i32>,
 }
-tl::object! { DeleteHistory<'_>, &calls::messages::TYPES[23], x, (tl::Word, x.just_clear, x.revoke, &x.peer, x.max_id, x.min_date, x.max_date) }
-impl tl::RemoteCall for DeleteHistory<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedHistory>;
-}
+tl::call! { DeleteHistory<'_>, calls::messages::CALLS[23], x, (tl::Word, x.just_clear, x.revoke, &x.peer, x.max_id, x.min_date, x.max_date), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.deleteMessages#e58e95d2 flags:# revoke:flags.0?true id:Vector<int> = messages.AffectedMessages;`
 #[repr(C)]
@@ -291,10 +219,7 @@ pub struct DeleteMessages<'a> {
     pub revoke: bool,
     pub id: &'a [i32],
 }
-tl::object! { DeleteMessages<'_>, &calls::messages::TYPES[24], x, (tl::Word, x.revoke, x.id) }
-impl tl::RemoteCall for DeleteMessages<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedMessages>;
-}
+tl::call! { DeleteMessages<'_>, calls::messages::CALLS[24], x, (tl::Word, x.revoke, x.id), tl::Decoded<enums::messages::AffectedMessages> }
 
 /// `messages.deleteParticipantReaction#e3b7f82c peer:InputPeer msg_id:int participant:InputPeer = Updates;`
 #[repr(C)]
@@ -303,10 +228,7 @@ pub struct DeleteParticipantReaction<'a> {
     pub msg_id: i32,
     pub participant: enums::InputPeer<'a>,
 }
-tl::object! { DeleteParticipantReaction<'_>, &calls::messages::TYPES[25], x, (&x.peer, x.msg_id, &x.participant) }
-impl tl::RemoteCall for DeleteParticipantReaction<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeleteParticipantReaction<'_>, calls::messages::CALLS[25], x, (&x.peer, x.msg_id, &x.participant), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteParticipantReactions#a0b80cf8 peer:InputPeer participant:InputPeer = Bool;`
 #[repr(C)]
@@ -314,20 +236,14 @@ pub struct DeleteParticipantReactions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::object! { DeleteParticipantReactions<'_>, &calls::messages::TYPES[26], x, (&x.peer, &x.participant) }
-impl tl::RemoteCall for DeleteParticipantReactions<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteParticipantReactions<'_>, calls::messages::CALLS[26], x, (&x.peer, &x.participant), bool }
 
 /// `messages.deletePhoneCallHistory#f9cbe409 flags:# revoke:flags.0?true = messages.AffectedFoundMessages;`
 #[repr(C)]
 pub struct DeletePhoneCallHistory {
     pub revoke: bool,
 }
-tl::object! { DeletePhoneCallHistory, &calls::messages::TYPES[27], x, (tl::Word, x.revoke) }
-impl tl::RemoteCall for DeletePhoneCallHistory {
-    type Return = tl::Decoded<enums::messages::AffectedFoundMessages<'static>>;
-}
+tl::call! { DeletePhoneCallHistory, calls::messages::CALLS[27], x, (tl::Word, x.revoke), tl::Decoded<enums::messages::AffectedFoundMessages<'static>> }
 
 /// `messages.deletePollAnswer#ac8505a5 peer:InputPeer msg_id:int option:bytes = Updates;`
 #[repr(C)]
@@ -336,10 +252,7 @@ pub struct DeletePollAnswer<'a> {
     pub msg_id: i32,
     pub option: &'a [u8],
 }
-tl::object! { DeletePollAnswer<'_>, &calls::messages::TYPES[28], x, (&x.peer, x.msg_id, x.option) }
-impl tl::RemoteCall for DeletePollAnswer<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeletePollAnswer<'_>, calls::messages::CALLS[28], x, (&x.peer, x.msg_id, x.option), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteQuickReplyMessages#e105e910 shortcut_id:int id:Vector<int> = Updates;`
 #[repr(C)]
@@ -347,20 +260,14 @@ pub struct DeleteQuickReplyMessages<'a> {
     pub shortcut_id: i32,
     pub id: &'a [i32],
 }
-tl::object! { DeleteQuickReplyMessages<'_>, &calls::messages::TYPES[29], x, (x.shortcut_id, x.id) }
-impl tl::RemoteCall for DeleteQuickReplyMessages<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeleteQuickReplyMessages<'_>, calls::messages::CALLS[29], x, (x.shortcut_id, x.id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteQuickReplyShortcut#3cc04740 shortcut_id:int = Bool;`
 #[repr(C)]
 pub struct DeleteQuickReplyShortcut {
     pub shortcut_id: i32,
 }
-tl::object! { DeleteQuickReplyShortcut, &calls::messages::TYPES[30], x, (x.shortcut_id,) }
-impl tl::RemoteCall for DeleteQuickReplyShortcut {
-    type Return = bool;
-}
+tl::call! { DeleteQuickReplyShortcut, calls::messages::CALLS[30], x, (x.shortcut_id,), bool }
 
 /// `messages.deleteRevokedExportedChatInvites#56987bd5 peer:InputPeer admin_id:InputUser = Bool;`
 #[repr(C)]
@@ -368,10 +275,7 @@ pub struct DeleteRevokedExportedChatInvites<'a> {
     pub peer: enums::InputPeer<'a>,
     pub admin_id: enums::InputUser<'a>,
 }
-tl::object! { DeleteRevokedExportedChatInvites<'_>, &calls::messages::TYPES[31], x, (&x.peer, &x.admin_id) }
-impl tl::RemoteCall for DeleteRevokedExportedChatInvites<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteRevokedExportedChatInvites<'_>, calls::messages::CALLS[31], x, (&x.peer, &x.admin_id), bool }
 
 /// `messages.deleteSavedHistory#4dc5085f flags:# parent_peer:flags.0?InputPeer peer:InputPeer max_id:int min_date:flags.2?int max_date:flags.3?int = messages.AffectedHistory;`
 #[repr(C)]
@@ -382,10 +286,7 @@ pub struct DeleteSavedHistory<'a> {
     pub min_date: Option<i32>,
     pub max_date: Option<i32>,
 }
-tl::object! { DeleteSavedHistory<'_>, &calls::messages::TYPES[32], x, (tl::Word, x.parent_peer, &x.peer, x.max_id, x.min_date, x.max_date) }
-impl tl::RemoteCall for DeleteSavedHistory<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedHistory>;
-}
+tl::call! { DeleteSavedHistory<'_>, calls::messages::CALLS[32], x, (tl::Word, x.parent_peer, &x.peer, x.max_id, x.min_date, x.max_date), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.deleteScheduledMessages#59ae2b16 peer:InputPeer id:Vector<int> = Updates;`
 #[repr(C)]
@@ -393,10 +294,7 @@ pub struct DeleteScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::object! { DeleteScheduledMessages<'_>, &calls::messages::TYPES[33], x, (&x.peer, x.id) }
-impl tl::RemoteCall for DeleteScheduledMessages<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeleteScheduledMessages<'_>, calls::messages::CALLS[33], x, (&x.peer, x.id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteTopicHistory#d2816f10 peer:InputPeer top_msg_id:int = messages.AffectedHistory;`
 #[repr(C)]
@@ -404,10 +302,7 @@ pub struct DeleteTopicHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: i32,
 }
-tl::object! { DeleteTopicHistory<'_>, &calls::messages::TYPES[34], x, (&x.peer, x.top_msg_id) }
-impl tl::RemoteCall for DeleteTopicHistory<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedHistory>;
-}
+tl::call! { DeleteTopicHistory<'_>, calls::messages::CALLS[34], x, (&x.peer, x.top_msg_id), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.discardEncryption#f393aea0 flags:# delete_history:flags.0?true chat_id:int = Bool;`
 #[repr(C)]
@@ -415,10 +310,7 @@ pub struct DiscardEncryption {
     pub delete_history: bool,
     pub chat_id: i32,
 }
-tl::object! { DiscardEncryption, &calls::messages::TYPES[35], x, (tl::Word, x.delete_history, x.chat_id) }
-impl tl::RemoteCall for DiscardEncryption {
-    type Return = bool;
-}
+tl::call! { DiscardEncryption, calls::messages::CALLS[35], x, (tl::Word, x.delete_history, x.chat_id), bool }
 
 /// `messages.editChatAbout#def60797 peer:InputPeer about:string = Bool;`
 #[repr(C)]
@@ -426,10 +318,7 @@ pub struct EditChatAbout<'a> {
     pub peer: enums::InputPeer<'a>,
     pub about: &'a str,
 }
-tl::object! { EditChatAbout<'_>, &calls::messages::TYPES[36], x, (&x.peer, x.about) }
-impl tl::RemoteCall for EditChatAbout<'_> {
-    type Return = bool;
-}
+tl::call! { EditChatAbout<'_>, calls::messages::CALLS[36], x, (&x.peer, x.about), bool }
 
 /// `messages.editChatAdmin#a85bd1c2 chat_id:long user_id:InputUser is_admin:Bool = Bool;`
 #[repr(C)]
@@ -438,10 +327,7 @@ pub struct EditChatAdmin<'a> {
     pub user_id: enums::InputUser<'a>,
     pub is_admin: bool,
 }
-tl::object! { EditChatAdmin<'_>, &calls::messages::TYPES[37], x, (x.chat_id, &x.user_id, x.is_admin) }
-impl tl::RemoteCall for EditChatAdmin<'_> {
-    type Return = bool;
-}
+tl::call! { EditChatAdmin<'_>, calls::messages::CALLS[37], x, (x.chat_id, &x.user_id, x.is_admin), bool }
 
 /// `messages.editChatCreator#f743b857 peer:InputPeer user_id:InputUser password:InputCheckPasswordSRP = Updates;`
 #[repr(C)]
@@ -450,10 +336,7 @@ pub struct EditChatCreator<'a> {
     pub user_id: enums::InputUser<'a>,
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-tl::object! { EditChatCreator<'_>, &calls::messages::TYPES[38], x, (&x.peer, &x.user_id, &x.password) }
-impl tl::RemoteCall for EditChatCreator<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditChatCreator<'_>, calls::messages::CALLS[38], x, (&x.peer, &x.user_id, &x.password), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editChatDefaultBannedRights#a5866b41 peer:InputPeer banned_rights:ChatBannedRights = Updates;`
 #[repr(C)]
@@ -461,10 +344,7 @@ pub struct EditChatDefaultBannedRights<'a> {
     pub peer: enums::InputPeer<'a>,
     pub banned_rights: enums::ChatBannedRights,
 }
-tl::object! { EditChatDefaultBannedRights<'_>, &calls::messages::TYPES[39], x, (&x.peer, &x.banned_rights) }
-impl tl::RemoteCall for EditChatDefaultBannedRights<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditChatDefaultBannedRights<'_>, calls::messages::CALLS[39], x, (&x.peer, &x.banned_rights), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editChatParticipantRank#a00f32b0 peer:InputPeer participant:InputPeer rank:string = Updates;`
 #[repr(C)]
@@ -473,10 +353,7 @@ pub struct EditChatParticipantRank<'a> {
     pub participant: enums::InputPeer<'a>,
     pub rank: &'a str,
 }
-tl::object! { EditChatParticipantRank<'_>, &calls::messages::TYPES[40], x, (&x.peer, &x.participant, x.rank) }
-impl tl::RemoteCall for EditChatParticipantRank<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditChatParticipantRank<'_>, calls::messages::CALLS[40], x, (&x.peer, &x.participant, x.rank), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editChatPhoto#35ddd674 chat_id:long photo:InputChatPhoto = Updates;`
 #[repr(C)]
@@ -484,10 +361,7 @@ pub struct EditChatPhoto<'a> {
     pub chat_id: i64,
     pub photo: enums::InputChatPhoto<'a>,
 }
-tl::object! { EditChatPhoto<'_>, &calls::messages::TYPES[41], x, (x.chat_id, &x.photo) }
-impl tl::RemoteCall for EditChatPhoto<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditChatPhoto<'_>, calls::messages::CALLS[41], x, (x.chat_id, &x.photo), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editChatTitle#73783ffd chat_id:long title:string = Updates;`
 #[repr(C)]
@@ -495,10 +369,7 @@ pub struct EditChatTitle<'a> {
     pub chat_id: i64,
     pub title: &'a str,
 }
-tl::object! { EditChatTitle<'_>, &calls::messages::TYPES[42], x, (x.chat_id, x.title) }
-impl tl::RemoteCall for EditChatTitle<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditChatTitle<'_>, calls::messages::CALLS[42], x, (x.chat_id, x.title), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editExportedChatInvite#bdca2f75 flags:# revoked:flags.2?true peer:InputPeer link:string expire_date:flags.0?int usage_limit:flags.1?int request_needed:flags.3?Bool title:flags.4?string = messages.ExportedChatInvite;`
 #[repr(C)]
@@ -511,10 +382,7 @@ pub struct EditExportedChatInvite<'a> {
     pub request_needed: Option<bool>,
     pub title: Option<&'a str>,
 }
-tl::object! { EditExportedChatInvite<'_>, &calls::messages::TYPES[43], x, (tl::Word, x.revoked, &x.peer, x.link, x.expire_date, x.usage_limit, x.request_needed, x.title) }
-impl tl::RemoteCall for EditExportedChatInvite<'_> {
-    type Return = tl::Decoded<enums::messages::ExportedChatInvite<'static>>;
-}
+tl::call! { EditExportedChatInvite<'_>, calls::messages::CALLS[43], x, (tl::Word, x.revoked, &x.peer, x.link, x.expire_date, x.usage_limit, x.request_needed, x.title), tl::Decoded<enums::messages::ExportedChatInvite<'static>> }
 
 /// `messages.editFactCheck#0589ee75 peer:InputPeer msg_id:int text:TextWithEntities = Updates;`
 #[repr(C)]
@@ -523,10 +391,7 @@ pub struct EditFactCheck<'a> {
     pub msg_id: i32,
     pub text: enums::TextWithEntities<'a>,
 }
-tl::object! { EditFactCheck<'_>, &calls::messages::TYPES[44], x, (&x.peer, x.msg_id, &x.text) }
-impl tl::RemoteCall for EditFactCheck<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditFactCheck<'_>, calls::messages::CALLS[44], x, (&x.peer, x.msg_id, &x.text), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editForumTopic#cecc1134 flags:# peer:InputPeer topic_id:int title:flags.0?string icon_emoji_id:flags.1?long closed:flags.2?Bool hidden:flags.3?Bool = Updates;`
 #[repr(C)]
@@ -538,10 +403,7 @@ pub struct EditForumTopic<'a> {
     pub closed: Option<bool>,
     pub hidden: Option<bool>,
 }
-tl::object! { EditForumTopic<'_>, &calls::messages::TYPES[45], x, (tl::Word, &x.peer, x.topic_id, x.title, x.icon_emoji_id, x.closed, x.hidden) }
-impl tl::RemoteCall for EditForumTopic<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditForumTopic<'_>, calls::messages::CALLS[45], x, (tl::Word, &x.peer, x.topic_id, x.title, x.icon_emoji_id, x.closed, x.hidden), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editInlineBotMessage#a423bb51 flags:# no_webpage:flags.1?true invert_media:flags.16?true id:InputBotInlineMessageID message:flags.11?string media:flags.14?InputMedia reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> rich_message:flags.23?InputRichMessage = Bool;`
 #[repr(C)]
@@ -555,10 +417,7 @@ pub struct EditInlineBotMessage<'a> {
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-tl::object! { EditInlineBotMessage<'_>, &calls::messages::TYPES[46], x, (tl::Word, x.no_webpage, x.invert_media, &x.id, x.message, x.media, x.reply_markup, x.entities, x.rich_message) }
-impl tl::RemoteCall for EditInlineBotMessage<'_> {
-    type Return = bool;
-}
+tl::call! { EditInlineBotMessage<'_>, calls::messages::CALLS[46], x, (tl::Word, x.no_webpage, x.invert_media, &x.id, x.message, x.media, x.reply_markup, x.entities, x.rich_message), bool }
 
 /// `messages.editMessage#b106e66c flags:# no_webpage:flags.1?true invert_media:flags.16?true peer:InputPeer id:int message:flags.11?string media:flags.14?InputMedia reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.15?int schedule_repeat_period:flags.18?int quick_reply_shortcut_id:flags.17?int rich_message:flags.23?InputRichMessage = Updates;`
 #[repr(C)]
@@ -576,10 +435,7 @@ pub struct EditMessage<'a> {
     pub quick_reply_shortcut_id: Option<i32>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-tl::object! { EditMessage<'_>, &calls::messages::TYPES[47], x, tl::And((tl::Word, x.no_webpage, x.invert_media, &x.peer, x.id, x.message, x.media, x.reply_markup, x.entities, x.schedule_date, x.schedule_repeat_period, x.quick_reply_shortcut_id), (x.rich_message,)) }
-impl tl::RemoteCall for EditMessage<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditMessage<'_>, calls::messages::CALLS[47], x, tl::And((tl::Word, x.no_webpage, x.invert_media, &x.peer, x.id, x.message, x.media, x.reply_markup, x.entities, x.schedule_date, x.schedule_repeat_period, x.quick_reply_shortcut_id), (x.rich_message,)), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editQuickReplyShortcut#5c003cef shortcut_id:int shortcut:string = Bool;`
 #[repr(C)]
@@ -587,10 +443,7 @@ pub struct EditQuickReplyShortcut<'a> {
     pub shortcut_id: i32,
     pub shortcut: &'a str,
 }
-tl::object! { EditQuickReplyShortcut<'_>, &calls::messages::TYPES[48], x, (x.shortcut_id, x.shortcut) }
-impl tl::RemoteCall for EditQuickReplyShortcut<'_> {
-    type Return = bool;
-}
+tl::call! { EditQuickReplyShortcut<'_>, calls::messages::CALLS[48], x, (x.shortcut_id, x.shortcut), bool }
 
 /// `messages.exportChatInvite#a455de90 flags:# legacy_revoke_permanent:flags.2?true request_needed:flags.3?true peer:InputPeer expire_date:flags.0?int usage_limit:flags.1?int title:flags.4?string subscription_pricing:flags.5?StarsSubscriptionPricing = ExportedChatInvite;`
 #[repr(C)]
@@ -603,10 +456,7 @@ pub struct ExportChatInvite<'a> {
     pub title: Option<&'a str>,
     pub subscription_pricing: Option<&'a enums::StarsSubscriptionPricing>,
 }
-tl::object! { ExportChatInvite<'_>, &calls::messages::TYPES[49], x, (tl::Word, x.legacy_revoke_permanent, x.request_needed, &x.peer, x.expire_date, x.usage_limit, x.title, x.subscription_pricing) }
-impl tl::RemoteCall for ExportChatInvite<'_> {
-    type Return = tl::Decoded<enums::ExportedChatInvite<'static>>;
-}
+tl::call! { ExportChatInvite<'_>, calls::messages::CALLS[49], x, (tl::Word, x.legacy_revoke_permanent, x.request_needed, &x.peer, x.expire_date, x.usage_limit, x.title, x.subscription_pricing), tl::Decoded<enums::ExportedChatInvite<'static>> }
 
 /// `messages.faveSticker#b9ffc55b id:InputDocument unfave:Bool = Bool;`
 #[repr(C)]
@@ -614,10 +464,7 @@ pub struct FaveSticker<'a> {
     pub id: enums::InputDocument<'a>,
     pub unfave: bool,
 }
-tl::object! { FaveSticker<'_>, &calls::messages::TYPES[50], x, (&x.id, x.unfave) }
-impl tl::RemoteCall for FaveSticker<'_> {
-    type Return = bool;
-}
+tl::call! { FaveSticker<'_>, calls::messages::CALLS[50], x, (&x.id, x.unfave), bool }
 
 /// `messages.forwardMessages#13704a7c flags:# silent:flags.5?true background:flags.6?true with_my_score:flags.8?true drop_author:flags.11?true drop_media_captions:flags.12?true noforwards:flags.14?true allow_paid_floodskip:flags.19?true from_ephemeral:flags.25?true from_peer:InputPeer id:Vector<int> random_id:Vector<long> to_peer:InputPeer top_msg_id:flags.9?int reply_to:flags.22?InputReplyTo schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long video_timestamp:flags.20?int allow_paid_stars:flags.21?long suggested_post:flags.23?SuggestedPost = Updates;`
 #[repr(C)]
@@ -645,38 +492,26 @@ pub struct ForwardMessages<'a> {
     pub allow_paid_stars: Option<i64>,
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
 }
-tl::object! { ForwardMessages<'_>, &calls::messages::TYPES[51], x, tl::And((tl::Word, x.silent, x.background, x.with_my_score, x.drop_author, x.drop_media_captions, x.noforwards, x.allow_paid_floodskip, x.from_ephemeral, &x.from_peer, x.id, x.random_id), (&x.to_peer, x.top_msg_id, x.reply_to, x.schedule_date, x.schedule_repeat_period, x.send_as, x.quick_reply_shortcut, x.effect, x.video_timestamp, x.allow_paid_stars, x.suggested_post)) }
-impl tl::RemoteCall for ForwardMessages<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ForwardMessages<'_>, calls::messages::CALLS[51], x, tl::And((tl::Word, x.silent, x.background, x.with_my_score, x.drop_author, x.drop_media_captions, x.noforwards, x.allow_paid_floodskip, x.from_ephemeral, &x.from_peer, x.id, x.random_id), (&x.to_peer, x.top_msg_id, x.reply_to, x.schedule_date, x.schedule_repeat_period, x.send_as, x.quick_reply_shortcut, x.effect, x.video_timestamp, x.allow_paid_stars, x.suggested_post)), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getAdminsWithInvites#3920e6ef peer:InputPeer = messages.ChatAdminsWithInvites;`
 #[repr(C)]
 pub struct GetAdminsWithInvites<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { GetAdminsWithInvites<'_>, &calls::messages::TYPES[52], x, (&x.peer,) }
-impl tl::RemoteCall for GetAdminsWithInvites<'_> {
-    type Return = tl::Decoded<enums::messages::ChatAdminsWithInvites<'static>>;
-}
+tl::call! { GetAdminsWithInvites<'_>, calls::messages::CALLS[52], x, (&x.peer,), tl::Decoded<enums::messages::ChatAdminsWithInvites<'static>> }
 
 /// `messages.getAllDrafts#6a3f8d65 = Updates;`
 #[repr(C)]
 pub struct GetAllDrafts {}
-tl::object! { GetAllDrafts, &calls::messages::TYPES[53], x, () }
-impl tl::RemoteCall for GetAllDrafts {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { GetAllDrafts, calls::messages::CALLS[53], x, (), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getAllStickers#b8a0a1a8 hash:long = messages.AllStickers;`
 #[repr(C)]
 pub struct GetAllStickers {
     pub hash: i64,
 }
-tl::object! { GetAllStickers, &calls::messages::TYPES[54], x, (x.hash,) }
-impl tl::RemoteCall for GetAllStickers {
-    type Return = tl::Decoded<enums::messages::AllStickers<'static>>;
-}
+tl::call! { GetAllStickers, calls::messages::CALLS[54], x, (x.hash,), tl::Decoded<enums::messages::AllStickers<'static>> }
 
 /// `messages.getArchivedStickers#57f17692 flags:# masks:flags.0?true emojis:flags.1?true offset_id:long limit:int = messages.ArchivedStickers;`
 #[repr(C)]
@@ -686,60 +521,42 @@ pub struct GetArchivedStickers {
     pub offset_id: i64,
     pub limit: i32,
 }
-tl::object! { GetArchivedStickers, &calls::messages::TYPES[55], x, (tl::Word, x.masks, x.emojis, x.offset_id, x.limit) }
-impl tl::RemoteCall for GetArchivedStickers {
-    type Return = tl::Decoded<enums::messages::ArchivedStickers<'static>>;
-}
+tl::call! { GetArchivedStickers, calls::messages::CALLS[55], x, (tl::Word, x.masks, x.emojis, x.offset_id, x.limit), tl::Decoded<enums::messages::ArchivedStickers<'static>> }
 
 /// `messages.getAttachMenuBot#77216192 bot:InputUser = AttachMenuBotsBot;`
 #[repr(C)]
 pub struct GetAttachMenuBot<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::object! { GetAttachMenuBot<'_>, &calls::messages::TYPES[56], x, (&x.bot,) }
-impl tl::RemoteCall for GetAttachMenuBot<'_> {
-    type Return = tl::Decoded<enums::AttachMenuBotsBot<'static>>;
-}
+tl::call! { GetAttachMenuBot<'_>, calls::messages::CALLS[56], x, (&x.bot,), tl::Decoded<enums::AttachMenuBotsBot<'static>> }
 
 /// `messages.getAttachMenuBots#16fcc2cb hash:long = AttachMenuBots;`
 #[repr(C)]
 pub struct GetAttachMenuBots {
     pub hash: i64,
 }
-tl::object! { GetAttachMenuBots, &calls::messages::TYPES[57], x, (x.hash,) }
-impl tl::RemoteCall for GetAttachMenuBots {
-    type Return = tl::Decoded<enums::AttachMenuBots<'static>>;
-}
+tl::call! { GetAttachMenuBots, calls::messages::CALLS[57], x, (x.hash,), tl::Decoded<enums::AttachMenuBots<'static>> }
 
 /// `messages.getAttachedStickers#cc5b67cc media:InputStickeredMedia = Vector<StickerSetCovered>;`
 #[repr(C)]
 pub struct GetAttachedStickers<'a> {
     pub media: enums::InputStickeredMedia<'a>,
 }
-tl::object! { GetAttachedStickers<'_>, &calls::messages::TYPES[58], x, (&x.media,) }
-impl tl::RemoteCall for GetAttachedStickers<'_> {
-    type Return = tl::Decoded<&'static [enums::StickerSetCovered<'static>]>;
-}
+tl::call! { GetAttachedStickers<'_>, calls::messages::CALLS[58], x, (&x.media,), tl::Decoded<&'static [enums::StickerSetCovered<'static>]> }
 
 /// `messages.getAvailableEffects#dea20a39 hash:int = messages.AvailableEffects;`
 #[repr(C)]
 pub struct GetAvailableEffects {
     pub hash: i32,
 }
-tl::object! { GetAvailableEffects, &calls::messages::TYPES[59], x, (x.hash,) }
-impl tl::RemoteCall for GetAvailableEffects {
-    type Return = tl::Decoded<enums::messages::AvailableEffects<'static>>;
-}
+tl::call! { GetAvailableEffects, calls::messages::CALLS[59], x, (x.hash,), tl::Decoded<enums::messages::AvailableEffects<'static>> }
 
 /// `messages.getAvailableReactions#18dea0ac hash:int = messages.AvailableReactions;`
 #[repr(C)]
 pub struct GetAvailableReactions {
     pub hash: i32,
 }
-tl::object! { GetAvailableReactions, &calls::messages::TYPES[60], x, (x.hash,) }
-impl tl::RemoteCall for GetAvailableReactions {
-    type Return = tl::Decoded<enums::messages::AvailableReactions<'static>>;
-}
+tl::call! { GetAvailableReactions, calls::messages::CALLS[60], x, (x.hash,), tl::Decoded<enums::messages::AvailableReactions<'static>> }
 
 /// `messages.getBotApp#34fdc5c3 app:InputBotApp hash:long = messages.BotApp;`
 #[repr(C)]
@@ -747,10 +564,7 @@ pub struct GetBotApp<'a> {
     pub app: enums::InputBotApp<'a>,
     pub hash: i64,
 }
-tl::object! { GetBotApp<'_>, &calls::messages::TYPES[61], x, (&x.app, x.hash) }
-impl tl::RemoteCall for GetBotApp<'_> {
-    type Return = tl::Decoded<enums::messages::BotApp<'static>>;
-}
+tl::call! { GetBotApp<'_>, calls::messages::CALLS[61], x, (&x.app, x.hash), tl::Decoded<enums::messages::BotApp<'static>> }
 
 /// `messages.getBotCallbackAnswer#9342ca07 flags:# game:flags.1?true peer:InputPeer msg_id:int data:flags.0?bytes password:flags.2?InputCheckPasswordSRP = messages.BotCallbackAnswer;`
 #[repr(C)]
@@ -761,10 +575,7 @@ pub struct GetBotCallbackAnswer<'a> {
     pub data: Option<&'a [u8]>,
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-tl::object! { GetBotCallbackAnswer<'_>, &calls::messages::TYPES[62], x, (tl::Word, x.game, &x.peer, x.msg_id, x.data, x.password) }
-impl tl::RemoteCall for GetBotCallbackAnswer<'_> {
-    type Return = tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
-}
+tl::call! { GetBotCallbackAnswer<'_>, calls::messages::CALLS[62], x, (tl::Word, x.game, &x.peer, x.msg_id, x.data, x.password), tl::Decoded<enums::messages::BotCallbackAnswer<'static>> }
 
 /// `messages.getChatInviteImporters#df04dd4e flags:# requested:flags.0?true subscription_expired:flags.3?true peer:InputPeer link:flags.1?string q:flags.2?string offset_date:int offset_user:InputUser limit:int = messages.ChatInviteImporters;`
 #[repr(C)]
@@ -778,20 +589,14 @@ pub struct GetChatInviteImporters<'a> {
     pub offset_user: enums::InputUser<'a>,
     pub limit: i32,
 }
-tl::object! { GetChatInviteImporters<'_>, &calls::messages::TYPES[63], x, (tl::Word, x.requested, x.subscription_expired, &x.peer, x.link, x.q, x.offset_date, &x.offset_user, x.limit) }
-impl tl::RemoteCall for GetChatInviteImporters<'_> {
-    type Return = tl::Decoded<enums::messages::ChatInviteImporters<'static>>;
-}
+tl::call! { GetChatInviteImporters<'_>, calls::messages::CALLS[63], x, (tl::Word, x.requested, x.subscription_expired, &x.peer, x.link, x.q, x.offset_date, &x.offset_user, x.limit), tl::Decoded<enums::messages::ChatInviteImporters<'static>> }
 
 /// `messages.getChats#49e9528f id:Vector<long> = messages.Chats;`
 #[repr(C)]
 pub struct GetChats<'a> {
     pub id: &'a [i64],
 }
-tl::object! { GetChats<'_>, &calls::messages::TYPES[64], x, (x.id,) }
-impl tl::RemoteCall for GetChats<'_> {
-    type Return = tl::Decoded<enums::messages::Chats<'static>>;
-}
+tl::call! { GetChats<'_>, calls::messages::CALLS[64], x, (x.id,), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `messages.getCommonChats#e40ca104 user_id:InputUser max_id:long limit:int = messages.Chats;`
 #[repr(C)]
@@ -800,38 +605,26 @@ pub struct GetCommonChats<'a> {
     pub max_id: i64,
     pub limit: i32,
 }
-tl::object! { GetCommonChats<'_>, &calls::messages::TYPES[65], x, (&x.user_id, x.max_id, x.limit) }
-impl tl::RemoteCall for GetCommonChats<'_> {
-    type Return = tl::Decoded<enums::messages::Chats<'static>>;
-}
+tl::call! { GetCommonChats<'_>, calls::messages::CALLS[65], x, (&x.user_id, x.max_id, x.limit), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `messages.getCustomEmojiDocuments#d9ab0f54 document_id:Vector<long> = Vector<Document>;`
 #[repr(C)]
 pub struct GetCustomEmojiDocuments<'a> {
     pub document_id: &'a [i64],
 }
-tl::object! { GetCustomEmojiDocuments<'_>, &calls::messages::TYPES[66], x, (x.document_id,) }
-impl tl::RemoteCall for GetCustomEmojiDocuments<'_> {
-    type Return = tl::Decoded<&'static [enums::Document<'static>]>;
-}
+tl::call! { GetCustomEmojiDocuments<'_>, calls::messages::CALLS[66], x, (x.document_id,), tl::Decoded<&'static [enums::Document<'static>]> }
 
 /// `messages.getDefaultHistoryTTL#658b7188 = DefaultHistoryTTL;`
 #[repr(C)]
 pub struct GetDefaultHistoryTtl {}
-tl::object! { GetDefaultHistoryTtl, &calls::messages::TYPES[67], x, () }
-impl tl::RemoteCall for GetDefaultHistoryTtl {
-    type Return = tl::Decoded<enums::DefaultHistoryTtl>;
-}
+tl::call! { GetDefaultHistoryTtl, calls::messages::CALLS[67], x, (), tl::Decoded<enums::DefaultHistoryTtl> }
 
 /// `messages.getDefaultTagReactions#bdf93428 hash:long = messages.Reactions;`
 #[repr(C)]
 pub struct GetDefaultTagReactions {
     pub hash: i64,
 }
-tl::object! { GetDefaultTagReactions, &calls::messages::TYPES[68], x, (x.hash,) }
-impl tl::RemoteCall for GetDefaultTagReactions {
-    type Return = tl::Decoded<enums::messages::Reactions<'static>>;
-}
+tl::call! { GetDefaultTagReactions, calls::messages::CALLS[68], x, (x.hash,), tl::Decoded<enums::messages::Reactions<'static>> }
 
 /// `messages.getDhConfig#26cf8950 version:int random_length:int = messages.DhConfig;`
 #[repr(C)]
@@ -839,28 +632,19 @@ pub struct GetDhConfig {
     pub version: i32,
     pub random_length: i32,
 }
-tl::object! { GetDhConfig, &calls::messages::TYPES[69], x, (x.version, x.random_length) }
-impl tl::RemoteCall for GetDhConfig {
-    type Return = tl::Decoded<enums::messages::DhConfig<'static>>;
-}
+tl::call! { GetDhConfig, calls::messages::CALLS[69], x, (x.version, x.random_length), tl::Decoded<enums::messages::DhConfig<'static>> }
 
 /// `messages.getDialogFilters#efd48c89 = messages.DialogFilters;`
 #[repr(C)]
 pub struct GetDialogFilters {}
-tl::object! { GetDialogFilters, &calls::messages::TYPES[70], x, () }
-impl tl::RemoteCall for GetDialogFilters {
-    type Return = tl::Decoded<enums::messages::DialogFilters<'static>>;
-}
+tl::call! { GetDialogFilters, calls::messages::CALLS[70], x, (), tl::Decoded<enums::messages::DialogFilters<'static>> }
 
 /// `messages.getDialogUnreadMarks#21202222 flags:# parent_peer:flags.0?InputPeer = Vector<DialogPeer>;`
 #[repr(C)]
 pub struct GetDialogUnreadMarks<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
 }
-tl::object! { GetDialogUnreadMarks<'_>, &calls::messages::TYPES[71], x, (tl::Word, x.parent_peer) }
-impl tl::RemoteCall for GetDialogUnreadMarks<'_> {
-    type Return = tl::Decoded<&'static [enums::DialogPeer]>;
-}
+tl::call! { GetDialogUnreadMarks<'_>, calls::messages::CALLS[71], x, (tl::Word, x.parent_peer), tl::Decoded<&'static [enums::DialogPeer]> }
 
 /// `messages.getDialogs#a0f4cb4f flags:# exclude_pinned:flags.0?true folder_id:flags.1?int offset_date:int offset_id:int offset_peer:InputPeer limit:int hash:long = messages.Dialogs;`
 #[repr(C)]
@@ -873,10 +657,7 @@ pub struct GetDialogs<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::object! { GetDialogs<'_>, &calls::messages::TYPES[72], x, (tl::Word, x.exclude_pinned, x.folder_id, x.offset_date, x.offset_id, &x.offset_peer, x.limit, x.hash) }
-impl tl::RemoteCall for GetDialogs<'_> {
-    type Return = tl::Decoded<enums::messages::Dialogs<'static>>;
-}
+tl::call! { GetDialogs<'_>, calls::messages::CALLS[72], x, (tl::Word, x.exclude_pinned, x.folder_id, x.offset_date, x.offset_id, &x.offset_peer, x.limit, x.hash), tl::Decoded<enums::messages::Dialogs<'static>> }
 
 /// `messages.getDiscussionMessage#446972fd peer:InputPeer msg_id:int = messages.DiscussionMessage;`
 #[repr(C)]
@@ -884,10 +665,7 @@ pub struct GetDiscussionMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::object! { GetDiscussionMessage<'_>, &calls::messages::TYPES[73], x, (&x.peer, x.msg_id) }
-impl tl::RemoteCall for GetDiscussionMessage<'_> {
-    type Return = tl::Decoded<enums::messages::DiscussionMessage<'static>>;
-}
+tl::call! { GetDiscussionMessage<'_>, calls::messages::CALLS[73], x, (&x.peer, x.msg_id), tl::Decoded<enums::messages::DiscussionMessage<'static>> }
 
 /// `messages.getDocumentByHash#b1f2061f sha256:bytes size:long mime_type:string = Document;`
 #[repr(C)]
@@ -896,38 +674,26 @@ pub struct GetDocumentByHash<'a> {
     pub size: i64,
     pub mime_type: &'a str,
 }
-tl::object! { GetDocumentByHash<'_>, &calls::messages::TYPES[74], x, (x.sha256, x.size, x.mime_type) }
-impl tl::RemoteCall for GetDocumentByHash<'_> {
-    type Return = tl::Decoded<enums::Document<'static>>;
-}
+tl::call! { GetDocumentByHash<'_>, calls::messages::CALLS[74], x, (x.sha256, x.size, x.mime_type), tl::Decoded<enums::Document<'static>> }
 
 /// `messages.getEmojiGameInfo#fb7e8ca7 = messages.EmojiGameInfo;`
 #[repr(C)]
 pub struct GetEmojiGameInfo {}
-tl::object! { GetEmojiGameInfo, &calls::messages::TYPES[75], x, () }
-impl tl::RemoteCall for GetEmojiGameInfo {
-    type Return = tl::Decoded<enums::messages::EmojiGameInfo<'static>>;
-}
+tl::call! { GetEmojiGameInfo, calls::messages::CALLS[75], x, (), tl::Decoded<enums::messages::EmojiGameInfo<'static>> }
 
 /// `messages.getEmojiGroups#7488ce5b hash:int = messages.EmojiGroups;`
 #[repr(C)]
 pub struct GetEmojiGroups {
     pub hash: i32,
 }
-tl::object! { GetEmojiGroups, &calls::messages::TYPES[76], x, (x.hash,) }
-impl tl::RemoteCall for GetEmojiGroups {
-    type Return = tl::Decoded<enums::messages::EmojiGroups<'static>>;
-}
+tl::call! { GetEmojiGroups, calls::messages::CALLS[76], x, (x.hash,), tl::Decoded<enums::messages::EmojiGroups<'static>> }
 
 /// `messages.getEmojiKeywords#35a0e062 lang_code:string = EmojiKeywordsDifference;`
 #[repr(C)]
 pub struct GetEmojiKeywords<'a> {
     pub lang_code: &'a str,
 }
-tl::object! { GetEmojiKeywords<'_>, &calls::messages::TYPES[77], x, (x.lang_code,) }
-impl tl::RemoteCall for GetEmojiKeywords<'_> {
-    type Return = tl::Decoded<enums::EmojiKeywordsDifference<'static>>;
-}
+tl::call! { GetEmojiKeywords<'_>, calls::messages::CALLS[77], x, (x.lang_code,), tl::Decoded<enums::EmojiKeywordsDifference<'static>> }
 
 /// `messages.getEmojiKeywordsDifference#1508b6af lang_code:string from_version:int = EmojiKeywordsDifference;`
 #[repr(C)]
@@ -935,70 +701,49 @@ pub struct GetEmojiKeywordsDifference<'a> {
     pub lang_code: &'a str,
     pub from_version: i32,
 }
-tl::object! { GetEmojiKeywordsDifference<'_>, &calls::messages::TYPES[78], x, (x.lang_code, x.from_version) }
-impl tl::RemoteCall for GetEmojiKeywordsDifference<'_> {
-    type Return = tl::Decoded<enums::EmojiKeywordsDifference<'static>>;
-}
+tl::call! { GetEmojiKeywordsDifference<'_>, calls::messages::CALLS[78], x, (x.lang_code, x.from_version), tl::Decoded<enums::EmojiKeywordsDifference<'static>> }
 
 /// `messages.getEmojiKeywordsLanguages#4e9963b2 lang_codes:Vector<string> = Vector<EmojiLanguage>;`
 #[repr(C)]
 pub struct GetEmojiKeywordsLanguages<'a> {
     pub lang_codes: &'a [&'a str],
 }
-tl::object! { GetEmojiKeywordsLanguages<'_>, &calls::messages::TYPES[79], x, (x.lang_codes,) }
-impl tl::RemoteCall for GetEmojiKeywordsLanguages<'_> {
-    type Return = tl::Decoded<&'static [enums::EmojiLanguage<'static>]>;
-}
+tl::call! { GetEmojiKeywordsLanguages<'_>, calls::messages::CALLS[79], x, (x.lang_codes,), tl::Decoded<&'static [enums::EmojiLanguage<'static>]> }
 
 /// `messages.getEmojiProfilePhotoGroups#21a548f3 hash:int = messages.EmojiGroups;`
 #[repr(C)]
 pub struct GetEmojiProfilePhotoGroups {
     pub hash: i32,
 }
-tl::object! { GetEmojiProfilePhotoGroups, &calls::messages::TYPES[80], x, (x.hash,) }
-impl tl::RemoteCall for GetEmojiProfilePhotoGroups {
-    type Return = tl::Decoded<enums::messages::EmojiGroups<'static>>;
-}
+tl::call! { GetEmojiProfilePhotoGroups, calls::messages::CALLS[80], x, (x.hash,), tl::Decoded<enums::messages::EmojiGroups<'static>> }
 
 /// `messages.getEmojiStatusGroups#2ecd56cd hash:int = messages.EmojiGroups;`
 #[repr(C)]
 pub struct GetEmojiStatusGroups {
     pub hash: i32,
 }
-tl::object! { GetEmojiStatusGroups, &calls::messages::TYPES[81], x, (x.hash,) }
-impl tl::RemoteCall for GetEmojiStatusGroups {
-    type Return = tl::Decoded<enums::messages::EmojiGroups<'static>>;
-}
+tl::call! { GetEmojiStatusGroups, calls::messages::CALLS[81], x, (x.hash,), tl::Decoded<enums::messages::EmojiGroups<'static>> }
 
 /// `messages.getEmojiStickerGroups#1dd840f5 hash:int = messages.EmojiGroups;`
 #[repr(C)]
 pub struct GetEmojiStickerGroups {
     pub hash: i32,
 }
-tl::object! { GetEmojiStickerGroups, &calls::messages::TYPES[82], x, (x.hash,) }
-impl tl::RemoteCall for GetEmojiStickerGroups {
-    type Return = tl::Decoded<enums::messages::EmojiGroups<'static>>;
-}
+tl::call! { GetEmojiStickerGroups, calls::messages::CALLS[82], x, (x.hash,), tl::Decoded<enums::messages::EmojiGroups<'static>> }
 
 /// `messages.getEmojiStickers#fbfca18f hash:long = messages.AllStickers;`
 #[repr(C)]
 pub struct GetEmojiStickers {
     pub hash: i64,
 }
-tl::object! { GetEmojiStickers, &calls::messages::TYPES[83], x, (x.hash,) }
-impl tl::RemoteCall for GetEmojiStickers {
-    type Return = tl::Decoded<enums::messages::AllStickers<'static>>;
-}
+tl::call! { GetEmojiStickers, calls::messages::CALLS[83], x, (x.hash,), tl::Decoded<enums::messages::AllStickers<'static>> }
 
 /// `messages.getEmojiURL#d5b10c26 lang_code:string = EmojiURL;`
 #[repr(C)]
 pub struct GetEmojiUrl<'a> {
     pub lang_code: &'a str,
 }
-tl::object! { GetEmojiUrl<'_>, &calls::messages::TYPES[84], x, (x.lang_code,) }
-impl tl::RemoteCall for GetEmojiUrl<'_> {
-    type Return = tl::Decoded<enums::EmojiUrl<'static>>;
-}
+tl::call! { GetEmojiUrl<'_>, calls::messages::CALLS[84], x, (x.lang_code,), tl::Decoded<enums::EmojiUrl<'static>> }
 
 /// `messages.getExportedChatInvite#73746f5c peer:InputPeer link:string = messages.ExportedChatInvite;`
 #[repr(C)]
@@ -1006,10 +751,7 @@ pub struct GetExportedChatInvite<'a> {
     pub peer: enums::InputPeer<'a>,
     pub link: &'a str,
 }
-tl::object! { GetExportedChatInvite<'_>, &calls::messages::TYPES[85], x, (&x.peer, x.link) }
-impl tl::RemoteCall for GetExportedChatInvite<'_> {
-    type Return = tl::Decoded<enums::messages::ExportedChatInvite<'static>>;
-}
+tl::call! { GetExportedChatInvite<'_>, calls::messages::CALLS[85], x, (&x.peer, x.link), tl::Decoded<enums::messages::ExportedChatInvite<'static>> }
 
 /// `messages.getExportedChatInvites#a2b5a3f6 flags:# revoked:flags.3?true peer:InputPeer admin_id:InputUser offset_date:flags.2?int offset_link:flags.2?string limit:int = messages.ExportedChatInvites;`
 #[repr(C)]
@@ -1021,10 +763,7 @@ pub struct GetExportedChatInvites<'a> {
     pub offset_link: Option<&'a str>,
     pub limit: i32,
 }
-tl::object! { GetExportedChatInvites<'_>, &calls::messages::TYPES[86], x, (tl::Word, x.revoked, &x.peer, &x.admin_id, x.offset_date, x.offset_link, x.limit) }
-impl tl::RemoteCall for GetExportedChatInvites<'_> {
-    type Return = tl::Decoded<enums::messages::ExportedChatInvites<'static>>;
-}
+tl::call! { GetExportedChatInvites<'_>, calls::messages::CALLS[86], x, (tl::Word, x.revoked, &x.peer, &x.admin_id, x.offset_date, x.offset_link, x.limit), tl::Decoded<enums::messages::ExportedChatInvites<'static>> }
 
 /// `messages.getExtendedMedia#84f80814 peer:InputPeer id:Vector<int> = Updates;`
 #[repr(C)]
@@ -1032,10 +771,7 @@ pub struct GetExtendedMedia<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::object! { GetExtendedMedia<'_>, &calls::messages::TYPES[87], x, (&x.peer, x.id) }
-impl tl::RemoteCall for GetExtendedMedia<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { GetExtendedMedia<'_>, calls::messages::CALLS[87], x, (&x.peer, x.id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getFactCheck#b9cdc5ee peer:InputPeer msg_id:Vector<int> = Vector<FactCheck>;`
 #[repr(C)]
@@ -1043,40 +779,28 @@ pub struct GetFactCheck<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: &'a [i32],
 }
-tl::object! { GetFactCheck<'_>, &calls::messages::TYPES[88], x, (&x.peer, x.msg_id) }
-impl tl::RemoteCall for GetFactCheck<'_> {
-    type Return = tl::Decoded<&'static [enums::FactCheck<'static>]>;
-}
+tl::call! { GetFactCheck<'_>, calls::messages::CALLS[88], x, (&x.peer, x.msg_id), tl::Decoded<&'static [enums::FactCheck<'static>]> }
 
 /// `messages.getFavedStickers#04f1aaa9 hash:long = messages.FavedStickers;`
 #[repr(C)]
 pub struct GetFavedStickers {
     pub hash: i64,
 }
-tl::object! { GetFavedStickers, &calls::messages::TYPES[89], x, (x.hash,) }
-impl tl::RemoteCall for GetFavedStickers {
-    type Return = tl::Decoded<enums::messages::FavedStickers<'static>>;
-}
+tl::call! { GetFavedStickers, calls::messages::CALLS[89], x, (x.hash,), tl::Decoded<enums::messages::FavedStickers<'static>> }
 
 /// `messages.getFeaturedEmojiStickers#0ecf6736 hash:long = messages.FeaturedStickers;`
 #[repr(C)]
 pub struct GetFeaturedEmojiStickers {
     pub hash: i64,
 }
-tl::object! { GetFeaturedEmojiStickers, &calls::messages::TYPES[90], x, (x.hash,) }
-impl tl::RemoteCall for GetFeaturedEmojiStickers {
-    type Return = tl::Decoded<enums::messages::FeaturedStickers<'static>>;
-}
+tl::call! { GetFeaturedEmojiStickers, calls::messages::CALLS[90], x, (x.hash,), tl::Decoded<enums::messages::FeaturedStickers<'static>> }
 
 /// `messages.getFeaturedStickers#64780b14 hash:long = messages.FeaturedStickers;`
 #[repr(C)]
 pub struct GetFeaturedStickers {
     pub hash: i64,
 }
-tl::object! { GetFeaturedStickers, &calls::messages::TYPES[91], x, (x.hash,) }
-impl tl::RemoteCall for GetFeaturedStickers {
-    type Return = tl::Decoded<enums::messages::FeaturedStickers<'static>>;
-}
+tl::call! { GetFeaturedStickers, calls::messages::CALLS[91], x, (x.hash,), tl::Decoded<enums::messages::FeaturedStickers<'static>> }
 
 /// `messages.getForumTopics#3ba47bff flags:# peer:InputPeer q:flags.0?string offset_date:int offset_id:int offset_topic:int limit:int = messages.ForumTopics;`
 #[repr(C)]
@@ -1088,10 +812,7 @@ pub struct GetForumTopics<'a> {
     pub offset_topic: i32,
     pub limit: i32,
 }
-tl::object! { GetForumTopics<'_>, &calls::messages::TYPES[92], x, (tl::Word, &x.peer, x.q, x.offset_date, x.offset_id, x.offset_topic, x.limit) }
-impl tl::RemoteCall for GetForumTopics<'_> {
-    type Return = tl::Decoded<enums::messages::ForumTopics<'static>>;
-}
+tl::call! { GetForumTopics<'_>, calls::messages::CALLS[92], x, (tl::Word, &x.peer, x.q, x.offset_date, x.offset_id, x.offset_topic, x.limit), tl::Decoded<enums::messages::ForumTopics<'static>> }
 
 /// `messages.getForumTopicsByID#af0a4a08 peer:InputPeer topics:Vector<int> = messages.ForumTopics;`
 #[repr(C)]
@@ -1099,30 +820,21 @@ pub struct GetForumTopicsById<'a> {
     pub peer: enums::InputPeer<'a>,
     pub topics: &'a [i32],
 }
-tl::object! { GetForumTopicsById<'_>, &calls::messages::TYPES[93], x, (&x.peer, x.topics) }
-impl tl::RemoteCall for GetForumTopicsById<'_> {
-    type Return = tl::Decoded<enums::messages::ForumTopics<'static>>;
-}
+tl::call! { GetForumTopicsById<'_>, calls::messages::CALLS[93], x, (&x.peer, x.topics), tl::Decoded<enums::messages::ForumTopics<'static>> }
 
 /// `messages.getFullChat#aeb00b34 chat_id:long = messages.ChatFull;`
 #[repr(C)]
 pub struct GetFullChat {
     pub chat_id: i64,
 }
-tl::object! { GetFullChat, &calls::messages::TYPES[94], x, (x.chat_id,) }
-impl tl::RemoteCall for GetFullChat {
-    type Return = tl::Decoded<enums::messages::ChatFull<'static>>;
-}
+tl::call! { GetFullChat, calls::messages::CALLS[94], x, (x.chat_id,), tl::Decoded<enums::messages::ChatFull<'static>> }
 
 /// `messages.getFutureChatCreatorAfterLeave#3b7d0ea6 peer:InputPeer = User;`
 #[repr(C)]
 pub struct GetFutureChatCreatorAfterLeave<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { GetFutureChatCreatorAfterLeave<'_>, &calls::messages::TYPES[95], x, (&x.peer,) }
-impl tl::RemoteCall for GetFutureChatCreatorAfterLeave<'_> {
-    type Return = tl::Decoded<enums::User<'static>>;
-}
+tl::call! { GetFutureChatCreatorAfterLeave<'_>, calls::messages::CALLS[95], x, (&x.peer,), tl::Decoded<enums::User<'static>> }
 
 /// `messages.getGameHighScores#e822649d peer:InputPeer id:int user_id:InputUser = messages.HighScores;`
 #[repr(C)]
@@ -1131,10 +843,7 @@ pub struct GetGameHighScores<'a> {
     pub id: i32,
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { GetGameHighScores<'_>, &calls::messages::TYPES[96], x, (&x.peer, x.id, &x.user_id) }
-impl tl::RemoteCall for GetGameHighScores<'_> {
-    type Return = tl::Decoded<enums::messages::HighScores<'static>>;
-}
+tl::call! { GetGameHighScores<'_>, calls::messages::CALLS[96], x, (&x.peer, x.id, &x.user_id), tl::Decoded<enums::messages::HighScores<'static>> }
 
 /// `messages.getHistory#4423e6c5 peer:InputPeer offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -1148,10 +857,7 @@ pub struct GetHistory<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-tl::object! { GetHistory<'_>, &calls::messages::TYPES[97], x, (&x.peer, x.offset_id, x.offset_date, x.add_offset, x.limit, x.max_id, x.min_id, x.hash) }
-impl tl::RemoteCall for GetHistory<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetHistory<'_>, calls::messages::CALLS[97], x, (&x.peer, x.offset_id, x.offset_date, x.add_offset, x.limit, x.max_id, x.min_id, x.hash), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getInlineBotResults#514e999d flags:# bot:InputUser peer:InputPeer geo_point:flags.0?InputGeoPoint query:string offset:string = messages.BotResults;`
 #[repr(C)]
@@ -1162,10 +868,7 @@ pub struct GetInlineBotResults<'a> {
     pub query: &'a str,
     pub offset: &'a str,
 }
-tl::object! { GetInlineBotResults<'_>, &calls::messages::TYPES[98], x, (tl::Word, &x.bot, &x.peer, x.geo_point, x.query, x.offset) }
-impl tl::RemoteCall for GetInlineBotResults<'_> {
-    type Return = tl::Decoded<enums::messages::BotResults<'static>>;
-}
+tl::call! { GetInlineBotResults<'_>, calls::messages::CALLS[98], x, (tl::Word, &x.bot, &x.peer, x.geo_point, x.query, x.offset), tl::Decoded<enums::messages::BotResults<'static>> }
 
 /// `messages.getInlineGameHighScores#0f635e1b id:InputBotInlineMessageID user_id:InputUser = messages.HighScores;`
 #[repr(C)]
@@ -1173,20 +876,14 @@ pub struct GetInlineGameHighScores<'a> {
     pub id: enums::InputBotInlineMessageId,
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { GetInlineGameHighScores<'_>, &calls::messages::TYPES[99], x, (&x.id, &x.user_id) }
-impl tl::RemoteCall for GetInlineGameHighScores<'_> {
-    type Return = tl::Decoded<enums::messages::HighScores<'static>>;
-}
+tl::call! { GetInlineGameHighScores<'_>, calls::messages::CALLS[99], x, (&x.id, &x.user_id), tl::Decoded<enums::messages::HighScores<'static>> }
 
 /// `messages.getMaskStickers#640f82b8 hash:long = messages.AllStickers;`
 #[repr(C)]
 pub struct GetMaskStickers {
     pub hash: i64,
 }
-tl::object! { GetMaskStickers, &calls::messages::TYPES[100], x, (x.hash,) }
-impl tl::RemoteCall for GetMaskStickers {
-    type Return = tl::Decoded<enums::messages::AllStickers<'static>>;
-}
+tl::call! { GetMaskStickers, calls::messages::CALLS[100], x, (x.hash,), tl::Decoded<enums::messages::AllStickers<'static>> }
 
 /// `messages.getMessageEditData#fda68d36 peer:InputPeer id:int = messages.MessageEditData;`
 #[repr(C)]
@@ -1194,10 +891,7 @@ pub struct GetMessageEditData<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::object! { GetMessageEditData<'_>, &calls::messages::TYPES[101], x, (&x.peer, x.id) }
-impl tl::RemoteCall for GetMessageEditData<'_> {
-    type Return = tl::Decoded<enums::messages::MessageEditData>;
-}
+tl::call! { GetMessageEditData<'_>, calls::messages::CALLS[101], x, (&x.peer, x.id), tl::Decoded<enums::messages::MessageEditData> }
 
 /// `messages.getMessageReactionsList#461b3f48 flags:# peer:InputPeer id:int reaction:flags.0?Reaction offset:flags.1?string limit:int = messages.MessageReactionsList;`
 #[repr(C)]
@@ -1208,10 +902,7 @@ pub struct GetMessageReactionsList<'a> {
     pub offset: Option<&'a str>,
     pub limit: i32,
 }
-tl::object! { GetMessageReactionsList<'_>, &calls::messages::TYPES[102], x, (tl::Word, &x.peer, x.id, x.reaction, x.offset, x.limit) }
-impl tl::RemoteCall for GetMessageReactionsList<'_> {
-    type Return = tl::Decoded<enums::messages::MessageReactionsList<'static>>;
-}
+tl::call! { GetMessageReactionsList<'_>, calls::messages::CALLS[102], x, (tl::Word, &x.peer, x.id, x.reaction, x.offset, x.limit), tl::Decoded<enums::messages::MessageReactionsList<'static>> }
 
 /// `messages.getMessageReadParticipants#31c1c44f peer:InputPeer msg_id:int = Vector<ReadParticipantDate>;`
 #[repr(C)]
@@ -1219,20 +910,14 @@ pub struct GetMessageReadParticipants<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::object! { GetMessageReadParticipants<'_>, &calls::messages::TYPES[103], x, (&x.peer, x.msg_id) }
-impl tl::RemoteCall for GetMessageReadParticipants<'_> {
-    type Return = tl::Decoded<&'static [enums::ReadParticipantDate]>;
-}
+tl::call! { GetMessageReadParticipants<'_>, calls::messages::CALLS[103], x, (&x.peer, x.msg_id), tl::Decoded<&'static [enums::ReadParticipantDate]> }
 
 /// `messages.getMessages#63c66506 id:Vector<InputMessage> = messages.Messages;`
 #[repr(C)]
 pub struct GetMessages<'a> {
     pub id: &'a [enums::InputMessage],
 }
-tl::object! { GetMessages<'_>, &calls::messages::TYPES[104], x, (x.id,) }
-impl tl::RemoteCall for GetMessages<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetMessages<'_>, calls::messages::CALLS[104], x, (x.id,), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getMessagesReactions#8bba90e6 peer:InputPeer id:Vector<int> = Updates;`
 #[repr(C)]
@@ -1240,10 +925,7 @@ pub struct GetMessagesReactions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::object! { GetMessagesReactions<'_>, &calls::messages::TYPES[105], x, (&x.peer, x.id) }
-impl tl::RemoteCall for GetMessagesReactions<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { GetMessagesReactions<'_>, calls::messages::CALLS[105], x, (&x.peer, x.id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getMessagesViews#5784d3e1 peer:InputPeer id:Vector<int> increment:Bool = messages.MessageViews;`
 #[repr(C)]
@@ -1252,10 +934,7 @@ pub struct GetMessagesViews<'a> {
     pub id: &'a [i32],
     pub increment: bool,
 }
-tl::object! { GetMessagesViews<'_>, &calls::messages::TYPES[106], x, (&x.peer, x.id, x.increment) }
-impl tl::RemoteCall for GetMessagesViews<'_> {
-    type Return = tl::Decoded<enums::messages::MessageViews<'static>>;
-}
+tl::call! { GetMessagesViews<'_>, calls::messages::CALLS[106], x, (&x.peer, x.id, x.increment), tl::Decoded<enums::messages::MessageViews<'static>> }
 
 /// `messages.getMyStickers#d0b5e1fc offset_id:long limit:int = messages.MyStickers;`
 #[repr(C)]
@@ -1263,10 +942,7 @@ pub struct GetMyStickers {
     pub offset_id: i64,
     pub limit: i32,
 }
-tl::object! { GetMyStickers, &calls::messages::TYPES[107], x, (x.offset_id, x.limit) }
-impl tl::RemoteCall for GetMyStickers {
-    type Return = tl::Decoded<enums::messages::MyStickers<'static>>;
-}
+tl::call! { GetMyStickers, calls::messages::CALLS[107], x, (x.offset_id, x.limit), tl::Decoded<enums::messages::MyStickers<'static>> }
 
 /// `messages.getOldFeaturedStickers#7ed094a1 offset:int limit:int hash:long = messages.FeaturedStickers;`
 #[repr(C)]
@@ -1275,20 +951,14 @@ pub struct GetOldFeaturedStickers {
     pub limit: i32,
     pub hash: i64,
 }
-tl::object! { GetOldFeaturedStickers, &calls::messages::TYPES[108], x, (x.offset, x.limit, x.hash) }
-impl tl::RemoteCall for GetOldFeaturedStickers {
-    type Return = tl::Decoded<enums::messages::FeaturedStickers<'static>>;
-}
+tl::call! { GetOldFeaturedStickers, calls::messages::CALLS[108], x, (x.offset, x.limit, x.hash), tl::Decoded<enums::messages::FeaturedStickers<'static>> }
 
 /// `messages.getOnlines#6e2be050 peer:InputPeer = ChatOnlines;`
 #[repr(C)]
 pub struct GetOnlines<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { GetOnlines<'_>, &calls::messages::TYPES[109], x, (&x.peer,) }
-impl tl::RemoteCall for GetOnlines<'_> {
-    type Return = tl::Decoded<enums::ChatOnlines>;
-}
+tl::call! { GetOnlines<'_>, calls::messages::CALLS[109], x, (&x.peer,), tl::Decoded<enums::ChatOnlines> }
 
 /// `messages.getOutboxReadDate#8c4bfe5d peer:InputPeer msg_id:int = OutboxReadDate;`
 #[repr(C)]
@@ -1296,38 +966,26 @@ pub struct GetOutboxReadDate<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::object! { GetOutboxReadDate<'_>, &calls::messages::TYPES[110], x, (&x.peer, x.msg_id) }
-impl tl::RemoteCall for GetOutboxReadDate<'_> {
-    type Return = tl::Decoded<enums::OutboxReadDate>;
-}
+tl::call! { GetOutboxReadDate<'_>, calls::messages::CALLS[110], x, (&x.peer, x.msg_id), tl::Decoded<enums::OutboxReadDate> }
 
 /// `messages.getPaidReactionPrivacy#472455aa = Updates;`
 #[repr(C)]
 pub struct GetPaidReactionPrivacy {}
-tl::object! { GetPaidReactionPrivacy, &calls::messages::TYPES[111], x, () }
-impl tl::RemoteCall for GetPaidReactionPrivacy {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { GetPaidReactionPrivacy, calls::messages::CALLS[111], x, (), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getPeerDialogs#e470bcfd peers:Vector<InputDialogPeer> = messages.PeerDialogs;`
 #[repr(C)]
 pub struct GetPeerDialogs<'a> {
     pub peers: &'a [enums::InputDialogPeer<'a>],
 }
-tl::object! { GetPeerDialogs<'_>, &calls::messages::TYPES[112], x, (x.peers,) }
-impl tl::RemoteCall for GetPeerDialogs<'_> {
-    type Return = tl::Decoded<enums::messages::PeerDialogs<'static>>;
-}
+tl::call! { GetPeerDialogs<'_>, calls::messages::CALLS[112], x, (x.peers,), tl::Decoded<enums::messages::PeerDialogs<'static>> }
 
 /// `messages.getPeerSettings#efd9a6a2 peer:InputPeer = messages.PeerSettings;`
 #[repr(C)]
 pub struct GetPeerSettings<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { GetPeerSettings<'_>, &calls::messages::TYPES[113], x, (&x.peer,) }
-impl tl::RemoteCall for GetPeerSettings<'_> {
-    type Return = tl::Decoded<enums::messages::PeerSettings<'static>>;
-}
+tl::call! { GetPeerSettings<'_>, calls::messages::CALLS[113], x, (&x.peer,), tl::Decoded<enums::messages::PeerSettings<'static>> }
 
 /// `messages.getPersonalChannelHistory#55fb0996 user_id:InputUser limit:int max_id:int min_id:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -1338,28 +996,19 @@ pub struct GetPersonalChannelHistory<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-tl::object! { GetPersonalChannelHistory<'_>, &calls::messages::TYPES[114], x, (&x.user_id, x.limit, x.max_id, x.min_id, x.hash) }
-impl tl::RemoteCall for GetPersonalChannelHistory<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetPersonalChannelHistory<'_>, calls::messages::CALLS[114], x, (&x.user_id, x.limit, x.max_id, x.min_id, x.hash), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getPinnedDialogs#d6b94df2 folder_id:int = messages.PeerDialogs;`
 #[repr(C)]
 pub struct GetPinnedDialogs {
     pub folder_id: i32,
 }
-tl::object! { GetPinnedDialogs, &calls::messages::TYPES[115], x, (x.folder_id,) }
-impl tl::RemoteCall for GetPinnedDialogs {
-    type Return = tl::Decoded<enums::messages::PeerDialogs<'static>>;
-}
+tl::call! { GetPinnedDialogs, calls::messages::CALLS[115], x, (x.folder_id,), tl::Decoded<enums::messages::PeerDialogs<'static>> }
 
 /// `messages.getPinnedSavedDialogs#d63d94e0 = messages.SavedDialogs;`
 #[repr(C)]
 pub struct GetPinnedSavedDialogs {}
-tl::object! { GetPinnedSavedDialogs, &calls::messages::TYPES[116], x, () }
-impl tl::RemoteCall for GetPinnedSavedDialogs {
-    type Return = tl::Decoded<enums::messages::SavedDialogs<'static>>;
-}
+tl::call! { GetPinnedSavedDialogs, calls::messages::CALLS[116], x, (), tl::Decoded<enums::messages::SavedDialogs<'static>> }
 
 /// `messages.getPollResults#eda3e33b peer:InputPeer msg_id:int poll_hash:long = Updates;`
 #[repr(C)]
@@ -1368,10 +1017,7 @@ pub struct GetPollResults<'a> {
     pub msg_id: i32,
     pub poll_hash: i64,
 }
-tl::object! { GetPollResults<'_>, &calls::messages::TYPES[117], x, (&x.peer, x.msg_id, x.poll_hash) }
-impl tl::RemoteCall for GetPollResults<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { GetPollResults<'_>, calls::messages::CALLS[117], x, (&x.peer, x.msg_id, x.poll_hash), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getPollVotes#b86e380e flags:# peer:InputPeer id:int option:flags.0?bytes offset:flags.1?string limit:int = messages.VotesList;`
 #[repr(C)]
@@ -1382,10 +1028,7 @@ pub struct GetPollVotes<'a> {
     pub offset: Option<&'a str>,
     pub limit: i32,
 }
-tl::object! { GetPollVotes<'_>, &calls::messages::TYPES[118], x, (tl::Word, &x.peer, x.id, x.option, x.offset, x.limit) }
-impl tl::RemoteCall for GetPollVotes<'_> {
-    type Return = tl::Decoded<enums::messages::VotesList<'static>>;
-}
+tl::call! { GetPollVotes<'_>, calls::messages::CALLS[118], x, (tl::Word, &x.peer, x.id, x.option, x.offset, x.limit), tl::Decoded<enums::messages::VotesList<'static>> }
 
 /// `messages.getPreparedInlineMessage#857ebdb8 bot:InputUser id:string = messages.PreparedInlineMessage;`
 #[repr(C)]
@@ -1393,20 +1036,14 @@ pub struct GetPreparedInlineMessage<'a> {
     pub bot: enums::InputUser<'a>,
     pub id: &'a str,
 }
-tl::object! { GetPreparedInlineMessage<'_>, &calls::messages::TYPES[119], x, (&x.bot, x.id) }
-impl tl::RemoteCall for GetPreparedInlineMessage<'_> {
-    type Return = tl::Decoded<enums::messages::PreparedInlineMessage<'static>>;
-}
+tl::call! { GetPreparedInlineMessage<'_>, calls::messages::CALLS[119], x, (&x.bot, x.id), tl::Decoded<enums::messages::PreparedInlineMessage<'static>> }
 
 /// `messages.getQuickReplies#d483f2a8 hash:long = messages.QuickReplies;`
 #[repr(C)]
 pub struct GetQuickReplies {
     pub hash: i64,
 }
-tl::object! { GetQuickReplies, &calls::messages::TYPES[120], x, (x.hash,) }
-impl tl::RemoteCall for GetQuickReplies {
-    type Return = tl::Decoded<enums::messages::QuickReplies<'static>>;
-}
+tl::call! { GetQuickReplies, calls::messages::CALLS[120], x, (x.hash,), tl::Decoded<enums::messages::QuickReplies<'static>> }
 
 /// `messages.getQuickReplyMessages#94a495c3 flags:# shortcut_id:int id:flags.0?Vector<int> hash:long = messages.Messages;`
 #[repr(C)]
@@ -1415,10 +1052,7 @@ pub struct GetQuickReplyMessages<'a> {
     pub id: Option<&'a [i32]>,
     pub hash: i64,
 }
-tl::object! { GetQuickReplyMessages<'_>, &calls::messages::TYPES[121], x, (tl::Word, x.shortcut_id, x.id, x.hash) }
-impl tl::RemoteCall for GetQuickReplyMessages<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetQuickReplyMessages<'_>, calls::messages::CALLS[121], x, (tl::Word, x.shortcut_id, x.id, x.hash), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getRecentLocations#702a40e0 peer:InputPeer limit:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -1427,10 +1061,7 @@ pub struct GetRecentLocations<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::object! { GetRecentLocations<'_>, &calls::messages::TYPES[122], x, (&x.peer, x.limit, x.hash) }
-impl tl::RemoteCall for GetRecentLocations<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetRecentLocations<'_>, calls::messages::CALLS[122], x, (&x.peer, x.limit, x.hash), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getRecentReactions#39461db2 limit:int hash:long = messages.Reactions;`
 #[repr(C)]
@@ -1438,10 +1069,7 @@ pub struct GetRecentReactions {
     pub limit: i32,
     pub hash: i64,
 }
-tl::object! { GetRecentReactions, &calls::messages::TYPES[123], x, (x.limit, x.hash) }
-impl tl::RemoteCall for GetRecentReactions {
-    type Return = tl::Decoded<enums::messages::Reactions<'static>>;
-}
+tl::call! { GetRecentReactions, calls::messages::CALLS[123], x, (x.limit, x.hash), tl::Decoded<enums::messages::Reactions<'static>> }
 
 /// `messages.getRecentStickers#9da9403b flags:# attached:flags.0?true hash:long = messages.RecentStickers;`
 #[repr(C)]
@@ -1449,10 +1077,7 @@ pub struct GetRecentStickers {
     pub attached: bool,
     pub hash: i64,
 }
-tl::object! { GetRecentStickers, &calls::messages::TYPES[124], x, (tl::Word, x.attached, x.hash) }
-impl tl::RemoteCall for GetRecentStickers {
-    type Return = tl::Decoded<enums::messages::RecentStickers<'static>>;
-}
+tl::call! { GetRecentStickers, calls::messages::CALLS[124], x, (tl::Word, x.attached, x.hash), tl::Decoded<enums::messages::RecentStickers<'static>> }
 
 /// `messages.getReplies#22ddd30c peer:InputPeer msg_id:int offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -1467,10 +1092,7 @@ pub struct GetReplies<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-tl::object! { GetReplies<'_>, &calls::messages::TYPES[125], x, (&x.peer, x.msg_id, x.offset_id, x.offset_date, x.add_offset, x.limit, x.max_id, x.min_id, x.hash) }
-impl tl::RemoteCall for GetReplies<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetReplies<'_>, calls::messages::CALLS[125], x, (&x.peer, x.msg_id, x.offset_id, x.offset_date, x.add_offset, x.limit, x.max_id, x.min_id, x.hash), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getRichMessage#501569cf peer:InputPeer id:int = messages.Messages;`
 #[repr(C)]
@@ -1478,10 +1100,7 @@ pub struct GetRichMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::object! { GetRichMessage<'_>, &calls::messages::TYPES[126], x, (&x.peer, x.id) }
-impl tl::RemoteCall for GetRichMessage<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetRichMessage<'_>, calls::messages::CALLS[126], x, (&x.peer, x.id), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getSavedDialogs#1e91fc99 flags:# exclude_pinned:flags.0?true parent_peer:flags.1?InputPeer offset_date:int offset_id:int offset_peer:InputPeer limit:int hash:long = messages.SavedDialogs;`
 #[repr(C)]
@@ -1494,10 +1113,7 @@ pub struct GetSavedDialogs<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::object! { GetSavedDialogs<'_>, &calls::messages::TYPES[127], x, (tl::Word, x.exclude_pinned, x.parent_peer, x.offset_date, x.offset_id, &x.offset_peer, x.limit, x.hash) }
-impl tl::RemoteCall for GetSavedDialogs<'_> {
-    type Return = tl::Decoded<enums::messages::SavedDialogs<'static>>;
-}
+tl::call! { GetSavedDialogs<'_>, calls::messages::CALLS[127], x, (tl::Word, x.exclude_pinned, x.parent_peer, x.offset_date, x.offset_id, &x.offset_peer, x.limit, x.hash), tl::Decoded<enums::messages::SavedDialogs<'static>> }
 
 /// `messages.getSavedDialogsByID#6f6f9c96 flags:# parent_peer:flags.1?InputPeer ids:Vector<InputPeer> = messages.SavedDialogs;`
 #[repr(C)]
@@ -1505,20 +1121,14 @@ pub struct GetSavedDialogsById<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub ids: &'a [enums::InputPeer<'a>],
 }
-tl::object! { GetSavedDialogsById<'_>, &calls::messages::TYPES[128], x, (tl::Word, x.parent_peer, x.ids) }
-impl tl::RemoteCall for GetSavedDialogsById<'_> {
-    type Return = tl::Decoded<enums::messages::SavedDialogs<'static>>;
-}
+tl::call! { GetSavedDialogsById<'_>, calls::messages::CALLS[128], x, (tl::Word, x.parent_peer, x.ids), tl::Decoded<enums::messages::SavedDialogs<'static>> }
 
 /// `messages.getSavedGifs#5cf09635 hash:long = messages.SavedGifs;`
 #[repr(C)]
 pub struct GetSavedGifs {
     pub hash: i64,
 }
-tl::object! { GetSavedGifs, &calls::messages::TYPES[129], x, (x.hash,) }
-impl tl::RemoteCall for GetSavedGifs {
-    type Return = tl::Decoded<enums::messages::SavedGifs<'static>>;
-}
+tl::call! { GetSavedGifs, calls::messages::CALLS[129], x, (x.hash,), tl::Decoded<enums::messages::SavedGifs<'static>> }
 
 /// `messages.getSavedHistory#998ab009 flags:# parent_peer:flags.0?InputPeer peer:InputPeer offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -1533,10 +1143,7 @@ pub struct GetSavedHistory<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-tl::object! { GetSavedHistory<'_>, &calls::messages::TYPES[130], x, (tl::Word, x.parent_peer, &x.peer, x.offset_id, x.offset_date, x.add_offset, x.limit, x.max_id, x.min_id, x.hash) }
-impl tl::RemoteCall for GetSavedHistory<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetSavedHistory<'_>, calls::messages::CALLS[130], x, (tl::Word, x.parent_peer, &x.peer, x.offset_id, x.offset_date, x.add_offset, x.limit, x.max_id, x.min_id, x.hash), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getSavedReactionTags#3637e05b flags:# peer:flags.0?InputPeer hash:long = messages.SavedReactionTags;`
 #[repr(C)]
@@ -1544,10 +1151,7 @@ pub struct GetSavedReactionTags<'a> {
     pub peer: Option<&'a enums::InputPeer<'a>>,
     pub hash: i64,
 }
-tl::object! { GetSavedReactionTags<'_>, &calls::messages::TYPES[131], x, (tl::Word, x.peer, x.hash) }
-impl tl::RemoteCall for GetSavedReactionTags<'_> {
-    type Return = tl::Decoded<enums::messages::SavedReactionTags<'static>>;
-}
+tl::call! { GetSavedReactionTags<'_>, calls::messages::CALLS[131], x, (tl::Word, x.peer, x.hash), tl::Decoded<enums::messages::SavedReactionTags<'static>> }
 
 /// `messages.getScheduledHistory#f516760b peer:InputPeer hash:long = messages.Messages;`
 #[repr(C)]
@@ -1555,10 +1159,7 @@ pub struct GetScheduledHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-tl::object! { GetScheduledHistory<'_>, &calls::messages::TYPES[132], x, (&x.peer, x.hash) }
-impl tl::RemoteCall for GetScheduledHistory<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetScheduledHistory<'_>, calls::messages::CALLS[132], x, (&x.peer, x.hash), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getScheduledMessages#bdbb0464 peer:InputPeer id:Vector<int> = messages.Messages;`
 #[repr(C)]
@@ -1566,10 +1167,7 @@ pub struct GetScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::object! { GetScheduledMessages<'_>, &calls::messages::TYPES[133], x, (&x.peer, x.id) }
-impl tl::RemoteCall for GetScheduledMessages<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetScheduledMessages<'_>, calls::messages::CALLS[133], x, (&x.peer, x.id), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getSearchCounters#1bbcf300 flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer top_msg_id:flags.0?int filters:Vector<MessagesFilter> = Vector<messages.SearchCounter>;`
 #[repr(C)]
@@ -1579,10 +1177,7 @@ pub struct GetSearchCounters<'a> {
     pub top_msg_id: Option<i32>,
     pub filters: &'a [enums::MessagesFilter],
 }
-tl::object! { GetSearchCounters<'_>, &calls::messages::TYPES[134], x, (tl::Word, &x.peer, x.saved_peer_id, x.top_msg_id, x.filters) }
-impl tl::RemoteCall for GetSearchCounters<'_> {
-    type Return = tl::Decoded<&'static [enums::messages::SearchCounter]>;
-}
+tl::call! { GetSearchCounters<'_>, calls::messages::CALLS[134], x, (tl::Word, &x.peer, x.saved_peer_id, x.top_msg_id, x.filters), tl::Decoded<&'static [enums::messages::SearchCounter]> }
 
 /// `messages.getSearchResultsCalendar#6aa3f6bd flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer filter:MessagesFilter offset_id:int offset_date:int = messages.SearchResultsCalendar;`
 #[repr(C)]
@@ -1593,10 +1188,7 @@ pub struct GetSearchResultsCalendar<'a> {
     pub offset_id: i32,
     pub offset_date: i32,
 }
-tl::object! { GetSearchResultsCalendar<'_>, &calls::messages::TYPES[135], x, (tl::Word, &x.peer, x.saved_peer_id, &x.filter, x.offset_id, x.offset_date) }
-impl tl::RemoteCall for GetSearchResultsCalendar<'_> {
-    type Return = tl::Decoded<enums::messages::SearchResultsCalendar<'static>>;
-}
+tl::call! { GetSearchResultsCalendar<'_>, calls::messages::CALLS[135], x, (tl::Word, &x.peer, x.saved_peer_id, &x.filter, x.offset_id, x.offset_date), tl::Decoded<enums::messages::SearchResultsCalendar<'static>> }
 
 /// `messages.getSearchResultsPositions#9c7f2f10 flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer filter:MessagesFilter offset_id:int limit:int = messages.SearchResultsPositions;`
 #[repr(C)]
@@ -1607,18 +1199,12 @@ pub struct GetSearchResultsPositions<'a> {
     pub offset_id: i32,
     pub limit: i32,
 }
-tl::object! { GetSearchResultsPositions<'_>, &calls::messages::TYPES[136], x, (tl::Word, &x.peer, x.saved_peer_id, &x.filter, x.offset_id, x.limit) }
-impl tl::RemoteCall for GetSearchResultsPositions<'_> {
-    type Return = tl::Decoded<enums::messages::SearchResultsPositions<'static>>;
-}
+tl::call! { GetSearchResultsPositions<'_>, calls::messages::CALLS[136], x, (tl::Word, &x.peer, x.saved_peer_id, &x.filter, x.offset_id, x.limit), tl::Decoded<enums::messages::SearchResultsPositions<'static>> }
 
 /// `messages.getSplitRanges#1cff7e08 = Vector<MessageRange>;`
 #[repr(C)]
 pub struct GetSplitRanges {}
-tl::object! { GetSplitRanges, &calls::messages::TYPES[137], x, () }
-impl tl::RemoteCall for GetSplitRanges {
-    type Return = tl::Decoded<&'static [enums::MessageRange]>;
-}
+tl::call! { GetSplitRanges, calls::messages::CALLS[137], x, (), tl::Decoded<&'static [enums::MessageRange]> }
 
 /// `messages.getSponsoredMessages#3d6ce850 flags:# peer:InputPeer msg_id:flags.0?int = messages.SponsoredMessages;`
 #[repr(C)]
@@ -1626,10 +1212,7 @@ pub struct GetSponsoredMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: Option<i32>,
 }
-tl::object! { GetSponsoredMessages<'_>, &calls::messages::TYPES[138], x, (tl::Word, &x.peer, x.msg_id) }
-impl tl::RemoteCall for GetSponsoredMessages<'_> {
-    type Return = tl::Decoded<enums::messages::SponsoredMessages<'static>>;
-}
+tl::call! { GetSponsoredMessages<'_>, calls::messages::CALLS[138], x, (tl::Word, &x.peer, x.msg_id), tl::Decoded<enums::messages::SponsoredMessages<'static>> }
 
 /// `messages.getStickerSet#c8a0ec74 stickerset:InputStickerSet hash:int = messages.StickerSet;`
 #[repr(C)]
@@ -1637,10 +1220,7 @@ pub struct GetStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub hash: i32,
 }
-tl::object! { GetStickerSet<'_>, &calls::messages::TYPES[139], x, (&x.stickerset, x.hash) }
-impl tl::RemoteCall for GetStickerSet<'_> {
-    type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
-}
+tl::call! { GetStickerSet<'_>, calls::messages::CALLS[139], x, (&x.stickerset, x.hash), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `messages.getStickers#d5a5d3a1 emoticon:string hash:long = messages.Stickers;`
 #[repr(C)]
@@ -1648,18 +1228,12 @@ pub struct GetStickers<'a> {
     pub emoticon: &'a str,
     pub hash: i64,
 }
-tl::object! { GetStickers<'_>, &calls::messages::TYPES[140], x, (x.emoticon, x.hash) }
-impl tl::RemoteCall for GetStickers<'_> {
-    type Return = tl::Decoded<enums::messages::Stickers<'static>>;
-}
+tl::call! { GetStickers<'_>, calls::messages::CALLS[140], x, (x.emoticon, x.hash), tl::Decoded<enums::messages::Stickers<'static>> }
 
 /// `messages.getSuggestedDialogFilters#a29cd42c = Vector<DialogFilterSuggested>;`
 #[repr(C)]
 pub struct GetSuggestedDialogFilters {}
-tl::object! { GetSuggestedDialogFilters, &calls::messages::TYPES[141], x, () }
-impl tl::RemoteCall for GetSuggestedDialogFilters {
-    type Return = tl::Decoded<&'static [enums::DialogFilterSuggested<'static>]>;
-}
+tl::call! { GetSuggestedDialogFilters, calls::messages::CALLS[141], x, (), tl::Decoded<&'static [enums::DialogFilterSuggested<'static>]> }
 
 /// `messages.getTopReactions#bb8125ba limit:int hash:long = messages.Reactions;`
 #[repr(C)]
@@ -1667,10 +1241,7 @@ pub struct GetTopReactions {
     pub limit: i32,
     pub hash: i64,
 }
-tl::object! { GetTopReactions, &calls::messages::TYPES[142], x, (x.limit, x.hash) }
-impl tl::RemoteCall for GetTopReactions {
-    type Return = tl::Decoded<enums::messages::Reactions<'static>>;
-}
+tl::call! { GetTopReactions, calls::messages::CALLS[142], x, (x.limit, x.hash), tl::Decoded<enums::messages::Reactions<'static>> }
 
 /// `messages.getUnreadMentions#f107e790 flags:# peer:InputPeer top_msg_id:flags.0?int offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
 #[repr(C)]
@@ -1683,10 +1254,7 @@ pub struct GetUnreadMentions<'a> {
     pub max_id: i32,
     pub min_id: i32,
 }
-tl::object! { GetUnreadMentions<'_>, &calls::messages::TYPES[143], x, (tl::Word, &x.peer, x.top_msg_id, x.offset_id, x.add_offset, x.limit, x.max_id, x.min_id) }
-impl tl::RemoteCall for GetUnreadMentions<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetUnreadMentions<'_>, calls::messages::CALLS[143], x, (tl::Word, &x.peer, x.top_msg_id, x.offset_id, x.add_offset, x.limit, x.max_id, x.min_id), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getUnreadPollVotes#43286cf2 flags:# peer:InputPeer top_msg_id:flags.0?int offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
 #[repr(C)]
@@ -1699,10 +1267,7 @@ pub struct GetUnreadPollVotes<'a> {
     pub max_id: i32,
     pub min_id: i32,
 }
-tl::object! { GetUnreadPollVotes<'_>, &calls::messages::TYPES[144], x, (tl::Word, &x.peer, x.top_msg_id, x.offset_id, x.add_offset, x.limit, x.max_id, x.min_id) }
-impl tl::RemoteCall for GetUnreadPollVotes<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetUnreadPollVotes<'_>, calls::messages::CALLS[144], x, (tl::Word, &x.peer, x.top_msg_id, x.offset_id, x.add_offset, x.limit, x.max_id, x.min_id), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getUnreadReactions#bd7f90ac flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
 #[repr(C)]
@@ -1716,10 +1281,7 @@ pub struct GetUnreadReactions<'a> {
     pub max_id: i32,
     pub min_id: i32,
 }
-tl::object! { GetUnreadReactions<'_>, &calls::messages::TYPES[145], x, (tl::Word, &x.peer, x.top_msg_id, x.saved_peer_id, x.offset_id, x.add_offset, x.limit, x.max_id, x.min_id) }
-impl tl::RemoteCall for GetUnreadReactions<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { GetUnreadReactions<'_>, calls::messages::CALLS[145], x, (tl::Word, &x.peer, x.top_msg_id, x.saved_peer_id, x.offset_id, x.add_offset, x.limit, x.max_id, x.min_id), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getWebPage#8d9692a3 url:string hash:int = messages.WebPage;`
 #[repr(C)]
@@ -1727,10 +1289,7 @@ pub struct GetWebPage<'a> {
     pub url: &'a str,
     pub hash: i32,
 }
-tl::object! { GetWebPage<'_>, &calls::messages::TYPES[146], x, (x.url, x.hash) }
-impl tl::RemoteCall for GetWebPage<'_> {
-    type Return = tl::Decoded<enums::messages::WebPage<'static>>;
-}
+tl::call! { GetWebPage<'_>, calls::messages::CALLS[146], x, (x.url, x.hash), tl::Decoded<enums::messages::WebPage<'static>> }
 
 /// `messages.getWebPagePreview#570d6f6f flags:# message:string entities:flags.3?Vector<MessageEntity> = messages.WebPagePreview;`
 #[repr(C)]
@@ -1738,10 +1297,7 @@ pub struct GetWebPagePreview<'a> {
     pub message: &'a str,
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
 }
-tl::object! { GetWebPagePreview<'_>, &calls::messages::TYPES[147], x, (tl::Word, x.message, x.entities) }
-impl tl::RemoteCall for GetWebPagePreview<'_> {
-    type Return = tl::Decoded<enums::messages::WebPagePreview<'static>>;
-}
+tl::call! { GetWebPagePreview<'_>, calls::messages::CALLS[147], x, (tl::Word, x.message, x.entities), tl::Decoded<enums::messages::WebPagePreview<'static>> }
 
 /// `messages.hideAllChatJoinRequests#e085f4ea flags:# approved:flags.0?true peer:InputPeer link:flags.1?string = Updates;`
 #[repr(C)]
@@ -1750,10 +1306,7 @@ pub struct HideAllChatJoinRequests<'a> {
     pub peer: enums::InputPeer<'a>,
     pub link: Option<&'a str>,
 }
-tl::object! { HideAllChatJoinRequests<'_>, &calls::messages::TYPES[148], x, (tl::Word, x.approved, &x.peer, x.link) }
-impl tl::RemoteCall for HideAllChatJoinRequests<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { HideAllChatJoinRequests<'_>, calls::messages::CALLS[148], x, (tl::Word, x.approved, &x.peer, x.link), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.hideChatJoinRequest#7fe7e815 flags:# approved:flags.0?true peer:InputPeer user_id:InputUser = Updates;`
 #[repr(C)]
@@ -1762,30 +1315,21 @@ pub struct HideChatJoinRequest<'a> {
     pub peer: enums::InputPeer<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { HideChatJoinRequest<'_>, &calls::messages::TYPES[149], x, (tl::Word, x.approved, &x.peer, &x.user_id) }
-impl tl::RemoteCall for HideChatJoinRequest<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { HideChatJoinRequest<'_>, calls::messages::CALLS[149], x, (tl::Word, x.approved, &x.peer, &x.user_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.hidePeerSettingsBar#4facb138 peer:InputPeer = Bool;`
 #[repr(C)]
 pub struct HidePeerSettingsBar<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { HidePeerSettingsBar<'_>, &calls::messages::TYPES[150], x, (&x.peer,) }
-impl tl::RemoteCall for HidePeerSettingsBar<'_> {
-    type Return = bool;
-}
+tl::call! { HidePeerSettingsBar<'_>, calls::messages::CALLS[150], x, (&x.peer,), bool }
 
 /// `messages.importChatInvite#de91436e hash:string = messages.ChatInviteJoinResult;`
 #[repr(C)]
 pub struct ImportChatInvite<'a> {
     pub hash: &'a str,
 }
-tl::object! { ImportChatInvite<'_>, &calls::messages::TYPES[151], x, (x.hash,) }
-impl tl::RemoteCall for ImportChatInvite<'_> {
-    type Return = tl::Decoded<enums::messages::ChatInviteJoinResult<'static>>;
-}
+tl::call! { ImportChatInvite<'_>, calls::messages::CALLS[151], x, (x.hash,), tl::Decoded<enums::messages::ChatInviteJoinResult<'static>> }
 
 /// `messages.initHistoryImport#34090c3b peer:InputPeer file:InputFile media_count:int = messages.HistoryImport;`
 #[repr(C)]
@@ -1794,10 +1338,7 @@ pub struct InitHistoryImport<'a> {
     pub file: enums::InputFile<'a>,
     pub media_count: i32,
 }
-tl::object! { InitHistoryImport<'_>, &calls::messages::TYPES[152], x, (&x.peer, &x.file, x.media_count) }
-impl tl::RemoteCall for InitHistoryImport<'_> {
-    type Return = tl::Decoded<enums::messages::HistoryImport>;
-}
+tl::call! { InitHistoryImport<'_>, calls::messages::CALLS[152], x, (&x.peer, &x.file, x.media_count), tl::Decoded<enums::messages::HistoryImport> }
 
 /// `messages.installStickerSet#c78fe460 stickerset:InputStickerSet archived:Bool = messages.StickerSetInstallResult;`
 #[repr(C)]
@@ -1805,10 +1346,7 @@ pub struct InstallStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub archived: bool,
 }
-tl::object! { InstallStickerSet<'_>, &calls::messages::TYPES[153], x, (&x.stickerset, x.archived) }
-impl tl::RemoteCall for InstallStickerSet<'_> {
-    type Return = tl::Decoded<enums::messages::StickerSetInstallResult<'static>>;
-}
+tl::call! { InstallStickerSet<'_>, calls::messages::CALLS[153], x, (&x.stickerset, x.archived), tl::Decoded<enums::messages::StickerSetInstallResult<'static>> }
 
 /// `messages.markDialogUnread#8c5006f8 flags:# unread:flags.0?true parent_peer:flags.1?InputPeer peer:InputDialogPeer = Bool;`
 #[repr(C)]
@@ -1817,20 +1355,14 @@ pub struct MarkDialogUnread<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub peer: enums::InputDialogPeer<'a>,
 }
-tl::object! { MarkDialogUnread<'_>, &calls::messages::TYPES[154], x, (tl::Word, x.unread, x.parent_peer, &x.peer) }
-impl tl::RemoteCall for MarkDialogUnread<'_> {
-    type Return = bool;
-}
+tl::call! { MarkDialogUnread<'_>, calls::messages::CALLS[154], x, (tl::Word, x.unread, x.parent_peer, &x.peer), bool }
 
 /// `messages.migrateChat#a2875319 chat_id:long = Updates;`
 #[repr(C)]
 pub struct MigrateChat {
     pub chat_id: i64,
 }
-tl::object! { MigrateChat, &calls::messages::TYPES[155], x, (x.chat_id,) }
-impl tl::RemoteCall for MigrateChat {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { MigrateChat, calls::messages::CALLS[155], x, (x.chat_id,), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.prolongWebView#b0d81a83 flags:# silent:flags.5?true peer:InputPeer bot:InputUser query_id:long reply_to:flags.0?InputReplyTo send_as:flags.13?InputPeer = Bool;`
 #[repr(C)]
@@ -1842,10 +1374,7 @@ pub struct ProlongWebView<'a> {
     pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-tl::object! { ProlongWebView<'_>, &calls::messages::TYPES[156], x, (tl::Word, x.silent, &x.peer, &x.bot, x.query_id, x.reply_to, x.send_as) }
-impl tl::RemoteCall for ProlongWebView<'_> {
-    type Return = bool;
-}
+tl::call! { ProlongWebView<'_>, calls::messages::CALLS[156], x, (tl::Word, x.silent, &x.peer, &x.bot, x.query_id, x.reply_to, x.send_as), bool }
 
 /// `messages.rateTranscribedAudio#7f1d072f peer:InputPeer msg_id:int transcription_id:long good:Bool = Bool;`
 #[repr(C)]
@@ -1855,10 +1384,7 @@ pub struct RateTranscribedAudio<'a> {
     pub transcription_id: i64,
     pub good: bool,
 }
-tl::object! { RateTranscribedAudio<'_>, &calls::messages::TYPES[157], x, (&x.peer, x.msg_id, x.transcription_id, x.good) }
-impl tl::RemoteCall for RateTranscribedAudio<'_> {
-    type Return = bool;
-}
+tl::call! { RateTranscribedAudio<'_>, calls::messages::CALLS[157], x, (&x.peer, x.msg_id, x.transcription_id, x.good), bool }
 
 /// `messages.readDiscussion#f731a9f4 peer:InputPeer msg_id:int read_max_id:int = Bool;`
 #[repr(C)]
@@ -1867,10 +1393,7 @@ pub struct ReadDiscussion<'a> {
     pub msg_id: i32,
     pub read_max_id: i32,
 }
-tl::object! { ReadDiscussion<'_>, &calls::messages::TYPES[158], x, (&x.peer, x.msg_id, x.read_max_id) }
-impl tl::RemoteCall for ReadDiscussion<'_> {
-    type Return = bool;
-}
+tl::call! { ReadDiscussion<'_>, calls::messages::CALLS[158], x, (&x.peer, x.msg_id, x.read_max_id), bool }
 
 /// `messages.readEncryptedHistory#7f4b690a peer:InputEncryptedChat max_date:int = Bool;`
 #[repr(C)]
@@ -1878,20 +1401,14 @@ pub struct ReadEncryptedHistory {
     pub peer: enums::InputEncryptedChat,
     pub max_date: i32,
 }
-tl::object! { ReadEncryptedHistory, &calls::messages::TYPES[159], x, (&x.peer, x.max_date) }
-impl tl::RemoteCall for ReadEncryptedHistory {
-    type Return = bool;
-}
+tl::call! { ReadEncryptedHistory, calls::messages::CALLS[159], x, (&x.peer, x.max_date), bool }
 
 /// `messages.readFeaturedStickers#5b118126 id:Vector<long> = Bool;`
 #[repr(C)]
 pub struct ReadFeaturedStickers<'a> {
     pub id: &'a [i64],
 }
-tl::object! { ReadFeaturedStickers<'_>, &calls::messages::TYPES[160], x, (x.id,) }
-impl tl::RemoteCall for ReadFeaturedStickers<'_> {
-    type Return = bool;
-}
+tl::call! { ReadFeaturedStickers<'_>, calls::messages::CALLS[160], x, (x.id,), bool }
 
 /// `messages.readHistory#0e306d3a peer:InputPeer max_id:int = messages.AffectedMessages;`
 #[repr(C)]
@@ -1899,10 +1416,7 @@ pub struct ReadHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub max_id: i32,
 }
-tl::object! { ReadHistory<'_>, &calls::messages::TYPES[161], x, (&x.peer, x.max_id) }
-impl tl::RemoteCall for ReadHistory<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedMessages>;
-}
+tl::call! { ReadHistory<'_>, calls::messages::CALLS[161], x, (&x.peer, x.max_id), tl::Decoded<enums::messages::AffectedMessages> }
 
 /// `messages.readMentions#36e5bf4d flags:# peer:InputPeer top_msg_id:flags.0?int = messages.AffectedHistory;`
 #[repr(C)]
@@ -1910,20 +1424,14 @@ pub struct ReadMentions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
 }
-tl::object! { ReadMentions<'_>, &calls::messages::TYPES[162], x, (tl::Word, &x.peer, x.top_msg_id) }
-impl tl::RemoteCall for ReadMentions<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedHistory>;
-}
+tl::call! { ReadMentions<'_>, calls::messages::CALLS[162], x, (tl::Word, &x.peer, x.top_msg_id), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.readMessageContents#36a73f77 id:Vector<int> = messages.AffectedMessages;`
 #[repr(C)]
 pub struct ReadMessageContents<'a> {
     pub id: &'a [i32],
 }
-tl::object! { ReadMessageContents<'_>, &calls::messages::TYPES[163], x, (x.id,) }
-impl tl::RemoteCall for ReadMessageContents<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedMessages>;
-}
+tl::call! { ReadMessageContents<'_>, calls::messages::CALLS[163], x, (x.id,), tl::Decoded<enums::messages::AffectedMessages> }
 
 /// `messages.readPollVotes#1720b4d8 flags:# peer:InputPeer top_msg_id:flags.0?int = messages.AffectedHistory;`
 #[repr(C)]
@@ -1931,10 +1439,7 @@ pub struct ReadPollVotes<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
 }
-tl::object! { ReadPollVotes<'_>, &calls::messages::TYPES[164], x, (tl::Word, &x.peer, x.top_msg_id) }
-impl tl::RemoteCall for ReadPollVotes<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedHistory>;
-}
+tl::call! { ReadPollVotes<'_>, calls::messages::CALLS[164], x, (tl::Word, &x.peer, x.top_msg_id), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.readReactions#9ec44f93 flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer = messages.AffectedHistory;`
 #[repr(C)]
@@ -1943,10 +1448,7 @@ pub struct ReadReactions<'a> {
     pub top_msg_id: Option<i32>,
     pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
 }
-tl::object! { ReadReactions<'_>, &calls::messages::TYPES[165], x, (tl::Word, &x.peer, x.top_msg_id, x.saved_peer_id) }
-impl tl::RemoteCall for ReadReactions<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedHistory>;
-}
+tl::call! { ReadReactions<'_>, calls::messages::CALLS[165], x, (tl::Word, &x.peer, x.top_msg_id, x.saved_peer_id), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.readSavedHistory#ba4a3b5b parent_peer:InputPeer peer:InputPeer max_id:int = Bool;`
 #[repr(C)]
@@ -1955,30 +1457,21 @@ pub struct ReadSavedHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub max_id: i32,
 }
-tl::object! { ReadSavedHistory<'_>, &calls::messages::TYPES[166], x, (&x.parent_peer, &x.peer, x.max_id) }
-impl tl::RemoteCall for ReadSavedHistory<'_> {
-    type Return = bool;
-}
+tl::call! { ReadSavedHistory<'_>, calls::messages::CALLS[166], x, (&x.parent_peer, &x.peer, x.max_id), bool }
 
 /// `messages.receivedMessages#05a954c0 max_id:int = Vector<ReceivedNotifyMessage>;`
 #[repr(C)]
 pub struct ReceivedMessages {
     pub max_id: i32,
 }
-tl::object! { ReceivedMessages, &calls::messages::TYPES[167], x, (x.max_id,) }
-impl tl::RemoteCall for ReceivedMessages {
-    type Return = tl::Decoded<&'static [enums::ReceivedNotifyMessage]>;
-}
+tl::call! { ReceivedMessages, calls::messages::CALLS[167], x, (x.max_id,), tl::Decoded<&'static [enums::ReceivedNotifyMessage]> }
 
 /// `messages.receivedQueue#55a5bb66 max_qts:int = Vector<long>;`
 #[repr(C)]
 pub struct ReceivedQueue {
     pub max_qts: i32,
 }
-tl::object! { ReceivedQueue, &calls::messages::TYPES[168], x, (x.max_qts,) }
-impl tl::RemoteCall for ReceivedQueue {
-    type Return = tl::Vec<i64>;
-}
+tl::call! { ReceivedQueue, calls::messages::CALLS[168], x, (x.max_qts,), tl::Vec<i64> }
 
 /// `messages.reorderPinnedDialogs#3b1adf37 flags:# force:flags.0?true folder_id:int order:Vector<InputDialogPeer> = Bool;`
 #[repr(C)]
@@ -1987,10 +1480,7 @@ pub struct ReorderPinnedDialogs<'a> {
     pub folder_id: i32,
     pub order: &'a [enums::InputDialogPeer<'a>],
 }
-tl::object! { ReorderPinnedDialogs<'_>, &calls::messages::TYPES[169], x, (tl::Word, x.force, x.folder_id, x.order) }
-impl tl::RemoteCall for ReorderPinnedDialogs<'_> {
-    type Return = bool;
-}
+tl::call! { ReorderPinnedDialogs<'_>, calls::messages::CALLS[169], x, (tl::Word, x.force, x.folder_id, x.order), bool }
 
 /// `messages.reorderPinnedForumTopics#0e7841f0 flags:# force:flags.0?true peer:InputPeer order:Vector<int> = Updates;`
 #[repr(C)]
@@ -1999,10 +1489,7 @@ pub struct ReorderPinnedForumTopics<'a> {
     pub peer: enums::InputPeer<'a>,
     pub order: &'a [i32],
 }
-tl::object! { ReorderPinnedForumTopics<'_>, &calls::messages::TYPES[170], x, (tl::Word, x.force, &x.peer, x.order) }
-impl tl::RemoteCall for ReorderPinnedForumTopics<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ReorderPinnedForumTopics<'_>, calls::messages::CALLS[170], x, (tl::Word, x.force, &x.peer, x.order), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.reorderPinnedSavedDialogs#8b716587 flags:# force:flags.0?true order:Vector<InputDialogPeer> = Bool;`
 #[repr(C)]
@@ -2010,20 +1497,14 @@ pub struct ReorderPinnedSavedDialogs<'a> {
     pub force: bool,
     pub order: &'a [enums::InputDialogPeer<'a>],
 }
-tl::object! { ReorderPinnedSavedDialogs<'_>, &calls::messages::TYPES[171], x, (tl::Word, x.force, x.order) }
-impl tl::RemoteCall for ReorderPinnedSavedDialogs<'_> {
-    type Return = bool;
-}
+tl::call! { ReorderPinnedSavedDialogs<'_>, calls::messages::CALLS[171], x, (tl::Word, x.force, x.order), bool }
 
 /// `messages.reorderQuickReplies#60331907 order:Vector<int> = Bool;`
 #[repr(C)]
 pub struct ReorderQuickReplies<'a> {
     pub order: &'a [i32],
 }
-tl::object! { ReorderQuickReplies<'_>, &calls::messages::TYPES[172], x, (x.order,) }
-impl tl::RemoteCall for ReorderQuickReplies<'_> {
-    type Return = bool;
-}
+tl::call! { ReorderQuickReplies<'_>, calls::messages::CALLS[172], x, (x.order,), bool }
 
 /// `messages.reorderStickerSets#78337739 flags:# masks:flags.0?true emojis:flags.1?true order:Vector<long> = Bool;`
 #[repr(C)]
@@ -2032,10 +1513,7 @@ pub struct ReorderStickerSets<'a> {
     pub emojis: bool,
     pub order: &'a [i64],
 }
-tl::object! { ReorderStickerSets<'_>, &calls::messages::TYPES[173], x, (tl::Word, x.masks, x.emojis, x.order) }
-impl tl::RemoteCall for ReorderStickerSets<'_> {
-    type Return = bool;
-}
+tl::call! { ReorderStickerSets<'_>, calls::messages::CALLS[173], x, (tl::Word, x.masks, x.emojis, x.order), bool }
 
 /// `messages.report#fc78af9b peer:InputPeer id:Vector<int> option:bytes message:string = ReportResult;`
 #[repr(C)]
@@ -2045,20 +1523,14 @@ pub struct Report<'a> {
     pub option: &'a [u8],
     pub message: &'a str,
 }
-tl::object! { Report<'_>, &calls::messages::TYPES[174], x, (&x.peer, x.id, x.option, x.message) }
-impl tl::RemoteCall for Report<'_> {
-    type Return = tl::Decoded<enums::ReportResult<'static>>;
-}
+tl::call! { Report<'_>, calls::messages::CALLS[174], x, (&x.peer, x.id, x.option, x.message), tl::Decoded<enums::ReportResult<'static>> }
 
 /// `messages.reportEncryptedSpam#4b0c8c0f peer:InputEncryptedChat = Bool;`
 #[repr(C)]
 pub struct ReportEncryptedSpam {
     pub peer: enums::InputEncryptedChat,
 }
-tl::object! { ReportEncryptedSpam, &calls::messages::TYPES[175], x, (&x.peer,) }
-impl tl::RemoteCall for ReportEncryptedSpam {
-    type Return = bool;
-}
+tl::call! { ReportEncryptedSpam, calls::messages::CALLS[175], x, (&x.peer,), bool }
 
 /// `messages.reportMessagesDelivery#5a6d7395 flags:# push:flags.0?true peer:InputPeer id:Vector<int> = Bool;`
 #[repr(C)]
@@ -2067,10 +1539,7 @@ pub struct ReportMessagesDelivery<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::object! { ReportMessagesDelivery<'_>, &calls::messages::TYPES[176], x, (tl::Word, x.push, &x.peer, x.id) }
-impl tl::RemoteCall for ReportMessagesDelivery<'_> {
-    type Return = bool;
-}
+tl::call! { ReportMessagesDelivery<'_>, calls::messages::CALLS[176], x, (tl::Word, x.push, &x.peer, x.id), bool }
 
 /// `messages.reportMusicListen#ddbcd819 id:InputDocument listened_duration:int = Bool;`
 #[repr(C)]
@@ -2078,10 +1547,7 @@ pub struct ReportMusicListen<'a> {
     pub id: enums::InputDocument<'a>,
     pub listened_duration: i32,
 }
-tl::object! { ReportMusicListen<'_>, &calls::messages::TYPES[177], x, (&x.id, x.listened_duration) }
-impl tl::RemoteCall for ReportMusicListen<'_> {
-    type Return = bool;
-}
+tl::call! { ReportMusicListen<'_>, calls::messages::CALLS[177], x, (&x.id, x.listened_duration), bool }
 
 /// `messages.reportReaction#3f64c076 peer:InputPeer id:int reaction_peer:InputPeer = Bool;`
 #[repr(C)]
@@ -2090,10 +1556,7 @@ pub struct ReportReaction<'a> {
     pub id: i32,
     pub reaction_peer: enums::InputPeer<'a>,
 }
-tl::object! { ReportReaction<'_>, &calls::messages::TYPES[178], x, (&x.peer, x.id, &x.reaction_peer) }
-impl tl::RemoteCall for ReportReaction<'_> {
-    type Return = bool;
-}
+tl::call! { ReportReaction<'_>, calls::messages::CALLS[178], x, (&x.peer, x.id, &x.reaction_peer), bool }
 
 /// `messages.reportReadMetrics#4067c5e6 peer:InputPeer metrics:Vector<InputMessageReadMetric> = Bool;`
 #[repr(C)]
@@ -2101,20 +1564,14 @@ pub struct ReportReadMetrics<'a> {
     pub peer: enums::InputPeer<'a>,
     pub metrics: &'a [enums::InputMessageReadMetric],
 }
-tl::object! { ReportReadMetrics<'_>, &calls::messages::TYPES[179], x, (&x.peer, x.metrics) }
-impl tl::RemoteCall for ReportReadMetrics<'_> {
-    type Return = bool;
-}
+tl::call! { ReportReadMetrics<'_>, calls::messages::CALLS[179], x, (&x.peer, x.metrics), bool }
 
 /// `messages.reportSpam#cf1592db peer:InputPeer = Bool;`
 #[repr(C)]
 pub struct ReportSpam<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { ReportSpam<'_>, &calls::messages::TYPES[180], x, (&x.peer,) }
-impl tl::RemoteCall for ReportSpam<'_> {
-    type Return = bool;
-}
+tl::call! { ReportSpam<'_>, calls::messages::CALLS[180], x, (&x.peer,), bool }
 
 /// `messages.reportSponsoredMessage#12cbf0c4 random_id:bytes option:bytes = channels.SponsoredMessageReportResult;`
 #[repr(C)]
@@ -2122,10 +1579,7 @@ pub struct ReportSponsoredMessage<'a> {
     pub random_id: &'a [u8],
     pub option: &'a [u8],
 }
-tl::object! { ReportSponsoredMessage<'_>, &calls::messages::TYPES[181], x, (x.random_id, x.option) }
-impl tl::RemoteCall for ReportSponsoredMessage<'_> {
-    type Return = tl::Decoded<enums::channels::SponsoredMessageReportResult<'static>>;
-}
+tl::call! { ReportSponsoredMessage<'_>, calls::messages::CALLS[181], x, (x.random_id, x.option), tl::Decoded<enums::channels::SponsoredMessageReportResult<'static>> }
 
 /// `messages.requestAppWebView#53618bce flags:# write_allowed:flags.0?true compact:flags.7?true fullscreen:flags.8?true peer:InputPeer app:InputBotApp start_param:flags.1?string theme_params:flags.2?DataJSON platform:string = WebViewResult;`
 #[repr(C)]
@@ -2139,10 +1593,7 @@ pub struct RequestAppWebView<'a> {
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-tl::object! { RequestAppWebView<'_>, &calls::messages::TYPES[182], x, (tl::Word, x.write_allowed, x.compact, x.fullscreen, &x.peer, &x.app, x.start_param, x.theme_params, x.platform) }
-impl tl::RemoteCall for RequestAppWebView<'_> {
-    type Return = tl::Decoded<enums::WebViewResult<'static>>;
-}
+tl::call! { RequestAppWebView<'_>, calls::messages::CALLS[182], x, (tl::Word, x.write_allowed, x.compact, x.fullscreen, &x.peer, &x.app, x.start_param, x.theme_params, x.platform), tl::Decoded<enums::WebViewResult<'static>> }
 
 /// `messages.requestChatJoinWebView#ba9ee679 flags:# query_id:long theme_params:flags.0?DataJSON platform:string = WebViewResult;`
 #[repr(C)]
@@ -2151,10 +1602,7 @@ pub struct RequestChatJoinWebView<'a> {
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-tl::object! { RequestChatJoinWebView<'_>, &calls::messages::TYPES[183], x, (tl::Word, x.query_id, x.theme_params, x.platform) }
-impl tl::RemoteCall for RequestChatJoinWebView<'_> {
-    type Return = tl::Decoded<enums::WebViewResult<'static>>;
-}
+tl::call! { RequestChatJoinWebView<'_>, calls::messages::CALLS[183], x, (tl::Word, x.query_id, x.theme_params, x.platform), tl::Decoded<enums::WebViewResult<'static>> }
 
 /// `messages.requestEncryption#f64daf43 user_id:InputUser random_id:int g_a:bytes = EncryptedChat;`
 #[repr(C)]
@@ -2163,10 +1611,7 @@ pub struct RequestEncryption<'a> {
     pub random_id: i32,
     pub g_a: &'a [u8],
 }
-tl::object! { RequestEncryption<'_>, &calls::messages::TYPES[184], x, (&x.user_id, x.random_id, x.g_a) }
-impl tl::RemoteCall for RequestEncryption<'_> {
-    type Return = tl::Decoded<enums::EncryptedChat<'static>>;
-}
+tl::call! { RequestEncryption<'_>, calls::messages::CALLS[184], x, (&x.user_id, x.random_id, x.g_a), tl::Decoded<enums::EncryptedChat<'static>> }
 
 /// `messages.requestMainWebView#c9e01e7b flags:# compact:flags.7?true fullscreen:flags.8?true peer:InputPeer bot:InputUser start_param:flags.1?string theme_params:flags.0?DataJSON platform:string = WebViewResult;`
 #[repr(C)]
@@ -2179,10 +1624,7 @@ pub struct RequestMainWebView<'a> {
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-tl::object! { RequestMainWebView<'_>, &calls::messages::TYPES[185], x, (tl::Word, x.compact, x.fullscreen, &x.peer, &x.bot, x.start_param, x.theme_params, x.platform) }
-impl tl::RemoteCall for RequestMainWebView<'_> {
-    type Return = tl::Decoded<enums::WebViewResult<'static>>;
-}
+tl::call! { RequestMainWebView<'_>, calls::messages::CALLS[185], x, (tl::Word, x.compact, x.fullscreen, &x.peer, &x.bot, x.start_param, x.theme_params, x.platform), tl::Decoded<enums::WebViewResult<'static>> }
 
 /// `messages.requestSimpleWebView#413a3e73 flags:# from_switch_webview:flags.1?true from_side_menu:flags.2?true compact:flags.7?true fullscreen:flags.8?true bot:InputUser url:flags.3?string start_param:flags.4?string theme_params:flags.0?DataJSON platform:string = WebViewResult;`
 #[repr(C)]
@@ -2197,10 +1639,7 @@ pub struct RequestSimpleWebView<'a> {
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-tl::object! { RequestSimpleWebView<'_>, &calls::messages::TYPES[186], x, (tl::Word, x.from_switch_webview, x.from_side_menu, x.compact, x.fullscreen, &x.bot, x.url, x.start_param, x.theme_params, x.platform) }
-impl tl::RemoteCall for RequestSimpleWebView<'_> {
-    type Return = tl::Decoded<enums::WebViewResult<'static>>;
-}
+tl::call! { RequestSimpleWebView<'_>, calls::messages::CALLS[186], x, (tl::Word, x.from_switch_webview, x.from_side_menu, x.compact, x.fullscreen, &x.bot, x.url, x.start_param, x.theme_params, x.platform), tl::Decoded<enums::WebViewResult<'static>> }
 
 /// `messages.requestUrlAuth#894cc99c flags:# peer:flags.1?InputPeer msg_id:flags.1?int button_id:flags.1?int url:flags.2?string in_app_origin:flags.3?string = UrlAuthResult;`
 #[repr(C)]
@@ -2211,10 +1650,7 @@ pub struct RequestUrlAuth<'a> {
     pub url: Option<&'a str>,
     pub in_app_origin: Option<&'a str>,
 }
-tl::object! { RequestUrlAuth<'_>, &calls::messages::TYPES[187], x, (tl::Word, x.peer, x.msg_id, x.button_id, x.url, x.in_app_origin) }
-impl tl::RemoteCall for RequestUrlAuth<'_> {
-    type Return = tl::Decoded<enums::UrlAuthResult<'static>>;
-}
+tl::call! { RequestUrlAuth<'_>, calls::messages::CALLS[187], x, (tl::Word, x.peer, x.msg_id, x.button_id, x.url, x.in_app_origin), tl::Decoded<enums::UrlAuthResult<'static>> }
 
 /// `messages.requestWebView#269dc2c1 flags:# from_bot_menu:flags.4?true silent:flags.5?true compact:flags.7?true fullscreen:flags.8?true peer:InputPeer bot:InputUser url:flags.1?string start_param:flags.3?string theme_params:flags.2?DataJSON platform:string reply_to:flags.0?InputReplyTo send_as:flags.13?InputPeer = WebViewResult;`
 #[repr(C)]
@@ -2232,10 +1668,7 @@ pub struct RequestWebView<'a> {
     pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-tl::object! { RequestWebView<'_>, &calls::messages::TYPES[188], x, tl::And((tl::Word, x.from_bot_menu, x.silent, x.compact, x.fullscreen, &x.peer, &x.bot, x.url, x.start_param, x.theme_params, x.platform, x.reply_to), (x.send_as,)) }
-impl tl::RemoteCall for RequestWebView<'_> {
-    type Return = tl::Decoded<enums::WebViewResult<'static>>;
-}
+tl::call! { RequestWebView<'_>, calls::messages::CALLS[188], x, tl::And((tl::Word, x.from_bot_menu, x.silent, x.compact, x.fullscreen, &x.peer, &x.bot, x.url, x.start_param, x.theme_params, x.platform, x.reply_to), (x.send_as,)), tl::Decoded<enums::WebViewResult<'static>> }
 
 /// `messages.saveDefaultSendAs#ccfddf96 peer:InputPeer send_as:InputPeer = Bool;`
 #[repr(C)]
@@ -2243,10 +1676,7 @@ pub struct SaveDefaultSendAs<'a> {
     pub peer: enums::InputPeer<'a>,
     pub send_as: enums::InputPeer<'a>,
 }
-tl::object! { SaveDefaultSendAs<'_>, &calls::messages::TYPES[189], x, (&x.peer, &x.send_as) }
-impl tl::RemoteCall for SaveDefaultSendAs<'_> {
-    type Return = bool;
-}
+tl::call! { SaveDefaultSendAs<'_>, calls::messages::CALLS[189], x, (&x.peer, &x.send_as), bool }
 
 /// `messages.saveDraft#ad0fa15c flags:# no_webpage:flags.1?true invert_media:flags.6?true reply_to:flags.4?InputReplyTo peer:InputPeer message:string entities:flags.3?Vector<MessageEntity> media:flags.5?InputMedia effect:flags.7?long suggested_post:flags.8?SuggestedPost rich_message:flags.9?InputRichMessage = Bool;`
 #[repr(C)]
@@ -2262,10 +1692,7 @@ pub struct SaveDraft<'a> {
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-tl::object! { SaveDraft<'_>, &calls::messages::TYPES[190], x, (tl::Word, x.no_webpage, x.invert_media, x.reply_to, &x.peer, x.message, x.entities, x.media, x.effect, x.suggested_post, x.rich_message) }
-impl tl::RemoteCall for SaveDraft<'_> {
-    type Return = bool;
-}
+tl::call! { SaveDraft<'_>, calls::messages::CALLS[190], x, (tl::Word, x.no_webpage, x.invert_media, x.reply_to, &x.peer, x.message, x.entities, x.media, x.effect, x.suggested_post, x.rich_message), bool }
 
 /// `messages.saveGif#327a30cb id:InputDocument unsave:Bool = Bool;`
 #[repr(C)]
@@ -2273,10 +1700,7 @@ pub struct SaveGif<'a> {
     pub id: enums::InputDocument<'a>,
     pub unsave: bool,
 }
-tl::object! { SaveGif<'_>, &calls::messages::TYPES[191], x, (&x.id, x.unsave) }
-impl tl::RemoteCall for SaveGif<'_> {
-    type Return = bool;
-}
+tl::call! { SaveGif<'_>, calls::messages::CALLS[191], x, (&x.id, x.unsave), bool }
 
 /// `messages.savePreparedInlineMessage#f21f7f2f flags:# result:InputBotInlineResult user_id:InputUser peer_types:flags.0?Vector<InlineQueryPeerType> = messages.BotPreparedInlineMessage;`
 #[repr(C)]
@@ -2285,10 +1709,7 @@ pub struct SavePreparedInlineMessage<'a> {
     pub user_id: enums::InputUser<'a>,
     pub peer_types: Option<&'a [enums::InlineQueryPeerType]>,
 }
-tl::object! { SavePreparedInlineMessage<'_>, &calls::messages::TYPES[192], x, (tl::Word, &x.result, &x.user_id, x.peer_types) }
-impl tl::RemoteCall for SavePreparedInlineMessage<'_> {
-    type Return = tl::Decoded<enums::messages::BotPreparedInlineMessage<'static>>;
-}
+tl::call! { SavePreparedInlineMessage<'_>, calls::messages::CALLS[192], x, (tl::Word, &x.result, &x.user_id, x.peer_types), tl::Decoded<enums::messages::BotPreparedInlineMessage<'static>> }
 
 /// `messages.saveRecentSticker#392718f8 flags:# attached:flags.0?true id:InputDocument unsave:Bool = Bool;`
 #[repr(C)]
@@ -2297,10 +1718,7 @@ pub struct SaveRecentSticker<'a> {
     pub id: enums::InputDocument<'a>,
     pub unsave: bool,
 }
-tl::object! { SaveRecentSticker<'_>, &calls::messages::TYPES[193], x, (tl::Word, x.attached, &x.id, x.unsave) }
-impl tl::RemoteCall for SaveRecentSticker<'_> {
-    type Return = bool;
-}
+tl::call! { SaveRecentSticker<'_>, calls::messages::CALLS[193], x, (tl::Word, x.attached, &x.id, x.unsave), bool }
 
 /// `messages.search#29ee847a flags:# peer:InputPeer q:string from_id:flags.0?InputPeer saved_peer_id:flags.2?InputPeer saved_reaction:flags.3?Vector<Reaction> top_msg_id:flags.1?int filter:MessagesFilter min_date:int max_date:int offset_id:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -2321,10 +1739,7 @@ pub struct Search<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-tl::object! { Search<'_>, &calls::messages::TYPES[194], x, tl::And((tl::Word, &x.peer, x.q, x.from_id, x.saved_peer_id, x.saved_reaction, x.top_msg_id, &x.filter, x.min_date, x.max_date, x.offset_id, x.add_offset), (x.limit, x.max_id, x.min_id, x.hash)) }
-impl tl::RemoteCall for Search<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { Search<'_>, calls::messages::CALLS[194], x, tl::And((tl::Word, &x.peer, x.q, x.from_id, x.saved_peer_id, x.saved_reaction, x.top_msg_id, &x.filter, x.min_date, x.max_date, x.offset_id, x.add_offset), (x.limit, x.max_id, x.min_id, x.hash)), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.searchCustomEmoji#2c11c0d7 emoticon:string hash:long = EmojiList;`
 #[repr(C)]
@@ -2332,10 +1747,7 @@ pub struct SearchCustomEmoji<'a> {
     pub emoticon: &'a str,
     pub hash: i64,
 }
-tl::object! { SearchCustomEmoji<'_>, &calls::messages::TYPES[195], x, (x.emoticon, x.hash) }
-impl tl::RemoteCall for SearchCustomEmoji<'_> {
-    type Return = tl::Decoded<enums::EmojiList<'static>>;
-}
+tl::call! { SearchCustomEmoji<'_>, calls::messages::CALLS[195], x, (x.emoticon, x.hash), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `messages.searchEmojiStickerSets#92b4494c flags:# exclude_featured:flags.0?true q:string hash:long = messages.FoundStickerSets;`
 #[repr(C)]
@@ -2344,10 +1756,7 @@ pub struct SearchEmojiStickerSets<'a> {
     pub q: &'a str,
     pub hash: i64,
 }
-tl::object! { SearchEmojiStickerSets<'_>, &calls::messages::TYPES[196], x, (tl::Word, x.exclude_featured, x.q, x.hash) }
-impl tl::RemoteCall for SearchEmojiStickerSets<'_> {
-    type Return = tl::Decoded<enums::messages::FoundStickerSets<'static>>;
-}
+tl::call! { SearchEmojiStickerSets<'_>, calls::messages::CALLS[196], x, (tl::Word, x.exclude_featured, x.q, x.hash), tl::Decoded<enums::messages::FoundStickerSets<'static>> }
 
 /// `messages.searchGlobal#6126a43c flags:# broadcasts_only:flags.1?true groups_only:flags.2?true users_only:flags.3?true folder_id:flags.0?int community:flags.4?InputChannel q:string filter:MessagesFilter min_date:int max_date:int offset_rate:int offset_peer:InputPeer offset_id:int limit:int = messages.Messages;`
 #[repr(C)]
@@ -2366,10 +1775,7 @@ pub struct SearchGlobal<'a> {
     pub offset_id: i32,
     pub limit: i32,
 }
-tl::object! { SearchGlobal<'_>, &calls::messages::TYPES[197], x, tl::And((tl::Word, x.broadcasts_only, x.groups_only, x.users_only, x.folder_id, x.community, x.q, &x.filter, x.min_date, x.max_date, x.offset_rate, &x.offset_peer), (x.offset_id, x.limit)) }
-impl tl::RemoteCall for SearchGlobal<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { SearchGlobal<'_>, calls::messages::CALLS[197], x, tl::And((tl::Word, x.broadcasts_only, x.groups_only, x.users_only, x.folder_id, x.community, x.q, &x.filter, x.min_date, x.max_date, x.offset_rate, &x.offset_peer), (x.offset_id, x.limit)), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.searchSentMedia#107e31a0 q:string filter:MessagesFilter limit:int = messages.Messages;`
 #[repr(C)]
@@ -2378,10 +1784,7 @@ pub struct SearchSentMedia<'a> {
     pub filter: enums::MessagesFilter,
     pub limit: i32,
 }
-tl::object! { SearchSentMedia<'_>, &calls::messages::TYPES[198], x, (x.q, &x.filter, x.limit) }
-impl tl::RemoteCall for SearchSentMedia<'_> {
-    type Return = tl::Decoded<enums::messages::Messages<'static>>;
-}
+tl::call! { SearchSentMedia<'_>, calls::messages::CALLS[198], x, (x.q, &x.filter, x.limit), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.searchStickerSets#35705b8a flags:# exclude_featured:flags.0?true q:string hash:long = messages.FoundStickerSets;`
 #[repr(C)]
@@ -2390,10 +1793,7 @@ pub struct SearchStickerSets<'a> {
     pub q: &'a str,
     pub hash: i64,
 }
-tl::object! { SearchStickerSets<'_>, &calls::messages::TYPES[199], x, (tl::Word, x.exclude_featured, x.q, x.hash) }
-impl tl::RemoteCall for SearchStickerSets<'_> {
-    type Return = tl::Decoded<enums::messages::FoundStickerSets<'static>>;
-}
+tl::call! { SearchStickerSets<'_>, calls::messages::CALLS[199], x, (tl::Word, x.exclude_featured, x.q, x.hash), tl::Decoded<enums::messages::FoundStickerSets<'static>> }
 
 /// `messages.searchStickers#29b1c66a flags:# emojis:flags.0?true q:string emoticon:string lang_code:Vector<string> offset:int limit:int hash:long = messages.FoundStickers;`
 #[repr(C)]
@@ -2406,10 +1806,7 @@ pub struct SearchStickers<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::object! { SearchStickers<'_>, &calls::messages::TYPES[200], x, (tl::Word, x.emojis, x.q, x.emoticon, x.lang_code, x.offset, x.limit, x.hash) }
-impl tl::RemoteCall for SearchStickers<'_> {
-    type Return = tl::Decoded<enums::messages::FoundStickers<'static>>;
-}
+tl::call! { SearchStickers<'_>, calls::messages::CALLS[200], x, (tl::Word, x.emojis, x.q, x.emoticon, x.lang_code, x.offset, x.limit, x.hash), tl::Decoded<enums::messages::FoundStickers<'static>> }
 
 /// `messages.sendBotRequestedPeer#6c5cf2a7 flags:# peer:InputPeer msg_id:flags.0?int webapp_req_id:flags.1?string button_id:int requested_peers:Vector<InputPeer> = Updates;`
 #[repr(C)]
@@ -2420,10 +1817,7 @@ pub struct SendBotRequestedPeer<'a> {
     pub button_id: i32,
     pub requested_peers: &'a [enums::InputPeer<'a>],
 }
-tl::object! { SendBotRequestedPeer<'_>, &calls::messages::TYPES[201], x, (tl::Word, &x.peer, x.msg_id, x.webapp_req_id, x.button_id, x.requested_peers) }
-impl tl::RemoteCall for SendBotRequestedPeer<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendBotRequestedPeer<'_>, calls::messages::CALLS[201], x, (tl::Word, &x.peer, x.msg_id, x.webapp_req_id, x.button_id, x.requested_peers), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendEncrypted#44fa7a15 flags:# silent:flags.0?true peer:InputEncryptedChat random_id:long data:bytes = messages.SentEncryptedMessage;`
 #[repr(C)]
@@ -2433,10 +1827,7 @@ pub struct SendEncrypted<'a> {
     pub random_id: i64,
     pub data: &'a [u8],
 }
-tl::object! { SendEncrypted<'_>, &calls::messages::TYPES[202], x, (tl::Word, x.silent, &x.peer, x.random_id, x.data) }
-impl tl::RemoteCall for SendEncrypted<'_> {
-    type Return = tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
-}
+tl::call! { SendEncrypted<'_>, calls::messages::CALLS[202], x, (tl::Word, x.silent, &x.peer, x.random_id, x.data), tl::Decoded<enums::messages::SentEncryptedMessage<'static>> }
 
 /// `messages.sendEncryptedFile#5559481d flags:# silent:flags.0?true peer:InputEncryptedChat random_id:long data:bytes file:InputEncryptedFile = messages.SentEncryptedMessage;`
 #[repr(C)]
@@ -2447,10 +1838,7 @@ pub struct SendEncryptedFile<'a> {
     pub data: &'a [u8],
     pub file: enums::InputEncryptedFile<'a>,
 }
-tl::object! { SendEncryptedFile<'_>, &calls::messages::TYPES[203], x, (tl::Word, x.silent, &x.peer, x.random_id, x.data, &x.file) }
-impl tl::RemoteCall for SendEncryptedFile<'_> {
-    type Return = tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
-}
+tl::call! { SendEncryptedFile<'_>, calls::messages::CALLS[203], x, (tl::Word, x.silent, &x.peer, x.random_id, x.data, &x.file), tl::Decoded<enums::messages::SentEncryptedMessage<'static>> }
 
 /// `messages.sendEncryptedService#32d439a4 peer:InputEncryptedChat random_id:long data:bytes = messages.SentEncryptedMessage;`
 #[repr(C)]
@@ -2459,10 +1847,7 @@ pub struct SendEncryptedService<'a> {
     pub random_id: i64,
     pub data: &'a [u8],
 }
-tl::object! { SendEncryptedService<'_>, &calls::messages::TYPES[204], x, (&x.peer, x.random_id, x.data) }
-impl tl::RemoteCall for SendEncryptedService<'_> {
-    type Return = tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
-}
+tl::call! { SendEncryptedService<'_>, calls::messages::CALLS[204], x, (&x.peer, x.random_id, x.data), tl::Decoded<enums::messages::SentEncryptedMessage<'static>> }
 
 /// `messages.sendInlineBotResult#c0cf7646 flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true hide_via:flags.11?true peer:InputPeer reply_to:flags.0?InputReplyTo random_id:long query_id:long id:string schedule_date:flags.10?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut allow_paid_stars:flags.21?long = Updates;`
 #[repr(C)]
@@ -2481,10 +1866,7 @@ pub struct SendInlineBotResult<'a> {
     pub quick_reply_shortcut: Option<&'a enums::InputQuickReplyShortcut<'a>>,
     pub allow_paid_stars: Option<i64>,
 }
-tl::object! { SendInlineBotResult<'_>, &calls::messages::TYPES[205], x, tl::And((tl::Word, x.silent, x.background, x.clear_draft, x.hide_via, &x.peer, x.reply_to, x.random_id, x.query_id, x.id, x.schedule_date, x.send_as), (x.quick_reply_shortcut, x.allow_paid_stars)) }
-impl tl::RemoteCall for SendInlineBotResult<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendInlineBotResult<'_>, calls::messages::CALLS[205], x, tl::And((tl::Word, x.silent, x.background, x.clear_draft, x.hide_via, &x.peer, x.reply_to, x.random_id, x.query_id, x.id, x.schedule_date, x.send_as), (x.quick_reply_shortcut, x.allow_paid_stars)), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendMedia#0330e77f flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo media:InputMedia message:string random_id:long reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long suggested_post:flags.22?SuggestedPost = Updates;`
 #[repr(C)]
@@ -2511,10 +1893,7 @@ pub struct SendMedia<'a> {
     pub allow_paid_stars: Option<i64>,
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
 }
-tl::object! { SendMedia<'_>, &calls::messages::TYPES[206], x, tl::And((tl::Word, x.silent, x.background, x.clear_draft, x.noforwards, x.update_stickersets_order, x.invert_media, x.allow_paid_floodskip, &x.peer, x.reply_to, &x.media, x.message), (x.random_id, x.reply_markup, x.entities, x.schedule_date, x.schedule_repeat_period, x.send_as, x.quick_reply_shortcut, x.effect, x.allow_paid_stars, x.suggested_post)) }
-impl tl::RemoteCall for SendMedia<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendMedia<'_>, calls::messages::CALLS[206], x, tl::And((tl::Word, x.silent, x.background, x.clear_draft, x.noforwards, x.update_stickersets_order, x.invert_media, x.allow_paid_floodskip, &x.peer, x.reply_to, &x.media, x.message), (x.random_id, x.reply_markup, x.entities, x.schedule_date, x.schedule_repeat_period, x.send_as, x.quick_reply_shortcut, x.effect, x.allow_paid_stars, x.suggested_post)), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendMessage#fef48f62 flags:# no_webpage:flags.1?true silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo message:string random_id:long reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long suggested_post:flags.22?SuggestedPost rich_message:flags.23?InputRichMessage = Updates;`
 #[repr(C)]
@@ -2542,10 +1921,7 @@ pub struct SendMessage<'a> {
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-tl::object! { SendMessage<'_>, &calls::messages::TYPES[207], x, tl::And((tl::Word, x.no_webpage, x.silent, x.background, x.clear_draft, x.noforwards, x.update_stickersets_order, x.invert_media, x.allow_paid_floodskip, &x.peer, x.reply_to, x.message), (x.random_id, x.reply_markup, x.entities, x.schedule_date, x.schedule_repeat_period, x.send_as, x.quick_reply_shortcut, x.effect, x.allow_paid_stars, x.suggested_post, x.rich_message)) }
-impl tl::RemoteCall for SendMessage<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendMessage<'_>, calls::messages::CALLS[207], x, tl::And((tl::Word, x.no_webpage, x.silent, x.background, x.clear_draft, x.noforwards, x.update_stickersets_order, x.invert_media, x.allow_paid_floodskip, &x.peer, x.reply_to, x.message), (x.random_id, x.reply_markup, x.entities, x.schedule_date, x.schedule_repeat_period, x.send_as, x.quick_reply_shortcut, x.effect, x.allow_paid_stars, x.suggested_post, x.rich_message)), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendMultiMedia#1bf89d74 flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo multi_media:Vector<InputSingleMedia> schedule_date:flags.10?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long = Updates;`
 #[repr(C)]
@@ -2566,10 +1942,7 @@ pub struct SendMultiMedia<'a> {
     pub effect: Option<i64>,
     pub allow_paid_stars: Option<i64>,
 }
-tl::object! { SendMultiMedia<'_>, &calls::messages::TYPES[208], x, tl::And((tl::Word, x.silent, x.background, x.clear_draft, x.noforwards, x.update_stickersets_order, x.invert_media, x.allow_paid_floodskip, &x.peer, x.reply_to, x.multi_media, x.schedule_date), (x.send_as, x.quick_reply_shortcut, x.effect, x.allow_paid_stars)) }
-impl tl::RemoteCall for SendMultiMedia<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendMultiMedia<'_>, calls::messages::CALLS[208], x, tl::And((tl::Word, x.silent, x.background, x.clear_draft, x.noforwards, x.update_stickersets_order, x.invert_media, x.allow_paid_floodskip, &x.peer, x.reply_to, x.multi_media, x.schedule_date), (x.send_as, x.quick_reply_shortcut, x.effect, x.allow_paid_stars)), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendPaidReaction#58bbcb50 flags:# peer:InputPeer msg_id:int count:int random_id:long private:flags.0?PaidReactionPrivacy = Updates;`
 #[repr(C)]
@@ -2580,10 +1953,7 @@ pub struct SendPaidReaction<'a> {
     pub random_id: i64,
     pub private: Option<&'a enums::PaidReactionPrivacy<'a>>,
 }
-tl::object! { SendPaidReaction<'_>, &calls::messages::TYPES[209], x, (tl::Word, &x.peer, x.msg_id, x.count, x.random_id, x.private) }
-impl tl::RemoteCall for SendPaidReaction<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendPaidReaction<'_>, calls::messages::CALLS[209], x, (tl::Word, &x.peer, x.msg_id, x.count, x.random_id, x.private), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendQuickReplyMessages#6c750de1 peer:InputPeer shortcut_id:int id:Vector<int> random_id:Vector<long> = Updates;`
 #[repr(C)]
@@ -2593,10 +1963,7 @@ pub struct SendQuickReplyMessages<'a> {
     pub id: &'a [i32],
     pub random_id: &'a [i64],
 }
-tl::object! { SendQuickReplyMessages<'_>, &calls::messages::TYPES[210], x, (&x.peer, x.shortcut_id, x.id, x.random_id) }
-impl tl::RemoteCall for SendQuickReplyMessages<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendQuickReplyMessages<'_>, calls::messages::CALLS[210], x, (&x.peer, x.shortcut_id, x.id, x.random_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendReaction#d30d78d4 flags:# big:flags.1?true add_to_recent:flags.2?true peer:InputPeer msg_id:int reaction:flags.0?Vector<Reaction> = Updates;`
 #[repr(C)]
@@ -2607,10 +1974,7 @@ pub struct SendReaction<'a> {
     pub msg_id: i32,
     pub reaction: Option<&'a [enums::Reaction<'a>]>,
 }
-tl::object! { SendReaction<'_>, &calls::messages::TYPES[211], x, (tl::Word, x.big, x.add_to_recent, &x.peer, x.msg_id, x.reaction) }
-impl tl::RemoteCall for SendReaction<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendReaction<'_>, calls::messages::CALLS[211], x, (tl::Word, x.big, x.add_to_recent, &x.peer, x.msg_id, x.reaction), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendScheduledMessages#bd38850a peer:InputPeer id:Vector<int> = Updates;`
 #[repr(C)]
@@ -2618,10 +1982,7 @@ pub struct SendScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::object! { SendScheduledMessages<'_>, &calls::messages::TYPES[212], x, (&x.peer, x.id) }
-impl tl::RemoteCall for SendScheduledMessages<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendScheduledMessages<'_>, calls::messages::CALLS[212], x, (&x.peer, x.id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendScreenshotNotification#a1405817 peer:InputPeer reply_to:InputReplyTo random_id:long = Updates;`
 #[repr(C)]
@@ -2630,10 +1991,7 @@ pub struct SendScreenshotNotification<'a> {
     pub reply_to: enums::InputReplyTo<'a>,
     pub random_id: i64,
 }
-tl::object! { SendScreenshotNotification<'_>, &calls::messages::TYPES[213], x, (&x.peer, &x.reply_to, x.random_id) }
-impl tl::RemoteCall for SendScreenshotNotification<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendScreenshotNotification<'_>, calls::messages::CALLS[213], x, (&x.peer, &x.reply_to, x.random_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendVote#10ea6184 peer:InputPeer msg_id:int options:Vector<bytes> = Updates;`
 #[repr(C)]
@@ -2642,10 +2000,7 @@ pub struct SendVote<'a> {
     pub msg_id: i32,
     pub options: &'a [&'a [u8]],
 }
-tl::object! { SendVote<'_>, &calls::messages::TYPES[214], x, (&x.peer, x.msg_id, x.options) }
-impl tl::RemoteCall for SendVote<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendVote<'_>, calls::messages::CALLS[214], x, (&x.peer, x.msg_id, x.options), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendWebViewData#dc0242c8 bot:InputUser random_id:long button_text:string data:string = Updates;`
 #[repr(C)]
@@ -2655,10 +2010,7 @@ pub struct SendWebViewData<'a> {
     pub button_text: &'a str,
     pub data: &'a str,
 }
-tl::object! { SendWebViewData<'_>, &calls::messages::TYPES[215], x, (&x.bot, x.random_id, x.button_text, x.data) }
-impl tl::RemoteCall for SendWebViewData<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendWebViewData<'_>, calls::messages::CALLS[215], x, (&x.bot, x.random_id, x.button_text, x.data), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendWebViewResultMessage#0a4314f5 bot_query_id:string result:InputBotInlineResult = WebViewMessageSent;`
 #[repr(C)]
@@ -2666,10 +2018,7 @@ pub struct SendWebViewResultMessage<'a> {
     pub bot_query_id: &'a str,
     pub result: enums::InputBotInlineResult<'a>,
 }
-tl::object! { SendWebViewResultMessage<'_>, &calls::messages::TYPES[216], x, (x.bot_query_id, &x.result) }
-impl tl::RemoteCall for SendWebViewResultMessage<'_> {
-    type Return = tl::Decoded<enums::WebViewMessageSent<'static>>;
-}
+tl::call! { SendWebViewResultMessage<'_>, calls::messages::CALLS[216], x, (x.bot_query_id, &x.result), tl::Decoded<enums::WebViewMessageSent<'static>> }
 
 /// `messages.setBotCallbackAnswer#d58f130a flags:# alert:flags.1?true query_id:long message:flags.0?string url:flags.2?string cache_time:int = Bool;`
 #[repr(C)]
@@ -2680,10 +2029,7 @@ pub struct SetBotCallbackAnswer<'a> {
     pub url: Option<&'a str>,
     pub cache_time: i32,
 }
-tl::object! { SetBotCallbackAnswer<'_>, &calls::messages::TYPES[217], x, (tl::Word, x.alert, x.query_id, x.message, x.url, x.cache_time) }
-impl tl::RemoteCall for SetBotCallbackAnswer<'_> {
-    type Return = bool;
-}
+tl::call! { SetBotCallbackAnswer<'_>, calls::messages::CALLS[217], x, (tl::Word, x.alert, x.query_id, x.message, x.url, x.cache_time), bool }
 
 /// `messages.setBotGuestChatResult#b8f106e3 query_id:long result:InputBotInlineResult = InputBotInlineMessageID;`
 #[repr(C)]
@@ -2691,10 +2037,7 @@ pub struct SetBotGuestChatResult<'a> {
     pub query_id: i64,
     pub result: enums::InputBotInlineResult<'a>,
 }
-tl::object! { SetBotGuestChatResult<'_>, &calls::messages::TYPES[218], x, (x.query_id, &x.result) }
-impl tl::RemoteCall for SetBotGuestChatResult<'_> {
-    type Return = tl::Decoded<enums::InputBotInlineMessageId>;
-}
+tl::call! { SetBotGuestChatResult<'_>, calls::messages::CALLS[218], x, (x.query_id, &x.result), tl::Decoded<enums::InputBotInlineMessageId> }
 
 /// `messages.setBotPrecheckoutResults#09c2dd95 flags:# success:flags.1?true query_id:long error:flags.0?string = Bool;`
 #[repr(C)]
@@ -2703,10 +2046,7 @@ pub struct SetBotPrecheckoutResults<'a> {
     pub query_id: i64,
     pub error: Option<&'a str>,
 }
-tl::object! { SetBotPrecheckoutResults<'_>, &calls::messages::TYPES[219], x, (tl::Word, x.success, x.query_id, x.error) }
-impl tl::RemoteCall for SetBotPrecheckoutResults<'_> {
-    type Return = bool;
-}
+tl::call! { SetBotPrecheckoutResults<'_>, calls::messages::CALLS[219], x, (tl::Word, x.success, x.query_id, x.error), bool }
 
 /// `messages.setBotShippingResults#e5f672fa flags:# query_id:long error:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = Bool;`
 #[repr(C)]
@@ -2715,10 +2055,7 @@ pub struct SetBotShippingResults<'a> {
     pub error: Option<&'a str>,
     pub shipping_options: Option<&'a [enums::ShippingOption<'a>]>,
 }
-tl::object! { SetBotShippingResults<'_>, &calls::messages::TYPES[220], x, (tl::Word, x.query_id, x.error, x.shipping_options) }
-impl tl::RemoteCall for SetBotShippingResults<'_> {
-    type Return = bool;
-}
+tl::call! { SetBotShippingResults<'_>, calls::messages::CALLS[220], x, (tl::Word, x.query_id, x.error, x.shipping_options), bool }
 
 /// `messages.setChatAvailableReactions#864b2581 flags:# peer:InputPeer available_reactions:ChatReactions reactions_limit:flags.0?int paid_enabled:flags.1?Bool = Updates;`
 #[repr(C)]
@@ -2728,10 +2065,7 @@ pub struct SetChatAvailableReactions<'a> {
     pub reactions_limit: Option<i32>,
     pub paid_enabled: Option<bool>,
 }
-tl::object! { SetChatAvailableReactions<'_>, &calls::messages::TYPES[221], x, (tl::Word, &x.peer, &x.available_reactions, x.reactions_limit, x.paid_enabled) }
-impl tl::RemoteCall for SetChatAvailableReactions<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SetChatAvailableReactions<'_>, calls::messages::CALLS[221], x, (tl::Word, &x.peer, &x.available_reactions, x.reactions_limit, x.paid_enabled), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.setChatTheme#081202c9 peer:InputPeer theme:InputChatTheme = Updates;`
 #[repr(C)]
@@ -2739,10 +2073,7 @@ pub struct SetChatTheme<'a> {
     pub peer: enums::InputPeer<'a>,
     pub theme: enums::InputChatTheme<'a>,
 }
-tl::object! { SetChatTheme<'_>, &calls::messages::TYPES[222], x, (&x.peer, &x.theme) }
-impl tl::RemoteCall for SetChatTheme<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SetChatTheme<'_>, calls::messages::CALLS[222], x, (&x.peer, &x.theme), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.setChatWallPaper#8ffacae1 flags:# for_both:flags.3?true revert:flags.4?true peer:InputPeer wallpaper:flags.0?InputWallPaper settings:flags.2?WallPaperSettings id:flags.1?int = Updates;`
 #[repr(C)]
@@ -2754,30 +2085,21 @@ pub struct SetChatWallPaper<'a> {
     pub settings: Option<&'a enums::WallPaperSettings<'a>>,
     pub id: Option<i32>,
 }
-tl::object! { SetChatWallPaper<'_>, &calls::messages::TYPES[223], x, (tl::Word, x.for_both, x.revert, &x.peer, x.wallpaper, x.settings, x.id) }
-impl tl::RemoteCall for SetChatWallPaper<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SetChatWallPaper<'_>, calls::messages::CALLS[223], x, (tl::Word, x.for_both, x.revert, &x.peer, x.wallpaper, x.settings, x.id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.setDefaultHistoryTTL#9eb51445 period:int = Bool;`
 #[repr(C)]
 pub struct SetDefaultHistoryTtl {
     pub period: i32,
 }
-tl::object! { SetDefaultHistoryTtl, &calls::messages::TYPES[224], x, (x.period,) }
-impl tl::RemoteCall for SetDefaultHistoryTtl {
-    type Return = bool;
-}
+tl::call! { SetDefaultHistoryTtl, calls::messages::CALLS[224], x, (x.period,), bool }
 
 /// `messages.setDefaultReaction#4f47a016 reaction:Reaction = Bool;`
 #[repr(C)]
 pub struct SetDefaultReaction<'a> {
     pub reaction: enums::Reaction<'a>,
 }
-tl::object! { SetDefaultReaction<'_>, &calls::messages::TYPES[225], x, (&x.reaction,) }
-impl tl::RemoteCall for SetDefaultReaction<'_> {
-    type Return = bool;
-}
+tl::call! { SetDefaultReaction<'_>, calls::messages::CALLS[225], x, (&x.reaction,), bool }
 
 /// `messages.setEncryptedTyping#791451ed peer:InputEncryptedChat typing:Bool = Bool;`
 #[repr(C)]
@@ -2785,10 +2107,7 @@ pub struct SetEncryptedTyping {
     pub peer: enums::InputEncryptedChat,
     pub typing: bool,
 }
-tl::object! { SetEncryptedTyping, &calls::messages::TYPES[226], x, (&x.peer, x.typing) }
-impl tl::RemoteCall for SetEncryptedTyping {
-    type Return = bool;
-}
+tl::call! { SetEncryptedTyping, calls::messages::CALLS[226], x, (&x.peer, x.typing), bool }
 
 /// `messages.setGameScore#8ef8ecc0 flags:# edit_message:flags.0?true force:flags.1?true peer:InputPeer id:int user_id:InputUser score:int = Updates;`
 #[repr(C)]
@@ -2800,10 +2119,7 @@ pub struct SetGameScore<'a> {
     pub user_id: enums::InputUser<'a>,
     pub score: i32,
 }
-tl::object! { SetGameScore<'_>, &calls::messages::TYPES[227], x, (tl::Word, x.edit_message, x.force, &x.peer, x.id, &x.user_id, x.score) }
-impl tl::RemoteCall for SetGameScore<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SetGameScore<'_>, calls::messages::CALLS[227], x, (tl::Word, x.edit_message, x.force, &x.peer, x.id, &x.user_id, x.score), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.setHistoryTTL#b80e5fe4 peer:InputPeer period:int = Updates;`
 #[repr(C)]
@@ -2811,10 +2127,7 @@ pub struct SetHistoryTtl<'a> {
     pub peer: enums::InputPeer<'a>,
     pub period: i32,
 }
-tl::object! { SetHistoryTtl<'_>, &calls::messages::TYPES[228], x, (&x.peer, x.period) }
-impl tl::RemoteCall for SetHistoryTtl<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SetHistoryTtl<'_>, calls::messages::CALLS[228], x, (&x.peer, x.period), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.setInlineBotResults#bb12a419 flags:# gallery:flags.0?true private:flags.1?true query_id:long results:Vector<InputBotInlineResult> cache_time:int next_offset:flags.2?string switch_pm:flags.3?InlineBotSwitchPM switch_webview:flags.4?InlineBotWebView = Bool;`
 #[repr(C)]
@@ -2828,10 +2141,7 @@ pub struct SetInlineBotResults<'a> {
     pub switch_pm: Option<&'a enums::InlineBotSwitchPm<'a>>,
     pub switch_webview: Option<&'a enums::InlineBotWebView<'a>>,
 }
-tl::object! { SetInlineBotResults<'_>, &calls::messages::TYPES[229], x, (tl::Word, x.gallery, x.private, x.query_id, x.results, x.cache_time, x.next_offset, x.switch_pm, x.switch_webview) }
-impl tl::RemoteCall for SetInlineBotResults<'_> {
-    type Return = bool;
-}
+tl::call! { SetInlineBotResults<'_>, calls::messages::CALLS[229], x, (tl::Word, x.gallery, x.private, x.query_id, x.results, x.cache_time, x.next_offset, x.switch_pm, x.switch_webview), bool }
 
 /// `messages.setInlineGameScore#15ad9f64 flags:# edit_message:flags.0?true force:flags.1?true id:InputBotInlineMessageID user_id:InputUser score:int = Bool;`
 #[repr(C)]
@@ -2842,10 +2152,7 @@ pub struct SetInlineGameScore<'a> {
     pub user_id: enums::InputUser<'a>,
     pub score: i32,
 }
-tl::object! { SetInlineGameScore<'_>, &calls::messages::TYPES[230], x, (tl::Word, x.edit_message, x.force, &x.id, &x.user_id, x.score) }
-impl tl::RemoteCall for SetInlineGameScore<'_> {
-    type Return = bool;
-}
+tl::call! { SetInlineGameScore<'_>, calls::messages::CALLS[230], x, (tl::Word, x.edit_message, x.force, &x.id, &x.user_id, x.score), bool }
 
 /// `messages.setTyping#58943ee2 flags:# peer:InputPeer top_msg_id:flags.0?int action:SendMessageAction = Bool;`
 #[repr(C)]
@@ -2854,10 +2161,7 @@ pub struct SetTyping<'a> {
     pub top_msg_id: Option<i32>,
     pub action: enums::SendMessageAction<'a>,
 }
-tl::object! { SetTyping<'_>, &calls::messages::TYPES[231], x, (tl::Word, &x.peer, x.top_msg_id, &x.action) }
-impl tl::RemoteCall for SetTyping<'_> {
-    type Return = bool;
-}
+tl::call! { SetTyping<'_>, calls::messages::CALLS[231], x, (tl::Word, &x.peer, x.top_msg_id, &x.action), bool }
 
 /// `messages.startBot#e6df7378 bot:InputUser peer:InputPeer random_id:long start_param:string = Updates;`
 #[repr(C)]
@@ -2867,10 +2171,7 @@ pub struct StartBot<'a> {
     pub random_id: i64,
     pub start_param: &'a str,
 }
-tl::object! { StartBot<'_>, &calls::messages::TYPES[232], x, (&x.bot, &x.peer, x.random_id, x.start_param) }
-impl tl::RemoteCall for StartBot<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { StartBot<'_>, calls::messages::CALLS[232], x, (&x.bot, &x.peer, x.random_id, x.start_param), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.startHistoryImport#b43df344 peer:InputPeer import_id:long = Bool;`
 #[repr(C)]
@@ -2878,10 +2179,7 @@ pub struct StartHistoryImport<'a> {
     pub peer: enums::InputPeer<'a>,
     pub import_id: i64,
 }
-tl::object! { StartHistoryImport<'_>, &calls::messages::TYPES[233], x, (&x.peer, x.import_id) }
-impl tl::RemoteCall for StartHistoryImport<'_> {
-    type Return = bool;
-}
+tl::call! { StartHistoryImport<'_>, calls::messages::CALLS[233], x, (&x.peer, x.import_id), bool }
 
 /// `messages.summarizeText#abbbd346 flags:# peer:InputPeer id:int to_lang:flags.0?string tone:flags.2?string = TextWithEntities;`
 #[repr(C)]
@@ -2891,10 +2189,7 @@ pub struct SummarizeText<'a> {
     pub to_lang: Option<&'a str>,
     pub tone: Option<&'a str>,
 }
-tl::object! { SummarizeText<'_>, &calls::messages::TYPES[234], x, (tl::Word, &x.peer, x.id, x.to_lang, x.tone) }
-impl tl::RemoteCall for SummarizeText<'_> {
-    type Return = tl::Decoded<enums::TextWithEntities<'static>>;
-}
+tl::call! { SummarizeText<'_>, calls::messages::CALLS[234], x, (tl::Word, &x.peer, x.id, x.to_lang, x.tone), tl::Decoded<enums::TextWithEntities<'static>> }
 
 /// `messages.toggleBotInAttachMenu#69f59d69 flags:# write_allowed:flags.0?true bot:InputUser enabled:Bool = Bool;`
 #[repr(C)]
@@ -2903,20 +2198,14 @@ pub struct ToggleBotInAttachMenu<'a> {
     pub bot: enums::InputUser<'a>,
     pub enabled: bool,
 }
-tl::object! { ToggleBotInAttachMenu<'_>, &calls::messages::TYPES[235], x, (tl::Word, x.write_allowed, &x.bot, x.enabled) }
-impl tl::RemoteCall for ToggleBotInAttachMenu<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleBotInAttachMenu<'_>, calls::messages::CALLS[235], x, (tl::Word, x.write_allowed, &x.bot, x.enabled), bool }
 
 /// `messages.toggleDialogFilterTags#fd2dda49 enabled:Bool = Bool;`
 #[repr(C)]
 pub struct ToggleDialogFilterTags {
     pub enabled: bool,
 }
-tl::object! { ToggleDialogFilterTags, &calls::messages::TYPES[236], x, (x.enabled,) }
-impl tl::RemoteCall for ToggleDialogFilterTags {
-    type Return = bool;
-}
+tl::call! { ToggleDialogFilterTags, calls::messages::CALLS[236], x, (x.enabled,), bool }
 
 /// `messages.toggleDialogPin#a731e257 flags:# pinned:flags.0?true peer:InputDialogPeer = Bool;`
 #[repr(C)]
@@ -2924,10 +2213,7 @@ pub struct ToggleDialogPin<'a> {
     pub pinned: bool,
     pub peer: enums::InputDialogPeer<'a>,
 }
-tl::object! { ToggleDialogPin<'_>, &calls::messages::TYPES[237], x, (tl::Word, x.pinned, &x.peer) }
-impl tl::RemoteCall for ToggleDialogPin<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleDialogPin<'_>, calls::messages::CALLS[237], x, (tl::Word, x.pinned, &x.peer), bool }
 
 /// `messages.toggleNoForwards#b2081a35 flags:# peer:InputPeer enabled:Bool request_msg_id:flags.0?int = Updates;`
 #[repr(C)]
@@ -2936,10 +2222,7 @@ pub struct ToggleNoForwards<'a> {
     pub enabled: bool,
     pub request_msg_id: Option<i32>,
 }
-tl::object! { ToggleNoForwards<'_>, &calls::messages::TYPES[238], x, (tl::Word, &x.peer, x.enabled, x.request_msg_id) }
-impl tl::RemoteCall for ToggleNoForwards<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleNoForwards<'_>, calls::messages::CALLS[238], x, (tl::Word, &x.peer, x.enabled, x.request_msg_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.togglePaidReactionPrivacy#435885b5 peer:InputPeer msg_id:int private:PaidReactionPrivacy = Bool;`
 #[repr(C)]
@@ -2948,10 +2231,7 @@ pub struct TogglePaidReactionPrivacy<'a> {
     pub msg_id: i32,
     pub private: enums::PaidReactionPrivacy<'a>,
 }
-tl::object! { TogglePaidReactionPrivacy<'_>, &calls::messages::TYPES[239], x, (&x.peer, x.msg_id, &x.private) }
-impl tl::RemoteCall for TogglePaidReactionPrivacy<'_> {
-    type Return = bool;
-}
+tl::call! { TogglePaidReactionPrivacy<'_>, calls::messages::CALLS[239], x, (&x.peer, x.msg_id, &x.private), bool }
 
 /// `messages.togglePeerTranslations#e47cb579 flags:# disabled:flags.0?true peer:InputPeer = Bool;`
 #[repr(C)]
@@ -2959,10 +2239,7 @@ pub struct TogglePeerTranslations<'a> {
     pub disabled: bool,
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { TogglePeerTranslations<'_>, &calls::messages::TYPES[240], x, (tl::Word, x.disabled, &x.peer) }
-impl tl::RemoteCall for TogglePeerTranslations<'_> {
-    type Return = bool;
-}
+tl::call! { TogglePeerTranslations<'_>, calls::messages::CALLS[240], x, (tl::Word, x.disabled, &x.peer), bool }
 
 /// `messages.toggleSavedDialogPin#ac81bbde flags:# pinned:flags.0?true peer:InputDialogPeer = Bool;`
 #[repr(C)]
@@ -2970,10 +2247,7 @@ pub struct ToggleSavedDialogPin<'a> {
     pub pinned: bool,
     pub peer: enums::InputDialogPeer<'a>,
 }
-tl::object! { ToggleSavedDialogPin<'_>, &calls::messages::TYPES[241], x, (tl::Word, x.pinned, &x.peer) }
-impl tl::RemoteCall for ToggleSavedDialogPin<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleSavedDialogPin<'_>, calls::messages::CALLS[241], x, (tl::Word, x.pinned, &x.peer), bool }
 
 /// `messages.toggleStickerSets#b5052fea flags:# uninstall:flags.0?true archive:flags.1?true unarchive:flags.2?true stickersets:Vector<InputStickerSet> = Bool;`
 #[repr(C)]
@@ -2983,10 +2257,7 @@ pub struct ToggleStickerSets<'a> {
     pub unarchive: bool,
     pub stickersets: &'a [enums::InputStickerSet<'a>],
 }
-tl::object! { ToggleStickerSets<'_>, &calls::messages::TYPES[242], x, (tl::Word, x.uninstall, x.archive, x.unarchive, x.stickersets) }
-impl tl::RemoteCall for ToggleStickerSets<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleStickerSets<'_>, calls::messages::CALLS[242], x, (tl::Word, x.uninstall, x.archive, x.unarchive, x.stickersets), bool }
 
 /// `messages.toggleSuggestedPostApproval#8107455c flags:# reject:flags.1?true peer:InputPeer msg_id:int schedule_date:flags.0?int reject_comment:flags.2?string = Updates;`
 #[repr(C)]
@@ -2997,10 +2268,7 @@ pub struct ToggleSuggestedPostApproval<'a> {
     pub schedule_date: Option<i32>,
     pub reject_comment: Option<&'a str>,
 }
-tl::object! { ToggleSuggestedPostApproval<'_>, &calls::messages::TYPES[243], x, (tl::Word, x.reject, &x.peer, x.msg_id, x.schedule_date, x.reject_comment) }
-impl tl::RemoteCall for ToggleSuggestedPostApproval<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleSuggestedPostApproval<'_>, calls::messages::CALLS[243], x, (tl::Word, x.reject, &x.peer, x.msg_id, x.schedule_date, x.reject_comment), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.toggleTodoCompleted#d3e03124 peer:InputPeer msg_id:int completed:Vector<int> incompleted:Vector<int> = Updates;`
 #[repr(C)]
@@ -3010,10 +2278,7 @@ pub struct ToggleTodoCompleted<'a> {
     pub completed: &'a [i32],
     pub incompleted: &'a [i32],
 }
-tl::object! { ToggleTodoCompleted<'_>, &calls::messages::TYPES[244], x, (&x.peer, x.msg_id, x.completed, x.incompleted) }
-impl tl::RemoteCall for ToggleTodoCompleted<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleTodoCompleted<'_>, calls::messages::CALLS[244], x, (&x.peer, x.msg_id, x.completed, x.incompleted), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.transcribeAudio#269e9a49 peer:InputPeer msg_id:int = messages.TranscribedAudio;`
 #[repr(C)]
@@ -3021,10 +2286,7 @@ pub struct TranscribeAudio<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::object! { TranscribeAudio<'_>, &calls::messages::TYPES[245], x, (&x.peer, x.msg_id) }
-impl tl::RemoteCall for TranscribeAudio<'_> {
-    type Return = tl::Decoded<enums::messages::TranscribedAudio<'static>>;
-}
+tl::call! { TranscribeAudio<'_>, calls::messages::CALLS[245], x, (&x.peer, x.msg_id), tl::Decoded<enums::messages::TranscribedAudio<'static>> }
 
 /// `messages.translateRichMessage#1a542004 flags:# peer:flags.0?InputPeer id:flags.0?Vector<int> text:flags.1?Vector<InputRichMessage> to_lang:string tone:flags.2?string = messages.TranslatedRichMessage;`
 #[repr(C)]
@@ -3035,10 +2297,7 @@ pub struct TranslateRichMessage<'a> {
     pub to_lang: &'a str,
     pub tone: Option<&'a str>,
 }
-tl::object! { TranslateRichMessage<'_>, &calls::messages::TYPES[246], x, (tl::Word, x.peer, x.id, x.text, x.to_lang, x.tone) }
-impl tl::RemoteCall for TranslateRichMessage<'_> {
-    type Return = tl::Decoded<enums::messages::TranslatedRichMessage<'static>>;
-}
+tl::call! { TranslateRichMessage<'_>, calls::messages::CALLS[246], x, (tl::Word, x.peer, x.id, x.text, x.to_lang, x.tone), tl::Decoded<enums::messages::TranslatedRichMessage<'static>> }
 
 /// `messages.translateText#a5eec345 flags:# peer:flags.0?InputPeer id:flags.0?Vector<int> text:flags.1?Vector<TextWithEntities> to_lang:string tone:flags.2?string = messages.TranslatedText;`
 #[repr(C)]
@@ -3049,20 +2308,14 @@ pub struct TranslateText<'a> {
     pub to_lang: &'a str,
     pub tone: Option<&'a str>,
 }
-tl::object! { TranslateText<'_>, &calls::messages::TYPES[247], x, (tl::Word, x.peer, x.id, x.text, x.to_lang, x.tone) }
-impl tl::RemoteCall for TranslateText<'_> {
-    type Return = tl::Decoded<enums::messages::TranslatedText<'static>>;
-}
+tl::call! { TranslateText<'_>, calls::messages::CALLS[247], x, (tl::Word, x.peer, x.id, x.text, x.to_lang, x.tone), tl::Decoded<enums::messages::TranslatedText<'static>> }
 
 /// `messages.uninstallStickerSet#f96e55de stickerset:InputStickerSet = Bool;`
 #[repr(C)]
 pub struct UninstallStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::object! { UninstallStickerSet<'_>, &calls::messages::TYPES[248], x, (&x.stickerset,) }
-impl tl::RemoteCall for UninstallStickerSet<'_> {
-    type Return = bool;
-}
+tl::call! { UninstallStickerSet<'_>, calls::messages::CALLS[248], x, (&x.stickerset,), bool }
 
 /// `messages.unpinAllMessages#062dd747 flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer = messages.AffectedHistory;`
 #[repr(C)]
@@ -3071,10 +2324,7 @@ pub struct UnpinAllMessages<'a> {
     pub top_msg_id: Option<i32>,
     pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
 }
-tl::object! { UnpinAllMessages<'_>, &calls::messages::TYPES[249], x, (tl::Word, &x.peer, x.top_msg_id, x.saved_peer_id) }
-impl tl::RemoteCall for UnpinAllMessages<'_> {
-    type Return = tl::Decoded<enums::messages::AffectedHistory>;
-}
+tl::call! { UnpinAllMessages<'_>, calls::messages::CALLS[249], x, (tl::Word, &x.peer, x.top_msg_id, x.saved_peer_id), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.updateDialogFilter#1ad4a04a flags:# id:int filter:flags.0?DialogFilter = Bool;`
 #[repr(C)]
@@ -3082,20 +2332,14 @@ pub struct UpdateDialogFilter<'a> {
     pub id: i32,
     pub filter: Option<&'a enums::DialogFilter<'a>>,
 }
-tl::object! { UpdateDialogFilter<'_>, &calls::messages::TYPES[250], x, (tl::Word, x.id, x.filter) }
-impl tl::RemoteCall for UpdateDialogFilter<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateDialogFilter<'_>, calls::messages::CALLS[250], x, (tl::Word, x.id, x.filter), bool }
 
 /// `messages.updateDialogFiltersOrder#c563c1e4 order:Vector<int> = Bool;`
 #[repr(C)]
 pub struct UpdateDialogFiltersOrder<'a> {
     pub order: &'a [i32],
 }
-tl::object! { UpdateDialogFiltersOrder<'_>, &calls::messages::TYPES[251], x, (x.order,) }
-impl tl::RemoteCall for UpdateDialogFiltersOrder<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateDialogFiltersOrder<'_>, calls::messages::CALLS[251], x, (x.order,), bool }
 
 /// `messages.updatePinnedForumTopic#175df251 peer:InputPeer topic_id:int pinned:Bool = Updates;`
 #[repr(C)]
@@ -3104,10 +2348,7 @@ pub struct UpdatePinnedForumTopic<'a> {
     pub topic_id: i32,
     pub pinned: bool,
 }
-tl::object! { UpdatePinnedForumTopic<'_>, &calls::messages::TYPES[252], x, (&x.peer, x.topic_id, x.pinned) }
-impl tl::RemoteCall for UpdatePinnedForumTopic<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { UpdatePinnedForumTopic<'_>, calls::messages::CALLS[252], x, (&x.peer, x.topic_id, x.pinned), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.updatePinnedMessage#d2aaf7ec flags:# silent:flags.0?true unpin:flags.1?true pm_oneside:flags.2?true peer:InputPeer id:int = Updates;`
 #[repr(C)]
@@ -3118,10 +2359,7 @@ pub struct UpdatePinnedMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::object! { UpdatePinnedMessage<'_>, &calls::messages::TYPES[253], x, (tl::Word, x.silent, x.unpin, x.pm_oneside, &x.peer, x.id) }
-impl tl::RemoteCall for UpdatePinnedMessage<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { UpdatePinnedMessage<'_>, calls::messages::CALLS[253], x, (tl::Word, x.silent, x.unpin, x.pm_oneside, &x.peer, x.id), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.updateSavedReactionTag#60297dec flags:# reaction:Reaction title:flags.0?string = Bool;`
 #[repr(C)]
@@ -3129,10 +2367,7 @@ pub struct UpdateSavedReactionTag<'a> {
     pub reaction: enums::Reaction<'a>,
     pub title: Option<&'a str>,
 }
-tl::object! { UpdateSavedReactionTag<'_>, &calls::messages::TYPES[254], x, (tl::Word, &x.reaction, x.title) }
-impl tl::RemoteCall for UpdateSavedReactionTag<'_> {
-    type Return = bool;
-}
+tl::call! { UpdateSavedReactionTag<'_>, calls::messages::CALLS[254], x, (tl::Word, &x.reaction, x.title), bool }
 
 /// `messages.uploadEncryptedFile#5057c497 peer:InputEncryptedChat file:InputEncryptedFile = EncryptedFile;`
 #[repr(C)]
@@ -3140,10 +2375,7 @@ pub struct UploadEncryptedFile<'a> {
     pub peer: enums::InputEncryptedChat,
     pub file: enums::InputEncryptedFile<'a>,
 }
-tl::object! { UploadEncryptedFile<'_>, &calls::messages::TYPES[255], x, (&x.peer, &x.file) }
-impl tl::RemoteCall for UploadEncryptedFile<'_> {
-    type Return = tl::Decoded<enums::EncryptedFile>;
-}
+tl::call! { UploadEncryptedFile<'_>, calls::messages::CALLS[255], x, (&x.peer, &x.file), tl::Decoded<enums::EncryptedFile> }
 
 /// `messages.uploadImportedMedia#2a862092 peer:InputPeer import_id:long file_name:string media:InputMedia = MessageMedia;`
 #[repr(C)]
@@ -3153,10 +2385,7 @@ pub struct UploadImportedMedia<'a> {
     pub file_name: &'a str,
     pub media: enums::InputMedia<'a>,
 }
-tl::object! { UploadImportedMedia<'_>, &calls::messages::TYPES[256], x, (&x.peer, x.import_id, x.file_name, &x.media) }
-impl tl::RemoteCall for UploadImportedMedia<'_> {
-    type Return = tl::Decoded<enums::MessageMedia<'static>>;
-}
+tl::call! { UploadImportedMedia<'_>, calls::messages::CALLS[256], x, (&x.peer, x.import_id, x.file_name, &x.media), tl::Decoded<enums::MessageMedia<'static>> }
 
 /// `messages.uploadMedia#14967978 flags:# business_connection_id:flags.0?string peer:InputPeer media:InputMedia = MessageMedia;`
 #[repr(C)]
@@ -3165,17 +2394,11 @@ pub struct UploadMedia<'a> {
     pub peer: enums::InputPeer<'a>,
     pub media: enums::InputMedia<'a>,
 }
-tl::object! { UploadMedia<'_>, &calls::messages::TYPES[257], x, (tl::Word, x.business_connection_id, &x.peer, &x.media) }
-impl tl::RemoteCall for UploadMedia<'_> {
-    type Return = tl::Decoded<enums::MessageMedia<'static>>;
-}
+tl::call! { UploadMedia<'_>, calls::messages::CALLS[257], x, (tl::Word, x.business_connection_id, &x.peer, &x.media), tl::Decoded<enums::MessageMedia<'static>> }
 
 /// `messages.viewSponsoredMessage#269e3643 random_id:bytes = Bool;`
 #[repr(C)]
 pub struct ViewSponsoredMessage<'a> {
     pub random_id: &'a [u8],
 }
-tl::object! { ViewSponsoredMessage<'_>, &calls::messages::TYPES[258], x, (x.random_id,) }
-impl tl::RemoteCall for ViewSponsoredMessage<'_> {
-    type Return = bool;
-}
+tl::call! { ViewSponsoredMessage<'_>, calls::messages::CALLS[258], x, (x.random_id,), bool }

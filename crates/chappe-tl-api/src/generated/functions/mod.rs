@@ -82,7 +82,7 @@ impl<X> tl::Identifiable for InitConnection<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0xc1cd_5ea9;
 }
 impl<X> tl::Layout for InitConnection<'_, X> {
-    const LAYOUT: &'static tl::Type = &calls::root::TYPES[0];
+    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[0]);
 }
 impl<X: tl::Serializable> tl::Serializable for InitConnection<'_, X> {
     #[inline]
@@ -105,7 +105,7 @@ impl<X> tl::Identifiable for InvokeAfterMsg<X> {
     const CONSTRUCTOR_ID: u32 = 0xcb9f_372d;
 }
 impl<X> tl::Layout for InvokeAfterMsg<X> {
-    const LAYOUT: &'static tl::Type = &calls::root::TYPES[1];
+    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[1]);
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsg<X> {
     #[inline]
@@ -128,7 +128,7 @@ impl<X> tl::Identifiable for InvokeAfterMsgs<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0x3dc4_b4f0;
 }
 impl<X> tl::Layout for InvokeAfterMsgs<'_, X> {
-    const LAYOUT: &'static tl::Type = &calls::root::TYPES[2];
+    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[2]);
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsgs<'_, X> {
     #[inline]
@@ -152,7 +152,7 @@ impl<X> tl::Identifiable for InvokeWithApnsSecret<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0x0dae_54f8;
 }
 impl<X> tl::Layout for InvokeWithApnsSecret<'_, X> {
-    const LAYOUT: &'static tl::Type = &calls::root::TYPES[3];
+    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[3]);
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithApnsSecret<'_, X> {
     #[inline]
@@ -175,7 +175,7 @@ impl<X> tl::Identifiable for InvokeWithBusinessConnection<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0xdd28_9f8e;
 }
 impl<X> tl::Layout for InvokeWithBusinessConnection<'_, X> {
-    const LAYOUT: &'static tl::Type = &calls::root::TYPES[4];
+    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[4]);
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithBusinessConnection<'_, X> {
     #[inline]
@@ -199,7 +199,7 @@ impl<X> tl::Identifiable for InvokeWithGooglePlayIntegrity<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0x1df9_2984;
 }
 impl<X> tl::Layout for InvokeWithGooglePlayIntegrity<'_, X> {
-    const LAYOUT: &'static tl::Type = &calls::root::TYPES[5];
+    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[5]);
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithGooglePlayIntegrity<'_, X> {
     #[inline]
@@ -222,7 +222,7 @@ impl<X> tl::Identifiable for InvokeWithLayer<X> {
     const CONSTRUCTOR_ID: u32 = 0xda9b_0d0d;
 }
 impl<X> tl::Layout for InvokeWithLayer<X> {
-    const LAYOUT: &'static tl::Type = &calls::root::TYPES[6];
+    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[6]);
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithLayer<X> {
     #[inline]
@@ -245,7 +245,7 @@ impl<X> tl::Identifiable for InvokeWithMessagesRange<X> {
     const CONSTRUCTOR_ID: u32 = 0x3652_75f2;
 }
 impl<X> tl::Layout for InvokeWithMessagesRange<X> {
-    const LAYOUT: &'static tl::Type = &calls::root::TYPES[7];
+    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[7]);
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithMessagesRange<X> {
     #[inline]
@@ -268,7 +268,7 @@ impl<X> tl::Identifiable for InvokeWithReCaptcha<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0xadbb_0f94;
 }
 impl<X> tl::Layout for InvokeWithReCaptcha<'_, X> {
-    const LAYOUT: &'static tl::Type = &calls::root::TYPES[8];
+    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[8]);
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithReCaptcha<'_, X> {
     #[inline]
@@ -291,7 +291,7 @@ impl<X> tl::Identifiable for InvokeWithTakeout<X> {
     const CONSTRUCTOR_ID: u32 = 0xaca9_fd2e;
 }
 impl<X> tl::Layout for InvokeWithTakeout<X> {
-    const LAYOUT: &'static tl::Type = &calls::root::TYPES[9];
+    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[9]);
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithTakeout<X> {
     #[inline]
@@ -313,7 +313,7 @@ impl<X> tl::Identifiable for InvokeWithoutUpdates<X> {
     const CONSTRUCTOR_ID: u32 = 0xbf94_59b7;
 }
 impl<X> tl::Layout for InvokeWithoutUpdates<X> {
-    const LAYOUT: &'static tl::Type = &calls::root::TYPES[10];
+    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[10]);
 }
 impl<X: tl::Serializable> tl::Serializable for InvokeWithoutUpdates<X> {
     #[inline]

@@ -12,10 +12,7 @@ use super::super::{calls, enums};
 pub struct ApplyGiftCode<'a> {
     pub slug: &'a str,
 }
-tl::object! { ApplyGiftCode<'_>, &calls::payments::TYPES[0], x, (x.slug,) }
-impl tl::RemoteCall for ApplyGiftCode<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ApplyGiftCode<'_>, calls::payments::CALLS[0], x, (x.slug,), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.assignAppStoreTransaction#80ed747d receipt:bytes purpose:InputStorePaymentPurpose = Updates;`
 #[repr(C)]
@@ -23,10 +20,7 @@ pub struct AssignAppStoreTransaction<'a> {
     pub receipt: &'a [u8],
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-tl::object! { AssignAppStoreTransaction<'_>, &calls::payments::TYPES[1], x, (x.receipt, &x.purpose) }
-impl tl::RemoteCall for AssignAppStoreTransaction<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { AssignAppStoreTransaction<'_>, calls::payments::CALLS[1], x, (x.receipt, &x.purpose), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.assignPlayMarketTransaction#dffd50d3 receipt:DataJSON purpose:InputStorePaymentPurpose = Updates;`
 #[repr(C)]
@@ -34,10 +28,7 @@ pub struct AssignPlayMarketTransaction<'a> {
     pub receipt: enums::DataJson<'a>,
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-tl::object! { AssignPlayMarketTransaction<'_>, &calls::payments::TYPES[2], x, (&x.receipt, &x.purpose) }
-impl tl::RemoteCall for AssignPlayMarketTransaction<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { AssignPlayMarketTransaction<'_>, calls::payments::CALLS[2], x, (&x.receipt, &x.purpose), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.botCancelStarsSubscription#6dfa0622 flags:# restore:flags.0?true user_id:InputUser charge_id:string = Bool;`
 #[repr(C)]
@@ -46,20 +37,14 @@ pub struct BotCancelStarsSubscription<'a> {
     pub user_id: enums::InputUser<'a>,
     pub charge_id: &'a str,
 }
-tl::object! { BotCancelStarsSubscription<'_>, &calls::payments::TYPES[3], x, (tl::Word, x.restore, &x.user_id, x.charge_id) }
-impl tl::RemoteCall for BotCancelStarsSubscription<'_> {
-    type Return = bool;
-}
+tl::call! { BotCancelStarsSubscription<'_>, calls::payments::CALLS[3], x, (tl::Word, x.restore, &x.user_id, x.charge_id), bool }
 
 /// `payments.canPurchaseStore#4fdc5ea7 purpose:InputStorePaymentPurpose = Bool;`
 #[repr(C)]
 pub struct CanPurchaseStore<'a> {
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-tl::object! { CanPurchaseStore<'_>, &calls::payments::TYPES[4], x, (&x.purpose,) }
-impl tl::RemoteCall for CanPurchaseStore<'_> {
-    type Return = bool;
-}
+tl::call! { CanPurchaseStore<'_>, calls::payments::CALLS[4], x, (&x.purpose,), bool }
 
 /// `payments.changeStarsSubscription#c7770878 flags:# peer:InputPeer subscription_id:string canceled:flags.0?Bool = Bool;`
 #[repr(C)]
@@ -68,30 +53,21 @@ pub struct ChangeStarsSubscription<'a> {
     pub subscription_id: &'a str,
     pub canceled: Option<bool>,
 }
-tl::object! { ChangeStarsSubscription<'_>, &calls::payments::TYPES[5], x, (tl::Word, &x.peer, x.subscription_id, x.canceled) }
-impl tl::RemoteCall for ChangeStarsSubscription<'_> {
-    type Return = bool;
-}
+tl::call! { ChangeStarsSubscription<'_>, calls::payments::CALLS[5], x, (tl::Word, &x.peer, x.subscription_id, x.canceled), bool }
 
 /// `payments.checkCanSendGift#c0c4edc9 gift_id:long = payments.CheckCanSendGiftResult;`
 #[repr(C)]
 pub struct CheckCanSendGift {
     pub gift_id: i64,
 }
-tl::object! { CheckCanSendGift, &calls::payments::TYPES[6], x, (x.gift_id,) }
-impl tl::RemoteCall for CheckCanSendGift {
-    type Return = tl::Decoded<enums::payments::CheckCanSendGiftResult<'static>>;
-}
+tl::call! { CheckCanSendGift, calls::payments::CALLS[6], x, (x.gift_id,), tl::Decoded<enums::payments::CheckCanSendGiftResult<'static>> }
 
 /// `payments.checkGiftCode#8e51b4c1 slug:string = payments.CheckedGiftCode;`
 #[repr(C)]
 pub struct CheckGiftCode<'a> {
     pub slug: &'a str,
 }
-tl::object! { CheckGiftCode<'_>, &calls::payments::TYPES[7], x, (x.slug,) }
-impl tl::RemoteCall for CheckGiftCode<'_> {
-    type Return = tl::Decoded<enums::payments::CheckedGiftCode<'static>>;
-}
+tl::call! { CheckGiftCode<'_>, calls::payments::CALLS[7], x, (x.slug,), tl::Decoded<enums::payments::CheckedGiftCode<'static>> }
 
 /// `payments.clearSavedInfo#d83d70c1 flags:# credentials:flags.0?true info:flags.1?true = Bool;`
 #[repr(C)]
@@ -99,10 +75,7 @@ pub struct ClearSavedInfo {
     pub credentials: bool,
     pub info: bool,
 }
-tl::object! { ClearSavedInfo, &calls::payments::TYPES[8], x, (tl::Word, x.credentials, x.info) }
-impl tl::RemoteCall for ClearSavedInfo {
-    type Return = bool;
-}
+tl::call! { ClearSavedInfo, calls::payments::CALLS[8], x, (tl::Word, x.credentials, x.info), bool }
 
 /// `payments.connectStarRefBot#7ed5348a peer:InputPeer bot:InputUser = payments.ConnectedStarRefBots;`
 #[repr(C)]
@@ -110,30 +83,21 @@ pub struct ConnectStarRefBot<'a> {
     pub peer: enums::InputPeer<'a>,
     pub bot: enums::InputUser<'a>,
 }
-tl::object! { ConnectStarRefBot<'_>, &calls::payments::TYPES[9], x, (&x.peer, &x.bot) }
-impl tl::RemoteCall for ConnectStarRefBot<'_> {
-    type Return = tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
-}
+tl::call! { ConnectStarRefBot<'_>, calls::payments::CALLS[9], x, (&x.peer, &x.bot), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>> }
 
 /// `payments.convertStarGift#74bf076b stargift:InputSavedStarGift = Bool;`
 #[repr(C)]
 pub struct ConvertStarGift<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
 }
-tl::object! { ConvertStarGift<'_>, &calls::payments::TYPES[10], x, (&x.stargift,) }
-impl tl::RemoteCall for ConvertStarGift<'_> {
-    type Return = bool;
-}
+tl::call! { ConvertStarGift<'_>, calls::payments::CALLS[10], x, (&x.stargift,), bool }
 
 /// `payments.craftStarGift#b0f9684f stargift:Vector<InputSavedStarGift> = Updates;`
 #[repr(C)]
 pub struct CraftStarGift<'a> {
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-tl::object! { CraftStarGift<'_>, &calls::payments::TYPES[11], x, (x.stargift,) }
-impl tl::RemoteCall for CraftStarGift<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { CraftStarGift<'_>, calls::payments::CALLS[11], x, (x.stargift,), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.createOnrampSession#a2197cf6 flags:# provider:string crypto_currency:string address:string payment_method:flags.0?string base_currency:flags.1?string base_amount:flags.2?string memo:flags.3?string theme:flags.4?string success_return_url:flags.5?string fail_return_url:flags.6?string crypto_amount:flags.7?string = OnrampSession;`
 #[repr(C)]
@@ -150,10 +114,7 @@ pub struct CreateOnrampSession<'a> {
     pub fail_return_url: Option<&'a str>,
     pub crypto_amount: Option<&'a str>,
 }
-tl::object! { CreateOnrampSession<'_>, &calls::payments::TYPES[12], x, (tl::Word, x.provider, x.crypto_currency, x.address, x.payment_method, x.base_currency, x.base_amount, x.memo, x.theme, x.success_return_url, x.fail_return_url, x.crypto_amount) }
-impl tl::RemoteCall for CreateOnrampSession<'_> {
-    type Return = tl::Decoded<enums::OnrampSession<'static>>;
-}
+tl::call! { CreateOnrampSession<'_>, calls::payments::CALLS[12], x, (tl::Word, x.provider, x.crypto_currency, x.address, x.payment_method, x.base_currency, x.base_amount, x.memo, x.theme, x.success_return_url, x.fail_return_url, x.crypto_amount), tl::Decoded<enums::OnrampSession<'static>> }
 
 /// `payments.createStarGiftCollection#1f4a0e87 peer:InputPeer title:string stargift:Vector<InputSavedStarGift> = StarGiftCollection;`
 #[repr(C)]
@@ -162,10 +123,7 @@ pub struct CreateStarGiftCollection<'a> {
     pub title: &'a str,
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-tl::object! { CreateStarGiftCollection<'_>, &calls::payments::TYPES[13], x, (&x.peer, x.title, x.stargift) }
-impl tl::RemoteCall for CreateStarGiftCollection<'_> {
-    type Return = tl::Decoded<enums::StarGiftCollection<'static>>;
-}
+tl::call! { CreateStarGiftCollection<'_>, calls::payments::CALLS[13], x, (&x.peer, x.title, x.stargift), tl::Decoded<enums::StarGiftCollection<'static>> }
 
 /// `payments.deleteStarGiftCollection#ad5648e8 peer:InputPeer collection_id:int = Bool;`
 #[repr(C)]
@@ -173,10 +131,7 @@ pub struct DeleteStarGiftCollection<'a> {
     pub peer: enums::InputPeer<'a>,
     pub collection_id: i32,
 }
-tl::object! { DeleteStarGiftCollection<'_>, &calls::payments::TYPES[14], x, (&x.peer, x.collection_id) }
-impl tl::RemoteCall for DeleteStarGiftCollection<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteStarGiftCollection<'_>, calls::payments::CALLS[14], x, (&x.peer, x.collection_id), bool }
 
 /// `payments.editConnectedStarRefBot#e4fca4a3 flags:# revoked:flags.0?true peer:InputPeer link:string = payments.ConnectedStarRefBots;`
 #[repr(C)]
@@ -185,20 +140,14 @@ pub struct EditConnectedStarRefBot<'a> {
     pub peer: enums::InputPeer<'a>,
     pub link: &'a str,
 }
-tl::object! { EditConnectedStarRefBot<'_>, &calls::payments::TYPES[15], x, (tl::Word, x.revoked, &x.peer, x.link) }
-impl tl::RemoteCall for EditConnectedStarRefBot<'_> {
-    type Return = tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
-}
+tl::call! { EditConnectedStarRefBot<'_>, calls::payments::CALLS[15], x, (tl::Word, x.revoked, &x.peer, x.link), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>> }
 
 /// `payments.exportInvoice#0f91b065 invoice_media:InputMedia = payments.ExportedInvoice;`
 #[repr(C)]
 pub struct ExportInvoice<'a> {
     pub invoice_media: enums::InputMedia<'a>,
 }
-tl::object! { ExportInvoice<'_>, &calls::payments::TYPES[16], x, (&x.invoice_media,) }
-impl tl::RemoteCall for ExportInvoice<'_> {
-    type Return = tl::Decoded<enums::payments::ExportedInvoice<'static>>;
-}
+tl::call! { ExportInvoice<'_>, calls::payments::CALLS[16], x, (&x.invoice_media,), tl::Decoded<enums::payments::ExportedInvoice<'static>> }
 
 /// `payments.fulfillStarsSubscription#cc5bebb3 peer:InputPeer subscription_id:string = Bool;`
 #[repr(C)]
@@ -206,20 +155,14 @@ pub struct FulfillStarsSubscription<'a> {
     pub peer: enums::InputPeer<'a>,
     pub subscription_id: &'a str,
 }
-tl::object! { FulfillStarsSubscription<'_>, &calls::payments::TYPES[17], x, (&x.peer, x.subscription_id) }
-impl tl::RemoteCall for FulfillStarsSubscription<'_> {
-    type Return = bool;
-}
+tl::call! { FulfillStarsSubscription<'_>, calls::payments::CALLS[17], x, (&x.peer, x.subscription_id), bool }
 
 /// `payments.getBankCardData#2e79d779 number:string = payments.BankCardData;`
 #[repr(C)]
 pub struct GetBankCardData<'a> {
     pub number: &'a str,
 }
-tl::object! { GetBankCardData<'_>, &calls::payments::TYPES[18], x, (x.number,) }
-impl tl::RemoteCall for GetBankCardData<'_> {
-    type Return = tl::Decoded<enums::payments::BankCardData<'static>>;
-}
+tl::call! { GetBankCardData<'_>, calls::payments::CALLS[18], x, (x.number,), tl::Decoded<enums::payments::BankCardData<'static>> }
 
 /// `payments.getConnectedStarRefBot#b7d998f0 peer:InputPeer bot:InputUser = payments.ConnectedStarRefBots;`
 #[repr(C)]
@@ -227,10 +170,7 @@ pub struct GetConnectedStarRefBot<'a> {
     pub peer: enums::InputPeer<'a>,
     pub bot: enums::InputUser<'a>,
 }
-tl::object! { GetConnectedStarRefBot<'_>, &calls::payments::TYPES[19], x, (&x.peer, &x.bot) }
-impl tl::RemoteCall for GetConnectedStarRefBot<'_> {
-    type Return = tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
-}
+tl::call! { GetConnectedStarRefBot<'_>, calls::payments::CALLS[19], x, (&x.peer, &x.bot), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>> }
 
 /// `payments.getConnectedStarRefBots#5869a553 flags:# peer:InputPeer offset_date:flags.2?int offset_link:flags.2?string limit:int = payments.ConnectedStarRefBots;`
 #[repr(C)]
@@ -240,10 +180,7 @@ pub struct GetConnectedStarRefBots<'a> {
     pub offset_link: Option<&'a str>,
     pub limit: i32,
 }
-tl::object! { GetConnectedStarRefBots<'_>, &calls::payments::TYPES[20], x, (tl::Word, &x.peer, x.offset_date, x.offset_link, x.limit) }
-impl tl::RemoteCall for GetConnectedStarRefBots<'_> {
-    type Return = tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
-}
+tl::call! { GetConnectedStarRefBots<'_>, calls::payments::CALLS[20], x, (tl::Word, &x.peer, x.offset_date, x.offset_link, x.limit), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>> }
 
 /// `payments.getCraftStarGifts#fd05dd00 gift_id:long offset:string limit:int = payments.SavedStarGifts;`
 #[repr(C)]
@@ -252,18 +189,12 @@ pub struct GetCraftStarGifts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetCraftStarGifts<'_>, &calls::payments::TYPES[21], x, (x.gift_id, x.offset, x.limit) }
-impl tl::RemoteCall for GetCraftStarGifts<'_> {
-    type Return = tl::Decoded<enums::payments::SavedStarGifts<'static>>;
-}
+tl::call! { GetCraftStarGifts<'_>, calls::payments::CALLS[21], x, (x.gift_id, x.offset, x.limit), tl::Decoded<enums::payments::SavedStarGifts<'static>> }
 
 /// `payments.getCurrencyRates#d35983e8 = payments.CurrencyRates;`
 #[repr(C)]
 pub struct GetCurrencyRates {}
-tl::object! { GetCurrencyRates, &calls::payments::TYPES[22], x, () }
-impl tl::RemoteCall for GetCurrencyRates {
-    type Return = tl::Decoded<enums::payments::CurrencyRates<'static>>;
-}
+tl::call! { GetCurrencyRates, calls::payments::CALLS[22], x, (), tl::Decoded<enums::payments::CurrencyRates<'static>> }
 
 /// `payments.getGiveawayInfo#f4239425 peer:InputPeer msg_id:int = payments.GiveawayInfo;`
 #[repr(C)]
@@ -271,10 +202,7 @@ pub struct GetGiveawayInfo<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::object! { GetGiveawayInfo<'_>, &calls::payments::TYPES[23], x, (&x.peer, x.msg_id) }
-impl tl::RemoteCall for GetGiveawayInfo<'_> {
-    type Return = tl::Decoded<enums::payments::GiveawayInfo<'static>>;
-}
+tl::call! { GetGiveawayInfo<'_>, calls::payments::CALLS[23], x, (&x.peer, x.msg_id), tl::Decoded<enums::payments::GiveawayInfo<'static>> }
 
 /// `payments.getOnrampAvailability#2ec29951 flags:# provider:string crypto_currency:string base_currency:flags.0?string = OnrampAvailability;`
 #[repr(C)]
@@ -283,10 +211,7 @@ pub struct GetOnrampAvailability<'a> {
     pub crypto_currency: &'a str,
     pub base_currency: Option<&'a str>,
 }
-tl::object! { GetOnrampAvailability<'_>, &calls::payments::TYPES[24], x, (tl::Word, x.provider, x.crypto_currency, x.base_currency) }
-impl tl::RemoteCall for GetOnrampAvailability<'_> {
-    type Return = tl::Decoded<enums::OnrampAvailability<'static>>;
-}
+tl::call! { GetOnrampAvailability<'_>, calls::payments::CALLS[24], x, (tl::Word, x.provider, x.crypto_currency, x.base_currency), tl::Decoded<enums::OnrampAvailability<'static>> }
 
 /// `payments.getOnrampBaseCurrencies#1c8bedf3 provider:string crypto_currency:string = Vector<string>;`
 #[repr(C)]
@@ -294,10 +219,7 @@ pub struct GetOnrampBaseCurrencies<'a> {
     pub provider: &'a str,
     pub crypto_currency: &'a str,
 }
-tl::object! { GetOnrampBaseCurrencies<'_>, &calls::payments::TYPES[25], x, (x.provider, x.crypto_currency) }
-impl tl::RemoteCall for GetOnrampBaseCurrencies<'_> {
-    type Return = tl::Decoded<&'static [&'static str]>;
-}
+tl::call! { GetOnrampBaseCurrencies<'_>, calls::payments::CALLS[25], x, (x.provider, x.crypto_currency), tl::Decoded<&'static [&'static str]> }
 
 /// `payments.getOnrampLimits#80e851fd flags:# provider:string crypto_currency:string base_currency:string payment_method:flags.0?string = OnrampLimits;`
 #[repr(C)]
@@ -307,20 +229,14 @@ pub struct GetOnrampLimits<'a> {
     pub base_currency: &'a str,
     pub payment_method: Option<&'a str>,
 }
-tl::object! { GetOnrampLimits<'_>, &calls::payments::TYPES[26], x, (tl::Word, x.provider, x.crypto_currency, x.base_currency, x.payment_method) }
-impl tl::RemoteCall for GetOnrampLimits<'_> {
-    type Return = tl::Decoded<enums::OnrampLimits<'static>>;
-}
+tl::call! { GetOnrampLimits<'_>, calls::payments::CALLS[26], x, (tl::Word, x.provider, x.crypto_currency, x.base_currency, x.payment_method), tl::Decoded<enums::OnrampLimits<'static>> }
 
 /// `payments.getOnrampProviders#3f3e00dc flags:# crypto_currency:flags.0?string = Vector<OnrampProviderInfo>;`
 #[repr(C)]
 pub struct GetOnrampProviders<'a> {
     pub crypto_currency: Option<&'a str>,
 }
-tl::object! { GetOnrampProviders<'_>, &calls::payments::TYPES[27], x, (tl::Word, x.crypto_currency) }
-impl tl::RemoteCall for GetOnrampProviders<'_> {
-    type Return = tl::Decoded<&'static [enums::OnrampProviderInfo<'static>]>;
-}
+tl::call! { GetOnrampProviders<'_>, calls::payments::CALLS[27], x, (tl::Word, x.crypto_currency), tl::Decoded<&'static [enums::OnrampProviderInfo<'static>]> }
 
 /// `payments.getOnrampQuote#e06645fa flags:# provider:string crypto_currency:string base_currency:string base_amount:flags.0?string crypto_amount:flags.1?string payment_method:flags.2?string = OnrampQuote;`
 #[repr(C)]
@@ -332,10 +248,7 @@ pub struct GetOnrampQuote<'a> {
     pub crypto_amount: Option<&'a str>,
     pub payment_method: Option<&'a str>,
 }
-tl::object! { GetOnrampQuote<'_>, &calls::payments::TYPES[28], x, (tl::Word, x.provider, x.crypto_currency, x.base_currency, x.base_amount, x.crypto_amount, x.payment_method) }
-impl tl::RemoteCall for GetOnrampQuote<'_> {
-    type Return = tl::Decoded<enums::OnrampQuote<'static>>;
-}
+tl::call! { GetOnrampQuote<'_>, calls::payments::CALLS[28], x, (tl::Word, x.provider, x.crypto_currency, x.base_currency, x.base_amount, x.crypto_amount, x.payment_method), tl::Decoded<enums::OnrampQuote<'static>> }
 
 /// `payments.getPaymentForm#37148dbb flags:# invoice:InputInvoice theme_params:flags.0?DataJSON = payments.PaymentForm;`
 #[repr(C)]
@@ -343,10 +256,7 @@ pub struct GetPaymentForm<'a> {
     pub invoice: enums::InputInvoice<'a>,
     pub theme_params: Option<&'a enums::DataJson<'a>>,
 }
-tl::object! { GetPaymentForm<'_>, &calls::payments::TYPES[29], x, (tl::Word, &x.invoice, x.theme_params) }
-impl tl::RemoteCall for GetPaymentForm<'_> {
-    type Return = tl::Decoded<enums::payments::PaymentForm<'static>>;
-}
+tl::call! { GetPaymentForm<'_>, calls::payments::CALLS[29], x, (tl::Word, &x.invoice, x.theme_params), tl::Decoded<enums::payments::PaymentForm<'static>> }
 
 /// `payments.getPaymentReceipt#2478d1cc peer:InputPeer msg_id:int = payments.PaymentReceipt;`
 #[repr(C)]
@@ -354,20 +264,14 @@ pub struct GetPaymentReceipt<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::object! { GetPaymentReceipt<'_>, &calls::payments::TYPES[30], x, (&x.peer, x.msg_id) }
-impl tl::RemoteCall for GetPaymentReceipt<'_> {
-    type Return = tl::Decoded<enums::payments::PaymentReceipt<'static>>;
-}
+tl::call! { GetPaymentReceipt<'_>, calls::payments::CALLS[30], x, (&x.peer, x.msg_id), tl::Decoded<enums::payments::PaymentReceipt<'static>> }
 
 /// `payments.getPremiumGiftCodeOptions#2757ba54 flags:# boost_peer:flags.0?InputPeer = Vector<PremiumGiftCodeOption>;`
 #[repr(C)]
 pub struct GetPremiumGiftCodeOptions<'a> {
     pub boost_peer: Option<&'a enums::InputPeer<'a>>,
 }
-tl::object! { GetPremiumGiftCodeOptions<'_>, &calls::payments::TYPES[31], x, (tl::Word, x.boost_peer) }
-impl tl::RemoteCall for GetPremiumGiftCodeOptions<'_> {
-    type Return = tl::Decoded<&'static [enums::PremiumGiftCodeOption<'static>]>;
-}
+tl::call! { GetPremiumGiftCodeOptions<'_>, calls::payments::CALLS[31], x, (tl::Word, x.boost_peer), tl::Decoded<&'static [enums::PremiumGiftCodeOption<'static>]> }
 
 /// `payments.getResaleStarGifts#7a5fa236 flags:# sort_by_price:flags.1?true sort_by_num:flags.2?true for_craft:flags.4?true stars_only:flags.5?true attributes_hash:flags.0?long gift_id:long attributes:flags.3?Vector<StarGiftAttributeId> offset:string limit:int = payments.ResaleStarGifts;`
 #[repr(C)]
@@ -382,28 +286,19 @@ pub struct GetResaleStarGifts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetResaleStarGifts<'_>, &calls::payments::TYPES[32], x, (tl::Word, x.sort_by_price, x.sort_by_num, x.for_craft, x.stars_only, x.attributes_hash, x.gift_id, x.attributes, x.offset, x.limit) }
-impl tl::RemoteCall for GetResaleStarGifts<'_> {
-    type Return = tl::Decoded<enums::payments::ResaleStarGifts<'static>>;
-}
+tl::call! { GetResaleStarGifts<'_>, calls::payments::CALLS[32], x, (tl::Word, x.sort_by_price, x.sort_by_num, x.for_craft, x.stars_only, x.attributes_hash, x.gift_id, x.attributes, x.offset, x.limit), tl::Decoded<enums::payments::ResaleStarGifts<'static>> }
 
 /// `payments.getSavedInfo#227d824b = payments.SavedInfo;`
 #[repr(C)]
 pub struct GetSavedInfo {}
-tl::object! { GetSavedInfo, &calls::payments::TYPES[33], x, () }
-impl tl::RemoteCall for GetSavedInfo {
-    type Return = tl::Decoded<enums::payments::SavedInfo<'static>>;
-}
+tl::call! { GetSavedInfo, calls::payments::CALLS[33], x, (), tl::Decoded<enums::payments::SavedInfo<'static>> }
 
 /// `payments.getSavedStarGift#b455a106 stargift:Vector<InputSavedStarGift> = payments.SavedStarGifts;`
 #[repr(C)]
 pub struct GetSavedStarGift<'a> {
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-tl::object! { GetSavedStarGift<'_>, &calls::payments::TYPES[34], x, (x.stargift,) }
-impl tl::RemoteCall for GetSavedStarGift<'_> {
-    type Return = tl::Decoded<enums::payments::SavedStarGifts<'static>>;
-}
+tl::call! { GetSavedStarGift<'_>, calls::payments::CALLS[34], x, (x.stargift,), tl::Decoded<enums::payments::SavedStarGifts<'static>> }
 
 /// `payments.getSavedStarGifts#a319e569 flags:# exclude_unsaved:flags.0?true exclude_saved:flags.1?true exclude_unlimited:flags.2?true exclude_unique:flags.4?true sort_by_value:flags.5?true exclude_upgradable:flags.7?true exclude_unupgradable:flags.8?true peer_color_available:flags.9?true exclude_hosted:flags.10?true peer:InputPeer collection_id:flags.6?int offset:string limit:int = payments.SavedStarGifts;`
 #[repr(C)]
@@ -422,30 +317,21 @@ pub struct GetSavedStarGifts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetSavedStarGifts<'_>, &calls::payments::TYPES[35], x, tl::And((tl::Word, x.exclude_unsaved, x.exclude_saved, x.exclude_unlimited, x.exclude_unique, x.sort_by_value, x.exclude_upgradable, x.exclude_unupgradable, x.peer_color_available, x.exclude_hosted, &x.peer, x.collection_id), (x.offset, x.limit)) }
-impl tl::RemoteCall for GetSavedStarGifts<'_> {
-    type Return = tl::Decoded<enums::payments::SavedStarGifts<'static>>;
-}
+tl::call! { GetSavedStarGifts<'_>, calls::payments::CALLS[35], x, tl::And((tl::Word, x.exclude_unsaved, x.exclude_saved, x.exclude_unlimited, x.exclude_unique, x.sort_by_value, x.exclude_upgradable, x.exclude_unupgradable, x.peer_color_available, x.exclude_hosted, &x.peer, x.collection_id), (x.offset, x.limit)), tl::Decoded<enums::payments::SavedStarGifts<'static>> }
 
 /// `payments.getStarGiftActiveAuctions#a5d0514d hash:long = payments.StarGiftActiveAuctions;`
 #[repr(C)]
 pub struct GetStarGiftActiveAuctions {
     pub hash: i64,
 }
-tl::object! { GetStarGiftActiveAuctions, &calls::payments::TYPES[36], x, (x.hash,) }
-impl tl::RemoteCall for GetStarGiftActiveAuctions {
-    type Return = tl::Decoded<enums::payments::StarGiftActiveAuctions<'static>>;
-}
+tl::call! { GetStarGiftActiveAuctions, calls::payments::CALLS[36], x, (x.hash,), tl::Decoded<enums::payments::StarGiftActiveAuctions<'static>> }
 
 /// `payments.getStarGiftAuctionAcquiredGifts#6ba2cbec gift_id:long = payments.StarGiftAuctionAcquiredGifts;`
 #[repr(C)]
 pub struct GetStarGiftAuctionAcquiredGifts {
     pub gift_id: i64,
 }
-tl::object! { GetStarGiftAuctionAcquiredGifts, &calls::payments::TYPES[37], x, (x.gift_id,) }
-impl tl::RemoteCall for GetStarGiftAuctionAcquiredGifts {
-    type Return = tl::Decoded<enums::payments::StarGiftAuctionAcquiredGifts<'static>>;
-}
+tl::call! { GetStarGiftAuctionAcquiredGifts, calls::payments::CALLS[37], x, (x.gift_id,), tl::Decoded<enums::payments::StarGiftAuctionAcquiredGifts<'static>> }
 
 /// `payments.getStarGiftAuctionState#5c9ff4d6 auction:InputStarGiftAuction version:int = payments.StarGiftAuctionState;`
 #[repr(C)]
@@ -453,10 +339,7 @@ pub struct GetStarGiftAuctionState<'a> {
     pub auction: enums::InputStarGiftAuction<'a>,
     pub version: i32,
 }
-tl::object! { GetStarGiftAuctionState<'_>, &calls::payments::TYPES[38], x, (&x.auction, x.version) }
-impl tl::RemoteCall for GetStarGiftAuctionState<'_> {
-    type Return = tl::Decoded<enums::payments::StarGiftAuctionState<'static>>;
-}
+tl::call! { GetStarGiftAuctionState<'_>, calls::payments::CALLS[38], x, (&x.auction, x.version), tl::Decoded<enums::payments::StarGiftAuctionState<'static>> }
 
 /// `payments.getStarGiftCollections#981b91dd peer:InputPeer hash:long = payments.StarGiftCollections;`
 #[repr(C)]
@@ -464,30 +347,21 @@ pub struct GetStarGiftCollections<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-tl::object! { GetStarGiftCollections<'_>, &calls::payments::TYPES[39], x, (&x.peer, x.hash) }
-impl tl::RemoteCall for GetStarGiftCollections<'_> {
-    type Return = tl::Decoded<enums::payments::StarGiftCollections<'static>>;
-}
+tl::call! { GetStarGiftCollections<'_>, calls::payments::CALLS[39], x, (&x.peer, x.hash), tl::Decoded<enums::payments::StarGiftCollections<'static>> }
 
 /// `payments.getStarGiftUpgradeAttributes#6d038b58 gift_id:long = payments.StarGiftUpgradeAttributes;`
 #[repr(C)]
 pub struct GetStarGiftUpgradeAttributes {
     pub gift_id: i64,
 }
-tl::object! { GetStarGiftUpgradeAttributes, &calls::payments::TYPES[40], x, (x.gift_id,) }
-impl tl::RemoteCall for GetStarGiftUpgradeAttributes {
-    type Return = tl::Decoded<enums::payments::StarGiftUpgradeAttributes<'static>>;
-}
+tl::call! { GetStarGiftUpgradeAttributes, calls::payments::CALLS[40], x, (x.gift_id,), tl::Decoded<enums::payments::StarGiftUpgradeAttributes<'static>> }
 
 /// `payments.getStarGiftUpgradePreview#9c9abcb1 gift_id:long = payments.StarGiftUpgradePreview;`
 #[repr(C)]
 pub struct GetStarGiftUpgradePreview {
     pub gift_id: i64,
 }
-tl::object! { GetStarGiftUpgradePreview, &calls::payments::TYPES[41], x, (x.gift_id,) }
-impl tl::RemoteCall for GetStarGiftUpgradePreview {
-    type Return = tl::Decoded<enums::payments::StarGiftUpgradePreview<'static>>;
-}
+tl::call! { GetStarGiftUpgradePreview, calls::payments::CALLS[41], x, (x.gift_id,), tl::Decoded<enums::payments::StarGiftUpgradePreview<'static>> }
 
 /// `payments.getStarGiftWithdrawalUrl#d06e93a8 stargift:InputSavedStarGift password:InputCheckPasswordSRP = payments.StarGiftWithdrawalUrl;`
 #[repr(C)]
@@ -495,48 +369,33 @@ pub struct GetStarGiftWithdrawalUrl<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-tl::object! { GetStarGiftWithdrawalUrl<'_>, &calls::payments::TYPES[42], x, (&x.stargift, &x.password) }
-impl tl::RemoteCall for GetStarGiftWithdrawalUrl<'_> {
-    type Return = tl::Decoded<enums::payments::StarGiftWithdrawalUrl<'static>>;
-}
+tl::call! { GetStarGiftWithdrawalUrl<'_>, calls::payments::CALLS[42], x, (&x.stargift, &x.password), tl::Decoded<enums::payments::StarGiftWithdrawalUrl<'static>> }
 
 /// `payments.getStarGifts#c4563590 hash:int = payments.StarGifts;`
 #[repr(C)]
 pub struct GetStarGifts {
     pub hash: i32,
 }
-tl::object! { GetStarGifts, &calls::payments::TYPES[43], x, (x.hash,) }
-impl tl::RemoteCall for GetStarGifts {
-    type Return = tl::Decoded<enums::payments::StarGifts<'static>>;
-}
+tl::call! { GetStarGifts, calls::payments::CALLS[43], x, (x.hash,), tl::Decoded<enums::payments::StarGifts<'static>> }
 
 /// `payments.getStarsGiftOptions#d3c96bc8 flags:# user_id:flags.0?InputUser = Vector<StarsGiftOption>;`
 #[repr(C)]
 pub struct GetStarsGiftOptions<'a> {
     pub user_id: Option<&'a enums::InputUser<'a>>,
 }
-tl::object! { GetStarsGiftOptions<'_>, &calls::payments::TYPES[44], x, (tl::Word, x.user_id) }
-impl tl::RemoteCall for GetStarsGiftOptions<'_> {
-    type Return = tl::Decoded<&'static [enums::StarsGiftOption<'static>]>;
-}
+tl::call! { GetStarsGiftOptions<'_>, calls::payments::CALLS[44], x, (tl::Word, x.user_id), tl::Decoded<&'static [enums::StarsGiftOption<'static>]> }
 
 /// `payments.getStarsGiveawayOptions#bd1efd3e = Vector<StarsGiveawayOption>;`
 #[repr(C)]
 pub struct GetStarsGiveawayOptions {}
-tl::object! { GetStarsGiveawayOptions, &calls::payments::TYPES[45], x, () }
-impl tl::RemoteCall for GetStarsGiveawayOptions {
-    type Return = tl::Decoded<&'static [enums::StarsGiveawayOption<'static>]>;
-}
+tl::call! { GetStarsGiveawayOptions, calls::payments::CALLS[45], x, (), tl::Decoded<&'static [enums::StarsGiveawayOption<'static>]> }
 
 /// `payments.getStarsRevenueAdsAccountUrl#d1d7efc5 peer:InputPeer = payments.StarsRevenueAdsAccountUrl;`
 #[repr(C)]
 pub struct GetStarsRevenueAdsAccountUrl<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { GetStarsRevenueAdsAccountUrl<'_>, &calls::payments::TYPES[46], x, (&x.peer,) }
-impl tl::RemoteCall for GetStarsRevenueAdsAccountUrl<'_> {
-    type Return = tl::Decoded<enums::payments::StarsRevenueAdsAccountUrl<'static>>;
-}
+tl::call! { GetStarsRevenueAdsAccountUrl<'_>, calls::payments::CALLS[46], x, (&x.peer,), tl::Decoded<enums::payments::StarsRevenueAdsAccountUrl<'static>> }
 
 /// `payments.getStarsRevenueStats#d91ffad6 flags:# dark:flags.0?true ton:flags.1?true peer:InputPeer = payments.StarsRevenueStats;`
 #[repr(C)]
@@ -545,10 +404,7 @@ pub struct GetStarsRevenueStats<'a> {
     pub ton: bool,
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { GetStarsRevenueStats<'_>, &calls::payments::TYPES[47], x, (tl::Word, x.dark, x.ton, &x.peer) }
-impl tl::RemoteCall for GetStarsRevenueStats<'_> {
-    type Return = tl::Decoded<enums::payments::StarsRevenueStats<'static>>;
-}
+tl::call! { GetStarsRevenueStats<'_>, calls::payments::CALLS[47], x, (tl::Word, x.dark, x.ton, &x.peer), tl::Decoded<enums::payments::StarsRevenueStats<'static>> }
 
 /// `payments.getStarsRevenueWithdrawalUrl#2433dc92 flags:# ton:flags.0?true peer:InputPeer amount:flags.1?long password:InputCheckPasswordSRP = payments.StarsRevenueWithdrawalUrl;`
 #[repr(C)]
@@ -558,10 +414,7 @@ pub struct GetStarsRevenueWithdrawalUrl<'a> {
     pub amount: Option<i64>,
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-tl::object! { GetStarsRevenueWithdrawalUrl<'_>, &calls::payments::TYPES[48], x, (tl::Word, x.ton, &x.peer, x.amount, &x.password) }
-impl tl::RemoteCall for GetStarsRevenueWithdrawalUrl<'_> {
-    type Return = tl::Decoded<enums::payments::StarsRevenueWithdrawalUrl<'static>>;
-}
+tl::call! { GetStarsRevenueWithdrawalUrl<'_>, calls::payments::CALLS[48], x, (tl::Word, x.ton, &x.peer, x.amount, &x.password), tl::Decoded<enums::payments::StarsRevenueWithdrawalUrl<'static>> }
 
 /// `payments.getStarsStatus#4ea9b3bf flags:# ton:flags.0?true peer:InputPeer = payments.StarsStatus;`
 #[repr(C)]
@@ -569,10 +422,7 @@ pub struct GetStarsStatus<'a> {
     pub ton: bool,
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { GetStarsStatus<'_>, &calls::payments::TYPES[49], x, (tl::Word, x.ton, &x.peer) }
-impl tl::RemoteCall for GetStarsStatus<'_> {
-    type Return = tl::Decoded<enums::payments::StarsStatus<'static>>;
-}
+tl::call! { GetStarsStatus<'_>, calls::payments::CALLS[49], x, (tl::Word, x.ton, &x.peer), tl::Decoded<enums::payments::StarsStatus<'static>> }
 
 /// `payments.getStarsSubscriptions#032512c5 flags:# missing_balance:flags.0?true peer:InputPeer offset:string = payments.StarsStatus;`
 #[repr(C)]
@@ -581,18 +431,12 @@ pub struct GetStarsSubscriptions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub offset: &'a str,
 }
-tl::object! { GetStarsSubscriptions<'_>, &calls::payments::TYPES[50], x, (tl::Word, x.missing_balance, &x.peer, x.offset) }
-impl tl::RemoteCall for GetStarsSubscriptions<'_> {
-    type Return = tl::Decoded<enums::payments::StarsStatus<'static>>;
-}
+tl::call! { GetStarsSubscriptions<'_>, calls::payments::CALLS[50], x, (tl::Word, x.missing_balance, &x.peer, x.offset), tl::Decoded<enums::payments::StarsStatus<'static>> }
 
 /// `payments.getStarsTopupOptions#c00ec7d3 = Vector<StarsTopupOption>;`
 #[repr(C)]
 pub struct GetStarsTopupOptions {}
-tl::object! { GetStarsTopupOptions, &calls::payments::TYPES[51], x, () }
-impl tl::RemoteCall for GetStarsTopupOptions {
-    type Return = tl::Decoded<&'static [enums::StarsTopupOption<'static>]>;
-}
+tl::call! { GetStarsTopupOptions, calls::payments::CALLS[51], x, (), tl::Decoded<&'static [enums::StarsTopupOption<'static>]> }
 
 /// `payments.getStarsTransactions#69da4557 flags:# inbound:flags.0?true outbound:flags.1?true ascending:flags.2?true ton:flags.4?true subscription_id:flags.3?string peer:InputPeer offset:string limit:int = payments.StarsStatus;`
 #[repr(C)]
@@ -606,10 +450,7 @@ pub struct GetStarsTransactions<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetStarsTransactions<'_>, &calls::payments::TYPES[52], x, (tl::Word, x.inbound, x.outbound, x.ascending, x.ton, x.subscription_id, &x.peer, x.offset, x.limit) }
-impl tl::RemoteCall for GetStarsTransactions<'_> {
-    type Return = tl::Decoded<enums::payments::StarsStatus<'static>>;
-}
+tl::call! { GetStarsTransactions<'_>, calls::payments::CALLS[52], x, (tl::Word, x.inbound, x.outbound, x.ascending, x.ton, x.subscription_id, &x.peer, x.offset, x.limit), tl::Decoded<enums::payments::StarsStatus<'static>> }
 
 /// `payments.getStarsTransactionsByID#2dca16b8 flags:# ton:flags.0?true peer:InputPeer id:Vector<InputStarsTransaction> = payments.StarsStatus;`
 #[repr(C)]
@@ -618,10 +459,7 @@ pub struct GetStarsTransactionsById<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [enums::InputStarsTransaction<'a>],
 }
-tl::object! { GetStarsTransactionsById<'_>, &calls::payments::TYPES[53], x, (tl::Word, x.ton, &x.peer, x.id) }
-impl tl::RemoteCall for GetStarsTransactionsById<'_> {
-    type Return = tl::Decoded<enums::payments::StarsStatus<'static>>;
-}
+tl::call! { GetStarsTransactionsById<'_>, calls::payments::CALLS[53], x, (tl::Word, x.ton, &x.peer, x.id), tl::Decoded<enums::payments::StarsStatus<'static>> }
 
 /// `payments.getSuggestedStarRefBots#0d6b48f7 flags:# order_by_revenue:flags.0?true order_by_date:flags.1?true peer:InputPeer offset:string limit:int = payments.SuggestedStarRefBots;`
 #[repr(C)]
@@ -632,30 +470,21 @@ pub struct GetSuggestedStarRefBots<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetSuggestedStarRefBots<'_>, &calls::payments::TYPES[54], x, (tl::Word, x.order_by_revenue, x.order_by_date, &x.peer, x.offset, x.limit) }
-impl tl::RemoteCall for GetSuggestedStarRefBots<'_> {
-    type Return = tl::Decoded<enums::payments::SuggestedStarRefBots<'static>>;
-}
+tl::call! { GetSuggestedStarRefBots<'_>, calls::payments::CALLS[54], x, (tl::Word, x.order_by_revenue, x.order_by_date, &x.peer, x.offset, x.limit), tl::Decoded<enums::payments::SuggestedStarRefBots<'static>> }
 
 /// `payments.getUniqueStarGift#a1974d72 slug:string = payments.UniqueStarGift;`
 #[repr(C)]
 pub struct GetUniqueStarGift<'a> {
     pub slug: &'a str,
 }
-tl::object! { GetUniqueStarGift<'_>, &calls::payments::TYPES[55], x, (x.slug,) }
-impl tl::RemoteCall for GetUniqueStarGift<'_> {
-    type Return = tl::Decoded<enums::payments::UniqueStarGift<'static>>;
-}
+tl::call! { GetUniqueStarGift<'_>, calls::payments::CALLS[55], x, (x.slug,), tl::Decoded<enums::payments::UniqueStarGift<'static>> }
 
 /// `payments.getUniqueStarGiftValueInfo#4365af6b slug:string = payments.UniqueStarGiftValueInfo;`
 #[repr(C)]
 pub struct GetUniqueStarGiftValueInfo<'a> {
     pub slug: &'a str,
 }
-tl::object! { GetUniqueStarGiftValueInfo<'_>, &calls::payments::TYPES[56], x, (x.slug,) }
-impl tl::RemoteCall for GetUniqueStarGiftValueInfo<'_> {
-    type Return = tl::Decoded<enums::payments::UniqueStarGiftValueInfo<'static>>;
-}
+tl::call! { GetUniqueStarGiftValueInfo<'_>, calls::payments::CALLS[56], x, (x.slug,), tl::Decoded<enums::payments::UniqueStarGiftValueInfo<'static>> }
 
 /// `payments.launchPrepaidGiveaway#5ff58f20 peer:InputPeer giveaway_id:long purpose:InputStorePaymentPurpose = Updates;`
 #[repr(C)]
@@ -664,10 +493,7 @@ pub struct LaunchPrepaidGiveaway<'a> {
     pub giveaway_id: i64,
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-tl::object! { LaunchPrepaidGiveaway<'_>, &calls::payments::TYPES[57], x, (&x.peer, x.giveaway_id, &x.purpose) }
-impl tl::RemoteCall for LaunchPrepaidGiveaway<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { LaunchPrepaidGiveaway<'_>, calls::payments::CALLS[57], x, (&x.peer, x.giveaway_id, &x.purpose), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.refundStarsCharge#25ae8f4a user_id:InputUser charge_id:string = Updates;`
 #[repr(C)]
@@ -675,10 +501,7 @@ pub struct RefundStarsCharge<'a> {
     pub user_id: enums::InputUser<'a>,
     pub charge_id: &'a str,
 }
-tl::object! { RefundStarsCharge<'_>, &calls::payments::TYPES[58], x, (&x.user_id, x.charge_id) }
-impl tl::RemoteCall for RefundStarsCharge<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { RefundStarsCharge<'_>, calls::payments::CALLS[58], x, (&x.user_id, x.charge_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.reorderStarGiftCollections#c32af4cc peer:InputPeer order:Vector<int> = Bool;`
 #[repr(C)]
@@ -686,10 +509,7 @@ pub struct ReorderStarGiftCollections<'a> {
     pub peer: enums::InputPeer<'a>,
     pub order: &'a [i32],
 }
-tl::object! { ReorderStarGiftCollections<'_>, &calls::payments::TYPES[59], x, (&x.peer, x.order) }
-impl tl::RemoteCall for ReorderStarGiftCollections<'_> {
-    type Return = bool;
-}
+tl::call! { ReorderStarGiftCollections<'_>, calls::payments::CALLS[59], x, (&x.peer, x.order), bool }
 
 /// `payments.resolveStarGiftOffer#e9ce781c flags:# decline:flags.0?true offer_msg_id:int = Updates;`
 #[repr(C)]
@@ -697,10 +517,7 @@ pub struct ResolveStarGiftOffer {
     pub decline: bool,
     pub offer_msg_id: i32,
 }
-tl::object! { ResolveStarGiftOffer, &calls::payments::TYPES[60], x, (tl::Word, x.decline, x.offer_msg_id) }
-impl tl::RemoteCall for ResolveStarGiftOffer {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ResolveStarGiftOffer, calls::payments::CALLS[60], x, (tl::Word, x.decline, x.offer_msg_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.saveStarGift#2a2a697c flags:# unsave:flags.0?true stargift:InputSavedStarGift = Bool;`
 #[repr(C)]
@@ -708,10 +525,7 @@ pub struct SaveStarGift<'a> {
     pub unsave: bool,
     pub stargift: enums::InputSavedStarGift<'a>,
 }
-tl::object! { SaveStarGift<'_>, &calls::payments::TYPES[61], x, (tl::Word, x.unsave, &x.stargift) }
-impl tl::RemoteCall for SaveStarGift<'_> {
-    type Return = bool;
-}
+tl::call! { SaveStarGift<'_>, calls::payments::CALLS[61], x, (tl::Word, x.unsave, &x.stargift), bool }
 
 /// `payments.sendPaymentForm#2d03522f flags:# form_id:long invoice:InputInvoice requested_info_id:flags.0?string shipping_option_id:flags.1?string credentials:InputPaymentCredentials tip_amount:flags.2?long = payments.PaymentResult;`
 #[repr(C)]
@@ -723,10 +537,7 @@ pub struct SendPaymentForm<'a> {
     pub credentials: enums::InputPaymentCredentials<'a>,
     pub tip_amount: Option<i64>,
 }
-tl::object! { SendPaymentForm<'_>, &calls::payments::TYPES[62], x, (tl::Word, x.form_id, &x.invoice, x.requested_info_id, x.shipping_option_id, &x.credentials, x.tip_amount) }
-impl tl::RemoteCall for SendPaymentForm<'_> {
-    type Return = tl::Decoded<enums::payments::PaymentResult<'static>>;
-}
+tl::call! { SendPaymentForm<'_>, calls::payments::CALLS[62], x, (tl::Word, x.form_id, &x.invoice, x.requested_info_id, x.shipping_option_id, &x.credentials, x.tip_amount), tl::Decoded<enums::payments::PaymentResult<'static>> }
 
 /// `payments.sendStarGiftOffer#8fb86b41 flags:# peer:InputPeer slug:string price:StarsAmount duration:int random_id:long allow_paid_stars:flags.0?long = Updates;`
 #[repr(C)]
@@ -738,10 +549,7 @@ pub struct SendStarGiftOffer<'a> {
     pub random_id: i64,
     pub allow_paid_stars: Option<i64>,
 }
-tl::object! { SendStarGiftOffer<'_>, &calls::payments::TYPES[63], x, (tl::Word, &x.peer, x.slug, &x.price, x.duration, x.random_id, x.allow_paid_stars) }
-impl tl::RemoteCall for SendStarGiftOffer<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendStarGiftOffer<'_>, calls::payments::CALLS[63], x, (tl::Word, &x.peer, x.slug, &x.price, x.duration, x.random_id, x.allow_paid_stars), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.sendStarsForm#7998c914 form_id:long invoice:InputInvoice = payments.PaymentResult;`
 #[repr(C)]
@@ -749,10 +557,7 @@ pub struct SendStarsForm<'a> {
     pub form_id: i64,
     pub invoice: enums::InputInvoice<'a>,
 }
-tl::object! { SendStarsForm<'_>, &calls::payments::TYPES[64], x, (x.form_id, &x.invoice) }
-impl tl::RemoteCall for SendStarsForm<'_> {
-    type Return = tl::Decoded<enums::payments::PaymentResult<'static>>;
-}
+tl::call! { SendStarsForm<'_>, calls::payments::CALLS[64], x, (x.form_id, &x.invoice), tl::Decoded<enums::payments::PaymentResult<'static>> }
 
 /// `payments.toggleChatStarGiftNotifications#60eaefa1 flags:# enabled:flags.0?true peer:InputPeer = Bool;`
 #[repr(C)]
@@ -760,10 +565,7 @@ pub struct ToggleChatStarGiftNotifications<'a> {
     pub enabled: bool,
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { ToggleChatStarGiftNotifications<'_>, &calls::payments::TYPES[65], x, (tl::Word, x.enabled, &x.peer) }
-impl tl::RemoteCall for ToggleChatStarGiftNotifications<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleChatStarGiftNotifications<'_>, calls::payments::CALLS[65], x, (tl::Word, x.enabled, &x.peer), bool }
 
 /// `payments.toggleStarGiftsPinnedToTop#1513e7b0 peer:InputPeer stargift:Vector<InputSavedStarGift> = Bool;`
 #[repr(C)]
@@ -771,10 +573,7 @@ pub struct ToggleStarGiftsPinnedToTop<'a> {
     pub peer: enums::InputPeer<'a>,
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-tl::object! { ToggleStarGiftsPinnedToTop<'_>, &calls::payments::TYPES[66], x, (&x.peer, x.stargift) }
-impl tl::RemoteCall for ToggleStarGiftsPinnedToTop<'_> {
-    type Return = bool;
-}
+tl::call! { ToggleStarGiftsPinnedToTop<'_>, calls::payments::CALLS[66], x, (&x.peer, x.stargift), bool }
 
 /// `payments.transferStarGift#7f18176a stargift:InputSavedStarGift to_id:InputPeer = Updates;`
 #[repr(C)]
@@ -782,10 +581,7 @@ pub struct TransferStarGift<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
     pub to_id: enums::InputPeer<'a>,
 }
-tl::object! { TransferStarGift<'_>, &calls::payments::TYPES[67], x, (&x.stargift, &x.to_id) }
-impl tl::RemoteCall for TransferStarGift<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { TransferStarGift<'_>, calls::payments::CALLS[67], x, (&x.stargift, &x.to_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.updateStarGiftCollection#4fddbee7 flags:# peer:InputPeer collection_id:int title:flags.0?string delete_stargift:flags.1?Vector<InputSavedStarGift> add_stargift:flags.2?Vector<InputSavedStarGift> order:flags.3?Vector<InputSavedStarGift> = StarGiftCollection;`
 #[repr(C)]
@@ -797,10 +593,7 @@ pub struct UpdateStarGiftCollection<'a> {
     pub add_stargift: Option<&'a [enums::InputSavedStarGift<'a>]>,
     pub order: Option<&'a [enums::InputSavedStarGift<'a>]>,
 }
-tl::object! { UpdateStarGiftCollection<'_>, &calls::payments::TYPES[68], x, (tl::Word, &x.peer, x.collection_id, x.title, x.delete_stargift, x.add_stargift, x.order) }
-impl tl::RemoteCall for UpdateStarGiftCollection<'_> {
-    type Return = tl::Decoded<enums::StarGiftCollection<'static>>;
-}
+tl::call! { UpdateStarGiftCollection<'_>, calls::payments::CALLS[68], x, (tl::Word, &x.peer, x.collection_id, x.title, x.delete_stargift, x.add_stargift, x.order), tl::Decoded<enums::StarGiftCollection<'static>> }
 
 /// `payments.updateStarGiftPrice#edbe6ccb stargift:InputSavedStarGift resell_amount:StarsAmount = Updates;`
 #[repr(C)]
@@ -808,10 +601,7 @@ pub struct UpdateStarGiftPrice<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
     pub resell_amount: enums::StarsAmount,
 }
-tl::object! { UpdateStarGiftPrice<'_>, &calls::payments::TYPES[69], x, (&x.stargift, &x.resell_amount) }
-impl tl::RemoteCall for UpdateStarGiftPrice<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { UpdateStarGiftPrice<'_>, calls::payments::CALLS[69], x, (&x.stargift, &x.resell_amount), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.upgradeStarGift#aed6e4f5 flags:# keep_original_details:flags.0?true stargift:InputSavedStarGift = Updates;`
 #[repr(C)]
@@ -819,10 +609,7 @@ pub struct UpgradeStarGift<'a> {
     pub keep_original_details: bool,
     pub stargift: enums::InputSavedStarGift<'a>,
 }
-tl::object! { UpgradeStarGift<'_>, &calls::payments::TYPES[70], x, (tl::Word, x.keep_original_details, &x.stargift) }
-impl tl::RemoteCall for UpgradeStarGift<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { UpgradeStarGift<'_>, calls::payments::CALLS[70], x, (tl::Word, x.keep_original_details, &x.stargift), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.validateRequestedInfo#b6c8f12b flags:# save:flags.0?true invoice:InputInvoice info:PaymentRequestedInfo = payments.ValidatedRequestedInfo;`
 #[repr(C)]
@@ -831,7 +618,4 @@ pub struct ValidateRequestedInfo<'a> {
     pub invoice: enums::InputInvoice<'a>,
     pub info: enums::PaymentRequestedInfo<'a>,
 }
-tl::object! { ValidateRequestedInfo<'_>, &calls::payments::TYPES[71], x, (tl::Word, x.save, &x.invoice, &x.info) }
-impl tl::RemoteCall for ValidateRequestedInfo<'_> {
-    type Return = tl::Decoded<enums::payments::ValidatedRequestedInfo<'static>>;
-}
+tl::call! { ValidateRequestedInfo<'_>, calls::payments::CALLS[71], x, (tl::Word, x.save, &x.invoice, &x.info), tl::Decoded<enums::payments::ValidatedRequestedInfo<'static>> }

@@ -14,10 +14,7 @@ pub struct AcceptCall<'a> {
     pub g_b: &'a [u8],
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-tl::object! { AcceptCall<'_>, &calls::phone::TYPES[0], x, (&x.peer, x.g_b, &x.protocol) }
-impl tl::RemoteCall for AcceptCall<'_> {
-    type Return = tl::Decoded<enums::phone::PhoneCall<'static>>;
-}
+tl::call! { AcceptCall<'_>, calls::phone::CALLS[0], x, (&x.peer, x.g_b, &x.protocol), tl::Decoded<enums::phone::PhoneCall<'static>> }
 
 /// `phone.checkGroupCall#b59cf977 call:InputGroupCall sources:Vector<int> = Vector<int>;`
 #[repr(C)]
@@ -25,10 +22,7 @@ pub struct CheckGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub sources: &'a [i32],
 }
-tl::object! { CheckGroupCall<'_>, &calls::phone::TYPES[1], x, (&x.call, x.sources) }
-impl tl::RemoteCall for CheckGroupCall<'_> {
-    type Return = tl::Vec<i32>;
-}
+tl::call! { CheckGroupCall<'_>, calls::phone::CALLS[1], x, (&x.call, x.sources), tl::Vec<i32> }
 
 /// `phone.confirmCall#2efe1722 peer:InputPhoneCall g_a:bytes key_fingerprint:long protocol:PhoneCallProtocol = phone.PhoneCall;`
 #[repr(C)]
@@ -38,10 +32,7 @@ pub struct ConfirmCall<'a> {
     pub key_fingerprint: i64,
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-tl::object! { ConfirmCall<'_>, &calls::phone::TYPES[2], x, (&x.peer, x.g_a, x.key_fingerprint, &x.protocol) }
-impl tl::RemoteCall for ConfirmCall<'_> {
-    type Return = tl::Decoded<enums::phone::PhoneCall<'static>>;
-}
+tl::call! { ConfirmCall<'_>, calls::phone::CALLS[2], x, (&x.peer, x.g_a, x.key_fingerprint, &x.protocol), tl::Decoded<enums::phone::PhoneCall<'static>> }
 
 /// `phone.createConferenceCall#7d0444bb flags:# muted:flags.0?true video_stopped:flags.2?true join:flags.3?true random_id:int public_key:flags.3?int256 block:flags.3?bytes params:flags.3?DataJSON = Updates;`
 #[repr(C)]
@@ -54,10 +45,7 @@ pub struct CreateConferenceCall<'a> {
     pub block: Option<&'a [u8]>,
     pub params: Option<&'a enums::DataJson<'a>>,
 }
-tl::object! { CreateConferenceCall<'_>, &calls::phone::TYPES[3], x, (tl::Word, x.muted, x.video_stopped, x.join, x.random_id, x.public_key, x.block, x.params) }
-impl tl::RemoteCall for CreateConferenceCall<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { CreateConferenceCall<'_>, calls::phone::CALLS[3], x, (tl::Word, x.muted, x.video_stopped, x.join, x.random_id, x.public_key, x.block, x.params), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.createGroupCall#48cdc6d8 flags:# rtmp_stream:flags.2?true peer:InputPeer random_id:int title:flags.0?string schedule_date:flags.1?int = Updates;`
 #[repr(C)]
@@ -68,20 +56,14 @@ pub struct CreateGroupCall<'a> {
     pub title: Option<&'a str>,
     pub schedule_date: Option<i32>,
 }
-tl::object! { CreateGroupCall<'_>, &calls::phone::TYPES[4], x, (tl::Word, x.rtmp_stream, &x.peer, x.random_id, x.title, x.schedule_date) }
-impl tl::RemoteCall for CreateGroupCall<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { CreateGroupCall<'_>, calls::phone::CALLS[4], x, (tl::Word, x.rtmp_stream, &x.peer, x.random_id, x.title, x.schedule_date), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.declineConferenceCallInvite#3c479971 msg_id:int = Updates;`
 #[repr(C)]
 pub struct DeclineConferenceCallInvite {
     pub msg_id: i32,
 }
-tl::object! { DeclineConferenceCallInvite, &calls::phone::TYPES[5], x, (x.msg_id,) }
-impl tl::RemoteCall for DeclineConferenceCallInvite {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeclineConferenceCallInvite, calls::phone::CALLS[5], x, (x.msg_id,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.deleteConferenceCallParticipants#8ca60525 flags:# only_left:flags.0?true kick:flags.1?true call:InputGroupCall ids:Vector<long> block:bytes = Updates;`
 #[repr(C)]
@@ -92,10 +74,7 @@ pub struct DeleteConferenceCallParticipants<'a> {
     pub ids: &'a [i64],
     pub block: &'a [u8],
 }
-tl::object! { DeleteConferenceCallParticipants<'_>, &calls::phone::TYPES[6], x, (tl::Word, x.only_left, x.kick, &x.call, x.ids, x.block) }
-impl tl::RemoteCall for DeleteConferenceCallParticipants<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeleteConferenceCallParticipants<'_>, calls::phone::CALLS[6], x, (tl::Word, x.only_left, x.kick, &x.call, x.ids, x.block), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.deleteGroupCallMessages#f64f54f7 flags:# report_spam:flags.0?true call:InputGroupCall messages:Vector<int> = Updates;`
 #[repr(C)]
@@ -104,10 +83,7 @@ pub struct DeleteGroupCallMessages<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub messages: &'a [i32],
 }
-tl::object! { DeleteGroupCallMessages<'_>, &calls::phone::TYPES[7], x, (tl::Word, x.report_spam, &x.call, x.messages) }
-impl tl::RemoteCall for DeleteGroupCallMessages<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeleteGroupCallMessages<'_>, calls::phone::CALLS[7], x, (tl::Word, x.report_spam, &x.call, x.messages), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.deleteGroupCallParticipantMessages#1dbfeca0 flags:# report_spam:flags.0?true call:InputGroupCall participant:InputPeer = Updates;`
 #[repr(C)]
@@ -116,10 +92,7 @@ pub struct DeleteGroupCallParticipantMessages<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::object! { DeleteGroupCallParticipantMessages<'_>, &calls::phone::TYPES[8], x, (tl::Word, x.report_spam, &x.call, &x.participant) }
-impl tl::RemoteCall for DeleteGroupCallParticipantMessages<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DeleteGroupCallParticipantMessages<'_>, calls::phone::CALLS[8], x, (tl::Word, x.report_spam, &x.call, &x.participant), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.discardCall#b2cbc1c0 flags:# video:flags.0?true peer:InputPhoneCall duration:int reason:PhoneCallDiscardReason connection_id:long = Updates;`
 #[repr(C)]
@@ -130,20 +103,14 @@ pub struct DiscardCall<'a> {
     pub reason: enums::PhoneCallDiscardReason<'a>,
     pub connection_id: i64,
 }
-tl::object! { DiscardCall<'_>, &calls::phone::TYPES[9], x, (tl::Word, x.video, &x.peer, x.duration, &x.reason, x.connection_id) }
-impl tl::RemoteCall for DiscardCall<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DiscardCall<'_>, calls::phone::CALLS[9], x, (tl::Word, x.video, &x.peer, x.duration, &x.reason, x.connection_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.discardGroupCall#7a777135 call:InputGroupCall = Updates;`
 #[repr(C)]
 pub struct DiscardGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::object! { DiscardGroupCall<'_>, &calls::phone::TYPES[10], x, (&x.call,) }
-impl tl::RemoteCall for DiscardGroupCall<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { DiscardGroupCall<'_>, calls::phone::CALLS[10], x, (&x.call,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.editGroupCallParticipant#a5273abf flags:# call:InputGroupCall participant:InputPeer muted:flags.0?Bool volume:flags.1?int raise_hand:flags.2?Bool video_stopped:flags.3?Bool video_paused:flags.4?Bool presentation_paused:flags.5?Bool = Updates;`
 #[repr(C)]
@@ -157,10 +124,7 @@ pub struct EditGroupCallParticipant<'a> {
     pub video_paused: Option<bool>,
     pub presentation_paused: Option<bool>,
 }
-tl::object! { EditGroupCallParticipant<'_>, &calls::phone::TYPES[11], x, (tl::Word, &x.call, &x.participant, x.muted, x.volume, x.raise_hand, x.video_stopped, x.video_paused, x.presentation_paused) }
-impl tl::RemoteCall for EditGroupCallParticipant<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditGroupCallParticipant<'_>, calls::phone::CALLS[11], x, (tl::Word, &x.call, &x.participant, x.muted, x.volume, x.raise_hand, x.video_stopped, x.video_paused, x.presentation_paused), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.editGroupCallTitle#1ca6ac0a call:InputGroupCall title:string = Updates;`
 #[repr(C)]
@@ -168,10 +132,7 @@ pub struct EditGroupCallTitle<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub title: &'a str,
 }
-tl::object! { EditGroupCallTitle<'_>, &calls::phone::TYPES[12], x, (&x.call, x.title) }
-impl tl::RemoteCall for EditGroupCallTitle<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { EditGroupCallTitle<'_>, calls::phone::CALLS[12], x, (&x.call, x.title), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.exportGroupCallInvite#e6aa647f flags:# can_self_unmute:flags.0?true call:InputGroupCall = phone.ExportedGroupCallInvite;`
 #[repr(C)]
@@ -179,18 +140,12 @@ pub struct ExportGroupCallInvite<'a> {
     pub can_self_unmute: bool,
     pub call: enums::InputGroupCall<'a>,
 }
-tl::object! { ExportGroupCallInvite<'_>, &calls::phone::TYPES[13], x, (tl::Word, x.can_self_unmute, &x.call) }
-impl tl::RemoteCall for ExportGroupCallInvite<'_> {
-    type Return = tl::Decoded<enums::phone::ExportedGroupCallInvite<'static>>;
-}
+tl::call! { ExportGroupCallInvite<'_>, calls::phone::CALLS[13], x, (tl::Word, x.can_self_unmute, &x.call), tl::Decoded<enums::phone::ExportedGroupCallInvite<'static>> }
 
 /// `phone.getCallConfig#55451fa9 = DataJSON;`
 #[repr(C)]
 pub struct GetCallConfig {}
-tl::object! { GetCallConfig, &calls::phone::TYPES[14], x, () }
-impl tl::RemoteCall for GetCallConfig {
-    type Return = tl::Decoded<enums::DataJson<'static>>;
-}
+tl::call! { GetCallConfig, calls::phone::CALLS[14], x, (), tl::Decoded<enums::DataJson<'static>> }
 
 /// `phone.getGroupCall#041845db call:InputGroupCall limit:int = phone.GroupCall;`
 #[repr(C)]
@@ -198,10 +153,7 @@ pub struct GetGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub limit: i32,
 }
-tl::object! { GetGroupCall<'_>, &calls::phone::TYPES[15], x, (&x.call, x.limit) }
-impl tl::RemoteCall for GetGroupCall<'_> {
-    type Return = tl::Decoded<enums::phone::GroupCall<'static>>;
-}
+tl::call! { GetGroupCall<'_>, calls::phone::CALLS[15], x, (&x.call, x.limit), tl::Decoded<enums::phone::GroupCall<'static>> }
 
 /// `phone.getGroupCallChainBlocks#ee9f88a6 call:InputGroupCall sub_chain_id:int offset:int limit:int = Updates;`
 #[repr(C)]
@@ -211,40 +163,28 @@ pub struct GetGroupCallChainBlocks<'a> {
     pub offset: i32,
     pub limit: i32,
 }
-tl::object! { GetGroupCallChainBlocks<'_>, &calls::phone::TYPES[16], x, (&x.call, x.sub_chain_id, x.offset, x.limit) }
-impl tl::RemoteCall for GetGroupCallChainBlocks<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { GetGroupCallChainBlocks<'_>, calls::phone::CALLS[16], x, (&x.call, x.sub_chain_id, x.offset, x.limit), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.getGroupCallJoinAs#ef7c213a peer:InputPeer = phone.JoinAsPeers;`
 #[repr(C)]
 pub struct GetGroupCallJoinAs<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { GetGroupCallJoinAs<'_>, &calls::phone::TYPES[17], x, (&x.peer,) }
-impl tl::RemoteCall for GetGroupCallJoinAs<'_> {
-    type Return = tl::Decoded<enums::phone::JoinAsPeers<'static>>;
-}
+tl::call! { GetGroupCallJoinAs<'_>, calls::phone::CALLS[17], x, (&x.peer,), tl::Decoded<enums::phone::JoinAsPeers<'static>> }
 
 /// `phone.getGroupCallStars#6f636302 call:InputGroupCall = phone.GroupCallStars;`
 #[repr(C)]
 pub struct GetGroupCallStars<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::object! { GetGroupCallStars<'_>, &calls::phone::TYPES[18], x, (&x.call,) }
-impl tl::RemoteCall for GetGroupCallStars<'_> {
-    type Return = tl::Decoded<enums::phone::GroupCallStars<'static>>;
-}
+tl::call! { GetGroupCallStars<'_>, calls::phone::CALLS[18], x, (&x.call,), tl::Decoded<enums::phone::GroupCallStars<'static>> }
 
 /// `phone.getGroupCallStreamChannels#1ab21940 call:InputGroupCall = phone.GroupCallStreamChannels;`
 #[repr(C)]
 pub struct GetGroupCallStreamChannels<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::object! { GetGroupCallStreamChannels<'_>, &calls::phone::TYPES[19], x, (&x.call,) }
-impl tl::RemoteCall for GetGroupCallStreamChannels<'_> {
-    type Return = tl::Decoded<enums::phone::GroupCallStreamChannels<'static>>;
-}
+tl::call! { GetGroupCallStreamChannels<'_>, calls::phone::CALLS[19], x, (&x.call,), tl::Decoded<enums::phone::GroupCallStreamChannels<'static>> }
 
 /// `phone.getGroupCallStreamRtmpUrl#5af4c73a flags:# live_story:flags.0?true peer:InputPeer revoke:Bool = phone.GroupCallStreamRtmpUrl;`
 #[repr(C)]
@@ -253,10 +193,7 @@ pub struct GetGroupCallStreamRtmpUrl<'a> {
     pub peer: enums::InputPeer<'a>,
     pub revoke: bool,
 }
-tl::object! { GetGroupCallStreamRtmpUrl<'_>, &calls::phone::TYPES[20], x, (tl::Word, x.live_story, &x.peer, x.revoke) }
-impl tl::RemoteCall for GetGroupCallStreamRtmpUrl<'_> {
-    type Return = tl::Decoded<enums::phone::GroupCallStreamRtmpUrl<'static>>;
-}
+tl::call! { GetGroupCallStreamRtmpUrl<'_>, calls::phone::CALLS[20], x, (tl::Word, x.live_story, &x.peer, x.revoke), tl::Decoded<enums::phone::GroupCallStreamRtmpUrl<'static>> }
 
 /// `phone.getGroupParticipants#c558d8ab call:InputGroupCall ids:Vector<InputPeer> sources:Vector<int> offset:string limit:int = phone.GroupParticipants;`
 #[repr(C)]
@@ -267,10 +204,7 @@ pub struct GetGroupParticipants<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetGroupParticipants<'_>, &calls::phone::TYPES[21], x, (&x.call, x.ids, x.sources, x.offset, x.limit) }
-impl tl::RemoteCall for GetGroupParticipants<'_> {
-    type Return = tl::Decoded<enums::phone::GroupParticipants<'static>>;
-}
+tl::call! { GetGroupParticipants<'_>, calls::phone::CALLS[21], x, (&x.call, x.ids, x.sources, x.offset, x.limit), tl::Decoded<enums::phone::GroupParticipants<'static>> }
 
 /// `phone.inviteConferenceCallParticipant#bcf22685 flags:# video:flags.0?true call:InputGroupCall user_id:InputUser = Updates;`
 #[repr(C)]
@@ -279,10 +213,7 @@ pub struct InviteConferenceCallParticipant<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { InviteConferenceCallParticipant<'_>, &calls::phone::TYPES[22], x, (tl::Word, x.video, &x.call, &x.user_id) }
-impl tl::RemoteCall for InviteConferenceCallParticipant<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { InviteConferenceCallParticipant<'_>, calls::phone::CALLS[22], x, (tl::Word, x.video, &x.call, &x.user_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.inviteToGroupCall#7b393160 call:InputGroupCall users:Vector<InputUser> = Updates;`
 #[repr(C)]
@@ -290,10 +221,7 @@ pub struct InviteToGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub users: &'a [enums::InputUser<'a>],
 }
-tl::object! { InviteToGroupCall<'_>, &calls::phone::TYPES[23], x, (&x.call, x.users) }
-impl tl::RemoteCall for InviteToGroupCall<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { InviteToGroupCall<'_>, calls::phone::CALLS[23], x, (&x.call, x.users), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.joinGroupCall#8fb53057 flags:# muted:flags.0?true video_stopped:flags.2?true call:InputGroupCall join_as:InputPeer invite_hash:flags.1?string public_key:flags.3?int256 block:flags.3?bytes params:DataJSON = Updates;`
 #[repr(C)]
@@ -307,10 +235,7 @@ pub struct JoinGroupCall<'a> {
     pub block: Option<&'a [u8]>,
     pub params: enums::DataJson<'a>,
 }
-tl::object! { JoinGroupCall<'_>, &calls::phone::TYPES[24], x, (tl::Word, x.muted, x.video_stopped, &x.call, &x.join_as, x.invite_hash, x.public_key, x.block, &x.params) }
-impl tl::RemoteCall for JoinGroupCall<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { JoinGroupCall<'_>, calls::phone::CALLS[24], x, (tl::Word, x.muted, x.video_stopped, &x.call, &x.join_as, x.invite_hash, x.public_key, x.block, &x.params), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.joinGroupCallPresentation#cbea6bc4 call:InputGroupCall params:DataJSON = Updates;`
 #[repr(C)]
@@ -318,10 +243,7 @@ pub struct JoinGroupCallPresentation<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub params: enums::DataJson<'a>,
 }
-tl::object! { JoinGroupCallPresentation<'_>, &calls::phone::TYPES[25], x, (&x.call, &x.params) }
-impl tl::RemoteCall for JoinGroupCallPresentation<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { JoinGroupCallPresentation<'_>, calls::phone::CALLS[25], x, (&x.call, &x.params), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.leaveGroupCall#500377f9 call:InputGroupCall source:int = Updates;`
 #[repr(C)]
@@ -329,30 +251,21 @@ pub struct LeaveGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub source: i32,
 }
-tl::object! { LeaveGroupCall<'_>, &calls::phone::TYPES[26], x, (&x.call, x.source) }
-impl tl::RemoteCall for LeaveGroupCall<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { LeaveGroupCall<'_>, calls::phone::CALLS[26], x, (&x.call, x.source), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.leaveGroupCallPresentation#1c50d144 call:InputGroupCall = Updates;`
 #[repr(C)]
 pub struct LeaveGroupCallPresentation<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::object! { LeaveGroupCallPresentation<'_>, &calls::phone::TYPES[27], x, (&x.call,) }
-impl tl::RemoteCall for LeaveGroupCallPresentation<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { LeaveGroupCallPresentation<'_>, calls::phone::CALLS[27], x, (&x.call,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.receivedCall#17d54f61 peer:InputPhoneCall = Bool;`
 #[repr(C)]
 pub struct ReceivedCall {
     pub peer: enums::InputPhoneCall,
 }
-tl::object! { ReceivedCall, &calls::phone::TYPES[28], x, (&x.peer,) }
-impl tl::RemoteCall for ReceivedCall {
-    type Return = bool;
-}
+tl::call! { ReceivedCall, calls::phone::CALLS[28], x, (&x.peer,), bool }
 
 /// `phone.requestCall#42ff96ed flags:# video:flags.0?true user_id:InputUser random_id:int g_a_hash:bytes protocol:PhoneCallProtocol = phone.PhoneCall;`
 #[repr(C)]
@@ -363,10 +276,7 @@ pub struct RequestCall<'a> {
     pub g_a_hash: &'a [u8],
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-tl::object! { RequestCall<'_>, &calls::phone::TYPES[29], x, (tl::Word, x.video, &x.user_id, x.random_id, x.g_a_hash, &x.protocol) }
-impl tl::RemoteCall for RequestCall<'_> {
-    type Return = tl::Decoded<enums::phone::PhoneCall<'static>>;
-}
+tl::call! { RequestCall<'_>, calls::phone::CALLS[29], x, (tl::Word, x.video, &x.user_id, x.random_id, x.g_a_hash, &x.protocol), tl::Decoded<enums::phone::PhoneCall<'static>> }
 
 /// `phone.saveCallDebug#277add7e peer:InputPhoneCall debug:DataJSON = Bool;`
 #[repr(C)]
@@ -374,10 +284,7 @@ pub struct SaveCallDebug<'a> {
     pub peer: enums::InputPhoneCall,
     pub debug: enums::DataJson<'a>,
 }
-tl::object! { SaveCallDebug<'_>, &calls::phone::TYPES[30], x, (&x.peer, &x.debug) }
-impl tl::RemoteCall for SaveCallDebug<'_> {
-    type Return = bool;
-}
+tl::call! { SaveCallDebug<'_>, calls::phone::CALLS[30], x, (&x.peer, &x.debug), bool }
 
 /// `phone.saveCallLog#41248786 peer:InputPhoneCall file:InputFile = Bool;`
 #[repr(C)]
@@ -385,10 +292,7 @@ pub struct SaveCallLog<'a> {
     pub peer: enums::InputPhoneCall,
     pub file: enums::InputFile<'a>,
 }
-tl::object! { SaveCallLog<'_>, &calls::phone::TYPES[31], x, (&x.peer, &x.file) }
-impl tl::RemoteCall for SaveCallLog<'_> {
-    type Return = bool;
-}
+tl::call! { SaveCallLog<'_>, calls::phone::CALLS[31], x, (&x.peer, &x.file), bool }
 
 /// `phone.saveDefaultGroupCallJoinAs#575e1f8c peer:InputPeer join_as:InputPeer = Bool;`
 #[repr(C)]
@@ -396,10 +300,7 @@ pub struct SaveDefaultGroupCallJoinAs<'a> {
     pub peer: enums::InputPeer<'a>,
     pub join_as: enums::InputPeer<'a>,
 }
-tl::object! { SaveDefaultGroupCallJoinAs<'_>, &calls::phone::TYPES[32], x, (&x.peer, &x.join_as) }
-impl tl::RemoteCall for SaveDefaultGroupCallJoinAs<'_> {
-    type Return = bool;
-}
+tl::call! { SaveDefaultGroupCallJoinAs<'_>, calls::phone::CALLS[32], x, (&x.peer, &x.join_as), bool }
 
 /// `phone.saveDefaultSendAs#4167add1 call:InputGroupCall send_as:InputPeer = Bool;`
 #[repr(C)]
@@ -407,10 +308,7 @@ pub struct SaveDefaultSendAs<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub send_as: enums::InputPeer<'a>,
 }
-tl::object! { SaveDefaultSendAs<'_>, &calls::phone::TYPES[33], x, (&x.call, &x.send_as) }
-impl tl::RemoteCall for SaveDefaultSendAs<'_> {
-    type Return = bool;
-}
+tl::call! { SaveDefaultSendAs<'_>, calls::phone::CALLS[33], x, (&x.call, &x.send_as), bool }
 
 /// `phone.sendConferenceCallBroadcast#c6701900 call:InputGroupCall block:bytes = Updates;`
 #[repr(C)]
@@ -418,10 +316,7 @@ pub struct SendConferenceCallBroadcast<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub block: &'a [u8],
 }
-tl::object! { SendConferenceCallBroadcast<'_>, &calls::phone::TYPES[34], x, (&x.call, x.block) }
-impl tl::RemoteCall for SendConferenceCallBroadcast<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendConferenceCallBroadcast<'_>, calls::phone::CALLS[34], x, (&x.call, x.block), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.sendGroupCallEncryptedMessage#e5afa56d call:InputGroupCall encrypted_message:bytes = Bool;`
 #[repr(C)]
@@ -429,10 +324,7 @@ pub struct SendGroupCallEncryptedMessage<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub encrypted_message: &'a [u8],
 }
-tl::object! { SendGroupCallEncryptedMessage<'_>, &calls::phone::TYPES[35], x, (&x.call, x.encrypted_message) }
-impl tl::RemoteCall for SendGroupCallEncryptedMessage<'_> {
-    type Return = bool;
-}
+tl::call! { SendGroupCallEncryptedMessage<'_>, calls::phone::CALLS[35], x, (&x.call, x.encrypted_message), bool }
 
 /// `phone.sendGroupCallMessage#b1d11410 flags:# call:InputGroupCall random_id:long message:TextWithEntities allow_paid_stars:flags.0?long send_as:flags.1?InputPeer = Updates;`
 #[repr(C)]
@@ -443,10 +335,7 @@ pub struct SendGroupCallMessage<'a> {
     pub allow_paid_stars: Option<i64>,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-tl::object! { SendGroupCallMessage<'_>, &calls::phone::TYPES[36], x, (tl::Word, &x.call, x.random_id, &x.message, x.allow_paid_stars, x.send_as) }
-impl tl::RemoteCall for SendGroupCallMessage<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendGroupCallMessage<'_>, calls::phone::CALLS[36], x, (tl::Word, &x.call, x.random_id, &x.message, x.allow_paid_stars, x.send_as), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.sendSignalingData#ff7a9383 peer:InputPhoneCall data:bytes = Bool;`
 #[repr(C)]
@@ -454,10 +343,7 @@ pub struct SendSignalingData<'a> {
     pub peer: enums::InputPhoneCall,
     pub data: &'a [u8],
 }
-tl::object! { SendSignalingData<'_>, &calls::phone::TYPES[37], x, (&x.peer, x.data) }
-impl tl::RemoteCall for SendSignalingData<'_> {
-    type Return = bool;
-}
+tl::call! { SendSignalingData<'_>, calls::phone::CALLS[37], x, (&x.peer, x.data), bool }
 
 /// `phone.setCallRating#59ead627 flags:# user_initiative:flags.0?true peer:InputPhoneCall rating:int comment:string = Updates;`
 #[repr(C)]
@@ -467,20 +353,14 @@ pub struct SetCallRating<'a> {
     pub rating: i32,
     pub comment: &'a str,
 }
-tl::object! { SetCallRating<'_>, &calls::phone::TYPES[38], x, (tl::Word, x.user_initiative, &x.peer, x.rating, x.comment) }
-impl tl::RemoteCall for SetCallRating<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SetCallRating<'_>, calls::phone::CALLS[38], x, (tl::Word, x.user_initiative, &x.peer, x.rating, x.comment), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.startScheduledGroupCall#5680e342 call:InputGroupCall = Updates;`
 #[repr(C)]
 pub struct StartScheduledGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::object! { StartScheduledGroupCall<'_>, &calls::phone::TYPES[39], x, (&x.call,) }
-impl tl::RemoteCall for StartScheduledGroupCall<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { StartScheduledGroupCall<'_>, calls::phone::CALLS[39], x, (&x.call,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.toggleGroupCallRecord#f128c708 flags:# start:flags.0?true video:flags.2?true call:InputGroupCall title:flags.1?string video_portrait:flags.2?Bool = Updates;`
 #[repr(C)]
@@ -491,10 +371,7 @@ pub struct ToggleGroupCallRecord<'a> {
     pub title: Option<&'a str>,
     pub video_portrait: Option<bool>,
 }
-tl::object! { ToggleGroupCallRecord<'_>, &calls::phone::TYPES[40], x, (tl::Word, x.start, x.video, &x.call, x.title, x.video_portrait) }
-impl tl::RemoteCall for ToggleGroupCallRecord<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleGroupCallRecord<'_>, calls::phone::CALLS[40], x, (tl::Word, x.start, x.video, &x.call, x.title, x.video_portrait), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.toggleGroupCallSettings#974392f2 flags:# reset_invite_hash:flags.1?true call:InputGroupCall join_muted:flags.0?Bool messages_enabled:flags.2?Bool send_paid_messages_stars:flags.3?long = Updates;`
 #[repr(C)]
@@ -505,10 +382,7 @@ pub struct ToggleGroupCallSettings<'a> {
     pub messages_enabled: Option<bool>,
     pub send_paid_messages_stars: Option<i64>,
 }
-tl::object! { ToggleGroupCallSettings<'_>, &calls::phone::TYPES[41], x, (tl::Word, x.reset_invite_hash, &x.call, x.join_muted, x.messages_enabled, x.send_paid_messages_stars) }
-impl tl::RemoteCall for ToggleGroupCallSettings<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleGroupCallSettings<'_>, calls::phone::CALLS[41], x, (tl::Word, x.reset_invite_hash, &x.call, x.join_muted, x.messages_enabled, x.send_paid_messages_stars), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.toggleGroupCallStartSubscription#219c34e6 call:InputGroupCall subscribed:Bool = Updates;`
 #[repr(C)]
@@ -516,7 +390,4 @@ pub struct ToggleGroupCallStartSubscription<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub subscribed: bool,
 }
-tl::object! { ToggleGroupCallStartSubscription<'_>, &calls::phone::TYPES[42], x, (&x.call, x.subscribed) }
-impl tl::RemoteCall for ToggleGroupCallStartSubscription<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { ToggleGroupCallStartSubscription<'_>, calls::phone::CALLS[42], x, (&x.call, x.subscribed), tl::Decoded<enums::Updates<'static>> }

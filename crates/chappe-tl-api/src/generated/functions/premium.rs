@@ -13,10 +13,7 @@ pub struct ApplyBoost<'a> {
     pub slots: Option<&'a [i32]>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { ApplyBoost<'_>, &calls::premium::TYPES[0], x, (tl::Word, x.slots, &x.peer) }
-impl tl::RemoteCall for ApplyBoost<'_> {
-    type Return = tl::Decoded<enums::premium::MyBoosts<'static>>;
-}
+tl::call! { ApplyBoost<'_>, calls::premium::CALLS[0], x, (tl::Word, x.slots, &x.peer), tl::Decoded<enums::premium::MyBoosts<'static>> }
 
 /// `premium.getBoostsList#60f67660 flags:# gifts:flags.0?true peer:InputPeer offset:string limit:int = premium.BoostsList;`
 #[repr(C)]
@@ -26,28 +23,19 @@ pub struct GetBoostsList<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetBoostsList<'_>, &calls::premium::TYPES[1], x, (tl::Word, x.gifts, &x.peer, x.offset, x.limit) }
-impl tl::RemoteCall for GetBoostsList<'_> {
-    type Return = tl::Decoded<enums::premium::BoostsList<'static>>;
-}
+tl::call! { GetBoostsList<'_>, calls::premium::CALLS[1], x, (tl::Word, x.gifts, &x.peer, x.offset, x.limit), tl::Decoded<enums::premium::BoostsList<'static>> }
 
 /// `premium.getBoostsStatus#042f1f61 peer:InputPeer = premium.BoostsStatus;`
 #[repr(C)]
 pub struct GetBoostsStatus<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { GetBoostsStatus<'_>, &calls::premium::TYPES[2], x, (&x.peer,) }
-impl tl::RemoteCall for GetBoostsStatus<'_> {
-    type Return = tl::Decoded<enums::premium::BoostsStatus<'static>>;
-}
+tl::call! { GetBoostsStatus<'_>, calls::premium::CALLS[2], x, (&x.peer,), tl::Decoded<enums::premium::BoostsStatus<'static>> }
 
 /// `premium.getMyBoosts#0be77b4a = premium.MyBoosts;`
 #[repr(C)]
 pub struct GetMyBoosts {}
-tl::object! { GetMyBoosts, &calls::premium::TYPES[3], x, () }
-impl tl::RemoteCall for GetMyBoosts {
-    type Return = tl::Decoded<enums::premium::MyBoosts<'static>>;
-}
+tl::call! { GetMyBoosts, calls::premium::CALLS[3], x, (), tl::Decoded<enums::premium::MyBoosts<'static>> }
 
 /// `premium.getUserBoosts#39854d1f peer:InputPeer user_id:InputUser = premium.BoostsList;`
 #[repr(C)]
@@ -55,7 +43,4 @@ pub struct GetUserBoosts<'a> {
     pub peer: enums::InputPeer<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { GetUserBoosts<'_>, &calls::premium::TYPES[4], x, (&x.peer, &x.user_id) }
-impl tl::RemoteCall for GetUserBoosts<'_> {
-    type Return = tl::Decoded<enums::premium::BoostsList<'static>>;
-}
+tl::call! { GetUserBoosts<'_>, calls::premium::CALLS[4], x, (&x.peer, &x.user_id), tl::Decoded<enums::premium::BoostsList<'static>> }

@@ -13,59 +13,38 @@ pub struct FinishJob<'a> {
     pub job_id: &'a str,
     pub error: Option<&'a str>,
 }
-tl::object! { FinishJob<'_>, &calls::smsjobs::TYPES[0], x, (tl::Word, x.job_id, x.error) }
-impl tl::RemoteCall for FinishJob<'_> {
-    type Return = bool;
-}
+tl::call! { FinishJob<'_>, calls::smsjobs::CALLS[0], x, (tl::Word, x.job_id, x.error), bool }
 
 /// `smsjobs.getSmsJob#778d902f job_id:string = SmsJob;`
 #[repr(C)]
 pub struct GetSmsJob<'a> {
     pub job_id: &'a str,
 }
-tl::object! { GetSmsJob<'_>, &calls::smsjobs::TYPES[1], x, (x.job_id,) }
-impl tl::RemoteCall for GetSmsJob<'_> {
-    type Return = tl::Decoded<enums::SmsJob<'static>>;
-}
+tl::call! { GetSmsJob<'_>, calls::smsjobs::CALLS[1], x, (x.job_id,), tl::Decoded<enums::SmsJob<'static>> }
 
 /// `smsjobs.getStatus#10a698e8 = smsjobs.Status;`
 #[repr(C)]
 pub struct GetStatus {}
-tl::object! { GetStatus, &calls::smsjobs::TYPES[2], x, () }
-impl tl::RemoteCall for GetStatus {
-    type Return = tl::Decoded<enums::smsjobs::Status<'static>>;
-}
+tl::call! { GetStatus, calls::smsjobs::CALLS[2], x, (), tl::Decoded<enums::smsjobs::Status<'static>> }
 
 /// `smsjobs.isEligibleToJoin#0edc39d0 = smsjobs.EligibilityToJoin;`
 #[repr(C)]
 pub struct IsEligibleToJoin {}
-tl::object! { IsEligibleToJoin, &calls::smsjobs::TYPES[3], x, () }
-impl tl::RemoteCall for IsEligibleToJoin {
-    type Return = tl::Decoded<enums::smsjobs::EligibilityToJoin<'static>>;
-}
+tl::call! { IsEligibleToJoin, calls::smsjobs::CALLS[3], x, (), tl::Decoded<enums::smsjobs::EligibilityToJoin<'static>> }
 
 /// `smsjobs.join#a74ece2d = Bool;`
 #[repr(C)]
 pub struct Join {}
-tl::object! { Join, &calls::smsjobs::TYPES[4], x, () }
-impl tl::RemoteCall for Join {
-    type Return = bool;
-}
+tl::call! { Join, calls::smsjobs::CALLS[4], x, (), bool }
 
 /// `smsjobs.leave#9898ad73 = Bool;`
 #[repr(C)]
 pub struct Leave {}
-tl::object! { Leave, &calls::smsjobs::TYPES[5], x, () }
-impl tl::RemoteCall for Leave {
-    type Return = bool;
-}
+tl::call! { Leave, calls::smsjobs::CALLS[5], x, (), bool }
 
 /// `smsjobs.updateSettings#093fa0bf flags:# allow_international:flags.0?true = Bool;`
 #[repr(C)]
 pub struct UpdateSettings {
     pub allow_international: bool,
 }
-tl::object! { UpdateSettings, &calls::smsjobs::TYPES[6], x, (tl::Word, x.allow_international) }
-impl tl::RemoteCall for UpdateSettings {
-    type Return = bool;
-}
+tl::call! { UpdateSettings, calls::smsjobs::CALLS[6], x, (tl::Word, x.allow_international), bool }

@@ -13,10 +13,7 @@ pub struct GetBroadcastStats<'a> {
     pub dark: bool,
     pub channel: enums::InputChannel<'a>,
 }
-tl::object! { GetBroadcastStats<'_>, &calls::stats::TYPES[0], x, (tl::Word, x.dark, &x.channel) }
-impl tl::RemoteCall for GetBroadcastStats<'_> {
-    type Return = tl::Decoded<enums::stats::BroadcastStats<'static>>;
-}
+tl::call! { GetBroadcastStats<'_>, calls::stats::CALLS[0], x, (tl::Word, x.dark, &x.channel), tl::Decoded<enums::stats::BroadcastStats<'static>> }
 
 /// `stats.getMegagroupStats#dcdf8607 flags:# dark:flags.0?true channel:InputChannel = stats.MegagroupStats;`
 #[repr(C)]
@@ -24,10 +21,7 @@ pub struct GetMegagroupStats<'a> {
     pub dark: bool,
     pub channel: enums::InputChannel<'a>,
 }
-tl::object! { GetMegagroupStats<'_>, &calls::stats::TYPES[1], x, (tl::Word, x.dark, &x.channel) }
-impl tl::RemoteCall for GetMegagroupStats<'_> {
-    type Return = tl::Decoded<enums::stats::MegagroupStats<'static>>;
-}
+tl::call! { GetMegagroupStats<'_>, calls::stats::CALLS[1], x, (tl::Word, x.dark, &x.channel), tl::Decoded<enums::stats::MegagroupStats<'static>> }
 
 /// `stats.getMessagePublicForwards#5f150144 channel:InputChannel msg_id:int offset:string limit:int = stats.PublicForwards;`
 #[repr(C)]
@@ -37,10 +31,7 @@ pub struct GetMessagePublicForwards<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetMessagePublicForwards<'_>, &calls::stats::TYPES[2], x, (&x.channel, x.msg_id, x.offset, x.limit) }
-impl tl::RemoteCall for GetMessagePublicForwards<'_> {
-    type Return = tl::Decoded<enums::stats::PublicForwards<'static>>;
-}
+tl::call! { GetMessagePublicForwards<'_>, calls::stats::CALLS[2], x, (&x.channel, x.msg_id, x.offset, x.limit), tl::Decoded<enums::stats::PublicForwards<'static>> }
 
 /// `stats.getMessageStats#b6e0a3f5 flags:# dark:flags.0?true channel:InputChannel msg_id:int = stats.MessageStats;`
 #[repr(C)]
@@ -49,10 +40,7 @@ pub struct GetMessageStats<'a> {
     pub channel: enums::InputChannel<'a>,
     pub msg_id: i32,
 }
-tl::object! { GetMessageStats<'_>, &calls::stats::TYPES[3], x, (tl::Word, x.dark, &x.channel, x.msg_id) }
-impl tl::RemoteCall for GetMessageStats<'_> {
-    type Return = tl::Decoded<enums::stats::MessageStats<'static>>;
-}
+tl::call! { GetMessageStats<'_>, calls::stats::CALLS[3], x, (tl::Word, x.dark, &x.channel, x.msg_id), tl::Decoded<enums::stats::MessageStats<'static>> }
 
 /// `stats.getPollStats#c27dfa68 flags:# dark:flags.0?true peer:InputPeer msg_id:int = stats.PollStats;`
 #[repr(C)]
@@ -61,10 +49,7 @@ pub struct GetPollStats<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::object! { GetPollStats<'_>, &calls::stats::TYPES[4], x, (tl::Word, x.dark, &x.peer, x.msg_id) }
-impl tl::RemoteCall for GetPollStats<'_> {
-    type Return = tl::Decoded<enums::stats::PollStats<'static>>;
-}
+tl::call! { GetPollStats<'_>, calls::stats::CALLS[4], x, (tl::Word, x.dark, &x.peer, x.msg_id), tl::Decoded<enums::stats::PollStats<'static>> }
 
 /// `stats.getStoryPublicForwards#a6437ef6 peer:InputPeer id:int offset:string limit:int = stats.PublicForwards;`
 #[repr(C)]
@@ -74,10 +59,7 @@ pub struct GetStoryPublicForwards<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetStoryPublicForwards<'_>, &calls::stats::TYPES[5], x, (&x.peer, x.id, x.offset, x.limit) }
-impl tl::RemoteCall for GetStoryPublicForwards<'_> {
-    type Return = tl::Decoded<enums::stats::PublicForwards<'static>>;
-}
+tl::call! { GetStoryPublicForwards<'_>, calls::stats::CALLS[5], x, (&x.peer, x.id, x.offset, x.limit), tl::Decoded<enums::stats::PublicForwards<'static>> }
 
 /// `stats.getStoryStats#374fef40 flags:# dark:flags.0?true peer:InputPeer id:int = stats.StoryStats;`
 #[repr(C)]
@@ -86,10 +68,7 @@ pub struct GetStoryStats<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::object! { GetStoryStats<'_>, &calls::stats::TYPES[6], x, (tl::Word, x.dark, &x.peer, x.id) }
-impl tl::RemoteCall for GetStoryStats<'_> {
-    type Return = tl::Decoded<enums::stats::StoryStats<'static>>;
-}
+tl::call! { GetStoryStats<'_>, calls::stats::CALLS[6], x, (tl::Word, x.dark, &x.peer, x.id), tl::Decoded<enums::stats::StoryStats<'static>> }
 
 /// `stats.loadAsyncGraph#621d5fa0 flags:# token:string x:flags.0?long = StatsGraph;`
 #[repr(C)]
@@ -97,7 +76,4 @@ pub struct LoadAsyncGraph<'a> {
     pub token: &'a str,
     pub x: Option<i64>,
 }
-tl::object! { LoadAsyncGraph<'_>, &calls::stats::TYPES[7], x, (tl::Word, x.token, x.x) }
-impl tl::RemoteCall for LoadAsyncGraph<'_> {
-    type Return = tl::Decoded<enums::StatsGraph<'static>>;
-}
+tl::call! { LoadAsyncGraph<'_>, calls::stats::CALLS[7], x, (tl::Word, x.token, x.x), tl::Decoded<enums::StatsGraph<'static>> }

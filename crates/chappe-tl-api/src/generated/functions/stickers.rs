@@ -13,10 +13,7 @@ pub struct AddStickerToSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub sticker: enums::InputStickerSetItem<'a>,
 }
-tl::object! { AddStickerToSet<'_>, &calls::stickers::TYPES[0], x, (&x.stickerset, &x.sticker) }
-impl tl::RemoteCall for AddStickerToSet<'_> {
-    type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
-}
+tl::call! { AddStickerToSet<'_>, calls::stickers::CALLS[0], x, (&x.stickerset, &x.sticker), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.changeSticker#f5537ebc flags:# sticker:InputDocument emoji:flags.0?string mask_coords:flags.1?MaskCoords keywords:flags.2?string = messages.StickerSet;`
 #[repr(C)]
@@ -26,10 +23,7 @@ pub struct ChangeSticker<'a> {
     pub mask_coords: Option<&'a enums::MaskCoords>,
     pub keywords: Option<&'a str>,
 }
-tl::object! { ChangeSticker<'_>, &calls::stickers::TYPES[1], x, (tl::Word, &x.sticker, x.emoji, x.mask_coords, x.keywords) }
-impl tl::RemoteCall for ChangeSticker<'_> {
-    type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
-}
+tl::call! { ChangeSticker<'_>, calls::stickers::CALLS[1], x, (tl::Word, &x.sticker, x.emoji, x.mask_coords, x.keywords), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.changeStickerPosition#ffb6d4ca sticker:InputDocument position:int = messages.StickerSet;`
 #[repr(C)]
@@ -37,20 +31,14 @@ pub struct ChangeStickerPosition<'a> {
     pub sticker: enums::InputDocument<'a>,
     pub position: i32,
 }
-tl::object! { ChangeStickerPosition<'_>, &calls::stickers::TYPES[2], x, (&x.sticker, x.position) }
-impl tl::RemoteCall for ChangeStickerPosition<'_> {
-    type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
-}
+tl::call! { ChangeStickerPosition<'_>, calls::stickers::CALLS[2], x, (&x.sticker, x.position), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.checkShortName#284b3639 short_name:string = Bool;`
 #[repr(C)]
 pub struct CheckShortName<'a> {
     pub short_name: &'a str,
 }
-tl::object! { CheckShortName<'_>, &calls::stickers::TYPES[3], x, (x.short_name,) }
-impl tl::RemoteCall for CheckShortName<'_> {
-    type Return = bool;
-}
+tl::call! { CheckShortName<'_>, calls::stickers::CALLS[3], x, (x.short_name,), bool }
 
 /// `stickers.createStickerSet#9021ab67 flags:# masks:flags.0?true emojis:flags.5?true text_color:flags.6?true user_id:InputUser title:string short_name:string thumb:flags.2?InputDocument stickers:Vector<InputStickerSetItem> software:flags.3?string = messages.StickerSet;`
 #[repr(C)]
@@ -65,30 +53,21 @@ pub struct CreateStickerSet<'a> {
     pub stickers: &'a [enums::InputStickerSetItem<'a>],
     pub software: Option<&'a str>,
 }
-tl::object! { CreateStickerSet<'_>, &calls::stickers::TYPES[4], x, (tl::Word, x.masks, x.emojis, x.text_color, &x.user_id, x.title, x.short_name, x.thumb, x.stickers, x.software) }
-impl tl::RemoteCall for CreateStickerSet<'_> {
-    type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
-}
+tl::call! { CreateStickerSet<'_>, calls::stickers::CALLS[4], x, (tl::Word, x.masks, x.emojis, x.text_color, &x.user_id, x.title, x.short_name, x.thumb, x.stickers, x.software), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.deleteStickerSet#87704394 stickerset:InputStickerSet = Bool;`
 #[repr(C)]
 pub struct DeleteStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::object! { DeleteStickerSet<'_>, &calls::stickers::TYPES[5], x, (&x.stickerset,) }
-impl tl::RemoteCall for DeleteStickerSet<'_> {
-    type Return = bool;
-}
+tl::call! { DeleteStickerSet<'_>, calls::stickers::CALLS[5], x, (&x.stickerset,), bool }
 
 /// `stickers.removeStickerFromSet#f7760f51 sticker:InputDocument = messages.StickerSet;`
 #[repr(C)]
 pub struct RemoveStickerFromSet<'a> {
     pub sticker: enums::InputDocument<'a>,
 }
-tl::object! { RemoveStickerFromSet<'_>, &calls::stickers::TYPES[6], x, (&x.sticker,) }
-impl tl::RemoteCall for RemoveStickerFromSet<'_> {
-    type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
-}
+tl::call! { RemoveStickerFromSet<'_>, calls::stickers::CALLS[6], x, (&x.sticker,), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.renameStickerSet#124b1c00 stickerset:InputStickerSet title:string = messages.StickerSet;`
 #[repr(C)]
@@ -96,10 +75,7 @@ pub struct RenameStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub title: &'a str,
 }
-tl::object! { RenameStickerSet<'_>, &calls::stickers::TYPES[7], x, (&x.stickerset, x.title) }
-impl tl::RemoteCall for RenameStickerSet<'_> {
-    type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
-}
+tl::call! { RenameStickerSet<'_>, calls::stickers::CALLS[7], x, (&x.stickerset, x.title), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.replaceSticker#4696459a sticker:InputDocument new_sticker:InputStickerSetItem = messages.StickerSet;`
 #[repr(C)]
@@ -107,10 +83,7 @@ pub struct ReplaceSticker<'a> {
     pub sticker: enums::InputDocument<'a>,
     pub new_sticker: enums::InputStickerSetItem<'a>,
 }
-tl::object! { ReplaceSticker<'_>, &calls::stickers::TYPES[8], x, (&x.sticker, &x.new_sticker) }
-impl tl::RemoteCall for ReplaceSticker<'_> {
-    type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
-}
+tl::call! { ReplaceSticker<'_>, calls::stickers::CALLS[8], x, (&x.sticker, &x.new_sticker), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.setStickerSetThumb#a76a5392 flags:# stickerset:InputStickerSet thumb:flags.0?InputDocument thumb_document_id:flags.1?long = messages.StickerSet;`
 #[repr(C)]
@@ -119,17 +92,11 @@ pub struct SetStickerSetThumb<'a> {
     pub thumb: Option<&'a enums::InputDocument<'a>>,
     pub thumb_document_id: Option<i64>,
 }
-tl::object! { SetStickerSetThumb<'_>, &calls::stickers::TYPES[9], x, (tl::Word, &x.stickerset, x.thumb, x.thumb_document_id) }
-impl tl::RemoteCall for SetStickerSetThumb<'_> {
-    type Return = tl::Decoded<enums::messages::StickerSet<'static>>;
-}
+tl::call! { SetStickerSetThumb<'_>, calls::stickers::CALLS[9], x, (tl::Word, &x.stickerset, x.thumb, x.thumb_document_id), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.suggestShortName#4dafc503 title:string = stickers.SuggestedShortName;`
 #[repr(C)]
 pub struct SuggestShortName<'a> {
     pub title: &'a str,
 }
-tl::object! { SuggestShortName<'_>, &calls::stickers::TYPES[10], x, (x.title,) }
-impl tl::RemoteCall for SuggestShortName<'_> {
-    type Return = tl::Decoded<enums::stickers::SuggestedShortName<'static>>;
-}
+tl::call! { SuggestShortName<'_>, calls::stickers::CALLS[10], x, (x.title,), tl::Decoded<enums::stickers::SuggestedShortName<'static>> }

@@ -10,10 +10,7 @@ use super::super::{calls, enums};
 /// `toncenter.getStreamingUrl#cdaf63c7 = toncenter.StreamingUrl;`
 #[repr(C)]
 pub struct GetStreamingUrl {}
-tl::object! { GetStreamingUrl, &calls::toncenter::TYPES[0], x, () }
-impl tl::RemoteCall for GetStreamingUrl {
-    type Return = tl::Decoded<enums::toncenter::StreamingUrl<'static>>;
-}
+tl::call! { GetStreamingUrl, calls::toncenter::CALLS[0], x, (), tl::Decoded<enums::toncenter::StreamingUrl<'static>> }
 
 /// `toncenter.performApiRequest#8d7bdd61 flags:# post:flags.0?true endpoint:string query:flags.1?string payload:flags.2?string = toncenter.ApiResponse;`
 #[repr(C)]
@@ -23,7 +20,4 @@ pub struct PerformApiRequest<'a> {
     pub query: Option<&'a str>,
     pub payload: Option<&'a str>,
 }
-tl::object! { PerformApiRequest<'_>, &calls::toncenter::TYPES[1], x, (tl::Word, x.post, x.endpoint, x.query, x.payload) }
-impl tl::RemoteCall for PerformApiRequest<'_> {
-    type Return = tl::Decoded<enums::toncenter::ApiResponse<'static>>;
-}
+tl::call! { PerformApiRequest<'_>, calls::toncenter::CALLS[1], x, (tl::Word, x.post, x.endpoint, x.query, x.payload), tl::Decoded<enums::toncenter::ApiResponse<'static>> }

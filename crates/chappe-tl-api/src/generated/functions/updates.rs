@@ -16,10 +16,7 @@ pub struct GetChannelDifference<'a> {
     pub pts: i32,
     pub limit: i32,
 }
-tl::object! { GetChannelDifference<'_>, &calls::updates::TYPES[0], x, (tl::Word, x.force, &x.channel, &x.filter, x.pts, x.limit) }
-impl tl::RemoteCall for GetChannelDifference<'_> {
-    type Return = tl::Decoded<enums::updates::ChannelDifference<'static>>;
-}
+tl::call! { GetChannelDifference<'_>, calls::updates::CALLS[0], x, (tl::Word, x.force, &x.channel, &x.filter, x.pts, x.limit), tl::Decoded<enums::updates::ChannelDifference<'static>> }
 
 /// `updates.getDifference#19c2f763 flags:# pts:int pts_limit:flags.1?int pts_total_limit:flags.0?int date:int qts:int qts_limit:flags.2?int = updates.Difference;`
 #[repr(C)]
@@ -31,15 +28,9 @@ pub struct GetDifference {
     pub qts: i32,
     pub qts_limit: Option<i32>,
 }
-tl::object! { GetDifference, &calls::updates::TYPES[1], x, (tl::Word, x.pts, x.pts_limit, x.pts_total_limit, x.date, x.qts, x.qts_limit) }
-impl tl::RemoteCall for GetDifference {
-    type Return = tl::Decoded<enums::updates::Difference<'static>>;
-}
+tl::call! { GetDifference, calls::updates::CALLS[1], x, (tl::Word, x.pts, x.pts_limit, x.pts_total_limit, x.date, x.qts, x.qts_limit), tl::Decoded<enums::updates::Difference<'static>> }
 
 /// `updates.getState#edd4882a = updates.State;`
 #[repr(C)]
 pub struct GetState {}
-tl::object! { GetState, &calls::updates::TYPES[2], x, () }
-impl tl::RemoteCall for GetState {
-    type Return = tl::Decoded<enums::updates::State>;
-}
+tl::call! { GetState, calls::updates::CALLS[2], x, (), tl::Decoded<enums::updates::State> }

@@ -14,10 +14,7 @@ pub struct GetCdnFile<'a> {
     pub offset: i64,
     pub limit: i32,
 }
-tl::object! { GetCdnFile<'_>, &calls::upload::TYPES[0], x, (x.file_token, x.offset, x.limit) }
-impl tl::RemoteCall for GetCdnFile<'_> {
-    type Return = tl::Decoded<enums::upload::CdnFile<'static>>;
-}
+tl::call! { GetCdnFile<'_>, calls::upload::CALLS[0], x, (x.file_token, x.offset, x.limit), tl::Decoded<enums::upload::CdnFile<'static>> }
 
 /// `upload.getCdnFileHashes#91dc3f31 file_token:bytes offset:long = Vector<FileHash>;`
 #[repr(C)]
@@ -25,10 +22,7 @@ pub struct GetCdnFileHashes<'a> {
     pub file_token: &'a [u8],
     pub offset: i64,
 }
-tl::object! { GetCdnFileHashes<'_>, &calls::upload::TYPES[1], x, (x.file_token, x.offset) }
-impl tl::RemoteCall for GetCdnFileHashes<'_> {
-    type Return = tl::Decoded<&'static [enums::FileHash<'static>]>;
-}
+tl::call! { GetCdnFileHashes<'_>, calls::upload::CALLS[1], x, (x.file_token, x.offset), tl::Decoded<&'static [enums::FileHash<'static>]> }
 
 /// `upload.getFile#be5335be flags:# precise:flags.0?true cdn_supported:flags.1?true location:InputFileLocation offset:long limit:int = upload.File;`
 #[repr(C)]
@@ -39,10 +33,7 @@ pub struct GetFile<'a> {
     pub offset: i64,
     pub limit: i32,
 }
-tl::object! { GetFile<'_>, &calls::upload::TYPES[2], x, (tl::Word, x.precise, x.cdn_supported, &x.location, x.offset, x.limit) }
-impl tl::RemoteCall for GetFile<'_> {
-    type Return = tl::Decoded<enums::upload::File<'static>>;
-}
+tl::call! { GetFile<'_>, calls::upload::CALLS[2], x, (tl::Word, x.precise, x.cdn_supported, &x.location, x.offset, x.limit), tl::Decoded<enums::upload::File<'static>> }
 
 /// `upload.getFileHashes#9156982a location:InputFileLocation offset:long = Vector<FileHash>;`
 #[repr(C)]
@@ -50,10 +41,7 @@ pub struct GetFileHashes<'a> {
     pub location: enums::InputFileLocation<'a>,
     pub offset: i64,
 }
-tl::object! { GetFileHashes<'_>, &calls::upload::TYPES[3], x, (&x.location, x.offset) }
-impl tl::RemoteCall for GetFileHashes<'_> {
-    type Return = tl::Decoded<&'static [enums::FileHash<'static>]>;
-}
+tl::call! { GetFileHashes<'_>, calls::upload::CALLS[3], x, (&x.location, x.offset), tl::Decoded<&'static [enums::FileHash<'static>]> }
 
 /// `upload.getWebFile#24e6818d location:InputWebFileLocation offset:int limit:int = upload.WebFile;`
 #[repr(C)]
@@ -62,10 +50,7 @@ pub struct GetWebFile<'a> {
     pub offset: i32,
     pub limit: i32,
 }
-tl::object! { GetWebFile<'_>, &calls::upload::TYPES[4], x, (&x.location, x.offset, x.limit) }
-impl tl::RemoteCall for GetWebFile<'_> {
-    type Return = tl::Decoded<enums::upload::WebFile<'static>>;
-}
+tl::call! { GetWebFile<'_>, calls::upload::CALLS[4], x, (&x.location, x.offset, x.limit), tl::Decoded<enums::upload::WebFile<'static>> }
 
 /// `upload.reuploadCdnFile#9b2754a8 file_token:bytes request_token:bytes = Vector<FileHash>;`
 #[repr(C)]
@@ -73,10 +58,7 @@ pub struct ReuploadCdnFile<'a> {
     pub file_token: &'a [u8],
     pub request_token: &'a [u8],
 }
-tl::object! { ReuploadCdnFile<'_>, &calls::upload::TYPES[5], x, (x.file_token, x.request_token) }
-impl tl::RemoteCall for ReuploadCdnFile<'_> {
-    type Return = tl::Decoded<&'static [enums::FileHash<'static>]>;
-}
+tl::call! { ReuploadCdnFile<'_>, calls::upload::CALLS[5], x, (x.file_token, x.request_token), tl::Decoded<&'static [enums::FileHash<'static>]> }
 
 /// `upload.saveBigFilePart#de7b673d file_id:long file_part:int file_total_parts:int bytes:bytes = Bool;`
 #[repr(C)]
@@ -86,10 +68,7 @@ pub struct SaveBigFilePart<'a> {
     pub file_total_parts: i32,
     pub bytes: &'a [u8],
 }
-tl::object! { SaveBigFilePart<'_>, &calls::upload::TYPES[6], x, (x.file_id, x.file_part, x.file_total_parts, x.bytes) }
-impl tl::RemoteCall for SaveBigFilePart<'_> {
-    type Return = bool;
-}
+tl::call! { SaveBigFilePart<'_>, calls::upload::CALLS[6], x, (x.file_id, x.file_part, x.file_total_parts, x.bytes), bool }
 
 /// `upload.saveFilePart#b304a621 file_id:long file_part:int bytes:bytes = Bool;`
 #[repr(C)]
@@ -98,7 +77,4 @@ pub struct SaveFilePart<'a> {
     pub file_part: i32,
     pub bytes: &'a [u8],
 }
-tl::object! { SaveFilePart<'_>, &calls::upload::TYPES[7], x, (x.file_id, x.file_part, x.bytes) }
-impl tl::RemoteCall for SaveFilePart<'_> {
-    type Return = bool;
-}
+tl::call! { SaveFilePart<'_>, calls::upload::CALLS[7], x, (x.file_id, x.file_part, x.bytes), bool }

@@ -12,20 +12,14 @@ use super::super::{calls, enums};
 pub struct GetFullUser<'a> {
     pub id: enums::InputUser<'a>,
 }
-tl::object! { GetFullUser<'_>, &calls::users::TYPES[0], x, (&x.id,) }
-impl tl::RemoteCall for GetFullUser<'_> {
-    type Return = tl::Decoded<enums::users::UserFull<'static>>;
-}
+tl::call! { GetFullUser<'_>, calls::users::CALLS[0], x, (&x.id,), tl::Decoded<enums::users::UserFull<'static>> }
 
 /// `users.getRequirementsToContact#d89a83a3 id:Vector<InputUser> = Vector<RequirementToContact>;`
 #[repr(C)]
 pub struct GetRequirementsToContact<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
-tl::object! { GetRequirementsToContact<'_>, &calls::users::TYPES[1], x, (x.id,) }
-impl tl::RemoteCall for GetRequirementsToContact<'_> {
-    type Return = tl::Decoded<&'static [enums::RequirementToContact]>;
-}
+tl::call! { GetRequirementsToContact<'_>, calls::users::CALLS[1], x, (x.id,), tl::Decoded<&'static [enums::RequirementToContact]> }
 
 /// `users.getSavedMusic#788d7fe3 id:InputUser offset:int limit:int hash:long = users.SavedMusic;`
 #[repr(C)]
@@ -35,10 +29,7 @@ pub struct GetSavedMusic<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::object! { GetSavedMusic<'_>, &calls::users::TYPES[2], x, (&x.id, x.offset, x.limit, x.hash) }
-impl tl::RemoteCall for GetSavedMusic<'_> {
-    type Return = tl::Decoded<enums::users::SavedMusic<'static>>;
-}
+tl::call! { GetSavedMusic<'_>, calls::users::CALLS[2], x, (&x.id, x.offset, x.limit, x.hash), tl::Decoded<enums::users::SavedMusic<'static>> }
 
 /// `users.getSavedMusicByID#7573a4e9 id:InputUser documents:Vector<InputDocument> = users.SavedMusic;`
 #[repr(C)]
@@ -46,20 +37,14 @@ pub struct GetSavedMusicById<'a> {
     pub id: enums::InputUser<'a>,
     pub documents: &'a [enums::InputDocument<'a>],
 }
-tl::object! { GetSavedMusicById<'_>, &calls::users::TYPES[3], x, (&x.id, x.documents) }
-impl tl::RemoteCall for GetSavedMusicById<'_> {
-    type Return = tl::Decoded<enums::users::SavedMusic<'static>>;
-}
+tl::call! { GetSavedMusicById<'_>, calls::users::CALLS[3], x, (&x.id, x.documents), tl::Decoded<enums::users::SavedMusic<'static>> }
 
 /// `users.getUsers#0d91a548 id:Vector<InputUser> = Vector<User>;`
 #[repr(C)]
 pub struct GetUsers<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
-tl::object! { GetUsers<'_>, &calls::users::TYPES[4], x, (x.id,) }
-impl tl::RemoteCall for GetUsers<'_> {
-    type Return = tl::Decoded<&'static [enums::User<'static>]>;
-}
+tl::call! { GetUsers<'_>, calls::users::CALLS[4], x, (x.id,), tl::Decoded<&'static [enums::User<'static>]> }
 
 /// `users.setSecureValueErrors#90c894b5 id:InputUser errors:Vector<SecureValueError> = Bool;`
 #[repr(C)]
@@ -67,10 +52,7 @@ pub struct SetSecureValueErrors<'a> {
     pub id: enums::InputUser<'a>,
     pub errors: &'a [enums::SecureValueError<'a>],
 }
-tl::object! { SetSecureValueErrors<'_>, &calls::users::TYPES[5], x, (&x.id, x.errors) }
-impl tl::RemoteCall for SetSecureValueErrors<'_> {
-    type Return = bool;
-}
+tl::call! { SetSecureValueErrors<'_>, calls::users::CALLS[5], x, (&x.id, x.errors), bool }
 
 /// `users.suggestBirthday#fc533372 id:InputUser birthday:Birthday = Updates;`
 #[repr(C)]
@@ -78,7 +60,4 @@ pub struct SuggestBirthday<'a> {
     pub id: enums::InputUser<'a>,
     pub birthday: enums::Birthday,
 }
-tl::object! { SuggestBirthday<'_>, &calls::users::TYPES[6], x, (&x.id, &x.birthday) }
-impl tl::RemoteCall for SuggestBirthday<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SuggestBirthday<'_>, calls::users::CALLS[6], x, (&x.id, &x.birthday), tl::Decoded<enums::Updates<'static>> }

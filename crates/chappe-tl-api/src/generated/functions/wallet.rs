@@ -14,10 +14,7 @@ pub struct DisableBackup<'a> {
     pub new_public_key: Option<&'a [u8]>,
     pub proof: Option<&'a enums::WalletOwnershipProof<'a>>,
 }
-tl::object! { DisableBackup<'_>, &calls::wallet::TYPES[0], x, (tl::Word, x.password, x.new_public_key, x.proof) }
-impl tl::RemoteCall for DisableBackup<'_> {
-    type Return = tl::Decoded<enums::WalletState<'static>>;
-}
+tl::call! { DisableBackup<'_>, calls::wallet::CALLS[0], x, (tl::Word, x.password, x.new_public_key, x.proof), tl::Decoded<enums::WalletState<'static>> }
 
 /// `wallet.enableBackup#4500c525 flags:# parts:Vector<bytes> new_public_key:flags.1?bytes proof:flags.2?WalletOwnershipProof = WalletState;`
 #[repr(C)]
@@ -26,20 +23,14 @@ pub struct EnableBackup<'a> {
     pub new_public_key: Option<&'a [u8]>,
     pub proof: Option<&'a enums::WalletOwnershipProof<'a>>,
 }
-tl::object! { EnableBackup<'_>, &calls::wallet::TYPES[1], x, (tl::Word, x.parts, x.new_public_key, x.proof) }
-impl tl::RemoteCall for EnableBackup<'_> {
-    type Return = tl::Decoded<enums::WalletState<'static>>;
-}
+tl::call! { EnableBackup<'_>, calls::wallet::CALLS[1], x, (tl::Word, x.parts, x.new_public_key, x.proof), tl::Decoded<enums::WalletState<'static>> }
 
 /// `wallet.exportSecretPhrase#9077c9ac flags:# password:flags.0?InputCheckPasswordSRP = wallet.SecretPhraseParts;`
 #[repr(C)]
 pub struct ExportSecretPhrase<'a> {
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-tl::object! { ExportSecretPhrase<'_>, &calls::wallet::TYPES[2], x, (tl::Word, x.password) }
-impl tl::RemoteCall for ExportSecretPhrase<'_> {
-    type Return = tl::Decoded<enums::wallet::SecretPhraseParts<'static>>;
-}
+tl::call! { ExportSecretPhrase<'_>, calls::wallet::CALLS[2], x, (tl::Word, x.password), tl::Decoded<enums::wallet::SecretPhraseParts<'static>> }
 
 /// `wallet.fetchEncryptedSecretPhrasePart#f53925cf token:string public_key:bytes = wallet.EncryptedSecretPhrasePart;`
 #[repr(C)]
@@ -47,34 +38,22 @@ pub struct FetchEncryptedSecretPhrasePart<'a> {
     pub token: &'a str,
     pub public_key: &'a [u8],
 }
-tl::object! { FetchEncryptedSecretPhrasePart<'_>, &calls::wallet::TYPES[3], x, (x.token, x.public_key) }
-impl tl::RemoteCall for FetchEncryptedSecretPhrasePart<'_> {
-    type Return = tl::Decoded<enums::wallet::EncryptedSecretPhrasePart<'static>>;
-}
+tl::call! { FetchEncryptedSecretPhrasePart<'_>, calls::wallet::CALLS[3], x, (x.token, x.public_key), tl::Decoded<enums::wallet::EncryptedSecretPhrasePart<'static>> }
 
 /// `wallet.getBackupHolderDcs#d179d494 = Vector<wallet.HolderDc>;`
 #[repr(C)]
 pub struct GetBackupHolderDcs {}
-tl::object! { GetBackupHolderDcs, &calls::wallet::TYPES[4], x, () }
-impl tl::RemoteCall for GetBackupHolderDcs {
-    type Return = tl::Decoded<&'static [enums::wallet::HolderDc<'static>]>;
-}
+tl::call! { GetBackupHolderDcs, calls::wallet::CALLS[4], x, (), tl::Decoded<&'static [enums::wallet::HolderDc<'static>]> }
 
 /// `wallet.getExistingWaltBalance#691f4360 = wallet.ExistingBalance;`
 #[repr(C)]
 pub struct GetExistingWaltBalance {}
-tl::object! { GetExistingWaltBalance, &calls::wallet::TYPES[5], x, () }
-impl tl::RemoteCall for GetExistingWaltBalance {
-    type Return = tl::Decoded<enums::wallet::ExistingBalance<'static>>;
-}
+tl::call! { GetExistingWaltBalance, calls::wallet::CALLS[5], x, (), tl::Decoded<enums::wallet::ExistingBalance<'static>> }
 
 /// `wallet.getGaslessInfo#742df0a1 = Updates;`
 #[repr(C)]
 pub struct GetGaslessInfo {}
-tl::object! { GetGaslessInfo, &calls::wallet::TYPES[6], x, () }
-impl tl::RemoteCall for GetGaslessInfo {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { GetGaslessInfo, calls::wallet::CALLS[6], x, (), tl::Decoded<enums::Updates<'static>> }
 
 /// `wallet.getNfts#8c12f3a4 offset:string limit:int = wallet.NftItems;`
 #[repr(C)]
@@ -82,26 +61,17 @@ pub struct GetNfts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetNfts<'_>, &calls::wallet::TYPES[7], x, (x.offset, x.limit) }
-impl tl::RemoteCall for GetNfts<'_> {
-    type Return = tl::Decoded<enums::wallet::NftItems<'static>>;
-}
+tl::call! { GetNfts<'_>, calls::wallet::CALLS[7], x, (x.offset, x.limit), tl::Decoded<enums::wallet::NftItems<'static>> }
 
 /// `wallet.getProofChallenge#2025e697 = wallet.ProofChallenge;`
 #[repr(C)]
 pub struct GetProofChallenge {}
-tl::object! { GetProofChallenge, &calls::wallet::TYPES[8], x, () }
-impl tl::RemoteCall for GetProofChallenge {
-    type Return = tl::Decoded<enums::wallet::ProofChallenge<'static>>;
-}
+tl::call! { GetProofChallenge, calls::wallet::CALLS[8], x, (), tl::Decoded<enums::wallet::ProofChallenge<'static>> }
 
 /// `wallet.getState#ab83b33a = WalletState;`
 #[repr(C)]
 pub struct GetState {}
-tl::object! { GetState, &calls::wallet::TYPES[9], x, () }
-impl tl::RemoteCall for GetState {
-    type Return = tl::Decoded<enums::WalletState<'static>>;
-}
+tl::call! { GetState, calls::wallet::CALLS[9], x, (), tl::Decoded<enums::WalletState<'static>> }
 
 /// `wallet.getTransactions#a8830a83 flags:# inbound:flags.0?true outbound:flags.1?true offset:string limit:int = wallet.Transactions;`
 #[repr(C)]
@@ -111,30 +81,21 @@ pub struct GetTransactions<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::object! { GetTransactions<'_>, &calls::wallet::TYPES[10], x, (tl::Word, x.inbound, x.outbound, x.offset, x.limit) }
-impl tl::RemoteCall for GetTransactions<'_> {
-    type Return = tl::Decoded<enums::wallet::Transactions<'static>>;
-}
+tl::call! { GetTransactions<'_>, calls::wallet::CALLS[10], x, (tl::Word, x.inbound, x.outbound, x.offset, x.limit), tl::Decoded<enums::wallet::Transactions<'static>> }
 
 /// `wallet.getTransactionsByIDs#811ceab6 id:Vector<string> = wallet.Transactions;`
 #[repr(C)]
 pub struct GetTransactionsByIds<'a> {
     pub id: &'a [&'a str],
 }
-tl::object! { GetTransactionsByIds<'_>, &calls::wallet::TYPES[11], x, (x.id,) }
-impl tl::RemoteCall for GetTransactionsByIds<'_> {
-    type Return = tl::Decoded<enums::wallet::Transactions<'static>>;
-}
+tl::call! { GetTransactionsByIds<'_>, calls::wallet::CALLS[11], x, (x.id,), tl::Decoded<enums::wallet::Transactions<'static>> }
 
 /// `wallet.getTransactionsByMsgHash#a6bb795d msg_hash:Vector<string> = wallet.Transactions;`
 #[repr(C)]
 pub struct GetTransactionsByMsgHash<'a> {
     pub msg_hash: &'a [&'a str],
 }
-tl::object! { GetTransactionsByMsgHash<'_>, &calls::wallet::TYPES[12], x, (x.msg_hash,) }
-impl tl::RemoteCall for GetTransactionsByMsgHash<'_> {
-    type Return = tl::Decoded<enums::wallet::Transactions<'static>>;
-}
+tl::call! { GetTransactionsByMsgHash<'_>, calls::wallet::CALLS[12], x, (x.msg_hash,), tl::Decoded<enums::wallet::Transactions<'static>> }
 
 /// `wallet.getUserAddresses#5275dfdd flags:# force:flags.0?true id:Vector<InputUser> addresses:Vector<string> = wallet.UserAddresses;`
 #[repr(C)]
@@ -143,10 +104,7 @@ pub struct GetUserAddresses<'a> {
     pub id: &'a [enums::InputUser<'a>],
     pub addresses: &'a [&'a str],
 }
-tl::object! { GetUserAddresses<'_>, &calls::wallet::TYPES[13], x, (tl::Word, x.force, x.id, x.addresses) }
-impl tl::RemoteCall for GetUserAddresses<'_> {
-    type Return = tl::Decoded<enums::wallet::UserAddresses<'static>>;
-}
+tl::call! { GetUserAddresses<'_>, calls::wallet::CALLS[13], x, (tl::Word, x.force, x.id, x.addresses), tl::Decoded<enums::wallet::UserAddresses<'static>> }
 
 /// `wallet.replaceWallet#d8c72eec flags:# wallet:InputWalletReplacement password:flags.0?InputCheckPasswordSRP = WalletState;`
 #[repr(C)]
@@ -154,10 +112,7 @@ pub struct ReplaceWallet<'a> {
     pub wallet: enums::InputWalletReplacement<'a>,
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-tl::object! { ReplaceWallet<'_>, &calls::wallet::TYPES[14], x, (tl::Word, &x.wallet, x.password) }
-impl tl::RemoteCall for ReplaceWallet<'_> {
-    type Return = tl::Decoded<enums::WalletState<'static>>;
-}
+tl::call! { ReplaceWallet<'_>, calls::wallet::CALLS[14], x, (tl::Word, &x.wallet, x.password), tl::Decoded<enums::WalletState<'static>> }
 
 /// `wallet.sendTransfer#d9e5d9e2 flags:# data_normal:bytes data_gasless:flags.0?bytes user_id:InputUser random_id:long = Updates;`
 #[repr(C)]
@@ -167,10 +122,7 @@ pub struct SendTransfer<'a> {
     pub user_id: enums::InputUser<'a>,
     pub random_id: i64,
 }
-tl::object! { SendTransfer<'_>, &calls::wallet::TYPES[15], x, (tl::Word, x.data_normal, x.data_gasless, &x.user_id, x.random_id) }
-impl tl::RemoteCall for SendTransfer<'_> {
-    type Return = tl::Decoded<enums::Updates<'static>>;
-}
+tl::call! { SendTransfer<'_>, calls::wallet::CALLS[15], x, (tl::Word, x.data_normal, x.data_gasless, &x.user_id, x.random_id), tl::Decoded<enums::Updates<'static>> }
 
 /// `wallet.tonConnectClaimRequest#66b57b41 flags:# declined:flags.1?true session_id:long msg_id:int app_request_id:string challenge_answer:flags.0?bytes = Bool;`
 #[repr(C)]
@@ -181,10 +133,7 @@ pub struct TonConnectClaimRequest<'a> {
     pub app_request_id: &'a str,
     pub challenge_answer: Option<&'a [u8]>,
 }
-tl::object! { TonConnectClaimRequest<'_>, &calls::wallet::TYPES[16], x, (tl::Word, x.declined, x.session_id, x.msg_id, x.app_request_id, x.challenge_answer) }
-impl tl::RemoteCall for TonConnectClaimRequest<'_> {
-    type Return = bool;
-}
+tl::call! { TonConnectClaimRequest<'_>, calls::wallet::CALLS[16], x, (tl::Word, x.declined, x.session_id, x.msg_id, x.app_request_id, x.challenge_answer), bool }
 
 /// `wallet.tonConnectCloseSession#d63f61ce flags:# session_id:long body:flags.0?bytes = Bool;`
 #[repr(C)]
@@ -192,10 +141,7 @@ pub struct TonConnectCloseSession<'a> {
     pub session_id: i64,
     pub body: Option<&'a [u8]>,
 }
-tl::object! { TonConnectCloseSession<'_>, &calls::wallet::TYPES[17], x, (tl::Word, x.session_id, x.body) }
-impl tl::RemoteCall for TonConnectCloseSession<'_> {
-    type Return = bool;
-}
+tl::call! { TonConnectCloseSession<'_>, calls::wallet::CALLS[17], x, (tl::Word, x.session_id, x.body), bool }
 
 /// `wallet.tonConnectCreateSession#cc931046 dapp_client_id:string manifest_url:string = TonConnectSession;`
 #[repr(C)]
@@ -203,10 +149,7 @@ pub struct TonConnectCreateSession<'a> {
     pub dapp_client_id: &'a str,
     pub manifest_url: &'a str,
 }
-tl::object! { TonConnectCreateSession<'_>, &calls::wallet::TYPES[18], x, (x.dapp_client_id, x.manifest_url) }
-impl tl::RemoteCall for TonConnectCreateSession<'_> {
-    type Return = tl::Decoded<enums::TonConnectSession<'static>>;
-}
+tl::call! { TonConnectCreateSession<'_>, calls::wallet::CALLS[18], x, (x.dapp_client_id, x.manifest_url), tl::Decoded<enums::TonConnectSession<'static>> }
 
 /// `wallet.tonConnectGetPending#11aee065 flags:# dapp_client_id:flags.0?string session_id:flags.1?long = wallet.TonConnectPending;`
 #[repr(C)]
@@ -214,28 +157,19 @@ pub struct TonConnectGetPending<'a> {
     pub dapp_client_id: Option<&'a str>,
     pub session_id: Option<i64>,
 }
-tl::object! { TonConnectGetPending<'_>, &calls::wallet::TYPES[19], x, (tl::Word, x.dapp_client_id, x.session_id) }
-impl tl::RemoteCall for TonConnectGetPending<'_> {
-    type Return = tl::Decoded<enums::wallet::TonConnectPending<'static>>;
-}
+tl::call! { TonConnectGetPending<'_>, calls::wallet::CALLS[19], x, (tl::Word, x.dapp_client_id, x.session_id), tl::Decoded<enums::wallet::TonConnectPending<'static>> }
 
 /// `wallet.tonConnectGetSessions#a7ffb56e = wallet.TonConnectSessions;`
 #[repr(C)]
 pub struct TonConnectGetSessions {}
-tl::object! { TonConnectGetSessions, &calls::wallet::TYPES[20], x, () }
-impl tl::RemoteCall for TonConnectGetSessions {
-    type Return = tl::Decoded<enums::wallet::TonConnectSessions<'static>>;
-}
+tl::call! { TonConnectGetSessions, calls::wallet::CALLS[20], x, (), tl::Decoded<enums::wallet::TonConnectSessions<'static>> }
 
 /// `wallet.tonConnectNextEventId#775d7244 session_id:long = TonConnectNextEventId;`
 #[repr(C)]
 pub struct TonConnectNextEventId {
     pub session_id: i64,
 }
-tl::object! { TonConnectNextEventId, &calls::wallet::TYPES[21], x, (x.session_id,) }
-impl tl::RemoteCall for TonConnectNextEventId {
-    type Return = tl::Decoded<enums::TonConnectNextEventId>;
-}
+tl::call! { TonConnectNextEventId, calls::wallet::CALLS[21], x, (x.session_id,), tl::Decoded<enums::TonConnectNextEventId> }
 
 /// `wallet.tonConnectRegisterKey#338bcf1c session_id:long client_id:string = wallet.TonConnectChallenge;`
 #[repr(C)]
@@ -243,10 +177,7 @@ pub struct TonConnectRegisterKey<'a> {
     pub session_id: i64,
     pub client_id: &'a str,
 }
-tl::object! { TonConnectRegisterKey<'_>, &calls::wallet::TYPES[22], x, (x.session_id, x.client_id) }
-impl tl::RemoteCall for TonConnectRegisterKey<'_> {
-    type Return = tl::Decoded<enums::wallet::TonConnectChallenge<'static>>;
-}
+tl::call! { TonConnectRegisterKey<'_>, calls::wallet::CALLS[22], x, (x.session_id, x.client_id), tl::Decoded<enums::wallet::TonConnectChallenge<'static>> }
 
 /// `wallet.tonConnectSubmitConnectResult#c2c00779 flags:# error:flags.0?true session_id:long challenge_answer:bytes body:bytes trace_id:flags.1?string = Bool;`
 #[repr(C)]
@@ -257,10 +188,7 @@ pub struct TonConnectSubmitConnectResult<'a> {
     pub body: &'a [u8],
     pub trace_id: Option<&'a str>,
 }
-tl::object! { TonConnectSubmitConnectResult<'_>, &calls::wallet::TYPES[23], x, (tl::Word, x.error, x.session_id, x.challenge_answer, x.body, x.trace_id) }
-impl tl::RemoteCall for TonConnectSubmitConnectResult<'_> {
-    type Return = bool;
-}
+tl::call! { TonConnectSubmitConnectResult<'_>, calls::wallet::CALLS[23], x, (tl::Word, x.error, x.session_id, x.challenge_answer, x.body, x.trace_id), bool }
 
 /// `wallet.tonConnectSubmitResponse#fac67d3c flags:# session_id:long msg_id:int body:bytes trace_id:flags.0?string = Bool;`
 #[repr(C)]
@@ -270,7 +198,4 @@ pub struct TonConnectSubmitResponse<'a> {
     pub body: &'a [u8],
     pub trace_id: Option<&'a str>,
 }
-tl::object! { TonConnectSubmitResponse<'_>, &calls::wallet::TYPES[24], x, (tl::Word, x.session_id, x.msg_id, x.body, x.trace_id) }
-impl tl::RemoteCall for TonConnectSubmitResponse<'_> {
-    type Return = bool;
-}
+tl::call! { TonConnectSubmitResponse<'_>, calls::wallet::CALLS[24], x, (tl::Word, x.session_id, x.msg_id, x.body, x.trace_id), bool }

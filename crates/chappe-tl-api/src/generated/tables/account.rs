@@ -4,248 +4,109 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::account::AuthorizationForm<'static>>("account.AuthorizationForm", 40, 1),
+    tl::Form::new::<enums::account::Authorizations<'static>>("account.Authorizations", 16, 1),
+    tl::Form::new::<enums::account::AutoDownloadSettings<'static>>("account.AutoDownloadSettings", 124, 1),
+    tl::Form::new::<enums::account::AutoSaveSettings<'static>>("account.AutoSaveSettings", 52, 1),
+    tl::Form::new::<enums::account::BusinessChatLinks<'static>>("account.BusinessChatLinks", 28, 1),
+    tl::Form::new::<enums::account::ChatThemes<'static>>("account.ChatThemes", 4, 2),
+    tl::Form::new::<enums::account::ConnectedBots<'static>>("account.ConnectedBots", 20, 1),
+    tl::Form::new::<enums::account::ContentSettings>("account.ContentSettings", 8, 1),
+    tl::Form::new::<enums::account::EmailVerified<'static>>("account.EmailVerified", 8, 2),
+    tl::Form::new::<enums::account::EmojiStatuses<'static>>("account.EmojiStatuses", 4, 2),
+    tl::Form::new::<enums::account::PaidMessagesRevenue>("account.PaidMessagesRevenue", 12, 1),
+    tl::Form::new::<enums::account::PasskeyRegistrationOptions<'static>>("account.PasskeyRegistrationOptions", 12, 1),
+    tl::Form::new::<enums::account::Passkeys<'static>>("account.Passkeys", 12, 1),
+    tl::Form::new::<enums::account::Password<'static>>("account.Password", 20, 1),
+    tl::Form::new::<enums::account::PasswordInputSettings<'static>>("account.PasswordInputSettings", 8, 1),
+    tl::Form::new::<enums::account::PasswordSettings<'static>>("account.PasswordSettings", 8, 1),
+    tl::Form::new::<enums::account::PrivacyRules<'static>>("account.PrivacyRules", 28, 1),
+    tl::Form::new::<enums::account::ResetPasswordResult>("account.ResetPasswordResult", 4, 3),
+    tl::Form::new::<enums::account::ResolvedBusinessChatLinks<'static>>("account.ResolvedBusinessChatLinks", 40, 1),
+    tl::Form::new::<enums::account::SavedMusicIds<'static>>("account.SavedMusicIds", 4, 2),
+    tl::Form::new::<enums::account::SavedRingtone<'static>>("account.SavedRingtone", 4, 2),
+    tl::Form::new::<enums::account::SavedRingtones<'static>>("account.SavedRingtones", 4, 2),
+    tl::Form::new::<enums::account::SentEmailCode<'static>>("account.SentEmailCode", 12, 1),
+    tl::Form::new::<enums::account::Takeout>("account.Takeout", 12, 1),
+    tl::Form::new::<enums::account::Themes<'static>>("account.Themes", 4, 2),
+    tl::Form::new::<enums::account::TmpPassword<'static>>("account.TmpPassword", 12, 1),
+    tl::Form::new::<enums::account::WallPapers<'static>>("account.WallPapers", 4, 2),
+    tl::Form::new::<enums::account::WebAuthorizations<'static>>("account.WebAuthorizations", 20, 1),
+    tl::Form::new::<enums::account::WebBrowserSettings<'static>>("account.WebBrowserSettings", 4, 2),
+];
 
-pub(crate) static AUTHORIZATION_FORM: tl::Type = tl::Type::single::<enums::account::AuthorizationForm<'static>>("account.AuthorizationForm", 40, &AUTHORIZATION_FORM_[0], tl::ListOps::NONE);
-static AUTHORIZATION_FORM_R: [tl::Field; 6] = tl::rows("# *o *o *o *o 0.0s", &[&tables::SECURE_REQUIRED_TYPE, &tables::SECURE_VALUE, &tables::SECURE_VALUE_ERROR, &tables::USER]);
-static AUTHORIZATION_FORM_: [tl::Constructor; 1] = tl::constructors(0, &AUTHORIZATION_FORM_R, [
-    (0xad2e_1cd8, true, 36, 6, "account.authorizationForm flags required_types values errors users privacy_policy_url"),
-]);
-tl::family! { enums::account::AuthorizationForm<'_>, enums::account::AuthorizationForm<'a>, &AUTHORIZATION_FORM }
-pub(crate) static AUTHORIZATION_FORM_T: [tl::Type; 1] = tl::Type::structs(&AUTHORIZATION_FORM_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0xad2e_1cd8, true, 36, 6, "# *o314 *o316 *o317 *o390 0.0s", "account.authorizationForm flags required_types values errors users privacy_policy_url"),
+    (0x4bff_8ea0, false, 12, 2, "i *o10", "account.authorizations authorization_ttl_days authorizations"),
+    (0x63ca_cf26, false, 120, 3, "o11 o11 o11", "account.autoDownloadSettings low medium high"),
+    (0x4c3e_069d, true, 48, 6, "o13 o13 o13 *o12 *o53 *o390", "account.autoSaveSettings users_settings chats_settings broadcasts_settings exceptions chats users"),
+    (0xec43_a2d1, true, 24, 3, "*o36 *o53 *o390", "account.businessChatLinks links chats users"),
+    (0xe011_e1c4, false, 0, 0, "", "account.chatThemesNotModified"),
+    (0xbe09_8173, true, 36, 6, "# l *o65 *o53 *o390 0.0s", "account.chatThemes flags hash themes chats users next_offset"),
+    (0x17d7_f87b, false, 16, 2, "*o70 *o390", "account.connectedBots connected_bots users"),
+    (0x57e2_8221, false, 4, 3, "# 0.0! 0.1!", "account.contentSettings flags sensitive_enabled sensitive_can_change"),
+    (0x2b96_cd1b, false, 4, 1, "s", "account.emailVerified email"),
+    (0xe1bb_0d61, true, 16, 2, "s o448", "account.emailVerifiedLogin email sent_code"),
+    (0xd08c_e645, false, 0, 0, "", "account.emojiStatusesNotModified"),
+    (0x90c4_67d1, false, 16, 2, "l *o94", "account.emojiStatuses hash statuses"),
+    (0x1e10_9708, false, 8, 1, "l", "account.paidMessagesRevenue stars_amount"),
+    (0xe16b_5ce1, false, 8, 1, "o76", "account.passkeyRegistrationOptions options"),
+    (0xf8e0_aa1c, false, 8, 1, "*o249", "account.passkeys passkeys"),
+    (0x957b_50fb, true, 16, 14, "# 0.0! 0.1! 0.2! 0.2o250 0.2y 0.2l 0.3s 0.4s o250 o312 y 0.5i 0.6s", "account.password flags has_recovery has_secure_values has_password current_algo srp_B srp_id hint email_unconfirmed_pattern new_algo new_secure_algo secure_random pending_reset_date login_email_pattern"),
+    (0xc237_27c9, true, 4, 6, "# 0.0o250 0.0y 0.0s 0.1s 0.2o315", "account.passwordInputSettings flags new_algo new_password_hash hint email new_secure_settings"),
+    (0x9a5c_33e5, false, 4, 3, "# 0.0s 0.1o315", "account.passwordSettings flags email secure_settings"),
+    (0x50a0_4e45, true, 24, 3, "*o280 *o53 *o390", "account.privacyRules rules chats users"),
+    (0xe377_9861, false, 4, 1, "i", "account.resetPasswordFailedWait retry_date"),
+    (0xe9ef_fc7d, false, 4, 1, "i", "account.resetPasswordRequestedWait until_date"),
+    (0xe926_d63e, false, 0, 0, "", "account.resetPasswordOk"),
+    (0x9a23_af21, true, 36, 6, "# o255 s 0.0*o212 *o53 *o390", "account.resolvedBusinessChatLinks flags peer message entities chats users"),
+    (0x4fc8_1d6e, false, 0, 0, "", "account.savedMusicIdsNotModified"),
+    (0x998d_6636, false, 8, 1, "*l", "account.savedMusicIds ids"),
+    (0xb726_3f6d, false, 0, 0, "", "account.savedRingtone"),
+    (0x1f30_7eb7, false, 12, 1, "o84", "account.savedRingtoneConverted document"),
+    (0xfbf6_e8b1, false, 0, 0, "", "account.savedRingtonesNotModified"),
+    (0xc1e9_2cc5, false, 16, 2, "l *o84", "account.savedRingtones hash ringtones"),
+    (0x811f_854f, false, 8, 2, "s i", "account.sentEmailCode email_pattern length"),
+    (0x4dba_4501, false, 8, 1, "l", "account.takeout id"),
+    (0xf41e_b622, false, 0, 0, "", "account.themesNotModified"),
+    (0x9a3d_8c6d, false, 16, 2, "l *o373", "account.themes hash themes"),
+    (0xdb64_fd34, false, 8, 2, "y i", "account.tmpPassword tmp_password valid_until"),
+    (0x1c19_9183, false, 0, 0, "", "account.wallPapersNotModified"),
+    (0xcdc3_858c, false, 16, 2, "l *o396", "account.wallPapers hash wallpapers"),
+    (0xed56_c9fc, false, 16, 2, "*o403 *o390", "account.webAuthorizations authorizations users"),
+    (0xc31c_8f4e, false, 0, 0, "", "account.webBrowserSettingsNotModified"),
+    (0x79eb_8cb3, true, 28, 6, "# 0.0! 0.1! *o405 *o405 l", "account.webBrowserSettings flags open_external_browser display_close_button external_exceptions inapp_exceptions hash"),
+];
 
-pub(crate) static AUTHORIZATIONS: tl::Type = tl::Type::single::<enums::account::Authorizations<'static>>("account.Authorizations", 16, &AUTHORIZATIONS_[0], tl::ListOps::NONE);
-static AUTHORIZATIONS_R: [tl::Field; 2] = tl::rows("i *o", &[&tables::AUTHORIZATION]);
-static AUTHORIZATIONS_: [tl::Constructor; 1] = tl::constructors(0, &AUTHORIZATIONS_R, [
-    (0x4bff_8ea0, false, 12, 2, "account.authorizations authorization_ttl_days authorizations"),
-]);
-tl::family! { enums::account::Authorizations<'_>, enums::account::Authorizations<'a>, &AUTHORIZATIONS }
-pub(crate) static AUTHORIZATIONS_T: [tl::Type; 1] = tl::Type::structs(&AUTHORIZATIONS_);
-
-pub(crate) static AUTO_DOWNLOAD_SETTINGS: tl::Type = tl::Type::single::<enums::account::AutoDownloadSettings<'static>>("account.AutoDownloadSettings", 124, &AUTO_DOWNLOAD_SETTINGS_[0], tl::ListOps::NONE);
-static AUTO_DOWNLOAD_SETTINGS_R: [tl::Field; 3] = tl::rows("o o o", &[&tables::AUTO_DOWNLOAD_SETTINGS, &tables::AUTO_DOWNLOAD_SETTINGS, &tables::AUTO_DOWNLOAD_SETTINGS]);
-static AUTO_DOWNLOAD_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &AUTO_DOWNLOAD_SETTINGS_R, [
-    (0x63ca_cf26, false, 120, 3, "account.autoDownloadSettings low medium high"),
-]);
-tl::family! { enums::account::AutoDownloadSettings<'_>, enums::account::AutoDownloadSettings<'a>, &AUTO_DOWNLOAD_SETTINGS }
-pub(crate) static AUTO_DOWNLOAD_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&AUTO_DOWNLOAD_SETTINGS_);
-
-pub(crate) static AUTO_SAVE_SETTINGS: tl::Type = tl::Type::single::<enums::account::AutoSaveSettings<'static>>("account.AutoSaveSettings", 52, &AUTO_SAVE_SETTINGS_[0], tl::ListOps::NONE);
-static AUTO_SAVE_SETTINGS_R: [tl::Field; 6] = tl::rows("o o o *o *o *o", &[&tables::AUTO_SAVE_SETTINGS, &tables::AUTO_SAVE_SETTINGS, &tables::AUTO_SAVE_SETTINGS, &tables::AUTO_SAVE_EXCEPTION, &tables::CHAT, &tables::USER]);
-static AUTO_SAVE_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &AUTO_SAVE_SETTINGS_R, [
-    (0x4c3e_069d, true, 48, 6, "account.autoSaveSettings users_settings chats_settings broadcasts_settings exceptions chats users"),
-]);
-tl::family! { enums::account::AutoSaveSettings<'_>, enums::account::AutoSaveSettings<'a>, &AUTO_SAVE_SETTINGS }
-pub(crate) static AUTO_SAVE_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&AUTO_SAVE_SETTINGS_);
-
-pub(crate) static BUSINESS_CHAT_LINKS: tl::Type = tl::Type::single::<enums::account::BusinessChatLinks<'static>>("account.BusinessChatLinks", 28, &BUSINESS_CHAT_LINKS_[0], tl::ListOps::NONE);
-static BUSINESS_CHAT_LINKS_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::BUSINESS_CHAT_LINK, &tables::CHAT, &tables::USER]);
-static BUSINESS_CHAT_LINKS_: [tl::Constructor; 1] = tl::constructors(0, &BUSINESS_CHAT_LINKS_R, [
-    (0xec43_a2d1, true, 24, 3, "account.businessChatLinks links chats users"),
-]);
-tl::family! { enums::account::BusinessChatLinks<'_>, enums::account::BusinessChatLinks<'a>, &BUSINESS_CHAT_LINKS }
-pub(crate) static BUSINESS_CHAT_LINKS_T: [tl::Type; 1] = tl::Type::structs(&BUSINESS_CHAT_LINKS_);
-
-pub(crate) static CHAT_THEMES: tl::Type = tl::Type::tagged::<enums::account::ChatThemes<'static>>("account.ChatThemes", 4, &CHAT_THEMES_, { static SLOTS: [u16; 4] = tl::slots(&CHAT_THEMES_); &SLOTS }, tl::ListOps::NONE);
-static CHAT_THEMES_R: [tl::Field; 6] = tl::rows("|# l *o *o *o 0.0s", &[&tables::CHAT_THEME, &tables::CHAT, &tables::USER]);
-static CHAT_THEMES_: [tl::Constructor; 2] = tl::constructors(0, &CHAT_THEMES_R, [
-    (0xe011_e1c4, false, 0, 0, "account.chatThemesNotModified"),
-    (0xbe09_8173, true, 36, 6, "account.chatThemes flags hash themes chats users next_offset"),
-]);
-tl::family! { enums::account::ChatThemes<'_>, enums::account::ChatThemes<'a>, &CHAT_THEMES }
-pub(crate) static CHAT_THEMES_T: [tl::Type; 2] = tl::Type::structs(&CHAT_THEMES_);
-
-pub(crate) static CONNECTED_BOTS: tl::Type = tl::Type::single::<enums::account::ConnectedBots<'static>>("account.ConnectedBots", 20, &CONNECTED_BOTS_[0], tl::ListOps::NONE);
-static CONNECTED_BOTS_R: [tl::Field; 2] = tl::rows("*o *o", &[&tables::CONNECTED_BOT, &tables::USER]);
-static CONNECTED_BOTS_: [tl::Constructor; 1] = tl::constructors(0, &CONNECTED_BOTS_R, [
-    (0x17d7_f87b, false, 16, 2, "account.connectedBots connected_bots users"),
-]);
-tl::family! { enums::account::ConnectedBots<'_>, enums::account::ConnectedBots<'a>, &CONNECTED_BOTS }
-pub(crate) static CONNECTED_BOTS_T: [tl::Type; 1] = tl::Type::structs(&CONNECTED_BOTS_);
-
-pub(crate) static CONTENT_SETTINGS: tl::Type = tl::Type::single::<enums::account::ContentSettings>("account.ContentSettings", 8, &CONTENT_SETTINGS_[0], tl::ListOps::NONE);
-static CONTENT_SETTINGS_R: [tl::Field; 3] = tl::rows("# 0.0! 0.1!", &[]);
-static CONTENT_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &CONTENT_SETTINGS_R, [
-    (0x57e2_8221, false, 4, 3, "account.contentSettings flags sensitive_enabled sensitive_can_change"),
-]);
-tl::family! { enums::account::ContentSettings, enums::account::ContentSettings, &CONTENT_SETTINGS }
-pub(crate) static CONTENT_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&CONTENT_SETTINGS_);
-
-pub(crate) static EMAIL_VERIFIED: tl::Type = tl::Type::tagged::<enums::account::EmailVerified<'static>>("account.EmailVerified", 8, &EMAIL_VERIFIED_, { static SLOTS: [u16; 4] = tl::slots(&EMAIL_VERIFIED_); &SLOTS }, tl::ListOps::NONE);
-static EMAIL_VERIFIED_R: [tl::Field; 3] = tl::rows("s|s o", &[&tables::auth::SENT_CODE]);
-static EMAIL_VERIFIED_: [tl::Constructor; 2] = tl::constructors(0, &EMAIL_VERIFIED_R, [
-    (0x2b96_cd1b, false, 4, 1, "account.emailVerified email"),
-    (0xe1bb_0d61, true, 16, 2, "account.emailVerifiedLogin email sent_code"),
-]);
-tl::family! { enums::account::EmailVerified<'_>, enums::account::EmailVerified<'a>, &EMAIL_VERIFIED }
-pub(crate) static EMAIL_VERIFIED_T: [tl::Type; 2] = tl::Type::structs(&EMAIL_VERIFIED_);
-
-pub(crate) static EMOJI_STATUSES: tl::Type = tl::Type::tagged::<enums::account::EmojiStatuses<'static>>("account.EmojiStatuses", 4, &EMOJI_STATUSES_, { static SLOTS: [u16; 4] = tl::slots(&EMOJI_STATUSES_); &SLOTS }, tl::ListOps::NONE);
-static EMOJI_STATUSES_R: [tl::Field; 2] = tl::rows("|l *o", &[&tables::EMOJI_STATUS]);
-static EMOJI_STATUSES_: [tl::Constructor; 2] = tl::constructors(0, &EMOJI_STATUSES_R, [
-    (0xd08c_e645, false, 0, 0, "account.emojiStatusesNotModified"),
-    (0x90c4_67d1, false, 16, 2, "account.emojiStatuses hash statuses"),
-]);
-tl::family! { enums::account::EmojiStatuses<'_>, enums::account::EmojiStatuses<'a>, &EMOJI_STATUSES }
-pub(crate) static EMOJI_STATUSES_T: [tl::Type; 2] = tl::Type::structs(&EMOJI_STATUSES_);
-
-pub(crate) static PAID_MESSAGES_REVENUE: tl::Type = tl::Type::single::<enums::account::PaidMessagesRevenue>("account.PaidMessagesRevenue", 12, &PAID_MESSAGES_REVENUE_[0], tl::ListOps::NONE);
-static PAID_MESSAGES_REVENUE_R: [tl::Field; 1] = tl::rows("l", &[]);
-static PAID_MESSAGES_REVENUE_: [tl::Constructor; 1] = tl::constructors(0, &PAID_MESSAGES_REVENUE_R, [
-    (0x1e10_9708, false, 8, 1, "account.paidMessagesRevenue stars_amount"),
-]);
-tl::family! { enums::account::PaidMessagesRevenue, enums::account::PaidMessagesRevenue, &PAID_MESSAGES_REVENUE }
-pub(crate) static PAID_MESSAGES_REVENUE_T: [tl::Type; 1] = tl::Type::structs(&PAID_MESSAGES_REVENUE_);
-
-pub(crate) static PASSKEY_REGISTRATION_OPTIONS: tl::Type = tl::Type::single::<enums::account::PasskeyRegistrationOptions<'static>>("account.PasskeyRegistrationOptions", 12, &PASSKEY_REGISTRATION_OPTIONS_[0], tl::ListOps::NONE);
-static PASSKEY_REGISTRATION_OPTIONS_R: [tl::Field; 1] = tl::rows("o", &[&tables::DATA_JSON]);
-static PASSKEY_REGISTRATION_OPTIONS_: [tl::Constructor; 1] = tl::constructors(0, &PASSKEY_REGISTRATION_OPTIONS_R, [
-    (0xe16b_5ce1, false, 8, 1, "account.passkeyRegistrationOptions options"),
-]);
-tl::family! { enums::account::PasskeyRegistrationOptions<'_>, enums::account::PasskeyRegistrationOptions<'a>, &PASSKEY_REGISTRATION_OPTIONS }
-pub(crate) static PASSKEY_REGISTRATION_OPTIONS_T: [tl::Type; 1] = tl::Type::structs(&PASSKEY_REGISTRATION_OPTIONS_);
-
-pub(crate) static PASSKEYS: tl::Type = tl::Type::single::<enums::account::Passkeys<'static>>("account.Passkeys", 12, &PASSKEYS_[0], tl::ListOps::NONE);
-static PASSKEYS_R: [tl::Field; 1] = tl::rows("*o", &[&tables::PASSKEY]);
-static PASSKEYS_: [tl::Constructor; 1] = tl::constructors(0, &PASSKEYS_R, [
-    (0xf8e0_aa1c, false, 8, 1, "account.passkeys passkeys"),
-]);
-tl::family! { enums::account::Passkeys<'_>, enums::account::Passkeys<'a>, &PASSKEYS }
-pub(crate) static PASSKEYS_T: [tl::Type; 1] = tl::Type::structs(&PASSKEYS_);
-
-pub(crate) static PASSWORD: tl::Type = tl::Type::single::<enums::account::Password<'static>>("account.Password", 20, &PASSWORD_[0], tl::ListOps::NONE);
-static PASSWORD_R: [tl::Field; 14] = tl::rows("# 0.0! 0.1! 0.2! 0.2o 0.2y 0.2l 0.3s 0.4s o o y 0.5i 0.6s", &[&tables::PASSWORD_KDF_ALGO, &tables::PASSWORD_KDF_ALGO, &tables::SECURE_PASSWORD_KDF_ALGO]);
-static PASSWORD_: [tl::Constructor; 1] = tl::constructors(0, &PASSWORD_R, [
-    (0x957b_50fb, true, 16, 14, "account.password flags has_recovery has_secure_values has_password current_algo srp_B srp_id hint email_unconfirmed_pattern new_algo new_secure_algo secure_random pending_reset_date login_email_pattern"),
-]);
-tl::family! { enums::account::Password<'_>, enums::account::Password<'a>, &PASSWORD }
-pub(crate) static PASSWORD_T: [tl::Type; 1] = tl::Type::structs(&PASSWORD_);
-
-pub(crate) static PASSWORD_INPUT_SETTINGS: tl::Type = tl::Type::single::<enums::account::PasswordInputSettings<'static>>("account.PasswordInputSettings", 8, &PASSWORD_INPUT_SETTINGS_[0], tl::ListOps::NONE);
-static PASSWORD_INPUT_SETTINGS_R: [tl::Field; 6] = tl::rows("# 0.0o 0.0y 0.0s 0.1s 0.2o", &[&tables::PASSWORD_KDF_ALGO, &tables::SECURE_SECRET_SETTINGS]);
-static PASSWORD_INPUT_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &PASSWORD_INPUT_SETTINGS_R, [
-    (0xc237_27c9, true, 4, 6, "account.passwordInputSettings flags new_algo new_password_hash hint email new_secure_settings"),
-]);
-tl::family! { enums::account::PasswordInputSettings<'_>, enums::account::PasswordInputSettings<'a>, &PASSWORD_INPUT_SETTINGS }
-pub(crate) static PASSWORD_INPUT_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&PASSWORD_INPUT_SETTINGS_);
-
-pub(crate) static PASSWORD_SETTINGS: tl::Type = tl::Type::single::<enums::account::PasswordSettings<'static>>("account.PasswordSettings", 8, &PASSWORD_SETTINGS_[0], tl::ListOps::NONE);
-static PASSWORD_SETTINGS_R: [tl::Field; 3] = tl::rows("# 0.0s 0.1o", &[&tables::SECURE_SECRET_SETTINGS]);
-static PASSWORD_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &PASSWORD_SETTINGS_R, [
-    (0x9a5c_33e5, false, 4, 3, "account.passwordSettings flags email secure_settings"),
-]);
-tl::family! { enums::account::PasswordSettings<'_>, enums::account::PasswordSettings<'a>, &PASSWORD_SETTINGS }
-pub(crate) static PASSWORD_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&PASSWORD_SETTINGS_);
-
-pub(crate) static PRIVACY_RULES: tl::Type = tl::Type::single::<enums::account::PrivacyRules<'static>>("account.PrivacyRules", 28, &PRIVACY_RULES_[0], tl::ListOps::NONE);
-static PRIVACY_RULES_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::PRIVACY_RULE, &tables::CHAT, &tables::USER]);
-static PRIVACY_RULES_: [tl::Constructor; 1] = tl::constructors(0, &PRIVACY_RULES_R, [
-    (0x50a0_4e45, true, 24, 3, "account.privacyRules rules chats users"),
-]);
-tl::family! { enums::account::PrivacyRules<'_>, enums::account::PrivacyRules<'a>, &PRIVACY_RULES }
-pub(crate) static PRIVACY_RULES_T: [tl::Type; 1] = tl::Type::structs(&PRIVACY_RULES_);
-
-pub(crate) static RESET_PASSWORD_RESULT: tl::Type = tl::Type::tagged::<enums::account::ResetPasswordResult>("account.ResetPasswordResult", 4, &RESET_PASSWORD_RESULT_, { static SLOTS: [u16; 8] = tl::slots(&RESET_PASSWORD_RESULT_); &SLOTS }, tl::ListOps::NONE);
-static RESET_PASSWORD_RESULT_R: [tl::Field; 2] = tl::rows("i|i|", &[]);
-static RESET_PASSWORD_RESULT_: [tl::Constructor; 3] = tl::constructors(0, &RESET_PASSWORD_RESULT_R, [
-    (0xe377_9861, false, 4, 1, "account.resetPasswordFailedWait retry_date"),
-    (0xe9ef_fc7d, false, 4, 1, "account.resetPasswordRequestedWait until_date"),
-    (0xe926_d63e, false, 0, 0, "account.resetPasswordOk"),
-]);
-tl::family! { enums::account::ResetPasswordResult, enums::account::ResetPasswordResult, &RESET_PASSWORD_RESULT }
-pub(crate) static RESET_PASSWORD_RESULT_T: [tl::Type; 3] = tl::Type::structs(&RESET_PASSWORD_RESULT_);
-
-pub(crate) static RESOLVED_BUSINESS_CHAT_LINKS: tl::Type = tl::Type::single::<enums::account::ResolvedBusinessChatLinks<'static>>("account.ResolvedBusinessChatLinks", 40, &RESOLVED_BUSINESS_CHAT_LINKS_[0], tl::ListOps::NONE);
-static RESOLVED_BUSINESS_CHAT_LINKS_R: [tl::Field; 6] = tl::rows("# o s 0.0*o *o *o", &[&tables::PEER, &tables::MESSAGE_ENTITY, &tables::CHAT, &tables::USER]);
-static RESOLVED_BUSINESS_CHAT_LINKS_: [tl::Constructor; 1] = tl::constructors(0, &RESOLVED_BUSINESS_CHAT_LINKS_R, [
-    (0x9a23_af21, true, 36, 6, "account.resolvedBusinessChatLinks flags peer message entities chats users"),
-]);
-tl::family! { enums::account::ResolvedBusinessChatLinks<'_>, enums::account::ResolvedBusinessChatLinks<'a>, &RESOLVED_BUSINESS_CHAT_LINKS }
-pub(crate) static RESOLVED_BUSINESS_CHAT_LINKS_T: [tl::Type; 1] = tl::Type::structs(&RESOLVED_BUSINESS_CHAT_LINKS_);
-
-pub(crate) static SAVED_MUSIC_IDS: tl::Type = tl::Type::tagged::<enums::account::SavedMusicIds<'static>>("account.SavedMusicIds", 4, &SAVED_MUSIC_IDS_, { static SLOTS: [u16; 4] = tl::slots(&SAVED_MUSIC_IDS_); &SLOTS }, tl::ListOps::NONE);
-static SAVED_MUSIC_IDS_R: [tl::Field; 1] = tl::rows("|*l", &[]);
-static SAVED_MUSIC_IDS_: [tl::Constructor; 2] = tl::constructors(0, &SAVED_MUSIC_IDS_R, [
-    (0x4fc8_1d6e, false, 0, 0, "account.savedMusicIdsNotModified"),
-    (0x998d_6636, false, 8, 1, "account.savedMusicIds ids"),
-]);
-tl::family! { enums::account::SavedMusicIds<'_>, enums::account::SavedMusicIds<'a>, &SAVED_MUSIC_IDS }
-pub(crate) static SAVED_MUSIC_IDS_T: [tl::Type; 2] = tl::Type::structs(&SAVED_MUSIC_IDS_);
-
-pub(crate) static SAVED_RINGTONE: tl::Type = tl::Type::tagged::<enums::account::SavedRingtone<'static>>("account.SavedRingtone", 4, &SAVED_RINGTONE_, { static SLOTS: [u16; 4] = tl::slots(&SAVED_RINGTONE_); &SLOTS }, tl::ListOps::NONE);
-static SAVED_RINGTONE_R: [tl::Field; 1] = tl::rows("|o", &[&tables::DOCUMENT]);
-static SAVED_RINGTONE_: [tl::Constructor; 2] = tl::constructors(0, &SAVED_RINGTONE_R, [
-    (0xb726_3f6d, false, 0, 0, "account.savedRingtone"),
-    (0x1f30_7eb7, false, 12, 1, "account.savedRingtoneConverted document"),
-]);
-tl::family! { enums::account::SavedRingtone<'_>, enums::account::SavedRingtone<'a>, &SAVED_RINGTONE }
-pub(crate) static SAVED_RINGTONE_T: [tl::Type; 2] = tl::Type::structs(&SAVED_RINGTONE_);
-
-pub(crate) static SAVED_RINGTONES: tl::Type = tl::Type::tagged::<enums::account::SavedRingtones<'static>>("account.SavedRingtones", 4, &SAVED_RINGTONES_, { static SLOTS: [u16; 4] = tl::slots(&SAVED_RINGTONES_); &SLOTS }, tl::ListOps::NONE);
-static SAVED_RINGTONES_R: [tl::Field; 2] = tl::rows("|l *o", &[&tables::DOCUMENT]);
-static SAVED_RINGTONES_: [tl::Constructor; 2] = tl::constructors(0, &SAVED_RINGTONES_R, [
-    (0xfbf6_e8b1, false, 0, 0, "account.savedRingtonesNotModified"),
-    (0xc1e9_2cc5, false, 16, 2, "account.savedRingtones hash ringtones"),
-]);
-tl::family! { enums::account::SavedRingtones<'_>, enums::account::SavedRingtones<'a>, &SAVED_RINGTONES }
-pub(crate) static SAVED_RINGTONES_T: [tl::Type; 2] = tl::Type::structs(&SAVED_RINGTONES_);
-
-pub(crate) static SENT_EMAIL_CODE: tl::Type = tl::Type::single::<enums::account::SentEmailCode<'static>>("account.SentEmailCode", 12, &SENT_EMAIL_CODE_[0], tl::ListOps::NONE);
-static SENT_EMAIL_CODE_R: [tl::Field; 2] = tl::rows("s i", &[]);
-static SENT_EMAIL_CODE_: [tl::Constructor; 1] = tl::constructors(0, &SENT_EMAIL_CODE_R, [
-    (0x811f_854f, false, 8, 2, "account.sentEmailCode email_pattern length"),
-]);
-tl::family! { enums::account::SentEmailCode<'_>, enums::account::SentEmailCode<'a>, &SENT_EMAIL_CODE }
-pub(crate) static SENT_EMAIL_CODE_T: [tl::Type; 1] = tl::Type::structs(&SENT_EMAIL_CODE_);
-
-pub(crate) static TAKEOUT: tl::Type = tl::Type::single::<enums::account::Takeout>("account.Takeout", 12, &TAKEOUT_[0], tl::ListOps::NONE);
-static TAKEOUT_R: [tl::Field; 1] = tl::rows("l", &[]);
-static TAKEOUT_: [tl::Constructor; 1] = tl::constructors(0, &TAKEOUT_R, [
-    (0x4dba_4501, false, 8, 1, "account.takeout id"),
-]);
-tl::family! { enums::account::Takeout, enums::account::Takeout, &TAKEOUT }
-pub(crate) static TAKEOUT_T: [tl::Type; 1] = tl::Type::structs(&TAKEOUT_);
-
-pub(crate) static THEMES: tl::Type = tl::Type::tagged::<enums::account::Themes<'static>>("account.Themes", 4, &THEMES_, { static SLOTS: [u16; 4] = tl::slots(&THEMES_); &SLOTS }, tl::ListOps::NONE);
-static THEMES_R: [tl::Field; 2] = tl::rows("|l *o", &[&tables::THEME]);
-static THEMES_: [tl::Constructor; 2] = tl::constructors(0, &THEMES_R, [
-    (0xf41e_b622, false, 0, 0, "account.themesNotModified"),
-    (0x9a3d_8c6d, false, 16, 2, "account.themes hash themes"),
-]);
-tl::family! { enums::account::Themes<'_>, enums::account::Themes<'a>, &THEMES }
-pub(crate) static THEMES_T: [tl::Type; 2] = tl::Type::structs(&THEMES_);
-
-pub(crate) static TMP_PASSWORD: tl::Type = tl::Type::single::<enums::account::TmpPassword<'static>>("account.TmpPassword", 12, &TMP_PASSWORD_[0], tl::ListOps::NONE);
-static TMP_PASSWORD_R: [tl::Field; 2] = tl::rows("y i", &[]);
-static TMP_PASSWORD_: [tl::Constructor; 1] = tl::constructors(0, &TMP_PASSWORD_R, [
-    (0xdb64_fd34, false, 8, 2, "account.tmpPassword tmp_password valid_until"),
-]);
-tl::family! { enums::account::TmpPassword<'_>, enums::account::TmpPassword<'a>, &TMP_PASSWORD }
-pub(crate) static TMP_PASSWORD_T: [tl::Type; 1] = tl::Type::structs(&TMP_PASSWORD_);
-
-pub(crate) static WALL_PAPERS: tl::Type = tl::Type::tagged::<enums::account::WallPapers<'static>>("account.WallPapers", 4, &WALL_PAPERS_, { static SLOTS: [u16; 4] = tl::slots(&WALL_PAPERS_); &SLOTS }, tl::ListOps::NONE);
-static WALL_PAPERS_R: [tl::Field; 2] = tl::rows("|l *o", &[&tables::WALL_PAPER]);
-static WALL_PAPERS_: [tl::Constructor; 2] = tl::constructors(0, &WALL_PAPERS_R, [
-    (0x1c19_9183, false, 0, 0, "account.wallPapersNotModified"),
-    (0xcdc3_858c, false, 16, 2, "account.wallPapers hash wallpapers"),
-]);
-tl::family! { enums::account::WallPapers<'_>, enums::account::WallPapers<'a>, &WALL_PAPERS }
-pub(crate) static WALL_PAPERS_T: [tl::Type; 2] = tl::Type::structs(&WALL_PAPERS_);
-
-pub(crate) static WEB_AUTHORIZATIONS: tl::Type = tl::Type::single::<enums::account::WebAuthorizations<'static>>("account.WebAuthorizations", 20, &WEB_AUTHORIZATIONS_[0], tl::ListOps::NONE);
-static WEB_AUTHORIZATIONS_R: [tl::Field; 2] = tl::rows("*o *o", &[&tables::WEB_AUTHORIZATION, &tables::USER]);
-static WEB_AUTHORIZATIONS_: [tl::Constructor; 1] = tl::constructors(0, &WEB_AUTHORIZATIONS_R, [
-    (0xed56_c9fc, false, 16, 2, "account.webAuthorizations authorizations users"),
-]);
-tl::family! { enums::account::WebAuthorizations<'_>, enums::account::WebAuthorizations<'a>, &WEB_AUTHORIZATIONS }
-pub(crate) static WEB_AUTHORIZATIONS_T: [tl::Type; 1] = tl::Type::structs(&WEB_AUTHORIZATIONS_);
-
-pub(crate) static WEB_BROWSER_SETTINGS: tl::Type = tl::Type::tagged::<enums::account::WebBrowserSettings<'static>>("account.WebBrowserSettings", 4, &WEB_BROWSER_SETTINGS_, { static SLOTS: [u16; 4] = tl::slots(&WEB_BROWSER_SETTINGS_); &SLOTS }, tl::ListOps::NONE);
-static WEB_BROWSER_SETTINGS_R: [tl::Field; 6] = tl::rows("|# 0.0! 0.1! *o *o l", &[&tables::WEB_DOMAIN_EXCEPTION, &tables::WEB_DOMAIN_EXCEPTION]);
-static WEB_BROWSER_SETTINGS_: [tl::Constructor; 2] = tl::constructors(0, &WEB_BROWSER_SETTINGS_R, [
-    (0xc31c_8f4e, false, 0, 0, "account.webBrowserSettingsNotModified"),
-    (0x79eb_8cb3, true, 28, 6, "account.webBrowserSettings flags open_external_browser display_close_button external_exceptions inapp_exceptions hash"),
-]);
-tl::family! { enums::account::WebBrowserSettings<'_>, enums::account::WebBrowserSettings<'a>, &WEB_BROWSER_SETTINGS }
-pub(crate) static WEB_BROWSER_SETTINGS_T: [tl::Type; 2] = tl::Type::structs(&WEB_BROWSER_SETTINGS_);
+tl::sole! { &'_ types::account::AuthorizationForm<'_>, &'a types::account::AuthorizationForm<'a>, &tables::TYPES[410] }
+tl::sole! { types::account::Authorizations<'_>, types::account::Authorizations<'a>, &tables::TYPES[411] }
+tl::sole! { types::account::AutoDownloadSettings<'_>, types::account::AutoDownloadSettings<'a>, &tables::TYPES[412] }
+tl::sole! { &'_ types::account::AutoSaveSettings<'_>, &'a types::account::AutoSaveSettings<'a>, &tables::TYPES[413] }
+tl::sole! { &'_ types::account::BusinessChatLinks<'_>, &'a types::account::BusinessChatLinks<'a>, &tables::TYPES[414] }
+tl::family! { enums::account::ChatThemes<'_>, enums::account::ChatThemes<'a>, &tables::TYPES[415] }
+tl::sole! { types::account::ConnectedBots<'_>, types::account::ConnectedBots<'a>, &tables::TYPES[416] }
+tl::sole! { types::account::ContentSettings, types::account::ContentSettings, &tables::TYPES[417] }
+tl::family! { enums::account::EmailVerified<'_>, enums::account::EmailVerified<'a>, &tables::TYPES[418] }
+tl::family! { enums::account::EmojiStatuses<'_>, enums::account::EmojiStatuses<'a>, &tables::TYPES[419] }
+tl::sole! { types::account::PaidMessagesRevenue, types::account::PaidMessagesRevenue, &tables::TYPES[420] }
+tl::sole! { types::account::PasskeyRegistrationOptions<'_>, types::account::PasskeyRegistrationOptions<'a>, &tables::TYPES[421] }
+tl::sole! { types::account::Passkeys<'_>, types::account::Passkeys<'a>, &tables::TYPES[422] }
+tl::sole! { &'_ types::account::Password<'_>, &'a types::account::Password<'a>, &tables::TYPES[423] }
+tl::sole! { &'_ types::account::PasswordInputSettings<'_>, &'a types::account::PasswordInputSettings<'a>, &tables::TYPES[424] }
+tl::sole! { types::account::PasswordSettings<'_>, types::account::PasswordSettings<'a>, &tables::TYPES[425] }
+tl::sole! { &'_ types::account::PrivacyRules<'_>, &'a types::account::PrivacyRules<'a>, &tables::TYPES[426] }
+tl::family! { enums::account::ResetPasswordResult, enums::account::ResetPasswordResult, &tables::TYPES[427] }
+tl::sole! { &'_ types::account::ResolvedBusinessChatLinks<'_>, &'a types::account::ResolvedBusinessChatLinks<'a>, &tables::TYPES[428] }
+tl::family! { enums::account::SavedMusicIds<'_>, enums::account::SavedMusicIds<'a>, &tables::TYPES[429] }
+tl::family! { enums::account::SavedRingtone<'_>, enums::account::SavedRingtone<'a>, &tables::TYPES[430] }
+tl::family! { enums::account::SavedRingtones<'_>, enums::account::SavedRingtones<'a>, &tables::TYPES[431] }
+tl::sole! { types::account::SentEmailCode<'_>, types::account::SentEmailCode<'a>, &tables::TYPES[432] }
+tl::sole! { types::account::Takeout, types::account::Takeout, &tables::TYPES[433] }
+tl::family! { enums::account::Themes<'_>, enums::account::Themes<'a>, &tables::TYPES[434] }
+tl::sole! { types::account::TmpPassword<'_>, types::account::TmpPassword<'a>, &tables::TYPES[435] }
+tl::family! { enums::account::WallPapers<'_>, enums::account::WallPapers<'a>, &tables::TYPES[436] }
+tl::sole! { types::account::WebAuthorizations<'_>, types::account::WebAuthorizations<'a>, &tables::TYPES[437] }
+tl::family! { enums::account::WebBrowserSettings<'_>, enums::account::WebBrowserSettings<'a>, &tables::TYPES[438] }

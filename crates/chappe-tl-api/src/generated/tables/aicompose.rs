@@ -6,12 +6,13 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::aicompose::Tones<'static>>("aicompose.Tones", 4, 2),
+];
 
-pub(crate) static TONES: tl::Type = tl::Type::tagged::<enums::aicompose::Tones<'static>>("aicompose.Tones", 4, &TONES_, { static SLOTS: [u16; 4] = tl::slots(&TONES_); &SLOTS }, tl::ListOps::NONE);
-static TONES_R: [tl::Field; 3] = tl::rows("|l *o *o", &[&tables::AI_COMPOSE_TONE, &tables::USER]);
-static TONES_: [tl::Constructor; 2] = tl::constructors(0, &TONES_R, [
-    (0xc1f4_6103, false, 0, 0, "aicompose.tonesNotModified"),
-    (0x6c9d_0efe, true, 24, 3, "aicompose.tones hash tones users"),
-]);
-tl::family! { enums::aicompose::Tones<'_>, enums::aicompose::Tones<'a>, &TONES }
-pub(crate) static TONES_T: [tl::Type; 2] = tl::Type::structs(&TONES_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0xc1f4_6103, false, 0, 0, "", "aicompose.tonesNotModified"),
+    (0x6c9d_0efe, true, 24, 3, "l *o1 *o390", "aicompose.tones hash tones users"),
+];
+
+tl::family! { enums::aicompose::Tones<'_>, enums::aicompose::Tones<'a>, &tables::TYPES[439] }

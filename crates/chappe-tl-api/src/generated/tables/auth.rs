@@ -4,103 +4,60 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::auth::Authorization<'static>>("auth.Authorization", 8, 2),
+    tl::Form::new::<enums::auth::CodeType>("auth.CodeType", 4, 5),
+    tl::Form::new::<enums::auth::ExportedAuthorization<'static>>("auth.ExportedAuthorization", 16, 1),
+    tl::Form::new::<enums::auth::FirebasePnvIntent<'static>>("auth.FirebasePnvIntent", 12, 1),
+    tl::Form::new::<enums::auth::LoggedOut<'static>>("auth.LoggedOut", 8, 1),
+    tl::Form::new::<enums::auth::LoginToken<'static>>("auth.LoginToken", 12, 3),
+    tl::Form::new::<enums::auth::PasskeyLoginOptions<'static>>("auth.PasskeyLoginOptions", 12, 1),
+    tl::Form::new::<enums::auth::PasswordRecovery<'static>>("auth.PasswordRecovery", 8, 1),
+    tl::Form::new::<enums::auth::SentCode<'static>>("auth.SentCode", 12, 3),
+    tl::Form::new::<enums::auth::SentCodeType<'static>>("auth.SentCodeType", 8, 11),
+];
 
-pub(crate) static AUTHORIZATION: tl::Type = tl::Type::tagged::<enums::auth::Authorization<'static>>("auth.Authorization", 8, &AUTHORIZATION_, { static SLOTS: [u16; 4] = tl::slots(&AUTHORIZATION_); &SLOTS }, tl::ListOps::NONE);
-static AUTHORIZATION_R: [tl::Field; 8] = tl::rows("# 0.1! 0.1i 0.0i 0.2y o|# 0.0o", &[&tables::USER, &tables::help::TERMS_OF_SERVICE]);
-static AUTHORIZATION_: [tl::Constructor; 2] = tl::constructors(0, &AUTHORIZATION_R, [
-    (0x2ea2_c0d4, true, 16, 6, "auth.authorization flags setup_password_required otherwise_relogin_days tmp_sessions future_auth_token user"),
-    (0x4474_7e9a, false, 4, 2, "auth.authorizationSignUpRequired flags terms_of_service"),
-]);
-tl::family! { enums::auth::Authorization<'_>, enums::auth::Authorization<'a>, &AUTHORIZATION }
-pub(crate) static AUTHORIZATION_T: [tl::Type; 2] = tl::Type::structs(&AUTHORIZATION_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x2ea2_c0d4, true, 16, 6, "# 0.1! 0.1i 0.0i 0.2y o390", "auth.authorization flags setup_password_required otherwise_relogin_days tmp_sessions future_auth_token user"),
+    (0x4474_7e9a, false, 4, 2, "# 0.0o493", "auth.authorizationSignUpRequired flags terms_of_service"),
+    (0x72a3_158c, false, 0, 0, "", "auth.codeTypeSms"),
+    (0x741c_d3e3, false, 0, 0, "", "auth.codeTypeCall"),
+    (0x226c_cefb, false, 0, 0, "", "auth.codeTypeFlashCall"),
+    (0xd61a_d6ee, false, 0, 0, "", "auth.codeTypeMissedCall"),
+    (0x06ed_998c, false, 0, 0, "", "auth.codeTypeFragmentSms"),
+    (0xb434_e2b8, false, 12, 2, "l y", "auth.exportedAuthorization id bytes"),
+    (0xdf5a_c00c, false, 8, 2, "s s", "auth.firebasePnvIntent nonce digital_credential_payload"),
+    (0xc3a2_835f, false, 4, 2, "# 0.0y", "auth.loggedOut flags future_auth_token"),
+    (0x629f_1980, false, 8, 2, "i y", "auth.loginToken expires token"),
+    (0x068e_9916, false, 8, 2, "i y", "auth.loginTokenMigrateTo dc_id token"),
+    (0x390d_5c5e, false, 8, 1, "o440", "auth.loginTokenSuccess authorization"),
+    (0xe203_7789, false, 8, 1, "o76", "auth.passkeyLoginOptions options"),
+    (0x1379_48a5, false, 4, 1, "s", "auth.passwordRecovery email_pattern"),
+    (0x5e00_2502, true, 16, 5, "# o449 s 0.1o441 0.2i", "auth.sentCode flags type phone_code_hash next_type timeout"),
+    (0x2390_fe44, false, 8, 1, "o440", "auth.sentCodeSuccess authorization"),
+    (0xf882_7ebf, true, 32, 7, "s s s s i s l", "auth.sentCodePaymentRequired store_product phone_code_hash support_email_address support_email_subject premium_days currency amount"),
+    (0x3dbb_5986, false, 4, 1, "i", "auth.sentCodeTypeApp length"),
+    (0xc000_bba2, false, 4, 1, "i", "auth.sentCodeTypeSms length"),
+    (0x5353_e5a7, false, 4, 1, "i", "auth.sentCodeTypeCall length"),
+    (0xab03_c6d9, false, 4, 1, "s", "auth.sentCodeTypeFlashCall pattern"),
+    (0x8200_6484, false, 8, 2, "s i", "auth.sentCodeTypeMissedCall prefix length"),
+    (0xf450_f59b, true, 12, 7, "# 0.0! 0.1! s i 0.3i 0.4i", "auth.sentCodeTypeEmailCode flags apple_signin_allowed google_signin_allowed email_pattern length reset_available_period reset_pending_date"),
+    (0xa549_1dea, false, 4, 3, "# 0.0! 0.1!", "auth.sentCodeTypeSetUpEmailRequired flags apple_signin_allowed google_signin_allowed"),
+    (0xd956_5c39, false, 8, 2, "s i", "auth.sentCodeTypeFragmentSms url length"),
+    (0x009f_d736, true, 8, 7, "# 0.0y 0.2l 0.2y 0.1s 0.1i i", "auth.sentCodeTypeFirebaseSms flags nonce play_integrity_project_id play_integrity_nonce receipt push_timeout length"),
+    (0xa416_ac81, false, 4, 2, "# 0.0s", "auth.sentCodeTypeSmsWord flags beginning"),
+    (0xb377_94af, false, 4, 2, "# 0.0s", "auth.sentCodeTypeSmsPhrase flags beginning"),
+];
 
-pub(crate) static CODE_TYPE: tl::Type = tl::Type::tagged::<enums::auth::CodeType>("auth.CodeType", 4, &CODE_TYPE_, { static SLOTS: [u16; 16] = tl::slots(&CODE_TYPE_); &SLOTS }, tl::ListOps::NONE);
-static CODE_TYPE_R: [tl::Field; 0] = tl::rows("||||", &[]);
-static CODE_TYPE_: [tl::Constructor; 5] = tl::constructors(0, &CODE_TYPE_R, [
-    (0x72a3_158c, false, 0, 0, "auth.codeTypeSms"),
-    (0x741c_d3e3, false, 0, 0, "auth.codeTypeCall"),
-    (0x226c_cefb, false, 0, 0, "auth.codeTypeFlashCall"),
-    (0xd61a_d6ee, false, 0, 0, "auth.codeTypeMissedCall"),
-    (0x06ed_998c, false, 0, 0, "auth.codeTypeFragmentSms"),
-]);
-tl::family! { enums::auth::CodeType, enums::auth::CodeType, &CODE_TYPE }
-
-pub(crate) static EXPORTED_AUTHORIZATION: tl::Type = tl::Type::single::<enums::auth::ExportedAuthorization<'static>>("auth.ExportedAuthorization", 16, &EXPORTED_AUTHORIZATION_[0], tl::ListOps::NONE);
-static EXPORTED_AUTHORIZATION_R: [tl::Field; 2] = tl::rows("l y", &[]);
-static EXPORTED_AUTHORIZATION_: [tl::Constructor; 1] = tl::constructors(0, &EXPORTED_AUTHORIZATION_R, [
-    (0xb434_e2b8, false, 12, 2, "auth.exportedAuthorization id bytes"),
-]);
-tl::family! { enums::auth::ExportedAuthorization<'_>, enums::auth::ExportedAuthorization<'a>, &EXPORTED_AUTHORIZATION }
-pub(crate) static EXPORTED_AUTHORIZATION_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_AUTHORIZATION_);
-
-pub(crate) static FIREBASE_PNV_INTENT: tl::Type = tl::Type::single::<enums::auth::FirebasePnvIntent<'static>>("auth.FirebasePnvIntent", 12, &FIREBASE_PNV_INTENT_[0], tl::ListOps::NONE);
-static FIREBASE_PNV_INTENT_R: [tl::Field; 2] = tl::rows("s s", &[]);
-static FIREBASE_PNV_INTENT_: [tl::Constructor; 1] = tl::constructors(0, &FIREBASE_PNV_INTENT_R, [
-    (0xdf5a_c00c, false, 8, 2, "auth.firebasePnvIntent nonce digital_credential_payload"),
-]);
-tl::family! { enums::auth::FirebasePnvIntent<'_>, enums::auth::FirebasePnvIntent<'a>, &FIREBASE_PNV_INTENT }
-pub(crate) static FIREBASE_PNV_INTENT_T: [tl::Type; 1] = tl::Type::structs(&FIREBASE_PNV_INTENT_);
-
-pub(crate) static LOGGED_OUT: tl::Type = tl::Type::single::<enums::auth::LoggedOut<'static>>("auth.LoggedOut", 8, &LOGGED_OUT_[0], tl::ListOps::NONE);
-static LOGGED_OUT_R: [tl::Field; 2] = tl::rows("# 0.0y", &[]);
-static LOGGED_OUT_: [tl::Constructor; 1] = tl::constructors(0, &LOGGED_OUT_R, [
-    (0xc3a2_835f, false, 4, 2, "auth.loggedOut flags future_auth_token"),
-]);
-tl::family! { enums::auth::LoggedOut<'_>, enums::auth::LoggedOut<'a>, &LOGGED_OUT }
-pub(crate) static LOGGED_OUT_T: [tl::Type; 1] = tl::Type::structs(&LOGGED_OUT_);
-
-pub(crate) static LOGIN_TOKEN: tl::Type = tl::Type::tagged::<enums::auth::LoginToken<'static>>("auth.LoginToken", 12, &LOGIN_TOKEN_, { static SLOTS: [u16; 8] = tl::slots(&LOGIN_TOKEN_); &SLOTS }, tl::ListOps::NONE);
-static LOGIN_TOKEN_R: [tl::Field; 5] = tl::rows("i y|i y|o", &[&tables::auth::AUTHORIZATION]);
-static LOGIN_TOKEN_: [tl::Constructor; 3] = tl::constructors(0, &LOGIN_TOKEN_R, [
-    (0x629f_1980, false, 8, 2, "auth.loginToken expires token"),
-    (0x068e_9916, false, 8, 2, "auth.loginTokenMigrateTo dc_id token"),
-    (0x390d_5c5e, false, 8, 1, "auth.loginTokenSuccess authorization"),
-]);
-tl::family! { enums::auth::LoginToken<'_>, enums::auth::LoginToken<'a>, &LOGIN_TOKEN }
-pub(crate) static LOGIN_TOKEN_T: [tl::Type; 3] = tl::Type::structs(&LOGIN_TOKEN_);
-
-pub(crate) static PASSKEY_LOGIN_OPTIONS: tl::Type = tl::Type::single::<enums::auth::PasskeyLoginOptions<'static>>("auth.PasskeyLoginOptions", 12, &PASSKEY_LOGIN_OPTIONS_[0], tl::ListOps::NONE);
-static PASSKEY_LOGIN_OPTIONS_R: [tl::Field; 1] = tl::rows("o", &[&tables::DATA_JSON]);
-static PASSKEY_LOGIN_OPTIONS_: [tl::Constructor; 1] = tl::constructors(0, &PASSKEY_LOGIN_OPTIONS_R, [
-    (0xe203_7789, false, 8, 1, "auth.passkeyLoginOptions options"),
-]);
-tl::family! { enums::auth::PasskeyLoginOptions<'_>, enums::auth::PasskeyLoginOptions<'a>, &PASSKEY_LOGIN_OPTIONS }
-pub(crate) static PASSKEY_LOGIN_OPTIONS_T: [tl::Type; 1] = tl::Type::structs(&PASSKEY_LOGIN_OPTIONS_);
-
-pub(crate) static PASSWORD_RECOVERY: tl::Type = tl::Type::single::<enums::auth::PasswordRecovery<'static>>("auth.PasswordRecovery", 8, &PASSWORD_RECOVERY_[0], tl::ListOps::NONE);
-static PASSWORD_RECOVERY_R: [tl::Field; 1] = tl::rows("s", &[]);
-static PASSWORD_RECOVERY_: [tl::Constructor; 1] = tl::constructors(0, &PASSWORD_RECOVERY_R, [
-    (0x1379_48a5, false, 4, 1, "auth.passwordRecovery email_pattern"),
-]);
-tl::family! { enums::auth::PasswordRecovery<'_>, enums::auth::PasswordRecovery<'a>, &PASSWORD_RECOVERY }
-pub(crate) static PASSWORD_RECOVERY_T: [tl::Type; 1] = tl::Type::structs(&PASSWORD_RECOVERY_);
-
-pub(crate) static SENT_CODE: tl::Type = tl::Type::tagged::<enums::auth::SentCode<'static>>("auth.SentCode", 12, &SENT_CODE_, { static SLOTS: [u16; 8] = tl::slots(&SENT_CODE_); &SLOTS }, tl::ListOps::NONE);
-static SENT_CODE_R: [tl::Field; 13] = tl::rows("# o s 0.1o 0.2i|o|s s s s i s l", &[&tables::auth::SENT_CODE_TYPE, &tables::auth::CODE_TYPE, &tables::auth::AUTHORIZATION]);
-static SENT_CODE_: [tl::Constructor; 3] = tl::constructors(0, &SENT_CODE_R, [
-    (0x5e00_2502, true, 16, 5, "auth.sentCode flags type phone_code_hash next_type timeout"),
-    (0x2390_fe44, false, 8, 1, "auth.sentCodeSuccess authorization"),
-    (0xf882_7ebf, true, 32, 7, "auth.sentCodePaymentRequired store_product phone_code_hash support_email_address support_email_subject premium_days currency amount"),
-]);
-tl::family! { enums::auth::SentCode<'_>, enums::auth::SentCode<'a>, &SENT_CODE }
-pub(crate) static SENT_CODE_T: [tl::Type; 3] = tl::Type::structs(&SENT_CODE_);
-
-pub(crate) static SENT_CODE_TYPE: tl::Type = tl::Type::tagged::<enums::auth::SentCodeType<'static>>("auth.SentCodeType", 8, &SENT_CODE_TYPE_, { static SLOTS: [u16; 32] = tl::slots(&SENT_CODE_TYPE_); &SLOTS }, tl::ListOps::NONE);
-static SENT_CODE_TYPE_R: [tl::Field; 29] = tl::rows("i|i|i|s|s i|# 0.0! 0.1! s i 0.3i 0.4i|# 0.0! 0.1!|s i|# 0.0y 0.2l 0.2y 0.1s 0.1i i|# 0.0s|# 0.0s", &[]);
-static SENT_CODE_TYPE_: [tl::Constructor; 11] = tl::constructors(0, &SENT_CODE_TYPE_R, [
-    (0x3dbb_5986, false, 4, 1, "auth.sentCodeTypeApp length"),
-    (0xc000_bba2, false, 4, 1, "auth.sentCodeTypeSms length"),
-    (0x5353_e5a7, false, 4, 1, "auth.sentCodeTypeCall length"),
-    (0xab03_c6d9, false, 4, 1, "auth.sentCodeTypeFlashCall pattern"),
-    (0x8200_6484, false, 8, 2, "auth.sentCodeTypeMissedCall prefix length"),
-    (0xf450_f59b, true, 12, 7, "auth.sentCodeTypeEmailCode flags apple_signin_allowed google_signin_allowed email_pattern length reset_available_period reset_pending_date"),
-    (0xa549_1dea, false, 4, 3, "auth.sentCodeTypeSetUpEmailRequired flags apple_signin_allowed google_signin_allowed"),
-    (0xd956_5c39, false, 8, 2, "auth.sentCodeTypeFragmentSms url length"),
-    (0x009f_d736, true, 8, 7, "auth.sentCodeTypeFirebaseSms flags nonce play_integrity_project_id play_integrity_nonce receipt push_timeout length"),
-    (0xa416_ac81, false, 4, 2, "auth.sentCodeTypeSmsWord flags beginning"),
-    (0xb377_94af, false, 4, 2, "auth.sentCodeTypeSmsPhrase flags beginning"),
-]);
-tl::family! { enums::auth::SentCodeType<'_>, enums::auth::SentCodeType<'a>, &SENT_CODE_TYPE }
-pub(crate) static SENT_CODE_TYPE_T: [tl::Type; 11] = tl::Type::structs(&SENT_CODE_TYPE_);
+tl::family! { enums::auth::Authorization<'_>, enums::auth::Authorization<'a>, &tables::TYPES[440] }
+tl::family! { enums::auth::CodeType, enums::auth::CodeType, &tables::TYPES[441] }
+tl::sole! { types::auth::ExportedAuthorization<'_>, types::auth::ExportedAuthorization<'a>, &tables::TYPES[442] }
+tl::sole! { types::auth::FirebasePnvIntent<'_>, types::auth::FirebasePnvIntent<'a>, &tables::TYPES[443] }
+tl::sole! { types::auth::LoggedOut<'_>, types::auth::LoggedOut<'a>, &tables::TYPES[444] }
+tl::family! { enums::auth::LoginToken<'_>, enums::auth::LoginToken<'a>, &tables::TYPES[445] }
+tl::sole! { types::auth::PasskeyLoginOptions<'_>, types::auth::PasskeyLoginOptions<'a>, &tables::TYPES[446] }
+tl::sole! { types::auth::PasswordRecovery<'_>, types::auth::PasswordRecovery<'a>, &tables::TYPES[447] }
+tl::family! { enums::auth::SentCode<'_>, enums::auth::SentCode<'a>, &tables::TYPES[448] }
+tl::family! { enums::auth::SentCodeType<'_>, enums::auth::SentCodeType<'a>, &tables::TYPES[449] }

@@ -4,53 +4,29 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::bots::AccessSettings<'static>>("bots.AccessSettings", 8, 1),
+    tl::Form::new::<enums::bots::BotInfo<'static>>("bots.BotInfo", 16, 1),
+    tl::Form::new::<enums::bots::ExportedBotToken<'static>>("bots.ExportedBotToken", 8, 1),
+    tl::Form::new::<enums::bots::PopularAppBots<'static>>("bots.PopularAppBots", 16, 1),
+    tl::Form::new::<enums::bots::PreviewInfo<'static>>("bots.PreviewInfo", 20, 1),
+    tl::Form::new::<enums::bots::RequestedButton<'static>>("bots.RequestedButton", 8, 1),
+];
 
-pub(crate) static ACCESS_SETTINGS: tl::Type = tl::Type::single::<enums::bots::AccessSettings<'static>>("bots.AccessSettings", 8, &ACCESS_SETTINGS_[0], tl::ListOps::NONE);
-static ACCESS_SETTINGS_R: [tl::Field; 3] = tl::rows("# 0.0! 0.1*o", &[&tables::USER]);
-static ACCESS_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &ACCESS_SETTINGS_R, [
-    (0xdd1f_bf93, false, 4, 3, "bots.accessSettings flags restricted add_users"),
-]);
-tl::family! { enums::bots::AccessSettings<'_>, enums::bots::AccessSettings<'a>, &ACCESS_SETTINGS }
-pub(crate) static ACCESS_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&ACCESS_SETTINGS_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0xdd1f_bf93, false, 4, 3, "# 0.0! 0.1*o390", "bots.accessSettings flags restricted add_users"),
+    (0xe8a7_75b0, true, 12, 3, "s s s", "bots.botInfo name about description"),
+    (0x3c60_b621, false, 4, 1, "s", "bots.exportedBotToken token"),
+    (0x1991_b13b, false, 12, 3, "# 0.0s *o390", "bots.popularAppBots flags next_offset users"),
+    (0x0ca7_1d64, false, 16, 2, "*o29 *s", "bots.previewInfo media lang_codes"),
+    (0xf13b_bcd7, false, 4, 1, "s", "bots.requestedButton webapp_req_id"),
+];
 
-pub(crate) static BOT_INFO: tl::Type = tl::Type::single::<enums::bots::BotInfo<'static>>("bots.BotInfo", 16, &BOT_INFO_[0], tl::ListOps::NONE);
-static BOT_INFO_R: [tl::Field; 3] = tl::rows("s s s", &[]);
-static BOT_INFO_: [tl::Constructor; 1] = tl::constructors(0, &BOT_INFO_R, [
-    (0xe8a7_75b0, true, 12, 3, "bots.botInfo name about description"),
-]);
-tl::family! { enums::bots::BotInfo<'_>, enums::bots::BotInfo<'a>, &BOT_INFO }
-pub(crate) static BOT_INFO_T: [tl::Type; 1] = tl::Type::structs(&BOT_INFO_);
-
-pub(crate) static EXPORTED_BOT_TOKEN: tl::Type = tl::Type::single::<enums::bots::ExportedBotToken<'static>>("bots.ExportedBotToken", 8, &EXPORTED_BOT_TOKEN_[0], tl::ListOps::NONE);
-static EXPORTED_BOT_TOKEN_R: [tl::Field; 1] = tl::rows("s", &[]);
-static EXPORTED_BOT_TOKEN_: [tl::Constructor; 1] = tl::constructors(0, &EXPORTED_BOT_TOKEN_R, [
-    (0x3c60_b621, false, 4, 1, "bots.exportedBotToken token"),
-]);
-tl::family! { enums::bots::ExportedBotToken<'_>, enums::bots::ExportedBotToken<'a>, &EXPORTED_BOT_TOKEN }
-pub(crate) static EXPORTED_BOT_TOKEN_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_BOT_TOKEN_);
-
-pub(crate) static POPULAR_APP_BOTS: tl::Type = tl::Type::single::<enums::bots::PopularAppBots<'static>>("bots.PopularAppBots", 16, &POPULAR_APP_BOTS_[0], tl::ListOps::NONE);
-static POPULAR_APP_BOTS_R: [tl::Field; 3] = tl::rows("# 0.0s *o", &[&tables::USER]);
-static POPULAR_APP_BOTS_: [tl::Constructor; 1] = tl::constructors(0, &POPULAR_APP_BOTS_R, [
-    (0x1991_b13b, false, 12, 3, "bots.popularAppBots flags next_offset users"),
-]);
-tl::family! { enums::bots::PopularAppBots<'_>, enums::bots::PopularAppBots<'a>, &POPULAR_APP_BOTS }
-pub(crate) static POPULAR_APP_BOTS_T: [tl::Type; 1] = tl::Type::structs(&POPULAR_APP_BOTS_);
-
-pub(crate) static PREVIEW_INFO: tl::Type = tl::Type::single::<enums::bots::PreviewInfo<'static>>("bots.PreviewInfo", 20, &PREVIEW_INFO_[0], tl::ListOps::NONE);
-static PREVIEW_INFO_R: [tl::Field; 2] = tl::rows("*o *s", &[&tables::BOT_PREVIEW_MEDIA]);
-static PREVIEW_INFO_: [tl::Constructor; 1] = tl::constructors(0, &PREVIEW_INFO_R, [
-    (0x0ca7_1d64, false, 16, 2, "bots.previewInfo media lang_codes"),
-]);
-tl::family! { enums::bots::PreviewInfo<'_>, enums::bots::PreviewInfo<'a>, &PREVIEW_INFO }
-pub(crate) static PREVIEW_INFO_T: [tl::Type; 1] = tl::Type::structs(&PREVIEW_INFO_);
-
-pub(crate) static REQUESTED_BUTTON: tl::Type = tl::Type::single::<enums::bots::RequestedButton<'static>>("bots.RequestedButton", 8, &REQUESTED_BUTTON_[0], tl::ListOps::NONE);
-static REQUESTED_BUTTON_R: [tl::Field; 1] = tl::rows("s", &[]);
-static REQUESTED_BUTTON_: [tl::Constructor; 1] = tl::constructors(0, &REQUESTED_BUTTON_R, [
-    (0xf13b_bcd7, false, 4, 1, "bots.requestedButton webapp_req_id"),
-]);
-tl::family! { enums::bots::RequestedButton<'_>, enums::bots::RequestedButton<'a>, &REQUESTED_BUTTON }
-pub(crate) static REQUESTED_BUTTON_T: [tl::Type; 1] = tl::Type::structs(&REQUESTED_BUTTON_);
+tl::sole! { types::bots::AccessSettings<'_>, types::bots::AccessSettings<'a>, &tables::TYPES[450] }
+tl::sole! { &'_ types::bots::BotInfo<'_>, &'a types::bots::BotInfo<'a>, &tables::TYPES[451] }
+tl::sole! { types::bots::ExportedBotToken<'_>, types::bots::ExportedBotToken<'a>, &tables::TYPES[452] }
+tl::sole! { types::bots::PopularAppBots<'_>, types::bots::PopularAppBots<'a>, &tables::TYPES[453] }
+tl::sole! { types::bots::PreviewInfo<'_>, types::bots::PreviewInfo<'a>, &tables::TYPES[454] }
+tl::sole! { types::bots::RequestedButton<'_>, types::bots::RequestedButton<'a>, &tables::TYPES[455] }

@@ -4,48 +4,29 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::channels::AdminLogResults<'static>>("channels.AdminLogResults", 28, 1),
+    tl::Form::new::<enums::channels::ChannelParticipant<'static>>("channels.ChannelParticipant", 36, 1),
+    tl::Form::new::<enums::channels::ChannelParticipants<'static>>("channels.ChannelParticipants", 4, 2),
+    tl::Form::new::<enums::channels::SendAsPeers<'static>>("channels.SendAsPeers", 28, 1),
+    tl::Form::new::<enums::channels::SponsoredMessageReportResult<'static>>("channels.SponsoredMessageReportResult", 4, 3),
+];
 
-pub(crate) static ADMIN_LOG_RESULTS: tl::Type = tl::Type::single::<enums::channels::AdminLogResults<'static>>("channels.AdminLogResults", 28, &ADMIN_LOG_RESULTS_[0], tl::ListOps::NONE);
-static ADMIN_LOG_RESULTS_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::CHANNEL_ADMIN_LOG_EVENT, &tables::CHAT, &tables::USER]);
-static ADMIN_LOG_RESULTS_: [tl::Constructor; 1] = tl::constructors(0, &ADMIN_LOG_RESULTS_R, [
-    (0xed8a_f74d, true, 24, 3, "channels.adminLogResults events chats users"),
-]);
-tl::family! { enums::channels::AdminLogResults<'_>, enums::channels::AdminLogResults<'a>, &ADMIN_LOG_RESULTS }
-pub(crate) static ADMIN_LOG_RESULTS_T: [tl::Type; 1] = tl::Type::structs(&ADMIN_LOG_RESULTS_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0xed8a_f74d, true, 24, 3, "*o46 *o53 *o390", "channels.adminLogResults events chats users"),
+    (0xdfb8_0317, true, 32, 3, "o51 *o53 *o390", "channels.channelParticipant participant chats users"),
+    (0x9ab0_feaf, true, 28, 4, "i *o51 *o53 *o390", "channels.channelParticipants count participants chats users"),
+    (0xf017_3fe9, false, 0, 0, "", "channels.channelParticipantsNotModified"),
+    (0xf496_b0c6, true, 24, 3, "*o320 *o53 *o390", "channels.sendAsPeers peers chats users"),
+    (0x846f_9e42, false, 12, 2, "s *o325", "channels.sponsoredMessageReportResultChooseOption title options"),
+    (0x3e3b_cf2f, false, 0, 0, "", "channels.sponsoredMessageReportResultAdsHidden"),
+    (0xad79_8849, false, 0, 0, "", "channels.sponsoredMessageReportResultReported"),
+];
 
-pub(crate) static CHANNEL_PARTICIPANT: tl::Type = tl::Type::single::<enums::channels::ChannelParticipant<'static>>("channels.ChannelParticipant", 36, &CHANNEL_PARTICIPANT_[0], tl::ListOps::NONE);
-static CHANNEL_PARTICIPANT_R: [tl::Field; 3] = tl::rows("o *o *o", &[&tables::CHANNEL_PARTICIPANT, &tables::CHAT, &tables::USER]);
-static CHANNEL_PARTICIPANT_: [tl::Constructor; 1] = tl::constructors(0, &CHANNEL_PARTICIPANT_R, [
-    (0xdfb8_0317, true, 32, 3, "channels.channelParticipant participant chats users"),
-]);
-tl::family! { enums::channels::ChannelParticipant<'_>, enums::channels::ChannelParticipant<'a>, &CHANNEL_PARTICIPANT }
-pub(crate) static CHANNEL_PARTICIPANT_T: [tl::Type; 1] = tl::Type::structs(&CHANNEL_PARTICIPANT_);
-
-pub(crate) static CHANNEL_PARTICIPANTS: tl::Type = tl::Type::tagged::<enums::channels::ChannelParticipants<'static>>("channels.ChannelParticipants", 4, &CHANNEL_PARTICIPANTS_, { static SLOTS: [u16; 4] = tl::slots(&CHANNEL_PARTICIPANTS_); &SLOTS }, tl::ListOps::NONE);
-static CHANNEL_PARTICIPANTS_R: [tl::Field; 4] = tl::rows("i *o *o *o|", &[&tables::CHANNEL_PARTICIPANT, &tables::CHAT, &tables::USER]);
-static CHANNEL_PARTICIPANTS_: [tl::Constructor; 2] = tl::constructors(0, &CHANNEL_PARTICIPANTS_R, [
-    (0x9ab0_feaf, true, 28, 4, "channels.channelParticipants count participants chats users"),
-    (0xf017_3fe9, false, 0, 0, "channels.channelParticipantsNotModified"),
-]);
-tl::family! { enums::channels::ChannelParticipants<'_>, enums::channels::ChannelParticipants<'a>, &CHANNEL_PARTICIPANTS }
-pub(crate) static CHANNEL_PARTICIPANTS_T: [tl::Type; 2] = tl::Type::structs(&CHANNEL_PARTICIPANTS_);
-
-pub(crate) static SEND_AS_PEERS: tl::Type = tl::Type::single::<enums::channels::SendAsPeers<'static>>("channels.SendAsPeers", 28, &SEND_AS_PEERS_[0], tl::ListOps::NONE);
-static SEND_AS_PEERS_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::SEND_AS_PEER, &tables::CHAT, &tables::USER]);
-static SEND_AS_PEERS_: [tl::Constructor; 1] = tl::constructors(0, &SEND_AS_PEERS_R, [
-    (0xf496_b0c6, true, 24, 3, "channels.sendAsPeers peers chats users"),
-]);
-tl::family! { enums::channels::SendAsPeers<'_>, enums::channels::SendAsPeers<'a>, &SEND_AS_PEERS }
-pub(crate) static SEND_AS_PEERS_T: [tl::Type; 1] = tl::Type::structs(&SEND_AS_PEERS_);
-
-pub(crate) static SPONSORED_MESSAGE_REPORT_RESULT: tl::Type = tl::Type::tagged::<enums::channels::SponsoredMessageReportResult<'static>>("channels.SponsoredMessageReportResult", 4, &SPONSORED_MESSAGE_REPORT_RESULT_, { static SLOTS: [u16; 8] = tl::slots(&SPONSORED_MESSAGE_REPORT_RESULT_); &SLOTS }, tl::ListOps::NONE);
-static SPONSORED_MESSAGE_REPORT_RESULT_R: [tl::Field; 2] = tl::rows("s *o||", &[&tables::SPONSORED_MESSAGE_REPORT_OPTION]);
-static SPONSORED_MESSAGE_REPORT_RESULT_: [tl::Constructor; 3] = tl::constructors(0, &SPONSORED_MESSAGE_REPORT_RESULT_R, [
-    (0x846f_9e42, false, 12, 2, "channels.sponsoredMessageReportResultChooseOption title options"),
-    (0x3e3b_cf2f, false, 0, 0, "channels.sponsoredMessageReportResultAdsHidden"),
-    (0xad79_8849, false, 0, 0, "channels.sponsoredMessageReportResultReported"),
-]);
-tl::family! { enums::channels::SponsoredMessageReportResult<'_>, enums::channels::SponsoredMessageReportResult<'a>, &SPONSORED_MESSAGE_REPORT_RESULT }
-pub(crate) static SPONSORED_MESSAGE_REPORT_RESULT_T: [tl::Type; 3] = tl::Type::structs(&SPONSORED_MESSAGE_REPORT_RESULT_);
+tl::sole! { &'_ types::channels::AdminLogResults<'_>, &'a types::channels::AdminLogResults<'a>, &tables::TYPES[456] }
+tl::sole! { &'_ types::channels::ChannelParticipant<'_>, &'a types::channels::ChannelParticipant<'a>, &tables::TYPES[457] }
+tl::family! { enums::channels::ChannelParticipants<'_>, enums::channels::ChannelParticipants<'a>, &tables::TYPES[458] }
+tl::sole! { &'_ types::channels::SendAsPeers<'_>, &'a types::channels::SendAsPeers<'a>, &tables::TYPES[459] }
+tl::family! { enums::channels::SponsoredMessageReportResult<'_>, enums::channels::SponsoredMessageReportResult<'a>, &tables::TYPES[460] }

@@ -4,38 +4,24 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::chatlists::ChatlistInvite<'static>>("chatlists.ChatlistInvite", 40, 2),
+    tl::Form::new::<enums::chatlists::ChatlistUpdates<'static>>("chatlists.ChatlistUpdates", 28, 1),
+    tl::Form::new::<enums::chatlists::ExportedChatlistInvite<'static>>("chatlists.ExportedChatlistInvite", 32, 1),
+    tl::Form::new::<enums::chatlists::ExportedInvites<'static>>("chatlists.ExportedInvites", 28, 1),
+];
 
-pub(crate) static CHATLIST_INVITE: tl::Type = tl::Type::tagged::<enums::chatlists::ChatlistInvite<'static>>("chatlists.ChatlistInvite", 40, &CHATLIST_INVITE_, { static SLOTS: [u16; 4] = tl::slots(&CHATLIST_INVITE_); &SLOTS }, tl::ListOps::NONE);
-static CHATLIST_INVITE_R: [tl::Field; 12] = tl::rows("i *o *o *o *o|# 0.1! o 0.0s *o *o *o", &[&tables::PEER, &tables::PEER, &tables::CHAT, &tables::USER, &tables::TEXT_WITH_ENTITIES, &tables::PEER, &tables::CHAT, &tables::USER]);
-static CHATLIST_INVITE_: [tl::Constructor; 2] = tl::constructors(0, &CHATLIST_INVITE_R, [
-    (0xfa87_f659, true, 36, 5, "chatlists.chatlistInviteAlready filter_id missing_peers already_peers chats users"),
-    (0xf10e_ce2f, true, 44, 7, "chatlists.chatlistInvite flags title_noanimate title emoticon peers chats users"),
-]);
-tl::family! { enums::chatlists::ChatlistInvite<'_>, enums::chatlists::ChatlistInvite<'a>, &CHATLIST_INVITE }
-pub(crate) static CHATLIST_INVITE_T: [tl::Type; 2] = tl::Type::structs(&CHATLIST_INVITE_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0xfa87_f659, true, 36, 5, "i *o255 *o255 *o53 *o390", "chatlists.chatlistInviteAlready filter_id missing_peers already_peers chats users"),
+    (0xf10e_ce2f, true, 44, 7, "# 0.1! o372 0.0s *o255 *o53 *o390", "chatlists.chatlistInvite flags title_noanimate title emoticon peers chats users"),
+    (0x93bd_878d, true, 24, 3, "*o255 *o53 *o390", "chatlists.chatlistUpdates missing_peers chats users"),
+    (0x10e6_e3a6, false, 28, 2, "o80 o102", "chatlists.exportedChatlistInvite filter invite"),
+    (0x10ab_6dc7, true, 24, 3, "*o102 *o53 *o390", "chatlists.exportedInvites invites chats users"),
+];
 
-pub(crate) static CHATLIST_UPDATES: tl::Type = tl::Type::single::<enums::chatlists::ChatlistUpdates<'static>>("chatlists.ChatlistUpdates", 28, &CHATLIST_UPDATES_[0], tl::ListOps::NONE);
-static CHATLIST_UPDATES_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::PEER, &tables::CHAT, &tables::USER]);
-static CHATLIST_UPDATES_: [tl::Constructor; 1] = tl::constructors(0, &CHATLIST_UPDATES_R, [
-    (0x93bd_878d, true, 24, 3, "chatlists.chatlistUpdates missing_peers chats users"),
-]);
-tl::family! { enums::chatlists::ChatlistUpdates<'_>, enums::chatlists::ChatlistUpdates<'a>, &CHATLIST_UPDATES }
-pub(crate) static CHATLIST_UPDATES_T: [tl::Type; 1] = tl::Type::structs(&CHATLIST_UPDATES_);
-
-pub(crate) static EXPORTED_CHATLIST_INVITE: tl::Type = tl::Type::single::<enums::chatlists::ExportedChatlistInvite<'static>>("chatlists.ExportedChatlistInvite", 32, &EXPORTED_CHATLIST_INVITE_[0], tl::ListOps::NONE);
-static EXPORTED_CHATLIST_INVITE_R: [tl::Field; 2] = tl::rows("o o", &[&tables::DIALOG_FILTER, &tables::EXPORTED_CHATLIST_INVITE]);
-static EXPORTED_CHATLIST_INVITE_: [tl::Constructor; 1] = tl::constructors(0, &EXPORTED_CHATLIST_INVITE_R, [
-    (0x10e6_e3a6, false, 28, 2, "chatlists.exportedChatlistInvite filter invite"),
-]);
-tl::family! { enums::chatlists::ExportedChatlistInvite<'_>, enums::chatlists::ExportedChatlistInvite<'a>, &EXPORTED_CHATLIST_INVITE }
-pub(crate) static EXPORTED_CHATLIST_INVITE_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_CHATLIST_INVITE_);
-
-pub(crate) static EXPORTED_INVITES: tl::Type = tl::Type::single::<enums::chatlists::ExportedInvites<'static>>("chatlists.ExportedInvites", 28, &EXPORTED_INVITES_[0], tl::ListOps::NONE);
-static EXPORTED_INVITES_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::EXPORTED_CHATLIST_INVITE, &tables::CHAT, &tables::USER]);
-static EXPORTED_INVITES_: [tl::Constructor; 1] = tl::constructors(0, &EXPORTED_INVITES_R, [
-    (0x10ab_6dc7, true, 24, 3, "chatlists.exportedInvites invites chats users"),
-]);
-tl::family! { enums::chatlists::ExportedInvites<'_>, enums::chatlists::ExportedInvites<'a>, &EXPORTED_INVITES }
-pub(crate) static EXPORTED_INVITES_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_INVITES_);
+tl::family! { enums::chatlists::ChatlistInvite<'_>, enums::chatlists::ChatlistInvite<'a>, &tables::TYPES[461] }
+tl::sole! { &'_ types::chatlists::ChatlistUpdates<'_>, &'a types::chatlists::ChatlistUpdates<'a>, &tables::TYPES[462] }
+tl::sole! { types::chatlists::ExportedChatlistInvite<'_>, types::chatlists::ExportedChatlistInvite<'a>, &tables::TYPES[463] }
+tl::sole! { &'_ types::chatlists::ExportedInvites<'_>, &'a types::chatlists::ExportedInvites<'a>, &tables::TYPES[464] }

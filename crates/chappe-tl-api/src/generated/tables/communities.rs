@@ -4,21 +4,17 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::communities::ParticipantJoinedChats<'static>>("communities.ParticipantJoinedChats", 36, 1),
+    tl::Form::new::<enums::communities::PeerLinkRequests<'static>>("communities.PeerLinkRequests", 36, 1),
+];
 
-pub(crate) static PARTICIPANT_JOINED_CHATS: tl::Type = tl::Type::single::<enums::communities::ParticipantJoinedChats<'static>>("communities.ParticipantJoinedChats", 36, &PARTICIPANT_JOINED_CHATS_[0], tl::ListOps::NONE);
-static PARTICIPANT_JOINED_CHATS_R: [tl::Field; 4] = tl::rows("*l *l *o *o", &[&tables::CHAT, &tables::USER]);
-static PARTICIPANT_JOINED_CHATS_: [tl::Constructor; 1] = tl::constructors(0, &PARTICIPANT_JOINED_CHATS_R, [
-    (0x8d78_512a, true, 32, 4, "communities.participantJoinedChats creator_chat_ids joined_chat_ids chats users"),
-]);
-tl::family! { enums::communities::ParticipantJoinedChats<'_>, enums::communities::ParticipantJoinedChats<'a>, &PARTICIPANT_JOINED_CHATS }
-pub(crate) static PARTICIPANT_JOINED_CHATS_T: [tl::Type; 1] = tl::Type::structs(&PARTICIPANT_JOINED_CHATS_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x8d78_512a, true, 32, 4, "*l *l *o53 *o390", "communities.participantJoinedChats creator_chat_ids joined_chat_ids chats users"),
+    (0x2244_afad, true, 32, 6, "# i *o68 0.0s *o53 *o390", "communities.peerLinkRequests flags total_count requests next_offset chats users"),
+];
 
-pub(crate) static PEER_LINK_REQUESTS: tl::Type = tl::Type::single::<enums::communities::PeerLinkRequests<'static>>("communities.PeerLinkRequests", 36, &PEER_LINK_REQUESTS_[0], tl::ListOps::NONE);
-static PEER_LINK_REQUESTS_R: [tl::Field; 6] = tl::rows("# i *o 0.0s *o *o", &[&tables::COMMUNITY_PEER_REQUEST, &tables::CHAT, &tables::USER]);
-static PEER_LINK_REQUESTS_: [tl::Constructor; 1] = tl::constructors(0, &PEER_LINK_REQUESTS_R, [
-    (0x2244_afad, true, 32, 6, "communities.peerLinkRequests flags total_count requests next_offset chats users"),
-]);
-tl::family! { enums::communities::PeerLinkRequests<'_>, enums::communities::PeerLinkRequests<'a>, &PEER_LINK_REQUESTS }
-pub(crate) static PEER_LINK_REQUESTS_T: [tl::Type; 1] = tl::Type::structs(&PEER_LINK_REQUESTS_);
+tl::sole! { &'_ types::communities::ParticipantJoinedChats<'_>, &'a types::communities::ParticipantJoinedChats<'a>, &tables::TYPES[465] }
+tl::sole! { &'_ types::communities::PeerLinkRequests<'_>, &'a types::communities::PeerLinkRequests<'a>, &tables::TYPES[466] }

@@ -4,74 +4,40 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::contacts::Blocked<'static>>("contacts.Blocked", 28, 2),
+    tl::Form::new::<enums::contacts::ContactBirthdays<'static>>("contacts.ContactBirthdays", 20, 1),
+    tl::Form::new::<enums::contacts::Contacts<'static>>("contacts.Contacts", 4, 2),
+    tl::Form::new::<enums::contacts::Found<'static>>("contacts.Found", 36, 1),
+    tl::Form::new::<enums::contacts::ImportedContacts<'static>>("contacts.ImportedContacts", 36, 1),
+    tl::Form::new::<enums::contacts::ResolvedPeer<'static>>("contacts.ResolvedPeer", 32, 1),
+    tl::Form::new::<enums::contacts::SponsoredPeers<'static>>("contacts.SponsoredPeers", 4, 2),
+    tl::Form::new::<enums::contacts::TopPeers<'static>>("contacts.TopPeers", 4, 3),
+];
 
-pub(crate) static BLOCKED: tl::Type = tl::Type::tagged::<enums::contacts::Blocked<'static>>("contacts.Blocked", 28, &BLOCKED_, { static SLOTS: [u16; 4] = tl::slots(&BLOCKED_); &SLOTS }, tl::ListOps::NONE);
-static BLOCKED_R: [tl::Field; 7] = tl::rows("*o *o *o|i *o *o *o", &[&tables::PEER_BLOCKED, &tables::CHAT, &tables::USER, &tables::PEER_BLOCKED, &tables::CHAT, &tables::USER]);
-static BLOCKED_: [tl::Constructor; 2] = tl::constructors(0, &BLOCKED_R, [
-    (0x0ade_1591, true, 24, 3, "contacts.blocked blocked chats users"),
-    (0xe166_4194, true, 28, 4, "contacts.blockedSlice count blocked chats users"),
-]);
-tl::family! { enums::contacts::Blocked<'_>, enums::contacts::Blocked<'a>, &BLOCKED }
-pub(crate) static BLOCKED_T: [tl::Type; 2] = tl::Type::structs(&BLOCKED_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x0ade_1591, true, 24, 3, "*o256 *o53 *o390", "contacts.blocked blocked chats users"),
+    (0xe166_4194, true, 28, 4, "i *o256 *o53 *o390", "contacts.blockedSlice count blocked chats users"),
+    (0x114f_f30d, false, 16, 2, "*o73 *o390", "contacts.contactBirthdays contacts users"),
+    (0xb74b_a9d2, false, 0, 0, "", "contacts.contactsNotModified"),
+    (0xeae8_7e42, true, 20, 3, "*o72 i *o390", "contacts.contacts contacts saved_count users"),
+    (0xb313_4d9d, true, 32, 4, "*o255 *o255 *o53 *o390", "contacts.found my_results results chats users"),
+    (0x77d0_1c3b, true, 32, 4, "*o124 *o273 *l *o390", "contacts.importedContacts imported popular_invites retry_contacts users"),
+    (0x7f07_7ad9, true, 28, 3, "o255 *o53 *o390", "contacts.resolvedPeer peer chats users"),
+    (0xea32_b4b1, false, 0, 0, "", "contacts.sponsoredPeersEmpty"),
+    (0xeb03_2884, true, 24, 3, "*o326 *o53 *o390", "contacts.sponsoredPeers peers chats users"),
+    (0xde26_6ef5, false, 0, 0, "", "contacts.topPeersNotModified"),
+    (0x70b7_72a8, true, 24, 3, "*o385 *o53 *o390", "contacts.topPeers categories chats users"),
+    (0xb52c_939d, false, 0, 0, "", "contacts.topPeersDisabled"),
+];
 
-pub(crate) static CONTACT_BIRTHDAYS: tl::Type = tl::Type::single::<enums::contacts::ContactBirthdays<'static>>("contacts.ContactBirthdays", 20, &CONTACT_BIRTHDAYS_[0], tl::ListOps::NONE);
-static CONTACT_BIRTHDAYS_R: [tl::Field; 2] = tl::rows("*o *o", &[&tables::CONTACT_BIRTHDAY, &tables::USER]);
-static CONTACT_BIRTHDAYS_: [tl::Constructor; 1] = tl::constructors(0, &CONTACT_BIRTHDAYS_R, [
-    (0x114f_f30d, false, 16, 2, "contacts.contactBirthdays contacts users"),
-]);
-tl::family! { enums::contacts::ContactBirthdays<'_>, enums::contacts::ContactBirthdays<'a>, &CONTACT_BIRTHDAYS }
-pub(crate) static CONTACT_BIRTHDAYS_T: [tl::Type; 1] = tl::Type::structs(&CONTACT_BIRTHDAYS_);
-
-pub(crate) static CONTACTS: tl::Type = tl::Type::tagged::<enums::contacts::Contacts<'static>>("contacts.Contacts", 4, &CONTACTS_, { static SLOTS: [u16; 4] = tl::slots(&CONTACTS_); &SLOTS }, tl::ListOps::NONE);
-static CONTACTS_R: [tl::Field; 3] = tl::rows("|*o i *o", &[&tables::CONTACT, &tables::USER]);
-static CONTACTS_: [tl::Constructor; 2] = tl::constructors(0, &CONTACTS_R, [
-    (0xb74b_a9d2, false, 0, 0, "contacts.contactsNotModified"),
-    (0xeae8_7e42, true, 20, 3, "contacts.contacts contacts saved_count users"),
-]);
-tl::family! { enums::contacts::Contacts<'_>, enums::contacts::Contacts<'a>, &CONTACTS }
-pub(crate) static CONTACTS_T: [tl::Type; 2] = tl::Type::structs(&CONTACTS_);
-
-pub(crate) static FOUND: tl::Type = tl::Type::single::<enums::contacts::Found<'static>>("contacts.Found", 36, &FOUND_[0], tl::ListOps::NONE);
-static FOUND_R: [tl::Field; 4] = tl::rows("*o *o *o *o", &[&tables::PEER, &tables::PEER, &tables::CHAT, &tables::USER]);
-static FOUND_: [tl::Constructor; 1] = tl::constructors(0, &FOUND_R, [
-    (0xb313_4d9d, true, 32, 4, "contacts.found my_results results chats users"),
-]);
-tl::family! { enums::contacts::Found<'_>, enums::contacts::Found<'a>, &FOUND }
-pub(crate) static FOUND_T: [tl::Type; 1] = tl::Type::structs(&FOUND_);
-
-pub(crate) static IMPORTED_CONTACTS: tl::Type = tl::Type::single::<enums::contacts::ImportedContacts<'static>>("contacts.ImportedContacts", 36, &IMPORTED_CONTACTS_[0], tl::ListOps::NONE);
-static IMPORTED_CONTACTS_R: [tl::Field; 4] = tl::rows("*o *o *l *o", &[&tables::IMPORTED_CONTACT, &tables::POPULAR_CONTACT, &tables::USER]);
-static IMPORTED_CONTACTS_: [tl::Constructor; 1] = tl::constructors(0, &IMPORTED_CONTACTS_R, [
-    (0x77d0_1c3b, true, 32, 4, "contacts.importedContacts imported popular_invites retry_contacts users"),
-]);
-tl::family! { enums::contacts::ImportedContacts<'_>, enums::contacts::ImportedContacts<'a>, &IMPORTED_CONTACTS }
-pub(crate) static IMPORTED_CONTACTS_T: [tl::Type; 1] = tl::Type::structs(&IMPORTED_CONTACTS_);
-
-pub(crate) static RESOLVED_PEER: tl::Type = tl::Type::single::<enums::contacts::ResolvedPeer<'static>>("contacts.ResolvedPeer", 32, &RESOLVED_PEER_[0], tl::ListOps::NONE);
-static RESOLVED_PEER_R: [tl::Field; 3] = tl::rows("o *o *o", &[&tables::PEER, &tables::CHAT, &tables::USER]);
-static RESOLVED_PEER_: [tl::Constructor; 1] = tl::constructors(0, &RESOLVED_PEER_R, [
-    (0x7f07_7ad9, true, 28, 3, "contacts.resolvedPeer peer chats users"),
-]);
-tl::family! { enums::contacts::ResolvedPeer<'_>, enums::contacts::ResolvedPeer<'a>, &RESOLVED_PEER }
-pub(crate) static RESOLVED_PEER_T: [tl::Type; 1] = tl::Type::structs(&RESOLVED_PEER_);
-
-pub(crate) static SPONSORED_PEERS: tl::Type = tl::Type::tagged::<enums::contacts::SponsoredPeers<'static>>("contacts.SponsoredPeers", 4, &SPONSORED_PEERS_, { static SLOTS: [u16; 4] = tl::slots(&SPONSORED_PEERS_); &SLOTS }, tl::ListOps::NONE);
-static SPONSORED_PEERS_R: [tl::Field; 3] = tl::rows("|*o *o *o", &[&tables::SPONSORED_PEER, &tables::CHAT, &tables::USER]);
-static SPONSORED_PEERS_: [tl::Constructor; 2] = tl::constructors(0, &SPONSORED_PEERS_R, [
-    (0xea32_b4b1, false, 0, 0, "contacts.sponsoredPeersEmpty"),
-    (0xeb03_2884, true, 24, 3, "contacts.sponsoredPeers peers chats users"),
-]);
-tl::family! { enums::contacts::SponsoredPeers<'_>, enums::contacts::SponsoredPeers<'a>, &SPONSORED_PEERS }
-pub(crate) static SPONSORED_PEERS_T: [tl::Type; 2] = tl::Type::structs(&SPONSORED_PEERS_);
-
-pub(crate) static TOP_PEERS: tl::Type = tl::Type::tagged::<enums::contacts::TopPeers<'static>>("contacts.TopPeers", 4, &TOP_PEERS_, { static SLOTS: [u16; 8] = tl::slots(&TOP_PEERS_); &SLOTS }, tl::ListOps::NONE);
-static TOP_PEERS_R: [tl::Field; 3] = tl::rows("|*o *o *o|", &[&tables::TOP_PEER_CATEGORY_PEERS, &tables::CHAT, &tables::USER]);
-static TOP_PEERS_: [tl::Constructor; 3] = tl::constructors(0, &TOP_PEERS_R, [
-    (0xde26_6ef5, false, 0, 0, "contacts.topPeersNotModified"),
-    (0x70b7_72a8, true, 24, 3, "contacts.topPeers categories chats users"),
-    (0xb52c_939d, false, 0, 0, "contacts.topPeersDisabled"),
-]);
-tl::family! { enums::contacts::TopPeers<'_>, enums::contacts::TopPeers<'a>, &TOP_PEERS }
-pub(crate) static TOP_PEERS_T: [tl::Type; 3] = tl::Type::structs(&TOP_PEERS_);
+tl::family! { enums::contacts::Blocked<'_>, enums::contacts::Blocked<'a>, &tables::TYPES[467] }
+tl::sole! { types::contacts::ContactBirthdays<'_>, types::contacts::ContactBirthdays<'a>, &tables::TYPES[468] }
+tl::family! { enums::contacts::Contacts<'_>, enums::contacts::Contacts<'a>, &tables::TYPES[469] }
+tl::sole! { &'_ types::contacts::Found<'_>, &'a types::contacts::Found<'a>, &tables::TYPES[470] }
+tl::sole! { &'_ types::contacts::ImportedContacts<'_>, &'a types::contacts::ImportedContacts<'a>, &tables::TYPES[471] }
+tl::sole! { &'_ types::contacts::ResolvedPeer<'_>, &'a types::contacts::ResolvedPeer<'a>, &tables::TYPES[472] }
+tl::family! { enums::contacts::SponsoredPeers<'_>, enums::contacts::SponsoredPeers<'a>, &tables::TYPES[473] }
+tl::family! { enums::contacts::TopPeers<'_>, enums::contacts::TopPeers<'a>, &tables::TYPES[474] }

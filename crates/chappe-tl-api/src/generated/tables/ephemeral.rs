@@ -6,12 +6,13 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::ephemeral::WelcomeMessages<'static>>("ephemeral.WelcomeMessages", 4, 2),
+];
 
-pub(crate) static WELCOME_MESSAGES: tl::Type = tl::Type::tagged::<enums::ephemeral::WelcomeMessages<'static>>("ephemeral.WelcomeMessages", 4, &WELCOME_MESSAGES_, { static SLOTS: [u16; 4] = tl::slots(&WELCOME_MESSAGES_); &SLOTS }, tl::ListOps::NONE);
-static WELCOME_MESSAGES_R: [tl::Field; 2] = tl::rows("|l *o", &[&tables::EPHEMERAL_MESSAGE]);
-static WELCOME_MESSAGES_: [tl::Constructor; 2] = tl::constructors(0, &WELCOME_MESSAGES_R, [
-    (0x59ff_db31, false, 0, 0, "ephemeral.welcomeMessagesNotModified"),
-    (0x104f_c872, false, 16, 2, "ephemeral.welcomeMessages hash messages"),
-]);
-tl::family! { enums::ephemeral::WelcomeMessages<'_>, enums::ephemeral::WelcomeMessages<'a>, &WELCOME_MESSAGES }
-pub(crate) static WELCOME_MESSAGES_T: [tl::Type; 2] = tl::Type::structs(&WELCOME_MESSAGES_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x59ff_db31, false, 0, 0, "", "ephemeral.welcomeMessagesNotModified"),
+    (0x104f_c872, false, 16, 2, "l *o99", "ephemeral.welcomeMessages hash messages"),
+];
+
+tl::family! { enums::ephemeral::WelcomeMessages<'_>, enums::ephemeral::WelcomeMessages<'a>, &tables::TYPES[475] }

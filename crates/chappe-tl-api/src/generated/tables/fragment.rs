@@ -4,13 +4,14 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::fragment::CollectibleInfo<'static>>("fragment.CollectibleInfo", 36, 1),
+];
 
-pub(crate) static COLLECTIBLE_INFO: tl::Type = tl::Type::single::<enums::fragment::CollectibleInfo<'static>>("fragment.CollectibleInfo", 36, &COLLECTIBLE_INFO_[0], tl::ListOps::NONE);
-static COLLECTIBLE_INFO_R: [tl::Field; 6] = tl::rows("i s l s l s", &[]);
-static COLLECTIBLE_INFO_: [tl::Constructor; 1] = tl::constructors(0, &COLLECTIBLE_INFO_R, [
-    (0x6ebd_ff91, true, 32, 6, "fragment.collectibleInfo purchase_date currency amount crypto_currency crypto_amount url"),
-]);
-tl::family! { enums::fragment::CollectibleInfo<'_>, enums::fragment::CollectibleInfo<'a>, &COLLECTIBLE_INFO }
-pub(crate) static COLLECTIBLE_INFO_T: [tl::Type; 1] = tl::Type::structs(&COLLECTIBLE_INFO_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x6ebd_ff91, true, 32, 6, "i s l s l s", "fragment.collectibleInfo purchase_date currency amount crypto_currency crypto_amount url"),
+];
+
+tl::sole! { &'_ types::fragment::CollectibleInfo<'_>, &'a types::fragment::CollectibleInfo<'a>, &tables::TYPES[476] }

@@ -4,176 +4,82 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::help::AppConfig<'static>>("help.AppConfig", 4, 2),
+    tl::Form::new::<enums::help::AppUpdate<'static>>("help.AppUpdate", 4, 2),
+    tl::Form::new::<enums::help::CountriesList<'static>>("help.CountriesList", 4, 2),
+    tl::Form::element::<enums::help::Country<'static>>("help.Country", 24, 1),
+    tl::Form::element::<enums::help::CountryCode<'static>>("help.CountryCode", 12, 1),
+    tl::Form::new::<enums::help::DeepLinkInfo<'static>>("help.DeepLinkInfo", 4, 2),
+    tl::Form::new::<enums::help::InviteText<'static>>("help.InviteText", 8, 1),
+    tl::Form::new::<enums::help::PassportConfig<'static>>("help.PassportConfig", 4, 2),
+    tl::Form::element::<enums::help::PeerColorOption<'static>>("help.PeerColorOption", 12, 1),
+    tl::Form::new::<enums::help::PeerColorSet<'static>>("help.PeerColorSet", 12, 2),
+    tl::Form::new::<enums::help::PeerColors<'static>>("help.PeerColors", 4, 2),
+    tl::Form::new::<enums::help::PremiumPromo<'static>>("help.PremiumPromo", 48, 1),
+    tl::Form::new::<enums::help::PromoData<'static>>("help.PromoData", 8, 2),
+    tl::Form::new::<enums::help::RecentMeUrls<'static>>("help.RecentMeUrls", 28, 1),
+    tl::Form::new::<enums::help::Support<'static>>("help.Support", 20, 1),
+    tl::Form::new::<enums::help::SupportName<'static>>("help.SupportName", 8, 1),
+    tl::Form::new::<enums::help::TermsOfService<'static>>("help.TermsOfService", 28, 1),
+    tl::Form::new::<enums::help::TermsOfServiceUpdate<'static>>("help.TermsOfServiceUpdate", 8, 2),
+    tl::Form::new::<enums::help::TimezonesList<'static>>("help.TimezonesList", 4, 2),
+    tl::Form::new::<enums::help::UserInfo<'static>>("help.UserInfo", 4, 2),
+];
 
-pub(crate) static APP_CONFIG: tl::Type = tl::Type::tagged::<enums::help::AppConfig<'static>>("help.AppConfig", 4, &APP_CONFIG_, { static SLOTS: [u16; 4] = tl::slots(&APP_CONFIG_); &SLOTS }, tl::ListOps::NONE);
-static APP_CONFIG_R: [tl::Field; 2] = tl::rows("|i o", &[&tables::JSONVALUE]);
-static APP_CONFIG_: [tl::Constructor; 2] = tl::constructors(0, &APP_CONFIG_R, [
-    (0x7cde_641d, false, 0, 0, "help.appConfigNotModified"),
-    (0xdd18_782e, false, 8, 2, "help.appConfig hash config"),
-]);
-tl::family! { enums::help::AppConfig<'_>, enums::help::AppConfig<'a>, &APP_CONFIG }
-pub(crate) static APP_CONFIG_T: [tl::Type; 2] = tl::Type::structs(&APP_CONFIG_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x7cde_641d, false, 0, 0, "", "help.appConfigNotModified"),
+    (0xdd18_782e, false, 8, 2, "i o196", "help.appConfig hash config"),
+    (0xccbb_ce30, true, 24, 9, "# 0.0! i s s *o212 0.1o84 0.2s 0.3o84", "help.appUpdate flags can_not_skip id version text entities document url sticker"),
+    (0xc45a_6536, false, 0, 0, "", "help.noAppUpdate"),
+    (0x93cc_1f32, false, 0, 0, "", "help.countriesListNotModified"),
+    (0x87d0_759e, false, 12, 2, "*o480 i", "help.countriesList countries hash"),
+    (0xc387_8e23, true, 20, 6, "# 0.0! s s 0.1s *o481", "help.country flags hidden iso2 default_name name country_codes"),
+    (0x4203_c5ef, true, 8, 4, "# s 0.0*s 0.1*s", "help.countryCode flags country_code prefixes patterns"),
+    (0x66af_a166, false, 0, 0, "", "help.deepLinkInfoEmpty"),
+    (0x6a4e_e832, true, 8, 4, "# 0.0! s 0.1*o212", "help.deepLinkInfo flags update_app message entities"),
+    (0x18cb_9f78, false, 4, 1, "s", "help.inviteText message"),
+    (0xbfb9_f457, false, 0, 0, "", "help.passportConfigNotModified"),
+    (0xa098_d6af, false, 12, 2, "i o76", "help.passportConfig hash countries_langs"),
+    (0xadec_6ebe, true, 8, 7, "# 0.0! i 0.1o486 0.2o486 0.3i 0.4i", "help.peerColorOption flags hidden color_id colors dark_colors channel_min_level group_min_level"),
+    (0x2621_9a58, false, 8, 1, "*i", "help.peerColorSet colors"),
+    (0x767d_61eb, true, 24, 3, "*i *i *i", "help.peerColorProfileSet palette_colors bg_colors story_colors"),
+    (0x2ba1_f5ce, false, 0, 0, "", "help.peerColorsNotModified"),
+    (0x00f8_ed08, false, 12, 2, "i *o485", "help.peerColors hash colors"),
+    (0x5334_759c, true, 44, 6, "s *o212 *s *o84 *o277 *o390", "help.premiumPromo status_text status_entities video_sections videos period_options users"),
+    (0x98f6_ac75, false, 4, 1, "i", "help.promoDataEmpty expires"),
+    (0x08a4_d87a, true, 40, 11, "# 0.0! i 0.3o255 0.1s 0.2s *s *s 0.4o262 *o53 *o390", "help.promoData flags proxy expires peer psa_type psa_message pending_suggestions dismissed_suggestions custom_pending_suggestion chats users"),
+    (0x0e03_10d7, true, 24, 3, "*o290 *o53 *o390", "help.recentMeUrls urls chats users"),
+    (0x17c6_b5f6, false, 16, 2, "s o390", "help.support phone_number user"),
+    (0x8c05_f1c9, false, 4, 1, "s", "help.supportName name"),
+    (0x780a_0310, true, 24, 6, "# 0.0! o76 s *o212 0.1i", "help.termsOfService flags popup id text entities min_age_confirm"),
+    (0xe330_9f7f, false, 4, 1, "i", "help.termsOfServiceUpdateEmpty expires"),
+    (0x28ec_f961, false, 32, 2, "i o493", "help.termsOfServiceUpdate expires terms_of_service"),
+    (0x9707_08cc, false, 0, 0, "", "help.timezonesListNotModified"),
+    (0x7b74_ed71, false, 12, 2, "*o375 i", "help.timezonesList timezones hash"),
+    (0xf3ae_2eed, false, 0, 0, "", "help.userInfoEmpty"),
+    (0x01eb_3758, true, 20, 4, "s *o212 s i", "help.userInfo message entities author date"),
+];
 
-pub(crate) static APP_UPDATE: tl::Type = tl::Type::tagged::<enums::help::AppUpdate<'static>>("help.AppUpdate", 4, &APP_UPDATE_, { static SLOTS: [u16; 4] = tl::slots(&APP_UPDATE_); &SLOTS }, tl::ListOps::NONE);
-static APP_UPDATE_R: [tl::Field; 9] = tl::rows("# 0.0! i s s *o 0.1o 0.2s 0.3o|", &[&tables::MESSAGE_ENTITY, &tables::DOCUMENT, &tables::DOCUMENT]);
-static APP_UPDATE_: [tl::Constructor; 2] = tl::constructors(0, &APP_UPDATE_R, [
-    (0xccbb_ce30, true, 24, 9, "help.appUpdate flags can_not_skip id version text entities document url sticker"),
-    (0xc45a_6536, false, 0, 0, "help.noAppUpdate"),
-]);
-tl::family! { enums::help::AppUpdate<'_>, enums::help::AppUpdate<'a>, &APP_UPDATE }
-pub(crate) static APP_UPDATE_T: [tl::Type; 2] = tl::Type::structs(&APP_UPDATE_);
-
-pub(crate) static COUNTRIES_LIST: tl::Type = tl::Type::tagged::<enums::help::CountriesList<'static>>("help.CountriesList", 4, &COUNTRIES_LIST_, { static SLOTS: [u16; 4] = tl::slots(&COUNTRIES_LIST_); &SLOTS }, tl::ListOps::NONE);
-static COUNTRIES_LIST_R: [tl::Field; 2] = tl::rows("|*o i", &[&tables::help::COUNTRY]);
-static COUNTRIES_LIST_: [tl::Constructor; 2] = tl::constructors(0, &COUNTRIES_LIST_R, [
-    (0x93cc_1f32, false, 0, 0, "help.countriesListNotModified"),
-    (0x87d0_759e, false, 12, 2, "help.countriesList countries hash"),
-]);
-tl::family! { enums::help::CountriesList<'_>, enums::help::CountriesList<'a>, &COUNTRIES_LIST }
-pub(crate) static COUNTRIES_LIST_T: [tl::Type; 2] = tl::Type::structs(&COUNTRIES_LIST_);
-
-pub(crate) static COUNTRY: tl::Type = tl::Type::single::<enums::help::Country<'static>>("help.Country", 24, &COUNTRY_[0], tl::ListOps::of::<enums::help::Country<'static>>());
-static COUNTRY_R: [tl::Field; 6] = tl::rows("# 0.0! s s 0.1s *o", &[&tables::help::COUNTRY_CODE]);
-static COUNTRY_: [tl::Constructor; 1] = tl::constructors(0, &COUNTRY_R, [
-    (0xc387_8e23, true, 20, 6, "help.country flags hidden iso2 default_name name country_codes"),
-]);
-tl::family! { enums::help::Country<'_>, enums::help::Country<'a>, &COUNTRY }
-pub(crate) static COUNTRY_T: [tl::Type; 1] = tl::Type::structs(&COUNTRY_);
-
-pub(crate) static COUNTRY_CODE: tl::Type = tl::Type::single::<enums::help::CountryCode<'static>>("help.CountryCode", 12, &COUNTRY_CODE_[0], tl::ListOps::of::<enums::help::CountryCode<'static>>());
-static COUNTRY_CODE_R: [tl::Field; 4] = tl::rows("# s 0.0*s 0.1*s", &[]);
-static COUNTRY_CODE_: [tl::Constructor; 1] = tl::constructors(0, &COUNTRY_CODE_R, [
-    (0x4203_c5ef, true, 8, 4, "help.countryCode flags country_code prefixes patterns"),
-]);
-tl::family! { enums::help::CountryCode<'_>, enums::help::CountryCode<'a>, &COUNTRY_CODE }
-pub(crate) static COUNTRY_CODE_T: [tl::Type; 1] = tl::Type::structs(&COUNTRY_CODE_);
-
-pub(crate) static DEEP_LINK_INFO: tl::Type = tl::Type::tagged::<enums::help::DeepLinkInfo<'static>>("help.DeepLinkInfo", 4, &DEEP_LINK_INFO_, { static SLOTS: [u16; 4] = tl::slots(&DEEP_LINK_INFO_); &SLOTS }, tl::ListOps::NONE);
-static DEEP_LINK_INFO_R: [tl::Field; 4] = tl::rows("|# 0.0! s 0.1*o", &[&tables::MESSAGE_ENTITY]);
-static DEEP_LINK_INFO_: [tl::Constructor; 2] = tl::constructors(0, &DEEP_LINK_INFO_R, [
-    (0x66af_a166, false, 0, 0, "help.deepLinkInfoEmpty"),
-    (0x6a4e_e832, true, 8, 4, "help.deepLinkInfo flags update_app message entities"),
-]);
-tl::family! { enums::help::DeepLinkInfo<'_>, enums::help::DeepLinkInfo<'a>, &DEEP_LINK_INFO }
-pub(crate) static DEEP_LINK_INFO_T: [tl::Type; 2] = tl::Type::structs(&DEEP_LINK_INFO_);
-
-pub(crate) static INVITE_TEXT: tl::Type = tl::Type::single::<enums::help::InviteText<'static>>("help.InviteText", 8, &INVITE_TEXT_[0], tl::ListOps::NONE);
-static INVITE_TEXT_R: [tl::Field; 1] = tl::rows("s", &[]);
-static INVITE_TEXT_: [tl::Constructor; 1] = tl::constructors(0, &INVITE_TEXT_R, [
-    (0x18cb_9f78, false, 4, 1, "help.inviteText message"),
-]);
-tl::family! { enums::help::InviteText<'_>, enums::help::InviteText<'a>, &INVITE_TEXT }
-pub(crate) static INVITE_TEXT_T: [tl::Type; 1] = tl::Type::structs(&INVITE_TEXT_);
-
-pub(crate) static PASSPORT_CONFIG: tl::Type = tl::Type::tagged::<enums::help::PassportConfig<'static>>("help.PassportConfig", 4, &PASSPORT_CONFIG_, { static SLOTS: [u16; 4] = tl::slots(&PASSPORT_CONFIG_); &SLOTS }, tl::ListOps::NONE);
-static PASSPORT_CONFIG_R: [tl::Field; 2] = tl::rows("|i o", &[&tables::DATA_JSON]);
-static PASSPORT_CONFIG_: [tl::Constructor; 2] = tl::constructors(0, &PASSPORT_CONFIG_R, [
-    (0xbfb9_f457, false, 0, 0, "help.passportConfigNotModified"),
-    (0xa098_d6af, false, 12, 2, "help.passportConfig hash countries_langs"),
-]);
-tl::family! { enums::help::PassportConfig<'_>, enums::help::PassportConfig<'a>, &PASSPORT_CONFIG }
-pub(crate) static PASSPORT_CONFIG_T: [tl::Type; 2] = tl::Type::structs(&PASSPORT_CONFIG_);
-
-pub(crate) static PEER_COLOR_OPTION: tl::Type = tl::Type::single::<enums::help::PeerColorOption<'static>>("help.PeerColorOption", 12, &PEER_COLOR_OPTION_[0], tl::ListOps::of::<enums::help::PeerColorOption<'static>>());
-static PEER_COLOR_OPTION_R: [tl::Field; 7] = tl::rows("# 0.0! i 0.1o 0.2o 0.3i 0.4i", &[&tables::help::PEER_COLOR_SET, &tables::help::PEER_COLOR_SET]);
-static PEER_COLOR_OPTION_: [tl::Constructor; 1] = tl::constructors(0, &PEER_COLOR_OPTION_R, [
-    (0xadec_6ebe, true, 8, 7, "help.peerColorOption flags hidden color_id colors dark_colors channel_min_level group_min_level"),
-]);
-tl::family! { enums::help::PeerColorOption<'_>, enums::help::PeerColorOption<'a>, &PEER_COLOR_OPTION }
-pub(crate) static PEER_COLOR_OPTION_T: [tl::Type; 1] = tl::Type::structs(&PEER_COLOR_OPTION_);
-
-pub(crate) static PEER_COLOR_SET: tl::Type = tl::Type::tagged::<enums::help::PeerColorSet<'static>>("help.PeerColorSet", 12, &PEER_COLOR_SET_, { static SLOTS: [u16; 4] = tl::slots(&PEER_COLOR_SET_); &SLOTS }, tl::ListOps::NONE);
-static PEER_COLOR_SET_R: [tl::Field; 4] = tl::rows("*i|*i *i *i", &[]);
-static PEER_COLOR_SET_: [tl::Constructor; 2] = tl::constructors(0, &PEER_COLOR_SET_R, [
-    (0x2621_9a58, false, 8, 1, "help.peerColorSet colors"),
-    (0x767d_61eb, true, 24, 3, "help.peerColorProfileSet palette_colors bg_colors story_colors"),
-]);
-tl::family! { enums::help::PeerColorSet<'_>, enums::help::PeerColorSet<'a>, &PEER_COLOR_SET }
-pub(crate) static PEER_COLOR_SET_T: [tl::Type; 2] = tl::Type::structs(&PEER_COLOR_SET_);
-
-pub(crate) static PEER_COLORS: tl::Type = tl::Type::tagged::<enums::help::PeerColors<'static>>("help.PeerColors", 4, &PEER_COLORS_, { static SLOTS: [u16; 4] = tl::slots(&PEER_COLORS_); &SLOTS }, tl::ListOps::NONE);
-static PEER_COLORS_R: [tl::Field; 2] = tl::rows("|i *o", &[&tables::help::PEER_COLOR_OPTION]);
-static PEER_COLORS_: [tl::Constructor; 2] = tl::constructors(0, &PEER_COLORS_R, [
-    (0x2ba1_f5ce, false, 0, 0, "help.peerColorsNotModified"),
-    (0x00f8_ed08, false, 12, 2, "help.peerColors hash colors"),
-]);
-tl::family! { enums::help::PeerColors<'_>, enums::help::PeerColors<'a>, &PEER_COLORS }
-pub(crate) static PEER_COLORS_T: [tl::Type; 2] = tl::Type::structs(&PEER_COLORS_);
-
-pub(crate) static PREMIUM_PROMO: tl::Type = tl::Type::single::<enums::help::PremiumPromo<'static>>("help.PremiumPromo", 48, &PREMIUM_PROMO_[0], tl::ListOps::NONE);
-static PREMIUM_PROMO_R: [tl::Field; 6] = tl::rows("s *o *s *o *o *o", &[&tables::MESSAGE_ENTITY, &tables::DOCUMENT, &tables::PREMIUM_SUBSCRIPTION_OPTION, &tables::USER]);
-static PREMIUM_PROMO_: [tl::Constructor; 1] = tl::constructors(0, &PREMIUM_PROMO_R, [
-    (0x5334_759c, true, 44, 6, "help.premiumPromo status_text status_entities video_sections videos period_options users"),
-]);
-tl::family! { enums::help::PremiumPromo<'_>, enums::help::PremiumPromo<'a>, &PREMIUM_PROMO }
-pub(crate) static PREMIUM_PROMO_T: [tl::Type; 1] = tl::Type::structs(&PREMIUM_PROMO_);
-
-pub(crate) static PROMO_DATA: tl::Type = tl::Type::tagged::<enums::help::PromoData<'static>>("help.PromoData", 8, &PROMO_DATA_, { static SLOTS: [u16; 4] = tl::slots(&PROMO_DATA_); &SLOTS }, tl::ListOps::NONE);
-static PROMO_DATA_R: [tl::Field; 12] = tl::rows("i|# 0.0! i 0.3o 0.1s 0.2s *s *s 0.4o *o *o", &[&tables::PEER, &tables::PENDING_SUGGESTION, &tables::CHAT, &tables::USER]);
-static PROMO_DATA_: [tl::Constructor; 2] = tl::constructors(0, &PROMO_DATA_R, [
-    (0x98f6_ac75, false, 4, 1, "help.promoDataEmpty expires"),
-    (0x08a4_d87a, true, 40, 11, "help.promoData flags proxy expires peer psa_type psa_message pending_suggestions dismissed_suggestions custom_pending_suggestion chats users"),
-]);
-tl::family! { enums::help::PromoData<'_>, enums::help::PromoData<'a>, &PROMO_DATA }
-pub(crate) static PROMO_DATA_T: [tl::Type; 2] = tl::Type::structs(&PROMO_DATA_);
-
-pub(crate) static RECENT_ME_URLS: tl::Type = tl::Type::single::<enums::help::RecentMeUrls<'static>>("help.RecentMeUrls", 28, &RECENT_ME_URLS_[0], tl::ListOps::NONE);
-static RECENT_ME_URLS_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::RECENT_ME_URL, &tables::CHAT, &tables::USER]);
-static RECENT_ME_URLS_: [tl::Constructor; 1] = tl::constructors(0, &RECENT_ME_URLS_R, [
-    (0x0e03_10d7, true, 24, 3, "help.recentMeUrls urls chats users"),
-]);
-tl::family! { enums::help::RecentMeUrls<'_>, enums::help::RecentMeUrls<'a>, &RECENT_ME_URLS }
-pub(crate) static RECENT_ME_URLS_T: [tl::Type; 1] = tl::Type::structs(&RECENT_ME_URLS_);
-
-pub(crate) static SUPPORT: tl::Type = tl::Type::single::<enums::help::Support<'static>>("help.Support", 20, &SUPPORT_[0], tl::ListOps::NONE);
-static SUPPORT_R: [tl::Field; 2] = tl::rows("s o", &[&tables::USER]);
-static SUPPORT_: [tl::Constructor; 1] = tl::constructors(0, &SUPPORT_R, [
-    (0x17c6_b5f6, false, 16, 2, "help.support phone_number user"),
-]);
-tl::family! { enums::help::Support<'_>, enums::help::Support<'a>, &SUPPORT }
-pub(crate) static SUPPORT_T: [tl::Type; 1] = tl::Type::structs(&SUPPORT_);
-
-pub(crate) static SUPPORT_NAME: tl::Type = tl::Type::single::<enums::help::SupportName<'static>>("help.SupportName", 8, &SUPPORT_NAME_[0], tl::ListOps::NONE);
-static SUPPORT_NAME_R: [tl::Field; 1] = tl::rows("s", &[]);
-static SUPPORT_NAME_: [tl::Constructor; 1] = tl::constructors(0, &SUPPORT_NAME_R, [
-    (0x8c05_f1c9, false, 4, 1, "help.supportName name"),
-]);
-tl::family! { enums::help::SupportName<'_>, enums::help::SupportName<'a>, &SUPPORT_NAME }
-pub(crate) static SUPPORT_NAME_T: [tl::Type; 1] = tl::Type::structs(&SUPPORT_NAME_);
-
-pub(crate) static TERMS_OF_SERVICE: tl::Type = tl::Type::single::<enums::help::TermsOfService<'static>>("help.TermsOfService", 28, &TERMS_OF_SERVICE_[0], tl::ListOps::NONE);
-static TERMS_OF_SERVICE_R: [tl::Field; 6] = tl::rows("# 0.0! o s *o 0.1i", &[&tables::DATA_JSON, &tables::MESSAGE_ENTITY]);
-static TERMS_OF_SERVICE_: [tl::Constructor; 1] = tl::constructors(0, &TERMS_OF_SERVICE_R, [
-    (0x780a_0310, true, 24, 6, "help.termsOfService flags popup id text entities min_age_confirm"),
-]);
-tl::family! { enums::help::TermsOfService<'_>, enums::help::TermsOfService<'a>, &TERMS_OF_SERVICE }
-pub(crate) static TERMS_OF_SERVICE_T: [tl::Type; 1] = tl::Type::structs(&TERMS_OF_SERVICE_);
-
-pub(crate) static TERMS_OF_SERVICE_UPDATE: tl::Type = tl::Type::tagged::<enums::help::TermsOfServiceUpdate<'static>>("help.TermsOfServiceUpdate", 8, &TERMS_OF_SERVICE_UPDATE_, { static SLOTS: [u16; 4] = tl::slots(&TERMS_OF_SERVICE_UPDATE_); &SLOTS }, tl::ListOps::NONE);
-static TERMS_OF_SERVICE_UPDATE_R: [tl::Field; 3] = tl::rows("i|i o", &[&tables::help::TERMS_OF_SERVICE]);
-static TERMS_OF_SERVICE_UPDATE_: [tl::Constructor; 2] = tl::constructors(0, &TERMS_OF_SERVICE_UPDATE_R, [
-    (0xe330_9f7f, false, 4, 1, "help.termsOfServiceUpdateEmpty expires"),
-    (0x28ec_f961, false, 32, 2, "help.termsOfServiceUpdate expires terms_of_service"),
-]);
-tl::family! { enums::help::TermsOfServiceUpdate<'_>, enums::help::TermsOfServiceUpdate<'a>, &TERMS_OF_SERVICE_UPDATE }
-pub(crate) static TERMS_OF_SERVICE_UPDATE_T: [tl::Type; 2] = tl::Type::structs(&TERMS_OF_SERVICE_UPDATE_);
-
-pub(crate) static TIMEZONES_LIST: tl::Type = tl::Type::tagged::<enums::help::TimezonesList<'static>>("help.TimezonesList", 4, &TIMEZONES_LIST_, { static SLOTS: [u16; 4] = tl::slots(&TIMEZONES_LIST_); &SLOTS }, tl::ListOps::NONE);
-static TIMEZONES_LIST_R: [tl::Field; 2] = tl::rows("|*o i", &[&tables::TIMEZONE]);
-static TIMEZONES_LIST_: [tl::Constructor; 2] = tl::constructors(0, &TIMEZONES_LIST_R, [
-    (0x9707_08cc, false, 0, 0, "help.timezonesListNotModified"),
-    (0x7b74_ed71, false, 12, 2, "help.timezonesList timezones hash"),
-]);
-tl::family! { enums::help::TimezonesList<'_>, enums::help::TimezonesList<'a>, &TIMEZONES_LIST }
-pub(crate) static TIMEZONES_LIST_T: [tl::Type; 2] = tl::Type::structs(&TIMEZONES_LIST_);
-
-pub(crate) static USER_INFO: tl::Type = tl::Type::tagged::<enums::help::UserInfo<'static>>("help.UserInfo", 4, &USER_INFO_, { static SLOTS: [u16; 4] = tl::slots(&USER_INFO_); &SLOTS }, tl::ListOps::NONE);
-static USER_INFO_R: [tl::Field; 4] = tl::rows("|s *o s i", &[&tables::MESSAGE_ENTITY]);
-static USER_INFO_: [tl::Constructor; 2] = tl::constructors(0, &USER_INFO_R, [
-    (0xf3ae_2eed, false, 0, 0, "help.userInfoEmpty"),
-    (0x01eb_3758, true, 20, 4, "help.userInfo message entities author date"),
-]);
-tl::family! { enums::help::UserInfo<'_>, enums::help::UserInfo<'a>, &USER_INFO }
-pub(crate) static USER_INFO_T: [tl::Type; 2] = tl::Type::structs(&USER_INFO_);
+tl::family! { enums::help::AppConfig<'_>, enums::help::AppConfig<'a>, &tables::TYPES[477] }
+tl::family! { enums::help::AppUpdate<'_>, enums::help::AppUpdate<'a>, &tables::TYPES[478] }
+tl::family! { enums::help::CountriesList<'_>, enums::help::CountriesList<'a>, &tables::TYPES[479] }
+tl::sole! { &'_ types::help::Country<'_>, &'a types::help::Country<'a>, &tables::TYPES[480] }
+tl::sole! { &'_ types::help::CountryCode<'_>, &'a types::help::CountryCode<'a>, &tables::TYPES[481] }
+tl::family! { enums::help::DeepLinkInfo<'_>, enums::help::DeepLinkInfo<'a>, &tables::TYPES[482] }
+tl::sole! { types::help::InviteText<'_>, types::help::InviteText<'a>, &tables::TYPES[483] }
+tl::family! { enums::help::PassportConfig<'_>, enums::help::PassportConfig<'a>, &tables::TYPES[484] }
+tl::sole! { &'_ types::help::PeerColorOption<'_>, &'a types::help::PeerColorOption<'a>, &tables::TYPES[485] }
+tl::family! { enums::help::PeerColorSet<'_>, enums::help::PeerColorSet<'a>, &tables::TYPES[486] }
+tl::family! { enums::help::PeerColors<'_>, enums::help::PeerColors<'a>, &tables::TYPES[487] }
+tl::sole! { &'_ types::help::PremiumPromo<'_>, &'a types::help::PremiumPromo<'a>, &tables::TYPES[488] }
+tl::family! { enums::help::PromoData<'_>, enums::help::PromoData<'a>, &tables::TYPES[489] }
+tl::sole! { &'_ types::help::RecentMeUrls<'_>, &'a types::help::RecentMeUrls<'a>, &tables::TYPES[490] }
+tl::sole! { types::help::Support<'_>, types::help::Support<'a>, &tables::TYPES[491] }
+tl::sole! { types::help::SupportName<'_>, types::help::SupportName<'a>, &tables::TYPES[492] }
+tl::sole! { &'_ types::help::TermsOfService<'_>, &'a types::help::TermsOfService<'a>, &tables::TYPES[493] }
+tl::family! { enums::help::TermsOfServiceUpdate<'_>, enums::help::TermsOfServiceUpdate<'a>, &tables::TYPES[494] }
+tl::family! { enums::help::TimezonesList<'_>, enums::help::TimezonesList<'a>, &tables::TYPES[495] }
+tl::family! { enums::help::UserInfo<'_>, enums::help::UserInfo<'a>, &tables::TYPES[496] }

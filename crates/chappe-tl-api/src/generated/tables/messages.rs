@@ -4,563 +4,239 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
-
-
-pub(crate) static AFFECTED_FOUND_MESSAGES: tl::Type = tl::Type::single::<enums::messages::AffectedFoundMessages<'static>>("messages.AffectedFoundMessages", 24, &AFFECTED_FOUND_MESSAGES_[0], tl::ListOps::NONE);
-static AFFECTED_FOUND_MESSAGES_R: [tl::Field; 4] = tl::rows("i i i *i", &[]);
-static AFFECTED_FOUND_MESSAGES_: [tl::Constructor; 1] = tl::constructors(0, &AFFECTED_FOUND_MESSAGES_R, [
-    (0xef8d_3e6c, false, 20, 4, "messages.affectedFoundMessages pts pts_count offset messages"),
-]);
-tl::family! { enums::messages::AffectedFoundMessages<'_>, enums::messages::AffectedFoundMessages<'a>, &AFFECTED_FOUND_MESSAGES }
-pub(crate) static AFFECTED_FOUND_MESSAGES_T: [tl::Type; 1] = tl::Type::structs(&AFFECTED_FOUND_MESSAGES_);
-
-pub(crate) static AFFECTED_HISTORY: tl::Type = tl::Type::single::<enums::messages::AffectedHistory>("messages.AffectedHistory", 16, &AFFECTED_HISTORY_[0], tl::ListOps::NONE);
-static AFFECTED_HISTORY_R: [tl::Field; 3] = tl::rows("i i i", &[]);
-static AFFECTED_HISTORY_: [tl::Constructor; 1] = tl::constructors(0, &AFFECTED_HISTORY_R, [
-    (0xb45c_69d1, false, 12, 3, "messages.affectedHistory pts pts_count offset"),
-]);
-tl::family! { enums::messages::AffectedHistory, enums::messages::AffectedHistory, &AFFECTED_HISTORY }
-pub(crate) static AFFECTED_HISTORY_T: [tl::Type; 1] = tl::Type::structs(&AFFECTED_HISTORY_);
-
-pub(crate) static AFFECTED_MESSAGES: tl::Type = tl::Type::single::<enums::messages::AffectedMessages>("messages.AffectedMessages", 12, &AFFECTED_MESSAGES_[0], tl::ListOps::NONE);
-static AFFECTED_MESSAGES_R: [tl::Field; 2] = tl::rows("i i", &[]);
-static AFFECTED_MESSAGES_: [tl::Constructor; 1] = tl::constructors(0, &AFFECTED_MESSAGES_R, [
-    (0x84d1_9185, false, 8, 2, "messages.affectedMessages pts pts_count"),
-]);
-tl::family! { enums::messages::AffectedMessages, enums::messages::AffectedMessages, &AFFECTED_MESSAGES }
-pub(crate) static AFFECTED_MESSAGES_T: [tl::Type; 1] = tl::Type::structs(&AFFECTED_MESSAGES_);
-
-pub(crate) static ALL_STICKERS: tl::Type = tl::Type::tagged::<enums::messages::AllStickers<'static>>("messages.AllStickers", 4, &ALL_STICKERS_, { static SLOTS: [u16; 4] = tl::slots(&ALL_STICKERS_); &SLOTS }, tl::ListOps::NONE);
-static ALL_STICKERS_R: [tl::Field; 2] = tl::rows("|l *o", &[&tables::STICKER_SET]);
-static ALL_STICKERS_: [tl::Constructor; 2] = tl::constructors(0, &ALL_STICKERS_R, [
-    (0xe866_02c3, false, 0, 0, "messages.allStickersNotModified"),
-    (0xcdbb_cebb, false, 16, 2, "messages.allStickers hash sets"),
-]);
-tl::family! { enums::messages::AllStickers<'_>, enums::messages::AllStickers<'a>, &ALL_STICKERS }
-pub(crate) static ALL_STICKERS_T: [tl::Type; 2] = tl::Type::structs(&ALL_STICKERS_);
-
-pub(crate) static ARCHIVED_STICKERS: tl::Type = tl::Type::single::<enums::messages::ArchivedStickers<'static>>("messages.ArchivedStickers", 16, &ARCHIVED_STICKERS_[0], tl::ListOps::NONE);
-static ARCHIVED_STICKERS_R: [tl::Field; 2] = tl::rows("i *o", &[&tables::STICKER_SET_COVERED]);
-static ARCHIVED_STICKERS_: [tl::Constructor; 1] = tl::constructors(0, &ARCHIVED_STICKERS_R, [
-    (0x4fcb_a9c8, false, 12, 2, "messages.archivedStickers count sets"),
-]);
-tl::family! { enums::messages::ArchivedStickers<'_>, enums::messages::ArchivedStickers<'a>, &ARCHIVED_STICKERS }
-pub(crate) static ARCHIVED_STICKERS_T: [tl::Type; 1] = tl::Type::structs(&ARCHIVED_STICKERS_);
-
-pub(crate) static AVAILABLE_EFFECTS: tl::Type = tl::Type::tagged::<enums::messages::AvailableEffects<'static>>("messages.AvailableEffects", 4, &AVAILABLE_EFFECTS_, { static SLOTS: [u16; 4] = tl::slots(&AVAILABLE_EFFECTS_); &SLOTS }, tl::ListOps::NONE);
-static AVAILABLE_EFFECTS_R: [tl::Field; 3] = tl::rows("|i *o *o", &[&tables::AVAILABLE_EFFECT, &tables::DOCUMENT]);
-static AVAILABLE_EFFECTS_: [tl::Constructor; 2] = tl::constructors(0, &AVAILABLE_EFFECTS_R, [
-    (0xd1ed_9a5b, false, 0, 0, "messages.availableEffectsNotModified"),
-    (0xbddb_616e, true, 20, 3, "messages.availableEffects hash effects documents"),
-]);
-tl::family! { enums::messages::AvailableEffects<'_>, enums::messages::AvailableEffects<'a>, &AVAILABLE_EFFECTS }
-pub(crate) static AVAILABLE_EFFECTS_T: [tl::Type; 2] = tl::Type::structs(&AVAILABLE_EFFECTS_);
-
-pub(crate) static AVAILABLE_REACTIONS: tl::Type = tl::Type::tagged::<enums::messages::AvailableReactions<'static>>("messages.AvailableReactions", 4, &AVAILABLE_REACTIONS_, { static SLOTS: [u16; 4] = tl::slots(&AVAILABLE_REACTIONS_); &SLOTS }, tl::ListOps::NONE);
-static AVAILABLE_REACTIONS_R: [tl::Field; 2] = tl::rows("|i *o", &[&tables::AVAILABLE_REACTION]);
-static AVAILABLE_REACTIONS_: [tl::Constructor; 2] = tl::constructors(0, &AVAILABLE_REACTIONS_R, [
-    (0x9f07_1957, false, 0, 0, "messages.availableReactionsNotModified"),
-    (0x768e_3aad, false, 12, 2, "messages.availableReactions hash reactions"),
-]);
-tl::family! { enums::messages::AvailableReactions<'_>, enums::messages::AvailableReactions<'a>, &AVAILABLE_REACTIONS }
-pub(crate) static AVAILABLE_REACTIONS_T: [tl::Type; 2] = tl::Type::structs(&AVAILABLE_REACTIONS_);
-
-pub(crate) static BOT_APP: tl::Type = tl::Type::single::<enums::messages::BotApp<'static>>("messages.BotApp", 12, &BOT_APP_[0], tl::ListOps::NONE);
-static BOT_APP_R: [tl::Field; 5] = tl::rows("# 0.0! 0.1! 0.2! o", &[&tables::BOT_APP]);
-static BOT_APP_: [tl::Constructor; 1] = tl::constructors(0, &BOT_APP_R, [
-    (0xeb50_adf5, false, 8, 5, "messages.botApp flags inactive request_write_access has_settings app"),
-]);
-tl::family! { enums::messages::BotApp<'_>, enums::messages::BotApp<'a>, &BOT_APP }
-pub(crate) static BOT_APP_T: [tl::Type; 1] = tl::Type::structs(&BOT_APP_);
-
-pub(crate) static BOT_CALLBACK_ANSWER: tl::Type = tl::Type::single::<enums::messages::BotCallbackAnswer<'static>>("messages.BotCallbackAnswer", 12, &BOT_CALLBACK_ANSWER_[0], tl::ListOps::NONE);
-static BOT_CALLBACK_ANSWER_R: [tl::Field; 7] = tl::rows("# 0.1! 0.3! 0.4! 0.0s 0.2s i", &[]);
-static BOT_CALLBACK_ANSWER_: [tl::Constructor; 1] = tl::constructors(0, &BOT_CALLBACK_ANSWER_R, [
-    (0x3658_5ea4, true, 8, 7, "messages.botCallbackAnswer flags alert has_url native_ui message url cache_time"),
-]);
-tl::family! { enums::messages::BotCallbackAnswer<'_>, enums::messages::BotCallbackAnswer<'a>, &BOT_CALLBACK_ANSWER }
-pub(crate) static BOT_CALLBACK_ANSWER_T: [tl::Type; 1] = tl::Type::structs(&BOT_CALLBACK_ANSWER_);
-
-pub(crate) static BOT_PREPARED_INLINE_MESSAGE: tl::Type = tl::Type::single::<enums::messages::BotPreparedInlineMessage<'static>>("messages.BotPreparedInlineMessage", 12, &BOT_PREPARED_INLINE_MESSAGE_[0], tl::ListOps::NONE);
-static BOT_PREPARED_INLINE_MESSAGE_R: [tl::Field; 2] = tl::rows("s i", &[]);
-static BOT_PREPARED_INLINE_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &BOT_PREPARED_INLINE_MESSAGE_R, [
-    (0x8ecf_0511, false, 8, 2, "messages.botPreparedInlineMessage id expire_date"),
-]);
-tl::family! { enums::messages::BotPreparedInlineMessage<'_>, enums::messages::BotPreparedInlineMessage<'a>, &BOT_PREPARED_INLINE_MESSAGE }
-pub(crate) static BOT_PREPARED_INLINE_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&BOT_PREPARED_INLINE_MESSAGE_);
-
-pub(crate) static BOT_RESULTS: tl::Type = tl::Type::single::<enums::messages::BotResults<'static>>("messages.BotResults", 36, &BOT_RESULTS_[0], tl::ListOps::NONE);
-static BOT_RESULTS_R: [tl::Field; 9] = tl::rows("# 0.0! l 0.1s 0.2o 0.3o *o i *o", &[&tables::INLINE_BOT_SWITCH_PM, &tables::INLINE_BOT_WEB_VIEW, &tables::BOT_INLINE_RESULT, &tables::USER]);
-static BOT_RESULTS_: [tl::Constructor; 1] = tl::constructors(0, &BOT_RESULTS_R, [
-    (0xe021_f2f6, true, 32, 9, "messages.botResults flags gallery query_id next_offset switch_pm switch_webview results cache_time users"),
-]);
-tl::family! { enums::messages::BotResults<'_>, enums::messages::BotResults<'a>, &BOT_RESULTS }
-pub(crate) static BOT_RESULTS_T: [tl::Type; 1] = tl::Type::structs(&BOT_RESULTS_);
-
-pub(crate) static CHAT_ADMINS_WITH_INVITES: tl::Type = tl::Type::single::<enums::messages::ChatAdminsWithInvites<'static>>("messages.ChatAdminsWithInvites", 20, &CHAT_ADMINS_WITH_INVITES_[0], tl::ListOps::NONE);
-static CHAT_ADMINS_WITH_INVITES_R: [tl::Field; 2] = tl::rows("*o *o", &[&tables::CHAT_ADMIN_WITH_INVITES, &tables::USER]);
-static CHAT_ADMINS_WITH_INVITES_: [tl::Constructor; 1] = tl::constructors(0, &CHAT_ADMINS_WITH_INVITES_R, [
-    (0xb69b_72d7, false, 16, 2, "messages.chatAdminsWithInvites admins users"),
-]);
-tl::family! { enums::messages::ChatAdminsWithInvites<'_>, enums::messages::ChatAdminsWithInvites<'a>, &CHAT_ADMINS_WITH_INVITES }
-pub(crate) static CHAT_ADMINS_WITH_INVITES_T: [tl::Type; 1] = tl::Type::structs(&CHAT_ADMINS_WITH_INVITES_);
-
-pub(crate) static CHAT_FULL: tl::Type = tl::Type::single::<enums::messages::ChatFull<'static>>("messages.ChatFull", 60, &CHAT_FULL_[0], tl::ListOps::NONE);
-static CHAT_FULL_R: [tl::Field; 3] = tl::rows("o *o *o", &[&tables::CHAT_FULL, &tables::CHAT, &tables::USER]);
-static CHAT_FULL_: [tl::Constructor; 1] = tl::constructors(0, &CHAT_FULL_R, [
-    (0xe5d7_d19c, true, 56, 3, "messages.chatFull full_chat chats users"),
-]);
-tl::family! { enums::messages::ChatFull<'_>, enums::messages::ChatFull<'a>, &CHAT_FULL }
-pub(crate) static CHAT_FULL_T: [tl::Type; 1] = tl::Type::structs(&CHAT_FULL_);
-
-pub(crate) static CHAT_INVITE_IMPORTERS: tl::Type = tl::Type::single::<enums::messages::ChatInviteImporters<'static>>("messages.ChatInviteImporters", 24, &CHAT_INVITE_IMPORTERS_[0], tl::ListOps::NONE);
-static CHAT_INVITE_IMPORTERS_R: [tl::Field; 3] = tl::rows("i *o *o", &[&tables::CHAT_INVITE_IMPORTER, &tables::USER]);
-static CHAT_INVITE_IMPORTERS_: [tl::Constructor; 1] = tl::constructors(0, &CHAT_INVITE_IMPORTERS_R, [
-    (0x81b6_b00a, true, 20, 3, "messages.chatInviteImporters count importers users"),
-]);
-tl::family! { enums::messages::ChatInviteImporters<'_>, enums::messages::ChatInviteImporters<'a>, &CHAT_INVITE_IMPORTERS }
-pub(crate) static CHAT_INVITE_IMPORTERS_T: [tl::Type; 1] = tl::Type::structs(&CHAT_INVITE_IMPORTERS_);
-
-pub(crate) static CHAT_INVITE_JOIN_RESULT: tl::Type = tl::Type::tagged::<enums::messages::ChatInviteJoinResult<'static>>("messages.ChatInviteJoinResult", 8, &CHAT_INVITE_JOIN_RESULT_, { static SLOTS: [u16; 4] = tl::slots(&CHAT_INVITE_JOIN_RESULT_); &SLOTS }, tl::ListOps::NONE);
-static CHAT_INVITE_JOIN_RESULT_R: [tl::Field; 4] = tl::rows("o|l l *o", &[&tables::UPDATES, &tables::USER]);
-static CHAT_INVITE_JOIN_RESULT_: [tl::Constructor; 2] = tl::constructors(0, &CHAT_INVITE_JOIN_RESULT_R, [
-    (0x4456_63a7, false, 4, 1, "messages.chatInviteJoinResultOk updates"),
-    (0x61ca_29d3, false, 24, 3, "messages.chatInviteJoinResultWebView bot_id query_id users"),
-]);
-tl::family! { enums::messages::ChatInviteJoinResult<'_>, enums::messages::ChatInviteJoinResult<'a>, &CHAT_INVITE_JOIN_RESULT }
-pub(crate) static CHAT_INVITE_JOIN_RESULT_T: [tl::Type; 2] = tl::Type::structs(&CHAT_INVITE_JOIN_RESULT_);
-
-pub(crate) static CHATS: tl::Type = tl::Type::tagged::<enums::messages::Chats<'static>>("messages.Chats", 12, &CHATS_, { static SLOTS: [u16; 4] = tl::slots(&CHATS_); &SLOTS }, tl::ListOps::NONE);
-static CHATS_R: [tl::Field; 3] = tl::rows("*o|i *o", &[&tables::CHAT, &tables::CHAT]);
-static CHATS_: [tl::Constructor; 2] = tl::constructors(0, &CHATS_R, [
-    (0x64ff_9fd5, false, 8, 1, "messages.chats chats"),
-    (0x9cd8_1144, false, 12, 2, "messages.chatsSlice count chats"),
-]);
-tl::family! { enums::messages::Chats<'_>, enums::messages::Chats<'a>, &CHATS }
-pub(crate) static CHATS_T: [tl::Type; 2] = tl::Type::structs(&CHATS_);
-
-pub(crate) static CHECKED_HISTORY_IMPORT_PEER: tl::Type = tl::Type::single::<enums::messages::CheckedHistoryImportPeer<'static>>("messages.CheckedHistoryImportPeer", 8, &CHECKED_HISTORY_IMPORT_PEER_[0], tl::ListOps::NONE);
-static CHECKED_HISTORY_IMPORT_PEER_R: [tl::Field; 1] = tl::rows("s", &[]);
-static CHECKED_HISTORY_IMPORT_PEER_: [tl::Constructor; 1] = tl::constructors(0, &CHECKED_HISTORY_IMPORT_PEER_R, [
-    (0xa24d_e717, false, 4, 1, "messages.checkedHistoryImportPeer confirm_text"),
-]);
-tl::family! { enums::messages::CheckedHistoryImportPeer<'_>, enums::messages::CheckedHistoryImportPeer<'a>, &CHECKED_HISTORY_IMPORT_PEER }
-pub(crate) static CHECKED_HISTORY_IMPORT_PEER_T: [tl::Type; 1] = tl::Type::structs(&CHECKED_HISTORY_IMPORT_PEER_);
-
-pub(crate) static COMPOSED_MESSAGE_WITH_AI: tl::Type = tl::Type::single::<enums::messages::ComposedMessageWithAi<'static>>("messages.ComposedMessageWithAI", 24, &COMPOSED_MESSAGE_WITH_AI_[0], tl::ListOps::NONE);
-static COMPOSED_MESSAGE_WITH_AI_R: [tl::Field; 3] = tl::rows("# o 0.0o", &[&tables::TEXT_WITH_ENTITIES, &tables::TEXT_WITH_ENTITIES]);
-static COMPOSED_MESSAGE_WITH_AI_: [tl::Constructor; 1] = tl::constructors(0, &COMPOSED_MESSAGE_WITH_AI_R, [
-    (0x90d7_adfa, true, 20, 3, "messages.composedMessageWithAI flags result_text diff_text"),
-]);
-tl::family! { enums::messages::ComposedMessageWithAi<'_>, enums::messages::ComposedMessageWithAi<'a>, &COMPOSED_MESSAGE_WITH_AI }
-pub(crate) static COMPOSED_MESSAGE_WITH_AI_T: [tl::Type; 1] = tl::Type::structs(&COMPOSED_MESSAGE_WITH_AI_);
-
-pub(crate) static COMPOSED_RICH_MESSAGE_WITH_AI: tl::Type = tl::Type::single::<enums::messages::ComposedRichMessageWithAi<'static>>("messages.ComposedRichMessageWithAI", 36, &COMPOSED_RICH_MESSAGE_WITH_AI_[0], tl::ListOps::NONE);
-static COMPOSED_RICH_MESSAGE_WITH_AI_R: [tl::Field; 1] = tl::rows("o", &[&tables::RICH_MESSAGE]);
-static COMPOSED_RICH_MESSAGE_WITH_AI_: [tl::Constructor; 1] = tl::constructors(0, &COMPOSED_RICH_MESSAGE_WITH_AI_R, [
-    (0x4c45_37c8, false, 32, 1, "messages.composedRichMessageWithAI result"),
-]);
-tl::family! { enums::messages::ComposedRichMessageWithAi<'_>, enums::messages::ComposedRichMessageWithAi<'a>, &COMPOSED_RICH_MESSAGE_WITH_AI }
-pub(crate) static COMPOSED_RICH_MESSAGE_WITH_AI_T: [tl::Type; 1] = tl::Type::structs(&COMPOSED_RICH_MESSAGE_WITH_AI_);
-
-pub(crate) static DH_CONFIG: tl::Type = tl::Type::tagged::<enums::messages::DhConfig<'static>>("messages.DhConfig", 8, &DH_CONFIG_, { static SLOTS: [u16; 4] = tl::slots(&DH_CONFIG_); &SLOTS }, tl::ListOps::NONE);
-static DH_CONFIG_R: [tl::Field; 5] = tl::rows("y|i y i y", &[]);
-static DH_CONFIG_: [tl::Constructor; 2] = tl::constructors(0, &DH_CONFIG_R, [
-    (0xc0e2_4635, false, 4, 1, "messages.dhConfigNotModified random"),
-    (0x2c22_1edd, true, 16, 4, "messages.dhConfig g p version random"),
-]);
-tl::family! { enums::messages::DhConfig<'_>, enums::messages::DhConfig<'a>, &DH_CONFIG }
-pub(crate) static DH_CONFIG_T: [tl::Type; 2] = tl::Type::structs(&DH_CONFIG_);
-
-pub(crate) static DIALOG_FILTERS: tl::Type = tl::Type::single::<enums::messages::DialogFilters<'static>>("messages.DialogFilters", 16, &DIALOG_FILTERS_[0], tl::ListOps::NONE);
-static DIALOG_FILTERS_R: [tl::Field; 3] = tl::rows("# 0.0! *o", &[&tables::DIALOG_FILTER]);
-static DIALOG_FILTERS_: [tl::Constructor; 1] = tl::constructors(0, &DIALOG_FILTERS_R, [
-    (0x2ad9_3719, false, 12, 3, "messages.dialogFilters flags tags_enabled filters"),
-]);
-tl::family! { enums::messages::DialogFilters<'_>, enums::messages::DialogFilters<'a>, &DIALOG_FILTERS }
-pub(crate) static DIALOG_FILTERS_T: [tl::Type; 1] = tl::Type::structs(&DIALOG_FILTERS_);
-
-pub(crate) static DIALOGS: tl::Type = tl::Type::tagged::<enums::messages::Dialogs<'static>>("messages.Dialogs", 8, &DIALOGS_, { static SLOTS: [u16; 8] = tl::slots(&DIALOGS_); &SLOTS }, tl::ListOps::NONE);
-static DIALOGS_R: [tl::Field; 10] = tl::rows("*o *o *o *o|i *o *o *o *o|i", &[&tables::DIALOG, &tables::MESSAGE, &tables::CHAT, &tables::USER, &tables::DIALOG, &tables::MESSAGE, &tables::CHAT, &tables::USER]);
-static DIALOGS_: [tl::Constructor; 3] = tl::constructors(0, &DIALOGS_R, [
-    (0x15ba_6c40, true, 32, 4, "messages.dialogs dialogs messages chats users"),
-    (0x71e0_94f3, true, 36, 5, "messages.dialogsSlice count dialogs messages chats users"),
-    (0xf0e3_e596, false, 4, 1, "messages.dialogsNotModified count"),
-]);
-tl::family! { enums::messages::Dialogs<'_>, enums::messages::Dialogs<'a>, &DIALOGS }
-pub(crate) static DIALOGS_T: [tl::Type; 3] = tl::Type::structs(&DIALOGS_);
-
-pub(crate) static DISCUSSION_MESSAGE: tl::Type = tl::Type::single::<enums::messages::DiscussionMessage<'static>>("messages.DiscussionMessage", 36, &DISCUSSION_MESSAGE_[0], tl::ListOps::NONE);
-static DISCUSSION_MESSAGE_R: [tl::Field; 8] = tl::rows("# *o 0.0i 0.1i 0.2i i *o *o", &[&tables::MESSAGE, &tables::CHAT, &tables::USER]);
-static DISCUSSION_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &DISCUSSION_MESSAGE_R, [
-    (0xa634_1782, true, 32, 8, "messages.discussionMessage flags messages max_id read_inbox_max_id read_outbox_max_id unread_count chats users"),
-]);
-tl::family! { enums::messages::DiscussionMessage<'_>, enums::messages::DiscussionMessage<'a>, &DISCUSSION_MESSAGE }
-pub(crate) static DISCUSSION_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&DISCUSSION_MESSAGE_);
-
-pub(crate) static EMOJI_GAME_INFO: tl::Type = tl::Type::tagged::<enums::messages::EmojiGameInfo<'static>>("messages.EmojiGameInfo", 4, &EMOJI_GAME_INFO_, { static SLOTS: [u16; 4] = tl::slots(&EMOJI_GAME_INFO_); &SLOTS }, tl::ListOps::NONE);
-static EMOJI_GAME_INFO_R: [tl::Field; 6] = tl::rows("|# s l i *i 0.0i", &[]);
-static EMOJI_GAME_INFO_: [tl::Constructor; 2] = tl::constructors(0, &EMOJI_GAME_INFO_R, [
-    (0x59e6_5335, false, 0, 0, "messages.emojiGameUnavailable"),
-    (0x44e5_6023, true, 28, 6, "messages.emojiGameDiceInfo flags game_hash prev_stake current_streak params plays_left"),
-]);
-tl::family! { enums::messages::EmojiGameInfo<'_>, enums::messages::EmojiGameInfo<'a>, &EMOJI_GAME_INFO }
-pub(crate) static EMOJI_GAME_INFO_T: [tl::Type; 2] = tl::Type::structs(&EMOJI_GAME_INFO_);
-
-pub(crate) static EMOJI_GAME_OUTCOME: tl::Type = tl::Type::single::<enums::messages::EmojiGameOutcome<'static>>("messages.EmojiGameOutcome", 24, &EMOJI_GAME_OUTCOME_[0], tl::ListOps::NONE);
-static EMOJI_GAME_OUTCOME_R: [tl::Field; 3] = tl::rows("y l l", &[]);
-static EMOJI_GAME_OUTCOME_: [tl::Constructor; 1] = tl::constructors(0, &EMOJI_GAME_OUTCOME_R, [
-    (0xda2a_d647, false, 20, 3, "messages.emojiGameOutcome seed stake_ton_amount ton_amount"),
-]);
-tl::family! { enums::messages::EmojiGameOutcome<'_>, enums::messages::EmojiGameOutcome<'a>, &EMOJI_GAME_OUTCOME }
-pub(crate) static EMOJI_GAME_OUTCOME_T: [tl::Type; 1] = tl::Type::structs(&EMOJI_GAME_OUTCOME_);
-
-pub(crate) static EMOJI_GROUPS: tl::Type = tl::Type::tagged::<enums::messages::EmojiGroups<'static>>("messages.EmojiGroups", 4, &EMOJI_GROUPS_, { static SLOTS: [u16; 4] = tl::slots(&EMOJI_GROUPS_); &SLOTS }, tl::ListOps::NONE);
-static EMOJI_GROUPS_R: [tl::Field; 2] = tl::rows("|i *o", &[&tables::EMOJI_GROUP]);
-static EMOJI_GROUPS_: [tl::Constructor; 2] = tl::constructors(0, &EMOJI_GROUPS_R, [
-    (0x6fb4_ad87, false, 0, 0, "messages.emojiGroupsNotModified"),
-    (0x881f_b94b, false, 12, 2, "messages.emojiGroups hash groups"),
-]);
-tl::family! { enums::messages::EmojiGroups<'_>, enums::messages::EmojiGroups<'a>, &EMOJI_GROUPS }
-pub(crate) static EMOJI_GROUPS_T: [tl::Type; 2] = tl::Type::structs(&EMOJI_GROUPS_);
-
-pub(crate) static EXPORTED_CHAT_INVITE: tl::Type = tl::Type::tagged::<enums::messages::ExportedChatInvite<'static>>("messages.ExportedChatInvite", 16, &EXPORTED_CHAT_INVITE_, { static SLOTS: [u16; 4] = tl::slots(&EXPORTED_CHAT_INVITE_); &SLOTS }, tl::ListOps::NONE);
-static EXPORTED_CHAT_INVITE_R: [tl::Field; 5] = tl::rows("o *o|o o *o", &[&tables::EXPORTED_CHAT_INVITE, &tables::USER, &tables::EXPORTED_CHAT_INVITE, &tables::EXPORTED_CHAT_INVITE, &tables::USER]);
-static EXPORTED_CHAT_INVITE_: [tl::Constructor; 2] = tl::constructors(0, &EXPORTED_CHAT_INVITE_R, [
-    (0x1871_be50, false, 12, 2, "messages.exportedChatInvite invite users"),
-    (0x2226_00ef, true, 16, 3, "messages.exportedChatInviteReplaced invite new_invite users"),
-]);
-tl::family! { enums::messages::ExportedChatInvite<'_>, enums::messages::ExportedChatInvite<'a>, &EXPORTED_CHAT_INVITE }
-pub(crate) static EXPORTED_CHAT_INVITE_T: [tl::Type; 2] = tl::Type::structs(&EXPORTED_CHAT_INVITE_);
-
-pub(crate) static EXPORTED_CHAT_INVITES: tl::Type = tl::Type::single::<enums::messages::ExportedChatInvites<'static>>("messages.ExportedChatInvites", 24, &EXPORTED_CHAT_INVITES_[0], tl::ListOps::NONE);
-static EXPORTED_CHAT_INVITES_R: [tl::Field; 3] = tl::rows("i *o *o", &[&tables::EXPORTED_CHAT_INVITE, &tables::USER]);
-static EXPORTED_CHAT_INVITES_: [tl::Constructor; 1] = tl::constructors(0, &EXPORTED_CHAT_INVITES_R, [
-    (0xbdc6_2dcc, true, 20, 3, "messages.exportedChatInvites count invites users"),
-]);
-tl::family! { enums::messages::ExportedChatInvites<'_>, enums::messages::ExportedChatInvites<'a>, &EXPORTED_CHAT_INVITES }
-pub(crate) static EXPORTED_CHAT_INVITES_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_CHAT_INVITES_);
-
-pub(crate) static FAVED_STICKERS: tl::Type = tl::Type::tagged::<enums::messages::FavedStickers<'static>>("messages.FavedStickers", 4, &FAVED_STICKERS_, { static SLOTS: [u16; 4] = tl::slots(&FAVED_STICKERS_); &SLOTS }, tl::ListOps::NONE);
-static FAVED_STICKERS_R: [tl::Field; 3] = tl::rows("|l *o *o", &[&tables::STICKER_PACK, &tables::DOCUMENT]);
-static FAVED_STICKERS_: [tl::Constructor; 2] = tl::constructors(0, &FAVED_STICKERS_R, [
-    (0x9e8f_a6d3, false, 0, 0, "messages.favedStickersNotModified"),
-    (0x2cb5_1097, true, 24, 3, "messages.favedStickers hash packs stickers"),
-]);
-tl::family! { enums::messages::FavedStickers<'_>, enums::messages::FavedStickers<'a>, &FAVED_STICKERS }
-pub(crate) static FAVED_STICKERS_T: [tl::Type; 2] = tl::Type::structs(&FAVED_STICKERS_);
-
-pub(crate) static FEATURED_STICKERS: tl::Type = tl::Type::tagged::<enums::messages::FeaturedStickers<'static>>("messages.FeaturedStickers", 8, &FEATURED_STICKERS_, { static SLOTS: [u16; 4] = tl::slots(&FEATURED_STICKERS_); &SLOTS }, tl::ListOps::NONE);
-static FEATURED_STICKERS_R: [tl::Field; 7] = tl::rows("i|# 0.0! l i *o *l", &[&tables::STICKER_SET_COVERED]);
-static FEATURED_STICKERS_: [tl::Constructor; 2] = tl::constructors(0, &FEATURED_STICKERS_R, [
-    (0xc6dc_0c66, false, 4, 1, "messages.featuredStickersNotModified count"),
-    (0xbe38_2906, true, 32, 6, "messages.featuredStickers flags premium hash count sets unread"),
-]);
-tl::family! { enums::messages::FeaturedStickers<'_>, enums::messages::FeaturedStickers<'a>, &FEATURED_STICKERS }
-pub(crate) static FEATURED_STICKERS_T: [tl::Type; 2] = tl::Type::structs(&FEATURED_STICKERS_);
-
-pub(crate) static FORUM_TOPICS: tl::Type = tl::Type::single::<enums::messages::ForumTopics<'static>>("messages.ForumTopics", 48, &FORUM_TOPICS_[0], tl::ListOps::NONE);
-static FORUM_TOPICS_R: [tl::Field; 8] = tl::rows("# 0.0! i *o *o *o *o i", &[&tables::FORUM_TOPIC, &tables::MESSAGE, &tables::CHAT, &tables::USER]);
-static FORUM_TOPICS_: [tl::Constructor; 1] = tl::constructors(0, &FORUM_TOPICS_R, [
-    (0x3676_17d3, true, 44, 8, "messages.forumTopics flags order_by_create_date count topics messages chats users pts"),
-]);
-tl::family! { enums::messages::ForumTopics<'_>, enums::messages::ForumTopics<'a>, &FORUM_TOPICS }
-pub(crate) static FORUM_TOPICS_T: [tl::Type; 1] = tl::Type::structs(&FORUM_TOPICS_);
-
-pub(crate) static FOUND_STICKER_SETS: tl::Type = tl::Type::tagged::<enums::messages::FoundStickerSets<'static>>("messages.FoundStickerSets", 4, &FOUND_STICKER_SETS_, { static SLOTS: [u16; 4] = tl::slots(&FOUND_STICKER_SETS_); &SLOTS }, tl::ListOps::NONE);
-static FOUND_STICKER_SETS_R: [tl::Field; 2] = tl::rows("|l *o", &[&tables::STICKER_SET_COVERED]);
-static FOUND_STICKER_SETS_: [tl::Constructor; 2] = tl::constructors(0, &FOUND_STICKER_SETS_R, [
-    (0x0d54_b65d, false, 0, 0, "messages.foundStickerSetsNotModified"),
-    (0x8af0_9dd2, false, 16, 2, "messages.foundStickerSets hash sets"),
-]);
-tl::family! { enums::messages::FoundStickerSets<'_>, enums::messages::FoundStickerSets<'a>, &FOUND_STICKER_SETS }
-pub(crate) static FOUND_STICKER_SETS_T: [tl::Type; 2] = tl::Type::structs(&FOUND_STICKER_SETS_);
-
-pub(crate) static FOUND_STICKERS: tl::Type = tl::Type::tagged::<enums::messages::FoundStickers<'static>>("messages.FoundStickers", 8, &FOUND_STICKERS_, { static SLOTS: [u16; 4] = tl::slots(&FOUND_STICKERS_); &SLOTS }, tl::ListOps::NONE);
-static FOUND_STICKERS_R: [tl::Field; 6] = tl::rows("# 0.0i|# 0.0i l *o", &[&tables::DOCUMENT]);
-static FOUND_STICKERS_: [tl::Constructor; 2] = tl::constructors(0, &FOUND_STICKERS_R, [
-    (0x6010_c534, false, 4, 2, "messages.foundStickersNotModified flags next_offset"),
-    (0x82c9_e290, false, 20, 4, "messages.foundStickers flags next_offset hash stickers"),
-]);
-tl::family! { enums::messages::FoundStickers<'_>, enums::messages::FoundStickers<'a>, &FOUND_STICKERS }
-pub(crate) static FOUND_STICKERS_T: [tl::Type; 2] = tl::Type::structs(&FOUND_STICKERS_);
-
-pub(crate) static HIGH_SCORES: tl::Type = tl::Type::single::<enums::messages::HighScores<'static>>("messages.HighScores", 20, &HIGH_SCORES_[0], tl::ListOps::NONE);
-static HIGH_SCORES_R: [tl::Field; 2] = tl::rows("*o *o", &[&tables::HIGH_SCORE, &tables::USER]);
-static HIGH_SCORES_: [tl::Constructor; 1] = tl::constructors(0, &HIGH_SCORES_R, [
-    (0x9a3b_fd99, false, 16, 2, "messages.highScores scores users"),
-]);
-tl::family! { enums::messages::HighScores<'_>, enums::messages::HighScores<'a>, &HIGH_SCORES }
-pub(crate) static HIGH_SCORES_T: [tl::Type; 1] = tl::Type::structs(&HIGH_SCORES_);
-
-pub(crate) static HISTORY_IMPORT: tl::Type = tl::Type::single::<enums::messages::HistoryImport>("messages.HistoryImport", 12, &HISTORY_IMPORT_[0], tl::ListOps::NONE);
-static HISTORY_IMPORT_R: [tl::Field; 1] = tl::rows("l", &[]);
-static HISTORY_IMPORT_: [tl::Constructor; 1] = tl::constructors(0, &HISTORY_IMPORT_R, [
-    (0x1662_af0b, false, 8, 1, "messages.historyImport id"),
-]);
-tl::family! { enums::messages::HistoryImport, enums::messages::HistoryImport, &HISTORY_IMPORT }
-pub(crate) static HISTORY_IMPORT_T: [tl::Type; 1] = tl::Type::structs(&HISTORY_IMPORT_);
-
-pub(crate) static HISTORY_IMPORT_PARSED: tl::Type = tl::Type::single::<enums::messages::HistoryImportParsed<'static>>("messages.HistoryImportParsed", 8, &HISTORY_IMPORT_PARSED_[0], tl::ListOps::NONE);
-static HISTORY_IMPORT_PARSED_R: [tl::Field; 4] = tl::rows("# 0.0! 0.1! 0.2s", &[]);
-static HISTORY_IMPORT_PARSED_: [tl::Constructor; 1] = tl::constructors(0, &HISTORY_IMPORT_PARSED_R, [
-    (0x5e0f_b7b9, false, 4, 4, "messages.historyImportParsed flags pm group title"),
-]);
-tl::family! { enums::messages::HistoryImportParsed<'_>, enums::messages::HistoryImportParsed<'a>, &HISTORY_IMPORT_PARSED }
-pub(crate) static HISTORY_IMPORT_PARSED_T: [tl::Type; 1] = tl::Type::structs(&HISTORY_IMPORT_PARSED_);
-
-pub(crate) static INACTIVE_CHATS: tl::Type = tl::Type::single::<enums::messages::InactiveChats<'static>>("messages.InactiveChats", 28, &INACTIVE_CHATS_[0], tl::ListOps::NONE);
-static INACTIVE_CHATS_R: [tl::Field; 3] = tl::rows("*i *o *o", &[&tables::CHAT, &tables::USER]);
-static INACTIVE_CHATS_: [tl::Constructor; 1] = tl::constructors(0, &INACTIVE_CHATS_R, [
-    (0xa927_fec5, true, 24, 3, "messages.inactiveChats dates chats users"),
-]);
-tl::family! { enums::messages::InactiveChats<'_>, enums::messages::InactiveChats<'a>, &INACTIVE_CHATS }
-pub(crate) static INACTIVE_CHATS_T: [tl::Type; 1] = tl::Type::structs(&INACTIVE_CHATS_);
-
-pub(crate) static INVITED_USERS: tl::Type = tl::Type::single::<enums::messages::InvitedUsers<'static>>("messages.InvitedUsers", 16, &INVITED_USERS_[0], tl::ListOps::NONE);
-static INVITED_USERS_R: [tl::Field; 2] = tl::rows("o *o", &[&tables::UPDATES, &tables::MISSING_INVITEE]);
-static INVITED_USERS_: [tl::Constructor; 1] = tl::constructors(0, &INVITED_USERS_R, [
-    (0x7f5d_efa6, false, 12, 2, "messages.invitedUsers updates missing_invitees"),
-]);
-tl::family! { enums::messages::InvitedUsers<'_>, enums::messages::InvitedUsers<'a>, &INVITED_USERS }
-pub(crate) static INVITED_USERS_T: [tl::Type; 1] = tl::Type::structs(&INVITED_USERS_);
-
-pub(crate) static MESSAGE_EDIT_DATA: tl::Type = tl::Type::single::<enums::messages::MessageEditData>("messages.MessageEditData", 8, &MESSAGE_EDIT_DATA_[0], tl::ListOps::NONE);
-static MESSAGE_EDIT_DATA_R: [tl::Field; 2] = tl::rows("# 0.0!", &[]);
-static MESSAGE_EDIT_DATA_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_EDIT_DATA_R, [
-    (0x26b5_dde6, false, 4, 2, "messages.messageEditData flags caption"),
-]);
-tl::family! { enums::messages::MessageEditData, enums::messages::MessageEditData, &MESSAGE_EDIT_DATA }
-pub(crate) static MESSAGE_EDIT_DATA_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_EDIT_DATA_);
-
-pub(crate) static MESSAGE_REACTIONS_LIST: tl::Type = tl::Type::single::<enums::messages::MessageReactionsList<'static>>("messages.MessageReactionsList", 36, &MESSAGE_REACTIONS_LIST_[0], tl::ListOps::NONE);
-static MESSAGE_REACTIONS_LIST_R: [tl::Field; 6] = tl::rows("# i *o *o *o 0.0s", &[&tables::MESSAGE_PEER_REACTION, &tables::CHAT, &tables::USER]);
-static MESSAGE_REACTIONS_LIST_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_REACTIONS_LIST_R, [
-    (0x31bd_492d, true, 32, 6, "messages.messageReactionsList flags count reactions chats users next_offset"),
-]);
-tl::family! { enums::messages::MessageReactionsList<'_>, enums::messages::MessageReactionsList<'a>, &MESSAGE_REACTIONS_LIST }
-pub(crate) static MESSAGE_REACTIONS_LIST_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_REACTIONS_LIST_);
-
-pub(crate) static MESSAGE_VIEWS: tl::Type = tl::Type::single::<enums::messages::MessageViews<'static>>("messages.MessageViews", 28, &MESSAGE_VIEWS_[0], tl::ListOps::NONE);
-static MESSAGE_VIEWS_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::MESSAGE_VIEWS, &tables::CHAT, &tables::USER]);
-static MESSAGE_VIEWS_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_VIEWS_R, [
-    (0xb6c4_f543, true, 24, 3, "messages.messageViews views chats users"),
-]);
-tl::family! { enums::messages::MessageViews<'_>, enums::messages::MessageViews<'a>, &MESSAGE_VIEWS }
-pub(crate) static MESSAGE_VIEWS_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_VIEWS_);
-
-pub(crate) static MESSAGES: tl::Type = tl::Type::tagged::<enums::messages::Messages<'static>>("messages.Messages", 8, &MESSAGES_, { static SLOTS: [u16; 8] = tl::slots(&MESSAGES_); &SLOTS }, tl::ListOps::NONE);
-static MESSAGES_R: [tl::Field; 24] = tl::rows("*o *o *o *o|# 0.1! i 0.0i 0.2i 0.3o *o *o *o *o|# 0.1! i i 0.2i *o *o *o *o|i", &[&tables::MESSAGE, &tables::FORUM_TOPIC, &tables::CHAT, &tables::USER, &tables::SEARCH_POSTS_FLOOD, &tables::MESSAGE, &tables::FORUM_TOPIC, &tables::CHAT, &tables::USER, &tables::MESSAGE, &tables::FORUM_TOPIC, &tables::CHAT, &tables::USER]);
-static MESSAGES_: [tl::Constructor; 4] = tl::constructors(0, &MESSAGES_R, [
-    (0x1d73_e7ea, true, 32, 4, "messages.messages messages topics chats users"),
-    (0x5f20_6716, true, 40, 10, "messages.messagesSlice flags inexact count next_rate offset_id_offset search_flood messages topics chats users"),
-    (0xc776_ba4e, true, 44, 9, "messages.channelMessages flags inexact pts count offset_id_offset messages topics chats users"),
-    (0x7453_5f21, false, 4, 1, "messages.messagesNotModified count"),
-]);
-tl::family! { enums::messages::Messages<'_>, enums::messages::Messages<'a>, &MESSAGES }
-pub(crate) static MESSAGES_T: [tl::Type; 4] = tl::Type::structs(&MESSAGES_);
-
-pub(crate) static MY_STICKERS: tl::Type = tl::Type::single::<enums::messages::MyStickers<'static>>("messages.MyStickers", 16, &MY_STICKERS_[0], tl::ListOps::NONE);
-static MY_STICKERS_R: [tl::Field; 2] = tl::rows("i *o", &[&tables::STICKER_SET_COVERED]);
-static MY_STICKERS_: [tl::Constructor; 1] = tl::constructors(0, &MY_STICKERS_R, [
-    (0xfaff_629d, false, 12, 2, "messages.myStickers count sets"),
-]);
-tl::family! { enums::messages::MyStickers<'_>, enums::messages::MyStickers<'a>, &MY_STICKERS }
-pub(crate) static MY_STICKERS_T: [tl::Type; 1] = tl::Type::structs(&MY_STICKERS_);
-
-pub(crate) static PEER_DIALOGS: tl::Type = tl::Type::single::<enums::messages::PeerDialogs<'static>>("messages.PeerDialogs", 60, &PEER_DIALOGS_[0], tl::ListOps::NONE);
-static PEER_DIALOGS_R: [tl::Field; 5] = tl::rows("*o *o *o *o o", &[&tables::DIALOG, &tables::MESSAGE, &tables::CHAT, &tables::USER, &tables::updates::STATE]);
-static PEER_DIALOGS_: [tl::Constructor; 1] = tl::constructors(0, &PEER_DIALOGS_R, [
-    (0x3371_c354, true, 56, 5, "messages.peerDialogs dialogs messages chats users state"),
-]);
-tl::family! { enums::messages::PeerDialogs<'_>, enums::messages::PeerDialogs<'a>, &PEER_DIALOGS }
-pub(crate) static PEER_DIALOGS_T: [tl::Type; 1] = tl::Type::structs(&PEER_DIALOGS_);
-
-pub(crate) static PEER_SETTINGS: tl::Type = tl::Type::single::<enums::messages::PeerSettings<'static>>("messages.PeerSettings", 28, &PEER_SETTINGS_[0], tl::ListOps::NONE);
-static PEER_SETTINGS_R: [tl::Field; 3] = tl::rows("o *o *o", &[&tables::PEER_SETTINGS, &tables::CHAT, &tables::USER]);
-static PEER_SETTINGS_: [tl::Constructor; 1] = tl::constructors(0, &PEER_SETTINGS_R, [
-    (0x6880_b94d, true, 24, 3, "messages.peerSettings settings chats users"),
-]);
-tl::family! { enums::messages::PeerSettings<'_>, enums::messages::PeerSettings<'a>, &PEER_SETTINGS }
-pub(crate) static PEER_SETTINGS_T: [tl::Type; 1] = tl::Type::structs(&PEER_SETTINGS_);
-
-pub(crate) static PREPARED_INLINE_MESSAGE: tl::Type = tl::Type::single::<enums::messages::PreparedInlineMessage<'static>>("messages.PreparedInlineMessage", 60, &PREPARED_INLINE_MESSAGE_[0], tl::ListOps::NONE);
-static PREPARED_INLINE_MESSAGE_R: [tl::Field; 5] = tl::rows("l o *o i *o", &[&tables::BOT_INLINE_RESULT, &tables::INLINE_QUERY_PEER_TYPE, &tables::USER]);
-static PREPARED_INLINE_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &PREPARED_INLINE_MESSAGE_R, [
-    (0xff57_708d, true, 56, 5, "messages.preparedInlineMessage query_id result peer_types cache_time users"),
-]);
-tl::family! { enums::messages::PreparedInlineMessage<'_>, enums::messages::PreparedInlineMessage<'a>, &PREPARED_INLINE_MESSAGE }
-pub(crate) static PREPARED_INLINE_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&PREPARED_INLINE_MESSAGE_);
-
-pub(crate) static QUICK_REPLIES: tl::Type = tl::Type::tagged::<enums::messages::QuickReplies<'static>>("messages.QuickReplies", 4, &QUICK_REPLIES_, { static SLOTS: [u16; 4] = tl::slots(&QUICK_REPLIES_); &SLOTS }, tl::ListOps::NONE);
-static QUICK_REPLIES_R: [tl::Field; 4] = tl::rows("*o *o *o *o|", &[&tables::QUICK_REPLY, &tables::MESSAGE, &tables::CHAT, &tables::USER]);
-static QUICK_REPLIES_: [tl::Constructor; 2] = tl::constructors(0, &QUICK_REPLIES_R, [
-    (0xc68d_6695, true, 32, 4, "messages.quickReplies quick_replies messages chats users"),
-    (0x5f91_eb5b, false, 0, 0, "messages.quickRepliesNotModified"),
-]);
-tl::family! { enums::messages::QuickReplies<'_>, enums::messages::QuickReplies<'a>, &QUICK_REPLIES }
-pub(crate) static QUICK_REPLIES_T: [tl::Type; 2] = tl::Type::structs(&QUICK_REPLIES_);
-
-pub(crate) static REACTIONS: tl::Type = tl::Type::tagged::<enums::messages::Reactions<'static>>("messages.Reactions", 4, &REACTIONS_, { static SLOTS: [u16; 4] = tl::slots(&REACTIONS_); &SLOTS }, tl::ListOps::NONE);
-static REACTIONS_R: [tl::Field; 2] = tl::rows("|l *o", &[&tables::REACTION]);
-static REACTIONS_: [tl::Constructor; 2] = tl::constructors(0, &REACTIONS_R, [
-    (0xb06f_dbdf, false, 0, 0, "messages.reactionsNotModified"),
-    (0xeafd_f716, false, 16, 2, "messages.reactions hash reactions"),
-]);
-tl::family! { enums::messages::Reactions<'_>, enums::messages::Reactions<'a>, &REACTIONS }
-pub(crate) static REACTIONS_T: [tl::Type; 2] = tl::Type::structs(&REACTIONS_);
-
-pub(crate) static RECENT_STICKERS: tl::Type = tl::Type::tagged::<enums::messages::RecentStickers<'static>>("messages.RecentStickers", 4, &RECENT_STICKERS_, { static SLOTS: [u16; 4] = tl::slots(&RECENT_STICKERS_); &SLOTS }, tl::ListOps::NONE);
-static RECENT_STICKERS_R: [tl::Field; 4] = tl::rows("|l *o *o *i", &[&tables::STICKER_PACK, &tables::DOCUMENT]);
-static RECENT_STICKERS_: [tl::Constructor; 2] = tl::constructors(0, &RECENT_STICKERS_R, [
-    (0x0b17_f890, false, 0, 0, "messages.recentStickersNotModified"),
-    (0x88d3_7c56, true, 32, 4, "messages.recentStickers hash packs stickers dates"),
-]);
-tl::family! { enums::messages::RecentStickers<'_>, enums::messages::RecentStickers<'a>, &RECENT_STICKERS }
-pub(crate) static RECENT_STICKERS_T: [tl::Type; 2] = tl::Type::structs(&RECENT_STICKERS_);
-
-pub(crate) static SAVED_DIALOGS: tl::Type = tl::Type::tagged::<enums::messages::SavedDialogs<'static>>("messages.SavedDialogs", 8, &SAVED_DIALOGS_, { static SLOTS: [u16; 8] = tl::slots(&SAVED_DIALOGS_); &SLOTS }, tl::ListOps::NONE);
-static SAVED_DIALOGS_R: [tl::Field; 10] = tl::rows("*o *o *o *o|i *o *o *o *o|i", &[&tables::SAVED_DIALOG, &tables::MESSAGE, &tables::CHAT, &tables::USER, &tables::SAVED_DIALOG, &tables::MESSAGE, &tables::CHAT, &tables::USER]);
-static SAVED_DIALOGS_: [tl::Constructor; 3] = tl::constructors(0, &SAVED_DIALOGS_R, [
-    (0xf83a_e221, true, 32, 4, "messages.savedDialogs dialogs messages chats users"),
-    (0x44ba_9dd9, true, 36, 5, "messages.savedDialogsSlice count dialogs messages chats users"),
-    (0xc01f_6fe8, false, 4, 1, "messages.savedDialogsNotModified count"),
-]);
-tl::family! { enums::messages::SavedDialogs<'_>, enums::messages::SavedDialogs<'a>, &SAVED_DIALOGS }
-pub(crate) static SAVED_DIALOGS_T: [tl::Type; 3] = tl::Type::structs(&SAVED_DIALOGS_);
-
-pub(crate) static SAVED_GIFS: tl::Type = tl::Type::tagged::<enums::messages::SavedGifs<'static>>("messages.SavedGifs", 4, &SAVED_GIFS_, { static SLOTS: [u16; 4] = tl::slots(&SAVED_GIFS_); &SLOTS }, tl::ListOps::NONE);
-static SAVED_GIFS_R: [tl::Field; 2] = tl::rows("|l *o", &[&tables::DOCUMENT]);
-static SAVED_GIFS_: [tl::Constructor; 2] = tl::constructors(0, &SAVED_GIFS_R, [
-    (0xe802_5ca2, false, 0, 0, "messages.savedGifsNotModified"),
-    (0x84a0_2a0d, false, 16, 2, "messages.savedGifs hash gifs"),
-]);
-tl::family! { enums::messages::SavedGifs<'_>, enums::messages::SavedGifs<'a>, &SAVED_GIFS }
-pub(crate) static SAVED_GIFS_T: [tl::Type; 2] = tl::Type::structs(&SAVED_GIFS_);
-
-pub(crate) static SAVED_REACTION_TAGS: tl::Type = tl::Type::tagged::<enums::messages::SavedReactionTags<'static>>("messages.SavedReactionTags", 4, &SAVED_REACTION_TAGS_, { static SLOTS: [u16; 4] = tl::slots(&SAVED_REACTION_TAGS_); &SLOTS }, tl::ListOps::NONE);
-static SAVED_REACTION_TAGS_R: [tl::Field; 2] = tl::rows("|*o l", &[&tables::SAVED_REACTION_TAG]);
-static SAVED_REACTION_TAGS_: [tl::Constructor; 2] = tl::constructors(0, &SAVED_REACTION_TAGS_R, [
-    (0x889b_59ef, false, 0, 0, "messages.savedReactionTagsNotModified"),
-    (0x3259_950a, false, 16, 2, "messages.savedReactionTags tags hash"),
-]);
-tl::family! { enums::messages::SavedReactionTags<'_>, enums::messages::SavedReactionTags<'a>, &SAVED_REACTION_TAGS }
-pub(crate) static SAVED_REACTION_TAGS_T: [tl::Type; 2] = tl::Type::structs(&SAVED_REACTION_TAGS_);
-
-pub(crate) static SEARCH_COUNTER: tl::Type = tl::Type::single::<enums::messages::SearchCounter>("messages.SearchCounter", 16, &SEARCH_COUNTER_[0], tl::ListOps::of::<enums::messages::SearchCounter>());
-static SEARCH_COUNTER_R: [tl::Field; 4] = tl::rows("# 0.1! o i", &[&tables::MESSAGES_FILTER]);
-static SEARCH_COUNTER_: [tl::Constructor; 1] = tl::constructors(0, &SEARCH_COUNTER_R, [
-    (0xe844_ebff, false, 12, 4, "messages.searchCounter flags inexact filter count"),
-]);
-tl::family! { enums::messages::SearchCounter, enums::messages::SearchCounter, &SEARCH_COUNTER }
-pub(crate) static SEARCH_COUNTER_T: [tl::Type; 1] = tl::Type::structs(&SEARCH_COUNTER_);
-
-pub(crate) static SEARCH_RESULTS_CALENDAR: tl::Type = tl::Type::single::<enums::messages::SearchResultsCalendar<'static>>("messages.SearchResultsCalendar", 52, &SEARCH_RESULTS_CALENDAR_[0], tl::ListOps::NONE);
-static SEARCH_RESULTS_CALENDAR_R: [tl::Field; 10] = tl::rows("# 0.0! i i i 0.1i *o *o *o *o", &[&tables::SEARCH_RESULTS_CALENDAR_PERIOD, &tables::MESSAGE, &tables::CHAT, &tables::USER]);
-static SEARCH_RESULTS_CALENDAR_: [tl::Constructor; 1] = tl::constructors(0, &SEARCH_RESULTS_CALENDAR_R, [
-    (0x147e_e23c, true, 48, 10, "messages.searchResultsCalendar flags inexact count min_date min_msg_id offset_id_offset periods messages chats users"),
-]);
-tl::family! { enums::messages::SearchResultsCalendar<'_>, enums::messages::SearchResultsCalendar<'a>, &SEARCH_RESULTS_CALENDAR }
-pub(crate) static SEARCH_RESULTS_CALENDAR_T: [tl::Type; 1] = tl::Type::structs(&SEARCH_RESULTS_CALENDAR_);
-
-pub(crate) static SEARCH_RESULTS_POSITIONS: tl::Type = tl::Type::single::<enums::messages::SearchResultsPositions<'static>>("messages.SearchResultsPositions", 16, &SEARCH_RESULTS_POSITIONS_[0], tl::ListOps::NONE);
-static SEARCH_RESULTS_POSITIONS_R: [tl::Field; 2] = tl::rows("i *o", &[&tables::SEARCH_RESULTS_POSITION]);
-static SEARCH_RESULTS_POSITIONS_: [tl::Constructor; 1] = tl::constructors(0, &SEARCH_RESULTS_POSITIONS_R, [
-    (0x53b2_2baf, false, 12, 2, "messages.searchResultsPositions count positions"),
-]);
-tl::family! { enums::messages::SearchResultsPositions<'_>, enums::messages::SearchResultsPositions<'a>, &SEARCH_RESULTS_POSITIONS }
-pub(crate) static SEARCH_RESULTS_POSITIONS_T: [tl::Type; 1] = tl::Type::structs(&SEARCH_RESULTS_POSITIONS_);
-
-pub(crate) static SENT_ENCRYPTED_MESSAGE: tl::Type = tl::Type::tagged::<enums::messages::SentEncryptedMessage<'static>>("messages.SentEncryptedMessage", 8, &SENT_ENCRYPTED_MESSAGE_, { static SLOTS: [u16; 4] = tl::slots(&SENT_ENCRYPTED_MESSAGE_); &SLOTS }, tl::ListOps::NONE);
-static SENT_ENCRYPTED_MESSAGE_R: [tl::Field; 3] = tl::rows("i|i o", &[&tables::ENCRYPTED_FILE]);
-static SENT_ENCRYPTED_MESSAGE_: [tl::Constructor; 2] = tl::constructors(0, &SENT_ENCRYPTED_MESSAGE_R, [
-    (0x560f_8935, false, 4, 1, "messages.sentEncryptedMessage date"),
-    (0x9493_ff32, true, 8, 2, "messages.sentEncryptedFile date file"),
-]);
-tl::family! { enums::messages::SentEncryptedMessage<'_>, enums::messages::SentEncryptedMessage<'a>, &SENT_ENCRYPTED_MESSAGE }
-pub(crate) static SENT_ENCRYPTED_MESSAGE_T: [tl::Type; 2] = tl::Type::structs(&SENT_ENCRYPTED_MESSAGE_);
-
-pub(crate) static SPONSORED_MESSAGES: tl::Type = tl::Type::tagged::<enums::messages::SponsoredMessages<'static>>("messages.SponsoredMessages", 4, &SPONSORED_MESSAGES_, { static SLOTS: [u16; 4] = tl::slots(&SPONSORED_MESSAGES_); &SLOTS }, tl::ListOps::NONE);
-static SPONSORED_MESSAGES_R: [tl::Field; 7] = tl::rows("# 0.0i 0.1i 0.2i *o *o *o|", &[&tables::SPONSORED_MESSAGE, &tables::CHAT, &tables::USER]);
-static SPONSORED_MESSAGES_: [tl::Constructor; 2] = tl::constructors(0, &SPONSORED_MESSAGES_R, [
-    (0xffda_656d, true, 28, 7, "messages.sponsoredMessages flags posts_between start_delay between_delay messages chats users"),
-    (0x1839_490f, false, 0, 0, "messages.sponsoredMessagesEmpty"),
-]);
-tl::family! { enums::messages::SponsoredMessages<'_>, enums::messages::SponsoredMessages<'a>, &SPONSORED_MESSAGES }
-pub(crate) static SPONSORED_MESSAGES_T: [tl::Type; 2] = tl::Type::structs(&SPONSORED_MESSAGES_);
-
-pub(crate) static STICKER_SET: tl::Type = tl::Type::tagged::<enums::messages::StickerSet<'static>>("messages.StickerSet", 4, &STICKER_SET_, { static SLOTS: [u16; 4] = tl::slots(&STICKER_SET_); &SLOTS }, tl::ListOps::NONE);
-static STICKER_SET_R: [tl::Field; 4] = tl::rows("o *o *o *o|", &[&tables::STICKER_SET, &tables::STICKER_PACK, &tables::STICKER_KEYWORD, &tables::DOCUMENT]);
-static STICKER_SET_: [tl::Constructor; 2] = tl::constructors(0, &STICKER_SET_R, [
-    (0x6e15_3f16, true, 64, 4, "messages.stickerSet set packs keywords documents"),
-    (0xd3f9_24eb, false, 0, 0, "messages.stickerSetNotModified"),
-]);
-tl::family! { enums::messages::StickerSet<'_>, enums::messages::StickerSet<'a>, &STICKER_SET }
-pub(crate) static STICKER_SET_T: [tl::Type; 2] = tl::Type::structs(&STICKER_SET_);
-
-pub(crate) static STICKER_SET_INSTALL_RESULT: tl::Type = tl::Type::tagged::<enums::messages::StickerSetInstallResult<'static>>("messages.StickerSetInstallResult", 4, &STICKER_SET_INSTALL_RESULT_, { static SLOTS: [u16; 4] = tl::slots(&STICKER_SET_INSTALL_RESULT_); &SLOTS }, tl::ListOps::NONE);
-static STICKER_SET_INSTALL_RESULT_R: [tl::Field; 1] = tl::rows("|*o", &[&tables::STICKER_SET_COVERED]);
-static STICKER_SET_INSTALL_RESULT_: [tl::Constructor; 2] = tl::constructors(0, &STICKER_SET_INSTALL_RESULT_R, [
-    (0x3864_1628, false, 0, 0, "messages.stickerSetInstallResultSuccess"),
-    (0x35e4_10a8, false, 8, 1, "messages.stickerSetInstallResultArchive sets"),
-]);
-tl::family! { enums::messages::StickerSetInstallResult<'_>, enums::messages::StickerSetInstallResult<'a>, &STICKER_SET_INSTALL_RESULT }
-pub(crate) static STICKER_SET_INSTALL_RESULT_T: [tl::Type; 2] = tl::Type::structs(&STICKER_SET_INSTALL_RESULT_);
-
-pub(crate) static STICKERS: tl::Type = tl::Type::tagged::<enums::messages::Stickers<'static>>("messages.Stickers", 4, &STICKERS_, { static SLOTS: [u16; 4] = tl::slots(&STICKERS_); &SLOTS }, tl::ListOps::NONE);
-static STICKERS_R: [tl::Field; 2] = tl::rows("|l *o", &[&tables::DOCUMENT]);
-static STICKERS_: [tl::Constructor; 2] = tl::constructors(0, &STICKERS_R, [
-    (0xf174_9a22, false, 0, 0, "messages.stickersNotModified"),
-    (0x30a6_ec7e, false, 16, 2, "messages.stickers hash stickers"),
-]);
-tl::family! { enums::messages::Stickers<'_>, enums::messages::Stickers<'a>, &STICKERS }
-pub(crate) static STICKERS_T: [tl::Type; 2] = tl::Type::structs(&STICKERS_);
-
-pub(crate) static TRANSCRIBED_AUDIO: tl::Type = tl::Type::single::<enums::messages::TranscribedAudio<'static>>("messages.TranscribedAudio", 20, &TRANSCRIBED_AUDIO_[0], tl::ListOps::NONE);
-static TRANSCRIBED_AUDIO_R: [tl::Field; 6] = tl::rows("# 0.0! l s 0.1i 0.1i", &[]);
-static TRANSCRIBED_AUDIO_: [tl::Constructor; 1] = tl::constructors(0, &TRANSCRIBED_AUDIO_R, [
-    (0xcfb9_d957, true, 16, 6, "messages.transcribedAudio flags pending transcription_id text trial_remains_num trial_remains_until_date"),
-]);
-tl::family! { enums::messages::TranscribedAudio<'_>, enums::messages::TranscribedAudio<'a>, &TRANSCRIBED_AUDIO }
-pub(crate) static TRANSCRIBED_AUDIO_T: [tl::Type; 1] = tl::Type::structs(&TRANSCRIBED_AUDIO_);
-
-pub(crate) static TRANSLATED_RICH_MESSAGE: tl::Type = tl::Type::single::<enums::messages::TranslatedRichMessage<'static>>("messages.TranslatedRichMessage", 12, &TRANSLATED_RICH_MESSAGE_[0], tl::ListOps::NONE);
-static TRANSLATED_RICH_MESSAGE_R: [tl::Field; 1] = tl::rows("*o", &[&tables::RICH_MESSAGE]);
-static TRANSLATED_RICH_MESSAGE_: [tl::Constructor; 1] = tl::constructors(0, &TRANSLATED_RICH_MESSAGE_R, [
-    (0x4203_998f, false, 8, 1, "messages.translatedRichMessage result"),
-]);
-tl::family! { enums::messages::TranslatedRichMessage<'_>, enums::messages::TranslatedRichMessage<'a>, &TRANSLATED_RICH_MESSAGE }
-pub(crate) static TRANSLATED_RICH_MESSAGE_T: [tl::Type; 1] = tl::Type::structs(&TRANSLATED_RICH_MESSAGE_);
-
-pub(crate) static TRANSLATED_TEXT: tl::Type = tl::Type::single::<enums::messages::TranslatedText<'static>>("messages.TranslatedText", 12, &TRANSLATED_TEXT_[0], tl::ListOps::NONE);
-static TRANSLATED_TEXT_R: [tl::Field; 1] = tl::rows("*o", &[&tables::TEXT_WITH_ENTITIES]);
-static TRANSLATED_TEXT_: [tl::Constructor; 1] = tl::constructors(0, &TRANSLATED_TEXT_R, [
-    (0x33db_32f8, false, 8, 1, "messages.translateResult result"),
-]);
-tl::family! { enums::messages::TranslatedText<'_>, enums::messages::TranslatedText<'a>, &TRANSLATED_TEXT }
-pub(crate) static TRANSLATED_TEXT_T: [tl::Type; 1] = tl::Type::structs(&TRANSLATED_TEXT_);
-
-pub(crate) static VOTES_LIST: tl::Type = tl::Type::single::<enums::messages::VotesList<'static>>("messages.VotesList", 36, &VOTES_LIST_[0], tl::ListOps::NONE);
-static VOTES_LIST_R: [tl::Field; 6] = tl::rows("# i *o *o *o 0.0s", &[&tables::MESSAGE_PEER_VOTE, &tables::CHAT, &tables::USER]);
-static VOTES_LIST_: [tl::Constructor; 1] = tl::constructors(0, &VOTES_LIST_R, [
-    (0x4899_484e, true, 32, 6, "messages.votesList flags count votes chats users next_offset"),
-]);
-tl::family! { enums::messages::VotesList<'_>, enums::messages::VotesList<'a>, &VOTES_LIST }
-pub(crate) static VOTES_LIST_T: [tl::Type; 1] = tl::Type::structs(&VOTES_LIST_);
-
-pub(crate) static WEB_PAGE: tl::Type = tl::Type::single::<enums::messages::WebPage<'static>>("messages.WebPage", 28, &WEB_PAGE_[0], tl::ListOps::NONE);
-static WEB_PAGE_R: [tl::Field; 3] = tl::rows("o *o *o", &[&tables::WEB_PAGE, &tables::CHAT, &tables::USER]);
-static WEB_PAGE_: [tl::Constructor; 1] = tl::constructors(0, &WEB_PAGE_R, [
-    (0xfd5e_12bd, true, 24, 3, "messages.webPage webpage chats users"),
-]);
-tl::family! { enums::messages::WebPage<'_>, enums::messages::WebPage<'a>, &WEB_PAGE }
-pub(crate) static WEB_PAGE_T: [tl::Type; 1] = tl::Type::structs(&WEB_PAGE_);
-
-pub(crate) static WEB_PAGE_PREVIEW: tl::Type = tl::Type::single::<enums::messages::WebPagePreview<'static>>("messages.WebPagePreview", 24, &WEB_PAGE_PREVIEW_[0], tl::ListOps::NONE);
-static WEB_PAGE_PREVIEW_R: [tl::Field; 3] = tl::rows("o *o *o", &[&tables::MESSAGE_MEDIA, &tables::CHAT, &tables::USER]);
-static WEB_PAGE_PREVIEW_: [tl::Constructor; 1] = tl::constructors(0, &WEB_PAGE_PREVIEW_R, [
-    (0x8c9a_88ac, true, 20, 3, "messages.webPagePreview media chats users"),
-]);
-tl::family! { enums::messages::WebPagePreview<'_>, enums::messages::WebPagePreview<'a>, &WEB_PAGE_PREVIEW }
-pub(crate) static WEB_PAGE_PREVIEW_T: [tl::Type; 1] = tl::Type::structs(&WEB_PAGE_PREVIEW_);
+use super::super::{enums, tables, types};
+
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::messages::AffectedFoundMessages<'static>>("messages.AffectedFoundMessages", 24, 1),
+    tl::Form::new::<enums::messages::AffectedHistory>("messages.AffectedHistory", 16, 1),
+    tl::Form::new::<enums::messages::AffectedMessages>("messages.AffectedMessages", 12, 1),
+    tl::Form::new::<enums::messages::AllStickers<'static>>("messages.AllStickers", 4, 2),
+    tl::Form::new::<enums::messages::ArchivedStickers<'static>>("messages.ArchivedStickers", 16, 1),
+    tl::Form::new::<enums::messages::AvailableEffects<'static>>("messages.AvailableEffects", 4, 2),
+    tl::Form::new::<enums::messages::AvailableReactions<'static>>("messages.AvailableReactions", 4, 2),
+    tl::Form::new::<enums::messages::BotApp<'static>>("messages.BotApp", 12, 1),
+    tl::Form::new::<enums::messages::BotCallbackAnswer<'static>>("messages.BotCallbackAnswer", 12, 1),
+    tl::Form::new::<enums::messages::BotPreparedInlineMessage<'static>>("messages.BotPreparedInlineMessage", 12, 1),
+    tl::Form::new::<enums::messages::BotResults<'static>>("messages.BotResults", 36, 1),
+    tl::Form::new::<enums::messages::ChatAdminsWithInvites<'static>>("messages.ChatAdminsWithInvites", 20, 1),
+    tl::Form::new::<enums::messages::ChatFull<'static>>("messages.ChatFull", 60, 1),
+    tl::Form::new::<enums::messages::ChatInviteImporters<'static>>("messages.ChatInviteImporters", 24, 1),
+    tl::Form::new::<enums::messages::ChatInviteJoinResult<'static>>("messages.ChatInviteJoinResult", 8, 2),
+    tl::Form::new::<enums::messages::Chats<'static>>("messages.Chats", 12, 2),
+    tl::Form::new::<enums::messages::CheckedHistoryImportPeer<'static>>("messages.CheckedHistoryImportPeer", 8, 1),
+    tl::Form::new::<enums::messages::ComposedMessageWithAi<'static>>("messages.ComposedMessageWithAI", 24, 1),
+    tl::Form::new::<enums::messages::ComposedRichMessageWithAi<'static>>("messages.ComposedRichMessageWithAI", 36, 1),
+    tl::Form::new::<enums::messages::DhConfig<'static>>("messages.DhConfig", 8, 2),
+    tl::Form::new::<enums::messages::DialogFilters<'static>>("messages.DialogFilters", 16, 1),
+    tl::Form::new::<enums::messages::Dialogs<'static>>("messages.Dialogs", 8, 3),
+    tl::Form::new::<enums::messages::DiscussionMessage<'static>>("messages.DiscussionMessage", 36, 1),
+    tl::Form::new::<enums::messages::EmojiGameInfo<'static>>("messages.EmojiGameInfo", 4, 2),
+    tl::Form::new::<enums::messages::EmojiGameOutcome<'static>>("messages.EmojiGameOutcome", 24, 1),
+    tl::Form::new::<enums::messages::EmojiGroups<'static>>("messages.EmojiGroups", 4, 2),
+    tl::Form::new::<enums::messages::ExportedChatInvite<'static>>("messages.ExportedChatInvite", 16, 2),
+    tl::Form::new::<enums::messages::ExportedChatInvites<'static>>("messages.ExportedChatInvites", 24, 1),
+    tl::Form::new::<enums::messages::FavedStickers<'static>>("messages.FavedStickers", 4, 2),
+    tl::Form::new::<enums::messages::FeaturedStickers<'static>>("messages.FeaturedStickers", 8, 2),
+    tl::Form::new::<enums::messages::ForumTopics<'static>>("messages.ForumTopics", 48, 1),
+    tl::Form::new::<enums::messages::FoundStickerSets<'static>>("messages.FoundStickerSets", 4, 2),
+    tl::Form::new::<enums::messages::FoundStickers<'static>>("messages.FoundStickers", 8, 2),
+    tl::Form::new::<enums::messages::HighScores<'static>>("messages.HighScores", 20, 1),
+    tl::Form::new::<enums::messages::HistoryImport>("messages.HistoryImport", 12, 1),
+    tl::Form::new::<enums::messages::HistoryImportParsed<'static>>("messages.HistoryImportParsed", 8, 1),
+    tl::Form::new::<enums::messages::InactiveChats<'static>>("messages.InactiveChats", 28, 1),
+    tl::Form::new::<enums::messages::InvitedUsers<'static>>("messages.InvitedUsers", 16, 1),
+    tl::Form::new::<enums::messages::MessageEditData>("messages.MessageEditData", 8, 1),
+    tl::Form::new::<enums::messages::MessageReactionsList<'static>>("messages.MessageReactionsList", 36, 1),
+    tl::Form::new::<enums::messages::MessageViews<'static>>("messages.MessageViews", 28, 1),
+    tl::Form::new::<enums::messages::Messages<'static>>("messages.Messages", 8, 4),
+    tl::Form::new::<enums::messages::MyStickers<'static>>("messages.MyStickers", 16, 1),
+    tl::Form::new::<enums::messages::PeerDialogs<'static>>("messages.PeerDialogs", 60, 1),
+    tl::Form::new::<enums::messages::PeerSettings<'static>>("messages.PeerSettings", 28, 1),
+    tl::Form::new::<enums::messages::PreparedInlineMessage<'static>>("messages.PreparedInlineMessage", 60, 1),
+    tl::Form::new::<enums::messages::QuickReplies<'static>>("messages.QuickReplies", 4, 2),
+    tl::Form::new::<enums::messages::Reactions<'static>>("messages.Reactions", 4, 2),
+    tl::Form::new::<enums::messages::RecentStickers<'static>>("messages.RecentStickers", 4, 2),
+    tl::Form::new::<enums::messages::SavedDialogs<'static>>("messages.SavedDialogs", 8, 3),
+    tl::Form::new::<enums::messages::SavedGifs<'static>>("messages.SavedGifs", 4, 2),
+    tl::Form::new::<enums::messages::SavedReactionTags<'static>>("messages.SavedReactionTags", 4, 2),
+    tl::Form::element::<enums::messages::SearchCounter>("messages.SearchCounter", 16, 1),
+    tl::Form::new::<enums::messages::SearchResultsCalendar<'static>>("messages.SearchResultsCalendar", 52, 1),
+    tl::Form::new::<enums::messages::SearchResultsPositions<'static>>("messages.SearchResultsPositions", 16, 1),
+    tl::Form::new::<enums::messages::SentEncryptedMessage<'static>>("messages.SentEncryptedMessage", 8, 2),
+    tl::Form::new::<enums::messages::SponsoredMessages<'static>>("messages.SponsoredMessages", 4, 2),
+    tl::Form::new::<enums::messages::StickerSet<'static>>("messages.StickerSet", 4, 2),
+    tl::Form::new::<enums::messages::StickerSetInstallResult<'static>>("messages.StickerSetInstallResult", 4, 2),
+    tl::Form::new::<enums::messages::Stickers<'static>>("messages.Stickers", 4, 2),
+    tl::Form::new::<enums::messages::TranscribedAudio<'static>>("messages.TranscribedAudio", 20, 1),
+    tl::Form::new::<enums::messages::TranslatedRichMessage<'static>>("messages.TranslatedRichMessage", 12, 1),
+    tl::Form::new::<enums::messages::TranslatedText<'static>>("messages.TranslatedText", 12, 1),
+    tl::Form::new::<enums::messages::VotesList<'static>>("messages.VotesList", 36, 1),
+    tl::Form::new::<enums::messages::WebPage<'static>>("messages.WebPage", 28, 1),
+    tl::Form::new::<enums::messages::WebPagePreview<'static>>("messages.WebPagePreview", 24, 1),
+];
+
+pub(super) const LINES: &[tl::Line] = &[
+    (0xef8d_3e6c, false, 20, 4, "i i i *i", "messages.affectedFoundMessages pts pts_count offset messages"),
+    (0xb45c_69d1, false, 12, 3, "i i i", "messages.affectedHistory pts pts_count offset"),
+    (0x84d1_9185, false, 8, 2, "i i", "messages.affectedMessages pts pts_count"),
+    (0xe866_02c3, false, 0, 0, "", "messages.allStickersNotModified"),
+    (0xcdbb_cebb, false, 16, 2, "l *o362", "messages.allStickers hash sets"),
+    (0x4fcb_a9c8, false, 12, 2, "i *o363", "messages.archivedStickers count sets"),
+    (0xd1ed_9a5b, false, 0, 0, "", "messages.availableEffectsNotModified"),
+    (0xbddb_616e, true, 20, 3, "i *o14 *o84", "messages.availableEffects hash effects documents"),
+    (0x9f07_1957, false, 0, 0, "", "messages.availableReactionsNotModified"),
+    (0x768e_3aad, false, 12, 2, "i *o15", "messages.availableReactions hash reactions"),
+    (0xeb50_adf5, false, 8, 5, "# 0.0! 0.1! 0.2! o20", "messages.botApp flags inactive request_write_access has_settings app"),
+    (0x3658_5ea4, true, 8, 7, "# 0.1! 0.3! 0.4! 0.0s 0.2s i", "messages.botCallbackAnswer flags alert has_url native_ui message url cache_time"),
+    (0x8ecf_0511, false, 8, 2, "s i", "messages.botPreparedInlineMessage id expire_date"),
+    (0xe021_f2f6, true, 32, 9, "# 0.0! l 0.1s 0.2o125 0.3o126 *o27 i *o390", "messages.botResults flags gallery query_id next_offset switch_pm switch_webview results cache_time users"),
+    (0xb69b_72d7, false, 16, 2, "*o55 *o390", "messages.chatAdminsWithInvites admins users"),
+    (0xe5d7_d19c, true, 56, 3, "o57 *o53 *o390", "messages.chatFull full_chat chats users"),
+    (0x81b6_b00a, true, 20, 3, "i *o59 *o390", "messages.chatInviteImporters count importers users"),
+    (0x4456_63a7, false, 4, 1, "o388", "messages.chatInviteJoinResultOk updates"),
+    (0x61ca_29d3, false, 24, 3, "l l *o390", "messages.chatInviteJoinResultWebView bot_id query_id users"),
+    (0x64ff_9fd5, false, 8, 1, "*o53", "messages.chats chats"),
+    (0x9cd8_1144, false, 12, 2, "i *o53", "messages.chatsSlice count chats"),
+    (0xa24d_e717, false, 4, 1, "s", "messages.checkedHistoryImportPeer confirm_text"),
+    (0x90d7_adfa, true, 20, 3, "# o372 0.0o372", "messages.composedMessageWithAI flags result_text diff_text"),
+    (0x4c45_37c8, false, 32, 1, "o300", "messages.composedRichMessageWithAI result"),
+    (0xc0e2_4635, false, 4, 1, "y", "messages.dhConfigNotModified random"),
+    (0x2c22_1edd, true, 16, 4, "i y i y", "messages.dhConfig g p version random"),
+    (0x2ad9_3719, false, 12, 3, "# 0.0! *o80", "messages.dialogFilters flags tags_enabled filters"),
+    (0x15ba_6c40, true, 32, 4, "*o79 *o210 *o53 *o390", "messages.dialogs dialogs messages chats users"),
+    (0x71e0_94f3, true, 36, 5, "i *o79 *o210 *o53 *o390", "messages.dialogsSlice count dialogs messages chats users"),
+    (0xf0e3_e596, false, 4, 1, "i", "messages.dialogsNotModified count"),
+    (0xa634_1782, true, 32, 8, "# *o210 0.0i 0.1i 0.2i i *o53 *o390", "messages.discussionMessage flags messages max_id read_inbox_max_id read_outbox_max_id unread_count chats users"),
+    (0x59e6_5335, false, 0, 0, "", "messages.emojiGameUnavailable"),
+    (0x44e5_6023, true, 28, 6, "# s l i *i 0.0i", "messages.emojiGameDiceInfo flags game_hash prev_stake current_streak params plays_left"),
+    (0xda2a_d647, false, 20, 3, "y l l", "messages.emojiGameOutcome seed stake_ton_amount ton_amount"),
+    (0x6fb4_ad87, false, 0, 0, "", "messages.emojiGroupsNotModified"),
+    (0x881f_b94b, false, 12, 2, "i *o89", "messages.emojiGroups hash groups"),
+    (0x1871_be50, false, 12, 2, "o101 *o390", "messages.exportedChatInvite invite users"),
+    (0x2226_00ef, true, 16, 3, "o101 o101 *o390", "messages.exportedChatInviteReplaced invite new_invite users"),
+    (0xbdc6_2dcc, true, 20, 3, "i *o101 *o390", "messages.exportedChatInvites count invites users"),
+    (0x9e8f_a6d3, false, 0, 0, "", "messages.favedStickersNotModified"),
+    (0x2cb5_1097, true, 24, 3, "l *o361 *o84", "messages.favedStickers hash packs stickers"),
+    (0xc6dc_0c66, false, 4, 1, "i", "messages.featuredStickersNotModified count"),
+    (0xbe38_2906, true, 32, 6, "# 0.0! l i *o363 *l", "messages.featuredStickers flags premium hash count sets unread"),
+    (0x3676_17d3, true, 44, 8, "# 0.0! i *o110 *o210 *o53 *o390 i", "messages.forumTopics flags order_by_create_date count topics messages chats users pts"),
+    (0x0d54_b65d, false, 0, 0, "", "messages.foundStickerSetsNotModified"),
+    (0x8af0_9dd2, false, 16, 2, "l *o363", "messages.foundStickerSets hash sets"),
+    (0x6010_c534, false, 4, 2, "# 0.0i", "messages.foundStickersNotModified flags next_offset"),
+    (0x82c9_e290, false, 20, 4, "# 0.0i l *o84", "messages.foundStickers flags next_offset hash stickers"),
+    (0x9a3b_fd99, false, 16, 2, "*o123 *o390", "messages.highScores scores users"),
+    (0x1662_af0b, false, 8, 1, "l", "messages.historyImport id"),
+    (0x5e0f_b7b9, false, 4, 4, "# 0.0! 0.1! 0.2s", "messages.historyImportParsed flags pm group title"),
+    (0xa927_fec5, true, 24, 3, "*i *o53 *o390", "messages.inactiveChats dates chats users"),
+    (0x7f5d_efa6, false, 12, 2, "o388 *o226", "messages.invitedUsers updates missing_invitees"),
+    (0x26b5_dde6, false, 4, 2, "# 0.0!", "messages.messageEditData flags caption"),
+    (0x31bd_492d, true, 32, 6, "# i *o216 *o53 *o390 0.0s", "messages.messageReactionsList flags count reactions chats users next_offset"),
+    (0xb6c4_f543, true, 24, 3, "*o224 *o53 *o390", "messages.messageViews views chats users"),
+    (0x1d73_e7ea, true, 32, 4, "*o210 *o110 *o53 *o390", "messages.messages messages topics chats users"),
+    (0x5f20_6716, true, 40, 10, "# 0.1! i 0.0i 0.2i 0.3o306 *o210 *o110 *o53 *o390", "messages.messagesSlice flags inexact count next_rate offset_id_offset search_flood messages topics chats users"),
+    (0xc776_ba4e, true, 44, 9, "# 0.1! i i 0.2i *o210 *o110 *o53 *o390", "messages.channelMessages flags inexact pts count offset_id_offset messages topics chats users"),
+    (0x7453_5f21, false, 4, 1, "i", "messages.messagesNotModified count"),
+    (0xfaff_629d, false, 12, 2, "i *o363", "messages.myStickers count sets"),
+    (0x3371_c354, true, 56, 5, "*o79 *o210 *o53 *o390 o628", "messages.peerDialogs dialogs messages chats users state"),
+    (0x6880_b94d, true, 24, 3, "o260 *o53 *o390", "messages.peerSettings settings chats users"),
+    (0xff57_708d, true, 56, 5, "l o27 *o128 i *o390", "messages.preparedInlineMessage query_id result peer_types cache_time users"),
+    (0xc68d_6695, true, 32, 4, "*o283 *o210 *o53 *o390", "messages.quickReplies quick_replies messages chats users"),
+    (0x5f91_eb5b, false, 0, 0, "", "messages.quickRepliesNotModified"),
+    (0xb06f_dbdf, false, 0, 0, "", "messages.reactionsNotModified"),
+    (0xeafd_f716, false, 16, 2, "l *o284", "messages.reactions hash reactions"),
+    (0x0b17_f890, false, 0, 0, "", "messages.recentStickersNotModified"),
+    (0x88d3_7c56, true, 32, 4, "l *o361 *o84 *i", "messages.recentStickers hash packs stickers dates"),
+    (0xf83a_e221, true, 32, 4, "*o303 *o210 *o53 *o390", "messages.savedDialogs dialogs messages chats users"),
+    (0x44ba_9dd9, true, 36, 5, "i *o303 *o210 *o53 *o390", "messages.savedDialogsSlice count dialogs messages chats users"),
+    (0xc01f_6fe8, false, 4, 1, "i", "messages.savedDialogsNotModified count"),
+    (0xe802_5ca2, false, 0, 0, "", "messages.savedGifsNotModified"),
+    (0x84a0_2a0d, false, 16, 2, "l *o84", "messages.savedGifs hash gifs"),
+    (0x889b_59ef, false, 0, 0, "", "messages.savedReactionTagsNotModified"),
+    (0x3259_950a, false, 16, 2, "*o304 l", "messages.savedReactionTags tags hash"),
+    (0xe844_ebff, false, 12, 4, "# 0.1! o225 i", "messages.searchCounter flags inexact filter count"),
+    (0x147e_e23c, true, 48, 10, "# 0.0! i i i 0.1i *o307 *o210 *o53 *o390", "messages.searchResultsCalendar flags inexact count min_date min_msg_id offset_id_offset periods messages chats users"),
+    (0x53b2_2baf, false, 12, 2, "i *o308", "messages.searchResultsPositions count positions"),
+    (0x560f_8935, false, 4, 1, "i", "messages.sentEncryptedMessage date"),
+    (0x9493_ff32, true, 8, 2, "i o97", "messages.sentEncryptedFile date file"),
+    (0xffda_656d, true, 28, 7, "# 0.0i 0.1i 0.2i *o324 *o53 *o390", "messages.sponsoredMessages flags posts_between start_delay between_delay messages chats users"),
+    (0x1839_490f, false, 0, 0, "", "messages.sponsoredMessagesEmpty"),
+    (0x6e15_3f16, true, 64, 4, "o362 *o361 *o360 *o84", "messages.stickerSet set packs keywords documents"),
+    (0xd3f9_24eb, false, 0, 0, "", "messages.stickerSetNotModified"),
+    (0x3864_1628, false, 0, 0, "", "messages.stickerSetInstallResultSuccess"),
+    (0x35e4_10a8, false, 8, 1, "*o363", "messages.stickerSetInstallResultArchive sets"),
+    (0xf174_9a22, false, 0, 0, "", "messages.stickersNotModified"),
+    (0x30a6_ec7e, false, 16, 2, "l *o84", "messages.stickers hash stickers"),
+    (0xcfb9_d957, true, 16, 6, "# 0.0! l s 0.1i 0.1i", "messages.transcribedAudio flags pending transcription_id text trial_remains_num trial_remains_until_date"),
+    (0x4203_998f, false, 8, 1, "*o300", "messages.translatedRichMessage result"),
+    (0x33db_32f8, false, 8, 1, "*o372", "messages.translateResult result"),
+    (0x4899_484e, true, 32, 6, "# i *o217 *o53 *o390 0.0s", "messages.votesList flags count votes chats users next_offset"),
+    (0xfd5e_12bd, true, 24, 3, "o406 *o53 *o390", "messages.webPage webpage chats users"),
+    (0x8c9a_88ac, true, 20, 3, "o215 *o53 *o390", "messages.webPagePreview media chats users"),
+];
+
+tl::sole! { types::messages::AffectedFoundMessages<'_>, types::messages::AffectedFoundMessages<'a>, &tables::TYPES[497] }
+tl::sole! { types::messages::AffectedHistory, types::messages::AffectedHistory, &tables::TYPES[498] }
+tl::sole! { types::messages::AffectedMessages, types::messages::AffectedMessages, &tables::TYPES[499] }
+tl::family! { enums::messages::AllStickers<'_>, enums::messages::AllStickers<'a>, &tables::TYPES[500] }
+tl::sole! { types::messages::ArchivedStickers<'_>, types::messages::ArchivedStickers<'a>, &tables::TYPES[501] }
+tl::family! { enums::messages::AvailableEffects<'_>, enums::messages::AvailableEffects<'a>, &tables::TYPES[502] }
+tl::family! { enums::messages::AvailableReactions<'_>, enums::messages::AvailableReactions<'a>, &tables::TYPES[503] }
+tl::sole! { types::messages::BotApp<'_>, types::messages::BotApp<'a>, &tables::TYPES[504] }
+tl::sole! { &'_ types::messages::BotCallbackAnswer<'_>, &'a types::messages::BotCallbackAnswer<'a>, &tables::TYPES[505] }
+tl::sole! { types::messages::BotPreparedInlineMessage<'_>, types::messages::BotPreparedInlineMessage<'a>, &tables::TYPES[506] }
+tl::sole! { &'_ types::messages::BotResults<'_>, &'a types::messages::BotResults<'a>, &tables::TYPES[507] }
+tl::sole! { types::messages::ChatAdminsWithInvites<'_>, types::messages::ChatAdminsWithInvites<'a>, &tables::TYPES[508] }
+tl::sole! { &'_ types::messages::ChatFull<'_>, &'a types::messages::ChatFull<'a>, &tables::TYPES[509] }
+tl::sole! { &'_ types::messages::ChatInviteImporters<'_>, &'a types::messages::ChatInviteImporters<'a>, &tables::TYPES[510] }
+tl::family! { enums::messages::ChatInviteJoinResult<'_>, enums::messages::ChatInviteJoinResult<'a>, &tables::TYPES[511] }
+tl::family! { enums::messages::Chats<'_>, enums::messages::Chats<'a>, &tables::TYPES[512] }
+tl::sole! { types::messages::CheckedHistoryImportPeer<'_>, types::messages::CheckedHistoryImportPeer<'a>, &tables::TYPES[513] }
+tl::sole! { &'_ types::messages::ComposedMessageWithAi<'_>, &'a types::messages::ComposedMessageWithAi<'a>, &tables::TYPES[514] }
+tl::sole! { types::messages::ComposedRichMessageWithAi<'_>, types::messages::ComposedRichMessageWithAi<'a>, &tables::TYPES[515] }
+tl::family! { enums::messages::DhConfig<'_>, enums::messages::DhConfig<'a>, &tables::TYPES[516] }
+tl::sole! { types::messages::DialogFilters<'_>, types::messages::DialogFilters<'a>, &tables::TYPES[517] }
+tl::family! { enums::messages::Dialogs<'_>, enums::messages::Dialogs<'a>, &tables::TYPES[518] }
+tl::sole! { &'_ types::messages::DiscussionMessage<'_>, &'a types::messages::DiscussionMessage<'a>, &tables::TYPES[519] }
+tl::family! { enums::messages::EmojiGameInfo<'_>, enums::messages::EmojiGameInfo<'a>, &tables::TYPES[520] }
+tl::sole! { types::messages::EmojiGameOutcome<'_>, types::messages::EmojiGameOutcome<'a>, &tables::TYPES[521] }
+tl::family! { enums::messages::EmojiGroups<'_>, enums::messages::EmojiGroups<'a>, &tables::TYPES[522] }
+tl::family! { enums::messages::ExportedChatInvite<'_>, enums::messages::ExportedChatInvite<'a>, &tables::TYPES[523] }
+tl::sole! { &'_ types::messages::ExportedChatInvites<'_>, &'a types::messages::ExportedChatInvites<'a>, &tables::TYPES[524] }
+tl::family! { enums::messages::FavedStickers<'_>, enums::messages::FavedStickers<'a>, &tables::TYPES[525] }
+tl::family! { enums::messages::FeaturedStickers<'_>, enums::messages::FeaturedStickers<'a>, &tables::TYPES[526] }
+tl::sole! { &'_ types::messages::ForumTopics<'_>, &'a types::messages::ForumTopics<'a>, &tables::TYPES[527] }
+tl::family! { enums::messages::FoundStickerSets<'_>, enums::messages::FoundStickerSets<'a>, &tables::TYPES[528] }
+tl::family! { enums::messages::FoundStickers<'_>, enums::messages::FoundStickers<'a>, &tables::TYPES[529] }
+tl::sole! { types::messages::HighScores<'_>, types::messages::HighScores<'a>, &tables::TYPES[530] }
+tl::sole! { types::messages::HistoryImport, types::messages::HistoryImport, &tables::TYPES[531] }
+tl::sole! { types::messages::HistoryImportParsed<'_>, types::messages::HistoryImportParsed<'a>, &tables::TYPES[532] }
+tl::sole! { &'_ types::messages::InactiveChats<'_>, &'a types::messages::InactiveChats<'a>, &tables::TYPES[533] }
+tl::sole! { types::messages::InvitedUsers<'_>, types::messages::InvitedUsers<'a>, &tables::TYPES[534] }
+tl::sole! { types::messages::MessageEditData, types::messages::MessageEditData, &tables::TYPES[535] }
+tl::sole! { &'_ types::messages::MessageReactionsList<'_>, &'a types::messages::MessageReactionsList<'a>, &tables::TYPES[536] }
+tl::sole! { &'_ types::messages::MessageViews<'_>, &'a types::messages::MessageViews<'a>, &tables::TYPES[537] }
+tl::family! { enums::messages::Messages<'_>, enums::messages::Messages<'a>, &tables::TYPES[538] }
+tl::sole! { types::messages::MyStickers<'_>, types::messages::MyStickers<'a>, &tables::TYPES[539] }
+tl::sole! { &'_ types::messages::PeerDialogs<'_>, &'a types::messages::PeerDialogs<'a>, &tables::TYPES[540] }
+tl::sole! { &'_ types::messages::PeerSettings<'_>, &'a types::messages::PeerSettings<'a>, &tables::TYPES[541] }
+tl::sole! { &'_ types::messages::PreparedInlineMessage<'_>, &'a types::messages::PreparedInlineMessage<'a>, &tables::TYPES[542] }
+tl::family! { enums::messages::QuickReplies<'_>, enums::messages::QuickReplies<'a>, &tables::TYPES[543] }
+tl::family! { enums::messages::Reactions<'_>, enums::messages::Reactions<'a>, &tables::TYPES[544] }
+tl::family! { enums::messages::RecentStickers<'_>, enums::messages::RecentStickers<'a>, &tables::TYPES[545] }
+tl::family! { enums::messages::SavedDialogs<'_>, enums::messages::SavedDialogs<'a>, &tables::TYPES[546] }
+tl::family! { enums::messages::SavedGifs<'_>, enums::messages::SavedGifs<'a>, &tables::TYPES[547] }
+tl::family! { enums::messages::SavedReactionTags<'_>, enums::messages::SavedReactionTags<'a>, &tables::TYPES[548] }
+tl::sole! { types::messages::SearchCounter, types::messages::SearchCounter, &tables::TYPES[549] }
+tl::sole! { &'_ types::messages::SearchResultsCalendar<'_>, &'a types::messages::SearchResultsCalendar<'a>, &tables::TYPES[550] }
+tl::sole! { types::messages::SearchResultsPositions<'_>, types::messages::SearchResultsPositions<'a>, &tables::TYPES[551] }
+tl::family! { enums::messages::SentEncryptedMessage<'_>, enums::messages::SentEncryptedMessage<'a>, &tables::TYPES[552] }
+tl::family! { enums::messages::SponsoredMessages<'_>, enums::messages::SponsoredMessages<'a>, &tables::TYPES[553] }
+tl::family! { enums::messages::StickerSet<'_>, enums::messages::StickerSet<'a>, &tables::TYPES[554] }
+tl::family! { enums::messages::StickerSetInstallResult<'_>, enums::messages::StickerSetInstallResult<'a>, &tables::TYPES[555] }
+tl::family! { enums::messages::Stickers<'_>, enums::messages::Stickers<'a>, &tables::TYPES[556] }
+tl::sole! { &'_ types::messages::TranscribedAudio<'_>, &'a types::messages::TranscribedAudio<'a>, &tables::TYPES[557] }
+tl::sole! { types::messages::TranslatedRichMessage<'_>, types::messages::TranslatedRichMessage<'a>, &tables::TYPES[558] }
+tl::sole! { types::messages::TranslateResult<'_>, types::messages::TranslateResult<'a>, &tables::TYPES[559] }
+tl::sole! { &'_ types::messages::VotesList<'_>, &'a types::messages::VotesList<'a>, &tables::TYPES[560] }
+tl::sole! { &'_ types::messages::WebPage<'_>, &'a types::messages::WebPage<'a>, &tables::TYPES[561] }
+tl::sole! { &'_ types::messages::WebPagePreview<'_>, &'a types::messages::WebPagePreview<'a>, &tables::TYPES[562] }

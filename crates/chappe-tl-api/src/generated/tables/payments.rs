@@ -4,246 +4,107 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::payments::BankCardData<'static>>("payments.BankCardData", 16, 1),
+    tl::Form::new::<enums::payments::CheckCanSendGiftResult<'static>>("payments.CheckCanSendGiftResult", 4, 2),
+    tl::Form::new::<enums::payments::CheckedGiftCode<'static>>("payments.CheckedGiftCode", 32, 1),
+    tl::Form::new::<enums::payments::ConnectedStarRefBots<'static>>("payments.ConnectedStarRefBots", 24, 1),
+    tl::Form::new::<enums::payments::CurrencyRates<'static>>("payments.CurrencyRates", 12, 1),
+    tl::Form::new::<enums::payments::ExportedInvoice<'static>>("payments.ExportedInvoice", 8, 1),
+    tl::Form::new::<enums::payments::GiveawayInfo<'static>>("payments.GiveawayInfo", 12, 2),
+    tl::Form::new::<enums::payments::PaymentForm<'static>>("payments.PaymentForm", 32, 3),
+    tl::Form::new::<enums::payments::PaymentReceipt<'static>>("payments.PaymentReceipt", 72, 2),
+    tl::Form::new::<enums::payments::PaymentResult<'static>>("payments.PaymentResult", 8, 2),
+    tl::Form::new::<enums::payments::ResaleStarGifts<'static>>("payments.ResaleStarGifts", 36, 1),
+    tl::Form::new::<enums::payments::SavedInfo<'static>>("payments.SavedInfo", 8, 1),
+    tl::Form::new::<enums::payments::SavedStarGifts<'static>>("payments.SavedStarGifts", 36, 1),
+    tl::Form::new::<enums::payments::StarGiftActiveAuctions<'static>>("payments.StarGiftActiveAuctions", 4, 2),
+    tl::Form::new::<enums::payments::StarGiftAuctionAcquiredGifts<'static>>("payments.StarGiftAuctionAcquiredGifts", 28, 1),
+    tl::Form::new::<enums::payments::StarGiftAuctionState<'static>>("payments.StarGiftAuctionState", 84, 1),
+    tl::Form::new::<enums::payments::StarGiftCollections<'static>>("payments.StarGiftCollections", 4, 2),
+    tl::Form::new::<enums::payments::StarGiftUpgradeAttributes<'static>>("payments.StarGiftUpgradeAttributes", 12, 1),
+    tl::Form::new::<enums::payments::StarGiftUpgradePreview<'static>>("payments.StarGiftUpgradePreview", 28, 1),
+    tl::Form::new::<enums::payments::StarGiftWithdrawalUrl<'static>>("payments.StarGiftWithdrawalUrl", 8, 1),
+    tl::Form::new::<enums::payments::StarGifts<'static>>("payments.StarGifts", 4, 2),
+    tl::Form::new::<enums::payments::StarsRevenueAdsAccountUrl<'static>>("payments.StarsRevenueAdsAccountUrl", 8, 1),
+    tl::Form::new::<enums::payments::StarsRevenueStats<'static>>("payments.StarsRevenueStats", 68, 1),
+    tl::Form::new::<enums::payments::StarsRevenueWithdrawalUrl<'static>>("payments.StarsRevenueWithdrawalUrl", 8, 1),
+    tl::Form::new::<enums::payments::StarsStatus<'static>>("payments.StarsStatus", 36, 1),
+    tl::Form::new::<enums::payments::SuggestedStarRefBots<'static>>("payments.SuggestedStarRefBots", 28, 1),
+    tl::Form::new::<enums::payments::UniqueStarGift<'static>>("payments.UniqueStarGift", 64, 1),
+    tl::Form::new::<enums::payments::UniqueStarGiftValueInfo<'static>>("payments.UniqueStarGiftValueInfo", 40, 1),
+    tl::Form::new::<enums::payments::ValidatedRequestedInfo<'static>>("payments.ValidatedRequestedInfo", 8, 1),
+];
 
-pub(crate) static BANK_CARD_DATA: tl::Type = tl::Type::single::<enums::payments::BankCardData<'static>>("payments.BankCardData", 16, &BANK_CARD_DATA_[0], tl::ListOps::NONE);
-static BANK_CARD_DATA_R: [tl::Field; 2] = tl::rows("s *o", &[&tables::BANK_CARD_OPEN_URL]);
-static BANK_CARD_DATA_: [tl::Constructor; 1] = tl::constructors(0, &BANK_CARD_DATA_R, [
-    (0x3e24_e573, false, 12, 2, "payments.bankCardData title open_urls"),
-]);
-tl::family! { enums::payments::BankCardData<'_>, enums::payments::BankCardData<'a>, &BANK_CARD_DATA }
-pub(crate) static BANK_CARD_DATA_T: [tl::Type; 1] = tl::Type::structs(&BANK_CARD_DATA_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x3e24_e573, false, 12, 2, "s *o16", "payments.bankCardData title open_urls"),
+    (0x374f_a7ad, false, 0, 0, "", "payments.checkCanSendGiftResultOk"),
+    (0xd5e5_8274, false, 16, 1, "o372", "payments.checkCanSendGiftResultFail reason"),
+    (0xeb98_3f8f, true, 28, 10, "# 0.2! 0.4o255 0.3i 0.0l i i 0.1i *o53 *o390", "payments.checkedGiftCode flags via_giveaway from_id giveaway_msg_id to_id date days used_date chats users"),
+    (0x98d5_ea1d, true, 20, 3, "i *o71 *o390", "payments.connectedStarRefBots count connected_bots users"),
+    (0xbbcc_e4c2, false, 8, 1, "*o75", "payments.currencyRates rates"),
+    (0xaed0_cbd9, false, 4, 1, "s", "payments.exportedInvoice url"),
+    (0x4367_daa0, true, 8, 7, "# 0.0! 0.3! i 0.1i 0.2l 0.4s", "payments.giveawayInfo flags participating preparing_results start_date joined_too_early_date admin_disallowed_chat_id disallowed_country"),
+    (0xe175_e66f, true, 16, 9, "# 0.0! 0.1! i 0.3s 0.4l i i 0.2i", "payments.giveawayInfoResults flags winner refunded start_date gift_code_slug stars_prize finish_date winners_count activated_count"),
+    (0xa005_8751, true, 68, 17, "# 0.2! 0.3! l l s s 0.5o404 o194 l s 0.4s 0.4o76 0.6*o252 0.0o253 0.1*o254 *o390", "payments.paymentForm flags can_save_credentials password_missing form_id bot_id title description photo invoice provider_id url native_provider native_params additional_methods saved_info saved_credentials users"),
+    (0x7bf6_b15c, true, 56, 8, "# l l s s 0.5o404 o194 *o390", "payments.paymentFormStars flags form_id bot_id title description photo invoice users"),
+    (0xb425_cfe1, false, 28, 2, "l o194", "payments.paymentFormStarGift form_id invoice"),
+    (0x70c4_fe03, true, 76, 15, "# i l l s s 0.2o404 o194 0.0o253 0.1o322 0.3l s l s *o390", "payments.paymentReceipt flags date bot_id provider_id title description photo invoice info shipping tip_amount currency total_amount credentials_title users"),
+    (0xdabb_f83a, true, 68, 11, "# i l s s 0.2o404 o194 s l s *o390", "payments.paymentReceiptStars flags date bot_id title description photo invoice currency total_amount transaction_id users"),
+    (0x4e5f_810d, false, 4, 1, "o388", "payments.paymentResult updates"),
+    (0xd841_1139, false, 4, 1, "s", "payments.paymentVerificationNeeded url"),
+    (0x947a_12df, true, 32, 9, "# i *o327 0.0s 0.1*o329 0.1l *o53 0.2*o330 *o390", "payments.resaleStarGifts flags count gifts next_offset attributes attributes_hash chats counters users"),
+    (0xfb8f_e43c, false, 4, 3, "# 0.1! 0.0o253", "payments.savedInfo flags has_saved_credentials saved_info"),
+    (0x95f3_89b1, true, 32, 7, "# i 0.1b *o305 0.0s *o53 *o390", "payments.savedStarGifts flags count chat_notifications_enabled gifts next_offset chats users"),
+    (0xdb33_dad0, false, 0, 0, "", "payments.starGiftActiveAuctionsNotModified"),
+    (0xaef6_abbc, true, 24, 3, "*o328 *o390 *o53", "payments.starGiftActiveAuctions auctions users chats"),
+    (0x7d5b_d1f0, true, 24, 3, "*o333 *o390 *o53", "payments.starGiftAuctionAcquiredGifts gifts users chats"),
+    (0x6b39_f4ec, true, 80, 6, "o327 o335 o336 i *o390 *o53", "payments.starGiftAuctionState gift state user_state timeout users chats"),
+    (0xa0ba_4f17, false, 0, 0, "", "payments.starGiftCollectionsNotModified"),
+    (0x8a29_32f3, false, 8, 1, "*o338", "payments.starGiftCollections collections"),
+    (0x46c6_e36f, false, 8, 1, "*o329", "payments.starGiftUpgradeAttributes attributes"),
+    (0x3de1_dfed, true, 24, 3, "*o329 *o339 *o339", "payments.starGiftUpgradePreview sample_attributes prices next_prices"),
+    (0x84aa_3a9c, false, 4, 1, "s", "payments.starGiftWithdrawalUrl url"),
+    (0xa388_a368, false, 0, 0, "", "payments.starGiftsNotModified"),
+    (0x2ed8_2995, true, 28, 4, "i *o327 *o53 *o390", "payments.starGifts hash gifts chats users"),
+    (0x394e_7f21, false, 4, 1, "s", "payments.starsRevenueAdsAccountUrl url"),
+    (0x6c20_7376, true, 64, 5, "# 0.0o354 o354 o346 d", "payments.starsRevenueStats flags top_hours_graph revenue_graph status usd_rate"),
+    (0x1dab_80b7, false, 4, 1, "s", "payments.starsRevenueWithdrawalUrl url"),
+    (0x6c9c_e8ed, true, 32, 9, "# o341 0.1*o347 0.2s 0.4l 0.3*o350 0.0s *o53 *o390", "payments.starsStatus flags balance subscriptions subscriptions_next_offset subscriptions_missing_balance history next_offset chats users"),
+    (0xb4d5_d859, true, 24, 5, "# i *o340 *o390 0.0s", "payments.suggestedStarRefBots flags count suggested_bots users next_offset"),
+    (0x416c_56e8, true, 60, 3, "o327 *o53 *o390", "payments.uniqueStarGift gift chats users"),
+    (0x512f_e446, true, 36, 15, "# 0.1! 0.6! s l i l l 0.0i 0.0l 0.2l 0.3l 0.4i 0.5i 0.5s", "payments.uniqueStarGiftValueInfo flags last_sale_on_fragment value_is_average currency value initial_sale_date initial_sale_stars initial_sale_price last_sale_date last_sale_price floor_price average_price listed_count fragment_listed_count fragment_listed_url"),
+    (0xd145_1883, false, 4, 3, "# 0.0s 0.1*o322", "payments.validatedRequestedInfo flags id shipping_options"),
+];
 
-pub(crate) static CHECK_CAN_SEND_GIFT_RESULT: tl::Type = tl::Type::tagged::<enums::payments::CheckCanSendGiftResult<'static>>("payments.CheckCanSendGiftResult", 4, &CHECK_CAN_SEND_GIFT_RESULT_, { static SLOTS: [u16; 4] = tl::slots(&CHECK_CAN_SEND_GIFT_RESULT_); &SLOTS }, tl::ListOps::NONE);
-static CHECK_CAN_SEND_GIFT_RESULT_R: [tl::Field; 1] = tl::rows("|o", &[&tables::TEXT_WITH_ENTITIES]);
-static CHECK_CAN_SEND_GIFT_RESULT_: [tl::Constructor; 2] = tl::constructors(0, &CHECK_CAN_SEND_GIFT_RESULT_R, [
-    (0x374f_a7ad, false, 0, 0, "payments.checkCanSendGiftResultOk"),
-    (0xd5e5_8274, false, 16, 1, "payments.checkCanSendGiftResultFail reason"),
-]);
-tl::family! { enums::payments::CheckCanSendGiftResult<'_>, enums::payments::CheckCanSendGiftResult<'a>, &CHECK_CAN_SEND_GIFT_RESULT }
-pub(crate) static CHECK_CAN_SEND_GIFT_RESULT_T: [tl::Type; 2] = tl::Type::structs(&CHECK_CAN_SEND_GIFT_RESULT_);
-
-pub(crate) static CHECKED_GIFT_CODE: tl::Type = tl::Type::single::<enums::payments::CheckedGiftCode<'static>>("payments.CheckedGiftCode", 32, &CHECKED_GIFT_CODE_[0], tl::ListOps::NONE);
-static CHECKED_GIFT_CODE_R: [tl::Field; 10] = tl::rows("# 0.2! 0.4o 0.3i 0.0l i i 0.1i *o *o", &[&tables::PEER, &tables::CHAT, &tables::USER]);
-static CHECKED_GIFT_CODE_: [tl::Constructor; 1] = tl::constructors(0, &CHECKED_GIFT_CODE_R, [
-    (0xeb98_3f8f, true, 28, 10, "payments.checkedGiftCode flags via_giveaway from_id giveaway_msg_id to_id date days used_date chats users"),
-]);
-tl::family! { enums::payments::CheckedGiftCode<'_>, enums::payments::CheckedGiftCode<'a>, &CHECKED_GIFT_CODE }
-pub(crate) static CHECKED_GIFT_CODE_T: [tl::Type; 1] = tl::Type::structs(&CHECKED_GIFT_CODE_);
-
-pub(crate) static CONNECTED_STAR_REF_BOTS: tl::Type = tl::Type::single::<enums::payments::ConnectedStarRefBots<'static>>("payments.ConnectedStarRefBots", 24, &CONNECTED_STAR_REF_BOTS_[0], tl::ListOps::NONE);
-static CONNECTED_STAR_REF_BOTS_R: [tl::Field; 3] = tl::rows("i *o *o", &[&tables::CONNECTED_BOT_STAR_REF, &tables::USER]);
-static CONNECTED_STAR_REF_BOTS_: [tl::Constructor; 1] = tl::constructors(0, &CONNECTED_STAR_REF_BOTS_R, [
-    (0x98d5_ea1d, true, 20, 3, "payments.connectedStarRefBots count connected_bots users"),
-]);
-tl::family! { enums::payments::ConnectedStarRefBots<'_>, enums::payments::ConnectedStarRefBots<'a>, &CONNECTED_STAR_REF_BOTS }
-pub(crate) static CONNECTED_STAR_REF_BOTS_T: [tl::Type; 1] = tl::Type::structs(&CONNECTED_STAR_REF_BOTS_);
-
-pub(crate) static CURRENCY_RATES: tl::Type = tl::Type::single::<enums::payments::CurrencyRates<'static>>("payments.CurrencyRates", 12, &CURRENCY_RATES_[0], tl::ListOps::NONE);
-static CURRENCY_RATES_R: [tl::Field; 1] = tl::rows("*o", &[&tables::CURRENCY_RATE]);
-static CURRENCY_RATES_: [tl::Constructor; 1] = tl::constructors(0, &CURRENCY_RATES_R, [
-    (0xbbcc_e4c2, false, 8, 1, "payments.currencyRates rates"),
-]);
-tl::family! { enums::payments::CurrencyRates<'_>, enums::payments::CurrencyRates<'a>, &CURRENCY_RATES }
-pub(crate) static CURRENCY_RATES_T: [tl::Type; 1] = tl::Type::structs(&CURRENCY_RATES_);
-
-pub(crate) static EXPORTED_INVOICE: tl::Type = tl::Type::single::<enums::payments::ExportedInvoice<'static>>("payments.ExportedInvoice", 8, &EXPORTED_INVOICE_[0], tl::ListOps::NONE);
-static EXPORTED_INVOICE_R: [tl::Field; 1] = tl::rows("s", &[]);
-static EXPORTED_INVOICE_: [tl::Constructor; 1] = tl::constructors(0, &EXPORTED_INVOICE_R, [
-    (0xaed0_cbd9, false, 4, 1, "payments.exportedInvoice url"),
-]);
-tl::family! { enums::payments::ExportedInvoice<'_>, enums::payments::ExportedInvoice<'a>, &EXPORTED_INVOICE }
-pub(crate) static EXPORTED_INVOICE_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_INVOICE_);
-
-pub(crate) static GIVEAWAY_INFO: tl::Type = tl::Type::tagged::<enums::payments::GiveawayInfo<'static>>("payments.GiveawayInfo", 12, &GIVEAWAY_INFO_, { static SLOTS: [u16; 4] = tl::slots(&GIVEAWAY_INFO_); &SLOTS }, tl::ListOps::NONE);
-static GIVEAWAY_INFO_R: [tl::Field; 16] = tl::rows("# 0.0! 0.3! i 0.1i 0.2l 0.4s|# 0.0! 0.1! i 0.3s 0.4l i i 0.2i", &[]);
-static GIVEAWAY_INFO_: [tl::Constructor; 2] = tl::constructors(0, &GIVEAWAY_INFO_R, [
-    (0x4367_daa0, true, 8, 7, "payments.giveawayInfo flags participating preparing_results start_date joined_too_early_date admin_disallowed_chat_id disallowed_country"),
-    (0xe175_e66f, true, 16, 9, "payments.giveawayInfoResults flags winner refunded start_date gift_code_slug stars_prize finish_date winners_count activated_count"),
-]);
-tl::family! { enums::payments::GiveawayInfo<'_>, enums::payments::GiveawayInfo<'a>, &GIVEAWAY_INFO }
-pub(crate) static GIVEAWAY_INFO_T: [tl::Type; 2] = tl::Type::structs(&GIVEAWAY_INFO_);
-
-pub(crate) static PAYMENT_FORM: tl::Type = tl::Type::tagged::<enums::payments::PaymentForm<'static>>("payments.PaymentForm", 32, &PAYMENT_FORM_, { static SLOTS: [u16; 8] = tl::slots(&PAYMENT_FORM_); &SLOTS }, tl::ListOps::NONE);
-static PAYMENT_FORM_R: [tl::Field; 27] = tl::rows("# 0.2! 0.3! l l s s 0.5o o l s 0.4s 0.4o 0.6*o 0.0o 0.1*o *o|# l l s s 0.5o o *o|l o", &[&tables::WEB_DOCUMENT, &tables::INVOICE, &tables::DATA_JSON, &tables::PAYMENT_FORM_METHOD, &tables::PAYMENT_REQUESTED_INFO, &tables::PAYMENT_SAVED_CREDENTIALS, &tables::USER, &tables::WEB_DOCUMENT, &tables::INVOICE, &tables::USER, &tables::INVOICE]);
-static PAYMENT_FORM_: [tl::Constructor; 3] = tl::constructors(0, &PAYMENT_FORM_R, [
-    (0xa005_8751, true, 68, 17, "payments.paymentForm flags can_save_credentials password_missing form_id bot_id title description photo invoice provider_id url native_provider native_params additional_methods saved_info saved_credentials users"),
-    (0x7bf6_b15c, true, 56, 8, "payments.paymentFormStars flags form_id bot_id title description photo invoice users"),
-    (0xb425_cfe1, false, 28, 2, "payments.paymentFormStarGift form_id invoice"),
-]);
-tl::family! { enums::payments::PaymentForm<'_>, enums::payments::PaymentForm<'a>, &PAYMENT_FORM }
-pub(crate) static PAYMENT_FORM_T: [tl::Type; 3] = tl::Type::structs(&PAYMENT_FORM_);
-
-pub(crate) static PAYMENT_RECEIPT: tl::Type = tl::Type::tagged::<enums::payments::PaymentReceipt<'static>>("payments.PaymentReceipt", 72, &PAYMENT_RECEIPT_, { static SLOTS: [u16; 4] = tl::slots(&PAYMENT_RECEIPT_); &SLOTS }, tl::ListOps::NONE);
-static PAYMENT_RECEIPT_R: [tl::Field; 26] = tl::rows("# i l l s s 0.2o o 0.0o 0.1o 0.3l s l s *o|# i l s s 0.2o o s l s *o", &[&tables::WEB_DOCUMENT, &tables::INVOICE, &tables::PAYMENT_REQUESTED_INFO, &tables::SHIPPING_OPTION, &tables::USER, &tables::WEB_DOCUMENT, &tables::INVOICE, &tables::USER]);
-static PAYMENT_RECEIPT_: [tl::Constructor; 2] = tl::constructors(0, &PAYMENT_RECEIPT_R, [
-    (0x70c4_fe03, true, 76, 15, "payments.paymentReceipt flags date bot_id provider_id title description photo invoice info shipping tip_amount currency total_amount credentials_title users"),
-    (0xdabb_f83a, true, 68, 11, "payments.paymentReceiptStars flags date bot_id title description photo invoice currency total_amount transaction_id users"),
-]);
-tl::family! { enums::payments::PaymentReceipt<'_>, enums::payments::PaymentReceipt<'a>, &PAYMENT_RECEIPT }
-pub(crate) static PAYMENT_RECEIPT_T: [tl::Type; 2] = tl::Type::structs(&PAYMENT_RECEIPT_);
-
-pub(crate) static PAYMENT_RESULT: tl::Type = tl::Type::tagged::<enums::payments::PaymentResult<'static>>("payments.PaymentResult", 8, &PAYMENT_RESULT_, { static SLOTS: [u16; 4] = tl::slots(&PAYMENT_RESULT_); &SLOTS }, tl::ListOps::NONE);
-static PAYMENT_RESULT_R: [tl::Field; 2] = tl::rows("o|s", &[&tables::UPDATES]);
-static PAYMENT_RESULT_: [tl::Constructor; 2] = tl::constructors(0, &PAYMENT_RESULT_R, [
-    (0x4e5f_810d, false, 4, 1, "payments.paymentResult updates"),
-    (0xd841_1139, false, 4, 1, "payments.paymentVerificationNeeded url"),
-]);
-tl::family! { enums::payments::PaymentResult<'_>, enums::payments::PaymentResult<'a>, &PAYMENT_RESULT }
-pub(crate) static PAYMENT_RESULT_T: [tl::Type; 2] = tl::Type::structs(&PAYMENT_RESULT_);
-
-pub(crate) static RESALE_STAR_GIFTS: tl::Type = tl::Type::single::<enums::payments::ResaleStarGifts<'static>>("payments.ResaleStarGifts", 36, &RESALE_STAR_GIFTS_[0], tl::ListOps::NONE);
-static RESALE_STAR_GIFTS_R: [tl::Field; 9] = tl::rows("# i *o 0.0s 0.1*o 0.1l *o 0.2*o *o", &[&tables::STAR_GIFT, &tables::STAR_GIFT_ATTRIBUTE, &tables::CHAT, &tables::STAR_GIFT_ATTRIBUTE_COUNTER, &tables::USER]);
-static RESALE_STAR_GIFTS_: [tl::Constructor; 1] = tl::constructors(0, &RESALE_STAR_GIFTS_R, [
-    (0x947a_12df, true, 32, 9, "payments.resaleStarGifts flags count gifts next_offset attributes attributes_hash chats counters users"),
-]);
-tl::family! { enums::payments::ResaleStarGifts<'_>, enums::payments::ResaleStarGifts<'a>, &RESALE_STAR_GIFTS }
-pub(crate) static RESALE_STAR_GIFTS_T: [tl::Type; 1] = tl::Type::structs(&RESALE_STAR_GIFTS_);
-
-pub(crate) static SAVED_INFO: tl::Type = tl::Type::single::<enums::payments::SavedInfo<'static>>("payments.SavedInfo", 8, &SAVED_INFO_[0], tl::ListOps::NONE);
-static SAVED_INFO_R: [tl::Field; 3] = tl::rows("# 0.1! 0.0o", &[&tables::PAYMENT_REQUESTED_INFO]);
-static SAVED_INFO_: [tl::Constructor; 1] = tl::constructors(0, &SAVED_INFO_R, [
-    (0xfb8f_e43c, false, 4, 3, "payments.savedInfo flags has_saved_credentials saved_info"),
-]);
-tl::family! { enums::payments::SavedInfo<'_>, enums::payments::SavedInfo<'a>, &SAVED_INFO }
-pub(crate) static SAVED_INFO_T: [tl::Type; 1] = tl::Type::structs(&SAVED_INFO_);
-
-pub(crate) static SAVED_STAR_GIFTS: tl::Type = tl::Type::single::<enums::payments::SavedStarGifts<'static>>("payments.SavedStarGifts", 36, &SAVED_STAR_GIFTS_[0], tl::ListOps::NONE);
-static SAVED_STAR_GIFTS_R: [tl::Field; 7] = tl::rows("# i 0.1b *o 0.0s *o *o", &[&tables::SAVED_STAR_GIFT, &tables::CHAT, &tables::USER]);
-static SAVED_STAR_GIFTS_: [tl::Constructor; 1] = tl::constructors(0, &SAVED_STAR_GIFTS_R, [
-    (0x95f3_89b1, true, 32, 7, "payments.savedStarGifts flags count chat_notifications_enabled gifts next_offset chats users"),
-]);
-tl::family! { enums::payments::SavedStarGifts<'_>, enums::payments::SavedStarGifts<'a>, &SAVED_STAR_GIFTS }
-pub(crate) static SAVED_STAR_GIFTS_T: [tl::Type; 1] = tl::Type::structs(&SAVED_STAR_GIFTS_);
-
-pub(crate) static STAR_GIFT_ACTIVE_AUCTIONS: tl::Type = tl::Type::tagged::<enums::payments::StarGiftActiveAuctions<'static>>("payments.StarGiftActiveAuctions", 4, &STAR_GIFT_ACTIVE_AUCTIONS_, { static SLOTS: [u16; 4] = tl::slots(&STAR_GIFT_ACTIVE_AUCTIONS_); &SLOTS }, tl::ListOps::NONE);
-static STAR_GIFT_ACTIVE_AUCTIONS_R: [tl::Field; 3] = tl::rows("|*o *o *o", &[&tables::STAR_GIFT_ACTIVE_AUCTION_STATE, &tables::USER, &tables::CHAT]);
-static STAR_GIFT_ACTIVE_AUCTIONS_: [tl::Constructor; 2] = tl::constructors(0, &STAR_GIFT_ACTIVE_AUCTIONS_R, [
-    (0xdb33_dad0, false, 0, 0, "payments.starGiftActiveAuctionsNotModified"),
-    (0xaef6_abbc, true, 24, 3, "payments.starGiftActiveAuctions auctions users chats"),
-]);
-tl::family! { enums::payments::StarGiftActiveAuctions<'_>, enums::payments::StarGiftActiveAuctions<'a>, &STAR_GIFT_ACTIVE_AUCTIONS }
-pub(crate) static STAR_GIFT_ACTIVE_AUCTIONS_T: [tl::Type; 2] = tl::Type::structs(&STAR_GIFT_ACTIVE_AUCTIONS_);
-
-pub(crate) static STAR_GIFT_AUCTION_ACQUIRED_GIFTS: tl::Type = tl::Type::single::<enums::payments::StarGiftAuctionAcquiredGifts<'static>>("payments.StarGiftAuctionAcquiredGifts", 28, &STAR_GIFT_AUCTION_ACQUIRED_GIFTS_[0], tl::ListOps::NONE);
-static STAR_GIFT_AUCTION_ACQUIRED_GIFTS_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::STAR_GIFT_AUCTION_ACQUIRED_GIFT, &tables::USER, &tables::CHAT]);
-static STAR_GIFT_AUCTION_ACQUIRED_GIFTS_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_AUCTION_ACQUIRED_GIFTS_R, [
-    (0x7d5b_d1f0, true, 24, 3, "payments.starGiftAuctionAcquiredGifts gifts users chats"),
-]);
-tl::family! { enums::payments::StarGiftAuctionAcquiredGifts<'_>, enums::payments::StarGiftAuctionAcquiredGifts<'a>, &STAR_GIFT_AUCTION_ACQUIRED_GIFTS }
-pub(crate) static STAR_GIFT_AUCTION_ACQUIRED_GIFTS_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_AUCTION_ACQUIRED_GIFTS_);
-
-pub(crate) static STAR_GIFT_AUCTION_STATE: tl::Type = tl::Type::single::<enums::payments::StarGiftAuctionState<'static>>("payments.StarGiftAuctionState", 84, &STAR_GIFT_AUCTION_STATE_[0], tl::ListOps::NONE);
-static STAR_GIFT_AUCTION_STATE_R: [tl::Field; 6] = tl::rows("o o o i *o *o", &[&tables::STAR_GIFT, &tables::STAR_GIFT_AUCTION_STATE, &tables::STAR_GIFT_AUCTION_USER_STATE, &tables::USER, &tables::CHAT]);
-static STAR_GIFT_AUCTION_STATE_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_AUCTION_STATE_R, [
-    (0x6b39_f4ec, true, 80, 6, "payments.starGiftAuctionState gift state user_state timeout users chats"),
-]);
-tl::family! { enums::payments::StarGiftAuctionState<'_>, enums::payments::StarGiftAuctionState<'a>, &STAR_GIFT_AUCTION_STATE }
-pub(crate) static STAR_GIFT_AUCTION_STATE_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_AUCTION_STATE_);
-
-pub(crate) static STAR_GIFT_COLLECTIONS: tl::Type = tl::Type::tagged::<enums::payments::StarGiftCollections<'static>>("payments.StarGiftCollections", 4, &STAR_GIFT_COLLECTIONS_, { static SLOTS: [u16; 4] = tl::slots(&STAR_GIFT_COLLECTIONS_); &SLOTS }, tl::ListOps::NONE);
-static STAR_GIFT_COLLECTIONS_R: [tl::Field; 1] = tl::rows("|*o", &[&tables::STAR_GIFT_COLLECTION]);
-static STAR_GIFT_COLLECTIONS_: [tl::Constructor; 2] = tl::constructors(0, &STAR_GIFT_COLLECTIONS_R, [
-    (0xa0ba_4f17, false, 0, 0, "payments.starGiftCollectionsNotModified"),
-    (0x8a29_32f3, false, 8, 1, "payments.starGiftCollections collections"),
-]);
-tl::family! { enums::payments::StarGiftCollections<'_>, enums::payments::StarGiftCollections<'a>, &STAR_GIFT_COLLECTIONS }
-pub(crate) static STAR_GIFT_COLLECTIONS_T: [tl::Type; 2] = tl::Type::structs(&STAR_GIFT_COLLECTIONS_);
-
-pub(crate) static STAR_GIFT_UPGRADE_ATTRIBUTES: tl::Type = tl::Type::single::<enums::payments::StarGiftUpgradeAttributes<'static>>("payments.StarGiftUpgradeAttributes", 12, &STAR_GIFT_UPGRADE_ATTRIBUTES_[0], tl::ListOps::NONE);
-static STAR_GIFT_UPGRADE_ATTRIBUTES_R: [tl::Field; 1] = tl::rows("*o", &[&tables::STAR_GIFT_ATTRIBUTE]);
-static STAR_GIFT_UPGRADE_ATTRIBUTES_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_UPGRADE_ATTRIBUTES_R, [
-    (0x46c6_e36f, false, 8, 1, "payments.starGiftUpgradeAttributes attributes"),
-]);
-tl::family! { enums::payments::StarGiftUpgradeAttributes<'_>, enums::payments::StarGiftUpgradeAttributes<'a>, &STAR_GIFT_UPGRADE_ATTRIBUTES }
-pub(crate) static STAR_GIFT_UPGRADE_ATTRIBUTES_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_UPGRADE_ATTRIBUTES_);
-
-pub(crate) static STAR_GIFT_UPGRADE_PREVIEW: tl::Type = tl::Type::single::<enums::payments::StarGiftUpgradePreview<'static>>("payments.StarGiftUpgradePreview", 28, &STAR_GIFT_UPGRADE_PREVIEW_[0], tl::ListOps::NONE);
-static STAR_GIFT_UPGRADE_PREVIEW_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::STAR_GIFT_ATTRIBUTE, &tables::STAR_GIFT_UPGRADE_PRICE, &tables::STAR_GIFT_UPGRADE_PRICE]);
-static STAR_GIFT_UPGRADE_PREVIEW_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_UPGRADE_PREVIEW_R, [
-    (0x3de1_dfed, true, 24, 3, "payments.starGiftUpgradePreview sample_attributes prices next_prices"),
-]);
-tl::family! { enums::payments::StarGiftUpgradePreview<'_>, enums::payments::StarGiftUpgradePreview<'a>, &STAR_GIFT_UPGRADE_PREVIEW }
-pub(crate) static STAR_GIFT_UPGRADE_PREVIEW_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_UPGRADE_PREVIEW_);
-
-pub(crate) static STAR_GIFT_WITHDRAWAL_URL: tl::Type = tl::Type::single::<enums::payments::StarGiftWithdrawalUrl<'static>>("payments.StarGiftWithdrawalUrl", 8, &STAR_GIFT_WITHDRAWAL_URL_[0], tl::ListOps::NONE);
-static STAR_GIFT_WITHDRAWAL_URL_R: [tl::Field; 1] = tl::rows("s", &[]);
-static STAR_GIFT_WITHDRAWAL_URL_: [tl::Constructor; 1] = tl::constructors(0, &STAR_GIFT_WITHDRAWAL_URL_R, [
-    (0x84aa_3a9c, false, 4, 1, "payments.starGiftWithdrawalUrl url"),
-]);
-tl::family! { enums::payments::StarGiftWithdrawalUrl<'_>, enums::payments::StarGiftWithdrawalUrl<'a>, &STAR_GIFT_WITHDRAWAL_URL }
-pub(crate) static STAR_GIFT_WITHDRAWAL_URL_T: [tl::Type; 1] = tl::Type::structs(&STAR_GIFT_WITHDRAWAL_URL_);
-
-pub(crate) static STAR_GIFTS: tl::Type = tl::Type::tagged::<enums::payments::StarGifts<'static>>("payments.StarGifts", 4, &STAR_GIFTS_, { static SLOTS: [u16; 4] = tl::slots(&STAR_GIFTS_); &SLOTS }, tl::ListOps::NONE);
-static STAR_GIFTS_R: [tl::Field; 4] = tl::rows("|i *o *o *o", &[&tables::STAR_GIFT, &tables::CHAT, &tables::USER]);
-static STAR_GIFTS_: [tl::Constructor; 2] = tl::constructors(0, &STAR_GIFTS_R, [
-    (0xa388_a368, false, 0, 0, "payments.starGiftsNotModified"),
-    (0x2ed8_2995, true, 28, 4, "payments.starGifts hash gifts chats users"),
-]);
-tl::family! { enums::payments::StarGifts<'_>, enums::payments::StarGifts<'a>, &STAR_GIFTS }
-pub(crate) static STAR_GIFTS_T: [tl::Type; 2] = tl::Type::structs(&STAR_GIFTS_);
-
-pub(crate) static STARS_REVENUE_ADS_ACCOUNT_URL: tl::Type = tl::Type::single::<enums::payments::StarsRevenueAdsAccountUrl<'static>>("payments.StarsRevenueAdsAccountUrl", 8, &STARS_REVENUE_ADS_ACCOUNT_URL_[0], tl::ListOps::NONE);
-static STARS_REVENUE_ADS_ACCOUNT_URL_R: [tl::Field; 1] = tl::rows("s", &[]);
-static STARS_REVENUE_ADS_ACCOUNT_URL_: [tl::Constructor; 1] = tl::constructors(0, &STARS_REVENUE_ADS_ACCOUNT_URL_R, [
-    (0x394e_7f21, false, 4, 1, "payments.starsRevenueAdsAccountUrl url"),
-]);
-tl::family! { enums::payments::StarsRevenueAdsAccountUrl<'_>, enums::payments::StarsRevenueAdsAccountUrl<'a>, &STARS_REVENUE_ADS_ACCOUNT_URL }
-pub(crate) static STARS_REVENUE_ADS_ACCOUNT_URL_T: [tl::Type; 1] = tl::Type::structs(&STARS_REVENUE_ADS_ACCOUNT_URL_);
-
-pub(crate) static STARS_REVENUE_STATS: tl::Type = tl::Type::single::<enums::payments::StarsRevenueStats<'static>>("payments.StarsRevenueStats", 68, &STARS_REVENUE_STATS_[0], tl::ListOps::NONE);
-static STARS_REVENUE_STATS_R: [tl::Field; 5] = tl::rows("# 0.0o o o d", &[&tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STARS_REVENUE_STATUS]);
-static STARS_REVENUE_STATS_: [tl::Constructor; 1] = tl::constructors(0, &STARS_REVENUE_STATS_R, [
-    (0x6c20_7376, true, 64, 5, "payments.starsRevenueStats flags top_hours_graph revenue_graph status usd_rate"),
-]);
-tl::family! { enums::payments::StarsRevenueStats<'_>, enums::payments::StarsRevenueStats<'a>, &STARS_REVENUE_STATS }
-pub(crate) static STARS_REVENUE_STATS_T: [tl::Type; 1] = tl::Type::structs(&STARS_REVENUE_STATS_);
-
-pub(crate) static STARS_REVENUE_WITHDRAWAL_URL: tl::Type = tl::Type::single::<enums::payments::StarsRevenueWithdrawalUrl<'static>>("payments.StarsRevenueWithdrawalUrl", 8, &STARS_REVENUE_WITHDRAWAL_URL_[0], tl::ListOps::NONE);
-static STARS_REVENUE_WITHDRAWAL_URL_R: [tl::Field; 1] = tl::rows("s", &[]);
-static STARS_REVENUE_WITHDRAWAL_URL_: [tl::Constructor; 1] = tl::constructors(0, &STARS_REVENUE_WITHDRAWAL_URL_R, [
-    (0x1dab_80b7, false, 4, 1, "payments.starsRevenueWithdrawalUrl url"),
-]);
-tl::family! { enums::payments::StarsRevenueWithdrawalUrl<'_>, enums::payments::StarsRevenueWithdrawalUrl<'a>, &STARS_REVENUE_WITHDRAWAL_URL }
-pub(crate) static STARS_REVENUE_WITHDRAWAL_URL_T: [tl::Type; 1] = tl::Type::structs(&STARS_REVENUE_WITHDRAWAL_URL_);
-
-pub(crate) static STARS_STATUS: tl::Type = tl::Type::single::<enums::payments::StarsStatus<'static>>("payments.StarsStatus", 36, &STARS_STATUS_[0], tl::ListOps::NONE);
-static STARS_STATUS_R: [tl::Field; 9] = tl::rows("# o 0.1*o 0.2s 0.4l 0.3*o 0.0s *o *o", &[&tables::STARS_AMOUNT, &tables::STARS_SUBSCRIPTION, &tables::STARS_TRANSACTION, &tables::CHAT, &tables::USER]);
-static STARS_STATUS_: [tl::Constructor; 1] = tl::constructors(0, &STARS_STATUS_R, [
-    (0x6c9c_e8ed, true, 32, 9, "payments.starsStatus flags balance subscriptions subscriptions_next_offset subscriptions_missing_balance history next_offset chats users"),
-]);
-tl::family! { enums::payments::StarsStatus<'_>, enums::payments::StarsStatus<'a>, &STARS_STATUS }
-pub(crate) static STARS_STATUS_T: [tl::Type; 1] = tl::Type::structs(&STARS_STATUS_);
-
-pub(crate) static SUGGESTED_STAR_REF_BOTS: tl::Type = tl::Type::single::<enums::payments::SuggestedStarRefBots<'static>>("payments.SuggestedStarRefBots", 28, &SUGGESTED_STAR_REF_BOTS_[0], tl::ListOps::NONE);
-static SUGGESTED_STAR_REF_BOTS_R: [tl::Field; 5] = tl::rows("# i *o *o 0.0s", &[&tables::STAR_REF_PROGRAM, &tables::USER]);
-static SUGGESTED_STAR_REF_BOTS_: [tl::Constructor; 1] = tl::constructors(0, &SUGGESTED_STAR_REF_BOTS_R, [
-    (0xb4d5_d859, true, 24, 5, "payments.suggestedStarRefBots flags count suggested_bots users next_offset"),
-]);
-tl::family! { enums::payments::SuggestedStarRefBots<'_>, enums::payments::SuggestedStarRefBots<'a>, &SUGGESTED_STAR_REF_BOTS }
-pub(crate) static SUGGESTED_STAR_REF_BOTS_T: [tl::Type; 1] = tl::Type::structs(&SUGGESTED_STAR_REF_BOTS_);
-
-pub(crate) static UNIQUE_STAR_GIFT: tl::Type = tl::Type::single::<enums::payments::UniqueStarGift<'static>>("payments.UniqueStarGift", 64, &UNIQUE_STAR_GIFT_[0], tl::ListOps::NONE);
-static UNIQUE_STAR_GIFT_R: [tl::Field; 3] = tl::rows("o *o *o", &[&tables::STAR_GIFT, &tables::CHAT, &tables::USER]);
-static UNIQUE_STAR_GIFT_: [tl::Constructor; 1] = tl::constructors(0, &UNIQUE_STAR_GIFT_R, [
-    (0x416c_56e8, true, 60, 3, "payments.uniqueStarGift gift chats users"),
-]);
-tl::family! { enums::payments::UniqueStarGift<'_>, enums::payments::UniqueStarGift<'a>, &UNIQUE_STAR_GIFT }
-pub(crate) static UNIQUE_STAR_GIFT_T: [tl::Type; 1] = tl::Type::structs(&UNIQUE_STAR_GIFT_);
-
-pub(crate) static UNIQUE_STAR_GIFT_VALUE_INFO: tl::Type = tl::Type::single::<enums::payments::UniqueStarGiftValueInfo<'static>>("payments.UniqueStarGiftValueInfo", 40, &UNIQUE_STAR_GIFT_VALUE_INFO_[0], tl::ListOps::NONE);
-static UNIQUE_STAR_GIFT_VALUE_INFO_R: [tl::Field; 15] = tl::rows("# 0.1! 0.6! s l i l l 0.0i 0.0l 0.2l 0.3l 0.4i 0.5i 0.5s", &[]);
-static UNIQUE_STAR_GIFT_VALUE_INFO_: [tl::Constructor; 1] = tl::constructors(0, &UNIQUE_STAR_GIFT_VALUE_INFO_R, [
-    (0x512f_e446, true, 36, 15, "payments.uniqueStarGiftValueInfo flags last_sale_on_fragment value_is_average currency value initial_sale_date initial_sale_stars initial_sale_price last_sale_date last_sale_price floor_price average_price listed_count fragment_listed_count fragment_listed_url"),
-]);
-tl::family! { enums::payments::UniqueStarGiftValueInfo<'_>, enums::payments::UniqueStarGiftValueInfo<'a>, &UNIQUE_STAR_GIFT_VALUE_INFO }
-pub(crate) static UNIQUE_STAR_GIFT_VALUE_INFO_T: [tl::Type; 1] = tl::Type::structs(&UNIQUE_STAR_GIFT_VALUE_INFO_);
-
-pub(crate) static VALIDATED_REQUESTED_INFO: tl::Type = tl::Type::single::<enums::payments::ValidatedRequestedInfo<'static>>("payments.ValidatedRequestedInfo", 8, &VALIDATED_REQUESTED_INFO_[0], tl::ListOps::NONE);
-static VALIDATED_REQUESTED_INFO_R: [tl::Field; 3] = tl::rows("# 0.0s 0.1*o", &[&tables::SHIPPING_OPTION]);
-static VALIDATED_REQUESTED_INFO_: [tl::Constructor; 1] = tl::constructors(0, &VALIDATED_REQUESTED_INFO_R, [
-    (0xd145_1883, false, 4, 3, "payments.validatedRequestedInfo flags id shipping_options"),
-]);
-tl::family! { enums::payments::ValidatedRequestedInfo<'_>, enums::payments::ValidatedRequestedInfo<'a>, &VALIDATED_REQUESTED_INFO }
-pub(crate) static VALIDATED_REQUESTED_INFO_T: [tl::Type; 1] = tl::Type::structs(&VALIDATED_REQUESTED_INFO_);
+tl::sole! { types::payments::BankCardData<'_>, types::payments::BankCardData<'a>, &tables::TYPES[563] }
+tl::family! { enums::payments::CheckCanSendGiftResult<'_>, enums::payments::CheckCanSendGiftResult<'a>, &tables::TYPES[564] }
+tl::sole! { &'_ types::payments::CheckedGiftCode<'_>, &'a types::payments::CheckedGiftCode<'a>, &tables::TYPES[565] }
+tl::sole! { &'_ types::payments::ConnectedStarRefBots<'_>, &'a types::payments::ConnectedStarRefBots<'a>, &tables::TYPES[566] }
+tl::sole! { types::payments::CurrencyRates<'_>, types::payments::CurrencyRates<'a>, &tables::TYPES[567] }
+tl::sole! { types::payments::ExportedInvoice<'_>, types::payments::ExportedInvoice<'a>, &tables::TYPES[568] }
+tl::family! { enums::payments::GiveawayInfo<'_>, enums::payments::GiveawayInfo<'a>, &tables::TYPES[569] }
+tl::family! { enums::payments::PaymentForm<'_>, enums::payments::PaymentForm<'a>, &tables::TYPES[570] }
+tl::family! { enums::payments::PaymentReceipt<'_>, enums::payments::PaymentReceipt<'a>, &tables::TYPES[571] }
+tl::family! { enums::payments::PaymentResult<'_>, enums::payments::PaymentResult<'a>, &tables::TYPES[572] }
+tl::sole! { &'_ types::payments::ResaleStarGifts<'_>, &'a types::payments::ResaleStarGifts<'a>, &tables::TYPES[573] }
+tl::sole! { types::payments::SavedInfo<'_>, types::payments::SavedInfo<'a>, &tables::TYPES[574] }
+tl::sole! { &'_ types::payments::SavedStarGifts<'_>, &'a types::payments::SavedStarGifts<'a>, &tables::TYPES[575] }
+tl::family! { enums::payments::StarGiftActiveAuctions<'_>, enums::payments::StarGiftActiveAuctions<'a>, &tables::TYPES[576] }
+tl::sole! { &'_ types::payments::StarGiftAuctionAcquiredGifts<'_>, &'a types::payments::StarGiftAuctionAcquiredGifts<'a>, &tables::TYPES[577] }
+tl::sole! { &'_ types::payments::StarGiftAuctionState<'_>, &'a types::payments::StarGiftAuctionState<'a>, &tables::TYPES[578] }
+tl::family! { enums::payments::StarGiftCollections<'_>, enums::payments::StarGiftCollections<'a>, &tables::TYPES[579] }
+tl::sole! { types::payments::StarGiftUpgradeAttributes<'_>, types::payments::StarGiftUpgradeAttributes<'a>, &tables::TYPES[580] }
+tl::sole! { &'_ types::payments::StarGiftUpgradePreview<'_>, &'a types::payments::StarGiftUpgradePreview<'a>, &tables::TYPES[581] }
+tl::sole! { types::payments::StarGiftWithdrawalUrl<'_>, types::payments::StarGiftWithdrawalUrl<'a>, &tables::TYPES[582] }
+tl::family! { enums::payments::StarGifts<'_>, enums::payments::StarGifts<'a>, &tables::TYPES[583] }
+tl::sole! { types::payments::StarsRevenueAdsAccountUrl<'_>, types::payments::StarsRevenueAdsAccountUrl<'a>, &tables::TYPES[584] }
+tl::sole! { &'_ types::payments::StarsRevenueStats<'_>, &'a types::payments::StarsRevenueStats<'a>, &tables::TYPES[585] }
+tl::sole! { types::payments::StarsRevenueWithdrawalUrl<'_>, types::payments::StarsRevenueWithdrawalUrl<'a>, &tables::TYPES[586] }
+tl::sole! { &'_ types::payments::StarsStatus<'_>, &'a types::payments::StarsStatus<'a>, &tables::TYPES[587] }
+tl::sole! { &'_ types::payments::SuggestedStarRefBots<'_>, &'a types::payments::SuggestedStarRefBots<'a>, &tables::TYPES[588] }
+tl::sole! { &'_ types::payments::UniqueStarGift<'_>, &'a types::payments::UniqueStarGift<'a>, &tables::TYPES[589] }
+tl::sole! { &'_ types::payments::UniqueStarGiftValueInfo<'_>, &'a types::payments::UniqueStarGiftValueInfo<'a>, &tables::TYPES[590] }
+tl::sole! { types::payments::ValidatedRequestedInfo<'_>, types::payments::ValidatedRequestedInfo<'a>, &tables::TYPES[591] }

@@ -4,69 +4,35 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::phone::ExportedGroupCallInvite<'static>>("phone.ExportedGroupCallInvite", 8, 1),
+    tl::Form::new::<enums::phone::GroupCall<'static>>("phone.GroupCall", 56, 1),
+    tl::Form::new::<enums::phone::GroupCallStars<'static>>("phone.GroupCallStars", 36, 1),
+    tl::Form::new::<enums::phone::GroupCallStreamChannels<'static>>("phone.GroupCallStreamChannels", 12, 1),
+    tl::Form::new::<enums::phone::GroupCallStreamRtmpUrl<'static>>("phone.GroupCallStreamRtmpUrl", 12, 1),
+    tl::Form::new::<enums::phone::GroupParticipants<'static>>("phone.GroupParticipants", 40, 1),
+    tl::Form::new::<enums::phone::JoinAsPeers<'static>>("phone.JoinAsPeers", 28, 1),
+    tl::Form::new::<enums::phone::PhoneCall<'static>>("phone.PhoneCall", 24, 1),
+];
 
-pub(crate) static EXPORTED_GROUP_CALL_INVITE: tl::Type = tl::Type::single::<enums::phone::ExportedGroupCallInvite<'static>>("phone.ExportedGroupCallInvite", 8, &EXPORTED_GROUP_CALL_INVITE_[0], tl::ListOps::NONE);
-static EXPORTED_GROUP_CALL_INVITE_R: [tl::Field; 1] = tl::rows("s", &[]);
-static EXPORTED_GROUP_CALL_INVITE_: [tl::Constructor; 1] = tl::constructors(0, &EXPORTED_GROUP_CALL_INVITE_R, [
-    (0x204b_d158, false, 4, 1, "phone.exportedGroupCallInvite link"),
-]);
-tl::family! { enums::phone::ExportedGroupCallInvite<'_>, enums::phone::ExportedGroupCallInvite<'a>, &EXPORTED_GROUP_CALL_INVITE }
-pub(crate) static EXPORTED_GROUP_CALL_INVITE_T: [tl::Type; 1] = tl::Type::structs(&EXPORTED_GROUP_CALL_INVITE_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x204b_d158, false, 4, 1, "s", "phone.exportedGroupCallInvite link"),
+    (0x9e72_7aad, true, 52, 5, "o116 *o119 s *o53 *o390", "phone.groupCall call participants participants_next_offset chats users"),
+    (0x9d1d_bd26, true, 32, 4, "l *o117 *o53 *o390", "phone.groupCallStars total_stars top_donors chats users"),
+    (0xd0e4_82b2, false, 8, 1, "*o122", "phone.groupCallStreamChannels channels"),
+    (0x2dbf_3432, false, 8, 2, "s s", "phone.groupCallStreamRtmpUrl url key"),
+    (0xf477_51b6, true, 36, 6, "i *o119 s *o53 *o390 i", "phone.groupParticipants count participants next_offset chats users version"),
+    (0xafe5_623f, true, 24, 3, "*o255 *o53 *o390", "phone.joinAsPeers peers chats users"),
+    (0xec82_e140, true, 20, 2, "o263 *o390", "phone.phoneCall phone_call users"),
+];
 
-pub(crate) static GROUP_CALL: tl::Type = tl::Type::single::<enums::phone::GroupCall<'static>>("phone.GroupCall", 56, &GROUP_CALL_[0], tl::ListOps::NONE);
-static GROUP_CALL_R: [tl::Field; 5] = tl::rows("o *o s *o *o", &[&tables::GROUP_CALL, &tables::GROUP_CALL_PARTICIPANT, &tables::CHAT, &tables::USER]);
-static GROUP_CALL_: [tl::Constructor; 1] = tl::constructors(0, &GROUP_CALL_R, [
-    (0x9e72_7aad, true, 52, 5, "phone.groupCall call participants participants_next_offset chats users"),
-]);
-tl::family! { enums::phone::GroupCall<'_>, enums::phone::GroupCall<'a>, &GROUP_CALL }
-pub(crate) static GROUP_CALL_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_);
-
-pub(crate) static GROUP_CALL_STARS: tl::Type = tl::Type::single::<enums::phone::GroupCallStars<'static>>("phone.GroupCallStars", 36, &GROUP_CALL_STARS_[0], tl::ListOps::NONE);
-static GROUP_CALL_STARS_R: [tl::Field; 4] = tl::rows("l *o *o *o", &[&tables::GROUP_CALL_DONOR, &tables::CHAT, &tables::USER]);
-static GROUP_CALL_STARS_: [tl::Constructor; 1] = tl::constructors(0, &GROUP_CALL_STARS_R, [
-    (0x9d1d_bd26, true, 32, 4, "phone.groupCallStars total_stars top_donors chats users"),
-]);
-tl::family! { enums::phone::GroupCallStars<'_>, enums::phone::GroupCallStars<'a>, &GROUP_CALL_STARS }
-pub(crate) static GROUP_CALL_STARS_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_STARS_);
-
-pub(crate) static GROUP_CALL_STREAM_CHANNELS: tl::Type = tl::Type::single::<enums::phone::GroupCallStreamChannels<'static>>("phone.GroupCallStreamChannels", 12, &GROUP_CALL_STREAM_CHANNELS_[0], tl::ListOps::NONE);
-static GROUP_CALL_STREAM_CHANNELS_R: [tl::Field; 1] = tl::rows("*o", &[&tables::GROUP_CALL_STREAM_CHANNEL]);
-static GROUP_CALL_STREAM_CHANNELS_: [tl::Constructor; 1] = tl::constructors(0, &GROUP_CALL_STREAM_CHANNELS_R, [
-    (0xd0e4_82b2, false, 8, 1, "phone.groupCallStreamChannels channels"),
-]);
-tl::family! { enums::phone::GroupCallStreamChannels<'_>, enums::phone::GroupCallStreamChannels<'a>, &GROUP_CALL_STREAM_CHANNELS }
-pub(crate) static GROUP_CALL_STREAM_CHANNELS_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_STREAM_CHANNELS_);
-
-pub(crate) static GROUP_CALL_STREAM_RTMP_URL: tl::Type = tl::Type::single::<enums::phone::GroupCallStreamRtmpUrl<'static>>("phone.GroupCallStreamRtmpUrl", 12, &GROUP_CALL_STREAM_RTMP_URL_[0], tl::ListOps::NONE);
-static GROUP_CALL_STREAM_RTMP_URL_R: [tl::Field; 2] = tl::rows("s s", &[]);
-static GROUP_CALL_STREAM_RTMP_URL_: [tl::Constructor; 1] = tl::constructors(0, &GROUP_CALL_STREAM_RTMP_URL_R, [
-    (0x2dbf_3432, false, 8, 2, "phone.groupCallStreamRtmpUrl url key"),
-]);
-tl::family! { enums::phone::GroupCallStreamRtmpUrl<'_>, enums::phone::GroupCallStreamRtmpUrl<'a>, &GROUP_CALL_STREAM_RTMP_URL }
-pub(crate) static GROUP_CALL_STREAM_RTMP_URL_T: [tl::Type; 1] = tl::Type::structs(&GROUP_CALL_STREAM_RTMP_URL_);
-
-pub(crate) static GROUP_PARTICIPANTS: tl::Type = tl::Type::single::<enums::phone::GroupParticipants<'static>>("phone.GroupParticipants", 40, &GROUP_PARTICIPANTS_[0], tl::ListOps::NONE);
-static GROUP_PARTICIPANTS_R: [tl::Field; 6] = tl::rows("i *o s *o *o i", &[&tables::GROUP_CALL_PARTICIPANT, &tables::CHAT, &tables::USER]);
-static GROUP_PARTICIPANTS_: [tl::Constructor; 1] = tl::constructors(0, &GROUP_PARTICIPANTS_R, [
-    (0xf477_51b6, true, 36, 6, "phone.groupParticipants count participants next_offset chats users version"),
-]);
-tl::family! { enums::phone::GroupParticipants<'_>, enums::phone::GroupParticipants<'a>, &GROUP_PARTICIPANTS }
-pub(crate) static GROUP_PARTICIPANTS_T: [tl::Type; 1] = tl::Type::structs(&GROUP_PARTICIPANTS_);
-
-pub(crate) static JOIN_AS_PEERS: tl::Type = tl::Type::single::<enums::phone::JoinAsPeers<'static>>("phone.JoinAsPeers", 28, &JOIN_AS_PEERS_[0], tl::ListOps::NONE);
-static JOIN_AS_PEERS_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::PEER, &tables::CHAT, &tables::USER]);
-static JOIN_AS_PEERS_: [tl::Constructor; 1] = tl::constructors(0, &JOIN_AS_PEERS_R, [
-    (0xafe5_623f, true, 24, 3, "phone.joinAsPeers peers chats users"),
-]);
-tl::family! { enums::phone::JoinAsPeers<'_>, enums::phone::JoinAsPeers<'a>, &JOIN_AS_PEERS }
-pub(crate) static JOIN_AS_PEERS_T: [tl::Type; 1] = tl::Type::structs(&JOIN_AS_PEERS_);
-
-pub(crate) static PHONE_CALL: tl::Type = tl::Type::single::<enums::phone::PhoneCall<'static>>("phone.PhoneCall", 24, &PHONE_CALL_[0], tl::ListOps::NONE);
-static PHONE_CALL_R: [tl::Field; 2] = tl::rows("o *o", &[&tables::PHONE_CALL, &tables::USER]);
-static PHONE_CALL_: [tl::Constructor; 1] = tl::constructors(0, &PHONE_CALL_R, [
-    (0xec82_e140, true, 20, 2, "phone.phoneCall phone_call users"),
-]);
-tl::family! { enums::phone::PhoneCall<'_>, enums::phone::PhoneCall<'a>, &PHONE_CALL }
-pub(crate) static PHONE_CALL_T: [tl::Type; 1] = tl::Type::structs(&PHONE_CALL_);
+tl::sole! { types::phone::ExportedGroupCallInvite<'_>, types::phone::ExportedGroupCallInvite<'a>, &tables::TYPES[592] }
+tl::sole! { &'_ types::phone::GroupCall<'_>, &'a types::phone::GroupCall<'a>, &tables::TYPES[593] }
+tl::sole! { &'_ types::phone::GroupCallStars<'_>, &'a types::phone::GroupCallStars<'a>, &tables::TYPES[594] }
+tl::sole! { types::phone::GroupCallStreamChannels<'_>, types::phone::GroupCallStreamChannels<'a>, &tables::TYPES[595] }
+tl::sole! { types::phone::GroupCallStreamRtmpUrl<'_>, types::phone::GroupCallStreamRtmpUrl<'a>, &tables::TYPES[596] }
+tl::sole! { &'_ types::phone::GroupParticipants<'_>, &'a types::phone::GroupParticipants<'a>, &tables::TYPES[597] }
+tl::sole! { &'_ types::phone::JoinAsPeers<'_>, &'a types::phone::JoinAsPeers<'a>, &tables::TYPES[598] }
+tl::sole! { &'_ types::phone::PhoneCall<'_>, &'a types::phone::PhoneCall<'a>, &tables::TYPES[599] }

@@ -4,22 +4,18 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::photos::Photo<'static>>("photos.Photo", 24, 1),
+    tl::Form::new::<enums::photos::Photos<'static>>("photos.Photos", 20, 2),
+];
 
-pub(crate) static PHOTO: tl::Type = tl::Type::single::<enums::photos::Photo<'static>>("photos.Photo", 24, &PHOTO_[0], tl::ListOps::NONE);
-static PHOTO_R: [tl::Field; 2] = tl::rows("o *o", &[&tables::PHOTO, &tables::USER]);
-static PHOTO_: [tl::Constructor; 1] = tl::constructors(0, &PHOTO_R, [
-    (0x2021_2ca8, false, 20, 2, "photos.photo photo users"),
-]);
-tl::family! { enums::photos::Photo<'_>, enums::photos::Photo<'a>, &PHOTO }
-pub(crate) static PHOTO_T: [tl::Type; 1] = tl::Type::structs(&PHOTO_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x2021_2ca8, false, 20, 2, "o267 *o390", "photos.photo photo users"),
+    (0x8dca_6aa5, false, 16, 2, "*o267 *o390", "photos.photos photos users"),
+    (0x1505_1f54, true, 20, 3, "i *o267 *o390", "photos.photosSlice count photos users"),
+];
 
-pub(crate) static PHOTOS: tl::Type = tl::Type::tagged::<enums::photos::Photos<'static>>("photos.Photos", 20, &PHOTOS_, { static SLOTS: [u16; 4] = tl::slots(&PHOTOS_); &SLOTS }, tl::ListOps::NONE);
-static PHOTOS_R: [tl::Field; 5] = tl::rows("*o *o|i *o *o", &[&tables::PHOTO, &tables::USER, &tables::PHOTO, &tables::USER]);
-static PHOTOS_: [tl::Constructor; 2] = tl::constructors(0, &PHOTOS_R, [
-    (0x8dca_6aa5, false, 16, 2, "photos.photos photos users"),
-    (0x1505_1f54, true, 20, 3, "photos.photosSlice count photos users"),
-]);
-tl::family! { enums::photos::Photos<'_>, enums::photos::Photos<'a>, &PHOTOS }
-pub(crate) static PHOTOS_T: [tl::Type; 2] = tl::Type::structs(&PHOTOS_);
+tl::sole! { types::photos::Photo<'_>, types::photos::Photo<'a>, &tables::TYPES[600] }
+tl::family! { enums::photos::Photos<'_>, enums::photos::Photos<'a>, &tables::TYPES[601] }

@@ -4,29 +4,20 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::premium::BoostsList<'static>>("premium.BoostsList", 28, 1),
+    tl::Form::new::<enums::premium::BoostsStatus<'static>>("premium.BoostsStatus", 24, 1),
+    tl::Form::new::<enums::premium::MyBoosts<'static>>("premium.MyBoosts", 28, 1),
+];
 
-pub(crate) static BOOSTS_LIST: tl::Type = tl::Type::single::<enums::premium::BoostsList<'static>>("premium.BoostsList", 28, &BOOSTS_LIST_[0], tl::ListOps::NONE);
-static BOOSTS_LIST_R: [tl::Field; 5] = tl::rows("# i *o 0.0s *o", &[&tables::BOOST, &tables::USER]);
-static BOOSTS_LIST_: [tl::Constructor; 1] = tl::constructors(0, &BOOSTS_LIST_R, [
-    (0x86f8_613c, true, 24, 5, "premium.boostsList flags count boosts next_offset users"),
-]);
-tl::family! { enums::premium::BoostsList<'_>, enums::premium::BoostsList<'a>, &BOOSTS_LIST }
-pub(crate) static BOOSTS_LIST_T: [tl::Type; 1] = tl::Type::structs(&BOOSTS_LIST_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x86f8_613c, true, 24, 5, "# i *o19 0.0s *o390", "premium.boostsList flags count boosts next_offset users"),
+    (0x4959_427a, true, 20, 11, "# 0.2! i i i 0.4i 0.0i 0.1o358 s 0.3*o278 0.2*i", "premium.boostsStatus flags my_boost level current_level_boosts boosts gift_boosts next_level_boosts premium_audience boost_url prepaid_giveaways my_boost_slots"),
+    (0x9ae2_28e2, true, 24, 3, "*o227 *o53 *o390", "premium.myBoosts my_boosts chats users"),
+];
 
-pub(crate) static BOOSTS_STATUS: tl::Type = tl::Type::single::<enums::premium::BoostsStatus<'static>>("premium.BoostsStatus", 24, &BOOSTS_STATUS_[0], tl::ListOps::NONE);
-static BOOSTS_STATUS_R: [tl::Field; 11] = tl::rows("# 0.2! i i i 0.4i 0.0i 0.1o s 0.3*o 0.2*i", &[&tables::STATS_PERCENT_VALUE, &tables::PREPAID_GIVEAWAY]);
-static BOOSTS_STATUS_: [tl::Constructor; 1] = tl::constructors(0, &BOOSTS_STATUS_R, [
-    (0x4959_427a, true, 20, 11, "premium.boostsStatus flags my_boost level current_level_boosts boosts gift_boosts next_level_boosts premium_audience boost_url prepaid_giveaways my_boost_slots"),
-]);
-tl::family! { enums::premium::BoostsStatus<'_>, enums::premium::BoostsStatus<'a>, &BOOSTS_STATUS }
-pub(crate) static BOOSTS_STATUS_T: [tl::Type; 1] = tl::Type::structs(&BOOSTS_STATUS_);
-
-pub(crate) static MY_BOOSTS: tl::Type = tl::Type::single::<enums::premium::MyBoosts<'static>>("premium.MyBoosts", 28, &MY_BOOSTS_[0], tl::ListOps::NONE);
-static MY_BOOSTS_R: [tl::Field; 3] = tl::rows("*o *o *o", &[&tables::MY_BOOST, &tables::CHAT, &tables::USER]);
-static MY_BOOSTS_: [tl::Constructor; 1] = tl::constructors(0, &MY_BOOSTS_R, [
-    (0x9ae2_28e2, true, 24, 3, "premium.myBoosts my_boosts chats users"),
-]);
-tl::family! { enums::premium::MyBoosts<'_>, enums::premium::MyBoosts<'a>, &MY_BOOSTS }
-pub(crate) static MY_BOOSTS_T: [tl::Type; 1] = tl::Type::structs(&MY_BOOSTS_);
+tl::sole! { &'_ types::premium::BoostsList<'_>, &'a types::premium::BoostsList<'a>, &tables::TYPES[602] }
+tl::sole! { &'_ types::premium::BoostsStatus<'_>, &'a types::premium::BoostsStatus<'a>, &tables::TYPES[603] }
+tl::sole! { &'_ types::premium::MyBoosts<'_>, &'a types::premium::MyBoosts<'a>, &tables::TYPES[604] }

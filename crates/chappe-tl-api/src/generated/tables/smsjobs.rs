@@ -4,21 +4,17 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::smsjobs::EligibilityToJoin<'static>>("smsjobs.EligibilityToJoin", 12, 1),
+    tl::Form::new::<enums::smsjobs::Status<'static>>("smsjobs.Status", 32, 1),
+];
 
-pub(crate) static ELIGIBILITY_TO_JOIN: tl::Type = tl::Type::single::<enums::smsjobs::EligibilityToJoin<'static>>("smsjobs.EligibilityToJoin", 12, &ELIGIBILITY_TO_JOIN_[0], tl::ListOps::NONE);
-static ELIGIBILITY_TO_JOIN_R: [tl::Field; 2] = tl::rows("s i", &[]);
-static ELIGIBILITY_TO_JOIN_: [tl::Constructor; 1] = tl::constructors(0, &ELIGIBILITY_TO_JOIN_R, [
-    (0xdc8b_44cf, false, 8, 2, "smsjobs.eligibleToJoin terms_url monthly_sent_sms"),
-]);
-tl::family! { enums::smsjobs::EligibilityToJoin<'_>, enums::smsjobs::EligibilityToJoin<'a>, &ELIGIBILITY_TO_JOIN }
-pub(crate) static ELIGIBILITY_TO_JOIN_T: [tl::Type; 1] = tl::Type::structs(&ELIGIBILITY_TO_JOIN_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0xdc8b_44cf, false, 8, 2, "s i", "smsjobs.eligibleToJoin terms_url monthly_sent_sms"),
+    (0x2aee_9191, true, 28, 9, "# 0.0! i i i i i 0.1s s", "smsjobs.status flags allow_international recent_sent recent_since recent_remains total_sent total_since last_gift_slug terms_url"),
+];
 
-pub(crate) static STATUS: tl::Type = tl::Type::single::<enums::smsjobs::Status<'static>>("smsjobs.Status", 32, &STATUS_[0], tl::ListOps::NONE);
-static STATUS_R: [tl::Field; 9] = tl::rows("# 0.0! i i i i i 0.1s s", &[]);
-static STATUS_: [tl::Constructor; 1] = tl::constructors(0, &STATUS_R, [
-    (0x2aee_9191, true, 28, 9, "smsjobs.status flags allow_international recent_sent recent_since recent_remains total_sent total_since last_gift_slug terms_url"),
-]);
-tl::family! { enums::smsjobs::Status<'_>, enums::smsjobs::Status<'a>, &STATUS }
-pub(crate) static STATUS_T: [tl::Type; 1] = tl::Type::structs(&STATUS_);
+tl::sole! { types::smsjobs::EligibleToJoin<'_>, types::smsjobs::EligibleToJoin<'a>, &tables::TYPES[605] }
+tl::sole! { &'_ types::smsjobs::Status<'_>, &'a types::smsjobs::Status<'a>, &tables::TYPES[606] }

@@ -4,53 +4,29 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::stats::BroadcastStats<'static>>("stats.BroadcastStats", 280, 1),
+    tl::Form::new::<enums::stats::MegagroupStats<'static>>("stats.MegagroupStats", 192, 1),
+    tl::Form::new::<enums::stats::MessageStats<'static>>("stats.MessageStats", 20, 1),
+    tl::Form::new::<enums::stats::PollStats<'static>>("stats.PollStats", 12, 1),
+    tl::Form::new::<enums::stats::PublicForwards<'static>>("stats.PublicForwards", 36, 1),
+    tl::Form::new::<enums::stats::StoryStats<'static>>("stats.StoryStats", 20, 1),
+];
 
-pub(crate) static BROADCAST_STATS: tl::Type = tl::Type::single::<enums::stats::BroadcastStats<'static>>("stats.BroadcastStats", 280, &BROADCAST_STATS_[0], tl::ListOps::NONE);
-static BROADCAST_STATS_R: [tl::Field; 22] = tl::rows("o o o o o o o o o o o o o o o o o o o o o *o", &[&tables::STATS_DATE_RANGE_DAYS, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_PERCENT_VALUE, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::POST_INTERACTION_COUNTERS]);
-static BROADCAST_STATS_: [tl::Constructor; 1] = tl::constructors(0, &BROADCAST_STATS_R, [
-    (0x396c_a5fc, true, 276, 22, "stats.broadcastStats period followers views_per_post shares_per_post reactions_per_post views_per_story shares_per_story reactions_per_story enabled_notifications growth_graph followers_graph mute_graph top_hours_graph interactions_graph iv_interactions_graph views_by_source_graph new_followers_by_source_graph languages_graph reactions_by_emotion_graph story_interactions_graph story_reactions_by_emotion_graph recent_posts_interactions"),
-]);
-tl::family! { enums::stats::BroadcastStats<'_>, enums::stats::BroadcastStats<'a>, &BROADCAST_STATS }
-pub(crate) static BROADCAST_STATS_T: [tl::Type; 1] = tl::Type::structs(&BROADCAST_STATS_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x396c_a5fc, true, 276, 22, "o353 o352 o352 o352 o352 o352 o352 o352 o358 o354 o354 o354 o354 o354 o354 o354 o354 o354 o354 o354 o354 *o275", "stats.broadcastStats period followers views_per_post shares_per_post reactions_per_post views_per_story shares_per_story reactions_per_story enabled_notifications growth_graph followers_graph mute_graph top_hours_graph interactions_graph iv_interactions_graph views_by_source_graph new_followers_by_source_graph languages_graph reactions_by_emotion_graph story_interactions_graph story_reactions_by_emotion_graph recent_posts_interactions"),
+    (0xef7f_f916, true, 188, 17, "o353 o352 o352 o352 o352 o354 o354 o354 o354 o354 o354 o354 o354 *o357 *o355 *o356 *o390", "stats.megagroupStats period members messages viewers posters growth_graph members_graph new_members_by_source_graph languages_graph messages_graph actions_graph top_hours_graph weekdays_graph top_posters top_admins top_inviters users"),
+    (0x7fe9_1c14, true, 16, 2, "o354 o354", "stats.messageStats views_graph reactions_by_emotion_graph"),
+    (0x2999_beed, true, 8, 1, "o354", "stats.pollStats votes_graph"),
+    (0x9303_7e20, true, 32, 6, "# i *o282 0.0s *o53 *o390", "stats.publicForwards flags count forwards next_offset chats users"),
+    (0x50cd_067c, true, 16, 2, "o354 o354", "stats.storyStats views_graph reactions_by_emotion_graph"),
+];
 
-pub(crate) static MEGAGROUP_STATS: tl::Type = tl::Type::single::<enums::stats::MegagroupStats<'static>>("stats.MegagroupStats", 192, &MEGAGROUP_STATS_[0], tl::ListOps::NONE);
-static MEGAGROUP_STATS_R: [tl::Field; 17] = tl::rows("o o o o o o o o o o o o o *o *o *o *o", &[&tables::STATS_DATE_RANGE_DAYS, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_ABS_VALUE_AND_PREV, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GRAPH, &tables::STATS_GROUP_TOP_POSTER, &tables::STATS_GROUP_TOP_ADMIN, &tables::STATS_GROUP_TOP_INVITER, &tables::USER]);
-static MEGAGROUP_STATS_: [tl::Constructor; 1] = tl::constructors(0, &MEGAGROUP_STATS_R, [
-    (0xef7f_f916, true, 188, 17, "stats.megagroupStats period members messages viewers posters growth_graph members_graph new_members_by_source_graph languages_graph messages_graph actions_graph top_hours_graph weekdays_graph top_posters top_admins top_inviters users"),
-]);
-tl::family! { enums::stats::MegagroupStats<'_>, enums::stats::MegagroupStats<'a>, &MEGAGROUP_STATS }
-pub(crate) static MEGAGROUP_STATS_T: [tl::Type; 1] = tl::Type::structs(&MEGAGROUP_STATS_);
-
-pub(crate) static MESSAGE_STATS: tl::Type = tl::Type::single::<enums::stats::MessageStats<'static>>("stats.MessageStats", 20, &MESSAGE_STATS_[0], tl::ListOps::NONE);
-static MESSAGE_STATS_R: [tl::Field; 2] = tl::rows("o o", &[&tables::STATS_GRAPH, &tables::STATS_GRAPH]);
-static MESSAGE_STATS_: [tl::Constructor; 1] = tl::constructors(0, &MESSAGE_STATS_R, [
-    (0x7fe9_1c14, true, 16, 2, "stats.messageStats views_graph reactions_by_emotion_graph"),
-]);
-tl::family! { enums::stats::MessageStats<'_>, enums::stats::MessageStats<'a>, &MESSAGE_STATS }
-pub(crate) static MESSAGE_STATS_T: [tl::Type; 1] = tl::Type::structs(&MESSAGE_STATS_);
-
-pub(crate) static POLL_STATS: tl::Type = tl::Type::single::<enums::stats::PollStats<'static>>("stats.PollStats", 12, &POLL_STATS_[0], tl::ListOps::NONE);
-static POLL_STATS_R: [tl::Field; 1] = tl::rows("o", &[&tables::STATS_GRAPH]);
-static POLL_STATS_: [tl::Constructor; 1] = tl::constructors(0, &POLL_STATS_R, [
-    (0x2999_beed, true, 8, 1, "stats.pollStats votes_graph"),
-]);
-tl::family! { enums::stats::PollStats<'_>, enums::stats::PollStats<'a>, &POLL_STATS }
-pub(crate) static POLL_STATS_T: [tl::Type; 1] = tl::Type::structs(&POLL_STATS_);
-
-pub(crate) static PUBLIC_FORWARDS: tl::Type = tl::Type::single::<enums::stats::PublicForwards<'static>>("stats.PublicForwards", 36, &PUBLIC_FORWARDS_[0], tl::ListOps::NONE);
-static PUBLIC_FORWARDS_R: [tl::Field; 6] = tl::rows("# i *o 0.0s *o *o", &[&tables::PUBLIC_FORWARD, &tables::CHAT, &tables::USER]);
-static PUBLIC_FORWARDS_: [tl::Constructor; 1] = tl::constructors(0, &PUBLIC_FORWARDS_R, [
-    (0x9303_7e20, true, 32, 6, "stats.publicForwards flags count forwards next_offset chats users"),
-]);
-tl::family! { enums::stats::PublicForwards<'_>, enums::stats::PublicForwards<'a>, &PUBLIC_FORWARDS }
-pub(crate) static PUBLIC_FORWARDS_T: [tl::Type; 1] = tl::Type::structs(&PUBLIC_FORWARDS_);
-
-pub(crate) static STORY_STATS: tl::Type = tl::Type::single::<enums::stats::StoryStats<'static>>("stats.StoryStats", 20, &STORY_STATS_[0], tl::ListOps::NONE);
-static STORY_STATS_R: [tl::Field; 2] = tl::rows("o o", &[&tables::STATS_GRAPH, &tables::STATS_GRAPH]);
-static STORY_STATS_: [tl::Constructor; 1] = tl::constructors(0, &STORY_STATS_R, [
-    (0x50cd_067c, true, 16, 2, "stats.storyStats views_graph reactions_by_emotion_graph"),
-]);
-tl::family! { enums::stats::StoryStats<'_>, enums::stats::StoryStats<'a>, &STORY_STATS }
-pub(crate) static STORY_STATS_T: [tl::Type; 1] = tl::Type::structs(&STORY_STATS_);
+tl::sole! { &'_ types::stats::BroadcastStats<'_>, &'a types::stats::BroadcastStats<'a>, &tables::TYPES[607] }
+tl::sole! { &'_ types::stats::MegagroupStats<'_>, &'a types::stats::MegagroupStats<'a>, &tables::TYPES[608] }
+tl::sole! { &'_ types::stats::MessageStats<'_>, &'a types::stats::MessageStats<'a>, &tables::TYPES[609] }
+tl::sole! { &'_ types::stats::PollStats<'_>, &'a types::stats::PollStats<'a>, &tables::TYPES[610] }
+tl::sole! { &'_ types::stats::PublicForwards<'_>, &'a types::stats::PublicForwards<'a>, &tables::TYPES[611] }
+tl::sole! { &'_ types::stats::StoryStats<'_>, &'a types::stats::StoryStats<'a>, &tables::TYPES[612] }

@@ -4,13 +4,14 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::stickers::SuggestedShortName<'static>>("stickers.SuggestedShortName", 8, 1),
+];
 
-pub(crate) static SUGGESTED_SHORT_NAME: tl::Type = tl::Type::single::<enums::stickers::SuggestedShortName<'static>>("stickers.SuggestedShortName", 8, &SUGGESTED_SHORT_NAME_[0], tl::ListOps::NONE);
-static SUGGESTED_SHORT_NAME_R: [tl::Field; 1] = tl::rows("s", &[]);
-static SUGGESTED_SHORT_NAME_: [tl::Constructor; 1] = tl::constructors(0, &SUGGESTED_SHORT_NAME_R, [
-    (0x85fe_a03f, false, 4, 1, "stickers.suggestedShortName short_name"),
-]);
-tl::family! { enums::stickers::SuggestedShortName<'_>, enums::stickers::SuggestedShortName<'a>, &SUGGESTED_SHORT_NAME }
-pub(crate) static SUGGESTED_SHORT_NAME_T: [tl::Type; 1] = tl::Type::structs(&SUGGESTED_SHORT_NAME_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x85fe_a03f, false, 4, 1, "s", "stickers.suggestedShortName short_name"),
+];
+
+tl::sole! { types::stickers::SuggestedShortName<'_>, types::stickers::SuggestedShortName<'a>, &tables::TYPES[613] }

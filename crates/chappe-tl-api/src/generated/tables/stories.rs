@@ -4,79 +4,40 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::stories::Albums<'static>>("stories.Albums", 4, 2),
+    tl::Form::new::<enums::stories::AllStories<'static>>("stories.AllStories", 20, 2),
+    tl::Form::new::<enums::stories::CanSendStoryCount>("stories.CanSendStoryCount", 8, 1),
+    tl::Form::new::<enums::stories::FoundStories<'static>>("stories.FoundStories", 36, 1),
+    tl::Form::new::<enums::stories::PeerStories<'static>>("stories.PeerStories", 48, 1),
+    tl::Form::new::<enums::stories::Stories<'static>>("stories.Stories", 36, 1),
+    tl::Form::new::<enums::stories::StoryReactionsList<'static>>("stories.StoryReactionsList", 36, 1),
+    tl::Form::new::<enums::stories::StoryViews<'static>>("stories.StoryViews", 20, 1),
+    tl::Form::new::<enums::stories::StoryViewsList<'static>>("stories.StoryViewsList", 48, 1),
+];
 
-pub(crate) static ALBUMS: tl::Type = tl::Type::tagged::<enums::stories::Albums<'static>>("stories.Albums", 4, &ALBUMS_, { static SLOTS: [u16; 4] = tl::slots(&ALBUMS_); &SLOTS }, tl::ListOps::NONE);
-static ALBUMS_R: [tl::Field; 2] = tl::rows("|l *o", &[&tables::STORY_ALBUM]);
-static ALBUMS_: [tl::Constructor; 2] = tl::constructors(0, &ALBUMS_R, [
-    (0x564e_daeb, false, 0, 0, "stories.albumsNotModified"),
-    (0xc398_7a3a, false, 16, 2, "stories.albums hash albums"),
-]);
-tl::family! { enums::stories::Albums<'_>, enums::stories::Albums<'a>, &ALBUMS }
-pub(crate) static ALBUMS_T: [tl::Type; 2] = tl::Type::structs(&ALBUMS_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x564e_daeb, false, 0, 0, "", "stories.albumsNotModified"),
+    (0xc398_7a3a, false, 16, 2, "l *o365", "stories.albums hash albums"),
+    (0x1158_fe3e, false, 16, 3, "# s o364", "stories.allStoriesNotModified flags state stealth_mode"),
+    (0x6efc_5e81, true, 44, 8, "# 0.0! i s *o261 *o53 *o390 o364", "stories.allStories flags has_more count state peer_stories chats users stealth_mode"),
+    (0xc387_c04e, false, 4, 1, "i", "stories.canSendStoryCount count_remains"),
+    (0xe2de_7737, true, 32, 6, "# i *o111 0.0s *o53 *o390", "stories.foundStories flags count stories next_offset chats users"),
+    (0xcae6_8768, true, 44, 3, "o261 *o53 *o390", "stories.peerStories stories chats users"),
+    (0x63c3_dd0a, true, 32, 6, "# i *o367 0.0*i *o53 *o390", "stories.stories flags count stories pinned_to_top chats users"),
+    (0xaa5f_789c, true, 32, 6, "# i *o368 *o53 *o390 0.0s", "stories.storyReactionsList flags count reactions chats users next_offset"),
+    (0xde9e_ed1d, false, 16, 2, "*o370 *o390", "stories.storyViews views users"),
+    (0x59d7_8fc5, true, 44, 9, "# i i i i *o369 *o53 *o390 0.0s", "stories.storyViewsList flags count views_count forwards_count reactions_count views chats users next_offset"),
+];
 
-pub(crate) static ALL_STORIES: tl::Type = tl::Type::tagged::<enums::stories::AllStories<'static>>("stories.AllStories", 20, &ALL_STORIES_, { static SLOTS: [u16; 4] = tl::slots(&ALL_STORIES_); &SLOTS }, tl::ListOps::NONE);
-static ALL_STORIES_R: [tl::Field; 11] = tl::rows("# s o|# 0.0! i s *o *o *o o", &[&tables::STORIES_STEALTH_MODE, &tables::PEER_STORIES, &tables::CHAT, &tables::USER, &tables::STORIES_STEALTH_MODE]);
-static ALL_STORIES_: [tl::Constructor; 2] = tl::constructors(0, &ALL_STORIES_R, [
-    (0x1158_fe3e, false, 16, 3, "stories.allStoriesNotModified flags state stealth_mode"),
-    (0x6efc_5e81, true, 44, 8, "stories.allStories flags has_more count state peer_stories chats users stealth_mode"),
-]);
-tl::family! { enums::stories::AllStories<'_>, enums::stories::AllStories<'a>, &ALL_STORIES }
-pub(crate) static ALL_STORIES_T: [tl::Type; 2] = tl::Type::structs(&ALL_STORIES_);
-
-pub(crate) static CAN_SEND_STORY_COUNT: tl::Type = tl::Type::single::<enums::stories::CanSendStoryCount>("stories.CanSendStoryCount", 8, &CAN_SEND_STORY_COUNT_[0], tl::ListOps::NONE);
-static CAN_SEND_STORY_COUNT_R: [tl::Field; 1] = tl::rows("i", &[]);
-static CAN_SEND_STORY_COUNT_: [tl::Constructor; 1] = tl::constructors(0, &CAN_SEND_STORY_COUNT_R, [
-    (0xc387_c04e, false, 4, 1, "stories.canSendStoryCount count_remains"),
-]);
-tl::family! { enums::stories::CanSendStoryCount, enums::stories::CanSendStoryCount, &CAN_SEND_STORY_COUNT }
-pub(crate) static CAN_SEND_STORY_COUNT_T: [tl::Type; 1] = tl::Type::structs(&CAN_SEND_STORY_COUNT_);
-
-pub(crate) static FOUND_STORIES: tl::Type = tl::Type::single::<enums::stories::FoundStories<'static>>("stories.FoundStories", 36, &FOUND_STORIES_[0], tl::ListOps::NONE);
-static FOUND_STORIES_R: [tl::Field; 6] = tl::rows("# i *o 0.0s *o *o", &[&tables::FOUND_STORY, &tables::CHAT, &tables::USER]);
-static FOUND_STORIES_: [tl::Constructor; 1] = tl::constructors(0, &FOUND_STORIES_R, [
-    (0xe2de_7737, true, 32, 6, "stories.foundStories flags count stories next_offset chats users"),
-]);
-tl::family! { enums::stories::FoundStories<'_>, enums::stories::FoundStories<'a>, &FOUND_STORIES }
-pub(crate) static FOUND_STORIES_T: [tl::Type; 1] = tl::Type::structs(&FOUND_STORIES_);
-
-pub(crate) static PEER_STORIES: tl::Type = tl::Type::single::<enums::stories::PeerStories<'static>>("stories.PeerStories", 48, &PEER_STORIES_[0], tl::ListOps::NONE);
-static PEER_STORIES_R: [tl::Field; 3] = tl::rows("o *o *o", &[&tables::PEER_STORIES, &tables::CHAT, &tables::USER]);
-static PEER_STORIES_: [tl::Constructor; 1] = tl::constructors(0, &PEER_STORIES_R, [
-    (0xcae6_8768, true, 44, 3, "stories.peerStories stories chats users"),
-]);
-tl::family! { enums::stories::PeerStories<'_>, enums::stories::PeerStories<'a>, &PEER_STORIES }
-pub(crate) static PEER_STORIES_T: [tl::Type; 1] = tl::Type::structs(&PEER_STORIES_);
-
-pub(crate) static STORIES: tl::Type = tl::Type::single::<enums::stories::Stories<'static>>("stories.Stories", 36, &STORIES_[0], tl::ListOps::NONE);
-static STORIES_R: [tl::Field; 6] = tl::rows("# i *o 0.0*i *o *o", &[&tables::STORY_ITEM, &tables::CHAT, &tables::USER]);
-static STORIES_: [tl::Constructor; 1] = tl::constructors(0, &STORIES_R, [
-    (0x63c3_dd0a, true, 32, 6, "stories.stories flags count stories pinned_to_top chats users"),
-]);
-tl::family! { enums::stories::Stories<'_>, enums::stories::Stories<'a>, &STORIES }
-pub(crate) static STORIES_T: [tl::Type; 1] = tl::Type::structs(&STORIES_);
-
-pub(crate) static STORY_REACTIONS_LIST: tl::Type = tl::Type::single::<enums::stories::StoryReactionsList<'static>>("stories.StoryReactionsList", 36, &STORY_REACTIONS_LIST_[0], tl::ListOps::NONE);
-static STORY_REACTIONS_LIST_R: [tl::Field; 6] = tl::rows("# i *o *o *o 0.0s", &[&tables::STORY_REACTION, &tables::CHAT, &tables::USER]);
-static STORY_REACTIONS_LIST_: [tl::Constructor; 1] = tl::constructors(0, &STORY_REACTIONS_LIST_R, [
-    (0xaa5f_789c, true, 32, 6, "stories.storyReactionsList flags count reactions chats users next_offset"),
-]);
-tl::family! { enums::stories::StoryReactionsList<'_>, enums::stories::StoryReactionsList<'a>, &STORY_REACTIONS_LIST }
-pub(crate) static STORY_REACTIONS_LIST_T: [tl::Type; 1] = tl::Type::structs(&STORY_REACTIONS_LIST_);
-
-pub(crate) static STORY_VIEWS: tl::Type = tl::Type::single::<enums::stories::StoryViews<'static>>("stories.StoryViews", 20, &STORY_VIEWS_[0], tl::ListOps::NONE);
-static STORY_VIEWS_R: [tl::Field; 2] = tl::rows("*o *o", &[&tables::STORY_VIEWS, &tables::USER]);
-static STORY_VIEWS_: [tl::Constructor; 1] = tl::constructors(0, &STORY_VIEWS_R, [
-    (0xde9e_ed1d, false, 16, 2, "stories.storyViews views users"),
-]);
-tl::family! { enums::stories::StoryViews<'_>, enums::stories::StoryViews<'a>, &STORY_VIEWS }
-pub(crate) static STORY_VIEWS_T: [tl::Type; 1] = tl::Type::structs(&STORY_VIEWS_);
-
-pub(crate) static STORY_VIEWS_LIST: tl::Type = tl::Type::single::<enums::stories::StoryViewsList<'static>>("stories.StoryViewsList", 48, &STORY_VIEWS_LIST_[0], tl::ListOps::NONE);
-static STORY_VIEWS_LIST_R: [tl::Field; 9] = tl::rows("# i i i i *o *o *o 0.0s", &[&tables::STORY_VIEW, &tables::CHAT, &tables::USER]);
-static STORY_VIEWS_LIST_: [tl::Constructor; 1] = tl::constructors(0, &STORY_VIEWS_LIST_R, [
-    (0x59d7_8fc5, true, 44, 9, "stories.storyViewsList flags count views_count forwards_count reactions_count views chats users next_offset"),
-]);
-tl::family! { enums::stories::StoryViewsList<'_>, enums::stories::StoryViewsList<'a>, &STORY_VIEWS_LIST }
-pub(crate) static STORY_VIEWS_LIST_T: [tl::Type; 1] = tl::Type::structs(&STORY_VIEWS_LIST_);
+tl::family! { enums::stories::Albums<'_>, enums::stories::Albums<'a>, &tables::TYPES[615] }
+tl::family! { enums::stories::AllStories<'_>, enums::stories::AllStories<'a>, &tables::TYPES[616] }
+tl::sole! { types::stories::CanSendStoryCount, types::stories::CanSendStoryCount, &tables::TYPES[617] }
+tl::sole! { &'_ types::stories::FoundStories<'_>, &'a types::stories::FoundStories<'a>, &tables::TYPES[618] }
+tl::sole! { &'_ types::stories::PeerStories<'_>, &'a types::stories::PeerStories<'a>, &tables::TYPES[619] }
+tl::sole! { &'_ types::stories::Stories<'_>, &'a types::stories::Stories<'a>, &tables::TYPES[620] }
+tl::sole! { &'_ types::stories::StoryReactionsList<'_>, &'a types::stories::StoryReactionsList<'a>, &tables::TYPES[621] }
+tl::sole! { types::stories::StoryViews<'_>, types::stories::StoryViews<'a>, &tables::TYPES[622] }
+tl::sole! { &'_ types::stories::StoryViewsList<'_>, &'a types::stories::StoryViewsList<'a>, &tables::TYPES[623] }

@@ -4,21 +4,17 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::toncenter::ApiResponse<'static>>("toncenter.ApiResponse", 12, 1),
+    tl::Form::new::<enums::toncenter::StreamingUrl<'static>>("toncenter.StreamingUrl", 12, 1),
+];
 
-pub(crate) static API_RESPONSE: tl::Type = tl::Type::single::<enums::toncenter::ApiResponse<'static>>("toncenter.ApiResponse", 12, &API_RESPONSE_[0], tl::ListOps::NONE);
-static API_RESPONSE_R: [tl::Field; 1] = tl::rows("o", &[&tables::DATA_JSON]);
-static API_RESPONSE_: [tl::Constructor; 1] = tl::constructors(0, &API_RESPONSE_R, [
-    (0xac8d_fe19, false, 8, 1, "toncenter.apiResponse response"),
-]);
-tl::family! { enums::toncenter::ApiResponse<'_>, enums::toncenter::ApiResponse<'a>, &API_RESPONSE }
-pub(crate) static API_RESPONSE_T: [tl::Type; 1] = tl::Type::structs(&API_RESPONSE_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0xac8d_fe19, false, 8, 1, "o76", "toncenter.apiResponse response"),
+    (0x1988_7601, false, 8, 2, "s i", "toncenter.streamingUrl url expires"),
+];
 
-pub(crate) static STREAMING_URL: tl::Type = tl::Type::single::<enums::toncenter::StreamingUrl<'static>>("toncenter.StreamingUrl", 12, &STREAMING_URL_[0], tl::ListOps::NONE);
-static STREAMING_URL_R: [tl::Field; 2] = tl::rows("s i", &[]);
-static STREAMING_URL_: [tl::Constructor; 1] = tl::constructors(0, &STREAMING_URL_R, [
-    (0x1988_7601, false, 8, 2, "toncenter.streamingUrl url expires"),
-]);
-tl::family! { enums::toncenter::StreamingUrl<'_>, enums::toncenter::StreamingUrl<'a>, &STREAMING_URL }
-pub(crate) static STREAMING_URL_T: [tl::Type; 1] = tl::Type::structs(&STREAMING_URL_);
+tl::sole! { types::toncenter::ApiResponse<'_>, types::toncenter::ApiResponse<'a>, &tables::TYPES[624] }
+tl::sole! { types::toncenter::StreamingUrl<'_>, types::toncenter::StreamingUrl<'a>, &tables::TYPES[625] }

@@ -4,34 +4,25 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::updates::ChannelDifference<'static>>("updates.ChannelDifference", 12, 3),
+    tl::Form::new::<enums::updates::Difference<'static>>("updates.Difference", 8, 4),
+    tl::Form::new::<enums::updates::State>("updates.State", 24, 1),
+];
 
-pub(crate) static CHANNEL_DIFFERENCE: tl::Type = tl::Type::tagged::<enums::updates::ChannelDifference<'static>>("updates.ChannelDifference", 12, &CHANNEL_DIFFERENCE_, { static SLOTS: [u16; 8] = tl::slots(&CHANNEL_DIFFERENCE_); &SLOTS }, tl::ListOps::NONE);
-static CHANNEL_DIFFERENCE_R: [tl::Field; 19] = tl::rows("# 0.0! i 0.1i|# 0.0! 0.1i o *o *o *o|# 0.0! i 0.1i *o *o *o *o", &[&tables::DIALOG, &tables::MESSAGE, &tables::CHAT, &tables::USER, &tables::MESSAGE, &tables::UPDATE, &tables::CHAT, &tables::USER]);
-static CHANNEL_DIFFERENCE_: [tl::Constructor; 3] = tl::constructors(0, &CHANNEL_DIFFERENCE_R, [
-    (0x3e11_affb, false, 8, 4, "updates.channelDifferenceEmpty flags final pts timeout"),
-    (0xa4bc_c6fe, true, 52, 7, "updates.channelDifferenceTooLong flags final timeout dialog messages chats users"),
-    (0x2064_674e, true, 40, 8, "updates.channelDifference flags final pts timeout new_messages other_updates chats users"),
-]);
-tl::family! { enums::updates::ChannelDifference<'_>, enums::updates::ChannelDifference<'a>, &CHANNEL_DIFFERENCE }
-pub(crate) static CHANNEL_DIFFERENCE_T: [tl::Type; 3] = tl::Type::structs(&CHANNEL_DIFFERENCE_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x3e11_affb, false, 8, 4, "# 0.0! i 0.1i", "updates.channelDifferenceEmpty flags final pts timeout"),
+    (0xa4bc_c6fe, true, 52, 7, "# 0.0! 0.1i o79 *o210 *o53 *o390", "updates.channelDifferenceTooLong flags final timeout dialog messages chats users"),
+    (0x2064_674e, true, 40, 8, "# 0.0! i 0.1i *o210 *o387 *o53 *o390", "updates.channelDifference flags final pts timeout new_messages other_updates chats users"),
+    (0x5d75_a138, false, 8, 2, "i i", "updates.differenceEmpty date seq"),
+    (0x00f4_9ca0, true, 64, 6, "*o210 *o98 *o387 *o53 *o390 o628", "updates.difference new_messages new_encrypted_messages other_updates chats users state"),
+    (0xa8fb_1981, true, 64, 6, "*o210 *o98 *o387 *o53 *o390 o628", "updates.differenceSlice new_messages new_encrypted_messages other_updates chats users intermediate_state"),
+    (0x4afe_8f6d, false, 4, 1, "i", "updates.differenceTooLong pts"),
+    (0xa56c_2a3e, false, 20, 5, "i i i i i", "updates.state pts qts date seq unread_count"),
+];
 
-pub(crate) static DIFFERENCE: tl::Type = tl::Type::tagged::<enums::updates::Difference<'static>>("updates.Difference", 8, &DIFFERENCE_, { static SLOTS: [u16; 8] = tl::slots(&DIFFERENCE_); &SLOTS }, tl::ListOps::NONE);
-static DIFFERENCE_R: [tl::Field; 15] = tl::rows("i i|*o *o *o *o *o o|*o *o *o *o *o o|i", &[&tables::MESSAGE, &tables::ENCRYPTED_MESSAGE, &tables::UPDATE, &tables::CHAT, &tables::USER, &tables::updates::STATE, &tables::MESSAGE, &tables::ENCRYPTED_MESSAGE, &tables::UPDATE, &tables::CHAT, &tables::USER, &tables::updates::STATE]);
-static DIFFERENCE_: [tl::Constructor; 4] = tl::constructors(0, &DIFFERENCE_R, [
-    (0x5d75_a138, false, 8, 2, "updates.differenceEmpty date seq"),
-    (0x00f4_9ca0, true, 64, 6, "updates.difference new_messages new_encrypted_messages other_updates chats users state"),
-    (0xa8fb_1981, true, 64, 6, "updates.differenceSlice new_messages new_encrypted_messages other_updates chats users intermediate_state"),
-    (0x4afe_8f6d, false, 4, 1, "updates.differenceTooLong pts"),
-]);
-tl::family! { enums::updates::Difference<'_>, enums::updates::Difference<'a>, &DIFFERENCE }
-pub(crate) static DIFFERENCE_T: [tl::Type; 4] = tl::Type::structs(&DIFFERENCE_);
-
-pub(crate) static STATE: tl::Type = tl::Type::single::<enums::updates::State>("updates.State", 24, &STATE_[0], tl::ListOps::NONE);
-static STATE_R: [tl::Field; 5] = tl::rows("i i i i i", &[]);
-static STATE_: [tl::Constructor; 1] = tl::constructors(0, &STATE_R, [
-    (0xa56c_2a3e, false, 20, 5, "updates.state pts qts date seq unread_count"),
-]);
-tl::family! { enums::updates::State, enums::updates::State, &STATE }
-pub(crate) static STATE_T: [tl::Type; 1] = tl::Type::structs(&STATE_);
+tl::family! { enums::updates::ChannelDifference<'_>, enums::updates::ChannelDifference<'a>, &tables::TYPES[626] }
+tl::family! { enums::updates::Difference<'_>, enums::updates::Difference<'a>, &tables::TYPES[627] }
+tl::sole! { types::updates::State, types::updates::State, &tables::TYPES[628] }

@@ -4,31 +4,22 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::upload::CdnFile<'static>>("upload.CdnFile", 8, 2),
+    tl::Form::new::<enums::upload::File<'static>>("upload.File", 16, 2),
+    tl::Form::new::<enums::upload::WebFile<'static>>("upload.WebFile", 24, 1),
+];
 
-pub(crate) static CDN_FILE: tl::Type = tl::Type::tagged::<enums::upload::CdnFile<'static>>("upload.CdnFile", 8, &CDN_FILE_, { static SLOTS: [u16; 4] = tl::slots(&CDN_FILE_); &SLOTS }, tl::ListOps::NONE);
-static CDN_FILE_R: [tl::Field; 2] = tl::rows("y|y", &[]);
-static CDN_FILE_: [tl::Constructor; 2] = tl::constructors(0, &CDN_FILE_R, [
-    (0xeea8_e46e, false, 4, 1, "upload.cdnFileReuploadNeeded request_token"),
-    (0xa99f_ca4f, false, 4, 1, "upload.cdnFile bytes"),
-]);
-tl::family! { enums::upload::CdnFile<'_>, enums::upload::CdnFile<'a>, &CDN_FILE }
-pub(crate) static CDN_FILE_T: [tl::Type; 2] = tl::Type::structs(&CDN_FILE_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0xeea8_e46e, false, 4, 1, "y", "upload.cdnFileReuploadNeeded request_token"),
+    (0xa99f_ca4f, false, 4, 1, "y", "upload.cdnFile bytes"),
+    (0x096a_18d5, false, 12, 3, "o614 i y", "upload.file type mtime bytes"),
+    (0xf18c_da44, true, 24, 5, "i y y y *o107", "upload.fileCdnRedirect dc_id file_token encryption_key encryption_iv file_hashes"),
+    (0x21e7_53bc, true, 20, 5, "i s o614 i y", "upload.webFile size mime_type file_type mtime bytes"),
+];
 
-pub(crate) static FILE: tl::Type = tl::Type::tagged::<enums::upload::File<'static>>("upload.File", 16, &FILE_, { static SLOTS: [u16; 4] = tl::slots(&FILE_); &SLOTS }, tl::ListOps::NONE);
-static FILE_R: [tl::Field; 8] = tl::rows("o i y|i y y y *o", &[&tables::storage::FILE_TYPE, &tables::FILE_HASH]);
-static FILE_: [tl::Constructor; 2] = tl::constructors(0, &FILE_R, [
-    (0x096a_18d5, false, 12, 3, "upload.file type mtime bytes"),
-    (0xf18c_da44, true, 24, 5, "upload.fileCdnRedirect dc_id file_token encryption_key encryption_iv file_hashes"),
-]);
-tl::family! { enums::upload::File<'_>, enums::upload::File<'a>, &FILE }
-pub(crate) static FILE_T: [tl::Type; 2] = tl::Type::structs(&FILE_);
-
-pub(crate) static WEB_FILE: tl::Type = tl::Type::single::<enums::upload::WebFile<'static>>("upload.WebFile", 24, &WEB_FILE_[0], tl::ListOps::NONE);
-static WEB_FILE_R: [tl::Field; 5] = tl::rows("i s o i y", &[&tables::storage::FILE_TYPE]);
-static WEB_FILE_: [tl::Constructor; 1] = tl::constructors(0, &WEB_FILE_R, [
-    (0x21e7_53bc, true, 20, 5, "upload.webFile size mime_type file_type mtime bytes"),
-]);
-tl::family! { enums::upload::WebFile<'_>, enums::upload::WebFile<'a>, &WEB_FILE }
-pub(crate) static WEB_FILE_T: [tl::Type; 1] = tl::Type::structs(&WEB_FILE_);
+tl::family! { enums::upload::CdnFile<'_>, enums::upload::CdnFile<'a>, &tables::TYPES[629] }
+tl::family! { enums::upload::File<'_>, enums::upload::File<'a>, &tables::TYPES[630] }
+tl::sole! { &'_ types::upload::WebFile<'_>, &'a types::upload::WebFile<'a>, &tables::TYPES[631] }

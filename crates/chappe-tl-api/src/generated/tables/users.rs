@@ -4,31 +4,22 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::users::SavedMusic<'static>>("users.SavedMusic", 8, 2),
+    tl::Form::new::<enums::users::UserFull<'static>>("users.UserFull", 60, 1),
+    tl::Form::new::<enums::users::Users<'static>>("users.Users", 12, 2),
+];
 
-pub(crate) static SAVED_MUSIC: tl::Type = tl::Type::tagged::<enums::users::SavedMusic<'static>>("users.SavedMusic", 8, &SAVED_MUSIC_, { static SLOTS: [u16; 4] = tl::slots(&SAVED_MUSIC_); &SLOTS }, tl::ListOps::NONE);
-static SAVED_MUSIC_R: [tl::Field; 3] = tl::rows("i|i *o", &[&tables::DOCUMENT]);
-static SAVED_MUSIC_: [tl::Constructor; 2] = tl::constructors(0, &SAVED_MUSIC_R, [
-    (0xe387_8aa4, false, 4, 1, "users.savedMusicNotModified count"),
-    (0x34a2_f297, false, 12, 2, "users.savedMusic count documents"),
-]);
-tl::family! { enums::users::SavedMusic<'_>, enums::users::SavedMusic<'a>, &SAVED_MUSIC }
-pub(crate) static SAVED_MUSIC_T: [tl::Type; 2] = tl::Type::structs(&SAVED_MUSIC_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0xe387_8aa4, false, 4, 1, "i", "users.savedMusicNotModified count"),
+    (0x34a2_f297, false, 12, 2, "i *o84", "users.savedMusic count documents"),
+    (0x3b6d_152e, true, 56, 3, "o391 *o53 *o390", "users.userFull full_user chats users"),
+    (0x62d7_06b8, false, 8, 1, "*o390", "users.users users"),
+    (0x315a_4974, false, 12, 2, "i *o390", "users.usersSlice count users"),
+];
 
-pub(crate) static USER_FULL: tl::Type = tl::Type::single::<enums::users::UserFull<'static>>("users.UserFull", 60, &USER_FULL_[0], tl::ListOps::NONE);
-static USER_FULL_R: [tl::Field; 3] = tl::rows("o *o *o", &[&tables::USER_FULL, &tables::CHAT, &tables::USER]);
-static USER_FULL_: [tl::Constructor; 1] = tl::constructors(0, &USER_FULL_R, [
-    (0x3b6d_152e, true, 56, 3, "users.userFull full_user chats users"),
-]);
-tl::family! { enums::users::UserFull<'_>, enums::users::UserFull<'a>, &USER_FULL }
-pub(crate) static USER_FULL_T: [tl::Type; 1] = tl::Type::structs(&USER_FULL_);
-
-pub(crate) static USERS: tl::Type = tl::Type::tagged::<enums::users::Users<'static>>("users.Users", 12, &USERS_, { static SLOTS: [u16; 4] = tl::slots(&USERS_); &SLOTS }, tl::ListOps::NONE);
-static USERS_R: [tl::Field; 3] = tl::rows("*o|i *o", &[&tables::USER, &tables::USER]);
-static USERS_: [tl::Constructor; 2] = tl::constructors(0, &USERS_R, [
-    (0x62d7_06b8, false, 8, 1, "users.users users"),
-    (0x315a_4974, false, 12, 2, "users.usersSlice count users"),
-]);
-tl::family! { enums::users::Users<'_>, enums::users::Users<'a>, &USERS }
-pub(crate) static USERS_T: [tl::Type; 2] = tl::Type::structs(&USERS_);
+tl::family! { enums::users::SavedMusic<'_>, enums::users::SavedMusic<'a>, &tables::TYPES[632] }
+tl::sole! { &'_ types::users::UserFull<'_>, &'a types::users::UserFull<'a>, &tables::TYPES[633] }
+tl::family! { enums::users::Users<'_>, enums::users::Users<'a>, &tables::TYPES[634] }

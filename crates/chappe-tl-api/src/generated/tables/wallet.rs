@@ -4,109 +4,50 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, tables, types};
 
+pub(super) const FORMS: &[tl::Form] = &[
+    tl::Form::new::<enums::wallet::EncryptedSecretPhrasePart<'static>>("wallet.EncryptedSecretPhrasePart", 8, 1),
+    tl::Form::new::<enums::wallet::ExistingBalance<'static>>("wallet.ExistingBalance", 12, 1),
+    tl::Form::element::<enums::wallet::HolderDc<'static>>("wallet.HolderDc", 12, 1),
+    tl::Form::element::<enums::wallet::NftAttribute<'static>>("wallet.NftAttribute", 12, 1),
+    tl::Form::element::<enums::wallet::NftItem<'static>>("wallet.NftItem", 20, 1),
+    tl::Form::new::<enums::wallet::NftItems<'static>>("wallet.NftItems", 16, 1),
+    tl::Form::new::<enums::wallet::ProofChallenge<'static>>("wallet.ProofChallenge", 16, 1),
+    tl::Form::new::<enums::wallet::SecretPhraseParts<'static>>("wallet.SecretPhraseParts", 16, 1),
+    tl::Form::new::<enums::wallet::TonConnectChallenge<'static>>("wallet.TonConnectChallenge", 16, 1),
+    tl::Form::new::<enums::wallet::TonConnectPending<'static>>("wallet.TonConnectPending", 40, 1),
+    tl::Form::new::<enums::wallet::TonConnectSessions<'static>>("wallet.TonConnectSessions", 12, 1),
+    tl::Form::new::<enums::wallet::Transactions<'static>>("wallet.Transactions", 40, 1),
+    tl::Form::new::<enums::wallet::UserAddresses<'static>>("wallet.UserAddresses", 20, 1),
+];
 
-pub(crate) static ENCRYPTED_SECRET_PHRASE_PART: tl::Type = tl::Type::single::<enums::wallet::EncryptedSecretPhrasePart<'static>>("wallet.EncryptedSecretPhrasePart", 8, &ENCRYPTED_SECRET_PHRASE_PART_[0], tl::ListOps::NONE);
-static ENCRYPTED_SECRET_PHRASE_PART_R: [tl::Field; 1] = tl::rows("y", &[]);
-static ENCRYPTED_SECRET_PHRASE_PART_: [tl::Constructor; 1] = tl::constructors(0, &ENCRYPTED_SECRET_PHRASE_PART_R, [
-    (0x18e8_2537, false, 4, 1, "wallet.encryptedSecretPhrasePart data"),
-]);
-tl::family! { enums::wallet::EncryptedSecretPhrasePart<'_>, enums::wallet::EncryptedSecretPhrasePart<'a>, &ENCRYPTED_SECRET_PHRASE_PART }
-pub(crate) static ENCRYPTED_SECRET_PHRASE_PART_T: [tl::Type; 1] = tl::Type::structs(&ENCRYPTED_SECRET_PHRASE_PART_);
+pub(super) const LINES: &[tl::Line] = &[
+    (0x18e8_2537, false, 4, 1, "y", "wallet.encryptedSecretPhrasePart data"),
+    (0xbde9_0a8d, false, 8, 3, "# 0.0! s", "wallet.existingBalance flags has_balance url"),
+    (0xf9d6_12ef, false, 8, 2, "i y", "wallet.holderDc dc public_key"),
+    (0x4c1e_f10e, false, 8, 2, "s s", "wallet.nftAttribute trait_type value"),
+    (0x3441_fd1c, true, 16, 13, "# 0.0s s s s 0.1s 0.2s 0.3o404 0.4o404 0.5o404 0.6o404 0.7*o638 0.8o76", "wallet.nftItem flags collection_address address owner_address index name description image image_small content_url lottie attributes extra"),
+    (0x794d_486f, false, 12, 3, "# *o639 0.0s", "wallet.nftItems flags items next_offset"),
+    (0x99e4_1707, true, 12, 3, "s i s", "wallet.proofChallenge payload expires domain"),
+    (0xe6d0_ef01, false, 12, 2, "s *i", "wallet.secretPhraseParts token dcs"),
+    (0x4bc8_9693, false, 12, 2, "y l", "wallet.tonConnectChallenge challenge event_id"),
+    (0x85c0_f124, false, 36, 2, "o382 *o381", "wallet.tonConnectPending session requests"),
+    (0x0e1f_6896, false, 8, 1, "*o382", "wallet.tonConnectSessions sessions"),
+    (0x4322_d5a5, true, 36, 6, "# l *o400 0.0s *o53 *o390", "wallet.transactions flags balance transactions next_offset chats users"),
+    (0x928e_7b55, false, 16, 2, "*o402 *o390", "wallet.userAddresses addresses users"),
+];
 
-pub(crate) static EXISTING_BALANCE: tl::Type = tl::Type::single::<enums::wallet::ExistingBalance<'static>>("wallet.ExistingBalance", 12, &EXISTING_BALANCE_[0], tl::ListOps::NONE);
-static EXISTING_BALANCE_R: [tl::Field; 3] = tl::rows("# 0.0! s", &[]);
-static EXISTING_BALANCE_: [tl::Constructor; 1] = tl::constructors(0, &EXISTING_BALANCE_R, [
-    (0xbde9_0a8d, false, 8, 3, "wallet.existingBalance flags has_balance url"),
-]);
-tl::family! { enums::wallet::ExistingBalance<'_>, enums::wallet::ExistingBalance<'a>, &EXISTING_BALANCE }
-pub(crate) static EXISTING_BALANCE_T: [tl::Type; 1] = tl::Type::structs(&EXISTING_BALANCE_);
-
-pub(crate) static HOLDER_DC: tl::Type = tl::Type::single::<enums::wallet::HolderDc<'static>>("wallet.HolderDc", 12, &HOLDER_DC_[0], tl::ListOps::of::<enums::wallet::HolderDc<'static>>());
-static HOLDER_DC_R: [tl::Field; 2] = tl::rows("i y", &[]);
-static HOLDER_DC_: [tl::Constructor; 1] = tl::constructors(0, &HOLDER_DC_R, [
-    (0xf9d6_12ef, false, 8, 2, "wallet.holderDc dc public_key"),
-]);
-tl::family! { enums::wallet::HolderDc<'_>, enums::wallet::HolderDc<'a>, &HOLDER_DC }
-pub(crate) static HOLDER_DC_T: [tl::Type; 1] = tl::Type::structs(&HOLDER_DC_);
-
-pub(crate) static NFT_ATTRIBUTE: tl::Type = tl::Type::single::<enums::wallet::NftAttribute<'static>>("wallet.NftAttribute", 12, &NFT_ATTRIBUTE_[0], tl::ListOps::of::<enums::wallet::NftAttribute<'static>>());
-static NFT_ATTRIBUTE_R: [tl::Field; 2] = tl::rows("s s", &[]);
-static NFT_ATTRIBUTE_: [tl::Constructor; 1] = tl::constructors(0, &NFT_ATTRIBUTE_R, [
-    (0x4c1e_f10e, false, 8, 2, "wallet.nftAttribute trait_type value"),
-]);
-tl::family! { enums::wallet::NftAttribute<'_>, enums::wallet::NftAttribute<'a>, &NFT_ATTRIBUTE }
-pub(crate) static NFT_ATTRIBUTE_T: [tl::Type; 1] = tl::Type::structs(&NFT_ATTRIBUTE_);
-
-pub(crate) static NFT_ITEM: tl::Type = tl::Type::single::<enums::wallet::NftItem<'static>>("wallet.NftItem", 20, &NFT_ITEM_[0], tl::ListOps::of::<enums::wallet::NftItem<'static>>());
-static NFT_ITEM_R: [tl::Field; 13] = tl::rows("# 0.0s s s s 0.1s 0.2s 0.3o 0.4o 0.5o 0.6o 0.7*o 0.8o", &[&tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::WEB_DOCUMENT, &tables::wallet::NFT_ATTRIBUTE, &tables::DATA_JSON]);
-static NFT_ITEM_: [tl::Constructor; 1] = tl::constructors(0, &NFT_ITEM_R, [
-    (0x3441_fd1c, true, 16, 13, "wallet.nftItem flags collection_address address owner_address index name description image image_small content_url lottie attributes extra"),
-]);
-tl::family! { enums::wallet::NftItem<'_>, enums::wallet::NftItem<'a>, &NFT_ITEM }
-pub(crate) static NFT_ITEM_T: [tl::Type; 1] = tl::Type::structs(&NFT_ITEM_);
-
-pub(crate) static NFT_ITEMS: tl::Type = tl::Type::single::<enums::wallet::NftItems<'static>>("wallet.NftItems", 16, &NFT_ITEMS_[0], tl::ListOps::NONE);
-static NFT_ITEMS_R: [tl::Field; 3] = tl::rows("# *o 0.0s", &[&tables::wallet::NFT_ITEM]);
-static NFT_ITEMS_: [tl::Constructor; 1] = tl::constructors(0, &NFT_ITEMS_R, [
-    (0x794d_486f, false, 12, 3, "wallet.nftItems flags items next_offset"),
-]);
-tl::family! { enums::wallet::NftItems<'_>, enums::wallet::NftItems<'a>, &NFT_ITEMS }
-pub(crate) static NFT_ITEMS_T: [tl::Type; 1] = tl::Type::structs(&NFT_ITEMS_);
-
-pub(crate) static PROOF_CHALLENGE: tl::Type = tl::Type::single::<enums::wallet::ProofChallenge<'static>>("wallet.ProofChallenge", 16, &PROOF_CHALLENGE_[0], tl::ListOps::NONE);
-static PROOF_CHALLENGE_R: [tl::Field; 3] = tl::rows("s i s", &[]);
-static PROOF_CHALLENGE_: [tl::Constructor; 1] = tl::constructors(0, &PROOF_CHALLENGE_R, [
-    (0x99e4_1707, true, 12, 3, "wallet.proofChallenge payload expires domain"),
-]);
-tl::family! { enums::wallet::ProofChallenge<'_>, enums::wallet::ProofChallenge<'a>, &PROOF_CHALLENGE }
-pub(crate) static PROOF_CHALLENGE_T: [tl::Type; 1] = tl::Type::structs(&PROOF_CHALLENGE_);
-
-pub(crate) static SECRET_PHRASE_PARTS: tl::Type = tl::Type::single::<enums::wallet::SecretPhraseParts<'static>>("wallet.SecretPhraseParts", 16, &SECRET_PHRASE_PARTS_[0], tl::ListOps::NONE);
-static SECRET_PHRASE_PARTS_R: [tl::Field; 2] = tl::rows("s *i", &[]);
-static SECRET_PHRASE_PARTS_: [tl::Constructor; 1] = tl::constructors(0, &SECRET_PHRASE_PARTS_R, [
-    (0xe6d0_ef01, false, 12, 2, "wallet.secretPhraseParts token dcs"),
-]);
-tl::family! { enums::wallet::SecretPhraseParts<'_>, enums::wallet::SecretPhraseParts<'a>, &SECRET_PHRASE_PARTS }
-pub(crate) static SECRET_PHRASE_PARTS_T: [tl::Type; 1] = tl::Type::structs(&SECRET_PHRASE_PARTS_);
-
-pub(crate) static TON_CONNECT_CHALLENGE: tl::Type = tl::Type::single::<enums::wallet::TonConnectChallenge<'static>>("wallet.TonConnectChallenge", 16, &TON_CONNECT_CHALLENGE_[0], tl::ListOps::NONE);
-static TON_CONNECT_CHALLENGE_R: [tl::Field; 2] = tl::rows("y l", &[]);
-static TON_CONNECT_CHALLENGE_: [tl::Constructor; 1] = tl::constructors(0, &TON_CONNECT_CHALLENGE_R, [
-    (0x4bc8_9693, false, 12, 2, "wallet.tonConnectChallenge challenge event_id"),
-]);
-tl::family! { enums::wallet::TonConnectChallenge<'_>, enums::wallet::TonConnectChallenge<'a>, &TON_CONNECT_CHALLENGE }
-pub(crate) static TON_CONNECT_CHALLENGE_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_CHALLENGE_);
-
-pub(crate) static TON_CONNECT_PENDING: tl::Type = tl::Type::single::<enums::wallet::TonConnectPending<'static>>("wallet.TonConnectPending", 40, &TON_CONNECT_PENDING_[0], tl::ListOps::NONE);
-static TON_CONNECT_PENDING_R: [tl::Field; 2] = tl::rows("o *o", &[&tables::TON_CONNECT_SESSION, &tables::TON_CONNECT_REQUEST]);
-static TON_CONNECT_PENDING_: [tl::Constructor; 1] = tl::constructors(0, &TON_CONNECT_PENDING_R, [
-    (0x85c0_f124, false, 36, 2, "wallet.tonConnectPending session requests"),
-]);
-tl::family! { enums::wallet::TonConnectPending<'_>, enums::wallet::TonConnectPending<'a>, &TON_CONNECT_PENDING }
-pub(crate) static TON_CONNECT_PENDING_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_PENDING_);
-
-pub(crate) static TON_CONNECT_SESSIONS: tl::Type = tl::Type::single::<enums::wallet::TonConnectSessions<'static>>("wallet.TonConnectSessions", 12, &TON_CONNECT_SESSIONS_[0], tl::ListOps::NONE);
-static TON_CONNECT_SESSIONS_R: [tl::Field; 1] = tl::rows("*o", &[&tables::TON_CONNECT_SESSION]);
-static TON_CONNECT_SESSIONS_: [tl::Constructor; 1] = tl::constructors(0, &TON_CONNECT_SESSIONS_R, [
-    (0x0e1f_6896, false, 8, 1, "wallet.tonConnectSessions sessions"),
-]);
-tl::family! { enums::wallet::TonConnectSessions<'_>, enums::wallet::TonConnectSessions<'a>, &TON_CONNECT_SESSIONS }
-pub(crate) static TON_CONNECT_SESSIONS_T: [tl::Type; 1] = tl::Type::structs(&TON_CONNECT_SESSIONS_);
-
-pub(crate) static TRANSACTIONS: tl::Type = tl::Type::single::<enums::wallet::Transactions<'static>>("wallet.Transactions", 40, &TRANSACTIONS_[0], tl::ListOps::NONE);
-static TRANSACTIONS_R: [tl::Field; 6] = tl::rows("# l *o 0.0s *o *o", &[&tables::WALLET_TRANSACTION, &tables::CHAT, &tables::USER]);
-static TRANSACTIONS_: [tl::Constructor; 1] = tl::constructors(0, &TRANSACTIONS_R, [
-    (0x4322_d5a5, true, 36, 6, "wallet.transactions flags balance transactions next_offset chats users"),
-]);
-tl::family! { enums::wallet::Transactions<'_>, enums::wallet::Transactions<'a>, &TRANSACTIONS }
-pub(crate) static TRANSACTIONS_T: [tl::Type; 1] = tl::Type::structs(&TRANSACTIONS_);
-
-pub(crate) static USER_ADDRESSES: tl::Type = tl::Type::single::<enums::wallet::UserAddresses<'static>>("wallet.UserAddresses", 20, &USER_ADDRESSES_[0], tl::ListOps::NONE);
-static USER_ADDRESSES_R: [tl::Field; 2] = tl::rows("*o *o", &[&tables::WALLET_USER_ADDRESS, &tables::USER]);
-static USER_ADDRESSES_: [tl::Constructor; 1] = tl::constructors(0, &USER_ADDRESSES_R, [
-    (0x928e_7b55, false, 16, 2, "wallet.userAddresses addresses users"),
-]);
-tl::family! { enums::wallet::UserAddresses<'_>, enums::wallet::UserAddresses<'a>, &USER_ADDRESSES }
-pub(crate) static USER_ADDRESSES_T: [tl::Type; 1] = tl::Type::structs(&USER_ADDRESSES_);
+tl::sole! { types::wallet::EncryptedSecretPhrasePart<'_>, types::wallet::EncryptedSecretPhrasePart<'a>, &tables::TYPES[635] }
+tl::sole! { types::wallet::ExistingBalance<'_>, types::wallet::ExistingBalance<'a>, &tables::TYPES[636] }
+tl::sole! { types::wallet::HolderDc<'_>, types::wallet::HolderDc<'a>, &tables::TYPES[637] }
+tl::sole! { types::wallet::NftAttribute<'_>, types::wallet::NftAttribute<'a>, &tables::TYPES[638] }
+tl::sole! { &'_ types::wallet::NftItem<'_>, &'a types::wallet::NftItem<'a>, &tables::TYPES[639] }
+tl::sole! { types::wallet::NftItems<'_>, types::wallet::NftItems<'a>, &tables::TYPES[640] }
+tl::sole! { &'_ types::wallet::ProofChallenge<'_>, &'a types::wallet::ProofChallenge<'a>, &tables::TYPES[641] }
+tl::sole! { types::wallet::SecretPhraseParts<'_>, types::wallet::SecretPhraseParts<'a>, &tables::TYPES[642] }
+tl::sole! { types::wallet::TonConnectChallenge<'_>, types::wallet::TonConnectChallenge<'a>, &tables::TYPES[643] }
+tl::sole! { types::wallet::TonConnectPending<'_>, types::wallet::TonConnectPending<'a>, &tables::TYPES[644] }
+tl::sole! { types::wallet::TonConnectSessions<'_>, types::wallet::TonConnectSessions<'a>, &tables::TYPES[645] }
+tl::sole! { &'_ types::wallet::Transactions<'_>, &'a types::wallet::Transactions<'a>, &tables::TYPES[646] }
+tl::sole! { types::wallet::UserAddresses<'_>, types::wallet::UserAddresses<'a>, &tables::TYPES[647] }

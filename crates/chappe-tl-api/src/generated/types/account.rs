@@ -16,7 +16,7 @@ pub struct AuthorizationForm<'a> {
     pub users: &'a [enums::User<'a>],
     pub privacy_policy_url: Option<&'a str>,
 }
-tl::object! { AuthorizationForm<'_>, &tables::account::AUTHORIZATION_FORM_T[0], x, (tl::Word, x.required_types, x.values, x.errors, x.users, x.privacy_policy_url) }
+tl::object! { AuthorizationForm<'_>, tables::CONSTRUCTORS[1351], x, (tl::Word, x.required_types, x.values, x.errors, x.users, x.privacy_policy_url) }
 
 /// `account.authorizations#4bff8ea0 authorization_ttl_days:int authorizations:Vector<Authorization> = account.Authorizations;`
 #[repr(C)]
@@ -24,7 +24,7 @@ pub struct Authorizations<'a> {
     pub authorization_ttl_days: i32,
     pub authorizations: &'a [enums::Authorization<'a>],
 }
-tl::object! { Authorizations<'_>, &tables::account::AUTHORIZATIONS_T[0], x, (x.authorization_ttl_days, x.authorizations) }
+tl::object! { Authorizations<'_>, tables::CONSTRUCTORS[1352], x, (x.authorization_ttl_days, x.authorizations) }
 
 /// `account.autoDownloadSettings#63cacf26 low:AutoDownloadSettings medium:AutoDownloadSettings high:AutoDownloadSettings = account.AutoDownloadSettings;`
 #[repr(C)]
@@ -33,7 +33,7 @@ pub struct AutoDownloadSettings<'a> {
     pub medium: enums::AutoDownloadSettings<'a>,
     pub high: enums::AutoDownloadSettings<'a>,
 }
-tl::object! { AutoDownloadSettings<'_>, &tables::account::AUTO_DOWNLOAD_SETTINGS_T[0], x, (&x.low, &x.medium, &x.high) }
+tl::object! { AutoDownloadSettings<'_>, tables::CONSTRUCTORS[1353], x, (&x.low, &x.medium, &x.high) }
 
 /// `account.autoSaveSettings#4c3e069d users_settings:AutoSaveSettings chats_settings:AutoSaveSettings broadcasts_settings:AutoSaveSettings exceptions:Vector<AutoSaveException> chats:Vector<Chat> users:Vector<User> = account.AutoSaveSettings;`
 #[repr(C)]
@@ -45,7 +45,7 @@ pub struct AutoSaveSettings<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { AutoSaveSettings<'_>, &tables::account::AUTO_SAVE_SETTINGS_T[0], x, (&x.users_settings, &x.chats_settings, &x.broadcasts_settings, x.exceptions, x.chats, x.users) }
+tl::object! { AutoSaveSettings<'_>, tables::CONSTRUCTORS[1354], x, (&x.users_settings, &x.chats_settings, &x.broadcasts_settings, x.exceptions, x.chats, x.users) }
 
 /// `account.businessChatLinks#ec43a2d1 links:Vector<BusinessChatLink> chats:Vector<Chat> users:Vector<User> = account.BusinessChatLinks;`
 #[repr(C)]
@@ -54,7 +54,7 @@ pub struct BusinessChatLinks<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { BusinessChatLinks<'_>, &tables::account::BUSINESS_CHAT_LINKS_T[0], x, (x.links, x.chats, x.users) }
+tl::object! { BusinessChatLinks<'_>, tables::CONSTRUCTORS[1355], x, (x.links, x.chats, x.users) }
 
 /// `account.chatThemes#be098173 flags:# hash:long themes:Vector<ChatTheme> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = account.ChatThemes;`
 #[repr(C)]
@@ -65,7 +65,7 @@ pub struct ChatThemes<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-tl::object! { ChatThemes<'_>, &tables::account::CHAT_THEMES_T[1], x, (tl::Word, x.hash, x.themes, x.chats, x.users, x.next_offset) }
+tl::object! { ChatThemes<'_>, tables::CONSTRUCTORS[1357], x, (tl::Word, x.hash, x.themes, x.chats, x.users, x.next_offset) }
 
 /// `account.connectedBots#17d7f87b connected_bots:Vector<ConnectedBot> users:Vector<User> = account.ConnectedBots;`
 #[repr(C)]
@@ -73,7 +73,7 @@ pub struct ConnectedBots<'a> {
     pub connected_bots: &'a [enums::ConnectedBot<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ConnectedBots<'_>, &tables::account::CONNECTED_BOTS_T[0], x, (x.connected_bots, x.users) }
+tl::object! { ConnectedBots<'_>, tables::CONSTRUCTORS[1358], x, (x.connected_bots, x.users) }
 
 /// `account.contentSettings#57e28221 flags:# sensitive_enabled:flags.0?true sensitive_can_change:flags.1?true = account.ContentSettings;`
 #[repr(C)]
@@ -81,14 +81,14 @@ pub struct ContentSettings {
     pub sensitive_enabled: bool,
     pub sensitive_can_change: bool,
 }
-tl::object! { ContentSettings, &tables::account::CONTENT_SETTINGS_T[0], x, (tl::Word, x.sensitive_enabled, x.sensitive_can_change) }
+tl::object! { ContentSettings, tables::CONSTRUCTORS[1359], x, (tl::Word, x.sensitive_enabled, x.sensitive_can_change) }
 
 /// `account.emailVerified#2b96cd1b email:string = account.EmailVerified;`
 #[repr(C)]
 pub struct EmailVerified<'a> {
     pub email: &'a str,
 }
-tl::object! { EmailVerified<'_>, &tables::account::EMAIL_VERIFIED_T[0], x, (x.email,) }
+tl::object! { EmailVerified<'_>, tables::CONSTRUCTORS[1360], x, (x.email,) }
 
 /// `account.emailVerifiedLogin#e1bb0d61 email:string sent_code:auth.SentCode = account.EmailVerified;`
 #[repr(C)]
@@ -96,7 +96,7 @@ pub struct EmailVerifiedLogin<'a> {
     pub email: &'a str,
     pub sent_code: enums::auth::SentCode<'a>,
 }
-tl::object! { EmailVerifiedLogin<'_>, &tables::account::EMAIL_VERIFIED_T[1], x, (x.email, &x.sent_code) }
+tl::object! { EmailVerifiedLogin<'_>, tables::CONSTRUCTORS[1361], x, (x.email, &x.sent_code) }
 
 /// `account.emojiStatuses#90c467d1 hash:long statuses:Vector<EmojiStatus> = account.EmojiStatuses;`
 #[repr(C)]
@@ -104,28 +104,28 @@ pub struct EmojiStatuses<'a> {
     pub hash: i64,
     pub statuses: &'a [enums::EmojiStatus<'a>],
 }
-tl::object! { EmojiStatuses<'_>, &tables::account::EMOJI_STATUSES_T[1], x, (x.hash, x.statuses) }
+tl::object! { EmojiStatuses<'_>, tables::CONSTRUCTORS[1363], x, (x.hash, x.statuses) }
 
 /// `account.paidMessagesRevenue#1e109708 stars_amount:long = account.PaidMessagesRevenue;`
 #[repr(C)]
 pub struct PaidMessagesRevenue {
     pub stars_amount: i64,
 }
-tl::object! { PaidMessagesRevenue, &tables::account::PAID_MESSAGES_REVENUE_T[0], x, (x.stars_amount,) }
+tl::object! { PaidMessagesRevenue, tables::CONSTRUCTORS[1364], x, (x.stars_amount,) }
 
 /// `account.passkeyRegistrationOptions#e16b5ce1 options:DataJSON = account.PasskeyRegistrationOptions;`
 #[repr(C)]
 pub struct PasskeyRegistrationOptions<'a> {
     pub options: enums::DataJson<'a>,
 }
-tl::object! { PasskeyRegistrationOptions<'_>, &tables::account::PASSKEY_REGISTRATION_OPTIONS_T[0], x, (&x.options,) }
+tl::object! { PasskeyRegistrationOptions<'_>, tables::CONSTRUCTORS[1365], x, (&x.options,) }
 
 /// `account.passkeys#f8e0aa1c passkeys:Vector<Passkey> = account.Passkeys;`
 #[repr(C)]
 pub struct Passkeys<'a> {
     pub passkeys: &'a [enums::Passkey<'a>],
 }
-tl::object! { Passkeys<'_>, &tables::account::PASSKEYS_T[0], x, (x.passkeys,) }
+tl::object! { Passkeys<'_>, tables::CONSTRUCTORS[1366], x, (x.passkeys,) }
 
 /// `account.password#957b50fb flags:# has_recovery:flags.0?true has_secure_values:flags.1?true has_password:flags.2?true current_algo:flags.2?PasswordKdfAlgo srp_B:flags.2?bytes srp_id:flags.2?long hint:flags.3?string email_unconfirmed_pattern:flags.4?string new_algo:PasswordKdfAlgo new_secure_algo:SecurePasswordKdfAlgo secure_random:bytes pending_reset_date:flags.5?int login_email_pattern:flags.6?string = account.Password;`
 #[repr(C)]
@@ -144,7 +144,7 @@ pub struct Password<'a> {
     pub pending_reset_date: Option<i32>,
     pub login_email_pattern: Option<&'a str>,
 }
-tl::object! { Password<'_>, &tables::account::PASSWORD_T[0], x, tl::And((tl::Word, x.has_recovery, x.has_secure_values, x.has_password, x.current_algo, x.srp_b, x.srp_id, x.hint, x.email_unconfirmed_pattern, &x.new_algo, &x.new_secure_algo, x.secure_random), (x.pending_reset_date, x.login_email_pattern)) }
+tl::object! { Password<'_>, tables::CONSTRUCTORS[1367], x, tl::And((tl::Word, x.has_recovery, x.has_secure_values, x.has_password, x.current_algo, x.srp_b, x.srp_id, x.hint, x.email_unconfirmed_pattern, &x.new_algo, &x.new_secure_algo, x.secure_random), (x.pending_reset_date, x.login_email_pattern)) }
 
 /// `account.passwordInputSettings#c23727c9 flags:# new_algo:flags.0?PasswordKdfAlgo new_password_hash:flags.0?bytes hint:flags.0?string email:flags.1?string new_secure_settings:flags.2?SecureSecretSettings = account.PasswordInputSettings;`
 #[repr(C)]
@@ -155,7 +155,7 @@ pub struct PasswordInputSettings<'a> {
     pub email: Option<&'a str>,
     pub new_secure_settings: Option<&'a enums::SecureSecretSettings<'a>>,
 }
-tl::object! { PasswordInputSettings<'_>, &tables::account::PASSWORD_INPUT_SETTINGS_T[0], x, (tl::Word, x.new_algo, x.new_password_hash, x.hint, x.email, x.new_secure_settings) }
+tl::object! { PasswordInputSettings<'_>, tables::CONSTRUCTORS[1368], x, (tl::Word, x.new_algo, x.new_password_hash, x.hint, x.email, x.new_secure_settings) }
 
 /// `account.passwordSettings#9a5c33e5 flags:# email:flags.0?string secure_settings:flags.1?SecureSecretSettings = account.PasswordSettings;`
 #[repr(C)]
@@ -163,7 +163,7 @@ pub struct PasswordSettings<'a> {
     pub email: Option<&'a str>,
     pub secure_settings: Option<&'a enums::SecureSecretSettings<'a>>,
 }
-tl::object! { PasswordSettings<'_>, &tables::account::PASSWORD_SETTINGS_T[0], x, (tl::Word, x.email, x.secure_settings) }
+tl::object! { PasswordSettings<'_>, tables::CONSTRUCTORS[1369], x, (tl::Word, x.email, x.secure_settings) }
 
 /// `account.privacyRules#50a04e45 rules:Vector<PrivacyRule> chats:Vector<Chat> users:Vector<User> = account.PrivacyRules;`
 #[repr(C)]
@@ -172,21 +172,21 @@ pub struct PrivacyRules<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { PrivacyRules<'_>, &tables::account::PRIVACY_RULES_T[0], x, (x.rules, x.chats, x.users) }
+tl::object! { PrivacyRules<'_>, tables::CONSTRUCTORS[1370], x, (x.rules, x.chats, x.users) }
 
 /// `account.resetPasswordFailedWait#e3779861 retry_date:int = account.ResetPasswordResult;`
 #[repr(C)]
 pub struct ResetPasswordFailedWait {
     pub retry_date: i32,
 }
-tl::object! { ResetPasswordFailedWait, &tables::account::RESET_PASSWORD_RESULT_T[0], x, (x.retry_date,) }
+tl::object! { ResetPasswordFailedWait, tables::CONSTRUCTORS[1371], x, (x.retry_date,) }
 
 /// `account.resetPasswordRequestedWait#e9effc7d until_date:int = account.ResetPasswordResult;`
 #[repr(C)]
 pub struct ResetPasswordRequestedWait {
     pub until_date: i32,
 }
-tl::object! { ResetPasswordRequestedWait, &tables::account::RESET_PASSWORD_RESULT_T[1], x, (x.until_date,) }
+tl::object! { ResetPasswordRequestedWait, tables::CONSTRUCTORS[1372], x, (x.until_date,) }
 
 /// `account.resolvedBusinessChatLinks#9a23af21 flags:# peer:Peer message:string entities:flags.0?Vector<MessageEntity> chats:Vector<Chat> users:Vector<User> = account.ResolvedBusinessChatLinks;`
 #[repr(C)]
@@ -197,21 +197,21 @@ pub struct ResolvedBusinessChatLinks<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ResolvedBusinessChatLinks<'_>, &tables::account::RESOLVED_BUSINESS_CHAT_LINKS_T[0], x, (tl::Word, &x.peer, x.message, x.entities, x.chats, x.users) }
+tl::object! { ResolvedBusinessChatLinks<'_>, tables::CONSTRUCTORS[1374], x, (tl::Word, &x.peer, x.message, x.entities, x.chats, x.users) }
 
 /// `account.savedMusicIds#998d6636 ids:Vector<long> = account.SavedMusicIds;`
 #[repr(C)]
 pub struct SavedMusicIds<'a> {
     pub ids: &'a [i64],
 }
-tl::object! { SavedMusicIds<'_>, &tables::account::SAVED_MUSIC_IDS_T[1], x, (x.ids,) }
+tl::object! { SavedMusicIds<'_>, tables::CONSTRUCTORS[1376], x, (x.ids,) }
 
 /// `account.savedRingtoneConverted#1f307eb7 document:Document = account.SavedRingtone;`
 #[repr(C)]
 pub struct SavedRingtoneConverted<'a> {
     pub document: enums::Document<'a>,
 }
-tl::object! { SavedRingtoneConverted<'_>, &tables::account::SAVED_RINGTONE_T[1], x, (&x.document,) }
+tl::object! { SavedRingtoneConverted<'_>, tables::CONSTRUCTORS[1378], x, (&x.document,) }
 
 /// `account.savedRingtones#c1e92cc5 hash:long ringtones:Vector<Document> = account.SavedRingtones;`
 #[repr(C)]
@@ -219,7 +219,7 @@ pub struct SavedRingtones<'a> {
     pub hash: i64,
     pub ringtones: &'a [enums::Document<'a>],
 }
-tl::object! { SavedRingtones<'_>, &tables::account::SAVED_RINGTONES_T[1], x, (x.hash, x.ringtones) }
+tl::object! { SavedRingtones<'_>, tables::CONSTRUCTORS[1380], x, (x.hash, x.ringtones) }
 
 /// `account.sentEmailCode#811f854f email_pattern:string length:int = account.SentEmailCode;`
 #[repr(C)]
@@ -227,14 +227,14 @@ pub struct SentEmailCode<'a> {
     pub email_pattern: &'a str,
     pub length: i32,
 }
-tl::object! { SentEmailCode<'_>, &tables::account::SENT_EMAIL_CODE_T[0], x, (x.email_pattern, x.length) }
+tl::object! { SentEmailCode<'_>, tables::CONSTRUCTORS[1381], x, (x.email_pattern, x.length) }
 
 /// `account.takeout#4dba4501 id:long = account.Takeout;`
 #[repr(C)]
 pub struct Takeout {
     pub id: i64,
 }
-tl::object! { Takeout, &tables::account::TAKEOUT_T[0], x, (x.id,) }
+tl::object! { Takeout, tables::CONSTRUCTORS[1382], x, (x.id,) }
 
 /// `account.themes#9a3d8c6d hash:long themes:Vector<Theme> = account.Themes;`
 #[repr(C)]
@@ -242,7 +242,7 @@ pub struct Themes<'a> {
     pub hash: i64,
     pub themes: &'a [enums::Theme<'a>],
 }
-tl::object! { Themes<'_>, &tables::account::THEMES_T[1], x, (x.hash, x.themes) }
+tl::object! { Themes<'_>, tables::CONSTRUCTORS[1384], x, (x.hash, x.themes) }
 
 /// `account.tmpPassword#db64fd34 tmp_password:bytes valid_until:int = account.TmpPassword;`
 #[repr(C)]
@@ -250,7 +250,7 @@ pub struct TmpPassword<'a> {
     pub tmp_password: &'a [u8],
     pub valid_until: i32,
 }
-tl::object! { TmpPassword<'_>, &tables::account::TMP_PASSWORD_T[0], x, (x.tmp_password, x.valid_until) }
+tl::object! { TmpPassword<'_>, tables::CONSTRUCTORS[1385], x, (x.tmp_password, x.valid_until) }
 
 /// `account.wallPapers#cdc3858c hash:long wallpapers:Vector<WallPaper> = account.WallPapers;`
 #[repr(C)]
@@ -258,7 +258,7 @@ pub struct WallPapers<'a> {
     pub hash: i64,
     pub wallpapers: &'a [enums::WallPaper<'a>],
 }
-tl::object! { WallPapers<'_>, &tables::account::WALL_PAPERS_T[1], x, (x.hash, x.wallpapers) }
+tl::object! { WallPapers<'_>, tables::CONSTRUCTORS[1387], x, (x.hash, x.wallpapers) }
 
 /// `account.webAuthorizations#ed56c9fc authorizations:Vector<WebAuthorization> users:Vector<User> = account.WebAuthorizations;`
 #[repr(C)]
@@ -266,7 +266,7 @@ pub struct WebAuthorizations<'a> {
     pub authorizations: &'a [enums::WebAuthorization<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { WebAuthorizations<'_>, &tables::account::WEB_AUTHORIZATIONS_T[0], x, (x.authorizations, x.users) }
+tl::object! { WebAuthorizations<'_>, tables::CONSTRUCTORS[1388], x, (x.authorizations, x.users) }
 
 /// `account.webBrowserSettings#79eb8cb3 flags:# open_external_browser:flags.0?true display_close_button:flags.1?true external_exceptions:Vector<WebDomainException> inapp_exceptions:Vector<WebDomainException> hash:long = account.WebBrowserSettings;`
 #[repr(C)]
@@ -277,4 +277,4 @@ pub struct WebBrowserSettings<'a> {
     pub inapp_exceptions: &'a [enums::WebDomainException<'a>],
     pub hash: i64,
 }
-tl::object! { WebBrowserSettings<'_>, &tables::account::WEB_BROWSER_SETTINGS_T[1], x, (tl::Word, x.open_external_browser, x.display_close_button, x.external_exceptions, x.inapp_exceptions, x.hash) }
+tl::object! { WebBrowserSettings<'_>, tables::CONSTRUCTORS[1390], x, (tl::Word, x.open_external_browser, x.display_close_button, x.external_exceptions, x.inapp_exceptions, x.hash) }

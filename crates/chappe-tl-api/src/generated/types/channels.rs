@@ -14,7 +14,7 @@ pub struct AdminLogResults<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { AdminLogResults<'_>, &tables::channels::ADMIN_LOG_RESULTS_T[0], x, (x.events, x.chats, x.users) }
+tl::object! { AdminLogResults<'_>, tables::CONSTRUCTORS[1428], x, (x.events, x.chats, x.users) }
 
 /// `channels.channelParticipant#dfb80317 participant:ChannelParticipant chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipant;`
 #[repr(C)]
@@ -23,7 +23,7 @@ pub struct ChannelParticipant<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ChannelParticipant<'_>, &tables::channels::CHANNEL_PARTICIPANT_T[0], x, (&x.participant, x.chats, x.users) }
+tl::object! { ChannelParticipant<'_>, tables::CONSTRUCTORS[1429], x, (&x.participant, x.chats, x.users) }
 
 /// `channels.channelParticipants#9ab0feaf count:int participants:Vector<ChannelParticipant> chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipants;`
 #[repr(C)]
@@ -33,7 +33,7 @@ pub struct ChannelParticipants<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ChannelParticipants<'_>, &tables::channels::CHANNEL_PARTICIPANTS_T[0], x, (x.count, x.participants, x.chats, x.users) }
+tl::object! { ChannelParticipants<'_>, tables::CONSTRUCTORS[1430], x, (x.count, x.participants, x.chats, x.users) }
 
 /// `channels.sendAsPeers#f496b0c6 peers:Vector<SendAsPeer> chats:Vector<Chat> users:Vector<User> = channels.SendAsPeers;`
 #[repr(C)]
@@ -42,7 +42,7 @@ pub struct SendAsPeers<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { SendAsPeers<'_>, &tables::channels::SEND_AS_PEERS_T[0], x, (x.peers, x.chats, x.users) }
+tl::object! { SendAsPeers<'_>, tables::CONSTRUCTORS[1432], x, (x.peers, x.chats, x.users) }
 
 /// `channels.sponsoredMessageReportResultChooseOption#846f9e42 title:string options:Vector<SponsoredMessageReportOption> = channels.SponsoredMessageReportResult;`
 #[repr(C)]
@@ -50,4 +50,4 @@ pub struct SponsoredMessageReportResultChooseOption<'a> {
     pub title: &'a str,
     pub options: &'a [enums::SponsoredMessageReportOption<'a>],
 }
-tl::object! { SponsoredMessageReportResultChooseOption<'_>, &tables::channels::SPONSORED_MESSAGE_REPORT_RESULT_T[0], x, (x.title, x.options) }
+tl::object! { SponsoredMessageReportResultChooseOption<'_>, tables::CONSTRUCTORS[1433], x, (x.title, x.options) }

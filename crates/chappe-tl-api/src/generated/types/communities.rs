@@ -15,7 +15,7 @@ pub struct ParticipantJoinedChats<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ParticipantJoinedChats<'_>, &tables::communities::PARTICIPANT_JOINED_CHATS_T[0], x, (x.creator_chat_ids, x.joined_chat_ids, x.chats, x.users) }
+tl::object! { ParticipantJoinedChats<'_>, tables::CONSTRUCTORS[1441], x, (x.creator_chat_ids, x.joined_chat_ids, x.chats, x.users) }
 
 /// `communities.peerLinkRequests#2244afad flags:# total_count:int requests:Vector<CommunityPeerRequest> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = communities.PeerLinkRequests;`
 #[repr(C)]
@@ -26,4 +26,4 @@ pub struct PeerLinkRequests<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { PeerLinkRequests<'_>, &tables::communities::PEER_LINK_REQUESTS_T[0], x, (tl::Word, x.total_count, x.requests, x.next_offset, x.chats, x.users) }
+tl::object! { PeerLinkRequests<'_>, tables::CONSTRUCTORS[1442], x, (tl::Word, x.total_count, x.requests, x.next_offset, x.chats, x.users) }

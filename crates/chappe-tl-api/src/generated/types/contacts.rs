@@ -14,7 +14,7 @@ pub struct Blocked<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { Blocked<'_>, &tables::contacts::BLOCKED_T[0], x, (x.blocked, x.chats, x.users) }
+tl::object! { Blocked<'_>, tables::CONSTRUCTORS[1443], x, (x.blocked, x.chats, x.users) }
 
 /// `contacts.blockedSlice#e1664194 count:int blocked:Vector<PeerBlocked> chats:Vector<Chat> users:Vector<User> = contacts.Blocked;`
 #[repr(C)]
@@ -24,7 +24,7 @@ pub struct BlockedSlice<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { BlockedSlice<'_>, &tables::contacts::BLOCKED_T[1], x, (x.count, x.blocked, x.chats, x.users) }
+tl::object! { BlockedSlice<'_>, tables::CONSTRUCTORS[1444], x, (x.count, x.blocked, x.chats, x.users) }
 
 /// `contacts.contactBirthdays#114ff30d contacts:Vector<ContactBirthday> users:Vector<User> = contacts.ContactBirthdays;`
 #[repr(C)]
@@ -32,7 +32,7 @@ pub struct ContactBirthdays<'a> {
     pub contacts: &'a [enums::ContactBirthday],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ContactBirthdays<'_>, &tables::contacts::CONTACT_BIRTHDAYS_T[0], x, (x.contacts, x.users) }
+tl::object! { ContactBirthdays<'_>, tables::CONSTRUCTORS[1445], x, (x.contacts, x.users) }
 
 /// `contacts.contacts#eae87e42 contacts:Vector<Contact> saved_count:int users:Vector<User> = contacts.Contacts;`
 #[repr(C)]
@@ -41,7 +41,7 @@ pub struct Contacts<'a> {
     pub saved_count: i32,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { Contacts<'_>, &tables::contacts::CONTACTS_T[1], x, (x.contacts, x.saved_count, x.users) }
+tl::object! { Contacts<'_>, tables::CONSTRUCTORS[1447], x, (x.contacts, x.saved_count, x.users) }
 
 /// `contacts.found#b3134d9d my_results:Vector<Peer> results:Vector<Peer> chats:Vector<Chat> users:Vector<User> = contacts.Found;`
 #[repr(C)]
@@ -51,7 +51,7 @@ pub struct Found<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { Found<'_>, &tables::contacts::FOUND_T[0], x, (x.my_results, x.results, x.chats, x.users) }
+tl::object! { Found<'_>, tables::CONSTRUCTORS[1448], x, (x.my_results, x.results, x.chats, x.users) }
 
 /// `contacts.importedContacts#77d01c3b imported:Vector<ImportedContact> popular_invites:Vector<PopularContact> retry_contacts:Vector<long> users:Vector<User> = contacts.ImportedContacts;`
 #[repr(C)]
@@ -61,7 +61,7 @@ pub struct ImportedContacts<'a> {
     pub retry_contacts: &'a [i64],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ImportedContacts<'_>, &tables::contacts::IMPORTED_CONTACTS_T[0], x, (x.imported, x.popular_invites, x.retry_contacts, x.users) }
+tl::object! { ImportedContacts<'_>, tables::CONSTRUCTORS[1449], x, (x.imported, x.popular_invites, x.retry_contacts, x.users) }
 
 /// `contacts.resolvedPeer#7f077ad9 peer:Peer chats:Vector<Chat> users:Vector<User> = contacts.ResolvedPeer;`
 #[repr(C)]
@@ -70,7 +70,7 @@ pub struct ResolvedPeer<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ResolvedPeer<'_>, &tables::contacts::RESOLVED_PEER_T[0], x, (&x.peer, x.chats, x.users) }
+tl::object! { ResolvedPeer<'_>, tables::CONSTRUCTORS[1450], x, (&x.peer, x.chats, x.users) }
 
 /// `contacts.sponsoredPeers#eb032884 peers:Vector<SponsoredPeer> chats:Vector<Chat> users:Vector<User> = contacts.SponsoredPeers;`
 #[repr(C)]
@@ -79,7 +79,7 @@ pub struct SponsoredPeers<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { SponsoredPeers<'_>, &tables::contacts::SPONSORED_PEERS_T[1], x, (x.peers, x.chats, x.users) }
+tl::object! { SponsoredPeers<'_>, tables::CONSTRUCTORS[1452], x, (x.peers, x.chats, x.users) }
 
 /// `contacts.topPeers#70b772a8 categories:Vector<TopPeerCategoryPeers> chats:Vector<Chat> users:Vector<User> = contacts.TopPeers;`
 #[repr(C)]
@@ -88,4 +88,4 @@ pub struct TopPeers<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { TopPeers<'_>, &tables::contacts::TOP_PEERS_T[1], x, (x.categories, x.chats, x.users) }
+tl::object! { TopPeers<'_>, tables::CONSTRUCTORS[1454], x, (x.categories, x.chats, x.users) }

@@ -13,4 +13,4 @@ pub struct WelcomeMessages<'a> {
     pub hash: i64,
     pub messages: &'a [enums::EphemeralMessage<'a>],
 }
-tl::object! { WelcomeMessages<'_>, &tables::ephemeral::WELCOME_MESSAGES_T[1], x, (x.hash, x.messages) }
+tl::object! { WelcomeMessages<'_>, tables::CONSTRUCTORS[1457], x, (x.hash, x.messages) }

@@ -17,4 +17,4 @@ pub struct CollectibleInfo<'a> {
     pub crypto_amount: i64,
     pub url: &'a str,
 }
-tl::object! { CollectibleInfo<'_>, &tables::fragment::COLLECTIBLE_INFO_T[0], x, (x.purchase_date, x.currency, x.amount, x.crypto_currency, x.crypto_amount, x.url) }
+tl::object! { CollectibleInfo<'_>, tables::CONSTRUCTORS[1458], x, (x.purchase_date, x.currency, x.amount, x.crypto_currency, x.crypto_amount, x.url) }

@@ -12,7 +12,7 @@ use super::super::{enums, tables};
 pub struct ExportedGroupCallInvite<'a> {
     pub link: &'a str,
 }
-tl::object! { ExportedGroupCallInvite<'_>, &tables::phone::EXPORTED_GROUP_CALL_INVITE_T[0], x, (x.link,) }
+tl::object! { ExportedGroupCallInvite<'_>, tables::CONSTRUCTORS[1624], x, (x.link,) }
 
 /// `phone.groupCall#9e727aad call:GroupCall participants:Vector<GroupCallParticipant> participants_next_offset:string chats:Vector<Chat> users:Vector<User> = phone.GroupCall;`
 #[repr(C)]
@@ -23,7 +23,7 @@ pub struct GroupCall<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { GroupCall<'_>, &tables::phone::GROUP_CALL_T[0], x, (&x.call, x.participants, x.participants_next_offset, x.chats, x.users) }
+tl::object! { GroupCall<'_>, tables::CONSTRUCTORS[1625], x, (&x.call, x.participants, x.participants_next_offset, x.chats, x.users) }
 
 /// `phone.groupCallStars#9d1dbd26 total_stars:long top_donors:Vector<GroupCallDonor> chats:Vector<Chat> users:Vector<User> = phone.GroupCallStars;`
 #[repr(C)]
@@ -33,14 +33,14 @@ pub struct GroupCallStars<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { GroupCallStars<'_>, &tables::phone::GROUP_CALL_STARS_T[0], x, (x.total_stars, x.top_donors, x.chats, x.users) }
+tl::object! { GroupCallStars<'_>, tables::CONSTRUCTORS[1626], x, (x.total_stars, x.top_donors, x.chats, x.users) }
 
 /// `phone.groupCallStreamChannels#d0e482b2 channels:Vector<GroupCallStreamChannel> = phone.GroupCallStreamChannels;`
 #[repr(C)]
 pub struct GroupCallStreamChannels<'a> {
     pub channels: &'a [enums::GroupCallStreamChannel],
 }
-tl::object! { GroupCallStreamChannels<'_>, &tables::phone::GROUP_CALL_STREAM_CHANNELS_T[0], x, (x.channels,) }
+tl::object! { GroupCallStreamChannels<'_>, tables::CONSTRUCTORS[1627], x, (x.channels,) }
 
 /// `phone.groupCallStreamRtmpUrl#2dbf3432 url:string key:string = phone.GroupCallStreamRtmpUrl;`
 #[repr(C)]
@@ -48,7 +48,7 @@ pub struct GroupCallStreamRtmpUrl<'a> {
     pub url: &'a str,
     pub key: &'a str,
 }
-tl::object! { GroupCallStreamRtmpUrl<'_>, &tables::phone::GROUP_CALL_STREAM_RTMP_URL_T[0], x, (x.url, x.key) }
+tl::object! { GroupCallStreamRtmpUrl<'_>, tables::CONSTRUCTORS[1628], x, (x.url, x.key) }
 
 /// `phone.groupParticipants#f47751b6 count:int participants:Vector<GroupCallParticipant> next_offset:string chats:Vector<Chat> users:Vector<User> version:int = phone.GroupParticipants;`
 #[repr(C)]
@@ -60,7 +60,7 @@ pub struct GroupParticipants<'a> {
     pub users: &'a [enums::User<'a>],
     pub version: i32,
 }
-tl::object! { GroupParticipants<'_>, &tables::phone::GROUP_PARTICIPANTS_T[0], x, (x.count, x.participants, x.next_offset, x.chats, x.users, x.version) }
+tl::object! { GroupParticipants<'_>, tables::CONSTRUCTORS[1629], x, (x.count, x.participants, x.next_offset, x.chats, x.users, x.version) }
 
 /// `phone.joinAsPeers#afe5623f peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = phone.JoinAsPeers;`
 #[repr(C)]
@@ -69,7 +69,7 @@ pub struct JoinAsPeers<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { JoinAsPeers<'_>, &tables::phone::JOIN_AS_PEERS_T[0], x, (x.peers, x.chats, x.users) }
+tl::object! { JoinAsPeers<'_>, tables::CONSTRUCTORS[1630], x, (x.peers, x.chats, x.users) }
 
 /// `phone.phoneCall#ec82e140 phone_call:PhoneCall users:Vector<User> = phone.PhoneCall;`
 #[repr(C)]
@@ -77,4 +77,4 @@ pub struct PhoneCall<'a> {
     pub phone_call: enums::PhoneCall<'a>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { PhoneCall<'_>, &tables::phone::PHONE_CALL_T[0], x, (&x.phone_call, x.users) }
+tl::object! { PhoneCall<'_>, tables::CONSTRUCTORS[1631], x, (&x.phone_call, x.users) }

@@ -12,4 +12,4 @@ use super::super::{tables};
 pub struct SuggestedShortName<'a> {
     pub short_name: &'a str,
 }
-tl::object! { SuggestedShortName<'_>, &tables::stickers::SUGGESTED_SHORT_NAME_T[0], x, (x.short_name,) }
+tl::object! { SuggestedShortName<'_>, tables::CONSTRUCTORS[1646], x, (x.short_name,) }

@@ -12,7 +12,7 @@ use super::super::{enums, tables};
 pub struct ApiResponse<'a> {
     pub response: enums::DataJson<'a>,
 }
-tl::object! { ApiResponse<'_>, &tables::toncenter::API_RESPONSE_T[0], x, (&x.response,) }
+tl::object! { ApiResponse<'_>, tables::CONSTRUCTORS[1668], x, (&x.response,) }
 
 /// `toncenter.streamingUrl#19887601 url:string expires:int = toncenter.StreamingUrl;`
 #[repr(C)]
@@ -20,4 +20,4 @@ pub struct StreamingUrl<'a> {
     pub url: &'a str,
     pub expires: i32,
 }
-tl::object! { StreamingUrl<'_>, &tables::toncenter::STREAMING_URL_T[0], x, (x.url, x.expires) }
+tl::object! { StreamingUrl<'_>, tables::CONSTRUCTORS[1669], x, (x.url, x.expires) }

@@ -1,0 +1,221 @@
+//! Kinds of rows: what a field is on the wire and in memory.
+
+/// What a field is, on the wire and in memory.
+///
+/// `Opt` kinds are present if their flag bit is set; in memory they are an `Option`. `List` kinds are
+/// vectors; in memory they are a slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// `#` on the wire, nothing in memory.
+    Word,
+    /// `flags.N?true`: nothing on the wire, `bool` in memory.
+    Flag,
+    /// `int`: `i32`.
+    Int,
+    /// `long`: `i64`.
+    Long,
+    /// `double`: `f64`.
+    Double,
+    /// `Bool`: `bool`.
+    Bool,
+    /// `string`: `&str`.
+    Str,
+    /// `bytes`: `&[u8]`.
+    Bytes,
+    /// `int128`: `[u8; 16]`.
+    Int128,
+    /// `int256`: `[u8; 32]`.
+    Int256,
+    /// Any other type, by value.
+    Object,
+    /// `Option<i32>`.
+    OptInt,
+    /// `Option<i64>`.
+    OptLong,
+    /// `Option<f64>`.
+    OptDouble,
+    /// `Option<bool>`.
+    OptBool,
+    /// `Option<&str>`.
+    OptStr,
+    /// `Option<&[u8]>`.
+    OptBytes,
+    /// `Option<[u8; 16]>`.
+    OptInt128,
+    /// `Option<[u8; 32]>`.
+    OptInt256,
+    /// `Option<&T>`.
+    OptObject,
+    /// `&[i32]`.
+    ListInt,
+    /// `&[i64]`.
+    ListLong,
+    /// `&[f64]`.
+    ListDouble,
+    /// `&[bool]`.
+    ListBool,
+    /// `&[&str]`.
+    ListStr,
+    /// `&[&[u8]]`.
+    ListBytes,
+    /// `&[[u8; 16]]`.
+    ListInt128,
+    /// `&[[u8; 32]]`.
+    ListInt256,
+    /// `&[T]`.
+    ListObject,
+    /// `Option<&[i32]>`.
+    OptListInt,
+    /// `Option<&[i64]>`.
+    OptListLong,
+    /// `Option<&[f64]>`.
+    OptListDouble,
+    /// `Option<&[bool]>`.
+    OptListBool,
+    /// `Option<&[&str]>`.
+    OptListStr,
+    /// `Option<&[&[u8]]>`.
+    OptListBytes,
+    /// `Option<&[[u8; 16]]>`.
+    OptListInt128,
+    /// `Option<&[[u8; 32]]>`.
+    OptListInt256,
+    /// `Option<&[T]>`.
+    OptListObject,
+    /// `!X`: all that is left of the input, as `RawObject`.
+    Query,
+}
+
+impl Kind {
+    /// Returns whether the field is a vector.
+    #[cfg(feature = "serde")]
+    pub(super) const fn is_list(self) -> bool {
+        self as u8 >= Self::ListInt as u8 && self as u8 <= Self::OptListObject as u8
+    }
+
+    /// Returns what stands in the vector, or in the `Option`.
+    #[cfg(feature = "serde")]
+    pub(super) const fn element(self) -> Self {
+        match self {
+            Self::Int | Self::OptInt | Self::ListInt | Self::OptListInt => Self::Int,
+            Self::Long | Self::OptLong | Self::ListLong | Self::OptListLong => Self::Long,
+            Self::Double | Self::OptDouble | Self::ListDouble | Self::OptListDouble => Self::Double,
+            Self::Flag | Self::Bool | Self::OptBool | Self::ListBool | Self::OptListBool => Self::Bool,
+            Self::Str | Self::OptStr | Self::ListStr | Self::OptListStr => Self::Str,
+            Self::Bytes | Self::OptBytes | Self::ListBytes | Self::OptListBytes => Self::Bytes,
+            Self::Int128 | Self::OptInt128 | Self::ListInt128 | Self::OptListInt128 => Self::Int128,
+            Self::Int256 | Self::OptInt256 | Self::ListInt256 | Self::OptListInt256 => Self::Int256,
+            Self::Object | Self::OptObject | Self::ListObject | Self::OptListObject => Self::Object,
+            Self::Word | Self::Query => Self::Query,
+        }
+    }
+
+    /// Returns whether the Rust type is an `Option`.
+    pub const fn is_optional(self) -> bool {
+        (self as u8 >= Self::OptInt as u8 && self as u8 <= Self::OptObject as u8)
+            || (self as u8 >= Self::OptListInt as u8 && self as u8 <= Self::OptListObject as u8)
+    }
+
+    /// What is added to the number of a kind for the one that stands behind a flag bit.
+    pub(super) const OPTIONAL: usize = Self::OptInt as usize - Self::Int as usize;
+    /// What is added to the number of a kind for a vector of it.
+    pub(super) const LIST: usize = Self::ListInt as usize - Self::Int as usize;
+
+    /// All kinds, by their numbers.
+    pub(super) const ALL: [Self; 39] = [
+        Self::Word,
+        Self::Flag,
+        Self::Int,
+        Self::Long,
+        Self::Double,
+        Self::Bool,
+        Self::Str,
+        Self::Bytes,
+        Self::Int128,
+        Self::Int256,
+        Self::Object,
+        Self::OptInt,
+        Self::OptLong,
+        Self::OptDouble,
+        Self::OptBool,
+        Self::OptStr,
+        Self::OptBytes,
+        Self::OptInt128,
+        Self::OptInt256,
+        Self::OptObject,
+        Self::ListInt,
+        Self::ListLong,
+        Self::ListDouble,
+        Self::ListBool,
+        Self::ListStr,
+        Self::ListBytes,
+        Self::ListInt128,
+        Self::ListInt256,
+        Self::ListObject,
+        Self::OptListInt,
+        Self::OptListLong,
+        Self::OptListDouble,
+        Self::OptListBool,
+        Self::OptListStr,
+        Self::OptListBytes,
+        Self::OptListInt128,
+        Self::OptListInt256,
+        Self::OptListObject,
+        Self::Query,
+    ];
+
+    /// Size and alignment of each kind in memory, by their numbers. [`Word`](Self::Word) takes no memory;
+    /// [`Object`](Self::Object) takes what its type takes.
+    pub(super) const MEMORY: [(u32, u32); 39] = {
+        let mut memory = [(0, 1); 39];
+        let mut kind = 0;
+        while kind < memory.len() {
+            memory[kind] = Self::ALL[kind].memory();
+            kind += 1;
+        }
+        memory
+    };
+
+    const fn memory(self) -> (u32, u32) {
+        match self {
+            Self::Word | Self::Object => (0, 1),
+            Self::Flag | Self::Bool => of::<bool>(),
+            Self::Int => of::<i32>(),
+            Self::Long => of::<i64>(),
+            Self::Double => of::<f64>(),
+            Self::Str | Self::Bytes => of::<&[u8]>(),
+            Self::Int128 => of::<[u8; 16]>(),
+            Self::Int256 => of::<[u8; 32]>(),
+            Self::OptInt => of::<Option<i32>>(),
+            Self::OptLong => of::<Option<i64>>(),
+            Self::OptDouble => of::<Option<f64>>(),
+            Self::OptBool => of::<Option<bool>>(),
+            Self::OptStr | Self::OptBytes => of::<Option<&[u8]>>(),
+            Self::OptInt128 => of::<Option<[u8; 16]>>(),
+            Self::OptInt256 => of::<Option<[u8; 32]>>(),
+            Self::OptObject => of::<Option<&u64>>(),
+            Self::Query => of::<super::RawObject<'_>>(),
+            kind if kind.is_optional() => of::<Option<&[u64]>>(),
+            _ => of::<&[u64]>(),
+        }
+    }
+}
+
+/// Size and alignment of a type.
+const fn of<T>() -> (u32, u32) {
+    (size_of::<T>() as u32, align_of::<T>() as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_stand_in_the_list_at_their_numbers() {
+        for (number, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, number);
+        }
+        assert_eq!(Kind::ALL[Kind::Str as usize + Kind::OPTIONAL + Kind::LIST], Kind::OptListStr);
+    }
+}
