@@ -23,8 +23,11 @@ use chappe_net::{
 use chappe_session::{EncryptedSession, server::ServerConfig};
 use chappe_tl_mtproto::functions::Ping;
 
-use crate::harness::Spread;
-use crate::report::{Bound, Report};
+#[cfg(feature = "net")]
+use crate::{
+    harness::Spread,
+    report::{Bound, Report},
+};
 
 /// Connections.
 const COUNT: usize = 10_000;
@@ -66,6 +69,7 @@ pub fn run() -> Result<()> {
 /// # Errors
 ///
 /// Fails if a connection does.
+#[cfg(feature = "net")]
 pub fn add_to(report: &mut Report) -> Result<()> {
     let each = measure()?;
     let ratio = each / LIMIT;

@@ -53,7 +53,7 @@ fn by_id() -> &'static HashMap<u32, &'static Type> {
     static BY_ID: OnceLock<HashMap<u32, &'static Type>> = OnceLock::new();
     BY_ID.get_or_init(|| {
         let ids = |ty: &'static Type| ty.constructors.iter().map(|one| one.id).collect::<Vec<_>>();
-        TYPES.iter().flat_map(|ty| ids(ty).into_iter().map(|id| (id, ty))).collect()
+        TYPES.iter().flat_map(|ty| ids(ty).into_iter().map(move |id| (id, ty))).collect()
     })
 }
 
