@@ -268,11 +268,13 @@ mod tests {
             file.check_sum().expect("nobody has edited it");
             let schema = file.parse().unwrap_or_else(|problems| panic!("{problems}"));
             assert!(schema.layer().is_some_and(|layer| layer >= 166), "{}", file.name());
-            let generate =
-                || chappe_tl_gen::generate(&schema, &Options::new(file.name())).expect("it has a form");
-            let output = generate();
-            assert!(output.files().count() > 50, "{}", file.name());
-            assert_eq!(output, generate(), "{}", file.name());
+            for style in [Style::Owned, Style::Arena] {
+                let options = Options::new(file.name()).style(style);
+                let generate = || chappe_tl_gen::generate(&schema, &options).expect("it has a form");
+                let output = generate();
+                assert!(output.files().count() > 50, "{}", file.name());
+                assert_eq!(output, generate(), "{}", file.name());
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod fuzz;
 mod gates;
 mod instrument;
 mod progress;
+mod proof;
 mod schema;
 mod shell;
 mod workspace;
@@ -41,6 +42,8 @@ enum Task {
     Conformance(conformance::Conformance),
     /// Lets clients by other people reach the embedded datacenter.
     Interop(gates::interop::Interop),
+    /// Takes each layer of the API in turn into a copy of the repository, and builds and tests it there.
+    LayersProof(proof::Proof),
     /// Compares schema files.
     Schema(schema::Schema),
     /// Measures against peers and limits, and prints the table with targets and verdicts.
@@ -79,6 +82,7 @@ fn run() -> Result<()> {
         Task::Codegen(codegen) => codegen.run(),
         Task::Conformance(conformance) => conformance.run(),
         Task::Interop(interop) => interop.run(),
+        Task::LayersProof(proof) => proof.run(),
         Task::Schema(schema) => schema.run(),
         Task::Bench(bench) => bench.run(),
         Task::Fuzz(fuzz) => fuzz.run(),

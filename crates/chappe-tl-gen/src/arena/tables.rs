@@ -89,11 +89,11 @@ impl<'t, 'p, 's> Tables<'t, 'p, 's> {
         };
         let slots: usize = types.values().flatten().map(|ty| slots(ty)).sum();
         let parts = |of: &str| {
-            let part = |namespace: &Option<&str>| match namespace {
+            let part = |namespace: Option<&str>| match namespace {
                 Some(namespace) => format!("{}::{of}", names::module_name(namespace)),
                 None => of.to_owned(),
             };
-            types.keys().map(part).collect::<Vec<_>>().join(", ")
+            types.keys().map(|namespace| part(*namespace)).collect::<Vec<_>>().join(", ")
         };
         let (count, constructors) = (self.places.types.len(), self.places.constructors.len());
         let (rows, extra) = (self.rows, self.extra.join(", "));
