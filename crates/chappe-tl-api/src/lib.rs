@@ -1,7 +1,8 @@
 //! The types and functions of Telegram's API, generated from its TL schema.
 //!
 //! * `types::X` are the constructors: structs with public fields.
-//! * `enums::X` are the types: one variant for each constructor.
+//! * `enums::X` are the types: enums with a variant for each constructor. A type with one constructor is a [`One`] of its
+//!   struct instead, whose fields are read as if it were the struct; `types::X { .. }.into()` makes one.
 //! * `functions::X` are the functions; those of a namespace stand behind a cargo feature of its name, all on by default.
 //! * [`AnyCall`] is any function, for servers.
 //! * [`LAYER`] is the layer of the schema.

@@ -1,7 +1,7 @@
 //! Values borrowed from an arena: plain structs and enums, decoded by tables.
 //!
-//! `types::X` are the constructors, bare; `enums::X` the types, boxed; `functions::X` the functions; `AnyCall` any
-//! function, for servers. All are `Copy`. A field holds its enum by value if it is always there, and by reference if
+//! `types::X` are the constructors, bare; `enums::X` the types, boxed, of which those with one constructor are a `One` of its
+//! struct; `functions::X` the functions; `AnyCall` any function, for servers. All are `Copy`. A field holds its enum by value if it is always there, and by reference if
 //! it is conditional; a variant holds its struct by value if that is small, and by reference if not.
 
 mod calls;
