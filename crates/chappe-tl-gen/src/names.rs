@@ -41,6 +41,7 @@ pub fn type_name(ident: &str) -> String {
 /// assert_eq!(variant_name("resPQ", "ResPQ"), "ResPq");
 /// assert_eq!(variant_name("bad_server_salt", "BadMsgNotification"), "BadServerSalt");
 /// assert_eq!(variant_name("inputPeerSelf", "InputPeer"), "PeerSelf");
+/// assert_eq!(variant_name("inputPeers", "InputPeer"), "InputPeers");
 /// ```
 pub fn variant_name(constructor: &str, ty: &str) -> String {
     let full = type_name(constructor);
@@ -50,6 +51,8 @@ pub fn variant_name(constructor: &str, ty: &str) -> String {
         "" => full,
         // A keyword keeps the word before it, as `PeerSelf`.
         "Self" => full[last_word_of(&full[..full.len() - rest.len()])..].to_owned(),
+        // The type's name ends within a word.
+        _ if rest.starts_with(|first: char| first.is_ascii_lowercase()) => full,
         // A number keeps the word it counts.
         _ if rest.chars().all(char::is_numeric) => full[last_word_of(&full)..].to_owned(),
         _ => rest.to_owned(),
