@@ -136,6 +136,14 @@ impl Sink for FrameBuf {
     fn reserve(&mut self, additional: usize) {
         Self::reserve(self, additional);
     }
+
+    fn position(&self) -> Option<usize> {
+        Some(self.bytes.len())
+    }
+
+    fn patch_u32(&mut self, position: usize, word: u32) {
+        self.bytes.patch_u32(position, word);
+    }
 }
 
 impl AsRef<[u8]> for FrameBuf {

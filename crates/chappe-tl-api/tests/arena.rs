@@ -328,7 +328,7 @@ fn sec_117_fields_that_share_a_bit_are_written_together_or_not_at_all() {
     let arena = Arena::new();
     let peer = arena.decode::<enums::Peer>(&channel).unwrap();
     let header = arena.decode::<enums::MessageFwdHeader<'_>>(&empty).unwrap();
-    let half = types::MessageFwdHeader { saved_from_peer: Some(peer), ..**header };
+    let half = types::MessageFwdHeader { saved_from_peer: Some(peer), ..***header };
     let expected = EncodeError::PartialFlagGroup(FlagGroup::new(&"messageFwdHeader flags", 1, 4));
     assert_eq!(half.try_to_bytes(), Err(expected));
     assert_eq!(One(&half).try_to_bytes(), Err(expected));

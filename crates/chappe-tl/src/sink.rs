@@ -21,6 +21,28 @@ pub trait Sink {
     fn put_u32(&mut self, word: u32) {
         self.put(&word.to_le_bytes());
     }
+
+    /// Returns where the next byte goes, if a word can be written later with [`patch_u32`](Self::patch_u32).
+    ///
+    /// Flags words stand before the fields they speak of. A sink that can go back lets each field be looked at once.
+    #[inline]
+    fn position(&self) -> Option<usize> {
+        None
+    }
+
+    /// Overwrites a word that was put at this [`position`](Self::position).
+    #[inline]
+    fn patch_u32(&mut self, position: usize, word: u32) {
+        let _ = (position, word);
+    }
+}
+
+/// Overwrites a word of what was written. There is one, if the position was that of a word.
+#[inline]
+fn patch(written: &mut [u8], position: usize, word: u32) {
+    if let Some(place) = written.get_mut(position..).and_then(<[u8]>::first_chunk_mut) {
+        *place = word.to_le_bytes();
+    }
 }
 
 impl Sink for Vec<u8> {
@@ -32,6 +54,16 @@ impl Sink for Vec<u8> {
     fn reserve(&mut self, additional: usize) {
         Self::reserve(self, additional);
     }
+
+    #[inline]
+    fn position(&self) -> Option<usize> {
+        Some(self.len())
+    }
+
+    #[inline]
+    fn patch_u32(&mut self, position: usize, word: u32) {
+        patch(self, position, word);
+    }
 }
 
 impl<S: Sink + ?Sized> Sink for &mut S {
@@ -42,6 +74,21 @@ impl<S: Sink + ?Sized> Sink for &mut S {
 
     fn reserve(&mut self, additional: usize) {
         (**self).reserve(additional);
+    }
+
+    #[inline]
+    fn put_u32(&mut self, word: u32) {
+        (**self).put_u32(word);
+    }
+
+    #[inline]
+    fn position(&self) -> Option<usize> {
+        (**self).position()
+    }
+
+    #[inline]
+    fn patch_u32(&mut self, position: usize, word: u32) {
+        (**self).patch_u32(position, word);
     }
 }
 
@@ -59,6 +106,12 @@ impl Sink for Counter {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
+    }
+
+    /// Any place will do: nothing is written.
+    #[inline]
+    fn position(&self) -> Option<usize> {
+        Some(0)
     }
 }
 
@@ -103,11 +156,41 @@ impl Sink for SliceSink<'_> {
             _ => self.overflow = true,
         }
     }
+
+    #[inline]
+    fn position(&self) -> Option<usize> {
+        Some(self.used)
+    }
+
+    #[inline]
+    fn patch_u32(&mut self, position: usize, word: u32) {
+        if let Some(written) = self.space.get_mut(..self.used) {
+            patch(written, position, word);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
+
+    #[test]
+    fn a_word_can_be_written_later_and_only_where_one_was_put() {
+        let mut space = [0xa5; 12];
+        let mut slice = SliceSink::new(&mut space);
+        let mut vec = vec![1];
+        for sink in [&mut slice as &mut dyn Sink, &mut vec] {
+            let position = sink.position().expect("it can go back");
+            sink.put_u32(0);
+            sink.put(&[7]);
+            sink.patch_u32(position, 0x0403_0201);
+            sink.patch_u32(position + 2, u32::MAX);
+        }
+        assert_eq!(vec, [1, 1, 2, 3, 4, 7]);
+        assert_eq!(slice.written(), Some(&[1, 2, 3, 4, 7][..]));
+    }
 
     #[test]
     fn a_slice_that_is_too_short_is_reported() {

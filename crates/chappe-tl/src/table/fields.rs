@@ -34,18 +34,34 @@ pub struct And<A, B>(pub A, pub B);
 #[allow(clippy::needless_pass_by_value, reason = "generated code is shorter without a reference")]
 pub fn write<T: Layout, S: Sink + ?Sized>(_: &T, rows: impl Fields, out: &mut S) -> Encoded {
     let mut words = Words::default();
-    rows.mark::<T, First>(&mut words);
     if const { T::LAYOUT.boxed } {
         out.put_u32(const { T::LAYOUT.constructors[0].id });
     }
-    rows.write::<T, First, S>(&words, out)
+    if const { words_of::<T>() == 0 } || out.position().is_none() {
+        rows.mark::<T, First>(&mut words);
+        return rows.write::<T, First, S>(&words, out);
+    }
+    rows.stream::<T, First, S>(&mut words, out)?;
+    let mut word = 0;
+    while word < const { words_of::<T>() } {
+        let torn_bits = words.set[word] & words.unset[word];
+        if torn_bits != 0 {
+            return Err(torn::<T>(row_of_word::<T>(word), torn_bits));
+        }
+        out.patch_u32(words.place[word], words.set[word]);
+        word += 1;
+    }
+    Ok(())
 }
 
 /// The flags words of a struct in the making.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Words {
     set: [u32; 4],
+    /// Bits of fields that share them with others, and are not there.
     unset: [u32; 4],
+    /// Where the words stand in the sink.
+    place: [usize; 4],
 }
 
 /// The fields of a struct, in the order of the wire.
@@ -62,6 +78,13 @@ pub trait Fields {
     ///
     /// Fails if a value has no encoding.
     fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &Words, out: &mut S) -> Encoded;
+
+    /// Writes them, with zeros for the flags words, and sets the bits of those that are there.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a value has no encoding.
+    fn stream<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &mut Words, out: &mut S) -> Encoded;
 }
 
 /// Which row of the table a tuple begins with.
@@ -100,11 +123,36 @@ impl<A: Fields, B: Fields> Fields for And<A, B> {
         self.0.write::<T, P, S>(words, out)?;
         self.1.write::<T, After<P, A>, S>(words, out)
     }
+
+    #[inline(always)]
+    fn stream<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &mut Words, out: &mut S) -> Encoded {
+        self.0.stream::<T, P, S>(words, out)?;
+        self.1.stream::<T, After<P, A>, S>(words, out)
+    }
 }
 
 /// What the table says about a row.
 const fn row<T: Layout>(index: usize) -> &'static Field {
     &T::LAYOUT.constructors[0].fields[index]
+}
+
+/// How many flags words there are.
+const fn words_of<T: Layout>() -> usize {
+    let (fields, mut count, mut index) = (T::LAYOUT.constructors[0].fields, 0, 0);
+    while index < fields.len() {
+        if matches!(fields[index].kind, Kind::Word) {
+            count += 1;
+        }
+        index += 1;
+    }
+    count
+}
+
+/// Which row is the flags word with this number.
+fn row_of_word<T: Layout>(word: usize) -> usize {
+    let fields = T::LAYOUT.constructors[0].fields;
+    let is_word = |field: &Field| field.kind == Kind::Word && usize::from(field.word) == word;
+    fields.iter().position(is_word).unwrap_or_default()
 }
 
 /// Whether another row sets the same bit.
@@ -187,6 +235,37 @@ macro_rules! tuples {
                 )+
                 Ok(())
             }
+
+            #[inline(always)]
+            fn stream<T: Layout, P: Position, S: Sink + ?Sized>(
+                &self,
+                words: &mut Words,
+                out: &mut S,
+            ) -> Encoded {
+                $(
+                    let (word, bit) =
+                        const { (row::<T>(P::AT + $index).word as usize, row::<T>(P::AT + $index).bit) };
+                    if const { matches!(row::<T>(P::AT + $index).kind, Kind::Word) } {
+                        words.place[word] = out.position().unwrap_or_default();
+                        out.put_u32(0);
+                    } else if const { matches!(row::<T>(P::AT + $index).kind, Kind::Flag) } {
+                        words.set[word] |= u32::from(self.$index.is_there()) << bit;
+                        if const { is_shared::<T>(P::AT + $index) } {
+                            words.unset[word] |= u32::from(!self.$index.is_there()) << bit;
+                        }
+                    } else if const { row::<T>(P::AT + $index).is_conditional() } {
+                        if self.$index.is_there() {
+                            words.set[word] |= 1 << bit;
+                            self.$index.serialize(out)?;
+                        } else if const { is_shared::<T>(P::AT + $index) } {
+                            words.unset[word] |= 1 << bit;
+                        }
+                    } else {
+                        self.$index.serialize(out)?;
+                    }
+                )+
+                Ok(())
+            }
         }
     };
 }
@@ -200,6 +279,10 @@ impl Fields for () {
     fn mark<T: Layout, P: Position>(&self, _: &mut Words) {}
 
     fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, _: &Words, _: &mut S) -> Encoded {
+        Ok(())
+    }
+
+    fn stream<T: Layout, P: Position, S: Sink + ?Sized>(&self, _: &mut Words, _: &mut S) -> Encoded {
         Ok(())
     }
 }
