@@ -137,8 +137,8 @@ impl Sink for FrameBuf {
         Self::reserve(self, additional);
     }
 
-    fn position(&self) -> Option<usize> {
-        Some(self.bytes.len())
+    fn position(&self) -> usize {
+        self.bytes.len()
     }
 
     fn patch_u32(&mut self, position: usize, word: u32) {

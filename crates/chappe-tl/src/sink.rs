@@ -22,19 +22,13 @@ pub trait Sink {
         self.put(&word.to_le_bytes());
     }
 
-    /// Returns where the next byte goes, if a word can be written later with [`patch_u32`](Self::patch_u32).
-    ///
-    /// Flags words stand before the fields they speak of. A sink that can go back lets each field be looked at once.
-    #[inline]
-    fn position(&self) -> Option<usize> {
-        None
-    }
+    /// Returns where the next byte goes, for [`patch_u32`](Self::patch_u32).
+    fn position(&self) -> usize;
 
-    /// Overwrites a word that was put at this [`position`](Self::position).
-    #[inline]
-    fn patch_u32(&mut self, position: usize, word: u32) {
-        let _ = (position, word);
-    }
+    /// Overwrites a word, little-endian, that was put at this [`position`](Self::position).
+    ///
+    /// Flags words stand before the fields they speak of: a word is put, then the fields, and then it is known.
+    fn patch_u32(&mut self, position: usize, word: u32);
 }
 
 /// Overwrites a word of what was written. There is one, if the position was that of a word.
@@ -56,8 +50,8 @@ impl Sink for Vec<u8> {
     }
 
     #[inline]
-    fn position(&self) -> Option<usize> {
-        Some(self.len())
+    fn position(&self) -> usize {
+        self.len()
     }
 
     #[inline]
@@ -82,7 +76,7 @@ impl<S: Sink + ?Sized> Sink for &mut S {
     }
 
     #[inline]
-    fn position(&self) -> Option<usize> {
+    fn position(&self) -> usize {
         (**self).position()
     }
 
@@ -110,9 +104,12 @@ impl Sink for Counter {
 
     /// Any place will do: nothing is written.
     #[inline]
-    fn position(&self) -> Option<usize> {
-        Some(0)
+    fn position(&self) -> usize {
+        0
     }
+
+    #[inline]
+    fn patch_u32(&mut self, _: usize, _: u32) {}
 }
 
 /// Writes into a fixed slice and remembers whether everything found room.
@@ -158,8 +155,8 @@ impl Sink for SliceSink<'_> {
     }
 
     #[inline]
-    fn position(&self) -> Option<usize> {
-        Some(self.used)
+    fn position(&self) -> usize {
+        self.used
     }
 
     #[inline]
@@ -182,7 +179,7 @@ mod tests {
         let mut slice = SliceSink::new(&mut space);
         let mut vec = vec![1];
         for sink in [&mut slice as &mut dyn Sink, &mut vec] {
-            let position = sink.position().expect("it can go back");
+            let position = sink.position();
             sink.put_u32(0);
             sink.put(&[7]);
             sink.patch_u32(position, 0x0403_0201);

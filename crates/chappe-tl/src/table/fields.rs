@@ -37,11 +37,7 @@ pub fn write<T: Layout, S: Sink + ?Sized>(_: &T, rows: impl Fields, out: &mut S)
     if const { T::LAYOUT.boxed } {
         out.put_u32(const { T::LAYOUT.constructors[0].id });
     }
-    if const { words_of::<T>() == 0 } || out.position().is_none() {
-        rows.mark::<T, First>(&mut words);
-        return rows.write::<T, First, S>(&words, out);
-    }
-    rows.stream::<T, First, S>(&mut words, out)?;
+    rows.write::<T, First, S>(&mut words, out)?;
     let mut word = 0;
     while word < const { words_of::<T>() } {
         let torn_bits = words.set[word] & words.unset[word];
@@ -69,22 +65,12 @@ pub trait Fields {
     /// How many they are.
     const COUNT: usize;
 
-    /// Sets the bits of those that are there.
-    fn mark<T: Layout, P: Position>(&self, words: &mut Words);
-
-    /// Writes them.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a value has no encoding.
-    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &Words, out: &mut S) -> Encoded;
-
     /// Writes them, with zeros for the flags words, and sets the bits of those that are there.
     ///
     /// # Errors
     ///
     /// Fails if a value has no encoding.
-    fn stream<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &mut Words, out: &mut S) -> Encoded;
+    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &mut Words, out: &mut S) -> Encoded;
 }
 
 /// Which row of the table a tuple begins with.
@@ -113,21 +99,9 @@ impl<A: Fields, B: Fields> Fields for And<A, B> {
     const COUNT: usize = A::COUNT + B::COUNT;
 
     #[inline(always)]
-    fn mark<T: Layout, P: Position>(&self, words: &mut Words) {
-        self.0.mark::<T, P>(words);
-        self.1.mark::<T, After<P, A>>(words);
-    }
-
-    #[inline(always)]
-    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &Words, out: &mut S) -> Encoded {
+    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &mut Words, out: &mut S) -> Encoded {
         self.0.write::<T, P, S>(words, out)?;
         self.1.write::<T, After<P, A>, S>(words, out)
-    }
-
-    #[inline(always)]
-    fn stream<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &mut Words, out: &mut S) -> Encoded {
-        self.0.stream::<T, P, S>(words, out)?;
-        self.1.stream::<T, After<P, A>, S>(words, out)
     }
 }
 
@@ -169,19 +143,6 @@ const fn is_shared<T: Layout>(index: usize) -> bool {
     false
 }
 
-/// Which bits of a flags word several rows share.
-const fn shared_bits<T: Layout>(word: usize) -> u32 {
-    let fields = T::LAYOUT.constructors[0].fields;
-    let (mut bits, mut index) = (0, 0);
-    while index < fields.len() {
-        if fields[index].is_conditional() && fields[index].word as usize == word && is_shared::<T>(index) {
-            bits |= 1 << fields[index].bit;
-        }
-        index += 1;
-    }
-    bits
-}
-
 #[cold]
 fn torn<T: Layout>(row: usize, bits: u32) -> EncodeError {
     let names = &T::LAYOUT.constructors[0].names;
@@ -200,44 +161,7 @@ macro_rules! tuples {
             const COUNT: usize = [$($index,)+].len();
 
             #[inline(always)]
-            fn mark<T: Layout, P: Position>(&self, words: &mut Words) {
-                $(
-                    if const { row::<T>(P::AT + $index).is_conditional() } {
-                        let (word, bit) =
-                            const { (row::<T>(P::AT + $index).word as usize, row::<T>(P::AT + $index).bit) };
-                        words.set[word] |= u32::from(self.$index.is_there()) << bit;
-                        if const { is_shared::<T>(P::AT + $index) } {
-                            words.unset[word] |= u32::from(!self.$index.is_there()) << bit;
-                        }
-                    }
-                )+
-            }
-
-            #[inline(always)]
             fn write<T: Layout, P: Position, S: Sink + ?Sized>(
-                &self,
-                words: &Words,
-                out: &mut S,
-            ) -> Encoded {
-                $(
-                    if const { matches!(row::<T>(P::AT + $index).kind, Kind::Word) } {
-                        let word = const { row::<T>(P::AT + $index).word as usize };
-                        if const { shared_bits::<T>(row::<T>(P::AT + $index).word as usize) != 0 } {
-                            let bits = words.set[word] & words.unset[word];
-                            if bits != 0 {
-                                return Err(torn::<T>(P::AT + $index, bits));
-                            }
-                        }
-                        out.put_u32(words.set[word]);
-                    } else if const { !matches!(row::<T>(P::AT + $index).kind, Kind::Flag) } {
-                        self.$index.serialize(out)?;
-                    }
-                )+
-                Ok(())
-            }
-
-            #[inline(always)]
-            fn stream<T: Layout, P: Position, S: Sink + ?Sized>(
                 &self,
                 words: &mut Words,
                 out: &mut S,
@@ -246,7 +170,7 @@ macro_rules! tuples {
                     let (word, bit) =
                         const { (row::<T>(P::AT + $index).word as usize, row::<T>(P::AT + $index).bit) };
                     if const { matches!(row::<T>(P::AT + $index).kind, Kind::Word) } {
-                        words.place[word] = out.position().unwrap_or_default();
+                        words.place[word] = out.position();
                         out.put_u32(0);
                     } else if const { matches!(row::<T>(P::AT + $index).kind, Kind::Flag) } {
                         words.set[word] |= u32::from(self.$index.is_there()) << bit;
@@ -276,13 +200,7 @@ tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, }
 impl Fields for () {
     const COUNT: usize = 0;
 
-    fn mark<T: Layout, P: Position>(&self, _: &mut Words) {}
-
-    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, _: &Words, _: &mut S) -> Encoded {
-        Ok(())
-    }
-
-    fn stream<T: Layout, P: Position, S: Sink + ?Sized>(&self, _: &mut Words, _: &mut S) -> Encoded {
+    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, _: &mut Words, _: &mut S) -> Encoded {
         Ok(())
     }
 }
