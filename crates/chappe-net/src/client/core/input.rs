@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use chappe_framing::{PlainMessage, ServerSalt, TransportTail};
 use chappe_handshake::{Finished, KeyKind};
-use chappe_session::client::ReconnectReason;
-use chappe_session::client::{AuthorizationTrouble, KeyMaterial, TemporaryKey};
+use chappe_session::client::{KeyMaterial, TemporaryKey};
 use chappe_session::{HttpWait, Now};
 use chappe_tl_mtproto::enums::ResPq;
 use chappe_transport::{ErrorCode, Incoming, Side};
@@ -15,7 +14,6 @@ use rand_core::Rng as _;
 use super::sink::Next;
 use super::{Core, Life, Link, LinkId, Stage};
 use crate::client::ConnectError;
-use crate::client::updates::Update;
 use crate::error::{LinkError, Wait};
 
 /// `auth_key_id` of what is sent in the clear.
@@ -163,12 +161,12 @@ impl Core {
         self.after_session(now);
     }
 
-    fn temporary(&self) -> KeyKind {
+    pub(super) fn temporary(&self) -> KeyKind {
         let lifetime = self.options.temporary_keys.unwrap_or(std::time::Duration::from_secs(86_400));
         KeyKind::Temporary { expires_in: u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX) }
     }
 
-    fn make_key(&mut self, now: Now, kind: KeyKind) {
+    pub(super) fn make_key(&mut self, now: Now, kind: KeyKind) {
         if let Err(error) = self.keys.begin(&self.options.handshake, kind, now, &mut self.rng) {
             self.on_handshake_error(now, error);
         }
@@ -326,7 +324,7 @@ impl Core {
         self.after_session(now);
     }
 
-    fn lose(&mut self, now: Now, link: LinkId, error: ConnectError) {
+    pub(super) fn lose(&mut self, now: Now, link: LinkId, error: ConnectError) {
         self.lose_for(now, link, Arc::new(error));
     }
 
@@ -359,7 +357,7 @@ impl Core {
         }
     }
 
-    fn on_attempt_failed(&mut self, now: Now) {
+    pub(super) fn on_attempt_failed(&mut self, now: Now) {
         self.race.on_failed(now.mono, &mut self.rng);
         if let Life::Starting { attempts_left, .. } = &mut self.life {
             *attempts_left = attempts_left.saturating_sub(1);
@@ -368,76 +366,6 @@ impl Core {
             {
                 self.die(error);
             }
-        }
-    }
-
-    /// Takes the events that commands and timers left in the session.
-    pub(super) fn drain_events(&mut self) {
-        if let Some(session) = self.session.as_deref_mut() {
-            session.events().for_each(|event| self.sink.on_event(event));
-        }
-    }
-
-    /// Does what the events of the session ask for.
-    pub(super) fn after_session(&mut self, now: Now) {
-        self.drain_events();
-        for next in std::mem::take(&mut self.sink.next) {
-            match next {
-                Next::Reconnect(reason) => self.reconnect(now, reason),
-                Next::MakeTemporaryKey => self.on_temporary_key_wanted(now),
-                Next::Bound => self.is_binding = false,
-                Next::Trouble(trouble) => self.on_trouble(now, trouble),
-            }
-        }
-        self.check_ready();
-    }
-
-    fn on_temporary_key_wanted(&mut self, now: Now) {
-        self.wants_temporary_key = true;
-        let Some(link) = self.in_use().map(|link| link.id) else {
-            return;
-        };
-        if std::mem::take(&mut self.is_binding) {
-            // The last one was of no use. The next would fail alike if it were made at once, and a key costs the server
-            // more than us: it is made on a new connection, after a pause.
-            self.lose(now, link, ConnectError::Session(ReconnectReason::Refused));
-            self.on_attempt_failed(now);
-        } else {
-            self.make_key(now, self.temporary());
-        }
-    }
-
-    fn reconnect(&mut self, now: Now, reason: ReconnectReason) {
-        if let Some(link) = self.in_use().map(|link| link.id) {
-            tracing::debug!(?reason, "connection given up");
-            self.lose(now, link, ConnectError::Session(reason));
-        }
-    }
-
-    fn on_trouble(&mut self, now: Now, trouble: AuthorizationTrouble) {
-        self.sink.updates.push(Update::Authorization(trouble));
-        match trouble {
-            AuthorizationTrouble::PermanentKeyDoubtful => {
-                // Binding a temporary key proves it either way.
-                self.is_key_doubtful = true;
-                self.wants_temporary_key = true;
-                if self.in_use().is_some() {
-                    self.make_key(now, self.temporary());
-                }
-            }
-            trouble if trouble.is_terminal() => {
-                self.outputs.push_back(super::Output::Forget);
-                self.die(Arc::new(ConnectError::Authorization(trouble)));
-            }
-            _ => {}
-        }
-    }
-
-    fn check_ready(&mut self) {
-        let is_usable = self.session.as_deref().is_some_and(chappe_session::client::ClientSession::is_usable);
-        if is_usable && self.is_proven() && matches!(self.life, Life::Starting { .. }) {
-            self.life = Life::Running;
-            self.ready.finish(Ok(Vec::new()));
         }
     }
 }

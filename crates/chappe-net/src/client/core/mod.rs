@@ -18,6 +18,7 @@ mod input;
 mod key_work;
 mod output;
 mod race;
+mod reaction;
 mod sink;
 mod tally;
 

@@ -1,0 +1,82 @@
+//! What a core does about the events of its session.
+
+use chappe_session::Now;
+use chappe_session::client::{AuthorizationTrouble, ReconnectReason};
+use std::sync::Arc;
+
+use super::sink::Next;
+use super::{Core, Life};
+use crate::client::ConnectError;
+use crate::client::updates::Update;
+
+impl Core {
+    /// Takes the events that commands and timers left in the session.
+    pub(super) fn drain_events(&mut self) {
+        if let Some(session) = self.session.as_deref_mut() {
+            session.events().for_each(|event| self.sink.on_event(event));
+        }
+    }
+
+    /// Does what the events of the session ask for.
+    pub(super) fn after_session(&mut self, now: Now) {
+        self.drain_events();
+        for next in std::mem::take(&mut self.sink.next) {
+            match next {
+                Next::Reconnect(reason) => self.reconnect(now, reason),
+                Next::MakeTemporaryKey => self.on_temporary_key_wanted(now),
+                Next::Bound => self.is_binding = false,
+                Next::Trouble(trouble) => self.on_trouble(now, trouble),
+            }
+        }
+        self.check_ready();
+    }
+
+    fn on_temporary_key_wanted(&mut self, now: Now) {
+        self.wants_temporary_key = true;
+        let Some(link) = self.in_use().map(|link| link.id) else {
+            return;
+        };
+        if std::mem::take(&mut self.is_binding) {
+            // The last one was of no use. The next would fail alike if it were made at once, and a key costs the server
+            // more than us: it is made on a new connection, after a pause.
+            self.lose(now, link, ConnectError::Session(ReconnectReason::Refused));
+            self.on_attempt_failed(now);
+        } else {
+            self.make_key(now, self.temporary());
+        }
+    }
+
+    fn reconnect(&mut self, now: Now, reason: ReconnectReason) {
+        if let Some(link) = self.in_use().map(|link| link.id) {
+            tracing::debug!(?reason, "connection given up");
+            self.lose(now, link, ConnectError::Session(reason));
+        }
+    }
+
+    fn on_trouble(&mut self, now: Now, trouble: AuthorizationTrouble) {
+        self.sink.updates.push(Update::Authorization(trouble));
+        match trouble {
+            AuthorizationTrouble::PermanentKeyDoubtful => {
+                // Binding a temporary key proves it either way.
+                self.is_key_doubtful = true;
+                self.wants_temporary_key = true;
+                if self.in_use().is_some() {
+                    self.make_key(now, self.temporary());
+                }
+            }
+            trouble if trouble.is_terminal() => {
+                self.outputs.push_back(super::Output::Forget);
+                self.die(Arc::new(ConnectError::Authorization(trouble)));
+            }
+            _ => {}
+        }
+    }
+
+    fn check_ready(&mut self) {
+        let is_usable = self.session.as_deref().is_some_and(chappe_session::client::ClientSession::is_usable);
+        if is_usable && self.is_proven() && matches!(self.life, Life::Starting { .. }) {
+            self.life = Life::Running;
+            self.ready.finish(Ok(Vec::new()));
+        }
+    }
+}
