@@ -48,9 +48,12 @@ struct Sent {
 
 impl Pair {
     fn new(policy: Policy) -> Self {
+        Self::with(ServerConfig { policy, ..ServerConfig::default() })
+    }
+
+    fn with(config: ServerConfig) -> Self {
         let salts = SaltSchedule::new([1; 32]);
         let salt = salts.current(key().id(), now(0).unix);
-        let config = ServerConfig { policy, ..ServerConfig::default() };
         let server = ServerSession::new(config, key(), SESSION, salts, 77);
         Self { server, salt, rng: Drbg::from_seed([3; 32]) }
     }
@@ -592,4 +595,92 @@ fn sec_077_an_id_below_a_full_window_gets_code_20() {
     }
     pair.send(14, at(9), 1, &GET_CONFIG);
     assert_eq!(pair.complaint(14, at(9)), Some(20), "nobody can tell whether it came before");
+}
+
+#[test]
+fn sec_068_a_frame_of_another_session_is_not_taken() {
+    let mut pair = Pair::new(Policy::Lenient);
+    let mut frame = pair.frame(SessionId::from_raw(6), at(0), 1, &GET_CONFIG);
+    let refused = pair.server.handle_frame(now(0), &mut frame).map(|_| ());
+    assert!(matches!(refused, Err(ServerError::Frame(FrameError::ForeignSession { .. }))), "{refused:?}");
+}
+
+#[test]
+fn a_client_with_too_many_queries_at_once_is_told_to_slow_down() {
+    let mut pair = Pair::with(ServerConfig { running_queries: 2, ..ServerConfig::default() });
+    for step in 0..2 {
+        assert_eq!(pair.send(0, after(at(0), step), 1, &GET_CONFIG).len(), 1);
+    }
+    let mut frame = pair.frame(SESSION, after(at(0), 2), 1, &GET_CONFIG);
+    assert_eq!(pair.server.handle_frame(now(0), &mut frame).map(|_| ()), Err(ServerError::Transport(-429)));
+    pair.server.respond_error(now(0), at(0), 400, "NO").unwrap();
+    assert_eq!(pair.send(0, after(at(0), 3), 1, &GET_CONFIG).len(), 1, "one has ended");
+}
+
+#[test]
+fn sec_090_a_new_session_begins_with_the_lowest_message_of_its_first_container() {
+    let mut pair = Pair::new(Policy::Lenient);
+    let inner = [after(at(0), 2), after(at(0), 1)];
+    let body = container(&[(inner[0], 1, &GET_CONFIG), (inner[1], 3, &GET_CONFIG)]);
+    assert_eq!(pair.send(0, after(at(0), 3), 4, &body).len(), 2);
+    let answers = pair.answers(0);
+    let created = answers.iter().find_map(|sent| {
+        let enums::NewSession::Created(created) = enums::NewSession::from_bytes(&sent.body).ok()?;
+        Some(created.first_msg_id)
+    });
+    assert_eq!(created, Some(inner[1].to_raw()));
+
+    let ids = vec![after(at(0), 3).to_raw()];
+    let ask = enums::MsgsStateReq::MsgsStateReq(types::MsgsStateReq { msg_ids: ids }).to_bytes();
+    pair.send(0, after(at(0), 4), 5, &ask);
+    let info = pair.answers(0).iter().find_map(|sent| {
+        let enums::MsgsStateInfo::MsgsStateInfo(info) = enums::MsgsStateInfo::from_bytes(&sent.body).ok()?;
+        Some(info.info)
+    });
+    assert_eq!(info, Some(vec![4 | 16]), "the container was received and needs no acknowledgement");
+}
+
+#[test]
+fn complaints_begin_anew_after_ten_seconds() {
+    let mut pair = Pair::with(ServerConfig { complaints: 2, ..ServerConfig::default() });
+    let even = |step: i64| MsgId::from_raw(at(0).to_raw() + 2 + 4 * step);
+    let told: Vec<_> = [0, 1, 9, 10, 10, 10]
+        .into_iter()
+        .zip(0..)
+        .map(|(second, step)| {
+            pair.send(second, even(step), 1, &GET_CONFIG);
+            pair.complaint(second, even(step)).is_some()
+        })
+        .collect();
+    assert_eq!(told, [true, true, false, true, true, false]);
+}
+
+#[test]
+fn only_a_lenient_server_unpacks_zlib() {
+    let mut gzip = Deflater::new(Level::Fast);
+    let body = [GET_CONFIG; 64].concat();
+    let packed = gzip.pack(&body).expect("it shrinks").to_vec();
+    // gzip_packed: id, length in one byte or four, header of 10 bytes, deflated, checksum and length of 8.
+    let at_data = if packed[4] == 254 { 8 } else { 5 };
+    let len = if packed[4] == 254 {
+        usize::from(packed[5]) | usize::from(packed[6]) << 8
+    } else {
+        usize::from(packed[4])
+    };
+    let deflated = &packed[at_data + 10..at_data + len - 8];
+    let adler = body.iter().fold((1_u32, 0_u32), |(a, b), byte| {
+        let a = (a + u32::from(*byte)) % 65_521;
+        (a, (b + a) % 65_521)
+    });
+    let mut zlib = vec![0x78, 0x01];
+    zlib.extend_from_slice(deflated);
+    zlib.extend_from_slice(&(adler.1 << 16 | adler.0).to_be_bytes());
+    let mut query = packed[..4].to_vec();
+    zlib.serialize(&mut query).unwrap();
+    for (policy, is_taken) in [(Policy::Strict, false), (Policy::Lenient, true)] {
+        let mut pair = Pair::new(policy);
+        let mut frame = pair.frame(SESSION, at(0), 1, &query);
+        let taken = pair.server.handle_frame(now(0), &mut frame).map(Iterator::count);
+        assert_eq!(taken.is_ok(), is_taken, "{policy:?}");
+    }
 }

@@ -39,6 +39,7 @@ impl AckQueue {
     /// Adds an id that may wait for `delay`; forgets the oldest beyond `limit`.
     ///
     /// A forgotten acknowledgement costs a repetition by the other side and nothing else.
+    #[inline]
     pub fn push(&mut self, id: MsgId, now: MonoTime, delay: Duration, limit: usize) {
         if self.ids.len() >= limit {
             self.ids.pop_front();
@@ -56,6 +57,7 @@ impl AckQueue {
     }
 
     /// Tells whether a packet should be made for the acknowledgements alone.
+    #[inline]
     pub fn is_due(&self, now: MonoTime, count: usize) -> bool {
         !self.ids.is_empty()
             && (self.ids.len() >= count || self.deadline.is_some_and(|deadline| deadline <= now))

@@ -56,6 +56,7 @@ impl ServerClock {
     }
 
     /// Returns the server's time at a moment of the monotonic clock.
+    #[inline]
     pub fn at(&self, mono: MonoTime) -> UnixTime {
         // In whole nanoseconds: this is asked several times for each message.
         let (server, now, then) = (self.server.as_nanos(), mono.as_nanos(), self.mono.as_nanos());
@@ -67,6 +68,7 @@ impl ServerClock {
     }
 
     /// Returns the server's time in whole seconds.
+    #[inline]
     pub fn seconds(&self, mono: MonoTime) -> i64 {
         self.at(mono).as_secs() as i64
     }

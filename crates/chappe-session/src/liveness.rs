@@ -61,6 +61,7 @@ impl LivenessPolicy {
     };
 
     /// In nanoseconds, as is the round trip.
+    #[inline]
     fn busy_ping(&self, rtt: u64) -> u64 {
         saturating_nanos(self.busy_ping).max(rtt.saturating_mul(self.busy_ping_rtts.into()))
     }
@@ -155,6 +156,7 @@ impl Liveness {
     }
 
     /// Returns when the next ping is due, or when the connection is given up if one is out.
+    #[inline]
     pub fn deadline(&self, policy: &LivenessPolicy, is_waiting: bool) -> MonoTime {
         let idle = self.heard_at + policy.idle_ping;
         match self.ping {
@@ -172,6 +174,7 @@ impl Liveness {
     }
 
     /// Tells whether a ping should go out now.
+    #[inline]
     pub fn wants_ping(&self, policy: &LivenessPolicy, now: MonoTime, is_waiting: bool) -> bool {
         self.ping.is_none() && (self.is_asked || self.deadline(policy, is_waiting) <= now)
     }

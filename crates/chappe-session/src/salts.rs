@@ -64,6 +64,7 @@ impl SaltTable {
     }
 
     /// Returns the salt to send with, moving on to the next whose time has come.
+    #[inline]
     pub fn current(&mut self, server_seconds: i64) -> ServerSalt {
         while self.salts.get(1).is_some_and(|next| next.valid_since <= server_seconds) {
             self.salts.remove(0);
@@ -109,6 +110,7 @@ impl SaltTable {
     }
 
     /// Tells whether more salts should be asked for: none waits behind the current one, or the last ends within `margin` seconds.
+    #[inline]
     pub fn runs_low(&self, server_seconds: i64, margin: i64) -> bool {
         self.salts.len() < 2
             || self.salts.last().is_none_or(|last| last.valid_until <= server_seconds.saturating_add(margin))

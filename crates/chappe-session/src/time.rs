@@ -42,6 +42,7 @@ impl MonoTime {
     }
 
     /// Returns how long ago `earlier` was, zero if it lies in the future.
+    #[inline]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -55,6 +56,7 @@ impl MonoTime {
 impl Add<Duration> for MonoTime {
     type Output = Self;
 
+    #[inline]
     fn add(self, after: Duration) -> Self {
         Self(self.0.saturating_add(saturating_nanos(after)))
     }
@@ -86,6 +88,7 @@ impl Now {
 }
 
 /// A duration as nanoseconds, at most 584 years.
+#[inline]
 pub(crate) const fn saturating_nanos(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
 }

@@ -75,6 +75,7 @@ impl<S> DuplicateWindow<S> {
     ///
     /// An id below everything remembered is still [`Seen::Fresh`] while the window has room, so that
     /// messages arriving out of order right after a start are not lost.
+    #[inline]
     pub fn insert(&mut self, id: MsgId, note: S) -> Seen {
         let place = match self.place(id) {
             Ok(_) => return Seen::Duplicate,
@@ -135,6 +136,7 @@ impl<S> DuplicateWindow<S> {
     }
 
     /// Position of an id, or where it belongs.
+    #[inline]
     fn place(&self, id: MsgId) -> Result<usize, usize> {
         let len = self.ids.len();
         match (self.ids.back(), self.ids.get(len.wrapping_sub(2))) {

@@ -169,6 +169,7 @@ impl ClientSession {
         Ok(())
     }
 
+    #[inline]
     fn load_call(
         &mut self,
         now: Now,

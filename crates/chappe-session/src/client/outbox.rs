@@ -176,6 +176,7 @@ impl Outbox {
     }
 
     /// Returns a call that has not ended.
+    #[inline]
     pub(super) fn get(&self, call: CallId) -> Option<&Slot> {
         self.slots
             .get(call.slot() as usize)
@@ -183,6 +184,7 @@ impl Outbox {
     }
 
     /// Returns a call that has not ended, to change anything but its stage.
+    #[inline]
     pub(super) fn get_mut(&mut self, call: CallId) -> Option<&mut Slot> {
         self.slots
             .get_mut(call.slot() as usize)
@@ -223,6 +225,7 @@ impl Outbox {
         self.count(before, stage);
     }
 
+    #[inline]
     fn count(&mut self, before: Stage, after: Stage) {
         match before {
             Stage::Queued => self.queued -= 1,

@@ -124,6 +124,7 @@ impl ClientSession {
     }
 
     /// Tells whether a call in the batch goes under its old id: such a message must not stand alone (SEC-106).
+    #[inline]
     fn keeps_old_id(&self) -> bool {
         let keeps_id =
             |call: &CallId| self.outbox.get(*call).is_some_and(|slot| slot.keeps_id && slot.era == self.era);
@@ -131,6 +132,7 @@ impl ClientSession {
     }
 
     /// Returns the key before if what comes under it is still acknowledged.
+    #[inline]
     pub(super) fn previous_to_ack(&self) -> Option<&Epoch> {
         let is_bound = self.current.as_ref().is_some_and(|epoch| epoch.is_usable());
         self.previous.as_deref().filter(|_| !is_bound)
@@ -168,6 +170,7 @@ impl ClientSession {
     }
 
     /// Makes the call that binds a temporary key, if that has not been done.
+    #[inline]
     fn begin_binding(&mut self, now: Now) {
         let Some(epoch) = self.current.as_mut() else {
             return;
@@ -188,6 +191,7 @@ impl ClientSession {
     }
 
     /// Moves calls from the queue to the batch of the next packet.
+    #[inline]
     fn gather_calls(&mut self) {
         let Some(outbox) = self.outbox.present_mut() else {
             return;
@@ -237,6 +241,7 @@ impl ClientSession {
         Some(plan)
     }
 
+    #[inline]
     fn wants_salts(&self, now: Now) -> bool {
         let Some(epoch) = self.current.as_ref() else {
             return false;
@@ -249,6 +254,7 @@ impl ClientSession {
     }
 
     /// Remembers which calls a quick acknowledgement of the packet just made will speak of.
+    #[inline]
     fn expect_quick_ack(&mut self, token: QuickAckToken) -> Option<QuickAckToken> {
         const MOST: usize = 256;
         if !core::mem::take(&mut self.wants_quick_ack) {
@@ -270,6 +276,7 @@ impl ClientSession {
     }
 
     /// Drops notes about messages sent long ago.
+    #[inline]
     pub(super) fn compact(&mut self, now: Now) {
         if self.sent.wants_compaction() {
             let limits = &self.config.limits;

@@ -19,6 +19,7 @@ const CHAIN_LEN: usize = 12;
 
 impl Outbox {
     /// Moves calls from the queue to the batch of the next packet: at least one if any may go at all.
+    #[inline]
     pub(in crate::client) fn gather(&mut self, room: &Room) {
         self.batch.clear();
         let (mut bytes, mut deferred) = (0, 0);

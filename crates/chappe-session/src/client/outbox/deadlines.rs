@@ -26,6 +26,7 @@ impl Deadlines {
 
 impl Outbox {
     /// Has the state of a call asked for at `ask_at` unless it changes until then.
+    #[inline]
     pub(in crate::client) fn watch(&mut self, call: CallId, msg_id: MsgId, ask_at: MonoTime) {
         if self.deadlines.unacked.len() == self.deadlines.unacked.capacity() {
             self.make_room();
