@@ -16,7 +16,7 @@ const PEERS: &[&str] = &["grammers-mtproto", "layer-mtproto", "ferogram-mtproto"
 const NOTES: &str = "\
 Bodies of 100 bytes, 64 messages at a time. Out: a call is accepted, sealed and remembered until its answer comes. In: an
 answer is opened, checked, matched with its call and handed out; that is more than peers do, of which none remembers calls
-here; grammers does not look for duplicates. Each reads the clock for each packet. layer
+here; grammers does not look for duplicates. Ours reads the clock for each packet, peers for those they send. layer
 and ferogram hand a container out unopened.
 ";
 const OURS: &str = "chappe";
