@@ -14,12 +14,17 @@ mod serde;
 mod tables;
 pub mod types;
 
+#[allow(unused_imports)]
 pub use calls::AnyCall;
+#[allow(unused_imports)]
 pub use ::chappe_tl::table::One;
+#[allow(unused_imports)]
 pub use names::name_for_id;
+#[allow(unused_imports)]
 pub use tables::TYPES;
 
 /// The layer of the schema.
+#[allow(dead_code)]
 pub const LAYER: i32 = 230;
 
 const _: () = ::chappe_tl::codegen::assert_version(1);

@@ -22,7 +22,7 @@ use crate::code::Code;
 use crate::{Error, Options, Output, Plan, RUNTIME_VERSION, names};
 
 /// Lints that say something about the schema rather than about the code.
-const ALLOWED: &str = "#![allow(missing_docs, clippy::all, clippy::pedantic, reason = \"names and shapes are those of the schema\")]";
+const ALLOWED: &str = "#![allow(missing_docs, dead_code, clippy::all, clippy::pedantic, reason = \"names and shapes are those of the schema\")]";
 
 const RUNTIME: &str = "use ::chappe_tl::table as tl;";
 
@@ -104,15 +104,16 @@ fn root(plan: &Plan<'_>, options: &Options, has_calls: bool) -> String {
     code.line(0, "mod tables;");
     code.line(0, "pub mod types;");
     code.blank();
-    if has_calls {
-        code.line(0, "pub use calls::AnyCall;");
+    // A program that includes the files as a module of its own need not use all of them.
+    let calls = if has_calls { &["calls::AnyCall"][..] } else { &[] };
+    for path in calls.iter().chain(&["::chappe_tl::table::One", "names::name_for_id", "tables::TYPES"]) {
+        code.line(0, "#[allow(unused_imports)]");
+        code.line(0, &format!("pub use {path};"));
     }
-    code.line(0, "pub use ::chappe_tl::table::One;");
-    code.line(0, "pub use names::name_for_id;");
-    code.line(0, "pub use tables::TYPES;");
     if let Some(layer) = schema.layer() {
         code.blank();
         code.line(0, "/// The layer of the schema.");
+        code.line(0, "#[allow(dead_code)]");
         code.line(0, &format!("pub const LAYER: i32 = {layer};"));
     }
     code.blank();

@@ -52,6 +52,7 @@ pub(crate) fn names_file(plan: &Plan<'_>, options: &Options) -> String {
     code.line(0, &options.header());
     code.blank();
     code.line(0, "//! The names of all ids.");
+    code.line(0, "#![allow(dead_code, reason = \"not every program looks names up\")]");
     code.blank();
     code.line(0, "/// Returns the constructor or function with that id, as named in the schema.");
     code.line(0, "pub fn name_for_id(id: u32) -> ::core::option::Option<&'static str> {");
