@@ -474,6 +474,16 @@ fn sec_175_a_client_that_acknowledges_nothing_is_not_served_without_end() {
 }
 
 #[test]
+fn bodies_that_no_message_may_have_are_not_sent() {
+    let mut pair = Pair::new(Policy::Strict);
+    for len in [0, 1, 3, 5, 7] {
+        let refused = pair.server.push_bytes(now(0), &vec![1; len]).err();
+        assert_eq!(refused, Some(RespondError::BodyLength { len }));
+    }
+    assert_eq!(pair.server.unacked(), 0);
+}
+
+#[test]
 fn complaints_are_limited() {
     let mut pair = Pair::new(Policy::Strict);
     pair.salt = ServerSalt::from_raw(0);

@@ -15,6 +15,14 @@ fn limits_hold() {
     let mut pair = Pair::new();
     let refused = pair.client.send_bytes(pair.now(), &[1, 2, 3], SendOptions::default());
     assert_eq!(refused, Err(SendError::BodyLength { len: 3, max: 1 << 20 }));
+    let limits = Limits { pending_bytes: 100, ..Limits::default() };
+    let mut pair = Pair::with(ClientConfig { limits, ..ClientConfig::default() }, 0);
+    let body = [&GET_CONFIG[..], &[0; 56]].concat();
+    let first = pair.client.send_bytes(pair.now(), &body, SendOptions::default()).unwrap();
+    let refused = pair.client.send_bytes(pair.now(), &body, SendOptions::default());
+    assert!(matches!(refused, Err(SendError::TooManyBytes { pending: 60.. })), "{refused:?}");
+    assert!(pair.client.is_pending(first), "what was taken before stays");
+    assert_eq!(pair.client.pending_calls(), 1);
 }
 
 #[test]

@@ -186,6 +186,8 @@ mod tests {
         table.bind(id(3), id(1), UnixTime::EPOCH).unwrap();
         assert_eq!(table.bind(id(3), id(2), UnixTime::EPOCH), Err(BindError::AlreadyBound));
         assert_eq!(table.bind(id(1), id(2), UnixTime::EPOCH), Err(BindError::UnknownKey));
+        assert_eq!(table.bind(id(4), id(77), UnixTime::EPOCH), Err(BindError::UnknownKey), "nobody has it");
+        assert_eq!(table.bind(id(4), id(3), UnixTime::EPOCH), Err(BindError::UnknownKey), "it is temporary");
         table.bind(id(4), id(1), UnixTime::EPOCH).unwrap();
         assert_eq!(table.permanent_of(id(3), UnixTime::EPOCH), None);
         assert_eq!(table.permanent_of(id(4), UnixTime::EPOCH), Some(id(1)));
