@@ -54,3 +54,10 @@ fn sec_022_numbers_that_keep_other_clients_busy_for_ever_are_answered() {
         assert_eq!(factorize::factorize(pq).ok(), (pq == 15).then_some((3, 5)), "{pq}");
     }
 }
+
+#[test]
+fn sec_021_small_primes_are_told_from_products() {
+    for pq in [17, 19, 23, 113, 127, 131, 4_294_967_291] {
+        assert_eq!(factorize::factorize(pq), Err(FactorizeError::Prime { pq }));
+    }
+}

@@ -9,7 +9,7 @@ use chappe_framing::{
     MsgId, MsgOrigin, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime, open,
     write_rpc_result_header,
 };
-use chappe_session::{EncryptedSession, Message, Session, UnpackError};
+use chappe_session::{EncryptedSession, Limits, Message, Session, UnpackError};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, functions, types};
 
@@ -160,6 +160,24 @@ fn sec_080_old_and_future_messages_are_refused() {
             if expect_old { UnpackError::TooOld { msg_id } } else { UnpackError::TooNew { msg_id } };
         assert_eq!(error, expected);
     }
+}
+
+#[test]
+fn sec_076_what_is_older_than_the_memory_of_ids_is_refused() {
+    let mut session = session();
+    let ping = functions::Ping { ping_id: 8 }.to_bytes();
+    let mut take = |seconds, nth: i64| {
+        let msg_id = MsgId::from_raw(at(seconds, MsgOrigin::Notification).to_raw() + 4 * nth);
+        let mut frame = from_server(session.session_id(), msg_id, 1, &ping);
+        (session.unpack_with(NOW, &mut frame).map(drop), msg_id)
+    };
+    let remembered = i64::try_from(Limits::default().received_ids).expect("a small number");
+    for nth in 0..=remembered {
+        assert_eq!(take(NOW.as_secs(), nth).0, Ok(()));
+    }
+    // Not too old by the clock, but nobody knows any more whether it came before.
+    let (result, msg_id) = take(NOW.as_secs() - 100, 0);
+    assert_eq!(result, Err(UnpackError::TooOld { msg_id }));
 }
 
 #[test]

@@ -440,6 +440,24 @@ fn an_answer_is_dropped_on_request_in_each_of_the_three_ways() {
 }
 
 #[test]
+fn a_dropped_answer_is_not_sent_again() {
+    let mut pair = Pair::new(Policy::Strict);
+    let query = after(at(0), 1);
+    let is_answer =
+        |sent: &Sent| RpcResult::new_checked(&sent.body).is_ok_and(|result| result.req_msg_id() == query);
+    pair.send(0, query, 1, &GET_CONFIG);
+    pair.server.respond_error(now(0), query, 400, "NO").unwrap();
+    assert!(pair.answers(0).iter().any(is_answer));
+    let drop = functions::RpcDropAnswer { req_msg_id: query.to_raw() }.to_bytes();
+    pair.send(1, at(1), 3, &drop);
+    pair.server.handle_disconnected();
+    pair.server.handle_connected(now(2));
+    let again = pair.answers(2);
+    assert!(!again.is_empty(), "the outcome of the drop is");
+    assert!(!again.iter().any(is_answer), "{again:?}");
+}
+
+#[test]
 fn what_was_not_acknowledged_is_sent_again_on_a_new_connection() {
     let mut pair = Pair::new(Policy::Strict);
     pair.send(0, at(0), 1, &GET_CONFIG);

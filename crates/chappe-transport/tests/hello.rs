@@ -185,32 +185,34 @@ fn two_hellos_have_nothing_random_in_common() {
     assert_ne!(a.shares()[1].1[1152..1184], b.shares()[1].1[1152..1184], "seeds differ");
 }
 
+/// The smallest hello that is one, with these extensions.
+fn small_hello(extensions: Vec<Part>) -> HelloTemplate {
+    HelloTemplate::new(vec![
+        Part::literal(&[0x16, 0x03, 0x01]),
+        Part::Scope(vec![
+            Part::literal(&[0x01, 0x00]),
+            Part::Scope(vec![
+                Part::literal(&[0x03, 0x03]),
+                Part::Zero(32),
+                Part::literal(&[32]),
+                Part::Random(32),
+                Part::literal(&[0, 2, 0x13, 0x01, 1, 0]),
+                Part::Scope(extensions),
+            ]),
+        ]),
+    ])
+}
+
 #[test]
 fn a_template_is_data_and_short_ones_are_padded_to_517() {
     let domain = Domain::new("a.example").expect("it is a name");
-    let body = |extensions: Vec<Part>| {
-        HelloTemplate::new(vec![
-            Part::literal(&[0x16, 0x03, 0x01]),
-            Part::Scope(vec![
-                Part::literal(&[0x01, 0x00]),
-                Part::Scope(vec![
-                    Part::literal(&[0x03, 0x03]),
-                    Part::Zero(32),
-                    Part::literal(&[32]),
-                    Part::Random(32),
-                    Part::literal(&[0, 2, 0x13, 0x01, 1, 0]),
-                    Part::Scope(extensions),
-                ]),
-            ]),
-        ])
-    };
     let choice =
         Part::Choice(vec![vec![Part::Zero(4)], vec![Part::literal(&[0xab, 0xcd, 0, 2]), Part::Random(2)]]);
-    let template = body(vec![choice.clone(), Part::Padding]);
+    let template = small_hello(vec![choice.clone(), Part::Padding]);
     let mut lengths = BTreeSet::new();
     for seed in 0..20 {
         lengths.insert(template.render(&domain, &mut rng(seed)).expect("it is whole").len());
-        let short = body(vec![choice.clone()]).render(&domain, &mut rng(seed)).expect("it is whole");
+        let short = small_hello(vec![choice.clone()]).render(&domain, &mut rng(seed)).expect("it is whole");
         assert!(short.len() < 100);
     }
     assert_eq!(lengths, BTreeSet::from([517]));
@@ -236,4 +238,19 @@ fn a_template_that_gives_no_hello_is_refused() {
         let rendered = HelloTemplate::new(parts.clone()).render(&domain, &mut rng(1));
         assert_eq!(rendered, Err(TransportError::BadHelloTemplate), "{parts:?}");
     }
+}
+
+#[test]
+fn a_hello_may_be_as_long_and_as_deep_as_a_record_and_no_more() {
+    let domain = Domain::new("a.example").expect("it is a name");
+    let render = |part| small_hello(vec![part]).render(&domain, &mut rng(1));
+    // What stands around the extensions: 84 bytes.
+    let longest = (1 << 14) + 5 - 84;
+    assert_eq!(render(Part::Zero(longest)).map(|hello| hello.len()), Ok((1 << 14) + 5));
+    assert_eq!(render(Part::Zero(longest + 1)), Err(TransportError::BadHelloTemplate));
+
+    // Choices nest without a length of their own, so nothing else can be wrong with them. Three scopes stand around.
+    let nested = |depth| (0..depth).fold(Part::Zero(4), |part, _| Part::Choice(vec![vec![part]]));
+    assert!(render(nested(13)).is_ok());
+    assert_eq!(render(nested(14)), Err(TransportError::BadHelloTemplate));
 }

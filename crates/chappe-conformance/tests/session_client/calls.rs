@@ -112,6 +112,16 @@ fn a_chain_names_the_ids_its_predecessors_were_last_sent_under() {
 }
 
 #[test]
+fn a_call_that_waits_for_none_is_not_sent_again_for_having_waited() {
+    let mut pair = Pair::new();
+    let call = pair.call();
+    let query = pair.queries().remove(0);
+    let error = Seen::Error(call, 400, "MSG_WAIT_FAILED".into());
+    assert_eq!(pair.refuse(query.msg_id, 400, "MSG_WAIT_FAILED"), [error]);
+    assert!(pair.queries().is_empty());
+}
+
+#[test]
 fn cancelling_ends_a_call_in_each_of_its_ways() {
     let mut pair = Pair::new();
     let unsent = pair.call();

@@ -105,6 +105,23 @@ fn code_64_has_the_contents_sent_one_by_one() {
 }
 
 #[test]
+fn who_is_to_travel_alone_joins_nobody_that_goes_first() {
+    let mut pair = Pair::new();
+    pair.call();
+    let first = pair.queries().remove(0);
+    pair.call();
+    pair.call();
+    let container = pair.queries()[0].container.unwrap();
+    pair.complain(container, 64);
+    // Goes again as well, and before the two.
+    pair.bad_salt(first.container.unwrap_or(first.msg_id), 9);
+    let again = pair.queries();
+    let mut envelopes: Vec<_> = again.iter().map(|query| query.container.unwrap_or(query.msg_id)).collect();
+    envelopes.dedup();
+    assert_eq!(envelopes.len(), 3, "{again:?}");
+}
+
+#[test]
 fn sec_107_code_20_fails_what_may_not_be_repeated() {
     for (repeat, is_repeated) in [(Repeat::Freely, true), (Repeat::AfterAsking, true), (Repeat::Never, false)]
     {
@@ -269,6 +286,12 @@ fn an_error_to_the_request_for_salts_stops_nothing() {
     assert_eq!(pair.answer(query.msg_id, &BOOL_TRUE), [Seen::Answer(call, BOOL_TRUE.to_vec())]);
     pair.call();
     assert_eq!(pair.queries().len(), 1);
+    // It was an answer: a new connection is no reason to ask at once.
+    let now = pair.now();
+    pair.client.handle_disconnected(now);
+    pair.client.handle_connected(now, TransportTail::None);
+    pair.call();
+    assert!(pair.sent().iter().all(|sent| functions::GetFutureSalts::from_bytes(&sent.body).is_err()));
     pair.pass(61);
     pair.call();
     let again = pair.sent();

@@ -89,3 +89,25 @@ fn notes_about_ended_calls_do_not_pile_up() {
             && outbox.slots.len() == 1
     );
 }
+
+#[test]
+fn memory_of_ended_calls_is_kept_up_to_a_bound() {
+    let mut outbox = Outbox::NEW;
+    let mut calls: Vec<_> = (0..200).map(|n| accept(&mut outbox, n, KEPT_BODY)).collect();
+    calls.push(accept(&mut outbox, 200, 2 * KEPT_BODY));
+    for call in calls {
+        assert!(outbox.end(call));
+    }
+    let kept: Vec<usize> = outbox.slots.iter().map(|slot| slot.body.capacity()).collect();
+    assert_eq!(kept.iter().sum::<usize>(), KEPT_BODIES);
+    assert_eq!(outbox.kept_bytes, KEPT_BODIES);
+    assert!(kept.iter().all(|bytes| *bytes <= KEPT_BODY));
+}
+
+fn accept(outbox: &mut Outbox, n: u32, len: usize) -> CallId {
+    let (call, body) = outbox.open(n);
+    body.reserve_exact(len);
+    body.resize(len, 0);
+    outbox.admit(call, &mut SendOptions::default(), MonoTime::ZERO);
+    call
+}
