@@ -160,6 +160,10 @@ mod tests {
         let mut table = SaltTable::new(ServerSalt::from_raw(7), 10_000, 8);
         let backwards = TimedSalt { valid_since: 20_000, valid_until: 15_000, salt: ServerSalt::from_raw(4) };
         assert_eq!(table.extend([timed(1000, 3), backwards], 10_000), 1);
+        // It would take the place of the one in use, which is older still.
+        let mut table = SaltTable::new(ServerSalt::from_raw(7), 1000, 8);
+        table.extend([timed(2000, 3)], 10_000);
+        assert_eq!(table.current(10_000).to_raw(), 7);
     }
 
     #[test]
