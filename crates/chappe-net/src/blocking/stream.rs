@@ -1,5 +1,6 @@
 //! A connection over a blocking socket.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError};
@@ -50,15 +51,22 @@ enum From {
 pub struct Writer {
     to: To,
     patience: Duration,
-    /// What the peer did not take of a frame.
-    rest: Vec<u8>,
 }
 
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "nearly all are of the large kind")]
 enum To {
-    Stream { socket: TcpStream, outgoing: Outgoing },
-    Http(SyncSender<Vec<u8>>),
+    Stream {
+        socket: TcpStream,
+        outgoing: Outgoing,
+        /// What the peer did not take of a frame.
+        rest: Vec<u8>,
+    },
+    Http {
+        payloads: SyncSender<Vec<u8>>,
+        /// What the lanes have no time for. Each payload is a request of its own.
+        rest: VecDeque<Vec<u8>>,
+    },
 }
 
 /// How long one attempt to write takes at most. Until it is over, a driver does nothing else.
@@ -78,7 +86,7 @@ impl Stream {
         let read = socket.try_clone()?;
         socket.set_write_timeout(Some(ONE_TRY.min(patience.max(Duration::from_millis(1)))))?;
         let reader = Reader(From::Stream { socket: read, ingoing, read_timeout: None });
-        let writer = Writer { to: To::Stream { socket, outgoing }, patience, rest: Vec::new() };
+        let writer = Writer { to: To::Stream { socket, outgoing, rest: Vec::new() }, patience };
         Ok(Self { reader, writer, peer })
     }
 
@@ -89,7 +97,7 @@ impl Stream {
         patience: Duration,
     ) -> Self {
         let reader = Reader(From::Http { lanes, inbox: Inbox::default() });
-        Self { reader, writer: Writer { to: To::Http(payloads), patience, rest: Vec::new() }, peer }
+        Self { reader, writer: Writer { to: To::Http { payloads, rest: VecDeque::new() }, patience }, peer }
     }
 
     /// Returns both halves.
@@ -260,13 +268,13 @@ impl Writer {
         rng: &mut R,
     ) -> Result<(), LinkError> {
         match &mut self.to {
-            To::Stream { socket, outgoing } => {
+            To::Stream { socket, outgoing, rest } => {
                 let bytes = outgoing.encode(frame, ack, rng)?;
-                let count = if self.rest.is_empty() { try_write(socket, bytes)? } else { 0 };
+                let count = if rest.is_empty() { try_write(socket, bytes)? } else { 0 };
                 // Copied only where the peer reads more slowly than we write.
-                self.rest.extend_from_slice(&bytes[count..]);
+                rest.extend_from_slice(&bytes[count..]);
             }
-            To::Http(_) => self.rest.extend_from_slice(frame.as_slice()),
+            To::Http { rest, .. } => rest.push_back(frame.as_slice().to_vec()),
         }
         Ok(())
     }
@@ -288,7 +296,7 @@ impl Writer {
     pub const fn framing(&self) -> Framing {
         match &self.to {
             To::Stream { outgoing, .. } => outgoing.framing(),
-            To::Http(_) => Framing::Full,
+            To::Http { .. } => Framing::Full,
         }
     }
 
@@ -298,7 +306,7 @@ impl Writer {
     ///
     /// What the operating system says.
     pub fn close(&mut self) -> Result<(), LinkError> {
-        let To::Stream { socket, outgoing } = &mut self.to else { return Ok(()) };
+        let To::Stream { socket, outgoing, .. } = &mut self.to else { return Ok(()) };
         if let Some(shared) = outgoing.carrier() {
             shared.lock().close();
             try_flush(socket, shared)?;
@@ -315,29 +323,31 @@ impl Port for Writer {
     /// Tries for a moment: so long does nobody look at other connections and at the time.
     fn try_flush(&mut self) -> Result<usize, LinkError> {
         match &mut self.to {
-            To::Stream { socket, outgoing } => {
-                if !self.rest.is_empty() {
-                    let count = try_write(socket, &self.rest)?;
-                    self.rest.drain(..count);
+            To::Stream { socket, outgoing, rest } => {
+                if !rest.is_empty() {
+                    let count = try_write(socket, rest)?;
+                    rest.drain(..count);
                 }
                 let carried = match outgoing.carrier() {
                     None => 0,
                     Some(shared) => try_flush(socket, shared)?,
                 };
-                Ok(carried + self.rest.len())
+                Ok(carried + rest.len())
             }
-            To::Http(payloads) if !self.rest.is_empty() => {
-                match payloads.try_send(std::mem::take(&mut self.rest)) {
-                    Ok(()) => Ok(0),
-                    Err(TrySendError::Disconnected(_)) => Err(LinkError::Closed),
-                    Err(TrySendError::Full(payload)) => {
-                        self.rest = payload;
-                        thread::sleep(QUEUE_PAUSE);
-                        Ok(self.rest.len())
+            To::Http { payloads, rest } => {
+                while let Some(payload) = rest.pop_front() {
+                    match payloads.try_send(payload) {
+                        Ok(()) => {}
+                        Err(TrySendError::Disconnected(_)) => return Err(LinkError::Closed),
+                        Err(TrySendError::Full(payload)) => {
+                            rest.push_front(payload);
+                            thread::sleep(QUEUE_PAUSE);
+                            break;
+                        }
                     }
                 }
+                Ok(rest.iter().map(Vec::len).sum())
             }
-            To::Http(_) => Ok(0),
         }
     }
 
@@ -378,4 +388,27 @@ pub(super) fn late(error: std::io::Error, waiting_for: Wait, after: Duration) ->
 
 fn is_late(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_that_wait_for_a_lane_stay_apart_and_in_their_order() {
+        let (payloads, queued) = std::sync::mpsc::sync_channel(1);
+        let to = To::Http { payloads, rest: VecDeque::new() };
+        let mut writer = Writer { to, patience: Duration::from_secs(1) };
+        let mut rng = Drbg::from_seed([1; 32]);
+        for number in 0..3 {
+            let mut frame = FrameBuf::new();
+            frame.append(&[number; 4]);
+            writer.try_send(&mut frame, AckRequest::No, &mut rng).expect("the lanes are there");
+        }
+        for number in 0..3_u8 {
+            let left = 4 * (2 - usize::from(number));
+            assert_eq!(writer.try_flush().expect("the lanes are there"), left);
+            assert_eq!(queued.try_recv().ok(), Some(vec![number; 4]));
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Both halves of a connection over a tokio socket.
 
+use std::collections::VecDeque;
+use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use std::{io, mem};
 
 use chappe_crypto::rng::Drbg;
 use chappe_framing::FrameBuf;
@@ -98,22 +99,29 @@ impl Reader {
 pub struct Writer {
     to: To,
     patience: Duration,
-    /// What the peer did not take of a frame.
-    rest: Vec<u8>,
 }
 
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "nearly all are of the large kind")]
 enum To {
-    Stream { socket: OwnedWriteHalf, outgoing: Outgoing },
-    Http(mpsc::Sender<Vec<u8>>),
+    Stream {
+        socket: OwnedWriteHalf,
+        outgoing: Outgoing,
+        /// What the peer did not take of a frame.
+        rest: Vec<u8>,
+    },
+    Http {
+        payloads: mpsc::Sender<Vec<u8>>,
+        /// What the lanes have no time for. Each payload is a request of its own.
+        rest: VecDeque<Vec<u8>>,
+    },
 }
 
 impl Writer {
     /// Frames an envelope in its own buffer and writes it.
     ///
-    /// Must not be cancelled: the peer would wait for the rest of the frame. Drop the connection instead. Over HTTP
-    /// nobody can ask for a quick ack, so `ack` means nothing there.
+    /// If it is cancelled, what the peer did not take goes with the next frame. Over HTTP nobody can ask for a quick ack,
+    /// so `ack` means nothing there.
     ///
     /// # Errors
     ///
@@ -136,13 +144,13 @@ impl Writer {
         rng: &mut R,
     ) -> Result<(), LinkError> {
         match &mut self.to {
-            To::Stream { socket, outgoing } => {
+            To::Stream { socket, outgoing, rest } => {
                 let bytes = outgoing.encode(frame, ack, rng)?;
-                let count = if self.rest.is_empty() { try_write(socket.as_ref(), bytes)? } else { 0 };
+                let count = if rest.is_empty() { try_write(socket.as_ref(), bytes)? } else { 0 };
                 // Copied only where the peer reads more slowly than we write.
-                self.rest.extend_from_slice(&bytes[count..]);
+                rest.extend_from_slice(&bytes[count..]);
             }
-            To::Http { .. } => self.rest.extend_from_slice(frame.as_slice()),
+            To::Http { rest, .. } => rest.push_back(frame.as_slice().to_vec()),
         }
         Ok(())
     }
@@ -154,7 +162,9 @@ impl Writer {
             let room = async {
                 match &self.to {
                     To::Stream { socket, .. } => socket.writable().await.map_err(LinkError::from),
-                    To::Http(payloads) => payloads.reserve().await.map(drop).map_err(|_| LinkError::Closed),
+                    To::Http { payloads, .. } => {
+                        payloads.reserve().await.map(drop).map_err(|_| LinkError::Closed)
+                    }
                 }
             };
             let late = LinkError::TimedOut { waiting_for: Wait::Write, after: patience };
@@ -168,20 +178,20 @@ impl Writer {
         match &self.to {
             // If it failed, so will writing, and say why.
             To::Stream { socket, .. } => socket.as_ref().poll_write_ready(context).map(drop),
-            To::Http(_) => Poll::Pending,
+            To::Http { .. } => Poll::Pending,
         }
     }
 
     /// Says whether nobody tells when there is room again.
     pub(super) const fn is_queue(&self) -> bool {
-        matches!(self.to, To::Http(_))
+        matches!(self.to, To::Http { .. })
     }
 
     /// Returns the framing. HTTP has none; what is returned for it has no padding, as it.
     pub const fn framing(&self) -> Framing {
         match &self.to {
             To::Stream { outgoing, .. } => outgoing.framing(),
-            To::Http(_) => Framing::Full,
+            To::Http { .. } => Framing::Full,
         }
     }
 
@@ -202,7 +212,7 @@ impl Writer {
     }
 
     pub(super) const fn over_http(payloads: mpsc::Sender<Vec<u8>>, patience: Duration) -> Self {
-        Self { to: To::Http(payloads), patience, rest: Vec::new() }
+        Self { to: To::Http { payloads, rest: VecDeque::new() }, patience }
     }
 }
 
@@ -213,26 +223,30 @@ impl Port for Writer {
 
     fn try_flush(&mut self) -> Result<usize, LinkError> {
         match &mut self.to {
-            To::Stream { socket, outgoing } => {
-                if !self.rest.is_empty() {
-                    let count = try_write(socket.as_ref(), &self.rest)?;
-                    self.rest.drain(..count);
+            To::Stream { socket, outgoing, rest } => {
+                if !rest.is_empty() {
+                    let count = try_write(socket.as_ref(), rest)?;
+                    rest.drain(..count);
                 }
                 let carried = match outgoing.carrier() {
                     None => 0,
                     Some(shared) => try_flush(socket.as_ref(), shared)?,
                 };
-                Ok(carried + self.rest.len())
+                Ok(carried + rest.len())
             }
-            To::Http(payloads) if !self.rest.is_empty() => match payloads.try_reserve() {
-                Ok(place) => {
-                    place.send(mem::take(&mut self.rest));
-                    Ok(0)
+            To::Http { payloads, rest } => {
+                while let Some(payload) = rest.pop_front() {
+                    match payloads.try_send(payload) {
+                        Ok(()) => {}
+                        Err(TrySendError::Closed(_)) => return Err(LinkError::Closed),
+                        Err(TrySendError::Full(payload)) => {
+                            rest.push_front(payload);
+                            break;
+                        }
+                    }
                 }
-                Err(TrySendError::Full(())) => Ok(self.rest.len()),
-                Err(TrySendError::Closed(())) => Err(LinkError::Closed),
-            },
-            To::Http(_) => Ok(0),
+                Ok(rest.iter().map(Vec::len).sum())
+            }
         }
     }
 
@@ -249,7 +263,7 @@ pub(super) fn split(
 ) -> (Reader, Writer) {
     let (read, write) = socket.into_split();
     let reader = Reader(From::Stream { socket: read, ingoing });
-    (reader, Writer { to: To::Stream { socket: write, outgoing }, patience, rest: Vec::new() })
+    (reader, Writer { to: To::Stream { socket: write, outgoing, rest: Vec::new() }, patience })
 }
 
 /// Writes as much of what waits in between as the socket takes, and returns how many bytes are left.
@@ -283,5 +297,27 @@ pub(super) async fn write<S: tokio::io::AsyncWrite + Unpin>(
     match timeout(patience, socket.write_all(bytes)).await {
         Ok(done) => Ok(done?),
         Err(_) => Err(LinkError::TimedOut { waiting_for: Wait::Write, after: patience }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_that_wait_for_a_lane_stay_apart_and_in_their_order() {
+        let (payloads, mut queued) = mpsc::channel(1);
+        let mut writer = Writer::over_http(payloads, Duration::from_secs(1));
+        let mut rng = Drbg::from_seed([1; 32]);
+        for number in 0..3 {
+            let mut frame = FrameBuf::new();
+            frame.append(&[number; 4]);
+            writer.try_send(&mut frame, AckRequest::No, &mut rng).expect("the lanes are there");
+        }
+        for number in 0..3_u8 {
+            let left = 4 * (2 - usize::from(number));
+            assert_eq!(writer.try_flush().expect("the lanes are there"), left);
+            assert_eq!(queued.try_recv().ok(), Some(vec![number; 4]));
+        }
     }
 }
