@@ -112,11 +112,17 @@ impl Keys {
     /// Returns a key that is still good.
     pub(super) fn get(&mut self, id: AuthKeyId, now: UnixTime) -> Option<Arc<KeyState>> {
         let found = self.by_id.get(&id)?;
-        if found.is_expired(now) {
+        if found.is_expired(now) || self.is_orphan(found) {
             self.forget(id);
             return None;
         }
         Some(Arc::clone(found))
+    }
+
+    /// Says whether the permanent key is gone that this one speaks for: then it is of no use any more. This is asked when a key
+    /// is looked up, since nobody keeps a list of who speaks for whom.
+    fn is_orphan(&self, state: &KeyState) -> bool {
+        state.permanent_id().is_some_and(|permanent| !self.contains(permanent))
     }
 
     pub(super) fn contains(&self, id: AuthKeyId) -> bool {
@@ -128,26 +134,23 @@ impl Keys {
         let id = state.auth_key().id();
         if !self.contains(id) {
             while self.order.len() >= max.max(1) {
-                let oldest = self.order[0];
-                self.forget(oldest);
+                if let Some(oldest) = self.order.pop_front() {
+                    self.by_id.remove(&oldest);
+                }
             }
             self.order.push_back(id);
         }
         self.by_id.insert(id, state);
     }
 
-    /// Forgets a key, and the temporary keys that speak for it; says whether there was one.
+    /// Forgets a key, and with it the temporary keys that speak for it; says whether there was one.
     pub(super) fn forget(&mut self, id: AuthKeyId) -> bool {
-        let existed = self.by_id.remove(&id).is_some();
-        self.by_id.retain(
-            |_, state| !matches!(state.kind(), KeyKind::Temporary { bound_to: Some(to), .. } if to == id),
-        );
-        self.order.retain(|known| self.by_id.contains_key(known));
-        existed
+        self.order.retain(|known| *known != id);
+        self.by_id.remove(&id).is_some()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<KeyState>> {
-        self.by_id.values().cloned().collect()
+        self.by_id.values().filter(|state| !self.is_orphan(state)).cloned().collect()
     }
 }
 
@@ -155,4 +158,42 @@ impl Keys {
 /// statements that can panic.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+    fn state(number: u8, kind: KeyKind) -> Arc<KeyState> {
+        Arc::new(KeyState::new(AuthKey::from_bytes([number; 256]), kind))
+    }
+
+    fn temporary(number: u8, permanent: &KeyState) -> Arc<KeyState> {
+        let expires_at = NOW.saturating_add(core::time::Duration::from_secs(60));
+        state(number, KeyKind::Temporary { expires_at, bound_to: Some(permanent.auth_key().id()) })
+    }
+
+    #[test]
+    fn a_temporary_key_ends_with_the_permanent_one_however_that_ends() {
+        let permanent = state(1, KeyKind::Permanent);
+        let bound = temporary(2, &permanent);
+        let (id, bound_id) = (permanent.auth_key().id(), bound.auth_key().id());
+        let mut keys = Keys::default();
+        for is_destroyed in [true, false] {
+            keys.insert(Arc::clone(&permanent), 2);
+            keys.insert(Arc::clone(&bound), 2);
+            assert!(keys.get(bound_id, NOW).is_some());
+            if is_destroyed {
+                assert!(keys.forget(id));
+            } else {
+                keys.insert(state(3, KeyKind::Permanent), 2);
+            }
+            assert!(keys.all().iter().all(|state| state.auth_key().id() != bound_id));
+            assert!(keys.get(bound_id, NOW).is_none());
+            assert!(!keys.contains(bound_id), "and nothing is left of it");
+        }
+        assert_eq!(keys.order.len(), keys.by_id.len());
+    }
 }
