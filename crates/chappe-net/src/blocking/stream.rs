@@ -354,6 +354,10 @@ impl Port for Writer {
     fn patience(&self) -> Duration {
         self.patience
     }
+
+    fn framing(&self) -> Framing {
+        self.framing()
+    }
 }
 
 /// Writes what the socket takes within a moment.

@@ -12,10 +12,10 @@ use std::time::Duration;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::FrameBuf;
 use chappe_session::MonoTime;
-use chappe_transport::AckRequest;
+use chappe_transport::{AckRequest, Framing};
 
-use super::core::{LinkId, Output, Prompted};
-use super::shared::Shared;
+use super::core::{Errand, LinkId, Output, Prompted};
+use super::shared::{Shared, Wake, tail_of};
 use crate::error::{LinkError, Wait};
 
 /// The writing half of a connection, which does not wait.
@@ -28,6 +28,9 @@ pub(crate) trait Port: Send {
 
     /// Returns how long the peer may take nothing of what is written.
     fn patience(&self) -> Duration;
+
+    /// Returns the framing.
+    fn framing(&self) -> Framing;
 }
 
 /// The connections of a client, as far as they are written to, and what frames are made with.
@@ -49,9 +52,14 @@ impl<P: Port> Desk<P> {
         Arc::new(Mutex::new(Self { places: Vec::new(), frame: FrameBuf::new(), rng }))
     }
 
-    /// Takes in a connection that stands.
-    pub(crate) fn admit(&mut self, link: LinkId, port: P) {
-        self.places.push(Place { link, port, clogged: None });
+    /// Takes in a connection that stands, if the core still wants it; says whether it does.
+    pub(crate) fn admit(&mut self, shared: &Shared, link: LinkId, port: P) -> bool {
+        let tail = tail_of(port.framing());
+        let is_wanted = shared.with(|core, now| core.handle_dialled(now, link, tail));
+        if is_wanted {
+            self.places.push(Place { link, port, clogged: None });
+        }
+        is_wanted
     }
 
     /// Gives a connection out, to be closed.
@@ -66,14 +74,16 @@ impl<P: Port> Desk<P> {
     }
 
     /// Writes what there is to be written, and returns what the driver must do then.
-    pub(crate) fn poll_output(&mut self, shared: &Shared) -> Output {
+    pub(crate) fn poll_errand(&mut self, shared: &Shared) -> Errand {
         self.flush(shared);
         loop {
             let frame = &mut self.frame;
             match shared.with(|core, now| core.poll_output(now, frame)) {
                 Output::Frame { link, ack } => self.write(shared, link, ack),
-                Output::Wait(at) => return Output::Wait(at.into_iter().chain(self.deadline()).min()),
-                output => return output,
+                Output::Errand(Errand::Wait(at)) => {
+                    return Errand::Wait(at.into_iter().chain(self.deadline()).min());
+                }
+                Output::Errand(errand) => return errand,
             }
         }
     }
@@ -147,13 +157,27 @@ impl<P: Port> Place<P> {
 /// Memory that the buffer of frames keeps: a part of a file on its way up.
 const KEPT_FRAME: usize = 1 << 20;
 
-/// Has what waits written at once if nobody else is at the desk; says whether the driver is needed.
-pub(crate) fn prompt<P: Port>(desk: &Mutex<Desk<P>>, shared: &Shared) -> bool {
-    match desk.try_lock() {
-        Ok(mut desk) => desk.prompt(shared),
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().prompt(shared),
-        // Whoever is there may have looked already.
-        Err(TryLockError::WouldBlock) => true,
+/// Wakes a driver, or spares it.
+pub(crate) struct Waker<P> {
+    pub(crate) desk: Arc<Mutex<Desk<P>>>,
+    pub(crate) wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl<P: Port> Wake for Waker<P> {
+    fn wake(&self) {
+        (self.wake)();
+    }
+
+    fn prompt(&self, shared: &Shared) {
+        let needs_driver = match self.desk.try_lock() {
+            Ok(mut desk) => desk.prompt(shared),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().prompt(shared),
+            // Whoever is there may have looked already.
+            Err(TryLockError::WouldBlock) => true,
+        };
+        if needs_driver {
+            self.wake();
+        }
     }
 }
 

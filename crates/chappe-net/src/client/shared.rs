@@ -151,12 +151,11 @@ impl Shared {
         options: &InvokeOptions,
         send: impl FnOnce(&mut ClientSession, Now, SendOptions) -> Result<CallId, SendError>,
     ) -> Result<(Arc<Slot>, Arc<Self>, CallId), InvokeError> {
-        let (accepted, is_prompt) = self.with(|core, now| {
-            let accepted = core.invoke(now, options, send);
-            (accepted, core.is_prompt())
-        });
-        let (slot, call) = accepted?;
-        if is_prompt {
+        let (slot, call, is_urgent) = self.with(|core, now| {
+            let (slot, call) = core.invoke(now, options, send)?;
+            Ok::<_, InvokeError>((slot, call, core.count_call()))
+        })?;
+        if is_urgent {
             self.waker.prompt(self);
         } else {
             self.waker.wake();

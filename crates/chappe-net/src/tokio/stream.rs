@@ -253,6 +253,10 @@ impl Port for Writer {
     fn patience(&self) -> Duration {
         self.patience
     }
+
+    fn framing(&self) -> Framing {
+        self.framing()
+    }
 }
 
 pub(super) fn split(

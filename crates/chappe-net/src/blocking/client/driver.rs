@@ -10,9 +10,9 @@ use chappe_session::MonoTime;
 
 use super::super::stream::{Reader, Stream, Writer};
 use crate::blocking::dial;
-use crate::client::core::{LinkId, Output};
-use crate::client::desk::{Desk, lock, prompt};
-use crate::client::shared::{Shared, StoreWork, Wake, tail_of, until};
+use crate::client::core::{Errand, LinkId};
+use crate::client::desk::{Desk, lock};
+use crate::client::shared::{Shared, StoreWork, until};
 use crate::client::{Candidate, ConnectOptions};
 use crate::error::LinkError;
 
@@ -48,24 +48,6 @@ impl Signal {
     }
 }
 
-/// Wakes the driver, or spares it.
-pub(super) struct Waker {
-    pub(super) desk: Arc<Mutex<Desk<Writer>>>,
-    pub(super) signal: Arc<Signal>,
-}
-
-impl Wake for Waker {
-    fn wake(&self) {
-        self.signal.raise();
-    }
-
-    fn prompt(&self, shared: &Shared) {
-        if prompt(&self.desk, shared) {
-            self.wake();
-        }
-    }
-}
-
 pub(super) struct Driver {
     shared: Arc<Shared>,
     options: Arc<ConnectOptions>,
@@ -86,16 +68,14 @@ impl Driver {
     /// Does what the core says until it is over.
     pub(super) fn run(self) {
         loop {
-            let output = lock(&self.desk).poll_output(&self.shared);
-            match output {
-                Output::Dial { link, candidate } => self.dial(link, candidate),
-                Output::Close { link } => self.close(link),
-                Output::Save(state) => StoreWork::Save(state).run(&self.options),
-                Output::Forget => StoreWork::Forget.run(&self.options),
-                Output::Wait(at) => self.wait(at),
-                // The desk has written it.
-                Output::Frame { .. } => {}
-                Output::Finished => return,
+            let errand = lock(&self.desk).poll_errand(&self.shared);
+            match errand {
+                Errand::Dial { link, candidate } => self.dial(link, candidate),
+                Errand::Close { link } => self.close(link),
+                Errand::Save(state) => StoreWork::Save(state).run(&self.options),
+                Errand::Forget => StoreWork::Forget.run(&self.options),
+                Errand::Wait(at) => self.wait(at),
+                Errand::Finished => return,
             }
         }
     }
@@ -144,7 +124,7 @@ impl Connection {
             Err(error) => self.shared.with(|core, now| core.handle_dial_failed(now, link, error)),
             Ok(stream) => {
                 let (reader, writer) = stream.split();
-                if !self.admit(writer) {
+                if !lock(&self.desk).admit(&self.shared, link, writer) {
                     return;
                 }
                 self.signal.raise();
@@ -158,17 +138,6 @@ impl Connection {
     fn dial(&self) -> Result<Stream, LinkError> {
         let mut rng = Drbg::from_os().map_err(|error| LinkError::Io(io::Error::other(error.to_string())))?;
         dial(self.candidate.address, &self.candidate.dialling, &mut rng)
-    }
-
-    /// Gives the writing half to the desk, if the core still wants the connection.
-    fn admit(&self, writer: Writer) -> bool {
-        let mut desk = lock(&self.desk);
-        let tail = tail_of(writer.framing());
-        let is_wanted = self.shared.with(|core, now| core.handle_dialled(now, self.link, tail));
-        if is_wanted {
-            desk.admit(self.link, writer);
-        }
-        is_wanted
     }
 
     /// Reads until the connection ends; returns why.

@@ -11,11 +11,11 @@ use chappe_session::Now;
 use chappe_tl::{RemoteCall, Serializable};
 
 use crate::client::core::Core;
-use crate::client::desk::Desk;
+use crate::client::desk::{Desk, Waker};
 use crate::client::lanes::beside;
 use crate::client::shared::{Owner, Shared, load_key};
 use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
-use driver::{Driver, Signal, Waker};
+use driver::{Driver, Signal};
 
 /// A client of one datacenter: one session, over one connection after the other.
 ///
@@ -51,7 +51,8 @@ impl Client {
             || Drbg::from_os().map_err(|error| ConnectError::System(io::Error::other(error.to_string())));
         let signal = Arc::new(Signal::default());
         let desk = Desk::new(rng()?);
-        let waker = Box::new(Waker { desk: Arc::clone(&desk), signal: Arc::clone(&signal) });
+        let raised = Arc::clone(&signal);
+        let waker = Box::new(Waker { desk: Arc::clone(&desk), wake: Box::new(move || raised.raise()) });
         let shared = Shared::new(Arc::clone(&options), key, rng()?, Box::new(Now::from_system), waker);
         let ready = PendingCall::<Vec<u8>>::signal(shared.ready());
         // Dropped on the way out, it closes what was begun.

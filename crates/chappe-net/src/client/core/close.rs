@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chappe_session::Now;
 
-use super::{Core, Life, LinkId, Output};
+use super::{Core, Errand, Life, LinkId};
 use crate::client::pending::Slot;
 use crate::client::{ConnectError, InvokeError};
 
@@ -68,6 +68,6 @@ impl Core {
 
     pub(super) fn close_link(&mut self, link: LinkId) {
         self.links.retain(|known| known.id != link);
-        self.outputs.push_back(Output::Close { link });
+        self.errands.push_back(Errand::Close { link });
     }
 }

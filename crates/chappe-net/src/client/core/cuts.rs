@@ -17,7 +17,7 @@ use chappe_tl::Identifiable;
 use chappe_tl_mtproto::functions::GetFutureSalts;
 use chappe_transport::{Connect, Connector, Framing, Limits, ReadBuf};
 
-use super::{Core, LinkId, Output};
+use super::{Core, Errand, LinkId, Output};
 use crate::client::pending::{PendingCall, Slot};
 use crate::client::updates::UpdateQueue;
 use crate::client::{ConnectOptions, InvokeOptions};
@@ -104,22 +104,26 @@ impl World {
             if is_done(&self.core) {
                 return;
             }
-            match self.core.poll_output(self.now, &mut frame) {
-                Output::Dial { link, .. } => self.dial(link),
-                Output::Close { link } => self.pipes.retain(|pipe| pipe.link != link),
+            let errand = match self.core.poll_output(self.now, &mut frame) {
                 Output::Frame { link, ack } => {
                     let Some(pipe) = self.pipes.iter_mut().find(|pipe| pipe.link == link) else { continue };
                     let bytes = pipe.outgoing.encode(&mut frame, ack, &mut self.rng).expect("a good frame");
                     let bytes = bytes.to_vec();
                     self.carry(link, &bytes);
+                    continue;
                 }
-                Output::Wait(at) => {
+                Output::Errand(errand) => errand,
+            };
+            match errand {
+                Errand::Dial { link, .. } => self.dial(link),
+                Errand::Close { link } => self.pipes.retain(|pipe| pipe.link != link),
+                Errand::Wait(at) => {
                     let at = at.expect("somebody waits for something");
                     let waited = at.since(self.now.mono);
                     self.now = Now::new(self.now.mono + waited, self.now.unix.saturating_add(waited));
                 }
-                Output::Save(_) | Output::Forget => {}
-                Output::Finished => panic!("it is over: {:?}", self.core.status(self.now)),
+                Errand::Save(_) | Errand::Forget => {}
+                Errand::Finished => panic!("it is over: {:?}", self.core.status(self.now)),
             }
         }
         panic!("it does not end: {:?}", self.core.status(self.now));

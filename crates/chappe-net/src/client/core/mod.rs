@@ -41,7 +41,7 @@ use super::pending::Slot;
 use super::updates::UpdateQueue;
 use super::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, Status};
 
-pub(crate) use self::output::{Output, Prompted};
+pub(crate) use self::output::{Errand, Output, Prompted};
 pub(crate) use self::sink::Wakers;
 
 /// Numbers the connections of a client, those that were only tried included.
@@ -65,7 +65,7 @@ pub(crate) struct Core {
     links: Vec<Link>,
     last_link: u64,
     sink: Sink,
-    outputs: VecDeque<Output>,
+    errands: VecDeque<Errand>,
     life: Life,
     /// Told when the first connection stands or will not.
     ready: Arc<Slot>,
@@ -174,7 +174,7 @@ impl Core {
             links: Vec::new(),
             last_link: 0,
             sink: Sink::new(updates),
-            outputs: VecDeque::new(),
+            errands: VecDeque::new(),
             life,
             ready: Arc::default(),
             closers: Vec::new(),
@@ -253,9 +253,9 @@ impl Core {
 
 /// Commands.
 impl Core {
-    /// Says whether a call that was just accepted should go out at once: the first word after something was heard, or one of
-    /// many. What follows gathers until the driver's turn, and shares a frame.
-    pub(crate) const fn is_prompt(&mut self) -> bool {
+    /// Counts a call that was just accepted, and says whether it should go out at once: the first word after something was
+    /// heard, or one of many. What follows gathers until the driver's turn, and shares a frame.
+    pub(crate) const fn count_call(&mut self) -> bool {
         self.turn.gathered += 1;
         let is_enough = self.turn.gathered >= ENOUGH;
         if is_enough {

@@ -21,12 +21,19 @@ const LEAST_WAIT: Duration = Duration::from_millis(5);
 /// What a core wants done next.
 #[derive(Debug)]
 pub(crate) enum Output {
+    /// The buffer holds an envelope for this connection.
+    Frame { link: LinkId, ack: AckRequest },
+    /// Something else, which is the driver's.
+    Errand(Errand),
+}
+
+/// What a driver does besides writing.
+#[derive(Debug)]
+pub(crate) enum Errand {
     /// Dial a candidate, and say what came of it.
     Dial { link: LinkId, candidate: usize },
     /// Close a connection, or stop dialling it.
     Close { link: LinkId },
-    /// The buffer holds an envelope for this connection.
-    Frame { link: LinkId, ack: AckRequest },
     /// The store is to keep this.
     Save(Zeroizing<Vec<u8>>),
     /// The store is to forget the key: it is of no use any more.
@@ -56,19 +63,19 @@ impl Core {
         }
         loop {
             self.dial_if_due(now);
-            if let Some(output) = self.outputs.pop_front() {
-                return output;
+            if let Some(errand) = self.errands.pop_front() {
+                return Output::Errand(errand);
             }
             if matches!(self.life, Life::Over(_)) {
-                return Output::Finished;
+                return Output::Errand(Errand::Finished);
             }
             if self.may_end(now)
                 && let Some(session) = self.session.as_deref_mut()
             {
                 session.flush_acks(now);
             }
-            if let Some(frame) = self.poll_frame(now, out) {
-                return frame;
+            if let Some((link, ack)) = self.poll_frame(now, out) {
+                return Output::Frame { link, ack };
             }
             if self.may_end(now) {
                 self.end(now);
@@ -79,23 +86,23 @@ impl Core {
                 continue;
             }
             self.turn.asleep_until = self.poll_timeout(now).map(|at| at.max(now.mono + LEAST_WAIT));
-            return Output::Wait(self.turn.asleep_until);
+            return Output::Errand(Errand::Wait(self.turn.asleep_until));
         }
     }
 
     /// Says what to do at once, outside the driver's turn; an envelope to send is written into `out`.
     pub(crate) fn poll_prompted(&mut self, now: Now, out: &mut FrameBuf) -> Prompted {
-        let is_calm = self.outputs.is_empty() && matches!(self.life, Life::Running) && !self.race.is_open();
+        let is_calm = self.errands.is_empty() && matches!(self.life, Life::Running) && !self.race.is_open();
         if !is_calm || self.is_disconnected() || self.wants_saving(now) {
             return Prompted::NeedsDriver;
         }
-        match self.poll_frame(now, out) {
-            Some(Output::Frame { link, ack }) => Prompted::Frame { link, ack },
-            _ => match (self.poll_timeout(now), self.turn.asleep_until) {
-                (Some(at), Some(until)) if at < until => Prompted::NeedsDriver,
-                (Some(_), None) => Prompted::NeedsDriver,
-                _ => Prompted::Nothing,
-            },
+        if let Some((link, ack)) = self.poll_frame(now, out) {
+            return Prompted::Frame { link, ack };
+        }
+        match (self.poll_timeout(now), self.turn.asleep_until) {
+            (Some(at), Some(until)) if at < until => Prompted::NeedsDriver,
+            (Some(_), None) => Prompted::NeedsDriver,
+            _ => Prompted::Nothing,
         }
     }
 
@@ -110,7 +117,7 @@ impl Core {
             self.last_link += 1;
             let link = LinkId(self.last_link);
             self.links.push(Link { id: link, candidate, stage: Stage::Dialling, is_clogged: false });
-            self.outputs.push_back(Output::Dial { link, candidate });
+            self.errands.push_back(Errand::Dial { link, candidate });
         }
     }
 
@@ -119,18 +126,18 @@ impl Core {
         self.links.is_empty() && !self.race.is_open()
     }
 
-    fn poll_frame(&mut self, now: Now, out: &mut FrameBuf) -> Option<Output> {
+    fn poll_frame(&mut self, now: Now, out: &mut FrameBuf) -> Option<(LinkId, AckRequest)> {
         for link in &mut self.links {
             if let Stage::Probing { nonce, is_asked: is_asked @ false, .. } = &mut link.stage {
                 *is_asked = true;
                 let msg_id = MsgId::at(now.unix, MsgOrigin::Client);
                 plain::write(out, msg_id, &ReqPqMulti { nonce: *nonce }).ok()?;
-                return Some(Output::Frame { link: link.id, ack: AckRequest::No });
+                return Some((link.id, AckRequest::No));
             }
         }
         let link = self.in_use().filter(|link| !link.is_clogged)?.id;
         if self.keys.poll_transmit(now, out) {
-            return Some(Output::Frame { link, ack: AckRequest::No });
+            return Some((link, AckRequest::No));
         }
         if self.is_key_doubtful {
             return None;
@@ -142,7 +149,7 @@ impl Core {
         }
         (self.turn.has_heard, self.turn.gathered) = (false, 0);
         let ack = if transmit.quick_ack.is_some() { AckRequest::Quick } else { AckRequest::No };
-        Some(Output::Frame { link, ack })
+        Some((link, ack))
     }
 
     /// Over HTTP the server can say something only where a request waits: keeps one there.
@@ -209,7 +216,7 @@ impl Core {
         }
         if let Some(state) = self.export(now) {
             self.note_saved(now);
-            self.outputs.push_back(Output::Save(state));
+            self.errands.push_back(Errand::Save(state));
         }
     }
 }

@@ -5,7 +5,7 @@ use chappe_session::client::{AuthorizationTrouble, ReconnectReason};
 use std::sync::Arc;
 
 use super::sink::Next;
-use super::{Core, Life};
+use super::{Core, Errand, Life};
 use crate::client::ConnectError;
 use crate::client::updates::Update;
 
@@ -65,7 +65,7 @@ impl Core {
                 }
             }
             trouble if trouble.is_terminal() => {
-                self.outputs.push_back(super::Output::Forget);
+                self.errands.push_back(Errand::Forget);
                 self.die(Arc::new(ConnectError::Authorization(trouble)));
             }
             _ => {}

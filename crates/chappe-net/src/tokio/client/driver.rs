@@ -2,22 +2,20 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use std::time::{Duration, Instant as StdInstant};
+use std::time::Duration;
 
 use chappe_crypto::rng::Drbg;
-use chappe_framing::UnixTime;
 use chappe_session::{MonoTime, Now};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::super::stream::{Reader, Writer};
-use crate::client::core::{LinkId, Output};
-use crate::client::desk::{Desk, lock, prompt};
-use crate::client::shared::{Shared, StoreWork, Wake, tail_of, until};
+use crate::client::core::{Errand, LinkId};
+use crate::client::desk::{Desk, lock};
+use crate::client::shared::{Shared, StoreWork, until};
 use crate::client::{Candidate, ConnectOptions};
 use crate::error::LinkError;
 use crate::tokio::dial;
@@ -26,65 +24,19 @@ use crate::tokio::dial;
 #[derive(Debug)]
 pub(super) struct Clock {
     origin: Instant,
-    std_origin: StdInstant,
-    /// Nanoseconds from `origin` to the last look at the wall clock, and what that showed then, less those.
-    looked_at: AtomicU64,
-    wall_origin: AtomicU64,
+    system_origin: MonoTime,
 }
-
-/// How often the wall clock is looked at: each call reads the time, and one clock is cheaper to read than three.
-const WALL_PAUSE: u64 = 50_000_000;
 
 impl Clock {
     pub(super) fn new() -> Self {
-        let clock = Self {
-            origin: Instant::now(),
-            std_origin: StdInstant::now(),
-            looked_at: AtomicU64::new(0),
-            wall_origin: AtomicU64::new(0),
-        };
-        clock.look_at_wall(Duration::ZERO);
-        clock
+        Self { origin: Instant::now(), system_origin: Now::from_system().mono }
     }
 
     pub(super) fn now(&self) -> Now {
-        let elapsed = self.origin.elapsed();
-        if nanos(elapsed).saturating_sub(self.looked_at.load(Ordering::Relaxed)) >= WALL_PAUSE {
-            self.look_at_wall(elapsed);
-        }
-        let wall_origin = Duration::from_nanos(self.wall_origin.load(Ordering::Relaxed));
-        Now::new(MonoTime::from_duration(elapsed), UnixTime::EPOCH.saturating_add(wall_origin + elapsed))
-    }
-
-    fn look_at_wall(&self, elapsed: Duration) {
+        let (elapsed, system) = (self.origin.elapsed(), Now::from_system());
         // Where a test moves the clock of the runtime, the wall clock goes along.
-        let ahead = elapsed.saturating_sub(self.std_origin.elapsed());
-        let wall = UnixTime::now().saturating_add(ahead).saturating_since(UnixTime::EPOCH);
-        self.wall_origin.store(nanos(wall.saturating_sub(elapsed)), Ordering::Relaxed);
-        self.looked_at.store(nanos(elapsed), Ordering::Relaxed);
-    }
-}
-
-/// Five centuries of them fit.
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Wakes the driver, or spares it.
-pub(super) struct Waker {
-    pub(super) desk: Arc<Mutex<Desk<Writer>>>,
-    pub(super) wake: Arc<Notify>,
-}
-
-impl Wake for Waker {
-    fn wake(&self) {
-        self.wake.notify_one();
-    }
-
-    fn prompt(&self, shared: &Shared) {
-        if prompt(&self.desk, shared) {
-            self.wake();
-        }
+        let ahead = elapsed.saturating_sub(system.mono.since(self.system_origin));
+        Now::new(MonoTime::from_duration(elapsed), system.unix.saturating_add(ahead))
     }
 }
 
@@ -112,16 +64,14 @@ impl Driver {
     /// Does what the core says until it is over.
     pub(super) async fn run(mut self) {
         loop {
-            let output = lock(&self.desk).poll_output(&self.shared);
-            match output {
-                Output::Dial { link, candidate } => self.dial(link, candidate),
-                Output::Close { link } => self.close(link),
-                Output::Save(state) => self.store(StoreWork::Save(state)).await,
-                Output::Forget => self.store(StoreWork::Forget).await,
-                Output::Wait(at) => self.wait(at).await,
-                // The desk has written it.
-                Output::Frame { .. } => {}
-                Output::Finished => return,
+            let errand = lock(&self.desk).poll_errand(&self.shared);
+            match errand {
+                Errand::Dial { link, candidate } => self.dial(link, candidate),
+                Errand::Close { link } => self.close(link),
+                Errand::Save(state) => self.store(StoreWork::Save(state)).await,
+                Errand::Forget => self.store(StoreWork::Forget).await,
+                Errand::Wait(at) => self.wait(at).await,
+                Errand::Finished => return,
             }
         }
     }
@@ -186,7 +136,7 @@ impl Connection {
         match self.dial().await {
             Err(error) => self.shared.with(|core, now| core.handle_dial_failed(now, link, error)),
             Ok((reader, writer)) => {
-                if !self.admit(writer) {
+                if !lock(&self.desk).admit(&self.shared, link, writer) {
                     return;
                 }
                 self.wake.notify_one();
@@ -201,17 +151,6 @@ impl Connection {
         let mut rng =
             Drbg::from_os().map_err(|error| LinkError::Io(std::io::Error::other(error.to_string())))?;
         dial(self.candidate.address, &self.candidate.dialling, &mut rng).await
-    }
-
-    /// Gives the writing half to the desk, if the core still wants the connection.
-    fn admit(&self, writer: Writer) -> bool {
-        let mut desk = lock(&self.desk);
-        let tail = tail_of(writer.framing());
-        let is_wanted = self.shared.with(|core, now| core.handle_dialled(now, self.link, tail));
-        if is_wanted {
-            desk.admit(self.link, writer);
-        }
-        is_wanted
     }
 
     /// Reads until the connection ends; returns why.

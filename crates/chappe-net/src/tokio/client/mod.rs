@@ -9,11 +9,11 @@ use chappe_tl::{RemoteCall, Serializable};
 use tokio::sync::Notify;
 
 use crate::client::core::Core;
-use crate::client::desk::Desk;
+use crate::client::desk::{Desk, Waker};
 use crate::client::lanes::beside;
 use crate::client::shared::{Owner, Shared, load_key};
 use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
-use driver::{Clock, Driver, Waker};
+use driver::{Clock, Driver};
 
 /// A client of one datacenter: one session, over one connection after the other.
 ///
@@ -57,7 +57,9 @@ impl Client {
         };
         let wake = Arc::new(Notify::new());
         let desk = Desk::new(rng()?);
-        let waker = Box::new(Waker { desk: Arc::clone(&desk), wake: Arc::clone(&wake) });
+        let notified = Arc::clone(&wake);
+        let waker =
+            Box::new(Waker { desk: Arc::clone(&desk), wake: Box::new(move || notified.notify_one()) });
         let clock = Clock::new();
         let clock = Box::new(move || clock.now());
         let shared = Shared::new(Arc::clone(&options), key, rng()?, clock, waker);
