@@ -132,13 +132,24 @@ impl ClientHandshake {
         frame: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Progress, Error> {
+        let progress = self.advance(now, frame, rng);
+        // A request that was not sent yet belongs to an exchange that is over.
+        self.is_request_waiting &= progress.is_ok();
+        progress
+    }
+
+    fn advance(
+        &mut self,
+        now: UnixTime,
+        frame: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Progress, Error> {
         // On failure the state stays taken out: its secrets are gone with it.
         let state = mem::replace(&mut self.state, State::Over);
         if matches!(state, State::Over) {
             return Err(Error::Over);
         }
-        let message = PlainMessage::new_checked(frame, Side::Server)
-            .inspect_err(|_| self.is_request_waiting = false)?;
+        let message = PlainMessage::new_checked(frame, Side::Server)?;
         let answer = hash::sha256(&[message.body()]);
         if self.last_answer == Some(answer) {
             self.state = state;
@@ -149,10 +160,7 @@ impl ClientHandshake {
             State::ServerDhParams(state) => self.on_server_dh_params(state, &message, now, rng),
             State::DhGen(state) => self.on_dh_gen(*state, &message, rng),
             State::Over => Err(Error::Over),
-        };
-        // A request that was not sent yet belongs to an exchange that is over.
-        self.is_request_waiting &= progress.is_ok();
-        let progress = progress?;
+        }?;
         self.last_answer = Some(answer);
         Ok(progress)
     }
