@@ -79,10 +79,16 @@ impl AckQueue {
 
     /// Forgets those that need not be sent.
     pub fn retain(&mut self, mut keep: impl FnMut(MsgId) -> bool) {
+        crate::steps::count(self.ids.len());
         self.ids.retain(|id| keep(*id));
         if self.ids.is_empty() {
             self.deadline = None;
         }
+    }
+
+    /// Tells whether nothing waits and yet there is memory for more than so many.
+    pub(crate) fn keeps_more_than(&self, ids: usize) -> bool {
+        self.ids.is_empty() && self.ids.capacity() > ids
     }
 
     /// Gives the memory back if nothing waits.

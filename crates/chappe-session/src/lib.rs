@@ -44,6 +44,7 @@ mod rare;
 pub mod salts;
 pub mod server;
 mod service;
+mod steps;
 #[cfg(feature = "std")]
 mod system_clock;
 mod time;
@@ -57,3 +58,6 @@ pub use message::Message;
 pub use plain::Session;
 pub use service::{HttpWait, KeyDestruction};
 pub use time::{MonoTime, Now};
+
+/// Silence after which buffers are given back.
+const QUIET: core::time::Duration = core::time::Duration::from_secs(30);

@@ -1,17 +1,13 @@
 //! Input but frames: connections, errors of the transport, time.
 
-use core::time::Duration;
-
 use chappe_crypto::QuickAckToken;
 use chappe_framing::TransportTail;
 
 use super::epoch::SaltsAsked;
 use super::keys::Sign;
 use super::{CallFailure, ClientSession, Event, Link, ReconnectReason};
+use crate::QUIET;
 use crate::time::Now;
-
-/// Silence after which buffers are given back.
-const QUIET: Duration = Duration::from_secs(30);
 
 /// Input: connections and time. Frames are in `receive`.
 impl ClientSession {

@@ -8,7 +8,7 @@
 //!   [`handle_frame`](ServerSession::handle_frame) or [`handle_opened`](ServerSession::handle_opened),
 //!   [`handle_timeout`](ServerSession::handle_timeout);
 //! - **commands**: [`respond`](ServerSession::respond), [`push`](ServerSession::push), …;
-//! - **output**: [`poll_transmit`](ServerSession::poll_transmit) until it gives `None`,
+//! - **output**: [`poll_transmit`](ServerSession::poll_transmit) until it gives `false`,
 //!   [`poll_timeout`](ServerSession::poll_timeout), [`should_close`](ServerSession::should_close).
 //!
 //! The owner keeps the keys ([`KeyTable`]) and finds the session of a frame by key and `session_id`:
@@ -24,19 +24,22 @@ mod outgoing;
 mod quota;
 mod receive;
 mod respond;
+mod rest;
 mod salts;
 mod service;
+#[cfg(test)]
+mod tests;
 mod transmit;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
 use chappe_crypto::AuthKey;
 use chappe_framing::{
-    Deflater, Inflater, MsgIdGenerator, SeqNo, SeqNoCounter, ServerSalt, SessionId, UnixTime,
+    Deflater, Inflater, MsgId, MsgIdGenerator, SeqNo, SeqNoCounter, ServerSalt, SessionId, UnixTime,
 };
 
 pub use config::{Policy, ServerConfig};
@@ -100,7 +103,8 @@ pub struct ServerSession {
     outgoing: OutgoingQueue,
     /// Answers that are not acknowledged: `pong`, `bad_msg_notification`, …
     replies: VecDeque<Vec<u8>>,
-    running: usize,
+    /// Queries that were shown and not answered. The window may have forgotten them.
+    running: BTreeSet<MsgId>,
     was_announced: bool,
     is_connected: bool,
     disconnect_at: Option<MonoTime>,
@@ -110,6 +114,7 @@ pub struct ServerSession {
     /// Complaints in the current ten seconds, and when these began.
     complained: (u16, MonoTime),
     log: Log,
+    last_frame: MonoTime,
     inflater: Option<Box<Inflater>>,
     deflater: Option<Box<Deflater>>,
     counters: Counters,
@@ -142,7 +147,7 @@ impl ServerSession {
             acks: AckQueue::new(),
             outgoing: OutgoingQueue::default(),
             replies: VecDeque::new(),
-            running: 0,
+            running: BTreeSet::new(),
             was_announced: false,
             is_connected: true,
             disconnect_at: None,
@@ -150,6 +155,7 @@ impl ServerSession {
             hold: None,
             complained: (0, MonoTime::ZERO),
             log: Log::default(),
+            last_frame: MonoTime::ZERO,
             inflater: None,
             deflater: None,
             counters: Counters::default(),
@@ -191,8 +197,8 @@ impl ServerSession {
     }
 
     /// Returns how many queries were shown and not answered.
-    pub const fn running_queries(&self) -> usize {
-        self.running
+    pub fn running_queries(&self) -> usize {
+        self.running.len()
     }
 
     /// Tells whether a connection is up.
@@ -216,7 +222,7 @@ impl ServerSession {
         self.disconnect_at = None;
         self.hold = None;
         self.replies.clear();
-        self.log.clear();
+        self.release_memory();
     }
 
     /// Time has passed.
@@ -225,6 +231,7 @@ impl ServerSession {
         if let Some(since) = since.filter(|_| self.is_connected) {
             self.outgoing.repeat_since(MonoTime::from_duration(since));
         }
+        self.rest(now.mono);
     }
 }
 
@@ -234,7 +241,7 @@ impl fmt::Debug for ServerSession {
             .field("auth_key_id", &self.key.id())
             .field("session_id", &self.session_id)
             .field("unacked", &self.outgoing.len())
-            .field("running", &self.running)
+            .field("running", &self.running.len())
             .finish_non_exhaustive()
     }
 }

@@ -59,6 +59,7 @@ impl ServerSession {
         opened: &Opened<'a>,
     ) -> Result<ServerEvents<'a>, ServerError> {
         self.log.clear();
+        self.last_frame = now.mono;
         if opened.require_named_session().is_err() {
             self.counters.refused.count(69);
             return Err(ServerError::Transport(-404));
@@ -93,7 +94,7 @@ impl ServerSession {
                 return Ok(false);
             }
         }
-        if self.running >= self.config.running_queries {
+        if self.running.len() >= self.config.running_queries {
             self.counters.refused.count(175);
             return Err(ServerError::Transport(-429));
         }
@@ -204,7 +205,7 @@ impl ServerSession {
         self.remember(msg_id, seq_no, if is_query { Status::PROCESSING } else { 0 });
         match service {
             None => {
-                self.running += 1;
+                self.running.insert(msg_id);
                 if seq_no.is_content_related() {
                     self.acks.push(msg_id, now.mono, self.config.ack_delay, MAX_IDS_PER_LIST);
                 }
@@ -226,10 +227,10 @@ impl ServerSession {
         if seq_no.is_content_related() {
             self.acks.push(msg_id, now.mono, core::time::Duration::ZERO, MAX_IDS_PER_LIST);
         }
-        let Some(answer) = self.outgoing.answer_to(msg_id) else {
+        let Some((answer_id, answer)) = self.outgoing.sent_answer(msg_id) else {
             return;
         };
-        let (answer_id, len) = (answer.msg_id, answer.body.len());
+        let len = answer.body.len();
         if len <= self.config.large_answer {
             self.outgoing.repeat(answer_id);
             return;

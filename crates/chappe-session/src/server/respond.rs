@@ -45,13 +45,16 @@ impl ServerSession {
             None => body.extend_from_slice(result),
         }
         self.enqueue(now, Some(req_msg_id), body)?;
-        if let Some(received) = self.received.note_mut(req_msg_id)
-            && received.status.0 & Status::ANSWERED == 0
-        {
-            received.status.0 |= Status::ANSWERED;
-            self.running = self.running.saturating_sub(1);
-        }
+        self.end_query(req_msg_id);
         Ok(())
+    }
+
+    /// Notes that a query no longer runs; returns whether it did.
+    pub(super) fn end_query(&mut self, query: MsgId) -> bool {
+        if let Some(received) = self.received.note_mut(query) {
+            received.status.0 |= Status::ANSWERED;
+        }
+        self.running.remove(&query)
     }
 
     /// Answers a query with an `rpc_error`.

@@ -3,16 +3,14 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use chappe_framing::{MsgId, SeqNo, write_rpc_result_header};
+use chappe_framing::{MsgId, write_rpc_result_header};
 use chappe_tl::{Identifiable, Serializable, Sink};
 use chappe_tl_mtproto::types;
 
 use super::hold::Hold;
 use super::{ServerEvent, ServerSession};
 use crate::MAX_IDS_PER_LIST;
-use crate::service::{
-    Ids, RPC_ANSWER_DROPPED, RPC_ANSWER_DROPPED_RUNNING, RPC_ANSWER_UNKNOWN, Service, Status,
-};
+use crate::service::{Ids, RPC_ANSWER_DROPPED, RPC_ANSWER_DROPPED_RUNNING, RPC_ANSWER_UNKNOWN, Service};
 use crate::time::Now;
 
 impl ServerSession {
@@ -98,9 +96,7 @@ impl ServerSession {
         if ids.len() > MAX_IDS_PER_LIST {
             self.counters.refused.count(103);
         } else if ids.iter().all(|id| self.outgoing.get(id).is_some()) {
-            ids.iter().for_each(|id| {
-                self.outgoing.repeat(id);
-            });
+            ids.iter().for_each(|id| self.outgoing.repeat(id));
         } else {
             self.counters.refused.count(105);
             self.tell_states(msg_id, ids);
@@ -108,38 +104,21 @@ impl ServerSession {
     }
 
     fn on_drop_answer(&mut self, msg_id: MsgId, req_msg_id: MsgId) {
-        let status = self.received.note(req_msg_id).map_or(0, |received| received.status.0);
-        let is_running = status & Status::PROCESSING != 0 && status & Status::ANSWERED == 0;
         let mut answer = Vec::new();
-        if is_running {
-            answer.put_u32(RPC_ANSWER_DROPPED_RUNNING);
+        if self.running.contains(&req_msg_id) {
+            self.end_query(req_msg_id);
             self.log.plain(ServerEvent::Dropped { req_msg_id });
-            let dropped = answer.clone();
-            if let Some(received) = self.received.note_mut(req_msg_id) {
-                received.status.0 |= Status::ANSWERED;
-            }
-            self.running = self.running.saturating_sub(1);
-            self.answer(req_msg_id, &dropped);
-        } else if let Some(dropped) = self.take_answer(req_msg_id) {
+            answer.put_u32(RPC_ANSWER_DROPPED_RUNNING);
+            self.answer(req_msg_id, &answer);
+        } else if let Some((dropped, message)) = self.outgoing.take_answer(req_msg_id) {
             answer.put_u32(RPC_ANSWER_DROPPED);
-            answer.put(&dropped.0.to_bytes());
-            answer.put(&dropped.1.to_raw().to_le_bytes());
-            answer.put(&dropped.2.to_le_bytes());
+            answer.put(&dropped.to_bytes());
+            answer.put(&message.seq_no.to_raw().to_le_bytes());
+            answer.put(&(message.body.len() as i32).to_le_bytes());
         } else {
             answer.put_u32(RPC_ANSWER_UNKNOWN);
         }
         self.answer(msg_id, &answer);
-    }
-
-    /// Takes the answer to a query away if the client has not acknowledged it: id, number, length.
-    fn take_answer(&mut self, req_msg_id: MsgId) -> Option<(MsgId, SeqNo, i32)> {
-        if let Some(unsent) = self.outgoing.drop_unsent(req_msg_id) {
-            return Some((unsent.msg_id, unsent.seq_no, unsent.body.len() as i32));
-        }
-        let sent = self.outgoing.answer_to(req_msg_id)?;
-        let taken = (sent.msg_id, sent.seq_no, sent.body.len() as i32);
-        self.outgoing.ack(taken.0);
-        Some(taken)
     }
 
     /// Answers in an `rpc_result` whatever waits already: these answers are small.

@@ -3,7 +3,7 @@
 use chappe_crypto::Side;
 use chappe_framing::{
     ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, Level, MessageHeader,
-    MsgId, MsgOrigin,
+    MsgOrigin,
 };
 use chappe_tl::Identifiable;
 use chappe_tl_mtproto::types;
@@ -11,9 +11,9 @@ use rand_core::CryptoRng;
 
 use super::ServerSession;
 use super::outgoing::Outgoing;
-use crate::MAX_IDS_PER_LIST;
 use crate::service::write_ids;
 use crate::time::{MonoTime, Now};
+use crate::{MAX_CONTAINER_MESSAGES, MAX_IDS_PER_LIST};
 
 /// Part of a large body that is packed on trial.
 const PROBE_LEN: usize = 4096;
@@ -51,10 +51,10 @@ impl ServerSession {
         if !self.is_connected {
             return None;
         }
-        let resend = self.outgoing.oldest().map(|message| message.sent_at + self.config.resend_after);
+        let resend = self.outgoing.waits_since().map(|since| since + self.config.resend_after);
         let hold = self.hold.map(|hold| hold.deadline());
         let acks = self.acks.deadline().filter(|_| hold.is_none());
-        [resend, acks, self.disconnect_at, hold].into_iter().flatten().min()
+        [resend, acks, self.disconnect_at, hold, self.rests_at()].into_iter().flatten().min()
     }
 
     /// Tells whether the client asked for the connection to be closed by now (`ping_delay_disconnect`).
@@ -74,31 +74,27 @@ impl ServerSession {
 
     /// Whether anything but acknowledgements waits to be sent.
     pub(super) fn has_messages(&self) -> bool {
-        !self.replies.is_empty() || !self.outgoing.unsent.is_empty() || !self.outgoing.again.is_empty()
+        !self.replies.is_empty() || self.outgoing.unsent() > 0 || self.outgoing.repeats() > 0
     }
 
     /// An answer acknowledges its query (messages, section 9): those acknowledgements stay unsent.
     fn withdraw_needless_acks(&mut self) {
-        if self.acks.is_empty() || self.outgoing.unsent.is_empty() {
-            return;
+        if self.outgoing.unsent() > 0 {
+            let outgoing = &self.outgoing;
+            self.acks.retain(|id| !outgoing.has_unsent_answer(id));
         }
-        let outgoing = &self.outgoing;
-        self.acks.retain(|id| !outgoing.unsent.iter().any(|message| message.answers == Some(id)));
     }
 
     /// Puts everything that fits into the packet; returns the header of the outer message.
     fn load(&mut self, now: Now, writer: &mut EncryptedWriter<'_>) -> Result<MessageHeader, FrameError> {
-        self.outgoing.forget_acknowledged_repeats();
-        let messages = usize::from(!self.acks.is_empty())
-            + self.replies.len()
-            + self.outgoing.again.len()
-            + self.outgoing.unsent.len();
+        let (repeats, unsent) = (self.outgoing.repeats(), self.outgoing.unsent());
+        let messages = usize::from(!self.acks.is_empty()) + self.replies.len() + repeats + unsent;
         // A message sent again keeps its id, so it must not stand alone (SEC-106).
-        if messages == 1 && self.outgoing.again.is_empty() {
+        if messages == 1 && repeats == 0 {
             return Ok(self.load_one(now, writer.body()));
         }
         let mut container = ContainerWriter::begin(writer.body());
-        let most = self.config.container_messages.max(1);
+        let most = self.config.container_messages.clamp(1, MAX_CONTAINER_MESSAGES);
         let is_full = |container: &ContainerWriter<'_>, next: usize, bytes: usize| {
             !container.is_empty() && (container.len() >= most || container.byte_len() + next > bytes)
         };
@@ -119,27 +115,21 @@ impl ServerSession {
                 break;
             }
         }
-        while let Some(msg_id) = self.outgoing.again.front().copied() {
-            let Some(message) = self.outgoing.get_mut(msg_id) else {
-                self.outgoing.again.pop_front();
-                continue;
-            };
+        while let Some((msg_id, message)) = self.outgoing.first_repeat() {
             if is_full(&container, message.body.len(), bytes) {
                 break;
             }
             container.push(MessageHeader { msg_id, seq_no: message.seq_no }, &message.body)?;
-            message.sent_at = now.mono;
+            self.outgoing.on_repeated(msg_id, now.mono);
             self.counters.resent += 1;
-            self.outgoing.again.pop_front();
         }
-        while let Some(message) = self.outgoing.unsent.front() {
+        while let Some(message) = self.outgoing.first_unsent() {
             if is_full(&container, message.body.len(), bytes) {
                 break;
             }
-            let Some(message) = self.first_time(now) else { break };
-            container
-                .push(MessageHeader { msg_id: message.msg_id, seq_no: message.seq_no }, &message.body)?;
-            self.outgoing.keep(message);
+            let Some((header, message)) = self.first_time(now) else { break };
+            container.push(header, &message.body)?;
+            self.outgoing.keep(header.msg_id, message);
         }
         container.finish();
         Ok(self.unrelated(now, MsgOrigin::Notification))
@@ -151,10 +141,9 @@ impl ServerSession {
             out.append(&reply);
             return self.unrelated(now, MsgOrigin::Response);
         }
-        if let Some(message) = self.first_time(now) {
+        if let Some((header, message)) = self.first_time(now) {
             out.append(&message.body);
-            let header = MessageHeader { msg_id: message.msg_id, seq_no: message.seq_no };
-            self.outgoing.keep(message);
+            self.outgoing.keep(header.msg_id, message);
             return header;
         }
         write_ids(out, types::MsgsAck::CONSTRUCTOR_ID, self.acks.drain(MAX_IDS_PER_LIST));
@@ -166,10 +155,10 @@ impl ServerSession {
     }
 
     /// Takes the next unsent message and numbers it.
-    fn first_time(&mut self, now: Now) -> Option<Outgoing> {
-        let mut message = self.outgoing.unsent.pop_front()?;
+    fn first_time(&mut self, now: Now) -> Option<(MessageHeader, Outgoing)> {
+        let mut message = self.outgoing.pop_unsent()?;
         let origin = if message.answers.is_some() { MsgOrigin::Response } else { MsgOrigin::Notification };
-        message.msg_id = self.ids.next(now.unix, origin);
+        let msg_id = self.ids.next(now.unix, origin);
         message.seq_no = self.seq.next_content_related();
         message.sent_at = now.mono;
         if message.body.starts_with(&types::NewSessionCreated::CONSTRUCTOR_ID.to_le_bytes()) {
@@ -179,7 +168,7 @@ impl ServerSession {
             }
         }
         self.counters.messages_sent += 1;
-        Some(message)
+        Some((MessageHeader { msg_id, seq_no: message.seq_no }, message))
     }
 
     /// Packs an answer if it is large enough and that pays; of a large one the middle is tried first.
@@ -197,14 +186,5 @@ impl ServerSession {
         self.counters.gzip_in += result.len() as u64;
         self.counters.gzip_out += packed.len() as u64;
         Some(packed)
-    }
-}
-
-impl super::outgoing::OutgoingQueue {
-    /// Drops repeats of what was acknowledged meanwhile.
-    pub(super) fn forget_acknowledged_repeats(&mut self) {
-        let mut again = core::mem::take(&mut self.again);
-        again.retain(|msg_id: &MsgId| self.get(*msg_id).is_some());
-        self.again = again;
     }
 }
