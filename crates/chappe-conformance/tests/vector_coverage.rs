@@ -44,7 +44,7 @@ const PARTS: &[Part] = &[
     ("kdf_v1", "vectors", 7, &["crypto_keys.rs"]),
     ("kdf_v2", "vectors", 6, &["crypto_keys.rs"]),
     ("msg_id_seq_no", "msg_ids", 6, &["framing_ids.rs"]),
-    ("msg_id_seq_no", "server_checks", 8, &["framing_ids.rs", "session_server.rs", "session_window.rs"]),
+    ("msg_id_seq_no", "server_checks", 8, &["framing_ids.rs", "session_server/checks.rs", "session_window.rs"]),
     ("msg_id_seq_no", "seq_no_sequence", 7, &["framing_ids.rs"]),
     ("msg_id_seq_no", "duplicate_window", 3, &["session_window.rs"]),
     ("obfuscated2", "vectors", 8, &["transport_obfuscated.rs"]),

@@ -1,0 +1,182 @@
+//! Queries and their answers, until these are acknowledged, dropped or too many.
+
+use chappe_framing::{MsgId, RpcResult};
+use chappe_session::server::{Policy, RespondError, ServerConfig, ServerError};
+use chappe_tl::{Deserializable, Serializable};
+use chappe_tl_mtproto::{enums, functions, types};
+
+use crate::pair::{GET_CONFIG, Pair, SESSION, Sent, after, at, now};
+
+#[test]
+fn a_query_is_shown_answered_and_forgotten_when_acknowledged() {
+    let mut pair = Pair::new(Policy::Strict);
+    let shown = pair.send(0, at(0), 1, &GET_CONFIG);
+    assert_eq!(shown, [(at(0), GET_CONFIG.to_vec())]);
+    assert_eq!(pair.server.running_queries(), 1);
+    pair.server.respond_error(now(0), at(0), 400, "NO").unwrap();
+    let answers = pair.answers(0);
+    assert_eq!(answers.len(), 2);
+    let enums::NewSession::Created(created) = enums::NewSession::from_bytes(&answers[0].body).unwrap();
+    assert_eq!((created.first_msg_id, created.unique_id), (at(0).to_raw(), 77), "SEC-90");
+    assert_eq!(created.server_salt, pair.salt.to_raw());
+    assert_eq!(RpcResult::new_checked(&answers[1].body).unwrap().req_msg_id(), at(0));
+    assert_eq!(answers.iter().map(|sent| sent.seq_no).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!((pair.server.unacked(), pair.server.running_queries()), (2, 0));
+
+    let msg_ids = answers.iter().map(|sent| sent.msg_id.to_raw()).collect();
+    let acks = enums::MsgsAck::MsgsAck(types::MsgsAck { msg_ids }).to_bytes();
+    pair.send(1, at(1), 2, &acks);
+    assert_eq!(pair.server.unacked(), 0);
+}
+
+#[test]
+fn sec_076_a_repeated_query_is_not_shown_again_but_its_answer_is_sent_again() {
+    let mut pair = Pair::new(Policy::Strict);
+    pair.send(0, at(0), 1, &GET_CONFIG);
+    pair.server.respond_error(now(0), at(0), 400, "NO").unwrap();
+    let first = pair.answers(0);
+    assert!(pair.send(1, at(0), 1, &GET_CONFIG).is_empty());
+    let again = pair.answers(1);
+    let result = again.iter().find(|sent| RpcResult::new_checked(&sent.body).is_ok()).unwrap();
+    assert_eq!(result.msg_id, first[1].msg_id, "under the same id, in a container");
+}
+
+#[test]
+fn a_large_answer_is_announced_instead_of_repeated() {
+    let mut pair = Pair::new(Policy::Strict);
+    pair.send(0, at(0), 1, &GET_CONFIG);
+    let mut large = vec![0; 8192];
+    chappe_crypto::rand_core::Rng::fill_bytes(&mut pair.rng, &mut large);
+    pair.server.respond_bytes(now(0), at(0), &large).unwrap();
+    let first = pair.answers(0);
+    pair.send(1, at(0), 1, &GET_CONFIG);
+    let again = pair.answers(1);
+    let info = again.iter().find_map(|sent| enums::MsgDetailedInfo::from_bytes(&sent.body).ok());
+    let Some(enums::MsgDetailedInfo::MsgDetailedInfo(info)) = info else { panic!("{again:?}") };
+    assert_eq!((info.msg_id, info.answer_msg_id), (at(0).to_raw(), first[1].msg_id.to_raw()));
+
+    let ask = enums::MsgResendReq::MsgResendReq(types::MsgResendReq { msg_ids: vec![info.answer_msg_id] });
+    pair.send(2, at(2), 2, &ask.to_bytes());
+    assert!(pair.answers(2).iter().any(|sent| sent.msg_id.to_raw() == info.answer_msg_id));
+}
+
+#[test]
+fn an_answer_is_dropped_on_request_in_each_of_the_three_ways() {
+    let mut pair = Pair::new(Policy::Strict);
+    let drop_of = |msg_id: MsgId| functions::RpcDropAnswer { req_msg_id: msg_id.to_raw() }.to_bytes();
+    let outcome = |pair: &mut Pair, about: MsgId| {
+        let answers = pair.answers(0);
+        let result = answers.iter().find_map(|sent| {
+            RpcResult::new_checked(&sent.body).ok().filter(|result| result.req_msg_id() == about)
+        });
+        enums::RpcDropAnswer::from_bytes(result.unwrap().result()).unwrap()
+    };
+    pair.send(0, after(at(0), 1), 1, &GET_CONFIG);
+    pair.send(0, after(at(0), 2), 3, &drop_of(after(at(0), 1)));
+    assert_eq!(outcome(&mut pair, after(at(0), 2)), enums::RpcDropAnswer::RpcAnswerDroppedRunning);
+    assert_eq!(pair.server.running_queries(), 0);
+
+    pair.send(0, after(at(0), 3), 5, &GET_CONFIG);
+    pair.server.respond_error(now(0), after(at(0), 3), 400, "NO").unwrap();
+    pair.send(0, after(at(0), 4), 7, &drop_of(after(at(0), 3)));
+    let dropped = outcome(&mut pair, after(at(0), 4));
+    assert!(matches!(dropped, enums::RpcDropAnswer::RpcAnswerDropped(_)));
+
+    pair.send(0, after(at(0), 5), 9, &drop_of(MsgId::from_raw(4)));
+    assert_eq!(outcome(&mut pair, after(at(0), 5)), enums::RpcDropAnswer::RpcAnswerUnknown);
+}
+
+#[test]
+fn a_dropped_answer_is_not_sent_again() {
+    let mut pair = Pair::new(Policy::Strict);
+    let query = after(at(0), 1);
+    let is_answer =
+        |sent: &Sent| RpcResult::new_checked(&sent.body).is_ok_and(|result| result.req_msg_id() == query);
+    pair.send(0, query, 1, &GET_CONFIG);
+    pair.server.respond_error(now(0), query, 400, "NO").unwrap();
+    assert!(pair.answers(0).iter().any(is_answer));
+    let drop = functions::RpcDropAnswer { req_msg_id: query.to_raw() }.to_bytes();
+    pair.send(1, at(1), 3, &drop);
+    pair.server.handle_disconnected();
+    pair.server.handle_connected(now(2));
+    let again = pair.answers(2);
+    assert!(!again.is_empty(), "the outcome of the drop is");
+    assert!(!again.iter().any(is_answer), "{again:?}");
+}
+
+#[test]
+fn what_was_not_acknowledged_is_sent_again_on_a_new_connection() {
+    let mut pair = Pair::new(Policy::Strict);
+    pair.send(0, at(0), 1, &GET_CONFIG);
+    pair.server.push_bytes(now(0), &GET_CONFIG).unwrap();
+    let content = |sent: Vec<Sent>| -> Vec<_> {
+        sent.iter().filter(|sent| sent.seq_no & 1 == 1).map(|sent| (sent.msg_id, sent.seq_no)).collect()
+    };
+    let first = content(pair.answers(0));
+    assert!(pair.answers(1).is_empty());
+    pair.server.handle_disconnected();
+    pair.server.push_bytes(now(1), &GET_CONFIG).unwrap();
+    assert!(pair.answers(1).is_empty(), "nobody is there");
+    pair.server.handle_connected(now(2));
+    let again = content(pair.answers(2));
+    assert_eq!(again[..2], first);
+    assert_eq!(again.len(), 3);
+}
+
+#[test]
+fn an_update_is_sent_until_it_is_acknowledged() {
+    let mut pair = Pair::new(Policy::Strict);
+    pair.send(0, at(0), 1, &GET_CONFIG);
+    pair.answers(0);
+    let update = [0x1111_2222_u32.to_le_bytes(), [7; 4]].concat();
+    pair.server.push_bytes(now(1), &update).unwrap();
+    let first = pair.answers(1);
+    let pushed = first.iter().find(|sent| sent.body == update).unwrap();
+    assert_eq!((pushed.msg_id.to_raw() & 3, pushed.seq_no & 1), (3, 1), "unasked, and to be acknowledged");
+    let (msg_id, seq_no) = (pushed.msg_id, pushed.seq_no);
+    pair.server.handle_timeout(now(31));
+    let again = pair.answers(31);
+    let repeated = again.iter().find(|sent| sent.body == update).unwrap();
+    assert_eq!((repeated.msg_id, repeated.seq_no), (msg_id, seq_no), "under its old id, in a container");
+    let acks = enums::MsgsAck::MsgsAck(types::MsgsAck { msg_ids: vec![msg_id.to_raw()] });
+    pair.send(32, at(32), 2, &acks.to_bytes());
+    pair.server.handle_timeout(now(90));
+    assert!(!pair.answers(90).iter().any(|sent| sent.body == update));
+}
+
+#[test]
+fn sec_175_a_client_that_acknowledges_nothing_is_not_served_without_end() {
+    let mut pair = Pair::new(Policy::Strict);
+    let large = vec![1; 1 << 20];
+    let refused = (0..100).find_map(|_| pair.server.push_bytes(now(0), &large).err());
+    let full = RespondError::TooMuchUnacked { messages: 32, bytes: 32 << 20 };
+    assert_eq!(refused, Some(full), "what it was sent is there still, and no more");
+    // One that acknowledges is served again, in the same session.
+    let sent: Vec<i64> = pair.answers(0).iter().map(|sent| sent.msg_id.to_raw()).collect();
+    let acks = enums::MsgsAck::MsgsAck(types::MsgsAck { msg_ids: sent }).to_bytes();
+    pair.send(1, at(1), 0, &acks);
+    assert_eq!(pair.server.unacked(), 1, "the announcement of the session is left");
+    assert_eq!(pair.server.push_bytes(now(1), &large).err(), None);
+}
+
+#[test]
+fn bodies_that_no_message_may_have_are_not_sent() {
+    let mut pair = Pair::new(Policy::Strict);
+    for len in [0, 1, 3, 5, 7] {
+        let refused = pair.server.push_bytes(now(0), &vec![1; len]).err();
+        assert_eq!(refused, Some(RespondError::BodyLength { len }));
+    }
+    assert_eq!(pair.server.unacked(), 0);
+}
+
+#[test]
+fn a_client_with_too_many_queries_at_once_is_told_to_slow_down() {
+    let mut pair = Pair::with(ServerConfig { running_queries: 2, ..ServerConfig::default() });
+    for step in 0..2 {
+        assert_eq!(pair.send(0, after(at(0), step), 1, &GET_CONFIG).len(), 1);
+    }
+    let mut frame = pair.frame(SESSION, after(at(0), 2), 1, &GET_CONFIG);
+    assert_eq!(pair.server.handle_frame(now(0), &mut frame).map(|_| ()), Err(ServerError::Transport(-429)));
+    pair.server.respond_error(now(0), at(0), 400, "NO").unwrap();
+    assert_eq!(pair.send(0, after(at(0), 3), 1, &GET_CONFIG).len(), 1, "one has ended");
+}

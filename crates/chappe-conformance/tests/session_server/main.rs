@@ -1,0 +1,15 @@
+//! The server's half of a session: what it checks, answers and repeats.
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::must_use_candidate,
+    clippy::missing_panics_doc,
+    reason = "a program of its own, which fails by panicking"
+)]
+
+mod answers;
+mod checks;
+mod containers;
+mod memory;
+mod pair;
+mod service;

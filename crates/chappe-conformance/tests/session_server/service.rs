@@ -1,0 +1,124 @@
+//! Service messages: sessions announced, states told, times to wait.
+
+use chappe_crypto::Side;
+use chappe_crypto::rng::Drbg;
+use chappe_framing::{Container, FrameBuf, ServerSalt, TransportTail, open};
+use chappe_session::server::Policy;
+use chappe_tl::{Deserializable, Serializable};
+use chappe_tl_mtproto::{enums, functions, types};
+
+use crate::pair::{GET_CONFIG, Pair, SESSION, after, at, key, now};
+
+#[test]
+fn sec_090_a_new_session_is_announced_once_and_with_its_first_message() {
+    let mut pair = Pair::new(Policy::Strict);
+    let mut announced = |second: u64, seq_no: i32| -> Vec<i64> {
+        pair.send(second, at(second), seq_no, &GET_CONFIG);
+        let answers = pair.answers(second);
+        let announcements = answers.iter().filter_map(|sent| enums::NewSession::from_bytes(&sent.body).ok());
+        announcements.map(|enums::NewSession::Created(created)| created.first_msg_id).collect()
+    };
+    assert_eq!(announced(0, 1), [at(0).to_raw()]);
+    assert!(announced(1, 3).is_empty());
+}
+
+#[test]
+fn sec_103_lists_of_more_than_8192_ids_are_ignored() {
+    let mut pair = Pair::new(Policy::Strict);
+    let ask =
+        |count| enums::MsgsStateReq::MsgsStateReq(types::MsgsStateReq { msg_ids: vec![1; count] }).to_bytes();
+    pair.send(0, at(0), 0, &ask(8193));
+    pair.send(0, after(at(0), 1), 0, &ask(8192));
+    let answers = pair.answers(0);
+    let infos: Vec<_> =
+        answers.iter().filter_map(|sent| enums::MsgsStateInfo::from_bytes(&sent.body).ok()).collect();
+    let [enums::MsgsStateInfo::MsgsStateInfo(info)] = &infos[..] else { panic!("{}", infos.len()) };
+    assert_eq!((info.req_msg_id, info.info.len()), (after(at(0), 1).to_raw(), 8192));
+}
+
+#[test]
+fn states_are_told_truthfully() {
+    let mut pair = Pair::new(Policy::Strict);
+    pair.send(0, after(at(0), 10), 1, &GET_CONFIG);
+    pair.send(0, after(at(0), 30), 3, &GET_CONFIG);
+    pair.server.respond_error(now(0), after(at(0), 10), 400, "NO").unwrap();
+    pair.answers(0);
+    let asked = [1, 10, 20, 30, 99].map(|steps| after(at(0), steps).to_raw()).to_vec();
+    let ask = enums::MsgsStateReq::MsgsStateReq(types::MsgsStateReq { msg_ids: asked }).to_bytes();
+    pair.send(0, after(at(0), 40), 4, &ask);
+    let answers = pair.answers(0);
+    let info = answers.iter().find_map(|sent| enums::MsgsStateInfo::from_bytes(&sent.body).ok());
+    let Some(enums::MsgsStateInfo::MsgsStateInfo(info)) = info else { panic!("{answers:?}") };
+    assert_eq!(info.info.iter().map(|status| status & 7).collect::<Vec<_>>(), [1, 4, 2, 4, 3]);
+    assert_eq!(info.info[1] & 64, 64, "the first was answered");
+    assert_eq!(info.info[3] & 0x60, 0x20, "the second is running");
+}
+
+#[test]
+fn sec_105_a_request_for_unknown_messages_is_answered_with_states_and_nothing_is_sent_again() {
+    let mut pair = Pair::new(Policy::Strict);
+    pair.send(0, at(0), 1, &GET_CONFIG);
+    let created = pair.answers(0);
+    let msg_ids = vec![created[0].msg_id.to_raw(), 12345];
+    let ask = enums::MsgResendReq::MsgResendReq(types::MsgResendReq { msg_ids });
+    pair.send(0, after(at(0), 1), 2, &ask.to_bytes());
+    let answers = pair.answers(0);
+    assert_eq!(answers.len(), 1);
+    assert!(enums::MsgsStateInfo::from_bytes(&answers[0].body).is_ok());
+}
+
+#[test]
+fn sec_109_a_client_cannot_set_a_long_time_to_disconnect() {
+    let mut pair = Pair::new(Policy::Strict);
+    let ping = functions::PingDelayDisconnect { ping_id: 5, disconnect_delay: i32::MAX };
+    pair.send(0, at(0), 1, &ping.to_bytes());
+    assert!(!pair.server.should_close(now(511)));
+    assert!(pair.server.should_close(now(512)));
+    let ping = functions::PingDelayDisconnect { ping_id: 5, disconnect_delay: 10 };
+    pair.send(1, at(1), 3, &ping.to_bytes());
+    assert!(pair.server.should_close(now(11)));
+}
+
+#[test]
+fn over_http_an_answer_waits_for_company_as_http_wait_says() {
+    let wait = |times: [u32; 3]| [0x9299_359f, times[0], times[1], times[2]].map(u32::to_le_bytes).concat();
+    let mut pair = Pair::new(Policy::Strict);
+    pair.send(0, at(0), 1, &GET_CONFIG);
+    pair.answers(0);
+    pair.send(1, at(1), 2, &wait([2_000, 1_000, 9_000]));
+    assert!(!pair.server.holds_request(), "only over HTTP");
+    pair.server.use_http_wait();
+    pair.send(1, after(at(1), 1), 2, &wait([2_000, 1_000, 9_000]));
+    assert!(pair.server.holds_request());
+    assert_eq!(pair.answers(1).len(), 0);
+    assert_eq!(pair.server.poll_timeout(), Some(now(10).mono), "nothing to say: max_wait");
+    pair.server.push_bytes(now(3), &GET_CONFIG).unwrap();
+    assert_eq!(pair.server.poll_timeout(), Some(now(4).mono), "something to say: wait_after");
+    assert_eq!(pair.answers(3).len(), 0);
+    assert_eq!(pair.answers(4).len(), 1);
+    assert!(!pair.server.holds_request());
+    pair.send(5, at(5), 2, &wait([0, 0, 1_000]));
+    let mut out = FrameBuf::new();
+    let mut rng = Drbg::from_seed([9; 32]);
+    assert!(!pair.server.poll_transmit(now(5), &mut rng, &mut out));
+    assert!(pair.server.poll_transmit(now(6), &mut rng, &mut out), "an empty container");
+    let opened = open(&key(), Side::Server, TransportTail::None, out.as_mut_slice()).unwrap();
+    let container = Container::new_checked(opened.body(), opened.msg_id(), Side::Server).unwrap();
+    assert_eq!(container.iter().count(), 0);
+}
+
+#[test]
+fn a_quick_acknowledgement_is_given_for_what_was_accepted_and_for_nothing_else() {
+    let mut pair = Pair::new(Policy::Strict);
+    for (second, salt_is_right) in [(0, true), (1, false)] {
+        let mut frame = pair.frame(SESSION, at(second), 1, &GET_CONFIG);
+        if !salt_is_right {
+            pair.salt = ServerSalt::from_raw(1);
+            frame = pair.frame(SESSION, at(second), 3, &GET_CONFIG);
+        }
+        let mut opened_as = frame.clone();
+        let token = open(&key(), Side::Client, TransportTail::None, &mut opened_as).unwrap().quick_ack();
+        let events = pair.server.handle_frame(now(second), &mut frame).unwrap();
+        assert_eq!(events.quick_ack(), salt_is_right.then_some(token));
+    }
+}
