@@ -1,9 +1,10 @@
 //! Queries and their answers, until these are acknowledged, dropped or too many.
 
-use chappe_framing::{MsgId, RpcResult};
+use chappe_framing::{FrameBuf, MsgId, RpcResult};
 use chappe_session::server::{Policy, RespondError, ServerConfig, ServerError};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
+use rand_core::Rng as _;
 
 use crate::pair::{GET_CONFIG, Pair, SESSION, Sent, after, at, now};
 
@@ -179,4 +180,25 @@ fn a_client_with_too_many_queries_at_once_is_told_to_slow_down() {
     assert_eq!(pair.server.handle_frame(now(0), &mut frame).map(|_| ()), Err(ServerError::Transport(-429)));
     pair.server.respond_error(now(0), at(0), 400, "NO").unwrap();
     assert_eq!(pair.send(0, after(at(0), 3), 1, &GET_CONFIG).len(), 1, "one has ended");
+}
+
+#[test]
+fn an_answer_that_is_given_away_is_copied_once_into_the_packet() {
+    const LEN: usize = 1 << 20;
+    let mut pair = Pair::new(Policy::Lenient);
+    let mut frame = FrameBuf::with_capacity(LEN + 2048);
+    let mut allocated = Vec::new();
+    for second in 0..2 {
+        assert_eq!(pair.send(second, at(second), 1, &GET_CONFIG).len(), 1);
+        // No packer shrinks it.
+        let mut answer = vec![0; LEN];
+        pair.rng.fill_bytes(&mut answer);
+        let info = allocation_counter::measure(|| {
+            pair.server.respond_vec(now(second), at(second), answer).unwrap();
+            while pair.server.poll_transmit(now(second), &mut pair.rng, &mut frame) {}
+        });
+        assert!(frame.len() > LEN, "it went last");
+        allocated.push(info.bytes_total);
+    }
+    assert!(allocated[1] < 4096, "{allocated:?} bytes");
 }

@@ -165,7 +165,7 @@ pub(super) fn apply(
     verdict: Verdict,
 ) -> Result<(), RespondError> {
     match verdict {
-        Verdict::Answer(result) | Verdict::AnswerAlone(result) => session.respond_bytes(now, query, &result),
+        Verdict::Answer(result) | Verdict::AnswerAlone(result) => session.respond_vec(now, query, result),
         Verdict::Error { code, message } => session.respond_error(now, query, code, &message),
         Verdict::Instead(object) => {
             session.send_raw(&object);

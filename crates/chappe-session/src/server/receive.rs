@@ -230,7 +230,7 @@ impl ServerSession {
         let Some((answer_id, answer)) = self.outgoing.sent_answer(msg_id) else {
             return;
         };
-        let len = answer.body.len();
+        let len = answer.len();
         if len <= self.config.large_answer {
             self.outgoing.repeat(answer_id);
             return;

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use chappe_framing::{MsgId, SessionId, write_rpc_result_header};
+use chappe_framing::{MsgId, SessionId};
 use chappe_tl::{Identifiable, Serializable, Sink};
 use chappe_tl_mtproto::types;
 
@@ -28,7 +28,7 @@ impl ServerSession {
     ) -> Result<(), RespondError> {
         let mut bytes = Vec::with_capacity(result.serialized_len());
         result.serialize(&mut bytes)?;
-        self.respond_bytes(now, req_msg_id, &bytes)
+        self.respond_vec(now, req_msg_id, bytes)
     }
 
     /// Answers a query with an object that is serialized already, constructor id first.
@@ -37,16 +37,18 @@ impl ServerSession {
     ///
     /// As for [`respond`](Self::respond).
     pub fn respond_bytes(&mut self, now: Now, req_msg_id: MsgId, result: &[u8]) -> Result<(), RespondError> {
-        let gzip_from = self.config.gzip_from;
-        let mut body = Vec::with_capacity(12 + result.len());
-        write_rpc_result_header(&mut body, req_msg_id);
-        match self.pack(result).filter(|_| gzip_from > 0) {
-            Some(packed) => body.extend_from_slice(packed),
-            None => body.extend_from_slice(result),
-        }
-        self.enqueue(now, Some(req_msg_id), body)?;
-        self.end_query(req_msg_id);
-        Ok(())
+        let object = self.pack(result).map_or_else(|| result.to_vec(), <[u8]>::to_vec);
+        self.enqueue_answer(now, req_msg_id, object)
+    }
+
+    /// The same with memory that is given away: the answer stays in it until it goes into a packet.
+    ///
+    /// # Errors
+    ///
+    /// As for [`respond`](Self::respond).
+    pub fn respond_vec(&mut self, now: Now, req_msg_id: MsgId, result: Vec<u8>) -> Result<(), RespondError> {
+        let packed = self.pack(&result).map(<[u8]>::to_vec);
+        self.enqueue_answer(now, req_msg_id, packed.unwrap_or(result))
     }
 
     /// Notes that a query no longer runs; returns whether it did.
@@ -72,7 +74,7 @@ impl ServerSession {
         let mut body = Vec::with_capacity(16 + message.len());
         body.put_u32(types::RpcError::CONSTRUCTOR_ID);
         types::RpcError { error_code: code, error_message: message.into() }.serialize(&mut body)?;
-        self.respond_bytes(now, req_msg_id, &body)
+        self.respond_vec(now, req_msg_id, body)
     }
 
     /// Sends an update, unasked.
@@ -127,15 +129,22 @@ impl ServerSession {
         self.reply(|out| out.extend_from_slice(body));
     }
 
-    fn enqueue(&mut self, now: Now, answers: Option<MsgId>, body: Vec<u8>) -> Result<(), RespondError> {
-        if body.len() < 4 || !body.len().is_multiple_of(4) {
-            return Err(RespondError::BodyLength { len: body.len() });
+    fn enqueue_answer(&mut self, now: Now, query: MsgId, object: Vec<u8>) -> Result<(), RespondError> {
+        self.enqueue(now, Some(query), object)?;
+        self.end_query(query);
+        Ok(())
+    }
+
+    fn enqueue(&mut self, now: Now, answers: Option<MsgId>, object: Vec<u8>) -> Result<(), RespondError> {
+        let len = object.len();
+        if len < 4 || !len.is_multiple_of(4) {
+            return Err(RespondError::BodyLength { len });
         }
         let (messages, bytes) = (self.outgoing.len(), self.outgoing.bytes());
-        if messages >= self.config.unacked_messages || bytes + body.len() > self.config.unacked_bytes {
+        if messages >= self.config.unacked_messages || bytes + len > self.config.unacked_bytes {
             return Err(RespondError::TooMuchUnacked { messages, bytes });
         }
-        self.outgoing.push(answers, body);
+        self.outgoing.push(answers, object);
         if let Some(hold) = self.hold.as_mut() {
             hold.on_message(now.mono);
         }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use chappe_framing::{MsgId, write_rpc_result_header};
+use chappe_framing::MsgId;
 use chappe_tl::{Identifiable, Serializable, Sink};
 use chappe_tl_mtproto::types;
 
@@ -109,30 +109,27 @@ impl ServerSession {
             self.end_query(req_msg_id);
             self.log.plain(ServerEvent::Dropped { req_msg_id });
             answer.put_u32(RPC_ANSWER_DROPPED_RUNNING);
-            self.answer(req_msg_id, &answer);
+            self.answer(req_msg_id, answer.clone());
         } else if let Some((dropped, message)) = self.outgoing.take_answer(req_msg_id) {
             answer.put_u32(RPC_ANSWER_DROPPED);
             answer.put(&dropped.to_bytes());
             answer.put(&message.seq_no.to_raw().to_le_bytes());
-            answer.put(&(message.body.len() as i32).to_le_bytes());
+            answer.put(&(message.len() as i32).to_le_bytes());
         } else {
             answer.put_u32(RPC_ANSWER_UNKNOWN);
         }
-        self.answer(msg_id, &answer);
+        self.answer(msg_id, answer);
     }
 
     /// Answers in an `rpc_result` whatever waits already: these answers are small.
     ///
     /// Beyond the bound of what may wait they are left out (SEC-175): the client acknowledges nothing.
-    fn answer(&mut self, req_msg_id: MsgId, result: &[u8]) {
+    fn answer(&mut self, req_msg_id: MsgId, result: Vec<u8>) {
         if self.outgoing.len() >= self.config.unacked_messages {
             self.counters.refused.count(175);
             return;
         }
-        let mut body = Vec::with_capacity(12 + result.len());
-        write_rpc_result_header(&mut body, req_msg_id);
-        body.extend_from_slice(result);
-        self.outgoing.push(Some(req_msg_id), body);
+        self.outgoing.push(Some(req_msg_id), result);
     }
 }
 

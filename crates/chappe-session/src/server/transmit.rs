@@ -116,19 +116,19 @@ impl ServerSession {
             }
         }
         while let Some((msg_id, message)) = self.outgoing.first_repeat() {
-            if is_full(&container, message.body.len(), bytes) {
+            if is_full(&container, message.len(), bytes) {
                 break;
             }
-            container.push(MessageHeader { msg_id, seq_no: message.seq_no }, &message.body)?;
+            put(&mut container, MessageHeader { msg_id, seq_no: message.seq_no }, message)?;
             self.outgoing.on_repeated(msg_id, now.mono);
             self.counters.resent += 1;
         }
         while let Some(message) = self.outgoing.first_unsent() {
-            if is_full(&container, message.body.len(), bytes) {
+            if is_full(&container, message.len(), bytes) {
                 break;
             }
             let Some((header, message)) = self.first_time(now) else { break };
-            container.push(header, &message.body)?;
+            put(&mut container, header, &message)?;
             self.outgoing.keep(header.msg_id, message);
         }
         container.finish();
@@ -142,7 +142,7 @@ impl ServerSession {
             return self.unrelated(now, MsgOrigin::Response);
         }
         if let Some((header, message)) = self.first_time(now) {
-            out.append(&message.body);
+            message.write(out);
             self.outgoing.keep(header.msg_id, message);
             return header;
         }
@@ -161,9 +161,9 @@ impl ServerSession {
         let msg_id = self.ids.next(now.unix, origin);
         message.seq_no = self.seq.next_content_related();
         message.sent_at = now.mono;
-        if message.body.starts_with(&types::NewSessionCreated::CONSTRUCTOR_ID.to_le_bytes()) {
+        if message.object.starts_with(&types::NewSessionCreated::CONSTRUCTOR_ID.to_le_bytes()) {
             let salt = self.salts.current(self.key.id(), now.unix);
-            if let Some(field) = message.body.get_mut(20..28) {
+            if let Some(field) = message.object.get_mut(20..28) {
                 field.copy_from_slice(&salt.to_raw().to_le_bytes());
             }
         }
@@ -173,7 +173,8 @@ impl ServerSession {
 
     /// Packs an answer if it is large enough and that pays; of a large one the middle is tried first.
     pub(super) fn pack(&mut self, result: &[u8]) -> Option<&[u8]> {
-        if result.len() < self.config.gzip_from.max(64) {
+        let gzip_from = self.config.gzip_from;
+        if gzip_from == 0 || result.len() < gzip_from.max(64) {
             return None;
         }
         let deflater =
@@ -187,4 +188,15 @@ impl ServerSession {
         self.counters.gzip_out += packed.len() as u64;
         Some(packed)
     }
+}
+
+fn put(
+    container: &mut ContainerWriter<'_>,
+    header: MessageHeader,
+    message: &Outgoing,
+) -> Result<(), FrameError> {
+    container.push_with(header, |out| {
+        message.write(out);
+        Ok(())
+    })
 }

@@ -11,7 +11,7 @@ mod tests;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use chappe_framing::{MsgId, SeqNo};
+use chappe_framing::{FrameBuf, MsgId, RPC_RESULT_HEADER_LEN, SeqNo, write_rpc_result_header};
 
 use self::line::Line;
 use crate::time::MonoTime;
@@ -21,11 +21,33 @@ use crate::time::MonoTime;
 pub(super) struct Outgoing {
     /// Zero until it is first sent.
     pub(super) seq_no: SeqNo,
-    /// The query it answers.
+    /// The query it answers: what is sent is an `rpc_result` for it.
     pub(super) answers: Option<MsgId>,
-    pub(super) body: Vec<u8>,
+    /// What is sent, but for the header of `rpc_result`: answers stay in the memory in which they came.
+    pub(super) object: Vec<u8>,
     pub(super) sent_at: MonoTime,
 }
+
+impl Outgoing {
+    /// Returns the length of what is sent, in bytes.
+    pub(super) const fn len(&self) -> usize {
+        let header = if self.answers.is_some() { RPC_RESULT_HEADER_LEN } else { 0 };
+        header + self.object.len()
+    }
+
+    /// Writes what is sent into a packet.
+    pub(super) fn write(&self, out: &mut FrameBuf) {
+        // With room for padding, which else would move all of it.
+        out.reserve(self.len() + MAX_PADDING_LEN);
+        if let Some(query) = self.answers {
+            write_rpc_result_header(out, query);
+        }
+        out.append(&self.object);
+    }
+}
+
+/// The most padding that may follow in a packet, in bytes.
+const MAX_PADDING_LEN: usize = 1024;
 
 /// Where the answer to a query is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,14 +99,14 @@ impl OutgoingQueue {
         self.again.len()
     }
 
-    pub(super) fn push(&mut self, answers: Option<MsgId>, body: Vec<u8>) {
-        self.bytes += body.len();
+    pub(super) fn push(&mut self, answers: Option<MsgId>, object: Vec<u8>) {
         let number = self.next;
         self.next += 1;
         if let Some(query) = answers {
             self.answers.insert(query, Answer::Unsent(number));
         }
-        let message = Outgoing { seq_no: SeqNo::from_raw(0), answers, body, sent_at: MonoTime::ZERO };
+        let message = Outgoing { seq_no: SeqNo::from_raw(0), answers, object, sent_at: MonoTime::ZERO };
+        self.bytes += message.len();
         self.unsent.push(number, message);
     }
 
@@ -96,13 +118,13 @@ impl OutgoingQueue {
     /// Takes it, to be numbered and sent, and then [kept](Self::keep).
     pub(super) fn pop_unsent(&mut self) -> Option<Outgoing> {
         let message = self.unsent.pop_front()?;
-        self.bytes -= message.body.len();
+        self.bytes -= message.len();
         Some(message)
     }
 
     /// Keeps a message that was sent for the first time.
     pub(super) fn keep(&mut self, msg_id: MsgId, message: Outgoing) {
-        self.bytes += message.body.len();
+        self.bytes += message.len();
         if let Some(query) = message.answers {
             self.answers.insert(query, Answer::Sent(msg_id));
         }
@@ -130,7 +152,7 @@ impl OutgoingQueue {
 
     fn take_sent(&mut self, msg_id: MsgId) -> Option<Outgoing> {
         let message = self.unacked.take(msg_id)?;
-        self.bytes -= message.body.len();
+        self.bytes -= message.len();
         self.again.remove(&msg_id);
         self.skip_old_notes();
         Some(message)
@@ -158,7 +180,7 @@ impl OutgoingQueue {
             Answer::Sent(msg_id) => self.take_sent(msg_id).map(|message| (msg_id, message)),
             Answer::Unsent(number) => {
                 let message = self.unsent.take(number)?;
-                self.bytes -= message.body.len();
+                self.bytes -= message.len();
                 Some((MsgId::from_raw(0), message))
             }
         }
