@@ -94,7 +94,7 @@ impl Engine {
 
     /// Takes in a key that was made elsewhere.
     pub fn add_key(&self, key: KeyState) {
-        lock(&self.keys).insert(Arc::new(key), self.options.max_keys);
+        lock(&self.keys).insert(Arc::new(key), self.options.max_keys, UnixTime::EPOCH);
     }
 
     /// Forgets a key and its sessions; says whether there was one.
@@ -132,7 +132,7 @@ impl Engine {
                 }
                 let created = candidate.accept();
                 let salt_until = now.saturating_add(FIRST_SALT_LIFETIME);
-                keys.insert(Arc::new(KeyState::created(created, salt_until)), self.options.max_keys);
+                keys.insert(Arc::new(KeyState::created(created, salt_until)), self.options.max_keys, now);
                 Ok(())
             }
         }

@@ -1,6 +1,10 @@
 //! The keys of a server.
+//!
+//! Not the table of `chappe_session`, although it is one of keys by id as well: these are shared by connections on
+//! many threads, each carries its sessions, any number may be bound to one permanent key as clients make one for
+//! each connection, and the oldest makes room instead of the newest being refused.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chappe_crypto::{AuthKey, AuthKeyId};
@@ -101,17 +105,28 @@ impl KeyState {
     }
 }
 
-/// All keys, bounded.
+/// All keys, bounded. Strangers make them, so nothing is done by looking through all.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    by_id: HashMap<AuthKeyId, Arc<KeyState>>,
-    order: VecDeque<AuthKeyId>,
+    by_id: HashMap<AuthKeyId, Known>,
+    /// The oldest first.
+    order: BTreeMap<u64, AuthKeyId>,
+    /// Temporary keys, those that end first in front.
+    ends: BTreeSet<(UnixTime, AuthKeyId)>,
+    /// Number of the next key.
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    number: u64,
+    state: Arc<KeyState>,
 }
 
 impl Keys {
     /// Returns a key that is still good.
     pub(super) fn get(&mut self, id: AuthKeyId, now: UnixTime) -> Option<Arc<KeyState>> {
-        let found = self.by_id.get(&id)?;
+        let found = &self.by_id.get(&id)?.state;
         if found.is_expired(now) || self.is_orphan(found) {
             self.forget(id);
             return None;
@@ -129,28 +144,49 @@ impl Keys {
         self.by_id.contains_key(&id)
     }
 
-    /// Adds a key; the oldest make room.
-    pub(super) fn insert(&mut self, state: Arc<KeyState>, max: usize) {
+    /// Adds a key. Those that have ended make room, and then the oldest.
+    pub(super) fn insert(&mut self, state: Arc<KeyState>, max: usize, now: UnixTime) {
         let id = state.auth_key().id();
-        if !self.contains(id) {
-            while self.order.len() >= max.max(1) {
-                if let Some(oldest) = self.order.pop_front() {
-                    self.by_id.remove(&oldest);
-                }
-            }
-            self.order.push_back(id);
+        let known = self.by_id.get(&id).map(|known| known.number);
+        // What is known of another end of it goes with the old state.
+        if !self.forget(id) {
+            self.make_room(max.max(1), now);
         }
-        self.by_id.insert(id, state);
+        if let KeyKind::Temporary { expires_at, .. } = state.kind() {
+            self.ends.insert((expires_at, id));
+        }
+        let number = known.unwrap_or(self.next);
+        self.next += 1;
+        self.order.insert(number, id);
+        self.by_id.insert(id, Known { number, state });
+    }
+
+    fn make_room(&mut self, max: usize, now: UnixTime) {
+        while self.by_id.len() >= max {
+            let ended = self.ends.first().filter(|end| end.0 <= now).map(|end| end.1);
+            let Some(least) = ended.or_else(|| self.order.first_key_value().map(|(_, oldest)| *oldest))
+            else {
+                return;
+            };
+            self.forget(least);
+        }
     }
 
     /// Forgets a key, and with it the temporary keys that speak for it; says whether there was one.
     pub(super) fn forget(&mut self, id: AuthKeyId) -> bool {
-        self.order.retain(|known| *known != id);
-        self.by_id.remove(&id).is_some()
+        let Some(Known { number, state }) = self.by_id.remove(&id) else {
+            return false;
+        };
+        self.order.remove(&number);
+        if let KeyKind::Temporary { expires_at, .. } = state.kind() {
+            self.ends.remove(&(expires_at, id));
+        }
+        true
     }
 
     pub(super) fn all(&self) -> Vec<Arc<KeyState>> {
-        self.by_id.values().filter(|state| !self.is_orphan(state)).cloned().collect()
+        let states = self.by_id.values().map(|known| &known.state);
+        states.filter(|state| !self.is_orphan(state)).cloned().collect()
     }
 }
 
@@ -182,18 +218,36 @@ mod tests {
         let (id, bound_id) = (permanent.auth_key().id(), bound.auth_key().id());
         let mut keys = Keys::default();
         for is_destroyed in [true, false] {
-            keys.insert(Arc::clone(&permanent), 2);
-            keys.insert(Arc::clone(&bound), 2);
+            keys.insert(Arc::clone(&permanent), 2, NOW);
+            keys.insert(Arc::clone(&bound), 2, NOW);
             assert!(keys.get(bound_id, NOW).is_some());
             if is_destroyed {
                 assert!(keys.forget(id));
             } else {
-                keys.insert(state(3, KeyKind::Permanent), 2);
+                keys.insert(state(3, KeyKind::Permanent), 2, NOW);
             }
             assert!(keys.all().iter().all(|state| state.auth_key().id() != bound_id));
             assert!(keys.get(bound_id, NOW).is_none());
             assert!(!keys.contains(bound_id), "and nothing is left of it");
         }
-        assert_eq!(keys.order.len(), keys.by_id.len());
+        assert_eq!((keys.order.len(), keys.ends.len()), (keys.by_id.len(), 0));
+    }
+
+    #[test]
+    fn keys_that_have_ended_make_room_before_older_ones_that_are_good() {
+        let permanent = state(1, KeyKind::Permanent);
+        let mut keys = Keys::default();
+        keys.insert(Arc::clone(&permanent), 2, NOW);
+        keys.insert(temporary(2, &permanent), 2, NOW);
+        let later = NOW.saturating_add(core::time::Duration::from_secs(60));
+        keys.insert(state(3, KeyKind::Permanent), 2, later);
+        assert!(keys.get(permanent.auth_key().id(), later).is_some());
+        assert_eq!((keys.by_id.len(), keys.order.len(), keys.ends.len()), (2, 2, 0));
+        keys.insert(Arc::clone(&permanent), 2, later);
+        assert_eq!(
+            (keys.by_id.len(), keys.order.len()),
+            (2, 2),
+            "a key that is known takes no further place"
+        );
     }
 }

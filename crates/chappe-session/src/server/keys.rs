@@ -1,10 +1,14 @@
 //! The keys a server knows: permanent and temporary, and which is bound to which.
 //!
-//! [`KeyTable`] is bounded; temporary keys are forgotten when they expire (SEC-127).
+//! [`KeyTable`] is bounded; temporary keys are forgotten when they expire (SEC-127). No operation looks through all keys:
+//! strangers decide how many there are.
 //!
-//! Not here: checking a binding message, which is the handshake's.
+//! Not here: checking a binding message, which is the handshake's; and what hangs on a key besides, such as its sessions.
+//! The servers of `chappe-net` have a table of their own for that reason: their keys are shared by threads, each
+//! with its sessions, are looked up by frames without being copied, and the oldest makes room instead of the newest being
+//! refused. What the two have in common is a map.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::fmt;
 
 use chappe_crypto::{AuthKey, AuthKeyId};
@@ -36,10 +40,19 @@ pub struct KeyEntry {
 }
 
 /// Keys by id.
+///
+/// By the book a permanent key has one temporary key at a time, and another that is bound takes its place. Clients in the
+/// world make one for each connection: a server for them allows [several](Self::with_bound_keys).
 #[derive(Debug, Default)]
 pub struct KeyTable {
     keys: BTreeMap<AuthKeyId, KeyEntry>,
     capacity: usize,
+    /// How many temporary keys may be bound to one permanent key, besides the first.
+    more_bound: usize,
+    /// Temporary keys by the permanent key that they are bound to, the first that was bound in front.
+    bound: BTreeMap<AuthKeyId, VecDeque<AuthKeyId>>,
+    /// Temporary keys by the time at which they end.
+    ends: BTreeSet<(UnixTime, AuthKeyId)>,
 }
 
 /// Why a temporary key could not be bound.
@@ -66,7 +79,15 @@ impl core::error::Error for BindError {}
 impl KeyTable {
     /// Makes an empty table for at most `capacity` keys.
     pub const fn new(capacity: usize) -> Self {
-        Self { keys: BTreeMap::new(), capacity }
+        Self { keys: BTreeMap::new(), capacity, more_bound: 0, bound: BTreeMap::new(), ends: BTreeSet::new() }
+    }
+
+    /// Lets so many temporary keys be bound to one permanent key, instead of one; at least one. Of more, the one that
+    /// was bound first is forgotten.
+    #[must_use]
+    pub const fn with_bound_keys(mut self, most: usize) -> Self {
+        self.more_bound = most.saturating_sub(1);
+        self
     }
 
     /// Returns the number of keys.
@@ -88,6 +109,12 @@ impl KeyTable {
         if id.is_zero() || self.keys.contains_key(&id) || self.keys.len() >= self.capacity {
             return false;
         }
+        if let KeyKind::Temporary { expires_at, bound_to } = entry.kind {
+            self.ends.insert((expires_at, id));
+            if let Some(permanent) = bound_to {
+                self.note_bound(id, permanent);
+            }
+        }
         self.keys.insert(id, entry);
         true
     }
@@ -99,16 +126,19 @@ impl KeyTable {
 
     /// Forgets a key, and the temporary keys bound to it.
     pub fn remove(&mut self, id: AuthKeyId) -> bool {
-        let removed = self.keys.remove(&id).is_some();
-        self.keys.retain(
-            |_, entry| !matches!(entry.kind, KeyKind::Temporary { bound_to: Some(to), .. } if to == id),
-        );
-        removed
+        for temporary in self.bound.remove(&id).unwrap_or_default() {
+            self.forget(temporary);
+        }
+        self.forget(id)
     }
 
     /// Forgets every key that has expired (SEC-127).
     pub fn expire(&mut self, now: UnixTime) {
-        self.keys.retain(|_, entry| !entry.is_over(now));
+        while let Some(&(expires_at, id)) = self.ends.first()
+            && expires_at <= now
+        {
+            self.forget(id);
+        }
     }
 
     /// Returns the permanent key that a key stands for: itself, or what it is bound to.
@@ -119,7 +149,7 @@ impl KeyTable {
         }
     }
 
-    /// Binds a temporary key to a permanent one; a key bound to it before is forgotten.
+    /// Binds a temporary key to a permanent one; the first of those bound to it before is forgotten if there are too many.
     ///
     /// # Errors
     ///
@@ -138,16 +168,43 @@ impl KeyTable {
         if bound_to.is_some_and(|to| to != permanent) {
             return Err(BindError::AlreadyBound);
         }
-        self.keys.retain(|id, entry| {
-            *id == temporary
-                || !matches!(entry.kind, KeyKind::Temporary { bound_to: Some(to), .. } if to == permanent)
-        });
-        if let Some(KeyEntry { kind: KeyKind::Temporary { bound_to, .. }, .. }) =
-            self.keys.get_mut(&temporary)
+        if bound_to.is_none()
+            && let Some(KeyEntry { kind: KeyKind::Temporary { bound_to, .. }, .. }) =
+                self.keys.get_mut(&temporary)
         {
             *bound_to = Some(permanent);
+            self.note_bound(temporary, permanent);
         }
         Ok(())
+    }
+
+    /// Notes which permanent key a temporary one stands for; the first of too many is forgotten.
+    fn note_bound(&mut self, temporary: AuthKeyId, permanent: AuthKeyId) {
+        let bound = self.bound.entry(permanent).or_default();
+        bound.push_back(temporary);
+        if bound.len() > 1 + self.more_bound
+            && let Some(first) = bound.front().copied()
+        {
+            self.forget(first);
+        }
+    }
+
+    fn forget(&mut self, id: AuthKeyId) -> bool {
+        let Some(entry) = self.keys.remove(&id) else {
+            return false;
+        };
+        if let KeyKind::Temporary { expires_at, bound_to } = entry.kind {
+            self.ends.remove(&(expires_at, id));
+            if let Some(permanent) = bound_to
+                && let Some(bound) = self.bound.get_mut(&permanent)
+            {
+                bound.retain(|known| *known != id);
+                if bound.is_empty() {
+                    self.bound.remove(&permanent);
+                }
+            }
+        }
+        true
     }
 }
 
@@ -193,6 +250,25 @@ mod tests {
         assert_eq!(table.permanent_of(id(4), UnixTime::EPOCH), Some(id(1)));
         table.remove(id(1));
         assert_eq!(table.len(), 1, "what was bound to a key goes with it");
+    }
+
+    #[test]
+    fn sec_126_several_keys_may_be_bound_to_one_where_clients_make_one_for_each_connection() {
+        let mut table = KeyTable::new(16).with_bound_keys(3);
+        table.insert(entry(1, KeyKind::Permanent), UnixTime::EPOCH);
+        for byte in 2..=5 {
+            let expires_at = UnixTime::from_secs(100 + u64::from(byte));
+            let kind = KeyKind::Temporary { expires_at, bound_to: None };
+            table.insert(entry(byte, kind), UnixTime::EPOCH);
+            table.bind(id(byte), id(1), UnixTime::EPOCH).unwrap();
+            table.bind(id(byte), id(1), UnixTime::EPOCH).unwrap();
+        }
+        let is_bound = |table: &KeyTable, byte| table.permanent_of(id(byte), UnixTime::EPOCH) == Some(id(1));
+        assert_eq!([2, 3, 4, 5].map(|byte| is_bound(&table, byte)), [false, true, true, true]);
+        table.expire(UnixTime::from_secs(103));
+        assert_eq!([3, 4, 5].map(|byte| is_bound(&table, byte)), [false, true, true]);
+        assert!(table.remove(id(1)) && table.is_empty());
+        assert!(table.bound.is_empty() && table.ends.is_empty(), "nothing is left of them");
     }
 
     #[test]
