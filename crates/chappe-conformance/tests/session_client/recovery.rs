@@ -389,3 +389,20 @@ fn a_bound_key_leaves_no_timer_of_the_key_before() {
         pair.live(due + 1 - pair.second);
     }
 }
+
+#[test]
+fn a_complaint_about_one_call_of_a_container_is_about_no_other() {
+    for code in [16, 20, 48, 64, 99] {
+        let mut pair = Pair::new();
+        let calls: Vec<CallId> = (0..2)
+            .map(|_| pair.call_with(SendOptions { repeat: Repeat::Never, ..SendOptions::default() }))
+            .collect();
+        let queries = pair.queries();
+        assert!(queries.iter().all(|query| query.container.is_some()), "both travel in one");
+        let seen = pair.complain(queries[1].msg_id, code);
+        assert!(pair.client.is_pending(calls[0]), "{code}: {seen:?}");
+        let again = pair.queries();
+        assert!(again.len() <= 1, "{code}: the first may have been executed");
+        assert_eq!(pair.client.msg_id(calls[0]), Some(queries[0].msg_id), "{code}");
+    }
+}

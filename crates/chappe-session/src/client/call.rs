@@ -111,6 +111,8 @@ pub(super) struct Slot {
     pub(super) cancelled: bool,
     /// It binds a temporary key, and is built anew for every `msg_id`.
     pub(super) is_binding: bool,
+    /// There is a note of when the state of the message is to be asked for.
+    pub(super) is_watched: bool,
     /// Calls that must be executed before.
     pub(super) after: Vec<CallId>,
     /// The next free slot, while this one is.
@@ -136,6 +138,7 @@ impl Slot {
             wrapped: false,
             cancelled: false,
             is_binding: false,
+            is_watched: false,
             after: Vec::new(),
             next_free: 0,
         }

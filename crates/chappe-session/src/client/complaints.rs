@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use chappe_framing::{MsgId, MsgIdGenerator};
 
-use super::call::{CallId, Repeat};
+use super::call::Repeat;
 use super::receive::Origin;
 use super::sent::{Sent, What};
 use super::transmit::Under;
@@ -177,20 +177,6 @@ impl ClientSession {
             self.events.plain(Event::Reconnect(ReconnectReason::Refused));
             return;
         }
-        let mut calls = self.sent_calls();
-        calls.retain(|call| {
-            let slot = self.outbox.get(*call);
-            let may_repeat = slot.is_some_and(|slot| slot.repeat != Repeat::Never);
-            if !may_repeat {
-                self.fail_later(*call);
-            }
-            may_repeat
-        });
-        self.requeue(&calls);
-    }
-
-    /// Ends a call whose fate nobody knows.
-    pub(super) fn fail_later(&mut self, call: CallId) {
-        self.fail(call, CallFailure::Uncertain);
+        self.repeat_or_fail(self.sent_calls(|_| true));
     }
 }

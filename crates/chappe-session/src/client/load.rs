@@ -95,9 +95,9 @@ impl ClientSession {
         }
         if plan.resend_req {
             self.put(now, Content::Unrelated, What::ResendReq, load, |session, out| {
-                let resend = &mut session.service.resend;
-                let count = resend.len().min(MAX_IDS_PER_LIST);
-                write_ids(out, types::MsgResendReq::CONSTRUCTOR_ID, resend.drain(..count));
+                // Never more than a list may hold.
+                let resend = core::mem::take(&mut session.service.resend);
+                write_ids(out, types::MsgResendReq::CONSTRUCTOR_ID, resend.iter().copied());
             })?;
         }
         Ok(())

@@ -262,6 +262,7 @@ impl Outbox {
         slot.kept_id = departure.kept_id;
         slot.wrapped = departure.wrapped;
         slot.era = departure.era;
+        slot.is_watched = false;
         slot.attempts = slot.attempts.saturating_add(1);
         let before = core::mem::replace(&mut slot.stage, Stage::Sent);
         self.count(before, Stage::Sent);

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use chappe_framing::{MsgId, ServerSalt};
 
-use super::call::{CallId, Repeat, Stage};
+use super::call::{CallId, Repeat, Slot, Stage};
 use super::epoch::SaltsAsked;
 use super::receive::Origin;
 use super::sent::{Sent, What};
@@ -68,12 +68,12 @@ impl ClientSession {
         }
     }
 
-    /// Calls under way, in the order they were last sent.
-    pub(super) fn sent_calls(&self) -> Vec<CallId> {
+    /// Those calls under way that `is_meant`, in the order they were last sent.
+    pub(super) fn sent_calls(&self, is_meant: impl Fn(&Slot) -> bool) -> Vec<CallId> {
         let mut calls: Vec<(MsgId, CallId)> = self
             .outbox
             .iter()
-            .filter(|(_, slot)| is_sent(slot.stage))
+            .filter(|(_, slot)| is_sent(slot.stage) && is_meant(slot))
             .map(|(call, slot)| (slot.msg_id, call))
             .collect();
         calls.sort_unstable();
@@ -101,15 +101,9 @@ impl ClientSession {
         if is_recent && epoch.salts.as_slice().first().is_none_or(|current| current.salt != salt) {
             epoch.salts.supersede(salt, seconds);
         }
-        let lost = |call: &CallId| {
-            let Some(slot) = self.outbox.get(*call) else {
-                return false;
-            };
-            let envelope = self.sent.envelope(slot.msg_id);
-            envelope < first_msg_id
-        };
-        let calls: Vec<CallId> = self.sent_calls().into_iter().filter(lost).collect();
-        self.repeat_or_fail(calls);
+        // What was in a frame before that of the first message is lost.
+        let first_known = self.sent.first_in_frames_from(first_msg_id);
+        self.repeat_or_fail(self.sent_calls(|slot| slot.msg_id < first_known));
         self.events.plain(Event::UpdatesMayBeMissing);
     }
 
@@ -127,7 +121,7 @@ impl ClientSession {
     /// The connection is gone: nobody knows what arrived.
     pub(super) fn doubt_what_was_sent(&mut self) {
         let mut again = Vec::new();
-        for call in self.sent_calls() {
+        for call in self.sent_calls(|_| true) {
             let Some(slot) = self.outbox.get(call) else { continue };
             if slot.repeat == Repeat::Freely && slot.stage != Stage::Acked {
                 again.push(call);
@@ -144,19 +138,16 @@ impl ClientSession {
     /// Asks about everything uncertain, before anything of it is sent again (SEC-107).
     pub(super) fn ask_about_uncertain(&mut self) {
         self.give_up_on_former_sessions();
-        for call in self.sent_calls() {
-            if let Some(slot) = self.outbox.get(call).filter(|slot| slot.stage == Stage::Uncertain) {
-                self.service.ask.push(slot.msg_id);
-            }
+        let uncertain = self.sent_calls(|slot| slot.stage == Stage::Uncertain);
+        for slot in uncertain.iter().filter_map(|call| self.outbox.get(*call)) {
+            self.service.ask.push(slot.msg_id);
         }
         self.bound_questions();
     }
 
     /// Calls sent in a session that is no more: there is nobody to ask about them.
     pub(super) fn give_up_on_former_sessions(&mut self) {
-        let mut calls = self.sent_calls();
-        calls.retain(|call| self.outbox.get(*call).is_some_and(|slot| slot.era != self.era));
-        self.repeat_or_fail(calls);
+        self.repeat_or_fail(self.sent_calls(|slot| slot.era != self.era));
     }
 
     /// Begins a new session if the clock was set back so far that the server would refuse our ids.

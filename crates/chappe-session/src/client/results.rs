@@ -320,7 +320,7 @@ impl ClientSession {
         };
         match sent.what {
             What::Call(call) => self.mark_acked(call, msg_id),
-            What::Container => {
+            What::Container if self.sent.on_container_acked(msg_id) => {
                 let members: alloc::vec::Vec<_> = self.sent.members(msg_id).collect();
                 for member in members {
                     if let What::Call(call) = member.what {

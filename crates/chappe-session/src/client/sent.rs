@@ -53,8 +53,10 @@ const KINDS: [What; 9] = [
 
 /// Mark: the message travelled in the container that follows in the log.
 const IN_CONTAINER: i64 = 1;
-/// Mark: the message has an answer dropped; without it the message is the call itself.
+/// Mark of a message that names a call: it has an answer dropped; without it the message is the call itself.
 const DROPS: i64 = 2;
+/// The same mark of a container: the server has acknowledged it.
+const IS_ACKED: i64 = 2;
 /// Slot of the messages that name no call. There are never so many calls.
 const NO_CALL: u32 = u32::MAX;
 
@@ -86,6 +88,10 @@ impl Entry {
 
     const fn is_in_container(self) -> bool {
         self.marked_id & IN_CONTAINER != 0
+    }
+
+    fn is_container(self) -> bool {
+        self.call.slot() == NO_CALL && self.sent().what == What::Container
     }
 
     fn sent(self) -> Sent {
@@ -166,23 +172,35 @@ impl SentLog {
         self.entries.get(place).map(|entry| entry.sent())
     }
 
-    /// Returns the container that a message travelled in, or its own id if it travelled alone.
-    pub(super) fn envelope(&self, msg_id: MsgId) -> MsgId {
-        let Some(place) = self.place(msg_id) else {
-            return msg_id;
-        };
-        // A container stands behind its messages, and stays as long as one of them does.
-        let container = self.entries[place..].iter().find(|entry| !entry.is_in_container());
-        container.map_or(msg_id, |entry| entry.msg_id())
+    /// Returns the lowest id that went out in a frame whose outer id is this or a higher one.
+    ///
+    /// That is the id itself, or that of the first message in a container that ends beyond it.
+    pub(super) fn first_in_frames_from(&self, msg_id: MsgId) -> MsgId {
+        let end = self.entries.partition_point(|entry| entry.msg_id() < msg_id);
+        self.members_before(end).last().map_or(msg_id, |entry| entry.msg_id())
     }
 
-    /// Lists what travelled in a container, the last message first.
-    ///
-    /// The messages of a container stand directly in front of it.
+    /// Lists what travelled in a container, the last message first; nothing for any other message.
     pub(super) fn members(&self, container: MsgId) -> impl Iterator<Item = Sent> {
-        let end = self.entries.partition_point(|entry| entry.msg_id() < container);
-        let members = self.entries[..end].iter().rev().take_while(|entry| entry.is_in_container());
-        members.map(|entry| entry.sent())
+        let place = self.place(container).filter(|place| self.entries[*place].is_container());
+        self.members_before(place.unwrap_or(0)).map(|entry| entry.sent())
+    }
+
+    /// Notes that the server has a container; returns whether that is news.
+    pub(super) fn on_container_acked(&mut self, container: MsgId) -> bool {
+        let Some(entry) = self.place(container).and_then(|place| self.entries.get_mut(place)) else {
+            return false;
+        };
+        let is_news = entry.is_container() && entry.marked_id & IS_ACKED == 0;
+        if is_news {
+            entry.marked_id |= IS_ACKED;
+        }
+        is_news
+    }
+
+    /// The messages of a container stand directly in front of it.
+    fn members_before(&self, place: usize) -> impl Iterator<Item = &Entry> {
+        self.entries[..place].iter().rev().take_while(|entry| entry.is_in_container())
     }
 
     fn place(&self, msg_id: MsgId) -> Option<usize> {
@@ -198,8 +216,7 @@ impl SentLog {
     pub(super) fn compact(&mut self, mut is_live: impl FnMut(Sent) -> bool) {
         let mut has_members = false;
         self.entries.retain(|entry| {
-            let is_container = entry.call.slot() == NO_CALL && entry.sent().what == What::Container;
-            let keep = is_live(entry.sent()) || (is_container && has_members);
+            let keep = is_live(entry.sent()) || (entry.is_container() && has_members);
             has_members = entry.is_in_container() && (has_members || keep);
             keep
         });
@@ -244,11 +261,25 @@ mod tests {
         let log = log();
         let members: Vec<_> = log.members(MsgId::from_raw(16)).map(|sent| sent.what).collect();
         assert_eq!(members, [call(3), What::Acks]);
-        assert_eq!(log.members(MsgId::from_raw(20)).count(), 0);
-        assert_eq!(log.envelope(MsgId::from_raw(8)).to_raw(), 16);
-        assert_eq!(log.envelope(MsgId::from_raw(12)).to_raw(), 16);
-        assert_eq!(log.envelope(MsgId::from_raw(20)).to_raw(), 20);
-        assert_eq!(log.envelope(MsgId::from_raw(99)).to_raw(), 99);
+        for raw in [4, 8, 12, 20, 99] {
+            assert_eq!(log.members(MsgId::from_raw(raw)).count(), 0, "{raw} is no container");
+        }
+    }
+
+    #[test]
+    fn a_frame_begins_with_the_first_message_of_its_container() {
+        let log = log();
+        let first = |raw| log.first_in_frames_from(MsgId::from_raw(raw)).to_raw();
+        assert_eq!([4, 8, 12, 16].map(first), [4, 8, 8, 8]);
+        assert_eq!([17, 20, 99].map(first), [17, 20, 99], "the container was sent before");
+    }
+
+    #[test]
+    fn a_container_is_acknowledged_once() {
+        let mut log = log();
+        let news: Vec<_> = [16, 16, 20, 99].map(|raw| log.on_container_acked(MsgId::from_raw(raw))).into();
+        assert_eq!(news, [true, false, false, false]);
+        assert_eq!(log.get(MsgId::from_raw(16)).map(|sent| sent.what), Some(What::Container));
     }
 
     #[test]
@@ -268,8 +299,7 @@ mod tests {
         let mut log = log();
         log.compact(|sent| matches!(sent.what, What::Call(_)));
         assert_eq!(log.len(), 3);
-        assert_eq!(log.envelope(MsgId::from_raw(12)).to_raw(), 16);
-        assert_eq!(log.envelope(MsgId::from_raw(20)).to_raw(), 20);
+        assert_eq!(log.members(MsgId::from_raw(16)).count(), 1);
         log.compact(|sent| sent.what == call(4));
         assert_eq!((log.len(), log.get(MsgId::from_raw(16))), (1, None));
     }

@@ -1,6 +1,6 @@
 //! Service messages that wait to be sent or answered.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use chappe_framing::{MsgId, SessionId};
@@ -23,7 +23,7 @@ pub(super) struct ServiceQueue {
     pub(super) asked: Vec<MsgId>,
     pub(super) asked_as: Option<(MsgId, MonoTime)>,
     /// Answers of the server to be sent again.
-    pub(super) resend: Vec<MsgId>,
+    pub(super) resend: BTreeSet<MsgId>,
     /// Answers that the server is to drop.
     pub(super) drop: VecDeque<(CallId, MsgId)>,
     /// Answers to questions of the server: `msgs_state_info` and `pong`, ready.
@@ -42,7 +42,7 @@ impl Absent for ServiceQueue {
         ask: Vec::new(),
         asked: Vec::new(),
         asked_as: None,
-        resend: Vec::new(),
+        resend: BTreeSet::new(),
         drop: VecDeque::new(),
         replies: VecDeque::new(),
         destroy_sessions: VecDeque::new(),

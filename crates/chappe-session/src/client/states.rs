@@ -137,8 +137,8 @@ impl ClientSession {
             self.mark_acked(call, msg_id);
         }
         let resend = &mut self.service.resend;
-        if resend.len() < MAX_IDS_PER_LIST && !resend.contains(&answer) {
-            resend.push(answer);
+        if resend.len() < MAX_IDS_PER_LIST {
+            resend.insert(answer);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::time::MonoTime;
 /// What is to be looked at, and when.
 #[derive(Debug)]
 pub(super) struct Deadlines {
-    /// Calls that went unacknowledged, by the time their state is to be asked for.
+    /// Calls that went unacknowledged, by the time their state is to be asked for. Of each message one note.
     pub(super) unacked: VecDeque<(MonoTime, CallId, MsgId)>,
     pub(super) timeouts: BinaryHeap<Reverse<(MonoTime, CallId)>>,
 }
@@ -25,9 +25,14 @@ impl Deadlines {
 }
 
 impl Outbox {
-    /// Has the state of a call asked for at `ask_at` unless it changes until then.
+    /// Has the state of a call asked for at `ask_at` unless it changes until then, or at the time noted before.
     #[inline]
     pub(in crate::client) fn watch(&mut self, call: CallId, msg_id: MsgId, ask_at: MonoTime) {
+        match self.get_mut(call) {
+            // A server may speak of one call as often as it likes.
+            Some(slot) if !slot.is_watched => slot.is_watched = true,
+            _ => return,
+        }
         if self.deadlines.unacked.len() == self.deadlines.unacked.capacity() {
             self.make_room();
         }
@@ -54,8 +59,16 @@ impl Outbox {
         if at > now {
             return None;
         }
-        self.deadlines.unacked.pop_front();
+        self.pop_watched();
         Some((call, msg_id))
+    }
+
+    fn pop_watched(&mut self) {
+        if let Some((_, call, msg_id)) = self.deadlines.unacked.pop_front()
+            && let Some(slot) = self.get_mut(call).filter(|slot| slot.msg_id == msg_id)
+        {
+            slot.is_watched = false;
+        }
     }
 
     fn skip_settled(&mut self) {
@@ -66,7 +79,7 @@ impl Outbox {
             if is_current {
                 return;
             }
-            self.deadlines.unacked.pop_front();
+            self.pop_watched();
         }
     }
 

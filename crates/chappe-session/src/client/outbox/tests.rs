@@ -91,6 +91,20 @@ fn notes_about_ended_calls_do_not_pile_up() {
 }
 
 #[test]
+fn a_server_that_speaks_of_one_call_without_end_makes_no_notes_pile_up() {
+    let (mut outbox, calls) = outbox_with(1);
+    send_all(&mut outbox);
+    for n in 0..100_000 {
+        outbox.watch(calls[0], MsgId::from_raw(4), MonoTime::from_nanos(20 + n / 10));
+    }
+    assert!(outbox.deadlines.unacked.len() <= 8, "{}", outbox.deadlines.unacked.len());
+    assert_eq!(outbox.deadline(), Some(MonoTime::from_nanos(10)), "the first counts");
+    assert_eq!(outbox.pop_unwatched(MonoTime::from_nanos(10)).map(|found| found.0), Some(calls[0]));
+    outbox.watch(calls[0], MsgId::from_raw(4), MonoTime::from_nanos(30));
+    assert_eq!(outbox.deadline(), Some(MonoTime::from_nanos(30)), "and another when that is past");
+}
+
+#[test]
 fn memory_of_ended_calls_is_kept_up_to_a_bound() {
     let mut outbox = Outbox::NEW;
     let mut calls: Vec<_> = (0..200).map(|n| accept(&mut outbox, n, KEPT_BODY)).collect();
