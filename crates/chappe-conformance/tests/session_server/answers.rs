@@ -202,3 +202,14 @@ fn an_answer_that_is_given_away_is_copied_once_into_the_packet() {
     }
     assert!(allocated[1] < 4096, "{allocated:?} bytes");
 }
+
+#[test]
+fn an_answer_goes_out_as_it_came_whatever_it_looks_like() {
+    let mut pair = Pair::new(Policy::Strict);
+    pair.send(0, at(0), 1, &GET_CONFIG);
+    let created = types::NewSessionCreated { first_msg_id: 1, unique_id: 2, server_salt: 3 };
+    let object = enums::NewSession::Created(created).to_bytes();
+    pair.server.respond_bytes(now(0), at(0), &object).unwrap();
+    let answers = pair.answers(0);
+    assert_eq!(RpcResult::new_checked(&answers[1].body).unwrap().result(), object, "no salt is filled in");
+}

@@ -15,6 +15,21 @@ use crate::service::write_ids;
 use crate::time::{MonoTime, Now};
 use crate::{MAX_CONTAINER_MESSAGES, MAX_IDS_PER_LIST};
 
+/// How much may stand in one container.
+#[derive(Clone, Copy)]
+struct Room {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// Tells whether another message of so many bytes has to wait: the first never does.
+    fn is_taken(self, container: &ContainerWriter<'_>, next: usize) -> bool {
+        let is_full = container.len() >= self.messages || container.byte_len() + next > self.bytes;
+        is_full && !container.is_empty()
+    }
+}
+
 /// Part of a large body that is packed on trial.
 const PROBE_LEN: usize = 4096;
 
@@ -93,12 +108,24 @@ impl ServerSession {
         if messages == 1 && repeats == 0 {
             return Ok(self.load_one(now, writer.body()));
         }
-        let mut container = ContainerWriter::begin(writer.body());
-        let most = self.config.container_messages.clamp(1, MAX_CONTAINER_MESSAGES);
-        let is_full = |container: &ContainerWriter<'_>, next: usize, bytes: usize| {
-            !container.is_empty() && (container.len() >= most || container.byte_len() + next > bytes)
+        let room = Room {
+            messages: self.config.container_messages.clamp(1, MAX_CONTAINER_MESSAGES),
+            bytes: self.config.container_bytes,
         };
-        let bytes = self.config.container_bytes;
+        let mut container = ContainerWriter::begin(writer.body());
+        self.load_small(now, room, &mut container)?;
+        self.load_large(now, room, &mut container)?;
+        container.finish();
+        Ok(self.unrelated(now, MsgOrigin::Notification))
+    }
+
+    /// Puts what is not kept: acknowledgements, and answers to service messages.
+    fn load_small(
+        &mut self,
+        now: Now,
+        room: Room,
+        container: &mut ContainerWriter<'_>,
+    ) -> Result<(), FrameError> {
         if !self.acks.is_empty() {
             let header = self.unrelated(now, MsgOrigin::Notification);
             let acks = &mut self.acks;
@@ -107,32 +134,40 @@ impl ServerSession {
                 Ok(())
             })?;
         }
-        while let Some(reply) = self.replies.pop_front() {
+        while !room.is_taken(container, 0)
+            && let Some(reply) = self.replies.pop_front()
+        {
             let header = self.unrelated(now, MsgOrigin::Response);
             container.push(header, &reply)?;
             self.counters.messages_sent += 1;
-            if is_full(&container, 0, bytes) {
-                break;
-            }
         }
+        Ok(())
+    }
+
+    /// Puts what is kept until it is acknowledged: what goes again, and then what goes for the first time.
+    fn load_large(
+        &mut self,
+        now: Now,
+        room: Room,
+        container: &mut ContainerWriter<'_>,
+    ) -> Result<(), FrameError> {
         while let Some((msg_id, message)) = self.outgoing.first_repeat() {
-            if is_full(&container, message.len(), bytes) {
-                break;
+            if room.is_taken(container, message.len()) {
+                return Ok(());
             }
-            put(&mut container, MessageHeader { msg_id, seq_no: message.seq_no }, message)?;
+            put(container, MessageHeader { msg_id, seq_no: message.seq_no }, message)?;
             self.outgoing.on_repeated(msg_id, now.mono);
             self.counters.resent += 1;
         }
         while let Some(message) = self.outgoing.first_unsent() {
-            if is_full(&container, message.len(), bytes) {
-                break;
+            if room.is_taken(container, message.len()) {
+                return Ok(());
             }
             let Some((header, message)) = self.first_time(now) else { break };
-            put(&mut container, header, &message)?;
+            put(container, header, &message)?;
             self.outgoing.keep(header.msg_id, message);
         }
-        container.finish();
-        Ok(self.unrelated(now, MsgOrigin::Notification))
+        Ok(())
     }
 
     fn load_one(&mut self, now: Now, out: &mut FrameBuf) -> MessageHeader {
@@ -161,7 +196,9 @@ impl ServerSession {
         let msg_id = self.ids.next(now.unix, origin);
         message.seq_no = self.seq.next_content_related();
         message.sent_at = now.mono;
-        if message.object.starts_with(&types::NewSessionCreated::CONSTRUCTOR_ID.to_le_bytes()) {
+        if message.answers.is_none()
+            && message.object.starts_with(&types::NewSessionCreated::CONSTRUCTOR_ID.to_le_bytes())
+        {
             let salt = self.salts.current(self.key.id(), now.unix);
             if let Some(field) = message.object.get_mut(20..28) {
                 field.copy_from_slice(&salt.to_raw().to_le_bytes());
