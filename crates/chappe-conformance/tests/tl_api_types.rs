@@ -61,11 +61,11 @@ impl Writer {
     fn fields(&mut self, fields: &'static [Field], depth: u32) {
         let mut words = [0; 4];
         for field in fields {
-            let is_set = words[usize::from(field.word)] >> field.bit & 1 == 1;
+            let is_set = words[usize::from(field.word())] >> field.bit() & 1 == 1;
             match field.kind {
                 Kind::Word => {
                     let random = if depth > DEPTH { 0 } else { self.rng.next_u32() & self.rng.next_u32() };
-                    words[usize::from(field.word)] = random & field.offset;
+                    words[usize::from(field.word())] = random & field.offset;
                     self.word(random & field.offset);
                 }
                 Kind::Flag => {}

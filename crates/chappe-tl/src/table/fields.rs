@@ -125,7 +125,7 @@ const fn words_of<T: Layout>() -> usize {
 /// Which row is the flags word with this number.
 fn row_of_word<T: Layout>(word: usize) -> usize {
     let fields = T::LAYOUT.constructors[0].fields;
-    let is_word = |field: &Field| field.kind == Kind::Word && usize::from(field.word) == word;
+    let is_word = |field: &Field| field.kind == Kind::Word && usize::from(field.word()) == word;
     fields.iter().position(is_word).unwrap_or_default()
 }
 
@@ -135,7 +135,8 @@ const fn is_shared<T: Layout>(index: usize) -> bool {
     let mut other = 0;
     while other < fields.len() {
         let field = &fields[other];
-        if other != index && field.is_conditional() && field.word == own.word && field.bit == own.bit {
+        if other != index && field.is_conditional() && field.word() == own.word() && field.bit() == own.bit()
+        {
             return true;
         }
         other += 1;
@@ -168,7 +169,7 @@ macro_rules! tuples {
             ) -> Encoded {
                 $(
                     let (word, bit) =
-                        const { (row::<T>(P::AT + $index).word as usize, row::<T>(P::AT + $index).bit) };
+                        const { (row::<T>(P::AT + $index).word() as usize, row::<T>(P::AT + $index).bit()) };
                     if const { matches!(row::<T>(P::AT + $index).kind, Kind::Word) } {
                         words.place[word] = out.position();
                         out.put_u32(0);

@@ -275,7 +275,7 @@ impl Type {
             Some(Field { kind: Kind::Int256, .. }) => Kind::ListInt256,
             _ => Kind::ListObject,
         };
-        Field { kind, bit: 0, word: 0, bare: false, offset: 0, target: Some(self) }
+        Field { target: Some(self), ..Field::new(kind, 0) }
     }
 
     /// Finds the alternative with this id.

@@ -17,6 +17,7 @@ mod decoded;
 mod described;
 mod encode;
 mod fields;
+mod flags;
 mod kind;
 mod layout;
 mod macros;
@@ -25,6 +26,7 @@ mod raw;
 mod rows;
 #[cfg(feature = "serde")]
 pub mod serde;
+mod text;
 mod value;
 
 pub use crate::codegen::{Encoded, String, Vec, boxed, unit};

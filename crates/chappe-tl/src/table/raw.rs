@@ -2,7 +2,9 @@
 //!
 //! The interpreter walks the input and the rows of a table together. For each row it reads a value, checks
 //! it, and writes it to the struct at the row's offset. There is one write per kind of row, and it is *typed*:
-//! an optional `int` is written as an `Option<i32>`, so its layout is the compiler's business and not ours.
+//! an optional `int` is written as an `Option<i32>`, so its layout is the compiler's business and not ours. Rows that the
+//! flags say are absent cost nothing: what stands behind a flags word is made zero before it is read, and that zeros are
+//! `None` is checked while compiling.
 //!
 //! What is relied upon, and who guarantees it:
 //!
@@ -34,7 +36,9 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
+use super::flags::{Flags, WINDOW};
 use super::layout::{Constructor, MAX_ALIGN, Payload, Type};
+use super::text::is_plain;
 use super::{Described, Family, Field, Kind, RawObject};
 use crate::deserialize::{Error, Options, Place, Strictness};
 use crate::primitives::{BOOL_FALSE, BOOL_TRUE};
@@ -155,11 +159,9 @@ impl Arena {
         unsafe {
             let bump = &mut *self.bump.get();
             let slot = bump.alloc(ty.size as usize);
-            let mut machine = Machine { rest: source.input, source, bump, error: None };
-            match machine.object(ty, slot, source.options.max_depth) {
-                Ok(()) => {
-                    Ok((View { ty, at: slot, borrow: PhantomData }, source.input.len() - machine.rest.len()))
-                }
+            let mut machine = Machine { source, bump, error: None };
+            match machine.object(source.input, ty, slot, source.options.max_depth) {
+                Ok(rest) => Ok((View { ty, at: slot, borrow: PhantomData }, source.input.len() - rest.len())),
                 Err(Stop) => Err(machine.why()),
             }
         }
@@ -177,9 +179,9 @@ impl Arena {
         unsafe {
             let bump = &mut *self.bump.get();
             let slot = bump.alloc(T::TYPE.size as usize);
-            let mut machine = Machine { rest: source.input, source, bump, error: None };
-            match machine.object(T::TYPE, slot, source.options.max_depth) {
-                Ok(()) => Ok((&*slot.cast(), source.input.len() - machine.rest.len())),
+            let mut machine = Machine { source, bump, error: None };
+            match machine.object(source.input, T::TYPE, slot, source.options.max_depth) {
+                Ok(rest) => Ok((&*slot.cast(), source.input.len() - rest.len())),
                 Err(Stop) => Err(machine.why()),
             }
         }
@@ -212,7 +214,7 @@ impl Bump {
     /// Returns room for `len` bytes, aligned to 8. It is not initialised.
     #[inline(always)]
     fn alloc(&mut self, len: usize) -> *mut u8 {
-        let padded = len.next_multiple_of(MAX_ALIGN);
+        let padded = (len + MAX_ALIGN - 1) & !(MAX_ALIGN - 1);
         if padded > self.free {
             self.make_room(padded);
         }
@@ -259,35 +261,40 @@ impl Bump {
 /// Decoding ended. Why stands in [`Machine::error`].
 struct Stop;
 
+/// What does not change while a value is decoded, and where it goes. What is left of the input is handed from function
+/// to function, so that it stays in registers.
 struct Machine<'a, 'm> {
-    rest: &'a [u8],
     source: Source<'a>,
     bump: &'m mut Bump,
     error: Option<Error>,
 }
 
 impl<'a> Machine<'a, '_> {
-    /// Reads one value of type `ty` into `slot`.
+    /// Reads one value of type `ty` into `slot`. Returns what is left of the input.
     ///
     /// # Safety
     ///
     /// `slot` must be valid for writes of `ty.size` bytes and aligned to 8; `ty` must describe what is read from it
     /// afterwards.
-    unsafe fn object(&mut self, ty: &'static Type, slot: *mut u8, depth: u16) -> Result<(), Stop> {
+    unsafe fn object(
+        &mut self,
+        mut rest: &'a [u8],
+        ty: &'static Type,
+        slot: *mut u8,
+        depth: u16,
+    ) -> Result<&'a [u8], Stop> {
         let Some(depth) = depth.checked_sub(1) else {
-            return self.stop(|place, options| Error::TooDeep { place, limit: options.max_depth });
+            return self.stop(rest, |place, options| Error::TooDeep { place, limit: options.max_depth });
         };
-        if let Some(field) = &ty.value {
-            // SAFETY: a type with `value` is that field, at offset 0.
-            return unsafe { self.fields(core::slice::from_ref(field), slot, depth) }
-                .map_err(|at| self.note(None, at));
-        }
         let constructor = if ty.boxed {
-            let id = self.u32()?;
+            let id = self.u32(&mut rest)?;
             match ty.find(id) {
                 Some(constructor) => constructor,
-                None => return self.unknown(id, ty.name),
+                None => return self.unknown(rest, id, ty.name),
             }
+        } else if let Some(field) = &ty.value {
+            // SAFETY: a type with `value` is that field, at offset 0.
+            return unsafe { self.value(rest, field, slot, depth) };
         } else {
             &ty.constructors[0]
         };
@@ -299,7 +306,7 @@ impl<'a> Machine<'a, '_> {
                 slot.cast::<u32>().write(constructor.tag);
             }
             if constructor.fields.is_empty() {
-                return Ok(());
+                return Ok(rest);
             }
             let mut base = slot.add(ty.payload as usize);
             if constructor.payload == Payload::Reference && !ty.is_struct {
@@ -307,82 +314,113 @@ impl<'a> Machine<'a, '_> {
                 base.cast::<*const u8>().write(body);
                 base = body;
             }
-            self.fields(constructor.fields, base, depth).map_err(|at| self.note(Some(constructor), at))
+            match self.fields(rest, constructor.fields, &constructor.size, base, depth) {
+                Ok(rest) => Ok(rest),
+                Err(row) => Err(self.note(constructor, row)),
+            }
         }
     }
 
-    /// Reads the rows of one constructor into the struct at `base`. Fails with the index of the row.
+    /// Reads a value that is one row. Returns what is left of the input.
+    ///
+    /// # Safety
+    ///
+    /// `slot` must be valid for writes of what the row describes.
+    #[inline(never)]
+    unsafe fn value(
+        &mut self,
+        rest: &'a [u8],
+        field: &'static Field,
+        slot: *mut u8,
+        depth: u16,
+    ) -> Result<&'a [u8], Stop> {
+        // SAFETY: passed on from the caller.
+        unsafe { self.fields(rest, core::slice::from_ref(field), &0, slot, depth) }.map_err(|_| Stop)
+    }
+
+    /// Reads the rows of one constructor into the struct at `base`, which is `size` bytes long. Returns what is left of the
+    /// input, or fails with the index of the row.
     ///
     /// # Safety
     ///
     /// `base` must be valid for writes of the struct that the rows describe.
     #[inline(always)]
-    unsafe fn fields(&mut self, fields: &'static [Field], base: *mut u8, depth: u16) -> Result<(), usize> {
-        let mut words = [0_u32; 4];
-        for (index, field) in fields.iter().enumerate() {
-            let place = base.wrapping_add(field.offset as usize);
-            let word = &mut words[usize::from(field.word & 3)];
-            let there = *word >> (field.bit & 31) & 1 != 0;
-            // SAFETY: passed on from the caller.
-            let read = unsafe {
-                match field.kind {
-                    Kind::Object | Kind::OptObject | Kind::ListObject | Kind::OptListObject => {
-                        self.nested(field, place, there, depth)
+    unsafe fn fields(
+        &mut self,
+        mut rest: &'a [u8],
+        fields: &'static [Field],
+        size: &'static u32,
+        base: *mut u8,
+        depth: u16,
+    ) -> Result<&'a [u8], usize> {
+        let mut flags = Flags::new();
+        // The rows from some row on, and which of them are to be read.
+        let (mut rows, mut there) = (fields, u64::MAX);
+        loop {
+            while there != 0 {
+                let index = there.trailing_zeros() as usize;
+                let Some(field) = rows.get(index) else {
+                    return Ok(rest);
+                };
+                there &= there - 1;
+                // SAFETY: passed on from the caller. Rows that are left out are conditional; the flags word is in front of
+                // them, and `clear` has made their fields `None` or `false`.
+                let read = unsafe {
+                    if field.kind == Kind::Word {
+                        self.flags(&mut rest, field).map(|word| {
+                            flags.set(field, word);
+                            rows = &rows[index + 1..];
+                            there = flags.choose_behind(field, rows);
+                            if field.word() == 0 {
+                                Self::clear(rows, base, *size as usize);
+                            }
+                        })
+                    } else {
+                        let place = base.wrapping_add(field.offset as usize);
+                        self.row(&mut rest, field, &flags, place, depth)
                     }
-                    _ => self.plain(field, place, there, word),
+                };
+                if let Err(Stop) = read {
+                    return Err(fields.len() - rows.len() + index);
                 }
-            };
-            if let Err(Stop) = read {
-                return Err(index);
             }
+            if rows.len() <= WINDOW {
+                return Ok(rest);
+            }
+            rows = &rows[WINDOW..];
+            there = flags.choose(rows);
         }
-        Ok(())
     }
 
-    /// Reads a row that holds objects.
+    /// Makes a struct zero from the first of these rows on: so all that is conditional is `None` or `false`
+    /// ([`ZEROS_ARE_NONE`]).
     ///
     /// # Safety
     ///
-    /// The field of this row must be at `place`.
+    /// The rows must be the last ones of the struct at `base`, which is `size` bytes long.
     #[inline(always)]
-    unsafe fn nested(
-        &mut self,
-        field: &'static Field,
-        place: *mut u8,
-        there: bool,
-        depth: u16,
-    ) -> Result<(), Stop> {
-        let target = Self::target(field);
-        // SAFETY: the field is a value of the target type; a reference to one, or null for `None` (`Option<&T>` of a sized `T` is
-        // a pointer that may be null); or a slice, which the type's `ListOps` write.
-        unsafe {
-            match field.kind {
-                Kind::Object => self.object(target, place, depth)?,
-                Kind::OptObject if there => {
-                    let room = self.bump.alloc(target.size as usize);
-                    self.object(target, room, depth)?;
-                    place.cast::<*const u8>().write(room);
-                }
-                Kind::OptObject => place.cast::<*const u8>().write(core::ptr::null()),
-                Kind::OptListObject if !there => (target.list.write)(place, Slot::Absent),
-                _ => self.objects(field, place, depth)?,
-            }
+    unsafe fn clear(rows: &[Field], base: *mut u8, size: usize) {
+        const { ZEROS_ARE_NONE };
+        if let Some(next) = rows.iter().find(|row| row.kind != Kind::Word) {
+            let from = next.offset as usize;
+            // SAFETY: passed on from the caller.
+            unsafe { base.wrapping_add(from).write_bytes(0, size - from) };
         }
-        Ok(())
     }
 
-    /// Reads a row that holds no objects. Not inlined without optimisation: nesting would take up the stack then.
+    /// Reads a row that is there.
     ///
     /// # Safety
     ///
     /// The field of this row must be at `place`.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    unsafe fn plain(
+    unsafe fn row(
         &mut self,
+        rest: &mut &'a [u8],
         field: &'static Field,
+        flags: &Flags,
         place: *mut u8,
-        there: bool,
-        word: &mut u32,
+        depth: u16,
     ) -> Result<(), Stop> {
         // SAFETY of every write below: the table says that the field at this offset of the struct has the type that is
         // written, so the place is inside the struct, aligned for it, and the value is valid for it.
@@ -394,79 +432,94 @@ impl<'a> Machine<'a, '_> {
             }};
         }
         macro_rules! opt {
-            ($type:ty, $value:expr) => {{
-                let value: Option<$type> = if there { Some($value) } else { None };
-                // SAFETY: see above.
-                unsafe { place.cast::<Option<$type>>().write(value) }
-            }};
-        }
-        macro_rules! list {
             ($type:ty, $value:expr) => {
-                put!(&'a [$type], $value)
+                put!(Option<$type>, Some($value))
             };
         }
         match field.kind {
-            Kind::Word => *word = self.flags(field)?,
-            Kind::Flag => put!(bool, there),
-            Kind::Int => put!(i32, self.int()?),
-            Kind::Long => put!(i64, self.long()?),
-            Kind::Double => put!(f64, self.double()?),
-            Kind::Bool => put!(bool, self.bool()?),
-            Kind::Str => put!(&'a str, self.str()?),
-            Kind::Bytes => put!(&'a [u8], self.bytes()?),
-            Kind::Int128 => put!([u8; 16], self.array()?),
-            Kind::Int256 => put!([u8; 32], self.array()?),
-            Kind::OptInt => opt!(i32, self.int()?),
-            Kind::OptLong => opt!(i64, self.long()?),
-            Kind::OptDouble => opt!(f64, self.double()?),
-            Kind::OptBool => opt!(bool, self.bool()?),
-            Kind::OptStr => opt!(&'a str, self.str()?),
-            Kind::OptBytes => opt!(&'a [u8], self.bytes()?),
-            Kind::OptInt128 => opt!([u8; 16], self.array()?),
-            Kind::OptInt256 => opt!([u8; 32], self.array()?),
-            Kind::ListInt => list!(i32, self.numbers(field, i32::from_le_bytes)?),
-            Kind::ListLong => list!(i64, self.numbers(field, i64::from_le_bytes)?),
-            Kind::ListDouble => list!(f64, self.numbers(field, f64::from_le_bytes)?),
-            Kind::ListBool => list!(bool, self.values(field, 4, Self::bool)?),
-            Kind::ListStr => list!(&'a str, self.values(field, 4, Self::str)?),
-            Kind::ListBytes => list!(&'a [u8], self.values(field, 4, Self::bytes)?),
-            Kind::ListInt128 => list!([u8; 16], self.numbers(field, |bytes| bytes)?),
-            Kind::ListInt256 => list!([u8; 32], self.numbers(field, |bytes| bytes)?),
-            Kind::OptListInt => opt!(&'a [i32], self.numbers(field, i32::from_le_bytes)?),
-            Kind::OptListLong => opt!(&'a [i64], self.numbers(field, i64::from_le_bytes)?),
-            Kind::OptListDouble => opt!(&'a [f64], self.numbers(field, f64::from_le_bytes)?),
-            Kind::OptListBool => opt!(&'a [bool], self.values(field, 4, Self::bool)?),
-            Kind::OptListStr => opt!(&'a [&'a str], self.values(field, 4, Self::str)?),
-            Kind::OptListBytes => opt!(&'a [&'a [u8]], self.values(field, 4, Self::bytes)?),
-            Kind::OptListInt128 => opt!(&'a [[u8; 16]], self.numbers(field, |bytes| bytes)?),
-            Kind::OptListInt256 => opt!(&'a [[u8; 32]], self.numbers(field, |bytes| bytes)?),
-            Kind::Query => {
-                let rest = core::mem::take(&mut self.rest);
-                put!(RawObject<'a>, RawObject(if self.source.copy { self.copied(rest) } else { rest }));
+            // `fields` reads it.
+            Kind::Word => {}
+            Kind::Flag => put!(bool, true),
+            Kind::Int => put!(i32, self.int(rest)?),
+            Kind::Long => put!(i64, self.long(rest)?),
+            Kind::Double => put!(f64, self.double(rest)?),
+            Kind::Bool => put!(bool, self.bool(rest)?),
+            Kind::Str => put!(&'a str, self.str(rest)?),
+            Kind::Bytes => put!(&'a [u8], self.bytes(rest)?),
+            Kind::Int128 => put!([u8; 16], self.array(rest)?),
+            Kind::Int256 => put!([u8; 32], self.array(rest)?),
+            // SAFETY: the place is that of a value of the target type.
+            Kind::Object => *rest = unsafe { self.object(rest, Self::target(field), place, depth)? },
+            Kind::OptInt => opt!(i32, self.int(rest)?),
+            Kind::OptLong => opt!(i64, self.long(rest)?),
+            Kind::OptDouble => opt!(f64, self.double(rest)?),
+            // The table has it read always, because `None` of it is not made of zeros.
+            Kind::OptBool if !flags.has(field.condition) => put!(Option<bool>, None),
+            Kind::OptBool => opt!(bool, self.bool(rest)?),
+            Kind::OptStr => opt!(&'a str, self.str(rest)?),
+            Kind::OptBytes => opt!(&'a [u8], self.bytes(rest)?),
+            Kind::OptInt128 => opt!([u8; 16], self.array(rest)?),
+            Kind::OptInt256 => opt!([u8; 32], self.array(rest)?),
+            Kind::OptObject => {
+                let target = Self::target(field);
+                let room = self.bump.alloc(target.size as usize);
+                // SAFETY: the room is new and has the size of the type. `Option<&T>` of a sized `T` is a pointer.
+                unsafe {
+                    *rest = self.object(rest, target, room, depth)?;
+                    place.cast::<*const u8>().write(room);
+                }
             }
-            // `fields` gives these to `nested`.
-            Kind::Object | Kind::OptObject | Kind::ListObject | Kind::OptListObject => {}
+            Kind::ListInt => put!(&'a [i32], self.numbers(rest, field, i32::from_le_bytes)?),
+            Kind::ListLong => put!(&'a [i64], self.numbers(rest, field, i64::from_le_bytes)?),
+            Kind::ListDouble => put!(&'a [f64], self.numbers(rest, field, f64::from_le_bytes)?),
+            Kind::ListBool => put!(&'a [bool], self.values(rest, field, 4, Self::bool)?),
+            Kind::ListStr => put!(&'a [&'a str], self.values(rest, field, 4, Self::str)?),
+            Kind::ListBytes => put!(&'a [&'a [u8]], self.values(rest, field, 4, Self::bytes)?),
+            Kind::ListInt128 => put!(&'a [[u8; 16]], self.numbers(rest, field, |bytes| bytes)?),
+            Kind::ListInt256 => put!(&'a [[u8; 32]], self.numbers(rest, field, |bytes| bytes)?),
+            Kind::OptListInt => opt!(&'a [i32], self.numbers(rest, field, i32::from_le_bytes)?),
+            Kind::OptListLong => opt!(&'a [i64], self.numbers(rest, field, i64::from_le_bytes)?),
+            Kind::OptListDouble => opt!(&'a [f64], self.numbers(rest, field, f64::from_le_bytes)?),
+            Kind::OptListBool => opt!(&'a [bool], self.values(rest, field, 4, Self::bool)?),
+            Kind::OptListStr => opt!(&'a [&'a str], self.values(rest, field, 4, Self::str)?),
+            Kind::OptListBytes => opt!(&'a [&'a [u8]], self.values(rest, field, 4, Self::bytes)?),
+            Kind::OptListInt128 => opt!(&'a [[u8; 16]], self.numbers(rest, field, |bytes| bytes)?),
+            Kind::OptListInt256 => opt!(&'a [[u8; 32]], self.numbers(rest, field, |bytes| bytes)?),
+            Kind::ListObject | Kind::OptListObject => {
+                // SAFETY: the place is that of such a slice.
+                *rest = unsafe { self.objects(rest, field, place, depth)? };
+            }
+            Kind::Query => {
+                let all = core::mem::take(rest);
+                put!(RawObject<'a>, RawObject(if self.source.copy { self.copied(all) } else { all }));
+            }
         }
         Ok(())
     }
 
-    /// Reads a vector of objects and writes the slice to `place`.
+    /// Reads a vector of objects and writes the slice to `place`. Returns what is left of the input.
     ///
     /// # Safety
     ///
     /// The field of this row must be at `place`.
-    unsafe fn objects(&mut self, field: &'static Field, place: *mut u8, depth: u16) -> Result<(), Stop> {
+    unsafe fn objects(
+        &mut self,
+        mut rest: &'a [u8],
+        field: &'static Field,
+        place: *mut u8,
+        depth: u16,
+    ) -> Result<&'a [u8], Stop> {
         let target = Self::target(field);
-        let count = self.count(field, target.least as usize)?;
+        let count = self.count(&mut rest, field, target.least as usize)?;
         let size = target.size as usize;
-        // Only a machine of 32 bits could overflow here: `count` is at most the number of bytes that are left.
-        let Some(len) = count.checked_mul(size) else {
-            return self.end(usize::MAX);
+        // Only a machine of 32 bits could get too far here: `count` is at most the number of bytes that are left.
+        let Some(len) = count.checked_mul(size).filter(|len| isize::try_from(*len).is_ok()) else {
+            return self.end(rest, usize::MAX);
         };
         let first = self.bump.alloc(len);
         for index in 0..count {
             // SAFETY: the room holds `count` values. A value's size is a multiple of its alignment, so each is aligned.
-            unsafe { self.object(target, first.add(index * size), depth)? };
+            rest = unsafe { self.object(rest, target, first.add(index * size), depth)? };
         }
         let slot = if field.kind == Kind::ListObject {
             Slot::Required(first, count)
@@ -475,60 +528,87 @@ impl<'a> Machine<'a, '_> {
         };
         // SAFETY: `count` values of the target type stand at `first`, all of them written.
         unsafe { (target.list.write)(place, slot) };
-        Ok(())
+        Ok(rest)
     }
 
     /// Reads a vector of numbers or other things of fixed length.
-    #[inline]
+    #[inline(always)]
     fn numbers<T: Copy, const N: usize>(
         &mut self,
+        rest: &mut &'a [u8],
         field: &Field,
         read: impl Fn([u8; N]) -> T,
     ) -> Result<&'a [T], Stop> {
-        let count = self.count(field, N)?;
-        let (bytes, rest) = self.rest.split_at(count * N);
-        self.rest = rest;
+        let (values, behind) = self.numbers_of(rest, field, read)?;
+        *rest = behind;
+        Ok(values)
+    }
+
+    #[inline(never)]
+    fn numbers_of<T: Copy, const N: usize>(
+        &mut self,
+        mut rest: &'a [u8],
+        field: &Field,
+        read: impl Fn([u8; N]) -> T,
+    ) -> Result<(&'a [T], &'a [u8]), Stop> {
+        let count = self.count(&mut rest, field, N)?;
+        let (bytes, rest) = rest.split_at(count * N);
         let first = self.bump.alloc(count * size_of::<T>()).cast::<T>();
         for (index, bytes) in bytes.as_chunks().0.iter().enumerate() {
             // SAFETY: there is room for `count` values, and `bytes` has `count` chunks.
             unsafe { first.add(index).write(read(*bytes)) };
         }
         // SAFETY: `count` values were written; the arena keeps them for 'a.
-        Ok(unsafe { core::slice::from_raw_parts(first, count) })
+        Ok((unsafe { core::slice::from_raw_parts(first, count) }, rest))
     }
 
     /// Reads a vector of values that `read` takes one by one, each of at least `least` bytes.
+    #[inline(always)]
     fn values<T: Copy>(
         &mut self,
+        rest: &mut &'a [u8],
         field: &Field,
         least: usize,
-        read: impl Fn(&mut Self) -> Result<T, Stop>,
+        read: impl Fn(&mut Self, &mut &'a [u8]) -> Result<T, Stop>,
     ) -> Result<&'a [T], Stop> {
-        let count = self.count(field, least)?;
+        let (values, behind) = self.values_of(rest, field, least, read)?;
+        *rest = behind;
+        Ok(values)
+    }
+
+    #[inline(never)]
+    fn values_of<T: Copy>(
+        &mut self,
+        mut rest: &'a [u8],
+        field: &Field,
+        least: usize,
+        read: impl Fn(&mut Self, &mut &'a [u8]) -> Result<T, Stop>,
+    ) -> Result<(&'a [T], &'a [u8]), Stop> {
+        let count = self.count(&mut rest, field, least)?;
         let first = self.bump.alloc(count * size_of::<T>()).cast::<T>();
         for index in 0..count {
-            let value = read(self)?;
+            let value = read(self, &mut rest)?;
             // SAFETY: there is room for `count` values.
             unsafe { first.add(index).write(value) };
         }
-        // SAFETY: as in `numbers`.
-        Ok(unsafe { core::slice::from_raw_parts(first, count) })
+        // SAFETY: as in `numbers_of`.
+        Ok((unsafe { core::slice::from_raw_parts(first, count) }, rest))
     }
 
     /// Reads the head of a vector. The count is no larger than what is left can hold.
-    #[inline]
-    fn count(&mut self, field: &Field, least: usize) -> Result<usize, Stop> {
+    #[inline(always)]
+    fn count(&mut self, rest: &mut &'a [u8], field: &Field, least: usize) -> Result<usize, Stop> {
         if !field.bare {
-            let id = self.u32()?;
+            let id = self.u32(rest)?;
             if id != VECTOR_ID {
-                return self.unknown(id, "Vector");
+                return self.unknown(rest, id, "Vector");
             }
         }
-        let count = self.int()?;
-        let most = self.rest.len() / least.max(1);
+        let count = self.int(rest)?;
+        let most = rest.len() / least.max(1);
         match usize::try_from(count) {
             Ok(len) if len <= most => Ok(len),
-            _ => self.stop_before(4, |place, _| Error::BadCount { place, count, most }),
+            _ => self.stop_before(rest, 4, |place, _| Error::BadCount { place, count, most }),
         }
     }
 
@@ -541,85 +621,84 @@ impl<'a> Machine<'a, '_> {
     }
 
     #[inline(always)]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
-        match self.rest.split_first_chunk::<N>() {
-            Some((bytes, rest)) => {
-                self.rest = rest;
+    fn array<const N: usize>(&mut self, rest: &mut &'a [u8]) -> Result<[u8; N], Stop> {
+        match rest.split_first_chunk::<N>() {
+            Some((bytes, behind)) => {
+                *rest = behind;
                 Ok(*bytes)
             }
-            None => self.end(N),
+            None => self.end(rest, N),
         }
     }
 
     #[inline(always)]
-    fn u32(&mut self) -> Result<u32, Stop> {
-        Ok(u32::from_le_bytes(self.array()?))
+    fn u32(&mut self, rest: &mut &'a [u8]) -> Result<u32, Stop> {
+        Ok(u32::from_le_bytes(self.array(rest)?))
     }
 
     #[inline(always)]
-    fn int(&mut self) -> Result<i32, Stop> {
-        Ok(i32::from_le_bytes(self.array()?))
+    fn int(&mut self, rest: &mut &'a [u8]) -> Result<i32, Stop> {
+        Ok(i32::from_le_bytes(self.array(rest)?))
     }
 
     #[inline(always)]
-    fn long(&mut self) -> Result<i64, Stop> {
-        Ok(i64::from_le_bytes(self.array()?))
+    fn long(&mut self, rest: &mut &'a [u8]) -> Result<i64, Stop> {
+        Ok(i64::from_le_bytes(self.array(rest)?))
     }
 
     #[inline(always)]
-    fn double(&mut self) -> Result<f64, Stop> {
-        Ok(f64::from_le_bytes(self.array()?))
+    fn double(&mut self, rest: &mut &'a [u8]) -> Result<f64, Stop> {
+        Ok(f64::from_le_bytes(self.array(rest)?))
     }
 
-    #[inline]
-    fn bool(&mut self) -> Result<bool, Stop> {
-        match self.u32()? {
+    #[inline(always)]
+    fn bool(&mut self, rest: &mut &'a [u8]) -> Result<bool, Stop> {
+        match self.u32(rest)? {
             BOOL_TRUE => Ok(true),
             BOOL_FALSE => Ok(false),
-            id => self.unknown(id, "Bool"),
+            id => self.unknown(rest, id, "Bool"),
         }
     }
 
     #[inline(always)]
-    fn bytes(&mut self) -> Result<&'a [u8], Stop> {
-        let bytes = self.borrowed_bytes()?;
+    fn bytes(&mut self, rest: &mut &'a [u8]) -> Result<&'a [u8], Stop> {
+        let bytes = self.borrowed_bytes(rest)?;
         Ok(if self.source.copy { self.copied(bytes) } else { bytes })
     }
 
     /// Reads a string without copying it. TL: one byte of length up to 253, or `fe` and three bytes; zero bytes
     /// up to a multiple of four.
     #[inline(always)]
-    fn borrowed_bytes(&mut self) -> Result<&'a [u8], Stop> {
-        let Some(&[short, a, b, c]) = self.rest.first_chunk() else {
-            return self.end(4);
+    fn borrowed_bytes(&mut self, rest: &mut &'a [u8]) -> Result<&'a [u8], Stop> {
+        let Some(&[short, a, b, c]) = rest.first_chunk() else {
+            return self.end(rest, 4);
         };
         let (header, len) = match short {
             0..=253 => (1, usize::from(short)),
             254 => (4, u32::from_le_bytes([a, b, c, 0]) as usize),
-            255 => return self.stop(|place, _| Error::BadStringPrefix { place }),
+            255 => return self.stop(rest, |place, _| Error::BadStringPrefix { place }),
         };
         let whole = (header + len).next_multiple_of(4);
-        let Some((bytes, rest)) = self.rest.split_at_checked(whole) else {
-            return self.end(whole);
+        let Some((bytes, behind)) = rest.split_at_checked(whole) else {
+            return self.end(rest, whole);
         };
         if self.source.options.canonical == Strictness::Strict {
-            self.check_canonical(bytes, header, len)?;
+            self.check_canonical(rest, whole, header, len)?;
         }
-        self.rest = rest;
+        *rest = behind;
         Ok(&bytes[header..header + len])
     }
 
     #[inline(always)]
-    fn str(&mut self) -> Result<&'a str, Stop> {
-        let start = self.rest;
-        let bytes = self.borrowed_bytes()?;
-        let ascii = ascii_prefix(bytes);
-        if ascii < bytes.len()
-            && let Err(error) = core::str::from_utf8(&bytes[ascii..])
+    fn str(&mut self, rest: &mut &'a [u8]) -> Result<&'a str, Stop> {
+        let start = *rest;
+        let bytes = self.borrowed_bytes(rest)?;
+        if !is_plain(bytes)
+            && let Err(error) = core::str::from_utf8(bytes)
         {
-            return self.replaced(bytes, start, ascii + error.valid_up_to());
+            return self.replaced(bytes, start, error.valid_up_to());
         }
-        // SAFETY: ASCII is UTF-8, and what follows it was found to be UTF-8.
+        // SAFETY: one of both checks found it to be UTF-8.
         let text = unsafe { core::str::from_utf8_unchecked(bytes) };
         Ok(if self.source.copy { self.copied_str(text) } else { text })
     }
@@ -628,44 +707,51 @@ impl<'a> Machine<'a, '_> {
     fn replaced(&mut self, bytes: &[u8], start: &'a [u8], valid_up_to: usize) -> Result<&'a str, Stop> {
         if self.source.options.utf8 == Strictness::Strict {
             let header = if start[0] < 254 { 1 } else { 4 };
-            self.rest = &start[header..];
-            return self.stop(|place, _| Error::InvalidUtf8 { place, valid_up_to });
+            return self.stop(&start[header..], |place, _| Error::InvalidUtf8 { place, valid_up_to });
         }
         self.bump.replaced += 1;
         let text = String::from_utf8_lossy(bytes);
         Ok(self.copied_str(&text))
     }
 
-    /// Checks that the padding is zero and the short form was taken where it can be.
+    /// Checks that the padding is zero and the short form was taken where it can be, of the string at the start of `rest`,
+    /// of which `whole` bytes are the string.
     #[cold]
-    fn check_canonical(&mut self, bytes: &[u8], header: usize, len: usize) -> Result<(), Stop> {
+    fn check_canonical(
+        &mut self,
+        rest: &'a [u8],
+        whole: usize,
+        header: usize,
+        len: usize,
+    ) -> Result<(), Stop> {
         if header == 4 && len <= 253 {
-            return self.stop(|place, _| Error::LongStringForm { place, len });
+            return self.stop(rest, |place, _| Error::LongStringForm { place, len });
         }
-        if bytes[header + len..].iter().any(|byte| *byte != 0) {
-            self.rest = &self.rest[header + len..];
-            return self.stop(|place, _| Error::NonZeroPadding { place });
+        if rest[header + len..whole].iter().any(|byte| *byte != 0) {
+            return self.stop(&rest[header + len..], |place, _| Error::NonZeroPadding { place });
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn flags(&mut self, field: &Field) -> Result<u32, Stop> {
-        let word = self.u32()?;
+    fn flags(&mut self, rest: &mut &'a [u8], field: &Field) -> Result<u32, Stop> {
+        let word = self.u32(rest)?;
         // Of a flags word, `offset` holds the bits that the schema gives a meaning.
         let bits = word & !field.offset;
         if bits != 0 && self.source.options.canonical == Strictness::Strict {
-            return self.stop_before(4, |place, _| Error::UnknownFlags { place, bits });
+            return self.stop_before(rest, 4, |place, _| Error::UnknownFlags { place, bits });
         }
         Ok(word)
     }
 
+    #[inline(never)]
     fn copied_str(&mut self, text: &str) -> &'a str {
         let copy = self.copied(text.as_bytes());
         // SAFETY: the bytes are those of a `str`.
         unsafe { core::str::from_utf8_unchecked(copy) }
     }
 
+    #[inline(never)]
     fn copied(&mut self, bytes: &[u8]) -> &'a [u8] {
         let room = self.bump.alloc(bytes.len());
         // SAFETY: the room is new, has this length, and stays for 'a.
@@ -676,31 +762,35 @@ impl<'a> Machine<'a, '_> {
     }
 
     #[cold]
-    fn end<T>(&mut self, needed: usize) -> Result<T, Stop> {
-        let remaining = self.rest.len();
-        self.stop(|place, _| Error::UnexpectedEof { place, needed, remaining })
+    #[inline(never)]
+    fn end<T>(&mut self, rest: &'a [u8], needed: usize) -> Result<T, Stop> {
+        let remaining = rest.len();
+        self.stop(rest, |place, _| Error::UnexpectedEof { place, needed, remaining })
     }
 
     /// Stops at an id that was just read.
     #[cold]
-    fn unknown<T>(&mut self, id: u32, wanted: &'static str) -> Result<T, Stop> {
-        self.stop_before(4, |place, _| Error::UnexpectedConstructor { id, wanted, place })
+    #[inline(never)]
+    fn unknown<T>(&mut self, rest: &'a [u8], id: u32, wanted: &'static str) -> Result<T, Stop> {
+        self.stop_before(rest, 4, |place, _| Error::UnexpectedConstructor { id, wanted, place })
     }
 
-    /// Stops at the present offset.
+    /// Stops where what is left of the input begins.
     #[cold]
-    fn stop<T>(&mut self, error: impl FnOnce(Place, Options) -> Error) -> Result<T, Stop> {
-        self.stop_before(0, error)
+    #[inline(never)]
+    fn stop<T>(&mut self, rest: &'a [u8], error: impl FnOnce(Place, Options) -> Error) -> Result<T, Stop> {
+        self.stop_before(rest, 0, error)
     }
 
-    /// Stops at something that was read already, and is `back` bytes long.
+    /// Stops at something that was read already, is `back` bytes long, and stands in front of what is left.
     #[cold]
     fn stop_before<T>(
         &mut self,
+        rest: &'a [u8],
         back: usize,
         error: impl FnOnce(Place, Options) -> Error,
     ) -> Result<T, Stop> {
-        let offset = self.source.offset + self.source.input.len() - self.rest.len() - back;
+        let offset = self.source.offset + self.source.input.len() - rest.len() - back;
         self.error = Some(error(Place::at(offset), self.source.options));
         Err(Stop)
     }
@@ -710,29 +800,14 @@ impl<'a> Machine<'a, '_> {
         self.error.expect("every stop is made by `stop_before`, which says why")
     }
 
-    /// Adds to the error in which field of which type it arose, unless an inner type did.
+    /// Adds to the error in which field it arose, unless an inner type did.
     #[cold]
-    fn note(&mut self, constructor: Option<&'static Constructor>, row: usize) -> Stop {
-        if let Some(constructor) = constructor {
-            let error = self.error.take();
-            self.error = error.map(|error| error.within(constructor.name(), constructor.field_name(row)));
-        }
+    #[inline(never)]
+    fn note(&mut self, constructor: &'static Constructor, row: usize) -> Stop {
+        let error = self.error.take();
+        self.error = error.map(|error| error.within(constructor.name(), constructor.field_name(row)));
         Stop
     }
-}
-
-/// Returns how many bytes at the beginning are ASCII, or fewer: eight bytes are looked at together.
-#[inline(always)]
-fn ascii_prefix(bytes: &[u8]) -> usize {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let (chunks, tail) = bytes.as_chunks::<8>();
-    for (index, chunk) in chunks.iter().enumerate() {
-        if u64::from_le_bytes(*chunk) & HIGH != 0 {
-            return index * 8;
-        }
-    }
-    let is_ascii = tail.iter().fold(0, |all, byte| all | byte) < 0x80;
-    if is_ascii { bytes.len() } else { bytes.len() - tail.len() }
 }
 
 // ------------------------------------------------------------------------------------------------ slices
@@ -744,12 +819,11 @@ pub struct ListOps {
     read: unsafe fn(*const u8, bool) -> Option<(*const u8, usize)>,
 }
 
-/// What to write: `&[T]`, or `Some` or `None` of `Option<&[T]>`. Pointer to the first element, and count.
+/// What to write: `&[T]`, or `Some` of `Option<&[T]>`. Pointer to the first element, and count.
 #[derive(Clone, Copy)]
 enum Slot {
     Required(*const u8, usize),
     Present(*const u8, usize),
-    Absent,
 }
 
 impl fmt::Debug for ListOps {
@@ -761,6 +835,7 @@ impl fmt::Debug for ListOps {
 impl ListOps {
     /// Slices of `T`.
     pub const fn of<T>() -> Self {
+        assert_zeros_are_none::<&[T]>();
         Self { write: write_slice::<T>, read: read_slice::<T> }
     }
 
@@ -781,7 +856,6 @@ unsafe fn write_slice<T>(place: *mut u8, slot: Slot) {
             Slot::Present(first, count) => {
                 place.cast::<Option<&[T]>>().write(Some(core::slice::from_raw_parts(first.cast(), count)));
             }
-            Slot::Absent => place.cast::<Option<&[T]>>().write(None),
         }
     }
 }
@@ -809,6 +883,34 @@ unsafe fn write_nothing(_: *mut u8, _: Slot) {
 /// Always: a table that gets here is wrong.
 unsafe fn read_nothing(_: *const u8, _: bool) -> Option<(*const u8, usize)> {
     unreachable!("the table says that this type stands in no vector")
+}
+
+/// Checks, while compiling, that zeros are `None` of every optional type but `Option<bool>`: the decoder makes a struct
+/// zero where it would otherwise write each field that is absent. Slices of other types are checked by [`ListOps::of`].
+const ZEROS_ARE_NONE: () = {
+    assert_zeros_are_none::<i32>();
+    assert_zeros_are_none::<i64>();
+    assert_zeros_are_none::<f64>();
+    assert_zeros_are_none::<&str>();
+    assert_zeros_are_none::<&[u8]>();
+    assert_zeros_are_none::<[u8; 16]>();
+    assert_zeros_are_none::<[u8; 32]>();
+    assert_zeros_are_none::<&[i32]>();
+    assert_zeros_are_none::<&[i64]>();
+    assert_zeros_are_none::<&[f64]>();
+    assert_zeros_are_none::<&[bool]>();
+    assert_zeros_are_none::<&[&str]>();
+    assert_zeros_are_none::<&[&[u8]]>();
+    assert_zeros_are_none::<&[[u8; 16]]>();
+    assert_zeros_are_none::<&[[u8; 32]]>();
+};
+
+/// # Panics
+///
+/// Panics, at compile time, if zeros are not `None` of `Option<T>`.
+const fn assert_zeros_are_none<T: Copy>() {
+    // SAFETY: this is only called while compiling, where the compiler refuses to look at what is no value of the type.
+    assert!(unsafe { MaybeUninit::<Option<T>>::zeroed().assume_init() }.is_none());
 }
 
 // ---------------------------------------------------------------------------------------------- reader

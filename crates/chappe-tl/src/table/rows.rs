@@ -8,10 +8,12 @@ use super::layout::{Line, Type};
 pub struct Field {
     /// What the field is.
     pub kind: Kind,
-    /// The bit that says whether the field is there, 0 to 31. Of a vector without a condition: unused.
-    pub bit: u8,
-    /// Which flags word of the constructor holds the bit, 0 to 3. For [`Kind::Word`]: which one this is.
-    pub word: u8,
+    /// Which bit of the flags words says whether the field is there: 0 to 31 of the first one, 32 to 63 of the second one,
+    /// and so on. For [`Kind::Word`]: its first bit. Of a field without a condition: unused.
+    pub condition: u8,
+    /// When the decoder looks at the row: under its condition, or [`ALWAYS`](Self::ALWAYS). To that, [`Kind::Word`] adds how
+    /// many of the rows behind it are its own, up to and with the next one of its kind, or 127 if there are more.
+    pub visit: u8,
     /// Whether a vector stands without its id on the wire.
     pub bare: bool,
     /// Where the field stands in the struct, in bytes. For [`Kind::Word`]: the bits that are known.
@@ -21,9 +23,24 @@ pub struct Field {
 }
 
 impl Field {
+    /// Instead of a condition: this number or a larger one.
+    pub const ALWAYS: u8 = 128;
+
     /// Describes a value that stands alone.
     pub const fn new(kind: Kind, offset: usize) -> Self {
-        Self { kind, bit: 0, word: 0, bare: false, offset: offset as u32, target: None }
+        let (condition, visit) = (0, Self::ALWAYS);
+        Self { kind, condition, visit, bare: false, offset: offset as u32, target: None }
+    }
+
+    /// Returns which flags word of the constructor holds the bit that says whether the field is there, 0 to 3. For
+    /// [`Kind::Word`]: which one this is.
+    pub const fn word(&self) -> u8 {
+        self.condition >> 5
+    }
+
+    /// Returns which bit of the flags word says whether the field is there, 0 to 31.
+    pub const fn bit(&self) -> u8 {
+        self.condition & 31
     }
 
     /// Returns whether a flag bit says that the field is there, or is its value.
@@ -127,6 +144,9 @@ pub const fn rows<const N: usize>(
                 }
                 let mut offset = 0;
                 if letter == b'#' {
+                    if word > 0 {
+                        rows[words[word as usize - 1]].visit += up_to_127(row - words[word as usize - 1]);
+                    }
                     own_word = word;
                     words[word as usize] = row;
                     word += 1;
@@ -134,9 +154,19 @@ pub const fn rows<const N: usize>(
                     offset = (end + align - 1) & !(align - 1);
                     end = offset + size;
                 }
-                rows[row] = Field { kind: kinds[kind], bit, word: own_word, bare, offset, target };
+                let (kind, condition) = (kinds[kind], own_word << 5 | bit);
+                // `None` of an `Option<bool>` is not made of zeros, so the decoder writes it.
+                let visit = if shape == 0 || shape == Kind::LIST || matches!(kind, Kind::OptBool) {
+                    Field::ALWAYS
+                } else {
+                    condition
+                };
+                rows[row] = Field { kind, condition, visit, bare, offset, target };
                 row += 1;
                 at += 1;
+            }
+            if word > 0 {
+                rows[words[word as usize - 1]].visit += up_to_127(row - 1 - words[word as usize - 1]);
             }
             assert!(row - first == lines[line].3, "a line has as many rows as it says");
             line += 1;
@@ -145,4 +175,8 @@ pub const fn rows<const N: usize>(
     }
     assert!(row == N);
     rows
+}
+
+const fn up_to_127(count: usize) -> u8 {
+    if count < 127 { count as u8 } else { 127 }
 }

@@ -170,9 +170,9 @@ fn put_rows(
                 let bits = |is_there: bool| {
                     let fields = constructor.fields.iter().zip(rows);
                     let own = fields.filter(|(one, row)| {
-                        one.is_conditional() && one.word == field.word && row.is_some() == is_there
+                        one.is_conditional() && one.word() == field.word() && row.is_some() == is_there
                     });
-                    own.fold(0_u32, |word, (one, _)| word | 1 << one.bit)
+                    own.fold(0_u32, |word, (one, _)| word | 1 << one.bit())
                 };
                 if bits(true) & bits(false) != 0 {
                     return Err(alloc::format!("{}: only some of the fields of one bit are set", name()));

@@ -117,7 +117,7 @@ impl Serializable for View<'_> {
         }
         for (field, value) in rows {
             match (field.kind, constructor) {
-                (Kind::Word, Some(constructor)) => flags(*self, constructor, field.word, w),
+                (Kind::Word, Some(constructor)) => flags(*self, constructor, field.word(), w),
                 (Kind::Word | Kind::Flag, _) => {}
                 _ => put(field, value, w),
             }
@@ -140,9 +140,9 @@ fn flags<S: Sink + ?Sized>(
             Value::Absent => false,
             _ => true,
         };
-        if field.word == word && field.is_conditional() {
-            set |= u32::from(is_there) << field.bit;
-            unset |= u32::from(!is_there) << field.bit;
+        if field.word() == word && field.is_conditional() {
+            set |= u32::from(is_there) << field.bit();
+            unset |= u32::from(!is_there) << field.bit();
         }
     }
     if set & unset != 0 {
@@ -154,7 +154,7 @@ fn flags<S: Sink + ?Sized>(
 
 #[cold]
 fn torn(constructor: &'static Constructor, word: u8, bit: u8) -> EncodeError {
-    let is_word = |field: &Field| field.kind == Kind::Word && field.word == word;
+    let is_word = |field: &Field| field.kind == Kind::Word && field.word() == word;
     let row = constructor.fields.iter().position(is_word).unwrap_or_default();
     EncodeError::PartialFlagGroup(FlagGroup::new(&constructor.names, row + 1, bit))
 }
