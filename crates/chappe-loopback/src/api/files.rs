@@ -15,7 +15,10 @@ const MAX_LIMIT: i32 = 1024 * 1024;
 /// Parts a file may have, as the API has it.
 const MAX_PARTS: i32 = 8000;
 
-/// Bytes kept in all; the oldest files make room.
+/// What a part costs besides its bytes: a client may send very small ones.
+const PART_COST: usize = 128;
+
+/// Bytes kept in all, with what parts cost; the oldest files make room.
 const MAX_BYTES: usize = 512 * 1024 * 1024;
 
 /// Files that were uploaded, by the id their client chose. A file is fetched with an
@@ -42,9 +45,9 @@ impl Files {
             self.order.push_back(file_id);
             BTreeMap::new()
         });
-        self.bytes += bytes.len();
+        self.bytes += cost(&bytes);
         if let Some(replaced) = parts.insert(part, bytes) {
-            self.bytes -= replaced.len();
+            self.bytes -= cost(&replaced);
         }
         self.make_room(file_id);
         Ok(())
@@ -73,7 +76,7 @@ impl Files {
             match self.order.pop_front() {
                 Some(oldest) if oldest != keep => {
                     let parts = self.by_id.remove(&oldest).unwrap_or_default();
-                    self.bytes -= parts.values().map(Vec::len).sum::<usize>();
+                    self.bytes -= parts.values().map(cost).sum::<usize>();
                 }
                 Some(only) => {
                     self.order.push_back(only);
@@ -85,6 +88,11 @@ impl Files {
             }
         }
     }
+}
+
+#[expect(clippy::ptr_arg, reason = "given to `map` over vectors")]
+const fn cost(part: &Vec<u8>) -> usize {
+    part.len() + PART_COST
 }
 
 /// Cuts `limit` bytes at `offset` out of parts that follow each other.
@@ -122,7 +130,7 @@ mod tests {
         let mut files = Files::default();
         files.save(1, 0, vec![1; 100]).expect("a good part");
         files.save(1, 0, vec![2; 60]).expect("a good part");
-        assert_eq!(files.bytes, 60);
+        assert_eq!(files.bytes, 60 + PART_COST);
         assert!(files.save(1, -1, vec![0]).is_err());
         assert!(files.save(1, MAX_PARTS, vec![0]).is_err());
         assert!(files.save(1, 0, vec![0; MAX_PART + 1]).is_err());
