@@ -48,6 +48,7 @@ mod steps;
 #[cfg(feature = "std")]
 mod system_clock;
 mod time;
+mod unpack;
 pub mod window;
 
 pub use chappe_framing::{FrameBuf, MsgId, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime};

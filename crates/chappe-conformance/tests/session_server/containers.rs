@@ -112,3 +112,26 @@ fn only_a_lenient_server_unpacks_zlib() {
         assert_eq!(taken.is_ok(), is_taken, "{policy:?}");
     }
 }
+
+#[test]
+fn a_query_in_front_of_one_that_does_not_unpack_is_taken_when_it_comes_again() {
+    let mut pair = Pair::new(Policy::Strict);
+    let mut broken = Deflater::new(Level::Fast).pack(&[7; 400]).unwrap().to_vec();
+    let middle = broken.len() / 2;
+    broken[middle..].fill(0xff);
+    let both = container(&[(at(0), 1, &GET_CONFIG), (after(at(0), 1), 3, &broken)]);
+    let mut frame = pair.frame(SESSION, after(at(0), 2), 4, &both);
+    assert!(pair.server.handle_frame(now(0), &mut frame).is_err());
+    assert_eq!(pair.server.running_queries(), 0, "nobody was shown it");
+    let ids = vec![at(0).to_raw()];
+    let request = enums::MsgsStateReq::MsgsStateReq(types::MsgsStateReq { msg_ids: ids }).to_bytes();
+    pair.send(1, at(1), 4, &request);
+    let states =
+        pair.answers(1).into_iter().find_map(|sent| match enums::MsgsStateInfo::from_bytes(&sent.body) {
+            Ok(enums::MsgsStateInfo::MsgsStateInfo(info)) => Some(info.info),
+            Err(_) => None,
+        });
+    assert_eq!(states, Some(vec![2]), "it was not received");
+    assert_eq!(pair.send(2, at(0), 1, &GET_CONFIG), [(at(0), GET_CONFIG.to_vec())]);
+    assert_eq!(pair.send(2, at(0), 1, &GET_CONFIG), [], "once");
+}

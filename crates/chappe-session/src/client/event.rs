@@ -12,6 +12,7 @@ use chappe_framing::{MsgId, SessionId};
 use super::call::CallId;
 use crate::rare::Absent;
 use crate::service::KeyDestruction;
+use crate::unpack::KEPT_SCRATCH;
 
 /// Something the caller should know.
 ///
@@ -309,9 +310,6 @@ pub(super) struct EventLog {
     /// Whether the records were handed out and may be forgotten.
     handed_out: bool,
 }
-
-/// Memory for unpacked objects that is kept from frame to frame.
-pub(super) const KEPT_SCRATCH: usize = 64 << 10;
 
 impl Absent for EventLog {
     const NEW: Self = Self { records: Vec::new(), scratch: Vec::new(), handed_out: false };

@@ -11,11 +11,12 @@ use chappe_framing::{
 };
 
 use super::epoch::Epoch;
-use super::event::{Events, KEPT_SCRATCH, Record, Span};
+use super::event::{Events, Record, Span};
 use super::transmit::Under;
 use super::{ClientSession, Link, ReceiveError, new_inflater};
 use crate::service::{MSG_COPY, Service};
 use crate::time::Now;
+use crate::unpack::unpack;
 use crate::window::{Age, Seen};
 
 /// Where a message came from.
@@ -254,22 +255,13 @@ impl ClientSession {
             return Err(FrameError::Nested { id: GZIP_PACKED });
         }
         let packed = GzipPacked::new_checked(packed)?;
-        let start = self.events.scratch.len();
-        let limit = self.config.limits.unpacked_bytes.saturating_sub(start);
         let inflater = self.inflater.get_or_insert_with(new_inflater);
-        let unpacked = inflater.unpack(&packed, limit).map(|unpacked| {
-            self.events.scratch.extend_from_slice(unpacked);
-            unpacked.len()
-        });
-        // What one large object needed is not kept for ever.
-        inflater.shrink_to(KEPT_SCRATCH);
-        let len = unpacked?;
-        self.counters.gunzip_in += packed.packed_data().len() as u64;
-        self.counters.gunzip_out += len as u64;
+        let (events, most) = (&mut *self.events, self.config.limits.unpacked_bytes);
+        let place = unpack(&packed, inflater, &mut events.scratch, most, &mut self.counters)?;
         // Nothing is unpacked while the scratch is lent out, since packed objects do not nest.
         let scratch = core::mem::take(&mut self.events.scratch);
-        let span = Span::Scratch { start: start as u32, len: len as u32 };
-        let handled = handle(self, Origin { depth: 1, ..origin }, &scratch[start..], span);
+        let span = Span::Scratch { start: place.start as u32, len: place.len() as u32 };
+        let handled = handle(self, Origin { depth: 1, ..origin }, &scratch[place], span);
         self.events.scratch = scratch;
         handled
     }

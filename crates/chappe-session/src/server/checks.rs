@@ -77,7 +77,7 @@ impl ServerSession {
             Age::TooNew => return Verdict::Refuse(code::TOO_HIGH),
             Age::Plausible => {}
         }
-        match self.received.check(msg_id) {
+        match self.seen(msg_id) {
             Seen::TooOld => return Verdict::Refuse(code::TOO_OLD),
             Seen::Duplicate if constructor == MSG_CONTAINER && self.config.policy == Policy::Strict => {
                 return Verdict::Refuse(code::CONTAINER_REUSED);
@@ -95,7 +95,7 @@ impl ServerSession {
 
     /// Judges a single message, alone or in a container: parity and order of sequence numbers, repetition.
     pub(super) fn judge_message(&self, msg_id: MsgId, seq_no: SeqNo, constructor: u32) -> Verdict {
-        match self.received.check(msg_id) {
+        match self.seen(msg_id) {
             Seen::Duplicate => return Verdict::Duplicate,
             Seen::TooOld => return Verdict::Refuse(code::TOO_OLD),
             Seen::Fresh => {}
@@ -131,7 +131,22 @@ impl ServerSession {
 
     /// Remembers a message that was accepted.
     pub(super) fn remember(&mut self, msg_id: MsgId, seq_no: SeqNo, status: u8) {
-        self.received.insert(msg_id, Received { seq_no, status: Status(Status::RECEIVED | status) });
+        let received = Received { seq_no, status: Status(Status::RECEIVED | status) };
+        match self.received.note_mut(msg_id) {
+            Some(known) => *known = received,
+            None => {
+                self.received.insert(msg_id, received);
+            }
+        }
+    }
+
+    /// Looks an id up; one whose message was not shown because of another in its frame was not seen.
+    fn seen(&self, msg_id: MsgId) -> Seen {
+        let is_missing = |received: &Received| received.status.is_missing();
+        match self.received.check(msg_id) {
+            Seen::Duplicate if self.received.note(msg_id).is_some_and(is_missing) => Seen::Fresh,
+            seen => seen,
+        }
     }
 
     /// Tells what is known of a message of the client.

@@ -6,6 +6,7 @@ use chappe_crypto::QuickAckToken;
 use chappe_framing::{MsgId, SeqNo, SessionId};
 
 use crate::service::HttpWait;
+use crate::unpack::KEPT_SCRATCH;
 
 /// Something the owner of a session must deal with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,9 +101,6 @@ pub(super) struct Log {
     pub(super) records: Vec<Record>,
     pub(super) scratch: Vec<u8>,
 }
-
-/// Memory for unpacked queries that is kept from frame to frame.
-pub(super) const KEPT_SCRATCH: usize = 64 << 10;
 
 impl Log {
     pub(super) fn clear(&mut self) {

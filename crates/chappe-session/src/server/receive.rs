@@ -1,5 +1,7 @@
 //! Taking frames of a client: check, show queries, complain.
 
+use alloc::vec::Vec;
+
 use chappe_crypto::Side;
 use chappe_framing::{
     AcceptedFormat, Container, FrameError, GZIP_PACKED, GzipPacked, Inflater, MSG_CONTAINER, MessageHeader,
@@ -9,12 +11,13 @@ use chappe_tl::{Identifiable, Sink};
 use chappe_tl_mtproto::types;
 
 use super::checks::{Verdict, code};
-use super::event::{Bytes, KEPT_SCRATCH, Record, ServerEvent, ServerEvents};
+use super::event::{Bytes, Record, ServerEvent, ServerEvents};
 use super::service::has_answer;
 use super::{Policy, ServerError, ServerSession};
 use crate::MAX_IDS_PER_LIST;
 use crate::service::{Service, Status};
 use crate::time::Now;
+use crate::unpack::unpack;
 
 /// How often a client may be told that something is wrong, within this time.
 const COMPLAINT_PERIOD: core::time::Duration = core::time::Duration::from_secs(10);
@@ -66,13 +69,32 @@ impl ServerSession {
         }
         opened.require_session(self.session_id)?;
         self.counters.frames_received += 1;
-        let accepted = self.on_packet(now, opened)?;
+        let accepted = self.on_packet(now, opened).inspect_err(|_| self.forget_unseen())?;
         Ok(ServerEvents {
             records: self.log.records.iter(),
             body: opened.body(),
             scratch: &self.log.scratch,
             quick_ack: accepted.then(|| opened.quick_ack()),
         })
+    }
+
+    /// Queries in front of a faulty message of the same frame are not shown to anybody, so they were not received.
+    fn forget_unseen(&mut self) {
+        let is_query = |record: &Record| match record {
+            Record::Query(msg_id, ..) => Some(*msg_id),
+            Record::Plain(_) => None,
+        };
+        let mut unseen: Vec<MsgId> = self.log.records.iter().filter_map(is_query).collect();
+        unseen.sort_unstable();
+        for msg_id in &unseen {
+            self.running.remove(msg_id);
+            // It keeps its place in the window: a gap would let something older in that was forgotten.
+            if let Some(received) = self.received.note_mut(*msg_id) {
+                received.status = Status(Status::NOT_RECEIVED);
+            }
+        }
+        self.acks.retain(|id| unseen.binary_search(&id).is_err());
+        self.log.clear();
     }
 
     fn on_packet(&mut self, now: Now, opened: &Opened<'_>) -> Result<bool, ServerError> {
@@ -126,7 +148,7 @@ impl ServerSession {
             return;
         }
         self.was_announced = true;
-        let mut body = alloc::vec::Vec::with_capacity(28);
+        let mut body = Vec::with_capacity(28);
         body.put_u32(types::NewSessionCreated::CONSTRUCTOR_ID);
         body.put(&first_msg_id.to_bytes());
         body.put(&self.unique_id.to_le_bytes());
@@ -169,24 +191,16 @@ impl ServerSession {
             Policy::Strict => AcceptedFormat::Gzip,
             Policy::Lenient => AcceptedFormat::GzipOrZlib,
         };
-        let start = self.log.scratch.len();
-        let limit = self.config.unpacked_bytes.saturating_sub(start);
         let inflater = self.inflater.get_or_insert_with(|| alloc::boxed::Box::new(Inflater::new(accepted)));
-        let unpacked = inflater.unpack(&packed, limit).map(|unpacked| {
-            self.log.scratch.extend_from_slice(unpacked);
-            unpacked.len()
-        });
-        // What one large query needed is not kept for ever (SEC-175).
-        inflater.shrink_to(KEPT_SCRATCH);
-        let len = unpacked?;
-        self.counters.gunzip_in += packed.packed_data().len() as u64;
-        self.counters.gunzip_out += len as u64;
+        let (log, most) = (&mut self.log, self.config.unpacked_bytes);
+        let place = unpack(&packed, inflater, &mut log.scratch, most, &mut self.counters)?;
         // Nothing is unpacked while the scratch is lent out, since packed objects do not nest.
         let scratch = core::mem::take(&mut self.log.scratch);
-        let span = Bytes::Scratch { start: start as u32, len: len as u32 };
-        let handled = match constructor_id(&scratch[start..]) {
+        let span = Bytes::Scratch { start: place.start as u32, len: place.len() as u32 };
+        let object = &scratch[place];
+        let handled = match constructor_id(object) {
             Ok(id @ MSG_CONTAINER) => Err(FrameError::Nested { id }.into()),
-            _ => self.on_object(now, header, &scratch[start..], span),
+            _ => self.on_object(now, header, object, span),
         };
         self.log.scratch = scratch;
         handled
