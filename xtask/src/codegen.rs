@@ -148,7 +148,7 @@ impl Target {
             options = options.serde_feature("serde");
         }
         if self.manifest.is_some() {
-            options = options.namespace_features();
+            options = options.namespace_features().lists_feature("lists").server_feature("server");
         }
         let output = chappe_tl_gen::generate(&schema, &options).with_context(|| self.schema)?;
         let manifest = self.manifest(&schema)?;

@@ -4,10 +4,11 @@
 //! * `enums::X` are the types: enums with a variant for each constructor. A type with one constructor is a [`One`] of its
 //!   struct instead, whose fields are read as if it were the struct; `types::X { .. }.into()` makes one.
 //! * `functions::X` are the functions; those of a namespace stand behind a cargo feature of its name, all on by default.
-//! * [`AnyCall`] is any function, for servers.
+//! * With the feature `server`, `AnyCall` is any function, and functions can be copied and compared; otherwise they are
+//!   there to be sent, and can be printed.
 //! * [`LAYER`] is the layer of the schema.
 //!
-//! All values are plain, `Copy`, and borrow their strings, vectors and large parts. They are written as literals, matched
+//! All values are plain, `Copy` (functions with the feature `server`), and borrow their strings, vectors and large parts. They are written as literals, matched
 //! and read like any struct or enum. A field that is always there holds its enum by value, a conditional one by
 //! reference (`Option<&enums::X>`); a variant holds its struct by value if it is small (up to 32 bytes) and by
 //! reference if not.

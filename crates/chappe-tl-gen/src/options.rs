@@ -54,6 +54,12 @@ pub struct Options {
     pub serde_feature: Option<String>,
     /// Whether the functions of a namespace stand behind a cargo feature of its name ([`Style::Arena`] only).
     pub namespace_features: bool,
+    /// The cargo feature of the generated crate behind which macros name every type and function, for tests of all of them;
+    /// never, if `None` ([`Style::Arena`] only).
+    pub lists_feature: Option<String>,
+    /// The cargo feature of the generated crate behind which there is `AnyCall`, and functions are `Clone`, `Copy` and
+    /// `PartialEq`; always, if `None` ([`Style::Arena`] only).
+    pub server_feature: Option<String>,
 }
 
 impl Options {
@@ -66,6 +72,8 @@ impl Options {
             sha256: None,
             serde_feature: None,
             namespace_features: false,
+            lists_feature: None,
+            server_feature: None,
         }
     }
 
@@ -102,6 +110,22 @@ impl Options {
     #[must_use]
     pub const fn namespace_features(mut self) -> Self {
         self.namespace_features = true;
+        self
+    }
+
+    /// Lists every type and function in macros if the generated crate has the cargo feature `feature` ([`Style::Arena`]
+    /// only).
+    #[must_use]
+    pub fn lists_feature(mut self, feature: impl Into<String>) -> Self {
+        self.lists_feature = Some(feature.into());
+        self
+    }
+
+    /// Leaves what servers do with functions to those who enable the cargo feature `feature` of the generated crate: to decode
+    /// any of them (`AnyCall`), to copy and to compare them ([`Style::Arena`] only).
+    #[must_use]
+    pub fn server_feature(mut self, feature: impl Into<String>) -> Self {
+        self.server_feature = Some(feature.into());
         self
     }
 

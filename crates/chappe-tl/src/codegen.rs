@@ -16,7 +16,7 @@ pub use crate::{
 pub type Encoded = CoreResult<(), EncodeError>;
 
 /// The version of the agreement between generated code and this crate.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Fails to compile if the code was generated for another version of this crate.
 pub const fn assert_version(generated_for: u32) {
@@ -43,6 +43,22 @@ pub fn len<T: Serializable + ?Sized>(field: &T) -> usize {
 #[inline]
 pub fn put<T: Serializable + ?Sized, S: Sink + ?Sized>(field: &T, out: &mut S) -> Encoded {
     field.serialize(out)
+}
+
+/// Returns the length of a field that stands in a `Box` and is conditional.
+#[inline]
+pub fn len_optional<T: Serializable>(field: Option<&T>) -> usize {
+    field.map_or(0, T::serialized_len)
+}
+
+/// Writes a field that stands in a `Box` and is conditional.
+///
+/// # Errors
+///
+/// Fails if the value has no encoding.
+#[inline]
+pub fn put_optional<T: Serializable, S: Sink + ?Sized>(field: Option<&T>, out: &mut S) -> Encoded {
+    field.map_or(Ok(()), |value| value.serialize(out))
 }
 
 /// Writes a flags word from its bits.

@@ -75,16 +75,11 @@ macro_rules! verbatim {
 
 verbatim!(16, 32);
 
-/// `Bool`: one of two constructor ids. As a flag it is there if it is set.
+/// `Bool`: one of two constructor ids.
 impl Serializable for bool {
     #[inline]
     fn serialized_len(&self) -> usize {
         4
-    }
-
-    #[inline(always)]
-    fn is_there(&self) -> bool {
-        *self
     }
 
     #[inline]

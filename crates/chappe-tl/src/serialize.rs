@@ -2,7 +2,6 @@
 //!
 //! Not here: the destinations ([`Sink`]) and the encodings of the built-in types.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -10,6 +9,9 @@ use crate::Sink;
 use crate::sink::Counter;
 
 /// An object that can be written in TL.
+///
+/// A reference to an object is not one itself, nor is a `Box`: the implementation for all generated structs leaves no room
+/// for theirs. Methods are found through both.
 pub trait Serializable {
     /// Returns the exact number of bytes that [`serialize`](Self::serialize) writes.
     ///
@@ -27,13 +29,6 @@ pub trait Serializable {
     ///
     /// Fails if the object has no encoding; the sink then holds an unusable beginning.
     fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Result<(), EncodeError>;
-
-    /// Returns whether a conditional field with this value is there.
-    #[doc(hidden)]
-    #[inline(always)]
-    fn is_there(&self) -> bool {
-        true
-    }
 
     /// Writes the object into a new vector, with one allocation.
     ///
@@ -56,40 +51,11 @@ pub trait Serializable {
     }
 }
 
-impl<T: Serializable + ?Sized> Serializable for &T {
-    #[inline]
-    fn serialized_len(&self) -> usize {
-        (**self).serialized_len()
-    }
-
-    #[inline]
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Result<(), EncodeError> {
-        (**self).serialize(out)
-    }
-}
-
-impl<T: Serializable> Serializable for Box<T> {
-    #[inline]
-    fn serialized_len(&self) -> usize {
-        (**self).serialized_len()
-    }
-
-    #[inline]
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Result<(), EncodeError> {
-        (**self).serialize(out)
-    }
-}
-
 /// Writes the value if there is one, as a conditional field is written.
 impl<T: Serializable> Serializable for Option<T> {
     #[inline]
     fn serialized_len(&self) -> usize {
         self.as_ref().map_or(0, T::serialized_len)
-    }
-
-    #[inline(always)]
-    fn is_there(&self) -> bool {
-        self.is_some()
     }
 
     #[inline]

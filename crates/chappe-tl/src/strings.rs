@@ -128,6 +128,16 @@ impl<'a> Cursor<'a> {
     }
 }
 
+impl Serializable for &[u8] {
+    fn serialized_len(&self) -> usize {
+        encoded_len(self.len())
+    }
+
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
+        write(self, out)
+    }
+}
+
 impl Serializable for [u8] {
     fn serialized_len(&self) -> usize {
         encoded_len(self.len())
@@ -135,6 +145,16 @@ impl Serializable for [u8] {
 
     fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
         write(self, out)
+    }
+}
+
+impl Serializable for &str {
+    fn serialized_len(&self) -> usize {
+        encoded_len(self.len())
+    }
+
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
+        write(self.as_bytes(), out)
     }
 }
 

@@ -4,7 +4,10 @@
 //!
 //! SHA-256 of the schema: `0cf9e246f0178ffcae4b6c42af6034ecd797091e3ab856c2612a414810c768d7`.
 
+#[cfg(feature = "server")]
+mod any_call;
 mod calls;
+#[cfg(feature = "lists")]
 mod each;
 pub mod enums;
 pub mod functions;
@@ -13,9 +16,12 @@ mod names;
 mod serde;
 mod tables;
 pub mod types;
+#[cfg(feature = "server")]
+mod values;
 
+#[cfg(feature = "server")]
 #[allow(unused_imports)]
-pub use calls::AnyCall;
+pub use any_call::AnyCall;
 #[allow(unused_imports)]
 pub use ::chappe_tl::table::One;
 #[allow(unused_imports)]
@@ -27,4 +33,4 @@ pub use tables::TYPES;
 #[allow(dead_code)]
 pub const LAYER: i32 = 230;
 
-const _: () = ::chappe_tl::codegen::assert_version(1);
+const _: () = ::chappe_tl::codegen::assert_version(2);

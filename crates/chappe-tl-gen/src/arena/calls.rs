@@ -8,8 +8,8 @@ use super::shape::Shapes;
 use crate::code::Code;
 use crate::{Options, names};
 
-/// The functions of each namespace, with the discriminant of each.
-pub(super) type Functions<'s> = BTreeMap<Option<&'s str>, Vec<(usize, &'s Definition)>>;
+/// The functions of each namespace.
+pub(super) type Functions<'s> = BTreeMap<Option<&'s str>, Vec<&'s Definition>>;
 
 /// Writes the enum.
 pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, options: &Options, functions: &Functions<'_>) {
@@ -20,16 +20,16 @@ pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, options: &Options,
     code.line(0, "#[non_exhaustive]");
     code.line(0, "pub enum AnyCall<'a> {");
     for (namespace, functions) in functions {
-        for (tag, function) in functions {
+        for function in functions {
             code.line(1, &format!("/// `{}`", function.name));
             if let Some(feature) = feature(options, *namespace) {
                 code.line(1, &format!("#[cfg(feature = \"{feature}\")]"));
             }
             let variant = names::flat_name(function);
             if Shapes::is_unit(function) {
-                code.line(1, &format!("{variant} = {tag},"));
+                code.line(1, &format!("{variant},"));
             } else {
-                code.line(1, &format!("{variant}(&'a {}) = {tag},", shapes.call_path(function, "'a")));
+                code.line(1, &format!("{variant}(&'a {}),", shapes.call_path(function, "'a")));
             }
         }
     }
@@ -43,7 +43,7 @@ pub(super) fn table(code: &mut Code, options: &Options, functions: &Functions<'_
         if let Some(feature) = feature(options, *namespace) {
             code.line(1, &format!("#[cfg(feature = \"{feature}\")]"));
         }
-        code.line(1, &format!("&{}::CALLS,", module(*namespace)));
+        code.line(1, &format!("&calls::{}::CALLS,", module(*namespace)));
     }
     for line in [
         "];",

@@ -49,12 +49,11 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
         structs::constructor(code, &shapes, &places, constructor);
     });
     files.add("enums", "Types", &types, |code, ty| enums::write(code, &shapes, ty));
-    let calls: BTreeMap<u32, String> = functions
+    let calls: BTreeMap<u32, (String, usize)> = functions
         .iter()
         .flat_map(|(namespace, functions)| {
             let module = calls::module(*namespace);
-            let place = move |index| format!("calls::{module}::CALLS[{index}]");
-            functions.iter().enumerate().map(move |(index, function)| (function.id, place(index)))
+            functions.iter().enumerate().map(move |(line, function)| (function.id, (module.clone(), line)))
         })
         .collect();
     files.add("functions", "Functions", &functions, |code, function| {
@@ -64,12 +63,16 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
     let has_calls = schema.functions().next().is_some();
     if has_calls {
         files.calls(&shapes, &places, &functions);
+        files.any_call(&shapes, &functions);
     }
-    if options.namespace_features {
+    if options.lists_feature.is_some() {
         output.insert("each.rs", each::file(&shapes, options));
     }
     if options.serde_feature.is_some() {
         output.insert("serde.rs", serde(&shapes, &types, &constructors, &functions, options));
+    }
+    if has_calls {
+        output.insert("values.rs", values(&shapes, &functions, options));
     }
     output.insert("names.rs", crate::owned::names_file(plan, options));
     output.insert("mod.rs", root(plan, options, has_calls));
@@ -88,10 +91,18 @@ fn root(plan: &Plan<'_>, options: &Options, has_calls: bool) -> String {
         code.line(0, &format!("//! SHA-256 of the schema: `{sha256}`."));
     }
     code.blank();
+    let server = |code: &mut Code| {
+        if let Some(feature) = &options.server_feature {
+            code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
+        }
+    };
     if has_calls {
+        server(&mut code);
+        code.line(0, "mod any_call;");
         code.line(0, "mod calls;");
     }
-    if options.namespace_features {
+    if let Some(feature) = &options.lists_feature {
+        code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
         code.line(0, "mod each;");
     }
     code.line(0, "pub mod enums;");
@@ -103,10 +114,18 @@ fn root(plan: &Plan<'_>, options: &Options, has_calls: bool) -> String {
     }
     code.line(0, "mod tables;");
     code.line(0, "pub mod types;");
+    if has_calls {
+        server(&mut code);
+        code.line(0, "mod values;");
+    }
     code.blank();
     // A program that includes the files as a module of its own need not use all of them.
-    let calls = if has_calls { &["calls::AnyCall"][..] } else { &[] };
-    for path in calls.iter().chain(&["::chappe_tl::table::One", "names::name_for_id", "tables::TYPES"]) {
+    if has_calls {
+        server(&mut code);
+        code.line(0, "#[allow(unused_imports)]");
+        code.line(0, "pub use any_call::AnyCall;");
+    }
+    for path in ["::chappe_tl::table::One", "names::name_for_id", "tables::TYPES"] {
         code.line(0, "#[allow(unused_imports)]");
         code.line(0, &format!("pub use {path};"));
     }
@@ -130,35 +149,65 @@ fn serde(
     options: &Options,
 ) -> String {
     let mut body = Code::default();
-    let mut list = |cfg: Option<&str>, paths: Vec<String>| {
-        if paths.is_empty() {
-            return;
-        }
-        if let Some(feature) = cfg {
-            body.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
-        }
-        body.line(0, "tl::written_by_serde! {");
-        for path in paths {
-            body.line(1, &format!("{path},"));
-        }
-        body.line(0, "}");
-    };
     let nominal = types.values().flatten().filter(|ty| !enums::is_alias(shapes, ty));
-    list(None, nominal.map(|ty| shapes.enum_path(ty, "'_")).collect());
+    list(&mut body, "written_by_serde", nominal.map(|ty| shapes.enum_path(ty, "'_")).collect());
     let structs = constructors.values().flatten();
-    list(None, structs.map(|constructor| shapes.struct_path("types", constructor, "'_")).collect());
+    let structs = structs.map(|constructor| shapes.struct_path("types", constructor, "'_")).collect();
+    list(&mut body, "written_by_serde", structs);
+    list_of_functions(&mut body, "written_by_serde", shapes, functions, options);
+    if !functions.is_empty() {
+        list(&mut body, "written_by_serde", vec!["super::AnyCall<'_>".to_owned()]);
+    }
+    file_of_lists("All types are written by serde.", &body, options)
+}
+
+/// The file `values.rs`: a list of all functions, which the compiler reads only if the feature is on.
+fn values(
+    shapes: &Shapes<'_, '_>,
+    functions: &BTreeMap<Option<&str>, Vec<&Definition>>,
+    options: &Options,
+) -> String {
+    let mut body = Code::default();
+    list_of_functions(&mut body, "values", shapes, functions, options);
+    file_of_lists("Functions can be copied and compared.", &body, options)
+}
+
+/// Writes `tl::of! { .. }` with all functions that are not generic.
+fn list_of_functions(
+    body: &mut Code,
+    of: &str,
+    shapes: &Shapes<'_, '_>,
+    functions: &BTreeMap<Option<&str>, Vec<&Definition>>,
+    options: &Options,
+) {
     for (namespace, functions) in functions {
         let plain = functions.iter().filter(|function| function.generics.is_empty());
-        let paths = plain.map(|function| shapes.struct_path("functions", function, "'_"));
-        list(calls::feature(options, *namespace), paths.collect());
+        let paths: Vec<String> =
+            plain.map(|function| shapes.struct_path("functions", function, "'_")).collect();
+        if let Some(feature) = calls::feature(options, *namespace).filter(|_| !paths.is_empty()) {
+            body.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
+        }
+        list(body, of, paths);
     }
-    if !functions.is_empty() {
-        list(None, vec!["super::AnyCall<'_>".to_owned()]);
+}
+
+/// Writes `tl::of! { .. }` with these paths, if there are any.
+fn list(body: &mut Code, of: &str, paths: Vec<String>) {
+    if paths.is_empty() {
+        return;
     }
+    body.line(0, &format!("tl::{of}! {{"));
+    for path in paths {
+        body.line(1, &format!("{path},"));
+    }
+    body.line(0, "}");
+}
+
+fn file_of_lists(title: &str, body: &Code, options: &Options) -> String {
     let mut code = Code::default();
     code.line(0, &options.header());
     code.blank();
-    code.line(0, "//! All types are written by serde.");
+    code.line(0, &format!("//! {title}"));
     code.blank();
     imports(&mut code, "super", body.as_str());
     code.into_string() + body.as_str()
@@ -285,19 +334,14 @@ impl Files<'_> {
         self.output.insert("tables/mod.rs", code.into_string() + root.as_str());
     }
 
-    /// `AnyCall`, and the tables of the functions.
+    /// The tables of the functions.
     fn calls(
         &mut self,
         shapes: &Shapes<'_, '_>,
         places: &Places,
         functions: &BTreeMap<Option<&str>, Vec<&Definition>>,
     ) {
-        let mut tag = 0..;
-        let numbered: calls::Functions<'_> = functions
-            .iter()
-            .map(|(namespace, functions)| (*namespace, (&mut tag).zip(functions.iter().copied()).collect()))
-            .collect();
-        for (namespace, functions) in &numbered {
+        for (namespace, functions) in functions {
             let mut body = Code::default();
             Tables::new(shapes, places).of_functions(&mut body, functions);
             let mut code = Code::default();
@@ -307,26 +351,37 @@ impl Files<'_> {
             let path = format!("calls/{}.rs", calls::module(*namespace).trim_start_matches("r#"));
             self.output.insert(path, code.into_string() + body.as_str());
         }
-        let mut body = Code::default();
-        body.blank();
-        calls::write(&mut body, shapes, self.options, &numbered);
-        body.blank();
-        calls::table(&mut body, self.options, &numbered);
         let mut code = Code::default();
         code.line(0, &self.options.header());
         code.blank();
-        code.line(0, "//! Calls as a server receives them, and the tables of the functions.");
+        code.line(0, "//! The tables of the functions.");
         code.line(0, ALLOWED);
         code.line(0, UNSAFE);
         code.blank();
-        imports(&mut code, "super", body.as_str());
-        for namespace in numbered.keys() {
+        for namespace in functions.keys() {
             if let Some(feature) = calls::feature(self.options, *namespace) {
                 code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
             }
             code.line(0, &format!("pub(crate) mod {};", calls::module(*namespace)));
         }
-        self.output.insert("calls/mod.rs", code.into_string() + body.as_str());
+        self.output.insert("calls/mod.rs", code.into_string());
+    }
+
+    /// `AnyCall`.
+    fn any_call(&mut self, shapes: &Shapes<'_, '_>, functions: &calls::Functions<'_>) {
+        let mut body = Code::default();
+        calls::write(&mut body, shapes, self.options, functions);
+        body.blank();
+        calls::table(&mut body, self.options, functions);
+        let mut code = Code::default();
+        code.line(0, &self.options.header());
+        code.blank();
+        code.line(0, "//! Calls as a server receives them.");
+        code.line(0, ALLOWED);
+        code.line(0, UNSAFE);
+        code.blank();
+        imports(&mut code, "super", body.as_str());
+        self.output.insert("any_call.rs", code.into_string() + body.as_str());
     }
 }
 

@@ -1,5 +1,7 @@
 //! Structs: constructors and functions, and what their values can do.
 
+use std::collections::BTreeMap;
+
 use chappe_tl_parser::{Definition, ParameterKind, Type};
 
 use super::shape::Shapes;
@@ -15,34 +17,43 @@ pub(super) fn constructor(
     constructor: &Definition,
 ) {
     declaration(code, shapes, constructor);
-    let place = format!("tables::CONSTRUCTORS[{}]", places.constructors[&constructor.id]);
-    let (ty, rows) = (any(shapes, constructor), rows(constructor, "x"));
+    let line = places.constructors[&constructor.id];
+    let (ty, rows) = (lived(shapes, constructor), rows(shapes, constructor));
     if !shapes.is_bare(constructor) {
-        return code.line(0, &format!("tl::object! {{ {ty}, {place}, x, {rows} }}"));
+        return code.line(0, &format!("tl::object! {{ {ty}, tables::Structs, {line}, {rows} }}"));
     }
     let path = names::type_name(&constructor.name.ident) + &parameters(shapes, constructor, "'static", "");
     let (name, least) = (&constructor.name, least(shapes, constructor));
-    let table = format!("&tl::Type::bare::<{path}>(\"{name}\", {least}, &{place})");
-    code.line(0, &format!("tl::bare_object! {{ {ty}, {table}, x, {rows} }}"));
+    let table = format!("&tl::Type::bare::<{path}>(\"{name}\", {least}, &tables::CONSTRUCTORS[{line}])");
+    code.line(0, &format!("tl::bare_object! {{ {ty}, {table}, {rows} }}"));
 }
 
-/// Writes the struct of a function, what its values can do, and what it returns.
-pub(super) fn function(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition, place: &str) {
+/// Writes the struct of a function, what its values can do, and what it returns. Its line is the one with this index in the
+/// list of the module.
+pub(super) fn function(
+    code: &mut Code,
+    shapes: &Shapes<'_, '_>,
+    function: &Definition,
+    (module, line): &(String, usize),
+) {
     declaration(code, shapes, function);
     let answer = shapes.owned_type(&function.result);
     if function.generics.is_empty() {
-        let (ty, rows) = (any(shapes, function), rows(function, "x"));
-        return code.line(0, &format!("tl::call! {{ {ty}, {place}, x, {rows}, {answer} }}"));
+        let (ty, rows) = (lived(shapes, function), rows(shapes, function));
+        let lines = format!("calls::{module}::Calls");
+        return code.line(0, &format!("tl::call! {{ {ty}, {lines}, {line}, {rows}, {answer} }}"));
     }
-    generic(code, shapes, function, place);
+    generic(code, shapes, function);
     open_impl(code, shapes, function, ": tl::RemoteCall", "tl::RemoteCall");
     code.line(1, &format!("type Return = {answer};"));
     code.line(0, "}");
 }
 
-/// `Name<'_>`
-fn any(shapes: &Shapes<'_, '_>, definition: &Definition) -> String {
-    names::type_name(&definition.name.ident) + &parameters(shapes, definition, "'_", "")
+/// `['a] Name<'a>`, or `[] Name`
+fn lived(shapes: &Shapes<'_, '_>, definition: &Definition) -> String {
+    let life = if shapes.borrows(definition) { "'a" } else { "" };
+    let name = names::type_name(&definition.name.ident);
+    format!("[{life}] {name}{}", parameters(shapes, definition, "'a", ""))
 }
 
 /// `<'a, X>`, each `X` with `bound`.
@@ -81,44 +92,84 @@ fn declaration(code: &mut Code, shapes: &Shapes<'_, '_>, definition: &Definition
 }
 
 /// Writes what the values of a generic function can do: its query is any call.
-fn generic(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition, place: &str) {
+///
+/// They are written field by field, because a table cannot know how large the query is.
+fn generic(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition) {
     open_impl(code, shapes, function, "", "tl::Identifiable");
     code.line(1, &format!("const CONSTRUCTOR_ID: u32 = {};", hex(function.id)));
-    code.line(0, "}");
-    open_impl(code, shapes, function, "", "tl::Layout");
-    code.line(1, &format!("const LAYOUT: &'static tl::Type = &tl::Type::of_call(&{place});"));
     code.line(0, "}");
     open_impl(code, shapes, function, ": tl::Serializable", "tl::Serializable");
     code.line(1, "#[inline]");
     code.line(1, "fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {");
-    code.line(2, &format!("tl::write(self, {}, out)", rows(function, "self")));
+    code.line(2, &format!("tl::unit({}, out)?;", hex(function.id)));
+    for param in &function.params {
+        let field = names::field_name(&param.name);
+        match &param.kind {
+            ParameterKind::Flags => put_flags(code, function, &param.name),
+            ParameterKind::Value { ty: Type::True, .. } => {}
+            ParameterKind::Value { ty: Type::Vector { boxed: false, .. }, condition: None } => {
+                code.line(2, &format!("tl::put_elements(self.{field}, out)?;"));
+            }
+            ParameterKind::Value { ty: Type::Vector { boxed: false, .. }, .. } => {
+                code.line(
+                    2,
+                    &format!("if let Some(values) = self.{field} {{ tl::put_elements(values, out)?; }}"),
+                );
+            }
+            ParameterKind::Value {
+                ty: Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_),
+                condition: Some(_),
+            } => {
+                code.line(2, &format!("if let Some(value) = self.{field} {{ tl::put(value, out)?; }}"));
+            }
+            ParameterKind::Value { .. } => code.line(2, &format!("tl::put(&self.{field}, out)?;")),
+        }
+    }
+    code.line(2, "Ok(())");
     code.line(1, "}");
     code.line(0, "}");
 }
 
-/// The most fields that a tuple of `chappe_tl::table::Fields` has.
+/// Computes and writes a flags word. Fields that share a bit must agree (SEC-117).
+fn put_flags(code: &mut Code, function: &Definition, word: &str) {
+    let mut bits: BTreeMap<u8, Vec<String>> = BTreeMap::new();
+    for (param, ty, condition) in function.fields() {
+        let Some(condition) = condition.filter(|condition| condition.word == word) else { continue };
+        let field = names::field_name(&param.name);
+        let is_set = if matches!(ty, Type::True) { "" } else { ".is_some()" };
+        bits.entry(condition.bit).or_default().push(format!("self.{field}{is_set}"));
+    }
+    for (bit, fields) in bits.iter().filter(|(_, fields)| fields.len() > 1) {
+        let names = format!("&\"{} {word}\"", function.name);
+        code.line(2, &format!("tl::flag_group({names}, {bit}, &[{}])?;", fields.join(", ")));
+    }
+    let items: Vec<String> = bits.iter().map(|(bit, fields)| format!("({bit}, {})", fields[0])).collect();
+    code.line(2, &format!("tl::put_flags(&[{}], out);", items.join(", ")));
+}
+
+/// The most rows that a tuple of `chappe_tl::table::RowList` has.
 const TUPLE: usize = 12;
 
-/// The fields of `object` in the order of the wire, flags words included, as `chappe_tl::table::Fields`.
-fn rows(definition: &Definition, object: &str) -> String {
+/// The types of the rows in the order of the wire, flags words included, as `chappe_tl::table::RowList`.
+fn rows(shapes: &Shapes<'_, '_>, definition: &Definition) -> String {
     let mut rows = Vec::new();
     for param in &definition.params {
-        let field = names::field_name(&param.name);
         rows.push(match &param.kind {
             ParameterKind::Flags => "tl::Word".to_owned(),
-            ParameterKind::Value { ty: Type::Vector { boxed: false, .. }, .. } => {
-                format!("tl::Bare({object}.{field})")
+            ParameterKind::Value { ty: Type::True, .. } => "tl::Flag".to_owned(),
+            ParameterKind::Value { ty: ty @ Type::Vector { boxed: false, .. }, condition } => {
+                format!("tl::Bare<{}>", shapes.rust_type(ty, condition.as_ref(), "'a"))
             }
             ParameterKind::Value {
-                ty: Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_) | Type::Generic { .. },
-                condition: None,
-            } => format!("&{object}.{field}"),
-            ParameterKind::Value { .. } => format!("{object}.{field}"),
+                ty: ty @ (Type::Boxed(_) | Type::Bare(_) | Type::BareOf(_)),
+                condition: Some(_),
+            } => format!("tl::Maybe<'a, {}>", shapes.value_type(ty, "'a")),
+            ParameterKind::Value { ty, condition } => shapes.rust_type(ty, condition.as_ref(), "'a"),
         });
     }
     let mut tuples = rows.chunks(TUPLE).rev().map(tuple);
     let last = tuples.next().unwrap_or_else(|| "()".to_owned());
-    tuples.fold(last, |behind, tuple| format!("tl::And({tuple}, {behind})"))
+    tuples.fold(last, |behind, tuple| format!("tl::And<{tuple}, {behind}>"))
 }
 
 fn tuple(rows: &[String]) -> String {

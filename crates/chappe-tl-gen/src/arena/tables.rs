@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chappe_tl_parser::{Definition, Name, ParameterKind};
 
-use super::enums::{Repr, only, repr};
+use super::enums::{self, Repr, repr};
 use super::field::Target;
 use super::shape::{Shapes, words};
 use crate::code::{Code, hex};
@@ -71,12 +71,25 @@ impl<'t, 'p, 's> Tables<'t, 'p, 's> {
         code.blank();
         for ty in types {
             let constructors: Vec<&Definition> = self.shapes.plan.schema().constructors_of(ty).collect();
-            let (of, [any, life]) = match repr(&constructors) {
-                Repr::Only => ("sole", ["'_", "'a"].map(|life| only(self.shapes, constructors[0], life))),
-                _ => ("family", ["'_", "'a"].map(|life| self.shapes.enum_path(ty, life))),
-            };
             let place = self.places.types[*ty];
-            code.line(0, &format!("tl::{of}! {{ {any}, {life}, &tables::TYPES[{place}] }}"));
+            if repr(&constructors) != Repr::Only {
+                let [any, life] = ["'_", "'a"].map(|life| self.shapes.enum_path(ty, life));
+                code.line(0, &format!("tl::family! {{ {any}, {life}, &tables::TYPES[{place}] }}"));
+                continue;
+            }
+            let only = constructors[0];
+            let path = self.shapes.struct_path("types", only, "'s");
+            let is_reference = self.shapes.is_reference(only);
+            let mut lives = if is_reference { vec!["'r"] } else { Vec::new() };
+            lives.extend(self.shapes.borrows(only).then_some("'s"));
+            let (lives, reference) = (lives.join(", "), if is_reference { "&'r " } else { "" });
+            let of = enums::only(self.shapes, only, "'a");
+            code.line(
+                0,
+                &format!(
+                    "tl::sole! {{ [{lives}] {reference}{path}, {of}, {path}, &tables::TYPES[{place}] }}"
+                ),
+            );
         }
     }
 
@@ -98,13 +111,16 @@ impl<'t, 'p, 's> Tables<'t, 'p, 's> {
         let (count, constructors) = (self.places.types.len(), self.places.constructors.len());
         let (rows, extra) = (self.rows, self.extra.join(", "));
         for line in [
+            "tl::lines! { Structs, CONSTRUCTORS, false }".into(),
             "/// The tables of all types, by namespace and name: for tools that look at objects of any type."
                 .into(),
             format!("pub static TYPES: [tl::Type; {count}] = tl::types(ALL_FORMS, &CONSTRUCTORS, &SLOTS);"),
             format!(
                 "pub(crate) static CONSTRUCTORS: [tl::Constructor; {constructors}] = tl::constructors(ALL_FORMS, ALL_LINES, &ROWS);"
             ),
-            format!("static ROWS: [tl::Field; {rows}] = tl::rows(ALL_LINES, &TYPES, &[{extra}]);"),
+            format!(
+                "static ROWS: tl::RowTable<{rows}, {constructors}> = tl::rows(ALL_LINES, &TYPES, &[{extra}]);"
+            ),
             format!("static SLOTS: [u16; {slots}] = tl::slots(ALL_FORMS, &CONSTRUCTORS);"),
             format!("const ALL_FORMS: &[&[tl::Form]] = &[{}];", parts("FORMS")),
             format!("const ALL_LINES: &[&[tl::Line]] = &[{}];", parts("LINES")),
@@ -114,18 +130,25 @@ impl<'t, 'p, 's> Tables<'t, 'p, 's> {
     }
 
     /// Writes the tables of the functions of a namespace.
-    pub(super) fn of_functions(&mut self, code: &mut Code, functions: &[(usize, &Definition)]) {
+    pub(super) fn of_functions(&mut self, code: &mut Code, functions: &[&Definition]) {
         let count = functions.len();
-        let first = functions.first().map_or(0, |(tag, _)| *tag);
         let mut lines = Code::default();
-        for (_, function) in functions {
+        for function in functions {
             self.line(&mut lines, function, true);
         }
         let (rows, extra) = (self.rows, self.extra.join(", "));
-        code.line(0, &format!("pub(crate) static CALLS: [tl::Constructor; {count}] = tl::alternatives({first}, &[LINES], &ROWS);"));
+        code.line(0, "tl::lines! { Calls, CALLS, true }");
         code.line(
             0,
-            &format!("static ROWS: [tl::Field; {rows}] = tl::rows(&[LINES], &tables::TYPES, &[{extra}]);"),
+            &format!(
+                "pub(crate) static CALLS: [tl::Constructor; {count}] = tl::alternatives(&[LINES], &ROWS);"
+            ),
+        );
+        code.line(
+            0,
+            &format!(
+                "static ROWS: tl::RowTable<{rows}, {count}> = tl::rows(&[LINES], &tables::TYPES, &[{extra}]);"
+            ),
         );
         code.line(0, "const LINES: &[tl::Line] = &[");
         code.append(&lines);

@@ -50,6 +50,11 @@ impl<'d> Call<'d> {
         let path = if is_generic { format!("{path}<{arguments}>") } else { path };
         Self { function, variant: names::flat_name(function), path, is_generic }
     }
+
+    /// A reference to the function, given one to what the variant holds.
+    const fn object(&self) -> &'static str {
+        if self.is_generic { "&**call" } else { "call" }
+    }
 }
 
 fn declaration(code: &mut Code, options: &Options, calls: &[Call<'_>]) {
@@ -87,7 +92,7 @@ fn serializable(code: &mut Code, calls: &[Call<'_>]) {
     code.line(1, "fn serialized_len(&self) -> usize {");
     code.line(2, "match self {");
     for call in calls {
-        code.line(3, &format!("Self::{}(call) => tl::len(call),", call.variant));
+        code.line(3, &format!("Self::{}(call) => tl::len({}),", call.variant, call.object()));
     }
     code.line(2, "}");
     code.line(1, "}");
@@ -95,7 +100,7 @@ fn serializable(code: &mut Code, calls: &[Call<'_>]) {
     code.line(1, "fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {");
     code.line(2, "match self {");
     for call in calls {
-        code.line(3, &format!("Self::{}(call) => tl::put(call, out),", call.variant));
+        code.line(3, &format!("Self::{}(call) => tl::put({}, out),", call.variant, call.object()));
     }
     code.line(2, "}");
     code.line(1, "}");

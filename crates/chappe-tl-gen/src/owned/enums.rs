@@ -33,6 +33,13 @@ enum Payload {
     Boxed,
 }
 
+impl Payload {
+    /// A reference to the constructor, given one to what the variant holds.
+    const fn object(self) -> &'static str {
+        if matches!(self, Self::Boxed) { "&**object" } else { "object" }
+    }
+}
+
 struct Variant<'d> {
     constructor: &'d Definition,
     name: String,
@@ -81,7 +88,10 @@ fn serializable(code: &mut Code, name: &str, variants: &[Variant<'_>]) {
     for variant in variants {
         match variant.payload {
             Payload::None => code.line(3, &format!("Self::{} => 4,", variant.name)),
-            _ => code.line(3, &format!("Self::{}(object) => 4 + tl::len(object),", variant.name)),
+            payload => {
+                let object = payload.object();
+                code.line(3, &format!("Self::{}(object) => 4 + tl::len({object}),", variant.name));
+            }
         }
     }
     code.line(2, "}");
@@ -93,7 +103,10 @@ fn serializable(code: &mut Code, name: &str, variants: &[Variant<'_>]) {
         let id = hex(constructor.id);
         match payload {
             Payload::None => code.line(3, &format!("Self::{name} => tl::unit({id}, out),")),
-            _ => code.line(3, &format!("Self::{name}(object) => tl::boxed({id}, object, out),")),
+            payload => {
+                let object = payload.object();
+                code.line(3, &format!("Self::{name}(object) => tl::boxed({id}, {object}, out),"));
+            }
         }
     }
     code.line(2, "}");

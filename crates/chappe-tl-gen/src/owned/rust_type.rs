@@ -45,6 +45,8 @@ pub(super) struct Field<'d> {
     pub(super) rust_type: String,
     /// Its TL type.
     pub(super) ty: &'d Type,
+    /// Whether the value stands in a `Box`.
+    pub(super) is_boxed: bool,
     /// The word and bit it depends on.
     pub(super) condition: Option<(&'d str, u8)>,
 }
@@ -54,7 +56,8 @@ impl<'d> Field<'d> {
     pub(super) fn new(plan: &Plan<'_>, owner: &Definition, param: &'d Parameter) -> Option<Self> {
         let ParameterKind::Value { ty, condition } = &param.kind else { return None };
         let mut rust_type = rust_type(plan, ty);
-        if plan.is_bare_cycle(owner, ty) {
+        let is_boxed = plan.is_bare_cycle(owner, ty);
+        if is_boxed {
             rust_type = format!("tl::Box<{rust_type}>");
         }
         if condition.is_some() && *ty != Type::True {
@@ -65,8 +68,19 @@ impl<'d> Field<'d> {
             rust_name: names::field_name(&param.name),
             rust_type,
             ty,
+            is_boxed,
             condition: condition.as_ref().map(|condition| (condition.word.as_str(), condition.bit)),
         })
+    }
+
+    /// A call of `put` or `len` with the field, and with what is given behind it.
+    pub(super) fn call(&self, function: &str, behind: &str) -> String {
+        let name = &self.rust_name;
+        match (self.is_boxed, self.condition) {
+            (true, Some(_)) => format!("tl::{function}_optional(self.{name}.as_deref(){behind})"),
+            (true, None) => format!("tl::{function}(&*self.{name}{behind})"),
+            (false, _) => format!("tl::{function}(&self.{name}{behind})"),
+        }
     }
 
     /// Whether the field is nothing but its flag.

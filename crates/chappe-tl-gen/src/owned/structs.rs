@@ -111,8 +111,7 @@ impl<'d> Struct<'d> {
     fn len_terms(&self) -> Vec<String> {
         let words = self.definition.params.len() - self.fields.len() + usize::from(self.is_boxed);
         let values = self.fields.iter().filter(|field| !field.is_flag());
-        let mut terms: Vec<String> =
-            values.map(|field| format!("tl::len(&self.{})", field.rust_name)).collect();
+        let mut terms: Vec<String> = values.map(|field| field.call("len", "")).collect();
         if words > 0 || terms.is_empty() {
             terms.insert(0, (4 * words).to_string());
         }
@@ -126,7 +125,7 @@ impl<'d> Struct<'d> {
                 ParameterKind::Value { .. } => {
                     let field = self.fields.iter().find(|field| field.name == param.name);
                     if let Some(field) = field.filter(|field| !field.is_flag()) {
-                        code.line(2, &format!("tl::put(&self.{}, out)?;", field.rust_name));
+                        code.line(2, &format!("{}?;", field.call("put", ", out")));
                     }
                 }
             }

@@ -1,7 +1,6 @@
 //! What ties a Rust type to its table, and the types that need no generated one.
 #![allow(unsafe_code)]
 
-use super::raw::ListOps;
 use super::{Field, Kind, Type};
 use crate::Identifiable;
 
@@ -24,16 +23,6 @@ impl<T: Described> Identifiable for T {
     };
 }
 
-/// The table by which a value is written: of described types their own.
-pub trait Layout {
-    /// The table.
-    const LAYOUT: &'static Type;
-}
-
-impl<T: Described> Layout for T {
-    const LAYOUT: &'static Type = T::TYPE;
-}
-
 /// A type that can be decoded: one that is described, with any lifetime.
 ///
 /// The trait is implemented for a type with any lifetime; [`Of`](Self::Of) is the same type with the lifetime of an
@@ -54,7 +43,7 @@ macro_rules! value {
         // SAFETY: the one field is the value itself, of the Rust type that belongs to this kind.
         unsafe impl Described for $type {
             const TYPE: &'static Type =
-                &Type::value::<$of>($name, Field::new(Kind::$kind, 0), ListOps::of::<$of>());
+                &Type::value::<$of>($name, Field::new(Kind::$kind, 0));
         }
         // SAFETY: the same type with another lifetime, made of plain data and shared references.
         unsafe impl Family for $type {
@@ -74,8 +63,7 @@ value! {
 
 // SAFETY: the one field is the value itself, a string.
 unsafe impl Described for &str {
-    const TYPE: &'static Type =
-        &Type::value::<&'static str>("string", Field::new(Kind::Str, 0), ListOps::of::<&'static str>());
+    const TYPE: &'static Type = &Type::value::<&'static str>("string", Field::new(Kind::Str, 0));
 }
 
 // SAFETY: the same type with another lifetime.
@@ -85,8 +73,7 @@ unsafe impl Family for &str {
 
 // SAFETY: the one field is the value itself, a byte string.
 unsafe impl Described for &[u8] {
-    const TYPE: &'static Type =
-        &Type::value::<&'static [u8]>("bytes", Field::new(Kind::Bytes, 0), ListOps::of::<&'static [u8]>());
+    const TYPE: &'static Type = &Type::value::<&'static [u8]>("bytes", Field::new(Kind::Bytes, 0));
 }
 
 // SAFETY: the same type with another lifetime.
@@ -96,11 +83,7 @@ unsafe impl Family for &[u8] {
 
 // SAFETY: the one field is the value itself, a slice of what the table of `T` describes.
 unsafe impl<T: Family> Described for &[T] {
-    const TYPE: &'static Type = &Type::value::<&'static [T::Of<'static>]>(
-        "Vector",
-        T::TYPE.list_field(),
-        ListOps::of::<&'static [T::Of<'static>]>(),
-    );
+    const TYPE: &'static Type = &Type::value::<&'static [T::Of<'static>]>("Vector", T::TYPE.list_field());
 }
 
 // SAFETY: the same type with another lifetime.

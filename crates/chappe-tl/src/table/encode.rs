@@ -4,6 +4,7 @@
 //! Written into a counter it gives the length, so nothing is generated twice; and only programs that use a type compile
 //! its body.
 
+use super::fields::Row;
 use crate::codegen::Encoded;
 use crate::vectors::VECTOR_ID;
 use crate::{Blob, EncodeError, RemoteCall, Serializable, Sink};
@@ -55,15 +56,28 @@ impl<'s, S: Sink + ?Sized> Writer<'s, S> {
 }
 
 /// `Vector<T>`, with its id.
+impl<T: Serializable> Serializable for &[T] {
+    #[inline]
+    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        (**self).serialize(out)
+    }
+}
+
+/// `Vector<T>`, with its id.
 impl<T: Serializable> Serializable for [T] {
     #[inline]
     fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
         out.put_u32(VECTOR_ID);
-        elements(self, out)
+        put_elements(self, out)
     }
 }
 
-fn elements<T: Serializable, S: Sink + ?Sized>(elements: &[T], out: &mut S) -> Encoded {
+/// Writes a vector without its id.
+///
+/// # Errors
+///
+/// Fails if an element has no encoding, or if there are too many.
+pub fn put_elements<T: Serializable, S: Sink + ?Sized>(elements: &[T], out: &mut S) -> Encoded {
     let len = elements.len();
     let count = i32::try_from(len).map_err(|_| EncodeError::VectorTooLong { len })?;
     out.put(&count.to_le_bytes());
@@ -75,24 +89,25 @@ fn elements<T: Serializable, S: Sink + ?Sized>(elements: &[T], out: &mut S) -> E
 
 /// `vector<T>`, without its id.
 #[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
 pub struct Bare<T>(pub T);
 
-impl<T: Serializable> Serializable for Bare<&[T]> {
+impl<T: Serializable> Row for Bare<&[T]> {
     #[inline]
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
-        elements(self.0, out)
+    fn put<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        put_elements(self.0, out)
     }
 }
 
-impl<T: Serializable> Serializable for Bare<Option<&[T]>> {
+impl<T: Serializable> Row for Bare<Option<&[T]>> {
     #[inline(always)]
     fn is_there(&self) -> bool {
         self.0.is_some()
     }
 
     #[inline]
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
-        self.0.map_or(Ok(()), |values| elements(values, out))
+    fn put<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        self.0.map_or(Ok(()), |values| put_elements(values, out))
     }
 }
 

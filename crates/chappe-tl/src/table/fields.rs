@@ -1,43 +1,30 @@
-//! Writing a struct by its rows: what the encoding of a generated type is made of.
+//! Writing a struct by its rows: what the encoding of a generated struct is made of.
 //!
-//! Generated code lists the fields of a struct as a tuple, with [`Word`] where a flags word stands. What else there is
-//! to know about a row, such as the bit it sets, is looked up in the table **while compiling**: nothing of the table is
-//! left in the code. So a body costs little where it is generated, and is straight-line code where it is used.
+//! Generated code lists the types of the rows as a tuple ([`Struct::Rows`]), with [`Word`] where a flags word stands. What
+//! else there is to know about a row, such as the bit it sets and where its field is, is looked up in the table **while
+//! compiling**: nothing of the table is left in the code. So encoding costs nothing where types are generated, and is
+//! straight-line code where they are used.
 
 use core::marker::PhantomData;
 
-use super::Layout;
-use super::{Field, Kind};
+use super::raw::FieldOf;
+use super::{Described, Field, Kind, RawObject, Struct};
 use crate::codegen::Encoded;
 use crate::{EncodeError, FlagGroup, Serializable, Sink};
 
-/// Stands in the tuple for a flags word.
-#[derive(Clone, Copy, Debug)]
-pub struct Word;
-
-impl Serializable for Word {
-    fn serialize<S: Sink + ?Sized>(&self, _: &mut S) -> Encoded {
-        Ok(())
-    }
-}
-
-/// Two tuples, one after the other: for structs with more fields than a tuple can have.
-#[derive(Clone, Copy, Debug)]
-pub struct And<A, B>(pub A, pub B);
-
-/// Writes a struct, given its fields as a tuple.
+/// Writes a struct.
 ///
 /// # Errors
 ///
 /// Fails if a value has no encoding.
 #[inline(always)]
-#[allow(clippy::needless_pass_by_value, reason = "generated code is shorter without a reference")]
-pub fn write<T: Layout, S: Sink + ?Sized>(_: &T, rows: impl Fields, out: &mut S) -> Encoded {
+pub(super) fn write<T: Struct<Rows: RowList>, S: Sink + ?Sized>(object: &T, out: &mut S) -> Encoded {
+    const { assert!(<T::Rows as RowList>::COUNT == T::TYPE.constructors[0].fields.len()) };
     let mut words = Words::default();
-    if const { T::LAYOUT.boxed } {
-        out.put_u32(const { T::LAYOUT.constructors[0].id });
+    if const { T::TYPE.boxed } {
+        out.put_u32(const { T::TYPE.constructors[0].id });
     }
-    rows.write::<T, First, S>(&mut words, out)?;
+    T::Rows::write::<T, First, S>(object, &mut words, out)?;
     let mut word = 0;
     while word < const { words_of::<T>() } {
         let torn_bits = words.set[word] & words.unset[word];
@@ -60,17 +47,107 @@ pub struct Words {
     place: [usize; 4],
 }
 
-/// The fields of a struct, in the order of the wire.
-pub trait Fields {
+/// What stands in one row.
+pub trait Row {
+    /// Returns whether a conditional field with this value is there.
+    #[inline(always)]
+    fn is_there(&self) -> bool {
+        true
+    }
+
+    /// Writes the value.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it has no encoding.
+    fn put<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded;
+}
+
+/// Any value that is always there.
+impl<T: Described + Serializable> Row for T {
+    #[inline(always)]
+    fn put<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        self.serialize(out)
+    }
+}
+
+/// A conditional value that is no object.
+impl<T: Serializable> Row for Option<T> {
+    #[inline(always)]
+    fn is_there(&self) -> bool {
+        self.is_some()
+    }
+
+    #[inline(always)]
+    fn put<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        self.as_ref().map_or(Ok(()), |value| value.serialize(out))
+    }
+}
+
+/// A conditional object.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct Maybe<'a, T>(Option<&'a T>);
+
+impl<T: Serializable> Row for Maybe<'_, T> {
+    #[inline(always)]
+    fn is_there(&self) -> bool {
+        self.0.is_some()
+    }
+
+    #[inline(always)]
+    fn put<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        self.0.map_or(Ok(()), |value| value.serialize(out))
+    }
+}
+
+/// `true` behind a flag bit.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct Flag(bool);
+
+impl Row for Flag {
+    #[inline(always)]
+    fn is_there(&self) -> bool {
+        self.0
+    }
+
+    #[inline(always)]
+    fn put<S: Sink + ?Sized>(&self, _: &mut S) -> Encoded {
+        Ok(())
+    }
+}
+
+/// A flags word. It has no field.
+#[derive(Clone, Copy, Debug)]
+pub struct Word;
+
+impl Row for Word {
+    #[inline(always)]
+    fn put<S: Sink + ?Sized>(&self, _: &mut S) -> Encoded {
+        Ok(())
+    }
+}
+
+impl Row for RawObject<'_> {
+    #[inline(always)]
+    fn put<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
+        self.serialize(out)
+    }
+}
+
+/// The types of the rows of a struct, in the order of the wire.
+pub trait RowList {
     /// How many they are.
     const COUNT: usize;
 
-    /// Writes them, with zeros for the flags words, and sets the bits of those that are there.
+    /// Writes the fields, with zeros for the flags words, and notes the bits of those that are there.
     ///
     /// # Errors
     ///
     /// Fails if a value has no encoding.
-    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &mut Words, out: &mut S) -> Encoded;
+    fn write<T: Struct, P: Position, S: Sink + ?Sized>(object: &T, words: &mut Words, out: &mut S)
+    -> Encoded;
 }
 
 /// Which row of the table a tuple begins with.
@@ -91,28 +168,55 @@ impl Position for First {
 #[derive(Debug)]
 pub struct After<P, R>(PhantomData<(P, R)>);
 
-impl<P: Position, R: Fields> Position for After<P, R> {
+impl<P: Position, R: RowList> Position for After<P, R> {
     const AT: usize = P::AT + R::COUNT;
 }
 
-impl<A: Fields, B: Fields> Fields for And<A, B> {
+/// Two tuples, one after the other: for structs with more rows than a tuple can have.
+#[derive(Debug)]
+pub struct And<A, B>(PhantomData<(A, B)>);
+
+impl<A: RowList, B: RowList> RowList for And<A, B> {
     const COUNT: usize = A::COUNT + B::COUNT;
 
     #[inline(always)]
-    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, words: &mut Words, out: &mut S) -> Encoded {
-        self.0.write::<T, P, S>(words, out)?;
-        self.1.write::<T, After<P, A>, S>(words, out)
+    fn write<T: Struct, P: Position, S: Sink + ?Sized>(
+        object: &T,
+        words: &mut Words,
+        out: &mut S,
+    ) -> Encoded {
+        A::write::<T, P, S>(object, words, out)?;
+        B::write::<T, After<P, A>, S>(object, words, out)
     }
 }
 
+/// How a row is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Word,
+    Flag,
+    Optional,
+    Plain,
+}
+
 /// What the table says about a row.
-const fn row<T: Layout>(index: usize) -> &'static Field {
-    &T::LAYOUT.constructors[0].fields[index]
+const fn row<T: Described>(index: usize) -> &'static Field {
+    &T::TYPE.constructors[0].fields[index]
+}
+
+const fn step<T: Described>(index: usize) -> Step {
+    let field = row::<T>(index);
+    match field.kind {
+        Kind::Word => Step::Word,
+        Kind::Flag => Step::Flag,
+        _ if field.is_conditional() => Step::Optional,
+        _ => Step::Plain,
+    }
 }
 
 /// How many flags words there are.
-const fn words_of<T: Layout>() -> usize {
-    let (fields, mut count, mut index) = (T::LAYOUT.constructors[0].fields, 0, 0);
+const fn words_of<T: Described>() -> usize {
+    let (fields, mut count, mut index) = (T::TYPE.constructors[0].fields, 0, 0);
     while index < fields.len() {
         if matches!(fields[index].kind, Kind::Word) {
             count += 1;
@@ -123,15 +227,15 @@ const fn words_of<T: Layout>() -> usize {
 }
 
 /// Which row is the flags word with this number.
-fn row_of_word<T: Layout>(word: usize) -> usize {
-    let fields = T::LAYOUT.constructors[0].fields;
+fn row_of_word<T: Described>(word: usize) -> usize {
+    let fields = T::TYPE.constructors[0].fields;
     let is_word = |field: &Field| field.kind == Kind::Word && usize::from(field.word()) == word;
     fields.iter().position(is_word).unwrap_or_default()
 }
 
 /// Whether another row sets the same bit.
-const fn is_shared<T: Layout>(index: usize) -> bool {
-    let (fields, own) = (T::LAYOUT.constructors[0].fields, row::<T>(index));
+const fn is_shared<T: Described>(index: usize) -> bool {
+    let (fields, own) = (T::TYPE.constructors[0].fields, row::<T>(index));
     let mut other = 0;
     while other < fields.len() {
         let field = &fields[other];
@@ -145,8 +249,8 @@ const fn is_shared<T: Layout>(index: usize) -> bool {
 }
 
 #[cold]
-fn torn<T: Layout>(row: usize, bits: u32) -> EncodeError {
-    let names = &T::LAYOUT.constructors[0].names;
+fn torn<T: Described>(row: usize, bits: u32) -> EncodeError {
+    let names = &T::TYPE.constructors[0].names;
     EncodeError::PartialFlagGroup(FlagGroup::new(names, row + 1, bits.trailing_zeros() as u8))
 }
 
@@ -158,35 +262,40 @@ macro_rules! tuples {
         tuples!(@ [$($done $at,)* $name $index,] $($rest)*);
     };
     (# $($name:ident $index:tt,)+) => {
-        impl<$($name: Serializable,)+> Fields for ($($name,)+) {
+        impl<$($name: Row,)+> RowList for ($($name,)+) {
             const COUNT: usize = [$($index,)+].len();
 
             #[inline(always)]
-            fn write<T: Layout, P: Position, S: Sink + ?Sized>(
-                &self,
+            fn write<T: Struct, P: Position, S: Sink + ?Sized>(
+                object: &T,
                 words: &mut Words,
                 out: &mut S,
             ) -> Encoded {
                 $(
-                    let (word, bit) =
-                        const { (row::<T>(P::AT + $index).word() as usize, row::<T>(P::AT + $index).bit()) };
-                    if const { matches!(row::<T>(P::AT + $index).kind, Kind::Word) } {
-                        words.place[word] = out.position();
-                        out.put_u32(0);
-                    } else if const { matches!(row::<T>(P::AT + $index).kind, Kind::Flag) } {
-                        words.set[word] |= u32::from(self.$index.is_there()) << bit;
-                        if const { is_shared::<T>(P::AT + $index) } {
-                            words.unset[word] |= u32::from(!self.$index.is_there()) << bit;
+                    let place = const { FieldOf::<T, $name>::of_row(P::AT + $index) };
+                    let (word, bit) = const { (row::<T>(P::AT + $index).word() as usize, row::<T>(P::AT + $index).bit()) };
+                    match const { step::<T>(P::AT + $index) } {
+                        Step::Word => {
+                            words.place[word] = out.position();
+                            out.put_u32(0);
                         }
-                    } else if const { row::<T>(P::AT + $index).is_conditional() } {
-                        if self.$index.is_there() {
-                            words.set[word] |= 1 << bit;
-                            self.$index.serialize(out)?;
-                        } else if const { is_shared::<T>(P::AT + $index) } {
-                            words.unset[word] |= 1 << bit;
+                        Step::Flag => {
+                            let is_there = place.read(object).is_there();
+                            words.set[word] |= u32::from(is_there) << bit;
+                            if const { is_shared::<T>(P::AT + $index) } {
+                                words.unset[word] |= u32::from(!is_there) << bit;
+                            }
                         }
-                    } else {
-                        self.$index.serialize(out)?;
+                        Step::Optional => {
+                            let value = place.read(object);
+                            if value.is_there() {
+                                words.set[word] |= 1 << bit;
+                                value.put(out)?;
+                            } else if const { is_shared::<T>(P::AT + $index) } {
+                                words.unset[word] |= 1 << bit;
+                            }
+                        }
+                        Step::Plain => place.read(object).put(out)?,
                     }
                 )+
                 Ok(())
@@ -198,10 +307,11 @@ macro_rules! tuples {
 tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11, }
 
 /// Of a struct without fields.
-impl Fields for () {
+impl RowList for () {
     const COUNT: usize = 0;
 
-    fn write<T: Layout, P: Position, S: Sink + ?Sized>(&self, _: &mut Words, _: &mut S) -> Encoded {
+    #[inline(always)]
+    fn write<T: Struct, P: Position, S: Sink + ?Sized>(_: &T, _: &mut Words, _: &mut S) -> Encoded {
         Ok(())
     }
 }

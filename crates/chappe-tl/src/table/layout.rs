@@ -9,8 +9,8 @@
 //! [`Described`](super::Described) that names the table, and acted upon in `raw.rs`.
 
 use super::kind::Kind;
-use super::raw::ListOps;
-use super::rows::Field;
+use super::raw::{assert_slices, part_of};
+use super::rows::{Field, RowTable};
 
 /// One alternative of a type: a line of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -59,17 +59,17 @@ impl Constructor {
 /// names.
 pub type Line = (u32, bool, u32, usize, &'static str, &'static str);
 
-/// Describes the constructors of types, whose rows follow each other in `rows`. The discriminants of each type begin at 0.
+/// Describes the constructors of types. The discriminants of each type begin at 0.
 ///
 /// # Panics
 ///
 /// Panics, at compile time, if there are not as many lines and rows as the types and the lines say.
-pub const fn constructors<const N: usize>(
+pub const fn constructors<const N: usize, const ROWS: usize>(
     forms: &[&[Form]],
     lines: &[&[Line]],
-    rows: &'static [Field],
+    rows: &'static RowTable<ROWS, N>,
 ) -> [Constructor; N] {
-    let mut constructors = alternatives(0, lines, rows);
+    let mut constructors = alternatives(lines, rows);
     let (mut part, mut at) = (0, 0);
     while part < forms.len() {
         let mut form = 0;
@@ -87,51 +87,31 @@ pub const fn constructors<const N: usize>(
     constructors
 }
 
-/// Describes constructors or functions, whose rows follow each other in `rows`. The first one has this discriminant, and
-/// each other one the next.
+/// Describes constructors or functions, each by itself.
 ///
 /// # Panics
 ///
 /// Panics, at compile time, if there are not as many lines and rows as the lines say.
-pub const fn alternatives<const N: usize>(
-    first: u32,
+pub const fn alternatives<const N: usize, const ROWS: usize>(
     parts: &[&[Line]],
-    mut rows: &'static [Field],
+    table: &'static RowTable<ROWS, N>,
 ) -> [Constructor; N] {
-    let memory = Kind::MEMORY;
     let mut constructors = [NOTHING; N];
-    let (mut part, mut index) = (0, 0);
+    let (mut part, mut index, mut row) = (0, 0, 0);
     while part < parts.len() {
         let mut line = 0;
         while line < parts[part].len() {
             let (id, is_reference, least, count, _, names) = parts[part][line];
-            // A `repr(C)` struct ends behind its last field, at a multiple of the largest alignment.
-            let (mut end, mut align, mut row) = (0, 1, 0);
-            while row < count {
-                let field = &rows[row];
-                let (mut size, mut own) = memory[field.kind as usize];
-                if let (Kind::Object, Some(target)) = (field.kind, field.target) {
-                    (size, own) = (target.size, target.align);
-                }
-                if size > 0 {
-                    end = field.offset + size;
-                }
-                if own > align {
-                    align = own;
-                }
-                row += 1;
-            }
-            let size = (end + align - 1) & !(align - 1);
-            let (fields, behind) = rows.split_at(count);
-            rows = behind;
-            let tag = first + index as u32;
+            let fields = part_of(&table.rows, row, count);
+            row += count;
+            let (size, align) = table.sizes[index];
             let payload = if is_reference { Payload::Reference } else { Payload::Value };
-            constructors[index] = Constructor { id, tag, payload, size, align, least, names, fields };
+            constructors[index] = Constructor { id, tag: 0, payload, size, align, least, names, fields };
             (line, index) = (line + 1, index + 1);
         }
         part += 1;
     }
-    assert!(index == N && rows.is_empty());
+    assert!(index == N && row == ROWS);
     constructors
 }
 
@@ -174,28 +154,19 @@ pub struct Type {
     pub slots: &'static [u16],
     /// Instead of alternatives: the value is this field, at offset 0.
     pub value: Option<Field>,
-    /// Writes and reads slices of these values.
-    pub list: ListOps,
+    /// Whether values stand in vectors.
+    pub is_element: bool,
 }
 
 /// Marks a free slot of a hash table.
 pub const EMPTY: u16 = u16::MAX;
 
 impl Type {
-    /// Describes the struct of a constructor: its fields, without its id. It stands in no vector.
-    pub const fn of_struct(constructor: &'static Constructor) -> Self {
-        Self::of_one(constructor, false, constructor.least)
-    }
-
-    /// Describes a function: its id and its fields.
-    pub const fn of_call(constructor: &'static Constructor) -> Self {
-        Self::of_one(constructor, true, constructor.least + 4)
-    }
-
-    const fn of_one(constructor: &'static Constructor, boxed: bool, least: u32) -> Self {
+    /// Describes a struct: the fields of its line, behind the id if it is boxed. It stands in no vector.
+    pub const fn of_line(constructor: &'static Constructor, boxed: bool) -> Self {
+        let least = constructor.least + if boxed { 4 } else { 0 };
         let constructors = core::slice::from_ref(constructor);
-        let plain =
-            Self::plain::<()>(constructor.names, least, boxed, constructors, &NO_SLOTS, ListOps::NONE);
+        let plain = Self::plain::<()>(constructor.names, least, boxed, constructors, &NO_SLOTS, false);
         Self { is_struct: true, size: constructor.size, align: constructor.align, ..plain }
     }
 
@@ -204,25 +175,27 @@ impl Type {
     /// Nothing of the constructor is looked up, because its own rows may depend on this type.
     pub const fn bare<T>(name: &'static str, least: u32, constructor: &'static Constructor) -> Self {
         let constructors = core::slice::from_ref(constructor);
-        let plain = Self::plain::<T>(name, least, false, constructors, &NO_SLOTS, ListOps::of::<T>());
+        assert_slices::<T>();
+        let plain = Self::plain::<T>(name, least, false, constructors, &NO_SLOTS, true);
         Self { is_struct: true, ..plain }
     }
 
     /// Describes an enum by its form.
     pub const fn of_enum(form: &Form, constructors: &'static [Constructor], slots: &'static [u16]) -> Self {
-        let Form { name, least, size, align, list, .. } = *form;
+        let Form { name, least, size, align, is_element, .. } = *form;
         // `repr(C, u32)` is a C struct of the discriminant and a C union of the payloads. Its alignment is the
         // larger of both alignments, which is also where the union starts.
         let payload = if form.is_tagged { align } else { 0 };
-        let plain = Self::plain::<()>(name, least, true, constructors, slots, list);
+        let plain = Self::plain::<()>(name, least, true, constructors, slots, is_element);
         Self { size, align, payload, ..plain }
     }
 
     /// Describes a value that is not an object, such as an `int` or a vector.
-    pub const fn value<T>(name: &'static str, field: Field, list: ListOps) -> Self {
+    pub const fn value<T>(name: &'static str, field: Field) -> Self {
+        assert_slices::<T>();
         Self {
             value: Some(field),
-            ..Self::plain::<T>(name, least_of(field.kind), false, &[], &NO_SLOTS, list)
+            ..Self::plain::<T>(name, least_of(field.kind), false, &[], &NO_SLOTS, true)
         }
     }
 
@@ -232,7 +205,7 @@ impl Type {
         boxed: bool,
         constructors: &'static [Constructor],
         slots: &'static [u16],
-        list: ListOps,
+        is_element: bool,
     ) -> Self {
         assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
         assert!(slots.len().is_power_of_two() && slots.len() >= 2);
@@ -249,7 +222,7 @@ impl Type {
             constructors,
             slots,
             value: None,
-            list,
+            is_element,
         }
     }
 
@@ -298,10 +271,7 @@ impl Type {
     /// Finds the alternative with this discriminant.
     #[inline]
     pub fn tagged_as(&self, tag: u32) -> Option<&'static Constructor> {
-        match self.constructors.get(tag as usize) {
-            Some(constructor) if constructor.tag == tag => Some(constructor),
-            _ => self.constructors.iter().find(|constructor| constructor.tag == tag),
-        }
+        self.constructors.get(tag as usize)
     }
 }
 
@@ -355,7 +325,7 @@ pub struct Form {
     is_tagged: bool,
     size: u32,
     align: u32,
-    list: ListOps,
+    is_element: bool,
 }
 
 impl Form {
@@ -365,7 +335,7 @@ impl Form {
     pub const fn new<T>(name: &'static str, least: u32, constructors: u32) -> Self {
         let (size, align) = (size_of::<T>() as u32, align_of::<T>() as u32);
         assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
-        Self { name, least, constructors, is_tagged: constructors > 1, size, align, list: ListOps::NONE }
+        Self { name, least, constructors, is_tagged: constructors > 1, size, align, is_element: false }
     }
 
     /// Describes the enum of all functions, which has a discriminant whatever their number (`repr(C, u32)`).
@@ -375,7 +345,8 @@ impl Form {
 
     /// Describes a type whose values stand in vectors, otherwise as [`new`](Self::new).
     pub const fn element<T>(name: &'static str, least: u32, constructors: u32) -> Self {
-        Self { list: ListOps::of::<T>(), ..Self::new::<T>(name, least, constructors) }
+        assert_slices::<T>();
+        Self { is_element: true, ..Self::new::<T>(name, least, constructors) }
     }
 
     /// Returns the length of the hash table of the alternatives; 0 if there is no discriminant.
@@ -395,25 +366,24 @@ impl Form {
 /// Panics, at compile time, if they are not `N`, or if constructors or slots are left over.
 pub const fn types<const N: usize>(
     parts: &[&[Form]],
-    mut constructors: &'static [Constructor],
-    mut slots: &'static [u16],
+    constructors: &'static [Constructor],
+    slots: &'static [u16],
 ) -> [Type; N] {
-    let mut types = [const { Type::plain::<()>("", 0, false, &[], &NO_SLOTS, ListOps::NONE) }; N];
-    let (mut part, mut index) = (0, 0);
+    let mut types = [const { Type::plain::<()>("", 0, false, &[], &NO_SLOTS, false) }; N];
+    let (mut part, mut index, mut constructor, mut slot) = (0, 0, 0, 0);
     while part < parts.len() {
-        let mut form = 0;
-        while form < parts[part].len() {
-            let one = &parts[part][form];
-            let (own, behind) = constructors.split_at(one.constructors as usize);
-            constructors = behind;
-            let (own_slots, behind) = slots.split_at(one.slots());
-            slots = behind;
-            types[index] = Type::of_enum(one, own, if own_slots.is_empty() { &NO_SLOTS } else { own_slots });
+        let (forms, mut form) = (parts[part], 0);
+        while form < forms.len() {
+            let (count, len) = (forms[form].constructors as usize, forms[form].slots());
+            let own = part_of(constructors, constructor, count);
+            let own_slots = if len == 0 { &NO_SLOTS } else { part_of(slots, slot, len) };
+            types[index] = Type::of_enum(&forms[form], own, own_slots);
+            (constructor, slot) = (constructor + count, slot + len);
             (form, index) = (form + 1, index + 1);
         }
         part += 1;
     }
-    assert!(index == N && constructors.is_empty() && slots.is_empty());
+    assert!(index == N && constructor == constructors.len() && slot == slots.len());
     types
 }
 
@@ -427,7 +397,7 @@ pub const fn count(parts: &[&[Constructor]]) -> usize {
     count
 }
 
-/// Puts the alternatives of several tables into one.
+/// Makes the alternatives of several tables those of one type. Their discriminants begin at 0.
 ///
 /// # Panics
 ///
@@ -439,6 +409,7 @@ pub const fn concat<const N: usize>(parts: &[&[Constructor]]) -> [Constructor; N
         let mut index = 0;
         while index < parts[part].len() {
             all[at] = parts[part][index];
+            all[at].tag = at as u32;
             at += 1;
             index += 1;
         }

@@ -4,91 +4,118 @@
 //! [`Family`](super::Family) ask for: that is its only `unsafe`. They repeat themselves because each expansion of a macro costs the
 //! compiler as much as what it expands to: there are thousands, so none calls another one.
 
-/// A generated struct: its constructor, what its values can do, and the rows that are written.
+/// A generated list of lines: the name by which structs refer to it, and whether the id is written.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! lines {
+    ($name:ident, $all:ident, $boxed:literal) => {
+        #[allow(
+            unreachable_pub,
+            missing_debug_implementations,
+            reason = "nobody can name it, and it has no values"
+        )]
+        pub enum $name {}
+        impl $crate::table::Lines for $name {
+            const ALL: &'static [$crate::table::Constructor] = &$all;
+            const BOXED: bool = $boxed;
+        }
+    };
+}
+
+/// A generated struct: the line that describes it, the types of its rows, and what its values can do.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! object {
-    ($type:ty, $constructor:expr, $self:ident, $rows:expr) => {
-        // SAFETY: the generator prints types and tables from one plan, and offsets follow from the rows as in `repr(C)`.
-        unsafe impl $crate::table::Described for $type {
-            const TYPE: &'static $crate::table::Type = &$crate::table::Type::of_struct(&$constructor);
+    ([$($life:lifetime)?] $type:ty, $lines:ty, $line:literal, $rows:ty) => {
+        // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
+        unsafe impl$(<$life>)? $crate::table::Object for $type {
+            type Lines = $lines;
+            const LINE: usize = $line;
+            type Rows = $rows;
         }
-        impl Clone for $type {
+        impl$(<$life>)? Clone for $type {
             #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        impl Copy for $type {}
-        impl PartialEq for $type {
+        impl$(<$life>)? Copy for $type {}
+        impl$(<$life>)? PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
                 $crate::table::is_same(self, other)
             }
         }
-        impl ::core::fmt::Debug for $type {
+        impl$(<$life>)? ::core::fmt::Debug for $type {
             #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 $crate::table::debug(self, f)
             }
         }
-        impl $crate::Serializable for $type {
-            #[inline]
-            fn serialize<S: $crate::Sink + ?Sized>(&self, out: &mut S) -> $crate::codegen::Encoded {
-                let $self = self;
-                $crate::table::write($self, $rows, out)
-            }
-        }
     };
 }
 
-/// A generated struct that stands bare in other objects: as `object!`, with its table instead of its constructor.
+/// A generated struct that stands bare in other objects: as `object!`, with its table instead of its line.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! bare_object {
-    ($type:ty, $table:expr, $self:ident, $rows:expr) => {
+    ([$($life:lifetime)?] $type:ty, $table:expr, $rows:ty) => {
         // SAFETY: the generator prints types and tables from one plan, and offsets follow from the rows as in `repr(C)`.
-        unsafe impl $crate::table::Described for $type {
+        unsafe impl$(<$life>)? $crate::table::Described for $type {
             const TYPE: &'static $crate::table::Type = $table;
         }
-        impl Clone for $type {
+        // SAFETY: the generator prints types and rows from one plan.
+        unsafe impl$(<$life>)? $crate::table::Struct for $type {
+            type Rows = $rows;
+        }
+        impl$(<$life>)? Clone for $type {
             #[inline]
             fn clone(&self) -> Self {
                 *self
             }
         }
-        impl Copy for $type {}
-        impl PartialEq for $type {
+        impl$(<$life>)? Copy for $type {}
+        impl$(<$life>)? PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
                 $crate::table::is_same(self, other)
             }
         }
-        impl ::core::fmt::Debug for $type {
+        impl$(<$life>)? ::core::fmt::Debug for $type {
             #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 $crate::table::debug(self, f)
-            }
-        }
-        impl $crate::Serializable for $type {
-            #[inline]
-            fn serialize<S: $crate::Sink + ?Sized>(&self, out: &mut S) -> $crate::codegen::Encoded {
-                let $self = self;
-                $crate::table::write($self, $rows, out)
             }
         }
     };
 }
 
-/// A generated function: as `object!`, and what it returns.
+/// A generated function: as `object!`, and what it returns. That its values can be copied and compared is said by `values!`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! call {
-    ($type:ty, $constructor:expr, $self:ident, $rows:expr, $return:ty) => {
-        // SAFETY: the generator prints types and tables from one plan, and offsets follow from the rows as in `repr(C)`.
-        unsafe impl $crate::table::Described for $type {
-            const TYPE: &'static $crate::table::Type = &$crate::table::Type::of_call(&$constructor);
+    ([$($life:lifetime)?] $type:ty, $lines:ty, $line:literal, $rows:ty, $return:ty) => {
+        // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
+        unsafe impl$(<$life>)? $crate::table::Function for $type {
+            type Lines = $lines;
+            const LINE: usize = $line;
+            type Rows = $rows;
+            type Return = $return;
         }
+        impl$(<$life>)? ::core::fmt::Debug for $type {
+            #[inline]
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                $crate::table::debug(self, f)
+            }
+        }
+    };
+}
+
+/// Generated functions whose values can be copied and compared.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! values {
+    ($($type:ty),* $(,)?) => {$(
         impl Clone for $type {
             #[inline]
             fn clone(&self) -> Self {
@@ -102,23 +129,7 @@ macro_rules! call {
                 $crate::table::is_same(self, other)
             }
         }
-        impl ::core::fmt::Debug for $type {
-            #[inline]
-            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                $crate::table::debug(self, f)
-            }
-        }
-        impl $crate::Serializable for $type {
-            #[inline]
-            fn serialize<S: $crate::Sink + ?Sized>(&self, out: &mut S) -> $crate::codegen::Encoded {
-                let $self = self;
-                $crate::table::write($self, $rows, out)
-            }
-        }
-        impl $crate::RemoteCall for $type {
-            type Return = $return;
-        }
-    };
+    )*};
 }
 
 /// A generated enum: its table and what its values can do.
@@ -200,9 +211,10 @@ macro_rules! described_by_table {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! sole {
-    ($type:ty, $of:ty, $table:expr) => {
-        // SAFETY: both are the same generated struct or references to it, and the table is that of its type.
-        unsafe impl $crate::table::Sole for $type {
+    ([$($life:lifetime),*] $type:ty, $of:ty, $struct:ty, $table:expr) => {
+        // SAFETY: the first two are the same generated struct or references to it, and the table is that of its type.
+        unsafe impl<$($life),*> $crate::table::Sole for $type {
+            type Struct = $struct;
             const TYPE: &'static $crate::table::Type = $table;
             type Of<'a> = $of;
         }

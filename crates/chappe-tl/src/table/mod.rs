@@ -21,6 +21,7 @@ mod flags;
 mod kind;
 mod layout;
 mod macros;
+mod object;
 mod one;
 mod raw;
 mod rows;
@@ -29,21 +30,22 @@ pub mod serde;
 mod text;
 mod value;
 
-pub use crate::codegen::{Encoded, String, Vec, boxed, unit};
+pub use crate::codegen::{Encoded, String, Vec, boxed, flag_group, put, put_flags, unit};
 #[cfg(feature = "serde")]
 pub use crate::written_by_serde;
 pub use crate::{Blob, Identifiable, RemoteCall, Serializable, Sink};
-pub use crate::{bare_object, call, described_by_table, family, object, sole};
+pub use crate::{bare_object, call, described_by_table, family, lines, object, sole, values};
 pub use decoded::{Decoded, OwnedAnswer};
-pub use described::{Described, Family, Layout};
-pub use encode::{Bare, RawObject, Writer};
-pub use fields::{After, And, Fields, First, Position, Word, Words, write};
+pub use described::{Described, Family};
+pub use encode::{Bare, RawObject, Writer, put_elements};
+pub use fields::{After, And, First, Flag, Maybe, Position, Row, RowList, Word, Words};
 pub use kind::Kind;
 pub use layout::{
     Constructor, EMPTY, Form, Line, MAX_ALIGN, Payload, Type, alternatives, concat, constructors, count,
     slots, types,
 };
+pub use object::{Function, Lines, Object, Struct};
 pub use one::{One, Sole};
-pub use raw::{Arena, ListOps, Rows, Value, View, Views};
-pub use rows::{Field, rows};
+pub use raw::{Arena, Rows, Value, View, Views};
+pub use rows::{Field, RowTable, rows};
 pub use value::{debug, is_same};

@@ -4,6 +4,7 @@
 use core::fmt;
 use core::ops::Deref;
 
+use super::raw::sole;
 use super::{Described, Family, Type, boxed, debug, is_same};
 use crate::codegen::Encoded;
 use crate::{Serializable, Sink};
@@ -23,9 +24,11 @@ pub struct One<T>(pub T);
 ///
 /// # Safety
 ///
-/// [`TYPE`](Self::TYPE) must describe a boxed type with one constructor whose struct, or the reference to it, is `Self` with any
-/// lifetime. `Self` must be [`Of`](Self::Of) with some lifetime, and `Of` as [`Family`] asks for.
+/// [`TYPE`](Self::TYPE) must describe a boxed type with one constructor whose struct is [`Struct`](Self::Struct), and which is held as `Self`, with any lifetime:
+/// as the table says, by value or by reference. `Self` must be [`Of`](Self::Of) with some lifetime, and `Of` as [`Family`] asks for.
 pub unsafe trait Sole {
+    /// The struct.
+    type Struct;
     /// The table of the type.
     const TYPE: &'static Type;
     /// The same with the given lifetime.
@@ -69,10 +72,10 @@ impl<T: Sole> fmt::Debug for One<T> {
     }
 }
 
-impl<T: Sole + Serializable> Serializable for One<T> {
+impl<T: Sole<Struct: Serializable>> Serializable for One<T> {
     #[inline]
     fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
-        boxed(const { T::TYPE.constructors[0].id }, &self.0, out)
+        boxed(const { T::TYPE.constructors[0].id }, sole(&self.0), out)
     }
 }
 

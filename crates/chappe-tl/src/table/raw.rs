@@ -16,8 +16,8 @@
 //!   `repr(u32)` and no payload is its discriminant; one with `repr(transparent)` is its payload (Reference, "Type
 //!   layout").
 //!
-//! Slices have no such guarantee, so each element type brings two functions that write and read `&[T]`
-//! ([`ListOps`]). Every generated type is `Copy`: nothing needs dropping, and an error half-way leaves nothing
+//! Slices have no such guarantee, so their layout is checked for each type that stands in vectors, while compiling
+//! ([`assert_slices`]). Every generated type is `Copy`: nothing needs dropping, and an error half-way leaves nothing
 //! behind but used-up arena.
 //!
 //! Not here: what is done with a decoded object ([`super::value`]), encoding ([`super::encode`]).
@@ -521,13 +521,16 @@ impl<'a> Machine<'a, '_> {
             // SAFETY: the room holds `count` values. A value's size is a multiple of its alignment, so each is aligned.
             rest = unsafe { self.object(rest, target, first.add(index * size), depth)? };
         }
-        let slot = if field.kind == Kind::ListObject {
-            Slot::Required(first, count)
-        } else {
-            Slot::Present(first, count)
-        };
-        // SAFETY: `count` values of the target type stand at `first`, all of them written.
-        unsafe { (target.list.write)(place, slot) };
+        // SAFETY: the place is that of a `&[T]` or an `Option<&[T]>`, which `assert_slices` compared with what is written.
+        // `count` values of the target type stand at `first`, all of them written; the arena keeps them for 'a.
+        unsafe {
+            if field.kind == Kind::ListObject {
+                place.cast::<AnySlice>().write(core::ptr::slice_from_raw_parts(first.cast(), count));
+            } else {
+                let first = NonNull::new_unchecked(first.cast());
+                place.cast::<OptAnySlice>().write(Some(NonNull::slice_from_raw_parts(first, count)));
+            }
+        }
         Ok(rest)
     }
 
@@ -812,81 +815,60 @@ impl<'a> Machine<'a, '_> {
 
 // ------------------------------------------------------------------------------------------------ slices
 
-/// Writes and reads slices of one type. Of a type that stands in no vector: [`ListOps::NONE`].
-#[derive(Clone, Copy)]
-pub struct ListOps {
-    write: unsafe fn(*mut u8, Slot),
-    read: unsafe fn(*const u8, bool) -> Option<(*const u8, usize)>,
-}
-
-/// What to write: `&[T]`, or `Some` of `Option<&[T]>`. Pointer to the first element, and count.
-#[derive(Clone, Copy)]
-enum Slot {
-    Required(*const u8, usize),
-    Present(*const u8, usize),
-}
-
-impl fmt::Debug for ListOps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ListOps")
-    }
-}
-
-impl ListOps {
-    /// Slices of `T`.
-    pub const fn of<T>() -> Self {
-        assert_zeros_are_none::<&[T]>();
-        Self { write: write_slice::<T>, read: read_slice::<T> }
-    }
-
-    /// No slices: the type stands in no vector of the schema.
-    pub const NONE: Self = Self { write: write_nothing, read: read_nothing };
-}
-
-/// # Safety
+/// `&[T]`, whatever `T` is.
 ///
-/// `place` must be valid for writing what `slot` says, and the elements must be there.
-unsafe fn write_slice<T>(place: *mut u8, slot: Slot) {
-    // SAFETY: the caller's promise. The lifetime is the caller's as well: the place is typed by the struct around it.
-    unsafe {
-        match slot {
-            Slot::Required(first, count) => {
-                place.cast::<&[T]>().write(core::slice::from_raw_parts(first.cast(), count));
-            }
-            Slot::Present(first, count) => {
-                place.cast::<Option<&[T]>>().write(Some(core::slice::from_raw_parts(first.cast(), count)));
-            }
-        }
-    }
-}
+/// Rust does not say how a slice reference is laid out, only that it is like the raw pointer. So whoever describes a type
+/// that stands in vectors has [`assert_slices`] compare its slices with these.
+type AnySlice = *const [()];
 
-/// # Safety
+/// `Option<&[T]>`, whatever `T` is.
+type OptAnySlice = Option<NonNull<[()]>>;
+
+/// Checks, while compiling, that `&[T]` and `Option<&[T]>` can be written and read as [`AnySlice`] and [`OptAnySlice`].
 ///
-/// `place` must hold a `&[T]`, or an `Option<&[T]>` if `optional`.
-unsafe fn read_slice<T>(place: *const u8, optional: bool) -> Option<(*const u8, usize)> {
-    // SAFETY: the caller's promise.
-    let slice = unsafe {
-        if optional { place.cast::<Option<&[T]>>().read() } else { Some(place.cast::<&[T]>().read()) }
+/// # Panics
+///
+/// Panics, at compile time, if they cannot.
+#[allow(
+    clippy::transmute_ptr_to_ptr,
+    reason = "a cast would convert what is to be compared as it lies in memory"
+)]
+pub(super) const fn assert_slices<T>() {
+    const LEN: usize = 0x0123_4567;
+    let any = core::ptr::slice_from_raw_parts(NonNull::<T>::dangling().as_ptr().cast_const(), LEN);
+    // A slice reference is a pointer and a length. Where one of them is as in `AnySlice`, so is the other.
+    assert!(size_of::<AnySlice>() == 2 * size_of::<usize>() && align_of::<AnySlice>() == align_of::<&[T]>());
+    // SAFETY: every value of two words is a raw slice pointer.
+    assert!(unsafe { core::mem::transmute::<*const [T], AnySlice>(any) }.len() == LEN);
+    // SAFETY: as above; the pointer is null or it is not.
+    let (none, some) = unsafe {
+        (
+            core::mem::transmute::<Option<&[T]>, OptAnySlice>(None),
+            core::mem::transmute::<Option<&[T]>, OptAnySlice>(Some(&[])),
+        )
     };
-    slice.map(|slice| (slice.as_ptr().cast(), slice.len()))
+    assert!(none.is_none());
+    assert_zeros_are_none::<&[T]>();
+    assert!(matches!(some, Some(slice) if slice.is_empty()));
 }
 
+/// Returns `count` elements from the one with the index `first`.
+///
+/// There are thousands of such parts in the tables of a large schema, and `split_at` takes what evaluates it while compiling
+/// five times as long.
+///
 /// # Panics
 ///
-/// Always: a table that gets here is wrong.
-unsafe fn write_nothing(_: *mut u8, _: Slot) {
-    unreachable!("the table says that this type stands in no vector")
-}
-
-/// # Panics
-///
-/// Always: a table that gets here is wrong.
-unsafe fn read_nothing(_: *const u8, _: bool) -> Option<(*const u8, usize)> {
-    unreachable!("the table says that this type stands in no vector")
+/// Panics, at compile time, if there are not as many.
+pub(super) const fn part_of<T>(all: &'static [T], first: usize, count: usize) -> &'static [T] {
+    assert!(first <= all.len() && count <= all.len() - first);
+    // SAFETY: the elements are in the slice, as was just checked.
+    unsafe { core::slice::from_raw_parts(all.as_ptr().add(first), count) }
 }
 
 /// Checks, while compiling, that zeros are `None` of every optional type but `Option<bool>`: the decoder makes a struct
-/// zero where it would otherwise write each field that is absent. Slices of other types are checked by [`ListOps::of`].
+/// zero where it would otherwise write each field that is absent. Slices of other types are checked by
+/// [`assert_slices`].
 const ZEROS_ARE_NONE: () = {
     assert_zeros_are_none::<i32>();
     assert_zeros_are_none::<i64>();
@@ -1110,12 +1092,19 @@ unsafe fn read<'v>(field: &'static Field, base: View<'v>) -> Value<'v> {
         (Kind::OptListBytes, _) => opt!(&'v [&'v [u8]], ByteStrings),
         (Kind::OptListInt128, _) => opt!(&'v [[u8; 16]], Int128s),
         (Kind::OptListInt256, _) => opt!(&'v [[u8; 32]], Int256s),
-        (Kind::ListObject | Kind::OptListObject, Some(ty)) => {
-            // SAFETY: see above.
-            match unsafe { (ty.list.read)(place, field.kind == Kind::OptListObject) } {
-                Some((at, len)) => Value::Objects(Views { first: view(ty, at), len }),
-                None => Value::Absent,
-            }
+        (Kind::ListObject, Some(ty)) => {
+            // SAFETY: see above; `assert_slices` compared `&[T]` with this.
+            let slice = unsafe { place.cast::<AnySlice>().read() };
+            Value::Objects(Views { first: view(ty, slice.cast()), len: slice.len() })
+        }
+        (Kind::OptListObject, Some(ty)) => {
+            // SAFETY: see above; `assert_slices` compared `Option<&[T]>` with this.
+            unsafe { place.cast::<OptAnySlice>().read() }.map_or(Value::Absent, |slice| {
+                Value::Objects(Views {
+                    first: view(ty, slice.as_ptr().cast_const().cast()),
+                    len: slice.len(),
+                })
+            })
         }
         (Kind::Query, _) => get!(RawObject<'v>, Query),
         (Kind::Word | Kind::Object | Kind::OptObject | Kind::ListObject | Kind::OptListObject, _) => {
@@ -1183,5 +1172,55 @@ impl Owned {
         // SAFETY: `decode` found a valid `T::Of` here. Its references point into the arena and the input; moving `Owned` moves
         // neither the chunks of the one nor the bytes of the other, and both live as long as `self`.
         unsafe { &*self.object.cast() }
+    }
+}
+
+// ------------------------------------------------------------------------------------------ single fields
+
+/// Where a row of a struct has its field, and what the field can be read as.
+pub(super) struct FieldOf<T, R> {
+    offset: usize,
+    types: PhantomData<fn(&T) -> &R>,
+}
+
+impl<T: super::Struct, R> FieldOf<T, R> {
+    /// Finds the row with this index, which must be one of type `R` of [`Struct::Rows`](super::Struct::Rows).
+    ///
+    /// # Panics
+    ///
+    /// Panics, at compile time, if values of `R` have another size or alignment than the table says: then `R` is not the type
+    /// of this row.
+    pub(super) const fn of_row(index: usize) -> Self {
+        let field = &T::TYPE.constructors[0].fields[index];
+        let (mut size, mut align) = Kind::MEMORY[field.kind as usize];
+        if let (Kind::Object, Some(target)) = (field.kind, field.target) {
+            (size, align) = (target.size, target.align);
+        }
+        assert!(size_of::<R>() == size as usize && align_of::<R>() == align as usize);
+        // What stands at the offset of a flags word are the bits it knows.
+        let offset = if matches!(field.kind, Kind::Word) { 0 } else { field.offset as usize };
+        Self { offset, types: PhantomData }
+    }
+
+    /// Returns the field.
+    #[inline(always)]
+    pub(super) const fn read<'v>(&self, object: &'v T) -> &'v R {
+        // SAFETY: `Struct` promises that the table gives the offset of the row's field in a `T`, and that the field can be
+        // read as the type that stands for the row, which is `R` as `of_row` asks for. A row without a field is of a type
+        // without size, which can be read anywhere.
+        unsafe { &*core::ptr::from_ref(object).cast::<u8>().add(self.offset).cast() }
+    }
+}
+
+/// Returns the struct that a [`One`](super::One) holds, itself or by reference.
+#[inline(always)]
+pub(super) const fn sole<T: super::Sole>(holder: &T) -> &T::Struct {
+    let holder = core::ptr::from_ref(holder);
+    // SAFETY: `Sole` promises that the table says whether a `T` is the struct or a reference to it.
+    unsafe {
+        match const { T::TYPE.constructors[0].payload } {
+            Payload::Value => &*holder.cast(),
+            Payload::Reference => *holder.cast::<&T::Struct>(),
+        }
     }
 }

@@ -49,6 +49,13 @@ impl Field {
     }
 }
 
+/// The rows of all lines, one behind the other, and size and alignment of the struct of each line, in bytes.
+#[derive(Debug)]
+pub struct RowTable<const ROWS: usize, const LINES: usize> {
+    pub(super) rows: [Field; ROWS],
+    pub(super) sizes: [(u32, u32); LINES],
+}
+
 /// Reads the rows of all lines from their descriptions, which generated code can say in few words.
 ///
 /// A row is one or more letters, and rows are separated by spaces:
@@ -72,22 +79,24 @@ impl Field {
 ///
 /// # Panics
 ///
-/// Panics, at compile time, if there are not `N` rows, or if a line has not as many as it says.
-pub const fn rows<const N: usize>(
+/// Panics, at compile time, if there are not so many rows and lines, or if a line has not as many as it says.
+#[allow(clippy::too_many_lines, reason = "each call costs every user's compiler, as said above")]
+pub const fn rows<const ROWS: usize, const LINES: usize>(
     parts: &[&[Line]],
     types: &'static [Type],
     extra: &[&'static Type],
-) -> [Field; N] {
+) -> RowTable<ROWS, LINES> {
     let (kinds, memory) = (Kind::ALL, Kind::MEMORY);
-    let mut rows = [Field::new(Kind::Word, 0); N];
-    let (mut part, mut row) = (0, 0);
+    let mut rows = [Field::new(Kind::Word, 0); ROWS];
+    let mut sizes = [(0, 1); LINES];
+    let (mut part, mut row, mut index) = (0, 0, 0);
     while part < parts.len() {
         let (lines, mut line) = (parts[part], 0);
         let count = lines.len();
         while line < count {
             let text = lines[line].4.as_bytes();
             let (len, first) = (text.len(), row);
-            let (mut at, mut end, mut words, mut word) = (0, 0, [0; 4], 0);
+            let (mut at, mut end, mut largest, mut words, mut word) = (0, 0, 1, [0; 4], 0);
             while at < len {
                 let mut letter = text[at];
                 let (mut own_word, mut bit, mut shape) = (0, 0, 0);
@@ -137,6 +146,7 @@ pub const fn rows<const N: usize>(
                         at += 1;
                     }
                     let ty = if letter == b'o' { &types[number] } else { extra[number] };
+                    assert!(ty.is_element || shape < Kind::LIST, "elements of vectors are described as such");
                     if shape == 0 {
                         (size, align) = (ty.size, ty.align);
                     }
@@ -153,6 +163,9 @@ pub const fn rows<const N: usize>(
                 } else {
                     offset = (end + align - 1) & !(align - 1);
                     end = offset + size;
+                    if align > largest {
+                        largest = align;
+                    }
                 }
                 let (kind, condition) = (kinds[kind], own_word << 5 | bit);
                 // `None` of an `Option<bool>` is not made of zeros, so the decoder writes it.
@@ -169,12 +182,15 @@ pub const fn rows<const N: usize>(
                 rows[words[word as usize - 1]].visit += up_to_127(row - 1 - words[word as usize - 1]);
             }
             assert!(row - first == lines[line].3, "a line has as many rows as it says");
+            // A `repr(C)` struct ends behind its last field, at a multiple of the largest alignment.
+            sizes[index] = ((end + largest - 1) & !(largest - 1), largest);
+            index += 1;
             line += 1;
         }
         part += 1;
     }
-    assert!(row == N);
-    rows
+    assert!(row == ROWS && index == LINES);
+    RowTable { rows, sizes }
 }
 
 const fn up_to_127(count: usize) -> u8 {

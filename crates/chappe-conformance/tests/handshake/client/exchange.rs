@@ -20,13 +20,13 @@ fn sec_013_an_answer_of_another_state_is_refused() {
     let object = |nonce| {
         let hash = [0; 16];
         [
-            types_bytes(enums::ResPq::ResPq(res_pq(nonce))),
-            types_bytes(enums::ServerDhParams::Fail(types::ServerDhParamsFail {
+            types_bytes(&enums::ResPq::ResPq(res_pq(nonce))),
+            types_bytes(&enums::ServerDhParams::Fail(types::ServerDhParamsFail {
                 nonce,
                 server_nonce: SERVER_NONCE,
                 new_nonce_hash: hash,
             })),
-            types_bytes(enums::SetClientDhParamsAnswer::DhGenOk(types::DhGenOk {
+            types_bytes(&enums::SetClientDhParamsAnswer::DhGenOk(types::DhGenOk {
                 nonce,
                 server_nonce: SERVER_NONCE,
                 new_nonce_hash1: hash,
@@ -48,7 +48,7 @@ fn sec_013_an_answer_of_another_state_is_refused() {
     }
 }
 
-fn types_bytes(object: impl Serializable) -> Vec<u8> {
+fn types_bytes(object: &impl Serializable) -> Vec<u8> {
     object.to_bytes()
 }
 

@@ -480,8 +480,8 @@ impl tl::Serializable for InputPeer {
             Self::Chat(object) => 4 + tl::len(object),
             Self::User(object) => 4 + tl::len(object),
             Self::Channel(object) => 4 + tl::len(object),
-            Self::UserFromMessage(object) => 4 + tl::len(object),
-            Self::ChannelFromMessage(object) => 4 + tl::len(object),
+            Self::UserFromMessage(object) => 4 + tl::len(&**object),
+            Self::ChannelFromMessage(object) => 4 + tl::len(&**object),
         }
     }
 
@@ -492,8 +492,8 @@ impl tl::Serializable for InputPeer {
             Self::Chat(object) => tl::boxed(0x35a9_5cb9, object, out),
             Self::User(object) => tl::boxed(0xdde8_a54c, object, out),
             Self::Channel(object) => tl::boxed(0x27bc_bbfc, object, out),
-            Self::UserFromMessage(object) => tl::boxed(0xa87b_0a1c, object, out),
-            Self::ChannelFromMessage(object) => tl::boxed(0xbd2a_0840, object, out),
+            Self::UserFromMessage(object) => tl::boxed(0xa87b_0a1c, &**object, out),
+            Self::ChannelFromMessage(object) => tl::boxed(0xbd2a_0840, &**object, out),
         }
     }
 }
@@ -1061,7 +1061,7 @@ impl tl::Serializable for LangPackString {
     fn serialized_len(&self) -> usize {
         match self {
             Self::LangPackString(object) => 4 + tl::len(object),
-            Self::Pluralized(object) => 4 + tl::len(object),
+            Self::Pluralized(object) => 4 + tl::len(&**object),
             Self::Deleted(object) => 4 + tl::len(object),
         }
     }
@@ -1069,7 +1069,7 @@ impl tl::Serializable for LangPackString {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::LangPackString(object) => tl::boxed(0xcad1_81f6, object, out),
-            Self::Pluralized(object) => tl::boxed(0x6c47_ac9f, object, out),
+            Self::Pluralized(object) => tl::boxed(0x6c47_ac9f, &**object, out),
             Self::Deleted(object) => tl::boxed(0x2979_eeb2, object, out),
         }
     }

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 128] = tl::alternatives(11, &[LINES], &ROWS);
-static ROWS: [tl::Field; 229] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 128] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<229, 128> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0xf3ed_4c73, true, 40, 5, "l s s *o318 o309", "account.acceptAuthorization bot_id scope public_key value_hashes credentials"),
     (0xc1cb_d5b6, true, 0, 0, "", "account.cancelPasswordEmail"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 7] = tl::alternatives(139, &[LINES], &ROWS);
-static ROWS: [tl::Field; 18] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 7] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<18, 7> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x4aa8_3913, true, 20, 5, "# 0.0! l s s", "aicompose.createTone flags display_author emoji_id title prompt"),
     (0xdd39_316a, true, 8, 1, "o129", "aicompose.deleteTone tone"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 30] = tl::alternatives(146, &[LINES], &ROWS);
-static ROWS: [tl::Field; 76] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 30] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<76, 30> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0xe894_ad4d, true, 4, 1, "y", "auth.acceptLoginToken token"),
     (0xcdd4_2a05, true, 24, 4, "l l i y", "auth.bindTempAuthKey perm_auth_key_id nonce expires_at encrypted_message"),

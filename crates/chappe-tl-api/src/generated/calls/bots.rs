@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 40] = tl::alternatives(176, &[LINES], &ROWS);
-static ROWS: [tl::Field; 95] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 40] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<95, 40> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x17ae_b75a, true, 12, 3, "o189 s o160", "bots.addPreviewMedia bot lang_code media"),
     (0x3501_c08a, true, 8, 2, "o189 s", "bots.addUsername bot username"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 58] = tl::alternatives(216, &[LINES], &ROWS);
-static ROWS: [tl::Field; 155] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 58] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<155, 58> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x2256_7115, true, 4, 2, "# 0.0s", "channels.checkSearchPostsFlood flags query"),
     (0x10e6_bd2c, true, 8, 2, "o141 s", "channels.checkUsername channel username"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 11] = tl::alternatives(274, &[LINES], &ROWS);
-static ROWS: [tl::Field; 21] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 11] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<21, 11> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x41c1_0fff, true, 4, 1, "s", "chatlists.checkChatlistInvite slug"),
     (0x719c_5c5e, true, 12, 2, "o144 s", "chatlists.deleteExportedInvite chatlist slug"),

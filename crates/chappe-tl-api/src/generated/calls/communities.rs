@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 9] = tl::alternatives(285, &[LINES], &ROWS);
-static ROWS: [tl::Field; 30] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 9] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<30, 9> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0xa638_59ec, true, 12, 5, "# 0.1! s 0.0s o167", "communities.create flags hidden title about peer"),
     (0xa663_e830, true, 0, 0, "", "communities.getJoinedCommunities"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 28] = tl::alternatives(294, &[LINES], &ROWS);
-static ROWS: [tl::Field; 67] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 28] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<67, 28> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0xf831_a20f, true, 4, 1, "o189", "contacts.acceptContact id"),
     (0xd9ba_2e54, true, 20, 7, "# 0.0! o189 s s s 0.1o372", "contacts.addContact flags add_phone_privacy_exception id first_name last_name phone note"),

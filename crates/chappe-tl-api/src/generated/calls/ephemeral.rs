@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 8] = tl::alternatives(322, &[LINES], &ROWS);
-static ROWS: [tl::Field; 43] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 8] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<43, 8> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x734f_9721, true, 4, 1, "o167", "ephemeral.deleteAllWelcomeMessages peer"),
     (0x92f6_e797, true, 12, 4, "# 0.0o167 o189 i", "ephemeral.deleteMessage flags peer receiver_id id"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 1] = tl::alternatives(330, &[LINES], &ROWS);
-static ROWS: [tl::Field; 1] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 1] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<1, 1> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x6847_d0ab, true, 8, 1, "*o155", "folders.editPeerFolders folder_peers"),
 ];

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 25] = tl::alternatives(332, &[LINES], &ROWS);
-static ROWS: [tl::Field; 21] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 25] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<21, 25> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0xee72_f79a, true, 8, 1, "o76", "help.acceptTermsOfService id"),
     (0xf50d_baa1, true, 8, 2, "o167 s", "help.dismissSuggestion peer suggestion"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 5] = tl::alternatives(357, &[LINES], &ROWS);
-static ROWS: [tl::Field; 11] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 5] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<11, 5> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0xcd98_4aa5, true, 12, 3, "s s i", "langpack.getDifference lang_pack lang_code from_version"),
     (0xf2f2_330a, true, 8, 2, "s s", "langpack.getLangPack lang_pack lang_code"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 259] = tl::alternatives(362, &[LINES], &ROWS);
-static ROWS: [tl::Field; 954] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 259] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<954, 259> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x3dbc_0415, true, 28, 3, "o151 y l", "messages.acceptEncryption peer g_b key_fingerprint"),
     (0x67a3_f0de, true, 4, 8, "# 0.0! 0.3! 0.1o167 0.1i 0.1i 0.2s 0.4s", "messages.acceptUrlAuth flags write_allowed share_phone_number peer msg_id button_id url match_code"),

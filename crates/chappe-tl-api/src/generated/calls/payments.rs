@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 72] = tl::alternatives(621, &[LINES], &ROWS);
-static ROWS: [tl::Field; 215] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 72] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<215, 72> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0xf6e2_6854, true, 4, 1, "s", "payments.applyGiftCode slug"),
     (0x80ed_747d, true, 12, 2, "y o186", "payments.assignAppStoreTransaction receipt purpose"),

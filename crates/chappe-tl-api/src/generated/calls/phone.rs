@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 43] = tl::alternatives(693, &[LINES], &ROWS);
-static ROWS: [tl::Field; 144] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 43] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<144, 43> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x3bd2_b4a0, true, 48, 3, "o169 y o265", "phone.acceptCall peer g_b protocol"),
     (0xb59c_f977, true, 16, 2, "o158 *i", "phone.checkGroupCall call sources"),

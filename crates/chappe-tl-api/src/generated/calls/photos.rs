@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 5] = tl::alternatives(736, &[LINES], &ROWS);
-static ROWS: [tl::Field; 24] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 5] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<24, 5> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x87cf_7f2f, true, 8, 1, "*o170", "photos.deletePhotos id"),
     (0x91cd_32a8, true, 20, 4, "o189 i l i", "photos.getUserPhotos user_id offset max_id limit"),

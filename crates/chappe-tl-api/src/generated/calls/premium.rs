@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 5] = tl::alternatives(741, &[LINES], &ROWS);
-static ROWS: [tl::Field; 11] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 5] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<11, 5> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x6b7d_a746, true, 8, 3, "# 0.0*i o167", "premium.applyBoost flags slots peer"),
     (0x60f6_7660, true, 16, 5, "# 0.0! o167 s i", "premium.getBoostsList flags gifts peer offset limit"),

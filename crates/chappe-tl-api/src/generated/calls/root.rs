@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 11] = tl::alternatives(0, &[LINES], &ROWS);
-static ROWS: [tl::Field; 32] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 11] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<32, 11> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0xc1cd_5ea9, true, 36, 11, "# i s s s s s s 0.0o146 0.1o196 q", "initConnection flags api_id device_model system_version app_version system_lang_code lang_pack lang_code proxy params query"),
     (0xcb9f_372d, true, 12, 2, "l q", "invokeAfterMsg msg_id query"),

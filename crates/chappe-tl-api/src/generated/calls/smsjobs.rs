@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 7] = tl::alternatives(746, &[LINES], &ROWS);
-static ROWS: [tl::Field; 6] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 7] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<6, 7> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x4f1e_bf24, true, 8, 3, "# s 0.0s", "smsjobs.finishJob flags job_id error"),
     (0x778d_902f, true, 4, 1, "s", "smsjobs.getSmsJob job_id"),

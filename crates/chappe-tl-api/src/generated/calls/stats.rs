@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 8] = tl::alternatives(753, &[LINES], &ROWS);
-static ROWS: [tl::Field; 29] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 8] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<29, 8> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0xab42_441a, true, 8, 3, "# 0.0! o141", "stats.getBroadcastStats flags dark channel"),
     (0xdcdf_8607, true, 8, 3, "# 0.0! o141", "stats.getMegagroupStats flags dark channel"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 11] = tl::alternatives(761, &[LINES], &ROWS);
-static ROWS: [tl::Field; 31] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 11] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<31, 11> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x8653_febe, true, 20, 2, "o183 o184", "stickers.addStickerToSet stickerset sticker"),
     (0xf553_7ebc, true, 8, 5, "# o150 0.0s 0.1o207 0.2s", "stickers.changeSticker flags sticker emoji mask_coords keywords"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 33] = tl::alternatives(772, &[LINES], &ROWS);
-static ROWS: [tl::Field; 123] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 33] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<123, 33> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x57bb_d166, true, 4, 3, "# 0.0! 0.1!", "stories.activateStealthMode flags past future"),
     (0x30eb_63f0, true, 4, 1, "o167", "stories.canSendStory peer"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 2] = tl::alternatives(805, &[LINES], &ROWS);
-static ROWS: [tl::Field; 5] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 2] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<5, 2> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0xcdaf_63c7, true, 0, 0, "", "toncenter.getStreamingUrl"),
     (0x8d7b_dd61, true, 8, 5, "# 0.0! s 0.1s 0.2s", "toncenter.performApiRequest flags post endpoint query payload"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 3] = tl::alternatives(807, &[LINES], &ROWS);
-static ROWS: [tl::Field; 13] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 3] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<13, 3> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x0317_3d78, true, 20, 6, "# 0.0! o141 o50 i i", "updates.getChannelDifference flags force channel filter pts limit"),
     (0x19c2_f763, true, 16, 7, "# i 0.1i 0.0i i i 0.2i", "updates.getDifference flags pts pts_limit pts_total_limit date qts qts_limit"),

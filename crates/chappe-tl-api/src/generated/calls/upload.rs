@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 8] = tl::alternatives(810, &[LINES], &ROWS);
-static ROWS: [tl::Field; 25] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 8] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<25, 8> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x395f_69da, true, 16, 3, "y l i", "upload.getCdnFile file_token offset limit"),
     (0x91dc_3f31, true, 12, 2, "y l", "upload.getCdnFileHashes file_token offset"),

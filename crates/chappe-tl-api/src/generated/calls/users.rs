@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 7] = tl::alternatives(818, &[LINES], &ROWS);
-static ROWS: [tl::Field; 13] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 7] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<13, 7> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0xb60f_5918, true, 4, 1, "o189", "users.getFullUser id"),
     (0xd89a_83a3, true, 8, 1, "*o189", "users.getRequirementsToContact id"),

@@ -4,8 +4,9 @@ use ::chappe_tl::table as tl;
 
 use super::super::{tables};
 
-pub(crate) static CALLS: [tl::Constructor; 25] = tl::alternatives(825, &[LINES], &ROWS);
-static ROWS: [tl::Field; 61] = tl::rows(&[LINES], &tables::TYPES, &[]);
+tl::lines! { Calls, CALLS, true }
+pub(crate) static CALLS: [tl::Constructor; 25] = tl::alternatives(&[LINES], &ROWS);
+static ROWS: tl::RowTable<61, 25> = tl::rows(&[LINES], &tables::TYPES, &[]);
 const LINES: &[tl::Line] = &[
     (0x0b0b_f0da, true, 4, 4, "# 0.0o145 0.1y 0.2o398", "wallet.disableBackup flags password new_public_key proof"),
     (0x4500_c525, true, 12, 4, "# *y 0.1y 0.2o398", "wallet.enableBackup flags parts new_public_key proof"),

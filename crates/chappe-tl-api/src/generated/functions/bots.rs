@@ -14,7 +14,7 @@ pub struct AddPreviewMedia<'a> {
     pub lang_code: &'a str,
     pub media: enums::InputMedia<'a>,
 }
-tl::call! { AddPreviewMedia<'_>, calls::bots::CALLS[0], x, (&x.bot, x.lang_code, &x.media), tl::Decoded<enums::BotPreviewMedia<'static>> }
+tl::call! { ['a] AddPreviewMedia<'a>, calls::bots::Calls, 0, (enums::InputUser<'a>, &'a str, enums::InputMedia<'a>), tl::Decoded<enums::BotPreviewMedia<'static>> }
 
 /// `bots.addUsername#3501c08a bot:InputUser username:string = Bool;`
 #[repr(C)]
@@ -22,14 +22,14 @@ pub struct AddUsername<'a> {
     pub bot: enums::InputUser<'a>,
     pub username: &'a str,
 }
-tl::call! { AddUsername<'_>, calls::bots::CALLS[1], x, (&x.bot, x.username), bool }
+tl::call! { ['a] AddUsername<'a>, calls::bots::Calls, 1, (enums::InputUser<'a>, &'a str), bool }
 
 /// `bots.allowSendMessage#f132e3ef bot:InputUser = Updates;`
 #[repr(C)]
 pub struct AllowSendMessage<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { AllowSendMessage<'_>, calls::bots::CALLS[2], x, (&x.bot,), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] AllowSendMessage<'a>, calls::bots::Calls, 2, (enums::InputUser<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `bots.answerWebhookJSONQuery#e6213f4d query_id:long data:DataJSON = Bool;`
 #[repr(C)]
@@ -37,14 +37,14 @@ pub struct AnswerWebhookJsonquery<'a> {
     pub query_id: i64,
     pub data: enums::DataJson<'a>,
 }
-tl::call! { AnswerWebhookJsonquery<'_>, calls::bots::CALLS[3], x, (x.query_id, &x.data), bool }
+tl::call! { ['a] AnswerWebhookJsonquery<'a>, calls::bots::Calls, 3, (i64, enums::DataJson<'a>), bool }
 
 /// `bots.canSendMessage#1359f4e6 bot:InputUser = Bool;`
 #[repr(C)]
 pub struct CanSendMessage<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { CanSendMessage<'_>, calls::bots::CALLS[4], x, (&x.bot,), bool }
+tl::call! { ['a] CanSendMessage<'a>, calls::bots::Calls, 4, (enums::InputUser<'a>,), bool }
 
 /// `bots.checkDownloadFileParams#50077589 bot:InputUser file_name:string url:string = Bool;`
 #[repr(C)]
@@ -53,7 +53,7 @@ pub struct CheckDownloadFileParams<'a> {
     pub file_name: &'a str,
     pub url: &'a str,
 }
-tl::call! { CheckDownloadFileParams<'_>, calls::bots::CALLS[5], x, (&x.bot, x.file_name, x.url), bool }
+tl::call! { ['a] CheckDownloadFileParams<'a>, calls::bots::Calls, 5, (enums::InputUser<'a>, &'a str, &'a str), bool }
 
 /// `bots.checkUsername#e3ac4c61 flags:# additional:flags.0?true username:string = Bool;`
 #[repr(C)]
@@ -61,7 +61,7 @@ pub struct CheckUsername<'a> {
     pub additional: bool,
     pub username: &'a str,
 }
-tl::call! { CheckUsername<'_>, calls::bots::CALLS[6], x, (tl::Word, x.additional, x.username), bool }
+tl::call! { ['a] CheckUsername<'a>, calls::bots::Calls, 6, (tl::Word, tl::Flag, &'a str), bool }
 
 /// `bots.createBot#e5b17f2b flags:# via_deeplink:flags.0?true name:string username:string manager_id:InputUser = User;`
 #[repr(C)]
@@ -71,7 +71,7 @@ pub struct CreateBot<'a> {
     pub username: &'a str,
     pub manager_id: enums::InputUser<'a>,
 }
-tl::call! { CreateBot<'_>, calls::bots::CALLS[7], x, (tl::Word, x.via_deeplink, x.name, x.username, &x.manager_id), tl::Decoded<enums::User<'static>> }
+tl::call! { ['a] CreateBot<'a>, calls::bots::Calls, 7, (tl::Word, tl::Flag, &'a str, &'a str, enums::InputUser<'a>), tl::Decoded<enums::User<'static>> }
 
 /// `bots.deletePreviewMedia#2d0135b3 bot:InputUser lang_code:string media:Vector<InputMedia> = Bool;`
 #[repr(C)]
@@ -80,7 +80,7 @@ pub struct DeletePreviewMedia<'a> {
     pub lang_code: &'a str,
     pub media: &'a [enums::InputMedia<'a>],
 }
-tl::call! { DeletePreviewMedia<'_>, calls::bots::CALLS[8], x, (&x.bot, x.lang_code, x.media), bool }
+tl::call! { ['a] DeletePreviewMedia<'a>, calls::bots::Calls, 8, (enums::InputUser<'a>, &'a str, &'a [enums::InputMedia<'a>]), bool }
 
 /// `bots.editAccessSettings#31813cd8 flags:# restricted:flags.0?true bot:InputUser add_users:flags.1?Vector<InputUser> = Bool;`
 #[repr(C)]
@@ -89,7 +89,7 @@ pub struct EditAccessSettings<'a> {
     pub bot: enums::InputUser<'a>,
     pub add_users: Option<&'a [enums::InputUser<'a>]>,
 }
-tl::call! { EditAccessSettings<'_>, calls::bots::CALLS[9], x, (tl::Word, x.restricted, &x.bot, x.add_users), bool }
+tl::call! { ['a] EditAccessSettings<'a>, calls::bots::Calls, 9, (tl::Word, tl::Flag, enums::InputUser<'a>, Option<&'a [enums::InputUser<'a>]>), bool }
 
 /// `bots.editPreviewMedia#8525606f bot:InputUser lang_code:string media:InputMedia new_media:InputMedia = BotPreviewMedia;`
 #[repr(C)]
@@ -99,7 +99,7 @@ pub struct EditPreviewMedia<'a> {
     pub media: enums::InputMedia<'a>,
     pub new_media: enums::InputMedia<'a>,
 }
-tl::call! { EditPreviewMedia<'_>, calls::bots::CALLS[10], x, (&x.bot, x.lang_code, &x.media, &x.new_media), tl::Decoded<enums::BotPreviewMedia<'static>> }
+tl::call! { ['a] EditPreviewMedia<'a>, calls::bots::Calls, 10, (enums::InputUser<'a>, &'a str, enums::InputMedia<'a>, enums::InputMedia<'a>), tl::Decoded<enums::BotPreviewMedia<'static>> }
 
 /// `bots.exportBotToken#bd0d99eb bot:InputUser revoke:Bool = bots.ExportedBotToken;`
 #[repr(C)]
@@ -107,19 +107,19 @@ pub struct ExportBotToken<'a> {
     pub bot: enums::InputUser<'a>,
     pub revoke: bool,
 }
-tl::call! { ExportBotToken<'_>, calls::bots::CALLS[11], x, (&x.bot, x.revoke), tl::Decoded<enums::bots::ExportedBotToken<'static>> }
+tl::call! { ['a] ExportBotToken<'a>, calls::bots::Calls, 11, (enums::InputUser<'a>, bool), tl::Decoded<enums::bots::ExportedBotToken<'static>> }
 
 /// `bots.getAccessSettings#213853a3 bot:InputUser = bots.AccessSettings;`
 #[repr(C)]
 pub struct GetAccessSettings<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { GetAccessSettings<'_>, calls::bots::CALLS[12], x, (&x.bot,), tl::Decoded<enums::bots::AccessSettings<'static>> }
+tl::call! { ['a] GetAccessSettings<'a>, calls::bots::Calls, 12, (enums::InputUser<'a>,), tl::Decoded<enums::bots::AccessSettings<'static>> }
 
 /// `bots.getAdminedBots#b0711d83 = Vector<User>;`
 #[repr(C)]
 pub struct GetAdminedBots {}
-tl::call! { GetAdminedBots, calls::bots::CALLS[13], x, (), tl::Decoded<&'static [enums::User<'static>]> }
+tl::call! { [] GetAdminedBots, calls::bots::Calls, 13, (), tl::Decoded<&'static [enums::User<'static>]> }
 
 /// `bots.getBotCommands#e34c0dd6 scope:BotCommandScope lang_code:string = Vector<BotCommand>;`
 #[repr(C)]
@@ -127,7 +127,7 @@ pub struct GetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
     pub lang_code: &'a str,
 }
-tl::call! { GetBotCommands<'_>, calls::bots::CALLS[14], x, (&x.scope, x.lang_code), tl::Decoded<&'static [enums::BotCommand<'static>]> }
+tl::call! { ['a] GetBotCommands<'a>, calls::bots::Calls, 14, (enums::BotCommandScope<'a>, &'a str), tl::Decoded<&'static [enums::BotCommand<'static>]> }
 
 /// `bots.getBotInfo#dcd914fd flags:# bot:flags.0?InputUser lang_code:string = bots.BotInfo;`
 #[repr(C)]
@@ -135,21 +135,21 @@ pub struct GetBotInfo<'a> {
     pub bot: Option<&'a enums::InputUser<'a>>,
     pub lang_code: &'a str,
 }
-tl::call! { GetBotInfo<'_>, calls::bots::CALLS[15], x, (tl::Word, x.bot, x.lang_code), tl::Decoded<enums::bots::BotInfo<'static>> }
+tl::call! { ['a] GetBotInfo<'a>, calls::bots::Calls, 15, (tl::Word, tl::Maybe<'a, enums::InputUser<'a>>, &'a str), tl::Decoded<enums::bots::BotInfo<'static>> }
 
 /// `bots.getBotMenuButton#9c60eb28 user_id:InputUser = BotMenuButton;`
 #[repr(C)]
 pub struct GetBotMenuButton<'a> {
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { GetBotMenuButton<'_>, calls::bots::CALLS[16], x, (&x.user_id,), tl::Decoded<enums::BotMenuButton<'static>> }
+tl::call! { ['a] GetBotMenuButton<'a>, calls::bots::Calls, 16, (enums::InputUser<'a>,), tl::Decoded<enums::BotMenuButton<'static>> }
 
 /// `bots.getBotRecommendations#a1b70815 bot:InputUser = users.Users;`
 #[repr(C)]
 pub struct GetBotRecommendations<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { GetBotRecommendations<'_>, calls::bots::CALLS[17], x, (&x.bot,), tl::Decoded<enums::users::Users<'static>> }
+tl::call! { ['a] GetBotRecommendations<'a>, calls::bots::Calls, 17, (enums::InputUser<'a>,), tl::Decoded<enums::users::Users<'static>> }
 
 /// `bots.getPopularAppBots#c2510192 offset:string limit:int = bots.PopularAppBots;`
 #[repr(C)]
@@ -157,7 +157,7 @@ pub struct GetPopularAppBots<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { GetPopularAppBots<'_>, calls::bots::CALLS[18], x, (x.offset, x.limit), tl::Decoded<enums::bots::PopularAppBots<'static>> }
+tl::call! { ['a] GetPopularAppBots<'a>, calls::bots::Calls, 18, (&'a str, i32), tl::Decoded<enums::bots::PopularAppBots<'static>> }
 
 /// `bots.getPreviewInfo#423ab3ad bot:InputUser lang_code:string = bots.PreviewInfo;`
 #[repr(C)]
@@ -165,14 +165,14 @@ pub struct GetPreviewInfo<'a> {
     pub bot: enums::InputUser<'a>,
     pub lang_code: &'a str,
 }
-tl::call! { GetPreviewInfo<'_>, calls::bots::CALLS[19], x, (&x.bot, x.lang_code), tl::Decoded<enums::bots::PreviewInfo<'static>> }
+tl::call! { ['a] GetPreviewInfo<'a>, calls::bots::Calls, 19, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::bots::PreviewInfo<'static>> }
 
 /// `bots.getPreviewMedias#a2a5594d bot:InputUser = Vector<BotPreviewMedia>;`
 #[repr(C)]
 pub struct GetPreviewMedias<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { GetPreviewMedias<'_>, calls::bots::CALLS[20], x, (&x.bot,), tl::Decoded<&'static [enums::BotPreviewMedia<'static>]> }
+tl::call! { ['a] GetPreviewMedias<'a>, calls::bots::Calls, 20, (enums::InputUser<'a>,), tl::Decoded<&'static [enums::BotPreviewMedia<'static>]> }
 
 /// `bots.getRequestedWebViewButton#bf25b7f3 bot:InputUser webapp_req_id:string = KeyboardButton;`
 #[repr(C)]
@@ -180,7 +180,7 @@ pub struct GetRequestedWebViewButton<'a> {
     pub bot: enums::InputUser<'a>,
     pub webapp_req_id: &'a str,
 }
-tl::call! { GetRequestedWebViewButton<'_>, calls::bots::CALLS[21], x, (&x.bot, x.webapp_req_id), tl::Decoded<enums::KeyboardButton<'static>> }
+tl::call! { ['a] GetRequestedWebViewButton<'a>, calls::bots::Calls, 21, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::KeyboardButton<'static>> }
 
 /// `bots.invokeWebViewCustomMethod#087fc5e7 bot:InputUser custom_method:string params:DataJSON = DataJSON;`
 #[repr(C)]
@@ -189,7 +189,7 @@ pub struct InvokeWebViewCustomMethod<'a> {
     pub custom_method: &'a str,
     pub params: enums::DataJson<'a>,
 }
-tl::call! { InvokeWebViewCustomMethod<'_>, calls::bots::CALLS[22], x, (&x.bot, x.custom_method, &x.params), tl::Decoded<enums::DataJson<'static>> }
+tl::call! { ['a] InvokeWebViewCustomMethod<'a>, calls::bots::Calls, 22, (enums::InputUser<'a>, &'a str, enums::DataJson<'a>), tl::Decoded<enums::DataJson<'static>> }
 
 /// `bots.removeUsername#c704147d bot:InputUser username:string = Bool;`
 #[repr(C)]
@@ -197,7 +197,7 @@ pub struct RemoveUsername<'a> {
     pub bot: enums::InputUser<'a>,
     pub username: &'a str,
 }
-tl::call! { RemoveUsername<'_>, calls::bots::CALLS[23], x, (&x.bot, x.username), bool }
+tl::call! { ['a] RemoveUsername<'a>, calls::bots::Calls, 23, (enums::InputUser<'a>, &'a str), bool }
 
 /// `bots.reorderPreviewMedias#b627f3aa bot:InputUser lang_code:string order:Vector<InputMedia> = Bool;`
 #[repr(C)]
@@ -206,7 +206,7 @@ pub struct ReorderPreviewMedias<'a> {
     pub lang_code: &'a str,
     pub order: &'a [enums::InputMedia<'a>],
 }
-tl::call! { ReorderPreviewMedias<'_>, calls::bots::CALLS[24], x, (&x.bot, x.lang_code, x.order), bool }
+tl::call! { ['a] ReorderPreviewMedias<'a>, calls::bots::Calls, 24, (enums::InputUser<'a>, &'a str, &'a [enums::InputMedia<'a>]), bool }
 
 /// `bots.reorderUsernames#9709b1c2 bot:InputUser order:Vector<string> = Bool;`
 #[repr(C)]
@@ -214,7 +214,7 @@ pub struct ReorderUsernames<'a> {
     pub bot: enums::InputUser<'a>,
     pub order: &'a [&'a str],
 }
-tl::call! { ReorderUsernames<'_>, calls::bots::CALLS[25], x, (&x.bot, x.order), bool }
+tl::call! { ['a] ReorderUsernames<'a>, calls::bots::Calls, 25, (enums::InputUser<'a>, &'a [&'a str]), bool }
 
 /// `bots.requestWebViewButton#31a2a35e user_id:InputUser button:KeyboardButton = bots.RequestedButton;`
 #[repr(C)]
@@ -222,7 +222,7 @@ pub struct RequestWebViewButton<'a> {
     pub user_id: enums::InputUser<'a>,
     pub button: enums::KeyboardButton<'a>,
 }
-tl::call! { RequestWebViewButton<'_>, calls::bots::CALLS[26], x, (&x.user_id, &x.button), tl::Decoded<enums::bots::RequestedButton<'static>> }
+tl::call! { ['a] RequestWebViewButton<'a>, calls::bots::Calls, 26, (enums::InputUser<'a>, enums::KeyboardButton<'a>), tl::Decoded<enums::bots::RequestedButton<'static>> }
 
 /// `bots.resetBotCommands#3d8de0f9 scope:BotCommandScope lang_code:string = Bool;`
 #[repr(C)]
@@ -230,7 +230,7 @@ pub struct ResetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
     pub lang_code: &'a str,
 }
-tl::call! { ResetBotCommands<'_>, calls::bots::CALLS[27], x, (&x.scope, x.lang_code), bool }
+tl::call! { ['a] ResetBotCommands<'a>, calls::bots::Calls, 27, (enums::BotCommandScope<'a>, &'a str), bool }
 
 /// `bots.sendCustomRequest#aa2769ed custom_method:string params:DataJSON = DataJSON;`
 #[repr(C)]
@@ -238,14 +238,14 @@ pub struct SendCustomRequest<'a> {
     pub custom_method: &'a str,
     pub params: enums::DataJson<'a>,
 }
-tl::call! { SendCustomRequest<'_>, calls::bots::CALLS[28], x, (x.custom_method, &x.params), tl::Decoded<enums::DataJson<'static>> }
+tl::call! { ['a] SendCustomRequest<'a>, calls::bots::Calls, 28, (&'a str, enums::DataJson<'a>), tl::Decoded<enums::DataJson<'static>> }
 
 /// `bots.setBotBroadcastDefaultAdminRights#788464e1 admin_rights:ChatAdminRights = Bool;`
 #[repr(C)]
 pub struct SetBotBroadcastDefaultAdminRights {
     pub admin_rights: enums::ChatAdminRights,
 }
-tl::call! { SetBotBroadcastDefaultAdminRights, calls::bots::CALLS[29], x, (&x.admin_rights,), bool }
+tl::call! { [] SetBotBroadcastDefaultAdminRights, calls::bots::Calls, 29, (enums::ChatAdminRights,), bool }
 
 /// `bots.setBotCommands#0517165a scope:BotCommandScope lang_code:string commands:Vector<BotCommand> = Bool;`
 #[repr(C)]
@@ -254,14 +254,14 @@ pub struct SetBotCommands<'a> {
     pub lang_code: &'a str,
     pub commands: &'a [enums::BotCommand<'a>],
 }
-tl::call! { SetBotCommands<'_>, calls::bots::CALLS[30], x, (&x.scope, x.lang_code, x.commands), bool }
+tl::call! { ['a] SetBotCommands<'a>, calls::bots::Calls, 30, (enums::BotCommandScope<'a>, &'a str, &'a [enums::BotCommand<'a>]), bool }
 
 /// `bots.setBotGroupDefaultAdminRights#925ec9ea admin_rights:ChatAdminRights = Bool;`
 #[repr(C)]
 pub struct SetBotGroupDefaultAdminRights {
     pub admin_rights: enums::ChatAdminRights,
 }
-tl::call! { SetBotGroupDefaultAdminRights, calls::bots::CALLS[31], x, (&x.admin_rights,), bool }
+tl::call! { [] SetBotGroupDefaultAdminRights, calls::bots::Calls, 31, (enums::ChatAdminRights,), bool }
 
 /// `bots.setBotInfo#10cf3123 flags:# bot:flags.2?InputUser lang_code:string name:flags.3?string about:flags.0?string description:flags.1?string = Bool;`
 #[repr(C)]
@@ -272,7 +272,7 @@ pub struct SetBotInfo<'a> {
     pub about: Option<&'a str>,
     pub description: Option<&'a str>,
 }
-tl::call! { SetBotInfo<'_>, calls::bots::CALLS[32], x, (tl::Word, x.bot, x.lang_code, x.name, x.about, x.description), bool }
+tl::call! { ['a] SetBotInfo<'a>, calls::bots::Calls, 32, (tl::Word, tl::Maybe<'a, enums::InputUser<'a>>, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>), bool }
 
 /// `bots.setBotMenuButton#4504d54f user_id:InputUser button:BotMenuButton = Bool;`
 #[repr(C)]
@@ -280,7 +280,7 @@ pub struct SetBotMenuButton<'a> {
     pub user_id: enums::InputUser<'a>,
     pub button: enums::BotMenuButton<'a>,
 }
-tl::call! { SetBotMenuButton<'_>, calls::bots::CALLS[33], x, (&x.user_id, &x.button), bool }
+tl::call! { ['a] SetBotMenuButton<'a>, calls::bots::Calls, 33, (enums::InputUser<'a>, enums::BotMenuButton<'a>), bool }
 
 /// `bots.setCustomVerification#f4946757 flags:# enabled:flags.1?true bot:flags.0?InputUser peer:InputPeer custom_description:flags.2?TextWithEntities = Bool;`
 #[repr(C)]
@@ -290,7 +290,7 @@ pub struct SetCustomVerification<'a> {
     pub peer: enums::InputPeer<'a>,
     pub custom_description: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::call! { SetCustomVerification<'_>, calls::bots::CALLS[34], x, (tl::Word, x.enabled, x.bot, &x.peer, x.custom_description), bool }
+tl::call! { ['a] SetCustomVerification<'a>, calls::bots::Calls, 34, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, enums::InputPeer<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>), bool }
 
 /// `bots.setJoinChatResults#e71a4810 query_id:long result:JoinChatBotResult = Bool;`
 #[repr(C)]
@@ -298,7 +298,7 @@ pub struct SetJoinChatResults<'a> {
     pub query_id: i64,
     pub result: enums::JoinChatBotResult<'a>,
 }
-tl::call! { SetJoinChatResults<'_>, calls::bots::CALLS[35], x, (x.query_id, &x.result), bool }
+tl::call! { ['a] SetJoinChatResults<'a>, calls::bots::Calls, 35, (i64, enums::JoinChatBotResult<'a>), bool }
 
 /// `bots.toggleUserEmojiStatusPermission#06de6392 bot:InputUser enabled:Bool = Bool;`
 #[repr(C)]
@@ -306,7 +306,7 @@ pub struct ToggleUserEmojiStatusPermission<'a> {
     pub bot: enums::InputUser<'a>,
     pub enabled: bool,
 }
-tl::call! { ToggleUserEmojiStatusPermission<'_>, calls::bots::CALLS[36], x, (&x.bot, x.enabled), bool }
+tl::call! { ['a] ToggleUserEmojiStatusPermission<'a>, calls::bots::Calls, 36, (enums::InputUser<'a>, bool), bool }
 
 /// `bots.toggleUsername#053ca973 bot:InputUser username:string active:Bool = Bool;`
 #[repr(C)]
@@ -315,7 +315,7 @@ pub struct ToggleUsername<'a> {
     pub username: &'a str,
     pub active: bool,
 }
-tl::call! { ToggleUsername<'_>, calls::bots::CALLS[37], x, (&x.bot, x.username, x.active), bool }
+tl::call! { ['a] ToggleUsername<'a>, calls::bots::Calls, 37, (enums::InputUser<'a>, &'a str, bool), bool }
 
 /// `bots.updateStarRefProgram#778b5ab3 flags:# bot:InputUser commission_permille:int duration_months:flags.0?int = StarRefProgram;`
 #[repr(C)]
@@ -324,7 +324,7 @@ pub struct UpdateStarRefProgram<'a> {
     pub commission_permille: i32,
     pub duration_months: Option<i32>,
 }
-tl::call! { UpdateStarRefProgram<'_>, calls::bots::CALLS[38], x, (tl::Word, &x.bot, x.commission_permille, x.duration_months), tl::Decoded<enums::StarRefProgram<'static>> }
+tl::call! { ['a] UpdateStarRefProgram<'a>, calls::bots::Calls, 38, (tl::Word, enums::InputUser<'a>, i32, Option<i32>), tl::Decoded<enums::StarRefProgram<'static>> }
 
 /// `bots.updateUserEmojiStatus#ed9f30c5 user_id:InputUser emoji_status:EmojiStatus = Bool;`
 #[repr(C)]
@@ -332,4 +332,4 @@ pub struct UpdateUserEmojiStatus<'a> {
     pub user_id: enums::InputUser<'a>,
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-tl::call! { UpdateUserEmojiStatus<'_>, calls::bots::CALLS[39], x, (&x.user_id, &x.emoji_status), bool }
+tl::call! { ['a] UpdateUserEmojiStatus<'a>, calls::bots::Calls, 39, (enums::InputUser<'a>, enums::EmojiStatus<'a>), bool }

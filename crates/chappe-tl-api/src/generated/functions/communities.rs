@@ -15,12 +15,12 @@ pub struct Create<'a> {
     pub about: Option<&'a str>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { Create<'_>, calls::communities::CALLS[0], x, (tl::Word, x.hidden, x.title, x.about, &x.peer), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] Create<'a>, calls::communities::Calls, 0, (tl::Word, tl::Flag, &'a str, Option<&'a str>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `communities.getJoinedCommunities#a663e830 = messages.Chats;`
 #[repr(C)]
 pub struct GetJoinedCommunities {}
-tl::call! { GetJoinedCommunities, calls::communities::CALLS[1], x, (), tl::Decoded<enums::messages::Chats<'static>> }
+tl::call! { [] GetJoinedCommunities, calls::communities::Calls, 1, (), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `communities.getParticipantJoinedChats#f87eabab community:InputChannel participant:InputPeer = communities.ParticipantJoinedChats;`
 #[repr(C)]
@@ -28,7 +28,7 @@ pub struct GetParticipantJoinedChats<'a> {
     pub community: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { GetParticipantJoinedChats<'_>, calls::communities::CALLS[2], x, (&x.community, &x.participant), tl::Decoded<enums::communities::ParticipantJoinedChats<'static>> }
+tl::call! { ['a] GetParticipantJoinedChats<'a>, calls::communities::Calls, 2, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::communities::ParticipantJoinedChats<'static>> }
 
 /// `communities.getPeerLinkRequests#93773344 community:InputChannel offset:string limit:int = communities.PeerLinkRequests;`
 #[repr(C)]
@@ -37,7 +37,7 @@ pub struct GetPeerLinkRequests<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { GetPeerLinkRequests<'_>, calls::communities::CALLS[3], x, (&x.community, x.offset, x.limit), tl::Decoded<enums::communities::PeerLinkRequests<'static>> }
+tl::call! { ['a] GetPeerLinkRequests<'a>, calls::communities::Calls, 3, (enums::InputChannel<'a>, &'a str, i32), tl::Decoded<enums::communities::PeerLinkRequests<'static>> }
 
 /// `communities.toggleAllPeerLinkRequestApproval#bfe3dd3d flags:# reject:flags.0?true community:InputChannel = Bool;`
 #[repr(C)]
@@ -45,7 +45,7 @@ pub struct ToggleAllPeerLinkRequestApproval<'a> {
     pub reject: bool,
     pub community: enums::InputChannel<'a>,
 }
-tl::call! { ToggleAllPeerLinkRequestApproval<'_>, calls::communities::CALLS[4], x, (tl::Word, x.reject, &x.community), bool }
+tl::call! { ['a] ToggleAllPeerLinkRequestApproval<'a>, calls::communities::Calls, 4, (tl::Word, tl::Flag, enums::InputChannel<'a>), bool }
 
 /// `communities.toggleCommunityCollapsedInDialogs#d766e3ea flags:# collapsed:flags.0?true community:InputChannel = Updates;`
 #[repr(C)]
@@ -53,7 +53,7 @@ pub struct ToggleCommunityCollapsedInDialogs<'a> {
     pub collapsed: bool,
     pub community: enums::InputChannel<'a>,
 }
-tl::call! { ToggleCommunityCollapsedInDialogs<'_>, calls::communities::CALLS[5], x, (tl::Word, x.collapsed, &x.community), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleCommunityCollapsedInDialogs<'a>, calls::communities::Calls, 5, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `communities.toggleParticipantBanned#9967ad0f flags:# unban:flags.0?true community:InputChannel participant:InputPeer = Bool;`
 #[repr(C)]
@@ -62,7 +62,7 @@ pub struct ToggleParticipantBanned<'a> {
     pub community: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { ToggleParticipantBanned<'_>, calls::communities::CALLS[6], x, (tl::Word, x.unban, &x.community, &x.participant), bool }
+tl::call! { ['a] ToggleParticipantBanned<'a>, calls::communities::Calls, 6, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool }
 
 /// `communities.togglePeerLink#736dcfea flags:# visible:flags.0?true hidden:flags.1?true deleted:flags.2?true community:InputChannel peer:InputPeer = Bool;`
 #[repr(C)]
@@ -73,7 +73,7 @@ pub struct TogglePeerLink<'a> {
     pub community: enums::InputChannel<'a>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { TogglePeerLink<'_>, calls::communities::CALLS[7], x, (tl::Word, x.visible, x.hidden, x.deleted, &x.community, &x.peer), bool }
+tl::call! { ['a] TogglePeerLink<'a>, calls::communities::Calls, 7, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool }
 
 /// `communities.togglePeerLinkRequestApproval#8c8219a8 flags:# reject:flags.0?true community:InputChannel peer:InputPeer = Bool;`
 #[repr(C)]
@@ -82,4 +82,4 @@ pub struct TogglePeerLinkRequestApproval<'a> {
     pub community: enums::InputChannel<'a>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { TogglePeerLinkRequestApproval<'_>, calls::communities::CALLS[8], x, (tl::Word, x.reject, &x.community, &x.peer), bool }
+tl::call! { ['a] TogglePeerLinkRequestApproval<'a>, calls::communities::Calls, 8, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool }

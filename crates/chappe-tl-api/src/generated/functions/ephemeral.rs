@@ -12,7 +12,7 @@ use super::super::{calls, enums};
 pub struct DeleteAllWelcomeMessages<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { DeleteAllWelcomeMessages<'_>, calls::ephemeral::CALLS[0], x, (&x.peer,), bool }
+tl::call! { ['a] DeleteAllWelcomeMessages<'a>, calls::ephemeral::Calls, 0, (enums::InputPeer<'a>,), bool }
 
 /// `ephemeral.deleteMessage#92f6e797 flags:# peer:flags.0?InputPeer receiver_id:InputUser id:int = Bool;`
 #[repr(C)]
@@ -21,7 +21,7 @@ pub struct DeleteMessage<'a> {
     pub receiver_id: enums::InputUser<'a>,
     pub id: i32,
 }
-tl::call! { DeleteMessage<'_>, calls::ephemeral::CALLS[1], x, (tl::Word, x.peer, &x.receiver_id, x.id), bool }
+tl::call! { ['a] DeleteMessage<'a>, calls::ephemeral::Calls, 1, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32), bool }
 
 /// `ephemeral.deleteWelcomeMessage#e882a9e1 peer:InputPeer id:int = Bool;`
 #[repr(C)]
@@ -29,7 +29,7 @@ pub struct DeleteWelcomeMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::call! { DeleteWelcomeMessage<'_>, calls::ephemeral::CALLS[2], x, (&x.peer, x.id), bool }
+tl::call! { ['a] DeleteWelcomeMessage<'a>, calls::ephemeral::Calls, 2, (enums::InputPeer<'a>, i32), bool }
 
 /// `ephemeral.editMessage#cf9c725b flags:# invert_media:flags.5?true welcome:flags.6?true peer:flags.7?InputPeer receiver_id:InputUser id:int message:flags.0?string media:flags.3?InputMedia entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup rich_message:flags.4?InputRichMessage = Updates;`
 #[repr(C)]
@@ -45,7 +45,7 @@ pub struct EditMessage<'a> {
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-tl::call! { EditMessage<'_>, calls::ephemeral::CALLS[3], x, (tl::Word, x.invert_media, x.welcome, x.peer, &x.receiver_id, x.id, x.message, x.media, x.entities, x.reply_markup, x.rich_message), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] EditMessage<'a>, calls::ephemeral::Calls, 3, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `ephemeral.getCallbackAnswer#3fa464c8 flags:# peer:InputPeer id:int data:flags.1?bytes = messages.BotCallbackAnswer;`
 #[repr(C)]
@@ -54,7 +54,7 @@ pub struct GetCallbackAnswer<'a> {
     pub id: i32,
     pub data: Option<&'a [u8]>,
 }
-tl::call! { GetCallbackAnswer<'_>, calls::ephemeral::CALLS[4], x, (tl::Word, &x.peer, x.id, x.data), tl::Decoded<enums::messages::BotCallbackAnswer<'static>> }
+tl::call! { ['a] GetCallbackAnswer<'a>, calls::ephemeral::Calls, 4, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a [u8]>), tl::Decoded<enums::messages::BotCallbackAnswer<'static>> }
 
 /// `ephemeral.getWelcomeMessages#db9ac18d peer:InputPeer hash:long = ephemeral.WelcomeMessages;`
 #[repr(C)]
@@ -62,7 +62,7 @@ pub struct GetWelcomeMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-tl::call! { GetWelcomeMessages<'_>, calls::ephemeral::CALLS[5], x, (&x.peer, x.hash), tl::Decoded<enums::ephemeral::WelcomeMessages<'static>> }
+tl::call! { ['a] GetWelcomeMessages<'a>, calls::ephemeral::Calls, 5, (enums::InputPeer<'a>, i64), tl::Decoded<enums::ephemeral::WelcomeMessages<'static>> }
 
 /// `ephemeral.reportMessage#8704f2bf peer:InputPeer id:int option:bytes message:string = ReportResult;`
 #[repr(C)]
@@ -72,7 +72,7 @@ pub struct ReportMessage<'a> {
     pub option: &'a [u8],
     pub message: &'a str,
 }
-tl::call! { ReportMessage<'_>, calls::ephemeral::CALLS[6], x, (&x.peer, x.id, x.option, x.message), tl::Decoded<enums::ReportResult<'static>> }
+tl::call! { ['a] ReportMessage<'a>, calls::ephemeral::Calls, 6, (enums::InputPeer<'a>, i32, &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>> }
 
 /// `ephemeral.sendMessage#ba8d5f35 flags:# invert_media:flags.6?true welcome:flags.7?true anchor:flags.9?true noforwards:flags.10?true peer:flags.8?InputPeer receiver_id:InputUser query_id:flags.0?long message:string entities:flags.1?Vector<MessageEntity> media:flags.2?InputMedia reply_markup:flags.3?ReplyMarkup rich_message:flags.4?InputRichMessage random_id:long reply_to:flags.5?InputReplyTo = Updates;`
 #[repr(C)]
@@ -92,4 +92,4 @@ pub struct SendMessage<'a> {
     pub random_id: i64,
     pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
 }
-tl::call! { SendMessage<'_>, calls::ephemeral::CALLS[7], x, tl::And((tl::Word, x.invert_media, x.welcome, x.anchor, x.noforwards, x.peer, &x.receiver_id, x.query_id, x.message, x.entities, x.media, x.reply_markup), (x.rich_message, x.random_id, x.reply_to)), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] SendMessage<'a>, calls::ephemeral::Calls, 7, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, Option<i64>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>), (tl::Maybe<'a, enums::InputRichMessage<'a>>, i64, tl::Maybe<'a, enums::InputReplyTo<'a>>)>, tl::Decoded<enums::Updates<'static>> }

@@ -12,4 +12,4 @@ use super::super::{calls, enums};
 pub struct EditPeerFolders<'a> {
     pub folder_peers: &'a [enums::InputFolderPeer<'a>],
 }
-tl::call! { EditPeerFolders<'_>, calls::folders::CALLS[0], x, (x.folder_peers,), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] EditPeerFolders<'a>, calls::folders::Calls, 0, (&'a [enums::InputFolderPeer<'a>],), tl::Decoded<enums::Updates<'static>> }

@@ -12,4 +12,4 @@ use super::super::{calls, enums};
 pub struct GetCollectibleInfo<'a> {
     pub collectible: enums::InputCollectible<'a>,
 }
-tl::call! { GetCollectibleInfo<'_>, calls::fragment::CALLS[0], x, (&x.collectible,), tl::Decoded<enums::fragment::CollectibleInfo<'static>> }
+tl::call! { ['a] GetCollectibleInfo<'a>, calls::fragment::Calls, 0, (enums::InputCollectible<'a>,), tl::Decoded<enums::fragment::CollectibleInfo<'static>> }

@@ -6,7 +6,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::{calls, enums};
+use super::{enums};
 
 #[cfg(feature = "account")]
 pub mod account;
@@ -81,13 +81,22 @@ pub struct InitConnection<'a, X> {
 impl<X> tl::Identifiable for InitConnection<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0xc1cd_5ea9;
 }
-impl<X> tl::Layout for InitConnection<'_, X> {
-    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[0]);
-}
 impl<X: tl::Serializable> tl::Serializable for InitConnection<'_, X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        tl::write(self, (tl::Word, self.api_id, self.device_model, self.system_version, self.app_version, self.system_lang_code, self.lang_pack, self.lang_code, self.proxy, self.params, &self.query), out)
+        tl::unit(0xc1cd_5ea9, out)?;
+        tl::put_flags(&[(0, self.proxy.is_some()), (1, self.params.is_some())], out);
+        tl::put(&self.api_id, out)?;
+        tl::put(&self.device_model, out)?;
+        tl::put(&self.system_version, out)?;
+        tl::put(&self.app_version, out)?;
+        tl::put(&self.system_lang_code, out)?;
+        tl::put(&self.lang_pack, out)?;
+        tl::put(&self.lang_code, out)?;
+        if let Some(value) = self.proxy { tl::put(value, out)?; }
+        if let Some(value) = self.params { tl::put(value, out)?; }
+        tl::put(&self.query, out)?;
+        Ok(())
     }
 }
 impl<X: tl::RemoteCall> tl::RemoteCall for InitConnection<'_, X> {
@@ -104,13 +113,13 @@ pub struct InvokeAfterMsg<X> {
 impl<X> tl::Identifiable for InvokeAfterMsg<X> {
     const CONSTRUCTOR_ID: u32 = 0xcb9f_372d;
 }
-impl<X> tl::Layout for InvokeAfterMsg<X> {
-    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[1]);
-}
 impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsg<X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        tl::write(self, (self.msg_id, &self.query), out)
+        tl::unit(0xcb9f_372d, out)?;
+        tl::put(&self.msg_id, out)?;
+        tl::put(&self.query, out)?;
+        Ok(())
     }
 }
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeAfterMsg<X> {
@@ -127,13 +136,13 @@ pub struct InvokeAfterMsgs<'a, X> {
 impl<X> tl::Identifiable for InvokeAfterMsgs<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0x3dc4_b4f0;
 }
-impl<X> tl::Layout for InvokeAfterMsgs<'_, X> {
-    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[2]);
-}
 impl<X: tl::Serializable> tl::Serializable for InvokeAfterMsgs<'_, X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        tl::write(self, (self.msg_ids, &self.query), out)
+        tl::unit(0x3dc4_b4f0, out)?;
+        tl::put(&self.msg_ids, out)?;
+        tl::put(&self.query, out)?;
+        Ok(())
     }
 }
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeAfterMsgs<'_, X> {
@@ -151,13 +160,14 @@ pub struct InvokeWithApnsSecret<'a, X> {
 impl<X> tl::Identifiable for InvokeWithApnsSecret<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0x0dae_54f8;
 }
-impl<X> tl::Layout for InvokeWithApnsSecret<'_, X> {
-    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[3]);
-}
 impl<X: tl::Serializable> tl::Serializable for InvokeWithApnsSecret<'_, X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        tl::write(self, (self.nonce, self.secret, &self.query), out)
+        tl::unit(0x0dae_54f8, out)?;
+        tl::put(&self.nonce, out)?;
+        tl::put(&self.secret, out)?;
+        tl::put(&self.query, out)?;
+        Ok(())
     }
 }
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithApnsSecret<'_, X> {
@@ -174,13 +184,13 @@ pub struct InvokeWithBusinessConnection<'a, X> {
 impl<X> tl::Identifiable for InvokeWithBusinessConnection<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0xdd28_9f8e;
 }
-impl<X> tl::Layout for InvokeWithBusinessConnection<'_, X> {
-    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[4]);
-}
 impl<X: tl::Serializable> tl::Serializable for InvokeWithBusinessConnection<'_, X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        tl::write(self, (self.connection_id, &self.query), out)
+        tl::unit(0xdd28_9f8e, out)?;
+        tl::put(&self.connection_id, out)?;
+        tl::put(&self.query, out)?;
+        Ok(())
     }
 }
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithBusinessConnection<'_, X> {
@@ -198,13 +208,14 @@ pub struct InvokeWithGooglePlayIntegrity<'a, X> {
 impl<X> tl::Identifiable for InvokeWithGooglePlayIntegrity<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0x1df9_2984;
 }
-impl<X> tl::Layout for InvokeWithGooglePlayIntegrity<'_, X> {
-    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[5]);
-}
 impl<X: tl::Serializable> tl::Serializable for InvokeWithGooglePlayIntegrity<'_, X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        tl::write(self, (self.nonce, self.token, &self.query), out)
+        tl::unit(0x1df9_2984, out)?;
+        tl::put(&self.nonce, out)?;
+        tl::put(&self.token, out)?;
+        tl::put(&self.query, out)?;
+        Ok(())
     }
 }
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithGooglePlayIntegrity<'_, X> {
@@ -221,13 +232,13 @@ pub struct InvokeWithLayer<X> {
 impl<X> tl::Identifiable for InvokeWithLayer<X> {
     const CONSTRUCTOR_ID: u32 = 0xda9b_0d0d;
 }
-impl<X> tl::Layout for InvokeWithLayer<X> {
-    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[6]);
-}
 impl<X: tl::Serializable> tl::Serializable for InvokeWithLayer<X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        tl::write(self, (self.layer, &self.query), out)
+        tl::unit(0xda9b_0d0d, out)?;
+        tl::put(&self.layer, out)?;
+        tl::put(&self.query, out)?;
+        Ok(())
     }
 }
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithLayer<X> {
@@ -244,13 +255,13 @@ pub struct InvokeWithMessagesRange<X> {
 impl<X> tl::Identifiable for InvokeWithMessagesRange<X> {
     const CONSTRUCTOR_ID: u32 = 0x3652_75f2;
 }
-impl<X> tl::Layout for InvokeWithMessagesRange<X> {
-    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[7]);
-}
 impl<X: tl::Serializable> tl::Serializable for InvokeWithMessagesRange<X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        tl::write(self, (&self.range, &self.query), out)
+        tl::unit(0x3652_75f2, out)?;
+        tl::put(&self.range, out)?;
+        tl::put(&self.query, out)?;
+        Ok(())
     }
 }
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithMessagesRange<X> {
@@ -267,13 +278,13 @@ pub struct InvokeWithReCaptcha<'a, X> {
 impl<X> tl::Identifiable for InvokeWithReCaptcha<'_, X> {
     const CONSTRUCTOR_ID: u32 = 0xadbb_0f94;
 }
-impl<X> tl::Layout for InvokeWithReCaptcha<'_, X> {
-    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[8]);
-}
 impl<X: tl::Serializable> tl::Serializable for InvokeWithReCaptcha<'_, X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        tl::write(self, (self.token, &self.query), out)
+        tl::unit(0xadbb_0f94, out)?;
+        tl::put(&self.token, out)?;
+        tl::put(&self.query, out)?;
+        Ok(())
     }
 }
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithReCaptcha<'_, X> {
@@ -290,13 +301,13 @@ pub struct InvokeWithTakeout<X> {
 impl<X> tl::Identifiable for InvokeWithTakeout<X> {
     const CONSTRUCTOR_ID: u32 = 0xaca9_fd2e;
 }
-impl<X> tl::Layout for InvokeWithTakeout<X> {
-    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[9]);
-}
 impl<X: tl::Serializable> tl::Serializable for InvokeWithTakeout<X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        tl::write(self, (self.takeout_id, &self.query), out)
+        tl::unit(0xaca9_fd2e, out)?;
+        tl::put(&self.takeout_id, out)?;
+        tl::put(&self.query, out)?;
+        Ok(())
     }
 }
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithTakeout<X> {
@@ -312,13 +323,12 @@ pub struct InvokeWithoutUpdates<X> {
 impl<X> tl::Identifiable for InvokeWithoutUpdates<X> {
     const CONSTRUCTOR_ID: u32 = 0xbf94_59b7;
 }
-impl<X> tl::Layout for InvokeWithoutUpdates<X> {
-    const LAYOUT: &'static tl::Type = &tl::Type::of_call(&calls::root::CALLS[10]);
-}
 impl<X: tl::Serializable> tl::Serializable for InvokeWithoutUpdates<X> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
-        tl::write(self, (&self.query,), out)
+        tl::unit(0xbf94_59b7, out)?;
+        tl::put(&self.query, out)?;
+        Ok(())
     }
 }
 impl<X: tl::RemoteCall> tl::RemoteCall for InvokeWithoutUpdates<X> {

@@ -13,7 +13,7 @@ pub struct ApplyBoost<'a> {
     pub slots: Option<&'a [i32]>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ApplyBoost<'_>, calls::premium::CALLS[0], x, (tl::Word, x.slots, &x.peer), tl::Decoded<enums::premium::MyBoosts<'static>> }
+tl::call! { ['a] ApplyBoost<'a>, calls::premium::Calls, 0, (tl::Word, Option<&'a [i32]>, enums::InputPeer<'a>), tl::Decoded<enums::premium::MyBoosts<'static>> }
 
 /// `premium.getBoostsList#60f67660 flags:# gifts:flags.0?true peer:InputPeer offset:string limit:int = premium.BoostsList;`
 #[repr(C)]
@@ -23,19 +23,19 @@ pub struct GetBoostsList<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { GetBoostsList<'_>, calls::premium::CALLS[1], x, (tl::Word, x.gifts, &x.peer, x.offset, x.limit), tl::Decoded<enums::premium::BoostsList<'static>> }
+tl::call! { ['a] GetBoostsList<'a>, calls::premium::Calls, 1, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::premium::BoostsList<'static>> }
 
 /// `premium.getBoostsStatus#042f1f61 peer:InputPeer = premium.BoostsStatus;`
 #[repr(C)]
 pub struct GetBoostsStatus<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { GetBoostsStatus<'_>, calls::premium::CALLS[2], x, (&x.peer,), tl::Decoded<enums::premium::BoostsStatus<'static>> }
+tl::call! { ['a] GetBoostsStatus<'a>, calls::premium::Calls, 2, (enums::InputPeer<'a>,), tl::Decoded<enums::premium::BoostsStatus<'static>> }
 
 /// `premium.getMyBoosts#0be77b4a = premium.MyBoosts;`
 #[repr(C)]
 pub struct GetMyBoosts {}
-tl::call! { GetMyBoosts, calls::premium::CALLS[3], x, (), tl::Decoded<enums::premium::MyBoosts<'static>> }
+tl::call! { [] GetMyBoosts, calls::premium::Calls, 3, (), tl::Decoded<enums::premium::MyBoosts<'static>> }
 
 /// `premium.getUserBoosts#39854d1f peer:InputPeer user_id:InputUser = premium.BoostsList;`
 #[repr(C)]
@@ -43,4 +43,4 @@ pub struct GetUserBoosts<'a> {
     pub peer: enums::InputPeer<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { GetUserBoosts<'_>, calls::premium::CALLS[4], x, (&x.peer, &x.user_id), tl::Decoded<enums::premium::BoostsList<'static>> }
+tl::call! { ['a] GetUserBoosts<'a>, calls::premium::Calls, 4, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::premium::BoostsList<'static>> }

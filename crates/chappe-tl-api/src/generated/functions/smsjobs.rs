@@ -13,38 +13,38 @@ pub struct FinishJob<'a> {
     pub job_id: &'a str,
     pub error: Option<&'a str>,
 }
-tl::call! { FinishJob<'_>, calls::smsjobs::CALLS[0], x, (tl::Word, x.job_id, x.error), bool }
+tl::call! { ['a] FinishJob<'a>, calls::smsjobs::Calls, 0, (tl::Word, &'a str, Option<&'a str>), bool }
 
 /// `smsjobs.getSmsJob#778d902f job_id:string = SmsJob;`
 #[repr(C)]
 pub struct GetSmsJob<'a> {
     pub job_id: &'a str,
 }
-tl::call! { GetSmsJob<'_>, calls::smsjobs::CALLS[1], x, (x.job_id,), tl::Decoded<enums::SmsJob<'static>> }
+tl::call! { ['a] GetSmsJob<'a>, calls::smsjobs::Calls, 1, (&'a str,), tl::Decoded<enums::SmsJob<'static>> }
 
 /// `smsjobs.getStatus#10a698e8 = smsjobs.Status;`
 #[repr(C)]
 pub struct GetStatus {}
-tl::call! { GetStatus, calls::smsjobs::CALLS[2], x, (), tl::Decoded<enums::smsjobs::Status<'static>> }
+tl::call! { [] GetStatus, calls::smsjobs::Calls, 2, (), tl::Decoded<enums::smsjobs::Status<'static>> }
 
 /// `smsjobs.isEligibleToJoin#0edc39d0 = smsjobs.EligibilityToJoin;`
 #[repr(C)]
 pub struct IsEligibleToJoin {}
-tl::call! { IsEligibleToJoin, calls::smsjobs::CALLS[3], x, (), tl::Decoded<enums::smsjobs::EligibilityToJoin<'static>> }
+tl::call! { [] IsEligibleToJoin, calls::smsjobs::Calls, 3, (), tl::Decoded<enums::smsjobs::EligibilityToJoin<'static>> }
 
 /// `smsjobs.join#a74ece2d = Bool;`
 #[repr(C)]
 pub struct Join {}
-tl::call! { Join, calls::smsjobs::CALLS[4], x, (), bool }
+tl::call! { [] Join, calls::smsjobs::Calls, 4, (), bool }
 
 /// `smsjobs.leave#9898ad73 = Bool;`
 #[repr(C)]
 pub struct Leave {}
-tl::call! { Leave, calls::smsjobs::CALLS[5], x, (), bool }
+tl::call! { [] Leave, calls::smsjobs::Calls, 5, (), bool }
 
 /// `smsjobs.updateSettings#093fa0bf flags:# allow_international:flags.0?true = Bool;`
 #[repr(C)]
 pub struct UpdateSettings {
     pub allow_international: bool,
 }
-tl::call! { UpdateSettings, calls::smsjobs::CALLS[6], x, (tl::Word, x.allow_international), bool }
+tl::call! { [] UpdateSettings, calls::smsjobs::Calls, 6, (tl::Word, tl::Flag), bool }

@@ -13,7 +13,7 @@ pub struct GetBroadcastStats<'a> {
     pub dark: bool,
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { GetBroadcastStats<'_>, calls::stats::CALLS[0], x, (tl::Word, x.dark, &x.channel), tl::Decoded<enums::stats::BroadcastStats<'static>> }
+tl::call! { ['a] GetBroadcastStats<'a>, calls::stats::Calls, 0, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::BroadcastStats<'static>> }
 
 /// `stats.getMegagroupStats#dcdf8607 flags:# dark:flags.0?true channel:InputChannel = stats.MegagroupStats;`
 #[repr(C)]
@@ -21,7 +21,7 @@ pub struct GetMegagroupStats<'a> {
     pub dark: bool,
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { GetMegagroupStats<'_>, calls::stats::CALLS[1], x, (tl::Word, x.dark, &x.channel), tl::Decoded<enums::stats::MegagroupStats<'static>> }
+tl::call! { ['a] GetMegagroupStats<'a>, calls::stats::Calls, 1, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::MegagroupStats<'static>> }
 
 /// `stats.getMessagePublicForwards#5f150144 channel:InputChannel msg_id:int offset:string limit:int = stats.PublicForwards;`
 #[repr(C)]
@@ -31,7 +31,7 @@ pub struct GetMessagePublicForwards<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { GetMessagePublicForwards<'_>, calls::stats::CALLS[2], x, (&x.channel, x.msg_id, x.offset, x.limit), tl::Decoded<enums::stats::PublicForwards<'static>> }
+tl::call! { ['a] GetMessagePublicForwards<'a>, calls::stats::Calls, 2, (enums::InputChannel<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>> }
 
 /// `stats.getMessageStats#b6e0a3f5 flags:# dark:flags.0?true channel:InputChannel msg_id:int = stats.MessageStats;`
 #[repr(C)]
@@ -40,7 +40,7 @@ pub struct GetMessageStats<'a> {
     pub channel: enums::InputChannel<'a>,
     pub msg_id: i32,
 }
-tl::call! { GetMessageStats<'_>, calls::stats::CALLS[3], x, (tl::Word, x.dark, &x.channel, x.msg_id), tl::Decoded<enums::stats::MessageStats<'static>> }
+tl::call! { ['a] GetMessageStats<'a>, calls::stats::Calls, 3, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::stats::MessageStats<'static>> }
 
 /// `stats.getPollStats#c27dfa68 flags:# dark:flags.0?true peer:InputPeer msg_id:int = stats.PollStats;`
 #[repr(C)]
@@ -49,7 +49,7 @@ pub struct GetPollStats<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::call! { GetPollStats<'_>, calls::stats::CALLS[4], x, (tl::Word, x.dark, &x.peer, x.msg_id), tl::Decoded<enums::stats::PollStats<'static>> }
+tl::call! { ['a] GetPollStats<'a>, calls::stats::Calls, 4, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::PollStats<'static>> }
 
 /// `stats.getStoryPublicForwards#a6437ef6 peer:InputPeer id:int offset:string limit:int = stats.PublicForwards;`
 #[repr(C)]
@@ -59,7 +59,7 @@ pub struct GetStoryPublicForwards<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { GetStoryPublicForwards<'_>, calls::stats::CALLS[5], x, (&x.peer, x.id, x.offset, x.limit), tl::Decoded<enums::stats::PublicForwards<'static>> }
+tl::call! { ['a] GetStoryPublicForwards<'a>, calls::stats::Calls, 5, (enums::InputPeer<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>> }
 
 /// `stats.getStoryStats#374fef40 flags:# dark:flags.0?true peer:InputPeer id:int = stats.StoryStats;`
 #[repr(C)]
@@ -68,7 +68,7 @@ pub struct GetStoryStats<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::call! { GetStoryStats<'_>, calls::stats::CALLS[6], x, (tl::Word, x.dark, &x.peer, x.id), tl::Decoded<enums::stats::StoryStats<'static>> }
+tl::call! { ['a] GetStoryStats<'a>, calls::stats::Calls, 6, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::StoryStats<'static>> }
 
 /// `stats.loadAsyncGraph#621d5fa0 flags:# token:string x:flags.0?long = StatsGraph;`
 #[repr(C)]
@@ -76,4 +76,4 @@ pub struct LoadAsyncGraph<'a> {
     pub token: &'a str,
     pub x: Option<i64>,
 }
-tl::call! { LoadAsyncGraph<'_>, calls::stats::CALLS[7], x, (tl::Word, x.token, x.x), tl::Decoded<enums::StatsGraph<'static>> }
+tl::call! { ['a] LoadAsyncGraph<'a>, calls::stats::Calls, 7, (tl::Word, &'a str, Option<i64>), tl::Decoded<enums::StatsGraph<'static>> }

@@ -13,7 +13,7 @@ pub struct AddStickerToSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub sticker: enums::InputStickerSetItem<'a>,
 }
-tl::call! { AddStickerToSet<'_>, calls::stickers::CALLS[0], x, (&x.stickerset, &x.sticker), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] AddStickerToSet<'a>, calls::stickers::Calls, 0, (enums::InputStickerSet<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.changeSticker#f5537ebc flags:# sticker:InputDocument emoji:flags.0?string mask_coords:flags.1?MaskCoords keywords:flags.2?string = messages.StickerSet;`
 #[repr(C)]
@@ -23,7 +23,7 @@ pub struct ChangeSticker<'a> {
     pub mask_coords: Option<&'a enums::MaskCoords>,
     pub keywords: Option<&'a str>,
 }
-tl::call! { ChangeSticker<'_>, calls::stickers::CALLS[1], x, (tl::Word, &x.sticker, x.emoji, x.mask_coords, x.keywords), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] ChangeSticker<'a>, calls::stickers::Calls, 1, (tl::Word, enums::InputDocument<'a>, Option<&'a str>, tl::Maybe<'a, enums::MaskCoords>, Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.changeStickerPosition#ffb6d4ca sticker:InputDocument position:int = messages.StickerSet;`
 #[repr(C)]
@@ -31,14 +31,14 @@ pub struct ChangeStickerPosition<'a> {
     pub sticker: enums::InputDocument<'a>,
     pub position: i32,
 }
-tl::call! { ChangeStickerPosition<'_>, calls::stickers::CALLS[2], x, (&x.sticker, x.position), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] ChangeStickerPosition<'a>, calls::stickers::Calls, 2, (enums::InputDocument<'a>, i32), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.checkShortName#284b3639 short_name:string = Bool;`
 #[repr(C)]
 pub struct CheckShortName<'a> {
     pub short_name: &'a str,
 }
-tl::call! { CheckShortName<'_>, calls::stickers::CALLS[3], x, (x.short_name,), bool }
+tl::call! { ['a] CheckShortName<'a>, calls::stickers::Calls, 3, (&'a str,), bool }
 
 /// `stickers.createStickerSet#9021ab67 flags:# masks:flags.0?true emojis:flags.5?true text_color:flags.6?true user_id:InputUser title:string short_name:string thumb:flags.2?InputDocument stickers:Vector<InputStickerSetItem> software:flags.3?string = messages.StickerSet;`
 #[repr(C)]
@@ -53,21 +53,21 @@ pub struct CreateStickerSet<'a> {
     pub stickers: &'a [enums::InputStickerSetItem<'a>],
     pub software: Option<&'a str>,
 }
-tl::call! { CreateStickerSet<'_>, calls::stickers::CALLS[4], x, (tl::Word, x.masks, x.emojis, x.text_color, &x.user_id, x.title, x.short_name, x.thumb, x.stickers, x.software), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] CreateStickerSet<'a>, calls::stickers::Calls, 4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, &'a [enums::InputStickerSetItem<'a>], Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.deleteStickerSet#87704394 stickerset:InputStickerSet = Bool;`
 #[repr(C)]
 pub struct DeleteStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::call! { DeleteStickerSet<'_>, calls::stickers::CALLS[5], x, (&x.stickerset,), bool }
+tl::call! { ['a] DeleteStickerSet<'a>, calls::stickers::Calls, 5, (enums::InputStickerSet<'a>,), bool }
 
 /// `stickers.removeStickerFromSet#f7760f51 sticker:InputDocument = messages.StickerSet;`
 #[repr(C)]
 pub struct RemoveStickerFromSet<'a> {
     pub sticker: enums::InputDocument<'a>,
 }
-tl::call! { RemoveStickerFromSet<'_>, calls::stickers::CALLS[6], x, (&x.sticker,), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] RemoveStickerFromSet<'a>, calls::stickers::Calls, 6, (enums::InputDocument<'a>,), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.renameStickerSet#124b1c00 stickerset:InputStickerSet title:string = messages.StickerSet;`
 #[repr(C)]
@@ -75,7 +75,7 @@ pub struct RenameStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub title: &'a str,
 }
-tl::call! { RenameStickerSet<'_>, calls::stickers::CALLS[7], x, (&x.stickerset, x.title), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] RenameStickerSet<'a>, calls::stickers::Calls, 7, (enums::InputStickerSet<'a>, &'a str), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.replaceSticker#4696459a sticker:InputDocument new_sticker:InputStickerSetItem = messages.StickerSet;`
 #[repr(C)]
@@ -83,7 +83,7 @@ pub struct ReplaceSticker<'a> {
     pub sticker: enums::InputDocument<'a>,
     pub new_sticker: enums::InputStickerSetItem<'a>,
 }
-tl::call! { ReplaceSticker<'_>, calls::stickers::CALLS[8], x, (&x.sticker, &x.new_sticker), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] ReplaceSticker<'a>, calls::stickers::Calls, 8, (enums::InputDocument<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.setStickerSetThumb#a76a5392 flags:# stickerset:InputStickerSet thumb:flags.0?InputDocument thumb_document_id:flags.1?long = messages.StickerSet;`
 #[repr(C)]
@@ -92,11 +92,11 @@ pub struct SetStickerSetThumb<'a> {
     pub thumb: Option<&'a enums::InputDocument<'a>>,
     pub thumb_document_id: Option<i64>,
 }
-tl::call! { SetStickerSetThumb<'_>, calls::stickers::CALLS[9], x, (tl::Word, &x.stickerset, x.thumb, x.thumb_document_id), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] SetStickerSetThumb<'a>, calls::stickers::Calls, 9, (tl::Word, enums::InputStickerSet<'a>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<i64>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.suggestShortName#4dafc503 title:string = stickers.SuggestedShortName;`
 #[repr(C)]
 pub struct SuggestShortName<'a> {
     pub title: &'a str,
 }
-tl::call! { SuggestShortName<'_>, calls::stickers::CALLS[10], x, (x.title,), tl::Decoded<enums::stickers::SuggestedShortName<'static>> }
+tl::call! { ['a] SuggestShortName<'a>, calls::stickers::Calls, 10, (&'a str,), tl::Decoded<enums::stickers::SuggestedShortName<'static>> }

@@ -13,14 +13,14 @@ pub struct ActivateStealthMode {
     pub past: bool,
     pub future: bool,
 }
-tl::call! { ActivateStealthMode, calls::stories::CALLS[0], x, (tl::Word, x.past, x.future), tl::Decoded<enums::Updates<'static>> }
+tl::call! { [] ActivateStealthMode, calls::stories::Calls, 0, (tl::Word, tl::Flag, tl::Flag), tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.canSendStory#30eb63f0 peer:InputPeer = stories.CanSendStoryCount;`
 #[repr(C)]
 pub struct CanSendStory<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { CanSendStory<'_>, calls::stories::CALLS[1], x, (&x.peer,), tl::Decoded<enums::stories::CanSendStoryCount> }
+tl::call! { ['a] CanSendStory<'a>, calls::stories::Calls, 1, (enums::InputPeer<'a>,), tl::Decoded<enums::stories::CanSendStoryCount> }
 
 /// `stories.createAlbum#a36396e5 peer:InputPeer title:string stories:Vector<int> = StoryAlbum;`
 #[repr(C)]
@@ -29,7 +29,7 @@ pub struct CreateAlbum<'a> {
     pub title: &'a str,
     pub stories: &'a [i32],
 }
-tl::call! { CreateAlbum<'_>, calls::stories::CALLS[2], x, (&x.peer, x.title, x.stories), tl::Decoded<enums::StoryAlbum<'static>> }
+tl::call! { ['a] CreateAlbum<'a>, calls::stories::Calls, 2, (enums::InputPeer<'a>, &'a str, &'a [i32]), tl::Decoded<enums::StoryAlbum<'static>> }
 
 /// `stories.deleteAlbum#8d3456d0 peer:InputPeer album_id:int = Bool;`
 #[repr(C)]
@@ -37,7 +37,7 @@ pub struct DeleteAlbum<'a> {
     pub peer: enums::InputPeer<'a>,
     pub album_id: i32,
 }
-tl::call! { DeleteAlbum<'_>, calls::stories::CALLS[3], x, (&x.peer, x.album_id), bool }
+tl::call! { ['a] DeleteAlbum<'a>, calls::stories::Calls, 3, (enums::InputPeer<'a>, i32), bool }
 
 /// `stories.deleteStories#ae59db5f peer:InputPeer id:Vector<int> = Vector<int>;`
 #[repr(C)]
@@ -45,7 +45,7 @@ pub struct DeleteStories<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { DeleteStories<'_>, calls::stories::CALLS[4], x, (&x.peer, x.id), tl::Vec<i32> }
+tl::call! { ['a] DeleteStories<'a>, calls::stories::Calls, 4, (enums::InputPeer<'a>, &'a [i32]), tl::Vec<i32> }
 
 /// `stories.editStory#2c63a72b flags:# peer:InputPeer id:int media:flags.0?InputMedia media_areas:flags.3?Vector<MediaArea> caption:flags.1?string entities:flags.1?Vector<MessageEntity> privacy_rules:flags.2?Vector<InputPrivacyRule> music:flags.4?InputDocument = Updates;`
 #[repr(C)]
@@ -59,7 +59,7 @@ pub struct EditStory<'a> {
     pub privacy_rules: Option<&'a [enums::InputPrivacyRule<'a>]>,
     pub music: Option<&'a enums::InputDocument<'a>>,
 }
-tl::call! { EditStory<'_>, calls::stories::CALLS[5], x, (tl::Word, &x.peer, x.id, x.media, x.media_areas, x.caption, x.entities, x.privacy_rules, x.music), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] EditStory<'a>, calls::stories::Calls, 5, (tl::Word, enums::InputPeer<'a>, i32, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a [enums::MediaArea<'a>]>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, Option<&'a [enums::InputPrivacyRule<'a>]>, tl::Maybe<'a, enums::InputDocument<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.exportStoryLink#7b8def20 peer:InputPeer id:int = ExportedStoryLink;`
 #[repr(C)]
@@ -67,7 +67,7 @@ pub struct ExportStoryLink<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::call! { ExportStoryLink<'_>, calls::stories::CALLS[6], x, (&x.peer, x.id), tl::Decoded<enums::ExportedStoryLink<'static>> }
+tl::call! { ['a] ExportStoryLink<'a>, calls::stories::Calls, 6, (enums::InputPeer<'a>, i32), tl::Decoded<enums::ExportedStoryLink<'static>> }
 
 /// `stories.getAlbumStories#ac806d61 peer:InputPeer album_id:int offset:int limit:int = stories.Stories;`
 #[repr(C)]
@@ -77,7 +77,7 @@ pub struct GetAlbumStories<'a> {
     pub offset: i32,
     pub limit: i32,
 }
-tl::call! { GetAlbumStories<'_>, calls::stories::CALLS[7], x, (&x.peer, x.album_id, x.offset, x.limit), tl::Decoded<enums::stories::Stories<'static>> }
+tl::call! { ['a] GetAlbumStories<'a>, calls::stories::Calls, 7, (enums::InputPeer<'a>, i32, i32, i32), tl::Decoded<enums::stories::Stories<'static>> }
 
 /// `stories.getAlbums#25b3eac7 peer:InputPeer hash:long = stories.Albums;`
 #[repr(C)]
@@ -85,12 +85,12 @@ pub struct GetAlbums<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-tl::call! { GetAlbums<'_>, calls::stories::CALLS[8], x, (&x.peer, x.hash), tl::Decoded<enums::stories::Albums<'static>> }
+tl::call! { ['a] GetAlbums<'a>, calls::stories::Calls, 8, (enums::InputPeer<'a>, i64), tl::Decoded<enums::stories::Albums<'static>> }
 
 /// `stories.getAllReadPeerStories#9b5ae7f9 = Updates;`
 #[repr(C)]
 pub struct GetAllReadPeerStories {}
-tl::call! { GetAllReadPeerStories, calls::stories::CALLS[9], x, (), tl::Decoded<enums::Updates<'static>> }
+tl::call! { [] GetAllReadPeerStories, calls::stories::Calls, 9, (), tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.getAllStories#eeb0d625 flags:# next:flags.1?true hidden:flags.2?true state:flags.0?string = stories.AllStories;`
 #[repr(C)]
@@ -99,26 +99,26 @@ pub struct GetAllStories<'a> {
     pub hidden: bool,
     pub state: Option<&'a str>,
 }
-tl::call! { GetAllStories<'_>, calls::stories::CALLS[10], x, (tl::Word, x.next, x.hidden, x.state), tl::Decoded<enums::stories::AllStories<'static>> }
+tl::call! { ['a] GetAllStories<'a>, calls::stories::Calls, 10, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>), tl::Decoded<enums::stories::AllStories<'static>> }
 
 /// `stories.getChatsToSend#a56a8b60 = messages.Chats;`
 #[repr(C)]
 pub struct GetChatsToSend {}
-tl::call! { GetChatsToSend, calls::stories::CALLS[11], x, (), tl::Decoded<enums::messages::Chats<'static>> }
+tl::call! { [] GetChatsToSend, calls::stories::Calls, 11, (), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `stories.getPeerMaxIDs#78499170 id:Vector<InputPeer> = Vector<RecentStory>;`
 #[repr(C)]
 pub struct GetPeerMaxIds<'a> {
     pub id: &'a [enums::InputPeer<'a>],
 }
-tl::call! { GetPeerMaxIds<'_>, calls::stories::CALLS[12], x, (x.id,), tl::Decoded<&'static [enums::RecentStory]> }
+tl::call! { ['a] GetPeerMaxIds<'a>, calls::stories::Calls, 12, (&'a [enums::InputPeer<'a>],), tl::Decoded<&'static [enums::RecentStory]> }
 
 /// `stories.getPeerStories#2c4ada50 peer:InputPeer = stories.PeerStories;`
 #[repr(C)]
 pub struct GetPeerStories<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { GetPeerStories<'_>, calls::stories::CALLS[13], x, (&x.peer,), tl::Decoded<enums::stories::PeerStories<'static>> }
+tl::call! { ['a] GetPeerStories<'a>, calls::stories::Calls, 13, (enums::InputPeer<'a>,), tl::Decoded<enums::stories::PeerStories<'static>> }
 
 /// `stories.getPinnedStories#5821a5dc peer:InputPeer offset_id:int limit:int = stories.Stories;`
 #[repr(C)]
@@ -127,7 +127,7 @@ pub struct GetPinnedStories<'a> {
     pub offset_id: i32,
     pub limit: i32,
 }
-tl::call! { GetPinnedStories<'_>, calls::stories::CALLS[14], x, (&x.peer, x.offset_id, x.limit), tl::Decoded<enums::stories::Stories<'static>> }
+tl::call! { ['a] GetPinnedStories<'a>, calls::stories::Calls, 14, (enums::InputPeer<'a>, i32, i32), tl::Decoded<enums::stories::Stories<'static>> }
 
 /// `stories.getStoriesArchive#b4352016 peer:InputPeer offset_id:int limit:int = stories.Stories;`
 #[repr(C)]
@@ -136,7 +136,7 @@ pub struct GetStoriesArchive<'a> {
     pub offset_id: i32,
     pub limit: i32,
 }
-tl::call! { GetStoriesArchive<'_>, calls::stories::CALLS[15], x, (&x.peer, x.offset_id, x.limit), tl::Decoded<enums::stories::Stories<'static>> }
+tl::call! { ['a] GetStoriesArchive<'a>, calls::stories::Calls, 15, (enums::InputPeer<'a>, i32, i32), tl::Decoded<enums::stories::Stories<'static>> }
 
 /// `stories.getStoriesByID#5774ca74 peer:InputPeer id:Vector<int> = stories.Stories;`
 #[repr(C)]
@@ -144,7 +144,7 @@ pub struct GetStoriesById<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { GetStoriesById<'_>, calls::stories::CALLS[16], x, (&x.peer, x.id), tl::Decoded<enums::stories::Stories<'static>> }
+tl::call! { ['a] GetStoriesById<'a>, calls::stories::Calls, 16, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::stories::Stories<'static>> }
 
 /// `stories.getStoriesViews#28e16cc8 peer:InputPeer id:Vector<int> = stories.StoryViews;`
 #[repr(C)]
@@ -152,7 +152,7 @@ pub struct GetStoriesViews<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { GetStoriesViews<'_>, calls::stories::CALLS[17], x, (&x.peer, x.id), tl::Decoded<enums::stories::StoryViews<'static>> }
+tl::call! { ['a] GetStoriesViews<'a>, calls::stories::Calls, 17, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::stories::StoryViews<'static>> }
 
 /// `stories.getStoryReactionsList#b9b2881f flags:# forwards_first:flags.2?true peer:InputPeer id:int reaction:flags.0?Reaction offset:flags.1?string limit:int = stories.StoryReactionsList;`
 #[repr(C)]
@@ -164,7 +164,7 @@ pub struct GetStoryReactionsList<'a> {
     pub offset: Option<&'a str>,
     pub limit: i32,
 }
-tl::call! { GetStoryReactionsList<'_>, calls::stories::CALLS[18], x, (tl::Word, x.forwards_first, &x.peer, x.id, x.reaction, x.offset, x.limit), tl::Decoded<enums::stories::StoryReactionsList<'static>> }
+tl::call! { ['a] GetStoryReactionsList<'a>, calls::stories::Calls, 18, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a str>, i32), tl::Decoded<enums::stories::StoryReactionsList<'static>> }
 
 /// `stories.getStoryViewsList#7ed23c57 flags:# just_contacts:flags.0?true reactions_first:flags.2?true forwards_first:flags.3?true peer:InputPeer q:flags.1?string id:int offset:string limit:int = stories.StoryViewsList;`
 #[repr(C)]
@@ -178,7 +178,7 @@ pub struct GetStoryViewsList<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { GetStoryViewsList<'_>, calls::stories::CALLS[19], x, (tl::Word, x.just_contacts, x.reactions_first, x.forwards_first, &x.peer, x.q, x.id, x.offset, x.limit), tl::Decoded<enums::stories::StoryViewsList<'static>> }
+tl::call! { ['a] GetStoryViewsList<'a>, calls::stories::Calls, 19, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a str>, i32, &'a str, i32), tl::Decoded<enums::stories::StoryViewsList<'static>> }
 
 /// `stories.incrementStoryViews#b2028afb peer:InputPeer id:Vector<int> = Bool;`
 #[repr(C)]
@@ -186,7 +186,7 @@ pub struct IncrementStoryViews<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { IncrementStoryViews<'_>, calls::stories::CALLS[20], x, (&x.peer, x.id), bool }
+tl::call! { ['a] IncrementStoryViews<'a>, calls::stories::Calls, 20, (enums::InputPeer<'a>, &'a [i32]), bool }
 
 /// `stories.readStories#a556dac8 peer:InputPeer max_id:int = Vector<int>;`
 #[repr(C)]
@@ -194,7 +194,7 @@ pub struct ReadStories<'a> {
     pub peer: enums::InputPeer<'a>,
     pub max_id: i32,
 }
-tl::call! { ReadStories<'_>, calls::stories::CALLS[21], x, (&x.peer, x.max_id), tl::Vec<i32> }
+tl::call! { ['a] ReadStories<'a>, calls::stories::Calls, 21, (enums::InputPeer<'a>, i32), tl::Vec<i32> }
 
 /// `stories.reorderAlbums#8535fbd9 peer:InputPeer order:Vector<int> = Bool;`
 #[repr(C)]
@@ -202,7 +202,7 @@ pub struct ReorderAlbums<'a> {
     pub peer: enums::InputPeer<'a>,
     pub order: &'a [i32],
 }
-tl::call! { ReorderAlbums<'_>, calls::stories::CALLS[22], x, (&x.peer, x.order), bool }
+tl::call! { ['a] ReorderAlbums<'a>, calls::stories::Calls, 22, (enums::InputPeer<'a>, &'a [i32]), bool }
 
 /// `stories.report#19d8eb45 peer:InputPeer id:Vector<int> option:bytes message:string = ReportResult;`
 #[repr(C)]
@@ -212,7 +212,7 @@ pub struct Report<'a> {
     pub option: &'a [u8],
     pub message: &'a str,
 }
-tl::call! { Report<'_>, calls::stories::CALLS[23], x, (&x.peer, x.id, x.option, x.message), tl::Decoded<enums::ReportResult<'static>> }
+tl::call! { ['a] Report<'a>, calls::stories::Calls, 23, (enums::InputPeer<'a>, &'a [i32], &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>> }
 
 /// `stories.searchPosts#d1810907 flags:# hashtag:flags.0?string area:flags.1?MediaArea peer:flags.2?InputPeer offset:string limit:int = stories.FoundStories;`
 #[repr(C)]
@@ -223,7 +223,7 @@ pub struct SearchPosts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { SearchPosts<'_>, calls::stories::CALLS[24], x, (tl::Word, x.hashtag, x.area, x.peer, x.offset, x.limit), tl::Decoded<enums::stories::FoundStories<'static>> }
+tl::call! { ['a] SearchPosts<'a>, calls::stories::Calls, 24, (tl::Word, Option<&'a str>, tl::Maybe<'a, enums::MediaArea<'a>>, tl::Maybe<'a, enums::InputPeer<'a>>, &'a str, i32), tl::Decoded<enums::stories::FoundStories<'static>> }
 
 /// `stories.sendReaction#7fd736b2 flags:# add_to_recent:flags.0?true peer:InputPeer story_id:int reaction:Reaction = Updates;`
 #[repr(C)]
@@ -233,7 +233,7 @@ pub struct SendReaction<'a> {
     pub story_id: i32,
     pub reaction: enums::Reaction<'a>,
 }
-tl::call! { SendReaction<'_>, calls::stories::CALLS[25], x, (tl::Word, x.add_to_recent, &x.peer, x.story_id, &x.reaction), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] SendReaction<'a>, calls::stories::Calls, 25, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, enums::Reaction<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.sendStory#8f9e6898 flags:# pinned:flags.2?true noforwards:flags.4?true fwd_modified:flags.7?true peer:InputPeer media:InputMedia media_areas:flags.5?Vector<MediaArea> caption:flags.0?string entities:flags.1?Vector<MessageEntity> privacy_rules:Vector<InputPrivacyRule> random_id:long period:flags.3?int fwd_from_id:flags.6?InputPeer fwd_from_story:flags.6?int albums:flags.8?Vector<int> music:flags.9?InputDocument = Updates;`
 #[repr(C)]
@@ -254,7 +254,7 @@ pub struct SendStory<'a> {
     pub albums: Option<&'a [i32]>,
     pub music: Option<&'a enums::InputDocument<'a>>,
 }
-tl::call! { SendStory<'_>, calls::stories::CALLS[26], x, tl::And((tl::Word, x.pinned, x.noforwards, x.fwd_modified, &x.peer, &x.media, x.media_areas, x.caption, x.entities, x.privacy_rules, x.random_id, x.period), (x.fwd_from_id, x.fwd_from_story, x.albums, x.music)), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] SendStory<'a>, calls::stories::Calls, 26, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputMedia<'a>, Option<&'a [enums::MediaArea<'a>]>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, &'a [enums::InputPrivacyRule<'a>], i64, Option<i32>), (tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<&'a [i32]>, tl::Maybe<'a, enums::InputDocument<'a>>)>, tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.startLive#d069ccde flags:# pinned:flags.2?true noforwards:flags.4?true rtmp_stream:flags.5?true peer:InputPeer caption:flags.0?string entities:flags.1?Vector<MessageEntity> privacy_rules:Vector<InputPrivacyRule> random_id:long messages_enabled:flags.6?Bool send_paid_messages_stars:flags.7?long = Updates;`
 #[repr(C)]
@@ -270,14 +270,14 @@ pub struct StartLive<'a> {
     pub messages_enabled: Option<bool>,
     pub send_paid_messages_stars: Option<i64>,
 }
-tl::call! { StartLive<'_>, calls::stories::CALLS[27], x, (tl::Word, x.pinned, x.noforwards, x.rtmp_stream, &x.peer, x.caption, x.entities, x.privacy_rules, x.random_id, x.messages_enabled, x.send_paid_messages_stars), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] StartLive<'a>, calls::stories::Calls, 27, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, &'a [enums::InputPrivacyRule<'a>], i64, Option<bool>, Option<i64>), tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.toggleAllStoriesHidden#7c2557c4 hidden:Bool = Bool;`
 #[repr(C)]
 pub struct ToggleAllStoriesHidden {
     pub hidden: bool,
 }
-tl::call! { ToggleAllStoriesHidden, calls::stories::CALLS[28], x, (x.hidden,), bool }
+tl::call! { [] ToggleAllStoriesHidden, calls::stories::Calls, 28, (bool,), bool }
 
 /// `stories.togglePeerStoriesHidden#bd0415c4 peer:InputPeer hidden:Bool = Bool;`
 #[repr(C)]
@@ -285,7 +285,7 @@ pub struct TogglePeerStoriesHidden<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hidden: bool,
 }
-tl::call! { TogglePeerStoriesHidden<'_>, calls::stories::CALLS[29], x, (&x.peer, x.hidden), bool }
+tl::call! { ['a] TogglePeerStoriesHidden<'a>, calls::stories::Calls, 29, (enums::InputPeer<'a>, bool), bool }
 
 /// `stories.togglePinned#9a75a1ef peer:InputPeer id:Vector<int> pinned:Bool = Vector<int>;`
 #[repr(C)]
@@ -294,7 +294,7 @@ pub struct TogglePinned<'a> {
     pub id: &'a [i32],
     pub pinned: bool,
 }
-tl::call! { TogglePinned<'_>, calls::stories::CALLS[30], x, (&x.peer, x.id, x.pinned), tl::Vec<i32> }
+tl::call! { ['a] TogglePinned<'a>, calls::stories::Calls, 30, (enums::InputPeer<'a>, &'a [i32], bool), tl::Vec<i32> }
 
 /// `stories.togglePinnedToTop#0b297e9b peer:InputPeer id:Vector<int> = Bool;`
 #[repr(C)]
@@ -302,7 +302,7 @@ pub struct TogglePinnedToTop<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { TogglePinnedToTop<'_>, calls::stories::CALLS[31], x, (&x.peer, x.id), bool }
+tl::call! { ['a] TogglePinnedToTop<'a>, calls::stories::Calls, 31, (enums::InputPeer<'a>, &'a [i32]), bool }
 
 /// `stories.updateAlbum#5e5259b6 flags:# peer:InputPeer album_id:int title:flags.0?string delete_stories:flags.1?Vector<int> add_stories:flags.2?Vector<int> order:flags.3?Vector<int> = StoryAlbum;`
 #[repr(C)]
@@ -314,4 +314,4 @@ pub struct UpdateAlbum<'a> {
     pub add_stories: Option<&'a [i32]>,
     pub order: Option<&'a [i32]>,
 }
-tl::call! { UpdateAlbum<'_>, calls::stories::CALLS[32], x, (tl::Word, &x.peer, x.album_id, x.title, x.delete_stories, x.add_stories, x.order), tl::Decoded<enums::StoryAlbum<'static>> }
+tl::call! { ['a] UpdateAlbum<'a>, calls::stories::Calls, 32, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<&'a [i32]>, Option<&'a [i32]>, Option<&'a [i32]>), tl::Decoded<enums::StoryAlbum<'static>> }

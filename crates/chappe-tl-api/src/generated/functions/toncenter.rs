@@ -10,7 +10,7 @@ use super::super::{calls, enums};
 /// `toncenter.getStreamingUrl#cdaf63c7 = toncenter.StreamingUrl;`
 #[repr(C)]
 pub struct GetStreamingUrl {}
-tl::call! { GetStreamingUrl, calls::toncenter::CALLS[0], x, (), tl::Decoded<enums::toncenter::StreamingUrl<'static>> }
+tl::call! { [] GetStreamingUrl, calls::toncenter::Calls, 0, (), tl::Decoded<enums::toncenter::StreamingUrl<'static>> }
 
 /// `toncenter.performApiRequest#8d7bdd61 flags:# post:flags.0?true endpoint:string query:flags.1?string payload:flags.2?string = toncenter.ApiResponse;`
 #[repr(C)]
@@ -20,4 +20,4 @@ pub struct PerformApiRequest<'a> {
     pub query: Option<&'a str>,
     pub payload: Option<&'a str>,
 }
-tl::call! { PerformApiRequest<'_>, calls::toncenter::CALLS[1], x, (tl::Word, x.post, x.endpoint, x.query, x.payload), tl::Decoded<enums::toncenter::ApiResponse<'static>> }
+tl::call! { ['a] PerformApiRequest<'a>, calls::toncenter::Calls, 1, (tl::Word, tl::Flag, &'a str, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::toncenter::ApiResponse<'static>> }

@@ -81,32 +81,32 @@ pub(super) const LINES: &[tl::Line] = &[
     (0x79eb_8cb3, true, 28, 6, "# 0.0! 0.1! *o405 *o405 l", "account.webBrowserSettings flags open_external_browser display_close_button external_exceptions inapp_exceptions hash"),
 ];
 
-tl::sole! { &'_ types::account::AuthorizationForm<'_>, &'a types::account::AuthorizationForm<'a>, &tables::TYPES[410] }
-tl::sole! { types::account::Authorizations<'_>, types::account::Authorizations<'a>, &tables::TYPES[411] }
-tl::sole! { types::account::AutoDownloadSettings<'_>, types::account::AutoDownloadSettings<'a>, &tables::TYPES[412] }
-tl::sole! { &'_ types::account::AutoSaveSettings<'_>, &'a types::account::AutoSaveSettings<'a>, &tables::TYPES[413] }
-tl::sole! { &'_ types::account::BusinessChatLinks<'_>, &'a types::account::BusinessChatLinks<'a>, &tables::TYPES[414] }
+tl::sole! { ['r, 's] &'r types::account::AuthorizationForm<'s>, &'a types::account::AuthorizationForm<'a>, types::account::AuthorizationForm<'s>, &tables::TYPES[410] }
+tl::sole! { ['s] types::account::Authorizations<'s>, types::account::Authorizations<'a>, types::account::Authorizations<'s>, &tables::TYPES[411] }
+tl::sole! { ['s] types::account::AutoDownloadSettings<'s>, types::account::AutoDownloadSettings<'a>, types::account::AutoDownloadSettings<'s>, &tables::TYPES[412] }
+tl::sole! { ['r, 's] &'r types::account::AutoSaveSettings<'s>, &'a types::account::AutoSaveSettings<'a>, types::account::AutoSaveSettings<'s>, &tables::TYPES[413] }
+tl::sole! { ['r, 's] &'r types::account::BusinessChatLinks<'s>, &'a types::account::BusinessChatLinks<'a>, types::account::BusinessChatLinks<'s>, &tables::TYPES[414] }
 tl::family! { enums::account::ChatThemes<'_>, enums::account::ChatThemes<'a>, &tables::TYPES[415] }
-tl::sole! { types::account::ConnectedBots<'_>, types::account::ConnectedBots<'a>, &tables::TYPES[416] }
-tl::sole! { types::account::ContentSettings, types::account::ContentSettings, &tables::TYPES[417] }
+tl::sole! { ['s] types::account::ConnectedBots<'s>, types::account::ConnectedBots<'a>, types::account::ConnectedBots<'s>, &tables::TYPES[416] }
+tl::sole! { [] types::account::ContentSettings, types::account::ContentSettings, types::account::ContentSettings, &tables::TYPES[417] }
 tl::family! { enums::account::EmailVerified<'_>, enums::account::EmailVerified<'a>, &tables::TYPES[418] }
 tl::family! { enums::account::EmojiStatuses<'_>, enums::account::EmojiStatuses<'a>, &tables::TYPES[419] }
-tl::sole! { types::account::PaidMessagesRevenue, types::account::PaidMessagesRevenue, &tables::TYPES[420] }
-tl::sole! { types::account::PasskeyRegistrationOptions<'_>, types::account::PasskeyRegistrationOptions<'a>, &tables::TYPES[421] }
-tl::sole! { types::account::Passkeys<'_>, types::account::Passkeys<'a>, &tables::TYPES[422] }
-tl::sole! { &'_ types::account::Password<'_>, &'a types::account::Password<'a>, &tables::TYPES[423] }
-tl::sole! { &'_ types::account::PasswordInputSettings<'_>, &'a types::account::PasswordInputSettings<'a>, &tables::TYPES[424] }
-tl::sole! { types::account::PasswordSettings<'_>, types::account::PasswordSettings<'a>, &tables::TYPES[425] }
-tl::sole! { &'_ types::account::PrivacyRules<'_>, &'a types::account::PrivacyRules<'a>, &tables::TYPES[426] }
+tl::sole! { [] types::account::PaidMessagesRevenue, types::account::PaidMessagesRevenue, types::account::PaidMessagesRevenue, &tables::TYPES[420] }
+tl::sole! { ['s] types::account::PasskeyRegistrationOptions<'s>, types::account::PasskeyRegistrationOptions<'a>, types::account::PasskeyRegistrationOptions<'s>, &tables::TYPES[421] }
+tl::sole! { ['s] types::account::Passkeys<'s>, types::account::Passkeys<'a>, types::account::Passkeys<'s>, &tables::TYPES[422] }
+tl::sole! { ['r, 's] &'r types::account::Password<'s>, &'a types::account::Password<'a>, types::account::Password<'s>, &tables::TYPES[423] }
+tl::sole! { ['r, 's] &'r types::account::PasswordInputSettings<'s>, &'a types::account::PasswordInputSettings<'a>, types::account::PasswordInputSettings<'s>, &tables::TYPES[424] }
+tl::sole! { ['s] types::account::PasswordSettings<'s>, types::account::PasswordSettings<'a>, types::account::PasswordSettings<'s>, &tables::TYPES[425] }
+tl::sole! { ['r, 's] &'r types::account::PrivacyRules<'s>, &'a types::account::PrivacyRules<'a>, types::account::PrivacyRules<'s>, &tables::TYPES[426] }
 tl::family! { enums::account::ResetPasswordResult, enums::account::ResetPasswordResult, &tables::TYPES[427] }
-tl::sole! { &'_ types::account::ResolvedBusinessChatLinks<'_>, &'a types::account::ResolvedBusinessChatLinks<'a>, &tables::TYPES[428] }
+tl::sole! { ['r, 's] &'r types::account::ResolvedBusinessChatLinks<'s>, &'a types::account::ResolvedBusinessChatLinks<'a>, types::account::ResolvedBusinessChatLinks<'s>, &tables::TYPES[428] }
 tl::family! { enums::account::SavedMusicIds<'_>, enums::account::SavedMusicIds<'a>, &tables::TYPES[429] }
 tl::family! { enums::account::SavedRingtone<'_>, enums::account::SavedRingtone<'a>, &tables::TYPES[430] }
 tl::family! { enums::account::SavedRingtones<'_>, enums::account::SavedRingtones<'a>, &tables::TYPES[431] }
-tl::sole! { types::account::SentEmailCode<'_>, types::account::SentEmailCode<'a>, &tables::TYPES[432] }
-tl::sole! { types::account::Takeout, types::account::Takeout, &tables::TYPES[433] }
+tl::sole! { ['s] types::account::SentEmailCode<'s>, types::account::SentEmailCode<'a>, types::account::SentEmailCode<'s>, &tables::TYPES[432] }
+tl::sole! { [] types::account::Takeout, types::account::Takeout, types::account::Takeout, &tables::TYPES[433] }
 tl::family! { enums::account::Themes<'_>, enums::account::Themes<'a>, &tables::TYPES[434] }
-tl::sole! { types::account::TmpPassword<'_>, types::account::TmpPassword<'a>, &tables::TYPES[435] }
+tl::sole! { ['s] types::account::TmpPassword<'s>, types::account::TmpPassword<'a>, types::account::TmpPassword<'s>, &tables::TYPES[435] }
 tl::family! { enums::account::WallPapers<'_>, enums::account::WallPapers<'a>, &tables::TYPES[436] }
-tl::sole! { types::account::WebAuthorizations<'_>, types::account::WebAuthorizations<'a>, &tables::TYPES[437] }
+tl::sole! { ['s] types::account::WebAuthorizations<'s>, types::account::WebAuthorizations<'a>, types::account::WebAuthorizations<'s>, &tables::TYPES[437] }
 tl::family! { enums::account::WebBrowserSettings<'_>, enums::account::WebBrowserSettings<'a>, &tables::TYPES[438] }

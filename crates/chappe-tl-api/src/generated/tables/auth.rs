@@ -53,11 +53,11 @@ pub(super) const LINES: &[tl::Line] = &[
 
 tl::family! { enums::auth::Authorization<'_>, enums::auth::Authorization<'a>, &tables::TYPES[440] }
 tl::family! { enums::auth::CodeType, enums::auth::CodeType, &tables::TYPES[441] }
-tl::sole! { types::auth::ExportedAuthorization<'_>, types::auth::ExportedAuthorization<'a>, &tables::TYPES[442] }
-tl::sole! { types::auth::FirebasePnvIntent<'_>, types::auth::FirebasePnvIntent<'a>, &tables::TYPES[443] }
-tl::sole! { types::auth::LoggedOut<'_>, types::auth::LoggedOut<'a>, &tables::TYPES[444] }
+tl::sole! { ['s] types::auth::ExportedAuthorization<'s>, types::auth::ExportedAuthorization<'a>, types::auth::ExportedAuthorization<'s>, &tables::TYPES[442] }
+tl::sole! { ['s] types::auth::FirebasePnvIntent<'s>, types::auth::FirebasePnvIntent<'a>, types::auth::FirebasePnvIntent<'s>, &tables::TYPES[443] }
+tl::sole! { ['s] types::auth::LoggedOut<'s>, types::auth::LoggedOut<'a>, types::auth::LoggedOut<'s>, &tables::TYPES[444] }
 tl::family! { enums::auth::LoginToken<'_>, enums::auth::LoginToken<'a>, &tables::TYPES[445] }
-tl::sole! { types::auth::PasskeyLoginOptions<'_>, types::auth::PasskeyLoginOptions<'a>, &tables::TYPES[446] }
-tl::sole! { types::auth::PasswordRecovery<'_>, types::auth::PasswordRecovery<'a>, &tables::TYPES[447] }
+tl::sole! { ['s] types::auth::PasskeyLoginOptions<'s>, types::auth::PasskeyLoginOptions<'a>, types::auth::PasskeyLoginOptions<'s>, &tables::TYPES[446] }
+tl::sole! { ['s] types::auth::PasswordRecovery<'s>, types::auth::PasswordRecovery<'a>, types::auth::PasswordRecovery<'s>, &tables::TYPES[447] }
 tl::family! { enums::auth::SentCode<'_>, enums::auth::SentCode<'a>, &tables::TYPES[448] }
 tl::family! { enums::auth::SentCodeType<'_>, enums::auth::SentCodeType<'a>, &tables::TYPES[449] }

@@ -24,9 +24,9 @@ pub(super) const LINES: &[tl::Line] = &[
     (0xf13b_bcd7, false, 4, 1, "s", "bots.requestedButton webapp_req_id"),
 ];
 
-tl::sole! { types::bots::AccessSettings<'_>, types::bots::AccessSettings<'a>, &tables::TYPES[450] }
-tl::sole! { &'_ types::bots::BotInfo<'_>, &'a types::bots::BotInfo<'a>, &tables::TYPES[451] }
-tl::sole! { types::bots::ExportedBotToken<'_>, types::bots::ExportedBotToken<'a>, &tables::TYPES[452] }
-tl::sole! { types::bots::PopularAppBots<'_>, types::bots::PopularAppBots<'a>, &tables::TYPES[453] }
-tl::sole! { types::bots::PreviewInfo<'_>, types::bots::PreviewInfo<'a>, &tables::TYPES[454] }
-tl::sole! { types::bots::RequestedButton<'_>, types::bots::RequestedButton<'a>, &tables::TYPES[455] }
+tl::sole! { ['s] types::bots::AccessSettings<'s>, types::bots::AccessSettings<'a>, types::bots::AccessSettings<'s>, &tables::TYPES[450] }
+tl::sole! { ['r, 's] &'r types::bots::BotInfo<'s>, &'a types::bots::BotInfo<'a>, types::bots::BotInfo<'s>, &tables::TYPES[451] }
+tl::sole! { ['s] types::bots::ExportedBotToken<'s>, types::bots::ExportedBotToken<'a>, types::bots::ExportedBotToken<'s>, &tables::TYPES[452] }
+tl::sole! { ['s] types::bots::PopularAppBots<'s>, types::bots::PopularAppBots<'a>, types::bots::PopularAppBots<'s>, &tables::TYPES[453] }
+tl::sole! { ['s] types::bots::PreviewInfo<'s>, types::bots::PreviewInfo<'a>, types::bots::PreviewInfo<'s>, &tables::TYPES[454] }
+tl::sole! { ['s] types::bots::RequestedButton<'s>, types::bots::RequestedButton<'a>, types::bots::RequestedButton<'s>, &tables::TYPES[455] }

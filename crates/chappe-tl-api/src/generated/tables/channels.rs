@@ -25,8 +25,8 @@ pub(super) const LINES: &[tl::Line] = &[
     (0xad79_8849, false, 0, 0, "", "channels.sponsoredMessageReportResultReported"),
 ];
 
-tl::sole! { &'_ types::channels::AdminLogResults<'_>, &'a types::channels::AdminLogResults<'a>, &tables::TYPES[456] }
-tl::sole! { &'_ types::channels::ChannelParticipant<'_>, &'a types::channels::ChannelParticipant<'a>, &tables::TYPES[457] }
+tl::sole! { ['r, 's] &'r types::channels::AdminLogResults<'s>, &'a types::channels::AdminLogResults<'a>, types::channels::AdminLogResults<'s>, &tables::TYPES[456] }
+tl::sole! { ['r, 's] &'r types::channels::ChannelParticipant<'s>, &'a types::channels::ChannelParticipant<'a>, types::channels::ChannelParticipant<'s>, &tables::TYPES[457] }
 tl::family! { enums::channels::ChannelParticipants<'_>, enums::channels::ChannelParticipants<'a>, &tables::TYPES[458] }
-tl::sole! { &'_ types::channels::SendAsPeers<'_>, &'a types::channels::SendAsPeers<'a>, &tables::TYPES[459] }
+tl::sole! { ['r, 's] &'r types::channels::SendAsPeers<'s>, &'a types::channels::SendAsPeers<'a>, types::channels::SendAsPeers<'s>, &tables::TYPES[459] }
 tl::family! { enums::channels::SponsoredMessageReportResult<'_>, enums::channels::SponsoredMessageReportResult<'a>, &tables::TYPES[460] }

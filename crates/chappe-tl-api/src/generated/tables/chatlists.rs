@@ -22,6 +22,6 @@ pub(super) const LINES: &[tl::Line] = &[
 ];
 
 tl::family! { enums::chatlists::ChatlistInvite<'_>, enums::chatlists::ChatlistInvite<'a>, &tables::TYPES[461] }
-tl::sole! { &'_ types::chatlists::ChatlistUpdates<'_>, &'a types::chatlists::ChatlistUpdates<'a>, &tables::TYPES[462] }
-tl::sole! { types::chatlists::ExportedChatlistInvite<'_>, types::chatlists::ExportedChatlistInvite<'a>, &tables::TYPES[463] }
-tl::sole! { &'_ types::chatlists::ExportedInvites<'_>, &'a types::chatlists::ExportedInvites<'a>, &tables::TYPES[464] }
+tl::sole! { ['r, 's] &'r types::chatlists::ChatlistUpdates<'s>, &'a types::chatlists::ChatlistUpdates<'a>, types::chatlists::ChatlistUpdates<'s>, &tables::TYPES[462] }
+tl::sole! { ['s] types::chatlists::ExportedChatlistInvite<'s>, types::chatlists::ExportedChatlistInvite<'a>, types::chatlists::ExportedChatlistInvite<'s>, &tables::TYPES[463] }
+tl::sole! { ['r, 's] &'r types::chatlists::ExportedInvites<'s>, &'a types::chatlists::ExportedInvites<'a>, types::chatlists::ExportedInvites<'s>, &tables::TYPES[464] }

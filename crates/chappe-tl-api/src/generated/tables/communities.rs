@@ -16,5 +16,5 @@ pub(super) const LINES: &[tl::Line] = &[
     (0x2244_afad, true, 32, 6, "# i *o68 0.0s *o53 *o390", "communities.peerLinkRequests flags total_count requests next_offset chats users"),
 ];
 
-tl::sole! { &'_ types::communities::ParticipantJoinedChats<'_>, &'a types::communities::ParticipantJoinedChats<'a>, &tables::TYPES[465] }
-tl::sole! { &'_ types::communities::PeerLinkRequests<'_>, &'a types::communities::PeerLinkRequests<'a>, &tables::TYPES[466] }
+tl::sole! { ['r, 's] &'r types::communities::ParticipantJoinedChats<'s>, &'a types::communities::ParticipantJoinedChats<'a>, types::communities::ParticipantJoinedChats<'s>, &tables::TYPES[465] }
+tl::sole! { ['r, 's] &'r types::communities::PeerLinkRequests<'s>, &'a types::communities::PeerLinkRequests<'a>, types::communities::PeerLinkRequests<'s>, &tables::TYPES[466] }

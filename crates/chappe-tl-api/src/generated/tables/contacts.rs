@@ -34,10 +34,10 @@ pub(super) const LINES: &[tl::Line] = &[
 ];
 
 tl::family! { enums::contacts::Blocked<'_>, enums::contacts::Blocked<'a>, &tables::TYPES[467] }
-tl::sole! { types::contacts::ContactBirthdays<'_>, types::contacts::ContactBirthdays<'a>, &tables::TYPES[468] }
+tl::sole! { ['s] types::contacts::ContactBirthdays<'s>, types::contacts::ContactBirthdays<'a>, types::contacts::ContactBirthdays<'s>, &tables::TYPES[468] }
 tl::family! { enums::contacts::Contacts<'_>, enums::contacts::Contacts<'a>, &tables::TYPES[469] }
-tl::sole! { &'_ types::contacts::Found<'_>, &'a types::contacts::Found<'a>, &tables::TYPES[470] }
-tl::sole! { &'_ types::contacts::ImportedContacts<'_>, &'a types::contacts::ImportedContacts<'a>, &tables::TYPES[471] }
-tl::sole! { &'_ types::contacts::ResolvedPeer<'_>, &'a types::contacts::ResolvedPeer<'a>, &tables::TYPES[472] }
+tl::sole! { ['r, 's] &'r types::contacts::Found<'s>, &'a types::contacts::Found<'a>, types::contacts::Found<'s>, &tables::TYPES[470] }
+tl::sole! { ['r, 's] &'r types::contacts::ImportedContacts<'s>, &'a types::contacts::ImportedContacts<'a>, types::contacts::ImportedContacts<'s>, &tables::TYPES[471] }
+tl::sole! { ['r, 's] &'r types::contacts::ResolvedPeer<'s>, &'a types::contacts::ResolvedPeer<'a>, types::contacts::ResolvedPeer<'s>, &tables::TYPES[472] }
 tl::family! { enums::contacts::SponsoredPeers<'_>, enums::contacts::SponsoredPeers<'a>, &tables::TYPES[473] }
 tl::family! { enums::contacts::TopPeers<'_>, enums::contacts::TopPeers<'a>, &tables::TYPES[474] }

@@ -14,4 +14,4 @@ pub(super) const LINES: &[tl::Line] = &[
     (0x6ebd_ff91, true, 32, 6, "i s l s l s", "fragment.collectibleInfo purchase_date currency amount crypto_currency crypto_amount url"),
 ];
 
-tl::sole! { &'_ types::fragment::CollectibleInfo<'_>, &'a types::fragment::CollectibleInfo<'a>, &tables::TYPES[476] }
+tl::sole! { ['r, 's] &'r types::fragment::CollectibleInfo<'s>, &'a types::fragment::CollectibleInfo<'a>, types::fragment::CollectibleInfo<'s>, &tables::TYPES[476] }

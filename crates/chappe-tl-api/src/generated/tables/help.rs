@@ -66,20 +66,20 @@ pub(super) const LINES: &[tl::Line] = &[
 tl::family! { enums::help::AppConfig<'_>, enums::help::AppConfig<'a>, &tables::TYPES[477] }
 tl::family! { enums::help::AppUpdate<'_>, enums::help::AppUpdate<'a>, &tables::TYPES[478] }
 tl::family! { enums::help::CountriesList<'_>, enums::help::CountriesList<'a>, &tables::TYPES[479] }
-tl::sole! { &'_ types::help::Country<'_>, &'a types::help::Country<'a>, &tables::TYPES[480] }
-tl::sole! { &'_ types::help::CountryCode<'_>, &'a types::help::CountryCode<'a>, &tables::TYPES[481] }
+tl::sole! { ['r, 's] &'r types::help::Country<'s>, &'a types::help::Country<'a>, types::help::Country<'s>, &tables::TYPES[480] }
+tl::sole! { ['r, 's] &'r types::help::CountryCode<'s>, &'a types::help::CountryCode<'a>, types::help::CountryCode<'s>, &tables::TYPES[481] }
 tl::family! { enums::help::DeepLinkInfo<'_>, enums::help::DeepLinkInfo<'a>, &tables::TYPES[482] }
-tl::sole! { types::help::InviteText<'_>, types::help::InviteText<'a>, &tables::TYPES[483] }
+tl::sole! { ['s] types::help::InviteText<'s>, types::help::InviteText<'a>, types::help::InviteText<'s>, &tables::TYPES[483] }
 tl::family! { enums::help::PassportConfig<'_>, enums::help::PassportConfig<'a>, &tables::TYPES[484] }
-tl::sole! { &'_ types::help::PeerColorOption<'_>, &'a types::help::PeerColorOption<'a>, &tables::TYPES[485] }
+tl::sole! { ['r, 's] &'r types::help::PeerColorOption<'s>, &'a types::help::PeerColorOption<'a>, types::help::PeerColorOption<'s>, &tables::TYPES[485] }
 tl::family! { enums::help::PeerColorSet<'_>, enums::help::PeerColorSet<'a>, &tables::TYPES[486] }
 tl::family! { enums::help::PeerColors<'_>, enums::help::PeerColors<'a>, &tables::TYPES[487] }
-tl::sole! { &'_ types::help::PremiumPromo<'_>, &'a types::help::PremiumPromo<'a>, &tables::TYPES[488] }
+tl::sole! { ['r, 's] &'r types::help::PremiumPromo<'s>, &'a types::help::PremiumPromo<'a>, types::help::PremiumPromo<'s>, &tables::TYPES[488] }
 tl::family! { enums::help::PromoData<'_>, enums::help::PromoData<'a>, &tables::TYPES[489] }
-tl::sole! { &'_ types::help::RecentMeUrls<'_>, &'a types::help::RecentMeUrls<'a>, &tables::TYPES[490] }
-tl::sole! { types::help::Support<'_>, types::help::Support<'a>, &tables::TYPES[491] }
-tl::sole! { types::help::SupportName<'_>, types::help::SupportName<'a>, &tables::TYPES[492] }
-tl::sole! { &'_ types::help::TermsOfService<'_>, &'a types::help::TermsOfService<'a>, &tables::TYPES[493] }
+tl::sole! { ['r, 's] &'r types::help::RecentMeUrls<'s>, &'a types::help::RecentMeUrls<'a>, types::help::RecentMeUrls<'s>, &tables::TYPES[490] }
+tl::sole! { ['s] types::help::Support<'s>, types::help::Support<'a>, types::help::Support<'s>, &tables::TYPES[491] }
+tl::sole! { ['s] types::help::SupportName<'s>, types::help::SupportName<'a>, types::help::SupportName<'s>, &tables::TYPES[492] }
+tl::sole! { ['r, 's] &'r types::help::TermsOfService<'s>, &'a types::help::TermsOfService<'a>, types::help::TermsOfService<'s>, &tables::TYPES[493] }
 tl::family! { enums::help::TermsOfServiceUpdate<'_>, enums::help::TermsOfServiceUpdate<'a>, &tables::TYPES[494] }
 tl::family! { enums::help::TimezonesList<'_>, enums::help::TimezonesList<'a>, &tables::TYPES[495] }
 tl::family! { enums::help::UserInfo<'_>, enums::help::UserInfo<'a>, &tables::TYPES[496] }

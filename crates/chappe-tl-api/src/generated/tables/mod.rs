@@ -1802,90 +1802,90 @@ pub(super) const LINES: &[tl::Line] = &[
     (0x4d22_ff98, true, 8, 6, "# 0.1! 0.2! 0.3! 0.0l s", "webViewResultUrl flags fullsize fullscreen same_origin query_id url"),
 ];
 
-tl::sole! { types::AccountDaysTtl, types::AccountDaysTtl, &tables::TYPES[0] }
+tl::sole! { [] types::AccountDaysTtl, types::AccountDaysTtl, types::AccountDaysTtl, &tables::TYPES[0] }
 tl::family! { enums::AiComposeTone<'_>, enums::AiComposeTone<'a>, &tables::TYPES[1] }
-tl::sole! { &'_ types::AiComposeToneExample<'_>, &'a types::AiComposeToneExample<'a>, &tables::TYPES[2] }
-tl::sole! { &'_ types::AttachMenuBot<'_>, &'a types::AttachMenuBot<'a>, &tables::TYPES[3] }
-tl::sole! { &'_ types::AttachMenuBotIcon<'_>, &'a types::AttachMenuBotIcon<'a>, &tables::TYPES[4] }
-tl::sole! { types::AttachMenuBotIconColor<'_>, types::AttachMenuBotIconColor<'a>, &tables::TYPES[5] }
+tl::sole! { ['r, 's] &'r types::AiComposeToneExample<'s>, &'a types::AiComposeToneExample<'a>, types::AiComposeToneExample<'s>, &tables::TYPES[2] }
+tl::sole! { ['r, 's] &'r types::AttachMenuBot<'s>, &'a types::AttachMenuBot<'a>, types::AttachMenuBot<'s>, &tables::TYPES[3] }
+tl::sole! { ['r, 's] &'r types::AttachMenuBotIcon<'s>, &'a types::AttachMenuBotIcon<'a>, types::AttachMenuBotIcon<'s>, &tables::TYPES[4] }
+tl::sole! { ['s] types::AttachMenuBotIconColor<'s>, types::AttachMenuBotIconColor<'a>, types::AttachMenuBotIconColor<'s>, &tables::TYPES[5] }
 tl::family! { enums::AttachMenuBots<'_>, enums::AttachMenuBots<'a>, &tables::TYPES[6] }
-tl::sole! { types::AttachMenuBotsBot<'_>, types::AttachMenuBotsBot<'a>, &tables::TYPES[7] }
+tl::sole! { ['s] types::AttachMenuBotsBot<'s>, types::AttachMenuBotsBot<'a>, types::AttachMenuBotsBot<'s>, &tables::TYPES[7] }
 tl::family! { enums::AttachMenuPeerType, enums::AttachMenuPeerType, &tables::TYPES[8] }
-tl::sole! { types::AuctionBidLevel, types::AuctionBidLevel, &tables::TYPES[9] }
-tl::sole! { &'_ types::Authorization<'_>, &'a types::Authorization<'a>, &tables::TYPES[10] }
-tl::sole! { &'_ types::AutoDownloadSettings, &'a types::AutoDownloadSettings, &tables::TYPES[11] }
-tl::sole! { &'_ types::AutoSaveException, &'a types::AutoSaveException, &tables::TYPES[12] }
-tl::sole! { types::AutoSaveSettings, types::AutoSaveSettings, &tables::TYPES[13] }
-tl::sole! { &'_ types::AvailableEffect<'_>, &'a types::AvailableEffect<'a>, &tables::TYPES[14] }
-tl::sole! { &'_ types::AvailableReaction<'_>, &'a types::AvailableReaction<'a>, &tables::TYPES[15] }
-tl::sole! { types::BankCardOpenUrl<'_>, types::BankCardOpenUrl<'a>, &tables::TYPES[16] }
+tl::sole! { [] types::AuctionBidLevel, types::AuctionBidLevel, types::AuctionBidLevel, &tables::TYPES[9] }
+tl::sole! { ['r, 's] &'r types::Authorization<'s>, &'a types::Authorization<'a>, types::Authorization<'s>, &tables::TYPES[10] }
+tl::sole! { ['r] &'r types::AutoDownloadSettings, &'a types::AutoDownloadSettings, types::AutoDownloadSettings, &tables::TYPES[11] }
+tl::sole! { ['r] &'r types::AutoSaveException, &'a types::AutoSaveException, types::AutoSaveException, &tables::TYPES[12] }
+tl::sole! { [] types::AutoSaveSettings, types::AutoSaveSettings, types::AutoSaveSettings, &tables::TYPES[13] }
+tl::sole! { ['r, 's] &'r types::AvailableEffect<'s>, &'a types::AvailableEffect<'a>, types::AvailableEffect<'s>, &tables::TYPES[14] }
+tl::sole! { ['r, 's] &'r types::AvailableReaction<'s>, &'a types::AvailableReaction<'a>, types::AvailableReaction<'s>, &tables::TYPES[15] }
+tl::sole! { ['s] types::BankCardOpenUrl<'s>, types::BankCardOpenUrl<'a>, types::BankCardOpenUrl<'s>, &tables::TYPES[16] }
 tl::family! { enums::BaseTheme, enums::BaseTheme, &tables::TYPES[17] }
-tl::sole! { types::Birthday, types::Birthday, &tables::TYPES[18] }
-tl::sole! { &'_ types::Boost<'_>, &'a types::Boost<'a>, &tables::TYPES[19] }
+tl::sole! { [] types::Birthday, types::Birthday, types::Birthday, &tables::TYPES[18] }
+tl::sole! { ['r, 's] &'r types::Boost<'s>, &'a types::Boost<'a>, types::Boost<'s>, &tables::TYPES[19] }
 tl::family! { enums::BotApp<'_>, enums::BotApp<'a>, &tables::TYPES[20] }
-tl::sole! { &'_ types::BotAppSettings<'_>, &'a types::BotAppSettings<'a>, &tables::TYPES[21] }
-tl::sole! { &'_ types::BotBusinessConnection<'_>, &'a types::BotBusinessConnection<'a>, &tables::TYPES[22] }
-tl::sole! { &'_ types::BotCommand<'_>, &'a types::BotCommand<'a>, &tables::TYPES[23] }
+tl::sole! { ['r, 's] &'r types::BotAppSettings<'s>, &'a types::BotAppSettings<'a>, types::BotAppSettings<'s>, &tables::TYPES[21] }
+tl::sole! { ['r, 's] &'r types::BotBusinessConnection<'s>, &'a types::BotBusinessConnection<'a>, types::BotBusinessConnection<'s>, &tables::TYPES[22] }
+tl::sole! { ['r, 's] &'r types::BotCommand<'s>, &'a types::BotCommand<'a>, types::BotCommand<'s>, &tables::TYPES[23] }
 tl::family! { enums::BotCommandScope<'_>, enums::BotCommandScope<'a>, &tables::TYPES[24] }
-tl::sole! { &'_ types::BotInfo<'_>, &'a types::BotInfo<'a>, &tables::TYPES[25] }
+tl::sole! { ['r, 's] &'r types::BotInfo<'s>, &'a types::BotInfo<'a>, types::BotInfo<'s>, &tables::TYPES[25] }
 tl::family! { enums::BotInlineMessage<'_>, enums::BotInlineMessage<'a>, &tables::TYPES[26] }
 tl::family! { enums::BotInlineResult<'_>, enums::BotInlineResult<'a>, &tables::TYPES[27] }
 tl::family! { enums::BotMenuButton<'_>, enums::BotMenuButton<'a>, &tables::TYPES[28] }
-tl::sole! { &'_ types::BotPreviewMedia<'_>, &'a types::BotPreviewMedia<'a>, &tables::TYPES[29] }
-tl::sole! { &'_ types::BotVerification<'_>, &'a types::BotVerification<'a>, &tables::TYPES[30] }
-tl::sole! { &'_ types::BotVerifierSettings<'_>, &'a types::BotVerifierSettings<'a>, &tables::TYPES[31] }
-tl::sole! { &'_ types::BusinessAwayMessage<'_>, &'a types::BusinessAwayMessage<'a>, &tables::TYPES[32] }
+tl::sole! { ['r, 's] &'r types::BotPreviewMedia<'s>, &'a types::BotPreviewMedia<'a>, types::BotPreviewMedia<'s>, &tables::TYPES[29] }
+tl::sole! { ['r, 's] &'r types::BotVerification<'s>, &'a types::BotVerification<'a>, types::BotVerification<'s>, &tables::TYPES[30] }
+tl::sole! { ['r, 's] &'r types::BotVerifierSettings<'s>, &'a types::BotVerifierSettings<'a>, types::BotVerifierSettings<'s>, &tables::TYPES[31] }
+tl::sole! { ['r, 's] &'r types::BusinessAwayMessage<'s>, &'a types::BusinessAwayMessage<'a>, types::BusinessAwayMessage<'s>, &tables::TYPES[32] }
 tl::family! { enums::BusinessAwayMessageSchedule, enums::BusinessAwayMessageSchedule, &tables::TYPES[33] }
-tl::sole! { &'_ types::BusinessBotRecipients<'_>, &'a types::BusinessBotRecipients<'a>, &tables::TYPES[34] }
-tl::sole! { types::BusinessBotRights, types::BusinessBotRights, &tables::TYPES[35] }
-tl::sole! { &'_ types::BusinessChatLink<'_>, &'a types::BusinessChatLink<'a>, &tables::TYPES[36] }
-tl::sole! { types::BusinessGreetingMessage<'_>, types::BusinessGreetingMessage<'a>, &tables::TYPES[37] }
-tl::sole! { &'_ types::BusinessIntro<'_>, &'a types::BusinessIntro<'a>, &tables::TYPES[38] }
-tl::sole! { types::BusinessLocation<'_>, types::BusinessLocation<'a>, &tables::TYPES[39] }
-tl::sole! { types::BusinessRecipients<'_>, types::BusinessRecipients<'a>, &tables::TYPES[40] }
-tl::sole! { types::BusinessWeeklyOpen, types::BusinessWeeklyOpen, &tables::TYPES[41] }
-tl::sole! { &'_ types::BusinessWorkHours<'_>, &'a types::BusinessWorkHours<'a>, &tables::TYPES[42] }
+tl::sole! { ['r, 's] &'r types::BusinessBotRecipients<'s>, &'a types::BusinessBotRecipients<'a>, types::BusinessBotRecipients<'s>, &tables::TYPES[34] }
+tl::sole! { [] types::BusinessBotRights, types::BusinessBotRights, types::BusinessBotRights, &tables::TYPES[35] }
+tl::sole! { ['r, 's] &'r types::BusinessChatLink<'s>, &'a types::BusinessChatLink<'a>, types::BusinessChatLink<'s>, &tables::TYPES[36] }
+tl::sole! { ['s] types::BusinessGreetingMessage<'s>, types::BusinessGreetingMessage<'a>, types::BusinessGreetingMessage<'s>, &tables::TYPES[37] }
+tl::sole! { ['r, 's] &'r types::BusinessIntro<'s>, &'a types::BusinessIntro<'a>, types::BusinessIntro<'s>, &tables::TYPES[38] }
+tl::sole! { ['s] types::BusinessLocation<'s>, types::BusinessLocation<'a>, types::BusinessLocation<'s>, &tables::TYPES[39] }
+tl::sole! { ['s] types::BusinessRecipients<'s>, types::BusinessRecipients<'a>, types::BusinessRecipients<'s>, &tables::TYPES[40] }
+tl::sole! { [] types::BusinessWeeklyOpen, types::BusinessWeeklyOpen, types::BusinessWeeklyOpen, &tables::TYPES[41] }
+tl::sole! { ['r, 's] &'r types::BusinessWorkHours<'s>, &'a types::BusinessWorkHours<'a>, types::BusinessWorkHours<'s>, &tables::TYPES[42] }
 tl::family! { enums::ButtonType<'_>, enums::ButtonType<'a>, &tables::TYPES[43] }
-tl::sole! { types::CdnConfig<'_>, types::CdnConfig<'a>, &tables::TYPES[44] }
-tl::sole! { types::CdnPublicKey<'_>, types::CdnPublicKey<'a>, &tables::TYPES[45] }
-tl::sole! { &'_ types::ChannelAdminLogEvent<'_>, &'a types::ChannelAdminLogEvent<'a>, &tables::TYPES[46] }
+tl::sole! { ['s] types::CdnConfig<'s>, types::CdnConfig<'a>, types::CdnConfig<'s>, &tables::TYPES[44] }
+tl::sole! { ['s] types::CdnPublicKey<'s>, types::CdnPublicKey<'a>, types::CdnPublicKey<'s>, &tables::TYPES[45] }
+tl::sole! { ['r, 's] &'r types::ChannelAdminLogEvent<'s>, &'a types::ChannelAdminLogEvent<'a>, types::ChannelAdminLogEvent<'s>, &tables::TYPES[46] }
 tl::family! { enums::ChannelAdminLogEventAction<'_>, enums::ChannelAdminLogEventAction<'a>, &tables::TYPES[47] }
-tl::sole! { types::ChannelAdminLogEventsFilter, types::ChannelAdminLogEventsFilter, &tables::TYPES[48] }
+tl::sole! { [] types::ChannelAdminLogEventsFilter, types::ChannelAdminLogEventsFilter, types::ChannelAdminLogEventsFilter, &tables::TYPES[48] }
 tl::family! { enums::ChannelLocation<'_>, enums::ChannelLocation<'a>, &tables::TYPES[49] }
 tl::family! { enums::ChannelMessagesFilter<'_>, enums::ChannelMessagesFilter<'a>, &tables::TYPES[50] }
 tl::family! { enums::ChannelParticipant<'_>, enums::ChannelParticipant<'a>, &tables::TYPES[51] }
 tl::family! { enums::ChannelParticipantsFilter<'_>, enums::ChannelParticipantsFilter<'a>, &tables::TYPES[52] }
 tl::family! { enums::Chat<'_>, enums::Chat<'a>, &tables::TYPES[53] }
-tl::sole! { types::ChatAdminRights, types::ChatAdminRights, &tables::TYPES[54] }
-tl::sole! { types::ChatAdminWithInvites, types::ChatAdminWithInvites, &tables::TYPES[55] }
-tl::sole! { types::ChatBannedRights, types::ChatBannedRights, &tables::TYPES[56] }
+tl::sole! { [] types::ChatAdminRights, types::ChatAdminRights, types::ChatAdminRights, &tables::TYPES[54] }
+tl::sole! { [] types::ChatAdminWithInvites, types::ChatAdminWithInvites, types::ChatAdminWithInvites, &tables::TYPES[55] }
+tl::sole! { [] types::ChatBannedRights, types::ChatBannedRights, types::ChatBannedRights, &tables::TYPES[56] }
 tl::family! { enums::ChatFull<'_>, enums::ChatFull<'a>, &tables::TYPES[57] }
 tl::family! { enums::ChatInvite<'_>, enums::ChatInvite<'a>, &tables::TYPES[58] }
-tl::sole! { &'_ types::ChatInviteImporter<'_>, &'a types::ChatInviteImporter<'a>, &tables::TYPES[59] }
-tl::sole! { types::ChatOnlines, types::ChatOnlines, &tables::TYPES[60] }
+tl::sole! { ['r, 's] &'r types::ChatInviteImporter<'s>, &'a types::ChatInviteImporter<'a>, types::ChatInviteImporter<'s>, &tables::TYPES[59] }
+tl::sole! { [] types::ChatOnlines, types::ChatOnlines, types::ChatOnlines, &tables::TYPES[60] }
 tl::family! { enums::ChatParticipant<'_>, enums::ChatParticipant<'a>, &tables::TYPES[61] }
 tl::family! { enums::ChatParticipants<'_>, enums::ChatParticipants<'a>, &tables::TYPES[62] }
 tl::family! { enums::ChatPhoto<'_>, enums::ChatPhoto<'a>, &tables::TYPES[63] }
 tl::family! { enums::ChatReactions<'_>, enums::ChatReactions<'a>, &tables::TYPES[64] }
 tl::family! { enums::ChatTheme<'_>, enums::ChatTheme<'a>, &tables::TYPES[65] }
-tl::sole! { &'_ types::CodeSettings<'_>, &'a types::CodeSettings<'a>, &tables::TYPES[66] }
-tl::sole! { types::CommunityPeer, types::CommunityPeer, &tables::TYPES[67] }
-tl::sole! { types::CommunityPeerRequest, types::CommunityPeerRequest, &tables::TYPES[68] }
-tl::sole! { &'_ types::Config<'_>, &'a types::Config<'a>, &tables::TYPES[69] }
-tl::sole! { &'_ types::ConnectedBot<'_>, &'a types::ConnectedBot<'a>, &tables::TYPES[70] }
-tl::sole! { &'_ types::ConnectedBotStarRef<'_>, &'a types::ConnectedBotStarRef<'a>, &tables::TYPES[71] }
-tl::sole! { types::Contact, types::Contact, &tables::TYPES[72] }
-tl::sole! { types::ContactBirthday, types::ContactBirthday, &tables::TYPES[73] }
-tl::sole! { types::ContactStatus, types::ContactStatus, &tables::TYPES[74] }
-tl::sole! { types::CurrencyRate<'_>, types::CurrencyRate<'a>, &tables::TYPES[75] }
-tl::sole! { types::DataJson<'_>, types::DataJson<'a>, &tables::TYPES[76] }
-tl::sole! { &'_ types::DcOption<'_>, &'a types::DcOption<'a>, &tables::TYPES[77] }
-tl::sole! { types::DefaultHistoryTtl, types::DefaultHistoryTtl, &tables::TYPES[78] }
+tl::sole! { ['r, 's] &'r types::CodeSettings<'s>, &'a types::CodeSettings<'a>, types::CodeSettings<'s>, &tables::TYPES[66] }
+tl::sole! { [] types::CommunityPeer, types::CommunityPeer, types::CommunityPeer, &tables::TYPES[67] }
+tl::sole! { [] types::CommunityPeerRequest, types::CommunityPeerRequest, types::CommunityPeerRequest, &tables::TYPES[68] }
+tl::sole! { ['r, 's] &'r types::Config<'s>, &'a types::Config<'a>, types::Config<'s>, &tables::TYPES[69] }
+tl::sole! { ['r, 's] &'r types::ConnectedBot<'s>, &'a types::ConnectedBot<'a>, types::ConnectedBot<'s>, &tables::TYPES[70] }
+tl::sole! { ['r, 's] &'r types::ConnectedBotStarRef<'s>, &'a types::ConnectedBotStarRef<'a>, types::ConnectedBotStarRef<'s>, &tables::TYPES[71] }
+tl::sole! { [] types::Contact, types::Contact, types::Contact, &tables::TYPES[72] }
+tl::sole! { [] types::ContactBirthday, types::ContactBirthday, types::ContactBirthday, &tables::TYPES[73] }
+tl::sole! { [] types::ContactStatus, types::ContactStatus, types::ContactStatus, &tables::TYPES[74] }
+tl::sole! { ['s] types::CurrencyRate<'s>, types::CurrencyRate<'a>, types::CurrencyRate<'s>, &tables::TYPES[75] }
+tl::sole! { ['s] types::DataJson<'s>, types::DataJson<'a>, types::DataJson<'s>, &tables::TYPES[76] }
+tl::sole! { ['r, 's] &'r types::DcOption<'s>, &'a types::DcOption<'a>, types::DcOption<'s>, &tables::TYPES[77] }
+tl::sole! { [] types::DefaultHistoryTtl, types::DefaultHistoryTtl, types::DefaultHistoryTtl, &tables::TYPES[78] }
 tl::family! { enums::Dialog<'_>, enums::Dialog<'a>, &tables::TYPES[79] }
 tl::family! { enums::DialogFilter<'_>, enums::DialogFilter<'a>, &tables::TYPES[80] }
-tl::sole! { types::DialogFilterSuggested<'_>, types::DialogFilterSuggested<'a>, &tables::TYPES[81] }
+tl::sole! { ['s] types::DialogFilterSuggested<'s>, types::DialogFilterSuggested<'a>, types::DialogFilterSuggested<'s>, &tables::TYPES[81] }
 tl::family! { enums::DialogPeer, enums::DialogPeer, &tables::TYPES[82] }
-tl::sole! { types::DisallowedGiftsSettings, types::DisallowedGiftsSettings, &tables::TYPES[83] }
+tl::sole! { [] types::DisallowedGiftsSettings, types::DisallowedGiftsSettings, types::DisallowedGiftsSettings, &tables::TYPES[83] }
 tl::family! { enums::Document<'_>, enums::Document<'a>, &tables::TYPES[84] }
 tl::family! { enums::DocumentAttribute<'_>, enums::DocumentAttribute<'a>, &tables::TYPES[85] }
 tl::family! { enums::DraftMessage<'_>, enums::DraftMessage<'a>, &tables::TYPES[86] }
@@ -1893,85 +1893,85 @@ tl::family! { enums::EmailVerification<'_>, enums::EmailVerification<'a>, &table
 tl::family! { enums::EmailVerifyPurpose<'_>, enums::EmailVerifyPurpose<'a>, &tables::TYPES[88] }
 tl::family! { enums::EmojiGroup<'_>, enums::EmojiGroup<'a>, &tables::TYPES[89] }
 tl::family! { enums::EmojiKeyword<'_>, enums::EmojiKeyword<'a>, &tables::TYPES[90] }
-tl::sole! { &'_ types::EmojiKeywordsDifference<'_>, &'a types::EmojiKeywordsDifference<'a>, &tables::TYPES[91] }
-tl::sole! { types::EmojiLanguage<'_>, types::EmojiLanguage<'a>, &tables::TYPES[92] }
+tl::sole! { ['r, 's] &'r types::EmojiKeywordsDifference<'s>, &'a types::EmojiKeywordsDifference<'a>, types::EmojiKeywordsDifference<'s>, &tables::TYPES[91] }
+tl::sole! { ['s] types::EmojiLanguage<'s>, types::EmojiLanguage<'a>, types::EmojiLanguage<'s>, &tables::TYPES[92] }
 tl::family! { enums::EmojiList<'_>, enums::EmojiList<'a>, &tables::TYPES[93] }
 tl::family! { enums::EmojiStatus<'_>, enums::EmojiStatus<'a>, &tables::TYPES[94] }
-tl::sole! { types::EmojiUrl<'_>, types::EmojiUrl<'a>, &tables::TYPES[95] }
+tl::sole! { ['s] types::EmojiUrl<'s>, types::EmojiUrl<'a>, types::EmojiUrl<'s>, &tables::TYPES[95] }
 tl::family! { enums::EncryptedChat<'_>, enums::EncryptedChat<'a>, &tables::TYPES[96] }
 tl::family! { enums::EncryptedFile, enums::EncryptedFile, &tables::TYPES[97] }
 tl::family! { enums::EncryptedMessage<'_>, enums::EncryptedMessage<'a>, &tables::TYPES[98] }
-tl::sole! { &'_ types::EphemeralMessage<'_>, &'a types::EphemeralMessage<'a>, &tables::TYPES[99] }
-tl::sole! { types::Error<'_>, types::Error<'a>, &tables::TYPES[100] }
+tl::sole! { ['r, 's] &'r types::EphemeralMessage<'s>, &'a types::EphemeralMessage<'a>, types::EphemeralMessage<'s>, &tables::TYPES[99] }
+tl::sole! { ['s] types::Error<'s>, types::Error<'a>, types::Error<'s>, &tables::TYPES[100] }
 tl::family! { enums::ExportedChatInvite<'_>, enums::ExportedChatInvite<'a>, &tables::TYPES[101] }
-tl::sole! { &'_ types::ExportedChatlistInvite<'_>, &'a types::ExportedChatlistInvite<'a>, &tables::TYPES[102] }
-tl::sole! { types::ExportedContactToken<'_>, types::ExportedContactToken<'a>, &tables::TYPES[103] }
-tl::sole! { types::ExportedMessageLink<'_>, types::ExportedMessageLink<'a>, &tables::TYPES[104] }
-tl::sole! { types::ExportedStoryLink<'_>, types::ExportedStoryLink<'a>, &tables::TYPES[105] }
-tl::sole! { &'_ types::FactCheck<'_>, &'a types::FactCheck<'a>, &tables::TYPES[106] }
-tl::sole! { types::FileHash<'_>, types::FileHash<'a>, &tables::TYPES[107] }
-tl::sole! { types::Folder<'_>, types::Folder<'a>, &tables::TYPES[108] }
-tl::sole! { types::FolderPeer, types::FolderPeer, &tables::TYPES[109] }
+tl::sole! { ['r, 's] &'r types::ExportedChatlistInvite<'s>, &'a types::ExportedChatlistInvite<'a>, types::ExportedChatlistInvite<'s>, &tables::TYPES[102] }
+tl::sole! { ['s] types::ExportedContactToken<'s>, types::ExportedContactToken<'a>, types::ExportedContactToken<'s>, &tables::TYPES[103] }
+tl::sole! { ['s] types::ExportedMessageLink<'s>, types::ExportedMessageLink<'a>, types::ExportedMessageLink<'s>, &tables::TYPES[104] }
+tl::sole! { ['s] types::ExportedStoryLink<'s>, types::ExportedStoryLink<'a>, types::ExportedStoryLink<'s>, &tables::TYPES[105] }
+tl::sole! { ['r, 's] &'r types::FactCheck<'s>, &'a types::FactCheck<'a>, types::FactCheck<'s>, &tables::TYPES[106] }
+tl::sole! { ['s] types::FileHash<'s>, types::FileHash<'a>, types::FileHash<'s>, &tables::TYPES[107] }
+tl::sole! { ['s] types::Folder<'s>, types::Folder<'a>, types::Folder<'s>, &tables::TYPES[108] }
+tl::sole! { [] types::FolderPeer, types::FolderPeer, types::FolderPeer, &tables::TYPES[109] }
 tl::family! { enums::ForumTopic<'_>, enums::ForumTopic<'a>, &tables::TYPES[110] }
-tl::sole! { &'_ types::FoundStory<'_>, &'a types::FoundStory<'a>, &tables::TYPES[111] }
-tl::sole! { &'_ types::Game<'_>, &'a types::Game<'a>, &tables::TYPES[112] }
+tl::sole! { ['r, 's] &'r types::FoundStory<'s>, &'a types::FoundStory<'a>, types::FoundStory<'s>, &tables::TYPES[111] }
+tl::sole! { ['r, 's] &'r types::Game<'s>, &'a types::Game<'a>, types::Game<'s>, &tables::TYPES[112] }
 tl::family! { enums::GeoPoint, enums::GeoPoint, &tables::TYPES[113] }
-tl::sole! { &'_ types::GeoPointAddress<'_>, &'a types::GeoPointAddress<'a>, &tables::TYPES[114] }
-tl::sole! { types::GlobalPrivacySettings<'_>, types::GlobalPrivacySettings<'a>, &tables::TYPES[115] }
+tl::sole! { ['r, 's] &'r types::GeoPointAddress<'s>, &'a types::GeoPointAddress<'a>, types::GeoPointAddress<'s>, &tables::TYPES[114] }
+tl::sole! { ['s] types::GlobalPrivacySettings<'s>, types::GlobalPrivacySettings<'a>, types::GlobalPrivacySettings<'s>, &tables::TYPES[115] }
 tl::family! { enums::GroupCall<'_>, enums::GroupCall<'a>, &tables::TYPES[116] }
-tl::sole! { types::GroupCallDonor<'_>, types::GroupCallDonor<'a>, &tables::TYPES[117] }
-tl::sole! { &'_ types::GroupCallMessage<'_>, &'a types::GroupCallMessage<'a>, &tables::TYPES[118] }
-tl::sole! { &'_ types::GroupCallParticipant<'_>, &'a types::GroupCallParticipant<'a>, &tables::TYPES[119] }
-tl::sole! { &'_ types::GroupCallParticipantVideo<'_>, &'a types::GroupCallParticipantVideo<'a>, &tables::TYPES[120] }
-tl::sole! { types::GroupCallParticipantVideoSourceGroup<'_>, types::GroupCallParticipantVideoSourceGroup<'a>, &tables::TYPES[121] }
-tl::sole! { types::GroupCallStreamChannel, types::GroupCallStreamChannel, &tables::TYPES[122] }
-tl::sole! { types::HighScore, types::HighScore, &tables::TYPES[123] }
-tl::sole! { types::ImportedContact, types::ImportedContact, &tables::TYPES[124] }
-tl::sole! { types::InlineBotSwitchPm<'_>, types::InlineBotSwitchPm<'a>, &tables::TYPES[125] }
-tl::sole! { types::InlineBotWebView<'_>, types::InlineBotWebView<'a>, &tables::TYPES[126] }
+tl::sole! { ['s] types::GroupCallDonor<'s>, types::GroupCallDonor<'a>, types::GroupCallDonor<'s>, &tables::TYPES[117] }
+tl::sole! { ['r, 's] &'r types::GroupCallMessage<'s>, &'a types::GroupCallMessage<'a>, types::GroupCallMessage<'s>, &tables::TYPES[118] }
+tl::sole! { ['r, 's] &'r types::GroupCallParticipant<'s>, &'a types::GroupCallParticipant<'a>, types::GroupCallParticipant<'s>, &tables::TYPES[119] }
+tl::sole! { ['r, 's] &'r types::GroupCallParticipantVideo<'s>, &'a types::GroupCallParticipantVideo<'a>, types::GroupCallParticipantVideo<'s>, &tables::TYPES[120] }
+tl::sole! { ['s] types::GroupCallParticipantVideoSourceGroup<'s>, types::GroupCallParticipantVideoSourceGroup<'a>, types::GroupCallParticipantVideoSourceGroup<'s>, &tables::TYPES[121] }
+tl::sole! { [] types::GroupCallStreamChannel, types::GroupCallStreamChannel, types::GroupCallStreamChannel, &tables::TYPES[122] }
+tl::sole! { [] types::HighScore, types::HighScore, types::HighScore, &tables::TYPES[123] }
+tl::sole! { [] types::ImportedContact, types::ImportedContact, types::ImportedContact, &tables::TYPES[124] }
+tl::sole! { ['s] types::InlineBotSwitchPm<'s>, types::InlineBotSwitchPm<'a>, types::InlineBotSwitchPm<'s>, &tables::TYPES[125] }
+tl::sole! { ['s] types::InlineBotWebView<'s>, types::InlineBotWebView<'a>, types::InlineBotWebView<'s>, &tables::TYPES[126] }
 tl::family! { enums::InlineButtonType<'_>, enums::InlineButtonType<'a>, &tables::TYPES[127] }
 tl::family! { enums::InlineQueryPeerType, enums::InlineQueryPeerType, &tables::TYPES[128] }
 tl::family! { enums::InputAiComposeTone<'_>, enums::InputAiComposeTone<'a>, &tables::TYPES[129] }
-tl::sole! { &'_ types::InputAppEvent<'_>, &'a types::InputAppEvent<'a>, &tables::TYPES[130] }
+tl::sole! { ['r, 's] &'r types::InputAppEvent<'s>, &'a types::InputAppEvent<'a>, types::InputAppEvent<'s>, &tables::TYPES[130] }
 tl::family! { enums::InputBotApp<'_>, enums::InputBotApp<'a>, &tables::TYPES[131] }
 tl::family! { enums::InputBotInlineMessage<'_>, enums::InputBotInlineMessage<'a>, &tables::TYPES[132] }
 tl::family! { enums::InputBotInlineMessageId, enums::InputBotInlineMessageId, &tables::TYPES[133] }
 tl::family! { enums::InputBotInlineResult<'_>, enums::InputBotInlineResult<'a>, &tables::TYPES[134] }
-tl::sole! { &'_ types::InputBusinessAwayMessage<'_>, &'a types::InputBusinessAwayMessage<'a>, &tables::TYPES[135] }
-tl::sole! { &'_ types::InputBusinessBotRecipients<'_>, &'a types::InputBusinessBotRecipients<'a>, &tables::TYPES[136] }
-tl::sole! { &'_ types::InputBusinessChatLink<'_>, &'a types::InputBusinessChatLink<'a>, &tables::TYPES[137] }
-tl::sole! { types::InputBusinessGreetingMessage<'_>, types::InputBusinessGreetingMessage<'a>, &tables::TYPES[138] }
-tl::sole! { &'_ types::InputBusinessIntro<'_>, &'a types::InputBusinessIntro<'a>, &tables::TYPES[139] }
-tl::sole! { types::InputBusinessRecipients<'_>, types::InputBusinessRecipients<'a>, &tables::TYPES[140] }
+tl::sole! { ['r, 's] &'r types::InputBusinessAwayMessage<'s>, &'a types::InputBusinessAwayMessage<'a>, types::InputBusinessAwayMessage<'s>, &tables::TYPES[135] }
+tl::sole! { ['r, 's] &'r types::InputBusinessBotRecipients<'s>, &'a types::InputBusinessBotRecipients<'a>, types::InputBusinessBotRecipients<'s>, &tables::TYPES[136] }
+tl::sole! { ['r, 's] &'r types::InputBusinessChatLink<'s>, &'a types::InputBusinessChatLink<'a>, types::InputBusinessChatLink<'s>, &tables::TYPES[137] }
+tl::sole! { ['s] types::InputBusinessGreetingMessage<'s>, types::InputBusinessGreetingMessage<'a>, types::InputBusinessGreetingMessage<'s>, &tables::TYPES[138] }
+tl::sole! { ['r, 's] &'r types::InputBusinessIntro<'s>, &'a types::InputBusinessIntro<'a>, types::InputBusinessIntro<'s>, &tables::TYPES[139] }
+tl::sole! { ['s] types::InputBusinessRecipients<'s>, types::InputBusinessRecipients<'a>, types::InputBusinessRecipients<'s>, &tables::TYPES[140] }
 tl::family! { enums::InputChannel<'_>, enums::InputChannel<'a>, &tables::TYPES[141] }
 tl::family! { enums::InputChatPhoto<'_>, enums::InputChatPhoto<'a>, &tables::TYPES[142] }
 tl::family! { enums::InputChatTheme<'_>, enums::InputChatTheme<'a>, &tables::TYPES[143] }
-tl::sole! { types::InputChatlistDialogFilter, types::InputChatlistDialogFilter, &tables::TYPES[144] }
+tl::sole! { [] types::InputChatlistDialogFilter, types::InputChatlistDialogFilter, types::InputChatlistDialogFilter, &tables::TYPES[144] }
 tl::family! { enums::InputCheckPasswordSrp<'_>, enums::InputCheckPasswordSrp<'a>, &tables::TYPES[145] }
-tl::sole! { types::InputClientProxy<'_>, types::InputClientProxy<'a>, &tables::TYPES[146] }
+tl::sole! { ['s] types::InputClientProxy<'s>, types::InputClientProxy<'a>, types::InputClientProxy<'s>, &tables::TYPES[146] }
 tl::family! { enums::InputCollectible<'_>, enums::InputCollectible<'a>, &tables::TYPES[147] }
-tl::sole! { &'_ types::InputPhoneContact<'_>, &'a types::InputPhoneContact<'a>, &tables::TYPES[148] }
+tl::sole! { ['r, 's] &'r types::InputPhoneContact<'s>, &'a types::InputPhoneContact<'a>, types::InputPhoneContact<'s>, &tables::TYPES[148] }
 tl::family! { enums::InputDialogPeer<'_>, enums::InputDialogPeer<'a>, &tables::TYPES[149] }
 tl::family! { enums::InputDocument<'_>, enums::InputDocument<'a>, &tables::TYPES[150] }
-tl::sole! { types::InputEncryptedChat, types::InputEncryptedChat, &tables::TYPES[151] }
+tl::sole! { [] types::InputEncryptedChat, types::InputEncryptedChat, types::InputEncryptedChat, &tables::TYPES[151] }
 tl::family! { enums::InputEncryptedFile<'_>, enums::InputEncryptedFile<'a>, &tables::TYPES[152] }
 tl::family! { enums::InputFile<'_>, enums::InputFile<'a>, &tables::TYPES[153] }
 tl::family! { enums::InputFileLocation<'_>, enums::InputFileLocation<'a>, &tables::TYPES[154] }
-tl::sole! { types::InputFolderPeer<'_>, types::InputFolderPeer<'a>, &tables::TYPES[155] }
+tl::sole! { ['s] types::InputFolderPeer<'s>, types::InputFolderPeer<'a>, types::InputFolderPeer<'s>, &tables::TYPES[155] }
 tl::family! { enums::InputGame<'_>, enums::InputGame<'a>, &tables::TYPES[156] }
 tl::family! { enums::InputGeoPoint, enums::InputGeoPoint, &tables::TYPES[157] }
 tl::family! { enums::InputGroupCall<'_>, enums::InputGroupCall<'a>, &tables::TYPES[158] }
 tl::family! { enums::InputInvoice<'_>, enums::InputInvoice<'a>, &tables::TYPES[159] }
 tl::family! { enums::InputMedia<'_>, enums::InputMedia<'a>, &tables::TYPES[160] }
 tl::family! { enums::InputMessage, enums::InputMessage, &tables::TYPES[161] }
-tl::sole! { types::InputMessageReadMetric, types::InputMessageReadMetric, &tables::TYPES[162] }
+tl::sole! { [] types::InputMessageReadMetric, types::InputMessageReadMetric, types::InputMessageReadMetric, &tables::TYPES[162] }
 tl::family! { enums::InputNotifyPeer<'_>, enums::InputNotifyPeer<'a>, &tables::TYPES[163] }
-tl::sole! { &'_ types::InputPasskeyCredentialPublicKey<'_>, &'a types::InputPasskeyCredentialPublicKey<'a>, &tables::TYPES[164] }
+tl::sole! { ['r, 's] &'r types::InputPasskeyCredentialPublicKey<'s>, &'a types::InputPasskeyCredentialPublicKey<'a>, types::InputPasskeyCredentialPublicKey<'s>, &tables::TYPES[164] }
 tl::family! { enums::InputPasskeyResponse<'_>, enums::InputPasskeyResponse<'a>, &tables::TYPES[165] }
 tl::family! { enums::InputPaymentCredentials<'_>, enums::InputPaymentCredentials<'a>, &tables::TYPES[166] }
 tl::family! { enums::InputPeer<'_>, enums::InputPeer<'a>, &tables::TYPES[167] }
-tl::sole! { types::InputPeerNotifySettings<'_>, types::InputPeerNotifySettings<'a>, &tables::TYPES[168] }
-tl::sole! { types::InputPhoneCall, types::InputPhoneCall, &tables::TYPES[169] }
+tl::sole! { ['s] types::InputPeerNotifySettings<'s>, types::InputPeerNotifySettings<'a>, types::InputPeerNotifySettings<'s>, &tables::TYPES[168] }
+tl::sole! { [] types::InputPhoneCall, types::InputPhoneCall, types::InputPhoneCall, &tables::TYPES[169] }
 tl::family! { enums::InputPhoto<'_>, enums::InputPhoto<'a>, &tables::TYPES[170] }
 tl::family! { enums::InputPrivacyKey, enums::InputPrivacyKey, &tables::TYPES[171] }
 tl::family! { enums::InputPrivacyRule<'_>, enums::InputPrivacyRule<'a>, &tables::TYPES[172] }
@@ -1981,242 +1981,243 @@ tl::family! { enums::InputRichFile<'_>, enums::InputRichFile<'a>, &tables::TYPES
 tl::family! { enums::InputRichMessage<'_>, enums::InputRichMessage<'a>, &tables::TYPES[176] }
 tl::family! { enums::InputSavedStarGift<'_>, enums::InputSavedStarGift<'a>, &tables::TYPES[177] }
 tl::family! { enums::InputSecureFile<'_>, enums::InputSecureFile<'a>, &tables::TYPES[178] }
-tl::sole! { &'_ types::InputSecureValue<'_>, &'a types::InputSecureValue<'a>, &tables::TYPES[179] }
-tl::sole! { &'_ types::InputSingleMedia<'_>, &'a types::InputSingleMedia<'a>, &tables::TYPES[180] }
+tl::sole! { ['r, 's] &'r types::InputSecureValue<'s>, &'a types::InputSecureValue<'a>, types::InputSecureValue<'s>, &tables::TYPES[179] }
+tl::sole! { ['r, 's] &'r types::InputSingleMedia<'s>, &'a types::InputSingleMedia<'a>, types::InputSingleMedia<'s>, &tables::TYPES[180] }
 tl::family! { enums::InputStarGiftAuction<'_>, enums::InputStarGiftAuction<'a>, &tables::TYPES[181] }
-tl::sole! { types::InputStarsTransaction<'_>, types::InputStarsTransaction<'a>, &tables::TYPES[182] }
+tl::sole! { ['s] types::InputStarsTransaction<'s>, types::InputStarsTransaction<'a>, types::InputStarsTransaction<'s>, &tables::TYPES[182] }
 tl::family! { enums::InputStickerSet<'_>, enums::InputStickerSet<'a>, &tables::TYPES[183] }
-tl::sole! { &'_ types::InputStickerSetItem<'_>, &'a types::InputStickerSetItem<'a>, &tables::TYPES[184] }
+tl::sole! { ['r, 's] &'r types::InputStickerSetItem<'s>, &'a types::InputStickerSetItem<'a>, types::InputStickerSetItem<'s>, &tables::TYPES[184] }
 tl::family! { enums::InputStickeredMedia<'_>, enums::InputStickeredMedia<'a>, &tables::TYPES[185] }
 tl::family! { enums::InputStorePaymentPurpose<'_>, enums::InputStorePaymentPurpose<'a>, &tables::TYPES[186] }
 tl::family! { enums::InputTheme<'_>, enums::InputTheme<'a>, &tables::TYPES[187] }
-tl::sole! { &'_ types::InputThemeSettings<'_>, &'a types::InputThemeSettings<'a>, &tables::TYPES[188] }
+tl::sole! { ['r, 's] &'r types::InputThemeSettings<'s>, &'a types::InputThemeSettings<'a>, types::InputThemeSettings<'s>, &tables::TYPES[188] }
 tl::family! { enums::InputUser<'_>, enums::InputUser<'a>, &tables::TYPES[189] }
 tl::family! { enums::InputWallPaper<'_>, enums::InputWallPaper<'a>, &tables::TYPES[190] }
 tl::family! { enums::InputWalletReplacement<'_>, enums::InputWalletReplacement<'a>, &tables::TYPES[191] }
-tl::sole! { &'_ types::InputWebDocument<'_>, &'a types::InputWebDocument<'a>, &tables::TYPES[192] }
+tl::sole! { ['r, 's] &'r types::InputWebDocument<'s>, &'a types::InputWebDocument<'a>, types::InputWebDocument<'s>, &tables::TYPES[192] }
 tl::family! { enums::InputWebFileLocation<'_>, enums::InputWebFileLocation<'a>, &tables::TYPES[193] }
-tl::sole! { &'_ types::Invoice<'_>, &'a types::Invoice<'a>, &tables::TYPES[194] }
-tl::sole! { &'_ types::JsonObjectValue<'_>, &'a types::JsonObjectValue<'a>, &tables::TYPES[195] }
+tl::sole! { ['r, 's] &'r types::Invoice<'s>, &'a types::Invoice<'a>, types::Invoice<'s>, &tables::TYPES[194] }
+tl::sole! { ['r, 's] &'r types::JsonObjectValue<'s>, &'a types::JsonObjectValue<'a>, types::JsonObjectValue<'s>, &tables::TYPES[195] }
 tl::family! { enums::Jsonvalue<'_>, enums::Jsonvalue<'a>, &tables::TYPES[196] }
 tl::family! { enums::JoinChatBotResult<'_>, enums::JoinChatBotResult<'a>, &tables::TYPES[197] }
-tl::sole! { &'_ types::KeyboardButton<'_>, &'a types::KeyboardButton<'a>, &tables::TYPES[198] }
-tl::sole! { types::KeyboardButtonRow<'_>, types::KeyboardButtonRow<'a>, &tables::TYPES[199] }
-tl::sole! { types::KeyboardButtonStyle, types::KeyboardButtonStyle, &tables::TYPES[200] }
-tl::sole! { &'_ types::KeyboardInlineButton<'_>, &'a types::KeyboardInlineButton<'a>, &tables::TYPES[201] }
-tl::sole! { types::KeyboardInlineButtonRow<'_>, types::KeyboardInlineButtonRow<'a>, &tables::TYPES[202] }
-tl::sole! { types::LabeledPrice<'_>, types::LabeledPrice<'a>, &tables::TYPES[203] }
-tl::sole! { &'_ types::LangPackDifference<'_>, &'a types::LangPackDifference<'a>, &tables::TYPES[204] }
-tl::sole! { &'_ types::LangPackLanguage<'_>, &'a types::LangPackLanguage<'a>, &tables::TYPES[205] }
+tl::sole! { ['r, 's] &'r types::KeyboardButton<'s>, &'a types::KeyboardButton<'a>, types::KeyboardButton<'s>, &tables::TYPES[198] }
+tl::sole! { ['s] types::KeyboardButtonRow<'s>, types::KeyboardButtonRow<'a>, types::KeyboardButtonRow<'s>, &tables::TYPES[199] }
+tl::sole! { [] types::KeyboardButtonStyle, types::KeyboardButtonStyle, types::KeyboardButtonStyle, &tables::TYPES[200] }
+tl::sole! { ['r, 's] &'r types::KeyboardInlineButton<'s>, &'a types::KeyboardInlineButton<'a>, types::KeyboardInlineButton<'s>, &tables::TYPES[201] }
+tl::sole! { ['s] types::KeyboardInlineButtonRow<'s>, types::KeyboardInlineButtonRow<'a>, types::KeyboardInlineButtonRow<'s>, &tables::TYPES[202] }
+tl::sole! { ['s] types::LabeledPrice<'s>, types::LabeledPrice<'a>, types::LabeledPrice<'s>, &tables::TYPES[203] }
+tl::sole! { ['r, 's] &'r types::LangPackDifference<'s>, &'a types::LangPackDifference<'a>, types::LangPackDifference<'s>, &tables::TYPES[204] }
+tl::sole! { ['r, 's] &'r types::LangPackLanguage<'s>, &'a types::LangPackLanguage<'a>, types::LangPackLanguage<'s>, &tables::TYPES[205] }
 tl::family! { enums::LangPackString<'_>, enums::LangPackString<'a>, &tables::TYPES[206] }
-tl::sole! { types::MaskCoords, types::MaskCoords, &tables::TYPES[207] }
+tl::sole! { [] types::MaskCoords, types::MaskCoords, types::MaskCoords, &tables::TYPES[207] }
 tl::family! { enums::MediaArea<'_>, enums::MediaArea<'a>, &tables::TYPES[208] }
-tl::sole! { &'_ types::MediaAreaCoordinates, &'a types::MediaAreaCoordinates, &tables::TYPES[209] }
+tl::sole! { ['r] &'r types::MediaAreaCoordinates, &'a types::MediaAreaCoordinates, types::MediaAreaCoordinates, &tables::TYPES[209] }
 tl::family! { enums::Message<'_>, enums::Message<'a>, &tables::TYPES[210] }
 tl::family! { enums::MessageAction<'_>, enums::MessageAction<'a>, &tables::TYPES[211] }
 tl::family! { enums::MessageEntity<'_>, enums::MessageEntity<'a>, &tables::TYPES[212] }
 tl::family! { enums::MessageExtendedMedia<'_>, enums::MessageExtendedMedia<'a>, &tables::TYPES[213] }
-tl::sole! { &'_ types::MessageFwdHeader<'_>, &'a types::MessageFwdHeader<'a>, &tables::TYPES[214] }
+tl::sole! { ['r, 's] &'r types::MessageFwdHeader<'s>, &'a types::MessageFwdHeader<'a>, types::MessageFwdHeader<'s>, &tables::TYPES[214] }
 tl::family! { enums::MessageMedia<'_>, enums::MessageMedia<'a>, &tables::TYPES[215] }
-tl::sole! { &'_ types::MessagePeerReaction<'_>, &'a types::MessagePeerReaction<'a>, &tables::TYPES[216] }
+tl::sole! { ['r, 's] &'r types::MessagePeerReaction<'s>, &'a types::MessagePeerReaction<'a>, types::MessagePeerReaction<'s>, &tables::TYPES[216] }
 tl::family! { enums::MessagePeerVote<'_>, enums::MessagePeerVote<'a>, &tables::TYPES[217] }
-tl::sole! { types::MessageRange, types::MessageRange, &tables::TYPES[218] }
-tl::sole! { &'_ types::MessageReactions<'_>, &'a types::MessageReactions<'a>, &tables::TYPES[219] }
-tl::sole! { types::MessageReactor<'_>, types::MessageReactor<'a>, &tables::TYPES[220] }
-tl::sole! { &'_ types::MessageReplies<'_>, &'a types::MessageReplies<'a>, &tables::TYPES[221] }
+tl::sole! { [] types::MessageRange, types::MessageRange, types::MessageRange, &tables::TYPES[218] }
+tl::sole! { ['r, 's] &'r types::MessageReactions<'s>, &'a types::MessageReactions<'a>, types::MessageReactions<'s>, &tables::TYPES[219] }
+tl::sole! { ['s] types::MessageReactor<'s>, types::MessageReactor<'a>, types::MessageReactor<'s>, &tables::TYPES[220] }
+tl::sole! { ['r, 's] &'r types::MessageReplies<'s>, &'a types::MessageReplies<'a>, types::MessageReplies<'s>, &tables::TYPES[221] }
 tl::family! { enums::MessageReplyHeader<'_>, enums::MessageReplyHeader<'a>, &tables::TYPES[222] }
-tl::sole! { types::MessageReportOption<'_>, types::MessageReportOption<'a>, &tables::TYPES[223] }
-tl::sole! { types::MessageViews<'_>, types::MessageViews<'a>, &tables::TYPES[224] }
+tl::sole! { ['s] types::MessageReportOption<'s>, types::MessageReportOption<'a>, types::MessageReportOption<'s>, &tables::TYPES[223] }
+tl::sole! { ['s] types::MessageViews<'s>, types::MessageViews<'a>, types::MessageViews<'s>, &tables::TYPES[224] }
 tl::family! { enums::MessagesFilter, enums::MessagesFilter, &tables::TYPES[225] }
-tl::sole! { types::MissingInvitee, types::MissingInvitee, &tables::TYPES[226] }
-tl::sole! { types::MyBoost<'_>, types::MyBoost<'a>, &tables::TYPES[227] }
-tl::sole! { types::NearestDc<'_>, types::NearestDc<'a>, &tables::TYPES[228] }
+tl::sole! { [] types::MissingInvitee, types::MissingInvitee, types::MissingInvitee, &tables::TYPES[226] }
+tl::sole! { ['s] types::MyBoost<'s>, types::MyBoost<'a>, types::MyBoost<'s>, &tables::TYPES[227] }
+tl::sole! { ['s] types::NearestDc<'s>, types::NearestDc<'a>, types::NearestDc<'s>, &tables::TYPES[228] }
 tl::family! { enums::NotificationSound<'_>, enums::NotificationSound<'a>, &tables::TYPES[229] }
 tl::family! { enums::NotifyPeer, enums::NotifyPeer, &tables::TYPES[230] }
 tl::family! { enums::Null, enums::Null, &tables::TYPES[231] }
-tl::sole! { &'_ types::OnrampAvailability<'_>, &'a types::OnrampAvailability<'a>, &tables::TYPES[232] }
-tl::sole! { &'_ types::OnrampLimits<'_>, &'a types::OnrampLimits<'a>, &tables::TYPES[233] }
-tl::sole! { types::OnrampMethodAvailability<'_>, types::OnrampMethodAvailability<'a>, &tables::TYPES[234] }
-tl::sole! { &'_ types::OnrampProviderInfo<'_>, &'a types::OnrampProviderInfo<'a>, &tables::TYPES[235] }
-tl::sole! { &'_ types::OnrampQuote<'_>, &'a types::OnrampQuote<'a>, &tables::TYPES[236] }
-tl::sole! { &'_ types::OnrampSession<'_>, &'a types::OnrampSession<'a>, &tables::TYPES[237] }
-tl::sole! { types::OutboxReadDate, types::OutboxReadDate, &tables::TYPES[238] }
-tl::sole! { &'_ types::Page<'_>, &'a types::Page<'a>, &tables::TYPES[239] }
+tl::sole! { ['r, 's] &'r types::OnrampAvailability<'s>, &'a types::OnrampAvailability<'a>, types::OnrampAvailability<'s>, &tables::TYPES[232] }
+tl::sole! { ['r, 's] &'r types::OnrampLimits<'s>, &'a types::OnrampLimits<'a>, types::OnrampLimits<'s>, &tables::TYPES[233] }
+tl::sole! { ['s] types::OnrampMethodAvailability<'s>, types::OnrampMethodAvailability<'a>, types::OnrampMethodAvailability<'s>, &tables::TYPES[234] }
+tl::sole! { ['r, 's] &'r types::OnrampProviderInfo<'s>, &'a types::OnrampProviderInfo<'a>, types::OnrampProviderInfo<'s>, &tables::TYPES[235] }
+tl::sole! { ['r, 's] &'r types::OnrampQuote<'s>, &'a types::OnrampQuote<'a>, types::OnrampQuote<'s>, &tables::TYPES[236] }
+tl::sole! { ['r, 's] &'r types::OnrampSession<'s>, &'a types::OnrampSession<'a>, types::OnrampSession<'s>, &tables::TYPES[237] }
+tl::sole! { [] types::OutboxReadDate, types::OutboxReadDate, types::OutboxReadDate, &tables::TYPES[238] }
+tl::sole! { ['r, 's] &'r types::Page<'s>, &'a types::Page<'a>, types::Page<'s>, &tables::TYPES[239] }
 tl::family! { enums::PageBlock<'_>, enums::PageBlock<'a>, &tables::TYPES[240] }
-tl::sole! { &'_ types::PageButton<'_>, &'a types::PageButton<'a>, &tables::TYPES[241] }
-tl::sole! { &'_ types::PageCaption<'_>, &'a types::PageCaption<'a>, &tables::TYPES[242] }
+tl::sole! { ['r, 's] &'r types::PageButton<'s>, &'a types::PageButton<'a>, types::PageButton<'s>, &tables::TYPES[241] }
+tl::sole! { ['r, 's] &'r types::PageCaption<'s>, &'a types::PageCaption<'a>, types::PageCaption<'s>, &tables::TYPES[242] }
 tl::family! { enums::PageListItem<'_>, enums::PageListItem<'a>, &tables::TYPES[243] }
 tl::family! { enums::PageListOrderedItem<'_>, enums::PageListOrderedItem<'a>, &tables::TYPES[244] }
-tl::sole! { &'_ types::PageRelatedArticle<'_>, &'a types::PageRelatedArticle<'a>, &tables::TYPES[245] }
-tl::sole! { types::PageTableCell<'_>, types::PageTableCell<'a>, &tables::TYPES[246] }
-tl::sole! { types::PageTableRow<'_>, types::PageTableRow<'a>, &tables::TYPES[247] }
+tl::sole! { ['r, 's] &'r types::PageRelatedArticle<'s>, &'a types::PageRelatedArticle<'a>, types::PageRelatedArticle<'s>, &tables::TYPES[245] }
+tl::sole! { ['s] types::PageTableCell<'s>, types::PageTableCell<'a>, types::PageTableCell<'s>, &tables::TYPES[246] }
+tl::sole! { ['s] types::PageTableRow<'s>, types::PageTableRow<'a>, types::PageTableRow<'s>, &tables::TYPES[247] }
 tl::family! { enums::PaidReactionPrivacy<'_>, enums::PaidReactionPrivacy<'a>, &tables::TYPES[248] }
-tl::sole! { &'_ types::Passkey<'_>, &'a types::Passkey<'a>, &tables::TYPES[249] }
+tl::sole! { ['r, 's] &'r types::Passkey<'s>, &'a types::Passkey<'a>, types::Passkey<'s>, &tables::TYPES[249] }
 tl::family! { enums::PasswordKdfAlgo<'_>, enums::PasswordKdfAlgo<'a>, &tables::TYPES[250] }
-tl::sole! { types::PaymentCharge<'_>, types::PaymentCharge<'a>, &tables::TYPES[251] }
-tl::sole! { types::PaymentFormMethod<'_>, types::PaymentFormMethod<'a>, &tables::TYPES[252] }
-tl::sole! { &'_ types::PaymentRequestedInfo<'_>, &'a types::PaymentRequestedInfo<'a>, &tables::TYPES[253] }
-tl::sole! { types::PaymentSavedCredentialsCard<'_>, types::PaymentSavedCredentialsCard<'a>, &tables::TYPES[254] }
+tl::sole! { ['s] types::PaymentCharge<'s>, types::PaymentCharge<'a>, types::PaymentCharge<'s>, &tables::TYPES[251] }
+tl::sole! { ['s] types::PaymentFormMethod<'s>, types::PaymentFormMethod<'a>, types::PaymentFormMethod<'s>, &tables::TYPES[252] }
+tl::sole! { ['r, 's] &'r types::PaymentRequestedInfo<'s>, &'a types::PaymentRequestedInfo<'a>, types::PaymentRequestedInfo<'s>, &tables::TYPES[253] }
+tl::sole! { ['s] types::PaymentSavedCredentialsCard<'s>, types::PaymentSavedCredentialsCard<'a>, types::PaymentSavedCredentialsCard<'s>, &tables::TYPES[254] }
 tl::family! { enums::Peer, enums::Peer, &tables::TYPES[255] }
-tl::sole! { types::PeerBlocked, types::PeerBlocked, &tables::TYPES[256] }
+tl::sole! { [] types::PeerBlocked, types::PeerBlocked, types::PeerBlocked, &tables::TYPES[256] }
 tl::family! { enums::PeerColor<'_>, enums::PeerColor<'a>, &tables::TYPES[257] }
 tl::family! { enums::PeerLocated, enums::PeerLocated, &tables::TYPES[258] }
-tl::sole! { &'_ types::PeerNotifySettings<'_>, &'a types::PeerNotifySettings<'a>, &tables::TYPES[259] }
-tl::sole! { &'_ types::PeerSettings<'_>, &'a types::PeerSettings<'a>, &tables::TYPES[260] }
-tl::sole! { &'_ types::PeerStories<'_>, &'a types::PeerStories<'a>, &tables::TYPES[261] }
-tl::sole! { &'_ types::PendingSuggestion<'_>, &'a types::PendingSuggestion<'a>, &tables::TYPES[262] }
+tl::sole! { ['r, 's] &'r types::PeerNotifySettings<'s>, &'a types::PeerNotifySettings<'a>, types::PeerNotifySettings<'s>, &tables::TYPES[259] }
+tl::sole! { ['r, 's] &'r types::PeerSettings<'s>, &'a types::PeerSettings<'a>, types::PeerSettings<'s>, &tables::TYPES[260] }
+tl::sole! { ['r, 's] &'r types::PeerStories<'s>, &'a types::PeerStories<'a>, types::PeerStories<'s>, &tables::TYPES[261] }
+tl::sole! { ['r, 's] &'r types::PendingSuggestion<'s>, &'a types::PendingSuggestion<'a>, types::PendingSuggestion<'s>, &tables::TYPES[262] }
 tl::family! { enums::PhoneCall<'_>, enums::PhoneCall<'a>, &tables::TYPES[263] }
 tl::family! { enums::PhoneCallDiscardReason<'_>, enums::PhoneCallDiscardReason<'a>, &tables::TYPES[264] }
-tl::sole! { types::PhoneCallProtocol<'_>, types::PhoneCallProtocol<'a>, &tables::TYPES[265] }
+tl::sole! { ['s] types::PhoneCallProtocol<'s>, types::PhoneCallProtocol<'a>, types::PhoneCallProtocol<'s>, &tables::TYPES[265] }
 tl::family! { enums::PhoneConnection<'_>, enums::PhoneConnection<'a>, &tables::TYPES[266] }
 tl::family! { enums::Photo<'_>, enums::Photo<'a>, &tables::TYPES[267] }
 tl::family! { enums::PhotoSize<'_>, enums::PhotoSize<'a>, &tables::TYPES[268] }
-tl::sole! { &'_ types::Poll<'_>, &'a types::Poll<'a>, &tables::TYPES[269] }
+tl::sole! { ['r, 's] &'r types::Poll<'s>, &'a types::Poll<'a>, types::Poll<'s>, &tables::TYPES[269] }
 tl::family! { enums::PollAnswer<'_>, enums::PollAnswer<'a>, &tables::TYPES[270] }
-tl::sole! { &'_ types::PollAnswerVoters<'_>, &'a types::PollAnswerVoters<'a>, &tables::TYPES[271] }
-tl::sole! { &'_ types::PollResults<'_>, &'a types::PollResults<'a>, &tables::TYPES[272] }
-tl::sole! { types::PopularContact, types::PopularContact, &tables::TYPES[273] }
-tl::sole! { &'_ types::PostAddress<'_>, &'a types::PostAddress<'a>, &tables::TYPES[274] }
+tl::sole! { ['r, 's] &'r types::PollAnswerVoters<'s>, &'a types::PollAnswerVoters<'a>, types::PollAnswerVoters<'s>, &tables::TYPES[271] }
+tl::sole! { ['r, 's] &'r types::PollResults<'s>, &'a types::PollResults<'a>, types::PollResults<'s>, &tables::TYPES[272] }
+tl::sole! { [] types::PopularContact, types::PopularContact, types::PopularContact, &tables::TYPES[273] }
+tl::sole! { ['r, 's] &'r types::PostAddress<'s>, &'a types::PostAddress<'a>, types::PostAddress<'s>, &tables::TYPES[274] }
 tl::family! { enums::PostInteractionCounters, enums::PostInteractionCounters, &tables::TYPES[275] }
-tl::sole! { &'_ types::PremiumGiftCodeOption<'_>, &'a types::PremiumGiftCodeOption<'a>, &tables::TYPES[276] }
-tl::sole! { &'_ types::PremiumSubscriptionOption<'_>, &'a types::PremiumSubscriptionOption<'a>, &tables::TYPES[277] }
+tl::sole! { ['r, 's] &'r types::PremiumGiftCodeOption<'s>, &'a types::PremiumGiftCodeOption<'a>, types::PremiumGiftCodeOption<'s>, &tables::TYPES[276] }
+tl::sole! { ['r, 's] &'r types::PremiumSubscriptionOption<'s>, &'a types::PremiumSubscriptionOption<'a>, types::PremiumSubscriptionOption<'s>, &tables::TYPES[277] }
 tl::family! { enums::PrepaidGiveaway, enums::PrepaidGiveaway, &tables::TYPES[278] }
 tl::family! { enums::PrivacyKey, enums::PrivacyKey, &tables::TYPES[279] }
 tl::family! { enums::PrivacyRule<'_>, enums::PrivacyRule<'a>, &tables::TYPES[280] }
 tl::family! { enums::ProfileTab, enums::ProfileTab, &tables::TYPES[281] }
 tl::family! { enums::PublicForward<'_>, enums::PublicForward<'a>, &tables::TYPES[282] }
-tl::sole! { types::QuickReply<'_>, types::QuickReply<'a>, &tables::TYPES[283] }
+tl::sole! { ['s] types::QuickReply<'s>, types::QuickReply<'a>, types::QuickReply<'s>, &tables::TYPES[283] }
 tl::family! { enums::Reaction<'_>, enums::Reaction<'a>, &tables::TYPES[284] }
-tl::sole! { &'_ types::ReactionCount<'_>, &'a types::ReactionCount<'a>, &tables::TYPES[285] }
+tl::sole! { ['r, 's] &'r types::ReactionCount<'s>, &'a types::ReactionCount<'a>, types::ReactionCount<'s>, &tables::TYPES[285] }
 tl::family! { enums::ReactionNotificationsFrom, enums::ReactionNotificationsFrom, &tables::TYPES[286] }
-tl::sole! { &'_ types::ReactionsNotifySettings<'_>, &'a types::ReactionsNotifySettings<'a>, &tables::TYPES[287] }
-tl::sole! { types::ReadParticipantDate, types::ReadParticipantDate, &tables::TYPES[288] }
-tl::sole! { types::ReceivedNotifyMessage, types::ReceivedNotifyMessage, &tables::TYPES[289] }
+tl::sole! { ['r, 's] &'r types::ReactionsNotifySettings<'s>, &'a types::ReactionsNotifySettings<'a>, types::ReactionsNotifySettings<'s>, &tables::TYPES[287] }
+tl::sole! { [] types::ReadParticipantDate, types::ReadParticipantDate, types::ReadParticipantDate, &tables::TYPES[288] }
+tl::sole! { [] types::ReceivedNotifyMessage, types::ReceivedNotifyMessage, types::ReceivedNotifyMessage, &tables::TYPES[289] }
 tl::family! { enums::RecentMeUrl<'_>, enums::RecentMeUrl<'a>, &tables::TYPES[290] }
-tl::sole! { types::RecentStory, types::RecentStory, &tables::TYPES[291] }
+tl::sole! { [] types::RecentStory, types::RecentStory, types::RecentStory, &tables::TYPES[291] }
 tl::family! { enums::ReplyMarkup<'_>, enums::ReplyMarkup<'a>, &tables::TYPES[292] }
 tl::family! { enums::ReportReason, enums::ReportReason, &tables::TYPES[293] }
 tl::family! { enums::ReportResult<'_>, enums::ReportResult<'a>, &tables::TYPES[294] }
 tl::family! { enums::RequestPeerType<'_>, enums::RequestPeerType<'a>, &tables::TYPES[295] }
 tl::family! { enums::RequestedPeer<'_>, enums::RequestedPeer<'a>, &tables::TYPES[296] }
 tl::family! { enums::RequirementToContact, enums::RequirementToContact, &tables::TYPES[297] }
-tl::sole! { &'_ types::RestrictionReason<'_>, &'a types::RestrictionReason<'a>, &tables::TYPES[298] }
-tl::sole! { types::RichButtonStyle, types::RichButtonStyle, &tables::TYPES[299] }
-tl::sole! { &'_ types::RichMessage<'_>, &'a types::RichMessage<'a>, &tables::TYPES[300] }
+tl::sole! { ['r, 's] &'r types::RestrictionReason<'s>, &'a types::RestrictionReason<'a>, types::RestrictionReason<'s>, &tables::TYPES[298] }
+tl::sole! { [] types::RichButtonStyle, types::RichButtonStyle, types::RichButtonStyle, &tables::TYPES[299] }
+tl::sole! { ['r, 's] &'r types::RichMessage<'s>, &'a types::RichMessage<'a>, types::RichMessage<'s>, &tables::TYPES[300] }
 tl::family! { enums::RichText<'_>, enums::RichText<'a>, &tables::TYPES[301] }
-tl::sole! { &'_ types::SavedPhoneContact<'_>, &'a types::SavedPhoneContact<'a>, &tables::TYPES[302] }
+tl::sole! { ['r, 's] &'r types::SavedPhoneContact<'s>, &'a types::SavedPhoneContact<'a>, types::SavedPhoneContact<'s>, &tables::TYPES[302] }
 tl::family! { enums::SavedDialog<'_>, enums::SavedDialog<'a>, &tables::TYPES[303] }
-tl::sole! { &'_ types::SavedReactionTag<'_>, &'a types::SavedReactionTag<'a>, &tables::TYPES[304] }
-tl::sole! { &'_ types::SavedStarGift<'_>, &'a types::SavedStarGift<'a>, &tables::TYPES[305] }
-tl::sole! { types::SearchPostsFlood, types::SearchPostsFlood, &tables::TYPES[306] }
-tl::sole! { types::SearchResultsCalendarPeriod, types::SearchResultsCalendarPeriod, &tables::TYPES[307] }
-tl::sole! { types::SearchResultPosition, types::SearchResultPosition, &tables::TYPES[308] }
-tl::sole! { &'_ types::SecureCredentialsEncrypted<'_>, &'a types::SecureCredentialsEncrypted<'a>, &tables::TYPES[309] }
-tl::sole! { &'_ types::SecureData<'_>, &'a types::SecureData<'a>, &tables::TYPES[310] }
+tl::sole! { ['r, 's] &'r types::SavedReactionTag<'s>, &'a types::SavedReactionTag<'a>, types::SavedReactionTag<'s>, &tables::TYPES[304] }
+tl::sole! { ['r, 's] &'r types::SavedStarGift<'s>, &'a types::SavedStarGift<'a>, types::SavedStarGift<'s>, &tables::TYPES[305] }
+tl::sole! { [] types::SearchPostsFlood, types::SearchPostsFlood, types::SearchPostsFlood, &tables::TYPES[306] }
+tl::sole! { [] types::SearchResultsCalendarPeriod, types::SearchResultsCalendarPeriod, types::SearchResultsCalendarPeriod, &tables::TYPES[307] }
+tl::sole! { [] types::SearchResultPosition, types::SearchResultPosition, types::SearchResultPosition, &tables::TYPES[308] }
+tl::sole! { ['r, 's] &'r types::SecureCredentialsEncrypted<'s>, &'a types::SecureCredentialsEncrypted<'a>, types::SecureCredentialsEncrypted<'s>, &tables::TYPES[309] }
+tl::sole! { ['r, 's] &'r types::SecureData<'s>, &'a types::SecureData<'a>, types::SecureData<'s>, &tables::TYPES[310] }
 tl::family! { enums::SecureFile<'_>, enums::SecureFile<'a>, &tables::TYPES[311] }
 tl::family! { enums::SecurePasswordKdfAlgo<'_>, enums::SecurePasswordKdfAlgo<'a>, &tables::TYPES[312] }
 tl::family! { enums::SecurePlainData<'_>, enums::SecurePlainData<'a>, &tables::TYPES[313] }
 tl::family! { enums::SecureRequiredType<'_>, enums::SecureRequiredType<'a>, &tables::TYPES[314] }
-tl::sole! { &'_ types::SecureSecretSettings<'_>, &'a types::SecureSecretSettings<'a>, &tables::TYPES[315] }
-tl::sole! { &'_ types::SecureValue<'_>, &'a types::SecureValue<'a>, &tables::TYPES[316] }
+tl::sole! { ['r, 's] &'r types::SecureSecretSettings<'s>, &'a types::SecureSecretSettings<'a>, types::SecureSecretSettings<'s>, &tables::TYPES[315] }
+tl::sole! { ['r, 's] &'r types::SecureValue<'s>, &'a types::SecureValue<'a>, types::SecureValue<'s>, &tables::TYPES[316] }
 tl::family! { enums::SecureValueError<'_>, enums::SecureValueError<'a>, &tables::TYPES[317] }
-tl::sole! { types::SecureValueHash<'_>, types::SecureValueHash<'a>, &tables::TYPES[318] }
+tl::sole! { ['s] types::SecureValueHash<'s>, types::SecureValueHash<'a>, types::SecureValueHash<'s>, &tables::TYPES[318] }
 tl::family! { enums::SecureValueType, enums::SecureValueType, &tables::TYPES[319] }
-tl::sole! { types::SendAsPeer, types::SendAsPeer, &tables::TYPES[320] }
+tl::sole! { [] types::SendAsPeer, types::SendAsPeer, types::SendAsPeer, &tables::TYPES[320] }
 tl::family! { enums::SendMessageAction<'_>, enums::SendMessageAction<'a>, &tables::TYPES[321] }
-tl::sole! { &'_ types::ShippingOption<'_>, &'a types::ShippingOption<'a>, &tables::TYPES[322] }
-tl::sole! { &'_ types::SmsJob<'_>, &'a types::SmsJob<'a>, &tables::TYPES[323] }
-tl::sole! { &'_ types::SponsoredMessage<'_>, &'a types::SponsoredMessage<'a>, &tables::TYPES[324] }
-tl::sole! { types::SponsoredMessageReportOption<'_>, types::SponsoredMessageReportOption<'a>, &tables::TYPES[325] }
-tl::sole! { &'_ types::SponsoredPeer<'_>, &'a types::SponsoredPeer<'a>, &tables::TYPES[326] }
+tl::sole! { ['r, 's] &'r types::ShippingOption<'s>, &'a types::ShippingOption<'a>, types::ShippingOption<'s>, &tables::TYPES[322] }
+tl::sole! { ['r, 's] &'r types::SmsJob<'s>, &'a types::SmsJob<'a>, types::SmsJob<'s>, &tables::TYPES[323] }
+tl::sole! { ['r, 's] &'r types::SponsoredMessage<'s>, &'a types::SponsoredMessage<'a>, types::SponsoredMessage<'s>, &tables::TYPES[324] }
+tl::sole! { ['s] types::SponsoredMessageReportOption<'s>, types::SponsoredMessageReportOption<'a>, types::SponsoredMessageReportOption<'s>, &tables::TYPES[325] }
+tl::sole! { ['r, 's] &'r types::SponsoredPeer<'s>, &'a types::SponsoredPeer<'a>, types::SponsoredPeer<'s>, &tables::TYPES[326] }
 tl::family! { enums::StarGift<'_>, enums::StarGift<'a>, &tables::TYPES[327] }
-tl::sole! { &'_ types::StarGiftActiveAuctionState<'_>, &'a types::StarGiftActiveAuctionState<'a>, &tables::TYPES[328] }
+tl::sole! { ['r, 's] &'r types::StarGiftActiveAuctionState<'s>, &'a types::StarGiftActiveAuctionState<'a>, types::StarGiftActiveAuctionState<'s>, &tables::TYPES[328] }
 tl::family! { enums::StarGiftAttribute<'_>, enums::StarGiftAttribute<'a>, &tables::TYPES[329] }
-tl::sole! { types::StarGiftAttributeCounter, types::StarGiftAttributeCounter, &tables::TYPES[330] }
+tl::sole! { [] types::StarGiftAttributeCounter, types::StarGiftAttributeCounter, types::StarGiftAttributeCounter, &tables::TYPES[330] }
 tl::family! { enums::StarGiftAttributeId, enums::StarGiftAttributeId, &tables::TYPES[331] }
 tl::family! { enums::StarGiftAttributeRarity, enums::StarGiftAttributeRarity, &tables::TYPES[332] }
-tl::sole! { &'_ types::StarGiftAuctionAcquiredGift<'_>, &'a types::StarGiftAuctionAcquiredGift<'a>, &tables::TYPES[333] }
+tl::sole! { ['r, 's] &'r types::StarGiftAuctionAcquiredGift<'s>, &'a types::StarGiftAuctionAcquiredGift<'a>, types::StarGiftAuctionAcquiredGift<'s>, &tables::TYPES[333] }
 tl::family! { enums::StarGiftAuctionRound, enums::StarGiftAuctionRound, &tables::TYPES[334] }
 tl::family! { enums::StarGiftAuctionState<'_>, enums::StarGiftAuctionState<'a>, &tables::TYPES[335] }
-tl::sole! { &'_ types::StarGiftAuctionUserState<'_>, &'a types::StarGiftAuctionUserState<'a>, &tables::TYPES[336] }
-tl::sole! { types::StarGiftBackground, types::StarGiftBackground, &tables::TYPES[337] }
-tl::sole! { &'_ types::StarGiftCollection<'_>, &'a types::StarGiftCollection<'a>, &tables::TYPES[338] }
-tl::sole! { types::StarGiftUpgradePrice, types::StarGiftUpgradePrice, &tables::TYPES[339] }
-tl::sole! { &'_ types::StarRefProgram<'_>, &'a types::StarRefProgram<'a>, &tables::TYPES[340] }
+tl::sole! { ['r, 's] &'r types::StarGiftAuctionUserState<'s>, &'a types::StarGiftAuctionUserState<'a>, types::StarGiftAuctionUserState<'s>, &tables::TYPES[336] }
+tl::sole! { [] types::StarGiftBackground, types::StarGiftBackground, types::StarGiftBackground, &tables::TYPES[337] }
+tl::sole! { ['r, 's] &'r types::StarGiftCollection<'s>, &'a types::StarGiftCollection<'a>, types::StarGiftCollection<'s>, &tables::TYPES[338] }
+tl::sole! { [] types::StarGiftUpgradePrice, types::StarGiftUpgradePrice, types::StarGiftUpgradePrice, &tables::TYPES[339] }
+tl::sole! { ['r, 's] &'r types::StarRefProgram<'s>, &'a types::StarRefProgram<'a>, types::StarRefProgram<'s>, &tables::TYPES[340] }
 tl::family! { enums::StarsAmount, enums::StarsAmount, &tables::TYPES[341] }
-tl::sole! { &'_ types::StarsGiftOption<'_>, &'a types::StarsGiftOption<'a>, &tables::TYPES[342] }
-tl::sole! { &'_ types::StarsGiveawayOption<'_>, &'a types::StarsGiveawayOption<'a>, &tables::TYPES[343] }
-tl::sole! { types::StarsGiveawayWinnersOption, types::StarsGiveawayWinnersOption, &tables::TYPES[344] }
-tl::sole! { &'_ types::StarsRating, &'a types::StarsRating, &tables::TYPES[345] }
-tl::sole! { &'_ types::StarsRevenueStatus, &'a types::StarsRevenueStatus, &tables::TYPES[346] }
-tl::sole! { &'_ types::StarsSubscription<'_>, &'a types::StarsSubscription<'a>, &tables::TYPES[347] }
-tl::sole! { types::StarsSubscriptionPricing, types::StarsSubscriptionPricing, &tables::TYPES[348] }
-tl::sole! { &'_ types::StarsTopupOption<'_>, &'a types::StarsTopupOption<'a>, &tables::TYPES[349] }
-tl::sole! { &'_ types::StarsTransaction<'_>, &'a types::StarsTransaction<'a>, &tables::TYPES[350] }
+tl::sole! { ['r, 's] &'r types::StarsGiftOption<'s>, &'a types::StarsGiftOption<'a>, types::StarsGiftOption<'s>, &tables::TYPES[342] }
+tl::sole! { ['r, 's] &'r types::StarsGiveawayOption<'s>, &'a types::StarsGiveawayOption<'a>, types::StarsGiveawayOption<'s>, &tables::TYPES[343] }
+tl::sole! { [] types::StarsGiveawayWinnersOption, types::StarsGiveawayWinnersOption, types::StarsGiveawayWinnersOption, &tables::TYPES[344] }
+tl::sole! { ['r] &'r types::StarsRating, &'a types::StarsRating, types::StarsRating, &tables::TYPES[345] }
+tl::sole! { ['r] &'r types::StarsRevenueStatus, &'a types::StarsRevenueStatus, types::StarsRevenueStatus, &tables::TYPES[346] }
+tl::sole! { ['r, 's] &'r types::StarsSubscription<'s>, &'a types::StarsSubscription<'a>, types::StarsSubscription<'s>, &tables::TYPES[347] }
+tl::sole! { [] types::StarsSubscriptionPricing, types::StarsSubscriptionPricing, types::StarsSubscriptionPricing, &tables::TYPES[348] }
+tl::sole! { ['r, 's] &'r types::StarsTopupOption<'s>, &'a types::StarsTopupOption<'a>, types::StarsTopupOption<'s>, &tables::TYPES[349] }
+tl::sole! { ['r, 's] &'r types::StarsTransaction<'s>, &'a types::StarsTransaction<'a>, types::StarsTransaction<'s>, &tables::TYPES[350] }
 tl::family! { enums::StarsTransactionPeer, enums::StarsTransactionPeer, &tables::TYPES[351] }
-tl::sole! { types::StatsAbsValueAndPrev, types::StatsAbsValueAndPrev, &tables::TYPES[352] }
-tl::sole! { types::StatsDateRangeDays, types::StatsDateRangeDays, &tables::TYPES[353] }
+tl::sole! { [] types::StatsAbsValueAndPrev, types::StatsAbsValueAndPrev, types::StatsAbsValueAndPrev, &tables::TYPES[352] }
+tl::sole! { [] types::StatsDateRangeDays, types::StatsDateRangeDays, types::StatsDateRangeDays, &tables::TYPES[353] }
 tl::family! { enums::StatsGraph<'_>, enums::StatsGraph<'a>, &tables::TYPES[354] }
-tl::sole! { types::StatsGroupTopAdmin, types::StatsGroupTopAdmin, &tables::TYPES[355] }
-tl::sole! { types::StatsGroupTopInviter, types::StatsGroupTopInviter, &tables::TYPES[356] }
-tl::sole! { types::StatsGroupTopPoster, types::StatsGroupTopPoster, &tables::TYPES[357] }
-tl::sole! { types::StatsPercentValue, types::StatsPercentValue, &tables::TYPES[358] }
-tl::sole! { types::StatsUrl<'_>, types::StatsUrl<'a>, &tables::TYPES[359] }
-tl::sole! { types::StickerKeyword<'_>, types::StickerKeyword<'a>, &tables::TYPES[360] }
-tl::sole! { types::StickerPack<'_>, types::StickerPack<'a>, &tables::TYPES[361] }
-tl::sole! { &'_ types::StickerSet<'_>, &'a types::StickerSet<'a>, &tables::TYPES[362] }
+tl::sole! { [] types::StatsGroupTopAdmin, types::StatsGroupTopAdmin, types::StatsGroupTopAdmin, &tables::TYPES[355] }
+tl::sole! { [] types::StatsGroupTopInviter, types::StatsGroupTopInviter, types::StatsGroupTopInviter, &tables::TYPES[356] }
+tl::sole! { [] types::StatsGroupTopPoster, types::StatsGroupTopPoster, types::StatsGroupTopPoster, &tables::TYPES[357] }
+tl::sole! { [] types::StatsPercentValue, types::StatsPercentValue, types::StatsPercentValue, &tables::TYPES[358] }
+tl::sole! { ['s] types::StatsUrl<'s>, types::StatsUrl<'a>, types::StatsUrl<'s>, &tables::TYPES[359] }
+tl::sole! { ['s] types::StickerKeyword<'s>, types::StickerKeyword<'a>, types::StickerKeyword<'s>, &tables::TYPES[360] }
+tl::sole! { ['s] types::StickerPack<'s>, types::StickerPack<'a>, types::StickerPack<'s>, &tables::TYPES[361] }
+tl::sole! { ['r, 's] &'r types::StickerSet<'s>, &'a types::StickerSet<'a>, types::StickerSet<'s>, &tables::TYPES[362] }
 tl::family! { enums::StickerSetCovered<'_>, enums::StickerSetCovered<'a>, &tables::TYPES[363] }
-tl::sole! { types::StoriesStealthMode, types::StoriesStealthMode, &tables::TYPES[364] }
-tl::sole! { &'_ types::StoryAlbum<'_>, &'a types::StoryAlbum<'a>, &tables::TYPES[365] }
-tl::sole! { &'_ types::StoryFwdHeader<'_>, &'a types::StoryFwdHeader<'a>, &tables::TYPES[366] }
+tl::sole! { [] types::StoriesStealthMode, types::StoriesStealthMode, types::StoriesStealthMode, &tables::TYPES[364] }
+tl::sole! { ['r, 's] &'r types::StoryAlbum<'s>, &'a types::StoryAlbum<'a>, types::StoryAlbum<'s>, &tables::TYPES[365] }
+tl::sole! { ['r, 's] &'r types::StoryFwdHeader<'s>, &'a types::StoryFwdHeader<'a>, types::StoryFwdHeader<'s>, &tables::TYPES[366] }
 tl::family! { enums::StoryItem<'_>, enums::StoryItem<'a>, &tables::TYPES[367] }
 tl::family! { enums::StoryReaction<'_>, enums::StoryReaction<'a>, &tables::TYPES[368] }
 tl::family! { enums::StoryView<'_>, enums::StoryView<'a>, &tables::TYPES[369] }
-tl::sole! { &'_ types::StoryViews<'_>, &'a types::StoryViews<'a>, &tables::TYPES[370] }
-tl::sole! { types::SuggestedPost<'_>, types::SuggestedPost<'a>, &tables::TYPES[371] }
-tl::sole! { types::TextWithEntities<'_>, types::TextWithEntities<'a>, &tables::TYPES[372] }
-tl::sole! { &'_ types::Theme<'_>, &'a types::Theme<'a>, &tables::TYPES[373] }
-tl::sole! { &'_ types::ThemeSettings<'_>, &'a types::ThemeSettings<'a>, &tables::TYPES[374] }
-tl::sole! { &'_ types::Timezone<'_>, &'a types::Timezone<'a>, &tables::TYPES[375] }
-tl::sole! { types::TodoCompletion, types::TodoCompletion, &tables::TYPES[376] }
-tl::sole! { &'_ types::TodoItem<'_>, &'a types::TodoItem<'a>, &tables::TYPES[377] }
-tl::sole! { &'_ types::TodoList<'_>, &'a types::TodoList<'a>, &tables::TYPES[378] }
-tl::sole! { &'_ types::TonConnectManifest<'_>, &'a types::TonConnectManifest<'a>, &tables::TYPES[379] }
-tl::sole! { types::TonConnectNextEventId, types::TonConnectNextEventId, &tables::TYPES[380] }
-tl::sole! { &'_ types::TonConnectRequest<'_>, &'a types::TonConnectRequest<'a>, &tables::TYPES[381] }
-tl::sole! { &'_ types::TonConnectSession<'_>, &'a types::TonConnectSession<'a>, &tables::TYPES[382] }
-tl::sole! { types::TopPeer, types::TopPeer, &tables::TYPES[383] }
+tl::sole! { ['r, 's] &'r types::StoryViews<'s>, &'a types::StoryViews<'a>, types::StoryViews<'s>, &tables::TYPES[370] }
+tl::sole! { ['s] types::SuggestedPost<'s>, types::SuggestedPost<'a>, types::SuggestedPost<'s>, &tables::TYPES[371] }
+tl::sole! { ['s] types::TextWithEntities<'s>, types::TextWithEntities<'a>, types::TextWithEntities<'s>, &tables::TYPES[372] }
+tl::sole! { ['r, 's] &'r types::Theme<'s>, &'a types::Theme<'a>, types::Theme<'s>, &tables::TYPES[373] }
+tl::sole! { ['r, 's] &'r types::ThemeSettings<'s>, &'a types::ThemeSettings<'a>, types::ThemeSettings<'s>, &tables::TYPES[374] }
+tl::sole! { ['r, 's] &'r types::Timezone<'s>, &'a types::Timezone<'a>, types::Timezone<'s>, &tables::TYPES[375] }
+tl::sole! { [] types::TodoCompletion, types::TodoCompletion, types::TodoCompletion, &tables::TYPES[376] }
+tl::sole! { ['r, 's] &'r types::TodoItem<'s>, &'a types::TodoItem<'a>, types::TodoItem<'s>, &tables::TYPES[377] }
+tl::sole! { ['r, 's] &'r types::TodoList<'s>, &'a types::TodoList<'a>, types::TodoList<'s>, &tables::TYPES[378] }
+tl::sole! { ['r, 's] &'r types::TonConnectManifest<'s>, &'a types::TonConnectManifest<'a>, types::TonConnectManifest<'s>, &tables::TYPES[379] }
+tl::sole! { [] types::TonConnectNextEventId, types::TonConnectNextEventId, types::TonConnectNextEventId, &tables::TYPES[380] }
+tl::sole! { ['r, 's] &'r types::TonConnectRequest<'s>, &'a types::TonConnectRequest<'a>, types::TonConnectRequest<'s>, &tables::TYPES[381] }
+tl::sole! { ['r, 's] &'r types::TonConnectSession<'s>, &'a types::TonConnectSession<'a>, types::TonConnectSession<'s>, &tables::TYPES[382] }
+tl::sole! { [] types::TopPeer, types::TopPeer, types::TopPeer, &tables::TYPES[383] }
 tl::family! { enums::TopPeerCategory, enums::TopPeerCategory, &tables::TYPES[384] }
-tl::sole! { types::TopPeerCategoryPeers<'_>, types::TopPeerCategoryPeers<'a>, &tables::TYPES[385] }
+tl::sole! { ['s] types::TopPeerCategoryPeers<'s>, types::TopPeerCategoryPeers<'a>, types::TopPeerCategoryPeers<'s>, &tables::TYPES[385] }
 tl::family! { enums::True, enums::True, &tables::TYPES[386] }
 tl::family! { enums::Update<'_>, enums::Update<'a>, &tables::TYPES[387] }
 tl::family! { enums::Updates<'_>, enums::Updates<'a>, &tables::TYPES[388] }
 tl::family! { enums::UrlAuthResult<'_>, enums::UrlAuthResult<'a>, &tables::TYPES[389] }
 tl::family! { enums::User<'_>, enums::User<'a>, &tables::TYPES[390] }
-tl::sole! { &'_ types::UserFull<'_>, &'a types::UserFull<'a>, &tables::TYPES[391] }
+tl::sole! { ['r, 's] &'r types::UserFull<'s>, &'a types::UserFull<'a>, types::UserFull<'s>, &tables::TYPES[391] }
 tl::family! { enums::UserProfilePhoto<'_>, enums::UserProfilePhoto<'a>, &tables::TYPES[392] }
 tl::family! { enums::UserStatus, enums::UserStatus, &tables::TYPES[393] }
-tl::sole! { types::Username<'_>, types::Username<'a>, &tables::TYPES[394] }
+tl::sole! { ['s] types::Username<'s>, types::Username<'a>, types::Username<'s>, &tables::TYPES[394] }
 tl::family! { enums::VideoSize<'_>, enums::VideoSize<'a>, &tables::TYPES[395] }
 tl::family! { enums::WallPaper<'_>, enums::WallPaper<'a>, &tables::TYPES[396] }
-tl::sole! { &'_ types::WallPaperSettings<'_>, &'a types::WallPaperSettings<'a>, &tables::TYPES[397] }
-tl::sole! { types::WalletOwnershipProof<'_>, types::WalletOwnershipProof<'a>, &tables::TYPES[398] }
+tl::sole! { ['r, 's] &'r types::WallPaperSettings<'s>, &'a types::WallPaperSettings<'a>, types::WallPaperSettings<'s>, &tables::TYPES[397] }
+tl::sole! { ['s] types::WalletOwnershipProof<'s>, types::WalletOwnershipProof<'a>, types::WalletOwnershipProof<'s>, &tables::TYPES[398] }
 tl::family! { enums::WalletState<'_>, enums::WalletState<'a>, &tables::TYPES[399] }
-tl::sole! { &'_ types::WalletTransaction<'_>, &'a types::WalletTransaction<'a>, &tables::TYPES[400] }
+tl::sole! { ['r, 's] &'r types::WalletTransaction<'s>, &'a types::WalletTransaction<'a>, types::WalletTransaction<'s>, &tables::TYPES[400] }
 tl::family! { enums::WalletTransactionPeer<'_>, enums::WalletTransactionPeer<'a>, &tables::TYPES[401] }
-tl::sole! { &'_ types::WalletUserAddress<'_>, &'a types::WalletUserAddress<'a>, &tables::TYPES[402] }
-tl::sole! { &'_ types::WebAuthorization<'_>, &'a types::WebAuthorization<'a>, &tables::TYPES[403] }
+tl::sole! { ['r, 's] &'r types::WalletUserAddress<'s>, &'a types::WalletUserAddress<'a>, types::WalletUserAddress<'s>, &tables::TYPES[402] }
+tl::sole! { ['r, 's] &'r types::WebAuthorization<'s>, &'a types::WebAuthorization<'a>, types::WebAuthorization<'s>, &tables::TYPES[403] }
 tl::family! { enums::WebDocument<'_>, enums::WebDocument<'a>, &tables::TYPES[404] }
-tl::sole! { &'_ types::WebDomainException<'_>, &'a types::WebDomainException<'a>, &tables::TYPES[405] }
+tl::sole! { ['r, 's] &'r types::WebDomainException<'s>, &'a types::WebDomainException<'a>, types::WebDomainException<'s>, &tables::TYPES[405] }
 tl::family! { enums::WebPage<'_>, enums::WebPage<'a>, &tables::TYPES[406] }
 tl::family! { enums::WebPageAttribute<'_>, enums::WebPageAttribute<'a>, &tables::TYPES[407] }
-tl::sole! { types::WebViewMessageSent<'_>, types::WebViewMessageSent<'a>, &tables::TYPES[408] }
-tl::sole! { &'_ types::WebViewResultUrl<'_>, &'a types::WebViewResultUrl<'a>, &tables::TYPES[409] }
+tl::sole! { ['s] types::WebViewMessageSent<'s>, types::WebViewMessageSent<'a>, types::WebViewMessageSent<'s>, &tables::TYPES[408] }
+tl::sole! { ['r, 's] &'r types::WebViewResultUrl<'s>, &'a types::WebViewResultUrl<'a>, types::WebViewResultUrl<'s>, &tables::TYPES[409] }
 
+tl::lines! { Structs, CONSTRUCTORS, false }
 /// The tables of all types, by namespace and name: for tools that look at objects of any type.
 pub static TYPES: [tl::Type; 648] = tl::types(ALL_FORMS, &CONSTRUCTORS, &SLOTS);
 pub(crate) static CONSTRUCTORS: [tl::Constructor; 1701] = tl::constructors(ALL_FORMS, ALL_LINES, &ROWS);
-static ROWS: [tl::Field; 5717] = tl::rows(ALL_LINES, &TYPES, &[]);
+static ROWS: tl::RowTable<5717, 1701> = tl::rows(ALL_LINES, &TYPES, &[]);
 static SLOTS: [u16; 3396] = tl::slots(ALL_FORMS, &CONSTRUCTORS);
 const ALL_FORMS: &[&[tl::Form]] = &[FORMS, account::FORMS, aicompose::FORMS, auth::FORMS, bots::FORMS, channels::FORMS, chatlists::FORMS, communities::FORMS, contacts::FORMS, ephemeral::FORMS, fragment::FORMS, help::FORMS, messages::FORMS, payments::FORMS, phone::FORMS, photos::FORMS, premium::FORMS, smsjobs::FORMS, stats::FORMS, stickers::FORMS, storage::FORMS, stories::FORMS, toncenter::FORMS, updates::FORMS, upload::FORMS, users::FORMS, wallet::FORMS];
 const ALL_LINES: &[&[tl::Line]] = &[LINES, account::LINES, aicompose::LINES, auth::LINES, bots::LINES, channels::LINES, chatlists::LINES, communities::LINES, contacts::LINES, ephemeral::LINES, fragment::LINES, help::LINES, messages::LINES, payments::LINES, phone::LINES, photos::LINES, premium::LINES, smsjobs::LINES, stats::LINES, stickers::LINES, storage::LINES, stories::LINES, toncenter::LINES, updates::LINES, upload::LINES, users::LINES, wallet::LINES];

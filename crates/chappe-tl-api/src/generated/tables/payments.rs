@@ -79,32 +79,32 @@ pub(super) const LINES: &[tl::Line] = &[
     (0xd145_1883, false, 4, 3, "# 0.0s 0.1*o322", "payments.validatedRequestedInfo flags id shipping_options"),
 ];
 
-tl::sole! { types::payments::BankCardData<'_>, types::payments::BankCardData<'a>, &tables::TYPES[563] }
+tl::sole! { ['s] types::payments::BankCardData<'s>, types::payments::BankCardData<'a>, types::payments::BankCardData<'s>, &tables::TYPES[563] }
 tl::family! { enums::payments::CheckCanSendGiftResult<'_>, enums::payments::CheckCanSendGiftResult<'a>, &tables::TYPES[564] }
-tl::sole! { &'_ types::payments::CheckedGiftCode<'_>, &'a types::payments::CheckedGiftCode<'a>, &tables::TYPES[565] }
-tl::sole! { &'_ types::payments::ConnectedStarRefBots<'_>, &'a types::payments::ConnectedStarRefBots<'a>, &tables::TYPES[566] }
-tl::sole! { types::payments::CurrencyRates<'_>, types::payments::CurrencyRates<'a>, &tables::TYPES[567] }
-tl::sole! { types::payments::ExportedInvoice<'_>, types::payments::ExportedInvoice<'a>, &tables::TYPES[568] }
+tl::sole! { ['r, 's] &'r types::payments::CheckedGiftCode<'s>, &'a types::payments::CheckedGiftCode<'a>, types::payments::CheckedGiftCode<'s>, &tables::TYPES[565] }
+tl::sole! { ['r, 's] &'r types::payments::ConnectedStarRefBots<'s>, &'a types::payments::ConnectedStarRefBots<'a>, types::payments::ConnectedStarRefBots<'s>, &tables::TYPES[566] }
+tl::sole! { ['s] types::payments::CurrencyRates<'s>, types::payments::CurrencyRates<'a>, types::payments::CurrencyRates<'s>, &tables::TYPES[567] }
+tl::sole! { ['s] types::payments::ExportedInvoice<'s>, types::payments::ExportedInvoice<'a>, types::payments::ExportedInvoice<'s>, &tables::TYPES[568] }
 tl::family! { enums::payments::GiveawayInfo<'_>, enums::payments::GiveawayInfo<'a>, &tables::TYPES[569] }
 tl::family! { enums::payments::PaymentForm<'_>, enums::payments::PaymentForm<'a>, &tables::TYPES[570] }
 tl::family! { enums::payments::PaymentReceipt<'_>, enums::payments::PaymentReceipt<'a>, &tables::TYPES[571] }
 tl::family! { enums::payments::PaymentResult<'_>, enums::payments::PaymentResult<'a>, &tables::TYPES[572] }
-tl::sole! { &'_ types::payments::ResaleStarGifts<'_>, &'a types::payments::ResaleStarGifts<'a>, &tables::TYPES[573] }
-tl::sole! { types::payments::SavedInfo<'_>, types::payments::SavedInfo<'a>, &tables::TYPES[574] }
-tl::sole! { &'_ types::payments::SavedStarGifts<'_>, &'a types::payments::SavedStarGifts<'a>, &tables::TYPES[575] }
+tl::sole! { ['r, 's] &'r types::payments::ResaleStarGifts<'s>, &'a types::payments::ResaleStarGifts<'a>, types::payments::ResaleStarGifts<'s>, &tables::TYPES[573] }
+tl::sole! { ['s] types::payments::SavedInfo<'s>, types::payments::SavedInfo<'a>, types::payments::SavedInfo<'s>, &tables::TYPES[574] }
+tl::sole! { ['r, 's] &'r types::payments::SavedStarGifts<'s>, &'a types::payments::SavedStarGifts<'a>, types::payments::SavedStarGifts<'s>, &tables::TYPES[575] }
 tl::family! { enums::payments::StarGiftActiveAuctions<'_>, enums::payments::StarGiftActiveAuctions<'a>, &tables::TYPES[576] }
-tl::sole! { &'_ types::payments::StarGiftAuctionAcquiredGifts<'_>, &'a types::payments::StarGiftAuctionAcquiredGifts<'a>, &tables::TYPES[577] }
-tl::sole! { &'_ types::payments::StarGiftAuctionState<'_>, &'a types::payments::StarGiftAuctionState<'a>, &tables::TYPES[578] }
+tl::sole! { ['r, 's] &'r types::payments::StarGiftAuctionAcquiredGifts<'s>, &'a types::payments::StarGiftAuctionAcquiredGifts<'a>, types::payments::StarGiftAuctionAcquiredGifts<'s>, &tables::TYPES[577] }
+tl::sole! { ['r, 's] &'r types::payments::StarGiftAuctionState<'s>, &'a types::payments::StarGiftAuctionState<'a>, types::payments::StarGiftAuctionState<'s>, &tables::TYPES[578] }
 tl::family! { enums::payments::StarGiftCollections<'_>, enums::payments::StarGiftCollections<'a>, &tables::TYPES[579] }
-tl::sole! { types::payments::StarGiftUpgradeAttributes<'_>, types::payments::StarGiftUpgradeAttributes<'a>, &tables::TYPES[580] }
-tl::sole! { &'_ types::payments::StarGiftUpgradePreview<'_>, &'a types::payments::StarGiftUpgradePreview<'a>, &tables::TYPES[581] }
-tl::sole! { types::payments::StarGiftWithdrawalUrl<'_>, types::payments::StarGiftWithdrawalUrl<'a>, &tables::TYPES[582] }
+tl::sole! { ['s] types::payments::StarGiftUpgradeAttributes<'s>, types::payments::StarGiftUpgradeAttributes<'a>, types::payments::StarGiftUpgradeAttributes<'s>, &tables::TYPES[580] }
+tl::sole! { ['r, 's] &'r types::payments::StarGiftUpgradePreview<'s>, &'a types::payments::StarGiftUpgradePreview<'a>, types::payments::StarGiftUpgradePreview<'s>, &tables::TYPES[581] }
+tl::sole! { ['s] types::payments::StarGiftWithdrawalUrl<'s>, types::payments::StarGiftWithdrawalUrl<'a>, types::payments::StarGiftWithdrawalUrl<'s>, &tables::TYPES[582] }
 tl::family! { enums::payments::StarGifts<'_>, enums::payments::StarGifts<'a>, &tables::TYPES[583] }
-tl::sole! { types::payments::StarsRevenueAdsAccountUrl<'_>, types::payments::StarsRevenueAdsAccountUrl<'a>, &tables::TYPES[584] }
-tl::sole! { &'_ types::payments::StarsRevenueStats<'_>, &'a types::payments::StarsRevenueStats<'a>, &tables::TYPES[585] }
-tl::sole! { types::payments::StarsRevenueWithdrawalUrl<'_>, types::payments::StarsRevenueWithdrawalUrl<'a>, &tables::TYPES[586] }
-tl::sole! { &'_ types::payments::StarsStatus<'_>, &'a types::payments::StarsStatus<'a>, &tables::TYPES[587] }
-tl::sole! { &'_ types::payments::SuggestedStarRefBots<'_>, &'a types::payments::SuggestedStarRefBots<'a>, &tables::TYPES[588] }
-tl::sole! { &'_ types::payments::UniqueStarGift<'_>, &'a types::payments::UniqueStarGift<'a>, &tables::TYPES[589] }
-tl::sole! { &'_ types::payments::UniqueStarGiftValueInfo<'_>, &'a types::payments::UniqueStarGiftValueInfo<'a>, &tables::TYPES[590] }
-tl::sole! { types::payments::ValidatedRequestedInfo<'_>, types::payments::ValidatedRequestedInfo<'a>, &tables::TYPES[591] }
+tl::sole! { ['s] types::payments::StarsRevenueAdsAccountUrl<'s>, types::payments::StarsRevenueAdsAccountUrl<'a>, types::payments::StarsRevenueAdsAccountUrl<'s>, &tables::TYPES[584] }
+tl::sole! { ['r, 's] &'r types::payments::StarsRevenueStats<'s>, &'a types::payments::StarsRevenueStats<'a>, types::payments::StarsRevenueStats<'s>, &tables::TYPES[585] }
+tl::sole! { ['s] types::payments::StarsRevenueWithdrawalUrl<'s>, types::payments::StarsRevenueWithdrawalUrl<'a>, types::payments::StarsRevenueWithdrawalUrl<'s>, &tables::TYPES[586] }
+tl::sole! { ['r, 's] &'r types::payments::StarsStatus<'s>, &'a types::payments::StarsStatus<'a>, types::payments::StarsStatus<'s>, &tables::TYPES[587] }
+tl::sole! { ['r, 's] &'r types::payments::SuggestedStarRefBots<'s>, &'a types::payments::SuggestedStarRefBots<'a>, types::payments::SuggestedStarRefBots<'s>, &tables::TYPES[588] }
+tl::sole! { ['r, 's] &'r types::payments::UniqueStarGift<'s>, &'a types::payments::UniqueStarGift<'a>, types::payments::UniqueStarGift<'s>, &tables::TYPES[589] }
+tl::sole! { ['r, 's] &'r types::payments::UniqueStarGiftValueInfo<'s>, &'a types::payments::UniqueStarGiftValueInfo<'a>, types::payments::UniqueStarGiftValueInfo<'s>, &tables::TYPES[590] }
+tl::sole! { ['s] types::payments::ValidatedRequestedInfo<'s>, types::payments::ValidatedRequestedInfo<'a>, types::payments::ValidatedRequestedInfo<'s>, &tables::TYPES[591] }

@@ -28,11 +28,11 @@ pub(super) const LINES: &[tl::Line] = &[
     (0xec82_e140, true, 20, 2, "o263 *o390", "phone.phoneCall phone_call users"),
 ];
 
-tl::sole! { types::phone::ExportedGroupCallInvite<'_>, types::phone::ExportedGroupCallInvite<'a>, &tables::TYPES[592] }
-tl::sole! { &'_ types::phone::GroupCall<'_>, &'a types::phone::GroupCall<'a>, &tables::TYPES[593] }
-tl::sole! { &'_ types::phone::GroupCallStars<'_>, &'a types::phone::GroupCallStars<'a>, &tables::TYPES[594] }
-tl::sole! { types::phone::GroupCallStreamChannels<'_>, types::phone::GroupCallStreamChannels<'a>, &tables::TYPES[595] }
-tl::sole! { types::phone::GroupCallStreamRtmpUrl<'_>, types::phone::GroupCallStreamRtmpUrl<'a>, &tables::TYPES[596] }
-tl::sole! { &'_ types::phone::GroupParticipants<'_>, &'a types::phone::GroupParticipants<'a>, &tables::TYPES[597] }
-tl::sole! { &'_ types::phone::JoinAsPeers<'_>, &'a types::phone::JoinAsPeers<'a>, &tables::TYPES[598] }
-tl::sole! { &'_ types::phone::PhoneCall<'_>, &'a types::phone::PhoneCall<'a>, &tables::TYPES[599] }
+tl::sole! { ['s] types::phone::ExportedGroupCallInvite<'s>, types::phone::ExportedGroupCallInvite<'a>, types::phone::ExportedGroupCallInvite<'s>, &tables::TYPES[592] }
+tl::sole! { ['r, 's] &'r types::phone::GroupCall<'s>, &'a types::phone::GroupCall<'a>, types::phone::GroupCall<'s>, &tables::TYPES[593] }
+tl::sole! { ['r, 's] &'r types::phone::GroupCallStars<'s>, &'a types::phone::GroupCallStars<'a>, types::phone::GroupCallStars<'s>, &tables::TYPES[594] }
+tl::sole! { ['s] types::phone::GroupCallStreamChannels<'s>, types::phone::GroupCallStreamChannels<'a>, types::phone::GroupCallStreamChannels<'s>, &tables::TYPES[595] }
+tl::sole! { ['s] types::phone::GroupCallStreamRtmpUrl<'s>, types::phone::GroupCallStreamRtmpUrl<'a>, types::phone::GroupCallStreamRtmpUrl<'s>, &tables::TYPES[596] }
+tl::sole! { ['r, 's] &'r types::phone::GroupParticipants<'s>, &'a types::phone::GroupParticipants<'a>, types::phone::GroupParticipants<'s>, &tables::TYPES[597] }
+tl::sole! { ['r, 's] &'r types::phone::JoinAsPeers<'s>, &'a types::phone::JoinAsPeers<'a>, types::phone::JoinAsPeers<'s>, &tables::TYPES[598] }
+tl::sole! { ['r, 's] &'r types::phone::PhoneCall<'s>, &'a types::phone::PhoneCall<'a>, types::phone::PhoneCall<'s>, &tables::TYPES[599] }

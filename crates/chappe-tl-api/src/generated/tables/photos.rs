@@ -17,5 +17,5 @@ pub(super) const LINES: &[tl::Line] = &[
     (0x1505_1f54, true, 20, 3, "i *o267 *o390", "photos.photosSlice count photos users"),
 ];
 
-tl::sole! { types::photos::Photo<'_>, types::photos::Photo<'a>, &tables::TYPES[600] }
+tl::sole! { ['s] types::photos::Photo<'s>, types::photos::Photo<'a>, types::photos::Photo<'s>, &tables::TYPES[600] }
 tl::family! { enums::photos::Photos<'_>, enums::photos::Photos<'a>, &tables::TYPES[601] }

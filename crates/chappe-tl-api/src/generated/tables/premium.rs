@@ -18,6 +18,6 @@ pub(super) const LINES: &[tl::Line] = &[
     (0x9ae2_28e2, true, 24, 3, "*o227 *o53 *o390", "premium.myBoosts my_boosts chats users"),
 ];
 
-tl::sole! { &'_ types::premium::BoostsList<'_>, &'a types::premium::BoostsList<'a>, &tables::TYPES[602] }
-tl::sole! { &'_ types::premium::BoostsStatus<'_>, &'a types::premium::BoostsStatus<'a>, &tables::TYPES[603] }
-tl::sole! { &'_ types::premium::MyBoosts<'_>, &'a types::premium::MyBoosts<'a>, &tables::TYPES[604] }
+tl::sole! { ['r, 's] &'r types::premium::BoostsList<'s>, &'a types::premium::BoostsList<'a>, types::premium::BoostsList<'s>, &tables::TYPES[602] }
+tl::sole! { ['r, 's] &'r types::premium::BoostsStatus<'s>, &'a types::premium::BoostsStatus<'a>, types::premium::BoostsStatus<'s>, &tables::TYPES[603] }
+tl::sole! { ['r, 's] &'r types::premium::MyBoosts<'s>, &'a types::premium::MyBoosts<'a>, types::premium::MyBoosts<'s>, &tables::TYPES[604] }

@@ -16,5 +16,5 @@ pub(super) const LINES: &[tl::Line] = &[
     (0x2aee_9191, true, 28, 9, "# 0.0! i i i i i 0.1s s", "smsjobs.status flags allow_international recent_sent recent_since recent_remains total_sent total_since last_gift_slug terms_url"),
 ];
 
-tl::sole! { types::smsjobs::EligibleToJoin<'_>, types::smsjobs::EligibleToJoin<'a>, &tables::TYPES[605] }
-tl::sole! { &'_ types::smsjobs::Status<'_>, &'a types::smsjobs::Status<'a>, &tables::TYPES[606] }
+tl::sole! { ['s] types::smsjobs::EligibleToJoin<'s>, types::smsjobs::EligibleToJoin<'a>, types::smsjobs::EligibleToJoin<'s>, &tables::TYPES[605] }
+tl::sole! { ['r, 's] &'r types::smsjobs::Status<'s>, &'a types::smsjobs::Status<'a>, types::smsjobs::Status<'s>, &tables::TYPES[606] }

@@ -24,9 +24,9 @@ pub(super) const LINES: &[tl::Line] = &[
     (0x50cd_067c, true, 16, 2, "o354 o354", "stats.storyStats views_graph reactions_by_emotion_graph"),
 ];
 
-tl::sole! { &'_ types::stats::BroadcastStats<'_>, &'a types::stats::BroadcastStats<'a>, &tables::TYPES[607] }
-tl::sole! { &'_ types::stats::MegagroupStats<'_>, &'a types::stats::MegagroupStats<'a>, &tables::TYPES[608] }
-tl::sole! { &'_ types::stats::MessageStats<'_>, &'a types::stats::MessageStats<'a>, &tables::TYPES[609] }
-tl::sole! { &'_ types::stats::PollStats<'_>, &'a types::stats::PollStats<'a>, &tables::TYPES[610] }
-tl::sole! { &'_ types::stats::PublicForwards<'_>, &'a types::stats::PublicForwards<'a>, &tables::TYPES[611] }
-tl::sole! { &'_ types::stats::StoryStats<'_>, &'a types::stats::StoryStats<'a>, &tables::TYPES[612] }
+tl::sole! { ['r, 's] &'r types::stats::BroadcastStats<'s>, &'a types::stats::BroadcastStats<'a>, types::stats::BroadcastStats<'s>, &tables::TYPES[607] }
+tl::sole! { ['r, 's] &'r types::stats::MegagroupStats<'s>, &'a types::stats::MegagroupStats<'a>, types::stats::MegagroupStats<'s>, &tables::TYPES[608] }
+tl::sole! { ['r, 's] &'r types::stats::MessageStats<'s>, &'a types::stats::MessageStats<'a>, types::stats::MessageStats<'s>, &tables::TYPES[609] }
+tl::sole! { ['r, 's] &'r types::stats::PollStats<'s>, &'a types::stats::PollStats<'a>, types::stats::PollStats<'s>, &tables::TYPES[610] }
+tl::sole! { ['r, 's] &'r types::stats::PublicForwards<'s>, &'a types::stats::PublicForwards<'a>, types::stats::PublicForwards<'s>, &tables::TYPES[611] }
+tl::sole! { ['r, 's] &'r types::stats::StoryStats<'s>, &'a types::stats::StoryStats<'a>, types::stats::StoryStats<'s>, &tables::TYPES[612] }

@@ -14,4 +14,4 @@ pub(super) const LINES: &[tl::Line] = &[
     (0x85fe_a03f, false, 4, 1, "s", "stickers.suggestedShortName short_name"),
 ];
 
-tl::sole! { types::stickers::SuggestedShortName<'_>, types::stickers::SuggestedShortName<'a>, &tables::TYPES[613] }
+tl::sole! { ['s] types::stickers::SuggestedShortName<'s>, types::stickers::SuggestedShortName<'a>, types::stickers::SuggestedShortName<'s>, &tables::TYPES[613] }

@@ -34,10 +34,10 @@ pub(super) const LINES: &[tl::Line] = &[
 
 tl::family! { enums::stories::Albums<'_>, enums::stories::Albums<'a>, &tables::TYPES[615] }
 tl::family! { enums::stories::AllStories<'_>, enums::stories::AllStories<'a>, &tables::TYPES[616] }
-tl::sole! { types::stories::CanSendStoryCount, types::stories::CanSendStoryCount, &tables::TYPES[617] }
-tl::sole! { &'_ types::stories::FoundStories<'_>, &'a types::stories::FoundStories<'a>, &tables::TYPES[618] }
-tl::sole! { &'_ types::stories::PeerStories<'_>, &'a types::stories::PeerStories<'a>, &tables::TYPES[619] }
-tl::sole! { &'_ types::stories::Stories<'_>, &'a types::stories::Stories<'a>, &tables::TYPES[620] }
-tl::sole! { &'_ types::stories::StoryReactionsList<'_>, &'a types::stories::StoryReactionsList<'a>, &tables::TYPES[621] }
-tl::sole! { types::stories::StoryViews<'_>, types::stories::StoryViews<'a>, &tables::TYPES[622] }
-tl::sole! { &'_ types::stories::StoryViewsList<'_>, &'a types::stories::StoryViewsList<'a>, &tables::TYPES[623] }
+tl::sole! { [] types::stories::CanSendStoryCount, types::stories::CanSendStoryCount, types::stories::CanSendStoryCount, &tables::TYPES[617] }
+tl::sole! { ['r, 's] &'r types::stories::FoundStories<'s>, &'a types::stories::FoundStories<'a>, types::stories::FoundStories<'s>, &tables::TYPES[618] }
+tl::sole! { ['r, 's] &'r types::stories::PeerStories<'s>, &'a types::stories::PeerStories<'a>, types::stories::PeerStories<'s>, &tables::TYPES[619] }
+tl::sole! { ['r, 's] &'r types::stories::Stories<'s>, &'a types::stories::Stories<'a>, types::stories::Stories<'s>, &tables::TYPES[620] }
+tl::sole! { ['r, 's] &'r types::stories::StoryReactionsList<'s>, &'a types::stories::StoryReactionsList<'a>, types::stories::StoryReactionsList<'s>, &tables::TYPES[621] }
+tl::sole! { ['s] types::stories::StoryViews<'s>, types::stories::StoryViews<'a>, types::stories::StoryViews<'s>, &tables::TYPES[622] }
+tl::sole! { ['r, 's] &'r types::stories::StoryViewsList<'s>, &'a types::stories::StoryViewsList<'a>, types::stories::StoryViewsList<'s>, &tables::TYPES[623] }

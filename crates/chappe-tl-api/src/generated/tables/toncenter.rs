@@ -16,5 +16,5 @@ pub(super) const LINES: &[tl::Line] = &[
     (0x1988_7601, false, 8, 2, "s i", "toncenter.streamingUrl url expires"),
 ];
 
-tl::sole! { types::toncenter::ApiResponse<'_>, types::toncenter::ApiResponse<'a>, &tables::TYPES[624] }
-tl::sole! { types::toncenter::StreamingUrl<'_>, types::toncenter::StreamingUrl<'a>, &tables::TYPES[625] }
+tl::sole! { ['s] types::toncenter::ApiResponse<'s>, types::toncenter::ApiResponse<'a>, types::toncenter::ApiResponse<'s>, &tables::TYPES[624] }
+tl::sole! { ['s] types::toncenter::StreamingUrl<'s>, types::toncenter::StreamingUrl<'a>, types::toncenter::StreamingUrl<'s>, &tables::TYPES[625] }

@@ -25,4 +25,4 @@ pub(super) const LINES: &[tl::Line] = &[
 
 tl::family! { enums::updates::ChannelDifference<'_>, enums::updates::ChannelDifference<'a>, &tables::TYPES[626] }
 tl::family! { enums::updates::Difference<'_>, enums::updates::Difference<'a>, &tables::TYPES[627] }
-tl::sole! { types::updates::State, types::updates::State, &tables::TYPES[628] }
+tl::sole! { [] types::updates::State, types::updates::State, types::updates::State, &tables::TYPES[628] }

@@ -22,4 +22,4 @@ pub(super) const LINES: &[tl::Line] = &[
 
 tl::family! { enums::upload::CdnFile<'_>, enums::upload::CdnFile<'a>, &tables::TYPES[629] }
 tl::family! { enums::upload::File<'_>, enums::upload::File<'a>, &tables::TYPES[630] }
-tl::sole! { &'_ types::upload::WebFile<'_>, &'a types::upload::WebFile<'a>, &tables::TYPES[631] }
+tl::sole! { ['r, 's] &'r types::upload::WebFile<'s>, &'a types::upload::WebFile<'a>, types::upload::WebFile<'s>, &tables::TYPES[631] }

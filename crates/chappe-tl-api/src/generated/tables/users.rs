@@ -21,5 +21,5 @@ pub(super) const LINES: &[tl::Line] = &[
 ];
 
 tl::family! { enums::users::SavedMusic<'_>, enums::users::SavedMusic<'a>, &tables::TYPES[632] }
-tl::sole! { &'_ types::users::UserFull<'_>, &'a types::users::UserFull<'a>, &tables::TYPES[633] }
+tl::sole! { ['r, 's] &'r types::users::UserFull<'s>, &'a types::users::UserFull<'a>, types::users::UserFull<'s>, &tables::TYPES[633] }
 tl::family! { enums::users::Users<'_>, enums::users::Users<'a>, &tables::TYPES[634] }

@@ -38,16 +38,16 @@ pub(super) const LINES: &[tl::Line] = &[
     (0x928e_7b55, false, 16, 2, "*o402 *o390", "wallet.userAddresses addresses users"),
 ];
 
-tl::sole! { types::wallet::EncryptedSecretPhrasePart<'_>, types::wallet::EncryptedSecretPhrasePart<'a>, &tables::TYPES[635] }
-tl::sole! { types::wallet::ExistingBalance<'_>, types::wallet::ExistingBalance<'a>, &tables::TYPES[636] }
-tl::sole! { types::wallet::HolderDc<'_>, types::wallet::HolderDc<'a>, &tables::TYPES[637] }
-tl::sole! { types::wallet::NftAttribute<'_>, types::wallet::NftAttribute<'a>, &tables::TYPES[638] }
-tl::sole! { &'_ types::wallet::NftItem<'_>, &'a types::wallet::NftItem<'a>, &tables::TYPES[639] }
-tl::sole! { types::wallet::NftItems<'_>, types::wallet::NftItems<'a>, &tables::TYPES[640] }
-tl::sole! { &'_ types::wallet::ProofChallenge<'_>, &'a types::wallet::ProofChallenge<'a>, &tables::TYPES[641] }
-tl::sole! { types::wallet::SecretPhraseParts<'_>, types::wallet::SecretPhraseParts<'a>, &tables::TYPES[642] }
-tl::sole! { types::wallet::TonConnectChallenge<'_>, types::wallet::TonConnectChallenge<'a>, &tables::TYPES[643] }
-tl::sole! { types::wallet::TonConnectPending<'_>, types::wallet::TonConnectPending<'a>, &tables::TYPES[644] }
-tl::sole! { types::wallet::TonConnectSessions<'_>, types::wallet::TonConnectSessions<'a>, &tables::TYPES[645] }
-tl::sole! { &'_ types::wallet::Transactions<'_>, &'a types::wallet::Transactions<'a>, &tables::TYPES[646] }
-tl::sole! { types::wallet::UserAddresses<'_>, types::wallet::UserAddresses<'a>, &tables::TYPES[647] }
+tl::sole! { ['s] types::wallet::EncryptedSecretPhrasePart<'s>, types::wallet::EncryptedSecretPhrasePart<'a>, types::wallet::EncryptedSecretPhrasePart<'s>, &tables::TYPES[635] }
+tl::sole! { ['s] types::wallet::ExistingBalance<'s>, types::wallet::ExistingBalance<'a>, types::wallet::ExistingBalance<'s>, &tables::TYPES[636] }
+tl::sole! { ['s] types::wallet::HolderDc<'s>, types::wallet::HolderDc<'a>, types::wallet::HolderDc<'s>, &tables::TYPES[637] }
+tl::sole! { ['s] types::wallet::NftAttribute<'s>, types::wallet::NftAttribute<'a>, types::wallet::NftAttribute<'s>, &tables::TYPES[638] }
+tl::sole! { ['r, 's] &'r types::wallet::NftItem<'s>, &'a types::wallet::NftItem<'a>, types::wallet::NftItem<'s>, &tables::TYPES[639] }
+tl::sole! { ['s] types::wallet::NftItems<'s>, types::wallet::NftItems<'a>, types::wallet::NftItems<'s>, &tables::TYPES[640] }
+tl::sole! { ['r, 's] &'r types::wallet::ProofChallenge<'s>, &'a types::wallet::ProofChallenge<'a>, types::wallet::ProofChallenge<'s>, &tables::TYPES[641] }
+tl::sole! { ['s] types::wallet::SecretPhraseParts<'s>, types::wallet::SecretPhraseParts<'a>, types::wallet::SecretPhraseParts<'s>, &tables::TYPES[642] }
+tl::sole! { ['s] types::wallet::TonConnectChallenge<'s>, types::wallet::TonConnectChallenge<'a>, types::wallet::TonConnectChallenge<'s>, &tables::TYPES[643] }
+tl::sole! { ['s] types::wallet::TonConnectPending<'s>, types::wallet::TonConnectPending<'a>, types::wallet::TonConnectPending<'s>, &tables::TYPES[644] }
+tl::sole! { ['s] types::wallet::TonConnectSessions<'s>, types::wallet::TonConnectSessions<'a>, types::wallet::TonConnectSessions<'s>, &tables::TYPES[645] }
+tl::sole! { ['r, 's] &'r types::wallet::Transactions<'s>, &'a types::wallet::Transactions<'a>, types::wallet::Transactions<'s>, &tables::TYPES[646] }
+tl::sole! { ['s] types::wallet::UserAddresses<'s>, types::wallet::UserAddresses<'a>, types::wallet::UserAddresses<'s>, &tables::TYPES[647] }

@@ -14,4 +14,4 @@ pub struct Tones<'a> {
     pub tones: &'a [enums::AiComposeTone<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { Tones<'_>, tables::CONSTRUCTORS[1392], x, (x.hash, x.tones, x.users) }
+tl::object! { ['a] Tones<'a>, tables::Structs, 1392, (i64, &'a [enums::AiComposeTone<'a>], &'a [enums::User<'a>]) }

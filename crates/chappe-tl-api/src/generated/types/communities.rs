@@ -15,7 +15,7 @@ pub struct ParticipantJoinedChats<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ParticipantJoinedChats<'_>, tables::CONSTRUCTORS[1441], x, (x.creator_chat_ids, x.joined_chat_ids, x.chats, x.users) }
+tl::object! { ['a] ParticipantJoinedChats<'a>, tables::Structs, 1441, (&'a [i64], &'a [i64], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `communities.peerLinkRequests#2244afad flags:# total_count:int requests:Vector<CommunityPeerRequest> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = communities.PeerLinkRequests;`
 #[repr(C)]
@@ -26,4 +26,4 @@ pub struct PeerLinkRequests<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { PeerLinkRequests<'_>, tables::CONSTRUCTORS[1442], x, (tl::Word, x.total_count, x.requests, x.next_offset, x.chats, x.users) }
+tl::object! { ['a] PeerLinkRequests<'a>, tables::Structs, 1442, (tl::Word, i32, &'a [enums::CommunityPeerRequest], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }

@@ -13,4 +13,4 @@ pub struct WelcomeMessages<'a> {
     pub hash: i64,
     pub messages: &'a [enums::EphemeralMessage<'a>],
 }
-tl::object! { WelcomeMessages<'_>, tables::CONSTRUCTORS[1457], x, (x.hash, x.messages) }
+tl::object! { ['a] WelcomeMessages<'a>, tables::Structs, 1457, (i64, &'a [enums::EphemeralMessage<'a>]) }

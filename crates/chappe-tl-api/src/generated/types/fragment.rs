@@ -17,4 +17,4 @@ pub struct CollectibleInfo<'a> {
     pub crypto_amount: i64,
     pub url: &'a str,
 }
-tl::object! { CollectibleInfo<'_>, tables::CONSTRUCTORS[1458], x, (x.purchase_date, x.currency, x.amount, x.crypto_currency, x.crypto_amount, x.url) }
+tl::object! { ['a] CollectibleInfo<'a>, tables::Structs, 1458, (i32, &'a str, i64, &'a str, i64, &'a str) }

@@ -13,7 +13,7 @@ pub struct Photo<'a> {
     pub photo: enums::Photo<'a>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { Photo<'_>, tables::CONSTRUCTORS[1632], x, (&x.photo, x.users) }
+tl::object! { ['a] Photo<'a>, tables::Structs, 1632, (enums::Photo<'a>, &'a [enums::User<'a>]) }
 
 /// `photos.photos#8dca6aa5 photos:Vector<Photo> users:Vector<User> = photos.Photos;`
 #[repr(C)]
@@ -21,7 +21,7 @@ pub struct Photos<'a> {
     pub photos: &'a [enums::Photo<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { Photos<'_>, tables::CONSTRUCTORS[1633], x, (x.photos, x.users) }
+tl::object! { ['a] Photos<'a>, tables::Structs, 1633, (&'a [enums::Photo<'a>], &'a [enums::User<'a>]) }
 
 /// `photos.photosSlice#15051f54 count:int photos:Vector<Photo> users:Vector<User> = photos.Photos;`
 #[repr(C)]
@@ -30,4 +30,4 @@ pub struct PhotosSlice<'a> {
     pub photos: &'a [enums::Photo<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { PhotosSlice<'_>, tables::CONSTRUCTORS[1634], x, (x.count, x.photos, x.users) }
+tl::object! { ['a] PhotosSlice<'a>, tables::Structs, 1634, (i32, &'a [enums::Photo<'a>], &'a [enums::User<'a>]) }

@@ -33,7 +33,7 @@ pub struct BroadcastStats<'a> {
     pub story_reactions_by_emotion_graph: enums::StatsGraph<'a>,
     pub recent_posts_interactions: &'a [enums::PostInteractionCounters],
 }
-tl::object! { BroadcastStats<'_>, tables::CONSTRUCTORS[1640], x, tl::And((&x.period, &x.followers, &x.views_per_post, &x.shares_per_post, &x.reactions_per_post, &x.views_per_story, &x.shares_per_story, &x.reactions_per_story, &x.enabled_notifications, &x.growth_graph, &x.followers_graph, &x.mute_graph), (&x.top_hours_graph, &x.interactions_graph, &x.iv_interactions_graph, &x.views_by_source_graph, &x.new_followers_by_source_graph, &x.languages_graph, &x.reactions_by_emotion_graph, &x.story_interactions_graph, &x.story_reactions_by_emotion_graph, x.recent_posts_interactions)) }
+tl::object! { ['a] BroadcastStats<'a>, tables::Structs, 1640, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsPercentValue, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, &'a [enums::PostInteractionCounters])> }
 
 /// `stats.megagroupStats#ef7ff916 period:StatsDateRangeDays members:StatsAbsValueAndPrev messages:StatsAbsValueAndPrev viewers:StatsAbsValueAndPrev posters:StatsAbsValueAndPrev growth_graph:StatsGraph members_graph:StatsGraph new_members_by_source_graph:StatsGraph languages_graph:StatsGraph messages_graph:StatsGraph actions_graph:StatsGraph top_hours_graph:StatsGraph weekdays_graph:StatsGraph top_posters:Vector<StatsGroupTopPoster> top_admins:Vector<StatsGroupTopAdmin> top_inviters:Vector<StatsGroupTopInviter> users:Vector<User> = stats.MegagroupStats;`
 #[repr(C)]
@@ -56,7 +56,7 @@ pub struct MegagroupStats<'a> {
     pub top_inviters: &'a [enums::StatsGroupTopInviter],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { MegagroupStats<'_>, tables::CONSTRUCTORS[1641], x, tl::And((&x.period, &x.members, &x.messages, &x.viewers, &x.posters, &x.growth_graph, &x.members_graph, &x.new_members_by_source_graph, &x.languages_graph, &x.messages_graph, &x.actions_graph, &x.top_hours_graph), (&x.weekdays_graph, x.top_posters, x.top_admins, x.top_inviters, x.users)) }
+tl::object! { ['a] MegagroupStats<'a>, tables::Structs, 1641, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, &'a [enums::StatsGroupTopPoster], &'a [enums::StatsGroupTopAdmin], &'a [enums::StatsGroupTopInviter], &'a [enums::User<'a>])> }
 
 /// `stats.messageStats#7fe91c14 views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.MessageStats;`
 #[repr(C)]
@@ -64,14 +64,14 @@ pub struct MessageStats<'a> {
     pub views_graph: enums::StatsGraph<'a>,
     pub reactions_by_emotion_graph: enums::StatsGraph<'a>,
 }
-tl::object! { MessageStats<'_>, tables::CONSTRUCTORS[1642], x, (&x.views_graph, &x.reactions_by_emotion_graph) }
+tl::object! { ['a] MessageStats<'a>, tables::Structs, 1642, (enums::StatsGraph<'a>, enums::StatsGraph<'a>) }
 
 /// `stats.pollStats#2999beed votes_graph:StatsGraph = stats.PollStats;`
 #[repr(C)]
 pub struct PollStats<'a> {
     pub votes_graph: enums::StatsGraph<'a>,
 }
-tl::object! { PollStats<'_>, tables::CONSTRUCTORS[1643], x, (&x.votes_graph,) }
+tl::object! { ['a] PollStats<'a>, tables::Structs, 1643, (enums::StatsGraph<'a>,) }
 
 /// `stats.publicForwards#93037e20 flags:# count:int forwards:Vector<PublicForward> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stats.PublicForwards;`
 #[repr(C)]
@@ -82,7 +82,7 @@ pub struct PublicForwards<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { PublicForwards<'_>, tables::CONSTRUCTORS[1644], x, (tl::Word, x.count, x.forwards, x.next_offset, x.chats, x.users) }
+tl::object! { ['a] PublicForwards<'a>, tables::Structs, 1644, (tl::Word, i32, &'a [enums::PublicForward<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `stats.storyStats#50cd067c views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.StoryStats;`
 #[repr(C)]
@@ -90,4 +90,4 @@ pub struct StoryStats<'a> {
     pub views_graph: enums::StatsGraph<'a>,
     pub reactions_by_emotion_graph: enums::StatsGraph<'a>,
 }
-tl::object! { StoryStats<'_>, tables::CONSTRUCTORS[1645], x, (&x.views_graph, &x.reactions_by_emotion_graph) }
+tl::object! { ['a] StoryStats<'a>, tables::Structs, 1645, (enums::StatsGraph<'a>, enums::StatsGraph<'a>) }

@@ -12,4 +12,4 @@ use super::super::{tables};
 pub struct SuggestedShortName<'a> {
     pub short_name: &'a str,
 }
-tl::object! { SuggestedShortName<'_>, tables::CONSTRUCTORS[1646], x, (x.short_name,) }
+tl::object! { ['a] SuggestedShortName<'a>, tables::Structs, 1646, (&'a str,) }

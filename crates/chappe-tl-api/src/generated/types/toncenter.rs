@@ -12,7 +12,7 @@ use super::super::{enums, tables};
 pub struct ApiResponse<'a> {
     pub response: enums::DataJson<'a>,
 }
-tl::object! { ApiResponse<'_>, tables::CONSTRUCTORS[1668], x, (&x.response,) }
+tl::object! { ['a] ApiResponse<'a>, tables::Structs, 1668, (enums::DataJson<'a>,) }
 
 /// `toncenter.streamingUrl#19887601 url:string expires:int = toncenter.StreamingUrl;`
 #[repr(C)]
@@ -20,4 +20,4 @@ pub struct StreamingUrl<'a> {
     pub url: &'a str,
     pub expires: i32,
 }
-tl::object! { StreamingUrl<'_>, tables::CONSTRUCTORS[1669], x, (x.url, x.expires) }
+tl::object! { ['a] StreamingUrl<'a>, tables::Structs, 1669, (&'a str, i32) }

@@ -12,14 +12,14 @@ use super::super::{enums, tables};
 pub struct CdnFile<'a> {
     pub bytes: &'a [u8],
 }
-tl::object! { CdnFile<'_>, tables::CONSTRUCTORS[1679], x, (x.bytes,) }
+tl::object! { ['a] CdnFile<'a>, tables::Structs, 1679, (&'a [u8],) }
 
 /// `upload.cdnFileReuploadNeeded#eea8e46e request_token:bytes = upload.CdnFile;`
 #[repr(C)]
 pub struct CdnFileReuploadNeeded<'a> {
     pub request_token: &'a [u8],
 }
-tl::object! { CdnFileReuploadNeeded<'_>, tables::CONSTRUCTORS[1678], x, (x.request_token,) }
+tl::object! { ['a] CdnFileReuploadNeeded<'a>, tables::Structs, 1678, (&'a [u8],) }
 
 /// `upload.file#096a18d5 type:storage.FileType mtime:int bytes:bytes = upload.File;`
 #[repr(C)]
@@ -28,7 +28,7 @@ pub struct File<'a> {
     pub mtime: i32,
     pub bytes: &'a [u8],
 }
-tl::object! { File<'_>, tables::CONSTRUCTORS[1680], x, (&x.r#type, x.mtime, x.bytes) }
+tl::object! { ['a] File<'a>, tables::Structs, 1680, (enums::storage::FileType, i32, &'a [u8]) }
 
 /// `upload.fileCdnRedirect#f18cda44 dc_id:int file_token:bytes encryption_key:bytes encryption_iv:bytes file_hashes:Vector<FileHash> = upload.File;`
 #[repr(C)]
@@ -39,7 +39,7 @@ pub struct FileCdnRedirect<'a> {
     pub encryption_iv: &'a [u8],
     pub file_hashes: &'a [enums::FileHash<'a>],
 }
-tl::object! { FileCdnRedirect<'_>, tables::CONSTRUCTORS[1681], x, (x.dc_id, x.file_token, x.encryption_key, x.encryption_iv, x.file_hashes) }
+tl::object! { ['a] FileCdnRedirect<'a>, tables::Structs, 1681, (i32, &'a [u8], &'a [u8], &'a [u8], &'a [enums::FileHash<'a>]) }
 
 /// `upload.webFile#21e753bc size:int mime_type:string file_type:storage.FileType mtime:int bytes:bytes = upload.WebFile;`
 #[repr(C)]
@@ -50,4 +50,4 @@ pub struct WebFile<'a> {
     pub mtime: i32,
     pub bytes: &'a [u8],
 }
-tl::object! { WebFile<'_>, tables::CONSTRUCTORS[1682], x, (x.size, x.mime_type, &x.file_type, x.mtime, x.bytes) }
+tl::object! { ['a] WebFile<'a>, tables::Structs, 1682, (i32, &'a str, enums::storage::FileType, i32, &'a [u8]) }

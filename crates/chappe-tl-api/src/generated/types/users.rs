@@ -13,14 +13,14 @@ pub struct SavedMusic<'a> {
     pub count: i32,
     pub documents: &'a [enums::Document<'a>],
 }
-tl::object! { SavedMusic<'_>, tables::CONSTRUCTORS[1684], x, (x.count, x.documents) }
+tl::object! { ['a] SavedMusic<'a>, tables::Structs, 1684, (i32, &'a [enums::Document<'a>]) }
 
 /// `users.savedMusicNotModified#e3878aa4 count:int = users.SavedMusic;`
 #[repr(C)]
 pub struct SavedMusicNotModified {
     pub count: i32,
 }
-tl::object! { SavedMusicNotModified, tables::CONSTRUCTORS[1683], x, (x.count,) }
+tl::object! { [] SavedMusicNotModified, tables::Structs, 1683, (i32,) }
 
 /// `users.userFull#3b6d152e full_user:UserFull chats:Vector<Chat> users:Vector<User> = users.UserFull;`
 #[repr(C)]
@@ -29,14 +29,14 @@ pub struct UserFull<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { UserFull<'_>, tables::CONSTRUCTORS[1685], x, (&x.full_user, x.chats, x.users) }
+tl::object! { ['a] UserFull<'a>, tables::Structs, 1685, (enums::UserFull<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `users.users#62d706b8 users:Vector<User> = users.Users;`
 #[repr(C)]
 pub struct Users<'a> {
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { Users<'_>, tables::CONSTRUCTORS[1686], x, (x.users,) }
+tl::object! { ['a] Users<'a>, tables::Structs, 1686, (&'a [enums::User<'a>],) }
 
 /// `users.usersSlice#315a4974 count:int users:Vector<User> = users.Users;`
 #[repr(C)]
@@ -44,4 +44,4 @@ pub struct UsersSlice<'a> {
     pub count: i32,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { UsersSlice<'_>, tables::CONSTRUCTORS[1687], x, (x.count, x.users) }
+tl::object! { ['a] UsersSlice<'a>, tables::Structs, 1687, (i32, &'a [enums::User<'a>]) }
