@@ -47,7 +47,7 @@ pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, ty: &Name) {
         let id = hex(constructor.id);
         if !Shapes::is_unit(constructor) {
             let fields = if shapes.is_reference(constructor) { "*x" } else { "x" };
-            code.line(3, &format!("Self::{variant}(x) => tl::boxed({id}, {fields}, out),"));
+            code.line(3, &format!("Self::{variant}(x) => tl::write_boxed({fields}, out),"));
         } else if words(constructor).is_empty() {
             code.line(3, &format!("Self::{variant} => tl::unit({id}, out),"));
         } else {

@@ -12,16 +12,48 @@ use super::{Described, Field, Kind, RawObject, Struct};
 use crate::codegen::Encoded;
 use crate::{EncodeError, FlagGroup, Serializable, Sink};
 
-/// Writes a struct.
+/// Writes a struct as its table says.
 ///
 /// # Errors
 ///
 /// Fails if a value has no encoding.
 #[inline(always)]
 pub(super) fn write<T: Struct<Rows: RowList>, S: Sink + ?Sized>(object: &T, out: &mut S) -> Encoded {
+    if const { T::TYPE.boxed } { write_boxed(object, out) } else { write_whole::<T, false, S>(object, out) }
+}
+
+/// Writes the struct of a constructor behind its id.
+///
+/// # Errors
+///
+/// Fails if a value has no encoding.
+#[inline(always)]
+pub fn write_boxed<T: Struct<Rows: RowList>, S: Sink + ?Sized>(object: &T, out: &mut S) -> Encoded {
+    write_whole::<T, true, S>(object, out)
+}
+
+#[inline(always)]
+fn write_whole<T: Struct<Rows: RowList>, const BOXED: bool, S: Sink + ?Sized>(
+    object: &T,
+    out: &mut S,
+) -> Encoded {
+    if const { is_short::<T>(BOXED) } {
+        let mut short = Short { bytes: [0; SHORT], len: 0 };
+        write_rows::<T, BOXED, Short>(object, &mut short)?;
+        out.put(short.bytes.get(..short.len).unwrap_or_default());
+        return Ok(());
+    }
+    write_rows::<T, BOXED, S>(object, out)
+}
+
+#[inline(always)]
+fn write_rows<T: Struct<Rows: RowList>, const BOXED: bool, S: Sink + ?Sized>(
+    object: &T,
+    out: &mut S,
+) -> Encoded {
     const { assert!(<T::Rows as RowList>::COUNT == T::TYPE.constructors[0].fields.len()) };
     let mut words = Words::default();
-    if const { T::TYPE.boxed } {
+    if BOXED {
         out.put_u32(const { T::TYPE.constructors[0].id });
     }
     T::Rows::write::<T, First, S>(object, &mut words, out)?;
@@ -35,6 +67,59 @@ pub(super) fn write<T: Struct<Rows: RowList>, S: Sink + ?Sized>(object: &T, out:
         word += 1;
     }
     Ok(())
+}
+
+/// The longest encoding that goes to the sink at once, in bytes.
+const SHORT: usize = 64;
+
+/// Puts together a short encoding whose length is known while compiling, so that the sink is asked only once whether it has
+/// room.
+struct Short {
+    bytes: [u8; SHORT],
+    len: usize,
+}
+
+impl Sink for Short {
+    #[inline(always)]
+    fn put(&mut self, bytes: &[u8]) {
+        let room = self.bytes.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len()));
+        if let Some(room) = room {
+            room.copy_from_slice(bytes);
+            self.len += bytes.len();
+        }
+    }
+
+    #[inline(always)]
+    fn position(&self) -> usize {
+        self.len
+    }
+
+    #[inline(always)]
+    fn patch_u32(&mut self, position: usize, word: u32) {
+        if let Some(place) = self.bytes.get_mut(position..).and_then(<[u8]>::first_chunk_mut) {
+            *place = word.to_le_bytes();
+        }
+    }
+}
+
+/// Whether every encoding of a struct has the same length, is short, and has several parts.
+const fn is_short<T: Described>(boxed: bool) -> bool {
+    let (fields, mut index) = (T::TYPE.constructors[0].fields, 0);
+    let (mut len, mut parts) = if boxed { (4, 1) } else { (0, 0) };
+    while index < fields.len() {
+        let own = match fields[index].kind {
+            Kind::Flag => 0,
+            Kind::Word | Kind::Int | Kind::Bool => 4,
+            Kind::Long | Kind::Double => 8,
+            Kind::Int128 => 16,
+            Kind::Int256 => 32,
+            _ => return false,
+        };
+        len += own;
+        parts += (own > 0) as usize;
+        index += 1;
+    }
+    len <= SHORT && parts > 1
 }
 
 /// The flags words of a struct in the making.

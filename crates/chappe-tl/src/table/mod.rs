@@ -30,7 +30,7 @@ pub mod serde;
 mod text;
 mod value;
 
-pub use crate::codegen::{Encoded, String, Vec, boxed, flag_group, put, put_flags, unit};
+pub use crate::codegen::{Encoded, String, Vec, flag_group, put, put_flags, unit};
 #[cfg(feature = "serde")]
 pub use crate::written_by_serde;
 pub use crate::{Blob, Identifiable, RemoteCall, Serializable, Sink};
@@ -38,7 +38,7 @@ pub use crate::{bare_object, call, described_by_table, family, lines, object, so
 pub use decoded::{Decoded, OwnedAnswer};
 pub use described::{Described, Family};
 pub use encode::{Bare, RawObject, Writer, put_elements};
-pub use fields::{After, And, First, Flag, Maybe, Position, Row, RowList, Word, Words};
+pub use fields::{After, And, First, Flag, Maybe, Position, Row, RowList, Word, Words, write_boxed};
 pub use kind::Kind;
 pub use layout::{
     Constructor, EMPTY, Form, Line, MAX_ALIGN, Payload, Type, alternatives, concat, constructors, count,

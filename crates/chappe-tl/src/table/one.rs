@@ -4,8 +4,9 @@
 use core::fmt;
 use core::ops::Deref;
 
+use super::fields::{RowList, write_boxed};
 use super::raw::sole;
-use super::{Described, Family, Type, boxed, debug, is_same};
+use super::{Described, Family, Struct, Type, debug, is_same};
 use crate::codegen::Encoded;
 use crate::{Serializable, Sink};
 
@@ -72,10 +73,10 @@ impl<T: Sole> fmt::Debug for One<T> {
     }
 }
 
-impl<T: Sole<Struct: Serializable>> Serializable for One<T> {
+impl<T: Sole<Struct: Struct<Rows: RowList>>> Serializable for One<T> {
     #[inline]
     fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
-        boxed(const { T::TYPE.constructors[0].id }, sole(&self.0), out)
+        write_boxed(sole(&self.0), out)
     }
 }
 

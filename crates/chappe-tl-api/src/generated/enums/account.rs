@@ -36,7 +36,7 @@ impl tl::Serializable for ChatThemes<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xe011_e1c4, out),
-            Self::ChatThemes(x) => tl::boxed(0xbe09_8173, *x, out),
+            Self::ChatThemes(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -60,8 +60,8 @@ impl tl::Serializable for EmailVerified<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::EmailVerified(x) => tl::boxed(0x2b96_cd1b, x, out),
-            Self::Login(x) => tl::boxed(0xe1bb_0d61, *x, out),
+            Self::EmailVerified(x) => tl::write_boxed(x, out),
+            Self::Login(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -80,7 +80,7 @@ impl tl::Serializable for EmojiStatuses<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xd08c_e645, out),
-            Self::EmojiStatuses(x) => tl::boxed(0x90c4_67d1, x, out),
+            Self::EmojiStatuses(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -121,8 +121,8 @@ impl tl::Serializable for ResetPasswordResult {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ResetPasswordFailedWait(x) => tl::boxed(0xe377_9861, x, out),
-            Self::ResetPasswordRequestedWait(x) => tl::boxed(0xe9ef_fc7d, x, out),
+            Self::ResetPasswordFailedWait(x) => tl::write_boxed(x, out),
+            Self::ResetPasswordRequestedWait(x) => tl::write_boxed(x, out),
             Self::ResetPasswordOk => tl::unit(0xe926_d63e, out),
         }
     }
@@ -145,7 +145,7 @@ impl tl::Serializable for SavedMusicIds<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x4fc8_1d6e, out),
-            Self::SavedMusicIds(x) => tl::boxed(0x998d_6636, x, out),
+            Self::SavedMusicIds(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -164,7 +164,7 @@ impl tl::Serializable for SavedRingtone<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::SavedRingtone => tl::unit(0xb726_3f6d, out),
-            Self::Converted(x) => tl::boxed(0x1f30_7eb7, x, out),
+            Self::Converted(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -183,7 +183,7 @@ impl tl::Serializable for SavedRingtones<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xfbf6_e8b1, out),
-            Self::SavedRingtones(x) => tl::boxed(0xc1e9_2cc5, x, out),
+            Self::SavedRingtones(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -208,7 +208,7 @@ impl tl::Serializable for Themes<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xf41e_b622, out),
-            Self::Themes(x) => tl::boxed(0x9a3d_8c6d, x, out),
+            Self::Themes(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -230,7 +230,7 @@ impl tl::Serializable for WallPapers<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x1c19_9183, out),
-            Self::WallPapers(x) => tl::boxed(0xcdc3_858c, x, out),
+            Self::WallPapers(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -252,7 +252,7 @@ impl tl::Serializable for WebBrowserSettings<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xc31c_8f4e, out),
-            Self::WebBrowserSettings(x) => tl::boxed(0x79eb_8cb3, *x, out),
+            Self::WebBrowserSettings(x) => tl::write_boxed(*x, out),
         }
     }
 }

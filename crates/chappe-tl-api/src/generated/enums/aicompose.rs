@@ -21,7 +21,7 @@ impl tl::Serializable for Tones<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xc1f4_6103, out),
-            Self::Tones(x) => tl::boxed(0x6c9d_0efe, *x, out),
+            Self::Tones(x) => tl::write_boxed(*x, out),
         }
     }
 }

@@ -20,8 +20,8 @@ impl tl::Serializable for Authorization<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Authorization(x) => tl::boxed(0x2ea2_c0d4, *x, out),
-            Self::SignUpRequired(x) => tl::boxed(0x4474_7e9a, x, out),
+            Self::Authorization(x) => tl::write_boxed(*x, out),
+            Self::SignUpRequired(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -78,9 +78,9 @@ impl tl::Serializable for LoginToken<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::LoginToken(x) => tl::boxed(0x629f_1980, x, out),
-            Self::MigrateTo(x) => tl::boxed(0x068e_9916, x, out),
-            Self::Success(x) => tl::boxed(0x390d_5c5e, x, out),
+            Self::LoginToken(x) => tl::write_boxed(x, out),
+            Self::MigrateTo(x) => tl::write_boxed(x, out),
+            Self::Success(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -106,9 +106,9 @@ impl tl::Serializable for SentCode<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::SentCode(x) => tl::boxed(0x5e00_2502, *x, out),
-            Self::Success(x) => tl::boxed(0x2390_fe44, x, out),
-            Self::PaymentRequired(x) => tl::boxed(0xf882_7ebf, *x, out),
+            Self::SentCode(x) => tl::write_boxed(*x, out),
+            Self::Success(x) => tl::write_boxed(x, out),
+            Self::PaymentRequired(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -144,17 +144,17 @@ impl tl::Serializable for SentCodeType<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::App(x) => tl::boxed(0x3dbb_5986, x, out),
-            Self::Sms(x) => tl::boxed(0xc000_bba2, x, out),
-            Self::Call(x) => tl::boxed(0x5353_e5a7, x, out),
-            Self::FlashCall(x) => tl::boxed(0xab03_c6d9, x, out),
-            Self::MissedCall(x) => tl::boxed(0x8200_6484, x, out),
-            Self::EmailCode(x) => tl::boxed(0xf450_f59b, *x, out),
-            Self::SetUpEmailRequired(x) => tl::boxed(0xa549_1dea, x, out),
-            Self::FragmentSms(x) => tl::boxed(0xd956_5c39, x, out),
-            Self::FirebaseSms(x) => tl::boxed(0x009f_d736, *x, out),
-            Self::SmsWord(x) => tl::boxed(0xa416_ac81, x, out),
-            Self::SmsPhrase(x) => tl::boxed(0xb377_94af, x, out),
+            Self::App(x) => tl::write_boxed(x, out),
+            Self::Sms(x) => tl::write_boxed(x, out),
+            Self::Call(x) => tl::write_boxed(x, out),
+            Self::FlashCall(x) => tl::write_boxed(x, out),
+            Self::MissedCall(x) => tl::write_boxed(x, out),
+            Self::EmailCode(x) => tl::write_boxed(*x, out),
+            Self::SetUpEmailRequired(x) => tl::write_boxed(x, out),
+            Self::FragmentSms(x) => tl::write_boxed(x, out),
+            Self::FirebaseSms(x) => tl::write_boxed(*x, out),
+            Self::SmsWord(x) => tl::write_boxed(x, out),
+            Self::SmsPhrase(x) => tl::write_boxed(x, out),
         }
     }
 }

@@ -26,7 +26,7 @@ impl tl::Serializable for ChannelParticipants<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ChannelParticipants(x) => tl::boxed(0x9ab0_feaf, *x, out),
+            Self::ChannelParticipants(x) => tl::write_boxed(*x, out),
             Self::NotModified => tl::unit(0xf017_3fe9, out),
         }
     }
@@ -50,7 +50,7 @@ impl tl::Serializable for SponsoredMessageReportResult<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ChooseOption(x) => tl::boxed(0x846f_9e42, x, out),
+            Self::ChooseOption(x) => tl::write_boxed(x, out),
             Self::AdsHidden => tl::unit(0x3e3b_cf2f, out),
             Self::Reported => tl::unit(0xad79_8849, out),
         }

@@ -20,8 +20,8 @@ impl tl::Serializable for ChatlistInvite<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Already(x) => tl::boxed(0xfa87_f659, *x, out),
-            Self::ChatlistInvite(x) => tl::boxed(0xf10e_ce2f, *x, out),
+            Self::Already(x) => tl::write_boxed(*x, out),
+            Self::ChatlistInvite(x) => tl::write_boxed(*x, out),
         }
     }
 }

@@ -20,8 +20,8 @@ impl tl::Serializable for Blocked<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Blocked(x) => tl::boxed(0x0ade_1591, *x, out),
-            Self::Slice(x) => tl::boxed(0xe166_4194, *x, out),
+            Self::Blocked(x) => tl::write_boxed(*x, out),
+            Self::Slice(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -43,7 +43,7 @@ impl tl::Serializable for Contacts<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xb74b_a9d2, out),
-            Self::Contacts(x) => tl::boxed(0xeae8_7e42, *x, out),
+            Self::Contacts(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -71,7 +71,7 @@ impl tl::Serializable for SponsoredPeers<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xea32_b4b1, out),
-            Self::SponsoredPeers(x) => tl::boxed(0xeb03_2884, *x, out),
+            Self::SponsoredPeers(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -92,7 +92,7 @@ impl tl::Serializable for TopPeers<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xde26_6ef5, out),
-            Self::TopPeers(x) => tl::boxed(0x70b7_72a8, *x, out),
+            Self::TopPeers(x) => tl::write_boxed(*x, out),
             Self::Disabled => tl::unit(0xb52c_939d, out),
         }
     }

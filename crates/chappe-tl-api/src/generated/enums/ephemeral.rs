@@ -21,7 +21,7 @@ impl tl::Serializable for WelcomeMessages<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x59ff_db31, out),
-            Self::WelcomeMessages(x) => tl::boxed(0x104f_c872, x, out),
+            Self::WelcomeMessages(x) => tl::write_boxed(x, out),
         }
     }
 }

@@ -21,7 +21,7 @@ impl tl::Serializable for AppConfig<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x7cde_641d, out),
-            Self::AppConfig(x) => tl::boxed(0xdd18_782e, x, out),
+            Self::AppConfig(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -39,7 +39,7 @@ impl tl::Serializable for AppUpdate<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::AppUpdate(x) => tl::boxed(0xccbb_ce30, *x, out),
+            Self::AppUpdate(x) => tl::write_boxed(*x, out),
             Self::NoAppUpdate => tl::unit(0xc45a_6536, out),
         }
     }
@@ -59,7 +59,7 @@ impl tl::Serializable for CountriesList<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x93cc_1f32, out),
-            Self::CountriesList(x) => tl::boxed(0x87d0_759e, x, out),
+            Self::CountriesList(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -84,7 +84,7 @@ impl tl::Serializable for DeepLinkInfo<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x66af_a166, out),
-            Self::DeepLinkInfo(x) => tl::boxed(0x6a4e_e832, *x, out),
+            Self::DeepLinkInfo(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -106,7 +106,7 @@ impl tl::Serializable for PassportConfig<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xbfb9_f457, out),
-            Self::PassportConfig(x) => tl::boxed(0xa098_d6af, x, out),
+            Self::PassportConfig(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -127,8 +127,8 @@ impl tl::Serializable for PeerColorSet<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::PeerColorSet(x) => tl::boxed(0x2621_9a58, x, out),
-            Self::PeerColorProfileSet(x) => tl::boxed(0x767d_61eb, *x, out),
+            Self::PeerColorSet(x) => tl::write_boxed(x, out),
+            Self::PeerColorProfileSet(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -147,7 +147,7 @@ impl tl::Serializable for PeerColors<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x2ba1_f5ce, out),
-            Self::PeerColors(x) => tl::boxed(0x00f8_ed08, x, out),
+            Self::PeerColors(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -168,8 +168,8 @@ impl tl::Serializable for PromoData<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x98f6_ac75, x, out),
-            Self::PromoData(x) => tl::boxed(0x08a4_d87a, *x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::PromoData(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -199,8 +199,8 @@ impl tl::Serializable for TermsOfServiceUpdate<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0xe330_9f7f, x, out),
-            Self::TermsOfServiceUpdate(x) => tl::boxed(0x28ec_f961, x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::TermsOfServiceUpdate(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -219,7 +219,7 @@ impl tl::Serializable for TimezonesList<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x9707_08cc, out),
-            Self::TimezonesList(x) => tl::boxed(0x7b74_ed71, x, out),
+            Self::TimezonesList(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -238,7 +238,7 @@ impl tl::Serializable for UserInfo<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xf3ae_2eed, out),
-            Self::UserInfo(x) => tl::boxed(0x01eb_3758, *x, out),
+            Self::UserInfo(x) => tl::write_boxed(*x, out),
         }
     }
 }

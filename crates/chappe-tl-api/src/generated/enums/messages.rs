@@ -30,7 +30,7 @@ impl tl::Serializable for AllStickers<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xe866_02c3, out),
-            Self::AllStickers(x) => tl::boxed(0xcdbb_cebb, x, out),
+            Self::AllStickers(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -52,7 +52,7 @@ impl tl::Serializable for AvailableEffects<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xd1ed_9a5b, out),
-            Self::AvailableEffects(x) => tl::boxed(0xbddb_616e, *x, out),
+            Self::AvailableEffects(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -71,7 +71,7 @@ impl tl::Serializable for AvailableReactions<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x9f07_1957, out),
-            Self::AvailableReactions(x) => tl::boxed(0x768e_3aad, x, out),
+            Self::AvailableReactions(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -110,8 +110,8 @@ impl tl::Serializable for ChatInviteJoinResult<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Ok(x) => tl::boxed(0x4456_63a7, x, out),
-            Self::WebView(x) => tl::boxed(0x61ca_29d3, x, out),
+            Self::Ok(x) => tl::write_boxed(x, out),
+            Self::WebView(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -129,8 +129,8 @@ impl tl::Serializable for Chats<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Chats(x) => tl::boxed(0x64ff_9fd5, x, out),
-            Self::Slice(x) => tl::boxed(0x9cd8_1144, x, out),
+            Self::Chats(x) => tl::write_boxed(x, out),
+            Self::Slice(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -157,8 +157,8 @@ impl tl::Serializable for DhConfig<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::NotModified(x) => tl::boxed(0xc0e2_4635, x, out),
-            Self::DhConfig(x) => tl::boxed(0x2c22_1edd, *x, out),
+            Self::NotModified(x) => tl::write_boxed(x, out),
+            Self::DhConfig(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -181,9 +181,9 @@ impl tl::Serializable for Dialogs<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Dialogs(x) => tl::boxed(0x15ba_6c40, *x, out),
-            Self::Slice(x) => tl::boxed(0x71e0_94f3, *x, out),
-            Self::NotModified(x) => tl::boxed(0xf0e3_e596, x, out),
+            Self::Dialogs(x) => tl::write_boxed(*x, out),
+            Self::Slice(x) => tl::write_boxed(*x, out),
+            Self::NotModified(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -205,7 +205,7 @@ impl tl::Serializable for EmojiGameInfo<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::EmojiGameUnavailable => tl::unit(0x59e6_5335, out),
-            Self::EmojiGameDiceInfo(x) => tl::boxed(0x44e5_6023, *x, out),
+            Self::EmojiGameDiceInfo(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -227,7 +227,7 @@ impl tl::Serializable for EmojiGroups<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x6fb4_ad87, out),
-            Self::EmojiGroups(x) => tl::boxed(0x881f_b94b, x, out),
+            Self::EmojiGroups(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -245,8 +245,8 @@ impl tl::Serializable for ExportedChatInvite<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ExportedChatInvite(x) => tl::boxed(0x1871_be50, x, out),
-            Self::Replaced(x) => tl::boxed(0x2226_00ef, *x, out),
+            Self::ExportedChatInvite(x) => tl::write_boxed(x, out),
+            Self::Replaced(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -268,7 +268,7 @@ impl tl::Serializable for FavedStickers<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x9e8f_a6d3, out),
-            Self::FavedStickers(x) => tl::boxed(0x2cb5_1097, *x, out),
+            Self::FavedStickers(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -286,8 +286,8 @@ impl tl::Serializable for FeaturedStickers<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::NotModified(x) => tl::boxed(0xc6dc_0c66, x, out),
-            Self::FeaturedStickers(x) => tl::boxed(0xbe38_2906, *x, out),
+            Self::NotModified(x) => tl::write_boxed(x, out),
+            Self::FeaturedStickers(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -309,7 +309,7 @@ impl tl::Serializable for FoundStickerSets<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x0d54_b65d, out),
-            Self::FoundStickerSets(x) => tl::boxed(0x8af0_9dd2, x, out),
+            Self::FoundStickerSets(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -327,8 +327,8 @@ impl tl::Serializable for FoundStickers<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::NotModified(x) => tl::boxed(0x6010_c534, x, out),
-            Self::FoundStickers(x) => tl::boxed(0x82c9_e290, x, out),
+            Self::NotModified(x) => tl::write_boxed(x, out),
+            Self::FoundStickers(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -374,10 +374,10 @@ impl tl::Serializable for Messages<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Messages(x) => tl::boxed(0x1d73_e7ea, *x, out),
-            Self::Slice(x) => tl::boxed(0x5f20_6716, *x, out),
-            Self::ChannelMessages(x) => tl::boxed(0xc776_ba4e, *x, out),
-            Self::NotModified(x) => tl::boxed(0x7453_5f21, x, out),
+            Self::Messages(x) => tl::write_boxed(*x, out),
+            Self::Slice(x) => tl::write_boxed(*x, out),
+            Self::ChannelMessages(x) => tl::write_boxed(*x, out),
+            Self::NotModified(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -407,7 +407,7 @@ impl tl::Serializable for QuickReplies<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::QuickReplies(x) => tl::boxed(0xc68d_6695, *x, out),
+            Self::QuickReplies(x) => tl::write_boxed(*x, out),
             Self::NotModified => tl::unit(0x5f91_eb5b, out),
         }
     }
@@ -427,7 +427,7 @@ impl tl::Serializable for Reactions<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xb06f_dbdf, out),
-            Self::Reactions(x) => tl::boxed(0xeafd_f716, x, out),
+            Self::Reactions(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -446,7 +446,7 @@ impl tl::Serializable for RecentStickers<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x0b17_f890, out),
-            Self::RecentStickers(x) => tl::boxed(0x88d3_7c56, *x, out),
+            Self::RecentStickers(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -466,9 +466,9 @@ impl tl::Serializable for SavedDialogs<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::SavedDialogs(x) => tl::boxed(0xf83a_e221, *x, out),
-            Self::Slice(x) => tl::boxed(0x44ba_9dd9, *x, out),
-            Self::NotModified(x) => tl::boxed(0xc01f_6fe8, x, out),
+            Self::SavedDialogs(x) => tl::write_boxed(*x, out),
+            Self::Slice(x) => tl::write_boxed(*x, out),
+            Self::NotModified(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -487,7 +487,7 @@ impl tl::Serializable for SavedGifs<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xe802_5ca2, out),
-            Self::SavedGifs(x) => tl::boxed(0x84a0_2a0d, x, out),
+            Self::SavedGifs(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -506,7 +506,7 @@ impl tl::Serializable for SavedReactionTags<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x889b_59ef, out),
-            Self::SavedReactionTags(x) => tl::boxed(0x3259_950a, x, out),
+            Self::SavedReactionTags(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -533,8 +533,8 @@ impl tl::Serializable for SentEncryptedMessage<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::SentEncryptedMessage(x) => tl::boxed(0x560f_8935, x, out),
-            Self::SentEncryptedFile(x) => tl::boxed(0x9493_ff32, *x, out),
+            Self::SentEncryptedMessage(x) => tl::write_boxed(x, out),
+            Self::SentEncryptedFile(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -552,7 +552,7 @@ impl tl::Serializable for SponsoredMessages<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::SponsoredMessages(x) => tl::boxed(0xffda_656d, *x, out),
+            Self::SponsoredMessages(x) => tl::write_boxed(*x, out),
             Self::Empty => tl::unit(0x1839_490f, out),
         }
     }
@@ -571,7 +571,7 @@ impl tl::Serializable for StickerSet<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::StickerSet(x) => tl::boxed(0x6e15_3f16, *x, out),
+            Self::StickerSet(x) => tl::write_boxed(*x, out),
             Self::NotModified => tl::unit(0xd3f9_24eb, out),
         }
     }
@@ -591,7 +591,7 @@ impl tl::Serializable for StickerSetInstallResult<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Success => tl::unit(0x3864_1628, out),
-            Self::Archive(x) => tl::boxed(0x35e4_10a8, x, out),
+            Self::Archive(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -610,7 +610,7 @@ impl tl::Serializable for Stickers<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xf174_9a22, out),
-            Self::Stickers(x) => tl::boxed(0x30a6_ec7e, x, out),
+            Self::Stickers(x) => tl::write_boxed(x, out),
         }
     }
 }

@@ -50,8 +50,8 @@ impl tl::Serializable for AiComposeTone<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::AiComposeTone(x) => tl::boxed(0xcff6_3ea9, *x, out),
-            Self::Default(x) => tl::boxed(0x9bad_6414, *x, out),
+            Self::AiComposeTone(x) => tl::write_boxed(*x, out),
+            Self::Default(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -82,7 +82,7 @@ impl tl::Serializable for AttachMenuBots<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xf1d8_8a5c, out),
-            Self::AttachMenuBots(x) => tl::boxed(0x3c43_01c0, *x, out),
+            Self::AttachMenuBots(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -190,7 +190,7 @@ impl tl::Serializable for BotApp<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x5da6_74b7, out),
-            Self::BotApp(x) => tl::boxed(0x95fc_d1d6, *x, out),
+            Self::BotApp(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -231,9 +231,9 @@ impl tl::Serializable for BotCommandScope<'_> {
             Self::Users => tl::unit(0x3c4f_04d8, out),
             Self::Chats => tl::unit(0x6fe1_a881, out),
             Self::ChatAdmins => tl::unit(0xb9aa_606a, out),
-            Self::Peer(x) => tl::boxed(0xdb9d_897d, x, out),
-            Self::PeerAdmins(x) => tl::boxed(0x3fd8_63d1, x, out),
-            Self::PeerUser(x) => tl::boxed(0x0a13_21f3, *x, out),
+            Self::Peer(x) => tl::write_boxed(x, out),
+            Self::PeerAdmins(x) => tl::write_boxed(x, out),
+            Self::PeerUser(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -266,14 +266,14 @@ impl tl::Serializable for BotInlineMessage<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::MediaAuto(x) => tl::boxed(0x764c_f810, *x, out),
-            Self::Text(x) => tl::boxed(0x8c7f_65e2, *x, out),
-            Self::MediaGeo(x) => tl::boxed(0x0518_46fd, *x, out),
-            Self::MediaVenue(x) => tl::boxed(0x8a86_659c, *x, out),
-            Self::MediaContact(x) => tl::boxed(0x18d1_cdc2, *x, out),
-            Self::MediaInvoice(x) => tl::boxed(0x354a_9b09, *x, out),
-            Self::MediaWebPage(x) => tl::boxed(0x809a_d9a6, *x, out),
-            Self::RichMessage(x) => tl::boxed(0x0a61_7e7b, x, out),
+            Self::MediaAuto(x) => tl::write_boxed(*x, out),
+            Self::Text(x) => tl::write_boxed(*x, out),
+            Self::MediaGeo(x) => tl::write_boxed(*x, out),
+            Self::MediaVenue(x) => tl::write_boxed(*x, out),
+            Self::MediaContact(x) => tl::write_boxed(*x, out),
+            Self::MediaInvoice(x) => tl::write_boxed(*x, out),
+            Self::MediaWebPage(x) => tl::write_boxed(*x, out),
+            Self::RichMessage(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -291,8 +291,8 @@ impl tl::Serializable for BotInlineResult<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::BotInlineResult(x) => tl::boxed(0x1196_5f3a, *x, out),
-            Self::BotInlineMediaResult(x) => tl::boxed(0x17db_940b, *x, out),
+            Self::BotInlineResult(x) => tl::write_boxed(*x, out),
+            Self::BotInlineMediaResult(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -314,7 +314,7 @@ impl tl::Serializable for BotMenuButton<'_> {
         match self {
             Self::Default => tl::unit(0x7533_a588, out),
             Self::Commands => tl::unit(0x4258_c205, out),
-            Self::BotMenuButton(x) => tl::boxed(0xc7b5_7ce6, x, out),
+            Self::BotMenuButton(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -348,7 +348,7 @@ impl tl::Serializable for BusinessAwayMessageSchedule {
         match self {
             Self::Always => tl::unit(0xc9b9_e2b9, out),
             Self::OutsideWorkHours => tl::unit(0xc3f2_f501, out),
-            Self::Custom(x) => tl::boxed(0xcc4d_9ecc, x, out),
+            Self::Custom(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -406,10 +406,10 @@ impl tl::Serializable for ButtonType<'_> {
             Self::Default => tl::unit(0xc9dd_90e9, out),
             Self::RequestPhone => tl::unit(0xdf3d_36f9, out),
             Self::RequestGeoLocation => tl::unit(0x9bee_e140, out),
-            Self::RequestPoll(x) => tl::boxed(0xaacf_ff84, x, out),
-            Self::RequestPeer(x) => tl::boxed(0x4f58_a237, *x, out),
-            Self::InputButtonTypeRequestPeer(x) => tl::boxed(0x3fe2_68fe, *x, out),
-            Self::SimpleWebView(x) => tl::boxed(0xc01a_597a, x, out),
+            Self::RequestPoll(x) => tl::write_boxed(x, out),
+            Self::RequestPeer(x) => tl::write_boxed(*x, out),
+            Self::InputButtonTypeRequestPeer(x) => tl::write_boxed(*x, out),
+            Self::SimpleWebView(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -536,58 +536,58 @@ impl tl::Serializable for ChannelAdminLogEventAction<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ChangeTitle(x) => tl::boxed(0xe6df_b825, x, out),
-            Self::ChangeAbout(x) => tl::boxed(0x5518_8a2e, x, out),
-            Self::ChangeUsername(x) => tl::boxed(0x6a4a_fc38, x, out),
-            Self::ChangePhoto(x) => tl::boxed(0x434b_d2af, x, out),
-            Self::ToggleInvites(x) => tl::boxed(0x1b79_07ae, x, out),
-            Self::ToggleSignatures(x) => tl::boxed(0x26ae_0971, x, out),
-            Self::UpdatePinned(x) => tl::boxed(0xe9e8_2c18, x, out),
-            Self::EditMessage(x) => tl::boxed(0x709b_2405, *x, out),
-            Self::DeleteMessage(x) => tl::boxed(0x42e0_47bb, x, out),
+            Self::ChangeTitle(x) => tl::write_boxed(x, out),
+            Self::ChangeAbout(x) => tl::write_boxed(x, out),
+            Self::ChangeUsername(x) => tl::write_boxed(x, out),
+            Self::ChangePhoto(x) => tl::write_boxed(x, out),
+            Self::ToggleInvites(x) => tl::write_boxed(x, out),
+            Self::ToggleSignatures(x) => tl::write_boxed(x, out),
+            Self::UpdatePinned(x) => tl::write_boxed(x, out),
+            Self::EditMessage(x) => tl::write_boxed(*x, out),
+            Self::DeleteMessage(x) => tl::write_boxed(x, out),
             Self::ParticipantJoin => tl::unit(0x1830_40d3, out),
             Self::ParticipantLeave => tl::unit(0xf897_77f2, out),
-            Self::ParticipantInvite(x) => tl::boxed(0xe31c_34d8, x, out),
-            Self::ParticipantToggleBan(x) => tl::boxed(0xe6d8_3d7e, *x, out),
-            Self::ParticipantToggleAdmin(x) => tl::boxed(0xd567_6710, *x, out),
-            Self::ChangeStickerSet(x) => tl::boxed(0xb1c3_caa7, *x, out),
-            Self::TogglePreHistoryHidden(x) => tl::boxed(0x5f5c_95f1, x, out),
-            Self::DefaultBannedRights(x) => tl::boxed(0x2df5_fc0a, *x, out),
-            Self::StopPoll(x) => tl::boxed(0x8f07_9643, x, out),
-            Self::ChangeLinkedChat(x) => tl::boxed(0x050c_7ac8, x, out),
-            Self::ChangeLocation(x) => tl::boxed(0x0e6b_76ae, x, out),
-            Self::ToggleSlowMode(x) => tl::boxed(0x5390_9779, x, out),
-            Self::StartGroupCall(x) => tl::boxed(0x2320_9745, x, out),
-            Self::DiscardGroupCall(x) => tl::boxed(0xdb9f_9140, x, out),
-            Self::ParticipantMute(x) => tl::boxed(0xf924_24d2, x, out),
-            Self::ParticipantUnmute(x) => tl::boxed(0xe644_29c0, x, out),
-            Self::ToggleGroupCallSetting(x) => tl::boxed(0x56d6_a247, x, out),
-            Self::ParticipantJoinByInvite(x) => tl::boxed(0xfe9f_c158, x, out),
-            Self::ExportedInviteDelete(x) => tl::boxed(0x5a50_fca4, x, out),
-            Self::ExportedInviteRevoke(x) => tl::boxed(0x410a_134e, x, out),
-            Self::ExportedInviteEdit(x) => tl::boxed(0xe90e_bb59, x, out),
-            Self::ParticipantVolume(x) => tl::boxed(0x3e7f_6847, x, out),
-            Self::ChangeHistoryTtl(x) => tl::boxed(0x6e94_1a38, x, out),
-            Self::ParticipantJoinByRequest(x) => tl::boxed(0xafb6_144a, x, out),
-            Self::ToggleNoForwards(x) => tl::boxed(0xcb2a_c766, x, out),
-            Self::SendMessage(x) => tl::boxed(0x278f_2868, x, out),
-            Self::ChangeAvailableReactions(x) => tl::boxed(0xbe4e_0ef8, *x, out),
-            Self::ChangeUsernames(x) => tl::boxed(0xf04f_b3a9, x, out),
-            Self::ToggleForum(x) => tl::boxed(0x02cc_6383, x, out),
-            Self::CreateTopic(x) => tl::boxed(0x5870_7d28, x, out),
-            Self::EditTopic(x) => tl::boxed(0xf06f_e208, x, out),
-            Self::DeleteTopic(x) => tl::boxed(0xae16_8909, x, out),
-            Self::PinTopic(x) => tl::boxed(0x5d8d_353b, x, out),
-            Self::ToggleAntiSpam(x) => tl::boxed(0x64f3_6dfc, x, out),
-            Self::ChangePeerColor(x) => tl::boxed(0x5796_e780, *x, out),
-            Self::ChangeProfilePeerColor(x) => tl::boxed(0x5e47_7b25, *x, out),
-            Self::ChangeWallpaper(x) => tl::boxed(0x31bb_5d52, *x, out),
-            Self::ChangeEmojiStatus(x) => tl::boxed(0x3ea9_feb1, *x, out),
-            Self::ChangeEmojiStickerSet(x) => tl::boxed(0x46d8_40ab, *x, out),
-            Self::ToggleSignatureProfiles(x) => tl::boxed(0x60a7_9c79, x, out),
-            Self::ParticipantSubExtend(x) => tl::boxed(0x6464_2db3, *x, out),
-            Self::ToggleAutotranslation(x) => tl::boxed(0xc517_f77e, x, out),
-            Self::ParticipantEditRank(x) => tl::boxed(0x5806_b4ec, *x, out),
+            Self::ParticipantInvite(x) => tl::write_boxed(x, out),
+            Self::ParticipantToggleBan(x) => tl::write_boxed(*x, out),
+            Self::ParticipantToggleAdmin(x) => tl::write_boxed(*x, out),
+            Self::ChangeStickerSet(x) => tl::write_boxed(*x, out),
+            Self::TogglePreHistoryHidden(x) => tl::write_boxed(x, out),
+            Self::DefaultBannedRights(x) => tl::write_boxed(*x, out),
+            Self::StopPoll(x) => tl::write_boxed(x, out),
+            Self::ChangeLinkedChat(x) => tl::write_boxed(x, out),
+            Self::ChangeLocation(x) => tl::write_boxed(x, out),
+            Self::ToggleSlowMode(x) => tl::write_boxed(x, out),
+            Self::StartGroupCall(x) => tl::write_boxed(x, out),
+            Self::DiscardGroupCall(x) => tl::write_boxed(x, out),
+            Self::ParticipantMute(x) => tl::write_boxed(x, out),
+            Self::ParticipantUnmute(x) => tl::write_boxed(x, out),
+            Self::ToggleGroupCallSetting(x) => tl::write_boxed(x, out),
+            Self::ParticipantJoinByInvite(x) => tl::write_boxed(x, out),
+            Self::ExportedInviteDelete(x) => tl::write_boxed(x, out),
+            Self::ExportedInviteRevoke(x) => tl::write_boxed(x, out),
+            Self::ExportedInviteEdit(x) => tl::write_boxed(x, out),
+            Self::ParticipantVolume(x) => tl::write_boxed(x, out),
+            Self::ChangeHistoryTtl(x) => tl::write_boxed(x, out),
+            Self::ParticipantJoinByRequest(x) => tl::write_boxed(x, out),
+            Self::ToggleNoForwards(x) => tl::write_boxed(x, out),
+            Self::SendMessage(x) => tl::write_boxed(x, out),
+            Self::ChangeAvailableReactions(x) => tl::write_boxed(*x, out),
+            Self::ChangeUsernames(x) => tl::write_boxed(x, out),
+            Self::ToggleForum(x) => tl::write_boxed(x, out),
+            Self::CreateTopic(x) => tl::write_boxed(x, out),
+            Self::EditTopic(x) => tl::write_boxed(x, out),
+            Self::DeleteTopic(x) => tl::write_boxed(x, out),
+            Self::PinTopic(x) => tl::write_boxed(x, out),
+            Self::ToggleAntiSpam(x) => tl::write_boxed(x, out),
+            Self::ChangePeerColor(x) => tl::write_boxed(*x, out),
+            Self::ChangeProfilePeerColor(x) => tl::write_boxed(*x, out),
+            Self::ChangeWallpaper(x) => tl::write_boxed(*x, out),
+            Self::ChangeEmojiStatus(x) => tl::write_boxed(*x, out),
+            Self::ChangeEmojiStickerSet(x) => tl::write_boxed(*x, out),
+            Self::ToggleSignatureProfiles(x) => tl::write_boxed(x, out),
+            Self::ParticipantSubExtend(x) => tl::write_boxed(*x, out),
+            Self::ToggleAutotranslation(x) => tl::write_boxed(x, out),
+            Self::ParticipantEditRank(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -609,7 +609,7 @@ impl tl::Serializable for ChannelLocation<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xbfb5_ad8b, out),
-            Self::ChannelLocation(x) => tl::boxed(0x209b_82db, *x, out),
+            Self::ChannelLocation(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -628,7 +628,7 @@ impl tl::Serializable for ChannelMessagesFilter<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x94d4_2ee7, out),
-            Self::ChannelMessagesFilter(x) => tl::boxed(0xcd77_d957, x, out),
+            Self::ChannelMessagesFilter(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -654,12 +654,12 @@ impl tl::Serializable for ChannelParticipant<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ChannelParticipant(x) => tl::boxed(0x1bd5_4456, *x, out),
-            Self::ParticipantSelf(x) => tl::boxed(0xa947_8a1a, *x, out),
-            Self::Creator(x) => tl::boxed(0x2fe6_01d3, *x, out),
-            Self::Admin(x) => tl::boxed(0x34c3_bb53, *x, out),
-            Self::Banned(x) => tl::boxed(0xd5f0_ad91, *x, out),
-            Self::Left(x) => tl::boxed(0x1b03_f006, x, out),
+            Self::ChannelParticipant(x) => tl::write_boxed(*x, out),
+            Self::ParticipantSelf(x) => tl::write_boxed(*x, out),
+            Self::Creator(x) => tl::write_boxed(*x, out),
+            Self::Admin(x) => tl::write_boxed(*x, out),
+            Self::Banned(x) => tl::write_boxed(*x, out),
+            Self::Left(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -691,12 +691,12 @@ impl tl::Serializable for ChannelParticipantsFilter<'_> {
         match self {
             Self::ChannelParticipantsRecent => tl::unit(0xde3f_3c79, out),
             Self::ChannelParticipantsAdmins => tl::unit(0xb460_8969, out),
-            Self::ChannelParticipantsKicked(x) => tl::boxed(0xa3b5_4985, x, out),
+            Self::ChannelParticipantsKicked(x) => tl::write_boxed(x, out),
             Self::ChannelParticipantsBots => tl::unit(0xb0d1_865b, out),
-            Self::ChannelParticipantsBanned(x) => tl::boxed(0x1427_a5e1, x, out),
-            Self::ChannelParticipantsSearch(x) => tl::boxed(0x0656_ac4b, x, out),
-            Self::ChannelParticipantsContacts(x) => tl::boxed(0xbb6a_e88d, x, out),
-            Self::ChannelParticipantsMentions(x) => tl::boxed(0xe04b_5ceb, x, out),
+            Self::ChannelParticipantsBanned(x) => tl::write_boxed(x, out),
+            Self::ChannelParticipantsSearch(x) => tl::write_boxed(x, out),
+            Self::ChannelParticipantsContacts(x) => tl::write_boxed(x, out),
+            Self::ChannelParticipantsMentions(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -724,13 +724,13 @@ impl tl::Serializable for Chat<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x2956_2865, x, out),
-            Self::Chat(x) => tl::boxed(0x41cb_f256, *x, out),
-            Self::Forbidden(x) => tl::boxed(0x6592_a1a7, x, out),
-            Self::Channel(x) => tl::boxed(0xd49f_34c6, *x, out),
-            Self::ChannelForbidden(x) => tl::boxed(0x17d4_93d5, *x, out),
-            Self::CommunityForbidden(x) => tl::boxed(0xfd3c_dab8, *x, out),
-            Self::Community(x) => tl::boxed(0x65ef_e954, *x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::Chat(x) => tl::write_boxed(*x, out),
+            Self::Forbidden(x) => tl::write_boxed(x, out),
+            Self::Channel(x) => tl::write_boxed(*x, out),
+            Self::ChannelForbidden(x) => tl::write_boxed(*x, out),
+            Self::CommunityForbidden(x) => tl::write_boxed(*x, out),
+            Self::Community(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -759,9 +759,9 @@ impl tl::Serializable for ChatFull<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ChatFull(x) => tl::boxed(0x2633_421b, *x, out),
-            Self::ChannelFull(x) => tl::boxed(0xa04e_8d3a, *x, out),
-            Self::CommunityFull(x) => tl::boxed(0xcbb7_a507, *x, out),
+            Self::ChatFull(x) => tl::write_boxed(*x, out),
+            Self::ChannelFull(x) => tl::write_boxed(*x, out),
+            Self::CommunityFull(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -781,9 +781,9 @@ impl tl::Serializable for ChatInvite<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Already(x) => tl::boxed(0x5a68_6d7c, x, out),
-            Self::ChatInvite(x) => tl::boxed(0x5c9d_3702, *x, out),
-            Self::Peek(x) => tl::boxed(0x6169_5cb0, *x, out),
+            Self::Already(x) => tl::write_boxed(x, out),
+            Self::ChatInvite(x) => tl::write_boxed(*x, out),
+            Self::Peek(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -809,9 +809,9 @@ impl tl::Serializable for ChatParticipant<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ChatParticipant(x) => tl::boxed(0x38e7_9fde, *x, out),
-            Self::Creator(x) => tl::boxed(0xe1f8_67b8, x, out),
-            Self::Admin(x) => tl::boxed(0x0360_d5d2, *x, out),
+            Self::ChatParticipant(x) => tl::write_boxed(*x, out),
+            Self::Creator(x) => tl::write_boxed(x, out),
+            Self::Admin(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -829,8 +829,8 @@ impl tl::Serializable for ChatParticipants<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Forbidden(x) => tl::boxed(0x8763_d3e1, x, out),
-            Self::ChatParticipants(x) => tl::boxed(0x3cbc_93f8, x, out),
+            Self::Forbidden(x) => tl::write_boxed(x, out),
+            Self::ChatParticipants(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -849,7 +849,7 @@ impl tl::Serializable for ChatPhoto<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x37c1_011c, out),
-            Self::ChatPhoto(x) => tl::boxed(0x1c6e_1c11, x, out),
+            Self::ChatPhoto(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -870,8 +870,8 @@ impl tl::Serializable for ChatReactions<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::None => tl::unit(0xeafc_32bc, out),
-            Self::All(x) => tl::boxed(0x5292_8bca, x, out),
-            Self::Some(x) => tl::boxed(0x661d_4037, x, out),
+            Self::All(x) => tl::write_boxed(x, out),
+            Self::Some(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -889,8 +889,8 @@ impl tl::Serializable for ChatTheme<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ChatTheme(x) => tl::boxed(0xc3df_fc04, x, out),
-            Self::UniqueGift(x) => tl::boxed(0x3458_f9c8, x, out),
+            Self::ChatTheme(x) => tl::write_boxed(x, out),
+            Self::UniqueGift(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -949,9 +949,9 @@ impl tl::Serializable for Dialog<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Dialog(x) => tl::boxed(0xfc89_f7f3, *x, out),
-            Self::Folder(x) => tl::boxed(0x71bd_134c, *x, out),
-            Self::Community(x) => tl::boxed(0xf78a_0973, x, out),
+            Self::Dialog(x) => tl::write_boxed(*x, out),
+            Self::Folder(x) => tl::write_boxed(*x, out),
+            Self::Community(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -971,9 +971,9 @@ impl tl::Serializable for DialogFilter<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::DialogFilter(x) => tl::boxed(0xaa47_2651, *x, out),
+            Self::DialogFilter(x) => tl::write_boxed(*x, out),
             Self::Default => tl::unit(0x3632_93ae, out),
-            Self::Chatlist(x) => tl::boxed(0x9653_7bd7, *x, out),
+            Self::Chatlist(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -996,9 +996,9 @@ impl tl::Serializable for DialogPeer {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::DialogPeer(x) => tl::boxed(0xe56d_bf05, x, out),
-            Self::Folder(x) => tl::boxed(0x5145_19e2, x, out),
-            Self::Community(x) => tl::boxed(0x2f65_c8e4, x, out),
+            Self::DialogPeer(x) => tl::write_boxed(x, out),
+            Self::Folder(x) => tl::write_boxed(x, out),
+            Self::Community(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1019,8 +1019,8 @@ impl tl::Serializable for Document<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x36f8_c871, x, out),
-            Self::Document(x) => tl::boxed(0x8fd4_c4d8, *x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::Document(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1050,14 +1050,14 @@ impl tl::Serializable for DocumentAttribute<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ImageSize(x) => tl::boxed(0x6c37_c15c, x, out),
+            Self::ImageSize(x) => tl::write_boxed(x, out),
             Self::Animated => tl::unit(0x11b5_8939, out),
-            Self::Sticker(x) => tl::boxed(0x6319_d612, *x, out),
-            Self::Video(x) => tl::boxed(0x43c5_7c48, *x, out),
-            Self::Audio(x) => tl::boxed(0x9852_f9c6, *x, out),
-            Self::Filename(x) => tl::boxed(0x1559_0068, x, out),
+            Self::Sticker(x) => tl::write_boxed(*x, out),
+            Self::Video(x) => tl::write_boxed(*x, out),
+            Self::Audio(x) => tl::write_boxed(*x, out),
+            Self::Filename(x) => tl::write_boxed(x, out),
             Self::HasStickers => tl::unit(0x9801_d2f7, out),
-            Self::CustomEmoji(x) => tl::boxed(0xfd14_9899, *x, out),
+            Self::CustomEmoji(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1075,8 +1075,8 @@ impl tl::Serializable for DraftMessage<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x1b0c_841a, x, out),
-            Self::DraftMessage(x) => tl::boxed(0x60fe_3294, *x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::DraftMessage(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1096,9 +1096,9 @@ impl tl::Serializable for EmailVerification<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Code(x) => tl::boxed(0x922e_55a9, x, out),
-            Self::Google(x) => tl::boxed(0xdb90_9ec2, x, out),
-            Self::Apple(x) => tl::boxed(0x96d0_74fd, x, out),
+            Self::Code(x) => tl::write_boxed(x, out),
+            Self::Google(x) => tl::write_boxed(x, out),
+            Self::Apple(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1118,7 +1118,7 @@ impl tl::Serializable for EmailVerifyPurpose<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::LoginSetup(x) => tl::boxed(0x4345_be73, x, out),
+            Self::LoginSetup(x) => tl::write_boxed(x, out),
             Self::LoginChange => tl::unit(0x527d_22eb, out),
             Self::Passport => tl::unit(0xbbf5_1685, out),
         }
@@ -1140,9 +1140,9 @@ impl tl::Serializable for EmojiGroup<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::EmojiGroup(x) => tl::boxed(0x7a9a_bda9, *x, out),
-            Self::Greeting(x) => tl::boxed(0x80d2_6cc7, *x, out),
-            Self::Premium(x) => tl::boxed(0x093b_cf34, x, out),
+            Self::EmojiGroup(x) => tl::write_boxed(*x, out),
+            Self::Greeting(x) => tl::write_boxed(*x, out),
+            Self::Premium(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1160,8 +1160,8 @@ impl tl::Serializable for EmojiKeyword<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::EmojiKeyword(x) => tl::boxed(0xd5b3_b9f9, x, out),
-            Self::Deleted(x) => tl::boxed(0x236d_f622, x, out),
+            Self::EmojiKeyword(x) => tl::write_boxed(x, out),
+            Self::Deleted(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1186,7 +1186,7 @@ impl tl::Serializable for EmojiList<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x481e_adfa, out),
-            Self::EmojiList(x) => tl::boxed(0x7a1e_11d1, x, out),
+            Self::EmojiList(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1209,9 +1209,9 @@ impl tl::Serializable for EmojiStatus<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x2de1_1aae, out),
-            Self::EmojiStatus(x) => tl::boxed(0xe7ff_068a, x, out),
-            Self::Collectible(x) => tl::boxed(0x7184_603b, *x, out),
-            Self::InputEmojiStatusCollectible(x) => tl::boxed(0x0714_1dbf, x, out),
+            Self::EmojiStatus(x) => tl::write_boxed(x, out),
+            Self::Collectible(x) => tl::write_boxed(*x, out),
+            Self::InputEmojiStatusCollectible(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1238,11 +1238,11 @@ impl tl::Serializable for EncryptedChat<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0xab7e_c0a0, x, out),
-            Self::Waiting(x) => tl::boxed(0x66b2_5953, x, out),
-            Self::Requested(x) => tl::boxed(0x48f1_d94c, *x, out),
-            Self::EncryptedChat(x) => tl::boxed(0x61f0_d4c7, *x, out),
-            Self::Discarded(x) => tl::boxed(0x1e1c_7c45, x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::Waiting(x) => tl::write_boxed(x, out),
+            Self::Requested(x) => tl::write_boxed(*x, out),
+            Self::EncryptedChat(x) => tl::write_boxed(*x, out),
+            Self::Discarded(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1261,7 +1261,7 @@ impl tl::Serializable for EncryptedFile {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xc21f_497e, out),
-            Self::EncryptedFile(x) => tl::boxed(0xa800_8cd8, x, out),
+            Self::EncryptedFile(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1279,8 +1279,8 @@ impl tl::Serializable for EncryptedMessage<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::EncryptedMessage(x) => tl::boxed(0xed18_c118, *x, out),
-            Self::Service(x) => tl::boxed(0x2373_4b06, x, out),
+            Self::EncryptedMessage(x) => tl::write_boxed(*x, out),
+            Self::Service(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1304,7 +1304,7 @@ impl tl::Serializable for ExportedChatInvite<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ChatInviteExported(x) => tl::boxed(0xa22c_bd96, *x, out),
+            Self::ChatInviteExported(x) => tl::write_boxed(*x, out),
             Self::ChatInvitePublicJoinRequests => tl::unit(0xed10_7ab7, out),
         }
     }
@@ -1347,8 +1347,8 @@ impl tl::Serializable for ForumTopic<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Deleted(x) => tl::boxed(0x023f_109b, x, out),
-            Self::ForumTopic(x) => tl::boxed(0xfcda_d815, *x, out),
+            Self::Deleted(x) => tl::write_boxed(x, out),
+            Self::ForumTopic(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1373,7 +1373,7 @@ impl tl::Serializable for GeoPoint {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x1117_dd5f, out),
-            Self::GeoPoint(x) => tl::boxed(0xb2a2_f663, x, out),
+            Self::GeoPoint(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1397,8 +1397,8 @@ impl tl::Serializable for GroupCall<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Discarded(x) => tl::boxed(0x7780_bcb4, x, out),
-            Self::GroupCall(x) => tl::boxed(0xefb2_b617, *x, out),
+            Self::Discarded(x) => tl::write_boxed(x, out),
+            Self::GroupCall(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1466,17 +1466,17 @@ impl tl::Serializable for InlineButtonType<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Url(x) => tl::boxed(0xeca4_f8d4, x, out),
-            Self::UrlAuth(x) => tl::boxed(0xbfd0_2da2, *x, out),
-            Self::InputInlineButtonTypeUrlAuth(x) => tl::boxed(0x9961_bcb4, *x, out),
-            Self::WebView(x) => tl::boxed(0x3bca_b5b4, x, out),
-            Self::Callback(x) => tl::boxed(0x2955_bc38, x, out),
+            Self::Url(x) => tl::write_boxed(x, out),
+            Self::UrlAuth(x) => tl::write_boxed(*x, out),
+            Self::InputInlineButtonTypeUrlAuth(x) => tl::write_boxed(*x, out),
+            Self::WebView(x) => tl::write_boxed(x, out),
+            Self::Callback(x) => tl::write_boxed(x, out),
             Self::Game => tl::unit(0x5cd3_709d, out),
             Self::Buy => tl::unit(0x48ba_d7a5, out),
-            Self::SwitchInline(x) => tl::boxed(0x9377_3ff5, *x, out),
-            Self::UserProfile(x) => tl::boxed(0x3fa3_3fcf, x, out),
-            Self::InputInlineButtonTypeUserProfile(x) => tl::boxed(0x53f3_ce5a, x, out),
-            Self::Copy(x) => tl::boxed(0xb41d_3272, x, out),
+            Self::SwitchInline(x) => tl::write_boxed(*x, out),
+            Self::UserProfile(x) => tl::write_boxed(x, out),
+            Self::InputInlineButtonTypeUserProfile(x) => tl::write_boxed(x, out),
+            Self::Copy(x) => tl::write_boxed(x, out),
             Self::Disabled => tl::unit(0xa438_619d, out),
         }
     }
@@ -1530,10 +1530,10 @@ impl tl::Serializable for InputAiComposeTone<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Default(x) => tl::boxed(0x1fe9_a9bf, x, out),
-            Self::Id(x) => tl::boxed(0x0773_c080, x, out),
-            Self::Slug(x) => tl::boxed(0x1fa0_1357, x, out),
-            Self::SingleUse(x) => tl::boxed(0x0e0c_35af, x, out),
+            Self::Default(x) => tl::write_boxed(x, out),
+            Self::Id(x) => tl::write_boxed(x, out),
+            Self::Slug(x) => tl::write_boxed(x, out),
+            Self::SingleUse(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1554,8 +1554,8 @@ impl tl::Serializable for InputBotApp<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Id(x) => tl::boxed(0xa920_bd7a, x, out),
-            Self::ShortName(x) => tl::boxed(0x908c_0407, *x, out),
+            Self::Id(x) => tl::write_boxed(x, out),
+            Self::ShortName(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1587,15 +1587,15 @@ impl tl::Serializable for InputBotInlineMessage<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::MediaAuto(x) => tl::boxed(0x3380_c786, *x, out),
-            Self::Text(x) => tl::boxed(0x3dcd_7a87, *x, out),
-            Self::MediaGeo(x) => tl::boxed(0x9692_9a85, *x, out),
-            Self::MediaVenue(x) => tl::boxed(0x417b_bf11, *x, out),
-            Self::MediaContact(x) => tl::boxed(0xa6ed_bffd, *x, out),
-            Self::Game(x) => tl::boxed(0x4b42_5864, x, out),
-            Self::MediaInvoice(x) => tl::boxed(0xd7e7_8225, *x, out),
-            Self::MediaWebPage(x) => tl::boxed(0xbddc_c510, *x, out),
-            Self::RichMessage(x) => tl::boxed(0xb43d_f56c, x, out),
+            Self::MediaAuto(x) => tl::write_boxed(*x, out),
+            Self::Text(x) => tl::write_boxed(*x, out),
+            Self::MediaGeo(x) => tl::write_boxed(*x, out),
+            Self::MediaVenue(x) => tl::write_boxed(*x, out),
+            Self::MediaContact(x) => tl::write_boxed(*x, out),
+            Self::Game(x) => tl::write_boxed(x, out),
+            Self::MediaInvoice(x) => tl::write_boxed(*x, out),
+            Self::MediaWebPage(x) => tl::write_boxed(*x, out),
+            Self::RichMessage(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1613,8 +1613,8 @@ impl tl::Serializable for InputBotInlineMessageId {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputBotInlineMessageId(x) => tl::boxed(0x890c_3d89, x, out),
-            Self::Id64(x) => tl::boxed(0xb6d9_15d7, x, out),
+            Self::InputBotInlineMessageId(x) => tl::write_boxed(x, out),
+            Self::Id64(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1636,10 +1636,10 @@ impl tl::Serializable for InputBotInlineResult<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputBotInlineResult(x) => tl::boxed(0x88bf_9319, *x, out),
-            Self::Photo(x) => tl::boxed(0xa8d8_64a7, *x, out),
-            Self::Document(x) => tl::boxed(0xfff8_fdc4, *x, out),
-            Self::Game(x) => tl::boxed(0x4fa4_17f2, *x, out),
+            Self::InputBotInlineResult(x) => tl::write_boxed(*x, out),
+            Self::Photo(x) => tl::write_boxed(*x, out),
+            Self::Document(x) => tl::write_boxed(*x, out),
+            Self::Game(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1678,8 +1678,8 @@ impl tl::Serializable for InputChannel<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xee8c_1e86, out),
-            Self::InputChannel(x) => tl::boxed(0xf35a_ec28, x, out),
-            Self::FromMessage(x) => tl::boxed(0x5b93_4f9d, *x, out),
+            Self::InputChannel(x) => tl::write_boxed(x, out),
+            Self::FromMessage(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1700,8 +1700,8 @@ impl tl::Serializable for InputChatPhoto<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x1ca4_8f57, out),
-            Self::InputChatUploadedPhoto(x) => tl::boxed(0xbdcd_aec0, *x, out),
-            Self::InputChatPhoto(x) => tl::boxed(0x8953_ad37, *x, out),
+            Self::InputChatUploadedPhoto(x) => tl::write_boxed(*x, out),
+            Self::InputChatPhoto(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1722,8 +1722,8 @@ impl tl::Serializable for InputChatTheme<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x8326_8483, out),
-            Self::InputChatTheme(x) => tl::boxed(0xc93d_e95c, x, out),
-            Self::UniqueGift(x) => tl::boxed(0x87e5_dfe4, x, out),
+            Self::InputChatTheme(x) => tl::write_boxed(x, out),
+            Self::UniqueGift(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1745,7 +1745,7 @@ impl tl::Serializable for InputCheckPasswordSrp<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputCheckPasswordEmpty => tl::unit(0x9880_f658, out),
-            Self::InputCheckPasswordSrp(x) => tl::boxed(0xd27f_f082, *x, out),
+            Self::InputCheckPasswordSrp(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1766,8 +1766,8 @@ impl tl::Serializable for InputCollectible<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Username(x) => tl::boxed(0xe394_60a9, x, out),
-            Self::Phone(x) => tl::boxed(0xa2e2_14a4, x, out),
+            Self::Username(x) => tl::write_boxed(x, out),
+            Self::Phone(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1790,9 +1790,9 @@ impl tl::Serializable for InputDialogPeer<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputDialogPeer(x) => tl::boxed(0xfcaa_feb7, x, out),
-            Self::Folder(x) => tl::boxed(0x6460_0527, x, out),
-            Self::Community(x) => tl::boxed(0x69ef_72c4, x, out),
+            Self::InputDialogPeer(x) => tl::write_boxed(x, out),
+            Self::Folder(x) => tl::write_boxed(x, out),
+            Self::Community(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1811,7 +1811,7 @@ impl tl::Serializable for InputDocument<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x72f0_eaae, out),
-            Self::InputDocument(x) => tl::boxed(0x1abf_b575, x, out),
+            Self::InputDocument(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1837,9 +1837,9 @@ impl tl::Serializable for InputEncryptedFile<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x1837_c364, out),
-            Self::Uploaded(x) => tl::boxed(0x64bd_0306, x, out),
-            Self::InputEncryptedFile(x) => tl::boxed(0x5a17_b5e5, x, out),
-            Self::BigUploaded(x) => tl::boxed(0x2dc1_73c8, x, out),
+            Self::Uploaded(x) => tl::write_boxed(x, out),
+            Self::InputEncryptedFile(x) => tl::write_boxed(x, out),
+            Self::BigUploaded(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1859,9 +1859,9 @@ impl tl::Serializable for InputFile<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputFile(x) => tl::boxed(0xf52f_f27f, *x, out),
-            Self::Big(x) => tl::boxed(0xfa4f_0bb5, x, out),
-            Self::StoryDocument(x) => tl::boxed(0x62dc_8b48, *x, out),
+            Self::InputFile(x) => tl::write_boxed(*x, out),
+            Self::Big(x) => tl::write_boxed(x, out),
+            Self::StoryDocument(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1895,16 +1895,16 @@ impl tl::Serializable for InputFileLocation<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputFileLocation(x) => tl::boxed(0xdfda_abe1, *x, out),
-            Self::InputEncryptedFileLocation(x) => tl::boxed(0xf523_5d55, x, out),
-            Self::InputDocumentFileLocation(x) => tl::boxed(0xbad0_7584, *x, out),
-            Self::InputSecureFileLocation(x) => tl::boxed(0xcbc7_ee28, x, out),
+            Self::InputFileLocation(x) => tl::write_boxed(*x, out),
+            Self::InputEncryptedFileLocation(x) => tl::write_boxed(x, out),
+            Self::InputDocumentFileLocation(x) => tl::write_boxed(*x, out),
+            Self::InputSecureFileLocation(x) => tl::write_boxed(x, out),
             Self::InputTakeoutFileLocation => tl::unit(0x29be_5899, out),
-            Self::InputPhotoFileLocation(x) => tl::boxed(0x4018_1ffe, *x, out),
-            Self::InputPhotoLegacyFileLocation(x) => tl::boxed(0xd834_66f3, *x, out),
-            Self::InputPeerPhotoFileLocation(x) => tl::boxed(0x3725_7e99, *x, out),
-            Self::InputStickerSetThumb(x) => tl::boxed(0x9d84_f3db, x, out),
-            Self::InputGroupCallStream(x) => tl::boxed(0x0598_a92a, *x, out),
+            Self::InputPhotoFileLocation(x) => tl::write_boxed(*x, out),
+            Self::InputPhotoLegacyFileLocation(x) => tl::write_boxed(*x, out),
+            Self::InputPeerPhotoFileLocation(x) => tl::write_boxed(*x, out),
+            Self::InputStickerSetThumb(x) => tl::write_boxed(x, out),
+            Self::InputGroupCallStream(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1925,8 +1925,8 @@ impl tl::Serializable for InputGame<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Id(x) => tl::boxed(0x032c_3e77, x, out),
-            Self::ShortName(x) => tl::boxed(0xc331_e80a, *x, out),
+            Self::Id(x) => tl::write_boxed(x, out),
+            Self::ShortName(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -1945,7 +1945,7 @@ impl tl::Serializable for InputGeoPoint {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xe4c1_23d6, out),
-            Self::InputGeoPoint(x) => tl::boxed(0x4822_2faf, x, out),
+            Self::InputGeoPoint(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -1965,9 +1965,9 @@ impl tl::Serializable for InputGroupCall<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputGroupCall(x) => tl::boxed(0xd8aa_840f, x, out),
-            Self::Slug(x) => tl::boxed(0xfe06_823f, x, out),
-            Self::InviteMessage(x) => tl::boxed(0x8c10_603f, x, out),
+            Self::InputGroupCall(x) => tl::write_boxed(x, out),
+            Self::Slug(x) => tl::write_boxed(x, out),
+            Self::InviteMessage(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2011,21 +2011,21 @@ impl tl::Serializable for InputInvoice<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Message(x) => tl::boxed(0xc5b5_6859, x, out),
-            Self::Slug(x) => tl::boxed(0xc326_caef, x, out),
-            Self::PremiumGiftCode(x) => tl::boxed(0x9898_6c0d, x, out),
-            Self::Stars(x) => tl::boxed(0x65f0_0ce3, x, out),
-            Self::ChatInviteSubscription(x) => tl::boxed(0x34e7_93f1, x, out),
-            Self::StarGift(x) => tl::boxed(0xe862_5e92, *x, out),
-            Self::StarGiftUpgrade(x) => tl::boxed(0x4d81_8d5d, *x, out),
-            Self::StarGiftTransfer(x) => tl::boxed(0x4a5f_5bd9, *x, out),
-            Self::PremiumGiftStars(x) => tl::boxed(0xdaba_b2ef, *x, out),
-            Self::BusinessBotTransferStars(x) => tl::boxed(0xf499_7e42, x, out),
-            Self::StarGiftResale(x) => tl::boxed(0xe9b0_c658, *x, out),
-            Self::StarGiftPrepaidUpgrade(x) => tl::boxed(0x9a0b_48b8, *x, out),
-            Self::PremiumAuthCode(x) => tl::boxed(0x3e77_f614, x, out),
-            Self::StarGiftDropOriginalDetails(x) => tl::boxed(0x0923_d8d1, *x, out),
-            Self::StarGiftAuctionBid(x) => tl::boxed(0x1eca_fa10, *x, out),
+            Self::Message(x) => tl::write_boxed(x, out),
+            Self::Slug(x) => tl::write_boxed(x, out),
+            Self::PremiumGiftCode(x) => tl::write_boxed(x, out),
+            Self::Stars(x) => tl::write_boxed(x, out),
+            Self::ChatInviteSubscription(x) => tl::write_boxed(x, out),
+            Self::StarGift(x) => tl::write_boxed(*x, out),
+            Self::StarGiftUpgrade(x) => tl::write_boxed(*x, out),
+            Self::StarGiftTransfer(x) => tl::write_boxed(*x, out),
+            Self::PremiumGiftStars(x) => tl::write_boxed(*x, out),
+            Self::BusinessBotTransferStars(x) => tl::write_boxed(x, out),
+            Self::StarGiftResale(x) => tl::write_boxed(*x, out),
+            Self::StarGiftPrepaidUpgrade(x) => tl::write_boxed(*x, out),
+            Self::PremiumAuthCode(x) => tl::write_boxed(x, out),
+            Self::StarGiftDropOriginalDetails(x) => tl::write_boxed(*x, out),
+            Self::StarGiftAuctionBid(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -2080,25 +2080,25 @@ impl tl::Serializable for InputMedia<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x9664_f57f, out),
-            Self::UploadedPhoto(x) => tl::boxed(0x7d83_75da, *x, out),
-            Self::Photo(x) => tl::boxed(0xe3af_4434, *x, out),
-            Self::GeoPoint(x) => tl::boxed(0xf9c4_4144, x, out),
-            Self::Contact(x) => tl::boxed(0xf8ab_7dfb, *x, out),
-            Self::UploadedDocument(x) => tl::boxed(0x037c_9330, *x, out),
-            Self::Document(x) => tl::boxed(0xa876_3ab5, *x, out),
-            Self::Venue(x) => tl::boxed(0xc13d_1c11, *x, out),
-            Self::PhotoExternal(x) => tl::boxed(0xe5bb_fe1a, x, out),
-            Self::DocumentExternal(x) => tl::boxed(0x7796_00f9, *x, out),
-            Self::Game(x) => tl::boxed(0xd33f_43f3, x, out),
-            Self::Invoice(x) => tl::boxed(0x405f_ef0d, *x, out),
-            Self::GeoLive(x) => tl::boxed(0x971f_a843, *x, out),
-            Self::Poll(x) => tl::boxed(0x883a_4108, *x, out),
-            Self::Dice(x) => tl::boxed(0xe66f_bf7b, x, out),
-            Self::Story(x) => tl::boxed(0x89fd_d778, x, out),
-            Self::WebPage(x) => tl::boxed(0xc21b_8849, x, out),
-            Self::PaidMedia(x) => tl::boxed(0xc410_3386, *x, out),
-            Self::Todo(x) => tl::boxed(0x9fc5_5fde, x, out),
-            Self::StakeDice(x) => tl::boxed(0xf3a9_244a, *x, out),
+            Self::UploadedPhoto(x) => tl::write_boxed(*x, out),
+            Self::Photo(x) => tl::write_boxed(*x, out),
+            Self::GeoPoint(x) => tl::write_boxed(x, out),
+            Self::Contact(x) => tl::write_boxed(*x, out),
+            Self::UploadedDocument(x) => tl::write_boxed(*x, out),
+            Self::Document(x) => tl::write_boxed(*x, out),
+            Self::Venue(x) => tl::write_boxed(*x, out),
+            Self::PhotoExternal(x) => tl::write_boxed(x, out),
+            Self::DocumentExternal(x) => tl::write_boxed(*x, out),
+            Self::Game(x) => tl::write_boxed(x, out),
+            Self::Invoice(x) => tl::write_boxed(*x, out),
+            Self::GeoLive(x) => tl::write_boxed(*x, out),
+            Self::Poll(x) => tl::write_boxed(*x, out),
+            Self::Dice(x) => tl::write_boxed(x, out),
+            Self::Story(x) => tl::write_boxed(x, out),
+            Self::WebPage(x) => tl::write_boxed(x, out),
+            Self::PaidMedia(x) => tl::write_boxed(*x, out),
+            Self::Todo(x) => tl::write_boxed(x, out),
+            Self::StakeDice(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -2120,10 +2120,10 @@ impl tl::Serializable for InputMessage {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Id(x) => tl::boxed(0xa676_a322, x, out),
-            Self::ReplyTo(x) => tl::boxed(0xbad8_8395, x, out),
+            Self::Id(x) => tl::write_boxed(x, out),
+            Self::ReplyTo(x) => tl::write_boxed(x, out),
             Self::Pinned => tl::unit(0x8687_2538, out),
-            Self::CallbackQuery(x) => tl::boxed(0xacfa_1a7e, x, out),
+            Self::CallbackQuery(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2152,12 +2152,12 @@ impl tl::Serializable for InputNotifyPeer<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputNotifyPeer(x) => tl::boxed(0xb8bc_5b0c, x, out),
+            Self::InputNotifyPeer(x) => tl::write_boxed(x, out),
             Self::InputNotifyUsers => tl::unit(0x193b_4417, out),
             Self::InputNotifyChats => tl::unit(0x4a95_e84e, out),
             Self::InputNotifyBroadcasts => tl::unit(0xb1db_7c7e, out),
-            Self::InputNotifyForumTopic(x) => tl::boxed(0x5c46_7992, x, out),
-            Self::InputNotifyCommunity(x) => tl::boxed(0x27bb_1adc, x, out),
+            Self::InputNotifyForumTopic(x) => tl::write_boxed(x, out),
+            Self::InputNotifyCommunity(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2178,8 +2178,8 @@ impl tl::Serializable for InputPasskeyResponse<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Register(x) => tl::boxed(0x3e63_935c, x, out),
-            Self::Login(x) => tl::boxed(0xc31f_c14a, *x, out),
+            Self::Register(x) => tl::write_boxed(x, out),
+            Self::Login(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -2201,10 +2201,10 @@ impl tl::Serializable for InputPaymentCredentials<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Saved(x) => tl::boxed(0xc10e_b2cf, x, out),
-            Self::InputPaymentCredentials(x) => tl::boxed(0x3417_d728, x, out),
-            Self::ApplePay(x) => tl::boxed(0x0aa1_c39f, x, out),
-            Self::GooglePay(x) => tl::boxed(0x8ac3_2801, x, out),
+            Self::Saved(x) => tl::write_boxed(x, out),
+            Self::InputPaymentCredentials(x) => tl::write_boxed(x, out),
+            Self::ApplePay(x) => tl::write_boxed(x, out),
+            Self::GooglePay(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2234,11 +2234,11 @@ impl tl::Serializable for InputPeer<'_> {
         match self {
             Self::Empty => tl::unit(0x7f3b_18ea, out),
             Self::PeerSelf => tl::unit(0x7da0_7ec9, out),
-            Self::Chat(x) => tl::boxed(0x35a9_5cb9, x, out),
-            Self::User(x) => tl::boxed(0xdde8_a54c, x, out),
-            Self::Channel(x) => tl::boxed(0x27bc_bbfc, x, out),
-            Self::UserFromMessage(x) => tl::boxed(0xa87b_0a1c, *x, out),
-            Self::ChannelFromMessage(x) => tl::boxed(0xbd2a_0840, *x, out),
+            Self::Chat(x) => tl::write_boxed(x, out),
+            Self::User(x) => tl::write_boxed(x, out),
+            Self::Channel(x) => tl::write_boxed(x, out),
+            Self::UserFromMessage(x) => tl::write_boxed(*x, out),
+            Self::ChannelFromMessage(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -2263,7 +2263,7 @@ impl tl::Serializable for InputPhoto<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x1cd7_bf0d, out),
-            Self::InputPhoto(x) => tl::boxed(0x3bb3_b94a, x, out),
+            Self::InputPhoto(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2358,12 +2358,12 @@ impl tl::Serializable for InputPrivacyRule<'_> {
         match self {
             Self::InputPrivacyValueAllowContacts => tl::unit(0x0d09_e07b, out),
             Self::InputPrivacyValueAllowAll => tl::unit(0x184b_35ce, out),
-            Self::InputPrivacyValueAllowUsers(x) => tl::boxed(0x131c_c67f, x, out),
+            Self::InputPrivacyValueAllowUsers(x) => tl::write_boxed(x, out),
             Self::InputPrivacyValueDisallowContacts => tl::unit(0x0ba5_2007, out),
             Self::InputPrivacyValueDisallowAll => tl::unit(0xd66b_66c9, out),
-            Self::InputPrivacyValueDisallowUsers(x) => tl::boxed(0x9011_0467, x, out),
-            Self::InputPrivacyValueAllowChatParticipants(x) => tl::boxed(0x8406_49cf, x, out),
-            Self::InputPrivacyValueDisallowChatParticipants(x) => tl::boxed(0xe94f_0f86, x, out),
+            Self::InputPrivacyValueDisallowUsers(x) => tl::write_boxed(x, out),
+            Self::InputPrivacyValueAllowChatParticipants(x) => tl::write_boxed(x, out),
+            Self::InputPrivacyValueDisallowChatParticipants(x) => tl::write_boxed(x, out),
             Self::InputPrivacyValueAllowCloseFriends => tl::unit(0x2f45_3e49, out),
             Self::InputPrivacyValueAllowPremium => tl::unit(0x77cd_c9f1, out),
             Self::InputPrivacyValueAllowBots => tl::unit(0x5a4f_cce5, out),
@@ -2385,8 +2385,8 @@ impl tl::Serializable for InputQuickReplyShortcut<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputQuickReplyShortcut(x) => tl::boxed(0x2459_6d41, x, out),
-            Self::Id(x) => tl::boxed(0x0119_0cf1, x, out),
+            Self::InputQuickReplyShortcut(x) => tl::write_boxed(x, out),
+            Self::Id(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2408,10 +2408,10 @@ impl tl::Serializable for InputReplyTo<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Message(x) => tl::boxed(0x3bd4_b7c2, *x, out),
-            Self::Story(x) => tl::boxed(0x5881_323a, x, out),
-            Self::MonoForum(x) => tl::boxed(0x69d6_6c45, x, out),
-            Self::EphemeralMessage(x) => tl::boxed(0x4119_b95e, x, out),
+            Self::Message(x) => tl::write_boxed(*x, out),
+            Self::Story(x) => tl::write_boxed(x, out),
+            Self::MonoForum(x) => tl::write_boxed(x, out),
+            Self::EphemeralMessage(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2429,8 +2429,8 @@ impl tl::Serializable for InputRichFile<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Photo(x) => tl::boxed(0x9b00_622b, *x, out),
-            Self::Document(x) => tl::boxed(0x8328_1dbd, *x, out),
+            Self::Photo(x) => tl::write_boxed(*x, out),
+            Self::Document(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -2450,9 +2450,9 @@ impl tl::Serializable for InputRichMessage<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputRichMessage(x) => tl::boxed(0xe4c4_49fc, *x, out),
-            Self::Html(x) => tl::boxed(0xdacb_836a, *x, out),
-            Self::Markdown(x) => tl::boxed(0x004b_572c, *x, out),
+            Self::InputRichMessage(x) => tl::write_boxed(*x, out),
+            Self::Html(x) => tl::write_boxed(*x, out),
+            Self::Markdown(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -2472,9 +2472,9 @@ impl tl::Serializable for InputSavedStarGift<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::User(x) => tl::boxed(0x6927_9795, x, out),
-            Self::Chat(x) => tl::boxed(0xf101_aa7f, x, out),
-            Self::Slug(x) => tl::boxed(0x2085_c238, x, out),
+            Self::User(x) => tl::write_boxed(x, out),
+            Self::Chat(x) => tl::write_boxed(x, out),
+            Self::Slug(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2492,8 +2492,8 @@ impl tl::Serializable for InputSecureFile<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Uploaded(x) => tl::boxed(0x3334_b0f0, *x, out),
-            Self::InputSecureFile(x) => tl::boxed(0x5367_e5be, x, out),
+            Self::Uploaded(x) => tl::write_boxed(*x, out),
+            Self::InputSecureFile(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2517,8 +2517,8 @@ impl tl::Serializable for InputStarGiftAuction<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputStarGiftAuction(x) => tl::boxed(0x02e1_6c98, x, out),
-            Self::Slug(x) => tl::boxed(0x7ab5_8308, x, out),
+            Self::InputStarGiftAuction(x) => tl::write_boxed(x, out),
+            Self::Slug(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2560,10 +2560,10 @@ impl tl::Serializable for InputStickerSet<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xffb6_2b95, out),
-            Self::Id(x) => tl::boxed(0x9de7_a269, x, out),
-            Self::ShortName(x) => tl::boxed(0x861c_c8a0, x, out),
+            Self::Id(x) => tl::write_boxed(x, out),
+            Self::ShortName(x) => tl::write_boxed(x, out),
             Self::AnimatedEmoji => tl::unit(0x0287_03c8, out),
-            Self::Dice(x) => tl::boxed(0xe67f_520e, x, out),
+            Self::Dice(x) => tl::write_boxed(x, out),
             Self::AnimatedEmojiAnimations => tl::unit(0x0cde_3739, out),
             Self::PremiumGifts => tl::unit(0xc88b_3b02, out),
             Self::EmojiGenericAnimations => tl::unit(0x04c4_d4ce, out),
@@ -2591,8 +2591,8 @@ impl tl::Serializable for InputStickeredMedia<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Photo(x) => tl::boxed(0x4a99_2157, *x, out),
-            Self::Document(x) => tl::boxed(0x0438_865b, *x, out),
+            Self::Photo(x) => tl::write_boxed(*x, out),
+            Self::Document(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -2622,14 +2622,14 @@ impl tl::Serializable for InputStorePaymentPurpose<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputStorePaymentPremiumSubscription(x) => tl::boxed(0xa675_1e66, x, out),
-            Self::InputStorePaymentGiftPremium(x) => tl::boxed(0x616f_7fe8, *x, out),
-            Self::InputStorePaymentPremiumGiftCode(x) => tl::boxed(0xfb79_0393, *x, out),
-            Self::InputStorePaymentPremiumGiveaway(x) => tl::boxed(0x1605_44ca, *x, out),
-            Self::InputStorePaymentStarsTopup(x) => tl::boxed(0xf9a2_a6cb, *x, out),
-            Self::InputStorePaymentStarsGift(x) => tl::boxed(0x1d74_1ef7, *x, out),
-            Self::InputStorePaymentStarsGiveaway(x) => tl::boxed(0x751f_08fa, *x, out),
-            Self::InputStorePaymentAuthCode(x) => tl::boxed(0x3fc1_8057, *x, out),
+            Self::InputStorePaymentPremiumSubscription(x) => tl::write_boxed(x, out),
+            Self::InputStorePaymentGiftPremium(x) => tl::write_boxed(*x, out),
+            Self::InputStorePaymentPremiumGiftCode(x) => tl::write_boxed(*x, out),
+            Self::InputStorePaymentPremiumGiveaway(x) => tl::write_boxed(*x, out),
+            Self::InputStorePaymentStarsTopup(x) => tl::write_boxed(*x, out),
+            Self::InputStorePaymentStarsGift(x) => tl::write_boxed(*x, out),
+            Self::InputStorePaymentStarsGiveaway(x) => tl::write_boxed(*x, out),
+            Self::InputStorePaymentAuthCode(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -2647,8 +2647,8 @@ impl tl::Serializable for InputTheme<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputTheme(x) => tl::boxed(0x3c56_93e9, x, out),
-            Self::Slug(x) => tl::boxed(0xf589_0df1, x, out),
+            Self::InputTheme(x) => tl::write_boxed(x, out),
+            Self::Slug(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2675,8 +2675,8 @@ impl tl::Serializable for InputUser<'_> {
         match self {
             Self::Empty => tl::unit(0xb988_86cf, out),
             Self::UserSelf => tl::unit(0xf7c1_b13f, out),
-            Self::InputUser(x) => tl::boxed(0xf211_58c6, x, out),
-            Self::FromMessage(x) => tl::boxed(0x1da4_48e2, *x, out),
+            Self::InputUser(x) => tl::write_boxed(x, out),
+            Self::FromMessage(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -2696,9 +2696,9 @@ impl tl::Serializable for InputWallPaper<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputWallPaper(x) => tl::boxed(0xe630_b979, x, out),
-            Self::Slug(x) => tl::boxed(0x7209_1c80, x, out),
-            Self::NoFile(x) => tl::boxed(0x967a_462e, x, out),
+            Self::InputWallPaper(x) => tl::write_boxed(x, out),
+            Self::Slug(x) => tl::write_boxed(x, out),
+            Self::NoFile(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2717,7 +2717,7 @@ impl tl::Serializable for InputWalletReplacement<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::InputWalletNew => tl::unit(0x63a4_40dc, out),
-            Self::InputWalletImported(x) => tl::boxed(0x66a6_6a3b, *x, out),
+            Self::InputWalletImported(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -2740,9 +2740,9 @@ impl tl::Serializable for InputWebFileLocation<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::InputWebFileLocation(x) => tl::boxed(0xc239_d686, x, out),
-            Self::InputWebFileGeoPointLocation(x) => tl::boxed(0x9f22_21c9, *x, out),
-            Self::InputWebFileAudioAlbumThumbLocation(x) => tl::boxed(0xf46f_e924, *x, out),
+            Self::InputWebFileLocation(x) => tl::write_boxed(x, out),
+            Self::InputWebFileGeoPointLocation(x) => tl::write_boxed(*x, out),
+            Self::InputWebFileAudioAlbumThumbLocation(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -2775,11 +2775,11 @@ impl tl::Serializable for Jsonvalue<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::JsonNull => tl::unit(0x3f6d_7b68, out),
-            Self::JsonBool(x) => tl::boxed(0xc734_5e6a, x, out),
-            Self::JsonNumber(x) => tl::boxed(0x2be0_dfa4, x, out),
-            Self::JsonString(x) => tl::boxed(0xb71e_767a, x, out),
-            Self::JsonArray(x) => tl::boxed(0xf744_4763, x, out),
-            Self::JsonObject(x) => tl::boxed(0x99c1_d49d, x, out),
+            Self::JsonBool(x) => tl::write_boxed(x, out),
+            Self::JsonNumber(x) => tl::write_boxed(x, out),
+            Self::JsonString(x) => tl::write_boxed(x, out),
+            Self::JsonArray(x) => tl::write_boxed(x, out),
+            Self::JsonObject(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2804,7 +2804,7 @@ impl tl::Serializable for JoinChatBotResult<'_> {
             Self::Approved => tl::unit(0xae15_2a69, out),
             Self::Declined => tl::unit(0x0efa_0194, out),
             Self::Queued => tl::unit(0x98a3_a840, out),
-            Self::WebView(x) => tl::boxed(0xd6e3_b813, x, out),
+            Self::WebView(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2848,9 +2848,9 @@ impl tl::Serializable for LangPackString<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::LangPackString(x) => tl::boxed(0xcad1_81f6, x, out),
-            Self::Pluralized(x) => tl::boxed(0x6c47_ac9f, *x, out),
-            Self::Deleted(x) => tl::boxed(0x2979_eeb2, x, out),
+            Self::LangPackString(x) => tl::write_boxed(x, out),
+            Self::Pluralized(x) => tl::write_boxed(*x, out),
+            Self::Deleted(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2885,15 +2885,15 @@ impl tl::Serializable for MediaArea<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Venue(x) => tl::boxed(0xbe82_db9c, *x, out),
-            Self::InputMediaAreaVenue(x) => tl::boxed(0xb282_217f, x, out),
-            Self::GeoPoint(x) => tl::boxed(0xcad5_452d, *x, out),
-            Self::SuggestedReaction(x) => tl::boxed(0x1445_5871, *x, out),
-            Self::ChannelPost(x) => tl::boxed(0x7704_16af, x, out),
-            Self::InputMediaAreaChannelPost(x) => tl::boxed(0x2271_f2bf, *x, out),
-            Self::Url(x) => tl::boxed(0x3738_1085, x, out),
-            Self::Weather(x) => tl::boxed(0x49a6_549c, *x, out),
-            Self::StarGift(x) => tl::boxed(0x5787_686d, x, out),
+            Self::Venue(x) => tl::write_boxed(*x, out),
+            Self::InputMediaAreaVenue(x) => tl::write_boxed(x, out),
+            Self::GeoPoint(x) => tl::write_boxed(*x, out),
+            Self::SuggestedReaction(x) => tl::write_boxed(*x, out),
+            Self::ChannelPost(x) => tl::write_boxed(x, out),
+            Self::InputMediaAreaChannelPost(x) => tl::write_boxed(*x, out),
+            Self::Url(x) => tl::write_boxed(x, out),
+            Self::Weather(x) => tl::write_boxed(*x, out),
+            Self::StarGift(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -2916,9 +2916,9 @@ impl tl::Serializable for Message<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x90a6_ca84, x, out),
-            Self::Message(x) => tl::boxed(0x7600_b9d3, *x, out),
-            Self::Service(x) => tl::boxed(0x7a80_0e0a, *x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::Message(x) => tl::write_boxed(*x, out),
+            Self::Service(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -3075,76 +3075,76 @@ impl tl::Serializable for MessageAction<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0xb6ae_f7b0, out),
-            Self::ChatCreate(x) => tl::boxed(0xbd47_cbad, x, out),
-            Self::ChatEditTitle(x) => tl::boxed(0xb5a1_ce5a, x, out),
-            Self::ChatEditPhoto(x) => tl::boxed(0x7fcb_13a8, x, out),
+            Self::ChatCreate(x) => tl::write_boxed(x, out),
+            Self::ChatEditTitle(x) => tl::write_boxed(x, out),
+            Self::ChatEditPhoto(x) => tl::write_boxed(x, out),
             Self::ChatDeletePhoto => tl::unit(0x95e3_fbef, out),
-            Self::ChatAddUser(x) => tl::boxed(0x15ce_fd00, x, out),
-            Self::ChatDeleteUser(x) => tl::boxed(0xa43f_30cc, x, out),
-            Self::ChatJoinedByLink(x) => tl::boxed(0x0312_24c3, x, out),
-            Self::ChannelCreate(x) => tl::boxed(0x95d2_ac92, x, out),
-            Self::ChatMigrateTo(x) => tl::boxed(0xe103_7f92, x, out),
-            Self::ChannelMigrateFrom(x) => tl::boxed(0xea39_48e9, x, out),
+            Self::ChatAddUser(x) => tl::write_boxed(x, out),
+            Self::ChatDeleteUser(x) => tl::write_boxed(x, out),
+            Self::ChatJoinedByLink(x) => tl::write_boxed(x, out),
+            Self::ChannelCreate(x) => tl::write_boxed(x, out),
+            Self::ChatMigrateTo(x) => tl::write_boxed(x, out),
+            Self::ChannelMigrateFrom(x) => tl::write_boxed(x, out),
             Self::PinMessage => tl::unit(0x94bd_38ed, out),
             Self::HistoryClear => tl::unit(0x9fba_b604, out),
-            Self::GameScore(x) => tl::boxed(0x92a7_2876, x, out),
-            Self::PaymentSentMe(x) => tl::boxed(0xffa0_0ccc, *x, out),
-            Self::PaymentSent(x) => tl::boxed(0xc624_b16e, *x, out),
-            Self::PhoneCall(x) => tl::boxed(0x80e1_1a7f, x, out),
+            Self::GameScore(x) => tl::write_boxed(x, out),
+            Self::PaymentSentMe(x) => tl::write_boxed(*x, out),
+            Self::PaymentSent(x) => tl::write_boxed(*x, out),
+            Self::PhoneCall(x) => tl::write_boxed(x, out),
             Self::ScreenshotTaken => tl::unit(0x4792_929b, out),
-            Self::CustomAction(x) => tl::boxed(0xfae6_9f56, x, out),
-            Self::BotAllowed(x) => tl::boxed(0xc516_d679, x, out),
-            Self::SecureValuesSentMe(x) => tl::boxed(0x1b28_7353, x, out),
-            Self::SecureValuesSent(x) => tl::boxed(0xd95c_6154, x, out),
+            Self::CustomAction(x) => tl::write_boxed(x, out),
+            Self::BotAllowed(x) => tl::write_boxed(x, out),
+            Self::SecureValuesSentMe(x) => tl::write_boxed(x, out),
+            Self::SecureValuesSent(x) => tl::write_boxed(x, out),
             Self::ContactSignUp => tl::unit(0xf3f2_5f76, out),
-            Self::GeoProximityReached(x) => tl::boxed(0x98e0_d697, *x, out),
-            Self::GroupCall(x) => tl::boxed(0x7a0d_7f42, x, out),
-            Self::InviteToGroupCall(x) => tl::boxed(0x502f_92f7, *x, out),
-            Self::SetMessagesTtl(x) => tl::boxed(0x3c13_4d7b, x, out),
-            Self::GroupCallScheduled(x) => tl::boxed(0xb3a0_7661, x, out),
-            Self::SetChatTheme(x) => tl::boxed(0xb91b_bd3a, *x, out),
+            Self::GeoProximityReached(x) => tl::write_boxed(*x, out),
+            Self::GroupCall(x) => tl::write_boxed(x, out),
+            Self::InviteToGroupCall(x) => tl::write_boxed(*x, out),
+            Self::SetMessagesTtl(x) => tl::write_boxed(x, out),
+            Self::GroupCallScheduled(x) => tl::write_boxed(x, out),
+            Self::SetChatTheme(x) => tl::write_boxed(*x, out),
             Self::ChatJoinedByRequest => tl::unit(0xebbc_a3cb, out),
-            Self::WebViewDataSentMe(x) => tl::boxed(0x47dd_8079, x, out),
-            Self::WebViewDataSent(x) => tl::boxed(0xb4c3_8cb5, x, out),
-            Self::GiftPremium(x) => tl::boxed(0x48e9_1302, *x, out),
-            Self::TopicCreate(x) => tl::boxed(0x0d99_9256, *x, out),
-            Self::TopicEdit(x) => tl::boxed(0xc094_4820, *x, out),
-            Self::SuggestProfilePhoto(x) => tl::boxed(0x57de_635e, x, out),
-            Self::RequestedPeer(x) => tl::boxed(0x3151_8e9b, x, out),
-            Self::SetChatWallPaper(x) => tl::boxed(0x5060_a3f4, *x, out),
-            Self::GiftCode(x) => tl::boxed(0x31c4_8347, *x, out),
-            Self::GiveawayLaunch(x) => tl::boxed(0xa80f_51e4, x, out),
-            Self::GiveawayResults(x) => tl::boxed(0x87e2_f155, x, out),
-            Self::BoostApply(x) => tl::boxed(0xcc02_aa6d, x, out),
-            Self::RequestedPeerSentMe(x) => tl::boxed(0x93b3_1848, x, out),
-            Self::PaymentRefunded(x) => tl::boxed(0x41b3_e202, *x, out),
-            Self::GiftStars(x) => tl::boxed(0x45d5_b021, *x, out),
-            Self::PrizeStars(x) => tl::boxed(0xb00c_47a2, *x, out),
-            Self::StarGift(x) => tl::boxed(0xea2c_31d3, *x, out),
-            Self::StarGiftUnique(x) => tl::boxed(0x7e1c_1187, *x, out),
-            Self::PaidMessagesRefunded(x) => tl::boxed(0xac1f_1fcd, x, out),
-            Self::PaidMessagesPrice(x) => tl::boxed(0x84b8_8578, x, out),
-            Self::ConferenceCall(x) => tl::boxed(0x2ffe_2f7a, *x, out),
-            Self::TodoCompletions(x) => tl::boxed(0xcc7c_5c89, x, out),
-            Self::TodoAppendTasks(x) => tl::boxed(0xc7ed_bc83, x, out),
-            Self::SuggestedPostApproval(x) => tl::boxed(0xee7a_1596, *x, out),
-            Self::SuggestedPostSuccess(x) => tl::boxed(0x95dd_cf69, x, out),
-            Self::SuggestedPostRefund(x) => tl::boxed(0x69f9_16f8, x, out),
-            Self::GiftTon(x) => tl::boxed(0xa8a3_c699, *x, out),
-            Self::SuggestBirthday(x) => tl::boxed(0x2c8f_2a25, x, out),
-            Self::StarGiftPurchaseOffer(x) => tl::boxed(0x7742_78d4, *x, out),
-            Self::StarGiftPurchaseOfferDeclined(x) => tl::boxed(0x73ad_a76b, *x, out),
-            Self::NewCreatorPending(x) => tl::boxed(0xb07e_d085, x, out),
-            Self::ChangeCreator(x) => tl::boxed(0xe188_503b, x, out),
-            Self::NoForwardsToggle(x) => tl::boxed(0xbf7d_6572, x, out),
-            Self::NoForwardsRequest(x) => tl::boxed(0x3e27_93ba, x, out),
-            Self::PollAppendAnswer(x) => tl::boxed(0x9da1_cd6c, x, out),
-            Self::PollDeleteAnswer(x) => tl::boxed(0x3996_74dc, x, out),
-            Self::ManagedBotCreated(x) => tl::boxed(0x1660_5e3e, x, out),
-            Self::ChangeCommunity(x) => tl::boxed(0x5d20_bae8, x, out),
-            Self::ChatJoinedViaCommunity(x) => tl::boxed(0x4a8b_fe80, x, out),
-            Self::GramTransfer(x) => tl::boxed(0x9329_ea33, *x, out),
-            Self::WalletTonConnectRequest(x) => tl::boxed(0x69b8_c4bf, *x, out),
+            Self::WebViewDataSentMe(x) => tl::write_boxed(x, out),
+            Self::WebViewDataSent(x) => tl::write_boxed(x, out),
+            Self::GiftPremium(x) => tl::write_boxed(*x, out),
+            Self::TopicCreate(x) => tl::write_boxed(*x, out),
+            Self::TopicEdit(x) => tl::write_boxed(*x, out),
+            Self::SuggestProfilePhoto(x) => tl::write_boxed(x, out),
+            Self::RequestedPeer(x) => tl::write_boxed(x, out),
+            Self::SetChatWallPaper(x) => tl::write_boxed(*x, out),
+            Self::GiftCode(x) => tl::write_boxed(*x, out),
+            Self::GiveawayLaunch(x) => tl::write_boxed(x, out),
+            Self::GiveawayResults(x) => tl::write_boxed(x, out),
+            Self::BoostApply(x) => tl::write_boxed(x, out),
+            Self::RequestedPeerSentMe(x) => tl::write_boxed(x, out),
+            Self::PaymentRefunded(x) => tl::write_boxed(*x, out),
+            Self::GiftStars(x) => tl::write_boxed(*x, out),
+            Self::PrizeStars(x) => tl::write_boxed(*x, out),
+            Self::StarGift(x) => tl::write_boxed(*x, out),
+            Self::StarGiftUnique(x) => tl::write_boxed(*x, out),
+            Self::PaidMessagesRefunded(x) => tl::write_boxed(x, out),
+            Self::PaidMessagesPrice(x) => tl::write_boxed(x, out),
+            Self::ConferenceCall(x) => tl::write_boxed(*x, out),
+            Self::TodoCompletions(x) => tl::write_boxed(x, out),
+            Self::TodoAppendTasks(x) => tl::write_boxed(x, out),
+            Self::SuggestedPostApproval(x) => tl::write_boxed(*x, out),
+            Self::SuggestedPostSuccess(x) => tl::write_boxed(x, out),
+            Self::SuggestedPostRefund(x) => tl::write_boxed(x, out),
+            Self::GiftTon(x) => tl::write_boxed(*x, out),
+            Self::SuggestBirthday(x) => tl::write_boxed(x, out),
+            Self::StarGiftPurchaseOffer(x) => tl::write_boxed(*x, out),
+            Self::StarGiftPurchaseOfferDeclined(x) => tl::write_boxed(*x, out),
+            Self::NewCreatorPending(x) => tl::write_boxed(x, out),
+            Self::ChangeCreator(x) => tl::write_boxed(x, out),
+            Self::NoForwardsToggle(x) => tl::write_boxed(x, out),
+            Self::NoForwardsRequest(x) => tl::write_boxed(x, out),
+            Self::PollAppendAnswer(x) => tl::write_boxed(x, out),
+            Self::PollDeleteAnswer(x) => tl::write_boxed(x, out),
+            Self::ManagedBotCreated(x) => tl::write_boxed(x, out),
+            Self::ChangeCommunity(x) => tl::write_boxed(x, out),
+            Self::ChatJoinedViaCommunity(x) => tl::write_boxed(x, out),
+            Self::GramTransfer(x) => tl::write_boxed(*x, out),
+            Self::WalletTonConnectRequest(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -3210,32 +3210,32 @@ impl tl::Serializable for MessageEntity<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Unknown(x) => tl::boxed(0xbb92_ba95, x, out),
-            Self::Mention(x) => tl::boxed(0xfa04_579d, x, out),
-            Self::Hashtag(x) => tl::boxed(0x6f63_5b0d, x, out),
-            Self::BotCommand(x) => tl::boxed(0x6cef_8ac7, x, out),
-            Self::Url(x) => tl::boxed(0x6ed0_2538, x, out),
-            Self::Email(x) => tl::boxed(0x64e4_75c2, x, out),
-            Self::Bold(x) => tl::boxed(0xbd61_0bc9, x, out),
-            Self::Italic(x) => tl::boxed(0x826f_8b60, x, out),
-            Self::Code(x) => tl::boxed(0x28a2_0571, x, out),
-            Self::Pre(x) => tl::boxed(0x7392_4be0, x, out),
-            Self::TextUrl(x) => tl::boxed(0x76a6_d327, x, out),
-            Self::MentionName(x) => tl::boxed(0xdc7b_1140, x, out),
-            Self::InputMessageEntityMentionName(x) => tl::boxed(0x208e_68c9, x, out),
-            Self::Phone(x) => tl::boxed(0x9b69_e34b, x, out),
-            Self::Cashtag(x) => tl::boxed(0x4c4e_743f, x, out),
-            Self::Underline(x) => tl::boxed(0x9c4e_7e8b, x, out),
-            Self::Strike(x) => tl::boxed(0xbf06_93d4, x, out),
-            Self::BankCard(x) => tl::boxed(0x761e_6af4, x, out),
-            Self::Spoiler(x) => tl::boxed(0x32ca_960f, x, out),
-            Self::CustomEmoji(x) => tl::boxed(0xc8cf_05f8, x, out),
-            Self::Blockquote(x) => tl::boxed(0xf1cc_aaac, x, out),
-            Self::FormattedDate(x) => tl::boxed(0x904a_c7c7, x, out),
-            Self::DiffInsert(x) => tl::boxed(0x7177_7116, x, out),
-            Self::DiffReplace(x) => tl::boxed(0xc6c1_e5a7, x, out),
-            Self::DiffDelete(x) => tl::boxed(0x0652_c1c5, x, out),
-            Self::TonAddress(x) => tl::boxed(0xfdab_bfcd, x, out),
+            Self::Unknown(x) => tl::write_boxed(x, out),
+            Self::Mention(x) => tl::write_boxed(x, out),
+            Self::Hashtag(x) => tl::write_boxed(x, out),
+            Self::BotCommand(x) => tl::write_boxed(x, out),
+            Self::Url(x) => tl::write_boxed(x, out),
+            Self::Email(x) => tl::write_boxed(x, out),
+            Self::Bold(x) => tl::write_boxed(x, out),
+            Self::Italic(x) => tl::write_boxed(x, out),
+            Self::Code(x) => tl::write_boxed(x, out),
+            Self::Pre(x) => tl::write_boxed(x, out),
+            Self::TextUrl(x) => tl::write_boxed(x, out),
+            Self::MentionName(x) => tl::write_boxed(x, out),
+            Self::InputMessageEntityMentionName(x) => tl::write_boxed(x, out),
+            Self::Phone(x) => tl::write_boxed(x, out),
+            Self::Cashtag(x) => tl::write_boxed(x, out),
+            Self::Underline(x) => tl::write_boxed(x, out),
+            Self::Strike(x) => tl::write_boxed(x, out),
+            Self::BankCard(x) => tl::write_boxed(x, out),
+            Self::Spoiler(x) => tl::write_boxed(x, out),
+            Self::CustomEmoji(x) => tl::write_boxed(x, out),
+            Self::Blockquote(x) => tl::write_boxed(x, out),
+            Self::FormattedDate(x) => tl::write_boxed(x, out),
+            Self::DiffInsert(x) => tl::write_boxed(x, out),
+            Self::DiffReplace(x) => tl::write_boxed(x, out),
+            Self::DiffDelete(x) => tl::write_boxed(x, out),
+            Self::TonAddress(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3253,8 +3253,8 @@ impl tl::Serializable for MessageExtendedMedia<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Preview(x) => tl::boxed(0xad62_8cc8, x, out),
-            Self::MessageExtendedMedia(x) => tl::boxed(0xee47_9c64, *x, out),
+            Self::Preview(x) => tl::write_boxed(x, out),
+            Self::MessageExtendedMedia(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -3310,24 +3310,24 @@ impl tl::Serializable for MessageMedia<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x3ded_6320, out),
-            Self::Photo(x) => tl::boxed(0xe216_eb63, x, out),
-            Self::Geo(x) => tl::boxed(0x56e0_d474, *x, out),
-            Self::Contact(x) => tl::boxed(0x7032_2949, *x, out),
+            Self::Photo(x) => tl::write_boxed(x, out),
+            Self::Geo(x) => tl::write_boxed(*x, out),
+            Self::Contact(x) => tl::write_boxed(*x, out),
             Self::Unsupported => tl::unit(0x9f84_f49e, out),
-            Self::Document(x) => tl::boxed(0x52d8_ccd9, *x, out),
-            Self::WebPage(x) => tl::boxed(0xddf1_0c3b, *x, out),
-            Self::Venue(x) => tl::boxed(0x2ec0_533f, *x, out),
-            Self::Game(x) => tl::boxed(0xfdb1_9008, x, out),
-            Self::Invoice(x) => tl::boxed(0xf6a5_48d3, *x, out),
-            Self::GeoLive(x) => tl::boxed(0xb940_c666, *x, out),
-            Self::Poll(x) => tl::boxed(0x773f_4e66, x, out),
-            Self::Dice(x) => tl::boxed(0x08cb_ec07, x, out),
-            Self::Story(x) => tl::boxed(0x68cb_6283, x, out),
-            Self::Giveaway(x) => tl::boxed(0xaa07_3beb, *x, out),
-            Self::GiveawayResults(x) => tl::boxed(0xceaa_3ea1, *x, out),
-            Self::PaidMedia(x) => tl::boxed(0xa885_2491, x, out),
-            Self::ToDo(x) => tl::boxed(0x8a53_b014, x, out),
-            Self::VideoStream(x) => tl::boxed(0xca5c_ab89, x, out),
+            Self::Document(x) => tl::write_boxed(*x, out),
+            Self::WebPage(x) => tl::write_boxed(*x, out),
+            Self::Venue(x) => tl::write_boxed(*x, out),
+            Self::Game(x) => tl::write_boxed(x, out),
+            Self::Invoice(x) => tl::write_boxed(*x, out),
+            Self::GeoLive(x) => tl::write_boxed(*x, out),
+            Self::Poll(x) => tl::write_boxed(x, out),
+            Self::Dice(x) => tl::write_boxed(x, out),
+            Self::Story(x) => tl::write_boxed(x, out),
+            Self::Giveaway(x) => tl::write_boxed(*x, out),
+            Self::GiveawayResults(x) => tl::write_boxed(*x, out),
+            Self::PaidMedia(x) => tl::write_boxed(x, out),
+            Self::ToDo(x) => tl::write_boxed(x, out),
+            Self::VideoStream(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3350,9 +3350,9 @@ impl tl::Serializable for MessagePeerVote<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::MessagePeerVote(x) => tl::boxed(0xb6cc_2d5c, *x, out),
-            Self::InputOption(x) => tl::boxed(0x74cd_a504, x, out),
-            Self::Multiple(x) => tl::boxed(0x4628_f6e6, *x, out),
+            Self::MessagePeerVote(x) => tl::write_boxed(*x, out),
+            Self::InputOption(x) => tl::write_boxed(x, out),
+            Self::Multiple(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -3382,8 +3382,8 @@ impl tl::Serializable for MessageReplyHeader<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::MessageReplyHeader(x) => tl::boxed(0x1b97_dd66, *x, out),
-            Self::MessageReplyStoryHeader(x) => tl::boxed(0x0e5a_f939, x, out),
+            Self::MessageReplyHeader(x) => tl::write_boxed(*x, out),
+            Self::MessageReplyStoryHeader(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3449,7 +3449,7 @@ impl tl::Serializable for MessagesFilter {
             Self::InputMessagesFilterVoice => tl::unit(0x50f5_c392, out),
             Self::InputMessagesFilterMusic => tl::unit(0x3751_b49e, out),
             Self::InputMessagesFilterChatPhotos => tl::unit(0x3a20_ecb8, out),
-            Self::InputMessagesFilterPhoneCalls(x) => tl::boxed(0x80c9_9768, x, out),
+            Self::InputMessagesFilterPhoneCalls(x) => tl::write_boxed(x, out),
             Self::InputMessagesFilterRoundVoice => tl::unit(0x7a7c_17a4, out),
             Self::InputMessagesFilterRoundVideo => tl::unit(0xb549_da53, out),
             Self::InputMessagesFilterMyMentions => tl::unit(0xc1f8_e69a, out),
@@ -3489,8 +3489,8 @@ impl tl::Serializable for NotificationSound<'_> {
         match self {
             Self::Default => tl::unit(0x97e8_bebe, out),
             Self::None => tl::unit(0x6f0c_34df, out),
-            Self::Local(x) => tl::boxed(0x830b_9ae4, x, out),
-            Self::Ringtone(x) => tl::boxed(0xff6c_8049, x, out),
+            Self::Local(x) => tl::write_boxed(x, out),
+            Self::Ringtone(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3516,12 +3516,12 @@ impl tl::Serializable for NotifyPeer {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::NotifyPeer(x) => tl::boxed(0x9fd4_0bd8, x, out),
+            Self::NotifyPeer(x) => tl::write_boxed(x, out),
             Self::NotifyUsers => tl::unit(0xb4c8_3b4c, out),
             Self::NotifyChats => tl::unit(0xc007_cec3, out),
             Self::NotifyBroadcasts => tl::unit(0xd612_e8ef, out),
-            Self::NotifyForumTopic(x) => tl::boxed(0x226e_6308, x, out),
-            Self::NotifyCommunity(x) => tl::boxed(0xbe37_6999, x, out),
+            Self::NotifyForumTopic(x) => tl::write_boxed(x, out),
+            Self::NotifyCommunity(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3657,46 +3657,46 @@ impl tl::Serializable for PageBlock<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Unsupported => tl::unit(0x1356_7e8a, out),
-            Self::Title(x) => tl::boxed(0x70ab_c3fd, x, out),
-            Self::Subtitle(x) => tl::boxed(0x8ffa_9a1f, x, out),
-            Self::AuthorDate(x) => tl::boxed(0xbaaf_e5e0, *x, out),
-            Self::Header(x) => tl::boxed(0xbfd0_64ec, x, out),
-            Self::Subheader(x) => tl::boxed(0xf12b_b6e1, x, out),
-            Self::Paragraph(x) => tl::boxed(0x467a_0766, x, out),
-            Self::Preformatted(x) => tl::boxed(0xc070_d93e, *x, out),
-            Self::Footer(x) => tl::boxed(0x4887_0999, x, out),
+            Self::Title(x) => tl::write_boxed(x, out),
+            Self::Subtitle(x) => tl::write_boxed(x, out),
+            Self::AuthorDate(x) => tl::write_boxed(*x, out),
+            Self::Header(x) => tl::write_boxed(x, out),
+            Self::Subheader(x) => tl::write_boxed(x, out),
+            Self::Paragraph(x) => tl::write_boxed(x, out),
+            Self::Preformatted(x) => tl::write_boxed(*x, out),
+            Self::Footer(x) => tl::write_boxed(x, out),
             Self::Divider => tl::unit(0xdb20_b188, out),
-            Self::Anchor(x) => tl::boxed(0xce0d_37b0, x, out),
-            Self::List(x) => tl::boxed(0xe4e8_8011, x, out),
-            Self::Blockquote(x) => tl::boxed(0x66d1_670b, *x, out),
-            Self::Pullquote(x) => tl::boxed(0x4f44_56d3, *x, out),
-            Self::Photo(x) => tl::boxed(0x1759_c560, *x, out),
-            Self::Video(x) => tl::boxed(0x7c8f_e7b6, x, out),
-            Self::Cover(x) => tl::boxed(0x39f2_3300, *x, out),
-            Self::Embed(x) => tl::boxed(0xa871_8dc5, *x, out),
-            Self::EmbedPost(x) => tl::boxed(0xf259_a80b, *x, out),
-            Self::Collage(x) => tl::boxed(0x65a0_fa4d, x, out),
-            Self::Slideshow(x) => tl::boxed(0x031f_9590, x, out),
-            Self::Channel(x) => tl::boxed(0xef17_51b5, x, out),
-            Self::Audio(x) => tl::boxed(0x8043_61ea, x, out),
-            Self::Kicker(x) => tl::boxed(0x1e14_8390, x, out),
-            Self::Table(x) => tl::boxed(0xbf4d_ea82, *x, out),
-            Self::OrderedList(x) => tl::boxed(0x1fd6_f6c1, *x, out),
-            Self::Details(x) => tl::boxed(0x7676_8bed, *x, out),
-            Self::RelatedArticles(x) => tl::boxed(0x1611_5a96, *x, out),
-            Self::Map(x) => tl::boxed(0xa44f_3ef6, *x, out),
-            Self::Heading1(x) => tl::boxed(0xbaff_072f, x, out),
-            Self::Heading2(x) => tl::boxed(0x096b_2aec, x, out),
-            Self::Heading3(x) => tl::boxed(0x67e7_31ad, x, out),
-            Self::Heading4(x) => tl::boxed(0xb532_772b, x, out),
-            Self::Heading5(x) => tl::boxed(0xdbbe_6c6a, x, out),
-            Self::Heading6(x) => tl::boxed(0x682a_41a9, x, out),
-            Self::Math(x) => tl::boxed(0x5908_0c20, x, out),
-            Self::Thinking(x) => tl::boxed(0x3c29_a3e2, x, out),
-            Self::InputPageBlockMap(x) => tl::boxed(0x574b_617f, *x, out),
-            Self::BlockquoteBlocks(x) => tl::boxed(0x0e6e_47c4, *x, out),
-            Self::ButtonRow(x) => tl::boxed(0x6d64_0318, x, out),
-            Self::Document(x) => tl::boxed(0x38fa_3ba3, x, out),
+            Self::Anchor(x) => tl::write_boxed(x, out),
+            Self::List(x) => tl::write_boxed(x, out),
+            Self::Blockquote(x) => tl::write_boxed(*x, out),
+            Self::Pullquote(x) => tl::write_boxed(*x, out),
+            Self::Photo(x) => tl::write_boxed(*x, out),
+            Self::Video(x) => tl::write_boxed(x, out),
+            Self::Cover(x) => tl::write_boxed(*x, out),
+            Self::Embed(x) => tl::write_boxed(*x, out),
+            Self::EmbedPost(x) => tl::write_boxed(*x, out),
+            Self::Collage(x) => tl::write_boxed(x, out),
+            Self::Slideshow(x) => tl::write_boxed(x, out),
+            Self::Channel(x) => tl::write_boxed(x, out),
+            Self::Audio(x) => tl::write_boxed(x, out),
+            Self::Kicker(x) => tl::write_boxed(x, out),
+            Self::Table(x) => tl::write_boxed(*x, out),
+            Self::OrderedList(x) => tl::write_boxed(*x, out),
+            Self::Details(x) => tl::write_boxed(*x, out),
+            Self::RelatedArticles(x) => tl::write_boxed(*x, out),
+            Self::Map(x) => tl::write_boxed(*x, out),
+            Self::Heading1(x) => tl::write_boxed(x, out),
+            Self::Heading2(x) => tl::write_boxed(x, out),
+            Self::Heading3(x) => tl::write_boxed(x, out),
+            Self::Heading4(x) => tl::write_boxed(x, out),
+            Self::Heading5(x) => tl::write_boxed(x, out),
+            Self::Heading6(x) => tl::write_boxed(x, out),
+            Self::Math(x) => tl::write_boxed(x, out),
+            Self::Thinking(x) => tl::write_boxed(x, out),
+            Self::InputPageBlockMap(x) => tl::write_boxed(*x, out),
+            Self::BlockquoteBlocks(x) => tl::write_boxed(*x, out),
+            Self::ButtonRow(x) => tl::write_boxed(x, out),
+            Self::Document(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3720,8 +3720,8 @@ impl tl::Serializable for PageListItem<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Text(x) => tl::boxed(0x2f58_683c, *x, out),
-            Self::Blocks(x) => tl::boxed(0x63ca_67aa, x, out),
+            Self::Text(x) => tl::write_boxed(*x, out),
+            Self::Blocks(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3739,8 +3739,8 @@ impl tl::Serializable for PageListOrderedItem<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Text(x) => tl::boxed(0x1503_1189, *x, out),
-            Self::Blocks(x) => tl::boxed(0x8ff2_d5f0, *x, out),
+            Self::Text(x) => tl::write_boxed(*x, out),
+            Self::Blocks(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -3771,7 +3771,7 @@ impl tl::Serializable for PaidReactionPrivacy<'_> {
         match self {
             Self::Default => tl::unit(0x206a_d49e, out),
             Self::Anonymous => tl::unit(0x1f0c_1ad9, out),
-            Self::Peer(x) => tl::boxed(0xdc6c_fcf0, x, out),
+            Self::Peer(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3793,7 +3793,7 @@ impl tl::Serializable for PasswordKdfAlgo<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Unknown => tl::unit(0xd45a_b096, out),
-            Self::Sha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow(x) => tl::boxed(0x3a91_2d4a, *x, out),
+            Self::Sha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -3825,9 +3825,9 @@ impl tl::Serializable for Peer {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::User(x) => tl::boxed(0x5951_1722, x, out),
-            Self::Chat(x) => tl::boxed(0x36c6_019a, x, out),
-            Self::Channel(x) => tl::boxed(0xa2a5_371e, x, out),
+            Self::User(x) => tl::write_boxed(x, out),
+            Self::Chat(x) => tl::write_boxed(x, out),
+            Self::Channel(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3850,9 +3850,9 @@ impl tl::Serializable for PeerColor<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::PeerColor(x) => tl::boxed(0xb54b_5acf, x, out),
-            Self::Collectible(x) => tl::boxed(0xb9c0_639a, *x, out),
-            Self::InputPeerColorCollectible(x) => tl::boxed(0xb8ea_86a9, x, out),
+            Self::PeerColor(x) => tl::write_boxed(x, out),
+            Self::Collectible(x) => tl::write_boxed(*x, out),
+            Self::InputPeerColorCollectible(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3870,8 +3870,8 @@ impl tl::Serializable for PeerLocated {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::PeerLocated(x) => tl::boxed(0xca46_1b5d, x, out),
-            Self::PeerSelfLocated(x) => tl::boxed(0xf8ec_284b, x, out),
+            Self::PeerLocated(x) => tl::write_boxed(x, out),
+            Self::PeerSelfLocated(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3909,12 +3909,12 @@ impl tl::Serializable for PhoneCall<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x5366_c915, x, out),
-            Self::Waiting(x) => tl::boxed(0xc522_6f17, *x, out),
-            Self::Requested(x) => tl::boxed(0x14b0_ed0c, *x, out),
-            Self::Accepted(x) => tl::boxed(0x3660_c311, *x, out),
-            Self::PhoneCall(x) => tl::boxed(0x3053_5af5, *x, out),
-            Self::Discarded(x) => tl::boxed(0x50ca_4de1, x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::Waiting(x) => tl::write_boxed(*x, out),
+            Self::Requested(x) => tl::write_boxed(*x, out),
+            Self::Accepted(x) => tl::write_boxed(*x, out),
+            Self::PhoneCall(x) => tl::write_boxed(*x, out),
+            Self::Discarded(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3942,7 +3942,7 @@ impl tl::Serializable for PhoneCallDiscardReason<'_> {
             Self::Disconnect => tl::unit(0xe095_c1a0, out),
             Self::Hangup => tl::unit(0x57ad_c690, out),
             Self::Busy => tl::unit(0xfaf7_e8c9, out),
-            Self::MigrateConferenceCall(x) => tl::boxed(0x9fbb_f1f7, x, out),
+            Self::MigrateConferenceCall(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -3963,8 +3963,8 @@ impl tl::Serializable for PhoneConnection<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::PhoneConnection(x) => tl::boxed(0x9cc1_23c7, *x, out),
-            Self::Webrtc(x) => tl::boxed(0x635f_e375, *x, out),
+            Self::PhoneConnection(x) => tl::write_boxed(*x, out),
+            Self::Webrtc(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -3982,8 +3982,8 @@ impl tl::Serializable for Photo<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x2331_b22d, x, out),
-            Self::Photo(x) => tl::boxed(0xfb19_7a65, *x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::Photo(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -4009,12 +4009,12 @@ impl tl::Serializable for PhotoSize<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x0e17_e23c, x, out),
-            Self::PhotoSize(x) => tl::boxed(0x75c7_8e60, x, out),
-            Self::PhotoCachedSize(x) => tl::boxed(0x021e_1ad6, *x, out),
-            Self::PhotoStrippedSize(x) => tl::boxed(0xe0b0_bc2e, x, out),
-            Self::Progressive(x) => tl::boxed(0xfa3e_fb95, *x, out),
-            Self::PhotoPathSize(x) => tl::boxed(0xd821_4d41, x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::PhotoSize(x) => tl::write_boxed(x, out),
+            Self::PhotoCachedSize(x) => tl::write_boxed(*x, out),
+            Self::PhotoStrippedSize(x) => tl::write_boxed(x, out),
+            Self::Progressive(x) => tl::write_boxed(*x, out),
+            Self::PhotoPathSize(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -4035,8 +4035,8 @@ impl tl::Serializable for PollAnswer<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::PollAnswer(x) => tl::boxed(0x4b7d_786a, *x, out),
-            Self::InputPollAnswer(x) => tl::boxed(0x199f_ed96, *x, out),
+            Self::PollAnswer(x) => tl::write_boxed(*x, out),
+            Self::InputPollAnswer(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -4066,8 +4066,8 @@ impl tl::Serializable for PostInteractionCounters {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Message(x) => tl::boxed(0xe705_8e7f, x, out),
-            Self::Story(x) => tl::boxed(0x8a48_0e27, x, out),
+            Self::Message(x) => tl::write_boxed(x, out),
+            Self::Story(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -4091,8 +4091,8 @@ impl tl::Serializable for PrepaidGiveaway {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::PrepaidGiveaway(x) => tl::boxed(0xb253_9d54, x, out),
-            Self::PrepaidStarsGiveaway(x) => tl::boxed(0x9a9d_77e0, x, out),
+            Self::PrepaidGiveaway(x) => tl::write_boxed(x, out),
+            Self::PrepaidStarsGiveaway(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -4187,12 +4187,12 @@ impl tl::Serializable for PrivacyRule<'_> {
         match self {
             Self::PrivacyValueAllowContacts => tl::unit(0xfffe_1bac, out),
             Self::PrivacyValueAllowAll => tl::unit(0x6542_7b82, out),
-            Self::PrivacyValueAllowUsers(x) => tl::boxed(0xb890_5fb2, x, out),
+            Self::PrivacyValueAllowUsers(x) => tl::write_boxed(x, out),
             Self::PrivacyValueDisallowContacts => tl::unit(0xf888_fa1a, out),
             Self::PrivacyValueDisallowAll => tl::unit(0x8b73_e763, out),
-            Self::PrivacyValueDisallowUsers(x) => tl::boxed(0xe462_1141, x, out),
-            Self::PrivacyValueAllowChatParticipants(x) => tl::boxed(0x6b13_4e8e, x, out),
-            Self::PrivacyValueDisallowChatParticipants(x) => tl::boxed(0x41c8_7565, x, out),
+            Self::PrivacyValueDisallowUsers(x) => tl::write_boxed(x, out),
+            Self::PrivacyValueAllowChatParticipants(x) => tl::write_boxed(x, out),
+            Self::PrivacyValueDisallowChatParticipants(x) => tl::write_boxed(x, out),
             Self::PrivacyValueAllowCloseFriends => tl::unit(0xf7e8_d89b, out),
             Self::PrivacyValueAllowPremium => tl::unit(0xece9_814b, out),
             Self::PrivacyValueAllowBots => tl::unit(0x2146_1b5d, out),
@@ -4251,8 +4251,8 @@ impl tl::Serializable for PublicForward<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Message(x) => tl::boxed(0x01f2_bf4a, x, out),
-            Self::Story(x) => tl::boxed(0xedf3_add0, *x, out),
+            Self::Message(x) => tl::write_boxed(x, out),
+            Self::Story(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -4278,8 +4278,8 @@ impl tl::Serializable for Reaction<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x79f5_d419, out),
-            Self::Emoji(x) => tl::boxed(0x1b22_86b8, x, out),
-            Self::CustomEmoji(x) => tl::boxed(0x8935_fc73, x, out),
+            Self::Emoji(x) => tl::write_boxed(x, out),
+            Self::CustomEmoji(x) => tl::write_boxed(x, out),
             Self::Paid => tl::unit(0x523d_a4eb, out),
         }
     }
@@ -4335,11 +4335,11 @@ impl tl::Serializable for RecentMeUrl<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Unknown(x) => tl::boxed(0x46e1_d13d, x, out),
-            Self::User(x) => tl::boxed(0xb92c_09e2, x, out),
-            Self::Chat(x) => tl::boxed(0xb2da_71d2, x, out),
-            Self::ChatInvite(x) => tl::boxed(0xeb49_081d, *x, out),
-            Self::StickerSet(x) => tl::boxed(0xbc0a_57dc, *x, out),
+            Self::Unknown(x) => tl::write_boxed(x, out),
+            Self::User(x) => tl::write_boxed(x, out),
+            Self::Chat(x) => tl::write_boxed(x, out),
+            Self::ChatInvite(x) => tl::write_boxed(*x, out),
+            Self::StickerSet(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -4364,10 +4364,10 @@ impl tl::Serializable for ReplyMarkup<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ReplyKeyboardHide(x) => tl::boxed(0xa03e_5b85, x, out),
-            Self::ReplyKeyboardForceReply(x) => tl::boxed(0x86b4_0b08, x, out),
-            Self::ReplyKeyboardMarkup(x) => tl::boxed(0x85dd_99d1, *x, out),
-            Self::ReplyInlineMarkup(x) => tl::boxed(0xb2b1_5770, x, out),
+            Self::ReplyKeyboardHide(x) => tl::write_boxed(x, out),
+            Self::ReplyKeyboardForceReply(x) => tl::write_boxed(x, out),
+            Self::ReplyKeyboardMarkup(x) => tl::write_boxed(*x, out),
+            Self::ReplyInlineMarkup(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -4430,8 +4430,8 @@ impl tl::Serializable for ReportResult<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ChooseOption(x) => tl::boxed(0xf0e4_e0b6, x, out),
-            Self::AddComment(x) => tl::boxed(0x6f09_ac31, x, out),
+            Self::ChooseOption(x) => tl::write_boxed(x, out),
+            Self::AddComment(x) => tl::write_boxed(x, out),
             Self::Reported => tl::unit(0x8db3_3c4b, out),
         }
     }
@@ -4454,10 +4454,10 @@ impl tl::Serializable for RequestPeerType<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::User(x) => tl::boxed(0x5f3b_8a00, x, out),
-            Self::Chat(x) => tl::boxed(0xc9f0_6e1b, x, out),
-            Self::Broadcast(x) => tl::boxed(0x339b_ef6c, x, out),
-            Self::CreateBot(x) => tl::boxed(0x3e81_e078, *x, out),
+            Self::User(x) => tl::write_boxed(x, out),
+            Self::Chat(x) => tl::write_boxed(x, out),
+            Self::Broadcast(x) => tl::write_boxed(x, out),
+            Self::CreateBot(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -4477,9 +4477,9 @@ impl tl::Serializable for RequestedPeer<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::User(x) => tl::boxed(0xd62f_f46a, *x, out),
-            Self::Chat(x) => tl::boxed(0x7307_544f, x, out),
-            Self::Channel(x) => tl::boxed(0x8ba4_03e4, *x, out),
+            Self::User(x) => tl::write_boxed(*x, out),
+            Self::Chat(x) => tl::write_boxed(x, out),
+            Self::Channel(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -4501,7 +4501,7 @@ impl tl::Serializable for RequirementToContact {
         match self {
             Self::Empty => tl::unit(0x050a_9839, out),
             Self::Premium => tl::unit(0xe581_e4e9, out),
-            Self::PaidMessages(x) => tl::boxed(0xb4f6_7e93, x, out),
+            Self::PaidMessages(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -4589,37 +4589,37 @@ impl tl::Serializable for RichText<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::TextEmpty => tl::unit(0xdc3d_824f, out),
-            Self::TextPlain(x) => tl::boxed(0x7446_94e0, x, out),
-            Self::TextBold(x) => tl::boxed(0x6724_abc4, *x, out),
-            Self::TextItalic(x) => tl::boxed(0xd912_a59c, *x, out),
-            Self::TextUnderline(x) => tl::boxed(0xc126_22c4, *x, out),
-            Self::TextStrike(x) => tl::boxed(0x9bf8_bb95, *x, out),
-            Self::TextFixed(x) => tl::boxed(0x6c3f_19b9, *x, out),
-            Self::TextUrl(x) => tl::boxed(0x3c28_84c1, *x, out),
-            Self::TextEmail(x) => tl::boxed(0xde5a_0dd6, *x, out),
-            Self::TextConcat(x) => tl::boxed(0x7e62_60d7, x, out),
-            Self::TextSubscript(x) => tl::boxed(0xed6a_8504, *x, out),
-            Self::TextSuperscript(x) => tl::boxed(0xc7fb_5e01, *x, out),
-            Self::TextMarked(x) => tl::boxed(0x034b_8621, *x, out),
-            Self::TextPhone(x) => tl::boxed(0x1ccb_966a, *x, out),
-            Self::TextImage(x) => tl::boxed(0x081c_cf4f, x, out),
-            Self::TextAnchor(x) => tl::boxed(0x3555_3762, *x, out),
-            Self::TextMath(x) => tl::boxed(0x9d2e_ac97, x, out),
-            Self::TextCustomEmoji(x) => tl::boxed(0xa261_56c0, x, out),
-            Self::TextSpoiler(x) => tl::boxed(0x4c2a_5d62, *x, out),
-            Self::TextMention(x) => tl::boxed(0xcd24_cf44, *x, out),
-            Self::TextHashtag(x) => tl::boxed(0x5195_24ea, *x, out),
-            Self::TextBotCommand(x) => tl::boxed(0x02ff_29d3, *x, out),
-            Self::TextCashtag(x) => tl::boxed(0x7b9e_1801, *x, out),
-            Self::TextAutoUrl(x) => tl::boxed(0xac6a_83aa, *x, out),
-            Self::TextAutoEmail(x) => tl::boxed(0xc556_a45d, *x, out),
-            Self::TextAutoPhone(x) => tl::boxed(0x24c2_6789, *x, out),
-            Self::TextBankCard(x) => tl::boxed(0xb956_812d, *x, out),
-            Self::TextMentionName(x) => tl::boxed(0x01a9_fbfc, *x, out),
-            Self::TextDate(x) => tl::boxed(0xa5b4_5e2b, *x, out),
-            Self::TextDiff(x) => tl::boxed(0x9686_cb50, *x, out),
-            Self::TextButton(x) => tl::boxed(0xafc7_9cd6, *x, out),
-            Self::TextTonAddress(x) => tl::boxed(0x3cd2_a36a, *x, out),
+            Self::TextPlain(x) => tl::write_boxed(x, out),
+            Self::TextBold(x) => tl::write_boxed(*x, out),
+            Self::TextItalic(x) => tl::write_boxed(*x, out),
+            Self::TextUnderline(x) => tl::write_boxed(*x, out),
+            Self::TextStrike(x) => tl::write_boxed(*x, out),
+            Self::TextFixed(x) => tl::write_boxed(*x, out),
+            Self::TextUrl(x) => tl::write_boxed(*x, out),
+            Self::TextEmail(x) => tl::write_boxed(*x, out),
+            Self::TextConcat(x) => tl::write_boxed(x, out),
+            Self::TextSubscript(x) => tl::write_boxed(*x, out),
+            Self::TextSuperscript(x) => tl::write_boxed(*x, out),
+            Self::TextMarked(x) => tl::write_boxed(*x, out),
+            Self::TextPhone(x) => tl::write_boxed(*x, out),
+            Self::TextImage(x) => tl::write_boxed(x, out),
+            Self::TextAnchor(x) => tl::write_boxed(*x, out),
+            Self::TextMath(x) => tl::write_boxed(x, out),
+            Self::TextCustomEmoji(x) => tl::write_boxed(x, out),
+            Self::TextSpoiler(x) => tl::write_boxed(*x, out),
+            Self::TextMention(x) => tl::write_boxed(*x, out),
+            Self::TextHashtag(x) => tl::write_boxed(*x, out),
+            Self::TextBotCommand(x) => tl::write_boxed(*x, out),
+            Self::TextCashtag(x) => tl::write_boxed(*x, out),
+            Self::TextAutoUrl(x) => tl::write_boxed(*x, out),
+            Self::TextAutoEmail(x) => tl::write_boxed(*x, out),
+            Self::TextAutoPhone(x) => tl::write_boxed(*x, out),
+            Self::TextBankCard(x) => tl::write_boxed(*x, out),
+            Self::TextMentionName(x) => tl::write_boxed(*x, out),
+            Self::TextDate(x) => tl::write_boxed(*x, out),
+            Self::TextDiff(x) => tl::write_boxed(*x, out),
+            Self::TextButton(x) => tl::write_boxed(*x, out),
+            Self::TextTonAddress(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -4640,8 +4640,8 @@ impl tl::Serializable for SavedDialog<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::SavedDialog(x) => tl::boxed(0xbd87_cb6c, x, out),
-            Self::MonoForumDialog(x) => tl::boxed(0x6440_7ea7, *x, out),
+            Self::SavedDialog(x) => tl::write_boxed(x, out),
+            Self::MonoForumDialog(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -4681,7 +4681,7 @@ impl tl::Serializable for SecureFile<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x6419_9744, out),
-            Self::SecureFile(x) => tl::boxed(0x7d09_c27e, *x, out),
+            Self::SecureFile(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -4702,8 +4702,8 @@ impl tl::Serializable for SecurePasswordKdfAlgo<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Unknown => tl::unit(0x004a_8537, out),
-            Self::Pbkdf2Hmacsha512iter100000(x) => tl::boxed(0xbbf2_dda0, x, out),
-            Self::Sha512(x) => tl::boxed(0x8647_1d92, x, out),
+            Self::Pbkdf2Hmacsha512iter100000(x) => tl::write_boxed(x, out),
+            Self::Sha512(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -4721,8 +4721,8 @@ impl tl::Serializable for SecurePlainData<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::SecurePlainPhone(x) => tl::boxed(0x7d60_99dd, x, out),
-            Self::SecurePlainEmail(x) => tl::boxed(0x21ec_5a5f, x, out),
+            Self::SecurePlainPhone(x) => tl::write_boxed(x, out),
+            Self::SecurePlainEmail(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -4740,8 +4740,8 @@ impl tl::Serializable for SecureRequiredType<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::SecureRequiredType(x) => tl::boxed(0x829d_99da, x, out),
-            Self::OneOf(x) => tl::boxed(0x0274_77b4, x, out),
+            Self::SecureRequiredType(x) => tl::write_boxed(x, out),
+            Self::OneOf(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -4779,15 +4779,15 @@ impl tl::Serializable for SecureValueError<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Data(x) => tl::boxed(0xe8a4_0bd9, *x, out),
-            Self::FrontSide(x) => tl::boxed(0x00be_3dfa, *x, out),
-            Self::ReverseSide(x) => tl::boxed(0x868a_2aa5, *x, out),
-            Self::Selfie(x) => tl::boxed(0xe537_ced6, *x, out),
-            Self::File(x) => tl::boxed(0x7a70_0873, *x, out),
-            Self::Files(x) => tl::boxed(0x6662_20e9, *x, out),
-            Self::SecureValueError(x) => tl::boxed(0x869d_758f, *x, out),
-            Self::TranslationFile(x) => tl::boxed(0xa114_4770, *x, out),
-            Self::TranslationFiles(x) => tl::boxed(0x3463_6dd8, *x, out),
+            Self::Data(x) => tl::write_boxed(*x, out),
+            Self::FrontSide(x) => tl::write_boxed(*x, out),
+            Self::ReverseSide(x) => tl::write_boxed(*x, out),
+            Self::Selfie(x) => tl::write_boxed(*x, out),
+            Self::File(x) => tl::write_boxed(*x, out),
+            Self::Files(x) => tl::write_boxed(*x, out),
+            Self::SecureValueError(x) => tl::write_boxed(*x, out),
+            Self::TranslationFile(x) => tl::write_boxed(*x, out),
+            Self::TranslationFiles(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -4906,25 +4906,25 @@ impl tl::Serializable for SendMessageAction<'_> {
             Self::SendMessageTypingAction => tl::unit(0x16bf_744e, out),
             Self::SendMessageCancelAction => tl::unit(0xfd5e_c8f5, out),
             Self::SendMessageRecordVideoAction => tl::unit(0xa187_d66f, out),
-            Self::SendMessageUploadVideoAction(x) => tl::boxed(0xe976_3aec, x, out),
+            Self::SendMessageUploadVideoAction(x) => tl::write_boxed(x, out),
             Self::SendMessageRecordAudioAction => tl::unit(0xd52f_73f7, out),
-            Self::SendMessageUploadAudioAction(x) => tl::boxed(0xf351_d7ab, x, out),
-            Self::SendMessageUploadPhotoAction(x) => tl::boxed(0xd1d3_4a26, x, out),
-            Self::SendMessageUploadDocumentAction(x) => tl::boxed(0xaa0c_d9e4, x, out),
+            Self::SendMessageUploadAudioAction(x) => tl::write_boxed(x, out),
+            Self::SendMessageUploadPhotoAction(x) => tl::write_boxed(x, out),
+            Self::SendMessageUploadDocumentAction(x) => tl::write_boxed(x, out),
             Self::SendMessageGeoLocationAction => tl::unit(0x176f_8ba1, out),
             Self::SendMessageChooseContactAction => tl::unit(0x628c_bc6f, out),
             Self::SendMessageGamePlayAction => tl::unit(0xdd6a_8f48, out),
             Self::SendMessageRecordRoundAction => tl::unit(0x88f2_7fbc, out),
-            Self::SendMessageUploadRoundAction(x) => tl::boxed(0x243e_1c66, x, out),
+            Self::SendMessageUploadRoundAction(x) => tl::write_boxed(x, out),
             Self::SpeakingInGroupCallAction => tl::unit(0xd92c_2285, out),
-            Self::SendMessageHistoryImportAction(x) => tl::boxed(0xdbda_9246, x, out),
+            Self::SendMessageHistoryImportAction(x) => tl::write_boxed(x, out),
             Self::SendMessageChooseStickerAction => tl::unit(0xb05a_c6b1, out),
-            Self::SendMessageEmojiInteraction(x) => tl::boxed(0x2597_2bcb, *x, out),
-            Self::SendMessageEmojiInteractionSeen(x) => tl::boxed(0xb665_902e, x, out),
-            Self::SendMessageTextDraftAction(x) => tl::boxed(0x3630_b85a, *x, out),
-            Self::InputSendMessageRichMessageDraftAction(x) => tl::boxed(0xa937_c7be, x, out),
-            Self::SendMessageRichMessageDraftAction(x) => tl::boxed(0x5256_4893, x, out),
-            Self::SendMessageStopDraftAction(x) => tl::boxed(0xfbf9_02b0, x, out),
+            Self::SendMessageEmojiInteraction(x) => tl::write_boxed(*x, out),
+            Self::SendMessageEmojiInteractionSeen(x) => tl::write_boxed(x, out),
+            Self::SendMessageTextDraftAction(x) => tl::write_boxed(*x, out),
+            Self::InputSendMessageRichMessageDraftAction(x) => tl::write_boxed(x, out),
+            Self::SendMessageRichMessageDraftAction(x) => tl::write_boxed(x, out),
+            Self::SendMessageStopDraftAction(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -4957,8 +4957,8 @@ impl tl::Serializable for StarGift<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::StarGift(x) => tl::boxed(0x313a_9547, *x, out),
-            Self::Unique(x) => tl::boxed(0x85f0_a9cd, *x, out),
+            Self::StarGift(x) => tl::write_boxed(*x, out),
+            Self::Unique(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -4983,10 +4983,10 @@ impl tl::Serializable for StarGiftAttribute<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Model(x) => tl::boxed(0x5652_51e2, *x, out),
-            Self::Pattern(x) => tl::boxed(0x4e70_85ea, *x, out),
-            Self::Backdrop(x) => tl::boxed(0x9f25_04e4, *x, out),
-            Self::OriginalDetails(x) => tl::boxed(0xe0bf_f26c, *x, out),
+            Self::Model(x) => tl::write_boxed(*x, out),
+            Self::Pattern(x) => tl::write_boxed(*x, out),
+            Self::Backdrop(x) => tl::write_boxed(*x, out),
+            Self::OriginalDetails(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -5009,9 +5009,9 @@ impl tl::Serializable for StarGiftAttributeId {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Model(x) => tl::boxed(0x48aa_ae3c, x, out),
-            Self::Pattern(x) => tl::boxed(0x4a16_2433, x, out),
-            Self::Backdrop(x) => tl::boxed(0x1f01_c757, x, out),
+            Self::Model(x) => tl::write_boxed(x, out),
+            Self::Pattern(x) => tl::write_boxed(x, out),
+            Self::Backdrop(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -5035,7 +5035,7 @@ impl tl::Serializable for StarGiftAttributeRarity {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::StarGiftAttributeRarity(x) => tl::boxed(0x3643_7737, x, out),
+            Self::StarGiftAttributeRarity(x) => tl::write_boxed(x, out),
             Self::Uncommon => tl::unit(0xdbce_6389, out),
             Self::Rare => tl::unit(0xf08d_516b, out),
             Self::Epic => tl::unit(0x78fb_f3a8, out),
@@ -5060,8 +5060,8 @@ impl tl::Serializable for StarGiftAuctionRound {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::StarGiftAuctionRound(x) => tl::boxed(0x3aae_0528, x, out),
-            Self::Extendable(x) => tl::boxed(0x0aa0_21e5, x, out),
+            Self::StarGiftAuctionRound(x) => tl::write_boxed(x, out),
+            Self::Extendable(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -5082,8 +5082,8 @@ impl tl::Serializable for StarGiftAuctionState<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xfe33_3952, out),
-            Self::StarGiftAuctionState(x) => tl::boxed(0x771a_4e66, *x, out),
-            Self::Finished(x) => tl::boxed(0x972d_abbf, *x, out),
+            Self::StarGiftAuctionState(x) => tl::write_boxed(*x, out),
+            Self::Finished(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -5116,8 +5116,8 @@ impl tl::Serializable for StarsAmount {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::StarsAmount(x) => tl::boxed(0xbbb6_b4a3, x, out),
-            Self::StarsTonAmount(x) => tl::boxed(0x74ae_e3e0, x, out),
+            Self::StarsAmount(x) => tl::write_boxed(x, out),
+            Self::StarsTonAmount(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -5179,7 +5179,7 @@ impl tl::Serializable for StarsTransactionPeer {
             Self::PlayMarket => tl::unit(0x7b56_0a0b, out),
             Self::PremiumBot => tl::unit(0x250d_baf8, out),
             Self::Fragment => tl::unit(0xe92f_d902, out),
-            Self::StarsTransactionPeer(x) => tl::boxed(0xd80d_a15d, x, out),
+            Self::StarsTransactionPeer(x) => tl::write_boxed(x, out),
             Self::Ads => tl::unit(0x6068_2812, out),
             Self::Api => tl::unit(0xf967_7aad, out),
         }
@@ -5207,9 +5207,9 @@ impl tl::Serializable for StatsGraph<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Async(x) => tl::boxed(0x4a27_eb2d, x, out),
-            Self::Error(x) => tl::boxed(0xbedc_9822, x, out),
-            Self::StatsGraph(x) => tl::boxed(0x8ea4_64b6, x, out),
+            Self::Async(x) => tl::write_boxed(x, out),
+            Self::Error(x) => tl::write_boxed(x, out),
+            Self::StatsGraph(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -5255,10 +5255,10 @@ impl tl::Serializable for StickerSetCovered<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::StickerSetCovered(x) => tl::boxed(0x6410_a5d2, x, out),
-            Self::StickerSetMultiCovered(x) => tl::boxed(0x3407_e51b, x, out),
-            Self::StickerSetFullCovered(x) => tl::boxed(0x40d1_3c0e, *x, out),
-            Self::StickerSetNoCovered(x) => tl::boxed(0x77b1_5d1c, x, out),
+            Self::StickerSetCovered(x) => tl::write_boxed(x, out),
+            Self::StickerSetMultiCovered(x) => tl::write_boxed(x, out),
+            Self::StickerSetFullCovered(x) => tl::write_boxed(*x, out),
+            Self::StickerSetNoCovered(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -5287,9 +5287,9 @@ impl tl::Serializable for StoryItem<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Deleted(x) => tl::boxed(0x51e6_ee4f, x, out),
-            Self::Skipped(x) => tl::boxed(0xffad_c913, x, out),
-            Self::StoryItem(x) => tl::boxed(0x16a4_b93c, *x, out),
+            Self::Deleted(x) => tl::write_boxed(x, out),
+            Self::Skipped(x) => tl::write_boxed(x, out),
+            Self::StoryItem(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -5309,9 +5309,9 @@ impl tl::Serializable for StoryReaction<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::StoryReaction(x) => tl::boxed(0x6090_d6d5, *x, out),
-            Self::PublicForward(x) => tl::boxed(0xbbab_2643, x, out),
-            Self::PublicRepost(x) => tl::boxed(0xcfcd_0f13, *x, out),
+            Self::StoryReaction(x) => tl::write_boxed(*x, out),
+            Self::PublicForward(x) => tl::write_boxed(x, out),
+            Self::PublicRepost(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -5331,9 +5331,9 @@ impl tl::Serializable for StoryView<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::StoryView(x) => tl::boxed(0xb0bd_eac5, x, out),
-            Self::PublicForward(x) => tl::boxed(0x9083_670b, x, out),
-            Self::PublicRepost(x) => tl::boxed(0xbd74_cf49, *x, out),
+            Self::StoryView(x) => tl::write_boxed(x, out),
+            Self::PublicForward(x) => tl::write_boxed(x, out),
+            Self::PublicRepost(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -5790,176 +5790,176 @@ impl tl::Serializable for Update<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::NewMessage(x) => tl::boxed(0x1f2b_0afd, x, out),
-            Self::MessageId(x) => tl::boxed(0x4e90_bfd6, x, out),
-            Self::DeleteMessages(x) => tl::boxed(0xa20d_b0e5, x, out),
-            Self::UserTyping(x) => tl::boxed(0x2a17_bf5c, *x, out),
-            Self::ChatUserTyping(x) => tl::boxed(0x8348_7af0, *x, out),
-            Self::ChatParticipants(x) => tl::boxed(0x0776_1198, *x, out),
-            Self::UserStatus(x) => tl::boxed(0xe5bd_f8de, x, out),
-            Self::UserName(x) => tl::boxed(0xa784_8924, *x, out),
-            Self::NewAuthorization(x) => tl::boxed(0x8951_abef, *x, out),
-            Self::NewEncryptedMessage(x) => tl::boxed(0x12bc_bd9a, *x, out),
-            Self::EncryptedChatTyping(x) => tl::boxed(0x1710_f156, x, out),
-            Self::Encryption(x) => tl::boxed(0xb4a2_e88d, *x, out),
-            Self::EncryptedMessagesRead(x) => tl::boxed(0x38fe_25b7, x, out),
-            Self::ChatParticipantAdd(x) => tl::boxed(0x3dda_5451, x, out),
-            Self::ChatParticipantDelete(x) => tl::boxed(0xe32f_3d77, x, out),
-            Self::DcOptions(x) => tl::boxed(0x8e5e_9873, x, out),
-            Self::NotifySettings(x) => tl::boxed(0xbec2_68ef, *x, out),
-            Self::ServiceNotification(x) => tl::boxed(0xebe4_6819, *x, out),
-            Self::Privacy(x) => tl::boxed(0xee3b_272a, x, out),
-            Self::UserPhone(x) => tl::boxed(0x0549_2a13, x, out),
-            Self::ReadHistoryInbox(x) => tl::boxed(0x9e84_bc99, *x, out),
-            Self::ReadHistoryOutbox(x) => tl::boxed(0x2f2f_21bf, x, out),
-            Self::WebPage(x) => tl::boxed(0x7f89_1213, *x, out),
-            Self::ReadMessagesContents(x) => tl::boxed(0xf822_7181, x, out),
-            Self::ChannelTooLong(x) => tl::boxed(0x108d_941f, x, out),
-            Self::Channel(x) => tl::boxed(0x635b_4c09, x, out),
-            Self::NewChannelMessage(x) => tl::boxed(0x62ba_04d9, x, out),
-            Self::ReadChannelInbox(x) => tl::boxed(0x922e_6e10, x, out),
-            Self::DeleteChannelMessages(x) => tl::boxed(0xc32d_5b12, x, out),
-            Self::ChannelMessageViews(x) => tl::boxed(0xf226_ac08, x, out),
-            Self::ChatParticipantAdmin(x) => tl::boxed(0xd7ca_61a2, x, out),
-            Self::NewStickerSet(x) => tl::boxed(0x688a_30aa, x, out),
-            Self::StickerSetsOrder(x) => tl::boxed(0x0bb2_d201, x, out),
-            Self::StickerSets(x) => tl::boxed(0x31c2_4808, x, out),
+            Self::NewMessage(x) => tl::write_boxed(x, out),
+            Self::MessageId(x) => tl::write_boxed(x, out),
+            Self::DeleteMessages(x) => tl::write_boxed(x, out),
+            Self::UserTyping(x) => tl::write_boxed(*x, out),
+            Self::ChatUserTyping(x) => tl::write_boxed(*x, out),
+            Self::ChatParticipants(x) => tl::write_boxed(*x, out),
+            Self::UserStatus(x) => tl::write_boxed(x, out),
+            Self::UserName(x) => tl::write_boxed(*x, out),
+            Self::NewAuthorization(x) => tl::write_boxed(*x, out),
+            Self::NewEncryptedMessage(x) => tl::write_boxed(*x, out),
+            Self::EncryptedChatTyping(x) => tl::write_boxed(x, out),
+            Self::Encryption(x) => tl::write_boxed(*x, out),
+            Self::EncryptedMessagesRead(x) => tl::write_boxed(x, out),
+            Self::ChatParticipantAdd(x) => tl::write_boxed(x, out),
+            Self::ChatParticipantDelete(x) => tl::write_boxed(x, out),
+            Self::DcOptions(x) => tl::write_boxed(x, out),
+            Self::NotifySettings(x) => tl::write_boxed(*x, out),
+            Self::ServiceNotification(x) => tl::write_boxed(*x, out),
+            Self::Privacy(x) => tl::write_boxed(x, out),
+            Self::UserPhone(x) => tl::write_boxed(x, out),
+            Self::ReadHistoryInbox(x) => tl::write_boxed(*x, out),
+            Self::ReadHistoryOutbox(x) => tl::write_boxed(x, out),
+            Self::WebPage(x) => tl::write_boxed(*x, out),
+            Self::ReadMessagesContents(x) => tl::write_boxed(x, out),
+            Self::ChannelTooLong(x) => tl::write_boxed(x, out),
+            Self::Channel(x) => tl::write_boxed(x, out),
+            Self::NewChannelMessage(x) => tl::write_boxed(x, out),
+            Self::ReadChannelInbox(x) => tl::write_boxed(x, out),
+            Self::DeleteChannelMessages(x) => tl::write_boxed(x, out),
+            Self::ChannelMessageViews(x) => tl::write_boxed(x, out),
+            Self::ChatParticipantAdmin(x) => tl::write_boxed(x, out),
+            Self::NewStickerSet(x) => tl::write_boxed(x, out),
+            Self::StickerSetsOrder(x) => tl::write_boxed(x, out),
+            Self::StickerSets(x) => tl::write_boxed(x, out),
             Self::SavedGifs => tl::unit(0x9375_341e, out),
-            Self::BotInlineQuery(x) => tl::boxed(0x496f_379c, *x, out),
-            Self::BotInlineSend(x) => tl::boxed(0x12f1_2a07, *x, out),
-            Self::EditChannelMessage(x) => tl::boxed(0x1b3f_4df7, x, out),
-            Self::BotCallbackQuery(x) => tl::boxed(0xb9cf_c48d, *x, out),
-            Self::EditMessage(x) => tl::boxed(0xe403_70a3, x, out),
-            Self::InlineBotCallbackQuery(x) => tl::boxed(0x691e_9052, *x, out),
-            Self::ReadChannelOutbox(x) => tl::boxed(0xb75f_99a9, x, out),
-            Self::DraftMessage(x) => tl::boxed(0xedfc_111e, *x, out),
+            Self::BotInlineQuery(x) => tl::write_boxed(*x, out),
+            Self::BotInlineSend(x) => tl::write_boxed(*x, out),
+            Self::EditChannelMessage(x) => tl::write_boxed(x, out),
+            Self::BotCallbackQuery(x) => tl::write_boxed(*x, out),
+            Self::EditMessage(x) => tl::write_boxed(x, out),
+            Self::InlineBotCallbackQuery(x) => tl::write_boxed(*x, out),
+            Self::ReadChannelOutbox(x) => tl::write_boxed(x, out),
+            Self::DraftMessage(x) => tl::write_boxed(*x, out),
             Self::ReadFeaturedStickers => tl::unit(0x571d_2742, out),
             Self::RecentStickers => tl::unit(0x9a42_2c20, out),
             Self::Config => tl::unit(0xa229_dd06, out),
             Self::PtsChanged => tl::unit(0x3354_678f, out),
-            Self::ChannelWebPage(x) => tl::boxed(0x2f2b_a99f, *x, out),
-            Self::DialogPinned(x) => tl::boxed(0x6e6f_e51c, *x, out),
-            Self::PinnedDialogs(x) => tl::boxed(0xfa0f_3ca2, x, out),
-            Self::BotWebhookJson(x) => tl::boxed(0x8317_c0c3, x, out),
-            Self::BotWebhookJsonquery(x) => tl::boxed(0x9b92_40a6, x, out),
-            Self::BotShippingQuery(x) => tl::boxed(0xb5ae_fd7d, *x, out),
-            Self::BotPrecheckoutQuery(x) => tl::boxed(0x8caa_9a96, *x, out),
-            Self::PhoneCall(x) => tl::boxed(0xab0f_6b1e, *x, out),
-            Self::LangPackTooLong(x) => tl::boxed(0x4656_0264, x, out),
-            Self::LangPack(x) => tl::boxed(0x5602_2f4d, x, out),
+            Self::ChannelWebPage(x) => tl::write_boxed(*x, out),
+            Self::DialogPinned(x) => tl::write_boxed(*x, out),
+            Self::PinnedDialogs(x) => tl::write_boxed(x, out),
+            Self::BotWebhookJson(x) => tl::write_boxed(x, out),
+            Self::BotWebhookJsonquery(x) => tl::write_boxed(x, out),
+            Self::BotShippingQuery(x) => tl::write_boxed(*x, out),
+            Self::BotPrecheckoutQuery(x) => tl::write_boxed(*x, out),
+            Self::PhoneCall(x) => tl::write_boxed(*x, out),
+            Self::LangPackTooLong(x) => tl::write_boxed(x, out),
+            Self::LangPack(x) => tl::write_boxed(x, out),
             Self::FavedStickers => tl::unit(0xe511_996d, out),
-            Self::ChannelReadMessagesContents(x) => tl::boxed(0x25f3_24f7, *x, out),
+            Self::ChannelReadMessagesContents(x) => tl::write_boxed(*x, out),
             Self::ContactsReset => tl::unit(0x7084_a7be, out),
-            Self::ChannelAvailableMessages(x) => tl::boxed(0xb23f_c698, x, out),
-            Self::DialogUnreadMark(x) => tl::boxed(0xb658_f23e, *x, out),
-            Self::MessagePoll(x) => tl::boxed(0xd64c_522b, *x, out),
-            Self::ChatDefaultBannedRights(x) => tl::boxed(0x54c0_1850, *x, out),
-            Self::FolderPeers(x) => tl::boxed(0x1936_0dc0, x, out),
-            Self::PeerSettings(x) => tl::boxed(0x6a7e_7366, x, out),
-            Self::PeerLocated(x) => tl::boxed(0xb4af_cfb0, x, out),
-            Self::NewScheduledMessage(x) => tl::boxed(0x39a5_1dfb, x, out),
-            Self::DeleteScheduledMessages(x) => tl::boxed(0xf2a7_1983, *x, out),
-            Self::Theme(x) => tl::boxed(0x8216_fba3, x, out),
-            Self::GeoLiveViewed(x) => tl::boxed(0x871f_b939, x, out),
+            Self::ChannelAvailableMessages(x) => tl::write_boxed(x, out),
+            Self::DialogUnreadMark(x) => tl::write_boxed(*x, out),
+            Self::MessagePoll(x) => tl::write_boxed(*x, out),
+            Self::ChatDefaultBannedRights(x) => tl::write_boxed(*x, out),
+            Self::FolderPeers(x) => tl::write_boxed(x, out),
+            Self::PeerSettings(x) => tl::write_boxed(x, out),
+            Self::PeerLocated(x) => tl::write_boxed(x, out),
+            Self::NewScheduledMessage(x) => tl::write_boxed(x, out),
+            Self::DeleteScheduledMessages(x) => tl::write_boxed(*x, out),
+            Self::Theme(x) => tl::write_boxed(x, out),
+            Self::GeoLiveViewed(x) => tl::write_boxed(x, out),
             Self::LoginToken => tl::unit(0x564f_e691, out),
-            Self::MessagePollVote(x) => tl::boxed(0x7699_f014, *x, out),
-            Self::DialogFilter(x) => tl::boxed(0x26ff_de7d, x, out),
-            Self::DialogFilterOrder(x) => tl::boxed(0xa5d7_2105, x, out),
+            Self::MessagePollVote(x) => tl::write_boxed(*x, out),
+            Self::DialogFilter(x) => tl::write_boxed(x, out),
+            Self::DialogFilterOrder(x) => tl::write_boxed(x, out),
             Self::DialogFilters => tl::unit(0x3504_914f, out),
-            Self::PhoneCallSignalingData(x) => tl::boxed(0x2661_bf09, x, out),
-            Self::ChannelMessageForwards(x) => tl::boxed(0xd29a_27f4, x, out),
-            Self::ReadChannelDiscussionInbox(x) => tl::boxed(0xd6b1_9546, *x, out),
-            Self::ReadChannelDiscussionOutbox(x) => tl::boxed(0x695c_9e7c, x, out),
-            Self::PeerBlocked(x) => tl::boxed(0xebe0_7752, x, out),
-            Self::ChannelUserTyping(x) => tl::boxed(0x8c88_c923, *x, out),
-            Self::PinnedMessages(x) => tl::boxed(0xed85_eab5, *x, out),
-            Self::PinnedChannelMessages(x) => tl::boxed(0x5bb9_8608, *x, out),
-            Self::Chat(x) => tl::boxed(0xf89a_6a4e, x, out),
-            Self::GroupCallParticipants(x) => tl::boxed(0xf2eb_db4e, *x, out),
-            Self::GroupCall(x) => tl::boxed(0x9d22_16e0, *x, out),
-            Self::PeerHistoryTtl(x) => tl::boxed(0xbb9b_b9a5, x, out),
-            Self::ChatParticipant(x) => tl::boxed(0xd087_663a, *x, out),
-            Self::ChannelParticipant(x) => tl::boxed(0x985d_3abb, *x, out),
-            Self::BotStopped(x) => tl::boxed(0xc487_0a49, x, out),
-            Self::GroupCallConnection(x) => tl::boxed(0x0b78_3982, x, out),
-            Self::BotCommands(x) => tl::boxed(0x4d71_2f2e, *x, out),
-            Self::PendingJoinRequests(x) => tl::boxed(0x7063_c3db, *x, out),
-            Self::BotChatInviteRequester(x) => tl::boxed(0x7cb3_4d79, *x, out),
-            Self::MessageReactions(x) => tl::boxed(0x1e29_7bfa, *x, out),
+            Self::PhoneCallSignalingData(x) => tl::write_boxed(x, out),
+            Self::ChannelMessageForwards(x) => tl::write_boxed(x, out),
+            Self::ReadChannelDiscussionInbox(x) => tl::write_boxed(*x, out),
+            Self::ReadChannelDiscussionOutbox(x) => tl::write_boxed(x, out),
+            Self::PeerBlocked(x) => tl::write_boxed(x, out),
+            Self::ChannelUserTyping(x) => tl::write_boxed(*x, out),
+            Self::PinnedMessages(x) => tl::write_boxed(*x, out),
+            Self::PinnedChannelMessages(x) => tl::write_boxed(*x, out),
+            Self::Chat(x) => tl::write_boxed(x, out),
+            Self::GroupCallParticipants(x) => tl::write_boxed(*x, out),
+            Self::GroupCall(x) => tl::write_boxed(*x, out),
+            Self::PeerHistoryTtl(x) => tl::write_boxed(x, out),
+            Self::ChatParticipant(x) => tl::write_boxed(*x, out),
+            Self::ChannelParticipant(x) => tl::write_boxed(*x, out),
+            Self::BotStopped(x) => tl::write_boxed(x, out),
+            Self::GroupCallConnection(x) => tl::write_boxed(x, out),
+            Self::BotCommands(x) => tl::write_boxed(*x, out),
+            Self::PendingJoinRequests(x) => tl::write_boxed(*x, out),
+            Self::BotChatInviteRequester(x) => tl::write_boxed(*x, out),
+            Self::MessageReactions(x) => tl::write_boxed(*x, out),
             Self::AttachMenuBots => tl::unit(0x17b7_a20b, out),
-            Self::WebViewResultSent(x) => tl::boxed(0x1592_b79d, x, out),
-            Self::BotMenuButton(x) => tl::boxed(0x14b8_5813, *x, out),
+            Self::WebViewResultSent(x) => tl::write_boxed(x, out),
+            Self::BotMenuButton(x) => tl::write_boxed(*x, out),
             Self::SavedRingtones => tl::unit(0x74d8_be99, out),
-            Self::TranscribedAudio(x) => tl::boxed(0x0084_cd5a, *x, out),
+            Self::TranscribedAudio(x) => tl::write_boxed(*x, out),
             Self::ReadFeaturedEmojiStickers => tl::unit(0xfb4c_496c, out),
-            Self::UserEmojiStatus(x) => tl::boxed(0x2837_3599, x, out),
+            Self::UserEmojiStatus(x) => tl::write_boxed(x, out),
             Self::RecentEmojiStatuses => tl::unit(0x30f4_43db, out),
             Self::RecentReactions => tl::unit(0x6f78_63f4, out),
-            Self::MoveStickerSetToTop(x) => tl::boxed(0x86fc_cf85, x, out),
-            Self::MessageExtendedMedia(x) => tl::boxed(0xd5a4_1724, *x, out),
-            Self::User(x) => tl::boxed(0x2052_9438, x, out),
+            Self::MoveStickerSetToTop(x) => tl::write_boxed(x, out),
+            Self::MessageExtendedMedia(x) => tl::write_boxed(*x, out),
+            Self::User(x) => tl::write_boxed(x, out),
             Self::AutoSaveSettings => tl::unit(0xec05_b097, out),
-            Self::Story(x) => tl::boxed(0x75b3_b798, *x, out),
-            Self::ReadStories(x) => tl::boxed(0xf74e_932b, x, out),
-            Self::StoryId(x) => tl::boxed(0x1bf3_35b9, x, out),
-            Self::StoriesStealthMode(x) => tl::boxed(0x2c08_4dc1, x, out),
-            Self::SentStoryReaction(x) => tl::boxed(0x7d62_7683, *x, out),
-            Self::BotChatBoost(x) => tl::boxed(0x904d_d49c, x, out),
-            Self::ChannelViewForumAsMessages(x) => tl::boxed(0x07b6_8920, x, out),
-            Self::PeerWallpaper(x) => tl::boxed(0xae3f_101d, x, out),
-            Self::BotMessageReaction(x) => tl::boxed(0xac21_d3ce, *x, out),
-            Self::BotMessageReactions(x) => tl::boxed(0x09cb_7759, *x, out),
-            Self::SavedDialogPinned(x) => tl::boxed(0xaeaf_9e74, x, out),
-            Self::PinnedSavedDialogs(x) => tl::boxed(0x686c_85a6, x, out),
+            Self::Story(x) => tl::write_boxed(*x, out),
+            Self::ReadStories(x) => tl::write_boxed(x, out),
+            Self::StoryId(x) => tl::write_boxed(x, out),
+            Self::StoriesStealthMode(x) => tl::write_boxed(x, out),
+            Self::SentStoryReaction(x) => tl::write_boxed(*x, out),
+            Self::BotChatBoost(x) => tl::write_boxed(x, out),
+            Self::ChannelViewForumAsMessages(x) => tl::write_boxed(x, out),
+            Self::PeerWallpaper(x) => tl::write_boxed(x, out),
+            Self::BotMessageReaction(x) => tl::write_boxed(*x, out),
+            Self::BotMessageReactions(x) => tl::write_boxed(*x, out),
+            Self::SavedDialogPinned(x) => tl::write_boxed(x, out),
+            Self::PinnedSavedDialogs(x) => tl::write_boxed(x, out),
             Self::SavedReactionTags => tl::unit(0x39c6_7432, out),
-            Self::SmsJob(x) => tl::boxed(0xf162_69d4, x, out),
-            Self::QuickReplies(x) => tl::boxed(0xf947_0ab2, x, out),
-            Self::NewQuickReply(x) => tl::boxed(0xf53d_a717, x, out),
-            Self::DeleteQuickReply(x) => tl::boxed(0x53e6_f1ec, x, out),
-            Self::QuickReplyMessage(x) => tl::boxed(0x3e05_0d0f, x, out),
-            Self::DeleteQuickReplyMessages(x) => tl::boxed(0x566f_e7cd, x, out),
-            Self::BotBusinessConnect(x) => tl::boxed(0x8ae5_c97a, x, out),
-            Self::BotNewBusinessMessage(x) => tl::boxed(0x9ddb_347c, *x, out),
-            Self::BotEditBusinessMessage(x) => tl::boxed(0x07df_587c, *x, out),
-            Self::BotDeleteBusinessMessage(x) => tl::boxed(0xa02a_982e, *x, out),
-            Self::NewStoryReaction(x) => tl::boxed(0x1824_e40b, *x, out),
-            Self::StarsBalance(x) => tl::boxed(0x4e80_a379, x, out),
-            Self::BusinessBotCallbackQuery(x) => tl::boxed(0x1ea2_fda7, *x, out),
-            Self::StarsRevenueStatus(x) => tl::boxed(0xa584_b019, x, out),
-            Self::BotPurchasedPaidMedia(x) => tl::boxed(0x283b_d312, x, out),
-            Self::PaidReactionPrivacy(x) => tl::boxed(0x8b72_5fce, x, out),
-            Self::SentPhoneCode(x) => tl::boxed(0x504a_a18f, x, out),
-            Self::GroupCallChainBlocks(x) => tl::boxed(0xa477_288f, *x, out),
-            Self::ReadMonoForumInbox(x) => tl::boxed(0x77b0_e372, x, out),
-            Self::ReadMonoForumOutbox(x) => tl::boxed(0xa4a7_9376, x, out),
-            Self::MonoForumNoPaidException(x) => tl::boxed(0x9f81_2b08, x, out),
-            Self::GroupCallMessage(x) => tl::boxed(0xd832_6f0d, x, out),
-            Self::GroupCallEncryptedMessage(x) => tl::boxed(0xc957_a766, *x, out),
-            Self::PinnedForumTopic(x) => tl::boxed(0x683b_2c52, x, out),
-            Self::PinnedForumTopics(x) => tl::boxed(0xdef1_43d0, x, out),
-            Self::DeleteGroupCallMessages(x) => tl::boxed(0x3e85_e92c, *x, out),
-            Self::StarGiftAuctionState(x) => tl::boxed(0x48e2_46c2, x, out),
-            Self::StarGiftAuctionUserState(x) => tl::boxed(0xdc58_f31e, x, out),
-            Self::EmojiGameInfo(x) => tl::boxed(0xfb9c_547a, x, out),
+            Self::SmsJob(x) => tl::write_boxed(x, out),
+            Self::QuickReplies(x) => tl::write_boxed(x, out),
+            Self::NewQuickReply(x) => tl::write_boxed(x, out),
+            Self::DeleteQuickReply(x) => tl::write_boxed(x, out),
+            Self::QuickReplyMessage(x) => tl::write_boxed(x, out),
+            Self::DeleteQuickReplyMessages(x) => tl::write_boxed(x, out),
+            Self::BotBusinessConnect(x) => tl::write_boxed(x, out),
+            Self::BotNewBusinessMessage(x) => tl::write_boxed(*x, out),
+            Self::BotEditBusinessMessage(x) => tl::write_boxed(*x, out),
+            Self::BotDeleteBusinessMessage(x) => tl::write_boxed(*x, out),
+            Self::NewStoryReaction(x) => tl::write_boxed(*x, out),
+            Self::StarsBalance(x) => tl::write_boxed(x, out),
+            Self::BusinessBotCallbackQuery(x) => tl::write_boxed(*x, out),
+            Self::StarsRevenueStatus(x) => tl::write_boxed(x, out),
+            Self::BotPurchasedPaidMedia(x) => tl::write_boxed(x, out),
+            Self::PaidReactionPrivacy(x) => tl::write_boxed(x, out),
+            Self::SentPhoneCode(x) => tl::write_boxed(x, out),
+            Self::GroupCallChainBlocks(x) => tl::write_boxed(*x, out),
+            Self::ReadMonoForumInbox(x) => tl::write_boxed(x, out),
+            Self::ReadMonoForumOutbox(x) => tl::write_boxed(x, out),
+            Self::MonoForumNoPaidException(x) => tl::write_boxed(x, out),
+            Self::GroupCallMessage(x) => tl::write_boxed(x, out),
+            Self::GroupCallEncryptedMessage(x) => tl::write_boxed(*x, out),
+            Self::PinnedForumTopic(x) => tl::write_boxed(x, out),
+            Self::PinnedForumTopics(x) => tl::write_boxed(x, out),
+            Self::DeleteGroupCallMessages(x) => tl::write_boxed(*x, out),
+            Self::StarGiftAuctionState(x) => tl::write_boxed(x, out),
+            Self::StarGiftAuctionUserState(x) => tl::write_boxed(x, out),
+            Self::EmojiGameInfo(x) => tl::write_boxed(x, out),
             Self::StarGiftCraftFail => tl::unit(0xac07_2444, out),
-            Self::ChatParticipantRank(x) => tl::boxed(0xbd83_67b9, *x, out),
-            Self::ManagedBot(x) => tl::boxed(0x4880_ed9a, x, out),
-            Self::BotGuestChatQuery(x) => tl::boxed(0xcdd4_093d, *x, out),
+            Self::ChatParticipantRank(x) => tl::write_boxed(*x, out),
+            Self::ManagedBot(x) => tl::write_boxed(x, out),
+            Self::BotGuestChatQuery(x) => tl::write_boxed(*x, out),
             Self::AiComposeTones => tl::unit(0x8c0f_91fb, out),
-            Self::JoinChatWebViewDecision(x) => tl::boxed(0xbdac_7e70, *x, out),
-            Self::NewBotConnection(x) => tl::boxed(0xb220_83a6, *x, out),
-            Self::WebBrowserSettings(x) => tl::boxed(0xc39a_2ade, x, out),
-            Self::WebBrowserException(x) => tl::boxed(0x1405_02d1, x, out),
-            Self::NewEphemeralMessage(x) => tl::boxed(0x20bc_bba1, x, out),
-            Self::DeleteEphemeralMessages(x) => tl::boxed(0x56db_fcf8, x, out),
-            Self::EditEphemeralMessage(x) => tl::boxed(0x4bbb_8f01, x, out),
-            Self::EphemeralBotCallbackQuery(x) => tl::boxed(0x7c10_79d6, *x, out),
-            Self::BotStarsSubscription(x) => tl::boxed(0x6c0d_8e23, x, out),
-            Self::WalletState(x) => tl::boxed(0x6ac3_f2aa, x, out),
-            Self::SentWalletTransaction(x) => tl::boxed(0xb143_4d4a, x, out),
-            Self::WalletGaslessInfo(x) => tl::boxed(0xa8ae_1cac, *x, out),
-            Self::WalletTonConnectSession(x) => tl::boxed(0x50a3_8e0e, x, out),
-            Self::WalletTonConnectPendingDisconnect(x) => tl::boxed(0xd1ee_8199, x, out),
+            Self::JoinChatWebViewDecision(x) => tl::write_boxed(*x, out),
+            Self::NewBotConnection(x) => tl::write_boxed(*x, out),
+            Self::WebBrowserSettings(x) => tl::write_boxed(x, out),
+            Self::WebBrowserException(x) => tl::write_boxed(x, out),
+            Self::NewEphemeralMessage(x) => tl::write_boxed(x, out),
+            Self::DeleteEphemeralMessages(x) => tl::write_boxed(x, out),
+            Self::EditEphemeralMessage(x) => tl::write_boxed(x, out),
+            Self::EphemeralBotCallbackQuery(x) => tl::write_boxed(*x, out),
+            Self::BotStarsSubscription(x) => tl::write_boxed(x, out),
+            Self::WalletState(x) => tl::write_boxed(x, out),
+            Self::SentWalletTransaction(x) => tl::write_boxed(x, out),
+            Self::WalletGaslessInfo(x) => tl::write_boxed(*x, out),
+            Self::WalletTonConnectSession(x) => tl::write_boxed(x, out),
+            Self::WalletTonConnectPendingDisconnect(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -5988,12 +5988,12 @@ impl tl::Serializable for Updates<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::TooLong => tl::unit(0xe317_af7e, out),
-            Self::UpdateShortMessage(x) => tl::boxed(0x313b_c7f8, *x, out),
-            Self::UpdateShortChatMessage(x) => tl::boxed(0x4d6d_eea5, *x, out),
-            Self::UpdateShort(x) => tl::boxed(0x78d4_dec1, *x, out),
-            Self::Combined(x) => tl::boxed(0x725b_04c3, *x, out),
-            Self::Updates(x) => tl::boxed(0x74ae_4240, *x, out),
-            Self::UpdateShortSentMessage(x) => tl::boxed(0x9015_e101, *x, out),
+            Self::UpdateShortMessage(x) => tl::write_boxed(*x, out),
+            Self::UpdateShortChatMessage(x) => tl::write_boxed(*x, out),
+            Self::UpdateShort(x) => tl::write_boxed(*x, out),
+            Self::Combined(x) => tl::write_boxed(*x, out),
+            Self::Updates(x) => tl::write_boxed(*x, out),
+            Self::UpdateShortSentMessage(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -6013,8 +6013,8 @@ impl tl::Serializable for UrlAuthResult<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Request(x) => tl::boxed(0x3cd6_23ec, *x, out),
-            Self::Accepted(x) => tl::boxed(0x623a_8fa0, x, out),
+            Self::Request(x) => tl::write_boxed(*x, out),
+            Self::Accepted(x) => tl::write_boxed(x, out),
             Self::Default => tl::unit(0xa9d6_db1f, out),
         }
     }
@@ -6033,8 +6033,8 @@ impl tl::Serializable for User<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0xd3bc_4b7a, x, out),
-            Self::User(x) => tl::boxed(0xb1b8_cc83, *x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::User(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -6056,7 +6056,7 @@ impl tl::Serializable for UserProfilePhoto<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x4f11_bae1, out),
-            Self::UserProfilePhoto(x) => tl::boxed(0x82d1_f706, x, out),
+            Self::UserProfilePhoto(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -6083,11 +6083,11 @@ impl tl::Serializable for UserStatus {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Empty => tl::unit(0x09d0_5049, out),
-            Self::Online(x) => tl::boxed(0xedb9_3949, x, out),
-            Self::Offline(x) => tl::boxed(0x008c_703f, x, out),
-            Self::Recently(x) => tl::boxed(0x7b19_7dc8, x, out),
-            Self::LastWeek(x) => tl::boxed(0x541a_1d1a, x, out),
-            Self::LastMonth(x) => tl::boxed(0x6589_9777, x, out),
+            Self::Online(x) => tl::write_boxed(x, out),
+            Self::Offline(x) => tl::write_boxed(x, out),
+            Self::Recently(x) => tl::write_boxed(x, out),
+            Self::LastWeek(x) => tl::write_boxed(x, out),
+            Self::LastMonth(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -6110,9 +6110,9 @@ impl tl::Serializable for VideoSize<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::VideoSize(x) => tl::boxed(0xde33_b094, *x, out),
-            Self::EmojiMarkup(x) => tl::boxed(0xf85c_413c, x, out),
-            Self::StickerMarkup(x) => tl::boxed(0x0da0_82fe, *x, out),
+            Self::VideoSize(x) => tl::write_boxed(*x, out),
+            Self::EmojiMarkup(x) => tl::write_boxed(x, out),
+            Self::StickerMarkup(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -6130,8 +6130,8 @@ impl tl::Serializable for WallPaper<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::WallPaper(x) => tl::boxed(0xa437_c3ed, *x, out),
-            Self::NoFile(x) => tl::boxed(0xe080_4116, x, out),
+            Self::WallPaper(x) => tl::write_boxed(*x, out),
+            Self::NoFile(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -6155,8 +6155,8 @@ impl tl::Serializable for WalletState<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x9cb9_b2ec, x, out),
-            Self::WalletState(x) => tl::boxed(0x95c5_346b, *x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::WalletState(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -6181,9 +6181,9 @@ impl tl::Serializable for WalletTransactionPeer<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::User(x) => tl::boxed(0xd4ea_706d, *x, out),
-            Self::Address(x) => tl::boxed(0x062c_c1bc, x, out),
-            Self::Onramp(x) => tl::boxed(0xe595_186e, *x, out),
+            Self::User(x) => tl::write_boxed(*x, out),
+            Self::Address(x) => tl::write_boxed(x, out),
+            Self::Onramp(x) => tl::write_boxed(*x, out),
             Self::Unsupported => tl::unit(0x728b_ed5a, out),
         }
     }
@@ -6208,8 +6208,8 @@ impl tl::Serializable for WebDocument<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::WebDocument(x) => tl::boxed(0x1c57_0ed1, *x, out),
-            Self::NoProxy(x) => tl::boxed(0xf9c8_bcc6, *x, out),
+            Self::WebDocument(x) => tl::write_boxed(*x, out),
+            Self::NoProxy(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -6234,10 +6234,10 @@ impl tl::Serializable for WebPage<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x211a_1788, x, out),
-            Self::Pending(x) => tl::boxed(0xb0d1_3e47, x, out),
-            Self::WebPage(x) => tl::boxed(0xe89c_45b2, *x, out),
-            Self::NotModified(x) => tl::boxed(0x7311_ca11, x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::Pending(x) => tl::write_boxed(x, out),
+            Self::WebPage(x) => tl::write_boxed(*x, out),
+            Self::NotModified(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -6265,13 +6265,13 @@ impl tl::Serializable for WebPageAttribute<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Theme(x) => tl::boxed(0x54b5_6617, x, out),
-            Self::Story(x) => tl::boxed(0x2e94_c3e7, x, out),
-            Self::StickerSet(x) => tl::boxed(0x50cc_03d3, x, out),
-            Self::UniqueStarGift(x) => tl::boxed(0xcf6f_6db8, x, out),
-            Self::StarGiftCollection(x) => tl::boxed(0x31ca_d303, x, out),
-            Self::StarGiftAuction(x) => tl::boxed(0x01c6_41c2, x, out),
-            Self::AiComposeTone(x) => tl::boxed(0x7781_fe18, x, out),
+            Self::Theme(x) => tl::write_boxed(x, out),
+            Self::Story(x) => tl::write_boxed(x, out),
+            Self::StickerSet(x) => tl::write_boxed(x, out),
+            Self::UniqueStarGift(x) => tl::write_boxed(x, out),
+            Self::StarGiftCollection(x) => tl::write_boxed(x, out),
+            Self::StarGiftAuction(x) => tl::write_boxed(x, out),
+            Self::AiComposeTone(x) => tl::write_boxed(x, out),
         }
     }
 }

@@ -24,7 +24,7 @@ impl tl::Serializable for CheckCanSendGiftResult<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::Ok => tl::unit(0x374f_a7ad, out),
-            Self::Fail(x) => tl::boxed(0xd5e5_8274, x, out),
+            Self::Fail(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -54,8 +54,8 @@ impl tl::Serializable for GiveawayInfo<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::GiveawayInfo(x) => tl::boxed(0x4367_daa0, *x, out),
-            Self::Results(x) => tl::boxed(0xe175_e66f, *x, out),
+            Self::GiveawayInfo(x) => tl::write_boxed(*x, out),
+            Self::Results(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -75,9 +75,9 @@ impl tl::Serializable for PaymentForm<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::PaymentForm(x) => tl::boxed(0xa005_8751, *x, out),
-            Self::Stars(x) => tl::boxed(0x7bf6_b15c, *x, out),
-            Self::StarGift(x) => tl::boxed(0xb425_cfe1, x, out),
+            Self::PaymentForm(x) => tl::write_boxed(*x, out),
+            Self::Stars(x) => tl::write_boxed(*x, out),
+            Self::StarGift(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -95,8 +95,8 @@ impl tl::Serializable for PaymentReceipt<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::PaymentReceipt(x) => tl::boxed(0x70c4_fe03, *x, out),
-            Self::Stars(x) => tl::boxed(0xdabb_f83a, *x, out),
+            Self::PaymentReceipt(x) => tl::write_boxed(*x, out),
+            Self::Stars(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -114,8 +114,8 @@ impl tl::Serializable for PaymentResult<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::PaymentResult(x) => tl::boxed(0x4e5f_810d, x, out),
-            Self::PaymentVerificationNeeded(x) => tl::boxed(0xd841_1139, x, out),
+            Self::PaymentResult(x) => tl::write_boxed(x, out),
+            Self::PaymentVerificationNeeded(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -143,7 +143,7 @@ impl tl::Serializable for StarGiftActiveAuctions<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xdb33_dad0, out),
-            Self::StarGiftActiveAuctions(x) => tl::boxed(0xaef6_abbc, *x, out),
+            Self::StarGiftActiveAuctions(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -168,7 +168,7 @@ impl tl::Serializable for StarGiftCollections<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xa0ba_4f17, out),
-            Self::StarGiftCollections(x) => tl::boxed(0x8a29_32f3, x, out),
+            Self::StarGiftCollections(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -196,7 +196,7 @@ impl tl::Serializable for StarGifts<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0xa388_a368, out),
-            Self::StarGifts(x) => tl::boxed(0x2ed8_2995, *x, out),
+            Self::StarGifts(x) => tl::write_boxed(*x, out),
         }
     }
 }

@@ -23,8 +23,8 @@ impl tl::Serializable for Photos<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Photos(x) => tl::boxed(0x8dca_6aa5, x, out),
-            Self::Slice(x) => tl::boxed(0x1505_1f54, *x, out),
+            Self::Photos(x) => tl::write_boxed(x, out),
+            Self::Slice(x) => tl::write_boxed(*x, out),
         }
     }
 }

@@ -21,7 +21,7 @@ impl tl::Serializable for Albums<'_> {
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
             Self::NotModified => tl::unit(0x564e_daeb, out),
-            Self::Albums(x) => tl::boxed(0xc398_7a3a, x, out),
+            Self::Albums(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -39,8 +39,8 @@ impl tl::Serializable for AllStories<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::NotModified(x) => tl::boxed(0x1158_fe3e, x, out),
-            Self::AllStories(x) => tl::boxed(0x6efc_5e81, *x, out),
+            Self::NotModified(x) => tl::write_boxed(x, out),
+            Self::AllStories(x) => tl::write_boxed(*x, out),
         }
     }
 }

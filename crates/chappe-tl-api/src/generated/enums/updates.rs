@@ -22,9 +22,9 @@ impl tl::Serializable for ChannelDifference<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x3e11_affb, x, out),
-            Self::TooLong(x) => tl::boxed(0xa4bc_c6fe, *x, out),
-            Self::ChannelDifference(x) => tl::boxed(0x2064_674e, *x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::TooLong(x) => tl::write_boxed(*x, out),
+            Self::ChannelDifference(x) => tl::write_boxed(*x, out),
         }
     }
 }
@@ -46,10 +46,10 @@ impl tl::Serializable for Difference<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Empty(x) => tl::boxed(0x5d75_a138, x, out),
-            Self::Difference(x) => tl::boxed(0x00f4_9ca0, *x, out),
-            Self::Slice(x) => tl::boxed(0xa8fb_1981, *x, out),
-            Self::TooLong(x) => tl::boxed(0x4afe_8f6d, x, out),
+            Self::Empty(x) => tl::write_boxed(x, out),
+            Self::Difference(x) => tl::write_boxed(*x, out),
+            Self::Slice(x) => tl::write_boxed(*x, out),
+            Self::TooLong(x) => tl::write_boxed(x, out),
         }
     }
 }

@@ -20,8 +20,8 @@ impl tl::Serializable for CdnFile<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::ReuploadNeeded(x) => tl::boxed(0xeea8_e46e, x, out),
-            Self::CdnFile(x) => tl::boxed(0xa99f_ca4f, x, out),
+            Self::ReuploadNeeded(x) => tl::write_boxed(x, out),
+            Self::CdnFile(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -39,8 +39,8 @@ impl tl::Serializable for File<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::File(x) => tl::boxed(0x096a_18d5, x, out),
-            Self::CdnRedirect(x) => tl::boxed(0xf18c_da44, *x, out),
+            Self::File(x) => tl::write_boxed(x, out),
+            Self::CdnRedirect(x) => tl::write_boxed(*x, out),
         }
     }
 }

@@ -20,8 +20,8 @@ impl tl::Serializable for SavedMusic<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::NotModified(x) => tl::boxed(0xe387_8aa4, x, out),
-            Self::SavedMusic(x) => tl::boxed(0x34a2_f297, x, out),
+            Self::NotModified(x) => tl::write_boxed(x, out),
+            Self::SavedMusic(x) => tl::write_boxed(x, out),
         }
     }
 }
@@ -42,8 +42,8 @@ impl tl::Serializable for Users<'_> {
     #[inline]
     fn serialize<S: tl::Sink + ?Sized>(&self, out: &mut S) -> tl::Encoded {
         match self {
-            Self::Users(x) => tl::boxed(0x62d7_06b8, x, out),
-            Self::Slice(x) => tl::boxed(0x315a_4974, x, out),
+            Self::Users(x) => tl::write_boxed(x, out),
+            Self::Slice(x) => tl::write_boxed(x, out),
         }
     }
 }
