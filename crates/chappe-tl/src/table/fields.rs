@@ -22,12 +22,13 @@ pub(super) fn write<T: Struct<Rows: RowList>, S: Sink + ?Sized>(object: &T, out:
     if const { T::TYPE.boxed } { write_boxed(object, out) } else { write_whole::<T, false, S>(object, out) }
 }
 
-/// Writes the struct of a constructor behind its id.
+/// Writes the struct of a constructor behind its id. Not inlined without optimisation: an enum would need the stack of all its
+/// variants then.
 ///
 /// # Errors
 ///
 /// Fails if a value has no encoding.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub fn write_boxed<T: Struct<Rows: RowList>, S: Sink + ?Sized>(object: &T, out: &mut S) -> Encoded {
     write_whole::<T, true, S>(object, out)
 }
