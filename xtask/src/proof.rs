@@ -32,7 +32,7 @@ const TESTS: &[&[&str]] = &[
 ];
 
 /// What is tested with each layer on request.
-const ALL: &[&[&str]] = &[&["test", "--workspace", "--quiet"]];
+const ALL: &[&[&str]] = &[&["xtask", "test"]];
 
 impl Proof {
     /// Takes each layer and tests it.
