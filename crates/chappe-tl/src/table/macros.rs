@@ -29,9 +29,8 @@ macro_rules! object {
     ([$($life:lifetime)?] $type:ty, $lines:ty, $line:literal, $rows:ty) => {
         // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl$(<$life>)? $crate::table::Object for $type {
-            type Lines = $lines;
             const LINE: usize = $line;
-            type Rows = $rows;
+            type Rows = $crate::table::Of<$lines, $rows>;
         }
         impl$(<$life>)? Clone for $type {
             #[inline]
@@ -97,9 +96,8 @@ macro_rules! call {
     ([$($life:lifetime)?] $type:ty, $lines:ty, $line:literal, $rows:ty, $return:ty) => {
         // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl$(<$life>)? $crate::table::Function for $type {
-            type Lines = $lines;
             const LINE: usize = $line;
-            type Rows = $rows;
+            type Rows = $crate::table::Of<$lines, $rows>;
             type Return = $return;
         }
         impl$(<$life>)? ::core::fmt::Debug for $type {

@@ -44,7 +44,7 @@ pub use layout::{
     Constructor, EMPTY, Form, Line, MAX_ALIGN, Payload, Type, alternatives, concat, constructors, count,
     slots, types,
 };
-pub use object::{Function, Lines, Object, Struct};
+pub use object::{Function, Lines, Listed, Object, Of, Struct};
 pub use one::{One, Sole};
 pub use raw::{Arena, Rows, Value, View, Views};
 pub use rows::{Field, RowTable, rows};

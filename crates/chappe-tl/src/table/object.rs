@@ -4,7 +4,9 @@
 //! function costs, and there are thousands of structs. What can be done with one follows from that here.
 #![allow(unsafe_code)]
 
-use super::fields::{self, RowList};
+use core::marker::PhantomData;
+
+use super::fields::{self, Position, RowList, Words};
 use super::{Constructor, Described, Type};
 use crate::codegen::Encoded;
 use crate::{RemoteCall, Serializable, Sink, deserialize::Deserializable};
@@ -13,15 +15,40 @@ use crate::{RemoteCall, Serializable, Sink, deserialize::Deserializable};
 ///
 /// # Safety
 ///
-/// Line [`LINE`](Self::LINE) of [`Lines`](Self::Lines) must describe `Self`, whatever its lifetime: its size, and kind and
+/// Line [`LINE`](Self::LINE) of the list must describe `Self`, whatever its lifetime: its size, and kind and
 /// offset of each of its fields. [`Rows`](Self::Rows) must be as [`Struct::Rows`] asks for.
 pub unsafe trait Object: Sized {
-    /// The list.
-    type Lines: Lines;
     /// Where the line stands in the list.
     const LINE: usize;
-    /// The types of the rows.
-    type Rows;
+    /// The list, and the types of the rows.
+    type Rows: Listed;
+}
+
+/// Rows `R` of a line in the list `L`. (One associated type with both costs the compiler less than two.)
+#[derive(Debug)]
+pub struct Of<L, R>(PhantomData<(L, R)>);
+
+/// What is [`Of`] a list.
+pub trait Listed {
+    /// The list.
+    type Lines: Lines;
+}
+
+impl<L: Lines, R> Listed for Of<L, R> {
+    type Lines = L;
+}
+
+impl<L, R: RowList> RowList for Of<L, R> {
+    const COUNT: usize = R::COUNT;
+
+    #[inline(always)]
+    fn write<T: Struct, P: Position, S: Sink + ?Sized>(
+        object: &T,
+        words: &mut Words,
+        out: &mut S,
+    ) -> Encoded {
+        R::write::<T, P, S>(object, words, out)
+    }
 }
 
 /// A list of constructors or of functions.
@@ -34,7 +61,8 @@ pub trait Lines {
 
 // SAFETY: passed on from `Object`.
 unsafe impl<T: Object> Described for T {
-    const TYPE: &'static Type = &Type::of_line(&T::Lines::ALL[T::LINE], T::Lines::BOXED);
+    const TYPE: &'static Type =
+        &Type::of_line(&<T::Rows as Listed>::Lines::ALL[T::LINE], <T::Rows as Listed>::Lines::BOXED);
 }
 
 /// A described type that is a struct.
@@ -66,19 +94,16 @@ impl<T: Struct<Rows: RowList>> Serializable for T {
 ///
 /// As for [`Object`].
 pub unsafe trait Function: Sized {
-    /// The list.
-    type Lines: Lines;
     /// Where the line stands in the list.
     const LINE: usize;
-    /// The types of the rows.
-    type Rows;
+    /// The list, and the types of the rows.
+    type Rows: Listed;
     /// What the answer decodes to.
     type Return;
 }
 
 // SAFETY: passed on from `Function`.
 unsafe impl<T: Function> Object for T {
-    type Lines = T::Lines;
     const LINE: usize = T::LINE;
     type Rows = T::Rows;
 }
