@@ -93,7 +93,10 @@ impl SchemaFile {
         // Lines are counted as in the file.
         let padded = "\n".repeat(self.header_lines) + &self.text;
         let parsed = chappe_tl_parser::parse(&self.name, &padded);
-        parsed.map_err(|diagnostics| anyhow!("{} problems\n{diagnostics}", diagnostics.len()))
+        parsed.map_err(|diagnostics| match diagnostics.len() {
+            1 => anyhow!("a problem\n{diagnostics}"),
+            count => anyhow!("{count} problems\n{diagnostics}"),
+        })
     }
 
     /// Returns the SHA-256 of the text without header, in hexadecimal.
