@@ -137,12 +137,14 @@ impl<'a> SliceSink<'a> {
     }
 
     /// Returns what was written, or `None` if it did not fit; then the slice holds an unusable beginning.
+    #[inline]
     pub fn written(&self) -> Option<&[u8]> {
         if self.overflow { None } else { self.space.get(..self.used) }
     }
 }
 
 impl Sink for SliceSink<'_> {
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         let room = self.space.get_mut(self.used..).and_then(|rest| rest.get_mut(..bytes.len()));
         match room {

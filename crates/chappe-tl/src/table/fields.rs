@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 use super::raw::FieldOf;
 use super::{Described, Field, Kind, RawObject, Struct};
 use crate::codegen::Encoded;
-use crate::{EncodeError, FlagGroup, Serializable, Sink};
+use crate::{EncodeError, FlagGroup, Serializable, Sink, SliceSink};
 
 /// Writes a struct as its table says.
 ///
@@ -39,9 +39,11 @@ fn write_whole<T: Struct<Rows: RowList>, const BOXED: bool, S: Sink + ?Sized>(
     out: &mut S,
 ) -> Encoded {
     if const { is_short::<T>(BOXED) } {
-        let mut short = Short { bytes: [0; SHORT], len: 0 };
-        write_rows::<T, BOXED, Short>(object, &mut short)?;
-        out.put(short.bytes.get(..short.len).unwrap_or_default());
+        // So the sink is asked only once whether it has room.
+        let mut space = [0; SHORT];
+        let mut short = SliceSink::new(&mut space);
+        write_rows::<T, BOXED, SliceSink<'_>>(object, &mut short)?;
+        out.put(short.written().unwrap_or_default());
         return Ok(());
     }
     write_rows::<T, BOXED, S>(object, out)
@@ -73,54 +75,19 @@ fn write_rows<T: Struct<Rows: RowList>, const BOXED: bool, S: Sink + ?Sized>(
 /// The longest encoding that goes to the sink at once, in bytes.
 const SHORT: usize = 64;
 
-/// Puts together a short encoding whose length is known while compiling, so that the sink is asked only once whether it has
-/// room.
-struct Short {
-    bytes: [u8; SHORT],
-    len: usize,
-}
-
-impl Sink for Short {
-    #[inline(always)]
-    fn put(&mut self, bytes: &[u8]) {
-        let room = self.bytes.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len()));
-        if let Some(room) = room {
-            room.copy_from_slice(bytes);
-            self.len += bytes.len();
-        }
-    }
-
-    #[inline(always)]
-    fn position(&self) -> usize {
-        self.len
-    }
-
-    #[inline(always)]
-    fn patch_u32(&mut self, position: usize, word: u32) {
-        if let Some(place) = self.bytes.get_mut(position..).and_then(<[u8]>::first_chunk_mut) {
-            *place = word.to_le_bytes();
-        }
-    }
-}
-
 /// Whether every encoding of a struct has the same length, is short, and has several parts.
 const fn is_short<T: Described>(boxed: bool) -> bool {
-    let (fields, mut index) = (T::TYPE.constructors[0].fields, 0);
-    let (mut len, mut parts) = if boxed { (4, 1) } else { (0, 0) };
+    let constructor = &T::TYPE.constructors[0];
+    let (fields, mut index) = (constructor.fields, 0);
     while index < fields.len() {
-        let own = match fields[index].kind {
-            Kind::Flag => 0,
-            Kind::Word | Kind::Int | Kind::Bool => 4,
-            Kind::Long | Kind::Double => 8,
-            Kind::Int128 => 16,
-            Kind::Int256 => 32,
-            _ => return false,
-        };
-        len += own;
-        parts += (own > 0) as usize;
+        if !fields[index].kind.is_fixed() {
+            return false;
+        }
         index += 1;
     }
-    len <= SHORT && parts > 1
+    let id = if boxed { 4 } else { 0 };
+    // Of what has one length, the least length is that.
+    constructor.least + id <= SHORT as u32 && (boxed || fields.len() > 1)
 }
 
 /// The flags words of a struct in the making.

@@ -111,6 +111,21 @@ impl Kind {
         }
     }
 
+    /// Returns whether every encoding of the row has the same length.
+    pub(super) const fn is_fixed(self) -> bool {
+        matches!(
+            self,
+            Self::Word
+                | Self::Flag
+                | Self::Int
+                | Self::Long
+                | Self::Double
+                | Self::Bool
+                | Self::Int128
+                | Self::Int256
+        )
+    }
+
     /// Returns whether the Rust type is an `Option`.
     pub const fn is_optional(self) -> bool {
         (self as u8 >= Self::OptInt as u8 && self as u8 <= Self::OptObject as u8)
