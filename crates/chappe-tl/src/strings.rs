@@ -128,69 +128,25 @@ impl<'a> Cursor<'a> {
     }
 }
 
-impl Serializable for &[u8] {
-    fn serialized_len(&self) -> usize {
-        encoded_len(self.len())
-    }
+macro_rules! bytes {
+    ($($type:ty)+) => {$(
+        impl Serializable for $type {
+            fn serialized_len(&self) -> usize {
+                encoded_len(self.len())
+            }
 
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
-        write(self, out)
-    }
+            fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
+                write(self.as_ref(), out)
+            }
+        }
+    )+};
 }
 
-impl Serializable for [u8] {
-    fn serialized_len(&self) -> usize {
-        encoded_len(self.len())
-    }
-
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
-        write(self, out)
-    }
-}
-
-impl Serializable for &str {
-    fn serialized_len(&self) -> usize {
-        encoded_len(self.len())
-    }
-
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
-        write(self.as_bytes(), out)
-    }
-}
-
-impl Serializable for str {
-    fn serialized_len(&self) -> usize {
-        encoded_len(self.len())
-    }
-
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
-        write(self.as_bytes(), out)
-    }
-}
-
-impl Serializable for Vec<u8> {
-    fn serialized_len(&self) -> usize {
-        encoded_len(self.len())
-    }
-
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
-        write(self, out)
-    }
-}
+bytes! { [u8] &[u8] Vec<u8> str &str String }
 
 impl Deserializable for Vec<u8> {
     fn deserialize(buf: Buffer<'_, '_>) -> Result<Self> {
         buf.read_bytes().map(<[u8]>::to_vec)
-    }
-}
-
-impl Serializable for String {
-    fn serialized_len(&self) -> usize {
-        encoded_len(self.len())
-    }
-
-    fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
-        write(self.as_bytes(), out)
     }
 }
 

@@ -45,7 +45,12 @@ fn read_elements<T: Deserializable>(buf: Buffer<'_, '_>) -> Result<Vec<T>> {
     Ok(elements)
 }
 
-fn write_elements<T: Serializable, S: Sink + ?Sized>(
+/// Writes a vector without its id.
+///
+/// # Errors
+///
+/// Fails if an element has no encoding, or if there are too many.
+pub fn write_elements<T: Serializable, S: Sink + ?Sized>(
     elements: &[T],
     out: &mut S,
 ) -> core::result::Result<(), EncodeError> {

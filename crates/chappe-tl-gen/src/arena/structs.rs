@@ -108,12 +108,12 @@ fn generic(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition) {
             ParameterKind::Flags => put_flags(code, function, &param.name),
             ParameterKind::Value { ty: Type::True, .. } => {}
             ParameterKind::Value { ty: Type::Vector { boxed: false, .. }, condition: None } => {
-                code.line(2, &format!("tl::put_elements(self.{field}, out)?;"));
+                code.line(2, &format!("tl::write_elements(self.{field}, out)?;"));
             }
             ParameterKind::Value { ty: Type::Vector { boxed: false, .. }, .. } => {
                 code.line(
                     2,
-                    &format!("if let Some(values) = self.{field} {{ tl::put_elements(values, out)?; }}"),
+                    &format!("if let Some(values) = self.{field} {{ tl::write_elements(values, out)?; }}"),
                 );
             }
             ParameterKind::Value {

@@ -1,12 +1,13 @@
-//! Encoding: what generated code calls.
+//! Encoding: vectors, raw objects, and the writer that goes on after an error.
 //!
-//! Each generated type has one body of straight-line code (its [`Serializable::serialize`]) that is generic over the sink.
-//! Written into a counter it gives the length, so nothing is generated twice; and only programs that use a type compile
-//! its body.
+//! All is generic over the sink: written into a counter an object gives its length, so nothing is there twice, and only
+//! programs that use a type compile its encoding.
+//!
+//! Not here: structs ([`super::fields`]). Enums write their variants by generated code.
 
 use super::fields::Row;
 use crate::codegen::Encoded;
-use crate::vectors::VECTOR_ID;
+use crate::vectors::{VECTOR_ID, write_elements};
 use crate::{Blob, EncodeError, RemoteCall, Serializable, Sink};
 
 /// Writes values into a sink, and remembers the first that has no encoding.
@@ -68,23 +69,8 @@ impl<T: Serializable> Serializable for [T] {
     #[inline]
     fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
         out.put_u32(VECTOR_ID);
-        put_elements(self, out)
+        write_elements(self, out)
     }
-}
-
-/// Writes a vector without its id.
-///
-/// # Errors
-///
-/// Fails if an element has no encoding, or if there are too many.
-pub fn put_elements<T: Serializable, S: Sink + ?Sized>(elements: &[T], out: &mut S) -> Encoded {
-    let len = elements.len();
-    let count = i32::try_from(len).map_err(|_| EncodeError::VectorTooLong { len })?;
-    out.put(&count.to_le_bytes());
-    for element in elements {
-        element.serialize(out)?;
-    }
-    Ok(())
 }
 
 /// `vector<T>`, without its id.
@@ -95,7 +81,7 @@ pub struct Bare<T>(pub T);
 impl<T: Serializable> Row for Bare<&[T]> {
     #[inline]
     fn put<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
-        put_elements(self.0, out)
+        write_elements(self.0, out)
     }
 }
 
@@ -107,7 +93,7 @@ impl<T: Serializable> Row for Bare<Option<&[T]>> {
 
     #[inline]
     fn put<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
-        self.0.map_or(Ok(()), |values| put_elements(values, out))
+        self.0.map_or(Ok(()), |values| write_elements(values, out))
     }
 }
 

@@ -7,10 +7,11 @@
 //! * a generated type borrows its strings, vectors and large parts, is `Copy`, and has nothing to drop;
 //! * [`Arena::decode`] reads an answer without copying its strings; a reused arena does not allocate;
 //! * [`Decoded`] is an object with the memory it lives in, for answers that must outlive their buffer;
-//! * encoding is generated code, compiled only by those who use a type;
+//! * structs are encoded by the types of their rows ([`Struct`]), straight on, and only by those who use them;
 //! * [`View`] reads any object by its table: `Debug`, `PartialEq`, serde and tools are made of it.
 //!
-//! **Invariant:** only `raw.rs` is unsafe, and it trusts nothing but the table that a type names ([`Described`]).
+//! **Invariant:** only `raw.rs` is unsafe, and it trusts nothing but the table that a type names ([`Described`]) and the types
+//! that it says its rows have ([`Struct`]).
 
 mod arena;
 mod decoded;
@@ -31,13 +32,14 @@ mod text;
 mod value;
 
 pub use crate::codegen::{Encoded, String, Vec, flag_group, put, put_flags, unit};
+pub use crate::vectors::write_elements;
 #[cfg(feature = "serde")]
 pub use crate::written_by_serde;
 pub use crate::{Blob, Identifiable, RemoteCall, Serializable, Sink};
 pub use crate::{bare_object, call, described_by_table, family, lines, object, sole, values};
 pub use decoded::{Decoded, OwnedAnswer};
 pub use described::{Described, Family};
-pub use encode::{Bare, RawObject, Writer, put_elements};
+pub use encode::{Bare, RawObject, Writer};
 pub use fields::{After, And, First, Flag, Maybe, Position, Row, RowList, Word, Words, write_boxed};
 pub use kind::Kind;
 pub use layout::{
