@@ -6,7 +6,7 @@
 
 use core::marker::PhantomData;
 
-use super::fields::{self, Position, RowList, Words};
+use super::fields::{self, RowList};
 use super::{Constructor, Described, Type};
 use crate::codegen::Encoded;
 use crate::{RemoteCall, Serializable, Sink, deserialize::Deserializable};
@@ -16,7 +16,7 @@ use crate::{RemoteCall, Serializable, Sink, deserialize::Deserializable};
 /// # Safety
 ///
 /// Line [`LINE`](Self::LINE) of the list must describe `Self`, whatever its lifetime: its size, and kind and
-/// offset of each of its fields. [`Rows`](Self::Rows) must be as [`Struct::Rows`] asks for.
+/// offset of each of its fields. Its rows must be as [`Struct::Rows`] asks for.
 pub unsafe trait Object: Sized {
     /// Where the line stands in the list.
     const LINE: usize;
@@ -32,23 +32,13 @@ pub struct Of<L, R>(PhantomData<(L, R)>);
 pub trait Listed {
     /// The list.
     type Lines: Lines;
+    /// The types of the rows.
+    type Rows;
 }
 
 impl<L: Lines, R> Listed for Of<L, R> {
     type Lines = L;
-}
-
-impl<L, R: RowList> RowList for Of<L, R> {
-    const COUNT: usize = R::COUNT;
-
-    #[inline(always)]
-    fn write<T: Struct, P: Position, S: Sink + ?Sized>(
-        object: &T,
-        words: &mut Words,
-        out: &mut S,
-    ) -> Encoded {
-        R::write::<T, P, S>(object, words, out)
-    }
+    type Rows = R;
 }
 
 /// A list of constructors or of functions.
@@ -78,7 +68,7 @@ pub unsafe trait Struct: Described {
 
 // SAFETY: passed on from `Object`.
 unsafe impl<T: Object> Struct for T {
-    type Rows = T::Rows;
+    type Rows = <T::Rows as Listed>::Rows;
 }
 
 impl<T: Struct<Rows: RowList>> Serializable for T {
@@ -110,4 +100,76 @@ unsafe impl<T: Function> Object for T {
 
 impl<T: Function<Return: Deserializable> + Serializable> RemoteCall for T {
     type Return = T::Return;
+}
+
+#[cfg(test)]
+mod tests {
+    //! The checks are made while compiling; here they run, to be seen to fail.
+
+    use super::super::raw::{FieldOf, part_of};
+    use super::super::{Flag, Form, Line, RowTable, Word, alternatives, rows};
+    use super::*;
+
+    #[derive(Debug)]
+    #[repr(C)]
+    struct Pair {
+        is_set: bool,
+        number: i32,
+        wide: i64,
+    }
+
+    const LINES: &[Line] = &[(0x0403_0201, false, 16, 4, "# 0.3! i l", "pair flags is_set number wide")];
+    static ROWS: RowTable<4, 1> = rows(&[LINES], &[], &[]);
+    static PAIRS: [Constructor; 1] = alternatives(&[LINES], &ROWS);
+    crate::lines! { Pairs, PAIRS, false }
+
+    // SAFETY: the only line of the list has the fields of the struct, in their order.
+    unsafe impl Object for Pair {
+        const LINE: usize = 0;
+        type Rows = Of<Pairs, (Word, Flag, i32, i64)>;
+    }
+
+    #[test]
+    fn a_struct_is_written_by_its_rows() {
+        let pair = Pair { is_set: true, number: 7, wide: -1 };
+        assert_eq!((Pair::TYPE.size, Pair::TYPE.align), (16, 8));
+        assert_eq!(*FieldOf::<Pair, i32>::of_row(2).read(&pair), 7);
+        assert_eq!(pair.to_bytes(), [&[8, 0, 0, 0, 7, 0, 0, 0][..], &[0xff; 8]].concat());
+    }
+
+    #[test]
+    #[should_panic(expected = "size_of")]
+    fn a_row_is_not_read_as_a_type_of_another_size() {
+        FieldOf::<Pair, i64>::of_row(2);
+    }
+
+    #[test]
+    #[should_panic(expected = "as many rows as it says")]
+    fn a_line_with_another_number_of_rows_is_refused() {
+        rows::<4, 1>(&[&[(1, false, 8, 3, "# 0.3! i l", "pair")]], &[], &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a row that nobody knows")]
+    fn a_row_that_is_no_row_is_refused() {
+        rows::<1, 1>(&[&[(1, false, 8, 1, "x", "pair")]], &[], &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "described as such")]
+    fn a_vector_of_what_is_no_element_is_refused() {
+        static LONELY: Type = Type::of_enum(&Form::new::<i64>("Lonely", 8, 1), &PAIRS, &[0; 2]);
+        rows::<1, 1>(&[&[(1, false, 8, 1, "*e0", "holder lonely")]], &[], &[&LONELY]);
+    }
+
+    #[test]
+    fn a_part_of_a_list_is_inside_it() {
+        static LIST: [u8; 3] = [1, 2, 3];
+        assert_eq!(part_of(&LIST, 1, 2), [2, 3]);
+        assert_eq!(part_of(&LIST, 3, 0), [0; 0]);
+        for (first, count) in [(4, 0), (1, 3), (0, usize::MAX), (usize::MAX, 1)] {
+            let found = std::panic::catch_unwind(|| part_of(&LIST, first, count).len());
+            assert!(found.is_err(), "{first} {count}");
+        }
+    }
 }
