@@ -25,8 +25,9 @@ pub struct One<T>(pub T);
 ///
 /// # Safety
 ///
-/// [`TYPE`](Self::TYPE) must describe a boxed type with one constructor whose struct is [`Struct`](Self::Struct), and which is held as `Self`, with any lifetime:
-/// as the table says, by value or by reference. `Self` must be [`Of`](Self::Of) with some lifetime, and `Of` as [`Family`] asks for.
+/// [`TYPE`](Self::TYPE) must describe a boxed type with one constructor, whose struct is [`Struct`](Self::Struct) and is held
+/// as `Self`, with any lifetime: by value or by reference, as the table says. `Self` must be [`Of`](Self::Of) with some
+/// lifetime, and `Of` as [`Family`] asks for.
 pub unsafe trait Sole {
     /// The struct.
     type Struct;

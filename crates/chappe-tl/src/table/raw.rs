@@ -9,7 +9,8 @@
 //! What is relied upon, and who guarantees it:
 //!
 //! * a table describes the type that names it: the `unsafe impl` of [`Described`](super::Described), printed by
-//!   the generator from the same plan as the type;
+//!   the generator from the same plan as the type; the types of its rows likewise ([`Struct`](super::Struct)), whose sizes
+//!   are compared with the table besides;
 //! * `&T` and `Option<&T>` of a sized `T` are a pointer, null being `None` (documentation of
 //!   `core::option`);
 //! * an enum with `repr(C, u32)` is a C struct of its `u32` discriminant and a C union of its payloads; one with
@@ -338,8 +339,8 @@ impl<'a> Machine<'a, '_> {
         unsafe { self.fields(rest, core::slice::from_ref(field), &0, slot, depth) }.map_err(|_| Stop)
     }
 
-    /// Reads the rows of one constructor into the struct at `base`, which is `size` bytes long. Returns what is left of the
-    /// input, or fails with the index of the row.
+    /// Reads the rows of one constructor into the struct at `base`, which is `size` bytes long: by reference, since only
+    /// structs with flags have it looked at. Returns what is left of the input, or fails with the index of the row.
     ///
     /// # Safety
     ///
