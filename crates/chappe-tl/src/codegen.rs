@@ -8,6 +8,7 @@ pub use core::option::Option;
 pub use core::result::Result as CoreResult;
 
 pub use crate::deserialize::{Buffer, Result};
+pub use crate::vectors::write_elements;
 pub use crate::{
     Blob, Deserializable, EncodeError, FlagGroup, Identifiable, RawVec, RemoteCall, Serializable, Sink,
 };

@@ -31,8 +31,7 @@ pub mod serde;
 mod text;
 mod value;
 
-pub use crate::codegen::{Encoded, String, Vec, flag_group, put, put_flags, unit};
-pub use crate::vectors::write_elements;
+pub use crate::codegen::{Encoded, String, Vec, flag_group, put, put_flags, unit, write_elements};
 #[cfg(feature = "serde")]
 pub use crate::written_by_serde;
 pub use crate::{Blob, Identifiable, RemoteCall, Serializable, Sink};
