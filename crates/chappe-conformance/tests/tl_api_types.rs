@@ -4,7 +4,7 @@
 use core::fmt::Write as _;
 
 use chappe_tl::deserialize::{Cursor, Options};
-use chappe_tl::table::{Arena, Decoded, Described, Family, Field, Kind, Type};
+use chappe_tl::table::{Arena, Decoded, Described, Family, Field, Kind, Tables, Type};
 use chappe_tl::{Deserializable as _, Serializable};
 use chappe_tl_api::{AnyCall, TYPES};
 use chappe_tl_parser::{Definition, Parameter, ParameterKind, Schema, Type as Tl};
@@ -44,50 +44,50 @@ impl Writer {
 
     fn value(&mut self, ty: &'static Type, depth: u32) {
         if let Some(field) = &ty.value {
-            return self.fields(core::slice::from_ref(field), depth);
+            return self.fields(core::slice::from_ref(field), ty.tables(), depth);
         }
-        let shortest = || ty.constructors.iter().min_by_key(|one| one.least);
         let one = if depth >= DEPTH {
-            shortest().expect("a type has constructors")
+            ty.lines().min_by_key(|one| one.least())
         } else {
-            &ty.constructors[self.below(ty.constructors.len())]
+            ty.lines().nth(self.below(ty.lines().len()))
         };
+        let one = one.expect("a type has constructors");
         if ty.boxed {
-            self.word(one.id);
+            self.word(one.id());
         }
-        self.fields(one.fields, depth + 1);
+        self.fields(one.fields(), ty.tables(), depth + 1);
     }
 
-    fn fields(&mut self, fields: &'static [Field], depth: u32) {
+    fn fields(&mut self, fields: &'static [Field], tables: &'static Tables, depth: u32) {
         let mut words = [0; 4];
         for field in fields {
             let is_set = words[usize::from(field.word())] >> field.bit() & 1 == 1;
             match field.kind {
                 Kind::Word => {
                     let random = if depth > DEPTH { 0 } else { self.rng.next_u32() & self.rng.next_u32() };
-                    words[usize::from(field.word())] = random & field.offset;
-                    self.word(random & field.offset);
+                    words[usize::from(field.word())] = random & field.known();
+                    self.word(random & field.known());
                 }
                 Kind::Flag => {}
                 kind if kind.is_optional() && !is_set => {}
-                _ => self.field(field, depth),
+                _ => self.field(field, tables, depth),
             }
         }
     }
 
-    fn field(&mut self, field: &'static Field, depth: u32) {
+    fn field(&mut self, field: &'static Field, tables: &'static Tables, depth: u32) {
         let name = format!("{:?}", field.kind);
         let name = name.trim_start_matches("Opt");
-        let Some(element) = name.strip_prefix("List") else { return self.single(name, field, depth) };
+        let Some(element) = name.strip_prefix("List") else { return self.single(name, field, tables, depth) };
         if !field.bare {
             self.word(0x1cb5_c415);
         }
         let count = if depth > DEPTH { 0 } else { self.below(4) };
         self.word(count as u32);
-        (0..count).for_each(|_| self.single(element, field, depth + 1));
+        (0..count).for_each(|_| self.single(element, field, tables, depth + 1));
     }
 
-    fn single(&mut self, kind: &str, field: &'static Field, depth: u32) {
+    fn single(&mut self, kind: &str, field: &'static Field, tables: &'static Tables, depth: u32) {
         let len = match kind {
             "Int" => 4,
             "Long" | "Double" => 8,
@@ -110,7 +110,7 @@ impl Writer {
                 self.rng.fill_bytes(&mut bytes);
                 return bytes.serialize(&mut self.out).expect("short");
             }
-            "Object" => return self.value(field.target.expect("an object has a type"), depth),
+            "Object" => return self.value(tables.target(field), depth),
             // The query of a wrapper: any bytes.
             "Query" => return self.word(0x5a5a_5a5a),
             other => panic!("{other}"),
@@ -221,7 +221,7 @@ fn tables_decode_every_type_as_a_plain_decoder_does() {
     let schema = schema();
     for (index, ty) in TYPES.iter().enumerate() {
         // Each constructor is met at least once in the root.
-        for round in 0..ROUNDS.max(3 * ty.constructors.len()) {
+        for round in 0..ROUNDS.max(3 * ty.lines().len()) {
             compare(&schema, ty, &random(ty, (index * 10_000 + round) as u64));
         }
     }
@@ -230,11 +230,11 @@ fn tables_decode_every_type_as_a_plain_decoder_does() {
 #[test]
 fn tables_decode_every_call_as_a_plain_decoder_does() {
     let schema = schema();
-    for (index, call) in AnyCall::TYPE.constructors.iter().enumerate() {
+    for (index, call) in AnyCall::TYPE.lines().enumerate() {
         for round in 0..ROUNDS {
             let mut writer = Writer::new((index * 1000 + round) as u64);
-            writer.word(call.id);
-            writer.fields(call.fields, 0);
+            writer.word(call.id());
+            writer.fields(call.fields(), AnyCall::TYPE.tables(), 0);
             compare(&schema, AnyCall::TYPE, &writer.out);
         }
     }
@@ -259,7 +259,7 @@ fn every_constructor_and_function_has_a_table() {
 fn every_struct_is_as_large_as_its_table_says() {
     fn check<T: Described + core::fmt::Debug + PartialEq + Copy>() {
         assert_eq!((size_of::<T>(), align_of::<T>()), (T::TYPE.size as usize, T::TYPE.align as usize));
-        assert_eq!(T::TYPE.constructors.len(), 1);
+        assert_eq!(T::TYPE.lines().len(), 1);
     }
     macro_rules! check {
         ($type:ty) => {
@@ -303,10 +303,10 @@ fn every_call_is_written_as_it_was_read() {
     fn write(call: &(impl Serializable + core::fmt::Debug)) -> (Vec<u8>, String) {
         (call.to_bytes(), format!("{call:?}"))
     }
-    for (index, call) in AnyCall::TYPE.constructors.iter().enumerate() {
+    for (index, call) in AnyCall::TYPE.lines().enumerate() {
         let mut writer = Writer::new(index as u64);
-        writer.word(call.id);
-        writer.fields(call.fields, 0);
+        writer.word(call.id());
+        writer.fields(call.fields(), AnyCall::TYPE.tables(), 0);
         let arena = Arena::new();
         let decoded = *arena.decode::<AnyCall<'_>>(&writer.out).expect("a valid call");
         let (written, printed) = chappe_tl_api::each_call!(decoded, write);

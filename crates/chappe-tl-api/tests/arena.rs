@@ -272,7 +272,7 @@ fn many_small_constructors_of_a_type_with_huge_ones_stay_small() {
 #[test]
 fn no_type_needs_twenty_bytes_of_memory_for_each_byte_received() {
     for ty in &chappe_tl_api::TYPES {
-        for one in ty.constructors {
+        for one in ty.lines() {
             // Unless it has no field that is always there, a struct may be large: its conditional fields are references and
             // strings at most, and 400 of its bytes come with 20 received ones. What counts is what a vector multiplies.
             let size = ty.size as usize;

@@ -90,8 +90,9 @@ pub enum EncodeError {
 /// It is small, so that the result of writing is passed in registers: the names are looked up when they are asked for.
 #[derive(Clone, Copy)]
 pub struct FlagGroup {
-    /// The name of the constructor, then others, with a space between them.
-    names: &'static &'static str,
+    /// Where the names are: that of the constructor, then others, with a space between them, up to the end of the line.
+    text: &'static &'static str,
+    at: u32,
     /// Which of the names is that of the flags word.
     word: u16,
     bit: u8,
@@ -102,7 +103,13 @@ impl FlagGroup {
     #[doc(hidden)]
     #[cold]
     pub const fn new(names: &'static &'static str, word: usize, bit: u8) -> Self {
-        Self { names, word: word as u16, bit }
+        Self::at((names, 0), word, bit)
+    }
+
+    /// The same with names that begin somewhere in a text.
+    #[cold]
+    pub(crate) const fn at((text, at): (&'static &'static str, u32), word: usize, bit: u8) -> Self {
+        Self { text, at, word: word as u16, bit }
     }
 
     /// Returns the constructor, as named in the schema.
@@ -121,8 +128,14 @@ impl FlagGroup {
     }
 
     fn name(&self, index: usize) -> &'static str {
-        self.names.split(' ').nth(index).unwrap_or_default()
+        names_at(self.text, self.at).nth(index).unwrap_or_default()
     }
+}
+
+/// Returns the names of a line of a text, which begins at `at` and has a space between two names.
+pub(crate) fn names_at(text: &'static str, at: u32) -> impl Iterator<Item = &'static str> {
+    let line = text.get(at as usize..).unwrap_or_default().lines().next().unwrap_or_default();
+    line.split(' ')
 }
 
 impl fmt::Debug for FlagGroup {

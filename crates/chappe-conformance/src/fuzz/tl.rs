@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use chappe_tl::Serializable;
 use chappe_tl::deserialize::Options;
-use chappe_tl::table::{Arena, Described as _, Type, View};
+use chappe_tl::table::{Arena, Described as _, Line, Type, View};
 use chappe_tl_api::{AnyCall, TYPES};
 use chappe_tl_parser::{Definition, Schema, SchemaDiff, Verdict};
 
@@ -52,7 +52,7 @@ fn api_type(input: &[u8]) {
 fn by_id() -> &'static HashMap<u32, &'static Type> {
     static BY_ID: OnceLock<HashMap<u32, &'static Type>> = OnceLock::new();
     BY_ID.get_or_init(|| {
-        let ids = |ty: &'static Type| ty.constructors.iter().map(|one| one.id).collect::<Vec<_>>();
+        let ids = |ty: &'static Type| ty.lines().map(Line::id).collect::<Vec<_>>();
         TYPES.iter().flat_map(|ty| ids(ty).into_iter().map(move |id| (id, ty))).collect()
     })
 }

@@ -6,7 +6,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::{calls, functions};
+use super::{functions, layout};
 
 /// Any function, as a server receives it.
 ///
@@ -38,2582 +38,2585 @@ pub enum AnyCall<'a> {
     InvokeWithoutUpdates(&'a functions::InvokeWithoutUpdates<tl::RawObject<'a>>),
     /// `account.acceptAuthorization`
     #[cfg(feature = "account")]
-    AccountAcceptAuthorization(&'a functions::account::AcceptAuthorization<'a>),
+    AccountAcceptAuthorization(&'a functions::account::AcceptAuthorization<'a>) = 11,
     /// `account.cancelPasswordEmail`
     #[cfg(feature = "account")]
-    AccountCancelPasswordEmail,
+    AccountCancelPasswordEmail = 12,
     /// `account.changeAuthorizationSettings`
     #[cfg(feature = "account")]
-    AccountChangeAuthorizationSettings(&'a functions::account::ChangeAuthorizationSettings),
+    AccountChangeAuthorizationSettings(&'a functions::account::ChangeAuthorizationSettings) = 13,
     /// `account.changePhone`
     #[cfg(feature = "account")]
-    AccountChangePhone(&'a functions::account::ChangePhone<'a>),
+    AccountChangePhone(&'a functions::account::ChangePhone<'a>) = 14,
     /// `account.checkUsername`
     #[cfg(feature = "account")]
-    AccountCheckUsername(&'a functions::account::CheckUsername<'a>),
+    AccountCheckUsername(&'a functions::account::CheckUsername<'a>) = 15,
     /// `account.clearRecentEmojiStatuses`
     #[cfg(feature = "account")]
-    AccountClearRecentEmojiStatuses,
+    AccountClearRecentEmojiStatuses = 16,
     /// `account.confirmBotConnection`
     #[cfg(feature = "account")]
-    AccountConfirmBotConnection(&'a functions::account::ConfirmBotConnection<'a>),
+    AccountConfirmBotConnection(&'a functions::account::ConfirmBotConnection<'a>) = 17,
     /// `account.confirmPasswordEmail`
     #[cfg(feature = "account")]
-    AccountConfirmPasswordEmail(&'a functions::account::ConfirmPasswordEmail<'a>),
+    AccountConfirmPasswordEmail(&'a functions::account::ConfirmPasswordEmail<'a>) = 18,
     /// `account.confirmPhone`
     #[cfg(feature = "account")]
-    AccountConfirmPhone(&'a functions::account::ConfirmPhone<'a>),
+    AccountConfirmPhone(&'a functions::account::ConfirmPhone<'a>) = 19,
     /// `account.createBusinessChatLink`
     #[cfg(feature = "account")]
-    AccountCreateBusinessChatLink(&'a functions::account::CreateBusinessChatLink<'a>),
+    AccountCreateBusinessChatLink(&'a functions::account::CreateBusinessChatLink<'a>) = 20,
     /// `account.createTheme`
     #[cfg(feature = "account")]
-    AccountCreateTheme(&'a functions::account::CreateTheme<'a>),
+    AccountCreateTheme(&'a functions::account::CreateTheme<'a>) = 21,
     /// `account.declinePasswordReset`
     #[cfg(feature = "account")]
-    AccountDeclinePasswordReset,
+    AccountDeclinePasswordReset = 22,
     /// `account.deleteAccount`
     #[cfg(feature = "account")]
-    AccountDeleteAccount(&'a functions::account::DeleteAccount<'a>),
+    AccountDeleteAccount(&'a functions::account::DeleteAccount<'a>) = 23,
     /// `account.deleteAutoSaveExceptions`
     #[cfg(feature = "account")]
-    AccountDeleteAutoSaveExceptions,
+    AccountDeleteAutoSaveExceptions = 24,
     /// `account.deleteBusinessChatLink`
     #[cfg(feature = "account")]
-    AccountDeleteBusinessChatLink(&'a functions::account::DeleteBusinessChatLink<'a>),
+    AccountDeleteBusinessChatLink(&'a functions::account::DeleteBusinessChatLink<'a>) = 25,
     /// `account.deletePasskey`
     #[cfg(feature = "account")]
-    AccountDeletePasskey(&'a functions::account::DeletePasskey<'a>),
+    AccountDeletePasskey(&'a functions::account::DeletePasskey<'a>) = 26,
     /// `account.deleteSecureValue`
     #[cfg(feature = "account")]
-    AccountDeleteSecureValue(&'a functions::account::DeleteSecureValue<'a>),
+    AccountDeleteSecureValue(&'a functions::account::DeleteSecureValue<'a>) = 27,
     /// `account.deleteWebBrowserSettingsExceptions`
     #[cfg(feature = "account")]
-    AccountDeleteWebBrowserSettingsExceptions,
+    AccountDeleteWebBrowserSettingsExceptions = 28,
     /// `account.disablePeerConnectedBot`
     #[cfg(feature = "account")]
-    AccountDisablePeerConnectedBot(&'a functions::account::DisablePeerConnectedBot<'a>),
+    AccountDisablePeerConnectedBot(&'a functions::account::DisablePeerConnectedBot<'a>) = 29,
     /// `account.editBusinessChatLink`
     #[cfg(feature = "account")]
-    AccountEditBusinessChatLink(&'a functions::account::EditBusinessChatLink<'a>),
+    AccountEditBusinessChatLink(&'a functions::account::EditBusinessChatLink<'a>) = 30,
     /// `account.finishTakeoutSession`
     #[cfg(feature = "account")]
-    AccountFinishTakeoutSession(&'a functions::account::FinishTakeoutSession),
+    AccountFinishTakeoutSession(&'a functions::account::FinishTakeoutSession) = 31,
     /// `account.getAccountTTL`
     #[cfg(feature = "account")]
-    AccountGetAccountTtl,
+    AccountGetAccountTtl = 32,
     /// `account.getAllSecureValues`
     #[cfg(feature = "account")]
-    AccountGetAllSecureValues,
+    AccountGetAllSecureValues = 33,
     /// `account.getAuthorizationForm`
     #[cfg(feature = "account")]
-    AccountGetAuthorizationForm(&'a functions::account::GetAuthorizationForm<'a>),
+    AccountGetAuthorizationForm(&'a functions::account::GetAuthorizationForm<'a>) = 34,
     /// `account.getAuthorizations`
     #[cfg(feature = "account")]
-    AccountGetAuthorizations,
+    AccountGetAuthorizations = 35,
     /// `account.getAutoDownloadSettings`
     #[cfg(feature = "account")]
-    AccountGetAutoDownloadSettings,
+    AccountGetAutoDownloadSettings = 36,
     /// `account.getAutoSaveSettings`
     #[cfg(feature = "account")]
-    AccountGetAutoSaveSettings,
+    AccountGetAutoSaveSettings = 37,
     /// `account.getBotBusinessConnection`
     #[cfg(feature = "account")]
-    AccountGetBotBusinessConnection(&'a functions::account::GetBotBusinessConnection<'a>),
+    AccountGetBotBusinessConnection(&'a functions::account::GetBotBusinessConnection<'a>) = 38,
     /// `account.getBusinessChatLinks`
     #[cfg(feature = "account")]
-    AccountGetBusinessChatLinks,
+    AccountGetBusinessChatLinks = 39,
     /// `account.getChannelDefaultEmojiStatuses`
     #[cfg(feature = "account")]
-    AccountGetChannelDefaultEmojiStatuses(&'a functions::account::GetChannelDefaultEmojiStatuses),
+    AccountGetChannelDefaultEmojiStatuses(&'a functions::account::GetChannelDefaultEmojiStatuses) = 40,
     /// `account.getChannelRestrictedStatusEmojis`
     #[cfg(feature = "account")]
-    AccountGetChannelRestrictedStatusEmojis(&'a functions::account::GetChannelRestrictedStatusEmojis),
+    AccountGetChannelRestrictedStatusEmojis(&'a functions::account::GetChannelRestrictedStatusEmojis) = 41,
     /// `account.getChatThemes`
     #[cfg(feature = "account")]
-    AccountGetChatThemes(&'a functions::account::GetChatThemes),
+    AccountGetChatThemes(&'a functions::account::GetChatThemes) = 42,
     /// `account.getCollectibleEmojiStatuses`
     #[cfg(feature = "account")]
-    AccountGetCollectibleEmojiStatuses(&'a functions::account::GetCollectibleEmojiStatuses),
+    AccountGetCollectibleEmojiStatuses(&'a functions::account::GetCollectibleEmojiStatuses) = 43,
     /// `account.getConnectedBots`
     #[cfg(feature = "account")]
-    AccountGetConnectedBots,
+    AccountGetConnectedBots = 44,
     /// `account.getContactSignUpNotification`
     #[cfg(feature = "account")]
-    AccountGetContactSignUpNotification,
+    AccountGetContactSignUpNotification = 45,
     /// `account.getContentSettings`
     #[cfg(feature = "account")]
-    AccountGetContentSettings,
+    AccountGetContentSettings = 46,
     /// `account.getDefaultBackgroundEmojis`
     #[cfg(feature = "account")]
-    AccountGetDefaultBackgroundEmojis(&'a functions::account::GetDefaultBackgroundEmojis),
+    AccountGetDefaultBackgroundEmojis(&'a functions::account::GetDefaultBackgroundEmojis) = 47,
     /// `account.getDefaultEmojiStatuses`
     #[cfg(feature = "account")]
-    AccountGetDefaultEmojiStatuses(&'a functions::account::GetDefaultEmojiStatuses),
+    AccountGetDefaultEmojiStatuses(&'a functions::account::GetDefaultEmojiStatuses) = 48,
     /// `account.getDefaultGroupPhotoEmojis`
     #[cfg(feature = "account")]
-    AccountGetDefaultGroupPhotoEmojis(&'a functions::account::GetDefaultGroupPhotoEmojis),
+    AccountGetDefaultGroupPhotoEmojis(&'a functions::account::GetDefaultGroupPhotoEmojis) = 49,
     /// `account.getDefaultProfilePhotoEmojis`
     #[cfg(feature = "account")]
-    AccountGetDefaultProfilePhotoEmojis(&'a functions::account::GetDefaultProfilePhotoEmojis),
+    AccountGetDefaultProfilePhotoEmojis(&'a functions::account::GetDefaultProfilePhotoEmojis) = 50,
     /// `account.getGlobalPrivacySettings`
     #[cfg(feature = "account")]
-    AccountGetGlobalPrivacySettings,
+    AccountGetGlobalPrivacySettings = 51,
     /// `account.getMultiWallPapers`
     #[cfg(feature = "account")]
-    AccountGetMultiWallPapers(&'a functions::account::GetMultiWallPapers<'a>),
+    AccountGetMultiWallPapers(&'a functions::account::GetMultiWallPapers<'a>) = 52,
     /// `account.getNotifyExceptions`
     #[cfg(feature = "account")]
-    AccountGetNotifyExceptions(&'a functions::account::GetNotifyExceptions<'a>),
+    AccountGetNotifyExceptions(&'a functions::account::GetNotifyExceptions<'a>) = 53,
     /// `account.getNotifySettings`
     #[cfg(feature = "account")]
-    AccountGetNotifySettings(&'a functions::account::GetNotifySettings<'a>),
+    AccountGetNotifySettings(&'a functions::account::GetNotifySettings<'a>) = 54,
     /// `account.getPaidMessagesRevenue`
     #[cfg(feature = "account")]
-    AccountGetPaidMessagesRevenue(&'a functions::account::GetPaidMessagesRevenue<'a>),
+    AccountGetPaidMessagesRevenue(&'a functions::account::GetPaidMessagesRevenue<'a>) = 55,
     /// `account.getPasskeys`
     #[cfg(feature = "account")]
-    AccountGetPasskeys,
+    AccountGetPasskeys = 56,
     /// `account.getPassword`
     #[cfg(feature = "account")]
-    AccountGetPassword,
+    AccountGetPassword = 57,
     /// `account.getPasswordSettings`
     #[cfg(feature = "account")]
-    AccountGetPasswordSettings(&'a functions::account::GetPasswordSettings<'a>),
+    AccountGetPasswordSettings(&'a functions::account::GetPasswordSettings<'a>) = 58,
     /// `account.getPrivacy`
     #[cfg(feature = "account")]
-    AccountGetPrivacy(&'a functions::account::GetPrivacy),
+    AccountGetPrivacy(&'a functions::account::GetPrivacy) = 59,
     /// `account.getReactionsNotifySettings`
     #[cfg(feature = "account")]
-    AccountGetReactionsNotifySettings,
+    AccountGetReactionsNotifySettings = 60,
     /// `account.getRecentEmojiStatuses`
     #[cfg(feature = "account")]
-    AccountGetRecentEmojiStatuses(&'a functions::account::GetRecentEmojiStatuses),
+    AccountGetRecentEmojiStatuses(&'a functions::account::GetRecentEmojiStatuses) = 61,
     /// `account.getSavedMusicIds`
     #[cfg(feature = "account")]
-    AccountGetSavedMusicIds(&'a functions::account::GetSavedMusicIds),
+    AccountGetSavedMusicIds(&'a functions::account::GetSavedMusicIds) = 62,
     /// `account.getSavedRingtones`
     #[cfg(feature = "account")]
-    AccountGetSavedRingtones(&'a functions::account::GetSavedRingtones),
+    AccountGetSavedRingtones(&'a functions::account::GetSavedRingtones) = 63,
     /// `account.getSecureValue`
     #[cfg(feature = "account")]
-    AccountGetSecureValue(&'a functions::account::GetSecureValue<'a>),
+    AccountGetSecureValue(&'a functions::account::GetSecureValue<'a>) = 64,
     /// `account.getTheme`
     #[cfg(feature = "account")]
-    AccountGetTheme(&'a functions::account::GetTheme<'a>),
+    AccountGetTheme(&'a functions::account::GetTheme<'a>) = 65,
     /// `account.getThemes`
     #[cfg(feature = "account")]
-    AccountGetThemes(&'a functions::account::GetThemes<'a>),
+    AccountGetThemes(&'a functions::account::GetThemes<'a>) = 66,
     /// `account.getTmpPassword`
     #[cfg(feature = "account")]
-    AccountGetTmpPassword(&'a functions::account::GetTmpPassword<'a>),
+    AccountGetTmpPassword(&'a functions::account::GetTmpPassword<'a>) = 67,
     /// `account.getUniqueGiftChatThemes`
     #[cfg(feature = "account")]
-    AccountGetUniqueGiftChatThemes(&'a functions::account::GetUniqueGiftChatThemes<'a>),
+    AccountGetUniqueGiftChatThemes(&'a functions::account::GetUniqueGiftChatThemes<'a>) = 68,
     /// `account.getWallPaper`
     #[cfg(feature = "account")]
-    AccountGetWallPaper(&'a functions::account::GetWallPaper<'a>),
+    AccountGetWallPaper(&'a functions::account::GetWallPaper<'a>) = 69,
     /// `account.getWallPapers`
     #[cfg(feature = "account")]
-    AccountGetWallPapers(&'a functions::account::GetWallPapers),
+    AccountGetWallPapers(&'a functions::account::GetWallPapers) = 70,
     /// `account.getWebAuthorizations`
     #[cfg(feature = "account")]
-    AccountGetWebAuthorizations,
+    AccountGetWebAuthorizations = 71,
     /// `account.getWebBrowserSettings`
     #[cfg(feature = "account")]
-    AccountGetWebBrowserSettings(&'a functions::account::GetWebBrowserSettings),
+    AccountGetWebBrowserSettings(&'a functions::account::GetWebBrowserSettings) = 72,
     /// `account.initPasskeyRegistration`
     #[cfg(feature = "account")]
-    AccountInitPasskeyRegistration,
+    AccountInitPasskeyRegistration = 73,
     /// `account.initTakeoutSession`
     #[cfg(feature = "account")]
-    AccountInitTakeoutSession(&'a functions::account::InitTakeoutSession),
+    AccountInitTakeoutSession(&'a functions::account::InitTakeoutSession) = 74,
     /// `account.installTheme`
     #[cfg(feature = "account")]
-    AccountInstallTheme(&'a functions::account::InstallTheme<'a>),
+    AccountInstallTheme(&'a functions::account::InstallTheme<'a>) = 75,
     /// `account.installWallPaper`
     #[cfg(feature = "account")]
-    AccountInstallWallPaper(&'a functions::account::InstallWallPaper<'a>),
+    AccountInstallWallPaper(&'a functions::account::InstallWallPaper<'a>) = 76,
     /// `account.invalidateSignInCodes`
     #[cfg(feature = "account")]
-    AccountInvalidateSignInCodes(&'a functions::account::InvalidateSignInCodes<'a>),
+    AccountInvalidateSignInCodes(&'a functions::account::InvalidateSignInCodes<'a>) = 77,
     /// `account.registerDevice`
     #[cfg(feature = "account")]
-    AccountRegisterDevice(&'a functions::account::RegisterDevice<'a>),
+    AccountRegisterDevice(&'a functions::account::RegisterDevice<'a>) = 78,
     /// `account.registerPasskey`
     #[cfg(feature = "account")]
-    AccountRegisterPasskey(&'a functions::account::RegisterPasskey<'a>),
+    AccountRegisterPasskey(&'a functions::account::RegisterPasskey<'a>) = 79,
     /// `account.reorderUsernames`
     #[cfg(feature = "account")]
-    AccountReorderUsernames(&'a functions::account::ReorderUsernames<'a>),
+    AccountReorderUsernames(&'a functions::account::ReorderUsernames<'a>) = 80,
     /// `account.reportPeer`
     #[cfg(feature = "account")]
-    AccountReportPeer(&'a functions::account::ReportPeer<'a>),
+    AccountReportPeer(&'a functions::account::ReportPeer<'a>) = 81,
     /// `account.reportProfilePhoto`
     #[cfg(feature = "account")]
-    AccountReportProfilePhoto(&'a functions::account::ReportProfilePhoto<'a>),
+    AccountReportProfilePhoto(&'a functions::account::ReportProfilePhoto<'a>) = 82,
     /// `account.resendPasswordEmail`
     #[cfg(feature = "account")]
-    AccountResendPasswordEmail,
+    AccountResendPasswordEmail = 83,
     /// `account.resetAuthorization`
     #[cfg(feature = "account")]
-    AccountResetAuthorization(&'a functions::account::ResetAuthorization),
+    AccountResetAuthorization(&'a functions::account::ResetAuthorization) = 84,
     /// `account.resetNotifySettings`
     #[cfg(feature = "account")]
-    AccountResetNotifySettings,
+    AccountResetNotifySettings = 85,
     /// `account.resetPassword`
     #[cfg(feature = "account")]
-    AccountResetPassword,
+    AccountResetPassword = 86,
     /// `account.resetWallPapers`
     #[cfg(feature = "account")]
-    AccountResetWallPapers,
+    AccountResetWallPapers = 87,
     /// `account.resetWebAuthorization`
     #[cfg(feature = "account")]
-    AccountResetWebAuthorization(&'a functions::account::ResetWebAuthorization),
+    AccountResetWebAuthorization(&'a functions::account::ResetWebAuthorization) = 88,
     /// `account.resetWebAuthorizations`
     #[cfg(feature = "account")]
-    AccountResetWebAuthorizations,
+    AccountResetWebAuthorizations = 89,
     /// `account.resolveBusinessChatLink`
     #[cfg(feature = "account")]
-    AccountResolveBusinessChatLink(&'a functions::account::ResolveBusinessChatLink<'a>),
+    AccountResolveBusinessChatLink(&'a functions::account::ResolveBusinessChatLink<'a>) = 90,
     /// `account.saveAutoDownloadSettings`
     #[cfg(feature = "account")]
-    AccountSaveAutoDownloadSettings(&'a functions::account::SaveAutoDownloadSettings<'a>),
+    AccountSaveAutoDownloadSettings(&'a functions::account::SaveAutoDownloadSettings<'a>) = 91,
     /// `account.saveAutoSaveSettings`
     #[cfg(feature = "account")]
-    AccountSaveAutoSaveSettings(&'a functions::account::SaveAutoSaveSettings<'a>),
+    AccountSaveAutoSaveSettings(&'a functions::account::SaveAutoSaveSettings<'a>) = 92,
     /// `account.saveMusic`
     #[cfg(feature = "account")]
-    AccountSaveMusic(&'a functions::account::SaveMusic<'a>),
+    AccountSaveMusic(&'a functions::account::SaveMusic<'a>) = 93,
     /// `account.saveRingtone`
     #[cfg(feature = "account")]
-    AccountSaveRingtone(&'a functions::account::SaveRingtone<'a>),
+    AccountSaveRingtone(&'a functions::account::SaveRingtone<'a>) = 94,
     /// `account.saveSecureValue`
     #[cfg(feature = "account")]
-    AccountSaveSecureValue(&'a functions::account::SaveSecureValue<'a>),
+    AccountSaveSecureValue(&'a functions::account::SaveSecureValue<'a>) = 95,
     /// `account.saveTheme`
     #[cfg(feature = "account")]
-    AccountSaveTheme(&'a functions::account::SaveTheme<'a>),
+    AccountSaveTheme(&'a functions::account::SaveTheme<'a>) = 96,
     /// `account.saveWallPaper`
     #[cfg(feature = "account")]
-    AccountSaveWallPaper(&'a functions::account::SaveWallPaper<'a>),
+    AccountSaveWallPaper(&'a functions::account::SaveWallPaper<'a>) = 97,
     /// `account.sendChangePhoneCode`
     #[cfg(feature = "account")]
-    AccountSendChangePhoneCode(&'a functions::account::SendChangePhoneCode<'a>),
+    AccountSendChangePhoneCode(&'a functions::account::SendChangePhoneCode<'a>) = 98,
     /// `account.sendConfirmPhoneCode`
     #[cfg(feature = "account")]
-    AccountSendConfirmPhoneCode(&'a functions::account::SendConfirmPhoneCode<'a>),
+    AccountSendConfirmPhoneCode(&'a functions::account::SendConfirmPhoneCode<'a>) = 99,
     /// `account.sendVerifyEmailCode`
     #[cfg(feature = "account")]
-    AccountSendVerifyEmailCode(&'a functions::account::SendVerifyEmailCode<'a>),
+    AccountSendVerifyEmailCode(&'a functions::account::SendVerifyEmailCode<'a>) = 100,
     /// `account.sendVerifyPhoneCode`
     #[cfg(feature = "account")]
-    AccountSendVerifyPhoneCode(&'a functions::account::SendVerifyPhoneCode<'a>),
+    AccountSendVerifyPhoneCode(&'a functions::account::SendVerifyPhoneCode<'a>) = 101,
     /// `account.setAccountTTL`
     #[cfg(feature = "account")]
-    AccountSetAccountTtl(&'a functions::account::SetAccountTtl),
+    AccountSetAccountTtl(&'a functions::account::SetAccountTtl) = 102,
     /// `account.setAuthorizationTTL`
     #[cfg(feature = "account")]
-    AccountSetAuthorizationTtl(&'a functions::account::SetAuthorizationTtl),
+    AccountSetAuthorizationTtl(&'a functions::account::SetAuthorizationTtl) = 103,
     /// `account.setContactSignUpNotification`
     #[cfg(feature = "account")]
-    AccountSetContactSignUpNotification(&'a functions::account::SetContactSignUpNotification),
+    AccountSetContactSignUpNotification(&'a functions::account::SetContactSignUpNotification) = 104,
     /// `account.setContentSettings`
     #[cfg(feature = "account")]
-    AccountSetContentSettings(&'a functions::account::SetContentSettings),
+    AccountSetContentSettings(&'a functions::account::SetContentSettings) = 105,
     /// `account.setGlobalPrivacySettings`
     #[cfg(feature = "account")]
-    AccountSetGlobalPrivacySettings(&'a functions::account::SetGlobalPrivacySettings<'a>),
+    AccountSetGlobalPrivacySettings(&'a functions::account::SetGlobalPrivacySettings<'a>) = 106,
     /// `account.setMainProfileTab`
     #[cfg(feature = "account")]
-    AccountSetMainProfileTab(&'a functions::account::SetMainProfileTab),
+    AccountSetMainProfileTab(&'a functions::account::SetMainProfileTab) = 107,
     /// `account.setPrivacy`
     #[cfg(feature = "account")]
-    AccountSetPrivacy(&'a functions::account::SetPrivacy<'a>),
+    AccountSetPrivacy(&'a functions::account::SetPrivacy<'a>) = 108,
     /// `account.setReactionsNotifySettings`
     #[cfg(feature = "account")]
-    AccountSetReactionsNotifySettings(&'a functions::account::SetReactionsNotifySettings<'a>),
+    AccountSetReactionsNotifySettings(&'a functions::account::SetReactionsNotifySettings<'a>) = 109,
     /// `account.toggleConnectedBotPaused`
     #[cfg(feature = "account")]
-    AccountToggleConnectedBotPaused(&'a functions::account::ToggleConnectedBotPaused<'a>),
+    AccountToggleConnectedBotPaused(&'a functions::account::ToggleConnectedBotPaused<'a>) = 110,
     /// `account.toggleNoPaidMessagesException`
     #[cfg(feature = "account")]
-    AccountToggleNoPaidMessagesException(&'a functions::account::ToggleNoPaidMessagesException<'a>),
+    AccountToggleNoPaidMessagesException(&'a functions::account::ToggleNoPaidMessagesException<'a>) = 111,
     /// `account.toggleSponsoredMessages`
     #[cfg(feature = "account")]
-    AccountToggleSponsoredMessages(&'a functions::account::ToggleSponsoredMessages),
+    AccountToggleSponsoredMessages(&'a functions::account::ToggleSponsoredMessages) = 112,
     /// `account.toggleUsername`
     #[cfg(feature = "account")]
-    AccountToggleUsername(&'a functions::account::ToggleUsername<'a>),
+    AccountToggleUsername(&'a functions::account::ToggleUsername<'a>) = 113,
     /// `account.toggleWebBrowserSettingsException`
     #[cfg(feature = "account")]
-    AccountToggleWebBrowserSettingsException(&'a functions::account::ToggleWebBrowserSettingsException<'a>),
+    AccountToggleWebBrowserSettingsException(&'a functions::account::ToggleWebBrowserSettingsException<'a>) = 114,
     /// `account.unregisterDevice`
     #[cfg(feature = "account")]
-    AccountUnregisterDevice(&'a functions::account::UnregisterDevice<'a>),
+    AccountUnregisterDevice(&'a functions::account::UnregisterDevice<'a>) = 115,
     /// `account.updateBirthday`
     #[cfg(feature = "account")]
-    AccountUpdateBirthday(&'a functions::account::UpdateBirthday<'a>),
+    AccountUpdateBirthday(&'a functions::account::UpdateBirthday<'a>) = 116,
     /// `account.updateBusinessAwayMessage`
     #[cfg(feature = "account")]
-    AccountUpdateBusinessAwayMessage(&'a functions::account::UpdateBusinessAwayMessage<'a>),
+    AccountUpdateBusinessAwayMessage(&'a functions::account::UpdateBusinessAwayMessage<'a>) = 117,
     /// `account.updateBusinessGreetingMessage`
     #[cfg(feature = "account")]
-    AccountUpdateBusinessGreetingMessage(&'a functions::account::UpdateBusinessGreetingMessage<'a>),
+    AccountUpdateBusinessGreetingMessage(&'a functions::account::UpdateBusinessGreetingMessage<'a>) = 118,
     /// `account.updateBusinessIntro`
     #[cfg(feature = "account")]
-    AccountUpdateBusinessIntro(&'a functions::account::UpdateBusinessIntro<'a>),
+    AccountUpdateBusinessIntro(&'a functions::account::UpdateBusinessIntro<'a>) = 119,
     /// `account.updateBusinessLocation`
     #[cfg(feature = "account")]
-    AccountUpdateBusinessLocation(&'a functions::account::UpdateBusinessLocation<'a>),
+    AccountUpdateBusinessLocation(&'a functions::account::UpdateBusinessLocation<'a>) = 120,
     /// `account.updateBusinessWorkHours`
     #[cfg(feature = "account")]
-    AccountUpdateBusinessWorkHours(&'a functions::account::UpdateBusinessWorkHours<'a>),
+    AccountUpdateBusinessWorkHours(&'a functions::account::UpdateBusinessWorkHours<'a>) = 121,
     /// `account.updateColor`
     #[cfg(feature = "account")]
-    AccountUpdateColor(&'a functions::account::UpdateColor<'a>),
+    AccountUpdateColor(&'a functions::account::UpdateColor<'a>) = 122,
     /// `account.updateConnectedBot`
     #[cfg(feature = "account")]
-    AccountUpdateConnectedBot(&'a functions::account::UpdateConnectedBot<'a>),
+    AccountUpdateConnectedBot(&'a functions::account::UpdateConnectedBot<'a>) = 123,
     /// `account.updateDeviceLocked`
     #[cfg(feature = "account")]
-    AccountUpdateDeviceLocked(&'a functions::account::UpdateDeviceLocked),
+    AccountUpdateDeviceLocked(&'a functions::account::UpdateDeviceLocked) = 124,
     /// `account.updateEmojiStatus`
     #[cfg(feature = "account")]
-    AccountUpdateEmojiStatus(&'a functions::account::UpdateEmojiStatus<'a>),
+    AccountUpdateEmojiStatus(&'a functions::account::UpdateEmojiStatus<'a>) = 125,
     /// `account.updateNotifySettings`
     #[cfg(feature = "account")]
-    AccountUpdateNotifySettings(&'a functions::account::UpdateNotifySettings<'a>),
+    AccountUpdateNotifySettings(&'a functions::account::UpdateNotifySettings<'a>) = 126,
     /// `account.updatePasswordSettings`
     #[cfg(feature = "account")]
-    AccountUpdatePasswordSettings(&'a functions::account::UpdatePasswordSettings<'a>),
+    AccountUpdatePasswordSettings(&'a functions::account::UpdatePasswordSettings<'a>) = 127,
     /// `account.updatePersonalChannel`
     #[cfg(feature = "account")]
-    AccountUpdatePersonalChannel(&'a functions::account::UpdatePersonalChannel<'a>),
+    AccountUpdatePersonalChannel(&'a functions::account::UpdatePersonalChannel<'a>) = 128,
     /// `account.updateProfile`
     #[cfg(feature = "account")]
-    AccountUpdateProfile(&'a functions::account::UpdateProfile<'a>),
+    AccountUpdateProfile(&'a functions::account::UpdateProfile<'a>) = 129,
     /// `account.updateStatus`
     #[cfg(feature = "account")]
-    AccountUpdateStatus(&'a functions::account::UpdateStatus),
+    AccountUpdateStatus(&'a functions::account::UpdateStatus) = 130,
     /// `account.updateTheme`
     #[cfg(feature = "account")]
-    AccountUpdateTheme(&'a functions::account::UpdateTheme<'a>),
+    AccountUpdateTheme(&'a functions::account::UpdateTheme<'a>) = 131,
     /// `account.updateUsername`
     #[cfg(feature = "account")]
-    AccountUpdateUsername(&'a functions::account::UpdateUsername<'a>),
+    AccountUpdateUsername(&'a functions::account::UpdateUsername<'a>) = 132,
     /// `account.updateWebBrowserSettings`
     #[cfg(feature = "account")]
-    AccountUpdateWebBrowserSettings(&'a functions::account::UpdateWebBrowserSettings),
+    AccountUpdateWebBrowserSettings(&'a functions::account::UpdateWebBrowserSettings) = 133,
     /// `account.uploadRingtone`
     #[cfg(feature = "account")]
-    AccountUploadRingtone(&'a functions::account::UploadRingtone<'a>),
+    AccountUploadRingtone(&'a functions::account::UploadRingtone<'a>) = 134,
     /// `account.uploadTheme`
     #[cfg(feature = "account")]
-    AccountUploadTheme(&'a functions::account::UploadTheme<'a>),
+    AccountUploadTheme(&'a functions::account::UploadTheme<'a>) = 135,
     /// `account.uploadWallPaper`
     #[cfg(feature = "account")]
-    AccountUploadWallPaper(&'a functions::account::UploadWallPaper<'a>),
+    AccountUploadWallPaper(&'a functions::account::UploadWallPaper<'a>) = 136,
     /// `account.verifyEmail`
     #[cfg(feature = "account")]
-    AccountVerifyEmail(&'a functions::account::VerifyEmail<'a>),
+    AccountVerifyEmail(&'a functions::account::VerifyEmail<'a>) = 137,
     /// `account.verifyPhone`
     #[cfg(feature = "account")]
-    AccountVerifyPhone(&'a functions::account::VerifyPhone<'a>),
+    AccountVerifyPhone(&'a functions::account::VerifyPhone<'a>) = 138,
     /// `aicompose.createTone`
     #[cfg(feature = "aicompose")]
-    AicomposeCreateTone(&'a functions::aicompose::CreateTone<'a>),
+    AicomposeCreateTone(&'a functions::aicompose::CreateTone<'a>) = 139,
     /// `aicompose.deleteTone`
     #[cfg(feature = "aicompose")]
-    AicomposeDeleteTone(&'a functions::aicompose::DeleteTone<'a>),
+    AicomposeDeleteTone(&'a functions::aicompose::DeleteTone<'a>) = 140,
     /// `aicompose.getTone`
     #[cfg(feature = "aicompose")]
-    AicomposeGetTone(&'a functions::aicompose::GetTone<'a>),
+    AicomposeGetTone(&'a functions::aicompose::GetTone<'a>) = 141,
     /// `aicompose.getToneExample`
     #[cfg(feature = "aicompose")]
-    AicomposeGetToneExample(&'a functions::aicompose::GetToneExample<'a>),
+    AicomposeGetToneExample(&'a functions::aicompose::GetToneExample<'a>) = 142,
     /// `aicompose.getTones`
     #[cfg(feature = "aicompose")]
-    AicomposeGetTones(&'a functions::aicompose::GetTones),
+    AicomposeGetTones(&'a functions::aicompose::GetTones) = 143,
     /// `aicompose.saveTone`
     #[cfg(feature = "aicompose")]
-    AicomposeSaveTone(&'a functions::aicompose::SaveTone<'a>),
+    AicomposeSaveTone(&'a functions::aicompose::SaveTone<'a>) = 144,
     /// `aicompose.updateTone`
     #[cfg(feature = "aicompose")]
-    AicomposeUpdateTone(&'a functions::aicompose::UpdateTone<'a>),
+    AicomposeUpdateTone(&'a functions::aicompose::UpdateTone<'a>) = 145,
     /// `auth.acceptLoginToken`
     #[cfg(feature = "auth")]
-    AuthAcceptLoginToken(&'a functions::auth::AcceptLoginToken<'a>),
+    AuthAcceptLoginToken(&'a functions::auth::AcceptLoginToken<'a>) = 146,
     /// `auth.bindTempAuthKey`
     #[cfg(feature = "auth")]
-    AuthBindTempAuthKey(&'a functions::auth::BindTempAuthKey<'a>),
+    AuthBindTempAuthKey(&'a functions::auth::BindTempAuthKey<'a>) = 147,
     /// `auth.cancelCode`
     #[cfg(feature = "auth")]
-    AuthCancelCode(&'a functions::auth::CancelCode<'a>),
+    AuthCancelCode(&'a functions::auth::CancelCode<'a>) = 148,
     /// `auth.cancelWebTokenAuthorization`
     #[cfg(feature = "auth")]
-    AuthCancelWebTokenAuthorization(&'a functions::auth::CancelWebTokenAuthorization<'a>),
+    AuthCancelWebTokenAuthorization(&'a functions::auth::CancelWebTokenAuthorization<'a>) = 149,
     /// `auth.checkPaidAuth`
     #[cfg(feature = "auth")]
-    AuthCheckPaidAuth(&'a functions::auth::CheckPaidAuth<'a>),
+    AuthCheckPaidAuth(&'a functions::auth::CheckPaidAuth<'a>) = 150,
     /// `auth.checkPassword`
     #[cfg(feature = "auth")]
-    AuthCheckPassword(&'a functions::auth::CheckPassword<'a>),
+    AuthCheckPassword(&'a functions::auth::CheckPassword<'a>) = 151,
     /// `auth.checkRecoveryPassword`
     #[cfg(feature = "auth")]
-    AuthCheckRecoveryPassword(&'a functions::auth::CheckRecoveryPassword<'a>),
+    AuthCheckRecoveryPassword(&'a functions::auth::CheckRecoveryPassword<'a>) = 152,
     /// `auth.dropTempAuthKeys`
     #[cfg(feature = "auth")]
-    AuthDropTempAuthKeys(&'a functions::auth::DropTempAuthKeys<'a>),
+    AuthDropTempAuthKeys(&'a functions::auth::DropTempAuthKeys<'a>) = 153,
     /// `auth.exportAuthorization`
     #[cfg(feature = "auth")]
-    AuthExportAuthorization(&'a functions::auth::ExportAuthorization),
+    AuthExportAuthorization(&'a functions::auth::ExportAuthorization) = 154,
     /// `auth.exportLoginToken`
     #[cfg(feature = "auth")]
-    AuthExportLoginToken(&'a functions::auth::ExportLoginToken<'a>),
+    AuthExportLoginToken(&'a functions::auth::ExportLoginToken<'a>) = 155,
     /// `auth.finishFirebasePnvLogin`
     #[cfg(feature = "auth")]
-    AuthFinishFirebasePnvLogin(&'a functions::auth::FinishFirebasePnvLogin<'a>),
+    AuthFinishFirebasePnvLogin(&'a functions::auth::FinishFirebasePnvLogin<'a>) = 156,
     /// `auth.finishPasskeyLogin`
     #[cfg(feature = "auth")]
-    AuthFinishPasskeyLogin(&'a functions::auth::FinishPasskeyLogin<'a>),
+    AuthFinishPasskeyLogin(&'a functions::auth::FinishPasskeyLogin<'a>) = 157,
     /// `auth.firebasePnvSignUp`
     #[cfg(feature = "auth")]
-    AuthFirebasePnvSignUp(&'a functions::auth::FirebasePnvSignUp<'a>),
+    AuthFirebasePnvSignUp(&'a functions::auth::FirebasePnvSignUp<'a>) = 158,
     /// `auth.importAuthorization`
     #[cfg(feature = "auth")]
-    AuthImportAuthorization(&'a functions::auth::ImportAuthorization<'a>),
+    AuthImportAuthorization(&'a functions::auth::ImportAuthorization<'a>) = 159,
     /// `auth.importBotAuthorization`
     #[cfg(feature = "auth")]
-    AuthImportBotAuthorization(&'a functions::auth::ImportBotAuthorization<'a>),
+    AuthImportBotAuthorization(&'a functions::auth::ImportBotAuthorization<'a>) = 160,
     /// `auth.importLoginToken`
     #[cfg(feature = "auth")]
-    AuthImportLoginToken(&'a functions::auth::ImportLoginToken<'a>),
+    AuthImportLoginToken(&'a functions::auth::ImportLoginToken<'a>) = 161,
     /// `auth.importWebTokenAuthorization`
     #[cfg(feature = "auth")]
-    AuthImportWebTokenAuthorization(&'a functions::auth::ImportWebTokenAuthorization<'a>),
+    AuthImportWebTokenAuthorization(&'a functions::auth::ImportWebTokenAuthorization<'a>) = 162,
     /// `auth.initFirebasePnvLogin`
     #[cfg(feature = "auth")]
-    AuthInitFirebasePnvLogin(&'a functions::auth::InitFirebasePnvLogin<'a>),
+    AuthInitFirebasePnvLogin(&'a functions::auth::InitFirebasePnvLogin<'a>) = 163,
     /// `auth.initPasskeyLogin`
     #[cfg(feature = "auth")]
-    AuthInitPasskeyLogin(&'a functions::auth::InitPasskeyLogin<'a>),
+    AuthInitPasskeyLogin(&'a functions::auth::InitPasskeyLogin<'a>) = 164,
     /// `auth.logOut`
     #[cfg(feature = "auth")]
-    AuthLogOut,
+    AuthLogOut = 165,
     /// `auth.recoverPassword`
     #[cfg(feature = "auth")]
-    AuthRecoverPassword(&'a functions::auth::RecoverPassword<'a>),
+    AuthRecoverPassword(&'a functions::auth::RecoverPassword<'a>) = 166,
     /// `auth.reportMissingCode`
     #[cfg(feature = "auth")]
-    AuthReportMissingCode(&'a functions::auth::ReportMissingCode<'a>),
+    AuthReportMissingCode(&'a functions::auth::ReportMissingCode<'a>) = 167,
     /// `auth.requestFirebaseSms`
     #[cfg(feature = "auth")]
-    AuthRequestFirebaseSms(&'a functions::auth::RequestFirebaseSms<'a>),
+    AuthRequestFirebaseSms(&'a functions::auth::RequestFirebaseSms<'a>) = 168,
     /// `auth.requestPasswordRecovery`
     #[cfg(feature = "auth")]
-    AuthRequestPasswordRecovery,
+    AuthRequestPasswordRecovery = 169,
     /// `auth.resendCode`
     #[cfg(feature = "auth")]
-    AuthResendCode(&'a functions::auth::ResendCode<'a>),
+    AuthResendCode(&'a functions::auth::ResendCode<'a>) = 170,
     /// `auth.resetAuthorizations`
     #[cfg(feature = "auth")]
-    AuthResetAuthorizations,
+    AuthResetAuthorizations = 171,
     /// `auth.resetLoginEmail`
     #[cfg(feature = "auth")]
-    AuthResetLoginEmail(&'a functions::auth::ResetLoginEmail<'a>),
+    AuthResetLoginEmail(&'a functions::auth::ResetLoginEmail<'a>) = 172,
     /// `auth.sendCode`
     #[cfg(feature = "auth")]
-    AuthSendCode(&'a functions::auth::SendCode<'a>),
+    AuthSendCode(&'a functions::auth::SendCode<'a>) = 173,
     /// `auth.signIn`
     #[cfg(feature = "auth")]
-    AuthSignIn(&'a functions::auth::SignIn<'a>),
+    AuthSignIn(&'a functions::auth::SignIn<'a>) = 174,
     /// `auth.signUp`
     #[cfg(feature = "auth")]
-    AuthSignUp(&'a functions::auth::SignUp<'a>),
+    AuthSignUp(&'a functions::auth::SignUp<'a>) = 175,
     /// `bots.addPreviewMedia`
     #[cfg(feature = "bots")]
-    BotsAddPreviewMedia(&'a functions::bots::AddPreviewMedia<'a>),
+    BotsAddPreviewMedia(&'a functions::bots::AddPreviewMedia<'a>) = 176,
     /// `bots.addUsername`
     #[cfg(feature = "bots")]
-    BotsAddUsername(&'a functions::bots::AddUsername<'a>),
+    BotsAddUsername(&'a functions::bots::AddUsername<'a>) = 177,
     /// `bots.allowSendMessage`
     #[cfg(feature = "bots")]
-    BotsAllowSendMessage(&'a functions::bots::AllowSendMessage<'a>),
+    BotsAllowSendMessage(&'a functions::bots::AllowSendMessage<'a>) = 178,
     /// `bots.answerWebhookJSONQuery`
     #[cfg(feature = "bots")]
-    BotsAnswerWebhookJsonquery(&'a functions::bots::AnswerWebhookJsonquery<'a>),
+    BotsAnswerWebhookJsonquery(&'a functions::bots::AnswerWebhookJsonquery<'a>) = 179,
     /// `bots.canSendMessage`
     #[cfg(feature = "bots")]
-    BotsCanSendMessage(&'a functions::bots::CanSendMessage<'a>),
+    BotsCanSendMessage(&'a functions::bots::CanSendMessage<'a>) = 180,
     /// `bots.checkDownloadFileParams`
     #[cfg(feature = "bots")]
-    BotsCheckDownloadFileParams(&'a functions::bots::CheckDownloadFileParams<'a>),
+    BotsCheckDownloadFileParams(&'a functions::bots::CheckDownloadFileParams<'a>) = 181,
     /// `bots.checkUsername`
     #[cfg(feature = "bots")]
-    BotsCheckUsername(&'a functions::bots::CheckUsername<'a>),
+    BotsCheckUsername(&'a functions::bots::CheckUsername<'a>) = 182,
     /// `bots.createBot`
     #[cfg(feature = "bots")]
-    BotsCreateBot(&'a functions::bots::CreateBot<'a>),
+    BotsCreateBot(&'a functions::bots::CreateBot<'a>) = 183,
     /// `bots.deletePreviewMedia`
     #[cfg(feature = "bots")]
-    BotsDeletePreviewMedia(&'a functions::bots::DeletePreviewMedia<'a>),
+    BotsDeletePreviewMedia(&'a functions::bots::DeletePreviewMedia<'a>) = 184,
     /// `bots.editAccessSettings`
     #[cfg(feature = "bots")]
-    BotsEditAccessSettings(&'a functions::bots::EditAccessSettings<'a>),
+    BotsEditAccessSettings(&'a functions::bots::EditAccessSettings<'a>) = 185,
     /// `bots.editPreviewMedia`
     #[cfg(feature = "bots")]
-    BotsEditPreviewMedia(&'a functions::bots::EditPreviewMedia<'a>),
+    BotsEditPreviewMedia(&'a functions::bots::EditPreviewMedia<'a>) = 186,
     /// `bots.exportBotToken`
     #[cfg(feature = "bots")]
-    BotsExportBotToken(&'a functions::bots::ExportBotToken<'a>),
+    BotsExportBotToken(&'a functions::bots::ExportBotToken<'a>) = 187,
     /// `bots.getAccessSettings`
     #[cfg(feature = "bots")]
-    BotsGetAccessSettings(&'a functions::bots::GetAccessSettings<'a>),
+    BotsGetAccessSettings(&'a functions::bots::GetAccessSettings<'a>) = 188,
     /// `bots.getAdminedBots`
     #[cfg(feature = "bots")]
-    BotsGetAdminedBots,
+    BotsGetAdminedBots = 189,
     /// `bots.getBotCommands`
     #[cfg(feature = "bots")]
-    BotsGetBotCommands(&'a functions::bots::GetBotCommands<'a>),
+    BotsGetBotCommands(&'a functions::bots::GetBotCommands<'a>) = 190,
     /// `bots.getBotInfo`
     #[cfg(feature = "bots")]
-    BotsGetBotInfo(&'a functions::bots::GetBotInfo<'a>),
+    BotsGetBotInfo(&'a functions::bots::GetBotInfo<'a>) = 191,
     /// `bots.getBotMenuButton`
     #[cfg(feature = "bots")]
-    BotsGetBotMenuButton(&'a functions::bots::GetBotMenuButton<'a>),
+    BotsGetBotMenuButton(&'a functions::bots::GetBotMenuButton<'a>) = 192,
     /// `bots.getBotRecommendations`
     #[cfg(feature = "bots")]
-    BotsGetBotRecommendations(&'a functions::bots::GetBotRecommendations<'a>),
+    BotsGetBotRecommendations(&'a functions::bots::GetBotRecommendations<'a>) = 193,
     /// `bots.getPopularAppBots`
     #[cfg(feature = "bots")]
-    BotsGetPopularAppBots(&'a functions::bots::GetPopularAppBots<'a>),
+    BotsGetPopularAppBots(&'a functions::bots::GetPopularAppBots<'a>) = 194,
     /// `bots.getPreviewInfo`
     #[cfg(feature = "bots")]
-    BotsGetPreviewInfo(&'a functions::bots::GetPreviewInfo<'a>),
+    BotsGetPreviewInfo(&'a functions::bots::GetPreviewInfo<'a>) = 195,
     /// `bots.getPreviewMedias`
     #[cfg(feature = "bots")]
-    BotsGetPreviewMedias(&'a functions::bots::GetPreviewMedias<'a>),
+    BotsGetPreviewMedias(&'a functions::bots::GetPreviewMedias<'a>) = 196,
     /// `bots.getRequestedWebViewButton`
     #[cfg(feature = "bots")]
-    BotsGetRequestedWebViewButton(&'a functions::bots::GetRequestedWebViewButton<'a>),
+    BotsGetRequestedWebViewButton(&'a functions::bots::GetRequestedWebViewButton<'a>) = 197,
     /// `bots.invokeWebViewCustomMethod`
     #[cfg(feature = "bots")]
-    BotsInvokeWebViewCustomMethod(&'a functions::bots::InvokeWebViewCustomMethod<'a>),
+    BotsInvokeWebViewCustomMethod(&'a functions::bots::InvokeWebViewCustomMethod<'a>) = 198,
     /// `bots.removeUsername`
     #[cfg(feature = "bots")]
-    BotsRemoveUsername(&'a functions::bots::RemoveUsername<'a>),
+    BotsRemoveUsername(&'a functions::bots::RemoveUsername<'a>) = 199,
     /// `bots.reorderPreviewMedias`
     #[cfg(feature = "bots")]
-    BotsReorderPreviewMedias(&'a functions::bots::ReorderPreviewMedias<'a>),
+    BotsReorderPreviewMedias(&'a functions::bots::ReorderPreviewMedias<'a>) = 200,
     /// `bots.reorderUsernames`
     #[cfg(feature = "bots")]
-    BotsReorderUsernames(&'a functions::bots::ReorderUsernames<'a>),
+    BotsReorderUsernames(&'a functions::bots::ReorderUsernames<'a>) = 201,
     /// `bots.requestWebViewButton`
     #[cfg(feature = "bots")]
-    BotsRequestWebViewButton(&'a functions::bots::RequestWebViewButton<'a>),
+    BotsRequestWebViewButton(&'a functions::bots::RequestWebViewButton<'a>) = 202,
     /// `bots.resetBotCommands`
     #[cfg(feature = "bots")]
-    BotsResetBotCommands(&'a functions::bots::ResetBotCommands<'a>),
+    BotsResetBotCommands(&'a functions::bots::ResetBotCommands<'a>) = 203,
     /// `bots.sendCustomRequest`
     #[cfg(feature = "bots")]
-    BotsSendCustomRequest(&'a functions::bots::SendCustomRequest<'a>),
+    BotsSendCustomRequest(&'a functions::bots::SendCustomRequest<'a>) = 204,
     /// `bots.setBotBroadcastDefaultAdminRights`
     #[cfg(feature = "bots")]
-    BotsSetBotBroadcastDefaultAdminRights(&'a functions::bots::SetBotBroadcastDefaultAdminRights),
+    BotsSetBotBroadcastDefaultAdminRights(&'a functions::bots::SetBotBroadcastDefaultAdminRights) = 205,
     /// `bots.setBotCommands`
     #[cfg(feature = "bots")]
-    BotsSetBotCommands(&'a functions::bots::SetBotCommands<'a>),
+    BotsSetBotCommands(&'a functions::bots::SetBotCommands<'a>) = 206,
     /// `bots.setBotGroupDefaultAdminRights`
     #[cfg(feature = "bots")]
-    BotsSetBotGroupDefaultAdminRights(&'a functions::bots::SetBotGroupDefaultAdminRights),
+    BotsSetBotGroupDefaultAdminRights(&'a functions::bots::SetBotGroupDefaultAdminRights) = 207,
     /// `bots.setBotInfo`
     #[cfg(feature = "bots")]
-    BotsSetBotInfo(&'a functions::bots::SetBotInfo<'a>),
+    BotsSetBotInfo(&'a functions::bots::SetBotInfo<'a>) = 208,
     /// `bots.setBotMenuButton`
     #[cfg(feature = "bots")]
-    BotsSetBotMenuButton(&'a functions::bots::SetBotMenuButton<'a>),
+    BotsSetBotMenuButton(&'a functions::bots::SetBotMenuButton<'a>) = 209,
     /// `bots.setCustomVerification`
     #[cfg(feature = "bots")]
-    BotsSetCustomVerification(&'a functions::bots::SetCustomVerification<'a>),
+    BotsSetCustomVerification(&'a functions::bots::SetCustomVerification<'a>) = 210,
     /// `bots.setJoinChatResults`
     #[cfg(feature = "bots")]
-    BotsSetJoinChatResults(&'a functions::bots::SetJoinChatResults<'a>),
+    BotsSetJoinChatResults(&'a functions::bots::SetJoinChatResults<'a>) = 211,
     /// `bots.toggleUserEmojiStatusPermission`
     #[cfg(feature = "bots")]
-    BotsToggleUserEmojiStatusPermission(&'a functions::bots::ToggleUserEmojiStatusPermission<'a>),
+    BotsToggleUserEmojiStatusPermission(&'a functions::bots::ToggleUserEmojiStatusPermission<'a>) = 212,
     /// `bots.toggleUsername`
     #[cfg(feature = "bots")]
-    BotsToggleUsername(&'a functions::bots::ToggleUsername<'a>),
+    BotsToggleUsername(&'a functions::bots::ToggleUsername<'a>) = 213,
     /// `bots.updateStarRefProgram`
     #[cfg(feature = "bots")]
-    BotsUpdateStarRefProgram(&'a functions::bots::UpdateStarRefProgram<'a>),
+    BotsUpdateStarRefProgram(&'a functions::bots::UpdateStarRefProgram<'a>) = 214,
     /// `bots.updateUserEmojiStatus`
     #[cfg(feature = "bots")]
-    BotsUpdateUserEmojiStatus(&'a functions::bots::UpdateUserEmojiStatus<'a>),
+    BotsUpdateUserEmojiStatus(&'a functions::bots::UpdateUserEmojiStatus<'a>) = 215,
     /// `channels.checkSearchPostsFlood`
     #[cfg(feature = "channels")]
-    ChannelsCheckSearchPostsFlood(&'a functions::channels::CheckSearchPostsFlood<'a>),
+    ChannelsCheckSearchPostsFlood(&'a functions::channels::CheckSearchPostsFlood<'a>) = 216,
     /// `channels.checkUsername`
     #[cfg(feature = "channels")]
-    ChannelsCheckUsername(&'a functions::channels::CheckUsername<'a>),
+    ChannelsCheckUsername(&'a functions::channels::CheckUsername<'a>) = 217,
     /// `channels.convertToGigagroup`
     #[cfg(feature = "channels")]
-    ChannelsConvertToGigagroup(&'a functions::channels::ConvertToGigagroup<'a>),
+    ChannelsConvertToGigagroup(&'a functions::channels::ConvertToGigagroup<'a>) = 218,
     /// `channels.createChannel`
     #[cfg(feature = "channels")]
-    ChannelsCreateChannel(&'a functions::channels::CreateChannel<'a>),
+    ChannelsCreateChannel(&'a functions::channels::CreateChannel<'a>) = 219,
     /// `channels.deactivateAllUsernames`
     #[cfg(feature = "channels")]
-    ChannelsDeactivateAllUsernames(&'a functions::channels::DeactivateAllUsernames<'a>),
+    ChannelsDeactivateAllUsernames(&'a functions::channels::DeactivateAllUsernames<'a>) = 220,
     /// `channels.deleteChannel`
     #[cfg(feature = "channels")]
-    ChannelsDeleteChannel(&'a functions::channels::DeleteChannel<'a>),
+    ChannelsDeleteChannel(&'a functions::channels::DeleteChannel<'a>) = 221,
     /// `channels.deleteHistory`
     #[cfg(feature = "channels")]
-    ChannelsDeleteHistory(&'a functions::channels::DeleteHistory<'a>),
+    ChannelsDeleteHistory(&'a functions::channels::DeleteHistory<'a>) = 222,
     /// `channels.deleteMessages`
     #[cfg(feature = "channels")]
-    ChannelsDeleteMessages(&'a functions::channels::DeleteMessages<'a>),
+    ChannelsDeleteMessages(&'a functions::channels::DeleteMessages<'a>) = 223,
     /// `channels.deleteParticipantHistory`
     #[cfg(feature = "channels")]
-    ChannelsDeleteParticipantHistory(&'a functions::channels::DeleteParticipantHistory<'a>),
+    ChannelsDeleteParticipantHistory(&'a functions::channels::DeleteParticipantHistory<'a>) = 224,
     /// `channels.editAdmin`
     #[cfg(feature = "channels")]
-    ChannelsEditAdmin(&'a functions::channels::EditAdmin<'a>),
+    ChannelsEditAdmin(&'a functions::channels::EditAdmin<'a>) = 225,
     /// `channels.editBanned`
     #[cfg(feature = "channels")]
-    ChannelsEditBanned(&'a functions::channels::EditBanned<'a>),
+    ChannelsEditBanned(&'a functions::channels::EditBanned<'a>) = 226,
     /// `channels.editLocation`
     #[cfg(feature = "channels")]
-    ChannelsEditLocation(&'a functions::channels::EditLocation<'a>),
+    ChannelsEditLocation(&'a functions::channels::EditLocation<'a>) = 227,
     /// `channels.editPhoto`
     #[cfg(feature = "channels")]
-    ChannelsEditPhoto(&'a functions::channels::EditPhoto<'a>),
+    ChannelsEditPhoto(&'a functions::channels::EditPhoto<'a>) = 228,
     /// `channels.editTitle`
     #[cfg(feature = "channels")]
-    ChannelsEditTitle(&'a functions::channels::EditTitle<'a>),
+    ChannelsEditTitle(&'a functions::channels::EditTitle<'a>) = 229,
     /// `channels.exportMessageLink`
     #[cfg(feature = "channels")]
-    ChannelsExportMessageLink(&'a functions::channels::ExportMessageLink<'a>),
+    ChannelsExportMessageLink(&'a functions::channels::ExportMessageLink<'a>) = 230,
     /// `channels.getAdminLog`
     #[cfg(feature = "channels")]
-    ChannelsGetAdminLog(&'a functions::channels::GetAdminLog<'a>),
+    ChannelsGetAdminLog(&'a functions::channels::GetAdminLog<'a>) = 231,
     /// `channels.getAdminedPublicChannels`
     #[cfg(feature = "channels")]
-    ChannelsGetAdminedPublicChannels(&'a functions::channels::GetAdminedPublicChannels),
+    ChannelsGetAdminedPublicChannels(&'a functions::channels::GetAdminedPublicChannels) = 232,
     /// `channels.getChannelRecommendations`
     #[cfg(feature = "channels")]
-    ChannelsGetChannelRecommendations(&'a functions::channels::GetChannelRecommendations<'a>),
+    ChannelsGetChannelRecommendations(&'a functions::channels::GetChannelRecommendations<'a>) = 233,
     /// `channels.getChannels`
     #[cfg(feature = "channels")]
-    ChannelsGetChannels(&'a functions::channels::GetChannels<'a>),
+    ChannelsGetChannels(&'a functions::channels::GetChannels<'a>) = 234,
     /// `channels.getFullChannel`
     #[cfg(feature = "channels")]
-    ChannelsGetFullChannel(&'a functions::channels::GetFullChannel<'a>),
+    ChannelsGetFullChannel(&'a functions::channels::GetFullChannel<'a>) = 235,
     /// `channels.getGroupsForDiscussion`
     #[cfg(feature = "channels")]
-    ChannelsGetGroupsForDiscussion,
+    ChannelsGetGroupsForDiscussion = 236,
     /// `channels.getInactiveChannels`
     #[cfg(feature = "channels")]
-    ChannelsGetInactiveChannels,
+    ChannelsGetInactiveChannels = 237,
     /// `channels.getLeftChannels`
     #[cfg(feature = "channels")]
-    ChannelsGetLeftChannels(&'a functions::channels::GetLeftChannels),
+    ChannelsGetLeftChannels(&'a functions::channels::GetLeftChannels) = 238,
     /// `channels.getMessageAuthor`
     #[cfg(feature = "channels")]
-    ChannelsGetMessageAuthor(&'a functions::channels::GetMessageAuthor<'a>),
+    ChannelsGetMessageAuthor(&'a functions::channels::GetMessageAuthor<'a>) = 239,
     /// `channels.getMessages`
     #[cfg(feature = "channels")]
-    ChannelsGetMessages(&'a functions::channels::GetMessages<'a>),
+    ChannelsGetMessages(&'a functions::channels::GetMessages<'a>) = 240,
     /// `channels.getParticipant`
     #[cfg(feature = "channels")]
-    ChannelsGetParticipant(&'a functions::channels::GetParticipant<'a>),
+    ChannelsGetParticipant(&'a functions::channels::GetParticipant<'a>) = 241,
     /// `channels.getParticipants`
     #[cfg(feature = "channels")]
-    ChannelsGetParticipants(&'a functions::channels::GetParticipants<'a>),
+    ChannelsGetParticipants(&'a functions::channels::GetParticipants<'a>) = 242,
     /// `channels.getSendAs`
     #[cfg(feature = "channels")]
-    ChannelsGetSendAs(&'a functions::channels::GetSendAs<'a>),
+    ChannelsGetSendAs(&'a functions::channels::GetSendAs<'a>) = 243,
     /// `channels.inviteToChannel`
     #[cfg(feature = "channels")]
-    ChannelsInviteToChannel(&'a functions::channels::InviteToChannel<'a>),
+    ChannelsInviteToChannel(&'a functions::channels::InviteToChannel<'a>) = 244,
     /// `channels.joinChannel`
     #[cfg(feature = "channels")]
-    ChannelsJoinChannel(&'a functions::channels::JoinChannel<'a>),
+    ChannelsJoinChannel(&'a functions::channels::JoinChannel<'a>) = 245,
     /// `channels.leaveChannel`
     #[cfg(feature = "channels")]
-    ChannelsLeaveChannel(&'a functions::channels::LeaveChannel<'a>),
+    ChannelsLeaveChannel(&'a functions::channels::LeaveChannel<'a>) = 246,
     /// `channels.readHistory`
     #[cfg(feature = "channels")]
-    ChannelsReadHistory(&'a functions::channels::ReadHistory<'a>),
+    ChannelsReadHistory(&'a functions::channels::ReadHistory<'a>) = 247,
     /// `channels.readMessageContents`
     #[cfg(feature = "channels")]
-    ChannelsReadMessageContents(&'a functions::channels::ReadMessageContents<'a>),
+    ChannelsReadMessageContents(&'a functions::channels::ReadMessageContents<'a>) = 248,
     /// `channels.reorderUsernames`
     #[cfg(feature = "channels")]
-    ChannelsReorderUsernames(&'a functions::channels::ReorderUsernames<'a>),
+    ChannelsReorderUsernames(&'a functions::channels::ReorderUsernames<'a>) = 249,
     /// `channels.reportAntiSpamFalsePositive`
     #[cfg(feature = "channels")]
-    ChannelsReportAntiSpamFalsePositive(&'a functions::channels::ReportAntiSpamFalsePositive<'a>),
+    ChannelsReportAntiSpamFalsePositive(&'a functions::channels::ReportAntiSpamFalsePositive<'a>) = 250,
     /// `channels.reportSpam`
     #[cfg(feature = "channels")]
-    ChannelsReportSpam(&'a functions::channels::ReportSpam<'a>),
+    ChannelsReportSpam(&'a functions::channels::ReportSpam<'a>) = 251,
     /// `channels.restrictSponsoredMessages`
     #[cfg(feature = "channels")]
-    ChannelsRestrictSponsoredMessages(&'a functions::channels::RestrictSponsoredMessages<'a>),
+    ChannelsRestrictSponsoredMessages(&'a functions::channels::RestrictSponsoredMessages<'a>) = 252,
     /// `channels.searchPosts`
     #[cfg(feature = "channels")]
-    ChannelsSearchPosts(&'a functions::channels::SearchPosts<'a>),
+    ChannelsSearchPosts(&'a functions::channels::SearchPosts<'a>) = 253,
     /// `channels.setBoostsToUnblockRestrictions`
     #[cfg(feature = "channels")]
-    ChannelsSetBoostsToUnblockRestrictions(&'a functions::channels::SetBoostsToUnblockRestrictions<'a>),
+    ChannelsSetBoostsToUnblockRestrictions(&'a functions::channels::SetBoostsToUnblockRestrictions<'a>) = 254,
     /// `channels.setDiscussionGroup`
     #[cfg(feature = "channels")]
-    ChannelsSetDiscussionGroup(&'a functions::channels::SetDiscussionGroup<'a>),
+    ChannelsSetDiscussionGroup(&'a functions::channels::SetDiscussionGroup<'a>) = 255,
     /// `channels.setEmojiStickers`
     #[cfg(feature = "channels")]
-    ChannelsSetEmojiStickers(&'a functions::channels::SetEmojiStickers<'a>),
+    ChannelsSetEmojiStickers(&'a functions::channels::SetEmojiStickers<'a>) = 256,
     /// `channels.setMainProfileTab`
     #[cfg(feature = "channels")]
-    ChannelsSetMainProfileTab(&'a functions::channels::SetMainProfileTab<'a>),
+    ChannelsSetMainProfileTab(&'a functions::channels::SetMainProfileTab<'a>) = 257,
     /// `channels.setStickers`
     #[cfg(feature = "channels")]
-    ChannelsSetStickers(&'a functions::channels::SetStickers<'a>),
+    ChannelsSetStickers(&'a functions::channels::SetStickers<'a>) = 258,
     /// `channels.toggleAntiSpam`
     #[cfg(feature = "channels")]
-    ChannelsToggleAntiSpam(&'a functions::channels::ToggleAntiSpam<'a>),
+    ChannelsToggleAntiSpam(&'a functions::channels::ToggleAntiSpam<'a>) = 259,
     /// `channels.toggleAutotranslation`
     #[cfg(feature = "channels")]
-    ChannelsToggleAutotranslation(&'a functions::channels::ToggleAutotranslation<'a>),
+    ChannelsToggleAutotranslation(&'a functions::channels::ToggleAutotranslation<'a>) = 260,
     /// `channels.toggleForum`
     #[cfg(feature = "channels")]
-    ChannelsToggleForum(&'a functions::channels::ToggleForum<'a>),
+    ChannelsToggleForum(&'a functions::channels::ToggleForum<'a>) = 261,
     /// `channels.toggleJoinRequest`
     #[cfg(feature = "channels")]
-    ChannelsToggleJoinRequest(&'a functions::channels::ToggleJoinRequest<'a>),
+    ChannelsToggleJoinRequest(&'a functions::channels::ToggleJoinRequest<'a>) = 262,
     /// `channels.toggleJoinToSend`
     #[cfg(feature = "channels")]
-    ChannelsToggleJoinToSend(&'a functions::channels::ToggleJoinToSend<'a>),
+    ChannelsToggleJoinToSend(&'a functions::channels::ToggleJoinToSend<'a>) = 263,
     /// `channels.toggleParticipantsHidden`
     #[cfg(feature = "channels")]
-    ChannelsToggleParticipantsHidden(&'a functions::channels::ToggleParticipantsHidden<'a>),
+    ChannelsToggleParticipantsHidden(&'a functions::channels::ToggleParticipantsHidden<'a>) = 264,
     /// `channels.togglePreHistoryHidden`
     #[cfg(feature = "channels")]
-    ChannelsTogglePreHistoryHidden(&'a functions::channels::TogglePreHistoryHidden<'a>),
+    ChannelsTogglePreHistoryHidden(&'a functions::channels::TogglePreHistoryHidden<'a>) = 265,
     /// `channels.toggleSignatures`
     #[cfg(feature = "channels")]
-    ChannelsToggleSignatures(&'a functions::channels::ToggleSignatures<'a>),
+    ChannelsToggleSignatures(&'a functions::channels::ToggleSignatures<'a>) = 266,
     /// `channels.toggleSlowMode`
     #[cfg(feature = "channels")]
-    ChannelsToggleSlowMode(&'a functions::channels::ToggleSlowMode<'a>),
+    ChannelsToggleSlowMode(&'a functions::channels::ToggleSlowMode<'a>) = 267,
     /// `channels.toggleUsername`
     #[cfg(feature = "channels")]
-    ChannelsToggleUsername(&'a functions::channels::ToggleUsername<'a>),
+    ChannelsToggleUsername(&'a functions::channels::ToggleUsername<'a>) = 268,
     /// `channels.toggleViewForumAsMessages`
     #[cfg(feature = "channels")]
-    ChannelsToggleViewForumAsMessages(&'a functions::channels::ToggleViewForumAsMessages<'a>),
+    ChannelsToggleViewForumAsMessages(&'a functions::channels::ToggleViewForumAsMessages<'a>) = 269,
     /// `channels.updateColor`
     #[cfg(feature = "channels")]
-    ChannelsUpdateColor(&'a functions::channels::UpdateColor<'a>),
+    ChannelsUpdateColor(&'a functions::channels::UpdateColor<'a>) = 270,
     /// `channels.updateEmojiStatus`
     #[cfg(feature = "channels")]
-    ChannelsUpdateEmojiStatus(&'a functions::channels::UpdateEmojiStatus<'a>),
+    ChannelsUpdateEmojiStatus(&'a functions::channels::UpdateEmojiStatus<'a>) = 271,
     /// `channels.updatePaidMessagesPrice`
     #[cfg(feature = "channels")]
-    ChannelsUpdatePaidMessagesPrice(&'a functions::channels::UpdatePaidMessagesPrice<'a>),
+    ChannelsUpdatePaidMessagesPrice(&'a functions::channels::UpdatePaidMessagesPrice<'a>) = 272,
     /// `channels.updateUsername`
     #[cfg(feature = "channels")]
-    ChannelsUpdateUsername(&'a functions::channels::UpdateUsername<'a>),
+    ChannelsUpdateUsername(&'a functions::channels::UpdateUsername<'a>) = 273,
     /// `chatlists.checkChatlistInvite`
     #[cfg(feature = "chatlists")]
-    ChatlistsCheckChatlistInvite(&'a functions::chatlists::CheckChatlistInvite<'a>),
+    ChatlistsCheckChatlistInvite(&'a functions::chatlists::CheckChatlistInvite<'a>) = 274,
     /// `chatlists.deleteExportedInvite`
     #[cfg(feature = "chatlists")]
-    ChatlistsDeleteExportedInvite(&'a functions::chatlists::DeleteExportedInvite<'a>),
+    ChatlistsDeleteExportedInvite(&'a functions::chatlists::DeleteExportedInvite<'a>) = 275,
     /// `chatlists.editExportedInvite`
     #[cfg(feature = "chatlists")]
-    ChatlistsEditExportedInvite(&'a functions::chatlists::EditExportedInvite<'a>),
+    ChatlistsEditExportedInvite(&'a functions::chatlists::EditExportedInvite<'a>) = 276,
     /// `chatlists.exportChatlistInvite`
     #[cfg(feature = "chatlists")]
-    ChatlistsExportChatlistInvite(&'a functions::chatlists::ExportChatlistInvite<'a>),
+    ChatlistsExportChatlistInvite(&'a functions::chatlists::ExportChatlistInvite<'a>) = 277,
     /// `chatlists.getChatlistUpdates`
     #[cfg(feature = "chatlists")]
-    ChatlistsGetChatlistUpdates(&'a functions::chatlists::GetChatlistUpdates),
+    ChatlistsGetChatlistUpdates(&'a functions::chatlists::GetChatlistUpdates) = 278,
     /// `chatlists.getExportedInvites`
     #[cfg(feature = "chatlists")]
-    ChatlistsGetExportedInvites(&'a functions::chatlists::GetExportedInvites),
+    ChatlistsGetExportedInvites(&'a functions::chatlists::GetExportedInvites) = 279,
     /// `chatlists.getLeaveChatlistSuggestions`
     #[cfg(feature = "chatlists")]
-    ChatlistsGetLeaveChatlistSuggestions(&'a functions::chatlists::GetLeaveChatlistSuggestions),
+    ChatlistsGetLeaveChatlistSuggestions(&'a functions::chatlists::GetLeaveChatlistSuggestions) = 280,
     /// `chatlists.hideChatlistUpdates`
     #[cfg(feature = "chatlists")]
-    ChatlistsHideChatlistUpdates(&'a functions::chatlists::HideChatlistUpdates),
+    ChatlistsHideChatlistUpdates(&'a functions::chatlists::HideChatlistUpdates) = 281,
     /// `chatlists.joinChatlistInvite`
     #[cfg(feature = "chatlists")]
-    ChatlistsJoinChatlistInvite(&'a functions::chatlists::JoinChatlistInvite<'a>),
+    ChatlistsJoinChatlistInvite(&'a functions::chatlists::JoinChatlistInvite<'a>) = 282,
     /// `chatlists.joinChatlistUpdates`
     #[cfg(feature = "chatlists")]
-    ChatlistsJoinChatlistUpdates(&'a functions::chatlists::JoinChatlistUpdates<'a>),
+    ChatlistsJoinChatlistUpdates(&'a functions::chatlists::JoinChatlistUpdates<'a>) = 283,
     /// `chatlists.leaveChatlist`
     #[cfg(feature = "chatlists")]
-    ChatlistsLeaveChatlist(&'a functions::chatlists::LeaveChatlist<'a>),
+    ChatlistsLeaveChatlist(&'a functions::chatlists::LeaveChatlist<'a>) = 284,
     /// `communities.create`
     #[cfg(feature = "communities")]
-    CommunitiesCreate(&'a functions::communities::Create<'a>),
+    CommunitiesCreate(&'a functions::communities::Create<'a>) = 285,
     /// `communities.getJoinedCommunities`
     #[cfg(feature = "communities")]
-    CommunitiesGetJoinedCommunities,
+    CommunitiesGetJoinedCommunities = 286,
     /// `communities.getParticipantJoinedChats`
     #[cfg(feature = "communities")]
-    CommunitiesGetParticipantJoinedChats(&'a functions::communities::GetParticipantJoinedChats<'a>),
+    CommunitiesGetParticipantJoinedChats(&'a functions::communities::GetParticipantJoinedChats<'a>) = 287,
     /// `communities.getPeerLinkRequests`
     #[cfg(feature = "communities")]
-    CommunitiesGetPeerLinkRequests(&'a functions::communities::GetPeerLinkRequests<'a>),
+    CommunitiesGetPeerLinkRequests(&'a functions::communities::GetPeerLinkRequests<'a>) = 288,
     /// `communities.toggleAllPeerLinkRequestApproval`
     #[cfg(feature = "communities")]
-    CommunitiesToggleAllPeerLinkRequestApproval(&'a functions::communities::ToggleAllPeerLinkRequestApproval<'a>),
+    CommunitiesToggleAllPeerLinkRequestApproval(&'a functions::communities::ToggleAllPeerLinkRequestApproval<'a>) = 289,
     /// `communities.toggleCommunityCollapsedInDialogs`
     #[cfg(feature = "communities")]
-    CommunitiesToggleCommunityCollapsedInDialogs(&'a functions::communities::ToggleCommunityCollapsedInDialogs<'a>),
+    CommunitiesToggleCommunityCollapsedInDialogs(&'a functions::communities::ToggleCommunityCollapsedInDialogs<'a>) = 290,
     /// `communities.toggleParticipantBanned`
     #[cfg(feature = "communities")]
-    CommunitiesToggleParticipantBanned(&'a functions::communities::ToggleParticipantBanned<'a>),
+    CommunitiesToggleParticipantBanned(&'a functions::communities::ToggleParticipantBanned<'a>) = 291,
     /// `communities.togglePeerLink`
     #[cfg(feature = "communities")]
-    CommunitiesTogglePeerLink(&'a functions::communities::TogglePeerLink<'a>),
+    CommunitiesTogglePeerLink(&'a functions::communities::TogglePeerLink<'a>) = 292,
     /// `communities.togglePeerLinkRequestApproval`
     #[cfg(feature = "communities")]
-    CommunitiesTogglePeerLinkRequestApproval(&'a functions::communities::TogglePeerLinkRequestApproval<'a>),
+    CommunitiesTogglePeerLinkRequestApproval(&'a functions::communities::TogglePeerLinkRequestApproval<'a>) = 293,
     /// `contacts.acceptContact`
     #[cfg(feature = "contacts")]
-    ContactsAcceptContact(&'a functions::contacts::AcceptContact<'a>),
+    ContactsAcceptContact(&'a functions::contacts::AcceptContact<'a>) = 294,
     /// `contacts.addContact`
     #[cfg(feature = "contacts")]
-    ContactsAddContact(&'a functions::contacts::AddContact<'a>),
+    ContactsAddContact(&'a functions::contacts::AddContact<'a>) = 295,
     /// `contacts.block`
     #[cfg(feature = "contacts")]
-    ContactsBlock(&'a functions::contacts::Block<'a>),
+    ContactsBlock(&'a functions::contacts::Block<'a>) = 296,
     /// `contacts.blockFromReplies`
     #[cfg(feature = "contacts")]
-    ContactsBlockFromReplies(&'a functions::contacts::BlockFromReplies),
+    ContactsBlockFromReplies(&'a functions::contacts::BlockFromReplies) = 297,
     /// `contacts.deleteByPhones`
     #[cfg(feature = "contacts")]
-    ContactsDeleteByPhones(&'a functions::contacts::DeleteByPhones<'a>),
+    ContactsDeleteByPhones(&'a functions::contacts::DeleteByPhones<'a>) = 298,
     /// `contacts.deleteContacts`
     #[cfg(feature = "contacts")]
-    ContactsDeleteContacts(&'a functions::contacts::DeleteContacts<'a>),
+    ContactsDeleteContacts(&'a functions::contacts::DeleteContacts<'a>) = 299,
     /// `contacts.editCloseFriends`
     #[cfg(feature = "contacts")]
-    ContactsEditCloseFriends(&'a functions::contacts::EditCloseFriends<'a>),
+    ContactsEditCloseFriends(&'a functions::contacts::EditCloseFriends<'a>) = 300,
     /// `contacts.exportContactToken`
     #[cfg(feature = "contacts")]
-    ContactsExportContactToken,
+    ContactsExportContactToken = 301,
     /// `contacts.getBirthdays`
     #[cfg(feature = "contacts")]
-    ContactsGetBirthdays,
+    ContactsGetBirthdays = 302,
     /// `contacts.getBlocked`
     #[cfg(feature = "contacts")]
-    ContactsGetBlocked(&'a functions::contacts::GetBlocked),
+    ContactsGetBlocked(&'a functions::contacts::GetBlocked) = 303,
     /// `contacts.getContactIDs`
     #[cfg(feature = "contacts")]
-    ContactsGetContactIds(&'a functions::contacts::GetContactIds),
+    ContactsGetContactIds(&'a functions::contacts::GetContactIds) = 304,
     /// `contacts.getContacts`
     #[cfg(feature = "contacts")]
-    ContactsGetContacts(&'a functions::contacts::GetContacts),
+    ContactsGetContacts(&'a functions::contacts::GetContacts) = 305,
     /// `contacts.getLocated`
     #[cfg(feature = "contacts")]
-    ContactsGetLocated(&'a functions::contacts::GetLocated),
+    ContactsGetLocated(&'a functions::contacts::GetLocated) = 306,
     /// `contacts.getSaved`
     #[cfg(feature = "contacts")]
-    ContactsGetSaved,
+    ContactsGetSaved = 307,
     /// `contacts.getSponsoredPeers`
     #[cfg(feature = "contacts")]
-    ContactsGetSponsoredPeers(&'a functions::contacts::GetSponsoredPeers<'a>),
+    ContactsGetSponsoredPeers(&'a functions::contacts::GetSponsoredPeers<'a>) = 308,
     /// `contacts.getStatuses`
     #[cfg(feature = "contacts")]
-    ContactsGetStatuses,
+    ContactsGetStatuses = 309,
     /// `contacts.getTopPeers`
     #[cfg(feature = "contacts")]
-    ContactsGetTopPeers(&'a functions::contacts::GetTopPeers),
+    ContactsGetTopPeers(&'a functions::contacts::GetTopPeers) = 310,
     /// `contacts.importContactToken`
     #[cfg(feature = "contacts")]
-    ContactsImportContactToken(&'a functions::contacts::ImportContactToken<'a>),
+    ContactsImportContactToken(&'a functions::contacts::ImportContactToken<'a>) = 311,
     /// `contacts.importContacts`
     #[cfg(feature = "contacts")]
-    ContactsImportContacts(&'a functions::contacts::ImportContacts<'a>),
+    ContactsImportContacts(&'a functions::contacts::ImportContacts<'a>) = 312,
     /// `contacts.resetSaved`
     #[cfg(feature = "contacts")]
-    ContactsResetSaved,
+    ContactsResetSaved = 313,
     /// `contacts.resetTopPeerRating`
     #[cfg(feature = "contacts")]
-    ContactsResetTopPeerRating(&'a functions::contacts::ResetTopPeerRating<'a>),
+    ContactsResetTopPeerRating(&'a functions::contacts::ResetTopPeerRating<'a>) = 314,
     /// `contacts.resolvePhone`
     #[cfg(feature = "contacts")]
-    ContactsResolvePhone(&'a functions::contacts::ResolvePhone<'a>),
+    ContactsResolvePhone(&'a functions::contacts::ResolvePhone<'a>) = 315,
     /// `contacts.resolveUsername`
     #[cfg(feature = "contacts")]
-    ContactsResolveUsername(&'a functions::contacts::ResolveUsername<'a>),
+    ContactsResolveUsername(&'a functions::contacts::ResolveUsername<'a>) = 316,
     /// `contacts.search`
     #[cfg(feature = "contacts")]
-    ContactsSearch(&'a functions::contacts::Search<'a>),
+    ContactsSearch(&'a functions::contacts::Search<'a>) = 317,
     /// `contacts.setBlocked`
     #[cfg(feature = "contacts")]
-    ContactsSetBlocked(&'a functions::contacts::SetBlocked<'a>),
+    ContactsSetBlocked(&'a functions::contacts::SetBlocked<'a>) = 318,
     /// `contacts.toggleTopPeers`
     #[cfg(feature = "contacts")]
-    ContactsToggleTopPeers(&'a functions::contacts::ToggleTopPeers),
+    ContactsToggleTopPeers(&'a functions::contacts::ToggleTopPeers) = 319,
     /// `contacts.unblock`
     #[cfg(feature = "contacts")]
-    ContactsUnblock(&'a functions::contacts::Unblock<'a>),
+    ContactsUnblock(&'a functions::contacts::Unblock<'a>) = 320,
     /// `contacts.updateContactNote`
     #[cfg(feature = "contacts")]
-    ContactsUpdateContactNote(&'a functions::contacts::UpdateContactNote<'a>),
+    ContactsUpdateContactNote(&'a functions::contacts::UpdateContactNote<'a>) = 321,
     /// `ephemeral.deleteAllWelcomeMessages`
     #[cfg(feature = "ephemeral")]
-    EphemeralDeleteAllWelcomeMessages(&'a functions::ephemeral::DeleteAllWelcomeMessages<'a>),
+    EphemeralDeleteAllWelcomeMessages(&'a functions::ephemeral::DeleteAllWelcomeMessages<'a>) = 322,
     /// `ephemeral.deleteMessage`
     #[cfg(feature = "ephemeral")]
-    EphemeralDeleteMessage(&'a functions::ephemeral::DeleteMessage<'a>),
+    EphemeralDeleteMessage(&'a functions::ephemeral::DeleteMessage<'a>) = 323,
     /// `ephemeral.deleteWelcomeMessage`
     #[cfg(feature = "ephemeral")]
-    EphemeralDeleteWelcomeMessage(&'a functions::ephemeral::DeleteWelcomeMessage<'a>),
+    EphemeralDeleteWelcomeMessage(&'a functions::ephemeral::DeleteWelcomeMessage<'a>) = 324,
     /// `ephemeral.editMessage`
     #[cfg(feature = "ephemeral")]
-    EphemeralEditMessage(&'a functions::ephemeral::EditMessage<'a>),
+    EphemeralEditMessage(&'a functions::ephemeral::EditMessage<'a>) = 325,
     /// `ephemeral.getCallbackAnswer`
     #[cfg(feature = "ephemeral")]
-    EphemeralGetCallbackAnswer(&'a functions::ephemeral::GetCallbackAnswer<'a>),
+    EphemeralGetCallbackAnswer(&'a functions::ephemeral::GetCallbackAnswer<'a>) = 326,
     /// `ephemeral.getWelcomeMessages`
     #[cfg(feature = "ephemeral")]
-    EphemeralGetWelcomeMessages(&'a functions::ephemeral::GetWelcomeMessages<'a>),
+    EphemeralGetWelcomeMessages(&'a functions::ephemeral::GetWelcomeMessages<'a>) = 327,
     /// `ephemeral.reportMessage`
     #[cfg(feature = "ephemeral")]
-    EphemeralReportMessage(&'a functions::ephemeral::ReportMessage<'a>),
+    EphemeralReportMessage(&'a functions::ephemeral::ReportMessage<'a>) = 328,
     /// `ephemeral.sendMessage`
     #[cfg(feature = "ephemeral")]
-    EphemeralSendMessage(&'a functions::ephemeral::SendMessage<'a>),
+    EphemeralSendMessage(&'a functions::ephemeral::SendMessage<'a>) = 329,
     /// `folders.editPeerFolders`
     #[cfg(feature = "folders")]
-    FoldersEditPeerFolders(&'a functions::folders::EditPeerFolders<'a>),
+    FoldersEditPeerFolders(&'a functions::folders::EditPeerFolders<'a>) = 330,
     /// `fragment.getCollectibleInfo`
     #[cfg(feature = "fragment")]
-    FragmentGetCollectibleInfo(&'a functions::fragment::GetCollectibleInfo<'a>),
+    FragmentGetCollectibleInfo(&'a functions::fragment::GetCollectibleInfo<'a>) = 331,
     /// `help.acceptTermsOfService`
     #[cfg(feature = "help")]
-    HelpAcceptTermsOfService(&'a functions::help::AcceptTermsOfService<'a>),
+    HelpAcceptTermsOfService(&'a functions::help::AcceptTermsOfService<'a>) = 332,
     /// `help.dismissSuggestion`
     #[cfg(feature = "help")]
-    HelpDismissSuggestion(&'a functions::help::DismissSuggestion<'a>),
+    HelpDismissSuggestion(&'a functions::help::DismissSuggestion<'a>) = 333,
     /// `help.editUserInfo`
     #[cfg(feature = "help")]
-    HelpEditUserInfo(&'a functions::help::EditUserInfo<'a>),
+    HelpEditUserInfo(&'a functions::help::EditUserInfo<'a>) = 334,
     /// `help.getAppConfig`
     #[cfg(feature = "help")]
-    HelpGetAppConfig(&'a functions::help::GetAppConfig),
+    HelpGetAppConfig(&'a functions::help::GetAppConfig) = 335,
     /// `help.getAppUpdate`
     #[cfg(feature = "help")]
-    HelpGetAppUpdate(&'a functions::help::GetAppUpdate<'a>),
+    HelpGetAppUpdate(&'a functions::help::GetAppUpdate<'a>) = 336,
     /// `help.getCdnConfig`
     #[cfg(feature = "help")]
-    HelpGetCdnConfig,
+    HelpGetCdnConfig = 337,
     /// `help.getConfig`
     #[cfg(feature = "help")]
-    HelpGetConfig,
+    HelpGetConfig = 338,
     /// `help.getCountriesList`
     #[cfg(feature = "help")]
-    HelpGetCountriesList(&'a functions::help::GetCountriesList<'a>),
+    HelpGetCountriesList(&'a functions::help::GetCountriesList<'a>) = 339,
     /// `help.getDeepLinkInfo`
     #[cfg(feature = "help")]
-    HelpGetDeepLinkInfo(&'a functions::help::GetDeepLinkInfo<'a>),
+    HelpGetDeepLinkInfo(&'a functions::help::GetDeepLinkInfo<'a>) = 340,
     /// `help.getInviteText`
     #[cfg(feature = "help")]
-    HelpGetInviteText,
+    HelpGetInviteText = 341,
     /// `help.getNearestDc`
     #[cfg(feature = "help")]
-    HelpGetNearestDc,
+    HelpGetNearestDc = 342,
     /// `help.getPassportConfig`
     #[cfg(feature = "help")]
-    HelpGetPassportConfig(&'a functions::help::GetPassportConfig),
+    HelpGetPassportConfig(&'a functions::help::GetPassportConfig) = 343,
     /// `help.getPeerColors`
     #[cfg(feature = "help")]
-    HelpGetPeerColors(&'a functions::help::GetPeerColors),
+    HelpGetPeerColors(&'a functions::help::GetPeerColors) = 344,
     /// `help.getPeerProfileColors`
     #[cfg(feature = "help")]
-    HelpGetPeerProfileColors(&'a functions::help::GetPeerProfileColors),
+    HelpGetPeerProfileColors(&'a functions::help::GetPeerProfileColors) = 345,
     /// `help.getPremiumPromo`
     #[cfg(feature = "help")]
-    HelpGetPremiumPromo,
+    HelpGetPremiumPromo = 346,
     /// `help.getPromoData`
     #[cfg(feature = "help")]
-    HelpGetPromoData,
+    HelpGetPromoData = 347,
     /// `help.getRecentMeUrls`
     #[cfg(feature = "help")]
-    HelpGetRecentMeUrls(&'a functions::help::GetRecentMeUrls<'a>),
+    HelpGetRecentMeUrls(&'a functions::help::GetRecentMeUrls<'a>) = 348,
     /// `help.getSupport`
     #[cfg(feature = "help")]
-    HelpGetSupport,
+    HelpGetSupport = 349,
     /// `help.getSupportName`
     #[cfg(feature = "help")]
-    HelpGetSupportName,
+    HelpGetSupportName = 350,
     /// `help.getTermsOfServiceUpdate`
     #[cfg(feature = "help")]
-    HelpGetTermsOfServiceUpdate,
+    HelpGetTermsOfServiceUpdate = 351,
     /// `help.getTimezonesList`
     #[cfg(feature = "help")]
-    HelpGetTimezonesList(&'a functions::help::GetTimezonesList),
+    HelpGetTimezonesList(&'a functions::help::GetTimezonesList) = 352,
     /// `help.getUserInfo`
     #[cfg(feature = "help")]
-    HelpGetUserInfo(&'a functions::help::GetUserInfo<'a>),
+    HelpGetUserInfo(&'a functions::help::GetUserInfo<'a>) = 353,
     /// `help.hidePromoData`
     #[cfg(feature = "help")]
-    HelpHidePromoData(&'a functions::help::HidePromoData<'a>),
+    HelpHidePromoData(&'a functions::help::HidePromoData<'a>) = 354,
     /// `help.saveAppLog`
     #[cfg(feature = "help")]
-    HelpSaveAppLog(&'a functions::help::SaveAppLog<'a>),
+    HelpSaveAppLog(&'a functions::help::SaveAppLog<'a>) = 355,
     /// `help.setBotUpdatesStatus`
     #[cfg(feature = "help")]
-    HelpSetBotUpdatesStatus(&'a functions::help::SetBotUpdatesStatus<'a>),
+    HelpSetBotUpdatesStatus(&'a functions::help::SetBotUpdatesStatus<'a>) = 356,
     /// `langpack.getDifference`
     #[cfg(feature = "langpack")]
-    LangpackGetDifference(&'a functions::langpack::GetDifference<'a>),
+    LangpackGetDifference(&'a functions::langpack::GetDifference<'a>) = 357,
     /// `langpack.getLangPack`
     #[cfg(feature = "langpack")]
-    LangpackGetLangPack(&'a functions::langpack::GetLangPack<'a>),
+    LangpackGetLangPack(&'a functions::langpack::GetLangPack<'a>) = 358,
     /// `langpack.getLanguage`
     #[cfg(feature = "langpack")]
-    LangpackGetLanguage(&'a functions::langpack::GetLanguage<'a>),
+    LangpackGetLanguage(&'a functions::langpack::GetLanguage<'a>) = 359,
     /// `langpack.getLanguages`
     #[cfg(feature = "langpack")]
-    LangpackGetLanguages(&'a functions::langpack::GetLanguages<'a>),
+    LangpackGetLanguages(&'a functions::langpack::GetLanguages<'a>) = 360,
     /// `langpack.getStrings`
     #[cfg(feature = "langpack")]
-    LangpackGetStrings(&'a functions::langpack::GetStrings<'a>),
+    LangpackGetStrings(&'a functions::langpack::GetStrings<'a>) = 361,
     /// `messages.acceptEncryption`
     #[cfg(feature = "messages")]
-    MessagesAcceptEncryption(&'a functions::messages::AcceptEncryption<'a>),
+    MessagesAcceptEncryption(&'a functions::messages::AcceptEncryption<'a>) = 362,
     /// `messages.acceptUrlAuth`
     #[cfg(feature = "messages")]
-    MessagesAcceptUrlAuth(&'a functions::messages::AcceptUrlAuth<'a>),
+    MessagesAcceptUrlAuth(&'a functions::messages::AcceptUrlAuth<'a>) = 363,
     /// `messages.addChatUser`
     #[cfg(feature = "messages")]
-    MessagesAddChatUser(&'a functions::messages::AddChatUser<'a>),
+    MessagesAddChatUser(&'a functions::messages::AddChatUser<'a>) = 364,
     /// `messages.addPollAnswer`
     #[cfg(feature = "messages")]
-    MessagesAddPollAnswer(&'a functions::messages::AddPollAnswer<'a>),
+    MessagesAddPollAnswer(&'a functions::messages::AddPollAnswer<'a>) = 365,
     /// `messages.appendTodoList`
     #[cfg(feature = "messages")]
-    MessagesAppendTodoList(&'a functions::messages::AppendTodoList<'a>),
+    MessagesAppendTodoList(&'a functions::messages::AppendTodoList<'a>) = 366,
     /// `messages.checkChatInvite`
     #[cfg(feature = "messages")]
-    MessagesCheckChatInvite(&'a functions::messages::CheckChatInvite<'a>),
+    MessagesCheckChatInvite(&'a functions::messages::CheckChatInvite<'a>) = 367,
     /// `messages.checkHistoryImport`
     #[cfg(feature = "messages")]
-    MessagesCheckHistoryImport(&'a functions::messages::CheckHistoryImport<'a>),
+    MessagesCheckHistoryImport(&'a functions::messages::CheckHistoryImport<'a>) = 368,
     /// `messages.checkHistoryImportPeer`
     #[cfg(feature = "messages")]
-    MessagesCheckHistoryImportPeer(&'a functions::messages::CheckHistoryImportPeer<'a>),
+    MessagesCheckHistoryImportPeer(&'a functions::messages::CheckHistoryImportPeer<'a>) = 369,
     /// `messages.checkQuickReplyShortcut`
     #[cfg(feature = "messages")]
-    MessagesCheckQuickReplyShortcut(&'a functions::messages::CheckQuickReplyShortcut<'a>),
+    MessagesCheckQuickReplyShortcut(&'a functions::messages::CheckQuickReplyShortcut<'a>) = 370,
     /// `messages.checkUrlAuthMatchCode`
     #[cfg(feature = "messages")]
-    MessagesCheckUrlAuthMatchCode(&'a functions::messages::CheckUrlAuthMatchCode<'a>),
+    MessagesCheckUrlAuthMatchCode(&'a functions::messages::CheckUrlAuthMatchCode<'a>) = 371,
     /// `messages.clearAllDrafts`
     #[cfg(feature = "messages")]
-    MessagesClearAllDrafts,
+    MessagesClearAllDrafts = 372,
     /// `messages.clearRecentReactions`
     #[cfg(feature = "messages")]
-    MessagesClearRecentReactions,
+    MessagesClearRecentReactions = 373,
     /// `messages.clearRecentStickers`
     #[cfg(feature = "messages")]
-    MessagesClearRecentStickers(&'a functions::messages::ClearRecentStickers),
+    MessagesClearRecentStickers(&'a functions::messages::ClearRecentStickers) = 374,
     /// `messages.clickSponsoredMessage`
     #[cfg(feature = "messages")]
-    MessagesClickSponsoredMessage(&'a functions::messages::ClickSponsoredMessage<'a>),
+    MessagesClickSponsoredMessage(&'a functions::messages::ClickSponsoredMessage<'a>) = 375,
     /// `messages.composeMessageWithAI`
     #[cfg(feature = "messages")]
-    MessagesComposeMessageWithAi(&'a functions::messages::ComposeMessageWithAi<'a>),
+    MessagesComposeMessageWithAi(&'a functions::messages::ComposeMessageWithAi<'a>) = 376,
     /// `messages.composeRichMessageWithAI`
     #[cfg(feature = "messages")]
-    MessagesComposeRichMessageWithAi(&'a functions::messages::ComposeRichMessageWithAi<'a>),
+    MessagesComposeRichMessageWithAi(&'a functions::messages::ComposeRichMessageWithAi<'a>) = 377,
     /// `messages.createChat`
     #[cfg(feature = "messages")]
-    MessagesCreateChat(&'a functions::messages::CreateChat<'a>),
+    MessagesCreateChat(&'a functions::messages::CreateChat<'a>) = 378,
     /// `messages.createForumTopic`
     #[cfg(feature = "messages")]
-    MessagesCreateForumTopic(&'a functions::messages::CreateForumTopic<'a>),
+    MessagesCreateForumTopic(&'a functions::messages::CreateForumTopic<'a>) = 379,
     /// `messages.declineUrlAuth`
     #[cfg(feature = "messages")]
-    MessagesDeclineUrlAuth(&'a functions::messages::DeclineUrlAuth<'a>),
+    MessagesDeclineUrlAuth(&'a functions::messages::DeclineUrlAuth<'a>) = 380,
     /// `messages.deleteChat`
     #[cfg(feature = "messages")]
-    MessagesDeleteChat(&'a functions::messages::DeleteChat),
+    MessagesDeleteChat(&'a functions::messages::DeleteChat) = 381,
     /// `messages.deleteChatUser`
     #[cfg(feature = "messages")]
-    MessagesDeleteChatUser(&'a functions::messages::DeleteChatUser<'a>),
+    MessagesDeleteChatUser(&'a functions::messages::DeleteChatUser<'a>) = 382,
     /// `messages.deleteExportedChatInvite`
     #[cfg(feature = "messages")]
-    MessagesDeleteExportedChatInvite(&'a functions::messages::DeleteExportedChatInvite<'a>),
+    MessagesDeleteExportedChatInvite(&'a functions::messages::DeleteExportedChatInvite<'a>) = 383,
     /// `messages.deleteFactCheck`
     #[cfg(feature = "messages")]
-    MessagesDeleteFactCheck(&'a functions::messages::DeleteFactCheck<'a>),
+    MessagesDeleteFactCheck(&'a functions::messages::DeleteFactCheck<'a>) = 384,
     /// `messages.deleteHistory`
     #[cfg(feature = "messages")]
-    MessagesDeleteHistory(&'a functions::messages::DeleteHistory<'a>),
+    MessagesDeleteHistory(&'a functions::messages::DeleteHistory<'a>) = 385,
     /// `messages.deleteMessages`
     #[cfg(feature = "messages")]
-    MessagesDeleteMessages(&'a functions::messages::DeleteMessages<'a>),
+    MessagesDeleteMessages(&'a functions::messages::DeleteMessages<'a>) = 386,
     /// `messages.deleteParticipantReaction`
     #[cfg(feature = "messages")]
-    MessagesDeleteParticipantReaction(&'a functions::messages::DeleteParticipantReaction<'a>),
+    MessagesDeleteParticipantReaction(&'a functions::messages::DeleteParticipantReaction<'a>) = 387,
     /// `messages.deleteParticipantReactions`
     #[cfg(feature = "messages")]
-    MessagesDeleteParticipantReactions(&'a functions::messages::DeleteParticipantReactions<'a>),
+    MessagesDeleteParticipantReactions(&'a functions::messages::DeleteParticipantReactions<'a>) = 388,
     /// `messages.deletePhoneCallHistory`
     #[cfg(feature = "messages")]
-    MessagesDeletePhoneCallHistory(&'a functions::messages::DeletePhoneCallHistory),
+    MessagesDeletePhoneCallHistory(&'a functions::messages::DeletePhoneCallHistory) = 389,
     /// `messages.deletePollAnswer`
     #[cfg(feature = "messages")]
-    MessagesDeletePollAnswer(&'a functions::messages::DeletePollAnswer<'a>),
+    MessagesDeletePollAnswer(&'a functions::messages::DeletePollAnswer<'a>) = 390,
     /// `messages.deleteQuickReplyMessages`
     #[cfg(feature = "messages")]
-    MessagesDeleteQuickReplyMessages(&'a functions::messages::DeleteQuickReplyMessages<'a>),
+    MessagesDeleteQuickReplyMessages(&'a functions::messages::DeleteQuickReplyMessages<'a>) = 391,
     /// `messages.deleteQuickReplyShortcut`
     #[cfg(feature = "messages")]
-    MessagesDeleteQuickReplyShortcut(&'a functions::messages::DeleteQuickReplyShortcut),
+    MessagesDeleteQuickReplyShortcut(&'a functions::messages::DeleteQuickReplyShortcut) = 392,
     /// `messages.deleteRevokedExportedChatInvites`
     #[cfg(feature = "messages")]
-    MessagesDeleteRevokedExportedChatInvites(&'a functions::messages::DeleteRevokedExportedChatInvites<'a>),
+    MessagesDeleteRevokedExportedChatInvites(&'a functions::messages::DeleteRevokedExportedChatInvites<'a>) = 393,
     /// `messages.deleteSavedHistory`
     #[cfg(feature = "messages")]
-    MessagesDeleteSavedHistory(&'a functions::messages::DeleteSavedHistory<'a>),
+    MessagesDeleteSavedHistory(&'a functions::messages::DeleteSavedHistory<'a>) = 394,
     /// `messages.deleteScheduledMessages`
     #[cfg(feature = "messages")]
-    MessagesDeleteScheduledMessages(&'a functions::messages::DeleteScheduledMessages<'a>),
+    MessagesDeleteScheduledMessages(&'a functions::messages::DeleteScheduledMessages<'a>) = 395,
     /// `messages.deleteTopicHistory`
     #[cfg(feature = "messages")]
-    MessagesDeleteTopicHistory(&'a functions::messages::DeleteTopicHistory<'a>),
+    MessagesDeleteTopicHistory(&'a functions::messages::DeleteTopicHistory<'a>) = 396,
     /// `messages.discardEncryption`
     #[cfg(feature = "messages")]
-    MessagesDiscardEncryption(&'a functions::messages::DiscardEncryption),
+    MessagesDiscardEncryption(&'a functions::messages::DiscardEncryption) = 397,
     /// `messages.editChatAbout`
     #[cfg(feature = "messages")]
-    MessagesEditChatAbout(&'a functions::messages::EditChatAbout<'a>),
+    MessagesEditChatAbout(&'a functions::messages::EditChatAbout<'a>) = 398,
     /// `messages.editChatAdmin`
     #[cfg(feature = "messages")]
-    MessagesEditChatAdmin(&'a functions::messages::EditChatAdmin<'a>),
+    MessagesEditChatAdmin(&'a functions::messages::EditChatAdmin<'a>) = 399,
     /// `messages.editChatCreator`
     #[cfg(feature = "messages")]
-    MessagesEditChatCreator(&'a functions::messages::EditChatCreator<'a>),
+    MessagesEditChatCreator(&'a functions::messages::EditChatCreator<'a>) = 400,
     /// `messages.editChatDefaultBannedRights`
     #[cfg(feature = "messages")]
-    MessagesEditChatDefaultBannedRights(&'a functions::messages::EditChatDefaultBannedRights<'a>),
+    MessagesEditChatDefaultBannedRights(&'a functions::messages::EditChatDefaultBannedRights<'a>) = 401,
     /// `messages.editChatParticipantRank`
     #[cfg(feature = "messages")]
-    MessagesEditChatParticipantRank(&'a functions::messages::EditChatParticipantRank<'a>),
+    MessagesEditChatParticipantRank(&'a functions::messages::EditChatParticipantRank<'a>) = 402,
     /// `messages.editChatPhoto`
     #[cfg(feature = "messages")]
-    MessagesEditChatPhoto(&'a functions::messages::EditChatPhoto<'a>),
+    MessagesEditChatPhoto(&'a functions::messages::EditChatPhoto<'a>) = 403,
     /// `messages.editChatTitle`
     #[cfg(feature = "messages")]
-    MessagesEditChatTitle(&'a functions::messages::EditChatTitle<'a>),
+    MessagesEditChatTitle(&'a functions::messages::EditChatTitle<'a>) = 404,
     /// `messages.editExportedChatInvite`
     #[cfg(feature = "messages")]
-    MessagesEditExportedChatInvite(&'a functions::messages::EditExportedChatInvite<'a>),
+    MessagesEditExportedChatInvite(&'a functions::messages::EditExportedChatInvite<'a>) = 405,
     /// `messages.editFactCheck`
     #[cfg(feature = "messages")]
-    MessagesEditFactCheck(&'a functions::messages::EditFactCheck<'a>),
+    MessagesEditFactCheck(&'a functions::messages::EditFactCheck<'a>) = 406,
     /// `messages.editForumTopic`
     #[cfg(feature = "messages")]
-    MessagesEditForumTopic(&'a functions::messages::EditForumTopic<'a>),
+    MessagesEditForumTopic(&'a functions::messages::EditForumTopic<'a>) = 407,
     /// `messages.editInlineBotMessage`
     #[cfg(feature = "messages")]
-    MessagesEditInlineBotMessage(&'a functions::messages::EditInlineBotMessage<'a>),
+    MessagesEditInlineBotMessage(&'a functions::messages::EditInlineBotMessage<'a>) = 408,
     /// `messages.editMessage`
     #[cfg(feature = "messages")]
-    MessagesEditMessage(&'a functions::messages::EditMessage<'a>),
+    MessagesEditMessage(&'a functions::messages::EditMessage<'a>) = 409,
     /// `messages.editQuickReplyShortcut`
     #[cfg(feature = "messages")]
-    MessagesEditQuickReplyShortcut(&'a functions::messages::EditQuickReplyShortcut<'a>),
+    MessagesEditQuickReplyShortcut(&'a functions::messages::EditQuickReplyShortcut<'a>) = 410,
     /// `messages.exportChatInvite`
     #[cfg(feature = "messages")]
-    MessagesExportChatInvite(&'a functions::messages::ExportChatInvite<'a>),
+    MessagesExportChatInvite(&'a functions::messages::ExportChatInvite<'a>) = 411,
     /// `messages.faveSticker`
     #[cfg(feature = "messages")]
-    MessagesFaveSticker(&'a functions::messages::FaveSticker<'a>),
+    MessagesFaveSticker(&'a functions::messages::FaveSticker<'a>) = 412,
     /// `messages.forwardMessages`
     #[cfg(feature = "messages")]
-    MessagesForwardMessages(&'a functions::messages::ForwardMessages<'a>),
+    MessagesForwardMessages(&'a functions::messages::ForwardMessages<'a>) = 413,
     /// `messages.getAdminsWithInvites`
     #[cfg(feature = "messages")]
-    MessagesGetAdminsWithInvites(&'a functions::messages::GetAdminsWithInvites<'a>),
+    MessagesGetAdminsWithInvites(&'a functions::messages::GetAdminsWithInvites<'a>) = 414,
     /// `messages.getAllDrafts`
     #[cfg(feature = "messages")]
-    MessagesGetAllDrafts,
+    MessagesGetAllDrafts = 415,
     /// `messages.getAllStickers`
     #[cfg(feature = "messages")]
-    MessagesGetAllStickers(&'a functions::messages::GetAllStickers),
+    MessagesGetAllStickers(&'a functions::messages::GetAllStickers) = 416,
     /// `messages.getArchivedStickers`
     #[cfg(feature = "messages")]
-    MessagesGetArchivedStickers(&'a functions::messages::GetArchivedStickers),
+    MessagesGetArchivedStickers(&'a functions::messages::GetArchivedStickers) = 417,
     /// `messages.getAttachMenuBot`
     #[cfg(feature = "messages")]
-    MessagesGetAttachMenuBot(&'a functions::messages::GetAttachMenuBot<'a>),
+    MessagesGetAttachMenuBot(&'a functions::messages::GetAttachMenuBot<'a>) = 418,
     /// `messages.getAttachMenuBots`
     #[cfg(feature = "messages")]
-    MessagesGetAttachMenuBots(&'a functions::messages::GetAttachMenuBots),
+    MessagesGetAttachMenuBots(&'a functions::messages::GetAttachMenuBots) = 419,
     /// `messages.getAttachedStickers`
     #[cfg(feature = "messages")]
-    MessagesGetAttachedStickers(&'a functions::messages::GetAttachedStickers<'a>),
+    MessagesGetAttachedStickers(&'a functions::messages::GetAttachedStickers<'a>) = 420,
     /// `messages.getAvailableEffects`
     #[cfg(feature = "messages")]
-    MessagesGetAvailableEffects(&'a functions::messages::GetAvailableEffects),
+    MessagesGetAvailableEffects(&'a functions::messages::GetAvailableEffects) = 421,
     /// `messages.getAvailableReactions`
     #[cfg(feature = "messages")]
-    MessagesGetAvailableReactions(&'a functions::messages::GetAvailableReactions),
+    MessagesGetAvailableReactions(&'a functions::messages::GetAvailableReactions) = 422,
     /// `messages.getBotApp`
     #[cfg(feature = "messages")]
-    MessagesGetBotApp(&'a functions::messages::GetBotApp<'a>),
+    MessagesGetBotApp(&'a functions::messages::GetBotApp<'a>) = 423,
     /// `messages.getBotCallbackAnswer`
     #[cfg(feature = "messages")]
-    MessagesGetBotCallbackAnswer(&'a functions::messages::GetBotCallbackAnswer<'a>),
+    MessagesGetBotCallbackAnswer(&'a functions::messages::GetBotCallbackAnswer<'a>) = 424,
     /// `messages.getChatInviteImporters`
     #[cfg(feature = "messages")]
-    MessagesGetChatInviteImporters(&'a functions::messages::GetChatInviteImporters<'a>),
+    MessagesGetChatInviteImporters(&'a functions::messages::GetChatInviteImporters<'a>) = 425,
     /// `messages.getChats`
     #[cfg(feature = "messages")]
-    MessagesGetChats(&'a functions::messages::GetChats<'a>),
+    MessagesGetChats(&'a functions::messages::GetChats<'a>) = 426,
     /// `messages.getCommonChats`
     #[cfg(feature = "messages")]
-    MessagesGetCommonChats(&'a functions::messages::GetCommonChats<'a>),
+    MessagesGetCommonChats(&'a functions::messages::GetCommonChats<'a>) = 427,
     /// `messages.getCustomEmojiDocuments`
     #[cfg(feature = "messages")]
-    MessagesGetCustomEmojiDocuments(&'a functions::messages::GetCustomEmojiDocuments<'a>),
+    MessagesGetCustomEmojiDocuments(&'a functions::messages::GetCustomEmojiDocuments<'a>) = 428,
     /// `messages.getDefaultHistoryTTL`
     #[cfg(feature = "messages")]
-    MessagesGetDefaultHistoryTtl,
+    MessagesGetDefaultHistoryTtl = 429,
     /// `messages.getDefaultTagReactions`
     #[cfg(feature = "messages")]
-    MessagesGetDefaultTagReactions(&'a functions::messages::GetDefaultTagReactions),
+    MessagesGetDefaultTagReactions(&'a functions::messages::GetDefaultTagReactions) = 430,
     /// `messages.getDhConfig`
     #[cfg(feature = "messages")]
-    MessagesGetDhConfig(&'a functions::messages::GetDhConfig),
+    MessagesGetDhConfig(&'a functions::messages::GetDhConfig) = 431,
     /// `messages.getDialogFilters`
     #[cfg(feature = "messages")]
-    MessagesGetDialogFilters,
+    MessagesGetDialogFilters = 432,
     /// `messages.getDialogUnreadMarks`
     #[cfg(feature = "messages")]
-    MessagesGetDialogUnreadMarks(&'a functions::messages::GetDialogUnreadMarks<'a>),
+    MessagesGetDialogUnreadMarks(&'a functions::messages::GetDialogUnreadMarks<'a>) = 433,
     /// `messages.getDialogs`
     #[cfg(feature = "messages")]
-    MessagesGetDialogs(&'a functions::messages::GetDialogs<'a>),
+    MessagesGetDialogs(&'a functions::messages::GetDialogs<'a>) = 434,
     /// `messages.getDiscussionMessage`
     #[cfg(feature = "messages")]
-    MessagesGetDiscussionMessage(&'a functions::messages::GetDiscussionMessage<'a>),
+    MessagesGetDiscussionMessage(&'a functions::messages::GetDiscussionMessage<'a>) = 435,
     /// `messages.getDocumentByHash`
     #[cfg(feature = "messages")]
-    MessagesGetDocumentByHash(&'a functions::messages::GetDocumentByHash<'a>),
+    MessagesGetDocumentByHash(&'a functions::messages::GetDocumentByHash<'a>) = 436,
     /// `messages.getEmojiGameInfo`
     #[cfg(feature = "messages")]
-    MessagesGetEmojiGameInfo,
+    MessagesGetEmojiGameInfo = 437,
     /// `messages.getEmojiGroups`
     #[cfg(feature = "messages")]
-    MessagesGetEmojiGroups(&'a functions::messages::GetEmojiGroups),
+    MessagesGetEmojiGroups(&'a functions::messages::GetEmojiGroups) = 438,
     /// `messages.getEmojiKeywords`
     #[cfg(feature = "messages")]
-    MessagesGetEmojiKeywords(&'a functions::messages::GetEmojiKeywords<'a>),
+    MessagesGetEmojiKeywords(&'a functions::messages::GetEmojiKeywords<'a>) = 439,
     /// `messages.getEmojiKeywordsDifference`
     #[cfg(feature = "messages")]
-    MessagesGetEmojiKeywordsDifference(&'a functions::messages::GetEmojiKeywordsDifference<'a>),
+    MessagesGetEmojiKeywordsDifference(&'a functions::messages::GetEmojiKeywordsDifference<'a>) = 440,
     /// `messages.getEmojiKeywordsLanguages`
     #[cfg(feature = "messages")]
-    MessagesGetEmojiKeywordsLanguages(&'a functions::messages::GetEmojiKeywordsLanguages<'a>),
+    MessagesGetEmojiKeywordsLanguages(&'a functions::messages::GetEmojiKeywordsLanguages<'a>) = 441,
     /// `messages.getEmojiProfilePhotoGroups`
     #[cfg(feature = "messages")]
-    MessagesGetEmojiProfilePhotoGroups(&'a functions::messages::GetEmojiProfilePhotoGroups),
+    MessagesGetEmojiProfilePhotoGroups(&'a functions::messages::GetEmojiProfilePhotoGroups) = 442,
     /// `messages.getEmojiStatusGroups`
     #[cfg(feature = "messages")]
-    MessagesGetEmojiStatusGroups(&'a functions::messages::GetEmojiStatusGroups),
+    MessagesGetEmojiStatusGroups(&'a functions::messages::GetEmojiStatusGroups) = 443,
     /// `messages.getEmojiStickerGroups`
     #[cfg(feature = "messages")]
-    MessagesGetEmojiStickerGroups(&'a functions::messages::GetEmojiStickerGroups),
+    MessagesGetEmojiStickerGroups(&'a functions::messages::GetEmojiStickerGroups) = 444,
     /// `messages.getEmojiStickers`
     #[cfg(feature = "messages")]
-    MessagesGetEmojiStickers(&'a functions::messages::GetEmojiStickers),
+    MessagesGetEmojiStickers(&'a functions::messages::GetEmojiStickers) = 445,
     /// `messages.getEmojiURL`
     #[cfg(feature = "messages")]
-    MessagesGetEmojiUrl(&'a functions::messages::GetEmojiUrl<'a>),
+    MessagesGetEmojiUrl(&'a functions::messages::GetEmojiUrl<'a>) = 446,
     /// `messages.getExportedChatInvite`
     #[cfg(feature = "messages")]
-    MessagesGetExportedChatInvite(&'a functions::messages::GetExportedChatInvite<'a>),
+    MessagesGetExportedChatInvite(&'a functions::messages::GetExportedChatInvite<'a>) = 447,
     /// `messages.getExportedChatInvites`
     #[cfg(feature = "messages")]
-    MessagesGetExportedChatInvites(&'a functions::messages::GetExportedChatInvites<'a>),
+    MessagesGetExportedChatInvites(&'a functions::messages::GetExportedChatInvites<'a>) = 448,
     /// `messages.getExtendedMedia`
     #[cfg(feature = "messages")]
-    MessagesGetExtendedMedia(&'a functions::messages::GetExtendedMedia<'a>),
+    MessagesGetExtendedMedia(&'a functions::messages::GetExtendedMedia<'a>) = 449,
     /// `messages.getFactCheck`
     #[cfg(feature = "messages")]
-    MessagesGetFactCheck(&'a functions::messages::GetFactCheck<'a>),
+    MessagesGetFactCheck(&'a functions::messages::GetFactCheck<'a>) = 450,
     /// `messages.getFavedStickers`
     #[cfg(feature = "messages")]
-    MessagesGetFavedStickers(&'a functions::messages::GetFavedStickers),
+    MessagesGetFavedStickers(&'a functions::messages::GetFavedStickers) = 451,
     /// `messages.getFeaturedEmojiStickers`
     #[cfg(feature = "messages")]
-    MessagesGetFeaturedEmojiStickers(&'a functions::messages::GetFeaturedEmojiStickers),
+    MessagesGetFeaturedEmojiStickers(&'a functions::messages::GetFeaturedEmojiStickers) = 452,
     /// `messages.getFeaturedStickers`
     #[cfg(feature = "messages")]
-    MessagesGetFeaturedStickers(&'a functions::messages::GetFeaturedStickers),
+    MessagesGetFeaturedStickers(&'a functions::messages::GetFeaturedStickers) = 453,
     /// `messages.getForumTopics`
     #[cfg(feature = "messages")]
-    MessagesGetForumTopics(&'a functions::messages::GetForumTopics<'a>),
+    MessagesGetForumTopics(&'a functions::messages::GetForumTopics<'a>) = 454,
     /// `messages.getForumTopicsByID`
     #[cfg(feature = "messages")]
-    MessagesGetForumTopicsById(&'a functions::messages::GetForumTopicsById<'a>),
+    MessagesGetForumTopicsById(&'a functions::messages::GetForumTopicsById<'a>) = 455,
     /// `messages.getFullChat`
     #[cfg(feature = "messages")]
-    MessagesGetFullChat(&'a functions::messages::GetFullChat),
+    MessagesGetFullChat(&'a functions::messages::GetFullChat) = 456,
     /// `messages.getFutureChatCreatorAfterLeave`
     #[cfg(feature = "messages")]
-    MessagesGetFutureChatCreatorAfterLeave(&'a functions::messages::GetFutureChatCreatorAfterLeave<'a>),
+    MessagesGetFutureChatCreatorAfterLeave(&'a functions::messages::GetFutureChatCreatorAfterLeave<'a>) = 457,
     /// `messages.getGameHighScores`
     #[cfg(feature = "messages")]
-    MessagesGetGameHighScores(&'a functions::messages::GetGameHighScores<'a>),
+    MessagesGetGameHighScores(&'a functions::messages::GetGameHighScores<'a>) = 458,
     /// `messages.getHistory`
     #[cfg(feature = "messages")]
-    MessagesGetHistory(&'a functions::messages::GetHistory<'a>),
+    MessagesGetHistory(&'a functions::messages::GetHistory<'a>) = 459,
     /// `messages.getInlineBotResults`
     #[cfg(feature = "messages")]
-    MessagesGetInlineBotResults(&'a functions::messages::GetInlineBotResults<'a>),
+    MessagesGetInlineBotResults(&'a functions::messages::GetInlineBotResults<'a>) = 460,
     /// `messages.getInlineGameHighScores`
     #[cfg(feature = "messages")]
-    MessagesGetInlineGameHighScores(&'a functions::messages::GetInlineGameHighScores<'a>),
+    MessagesGetInlineGameHighScores(&'a functions::messages::GetInlineGameHighScores<'a>) = 461,
     /// `messages.getMaskStickers`
     #[cfg(feature = "messages")]
-    MessagesGetMaskStickers(&'a functions::messages::GetMaskStickers),
+    MessagesGetMaskStickers(&'a functions::messages::GetMaskStickers) = 462,
     /// `messages.getMessageEditData`
     #[cfg(feature = "messages")]
-    MessagesGetMessageEditData(&'a functions::messages::GetMessageEditData<'a>),
+    MessagesGetMessageEditData(&'a functions::messages::GetMessageEditData<'a>) = 463,
     /// `messages.getMessageReactionsList`
     #[cfg(feature = "messages")]
-    MessagesGetMessageReactionsList(&'a functions::messages::GetMessageReactionsList<'a>),
+    MessagesGetMessageReactionsList(&'a functions::messages::GetMessageReactionsList<'a>) = 464,
     /// `messages.getMessageReadParticipants`
     #[cfg(feature = "messages")]
-    MessagesGetMessageReadParticipants(&'a functions::messages::GetMessageReadParticipants<'a>),
+    MessagesGetMessageReadParticipants(&'a functions::messages::GetMessageReadParticipants<'a>) = 465,
     /// `messages.getMessages`
     #[cfg(feature = "messages")]
-    MessagesGetMessages(&'a functions::messages::GetMessages<'a>),
+    MessagesGetMessages(&'a functions::messages::GetMessages<'a>) = 466,
     /// `messages.getMessagesReactions`
     #[cfg(feature = "messages")]
-    MessagesGetMessagesReactions(&'a functions::messages::GetMessagesReactions<'a>),
+    MessagesGetMessagesReactions(&'a functions::messages::GetMessagesReactions<'a>) = 467,
     /// `messages.getMessagesViews`
     #[cfg(feature = "messages")]
-    MessagesGetMessagesViews(&'a functions::messages::GetMessagesViews<'a>),
+    MessagesGetMessagesViews(&'a functions::messages::GetMessagesViews<'a>) = 468,
     /// `messages.getMyStickers`
     #[cfg(feature = "messages")]
-    MessagesGetMyStickers(&'a functions::messages::GetMyStickers),
+    MessagesGetMyStickers(&'a functions::messages::GetMyStickers) = 469,
     /// `messages.getOldFeaturedStickers`
     #[cfg(feature = "messages")]
-    MessagesGetOldFeaturedStickers(&'a functions::messages::GetOldFeaturedStickers),
+    MessagesGetOldFeaturedStickers(&'a functions::messages::GetOldFeaturedStickers) = 470,
     /// `messages.getOnlines`
     #[cfg(feature = "messages")]
-    MessagesGetOnlines(&'a functions::messages::GetOnlines<'a>),
+    MessagesGetOnlines(&'a functions::messages::GetOnlines<'a>) = 471,
     /// `messages.getOutboxReadDate`
     #[cfg(feature = "messages")]
-    MessagesGetOutboxReadDate(&'a functions::messages::GetOutboxReadDate<'a>),
+    MessagesGetOutboxReadDate(&'a functions::messages::GetOutboxReadDate<'a>) = 472,
     /// `messages.getPaidReactionPrivacy`
     #[cfg(feature = "messages")]
-    MessagesGetPaidReactionPrivacy,
+    MessagesGetPaidReactionPrivacy = 473,
     /// `messages.getPeerDialogs`
     #[cfg(feature = "messages")]
-    MessagesGetPeerDialogs(&'a functions::messages::GetPeerDialogs<'a>),
+    MessagesGetPeerDialogs(&'a functions::messages::GetPeerDialogs<'a>) = 474,
     /// `messages.getPeerSettings`
     #[cfg(feature = "messages")]
-    MessagesGetPeerSettings(&'a functions::messages::GetPeerSettings<'a>),
+    MessagesGetPeerSettings(&'a functions::messages::GetPeerSettings<'a>) = 475,
     /// `messages.getPersonalChannelHistory`
     #[cfg(feature = "messages")]
-    MessagesGetPersonalChannelHistory(&'a functions::messages::GetPersonalChannelHistory<'a>),
+    MessagesGetPersonalChannelHistory(&'a functions::messages::GetPersonalChannelHistory<'a>) = 476,
     /// `messages.getPinnedDialogs`
     #[cfg(feature = "messages")]
-    MessagesGetPinnedDialogs(&'a functions::messages::GetPinnedDialogs),
+    MessagesGetPinnedDialogs(&'a functions::messages::GetPinnedDialogs) = 477,
     /// `messages.getPinnedSavedDialogs`
     #[cfg(feature = "messages")]
-    MessagesGetPinnedSavedDialogs,
+    MessagesGetPinnedSavedDialogs = 478,
     /// `messages.getPollResults`
     #[cfg(feature = "messages")]
-    MessagesGetPollResults(&'a functions::messages::GetPollResults<'a>),
+    MessagesGetPollResults(&'a functions::messages::GetPollResults<'a>) = 479,
     /// `messages.getPollVotes`
     #[cfg(feature = "messages")]
-    MessagesGetPollVotes(&'a functions::messages::GetPollVotes<'a>),
+    MessagesGetPollVotes(&'a functions::messages::GetPollVotes<'a>) = 480,
     /// `messages.getPreparedInlineMessage`
     #[cfg(feature = "messages")]
-    MessagesGetPreparedInlineMessage(&'a functions::messages::GetPreparedInlineMessage<'a>),
+    MessagesGetPreparedInlineMessage(&'a functions::messages::GetPreparedInlineMessage<'a>) = 481,
     /// `messages.getQuickReplies`
     #[cfg(feature = "messages")]
-    MessagesGetQuickReplies(&'a functions::messages::GetQuickReplies),
+    MessagesGetQuickReplies(&'a functions::messages::GetQuickReplies) = 482,
     /// `messages.getQuickReplyMessages`
     #[cfg(feature = "messages")]
-    MessagesGetQuickReplyMessages(&'a functions::messages::GetQuickReplyMessages<'a>),
+    MessagesGetQuickReplyMessages(&'a functions::messages::GetQuickReplyMessages<'a>) = 483,
     /// `messages.getRecentLocations`
     #[cfg(feature = "messages")]
-    MessagesGetRecentLocations(&'a functions::messages::GetRecentLocations<'a>),
+    MessagesGetRecentLocations(&'a functions::messages::GetRecentLocations<'a>) = 484,
     /// `messages.getRecentReactions`
     #[cfg(feature = "messages")]
-    MessagesGetRecentReactions(&'a functions::messages::GetRecentReactions),
+    MessagesGetRecentReactions(&'a functions::messages::GetRecentReactions) = 485,
     /// `messages.getRecentStickers`
     #[cfg(feature = "messages")]
-    MessagesGetRecentStickers(&'a functions::messages::GetRecentStickers),
+    MessagesGetRecentStickers(&'a functions::messages::GetRecentStickers) = 486,
     /// `messages.getReplies`
     #[cfg(feature = "messages")]
-    MessagesGetReplies(&'a functions::messages::GetReplies<'a>),
+    MessagesGetReplies(&'a functions::messages::GetReplies<'a>) = 487,
     /// `messages.getRichMessage`
     #[cfg(feature = "messages")]
-    MessagesGetRichMessage(&'a functions::messages::GetRichMessage<'a>),
+    MessagesGetRichMessage(&'a functions::messages::GetRichMessage<'a>) = 488,
     /// `messages.getSavedDialogs`
     #[cfg(feature = "messages")]
-    MessagesGetSavedDialogs(&'a functions::messages::GetSavedDialogs<'a>),
+    MessagesGetSavedDialogs(&'a functions::messages::GetSavedDialogs<'a>) = 489,
     /// `messages.getSavedDialogsByID`
     #[cfg(feature = "messages")]
-    MessagesGetSavedDialogsById(&'a functions::messages::GetSavedDialogsById<'a>),
+    MessagesGetSavedDialogsById(&'a functions::messages::GetSavedDialogsById<'a>) = 490,
     /// `messages.getSavedGifs`
     #[cfg(feature = "messages")]
-    MessagesGetSavedGifs(&'a functions::messages::GetSavedGifs),
+    MessagesGetSavedGifs(&'a functions::messages::GetSavedGifs) = 491,
     /// `messages.getSavedHistory`
     #[cfg(feature = "messages")]
-    MessagesGetSavedHistory(&'a functions::messages::GetSavedHistory<'a>),
+    MessagesGetSavedHistory(&'a functions::messages::GetSavedHistory<'a>) = 492,
     /// `messages.getSavedReactionTags`
     #[cfg(feature = "messages")]
-    MessagesGetSavedReactionTags(&'a functions::messages::GetSavedReactionTags<'a>),
+    MessagesGetSavedReactionTags(&'a functions::messages::GetSavedReactionTags<'a>) = 493,
     /// `messages.getScheduledHistory`
     #[cfg(feature = "messages")]
-    MessagesGetScheduledHistory(&'a functions::messages::GetScheduledHistory<'a>),
+    MessagesGetScheduledHistory(&'a functions::messages::GetScheduledHistory<'a>) = 494,
     /// `messages.getScheduledMessages`
     #[cfg(feature = "messages")]
-    MessagesGetScheduledMessages(&'a functions::messages::GetScheduledMessages<'a>),
+    MessagesGetScheduledMessages(&'a functions::messages::GetScheduledMessages<'a>) = 495,
     /// `messages.getSearchCounters`
     #[cfg(feature = "messages")]
-    MessagesGetSearchCounters(&'a functions::messages::GetSearchCounters<'a>),
+    MessagesGetSearchCounters(&'a functions::messages::GetSearchCounters<'a>) = 496,
     /// `messages.getSearchResultsCalendar`
     #[cfg(feature = "messages")]
-    MessagesGetSearchResultsCalendar(&'a functions::messages::GetSearchResultsCalendar<'a>),
+    MessagesGetSearchResultsCalendar(&'a functions::messages::GetSearchResultsCalendar<'a>) = 497,
     /// `messages.getSearchResultsPositions`
     #[cfg(feature = "messages")]
-    MessagesGetSearchResultsPositions(&'a functions::messages::GetSearchResultsPositions<'a>),
+    MessagesGetSearchResultsPositions(&'a functions::messages::GetSearchResultsPositions<'a>) = 498,
     /// `messages.getSplitRanges`
     #[cfg(feature = "messages")]
-    MessagesGetSplitRanges,
+    MessagesGetSplitRanges = 499,
     /// `messages.getSponsoredMessages`
     #[cfg(feature = "messages")]
-    MessagesGetSponsoredMessages(&'a functions::messages::GetSponsoredMessages<'a>),
+    MessagesGetSponsoredMessages(&'a functions::messages::GetSponsoredMessages<'a>) = 500,
     /// `messages.getStickerSet`
     #[cfg(feature = "messages")]
-    MessagesGetStickerSet(&'a functions::messages::GetStickerSet<'a>),
+    MessagesGetStickerSet(&'a functions::messages::GetStickerSet<'a>) = 501,
     /// `messages.getStickers`
     #[cfg(feature = "messages")]
-    MessagesGetStickers(&'a functions::messages::GetStickers<'a>),
+    MessagesGetStickers(&'a functions::messages::GetStickers<'a>) = 502,
     /// `messages.getSuggestedDialogFilters`
     #[cfg(feature = "messages")]
-    MessagesGetSuggestedDialogFilters,
+    MessagesGetSuggestedDialogFilters = 503,
     /// `messages.getTopReactions`
     #[cfg(feature = "messages")]
-    MessagesGetTopReactions(&'a functions::messages::GetTopReactions),
+    MessagesGetTopReactions(&'a functions::messages::GetTopReactions) = 504,
     /// `messages.getUnreadMentions`
     #[cfg(feature = "messages")]
-    MessagesGetUnreadMentions(&'a functions::messages::GetUnreadMentions<'a>),
+    MessagesGetUnreadMentions(&'a functions::messages::GetUnreadMentions<'a>) = 505,
     /// `messages.getUnreadPollVotes`
     #[cfg(feature = "messages")]
-    MessagesGetUnreadPollVotes(&'a functions::messages::GetUnreadPollVotes<'a>),
+    MessagesGetUnreadPollVotes(&'a functions::messages::GetUnreadPollVotes<'a>) = 506,
     /// `messages.getUnreadReactions`
     #[cfg(feature = "messages")]
-    MessagesGetUnreadReactions(&'a functions::messages::GetUnreadReactions<'a>),
+    MessagesGetUnreadReactions(&'a functions::messages::GetUnreadReactions<'a>) = 507,
     /// `messages.getWebPage`
     #[cfg(feature = "messages")]
-    MessagesGetWebPage(&'a functions::messages::GetWebPage<'a>),
+    MessagesGetWebPage(&'a functions::messages::GetWebPage<'a>) = 508,
     /// `messages.getWebPagePreview`
     #[cfg(feature = "messages")]
-    MessagesGetWebPagePreview(&'a functions::messages::GetWebPagePreview<'a>),
+    MessagesGetWebPagePreview(&'a functions::messages::GetWebPagePreview<'a>) = 509,
     /// `messages.hideAllChatJoinRequests`
     #[cfg(feature = "messages")]
-    MessagesHideAllChatJoinRequests(&'a functions::messages::HideAllChatJoinRequests<'a>),
+    MessagesHideAllChatJoinRequests(&'a functions::messages::HideAllChatJoinRequests<'a>) = 510,
     /// `messages.hideChatJoinRequest`
     #[cfg(feature = "messages")]
-    MessagesHideChatJoinRequest(&'a functions::messages::HideChatJoinRequest<'a>),
+    MessagesHideChatJoinRequest(&'a functions::messages::HideChatJoinRequest<'a>) = 511,
     /// `messages.hidePeerSettingsBar`
     #[cfg(feature = "messages")]
-    MessagesHidePeerSettingsBar(&'a functions::messages::HidePeerSettingsBar<'a>),
+    MessagesHidePeerSettingsBar(&'a functions::messages::HidePeerSettingsBar<'a>) = 512,
     /// `messages.importChatInvite`
     #[cfg(feature = "messages")]
-    MessagesImportChatInvite(&'a functions::messages::ImportChatInvite<'a>),
+    MessagesImportChatInvite(&'a functions::messages::ImportChatInvite<'a>) = 513,
     /// `messages.initHistoryImport`
     #[cfg(feature = "messages")]
-    MessagesInitHistoryImport(&'a functions::messages::InitHistoryImport<'a>),
+    MessagesInitHistoryImport(&'a functions::messages::InitHistoryImport<'a>) = 514,
     /// `messages.installStickerSet`
     #[cfg(feature = "messages")]
-    MessagesInstallStickerSet(&'a functions::messages::InstallStickerSet<'a>),
+    MessagesInstallStickerSet(&'a functions::messages::InstallStickerSet<'a>) = 515,
     /// `messages.markDialogUnread`
     #[cfg(feature = "messages")]
-    MessagesMarkDialogUnread(&'a functions::messages::MarkDialogUnread<'a>),
+    MessagesMarkDialogUnread(&'a functions::messages::MarkDialogUnread<'a>) = 516,
     /// `messages.migrateChat`
     #[cfg(feature = "messages")]
-    MessagesMigrateChat(&'a functions::messages::MigrateChat),
+    MessagesMigrateChat(&'a functions::messages::MigrateChat) = 517,
     /// `messages.prolongWebView`
     #[cfg(feature = "messages")]
-    MessagesProlongWebView(&'a functions::messages::ProlongWebView<'a>),
+    MessagesProlongWebView(&'a functions::messages::ProlongWebView<'a>) = 518,
     /// `messages.rateTranscribedAudio`
     #[cfg(feature = "messages")]
-    MessagesRateTranscribedAudio(&'a functions::messages::RateTranscribedAudio<'a>),
+    MessagesRateTranscribedAudio(&'a functions::messages::RateTranscribedAudio<'a>) = 519,
     /// `messages.readDiscussion`
     #[cfg(feature = "messages")]
-    MessagesReadDiscussion(&'a functions::messages::ReadDiscussion<'a>),
+    MessagesReadDiscussion(&'a functions::messages::ReadDiscussion<'a>) = 520,
     /// `messages.readEncryptedHistory`
     #[cfg(feature = "messages")]
-    MessagesReadEncryptedHistory(&'a functions::messages::ReadEncryptedHistory),
+    MessagesReadEncryptedHistory(&'a functions::messages::ReadEncryptedHistory) = 521,
     /// `messages.readFeaturedStickers`
     #[cfg(feature = "messages")]
-    MessagesReadFeaturedStickers(&'a functions::messages::ReadFeaturedStickers<'a>),
+    MessagesReadFeaturedStickers(&'a functions::messages::ReadFeaturedStickers<'a>) = 522,
     /// `messages.readHistory`
     #[cfg(feature = "messages")]
-    MessagesReadHistory(&'a functions::messages::ReadHistory<'a>),
+    MessagesReadHistory(&'a functions::messages::ReadHistory<'a>) = 523,
     /// `messages.readMentions`
     #[cfg(feature = "messages")]
-    MessagesReadMentions(&'a functions::messages::ReadMentions<'a>),
+    MessagesReadMentions(&'a functions::messages::ReadMentions<'a>) = 524,
     /// `messages.readMessageContents`
     #[cfg(feature = "messages")]
-    MessagesReadMessageContents(&'a functions::messages::ReadMessageContents<'a>),
+    MessagesReadMessageContents(&'a functions::messages::ReadMessageContents<'a>) = 525,
     /// `messages.readPollVotes`
     #[cfg(feature = "messages")]
-    MessagesReadPollVotes(&'a functions::messages::ReadPollVotes<'a>),
+    MessagesReadPollVotes(&'a functions::messages::ReadPollVotes<'a>) = 526,
     /// `messages.readReactions`
     #[cfg(feature = "messages")]
-    MessagesReadReactions(&'a functions::messages::ReadReactions<'a>),
+    MessagesReadReactions(&'a functions::messages::ReadReactions<'a>) = 527,
     /// `messages.readSavedHistory`
     #[cfg(feature = "messages")]
-    MessagesReadSavedHistory(&'a functions::messages::ReadSavedHistory<'a>),
+    MessagesReadSavedHistory(&'a functions::messages::ReadSavedHistory<'a>) = 528,
     /// `messages.receivedMessages`
     #[cfg(feature = "messages")]
-    MessagesReceivedMessages(&'a functions::messages::ReceivedMessages),
+    MessagesReceivedMessages(&'a functions::messages::ReceivedMessages) = 529,
     /// `messages.receivedQueue`
     #[cfg(feature = "messages")]
-    MessagesReceivedQueue(&'a functions::messages::ReceivedQueue),
+    MessagesReceivedQueue(&'a functions::messages::ReceivedQueue) = 530,
     /// `messages.reorderPinnedDialogs`
     #[cfg(feature = "messages")]
-    MessagesReorderPinnedDialogs(&'a functions::messages::ReorderPinnedDialogs<'a>),
+    MessagesReorderPinnedDialogs(&'a functions::messages::ReorderPinnedDialogs<'a>) = 531,
     /// `messages.reorderPinnedForumTopics`
     #[cfg(feature = "messages")]
-    MessagesReorderPinnedForumTopics(&'a functions::messages::ReorderPinnedForumTopics<'a>),
+    MessagesReorderPinnedForumTopics(&'a functions::messages::ReorderPinnedForumTopics<'a>) = 532,
     /// `messages.reorderPinnedSavedDialogs`
     #[cfg(feature = "messages")]
-    MessagesReorderPinnedSavedDialogs(&'a functions::messages::ReorderPinnedSavedDialogs<'a>),
+    MessagesReorderPinnedSavedDialogs(&'a functions::messages::ReorderPinnedSavedDialogs<'a>) = 533,
     /// `messages.reorderQuickReplies`
     #[cfg(feature = "messages")]
-    MessagesReorderQuickReplies(&'a functions::messages::ReorderQuickReplies<'a>),
+    MessagesReorderQuickReplies(&'a functions::messages::ReorderQuickReplies<'a>) = 534,
     /// `messages.reorderStickerSets`
     #[cfg(feature = "messages")]
-    MessagesReorderStickerSets(&'a functions::messages::ReorderStickerSets<'a>),
+    MessagesReorderStickerSets(&'a functions::messages::ReorderStickerSets<'a>) = 535,
     /// `messages.report`
     #[cfg(feature = "messages")]
-    MessagesReport(&'a functions::messages::Report<'a>),
+    MessagesReport(&'a functions::messages::Report<'a>) = 536,
     /// `messages.reportEncryptedSpam`
     #[cfg(feature = "messages")]
-    MessagesReportEncryptedSpam(&'a functions::messages::ReportEncryptedSpam),
+    MessagesReportEncryptedSpam(&'a functions::messages::ReportEncryptedSpam) = 537,
     /// `messages.reportMessagesDelivery`
     #[cfg(feature = "messages")]
-    MessagesReportMessagesDelivery(&'a functions::messages::ReportMessagesDelivery<'a>),
+    MessagesReportMessagesDelivery(&'a functions::messages::ReportMessagesDelivery<'a>) = 538,
     /// `messages.reportMusicListen`
     #[cfg(feature = "messages")]
-    MessagesReportMusicListen(&'a functions::messages::ReportMusicListen<'a>),
+    MessagesReportMusicListen(&'a functions::messages::ReportMusicListen<'a>) = 539,
     /// `messages.reportReaction`
     #[cfg(feature = "messages")]
-    MessagesReportReaction(&'a functions::messages::ReportReaction<'a>),
+    MessagesReportReaction(&'a functions::messages::ReportReaction<'a>) = 540,
     /// `messages.reportReadMetrics`
     #[cfg(feature = "messages")]
-    MessagesReportReadMetrics(&'a functions::messages::ReportReadMetrics<'a>),
+    MessagesReportReadMetrics(&'a functions::messages::ReportReadMetrics<'a>) = 541,
     /// `messages.reportSpam`
     #[cfg(feature = "messages")]
-    MessagesReportSpam(&'a functions::messages::ReportSpam<'a>),
+    MessagesReportSpam(&'a functions::messages::ReportSpam<'a>) = 542,
     /// `messages.reportSponsoredMessage`
     #[cfg(feature = "messages")]
-    MessagesReportSponsoredMessage(&'a functions::messages::ReportSponsoredMessage<'a>),
+    MessagesReportSponsoredMessage(&'a functions::messages::ReportSponsoredMessage<'a>) = 543,
     /// `messages.requestAppWebView`
     #[cfg(feature = "messages")]
-    MessagesRequestAppWebView(&'a functions::messages::RequestAppWebView<'a>),
+    MessagesRequestAppWebView(&'a functions::messages::RequestAppWebView<'a>) = 544,
     /// `messages.requestChatJoinWebView`
     #[cfg(feature = "messages")]
-    MessagesRequestChatJoinWebView(&'a functions::messages::RequestChatJoinWebView<'a>),
+    MessagesRequestChatJoinWebView(&'a functions::messages::RequestChatJoinWebView<'a>) = 545,
     /// `messages.requestEncryption`
     #[cfg(feature = "messages")]
-    MessagesRequestEncryption(&'a functions::messages::RequestEncryption<'a>),
+    MessagesRequestEncryption(&'a functions::messages::RequestEncryption<'a>) = 546,
     /// `messages.requestMainWebView`
     #[cfg(feature = "messages")]
-    MessagesRequestMainWebView(&'a functions::messages::RequestMainWebView<'a>),
+    MessagesRequestMainWebView(&'a functions::messages::RequestMainWebView<'a>) = 547,
     /// `messages.requestSimpleWebView`
     #[cfg(feature = "messages")]
-    MessagesRequestSimpleWebView(&'a functions::messages::RequestSimpleWebView<'a>),
+    MessagesRequestSimpleWebView(&'a functions::messages::RequestSimpleWebView<'a>) = 548,
     /// `messages.requestUrlAuth`
     #[cfg(feature = "messages")]
-    MessagesRequestUrlAuth(&'a functions::messages::RequestUrlAuth<'a>),
+    MessagesRequestUrlAuth(&'a functions::messages::RequestUrlAuth<'a>) = 549,
     /// `messages.requestWebView`
     #[cfg(feature = "messages")]
-    MessagesRequestWebView(&'a functions::messages::RequestWebView<'a>),
+    MessagesRequestWebView(&'a functions::messages::RequestWebView<'a>) = 550,
     /// `messages.saveDefaultSendAs`
     #[cfg(feature = "messages")]
-    MessagesSaveDefaultSendAs(&'a functions::messages::SaveDefaultSendAs<'a>),
+    MessagesSaveDefaultSendAs(&'a functions::messages::SaveDefaultSendAs<'a>) = 551,
     /// `messages.saveDraft`
     #[cfg(feature = "messages")]
-    MessagesSaveDraft(&'a functions::messages::SaveDraft<'a>),
+    MessagesSaveDraft(&'a functions::messages::SaveDraft<'a>) = 552,
     /// `messages.saveGif`
     #[cfg(feature = "messages")]
-    MessagesSaveGif(&'a functions::messages::SaveGif<'a>),
+    MessagesSaveGif(&'a functions::messages::SaveGif<'a>) = 553,
     /// `messages.savePreparedInlineMessage`
     #[cfg(feature = "messages")]
-    MessagesSavePreparedInlineMessage(&'a functions::messages::SavePreparedInlineMessage<'a>),
+    MessagesSavePreparedInlineMessage(&'a functions::messages::SavePreparedInlineMessage<'a>) = 554,
     /// `messages.saveRecentSticker`
     #[cfg(feature = "messages")]
-    MessagesSaveRecentSticker(&'a functions::messages::SaveRecentSticker<'a>),
+    MessagesSaveRecentSticker(&'a functions::messages::SaveRecentSticker<'a>) = 555,
     /// `messages.search`
     #[cfg(feature = "messages")]
-    MessagesSearch(&'a functions::messages::Search<'a>),
+    MessagesSearch(&'a functions::messages::Search<'a>) = 556,
     /// `messages.searchCustomEmoji`
     #[cfg(feature = "messages")]
-    MessagesSearchCustomEmoji(&'a functions::messages::SearchCustomEmoji<'a>),
+    MessagesSearchCustomEmoji(&'a functions::messages::SearchCustomEmoji<'a>) = 557,
     /// `messages.searchEmojiStickerSets`
     #[cfg(feature = "messages")]
-    MessagesSearchEmojiStickerSets(&'a functions::messages::SearchEmojiStickerSets<'a>),
+    MessagesSearchEmojiStickerSets(&'a functions::messages::SearchEmojiStickerSets<'a>) = 558,
     /// `messages.searchGlobal`
     #[cfg(feature = "messages")]
-    MessagesSearchGlobal(&'a functions::messages::SearchGlobal<'a>),
+    MessagesSearchGlobal(&'a functions::messages::SearchGlobal<'a>) = 559,
     /// `messages.searchSentMedia`
     #[cfg(feature = "messages")]
-    MessagesSearchSentMedia(&'a functions::messages::SearchSentMedia<'a>),
+    MessagesSearchSentMedia(&'a functions::messages::SearchSentMedia<'a>) = 560,
     /// `messages.searchStickerSets`
     #[cfg(feature = "messages")]
-    MessagesSearchStickerSets(&'a functions::messages::SearchStickerSets<'a>),
+    MessagesSearchStickerSets(&'a functions::messages::SearchStickerSets<'a>) = 561,
     /// `messages.searchStickers`
     #[cfg(feature = "messages")]
-    MessagesSearchStickers(&'a functions::messages::SearchStickers<'a>),
+    MessagesSearchStickers(&'a functions::messages::SearchStickers<'a>) = 562,
     /// `messages.sendBotRequestedPeer`
     #[cfg(feature = "messages")]
-    MessagesSendBotRequestedPeer(&'a functions::messages::SendBotRequestedPeer<'a>),
+    MessagesSendBotRequestedPeer(&'a functions::messages::SendBotRequestedPeer<'a>) = 563,
     /// `messages.sendEncrypted`
     #[cfg(feature = "messages")]
-    MessagesSendEncrypted(&'a functions::messages::SendEncrypted<'a>),
+    MessagesSendEncrypted(&'a functions::messages::SendEncrypted<'a>) = 564,
     /// `messages.sendEncryptedFile`
     #[cfg(feature = "messages")]
-    MessagesSendEncryptedFile(&'a functions::messages::SendEncryptedFile<'a>),
+    MessagesSendEncryptedFile(&'a functions::messages::SendEncryptedFile<'a>) = 565,
     /// `messages.sendEncryptedService`
     #[cfg(feature = "messages")]
-    MessagesSendEncryptedService(&'a functions::messages::SendEncryptedService<'a>),
+    MessagesSendEncryptedService(&'a functions::messages::SendEncryptedService<'a>) = 566,
     /// `messages.sendInlineBotResult`
     #[cfg(feature = "messages")]
-    MessagesSendInlineBotResult(&'a functions::messages::SendInlineBotResult<'a>),
+    MessagesSendInlineBotResult(&'a functions::messages::SendInlineBotResult<'a>) = 567,
     /// `messages.sendMedia`
     #[cfg(feature = "messages")]
-    MessagesSendMedia(&'a functions::messages::SendMedia<'a>),
+    MessagesSendMedia(&'a functions::messages::SendMedia<'a>) = 568,
     /// `messages.sendMessage`
     #[cfg(feature = "messages")]
-    MessagesSendMessage(&'a functions::messages::SendMessage<'a>),
+    MessagesSendMessage(&'a functions::messages::SendMessage<'a>) = 569,
     /// `messages.sendMultiMedia`
     #[cfg(feature = "messages")]
-    MessagesSendMultiMedia(&'a functions::messages::SendMultiMedia<'a>),
+    MessagesSendMultiMedia(&'a functions::messages::SendMultiMedia<'a>) = 570,
     /// `messages.sendPaidReaction`
     #[cfg(feature = "messages")]
-    MessagesSendPaidReaction(&'a functions::messages::SendPaidReaction<'a>),
+    MessagesSendPaidReaction(&'a functions::messages::SendPaidReaction<'a>) = 571,
     /// `messages.sendQuickReplyMessages`
     #[cfg(feature = "messages")]
-    MessagesSendQuickReplyMessages(&'a functions::messages::SendQuickReplyMessages<'a>),
+    MessagesSendQuickReplyMessages(&'a functions::messages::SendQuickReplyMessages<'a>) = 572,
     /// `messages.sendReaction`
     #[cfg(feature = "messages")]
-    MessagesSendReaction(&'a functions::messages::SendReaction<'a>),
+    MessagesSendReaction(&'a functions::messages::SendReaction<'a>) = 573,
     /// `messages.sendScheduledMessages`
     #[cfg(feature = "messages")]
-    MessagesSendScheduledMessages(&'a functions::messages::SendScheduledMessages<'a>),
+    MessagesSendScheduledMessages(&'a functions::messages::SendScheduledMessages<'a>) = 574,
     /// `messages.sendScreenshotNotification`
     #[cfg(feature = "messages")]
-    MessagesSendScreenshotNotification(&'a functions::messages::SendScreenshotNotification<'a>),
+    MessagesSendScreenshotNotification(&'a functions::messages::SendScreenshotNotification<'a>) = 575,
     /// `messages.sendVote`
     #[cfg(feature = "messages")]
-    MessagesSendVote(&'a functions::messages::SendVote<'a>),
+    MessagesSendVote(&'a functions::messages::SendVote<'a>) = 576,
     /// `messages.sendWebViewData`
     #[cfg(feature = "messages")]
-    MessagesSendWebViewData(&'a functions::messages::SendWebViewData<'a>),
+    MessagesSendWebViewData(&'a functions::messages::SendWebViewData<'a>) = 577,
     /// `messages.sendWebViewResultMessage`
     #[cfg(feature = "messages")]
-    MessagesSendWebViewResultMessage(&'a functions::messages::SendWebViewResultMessage<'a>),
+    MessagesSendWebViewResultMessage(&'a functions::messages::SendWebViewResultMessage<'a>) = 578,
     /// `messages.setBotCallbackAnswer`
     #[cfg(feature = "messages")]
-    MessagesSetBotCallbackAnswer(&'a functions::messages::SetBotCallbackAnswer<'a>),
+    MessagesSetBotCallbackAnswer(&'a functions::messages::SetBotCallbackAnswer<'a>) = 579,
     /// `messages.setBotGuestChatResult`
     #[cfg(feature = "messages")]
-    MessagesSetBotGuestChatResult(&'a functions::messages::SetBotGuestChatResult<'a>),
+    MessagesSetBotGuestChatResult(&'a functions::messages::SetBotGuestChatResult<'a>) = 580,
     /// `messages.setBotPrecheckoutResults`
     #[cfg(feature = "messages")]
-    MessagesSetBotPrecheckoutResults(&'a functions::messages::SetBotPrecheckoutResults<'a>),
+    MessagesSetBotPrecheckoutResults(&'a functions::messages::SetBotPrecheckoutResults<'a>) = 581,
     /// `messages.setBotShippingResults`
     #[cfg(feature = "messages")]
-    MessagesSetBotShippingResults(&'a functions::messages::SetBotShippingResults<'a>),
+    MessagesSetBotShippingResults(&'a functions::messages::SetBotShippingResults<'a>) = 582,
     /// `messages.setChatAvailableReactions`
     #[cfg(feature = "messages")]
-    MessagesSetChatAvailableReactions(&'a functions::messages::SetChatAvailableReactions<'a>),
+    MessagesSetChatAvailableReactions(&'a functions::messages::SetChatAvailableReactions<'a>) = 583,
     /// `messages.setChatTheme`
     #[cfg(feature = "messages")]
-    MessagesSetChatTheme(&'a functions::messages::SetChatTheme<'a>),
+    MessagesSetChatTheme(&'a functions::messages::SetChatTheme<'a>) = 584,
     /// `messages.setChatWallPaper`
     #[cfg(feature = "messages")]
-    MessagesSetChatWallPaper(&'a functions::messages::SetChatWallPaper<'a>),
+    MessagesSetChatWallPaper(&'a functions::messages::SetChatWallPaper<'a>) = 585,
     /// `messages.setDefaultHistoryTTL`
     #[cfg(feature = "messages")]
-    MessagesSetDefaultHistoryTtl(&'a functions::messages::SetDefaultHistoryTtl),
+    MessagesSetDefaultHistoryTtl(&'a functions::messages::SetDefaultHistoryTtl) = 586,
     /// `messages.setDefaultReaction`
     #[cfg(feature = "messages")]
-    MessagesSetDefaultReaction(&'a functions::messages::SetDefaultReaction<'a>),
+    MessagesSetDefaultReaction(&'a functions::messages::SetDefaultReaction<'a>) = 587,
     /// `messages.setEncryptedTyping`
     #[cfg(feature = "messages")]
-    MessagesSetEncryptedTyping(&'a functions::messages::SetEncryptedTyping),
+    MessagesSetEncryptedTyping(&'a functions::messages::SetEncryptedTyping) = 588,
     /// `messages.setGameScore`
     #[cfg(feature = "messages")]
-    MessagesSetGameScore(&'a functions::messages::SetGameScore<'a>),
+    MessagesSetGameScore(&'a functions::messages::SetGameScore<'a>) = 589,
     /// `messages.setHistoryTTL`
     #[cfg(feature = "messages")]
-    MessagesSetHistoryTtl(&'a functions::messages::SetHistoryTtl<'a>),
+    MessagesSetHistoryTtl(&'a functions::messages::SetHistoryTtl<'a>) = 590,
     /// `messages.setInlineBotResults`
     #[cfg(feature = "messages")]
-    MessagesSetInlineBotResults(&'a functions::messages::SetInlineBotResults<'a>),
+    MessagesSetInlineBotResults(&'a functions::messages::SetInlineBotResults<'a>) = 591,
     /// `messages.setInlineGameScore`
     #[cfg(feature = "messages")]
-    MessagesSetInlineGameScore(&'a functions::messages::SetInlineGameScore<'a>),
+    MessagesSetInlineGameScore(&'a functions::messages::SetInlineGameScore<'a>) = 592,
     /// `messages.setTyping`
     #[cfg(feature = "messages")]
-    MessagesSetTyping(&'a functions::messages::SetTyping<'a>),
+    MessagesSetTyping(&'a functions::messages::SetTyping<'a>) = 593,
     /// `messages.startBot`
     #[cfg(feature = "messages")]
-    MessagesStartBot(&'a functions::messages::StartBot<'a>),
+    MessagesStartBot(&'a functions::messages::StartBot<'a>) = 594,
     /// `messages.startHistoryImport`
     #[cfg(feature = "messages")]
-    MessagesStartHistoryImport(&'a functions::messages::StartHistoryImport<'a>),
+    MessagesStartHistoryImport(&'a functions::messages::StartHistoryImport<'a>) = 595,
     /// `messages.summarizeText`
     #[cfg(feature = "messages")]
-    MessagesSummarizeText(&'a functions::messages::SummarizeText<'a>),
+    MessagesSummarizeText(&'a functions::messages::SummarizeText<'a>) = 596,
     /// `messages.toggleBotInAttachMenu`
     #[cfg(feature = "messages")]
-    MessagesToggleBotInAttachMenu(&'a functions::messages::ToggleBotInAttachMenu<'a>),
+    MessagesToggleBotInAttachMenu(&'a functions::messages::ToggleBotInAttachMenu<'a>) = 597,
     /// `messages.toggleDialogFilterTags`
     #[cfg(feature = "messages")]
-    MessagesToggleDialogFilterTags(&'a functions::messages::ToggleDialogFilterTags),
+    MessagesToggleDialogFilterTags(&'a functions::messages::ToggleDialogFilterTags) = 598,
     /// `messages.toggleDialogPin`
     #[cfg(feature = "messages")]
-    MessagesToggleDialogPin(&'a functions::messages::ToggleDialogPin<'a>),
+    MessagesToggleDialogPin(&'a functions::messages::ToggleDialogPin<'a>) = 599,
     /// `messages.toggleNoForwards`
     #[cfg(feature = "messages")]
-    MessagesToggleNoForwards(&'a functions::messages::ToggleNoForwards<'a>),
+    MessagesToggleNoForwards(&'a functions::messages::ToggleNoForwards<'a>) = 600,
     /// `messages.togglePaidReactionPrivacy`
     #[cfg(feature = "messages")]
-    MessagesTogglePaidReactionPrivacy(&'a functions::messages::TogglePaidReactionPrivacy<'a>),
+    MessagesTogglePaidReactionPrivacy(&'a functions::messages::TogglePaidReactionPrivacy<'a>) = 601,
     /// `messages.togglePeerTranslations`
     #[cfg(feature = "messages")]
-    MessagesTogglePeerTranslations(&'a functions::messages::TogglePeerTranslations<'a>),
+    MessagesTogglePeerTranslations(&'a functions::messages::TogglePeerTranslations<'a>) = 602,
     /// `messages.toggleSavedDialogPin`
     #[cfg(feature = "messages")]
-    MessagesToggleSavedDialogPin(&'a functions::messages::ToggleSavedDialogPin<'a>),
+    MessagesToggleSavedDialogPin(&'a functions::messages::ToggleSavedDialogPin<'a>) = 603,
     /// `messages.toggleStickerSets`
     #[cfg(feature = "messages")]
-    MessagesToggleStickerSets(&'a functions::messages::ToggleStickerSets<'a>),
+    MessagesToggleStickerSets(&'a functions::messages::ToggleStickerSets<'a>) = 604,
     /// `messages.toggleSuggestedPostApproval`
     #[cfg(feature = "messages")]
-    MessagesToggleSuggestedPostApproval(&'a functions::messages::ToggleSuggestedPostApproval<'a>),
+    MessagesToggleSuggestedPostApproval(&'a functions::messages::ToggleSuggestedPostApproval<'a>) = 605,
     /// `messages.toggleTodoCompleted`
     #[cfg(feature = "messages")]
-    MessagesToggleTodoCompleted(&'a functions::messages::ToggleTodoCompleted<'a>),
+    MessagesToggleTodoCompleted(&'a functions::messages::ToggleTodoCompleted<'a>) = 606,
     /// `messages.transcribeAudio`
     #[cfg(feature = "messages")]
-    MessagesTranscribeAudio(&'a functions::messages::TranscribeAudio<'a>),
+    MessagesTranscribeAudio(&'a functions::messages::TranscribeAudio<'a>) = 607,
     /// `messages.translateRichMessage`
     #[cfg(feature = "messages")]
-    MessagesTranslateRichMessage(&'a functions::messages::TranslateRichMessage<'a>),
+    MessagesTranslateRichMessage(&'a functions::messages::TranslateRichMessage<'a>) = 608,
     /// `messages.translateText`
     #[cfg(feature = "messages")]
-    MessagesTranslateText(&'a functions::messages::TranslateText<'a>),
+    MessagesTranslateText(&'a functions::messages::TranslateText<'a>) = 609,
     /// `messages.uninstallStickerSet`
     #[cfg(feature = "messages")]
-    MessagesUninstallStickerSet(&'a functions::messages::UninstallStickerSet<'a>),
+    MessagesUninstallStickerSet(&'a functions::messages::UninstallStickerSet<'a>) = 610,
     /// `messages.unpinAllMessages`
     #[cfg(feature = "messages")]
-    MessagesUnpinAllMessages(&'a functions::messages::UnpinAllMessages<'a>),
+    MessagesUnpinAllMessages(&'a functions::messages::UnpinAllMessages<'a>) = 611,
     /// `messages.updateDialogFilter`
     #[cfg(feature = "messages")]
-    MessagesUpdateDialogFilter(&'a functions::messages::UpdateDialogFilter<'a>),
+    MessagesUpdateDialogFilter(&'a functions::messages::UpdateDialogFilter<'a>) = 612,
     /// `messages.updateDialogFiltersOrder`
     #[cfg(feature = "messages")]
-    MessagesUpdateDialogFiltersOrder(&'a functions::messages::UpdateDialogFiltersOrder<'a>),
+    MessagesUpdateDialogFiltersOrder(&'a functions::messages::UpdateDialogFiltersOrder<'a>) = 613,
     /// `messages.updatePinnedForumTopic`
     #[cfg(feature = "messages")]
-    MessagesUpdatePinnedForumTopic(&'a functions::messages::UpdatePinnedForumTopic<'a>),
+    MessagesUpdatePinnedForumTopic(&'a functions::messages::UpdatePinnedForumTopic<'a>) = 614,
     /// `messages.updatePinnedMessage`
     #[cfg(feature = "messages")]
-    MessagesUpdatePinnedMessage(&'a functions::messages::UpdatePinnedMessage<'a>),
+    MessagesUpdatePinnedMessage(&'a functions::messages::UpdatePinnedMessage<'a>) = 615,
     /// `messages.updateSavedReactionTag`
     #[cfg(feature = "messages")]
-    MessagesUpdateSavedReactionTag(&'a functions::messages::UpdateSavedReactionTag<'a>),
+    MessagesUpdateSavedReactionTag(&'a functions::messages::UpdateSavedReactionTag<'a>) = 616,
     /// `messages.uploadEncryptedFile`
     #[cfg(feature = "messages")]
-    MessagesUploadEncryptedFile(&'a functions::messages::UploadEncryptedFile<'a>),
+    MessagesUploadEncryptedFile(&'a functions::messages::UploadEncryptedFile<'a>) = 617,
     /// `messages.uploadImportedMedia`
     #[cfg(feature = "messages")]
-    MessagesUploadImportedMedia(&'a functions::messages::UploadImportedMedia<'a>),
+    MessagesUploadImportedMedia(&'a functions::messages::UploadImportedMedia<'a>) = 618,
     /// `messages.uploadMedia`
     #[cfg(feature = "messages")]
-    MessagesUploadMedia(&'a functions::messages::UploadMedia<'a>),
+    MessagesUploadMedia(&'a functions::messages::UploadMedia<'a>) = 619,
     /// `messages.viewSponsoredMessage`
     #[cfg(feature = "messages")]
-    MessagesViewSponsoredMessage(&'a functions::messages::ViewSponsoredMessage<'a>),
+    MessagesViewSponsoredMessage(&'a functions::messages::ViewSponsoredMessage<'a>) = 620,
     /// `payments.applyGiftCode`
     #[cfg(feature = "payments")]
-    PaymentsApplyGiftCode(&'a functions::payments::ApplyGiftCode<'a>),
+    PaymentsApplyGiftCode(&'a functions::payments::ApplyGiftCode<'a>) = 621,
     /// `payments.assignAppStoreTransaction`
     #[cfg(feature = "payments")]
-    PaymentsAssignAppStoreTransaction(&'a functions::payments::AssignAppStoreTransaction<'a>),
+    PaymentsAssignAppStoreTransaction(&'a functions::payments::AssignAppStoreTransaction<'a>) = 622,
     /// `payments.assignPlayMarketTransaction`
     #[cfg(feature = "payments")]
-    PaymentsAssignPlayMarketTransaction(&'a functions::payments::AssignPlayMarketTransaction<'a>),
+    PaymentsAssignPlayMarketTransaction(&'a functions::payments::AssignPlayMarketTransaction<'a>) = 623,
     /// `payments.botCancelStarsSubscription`
     #[cfg(feature = "payments")]
-    PaymentsBotCancelStarsSubscription(&'a functions::payments::BotCancelStarsSubscription<'a>),
+    PaymentsBotCancelStarsSubscription(&'a functions::payments::BotCancelStarsSubscription<'a>) = 624,
     /// `payments.canPurchaseStore`
     #[cfg(feature = "payments")]
-    PaymentsCanPurchaseStore(&'a functions::payments::CanPurchaseStore<'a>),
+    PaymentsCanPurchaseStore(&'a functions::payments::CanPurchaseStore<'a>) = 625,
     /// `payments.changeStarsSubscription`
     #[cfg(feature = "payments")]
-    PaymentsChangeStarsSubscription(&'a functions::payments::ChangeStarsSubscription<'a>),
+    PaymentsChangeStarsSubscription(&'a functions::payments::ChangeStarsSubscription<'a>) = 626,
     /// `payments.checkCanSendGift`
     #[cfg(feature = "payments")]
-    PaymentsCheckCanSendGift(&'a functions::payments::CheckCanSendGift),
+    PaymentsCheckCanSendGift(&'a functions::payments::CheckCanSendGift) = 627,
     /// `payments.checkGiftCode`
     #[cfg(feature = "payments")]
-    PaymentsCheckGiftCode(&'a functions::payments::CheckGiftCode<'a>),
+    PaymentsCheckGiftCode(&'a functions::payments::CheckGiftCode<'a>) = 628,
     /// `payments.clearSavedInfo`
     #[cfg(feature = "payments")]
-    PaymentsClearSavedInfo(&'a functions::payments::ClearSavedInfo),
+    PaymentsClearSavedInfo(&'a functions::payments::ClearSavedInfo) = 629,
     /// `payments.connectStarRefBot`
     #[cfg(feature = "payments")]
-    PaymentsConnectStarRefBot(&'a functions::payments::ConnectStarRefBot<'a>),
+    PaymentsConnectStarRefBot(&'a functions::payments::ConnectStarRefBot<'a>) = 630,
     /// `payments.convertStarGift`
     #[cfg(feature = "payments")]
-    PaymentsConvertStarGift(&'a functions::payments::ConvertStarGift<'a>),
+    PaymentsConvertStarGift(&'a functions::payments::ConvertStarGift<'a>) = 631,
     /// `payments.craftStarGift`
     #[cfg(feature = "payments")]
-    PaymentsCraftStarGift(&'a functions::payments::CraftStarGift<'a>),
+    PaymentsCraftStarGift(&'a functions::payments::CraftStarGift<'a>) = 632,
     /// `payments.createOnrampSession`
     #[cfg(feature = "payments")]
-    PaymentsCreateOnrampSession(&'a functions::payments::CreateOnrampSession<'a>),
+    PaymentsCreateOnrampSession(&'a functions::payments::CreateOnrampSession<'a>) = 633,
     /// `payments.createStarGiftCollection`
     #[cfg(feature = "payments")]
-    PaymentsCreateStarGiftCollection(&'a functions::payments::CreateStarGiftCollection<'a>),
+    PaymentsCreateStarGiftCollection(&'a functions::payments::CreateStarGiftCollection<'a>) = 634,
     /// `payments.deleteStarGiftCollection`
     #[cfg(feature = "payments")]
-    PaymentsDeleteStarGiftCollection(&'a functions::payments::DeleteStarGiftCollection<'a>),
+    PaymentsDeleteStarGiftCollection(&'a functions::payments::DeleteStarGiftCollection<'a>) = 635,
     /// `payments.editConnectedStarRefBot`
     #[cfg(feature = "payments")]
-    PaymentsEditConnectedStarRefBot(&'a functions::payments::EditConnectedStarRefBot<'a>),
+    PaymentsEditConnectedStarRefBot(&'a functions::payments::EditConnectedStarRefBot<'a>) = 636,
     /// `payments.exportInvoice`
     #[cfg(feature = "payments")]
-    PaymentsExportInvoice(&'a functions::payments::ExportInvoice<'a>),
+    PaymentsExportInvoice(&'a functions::payments::ExportInvoice<'a>) = 637,
     /// `payments.fulfillStarsSubscription`
     #[cfg(feature = "payments")]
-    PaymentsFulfillStarsSubscription(&'a functions::payments::FulfillStarsSubscription<'a>),
+    PaymentsFulfillStarsSubscription(&'a functions::payments::FulfillStarsSubscription<'a>) = 638,
     /// `payments.getBankCardData`
     #[cfg(feature = "payments")]
-    PaymentsGetBankCardData(&'a functions::payments::GetBankCardData<'a>),
+    PaymentsGetBankCardData(&'a functions::payments::GetBankCardData<'a>) = 639,
     /// `payments.getConnectedStarRefBot`
     #[cfg(feature = "payments")]
-    PaymentsGetConnectedStarRefBot(&'a functions::payments::GetConnectedStarRefBot<'a>),
+    PaymentsGetConnectedStarRefBot(&'a functions::payments::GetConnectedStarRefBot<'a>) = 640,
     /// `payments.getConnectedStarRefBots`
     #[cfg(feature = "payments")]
-    PaymentsGetConnectedStarRefBots(&'a functions::payments::GetConnectedStarRefBots<'a>),
+    PaymentsGetConnectedStarRefBots(&'a functions::payments::GetConnectedStarRefBots<'a>) = 641,
     /// `payments.getCraftStarGifts`
     #[cfg(feature = "payments")]
-    PaymentsGetCraftStarGifts(&'a functions::payments::GetCraftStarGifts<'a>),
+    PaymentsGetCraftStarGifts(&'a functions::payments::GetCraftStarGifts<'a>) = 642,
     /// `payments.getCurrencyRates`
     #[cfg(feature = "payments")]
-    PaymentsGetCurrencyRates,
+    PaymentsGetCurrencyRates = 643,
     /// `payments.getGiveawayInfo`
     #[cfg(feature = "payments")]
-    PaymentsGetGiveawayInfo(&'a functions::payments::GetGiveawayInfo<'a>),
+    PaymentsGetGiveawayInfo(&'a functions::payments::GetGiveawayInfo<'a>) = 644,
     /// `payments.getOnrampAvailability`
     #[cfg(feature = "payments")]
-    PaymentsGetOnrampAvailability(&'a functions::payments::GetOnrampAvailability<'a>),
+    PaymentsGetOnrampAvailability(&'a functions::payments::GetOnrampAvailability<'a>) = 645,
     /// `payments.getOnrampBaseCurrencies`
     #[cfg(feature = "payments")]
-    PaymentsGetOnrampBaseCurrencies(&'a functions::payments::GetOnrampBaseCurrencies<'a>),
+    PaymentsGetOnrampBaseCurrencies(&'a functions::payments::GetOnrampBaseCurrencies<'a>) = 646,
     /// `payments.getOnrampLimits`
     #[cfg(feature = "payments")]
-    PaymentsGetOnrampLimits(&'a functions::payments::GetOnrampLimits<'a>),
+    PaymentsGetOnrampLimits(&'a functions::payments::GetOnrampLimits<'a>) = 647,
     /// `payments.getOnrampProviders`
     #[cfg(feature = "payments")]
-    PaymentsGetOnrampProviders(&'a functions::payments::GetOnrampProviders<'a>),
+    PaymentsGetOnrampProviders(&'a functions::payments::GetOnrampProviders<'a>) = 648,
     /// `payments.getOnrampQuote`
     #[cfg(feature = "payments")]
-    PaymentsGetOnrampQuote(&'a functions::payments::GetOnrampQuote<'a>),
+    PaymentsGetOnrampQuote(&'a functions::payments::GetOnrampQuote<'a>) = 649,
     /// `payments.getPaymentForm`
     #[cfg(feature = "payments")]
-    PaymentsGetPaymentForm(&'a functions::payments::GetPaymentForm<'a>),
+    PaymentsGetPaymentForm(&'a functions::payments::GetPaymentForm<'a>) = 650,
     /// `payments.getPaymentReceipt`
     #[cfg(feature = "payments")]
-    PaymentsGetPaymentReceipt(&'a functions::payments::GetPaymentReceipt<'a>),
+    PaymentsGetPaymentReceipt(&'a functions::payments::GetPaymentReceipt<'a>) = 651,
     /// `payments.getPremiumGiftCodeOptions`
     #[cfg(feature = "payments")]
-    PaymentsGetPremiumGiftCodeOptions(&'a functions::payments::GetPremiumGiftCodeOptions<'a>),
+    PaymentsGetPremiumGiftCodeOptions(&'a functions::payments::GetPremiumGiftCodeOptions<'a>) = 652,
     /// `payments.getResaleStarGifts`
     #[cfg(feature = "payments")]
-    PaymentsGetResaleStarGifts(&'a functions::payments::GetResaleStarGifts<'a>),
+    PaymentsGetResaleStarGifts(&'a functions::payments::GetResaleStarGifts<'a>) = 653,
     /// `payments.getSavedInfo`
     #[cfg(feature = "payments")]
-    PaymentsGetSavedInfo,
+    PaymentsGetSavedInfo = 654,
     /// `payments.getSavedStarGift`
     #[cfg(feature = "payments")]
-    PaymentsGetSavedStarGift(&'a functions::payments::GetSavedStarGift<'a>),
+    PaymentsGetSavedStarGift(&'a functions::payments::GetSavedStarGift<'a>) = 655,
     /// `payments.getSavedStarGifts`
     #[cfg(feature = "payments")]
-    PaymentsGetSavedStarGifts(&'a functions::payments::GetSavedStarGifts<'a>),
+    PaymentsGetSavedStarGifts(&'a functions::payments::GetSavedStarGifts<'a>) = 656,
     /// `payments.getStarGiftActiveAuctions`
     #[cfg(feature = "payments")]
-    PaymentsGetStarGiftActiveAuctions(&'a functions::payments::GetStarGiftActiveAuctions),
+    PaymentsGetStarGiftActiveAuctions(&'a functions::payments::GetStarGiftActiveAuctions) = 657,
     /// `payments.getStarGiftAuctionAcquiredGifts`
     #[cfg(feature = "payments")]
-    PaymentsGetStarGiftAuctionAcquiredGifts(&'a functions::payments::GetStarGiftAuctionAcquiredGifts),
+    PaymentsGetStarGiftAuctionAcquiredGifts(&'a functions::payments::GetStarGiftAuctionAcquiredGifts) = 658,
     /// `payments.getStarGiftAuctionState`
     #[cfg(feature = "payments")]
-    PaymentsGetStarGiftAuctionState(&'a functions::payments::GetStarGiftAuctionState<'a>),
+    PaymentsGetStarGiftAuctionState(&'a functions::payments::GetStarGiftAuctionState<'a>) = 659,
     /// `payments.getStarGiftCollections`
     #[cfg(feature = "payments")]
-    PaymentsGetStarGiftCollections(&'a functions::payments::GetStarGiftCollections<'a>),
+    PaymentsGetStarGiftCollections(&'a functions::payments::GetStarGiftCollections<'a>) = 660,
     /// `payments.getStarGiftUpgradeAttributes`
     #[cfg(feature = "payments")]
-    PaymentsGetStarGiftUpgradeAttributes(&'a functions::payments::GetStarGiftUpgradeAttributes),
+    PaymentsGetStarGiftUpgradeAttributes(&'a functions::payments::GetStarGiftUpgradeAttributes) = 661,
     /// `payments.getStarGiftUpgradePreview`
     #[cfg(feature = "payments")]
-    PaymentsGetStarGiftUpgradePreview(&'a functions::payments::GetStarGiftUpgradePreview),
+    PaymentsGetStarGiftUpgradePreview(&'a functions::payments::GetStarGiftUpgradePreview) = 662,
     /// `payments.getStarGiftWithdrawalUrl`
     #[cfg(feature = "payments")]
-    PaymentsGetStarGiftWithdrawalUrl(&'a functions::payments::GetStarGiftWithdrawalUrl<'a>),
+    PaymentsGetStarGiftWithdrawalUrl(&'a functions::payments::GetStarGiftWithdrawalUrl<'a>) = 663,
     /// `payments.getStarGifts`
     #[cfg(feature = "payments")]
-    PaymentsGetStarGifts(&'a functions::payments::GetStarGifts),
+    PaymentsGetStarGifts(&'a functions::payments::GetStarGifts) = 664,
     /// `payments.getStarsGiftOptions`
     #[cfg(feature = "payments")]
-    PaymentsGetStarsGiftOptions(&'a functions::payments::GetStarsGiftOptions<'a>),
+    PaymentsGetStarsGiftOptions(&'a functions::payments::GetStarsGiftOptions<'a>) = 665,
     /// `payments.getStarsGiveawayOptions`
     #[cfg(feature = "payments")]
-    PaymentsGetStarsGiveawayOptions,
+    PaymentsGetStarsGiveawayOptions = 666,
     /// `payments.getStarsRevenueAdsAccountUrl`
     #[cfg(feature = "payments")]
-    PaymentsGetStarsRevenueAdsAccountUrl(&'a functions::payments::GetStarsRevenueAdsAccountUrl<'a>),
+    PaymentsGetStarsRevenueAdsAccountUrl(&'a functions::payments::GetStarsRevenueAdsAccountUrl<'a>) = 667,
     /// `payments.getStarsRevenueStats`
     #[cfg(feature = "payments")]
-    PaymentsGetStarsRevenueStats(&'a functions::payments::GetStarsRevenueStats<'a>),
+    PaymentsGetStarsRevenueStats(&'a functions::payments::GetStarsRevenueStats<'a>) = 668,
     /// `payments.getStarsRevenueWithdrawalUrl`
     #[cfg(feature = "payments")]
-    PaymentsGetStarsRevenueWithdrawalUrl(&'a functions::payments::GetStarsRevenueWithdrawalUrl<'a>),
+    PaymentsGetStarsRevenueWithdrawalUrl(&'a functions::payments::GetStarsRevenueWithdrawalUrl<'a>) = 669,
     /// `payments.getStarsStatus`
     #[cfg(feature = "payments")]
-    PaymentsGetStarsStatus(&'a functions::payments::GetStarsStatus<'a>),
+    PaymentsGetStarsStatus(&'a functions::payments::GetStarsStatus<'a>) = 670,
     /// `payments.getStarsSubscriptions`
     #[cfg(feature = "payments")]
-    PaymentsGetStarsSubscriptions(&'a functions::payments::GetStarsSubscriptions<'a>),
+    PaymentsGetStarsSubscriptions(&'a functions::payments::GetStarsSubscriptions<'a>) = 671,
     /// `payments.getStarsTopupOptions`
     #[cfg(feature = "payments")]
-    PaymentsGetStarsTopupOptions,
+    PaymentsGetStarsTopupOptions = 672,
     /// `payments.getStarsTransactions`
     #[cfg(feature = "payments")]
-    PaymentsGetStarsTransactions(&'a functions::payments::GetStarsTransactions<'a>),
+    PaymentsGetStarsTransactions(&'a functions::payments::GetStarsTransactions<'a>) = 673,
     /// `payments.getStarsTransactionsByID`
     #[cfg(feature = "payments")]
-    PaymentsGetStarsTransactionsById(&'a functions::payments::GetStarsTransactionsById<'a>),
+    PaymentsGetStarsTransactionsById(&'a functions::payments::GetStarsTransactionsById<'a>) = 674,
     /// `payments.getSuggestedStarRefBots`
     #[cfg(feature = "payments")]
-    PaymentsGetSuggestedStarRefBots(&'a functions::payments::GetSuggestedStarRefBots<'a>),
+    PaymentsGetSuggestedStarRefBots(&'a functions::payments::GetSuggestedStarRefBots<'a>) = 675,
     /// `payments.getUniqueStarGift`
     #[cfg(feature = "payments")]
-    PaymentsGetUniqueStarGift(&'a functions::payments::GetUniqueStarGift<'a>),
+    PaymentsGetUniqueStarGift(&'a functions::payments::GetUniqueStarGift<'a>) = 676,
     /// `payments.getUniqueStarGiftValueInfo`
     #[cfg(feature = "payments")]
-    PaymentsGetUniqueStarGiftValueInfo(&'a functions::payments::GetUniqueStarGiftValueInfo<'a>),
+    PaymentsGetUniqueStarGiftValueInfo(&'a functions::payments::GetUniqueStarGiftValueInfo<'a>) = 677,
     /// `payments.launchPrepaidGiveaway`
     #[cfg(feature = "payments")]
-    PaymentsLaunchPrepaidGiveaway(&'a functions::payments::LaunchPrepaidGiveaway<'a>),
+    PaymentsLaunchPrepaidGiveaway(&'a functions::payments::LaunchPrepaidGiveaway<'a>) = 678,
     /// `payments.refundStarsCharge`
     #[cfg(feature = "payments")]
-    PaymentsRefundStarsCharge(&'a functions::payments::RefundStarsCharge<'a>),
+    PaymentsRefundStarsCharge(&'a functions::payments::RefundStarsCharge<'a>) = 679,
     /// `payments.reorderStarGiftCollections`
     #[cfg(feature = "payments")]
-    PaymentsReorderStarGiftCollections(&'a functions::payments::ReorderStarGiftCollections<'a>),
+    PaymentsReorderStarGiftCollections(&'a functions::payments::ReorderStarGiftCollections<'a>) = 680,
     /// `payments.resolveStarGiftOffer`
     #[cfg(feature = "payments")]
-    PaymentsResolveStarGiftOffer(&'a functions::payments::ResolveStarGiftOffer),
+    PaymentsResolveStarGiftOffer(&'a functions::payments::ResolveStarGiftOffer) = 681,
     /// `payments.saveStarGift`
     #[cfg(feature = "payments")]
-    PaymentsSaveStarGift(&'a functions::payments::SaveStarGift<'a>),
+    PaymentsSaveStarGift(&'a functions::payments::SaveStarGift<'a>) = 682,
     /// `payments.sendPaymentForm`
     #[cfg(feature = "payments")]
-    PaymentsSendPaymentForm(&'a functions::payments::SendPaymentForm<'a>),
+    PaymentsSendPaymentForm(&'a functions::payments::SendPaymentForm<'a>) = 683,
     /// `payments.sendStarGiftOffer`
     #[cfg(feature = "payments")]
-    PaymentsSendStarGiftOffer(&'a functions::payments::SendStarGiftOffer<'a>),
+    PaymentsSendStarGiftOffer(&'a functions::payments::SendStarGiftOffer<'a>) = 684,
     /// `payments.sendStarsForm`
     #[cfg(feature = "payments")]
-    PaymentsSendStarsForm(&'a functions::payments::SendStarsForm<'a>),
+    PaymentsSendStarsForm(&'a functions::payments::SendStarsForm<'a>) = 685,
     /// `payments.toggleChatStarGiftNotifications`
     #[cfg(feature = "payments")]
-    PaymentsToggleChatStarGiftNotifications(&'a functions::payments::ToggleChatStarGiftNotifications<'a>),
+    PaymentsToggleChatStarGiftNotifications(&'a functions::payments::ToggleChatStarGiftNotifications<'a>) = 686,
     /// `payments.toggleStarGiftsPinnedToTop`
     #[cfg(feature = "payments")]
-    PaymentsToggleStarGiftsPinnedToTop(&'a functions::payments::ToggleStarGiftsPinnedToTop<'a>),
+    PaymentsToggleStarGiftsPinnedToTop(&'a functions::payments::ToggleStarGiftsPinnedToTop<'a>) = 687,
     /// `payments.transferStarGift`
     #[cfg(feature = "payments")]
-    PaymentsTransferStarGift(&'a functions::payments::TransferStarGift<'a>),
+    PaymentsTransferStarGift(&'a functions::payments::TransferStarGift<'a>) = 688,
     /// `payments.updateStarGiftCollection`
     #[cfg(feature = "payments")]
-    PaymentsUpdateStarGiftCollection(&'a functions::payments::UpdateStarGiftCollection<'a>),
+    PaymentsUpdateStarGiftCollection(&'a functions::payments::UpdateStarGiftCollection<'a>) = 689,
     /// `payments.updateStarGiftPrice`
     #[cfg(feature = "payments")]
-    PaymentsUpdateStarGiftPrice(&'a functions::payments::UpdateStarGiftPrice<'a>),
+    PaymentsUpdateStarGiftPrice(&'a functions::payments::UpdateStarGiftPrice<'a>) = 690,
     /// `payments.upgradeStarGift`
     #[cfg(feature = "payments")]
-    PaymentsUpgradeStarGift(&'a functions::payments::UpgradeStarGift<'a>),
+    PaymentsUpgradeStarGift(&'a functions::payments::UpgradeStarGift<'a>) = 691,
     /// `payments.validateRequestedInfo`
     #[cfg(feature = "payments")]
-    PaymentsValidateRequestedInfo(&'a functions::payments::ValidateRequestedInfo<'a>),
+    PaymentsValidateRequestedInfo(&'a functions::payments::ValidateRequestedInfo<'a>) = 692,
     /// `phone.acceptCall`
     #[cfg(feature = "phone")]
-    PhoneAcceptCall(&'a functions::phone::AcceptCall<'a>),
+    PhoneAcceptCall(&'a functions::phone::AcceptCall<'a>) = 693,
     /// `phone.checkGroupCall`
     #[cfg(feature = "phone")]
-    PhoneCheckGroupCall(&'a functions::phone::CheckGroupCall<'a>),
+    PhoneCheckGroupCall(&'a functions::phone::CheckGroupCall<'a>) = 694,
     /// `phone.confirmCall`
     #[cfg(feature = "phone")]
-    PhoneConfirmCall(&'a functions::phone::ConfirmCall<'a>),
+    PhoneConfirmCall(&'a functions::phone::ConfirmCall<'a>) = 695,
     /// `phone.createConferenceCall`
     #[cfg(feature = "phone")]
-    PhoneCreateConferenceCall(&'a functions::phone::CreateConferenceCall<'a>),
+    PhoneCreateConferenceCall(&'a functions::phone::CreateConferenceCall<'a>) = 696,
     /// `phone.createGroupCall`
     #[cfg(feature = "phone")]
-    PhoneCreateGroupCall(&'a functions::phone::CreateGroupCall<'a>),
+    PhoneCreateGroupCall(&'a functions::phone::CreateGroupCall<'a>) = 697,
     /// `phone.declineConferenceCallInvite`
     #[cfg(feature = "phone")]
-    PhoneDeclineConferenceCallInvite(&'a functions::phone::DeclineConferenceCallInvite),
+    PhoneDeclineConferenceCallInvite(&'a functions::phone::DeclineConferenceCallInvite) = 698,
     /// `phone.deleteConferenceCallParticipants`
     #[cfg(feature = "phone")]
-    PhoneDeleteConferenceCallParticipants(&'a functions::phone::DeleteConferenceCallParticipants<'a>),
+    PhoneDeleteConferenceCallParticipants(&'a functions::phone::DeleteConferenceCallParticipants<'a>) = 699,
     /// `phone.deleteGroupCallMessages`
     #[cfg(feature = "phone")]
-    PhoneDeleteGroupCallMessages(&'a functions::phone::DeleteGroupCallMessages<'a>),
+    PhoneDeleteGroupCallMessages(&'a functions::phone::DeleteGroupCallMessages<'a>) = 700,
     /// `phone.deleteGroupCallParticipantMessages`
     #[cfg(feature = "phone")]
-    PhoneDeleteGroupCallParticipantMessages(&'a functions::phone::DeleteGroupCallParticipantMessages<'a>),
+    PhoneDeleteGroupCallParticipantMessages(&'a functions::phone::DeleteGroupCallParticipantMessages<'a>) = 701,
     /// `phone.discardCall`
     #[cfg(feature = "phone")]
-    PhoneDiscardCall(&'a functions::phone::DiscardCall<'a>),
+    PhoneDiscardCall(&'a functions::phone::DiscardCall<'a>) = 702,
     /// `phone.discardGroupCall`
     #[cfg(feature = "phone")]
-    PhoneDiscardGroupCall(&'a functions::phone::DiscardGroupCall<'a>),
+    PhoneDiscardGroupCall(&'a functions::phone::DiscardGroupCall<'a>) = 703,
     /// `phone.editGroupCallParticipant`
     #[cfg(feature = "phone")]
-    PhoneEditGroupCallParticipant(&'a functions::phone::EditGroupCallParticipant<'a>),
+    PhoneEditGroupCallParticipant(&'a functions::phone::EditGroupCallParticipant<'a>) = 704,
     /// `phone.editGroupCallTitle`
     #[cfg(feature = "phone")]
-    PhoneEditGroupCallTitle(&'a functions::phone::EditGroupCallTitle<'a>),
+    PhoneEditGroupCallTitle(&'a functions::phone::EditGroupCallTitle<'a>) = 705,
     /// `phone.exportGroupCallInvite`
     #[cfg(feature = "phone")]
-    PhoneExportGroupCallInvite(&'a functions::phone::ExportGroupCallInvite<'a>),
+    PhoneExportGroupCallInvite(&'a functions::phone::ExportGroupCallInvite<'a>) = 706,
     /// `phone.getCallConfig`
     #[cfg(feature = "phone")]
-    PhoneGetCallConfig,
+    PhoneGetCallConfig = 707,
     /// `phone.getGroupCall`
     #[cfg(feature = "phone")]
-    PhoneGetGroupCall(&'a functions::phone::GetGroupCall<'a>),
+    PhoneGetGroupCall(&'a functions::phone::GetGroupCall<'a>) = 708,
     /// `phone.getGroupCallChainBlocks`
     #[cfg(feature = "phone")]
-    PhoneGetGroupCallChainBlocks(&'a functions::phone::GetGroupCallChainBlocks<'a>),
+    PhoneGetGroupCallChainBlocks(&'a functions::phone::GetGroupCallChainBlocks<'a>) = 709,
     /// `phone.getGroupCallJoinAs`
     #[cfg(feature = "phone")]
-    PhoneGetGroupCallJoinAs(&'a functions::phone::GetGroupCallJoinAs<'a>),
+    PhoneGetGroupCallJoinAs(&'a functions::phone::GetGroupCallJoinAs<'a>) = 710,
     /// `phone.getGroupCallStars`
     #[cfg(feature = "phone")]
-    PhoneGetGroupCallStars(&'a functions::phone::GetGroupCallStars<'a>),
+    PhoneGetGroupCallStars(&'a functions::phone::GetGroupCallStars<'a>) = 711,
     /// `phone.getGroupCallStreamChannels`
     #[cfg(feature = "phone")]
-    PhoneGetGroupCallStreamChannels(&'a functions::phone::GetGroupCallStreamChannels<'a>),
+    PhoneGetGroupCallStreamChannels(&'a functions::phone::GetGroupCallStreamChannels<'a>) = 712,
     /// `phone.getGroupCallStreamRtmpUrl`
     #[cfg(feature = "phone")]
-    PhoneGetGroupCallStreamRtmpUrl(&'a functions::phone::GetGroupCallStreamRtmpUrl<'a>),
+    PhoneGetGroupCallStreamRtmpUrl(&'a functions::phone::GetGroupCallStreamRtmpUrl<'a>) = 713,
     /// `phone.getGroupParticipants`
     #[cfg(feature = "phone")]
-    PhoneGetGroupParticipants(&'a functions::phone::GetGroupParticipants<'a>),
+    PhoneGetGroupParticipants(&'a functions::phone::GetGroupParticipants<'a>) = 714,
     /// `phone.inviteConferenceCallParticipant`
     #[cfg(feature = "phone")]
-    PhoneInviteConferenceCallParticipant(&'a functions::phone::InviteConferenceCallParticipant<'a>),
+    PhoneInviteConferenceCallParticipant(&'a functions::phone::InviteConferenceCallParticipant<'a>) = 715,
     /// `phone.inviteToGroupCall`
     #[cfg(feature = "phone")]
-    PhoneInviteToGroupCall(&'a functions::phone::InviteToGroupCall<'a>),
+    PhoneInviteToGroupCall(&'a functions::phone::InviteToGroupCall<'a>) = 716,
     /// `phone.joinGroupCall`
     #[cfg(feature = "phone")]
-    PhoneJoinGroupCall(&'a functions::phone::JoinGroupCall<'a>),
+    PhoneJoinGroupCall(&'a functions::phone::JoinGroupCall<'a>) = 717,
     /// `phone.joinGroupCallPresentation`
     #[cfg(feature = "phone")]
-    PhoneJoinGroupCallPresentation(&'a functions::phone::JoinGroupCallPresentation<'a>),
+    PhoneJoinGroupCallPresentation(&'a functions::phone::JoinGroupCallPresentation<'a>) = 718,
     /// `phone.leaveGroupCall`
     #[cfg(feature = "phone")]
-    PhoneLeaveGroupCall(&'a functions::phone::LeaveGroupCall<'a>),
+    PhoneLeaveGroupCall(&'a functions::phone::LeaveGroupCall<'a>) = 719,
     /// `phone.leaveGroupCallPresentation`
     #[cfg(feature = "phone")]
-    PhoneLeaveGroupCallPresentation(&'a functions::phone::LeaveGroupCallPresentation<'a>),
+    PhoneLeaveGroupCallPresentation(&'a functions::phone::LeaveGroupCallPresentation<'a>) = 720,
     /// `phone.receivedCall`
     #[cfg(feature = "phone")]
-    PhoneReceivedCall(&'a functions::phone::ReceivedCall),
+    PhoneReceivedCall(&'a functions::phone::ReceivedCall) = 721,
     /// `phone.requestCall`
     #[cfg(feature = "phone")]
-    PhoneRequestCall(&'a functions::phone::RequestCall<'a>),
+    PhoneRequestCall(&'a functions::phone::RequestCall<'a>) = 722,
     /// `phone.saveCallDebug`
     #[cfg(feature = "phone")]
-    PhoneSaveCallDebug(&'a functions::phone::SaveCallDebug<'a>),
+    PhoneSaveCallDebug(&'a functions::phone::SaveCallDebug<'a>) = 723,
     /// `phone.saveCallLog`
     #[cfg(feature = "phone")]
-    PhoneSaveCallLog(&'a functions::phone::SaveCallLog<'a>),
+    PhoneSaveCallLog(&'a functions::phone::SaveCallLog<'a>) = 724,
     /// `phone.saveDefaultGroupCallJoinAs`
     #[cfg(feature = "phone")]
-    PhoneSaveDefaultGroupCallJoinAs(&'a functions::phone::SaveDefaultGroupCallJoinAs<'a>),
+    PhoneSaveDefaultGroupCallJoinAs(&'a functions::phone::SaveDefaultGroupCallJoinAs<'a>) = 725,
     /// `phone.saveDefaultSendAs`
     #[cfg(feature = "phone")]
-    PhoneSaveDefaultSendAs(&'a functions::phone::SaveDefaultSendAs<'a>),
+    PhoneSaveDefaultSendAs(&'a functions::phone::SaveDefaultSendAs<'a>) = 726,
     /// `phone.sendConferenceCallBroadcast`
     #[cfg(feature = "phone")]
-    PhoneSendConferenceCallBroadcast(&'a functions::phone::SendConferenceCallBroadcast<'a>),
+    PhoneSendConferenceCallBroadcast(&'a functions::phone::SendConferenceCallBroadcast<'a>) = 727,
     /// `phone.sendGroupCallEncryptedMessage`
     #[cfg(feature = "phone")]
-    PhoneSendGroupCallEncryptedMessage(&'a functions::phone::SendGroupCallEncryptedMessage<'a>),
+    PhoneSendGroupCallEncryptedMessage(&'a functions::phone::SendGroupCallEncryptedMessage<'a>) = 728,
     /// `phone.sendGroupCallMessage`
     #[cfg(feature = "phone")]
-    PhoneSendGroupCallMessage(&'a functions::phone::SendGroupCallMessage<'a>),
+    PhoneSendGroupCallMessage(&'a functions::phone::SendGroupCallMessage<'a>) = 729,
     /// `phone.sendSignalingData`
     #[cfg(feature = "phone")]
-    PhoneSendSignalingData(&'a functions::phone::SendSignalingData<'a>),
+    PhoneSendSignalingData(&'a functions::phone::SendSignalingData<'a>) = 730,
     /// `phone.setCallRating`
     #[cfg(feature = "phone")]
-    PhoneSetCallRating(&'a functions::phone::SetCallRating<'a>),
+    PhoneSetCallRating(&'a functions::phone::SetCallRating<'a>) = 731,
     /// `phone.startScheduledGroupCall`
     #[cfg(feature = "phone")]
-    PhoneStartScheduledGroupCall(&'a functions::phone::StartScheduledGroupCall<'a>),
+    PhoneStartScheduledGroupCall(&'a functions::phone::StartScheduledGroupCall<'a>) = 732,
     /// `phone.toggleGroupCallRecord`
     #[cfg(feature = "phone")]
-    PhoneToggleGroupCallRecord(&'a functions::phone::ToggleGroupCallRecord<'a>),
+    PhoneToggleGroupCallRecord(&'a functions::phone::ToggleGroupCallRecord<'a>) = 733,
     /// `phone.toggleGroupCallSettings`
     #[cfg(feature = "phone")]
-    PhoneToggleGroupCallSettings(&'a functions::phone::ToggleGroupCallSettings<'a>),
+    PhoneToggleGroupCallSettings(&'a functions::phone::ToggleGroupCallSettings<'a>) = 734,
     /// `phone.toggleGroupCallStartSubscription`
     #[cfg(feature = "phone")]
-    PhoneToggleGroupCallStartSubscription(&'a functions::phone::ToggleGroupCallStartSubscription<'a>),
+    PhoneToggleGroupCallStartSubscription(&'a functions::phone::ToggleGroupCallStartSubscription<'a>) = 735,
     /// `photos.deletePhotos`
     #[cfg(feature = "photos")]
-    PhotosDeletePhotos(&'a functions::photos::DeletePhotos<'a>),
+    PhotosDeletePhotos(&'a functions::photos::DeletePhotos<'a>) = 736,
     /// `photos.getUserPhotos`
     #[cfg(feature = "photos")]
-    PhotosGetUserPhotos(&'a functions::photos::GetUserPhotos<'a>),
+    PhotosGetUserPhotos(&'a functions::photos::GetUserPhotos<'a>) = 737,
     /// `photos.updateProfilePhoto`
     #[cfg(feature = "photos")]
-    PhotosUpdateProfilePhoto(&'a functions::photos::UpdateProfilePhoto<'a>),
+    PhotosUpdateProfilePhoto(&'a functions::photos::UpdateProfilePhoto<'a>) = 738,
     /// `photos.uploadContactProfilePhoto`
     #[cfg(feature = "photos")]
-    PhotosUploadContactProfilePhoto(&'a functions::photos::UploadContactProfilePhoto<'a>),
+    PhotosUploadContactProfilePhoto(&'a functions::photos::UploadContactProfilePhoto<'a>) = 739,
     /// `photos.uploadProfilePhoto`
     #[cfg(feature = "photos")]
-    PhotosUploadProfilePhoto(&'a functions::photos::UploadProfilePhoto<'a>),
+    PhotosUploadProfilePhoto(&'a functions::photos::UploadProfilePhoto<'a>) = 740,
     /// `premium.applyBoost`
     #[cfg(feature = "premium")]
-    PremiumApplyBoost(&'a functions::premium::ApplyBoost<'a>),
+    PremiumApplyBoost(&'a functions::premium::ApplyBoost<'a>) = 741,
     /// `premium.getBoostsList`
     #[cfg(feature = "premium")]
-    PremiumGetBoostsList(&'a functions::premium::GetBoostsList<'a>),
+    PremiumGetBoostsList(&'a functions::premium::GetBoostsList<'a>) = 742,
     /// `premium.getBoostsStatus`
     #[cfg(feature = "premium")]
-    PremiumGetBoostsStatus(&'a functions::premium::GetBoostsStatus<'a>),
+    PremiumGetBoostsStatus(&'a functions::premium::GetBoostsStatus<'a>) = 743,
     /// `premium.getMyBoosts`
     #[cfg(feature = "premium")]
-    PremiumGetMyBoosts,
+    PremiumGetMyBoosts = 744,
     /// `premium.getUserBoosts`
     #[cfg(feature = "premium")]
-    PremiumGetUserBoosts(&'a functions::premium::GetUserBoosts<'a>),
+    PremiumGetUserBoosts(&'a functions::premium::GetUserBoosts<'a>) = 745,
     /// `smsjobs.finishJob`
     #[cfg(feature = "smsjobs")]
-    SmsjobsFinishJob(&'a functions::smsjobs::FinishJob<'a>),
+    SmsjobsFinishJob(&'a functions::smsjobs::FinishJob<'a>) = 746,
     /// `smsjobs.getSmsJob`
     #[cfg(feature = "smsjobs")]
-    SmsjobsGetSmsJob(&'a functions::smsjobs::GetSmsJob<'a>),
+    SmsjobsGetSmsJob(&'a functions::smsjobs::GetSmsJob<'a>) = 747,
     /// `smsjobs.getStatus`
     #[cfg(feature = "smsjobs")]
-    SmsjobsGetStatus,
+    SmsjobsGetStatus = 748,
     /// `smsjobs.isEligibleToJoin`
     #[cfg(feature = "smsjobs")]
-    SmsjobsIsEligibleToJoin,
+    SmsjobsIsEligibleToJoin = 749,
     /// `smsjobs.join`
     #[cfg(feature = "smsjobs")]
-    SmsjobsJoin,
+    SmsjobsJoin = 750,
     /// `smsjobs.leave`
     #[cfg(feature = "smsjobs")]
-    SmsjobsLeave,
+    SmsjobsLeave = 751,
     /// `smsjobs.updateSettings`
     #[cfg(feature = "smsjobs")]
-    SmsjobsUpdateSettings(&'a functions::smsjobs::UpdateSettings),
+    SmsjobsUpdateSettings(&'a functions::smsjobs::UpdateSettings) = 752,
     /// `stats.getBroadcastStats`
     #[cfg(feature = "stats")]
-    StatsGetBroadcastStats(&'a functions::stats::GetBroadcastStats<'a>),
+    StatsGetBroadcastStats(&'a functions::stats::GetBroadcastStats<'a>) = 753,
     /// `stats.getMegagroupStats`
     #[cfg(feature = "stats")]
-    StatsGetMegagroupStats(&'a functions::stats::GetMegagroupStats<'a>),
+    StatsGetMegagroupStats(&'a functions::stats::GetMegagroupStats<'a>) = 754,
     /// `stats.getMessagePublicForwards`
     #[cfg(feature = "stats")]
-    StatsGetMessagePublicForwards(&'a functions::stats::GetMessagePublicForwards<'a>),
+    StatsGetMessagePublicForwards(&'a functions::stats::GetMessagePublicForwards<'a>) = 755,
     /// `stats.getMessageStats`
     #[cfg(feature = "stats")]
-    StatsGetMessageStats(&'a functions::stats::GetMessageStats<'a>),
+    StatsGetMessageStats(&'a functions::stats::GetMessageStats<'a>) = 756,
     /// `stats.getPollStats`
     #[cfg(feature = "stats")]
-    StatsGetPollStats(&'a functions::stats::GetPollStats<'a>),
+    StatsGetPollStats(&'a functions::stats::GetPollStats<'a>) = 757,
     /// `stats.getStoryPublicForwards`
     #[cfg(feature = "stats")]
-    StatsGetStoryPublicForwards(&'a functions::stats::GetStoryPublicForwards<'a>),
+    StatsGetStoryPublicForwards(&'a functions::stats::GetStoryPublicForwards<'a>) = 758,
     /// `stats.getStoryStats`
     #[cfg(feature = "stats")]
-    StatsGetStoryStats(&'a functions::stats::GetStoryStats<'a>),
+    StatsGetStoryStats(&'a functions::stats::GetStoryStats<'a>) = 759,
     /// `stats.loadAsyncGraph`
     #[cfg(feature = "stats")]
-    StatsLoadAsyncGraph(&'a functions::stats::LoadAsyncGraph<'a>),
+    StatsLoadAsyncGraph(&'a functions::stats::LoadAsyncGraph<'a>) = 760,
     /// `stickers.addStickerToSet`
     #[cfg(feature = "stickers")]
-    StickersAddStickerToSet(&'a functions::stickers::AddStickerToSet<'a>),
+    StickersAddStickerToSet(&'a functions::stickers::AddStickerToSet<'a>) = 761,
     /// `stickers.changeSticker`
     #[cfg(feature = "stickers")]
-    StickersChangeSticker(&'a functions::stickers::ChangeSticker<'a>),
+    StickersChangeSticker(&'a functions::stickers::ChangeSticker<'a>) = 762,
     /// `stickers.changeStickerPosition`
     #[cfg(feature = "stickers")]
-    StickersChangeStickerPosition(&'a functions::stickers::ChangeStickerPosition<'a>),
+    StickersChangeStickerPosition(&'a functions::stickers::ChangeStickerPosition<'a>) = 763,
     /// `stickers.checkShortName`
     #[cfg(feature = "stickers")]
-    StickersCheckShortName(&'a functions::stickers::CheckShortName<'a>),
+    StickersCheckShortName(&'a functions::stickers::CheckShortName<'a>) = 764,
     /// `stickers.createStickerSet`
     #[cfg(feature = "stickers")]
-    StickersCreateStickerSet(&'a functions::stickers::CreateStickerSet<'a>),
+    StickersCreateStickerSet(&'a functions::stickers::CreateStickerSet<'a>) = 765,
     /// `stickers.deleteStickerSet`
     #[cfg(feature = "stickers")]
-    StickersDeleteStickerSet(&'a functions::stickers::DeleteStickerSet<'a>),
+    StickersDeleteStickerSet(&'a functions::stickers::DeleteStickerSet<'a>) = 766,
     /// `stickers.removeStickerFromSet`
     #[cfg(feature = "stickers")]
-    StickersRemoveStickerFromSet(&'a functions::stickers::RemoveStickerFromSet<'a>),
+    StickersRemoveStickerFromSet(&'a functions::stickers::RemoveStickerFromSet<'a>) = 767,
     /// `stickers.renameStickerSet`
     #[cfg(feature = "stickers")]
-    StickersRenameStickerSet(&'a functions::stickers::RenameStickerSet<'a>),
+    StickersRenameStickerSet(&'a functions::stickers::RenameStickerSet<'a>) = 768,
     /// `stickers.replaceSticker`
     #[cfg(feature = "stickers")]
-    StickersReplaceSticker(&'a functions::stickers::ReplaceSticker<'a>),
+    StickersReplaceSticker(&'a functions::stickers::ReplaceSticker<'a>) = 769,
     /// `stickers.setStickerSetThumb`
     #[cfg(feature = "stickers")]
-    StickersSetStickerSetThumb(&'a functions::stickers::SetStickerSetThumb<'a>),
+    StickersSetStickerSetThumb(&'a functions::stickers::SetStickerSetThumb<'a>) = 770,
     /// `stickers.suggestShortName`
     #[cfg(feature = "stickers")]
-    StickersSuggestShortName(&'a functions::stickers::SuggestShortName<'a>),
+    StickersSuggestShortName(&'a functions::stickers::SuggestShortName<'a>) = 771,
     /// `stories.activateStealthMode`
     #[cfg(feature = "stories")]
-    StoriesActivateStealthMode(&'a functions::stories::ActivateStealthMode),
+    StoriesActivateStealthMode(&'a functions::stories::ActivateStealthMode) = 772,
     /// `stories.canSendStory`
     #[cfg(feature = "stories")]
-    StoriesCanSendStory(&'a functions::stories::CanSendStory<'a>),
+    StoriesCanSendStory(&'a functions::stories::CanSendStory<'a>) = 773,
     /// `stories.createAlbum`
     #[cfg(feature = "stories")]
-    StoriesCreateAlbum(&'a functions::stories::CreateAlbum<'a>),
+    StoriesCreateAlbum(&'a functions::stories::CreateAlbum<'a>) = 774,
     /// `stories.deleteAlbum`
     #[cfg(feature = "stories")]
-    StoriesDeleteAlbum(&'a functions::stories::DeleteAlbum<'a>),
+    StoriesDeleteAlbum(&'a functions::stories::DeleteAlbum<'a>) = 775,
     /// `stories.deleteStories`
     #[cfg(feature = "stories")]
-    StoriesDeleteStories(&'a functions::stories::DeleteStories<'a>),
+    StoriesDeleteStories(&'a functions::stories::DeleteStories<'a>) = 776,
     /// `stories.editStory`
     #[cfg(feature = "stories")]
-    StoriesEditStory(&'a functions::stories::EditStory<'a>),
+    StoriesEditStory(&'a functions::stories::EditStory<'a>) = 777,
     /// `stories.exportStoryLink`
     #[cfg(feature = "stories")]
-    StoriesExportStoryLink(&'a functions::stories::ExportStoryLink<'a>),
+    StoriesExportStoryLink(&'a functions::stories::ExportStoryLink<'a>) = 778,
     /// `stories.getAlbumStories`
     #[cfg(feature = "stories")]
-    StoriesGetAlbumStories(&'a functions::stories::GetAlbumStories<'a>),
+    StoriesGetAlbumStories(&'a functions::stories::GetAlbumStories<'a>) = 779,
     /// `stories.getAlbums`
     #[cfg(feature = "stories")]
-    StoriesGetAlbums(&'a functions::stories::GetAlbums<'a>),
+    StoriesGetAlbums(&'a functions::stories::GetAlbums<'a>) = 780,
     /// `stories.getAllReadPeerStories`
     #[cfg(feature = "stories")]
-    StoriesGetAllReadPeerStories,
+    StoriesGetAllReadPeerStories = 781,
     /// `stories.getAllStories`
     #[cfg(feature = "stories")]
-    StoriesGetAllStories(&'a functions::stories::GetAllStories<'a>),
+    StoriesGetAllStories(&'a functions::stories::GetAllStories<'a>) = 782,
     /// `stories.getChatsToSend`
     #[cfg(feature = "stories")]
-    StoriesGetChatsToSend,
+    StoriesGetChatsToSend = 783,
     /// `stories.getPeerMaxIDs`
     #[cfg(feature = "stories")]
-    StoriesGetPeerMaxIds(&'a functions::stories::GetPeerMaxIds<'a>),
+    StoriesGetPeerMaxIds(&'a functions::stories::GetPeerMaxIds<'a>) = 784,
     /// `stories.getPeerStories`
     #[cfg(feature = "stories")]
-    StoriesGetPeerStories(&'a functions::stories::GetPeerStories<'a>),
+    StoriesGetPeerStories(&'a functions::stories::GetPeerStories<'a>) = 785,
     /// `stories.getPinnedStories`
     #[cfg(feature = "stories")]
-    StoriesGetPinnedStories(&'a functions::stories::GetPinnedStories<'a>),
+    StoriesGetPinnedStories(&'a functions::stories::GetPinnedStories<'a>) = 786,
     /// `stories.getStoriesArchive`
     #[cfg(feature = "stories")]
-    StoriesGetStoriesArchive(&'a functions::stories::GetStoriesArchive<'a>),
+    StoriesGetStoriesArchive(&'a functions::stories::GetStoriesArchive<'a>) = 787,
     /// `stories.getStoriesByID`
     #[cfg(feature = "stories")]
-    StoriesGetStoriesById(&'a functions::stories::GetStoriesById<'a>),
+    StoriesGetStoriesById(&'a functions::stories::GetStoriesById<'a>) = 788,
     /// `stories.getStoriesViews`
     #[cfg(feature = "stories")]
-    StoriesGetStoriesViews(&'a functions::stories::GetStoriesViews<'a>),
+    StoriesGetStoriesViews(&'a functions::stories::GetStoriesViews<'a>) = 789,
     /// `stories.getStoryReactionsList`
     #[cfg(feature = "stories")]
-    StoriesGetStoryReactionsList(&'a functions::stories::GetStoryReactionsList<'a>),
+    StoriesGetStoryReactionsList(&'a functions::stories::GetStoryReactionsList<'a>) = 790,
     /// `stories.getStoryViewsList`
     #[cfg(feature = "stories")]
-    StoriesGetStoryViewsList(&'a functions::stories::GetStoryViewsList<'a>),
+    StoriesGetStoryViewsList(&'a functions::stories::GetStoryViewsList<'a>) = 791,
     /// `stories.incrementStoryViews`
     #[cfg(feature = "stories")]
-    StoriesIncrementStoryViews(&'a functions::stories::IncrementStoryViews<'a>),
+    StoriesIncrementStoryViews(&'a functions::stories::IncrementStoryViews<'a>) = 792,
     /// `stories.readStories`
     #[cfg(feature = "stories")]
-    StoriesReadStories(&'a functions::stories::ReadStories<'a>),
+    StoriesReadStories(&'a functions::stories::ReadStories<'a>) = 793,
     /// `stories.reorderAlbums`
     #[cfg(feature = "stories")]
-    StoriesReorderAlbums(&'a functions::stories::ReorderAlbums<'a>),
+    StoriesReorderAlbums(&'a functions::stories::ReorderAlbums<'a>) = 794,
     /// `stories.report`
     #[cfg(feature = "stories")]
-    StoriesReport(&'a functions::stories::Report<'a>),
+    StoriesReport(&'a functions::stories::Report<'a>) = 795,
     /// `stories.searchPosts`
     #[cfg(feature = "stories")]
-    StoriesSearchPosts(&'a functions::stories::SearchPosts<'a>),
+    StoriesSearchPosts(&'a functions::stories::SearchPosts<'a>) = 796,
     /// `stories.sendReaction`
     #[cfg(feature = "stories")]
-    StoriesSendReaction(&'a functions::stories::SendReaction<'a>),
+    StoriesSendReaction(&'a functions::stories::SendReaction<'a>) = 797,
     /// `stories.sendStory`
     #[cfg(feature = "stories")]
-    StoriesSendStory(&'a functions::stories::SendStory<'a>),
+    StoriesSendStory(&'a functions::stories::SendStory<'a>) = 798,
     /// `stories.startLive`
     #[cfg(feature = "stories")]
-    StoriesStartLive(&'a functions::stories::StartLive<'a>),
+    StoriesStartLive(&'a functions::stories::StartLive<'a>) = 799,
     /// `stories.toggleAllStoriesHidden`
     #[cfg(feature = "stories")]
-    StoriesToggleAllStoriesHidden(&'a functions::stories::ToggleAllStoriesHidden),
+    StoriesToggleAllStoriesHidden(&'a functions::stories::ToggleAllStoriesHidden) = 800,
     /// `stories.togglePeerStoriesHidden`
     #[cfg(feature = "stories")]
-    StoriesTogglePeerStoriesHidden(&'a functions::stories::TogglePeerStoriesHidden<'a>),
+    StoriesTogglePeerStoriesHidden(&'a functions::stories::TogglePeerStoriesHidden<'a>) = 801,
     /// `stories.togglePinned`
     #[cfg(feature = "stories")]
-    StoriesTogglePinned(&'a functions::stories::TogglePinned<'a>),
+    StoriesTogglePinned(&'a functions::stories::TogglePinned<'a>) = 802,
     /// `stories.togglePinnedToTop`
     #[cfg(feature = "stories")]
-    StoriesTogglePinnedToTop(&'a functions::stories::TogglePinnedToTop<'a>),
+    StoriesTogglePinnedToTop(&'a functions::stories::TogglePinnedToTop<'a>) = 803,
     /// `stories.updateAlbum`
     #[cfg(feature = "stories")]
-    StoriesUpdateAlbum(&'a functions::stories::UpdateAlbum<'a>),
+    StoriesUpdateAlbum(&'a functions::stories::UpdateAlbum<'a>) = 804,
     /// `toncenter.getStreamingUrl`
     #[cfg(feature = "toncenter")]
-    ToncenterGetStreamingUrl,
+    ToncenterGetStreamingUrl = 805,
     /// `toncenter.performApiRequest`
     #[cfg(feature = "toncenter")]
-    ToncenterPerformApiRequest(&'a functions::toncenter::PerformApiRequest<'a>),
+    ToncenterPerformApiRequest(&'a functions::toncenter::PerformApiRequest<'a>) = 806,
     /// `updates.getChannelDifference`
     #[cfg(feature = "updates")]
-    UpdatesGetChannelDifference(&'a functions::updates::GetChannelDifference<'a>),
+    UpdatesGetChannelDifference(&'a functions::updates::GetChannelDifference<'a>) = 807,
     /// `updates.getDifference`
     #[cfg(feature = "updates")]
-    UpdatesGetDifference(&'a functions::updates::GetDifference),
+    UpdatesGetDifference(&'a functions::updates::GetDifference) = 808,
     /// `updates.getState`
     #[cfg(feature = "updates")]
-    UpdatesGetState,
+    UpdatesGetState = 809,
     /// `upload.getCdnFile`
     #[cfg(feature = "upload")]
-    UploadGetCdnFile(&'a functions::upload::GetCdnFile<'a>),
+    UploadGetCdnFile(&'a functions::upload::GetCdnFile<'a>) = 810,
     /// `upload.getCdnFileHashes`
     #[cfg(feature = "upload")]
-    UploadGetCdnFileHashes(&'a functions::upload::GetCdnFileHashes<'a>),
+    UploadGetCdnFileHashes(&'a functions::upload::GetCdnFileHashes<'a>) = 811,
     /// `upload.getFile`
     #[cfg(feature = "upload")]
-    UploadGetFile(&'a functions::upload::GetFile<'a>),
+    UploadGetFile(&'a functions::upload::GetFile<'a>) = 812,
     /// `upload.getFileHashes`
     #[cfg(feature = "upload")]
-    UploadGetFileHashes(&'a functions::upload::GetFileHashes<'a>),
+    UploadGetFileHashes(&'a functions::upload::GetFileHashes<'a>) = 813,
     /// `upload.getWebFile`
     #[cfg(feature = "upload")]
-    UploadGetWebFile(&'a functions::upload::GetWebFile<'a>),
+    UploadGetWebFile(&'a functions::upload::GetWebFile<'a>) = 814,
     /// `upload.reuploadCdnFile`
     #[cfg(feature = "upload")]
-    UploadReuploadCdnFile(&'a functions::upload::ReuploadCdnFile<'a>),
+    UploadReuploadCdnFile(&'a functions::upload::ReuploadCdnFile<'a>) = 815,
     /// `upload.saveBigFilePart`
     #[cfg(feature = "upload")]
-    UploadSaveBigFilePart(&'a functions::upload::SaveBigFilePart<'a>),
+    UploadSaveBigFilePart(&'a functions::upload::SaveBigFilePart<'a>) = 816,
     /// `upload.saveFilePart`
     #[cfg(feature = "upload")]
-    UploadSaveFilePart(&'a functions::upload::SaveFilePart<'a>),
+    UploadSaveFilePart(&'a functions::upload::SaveFilePart<'a>) = 817,
     /// `users.getFullUser`
     #[cfg(feature = "users")]
-    UsersGetFullUser(&'a functions::users::GetFullUser<'a>),
+    UsersGetFullUser(&'a functions::users::GetFullUser<'a>) = 818,
     /// `users.getRequirementsToContact`
     #[cfg(feature = "users")]
-    UsersGetRequirementsToContact(&'a functions::users::GetRequirementsToContact<'a>),
+    UsersGetRequirementsToContact(&'a functions::users::GetRequirementsToContact<'a>) = 819,
     /// `users.getSavedMusic`
     #[cfg(feature = "users")]
-    UsersGetSavedMusic(&'a functions::users::GetSavedMusic<'a>),
+    UsersGetSavedMusic(&'a functions::users::GetSavedMusic<'a>) = 820,
     /// `users.getSavedMusicByID`
     #[cfg(feature = "users")]
-    UsersGetSavedMusicById(&'a functions::users::GetSavedMusicById<'a>),
+    UsersGetSavedMusicById(&'a functions::users::GetSavedMusicById<'a>) = 821,
     /// `users.getUsers`
     #[cfg(feature = "users")]
-    UsersGetUsers(&'a functions::users::GetUsers<'a>),
+    UsersGetUsers(&'a functions::users::GetUsers<'a>) = 822,
     /// `users.setSecureValueErrors`
     #[cfg(feature = "users")]
-    UsersSetSecureValueErrors(&'a functions::users::SetSecureValueErrors<'a>),
+    UsersSetSecureValueErrors(&'a functions::users::SetSecureValueErrors<'a>) = 823,
     /// `users.suggestBirthday`
     #[cfg(feature = "users")]
-    UsersSuggestBirthday(&'a functions::users::SuggestBirthday<'a>),
+    UsersSuggestBirthday(&'a functions::users::SuggestBirthday<'a>) = 824,
     /// `wallet.disableBackup`
     #[cfg(feature = "wallet")]
-    WalletDisableBackup(&'a functions::wallet::DisableBackup<'a>),
+    WalletDisableBackup(&'a functions::wallet::DisableBackup<'a>) = 825,
     /// `wallet.enableBackup`
     #[cfg(feature = "wallet")]
-    WalletEnableBackup(&'a functions::wallet::EnableBackup<'a>),
+    WalletEnableBackup(&'a functions::wallet::EnableBackup<'a>) = 826,
     /// `wallet.exportSecretPhrase`
     #[cfg(feature = "wallet")]
-    WalletExportSecretPhrase(&'a functions::wallet::ExportSecretPhrase<'a>),
+    WalletExportSecretPhrase(&'a functions::wallet::ExportSecretPhrase<'a>) = 827,
     /// `wallet.fetchEncryptedSecretPhrasePart`
     #[cfg(feature = "wallet")]
-    WalletFetchEncryptedSecretPhrasePart(&'a functions::wallet::FetchEncryptedSecretPhrasePart<'a>),
+    WalletFetchEncryptedSecretPhrasePart(&'a functions::wallet::FetchEncryptedSecretPhrasePart<'a>) = 828,
     /// `wallet.getBackupHolderDcs`
     #[cfg(feature = "wallet")]
-    WalletGetBackupHolderDcs,
+    WalletGetBackupHolderDcs = 829,
     /// `wallet.getExistingWaltBalance`
     #[cfg(feature = "wallet")]
-    WalletGetExistingWaltBalance,
+    WalletGetExistingWaltBalance = 830,
     /// `wallet.getGaslessInfo`
     #[cfg(feature = "wallet")]
-    WalletGetGaslessInfo,
+    WalletGetGaslessInfo = 831,
     /// `wallet.getNfts`
     #[cfg(feature = "wallet")]
-    WalletGetNfts(&'a functions::wallet::GetNfts<'a>),
+    WalletGetNfts(&'a functions::wallet::GetNfts<'a>) = 832,
     /// `wallet.getProofChallenge`
     #[cfg(feature = "wallet")]
-    WalletGetProofChallenge,
+    WalletGetProofChallenge = 833,
     /// `wallet.getState`
     #[cfg(feature = "wallet")]
-    WalletGetState,
+    WalletGetState = 834,
     /// `wallet.getTransactions`
     #[cfg(feature = "wallet")]
-    WalletGetTransactions(&'a functions::wallet::GetTransactions<'a>),
+    WalletGetTransactions(&'a functions::wallet::GetTransactions<'a>) = 835,
     /// `wallet.getTransactionsByIDs`
     #[cfg(feature = "wallet")]
-    WalletGetTransactionsByIds(&'a functions::wallet::GetTransactionsByIds<'a>),
+    WalletGetTransactionsByIds(&'a functions::wallet::GetTransactionsByIds<'a>) = 836,
     /// `wallet.getTransactionsByMsgHash`
     #[cfg(feature = "wallet")]
-    WalletGetTransactionsByMsgHash(&'a functions::wallet::GetTransactionsByMsgHash<'a>),
+    WalletGetTransactionsByMsgHash(&'a functions::wallet::GetTransactionsByMsgHash<'a>) = 837,
     /// `wallet.getUserAddresses`
     #[cfg(feature = "wallet")]
-    WalletGetUserAddresses(&'a functions::wallet::GetUserAddresses<'a>),
+    WalletGetUserAddresses(&'a functions::wallet::GetUserAddresses<'a>) = 838,
     /// `wallet.replaceWallet`
     #[cfg(feature = "wallet")]
-    WalletReplaceWallet(&'a functions::wallet::ReplaceWallet<'a>),
+    WalletReplaceWallet(&'a functions::wallet::ReplaceWallet<'a>) = 839,
     /// `wallet.sendTransfer`
     #[cfg(feature = "wallet")]
-    WalletSendTransfer(&'a functions::wallet::SendTransfer<'a>),
+    WalletSendTransfer(&'a functions::wallet::SendTransfer<'a>) = 840,
     /// `wallet.tonConnectClaimRequest`
     #[cfg(feature = "wallet")]
-    WalletTonConnectClaimRequest(&'a functions::wallet::TonConnectClaimRequest<'a>),
+    WalletTonConnectClaimRequest(&'a functions::wallet::TonConnectClaimRequest<'a>) = 841,
     /// `wallet.tonConnectCloseSession`
     #[cfg(feature = "wallet")]
-    WalletTonConnectCloseSession(&'a functions::wallet::TonConnectCloseSession<'a>),
+    WalletTonConnectCloseSession(&'a functions::wallet::TonConnectCloseSession<'a>) = 842,
     /// `wallet.tonConnectCreateSession`
     #[cfg(feature = "wallet")]
-    WalletTonConnectCreateSession(&'a functions::wallet::TonConnectCreateSession<'a>),
+    WalletTonConnectCreateSession(&'a functions::wallet::TonConnectCreateSession<'a>) = 843,
     /// `wallet.tonConnectGetPending`
     #[cfg(feature = "wallet")]
-    WalletTonConnectGetPending(&'a functions::wallet::TonConnectGetPending<'a>),
+    WalletTonConnectGetPending(&'a functions::wallet::TonConnectGetPending<'a>) = 844,
     /// `wallet.tonConnectGetSessions`
     #[cfg(feature = "wallet")]
-    WalletTonConnectGetSessions,
+    WalletTonConnectGetSessions = 845,
     /// `wallet.tonConnectNextEventId`
     #[cfg(feature = "wallet")]
-    WalletTonConnectNextEventId(&'a functions::wallet::TonConnectNextEventId),
+    WalletTonConnectNextEventId(&'a functions::wallet::TonConnectNextEventId) = 846,
     /// `wallet.tonConnectRegisterKey`
     #[cfg(feature = "wallet")]
-    WalletTonConnectRegisterKey(&'a functions::wallet::TonConnectRegisterKey<'a>),
+    WalletTonConnectRegisterKey(&'a functions::wallet::TonConnectRegisterKey<'a>) = 847,
     /// `wallet.tonConnectSubmitConnectResult`
     #[cfg(feature = "wallet")]
-    WalletTonConnectSubmitConnectResult(&'a functions::wallet::TonConnectSubmitConnectResult<'a>),
+    WalletTonConnectSubmitConnectResult(&'a functions::wallet::TonConnectSubmitConnectResult<'a>) = 848,
     /// `wallet.tonConnectSubmitResponse`
     #[cfg(feature = "wallet")]
-    WalletTonConnectSubmitResponse(&'a functions::wallet::TonConnectSubmitResponse<'a>),
+    WalletTonConnectSubmitResponse(&'a functions::wallet::TonConnectSubmitResponse<'a>) = 849,
 }
 
-const PARTS: &[&[tl::Constructor]] = &[
-    &calls::root::CALLS,
-    #[cfg(feature = "account")]
-    &calls::account::CALLS,
-    #[cfg(feature = "aicompose")]
-    &calls::aicompose::CALLS,
-    #[cfg(feature = "auth")]
-    &calls::auth::CALLS,
-    #[cfg(feature = "bots")]
-    &calls::bots::CALLS,
-    #[cfg(feature = "channels")]
-    &calls::channels::CALLS,
-    #[cfg(feature = "chatlists")]
-    &calls::chatlists::CALLS,
-    #[cfg(feature = "communities")]
-    &calls::communities::CALLS,
-    #[cfg(feature = "contacts")]
-    &calls::contacts::CALLS,
-    #[cfg(feature = "ephemeral")]
-    &calls::ephemeral::CALLS,
-    #[cfg(feature = "folders")]
-    &calls::folders::CALLS,
-    #[cfg(feature = "fragment")]
-    &calls::fragment::CALLS,
-    #[cfg(feature = "help")]
-    &calls::help::CALLS,
-    #[cfg(feature = "langpack")]
-    &calls::langpack::CALLS,
-    #[cfg(feature = "messages")]
-    &calls::messages::CALLS,
-    #[cfg(feature = "payments")]
-    &calls::payments::CALLS,
-    #[cfg(feature = "phone")]
-    &calls::phone::CALLS,
-    #[cfg(feature = "photos")]
-    &calls::photos::CALLS,
-    #[cfg(feature = "premium")]
-    &calls::premium::CALLS,
-    #[cfg(feature = "smsjobs")]
-    &calls::smsjobs::CALLS,
-    #[cfg(feature = "stats")]
-    &calls::stats::CALLS,
-    #[cfg(feature = "stickers")]
-    &calls::stickers::CALLS,
-    #[cfg(feature = "stories")]
-    &calls::stories::CALLS,
-    #[cfg(feature = "toncenter")]
-    &calls::toncenter::CALLS,
-    #[cfg(feature = "updates")]
-    &calls::updates::CALLS,
-    #[cfg(feature = "upload")]
-    &calls::upload::CALLS,
-    #[cfg(feature = "users")]
-    &calls::users::CALLS,
-    #[cfg(feature = "wallet")]
-    &calls::wallet::CALLS,
+/// Calls that are left out, from one discriminant to another.
+const ABSENT: &[(u32, u32)] = &[
+    #[cfg(not(feature = "account"))]
+    (11, 139),
+    #[cfg(not(feature = "aicompose"))]
+    (139, 146),
+    #[cfg(not(feature = "auth"))]
+    (146, 176),
+    #[cfg(not(feature = "bots"))]
+    (176, 216),
+    #[cfg(not(feature = "channels"))]
+    (216, 274),
+    #[cfg(not(feature = "chatlists"))]
+    (274, 285),
+    #[cfg(not(feature = "communities"))]
+    (285, 294),
+    #[cfg(not(feature = "contacts"))]
+    (294, 322),
+    #[cfg(not(feature = "ephemeral"))]
+    (322, 330),
+    #[cfg(not(feature = "folders"))]
+    (330, 331),
+    #[cfg(not(feature = "fragment"))]
+    (331, 332),
+    #[cfg(not(feature = "help"))]
+    (332, 357),
+    #[cfg(not(feature = "langpack"))]
+    (357, 362),
+    #[cfg(not(feature = "messages"))]
+    (362, 621),
+    #[cfg(not(feature = "payments"))]
+    (621, 693),
+    #[cfg(not(feature = "phone"))]
+    (693, 736),
+    #[cfg(not(feature = "photos"))]
+    (736, 741),
+    #[cfg(not(feature = "premium"))]
+    (741, 746),
+    #[cfg(not(feature = "smsjobs"))]
+    (746, 753),
+    #[cfg(not(feature = "stats"))]
+    (753, 761),
+    #[cfg(not(feature = "stickers"))]
+    (761, 772),
+    #[cfg(not(feature = "stories"))]
+    (772, 805),
+    #[cfg(not(feature = "toncenter"))]
+    (805, 807),
+    #[cfg(not(feature = "updates"))]
+    (807, 810),
+    #[cfg(not(feature = "upload"))]
+    (810, 818),
+    #[cfg(not(feature = "users"))]
+    (818, 825),
+    #[cfg(not(feature = "wallet"))]
+    (825, 850),
 ];
-static ALL: [tl::Constructor; tl::count(PARTS)] = tl::concat(PARTS);
-const FORM: tl::Form = tl::Form::calls::<AnyCall<'static>>("AnyCall", tl::count(PARTS));
-static SLOTS: [u16; FORM.slots()] = tl::slots(&[&[FORM]], &ALL);
-static ANY_CALL: tl::Type = tl::Type::of_enum(&FORM, &ALL, &SLOTS);
+static TABLES: tl::Tables = tl::Tables { slots: &SLOTS, ..layout::TABLES };
+static ANY_CALL: tl::Type =
+    tl::Type::calls::<AnyCall<'static>>("AnyCall", &TABLES, 1701, 850, ABSENT);
 tl::described_by_table! { AnyCall<'_>, AnyCall<'a>, &ANY_CALL }
+
+static SLOTS: [u16; 2048] = tl::slots(b"\
+\xff\xff\xff\xff\xff\xff\xdf\x01\x65\x02\xff\xff\xf5\x02\xff\xff\x65\x01\xc6\x01\xff\xff\xff\xff\xaf\x00\x1a\x00\xff\xff\xff\xff\xfa\x00\xff\xff\xff\xff\x2e\x00\xff\xff\x89\x01\xf9\x01\x63\x02\x73\x00\xf4\x00\xff\xff\xff\xff\xff\xff\xff\xff\xb1\x00\x34\x01\xbc\x01\x50\x02\xa7\x02\xf8\x02\xff\xff\xff\xff\xff\xff\xc1\x00\x22\x02\xff\xff\xff\xff\xea\x01\x24\x02\xff\xff\xff\xff\x4c\x00\x22\x00\x3f\x02\xff\xff\xff\xff\xff\xff\x8c\x00\xff\xff\x0f\x00\xff\xff\xff\xff\xff\xff\x76\x00\xae\x01\x5c\x01\xaa\x00\xb0\x01\x04\x00\x2d\x03\x6f\x01\x39\x01\x77\x01\x31\x03\xff\xff\xba\x01\xff\xff\xff\xff\xff\xff\x7e\x01\xff\xff\xe0\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x9d\x02\xdf\x00\xff\xff\x37\x01\xff\xff\xff\xff\xea\x00\xff\xff\x47\x02\xff\xff\xb2\x02\xff\xff\xff\xff\xff\xff\xff\xff\x1a\x02\x9d\x01\xff\xff\x1d\x02\xff\xff\xa8\x00\xff\xff\xff\xff\x18\x03\xff\xff\xff\xff\xbe\x02\x2a\x03\xff\xff\x54\x01\x36\x02\x72\x02\xf4\x02\xff\xff\x9c\x01\x33\x02\xff\xff\x17\x01\xff\xff\x3c\x00\xff\xff\xff\xff\x5b\x01\xff\xff\xff\xff\xff\xff\x28\x01\x03\x01\xf6\x00\x64\x00\x30\x01\xff\xff\xff\xff\xff\xff\x76\x01\x29\x03\xff\xff\xff\xff\x19\x01\xff\xff\xff\xff\x12\x00\xff\xff\xff\xff\x02\x03\x62\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x35\x01\xff\xff\xff\xff\x7a\x02\xd5\x02\xc7\x00\x9a\x02\x7d\x00\x90\x00\x9a\x00\xcd\x02\xff\xff\xff\xff\x9f\x00\xff\xff\xff\xff\xff\xff\xff\xff\x1f\x02\xc2\x00\xec\x01\x32\x03\xff\xff\xcc\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xe3\x01\x65\x00\x1e\x02\x6c\x01\x3d\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x19\x00\xa6\x01\xff\xff\x91\x02\xff\xff\xc8\x00\x9e\x02\xff\xff\xff\xff\xff\xff\x90\x02\x1c\x03\x35\x03\xff\xff\x1f\x01\xff\xff\xff\xff\xff\xff\x3a\x01\x2d\x00\xab\x00\x3f\x03\xff\xff\x6a\x00\xa3\x02\x54\x02\xff\xff\xff\xff\x7c\x00\xa8\x01\xff\xff\xff\xff\xff\xff\xf8\x00\x52\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x4b\x00\xff\xff\xff\xff\xff\xff\x61\x02\x8b\x00\xff\xff\xda\x02\xff\xff\xff\xff\xff\xff\xe2\x01\xff\xff\xff\xff\xb9\x01\xff\xff\xff\xff\xff\xff\xff\xff\xd4\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xb6\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x53\x02\xff\xff\x1f\x03\xff\xff\x14\x02\x14\x00\x26\x01\x42\x03\x1e\x00\x00\x01\x91\x01\xc0\x00\xc2\x01\xff\xff\xff\xff\x51\x03\x15\x02\xff\xff\xff\xff\xff\xff\xff\xff\x11\x01\xd2\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xa0\x00\xae\x00\xff\xff\xff\xff\x3f\x01\xbe\x00\xdd\x01\xff\xff\x7e\x00\x16\x03\xff\xff\xff\xff\xff\xff\x1b\x00\xff\xff\xff\xff\xff\xff\x07\x02\x1b\x01\x64\x02\x39\x02\xce\x01\xff\xff\xed\x02\x29\x00\xbc\x00\x8b\x01\x3c\x02\xbf\x02\xff\xff\xd2\x01\x00\x03\x61\x00\xf0\x00\xff\xff\xff\xff\xff\xff\x19\x02\x3b\x02\x36\x03\xfc\x01\xff\xff\xff\xff\x0c\x02\xf5\x01\xff\xff\x9e\x01\xff\xff\x4a\x00\xff\xff\xff\xff\xff\xff\x03\x00\xff\xff\xff\xff\xff\xff\x55\x00\x13\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x38\x01\xff\x02\x42\x01\xa9\x01\xc9\x02\xff\xff\x3e\x03\xff\xff\x3c\x01\xff\xff\xff\xff\x96\x00\xff\xff\xc6\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x6f\x02\xff\xff\xff\xff\xff\xff\xff\xff\x95\x01\xe2\x00\xe3\x00\x4c\x02\x82\x02\x23\x03\xff\xff\x96\x02\x38\x03\x5a\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xc5\x02\xff\xff\xff\xff\xff\xff\x86\x01\xff\xff\xff\xff\xff\xff\xff\xff\x0b\x01\x9c\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x52\x01\xff\xff\xff\xff\xff\xff\xff\xff\x9f\x01\xff\xff\x6b\x00\xff\xff\x0b\x00\xe6\x02\x28\x03\x4e\x03\xff\xff\xa2\x01\xff\xff\xff\xff\xff\xff\xe6\x01\xff\xff\xff\xff\x6e\x00\xff\xff\xee\x01\x45\x01\xd1\x02\x46\x03\xff\xff\xff\xff\x08\x00\x97\x01\x26\x02\xff\xff\xff\xff\xff\xff\x17\x02\x99\x02\x7f\x01\xba\x02\xff\xff\xff\xff\xff\xff\x49\x00\xff\xff\xf4\x01\xff\xff\xff\xff\xff\xff\x07\x00\x3a\x00\x5e\x02\xc0\x02\xff\xff\xfc\x00\xff\xff\xa4\x02\xef\x01\xfc\x02\xff\xff\xff\xff\xff\xff\x85\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x4a\x03\xff\xff\x18\x01\xff\xff\xff\xff\x32\x00\xfb\x00\xcb\x01\xdb\x02\x09\x03\xc1\x01\x3e\x00\xbb\x00\x9b\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x12\x03\x9e\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x06\x00\x1d\x00\x81\x01\x4a\x02\xff\xff\xff\xff\xff\xff\xff\xff\xed\x01\x21\x03\x58\x02\x43\x01\x3a\x03\x10\x01\x9d\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x90\x01\xcc\x01\xff\xff\xca\x01\x8e\x01\x2f\x01\x6d\x01\x78\x01\x44\x00\x34\x02\x3a\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xee\x00\xff\xff\x7f\x00\xff\xff\xff\xff\xff\xff\xff\xff\x84\x02\x1a\x01\xff\xff\xff\xff\xff\xff\x11\x03\x20\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x71\x00\xdc\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x51\x01\x78\x00\xff\xff\xff\xff\xff\xff\xff\xff\xec\x02\x5d\x01\xff\xff\xe0\x01\x02\x02\xff\xff\x3e\x02\xf7\x01\xb2\x00\x41\x01\xe7\x00\x2e\x02\x72\x01\x95\x02\xff\xff\xff\xff\xff\xff\xff\xff\xf2\x01\x8b\x02\xca\x00\x16\x01\x03\x02\xcc\x00\xff\xff\xfa\x01\x36\x00\xe0\x02\x51\x02\xff\xff\xff\xff\xff\xff\xff\xff\x20\x03\x4f\x00\x10\x03\xff\xff\xff\xff\x6c\x00\x3e\x01\x60\x02\xff\xff\x5d\x00\xff\xff\x9f\x02\x13\x01\xc4\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x2e\x03\xff\xff\xff\xff\x9a\x01\xff\xff\xff\xff\x3b\x01\x87\x01\xff\xff\xff\xff\xff\xff\x93\x02\xff\xff\x55\x01\x5c\x02\xff\xff\xff\xff\xff\xff\x75\x01\xff\xff\xff\xff\x8a\x01\x5d\x02\x21\x02\xa9\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x27\x01\xff\xff\xff\xff\xff\xff\xff\xff\x45\x00\x0b\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x6d\x00\xff\xff\x27\x02\xff\xff\xff\xff\xff\xff\xff\xff\xfa\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x99\x00\xff\xff\xff\xff\x00\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xd5\x01\xff\xff\xff\xff\xff\xff\xab\x02\xff\xff\xff\xff\xc6\x00\xff\xff\xff\xff\x2a\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x16\x02\xff\xff\x45\x03\xff\xff\xd4\x00\xde\x00\x92\x01\xff\xff\xff\xff\xff\xff\xe1\x02\x82\x00\x0c\x03\x25\x03\x40\x03\xff\xff\xff\xff\xff\xff\x23\x00\xff\xff\x4e\x02\xff\xff\xff\xff\xff\xff\x44\x02\x04\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xaa\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x0f\x02\xaf\x02\x73\x01\x4d\x01\xd0\x01\xff\xff\xff\xff\xff\xff\xff\xff\x67\x02\xa5\x02\xff\xff\x58\x00\x6a\x01\xdf\x02\x49\x03\x31\x01\x27\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xaa\x02\x09\x02\x37\x00\x07\x03\xff\xff\xff\xff\x83\x00\xff\xff\xff\xff\x04\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x4b\x01\xff\xff\xff\xff\xff\xff\xff\xff\xc0\x01\xff\xff\x80\x00\xff\xff\xff\xff\x24\x00\x0d\x00\xff\x00\x56\x01\xb1\x01\xf1\x02\xff\xff\xff\xff\xf3\x00\x78\x02\xff\xff\xff\xff\x4a\x01\xff\xff\xff\xff\xff\xff\xcf\x02\xff\xff\xff\xff\xff\xff\x5f\x00\xff\xff\xff\xff\x45\x02\xff\xff\xff\xff\xff\xff\xff\xff\x2b\x02\xef\x00\xff\xff\xff\xff\xff\xff\xff\xff\xa7\x01\xff\xff\x1b\x02\x31\x00\x33\x00\xb2\x01\x29\x02\x4c\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x3d\x03\xff\xff\xff\xff\xff\xff\xff\xff\x15\x00\xff\xff\xff\xff\x79\x00\xff\xff\xff\xff\xff\xff\xff\xff\x3f\x00\x0a\x02\xff\xff\x67\x00\x38\x02\x3c\x03\xff\xff\x57\x01\xff\xff\x86\x00\x74\x00\xcd\x00\xff\xff\xff\xff\xff\xff\xff\xff\x30\x00\xad\x01\xff\xff\x4c\x01\xff\xff\xff\xff\xff\xff\xff\xff\x0e\x00\xff\xff\x8e\x02\xff\xff\x2d\x01\xff\xff\xff\xff\xff\xff\xcb\x02\xde\x02\xff\xff\x8f\x02\x1e\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x8c\x01\x0e\x03\xff\xff\xff\xff\xff\xff\x30\x02\xff\xff\xff\xff\xff\xff\xff\xff\xf7\x00\xff\xff\xff\xff\x69\x02\x96\x01\xb4\x00\xff\xff\x42\x00\xf9\x00\xff\xff\x13\x02\x69\x01\xde\x01\xff\xff\x91\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xc4\x02\xff\xff\xff\xff\xff\xff\xe9\x02\xf2\x02\x79\x01\xd7\x01\xff\xff\x7b\x02\x8d\x01\xff\xff\xff\xff\x46\x02\xff\xff\xd6\x00\xff\xff\xff\xff\x8e\x00\xc5\x00\x62\x01\xff\xff\x4e\x00\xac\x01\x2c\x02\xcd\x01\xac\x00\xc8\x01\xff\xff\x6c\x02\xff\xff\xff\xff\x28\x02\x77\x00\x4d\x00\xdb\x01\xbe\x01\x08\x02\xff\xff\x58\x01\xe1\x00\xc7\x02\xbc\x02\xff\xff\x39\x00\x08\x01\x4f\x03\x2c\x00\xff\xff\xff\xff\xff\xff\x57\x02\xff\xff\xa3\x01\xff\xff\x73\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x23\x01\x63\x00\xff\xff\xff\xff\xff\xff\xff\xff\xb5\x02\xff\xff\xff\xff\xff\xff\xff\xff\x09\x00\xff\xff\xff\xff\x8d\x00\xff\xff\xff\xff\xff\xff\x42\x02\x70\x02\x6b\x02\xa1\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfd\x00\xea\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x34\x00\x0d\x01\x0c\x01\xff\xff\xff\xff\x71\x01\xe1\x01\xff\xff\x70\x00\xff\xff\xff\xff\xff\xff\xca\x02\xff\xff\xff\xff\x18\x00\x1b\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x12\x01\x07\x01\x4e\x01\x1d\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x49\x02\x8c\x02\x41\x00\x43\x02\xb7\x02\xff\xff\xd9\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x60\x01\xff\xff\xff\xff\xff\xff\x6e\x02\xff\xff\xff\xff\xff\xff\xfb\x01\xff\xff\xff\xff\xff\xff\xeb\x02\x21\x01\xd7\x02\xff\xff\xff\xff\x43\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xd6\x02\xc8\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x9c\x00\xd3\x00\xbf\x01\x43\x00\xb7\x00\xd6\x01\xe3\x02\xfe\x02\x2a\x01\x94\x01\x37\x03\xff\xff\xff\xff\xf9\x02\xff\xff\xff\xff\xe4\x00\xff\xff\x39\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x0c\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x25\x00\xff\xff\x94\x00\x0a\x01\xff\xff\xff\xff\xff\xff\xdc\x00\xff\xff\xbb\x01\xf8\x01\xff\xff\xff\xff\xff\xff\x66\x01\xda\x00\x47\x01\x5a\x02\xd1\x00\xff\xff\x48\x03\xff\xff\xfe\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x2e\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xd7\x00\x54\x00\x48\x00\xbd\x01\xff\xff\x35\x02\xff\xff\x15\x01\x8f\x01\xff\xff\xff\xff\x46\x00\xff\xff\xff\xff\xfe\x00\xff\xff\x36\x01\xfb\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x98\x01\xff\xff\x66\x02\xc3\x01\xb1\x02\x59\x01\x0e\x02\xff\xff\xff\xff\x40\x00\xff\xff\xff\xff\x05\x02\x40\x01\xff\xff\xff\xff\x80\x01\xff\xff\xa2\x02\xff\xff\x15\x03\xff\xff\xff\xff\x84\x00\xff\xff\xff\xff\x2a\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x85\x01\xff\xff\x1c\x02\xa1\x00\x4f\x01\xff\xff\xff\xff\xff\xff\xb9\x02\xff\xff\xcb\x00\x85\x00\xff\xff\x2b\x00\xff\xff\xb8\x02\x81\x00\xff\xff\xff\xff\x0a\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x4b\x02\xd8\x02\xff\xff\xff\xff\xff\xff\x77\x02\xff\xff\xff\xff\x2b\x01\x95\x00\xff\xff\xff\xff\x1c\x01\x28\x00\xff\xff\xff\xff\x7b\x01\xff\xff\xff\xff\xbd\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x6f\x00\xff\xff\xff\xff\x4b\x03\xff\xff\xff\xff\xff\xff\x1a\x03\xff\xff\xbb\x02\xff\xff\x11\x02\xff\xff\x51\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x8a\x02\x35\x00\xff\xff\xff\xff\xff\xff\xff\xff\xb5\x00\x87\x00\x70\x01\xff\xff\xff\xff\x01\x00\xe2\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x56\x02\xd5\x00\xff\xff\xff\xff\x72\x00\x33\x03\xff\xff\xff\xff\x05\x03\xff\xff\xff\xff\xff\xff\x02\x00\xff\xff\xd4\x01\xff\xff\xff\xff\x47\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xf1\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xd9\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x04\x01\x44\x03\x22\x03\x88\x01\xf0\x01\xff\xff\x0e\x01\xff\xff\xff\xff\x7f\x02\xac\x02\xff\xff\xff\xff\xb9\x00\xe6\x00\x87\x02\xff\xff\xff\xff\xff\xff\x50\x03\xff\xff\xff\xff\xb8\x00\xe7\x01\xff\xff\xa4\x01\xff\xff\xff\xff\xd0\x02\xff\xff\x93\x00\xab\x01\xff\xff\x00\x00\xb4\x02\xff\xff\xff\xff\x7c\x02\x68\x00\xff\xff\xd0\x00\xf5\x00\xe4\x01\xdd\x02\x21\x00\xb0\x02\x17\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x67\x01\xff\xff\xff\xff\x06\x01\x63\x01\xff\xff\xc1\x02\xd3\x02\x1d\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x52\x00\x48\x01\xff\xff\xff\xff\xff\xff\xff\xff\xeb\x00\xc7\x01\xff\xff\x20\x00\xff\xff\xff\xff\xff\xff\xb6\x01\x2c\x03\xff\xff\xc3\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x8f\x00\xff\xff\xff\xff\xdc\x01\x24\x03\x2f\x03\xe9\x00\x09\x01\xff\xff\x5f\x01\xa8\x02\xff\xff\xff\xff\xff\xff\x3d\x01\xff\xff\x48\x02\xff\xff\xff\xff\xed\x00\xff\xff\xff\xff\xff\xff\xff\xff\x57\x00\xff\xff\x2f\x02\xff\xff\xff\xff\xff\xff\xff\xff\x1c\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x14\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x8a\x00\x93\x01\xcf\x01\x47\x03\x12\x02\xff\xff\x56\x00\xff\xff\xff\xff\x02\x01\x2b\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x3d\x00\x69\x00\x5e\x01\xc4\x01\xff\xff\x1e\x01\xe7\x02\xff\xff\xff\xff\xf2\x00\xff\xff\xa4\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xce\x00\x71\x02\xff\xff\x08\x03\xff\xff\x7a\x01\xff\xff\xff\xff\x59\x00\xff\xff\xff\xff\xff\xff\x97\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7b\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x46\x01\x06\x03\xff\xff\xff\xff\xff\xff\xff\xff\x26\x03\xff\xff\x0a\x00\xff\xff\x79\x02\xff\xff\xff\xff\xff\xff\xff\xff\xe8\x02\x53\x00\x24\x01\xaf\x01\xff\xff\xff\xff\x38\x00\x62\x00\xcf\x00\x10\x02\xb6\x02\xff\xff\xff\xff\xff\xff\x68\x02\x81\x02\x9b\x00\x7d\x01\xb7\x01\x19\x03\x34\x03\xff\xff\x61\x01\xff\xff\xff\xff\xff\xff\xa7\x00\xff\xff\xa5\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x99\x01\x25\x02\xff\xff\xff\xff\x89\x02\xff\xff\xff\xff\xff\xff\xf3\x01\xff\xff\xff\xff\x17\x00\xff\xff\xff\xff\xff\xff\xff\xff\xd2\x02\xff\xff\xff\xff\x3b\x00\x98\x00\xff\xff\xff\xff\xff\xff\xad\x02\x01\x03\xff\xff\xff\xff\xff\xff\xff\xff\x92\x02\xff\xff\xff\xff\xff\xff\xe9\x01\x92\x00\xff\xff\xff\xff\xff\xff\x4f\x02\xff\xff\xc9\x01\x25\x01\x59\x02\xff\xff\xff\xff\xdd\x00\xff\xff\x50\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xe5\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x5b\x00\xd8\x00\x68\x01\xff\xff\xff\xff\xff\xff\x7e\x02\xb3\x02\xff\xff\x7d\x02\xff\xff\xff\xff\xff\xff\xff\xff\x97\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7a\x00\xff\xff\xff\xff\x11\x00\x5f\x02\xff\xff\xff\x01\xff\xff\xff\xff\x7c\x01\xbd\x02\xff\xff\x4d\x02\xff\xff\xff\xff\xff\xff\xff\xff\x83\x01\xb4\x01\xd3\x01\xff\xff\xff\xff\xff\xff\x41\x03\x98\x02\x32\x01\xff\xff\xff\xff\x05\x00\xff\xff\xff\xff\xff\xff\xff\xff\x44\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x16\x00\xf0\x02\x4d\x03\x64\x01\xff\xff\xf1\x01\xff\xff\xff\xff\xff\xff\x13\x00\x60\x00\x75\x02\x75\x00\x31\x02\xff\xff\xb0\x00\xff\xff\xa5\x01\xff\xff\xff\xff\xff\xff\x40\x02\xff\xff\xff\xff\x0d\x03\xff\xff\xff\xff\xff\xff\xdb\x00\x9b\x01\xff\xff\xa9\x00\x33\x01\x26\x00\xff\xff\xae\x02\x32\x02\x6a\x02\xff\xff\xff\xff\x29\x01\xff\xff\xa3\x00\xff\xff\xff\xff\x0f\x01\x82\x01\xe4\x02\x6b\x01\xec\x00\xce\x02\xa6\x02\xef\x02\xf3\x02\xc3\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x01\xff\xff\xb8\x01\xff\xff\x0d\x02\xff\xff\xff\xff\xff\xff\xd1\x01\xff\xff\x01\x02\xff\xff\x0f\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x76\x02\xf7\x02\xff\xff\xff\xff\xff\xff\xc5\x01\xff\xff\xa6\x00\xff\xff\xff\xff\xff\xff\xf6\x01\x2f\x00\x5a\x01\xff\xff\x20\x02\xa0\x02\xff\xff\x27\x00\xff\xff\xc9\x00\x94\x02\xff\xff\x74\x01\x89\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x80\x02\xa1\x02\xa2\x00\xff\xff\xff\xff\xff\xff\xff\xff\x22\x01\xba\x00\xb3\x00\xd9\x02\x53\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xeb\x01\xff\xff\xff\xff\xff\xff\xff\xff\xbf\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x06\x02\x66\x00\x6e\x01\x05\x01\x0b\x02\x84\x01\xf6\x02\xfd\x02\x83\x02\xff\xff\xff\xff\xff\xff\xad\x00\xe5\x00\xd8\x01\x14\x01\x41\x02\x49\x01\x5b\x02\x6d\x02\x74\x02\x03\x03\x23\x02\xff\xff\xff\xff\xff\xff\xff\xff\x86\x02\x2c\x01\xff\xff\x1f\x00\x55\x02\xff\xff\x10\x00\xff\xff\x5c\x00\xff\xff\xff\xff\xe5\x01\xff\xff\xff\xff\x30\x03\xe8\x01\x37\x02\xff\xff\x5e\x00\xda\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x2d\x02\xff\xff\xb5\x01\xfd\x01\x3b\x03\xff\xff\xe8\x00\x8d\x02\xff\xff\xff\xff\xff\xff\xff\xff\x50\x00\xff\xff\xff\xff\xff\xff\xa0\x01\xb3\x01\x18\x02\xc2\x02\x88\x00\xee\x02\xff\xff\xff\xff\x88\x02\xff\xff\xff\xff\xff\xff\
+");

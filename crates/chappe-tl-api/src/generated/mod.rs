@@ -6,11 +6,11 @@
 
 #[cfg(feature = "server")]
 mod any_call;
-mod calls;
 #[cfg(feature = "lists")]
 mod each;
 pub mod enums;
 pub mod functions;
+mod layout;
 mod names;
 #[cfg(feature = "serde")]
 mod serde;
@@ -33,4 +33,4 @@ pub use tables::TYPES;
 #[allow(dead_code)]
 pub const LAYER: i32 = 230;
 
-const _: () = ::chappe_tl::codegen::assert_version(2);
+const _: () = ::chappe_tl::codegen::assert_version(3);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use chappe_tl_parser::Definition;
 
+use super::layout::Slots;
 use super::shape::Shapes;
+use super::tables::Places;
 use crate::code::Code;
 use crate::{Options, names};
 
@@ -19,47 +21,58 @@ pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, options: &Options,
     code.line(0, "#[repr(C, u32)]");
     code.line(0, "#[non_exhaustive]");
     code.line(0, "pub enum AnyCall<'a> {");
+    let mut position = 0;
     for (namespace, functions) in functions {
         for function in functions {
             code.line(1, &format!("/// `{}`", function.name));
+            let mut discriminant = String::new();
             if let Some(feature) = feature(options, *namespace) {
                 code.line(1, &format!("#[cfg(feature = \"{feature}\")]"));
+                // The position among all functions, whatever features are on.
+                discriminant = format!(" = {position}");
             }
             let variant = names::flat_name(function);
             if Shapes::is_unit(function) {
-                code.line(1, &format!("{variant},"));
+                code.line(1, &format!("{variant}{discriminant},"));
             } else {
-                code.line(1, &format!("{variant}(&'a {}),", shapes.call_path(function, "'a")));
+                let path = shapes.call_path(function, "'a");
+                code.line(1, &format!("{variant}(&'a {path}){discriminant},"));
             }
+            position += 1;
         }
     }
     code.line(0, "}");
 }
 
 /// Writes the table of the enum.
-pub(super) fn table(code: &mut Code, options: &Options, functions: &Functions<'_>) {
-    code.line(0, "const PARTS: &[&[tl::Constructor]] = &[");
-    for namespace in functions.keys() {
+pub(super) fn table(code: &mut Code, options: &Options, places: &Places, functions: &Functions<'_>) {
+    let ids: Vec<u32> = functions.values().flatten().map(|function| function.id).collect();
+    let (first, count) = (ids.first().map_or(0, |id| places.lines[id]), ids.len());
+    code.line(0, "/// Calls that are left out, from one discriminant to another.");
+    code.line(0, "const ABSENT: &[(u32, u32)] = &[");
+    let mut from = 0;
+    for (namespace, functions) in functions {
+        let to = from + functions.len();
         if let Some(feature) = feature(options, *namespace) {
-            code.line(1, &format!("#[cfg(feature = \"{feature}\")]"));
+            code.line(1, &format!("#[cfg(not(feature = \"{feature}\"))]"));
+            code.line(1, &format!("({from}, {to}),"));
         }
-        code.line(1, &format!("&calls::{}::CALLS,", module(*namespace)));
+        from = to;
     }
     for line in [
         "];",
-        "static ALL: [tl::Constructor; tl::count(PARTS)] = tl::concat(PARTS);",
-        "const FORM: tl::Form = tl::Form::calls::<AnyCall<'static>>(\"AnyCall\", tl::count(PARTS));",
-        "static SLOTS: [u16; FORM.slots()] = tl::slots(&[&[FORM]], &ALL);",
-        "static ANY_CALL: tl::Type = tl::Type::of_enum(&FORM, &ALL, &SLOTS);",
-        "tl::described_by_table! { AnyCall<'_>, AnyCall<'a>, &ANY_CALL }",
+        "static TABLES: tl::Tables = tl::Tables { slots: &SLOTS, ..layout::TABLES };",
+        "static ANY_CALL: tl::Type =",
     ] {
         code.line(0, line);
     }
-}
-
-/// The module with the tables of a namespace's functions.
-pub(super) fn module(namespace: Option<&str>) -> String {
-    namespace.map_or_else(|| "root".to_owned(), names::module_name)
+    let arguments = format!("\"AnyCall\", &TABLES, {first}, {count}, ABSENT");
+    code.line(1, &format!("tl::Type::calls::<AnyCall<'static>>({arguments});"));
+    code.line(0, "tl::described_by_table! { AnyCall<'_>, AnyCall<'a>, &ANY_CALL }");
+    code.blank();
+    let mut slots = Slots::default();
+    slots.add(&ids);
+    slots.write(code);
 }
 
 /// The cargo feature that a namespace's functions stand behind.

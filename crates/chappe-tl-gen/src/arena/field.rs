@@ -60,37 +60,37 @@ impl Shapes<'_, '_> {
         if arguments.is_empty() { path } else { format!("{path}<{}>", arguments.join(", ")) }
     }
 
-    /// What stands in front of the letter of a row (`chappe_tl::table::rows`), and what the letter says.
-    pub(super) fn row<'t>(&self, ty: &'t Type) -> (&'static str, Target<'t>) {
-        let (list, value) = match ty {
-            Type::Vector { element, boxed: true } => ("*", &**element),
-            Type::Vector { element, boxed: false } => (":", &**element),
-            other => ("", other),
+    /// Whether a row is a vector, and what it is, or what stands in it.
+    pub(super) fn row<'t>(&self, ty: &'t Type) -> (bool, Target<'t>) {
+        let (is_list, value) = match ty {
+            Type::Vector { element, .. } => (true, &**element),
+            other => (false, other),
         };
+        // The numbers are those of `chappe_tl::table::Kind`.
         let target = match value {
-            Type::True => Target::Letter("!"),
-            Type::Generic { .. } | Type::Object => Target::Letter("q"),
-            Type::Int => Target::Letter("i"),
-            Type::Long => Target::Letter("l"),
-            Type::Double => Target::Letter("d"),
-            Type::Bool => Target::Letter("b"),
-            Type::String => Target::Letter("s"),
-            Type::Bytes => Target::Letter("y"),
-            Type::Int128 => Target::Letter("h"),
-            Type::Int256 => Target::Letter("w"),
+            Type::True => Target::Kind(1),
+            Type::Int => Target::Kind(2),
+            Type::Long => Target::Kind(3),
+            Type::Double => Target::Kind(4),
+            Type::Bool => Target::Kind(5),
+            Type::String => Target::Kind(6),
+            Type::Bytes => Target::Kind(7),
+            Type::Int128 => Target::Kind(8),
+            Type::Int256 => Target::Kind(9),
+            Type::Generic { .. } | Type::Object => Target::Kind(38),
             Type::Boxed(name) => Target::Type(name),
             Type::Vector { .. } | Type::Bare(_) | Type::BareOf(_) => {
                 Target::Other(format!("<{} as tl::Described>::TYPE", self.value_type(value, "'static")))
             }
         };
-        (list, target)
+        (is_list, target)
     }
 }
 
-/// What the letter of a row says.
+/// What a row is, or what stands in it.
 pub(super) enum Target<'t> {
-    /// A type that has a letter.
-    Letter(&'static str),
+    /// A type that has a kind of its own, with the number of that.
+    Kind(u8),
     /// A type of the schema.
     Type(&'t Name),
     /// Something else, with the path of its table.

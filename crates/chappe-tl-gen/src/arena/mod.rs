@@ -8,6 +8,7 @@ mod calls;
 mod each;
 mod enums;
 mod field;
+mod layout;
 mod shape;
 mod structs;
 mod tables;
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chappe_tl_parser::{Definition, Type};
 
 use self::shape::Shapes;
-use self::tables::{Places, Tables, Types};
+use self::tables::{Places, Types};
 use crate::code::Code;
 use crate::{Error, Options, Output, Plan, RUNTIME_VERSION, names};
 
@@ -43,27 +44,20 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
     for ty in schema.types() {
         types.entry(ty.namespace.as_deref()).or_default().push(ty);
     }
-    let places = Places::new(&shapes, &types);
+    let places = Places::new(&shapes, &types, &functions);
     let mut files = Files { options, output: &mut output };
     files.add("types", "Constructors", &constructors, |code, constructor| {
         structs::constructor(code, &shapes, &places, constructor);
     });
     files.add("enums", "Types", &types, |code, ty| enums::write(code, &shapes, ty));
-    let calls: BTreeMap<u32, (String, usize)> = functions
-        .iter()
-        .flat_map(|(namespace, functions)| {
-            let module = calls::module(*namespace);
-            functions.iter().enumerate().map(move |(line, function)| (function.id, (module.clone(), line)))
-        })
-        .collect();
     files.add("functions", "Functions", &functions, |code, function| {
-        structs::function(code, &shapes, function, &calls[&function.id]);
+        structs::function(code, &shapes, &places, function);
     });
     files.tables(&shapes, &places, &types);
     let has_calls = schema.functions().next().is_some();
+    files.layout(&shapes, &places, &types, &functions);
     if has_calls {
-        files.calls(&shapes, &places, &functions);
-        files.any_call(&shapes, &functions);
+        files.any_call(&shapes, &places, &functions);
     }
     if options.lists_feature.is_some() {
         output.insert("each.rs", each::file(&shapes, options));
@@ -74,7 +68,7 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
     if has_calls {
         output.insert("values.rs", values(&shapes, &functions, options));
     }
-    output.insert("names.rs", crate::owned::names_file(plan, options));
+    output.insert("names.rs", layout::names_file(&options.header()));
     output.insert("mod.rs", root(plan, options, has_calls));
     Ok(output)
 }
@@ -99,7 +93,6 @@ fn root(plan: &Plan<'_>, options: &Options, has_calls: bool) -> String {
     if has_calls {
         server(&mut code);
         code.line(0, "mod any_call;");
-        code.line(0, "mod calls;");
     }
     if let Some(feature) = &options.lists_feature {
         code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
@@ -107,6 +100,7 @@ fn root(plan: &Plan<'_>, options: &Options, has_calls: bool) -> String {
     }
     code.line(0, "pub mod enums;");
     code.line(0, "pub mod functions;");
+    code.line(0, "mod layout;");
     code.line(0, "mod names;");
     if let Some(feature) = &options.serde_feature {
         code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
@@ -297,11 +291,10 @@ impl Files<'_> {
 
     /// The tables of the types.
     fn tables(&mut self, shapes: &Shapes<'_, '_>, places: &Places, types: &Types<'_>) {
-        let mut tables = Tables::new(shapes, places);
         let mut root = Code::default();
         for (namespace, types) in types {
             let mut body = Code::default();
-            tables.of_types(&mut body, types);
+            tables::of_types(&mut body, shapes, places, types);
             let Some(namespace) = namespace else {
                 root = body;
                 continue;
@@ -318,7 +311,7 @@ impl Files<'_> {
         if types.contains_key(&None) {
             root.blank();
         }
-        tables.all(&mut root, types);
+        tables::all(&mut root, shapes, types);
         let mut code = Code::default();
         code.line(0, &self.options.header());
         code.blank();
@@ -334,45 +327,33 @@ impl Files<'_> {
         self.output.insert("tables/mod.rs", code.into_string() + root.as_str());
     }
 
-    /// The tables of the functions.
-    fn calls(
+    /// Constructors, functions and rows.
+    fn layout(
         &mut self,
         shapes: &Shapes<'_, '_>,
         places: &Places,
-        functions: &BTreeMap<Option<&str>, Vec<&Definition>>,
+        types: &Types<'_>,
+        functions: &calls::Functions<'_>,
     ) {
-        for (namespace, functions) in functions {
-            let mut body = Code::default();
-            Tables::new(shapes, places).of_functions(&mut body, functions);
-            let mut code = Code::default();
-            code.line(0, &self.options.header());
-            code.blank();
-            imports(&mut code, "super::super", body.as_str());
-            let path = format!("calls/{}.rs", calls::module(*namespace).trim_start_matches("r#"));
-            self.output.insert(path, code.into_string() + body.as_str());
-        }
+        let mut body = Code::default();
+        tables::layout(&mut body, shapes, places, types, functions);
         let mut code = Code::default();
         code.line(0, &self.options.header());
         code.blank();
-        code.line(0, "//! The tables of the functions.");
+        code.line(0, "//! What the decoder knows about constructors, functions and their fields, in bytes.");
         code.line(0, ALLOWED);
         code.line(0, UNSAFE);
         code.blank();
-        for namespace in functions.keys() {
-            if let Some(feature) = calls::feature(self.options, *namespace) {
-                code.line(0, &format!("#[cfg(feature = \"{feature}\")]"));
-            }
-            code.line(0, &format!("pub(crate) mod {};", calls::module(*namespace)));
-        }
-        self.output.insert("calls/mod.rs", code.into_string());
+        imports(&mut code, "super", body.as_str());
+        self.output.insert("layout.rs", code.into_string() + body.as_str());
     }
 
     /// `AnyCall`.
-    fn any_call(&mut self, shapes: &Shapes<'_, '_>, functions: &calls::Functions<'_>) {
+    fn any_call(&mut self, shapes: &Shapes<'_, '_>, places: &Places, functions: &calls::Functions<'_>) {
         let mut body = Code::default();
         calls::write(&mut body, shapes, self.options, functions);
         body.blank();
-        calls::table(&mut body, self.options, functions);
+        calls::table(&mut body, self.options, places, functions);
         let mut code = Code::default();
         code.line(0, &self.options.header());
         code.blank();
@@ -395,7 +376,7 @@ fn file_name(namespace: &str) -> String {
 /// Imports the runtime and the modules that `body` refers to.
 fn imports(code: &mut Code, above: &str, body: &str) {
     code.line(0, RUNTIME);
-    let used: Vec<&str> = ["calls", "enums", "functions", "tables", "types"]
+    let used: Vec<&str> = ["enums", "functions", "layout", "tables", "types"]
         .into_iter()
         .filter(|module| body.match_indices(&format!("{module}::")).any(|(at, _)| is_path_start(body, at)))
         .collect();

@@ -17,31 +17,25 @@ pub(super) fn constructor(
     constructor: &Definition,
 ) {
     declaration(code, shapes, constructor);
-    let line = places.constructors[&constructor.id];
+    let line = places.lines[&constructor.id];
     let (ty, rows) = (lived(shapes, constructor), rows(shapes, constructor));
     if !shapes.is_bare(constructor) {
-        return code.line(0, &format!("tl::object! {{ {ty}, tables::Structs, {line}, {rows} }}"));
+        return code.line(0, &format!("tl::object! {{ {ty}, layout::Structs, {line}, {rows} }}"));
     }
     let path = names::type_name(&constructor.name.ident) + &parameters(shapes, constructor, "'static", "");
-    let (name, least) = (&constructor.name, least(shapes, constructor));
-    let table = format!("&tl::Type::bare::<{path}>(\"{name}\", {least}, &tables::CONSTRUCTORS[{line}])");
+    let least = least(shapes, constructor);
+    let table = format!("&tl::Type::bare::<{path}>({least}, &layout::TABLES, {line})");
     code.line(0, &format!("tl::bare_object! {{ {ty}, {table}, {rows} }}"));
 }
 
-/// Writes the struct of a function, what its values can do, and what it returns. Its line is the one with this index in the
-/// list of the module.
-pub(super) fn function(
-    code: &mut Code,
-    shapes: &Shapes<'_, '_>,
-    function: &Definition,
-    (module, line): &(String, usize),
-) {
+/// Writes the struct of a function, what its values can do, and what it returns.
+pub(super) fn function(code: &mut Code, shapes: &Shapes<'_, '_>, places: &Places, function: &Definition) {
     declaration(code, shapes, function);
     let answer = shapes.owned_type(&function.result);
     if function.generics.is_empty() {
         let (ty, rows) = (lived(shapes, function), rows(shapes, function));
-        let lines = format!("calls::{module}::Calls");
-        return code.line(0, &format!("tl::call! {{ {ty}, {lines}, {line}, {rows}, {answer} }}"));
+        let line = places.lines[&function.id];
+        return code.line(0, &format!("tl::call! {{ {ty}, layout::Calls, {line}, {rows}, {answer} }}"));
     }
     generic(code, shapes, function);
     open_impl(code, shapes, function, ": tl::RemoteCall", "tl::RemoteCall");

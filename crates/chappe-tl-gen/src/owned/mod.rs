@@ -10,8 +10,6 @@ mod root;
 mod rust_type;
 mod structs;
 
-pub(crate) use root::names_file;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use chappe_tl_parser::Definition;

@@ -40,7 +40,7 @@ pub(super) fn file(plan: &Plan<'_>, options: &Options, modules: &[&str]) -> Stri
 }
 
 /// The file `names.rs`.
-pub(crate) fn names_file(plan: &Plan<'_>, options: &Options) -> String {
+pub(super) fn names_file(plan: &Plan<'_>, options: &Options) -> String {
     let mut entries: Vec<(u32, String)> = plan
         .schema()
         .definitions()

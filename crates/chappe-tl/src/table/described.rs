@@ -1,7 +1,10 @@
 //! What ties a Rust type to its table, and the types that need no generated one.
 #![allow(unsafe_code)]
 
-use super::{Field, Kind, Type};
+use core::marker::PhantomData;
+
+use super::layout::NOTHING;
+use super::{Kind, Tables, Type};
 use crate::Identifiable;
 
 /// A type that a table describes.
@@ -19,7 +22,7 @@ pub unsafe trait Described {
 impl<T: Described> Identifiable for T {
     const CONSTRUCTOR_ID: u32 = {
         assert!(T::TYPE.is_struct, "only structs belong to one constructor");
-        T::TYPE.constructors[0].id
+        T::TYPE.only().id
     };
 }
 
@@ -43,7 +46,7 @@ macro_rules! value {
         // SAFETY: the one field is the value itself, of the Rust type that belongs to this kind.
         unsafe impl Described for $type {
             const TYPE: &'static Type =
-                &Type::value::<$of>($name, Field::new(Kind::$kind, 0));
+                &Type::alone::<$of>($name, Kind::$kind, NOTHING);
         }
         // SAFETY: the same type with another lifetime, made of plain data and shared references.
         unsafe impl Family for $type {
@@ -63,7 +66,7 @@ value! {
 
 // SAFETY: the one field is the value itself, a string.
 unsafe impl Described for &str {
-    const TYPE: &'static Type = &Type::value::<&'static str>("string", Field::new(Kind::Str, 0));
+    const TYPE: &'static Type = &Type::alone::<&'static str>("string", Kind::Str, NOTHING);
 }
 
 // SAFETY: the same type with another lifetime.
@@ -73,7 +76,7 @@ unsafe impl Family for &str {
 
 // SAFETY: the one field is the value itself, a byte string.
 unsafe impl Described for &[u8] {
-    const TYPE: &'static Type = &Type::value::<&'static [u8]>("bytes", Field::new(Kind::Bytes, 0));
+    const TYPE: &'static Type = &Type::alone::<&'static [u8]>("bytes", Kind::Bytes, NOTHING);
 }
 
 // SAFETY: the same type with another lifetime.
@@ -81,9 +84,18 @@ unsafe impl Family for &[u8] {
     type Of<'a> = &'a [u8];
 }
 
+/// The tables of vectors of `T`.
+struct VectorOf<T>(PhantomData<T>);
+
+impl<T: Family> VectorOf<T> {
+    const EXTRA: &'static [&'static Type] = &[T::TYPE];
+    const TABLES: &'static Tables = &Tables { extra: Self::EXTRA, ..*NOTHING };
+}
+
 // SAFETY: the one field is the value itself, a slice of what the table of `T` describes.
 unsafe impl<T: Family> Described for &[T] {
-    const TYPE: &'static Type = &Type::value::<&'static [T::Of<'static>]>("Vector", T::TYPE.list_field());
+    const TYPE: &'static Type =
+        &Type::alone::<&'static [T::Of<'static>]>("Vector", T::TYPE.list_kind(), VectorOf::<T>::TABLES);
 }
 
 // SAFETY: the same type with another lifetime.

@@ -54,10 +54,10 @@ fn write_rows<T: Struct<Rows: RowList>, const BOXED: bool, S: Sink + ?Sized>(
     object: &T,
     out: &mut S,
 ) -> Encoded {
-    const { assert!(<T::Rows as RowList>::COUNT == T::TYPE.constructors[0].fields.len()) };
+    const { assert!(<T::Rows as RowList>::COUNT == T::TYPE.only_rows().len()) };
     let mut words = Words::default();
     if BOXED {
-        out.put_u32(const { T::TYPE.constructors[0].id });
+        out.put_u32(const { T::TYPE.only().id });
     }
     T::Rows::write::<T, First, S>(object, &mut words, out)?;
     let mut word = 0;
@@ -77,8 +77,7 @@ const SHORT: usize = 64;
 
 /// Whether every encoding of a struct has the same length, is short, and has several parts.
 const fn is_short<T: Described>(boxed: bool) -> bool {
-    let constructor = &T::TYPE.constructors[0];
-    let (fields, mut index) = (constructor.fields, 0);
+    let (fields, mut index) = (T::TYPE.only_rows(), 0);
     while index < fields.len() {
         if !fields[index].kind.is_fixed() {
             return false;
@@ -87,7 +86,7 @@ const fn is_short<T: Described>(boxed: bool) -> bool {
     }
     let id = if boxed { 4 } else { 0 };
     // Of what has one length, the least length is that.
-    constructor.least + id <= SHORT as u32 && (boxed || fields.len() > 1)
+    T::TYPE.only().least + id <= SHORT as u32 && (boxed || fields.len() > 1)
 }
 
 /// The flags words of a struct in the making.
@@ -254,7 +253,7 @@ enum Step {
 
 /// What the table says about a row.
 const fn row<T: Described>(index: usize) -> &'static Field {
-    &T::TYPE.constructors[0].fields[index]
+    &T::TYPE.only_rows()[index]
 }
 
 const fn step<T: Described>(index: usize) -> Step {
@@ -269,7 +268,7 @@ const fn step<T: Described>(index: usize) -> Step {
 
 /// How many flags words there are.
 const fn words_of<T: Described>() -> usize {
-    let (fields, mut count, mut index) = (T::TYPE.constructors[0].fields, 0, 0);
+    let (fields, mut count, mut index) = (T::TYPE.only_rows(), 0, 0);
     while index < fields.len() {
         if matches!(fields[index].kind, Kind::Word) {
             count += 1;
@@ -281,14 +280,14 @@ const fn words_of<T: Described>() -> usize {
 
 /// Which row is the flags word with this number.
 fn row_of_word<T: Described>(word: usize) -> usize {
-    let fields = T::TYPE.constructors[0].fields;
+    let fields = T::TYPE.only_rows();
     let is_word = |field: &Field| field.kind == Kind::Word && usize::from(field.word()) == word;
     fields.iter().position(is_word).unwrap_or_default()
 }
 
 /// Whether another row sets the same bit.
 const fn is_shared<T: Described>(index: usize) -> bool {
-    let (fields, own) = (T::TYPE.constructors[0].fields, row::<T>(index));
+    let (fields, own) = (T::TYPE.only_rows(), row::<T>(index));
     let mut other = 0;
     while other < fields.len() {
         let field = &fields[other];
@@ -303,8 +302,8 @@ const fn is_shared<T: Described>(index: usize) -> bool {
 
 #[cold]
 fn torn<T: Described>(row: usize, bits: u32) -> EncodeError {
-    let names = &T::TYPE.constructors[0].names;
-    EncodeError::PartialFlagGroup(FlagGroup::new(names, row + 1, bits.trailing_zeros() as u8))
+    let names = T::TYPE.only_line().text();
+    EncodeError::PartialFlagGroup(FlagGroup::at(names, row + 1, bits.trailing_zeros() as u8))
 }
 
 macro_rules! tuples {

@@ -132,13 +132,8 @@ impl Kind {
             || (self as u8 >= Self::OptListInt as u8 && self as u8 <= Self::OptListObject as u8)
     }
 
-    /// What is added to the number of a kind for the one that stands behind a flag bit.
-    pub(super) const OPTIONAL: usize = Self::OptInt as usize - Self::Int as usize;
-    /// What is added to the number of a kind for a vector of it.
-    pub(super) const LIST: usize = Self::ListInt as usize - Self::Int as usize;
-
     /// All kinds, by their numbers.
-    pub(super) const ALL: [Self; 39] = [
+    const ALL: [Self; Self::COUNT] = [
         Self::Word,
         Self::Flag,
         Self::Int,
@@ -180,19 +175,17 @@ impl Kind {
         Self::Query,
     ];
 
-    /// Size and alignment of each kind in memory, by their numbers. [`Word`](Self::Word) takes no memory;
-    /// [`Object`](Self::Object) takes what its type takes.
-    pub(super) const MEMORY: [(u32, u32); 39] = {
-        let mut memory = [(0, 1); 39];
-        let mut kind = 0;
-        while kind < memory.len() {
-            memory[kind] = Self::ALL[kind].memory();
-            kind += 1;
-        }
-        memory
-    };
+    /// Returns whether the row has a type of its own: that of the field, or of the elements.
+    pub(super) const fn has_target(self) -> bool {
+        matches!(self, Self::Object | Self::OptObject | Self::ListObject | Self::OptListObject)
+    }
 
-    const fn memory(self) -> (u32, u32) {
+    /// How many kinds there are.
+    pub(super) const COUNT: usize = Self::Query as usize + 1;
+
+    /// Size and alignment in memory, in bytes. [`Word`](Self::Word) takes no memory; [`Object`](Self::Object) takes
+    /// what its type takes.
+    pub(super) const fn memory(self) -> (u32, u32) {
         match self {
             Self::Word | Self::Object => (0, 1),
             Self::Flag | Self::Bool => of::<bool>(),
@@ -217,6 +210,46 @@ impl Kind {
     }
 }
 
+/// What is to be known of a kind to lay a struct out.
+#[derive(Clone, Copy)]
+pub(super) struct Memory {
+    /// Size in bytes.
+    pub(super) size: u32,
+    /// Alignment less 1: the bits of an offset that are zero; or [`NOWHERE`](Self::NOWHERE).
+    pub(super) low: u32,
+    /// What the size and the row have to do with the type of the row.
+    pub(super) target: u8,
+}
+
+impl Memory {
+    /// Of a flags word.
+    pub(super) const NOWHERE: u32 = u32::MAX;
+    pub(super) const NO_TARGET: u8 = 0;
+    /// The field is a value of the type.
+    pub(super) const BY_VALUE: u8 = 1;
+    /// The type is that of the elements.
+    pub(super) const OF_ELEMENTS: u8 = 2;
+
+    /// By the numbers of the kinds.
+    pub(super) const OF_KINDS: [Self; Kind::COUNT] = {
+        let mut all = [Self { size: 0, low: Self::NOWHERE, target: Self::NO_TARGET }; Kind::COUNT];
+        let mut number = 0;
+        while number < all.len() {
+            let kind = Kind::ALL[number];
+            let (size, align) = kind.memory();
+            let low = if matches!(kind, Kind::Word) { Self::NOWHERE } else { align - 1 };
+            let target = match kind {
+                Kind::Object => Self::BY_VALUE,
+                Kind::ListObject | Kind::OptListObject => Self::OF_ELEMENTS,
+                _ => Self::NO_TARGET,
+            };
+            all[number] = Self { size, low, target };
+            number += 1;
+        }
+        all
+    };
+}
+
 /// Size and alignment of a type.
 const fn of<T>() -> (u32, u32) {
     (size_of::<T>() as u32, align_of::<T>() as u32)
@@ -231,6 +264,5 @@ mod tests {
         for (number, kind) in Kind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, number);
         }
-        assert_eq!(Kind::ALL[Kind::Str as usize + Kind::OPTIONAL + Kind::LIST], Kind::OptListStr);
     }
 }

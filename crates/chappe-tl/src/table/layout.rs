@@ -1,40 +1,51 @@
 //! The tables: what the interpreter knows about generated types.
 //!
-//! A [`Type`] is a TL type, a [`Constructor`] one of its alternatives, a [`Field`] one row of a
-//! constructor. A generated crate builds one `static` of each for all its types, from lines that say what is peculiar to
-//! each: the compiler spends more on each `static` than on what stands in it. Structs are `repr(C)`, so their offsets
-//! follow from their rows; what follows is compared with `size_of` where a type is used.
+//! A [`Type`] is a TL type, a [`Constructor`] one of its alternatives, or a function, a [`Field`] one row of a constructor. A
+//! generated crate has one list of each, which its [`Tables`] hold together. Constructors and rows are printed as bytes:
+//! whoever compiles them pays for every expression, and there are tens of thousands of numbers.
 //!
-//! Nothing here is unsafe: a table is a claim. The claim is made by the `unsafe impl` of
-//! [`Described`](super::Described) that names the table, and acted upon in `raw.rs`.
+//! What depends on the machine is not printed: structs are `repr(C)`, so their offsets follow from their rows, and
+//! [`layout`] computes them while compiling. What follows is compared with `size_of` where a type is used.
+//!
+//! A table is a claim. The claim is made by the `unsafe impl` of [`Described`](super::Described) that names the table, and
+//! acted upon in `raw.rs`.
+#![allow(unsafe_code)]
 
-use super::kind::Kind;
-use super::raw::{assert_slices, part_of};
-use super::rows::{Field, RowTable};
+use core::fmt;
 
-/// One alternative of a type: a line of the schema.
+use super::kind::{Kind, Memory};
+use super::raw::{assert_slices, from_bytes, part_of};
+use super::rows::Field;
+
+/// One alternative of a type, or a function: a line of the schema.
+///
+/// The generator prints it as 24 bytes, in this order, numbers with the lowest byte first; for what depends on the machine it
+/// prints zeros.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Constructor {
     /// The constructor id.
     pub id: u32,
-    /// The discriminant of the variant in its enum. Of a struct alone: 0.
-    pub tag: u32,
-    /// What the variant holds.
-    pub payload: Payload,
-    /// Size of the struct in bytes.
-    pub size: u32,
-    /// Alignment of the struct in bytes.
-    pub align: u32,
     /// Least number of bytes of the fields on the wire, without the id.
     pub least: u32,
-    /// Name of the constructor, then of each row, in TL spelling, with a space between them.
-    pub names: &'static str,
-    /// The rows, in the order of the wire.
-    pub fields: &'static [Field],
+    /// Where the rows begin in the list of all rows.
+    first: u32,
+    /// Where the names begin in the text of all names: that of the constructor, then of each row, with a space between
+    /// them and a line feed behind.
+    names: u32,
+    /// How many rows there are.
+    count: u16,
+    /// What the variant holds.
+    pub payload: Payload,
+    /// Alignment of the struct in bytes.
+    align: u8,
+    /// Size of the struct in bytes.
+    pub size: u32,
 }
 
 /// How a variant of an enum holds the fields of its constructor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Payload {
     /// `Variant`, or `Variant(types::X)`: at the payload offset of the enum.
     Value,
@@ -43,186 +54,363 @@ pub enum Payload {
 }
 
 impl Constructor {
+    /// Returns the alignment of the struct in bytes.
+    pub const fn align(&self) -> u32 {
+        self.align as u32
+    }
+}
+
+/// All lists of a generated crate.
+#[derive(Clone, Copy)]
+pub struct Tables {
+    /// The types of the schema.
+    pub types: &'static [Type],
+    /// Types of rows that are none of the schema's, such as vectors of vectors. Their numbers go on behind those.
+    pub extra: &'static [&'static Type],
+    /// The constructors of all types, then the functions.
+    pub constructors: &'static [Constructor],
+    /// The rows of all constructors and functions.
+    pub rows: &'static [Field],
+    /// The hash tables of all types with several constructors.
+    pub slots: &'static [u16],
+    /// The names, a line for each constructor and function.
+    pub names: &'static &'static str,
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tables of {} types", self.types.len())
+    }
+}
+
+/// Of what has no constructors and no rows.
+pub(super) const NOTHING: &Tables =
+    &Tables { types: &[], extra: &[], constructors: &[], rows: &[], slots: &[], names: &"" };
+
+impl Tables {
+    /// Returns the type of a field, or of the elements.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the row has no type, which the kind says.
+    #[inline(always)]
+    pub const fn target(&self, field: &Field) -> &'static Type {
+        let (types, number) = (self.types, field.target as usize);
+        if number < types.len() { &types[number] } else { self.extra[number - types.len()] }
+    }
+
+    /// Returns the rows of a constructor of these tables.
+    #[inline(always)]
+    pub(super) const fn rows_of(&self, constructor: &Constructor) -> &'static [Field] {
+        part_of(self.rows, constructor.first as usize, constructor.count as usize)
+    }
+
+    /// Returns the name of the constructor or function with that id.
+    pub fn name_of(&'static self, id: u32) -> Option<&'static str> {
+        let constructor = self.constructors.iter().find(|constructor| constructor.id == id)?;
+        Some(Line { tables: self, constructor }.name())
+    }
+}
+
+/// A constructor or a function with the tables it is in.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    tables: &'static Tables,
+    constructor: &'static Constructor,
+}
+
+impl Line {
+    pub(super) const fn new(tables: &'static Tables, constructor: &'static Constructor) -> Self {
+        Self { tables, constructor }
+    }
+
+    /// Returns the constructor id.
+    pub const fn id(self) -> u32 {
+        self.constructor.id
+    }
+
+    /// Returns the least number of bytes of the fields on the wire, without the id.
+    pub const fn least(self) -> u32 {
+        self.constructor.least
+    }
+
+    /// Returns the rows, in the order of the wire.
+    pub const fn fields(self) -> &'static [Field] {
+        self.tables.rows_of(self.constructor)
+    }
+
+    /// Returns the type of a field, or of the elements, if the kind has one.
+    pub fn target(self, field: &Field) -> Option<&'static Type> {
+        field.kind.has_target().then(|| self.tables.target(field))
+    }
+
     /// Returns the constructor's name, in TL spelling.
-    pub fn name(&self) -> &'static str {
-        self.names.split(' ').next().unwrap_or_default()
+    pub fn name(self) -> &'static str {
+        self.names().next().unwrap_or_default()
     }
 
     /// Returns the name of the row with this index, in TL spelling.
-    pub fn field_name(&self, index: usize) -> &'static str {
-        self.names.split(' ').nth(index + 1).unwrap_or_default()
+    pub fn field_name(self, index: usize) -> &'static str {
+        self.names().nth(index + 1).unwrap_or_default()
+    }
+
+    /// Returns the name of the constructor, then of each row, in TL spelling.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        crate::serialize::names_at(self.tables.names, self.constructor.names)
+    }
+
+    /// Returns the text of all names, and where those of this line begin.
+    pub(super) const fn text(self) -> (&'static &'static str, u32) {
+        (self.tables.names, self.constructor.names)
     }
 }
 
-/// What generated code says about a constructor or a function: its id, whether its variant holds a reference, the
-/// least number of bytes of its fields on the wire, the number of its rows, their description ([`rows`](super::rows)), and the
-/// names.
-pub type Line = (u32, bool, u32, usize, &'static str, &'static str);
+/// The constructors and rows of a generated crate.
+#[derive(Debug)]
+pub struct Layout<const ROWS: usize, const LINES: usize> {
+    /// The rows, line after line.
+    pub rows: [Field; ROWS],
+    /// The constructors, then the functions.
+    pub constructors: [Constructor; LINES],
+}
 
-/// Describes the constructors of types. The discriminants of each type begin at 0.
+/// Reads constructors and rows from the bytes that the generator prints, and lays the structs out.
+///
+/// Each row but a flags word is a field of a `repr(C)` struct, in this order, so its offset follows from the fields
+/// before it: it is their end, rounded up to the alignment of the field (Reference, "The C representation").
+///
+/// This is one loop without calls, because what evaluates it while compiling spends most on calls, and there are ten
+/// thousand rows.
 ///
 /// # Panics
 ///
-/// Panics, at compile time, if there are not as many lines and rows as the types and the lines say.
-pub const fn constructors<const N: usize, const ROWS: usize>(
-    forms: &[&[Form]],
-    lines: &[&[Line]],
-    rows: &'static RowTable<ROWS, N>,
-) -> [Constructor; N] {
-    let mut constructors = alternatives(lines, rows);
-    let (mut part, mut at) = (0, 0);
-    while part < forms.len() {
-        let mut form = 0;
-        while form < forms[part].len() {
-            let mut tag = 0;
-            while tag < forms[part][form].constructors {
-                constructors[at].tag = tag;
-                (tag, at) = (tag + 1, at + 1);
+/// Panics, at compile time, if there are not so many rows and lines, or if the rows of the lines do not follow each other.
+///
+/// # Safety
+///
+/// The first byte of each row must be the number of a [`Kind`], and the fourth 0 or 1; of each constructor, the byte at index
+/// 18 must be 0 or 1.
+pub const unsafe fn layout<const ROWS: usize, const LINES: usize>(
+    rows: &[u8],
+    constructors: &[u8],
+    types: &[Type],
+    extra: &[&'static Type],
+) -> Layout<ROWS, LINES> {
+    // SAFETY: both consist of numbers besides what the caller promises.
+    let mut layout =
+        unsafe { Layout::<ROWS, LINES> { rows: from_bytes(rows), constructors: from_bytes(constructors) } };
+    let memory = Memory::OF_KINDS;
+    let (mut index, mut row) = (0, 0);
+    while index < LINES {
+        let line = &mut layout.constructors[index];
+        if cfg!(target_endian = "big") {
+            *line = from_le(*line);
+        }
+        assert!(line.first as usize == row, "rows follow each other");
+        let behind = row + line.count as usize;
+        let (mut end, mut largest) = (0, 0);
+        while row < behind {
+            let field = &mut layout.rows[row];
+            if cfg!(target_endian = "big") {
+                (field.offset, field.target) = (field.offset.swap_bytes(), field.target.swap_bytes());
             }
-            form += 1;
+            let Memory { mut size, mut low, target } = memory[field.kind as usize];
+            if target != Memory::NO_TARGET {
+                let number = field.target as usize;
+                let ty = if number < types.len() { &types[number] } else { extra[number - types.len()] };
+                if target == Memory::BY_VALUE {
+                    (size, low) = (ty.size, ty.align - 1);
+                } else {
+                    assert!(ty.is_element, "elements of vectors are described as such");
+                }
+            }
+            if low != Memory::NOWHERE {
+                end = (end + low) & !low;
+                field.offset = end as u16;
+                end += size;
+                largest |= low;
+            }
+            row += 1;
         }
-        part += 1;
+        assert!(end <= u16::MAX as u32, "no struct has 64 KiB");
+        // A `repr(C)` struct ends behind its last field, at a multiple of the largest alignment.
+        line.size = (end + largest) & !largest;
+        line.align = largest as u8 + 1;
+        index += 1;
     }
-    assert!(at == N);
-    constructors
+    assert!(row == ROWS, "all rows belong to a line");
+    layout
 }
 
-/// Describes constructors or functions, each by itself.
+const fn from_le(line: Constructor) -> Constructor {
+    let Constructor { id, least, first, names, count, .. } = line;
+    Constructor {
+        id: u32::from_le(id),
+        least: u32::from_le(least),
+        first: u32::from_le(first),
+        names: u32::from_le(names),
+        count: u16::from_le(count),
+        ..line
+    }
+}
+
+/// Reads hash tables from the bytes that the generator prints: two for each slot, the lower one first.
+///
+/// A slot is the position of an alternative among those of its type, or [`EMPTY`]. The hash table of a type has the smallest
+/// power of two that is at least twice the number of its alternatives; an alternative stands in the slot that [`hash`]
+/// says, or behind it in the next one that is free.
 ///
 /// # Panics
 ///
-/// Panics, at compile time, if there are not as many lines and rows as the lines say.
-pub const fn alternatives<const N: usize, const ROWS: usize>(
-    parts: &[&[Line]],
-    table: &'static RowTable<ROWS, N>,
-) -> [Constructor; N] {
-    let mut constructors = [NOTHING; N];
-    let (mut part, mut index, mut row) = (0, 0, 0);
-    while part < parts.len() {
-        let mut line = 0;
-        while line < parts[part].len() {
-            let (id, is_reference, least, count, _, names) = parts[part][line];
-            let fields = part_of(&table.rows, row, count);
-            row += count;
-            let (size, align) = table.sizes[index];
-            let payload = if is_reference { Payload::Reference } else { Payload::Value };
-            constructors[index] = Constructor { id, tag: 0, payload, size, align, least, names, fields };
-            (line, index) = (line + 1, index + 1);
-        }
-        part += 1;
+/// Panics, at compile time, if there are not so many slots.
+pub const fn slots<const N: usize>(bytes: &[u8]) -> [u16; N] {
+    // SAFETY: every two bytes are a number.
+    let mut slots: [u16; N] = unsafe { from_bytes(bytes) };
+    let mut index = 0;
+    while cfg!(target_endian = "big") && index < N {
+        slots[index] = slots[index].swap_bytes();
+        index += 1;
     }
-    assert!(index == N && row == ROWS);
-    constructors
+    slots
 }
-
-const NOTHING: Constructor = Constructor {
-    id: 0,
-    tag: 0,
-    payload: Payload::Value,
-    size: 0,
-    align: 1,
-    least: 0,
-    names: "",
-    fields: &[],
-};
 
 /// The largest alignment of a generated type, in bytes; the arena aligns everything to it.
 pub const MAX_ALIGN: usize = 8;
 
-/// A TL type: its alternatives, or the one value it is.
-#[derive(Debug)]
+/// A TL type, or the bare struct of a constructor or function.
+#[derive(Clone, Copy)]
 pub struct Type {
-    /// The name in TL spelling.
+    /// The name, in TL spelling; of a struct, empty.
     pub name: &'static str,
-    /// Size of a value in memory, in bytes.
+    /// Size of a value in bytes.
     pub size: u32,
-    /// Alignment of a value in memory, in bytes.
+    /// Alignment of a value in bytes.
     pub align: u32,
-    /// Where the payload stands in the value, in bytes: 0 if the value has no discriminant.
+    /// Where the union of payloads starts in the enum, in bytes; 0 if there is no discriminant in front of it.
     pub payload: u32,
-    /// Least number of bytes of a value on the wire.
-    pub least: u32,
     /// Whether the value is the struct itself: what constructors say about payloads is about their enum.
     pub is_struct: bool,
     /// Whether the constructor id stands on the wire in front of the fields.
     pub boxed: bool,
-    /// `32 - log2(slots.len())`.
-    pub shift: u32,
-    /// The alternatives.
-    pub constructors: &'static [Constructor],
-    /// Hash table of the alternatives: positions in `constructors`, or [`EMPTY`].
-    pub slots: &'static [u16],
-    /// Instead of alternatives: the value is this field, at offset 0.
-    pub value: Option<Field>,
-    /// Whether values stand in vectors.
+    /// Whether values may stand in vectors: then slices of them were checked ([`assert_slices`]).
     pub is_element: bool,
+    /// Length of the shortest encoding in bytes, with the id if it is boxed.
+    pub least: u32,
+    /// Of a type that is no object: its only row.
+    pub value: Option<Field>,
+    /// What the type is described by.
+    tables: &'static Tables,
+    /// Where the alternatives begin in the list of constructors, and how many they are.
+    first: u32,
+    count: u32,
+    /// Where the hash table begins, if there are several.
+    slots: u32,
+    /// Alternatives that the enum has not, from one position to another: their feature is off.
+    absent: &'static [(u32, u32)],
+}
+
+impl fmt::Debug for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = if self.is_struct { self.only_line().name() } else { self.name };
+        write!(f, "Type({name})")
+    }
 }
 
 /// Marks a free slot of a hash table.
 pub const EMPTY: u16 = u16::MAX;
 
 impl Type {
+    const NONE: Self = Self {
+        name: "",
+        size: 0,
+        align: 1,
+        payload: 0,
+        is_struct: false,
+        boxed: false,
+        is_element: false,
+        least: 0,
+        value: None,
+        tables: NOTHING,
+        first: 0,
+        count: 0,
+        slots: 0,
+        absent: &[],
+    };
+
     /// Describes a struct: the fields of its line, behind the id if it is boxed. It stands in no vector.
-    pub const fn of_line(constructor: &'static Constructor, boxed: bool) -> Self {
-        let least = constructor.least + if boxed { 4 } else { 0 };
-        let constructors = core::slice::from_ref(constructor);
-        let plain = Self::plain::<()>(constructor.names, least, boxed, constructors, &NO_SLOTS, false);
-        Self { is_struct: true, size: constructor.size, align: constructor.align, ..plain }
-    }
-
-    /// Describes a struct that stands bare in another object or in a vector: the fields of a constructor, without its id.
-    ///
-    /// Nothing of the constructor is looked up, because its own rows may depend on this type.
-    pub const fn bare<T>(name: &'static str, least: u32, constructor: &'static Constructor) -> Self {
-        let constructors = core::slice::from_ref(constructor);
-        assert_slices::<T>();
-        let plain = Self::plain::<T>(name, least, false, constructors, &NO_SLOTS, true);
-        Self { is_struct: true, ..plain }
-    }
-
-    /// Describes an enum by its form.
-    pub const fn of_enum(form: &Form, constructors: &'static [Constructor], slots: &'static [u16]) -> Self {
-        let Form { name, least, size, align, is_element, .. } = *form;
-        // `repr(C, u32)` is a C struct of the discriminant and a C union of the payloads. Its alignment is the
-        // larger of both alignments, which is also where the union starts.
-        let payload = if form.is_tagged { align } else { 0 };
-        let plain = Self::plain::<()>(name, least, true, constructors, slots, is_element);
-        Self { size, align, payload, ..plain }
-    }
-
-    /// Describes a value that is not an object, such as an `int` or a vector.
-    pub const fn value<T>(name: &'static str, field: Field) -> Self {
-        assert_slices::<T>();
+    pub const fn of_line(tables: &'static Tables, line: usize, boxed: bool) -> Self {
+        let constructor = &tables.constructors[line];
         Self {
-            value: Some(field),
-            ..Self::plain::<T>(name, least_of(field.kind), false, &[], &NO_SLOTS, true)
+            size: constructor.size,
+            align: constructor.align as u32,
+            is_struct: true,
+            boxed,
+            least: constructor.least + if boxed { 4 } else { 0 },
+            tables,
+            first: line as u32,
+            count: 1,
+            ..Self::NONE
         }
     }
 
-    const fn plain<T>(
-        name: &'static str,
-        least: u32,
-        boxed: bool,
-        constructors: &'static [Constructor],
-        slots: &'static [u16],
-        is_element: bool,
-    ) -> Self {
-        assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
-        assert!(slots.len().is_power_of_two() && slots.len() >= 2);
-        assert!(slots.len() > constructors.len(), "a look-up ends at a free slot");
+    /// Describes a struct that stands bare in another object or in a vector: the fields of a line, without the id.
+    ///
+    /// Nothing of the line is looked up, because its own rows may depend on this type.
+    pub const fn bare<T>(least: u32, tables: &'static Tables, line: usize) -> Self {
+        assert_slices::<T>();
+        Self {
+            size: size_of::<T>() as u32,
+            align: align_of::<T>() as u32,
+            is_struct: true,
+            is_element: true,
+            least,
+            tables,
+            first: line as u32,
+            count: 1,
+            ..Self::NONE
+        }
+    }
+
+    /// Describes a value that is not an object, such as an `int` or a vector. Its type, if it has one, is the first one of the
+    /// tables.
+    pub(super) const fn alone<T>(name: &'static str, kind: Kind, tables: &'static Tables) -> Self {
+        assert_slices::<T>();
         Self {
             name,
             size: size_of::<T>() as u32,
             align: align_of::<T>() as u32,
-            payload: 0,
-            is_struct: false,
-            least,
-            boxed,
-            shift: 32 - slots.len().trailing_zeros(),
-            constructors,
-            slots,
-            value: None,
-            is_element,
+            is_element: true,
+            least: least_of(kind),
+            value: Some(Field::alone(kind)),
+            tables,
+            ..Self::NONE
+        }
+    }
+
+    /// Describes the enum of all functions (`repr(C, u32)`), which are `count` lines from `first` on, with the only hash table.
+    /// Its discriminants are their positions among them.
+    pub const fn calls<T>(
+        name: &'static str,
+        tables: &'static Tables,
+        first: u32,
+        count: u32,
+        absent: &'static [(u32, u32)],
+    ) -> Self {
+        // A C struct of the discriminant and a C union of the payloads. Its alignment is the larger of both alignments,
+        // which is also where the union starts.
+        let align = align_of::<T>() as u32;
+        Self {
+            name,
+            size: size_of::<T>() as u32,
+            align,
+            payload: align,
+            boxed: true,
+            least: 4,
+            tables,
+            first,
+            count,
+            absent,
+            ..Self::NONE
         }
     }
 
@@ -235,9 +423,9 @@ impl Type {
         assert!(size_of::<T>() == self.size as usize && align_of::<T>() == self.align as usize);
     }
 
-    /// Describes a vector of these values.
-    pub const fn list_field(&'static self) -> Field {
-        let kind = match self.value {
+    /// Returns what a vector of these values is.
+    pub(super) const fn list_kind(&self) -> Kind {
+        match self.value {
             Some(Field { kind: Kind::Int, .. }) => Kind::ListInt,
             Some(Field { kind: Kind::Long, .. }) => Kind::ListLong,
             Some(Field { kind: Kind::Double, .. }) => Kind::ListDouble,
@@ -247,22 +435,63 @@ impl Type {
             Some(Field { kind: Kind::Int128, .. }) => Kind::ListInt128,
             Some(Field { kind: Kind::Int256, .. }) => Kind::ListInt256,
             _ => Kind::ListObject,
-        };
-        Field { target: Some(self), ..Field::new(kind, 0) }
+        }
     }
 
-    /// Finds the alternative with this id.
+    /// Returns the first alternative: of a struct, its constructor.
+    #[inline(always)]
+    pub(super) const fn only(&self) -> &'static Constructor {
+        &self.tables.constructors[self.first as usize]
+    }
+
+    /// Returns the first alternative with its names and rows.
+    pub(super) const fn only_line(&self) -> Line {
+        Line::new(self.tables, self.only())
+    }
+
+    /// Returns the rows of a type that has one alternative.
+    pub(super) const fn only_rows(&self) -> &'static [Field] {
+        self.tables.rows_of(self.only())
+    }
+
+    /// Returns what the type is described by.
+    pub const fn tables(&self) -> &'static Tables {
+        self.tables
+    }
+
+    /// Returns the alternatives.
+    pub fn lines(&self) -> impl ExactSizeIterator<Item = Line> + use<> {
+        let (tables, first, count) = (self.tables, self.first as usize, self.count as usize);
+        part_of(tables.constructors, first, count).iter().map(move |one| Line::new(tables, one))
+    }
+
+    /// Returns the type of the only row of a type that is no object, if it has one.
+    pub fn target(&self) -> Option<&'static Type> {
+        let field = self.value.as_ref().filter(|field| field.kind.has_target())?;
+        Some(self.tables.target(field))
+    }
+
+    /// Finds the alternative with this id, and its position, which is also its discriminant.
     #[inline]
-    pub fn find(&self, id: u32) -> Option<&'static Constructor> {
-        if let [only] = self.constructors {
-            return (only.id == id).then_some(only);
+    pub fn find(&self, id: u32) -> Option<(u32, &'static Constructor)> {
+        let (all, first, count) = (self.tables.constructors, self.first as usize, self.count);
+        if count <= 1 {
+            let only = all.get(first)?;
+            return (count == 1 && only.id == id && self.absent.is_empty()).then_some((0, only));
         }
-        let mut slot = hash(id, self.shift);
+        let shift = (2 * count - 1).leading_zeros();
+        let (slots, mask) = (self.slots as usize, u32::MAX >> shift);
+        let mut slot = hash(id, shift);
         loop {
-            let constructor =
-                self.constructors.get(usize::from(self.slots[slot & (self.slots.len() - 1)]))?;
+            let at = *self.tables.slots.get(slots + (slot & mask) as usize)?;
+            if at == EMPTY {
+                return None;
+            }
+            let constructor = all.get(first + usize::from(at))?;
             if constructor.id == id {
-                return Some(constructor);
+                let tag = u32::from(at);
+                let is_absent = self.absent.iter().any(|(from, to)| (*from..*to).contains(&tag));
+                return (!is_absent).then_some((tag, constructor));
             }
             slot += 1;
         }
@@ -270,47 +499,17 @@ impl Type {
 
     /// Finds the alternative with this discriminant.
     #[inline]
-    pub fn tagged_as(&self, tag: u32) -> Option<&'static Constructor> {
-        self.constructors.get(tag as usize)
-    }
-}
-
-/// Of a type with one alternative at most, where [`Type::find`] does not look for a slot.
-const NO_SLOTS: [u16; 2] = [EMPTY; 2];
-
-const fn hash(id: u32, shift: u32) -> usize {
-    (id.wrapping_mul(0x9e37_79b1) >> shift) as usize
-}
-
-/// Builds the hash tables of these types, one behind the other.
-///
-/// # Panics
-///
-/// Panics, at compile time, if their length is not `N`.
-pub const fn slots<const N: usize>(parts: &[&[Form]], constructors: &[Constructor]) -> [u16; N] {
-    let mut slots = [EMPTY; N];
-    let (mut part, mut first, mut begin) = (0, 0, 0);
-    while part < parts.len() {
-        let mut form = 0;
-        while form < parts[part].len() {
-            let count = parts[part][form].constructors as usize;
-            let (len, mut index) = (parts[part][form].slots(), 0);
-            // Without slots nothing is looked up.
-            let shift = if len == 0 { 0 } else { 32 - len.trailing_zeros() };
-            while len > 0 && index < count {
-                let mut slot = hash(constructors[first + index].id, shift);
-                while slots[begin + (slot & (len - 1))] != EMPTY {
-                    slot += 1;
-                }
-                slots[begin + (slot & (len - 1))] = index as u16;
-                index += 1;
-            }
-            (form, first, begin) = (form + 1, first + count, begin + len);
+    pub(super) fn tagged_as(&self, tag: u32) -> Option<&'static Constructor> {
+        if tag >= self.count {
+            return None;
         }
-        part += 1;
+        self.tables.constructors.get(self.first as usize + tag as usize)
     }
-    assert!(begin == N);
-    slots
+}
+
+/// Returns in which slot an id is looked for first, if `shift` of 32 bits are too many to number the slots.
+pub const fn hash(id: u32, shift: u32) -> u32 {
+    id.wrapping_mul(0x9e37_79b1) >> shift
 }
 
 /// What generated code says about a type besides its constructors.
@@ -321,8 +520,6 @@ pub struct Form {
     /// loop where types contain each other.
     least: u32,
     constructors: u32,
-    /// Whether a discriminant stands in front of the payload.
-    is_tagged: bool,
     size: u32,
     align: u32,
     is_element: bool,
@@ -335,12 +532,7 @@ impl Form {
     pub const fn new<T>(name: &'static str, least: u32, constructors: u32) -> Self {
         let (size, align) = (size_of::<T>() as u32, align_of::<T>() as u32);
         assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
-        Self { name, least, constructors, is_tagged: constructors > 1, size, align, is_element: false }
-    }
-
-    /// Describes the enum of all functions, which has a discriminant whatever their number (`repr(C, u32)`).
-    pub const fn calls<T>(name: &'static str, constructors: usize) -> Self {
-        Self { is_tagged: true, ..Self::new::<T>(name, 4, constructors as u32) }
+        Self { name, least, constructors, size, align, is_element: false }
     }
 
     /// Describes a type whose values stand in vectors, otherwise as [`new`](Self::new).
@@ -348,75 +540,46 @@ impl Form {
         assert_slices::<T>();
         Self { is_element: true, ..Self::new::<T>(name, least, constructors) }
     }
-
-    /// Returns the length of the hash table of the alternatives; 0 if there is no discriminant.
-    pub const fn slots(&self) -> usize {
-        match self.constructors {
-            _ if !self.is_tagged => 0,
-            0 => 2,
-            count => (2 * count as usize).next_power_of_two(),
-        }
-    }
 }
 
 /// Describes types, whose constructors and hash tables follow each other.
 ///
 /// # Panics
 ///
-/// Panics, at compile time, if they are not `N`, or if constructors or slots are left over.
-pub const fn types<const N: usize>(
-    parts: &[&[Form]],
-    constructors: &'static [Constructor],
-    slots: &'static [u16],
-) -> [Type; N] {
-    let mut types = [const { Type::plain::<()>("", 0, false, &[], &NO_SLOTS, false) }; N];
-    let (mut part, mut index, mut constructor, mut slot) = (0, 0, 0, 0);
-    while part < parts.len() {
-        let (forms, mut form) = (parts[part], 0);
-        while form < forms.len() {
-            let (count, len) = (forms[form].constructors as usize, forms[form].slots());
-            let own = part_of(constructors, constructor, count);
-            let own_slots = if len == 0 { &NO_SLOTS } else { part_of(slots, slot, len) };
-            types[index] = Type::of_enum(&forms[form], own, own_slots);
-            (constructor, slot) = (constructor + count, slot + len);
-            (form, index) = (form + 1, index + 1);
+/// Panics, at compile time, if they are not `N`.
+pub const fn types<const N: usize>(mut forms: &[Form], tables: &'static Tables) -> [Type; N] {
+    let mut types = [Type::NONE; N];
+    let (mut index, mut first, mut slots) = (0, 0, 0);
+    while let [form, others @ ..] = forms {
+        forms = others;
+        let Form { name, least, constructors: count, size, align, is_element } = *form;
+        // `repr(C, u32)` is a C struct of the discriminant and a C union of the payloads. Its alignment is the
+        // larger of both alignments, which is also where the union starts.
+        let payload = if count == 1 { 0 } else { align };
+        types[index] = Type {
+            name,
+            size,
+            align,
+            payload,
+            is_struct: false,
+            boxed: true,
+            is_element,
+            least,
+            value: None,
+            tables,
+            first,
+            count,
+            slots,
+            absent: &[],
+        };
+        if count > 1 {
+            slots += (u32::MAX >> (2 * count - 1).leading_zeros()) + 1;
         }
-        part += 1;
+        first += count;
+        index += 1;
     }
-    assert!(index == N && constructor == constructors.len() && slot == slots.len());
+    assert!(index == N);
     types
-}
-
-/// Counts the alternatives of several tables.
-pub const fn count(parts: &[&[Constructor]]) -> usize {
-    let (mut count, mut part) = (0, 0);
-    while part < parts.len() {
-        count += parts[part].len();
-        part += 1;
-    }
-    count
-}
-
-/// Makes the alternatives of several tables those of one type. Their discriminants begin at 0.
-///
-/// # Panics
-///
-/// Panics, at compile time, if `N` is not their number.
-pub const fn concat<const N: usize>(parts: &[&[Constructor]]) -> [Constructor; N] {
-    let mut all = [NOTHING; N];
-    let (mut part, mut at) = (0, 0);
-    while part < parts.len() {
-        let mut index = 0;
-        while index < parts[part].len() {
-            all[at] = parts[part][index];
-            all[at].tag = at as u32;
-            at += 1;
-            index += 1;
-        }
-        part += 1;
-    }
-    assert!(at == N);
-    all
 }
 
 /// Of a value that is not an object.

@@ -8,7 +8,7 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! lines {
-    ($name:ident, $all:ident, $boxed:literal) => {
+    ($name:ident, $tables:expr, $boxed:literal) => {
         #[allow(
             unreachable_pub,
             missing_debug_implementations,
@@ -16,9 +16,20 @@ macro_rules! lines {
         )]
         pub enum $name {}
         impl $crate::table::Lines for $name {
-            const ALL: &'static [$crate::table::Constructor] = &$all;
+            const TABLES: &'static $crate::table::Tables = $tables;
             const BOXED: bool = $boxed;
         }
+    };
+}
+
+/// The constructors and rows of a generated crate.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! laid_out {
+    ($name:ident, $rows:literal, $lines:literal, $types:expr, $extra:expr, $row_bytes:expr, $line_bytes:expr) => {
+        // SAFETY: the generator prints the bytes of the numbers of kinds, and of 0 and 1.
+        static $name: $crate::table::Layout<$rows, $lines> =
+            unsafe { $crate::table::layout($row_bytes, $line_bytes, $types, $extra) };
     };
 }
 

@@ -35,18 +35,17 @@ pub use crate::codegen::{Encoded, String, Vec, flag_group, put, put_flags, unit,
 #[cfg(feature = "serde")]
 pub use crate::written_by_serde;
 pub use crate::{Blob, Identifiable, RemoteCall, Serializable, Sink};
-pub use crate::{bare_object, call, described_by_table, family, lines, object, sole, values};
+pub use crate::{bare_object, call, described_by_table, family, laid_out, lines, object, sole, values};
 pub use decoded::{Decoded, OwnedAnswer};
 pub use described::{Described, Family};
 pub use encode::{Bare, RawObject, Writer};
 pub use fields::{After, And, First, Flag, Maybe, Position, Row, RowList, Word, Words, write_boxed};
 pub use kind::Kind;
 pub use layout::{
-    Constructor, EMPTY, Form, Line, MAX_ALIGN, Payload, Type, alternatives, concat, constructors, count,
-    slots, types,
+    Constructor, EMPTY, Form, Layout, Line, MAX_ALIGN, Payload, Tables, Type, hash, layout, slots, types,
 };
 pub use object::{Function, Lines, Listed, Object, Of, Struct};
 pub use one::{One, Sole};
 pub use raw::{Arena, Rows, Value, View, Views};
-pub use rows::{Field, RowTable, rows};
+pub use rows::Field;
 pub use value::{debug, is_same};

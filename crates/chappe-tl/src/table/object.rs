@@ -7,7 +7,7 @@
 use core::marker::PhantomData;
 
 use super::fields::{self, RowList};
-use super::{Constructor, Described, Type};
+use super::{Described, Tables, Type};
 use crate::codegen::Encoded;
 use crate::{RemoteCall, Serializable, Sink, deserialize::Deserializable};
 
@@ -43,8 +43,8 @@ impl<L: Lines, R> Listed for Of<L, R> {
 
 /// A list of constructors or of functions.
 pub trait Lines {
-    /// The list.
-    const ALL: &'static [Constructor];
+    /// What the lines are in.
+    const TABLES: &'static Tables;
     /// Whether the id stands on the wire in front of the fields: of functions it does, of constructors their type writes it.
     const BOXED: bool;
 }
@@ -52,7 +52,7 @@ pub trait Lines {
 // SAFETY: passed on from `Object`.
 unsafe impl<T: Object> Described for T {
     const TYPE: &'static Type =
-        &Type::of_line(&<T::Rows as Listed>::Lines::ALL[T::LINE], <T::Rows as Listed>::Lines::BOXED);
+        &Type::of_line(<T::Rows as Listed>::Lines::TABLES, T::LINE, <T::Rows as Listed>::Lines::BOXED);
 }
 
 /// A described type that is a struct.
@@ -106,8 +106,9 @@ impl<T: Function<Return: Deserializable> + Serializable> RemoteCall for T {
 mod tests {
     //! The checks are made while compiling; here they run, to be seen to fail.
 
+    use super::super::layout::NOTHING;
     use super::super::raw::{FieldOf, part_of};
-    use super::super::{Flag, Form, Line, RowTable, Word, alternatives, rows};
+    use super::super::{Constructor, Field, Flag, Form, Kind, Layout, Word, layout, types};
     use super::*;
 
     #[derive(Debug)]
@@ -118,10 +119,29 @@ mod tests {
         wide: i64,
     }
 
-    const LINES: &[Line] = &[(0x0403_0201, false, 16, 4, "# 0.3! i l", "pair flags is_set number wide")];
-    static ROWS: RowTable<4, 1> = rows(&[LINES], &[], &[]);
-    static PAIRS: [Constructor; 1] = alternatives(&[LINES], &ROWS);
-    crate::lines! { Pairs, PAIRS, false }
+    const ROWS: &[u8; 32] = b"\
+        \x00\x00\x83\x00\x08\x00\x00\x00\x01\x03\x03\x00\x00\x00\x00\x00\
+        \x02\x00\x80\x00\x00\x00\x00\x00\x03\x00\x80\x00\x00\x00\x00\x00";
+    const LINES: &[u8; 24] =
+        b"\x01\x02\x03\x04\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00";
+
+    static LAYOUT: Layout<4, 1> = laid_out(ROWS, LINES, &[]);
+    static TABLES: Tables = Tables {
+        constructors: &LAYOUT.constructors,
+        rows: &LAYOUT.rows,
+        names: &"pair flags is_set number wide\nother",
+        ..*NOTHING
+    };
+    crate::lines! { Pairs, &TABLES, false }
+
+    const fn laid_out<const ROWS: usize, const LINES: usize>(
+        rows: &[u8],
+        lines: &[u8],
+        types: &[Type],
+    ) -> Layout<ROWS, LINES> {
+        // SAFETY: the bytes below are as `layout` asks for.
+        unsafe { layout(rows, lines, types, &[]) }
+    }
 
     // SAFETY: the only line of the list has the fields of the struct, in their order.
     unsafe impl Object for Pair {
@@ -138,28 +158,66 @@ mod tests {
     }
 
     #[test]
+    fn rows_and_constructors_are_read_and_laid_out() {
+        let offsets = [("is_set", 0, core::mem::offset_of!(Pair, is_set)), ("number", 1, 4), ("wide", 2, 8)];
+        for (name, index, offset) in offsets {
+            let field = LAYOUT.rows[index + 1];
+            assert_eq!(
+                (TABLES.names.split([' ', '\n']).nth(index + 2), field.offset()),
+                (Some(name), offset)
+            );
+        }
+        assert_eq!(
+            (LAYOUT.rows[0].kind, LAYOUT.rows[0].known(), LAYOUT.rows[1].condition),
+            (Kind::Word, 8, 3)
+        );
+        let Constructor { id, least, size, .. } = LAYOUT.constructors[0];
+        assert_eq!((id, least, size, LAYOUT.constructors[0].align()), (0x0403_0201, 16, 16, 8));
+        assert_eq!((Pair::TYPE.only_line().name(), Pair::TYPE.only_line().field_name(3)), ("pair", "wide"));
+        assert_eq!(Pair::TYPE.only_line().names().count(), 5);
+    }
+
+    #[test]
     #[should_panic(expected = "size_of")]
     fn a_row_is_not_read_as_a_type_of_another_size() {
         FieldOf::<Pair, i64>::of_row(2);
     }
 
     #[test]
-    #[should_panic(expected = "as many rows as it says")]
-    fn a_line_with_another_number_of_rows_is_refused() {
-        rows::<4, 1>(&[&[(1, false, 8, 3, "# 0.3! i l", "pair")]], &[], &[]);
+    #[should_panic(expected = "as many bytes as the values take")]
+    fn other_rows_than_were_printed_are_refused() {
+        laid_out::<5, 1>(ROWS, LINES, &[]);
     }
 
     #[test]
-    #[should_panic(expected = "a row that nobody knows")]
-    fn a_row_that_is_no_row_is_refused() {
-        rows::<1, 1>(&[&[(1, false, 8, 1, "x", "pair")]], &[], &[]);
+    #[should_panic(expected = "all rows belong to a line")]
+    fn rows_that_belong_to_no_line_are_refused() {
+        laid_out::<5, 1>(&[&ROWS[..], &ROWS[..8]].concat(), LINES, &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "rows follow each other")]
+    fn rows_that_belong_to_two_lines_are_refused() {
+        laid_out::<4, 2>(ROWS, &[&LINES[..], &LINES[..]].concat(), &[]);
     }
 
     #[test]
     #[should_panic(expected = "described as such")]
     fn a_vector_of_what_is_no_element_is_refused() {
-        static LONELY: Type = Type::of_enum(&Form::new::<i64>("Lonely", 8, 1), &PAIRS, &[0; 2]);
-        rows::<1, 1>(&[&[(1, false, 8, 1, "*e0", "holder lonely")]], &[], &[&LONELY]);
+        static LONELY: [Type; 1] = types(&[Form::new::<i64>("Lonely", 8, 1)], NOTHING);
+        let row = [Kind::ListObject as u8, 0, Field::ALWAYS, 0, 0, 0, 0, 0];
+        let mut line = *LINES;
+        line[16] = 1;
+        laid_out::<1, 1>(&row, &line, &LONELY);
+    }
+
+    #[test]
+    #[should_panic(expected = "64 KiB")]
+    fn a_struct_whose_offsets_are_no_numbers_of_16_bits_is_refused() {
+        let row = [Kind::Str as u8, 0, Field::ALWAYS, 0, 0, 0, 0, 0];
+        let mut line = *LINES;
+        line[16..18].copy_from_slice(&4096_u16.to_le_bytes());
+        laid_out::<4096, 1>(&row.repeat(4096), &line, &[]);
     }
 
     #[test]

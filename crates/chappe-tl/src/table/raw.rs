@@ -38,7 +38,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use super::flags::{Flags, WINDOW};
-use super::layout::{Constructor, MAX_ALIGN, Payload, Type};
+use super::layout::{Line, MAX_ALIGN, Payload, Tables, Type};
 use super::text::is_plain;
 use super::{Described, Family, Field, Kind, RawObject};
 use crate::deserialize::{Error, Options, Place, Strictness};
@@ -287,26 +287,27 @@ impl<'a> Machine<'a, '_> {
         let Some(depth) = depth.checked_sub(1) else {
             return self.stop(rest, |place, options| Error::TooDeep { place, limit: options.max_depth });
         };
-        let constructor = if ty.boxed {
+        let (tag, constructor) = if ty.boxed {
             let id = self.u32(&mut rest)?;
             match ty.find(id) {
-                Some(constructor) => constructor,
+                Some(found) => found,
                 None => return self.unknown(rest, id, ty.name),
             }
         } else if let Some(field) = &ty.value {
             // SAFETY: a type with `value` is that field, at offset 0.
-            return unsafe { self.value(rest, field, slot, depth) };
+            return unsafe { self.value(rest, field, ty.tables(), slot, depth) };
         } else {
-            &ty.constructors[0]
+            (0, ty.only())
         };
         // SAFETY: the discriminant of a `repr(C, u32)` enum is an `u32` at its start, and `payload` is where the union of
         // its payloads starts; a type without discriminant has `payload` 0 and is its payload. The payload is
         // the struct itself or a reference to it, as the constructor says.
         unsafe {
             if ty.payload != 0 {
-                slot.cast::<u32>().write(constructor.tag);
+                slot.cast::<u32>().write(tag);
             }
-            if constructor.fields.is_empty() {
+            let fields = ty.tables().rows_of(constructor);
+            if fields.is_empty() {
                 return Ok(rest);
             }
             let mut base = slot.add(ty.payload as usize);
@@ -315,9 +316,9 @@ impl<'a> Machine<'a, '_> {
                 base.cast::<*const u8>().write(body);
                 base = body;
             }
-            match self.fields(rest, constructor.fields, &constructor.size, base, depth) {
+            match self.fields(rest, fields, ty.tables(), &constructor.size, base, depth) {
                 Ok(rest) => Ok(rest),
-                Err(row) => Err(self.note(constructor, row)),
+                Err(row) => Err(self.note(Line::new(ty.tables(), constructor), row)),
             }
         }
     }
@@ -332,11 +333,12 @@ impl<'a> Machine<'a, '_> {
         &mut self,
         rest: &'a [u8],
         field: &'static Field,
+        tables: &'static Tables,
         slot: *mut u8,
         depth: u16,
     ) -> Result<&'a [u8], Stop> {
         // SAFETY: passed on from the caller.
-        unsafe { self.fields(rest, core::slice::from_ref(field), &0, slot, depth) }.map_err(|_| Stop)
+        unsafe { self.fields(rest, core::slice::from_ref(field), tables, &0, slot, depth) }.map_err(|_| Stop)
     }
 
     /// Reads the rows of one constructor into the struct at `base`, which is `size` bytes long: by reference, since only
@@ -350,6 +352,7 @@ impl<'a> Machine<'a, '_> {
         &mut self,
         mut rest: &'a [u8],
         fields: &'static [Field],
+        tables: &'static Tables,
         size: &'static u32,
         base: *mut u8,
         depth: u16,
@@ -377,8 +380,8 @@ impl<'a> Machine<'a, '_> {
                             }
                         })
                     } else {
-                        let place = base.wrapping_add(field.offset as usize);
-                        self.row(&mut rest, field, &flags, place, depth)
+                        let place = base.wrapping_add(field.offset());
+                        self.row(&mut rest, field, tables, &flags, place, depth)
                     }
                 };
                 if let Err(Stop) = read {
@@ -403,7 +406,7 @@ impl<'a> Machine<'a, '_> {
     unsafe fn clear(rows: &[Field], base: *mut u8, size: usize) {
         const { ZEROS_ARE_NONE };
         if let Some(next) = rows.iter().find(|row| row.kind != Kind::Word) {
-            let from = next.offset as usize;
+            let from = next.offset();
             // SAFETY: passed on from the caller.
             unsafe { base.wrapping_add(from).write_bytes(0, size - from) };
         }
@@ -419,6 +422,7 @@ impl<'a> Machine<'a, '_> {
         &mut self,
         rest: &mut &'a [u8],
         field: &'static Field,
+        tables: &'static Tables,
         flags: &Flags,
         place: *mut u8,
         depth: u16,
@@ -450,7 +454,7 @@ impl<'a> Machine<'a, '_> {
             Kind::Int128 => put!([u8; 16], self.array(rest)?),
             Kind::Int256 => put!([u8; 32], self.array(rest)?),
             // SAFETY: the place is that of a value of the target type.
-            Kind::Object => *rest = unsafe { self.object(rest, Self::target(field), place, depth)? },
+            Kind::Object => *rest = unsafe { self.object(rest, tables.target(field), place, depth)? },
             Kind::OptInt => opt!(i32, self.int(rest)?),
             Kind::OptLong => opt!(i64, self.long(rest)?),
             Kind::OptDouble => opt!(f64, self.double(rest)?),
@@ -462,7 +466,7 @@ impl<'a> Machine<'a, '_> {
             Kind::OptInt128 => opt!([u8; 16], self.array(rest)?),
             Kind::OptInt256 => opt!([u8; 32], self.array(rest)?),
             Kind::OptObject => {
-                let target = Self::target(field);
+                let target = tables.target(field);
                 let room = self.bump.alloc(target.size as usize);
                 // SAFETY: the room is new and has the size of the type. `Option<&T>` of a sized `T` is a pointer.
                 unsafe {
@@ -488,7 +492,7 @@ impl<'a> Machine<'a, '_> {
             Kind::OptListInt256 => opt!(&'a [[u8; 32]], self.numbers(rest, field, |bytes| bytes)?),
             Kind::ListObject | Kind::OptListObject => {
                 // SAFETY: the place is that of such a slice.
-                *rest = unsafe { self.objects(rest, field, place, depth)? };
+                *rest = unsafe { self.objects(rest, field, tables.target(field), place, depth)? };
             }
             Kind::Query => {
                 let all = core::mem::take(rest);
@@ -507,10 +511,10 @@ impl<'a> Machine<'a, '_> {
         &mut self,
         mut rest: &'a [u8],
         field: &'static Field,
+        target: &'static Type,
         place: *mut u8,
         depth: u16,
     ) -> Result<&'a [u8], Stop> {
-        let target = Self::target(field);
         let count = self.count(&mut rest, field, target.least as usize)?;
         let size = target.size as usize;
         // Only a machine of 32 bits could get too far here: `count` is at most the number of bytes that are left.
@@ -613,14 +617,6 @@ impl<'a> Machine<'a, '_> {
         match usize::try_from(count) {
             Ok(len) if len <= most => Ok(len),
             _ => self.stop_before(rest, 4, |place, _| Error::BadCount { place, count, most }),
-        }
-    }
-
-    #[inline(always)]
-    fn target(field: &'static Field) -> &'static Type {
-        match field.target {
-            Some(target) => target,
-            None => unreachable!("the table says that this row has a type of its own"),
         }
     }
 
@@ -740,8 +736,7 @@ impl<'a> Machine<'a, '_> {
     #[inline(always)]
     fn flags(&mut self, rest: &mut &'a [u8], field: &Field) -> Result<u32, Stop> {
         let word = self.u32(rest)?;
-        // Of a flags word, `offset` holds the bits that the schema gives a meaning.
-        let bits = word & !field.offset;
+        let bits = word & !field.known();
         if bits != 0 && self.source.options.canonical == Strictness::Strict {
             return self.stop_before(rest, 4, |place, _| Error::UnknownFlags { place, bits });
         }
@@ -807,9 +802,9 @@ impl<'a> Machine<'a, '_> {
     /// Adds to the error in which field it arose, unless an inner type did.
     #[cold]
     #[inline(never)]
-    fn note(&mut self, constructor: &'static Constructor, row: usize) -> Stop {
+    fn note(&mut self, line: Line, row: usize) -> Stop {
         let error = self.error.take();
-        self.error = error.map(|error| error.within(constructor.name(), constructor.field_name(row)));
+        self.error = error.map(|error| error.within(line.name(), line.field_name(row)));
         Stop
     }
 }
@@ -865,6 +860,21 @@ pub(super) const fn part_of<T>(all: &'static [T], first: usize, count: usize) ->
     assert!(first <= all.len() && count <= all.len() - first);
     // SAFETY: the elements are in the slice, as was just checked.
     unsafe { core::slice::from_raw_parts(all.as_ptr().add(first), count) }
+}
+
+/// Reads values that stand one behind the other.
+///
+/// # Panics
+///
+/// Panics, at compile time, if the bytes are not as many as `N` values take.
+///
+/// # Safety
+///
+/// The bytes must be values of `T`.
+pub(super) const unsafe fn from_bytes<T: Copy, const N: usize>(bytes: &[u8]) -> [T; N] {
+    assert!(bytes.len() == size_of::<[T; N]>(), "as many bytes as the values take");
+    // SAFETY: the bytes are there, as was just checked, and values, as the caller promises.
+    unsafe { bytes.as_ptr().cast::<[T; N]>().read_unaligned() }
 }
 
 /// Checks, while compiling, that zeros are `None` of every optional type but `Option<bool>`: the decoder makes a struct
@@ -977,28 +987,26 @@ impl<'v> View<'v> {
     }
 
     /// Returns which alternative the value is, or `None` if its type has none, and the rows with what they hold.
-    pub fn rows(self) -> (Option<&'static Constructor>, Rows<'v>) {
+    pub fn rows(self) -> (Option<Line>, Rows<'v>) {
+        let tables = self.ty.tables();
         if let Some(field) = &self.ty.value {
-            return (None, Rows { fields: core::slice::from_ref(field).iter(), base: self });
+            return (None, Rows { fields: core::slice::from_ref(field).iter(), tables, base: self });
         }
         // SAFETY: a view is made of a reference to the value (`new`) or of a pointer read from one, so the value is there
         // and valid for 'v, and the table describes it: with `payload` there is a discriminant at its start, and
         // the payload is the struct or a reference to it, as the constructor says.
         unsafe {
             let tag = if self.ty.payload == 0 { 0 } else { self.at.cast::<u32>().read() };
-            let constructor =
-                if self.ty.payload == 0 { self.ty.constructors.first() } else { self.ty.tagged_as(tag) };
-            let Some(constructor) = constructor else {
-                return (None, Rows { fields: [].iter(), base: self });
+            let Some(constructor) = self.ty.tagged_as(tag) else {
+                return (None, Rows { fields: [].iter(), tables, base: self });
             };
+            let fields = tables.rows_of(constructor);
             let mut base = self.at.wrapping_add(self.ty.payload as usize);
-            if constructor.payload == Payload::Reference
-                && !self.ty.is_struct
-                && !constructor.fields.is_empty()
-            {
+            if constructor.payload == Payload::Reference && !self.ty.is_struct && !fields.is_empty() {
                 base = base.cast::<*const u8>().read();
             }
-            (Some(constructor), Rows { fields: constructor.fields.iter(), base: Self { at: base, ..self } })
+            let base = Self { at: base, ..self };
+            (Some(Line::new(tables, constructor)), Rows { fields: fields.iter(), tables, base })
         }
     }
 }
@@ -1006,6 +1014,7 @@ impl<'v> View<'v> {
 /// The rows of a value, in the order of the wire.
 pub struct Rows<'v> {
     fields: core::slice::Iter<'static, Field>,
+    tables: &'static Tables,
     /// The struct the rows are of.
     base: View<'v>,
 }
@@ -1016,7 +1025,7 @@ impl<'v> Iterator for Rows<'v> {
     fn next(&mut self) -> Option<Self::Item> {
         let field = self.fields.next()?;
         // SAFETY: `rows` made `base` the struct that these fields describe.
-        Some((field, unsafe { read(field, self.base) }))
+        Some((field, unsafe { read(field, self.tables, self.base) }))
     }
 }
 
@@ -1025,8 +1034,8 @@ impl<'v> Iterator for Rows<'v> {
 /// # Safety
 ///
 /// The struct that the row describes must be at `base.at`, valid for 'v.
-unsafe fn read<'v>(field: &'static Field, base: View<'v>) -> Value<'v> {
-    let place = base.at.wrapping_add(field.offset as usize);
+unsafe fn read<'v>(field: &'static Field, tables: &'static Tables, base: View<'v>) -> Value<'v> {
+    let place = base.at.wrapping_add(field.offset());
     let view = |ty, at| View { ty, at, borrow: base.borrow };
     // SAFETY of every read: the table says that the field at this offset has this type, and the struct is initialised.
     macro_rules! get {
@@ -1054,63 +1063,61 @@ unsafe fn read<'v>(field: &'static Field, base: View<'v>) -> Value<'v> {
             unsafe { &*place.cast::<Option<$type>>() }.as_ref().map_or(Value::Absent, Value::$variant)
         };
     }
-    match (field.kind, field.target) {
-        (Kind::Int, _) => get!(i32, Int),
-        (Kind::Long, _) => get!(i64, Long),
-        (Kind::Double, _) => get!(f64, Double),
-        (Kind::Flag | Kind::Bool, _) => get!(bool, Bool),
-        (Kind::Str, _) => get!(&'v str, Str),
-        (Kind::Bytes, _) => get!(&'v [u8], Bytes),
-        (Kind::Int128, _) => by_ref!([u8; 16], Int128),
-        (Kind::Int256, _) => by_ref!([u8; 32], Int256),
-        (Kind::Object, Some(ty)) => Value::Object(view(ty, place)),
-        (Kind::OptInt, _) => opt!(i32, Int),
-        (Kind::OptLong, _) => opt!(i64, Long),
-        (Kind::OptDouble, _) => opt!(f64, Double),
-        (Kind::OptBool, _) => opt!(bool, Bool),
-        (Kind::OptStr, _) => opt!(&'v str, Str),
-        (Kind::OptBytes, _) => opt!(&'v [u8], Bytes),
-        (Kind::OptInt128, _) => opt_by_ref!([u8; 16], Int128),
-        (Kind::OptInt256, _) => opt_by_ref!([u8; 32], Int256),
-        (Kind::OptObject, Some(ty)) => {
+    match field.kind {
+        Kind::Int => get!(i32, Int),
+        Kind::Long => get!(i64, Long),
+        Kind::Double => get!(f64, Double),
+        Kind::Flag | Kind::Bool => get!(bool, Bool),
+        Kind::Str => get!(&'v str, Str),
+        Kind::Bytes => get!(&'v [u8], Bytes),
+        Kind::Int128 => by_ref!([u8; 16], Int128),
+        Kind::Int256 => by_ref!([u8; 32], Int256),
+        Kind::Object => Value::Object(view(tables.target(field), place)),
+        Kind::OptInt => opt!(i32, Int),
+        Kind::OptLong => opt!(i64, Long),
+        Kind::OptDouble => opt!(f64, Double),
+        Kind::OptBool => opt!(bool, Bool),
+        Kind::OptStr => opt!(&'v str, Str),
+        Kind::OptBytes => opt!(&'v [u8], Bytes),
+        Kind::OptInt128 => opt_by_ref!([u8; 16], Int128),
+        Kind::OptInt256 => opt_by_ref!([u8; 32], Int256),
+        Kind::OptObject => {
             // SAFETY: see above; `Option<&T>` is a pointer that may be null.
             let at = unsafe { place.cast::<*const u8>().read() };
-            if at.is_null() { Value::Absent } else { Value::Object(view(ty, at)) }
+            if at.is_null() { Value::Absent } else { Value::Object(view(tables.target(field), at)) }
         }
-        (Kind::ListInt, _) => get!(&'v [i32], Ints),
-        (Kind::ListLong, _) => get!(&'v [i64], Longs),
-        (Kind::ListDouble, _) => get!(&'v [f64], Doubles),
-        (Kind::ListBool, _) => get!(&'v [bool], Bools),
-        (Kind::ListStr, _) => get!(&'v [&'v str], Strs),
-        (Kind::ListBytes, _) => get!(&'v [&'v [u8]], ByteStrings),
-        (Kind::ListInt128, _) => get!(&'v [[u8; 16]], Int128s),
-        (Kind::ListInt256, _) => get!(&'v [[u8; 32]], Int256s),
-        (Kind::OptListInt, _) => opt!(&'v [i32], Ints),
-        (Kind::OptListLong, _) => opt!(&'v [i64], Longs),
-        (Kind::OptListDouble, _) => opt!(&'v [f64], Doubles),
-        (Kind::OptListBool, _) => opt!(&'v [bool], Bools),
-        (Kind::OptListStr, _) => opt!(&'v [&'v str], Strs),
-        (Kind::OptListBytes, _) => opt!(&'v [&'v [u8]], ByteStrings),
-        (Kind::OptListInt128, _) => opt!(&'v [[u8; 16]], Int128s),
-        (Kind::OptListInt256, _) => opt!(&'v [[u8; 32]], Int256s),
-        (Kind::ListObject, Some(ty)) => {
+        Kind::ListInt => get!(&'v [i32], Ints),
+        Kind::ListLong => get!(&'v [i64], Longs),
+        Kind::ListDouble => get!(&'v [f64], Doubles),
+        Kind::ListBool => get!(&'v [bool], Bools),
+        Kind::ListStr => get!(&'v [&'v str], Strs),
+        Kind::ListBytes => get!(&'v [&'v [u8]], ByteStrings),
+        Kind::ListInt128 => get!(&'v [[u8; 16]], Int128s),
+        Kind::ListInt256 => get!(&'v [[u8; 32]], Int256s),
+        Kind::OptListInt => opt!(&'v [i32], Ints),
+        Kind::OptListLong => opt!(&'v [i64], Longs),
+        Kind::OptListDouble => opt!(&'v [f64], Doubles),
+        Kind::OptListBool => opt!(&'v [bool], Bools),
+        Kind::OptListStr => opt!(&'v [&'v str], Strs),
+        Kind::OptListBytes => opt!(&'v [&'v [u8]], ByteStrings),
+        Kind::OptListInt128 => opt!(&'v [[u8; 16]], Int128s),
+        Kind::OptListInt256 => opt!(&'v [[u8; 32]], Int256s),
+        Kind::ListObject => {
             // SAFETY: see above; `assert_slices` compared `&[T]` with this.
             let slice = unsafe { place.cast::<AnySlice>().read() };
-            Value::Objects(Views { first: view(ty, slice.cast()), len: slice.len() })
+            Value::Objects(Views { first: view(tables.target(field), slice.cast()), len: slice.len() })
         }
-        (Kind::OptListObject, Some(ty)) => {
+        Kind::OptListObject => {
             // SAFETY: see above; `assert_slices` compared `Option<&[T]>` with this.
             unsafe { place.cast::<OptAnySlice>().read() }.map_or(Value::Absent, |slice| {
                 Value::Objects(Views {
-                    first: view(ty, slice.as_ptr().cast_const().cast()),
+                    first: view(tables.target(field), slice.as_ptr().cast_const().cast()),
                     len: slice.len(),
                 })
             })
         }
-        (Kind::Query, _) => get!(RawObject<'v>, Query),
-        (Kind::Word | Kind::Object | Kind::OptObject | Kind::ListObject | Kind::OptListObject, _) => {
-            Value::Absent
-        }
+        Kind::Query => get!(RawObject<'v>, Query),
+        Kind::Word => Value::Absent,
     }
 }
 
@@ -1192,14 +1199,15 @@ impl<T: super::Struct, R> FieldOf<T, R> {
     /// Panics, at compile time, if values of `R` have another size or alignment than the table says: then `R` is not the type
     /// of this row.
     pub(super) const fn of_row(index: usize) -> Self {
-        let field = &T::TYPE.constructors[0].fields[index];
-        let (mut size, mut align) = Kind::MEMORY[field.kind as usize];
-        if let (Kind::Object, Some(target)) = (field.kind, field.target) {
+        let field = &T::TYPE.only_rows()[index];
+        let (mut size, mut align) = field.kind.memory();
+        if matches!(field.kind, Kind::Object) {
+            let target = T::TYPE.tables().target(field);
             (size, align) = (target.size, target.align);
         }
         assert!(size_of::<R>() == size as usize && align_of::<R>() == align as usize);
-        // What stands at the offset of a flags word are the bits it knows.
-        let offset = if matches!(field.kind, Kind::Word) { 0 } else { field.offset as usize };
+        // A flags word stands nowhere.
+        let offset = if matches!(field.kind, Kind::Word) { 0 } else { field.offset() };
         Self { offset, types: PhantomData }
     }
 
@@ -1219,7 +1227,7 @@ pub(super) const fn sole<T: super::Sole>(holder: &T) -> &T::Struct {
     let holder = core::ptr::from_ref(holder);
     // SAFETY: `Sole` promises that the table says whether a `T` is the struct or a reference to it.
     unsafe {
-        match const { T::TYPE.constructors[0].payload } {
+        match const { T::TYPE.only().payload } {
             Payload::Value => &*holder.cast(),
             Payload::Reference => *holder.cast::<&T::Struct>(),
         }

@@ -15,7 +15,7 @@ use serde::ser::SerializeMap as _;
 pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::raw::{Value, View};
-use super::{Constructor, Decoded, Described, Family, Field, Kind, Type};
+use super::{Decoded, Described, Family, Field, Kind, Line, Type};
 use crate::codegen::put;
 use crate::deserialize::Options;
 
@@ -30,16 +30,16 @@ pub fn serialize<T: Described, S: Serializer>(object: &T, serializer: S) -> Resu
 
 impl Serialize for View<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (constructor, mut rows) = self.rows();
-        let Some(constructor) = constructor else {
+        let (line, mut rows) = self.rows();
+        let Some(line) = line else {
             return match rows.next() {
                 Some((_, value)) => value.serialize(serializer),
                 None => serializer.serialize_unit(),
             };
         };
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("_", constructor.name())?;
-        for (name, (field, value)) in constructor.names.split(' ').skip(1).zip(rows) {
+        map.serialize_entry("_", line.name())?;
+        for (name, (field, value)) in line.names().skip(1).zip(rows) {
             if field.kind != Kind::Word && value != Value::Absent {
                 map.serialize_entry(name, &value)?;
             }
@@ -111,7 +111,8 @@ impl<'de> DeserializeSeed<'de> for Object<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         match &self.ty.value {
-            Some(field) => Plain { field, depth: self.depth, out: self.out }.deserialize(deserializer),
+            Some(field) => Plain { field, target: self.ty.target(), depth: self.depth, out: self.out }
+                .deserialize(deserializer),
             None => deserializer.deserialize_map(self),
         }
     }
@@ -132,43 +133,38 @@ impl<'de> Visitor<'de> for Object<'_> {
             return Err(A::Error::custom("the name of the constructor, `_`, comes first"));
         }
         let name = map.next_value::<String>()?;
-        let constructor = self.ty.constructors.iter().find(|constructor| constructor.name() == name);
-        let Some(constructor) = constructor else {
+        let Some(line) = self.ty.lines().find(|line| line.name() == name) else {
             return Err(A::Error::custom(format_args!("{} has no constructor `{name}`", self.ty.name)));
         };
-        let mut rows: Vec<Option<Vec<u8>>> = alloc::vec![None; constructor.fields.len()];
+        let mut rows: Vec<Option<Vec<u8>>> = alloc::vec![None; line.fields().len()];
         while let Some(name) = map.next_key::<String>()? {
-            let index = constructor.names.split(' ').skip(1).position(|field| field == name);
-            let Some((index, field)) = index.and_then(|index| Some((index, constructor.fields.get(index)?)))
+            let index = line.names().skip(1).position(|field| field == name);
+            let Some((index, field)) = index.and_then(|index| Some((index, line.fields().get(index)?)))
             else {
-                return Err(A::Error::custom(format_args!("{} has no field `{name}`", constructor.name())));
+                return Err(A::Error::custom(format_args!("{} has no field `{name}`", line.name())));
             };
-            let mut bytes = Vec::new();
+            let (mut bytes, target) = (Vec::new(), line.target(field));
             let is_there = match field.kind {
                 Kind::Flag => map.next_value()?,
-                _ => map.next_value_seed(Row(Plain { field, depth, out: &mut bytes }))?,
+                _ => map.next_value_seed(Row(Plain { field, target, depth, out: &mut bytes }))?,
             };
             rows[index] = is_there.then_some(bytes);
         }
         if self.ty.boxed {
-            self.out.extend(constructor.id.to_le_bytes());
+            self.out.extend(line.id().to_le_bytes());
         }
-        put_rows(constructor, &rows, self.out).map_err(A::Error::custom)
+        put_rows(line, &rows, self.out).map_err(A::Error::custom)
     }
 }
 
 /// Writes the rows in their order, with the flags words that belong to them.
-fn put_rows(
-    constructor: &'static Constructor,
-    rows: &[Option<Vec<u8>>],
-    out: &mut Vec<u8>,
-) -> Result<(), String> {
-    for (index, field) in constructor.fields.iter().enumerate() {
-        let name = || alloc::format!("{}.{}", constructor.name(), constructor.field_name(index));
+fn put_rows(line: Line, rows: &[Option<Vec<u8>>], out: &mut Vec<u8>) -> Result<(), String> {
+    for (index, field) in line.fields().iter().enumerate() {
+        let name = || alloc::format!("{}.{}", line.name(), line.field_name(index));
         match &rows[index] {
             _ if field.kind == Kind::Word => {
                 let bits = |is_there: bool| {
-                    let fields = constructor.fields.iter().zip(rows);
+                    let fields = line.fields().iter().zip(rows);
                     let own = fields.filter(|(one, row)| {
                         one.is_conditional() && one.word() == field.word() && row.is_some() == is_there
                     });
@@ -224,6 +220,7 @@ impl<'de> Visitor<'de> for Row<'_> {
 /// A field that is there: a value, or a vector of them.
 struct Plain<'o> {
     field: &'static Field,
+    target: Option<&'static Type>,
     depth: u16,
     out: &'o mut Vec<u8>,
 }
@@ -238,7 +235,7 @@ impl Plain<'_> {
             Kind::Bool => put(&bool::deserialize(deserializer)?, self.out).map_err(D::Error::custom)?,
             Kind::Str => put(&String::deserialize(deserializer)?, self.out).map_err(D::Error::custom)?,
             Kind::Object => {
-                let Some(ty) = self.field.target else {
+                let Some(ty) = self.target else {
                     return Err(D::Error::custom("a field without a type"));
                 };
                 Object { ty, depth: self.depth, out: self.out }.deserialize(deserializer)?;
@@ -273,7 +270,7 @@ impl<'de> Visitor<'de> for Plain<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.field.target {
+        match self.target {
             Some(ty) => write!(f, "{:?} of {}", self.field.kind, ty.name),
             None => write!(f, "{:?}", self.field.kind),
         }

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::raw::{Value, View, Views};
-use super::{Constructor, Described, Field, Kind, Writer};
+use super::{Described, Field, Kind, Line, Writer};
 use crate::codegen::Encoded;
 use crate::{EncodeError, FlagGroup, Serializable, Sink};
 
@@ -28,11 +28,11 @@ impl fmt::Debug for View<'_> {
 }
 
 fn print(view: View<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let (constructor, rows) = view.rows();
-    let Some(constructor) = constructor else {
+    let (line, rows) = view.rows();
+    let Some(line) = line else {
         return rows.map(|(_, value)| value).try_for_each(|value| fmt::Debug::fmt(&value, f));
     };
-    let mut names = constructor.names.split(' ');
+    let mut names = line.names();
     let mut object = f.debug_struct(names.next().unwrap_or_default());
     for (name, (field, value)) in names.zip(rows) {
         match (field.kind, value) {
@@ -47,12 +47,8 @@ fn print(view: View<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 fn same(one: View<'_>, other: View<'_>) -> bool {
     let ((one, mut ours), (other, mut theirs)) = (one.rows(), other.rows());
-    id_of(one) == id_of(other)
+    one.map(Line::id) == other.map(Line::id)
         && ours.all(|(_, value)| theirs.next().is_some_and(|(_, other)| value == other))
-}
-
-fn id_of(constructor: Option<&Constructor>) -> Option<u32> {
-    constructor.map(|constructor| constructor.id)
 }
 
 impl PartialEq for View<'_> {
@@ -111,13 +107,13 @@ impl Serializable for View<'_> {
     fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> Encoded {
         let mut writer = Writer::new(out);
         let w = &mut writer;
-        let (constructor, rows) = self.rows();
-        if let Some(constructor) = constructor.filter(|_| self.ty().boxed) {
-            w.word(constructor.id);
+        let (line, rows) = self.rows();
+        if let Some(line) = line.filter(|_| self.ty().boxed) {
+            w.word(line.id());
         }
         for (field, value) in rows {
-            match (field.kind, constructor) {
-                (Kind::Word, Some(constructor)) => flags(*self, constructor, field.word(), w),
+            match (field.kind, line) {
+                (Kind::Word, Some(line)) => flags(*self, line, field.word(), w),
                 (Kind::Word | Kind::Flag, _) => {}
                 _ => put(field, value, w),
             }
@@ -127,12 +123,7 @@ impl Serializable for View<'_> {
 }
 
 /// Computes and writes a flags word. Fields that share a bit must agree (SEC-117).
-fn flags<S: Sink + ?Sized>(
-    view: View<'_>,
-    constructor: &'static Constructor,
-    word: u8,
-    w: &mut Writer<'_, S>,
-) {
+fn flags<S: Sink + ?Sized>(view: View<'_>, line: Line, word: u8, w: &mut Writer<'_, S>) {
     let (mut set, mut unset) = (0, 0);
     for (field, value) in view.rows().1 {
         let is_there = match value {
@@ -147,16 +138,16 @@ fn flags<S: Sink + ?Sized>(
     }
     if set & unset != 0 {
         let bit = (set & unset).trailing_zeros() as u8;
-        w.fail(torn(constructor, word, bit));
+        w.fail(torn(line, word, bit));
     }
     w.word(set);
 }
 
 #[cold]
-fn torn(constructor: &'static Constructor, word: u8, bit: u8) -> EncodeError {
+fn torn(line: Line, word: u8, bit: u8) -> EncodeError {
     let is_word = |field: &Field| field.kind == Kind::Word && field.word() == word;
-    let row = constructor.fields.iter().position(is_word).unwrap_or_default();
-    EncodeError::PartialFlagGroup(FlagGroup::new(&constructor.names, row + 1, bit))
+    let row = line.fields().iter().position(is_word).unwrap_or_default();
+    EncodeError::PartialFlagGroup(FlagGroup::at(line.text(), row + 1, bit))
 }
 
 fn put<S: Sink + ?Sized>(field: &Field, value: Value<'_>, w: &mut Writer<'_, S>) {

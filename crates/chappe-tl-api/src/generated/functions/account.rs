@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `account.acceptAuthorization#f3ed4c73 bot_id:long scope:string public_key:string value_hashes:Vector<SecureValueHash> credentials:SecureCredentialsEncrypted = Bool;`
@@ -16,12 +16,12 @@ pub struct AcceptAuthorization<'a> {
     pub value_hashes: &'a [enums::SecureValueHash<'a>],
     pub credentials: enums::SecureCredentialsEncrypted<'a>,
 }
-tl::call! { ['a] AcceptAuthorization<'a>, calls::account::Calls, 0, (i64, &'a str, &'a str, &'a [enums::SecureValueHash<'a>], enums::SecureCredentialsEncrypted<'a>), bool }
+tl::call! { ['a] AcceptAuthorization<'a>, layout::Calls, 1712, (i64, &'a str, &'a str, &'a [enums::SecureValueHash<'a>], enums::SecureCredentialsEncrypted<'a>), bool }
 
 /// `account.cancelPasswordEmail#c1cbd5b6 = Bool;`
 #[repr(C)]
 pub struct CancelPasswordEmail {}
-tl::call! { [] CancelPasswordEmail, calls::account::Calls, 1, (), bool }
+tl::call! { [] CancelPasswordEmail, layout::Calls, 1713, (), bool }
 
 /// `account.changeAuthorizationSettings#40f48462 flags:# confirmed:flags.3?true hash:long encrypted_requests_disabled:flags.0?Bool call_requests_disabled:flags.1?Bool = Bool;`
 #[repr(C)]
@@ -31,7 +31,7 @@ pub struct ChangeAuthorizationSettings {
     pub encrypted_requests_disabled: Option<bool>,
     pub call_requests_disabled: Option<bool>,
 }
-tl::call! { [] ChangeAuthorizationSettings, calls::account::Calls, 2, (tl::Word, tl::Flag, i64, Option<bool>, Option<bool>), bool }
+tl::call! { [] ChangeAuthorizationSettings, layout::Calls, 1714, (tl::Word, tl::Flag, i64, Option<bool>, Option<bool>), bool }
 
 /// `account.changePhone#70c32edb phone_number:string phone_code_hash:string phone_code:string = User;`
 #[repr(C)]
@@ -40,33 +40,33 @@ pub struct ChangePhone<'a> {
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-tl::call! { ['a] ChangePhone<'a>, calls::account::Calls, 3, (&'a str, &'a str, &'a str), tl::Decoded<enums::User<'static>> }
+tl::call! { ['a] ChangePhone<'a>, layout::Calls, 1715, (&'a str, &'a str, &'a str), tl::Decoded<enums::User<'static>> }
 
 /// `account.checkUsername#2714d86c username:string = Bool;`
 #[repr(C)]
 pub struct CheckUsername<'a> {
     pub username: &'a str,
 }
-tl::call! { ['a] CheckUsername<'a>, calls::account::Calls, 4, (&'a str,), bool }
+tl::call! { ['a] CheckUsername<'a>, layout::Calls, 1716, (&'a str,), bool }
 
 /// `account.clearRecentEmojiStatuses#18201aae = Bool;`
 #[repr(C)]
 pub struct ClearRecentEmojiStatuses {}
-tl::call! { [] ClearRecentEmojiStatuses, calls::account::Calls, 5, (), bool }
+tl::call! { [] ClearRecentEmojiStatuses, layout::Calls, 1717, (), bool }
 
 /// `account.confirmBotConnection#67ed1f68 bot_id:InputUser = Bool;`
 #[repr(C)]
 pub struct ConfirmBotConnection<'a> {
     pub bot_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] ConfirmBotConnection<'a>, calls::account::Calls, 6, (enums::InputUser<'a>,), bool }
+tl::call! { ['a] ConfirmBotConnection<'a>, layout::Calls, 1718, (enums::InputUser<'a>,), bool }
 
 /// `account.confirmPasswordEmail#8fdf1920 code:string = Bool;`
 #[repr(C)]
 pub struct ConfirmPasswordEmail<'a> {
     pub code: &'a str,
 }
-tl::call! { ['a] ConfirmPasswordEmail<'a>, calls::account::Calls, 7, (&'a str,), bool }
+tl::call! { ['a] ConfirmPasswordEmail<'a>, layout::Calls, 1719, (&'a str,), bool }
 
 /// `account.confirmPhone#5f2178c3 phone_code_hash:string phone_code:string = Bool;`
 #[repr(C)]
@@ -74,14 +74,14 @@ pub struct ConfirmPhone<'a> {
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-tl::call! { ['a] ConfirmPhone<'a>, calls::account::Calls, 8, (&'a str, &'a str), bool }
+tl::call! { ['a] ConfirmPhone<'a>, layout::Calls, 1720, (&'a str, &'a str), bool }
 
 /// `account.createBusinessChatLink#8851e68e link:InputBusinessChatLink = BusinessChatLink;`
 #[repr(C)]
 pub struct CreateBusinessChatLink<'a> {
     pub link: enums::InputBusinessChatLink<'a>,
 }
-tl::call! { ['a] CreateBusinessChatLink<'a>, calls::account::Calls, 9, (enums::InputBusinessChatLink<'a>,), tl::Decoded<enums::BusinessChatLink<'static>> }
+tl::call! { ['a] CreateBusinessChatLink<'a>, layout::Calls, 1721, (enums::InputBusinessChatLink<'a>,), tl::Decoded<enums::BusinessChatLink<'static>> }
 
 /// `account.createTheme#652e4400 flags:# slug:string title:string document:flags.2?InputDocument settings:flags.3?Vector<InputThemeSettings> = Theme;`
 #[repr(C)]
@@ -91,12 +91,12 @@ pub struct CreateTheme<'a> {
     pub document: Option<&'a enums::InputDocument<'a>>,
     pub settings: Option<&'a [enums::InputThemeSettings<'a>]>,
 }
-tl::call! { ['a] CreateTheme<'a>, calls::account::Calls, 10, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a [enums::InputThemeSettings<'a>]>), tl::Decoded<enums::Theme<'static>> }
+tl::call! { ['a] CreateTheme<'a>, layout::Calls, 1722, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a [enums::InputThemeSettings<'a>]>), tl::Decoded<enums::Theme<'static>> }
 
 /// `account.declinePasswordReset#4c9409f6 = Bool;`
 #[repr(C)]
 pub struct DeclinePasswordReset {}
-tl::call! { [] DeclinePasswordReset, calls::account::Calls, 11, (), bool }
+tl::call! { [] DeclinePasswordReset, layout::Calls, 1723, (), bool }
 
 /// `account.deleteAccount#a2c0cf74 flags:# reason:string password:flags.0?InputCheckPasswordSRP = Bool;`
 #[repr(C)]
@@ -104,45 +104,45 @@ pub struct DeleteAccount<'a> {
     pub reason: &'a str,
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-tl::call! { ['a] DeleteAccount<'a>, calls::account::Calls, 12, (tl::Word, &'a str, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), bool }
+tl::call! { ['a] DeleteAccount<'a>, layout::Calls, 1724, (tl::Word, &'a str, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), bool }
 
 /// `account.deleteAutoSaveExceptions#53bc0020 = Bool;`
 #[repr(C)]
 pub struct DeleteAutoSaveExceptions {}
-tl::call! { [] DeleteAutoSaveExceptions, calls::account::Calls, 13, (), bool }
+tl::call! { [] DeleteAutoSaveExceptions, layout::Calls, 1725, (), bool }
 
 /// `account.deleteBusinessChatLink#60073674 slug:string = Bool;`
 #[repr(C)]
 pub struct DeleteBusinessChatLink<'a> {
     pub slug: &'a str,
 }
-tl::call! { ['a] DeleteBusinessChatLink<'a>, calls::account::Calls, 14, (&'a str,), bool }
+tl::call! { ['a] DeleteBusinessChatLink<'a>, layout::Calls, 1726, (&'a str,), bool }
 
 /// `account.deletePasskey#f5b5563f id:string = Bool;`
 #[repr(C)]
 pub struct DeletePasskey<'a> {
     pub id: &'a str,
 }
-tl::call! { ['a] DeletePasskey<'a>, calls::account::Calls, 15, (&'a str,), bool }
+tl::call! { ['a] DeletePasskey<'a>, layout::Calls, 1727, (&'a str,), bool }
 
 /// `account.deleteSecureValue#b880bc4b types:Vector<SecureValueType> = Bool;`
 #[repr(C)]
 pub struct DeleteSecureValue<'a> {
     pub types: &'a [enums::SecureValueType],
 }
-tl::call! { ['a] DeleteSecureValue<'a>, calls::account::Calls, 16, (&'a [enums::SecureValueType],), bool }
+tl::call! { ['a] DeleteSecureValue<'a>, layout::Calls, 1728, (&'a [enums::SecureValueType],), bool }
 
 /// `account.deleteWebBrowserSettingsExceptions#86a0765d = account.WebBrowserSettings;`
 #[repr(C)]
 pub struct DeleteWebBrowserSettingsExceptions {}
-tl::call! { [] DeleteWebBrowserSettingsExceptions, calls::account::Calls, 17, (), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
+tl::call! { [] DeleteWebBrowserSettingsExceptions, layout::Calls, 1729, (), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
 
 /// `account.disablePeerConnectedBot#5e437ed9 peer:InputPeer = Bool;`
 #[repr(C)]
 pub struct DisablePeerConnectedBot<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] DisablePeerConnectedBot<'a>, calls::account::Calls, 18, (enums::InputPeer<'a>,), bool }
+tl::call! { ['a] DisablePeerConnectedBot<'a>, layout::Calls, 1730, (enums::InputPeer<'a>,), bool }
 
 /// `account.editBusinessChatLink#8c3410af slug:string link:InputBusinessChatLink = BusinessChatLink;`
 #[repr(C)]
@@ -150,24 +150,24 @@ pub struct EditBusinessChatLink<'a> {
     pub slug: &'a str,
     pub link: enums::InputBusinessChatLink<'a>,
 }
-tl::call! { ['a] EditBusinessChatLink<'a>, calls::account::Calls, 19, (&'a str, enums::InputBusinessChatLink<'a>), tl::Decoded<enums::BusinessChatLink<'static>> }
+tl::call! { ['a] EditBusinessChatLink<'a>, layout::Calls, 1731, (&'a str, enums::InputBusinessChatLink<'a>), tl::Decoded<enums::BusinessChatLink<'static>> }
 
 /// `account.finishTakeoutSession#1d2652ee flags:# success:flags.0?true = Bool;`
 #[repr(C)]
 pub struct FinishTakeoutSession {
     pub success: bool,
 }
-tl::call! { [] FinishTakeoutSession, calls::account::Calls, 20, (tl::Word, tl::Flag), bool }
+tl::call! { [] FinishTakeoutSession, layout::Calls, 1732, (tl::Word, tl::Flag), bool }
 
 /// `account.getAccountTTL#08fc711d = AccountDaysTTL;`
 #[repr(C)]
 pub struct GetAccountTtl {}
-tl::call! { [] GetAccountTtl, calls::account::Calls, 21, (), tl::Decoded<enums::AccountDaysTtl> }
+tl::call! { [] GetAccountTtl, layout::Calls, 1733, (), tl::Decoded<enums::AccountDaysTtl> }
 
 /// `account.getAllSecureValues#b288bc7d = Vector<SecureValue>;`
 #[repr(C)]
 pub struct GetAllSecureValues {}
-tl::call! { [] GetAllSecureValues, calls::account::Calls, 22, (), tl::Decoded<&'static [enums::SecureValue<'static>]> }
+tl::call! { [] GetAllSecureValues, layout::Calls, 1734, (), tl::Decoded<&'static [enums::SecureValue<'static>]> }
 
 /// `account.getAuthorizationForm#a929597a bot_id:long scope:string public_key:string = account.AuthorizationForm;`
 #[repr(C)]
@@ -176,117 +176,117 @@ pub struct GetAuthorizationForm<'a> {
     pub scope: &'a str,
     pub public_key: &'a str,
 }
-tl::call! { ['a] GetAuthorizationForm<'a>, calls::account::Calls, 23, (i64, &'a str, &'a str), tl::Decoded<enums::account::AuthorizationForm<'static>> }
+tl::call! { ['a] GetAuthorizationForm<'a>, layout::Calls, 1735, (i64, &'a str, &'a str), tl::Decoded<enums::account::AuthorizationForm<'static>> }
 
 /// `account.getAuthorizations#e320c158 = account.Authorizations;`
 #[repr(C)]
 pub struct GetAuthorizations {}
-tl::call! { [] GetAuthorizations, calls::account::Calls, 24, (), tl::Decoded<enums::account::Authorizations<'static>> }
+tl::call! { [] GetAuthorizations, layout::Calls, 1736, (), tl::Decoded<enums::account::Authorizations<'static>> }
 
 /// `account.getAutoDownloadSettings#56da0b3f = account.AutoDownloadSettings;`
 #[repr(C)]
 pub struct GetAutoDownloadSettings {}
-tl::call! { [] GetAutoDownloadSettings, calls::account::Calls, 25, (), tl::Decoded<enums::account::AutoDownloadSettings<'static>> }
+tl::call! { [] GetAutoDownloadSettings, layout::Calls, 1737, (), tl::Decoded<enums::account::AutoDownloadSettings<'static>> }
 
 /// `account.getAutoSaveSettings#adcbbcda = account.AutoSaveSettings;`
 #[repr(C)]
 pub struct GetAutoSaveSettings {}
-tl::call! { [] GetAutoSaveSettings, calls::account::Calls, 26, (), tl::Decoded<enums::account::AutoSaveSettings<'static>> }
+tl::call! { [] GetAutoSaveSettings, layout::Calls, 1738, (), tl::Decoded<enums::account::AutoSaveSettings<'static>> }
 
 /// `account.getBotBusinessConnection#76a86270 connection_id:string = Updates;`
 #[repr(C)]
 pub struct GetBotBusinessConnection<'a> {
     pub connection_id: &'a str,
 }
-tl::call! { ['a] GetBotBusinessConnection<'a>, calls::account::Calls, 27, (&'a str,), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] GetBotBusinessConnection<'a>, layout::Calls, 1739, (&'a str,), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.getBusinessChatLinks#6f70dde1 = account.BusinessChatLinks;`
 #[repr(C)]
 pub struct GetBusinessChatLinks {}
-tl::call! { [] GetBusinessChatLinks, calls::account::Calls, 28, (), tl::Decoded<enums::account::BusinessChatLinks<'static>> }
+tl::call! { [] GetBusinessChatLinks, layout::Calls, 1740, (), tl::Decoded<enums::account::BusinessChatLinks<'static>> }
 
 /// `account.getChannelDefaultEmojiStatuses#7727a7d5 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetChannelDefaultEmojiStatuses {
     pub hash: i64,
 }
-tl::call! { [] GetChannelDefaultEmojiStatuses, calls::account::Calls, 29, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
+tl::call! { [] GetChannelDefaultEmojiStatuses, layout::Calls, 1741, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getChannelRestrictedStatusEmojis#35a9e0d5 hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetChannelRestrictedStatusEmojis {
     pub hash: i64,
 }
-tl::call! { [] GetChannelRestrictedStatusEmojis, calls::account::Calls, 30, (i64,), tl::Decoded<enums::EmojiList<'static>> }
+tl::call! { [] GetChannelRestrictedStatusEmojis, layout::Calls, 1742, (i64,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getChatThemes#d638de89 hash:long = account.Themes;`
 #[repr(C)]
 pub struct GetChatThemes {
     pub hash: i64,
 }
-tl::call! { [] GetChatThemes, calls::account::Calls, 31, (i64,), tl::Decoded<enums::account::Themes<'static>> }
+tl::call! { [] GetChatThemes, layout::Calls, 1743, (i64,), tl::Decoded<enums::account::Themes<'static>> }
 
 /// `account.getCollectibleEmojiStatuses#2e7b4543 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetCollectibleEmojiStatuses {
     pub hash: i64,
 }
-tl::call! { [] GetCollectibleEmojiStatuses, calls::account::Calls, 32, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
+tl::call! { [] GetCollectibleEmojiStatuses, layout::Calls, 1744, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getConnectedBots#4ea4c80f = account.ConnectedBots;`
 #[repr(C)]
 pub struct GetConnectedBots {}
-tl::call! { [] GetConnectedBots, calls::account::Calls, 33, (), tl::Decoded<enums::account::ConnectedBots<'static>> }
+tl::call! { [] GetConnectedBots, layout::Calls, 1745, (), tl::Decoded<enums::account::ConnectedBots<'static>> }
 
 /// `account.getContactSignUpNotification#9f07c728 = Bool;`
 #[repr(C)]
 pub struct GetContactSignUpNotification {}
-tl::call! { [] GetContactSignUpNotification, calls::account::Calls, 34, (), bool }
+tl::call! { [] GetContactSignUpNotification, layout::Calls, 1746, (), bool }
 
 /// `account.getContentSettings#8b9b4dae = account.ContentSettings;`
 #[repr(C)]
 pub struct GetContentSettings {}
-tl::call! { [] GetContentSettings, calls::account::Calls, 35, (), tl::Decoded<enums::account::ContentSettings> }
+tl::call! { [] GetContentSettings, layout::Calls, 1747, (), tl::Decoded<enums::account::ContentSettings> }
 
 /// `account.getDefaultBackgroundEmojis#a60ab9ce hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetDefaultBackgroundEmojis {
     pub hash: i64,
 }
-tl::call! { [] GetDefaultBackgroundEmojis, calls::account::Calls, 36, (i64,), tl::Decoded<enums::EmojiList<'static>> }
+tl::call! { [] GetDefaultBackgroundEmojis, layout::Calls, 1748, (i64,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getDefaultEmojiStatuses#d6753386 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetDefaultEmojiStatuses {
     pub hash: i64,
 }
-tl::call! { [] GetDefaultEmojiStatuses, calls::account::Calls, 37, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
+tl::call! { [] GetDefaultEmojiStatuses, layout::Calls, 1749, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getDefaultGroupPhotoEmojis#915860ae hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetDefaultGroupPhotoEmojis {
     pub hash: i64,
 }
-tl::call! { [] GetDefaultGroupPhotoEmojis, calls::account::Calls, 38, (i64,), tl::Decoded<enums::EmojiList<'static>> }
+tl::call! { [] GetDefaultGroupPhotoEmojis, layout::Calls, 1750, (i64,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getDefaultProfilePhotoEmojis#e2750328 hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetDefaultProfilePhotoEmojis {
     pub hash: i64,
 }
-tl::call! { [] GetDefaultProfilePhotoEmojis, calls::account::Calls, 39, (i64,), tl::Decoded<enums::EmojiList<'static>> }
+tl::call! { [] GetDefaultProfilePhotoEmojis, layout::Calls, 1751, (i64,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getGlobalPrivacySettings#eb2b4cf6 = GlobalPrivacySettings;`
 #[repr(C)]
 pub struct GetGlobalPrivacySettings {}
-tl::call! { [] GetGlobalPrivacySettings, calls::account::Calls, 40, (), tl::Decoded<enums::GlobalPrivacySettings<'static>> }
+tl::call! { [] GetGlobalPrivacySettings, layout::Calls, 1752, (), tl::Decoded<enums::GlobalPrivacySettings<'static>> }
 
 /// `account.getMultiWallPapers#65ad71dc wallpapers:Vector<InputWallPaper> = Vector<WallPaper>;`
 #[repr(C)]
 pub struct GetMultiWallPapers<'a> {
     pub wallpapers: &'a [enums::InputWallPaper<'a>],
 }
-tl::call! { ['a] GetMultiWallPapers<'a>, calls::account::Calls, 41, (&'a [enums::InputWallPaper<'a>],), tl::Decoded<&'static [enums::WallPaper<'static>]> }
+tl::call! { ['a] GetMultiWallPapers<'a>, layout::Calls, 1753, (&'a [enums::InputWallPaper<'a>],), tl::Decoded<&'static [enums::WallPaper<'static>]> }
 
 /// `account.getNotifyExceptions#53577479 flags:# compare_sound:flags.1?true compare_stories:flags.2?true peer:flags.0?InputNotifyPeer = Updates;`
 #[repr(C)]
@@ -295,14 +295,14 @@ pub struct GetNotifyExceptions<'a> {
     pub compare_stories: bool,
     pub peer: Option<&'a enums::InputNotifyPeer<'a>>,
 }
-tl::call! { ['a] GetNotifyExceptions<'a>, calls::account::Calls, 42, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputNotifyPeer<'a>>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] GetNotifyExceptions<'a>, layout::Calls, 1754, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputNotifyPeer<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.getNotifySettings#12b3ad31 peer:InputNotifyPeer = PeerNotifySettings;`
 #[repr(C)]
 pub struct GetNotifySettings<'a> {
     pub peer: enums::InputNotifyPeer<'a>,
 }
-tl::call! { ['a] GetNotifySettings<'a>, calls::account::Calls, 43, (enums::InputNotifyPeer<'a>,), tl::Decoded<enums::PeerNotifySettings<'static>> }
+tl::call! { ['a] GetNotifySettings<'a>, layout::Calls, 1755, (enums::InputNotifyPeer<'a>,), tl::Decoded<enums::PeerNotifySettings<'static>> }
 
 /// `account.getPaidMessagesRevenue#19ba4a67 flags:# parent_peer:flags.0?InputPeer user_id:InputUser = account.PaidMessagesRevenue;`
 #[repr(C)]
@@ -310,64 +310,64 @@ pub struct GetPaidMessagesRevenue<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetPaidMessagesRevenue<'a>, calls::account::Calls, 44, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>), tl::Decoded<enums::account::PaidMessagesRevenue> }
+tl::call! { ['a] GetPaidMessagesRevenue<'a>, layout::Calls, 1756, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>), tl::Decoded<enums::account::PaidMessagesRevenue> }
 
 /// `account.getPasskeys#ea1f0c52 = account.Passkeys;`
 #[repr(C)]
 pub struct GetPasskeys {}
-tl::call! { [] GetPasskeys, calls::account::Calls, 45, (), tl::Decoded<enums::account::Passkeys<'static>> }
+tl::call! { [] GetPasskeys, layout::Calls, 1757, (), tl::Decoded<enums::account::Passkeys<'static>> }
 
 /// `account.getPassword#548a30f5 = account.Password;`
 #[repr(C)]
 pub struct GetPassword {}
-tl::call! { [] GetPassword, calls::account::Calls, 46, (), tl::Decoded<enums::account::Password<'static>> }
+tl::call! { [] GetPassword, layout::Calls, 1758, (), tl::Decoded<enums::account::Password<'static>> }
 
 /// `account.getPasswordSettings#9cd4eaf9 password:InputCheckPasswordSRP = account.PasswordSettings;`
 #[repr(C)]
 pub struct GetPasswordSettings<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-tl::call! { ['a] GetPasswordSettings<'a>, calls::account::Calls, 47, (enums::InputCheckPasswordSrp<'a>,), tl::Decoded<enums::account::PasswordSettings<'static>> }
+tl::call! { ['a] GetPasswordSettings<'a>, layout::Calls, 1759, (enums::InputCheckPasswordSrp<'a>,), tl::Decoded<enums::account::PasswordSettings<'static>> }
 
 /// `account.getPrivacy#dadbc950 key:InputPrivacyKey = account.PrivacyRules;`
 #[repr(C)]
 pub struct GetPrivacy {
     pub key: enums::InputPrivacyKey,
 }
-tl::call! { [] GetPrivacy, calls::account::Calls, 48, (enums::InputPrivacyKey,), tl::Decoded<enums::account::PrivacyRules<'static>> }
+tl::call! { [] GetPrivacy, layout::Calls, 1760, (enums::InputPrivacyKey,), tl::Decoded<enums::account::PrivacyRules<'static>> }
 
 /// `account.getReactionsNotifySettings#06dd654c = ReactionsNotifySettings;`
 #[repr(C)]
 pub struct GetReactionsNotifySettings {}
-tl::call! { [] GetReactionsNotifySettings, calls::account::Calls, 49, (), tl::Decoded<enums::ReactionsNotifySettings<'static>> }
+tl::call! { [] GetReactionsNotifySettings, layout::Calls, 1761, (), tl::Decoded<enums::ReactionsNotifySettings<'static>> }
 
 /// `account.getRecentEmojiStatuses#0f578105 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetRecentEmojiStatuses {
     pub hash: i64,
 }
-tl::call! { [] GetRecentEmojiStatuses, calls::account::Calls, 50, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
+tl::call! { [] GetRecentEmojiStatuses, layout::Calls, 1762, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getSavedMusicIds#e09d5faf hash:long = account.SavedMusicIds;`
 #[repr(C)]
 pub struct GetSavedMusicIds {
     pub hash: i64,
 }
-tl::call! { [] GetSavedMusicIds, calls::account::Calls, 51, (i64,), tl::Decoded<enums::account::SavedMusicIds<'static>> }
+tl::call! { [] GetSavedMusicIds, layout::Calls, 1763, (i64,), tl::Decoded<enums::account::SavedMusicIds<'static>> }
 
 /// `account.getSavedRingtones#e1902288 hash:long = account.SavedRingtones;`
 #[repr(C)]
 pub struct GetSavedRingtones {
     pub hash: i64,
 }
-tl::call! { [] GetSavedRingtones, calls::account::Calls, 52, (i64,), tl::Decoded<enums::account::SavedRingtones<'static>> }
+tl::call! { [] GetSavedRingtones, layout::Calls, 1764, (i64,), tl::Decoded<enums::account::SavedRingtones<'static>> }
 
 /// `account.getSecureValue#73665bc2 types:Vector<SecureValueType> = Vector<SecureValue>;`
 #[repr(C)]
 pub struct GetSecureValue<'a> {
     pub types: &'a [enums::SecureValueType],
 }
-tl::call! { ['a] GetSecureValue<'a>, calls::account::Calls, 53, (&'a [enums::SecureValueType],), tl::Decoded<&'static [enums::SecureValue<'static>]> }
+tl::call! { ['a] GetSecureValue<'a>, layout::Calls, 1765, (&'a [enums::SecureValueType],), tl::Decoded<&'static [enums::SecureValue<'static>]> }
 
 /// `account.getTheme#3a5869ec format:string theme:InputTheme = Theme;`
 #[repr(C)]
@@ -375,7 +375,7 @@ pub struct GetTheme<'a> {
     pub format: &'a str,
     pub theme: enums::InputTheme<'a>,
 }
-tl::call! { ['a] GetTheme<'a>, calls::account::Calls, 54, (&'a str, enums::InputTheme<'a>), tl::Decoded<enums::Theme<'static>> }
+tl::call! { ['a] GetTheme<'a>, layout::Calls, 1766, (&'a str, enums::InputTheme<'a>), tl::Decoded<enums::Theme<'static>> }
 
 /// `account.getThemes#7206e458 format:string hash:long = account.Themes;`
 #[repr(C)]
@@ -383,7 +383,7 @@ pub struct GetThemes<'a> {
     pub format: &'a str,
     pub hash: i64,
 }
-tl::call! { ['a] GetThemes<'a>, calls::account::Calls, 55, (&'a str, i64), tl::Decoded<enums::account::Themes<'static>> }
+tl::call! { ['a] GetThemes<'a>, layout::Calls, 1767, (&'a str, i64), tl::Decoded<enums::account::Themes<'static>> }
 
 /// `account.getTmpPassword#449e0b51 password:InputCheckPasswordSRP period:int = account.TmpPassword;`
 #[repr(C)]
@@ -391,7 +391,7 @@ pub struct GetTmpPassword<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
     pub period: i32,
 }
-tl::call! { ['a] GetTmpPassword<'a>, calls::account::Calls, 56, (enums::InputCheckPasswordSrp<'a>, i32), tl::Decoded<enums::account::TmpPassword<'static>> }
+tl::call! { ['a] GetTmpPassword<'a>, layout::Calls, 1768, (enums::InputCheckPasswordSrp<'a>, i32), tl::Decoded<enums::account::TmpPassword<'static>> }
 
 /// `account.getUniqueGiftChatThemes#e42ce9c9 offset:string limit:int hash:long = account.ChatThemes;`
 #[repr(C)]
@@ -400,38 +400,38 @@ pub struct GetUniqueGiftChatThemes<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetUniqueGiftChatThemes<'a>, calls::account::Calls, 57, (&'a str, i32, i64), tl::Decoded<enums::account::ChatThemes<'static>> }
+tl::call! { ['a] GetUniqueGiftChatThemes<'a>, layout::Calls, 1769, (&'a str, i32, i64), tl::Decoded<enums::account::ChatThemes<'static>> }
 
 /// `account.getWallPaper#fc8ddbea wallpaper:InputWallPaper = WallPaper;`
 #[repr(C)]
 pub struct GetWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
 }
-tl::call! { ['a] GetWallPaper<'a>, calls::account::Calls, 58, (enums::InputWallPaper<'a>,), tl::Decoded<enums::WallPaper<'static>> }
+tl::call! { ['a] GetWallPaper<'a>, layout::Calls, 1770, (enums::InputWallPaper<'a>,), tl::Decoded<enums::WallPaper<'static>> }
 
 /// `account.getWallPapers#07967d36 hash:long = account.WallPapers;`
 #[repr(C)]
 pub struct GetWallPapers {
     pub hash: i64,
 }
-tl::call! { [] GetWallPapers, calls::account::Calls, 59, (i64,), tl::Decoded<enums::account::WallPapers<'static>> }
+tl::call! { [] GetWallPapers, layout::Calls, 1771, (i64,), tl::Decoded<enums::account::WallPapers<'static>> }
 
 /// `account.getWebAuthorizations#182e6d6f = account.WebAuthorizations;`
 #[repr(C)]
 pub struct GetWebAuthorizations {}
-tl::call! { [] GetWebAuthorizations, calls::account::Calls, 60, (), tl::Decoded<enums::account::WebAuthorizations<'static>> }
+tl::call! { [] GetWebAuthorizations, layout::Calls, 1772, (), tl::Decoded<enums::account::WebAuthorizations<'static>> }
 
 /// `account.getWebBrowserSettings#56655768 hash:long = account.WebBrowserSettings;`
 #[repr(C)]
 pub struct GetWebBrowserSettings {
     pub hash: i64,
 }
-tl::call! { [] GetWebBrowserSettings, calls::account::Calls, 61, (i64,), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
+tl::call! { [] GetWebBrowserSettings, layout::Calls, 1773, (i64,), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
 
 /// `account.initPasskeyRegistration#429547e8 = account.PasskeyRegistrationOptions;`
 #[repr(C)]
 pub struct InitPasskeyRegistration {}
-tl::call! { [] InitPasskeyRegistration, calls::account::Calls, 62, (), tl::Decoded<enums::account::PasskeyRegistrationOptions<'static>> }
+tl::call! { [] InitPasskeyRegistration, layout::Calls, 1774, (), tl::Decoded<enums::account::PasskeyRegistrationOptions<'static>> }
 
 /// `account.initTakeoutSession#8ef3eab0 flags:# contacts:flags.0?true message_users:flags.1?true message_chats:flags.2?true message_megagroups:flags.3?true message_channels:flags.4?true files:flags.5?true file_max_size:flags.5?long = account.Takeout;`
 #[repr(C)]
@@ -444,7 +444,7 @@ pub struct InitTakeoutSession {
     pub files: bool,
     pub file_max_size: Option<i64>,
 }
-tl::call! { [] InitTakeoutSession, calls::account::Calls, 63, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i64>), tl::Decoded<enums::account::Takeout> }
+tl::call! { [] InitTakeoutSession, layout::Calls, 1775, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i64>), tl::Decoded<enums::account::Takeout> }
 
 /// `account.installTheme#c727bb3b flags:# dark:flags.0?true theme:flags.1?InputTheme format:flags.2?string base_theme:flags.3?BaseTheme = Bool;`
 #[repr(C)]
@@ -454,7 +454,7 @@ pub struct InstallTheme<'a> {
     pub format: Option<&'a str>,
     pub base_theme: Option<&'a enums::BaseTheme>,
 }
-tl::call! { ['a] InstallTheme<'a>, calls::account::Calls, 64, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputTheme<'a>>, Option<&'a str>, tl::Maybe<'a, enums::BaseTheme>), bool }
+tl::call! { ['a] InstallTheme<'a>, layout::Calls, 1776, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputTheme<'a>>, Option<&'a str>, tl::Maybe<'a, enums::BaseTheme>), bool }
 
 /// `account.installWallPaper#feed5769 wallpaper:InputWallPaper settings:WallPaperSettings = Bool;`
 #[repr(C)]
@@ -462,14 +462,14 @@ pub struct InstallWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
     pub settings: enums::WallPaperSettings<'a>,
 }
-tl::call! { ['a] InstallWallPaper<'a>, calls::account::Calls, 65, (enums::InputWallPaper<'a>, enums::WallPaperSettings<'a>), bool }
+tl::call! { ['a] InstallWallPaper<'a>, layout::Calls, 1777, (enums::InputWallPaper<'a>, enums::WallPaperSettings<'a>), bool }
 
 /// `account.invalidateSignInCodes#ca8ae8ba codes:Vector<string> = Bool;`
 #[repr(C)]
 pub struct InvalidateSignInCodes<'a> {
     pub codes: &'a [&'a str],
 }
-tl::call! { ['a] InvalidateSignInCodes<'a>, calls::account::Calls, 66, (&'a [&'a str],), bool }
+tl::call! { ['a] InvalidateSignInCodes<'a>, layout::Calls, 1778, (&'a [&'a str],), bool }
 
 /// `account.registerDevice#ec86017a flags:# no_muted:flags.0?true token_type:int token:string app_sandbox:Bool secret:bytes other_uids:Vector<long> = Bool;`
 #[repr(C)]
@@ -481,21 +481,21 @@ pub struct RegisterDevice<'a> {
     pub secret: &'a [u8],
     pub other_uids: &'a [i64],
 }
-tl::call! { ['a] RegisterDevice<'a>, calls::account::Calls, 67, (tl::Word, tl::Flag, i32, &'a str, bool, &'a [u8], &'a [i64]), bool }
+tl::call! { ['a] RegisterDevice<'a>, layout::Calls, 1779, (tl::Word, tl::Flag, i32, &'a str, bool, &'a [u8], &'a [i64]), bool }
 
 /// `account.registerPasskey#55b41fd6 credential:InputPasskeyCredential = Passkey;`
 #[repr(C)]
 pub struct RegisterPasskey<'a> {
     pub credential: enums::InputPasskeyCredential<'a>,
 }
-tl::call! { ['a] RegisterPasskey<'a>, calls::account::Calls, 68, (enums::InputPasskeyCredential<'a>,), tl::Decoded<enums::Passkey<'static>> }
+tl::call! { ['a] RegisterPasskey<'a>, layout::Calls, 1780, (enums::InputPasskeyCredential<'a>,), tl::Decoded<enums::Passkey<'static>> }
 
 /// `account.reorderUsernames#ef500eab order:Vector<string> = Bool;`
 #[repr(C)]
 pub struct ReorderUsernames<'a> {
     pub order: &'a [&'a str],
 }
-tl::call! { ['a] ReorderUsernames<'a>, calls::account::Calls, 69, (&'a [&'a str],), bool }
+tl::call! { ['a] ReorderUsernames<'a>, layout::Calls, 1781, (&'a [&'a str],), bool }
 
 /// `account.reportPeer#c5ba3d86 peer:InputPeer reason:ReportReason message:string = Bool;`
 #[repr(C)]
@@ -504,7 +504,7 @@ pub struct ReportPeer<'a> {
     pub reason: enums::ReportReason,
     pub message: &'a str,
 }
-tl::call! { ['a] ReportPeer<'a>, calls::account::Calls, 70, (enums::InputPeer<'a>, enums::ReportReason, &'a str), bool }
+tl::call! { ['a] ReportPeer<'a>, layout::Calls, 1782, (enums::InputPeer<'a>, enums::ReportReason, &'a str), bool }
 
 /// `account.reportProfilePhoto#fa8cc6f5 peer:InputPeer photo_id:InputPhoto reason:ReportReason message:string = Bool;`
 #[repr(C)]
@@ -514,53 +514,53 @@ pub struct ReportProfilePhoto<'a> {
     pub reason: enums::ReportReason,
     pub message: &'a str,
 }
-tl::call! { ['a] ReportProfilePhoto<'a>, calls::account::Calls, 71, (enums::InputPeer<'a>, enums::InputPhoto<'a>, enums::ReportReason, &'a str), bool }
+tl::call! { ['a] ReportProfilePhoto<'a>, layout::Calls, 1783, (enums::InputPeer<'a>, enums::InputPhoto<'a>, enums::ReportReason, &'a str), bool }
 
 /// `account.resendPasswordEmail#7a7f2a15 = Bool;`
 #[repr(C)]
 pub struct ResendPasswordEmail {}
-tl::call! { [] ResendPasswordEmail, calls::account::Calls, 72, (), bool }
+tl::call! { [] ResendPasswordEmail, layout::Calls, 1784, (), bool }
 
 /// `account.resetAuthorization#df77f3bc hash:long = Bool;`
 #[repr(C)]
 pub struct ResetAuthorization {
     pub hash: i64,
 }
-tl::call! { [] ResetAuthorization, calls::account::Calls, 73, (i64,), bool }
+tl::call! { [] ResetAuthorization, layout::Calls, 1785, (i64,), bool }
 
 /// `account.resetNotifySettings#db7e1747 = Bool;`
 #[repr(C)]
 pub struct ResetNotifySettings {}
-tl::call! { [] ResetNotifySettings, calls::account::Calls, 74, (), bool }
+tl::call! { [] ResetNotifySettings, layout::Calls, 1786, (), bool }
 
 /// `account.resetPassword#9308ce1b = account.ResetPasswordResult;`
 #[repr(C)]
 pub struct ResetPassword {}
-tl::call! { [] ResetPassword, calls::account::Calls, 75, (), tl::Decoded<enums::account::ResetPasswordResult> }
+tl::call! { [] ResetPassword, layout::Calls, 1787, (), tl::Decoded<enums::account::ResetPasswordResult> }
 
 /// `account.resetWallPapers#bb3b9804 = Bool;`
 #[repr(C)]
 pub struct ResetWallPapers {}
-tl::call! { [] ResetWallPapers, calls::account::Calls, 76, (), bool }
+tl::call! { [] ResetWallPapers, layout::Calls, 1788, (), bool }
 
 /// `account.resetWebAuthorization#2d01b9ef hash:long = Bool;`
 #[repr(C)]
 pub struct ResetWebAuthorization {
     pub hash: i64,
 }
-tl::call! { [] ResetWebAuthorization, calls::account::Calls, 77, (i64,), bool }
+tl::call! { [] ResetWebAuthorization, layout::Calls, 1789, (i64,), bool }
 
 /// `account.resetWebAuthorizations#682d2594 = Bool;`
 #[repr(C)]
 pub struct ResetWebAuthorizations {}
-tl::call! { [] ResetWebAuthorizations, calls::account::Calls, 78, (), bool }
+tl::call! { [] ResetWebAuthorizations, layout::Calls, 1790, (), bool }
 
 /// `account.resolveBusinessChatLink#5492e5ee slug:string = account.ResolvedBusinessChatLinks;`
 #[repr(C)]
 pub struct ResolveBusinessChatLink<'a> {
     pub slug: &'a str,
 }
-tl::call! { ['a] ResolveBusinessChatLink<'a>, calls::account::Calls, 79, (&'a str,), tl::Decoded<enums::account::ResolvedBusinessChatLinks<'static>> }
+tl::call! { ['a] ResolveBusinessChatLink<'a>, layout::Calls, 1791, (&'a str,), tl::Decoded<enums::account::ResolvedBusinessChatLinks<'static>> }
 
 /// `account.saveAutoDownloadSettings#76f36233 flags:# low:flags.0?true high:flags.1?true settings:AutoDownloadSettings = Bool;`
 #[repr(C)]
@@ -569,7 +569,7 @@ pub struct SaveAutoDownloadSettings<'a> {
     pub high: bool,
     pub settings: enums::AutoDownloadSettings<'a>,
 }
-tl::call! { ['a] SaveAutoDownloadSettings<'a>, calls::account::Calls, 80, (tl::Word, tl::Flag, tl::Flag, enums::AutoDownloadSettings<'a>), bool }
+tl::call! { ['a] SaveAutoDownloadSettings<'a>, layout::Calls, 1792, (tl::Word, tl::Flag, tl::Flag, enums::AutoDownloadSettings<'a>), bool }
 
 /// `account.saveAutoSaveSettings#d69b8361 flags:# users:flags.0?true chats:flags.1?true broadcasts:flags.2?true peer:flags.3?InputPeer settings:AutoSaveSettings = Bool;`
 #[repr(C)]
@@ -580,7 +580,7 @@ pub struct SaveAutoSaveSettings<'a> {
     pub peer: Option<&'a enums::InputPeer<'a>>,
     pub settings: enums::AutoSaveSettings,
 }
-tl::call! { ['a] SaveAutoSaveSettings<'a>, calls::account::Calls, 81, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::AutoSaveSettings), bool }
+tl::call! { ['a] SaveAutoSaveSettings<'a>, layout::Calls, 1793, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::AutoSaveSettings), bool }
 
 /// `account.saveMusic#b26732a9 flags:# unsave:flags.0?true id:InputDocument after_id:flags.1?InputDocument = Bool;`
 #[repr(C)]
@@ -589,7 +589,7 @@ pub struct SaveMusic<'a> {
     pub id: enums::InputDocument<'a>,
     pub after_id: Option<&'a enums::InputDocument<'a>>,
 }
-tl::call! { ['a] SaveMusic<'a>, calls::account::Calls, 82, (tl::Word, tl::Flag, enums::InputDocument<'a>, tl::Maybe<'a, enums::InputDocument<'a>>), bool }
+tl::call! { ['a] SaveMusic<'a>, layout::Calls, 1794, (tl::Word, tl::Flag, enums::InputDocument<'a>, tl::Maybe<'a, enums::InputDocument<'a>>), bool }
 
 /// `account.saveRingtone#3dea5b03 id:InputDocument unsave:Bool = account.SavedRingtone;`
 #[repr(C)]
@@ -597,7 +597,7 @@ pub struct SaveRingtone<'a> {
     pub id: enums::InputDocument<'a>,
     pub unsave: bool,
 }
-tl::call! { ['a] SaveRingtone<'a>, calls::account::Calls, 83, (enums::InputDocument<'a>, bool), tl::Decoded<enums::account::SavedRingtone<'static>> }
+tl::call! { ['a] SaveRingtone<'a>, layout::Calls, 1795, (enums::InputDocument<'a>, bool), tl::Decoded<enums::account::SavedRingtone<'static>> }
 
 /// `account.saveSecureValue#899fe31d value:InputSecureValue secure_secret_id:long = SecureValue;`
 #[repr(C)]
@@ -605,7 +605,7 @@ pub struct SaveSecureValue<'a> {
     pub value: enums::InputSecureValue<'a>,
     pub secure_secret_id: i64,
 }
-tl::call! { ['a] SaveSecureValue<'a>, calls::account::Calls, 84, (enums::InputSecureValue<'a>, i64), tl::Decoded<enums::SecureValue<'static>> }
+tl::call! { ['a] SaveSecureValue<'a>, layout::Calls, 1796, (enums::InputSecureValue<'a>, i64), tl::Decoded<enums::SecureValue<'static>> }
 
 /// `account.saveTheme#f257106c theme:InputTheme unsave:Bool = Bool;`
 #[repr(C)]
@@ -613,7 +613,7 @@ pub struct SaveTheme<'a> {
     pub theme: enums::InputTheme<'a>,
     pub unsave: bool,
 }
-tl::call! { ['a] SaveTheme<'a>, calls::account::Calls, 85, (enums::InputTheme<'a>, bool), bool }
+tl::call! { ['a] SaveTheme<'a>, layout::Calls, 1797, (enums::InputTheme<'a>, bool), bool }
 
 /// `account.saveWallPaper#6c5a5b37 wallpaper:InputWallPaper unsave:Bool settings:WallPaperSettings = Bool;`
 #[repr(C)]
@@ -622,7 +622,7 @@ pub struct SaveWallPaper<'a> {
     pub unsave: bool,
     pub settings: enums::WallPaperSettings<'a>,
 }
-tl::call! { ['a] SaveWallPaper<'a>, calls::account::Calls, 86, (enums::InputWallPaper<'a>, bool, enums::WallPaperSettings<'a>), bool }
+tl::call! { ['a] SaveWallPaper<'a>, layout::Calls, 1798, (enums::InputWallPaper<'a>, bool, enums::WallPaperSettings<'a>), bool }
 
 /// `account.sendChangePhoneCode#82574ae5 phone_number:string settings:CodeSettings = auth.SentCode;`
 #[repr(C)]
@@ -630,7 +630,7 @@ pub struct SendChangePhoneCode<'a> {
     pub phone_number: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-tl::call! { ['a] SendChangePhoneCode<'a>, calls::account::Calls, 87, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>> }
+tl::call! { ['a] SendChangePhoneCode<'a>, layout::Calls, 1799, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `account.sendConfirmPhoneCode#1b3faa88 hash:string settings:CodeSettings = auth.SentCode;`
 #[repr(C)]
@@ -638,7 +638,7 @@ pub struct SendConfirmPhoneCode<'a> {
     pub hash: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-tl::call! { ['a] SendConfirmPhoneCode<'a>, calls::account::Calls, 88, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>> }
+tl::call! { ['a] SendConfirmPhoneCode<'a>, layout::Calls, 1800, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `account.sendVerifyEmailCode#98e037bb purpose:EmailVerifyPurpose email:string = account.SentEmailCode;`
 #[repr(C)]
@@ -646,7 +646,7 @@ pub struct SendVerifyEmailCode<'a> {
     pub purpose: enums::EmailVerifyPurpose<'a>,
     pub email: &'a str,
 }
-tl::call! { ['a] SendVerifyEmailCode<'a>, calls::account::Calls, 89, (enums::EmailVerifyPurpose<'a>, &'a str), tl::Decoded<enums::account::SentEmailCode<'static>> }
+tl::call! { ['a] SendVerifyEmailCode<'a>, layout::Calls, 1801, (enums::EmailVerifyPurpose<'a>, &'a str), tl::Decoded<enums::account::SentEmailCode<'static>> }
 
 /// `account.sendVerifyPhoneCode#a5a356f9 phone_number:string settings:CodeSettings = auth.SentCode;`
 #[repr(C)]
@@ -654,49 +654,49 @@ pub struct SendVerifyPhoneCode<'a> {
     pub phone_number: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-tl::call! { ['a] SendVerifyPhoneCode<'a>, calls::account::Calls, 90, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>> }
+tl::call! { ['a] SendVerifyPhoneCode<'a>, layout::Calls, 1802, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `account.setAccountTTL#2442485e ttl:AccountDaysTTL = Bool;`
 #[repr(C)]
 pub struct SetAccountTtl {
     pub ttl: enums::AccountDaysTtl,
 }
-tl::call! { [] SetAccountTtl, calls::account::Calls, 91, (enums::AccountDaysTtl,), bool }
+tl::call! { [] SetAccountTtl, layout::Calls, 1803, (enums::AccountDaysTtl,), bool }
 
 /// `account.setAuthorizationTTL#bf899aa0 authorization_ttl_days:int = Bool;`
 #[repr(C)]
 pub struct SetAuthorizationTtl {
     pub authorization_ttl_days: i32,
 }
-tl::call! { [] SetAuthorizationTtl, calls::account::Calls, 92, (i32,), bool }
+tl::call! { [] SetAuthorizationTtl, layout::Calls, 1804, (i32,), bool }
 
 /// `account.setContactSignUpNotification#cff43f61 silent:Bool = Bool;`
 #[repr(C)]
 pub struct SetContactSignUpNotification {
     pub silent: bool,
 }
-tl::call! { [] SetContactSignUpNotification, calls::account::Calls, 93, (bool,), bool }
+tl::call! { [] SetContactSignUpNotification, layout::Calls, 1805, (bool,), bool }
 
 /// `account.setContentSettings#b574b16b flags:# sensitive_enabled:flags.0?true = Bool;`
 #[repr(C)]
 pub struct SetContentSettings {
     pub sensitive_enabled: bool,
 }
-tl::call! { [] SetContentSettings, calls::account::Calls, 94, (tl::Word, tl::Flag), bool }
+tl::call! { [] SetContentSettings, layout::Calls, 1806, (tl::Word, tl::Flag), bool }
 
 /// `account.setGlobalPrivacySettings#1edaaac2 settings:GlobalPrivacySettings = GlobalPrivacySettings;`
 #[repr(C)]
 pub struct SetGlobalPrivacySettings<'a> {
     pub settings: enums::GlobalPrivacySettings<'a>,
 }
-tl::call! { ['a] SetGlobalPrivacySettings<'a>, calls::account::Calls, 95, (enums::GlobalPrivacySettings<'a>,), tl::Decoded<enums::GlobalPrivacySettings<'static>> }
+tl::call! { ['a] SetGlobalPrivacySettings<'a>, layout::Calls, 1807, (enums::GlobalPrivacySettings<'a>,), tl::Decoded<enums::GlobalPrivacySettings<'static>> }
 
 /// `account.setMainProfileTab#5dee78b0 tab:ProfileTab = Bool;`
 #[repr(C)]
 pub struct SetMainProfileTab {
     pub tab: enums::ProfileTab,
 }
-tl::call! { [] SetMainProfileTab, calls::account::Calls, 96, (enums::ProfileTab,), bool }
+tl::call! { [] SetMainProfileTab, layout::Calls, 1808, (enums::ProfileTab,), bool }
 
 /// `account.setPrivacy#c9f81ce8 key:InputPrivacyKey rules:Vector<InputPrivacyRule> = account.PrivacyRules;`
 #[repr(C)]
@@ -704,14 +704,14 @@ pub struct SetPrivacy<'a> {
     pub key: enums::InputPrivacyKey,
     pub rules: &'a [enums::InputPrivacyRule<'a>],
 }
-tl::call! { ['a] SetPrivacy<'a>, calls::account::Calls, 97, (enums::InputPrivacyKey, &'a [enums::InputPrivacyRule<'a>]), tl::Decoded<enums::account::PrivacyRules<'static>> }
+tl::call! { ['a] SetPrivacy<'a>, layout::Calls, 1809, (enums::InputPrivacyKey, &'a [enums::InputPrivacyRule<'a>]), tl::Decoded<enums::account::PrivacyRules<'static>> }
 
 /// `account.setReactionsNotifySettings#316ce548 settings:ReactionsNotifySettings = ReactionsNotifySettings;`
 #[repr(C)]
 pub struct SetReactionsNotifySettings<'a> {
     pub settings: enums::ReactionsNotifySettings<'a>,
 }
-tl::call! { ['a] SetReactionsNotifySettings<'a>, calls::account::Calls, 98, (enums::ReactionsNotifySettings<'a>,), tl::Decoded<enums::ReactionsNotifySettings<'static>> }
+tl::call! { ['a] SetReactionsNotifySettings<'a>, layout::Calls, 1810, (enums::ReactionsNotifySettings<'a>,), tl::Decoded<enums::ReactionsNotifySettings<'static>> }
 
 /// `account.toggleConnectedBotPaused#646e1097 peer:InputPeer paused:Bool = Bool;`
 #[repr(C)]
@@ -719,7 +719,7 @@ pub struct ToggleConnectedBotPaused<'a> {
     pub peer: enums::InputPeer<'a>,
     pub paused: bool,
 }
-tl::call! { ['a] ToggleConnectedBotPaused<'a>, calls::account::Calls, 99, (enums::InputPeer<'a>, bool), bool }
+tl::call! { ['a] ToggleConnectedBotPaused<'a>, layout::Calls, 1811, (enums::InputPeer<'a>, bool), bool }
 
 /// `account.toggleNoPaidMessagesException#fe2eda76 flags:# refund_charged:flags.0?true require_payment:flags.2?true parent_peer:flags.1?InputPeer user_id:InputUser = Bool;`
 #[repr(C)]
@@ -729,14 +729,14 @@ pub struct ToggleNoPaidMessagesException<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] ToggleNoPaidMessagesException<'a>, calls::account::Calls, 100, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>), bool }
+tl::call! { ['a] ToggleNoPaidMessagesException<'a>, layout::Calls, 1812, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>), bool }
 
 /// `account.toggleSponsoredMessages#b9d9a38d enabled:Bool = Bool;`
 #[repr(C)]
 pub struct ToggleSponsoredMessages {
     pub enabled: bool,
 }
-tl::call! { [] ToggleSponsoredMessages, calls::account::Calls, 101, (bool,), bool }
+tl::call! { [] ToggleSponsoredMessages, layout::Calls, 1813, (bool,), bool }
 
 /// `account.toggleUsername#58d6b376 username:string active:Bool = Bool;`
 #[repr(C)]
@@ -744,7 +744,7 @@ pub struct ToggleUsername<'a> {
     pub username: &'a str,
     pub active: bool,
 }
-tl::call! { ['a] ToggleUsername<'a>, calls::account::Calls, 102, (&'a str, bool), bool }
+tl::call! { ['a] ToggleUsername<'a>, layout::Calls, 1814, (&'a str, bool), bool }
 
 /// `account.toggleWebBrowserSettingsException#60ed4229 flags:# delete:flags.1?true open_external_browser:flags.0?Bool url:string = Updates;`
 #[repr(C)]
@@ -753,7 +753,7 @@ pub struct ToggleWebBrowserSettingsException<'a> {
     pub open_external_browser: Option<bool>,
     pub url: &'a str,
 }
-tl::call! { ['a] ToggleWebBrowserSettingsException<'a>, calls::account::Calls, 103, (tl::Word, tl::Flag, Option<bool>, &'a str), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleWebBrowserSettingsException<'a>, layout::Calls, 1815, (tl::Word, tl::Flag, Option<bool>, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.unregisterDevice#6a0d3206 token_type:int token:string other_uids:Vector<long> = Bool;`
 #[repr(C)]
@@ -762,35 +762,35 @@ pub struct UnregisterDevice<'a> {
     pub token: &'a str,
     pub other_uids: &'a [i64],
 }
-tl::call! { ['a] UnregisterDevice<'a>, calls::account::Calls, 104, (i32, &'a str, &'a [i64]), bool }
+tl::call! { ['a] UnregisterDevice<'a>, layout::Calls, 1816, (i32, &'a str, &'a [i64]), bool }
 
 /// `account.updateBirthday#cc6e0c11 flags:# birthday:flags.0?Birthday = Bool;`
 #[repr(C)]
 pub struct UpdateBirthday<'a> {
     pub birthday: Option<&'a enums::Birthday>,
 }
-tl::call! { ['a] UpdateBirthday<'a>, calls::account::Calls, 105, (tl::Word, tl::Maybe<'a, enums::Birthday>), bool }
+tl::call! { ['a] UpdateBirthday<'a>, layout::Calls, 1817, (tl::Word, tl::Maybe<'a, enums::Birthday>), bool }
 
 /// `account.updateBusinessAwayMessage#a26a7fa5 flags:# message:flags.0?InputBusinessAwayMessage = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessAwayMessage<'a> {
     pub message: Option<&'a enums::InputBusinessAwayMessage<'a>>,
 }
-tl::call! { ['a] UpdateBusinessAwayMessage<'a>, calls::account::Calls, 106, (tl::Word, tl::Maybe<'a, enums::InputBusinessAwayMessage<'a>>), bool }
+tl::call! { ['a] UpdateBusinessAwayMessage<'a>, layout::Calls, 1818, (tl::Word, tl::Maybe<'a, enums::InputBusinessAwayMessage<'a>>), bool }
 
 /// `account.updateBusinessGreetingMessage#66cdafc4 flags:# message:flags.0?InputBusinessGreetingMessage = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessGreetingMessage<'a> {
     pub message: Option<&'a enums::InputBusinessGreetingMessage<'a>>,
 }
-tl::call! { ['a] UpdateBusinessGreetingMessage<'a>, calls::account::Calls, 107, (tl::Word, tl::Maybe<'a, enums::InputBusinessGreetingMessage<'a>>), bool }
+tl::call! { ['a] UpdateBusinessGreetingMessage<'a>, layout::Calls, 1819, (tl::Word, tl::Maybe<'a, enums::InputBusinessGreetingMessage<'a>>), bool }
 
 /// `account.updateBusinessIntro#a614d034 flags:# intro:flags.0?InputBusinessIntro = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessIntro<'a> {
     pub intro: Option<&'a enums::InputBusinessIntro<'a>>,
 }
-tl::call! { ['a] UpdateBusinessIntro<'a>, calls::account::Calls, 108, (tl::Word, tl::Maybe<'a, enums::InputBusinessIntro<'a>>), bool }
+tl::call! { ['a] UpdateBusinessIntro<'a>, layout::Calls, 1820, (tl::Word, tl::Maybe<'a, enums::InputBusinessIntro<'a>>), bool }
 
 /// `account.updateBusinessLocation#9e6b131a flags:# geo_point:flags.1?InputGeoPoint address:flags.0?string = Bool;`
 #[repr(C)]
@@ -798,14 +798,14 @@ pub struct UpdateBusinessLocation<'a> {
     pub geo_point: Option<&'a enums::InputGeoPoint>,
     pub address: Option<&'a str>,
 }
-tl::call! { ['a] UpdateBusinessLocation<'a>, calls::account::Calls, 109, (tl::Word, tl::Maybe<'a, enums::InputGeoPoint>, Option<&'a str>), bool }
+tl::call! { ['a] UpdateBusinessLocation<'a>, layout::Calls, 1821, (tl::Word, tl::Maybe<'a, enums::InputGeoPoint>, Option<&'a str>), bool }
 
 /// `account.updateBusinessWorkHours#4b00e066 flags:# business_work_hours:flags.0?BusinessWorkHours = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessWorkHours<'a> {
     pub business_work_hours: Option<&'a enums::BusinessWorkHours<'a>>,
 }
-tl::call! { ['a] UpdateBusinessWorkHours<'a>, calls::account::Calls, 110, (tl::Word, tl::Maybe<'a, enums::BusinessWorkHours<'a>>), bool }
+tl::call! { ['a] UpdateBusinessWorkHours<'a>, layout::Calls, 1822, (tl::Word, tl::Maybe<'a, enums::BusinessWorkHours<'a>>), bool }
 
 /// `account.updateColor#684d214e flags:# for_profile:flags.1?true color:flags.2?PeerColor = Bool;`
 #[repr(C)]
@@ -813,7 +813,7 @@ pub struct UpdateColor<'a> {
     pub for_profile: bool,
     pub color: Option<&'a enums::PeerColor<'a>>,
 }
-tl::call! { ['a] UpdateColor<'a>, calls::account::Calls, 111, (tl::Word, tl::Flag, tl::Maybe<'a, enums::PeerColor<'a>>), bool }
+tl::call! { ['a] UpdateColor<'a>, layout::Calls, 1823, (tl::Word, tl::Flag, tl::Maybe<'a, enums::PeerColor<'a>>), bool }
 
 /// `account.updateConnectedBot#66a08c7e flags:# deleted:flags.1?true rights:flags.0?BusinessBotRights bot:InputUser recipients:InputBusinessBotRecipients = Updates;`
 #[repr(C)]
@@ -823,21 +823,21 @@ pub struct UpdateConnectedBot<'a> {
     pub bot: enums::InputUser<'a>,
     pub recipients: enums::InputBusinessBotRecipients<'a>,
 }
-tl::call! { ['a] UpdateConnectedBot<'a>, calls::account::Calls, 112, (tl::Word, tl::Flag, tl::Maybe<'a, enums::BusinessBotRights>, enums::InputUser<'a>, enums::InputBusinessBotRecipients<'a>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] UpdateConnectedBot<'a>, layout::Calls, 1824, (tl::Word, tl::Flag, tl::Maybe<'a, enums::BusinessBotRights>, enums::InputUser<'a>, enums::InputBusinessBotRecipients<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.updateDeviceLocked#38df3532 period:int = Bool;`
 #[repr(C)]
 pub struct UpdateDeviceLocked {
     pub period: i32,
 }
-tl::call! { [] UpdateDeviceLocked, calls::account::Calls, 113, (i32,), bool }
+tl::call! { [] UpdateDeviceLocked, layout::Calls, 1825, (i32,), bool }
 
 /// `account.updateEmojiStatus#fbd3de6b emoji_status:EmojiStatus = Bool;`
 #[repr(C)]
 pub struct UpdateEmojiStatus<'a> {
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-tl::call! { ['a] UpdateEmojiStatus<'a>, calls::account::Calls, 114, (enums::EmojiStatus<'a>,), bool }
+tl::call! { ['a] UpdateEmojiStatus<'a>, layout::Calls, 1826, (enums::EmojiStatus<'a>,), bool }
 
 /// `account.updateNotifySettings#84be5b93 peer:InputNotifyPeer settings:InputPeerNotifySettings = Bool;`
 #[repr(C)]
@@ -845,7 +845,7 @@ pub struct UpdateNotifySettings<'a> {
     pub peer: enums::InputNotifyPeer<'a>,
     pub settings: enums::InputPeerNotifySettings<'a>,
 }
-tl::call! { ['a] UpdateNotifySettings<'a>, calls::account::Calls, 115, (enums::InputNotifyPeer<'a>, enums::InputPeerNotifySettings<'a>), bool }
+tl::call! { ['a] UpdateNotifySettings<'a>, layout::Calls, 1827, (enums::InputNotifyPeer<'a>, enums::InputPeerNotifySettings<'a>), bool }
 
 /// `account.updatePasswordSettings#a59b102f password:InputCheckPasswordSRP new_settings:account.PasswordInputSettings = Bool;`
 #[repr(C)]
@@ -853,14 +853,14 @@ pub struct UpdatePasswordSettings<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
     pub new_settings: enums::account::PasswordInputSettings<'a>,
 }
-tl::call! { ['a] UpdatePasswordSettings<'a>, calls::account::Calls, 116, (enums::InputCheckPasswordSrp<'a>, enums::account::PasswordInputSettings<'a>), bool }
+tl::call! { ['a] UpdatePasswordSettings<'a>, layout::Calls, 1828, (enums::InputCheckPasswordSrp<'a>, enums::account::PasswordInputSettings<'a>), bool }
 
 /// `account.updatePersonalChannel#d94305e0 channel:InputChannel = Bool;`
 #[repr(C)]
 pub struct UpdatePersonalChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] UpdatePersonalChannel<'a>, calls::account::Calls, 117, (enums::InputChannel<'a>,), bool }
+tl::call! { ['a] UpdatePersonalChannel<'a>, layout::Calls, 1829, (enums::InputChannel<'a>,), bool }
 
 /// `account.updateProfile#78515775 flags:# first_name:flags.0?string last_name:flags.1?string about:flags.2?string = User;`
 #[repr(C)]
@@ -869,14 +869,14 @@ pub struct UpdateProfile<'a> {
     pub last_name: Option<&'a str>,
     pub about: Option<&'a str>,
 }
-tl::call! { ['a] UpdateProfile<'a>, calls::account::Calls, 118, (tl::Word, Option<&'a str>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::User<'static>> }
+tl::call! { ['a] UpdateProfile<'a>, layout::Calls, 1830, (tl::Word, Option<&'a str>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::User<'static>> }
 
 /// `account.updateStatus#6628562c offline:Bool = Bool;`
 #[repr(C)]
 pub struct UpdateStatus {
     pub offline: bool,
 }
-tl::call! { [] UpdateStatus, calls::account::Calls, 119, (bool,), bool }
+tl::call! { [] UpdateStatus, layout::Calls, 1831, (bool,), bool }
 
 /// `account.updateTheme#2bf40ccc flags:# format:string theme:InputTheme slug:flags.0?string title:flags.1?string document:flags.2?InputDocument settings:flags.3?Vector<InputThemeSettings> = Theme;`
 #[repr(C)]
@@ -888,14 +888,14 @@ pub struct UpdateTheme<'a> {
     pub document: Option<&'a enums::InputDocument<'a>>,
     pub settings: Option<&'a [enums::InputThemeSettings<'a>]>,
 }
-tl::call! { ['a] UpdateTheme<'a>, calls::account::Calls, 120, (tl::Word, &'a str, enums::InputTheme<'a>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a [enums::InputThemeSettings<'a>]>), tl::Decoded<enums::Theme<'static>> }
+tl::call! { ['a] UpdateTheme<'a>, layout::Calls, 1832, (tl::Word, &'a str, enums::InputTheme<'a>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a [enums::InputThemeSettings<'a>]>), tl::Decoded<enums::Theme<'static>> }
 
 /// `account.updateUsername#3e0bdd7c username:string = User;`
 #[repr(C)]
 pub struct UpdateUsername<'a> {
     pub username: &'a str,
 }
-tl::call! { ['a] UpdateUsername<'a>, calls::account::Calls, 121, (&'a str,), tl::Decoded<enums::User<'static>> }
+tl::call! { ['a] UpdateUsername<'a>, layout::Calls, 1833, (&'a str,), tl::Decoded<enums::User<'static>> }
 
 /// `account.updateWebBrowserSettings#9adf82fe flags:# open_external_browser:flags.0?true display_close_button:flags.1?true = account.WebBrowserSettings;`
 #[repr(C)]
@@ -903,7 +903,7 @@ pub struct UpdateWebBrowserSettings {
     pub open_external_browser: bool,
     pub display_close_button: bool,
 }
-tl::call! { [] UpdateWebBrowserSettings, calls::account::Calls, 122, (tl::Word, tl::Flag, tl::Flag), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
+tl::call! { [] UpdateWebBrowserSettings, layout::Calls, 1834, (tl::Word, tl::Flag, tl::Flag), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
 
 /// `account.uploadRingtone#831a83a2 file:InputFile file_name:string mime_type:string = Document;`
 #[repr(C)]
@@ -912,7 +912,7 @@ pub struct UploadRingtone<'a> {
     pub file_name: &'a str,
     pub mime_type: &'a str,
 }
-tl::call! { ['a] UploadRingtone<'a>, calls::account::Calls, 123, (enums::InputFile<'a>, &'a str, &'a str), tl::Decoded<enums::Document<'static>> }
+tl::call! { ['a] UploadRingtone<'a>, layout::Calls, 1835, (enums::InputFile<'a>, &'a str, &'a str), tl::Decoded<enums::Document<'static>> }
 
 /// `account.uploadTheme#1c3db333 flags:# file:InputFile thumb:flags.0?InputFile file_name:string mime_type:string = Document;`
 #[repr(C)]
@@ -922,7 +922,7 @@ pub struct UploadTheme<'a> {
     pub file_name: &'a str,
     pub mime_type: &'a str,
 }
-tl::call! { ['a] UploadTheme<'a>, calls::account::Calls, 124, (tl::Word, enums::InputFile<'a>, tl::Maybe<'a, enums::InputFile<'a>>, &'a str, &'a str), tl::Decoded<enums::Document<'static>> }
+tl::call! { ['a] UploadTheme<'a>, layout::Calls, 1836, (tl::Word, enums::InputFile<'a>, tl::Maybe<'a, enums::InputFile<'a>>, &'a str, &'a str), tl::Decoded<enums::Document<'static>> }
 
 /// `account.uploadWallPaper#e39a8f03 flags:# for_chat:flags.0?true file:InputFile mime_type:string settings:WallPaperSettings = WallPaper;`
 #[repr(C)]
@@ -932,7 +932,7 @@ pub struct UploadWallPaper<'a> {
     pub mime_type: &'a str,
     pub settings: enums::WallPaperSettings<'a>,
 }
-tl::call! { ['a] UploadWallPaper<'a>, calls::account::Calls, 125, (tl::Word, tl::Flag, enums::InputFile<'a>, &'a str, enums::WallPaperSettings<'a>), tl::Decoded<enums::WallPaper<'static>> }
+tl::call! { ['a] UploadWallPaper<'a>, layout::Calls, 1837, (tl::Word, tl::Flag, enums::InputFile<'a>, &'a str, enums::WallPaperSettings<'a>), tl::Decoded<enums::WallPaper<'static>> }
 
 /// `account.verifyEmail#032da4cf purpose:EmailVerifyPurpose verification:EmailVerification = account.EmailVerified;`
 #[repr(C)]
@@ -940,7 +940,7 @@ pub struct VerifyEmail<'a> {
     pub purpose: enums::EmailVerifyPurpose<'a>,
     pub verification: enums::EmailVerification<'a>,
 }
-tl::call! { ['a] VerifyEmail<'a>, calls::account::Calls, 126, (enums::EmailVerifyPurpose<'a>, enums::EmailVerification<'a>), tl::Decoded<enums::account::EmailVerified<'static>> }
+tl::call! { ['a] VerifyEmail<'a>, layout::Calls, 1838, (enums::EmailVerifyPurpose<'a>, enums::EmailVerification<'a>), tl::Decoded<enums::account::EmailVerified<'static>> }
 
 /// `account.verifyPhone#4dd3a7f6 phone_number:string phone_code_hash:string phone_code:string = Bool;`
 #[repr(C)]
@@ -949,4 +949,4 @@ pub struct VerifyPhone<'a> {
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-tl::call! { ['a] VerifyPhone<'a>, calls::account::Calls, 127, (&'a str, &'a str, &'a str), bool }
+tl::call! { ['a] VerifyPhone<'a>, layout::Calls, 1839, (&'a str, &'a str, &'a str), bool }

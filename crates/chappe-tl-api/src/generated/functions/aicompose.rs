@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `aicompose.createTone#4aa83913 flags:# display_author:flags.0?true emoji_id:long title:string prompt:string = AiComposeTone;`
@@ -15,21 +15,21 @@ pub struct CreateTone<'a> {
     pub title: &'a str,
     pub prompt: &'a str,
 }
-tl::call! { ['a] CreateTone<'a>, calls::aicompose::Calls, 0, (tl::Word, tl::Flag, i64, &'a str, &'a str), tl::Decoded<enums::AiComposeTone<'static>> }
+tl::call! { ['a] CreateTone<'a>, layout::Calls, 1840, (tl::Word, tl::Flag, i64, &'a str, &'a str), tl::Decoded<enums::AiComposeTone<'static>> }
 
 /// `aicompose.deleteTone#dd39316a tone:InputAiComposeTone = Bool;`
 #[repr(C)]
 pub struct DeleteTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
 }
-tl::call! { ['a] DeleteTone<'a>, calls::aicompose::Calls, 1, (enums::InputAiComposeTone<'a>,), bool }
+tl::call! { ['a] DeleteTone<'a>, layout::Calls, 1841, (enums::InputAiComposeTone<'a>,), bool }
 
 /// `aicompose.getTone#b2e8ba03 tone:InputAiComposeTone = aicompose.Tones;`
 #[repr(C)]
 pub struct GetTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
 }
-tl::call! { ['a] GetTone<'a>, calls::aicompose::Calls, 2, (enums::InputAiComposeTone<'a>,), tl::Decoded<enums::aicompose::Tones<'static>> }
+tl::call! { ['a] GetTone<'a>, layout::Calls, 1842, (enums::InputAiComposeTone<'a>,), tl::Decoded<enums::aicompose::Tones<'static>> }
 
 /// `aicompose.getToneExample#d1b4ab14 tone:InputAiComposeTone num:int = AiComposeToneExample;`
 #[repr(C)]
@@ -37,14 +37,14 @@ pub struct GetToneExample<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
     pub num: i32,
 }
-tl::call! { ['a] GetToneExample<'a>, calls::aicompose::Calls, 3, (enums::InputAiComposeTone<'a>, i32), tl::Decoded<enums::AiComposeToneExample<'static>> }
+tl::call! { ['a] GetToneExample<'a>, layout::Calls, 1843, (enums::InputAiComposeTone<'a>, i32), tl::Decoded<enums::AiComposeToneExample<'static>> }
 
 /// `aicompose.getTones#abd59201 hash:long = aicompose.Tones;`
 #[repr(C)]
 pub struct GetTones {
     pub hash: i64,
 }
-tl::call! { [] GetTones, calls::aicompose::Calls, 4, (i64,), tl::Decoded<enums::aicompose::Tones<'static>> }
+tl::call! { [] GetTones, layout::Calls, 1844, (i64,), tl::Decoded<enums::aicompose::Tones<'static>> }
 
 /// `aicompose.saveTone#1782cbb1 tone:InputAiComposeTone unsave:Bool = Bool;`
 #[repr(C)]
@@ -52,7 +52,7 @@ pub struct SaveTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
     pub unsave: bool,
 }
-tl::call! { ['a] SaveTone<'a>, calls::aicompose::Calls, 5, (enums::InputAiComposeTone<'a>, bool), bool }
+tl::call! { ['a] SaveTone<'a>, layout::Calls, 1845, (enums::InputAiComposeTone<'a>, bool), bool }
 
 /// `aicompose.updateTone#903bcf59 flags:# tone:InputAiComposeTone display_author:flags.0?Bool emoji_id:flags.1?long title:flags.2?string prompt:flags.3?string = AiComposeTone;`
 #[repr(C)]
@@ -63,4 +63,4 @@ pub struct UpdateTone<'a> {
     pub title: Option<&'a str>,
     pub prompt: Option<&'a str>,
 }
-tl::call! { ['a] UpdateTone<'a>, calls::aicompose::Calls, 6, (tl::Word, enums::InputAiComposeTone<'a>, Option<bool>, Option<i64>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::AiComposeTone<'static>> }
+tl::call! { ['a] UpdateTone<'a>, layout::Calls, 1846, (tl::Word, enums::InputAiComposeTone<'a>, Option<bool>, Option<i64>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::AiComposeTone<'static>> }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `channels.checkSearchPostsFlood#22567115 flags:# query:flags.0?string = SearchPostsFlood;`
@@ -12,7 +12,7 @@ use super::super::{calls, enums};
 pub struct CheckSearchPostsFlood<'a> {
     pub query: Option<&'a str>,
 }
-tl::call! { ['a] CheckSearchPostsFlood<'a>, calls::channels::Calls, 0, (tl::Word, Option<&'a str>), tl::Decoded<enums::SearchPostsFlood> }
+tl::call! { ['a] CheckSearchPostsFlood<'a>, layout::Calls, 1917, (tl::Word, Option<&'a str>), tl::Decoded<enums::SearchPostsFlood> }
 
 /// `channels.checkUsername#10e6bd2c channel:InputChannel username:string = Bool;`
 #[repr(C)]
@@ -20,14 +20,14 @@ pub struct CheckUsername<'a> {
     pub channel: enums::InputChannel<'a>,
     pub username: &'a str,
 }
-tl::call! { ['a] CheckUsername<'a>, calls::channels::Calls, 1, (enums::InputChannel<'a>, &'a str), bool }
+tl::call! { ['a] CheckUsername<'a>, layout::Calls, 1918, (enums::InputChannel<'a>, &'a str), bool }
 
 /// `channels.convertToGigagroup#0b290c69 channel:InputChannel = Updates;`
 #[repr(C)]
 pub struct ConvertToGigagroup<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] ConvertToGigagroup<'a>, calls::channels::Calls, 2, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ConvertToGigagroup<'a>, layout::Calls, 1919, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.createChannel#91006707 flags:# broadcast:flags.0?true megagroup:flags.1?true for_import:flags.3?true forum:flags.5?true title:string about:string geo_point:flags.2?InputGeoPoint address:flags.2?string ttl_period:flags.4?int = Updates;`
 #[repr(C)]
@@ -42,21 +42,21 @@ pub struct CreateChannel<'a> {
     pub address: Option<&'a str>,
     pub ttl_period: Option<i32>,
 }
-tl::call! { ['a] CreateChannel<'a>, calls::channels::Calls, 3, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a str, tl::Maybe<'a, enums::InputGeoPoint>, Option<&'a str>, Option<i32>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] CreateChannel<'a>, layout::Calls, 1920, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a str, tl::Maybe<'a, enums::InputGeoPoint>, Option<&'a str>, Option<i32>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.deactivateAllUsernames#0a245dd3 channel:InputChannel = Bool;`
 #[repr(C)]
 pub struct DeactivateAllUsernames<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] DeactivateAllUsernames<'a>, calls::channels::Calls, 4, (enums::InputChannel<'a>,), bool }
+tl::call! { ['a] DeactivateAllUsernames<'a>, layout::Calls, 1921, (enums::InputChannel<'a>,), bool }
 
 /// `channels.deleteChannel#c0111fe3 channel:InputChannel = Updates;`
 #[repr(C)]
 pub struct DeleteChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] DeleteChannel<'a>, calls::channels::Calls, 5, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] DeleteChannel<'a>, layout::Calls, 1922, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.deleteHistory#9baa9647 flags:# for_everyone:flags.0?true channel:InputChannel max_id:int = Updates;`
 #[repr(C)]
@@ -65,7 +65,7 @@ pub struct DeleteHistory<'a> {
     pub channel: enums::InputChannel<'a>,
     pub max_id: i32,
 }
-tl::call! { ['a] DeleteHistory<'a>, calls::channels::Calls, 6, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] DeleteHistory<'a>, layout::Calls, 1923, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.deleteMessages#84c1fd4e channel:InputChannel id:Vector<int> = messages.AffectedMessages;`
 #[repr(C)]
@@ -73,7 +73,7 @@ pub struct DeleteMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] DeleteMessages<'a>, calls::channels::Calls, 7, (enums::InputChannel<'a>, &'a [i32]), tl::Decoded<enums::messages::AffectedMessages> }
+tl::call! { ['a] DeleteMessages<'a>, layout::Calls, 1924, (enums::InputChannel<'a>, &'a [i32]), tl::Decoded<enums::messages::AffectedMessages> }
 
 /// `channels.deleteParticipantHistory#367544db channel:InputChannel participant:InputPeer = messages.AffectedHistory;`
 #[repr(C)]
@@ -81,7 +81,7 @@ pub struct DeleteParticipantHistory<'a> {
     pub channel: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { ['a] DeleteParticipantHistory<'a>, calls::channels::Calls, 8, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::messages::AffectedHistory> }
+tl::call! { ['a] DeleteParticipantHistory<'a>, layout::Calls, 1925, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `channels.editAdmin#9a98ad68 flags:# channel:InputChannel user_id:InputUser admin_rights:ChatAdminRights rank:flags.0?string = Updates;`
 #[repr(C)]
@@ -91,7 +91,7 @@ pub struct EditAdmin<'a> {
     pub admin_rights: enums::ChatAdminRights,
     pub rank: Option<&'a str>,
 }
-tl::call! { ['a] EditAdmin<'a>, calls::channels::Calls, 9, (tl::Word, enums::InputChannel<'a>, enums::InputUser<'a>, enums::ChatAdminRights, Option<&'a str>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] EditAdmin<'a>, layout::Calls, 1926, (tl::Word, enums::InputChannel<'a>, enums::InputUser<'a>, enums::ChatAdminRights, Option<&'a str>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.editBanned#96e6cd81 channel:InputChannel participant:InputPeer banned_rights:ChatBannedRights = Updates;`
 #[repr(C)]
@@ -100,7 +100,7 @@ pub struct EditBanned<'a> {
     pub participant: enums::InputPeer<'a>,
     pub banned_rights: enums::ChatBannedRights,
 }
-tl::call! { ['a] EditBanned<'a>, calls::channels::Calls, 10, (enums::InputChannel<'a>, enums::InputPeer<'a>, enums::ChatBannedRights), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] EditBanned<'a>, layout::Calls, 1927, (enums::InputChannel<'a>, enums::InputPeer<'a>, enums::ChatBannedRights), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.editLocation#58e63f6d channel:InputChannel geo_point:InputGeoPoint address:string = Bool;`
 #[repr(C)]
@@ -109,7 +109,7 @@ pub struct EditLocation<'a> {
     pub geo_point: enums::InputGeoPoint,
     pub address: &'a str,
 }
-tl::call! { ['a] EditLocation<'a>, calls::channels::Calls, 11, (enums::InputChannel<'a>, enums::InputGeoPoint, &'a str), bool }
+tl::call! { ['a] EditLocation<'a>, layout::Calls, 1928, (enums::InputChannel<'a>, enums::InputGeoPoint, &'a str), bool }
 
 /// `channels.editPhoto#f12e57c9 channel:InputChannel photo:InputChatPhoto = Updates;`
 #[repr(C)]
@@ -117,7 +117,7 @@ pub struct EditPhoto<'a> {
     pub channel: enums::InputChannel<'a>,
     pub photo: enums::InputChatPhoto<'a>,
 }
-tl::call! { ['a] EditPhoto<'a>, calls::channels::Calls, 12, (enums::InputChannel<'a>, enums::InputChatPhoto<'a>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] EditPhoto<'a>, layout::Calls, 1929, (enums::InputChannel<'a>, enums::InputChatPhoto<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.editTitle#566decd0 channel:InputChannel title:string = Updates;`
 #[repr(C)]
@@ -125,7 +125,7 @@ pub struct EditTitle<'a> {
     pub channel: enums::InputChannel<'a>,
     pub title: &'a str,
 }
-tl::call! { ['a] EditTitle<'a>, calls::channels::Calls, 13, (enums::InputChannel<'a>, &'a str), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] EditTitle<'a>, layout::Calls, 1930, (enums::InputChannel<'a>, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.exportMessageLink#e63fadeb flags:# grouped:flags.0?true thread:flags.1?true channel:InputChannel id:int = ExportedMessageLink;`
 #[repr(C)]
@@ -135,7 +135,7 @@ pub struct ExportMessageLink<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: i32,
 }
-tl::call! { ['a] ExportMessageLink<'a>, calls::channels::Calls, 14, (tl::Word, tl::Flag, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::ExportedMessageLink<'static>> }
+tl::call! { ['a] ExportMessageLink<'a>, layout::Calls, 1931, (tl::Word, tl::Flag, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::ExportedMessageLink<'static>> }
 
 /// `channels.getAdminLog#33ddf480 flags:# channel:InputChannel q:string events_filter:flags.0?ChannelAdminLogEventsFilter admins:flags.1?Vector<InputUser> max_id:long min_id:long limit:int = channels.AdminLogResults;`
 #[repr(C)]
@@ -148,7 +148,7 @@ pub struct GetAdminLog<'a> {
     pub min_id: i64,
     pub limit: i32,
 }
-tl::call! { ['a] GetAdminLog<'a>, calls::channels::Calls, 15, (tl::Word, enums::InputChannel<'a>, &'a str, tl::Maybe<'a, enums::ChannelAdminLogEventsFilter>, Option<&'a [enums::InputUser<'a>]>, i64, i64, i32), tl::Decoded<enums::channels::AdminLogResults<'static>> }
+tl::call! { ['a] GetAdminLog<'a>, layout::Calls, 1932, (tl::Word, enums::InputChannel<'a>, &'a str, tl::Maybe<'a, enums::ChannelAdminLogEventsFilter>, Option<&'a [enums::InputUser<'a>]>, i64, i64, i32), tl::Decoded<enums::channels::AdminLogResults<'static>> }
 
 /// `channels.getAdminedPublicChannels#f8b036af flags:# by_location:flags.0?true check_limit:flags.1?true for_personal:flags.2?true for_community_peer:flags.3?true = messages.Chats;`
 #[repr(C)]
@@ -158,45 +158,45 @@ pub struct GetAdminedPublicChannels {
     pub for_personal: bool,
     pub for_community_peer: bool,
 }
-tl::call! { [] GetAdminedPublicChannels, calls::channels::Calls, 16, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::Decoded<enums::messages::Chats<'static>> }
+tl::call! { [] GetAdminedPublicChannels, layout::Calls, 1933, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getChannelRecommendations#25a71742 flags:# channel:flags.0?InputChannel = messages.Chats;`
 #[repr(C)]
 pub struct GetChannelRecommendations<'a> {
     pub channel: Option<&'a enums::InputChannel<'a>>,
 }
-tl::call! { ['a] GetChannelRecommendations<'a>, calls::channels::Calls, 17, (tl::Word, tl::Maybe<'a, enums::InputChannel<'a>>), tl::Decoded<enums::messages::Chats<'static>> }
+tl::call! { ['a] GetChannelRecommendations<'a>, layout::Calls, 1934, (tl::Word, tl::Maybe<'a, enums::InputChannel<'a>>), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getChannels#0a7f6bbb id:Vector<InputChannel> = messages.Chats;`
 #[repr(C)]
 pub struct GetChannels<'a> {
     pub id: &'a [enums::InputChannel<'a>],
 }
-tl::call! { ['a] GetChannels<'a>, calls::channels::Calls, 18, (&'a [enums::InputChannel<'a>],), tl::Decoded<enums::messages::Chats<'static>> }
+tl::call! { ['a] GetChannels<'a>, layout::Calls, 1935, (&'a [enums::InputChannel<'a>],), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getFullChannel#08736a09 channel:InputChannel = messages.ChatFull;`
 #[repr(C)]
 pub struct GetFullChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] GetFullChannel<'a>, calls::channels::Calls, 19, (enums::InputChannel<'a>,), tl::Decoded<enums::messages::ChatFull<'static>> }
+tl::call! { ['a] GetFullChannel<'a>, layout::Calls, 1936, (enums::InputChannel<'a>,), tl::Decoded<enums::messages::ChatFull<'static>> }
 
 /// `channels.getGroupsForDiscussion#f5dad378 = messages.Chats;`
 #[repr(C)]
 pub struct GetGroupsForDiscussion {}
-tl::call! { [] GetGroupsForDiscussion, calls::channels::Calls, 20, (), tl::Decoded<enums::messages::Chats<'static>> }
+tl::call! { [] GetGroupsForDiscussion, layout::Calls, 1937, (), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getInactiveChannels#11e831ee = messages.InactiveChats;`
 #[repr(C)]
 pub struct GetInactiveChannels {}
-tl::call! { [] GetInactiveChannels, calls::channels::Calls, 21, (), tl::Decoded<enums::messages::InactiveChats<'static>> }
+tl::call! { [] GetInactiveChannels, layout::Calls, 1938, (), tl::Decoded<enums::messages::InactiveChats<'static>> }
 
 /// `channels.getLeftChannels#8341ecc0 offset:int = messages.Chats;`
 #[repr(C)]
 pub struct GetLeftChannels {
     pub offset: i32,
 }
-tl::call! { [] GetLeftChannels, calls::channels::Calls, 22, (i32,), tl::Decoded<enums::messages::Chats<'static>> }
+tl::call! { [] GetLeftChannels, layout::Calls, 1939, (i32,), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getMessageAuthor#ece2a0e6 channel:InputChannel id:int = User;`
 #[repr(C)]
@@ -204,7 +204,7 @@ pub struct GetMessageAuthor<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: i32,
 }
-tl::call! { ['a] GetMessageAuthor<'a>, calls::channels::Calls, 23, (enums::InputChannel<'a>, i32), tl::Decoded<enums::User<'static>> }
+tl::call! { ['a] GetMessageAuthor<'a>, layout::Calls, 1940, (enums::InputChannel<'a>, i32), tl::Decoded<enums::User<'static>> }
 
 /// `channels.getMessages#ad8c9a23 channel:InputChannel id:Vector<InputMessage> = messages.Messages;`
 #[repr(C)]
@@ -212,7 +212,7 @@ pub struct GetMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [enums::InputMessage],
 }
-tl::call! { ['a] GetMessages<'a>, calls::channels::Calls, 24, (enums::InputChannel<'a>, &'a [enums::InputMessage]), tl::Decoded<enums::messages::Messages<'static>> }
+tl::call! { ['a] GetMessages<'a>, layout::Calls, 1941, (enums::InputChannel<'a>, &'a [enums::InputMessage]), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `channels.getParticipant#a0ab6cc6 channel:InputChannel participant:InputPeer = channels.ChannelParticipant;`
 #[repr(C)]
@@ -220,7 +220,7 @@ pub struct GetParticipant<'a> {
     pub channel: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetParticipant<'a>, calls::channels::Calls, 25, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::channels::ChannelParticipant<'static>> }
+tl::call! { ['a] GetParticipant<'a>, layout::Calls, 1942, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::channels::ChannelParticipant<'static>> }
 
 /// `channels.getParticipants#77ced9d0 channel:InputChannel filter:ChannelParticipantsFilter offset:int limit:int hash:long = channels.ChannelParticipants;`
 #[repr(C)]
@@ -231,7 +231,7 @@ pub struct GetParticipants<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetParticipants<'a>, calls::channels::Calls, 26, (enums::InputChannel<'a>, enums::ChannelParticipantsFilter<'a>, i32, i32, i64), tl::Decoded<enums::channels::ChannelParticipants<'static>> }
+tl::call! { ['a] GetParticipants<'a>, layout::Calls, 1943, (enums::InputChannel<'a>, enums::ChannelParticipantsFilter<'a>, i32, i32, i64), tl::Decoded<enums::channels::ChannelParticipants<'static>> }
 
 /// `channels.getSendAs#e785a43f flags:# for_paid_reactions:flags.0?true for_live_stories:flags.1?true peer:InputPeer = channels.SendAsPeers;`
 #[repr(C)]
@@ -240,7 +240,7 @@ pub struct GetSendAs<'a> {
     pub for_live_stories: bool,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetSendAs<'a>, calls::channels::Calls, 27, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>), tl::Decoded<enums::channels::SendAsPeers<'static>> }
+tl::call! { ['a] GetSendAs<'a>, layout::Calls, 1944, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>), tl::Decoded<enums::channels::SendAsPeers<'static>> }
 
 /// `channels.inviteToChannel#c9e33d54 channel:InputChannel users:Vector<InputUser> = messages.InvitedUsers;`
 #[repr(C)]
@@ -248,21 +248,21 @@ pub struct InviteToChannel<'a> {
     pub channel: enums::InputChannel<'a>,
     pub users: &'a [enums::InputUser<'a>],
 }
-tl::call! { ['a] InviteToChannel<'a>, calls::channels::Calls, 28, (enums::InputChannel<'a>, &'a [enums::InputUser<'a>]), tl::Decoded<enums::messages::InvitedUsers<'static>> }
+tl::call! { ['a] InviteToChannel<'a>, layout::Calls, 1945, (enums::InputChannel<'a>, &'a [enums::InputUser<'a>]), tl::Decoded<enums::messages::InvitedUsers<'static>> }
 
 /// `channels.joinChannel#7f6a1e22 channel:InputChannel = messages.ChatInviteJoinResult;`
 #[repr(C)]
 pub struct JoinChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] JoinChannel<'a>, calls::channels::Calls, 29, (enums::InputChannel<'a>,), tl::Decoded<enums::messages::ChatInviteJoinResult<'static>> }
+tl::call! { ['a] JoinChannel<'a>, layout::Calls, 1946, (enums::InputChannel<'a>,), tl::Decoded<enums::messages::ChatInviteJoinResult<'static>> }
 
 /// `channels.leaveChannel#f836aa95 channel:InputChannel = Updates;`
 #[repr(C)]
 pub struct LeaveChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] LeaveChannel<'a>, calls::channels::Calls, 30, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] LeaveChannel<'a>, layout::Calls, 1947, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.readHistory#cc104937 channel:InputChannel max_id:int = Bool;`
 #[repr(C)]
@@ -270,7 +270,7 @@ pub struct ReadHistory<'a> {
     pub channel: enums::InputChannel<'a>,
     pub max_id: i32,
 }
-tl::call! { ['a] ReadHistory<'a>, calls::channels::Calls, 31, (enums::InputChannel<'a>, i32), bool }
+tl::call! { ['a] ReadHistory<'a>, layout::Calls, 1948, (enums::InputChannel<'a>, i32), bool }
 
 /// `channels.readMessageContents#eab5dc38 channel:InputChannel id:Vector<int> = Bool;`
 #[repr(C)]
@@ -278,7 +278,7 @@ pub struct ReadMessageContents<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] ReadMessageContents<'a>, calls::channels::Calls, 32, (enums::InputChannel<'a>, &'a [i32]), bool }
+tl::call! { ['a] ReadMessageContents<'a>, layout::Calls, 1949, (enums::InputChannel<'a>, &'a [i32]), bool }
 
 /// `channels.reorderUsernames#b45ced1d channel:InputChannel order:Vector<string> = Bool;`
 #[repr(C)]
@@ -286,7 +286,7 @@ pub struct ReorderUsernames<'a> {
     pub channel: enums::InputChannel<'a>,
     pub order: &'a [&'a str],
 }
-tl::call! { ['a] ReorderUsernames<'a>, calls::channels::Calls, 33, (enums::InputChannel<'a>, &'a [&'a str]), bool }
+tl::call! { ['a] ReorderUsernames<'a>, layout::Calls, 1950, (enums::InputChannel<'a>, &'a [&'a str]), bool }
 
 /// `channels.reportAntiSpamFalsePositive#a850a693 channel:InputChannel msg_id:int = Bool;`
 #[repr(C)]
@@ -294,7 +294,7 @@ pub struct ReportAntiSpamFalsePositive<'a> {
     pub channel: enums::InputChannel<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] ReportAntiSpamFalsePositive<'a>, calls::channels::Calls, 34, (enums::InputChannel<'a>, i32), bool }
+tl::call! { ['a] ReportAntiSpamFalsePositive<'a>, layout::Calls, 1951, (enums::InputChannel<'a>, i32), bool }
 
 /// `channels.reportSpam#f44a8315 channel:InputChannel participant:InputPeer id:Vector<int> = Bool;`
 #[repr(C)]
@@ -303,7 +303,7 @@ pub struct ReportSpam<'a> {
     pub participant: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] ReportSpam<'a>, calls::channels::Calls, 35, (enums::InputChannel<'a>, enums::InputPeer<'a>, &'a [i32]), bool }
+tl::call! { ['a] ReportSpam<'a>, layout::Calls, 1952, (enums::InputChannel<'a>, enums::InputPeer<'a>, &'a [i32]), bool }
 
 /// `channels.restrictSponsoredMessages#9ae91519 channel:InputChannel restricted:Bool = Updates;`
 #[repr(C)]
@@ -311,7 +311,7 @@ pub struct RestrictSponsoredMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub restricted: bool,
 }
-tl::call! { ['a] RestrictSponsoredMessages<'a>, calls::channels::Calls, 36, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] RestrictSponsoredMessages<'a>, layout::Calls, 1953, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.searchPosts#f2c4f24d flags:# hashtag:flags.0?string query:flags.1?string offset_rate:int offset_peer:InputPeer offset_id:int limit:int allow_paid_stars:flags.2?long = messages.Messages;`
 #[repr(C)]
@@ -324,7 +324,7 @@ pub struct SearchPosts<'a> {
     pub limit: i32,
     pub allow_paid_stars: Option<i64>,
 }
-tl::call! { ['a] SearchPosts<'a>, calls::channels::Calls, 37, (tl::Word, Option<&'a str>, Option<&'a str>, i32, enums::InputPeer<'a>, i32, i32, Option<i64>), tl::Decoded<enums::messages::Messages<'static>> }
+tl::call! { ['a] SearchPosts<'a>, layout::Calls, 1954, (tl::Word, Option<&'a str>, Option<&'a str>, i32, enums::InputPeer<'a>, i32, i32, Option<i64>), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `channels.setBoostsToUnblockRestrictions#ad399cee channel:InputChannel boosts:int = Updates;`
 #[repr(C)]
@@ -332,7 +332,7 @@ pub struct SetBoostsToUnblockRestrictions<'a> {
     pub channel: enums::InputChannel<'a>,
     pub boosts: i32,
 }
-tl::call! { ['a] SetBoostsToUnblockRestrictions<'a>, calls::channels::Calls, 38, (enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] SetBoostsToUnblockRestrictions<'a>, layout::Calls, 1955, (enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.setDiscussionGroup#40582bb2 broadcast:InputChannel group:InputChannel = Bool;`
 #[repr(C)]
@@ -340,7 +340,7 @@ pub struct SetDiscussionGroup<'a> {
     pub broadcast: enums::InputChannel<'a>,
     pub group: enums::InputChannel<'a>,
 }
-tl::call! { ['a] SetDiscussionGroup<'a>, calls::channels::Calls, 39, (enums::InputChannel<'a>, enums::InputChannel<'a>), bool }
+tl::call! { ['a] SetDiscussionGroup<'a>, layout::Calls, 1956, (enums::InputChannel<'a>, enums::InputChannel<'a>), bool }
 
 /// `channels.setEmojiStickers#3cd930b7 channel:InputChannel stickerset:InputStickerSet = Bool;`
 #[repr(C)]
@@ -348,7 +348,7 @@ pub struct SetEmojiStickers<'a> {
     pub channel: enums::InputChannel<'a>,
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::call! { ['a] SetEmojiStickers<'a>, calls::channels::Calls, 40, (enums::InputChannel<'a>, enums::InputStickerSet<'a>), bool }
+tl::call! { ['a] SetEmojiStickers<'a>, layout::Calls, 1957, (enums::InputChannel<'a>, enums::InputStickerSet<'a>), bool }
 
 /// `channels.setMainProfileTab#3583fcb1 channel:InputChannel tab:ProfileTab = Bool;`
 #[repr(C)]
@@ -356,7 +356,7 @@ pub struct SetMainProfileTab<'a> {
     pub channel: enums::InputChannel<'a>,
     pub tab: enums::ProfileTab,
 }
-tl::call! { ['a] SetMainProfileTab<'a>, calls::channels::Calls, 41, (enums::InputChannel<'a>, enums::ProfileTab), bool }
+tl::call! { ['a] SetMainProfileTab<'a>, layout::Calls, 1958, (enums::InputChannel<'a>, enums::ProfileTab), bool }
 
 /// `channels.setStickers#ea8ca4f9 channel:InputChannel stickerset:InputStickerSet = Bool;`
 #[repr(C)]
@@ -364,7 +364,7 @@ pub struct SetStickers<'a> {
     pub channel: enums::InputChannel<'a>,
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::call! { ['a] SetStickers<'a>, calls::channels::Calls, 42, (enums::InputChannel<'a>, enums::InputStickerSet<'a>), bool }
+tl::call! { ['a] SetStickers<'a>, layout::Calls, 1959, (enums::InputChannel<'a>, enums::InputStickerSet<'a>), bool }
 
 /// `channels.toggleAntiSpam#68f3e4eb channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -372,7 +372,7 @@ pub struct ToggleAntiSpam<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleAntiSpam<'a>, calls::channels::Calls, 43, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleAntiSpam<'a>, layout::Calls, 1960, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleAutotranslation#167fc0a1 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -380,7 +380,7 @@ pub struct ToggleAutotranslation<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleAutotranslation<'a>, calls::channels::Calls, 44, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleAutotranslation<'a>, layout::Calls, 1961, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleForum#3ff75734 channel:InputChannel enabled:Bool tabs:Bool = Updates;`
 #[repr(C)]
@@ -389,7 +389,7 @@ pub struct ToggleForum<'a> {
     pub enabled: bool,
     pub tabs: bool,
 }
-tl::call! { ['a] ToggleForum<'a>, calls::channels::Calls, 45, (enums::InputChannel<'a>, bool, bool), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleForum<'a>, layout::Calls, 1962, (enums::InputChannel<'a>, bool, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleJoinRequest#0ecc2618 flags:# apply_to_invites:flags.1?true channel:InputChannel enabled:Bool guard_bot:flags.0?InputUser = Updates;`
 #[repr(C)]
@@ -399,7 +399,7 @@ pub struct ToggleJoinRequest<'a> {
     pub enabled: bool,
     pub guard_bot: Option<&'a enums::InputUser<'a>>,
 }
-tl::call! { ['a] ToggleJoinRequest<'a>, calls::channels::Calls, 46, (tl::Word, tl::Flag, enums::InputChannel<'a>, bool, tl::Maybe<'a, enums::InputUser<'a>>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleJoinRequest<'a>, layout::Calls, 1963, (tl::Word, tl::Flag, enums::InputChannel<'a>, bool, tl::Maybe<'a, enums::InputUser<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleJoinToSend#e4cb9580 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -407,7 +407,7 @@ pub struct ToggleJoinToSend<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleJoinToSend<'a>, calls::channels::Calls, 47, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleJoinToSend<'a>, layout::Calls, 1964, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleParticipantsHidden#6a6e7854 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -415,7 +415,7 @@ pub struct ToggleParticipantsHidden<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleParticipantsHidden<'a>, calls::channels::Calls, 48, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleParticipantsHidden<'a>, layout::Calls, 1965, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.togglePreHistoryHidden#eabbb94c channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -423,7 +423,7 @@ pub struct TogglePreHistoryHidden<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] TogglePreHistoryHidden<'a>, calls::channels::Calls, 49, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] TogglePreHistoryHidden<'a>, layout::Calls, 1966, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleSignatures#418d549c flags:# signatures_enabled:flags.0?true profiles_enabled:flags.1?true channel:InputChannel = Updates;`
 #[repr(C)]
@@ -432,7 +432,7 @@ pub struct ToggleSignatures<'a> {
     pub profiles_enabled: bool,
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] ToggleSignatures<'a>, calls::channels::Calls, 50, (tl::Word, tl::Flag, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleSignatures<'a>, layout::Calls, 1967, (tl::Word, tl::Flag, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleSlowMode#edd49ef0 channel:InputChannel seconds:int = Updates;`
 #[repr(C)]
@@ -440,7 +440,7 @@ pub struct ToggleSlowMode<'a> {
     pub channel: enums::InputChannel<'a>,
     pub seconds: i32,
 }
-tl::call! { ['a] ToggleSlowMode<'a>, calls::channels::Calls, 51, (enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleSlowMode<'a>, layout::Calls, 1968, (enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleUsername#50f24105 channel:InputChannel username:string active:Bool = Bool;`
 #[repr(C)]
@@ -449,7 +449,7 @@ pub struct ToggleUsername<'a> {
     pub username: &'a str,
     pub active: bool,
 }
-tl::call! { ['a] ToggleUsername<'a>, calls::channels::Calls, 52, (enums::InputChannel<'a>, &'a str, bool), bool }
+tl::call! { ['a] ToggleUsername<'a>, layout::Calls, 1969, (enums::InputChannel<'a>, &'a str, bool), bool }
 
 /// `channels.toggleViewForumAsMessages#9738bb15 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -457,7 +457,7 @@ pub struct ToggleViewForumAsMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleViewForumAsMessages<'a>, calls::channels::Calls, 53, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleViewForumAsMessages<'a>, layout::Calls, 1970, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updateColor#d8aa3671 flags:# for_profile:flags.1?true channel:InputChannel color:flags.2?int background_emoji_id:flags.0?long = Updates;`
 #[repr(C)]
@@ -467,7 +467,7 @@ pub struct UpdateColor<'a> {
     pub color: Option<i32>,
     pub background_emoji_id: Option<i64>,
 }
-tl::call! { ['a] UpdateColor<'a>, calls::channels::Calls, 54, (tl::Word, tl::Flag, enums::InputChannel<'a>, Option<i32>, Option<i64>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] UpdateColor<'a>, layout::Calls, 1971, (tl::Word, tl::Flag, enums::InputChannel<'a>, Option<i32>, Option<i64>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updateEmojiStatus#f0d3e6a8 channel:InputChannel emoji_status:EmojiStatus = Updates;`
 #[repr(C)]
@@ -475,7 +475,7 @@ pub struct UpdateEmojiStatus<'a> {
     pub channel: enums::InputChannel<'a>,
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-tl::call! { ['a] UpdateEmojiStatus<'a>, calls::channels::Calls, 55, (enums::InputChannel<'a>, enums::EmojiStatus<'a>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] UpdateEmojiStatus<'a>, layout::Calls, 1972, (enums::InputChannel<'a>, enums::EmojiStatus<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updatePaidMessagesPrice#4b12327b flags:# broadcast_messages_allowed:flags.0?true channel:InputChannel send_paid_messages_stars:long = Updates;`
 #[repr(C)]
@@ -484,7 +484,7 @@ pub struct UpdatePaidMessagesPrice<'a> {
     pub channel: enums::InputChannel<'a>,
     pub send_paid_messages_stars: i64,
 }
-tl::call! { ['a] UpdatePaidMessagesPrice<'a>, calls::channels::Calls, 56, (tl::Word, tl::Flag, enums::InputChannel<'a>, i64), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] UpdatePaidMessagesPrice<'a>, layout::Calls, 1973, (tl::Word, tl::Flag, enums::InputChannel<'a>, i64), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updateUsername#3514b3de channel:InputChannel username:string = Bool;`
 #[repr(C)]
@@ -492,4 +492,4 @@ pub struct UpdateUsername<'a> {
     pub channel: enums::InputChannel<'a>,
     pub username: &'a str,
 }
-tl::call! { ['a] UpdateUsername<'a>, calls::channels::Calls, 57, (enums::InputChannel<'a>, &'a str), bool }
+tl::call! { ['a] UpdateUsername<'a>, layout::Calls, 1974, (enums::InputChannel<'a>, &'a str), bool }

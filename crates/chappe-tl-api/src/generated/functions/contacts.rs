@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `contacts.acceptContact#f831a20f id:InputUser = Updates;`
@@ -12,7 +12,7 @@ use super::super::{calls, enums};
 pub struct AcceptContact<'a> {
     pub id: enums::InputUser<'a>,
 }
-tl::call! { ['a] AcceptContact<'a>, calls::contacts::Calls, 0, (enums::InputUser<'a>,), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] AcceptContact<'a>, layout::Calls, 1995, (enums::InputUser<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.addContact#d9ba2e54 flags:# add_phone_privacy_exception:flags.0?true id:InputUser first_name:string last_name:string phone:string note:flags.1?TextWithEntities = Updates;`
 #[repr(C)]
@@ -24,7 +24,7 @@ pub struct AddContact<'a> {
     pub phone: &'a str,
     pub note: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::call! { ['a] AddContact<'a>, calls::contacts::Calls, 1, (tl::Word, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::TextWithEntities<'a>>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] AddContact<'a>, layout::Calls, 1996, (tl::Word, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::TextWithEntities<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.block#2e2e8734 flags:# my_stories_from:flags.0?true id:InputPeer = Bool;`
 #[repr(C)]
@@ -32,7 +32,7 @@ pub struct Block<'a> {
     pub my_stories_from: bool,
     pub id: enums::InputPeer<'a>,
 }
-tl::call! { ['a] Block<'a>, calls::contacts::Calls, 2, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool }
+tl::call! { ['a] Block<'a>, layout::Calls, 1997, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool }
 
 /// `contacts.blockFromReplies#29a8962c flags:# delete_message:flags.0?true delete_history:flags.1?true report_spam:flags.2?true msg_id:int = Updates;`
 #[repr(C)]
@@ -42,38 +42,38 @@ pub struct BlockFromReplies {
     pub report_spam: bool,
     pub msg_id: i32,
 }
-tl::call! { [] BlockFromReplies, calls::contacts::Calls, 3, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32), tl::Decoded<enums::Updates<'static>> }
+tl::call! { [] BlockFromReplies, layout::Calls, 1998, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.deleteByPhones#1013fd9e phones:Vector<string> = Bool;`
 #[repr(C)]
 pub struct DeleteByPhones<'a> {
     pub phones: &'a [&'a str],
 }
-tl::call! { ['a] DeleteByPhones<'a>, calls::contacts::Calls, 4, (&'a [&'a str],), bool }
+tl::call! { ['a] DeleteByPhones<'a>, layout::Calls, 1999, (&'a [&'a str],), bool }
 
 /// `contacts.deleteContacts#096a0e00 id:Vector<InputUser> = Updates;`
 #[repr(C)]
 pub struct DeleteContacts<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
-tl::call! { ['a] DeleteContacts<'a>, calls::contacts::Calls, 5, (&'a [enums::InputUser<'a>],), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] DeleteContacts<'a>, layout::Calls, 2000, (&'a [enums::InputUser<'a>],), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.editCloseFriends#ba6705f0 id:Vector<long> = Bool;`
 #[repr(C)]
 pub struct EditCloseFriends<'a> {
     pub id: &'a [i64],
 }
-tl::call! { ['a] EditCloseFriends<'a>, calls::contacts::Calls, 6, (&'a [i64],), bool }
+tl::call! { ['a] EditCloseFriends<'a>, layout::Calls, 2001, (&'a [i64],), bool }
 
 /// `contacts.exportContactToken#f8654027 = ExportedContactToken;`
 #[repr(C)]
 pub struct ExportContactToken {}
-tl::call! { [] ExportContactToken, calls::contacts::Calls, 7, (), tl::Decoded<enums::ExportedContactToken<'static>> }
+tl::call! { [] ExportContactToken, layout::Calls, 2002, (), tl::Decoded<enums::ExportedContactToken<'static>> }
 
 /// `contacts.getBirthdays#daeda864 = contacts.ContactBirthdays;`
 #[repr(C)]
 pub struct GetBirthdays {}
-tl::call! { [] GetBirthdays, calls::contacts::Calls, 8, (), tl::Decoded<enums::contacts::ContactBirthdays<'static>> }
+tl::call! { [] GetBirthdays, layout::Calls, 2003, (), tl::Decoded<enums::contacts::ContactBirthdays<'static>> }
 
 /// `contacts.getBlocked#9a868f80 flags:# my_stories_from:flags.0?true offset:int limit:int = contacts.Blocked;`
 #[repr(C)]
@@ -82,21 +82,21 @@ pub struct GetBlocked {
     pub offset: i32,
     pub limit: i32,
 }
-tl::call! { [] GetBlocked, calls::contacts::Calls, 9, (tl::Word, tl::Flag, i32, i32), tl::Decoded<enums::contacts::Blocked<'static>> }
+tl::call! { [] GetBlocked, layout::Calls, 2004, (tl::Word, tl::Flag, i32, i32), tl::Decoded<enums::contacts::Blocked<'static>> }
 
 /// `contacts.getContactIDs#7adc669d hash:long = Vector<int>;`
 #[repr(C)]
 pub struct GetContactIds {
     pub hash: i64,
 }
-tl::call! { [] GetContactIds, calls::contacts::Calls, 10, (i64,), tl::Vec<i32> }
+tl::call! { [] GetContactIds, layout::Calls, 2005, (i64,), tl::Vec<i32> }
 
 /// `contacts.getContacts#5dd69e12 hash:long = contacts.Contacts;`
 #[repr(C)]
 pub struct GetContacts {
     pub hash: i64,
 }
-tl::call! { [] GetContacts, calls::contacts::Calls, 11, (i64,), tl::Decoded<enums::contacts::Contacts<'static>> }
+tl::call! { [] GetContacts, layout::Calls, 2006, (i64,), tl::Decoded<enums::contacts::Contacts<'static>> }
 
 /// `contacts.getLocated#d348bc44 flags:# background:flags.1?true geo_point:InputGeoPoint self_expires:flags.0?int = Updates;`
 #[repr(C)]
@@ -105,24 +105,24 @@ pub struct GetLocated {
     pub geo_point: enums::InputGeoPoint,
     pub self_expires: Option<i32>,
 }
-tl::call! { [] GetLocated, calls::contacts::Calls, 12, (tl::Word, tl::Flag, enums::InputGeoPoint, Option<i32>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { [] GetLocated, layout::Calls, 2007, (tl::Word, tl::Flag, enums::InputGeoPoint, Option<i32>), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.getSaved#82f1e39f = Vector<SavedContact>;`
 #[repr(C)]
 pub struct GetSaved {}
-tl::call! { [] GetSaved, calls::contacts::Calls, 13, (), tl::Decoded<&'static [enums::SavedContact<'static>]> }
+tl::call! { [] GetSaved, layout::Calls, 2008, (), tl::Decoded<&'static [enums::SavedContact<'static>]> }
 
 /// `contacts.getSponsoredPeers#b6c8c393 q:string = contacts.SponsoredPeers;`
 #[repr(C)]
 pub struct GetSponsoredPeers<'a> {
     pub q: &'a str,
 }
-tl::call! { ['a] GetSponsoredPeers<'a>, calls::contacts::Calls, 14, (&'a str,), tl::Decoded<enums::contacts::SponsoredPeers<'static>> }
+tl::call! { ['a] GetSponsoredPeers<'a>, layout::Calls, 2009, (&'a str,), tl::Decoded<enums::contacts::SponsoredPeers<'static>> }
 
 /// `contacts.getStatuses#c4a353ee = Vector<ContactStatus>;`
 #[repr(C)]
 pub struct GetStatuses {}
-tl::call! { [] GetStatuses, calls::contacts::Calls, 15, (), tl::Decoded<&'static [enums::ContactStatus]> }
+tl::call! { [] GetStatuses, layout::Calls, 2010, (), tl::Decoded<&'static [enums::ContactStatus]> }
 
 /// `contacts.getTopPeers#973478b6 flags:# correspondents:flags.0?true bots_pm:flags.1?true bots_inline:flags.2?true phone_calls:flags.3?true forward_users:flags.4?true forward_chats:flags.5?true groups:flags.10?true channels:flags.15?true bots_app:flags.16?true bots_guestchat:flags.17?true offset:int limit:int hash:long = contacts.TopPeers;`
 #[repr(C)]
@@ -141,26 +141,26 @@ pub struct GetTopPeers {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { [] GetTopPeers, calls::contacts::Calls, 16, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32), (i32, i64)>, tl::Decoded<enums::contacts::TopPeers<'static>> }
+tl::call! { [] GetTopPeers, layout::Calls, 2011, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32), (i32, i64)>, tl::Decoded<enums::contacts::TopPeers<'static>> }
 
 /// `contacts.importContactToken#13005788 token:string = User;`
 #[repr(C)]
 pub struct ImportContactToken<'a> {
     pub token: &'a str,
 }
-tl::call! { ['a] ImportContactToken<'a>, calls::contacts::Calls, 17, (&'a str,), tl::Decoded<enums::User<'static>> }
+tl::call! { ['a] ImportContactToken<'a>, layout::Calls, 2012, (&'a str,), tl::Decoded<enums::User<'static>> }
 
 /// `contacts.importContacts#2c800be5 contacts:Vector<InputContact> = contacts.ImportedContacts;`
 #[repr(C)]
 pub struct ImportContacts<'a> {
     pub contacts: &'a [enums::InputContact<'a>],
 }
-tl::call! { ['a] ImportContacts<'a>, calls::contacts::Calls, 18, (&'a [enums::InputContact<'a>],), tl::Decoded<enums::contacts::ImportedContacts<'static>> }
+tl::call! { ['a] ImportContacts<'a>, layout::Calls, 2013, (&'a [enums::InputContact<'a>],), tl::Decoded<enums::contacts::ImportedContacts<'static>> }
 
 /// `contacts.resetSaved#879537f1 = Bool;`
 #[repr(C)]
 pub struct ResetSaved {}
-tl::call! { [] ResetSaved, calls::contacts::Calls, 19, (), bool }
+tl::call! { [] ResetSaved, layout::Calls, 2014, (), bool }
 
 /// `contacts.resetTopPeerRating#1ae373ac category:TopPeerCategory peer:InputPeer = Bool;`
 #[repr(C)]
@@ -168,14 +168,14 @@ pub struct ResetTopPeerRating<'a> {
     pub category: enums::TopPeerCategory,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] ResetTopPeerRating<'a>, calls::contacts::Calls, 20, (enums::TopPeerCategory, enums::InputPeer<'a>), bool }
+tl::call! { ['a] ResetTopPeerRating<'a>, layout::Calls, 2015, (enums::TopPeerCategory, enums::InputPeer<'a>), bool }
 
 /// `contacts.resolvePhone#8af94344 phone:string = contacts.ResolvedPeer;`
 #[repr(C)]
 pub struct ResolvePhone<'a> {
     pub phone: &'a str,
 }
-tl::call! { ['a] ResolvePhone<'a>, calls::contacts::Calls, 21, (&'a str,), tl::Decoded<enums::contacts::ResolvedPeer<'static>> }
+tl::call! { ['a] ResolvePhone<'a>, layout::Calls, 2016, (&'a str,), tl::Decoded<enums::contacts::ResolvedPeer<'static>> }
 
 /// `contacts.resolveUsername#725afbbc flags:# username:string referer:flags.0?string = contacts.ResolvedPeer;`
 #[repr(C)]
@@ -183,7 +183,7 @@ pub struct ResolveUsername<'a> {
     pub username: &'a str,
     pub referer: Option<&'a str>,
 }
-tl::call! { ['a] ResolveUsername<'a>, calls::contacts::Calls, 22, (tl::Word, &'a str, Option<&'a str>), tl::Decoded<enums::contacts::ResolvedPeer<'static>> }
+tl::call! { ['a] ResolveUsername<'a>, layout::Calls, 2017, (tl::Word, &'a str, Option<&'a str>), tl::Decoded<enums::contacts::ResolvedPeer<'static>> }
 
 /// `contacts.search#05f58d0f flags:# broadcasts:flags.0?true bots:flags.1?true q:string limit:int = contacts.Found;`
 #[repr(C)]
@@ -193,7 +193,7 @@ pub struct Search<'a> {
     pub q: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] Search<'a>, calls::contacts::Calls, 23, (tl::Word, tl::Flag, tl::Flag, &'a str, i32), tl::Decoded<enums::contacts::Found<'static>> }
+tl::call! { ['a] Search<'a>, layout::Calls, 2018, (tl::Word, tl::Flag, tl::Flag, &'a str, i32), tl::Decoded<enums::contacts::Found<'static>> }
 
 /// `contacts.setBlocked#94c65c76 flags:# my_stories_from:flags.0?true id:Vector<InputPeer> limit:int = Bool;`
 #[repr(C)]
@@ -202,14 +202,14 @@ pub struct SetBlocked<'a> {
     pub id: &'a [enums::InputPeer<'a>],
     pub limit: i32,
 }
-tl::call! { ['a] SetBlocked<'a>, calls::contacts::Calls, 24, (tl::Word, tl::Flag, &'a [enums::InputPeer<'a>], i32), bool }
+tl::call! { ['a] SetBlocked<'a>, layout::Calls, 2019, (tl::Word, tl::Flag, &'a [enums::InputPeer<'a>], i32), bool }
 
 /// `contacts.toggleTopPeers#8514bdda enabled:Bool = Bool;`
 #[repr(C)]
 pub struct ToggleTopPeers {
     pub enabled: bool,
 }
-tl::call! { [] ToggleTopPeers, calls::contacts::Calls, 25, (bool,), bool }
+tl::call! { [] ToggleTopPeers, layout::Calls, 2020, (bool,), bool }
 
 /// `contacts.unblock#b550d328 flags:# my_stories_from:flags.0?true id:InputPeer = Bool;`
 #[repr(C)]
@@ -217,7 +217,7 @@ pub struct Unblock<'a> {
     pub my_stories_from: bool,
     pub id: enums::InputPeer<'a>,
 }
-tl::call! { ['a] Unblock<'a>, calls::contacts::Calls, 26, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool }
+tl::call! { ['a] Unblock<'a>, layout::Calls, 2021, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool }
 
 /// `contacts.updateContactNote#139f63fb id:InputUser note:TextWithEntities = Bool;`
 #[repr(C)]
@@ -225,4 +225,4 @@ pub struct UpdateContactNote<'a> {
     pub id: enums::InputUser<'a>,
     pub note: enums::TextWithEntities<'a>,
 }
-tl::call! { ['a] UpdateContactNote<'a>, calls::contacts::Calls, 27, (enums::InputUser<'a>, enums::TextWithEntities<'a>), bool }
+tl::call! { ['a] UpdateContactNote<'a>, layout::Calls, 2022, (enums::InputUser<'a>, enums::TextWithEntities<'a>), bool }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `folders.editPeerFolders#6847d0ab folder_peers:Vector<InputFolderPeer> = Updates;`
@@ -12,4 +12,4 @@ use super::super::{calls, enums};
 pub struct EditPeerFolders<'a> {
     pub folder_peers: &'a [enums::InputFolderPeer<'a>],
 }
-tl::call! { ['a] EditPeerFolders<'a>, calls::folders::Calls, 0, (&'a [enums::InputFolderPeer<'a>],), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] EditPeerFolders<'a>, layout::Calls, 2031, (&'a [enums::InputFolderPeer<'a>],), tl::Decoded<enums::Updates<'static>> }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `fragment.getCollectibleInfo#be1e85ba collectible:InputCollectible = fragment.CollectibleInfo;`
@@ -12,4 +12,4 @@ use super::super::{calls, enums};
 pub struct GetCollectibleInfo<'a> {
     pub collectible: enums::InputCollectible<'a>,
 }
-tl::call! { ['a] GetCollectibleInfo<'a>, calls::fragment::Calls, 0, (enums::InputCollectible<'a>,), tl::Decoded<enums::fragment::CollectibleInfo<'static>> }
+tl::call! { ['a] GetCollectibleInfo<'a>, layout::Calls, 2032, (enums::InputCollectible<'a>,), tl::Decoded<enums::fragment::CollectibleInfo<'static>> }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `help.acceptTermsOfService#ee72f79a id:DataJSON = Bool;`
@@ -12,7 +12,7 @@ use super::super::{calls, enums};
 pub struct AcceptTermsOfService<'a> {
     pub id: enums::DataJson<'a>,
 }
-tl::call! { ['a] AcceptTermsOfService<'a>, calls::help::Calls, 0, (enums::DataJson<'a>,), bool }
+tl::call! { ['a] AcceptTermsOfService<'a>, layout::Calls, 2033, (enums::DataJson<'a>,), bool }
 
 /// `help.dismissSuggestion#f50dbaa1 peer:InputPeer suggestion:string = Bool;`
 #[repr(C)]
@@ -20,7 +20,7 @@ pub struct DismissSuggestion<'a> {
     pub peer: enums::InputPeer<'a>,
     pub suggestion: &'a str,
 }
-tl::call! { ['a] DismissSuggestion<'a>, calls::help::Calls, 1, (enums::InputPeer<'a>, &'a str), bool }
+tl::call! { ['a] DismissSuggestion<'a>, layout::Calls, 2034, (enums::InputPeer<'a>, &'a str), bool }
 
 /// `help.editUserInfo#66b91b70 user_id:InputUser message:string entities:Vector<MessageEntity> = help.UserInfo;`
 #[repr(C)]
@@ -29,31 +29,31 @@ pub struct EditUserInfo<'a> {
     pub message: &'a str,
     pub entities: &'a [enums::MessageEntity<'a>],
 }
-tl::call! { ['a] EditUserInfo<'a>, calls::help::Calls, 2, (enums::InputUser<'a>, &'a str, &'a [enums::MessageEntity<'a>]), tl::Decoded<enums::help::UserInfo<'static>> }
+tl::call! { ['a] EditUserInfo<'a>, layout::Calls, 2035, (enums::InputUser<'a>, &'a str, &'a [enums::MessageEntity<'a>]), tl::Decoded<enums::help::UserInfo<'static>> }
 
 /// `help.getAppConfig#61e3f854 hash:int = help.AppConfig;`
 #[repr(C)]
 pub struct GetAppConfig {
     pub hash: i32,
 }
-tl::call! { [] GetAppConfig, calls::help::Calls, 3, (i32,), tl::Decoded<enums::help::AppConfig<'static>> }
+tl::call! { [] GetAppConfig, layout::Calls, 2036, (i32,), tl::Decoded<enums::help::AppConfig<'static>> }
 
 /// `help.getAppUpdate#522d5a7d source:string = help.AppUpdate;`
 #[repr(C)]
 pub struct GetAppUpdate<'a> {
     pub source: &'a str,
 }
-tl::call! { ['a] GetAppUpdate<'a>, calls::help::Calls, 4, (&'a str,), tl::Decoded<enums::help::AppUpdate<'static>> }
+tl::call! { ['a] GetAppUpdate<'a>, layout::Calls, 2037, (&'a str,), tl::Decoded<enums::help::AppUpdate<'static>> }
 
 /// `help.getCdnConfig#52029342 = CdnConfig;`
 #[repr(C)]
 pub struct GetCdnConfig {}
-tl::call! { [] GetCdnConfig, calls::help::Calls, 5, (), tl::Decoded<enums::CdnConfig<'static>> }
+tl::call! { [] GetCdnConfig, layout::Calls, 2038, (), tl::Decoded<enums::CdnConfig<'static>> }
 
 /// `help.getConfig#c4f9186b = Config;`
 #[repr(C)]
 pub struct GetConfig {}
-tl::call! { [] GetConfig, calls::help::Calls, 6, (), tl::Decoded<enums::Config<'static>> }
+tl::call! { [] GetConfig, layout::Calls, 2039, (), tl::Decoded<enums::Config<'static>> }
 
 /// `help.getCountriesList#735787a8 lang_code:string hash:int = help.CountriesList;`
 #[repr(C)]
@@ -61,105 +61,105 @@ pub struct GetCountriesList<'a> {
     pub lang_code: &'a str,
     pub hash: i32,
 }
-tl::call! { ['a] GetCountriesList<'a>, calls::help::Calls, 7, (&'a str, i32), tl::Decoded<enums::help::CountriesList<'static>> }
+tl::call! { ['a] GetCountriesList<'a>, layout::Calls, 2040, (&'a str, i32), tl::Decoded<enums::help::CountriesList<'static>> }
 
 /// `help.getDeepLinkInfo#3fedc75f path:string = help.DeepLinkInfo;`
 #[repr(C)]
 pub struct GetDeepLinkInfo<'a> {
     pub path: &'a str,
 }
-tl::call! { ['a] GetDeepLinkInfo<'a>, calls::help::Calls, 8, (&'a str,), tl::Decoded<enums::help::DeepLinkInfo<'static>> }
+tl::call! { ['a] GetDeepLinkInfo<'a>, layout::Calls, 2041, (&'a str,), tl::Decoded<enums::help::DeepLinkInfo<'static>> }
 
 /// `help.getInviteText#4d392343 = help.InviteText;`
 #[repr(C)]
 pub struct GetInviteText {}
-tl::call! { [] GetInviteText, calls::help::Calls, 9, (), tl::Decoded<enums::help::InviteText<'static>> }
+tl::call! { [] GetInviteText, layout::Calls, 2042, (), tl::Decoded<enums::help::InviteText<'static>> }
 
 /// `help.getNearestDc#1fb33026 = NearestDc;`
 #[repr(C)]
 pub struct GetNearestDc {}
-tl::call! { [] GetNearestDc, calls::help::Calls, 10, (), tl::Decoded<enums::NearestDc<'static>> }
+tl::call! { [] GetNearestDc, layout::Calls, 2043, (), tl::Decoded<enums::NearestDc<'static>> }
 
 /// `help.getPassportConfig#c661ad08 hash:int = help.PassportConfig;`
 #[repr(C)]
 pub struct GetPassportConfig {
     pub hash: i32,
 }
-tl::call! { [] GetPassportConfig, calls::help::Calls, 11, (i32,), tl::Decoded<enums::help::PassportConfig<'static>> }
+tl::call! { [] GetPassportConfig, layout::Calls, 2044, (i32,), tl::Decoded<enums::help::PassportConfig<'static>> }
 
 /// `help.getPeerColors#da80f42f hash:int = help.PeerColors;`
 #[repr(C)]
 pub struct GetPeerColors {
     pub hash: i32,
 }
-tl::call! { [] GetPeerColors, calls::help::Calls, 12, (i32,), tl::Decoded<enums::help::PeerColors<'static>> }
+tl::call! { [] GetPeerColors, layout::Calls, 2045, (i32,), tl::Decoded<enums::help::PeerColors<'static>> }
 
 /// `help.getPeerProfileColors#abcfa9fd hash:int = help.PeerColors;`
 #[repr(C)]
 pub struct GetPeerProfileColors {
     pub hash: i32,
 }
-tl::call! { [] GetPeerProfileColors, calls::help::Calls, 13, (i32,), tl::Decoded<enums::help::PeerColors<'static>> }
+tl::call! { [] GetPeerProfileColors, layout::Calls, 2046, (i32,), tl::Decoded<enums::help::PeerColors<'static>> }
 
 /// `help.getPremiumPromo#b81b93d4 = help.PremiumPromo;`
 #[repr(C)]
 pub struct GetPremiumPromo {}
-tl::call! { [] GetPremiumPromo, calls::help::Calls, 14, (), tl::Decoded<enums::help::PremiumPromo<'static>> }
+tl::call! { [] GetPremiumPromo, layout::Calls, 2047, (), tl::Decoded<enums::help::PremiumPromo<'static>> }
 
 /// `help.getPromoData#c0977421 = help.PromoData;`
 #[repr(C)]
 pub struct GetPromoData {}
-tl::call! { [] GetPromoData, calls::help::Calls, 15, (), tl::Decoded<enums::help::PromoData<'static>> }
+tl::call! { [] GetPromoData, layout::Calls, 2048, (), tl::Decoded<enums::help::PromoData<'static>> }
 
 /// `help.getRecentMeUrls#3dc0f114 referer:string = help.RecentMeUrls;`
 #[repr(C)]
 pub struct GetRecentMeUrls<'a> {
     pub referer: &'a str,
 }
-tl::call! { ['a] GetRecentMeUrls<'a>, calls::help::Calls, 16, (&'a str,), tl::Decoded<enums::help::RecentMeUrls<'static>> }
+tl::call! { ['a] GetRecentMeUrls<'a>, layout::Calls, 2049, (&'a str,), tl::Decoded<enums::help::RecentMeUrls<'static>> }
 
 /// `help.getSupport#9cdf08cd = help.Support;`
 #[repr(C)]
 pub struct GetSupport {}
-tl::call! { [] GetSupport, calls::help::Calls, 17, (), tl::Decoded<enums::help::Support<'static>> }
+tl::call! { [] GetSupport, layout::Calls, 2050, (), tl::Decoded<enums::help::Support<'static>> }
 
 /// `help.getSupportName#d360e72c = help.SupportName;`
 #[repr(C)]
 pub struct GetSupportName {}
-tl::call! { [] GetSupportName, calls::help::Calls, 18, (), tl::Decoded<enums::help::SupportName<'static>> }
+tl::call! { [] GetSupportName, layout::Calls, 2051, (), tl::Decoded<enums::help::SupportName<'static>> }
 
 /// `help.getTermsOfServiceUpdate#2ca51fd1 = help.TermsOfServiceUpdate;`
 #[repr(C)]
 pub struct GetTermsOfServiceUpdate {}
-tl::call! { [] GetTermsOfServiceUpdate, calls::help::Calls, 19, (), tl::Decoded<enums::help::TermsOfServiceUpdate<'static>> }
+tl::call! { [] GetTermsOfServiceUpdate, layout::Calls, 2052, (), tl::Decoded<enums::help::TermsOfServiceUpdate<'static>> }
 
 /// `help.getTimezonesList#49b30240 hash:int = help.TimezonesList;`
 #[repr(C)]
 pub struct GetTimezonesList {
     pub hash: i32,
 }
-tl::call! { [] GetTimezonesList, calls::help::Calls, 20, (i32,), tl::Decoded<enums::help::TimezonesList<'static>> }
+tl::call! { [] GetTimezonesList, layout::Calls, 2053, (i32,), tl::Decoded<enums::help::TimezonesList<'static>> }
 
 /// `help.getUserInfo#038a08d3 user_id:InputUser = help.UserInfo;`
 #[repr(C)]
 pub struct GetUserInfo<'a> {
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetUserInfo<'a>, calls::help::Calls, 21, (enums::InputUser<'a>,), tl::Decoded<enums::help::UserInfo<'static>> }
+tl::call! { ['a] GetUserInfo<'a>, layout::Calls, 2054, (enums::InputUser<'a>,), tl::Decoded<enums::help::UserInfo<'static>> }
 
 /// `help.hidePromoData#1e251c95 peer:InputPeer = Bool;`
 #[repr(C)]
 pub struct HidePromoData<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] HidePromoData<'a>, calls::help::Calls, 22, (enums::InputPeer<'a>,), bool }
+tl::call! { ['a] HidePromoData<'a>, layout::Calls, 2055, (enums::InputPeer<'a>,), bool }
 
 /// `help.saveAppLog#6f02f748 events:Vector<InputAppEvent> = Bool;`
 #[repr(C)]
 pub struct SaveAppLog<'a> {
     pub events: &'a [enums::InputAppEvent<'a>],
 }
-tl::call! { ['a] SaveAppLog<'a>, calls::help::Calls, 23, (&'a [enums::InputAppEvent<'a>],), bool }
+tl::call! { ['a] SaveAppLog<'a>, layout::Calls, 2056, (&'a [enums::InputAppEvent<'a>],), bool }
 
 /// `help.setBotUpdatesStatus#ec22cfcd pending_updates_count:int message:string = Bool;`
 #[repr(C)]
@@ -167,4 +167,4 @@ pub struct SetBotUpdatesStatus<'a> {
     pub pending_updates_count: i32,
     pub message: &'a str,
 }
-tl::call! { ['a] SetBotUpdatesStatus<'a>, calls::help::Calls, 24, (i32, &'a str), bool }
+tl::call! { ['a] SetBotUpdatesStatus<'a>, layout::Calls, 2057, (i32, &'a str), bool }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `langpack.getDifference#cd984aa5 lang_pack:string lang_code:string from_version:int = LangPackDifference;`
@@ -14,7 +14,7 @@ pub struct GetDifference<'a> {
     pub lang_code: &'a str,
     pub from_version: i32,
 }
-tl::call! { ['a] GetDifference<'a>, calls::langpack::Calls, 0, (&'a str, &'a str, i32), tl::Decoded<enums::LangPackDifference<'static>> }
+tl::call! { ['a] GetDifference<'a>, layout::Calls, 2058, (&'a str, &'a str, i32), tl::Decoded<enums::LangPackDifference<'static>> }
 
 /// `langpack.getLangPack#f2f2330a lang_pack:string lang_code:string = LangPackDifference;`
 #[repr(C)]
@@ -22,7 +22,7 @@ pub struct GetLangPack<'a> {
     pub lang_pack: &'a str,
     pub lang_code: &'a str,
 }
-tl::call! { ['a] GetLangPack<'a>, calls::langpack::Calls, 1, (&'a str, &'a str), tl::Decoded<enums::LangPackDifference<'static>> }
+tl::call! { ['a] GetLangPack<'a>, layout::Calls, 2059, (&'a str, &'a str), tl::Decoded<enums::LangPackDifference<'static>> }
 
 /// `langpack.getLanguage#6a596502 lang_pack:string lang_code:string = LangPackLanguage;`
 #[repr(C)]
@@ -30,14 +30,14 @@ pub struct GetLanguage<'a> {
     pub lang_pack: &'a str,
     pub lang_code: &'a str,
 }
-tl::call! { ['a] GetLanguage<'a>, calls::langpack::Calls, 2, (&'a str, &'a str), tl::Decoded<enums::LangPackLanguage<'static>> }
+tl::call! { ['a] GetLanguage<'a>, layout::Calls, 2060, (&'a str, &'a str), tl::Decoded<enums::LangPackLanguage<'static>> }
 
 /// `langpack.getLanguages#42c6978f lang_pack:string = Vector<LangPackLanguage>;`
 #[repr(C)]
 pub struct GetLanguages<'a> {
     pub lang_pack: &'a str,
 }
-tl::call! { ['a] GetLanguages<'a>, calls::langpack::Calls, 3, (&'a str,), tl::Decoded<&'static [enums::LangPackLanguage<'static>]> }
+tl::call! { ['a] GetLanguages<'a>, layout::Calls, 2061, (&'a str,), tl::Decoded<&'static [enums::LangPackLanguage<'static>]> }
 
 /// `langpack.getStrings#efea3803 lang_pack:string lang_code:string keys:Vector<string> = Vector<LangPackString>;`
 #[repr(C)]
@@ -46,4 +46,4 @@ pub struct GetStrings<'a> {
     pub lang_code: &'a str,
     pub keys: &'a [&'a str],
 }
-tl::call! { ['a] GetStrings<'a>, calls::langpack::Calls, 4, (&'a str, &'a str, &'a [&'a str]), tl::Decoded<&'static [enums::LangPackString<'static>]> }
+tl::call! { ['a] GetStrings<'a>, layout::Calls, 2062, (&'a str, &'a str, &'a [&'a str]), tl::Decoded<&'static [enums::LangPackString<'static>]> }

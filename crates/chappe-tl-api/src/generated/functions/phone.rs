@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `phone.acceptCall#3bd2b4a0 peer:InputPhoneCall g_b:bytes protocol:PhoneCallProtocol = phone.PhoneCall;`
@@ -14,7 +14,7 @@ pub struct AcceptCall<'a> {
     pub g_b: &'a [u8],
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-tl::call! { ['a] AcceptCall<'a>, calls::phone::Calls, 0, (enums::InputPhoneCall, &'a [u8], enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>> }
+tl::call! { ['a] AcceptCall<'a>, layout::Calls, 2394, (enums::InputPhoneCall, &'a [u8], enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>> }
 
 /// `phone.checkGroupCall#b59cf977 call:InputGroupCall sources:Vector<int> = Vector<int>;`
 #[repr(C)]
@@ -22,7 +22,7 @@ pub struct CheckGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub sources: &'a [i32],
 }
-tl::call! { ['a] CheckGroupCall<'a>, calls::phone::Calls, 1, (enums::InputGroupCall<'a>, &'a [i32]), tl::Vec<i32> }
+tl::call! { ['a] CheckGroupCall<'a>, layout::Calls, 2395, (enums::InputGroupCall<'a>, &'a [i32]), tl::Vec<i32> }
 
 /// `phone.confirmCall#2efe1722 peer:InputPhoneCall g_a:bytes key_fingerprint:long protocol:PhoneCallProtocol = phone.PhoneCall;`
 #[repr(C)]
@@ -32,7 +32,7 @@ pub struct ConfirmCall<'a> {
     pub key_fingerprint: i64,
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-tl::call! { ['a] ConfirmCall<'a>, calls::phone::Calls, 2, (enums::InputPhoneCall, &'a [u8], i64, enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>> }
+tl::call! { ['a] ConfirmCall<'a>, layout::Calls, 2396, (enums::InputPhoneCall, &'a [u8], i64, enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>> }
 
 /// `phone.createConferenceCall#7d0444bb flags:# muted:flags.0?true video_stopped:flags.2?true join:flags.3?true random_id:int public_key:flags.3?int256 block:flags.3?bytes params:flags.3?DataJSON = Updates;`
 #[repr(C)]
@@ -45,7 +45,7 @@ pub struct CreateConferenceCall<'a> {
     pub block: Option<&'a [u8]>,
     pub params: Option<&'a enums::DataJson<'a>>,
 }
-tl::call! { ['a] CreateConferenceCall<'a>, calls::phone::Calls, 3, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32, Option<[u8; 32]>, Option<&'a [u8]>, tl::Maybe<'a, enums::DataJson<'a>>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] CreateConferenceCall<'a>, layout::Calls, 2397, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32, Option<[u8; 32]>, Option<&'a [u8]>, tl::Maybe<'a, enums::DataJson<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.createGroupCall#48cdc6d8 flags:# rtmp_stream:flags.2?true peer:InputPeer random_id:int title:flags.0?string schedule_date:flags.1?int = Updates;`
 #[repr(C)]
@@ -56,14 +56,14 @@ pub struct CreateGroupCall<'a> {
     pub title: Option<&'a str>,
     pub schedule_date: Option<i32>,
 }
-tl::call! { ['a] CreateGroupCall<'a>, calls::phone::Calls, 4, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a str>, Option<i32>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] CreateGroupCall<'a>, layout::Calls, 2398, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a str>, Option<i32>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.declineConferenceCallInvite#3c479971 msg_id:int = Updates;`
 #[repr(C)]
 pub struct DeclineConferenceCallInvite {
     pub msg_id: i32,
 }
-tl::call! { [] DeclineConferenceCallInvite, calls::phone::Calls, 5, (i32,), tl::Decoded<enums::Updates<'static>> }
+tl::call! { [] DeclineConferenceCallInvite, layout::Calls, 2399, (i32,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.deleteConferenceCallParticipants#8ca60525 flags:# only_left:flags.0?true kick:flags.1?true call:InputGroupCall ids:Vector<long> block:bytes = Updates;`
 #[repr(C)]
@@ -74,7 +74,7 @@ pub struct DeleteConferenceCallParticipants<'a> {
     pub ids: &'a [i64],
     pub block: &'a [u8],
 }
-tl::call! { ['a] DeleteConferenceCallParticipants<'a>, calls::phone::Calls, 6, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, &'a [i64], &'a [u8]), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] DeleteConferenceCallParticipants<'a>, layout::Calls, 2400, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, &'a [i64], &'a [u8]), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.deleteGroupCallMessages#f64f54f7 flags:# report_spam:flags.0?true call:InputGroupCall messages:Vector<int> = Updates;`
 #[repr(C)]
@@ -83,7 +83,7 @@ pub struct DeleteGroupCallMessages<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub messages: &'a [i32],
 }
-tl::call! { ['a] DeleteGroupCallMessages<'a>, calls::phone::Calls, 7, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] DeleteGroupCallMessages<'a>, layout::Calls, 2401, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.deleteGroupCallParticipantMessages#1dbfeca0 flags:# report_spam:flags.0?true call:InputGroupCall participant:InputPeer = Updates;`
 #[repr(C)]
@@ -92,7 +92,7 @@ pub struct DeleteGroupCallParticipantMessages<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { ['a] DeleteGroupCallParticipantMessages<'a>, calls::phone::Calls, 8, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] DeleteGroupCallParticipantMessages<'a>, layout::Calls, 2402, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.discardCall#b2cbc1c0 flags:# video:flags.0?true peer:InputPhoneCall duration:int reason:PhoneCallDiscardReason connection_id:long = Updates;`
 #[repr(C)]
@@ -103,14 +103,14 @@ pub struct DiscardCall<'a> {
     pub reason: enums::PhoneCallDiscardReason<'a>,
     pub connection_id: i64,
 }
-tl::call! { ['a] DiscardCall<'a>, calls::phone::Calls, 9, (tl::Word, tl::Flag, enums::InputPhoneCall, i32, enums::PhoneCallDiscardReason<'a>, i64), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] DiscardCall<'a>, layout::Calls, 2403, (tl::Word, tl::Flag, enums::InputPhoneCall, i32, enums::PhoneCallDiscardReason<'a>, i64), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.discardGroupCall#7a777135 call:InputGroupCall = Updates;`
 #[repr(C)]
 pub struct DiscardGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] DiscardGroupCall<'a>, calls::phone::Calls, 10, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] DiscardGroupCall<'a>, layout::Calls, 2404, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.editGroupCallParticipant#a5273abf flags:# call:InputGroupCall participant:InputPeer muted:flags.0?Bool volume:flags.1?int raise_hand:flags.2?Bool video_stopped:flags.3?Bool video_paused:flags.4?Bool presentation_paused:flags.5?Bool = Updates;`
 #[repr(C)]
@@ -124,7 +124,7 @@ pub struct EditGroupCallParticipant<'a> {
     pub video_paused: Option<bool>,
     pub presentation_paused: Option<bool>,
 }
-tl::call! { ['a] EditGroupCallParticipant<'a>, calls::phone::Calls, 11, (tl::Word, enums::InputGroupCall<'a>, enums::InputPeer<'a>, Option<bool>, Option<i32>, Option<bool>, Option<bool>, Option<bool>, Option<bool>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] EditGroupCallParticipant<'a>, layout::Calls, 2405, (tl::Word, enums::InputGroupCall<'a>, enums::InputPeer<'a>, Option<bool>, Option<i32>, Option<bool>, Option<bool>, Option<bool>, Option<bool>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.editGroupCallTitle#1ca6ac0a call:InputGroupCall title:string = Updates;`
 #[repr(C)]
@@ -132,7 +132,7 @@ pub struct EditGroupCallTitle<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub title: &'a str,
 }
-tl::call! { ['a] EditGroupCallTitle<'a>, calls::phone::Calls, 12, (enums::InputGroupCall<'a>, &'a str), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] EditGroupCallTitle<'a>, layout::Calls, 2406, (enums::InputGroupCall<'a>, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.exportGroupCallInvite#e6aa647f flags:# can_self_unmute:flags.0?true call:InputGroupCall = phone.ExportedGroupCallInvite;`
 #[repr(C)]
@@ -140,12 +140,12 @@ pub struct ExportGroupCallInvite<'a> {
     pub can_self_unmute: bool,
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] ExportGroupCallInvite<'a>, calls::phone::Calls, 13, (tl::Word, tl::Flag, enums::InputGroupCall<'a>), tl::Decoded<enums::phone::ExportedGroupCallInvite<'static>> }
+tl::call! { ['a] ExportGroupCallInvite<'a>, layout::Calls, 2407, (tl::Word, tl::Flag, enums::InputGroupCall<'a>), tl::Decoded<enums::phone::ExportedGroupCallInvite<'static>> }
 
 /// `phone.getCallConfig#55451fa9 = DataJSON;`
 #[repr(C)]
 pub struct GetCallConfig {}
-tl::call! { [] GetCallConfig, calls::phone::Calls, 14, (), tl::Decoded<enums::DataJson<'static>> }
+tl::call! { [] GetCallConfig, layout::Calls, 2408, (), tl::Decoded<enums::DataJson<'static>> }
 
 /// `phone.getGroupCall#041845db call:InputGroupCall limit:int = phone.GroupCall;`
 #[repr(C)]
@@ -153,7 +153,7 @@ pub struct GetGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub limit: i32,
 }
-tl::call! { ['a] GetGroupCall<'a>, calls::phone::Calls, 15, (enums::InputGroupCall<'a>, i32), tl::Decoded<enums::phone::GroupCall<'static>> }
+tl::call! { ['a] GetGroupCall<'a>, layout::Calls, 2409, (enums::InputGroupCall<'a>, i32), tl::Decoded<enums::phone::GroupCall<'static>> }
 
 /// `phone.getGroupCallChainBlocks#ee9f88a6 call:InputGroupCall sub_chain_id:int offset:int limit:int = Updates;`
 #[repr(C)]
@@ -163,28 +163,28 @@ pub struct GetGroupCallChainBlocks<'a> {
     pub offset: i32,
     pub limit: i32,
 }
-tl::call! { ['a] GetGroupCallChainBlocks<'a>, calls::phone::Calls, 16, (enums::InputGroupCall<'a>, i32, i32, i32), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] GetGroupCallChainBlocks<'a>, layout::Calls, 2410, (enums::InputGroupCall<'a>, i32, i32, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.getGroupCallJoinAs#ef7c213a peer:InputPeer = phone.JoinAsPeers;`
 #[repr(C)]
 pub struct GetGroupCallJoinAs<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetGroupCallJoinAs<'a>, calls::phone::Calls, 17, (enums::InputPeer<'a>,), tl::Decoded<enums::phone::JoinAsPeers<'static>> }
+tl::call! { ['a] GetGroupCallJoinAs<'a>, layout::Calls, 2411, (enums::InputPeer<'a>,), tl::Decoded<enums::phone::JoinAsPeers<'static>> }
 
 /// `phone.getGroupCallStars#6f636302 call:InputGroupCall = phone.GroupCallStars;`
 #[repr(C)]
 pub struct GetGroupCallStars<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] GetGroupCallStars<'a>, calls::phone::Calls, 18, (enums::InputGroupCall<'a>,), tl::Decoded<enums::phone::GroupCallStars<'static>> }
+tl::call! { ['a] GetGroupCallStars<'a>, layout::Calls, 2412, (enums::InputGroupCall<'a>,), tl::Decoded<enums::phone::GroupCallStars<'static>> }
 
 /// `phone.getGroupCallStreamChannels#1ab21940 call:InputGroupCall = phone.GroupCallStreamChannels;`
 #[repr(C)]
 pub struct GetGroupCallStreamChannels<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] GetGroupCallStreamChannels<'a>, calls::phone::Calls, 19, (enums::InputGroupCall<'a>,), tl::Decoded<enums::phone::GroupCallStreamChannels<'static>> }
+tl::call! { ['a] GetGroupCallStreamChannels<'a>, layout::Calls, 2413, (enums::InputGroupCall<'a>,), tl::Decoded<enums::phone::GroupCallStreamChannels<'static>> }
 
 /// `phone.getGroupCallStreamRtmpUrl#5af4c73a flags:# live_story:flags.0?true peer:InputPeer revoke:Bool = phone.GroupCallStreamRtmpUrl;`
 #[repr(C)]
@@ -193,7 +193,7 @@ pub struct GetGroupCallStreamRtmpUrl<'a> {
     pub peer: enums::InputPeer<'a>,
     pub revoke: bool,
 }
-tl::call! { ['a] GetGroupCallStreamRtmpUrl<'a>, calls::phone::Calls, 20, (tl::Word, tl::Flag, enums::InputPeer<'a>, bool), tl::Decoded<enums::phone::GroupCallStreamRtmpUrl<'static>> }
+tl::call! { ['a] GetGroupCallStreamRtmpUrl<'a>, layout::Calls, 2414, (tl::Word, tl::Flag, enums::InputPeer<'a>, bool), tl::Decoded<enums::phone::GroupCallStreamRtmpUrl<'static>> }
 
 /// `phone.getGroupParticipants#c558d8ab call:InputGroupCall ids:Vector<InputPeer> sources:Vector<int> offset:string limit:int = phone.GroupParticipants;`
 #[repr(C)]
@@ -204,7 +204,7 @@ pub struct GetGroupParticipants<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetGroupParticipants<'a>, calls::phone::Calls, 21, (enums::InputGroupCall<'a>, &'a [enums::InputPeer<'a>], &'a [i32], &'a str, i32), tl::Decoded<enums::phone::GroupParticipants<'static>> }
+tl::call! { ['a] GetGroupParticipants<'a>, layout::Calls, 2415, (enums::InputGroupCall<'a>, &'a [enums::InputPeer<'a>], &'a [i32], &'a str, i32), tl::Decoded<enums::phone::GroupParticipants<'static>> }
 
 /// `phone.inviteConferenceCallParticipant#bcf22685 flags:# video:flags.0?true call:InputGroupCall user_id:InputUser = Updates;`
 #[repr(C)]
@@ -213,7 +213,7 @@ pub struct InviteConferenceCallParticipant<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] InviteConferenceCallParticipant<'a>, calls::phone::Calls, 22, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, enums::InputUser<'a>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] InviteConferenceCallParticipant<'a>, layout::Calls, 2416, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, enums::InputUser<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.inviteToGroupCall#7b393160 call:InputGroupCall users:Vector<InputUser> = Updates;`
 #[repr(C)]
@@ -221,7 +221,7 @@ pub struct InviteToGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub users: &'a [enums::InputUser<'a>],
 }
-tl::call! { ['a] InviteToGroupCall<'a>, calls::phone::Calls, 23, (enums::InputGroupCall<'a>, &'a [enums::InputUser<'a>]), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] InviteToGroupCall<'a>, layout::Calls, 2417, (enums::InputGroupCall<'a>, &'a [enums::InputUser<'a>]), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.joinGroupCall#8fb53057 flags:# muted:flags.0?true video_stopped:flags.2?true call:InputGroupCall join_as:InputPeer invite_hash:flags.1?string public_key:flags.3?int256 block:flags.3?bytes params:DataJSON = Updates;`
 #[repr(C)]
@@ -235,7 +235,7 @@ pub struct JoinGroupCall<'a> {
     pub block: Option<&'a [u8]>,
     pub params: enums::DataJson<'a>,
 }
-tl::call! { ['a] JoinGroupCall<'a>, calls::phone::Calls, 24, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, enums::InputPeer<'a>, Option<&'a str>, Option<[u8; 32]>, Option<&'a [u8]>, enums::DataJson<'a>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] JoinGroupCall<'a>, layout::Calls, 2418, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, enums::InputPeer<'a>, Option<&'a str>, Option<[u8; 32]>, Option<&'a [u8]>, enums::DataJson<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.joinGroupCallPresentation#cbea6bc4 call:InputGroupCall params:DataJSON = Updates;`
 #[repr(C)]
@@ -243,7 +243,7 @@ pub struct JoinGroupCallPresentation<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub params: enums::DataJson<'a>,
 }
-tl::call! { ['a] JoinGroupCallPresentation<'a>, calls::phone::Calls, 25, (enums::InputGroupCall<'a>, enums::DataJson<'a>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] JoinGroupCallPresentation<'a>, layout::Calls, 2419, (enums::InputGroupCall<'a>, enums::DataJson<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.leaveGroupCall#500377f9 call:InputGroupCall source:int = Updates;`
 #[repr(C)]
@@ -251,21 +251,21 @@ pub struct LeaveGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub source: i32,
 }
-tl::call! { ['a] LeaveGroupCall<'a>, calls::phone::Calls, 26, (enums::InputGroupCall<'a>, i32), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] LeaveGroupCall<'a>, layout::Calls, 2420, (enums::InputGroupCall<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.leaveGroupCallPresentation#1c50d144 call:InputGroupCall = Updates;`
 #[repr(C)]
 pub struct LeaveGroupCallPresentation<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] LeaveGroupCallPresentation<'a>, calls::phone::Calls, 27, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] LeaveGroupCallPresentation<'a>, layout::Calls, 2421, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.receivedCall#17d54f61 peer:InputPhoneCall = Bool;`
 #[repr(C)]
 pub struct ReceivedCall {
     pub peer: enums::InputPhoneCall,
 }
-tl::call! { [] ReceivedCall, calls::phone::Calls, 28, (enums::InputPhoneCall,), bool }
+tl::call! { [] ReceivedCall, layout::Calls, 2422, (enums::InputPhoneCall,), bool }
 
 /// `phone.requestCall#42ff96ed flags:# video:flags.0?true user_id:InputUser random_id:int g_a_hash:bytes protocol:PhoneCallProtocol = phone.PhoneCall;`
 #[repr(C)]
@@ -276,7 +276,7 @@ pub struct RequestCall<'a> {
     pub g_a_hash: &'a [u8],
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-tl::call! { ['a] RequestCall<'a>, calls::phone::Calls, 29, (tl::Word, tl::Flag, enums::InputUser<'a>, i32, &'a [u8], enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>> }
+tl::call! { ['a] RequestCall<'a>, layout::Calls, 2423, (tl::Word, tl::Flag, enums::InputUser<'a>, i32, &'a [u8], enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>> }
 
 /// `phone.saveCallDebug#277add7e peer:InputPhoneCall debug:DataJSON = Bool;`
 #[repr(C)]
@@ -284,7 +284,7 @@ pub struct SaveCallDebug<'a> {
     pub peer: enums::InputPhoneCall,
     pub debug: enums::DataJson<'a>,
 }
-tl::call! { ['a] SaveCallDebug<'a>, calls::phone::Calls, 30, (enums::InputPhoneCall, enums::DataJson<'a>), bool }
+tl::call! { ['a] SaveCallDebug<'a>, layout::Calls, 2424, (enums::InputPhoneCall, enums::DataJson<'a>), bool }
 
 /// `phone.saveCallLog#41248786 peer:InputPhoneCall file:InputFile = Bool;`
 #[repr(C)]
@@ -292,7 +292,7 @@ pub struct SaveCallLog<'a> {
     pub peer: enums::InputPhoneCall,
     pub file: enums::InputFile<'a>,
 }
-tl::call! { ['a] SaveCallLog<'a>, calls::phone::Calls, 31, (enums::InputPhoneCall, enums::InputFile<'a>), bool }
+tl::call! { ['a] SaveCallLog<'a>, layout::Calls, 2425, (enums::InputPhoneCall, enums::InputFile<'a>), bool }
 
 /// `phone.saveDefaultGroupCallJoinAs#575e1f8c peer:InputPeer join_as:InputPeer = Bool;`
 #[repr(C)]
@@ -300,7 +300,7 @@ pub struct SaveDefaultGroupCallJoinAs<'a> {
     pub peer: enums::InputPeer<'a>,
     pub join_as: enums::InputPeer<'a>,
 }
-tl::call! { ['a] SaveDefaultGroupCallJoinAs<'a>, calls::phone::Calls, 32, (enums::InputPeer<'a>, enums::InputPeer<'a>), bool }
+tl::call! { ['a] SaveDefaultGroupCallJoinAs<'a>, layout::Calls, 2426, (enums::InputPeer<'a>, enums::InputPeer<'a>), bool }
 
 /// `phone.saveDefaultSendAs#4167add1 call:InputGroupCall send_as:InputPeer = Bool;`
 #[repr(C)]
@@ -308,7 +308,7 @@ pub struct SaveDefaultSendAs<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub send_as: enums::InputPeer<'a>,
 }
-tl::call! { ['a] SaveDefaultSendAs<'a>, calls::phone::Calls, 33, (enums::InputGroupCall<'a>, enums::InputPeer<'a>), bool }
+tl::call! { ['a] SaveDefaultSendAs<'a>, layout::Calls, 2427, (enums::InputGroupCall<'a>, enums::InputPeer<'a>), bool }
 
 /// `phone.sendConferenceCallBroadcast#c6701900 call:InputGroupCall block:bytes = Updates;`
 #[repr(C)]
@@ -316,7 +316,7 @@ pub struct SendConferenceCallBroadcast<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub block: &'a [u8],
 }
-tl::call! { ['a] SendConferenceCallBroadcast<'a>, calls::phone::Calls, 34, (enums::InputGroupCall<'a>, &'a [u8]), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] SendConferenceCallBroadcast<'a>, layout::Calls, 2428, (enums::InputGroupCall<'a>, &'a [u8]), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.sendGroupCallEncryptedMessage#e5afa56d call:InputGroupCall encrypted_message:bytes = Bool;`
 #[repr(C)]
@@ -324,7 +324,7 @@ pub struct SendGroupCallEncryptedMessage<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub encrypted_message: &'a [u8],
 }
-tl::call! { ['a] SendGroupCallEncryptedMessage<'a>, calls::phone::Calls, 35, (enums::InputGroupCall<'a>, &'a [u8]), bool }
+tl::call! { ['a] SendGroupCallEncryptedMessage<'a>, layout::Calls, 2429, (enums::InputGroupCall<'a>, &'a [u8]), bool }
 
 /// `phone.sendGroupCallMessage#b1d11410 flags:# call:InputGroupCall random_id:long message:TextWithEntities allow_paid_stars:flags.0?long send_as:flags.1?InputPeer = Updates;`
 #[repr(C)]
@@ -335,7 +335,7 @@ pub struct SendGroupCallMessage<'a> {
     pub allow_paid_stars: Option<i64>,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-tl::call! { ['a] SendGroupCallMessage<'a>, calls::phone::Calls, 36, (tl::Word, enums::InputGroupCall<'a>, i64, enums::TextWithEntities<'a>, Option<i64>, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] SendGroupCallMessage<'a>, layout::Calls, 2430, (tl::Word, enums::InputGroupCall<'a>, i64, enums::TextWithEntities<'a>, Option<i64>, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.sendSignalingData#ff7a9383 peer:InputPhoneCall data:bytes = Bool;`
 #[repr(C)]
@@ -343,7 +343,7 @@ pub struct SendSignalingData<'a> {
     pub peer: enums::InputPhoneCall,
     pub data: &'a [u8],
 }
-tl::call! { ['a] SendSignalingData<'a>, calls::phone::Calls, 37, (enums::InputPhoneCall, &'a [u8]), bool }
+tl::call! { ['a] SendSignalingData<'a>, layout::Calls, 2431, (enums::InputPhoneCall, &'a [u8]), bool }
 
 /// `phone.setCallRating#59ead627 flags:# user_initiative:flags.0?true peer:InputPhoneCall rating:int comment:string = Updates;`
 #[repr(C)]
@@ -353,14 +353,14 @@ pub struct SetCallRating<'a> {
     pub rating: i32,
     pub comment: &'a str,
 }
-tl::call! { ['a] SetCallRating<'a>, calls::phone::Calls, 38, (tl::Word, tl::Flag, enums::InputPhoneCall, i32, &'a str), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] SetCallRating<'a>, layout::Calls, 2432, (tl::Word, tl::Flag, enums::InputPhoneCall, i32, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.startScheduledGroupCall#5680e342 call:InputGroupCall = Updates;`
 #[repr(C)]
 pub struct StartScheduledGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] StartScheduledGroupCall<'a>, calls::phone::Calls, 39, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] StartScheduledGroupCall<'a>, layout::Calls, 2433, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.toggleGroupCallRecord#f128c708 flags:# start:flags.0?true video:flags.2?true call:InputGroupCall title:flags.1?string video_portrait:flags.2?Bool = Updates;`
 #[repr(C)]
@@ -371,7 +371,7 @@ pub struct ToggleGroupCallRecord<'a> {
     pub title: Option<&'a str>,
     pub video_portrait: Option<bool>,
 }
-tl::call! { ['a] ToggleGroupCallRecord<'a>, calls::phone::Calls, 40, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, Option<&'a str>, Option<bool>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleGroupCallRecord<'a>, layout::Calls, 2434, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, Option<&'a str>, Option<bool>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.toggleGroupCallSettings#974392f2 flags:# reset_invite_hash:flags.1?true call:InputGroupCall join_muted:flags.0?Bool messages_enabled:flags.2?Bool send_paid_messages_stars:flags.3?long = Updates;`
 #[repr(C)]
@@ -382,7 +382,7 @@ pub struct ToggleGroupCallSettings<'a> {
     pub messages_enabled: Option<bool>,
     pub send_paid_messages_stars: Option<i64>,
 }
-tl::call! { ['a] ToggleGroupCallSettings<'a>, calls::phone::Calls, 41, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, Option<bool>, Option<bool>, Option<i64>), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleGroupCallSettings<'a>, layout::Calls, 2435, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, Option<bool>, Option<bool>, Option<i64>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.toggleGroupCallStartSubscription#219c34e6 call:InputGroupCall subscribed:Bool = Updates;`
 #[repr(C)]
@@ -390,4 +390,4 @@ pub struct ToggleGroupCallStartSubscription<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub subscribed: bool,
 }
-tl::call! { ['a] ToggleGroupCallStartSubscription<'a>, calls::phone::Calls, 42, (enums::InputGroupCall<'a>, bool), tl::Decoded<enums::Updates<'static>> }
+tl::call! { ['a] ToggleGroupCallStartSubscription<'a>, layout::Calls, 2436, (enums::InputGroupCall<'a>, bool), tl::Decoded<enums::Updates<'static>> }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `premium.applyBoost#6b7da746 flags:# slots:flags.0?Vector<int> peer:InputPeer = premium.MyBoosts;`
@@ -13,7 +13,7 @@ pub struct ApplyBoost<'a> {
     pub slots: Option<&'a [i32]>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] ApplyBoost<'a>, calls::premium::Calls, 0, (tl::Word, Option<&'a [i32]>, enums::InputPeer<'a>), tl::Decoded<enums::premium::MyBoosts<'static>> }
+tl::call! { ['a] ApplyBoost<'a>, layout::Calls, 2442, (tl::Word, Option<&'a [i32]>, enums::InputPeer<'a>), tl::Decoded<enums::premium::MyBoosts<'static>> }
 
 /// `premium.getBoostsList#60f67660 flags:# gifts:flags.0?true peer:InputPeer offset:string limit:int = premium.BoostsList;`
 #[repr(C)]
@@ -23,19 +23,19 @@ pub struct GetBoostsList<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetBoostsList<'a>, calls::premium::Calls, 1, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::premium::BoostsList<'static>> }
+tl::call! { ['a] GetBoostsList<'a>, layout::Calls, 2443, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::premium::BoostsList<'static>> }
 
 /// `premium.getBoostsStatus#042f1f61 peer:InputPeer = premium.BoostsStatus;`
 #[repr(C)]
 pub struct GetBoostsStatus<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetBoostsStatus<'a>, calls::premium::Calls, 2, (enums::InputPeer<'a>,), tl::Decoded<enums::premium::BoostsStatus<'static>> }
+tl::call! { ['a] GetBoostsStatus<'a>, layout::Calls, 2444, (enums::InputPeer<'a>,), tl::Decoded<enums::premium::BoostsStatus<'static>> }
 
 /// `premium.getMyBoosts#0be77b4a = premium.MyBoosts;`
 #[repr(C)]
 pub struct GetMyBoosts {}
-tl::call! { [] GetMyBoosts, calls::premium::Calls, 3, (), tl::Decoded<enums::premium::MyBoosts<'static>> }
+tl::call! { [] GetMyBoosts, layout::Calls, 2445, (), tl::Decoded<enums::premium::MyBoosts<'static>> }
 
 /// `premium.getUserBoosts#39854d1f peer:InputPeer user_id:InputUser = premium.BoostsList;`
 #[repr(C)]
@@ -43,4 +43,4 @@ pub struct GetUserBoosts<'a> {
     pub peer: enums::InputPeer<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetUserBoosts<'a>, calls::premium::Calls, 4, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::premium::BoostsList<'static>> }
+tl::call! { ['a] GetUserBoosts<'a>, layout::Calls, 2446, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::premium::BoostsList<'static>> }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `stats.getBroadcastStats#ab42441a flags:# dark:flags.0?true channel:InputChannel = stats.BroadcastStats;`
@@ -13,7 +13,7 @@ pub struct GetBroadcastStats<'a> {
     pub dark: bool,
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] GetBroadcastStats<'a>, calls::stats::Calls, 0, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::BroadcastStats<'static>> }
+tl::call! { ['a] GetBroadcastStats<'a>, layout::Calls, 2454, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::BroadcastStats<'static>> }
 
 /// `stats.getMegagroupStats#dcdf8607 flags:# dark:flags.0?true channel:InputChannel = stats.MegagroupStats;`
 #[repr(C)]
@@ -21,7 +21,7 @@ pub struct GetMegagroupStats<'a> {
     pub dark: bool,
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] GetMegagroupStats<'a>, calls::stats::Calls, 1, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::MegagroupStats<'static>> }
+tl::call! { ['a] GetMegagroupStats<'a>, layout::Calls, 2455, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::MegagroupStats<'static>> }
 
 /// `stats.getMessagePublicForwards#5f150144 channel:InputChannel msg_id:int offset:string limit:int = stats.PublicForwards;`
 #[repr(C)]
@@ -31,7 +31,7 @@ pub struct GetMessagePublicForwards<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetMessagePublicForwards<'a>, calls::stats::Calls, 2, (enums::InputChannel<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>> }
+tl::call! { ['a] GetMessagePublicForwards<'a>, layout::Calls, 2456, (enums::InputChannel<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>> }
 
 /// `stats.getMessageStats#b6e0a3f5 flags:# dark:flags.0?true channel:InputChannel msg_id:int = stats.MessageStats;`
 #[repr(C)]
@@ -40,7 +40,7 @@ pub struct GetMessageStats<'a> {
     pub channel: enums::InputChannel<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] GetMessageStats<'a>, calls::stats::Calls, 3, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::stats::MessageStats<'static>> }
+tl::call! { ['a] GetMessageStats<'a>, layout::Calls, 2457, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::stats::MessageStats<'static>> }
 
 /// `stats.getPollStats#c27dfa68 flags:# dark:flags.0?true peer:InputPeer msg_id:int = stats.PollStats;`
 #[repr(C)]
@@ -49,7 +49,7 @@ pub struct GetPollStats<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] GetPollStats<'a>, calls::stats::Calls, 4, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::PollStats<'static>> }
+tl::call! { ['a] GetPollStats<'a>, layout::Calls, 2458, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::PollStats<'static>> }
 
 /// `stats.getStoryPublicForwards#a6437ef6 peer:InputPeer id:int offset:string limit:int = stats.PublicForwards;`
 #[repr(C)]
@@ -59,7 +59,7 @@ pub struct GetStoryPublicForwards<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetStoryPublicForwards<'a>, calls::stats::Calls, 5, (enums::InputPeer<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>> }
+tl::call! { ['a] GetStoryPublicForwards<'a>, layout::Calls, 2459, (enums::InputPeer<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>> }
 
 /// `stats.getStoryStats#374fef40 flags:# dark:flags.0?true peer:InputPeer id:int = stats.StoryStats;`
 #[repr(C)]
@@ -68,7 +68,7 @@ pub struct GetStoryStats<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::call! { ['a] GetStoryStats<'a>, calls::stats::Calls, 6, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::StoryStats<'static>> }
+tl::call! { ['a] GetStoryStats<'a>, layout::Calls, 2460, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::StoryStats<'static>> }
 
 /// `stats.loadAsyncGraph#621d5fa0 flags:# token:string x:flags.0?long = StatsGraph;`
 #[repr(C)]
@@ -76,4 +76,4 @@ pub struct LoadAsyncGraph<'a> {
     pub token: &'a str,
     pub x: Option<i64>,
 }
-tl::call! { ['a] LoadAsyncGraph<'a>, calls::stats::Calls, 7, (tl::Word, &'a str, Option<i64>), tl::Decoded<enums::StatsGraph<'static>> }
+tl::call! { ['a] LoadAsyncGraph<'a>, layout::Calls, 2461, (tl::Word, &'a str, Option<i64>), tl::Decoded<enums::StatsGraph<'static>> }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `stickers.addStickerToSet#8653febe stickerset:InputStickerSet sticker:InputStickerSetItem = messages.StickerSet;`
@@ -13,7 +13,7 @@ pub struct AddStickerToSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub sticker: enums::InputStickerSetItem<'a>,
 }
-tl::call! { ['a] AddStickerToSet<'a>, calls::stickers::Calls, 0, (enums::InputStickerSet<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] AddStickerToSet<'a>, layout::Calls, 2462, (enums::InputStickerSet<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.changeSticker#f5537ebc flags:# sticker:InputDocument emoji:flags.0?string mask_coords:flags.1?MaskCoords keywords:flags.2?string = messages.StickerSet;`
 #[repr(C)]
@@ -23,7 +23,7 @@ pub struct ChangeSticker<'a> {
     pub mask_coords: Option<&'a enums::MaskCoords>,
     pub keywords: Option<&'a str>,
 }
-tl::call! { ['a] ChangeSticker<'a>, calls::stickers::Calls, 1, (tl::Word, enums::InputDocument<'a>, Option<&'a str>, tl::Maybe<'a, enums::MaskCoords>, Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] ChangeSticker<'a>, layout::Calls, 2463, (tl::Word, enums::InputDocument<'a>, Option<&'a str>, tl::Maybe<'a, enums::MaskCoords>, Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.changeStickerPosition#ffb6d4ca sticker:InputDocument position:int = messages.StickerSet;`
 #[repr(C)]
@@ -31,14 +31,14 @@ pub struct ChangeStickerPosition<'a> {
     pub sticker: enums::InputDocument<'a>,
     pub position: i32,
 }
-tl::call! { ['a] ChangeStickerPosition<'a>, calls::stickers::Calls, 2, (enums::InputDocument<'a>, i32), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] ChangeStickerPosition<'a>, layout::Calls, 2464, (enums::InputDocument<'a>, i32), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.checkShortName#284b3639 short_name:string = Bool;`
 #[repr(C)]
 pub struct CheckShortName<'a> {
     pub short_name: &'a str,
 }
-tl::call! { ['a] CheckShortName<'a>, calls::stickers::Calls, 3, (&'a str,), bool }
+tl::call! { ['a] CheckShortName<'a>, layout::Calls, 2465, (&'a str,), bool }
 
 /// `stickers.createStickerSet#9021ab67 flags:# masks:flags.0?true emojis:flags.5?true text_color:flags.6?true user_id:InputUser title:string short_name:string thumb:flags.2?InputDocument stickers:Vector<InputStickerSetItem> software:flags.3?string = messages.StickerSet;`
 #[repr(C)]
@@ -53,21 +53,21 @@ pub struct CreateStickerSet<'a> {
     pub stickers: &'a [enums::InputStickerSetItem<'a>],
     pub software: Option<&'a str>,
 }
-tl::call! { ['a] CreateStickerSet<'a>, calls::stickers::Calls, 4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, &'a [enums::InputStickerSetItem<'a>], Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] CreateStickerSet<'a>, layout::Calls, 2466, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, &'a [enums::InputStickerSetItem<'a>], Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.deleteStickerSet#87704394 stickerset:InputStickerSet = Bool;`
 #[repr(C)]
 pub struct DeleteStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::call! { ['a] DeleteStickerSet<'a>, calls::stickers::Calls, 5, (enums::InputStickerSet<'a>,), bool }
+tl::call! { ['a] DeleteStickerSet<'a>, layout::Calls, 2467, (enums::InputStickerSet<'a>,), bool }
 
 /// `stickers.removeStickerFromSet#f7760f51 sticker:InputDocument = messages.StickerSet;`
 #[repr(C)]
 pub struct RemoveStickerFromSet<'a> {
     pub sticker: enums::InputDocument<'a>,
 }
-tl::call! { ['a] RemoveStickerFromSet<'a>, calls::stickers::Calls, 6, (enums::InputDocument<'a>,), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] RemoveStickerFromSet<'a>, layout::Calls, 2468, (enums::InputDocument<'a>,), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.renameStickerSet#124b1c00 stickerset:InputStickerSet title:string = messages.StickerSet;`
 #[repr(C)]
@@ -75,7 +75,7 @@ pub struct RenameStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub title: &'a str,
 }
-tl::call! { ['a] RenameStickerSet<'a>, calls::stickers::Calls, 7, (enums::InputStickerSet<'a>, &'a str), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] RenameStickerSet<'a>, layout::Calls, 2469, (enums::InputStickerSet<'a>, &'a str), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.replaceSticker#4696459a sticker:InputDocument new_sticker:InputStickerSetItem = messages.StickerSet;`
 #[repr(C)]
@@ -83,7 +83,7 @@ pub struct ReplaceSticker<'a> {
     pub sticker: enums::InputDocument<'a>,
     pub new_sticker: enums::InputStickerSetItem<'a>,
 }
-tl::call! { ['a] ReplaceSticker<'a>, calls::stickers::Calls, 8, (enums::InputDocument<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] ReplaceSticker<'a>, layout::Calls, 2470, (enums::InputDocument<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.setStickerSetThumb#a76a5392 flags:# stickerset:InputStickerSet thumb:flags.0?InputDocument thumb_document_id:flags.1?long = messages.StickerSet;`
 #[repr(C)]
@@ -92,11 +92,11 @@ pub struct SetStickerSetThumb<'a> {
     pub thumb: Option<&'a enums::InputDocument<'a>>,
     pub thumb_document_id: Option<i64>,
 }
-tl::call! { ['a] SetStickerSetThumb<'a>, calls::stickers::Calls, 9, (tl::Word, enums::InputStickerSet<'a>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<i64>), tl::Decoded<enums::messages::StickerSet<'static>> }
+tl::call! { ['a] SetStickerSetThumb<'a>, layout::Calls, 2471, (tl::Word, enums::InputStickerSet<'a>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<i64>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.suggestShortName#4dafc503 title:string = stickers.SuggestedShortName;`
 #[repr(C)]
 pub struct SuggestShortName<'a> {
     pub title: &'a str,
 }
-tl::call! { ['a] SuggestShortName<'a>, calls::stickers::Calls, 10, (&'a str,), tl::Decoded<enums::stickers::SuggestedShortName<'static>> }
+tl::call! { ['a] SuggestShortName<'a>, layout::Calls, 2472, (&'a str,), tl::Decoded<enums::stickers::SuggestedShortName<'static>> }

@@ -4,13 +4,13 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{calls, enums};
+use super::super::{enums, layout};
 
 
 /// `toncenter.getStreamingUrl#cdaf63c7 = toncenter.StreamingUrl;`
 #[repr(C)]
 pub struct GetStreamingUrl {}
-tl::call! { [] GetStreamingUrl, calls::toncenter::Calls, 0, (), tl::Decoded<enums::toncenter::StreamingUrl<'static>> }
+tl::call! { [] GetStreamingUrl, layout::Calls, 2506, (), tl::Decoded<enums::toncenter::StreamingUrl<'static>> }
 
 /// `toncenter.performApiRequest#8d7bdd61 flags:# post:flags.0?true endpoint:string query:flags.1?string payload:flags.2?string = toncenter.ApiResponse;`
 #[repr(C)]
@@ -20,4 +20,4 @@ pub struct PerformApiRequest<'a> {
     pub query: Option<&'a str>,
     pub payload: Option<&'a str>,
 }
-tl::call! { ['a] PerformApiRequest<'a>, calls::toncenter::Calls, 1, (tl::Word, tl::Flag, &'a str, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::toncenter::ApiResponse<'static>> }
+tl::call! { ['a] PerformApiRequest<'a>, layout::Calls, 2507, (tl::Word, tl::Flag, &'a str, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::toncenter::ApiResponse<'static>> }

@@ -6,13 +6,4 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::aicompose::Tones<'static>>("aicompose.Tones", 4, 2),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0xc1f4_6103, false, 0, 0, "", "aicompose.tonesNotModified"),
-    (0x6c9d_0efe, true, 24, 3, "l *o1 *o390", "aicompose.tones hash tones users"),
-];
-
 tl::family! { enums::aicompose::Tones<'_>, enums::aicompose::Tones<'a>, &tables::TYPES[439] }

@@ -6,51 +6,6 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::auth::Authorization<'static>>("auth.Authorization", 8, 2),
-    tl::Form::new::<enums::auth::CodeType>("auth.CodeType", 4, 5),
-    tl::Form::new::<enums::auth::ExportedAuthorization<'static>>("auth.ExportedAuthorization", 16, 1),
-    tl::Form::new::<enums::auth::FirebasePnvIntent<'static>>("auth.FirebasePnvIntent", 12, 1),
-    tl::Form::new::<enums::auth::LoggedOut<'static>>("auth.LoggedOut", 8, 1),
-    tl::Form::new::<enums::auth::LoginToken<'static>>("auth.LoginToken", 12, 3),
-    tl::Form::new::<enums::auth::PasskeyLoginOptions<'static>>("auth.PasskeyLoginOptions", 12, 1),
-    tl::Form::new::<enums::auth::PasswordRecovery<'static>>("auth.PasswordRecovery", 8, 1),
-    tl::Form::new::<enums::auth::SentCode<'static>>("auth.SentCode", 12, 3),
-    tl::Form::new::<enums::auth::SentCodeType<'static>>("auth.SentCodeType", 8, 11),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x2ea2_c0d4, true, 16, 6, "# 0.1! 0.1i 0.0i 0.2y o390", "auth.authorization flags setup_password_required otherwise_relogin_days tmp_sessions future_auth_token user"),
-    (0x4474_7e9a, false, 4, 2, "# 0.0o493", "auth.authorizationSignUpRequired flags terms_of_service"),
-    (0x72a3_158c, false, 0, 0, "", "auth.codeTypeSms"),
-    (0x741c_d3e3, false, 0, 0, "", "auth.codeTypeCall"),
-    (0x226c_cefb, false, 0, 0, "", "auth.codeTypeFlashCall"),
-    (0xd61a_d6ee, false, 0, 0, "", "auth.codeTypeMissedCall"),
-    (0x06ed_998c, false, 0, 0, "", "auth.codeTypeFragmentSms"),
-    (0xb434_e2b8, false, 12, 2, "l y", "auth.exportedAuthorization id bytes"),
-    (0xdf5a_c00c, false, 8, 2, "s s", "auth.firebasePnvIntent nonce digital_credential_payload"),
-    (0xc3a2_835f, false, 4, 2, "# 0.0y", "auth.loggedOut flags future_auth_token"),
-    (0x629f_1980, false, 8, 2, "i y", "auth.loginToken expires token"),
-    (0x068e_9916, false, 8, 2, "i y", "auth.loginTokenMigrateTo dc_id token"),
-    (0x390d_5c5e, false, 8, 1, "o440", "auth.loginTokenSuccess authorization"),
-    (0xe203_7789, false, 8, 1, "o76", "auth.passkeyLoginOptions options"),
-    (0x1379_48a5, false, 4, 1, "s", "auth.passwordRecovery email_pattern"),
-    (0x5e00_2502, true, 16, 5, "# o449 s 0.1o441 0.2i", "auth.sentCode flags type phone_code_hash next_type timeout"),
-    (0x2390_fe44, false, 8, 1, "o440", "auth.sentCodeSuccess authorization"),
-    (0xf882_7ebf, true, 32, 7, "s s s s i s l", "auth.sentCodePaymentRequired store_product phone_code_hash support_email_address support_email_subject premium_days currency amount"),
-    (0x3dbb_5986, false, 4, 1, "i", "auth.sentCodeTypeApp length"),
-    (0xc000_bba2, false, 4, 1, "i", "auth.sentCodeTypeSms length"),
-    (0x5353_e5a7, false, 4, 1, "i", "auth.sentCodeTypeCall length"),
-    (0xab03_c6d9, false, 4, 1, "s", "auth.sentCodeTypeFlashCall pattern"),
-    (0x8200_6484, false, 8, 2, "s i", "auth.sentCodeTypeMissedCall prefix length"),
-    (0xf450_f59b, true, 12, 7, "# 0.0! 0.1! s i 0.3i 0.4i", "auth.sentCodeTypeEmailCode flags apple_signin_allowed google_signin_allowed email_pattern length reset_available_period reset_pending_date"),
-    (0xa549_1dea, false, 4, 3, "# 0.0! 0.1!", "auth.sentCodeTypeSetUpEmailRequired flags apple_signin_allowed google_signin_allowed"),
-    (0xd956_5c39, false, 8, 2, "s i", "auth.sentCodeTypeFragmentSms url length"),
-    (0x009f_d736, true, 8, 7, "# 0.0y 0.2l 0.2y 0.1s 0.1i i", "auth.sentCodeTypeFirebaseSms flags nonce play_integrity_project_id play_integrity_nonce receipt push_timeout length"),
-    (0xa416_ac81, false, 4, 2, "# 0.0s", "auth.sentCodeTypeSmsWord flags beginning"),
-    (0xb377_94af, false, 4, 2, "# 0.0s", "auth.sentCodeTypeSmsPhrase flags beginning"),
-];
-
 tl::family! { enums::auth::Authorization<'_>, enums::auth::Authorization<'a>, &tables::TYPES[440] }
 tl::family! { enums::auth::CodeType, enums::auth::CodeType, &tables::TYPES[441] }
 tl::sole! { ['s] types::auth::ExportedAuthorization<'s>, types::auth::ExportedAuthorization<'a>, types::auth::ExportedAuthorization<'s>, &tables::TYPES[442] }

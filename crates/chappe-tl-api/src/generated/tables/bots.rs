@@ -4,25 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
-
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::bots::AccessSettings<'static>>("bots.AccessSettings", 8, 1),
-    tl::Form::new::<enums::bots::BotInfo<'static>>("bots.BotInfo", 16, 1),
-    tl::Form::new::<enums::bots::ExportedBotToken<'static>>("bots.ExportedBotToken", 8, 1),
-    tl::Form::new::<enums::bots::PopularAppBots<'static>>("bots.PopularAppBots", 16, 1),
-    tl::Form::new::<enums::bots::PreviewInfo<'static>>("bots.PreviewInfo", 20, 1),
-    tl::Form::new::<enums::bots::RequestedButton<'static>>("bots.RequestedButton", 8, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0xdd1f_bf93, false, 4, 3, "# 0.0! 0.1*o390", "bots.accessSettings flags restricted add_users"),
-    (0xe8a7_75b0, true, 12, 3, "s s s", "bots.botInfo name about description"),
-    (0x3c60_b621, false, 4, 1, "s", "bots.exportedBotToken token"),
-    (0x1991_b13b, false, 12, 3, "# 0.0s *o390", "bots.popularAppBots flags next_offset users"),
-    (0x0ca7_1d64, false, 16, 2, "*o29 *s", "bots.previewInfo media lang_codes"),
-    (0xf13b_bcd7, false, 4, 1, "s", "bots.requestedButton webapp_req_id"),
-];
+use super::super::{tables, types};
 
 tl::sole! { ['s] types::bots::AccessSettings<'s>, types::bots::AccessSettings<'a>, types::bots::AccessSettings<'s>, &tables::TYPES[450] }
 tl::sole! { ['r, 's] &'r types::bots::BotInfo<'s>, &'a types::bots::BotInfo<'a>, types::bots::BotInfo<'s>, &tables::TYPES[451] }

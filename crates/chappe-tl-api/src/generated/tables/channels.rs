@@ -6,25 +6,6 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::channels::AdminLogResults<'static>>("channels.AdminLogResults", 28, 1),
-    tl::Form::new::<enums::channels::ChannelParticipant<'static>>("channels.ChannelParticipant", 36, 1),
-    tl::Form::new::<enums::channels::ChannelParticipants<'static>>("channels.ChannelParticipants", 4, 2),
-    tl::Form::new::<enums::channels::SendAsPeers<'static>>("channels.SendAsPeers", 28, 1),
-    tl::Form::new::<enums::channels::SponsoredMessageReportResult<'static>>("channels.SponsoredMessageReportResult", 4, 3),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0xed8a_f74d, true, 24, 3, "*o46 *o53 *o390", "channels.adminLogResults events chats users"),
-    (0xdfb8_0317, true, 32, 3, "o51 *o53 *o390", "channels.channelParticipant participant chats users"),
-    (0x9ab0_feaf, true, 28, 4, "i *o51 *o53 *o390", "channels.channelParticipants count participants chats users"),
-    (0xf017_3fe9, false, 0, 0, "", "channels.channelParticipantsNotModified"),
-    (0xf496_b0c6, true, 24, 3, "*o320 *o53 *o390", "channels.sendAsPeers peers chats users"),
-    (0x846f_9e42, false, 12, 2, "s *o325", "channels.sponsoredMessageReportResultChooseOption title options"),
-    (0x3e3b_cf2f, false, 0, 0, "", "channels.sponsoredMessageReportResultAdsHidden"),
-    (0xad79_8849, false, 0, 0, "", "channels.sponsoredMessageReportResultReported"),
-];
-
 tl::sole! { ['r, 's] &'r types::channels::AdminLogResults<'s>, &'a types::channels::AdminLogResults<'a>, types::channels::AdminLogResults<'s>, &tables::TYPES[456] }
 tl::sole! { ['r, 's] &'r types::channels::ChannelParticipant<'s>, &'a types::channels::ChannelParticipant<'a>, types::channels::ChannelParticipant<'s>, &tables::TYPES[457] }
 tl::family! { enums::channels::ChannelParticipants<'_>, enums::channels::ChannelParticipants<'a>, &tables::TYPES[458] }

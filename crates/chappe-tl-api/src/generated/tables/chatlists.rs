@@ -6,21 +6,6 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::chatlists::ChatlistInvite<'static>>("chatlists.ChatlistInvite", 40, 2),
-    tl::Form::new::<enums::chatlists::ChatlistUpdates<'static>>("chatlists.ChatlistUpdates", 28, 1),
-    tl::Form::new::<enums::chatlists::ExportedChatlistInvite<'static>>("chatlists.ExportedChatlistInvite", 32, 1),
-    tl::Form::new::<enums::chatlists::ExportedInvites<'static>>("chatlists.ExportedInvites", 28, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0xfa87_f659, true, 36, 5, "i *o255 *o255 *o53 *o390", "chatlists.chatlistInviteAlready filter_id missing_peers already_peers chats users"),
-    (0xf10e_ce2f, true, 44, 7, "# 0.1! o372 0.0s *o255 *o53 *o390", "chatlists.chatlistInvite flags title_noanimate title emoticon peers chats users"),
-    (0x93bd_878d, true, 24, 3, "*o255 *o53 *o390", "chatlists.chatlistUpdates missing_peers chats users"),
-    (0x10e6_e3a6, false, 28, 2, "o80 o102", "chatlists.exportedChatlistInvite filter invite"),
-    (0x10ab_6dc7, true, 24, 3, "*o102 *o53 *o390", "chatlists.exportedInvites invites chats users"),
-];
-
 tl::family! { enums::chatlists::ChatlistInvite<'_>, enums::chatlists::ChatlistInvite<'a>, &tables::TYPES[461] }
 tl::sole! { ['r, 's] &'r types::chatlists::ChatlistUpdates<'s>, &'a types::chatlists::ChatlistUpdates<'a>, types::chatlists::ChatlistUpdates<'s>, &tables::TYPES[462] }
 tl::sole! { ['s] types::chatlists::ExportedChatlistInvite<'s>, types::chatlists::ExportedChatlistInvite<'a>, types::chatlists::ExportedChatlistInvite<'s>, &tables::TYPES[463] }

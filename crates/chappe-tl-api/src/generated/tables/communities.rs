@@ -4,17 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
-
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::communities::ParticipantJoinedChats<'static>>("communities.ParticipantJoinedChats", 36, 1),
-    tl::Form::new::<enums::communities::PeerLinkRequests<'static>>("communities.PeerLinkRequests", 36, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x8d78_512a, true, 32, 4, "*l *l *o53 *o390", "communities.participantJoinedChats creator_chat_ids joined_chat_ids chats users"),
-    (0x2244_afad, true, 32, 6, "# i *o68 0.0s *o53 *o390", "communities.peerLinkRequests flags total_count requests next_offset chats users"),
-];
+use super::super::{tables, types};
 
 tl::sole! { ['r, 's] &'r types::communities::ParticipantJoinedChats<'s>, &'a types::communities::ParticipantJoinedChats<'a>, types::communities::ParticipantJoinedChats<'s>, &tables::TYPES[465] }
 tl::sole! { ['r, 's] &'r types::communities::PeerLinkRequests<'s>, &'a types::communities::PeerLinkRequests<'a>, types::communities::PeerLinkRequests<'s>, &tables::TYPES[466] }

@@ -6,33 +6,6 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::contacts::Blocked<'static>>("contacts.Blocked", 28, 2),
-    tl::Form::new::<enums::contacts::ContactBirthdays<'static>>("contacts.ContactBirthdays", 20, 1),
-    tl::Form::new::<enums::contacts::Contacts<'static>>("contacts.Contacts", 4, 2),
-    tl::Form::new::<enums::contacts::Found<'static>>("contacts.Found", 36, 1),
-    tl::Form::new::<enums::contacts::ImportedContacts<'static>>("contacts.ImportedContacts", 36, 1),
-    tl::Form::new::<enums::contacts::ResolvedPeer<'static>>("contacts.ResolvedPeer", 32, 1),
-    tl::Form::new::<enums::contacts::SponsoredPeers<'static>>("contacts.SponsoredPeers", 4, 2),
-    tl::Form::new::<enums::contacts::TopPeers<'static>>("contacts.TopPeers", 4, 3),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x0ade_1591, true, 24, 3, "*o256 *o53 *o390", "contacts.blocked blocked chats users"),
-    (0xe166_4194, true, 28, 4, "i *o256 *o53 *o390", "contacts.blockedSlice count blocked chats users"),
-    (0x114f_f30d, false, 16, 2, "*o73 *o390", "contacts.contactBirthdays contacts users"),
-    (0xb74b_a9d2, false, 0, 0, "", "contacts.contactsNotModified"),
-    (0xeae8_7e42, true, 20, 3, "*o72 i *o390", "contacts.contacts contacts saved_count users"),
-    (0xb313_4d9d, true, 32, 4, "*o255 *o255 *o53 *o390", "contacts.found my_results results chats users"),
-    (0x77d0_1c3b, true, 32, 4, "*o124 *o273 *l *o390", "contacts.importedContacts imported popular_invites retry_contacts users"),
-    (0x7f07_7ad9, true, 28, 3, "o255 *o53 *o390", "contacts.resolvedPeer peer chats users"),
-    (0xea32_b4b1, false, 0, 0, "", "contacts.sponsoredPeersEmpty"),
-    (0xeb03_2884, true, 24, 3, "*o326 *o53 *o390", "contacts.sponsoredPeers peers chats users"),
-    (0xde26_6ef5, false, 0, 0, "", "contacts.topPeersNotModified"),
-    (0x70b7_72a8, true, 24, 3, "*o385 *o53 *o390", "contacts.topPeers categories chats users"),
-    (0xb52c_939d, false, 0, 0, "", "contacts.topPeersDisabled"),
-];
-
 tl::family! { enums::contacts::Blocked<'_>, enums::contacts::Blocked<'a>, &tables::TYPES[467] }
 tl::sole! { ['s] types::contacts::ContactBirthdays<'s>, types::contacts::ContactBirthdays<'a>, types::contacts::ContactBirthdays<'s>, &tables::TYPES[468] }
 tl::family! { enums::contacts::Contacts<'_>, enums::contacts::Contacts<'a>, &tables::TYPES[469] }

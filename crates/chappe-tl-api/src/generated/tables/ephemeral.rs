@@ -6,13 +6,4 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::ephemeral::WelcomeMessages<'static>>("ephemeral.WelcomeMessages", 4, 2),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x59ff_db31, false, 0, 0, "", "ephemeral.welcomeMessagesNotModified"),
-    (0x104f_c872, false, 16, 2, "l *o99", "ephemeral.welcomeMessages hash messages"),
-];
-
 tl::family! { enums::ephemeral::WelcomeMessages<'_>, enums::ephemeral::WelcomeMessages<'a>, &tables::TYPES[475] }

@@ -4,14 +4,6 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
-
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::fragment::CollectibleInfo<'static>>("fragment.CollectibleInfo", 36, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x6ebd_ff91, true, 32, 6, "i s l s l s", "fragment.collectibleInfo purchase_date currency amount crypto_currency crypto_amount url"),
-];
+use super::super::{tables, types};
 
 tl::sole! { ['r, 's] &'r types::fragment::CollectibleInfo<'s>, &'a types::fragment::CollectibleInfo<'a>, types::fragment::CollectibleInfo<'s>, &tables::TYPES[476] }

@@ -6,63 +6,6 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::help::AppConfig<'static>>("help.AppConfig", 4, 2),
-    tl::Form::new::<enums::help::AppUpdate<'static>>("help.AppUpdate", 4, 2),
-    tl::Form::new::<enums::help::CountriesList<'static>>("help.CountriesList", 4, 2),
-    tl::Form::element::<enums::help::Country<'static>>("help.Country", 24, 1),
-    tl::Form::element::<enums::help::CountryCode<'static>>("help.CountryCode", 12, 1),
-    tl::Form::new::<enums::help::DeepLinkInfo<'static>>("help.DeepLinkInfo", 4, 2),
-    tl::Form::new::<enums::help::InviteText<'static>>("help.InviteText", 8, 1),
-    tl::Form::new::<enums::help::PassportConfig<'static>>("help.PassportConfig", 4, 2),
-    tl::Form::element::<enums::help::PeerColorOption<'static>>("help.PeerColorOption", 12, 1),
-    tl::Form::new::<enums::help::PeerColorSet<'static>>("help.PeerColorSet", 12, 2),
-    tl::Form::new::<enums::help::PeerColors<'static>>("help.PeerColors", 4, 2),
-    tl::Form::new::<enums::help::PremiumPromo<'static>>("help.PremiumPromo", 48, 1),
-    tl::Form::new::<enums::help::PromoData<'static>>("help.PromoData", 8, 2),
-    tl::Form::new::<enums::help::RecentMeUrls<'static>>("help.RecentMeUrls", 28, 1),
-    tl::Form::new::<enums::help::Support<'static>>("help.Support", 20, 1),
-    tl::Form::new::<enums::help::SupportName<'static>>("help.SupportName", 8, 1),
-    tl::Form::new::<enums::help::TermsOfService<'static>>("help.TermsOfService", 28, 1),
-    tl::Form::new::<enums::help::TermsOfServiceUpdate<'static>>("help.TermsOfServiceUpdate", 8, 2),
-    tl::Form::new::<enums::help::TimezonesList<'static>>("help.TimezonesList", 4, 2),
-    tl::Form::new::<enums::help::UserInfo<'static>>("help.UserInfo", 4, 2),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x7cde_641d, false, 0, 0, "", "help.appConfigNotModified"),
-    (0xdd18_782e, false, 8, 2, "i o196", "help.appConfig hash config"),
-    (0xccbb_ce30, true, 24, 9, "# 0.0! i s s *o212 0.1o84 0.2s 0.3o84", "help.appUpdate flags can_not_skip id version text entities document url sticker"),
-    (0xc45a_6536, false, 0, 0, "", "help.noAppUpdate"),
-    (0x93cc_1f32, false, 0, 0, "", "help.countriesListNotModified"),
-    (0x87d0_759e, false, 12, 2, "*o480 i", "help.countriesList countries hash"),
-    (0xc387_8e23, true, 20, 6, "# 0.0! s s 0.1s *o481", "help.country flags hidden iso2 default_name name country_codes"),
-    (0x4203_c5ef, true, 8, 4, "# s 0.0*s 0.1*s", "help.countryCode flags country_code prefixes patterns"),
-    (0x66af_a166, false, 0, 0, "", "help.deepLinkInfoEmpty"),
-    (0x6a4e_e832, true, 8, 4, "# 0.0! s 0.1*o212", "help.deepLinkInfo flags update_app message entities"),
-    (0x18cb_9f78, false, 4, 1, "s", "help.inviteText message"),
-    (0xbfb9_f457, false, 0, 0, "", "help.passportConfigNotModified"),
-    (0xa098_d6af, false, 12, 2, "i o76", "help.passportConfig hash countries_langs"),
-    (0xadec_6ebe, true, 8, 7, "# 0.0! i 0.1o486 0.2o486 0.3i 0.4i", "help.peerColorOption flags hidden color_id colors dark_colors channel_min_level group_min_level"),
-    (0x2621_9a58, false, 8, 1, "*i", "help.peerColorSet colors"),
-    (0x767d_61eb, true, 24, 3, "*i *i *i", "help.peerColorProfileSet palette_colors bg_colors story_colors"),
-    (0x2ba1_f5ce, false, 0, 0, "", "help.peerColorsNotModified"),
-    (0x00f8_ed08, false, 12, 2, "i *o485", "help.peerColors hash colors"),
-    (0x5334_759c, true, 44, 6, "s *o212 *s *o84 *o277 *o390", "help.premiumPromo status_text status_entities video_sections videos period_options users"),
-    (0x98f6_ac75, false, 4, 1, "i", "help.promoDataEmpty expires"),
-    (0x08a4_d87a, true, 40, 11, "# 0.0! i 0.3o255 0.1s 0.2s *s *s 0.4o262 *o53 *o390", "help.promoData flags proxy expires peer psa_type psa_message pending_suggestions dismissed_suggestions custom_pending_suggestion chats users"),
-    (0x0e03_10d7, true, 24, 3, "*o290 *o53 *o390", "help.recentMeUrls urls chats users"),
-    (0x17c6_b5f6, false, 16, 2, "s o390", "help.support phone_number user"),
-    (0x8c05_f1c9, false, 4, 1, "s", "help.supportName name"),
-    (0x780a_0310, true, 24, 6, "# 0.0! o76 s *o212 0.1i", "help.termsOfService flags popup id text entities min_age_confirm"),
-    (0xe330_9f7f, false, 4, 1, "i", "help.termsOfServiceUpdateEmpty expires"),
-    (0x28ec_f961, false, 32, 2, "i o493", "help.termsOfServiceUpdate expires terms_of_service"),
-    (0x9707_08cc, false, 0, 0, "", "help.timezonesListNotModified"),
-    (0x7b74_ed71, false, 12, 2, "*o375 i", "help.timezonesList timezones hash"),
-    (0xf3ae_2eed, false, 0, 0, "", "help.userInfoEmpty"),
-    (0x01eb_3758, true, 20, 4, "s *o212 s i", "help.userInfo message entities author date"),
-];
-
 tl::family! { enums::help::AppConfig<'_>, enums::help::AppConfig<'a>, &tables::TYPES[477] }
 tl::family! { enums::help::AppUpdate<'_>, enums::help::AppUpdate<'a>, &tables::TYPES[478] }
 tl::family! { enums::help::CountriesList<'_>, enums::help::CountriesList<'a>, &tables::TYPES[479] }

@@ -4,29 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
-
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::phone::ExportedGroupCallInvite<'static>>("phone.ExportedGroupCallInvite", 8, 1),
-    tl::Form::new::<enums::phone::GroupCall<'static>>("phone.GroupCall", 56, 1),
-    tl::Form::new::<enums::phone::GroupCallStars<'static>>("phone.GroupCallStars", 36, 1),
-    tl::Form::new::<enums::phone::GroupCallStreamChannels<'static>>("phone.GroupCallStreamChannels", 12, 1),
-    tl::Form::new::<enums::phone::GroupCallStreamRtmpUrl<'static>>("phone.GroupCallStreamRtmpUrl", 12, 1),
-    tl::Form::new::<enums::phone::GroupParticipants<'static>>("phone.GroupParticipants", 40, 1),
-    tl::Form::new::<enums::phone::JoinAsPeers<'static>>("phone.JoinAsPeers", 28, 1),
-    tl::Form::new::<enums::phone::PhoneCall<'static>>("phone.PhoneCall", 24, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x204b_d158, false, 4, 1, "s", "phone.exportedGroupCallInvite link"),
-    (0x9e72_7aad, true, 52, 5, "o116 *o119 s *o53 *o390", "phone.groupCall call participants participants_next_offset chats users"),
-    (0x9d1d_bd26, true, 32, 4, "l *o117 *o53 *o390", "phone.groupCallStars total_stars top_donors chats users"),
-    (0xd0e4_82b2, false, 8, 1, "*o122", "phone.groupCallStreamChannels channels"),
-    (0x2dbf_3432, false, 8, 2, "s s", "phone.groupCallStreamRtmpUrl url key"),
-    (0xf477_51b6, true, 36, 6, "i *o119 s *o53 *o390 i", "phone.groupParticipants count participants next_offset chats users version"),
-    (0xafe5_623f, true, 24, 3, "*o255 *o53 *o390", "phone.joinAsPeers peers chats users"),
-    (0xec82_e140, true, 20, 2, "o263 *o390", "phone.phoneCall phone_call users"),
-];
+use super::super::{tables, types};
 
 tl::sole! { ['s] types::phone::ExportedGroupCallInvite<'s>, types::phone::ExportedGroupCallInvite<'a>, types::phone::ExportedGroupCallInvite<'s>, &tables::TYPES[592] }
 tl::sole! { ['r, 's] &'r types::phone::GroupCall<'s>, &'a types::phone::GroupCall<'a>, types::phone::GroupCall<'s>, &tables::TYPES[593] }

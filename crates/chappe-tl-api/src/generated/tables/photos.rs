@@ -6,16 +6,5 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::photos::Photo<'static>>("photos.Photo", 24, 1),
-    tl::Form::new::<enums::photos::Photos<'static>>("photos.Photos", 20, 2),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x2021_2ca8, false, 20, 2, "o267 *o390", "photos.photo photo users"),
-    (0x8dca_6aa5, false, 16, 2, "*o267 *o390", "photos.photos photos users"),
-    (0x1505_1f54, true, 20, 3, "i *o267 *o390", "photos.photosSlice count photos users"),
-];
-
 tl::sole! { ['s] types::photos::Photo<'s>, types::photos::Photo<'a>, types::photos::Photo<'s>, &tables::TYPES[600] }
 tl::family! { enums::photos::Photos<'_>, enums::photos::Photos<'a>, &tables::TYPES[601] }

@@ -4,19 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
-
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::premium::BoostsList<'static>>("premium.BoostsList", 28, 1),
-    tl::Form::new::<enums::premium::BoostsStatus<'static>>("premium.BoostsStatus", 24, 1),
-    tl::Form::new::<enums::premium::MyBoosts<'static>>("premium.MyBoosts", 28, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x86f8_613c, true, 24, 5, "# i *o19 0.0s *o390", "premium.boostsList flags count boosts next_offset users"),
-    (0x4959_427a, true, 20, 11, "# 0.2! i i i 0.4i 0.0i 0.1o358 s 0.3*o278 0.2*i", "premium.boostsStatus flags my_boost level current_level_boosts boosts gift_boosts next_level_boosts premium_audience boost_url prepaid_giveaways my_boost_slots"),
-    (0x9ae2_28e2, true, 24, 3, "*o227 *o53 *o390", "premium.myBoosts my_boosts chats users"),
-];
+use super::super::{tables, types};
 
 tl::sole! { ['r, 's] &'r types::premium::BoostsList<'s>, &'a types::premium::BoostsList<'a>, types::premium::BoostsList<'s>, &tables::TYPES[602] }
 tl::sole! { ['r, 's] &'r types::premium::BoostsStatus<'s>, &'a types::premium::BoostsStatus<'a>, types::premium::BoostsStatus<'s>, &tables::TYPES[603] }

@@ -4,17 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
-
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::smsjobs::EligibilityToJoin<'static>>("smsjobs.EligibilityToJoin", 12, 1),
-    tl::Form::new::<enums::smsjobs::Status<'static>>("smsjobs.Status", 32, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0xdc8b_44cf, false, 8, 2, "s i", "smsjobs.eligibleToJoin terms_url monthly_sent_sms"),
-    (0x2aee_9191, true, 28, 9, "# 0.0! i i i i i 0.1s s", "smsjobs.status flags allow_international recent_sent recent_since recent_remains total_sent total_since last_gift_slug terms_url"),
-];
+use super::super::{tables, types};
 
 tl::sole! { ['s] types::smsjobs::EligibleToJoin<'s>, types::smsjobs::EligibleToJoin<'a>, types::smsjobs::EligibleToJoin<'s>, &tables::TYPES[605] }
 tl::sole! { ['r, 's] &'r types::smsjobs::Status<'s>, &'a types::smsjobs::Status<'a>, types::smsjobs::Status<'s>, &tables::TYPES[606] }

@@ -4,25 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
-
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::stats::BroadcastStats<'static>>("stats.BroadcastStats", 280, 1),
-    tl::Form::new::<enums::stats::MegagroupStats<'static>>("stats.MegagroupStats", 192, 1),
-    tl::Form::new::<enums::stats::MessageStats<'static>>("stats.MessageStats", 20, 1),
-    tl::Form::new::<enums::stats::PollStats<'static>>("stats.PollStats", 12, 1),
-    tl::Form::new::<enums::stats::PublicForwards<'static>>("stats.PublicForwards", 36, 1),
-    tl::Form::new::<enums::stats::StoryStats<'static>>("stats.StoryStats", 20, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x396c_a5fc, true, 276, 22, "o353 o352 o352 o352 o352 o352 o352 o352 o358 o354 o354 o354 o354 o354 o354 o354 o354 o354 o354 o354 o354 *o275", "stats.broadcastStats period followers views_per_post shares_per_post reactions_per_post views_per_story shares_per_story reactions_per_story enabled_notifications growth_graph followers_graph mute_graph top_hours_graph interactions_graph iv_interactions_graph views_by_source_graph new_followers_by_source_graph languages_graph reactions_by_emotion_graph story_interactions_graph story_reactions_by_emotion_graph recent_posts_interactions"),
-    (0xef7f_f916, true, 188, 17, "o353 o352 o352 o352 o352 o354 o354 o354 o354 o354 o354 o354 o354 *o357 *o355 *o356 *o390", "stats.megagroupStats period members messages viewers posters growth_graph members_graph new_members_by_source_graph languages_graph messages_graph actions_graph top_hours_graph weekdays_graph top_posters top_admins top_inviters users"),
-    (0x7fe9_1c14, true, 16, 2, "o354 o354", "stats.messageStats views_graph reactions_by_emotion_graph"),
-    (0x2999_beed, true, 8, 1, "o354", "stats.pollStats votes_graph"),
-    (0x9303_7e20, true, 32, 6, "# i *o282 0.0s *o53 *o390", "stats.publicForwards flags count forwards next_offset chats users"),
-    (0x50cd_067c, true, 16, 2, "o354 o354", "stats.storyStats views_graph reactions_by_emotion_graph"),
-];
+use super::super::{tables, types};
 
 tl::sole! { ['r, 's] &'r types::stats::BroadcastStats<'s>, &'a types::stats::BroadcastStats<'a>, types::stats::BroadcastStats<'s>, &tables::TYPES[607] }
 tl::sole! { ['r, 's] &'r types::stats::MegagroupStats<'s>, &'a types::stats::MegagroupStats<'a>, types::stats::MegagroupStats<'s>, &tables::TYPES[608] }

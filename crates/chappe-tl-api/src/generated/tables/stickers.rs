@@ -4,14 +4,6 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
-
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::stickers::SuggestedShortName<'static>>("stickers.SuggestedShortName", 8, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x85fe_a03f, false, 4, 1, "s", "stickers.suggestedShortName short_name"),
-];
+use super::super::{tables, types};
 
 tl::sole! { ['s] types::stickers::SuggestedShortName<'s>, types::stickers::SuggestedShortName<'a>, types::stickers::SuggestedShortName<'s>, &tables::TYPES[613] }

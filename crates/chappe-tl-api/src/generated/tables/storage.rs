@@ -6,21 +6,4 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::storage::FileType>("storage.FileType", 4, 10),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0xaa96_3b05, false, 0, 0, "", "storage.fileUnknown"),
-    (0x40bc_6f52, false, 0, 0, "", "storage.filePartial"),
-    (0x007e_fe0e, false, 0, 0, "", "storage.fileJpeg"),
-    (0xcae1_aadf, false, 0, 0, "", "storage.fileGif"),
-    (0x0a4f_63c0, false, 0, 0, "", "storage.filePng"),
-    (0xae1e_508d, false, 0, 0, "", "storage.filePdf"),
-    (0x528a_0677, false, 0, 0, "", "storage.fileMp3"),
-    (0x4b09_ebbc, false, 0, 0, "", "storage.fileMov"),
-    (0xb3ce_a0e4, false, 0, 0, "", "storage.fileMp4"),
-    (0x1081_464c, false, 0, 0, "", "storage.fileWebp"),
-];
-
 tl::family! { enums::storage::FileType, enums::storage::FileType, &tables::TYPES[614] }

@@ -6,32 +6,6 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::stories::Albums<'static>>("stories.Albums", 4, 2),
-    tl::Form::new::<enums::stories::AllStories<'static>>("stories.AllStories", 20, 2),
-    tl::Form::new::<enums::stories::CanSendStoryCount>("stories.CanSendStoryCount", 8, 1),
-    tl::Form::new::<enums::stories::FoundStories<'static>>("stories.FoundStories", 36, 1),
-    tl::Form::new::<enums::stories::PeerStories<'static>>("stories.PeerStories", 48, 1),
-    tl::Form::new::<enums::stories::Stories<'static>>("stories.Stories", 36, 1),
-    tl::Form::new::<enums::stories::StoryReactionsList<'static>>("stories.StoryReactionsList", 36, 1),
-    tl::Form::new::<enums::stories::StoryViews<'static>>("stories.StoryViews", 20, 1),
-    tl::Form::new::<enums::stories::StoryViewsList<'static>>("stories.StoryViewsList", 48, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x564e_daeb, false, 0, 0, "", "stories.albumsNotModified"),
-    (0xc398_7a3a, false, 16, 2, "l *o365", "stories.albums hash albums"),
-    (0x1158_fe3e, false, 16, 3, "# s o364", "stories.allStoriesNotModified flags state stealth_mode"),
-    (0x6efc_5e81, true, 44, 8, "# 0.0! i s *o261 *o53 *o390 o364", "stories.allStories flags has_more count state peer_stories chats users stealth_mode"),
-    (0xc387_c04e, false, 4, 1, "i", "stories.canSendStoryCount count_remains"),
-    (0xe2de_7737, true, 32, 6, "# i *o111 0.0s *o53 *o390", "stories.foundStories flags count stories next_offset chats users"),
-    (0xcae6_8768, true, 44, 3, "o261 *o53 *o390", "stories.peerStories stories chats users"),
-    (0x63c3_dd0a, true, 32, 6, "# i *o367 0.0*i *o53 *o390", "stories.stories flags count stories pinned_to_top chats users"),
-    (0xaa5f_789c, true, 32, 6, "# i *o368 *o53 *o390 0.0s", "stories.storyReactionsList flags count reactions chats users next_offset"),
-    (0xde9e_ed1d, false, 16, 2, "*o370 *o390", "stories.storyViews views users"),
-    (0x59d7_8fc5, true, 44, 9, "# i i i i *o369 *o53 *o390 0.0s", "stories.storyViewsList flags count views_count forwards_count reactions_count views chats users next_offset"),
-];
-
 tl::family! { enums::stories::Albums<'_>, enums::stories::Albums<'a>, &tables::TYPES[615] }
 tl::family! { enums::stories::AllStories<'_>, enums::stories::AllStories<'a>, &tables::TYPES[616] }
 tl::sole! { [] types::stories::CanSendStoryCount, types::stories::CanSendStoryCount, types::stories::CanSendStoryCount, &tables::TYPES[617] }

@@ -4,17 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
-
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::toncenter::ApiResponse<'static>>("toncenter.ApiResponse", 12, 1),
-    tl::Form::new::<enums::toncenter::StreamingUrl<'static>>("toncenter.StreamingUrl", 12, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0xac8d_fe19, false, 8, 1, "o76", "toncenter.apiResponse response"),
-    (0x1988_7601, false, 8, 2, "s i", "toncenter.streamingUrl url expires"),
-];
+use super::super::{tables, types};
 
 tl::sole! { ['s] types::toncenter::ApiResponse<'s>, types::toncenter::ApiResponse<'a>, types::toncenter::ApiResponse<'s>, &tables::TYPES[624] }
 tl::sole! { ['s] types::toncenter::StreamingUrl<'s>, types::toncenter::StreamingUrl<'a>, types::toncenter::StreamingUrl<'s>, &tables::TYPES[625] }

@@ -6,23 +6,6 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::updates::ChannelDifference<'static>>("updates.ChannelDifference", 12, 3),
-    tl::Form::new::<enums::updates::Difference<'static>>("updates.Difference", 8, 4),
-    tl::Form::new::<enums::updates::State>("updates.State", 24, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x3e11_affb, false, 8, 4, "# 0.0! i 0.1i", "updates.channelDifferenceEmpty flags final pts timeout"),
-    (0xa4bc_c6fe, true, 52, 7, "# 0.0! 0.1i o79 *o210 *o53 *o390", "updates.channelDifferenceTooLong flags final timeout dialog messages chats users"),
-    (0x2064_674e, true, 40, 8, "# 0.0! i 0.1i *o210 *o387 *o53 *o390", "updates.channelDifference flags final pts timeout new_messages other_updates chats users"),
-    (0x5d75_a138, false, 8, 2, "i i", "updates.differenceEmpty date seq"),
-    (0x00f4_9ca0, true, 64, 6, "*o210 *o98 *o387 *o53 *o390 o628", "updates.difference new_messages new_encrypted_messages other_updates chats users state"),
-    (0xa8fb_1981, true, 64, 6, "*o210 *o98 *o387 *o53 *o390 o628", "updates.differenceSlice new_messages new_encrypted_messages other_updates chats users intermediate_state"),
-    (0x4afe_8f6d, false, 4, 1, "i", "updates.differenceTooLong pts"),
-    (0xa56c_2a3e, false, 20, 5, "i i i i i", "updates.state pts qts date seq unread_count"),
-];
-
 tl::family! { enums::updates::ChannelDifference<'_>, enums::updates::ChannelDifference<'a>, &tables::TYPES[626] }
 tl::family! { enums::updates::Difference<'_>, enums::updates::Difference<'a>, &tables::TYPES[627] }
 tl::sole! { [] types::updates::State, types::updates::State, types::updates::State, &tables::TYPES[628] }

@@ -6,20 +6,6 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::upload::CdnFile<'static>>("upload.CdnFile", 8, 2),
-    tl::Form::new::<enums::upload::File<'static>>("upload.File", 16, 2),
-    tl::Form::new::<enums::upload::WebFile<'static>>("upload.WebFile", 24, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0xeea8_e46e, false, 4, 1, "y", "upload.cdnFileReuploadNeeded request_token"),
-    (0xa99f_ca4f, false, 4, 1, "y", "upload.cdnFile bytes"),
-    (0x096a_18d5, false, 12, 3, "o614 i y", "upload.file type mtime bytes"),
-    (0xf18c_da44, true, 24, 5, "i y y y *o107", "upload.fileCdnRedirect dc_id file_token encryption_key encryption_iv file_hashes"),
-    (0x21e7_53bc, true, 20, 5, "i s o614 i y", "upload.webFile size mime_type file_type mtime bytes"),
-];
-
 tl::family! { enums::upload::CdnFile<'_>, enums::upload::CdnFile<'a>, &tables::TYPES[629] }
 tl::family! { enums::upload::File<'_>, enums::upload::File<'a>, &tables::TYPES[630] }
 tl::sole! { ['r, 's] &'r types::upload::WebFile<'s>, &'a types::upload::WebFile<'a>, types::upload::WebFile<'s>, &tables::TYPES[631] }

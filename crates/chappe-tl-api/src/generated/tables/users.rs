@@ -6,20 +6,6 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::users::SavedMusic<'static>>("users.SavedMusic", 8, 2),
-    tl::Form::new::<enums::users::UserFull<'static>>("users.UserFull", 60, 1),
-    tl::Form::new::<enums::users::Users<'static>>("users.Users", 12, 2),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0xe387_8aa4, false, 4, 1, "i", "users.savedMusicNotModified count"),
-    (0x34a2_f297, false, 12, 2, "i *o84", "users.savedMusic count documents"),
-    (0x3b6d_152e, true, 56, 3, "o391 *o53 *o390", "users.userFull full_user chats users"),
-    (0x62d7_06b8, false, 8, 1, "*o390", "users.users users"),
-    (0x315a_4974, false, 12, 2, "i *o390", "users.usersSlice count users"),
-];
-
 tl::family! { enums::users::SavedMusic<'_>, enums::users::SavedMusic<'a>, &tables::TYPES[632] }
 tl::sole! { ['r, 's] &'r types::users::UserFull<'s>, &'a types::users::UserFull<'a>, types::users::UserFull<'s>, &tables::TYPES[633] }
 tl::family! { enums::users::Users<'_>, enums::users::Users<'a>, &tables::TYPES[634] }

@@ -4,39 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables, types};
-
-pub(super) const FORMS: &[tl::Form] = &[
-    tl::Form::new::<enums::wallet::EncryptedSecretPhrasePart<'static>>("wallet.EncryptedSecretPhrasePart", 8, 1),
-    tl::Form::new::<enums::wallet::ExistingBalance<'static>>("wallet.ExistingBalance", 12, 1),
-    tl::Form::element::<enums::wallet::HolderDc<'static>>("wallet.HolderDc", 12, 1),
-    tl::Form::element::<enums::wallet::NftAttribute<'static>>("wallet.NftAttribute", 12, 1),
-    tl::Form::element::<enums::wallet::NftItem<'static>>("wallet.NftItem", 20, 1),
-    tl::Form::new::<enums::wallet::NftItems<'static>>("wallet.NftItems", 16, 1),
-    tl::Form::new::<enums::wallet::ProofChallenge<'static>>("wallet.ProofChallenge", 16, 1),
-    tl::Form::new::<enums::wallet::SecretPhraseParts<'static>>("wallet.SecretPhraseParts", 16, 1),
-    tl::Form::new::<enums::wallet::TonConnectChallenge<'static>>("wallet.TonConnectChallenge", 16, 1),
-    tl::Form::new::<enums::wallet::TonConnectPending<'static>>("wallet.TonConnectPending", 40, 1),
-    tl::Form::new::<enums::wallet::TonConnectSessions<'static>>("wallet.TonConnectSessions", 12, 1),
-    tl::Form::new::<enums::wallet::Transactions<'static>>("wallet.Transactions", 40, 1),
-    tl::Form::new::<enums::wallet::UserAddresses<'static>>("wallet.UserAddresses", 20, 1),
-];
-
-pub(super) const LINES: &[tl::Line] = &[
-    (0x18e8_2537, false, 4, 1, "y", "wallet.encryptedSecretPhrasePart data"),
-    (0xbde9_0a8d, false, 8, 3, "# 0.0! s", "wallet.existingBalance flags has_balance url"),
-    (0xf9d6_12ef, false, 8, 2, "i y", "wallet.holderDc dc public_key"),
-    (0x4c1e_f10e, false, 8, 2, "s s", "wallet.nftAttribute trait_type value"),
-    (0x3441_fd1c, true, 16, 13, "# 0.0s s s s 0.1s 0.2s 0.3o404 0.4o404 0.5o404 0.6o404 0.7*o638 0.8o76", "wallet.nftItem flags collection_address address owner_address index name description image image_small content_url lottie attributes extra"),
-    (0x794d_486f, false, 12, 3, "# *o639 0.0s", "wallet.nftItems flags items next_offset"),
-    (0x99e4_1707, true, 12, 3, "s i s", "wallet.proofChallenge payload expires domain"),
-    (0xe6d0_ef01, false, 12, 2, "s *i", "wallet.secretPhraseParts token dcs"),
-    (0x4bc8_9693, false, 12, 2, "y l", "wallet.tonConnectChallenge challenge event_id"),
-    (0x85c0_f124, false, 36, 2, "o382 *o381", "wallet.tonConnectPending session requests"),
-    (0x0e1f_6896, false, 8, 1, "*o382", "wallet.tonConnectSessions sessions"),
-    (0x4322_d5a5, true, 36, 6, "# l *o400 0.0s *o53 *o390", "wallet.transactions flags balance transactions next_offset chats users"),
-    (0x928e_7b55, false, 16, 2, "*o402 *o390", "wallet.userAddresses addresses users"),
-];
+use super::super::{tables, types};
 
 tl::sole! { ['s] types::wallet::EncryptedSecretPhrasePart<'s>, types::wallet::EncryptedSecretPhrasePart<'a>, types::wallet::EncryptedSecretPhrasePart<'s>, &tables::TYPES[635] }
 tl::sole! { ['s] types::wallet::ExistingBalance<'s>, types::wallet::ExistingBalance<'a>, types::wallet::ExistingBalance<'s>, &tables::TYPES[636] }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, layout};
 
 
 /// `aicompose.tones#6c9d0efe hash:long tones:Vector<AiComposeTone> users:Vector<User> = aicompose.Tones;`
@@ -14,4 +14,4 @@ pub struct Tones<'a> {
     pub tones: &'a [enums::AiComposeTone<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Tones<'a>, tables::Structs, 1392, (i64, &'a [enums::AiComposeTone<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] Tones<'a>, layout::Structs, 1392, (i64, &'a [enums::AiComposeTone<'a>], &'a [enums::User<'a>]) }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, layout};
 
 
 /// `channels.adminLogResults#ed8af74d events:Vector<ChannelAdminLogEvent> chats:Vector<Chat> users:Vector<User> = channels.AdminLogResults;`
@@ -14,7 +14,7 @@ pub struct AdminLogResults<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] AdminLogResults<'a>, tables::Structs, 1428, (&'a [enums::ChannelAdminLogEvent<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] AdminLogResults<'a>, layout::Structs, 1428, (&'a [enums::ChannelAdminLogEvent<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `channels.channelParticipant#dfb80317 participant:ChannelParticipant chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipant;`
 #[repr(C)]
@@ -23,7 +23,7 @@ pub struct ChannelParticipant<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChannelParticipant<'a>, tables::Structs, 1429, (enums::ChannelParticipant<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] ChannelParticipant<'a>, layout::Structs, 1429, (enums::ChannelParticipant<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `channels.channelParticipants#9ab0feaf count:int participants:Vector<ChannelParticipant> chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipants;`
 #[repr(C)]
@@ -33,7 +33,7 @@ pub struct ChannelParticipants<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChannelParticipants<'a>, tables::Structs, 1430, (i32, &'a [enums::ChannelParticipant<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] ChannelParticipants<'a>, layout::Structs, 1430, (i32, &'a [enums::ChannelParticipant<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `channels.sendAsPeers#f496b0c6 peers:Vector<SendAsPeer> chats:Vector<Chat> users:Vector<User> = channels.SendAsPeers;`
 #[repr(C)]
@@ -42,7 +42,7 @@ pub struct SendAsPeers<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] SendAsPeers<'a>, tables::Structs, 1432, (&'a [enums::SendAsPeer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] SendAsPeers<'a>, layout::Structs, 1432, (&'a [enums::SendAsPeer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `channels.sponsoredMessageReportResultChooseOption#846f9e42 title:string options:Vector<SponsoredMessageReportOption> = channels.SponsoredMessageReportResult;`
 #[repr(C)]
@@ -50,4 +50,4 @@ pub struct SponsoredMessageReportResultChooseOption<'a> {
     pub title: &'a str,
     pub options: &'a [enums::SponsoredMessageReportOption<'a>],
 }
-tl::object! { ['a] SponsoredMessageReportResultChooseOption<'a>, tables::Structs, 1433, (&'a str, &'a [enums::SponsoredMessageReportOption<'a>]) }
+tl::object! { ['a] SponsoredMessageReportResultChooseOption<'a>, layout::Structs, 1433, (&'a str, &'a [enums::SponsoredMessageReportOption<'a>]) }

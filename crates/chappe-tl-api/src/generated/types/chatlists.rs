@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, layout};
 
 
 /// `chatlists.chatlistInvite#f10ece2f flags:# title_noanimate:flags.1?true title:TextWithEntities emoticon:flags.0?string peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistInvite;`
@@ -17,7 +17,7 @@ pub struct ChatlistInvite<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChatlistInvite<'a>, tables::Structs, 1437, (tl::Word, tl::Flag, enums::TextWithEntities<'a>, Option<&'a str>, &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] ChatlistInvite<'a>, layout::Structs, 1437, (tl::Word, tl::Flag, enums::TextWithEntities<'a>, Option<&'a str>, &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `chatlists.chatlistInviteAlready#fa87f659 filter_id:int missing_peers:Vector<Peer> already_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistInvite;`
 #[repr(C)]
@@ -28,7 +28,7 @@ pub struct ChatlistInviteAlready<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChatlistInviteAlready<'a>, tables::Structs, 1436, (i32, &'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] ChatlistInviteAlready<'a>, layout::Structs, 1436, (i32, &'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `chatlists.chatlistUpdates#93bd878d missing_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistUpdates;`
 #[repr(C)]
@@ -37,7 +37,7 @@ pub struct ChatlistUpdates<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChatlistUpdates<'a>, tables::Structs, 1438, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] ChatlistUpdates<'a>, layout::Structs, 1438, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `chatlists.exportedChatlistInvite#10e6e3a6 filter:DialogFilter invite:ExportedChatlistInvite = chatlists.ExportedChatlistInvite;`
 #[repr(C)]
@@ -45,7 +45,7 @@ pub struct ExportedChatlistInvite<'a> {
     pub filter: enums::DialogFilter<'a>,
     pub invite: enums::ExportedChatlistInvite<'a>,
 }
-tl::object! { ['a] ExportedChatlistInvite<'a>, tables::Structs, 1439, (enums::DialogFilter<'a>, enums::ExportedChatlistInvite<'a>) }
+tl::object! { ['a] ExportedChatlistInvite<'a>, layout::Structs, 1439, (enums::DialogFilter<'a>, enums::ExportedChatlistInvite<'a>) }
 
 /// `chatlists.exportedInvites#10ab6dc7 invites:Vector<ExportedChatlistInvite> chats:Vector<Chat> users:Vector<User> = chatlists.ExportedInvites;`
 #[repr(C)]
@@ -54,4 +54,4 @@ pub struct ExportedInvites<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ExportedInvites<'a>, tables::Structs, 1440, (&'a [enums::ExportedChatlistInvite<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] ExportedInvites<'a>, layout::Structs, 1440, (&'a [enums::ExportedChatlistInvite<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }

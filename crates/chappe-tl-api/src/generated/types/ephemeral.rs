@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, layout};
 
 
 /// `ephemeral.welcomeMessages#104fc872 hash:long messages:Vector<EphemeralMessage> = ephemeral.WelcomeMessages;`
@@ -13,4 +13,4 @@ pub struct WelcomeMessages<'a> {
     pub hash: i64,
     pub messages: &'a [enums::EphemeralMessage<'a>],
 }
-tl::object! { ['a] WelcomeMessages<'a>, tables::Structs, 1457, (i64, &'a [enums::EphemeralMessage<'a>]) }
+tl::object! { ['a] WelcomeMessages<'a>, layout::Structs, 1457, (i64, &'a [enums::EphemeralMessage<'a>]) }

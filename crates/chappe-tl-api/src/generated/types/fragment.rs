@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables};
+use super::super::{layout};
 
 
 /// `fragment.collectibleInfo#6ebdff91 purchase_date:int currency:string amount:long crypto_currency:string crypto_amount:long url:string = fragment.CollectibleInfo;`
@@ -17,4 +17,4 @@ pub struct CollectibleInfo<'a> {
     pub crypto_amount: i64,
     pub url: &'a str,
 }
-tl::object! { ['a] CollectibleInfo<'a>, tables::Structs, 1458, (i32, &'a str, i64, &'a str, i64, &'a str) }
+tl::object! { ['a] CollectibleInfo<'a>, layout::Structs, 1458, (i32, &'a str, i64, &'a str, i64, &'a str) }

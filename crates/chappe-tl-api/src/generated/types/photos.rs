@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, layout};
 
 
 /// `photos.photo#20212ca8 photo:Photo users:Vector<User> = photos.Photo;`
@@ -13,7 +13,7 @@ pub struct Photo<'a> {
     pub photo: enums::Photo<'a>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Photo<'a>, tables::Structs, 1632, (enums::Photo<'a>, &'a [enums::User<'a>]) }
+tl::object! { ['a] Photo<'a>, layout::Structs, 1632, (enums::Photo<'a>, &'a [enums::User<'a>]) }
 
 /// `photos.photos#8dca6aa5 photos:Vector<Photo> users:Vector<User> = photos.Photos;`
 #[repr(C)]
@@ -21,7 +21,7 @@ pub struct Photos<'a> {
     pub photos: &'a [enums::Photo<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Photos<'a>, tables::Structs, 1633, (&'a [enums::Photo<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] Photos<'a>, layout::Structs, 1633, (&'a [enums::Photo<'a>], &'a [enums::User<'a>]) }
 
 /// `photos.photosSlice#15051f54 count:int photos:Vector<Photo> users:Vector<User> = photos.Photos;`
 #[repr(C)]
@@ -30,4 +30,4 @@ pub struct PhotosSlice<'a> {
     pub photos: &'a [enums::Photo<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PhotosSlice<'a>, tables::Structs, 1634, (i32, &'a [enums::Photo<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] PhotosSlice<'a>, layout::Structs, 1634, (i32, &'a [enums::Photo<'a>], &'a [enums::User<'a>]) }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, layout};
 
 
 /// `stats.broadcastStats#396ca5fc period:StatsDateRangeDays followers:StatsAbsValueAndPrev views_per_post:StatsAbsValueAndPrev shares_per_post:StatsAbsValueAndPrev reactions_per_post:StatsAbsValueAndPrev views_per_story:StatsAbsValueAndPrev shares_per_story:StatsAbsValueAndPrev reactions_per_story:StatsAbsValueAndPrev enabled_notifications:StatsPercentValue growth_graph:StatsGraph followers_graph:StatsGraph mute_graph:StatsGraph top_hours_graph:StatsGraph interactions_graph:StatsGraph iv_interactions_graph:StatsGraph views_by_source_graph:StatsGraph new_followers_by_source_graph:StatsGraph languages_graph:StatsGraph reactions_by_emotion_graph:StatsGraph story_interactions_graph:StatsGraph story_reactions_by_emotion_graph:StatsGraph recent_posts_interactions:Vector<PostInteractionCounters> = stats.BroadcastStats;`
@@ -33,7 +33,7 @@ pub struct BroadcastStats<'a> {
     pub story_reactions_by_emotion_graph: enums::StatsGraph<'a>,
     pub recent_posts_interactions: &'a [enums::PostInteractionCounters],
 }
-tl::object! { ['a] BroadcastStats<'a>, tables::Structs, 1640, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsPercentValue, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, &'a [enums::PostInteractionCounters])> }
+tl::object! { ['a] BroadcastStats<'a>, layout::Structs, 1640, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsPercentValue, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, &'a [enums::PostInteractionCounters])> }
 
 /// `stats.megagroupStats#ef7ff916 period:StatsDateRangeDays members:StatsAbsValueAndPrev messages:StatsAbsValueAndPrev viewers:StatsAbsValueAndPrev posters:StatsAbsValueAndPrev growth_graph:StatsGraph members_graph:StatsGraph new_members_by_source_graph:StatsGraph languages_graph:StatsGraph messages_graph:StatsGraph actions_graph:StatsGraph top_hours_graph:StatsGraph weekdays_graph:StatsGraph top_posters:Vector<StatsGroupTopPoster> top_admins:Vector<StatsGroupTopAdmin> top_inviters:Vector<StatsGroupTopInviter> users:Vector<User> = stats.MegagroupStats;`
 #[repr(C)]
@@ -56,7 +56,7 @@ pub struct MegagroupStats<'a> {
     pub top_inviters: &'a [enums::StatsGroupTopInviter],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] MegagroupStats<'a>, tables::Structs, 1641, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, &'a [enums::StatsGroupTopPoster], &'a [enums::StatsGroupTopAdmin], &'a [enums::StatsGroupTopInviter], &'a [enums::User<'a>])> }
+tl::object! { ['a] MegagroupStats<'a>, layout::Structs, 1641, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, &'a [enums::StatsGroupTopPoster], &'a [enums::StatsGroupTopAdmin], &'a [enums::StatsGroupTopInviter], &'a [enums::User<'a>])> }
 
 /// `stats.messageStats#7fe91c14 views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.MessageStats;`
 #[repr(C)]
@@ -64,14 +64,14 @@ pub struct MessageStats<'a> {
     pub views_graph: enums::StatsGraph<'a>,
     pub reactions_by_emotion_graph: enums::StatsGraph<'a>,
 }
-tl::object! { ['a] MessageStats<'a>, tables::Structs, 1642, (enums::StatsGraph<'a>, enums::StatsGraph<'a>) }
+tl::object! { ['a] MessageStats<'a>, layout::Structs, 1642, (enums::StatsGraph<'a>, enums::StatsGraph<'a>) }
 
 /// `stats.pollStats#2999beed votes_graph:StatsGraph = stats.PollStats;`
 #[repr(C)]
 pub struct PollStats<'a> {
     pub votes_graph: enums::StatsGraph<'a>,
 }
-tl::object! { ['a] PollStats<'a>, tables::Structs, 1643, (enums::StatsGraph<'a>,) }
+tl::object! { ['a] PollStats<'a>, layout::Structs, 1643, (enums::StatsGraph<'a>,) }
 
 /// `stats.publicForwards#93037e20 flags:# count:int forwards:Vector<PublicForward> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stats.PublicForwards;`
 #[repr(C)]
@@ -82,7 +82,7 @@ pub struct PublicForwards<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PublicForwards<'a>, tables::Structs, 1644, (tl::Word, i32, &'a [enums::PublicForward<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] PublicForwards<'a>, layout::Structs, 1644, (tl::Word, i32, &'a [enums::PublicForward<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `stats.storyStats#50cd067c views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.StoryStats;`
 #[repr(C)]
@@ -90,4 +90,4 @@ pub struct StoryStats<'a> {
     pub views_graph: enums::StatsGraph<'a>,
     pub reactions_by_emotion_graph: enums::StatsGraph<'a>,
 }
-tl::object! { ['a] StoryStats<'a>, tables::Structs, 1645, (enums::StatsGraph<'a>, enums::StatsGraph<'a>) }
+tl::object! { ['a] StoryStats<'a>, layout::Structs, 1645, (enums::StatsGraph<'a>, enums::StatsGraph<'a>) }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables};
+use super::super::{layout};
 
 
 /// `stickers.suggestedShortName#85fea03f short_name:string = stickers.SuggestedShortName;`
@@ -12,4 +12,4 @@ use super::super::{tables};
 pub struct SuggestedShortName<'a> {
     pub short_name: &'a str,
 }
-tl::object! { ['a] SuggestedShortName<'a>, tables::Structs, 1646, (&'a str,) }
+tl::object! { ['a] SuggestedShortName<'a>, layout::Structs, 1646, (&'a str,) }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, layout};
 
 
 /// `toncenter.apiResponse#ac8dfe19 response:DataJSON = toncenter.ApiResponse;`
@@ -12,7 +12,7 @@ use super::super::{enums, tables};
 pub struct ApiResponse<'a> {
     pub response: enums::DataJson<'a>,
 }
-tl::object! { ['a] ApiResponse<'a>, tables::Structs, 1668, (enums::DataJson<'a>,) }
+tl::object! { ['a] ApiResponse<'a>, layout::Structs, 1668, (enums::DataJson<'a>,) }
 
 /// `toncenter.streamingUrl#19887601 url:string expires:int = toncenter.StreamingUrl;`
 #[repr(C)]
@@ -20,4 +20,4 @@ pub struct StreamingUrl<'a> {
     pub url: &'a str,
     pub expires: i32,
 }
-tl::object! { ['a] StreamingUrl<'a>, tables::Structs, 1669, (&'a str, i32) }
+tl::object! { ['a] StreamingUrl<'a>, layout::Structs, 1669, (&'a str, i32) }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, layout};
 
 
 /// `upload.cdnFile#a99fca4f bytes:bytes = upload.CdnFile;`
@@ -12,14 +12,14 @@ use super::super::{enums, tables};
 pub struct CdnFile<'a> {
     pub bytes: &'a [u8],
 }
-tl::object! { ['a] CdnFile<'a>, tables::Structs, 1679, (&'a [u8],) }
+tl::object! { ['a] CdnFile<'a>, layout::Structs, 1679, (&'a [u8],) }
 
 /// `upload.cdnFileReuploadNeeded#eea8e46e request_token:bytes = upload.CdnFile;`
 #[repr(C)]
 pub struct CdnFileReuploadNeeded<'a> {
     pub request_token: &'a [u8],
 }
-tl::object! { ['a] CdnFileReuploadNeeded<'a>, tables::Structs, 1678, (&'a [u8],) }
+tl::object! { ['a] CdnFileReuploadNeeded<'a>, layout::Structs, 1678, (&'a [u8],) }
 
 /// `upload.file#096a18d5 type:storage.FileType mtime:int bytes:bytes = upload.File;`
 #[repr(C)]
@@ -28,7 +28,7 @@ pub struct File<'a> {
     pub mtime: i32,
     pub bytes: &'a [u8],
 }
-tl::object! { ['a] File<'a>, tables::Structs, 1680, (enums::storage::FileType, i32, &'a [u8]) }
+tl::object! { ['a] File<'a>, layout::Structs, 1680, (enums::storage::FileType, i32, &'a [u8]) }
 
 /// `upload.fileCdnRedirect#f18cda44 dc_id:int file_token:bytes encryption_key:bytes encryption_iv:bytes file_hashes:Vector<FileHash> = upload.File;`
 #[repr(C)]
@@ -39,7 +39,7 @@ pub struct FileCdnRedirect<'a> {
     pub encryption_iv: &'a [u8],
     pub file_hashes: &'a [enums::FileHash<'a>],
 }
-tl::object! { ['a] FileCdnRedirect<'a>, tables::Structs, 1681, (i32, &'a [u8], &'a [u8], &'a [u8], &'a [enums::FileHash<'a>]) }
+tl::object! { ['a] FileCdnRedirect<'a>, layout::Structs, 1681, (i32, &'a [u8], &'a [u8], &'a [u8], &'a [enums::FileHash<'a>]) }
 
 /// `upload.webFile#21e753bc size:int mime_type:string file_type:storage.FileType mtime:int bytes:bytes = upload.WebFile;`
 #[repr(C)]
@@ -50,4 +50,4 @@ pub struct WebFile<'a> {
     pub mtime: i32,
     pub bytes: &'a [u8],
 }
-tl::object! { ['a] WebFile<'a>, tables::Structs, 1682, (i32, &'a str, enums::storage::FileType, i32, &'a [u8]) }
+tl::object! { ['a] WebFile<'a>, layout::Structs, 1682, (i32, &'a str, enums::storage::FileType, i32, &'a [u8]) }

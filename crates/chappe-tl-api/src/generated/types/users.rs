@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, layout};
 
 
 /// `users.savedMusic#34a2f297 count:int documents:Vector<Document> = users.SavedMusic;`
@@ -13,14 +13,14 @@ pub struct SavedMusic<'a> {
     pub count: i32,
     pub documents: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] SavedMusic<'a>, tables::Structs, 1684, (i32, &'a [enums::Document<'a>]) }
+tl::object! { ['a] SavedMusic<'a>, layout::Structs, 1684, (i32, &'a [enums::Document<'a>]) }
 
 /// `users.savedMusicNotModified#e3878aa4 count:int = users.SavedMusic;`
 #[repr(C)]
 pub struct SavedMusicNotModified {
     pub count: i32,
 }
-tl::object! { [] SavedMusicNotModified, tables::Structs, 1683, (i32,) }
+tl::object! { [] SavedMusicNotModified, layout::Structs, 1683, (i32,) }
 
 /// `users.userFull#3b6d152e full_user:UserFull chats:Vector<Chat> users:Vector<User> = users.UserFull;`
 #[repr(C)]
@@ -29,14 +29,14 @@ pub struct UserFull<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] UserFull<'a>, tables::Structs, 1685, (enums::UserFull<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] UserFull<'a>, layout::Structs, 1685, (enums::UserFull<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `users.users#62d706b8 users:Vector<User> = users.Users;`
 #[repr(C)]
 pub struct Users<'a> {
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Users<'a>, tables::Structs, 1686, (&'a [enums::User<'a>],) }
+tl::object! { ['a] Users<'a>, layout::Structs, 1686, (&'a [enums::User<'a>],) }
 
 /// `users.usersSlice#315a4974 count:int users:Vector<User> = users.Users;`
 #[repr(C)]
@@ -44,4 +44,4 @@ pub struct UsersSlice<'a> {
     pub count: i32,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] UsersSlice<'a>, tables::Structs, 1687, (i32, &'a [enums::User<'a>]) }
+tl::object! { ['a] UsersSlice<'a>, layout::Structs, 1687, (i32, &'a [enums::User<'a>]) }

@@ -4,7 +4,7 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{enums, tables};
+use super::super::{enums, layout};
 
 
 /// `wallet.encryptedSecretPhrasePart#18e82537 data:bytes = wallet.EncryptedSecretPhrasePart;`
@@ -12,7 +12,7 @@ use super::super::{enums, tables};
 pub struct EncryptedSecretPhrasePart<'a> {
     pub data: &'a [u8],
 }
-tl::object! { ['a] EncryptedSecretPhrasePart<'a>, tables::Structs, 1688, (&'a [u8],) }
+tl::object! { ['a] EncryptedSecretPhrasePart<'a>, layout::Structs, 1688, (&'a [u8],) }
 
 /// `wallet.existingBalance#bde90a8d flags:# has_balance:flags.0?true url:string = wallet.ExistingBalance;`
 #[repr(C)]
@@ -20,7 +20,7 @@ pub struct ExistingBalance<'a> {
     pub has_balance: bool,
     pub url: &'a str,
 }
-tl::object! { ['a] ExistingBalance<'a>, tables::Structs, 1689, (tl::Word, tl::Flag, &'a str) }
+tl::object! { ['a] ExistingBalance<'a>, layout::Structs, 1689, (tl::Word, tl::Flag, &'a str) }
 
 /// `wallet.holderDc#f9d612ef dc:int public_key:bytes = wallet.HolderDc;`
 #[repr(C)]
@@ -28,7 +28,7 @@ pub struct HolderDc<'a> {
     pub dc: i32,
     pub public_key: &'a [u8],
 }
-tl::object! { ['a] HolderDc<'a>, tables::Structs, 1690, (i32, &'a [u8]) }
+tl::object! { ['a] HolderDc<'a>, layout::Structs, 1690, (i32, &'a [u8]) }
 
 /// `wallet.nftAttribute#4c1ef10e trait_type:string value:string = wallet.NftAttribute;`
 #[repr(C)]
@@ -36,7 +36,7 @@ pub struct NftAttribute<'a> {
     pub trait_type: &'a str,
     pub value: &'a str,
 }
-tl::object! { ['a] NftAttribute<'a>, tables::Structs, 1691, (&'a str, &'a str) }
+tl::object! { ['a] NftAttribute<'a>, layout::Structs, 1691, (&'a str, &'a str) }
 
 /// `wallet.nftItem#3441fd1c flags:# collection_address:flags.0?string address:string owner_address:string index:string name:flags.1?string description:flags.2?string image:flags.3?WebDocument image_small:flags.4?WebDocument content_url:flags.5?WebDocument lottie:flags.6?WebDocument attributes:flags.7?Vector<wallet.NftAttribute> extra:flags.8?DataJSON = wallet.NftItem;`
 #[repr(C)]
@@ -54,7 +54,7 @@ pub struct NftItem<'a> {
     pub attributes: Option<&'a [enums::wallet::NftAttribute<'a>]>,
     pub extra: Option<&'a enums::DataJson<'a>>,
 }
-tl::object! { ['a] NftItem<'a>, tables::Structs, 1692, tl::And<(tl::Word, Option<&'a str>, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, Option<&'a [enums::wallet::NftAttribute<'a>]>), (tl::Maybe<'a, enums::DataJson<'a>>,)> }
+tl::object! { ['a] NftItem<'a>, layout::Structs, 1692, tl::And<(tl::Word, Option<&'a str>, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, Option<&'a [enums::wallet::NftAttribute<'a>]>), (tl::Maybe<'a, enums::DataJson<'a>>,)> }
 
 /// `wallet.nftItems#794d486f flags:# items:Vector<wallet.NftItem> next_offset:flags.0?string = wallet.NftItems;`
 #[repr(C)]
@@ -62,7 +62,7 @@ pub struct NftItems<'a> {
     pub items: &'a [enums::wallet::NftItem<'a>],
     pub next_offset: Option<&'a str>,
 }
-tl::object! { ['a] NftItems<'a>, tables::Structs, 1693, (tl::Word, &'a [enums::wallet::NftItem<'a>], Option<&'a str>) }
+tl::object! { ['a] NftItems<'a>, layout::Structs, 1693, (tl::Word, &'a [enums::wallet::NftItem<'a>], Option<&'a str>) }
 
 /// `wallet.proofChallenge#99e41707 payload:string expires:int domain:string = wallet.ProofChallenge;`
 #[repr(C)]
@@ -71,7 +71,7 @@ pub struct ProofChallenge<'a> {
     pub expires: i32,
     pub domain: &'a str,
 }
-tl::object! { ['a] ProofChallenge<'a>, tables::Structs, 1694, (&'a str, i32, &'a str) }
+tl::object! { ['a] ProofChallenge<'a>, layout::Structs, 1694, (&'a str, i32, &'a str) }
 
 /// `wallet.secretPhraseParts#e6d0ef01 token:string dcs:Vector<int> = wallet.SecretPhraseParts;`
 #[repr(C)]
@@ -79,7 +79,7 @@ pub struct SecretPhraseParts<'a> {
     pub token: &'a str,
     pub dcs: &'a [i32],
 }
-tl::object! { ['a] SecretPhraseParts<'a>, tables::Structs, 1695, (&'a str, &'a [i32]) }
+tl::object! { ['a] SecretPhraseParts<'a>, layout::Structs, 1695, (&'a str, &'a [i32]) }
 
 /// `wallet.tonConnectChallenge#4bc89693 challenge:bytes event_id:long = wallet.TonConnectChallenge;`
 #[repr(C)]
@@ -87,7 +87,7 @@ pub struct TonConnectChallenge<'a> {
     pub challenge: &'a [u8],
     pub event_id: i64,
 }
-tl::object! { ['a] TonConnectChallenge<'a>, tables::Structs, 1696, (&'a [u8], i64) }
+tl::object! { ['a] TonConnectChallenge<'a>, layout::Structs, 1696, (&'a [u8], i64) }
 
 /// `wallet.tonConnectPending#85c0f124 session:TonConnectSession requests:Vector<TonConnectRequest> = wallet.TonConnectPending;`
 #[repr(C)]
@@ -95,14 +95,14 @@ pub struct TonConnectPending<'a> {
     pub session: enums::TonConnectSession<'a>,
     pub requests: &'a [enums::TonConnectRequest<'a>],
 }
-tl::object! { ['a] TonConnectPending<'a>, tables::Structs, 1697, (enums::TonConnectSession<'a>, &'a [enums::TonConnectRequest<'a>]) }
+tl::object! { ['a] TonConnectPending<'a>, layout::Structs, 1697, (enums::TonConnectSession<'a>, &'a [enums::TonConnectRequest<'a>]) }
 
 /// `wallet.tonConnectSessions#0e1f6896 sessions:Vector<TonConnectSession> = wallet.TonConnectSessions;`
 #[repr(C)]
 pub struct TonConnectSessions<'a> {
     pub sessions: &'a [enums::TonConnectSession<'a>],
 }
-tl::object! { ['a] TonConnectSessions<'a>, tables::Structs, 1698, (&'a [enums::TonConnectSession<'a>],) }
+tl::object! { ['a] TonConnectSessions<'a>, layout::Structs, 1698, (&'a [enums::TonConnectSession<'a>],) }
 
 /// `wallet.transactions#4322d5a5 flags:# balance:long transactions:Vector<WalletTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = wallet.Transactions;`
 #[repr(C)]
@@ -113,7 +113,7 @@ pub struct Transactions<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Transactions<'a>, tables::Structs, 1699, (tl::Word, i64, &'a [enums::WalletTransaction<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] Transactions<'a>, layout::Structs, 1699, (tl::Word, i64, &'a [enums::WalletTransaction<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `wallet.userAddresses#928e7b55 addresses:Vector<WalletUserAddress> users:Vector<User> = wallet.UserAddresses;`
 #[repr(C)]
@@ -121,4 +121,4 @@ pub struct UserAddresses<'a> {
     pub addresses: &'a [enums::WalletUserAddress<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] UserAddresses<'a>, tables::Structs, 1700, (&'a [enums::WalletUserAddress<'a>], &'a [enums::User<'a>]) }
+tl::object! { ['a] UserAddresses<'a>, layout::Structs, 1700, (&'a [enums::WalletUserAddress<'a>], &'a [enums::User<'a>]) }
