@@ -58,10 +58,10 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
         }
     }
 
-    /// Adds a constructor or a function.
-    pub(super) fn add(&mut self, definition: &Definition, is_reference: bool) {
-        let params: String = definition.params.iter().flat_map(|param| [" ", &param.name]).collect();
-        self.line(definition, least(self.shapes, definition), definition.params.len(), is_reference, &params);
+    /// Adds a constructor of the type with this number, or a function.
+    pub(super) fn add(&mut self, definition: &Definition, is_reference: bool, ty: usize) {
+        let names: String = definition.params.iter().flat_map(|param| [" ", &param.name]).collect();
+        self.line(definition, &names, definition.params.len(), is_reference, ty);
         let mut bytes = Bytes::default();
         for row in self.rows_of(definition) {
             bytes.add(&row);
@@ -71,28 +71,24 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
 
     /// Adds what has a name and an id, but no values.
     pub(super) fn add_name(&mut self, definition: &Definition) {
-        self.line(definition, 0, 0, false, "");
+        self.line(definition, "", 0, false, 0);
     }
 
-    fn line(
-        &mut self,
-        definition: &Definition,
-        least: usize,
-        count: usize,
-        is_reference: bool,
-        params: &str,
-    ) {
+    fn line(&mut self, definition: &Definition, names: &str, count: usize, is_reference: bool, ty: usize) {
         let mut bytes = Bytes::default();
         bytes.number(definition.id);
-        bytes.number(least);
+        bytes.number(least(self.shapes, definition));
         bytes.number(self.rows);
         bytes.number(self.len);
-        bytes.add(&[count.to_le_bytes()[0], count.to_le_bytes()[1], u8::from(is_reference), 0]);
-        bytes.number(0);
+        bytes.number_of_16_bits(count);
+        // Alignment and size depend on the machine.
+        bytes.add(&[u8::from(is_reference), 0, 0, 0]);
+        bytes.number_of_16_bits(ty);
         bytes.write(&mut self.constructors);
-        let names = format!("{}{params}", definition.name);
-        self.names.line(0, &format!("{names}\\n\\"));
-        (self.lines, self.rows, self.len) = (self.lines + 1, self.rows + count, self.len + names.len() + 1);
+        self.names.line(0, &format!("{}{names}\\n\\", definition.name));
+        self.len += definition.name.to_string().len() + names.len() + 1;
+        self.lines += 1;
+        self.rows += count;
     }
 
     fn rows_of(&mut self, definition: &Definition) -> Vec<[u8; 8]> {
@@ -262,6 +258,10 @@ impl Bytes {
 
     fn number(&mut self, number: impl TryInto<u32>) {
         self.add(&number.try_into().unwrap_or(u32::MAX).to_le_bytes());
+    }
+
+    fn number_of_16_bits(&mut self, number: usize) {
+        self.add(&u16::try_from(number).unwrap_or(u16::MAX).to_le_bytes());
     }
 
     fn write(&self, code: &mut Code) {

@@ -46,13 +46,19 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
     }
     let places = Places::new(&shapes, &types, &functions);
     let mut files = Files { options, output: &mut output };
-    files.add("types", "Constructors", &constructors, |code, constructor| {
+    let ends = |code: &mut Code, constructors: &[&Definition]| {
+        structs::constructors(code, &shapes, &places, constructors);
+    };
+    let write = |code: &mut Code, constructor: &&Definition| {
         structs::constructor(code, &shapes, &places, constructor);
-    });
-    files.add("enums", "Types", &types, |code, ty| enums::write(code, &shapes, ty));
-    files.add("functions", "Functions", &functions, |code, function| {
-        structs::function(code, &shapes, &places, function);
-    });
+    };
+    files.add("types", "Constructors", &constructors, write, ends);
+    files.add("enums", "Types", &types, |code, ty| enums::write(code, &shapes, ty), |_, _| {});
+    let ends = |code: &mut Code, functions: &[&Definition]| {
+        structs::functions(code, &shapes, &places, functions);
+    };
+    let write = |code: &mut Code, function: &&Definition| structs::function(code, &shapes, function);
+    files.add("functions", "Functions", &functions, write, ends);
     files.tables(&shapes, &places, &types);
     let has_calls = schema.functions().next().is_some();
     files.layout(&shapes, &places, &types, &functions);
@@ -234,7 +240,15 @@ impl Files<'_> {
         title: &str,
         groups: &BTreeMap<Option<&str>, Vec<T>>,
         write: impl Fn(&mut Code, &T),
+        end: impl Fn(&mut Code, &[T]),
     ) {
+        let write = |code: &mut Code, items: &[T]| {
+            for item in items {
+                code.blank();
+                write(code, item);
+            }
+            end(code, items);
+        };
         let modules: BTreeSet<&str> = groups.keys().copied().flatten().collect();
         let empty = Vec::new();
         self.file(kind, title, None, &modules, groups.get(&None).unwrap_or(&empty), &write);
@@ -252,13 +266,10 @@ impl Files<'_> {
         namespace: Option<&str>,
         modules: &BTreeSet<&str>,
         items: &[T],
-        write: impl Fn(&mut Code, &T),
+        write: impl Fn(&mut Code, &[T]),
     ) {
         let mut body = Code::default();
-        for item in items {
-            body.blank();
-            write(&mut body, item);
-        }
+        write(&mut body, items);
         let mut code = Code::default();
         code.line(0, &self.options.header());
         code.blank();

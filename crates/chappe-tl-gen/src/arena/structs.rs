@@ -9,7 +9,7 @@ use super::tables::{Places, least};
 use crate::code::{Code, hex};
 use crate::names;
 
-/// Writes the struct of a constructor, and what its values can do.
+/// Writes the struct of a constructor.
 pub(super) fn constructor(
     code: &mut Code,
     shapes: &Shapes<'_, '_>,
@@ -17,29 +17,69 @@ pub(super) fn constructor(
     constructor: &Definition,
 ) {
     declaration(code, shapes, constructor);
-    let line = places.lines[&constructor.id];
-    let (ty, rows) = (lived(shapes, constructor), rows(shapes, constructor));
     if !shapes.is_bare(constructor) {
-        return code.line(0, &format!("tl::object! {{ {ty}, layout::Structs, {line}, {rows} }}"));
+        return;
     }
+    let (ty, rows) = (lived(shapes, constructor), rows(shapes, constructor));
     let path = names::type_name(&constructor.name.ident) + &parameters(shapes, constructor, "'static", "");
-    let least = least(shapes, constructor);
+    let (least, line) = (least(shapes, constructor), places.lines[&constructor.id]);
     let table = format!("&tl::Type::bare::<{path}>({least}, &layout::TABLES, {line})");
     code.line(0, &format!("tl::bare_object! {{ {ty}, {table}, {rows} }}"));
 }
 
-/// Writes the struct of a function, what its values can do, and what it returns.
-pub(super) fn function(code: &mut Code, shapes: &Shapes<'_, '_>, places: &Places, function: &Definition) {
+/// Says what the values of these constructors can do.
+pub(super) fn constructors(
+    code: &mut Code,
+    shapes: &Shapes<'_, '_>,
+    places: &Places,
+    constructors: &[&Definition],
+) {
+    let plain = constructors.iter().filter(|constructor| !shapes.is_bare(constructor));
+    let lines = plain.map(|constructor| {
+        let (ty, rows) = (lived(shapes, constructor), rows(shapes, constructor));
+        format!("{ty}, {}, {rows};", places.lines[&constructor.id])
+    });
+    list(code, "tl::objects! { layout::Structs;", &lines.collect::<Vec<_>>());
+}
+
+/// Writes the struct of a function, and what it returns if it is generic.
+pub(super) fn function(code: &mut Code, shapes: &Shapes<'_, '_>, function: &Definition) {
     declaration(code, shapes, function);
-    let answer = shapes.owned_type(&function.result);
     if function.generics.is_empty() {
-        let (ty, rows) = (lived(shapes, function), rows(shapes, function));
-        let line = places.lines[&function.id];
-        return code.line(0, &format!("tl::call! {{ {ty}, layout::Calls, {line}, {rows}, {answer} }}"));
+        return;
     }
     generic(code, shapes, function);
     open_impl(code, shapes, function, ": tl::RemoteCall", "tl::RemoteCall");
-    code.line(1, &format!("type Return = {answer};"));
+    code.line(1, &format!("type Return = {};", shapes.owned_type(&function.result)));
+    code.line(0, "}");
+}
+
+/// Says what the values of these functions can do, and what they return.
+pub(super) fn functions(
+    code: &mut Code,
+    shapes: &Shapes<'_, '_>,
+    places: &Places,
+    functions: &[&Definition],
+) {
+    let plain = functions.iter().filter(|function| function.generics.is_empty());
+    let lines = plain.map(|function| {
+        let (ty, rows) = (lived(shapes, function), rows(shapes, function));
+        let answer = shapes.owned_type(&function.result);
+        format!("{ty}, {}, {rows}, {answer};", places.lines[&function.id])
+    });
+    list(code, "tl::calls! { layout::Calls;", &lines.collect::<Vec<_>>());
+}
+
+/// Writes a macro with a list, if there is anything in it.
+pub(super) fn list(code: &mut Code, open: &str, lines: &[String]) {
+    if lines.is_empty() {
+        return;
+    }
+    code.blank();
+    code.line(0, open);
+    for line in lines {
+        code.line(1, line);
+    }
     code.line(0, "}");
 }
 

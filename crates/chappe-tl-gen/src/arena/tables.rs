@@ -8,8 +8,8 @@ use super::calls::Functions;
 use super::enums::{self, Repr, repr};
 use super::layout::{Lines, Slots};
 use super::shape::Shapes;
+use super::structs::list;
 use crate::code::Code;
-use crate::names;
 
 /// Where each type and the line of each constructor and function stands.
 pub(super) struct Places {
@@ -39,12 +39,13 @@ impl Places {
 
 /// Ties the types of a namespace to their tables.
 pub(super) fn of_types(code: &mut Code, shapes: &Shapes<'_, '_>, places: &Places, types: &[&Name]) {
+    let (mut families, mut soles) = (Vec::new(), Vec::new());
     for ty in types {
         let constructors: Vec<&Definition> = shapes.plan.schema().constructors_of(ty).collect();
-        let place = places.types[*ty];
         if repr(&constructors) != Repr::Only {
+            let place = places.types[*ty];
             let [any, life] = ["'_", "'a"].map(|life| shapes.enum_path(ty, life));
-            code.line(0, &format!("tl::family! {{ {any}, {life}, &tables::TYPES[{place}] }}"));
+            families.push(format!("{any}, {life}, {place};"));
             continue;
         }
         let only = constructors[0];
@@ -54,11 +55,10 @@ pub(super) fn of_types(code: &mut Code, shapes: &Shapes<'_, '_>, places: &Places
         lives.extend(shapes.borrows(only).then_some("'s"));
         let (lives, reference) = (lives.join(", "), if is_reference { "&'r " } else { "" });
         let of = enums::only(shapes, only, "'a");
-        code.line(
-            0,
-            &format!("tl::sole! {{ [{lives}] {reference}{path}, {of}, {path}, &tables::TYPES[{place}] }}"),
-        );
+        soles.push(format!("[{lives}] {reference}{path}, {of}, {path};"));
     }
+    list(code, "tl::families! { tables::TYPES;", &families);
+    list(code, "tl::soles! {", &soles);
 }
 
 /// Writes the tables of all types.
@@ -92,13 +92,13 @@ pub(super) fn layout(
     for ty in types.values().flatten() {
         let mut ids = Vec::new();
         for constructor in schema.constructors_of(ty) {
-            lines.add(constructor, shapes.is_reference(constructor));
+            lines.add(constructor, shapes.is_reference(constructor), places.types[ty]);
             ids.push(constructor.id);
         }
         slots.add(&ids);
     }
     for function in functions.values().flatten() {
-        lines.add(function, true);
+        lines.add(function, true, 0);
     }
     for definition in schema.definitions() {
         if !places.lines.contains_key(&definition.id) {

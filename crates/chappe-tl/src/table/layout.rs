@@ -40,7 +40,9 @@ pub struct Constructor {
     /// Alignment of the struct in bytes.
     align: u8,
     /// Size of the struct in bytes.
-    pub size: u32,
+    pub size: u16,
+    /// The type that it is a constructor of, by its number in the list of all types. Of a function: 0.
+    ty: u16,
 }
 
 /// How a variant of an enum holds the fields of its constructor.
@@ -232,9 +234,9 @@ pub const unsafe fn layout<const ROWS: usize, const LINES: usize>(
             }
             row += 1;
         }
-        assert!(end <= u16::MAX as u32, "no struct has 64 KiB");
+        assert!(end <= u16::MAX as u32 - MAX_ALIGN as u32, "no struct has 64 KiB");
         // A `repr(C)` struct ends behind its last field, at a multiple of the largest alignment.
-        line.size = (end + largest) & !largest;
+        line.size = ((end + largest) & !largest) as u16;
         line.align = largest as u8 + 1;
         index += 1;
     }
@@ -243,13 +245,14 @@ pub const unsafe fn layout<const ROWS: usize, const LINES: usize>(
 }
 
 const fn from_le(line: Constructor) -> Constructor {
-    let Constructor { id, least, first, names, count, .. } = line;
+    let Constructor { id, least, first, names, count, ty, .. } = line;
     Constructor {
         id: u32::from_le(id),
         least: u32::from_le(least),
         first: u32::from_le(first),
         names: u32::from_le(names),
         count: u16::from_le(count),
+        ty: u16::from_le(ty),
         ..line
     }
 }
@@ -341,7 +344,7 @@ impl Type {
     pub const fn of_line(tables: &'static Tables, line: usize, boxed: bool) -> Self {
         let constructor = &tables.constructors[line];
         Self {
-            size: constructor.size,
+            size: constructor.size as u32,
             align: constructor.align as u32,
             is_struct: true,
             boxed,
@@ -442,6 +445,11 @@ impl Type {
     #[inline(always)]
     pub(super) const fn only(&self) -> &'static Constructor {
         &self.tables.constructors[self.first as usize]
+    }
+
+    /// Returns the type that a struct is a constructor of.
+    pub(super) const fn boxed_type(&self) -> &'static Type {
+        &self.tables.types[self.only().ty as usize]
     }
 
     /// Returns the first alternative with its names and rows.

@@ -1,8 +1,8 @@
 //! What generated code says about each type besides its fields.
 //!
 //! Where the macros are used, the generated crate promises what [`Described`](super::Described) and
-//! [`Family`](super::Family) ask for: that is its only `unsafe`. They repeat themselves because each expansion of a macro costs the
-//! compiler as much as what it expands to: there are thousands, so none calls another one.
+//! [`Family`](super::Family) ask for: that is its only `unsafe`. They take lists, and repeat themselves,
+//! because each expansion of a macro costs the compiler as much as what it expands to.
 
 /// A generated list of lines: the name by which structs refer to it, and whether the id is written.
 #[doc(hidden)]
@@ -33,11 +33,11 @@ macro_rules! laid_out {
     };
 }
 
-/// A generated struct: the line that describes it, the types of its rows, and what its values can do.
+/// Generated structs: the lines that describe them, the types of their rows, and what their values can do.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! object {
-    ([$($life:lifetime)?] $type:ty, $lines:ty, $line:literal, $rows:ty) => {
+macro_rules! objects {
+    ($lines:ty; $([$($life:lifetime)?] $type:ty, $line:literal, $rows:ty;)*) => {$(
         // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl$(<$life>)? $crate::table::Object for $type {
             const LINE: usize = $line;
@@ -62,10 +62,10 @@ macro_rules! object {
                 $crate::table::debug(self, f)
             }
         }
-    };
+    )*};
 }
 
-/// A generated struct that stands bare in other objects: as `object!`, with its table instead of its line.
+/// A generated struct that stands bare in other objects: as in `objects!`, with its table instead of its line.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! bare_object {
@@ -100,11 +100,11 @@ macro_rules! bare_object {
     };
 }
 
-/// A generated function: as `object!`, and what it returns. That its values can be copied and compared is said by `values!`.
+/// Generated functions: as `objects!`, and what they return. That their values can be copied and compared is said by `values!`.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! call {
-    ([$($life:lifetime)?] $type:ty, $lines:ty, $line:literal, $rows:ty, $return:ty) => {
+macro_rules! calls {
+    ($lines:ty; $([$($life:lifetime)?] $type:ty, $line:literal, $rows:ty, $return:ty;)*) => {$(
         // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl$(<$life>)? $crate::table::Function for $type {
             const LINE: usize = $line;
@@ -117,7 +117,7 @@ macro_rules! call {
                 $crate::table::debug(self, f)
             }
         }
-    };
+    )*};
 }
 
 /// Generated functions whose values can be copied and compared.
@@ -141,14 +141,14 @@ macro_rules! values {
     )*};
 }
 
-/// A generated enum: its table and what its values can do.
+/// Generated enums: their tables and what their values can do.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! family {
-    ($type:ty, $of:ty, $table:expr) => {
+macro_rules! families {
+    ($tables:path; $($type:ty, $of:ty, $table:literal;)*) => {$(
         // SAFETY: the generator prints types and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl $crate::table::Described for $type {
-            const TYPE: &'static $crate::table::Type = $table;
+            const TYPE: &'static $crate::table::Type = &$tables[$table];
         }
         impl Clone for $type {
             #[inline]
@@ -173,7 +173,7 @@ macro_rules! family {
         unsafe impl $crate::table::Family for $type {
             type Of<'a> = $of;
         }
-    };
+    )*};
 }
 
 /// A generated type that can be decoded, and is written by its table.
@@ -216,18 +216,17 @@ macro_rules! described_by_table {
     };
 }
 
-/// A generated struct that is the only constructor of its type.
+/// Generated structs that are the only constructors of their types.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! sole {
-    ([$($life:lifetime),*] $type:ty, $of:ty, $struct:ty, $table:expr) => {
-        // SAFETY: the first two are the same generated struct or references to it, and the table is that of its type.
+macro_rules! soles {
+    ($([$($life:lifetime),*] $type:ty, $of:ty, $struct:ty;)*) => {$(
+        // SAFETY: the first two are the same generated struct or references to it, and the third is that struct.
         unsafe impl<$($life),*> $crate::table::Sole for $type {
             type Struct = $struct;
-            const TYPE: &'static $crate::table::Type = $table;
             type Of<'a> = $of;
         }
-    };
+    )*};
 }
 
 /// A generated type that serde writes by its table.

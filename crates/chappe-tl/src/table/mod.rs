@@ -35,7 +35,7 @@ pub use crate::codegen::{Encoded, String, Vec, flag_group, put, put_flags, unit,
 #[cfg(feature = "serde")]
 pub use crate::written_by_serde;
 pub use crate::{Blob, Identifiable, RemoteCall, Serializable, Sink};
-pub use crate::{bare_object, call, described_by_table, family, laid_out, lines, object, sole, values};
+pub use crate::{bare_object, calls, described_by_table, families, laid_out, lines, objects, soles, values};
 pub use decoded::{Decoded, OwnedAnswer};
 pub use described::{Described, Family};
 pub use encode::{Bare, RawObject, Writer};

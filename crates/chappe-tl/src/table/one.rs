@@ -25,21 +25,19 @@ pub struct One<T>(pub T);
 ///
 /// # Safety
 ///
-/// [`TYPE`](Self::TYPE) must describe a boxed type with one constructor, whose struct is [`Struct`](Self::Struct) and is held
-/// as `Self`, with any lifetime: by value or by reference, as the table says. `Self` must be [`Of`](Self::Of) with some
-/// lifetime, and `Of` as [`Family`] asks for.
+/// [`Struct`](Self::Struct) must be that of the only constructor of a type, and be held as `Self`, with any lifetime: by value
+/// or by reference, as the constructor says. `Self` must be [`Of`](Self::Of) with some lifetime, and `Of` as [`Family`]
+/// asks for.
 pub unsafe trait Sole {
     /// The struct.
-    type Struct;
-    /// The table of the type.
-    const TYPE: &'static Type;
+    type Struct: Described;
     /// The same with the given lifetime.
     type Of<'a>: 'a;
 }
 
-// SAFETY: the wrapper is transparent, so what the table says about its only field holds for itself.
+// SAFETY: the wrapper is transparent, so what the table of the type says about its only field holds for itself.
 unsafe impl<T: Sole> Described for One<T> {
-    const TYPE: &'static Type = T::TYPE;
+    const TYPE: &'static Type = T::Struct::TYPE.boxed_type();
 }
 
 // SAFETY: the wrapper is transparent and has no lifetime of its own.

@@ -312,7 +312,7 @@ impl<'a> Machine<'a, '_> {
             }
             let mut base = slot.add(ty.payload as usize);
             if constructor.payload == Payload::Reference && !ty.is_struct {
-                let body = self.bump.alloc(constructor.size as usize);
+                let body = self.bump.alloc(usize::from(constructor.size));
                 base.cast::<*const u8>().write(body);
                 base = body;
             }
@@ -353,7 +353,7 @@ impl<'a> Machine<'a, '_> {
         mut rest: &'a [u8],
         fields: &'static [Field],
         tables: &'static Tables,
-        size: &'static u32,
+        size: &'static u16,
         base: *mut u8,
         depth: u16,
     ) -> Result<&'a [u8], usize> {
@@ -376,7 +376,7 @@ impl<'a> Machine<'a, '_> {
                             rows = &rows[index + 1..];
                             there = flags.choose_behind(field, rows);
                             if field.word() == 0 {
-                                Self::clear(rows, base, *size as usize);
+                                Self::clear(rows, base, usize::from(*size));
                             }
                         })
                     } else {
@@ -1227,7 +1227,7 @@ pub(super) const fn sole<T: super::Sole>(holder: &T) -> &T::Struct {
     let holder = core::ptr::from_ref(holder);
     // SAFETY: `Sole` promises that the table says whether a `T` is the struct or a reference to it.
     unsafe {
-        match const { T::TYPE.only().payload } {
+        match const { <T::Struct as Described>::TYPE.only().payload } {
             Payload::Value => &*holder.cast(),
             Payload::Reference => *holder.cast::<&T::Struct>(),
         }

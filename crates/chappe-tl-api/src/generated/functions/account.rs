@@ -16,12 +16,10 @@ pub struct AcceptAuthorization<'a> {
     pub value_hashes: &'a [enums::SecureValueHash<'a>],
     pub credentials: enums::SecureCredentialsEncrypted<'a>,
 }
-tl::call! { ['a] AcceptAuthorization<'a>, layout::Calls, 1712, (i64, &'a str, &'a str, &'a [enums::SecureValueHash<'a>], enums::SecureCredentialsEncrypted<'a>), bool }
 
 /// `account.cancelPasswordEmail#c1cbd5b6 = Bool;`
 #[repr(C)]
 pub struct CancelPasswordEmail {}
-tl::call! { [] CancelPasswordEmail, layout::Calls, 1713, (), bool }
 
 /// `account.changeAuthorizationSettings#40f48462 flags:# confirmed:flags.3?true hash:long encrypted_requests_disabled:flags.0?Bool call_requests_disabled:flags.1?Bool = Bool;`
 #[repr(C)]
@@ -31,7 +29,6 @@ pub struct ChangeAuthorizationSettings {
     pub encrypted_requests_disabled: Option<bool>,
     pub call_requests_disabled: Option<bool>,
 }
-tl::call! { [] ChangeAuthorizationSettings, layout::Calls, 1714, (tl::Word, tl::Flag, i64, Option<bool>, Option<bool>), bool }
 
 /// `account.changePhone#70c32edb phone_number:string phone_code_hash:string phone_code:string = User;`
 #[repr(C)]
@@ -40,33 +37,28 @@ pub struct ChangePhone<'a> {
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-tl::call! { ['a] ChangePhone<'a>, layout::Calls, 1715, (&'a str, &'a str, &'a str), tl::Decoded<enums::User<'static>> }
 
 /// `account.checkUsername#2714d86c username:string = Bool;`
 #[repr(C)]
 pub struct CheckUsername<'a> {
     pub username: &'a str,
 }
-tl::call! { ['a] CheckUsername<'a>, layout::Calls, 1716, (&'a str,), bool }
 
 /// `account.clearRecentEmojiStatuses#18201aae = Bool;`
 #[repr(C)]
 pub struct ClearRecentEmojiStatuses {}
-tl::call! { [] ClearRecentEmojiStatuses, layout::Calls, 1717, (), bool }
 
 /// `account.confirmBotConnection#67ed1f68 bot_id:InputUser = Bool;`
 #[repr(C)]
 pub struct ConfirmBotConnection<'a> {
     pub bot_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] ConfirmBotConnection<'a>, layout::Calls, 1718, (enums::InputUser<'a>,), bool }
 
 /// `account.confirmPasswordEmail#8fdf1920 code:string = Bool;`
 #[repr(C)]
 pub struct ConfirmPasswordEmail<'a> {
     pub code: &'a str,
 }
-tl::call! { ['a] ConfirmPasswordEmail<'a>, layout::Calls, 1719, (&'a str,), bool }
 
 /// `account.confirmPhone#5f2178c3 phone_code_hash:string phone_code:string = Bool;`
 #[repr(C)]
@@ -74,14 +66,12 @@ pub struct ConfirmPhone<'a> {
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-tl::call! { ['a] ConfirmPhone<'a>, layout::Calls, 1720, (&'a str, &'a str), bool }
 
 /// `account.createBusinessChatLink#8851e68e link:InputBusinessChatLink = BusinessChatLink;`
 #[repr(C)]
 pub struct CreateBusinessChatLink<'a> {
     pub link: enums::InputBusinessChatLink<'a>,
 }
-tl::call! { ['a] CreateBusinessChatLink<'a>, layout::Calls, 1721, (enums::InputBusinessChatLink<'a>,), tl::Decoded<enums::BusinessChatLink<'static>> }
 
 /// `account.createTheme#652e4400 flags:# slug:string title:string document:flags.2?InputDocument settings:flags.3?Vector<InputThemeSettings> = Theme;`
 #[repr(C)]
@@ -91,12 +81,10 @@ pub struct CreateTheme<'a> {
     pub document: Option<&'a enums::InputDocument<'a>>,
     pub settings: Option<&'a [enums::InputThemeSettings<'a>]>,
 }
-tl::call! { ['a] CreateTheme<'a>, layout::Calls, 1722, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a [enums::InputThemeSettings<'a>]>), tl::Decoded<enums::Theme<'static>> }
 
 /// `account.declinePasswordReset#4c9409f6 = Bool;`
 #[repr(C)]
 pub struct DeclinePasswordReset {}
-tl::call! { [] DeclinePasswordReset, layout::Calls, 1723, (), bool }
 
 /// `account.deleteAccount#a2c0cf74 flags:# reason:string password:flags.0?InputCheckPasswordSRP = Bool;`
 #[repr(C)]
@@ -104,45 +92,38 @@ pub struct DeleteAccount<'a> {
     pub reason: &'a str,
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-tl::call! { ['a] DeleteAccount<'a>, layout::Calls, 1724, (tl::Word, &'a str, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), bool }
 
 /// `account.deleteAutoSaveExceptions#53bc0020 = Bool;`
 #[repr(C)]
 pub struct DeleteAutoSaveExceptions {}
-tl::call! { [] DeleteAutoSaveExceptions, layout::Calls, 1725, (), bool }
 
 /// `account.deleteBusinessChatLink#60073674 slug:string = Bool;`
 #[repr(C)]
 pub struct DeleteBusinessChatLink<'a> {
     pub slug: &'a str,
 }
-tl::call! { ['a] DeleteBusinessChatLink<'a>, layout::Calls, 1726, (&'a str,), bool }
 
 /// `account.deletePasskey#f5b5563f id:string = Bool;`
 #[repr(C)]
 pub struct DeletePasskey<'a> {
     pub id: &'a str,
 }
-tl::call! { ['a] DeletePasskey<'a>, layout::Calls, 1727, (&'a str,), bool }
 
 /// `account.deleteSecureValue#b880bc4b types:Vector<SecureValueType> = Bool;`
 #[repr(C)]
 pub struct DeleteSecureValue<'a> {
     pub types: &'a [enums::SecureValueType],
 }
-tl::call! { ['a] DeleteSecureValue<'a>, layout::Calls, 1728, (&'a [enums::SecureValueType],), bool }
 
 /// `account.deleteWebBrowserSettingsExceptions#86a0765d = account.WebBrowserSettings;`
 #[repr(C)]
 pub struct DeleteWebBrowserSettingsExceptions {}
-tl::call! { [] DeleteWebBrowserSettingsExceptions, layout::Calls, 1729, (), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
 
 /// `account.disablePeerConnectedBot#5e437ed9 peer:InputPeer = Bool;`
 #[repr(C)]
 pub struct DisablePeerConnectedBot<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] DisablePeerConnectedBot<'a>, layout::Calls, 1730, (enums::InputPeer<'a>,), bool }
 
 /// `account.editBusinessChatLink#8c3410af slug:string link:InputBusinessChatLink = BusinessChatLink;`
 #[repr(C)]
@@ -150,24 +131,20 @@ pub struct EditBusinessChatLink<'a> {
     pub slug: &'a str,
     pub link: enums::InputBusinessChatLink<'a>,
 }
-tl::call! { ['a] EditBusinessChatLink<'a>, layout::Calls, 1731, (&'a str, enums::InputBusinessChatLink<'a>), tl::Decoded<enums::BusinessChatLink<'static>> }
 
 /// `account.finishTakeoutSession#1d2652ee flags:# success:flags.0?true = Bool;`
 #[repr(C)]
 pub struct FinishTakeoutSession {
     pub success: bool,
 }
-tl::call! { [] FinishTakeoutSession, layout::Calls, 1732, (tl::Word, tl::Flag), bool }
 
 /// `account.getAccountTTL#08fc711d = AccountDaysTTL;`
 #[repr(C)]
 pub struct GetAccountTtl {}
-tl::call! { [] GetAccountTtl, layout::Calls, 1733, (), tl::Decoded<enums::AccountDaysTtl> }
 
 /// `account.getAllSecureValues#b288bc7d = Vector<SecureValue>;`
 #[repr(C)]
 pub struct GetAllSecureValues {}
-tl::call! { [] GetAllSecureValues, layout::Calls, 1734, (), tl::Decoded<&'static [enums::SecureValue<'static>]> }
 
 /// `account.getAuthorizationForm#a929597a bot_id:long scope:string public_key:string = account.AuthorizationForm;`
 #[repr(C)]
@@ -176,117 +153,98 @@ pub struct GetAuthorizationForm<'a> {
     pub scope: &'a str,
     pub public_key: &'a str,
 }
-tl::call! { ['a] GetAuthorizationForm<'a>, layout::Calls, 1735, (i64, &'a str, &'a str), tl::Decoded<enums::account::AuthorizationForm<'static>> }
 
 /// `account.getAuthorizations#e320c158 = account.Authorizations;`
 #[repr(C)]
 pub struct GetAuthorizations {}
-tl::call! { [] GetAuthorizations, layout::Calls, 1736, (), tl::Decoded<enums::account::Authorizations<'static>> }
 
 /// `account.getAutoDownloadSettings#56da0b3f = account.AutoDownloadSettings;`
 #[repr(C)]
 pub struct GetAutoDownloadSettings {}
-tl::call! { [] GetAutoDownloadSettings, layout::Calls, 1737, (), tl::Decoded<enums::account::AutoDownloadSettings<'static>> }
 
 /// `account.getAutoSaveSettings#adcbbcda = account.AutoSaveSettings;`
 #[repr(C)]
 pub struct GetAutoSaveSettings {}
-tl::call! { [] GetAutoSaveSettings, layout::Calls, 1738, (), tl::Decoded<enums::account::AutoSaveSettings<'static>> }
 
 /// `account.getBotBusinessConnection#76a86270 connection_id:string = Updates;`
 #[repr(C)]
 pub struct GetBotBusinessConnection<'a> {
     pub connection_id: &'a str,
 }
-tl::call! { ['a] GetBotBusinessConnection<'a>, layout::Calls, 1739, (&'a str,), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.getBusinessChatLinks#6f70dde1 = account.BusinessChatLinks;`
 #[repr(C)]
 pub struct GetBusinessChatLinks {}
-tl::call! { [] GetBusinessChatLinks, layout::Calls, 1740, (), tl::Decoded<enums::account::BusinessChatLinks<'static>> }
 
 /// `account.getChannelDefaultEmojiStatuses#7727a7d5 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetChannelDefaultEmojiStatuses {
     pub hash: i64,
 }
-tl::call! { [] GetChannelDefaultEmojiStatuses, layout::Calls, 1741, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getChannelRestrictedStatusEmojis#35a9e0d5 hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetChannelRestrictedStatusEmojis {
     pub hash: i64,
 }
-tl::call! { [] GetChannelRestrictedStatusEmojis, layout::Calls, 1742, (i64,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getChatThemes#d638de89 hash:long = account.Themes;`
 #[repr(C)]
 pub struct GetChatThemes {
     pub hash: i64,
 }
-tl::call! { [] GetChatThemes, layout::Calls, 1743, (i64,), tl::Decoded<enums::account::Themes<'static>> }
 
 /// `account.getCollectibleEmojiStatuses#2e7b4543 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetCollectibleEmojiStatuses {
     pub hash: i64,
 }
-tl::call! { [] GetCollectibleEmojiStatuses, layout::Calls, 1744, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getConnectedBots#4ea4c80f = account.ConnectedBots;`
 #[repr(C)]
 pub struct GetConnectedBots {}
-tl::call! { [] GetConnectedBots, layout::Calls, 1745, (), tl::Decoded<enums::account::ConnectedBots<'static>> }
 
 /// `account.getContactSignUpNotification#9f07c728 = Bool;`
 #[repr(C)]
 pub struct GetContactSignUpNotification {}
-tl::call! { [] GetContactSignUpNotification, layout::Calls, 1746, (), bool }
 
 /// `account.getContentSettings#8b9b4dae = account.ContentSettings;`
 #[repr(C)]
 pub struct GetContentSettings {}
-tl::call! { [] GetContentSettings, layout::Calls, 1747, (), tl::Decoded<enums::account::ContentSettings> }
 
 /// `account.getDefaultBackgroundEmojis#a60ab9ce hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetDefaultBackgroundEmojis {
     pub hash: i64,
 }
-tl::call! { [] GetDefaultBackgroundEmojis, layout::Calls, 1748, (i64,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getDefaultEmojiStatuses#d6753386 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetDefaultEmojiStatuses {
     pub hash: i64,
 }
-tl::call! { [] GetDefaultEmojiStatuses, layout::Calls, 1749, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getDefaultGroupPhotoEmojis#915860ae hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetDefaultGroupPhotoEmojis {
     pub hash: i64,
 }
-tl::call! { [] GetDefaultGroupPhotoEmojis, layout::Calls, 1750, (i64,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getDefaultProfilePhotoEmojis#e2750328 hash:long = EmojiList;`
 #[repr(C)]
 pub struct GetDefaultProfilePhotoEmojis {
     pub hash: i64,
 }
-tl::call! { [] GetDefaultProfilePhotoEmojis, layout::Calls, 1751, (i64,), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `account.getGlobalPrivacySettings#eb2b4cf6 = GlobalPrivacySettings;`
 #[repr(C)]
 pub struct GetGlobalPrivacySettings {}
-tl::call! { [] GetGlobalPrivacySettings, layout::Calls, 1752, (), tl::Decoded<enums::GlobalPrivacySettings<'static>> }
 
 /// `account.getMultiWallPapers#65ad71dc wallpapers:Vector<InputWallPaper> = Vector<WallPaper>;`
 #[repr(C)]
 pub struct GetMultiWallPapers<'a> {
     pub wallpapers: &'a [enums::InputWallPaper<'a>],
 }
-tl::call! { ['a] GetMultiWallPapers<'a>, layout::Calls, 1753, (&'a [enums::InputWallPaper<'a>],), tl::Decoded<&'static [enums::WallPaper<'static>]> }
 
 /// `account.getNotifyExceptions#53577479 flags:# compare_sound:flags.1?true compare_stories:flags.2?true peer:flags.0?InputNotifyPeer = Updates;`
 #[repr(C)]
@@ -295,14 +253,12 @@ pub struct GetNotifyExceptions<'a> {
     pub compare_stories: bool,
     pub peer: Option<&'a enums::InputNotifyPeer<'a>>,
 }
-tl::call! { ['a] GetNotifyExceptions<'a>, layout::Calls, 1754, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputNotifyPeer<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.getNotifySettings#12b3ad31 peer:InputNotifyPeer = PeerNotifySettings;`
 #[repr(C)]
 pub struct GetNotifySettings<'a> {
     pub peer: enums::InputNotifyPeer<'a>,
 }
-tl::call! { ['a] GetNotifySettings<'a>, layout::Calls, 1755, (enums::InputNotifyPeer<'a>,), tl::Decoded<enums::PeerNotifySettings<'static>> }
 
 /// `account.getPaidMessagesRevenue#19ba4a67 flags:# parent_peer:flags.0?InputPeer user_id:InputUser = account.PaidMessagesRevenue;`
 #[repr(C)]
@@ -310,64 +266,54 @@ pub struct GetPaidMessagesRevenue<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetPaidMessagesRevenue<'a>, layout::Calls, 1756, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>), tl::Decoded<enums::account::PaidMessagesRevenue> }
 
 /// `account.getPasskeys#ea1f0c52 = account.Passkeys;`
 #[repr(C)]
 pub struct GetPasskeys {}
-tl::call! { [] GetPasskeys, layout::Calls, 1757, (), tl::Decoded<enums::account::Passkeys<'static>> }
 
 /// `account.getPassword#548a30f5 = account.Password;`
 #[repr(C)]
 pub struct GetPassword {}
-tl::call! { [] GetPassword, layout::Calls, 1758, (), tl::Decoded<enums::account::Password<'static>> }
 
 /// `account.getPasswordSettings#9cd4eaf9 password:InputCheckPasswordSRP = account.PasswordSettings;`
 #[repr(C)]
 pub struct GetPasswordSettings<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-tl::call! { ['a] GetPasswordSettings<'a>, layout::Calls, 1759, (enums::InputCheckPasswordSrp<'a>,), tl::Decoded<enums::account::PasswordSettings<'static>> }
 
 /// `account.getPrivacy#dadbc950 key:InputPrivacyKey = account.PrivacyRules;`
 #[repr(C)]
 pub struct GetPrivacy {
     pub key: enums::InputPrivacyKey,
 }
-tl::call! { [] GetPrivacy, layout::Calls, 1760, (enums::InputPrivacyKey,), tl::Decoded<enums::account::PrivacyRules<'static>> }
 
 /// `account.getReactionsNotifySettings#06dd654c = ReactionsNotifySettings;`
 #[repr(C)]
 pub struct GetReactionsNotifySettings {}
-tl::call! { [] GetReactionsNotifySettings, layout::Calls, 1761, (), tl::Decoded<enums::ReactionsNotifySettings<'static>> }
 
 /// `account.getRecentEmojiStatuses#0f578105 hash:long = account.EmojiStatuses;`
 #[repr(C)]
 pub struct GetRecentEmojiStatuses {
     pub hash: i64,
 }
-tl::call! { [] GetRecentEmojiStatuses, layout::Calls, 1762, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>> }
 
 /// `account.getSavedMusicIds#e09d5faf hash:long = account.SavedMusicIds;`
 #[repr(C)]
 pub struct GetSavedMusicIds {
     pub hash: i64,
 }
-tl::call! { [] GetSavedMusicIds, layout::Calls, 1763, (i64,), tl::Decoded<enums::account::SavedMusicIds<'static>> }
 
 /// `account.getSavedRingtones#e1902288 hash:long = account.SavedRingtones;`
 #[repr(C)]
 pub struct GetSavedRingtones {
     pub hash: i64,
 }
-tl::call! { [] GetSavedRingtones, layout::Calls, 1764, (i64,), tl::Decoded<enums::account::SavedRingtones<'static>> }
 
 /// `account.getSecureValue#73665bc2 types:Vector<SecureValueType> = Vector<SecureValue>;`
 #[repr(C)]
 pub struct GetSecureValue<'a> {
     pub types: &'a [enums::SecureValueType],
 }
-tl::call! { ['a] GetSecureValue<'a>, layout::Calls, 1765, (&'a [enums::SecureValueType],), tl::Decoded<&'static [enums::SecureValue<'static>]> }
 
 /// `account.getTheme#3a5869ec format:string theme:InputTheme = Theme;`
 #[repr(C)]
@@ -375,7 +321,6 @@ pub struct GetTheme<'a> {
     pub format: &'a str,
     pub theme: enums::InputTheme<'a>,
 }
-tl::call! { ['a] GetTheme<'a>, layout::Calls, 1766, (&'a str, enums::InputTheme<'a>), tl::Decoded<enums::Theme<'static>> }
 
 /// `account.getThemes#7206e458 format:string hash:long = account.Themes;`
 #[repr(C)]
@@ -383,7 +328,6 @@ pub struct GetThemes<'a> {
     pub format: &'a str,
     pub hash: i64,
 }
-tl::call! { ['a] GetThemes<'a>, layout::Calls, 1767, (&'a str, i64), tl::Decoded<enums::account::Themes<'static>> }
 
 /// `account.getTmpPassword#449e0b51 password:InputCheckPasswordSRP period:int = account.TmpPassword;`
 #[repr(C)]
@@ -391,7 +335,6 @@ pub struct GetTmpPassword<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
     pub period: i32,
 }
-tl::call! { ['a] GetTmpPassword<'a>, layout::Calls, 1768, (enums::InputCheckPasswordSrp<'a>, i32), tl::Decoded<enums::account::TmpPassword<'static>> }
 
 /// `account.getUniqueGiftChatThemes#e42ce9c9 offset:string limit:int hash:long = account.ChatThemes;`
 #[repr(C)]
@@ -400,38 +343,32 @@ pub struct GetUniqueGiftChatThemes<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetUniqueGiftChatThemes<'a>, layout::Calls, 1769, (&'a str, i32, i64), tl::Decoded<enums::account::ChatThemes<'static>> }
 
 /// `account.getWallPaper#fc8ddbea wallpaper:InputWallPaper = WallPaper;`
 #[repr(C)]
 pub struct GetWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
 }
-tl::call! { ['a] GetWallPaper<'a>, layout::Calls, 1770, (enums::InputWallPaper<'a>,), tl::Decoded<enums::WallPaper<'static>> }
 
 /// `account.getWallPapers#07967d36 hash:long = account.WallPapers;`
 #[repr(C)]
 pub struct GetWallPapers {
     pub hash: i64,
 }
-tl::call! { [] GetWallPapers, layout::Calls, 1771, (i64,), tl::Decoded<enums::account::WallPapers<'static>> }
 
 /// `account.getWebAuthorizations#182e6d6f = account.WebAuthorizations;`
 #[repr(C)]
 pub struct GetWebAuthorizations {}
-tl::call! { [] GetWebAuthorizations, layout::Calls, 1772, (), tl::Decoded<enums::account::WebAuthorizations<'static>> }
 
 /// `account.getWebBrowserSettings#56655768 hash:long = account.WebBrowserSettings;`
 #[repr(C)]
 pub struct GetWebBrowserSettings {
     pub hash: i64,
 }
-tl::call! { [] GetWebBrowserSettings, layout::Calls, 1773, (i64,), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
 
 /// `account.initPasskeyRegistration#429547e8 = account.PasskeyRegistrationOptions;`
 #[repr(C)]
 pub struct InitPasskeyRegistration {}
-tl::call! { [] InitPasskeyRegistration, layout::Calls, 1774, (), tl::Decoded<enums::account::PasskeyRegistrationOptions<'static>> }
 
 /// `account.initTakeoutSession#8ef3eab0 flags:# contacts:flags.0?true message_users:flags.1?true message_chats:flags.2?true message_megagroups:flags.3?true message_channels:flags.4?true files:flags.5?true file_max_size:flags.5?long = account.Takeout;`
 #[repr(C)]
@@ -444,7 +381,6 @@ pub struct InitTakeoutSession {
     pub files: bool,
     pub file_max_size: Option<i64>,
 }
-tl::call! { [] InitTakeoutSession, layout::Calls, 1775, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i64>), tl::Decoded<enums::account::Takeout> }
 
 /// `account.installTheme#c727bb3b flags:# dark:flags.0?true theme:flags.1?InputTheme format:flags.2?string base_theme:flags.3?BaseTheme = Bool;`
 #[repr(C)]
@@ -454,7 +390,6 @@ pub struct InstallTheme<'a> {
     pub format: Option<&'a str>,
     pub base_theme: Option<&'a enums::BaseTheme>,
 }
-tl::call! { ['a] InstallTheme<'a>, layout::Calls, 1776, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputTheme<'a>>, Option<&'a str>, tl::Maybe<'a, enums::BaseTheme>), bool }
 
 /// `account.installWallPaper#feed5769 wallpaper:InputWallPaper settings:WallPaperSettings = Bool;`
 #[repr(C)]
@@ -462,14 +397,12 @@ pub struct InstallWallPaper<'a> {
     pub wallpaper: enums::InputWallPaper<'a>,
     pub settings: enums::WallPaperSettings<'a>,
 }
-tl::call! { ['a] InstallWallPaper<'a>, layout::Calls, 1777, (enums::InputWallPaper<'a>, enums::WallPaperSettings<'a>), bool }
 
 /// `account.invalidateSignInCodes#ca8ae8ba codes:Vector<string> = Bool;`
 #[repr(C)]
 pub struct InvalidateSignInCodes<'a> {
     pub codes: &'a [&'a str],
 }
-tl::call! { ['a] InvalidateSignInCodes<'a>, layout::Calls, 1778, (&'a [&'a str],), bool }
 
 /// `account.registerDevice#ec86017a flags:# no_muted:flags.0?true token_type:int token:string app_sandbox:Bool secret:bytes other_uids:Vector<long> = Bool;`
 #[repr(C)]
@@ -481,21 +414,18 @@ pub struct RegisterDevice<'a> {
     pub secret: &'a [u8],
     pub other_uids: &'a [i64],
 }
-tl::call! { ['a] RegisterDevice<'a>, layout::Calls, 1779, (tl::Word, tl::Flag, i32, &'a str, bool, &'a [u8], &'a [i64]), bool }
 
 /// `account.registerPasskey#55b41fd6 credential:InputPasskeyCredential = Passkey;`
 #[repr(C)]
 pub struct RegisterPasskey<'a> {
     pub credential: enums::InputPasskeyCredential<'a>,
 }
-tl::call! { ['a] RegisterPasskey<'a>, layout::Calls, 1780, (enums::InputPasskeyCredential<'a>,), tl::Decoded<enums::Passkey<'static>> }
 
 /// `account.reorderUsernames#ef500eab order:Vector<string> = Bool;`
 #[repr(C)]
 pub struct ReorderUsernames<'a> {
     pub order: &'a [&'a str],
 }
-tl::call! { ['a] ReorderUsernames<'a>, layout::Calls, 1781, (&'a [&'a str],), bool }
 
 /// `account.reportPeer#c5ba3d86 peer:InputPeer reason:ReportReason message:string = Bool;`
 #[repr(C)]
@@ -504,7 +434,6 @@ pub struct ReportPeer<'a> {
     pub reason: enums::ReportReason,
     pub message: &'a str,
 }
-tl::call! { ['a] ReportPeer<'a>, layout::Calls, 1782, (enums::InputPeer<'a>, enums::ReportReason, &'a str), bool }
 
 /// `account.reportProfilePhoto#fa8cc6f5 peer:InputPeer photo_id:InputPhoto reason:ReportReason message:string = Bool;`
 #[repr(C)]
@@ -514,53 +443,44 @@ pub struct ReportProfilePhoto<'a> {
     pub reason: enums::ReportReason,
     pub message: &'a str,
 }
-tl::call! { ['a] ReportProfilePhoto<'a>, layout::Calls, 1783, (enums::InputPeer<'a>, enums::InputPhoto<'a>, enums::ReportReason, &'a str), bool }
 
 /// `account.resendPasswordEmail#7a7f2a15 = Bool;`
 #[repr(C)]
 pub struct ResendPasswordEmail {}
-tl::call! { [] ResendPasswordEmail, layout::Calls, 1784, (), bool }
 
 /// `account.resetAuthorization#df77f3bc hash:long = Bool;`
 #[repr(C)]
 pub struct ResetAuthorization {
     pub hash: i64,
 }
-tl::call! { [] ResetAuthorization, layout::Calls, 1785, (i64,), bool }
 
 /// `account.resetNotifySettings#db7e1747 = Bool;`
 #[repr(C)]
 pub struct ResetNotifySettings {}
-tl::call! { [] ResetNotifySettings, layout::Calls, 1786, (), bool }
 
 /// `account.resetPassword#9308ce1b = account.ResetPasswordResult;`
 #[repr(C)]
 pub struct ResetPassword {}
-tl::call! { [] ResetPassword, layout::Calls, 1787, (), tl::Decoded<enums::account::ResetPasswordResult> }
 
 /// `account.resetWallPapers#bb3b9804 = Bool;`
 #[repr(C)]
 pub struct ResetWallPapers {}
-tl::call! { [] ResetWallPapers, layout::Calls, 1788, (), bool }
 
 /// `account.resetWebAuthorization#2d01b9ef hash:long = Bool;`
 #[repr(C)]
 pub struct ResetWebAuthorization {
     pub hash: i64,
 }
-tl::call! { [] ResetWebAuthorization, layout::Calls, 1789, (i64,), bool }
 
 /// `account.resetWebAuthorizations#682d2594 = Bool;`
 #[repr(C)]
 pub struct ResetWebAuthorizations {}
-tl::call! { [] ResetWebAuthorizations, layout::Calls, 1790, (), bool }
 
 /// `account.resolveBusinessChatLink#5492e5ee slug:string = account.ResolvedBusinessChatLinks;`
 #[repr(C)]
 pub struct ResolveBusinessChatLink<'a> {
     pub slug: &'a str,
 }
-tl::call! { ['a] ResolveBusinessChatLink<'a>, layout::Calls, 1791, (&'a str,), tl::Decoded<enums::account::ResolvedBusinessChatLinks<'static>> }
 
 /// `account.saveAutoDownloadSettings#76f36233 flags:# low:flags.0?true high:flags.1?true settings:AutoDownloadSettings = Bool;`
 #[repr(C)]
@@ -569,7 +489,6 @@ pub struct SaveAutoDownloadSettings<'a> {
     pub high: bool,
     pub settings: enums::AutoDownloadSettings<'a>,
 }
-tl::call! { ['a] SaveAutoDownloadSettings<'a>, layout::Calls, 1792, (tl::Word, tl::Flag, tl::Flag, enums::AutoDownloadSettings<'a>), bool }
 
 /// `account.saveAutoSaveSettings#d69b8361 flags:# users:flags.0?true chats:flags.1?true broadcasts:flags.2?true peer:flags.3?InputPeer settings:AutoSaveSettings = Bool;`
 #[repr(C)]
@@ -580,7 +499,6 @@ pub struct SaveAutoSaveSettings<'a> {
     pub peer: Option<&'a enums::InputPeer<'a>>,
     pub settings: enums::AutoSaveSettings,
 }
-tl::call! { ['a] SaveAutoSaveSettings<'a>, layout::Calls, 1793, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::AutoSaveSettings), bool }
 
 /// `account.saveMusic#b26732a9 flags:# unsave:flags.0?true id:InputDocument after_id:flags.1?InputDocument = Bool;`
 #[repr(C)]
@@ -589,7 +507,6 @@ pub struct SaveMusic<'a> {
     pub id: enums::InputDocument<'a>,
     pub after_id: Option<&'a enums::InputDocument<'a>>,
 }
-tl::call! { ['a] SaveMusic<'a>, layout::Calls, 1794, (tl::Word, tl::Flag, enums::InputDocument<'a>, tl::Maybe<'a, enums::InputDocument<'a>>), bool }
 
 /// `account.saveRingtone#3dea5b03 id:InputDocument unsave:Bool = account.SavedRingtone;`
 #[repr(C)]
@@ -597,7 +514,6 @@ pub struct SaveRingtone<'a> {
     pub id: enums::InputDocument<'a>,
     pub unsave: bool,
 }
-tl::call! { ['a] SaveRingtone<'a>, layout::Calls, 1795, (enums::InputDocument<'a>, bool), tl::Decoded<enums::account::SavedRingtone<'static>> }
 
 /// `account.saveSecureValue#899fe31d value:InputSecureValue secure_secret_id:long = SecureValue;`
 #[repr(C)]
@@ -605,7 +521,6 @@ pub struct SaveSecureValue<'a> {
     pub value: enums::InputSecureValue<'a>,
     pub secure_secret_id: i64,
 }
-tl::call! { ['a] SaveSecureValue<'a>, layout::Calls, 1796, (enums::InputSecureValue<'a>, i64), tl::Decoded<enums::SecureValue<'static>> }
 
 /// `account.saveTheme#f257106c theme:InputTheme unsave:Bool = Bool;`
 #[repr(C)]
@@ -613,7 +528,6 @@ pub struct SaveTheme<'a> {
     pub theme: enums::InputTheme<'a>,
     pub unsave: bool,
 }
-tl::call! { ['a] SaveTheme<'a>, layout::Calls, 1797, (enums::InputTheme<'a>, bool), bool }
 
 /// `account.saveWallPaper#6c5a5b37 wallpaper:InputWallPaper unsave:Bool settings:WallPaperSettings = Bool;`
 #[repr(C)]
@@ -622,7 +536,6 @@ pub struct SaveWallPaper<'a> {
     pub unsave: bool,
     pub settings: enums::WallPaperSettings<'a>,
 }
-tl::call! { ['a] SaveWallPaper<'a>, layout::Calls, 1798, (enums::InputWallPaper<'a>, bool, enums::WallPaperSettings<'a>), bool }
 
 /// `account.sendChangePhoneCode#82574ae5 phone_number:string settings:CodeSettings = auth.SentCode;`
 #[repr(C)]
@@ -630,7 +543,6 @@ pub struct SendChangePhoneCode<'a> {
     pub phone_number: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-tl::call! { ['a] SendChangePhoneCode<'a>, layout::Calls, 1799, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `account.sendConfirmPhoneCode#1b3faa88 hash:string settings:CodeSettings = auth.SentCode;`
 #[repr(C)]
@@ -638,7 +550,6 @@ pub struct SendConfirmPhoneCode<'a> {
     pub hash: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-tl::call! { ['a] SendConfirmPhoneCode<'a>, layout::Calls, 1800, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `account.sendVerifyEmailCode#98e037bb purpose:EmailVerifyPurpose email:string = account.SentEmailCode;`
 #[repr(C)]
@@ -646,7 +557,6 @@ pub struct SendVerifyEmailCode<'a> {
     pub purpose: enums::EmailVerifyPurpose<'a>,
     pub email: &'a str,
 }
-tl::call! { ['a] SendVerifyEmailCode<'a>, layout::Calls, 1801, (enums::EmailVerifyPurpose<'a>, &'a str), tl::Decoded<enums::account::SentEmailCode<'static>> }
 
 /// `account.sendVerifyPhoneCode#a5a356f9 phone_number:string settings:CodeSettings = auth.SentCode;`
 #[repr(C)]
@@ -654,49 +564,42 @@ pub struct SendVerifyPhoneCode<'a> {
     pub phone_number: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-tl::call! { ['a] SendVerifyPhoneCode<'a>, layout::Calls, 1802, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `account.setAccountTTL#2442485e ttl:AccountDaysTTL = Bool;`
 #[repr(C)]
 pub struct SetAccountTtl {
     pub ttl: enums::AccountDaysTtl,
 }
-tl::call! { [] SetAccountTtl, layout::Calls, 1803, (enums::AccountDaysTtl,), bool }
 
 /// `account.setAuthorizationTTL#bf899aa0 authorization_ttl_days:int = Bool;`
 #[repr(C)]
 pub struct SetAuthorizationTtl {
     pub authorization_ttl_days: i32,
 }
-tl::call! { [] SetAuthorizationTtl, layout::Calls, 1804, (i32,), bool }
 
 /// `account.setContactSignUpNotification#cff43f61 silent:Bool = Bool;`
 #[repr(C)]
 pub struct SetContactSignUpNotification {
     pub silent: bool,
 }
-tl::call! { [] SetContactSignUpNotification, layout::Calls, 1805, (bool,), bool }
 
 /// `account.setContentSettings#b574b16b flags:# sensitive_enabled:flags.0?true = Bool;`
 #[repr(C)]
 pub struct SetContentSettings {
     pub sensitive_enabled: bool,
 }
-tl::call! { [] SetContentSettings, layout::Calls, 1806, (tl::Word, tl::Flag), bool }
 
 /// `account.setGlobalPrivacySettings#1edaaac2 settings:GlobalPrivacySettings = GlobalPrivacySettings;`
 #[repr(C)]
 pub struct SetGlobalPrivacySettings<'a> {
     pub settings: enums::GlobalPrivacySettings<'a>,
 }
-tl::call! { ['a] SetGlobalPrivacySettings<'a>, layout::Calls, 1807, (enums::GlobalPrivacySettings<'a>,), tl::Decoded<enums::GlobalPrivacySettings<'static>> }
 
 /// `account.setMainProfileTab#5dee78b0 tab:ProfileTab = Bool;`
 #[repr(C)]
 pub struct SetMainProfileTab {
     pub tab: enums::ProfileTab,
 }
-tl::call! { [] SetMainProfileTab, layout::Calls, 1808, (enums::ProfileTab,), bool }
 
 /// `account.setPrivacy#c9f81ce8 key:InputPrivacyKey rules:Vector<InputPrivacyRule> = account.PrivacyRules;`
 #[repr(C)]
@@ -704,14 +607,12 @@ pub struct SetPrivacy<'a> {
     pub key: enums::InputPrivacyKey,
     pub rules: &'a [enums::InputPrivacyRule<'a>],
 }
-tl::call! { ['a] SetPrivacy<'a>, layout::Calls, 1809, (enums::InputPrivacyKey, &'a [enums::InputPrivacyRule<'a>]), tl::Decoded<enums::account::PrivacyRules<'static>> }
 
 /// `account.setReactionsNotifySettings#316ce548 settings:ReactionsNotifySettings = ReactionsNotifySettings;`
 #[repr(C)]
 pub struct SetReactionsNotifySettings<'a> {
     pub settings: enums::ReactionsNotifySettings<'a>,
 }
-tl::call! { ['a] SetReactionsNotifySettings<'a>, layout::Calls, 1810, (enums::ReactionsNotifySettings<'a>,), tl::Decoded<enums::ReactionsNotifySettings<'static>> }
 
 /// `account.toggleConnectedBotPaused#646e1097 peer:InputPeer paused:Bool = Bool;`
 #[repr(C)]
@@ -719,7 +620,6 @@ pub struct ToggleConnectedBotPaused<'a> {
     pub peer: enums::InputPeer<'a>,
     pub paused: bool,
 }
-tl::call! { ['a] ToggleConnectedBotPaused<'a>, layout::Calls, 1811, (enums::InputPeer<'a>, bool), bool }
 
 /// `account.toggleNoPaidMessagesException#fe2eda76 flags:# refund_charged:flags.0?true require_payment:flags.2?true parent_peer:flags.1?InputPeer user_id:InputUser = Bool;`
 #[repr(C)]
@@ -729,14 +629,12 @@ pub struct ToggleNoPaidMessagesException<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] ToggleNoPaidMessagesException<'a>, layout::Calls, 1812, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>), bool }
 
 /// `account.toggleSponsoredMessages#b9d9a38d enabled:Bool = Bool;`
 #[repr(C)]
 pub struct ToggleSponsoredMessages {
     pub enabled: bool,
 }
-tl::call! { [] ToggleSponsoredMessages, layout::Calls, 1813, (bool,), bool }
 
 /// `account.toggleUsername#58d6b376 username:string active:Bool = Bool;`
 #[repr(C)]
@@ -744,7 +642,6 @@ pub struct ToggleUsername<'a> {
     pub username: &'a str,
     pub active: bool,
 }
-tl::call! { ['a] ToggleUsername<'a>, layout::Calls, 1814, (&'a str, bool), bool }
 
 /// `account.toggleWebBrowserSettingsException#60ed4229 flags:# delete:flags.1?true open_external_browser:flags.0?Bool url:string = Updates;`
 #[repr(C)]
@@ -753,7 +650,6 @@ pub struct ToggleWebBrowserSettingsException<'a> {
     pub open_external_browser: Option<bool>,
     pub url: &'a str,
 }
-tl::call! { ['a] ToggleWebBrowserSettingsException<'a>, layout::Calls, 1815, (tl::Word, tl::Flag, Option<bool>, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.unregisterDevice#6a0d3206 token_type:int token:string other_uids:Vector<long> = Bool;`
 #[repr(C)]
@@ -762,35 +658,30 @@ pub struct UnregisterDevice<'a> {
     pub token: &'a str,
     pub other_uids: &'a [i64],
 }
-tl::call! { ['a] UnregisterDevice<'a>, layout::Calls, 1816, (i32, &'a str, &'a [i64]), bool }
 
 /// `account.updateBirthday#cc6e0c11 flags:# birthday:flags.0?Birthday = Bool;`
 #[repr(C)]
 pub struct UpdateBirthday<'a> {
     pub birthday: Option<&'a enums::Birthday>,
 }
-tl::call! { ['a] UpdateBirthday<'a>, layout::Calls, 1817, (tl::Word, tl::Maybe<'a, enums::Birthday>), bool }
 
 /// `account.updateBusinessAwayMessage#a26a7fa5 flags:# message:flags.0?InputBusinessAwayMessage = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessAwayMessage<'a> {
     pub message: Option<&'a enums::InputBusinessAwayMessage<'a>>,
 }
-tl::call! { ['a] UpdateBusinessAwayMessage<'a>, layout::Calls, 1818, (tl::Word, tl::Maybe<'a, enums::InputBusinessAwayMessage<'a>>), bool }
 
 /// `account.updateBusinessGreetingMessage#66cdafc4 flags:# message:flags.0?InputBusinessGreetingMessage = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessGreetingMessage<'a> {
     pub message: Option<&'a enums::InputBusinessGreetingMessage<'a>>,
 }
-tl::call! { ['a] UpdateBusinessGreetingMessage<'a>, layout::Calls, 1819, (tl::Word, tl::Maybe<'a, enums::InputBusinessGreetingMessage<'a>>), bool }
 
 /// `account.updateBusinessIntro#a614d034 flags:# intro:flags.0?InputBusinessIntro = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessIntro<'a> {
     pub intro: Option<&'a enums::InputBusinessIntro<'a>>,
 }
-tl::call! { ['a] UpdateBusinessIntro<'a>, layout::Calls, 1820, (tl::Word, tl::Maybe<'a, enums::InputBusinessIntro<'a>>), bool }
 
 /// `account.updateBusinessLocation#9e6b131a flags:# geo_point:flags.1?InputGeoPoint address:flags.0?string = Bool;`
 #[repr(C)]
@@ -798,14 +689,12 @@ pub struct UpdateBusinessLocation<'a> {
     pub geo_point: Option<&'a enums::InputGeoPoint>,
     pub address: Option<&'a str>,
 }
-tl::call! { ['a] UpdateBusinessLocation<'a>, layout::Calls, 1821, (tl::Word, tl::Maybe<'a, enums::InputGeoPoint>, Option<&'a str>), bool }
 
 /// `account.updateBusinessWorkHours#4b00e066 flags:# business_work_hours:flags.0?BusinessWorkHours = Bool;`
 #[repr(C)]
 pub struct UpdateBusinessWorkHours<'a> {
     pub business_work_hours: Option<&'a enums::BusinessWorkHours<'a>>,
 }
-tl::call! { ['a] UpdateBusinessWorkHours<'a>, layout::Calls, 1822, (tl::Word, tl::Maybe<'a, enums::BusinessWorkHours<'a>>), bool }
 
 /// `account.updateColor#684d214e flags:# for_profile:flags.1?true color:flags.2?PeerColor = Bool;`
 #[repr(C)]
@@ -813,7 +702,6 @@ pub struct UpdateColor<'a> {
     pub for_profile: bool,
     pub color: Option<&'a enums::PeerColor<'a>>,
 }
-tl::call! { ['a] UpdateColor<'a>, layout::Calls, 1823, (tl::Word, tl::Flag, tl::Maybe<'a, enums::PeerColor<'a>>), bool }
 
 /// `account.updateConnectedBot#66a08c7e flags:# deleted:flags.1?true rights:flags.0?BusinessBotRights bot:InputUser recipients:InputBusinessBotRecipients = Updates;`
 #[repr(C)]
@@ -823,21 +711,18 @@ pub struct UpdateConnectedBot<'a> {
     pub bot: enums::InputUser<'a>,
     pub recipients: enums::InputBusinessBotRecipients<'a>,
 }
-tl::call! { ['a] UpdateConnectedBot<'a>, layout::Calls, 1824, (tl::Word, tl::Flag, tl::Maybe<'a, enums::BusinessBotRights>, enums::InputUser<'a>, enums::InputBusinessBotRecipients<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `account.updateDeviceLocked#38df3532 period:int = Bool;`
 #[repr(C)]
 pub struct UpdateDeviceLocked {
     pub period: i32,
 }
-tl::call! { [] UpdateDeviceLocked, layout::Calls, 1825, (i32,), bool }
 
 /// `account.updateEmojiStatus#fbd3de6b emoji_status:EmojiStatus = Bool;`
 #[repr(C)]
 pub struct UpdateEmojiStatus<'a> {
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-tl::call! { ['a] UpdateEmojiStatus<'a>, layout::Calls, 1826, (enums::EmojiStatus<'a>,), bool }
 
 /// `account.updateNotifySettings#84be5b93 peer:InputNotifyPeer settings:InputPeerNotifySettings = Bool;`
 #[repr(C)]
@@ -845,7 +730,6 @@ pub struct UpdateNotifySettings<'a> {
     pub peer: enums::InputNotifyPeer<'a>,
     pub settings: enums::InputPeerNotifySettings<'a>,
 }
-tl::call! { ['a] UpdateNotifySettings<'a>, layout::Calls, 1827, (enums::InputNotifyPeer<'a>, enums::InputPeerNotifySettings<'a>), bool }
 
 /// `account.updatePasswordSettings#a59b102f password:InputCheckPasswordSRP new_settings:account.PasswordInputSettings = Bool;`
 #[repr(C)]
@@ -853,14 +737,12 @@ pub struct UpdatePasswordSettings<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
     pub new_settings: enums::account::PasswordInputSettings<'a>,
 }
-tl::call! { ['a] UpdatePasswordSettings<'a>, layout::Calls, 1828, (enums::InputCheckPasswordSrp<'a>, enums::account::PasswordInputSettings<'a>), bool }
 
 /// `account.updatePersonalChannel#d94305e0 channel:InputChannel = Bool;`
 #[repr(C)]
 pub struct UpdatePersonalChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] UpdatePersonalChannel<'a>, layout::Calls, 1829, (enums::InputChannel<'a>,), bool }
 
 /// `account.updateProfile#78515775 flags:# first_name:flags.0?string last_name:flags.1?string about:flags.2?string = User;`
 #[repr(C)]
@@ -869,14 +751,12 @@ pub struct UpdateProfile<'a> {
     pub last_name: Option<&'a str>,
     pub about: Option<&'a str>,
 }
-tl::call! { ['a] UpdateProfile<'a>, layout::Calls, 1830, (tl::Word, Option<&'a str>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::User<'static>> }
 
 /// `account.updateStatus#6628562c offline:Bool = Bool;`
 #[repr(C)]
 pub struct UpdateStatus {
     pub offline: bool,
 }
-tl::call! { [] UpdateStatus, layout::Calls, 1831, (bool,), bool }
 
 /// `account.updateTheme#2bf40ccc flags:# format:string theme:InputTheme slug:flags.0?string title:flags.1?string document:flags.2?InputDocument settings:flags.3?Vector<InputThemeSettings> = Theme;`
 #[repr(C)]
@@ -888,14 +768,12 @@ pub struct UpdateTheme<'a> {
     pub document: Option<&'a enums::InputDocument<'a>>,
     pub settings: Option<&'a [enums::InputThemeSettings<'a>]>,
 }
-tl::call! { ['a] UpdateTheme<'a>, layout::Calls, 1832, (tl::Word, &'a str, enums::InputTheme<'a>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a [enums::InputThemeSettings<'a>]>), tl::Decoded<enums::Theme<'static>> }
 
 /// `account.updateUsername#3e0bdd7c username:string = User;`
 #[repr(C)]
 pub struct UpdateUsername<'a> {
     pub username: &'a str,
 }
-tl::call! { ['a] UpdateUsername<'a>, layout::Calls, 1833, (&'a str,), tl::Decoded<enums::User<'static>> }
 
 /// `account.updateWebBrowserSettings#9adf82fe flags:# open_external_browser:flags.0?true display_close_button:flags.1?true = account.WebBrowserSettings;`
 #[repr(C)]
@@ -903,7 +781,6 @@ pub struct UpdateWebBrowserSettings {
     pub open_external_browser: bool,
     pub display_close_button: bool,
 }
-tl::call! { [] UpdateWebBrowserSettings, layout::Calls, 1834, (tl::Word, tl::Flag, tl::Flag), tl::Decoded<enums::account::WebBrowserSettings<'static>> }
 
 /// `account.uploadRingtone#831a83a2 file:InputFile file_name:string mime_type:string = Document;`
 #[repr(C)]
@@ -912,7 +789,6 @@ pub struct UploadRingtone<'a> {
     pub file_name: &'a str,
     pub mime_type: &'a str,
 }
-tl::call! { ['a] UploadRingtone<'a>, layout::Calls, 1835, (enums::InputFile<'a>, &'a str, &'a str), tl::Decoded<enums::Document<'static>> }
 
 /// `account.uploadTheme#1c3db333 flags:# file:InputFile thumb:flags.0?InputFile file_name:string mime_type:string = Document;`
 #[repr(C)]
@@ -922,7 +798,6 @@ pub struct UploadTheme<'a> {
     pub file_name: &'a str,
     pub mime_type: &'a str,
 }
-tl::call! { ['a] UploadTheme<'a>, layout::Calls, 1836, (tl::Word, enums::InputFile<'a>, tl::Maybe<'a, enums::InputFile<'a>>, &'a str, &'a str), tl::Decoded<enums::Document<'static>> }
 
 /// `account.uploadWallPaper#e39a8f03 flags:# for_chat:flags.0?true file:InputFile mime_type:string settings:WallPaperSettings = WallPaper;`
 #[repr(C)]
@@ -932,7 +807,6 @@ pub struct UploadWallPaper<'a> {
     pub mime_type: &'a str,
     pub settings: enums::WallPaperSettings<'a>,
 }
-tl::call! { ['a] UploadWallPaper<'a>, layout::Calls, 1837, (tl::Word, tl::Flag, enums::InputFile<'a>, &'a str, enums::WallPaperSettings<'a>), tl::Decoded<enums::WallPaper<'static>> }
 
 /// `account.verifyEmail#032da4cf purpose:EmailVerifyPurpose verification:EmailVerification = account.EmailVerified;`
 #[repr(C)]
@@ -940,7 +814,6 @@ pub struct VerifyEmail<'a> {
     pub purpose: enums::EmailVerifyPurpose<'a>,
     pub verification: enums::EmailVerification<'a>,
 }
-tl::call! { ['a] VerifyEmail<'a>, layout::Calls, 1838, (enums::EmailVerifyPurpose<'a>, enums::EmailVerification<'a>), tl::Decoded<enums::account::EmailVerified<'static>> }
 
 /// `account.verifyPhone#4dd3a7f6 phone_number:string phone_code_hash:string phone_code:string = Bool;`
 #[repr(C)]
@@ -949,4 +822,134 @@ pub struct VerifyPhone<'a> {
     pub phone_code_hash: &'a str,
     pub phone_code: &'a str,
 }
-tl::call! { ['a] VerifyPhone<'a>, layout::Calls, 1839, (&'a str, &'a str, &'a str), bool }
+
+tl::calls! { layout::Calls;
+    ['a] AcceptAuthorization<'a>, 1712, (i64, &'a str, &'a str, &'a [enums::SecureValueHash<'a>], enums::SecureCredentialsEncrypted<'a>), bool;
+    [] CancelPasswordEmail, 1713, (), bool;
+    [] ChangeAuthorizationSettings, 1714, (tl::Word, tl::Flag, i64, Option<bool>, Option<bool>), bool;
+    ['a] ChangePhone<'a>, 1715, (&'a str, &'a str, &'a str), tl::Decoded<enums::User<'static>>;
+    ['a] CheckUsername<'a>, 1716, (&'a str,), bool;
+    [] ClearRecentEmojiStatuses, 1717, (), bool;
+    ['a] ConfirmBotConnection<'a>, 1718, (enums::InputUser<'a>,), bool;
+    ['a] ConfirmPasswordEmail<'a>, 1719, (&'a str,), bool;
+    ['a] ConfirmPhone<'a>, 1720, (&'a str, &'a str), bool;
+    ['a] CreateBusinessChatLink<'a>, 1721, (enums::InputBusinessChatLink<'a>,), tl::Decoded<enums::BusinessChatLink<'static>>;
+    ['a] CreateTheme<'a>, 1722, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a [enums::InputThemeSettings<'a>]>), tl::Decoded<enums::Theme<'static>>;
+    [] DeclinePasswordReset, 1723, (), bool;
+    ['a] DeleteAccount<'a>, 1724, (tl::Word, &'a str, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), bool;
+    [] DeleteAutoSaveExceptions, 1725, (), bool;
+    ['a] DeleteBusinessChatLink<'a>, 1726, (&'a str,), bool;
+    ['a] DeletePasskey<'a>, 1727, (&'a str,), bool;
+    ['a] DeleteSecureValue<'a>, 1728, (&'a [enums::SecureValueType],), bool;
+    [] DeleteWebBrowserSettingsExceptions, 1729, (), tl::Decoded<enums::account::WebBrowserSettings<'static>>;
+    ['a] DisablePeerConnectedBot<'a>, 1730, (enums::InputPeer<'a>,), bool;
+    ['a] EditBusinessChatLink<'a>, 1731, (&'a str, enums::InputBusinessChatLink<'a>), tl::Decoded<enums::BusinessChatLink<'static>>;
+    [] FinishTakeoutSession, 1732, (tl::Word, tl::Flag), bool;
+    [] GetAccountTtl, 1733, (), tl::Decoded<enums::AccountDaysTtl>;
+    [] GetAllSecureValues, 1734, (), tl::Decoded<&'static [enums::SecureValue<'static>]>;
+    ['a] GetAuthorizationForm<'a>, 1735, (i64, &'a str, &'a str), tl::Decoded<enums::account::AuthorizationForm<'static>>;
+    [] GetAuthorizations, 1736, (), tl::Decoded<enums::account::Authorizations<'static>>;
+    [] GetAutoDownloadSettings, 1737, (), tl::Decoded<enums::account::AutoDownloadSettings<'static>>;
+    [] GetAutoSaveSettings, 1738, (), tl::Decoded<enums::account::AutoSaveSettings<'static>>;
+    ['a] GetBotBusinessConnection<'a>, 1739, (&'a str,), tl::Decoded<enums::Updates<'static>>;
+    [] GetBusinessChatLinks, 1740, (), tl::Decoded<enums::account::BusinessChatLinks<'static>>;
+    [] GetChannelDefaultEmojiStatuses, 1741, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>>;
+    [] GetChannelRestrictedStatusEmojis, 1742, (i64,), tl::Decoded<enums::EmojiList<'static>>;
+    [] GetChatThemes, 1743, (i64,), tl::Decoded<enums::account::Themes<'static>>;
+    [] GetCollectibleEmojiStatuses, 1744, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>>;
+    [] GetConnectedBots, 1745, (), tl::Decoded<enums::account::ConnectedBots<'static>>;
+    [] GetContactSignUpNotification, 1746, (), bool;
+    [] GetContentSettings, 1747, (), tl::Decoded<enums::account::ContentSettings>;
+    [] GetDefaultBackgroundEmojis, 1748, (i64,), tl::Decoded<enums::EmojiList<'static>>;
+    [] GetDefaultEmojiStatuses, 1749, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>>;
+    [] GetDefaultGroupPhotoEmojis, 1750, (i64,), tl::Decoded<enums::EmojiList<'static>>;
+    [] GetDefaultProfilePhotoEmojis, 1751, (i64,), tl::Decoded<enums::EmojiList<'static>>;
+    [] GetGlobalPrivacySettings, 1752, (), tl::Decoded<enums::GlobalPrivacySettings<'static>>;
+    ['a] GetMultiWallPapers<'a>, 1753, (&'a [enums::InputWallPaper<'a>],), tl::Decoded<&'static [enums::WallPaper<'static>]>;
+    ['a] GetNotifyExceptions<'a>, 1754, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputNotifyPeer<'a>>), tl::Decoded<enums::Updates<'static>>;
+    ['a] GetNotifySettings<'a>, 1755, (enums::InputNotifyPeer<'a>,), tl::Decoded<enums::PeerNotifySettings<'static>>;
+    ['a] GetPaidMessagesRevenue<'a>, 1756, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>), tl::Decoded<enums::account::PaidMessagesRevenue>;
+    [] GetPasskeys, 1757, (), tl::Decoded<enums::account::Passkeys<'static>>;
+    [] GetPassword, 1758, (), tl::Decoded<enums::account::Password<'static>>;
+    ['a] GetPasswordSettings<'a>, 1759, (enums::InputCheckPasswordSrp<'a>,), tl::Decoded<enums::account::PasswordSettings<'static>>;
+    [] GetPrivacy, 1760, (enums::InputPrivacyKey,), tl::Decoded<enums::account::PrivacyRules<'static>>;
+    [] GetReactionsNotifySettings, 1761, (), tl::Decoded<enums::ReactionsNotifySettings<'static>>;
+    [] GetRecentEmojiStatuses, 1762, (i64,), tl::Decoded<enums::account::EmojiStatuses<'static>>;
+    [] GetSavedMusicIds, 1763, (i64,), tl::Decoded<enums::account::SavedMusicIds<'static>>;
+    [] GetSavedRingtones, 1764, (i64,), tl::Decoded<enums::account::SavedRingtones<'static>>;
+    ['a] GetSecureValue<'a>, 1765, (&'a [enums::SecureValueType],), tl::Decoded<&'static [enums::SecureValue<'static>]>;
+    ['a] GetTheme<'a>, 1766, (&'a str, enums::InputTheme<'a>), tl::Decoded<enums::Theme<'static>>;
+    ['a] GetThemes<'a>, 1767, (&'a str, i64), tl::Decoded<enums::account::Themes<'static>>;
+    ['a] GetTmpPassword<'a>, 1768, (enums::InputCheckPasswordSrp<'a>, i32), tl::Decoded<enums::account::TmpPassword<'static>>;
+    ['a] GetUniqueGiftChatThemes<'a>, 1769, (&'a str, i32, i64), tl::Decoded<enums::account::ChatThemes<'static>>;
+    ['a] GetWallPaper<'a>, 1770, (enums::InputWallPaper<'a>,), tl::Decoded<enums::WallPaper<'static>>;
+    [] GetWallPapers, 1771, (i64,), tl::Decoded<enums::account::WallPapers<'static>>;
+    [] GetWebAuthorizations, 1772, (), tl::Decoded<enums::account::WebAuthorizations<'static>>;
+    [] GetWebBrowserSettings, 1773, (i64,), tl::Decoded<enums::account::WebBrowserSettings<'static>>;
+    [] InitPasskeyRegistration, 1774, (), tl::Decoded<enums::account::PasskeyRegistrationOptions<'static>>;
+    [] InitTakeoutSession, 1775, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i64>), tl::Decoded<enums::account::Takeout>;
+    ['a] InstallTheme<'a>, 1776, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputTheme<'a>>, Option<&'a str>, tl::Maybe<'a, enums::BaseTheme>), bool;
+    ['a] InstallWallPaper<'a>, 1777, (enums::InputWallPaper<'a>, enums::WallPaperSettings<'a>), bool;
+    ['a] InvalidateSignInCodes<'a>, 1778, (&'a [&'a str],), bool;
+    ['a] RegisterDevice<'a>, 1779, (tl::Word, tl::Flag, i32, &'a str, bool, &'a [u8], &'a [i64]), bool;
+    ['a] RegisterPasskey<'a>, 1780, (enums::InputPasskeyCredential<'a>,), tl::Decoded<enums::Passkey<'static>>;
+    ['a] ReorderUsernames<'a>, 1781, (&'a [&'a str],), bool;
+    ['a] ReportPeer<'a>, 1782, (enums::InputPeer<'a>, enums::ReportReason, &'a str), bool;
+    ['a] ReportProfilePhoto<'a>, 1783, (enums::InputPeer<'a>, enums::InputPhoto<'a>, enums::ReportReason, &'a str), bool;
+    [] ResendPasswordEmail, 1784, (), bool;
+    [] ResetAuthorization, 1785, (i64,), bool;
+    [] ResetNotifySettings, 1786, (), bool;
+    [] ResetPassword, 1787, (), tl::Decoded<enums::account::ResetPasswordResult>;
+    [] ResetWallPapers, 1788, (), bool;
+    [] ResetWebAuthorization, 1789, (i64,), bool;
+    [] ResetWebAuthorizations, 1790, (), bool;
+    ['a] ResolveBusinessChatLink<'a>, 1791, (&'a str,), tl::Decoded<enums::account::ResolvedBusinessChatLinks<'static>>;
+    ['a] SaveAutoDownloadSettings<'a>, 1792, (tl::Word, tl::Flag, tl::Flag, enums::AutoDownloadSettings<'a>), bool;
+    ['a] SaveAutoSaveSettings<'a>, 1793, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::AutoSaveSettings), bool;
+    ['a] SaveMusic<'a>, 1794, (tl::Word, tl::Flag, enums::InputDocument<'a>, tl::Maybe<'a, enums::InputDocument<'a>>), bool;
+    ['a] SaveRingtone<'a>, 1795, (enums::InputDocument<'a>, bool), tl::Decoded<enums::account::SavedRingtone<'static>>;
+    ['a] SaveSecureValue<'a>, 1796, (enums::InputSecureValue<'a>, i64), tl::Decoded<enums::SecureValue<'static>>;
+    ['a] SaveTheme<'a>, 1797, (enums::InputTheme<'a>, bool), bool;
+    ['a] SaveWallPaper<'a>, 1798, (enums::InputWallPaper<'a>, bool, enums::WallPaperSettings<'a>), bool;
+    ['a] SendChangePhoneCode<'a>, 1799, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>>;
+    ['a] SendConfirmPhoneCode<'a>, 1800, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>>;
+    ['a] SendVerifyEmailCode<'a>, 1801, (enums::EmailVerifyPurpose<'a>, &'a str), tl::Decoded<enums::account::SentEmailCode<'static>>;
+    ['a] SendVerifyPhoneCode<'a>, 1802, (&'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>>;
+    [] SetAccountTtl, 1803, (enums::AccountDaysTtl,), bool;
+    [] SetAuthorizationTtl, 1804, (i32,), bool;
+    [] SetContactSignUpNotification, 1805, (bool,), bool;
+    [] SetContentSettings, 1806, (tl::Word, tl::Flag), bool;
+    ['a] SetGlobalPrivacySettings<'a>, 1807, (enums::GlobalPrivacySettings<'a>,), tl::Decoded<enums::GlobalPrivacySettings<'static>>;
+    [] SetMainProfileTab, 1808, (enums::ProfileTab,), bool;
+    ['a] SetPrivacy<'a>, 1809, (enums::InputPrivacyKey, &'a [enums::InputPrivacyRule<'a>]), tl::Decoded<enums::account::PrivacyRules<'static>>;
+    ['a] SetReactionsNotifySettings<'a>, 1810, (enums::ReactionsNotifySettings<'a>,), tl::Decoded<enums::ReactionsNotifySettings<'static>>;
+    ['a] ToggleConnectedBotPaused<'a>, 1811, (enums::InputPeer<'a>, bool), bool;
+    ['a] ToggleNoPaidMessagesException<'a>, 1812, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>), bool;
+    [] ToggleSponsoredMessages, 1813, (bool,), bool;
+    ['a] ToggleUsername<'a>, 1814, (&'a str, bool), bool;
+    ['a] ToggleWebBrowserSettingsException<'a>, 1815, (tl::Word, tl::Flag, Option<bool>, &'a str), tl::Decoded<enums::Updates<'static>>;
+    ['a] UnregisterDevice<'a>, 1816, (i32, &'a str, &'a [i64]), bool;
+    ['a] UpdateBirthday<'a>, 1817, (tl::Word, tl::Maybe<'a, enums::Birthday>), bool;
+    ['a] UpdateBusinessAwayMessage<'a>, 1818, (tl::Word, tl::Maybe<'a, enums::InputBusinessAwayMessage<'a>>), bool;
+    ['a] UpdateBusinessGreetingMessage<'a>, 1819, (tl::Word, tl::Maybe<'a, enums::InputBusinessGreetingMessage<'a>>), bool;
+    ['a] UpdateBusinessIntro<'a>, 1820, (tl::Word, tl::Maybe<'a, enums::InputBusinessIntro<'a>>), bool;
+    ['a] UpdateBusinessLocation<'a>, 1821, (tl::Word, tl::Maybe<'a, enums::InputGeoPoint>, Option<&'a str>), bool;
+    ['a] UpdateBusinessWorkHours<'a>, 1822, (tl::Word, tl::Maybe<'a, enums::BusinessWorkHours<'a>>), bool;
+    ['a] UpdateColor<'a>, 1823, (tl::Word, tl::Flag, tl::Maybe<'a, enums::PeerColor<'a>>), bool;
+    ['a] UpdateConnectedBot<'a>, 1824, (tl::Word, tl::Flag, tl::Maybe<'a, enums::BusinessBotRights>, enums::InputUser<'a>, enums::InputBusinessBotRecipients<'a>), tl::Decoded<enums::Updates<'static>>;
+    [] UpdateDeviceLocked, 1825, (i32,), bool;
+    ['a] UpdateEmojiStatus<'a>, 1826, (enums::EmojiStatus<'a>,), bool;
+    ['a] UpdateNotifySettings<'a>, 1827, (enums::InputNotifyPeer<'a>, enums::InputPeerNotifySettings<'a>), bool;
+    ['a] UpdatePasswordSettings<'a>, 1828, (enums::InputCheckPasswordSrp<'a>, enums::account::PasswordInputSettings<'a>), bool;
+    ['a] UpdatePersonalChannel<'a>, 1829, (enums::InputChannel<'a>,), bool;
+    ['a] UpdateProfile<'a>, 1830, (tl::Word, Option<&'a str>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::User<'static>>;
+    [] UpdateStatus, 1831, (bool,), bool;
+    ['a] UpdateTheme<'a>, 1832, (tl::Word, &'a str, enums::InputTheme<'a>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a [enums::InputThemeSettings<'a>]>), tl::Decoded<enums::Theme<'static>>;
+    ['a] UpdateUsername<'a>, 1833, (&'a str,), tl::Decoded<enums::User<'static>>;
+    [] UpdateWebBrowserSettings, 1834, (tl::Word, tl::Flag, tl::Flag), tl::Decoded<enums::account::WebBrowserSettings<'static>>;
+    ['a] UploadRingtone<'a>, 1835, (enums::InputFile<'a>, &'a str, &'a str), tl::Decoded<enums::Document<'static>>;
+    ['a] UploadTheme<'a>, 1836, (tl::Word, enums::InputFile<'a>, tl::Maybe<'a, enums::InputFile<'a>>, &'a str, &'a str), tl::Decoded<enums::Document<'static>>;
+    ['a] UploadWallPaper<'a>, 1837, (tl::Word, tl::Flag, enums::InputFile<'a>, &'a str, enums::WallPaperSettings<'a>), tl::Decoded<enums::WallPaper<'static>>;
+    ['a] VerifyEmail<'a>, 1838, (enums::EmailVerifyPurpose<'a>, enums::EmailVerification<'a>), tl::Decoded<enums::account::EmailVerified<'static>>;
+    ['a] VerifyPhone<'a>, 1839, (&'a str, &'a str, &'a str), bool;
+}

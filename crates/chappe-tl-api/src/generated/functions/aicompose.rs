@@ -15,21 +15,18 @@ pub struct CreateTone<'a> {
     pub title: &'a str,
     pub prompt: &'a str,
 }
-tl::call! { ['a] CreateTone<'a>, layout::Calls, 1840, (tl::Word, tl::Flag, i64, &'a str, &'a str), tl::Decoded<enums::AiComposeTone<'static>> }
 
 /// `aicompose.deleteTone#dd39316a tone:InputAiComposeTone = Bool;`
 #[repr(C)]
 pub struct DeleteTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
 }
-tl::call! { ['a] DeleteTone<'a>, layout::Calls, 1841, (enums::InputAiComposeTone<'a>,), bool }
 
 /// `aicompose.getTone#b2e8ba03 tone:InputAiComposeTone = aicompose.Tones;`
 #[repr(C)]
 pub struct GetTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
 }
-tl::call! { ['a] GetTone<'a>, layout::Calls, 1842, (enums::InputAiComposeTone<'a>,), tl::Decoded<enums::aicompose::Tones<'static>> }
 
 /// `aicompose.getToneExample#d1b4ab14 tone:InputAiComposeTone num:int = AiComposeToneExample;`
 #[repr(C)]
@@ -37,14 +34,12 @@ pub struct GetToneExample<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
     pub num: i32,
 }
-tl::call! { ['a] GetToneExample<'a>, layout::Calls, 1843, (enums::InputAiComposeTone<'a>, i32), tl::Decoded<enums::AiComposeToneExample<'static>> }
 
 /// `aicompose.getTones#abd59201 hash:long = aicompose.Tones;`
 #[repr(C)]
 pub struct GetTones {
     pub hash: i64,
 }
-tl::call! { [] GetTones, layout::Calls, 1844, (i64,), tl::Decoded<enums::aicompose::Tones<'static>> }
 
 /// `aicompose.saveTone#1782cbb1 tone:InputAiComposeTone unsave:Bool = Bool;`
 #[repr(C)]
@@ -52,7 +47,6 @@ pub struct SaveTone<'a> {
     pub tone: enums::InputAiComposeTone<'a>,
     pub unsave: bool,
 }
-tl::call! { ['a] SaveTone<'a>, layout::Calls, 1845, (enums::InputAiComposeTone<'a>, bool), bool }
 
 /// `aicompose.updateTone#903bcf59 flags:# tone:InputAiComposeTone display_author:flags.0?Bool emoji_id:flags.1?long title:flags.2?string prompt:flags.3?string = AiComposeTone;`
 #[repr(C)]
@@ -63,4 +57,13 @@ pub struct UpdateTone<'a> {
     pub title: Option<&'a str>,
     pub prompt: Option<&'a str>,
 }
-tl::call! { ['a] UpdateTone<'a>, layout::Calls, 1846, (tl::Word, enums::InputAiComposeTone<'a>, Option<bool>, Option<i64>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::AiComposeTone<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] CreateTone<'a>, 1840, (tl::Word, tl::Flag, i64, &'a str, &'a str), tl::Decoded<enums::AiComposeTone<'static>>;
+    ['a] DeleteTone<'a>, 1841, (enums::InputAiComposeTone<'a>,), bool;
+    ['a] GetTone<'a>, 1842, (enums::InputAiComposeTone<'a>,), tl::Decoded<enums::aicompose::Tones<'static>>;
+    ['a] GetToneExample<'a>, 1843, (enums::InputAiComposeTone<'a>, i32), tl::Decoded<enums::AiComposeToneExample<'static>>;
+    [] GetTones, 1844, (i64,), tl::Decoded<enums::aicompose::Tones<'static>>;
+    ['a] SaveTone<'a>, 1845, (enums::InputAiComposeTone<'a>, bool), bool;
+    ['a] UpdateTone<'a>, 1846, (tl::Word, enums::InputAiComposeTone<'a>, Option<bool>, Option<i64>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::AiComposeTone<'static>>;
+}

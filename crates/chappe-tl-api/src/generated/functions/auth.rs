@@ -12,7 +12,6 @@ use super::super::{enums, layout};
 pub struct AcceptLoginToken<'a> {
     pub token: &'a [u8],
 }
-tl::call! { ['a] AcceptLoginToken<'a>, layout::Calls, 1847, (&'a [u8],), tl::Decoded<enums::Authorization<'static>> }
 
 /// `auth.bindTempAuthKey#cdd42a05 perm_auth_key_id:long nonce:long expires_at:int encrypted_message:bytes = Bool;`
 #[repr(C)]
@@ -22,7 +21,6 @@ pub struct BindTempAuthKey<'a> {
     pub expires_at: i32,
     pub encrypted_message: &'a [u8],
 }
-tl::call! { ['a] BindTempAuthKey<'a>, layout::Calls, 1848, (i64, i64, i32, &'a [u8]), bool }
 
 /// `auth.cancelCode#1f040578 phone_number:string phone_code_hash:string = Bool;`
 #[repr(C)]
@@ -30,14 +28,12 @@ pub struct CancelCode<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
 }
-tl::call! { ['a] CancelCode<'a>, layout::Calls, 1849, (&'a str, &'a str), bool }
 
 /// `auth.cancelWebTokenAuthorization#490dada1 web_auth_token:string = Bool;`
 #[repr(C)]
 pub struct CancelWebTokenAuthorization<'a> {
     pub web_auth_token: &'a str,
 }
-tl::call! { ['a] CancelWebTokenAuthorization<'a>, layout::Calls, 1850, (&'a str,), bool }
 
 /// `auth.checkPaidAuth#56e59f9c phone_number:string phone_code_hash:string form_id:long = auth.SentCode;`
 #[repr(C)]
@@ -46,35 +42,30 @@ pub struct CheckPaidAuth<'a> {
     pub phone_code_hash: &'a str,
     pub form_id: i64,
 }
-tl::call! { ['a] CheckPaidAuth<'a>, layout::Calls, 1851, (&'a str, &'a str, i64), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `auth.checkPassword#d18b4d16 password:InputCheckPasswordSRP = auth.Authorization;`
 #[repr(C)]
 pub struct CheckPassword<'a> {
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-tl::call! { ['a] CheckPassword<'a>, layout::Calls, 1852, (enums::InputCheckPasswordSrp<'a>,), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.checkRecoveryPassword#0d36bf79 code:string = Bool;`
 #[repr(C)]
 pub struct CheckRecoveryPassword<'a> {
     pub code: &'a str,
 }
-tl::call! { ['a] CheckRecoveryPassword<'a>, layout::Calls, 1853, (&'a str,), bool }
 
 /// `auth.dropTempAuthKeys#8e48a188 except_auth_keys:Vector<long> = Bool;`
 #[repr(C)]
 pub struct DropTempAuthKeys<'a> {
     pub except_auth_keys: &'a [i64],
 }
-tl::call! { ['a] DropTempAuthKeys<'a>, layout::Calls, 1854, (&'a [i64],), bool }
 
 /// `auth.exportAuthorization#e5bfffcd dc_id:int = auth.ExportedAuthorization;`
 #[repr(C)]
 pub struct ExportAuthorization {
     pub dc_id: i32,
 }
-tl::call! { [] ExportAuthorization, layout::Calls, 1855, (i32,), tl::Decoded<enums::auth::ExportedAuthorization<'static>> }
 
 /// `auth.exportLoginToken#b7e085fe api_id:int api_hash:string except_ids:Vector<long> = auth.LoginToken;`
 #[repr(C)]
@@ -83,14 +74,12 @@ pub struct ExportLoginToken<'a> {
     pub api_hash: &'a str,
     pub except_ids: &'a [i64],
 }
-tl::call! { ['a] ExportLoginToken<'a>, layout::Calls, 1856, (i32, &'a str, &'a [i64]), tl::Decoded<enums::auth::LoginToken<'static>> }
 
 /// `auth.finishFirebasePnvLogin#2c85094c google_token:string = auth.Authorization;`
 #[repr(C)]
 pub struct FinishFirebasePnvLogin<'a> {
     pub google_token: &'a str,
 }
-tl::call! { ['a] FinishFirebasePnvLogin<'a>, layout::Calls, 1857, (&'a str,), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.finishPasskeyLogin#9857ad07 flags:# credential:InputPasskeyCredential from_dc_id:flags.0?int from_auth_key_id:flags.0?long = auth.Authorization;`
 #[repr(C)]
@@ -99,7 +88,6 @@ pub struct FinishPasskeyLogin<'a> {
     pub from_dc_id: Option<i32>,
     pub from_auth_key_id: Option<i64>,
 }
-tl::call! { ['a] FinishPasskeyLogin<'a>, layout::Calls, 1858, (tl::Word, enums::InputPasskeyCredential<'a>, Option<i32>, Option<i64>), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.firebasePnvSignUp#783f6b56 flags:# no_joined_notifications:flags.0?true first_name:string last_name:string = auth.Authorization;`
 #[repr(C)]
@@ -108,7 +96,6 @@ pub struct FirebasePnvSignUp<'a> {
     pub first_name: &'a str,
     pub last_name: &'a str,
 }
-tl::call! { ['a] FirebasePnvSignUp<'a>, layout::Calls, 1859, (tl::Word, tl::Flag, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.importAuthorization#a57a7dad id:long bytes:bytes = auth.Authorization;`
 #[repr(C)]
@@ -116,7 +103,6 @@ pub struct ImportAuthorization<'a> {
     pub id: i64,
     pub bytes: &'a [u8],
 }
-tl::call! { ['a] ImportAuthorization<'a>, layout::Calls, 1860, (i64, &'a [u8]), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.importBotAuthorization#67a3ff2c flags:int api_id:int api_hash:string bot_auth_token:string = auth.Authorization;`
 #[repr(C)]
@@ -126,14 +112,12 @@ pub struct ImportBotAuthorization<'a> {
     pub api_hash: &'a str,
     pub bot_auth_token: &'a str,
 }
-tl::call! { ['a] ImportBotAuthorization<'a>, layout::Calls, 1861, (i32, i32, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.importLoginToken#95ac5ce4 token:bytes = auth.LoginToken;`
 #[repr(C)]
 pub struct ImportLoginToken<'a> {
     pub token: &'a [u8],
 }
-tl::call! { ['a] ImportLoginToken<'a>, layout::Calls, 1862, (&'a [u8],), tl::Decoded<enums::auth::LoginToken<'static>> }
 
 /// `auth.importWebTokenAuthorization#2db873a9 api_id:int api_hash:string web_auth_token:string = auth.Authorization;`
 #[repr(C)]
@@ -142,7 +126,6 @@ pub struct ImportWebTokenAuthorization<'a> {
     pub api_hash: &'a str,
     pub web_auth_token: &'a str,
 }
-tl::call! { ['a] ImportWebTokenAuthorization<'a>, layout::Calls, 1863, (i32, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.initFirebasePnvLogin#644f15c0 flags:# except_ids:flags.0?Vector<long> api_id:int api_hash:string = auth.FirebasePnvIntent;`
 #[repr(C)]
@@ -151,7 +134,6 @@ pub struct InitFirebasePnvLogin<'a> {
     pub api_id: i32,
     pub api_hash: &'a str,
 }
-tl::call! { ['a] InitFirebasePnvLogin<'a>, layout::Calls, 1864, (tl::Word, Option<&'a [i64]>, i32, &'a str), tl::Decoded<enums::auth::FirebasePnvIntent<'static>> }
 
 /// `auth.initPasskeyLogin#518ad0b7 api_id:int api_hash:string = auth.PasskeyLoginOptions;`
 #[repr(C)]
@@ -159,12 +141,10 @@ pub struct InitPasskeyLogin<'a> {
     pub api_id: i32,
     pub api_hash: &'a str,
 }
-tl::call! { ['a] InitPasskeyLogin<'a>, layout::Calls, 1865, (i32, &'a str), tl::Decoded<enums::auth::PasskeyLoginOptions<'static>> }
 
 /// `auth.logOut#3e72ba19 = auth.LoggedOut;`
 #[repr(C)]
 pub struct LogOut {}
-tl::call! { [] LogOut, layout::Calls, 1866, (), tl::Decoded<enums::auth::LoggedOut<'static>> }
 
 /// `auth.recoverPassword#37096c70 flags:# code:string new_settings:flags.0?account.PasswordInputSettings = auth.Authorization;`
 #[repr(C)]
@@ -172,7 +152,6 @@ pub struct RecoverPassword<'a> {
     pub code: &'a str,
     pub new_settings: Option<&'a enums::account::PasswordInputSettings<'a>>,
 }
-tl::call! { ['a] RecoverPassword<'a>, layout::Calls, 1867, (tl::Word, &'a str, tl::Maybe<'a, enums::account::PasswordInputSettings<'a>>), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.reportMissingCode#cb9deff6 phone_number:string phone_code_hash:string mnc:string = Bool;`
 #[repr(C)]
@@ -181,7 +160,6 @@ pub struct ReportMissingCode<'a> {
     pub phone_code_hash: &'a str,
     pub mnc: &'a str,
 }
-tl::call! { ['a] ReportMissingCode<'a>, layout::Calls, 1868, (&'a str, &'a str, &'a str), bool }
 
 /// `auth.requestFirebaseSms#8e39261e flags:# phone_number:string phone_code_hash:string safety_net_token:flags.0?string play_integrity_token:flags.2?string ios_push_secret:flags.1?string = Bool;`
 #[repr(C)]
@@ -192,12 +170,10 @@ pub struct RequestFirebaseSms<'a> {
     pub play_integrity_token: Option<&'a str>,
     pub ios_push_secret: Option<&'a str>,
 }
-tl::call! { ['a] RequestFirebaseSms<'a>, layout::Calls, 1869, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>), bool }
 
 /// `auth.requestPasswordRecovery#d897bc66 = auth.PasswordRecovery;`
 #[repr(C)]
 pub struct RequestPasswordRecovery {}
-tl::call! { [] RequestPasswordRecovery, layout::Calls, 1870, (), tl::Decoded<enums::auth::PasswordRecovery<'static>> }
 
 /// `auth.resendCode#cae47523 flags:# phone_number:string phone_code_hash:string reason:flags.0?string = auth.SentCode;`
 #[repr(C)]
@@ -206,12 +182,10 @@ pub struct ResendCode<'a> {
     pub phone_code_hash: &'a str,
     pub reason: Option<&'a str>,
 }
-tl::call! { ['a] ResendCode<'a>, layout::Calls, 1871, (tl::Word, &'a str, &'a str, Option<&'a str>), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `auth.resetAuthorizations#9fab0d1a = Bool;`
 #[repr(C)]
 pub struct ResetAuthorizations {}
-tl::call! { [] ResetAuthorizations, layout::Calls, 1872, (), bool }
 
 /// `auth.resetLoginEmail#7e960193 phone_number:string phone_code_hash:string = auth.SentCode;`
 #[repr(C)]
@@ -219,7 +193,6 @@ pub struct ResetLoginEmail<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
 }
-tl::call! { ['a] ResetLoginEmail<'a>, layout::Calls, 1873, (&'a str, &'a str), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `auth.sendCode#a677244f phone_number:string api_id:int api_hash:string settings:CodeSettings = auth.SentCode;`
 #[repr(C)]
@@ -229,7 +202,6 @@ pub struct SendCode<'a> {
     pub api_hash: &'a str,
     pub settings: enums::CodeSettings<'a>,
 }
-tl::call! { ['a] SendCode<'a>, layout::Calls, 1874, (&'a str, i32, &'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>> }
 
 /// `auth.signIn#8d52a951 flags:# phone_number:string phone_code_hash:string phone_code:flags.0?string email_verification:flags.1?EmailVerification = auth.Authorization;`
 #[repr(C)]
@@ -239,7 +211,6 @@ pub struct SignIn<'a> {
     pub phone_code: Option<&'a str>,
     pub email_verification: Option<&'a enums::EmailVerification<'a>>,
 }
-tl::call! { ['a] SignIn<'a>, layout::Calls, 1875, (tl::Word, &'a str, &'a str, Option<&'a str>, tl::Maybe<'a, enums::EmailVerification<'a>>), tl::Decoded<enums::auth::Authorization<'static>> }
 
 /// `auth.signUp#aac7b717 flags:# no_joined_notifications:flags.0?true phone_number:string phone_code_hash:string first_name:string last_name:string = auth.Authorization;`
 #[repr(C)]
@@ -250,4 +221,36 @@ pub struct SignUp<'a> {
     pub first_name: &'a str,
     pub last_name: &'a str,
 }
-tl::call! { ['a] SignUp<'a>, layout::Calls, 1876, (tl::Word, tl::Flag, &'a str, &'a str, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] AcceptLoginToken<'a>, 1847, (&'a [u8],), tl::Decoded<enums::Authorization<'static>>;
+    ['a] BindTempAuthKey<'a>, 1848, (i64, i64, i32, &'a [u8]), bool;
+    ['a] CancelCode<'a>, 1849, (&'a str, &'a str), bool;
+    ['a] CancelWebTokenAuthorization<'a>, 1850, (&'a str,), bool;
+    ['a] CheckPaidAuth<'a>, 1851, (&'a str, &'a str, i64), tl::Decoded<enums::auth::SentCode<'static>>;
+    ['a] CheckPassword<'a>, 1852, (enums::InputCheckPasswordSrp<'a>,), tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] CheckRecoveryPassword<'a>, 1853, (&'a str,), bool;
+    ['a] DropTempAuthKeys<'a>, 1854, (&'a [i64],), bool;
+    [] ExportAuthorization, 1855, (i32,), tl::Decoded<enums::auth::ExportedAuthorization<'static>>;
+    ['a] ExportLoginToken<'a>, 1856, (i32, &'a str, &'a [i64]), tl::Decoded<enums::auth::LoginToken<'static>>;
+    ['a] FinishFirebasePnvLogin<'a>, 1857, (&'a str,), tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] FinishPasskeyLogin<'a>, 1858, (tl::Word, enums::InputPasskeyCredential<'a>, Option<i32>, Option<i64>), tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] FirebasePnvSignUp<'a>, 1859, (tl::Word, tl::Flag, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] ImportAuthorization<'a>, 1860, (i64, &'a [u8]), tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] ImportBotAuthorization<'a>, 1861, (i32, i32, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] ImportLoginToken<'a>, 1862, (&'a [u8],), tl::Decoded<enums::auth::LoginToken<'static>>;
+    ['a] ImportWebTokenAuthorization<'a>, 1863, (i32, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] InitFirebasePnvLogin<'a>, 1864, (tl::Word, Option<&'a [i64]>, i32, &'a str), tl::Decoded<enums::auth::FirebasePnvIntent<'static>>;
+    ['a] InitPasskeyLogin<'a>, 1865, (i32, &'a str), tl::Decoded<enums::auth::PasskeyLoginOptions<'static>>;
+    [] LogOut, 1866, (), tl::Decoded<enums::auth::LoggedOut<'static>>;
+    ['a] RecoverPassword<'a>, 1867, (tl::Word, &'a str, tl::Maybe<'a, enums::account::PasswordInputSettings<'a>>), tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] ReportMissingCode<'a>, 1868, (&'a str, &'a str, &'a str), bool;
+    ['a] RequestFirebaseSms<'a>, 1869, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>), bool;
+    [] RequestPasswordRecovery, 1870, (), tl::Decoded<enums::auth::PasswordRecovery<'static>>;
+    ['a] ResendCode<'a>, 1871, (tl::Word, &'a str, &'a str, Option<&'a str>), tl::Decoded<enums::auth::SentCode<'static>>;
+    [] ResetAuthorizations, 1872, (), bool;
+    ['a] ResetLoginEmail<'a>, 1873, (&'a str, &'a str), tl::Decoded<enums::auth::SentCode<'static>>;
+    ['a] SendCode<'a>, 1874, (&'a str, i32, &'a str, enums::CodeSettings<'a>), tl::Decoded<enums::auth::SentCode<'static>>;
+    ['a] SignIn<'a>, 1875, (tl::Word, &'a str, &'a str, Option<&'a str>, tl::Maybe<'a, enums::EmailVerification<'a>>), tl::Decoded<enums::auth::Authorization<'static>>;
+    ['a] SignUp<'a>, 1876, (tl::Word, tl::Flag, &'a str, &'a str, &'a str, &'a str), tl::Decoded<enums::auth::Authorization<'static>>;
+}

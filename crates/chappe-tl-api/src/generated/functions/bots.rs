@@ -14,7 +14,6 @@ pub struct AddPreviewMedia<'a> {
     pub lang_code: &'a str,
     pub media: enums::InputMedia<'a>,
 }
-tl::call! { ['a] AddPreviewMedia<'a>, layout::Calls, 1877, (enums::InputUser<'a>, &'a str, enums::InputMedia<'a>), tl::Decoded<enums::BotPreviewMedia<'static>> }
 
 /// `bots.addUsername#3501c08a bot:InputUser username:string = Bool;`
 #[repr(C)]
@@ -22,14 +21,12 @@ pub struct AddUsername<'a> {
     pub bot: enums::InputUser<'a>,
     pub username: &'a str,
 }
-tl::call! { ['a] AddUsername<'a>, layout::Calls, 1878, (enums::InputUser<'a>, &'a str), bool }
 
 /// `bots.allowSendMessage#f132e3ef bot:InputUser = Updates;`
 #[repr(C)]
 pub struct AllowSendMessage<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { ['a] AllowSendMessage<'a>, layout::Calls, 1879, (enums::InputUser<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `bots.answerWebhookJSONQuery#e6213f4d query_id:long data:DataJSON = Bool;`
 #[repr(C)]
@@ -37,14 +34,12 @@ pub struct AnswerWebhookJsonquery<'a> {
     pub query_id: i64,
     pub data: enums::DataJson<'a>,
 }
-tl::call! { ['a] AnswerWebhookJsonquery<'a>, layout::Calls, 1880, (i64, enums::DataJson<'a>), bool }
 
 /// `bots.canSendMessage#1359f4e6 bot:InputUser = Bool;`
 #[repr(C)]
 pub struct CanSendMessage<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { ['a] CanSendMessage<'a>, layout::Calls, 1881, (enums::InputUser<'a>,), bool }
 
 /// `bots.checkDownloadFileParams#50077589 bot:InputUser file_name:string url:string = Bool;`
 #[repr(C)]
@@ -53,7 +48,6 @@ pub struct CheckDownloadFileParams<'a> {
     pub file_name: &'a str,
     pub url: &'a str,
 }
-tl::call! { ['a] CheckDownloadFileParams<'a>, layout::Calls, 1882, (enums::InputUser<'a>, &'a str, &'a str), bool }
 
 /// `bots.checkUsername#e3ac4c61 flags:# additional:flags.0?true username:string = Bool;`
 #[repr(C)]
@@ -61,7 +55,6 @@ pub struct CheckUsername<'a> {
     pub additional: bool,
     pub username: &'a str,
 }
-tl::call! { ['a] CheckUsername<'a>, layout::Calls, 1883, (tl::Word, tl::Flag, &'a str), bool }
 
 /// `bots.createBot#e5b17f2b flags:# via_deeplink:flags.0?true name:string username:string manager_id:InputUser = User;`
 #[repr(C)]
@@ -71,7 +64,6 @@ pub struct CreateBot<'a> {
     pub username: &'a str,
     pub manager_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] CreateBot<'a>, layout::Calls, 1884, (tl::Word, tl::Flag, &'a str, &'a str, enums::InputUser<'a>), tl::Decoded<enums::User<'static>> }
 
 /// `bots.deletePreviewMedia#2d0135b3 bot:InputUser lang_code:string media:Vector<InputMedia> = Bool;`
 #[repr(C)]
@@ -80,7 +72,6 @@ pub struct DeletePreviewMedia<'a> {
     pub lang_code: &'a str,
     pub media: &'a [enums::InputMedia<'a>],
 }
-tl::call! { ['a] DeletePreviewMedia<'a>, layout::Calls, 1885, (enums::InputUser<'a>, &'a str, &'a [enums::InputMedia<'a>]), bool }
 
 /// `bots.editAccessSettings#31813cd8 flags:# restricted:flags.0?true bot:InputUser add_users:flags.1?Vector<InputUser> = Bool;`
 #[repr(C)]
@@ -89,7 +80,6 @@ pub struct EditAccessSettings<'a> {
     pub bot: enums::InputUser<'a>,
     pub add_users: Option<&'a [enums::InputUser<'a>]>,
 }
-tl::call! { ['a] EditAccessSettings<'a>, layout::Calls, 1886, (tl::Word, tl::Flag, enums::InputUser<'a>, Option<&'a [enums::InputUser<'a>]>), bool }
 
 /// `bots.editPreviewMedia#8525606f bot:InputUser lang_code:string media:InputMedia new_media:InputMedia = BotPreviewMedia;`
 #[repr(C)]
@@ -99,7 +89,6 @@ pub struct EditPreviewMedia<'a> {
     pub media: enums::InputMedia<'a>,
     pub new_media: enums::InputMedia<'a>,
 }
-tl::call! { ['a] EditPreviewMedia<'a>, layout::Calls, 1887, (enums::InputUser<'a>, &'a str, enums::InputMedia<'a>, enums::InputMedia<'a>), tl::Decoded<enums::BotPreviewMedia<'static>> }
 
 /// `bots.exportBotToken#bd0d99eb bot:InputUser revoke:Bool = bots.ExportedBotToken;`
 #[repr(C)]
@@ -107,19 +96,16 @@ pub struct ExportBotToken<'a> {
     pub bot: enums::InputUser<'a>,
     pub revoke: bool,
 }
-tl::call! { ['a] ExportBotToken<'a>, layout::Calls, 1888, (enums::InputUser<'a>, bool), tl::Decoded<enums::bots::ExportedBotToken<'static>> }
 
 /// `bots.getAccessSettings#213853a3 bot:InputUser = bots.AccessSettings;`
 #[repr(C)]
 pub struct GetAccessSettings<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetAccessSettings<'a>, layout::Calls, 1889, (enums::InputUser<'a>,), tl::Decoded<enums::bots::AccessSettings<'static>> }
 
 /// `bots.getAdminedBots#b0711d83 = Vector<User>;`
 #[repr(C)]
 pub struct GetAdminedBots {}
-tl::call! { [] GetAdminedBots, layout::Calls, 1890, (), tl::Decoded<&'static [enums::User<'static>]> }
 
 /// `bots.getBotCommands#e34c0dd6 scope:BotCommandScope lang_code:string = Vector<BotCommand>;`
 #[repr(C)]
@@ -127,7 +113,6 @@ pub struct GetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
     pub lang_code: &'a str,
 }
-tl::call! { ['a] GetBotCommands<'a>, layout::Calls, 1891, (enums::BotCommandScope<'a>, &'a str), tl::Decoded<&'static [enums::BotCommand<'static>]> }
 
 /// `bots.getBotInfo#dcd914fd flags:# bot:flags.0?InputUser lang_code:string = bots.BotInfo;`
 #[repr(C)]
@@ -135,21 +120,18 @@ pub struct GetBotInfo<'a> {
     pub bot: Option<&'a enums::InputUser<'a>>,
     pub lang_code: &'a str,
 }
-tl::call! { ['a] GetBotInfo<'a>, layout::Calls, 1892, (tl::Word, tl::Maybe<'a, enums::InputUser<'a>>, &'a str), tl::Decoded<enums::bots::BotInfo<'static>> }
 
 /// `bots.getBotMenuButton#9c60eb28 user_id:InputUser = BotMenuButton;`
 #[repr(C)]
 pub struct GetBotMenuButton<'a> {
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetBotMenuButton<'a>, layout::Calls, 1893, (enums::InputUser<'a>,), tl::Decoded<enums::BotMenuButton<'static>> }
 
 /// `bots.getBotRecommendations#a1b70815 bot:InputUser = users.Users;`
 #[repr(C)]
 pub struct GetBotRecommendations<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetBotRecommendations<'a>, layout::Calls, 1894, (enums::InputUser<'a>,), tl::Decoded<enums::users::Users<'static>> }
 
 /// `bots.getPopularAppBots#c2510192 offset:string limit:int = bots.PopularAppBots;`
 #[repr(C)]
@@ -157,7 +139,6 @@ pub struct GetPopularAppBots<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetPopularAppBots<'a>, layout::Calls, 1895, (&'a str, i32), tl::Decoded<enums::bots::PopularAppBots<'static>> }
 
 /// `bots.getPreviewInfo#423ab3ad bot:InputUser lang_code:string = bots.PreviewInfo;`
 #[repr(C)]
@@ -165,14 +146,12 @@ pub struct GetPreviewInfo<'a> {
     pub bot: enums::InputUser<'a>,
     pub lang_code: &'a str,
 }
-tl::call! { ['a] GetPreviewInfo<'a>, layout::Calls, 1896, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::bots::PreviewInfo<'static>> }
 
 /// `bots.getPreviewMedias#a2a5594d bot:InputUser = Vector<BotPreviewMedia>;`
 #[repr(C)]
 pub struct GetPreviewMedias<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetPreviewMedias<'a>, layout::Calls, 1897, (enums::InputUser<'a>,), tl::Decoded<&'static [enums::BotPreviewMedia<'static>]> }
 
 /// `bots.getRequestedWebViewButton#bf25b7f3 bot:InputUser webapp_req_id:string = KeyboardButton;`
 #[repr(C)]
@@ -180,7 +159,6 @@ pub struct GetRequestedWebViewButton<'a> {
     pub bot: enums::InputUser<'a>,
     pub webapp_req_id: &'a str,
 }
-tl::call! { ['a] GetRequestedWebViewButton<'a>, layout::Calls, 1898, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::KeyboardButton<'static>> }
 
 /// `bots.invokeWebViewCustomMethod#087fc5e7 bot:InputUser custom_method:string params:DataJSON = DataJSON;`
 #[repr(C)]
@@ -189,7 +167,6 @@ pub struct InvokeWebViewCustomMethod<'a> {
     pub custom_method: &'a str,
     pub params: enums::DataJson<'a>,
 }
-tl::call! { ['a] InvokeWebViewCustomMethod<'a>, layout::Calls, 1899, (enums::InputUser<'a>, &'a str, enums::DataJson<'a>), tl::Decoded<enums::DataJson<'static>> }
 
 /// `bots.removeUsername#c704147d bot:InputUser username:string = Bool;`
 #[repr(C)]
@@ -197,7 +174,6 @@ pub struct RemoveUsername<'a> {
     pub bot: enums::InputUser<'a>,
     pub username: &'a str,
 }
-tl::call! { ['a] RemoveUsername<'a>, layout::Calls, 1900, (enums::InputUser<'a>, &'a str), bool }
 
 /// `bots.reorderPreviewMedias#b627f3aa bot:InputUser lang_code:string order:Vector<InputMedia> = Bool;`
 #[repr(C)]
@@ -206,7 +182,6 @@ pub struct ReorderPreviewMedias<'a> {
     pub lang_code: &'a str,
     pub order: &'a [enums::InputMedia<'a>],
 }
-tl::call! { ['a] ReorderPreviewMedias<'a>, layout::Calls, 1901, (enums::InputUser<'a>, &'a str, &'a [enums::InputMedia<'a>]), bool }
 
 /// `bots.reorderUsernames#9709b1c2 bot:InputUser order:Vector<string> = Bool;`
 #[repr(C)]
@@ -214,7 +189,6 @@ pub struct ReorderUsernames<'a> {
     pub bot: enums::InputUser<'a>,
     pub order: &'a [&'a str],
 }
-tl::call! { ['a] ReorderUsernames<'a>, layout::Calls, 1902, (enums::InputUser<'a>, &'a [&'a str]), bool }
 
 /// `bots.requestWebViewButton#31a2a35e user_id:InputUser button:KeyboardButton = bots.RequestedButton;`
 #[repr(C)]
@@ -222,7 +196,6 @@ pub struct RequestWebViewButton<'a> {
     pub user_id: enums::InputUser<'a>,
     pub button: enums::KeyboardButton<'a>,
 }
-tl::call! { ['a] RequestWebViewButton<'a>, layout::Calls, 1903, (enums::InputUser<'a>, enums::KeyboardButton<'a>), tl::Decoded<enums::bots::RequestedButton<'static>> }
 
 /// `bots.resetBotCommands#3d8de0f9 scope:BotCommandScope lang_code:string = Bool;`
 #[repr(C)]
@@ -230,7 +203,6 @@ pub struct ResetBotCommands<'a> {
     pub scope: enums::BotCommandScope<'a>,
     pub lang_code: &'a str,
 }
-tl::call! { ['a] ResetBotCommands<'a>, layout::Calls, 1904, (enums::BotCommandScope<'a>, &'a str), bool }
 
 /// `bots.sendCustomRequest#aa2769ed custom_method:string params:DataJSON = DataJSON;`
 #[repr(C)]
@@ -238,14 +210,12 @@ pub struct SendCustomRequest<'a> {
     pub custom_method: &'a str,
     pub params: enums::DataJson<'a>,
 }
-tl::call! { ['a] SendCustomRequest<'a>, layout::Calls, 1905, (&'a str, enums::DataJson<'a>), tl::Decoded<enums::DataJson<'static>> }
 
 /// `bots.setBotBroadcastDefaultAdminRights#788464e1 admin_rights:ChatAdminRights = Bool;`
 #[repr(C)]
 pub struct SetBotBroadcastDefaultAdminRights {
     pub admin_rights: enums::ChatAdminRights,
 }
-tl::call! { [] SetBotBroadcastDefaultAdminRights, layout::Calls, 1906, (enums::ChatAdminRights,), bool }
 
 /// `bots.setBotCommands#0517165a scope:BotCommandScope lang_code:string commands:Vector<BotCommand> = Bool;`
 #[repr(C)]
@@ -254,14 +224,12 @@ pub struct SetBotCommands<'a> {
     pub lang_code: &'a str,
     pub commands: &'a [enums::BotCommand<'a>],
 }
-tl::call! { ['a] SetBotCommands<'a>, layout::Calls, 1907, (enums::BotCommandScope<'a>, &'a str, &'a [enums::BotCommand<'a>]), bool }
 
 /// `bots.setBotGroupDefaultAdminRights#925ec9ea admin_rights:ChatAdminRights = Bool;`
 #[repr(C)]
 pub struct SetBotGroupDefaultAdminRights {
     pub admin_rights: enums::ChatAdminRights,
 }
-tl::call! { [] SetBotGroupDefaultAdminRights, layout::Calls, 1908, (enums::ChatAdminRights,), bool }
 
 /// `bots.setBotInfo#10cf3123 flags:# bot:flags.2?InputUser lang_code:string name:flags.3?string about:flags.0?string description:flags.1?string = Bool;`
 #[repr(C)]
@@ -272,7 +240,6 @@ pub struct SetBotInfo<'a> {
     pub about: Option<&'a str>,
     pub description: Option<&'a str>,
 }
-tl::call! { ['a] SetBotInfo<'a>, layout::Calls, 1909, (tl::Word, tl::Maybe<'a, enums::InputUser<'a>>, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>), bool }
 
 /// `bots.setBotMenuButton#4504d54f user_id:InputUser button:BotMenuButton = Bool;`
 #[repr(C)]
@@ -280,7 +247,6 @@ pub struct SetBotMenuButton<'a> {
     pub user_id: enums::InputUser<'a>,
     pub button: enums::BotMenuButton<'a>,
 }
-tl::call! { ['a] SetBotMenuButton<'a>, layout::Calls, 1910, (enums::InputUser<'a>, enums::BotMenuButton<'a>), bool }
 
 /// `bots.setCustomVerification#f4946757 flags:# enabled:flags.1?true bot:flags.0?InputUser peer:InputPeer custom_description:flags.2?TextWithEntities = Bool;`
 #[repr(C)]
@@ -290,7 +256,6 @@ pub struct SetCustomVerification<'a> {
     pub peer: enums::InputPeer<'a>,
     pub custom_description: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::call! { ['a] SetCustomVerification<'a>, layout::Calls, 1911, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, enums::InputPeer<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>), bool }
 
 /// `bots.setJoinChatResults#e71a4810 query_id:long result:JoinChatBotResult = Bool;`
 #[repr(C)]
@@ -298,7 +263,6 @@ pub struct SetJoinChatResults<'a> {
     pub query_id: i64,
     pub result: enums::JoinChatBotResult<'a>,
 }
-tl::call! { ['a] SetJoinChatResults<'a>, layout::Calls, 1912, (i64, enums::JoinChatBotResult<'a>), bool }
 
 /// `bots.toggleUserEmojiStatusPermission#06de6392 bot:InputUser enabled:Bool = Bool;`
 #[repr(C)]
@@ -306,7 +270,6 @@ pub struct ToggleUserEmojiStatusPermission<'a> {
     pub bot: enums::InputUser<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleUserEmojiStatusPermission<'a>, layout::Calls, 1913, (enums::InputUser<'a>, bool), bool }
 
 /// `bots.toggleUsername#053ca973 bot:InputUser username:string active:Bool = Bool;`
 #[repr(C)]
@@ -315,7 +278,6 @@ pub struct ToggleUsername<'a> {
     pub username: &'a str,
     pub active: bool,
 }
-tl::call! { ['a] ToggleUsername<'a>, layout::Calls, 1914, (enums::InputUser<'a>, &'a str, bool), bool }
 
 /// `bots.updateStarRefProgram#778b5ab3 flags:# bot:InputUser commission_permille:int duration_months:flags.0?int = StarRefProgram;`
 #[repr(C)]
@@ -324,7 +286,6 @@ pub struct UpdateStarRefProgram<'a> {
     pub commission_permille: i32,
     pub duration_months: Option<i32>,
 }
-tl::call! { ['a] UpdateStarRefProgram<'a>, layout::Calls, 1915, (tl::Word, enums::InputUser<'a>, i32, Option<i32>), tl::Decoded<enums::StarRefProgram<'static>> }
 
 /// `bots.updateUserEmojiStatus#ed9f30c5 user_id:InputUser emoji_status:EmojiStatus = Bool;`
 #[repr(C)]
@@ -332,4 +293,46 @@ pub struct UpdateUserEmojiStatus<'a> {
     pub user_id: enums::InputUser<'a>,
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-tl::call! { ['a] UpdateUserEmojiStatus<'a>, layout::Calls, 1916, (enums::InputUser<'a>, enums::EmojiStatus<'a>), bool }
+
+tl::calls! { layout::Calls;
+    ['a] AddPreviewMedia<'a>, 1877, (enums::InputUser<'a>, &'a str, enums::InputMedia<'a>), tl::Decoded<enums::BotPreviewMedia<'static>>;
+    ['a] AddUsername<'a>, 1878, (enums::InputUser<'a>, &'a str), bool;
+    ['a] AllowSendMessage<'a>, 1879, (enums::InputUser<'a>,), tl::Decoded<enums::Updates<'static>>;
+    ['a] AnswerWebhookJsonquery<'a>, 1880, (i64, enums::DataJson<'a>), bool;
+    ['a] CanSendMessage<'a>, 1881, (enums::InputUser<'a>,), bool;
+    ['a] CheckDownloadFileParams<'a>, 1882, (enums::InputUser<'a>, &'a str, &'a str), bool;
+    ['a] CheckUsername<'a>, 1883, (tl::Word, tl::Flag, &'a str), bool;
+    ['a] CreateBot<'a>, 1884, (tl::Word, tl::Flag, &'a str, &'a str, enums::InputUser<'a>), tl::Decoded<enums::User<'static>>;
+    ['a] DeletePreviewMedia<'a>, 1885, (enums::InputUser<'a>, &'a str, &'a [enums::InputMedia<'a>]), bool;
+    ['a] EditAccessSettings<'a>, 1886, (tl::Word, tl::Flag, enums::InputUser<'a>, Option<&'a [enums::InputUser<'a>]>), bool;
+    ['a] EditPreviewMedia<'a>, 1887, (enums::InputUser<'a>, &'a str, enums::InputMedia<'a>, enums::InputMedia<'a>), tl::Decoded<enums::BotPreviewMedia<'static>>;
+    ['a] ExportBotToken<'a>, 1888, (enums::InputUser<'a>, bool), tl::Decoded<enums::bots::ExportedBotToken<'static>>;
+    ['a] GetAccessSettings<'a>, 1889, (enums::InputUser<'a>,), tl::Decoded<enums::bots::AccessSettings<'static>>;
+    [] GetAdminedBots, 1890, (), tl::Decoded<&'static [enums::User<'static>]>;
+    ['a] GetBotCommands<'a>, 1891, (enums::BotCommandScope<'a>, &'a str), tl::Decoded<&'static [enums::BotCommand<'static>]>;
+    ['a] GetBotInfo<'a>, 1892, (tl::Word, tl::Maybe<'a, enums::InputUser<'a>>, &'a str), tl::Decoded<enums::bots::BotInfo<'static>>;
+    ['a] GetBotMenuButton<'a>, 1893, (enums::InputUser<'a>,), tl::Decoded<enums::BotMenuButton<'static>>;
+    ['a] GetBotRecommendations<'a>, 1894, (enums::InputUser<'a>,), tl::Decoded<enums::users::Users<'static>>;
+    ['a] GetPopularAppBots<'a>, 1895, (&'a str, i32), tl::Decoded<enums::bots::PopularAppBots<'static>>;
+    ['a] GetPreviewInfo<'a>, 1896, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::bots::PreviewInfo<'static>>;
+    ['a] GetPreviewMedias<'a>, 1897, (enums::InputUser<'a>,), tl::Decoded<&'static [enums::BotPreviewMedia<'static>]>;
+    ['a] GetRequestedWebViewButton<'a>, 1898, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::KeyboardButton<'static>>;
+    ['a] InvokeWebViewCustomMethod<'a>, 1899, (enums::InputUser<'a>, &'a str, enums::DataJson<'a>), tl::Decoded<enums::DataJson<'static>>;
+    ['a] RemoveUsername<'a>, 1900, (enums::InputUser<'a>, &'a str), bool;
+    ['a] ReorderPreviewMedias<'a>, 1901, (enums::InputUser<'a>, &'a str, &'a [enums::InputMedia<'a>]), bool;
+    ['a] ReorderUsernames<'a>, 1902, (enums::InputUser<'a>, &'a [&'a str]), bool;
+    ['a] RequestWebViewButton<'a>, 1903, (enums::InputUser<'a>, enums::KeyboardButton<'a>), tl::Decoded<enums::bots::RequestedButton<'static>>;
+    ['a] ResetBotCommands<'a>, 1904, (enums::BotCommandScope<'a>, &'a str), bool;
+    ['a] SendCustomRequest<'a>, 1905, (&'a str, enums::DataJson<'a>), tl::Decoded<enums::DataJson<'static>>;
+    [] SetBotBroadcastDefaultAdminRights, 1906, (enums::ChatAdminRights,), bool;
+    ['a] SetBotCommands<'a>, 1907, (enums::BotCommandScope<'a>, &'a str, &'a [enums::BotCommand<'a>]), bool;
+    [] SetBotGroupDefaultAdminRights, 1908, (enums::ChatAdminRights,), bool;
+    ['a] SetBotInfo<'a>, 1909, (tl::Word, tl::Maybe<'a, enums::InputUser<'a>>, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>), bool;
+    ['a] SetBotMenuButton<'a>, 1910, (enums::InputUser<'a>, enums::BotMenuButton<'a>), bool;
+    ['a] SetCustomVerification<'a>, 1911, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, enums::InputPeer<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>), bool;
+    ['a] SetJoinChatResults<'a>, 1912, (i64, enums::JoinChatBotResult<'a>), bool;
+    ['a] ToggleUserEmojiStatusPermission<'a>, 1913, (enums::InputUser<'a>, bool), bool;
+    ['a] ToggleUsername<'a>, 1914, (enums::InputUser<'a>, &'a str, bool), bool;
+    ['a] UpdateStarRefProgram<'a>, 1915, (tl::Word, enums::InputUser<'a>, i32, Option<i32>), tl::Decoded<enums::StarRefProgram<'static>>;
+    ['a] UpdateUserEmojiStatus<'a>, 1916, (enums::InputUser<'a>, enums::EmojiStatus<'a>), bool;
+}

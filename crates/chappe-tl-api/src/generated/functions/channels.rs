@@ -12,7 +12,6 @@ use super::super::{enums, layout};
 pub struct CheckSearchPostsFlood<'a> {
     pub query: Option<&'a str>,
 }
-tl::call! { ['a] CheckSearchPostsFlood<'a>, layout::Calls, 1917, (tl::Word, Option<&'a str>), tl::Decoded<enums::SearchPostsFlood> }
 
 /// `channels.checkUsername#10e6bd2c channel:InputChannel username:string = Bool;`
 #[repr(C)]
@@ -20,14 +19,12 @@ pub struct CheckUsername<'a> {
     pub channel: enums::InputChannel<'a>,
     pub username: &'a str,
 }
-tl::call! { ['a] CheckUsername<'a>, layout::Calls, 1918, (enums::InputChannel<'a>, &'a str), bool }
 
 /// `channels.convertToGigagroup#0b290c69 channel:InputChannel = Updates;`
 #[repr(C)]
 pub struct ConvertToGigagroup<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] ConvertToGigagroup<'a>, layout::Calls, 1919, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.createChannel#91006707 flags:# broadcast:flags.0?true megagroup:flags.1?true for_import:flags.3?true forum:flags.5?true title:string about:string geo_point:flags.2?InputGeoPoint address:flags.2?string ttl_period:flags.4?int = Updates;`
 #[repr(C)]
@@ -42,21 +39,18 @@ pub struct CreateChannel<'a> {
     pub address: Option<&'a str>,
     pub ttl_period: Option<i32>,
 }
-tl::call! { ['a] CreateChannel<'a>, layout::Calls, 1920, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a str, tl::Maybe<'a, enums::InputGeoPoint>, Option<&'a str>, Option<i32>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.deactivateAllUsernames#0a245dd3 channel:InputChannel = Bool;`
 #[repr(C)]
 pub struct DeactivateAllUsernames<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] DeactivateAllUsernames<'a>, layout::Calls, 1921, (enums::InputChannel<'a>,), bool }
 
 /// `channels.deleteChannel#c0111fe3 channel:InputChannel = Updates;`
 #[repr(C)]
 pub struct DeleteChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] DeleteChannel<'a>, layout::Calls, 1922, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.deleteHistory#9baa9647 flags:# for_everyone:flags.0?true channel:InputChannel max_id:int = Updates;`
 #[repr(C)]
@@ -65,7 +59,6 @@ pub struct DeleteHistory<'a> {
     pub channel: enums::InputChannel<'a>,
     pub max_id: i32,
 }
-tl::call! { ['a] DeleteHistory<'a>, layout::Calls, 1923, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.deleteMessages#84c1fd4e channel:InputChannel id:Vector<int> = messages.AffectedMessages;`
 #[repr(C)]
@@ -73,7 +66,6 @@ pub struct DeleteMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] DeleteMessages<'a>, layout::Calls, 1924, (enums::InputChannel<'a>, &'a [i32]), tl::Decoded<enums::messages::AffectedMessages> }
 
 /// `channels.deleteParticipantHistory#367544db channel:InputChannel participant:InputPeer = messages.AffectedHistory;`
 #[repr(C)]
@@ -81,7 +73,6 @@ pub struct DeleteParticipantHistory<'a> {
     pub channel: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { ['a] DeleteParticipantHistory<'a>, layout::Calls, 1925, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `channels.editAdmin#9a98ad68 flags:# channel:InputChannel user_id:InputUser admin_rights:ChatAdminRights rank:flags.0?string = Updates;`
 #[repr(C)]
@@ -91,7 +82,6 @@ pub struct EditAdmin<'a> {
     pub admin_rights: enums::ChatAdminRights,
     pub rank: Option<&'a str>,
 }
-tl::call! { ['a] EditAdmin<'a>, layout::Calls, 1926, (tl::Word, enums::InputChannel<'a>, enums::InputUser<'a>, enums::ChatAdminRights, Option<&'a str>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.editBanned#96e6cd81 channel:InputChannel participant:InputPeer banned_rights:ChatBannedRights = Updates;`
 #[repr(C)]
@@ -100,7 +90,6 @@ pub struct EditBanned<'a> {
     pub participant: enums::InputPeer<'a>,
     pub banned_rights: enums::ChatBannedRights,
 }
-tl::call! { ['a] EditBanned<'a>, layout::Calls, 1927, (enums::InputChannel<'a>, enums::InputPeer<'a>, enums::ChatBannedRights), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.editLocation#58e63f6d channel:InputChannel geo_point:InputGeoPoint address:string = Bool;`
 #[repr(C)]
@@ -109,7 +98,6 @@ pub struct EditLocation<'a> {
     pub geo_point: enums::InputGeoPoint,
     pub address: &'a str,
 }
-tl::call! { ['a] EditLocation<'a>, layout::Calls, 1928, (enums::InputChannel<'a>, enums::InputGeoPoint, &'a str), bool }
 
 /// `channels.editPhoto#f12e57c9 channel:InputChannel photo:InputChatPhoto = Updates;`
 #[repr(C)]
@@ -117,7 +105,6 @@ pub struct EditPhoto<'a> {
     pub channel: enums::InputChannel<'a>,
     pub photo: enums::InputChatPhoto<'a>,
 }
-tl::call! { ['a] EditPhoto<'a>, layout::Calls, 1929, (enums::InputChannel<'a>, enums::InputChatPhoto<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.editTitle#566decd0 channel:InputChannel title:string = Updates;`
 #[repr(C)]
@@ -125,7 +112,6 @@ pub struct EditTitle<'a> {
     pub channel: enums::InputChannel<'a>,
     pub title: &'a str,
 }
-tl::call! { ['a] EditTitle<'a>, layout::Calls, 1930, (enums::InputChannel<'a>, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.exportMessageLink#e63fadeb flags:# grouped:flags.0?true thread:flags.1?true channel:InputChannel id:int = ExportedMessageLink;`
 #[repr(C)]
@@ -135,7 +121,6 @@ pub struct ExportMessageLink<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: i32,
 }
-tl::call! { ['a] ExportMessageLink<'a>, layout::Calls, 1931, (tl::Word, tl::Flag, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::ExportedMessageLink<'static>> }
 
 /// `channels.getAdminLog#33ddf480 flags:# channel:InputChannel q:string events_filter:flags.0?ChannelAdminLogEventsFilter admins:flags.1?Vector<InputUser> max_id:long min_id:long limit:int = channels.AdminLogResults;`
 #[repr(C)]
@@ -148,7 +133,6 @@ pub struct GetAdminLog<'a> {
     pub min_id: i64,
     pub limit: i32,
 }
-tl::call! { ['a] GetAdminLog<'a>, layout::Calls, 1932, (tl::Word, enums::InputChannel<'a>, &'a str, tl::Maybe<'a, enums::ChannelAdminLogEventsFilter>, Option<&'a [enums::InputUser<'a>]>, i64, i64, i32), tl::Decoded<enums::channels::AdminLogResults<'static>> }
 
 /// `channels.getAdminedPublicChannels#f8b036af flags:# by_location:flags.0?true check_limit:flags.1?true for_personal:flags.2?true for_community_peer:flags.3?true = messages.Chats;`
 #[repr(C)]
@@ -158,45 +142,38 @@ pub struct GetAdminedPublicChannels {
     pub for_personal: bool,
     pub for_community_peer: bool,
 }
-tl::call! { [] GetAdminedPublicChannels, layout::Calls, 1933, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getChannelRecommendations#25a71742 flags:# channel:flags.0?InputChannel = messages.Chats;`
 #[repr(C)]
 pub struct GetChannelRecommendations<'a> {
     pub channel: Option<&'a enums::InputChannel<'a>>,
 }
-tl::call! { ['a] GetChannelRecommendations<'a>, layout::Calls, 1934, (tl::Word, tl::Maybe<'a, enums::InputChannel<'a>>), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getChannels#0a7f6bbb id:Vector<InputChannel> = messages.Chats;`
 #[repr(C)]
 pub struct GetChannels<'a> {
     pub id: &'a [enums::InputChannel<'a>],
 }
-tl::call! { ['a] GetChannels<'a>, layout::Calls, 1935, (&'a [enums::InputChannel<'a>],), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getFullChannel#08736a09 channel:InputChannel = messages.ChatFull;`
 #[repr(C)]
 pub struct GetFullChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] GetFullChannel<'a>, layout::Calls, 1936, (enums::InputChannel<'a>,), tl::Decoded<enums::messages::ChatFull<'static>> }
 
 /// `channels.getGroupsForDiscussion#f5dad378 = messages.Chats;`
 #[repr(C)]
 pub struct GetGroupsForDiscussion {}
-tl::call! { [] GetGroupsForDiscussion, layout::Calls, 1937, (), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getInactiveChannels#11e831ee = messages.InactiveChats;`
 #[repr(C)]
 pub struct GetInactiveChannels {}
-tl::call! { [] GetInactiveChannels, layout::Calls, 1938, (), tl::Decoded<enums::messages::InactiveChats<'static>> }
 
 /// `channels.getLeftChannels#8341ecc0 offset:int = messages.Chats;`
 #[repr(C)]
 pub struct GetLeftChannels {
     pub offset: i32,
 }
-tl::call! { [] GetLeftChannels, layout::Calls, 1939, (i32,), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `channels.getMessageAuthor#ece2a0e6 channel:InputChannel id:int = User;`
 #[repr(C)]
@@ -204,7 +181,6 @@ pub struct GetMessageAuthor<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: i32,
 }
-tl::call! { ['a] GetMessageAuthor<'a>, layout::Calls, 1940, (enums::InputChannel<'a>, i32), tl::Decoded<enums::User<'static>> }
 
 /// `channels.getMessages#ad8c9a23 channel:InputChannel id:Vector<InputMessage> = messages.Messages;`
 #[repr(C)]
@@ -212,7 +188,6 @@ pub struct GetMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [enums::InputMessage],
 }
-tl::call! { ['a] GetMessages<'a>, layout::Calls, 1941, (enums::InputChannel<'a>, &'a [enums::InputMessage]), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `channels.getParticipant#a0ab6cc6 channel:InputChannel participant:InputPeer = channels.ChannelParticipant;`
 #[repr(C)]
@@ -220,7 +195,6 @@ pub struct GetParticipant<'a> {
     pub channel: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetParticipant<'a>, layout::Calls, 1942, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::channels::ChannelParticipant<'static>> }
 
 /// `channels.getParticipants#77ced9d0 channel:InputChannel filter:ChannelParticipantsFilter offset:int limit:int hash:long = channels.ChannelParticipants;`
 #[repr(C)]
@@ -231,7 +205,6 @@ pub struct GetParticipants<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetParticipants<'a>, layout::Calls, 1943, (enums::InputChannel<'a>, enums::ChannelParticipantsFilter<'a>, i32, i32, i64), tl::Decoded<enums::channels::ChannelParticipants<'static>> }
 
 /// `channels.getSendAs#e785a43f flags:# for_paid_reactions:flags.0?true for_live_stories:flags.1?true peer:InputPeer = channels.SendAsPeers;`
 #[repr(C)]
@@ -240,7 +213,6 @@ pub struct GetSendAs<'a> {
     pub for_live_stories: bool,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetSendAs<'a>, layout::Calls, 1944, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>), tl::Decoded<enums::channels::SendAsPeers<'static>> }
 
 /// `channels.inviteToChannel#c9e33d54 channel:InputChannel users:Vector<InputUser> = messages.InvitedUsers;`
 #[repr(C)]
@@ -248,21 +220,18 @@ pub struct InviteToChannel<'a> {
     pub channel: enums::InputChannel<'a>,
     pub users: &'a [enums::InputUser<'a>],
 }
-tl::call! { ['a] InviteToChannel<'a>, layout::Calls, 1945, (enums::InputChannel<'a>, &'a [enums::InputUser<'a>]), tl::Decoded<enums::messages::InvitedUsers<'static>> }
 
 /// `channels.joinChannel#7f6a1e22 channel:InputChannel = messages.ChatInviteJoinResult;`
 #[repr(C)]
 pub struct JoinChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] JoinChannel<'a>, layout::Calls, 1946, (enums::InputChannel<'a>,), tl::Decoded<enums::messages::ChatInviteJoinResult<'static>> }
 
 /// `channels.leaveChannel#f836aa95 channel:InputChannel = Updates;`
 #[repr(C)]
 pub struct LeaveChannel<'a> {
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] LeaveChannel<'a>, layout::Calls, 1947, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.readHistory#cc104937 channel:InputChannel max_id:int = Bool;`
 #[repr(C)]
@@ -270,7 +239,6 @@ pub struct ReadHistory<'a> {
     pub channel: enums::InputChannel<'a>,
     pub max_id: i32,
 }
-tl::call! { ['a] ReadHistory<'a>, layout::Calls, 1948, (enums::InputChannel<'a>, i32), bool }
 
 /// `channels.readMessageContents#eab5dc38 channel:InputChannel id:Vector<int> = Bool;`
 #[repr(C)]
@@ -278,7 +246,6 @@ pub struct ReadMessageContents<'a> {
     pub channel: enums::InputChannel<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] ReadMessageContents<'a>, layout::Calls, 1949, (enums::InputChannel<'a>, &'a [i32]), bool }
 
 /// `channels.reorderUsernames#b45ced1d channel:InputChannel order:Vector<string> = Bool;`
 #[repr(C)]
@@ -286,7 +253,6 @@ pub struct ReorderUsernames<'a> {
     pub channel: enums::InputChannel<'a>,
     pub order: &'a [&'a str],
 }
-tl::call! { ['a] ReorderUsernames<'a>, layout::Calls, 1950, (enums::InputChannel<'a>, &'a [&'a str]), bool }
 
 /// `channels.reportAntiSpamFalsePositive#a850a693 channel:InputChannel msg_id:int = Bool;`
 #[repr(C)]
@@ -294,7 +260,6 @@ pub struct ReportAntiSpamFalsePositive<'a> {
     pub channel: enums::InputChannel<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] ReportAntiSpamFalsePositive<'a>, layout::Calls, 1951, (enums::InputChannel<'a>, i32), bool }
 
 /// `channels.reportSpam#f44a8315 channel:InputChannel participant:InputPeer id:Vector<int> = Bool;`
 #[repr(C)]
@@ -303,7 +268,6 @@ pub struct ReportSpam<'a> {
     pub participant: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] ReportSpam<'a>, layout::Calls, 1952, (enums::InputChannel<'a>, enums::InputPeer<'a>, &'a [i32]), bool }
 
 /// `channels.restrictSponsoredMessages#9ae91519 channel:InputChannel restricted:Bool = Updates;`
 #[repr(C)]
@@ -311,7 +275,6 @@ pub struct RestrictSponsoredMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub restricted: bool,
 }
-tl::call! { ['a] RestrictSponsoredMessages<'a>, layout::Calls, 1953, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.searchPosts#f2c4f24d flags:# hashtag:flags.0?string query:flags.1?string offset_rate:int offset_peer:InputPeer offset_id:int limit:int allow_paid_stars:flags.2?long = messages.Messages;`
 #[repr(C)]
@@ -324,7 +287,6 @@ pub struct SearchPosts<'a> {
     pub limit: i32,
     pub allow_paid_stars: Option<i64>,
 }
-tl::call! { ['a] SearchPosts<'a>, layout::Calls, 1954, (tl::Word, Option<&'a str>, Option<&'a str>, i32, enums::InputPeer<'a>, i32, i32, Option<i64>), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `channels.setBoostsToUnblockRestrictions#ad399cee channel:InputChannel boosts:int = Updates;`
 #[repr(C)]
@@ -332,7 +294,6 @@ pub struct SetBoostsToUnblockRestrictions<'a> {
     pub channel: enums::InputChannel<'a>,
     pub boosts: i32,
 }
-tl::call! { ['a] SetBoostsToUnblockRestrictions<'a>, layout::Calls, 1955, (enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.setDiscussionGroup#40582bb2 broadcast:InputChannel group:InputChannel = Bool;`
 #[repr(C)]
@@ -340,7 +301,6 @@ pub struct SetDiscussionGroup<'a> {
     pub broadcast: enums::InputChannel<'a>,
     pub group: enums::InputChannel<'a>,
 }
-tl::call! { ['a] SetDiscussionGroup<'a>, layout::Calls, 1956, (enums::InputChannel<'a>, enums::InputChannel<'a>), bool }
 
 /// `channels.setEmojiStickers#3cd930b7 channel:InputChannel stickerset:InputStickerSet = Bool;`
 #[repr(C)]
@@ -348,7 +308,6 @@ pub struct SetEmojiStickers<'a> {
     pub channel: enums::InputChannel<'a>,
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::call! { ['a] SetEmojiStickers<'a>, layout::Calls, 1957, (enums::InputChannel<'a>, enums::InputStickerSet<'a>), bool }
 
 /// `channels.setMainProfileTab#3583fcb1 channel:InputChannel tab:ProfileTab = Bool;`
 #[repr(C)]
@@ -356,7 +315,6 @@ pub struct SetMainProfileTab<'a> {
     pub channel: enums::InputChannel<'a>,
     pub tab: enums::ProfileTab,
 }
-tl::call! { ['a] SetMainProfileTab<'a>, layout::Calls, 1958, (enums::InputChannel<'a>, enums::ProfileTab), bool }
 
 /// `channels.setStickers#ea8ca4f9 channel:InputChannel stickerset:InputStickerSet = Bool;`
 #[repr(C)]
@@ -364,7 +322,6 @@ pub struct SetStickers<'a> {
     pub channel: enums::InputChannel<'a>,
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::call! { ['a] SetStickers<'a>, layout::Calls, 1959, (enums::InputChannel<'a>, enums::InputStickerSet<'a>), bool }
 
 /// `channels.toggleAntiSpam#68f3e4eb channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -372,7 +329,6 @@ pub struct ToggleAntiSpam<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleAntiSpam<'a>, layout::Calls, 1960, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleAutotranslation#167fc0a1 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -380,7 +336,6 @@ pub struct ToggleAutotranslation<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleAutotranslation<'a>, layout::Calls, 1961, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleForum#3ff75734 channel:InputChannel enabled:Bool tabs:Bool = Updates;`
 #[repr(C)]
@@ -389,7 +344,6 @@ pub struct ToggleForum<'a> {
     pub enabled: bool,
     pub tabs: bool,
 }
-tl::call! { ['a] ToggleForum<'a>, layout::Calls, 1962, (enums::InputChannel<'a>, bool, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleJoinRequest#0ecc2618 flags:# apply_to_invites:flags.1?true channel:InputChannel enabled:Bool guard_bot:flags.0?InputUser = Updates;`
 #[repr(C)]
@@ -399,7 +353,6 @@ pub struct ToggleJoinRequest<'a> {
     pub enabled: bool,
     pub guard_bot: Option<&'a enums::InputUser<'a>>,
 }
-tl::call! { ['a] ToggleJoinRequest<'a>, layout::Calls, 1963, (tl::Word, tl::Flag, enums::InputChannel<'a>, bool, tl::Maybe<'a, enums::InputUser<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleJoinToSend#e4cb9580 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -407,7 +360,6 @@ pub struct ToggleJoinToSend<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleJoinToSend<'a>, layout::Calls, 1964, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleParticipantsHidden#6a6e7854 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -415,7 +367,6 @@ pub struct ToggleParticipantsHidden<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleParticipantsHidden<'a>, layout::Calls, 1965, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.togglePreHistoryHidden#eabbb94c channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -423,7 +374,6 @@ pub struct TogglePreHistoryHidden<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] TogglePreHistoryHidden<'a>, layout::Calls, 1966, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleSignatures#418d549c flags:# signatures_enabled:flags.0?true profiles_enabled:flags.1?true channel:InputChannel = Updates;`
 #[repr(C)]
@@ -432,7 +382,6 @@ pub struct ToggleSignatures<'a> {
     pub profiles_enabled: bool,
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] ToggleSignatures<'a>, layout::Calls, 1967, (tl::Word, tl::Flag, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleSlowMode#edd49ef0 channel:InputChannel seconds:int = Updates;`
 #[repr(C)]
@@ -440,7 +389,6 @@ pub struct ToggleSlowMode<'a> {
     pub channel: enums::InputChannel<'a>,
     pub seconds: i32,
 }
-tl::call! { ['a] ToggleSlowMode<'a>, layout::Calls, 1968, (enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.toggleUsername#50f24105 channel:InputChannel username:string active:Bool = Bool;`
 #[repr(C)]
@@ -449,7 +397,6 @@ pub struct ToggleUsername<'a> {
     pub username: &'a str,
     pub active: bool,
 }
-tl::call! { ['a] ToggleUsername<'a>, layout::Calls, 1969, (enums::InputChannel<'a>, &'a str, bool), bool }
 
 /// `channels.toggleViewForumAsMessages#9738bb15 channel:InputChannel enabled:Bool = Updates;`
 #[repr(C)]
@@ -457,7 +404,6 @@ pub struct ToggleViewForumAsMessages<'a> {
     pub channel: enums::InputChannel<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleViewForumAsMessages<'a>, layout::Calls, 1970, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updateColor#d8aa3671 flags:# for_profile:flags.1?true channel:InputChannel color:flags.2?int background_emoji_id:flags.0?long = Updates;`
 #[repr(C)]
@@ -467,7 +413,6 @@ pub struct UpdateColor<'a> {
     pub color: Option<i32>,
     pub background_emoji_id: Option<i64>,
 }
-tl::call! { ['a] UpdateColor<'a>, layout::Calls, 1971, (tl::Word, tl::Flag, enums::InputChannel<'a>, Option<i32>, Option<i64>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updateEmojiStatus#f0d3e6a8 channel:InputChannel emoji_status:EmojiStatus = Updates;`
 #[repr(C)]
@@ -475,7 +420,6 @@ pub struct UpdateEmojiStatus<'a> {
     pub channel: enums::InputChannel<'a>,
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-tl::call! { ['a] UpdateEmojiStatus<'a>, layout::Calls, 1972, (enums::InputChannel<'a>, enums::EmojiStatus<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updatePaidMessagesPrice#4b12327b flags:# broadcast_messages_allowed:flags.0?true channel:InputChannel send_paid_messages_stars:long = Updates;`
 #[repr(C)]
@@ -484,7 +428,6 @@ pub struct UpdatePaidMessagesPrice<'a> {
     pub channel: enums::InputChannel<'a>,
     pub send_paid_messages_stars: i64,
 }
-tl::call! { ['a] UpdatePaidMessagesPrice<'a>, layout::Calls, 1973, (tl::Word, tl::Flag, enums::InputChannel<'a>, i64), tl::Decoded<enums::Updates<'static>> }
 
 /// `channels.updateUsername#3514b3de channel:InputChannel username:string = Bool;`
 #[repr(C)]
@@ -492,4 +435,64 @@ pub struct UpdateUsername<'a> {
     pub channel: enums::InputChannel<'a>,
     pub username: &'a str,
 }
-tl::call! { ['a] UpdateUsername<'a>, layout::Calls, 1974, (enums::InputChannel<'a>, &'a str), bool }
+
+tl::calls! { layout::Calls;
+    ['a] CheckSearchPostsFlood<'a>, 1917, (tl::Word, Option<&'a str>), tl::Decoded<enums::SearchPostsFlood>;
+    ['a] CheckUsername<'a>, 1918, (enums::InputChannel<'a>, &'a str), bool;
+    ['a] ConvertToGigagroup<'a>, 1919, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>>;
+    ['a] CreateChannel<'a>, 1920, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a str, tl::Maybe<'a, enums::InputGeoPoint>, Option<&'a str>, Option<i32>), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeactivateAllUsernames<'a>, 1921, (enums::InputChannel<'a>,), bool;
+    ['a] DeleteChannel<'a>, 1922, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteHistory<'a>, 1923, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteMessages<'a>, 1924, (enums::InputChannel<'a>, &'a [i32]), tl::Decoded<enums::messages::AffectedMessages>;
+    ['a] DeleteParticipantHistory<'a>, 1925, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] EditAdmin<'a>, 1926, (tl::Word, enums::InputChannel<'a>, enums::InputUser<'a>, enums::ChatAdminRights, Option<&'a str>), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditBanned<'a>, 1927, (enums::InputChannel<'a>, enums::InputPeer<'a>, enums::ChatBannedRights), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditLocation<'a>, 1928, (enums::InputChannel<'a>, enums::InputGeoPoint, &'a str), bool;
+    ['a] EditPhoto<'a>, 1929, (enums::InputChannel<'a>, enums::InputChatPhoto<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditTitle<'a>, 1930, (enums::InputChannel<'a>, &'a str), tl::Decoded<enums::Updates<'static>>;
+    ['a] ExportMessageLink<'a>, 1931, (tl::Word, tl::Flag, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::ExportedMessageLink<'static>>;
+    ['a] GetAdminLog<'a>, 1932, (tl::Word, enums::InputChannel<'a>, &'a str, tl::Maybe<'a, enums::ChannelAdminLogEventsFilter>, Option<&'a [enums::InputUser<'a>]>, i64, i64, i32), tl::Decoded<enums::channels::AdminLogResults<'static>>;
+    [] GetAdminedPublicChannels, 1933, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetChannelRecommendations<'a>, 1934, (tl::Word, tl::Maybe<'a, enums::InputChannel<'a>>), tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetChannels<'a>, 1935, (&'a [enums::InputChannel<'a>],), tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetFullChannel<'a>, 1936, (enums::InputChannel<'a>,), tl::Decoded<enums::messages::ChatFull<'static>>;
+    [] GetGroupsForDiscussion, 1937, (), tl::Decoded<enums::messages::Chats<'static>>;
+    [] GetInactiveChannels, 1938, (), tl::Decoded<enums::messages::InactiveChats<'static>>;
+    [] GetLeftChannels, 1939, (i32,), tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetMessageAuthor<'a>, 1940, (enums::InputChannel<'a>, i32), tl::Decoded<enums::User<'static>>;
+    ['a] GetMessages<'a>, 1941, (enums::InputChannel<'a>, &'a [enums::InputMessage]), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetParticipant<'a>, 1942, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::channels::ChannelParticipant<'static>>;
+    ['a] GetParticipants<'a>, 1943, (enums::InputChannel<'a>, enums::ChannelParticipantsFilter<'a>, i32, i32, i64), tl::Decoded<enums::channels::ChannelParticipants<'static>>;
+    ['a] GetSendAs<'a>, 1944, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>), tl::Decoded<enums::channels::SendAsPeers<'static>>;
+    ['a] InviteToChannel<'a>, 1945, (enums::InputChannel<'a>, &'a [enums::InputUser<'a>]), tl::Decoded<enums::messages::InvitedUsers<'static>>;
+    ['a] JoinChannel<'a>, 1946, (enums::InputChannel<'a>,), tl::Decoded<enums::messages::ChatInviteJoinResult<'static>>;
+    ['a] LeaveChannel<'a>, 1947, (enums::InputChannel<'a>,), tl::Decoded<enums::Updates<'static>>;
+    ['a] ReadHistory<'a>, 1948, (enums::InputChannel<'a>, i32), bool;
+    ['a] ReadMessageContents<'a>, 1949, (enums::InputChannel<'a>, &'a [i32]), bool;
+    ['a] ReorderUsernames<'a>, 1950, (enums::InputChannel<'a>, &'a [&'a str]), bool;
+    ['a] ReportAntiSpamFalsePositive<'a>, 1951, (enums::InputChannel<'a>, i32), bool;
+    ['a] ReportSpam<'a>, 1952, (enums::InputChannel<'a>, enums::InputPeer<'a>, &'a [i32]), bool;
+    ['a] RestrictSponsoredMessages<'a>, 1953, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
+    ['a] SearchPosts<'a>, 1954, (tl::Word, Option<&'a str>, Option<&'a str>, i32, enums::InputPeer<'a>, i32, i32, Option<i64>), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] SetBoostsToUnblockRestrictions<'a>, 1955, (enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>>;
+    ['a] SetDiscussionGroup<'a>, 1956, (enums::InputChannel<'a>, enums::InputChannel<'a>), bool;
+    ['a] SetEmojiStickers<'a>, 1957, (enums::InputChannel<'a>, enums::InputStickerSet<'a>), bool;
+    ['a] SetMainProfileTab<'a>, 1958, (enums::InputChannel<'a>, enums::ProfileTab), bool;
+    ['a] SetStickers<'a>, 1959, (enums::InputChannel<'a>, enums::InputStickerSet<'a>), bool;
+    ['a] ToggleAntiSpam<'a>, 1960, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleAutotranslation<'a>, 1961, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleForum<'a>, 1962, (enums::InputChannel<'a>, bool, bool), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleJoinRequest<'a>, 1963, (tl::Word, tl::Flag, enums::InputChannel<'a>, bool, tl::Maybe<'a, enums::InputUser<'a>>), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleJoinToSend<'a>, 1964, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleParticipantsHidden<'a>, 1965, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
+    ['a] TogglePreHistoryHidden<'a>, 1966, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleSignatures<'a>, 1967, (tl::Word, tl::Flag, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleSlowMode<'a>, 1968, (enums::InputChannel<'a>, i32), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleUsername<'a>, 1969, (enums::InputChannel<'a>, &'a str, bool), bool;
+    ['a] ToggleViewForumAsMessages<'a>, 1970, (enums::InputChannel<'a>, bool), tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdateColor<'a>, 1971, (tl::Word, tl::Flag, enums::InputChannel<'a>, Option<i32>, Option<i64>), tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdateEmojiStatus<'a>, 1972, (enums::InputChannel<'a>, enums::EmojiStatus<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdatePaidMessagesPrice<'a>, 1973, (tl::Word, tl::Flag, enums::InputChannel<'a>, i64), tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdateUsername<'a>, 1974, (enums::InputChannel<'a>, &'a str), bool;
+}

@@ -12,7 +12,6 @@ use super::super::{enums, layout};
 pub struct CheckChatlistInvite<'a> {
     pub slug: &'a str,
 }
-tl::call! { ['a] CheckChatlistInvite<'a>, layout::Calls, 1975, (&'a str,), tl::Decoded<enums::chatlists::ChatlistInvite<'static>> }
 
 /// `chatlists.deleteExportedInvite#719c5c5e chatlist:InputChatlist slug:string = Bool;`
 #[repr(C)]
@@ -20,7 +19,6 @@ pub struct DeleteExportedInvite<'a> {
     pub chatlist: enums::InputChatlist,
     pub slug: &'a str,
 }
-tl::call! { ['a] DeleteExportedInvite<'a>, layout::Calls, 1976, (enums::InputChatlist, &'a str), bool }
 
 /// `chatlists.editExportedInvite#653db63d flags:# chatlist:InputChatlist slug:string title:flags.1?string peers:flags.2?Vector<InputPeer> = ExportedChatlistInvite;`
 #[repr(C)]
@@ -30,7 +28,6 @@ pub struct EditExportedInvite<'a> {
     pub title: Option<&'a str>,
     pub peers: Option<&'a [enums::InputPeer<'a>]>,
 }
-tl::call! { ['a] EditExportedInvite<'a>, layout::Calls, 1977, (tl::Word, enums::InputChatlist, &'a str, Option<&'a str>, Option<&'a [enums::InputPeer<'a>]>), tl::Decoded<enums::ExportedChatlistInvite<'static>> }
 
 /// `chatlists.exportChatlistInvite#8472478e chatlist:InputChatlist title:string peers:Vector<InputPeer> = chatlists.ExportedChatlistInvite;`
 #[repr(C)]
@@ -39,35 +36,30 @@ pub struct ExportChatlistInvite<'a> {
     pub title: &'a str,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-tl::call! { ['a] ExportChatlistInvite<'a>, layout::Calls, 1978, (enums::InputChatlist, &'a str, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::chatlists::ExportedChatlistInvite<'static>> }
 
 /// `chatlists.getChatlistUpdates#89419521 chatlist:InputChatlist = chatlists.ChatlistUpdates;`
 #[repr(C)]
 pub struct GetChatlistUpdates {
     pub chatlist: enums::InputChatlist,
 }
-tl::call! { [] GetChatlistUpdates, layout::Calls, 1979, (enums::InputChatlist,), tl::Decoded<enums::chatlists::ChatlistUpdates<'static>> }
 
 /// `chatlists.getExportedInvites#ce03da83 chatlist:InputChatlist = chatlists.ExportedInvites;`
 #[repr(C)]
 pub struct GetExportedInvites {
     pub chatlist: enums::InputChatlist,
 }
-tl::call! { [] GetExportedInvites, layout::Calls, 1980, (enums::InputChatlist,), tl::Decoded<enums::chatlists::ExportedInvites<'static>> }
 
 /// `chatlists.getLeaveChatlistSuggestions#fdbcd714 chatlist:InputChatlist = Vector<Peer>;`
 #[repr(C)]
 pub struct GetLeaveChatlistSuggestions {
     pub chatlist: enums::InputChatlist,
 }
-tl::call! { [] GetLeaveChatlistSuggestions, layout::Calls, 1981, (enums::InputChatlist,), tl::Decoded<&'static [enums::Peer]> }
 
 /// `chatlists.hideChatlistUpdates#66e486fb chatlist:InputChatlist = Bool;`
 #[repr(C)]
 pub struct HideChatlistUpdates {
     pub chatlist: enums::InputChatlist,
 }
-tl::call! { [] HideChatlistUpdates, layout::Calls, 1982, (enums::InputChatlist,), bool }
 
 /// `chatlists.joinChatlistInvite#a6b1e39a slug:string peers:Vector<InputPeer> = Updates;`
 #[repr(C)]
@@ -75,7 +67,6 @@ pub struct JoinChatlistInvite<'a> {
     pub slug: &'a str,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-tl::call! { ['a] JoinChatlistInvite<'a>, layout::Calls, 1983, (&'a str, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>> }
 
 /// `chatlists.joinChatlistUpdates#e089f8f5 chatlist:InputChatlist peers:Vector<InputPeer> = Updates;`
 #[repr(C)]
@@ -83,7 +74,6 @@ pub struct JoinChatlistUpdates<'a> {
     pub chatlist: enums::InputChatlist,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-tl::call! { ['a] JoinChatlistUpdates<'a>, layout::Calls, 1984, (enums::InputChatlist, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>> }
 
 /// `chatlists.leaveChatlist#74fae13a chatlist:InputChatlist peers:Vector<InputPeer> = Updates;`
 #[repr(C)]
@@ -91,4 +81,17 @@ pub struct LeaveChatlist<'a> {
     pub chatlist: enums::InputChatlist,
     pub peers: &'a [enums::InputPeer<'a>],
 }
-tl::call! { ['a] LeaveChatlist<'a>, layout::Calls, 1985, (enums::InputChatlist, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] CheckChatlistInvite<'a>, 1975, (&'a str,), tl::Decoded<enums::chatlists::ChatlistInvite<'static>>;
+    ['a] DeleteExportedInvite<'a>, 1976, (enums::InputChatlist, &'a str), bool;
+    ['a] EditExportedInvite<'a>, 1977, (tl::Word, enums::InputChatlist, &'a str, Option<&'a str>, Option<&'a [enums::InputPeer<'a>]>), tl::Decoded<enums::ExportedChatlistInvite<'static>>;
+    ['a] ExportChatlistInvite<'a>, 1978, (enums::InputChatlist, &'a str, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::chatlists::ExportedChatlistInvite<'static>>;
+    [] GetChatlistUpdates, 1979, (enums::InputChatlist,), tl::Decoded<enums::chatlists::ChatlistUpdates<'static>>;
+    [] GetExportedInvites, 1980, (enums::InputChatlist,), tl::Decoded<enums::chatlists::ExportedInvites<'static>>;
+    [] GetLeaveChatlistSuggestions, 1981, (enums::InputChatlist,), tl::Decoded<&'static [enums::Peer]>;
+    [] HideChatlistUpdates, 1982, (enums::InputChatlist,), bool;
+    ['a] JoinChatlistInvite<'a>, 1983, (&'a str, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
+    ['a] JoinChatlistUpdates<'a>, 1984, (enums::InputChatlist, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
+    ['a] LeaveChatlist<'a>, 1985, (enums::InputChatlist, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
+}

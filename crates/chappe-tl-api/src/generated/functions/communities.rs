@@ -15,12 +15,10 @@ pub struct Create<'a> {
     pub about: Option<&'a str>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] Create<'a>, layout::Calls, 1986, (tl::Word, tl::Flag, &'a str, Option<&'a str>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `communities.getJoinedCommunities#a663e830 = messages.Chats;`
 #[repr(C)]
 pub struct GetJoinedCommunities {}
-tl::call! { [] GetJoinedCommunities, layout::Calls, 1987, (), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `communities.getParticipantJoinedChats#f87eabab community:InputChannel participant:InputPeer = communities.ParticipantJoinedChats;`
 #[repr(C)]
@@ -28,7 +26,6 @@ pub struct GetParticipantJoinedChats<'a> {
     pub community: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetParticipantJoinedChats<'a>, layout::Calls, 1988, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::communities::ParticipantJoinedChats<'static>> }
 
 /// `communities.getPeerLinkRequests#93773344 community:InputChannel offset:string limit:int = communities.PeerLinkRequests;`
 #[repr(C)]
@@ -37,7 +34,6 @@ pub struct GetPeerLinkRequests<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetPeerLinkRequests<'a>, layout::Calls, 1989, (enums::InputChannel<'a>, &'a str, i32), tl::Decoded<enums::communities::PeerLinkRequests<'static>> }
 
 /// `communities.toggleAllPeerLinkRequestApproval#bfe3dd3d flags:# reject:flags.0?true community:InputChannel = Bool;`
 #[repr(C)]
@@ -45,7 +41,6 @@ pub struct ToggleAllPeerLinkRequestApproval<'a> {
     pub reject: bool,
     pub community: enums::InputChannel<'a>,
 }
-tl::call! { ['a] ToggleAllPeerLinkRequestApproval<'a>, layout::Calls, 1990, (tl::Word, tl::Flag, enums::InputChannel<'a>), bool }
 
 /// `communities.toggleCommunityCollapsedInDialogs#d766e3ea flags:# collapsed:flags.0?true community:InputChannel = Updates;`
 #[repr(C)]
@@ -53,7 +48,6 @@ pub struct ToggleCommunityCollapsedInDialogs<'a> {
     pub collapsed: bool,
     pub community: enums::InputChannel<'a>,
 }
-tl::call! { ['a] ToggleCommunityCollapsedInDialogs<'a>, layout::Calls, 1991, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `communities.toggleParticipantBanned#9967ad0f flags:# unban:flags.0?true community:InputChannel participant:InputPeer = Bool;`
 #[repr(C)]
@@ -62,7 +56,6 @@ pub struct ToggleParticipantBanned<'a> {
     pub community: enums::InputChannel<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { ['a] ToggleParticipantBanned<'a>, layout::Calls, 1992, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool }
 
 /// `communities.togglePeerLink#736dcfea flags:# visible:flags.0?true hidden:flags.1?true deleted:flags.2?true community:InputChannel peer:InputPeer = Bool;`
 #[repr(C)]
@@ -73,7 +66,6 @@ pub struct TogglePeerLink<'a> {
     pub community: enums::InputChannel<'a>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] TogglePeerLink<'a>, layout::Calls, 1993, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool }
 
 /// `communities.togglePeerLinkRequestApproval#8c8219a8 flags:# reject:flags.0?true community:InputChannel peer:InputPeer = Bool;`
 #[repr(C)]
@@ -82,4 +74,15 @@ pub struct TogglePeerLinkRequestApproval<'a> {
     pub community: enums::InputChannel<'a>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] TogglePeerLinkRequestApproval<'a>, layout::Calls, 1994, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool }
+
+tl::calls! { layout::Calls;
+    ['a] Create<'a>, 1986, (tl::Word, tl::Flag, &'a str, Option<&'a str>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>>;
+    [] GetJoinedCommunities, 1987, (), tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetParticipantJoinedChats<'a>, 1988, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::communities::ParticipantJoinedChats<'static>>;
+    ['a] GetPeerLinkRequests<'a>, 1989, (enums::InputChannel<'a>, &'a str, i32), tl::Decoded<enums::communities::PeerLinkRequests<'static>>;
+    ['a] ToggleAllPeerLinkRequestApproval<'a>, 1990, (tl::Word, tl::Flag, enums::InputChannel<'a>), bool;
+    ['a] ToggleCommunityCollapsedInDialogs<'a>, 1991, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleParticipantBanned<'a>, 1992, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
+    ['a] TogglePeerLink<'a>, 1993, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
+    ['a] TogglePeerLinkRequestApproval<'a>, 1994, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
+}

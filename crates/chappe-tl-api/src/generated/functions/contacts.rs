@@ -12,7 +12,6 @@ use super::super::{enums, layout};
 pub struct AcceptContact<'a> {
     pub id: enums::InputUser<'a>,
 }
-tl::call! { ['a] AcceptContact<'a>, layout::Calls, 1995, (enums::InputUser<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.addContact#d9ba2e54 flags:# add_phone_privacy_exception:flags.0?true id:InputUser first_name:string last_name:string phone:string note:flags.1?TextWithEntities = Updates;`
 #[repr(C)]
@@ -24,7 +23,6 @@ pub struct AddContact<'a> {
     pub phone: &'a str,
     pub note: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::call! { ['a] AddContact<'a>, layout::Calls, 1996, (tl::Word, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::TextWithEntities<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.block#2e2e8734 flags:# my_stories_from:flags.0?true id:InputPeer = Bool;`
 #[repr(C)]
@@ -32,7 +30,6 @@ pub struct Block<'a> {
     pub my_stories_from: bool,
     pub id: enums::InputPeer<'a>,
 }
-tl::call! { ['a] Block<'a>, layout::Calls, 1997, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool }
 
 /// `contacts.blockFromReplies#29a8962c flags:# delete_message:flags.0?true delete_history:flags.1?true report_spam:flags.2?true msg_id:int = Updates;`
 #[repr(C)]
@@ -42,38 +39,32 @@ pub struct BlockFromReplies {
     pub report_spam: bool,
     pub msg_id: i32,
 }
-tl::call! { [] BlockFromReplies, layout::Calls, 1998, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.deleteByPhones#1013fd9e phones:Vector<string> = Bool;`
 #[repr(C)]
 pub struct DeleteByPhones<'a> {
     pub phones: &'a [&'a str],
 }
-tl::call! { ['a] DeleteByPhones<'a>, layout::Calls, 1999, (&'a [&'a str],), bool }
 
 /// `contacts.deleteContacts#096a0e00 id:Vector<InputUser> = Updates;`
 #[repr(C)]
 pub struct DeleteContacts<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
-tl::call! { ['a] DeleteContacts<'a>, layout::Calls, 2000, (&'a [enums::InputUser<'a>],), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.editCloseFriends#ba6705f0 id:Vector<long> = Bool;`
 #[repr(C)]
 pub struct EditCloseFriends<'a> {
     pub id: &'a [i64],
 }
-tl::call! { ['a] EditCloseFriends<'a>, layout::Calls, 2001, (&'a [i64],), bool }
 
 /// `contacts.exportContactToken#f8654027 = ExportedContactToken;`
 #[repr(C)]
 pub struct ExportContactToken {}
-tl::call! { [] ExportContactToken, layout::Calls, 2002, (), tl::Decoded<enums::ExportedContactToken<'static>> }
 
 /// `contacts.getBirthdays#daeda864 = contacts.ContactBirthdays;`
 #[repr(C)]
 pub struct GetBirthdays {}
-tl::call! { [] GetBirthdays, layout::Calls, 2003, (), tl::Decoded<enums::contacts::ContactBirthdays<'static>> }
 
 /// `contacts.getBlocked#9a868f80 flags:# my_stories_from:flags.0?true offset:int limit:int = contacts.Blocked;`
 #[repr(C)]
@@ -82,21 +73,18 @@ pub struct GetBlocked {
     pub offset: i32,
     pub limit: i32,
 }
-tl::call! { [] GetBlocked, layout::Calls, 2004, (tl::Word, tl::Flag, i32, i32), tl::Decoded<enums::contacts::Blocked<'static>> }
 
 /// `contacts.getContactIDs#7adc669d hash:long = Vector<int>;`
 #[repr(C)]
 pub struct GetContactIds {
     pub hash: i64,
 }
-tl::call! { [] GetContactIds, layout::Calls, 2005, (i64,), tl::Vec<i32> }
 
 /// `contacts.getContacts#5dd69e12 hash:long = contacts.Contacts;`
 #[repr(C)]
 pub struct GetContacts {
     pub hash: i64,
 }
-tl::call! { [] GetContacts, layout::Calls, 2006, (i64,), tl::Decoded<enums::contacts::Contacts<'static>> }
 
 /// `contacts.getLocated#d348bc44 flags:# background:flags.1?true geo_point:InputGeoPoint self_expires:flags.0?int = Updates;`
 #[repr(C)]
@@ -105,24 +93,20 @@ pub struct GetLocated {
     pub geo_point: enums::InputGeoPoint,
     pub self_expires: Option<i32>,
 }
-tl::call! { [] GetLocated, layout::Calls, 2007, (tl::Word, tl::Flag, enums::InputGeoPoint, Option<i32>), tl::Decoded<enums::Updates<'static>> }
 
 /// `contacts.getSaved#82f1e39f = Vector<SavedContact>;`
 #[repr(C)]
 pub struct GetSaved {}
-tl::call! { [] GetSaved, layout::Calls, 2008, (), tl::Decoded<&'static [enums::SavedContact<'static>]> }
 
 /// `contacts.getSponsoredPeers#b6c8c393 q:string = contacts.SponsoredPeers;`
 #[repr(C)]
 pub struct GetSponsoredPeers<'a> {
     pub q: &'a str,
 }
-tl::call! { ['a] GetSponsoredPeers<'a>, layout::Calls, 2009, (&'a str,), tl::Decoded<enums::contacts::SponsoredPeers<'static>> }
 
 /// `contacts.getStatuses#c4a353ee = Vector<ContactStatus>;`
 #[repr(C)]
 pub struct GetStatuses {}
-tl::call! { [] GetStatuses, layout::Calls, 2010, (), tl::Decoded<&'static [enums::ContactStatus]> }
 
 /// `contacts.getTopPeers#973478b6 flags:# correspondents:flags.0?true bots_pm:flags.1?true bots_inline:flags.2?true phone_calls:flags.3?true forward_users:flags.4?true forward_chats:flags.5?true groups:flags.10?true channels:flags.15?true bots_app:flags.16?true bots_guestchat:flags.17?true offset:int limit:int hash:long = contacts.TopPeers;`
 #[repr(C)]
@@ -141,26 +125,22 @@ pub struct GetTopPeers {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { [] GetTopPeers, layout::Calls, 2011, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32), (i32, i64)>, tl::Decoded<enums::contacts::TopPeers<'static>> }
 
 /// `contacts.importContactToken#13005788 token:string = User;`
 #[repr(C)]
 pub struct ImportContactToken<'a> {
     pub token: &'a str,
 }
-tl::call! { ['a] ImportContactToken<'a>, layout::Calls, 2012, (&'a str,), tl::Decoded<enums::User<'static>> }
 
 /// `contacts.importContacts#2c800be5 contacts:Vector<InputContact> = contacts.ImportedContacts;`
 #[repr(C)]
 pub struct ImportContacts<'a> {
     pub contacts: &'a [enums::InputContact<'a>],
 }
-tl::call! { ['a] ImportContacts<'a>, layout::Calls, 2013, (&'a [enums::InputContact<'a>],), tl::Decoded<enums::contacts::ImportedContacts<'static>> }
 
 /// `contacts.resetSaved#879537f1 = Bool;`
 #[repr(C)]
 pub struct ResetSaved {}
-tl::call! { [] ResetSaved, layout::Calls, 2014, (), bool }
 
 /// `contacts.resetTopPeerRating#1ae373ac category:TopPeerCategory peer:InputPeer = Bool;`
 #[repr(C)]
@@ -168,14 +148,12 @@ pub struct ResetTopPeerRating<'a> {
     pub category: enums::TopPeerCategory,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] ResetTopPeerRating<'a>, layout::Calls, 2015, (enums::TopPeerCategory, enums::InputPeer<'a>), bool }
 
 /// `contacts.resolvePhone#8af94344 phone:string = contacts.ResolvedPeer;`
 #[repr(C)]
 pub struct ResolvePhone<'a> {
     pub phone: &'a str,
 }
-tl::call! { ['a] ResolvePhone<'a>, layout::Calls, 2016, (&'a str,), tl::Decoded<enums::contacts::ResolvedPeer<'static>> }
 
 /// `contacts.resolveUsername#725afbbc flags:# username:string referer:flags.0?string = contacts.ResolvedPeer;`
 #[repr(C)]
@@ -183,7 +161,6 @@ pub struct ResolveUsername<'a> {
     pub username: &'a str,
     pub referer: Option<&'a str>,
 }
-tl::call! { ['a] ResolveUsername<'a>, layout::Calls, 2017, (tl::Word, &'a str, Option<&'a str>), tl::Decoded<enums::contacts::ResolvedPeer<'static>> }
 
 /// `contacts.search#05f58d0f flags:# broadcasts:flags.0?true bots:flags.1?true q:string limit:int = contacts.Found;`
 #[repr(C)]
@@ -193,7 +170,6 @@ pub struct Search<'a> {
     pub q: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] Search<'a>, layout::Calls, 2018, (tl::Word, tl::Flag, tl::Flag, &'a str, i32), tl::Decoded<enums::contacts::Found<'static>> }
 
 /// `contacts.setBlocked#94c65c76 flags:# my_stories_from:flags.0?true id:Vector<InputPeer> limit:int = Bool;`
 #[repr(C)]
@@ -202,14 +178,12 @@ pub struct SetBlocked<'a> {
     pub id: &'a [enums::InputPeer<'a>],
     pub limit: i32,
 }
-tl::call! { ['a] SetBlocked<'a>, layout::Calls, 2019, (tl::Word, tl::Flag, &'a [enums::InputPeer<'a>], i32), bool }
 
 /// `contacts.toggleTopPeers#8514bdda enabled:Bool = Bool;`
 #[repr(C)]
 pub struct ToggleTopPeers {
     pub enabled: bool,
 }
-tl::call! { [] ToggleTopPeers, layout::Calls, 2020, (bool,), bool }
 
 /// `contacts.unblock#b550d328 flags:# my_stories_from:flags.0?true id:InputPeer = Bool;`
 #[repr(C)]
@@ -217,7 +191,6 @@ pub struct Unblock<'a> {
     pub my_stories_from: bool,
     pub id: enums::InputPeer<'a>,
 }
-tl::call! { ['a] Unblock<'a>, layout::Calls, 2021, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool }
 
 /// `contacts.updateContactNote#139f63fb id:InputUser note:TextWithEntities = Bool;`
 #[repr(C)]
@@ -225,4 +198,34 @@ pub struct UpdateContactNote<'a> {
     pub id: enums::InputUser<'a>,
     pub note: enums::TextWithEntities<'a>,
 }
-tl::call! { ['a] UpdateContactNote<'a>, layout::Calls, 2022, (enums::InputUser<'a>, enums::TextWithEntities<'a>), bool }
+
+tl::calls! { layout::Calls;
+    ['a] AcceptContact<'a>, 1995, (enums::InputUser<'a>,), tl::Decoded<enums::Updates<'static>>;
+    ['a] AddContact<'a>, 1996, (tl::Word, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::TextWithEntities<'a>>), tl::Decoded<enums::Updates<'static>>;
+    ['a] Block<'a>, 1997, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool;
+    [] BlockFromReplies, 1998, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteByPhones<'a>, 1999, (&'a [&'a str],), bool;
+    ['a] DeleteContacts<'a>, 2000, (&'a [enums::InputUser<'a>],), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditCloseFriends<'a>, 2001, (&'a [i64],), bool;
+    [] ExportContactToken, 2002, (), tl::Decoded<enums::ExportedContactToken<'static>>;
+    [] GetBirthdays, 2003, (), tl::Decoded<enums::contacts::ContactBirthdays<'static>>;
+    [] GetBlocked, 2004, (tl::Word, tl::Flag, i32, i32), tl::Decoded<enums::contacts::Blocked<'static>>;
+    [] GetContactIds, 2005, (i64,), tl::Vec<i32>;
+    [] GetContacts, 2006, (i64,), tl::Decoded<enums::contacts::Contacts<'static>>;
+    [] GetLocated, 2007, (tl::Word, tl::Flag, enums::InputGeoPoint, Option<i32>), tl::Decoded<enums::Updates<'static>>;
+    [] GetSaved, 2008, (), tl::Decoded<&'static [enums::SavedContact<'static>]>;
+    ['a] GetSponsoredPeers<'a>, 2009, (&'a str,), tl::Decoded<enums::contacts::SponsoredPeers<'static>>;
+    [] GetStatuses, 2010, (), tl::Decoded<&'static [enums::ContactStatus]>;
+    [] GetTopPeers, 2011, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32), (i32, i64)>, tl::Decoded<enums::contacts::TopPeers<'static>>;
+    ['a] ImportContactToken<'a>, 2012, (&'a str,), tl::Decoded<enums::User<'static>>;
+    ['a] ImportContacts<'a>, 2013, (&'a [enums::InputContact<'a>],), tl::Decoded<enums::contacts::ImportedContacts<'static>>;
+    [] ResetSaved, 2014, (), bool;
+    ['a] ResetTopPeerRating<'a>, 2015, (enums::TopPeerCategory, enums::InputPeer<'a>), bool;
+    ['a] ResolvePhone<'a>, 2016, (&'a str,), tl::Decoded<enums::contacts::ResolvedPeer<'static>>;
+    ['a] ResolveUsername<'a>, 2017, (tl::Word, &'a str, Option<&'a str>), tl::Decoded<enums::contacts::ResolvedPeer<'static>>;
+    ['a] Search<'a>, 2018, (tl::Word, tl::Flag, tl::Flag, &'a str, i32), tl::Decoded<enums::contacts::Found<'static>>;
+    ['a] SetBlocked<'a>, 2019, (tl::Word, tl::Flag, &'a [enums::InputPeer<'a>], i32), bool;
+    [] ToggleTopPeers, 2020, (bool,), bool;
+    ['a] Unblock<'a>, 2021, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool;
+    ['a] UpdateContactNote<'a>, 2022, (enums::InputUser<'a>, enums::TextWithEntities<'a>), bool;
+}

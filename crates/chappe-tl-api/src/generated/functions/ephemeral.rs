@@ -12,7 +12,6 @@ use super::super::{enums, layout};
 pub struct DeleteAllWelcomeMessages<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] DeleteAllWelcomeMessages<'a>, layout::Calls, 2023, (enums::InputPeer<'a>,), bool }
 
 /// `ephemeral.deleteMessage#92f6e797 flags:# peer:flags.0?InputPeer receiver_id:InputUser id:int = Bool;`
 #[repr(C)]
@@ -21,7 +20,6 @@ pub struct DeleteMessage<'a> {
     pub receiver_id: enums::InputUser<'a>,
     pub id: i32,
 }
-tl::call! { ['a] DeleteMessage<'a>, layout::Calls, 2024, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32), bool }
 
 /// `ephemeral.deleteWelcomeMessage#e882a9e1 peer:InputPeer id:int = Bool;`
 #[repr(C)]
@@ -29,7 +27,6 @@ pub struct DeleteWelcomeMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::call! { ['a] DeleteWelcomeMessage<'a>, layout::Calls, 2025, (enums::InputPeer<'a>, i32), bool }
 
 /// `ephemeral.editMessage#cf9c725b flags:# invert_media:flags.5?true welcome:flags.6?true peer:flags.7?InputPeer receiver_id:InputUser id:int message:flags.0?string media:flags.3?InputMedia entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup rich_message:flags.4?InputRichMessage = Updates;`
 #[repr(C)]
@@ -45,7 +42,6 @@ pub struct EditMessage<'a> {
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-tl::call! { ['a] EditMessage<'a>, layout::Calls, 2026, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `ephemeral.getCallbackAnswer#3fa464c8 flags:# peer:InputPeer id:int data:flags.1?bytes = messages.BotCallbackAnswer;`
 #[repr(C)]
@@ -54,7 +50,6 @@ pub struct GetCallbackAnswer<'a> {
     pub id: i32,
     pub data: Option<&'a [u8]>,
 }
-tl::call! { ['a] GetCallbackAnswer<'a>, layout::Calls, 2027, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a [u8]>), tl::Decoded<enums::messages::BotCallbackAnswer<'static>> }
 
 /// `ephemeral.getWelcomeMessages#db9ac18d peer:InputPeer hash:long = ephemeral.WelcomeMessages;`
 #[repr(C)]
@@ -62,7 +57,6 @@ pub struct GetWelcomeMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-tl::call! { ['a] GetWelcomeMessages<'a>, layout::Calls, 2028, (enums::InputPeer<'a>, i64), tl::Decoded<enums::ephemeral::WelcomeMessages<'static>> }
 
 /// `ephemeral.reportMessage#8704f2bf peer:InputPeer id:int option:bytes message:string = ReportResult;`
 #[repr(C)]
@@ -72,7 +66,6 @@ pub struct ReportMessage<'a> {
     pub option: &'a [u8],
     pub message: &'a str,
 }
-tl::call! { ['a] ReportMessage<'a>, layout::Calls, 2029, (enums::InputPeer<'a>, i32, &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>> }
 
 /// `ephemeral.sendMessage#ba8d5f35 flags:# invert_media:flags.6?true welcome:flags.7?true anchor:flags.9?true noforwards:flags.10?true peer:flags.8?InputPeer receiver_id:InputUser query_id:flags.0?long message:string entities:flags.1?Vector<MessageEntity> media:flags.2?InputMedia reply_markup:flags.3?ReplyMarkup rich_message:flags.4?InputRichMessage random_id:long reply_to:flags.5?InputReplyTo = Updates;`
 #[repr(C)]
@@ -92,4 +85,14 @@ pub struct SendMessage<'a> {
     pub random_id: i64,
     pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
 }
-tl::call! { ['a] SendMessage<'a>, layout::Calls, 2030, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, Option<i64>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>), (tl::Maybe<'a, enums::InputRichMessage<'a>>, i64, tl::Maybe<'a, enums::InputReplyTo<'a>>)>, tl::Decoded<enums::Updates<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] DeleteAllWelcomeMessages<'a>, 2023, (enums::InputPeer<'a>,), bool;
+    ['a] DeleteMessage<'a>, 2024, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32), bool;
+    ['a] DeleteWelcomeMessage<'a>, 2025, (enums::InputPeer<'a>, i32), bool;
+    ['a] EditMessage<'a>, 2026, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>), tl::Decoded<enums::Updates<'static>>;
+    ['a] GetCallbackAnswer<'a>, 2027, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a [u8]>), tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
+    ['a] GetWelcomeMessages<'a>, 2028, (enums::InputPeer<'a>, i64), tl::Decoded<enums::ephemeral::WelcomeMessages<'static>>;
+    ['a] ReportMessage<'a>, 2029, (enums::InputPeer<'a>, i32, &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>>;
+    ['a] SendMessage<'a>, 2030, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, Option<i64>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>), (tl::Maybe<'a, enums::InputRichMessage<'a>>, i64, tl::Maybe<'a, enums::InputReplyTo<'a>>)>, tl::Decoded<enums::Updates<'static>>;
+}

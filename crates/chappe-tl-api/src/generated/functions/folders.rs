@@ -12,4 +12,7 @@ use super::super::{enums, layout};
 pub struct EditPeerFolders<'a> {
     pub folder_peers: &'a [enums::InputFolderPeer<'a>],
 }
-tl::call! { ['a] EditPeerFolders<'a>, layout::Calls, 2031, (&'a [enums::InputFolderPeer<'a>],), tl::Decoded<enums::Updates<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] EditPeerFolders<'a>, 2031, (&'a [enums::InputFolderPeer<'a>],), tl::Decoded<enums::Updates<'static>>;
+}

@@ -12,4 +12,7 @@ use super::super::{enums, layout};
 pub struct GetCollectibleInfo<'a> {
     pub collectible: enums::InputCollectible<'a>,
 }
-tl::call! { ['a] GetCollectibleInfo<'a>, layout::Calls, 2032, (enums::InputCollectible<'a>,), tl::Decoded<enums::fragment::CollectibleInfo<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] GetCollectibleInfo<'a>, 2032, (enums::InputCollectible<'a>,), tl::Decoded<enums::fragment::CollectibleInfo<'static>>;
+}

@@ -12,7 +12,6 @@ use super::super::{enums, layout};
 pub struct AcceptTermsOfService<'a> {
     pub id: enums::DataJson<'a>,
 }
-tl::call! { ['a] AcceptTermsOfService<'a>, layout::Calls, 2033, (enums::DataJson<'a>,), bool }
 
 /// `help.dismissSuggestion#f50dbaa1 peer:InputPeer suggestion:string = Bool;`
 #[repr(C)]
@@ -20,7 +19,6 @@ pub struct DismissSuggestion<'a> {
     pub peer: enums::InputPeer<'a>,
     pub suggestion: &'a str,
 }
-tl::call! { ['a] DismissSuggestion<'a>, layout::Calls, 2034, (enums::InputPeer<'a>, &'a str), bool }
 
 /// `help.editUserInfo#66b91b70 user_id:InputUser message:string entities:Vector<MessageEntity> = help.UserInfo;`
 #[repr(C)]
@@ -29,31 +27,26 @@ pub struct EditUserInfo<'a> {
     pub message: &'a str,
     pub entities: &'a [enums::MessageEntity<'a>],
 }
-tl::call! { ['a] EditUserInfo<'a>, layout::Calls, 2035, (enums::InputUser<'a>, &'a str, &'a [enums::MessageEntity<'a>]), tl::Decoded<enums::help::UserInfo<'static>> }
 
 /// `help.getAppConfig#61e3f854 hash:int = help.AppConfig;`
 #[repr(C)]
 pub struct GetAppConfig {
     pub hash: i32,
 }
-tl::call! { [] GetAppConfig, layout::Calls, 2036, (i32,), tl::Decoded<enums::help::AppConfig<'static>> }
 
 /// `help.getAppUpdate#522d5a7d source:string = help.AppUpdate;`
 #[repr(C)]
 pub struct GetAppUpdate<'a> {
     pub source: &'a str,
 }
-tl::call! { ['a] GetAppUpdate<'a>, layout::Calls, 2037, (&'a str,), tl::Decoded<enums::help::AppUpdate<'static>> }
 
 /// `help.getCdnConfig#52029342 = CdnConfig;`
 #[repr(C)]
 pub struct GetCdnConfig {}
-tl::call! { [] GetCdnConfig, layout::Calls, 2038, (), tl::Decoded<enums::CdnConfig<'static>> }
 
 /// `help.getConfig#c4f9186b = Config;`
 #[repr(C)]
 pub struct GetConfig {}
-tl::call! { [] GetConfig, layout::Calls, 2039, (), tl::Decoded<enums::Config<'static>> }
 
 /// `help.getCountriesList#735787a8 lang_code:string hash:int = help.CountriesList;`
 #[repr(C)]
@@ -61,105 +54,88 @@ pub struct GetCountriesList<'a> {
     pub lang_code: &'a str,
     pub hash: i32,
 }
-tl::call! { ['a] GetCountriesList<'a>, layout::Calls, 2040, (&'a str, i32), tl::Decoded<enums::help::CountriesList<'static>> }
 
 /// `help.getDeepLinkInfo#3fedc75f path:string = help.DeepLinkInfo;`
 #[repr(C)]
 pub struct GetDeepLinkInfo<'a> {
     pub path: &'a str,
 }
-tl::call! { ['a] GetDeepLinkInfo<'a>, layout::Calls, 2041, (&'a str,), tl::Decoded<enums::help::DeepLinkInfo<'static>> }
 
 /// `help.getInviteText#4d392343 = help.InviteText;`
 #[repr(C)]
 pub struct GetInviteText {}
-tl::call! { [] GetInviteText, layout::Calls, 2042, (), tl::Decoded<enums::help::InviteText<'static>> }
 
 /// `help.getNearestDc#1fb33026 = NearestDc;`
 #[repr(C)]
 pub struct GetNearestDc {}
-tl::call! { [] GetNearestDc, layout::Calls, 2043, (), tl::Decoded<enums::NearestDc<'static>> }
 
 /// `help.getPassportConfig#c661ad08 hash:int = help.PassportConfig;`
 #[repr(C)]
 pub struct GetPassportConfig {
     pub hash: i32,
 }
-tl::call! { [] GetPassportConfig, layout::Calls, 2044, (i32,), tl::Decoded<enums::help::PassportConfig<'static>> }
 
 /// `help.getPeerColors#da80f42f hash:int = help.PeerColors;`
 #[repr(C)]
 pub struct GetPeerColors {
     pub hash: i32,
 }
-tl::call! { [] GetPeerColors, layout::Calls, 2045, (i32,), tl::Decoded<enums::help::PeerColors<'static>> }
 
 /// `help.getPeerProfileColors#abcfa9fd hash:int = help.PeerColors;`
 #[repr(C)]
 pub struct GetPeerProfileColors {
     pub hash: i32,
 }
-tl::call! { [] GetPeerProfileColors, layout::Calls, 2046, (i32,), tl::Decoded<enums::help::PeerColors<'static>> }
 
 /// `help.getPremiumPromo#b81b93d4 = help.PremiumPromo;`
 #[repr(C)]
 pub struct GetPremiumPromo {}
-tl::call! { [] GetPremiumPromo, layout::Calls, 2047, (), tl::Decoded<enums::help::PremiumPromo<'static>> }
 
 /// `help.getPromoData#c0977421 = help.PromoData;`
 #[repr(C)]
 pub struct GetPromoData {}
-tl::call! { [] GetPromoData, layout::Calls, 2048, (), tl::Decoded<enums::help::PromoData<'static>> }
 
 /// `help.getRecentMeUrls#3dc0f114 referer:string = help.RecentMeUrls;`
 #[repr(C)]
 pub struct GetRecentMeUrls<'a> {
     pub referer: &'a str,
 }
-tl::call! { ['a] GetRecentMeUrls<'a>, layout::Calls, 2049, (&'a str,), tl::Decoded<enums::help::RecentMeUrls<'static>> }
 
 /// `help.getSupport#9cdf08cd = help.Support;`
 #[repr(C)]
 pub struct GetSupport {}
-tl::call! { [] GetSupport, layout::Calls, 2050, (), tl::Decoded<enums::help::Support<'static>> }
 
 /// `help.getSupportName#d360e72c = help.SupportName;`
 #[repr(C)]
 pub struct GetSupportName {}
-tl::call! { [] GetSupportName, layout::Calls, 2051, (), tl::Decoded<enums::help::SupportName<'static>> }
 
 /// `help.getTermsOfServiceUpdate#2ca51fd1 = help.TermsOfServiceUpdate;`
 #[repr(C)]
 pub struct GetTermsOfServiceUpdate {}
-tl::call! { [] GetTermsOfServiceUpdate, layout::Calls, 2052, (), tl::Decoded<enums::help::TermsOfServiceUpdate<'static>> }
 
 /// `help.getTimezonesList#49b30240 hash:int = help.TimezonesList;`
 #[repr(C)]
 pub struct GetTimezonesList {
     pub hash: i32,
 }
-tl::call! { [] GetTimezonesList, layout::Calls, 2053, (i32,), tl::Decoded<enums::help::TimezonesList<'static>> }
 
 /// `help.getUserInfo#038a08d3 user_id:InputUser = help.UserInfo;`
 #[repr(C)]
 pub struct GetUserInfo<'a> {
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetUserInfo<'a>, layout::Calls, 2054, (enums::InputUser<'a>,), tl::Decoded<enums::help::UserInfo<'static>> }
 
 /// `help.hidePromoData#1e251c95 peer:InputPeer = Bool;`
 #[repr(C)]
 pub struct HidePromoData<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] HidePromoData<'a>, layout::Calls, 2055, (enums::InputPeer<'a>,), bool }
 
 /// `help.saveAppLog#6f02f748 events:Vector<InputAppEvent> = Bool;`
 #[repr(C)]
 pub struct SaveAppLog<'a> {
     pub events: &'a [enums::InputAppEvent<'a>],
 }
-tl::call! { ['a] SaveAppLog<'a>, layout::Calls, 2056, (&'a [enums::InputAppEvent<'a>],), bool }
 
 /// `help.setBotUpdatesStatus#ec22cfcd pending_updates_count:int message:string = Bool;`
 #[repr(C)]
@@ -167,4 +143,31 @@ pub struct SetBotUpdatesStatus<'a> {
     pub pending_updates_count: i32,
     pub message: &'a str,
 }
-tl::call! { ['a] SetBotUpdatesStatus<'a>, layout::Calls, 2057, (i32, &'a str), bool }
+
+tl::calls! { layout::Calls;
+    ['a] AcceptTermsOfService<'a>, 2033, (enums::DataJson<'a>,), bool;
+    ['a] DismissSuggestion<'a>, 2034, (enums::InputPeer<'a>, &'a str), bool;
+    ['a] EditUserInfo<'a>, 2035, (enums::InputUser<'a>, &'a str, &'a [enums::MessageEntity<'a>]), tl::Decoded<enums::help::UserInfo<'static>>;
+    [] GetAppConfig, 2036, (i32,), tl::Decoded<enums::help::AppConfig<'static>>;
+    ['a] GetAppUpdate<'a>, 2037, (&'a str,), tl::Decoded<enums::help::AppUpdate<'static>>;
+    [] GetCdnConfig, 2038, (), tl::Decoded<enums::CdnConfig<'static>>;
+    [] GetConfig, 2039, (), tl::Decoded<enums::Config<'static>>;
+    ['a] GetCountriesList<'a>, 2040, (&'a str, i32), tl::Decoded<enums::help::CountriesList<'static>>;
+    ['a] GetDeepLinkInfo<'a>, 2041, (&'a str,), tl::Decoded<enums::help::DeepLinkInfo<'static>>;
+    [] GetInviteText, 2042, (), tl::Decoded<enums::help::InviteText<'static>>;
+    [] GetNearestDc, 2043, (), tl::Decoded<enums::NearestDc<'static>>;
+    [] GetPassportConfig, 2044, (i32,), tl::Decoded<enums::help::PassportConfig<'static>>;
+    [] GetPeerColors, 2045, (i32,), tl::Decoded<enums::help::PeerColors<'static>>;
+    [] GetPeerProfileColors, 2046, (i32,), tl::Decoded<enums::help::PeerColors<'static>>;
+    [] GetPremiumPromo, 2047, (), tl::Decoded<enums::help::PremiumPromo<'static>>;
+    [] GetPromoData, 2048, (), tl::Decoded<enums::help::PromoData<'static>>;
+    ['a] GetRecentMeUrls<'a>, 2049, (&'a str,), tl::Decoded<enums::help::RecentMeUrls<'static>>;
+    [] GetSupport, 2050, (), tl::Decoded<enums::help::Support<'static>>;
+    [] GetSupportName, 2051, (), tl::Decoded<enums::help::SupportName<'static>>;
+    [] GetTermsOfServiceUpdate, 2052, (), tl::Decoded<enums::help::TermsOfServiceUpdate<'static>>;
+    [] GetTimezonesList, 2053, (i32,), tl::Decoded<enums::help::TimezonesList<'static>>;
+    ['a] GetUserInfo<'a>, 2054, (enums::InputUser<'a>,), tl::Decoded<enums::help::UserInfo<'static>>;
+    ['a] HidePromoData<'a>, 2055, (enums::InputPeer<'a>,), bool;
+    ['a] SaveAppLog<'a>, 2056, (&'a [enums::InputAppEvent<'a>],), bool;
+    ['a] SetBotUpdatesStatus<'a>, 2057, (i32, &'a str), bool;
+}

@@ -14,7 +14,6 @@ pub struct GetDifference<'a> {
     pub lang_code: &'a str,
     pub from_version: i32,
 }
-tl::call! { ['a] GetDifference<'a>, layout::Calls, 2058, (&'a str, &'a str, i32), tl::Decoded<enums::LangPackDifference<'static>> }
 
 /// `langpack.getLangPack#f2f2330a lang_pack:string lang_code:string = LangPackDifference;`
 #[repr(C)]
@@ -22,7 +21,6 @@ pub struct GetLangPack<'a> {
     pub lang_pack: &'a str,
     pub lang_code: &'a str,
 }
-tl::call! { ['a] GetLangPack<'a>, layout::Calls, 2059, (&'a str, &'a str), tl::Decoded<enums::LangPackDifference<'static>> }
 
 /// `langpack.getLanguage#6a596502 lang_pack:string lang_code:string = LangPackLanguage;`
 #[repr(C)]
@@ -30,14 +28,12 @@ pub struct GetLanguage<'a> {
     pub lang_pack: &'a str,
     pub lang_code: &'a str,
 }
-tl::call! { ['a] GetLanguage<'a>, layout::Calls, 2060, (&'a str, &'a str), tl::Decoded<enums::LangPackLanguage<'static>> }
 
 /// `langpack.getLanguages#42c6978f lang_pack:string = Vector<LangPackLanguage>;`
 #[repr(C)]
 pub struct GetLanguages<'a> {
     pub lang_pack: &'a str,
 }
-tl::call! { ['a] GetLanguages<'a>, layout::Calls, 2061, (&'a str,), tl::Decoded<&'static [enums::LangPackLanguage<'static>]> }
 
 /// `langpack.getStrings#efea3803 lang_pack:string lang_code:string keys:Vector<string> = Vector<LangPackString>;`
 #[repr(C)]
@@ -46,4 +42,11 @@ pub struct GetStrings<'a> {
     pub lang_code: &'a str,
     pub keys: &'a [&'a str],
 }
-tl::call! { ['a] GetStrings<'a>, layout::Calls, 2062, (&'a str, &'a str, &'a [&'a str]), tl::Decoded<&'static [enums::LangPackString<'static>]> }
+
+tl::calls! { layout::Calls;
+    ['a] GetDifference<'a>, 2058, (&'a str, &'a str, i32), tl::Decoded<enums::LangPackDifference<'static>>;
+    ['a] GetLangPack<'a>, 2059, (&'a str, &'a str), tl::Decoded<enums::LangPackDifference<'static>>;
+    ['a] GetLanguage<'a>, 2060, (&'a str, &'a str), tl::Decoded<enums::LangPackLanguage<'static>>;
+    ['a] GetLanguages<'a>, 2061, (&'a str,), tl::Decoded<&'static [enums::LangPackLanguage<'static>]>;
+    ['a] GetStrings<'a>, 2062, (&'a str, &'a str, &'a [&'a str]), tl::Decoded<&'static [enums::LangPackString<'static>]>;
+}

@@ -14,7 +14,6 @@ pub struct AcceptEncryption<'a> {
     pub g_b: &'a [u8],
     pub key_fingerprint: i64,
 }
-tl::call! { ['a] AcceptEncryption<'a>, layout::Calls, 2063, (enums::InputEncryptedChat, &'a [u8], i64), tl::Decoded<enums::EncryptedChat<'static>> }
 
 /// `messages.acceptUrlAuth#67a3f0de flags:# write_allowed:flags.0?true share_phone_number:flags.3?true peer:flags.1?InputPeer msg_id:flags.1?int button_id:flags.1?int url:flags.2?string match_code:flags.4?string = UrlAuthResult;`
 #[repr(C)]
@@ -27,7 +26,6 @@ pub struct AcceptUrlAuth<'a> {
     pub url: Option<&'a str>,
     pub match_code: Option<&'a str>,
 }
-tl::call! { ['a] AcceptUrlAuth<'a>, layout::Calls, 2064, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<i32>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::UrlAuthResult<'static>> }
 
 /// `messages.addChatUser#cbc6d107 chat_id:long user_id:InputUser fwd_limit:int = messages.InvitedUsers;`
 #[repr(C)]
@@ -36,7 +34,6 @@ pub struct AddChatUser<'a> {
     pub user_id: enums::InputUser<'a>,
     pub fwd_limit: i32,
 }
-tl::call! { ['a] AddChatUser<'a>, layout::Calls, 2065, (i64, enums::InputUser<'a>, i32), tl::Decoded<enums::messages::InvitedUsers<'static>> }
 
 /// `messages.addPollAnswer#19bc4b6d peer:InputPeer msg_id:int answer:PollAnswer = Updates;`
 #[repr(C)]
@@ -45,7 +42,6 @@ pub struct AddPollAnswer<'a> {
     pub msg_id: i32,
     pub answer: enums::PollAnswer<'a>,
 }
-tl::call! { ['a] AddPollAnswer<'a>, layout::Calls, 2066, (enums::InputPeer<'a>, i32, enums::PollAnswer<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.appendTodoList#21a61057 peer:InputPeer msg_id:int list:Vector<TodoItem> = Updates;`
 #[repr(C)]
@@ -54,35 +50,30 @@ pub struct AppendTodoList<'a> {
     pub msg_id: i32,
     pub list: &'a [enums::TodoItem<'a>],
 }
-tl::call! { ['a] AppendTodoList<'a>, layout::Calls, 2067, (enums::InputPeer<'a>, i32, &'a [enums::TodoItem<'a>]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.checkChatInvite#3eadb1bb hash:string = ChatInvite;`
 #[repr(C)]
 pub struct CheckChatInvite<'a> {
     pub hash: &'a str,
 }
-tl::call! { ['a] CheckChatInvite<'a>, layout::Calls, 2068, (&'a str,), tl::Decoded<enums::ChatInvite<'static>> }
 
 /// `messages.checkHistoryImport#43fe19f3 import_head:string = messages.HistoryImportParsed;`
 #[repr(C)]
 pub struct CheckHistoryImport<'a> {
     pub import_head: &'a str,
 }
-tl::call! { ['a] CheckHistoryImport<'a>, layout::Calls, 2069, (&'a str,), tl::Decoded<enums::messages::HistoryImportParsed<'static>> }
 
 /// `messages.checkHistoryImportPeer#5dc60f03 peer:InputPeer = messages.CheckedHistoryImportPeer;`
 #[repr(C)]
 pub struct CheckHistoryImportPeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] CheckHistoryImportPeer<'a>, layout::Calls, 2070, (enums::InputPeer<'a>,), tl::Decoded<enums::messages::CheckedHistoryImportPeer<'static>> }
 
 /// `messages.checkQuickReplyShortcut#f1d0fbd3 shortcut:string = Bool;`
 #[repr(C)]
 pub struct CheckQuickReplyShortcut<'a> {
     pub shortcut: &'a str,
 }
-tl::call! { ['a] CheckQuickReplyShortcut<'a>, layout::Calls, 2071, (&'a str,), bool }
 
 /// `messages.checkUrlAuthMatchCode#c9a47b0b url:string match_code:string = Bool;`
 #[repr(C)]
@@ -90,24 +81,20 @@ pub struct CheckUrlAuthMatchCode<'a> {
     pub url: &'a str,
     pub match_code: &'a str,
 }
-tl::call! { ['a] CheckUrlAuthMatchCode<'a>, layout::Calls, 2072, (&'a str, &'a str), bool }
 
 /// `messages.clearAllDrafts#7e58ee9c = Bool;`
 #[repr(C)]
 pub struct ClearAllDrafts {}
-tl::call! { [] ClearAllDrafts, layout::Calls, 2073, (), bool }
 
 /// `messages.clearRecentReactions#9dfeefb4 = Bool;`
 #[repr(C)]
 pub struct ClearRecentReactions {}
-tl::call! { [] ClearRecentReactions, layout::Calls, 2074, (), bool }
 
 /// `messages.clearRecentStickers#8999602d flags:# attached:flags.0?true = Bool;`
 #[repr(C)]
 pub struct ClearRecentStickers {
     pub attached: bool,
 }
-tl::call! { [] ClearRecentStickers, layout::Calls, 2075, (tl::Word, tl::Flag), bool }
 
 /// `messages.clickSponsoredMessage#8235057e flags:# media:flags.0?true fullscreen:flags.1?true random_id:bytes = Bool;`
 #[repr(C)]
@@ -116,7 +103,6 @@ pub struct ClickSponsoredMessage<'a> {
     pub fullscreen: bool,
     pub random_id: &'a [u8],
 }
-tl::call! { ['a] ClickSponsoredMessage<'a>, layout::Calls, 2076, (tl::Word, tl::Flag, tl::Flag, &'a [u8]), bool }
 
 /// `messages.composeMessageWithAI#daecc589 flags:# proofread:flags.0?true emojify:flags.3?true text:TextWithEntities translate_to_lang:flags.1?string tone:flags.2?InputAiComposeTone = messages.ComposedMessageWithAI;`
 #[repr(C)]
@@ -127,7 +113,6 @@ pub struct ComposeMessageWithAi<'a> {
     pub translate_to_lang: Option<&'a str>,
     pub tone: Option<&'a enums::InputAiComposeTone<'a>>,
 }
-tl::call! { ['a] ComposeMessageWithAi<'a>, layout::Calls, 2077, (tl::Word, tl::Flag, tl::Flag, enums::TextWithEntities<'a>, Option<&'a str>, tl::Maybe<'a, enums::InputAiComposeTone<'a>>), tl::Decoded<enums::messages::ComposedMessageWithAi<'static>> }
 
 /// `messages.composeRichMessageWithAI#8d7ae6af flags:# proofread:flags.0?true emojify:flags.3?true text:flags.4?InputRichMessage translate_to_lang:flags.1?string tone:flags.2?InputAiComposeTone = messages.ComposedRichMessageWithAI;`
 #[repr(C)]
@@ -138,7 +123,6 @@ pub struct ComposeRichMessageWithAi<'a> {
     pub translate_to_lang: Option<&'a str>,
     pub tone: Option<&'a enums::InputAiComposeTone<'a>>,
 }
-tl::call! { ['a] ComposeRichMessageWithAi<'a>, layout::Calls, 2078, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputRichMessage<'a>>, Option<&'a str>, tl::Maybe<'a, enums::InputAiComposeTone<'a>>), tl::Decoded<enums::messages::ComposedRichMessageWithAi<'static>> }
 
 /// `messages.createChat#92ceddd4 flags:# users:Vector<InputUser> title:string ttl_period:flags.0?int = messages.InvitedUsers;`
 #[repr(C)]
@@ -147,7 +131,6 @@ pub struct CreateChat<'a> {
     pub title: &'a str,
     pub ttl_period: Option<i32>,
 }
-tl::call! { ['a] CreateChat<'a>, layout::Calls, 2079, (tl::Word, &'a [enums::InputUser<'a>], &'a str, Option<i32>), tl::Decoded<enums::messages::InvitedUsers<'static>> }
 
 /// `messages.createForumTopic#2f98c3d5 flags:# title_missing:flags.4?true peer:InputPeer title:string icon_color:flags.0?int icon_emoji_id:flags.3?long random_id:long send_as:flags.2?InputPeer = Updates;`
 #[repr(C)]
@@ -160,21 +143,18 @@ pub struct CreateForumTopic<'a> {
     pub random_id: i64,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-tl::call! { ['a] CreateForumTopic<'a>, layout::Calls, 2080, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, Option<i32>, Option<i64>, i64, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.declineUrlAuth#35436bbc url:string = Bool;`
 #[repr(C)]
 pub struct DeclineUrlAuth<'a> {
     pub url: &'a str,
 }
-tl::call! { ['a] DeclineUrlAuth<'a>, layout::Calls, 2081, (&'a str,), bool }
 
 /// `messages.deleteChat#5bd0ee50 chat_id:long = Bool;`
 #[repr(C)]
 pub struct DeleteChat {
     pub chat_id: i64,
 }
-tl::call! { [] DeleteChat, layout::Calls, 2082, (i64,), bool }
 
 /// `messages.deleteChatUser#a2185cab flags:# revoke_history:flags.0?true chat_id:long user_id:InputUser = Updates;`
 #[repr(C)]
@@ -183,7 +163,6 @@ pub struct DeleteChatUser<'a> {
     pub chat_id: i64,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] DeleteChatUser<'a>, layout::Calls, 2083, (tl::Word, tl::Flag, i64, enums::InputUser<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteExportedChatInvite#d464a42b peer:InputPeer link:string = Bool;`
 #[repr(C)]
@@ -191,7 +170,6 @@ pub struct DeleteExportedChatInvite<'a> {
     pub peer: enums::InputPeer<'a>,
     pub link: &'a str,
 }
-tl::call! { ['a] DeleteExportedChatInvite<'a>, layout::Calls, 2084, (enums::InputPeer<'a>, &'a str), bool }
 
 /// `messages.deleteFactCheck#d1da940c peer:InputPeer msg_id:int = Updates;`
 #[repr(C)]
@@ -199,7 +177,6 @@ pub struct DeleteFactCheck<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] DeleteFactCheck<'a>, layout::Calls, 2085, (enums::InputPeer<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteHistory#b08f922a flags:# just_clear:flags.0?true revoke:flags.1?true peer:InputPeer max_id:int min_date:flags.2?int max_date:flags.3?int = messages.AffectedHistory;`
 #[repr(C)]
@@ -211,7 +188,6 @@ pub struct DeleteHistory<'a> {
     pub min_date: Option<i32>,
     pub max_date: Option<i32>,
 }
-tl::call! { ['a] DeleteHistory<'a>, layout::Calls, 2086, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, Option<i32>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.deleteMessages#e58e95d2 flags:# revoke:flags.0?true id:Vector<int> = messages.AffectedMessages;`
 #[repr(C)]
@@ -219,7 +195,6 @@ pub struct DeleteMessages<'a> {
     pub revoke: bool,
     pub id: &'a [i32],
 }
-tl::call! { ['a] DeleteMessages<'a>, layout::Calls, 2087, (tl::Word, tl::Flag, &'a [i32]), tl::Decoded<enums::messages::AffectedMessages> }
 
 /// `messages.deleteParticipantReaction#e3b7f82c peer:InputPeer msg_id:int participant:InputPeer = Updates;`
 #[repr(C)]
@@ -228,7 +203,6 @@ pub struct DeleteParticipantReaction<'a> {
     pub msg_id: i32,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { ['a] DeleteParticipantReaction<'a>, layout::Calls, 2088, (enums::InputPeer<'a>, i32, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteParticipantReactions#a0b80cf8 peer:InputPeer participant:InputPeer = Bool;`
 #[repr(C)]
@@ -236,14 +210,12 @@ pub struct DeleteParticipantReactions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { ['a] DeleteParticipantReactions<'a>, layout::Calls, 2089, (enums::InputPeer<'a>, enums::InputPeer<'a>), bool }
 
 /// `messages.deletePhoneCallHistory#f9cbe409 flags:# revoke:flags.0?true = messages.AffectedFoundMessages;`
 #[repr(C)]
 pub struct DeletePhoneCallHistory {
     pub revoke: bool,
 }
-tl::call! { [] DeletePhoneCallHistory, layout::Calls, 2090, (tl::Word, tl::Flag), tl::Decoded<enums::messages::AffectedFoundMessages<'static>> }
 
 /// `messages.deletePollAnswer#ac8505a5 peer:InputPeer msg_id:int option:bytes = Updates;`
 #[repr(C)]
@@ -252,7 +224,6 @@ pub struct DeletePollAnswer<'a> {
     pub msg_id: i32,
     pub option: &'a [u8],
 }
-tl::call! { ['a] DeletePollAnswer<'a>, layout::Calls, 2091, (enums::InputPeer<'a>, i32, &'a [u8]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteQuickReplyMessages#e105e910 shortcut_id:int id:Vector<int> = Updates;`
 #[repr(C)]
@@ -260,14 +231,12 @@ pub struct DeleteQuickReplyMessages<'a> {
     pub shortcut_id: i32,
     pub id: &'a [i32],
 }
-tl::call! { ['a] DeleteQuickReplyMessages<'a>, layout::Calls, 2092, (i32, &'a [i32]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteQuickReplyShortcut#3cc04740 shortcut_id:int = Bool;`
 #[repr(C)]
 pub struct DeleteQuickReplyShortcut {
     pub shortcut_id: i32,
 }
-tl::call! { [] DeleteQuickReplyShortcut, layout::Calls, 2093, (i32,), bool }
 
 /// `messages.deleteRevokedExportedChatInvites#56987bd5 peer:InputPeer admin_id:InputUser = Bool;`
 #[repr(C)]
@@ -275,7 +244,6 @@ pub struct DeleteRevokedExportedChatInvites<'a> {
     pub peer: enums::InputPeer<'a>,
     pub admin_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] DeleteRevokedExportedChatInvites<'a>, layout::Calls, 2094, (enums::InputPeer<'a>, enums::InputUser<'a>), bool }
 
 /// `messages.deleteSavedHistory#4dc5085f flags:# parent_peer:flags.0?InputPeer peer:InputPeer max_id:int min_date:flags.2?int max_date:flags.3?int = messages.AffectedHistory;`
 #[repr(C)]
@@ -286,7 +254,6 @@ pub struct DeleteSavedHistory<'a> {
     pub min_date: Option<i32>,
     pub max_date: Option<i32>,
 }
-tl::call! { ['a] DeleteSavedHistory<'a>, layout::Calls, 2095, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputPeer<'a>, i32, Option<i32>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.deleteScheduledMessages#59ae2b16 peer:InputPeer id:Vector<int> = Updates;`
 #[repr(C)]
@@ -294,7 +261,6 @@ pub struct DeleteScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] DeleteScheduledMessages<'a>, layout::Calls, 2096, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.deleteTopicHistory#d2816f10 peer:InputPeer top_msg_id:int = messages.AffectedHistory;`
 #[repr(C)]
@@ -302,7 +268,6 @@ pub struct DeleteTopicHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: i32,
 }
-tl::call! { ['a] DeleteTopicHistory<'a>, layout::Calls, 2097, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.discardEncryption#f393aea0 flags:# delete_history:flags.0?true chat_id:int = Bool;`
 #[repr(C)]
@@ -310,7 +275,6 @@ pub struct DiscardEncryption {
     pub delete_history: bool,
     pub chat_id: i32,
 }
-tl::call! { [] DiscardEncryption, layout::Calls, 2098, (tl::Word, tl::Flag, i32), bool }
 
 /// `messages.editChatAbout#def60797 peer:InputPeer about:string = Bool;`
 #[repr(C)]
@@ -318,7 +282,6 @@ pub struct EditChatAbout<'a> {
     pub peer: enums::InputPeer<'a>,
     pub about: &'a str,
 }
-tl::call! { ['a] EditChatAbout<'a>, layout::Calls, 2099, (enums::InputPeer<'a>, &'a str), bool }
 
 /// `messages.editChatAdmin#a85bd1c2 chat_id:long user_id:InputUser is_admin:Bool = Bool;`
 #[repr(C)]
@@ -327,7 +290,6 @@ pub struct EditChatAdmin<'a> {
     pub user_id: enums::InputUser<'a>,
     pub is_admin: bool,
 }
-tl::call! { ['a] EditChatAdmin<'a>, layout::Calls, 2100, (i64, enums::InputUser<'a>, bool), bool }
 
 /// `messages.editChatCreator#f743b857 peer:InputPeer user_id:InputUser password:InputCheckPasswordSRP = Updates;`
 #[repr(C)]
@@ -336,7 +298,6 @@ pub struct EditChatCreator<'a> {
     pub user_id: enums::InputUser<'a>,
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-tl::call! { ['a] EditChatCreator<'a>, layout::Calls, 2101, (enums::InputPeer<'a>, enums::InputUser<'a>, enums::InputCheckPasswordSrp<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editChatDefaultBannedRights#a5866b41 peer:InputPeer banned_rights:ChatBannedRights = Updates;`
 #[repr(C)]
@@ -344,7 +305,6 @@ pub struct EditChatDefaultBannedRights<'a> {
     pub peer: enums::InputPeer<'a>,
     pub banned_rights: enums::ChatBannedRights,
 }
-tl::call! { ['a] EditChatDefaultBannedRights<'a>, layout::Calls, 2102, (enums::InputPeer<'a>, enums::ChatBannedRights), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editChatParticipantRank#a00f32b0 peer:InputPeer participant:InputPeer rank:string = Updates;`
 #[repr(C)]
@@ -353,7 +313,6 @@ pub struct EditChatParticipantRank<'a> {
     pub participant: enums::InputPeer<'a>,
     pub rank: &'a str,
 }
-tl::call! { ['a] EditChatParticipantRank<'a>, layout::Calls, 2103, (enums::InputPeer<'a>, enums::InputPeer<'a>, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editChatPhoto#35ddd674 chat_id:long photo:InputChatPhoto = Updates;`
 #[repr(C)]
@@ -361,7 +320,6 @@ pub struct EditChatPhoto<'a> {
     pub chat_id: i64,
     pub photo: enums::InputChatPhoto<'a>,
 }
-tl::call! { ['a] EditChatPhoto<'a>, layout::Calls, 2104, (i64, enums::InputChatPhoto<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editChatTitle#73783ffd chat_id:long title:string = Updates;`
 #[repr(C)]
@@ -369,7 +327,6 @@ pub struct EditChatTitle<'a> {
     pub chat_id: i64,
     pub title: &'a str,
 }
-tl::call! { ['a] EditChatTitle<'a>, layout::Calls, 2105, (i64, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editExportedChatInvite#bdca2f75 flags:# revoked:flags.2?true peer:InputPeer link:string expire_date:flags.0?int usage_limit:flags.1?int request_needed:flags.3?Bool title:flags.4?string = messages.ExportedChatInvite;`
 #[repr(C)]
@@ -382,7 +339,6 @@ pub struct EditExportedChatInvite<'a> {
     pub request_needed: Option<bool>,
     pub title: Option<&'a str>,
 }
-tl::call! { ['a] EditExportedChatInvite<'a>, layout::Calls, 2106, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, Option<i32>, Option<i32>, Option<bool>, Option<&'a str>), tl::Decoded<enums::messages::ExportedChatInvite<'static>> }
 
 /// `messages.editFactCheck#0589ee75 peer:InputPeer msg_id:int text:TextWithEntities = Updates;`
 #[repr(C)]
@@ -391,7 +347,6 @@ pub struct EditFactCheck<'a> {
     pub msg_id: i32,
     pub text: enums::TextWithEntities<'a>,
 }
-tl::call! { ['a] EditFactCheck<'a>, layout::Calls, 2107, (enums::InputPeer<'a>, i32, enums::TextWithEntities<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editForumTopic#cecc1134 flags:# peer:InputPeer topic_id:int title:flags.0?string icon_emoji_id:flags.1?long closed:flags.2?Bool hidden:flags.3?Bool = Updates;`
 #[repr(C)]
@@ -403,7 +358,6 @@ pub struct EditForumTopic<'a> {
     pub closed: Option<bool>,
     pub hidden: Option<bool>,
 }
-tl::call! { ['a] EditForumTopic<'a>, layout::Calls, 2108, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<i64>, Option<bool>, Option<bool>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editInlineBotMessage#a423bb51 flags:# no_webpage:flags.1?true invert_media:flags.16?true id:InputBotInlineMessageID message:flags.11?string media:flags.14?InputMedia reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> rich_message:flags.23?InputRichMessage = Bool;`
 #[repr(C)]
@@ -417,7 +371,6 @@ pub struct EditInlineBotMessage<'a> {
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-tl::call! { ['a] EditInlineBotMessage<'a>, layout::Calls, 2109, (tl::Word, tl::Flag, tl::Flag, enums::InputBotInlineMessageId, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputRichMessage<'a>>), bool }
 
 /// `messages.editMessage#b106e66c flags:# no_webpage:flags.1?true invert_media:flags.16?true peer:InputPeer id:int message:flags.11?string media:flags.14?InputMedia reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.15?int schedule_repeat_period:flags.18?int quick_reply_shortcut_id:flags.17?int rich_message:flags.23?InputRichMessage = Updates;`
 #[repr(C)]
@@ -435,7 +388,6 @@ pub struct EditMessage<'a> {
     pub quick_reply_shortcut_id: Option<i32>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-tl::call! { ['a] EditMessage<'a>, layout::Calls, 2110, tl::And<(tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, Option<i32>), (tl::Maybe<'a, enums::InputRichMessage<'a>>,)>, tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.editQuickReplyShortcut#5c003cef shortcut_id:int shortcut:string = Bool;`
 #[repr(C)]
@@ -443,7 +395,6 @@ pub struct EditQuickReplyShortcut<'a> {
     pub shortcut_id: i32,
     pub shortcut: &'a str,
 }
-tl::call! { ['a] EditQuickReplyShortcut<'a>, layout::Calls, 2111, (i32, &'a str), bool }
 
 /// `messages.exportChatInvite#a455de90 flags:# legacy_revoke_permanent:flags.2?true request_needed:flags.3?true peer:InputPeer expire_date:flags.0?int usage_limit:flags.1?int title:flags.4?string subscription_pricing:flags.5?StarsSubscriptionPricing = ExportedChatInvite;`
 #[repr(C)]
@@ -456,7 +407,6 @@ pub struct ExportChatInvite<'a> {
     pub title: Option<&'a str>,
     pub subscription_pricing: Option<&'a enums::StarsSubscriptionPricing>,
 }
-tl::call! { ['a] ExportChatInvite<'a>, layout::Calls, 2112, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<i32>, Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::StarsSubscriptionPricing>), tl::Decoded<enums::ExportedChatInvite<'static>> }
 
 /// `messages.faveSticker#b9ffc55b id:InputDocument unfave:Bool = Bool;`
 #[repr(C)]
@@ -464,7 +414,6 @@ pub struct FaveSticker<'a> {
     pub id: enums::InputDocument<'a>,
     pub unfave: bool,
 }
-tl::call! { ['a] FaveSticker<'a>, layout::Calls, 2113, (enums::InputDocument<'a>, bool), bool }
 
 /// `messages.forwardMessages#13704a7c flags:# silent:flags.5?true background:flags.6?true with_my_score:flags.8?true drop_author:flags.11?true drop_media_captions:flags.12?true noforwards:flags.14?true allow_paid_floodskip:flags.19?true from_ephemeral:flags.25?true from_peer:InputPeer id:Vector<int> random_id:Vector<long> to_peer:InputPeer top_msg_id:flags.9?int reply_to:flags.22?InputReplyTo schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long video_timestamp:flags.20?int allow_paid_stars:flags.21?long suggested_post:flags.23?SuggestedPost = Updates;`
 #[repr(C)]
@@ -492,26 +441,22 @@ pub struct ForwardMessages<'a> {
     pub allow_paid_stars: Option<i64>,
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
 }
-tl::call! { ['a] ForwardMessages<'a>, layout::Calls, 2114, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, &'a [i32], &'a [i64]), (enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputReplyTo<'a>>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>)>, tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getAdminsWithInvites#3920e6ef peer:InputPeer = messages.ChatAdminsWithInvites;`
 #[repr(C)]
 pub struct GetAdminsWithInvites<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetAdminsWithInvites<'a>, layout::Calls, 2115, (enums::InputPeer<'a>,), tl::Decoded<enums::messages::ChatAdminsWithInvites<'static>> }
 
 /// `messages.getAllDrafts#6a3f8d65 = Updates;`
 #[repr(C)]
 pub struct GetAllDrafts {}
-tl::call! { [] GetAllDrafts, layout::Calls, 2116, (), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getAllStickers#b8a0a1a8 hash:long = messages.AllStickers;`
 #[repr(C)]
 pub struct GetAllStickers {
     pub hash: i64,
 }
-tl::call! { [] GetAllStickers, layout::Calls, 2117, (i64,), tl::Decoded<enums::messages::AllStickers<'static>> }
 
 /// `messages.getArchivedStickers#57f17692 flags:# masks:flags.0?true emojis:flags.1?true offset_id:long limit:int = messages.ArchivedStickers;`
 #[repr(C)]
@@ -521,42 +466,36 @@ pub struct GetArchivedStickers {
     pub offset_id: i64,
     pub limit: i32,
 }
-tl::call! { [] GetArchivedStickers, layout::Calls, 2118, (tl::Word, tl::Flag, tl::Flag, i64, i32), tl::Decoded<enums::messages::ArchivedStickers<'static>> }
 
 /// `messages.getAttachMenuBot#77216192 bot:InputUser = AttachMenuBotsBot;`
 #[repr(C)]
 pub struct GetAttachMenuBot<'a> {
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetAttachMenuBot<'a>, layout::Calls, 2119, (enums::InputUser<'a>,), tl::Decoded<enums::AttachMenuBotsBot<'static>> }
 
 /// `messages.getAttachMenuBots#16fcc2cb hash:long = AttachMenuBots;`
 #[repr(C)]
 pub struct GetAttachMenuBots {
     pub hash: i64,
 }
-tl::call! { [] GetAttachMenuBots, layout::Calls, 2120, (i64,), tl::Decoded<enums::AttachMenuBots<'static>> }
 
 /// `messages.getAttachedStickers#cc5b67cc media:InputStickeredMedia = Vector<StickerSetCovered>;`
 #[repr(C)]
 pub struct GetAttachedStickers<'a> {
     pub media: enums::InputStickeredMedia<'a>,
 }
-tl::call! { ['a] GetAttachedStickers<'a>, layout::Calls, 2121, (enums::InputStickeredMedia<'a>,), tl::Decoded<&'static [enums::StickerSetCovered<'static>]> }
 
 /// `messages.getAvailableEffects#dea20a39 hash:int = messages.AvailableEffects;`
 #[repr(C)]
 pub struct GetAvailableEffects {
     pub hash: i32,
 }
-tl::call! { [] GetAvailableEffects, layout::Calls, 2122, (i32,), tl::Decoded<enums::messages::AvailableEffects<'static>> }
 
 /// `messages.getAvailableReactions#18dea0ac hash:int = messages.AvailableReactions;`
 #[repr(C)]
 pub struct GetAvailableReactions {
     pub hash: i32,
 }
-tl::call! { [] GetAvailableReactions, layout::Calls, 2123, (i32,), tl::Decoded<enums::messages::AvailableReactions<'static>> }
 
 /// `messages.getBotApp#34fdc5c3 app:InputBotApp hash:long = messages.BotApp;`
 #[repr(C)]
@@ -564,7 +503,6 @@ pub struct GetBotApp<'a> {
     pub app: enums::InputBotApp<'a>,
     pub hash: i64,
 }
-tl::call! { ['a] GetBotApp<'a>, layout::Calls, 2124, (enums::InputBotApp<'a>, i64), tl::Decoded<enums::messages::BotApp<'static>> }
 
 /// `messages.getBotCallbackAnswer#9342ca07 flags:# game:flags.1?true peer:InputPeer msg_id:int data:flags.0?bytes password:flags.2?InputCheckPasswordSRP = messages.BotCallbackAnswer;`
 #[repr(C)]
@@ -575,7 +513,6 @@ pub struct GetBotCallbackAnswer<'a> {
     pub data: Option<&'a [u8]>,
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-tl::call! { ['a] GetBotCallbackAnswer<'a>, layout::Calls, 2125, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a [u8]>, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), tl::Decoded<enums::messages::BotCallbackAnswer<'static>> }
 
 /// `messages.getChatInviteImporters#df04dd4e flags:# requested:flags.0?true subscription_expired:flags.3?true peer:InputPeer link:flags.1?string q:flags.2?string offset_date:int offset_user:InputUser limit:int = messages.ChatInviteImporters;`
 #[repr(C)]
@@ -589,14 +526,12 @@ pub struct GetChatInviteImporters<'a> {
     pub offset_user: enums::InputUser<'a>,
     pub limit: i32,
 }
-tl::call! { ['a] GetChatInviteImporters<'a>, layout::Calls, 2126, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a str>, Option<&'a str>, i32, enums::InputUser<'a>, i32), tl::Decoded<enums::messages::ChatInviteImporters<'static>> }
 
 /// `messages.getChats#49e9528f id:Vector<long> = messages.Chats;`
 #[repr(C)]
 pub struct GetChats<'a> {
     pub id: &'a [i64],
 }
-tl::call! { ['a] GetChats<'a>, layout::Calls, 2127, (&'a [i64],), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `messages.getCommonChats#e40ca104 user_id:InputUser max_id:long limit:int = messages.Chats;`
 #[repr(C)]
@@ -605,26 +540,22 @@ pub struct GetCommonChats<'a> {
     pub max_id: i64,
     pub limit: i32,
 }
-tl::call! { ['a] GetCommonChats<'a>, layout::Calls, 2128, (enums::InputUser<'a>, i64, i32), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `messages.getCustomEmojiDocuments#d9ab0f54 document_id:Vector<long> = Vector<Document>;`
 #[repr(C)]
 pub struct GetCustomEmojiDocuments<'a> {
     pub document_id: &'a [i64],
 }
-tl::call! { ['a] GetCustomEmojiDocuments<'a>, layout::Calls, 2129, (&'a [i64],), tl::Decoded<&'static [enums::Document<'static>]> }
 
 /// `messages.getDefaultHistoryTTL#658b7188 = DefaultHistoryTTL;`
 #[repr(C)]
 pub struct GetDefaultHistoryTtl {}
-tl::call! { [] GetDefaultHistoryTtl, layout::Calls, 2130, (), tl::Decoded<enums::DefaultHistoryTtl> }
 
 /// `messages.getDefaultTagReactions#bdf93428 hash:long = messages.Reactions;`
 #[repr(C)]
 pub struct GetDefaultTagReactions {
     pub hash: i64,
 }
-tl::call! { [] GetDefaultTagReactions, layout::Calls, 2131, (i64,), tl::Decoded<enums::messages::Reactions<'static>> }
 
 /// `messages.getDhConfig#26cf8950 version:int random_length:int = messages.DhConfig;`
 #[repr(C)]
@@ -632,19 +563,16 @@ pub struct GetDhConfig {
     pub version: i32,
     pub random_length: i32,
 }
-tl::call! { [] GetDhConfig, layout::Calls, 2132, (i32, i32), tl::Decoded<enums::messages::DhConfig<'static>> }
 
 /// `messages.getDialogFilters#efd48c89 = messages.DialogFilters;`
 #[repr(C)]
 pub struct GetDialogFilters {}
-tl::call! { [] GetDialogFilters, layout::Calls, 2133, (), tl::Decoded<enums::messages::DialogFilters<'static>> }
 
 /// `messages.getDialogUnreadMarks#21202222 flags:# parent_peer:flags.0?InputPeer = Vector<DialogPeer>;`
 #[repr(C)]
 pub struct GetDialogUnreadMarks<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
 }
-tl::call! { ['a] GetDialogUnreadMarks<'a>, layout::Calls, 2134, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<&'static [enums::DialogPeer]> }
 
 /// `messages.getDialogs#a0f4cb4f flags:# exclude_pinned:flags.0?true folder_id:flags.1?int offset_date:int offset_id:int offset_peer:InputPeer limit:int hash:long = messages.Dialogs;`
 #[repr(C)]
@@ -657,7 +585,6 @@ pub struct GetDialogs<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetDialogs<'a>, layout::Calls, 2135, (tl::Word, tl::Flag, Option<i32>, i32, i32, enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::messages::Dialogs<'static>> }
 
 /// `messages.getDiscussionMessage#446972fd peer:InputPeer msg_id:int = messages.DiscussionMessage;`
 #[repr(C)]
@@ -665,7 +592,6 @@ pub struct GetDiscussionMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] GetDiscussionMessage<'a>, layout::Calls, 2136, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::DiscussionMessage<'static>> }
 
 /// `messages.getDocumentByHash#b1f2061f sha256:bytes size:long mime_type:string = Document;`
 #[repr(C)]
@@ -674,26 +600,22 @@ pub struct GetDocumentByHash<'a> {
     pub size: i64,
     pub mime_type: &'a str,
 }
-tl::call! { ['a] GetDocumentByHash<'a>, layout::Calls, 2137, (&'a [u8], i64, &'a str), tl::Decoded<enums::Document<'static>> }
 
 /// `messages.getEmojiGameInfo#fb7e8ca7 = messages.EmojiGameInfo;`
 #[repr(C)]
 pub struct GetEmojiGameInfo {}
-tl::call! { [] GetEmojiGameInfo, layout::Calls, 2138, (), tl::Decoded<enums::messages::EmojiGameInfo<'static>> }
 
 /// `messages.getEmojiGroups#7488ce5b hash:int = messages.EmojiGroups;`
 #[repr(C)]
 pub struct GetEmojiGroups {
     pub hash: i32,
 }
-tl::call! { [] GetEmojiGroups, layout::Calls, 2139, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>> }
 
 /// `messages.getEmojiKeywords#35a0e062 lang_code:string = EmojiKeywordsDifference;`
 #[repr(C)]
 pub struct GetEmojiKeywords<'a> {
     pub lang_code: &'a str,
 }
-tl::call! { ['a] GetEmojiKeywords<'a>, layout::Calls, 2140, (&'a str,), tl::Decoded<enums::EmojiKeywordsDifference<'static>> }
 
 /// `messages.getEmojiKeywordsDifference#1508b6af lang_code:string from_version:int = EmojiKeywordsDifference;`
 #[repr(C)]
@@ -701,49 +623,42 @@ pub struct GetEmojiKeywordsDifference<'a> {
     pub lang_code: &'a str,
     pub from_version: i32,
 }
-tl::call! { ['a] GetEmojiKeywordsDifference<'a>, layout::Calls, 2141, (&'a str, i32), tl::Decoded<enums::EmojiKeywordsDifference<'static>> }
 
 /// `messages.getEmojiKeywordsLanguages#4e9963b2 lang_codes:Vector<string> = Vector<EmojiLanguage>;`
 #[repr(C)]
 pub struct GetEmojiKeywordsLanguages<'a> {
     pub lang_codes: &'a [&'a str],
 }
-tl::call! { ['a] GetEmojiKeywordsLanguages<'a>, layout::Calls, 2142, (&'a [&'a str],), tl::Decoded<&'static [enums::EmojiLanguage<'static>]> }
 
 /// `messages.getEmojiProfilePhotoGroups#21a548f3 hash:int = messages.EmojiGroups;`
 #[repr(C)]
 pub struct GetEmojiProfilePhotoGroups {
     pub hash: i32,
 }
-tl::call! { [] GetEmojiProfilePhotoGroups, layout::Calls, 2143, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>> }
 
 /// `messages.getEmojiStatusGroups#2ecd56cd hash:int = messages.EmojiGroups;`
 #[repr(C)]
 pub struct GetEmojiStatusGroups {
     pub hash: i32,
 }
-tl::call! { [] GetEmojiStatusGroups, layout::Calls, 2144, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>> }
 
 /// `messages.getEmojiStickerGroups#1dd840f5 hash:int = messages.EmojiGroups;`
 #[repr(C)]
 pub struct GetEmojiStickerGroups {
     pub hash: i32,
 }
-tl::call! { [] GetEmojiStickerGroups, layout::Calls, 2145, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>> }
 
 /// `messages.getEmojiStickers#fbfca18f hash:long = messages.AllStickers;`
 #[repr(C)]
 pub struct GetEmojiStickers {
     pub hash: i64,
 }
-tl::call! { [] GetEmojiStickers, layout::Calls, 2146, (i64,), tl::Decoded<enums::messages::AllStickers<'static>> }
 
 /// `messages.getEmojiURL#d5b10c26 lang_code:string = EmojiURL;`
 #[repr(C)]
 pub struct GetEmojiUrl<'a> {
     pub lang_code: &'a str,
 }
-tl::call! { ['a] GetEmojiUrl<'a>, layout::Calls, 2147, (&'a str,), tl::Decoded<enums::EmojiUrl<'static>> }
 
 /// `messages.getExportedChatInvite#73746f5c peer:InputPeer link:string = messages.ExportedChatInvite;`
 #[repr(C)]
@@ -751,7 +666,6 @@ pub struct GetExportedChatInvite<'a> {
     pub peer: enums::InputPeer<'a>,
     pub link: &'a str,
 }
-tl::call! { ['a] GetExportedChatInvite<'a>, layout::Calls, 2148, (enums::InputPeer<'a>, &'a str), tl::Decoded<enums::messages::ExportedChatInvite<'static>> }
 
 /// `messages.getExportedChatInvites#a2b5a3f6 flags:# revoked:flags.3?true peer:InputPeer admin_id:InputUser offset_date:flags.2?int offset_link:flags.2?string limit:int = messages.ExportedChatInvites;`
 #[repr(C)]
@@ -763,7 +677,6 @@ pub struct GetExportedChatInvites<'a> {
     pub offset_link: Option<&'a str>,
     pub limit: i32,
 }
-tl::call! { ['a] GetExportedChatInvites<'a>, layout::Calls, 2149, (tl::Word, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, Option<i32>, Option<&'a str>, i32), tl::Decoded<enums::messages::ExportedChatInvites<'static>> }
 
 /// `messages.getExtendedMedia#84f80814 peer:InputPeer id:Vector<int> = Updates;`
 #[repr(C)]
@@ -771,7 +684,6 @@ pub struct GetExtendedMedia<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] GetExtendedMedia<'a>, layout::Calls, 2150, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getFactCheck#b9cdc5ee peer:InputPeer msg_id:Vector<int> = Vector<FactCheck>;`
 #[repr(C)]
@@ -779,28 +691,24 @@ pub struct GetFactCheck<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: &'a [i32],
 }
-tl::call! { ['a] GetFactCheck<'a>, layout::Calls, 2151, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<&'static [enums::FactCheck<'static>]> }
 
 /// `messages.getFavedStickers#04f1aaa9 hash:long = messages.FavedStickers;`
 #[repr(C)]
 pub struct GetFavedStickers {
     pub hash: i64,
 }
-tl::call! { [] GetFavedStickers, layout::Calls, 2152, (i64,), tl::Decoded<enums::messages::FavedStickers<'static>> }
 
 /// `messages.getFeaturedEmojiStickers#0ecf6736 hash:long = messages.FeaturedStickers;`
 #[repr(C)]
 pub struct GetFeaturedEmojiStickers {
     pub hash: i64,
 }
-tl::call! { [] GetFeaturedEmojiStickers, layout::Calls, 2153, (i64,), tl::Decoded<enums::messages::FeaturedStickers<'static>> }
 
 /// `messages.getFeaturedStickers#64780b14 hash:long = messages.FeaturedStickers;`
 #[repr(C)]
 pub struct GetFeaturedStickers {
     pub hash: i64,
 }
-tl::call! { [] GetFeaturedStickers, layout::Calls, 2154, (i64,), tl::Decoded<enums::messages::FeaturedStickers<'static>> }
 
 /// `messages.getForumTopics#3ba47bff flags:# peer:InputPeer q:flags.0?string offset_date:int offset_id:int offset_topic:int limit:int = messages.ForumTopics;`
 #[repr(C)]
@@ -812,7 +720,6 @@ pub struct GetForumTopics<'a> {
     pub offset_topic: i32,
     pub limit: i32,
 }
-tl::call! { ['a] GetForumTopics<'a>, layout::Calls, 2155, (tl::Word, enums::InputPeer<'a>, Option<&'a str>, i32, i32, i32, i32), tl::Decoded<enums::messages::ForumTopics<'static>> }
 
 /// `messages.getForumTopicsByID#af0a4a08 peer:InputPeer topics:Vector<int> = messages.ForumTopics;`
 #[repr(C)]
@@ -820,21 +727,18 @@ pub struct GetForumTopicsById<'a> {
     pub peer: enums::InputPeer<'a>,
     pub topics: &'a [i32],
 }
-tl::call! { ['a] GetForumTopicsById<'a>, layout::Calls, 2156, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::messages::ForumTopics<'static>> }
 
 /// `messages.getFullChat#aeb00b34 chat_id:long = messages.ChatFull;`
 #[repr(C)]
 pub struct GetFullChat {
     pub chat_id: i64,
 }
-tl::call! { [] GetFullChat, layout::Calls, 2157, (i64,), tl::Decoded<enums::messages::ChatFull<'static>> }
 
 /// `messages.getFutureChatCreatorAfterLeave#3b7d0ea6 peer:InputPeer = User;`
 #[repr(C)]
 pub struct GetFutureChatCreatorAfterLeave<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetFutureChatCreatorAfterLeave<'a>, layout::Calls, 2158, (enums::InputPeer<'a>,), tl::Decoded<enums::User<'static>> }
 
 /// `messages.getGameHighScores#e822649d peer:InputPeer id:int user_id:InputUser = messages.HighScores;`
 #[repr(C)]
@@ -843,7 +747,6 @@ pub struct GetGameHighScores<'a> {
     pub id: i32,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetGameHighScores<'a>, layout::Calls, 2159, (enums::InputPeer<'a>, i32, enums::InputUser<'a>), tl::Decoded<enums::messages::HighScores<'static>> }
 
 /// `messages.getHistory#4423e6c5 peer:InputPeer offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -857,7 +760,6 @@ pub struct GetHistory<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetHistory<'a>, layout::Calls, 2160, (enums::InputPeer<'a>, i32, i32, i32, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getInlineBotResults#514e999d flags:# bot:InputUser peer:InputPeer geo_point:flags.0?InputGeoPoint query:string offset:string = messages.BotResults;`
 #[repr(C)]
@@ -868,7 +770,6 @@ pub struct GetInlineBotResults<'a> {
     pub query: &'a str,
     pub offset: &'a str,
 }
-tl::call! { ['a] GetInlineBotResults<'a>, layout::Calls, 2161, (tl::Word, enums::InputUser<'a>, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputGeoPoint>, &'a str, &'a str), tl::Decoded<enums::messages::BotResults<'static>> }
 
 /// `messages.getInlineGameHighScores#0f635e1b id:InputBotInlineMessageID user_id:InputUser = messages.HighScores;`
 #[repr(C)]
@@ -876,14 +777,12 @@ pub struct GetInlineGameHighScores<'a> {
     pub id: enums::InputBotInlineMessageId,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetInlineGameHighScores<'a>, layout::Calls, 2162, (enums::InputBotInlineMessageId, enums::InputUser<'a>), tl::Decoded<enums::messages::HighScores<'static>> }
 
 /// `messages.getMaskStickers#640f82b8 hash:long = messages.AllStickers;`
 #[repr(C)]
 pub struct GetMaskStickers {
     pub hash: i64,
 }
-tl::call! { [] GetMaskStickers, layout::Calls, 2163, (i64,), tl::Decoded<enums::messages::AllStickers<'static>> }
 
 /// `messages.getMessageEditData#fda68d36 peer:InputPeer id:int = messages.MessageEditData;`
 #[repr(C)]
@@ -891,7 +790,6 @@ pub struct GetMessageEditData<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::call! { ['a] GetMessageEditData<'a>, layout::Calls, 2164, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::MessageEditData> }
 
 /// `messages.getMessageReactionsList#461b3f48 flags:# peer:InputPeer id:int reaction:flags.0?Reaction offset:flags.1?string limit:int = messages.MessageReactionsList;`
 #[repr(C)]
@@ -902,7 +800,6 @@ pub struct GetMessageReactionsList<'a> {
     pub offset: Option<&'a str>,
     pub limit: i32,
 }
-tl::call! { ['a] GetMessageReactionsList<'a>, layout::Calls, 2165, (tl::Word, enums::InputPeer<'a>, i32, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a str>, i32), tl::Decoded<enums::messages::MessageReactionsList<'static>> }
 
 /// `messages.getMessageReadParticipants#31c1c44f peer:InputPeer msg_id:int = Vector<ReadParticipantDate>;`
 #[repr(C)]
@@ -910,14 +807,12 @@ pub struct GetMessageReadParticipants<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] GetMessageReadParticipants<'a>, layout::Calls, 2166, (enums::InputPeer<'a>, i32), tl::Decoded<&'static [enums::ReadParticipantDate]> }
 
 /// `messages.getMessages#63c66506 id:Vector<InputMessage> = messages.Messages;`
 #[repr(C)]
 pub struct GetMessages<'a> {
     pub id: &'a [enums::InputMessage],
 }
-tl::call! { ['a] GetMessages<'a>, layout::Calls, 2167, (&'a [enums::InputMessage],), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getMessagesReactions#8bba90e6 peer:InputPeer id:Vector<int> = Updates;`
 #[repr(C)]
@@ -925,7 +820,6 @@ pub struct GetMessagesReactions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] GetMessagesReactions<'a>, layout::Calls, 2168, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getMessagesViews#5784d3e1 peer:InputPeer id:Vector<int> increment:Bool = messages.MessageViews;`
 #[repr(C)]
@@ -934,7 +828,6 @@ pub struct GetMessagesViews<'a> {
     pub id: &'a [i32],
     pub increment: bool,
 }
-tl::call! { ['a] GetMessagesViews<'a>, layout::Calls, 2169, (enums::InputPeer<'a>, &'a [i32], bool), tl::Decoded<enums::messages::MessageViews<'static>> }
 
 /// `messages.getMyStickers#d0b5e1fc offset_id:long limit:int = messages.MyStickers;`
 #[repr(C)]
@@ -942,7 +835,6 @@ pub struct GetMyStickers {
     pub offset_id: i64,
     pub limit: i32,
 }
-tl::call! { [] GetMyStickers, layout::Calls, 2170, (i64, i32), tl::Decoded<enums::messages::MyStickers<'static>> }
 
 /// `messages.getOldFeaturedStickers#7ed094a1 offset:int limit:int hash:long = messages.FeaturedStickers;`
 #[repr(C)]
@@ -951,14 +843,12 @@ pub struct GetOldFeaturedStickers {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { [] GetOldFeaturedStickers, layout::Calls, 2171, (i32, i32, i64), tl::Decoded<enums::messages::FeaturedStickers<'static>> }
 
 /// `messages.getOnlines#6e2be050 peer:InputPeer = ChatOnlines;`
 #[repr(C)]
 pub struct GetOnlines<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetOnlines<'a>, layout::Calls, 2172, (enums::InputPeer<'a>,), tl::Decoded<enums::ChatOnlines> }
 
 /// `messages.getOutboxReadDate#8c4bfe5d peer:InputPeer msg_id:int = OutboxReadDate;`
 #[repr(C)]
@@ -966,26 +856,22 @@ pub struct GetOutboxReadDate<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] GetOutboxReadDate<'a>, layout::Calls, 2173, (enums::InputPeer<'a>, i32), tl::Decoded<enums::OutboxReadDate> }
 
 /// `messages.getPaidReactionPrivacy#472455aa = Updates;`
 #[repr(C)]
 pub struct GetPaidReactionPrivacy {}
-tl::call! { [] GetPaidReactionPrivacy, layout::Calls, 2174, (), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getPeerDialogs#e470bcfd peers:Vector<InputDialogPeer> = messages.PeerDialogs;`
 #[repr(C)]
 pub struct GetPeerDialogs<'a> {
     pub peers: &'a [enums::InputDialogPeer<'a>],
 }
-tl::call! { ['a] GetPeerDialogs<'a>, layout::Calls, 2175, (&'a [enums::InputDialogPeer<'a>],), tl::Decoded<enums::messages::PeerDialogs<'static>> }
 
 /// `messages.getPeerSettings#efd9a6a2 peer:InputPeer = messages.PeerSettings;`
 #[repr(C)]
 pub struct GetPeerSettings<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetPeerSettings<'a>, layout::Calls, 2176, (enums::InputPeer<'a>,), tl::Decoded<enums::messages::PeerSettings<'static>> }
 
 /// `messages.getPersonalChannelHistory#55fb0996 user_id:InputUser limit:int max_id:int min_id:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -996,19 +882,16 @@ pub struct GetPersonalChannelHistory<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetPersonalChannelHistory<'a>, layout::Calls, 2177, (enums::InputUser<'a>, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getPinnedDialogs#d6b94df2 folder_id:int = messages.PeerDialogs;`
 #[repr(C)]
 pub struct GetPinnedDialogs {
     pub folder_id: i32,
 }
-tl::call! { [] GetPinnedDialogs, layout::Calls, 2178, (i32,), tl::Decoded<enums::messages::PeerDialogs<'static>> }
 
 /// `messages.getPinnedSavedDialogs#d63d94e0 = messages.SavedDialogs;`
 #[repr(C)]
 pub struct GetPinnedSavedDialogs {}
-tl::call! { [] GetPinnedSavedDialogs, layout::Calls, 2179, (), tl::Decoded<enums::messages::SavedDialogs<'static>> }
 
 /// `messages.getPollResults#eda3e33b peer:InputPeer msg_id:int poll_hash:long = Updates;`
 #[repr(C)]
@@ -1017,7 +900,6 @@ pub struct GetPollResults<'a> {
     pub msg_id: i32,
     pub poll_hash: i64,
 }
-tl::call! { ['a] GetPollResults<'a>, layout::Calls, 2180, (enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.getPollVotes#b86e380e flags:# peer:InputPeer id:int option:flags.0?bytes offset:flags.1?string limit:int = messages.VotesList;`
 #[repr(C)]
@@ -1028,7 +910,6 @@ pub struct GetPollVotes<'a> {
     pub offset: Option<&'a str>,
     pub limit: i32,
 }
-tl::call! { ['a] GetPollVotes<'a>, layout::Calls, 2181, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a [u8]>, Option<&'a str>, i32), tl::Decoded<enums::messages::VotesList<'static>> }
 
 /// `messages.getPreparedInlineMessage#857ebdb8 bot:InputUser id:string = messages.PreparedInlineMessage;`
 #[repr(C)]
@@ -1036,14 +917,12 @@ pub struct GetPreparedInlineMessage<'a> {
     pub bot: enums::InputUser<'a>,
     pub id: &'a str,
 }
-tl::call! { ['a] GetPreparedInlineMessage<'a>, layout::Calls, 2182, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::messages::PreparedInlineMessage<'static>> }
 
 /// `messages.getQuickReplies#d483f2a8 hash:long = messages.QuickReplies;`
 #[repr(C)]
 pub struct GetQuickReplies {
     pub hash: i64,
 }
-tl::call! { [] GetQuickReplies, layout::Calls, 2183, (i64,), tl::Decoded<enums::messages::QuickReplies<'static>> }
 
 /// `messages.getQuickReplyMessages#94a495c3 flags:# shortcut_id:int id:flags.0?Vector<int> hash:long = messages.Messages;`
 #[repr(C)]
@@ -1052,7 +931,6 @@ pub struct GetQuickReplyMessages<'a> {
     pub id: Option<&'a [i32]>,
     pub hash: i64,
 }
-tl::call! { ['a] GetQuickReplyMessages<'a>, layout::Calls, 2184, (tl::Word, i32, Option<&'a [i32]>, i64), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getRecentLocations#702a40e0 peer:InputPeer limit:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -1061,7 +939,6 @@ pub struct GetRecentLocations<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetRecentLocations<'a>, layout::Calls, 2185, (enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getRecentReactions#39461db2 limit:int hash:long = messages.Reactions;`
 #[repr(C)]
@@ -1069,7 +946,6 @@ pub struct GetRecentReactions {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { [] GetRecentReactions, layout::Calls, 2186, (i32, i64), tl::Decoded<enums::messages::Reactions<'static>> }
 
 /// `messages.getRecentStickers#9da9403b flags:# attached:flags.0?true hash:long = messages.RecentStickers;`
 #[repr(C)]
@@ -1077,7 +953,6 @@ pub struct GetRecentStickers {
     pub attached: bool,
     pub hash: i64,
 }
-tl::call! { [] GetRecentStickers, layout::Calls, 2187, (tl::Word, tl::Flag, i64), tl::Decoded<enums::messages::RecentStickers<'static>> }
 
 /// `messages.getReplies#22ddd30c peer:InputPeer msg_id:int offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -1092,7 +967,6 @@ pub struct GetReplies<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetReplies<'a>, layout::Calls, 2188, (enums::InputPeer<'a>, i32, i32, i32, i32, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getRichMessage#501569cf peer:InputPeer id:int = messages.Messages;`
 #[repr(C)]
@@ -1100,7 +974,6 @@ pub struct GetRichMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::call! { ['a] GetRichMessage<'a>, layout::Calls, 2189, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getSavedDialogs#1e91fc99 flags:# exclude_pinned:flags.0?true parent_peer:flags.1?InputPeer offset_date:int offset_id:int offset_peer:InputPeer limit:int hash:long = messages.SavedDialogs;`
 #[repr(C)]
@@ -1113,7 +986,6 @@ pub struct GetSavedDialogs<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetSavedDialogs<'a>, layout::Calls, 2190, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, i32, i32, enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::messages::SavedDialogs<'static>> }
 
 /// `messages.getSavedDialogsByID#6f6f9c96 flags:# parent_peer:flags.1?InputPeer ids:Vector<InputPeer> = messages.SavedDialogs;`
 #[repr(C)]
@@ -1121,14 +993,12 @@ pub struct GetSavedDialogsById<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub ids: &'a [enums::InputPeer<'a>],
 }
-tl::call! { ['a] GetSavedDialogsById<'a>, layout::Calls, 2191, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::messages::SavedDialogs<'static>> }
 
 /// `messages.getSavedGifs#5cf09635 hash:long = messages.SavedGifs;`
 #[repr(C)]
 pub struct GetSavedGifs {
     pub hash: i64,
 }
-tl::call! { [] GetSavedGifs, layout::Calls, 2192, (i64,), tl::Decoded<enums::messages::SavedGifs<'static>> }
 
 /// `messages.getSavedHistory#998ab009 flags:# parent_peer:flags.0?InputPeer peer:InputPeer offset_id:int offset_date:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -1143,7 +1013,6 @@ pub struct GetSavedHistory<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetSavedHistory<'a>, layout::Calls, 2193, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputPeer<'a>, i32, i32, i32, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getSavedReactionTags#3637e05b flags:# peer:flags.0?InputPeer hash:long = messages.SavedReactionTags;`
 #[repr(C)]
@@ -1151,7 +1020,6 @@ pub struct GetSavedReactionTags<'a> {
     pub peer: Option<&'a enums::InputPeer<'a>>,
     pub hash: i64,
 }
-tl::call! { ['a] GetSavedReactionTags<'a>, layout::Calls, 2194, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, i64), tl::Decoded<enums::messages::SavedReactionTags<'static>> }
 
 /// `messages.getScheduledHistory#f516760b peer:InputPeer hash:long = messages.Messages;`
 #[repr(C)]
@@ -1159,7 +1027,6 @@ pub struct GetScheduledHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-tl::call! { ['a] GetScheduledHistory<'a>, layout::Calls, 2195, (enums::InputPeer<'a>, i64), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getScheduledMessages#bdbb0464 peer:InputPeer id:Vector<int> = messages.Messages;`
 #[repr(C)]
@@ -1167,7 +1034,6 @@ pub struct GetScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] GetScheduledMessages<'a>, layout::Calls, 2196, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getSearchCounters#1bbcf300 flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer top_msg_id:flags.0?int filters:Vector<MessagesFilter> = Vector<messages.SearchCounter>;`
 #[repr(C)]
@@ -1177,7 +1043,6 @@ pub struct GetSearchCounters<'a> {
     pub top_msg_id: Option<i32>,
     pub filters: &'a [enums::MessagesFilter],
 }
-tl::call! { ['a] GetSearchCounters<'a>, layout::Calls, 2197, (tl::Word, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, &'a [enums::MessagesFilter]), tl::Decoded<&'static [enums::messages::SearchCounter]> }
 
 /// `messages.getSearchResultsCalendar#6aa3f6bd flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer filter:MessagesFilter offset_id:int offset_date:int = messages.SearchResultsCalendar;`
 #[repr(C)]
@@ -1188,7 +1053,6 @@ pub struct GetSearchResultsCalendar<'a> {
     pub offset_id: i32,
     pub offset_date: i32,
 }
-tl::call! { ['a] GetSearchResultsCalendar<'a>, layout::Calls, 2198, (tl::Word, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputPeer<'a>>, enums::MessagesFilter, i32, i32), tl::Decoded<enums::messages::SearchResultsCalendar<'static>> }
 
 /// `messages.getSearchResultsPositions#9c7f2f10 flags:# peer:InputPeer saved_peer_id:flags.2?InputPeer filter:MessagesFilter offset_id:int limit:int = messages.SearchResultsPositions;`
 #[repr(C)]
@@ -1199,12 +1063,10 @@ pub struct GetSearchResultsPositions<'a> {
     pub offset_id: i32,
     pub limit: i32,
 }
-tl::call! { ['a] GetSearchResultsPositions<'a>, layout::Calls, 2199, (tl::Word, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputPeer<'a>>, enums::MessagesFilter, i32, i32), tl::Decoded<enums::messages::SearchResultsPositions<'static>> }
 
 /// `messages.getSplitRanges#1cff7e08 = Vector<MessageRange>;`
 #[repr(C)]
 pub struct GetSplitRanges {}
-tl::call! { [] GetSplitRanges, layout::Calls, 2200, (), tl::Decoded<&'static [enums::MessageRange]> }
 
 /// `messages.getSponsoredMessages#3d6ce850 flags:# peer:InputPeer msg_id:flags.0?int = messages.SponsoredMessages;`
 #[repr(C)]
@@ -1212,7 +1074,6 @@ pub struct GetSponsoredMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: Option<i32>,
 }
-tl::call! { ['a] GetSponsoredMessages<'a>, layout::Calls, 2201, (tl::Word, enums::InputPeer<'a>, Option<i32>), tl::Decoded<enums::messages::SponsoredMessages<'static>> }
 
 /// `messages.getStickerSet#c8a0ec74 stickerset:InputStickerSet hash:int = messages.StickerSet;`
 #[repr(C)]
@@ -1220,7 +1081,6 @@ pub struct GetStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub hash: i32,
 }
-tl::call! { ['a] GetStickerSet<'a>, layout::Calls, 2202, (enums::InputStickerSet<'a>, i32), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `messages.getStickers#d5a5d3a1 emoticon:string hash:long = messages.Stickers;`
 #[repr(C)]
@@ -1228,12 +1088,10 @@ pub struct GetStickers<'a> {
     pub emoticon: &'a str,
     pub hash: i64,
 }
-tl::call! { ['a] GetStickers<'a>, layout::Calls, 2203, (&'a str, i64), tl::Decoded<enums::messages::Stickers<'static>> }
 
 /// `messages.getSuggestedDialogFilters#a29cd42c = Vector<DialogFilterSuggested>;`
 #[repr(C)]
 pub struct GetSuggestedDialogFilters {}
-tl::call! { [] GetSuggestedDialogFilters, layout::Calls, 2204, (), tl::Decoded<&'static [enums::DialogFilterSuggested<'static>]> }
 
 /// `messages.getTopReactions#bb8125ba limit:int hash:long = messages.Reactions;`
 #[repr(C)]
@@ -1241,7 +1099,6 @@ pub struct GetTopReactions {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { [] GetTopReactions, layout::Calls, 2205, (i32, i64), tl::Decoded<enums::messages::Reactions<'static>> }
 
 /// `messages.getUnreadMentions#f107e790 flags:# peer:InputPeer top_msg_id:flags.0?int offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
 #[repr(C)]
@@ -1254,7 +1111,6 @@ pub struct GetUnreadMentions<'a> {
     pub max_id: i32,
     pub min_id: i32,
 }
-tl::call! { ['a] GetUnreadMentions<'a>, layout::Calls, 2206, (tl::Word, enums::InputPeer<'a>, Option<i32>, i32, i32, i32, i32, i32), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getUnreadPollVotes#43286cf2 flags:# peer:InputPeer top_msg_id:flags.0?int offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
 #[repr(C)]
@@ -1267,7 +1123,6 @@ pub struct GetUnreadPollVotes<'a> {
     pub max_id: i32,
     pub min_id: i32,
 }
-tl::call! { ['a] GetUnreadPollVotes<'a>, layout::Calls, 2207, (tl::Word, enums::InputPeer<'a>, Option<i32>, i32, i32, i32, i32, i32), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getUnreadReactions#bd7f90ac flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer offset_id:int add_offset:int limit:int max_id:int min_id:int = messages.Messages;`
 #[repr(C)]
@@ -1281,7 +1136,6 @@ pub struct GetUnreadReactions<'a> {
     pub max_id: i32,
     pub min_id: i32,
 }
-tl::call! { ['a] GetUnreadReactions<'a>, layout::Calls, 2208, (tl::Word, enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, i32, i32, i32, i32, i32), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.getWebPage#8d9692a3 url:string hash:int = messages.WebPage;`
 #[repr(C)]
@@ -1289,7 +1143,6 @@ pub struct GetWebPage<'a> {
     pub url: &'a str,
     pub hash: i32,
 }
-tl::call! { ['a] GetWebPage<'a>, layout::Calls, 2209, (&'a str, i32), tl::Decoded<enums::messages::WebPage<'static>> }
 
 /// `messages.getWebPagePreview#570d6f6f flags:# message:string entities:flags.3?Vector<MessageEntity> = messages.WebPagePreview;`
 #[repr(C)]
@@ -1297,7 +1150,6 @@ pub struct GetWebPagePreview<'a> {
     pub message: &'a str,
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
 }
-tl::call! { ['a] GetWebPagePreview<'a>, layout::Calls, 2210, (tl::Word, &'a str, Option<&'a [enums::MessageEntity<'a>]>), tl::Decoded<enums::messages::WebPagePreview<'static>> }
 
 /// `messages.hideAllChatJoinRequests#e085f4ea flags:# approved:flags.0?true peer:InputPeer link:flags.1?string = Updates;`
 #[repr(C)]
@@ -1306,7 +1158,6 @@ pub struct HideAllChatJoinRequests<'a> {
     pub peer: enums::InputPeer<'a>,
     pub link: Option<&'a str>,
 }
-tl::call! { ['a] HideAllChatJoinRequests<'a>, layout::Calls, 2211, (tl::Word, tl::Flag, enums::InputPeer<'a>, Option<&'a str>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.hideChatJoinRequest#7fe7e815 flags:# approved:flags.0?true peer:InputPeer user_id:InputUser = Updates;`
 #[repr(C)]
@@ -1315,21 +1166,18 @@ pub struct HideChatJoinRequest<'a> {
     pub peer: enums::InputPeer<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] HideChatJoinRequest<'a>, layout::Calls, 2212, (tl::Word, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.hidePeerSettingsBar#4facb138 peer:InputPeer = Bool;`
 #[repr(C)]
 pub struct HidePeerSettingsBar<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] HidePeerSettingsBar<'a>, layout::Calls, 2213, (enums::InputPeer<'a>,), bool }
 
 /// `messages.importChatInvite#de91436e hash:string = messages.ChatInviteJoinResult;`
 #[repr(C)]
 pub struct ImportChatInvite<'a> {
     pub hash: &'a str,
 }
-tl::call! { ['a] ImportChatInvite<'a>, layout::Calls, 2214, (&'a str,), tl::Decoded<enums::messages::ChatInviteJoinResult<'static>> }
 
 /// `messages.initHistoryImport#34090c3b peer:InputPeer file:InputFile media_count:int = messages.HistoryImport;`
 #[repr(C)]
@@ -1338,7 +1186,6 @@ pub struct InitHistoryImport<'a> {
     pub file: enums::InputFile<'a>,
     pub media_count: i32,
 }
-tl::call! { ['a] InitHistoryImport<'a>, layout::Calls, 2215, (enums::InputPeer<'a>, enums::InputFile<'a>, i32), tl::Decoded<enums::messages::HistoryImport> }
 
 /// `messages.installStickerSet#c78fe460 stickerset:InputStickerSet archived:Bool = messages.StickerSetInstallResult;`
 #[repr(C)]
@@ -1346,7 +1193,6 @@ pub struct InstallStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub archived: bool,
 }
-tl::call! { ['a] InstallStickerSet<'a>, layout::Calls, 2216, (enums::InputStickerSet<'a>, bool), tl::Decoded<enums::messages::StickerSetInstallResult<'static>> }
 
 /// `messages.markDialogUnread#8c5006f8 flags:# unread:flags.0?true parent_peer:flags.1?InputPeer peer:InputDialogPeer = Bool;`
 #[repr(C)]
@@ -1355,14 +1201,12 @@ pub struct MarkDialogUnread<'a> {
     pub parent_peer: Option<&'a enums::InputPeer<'a>>,
     pub peer: enums::InputDialogPeer<'a>,
 }
-tl::call! { ['a] MarkDialogUnread<'a>, layout::Calls, 2217, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputDialogPeer<'a>), bool }
 
 /// `messages.migrateChat#a2875319 chat_id:long = Updates;`
 #[repr(C)]
 pub struct MigrateChat {
     pub chat_id: i64,
 }
-tl::call! { [] MigrateChat, layout::Calls, 2218, (i64,), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.prolongWebView#b0d81a83 flags:# silent:flags.5?true peer:InputPeer bot:InputUser query_id:long reply_to:flags.0?InputReplyTo send_as:flags.13?InputPeer = Bool;`
 #[repr(C)]
@@ -1374,7 +1218,6 @@ pub struct ProlongWebView<'a> {
     pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-tl::call! { ['a] ProlongWebView<'a>, layout::Calls, 2219, (tl::Word, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, i64, tl::Maybe<'a, enums::InputReplyTo<'a>>, tl::Maybe<'a, enums::InputPeer<'a>>), bool }
 
 /// `messages.rateTranscribedAudio#7f1d072f peer:InputPeer msg_id:int transcription_id:long good:Bool = Bool;`
 #[repr(C)]
@@ -1384,7 +1227,6 @@ pub struct RateTranscribedAudio<'a> {
     pub transcription_id: i64,
     pub good: bool,
 }
-tl::call! { ['a] RateTranscribedAudio<'a>, layout::Calls, 2220, (enums::InputPeer<'a>, i32, i64, bool), bool }
 
 /// `messages.readDiscussion#f731a9f4 peer:InputPeer msg_id:int read_max_id:int = Bool;`
 #[repr(C)]
@@ -1393,7 +1235,6 @@ pub struct ReadDiscussion<'a> {
     pub msg_id: i32,
     pub read_max_id: i32,
 }
-tl::call! { ['a] ReadDiscussion<'a>, layout::Calls, 2221, (enums::InputPeer<'a>, i32, i32), bool }
 
 /// `messages.readEncryptedHistory#7f4b690a peer:InputEncryptedChat max_date:int = Bool;`
 #[repr(C)]
@@ -1401,14 +1242,12 @@ pub struct ReadEncryptedHistory {
     pub peer: enums::InputEncryptedChat,
     pub max_date: i32,
 }
-tl::call! { [] ReadEncryptedHistory, layout::Calls, 2222, (enums::InputEncryptedChat, i32), bool }
 
 /// `messages.readFeaturedStickers#5b118126 id:Vector<long> = Bool;`
 #[repr(C)]
 pub struct ReadFeaturedStickers<'a> {
     pub id: &'a [i64],
 }
-tl::call! { ['a] ReadFeaturedStickers<'a>, layout::Calls, 2223, (&'a [i64],), bool }
 
 /// `messages.readHistory#0e306d3a peer:InputPeer max_id:int = messages.AffectedMessages;`
 #[repr(C)]
@@ -1416,7 +1255,6 @@ pub struct ReadHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub max_id: i32,
 }
-tl::call! { ['a] ReadHistory<'a>, layout::Calls, 2224, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::AffectedMessages> }
 
 /// `messages.readMentions#36e5bf4d flags:# peer:InputPeer top_msg_id:flags.0?int = messages.AffectedHistory;`
 #[repr(C)]
@@ -1424,14 +1262,12 @@ pub struct ReadMentions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
 }
-tl::call! { ['a] ReadMentions<'a>, layout::Calls, 2225, (tl::Word, enums::InputPeer<'a>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.readMessageContents#36a73f77 id:Vector<int> = messages.AffectedMessages;`
 #[repr(C)]
 pub struct ReadMessageContents<'a> {
     pub id: &'a [i32],
 }
-tl::call! { ['a] ReadMessageContents<'a>, layout::Calls, 2226, (&'a [i32],), tl::Decoded<enums::messages::AffectedMessages> }
 
 /// `messages.readPollVotes#1720b4d8 flags:# peer:InputPeer top_msg_id:flags.0?int = messages.AffectedHistory;`
 #[repr(C)]
@@ -1439,7 +1275,6 @@ pub struct ReadPollVotes<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: Option<i32>,
 }
-tl::call! { ['a] ReadPollVotes<'a>, layout::Calls, 2227, (tl::Word, enums::InputPeer<'a>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.readReactions#9ec44f93 flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer = messages.AffectedHistory;`
 #[repr(C)]
@@ -1448,7 +1283,6 @@ pub struct ReadReactions<'a> {
     pub top_msg_id: Option<i32>,
     pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
 }
-tl::call! { ['a] ReadReactions<'a>, layout::Calls, 2228, (tl::Word, enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.readSavedHistory#ba4a3b5b parent_peer:InputPeer peer:InputPeer max_id:int = Bool;`
 #[repr(C)]
@@ -1457,21 +1291,18 @@ pub struct ReadSavedHistory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub max_id: i32,
 }
-tl::call! { ['a] ReadSavedHistory<'a>, layout::Calls, 2229, (enums::InputPeer<'a>, enums::InputPeer<'a>, i32), bool }
 
 /// `messages.receivedMessages#05a954c0 max_id:int = Vector<ReceivedNotifyMessage>;`
 #[repr(C)]
 pub struct ReceivedMessages {
     pub max_id: i32,
 }
-tl::call! { [] ReceivedMessages, layout::Calls, 2230, (i32,), tl::Decoded<&'static [enums::ReceivedNotifyMessage]> }
 
 /// `messages.receivedQueue#55a5bb66 max_qts:int = Vector<long>;`
 #[repr(C)]
 pub struct ReceivedQueue {
     pub max_qts: i32,
 }
-tl::call! { [] ReceivedQueue, layout::Calls, 2231, (i32,), tl::Vec<i64> }
 
 /// `messages.reorderPinnedDialogs#3b1adf37 flags:# force:flags.0?true folder_id:int order:Vector<InputDialogPeer> = Bool;`
 #[repr(C)]
@@ -1480,7 +1311,6 @@ pub struct ReorderPinnedDialogs<'a> {
     pub folder_id: i32,
     pub order: &'a [enums::InputDialogPeer<'a>],
 }
-tl::call! { ['a] ReorderPinnedDialogs<'a>, layout::Calls, 2232, (tl::Word, tl::Flag, i32, &'a [enums::InputDialogPeer<'a>]), bool }
 
 /// `messages.reorderPinnedForumTopics#0e7841f0 flags:# force:flags.0?true peer:InputPeer order:Vector<int> = Updates;`
 #[repr(C)]
@@ -1489,7 +1319,6 @@ pub struct ReorderPinnedForumTopics<'a> {
     pub peer: enums::InputPeer<'a>,
     pub order: &'a [i32],
 }
-tl::call! { ['a] ReorderPinnedForumTopics<'a>, layout::Calls, 2233, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.reorderPinnedSavedDialogs#8b716587 flags:# force:flags.0?true order:Vector<InputDialogPeer> = Bool;`
 #[repr(C)]
@@ -1497,14 +1326,12 @@ pub struct ReorderPinnedSavedDialogs<'a> {
     pub force: bool,
     pub order: &'a [enums::InputDialogPeer<'a>],
 }
-tl::call! { ['a] ReorderPinnedSavedDialogs<'a>, layout::Calls, 2234, (tl::Word, tl::Flag, &'a [enums::InputDialogPeer<'a>]), bool }
 
 /// `messages.reorderQuickReplies#60331907 order:Vector<int> = Bool;`
 #[repr(C)]
 pub struct ReorderQuickReplies<'a> {
     pub order: &'a [i32],
 }
-tl::call! { ['a] ReorderQuickReplies<'a>, layout::Calls, 2235, (&'a [i32],), bool }
 
 /// `messages.reorderStickerSets#78337739 flags:# masks:flags.0?true emojis:flags.1?true order:Vector<long> = Bool;`
 #[repr(C)]
@@ -1513,7 +1340,6 @@ pub struct ReorderStickerSets<'a> {
     pub emojis: bool,
     pub order: &'a [i64],
 }
-tl::call! { ['a] ReorderStickerSets<'a>, layout::Calls, 2236, (tl::Word, tl::Flag, tl::Flag, &'a [i64]), bool }
 
 /// `messages.report#fc78af9b peer:InputPeer id:Vector<int> option:bytes message:string = ReportResult;`
 #[repr(C)]
@@ -1523,14 +1349,12 @@ pub struct Report<'a> {
     pub option: &'a [u8],
     pub message: &'a str,
 }
-tl::call! { ['a] Report<'a>, layout::Calls, 2237, (enums::InputPeer<'a>, &'a [i32], &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>> }
 
 /// `messages.reportEncryptedSpam#4b0c8c0f peer:InputEncryptedChat = Bool;`
 #[repr(C)]
 pub struct ReportEncryptedSpam {
     pub peer: enums::InputEncryptedChat,
 }
-tl::call! { [] ReportEncryptedSpam, layout::Calls, 2238, (enums::InputEncryptedChat,), bool }
 
 /// `messages.reportMessagesDelivery#5a6d7395 flags:# push:flags.0?true peer:InputPeer id:Vector<int> = Bool;`
 #[repr(C)]
@@ -1539,7 +1363,6 @@ pub struct ReportMessagesDelivery<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] ReportMessagesDelivery<'a>, layout::Calls, 2239, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a [i32]), bool }
 
 /// `messages.reportMusicListen#ddbcd819 id:InputDocument listened_duration:int = Bool;`
 #[repr(C)]
@@ -1547,7 +1370,6 @@ pub struct ReportMusicListen<'a> {
     pub id: enums::InputDocument<'a>,
     pub listened_duration: i32,
 }
-tl::call! { ['a] ReportMusicListen<'a>, layout::Calls, 2240, (enums::InputDocument<'a>, i32), bool }
 
 /// `messages.reportReaction#3f64c076 peer:InputPeer id:int reaction_peer:InputPeer = Bool;`
 #[repr(C)]
@@ -1556,7 +1378,6 @@ pub struct ReportReaction<'a> {
     pub id: i32,
     pub reaction_peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] ReportReaction<'a>, layout::Calls, 2241, (enums::InputPeer<'a>, i32, enums::InputPeer<'a>), bool }
 
 /// `messages.reportReadMetrics#4067c5e6 peer:InputPeer metrics:Vector<InputMessageReadMetric> = Bool;`
 #[repr(C)]
@@ -1564,14 +1385,12 @@ pub struct ReportReadMetrics<'a> {
     pub peer: enums::InputPeer<'a>,
     pub metrics: &'a [enums::InputMessageReadMetric],
 }
-tl::call! { ['a] ReportReadMetrics<'a>, layout::Calls, 2242, (enums::InputPeer<'a>, &'a [enums::InputMessageReadMetric]), bool }
 
 /// `messages.reportSpam#cf1592db peer:InputPeer = Bool;`
 #[repr(C)]
 pub struct ReportSpam<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] ReportSpam<'a>, layout::Calls, 2243, (enums::InputPeer<'a>,), bool }
 
 /// `messages.reportSponsoredMessage#12cbf0c4 random_id:bytes option:bytes = channels.SponsoredMessageReportResult;`
 #[repr(C)]
@@ -1579,7 +1398,6 @@ pub struct ReportSponsoredMessage<'a> {
     pub random_id: &'a [u8],
     pub option: &'a [u8],
 }
-tl::call! { ['a] ReportSponsoredMessage<'a>, layout::Calls, 2244, (&'a [u8], &'a [u8]), tl::Decoded<enums::channels::SponsoredMessageReportResult<'static>> }
 
 /// `messages.requestAppWebView#53618bce flags:# write_allowed:flags.0?true compact:flags.7?true fullscreen:flags.8?true peer:InputPeer app:InputBotApp start_param:flags.1?string theme_params:flags.2?DataJSON platform:string = WebViewResult;`
 #[repr(C)]
@@ -1593,7 +1411,6 @@ pub struct RequestAppWebView<'a> {
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-tl::call! { ['a] RequestAppWebView<'a>, layout::Calls, 2245, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputBotApp<'a>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>> }
 
 /// `messages.requestChatJoinWebView#ba9ee679 flags:# query_id:long theme_params:flags.0?DataJSON platform:string = WebViewResult;`
 #[repr(C)]
@@ -1602,7 +1419,6 @@ pub struct RequestChatJoinWebView<'a> {
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-tl::call! { ['a] RequestChatJoinWebView<'a>, layout::Calls, 2246, (tl::Word, i64, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>> }
 
 /// `messages.requestEncryption#f64daf43 user_id:InputUser random_id:int g_a:bytes = EncryptedChat;`
 #[repr(C)]
@@ -1611,7 +1427,6 @@ pub struct RequestEncryption<'a> {
     pub random_id: i32,
     pub g_a: &'a [u8],
 }
-tl::call! { ['a] RequestEncryption<'a>, layout::Calls, 2247, (enums::InputUser<'a>, i32, &'a [u8]), tl::Decoded<enums::EncryptedChat<'static>> }
 
 /// `messages.requestMainWebView#c9e01e7b flags:# compact:flags.7?true fullscreen:flags.8?true peer:InputPeer bot:InputUser start_param:flags.1?string theme_params:flags.0?DataJSON platform:string = WebViewResult;`
 #[repr(C)]
@@ -1624,7 +1439,6 @@ pub struct RequestMainWebView<'a> {
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-tl::call! { ['a] RequestMainWebView<'a>, layout::Calls, 2248, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>> }
 
 /// `messages.requestSimpleWebView#413a3e73 flags:# from_switch_webview:flags.1?true from_side_menu:flags.2?true compact:flags.7?true fullscreen:flags.8?true bot:InputUser url:flags.3?string start_param:flags.4?string theme_params:flags.0?DataJSON platform:string = WebViewResult;`
 #[repr(C)]
@@ -1639,7 +1453,6 @@ pub struct RequestSimpleWebView<'a> {
     pub theme_params: Option<&'a enums::DataJson<'a>>,
     pub platform: &'a str,
 }
-tl::call! { ['a] RequestSimpleWebView<'a>, layout::Calls, 2249, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputUser<'a>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>> }
 
 /// `messages.requestUrlAuth#894cc99c flags:# peer:flags.1?InputPeer msg_id:flags.1?int button_id:flags.1?int url:flags.2?string in_app_origin:flags.3?string = UrlAuthResult;`
 #[repr(C)]
@@ -1650,7 +1463,6 @@ pub struct RequestUrlAuth<'a> {
     pub url: Option<&'a str>,
     pub in_app_origin: Option<&'a str>,
 }
-tl::call! { ['a] RequestUrlAuth<'a>, layout::Calls, 2250, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<i32>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::UrlAuthResult<'static>> }
 
 /// `messages.requestWebView#269dc2c1 flags:# from_bot_menu:flags.4?true silent:flags.5?true compact:flags.7?true fullscreen:flags.8?true peer:InputPeer bot:InputUser url:flags.1?string start_param:flags.3?string theme_params:flags.2?DataJSON platform:string reply_to:flags.0?InputReplyTo send_as:flags.13?InputPeer = WebViewResult;`
 #[repr(C)]
@@ -1668,7 +1480,6 @@ pub struct RequestWebView<'a> {
     pub reply_to: Option<&'a enums::InputReplyTo<'a>>,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-tl::call! { ['a] RequestWebView<'a>, layout::Calls, 2251, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str, tl::Maybe<'a, enums::InputReplyTo<'a>>), (tl::Maybe<'a, enums::InputPeer<'a>>,)>, tl::Decoded<enums::WebViewResult<'static>> }
 
 /// `messages.saveDefaultSendAs#ccfddf96 peer:InputPeer send_as:InputPeer = Bool;`
 #[repr(C)]
@@ -1676,7 +1487,6 @@ pub struct SaveDefaultSendAs<'a> {
     pub peer: enums::InputPeer<'a>,
     pub send_as: enums::InputPeer<'a>,
 }
-tl::call! { ['a] SaveDefaultSendAs<'a>, layout::Calls, 2252, (enums::InputPeer<'a>, enums::InputPeer<'a>), bool }
 
 /// `messages.saveDraft#ad0fa15c flags:# no_webpage:flags.1?true invert_media:flags.6?true reply_to:flags.4?InputReplyTo peer:InputPeer message:string entities:flags.3?Vector<MessageEntity> media:flags.5?InputMedia effect:flags.7?long suggested_post:flags.8?SuggestedPost rich_message:flags.9?InputRichMessage = Bool;`
 #[repr(C)]
@@ -1692,7 +1502,6 @@ pub struct SaveDraft<'a> {
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-tl::call! { ['a] SaveDraft<'a>, layout::Calls, 2253, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputReplyTo<'a>>, enums::InputPeer<'a>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>), bool }
 
 /// `messages.saveGif#327a30cb id:InputDocument unsave:Bool = Bool;`
 #[repr(C)]
@@ -1700,7 +1509,6 @@ pub struct SaveGif<'a> {
     pub id: enums::InputDocument<'a>,
     pub unsave: bool,
 }
-tl::call! { ['a] SaveGif<'a>, layout::Calls, 2254, (enums::InputDocument<'a>, bool), bool }
 
 /// `messages.savePreparedInlineMessage#f21f7f2f flags:# result:InputBotInlineResult user_id:InputUser peer_types:flags.0?Vector<InlineQueryPeerType> = messages.BotPreparedInlineMessage;`
 #[repr(C)]
@@ -1709,7 +1517,6 @@ pub struct SavePreparedInlineMessage<'a> {
     pub user_id: enums::InputUser<'a>,
     pub peer_types: Option<&'a [enums::InlineQueryPeerType]>,
 }
-tl::call! { ['a] SavePreparedInlineMessage<'a>, layout::Calls, 2255, (tl::Word, enums::InputBotInlineResult<'a>, enums::InputUser<'a>, Option<&'a [enums::InlineQueryPeerType]>), tl::Decoded<enums::messages::BotPreparedInlineMessage<'static>> }
 
 /// `messages.saveRecentSticker#392718f8 flags:# attached:flags.0?true id:InputDocument unsave:Bool = Bool;`
 #[repr(C)]
@@ -1718,7 +1525,6 @@ pub struct SaveRecentSticker<'a> {
     pub id: enums::InputDocument<'a>,
     pub unsave: bool,
 }
-tl::call! { ['a] SaveRecentSticker<'a>, layout::Calls, 2256, (tl::Word, tl::Flag, enums::InputDocument<'a>, bool), bool }
 
 /// `messages.search#29ee847a flags:# peer:InputPeer q:string from_id:flags.0?InputPeer saved_peer_id:flags.2?InputPeer saved_reaction:flags.3?Vector<Reaction> top_msg_id:flags.1?int filter:MessagesFilter min_date:int max_date:int offset_id:int add_offset:int limit:int max_id:int min_id:int hash:long = messages.Messages;`
 #[repr(C)]
@@ -1739,7 +1545,6 @@ pub struct Search<'a> {
     pub min_id: i32,
     pub hash: i64,
 }
-tl::call! { ['a] Search<'a>, layout::Calls, 2257, tl::And<(tl::Word, enums::InputPeer<'a>, &'a str, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a [enums::Reaction<'a>]>, Option<i32>, enums::MessagesFilter, i32, i32, i32, i32), (i32, i32, i32, i64)>, tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.searchCustomEmoji#2c11c0d7 emoticon:string hash:long = EmojiList;`
 #[repr(C)]
@@ -1747,7 +1552,6 @@ pub struct SearchCustomEmoji<'a> {
     pub emoticon: &'a str,
     pub hash: i64,
 }
-tl::call! { ['a] SearchCustomEmoji<'a>, layout::Calls, 2258, (&'a str, i64), tl::Decoded<enums::EmojiList<'static>> }
 
 /// `messages.searchEmojiStickerSets#92b4494c flags:# exclude_featured:flags.0?true q:string hash:long = messages.FoundStickerSets;`
 #[repr(C)]
@@ -1756,7 +1560,6 @@ pub struct SearchEmojiStickerSets<'a> {
     pub q: &'a str,
     pub hash: i64,
 }
-tl::call! { ['a] SearchEmojiStickerSets<'a>, layout::Calls, 2259, (tl::Word, tl::Flag, &'a str, i64), tl::Decoded<enums::messages::FoundStickerSets<'static>> }
 
 /// `messages.searchGlobal#6126a43c flags:# broadcasts_only:flags.1?true groups_only:flags.2?true users_only:flags.3?true folder_id:flags.0?int community:flags.4?InputChannel q:string filter:MessagesFilter min_date:int max_date:int offset_rate:int offset_peer:InputPeer offset_id:int limit:int = messages.Messages;`
 #[repr(C)]
@@ -1775,7 +1578,6 @@ pub struct SearchGlobal<'a> {
     pub offset_id: i32,
     pub limit: i32,
 }
-tl::call! { ['a] SearchGlobal<'a>, layout::Calls, 2260, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<i32>, tl::Maybe<'a, enums::InputChannel<'a>>, &'a str, enums::MessagesFilter, i32, i32, i32, enums::InputPeer<'a>), (i32, i32)>, tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.searchSentMedia#107e31a0 q:string filter:MessagesFilter limit:int = messages.Messages;`
 #[repr(C)]
@@ -1784,7 +1586,6 @@ pub struct SearchSentMedia<'a> {
     pub filter: enums::MessagesFilter,
     pub limit: i32,
 }
-tl::call! { ['a] SearchSentMedia<'a>, layout::Calls, 2261, (&'a str, enums::MessagesFilter, i32), tl::Decoded<enums::messages::Messages<'static>> }
 
 /// `messages.searchStickerSets#35705b8a flags:# exclude_featured:flags.0?true q:string hash:long = messages.FoundStickerSets;`
 #[repr(C)]
@@ -1793,7 +1594,6 @@ pub struct SearchStickerSets<'a> {
     pub q: &'a str,
     pub hash: i64,
 }
-tl::call! { ['a] SearchStickerSets<'a>, layout::Calls, 2262, (tl::Word, tl::Flag, &'a str, i64), tl::Decoded<enums::messages::FoundStickerSets<'static>> }
 
 /// `messages.searchStickers#29b1c66a flags:# emojis:flags.0?true q:string emoticon:string lang_code:Vector<string> offset:int limit:int hash:long = messages.FoundStickers;`
 #[repr(C)]
@@ -1806,7 +1606,6 @@ pub struct SearchStickers<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { ['a] SearchStickers<'a>, layout::Calls, 2263, (tl::Word, tl::Flag, &'a str, &'a str, &'a [&'a str], i32, i32, i64), tl::Decoded<enums::messages::FoundStickers<'static>> }
 
 /// `messages.sendBotRequestedPeer#6c5cf2a7 flags:# peer:InputPeer msg_id:flags.0?int webapp_req_id:flags.1?string button_id:int requested_peers:Vector<InputPeer> = Updates;`
 #[repr(C)]
@@ -1817,7 +1616,6 @@ pub struct SendBotRequestedPeer<'a> {
     pub button_id: i32,
     pub requested_peers: &'a [enums::InputPeer<'a>],
 }
-tl::call! { ['a] SendBotRequestedPeer<'a>, layout::Calls, 2264, (tl::Word, enums::InputPeer<'a>, Option<i32>, Option<&'a str>, i32, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendEncrypted#44fa7a15 flags:# silent:flags.0?true peer:InputEncryptedChat random_id:long data:bytes = messages.SentEncryptedMessage;`
 #[repr(C)]
@@ -1827,7 +1625,6 @@ pub struct SendEncrypted<'a> {
     pub random_id: i64,
     pub data: &'a [u8],
 }
-tl::call! { ['a] SendEncrypted<'a>, layout::Calls, 2265, (tl::Word, tl::Flag, enums::InputEncryptedChat, i64, &'a [u8]), tl::Decoded<enums::messages::SentEncryptedMessage<'static>> }
 
 /// `messages.sendEncryptedFile#5559481d flags:# silent:flags.0?true peer:InputEncryptedChat random_id:long data:bytes file:InputEncryptedFile = messages.SentEncryptedMessage;`
 #[repr(C)]
@@ -1838,7 +1635,6 @@ pub struct SendEncryptedFile<'a> {
     pub data: &'a [u8],
     pub file: enums::InputEncryptedFile<'a>,
 }
-tl::call! { ['a] SendEncryptedFile<'a>, layout::Calls, 2266, (tl::Word, tl::Flag, enums::InputEncryptedChat, i64, &'a [u8], enums::InputEncryptedFile<'a>), tl::Decoded<enums::messages::SentEncryptedMessage<'static>> }
 
 /// `messages.sendEncryptedService#32d439a4 peer:InputEncryptedChat random_id:long data:bytes = messages.SentEncryptedMessage;`
 #[repr(C)]
@@ -1847,7 +1643,6 @@ pub struct SendEncryptedService<'a> {
     pub random_id: i64,
     pub data: &'a [u8],
 }
-tl::call! { ['a] SendEncryptedService<'a>, layout::Calls, 2267, (enums::InputEncryptedChat, i64, &'a [u8]), tl::Decoded<enums::messages::SentEncryptedMessage<'static>> }
 
 /// `messages.sendInlineBotResult#c0cf7646 flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true hide_via:flags.11?true peer:InputPeer reply_to:flags.0?InputReplyTo random_id:long query_id:long id:string schedule_date:flags.10?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut allow_paid_stars:flags.21?long = Updates;`
 #[repr(C)]
@@ -1866,7 +1661,6 @@ pub struct SendInlineBotResult<'a> {
     pub quick_reply_shortcut: Option<&'a enums::InputQuickReplyShortcut<'a>>,
     pub allow_paid_stars: Option<i64>,
 }
-tl::call! { ['a] SendInlineBotResult<'a>, layout::Calls, 2268, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, i64, i64, &'a str, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>), (tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>)>, tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendMedia#0330e77f flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo media:InputMedia message:string random_id:long reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long suggested_post:flags.22?SuggestedPost = Updates;`
 #[repr(C)]
@@ -1893,7 +1687,6 @@ pub struct SendMedia<'a> {
     pub allow_paid_stars: Option<i64>,
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
 }
-tl::call! { ['a] SendMedia<'a>, layout::Calls, 2269, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, enums::InputMedia<'a>, &'a str), (i64, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>)>, tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendMessage#fef48f62 flags:# no_webpage:flags.1?true silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo message:string random_id:long reply_markup:flags.2?ReplyMarkup entities:flags.3?Vector<MessageEntity> schedule_date:flags.10?int schedule_repeat_period:flags.24?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long suggested_post:flags.22?SuggestedPost rich_message:flags.23?InputRichMessage = Updates;`
 #[repr(C)]
@@ -1921,7 +1714,6 @@ pub struct SendMessage<'a> {
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
     pub rich_message: Option<&'a enums::InputRichMessage<'a>>,
 }
-tl::call! { ['a] SendMessage<'a>, layout::Calls, 2270, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, &'a str), (i64, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>)>, tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendMultiMedia#1bf89d74 flags:# silent:flags.5?true background:flags.6?true clear_draft:flags.7?true noforwards:flags.14?true update_stickersets_order:flags.15?true invert_media:flags.16?true allow_paid_floodskip:flags.19?true peer:InputPeer reply_to:flags.0?InputReplyTo multi_media:Vector<InputSingleMedia> schedule_date:flags.10?int send_as:flags.13?InputPeer quick_reply_shortcut:flags.17?InputQuickReplyShortcut effect:flags.18?long allow_paid_stars:flags.21?long = Updates;`
 #[repr(C)]
@@ -1942,7 +1734,6 @@ pub struct SendMultiMedia<'a> {
     pub effect: Option<i64>,
     pub allow_paid_stars: Option<i64>,
 }
-tl::call! { ['a] SendMultiMedia<'a>, layout::Calls, 2271, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, &'a [enums::InputSingleMedia<'a>], Option<i32>), (tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i64>)>, tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendPaidReaction#58bbcb50 flags:# peer:InputPeer msg_id:int count:int random_id:long private:flags.0?PaidReactionPrivacy = Updates;`
 #[repr(C)]
@@ -1953,7 +1744,6 @@ pub struct SendPaidReaction<'a> {
     pub random_id: i64,
     pub private: Option<&'a enums::PaidReactionPrivacy<'a>>,
 }
-tl::call! { ['a] SendPaidReaction<'a>, layout::Calls, 2272, (tl::Word, enums::InputPeer<'a>, i32, i32, i64, tl::Maybe<'a, enums::PaidReactionPrivacy<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendQuickReplyMessages#6c750de1 peer:InputPeer shortcut_id:int id:Vector<int> random_id:Vector<long> = Updates;`
 #[repr(C)]
@@ -1963,7 +1753,6 @@ pub struct SendQuickReplyMessages<'a> {
     pub id: &'a [i32],
     pub random_id: &'a [i64],
 }
-tl::call! { ['a] SendQuickReplyMessages<'a>, layout::Calls, 2273, (enums::InputPeer<'a>, i32, &'a [i32], &'a [i64]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendReaction#d30d78d4 flags:# big:flags.1?true add_to_recent:flags.2?true peer:InputPeer msg_id:int reaction:flags.0?Vector<Reaction> = Updates;`
 #[repr(C)]
@@ -1974,7 +1763,6 @@ pub struct SendReaction<'a> {
     pub msg_id: i32,
     pub reaction: Option<&'a [enums::Reaction<'a>]>,
 }
-tl::call! { ['a] SendReaction<'a>, layout::Calls, 2274, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a [enums::Reaction<'a>]>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendScheduledMessages#bd38850a peer:InputPeer id:Vector<int> = Updates;`
 #[repr(C)]
@@ -1982,7 +1770,6 @@ pub struct SendScheduledMessages<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] SendScheduledMessages<'a>, layout::Calls, 2275, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendScreenshotNotification#a1405817 peer:InputPeer reply_to:InputReplyTo random_id:long = Updates;`
 #[repr(C)]
@@ -1991,7 +1778,6 @@ pub struct SendScreenshotNotification<'a> {
     pub reply_to: enums::InputReplyTo<'a>,
     pub random_id: i64,
 }
-tl::call! { ['a] SendScreenshotNotification<'a>, layout::Calls, 2276, (enums::InputPeer<'a>, enums::InputReplyTo<'a>, i64), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendVote#10ea6184 peer:InputPeer msg_id:int options:Vector<bytes> = Updates;`
 #[repr(C)]
@@ -2000,7 +1786,6 @@ pub struct SendVote<'a> {
     pub msg_id: i32,
     pub options: &'a [&'a [u8]],
 }
-tl::call! { ['a] SendVote<'a>, layout::Calls, 2277, (enums::InputPeer<'a>, i32, &'a [&'a [u8]]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendWebViewData#dc0242c8 bot:InputUser random_id:long button_text:string data:string = Updates;`
 #[repr(C)]
@@ -2010,7 +1795,6 @@ pub struct SendWebViewData<'a> {
     pub button_text: &'a str,
     pub data: &'a str,
 }
-tl::call! { ['a] SendWebViewData<'a>, layout::Calls, 2278, (enums::InputUser<'a>, i64, &'a str, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.sendWebViewResultMessage#0a4314f5 bot_query_id:string result:InputBotInlineResult = WebViewMessageSent;`
 #[repr(C)]
@@ -2018,7 +1802,6 @@ pub struct SendWebViewResultMessage<'a> {
     pub bot_query_id: &'a str,
     pub result: enums::InputBotInlineResult<'a>,
 }
-tl::call! { ['a] SendWebViewResultMessage<'a>, layout::Calls, 2279, (&'a str, enums::InputBotInlineResult<'a>), tl::Decoded<enums::WebViewMessageSent<'static>> }
 
 /// `messages.setBotCallbackAnswer#d58f130a flags:# alert:flags.1?true query_id:long message:flags.0?string url:flags.2?string cache_time:int = Bool;`
 #[repr(C)]
@@ -2029,7 +1812,6 @@ pub struct SetBotCallbackAnswer<'a> {
     pub url: Option<&'a str>,
     pub cache_time: i32,
 }
-tl::call! { ['a] SetBotCallbackAnswer<'a>, layout::Calls, 2280, (tl::Word, tl::Flag, i64, Option<&'a str>, Option<&'a str>, i32), bool }
 
 /// `messages.setBotGuestChatResult#b8f106e3 query_id:long result:InputBotInlineResult = InputBotInlineMessageID;`
 #[repr(C)]
@@ -2037,7 +1819,6 @@ pub struct SetBotGuestChatResult<'a> {
     pub query_id: i64,
     pub result: enums::InputBotInlineResult<'a>,
 }
-tl::call! { ['a] SetBotGuestChatResult<'a>, layout::Calls, 2281, (i64, enums::InputBotInlineResult<'a>), tl::Decoded<enums::InputBotInlineMessageId> }
 
 /// `messages.setBotPrecheckoutResults#09c2dd95 flags:# success:flags.1?true query_id:long error:flags.0?string = Bool;`
 #[repr(C)]
@@ -2046,7 +1827,6 @@ pub struct SetBotPrecheckoutResults<'a> {
     pub query_id: i64,
     pub error: Option<&'a str>,
 }
-tl::call! { ['a] SetBotPrecheckoutResults<'a>, layout::Calls, 2282, (tl::Word, tl::Flag, i64, Option<&'a str>), bool }
 
 /// `messages.setBotShippingResults#e5f672fa flags:# query_id:long error:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = Bool;`
 #[repr(C)]
@@ -2055,7 +1835,6 @@ pub struct SetBotShippingResults<'a> {
     pub error: Option<&'a str>,
     pub shipping_options: Option<&'a [enums::ShippingOption<'a>]>,
 }
-tl::call! { ['a] SetBotShippingResults<'a>, layout::Calls, 2283, (tl::Word, i64, Option<&'a str>, Option<&'a [enums::ShippingOption<'a>]>), bool }
 
 /// `messages.setChatAvailableReactions#864b2581 flags:# peer:InputPeer available_reactions:ChatReactions reactions_limit:flags.0?int paid_enabled:flags.1?Bool = Updates;`
 #[repr(C)]
@@ -2065,7 +1844,6 @@ pub struct SetChatAvailableReactions<'a> {
     pub reactions_limit: Option<i32>,
     pub paid_enabled: Option<bool>,
 }
-tl::call! { ['a] SetChatAvailableReactions<'a>, layout::Calls, 2284, (tl::Word, enums::InputPeer<'a>, enums::ChatReactions<'a>, Option<i32>, Option<bool>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.setChatTheme#081202c9 peer:InputPeer theme:InputChatTheme = Updates;`
 #[repr(C)]
@@ -2073,7 +1851,6 @@ pub struct SetChatTheme<'a> {
     pub peer: enums::InputPeer<'a>,
     pub theme: enums::InputChatTheme<'a>,
 }
-tl::call! { ['a] SetChatTheme<'a>, layout::Calls, 2285, (enums::InputPeer<'a>, enums::InputChatTheme<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.setChatWallPaper#8ffacae1 flags:# for_both:flags.3?true revert:flags.4?true peer:InputPeer wallpaper:flags.0?InputWallPaper settings:flags.2?WallPaperSettings id:flags.1?int = Updates;`
 #[repr(C)]
@@ -2085,21 +1862,18 @@ pub struct SetChatWallPaper<'a> {
     pub settings: Option<&'a enums::WallPaperSettings<'a>>,
     pub id: Option<i32>,
 }
-tl::call! { ['a] SetChatWallPaper<'a>, layout::Calls, 2286, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputWallPaper<'a>>, tl::Maybe<'a, enums::WallPaperSettings<'a>>, Option<i32>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.setDefaultHistoryTTL#9eb51445 period:int = Bool;`
 #[repr(C)]
 pub struct SetDefaultHistoryTtl {
     pub period: i32,
 }
-tl::call! { [] SetDefaultHistoryTtl, layout::Calls, 2287, (i32,), bool }
 
 /// `messages.setDefaultReaction#4f47a016 reaction:Reaction = Bool;`
 #[repr(C)]
 pub struct SetDefaultReaction<'a> {
     pub reaction: enums::Reaction<'a>,
 }
-tl::call! { ['a] SetDefaultReaction<'a>, layout::Calls, 2288, (enums::Reaction<'a>,), bool }
 
 /// `messages.setEncryptedTyping#791451ed peer:InputEncryptedChat typing:Bool = Bool;`
 #[repr(C)]
@@ -2107,7 +1881,6 @@ pub struct SetEncryptedTyping {
     pub peer: enums::InputEncryptedChat,
     pub typing: bool,
 }
-tl::call! { [] SetEncryptedTyping, layout::Calls, 2289, (enums::InputEncryptedChat, bool), bool }
 
 /// `messages.setGameScore#8ef8ecc0 flags:# edit_message:flags.0?true force:flags.1?true peer:InputPeer id:int user_id:InputUser score:int = Updates;`
 #[repr(C)]
@@ -2119,7 +1892,6 @@ pub struct SetGameScore<'a> {
     pub user_id: enums::InputUser<'a>,
     pub score: i32,
 }
-tl::call! { ['a] SetGameScore<'a>, layout::Calls, 2290, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, enums::InputUser<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.setHistoryTTL#b80e5fe4 peer:InputPeer period:int = Updates;`
 #[repr(C)]
@@ -2127,7 +1899,6 @@ pub struct SetHistoryTtl<'a> {
     pub peer: enums::InputPeer<'a>,
     pub period: i32,
 }
-tl::call! { ['a] SetHistoryTtl<'a>, layout::Calls, 2291, (enums::InputPeer<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.setInlineBotResults#bb12a419 flags:# gallery:flags.0?true private:flags.1?true query_id:long results:Vector<InputBotInlineResult> cache_time:int next_offset:flags.2?string switch_pm:flags.3?InlineBotSwitchPM switch_webview:flags.4?InlineBotWebView = Bool;`
 #[repr(C)]
@@ -2141,7 +1912,6 @@ pub struct SetInlineBotResults<'a> {
     pub switch_pm: Option<&'a enums::InlineBotSwitchPm<'a>>,
     pub switch_webview: Option<&'a enums::InlineBotWebView<'a>>,
 }
-tl::call! { ['a] SetInlineBotResults<'a>, layout::Calls, 2292, (tl::Word, tl::Flag, tl::Flag, i64, &'a [enums::InputBotInlineResult<'a>], i32, Option<&'a str>, tl::Maybe<'a, enums::InlineBotSwitchPm<'a>>, tl::Maybe<'a, enums::InlineBotWebView<'a>>), bool }
 
 /// `messages.setInlineGameScore#15ad9f64 flags:# edit_message:flags.0?true force:flags.1?true id:InputBotInlineMessageID user_id:InputUser score:int = Bool;`
 #[repr(C)]
@@ -2152,7 +1922,6 @@ pub struct SetInlineGameScore<'a> {
     pub user_id: enums::InputUser<'a>,
     pub score: i32,
 }
-tl::call! { ['a] SetInlineGameScore<'a>, layout::Calls, 2293, (tl::Word, tl::Flag, tl::Flag, enums::InputBotInlineMessageId, enums::InputUser<'a>, i32), bool }
 
 /// `messages.setTyping#58943ee2 flags:# peer:InputPeer top_msg_id:flags.0?int action:SendMessageAction = Bool;`
 #[repr(C)]
@@ -2161,7 +1930,6 @@ pub struct SetTyping<'a> {
     pub top_msg_id: Option<i32>,
     pub action: enums::SendMessageAction<'a>,
 }
-tl::call! { ['a] SetTyping<'a>, layout::Calls, 2294, (tl::Word, enums::InputPeer<'a>, Option<i32>, enums::SendMessageAction<'a>), bool }
 
 /// `messages.startBot#e6df7378 bot:InputUser peer:InputPeer random_id:long start_param:string = Updates;`
 #[repr(C)]
@@ -2171,7 +1939,6 @@ pub struct StartBot<'a> {
     pub random_id: i64,
     pub start_param: &'a str,
 }
-tl::call! { ['a] StartBot<'a>, layout::Calls, 2295, (enums::InputUser<'a>, enums::InputPeer<'a>, i64, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.startHistoryImport#b43df344 peer:InputPeer import_id:long = Bool;`
 #[repr(C)]
@@ -2179,7 +1946,6 @@ pub struct StartHistoryImport<'a> {
     pub peer: enums::InputPeer<'a>,
     pub import_id: i64,
 }
-tl::call! { ['a] StartHistoryImport<'a>, layout::Calls, 2296, (enums::InputPeer<'a>, i64), bool }
 
 /// `messages.summarizeText#abbbd346 flags:# peer:InputPeer id:int to_lang:flags.0?string tone:flags.2?string = TextWithEntities;`
 #[repr(C)]
@@ -2189,7 +1955,6 @@ pub struct SummarizeText<'a> {
     pub to_lang: Option<&'a str>,
     pub tone: Option<&'a str>,
 }
-tl::call! { ['a] SummarizeText<'a>, layout::Calls, 2297, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::TextWithEntities<'static>> }
 
 /// `messages.toggleBotInAttachMenu#69f59d69 flags:# write_allowed:flags.0?true bot:InputUser enabled:Bool = Bool;`
 #[repr(C)]
@@ -2198,14 +1963,12 @@ pub struct ToggleBotInAttachMenu<'a> {
     pub bot: enums::InputUser<'a>,
     pub enabled: bool,
 }
-tl::call! { ['a] ToggleBotInAttachMenu<'a>, layout::Calls, 2298, (tl::Word, tl::Flag, enums::InputUser<'a>, bool), bool }
 
 /// `messages.toggleDialogFilterTags#fd2dda49 enabled:Bool = Bool;`
 #[repr(C)]
 pub struct ToggleDialogFilterTags {
     pub enabled: bool,
 }
-tl::call! { [] ToggleDialogFilterTags, layout::Calls, 2299, (bool,), bool }
 
 /// `messages.toggleDialogPin#a731e257 flags:# pinned:flags.0?true peer:InputDialogPeer = Bool;`
 #[repr(C)]
@@ -2213,7 +1976,6 @@ pub struct ToggleDialogPin<'a> {
     pub pinned: bool,
     pub peer: enums::InputDialogPeer<'a>,
 }
-tl::call! { ['a] ToggleDialogPin<'a>, layout::Calls, 2300, (tl::Word, tl::Flag, enums::InputDialogPeer<'a>), bool }
 
 /// `messages.toggleNoForwards#b2081a35 flags:# peer:InputPeer enabled:Bool request_msg_id:flags.0?int = Updates;`
 #[repr(C)]
@@ -2222,7 +1984,6 @@ pub struct ToggleNoForwards<'a> {
     pub enabled: bool,
     pub request_msg_id: Option<i32>,
 }
-tl::call! { ['a] ToggleNoForwards<'a>, layout::Calls, 2301, (tl::Word, enums::InputPeer<'a>, bool, Option<i32>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.togglePaidReactionPrivacy#435885b5 peer:InputPeer msg_id:int private:PaidReactionPrivacy = Bool;`
 #[repr(C)]
@@ -2231,7 +1992,6 @@ pub struct TogglePaidReactionPrivacy<'a> {
     pub msg_id: i32,
     pub private: enums::PaidReactionPrivacy<'a>,
 }
-tl::call! { ['a] TogglePaidReactionPrivacy<'a>, layout::Calls, 2302, (enums::InputPeer<'a>, i32, enums::PaidReactionPrivacy<'a>), bool }
 
 /// `messages.togglePeerTranslations#e47cb579 flags:# disabled:flags.0?true peer:InputPeer = Bool;`
 #[repr(C)]
@@ -2239,7 +1999,6 @@ pub struct TogglePeerTranslations<'a> {
     pub disabled: bool,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] TogglePeerTranslations<'a>, layout::Calls, 2303, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool }
 
 /// `messages.toggleSavedDialogPin#ac81bbde flags:# pinned:flags.0?true peer:InputDialogPeer = Bool;`
 #[repr(C)]
@@ -2247,7 +2006,6 @@ pub struct ToggleSavedDialogPin<'a> {
     pub pinned: bool,
     pub peer: enums::InputDialogPeer<'a>,
 }
-tl::call! { ['a] ToggleSavedDialogPin<'a>, layout::Calls, 2304, (tl::Word, tl::Flag, enums::InputDialogPeer<'a>), bool }
 
 /// `messages.toggleStickerSets#b5052fea flags:# uninstall:flags.0?true archive:flags.1?true unarchive:flags.2?true stickersets:Vector<InputStickerSet> = Bool;`
 #[repr(C)]
@@ -2257,7 +2015,6 @@ pub struct ToggleStickerSets<'a> {
     pub unarchive: bool,
     pub stickersets: &'a [enums::InputStickerSet<'a>],
 }
-tl::call! { ['a] ToggleStickerSets<'a>, layout::Calls, 2305, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a [enums::InputStickerSet<'a>]), bool }
 
 /// `messages.toggleSuggestedPostApproval#8107455c flags:# reject:flags.1?true peer:InputPeer msg_id:int schedule_date:flags.0?int reject_comment:flags.2?string = Updates;`
 #[repr(C)]
@@ -2268,7 +2025,6 @@ pub struct ToggleSuggestedPostApproval<'a> {
     pub schedule_date: Option<i32>,
     pub reject_comment: Option<&'a str>,
 }
-tl::call! { ['a] ToggleSuggestedPostApproval<'a>, layout::Calls, 2306, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, Option<i32>, Option<&'a str>), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.toggleTodoCompleted#d3e03124 peer:InputPeer msg_id:int completed:Vector<int> incompleted:Vector<int> = Updates;`
 #[repr(C)]
@@ -2278,7 +2034,6 @@ pub struct ToggleTodoCompleted<'a> {
     pub completed: &'a [i32],
     pub incompleted: &'a [i32],
 }
-tl::call! { ['a] ToggleTodoCompleted<'a>, layout::Calls, 2307, (enums::InputPeer<'a>, i32, &'a [i32], &'a [i32]), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.transcribeAudio#269e9a49 peer:InputPeer msg_id:int = messages.TranscribedAudio;`
 #[repr(C)]
@@ -2286,7 +2041,6 @@ pub struct TranscribeAudio<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] TranscribeAudio<'a>, layout::Calls, 2308, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::TranscribedAudio<'static>> }
 
 /// `messages.translateRichMessage#1a542004 flags:# peer:flags.0?InputPeer id:flags.0?Vector<int> text:flags.1?Vector<InputRichMessage> to_lang:string tone:flags.2?string = messages.TranslatedRichMessage;`
 #[repr(C)]
@@ -2297,7 +2051,6 @@ pub struct TranslateRichMessage<'a> {
     pub to_lang: &'a str,
     pub tone: Option<&'a str>,
 }
-tl::call! { ['a] TranslateRichMessage<'a>, layout::Calls, 2309, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a [i32]>, Option<&'a [enums::InputRichMessage<'a>]>, &'a str, Option<&'a str>), tl::Decoded<enums::messages::TranslatedRichMessage<'static>> }
 
 /// `messages.translateText#a5eec345 flags:# peer:flags.0?InputPeer id:flags.0?Vector<int> text:flags.1?Vector<TextWithEntities> to_lang:string tone:flags.2?string = messages.TranslatedText;`
 #[repr(C)]
@@ -2308,14 +2061,12 @@ pub struct TranslateText<'a> {
     pub to_lang: &'a str,
     pub tone: Option<&'a str>,
 }
-tl::call! { ['a] TranslateText<'a>, layout::Calls, 2310, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a [i32]>, Option<&'a [enums::TextWithEntities<'a>]>, &'a str, Option<&'a str>), tl::Decoded<enums::messages::TranslatedText<'static>> }
 
 /// `messages.uninstallStickerSet#f96e55de stickerset:InputStickerSet = Bool;`
 #[repr(C)]
 pub struct UninstallStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::call! { ['a] UninstallStickerSet<'a>, layout::Calls, 2311, (enums::InputStickerSet<'a>,), bool }
 
 /// `messages.unpinAllMessages#062dd747 flags:# peer:InputPeer top_msg_id:flags.0?int saved_peer_id:flags.1?InputPeer = messages.AffectedHistory;`
 #[repr(C)]
@@ -2324,7 +2075,6 @@ pub struct UnpinAllMessages<'a> {
     pub top_msg_id: Option<i32>,
     pub saved_peer_id: Option<&'a enums::InputPeer<'a>>,
 }
-tl::call! { ['a] UnpinAllMessages<'a>, layout::Calls, 2312, (tl::Word, enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::messages::AffectedHistory> }
 
 /// `messages.updateDialogFilter#1ad4a04a flags:# id:int filter:flags.0?DialogFilter = Bool;`
 #[repr(C)]
@@ -2332,14 +2082,12 @@ pub struct UpdateDialogFilter<'a> {
     pub id: i32,
     pub filter: Option<&'a enums::DialogFilter<'a>>,
 }
-tl::call! { ['a] UpdateDialogFilter<'a>, layout::Calls, 2313, (tl::Word, i32, tl::Maybe<'a, enums::DialogFilter<'a>>), bool }
 
 /// `messages.updateDialogFiltersOrder#c563c1e4 order:Vector<int> = Bool;`
 #[repr(C)]
 pub struct UpdateDialogFiltersOrder<'a> {
     pub order: &'a [i32],
 }
-tl::call! { ['a] UpdateDialogFiltersOrder<'a>, layout::Calls, 2314, (&'a [i32],), bool }
 
 /// `messages.updatePinnedForumTopic#175df251 peer:InputPeer topic_id:int pinned:Bool = Updates;`
 #[repr(C)]
@@ -2348,7 +2096,6 @@ pub struct UpdatePinnedForumTopic<'a> {
     pub topic_id: i32,
     pub pinned: bool,
 }
-tl::call! { ['a] UpdatePinnedForumTopic<'a>, layout::Calls, 2315, (enums::InputPeer<'a>, i32, bool), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.updatePinnedMessage#d2aaf7ec flags:# silent:flags.0?true unpin:flags.1?true pm_oneside:flags.2?true peer:InputPeer id:int = Updates;`
 #[repr(C)]
@@ -2359,7 +2106,6 @@ pub struct UpdatePinnedMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::call! { ['a] UpdatePinnedMessage<'a>, layout::Calls, 2316, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `messages.updateSavedReactionTag#60297dec flags:# reaction:Reaction title:flags.0?string = Bool;`
 #[repr(C)]
@@ -2367,7 +2113,6 @@ pub struct UpdateSavedReactionTag<'a> {
     pub reaction: enums::Reaction<'a>,
     pub title: Option<&'a str>,
 }
-tl::call! { ['a] UpdateSavedReactionTag<'a>, layout::Calls, 2317, (tl::Word, enums::Reaction<'a>, Option<&'a str>), bool }
 
 /// `messages.uploadEncryptedFile#5057c497 peer:InputEncryptedChat file:InputEncryptedFile = EncryptedFile;`
 #[repr(C)]
@@ -2375,7 +2120,6 @@ pub struct UploadEncryptedFile<'a> {
     pub peer: enums::InputEncryptedChat,
     pub file: enums::InputEncryptedFile<'a>,
 }
-tl::call! { ['a] UploadEncryptedFile<'a>, layout::Calls, 2318, (enums::InputEncryptedChat, enums::InputEncryptedFile<'a>), tl::Decoded<enums::EncryptedFile> }
 
 /// `messages.uploadImportedMedia#2a862092 peer:InputPeer import_id:long file_name:string media:InputMedia = MessageMedia;`
 #[repr(C)]
@@ -2385,7 +2129,6 @@ pub struct UploadImportedMedia<'a> {
     pub file_name: &'a str,
     pub media: enums::InputMedia<'a>,
 }
-tl::call! { ['a] UploadImportedMedia<'a>, layout::Calls, 2319, (enums::InputPeer<'a>, i64, &'a str, enums::InputMedia<'a>), tl::Decoded<enums::MessageMedia<'static>> }
 
 /// `messages.uploadMedia#14967978 flags:# business_connection_id:flags.0?string peer:InputPeer media:InputMedia = MessageMedia;`
 #[repr(C)]
@@ -2394,11 +2137,271 @@ pub struct UploadMedia<'a> {
     pub peer: enums::InputPeer<'a>,
     pub media: enums::InputMedia<'a>,
 }
-tl::call! { ['a] UploadMedia<'a>, layout::Calls, 2320, (tl::Word, Option<&'a str>, enums::InputPeer<'a>, enums::InputMedia<'a>), tl::Decoded<enums::MessageMedia<'static>> }
 
 /// `messages.viewSponsoredMessage#269e3643 random_id:bytes = Bool;`
 #[repr(C)]
 pub struct ViewSponsoredMessage<'a> {
     pub random_id: &'a [u8],
 }
-tl::call! { ['a] ViewSponsoredMessage<'a>, layout::Calls, 2321, (&'a [u8],), bool }
+
+tl::calls! { layout::Calls;
+    ['a] AcceptEncryption<'a>, 2063, (enums::InputEncryptedChat, &'a [u8], i64), tl::Decoded<enums::EncryptedChat<'static>>;
+    ['a] AcceptUrlAuth<'a>, 2064, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<i32>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::UrlAuthResult<'static>>;
+    ['a] AddChatUser<'a>, 2065, (i64, enums::InputUser<'a>, i32), tl::Decoded<enums::messages::InvitedUsers<'static>>;
+    ['a] AddPollAnswer<'a>, 2066, (enums::InputPeer<'a>, i32, enums::PollAnswer<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] AppendTodoList<'a>, 2067, (enums::InputPeer<'a>, i32, &'a [enums::TodoItem<'a>]), tl::Decoded<enums::Updates<'static>>;
+    ['a] CheckChatInvite<'a>, 2068, (&'a str,), tl::Decoded<enums::ChatInvite<'static>>;
+    ['a] CheckHistoryImport<'a>, 2069, (&'a str,), tl::Decoded<enums::messages::HistoryImportParsed<'static>>;
+    ['a] CheckHistoryImportPeer<'a>, 2070, (enums::InputPeer<'a>,), tl::Decoded<enums::messages::CheckedHistoryImportPeer<'static>>;
+    ['a] CheckQuickReplyShortcut<'a>, 2071, (&'a str,), bool;
+    ['a] CheckUrlAuthMatchCode<'a>, 2072, (&'a str, &'a str), bool;
+    [] ClearAllDrafts, 2073, (), bool;
+    [] ClearRecentReactions, 2074, (), bool;
+    [] ClearRecentStickers, 2075, (tl::Word, tl::Flag), bool;
+    ['a] ClickSponsoredMessage<'a>, 2076, (tl::Word, tl::Flag, tl::Flag, &'a [u8]), bool;
+    ['a] ComposeMessageWithAi<'a>, 2077, (tl::Word, tl::Flag, tl::Flag, enums::TextWithEntities<'a>, Option<&'a str>, tl::Maybe<'a, enums::InputAiComposeTone<'a>>), tl::Decoded<enums::messages::ComposedMessageWithAi<'static>>;
+    ['a] ComposeRichMessageWithAi<'a>, 2078, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputRichMessage<'a>>, Option<&'a str>, tl::Maybe<'a, enums::InputAiComposeTone<'a>>), tl::Decoded<enums::messages::ComposedRichMessageWithAi<'static>>;
+    ['a] CreateChat<'a>, 2079, (tl::Word, &'a [enums::InputUser<'a>], &'a str, Option<i32>), tl::Decoded<enums::messages::InvitedUsers<'static>>;
+    ['a] CreateForumTopic<'a>, 2080, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, Option<i32>, Option<i64>, i64, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeclineUrlAuth<'a>, 2081, (&'a str,), bool;
+    [] DeleteChat, 2082, (i64,), bool;
+    ['a] DeleteChatUser<'a>, 2083, (tl::Word, tl::Flag, i64, enums::InputUser<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteExportedChatInvite<'a>, 2084, (enums::InputPeer<'a>, &'a str), bool;
+    ['a] DeleteFactCheck<'a>, 2085, (enums::InputPeer<'a>, i32), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteHistory<'a>, 2086, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, Option<i32>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] DeleteMessages<'a>, 2087, (tl::Word, tl::Flag, &'a [i32]), tl::Decoded<enums::messages::AffectedMessages>;
+    ['a] DeleteParticipantReaction<'a>, 2088, (enums::InputPeer<'a>, i32, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteParticipantReactions<'a>, 2089, (enums::InputPeer<'a>, enums::InputPeer<'a>), bool;
+    [] DeletePhoneCallHistory, 2090, (tl::Word, tl::Flag), tl::Decoded<enums::messages::AffectedFoundMessages<'static>>;
+    ['a] DeletePollAnswer<'a>, 2091, (enums::InputPeer<'a>, i32, &'a [u8]), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteQuickReplyMessages<'a>, 2092, (i32, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
+    [] DeleteQuickReplyShortcut, 2093, (i32,), bool;
+    ['a] DeleteRevokedExportedChatInvites<'a>, 2094, (enums::InputPeer<'a>, enums::InputUser<'a>), bool;
+    ['a] DeleteSavedHistory<'a>, 2095, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputPeer<'a>, i32, Option<i32>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] DeleteScheduledMessages<'a>, 2096, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteTopicHistory<'a>, 2097, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::AffectedHistory>;
+    [] DiscardEncryption, 2098, (tl::Word, tl::Flag, i32), bool;
+    ['a] EditChatAbout<'a>, 2099, (enums::InputPeer<'a>, &'a str), bool;
+    ['a] EditChatAdmin<'a>, 2100, (i64, enums::InputUser<'a>, bool), bool;
+    ['a] EditChatCreator<'a>, 2101, (enums::InputPeer<'a>, enums::InputUser<'a>, enums::InputCheckPasswordSrp<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditChatDefaultBannedRights<'a>, 2102, (enums::InputPeer<'a>, enums::ChatBannedRights), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditChatParticipantRank<'a>, 2103, (enums::InputPeer<'a>, enums::InputPeer<'a>, &'a str), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditChatPhoto<'a>, 2104, (i64, enums::InputChatPhoto<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditChatTitle<'a>, 2105, (i64, &'a str), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditExportedChatInvite<'a>, 2106, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, Option<i32>, Option<i32>, Option<bool>, Option<&'a str>), tl::Decoded<enums::messages::ExportedChatInvite<'static>>;
+    ['a] EditFactCheck<'a>, 2107, (enums::InputPeer<'a>, i32, enums::TextWithEntities<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditForumTopic<'a>, 2108, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<i64>, Option<bool>, Option<bool>), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditInlineBotMessage<'a>, 2109, (tl::Word, tl::Flag, tl::Flag, enums::InputBotInlineMessageId, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputRichMessage<'a>>), bool;
+    ['a] EditMessage<'a>, 2110, tl::And<(tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, Option<i32>), (tl::Maybe<'a, enums::InputRichMessage<'a>>,)>, tl::Decoded<enums::Updates<'static>>;
+    ['a] EditQuickReplyShortcut<'a>, 2111, (i32, &'a str), bool;
+    ['a] ExportChatInvite<'a>, 2112, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<i32>, Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::StarsSubscriptionPricing>), tl::Decoded<enums::ExportedChatInvite<'static>>;
+    ['a] FaveSticker<'a>, 2113, (enums::InputDocument<'a>, bool), bool;
+    ['a] ForwardMessages<'a>, 2114, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, &'a [i32], &'a [i64]), (enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputReplyTo<'a>>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>)>, tl::Decoded<enums::Updates<'static>>;
+    ['a] GetAdminsWithInvites<'a>, 2115, (enums::InputPeer<'a>,), tl::Decoded<enums::messages::ChatAdminsWithInvites<'static>>;
+    [] GetAllDrafts, 2116, (), tl::Decoded<enums::Updates<'static>>;
+    [] GetAllStickers, 2117, (i64,), tl::Decoded<enums::messages::AllStickers<'static>>;
+    [] GetArchivedStickers, 2118, (tl::Word, tl::Flag, tl::Flag, i64, i32), tl::Decoded<enums::messages::ArchivedStickers<'static>>;
+    ['a] GetAttachMenuBot<'a>, 2119, (enums::InputUser<'a>,), tl::Decoded<enums::AttachMenuBotsBot<'static>>;
+    [] GetAttachMenuBots, 2120, (i64,), tl::Decoded<enums::AttachMenuBots<'static>>;
+    ['a] GetAttachedStickers<'a>, 2121, (enums::InputStickeredMedia<'a>,), tl::Decoded<&'static [enums::StickerSetCovered<'static>]>;
+    [] GetAvailableEffects, 2122, (i32,), tl::Decoded<enums::messages::AvailableEffects<'static>>;
+    [] GetAvailableReactions, 2123, (i32,), tl::Decoded<enums::messages::AvailableReactions<'static>>;
+    ['a] GetBotApp<'a>, 2124, (enums::InputBotApp<'a>, i64), tl::Decoded<enums::messages::BotApp<'static>>;
+    ['a] GetBotCallbackAnswer<'a>, 2125, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a [u8]>, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
+    ['a] GetChatInviteImporters<'a>, 2126, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a str>, Option<&'a str>, i32, enums::InputUser<'a>, i32), tl::Decoded<enums::messages::ChatInviteImporters<'static>>;
+    ['a] GetChats<'a>, 2127, (&'a [i64],), tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetCommonChats<'a>, 2128, (enums::InputUser<'a>, i64, i32), tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetCustomEmojiDocuments<'a>, 2129, (&'a [i64],), tl::Decoded<&'static [enums::Document<'static>]>;
+    [] GetDefaultHistoryTtl, 2130, (), tl::Decoded<enums::DefaultHistoryTtl>;
+    [] GetDefaultTagReactions, 2131, (i64,), tl::Decoded<enums::messages::Reactions<'static>>;
+    [] GetDhConfig, 2132, (i32, i32), tl::Decoded<enums::messages::DhConfig<'static>>;
+    [] GetDialogFilters, 2133, (), tl::Decoded<enums::messages::DialogFilters<'static>>;
+    ['a] GetDialogUnreadMarks<'a>, 2134, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<&'static [enums::DialogPeer]>;
+    ['a] GetDialogs<'a>, 2135, (tl::Word, tl::Flag, Option<i32>, i32, i32, enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::messages::Dialogs<'static>>;
+    ['a] GetDiscussionMessage<'a>, 2136, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::DiscussionMessage<'static>>;
+    ['a] GetDocumentByHash<'a>, 2137, (&'a [u8], i64, &'a str), tl::Decoded<enums::Document<'static>>;
+    [] GetEmojiGameInfo, 2138, (), tl::Decoded<enums::messages::EmojiGameInfo<'static>>;
+    [] GetEmojiGroups, 2139, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>>;
+    ['a] GetEmojiKeywords<'a>, 2140, (&'a str,), tl::Decoded<enums::EmojiKeywordsDifference<'static>>;
+    ['a] GetEmojiKeywordsDifference<'a>, 2141, (&'a str, i32), tl::Decoded<enums::EmojiKeywordsDifference<'static>>;
+    ['a] GetEmojiKeywordsLanguages<'a>, 2142, (&'a [&'a str],), tl::Decoded<&'static [enums::EmojiLanguage<'static>]>;
+    [] GetEmojiProfilePhotoGroups, 2143, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>>;
+    [] GetEmojiStatusGroups, 2144, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>>;
+    [] GetEmojiStickerGroups, 2145, (i32,), tl::Decoded<enums::messages::EmojiGroups<'static>>;
+    [] GetEmojiStickers, 2146, (i64,), tl::Decoded<enums::messages::AllStickers<'static>>;
+    ['a] GetEmojiUrl<'a>, 2147, (&'a str,), tl::Decoded<enums::EmojiUrl<'static>>;
+    ['a] GetExportedChatInvite<'a>, 2148, (enums::InputPeer<'a>, &'a str), tl::Decoded<enums::messages::ExportedChatInvite<'static>>;
+    ['a] GetExportedChatInvites<'a>, 2149, (tl::Word, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, Option<i32>, Option<&'a str>, i32), tl::Decoded<enums::messages::ExportedChatInvites<'static>>;
+    ['a] GetExtendedMedia<'a>, 2150, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
+    ['a] GetFactCheck<'a>, 2151, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<&'static [enums::FactCheck<'static>]>;
+    [] GetFavedStickers, 2152, (i64,), tl::Decoded<enums::messages::FavedStickers<'static>>;
+    [] GetFeaturedEmojiStickers, 2153, (i64,), tl::Decoded<enums::messages::FeaturedStickers<'static>>;
+    [] GetFeaturedStickers, 2154, (i64,), tl::Decoded<enums::messages::FeaturedStickers<'static>>;
+    ['a] GetForumTopics<'a>, 2155, (tl::Word, enums::InputPeer<'a>, Option<&'a str>, i32, i32, i32, i32), tl::Decoded<enums::messages::ForumTopics<'static>>;
+    ['a] GetForumTopicsById<'a>, 2156, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::messages::ForumTopics<'static>>;
+    [] GetFullChat, 2157, (i64,), tl::Decoded<enums::messages::ChatFull<'static>>;
+    ['a] GetFutureChatCreatorAfterLeave<'a>, 2158, (enums::InputPeer<'a>,), tl::Decoded<enums::User<'static>>;
+    ['a] GetGameHighScores<'a>, 2159, (enums::InputPeer<'a>, i32, enums::InputUser<'a>), tl::Decoded<enums::messages::HighScores<'static>>;
+    ['a] GetHistory<'a>, 2160, (enums::InputPeer<'a>, i32, i32, i32, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetInlineBotResults<'a>, 2161, (tl::Word, enums::InputUser<'a>, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputGeoPoint>, &'a str, &'a str), tl::Decoded<enums::messages::BotResults<'static>>;
+    ['a] GetInlineGameHighScores<'a>, 2162, (enums::InputBotInlineMessageId, enums::InputUser<'a>), tl::Decoded<enums::messages::HighScores<'static>>;
+    [] GetMaskStickers, 2163, (i64,), tl::Decoded<enums::messages::AllStickers<'static>>;
+    ['a] GetMessageEditData<'a>, 2164, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::MessageEditData>;
+    ['a] GetMessageReactionsList<'a>, 2165, (tl::Word, enums::InputPeer<'a>, i32, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a str>, i32), tl::Decoded<enums::messages::MessageReactionsList<'static>>;
+    ['a] GetMessageReadParticipants<'a>, 2166, (enums::InputPeer<'a>, i32), tl::Decoded<&'static [enums::ReadParticipantDate]>;
+    ['a] GetMessages<'a>, 2167, (&'a [enums::InputMessage],), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetMessagesReactions<'a>, 2168, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
+    ['a] GetMessagesViews<'a>, 2169, (enums::InputPeer<'a>, &'a [i32], bool), tl::Decoded<enums::messages::MessageViews<'static>>;
+    [] GetMyStickers, 2170, (i64, i32), tl::Decoded<enums::messages::MyStickers<'static>>;
+    [] GetOldFeaturedStickers, 2171, (i32, i32, i64), tl::Decoded<enums::messages::FeaturedStickers<'static>>;
+    ['a] GetOnlines<'a>, 2172, (enums::InputPeer<'a>,), tl::Decoded<enums::ChatOnlines>;
+    ['a] GetOutboxReadDate<'a>, 2173, (enums::InputPeer<'a>, i32), tl::Decoded<enums::OutboxReadDate>;
+    [] GetPaidReactionPrivacy, 2174, (), tl::Decoded<enums::Updates<'static>>;
+    ['a] GetPeerDialogs<'a>, 2175, (&'a [enums::InputDialogPeer<'a>],), tl::Decoded<enums::messages::PeerDialogs<'static>>;
+    ['a] GetPeerSettings<'a>, 2176, (enums::InputPeer<'a>,), tl::Decoded<enums::messages::PeerSettings<'static>>;
+    ['a] GetPersonalChannelHistory<'a>, 2177, (enums::InputUser<'a>, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>>;
+    [] GetPinnedDialogs, 2178, (i32,), tl::Decoded<enums::messages::PeerDialogs<'static>>;
+    [] GetPinnedSavedDialogs, 2179, (), tl::Decoded<enums::messages::SavedDialogs<'static>>;
+    ['a] GetPollResults<'a>, 2180, (enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::Updates<'static>>;
+    ['a] GetPollVotes<'a>, 2181, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a [u8]>, Option<&'a str>, i32), tl::Decoded<enums::messages::VotesList<'static>>;
+    ['a] GetPreparedInlineMessage<'a>, 2182, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::messages::PreparedInlineMessage<'static>>;
+    [] GetQuickReplies, 2183, (i64,), tl::Decoded<enums::messages::QuickReplies<'static>>;
+    ['a] GetQuickReplyMessages<'a>, 2184, (tl::Word, i32, Option<&'a [i32]>, i64), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetRecentLocations<'a>, 2185, (enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::messages::Messages<'static>>;
+    [] GetRecentReactions, 2186, (i32, i64), tl::Decoded<enums::messages::Reactions<'static>>;
+    [] GetRecentStickers, 2187, (tl::Word, tl::Flag, i64), tl::Decoded<enums::messages::RecentStickers<'static>>;
+    ['a] GetReplies<'a>, 2188, (enums::InputPeer<'a>, i32, i32, i32, i32, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetRichMessage<'a>, 2189, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetSavedDialogs<'a>, 2190, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, i32, i32, enums::InputPeer<'a>, i32, i64), tl::Decoded<enums::messages::SavedDialogs<'static>>;
+    ['a] GetSavedDialogsById<'a>, 2191, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::messages::SavedDialogs<'static>>;
+    [] GetSavedGifs, 2192, (i64,), tl::Decoded<enums::messages::SavedGifs<'static>>;
+    ['a] GetSavedHistory<'a>, 2193, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputPeer<'a>, i32, i32, i32, i32, i32, i32, i64), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetSavedReactionTags<'a>, 2194, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, i64), tl::Decoded<enums::messages::SavedReactionTags<'static>>;
+    ['a] GetScheduledHistory<'a>, 2195, (enums::InputPeer<'a>, i64), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetScheduledMessages<'a>, 2196, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetSearchCounters<'a>, 2197, (tl::Word, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, &'a [enums::MessagesFilter]), tl::Decoded<&'static [enums::messages::SearchCounter]>;
+    ['a] GetSearchResultsCalendar<'a>, 2198, (tl::Word, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputPeer<'a>>, enums::MessagesFilter, i32, i32), tl::Decoded<enums::messages::SearchResultsCalendar<'static>>;
+    ['a] GetSearchResultsPositions<'a>, 2199, (tl::Word, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputPeer<'a>>, enums::MessagesFilter, i32, i32), tl::Decoded<enums::messages::SearchResultsPositions<'static>>;
+    [] GetSplitRanges, 2200, (), tl::Decoded<&'static [enums::MessageRange]>;
+    ['a] GetSponsoredMessages<'a>, 2201, (tl::Word, enums::InputPeer<'a>, Option<i32>), tl::Decoded<enums::messages::SponsoredMessages<'static>>;
+    ['a] GetStickerSet<'a>, 2202, (enums::InputStickerSet<'a>, i32), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] GetStickers<'a>, 2203, (&'a str, i64), tl::Decoded<enums::messages::Stickers<'static>>;
+    [] GetSuggestedDialogFilters, 2204, (), tl::Decoded<&'static [enums::DialogFilterSuggested<'static>]>;
+    [] GetTopReactions, 2205, (i32, i64), tl::Decoded<enums::messages::Reactions<'static>>;
+    ['a] GetUnreadMentions<'a>, 2206, (tl::Word, enums::InputPeer<'a>, Option<i32>, i32, i32, i32, i32, i32), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetUnreadPollVotes<'a>, 2207, (tl::Word, enums::InputPeer<'a>, Option<i32>, i32, i32, i32, i32, i32), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetUnreadReactions<'a>, 2208, (tl::Word, enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, i32, i32, i32, i32, i32), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] GetWebPage<'a>, 2209, (&'a str, i32), tl::Decoded<enums::messages::WebPage<'static>>;
+    ['a] GetWebPagePreview<'a>, 2210, (tl::Word, &'a str, Option<&'a [enums::MessageEntity<'a>]>), tl::Decoded<enums::messages::WebPagePreview<'static>>;
+    ['a] HideAllChatJoinRequests<'a>, 2211, (tl::Word, tl::Flag, enums::InputPeer<'a>, Option<&'a str>), tl::Decoded<enums::Updates<'static>>;
+    ['a] HideChatJoinRequest<'a>, 2212, (tl::Word, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] HidePeerSettingsBar<'a>, 2213, (enums::InputPeer<'a>,), bool;
+    ['a] ImportChatInvite<'a>, 2214, (&'a str,), tl::Decoded<enums::messages::ChatInviteJoinResult<'static>>;
+    ['a] InitHistoryImport<'a>, 2215, (enums::InputPeer<'a>, enums::InputFile<'a>, i32), tl::Decoded<enums::messages::HistoryImport>;
+    ['a] InstallStickerSet<'a>, 2216, (enums::InputStickerSet<'a>, bool), tl::Decoded<enums::messages::StickerSetInstallResult<'static>>;
+    ['a] MarkDialogUnread<'a>, 2217, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputDialogPeer<'a>), bool;
+    [] MigrateChat, 2218, (i64,), tl::Decoded<enums::Updates<'static>>;
+    ['a] ProlongWebView<'a>, 2219, (tl::Word, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, i64, tl::Maybe<'a, enums::InputReplyTo<'a>>, tl::Maybe<'a, enums::InputPeer<'a>>), bool;
+    ['a] RateTranscribedAudio<'a>, 2220, (enums::InputPeer<'a>, i32, i64, bool), bool;
+    ['a] ReadDiscussion<'a>, 2221, (enums::InputPeer<'a>, i32, i32), bool;
+    [] ReadEncryptedHistory, 2222, (enums::InputEncryptedChat, i32), bool;
+    ['a] ReadFeaturedStickers<'a>, 2223, (&'a [i64],), bool;
+    ['a] ReadHistory<'a>, 2224, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::AffectedMessages>;
+    ['a] ReadMentions<'a>, 2225, (tl::Word, enums::InputPeer<'a>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] ReadMessageContents<'a>, 2226, (&'a [i32],), tl::Decoded<enums::messages::AffectedMessages>;
+    ['a] ReadPollVotes<'a>, 2227, (tl::Word, enums::InputPeer<'a>, Option<i32>), tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] ReadReactions<'a>, 2228, (tl::Word, enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] ReadSavedHistory<'a>, 2229, (enums::InputPeer<'a>, enums::InputPeer<'a>, i32), bool;
+    [] ReceivedMessages, 2230, (i32,), tl::Decoded<&'static [enums::ReceivedNotifyMessage]>;
+    [] ReceivedQueue, 2231, (i32,), tl::Vec<i64>;
+    ['a] ReorderPinnedDialogs<'a>, 2232, (tl::Word, tl::Flag, i32, &'a [enums::InputDialogPeer<'a>]), bool;
+    ['a] ReorderPinnedForumTopics<'a>, 2233, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
+    ['a] ReorderPinnedSavedDialogs<'a>, 2234, (tl::Word, tl::Flag, &'a [enums::InputDialogPeer<'a>]), bool;
+    ['a] ReorderQuickReplies<'a>, 2235, (&'a [i32],), bool;
+    ['a] ReorderStickerSets<'a>, 2236, (tl::Word, tl::Flag, tl::Flag, &'a [i64]), bool;
+    ['a] Report<'a>, 2237, (enums::InputPeer<'a>, &'a [i32], &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>>;
+    [] ReportEncryptedSpam, 2238, (enums::InputEncryptedChat,), bool;
+    ['a] ReportMessagesDelivery<'a>, 2239, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a [i32]), bool;
+    ['a] ReportMusicListen<'a>, 2240, (enums::InputDocument<'a>, i32), bool;
+    ['a] ReportReaction<'a>, 2241, (enums::InputPeer<'a>, i32, enums::InputPeer<'a>), bool;
+    ['a] ReportReadMetrics<'a>, 2242, (enums::InputPeer<'a>, &'a [enums::InputMessageReadMetric]), bool;
+    ['a] ReportSpam<'a>, 2243, (enums::InputPeer<'a>,), bool;
+    ['a] ReportSponsoredMessage<'a>, 2244, (&'a [u8], &'a [u8]), tl::Decoded<enums::channels::SponsoredMessageReportResult<'static>>;
+    ['a] RequestAppWebView<'a>, 2245, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputBotApp<'a>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>>;
+    ['a] RequestChatJoinWebView<'a>, 2246, (tl::Word, i64, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>>;
+    ['a] RequestEncryption<'a>, 2247, (enums::InputUser<'a>, i32, &'a [u8]), tl::Decoded<enums::EncryptedChat<'static>>;
+    ['a] RequestMainWebView<'a>, 2248, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>>;
+    ['a] RequestSimpleWebView<'a>, 2249, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputUser<'a>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str), tl::Decoded<enums::WebViewResult<'static>>;
+    ['a] RequestUrlAuth<'a>, 2250, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<i32>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::UrlAuthResult<'static>>;
+    ['a] RequestWebView<'a>, 2251, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputUser<'a>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::DataJson<'a>>, &'a str, tl::Maybe<'a, enums::InputReplyTo<'a>>), (tl::Maybe<'a, enums::InputPeer<'a>>,)>, tl::Decoded<enums::WebViewResult<'static>>;
+    ['a] SaveDefaultSendAs<'a>, 2252, (enums::InputPeer<'a>, enums::InputPeer<'a>), bool;
+    ['a] SaveDraft<'a>, 2253, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputReplyTo<'a>>, enums::InputPeer<'a>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>), bool;
+    ['a] SaveGif<'a>, 2254, (enums::InputDocument<'a>, bool), bool;
+    ['a] SavePreparedInlineMessage<'a>, 2255, (tl::Word, enums::InputBotInlineResult<'a>, enums::InputUser<'a>, Option<&'a [enums::InlineQueryPeerType]>), tl::Decoded<enums::messages::BotPreparedInlineMessage<'static>>;
+    ['a] SaveRecentSticker<'a>, 2256, (tl::Word, tl::Flag, enums::InputDocument<'a>, bool), bool;
+    ['a] Search<'a>, 2257, tl::And<(tl::Word, enums::InputPeer<'a>, &'a str, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a [enums::Reaction<'a>]>, Option<i32>, enums::MessagesFilter, i32, i32, i32, i32), (i32, i32, i32, i64)>, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] SearchCustomEmoji<'a>, 2258, (&'a str, i64), tl::Decoded<enums::EmojiList<'static>>;
+    ['a] SearchEmojiStickerSets<'a>, 2259, (tl::Word, tl::Flag, &'a str, i64), tl::Decoded<enums::messages::FoundStickerSets<'static>>;
+    ['a] SearchGlobal<'a>, 2260, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<i32>, tl::Maybe<'a, enums::InputChannel<'a>>, &'a str, enums::MessagesFilter, i32, i32, i32, enums::InputPeer<'a>), (i32, i32)>, tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] SearchSentMedia<'a>, 2261, (&'a str, enums::MessagesFilter, i32), tl::Decoded<enums::messages::Messages<'static>>;
+    ['a] SearchStickerSets<'a>, 2262, (tl::Word, tl::Flag, &'a str, i64), tl::Decoded<enums::messages::FoundStickerSets<'static>>;
+    ['a] SearchStickers<'a>, 2263, (tl::Word, tl::Flag, &'a str, &'a str, &'a [&'a str], i32, i32, i64), tl::Decoded<enums::messages::FoundStickers<'static>>;
+    ['a] SendBotRequestedPeer<'a>, 2264, (tl::Word, enums::InputPeer<'a>, Option<i32>, Option<&'a str>, i32, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendEncrypted<'a>, 2265, (tl::Word, tl::Flag, enums::InputEncryptedChat, i64, &'a [u8]), tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
+    ['a] SendEncryptedFile<'a>, 2266, (tl::Word, tl::Flag, enums::InputEncryptedChat, i64, &'a [u8], enums::InputEncryptedFile<'a>), tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
+    ['a] SendEncryptedService<'a>, 2267, (enums::InputEncryptedChat, i64, &'a [u8]), tl::Decoded<enums::messages::SentEncryptedMessage<'static>>;
+    ['a] SendInlineBotResult<'a>, 2268, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, i64, i64, &'a str, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>), (tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>)>, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendMedia<'a>, 2269, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, enums::InputMedia<'a>, &'a str), (i64, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>)>, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendMessage<'a>, 2270, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, &'a str), (i64, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>)>, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendMultiMedia<'a>, 2271, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputReplyTo<'a>>, &'a [enums::InputSingleMedia<'a>], Option<i32>), (tl::Maybe<'a, enums::InputPeer<'a>>, tl::Maybe<'a, enums::InputQuickReplyShortcut<'a>>, Option<i64>, Option<i64>)>, tl::Decoded<enums::Updates<'static>>;
+    ['a] SendPaidReaction<'a>, 2272, (tl::Word, enums::InputPeer<'a>, i32, i32, i64, tl::Maybe<'a, enums::PaidReactionPrivacy<'a>>), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendQuickReplyMessages<'a>, 2273, (enums::InputPeer<'a>, i32, &'a [i32], &'a [i64]), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendReaction<'a>, 2274, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a [enums::Reaction<'a>]>), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendScheduledMessages<'a>, 2275, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendScreenshotNotification<'a>, 2276, (enums::InputPeer<'a>, enums::InputReplyTo<'a>, i64), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendVote<'a>, 2277, (enums::InputPeer<'a>, i32, &'a [&'a [u8]]), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendWebViewData<'a>, 2278, (enums::InputUser<'a>, i64, &'a str, &'a str), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendWebViewResultMessage<'a>, 2279, (&'a str, enums::InputBotInlineResult<'a>), tl::Decoded<enums::WebViewMessageSent<'static>>;
+    ['a] SetBotCallbackAnswer<'a>, 2280, (tl::Word, tl::Flag, i64, Option<&'a str>, Option<&'a str>, i32), bool;
+    ['a] SetBotGuestChatResult<'a>, 2281, (i64, enums::InputBotInlineResult<'a>), tl::Decoded<enums::InputBotInlineMessageId>;
+    ['a] SetBotPrecheckoutResults<'a>, 2282, (tl::Word, tl::Flag, i64, Option<&'a str>), bool;
+    ['a] SetBotShippingResults<'a>, 2283, (tl::Word, i64, Option<&'a str>, Option<&'a [enums::ShippingOption<'a>]>), bool;
+    ['a] SetChatAvailableReactions<'a>, 2284, (tl::Word, enums::InputPeer<'a>, enums::ChatReactions<'a>, Option<i32>, Option<bool>), tl::Decoded<enums::Updates<'static>>;
+    ['a] SetChatTheme<'a>, 2285, (enums::InputPeer<'a>, enums::InputChatTheme<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] SetChatWallPaper<'a>, 2286, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, tl::Maybe<'a, enums::InputWallPaper<'a>>, tl::Maybe<'a, enums::WallPaperSettings<'a>>, Option<i32>), tl::Decoded<enums::Updates<'static>>;
+    [] SetDefaultHistoryTtl, 2287, (i32,), bool;
+    ['a] SetDefaultReaction<'a>, 2288, (enums::Reaction<'a>,), bool;
+    [] SetEncryptedTyping, 2289, (enums::InputEncryptedChat, bool), bool;
+    ['a] SetGameScore<'a>, 2290, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32, enums::InputUser<'a>, i32), tl::Decoded<enums::Updates<'static>>;
+    ['a] SetHistoryTtl<'a>, 2291, (enums::InputPeer<'a>, i32), tl::Decoded<enums::Updates<'static>>;
+    ['a] SetInlineBotResults<'a>, 2292, (tl::Word, tl::Flag, tl::Flag, i64, &'a [enums::InputBotInlineResult<'a>], i32, Option<&'a str>, tl::Maybe<'a, enums::InlineBotSwitchPm<'a>>, tl::Maybe<'a, enums::InlineBotWebView<'a>>), bool;
+    ['a] SetInlineGameScore<'a>, 2293, (tl::Word, tl::Flag, tl::Flag, enums::InputBotInlineMessageId, enums::InputUser<'a>, i32), bool;
+    ['a] SetTyping<'a>, 2294, (tl::Word, enums::InputPeer<'a>, Option<i32>, enums::SendMessageAction<'a>), bool;
+    ['a] StartBot<'a>, 2295, (enums::InputUser<'a>, enums::InputPeer<'a>, i64, &'a str), tl::Decoded<enums::Updates<'static>>;
+    ['a] StartHistoryImport<'a>, 2296, (enums::InputPeer<'a>, i64), bool;
+    ['a] SummarizeText<'a>, 2297, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::TextWithEntities<'static>>;
+    ['a] ToggleBotInAttachMenu<'a>, 2298, (tl::Word, tl::Flag, enums::InputUser<'a>, bool), bool;
+    [] ToggleDialogFilterTags, 2299, (bool,), bool;
+    ['a] ToggleDialogPin<'a>, 2300, (tl::Word, tl::Flag, enums::InputDialogPeer<'a>), bool;
+    ['a] ToggleNoForwards<'a>, 2301, (tl::Word, enums::InputPeer<'a>, bool, Option<i32>), tl::Decoded<enums::Updates<'static>>;
+    ['a] TogglePaidReactionPrivacy<'a>, 2302, (enums::InputPeer<'a>, i32, enums::PaidReactionPrivacy<'a>), bool;
+    ['a] TogglePeerTranslations<'a>, 2303, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool;
+    ['a] ToggleSavedDialogPin<'a>, 2304, (tl::Word, tl::Flag, enums::InputDialogPeer<'a>), bool;
+    ['a] ToggleStickerSets<'a>, 2305, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a [enums::InputStickerSet<'a>]), bool;
+    ['a] ToggleSuggestedPostApproval<'a>, 2306, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, Option<i32>, Option<&'a str>), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleTodoCompleted<'a>, 2307, (enums::InputPeer<'a>, i32, &'a [i32], &'a [i32]), tl::Decoded<enums::Updates<'static>>;
+    ['a] TranscribeAudio<'a>, 2308, (enums::InputPeer<'a>, i32), tl::Decoded<enums::messages::TranscribedAudio<'static>>;
+    ['a] TranslateRichMessage<'a>, 2309, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a [i32]>, Option<&'a [enums::InputRichMessage<'a>]>, &'a str, Option<&'a str>), tl::Decoded<enums::messages::TranslatedRichMessage<'static>>;
+    ['a] TranslateText<'a>, 2310, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a [i32]>, Option<&'a [enums::TextWithEntities<'a>]>, &'a str, Option<&'a str>), tl::Decoded<enums::messages::TranslatedText<'static>>;
+    ['a] UninstallStickerSet<'a>, 2311, (enums::InputStickerSet<'a>,), bool;
+    ['a] UnpinAllMessages<'a>, 2312, (tl::Word, enums::InputPeer<'a>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::messages::AffectedHistory>;
+    ['a] UpdateDialogFilter<'a>, 2313, (tl::Word, i32, tl::Maybe<'a, enums::DialogFilter<'a>>), bool;
+    ['a] UpdateDialogFiltersOrder<'a>, 2314, (&'a [i32],), bool;
+    ['a] UpdatePinnedForumTopic<'a>, 2315, (enums::InputPeer<'a>, i32, bool), tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdatePinnedMessage<'a>, 2316, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdateSavedReactionTag<'a>, 2317, (tl::Word, enums::Reaction<'a>, Option<&'a str>), bool;
+    ['a] UploadEncryptedFile<'a>, 2318, (enums::InputEncryptedChat, enums::InputEncryptedFile<'a>), tl::Decoded<enums::EncryptedFile>;
+    ['a] UploadImportedMedia<'a>, 2319, (enums::InputPeer<'a>, i64, &'a str, enums::InputMedia<'a>), tl::Decoded<enums::MessageMedia<'static>>;
+    ['a] UploadMedia<'a>, 2320, (tl::Word, Option<&'a str>, enums::InputPeer<'a>, enums::InputMedia<'a>), tl::Decoded<enums::MessageMedia<'static>>;
+    ['a] ViewSponsoredMessage<'a>, 2321, (&'a [u8],), bool;
+}

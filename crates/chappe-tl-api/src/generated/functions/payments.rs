@@ -12,7 +12,6 @@ use super::super::{enums, layout};
 pub struct ApplyGiftCode<'a> {
     pub slug: &'a str,
 }
-tl::call! { ['a] ApplyGiftCode<'a>, layout::Calls, 2322, (&'a str,), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.assignAppStoreTransaction#80ed747d receipt:bytes purpose:InputStorePaymentPurpose = Updates;`
 #[repr(C)]
@@ -20,7 +19,6 @@ pub struct AssignAppStoreTransaction<'a> {
     pub receipt: &'a [u8],
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-tl::call! { ['a] AssignAppStoreTransaction<'a>, layout::Calls, 2323, (&'a [u8], enums::InputStorePaymentPurpose<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.assignPlayMarketTransaction#dffd50d3 receipt:DataJSON purpose:InputStorePaymentPurpose = Updates;`
 #[repr(C)]
@@ -28,7 +26,6 @@ pub struct AssignPlayMarketTransaction<'a> {
     pub receipt: enums::DataJson<'a>,
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-tl::call! { ['a] AssignPlayMarketTransaction<'a>, layout::Calls, 2324, (enums::DataJson<'a>, enums::InputStorePaymentPurpose<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.botCancelStarsSubscription#6dfa0622 flags:# restore:flags.0?true user_id:InputUser charge_id:string = Bool;`
 #[repr(C)]
@@ -37,14 +34,12 @@ pub struct BotCancelStarsSubscription<'a> {
     pub user_id: enums::InputUser<'a>,
     pub charge_id: &'a str,
 }
-tl::call! { ['a] BotCancelStarsSubscription<'a>, layout::Calls, 2325, (tl::Word, tl::Flag, enums::InputUser<'a>, &'a str), bool }
 
 /// `payments.canPurchaseStore#4fdc5ea7 purpose:InputStorePaymentPurpose = Bool;`
 #[repr(C)]
 pub struct CanPurchaseStore<'a> {
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-tl::call! { ['a] CanPurchaseStore<'a>, layout::Calls, 2326, (enums::InputStorePaymentPurpose<'a>,), bool }
 
 /// `payments.changeStarsSubscription#c7770878 flags:# peer:InputPeer subscription_id:string canceled:flags.0?Bool = Bool;`
 #[repr(C)]
@@ -53,21 +48,18 @@ pub struct ChangeStarsSubscription<'a> {
     pub subscription_id: &'a str,
     pub canceled: Option<bool>,
 }
-tl::call! { ['a] ChangeStarsSubscription<'a>, layout::Calls, 2327, (tl::Word, enums::InputPeer<'a>, &'a str, Option<bool>), bool }
 
 /// `payments.checkCanSendGift#c0c4edc9 gift_id:long = payments.CheckCanSendGiftResult;`
 #[repr(C)]
 pub struct CheckCanSendGift {
     pub gift_id: i64,
 }
-tl::call! { [] CheckCanSendGift, layout::Calls, 2328, (i64,), tl::Decoded<enums::payments::CheckCanSendGiftResult<'static>> }
 
 /// `payments.checkGiftCode#8e51b4c1 slug:string = payments.CheckedGiftCode;`
 #[repr(C)]
 pub struct CheckGiftCode<'a> {
     pub slug: &'a str,
 }
-tl::call! { ['a] CheckGiftCode<'a>, layout::Calls, 2329, (&'a str,), tl::Decoded<enums::payments::CheckedGiftCode<'static>> }
 
 /// `payments.clearSavedInfo#d83d70c1 flags:# credentials:flags.0?true info:flags.1?true = Bool;`
 #[repr(C)]
@@ -75,7 +67,6 @@ pub struct ClearSavedInfo {
     pub credentials: bool,
     pub info: bool,
 }
-tl::call! { [] ClearSavedInfo, layout::Calls, 2330, (tl::Word, tl::Flag, tl::Flag), bool }
 
 /// `payments.connectStarRefBot#7ed5348a peer:InputPeer bot:InputUser = payments.ConnectedStarRefBots;`
 #[repr(C)]
@@ -83,21 +74,18 @@ pub struct ConnectStarRefBot<'a> {
     pub peer: enums::InputPeer<'a>,
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { ['a] ConnectStarRefBot<'a>, layout::Calls, 2331, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>> }
 
 /// `payments.convertStarGift#74bf076b stargift:InputSavedStarGift = Bool;`
 #[repr(C)]
 pub struct ConvertStarGift<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
 }
-tl::call! { ['a] ConvertStarGift<'a>, layout::Calls, 2332, (enums::InputSavedStarGift<'a>,), bool }
 
 /// `payments.craftStarGift#b0f9684f stargift:Vector<InputSavedStarGift> = Updates;`
 #[repr(C)]
 pub struct CraftStarGift<'a> {
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-tl::call! { ['a] CraftStarGift<'a>, layout::Calls, 2333, (&'a [enums::InputSavedStarGift<'a>],), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.createOnrampSession#a2197cf6 flags:# provider:string crypto_currency:string address:string payment_method:flags.0?string base_currency:flags.1?string base_amount:flags.2?string memo:flags.3?string theme:flags.4?string success_return_url:flags.5?string fail_return_url:flags.6?string crypto_amount:flags.7?string = OnrampSession;`
 #[repr(C)]
@@ -114,7 +102,6 @@ pub struct CreateOnrampSession<'a> {
     pub fail_return_url: Option<&'a str>,
     pub crypto_amount: Option<&'a str>,
 }
-tl::call! { ['a] CreateOnrampSession<'a>, layout::Calls, 2334, (tl::Word, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::OnrampSession<'static>> }
 
 /// `payments.createStarGiftCollection#1f4a0e87 peer:InputPeer title:string stargift:Vector<InputSavedStarGift> = StarGiftCollection;`
 #[repr(C)]
@@ -123,7 +110,6 @@ pub struct CreateStarGiftCollection<'a> {
     pub title: &'a str,
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-tl::call! { ['a] CreateStarGiftCollection<'a>, layout::Calls, 2335, (enums::InputPeer<'a>, &'a str, &'a [enums::InputSavedStarGift<'a>]), tl::Decoded<enums::StarGiftCollection<'static>> }
 
 /// `payments.deleteStarGiftCollection#ad5648e8 peer:InputPeer collection_id:int = Bool;`
 #[repr(C)]
@@ -131,7 +117,6 @@ pub struct DeleteStarGiftCollection<'a> {
     pub peer: enums::InputPeer<'a>,
     pub collection_id: i32,
 }
-tl::call! { ['a] DeleteStarGiftCollection<'a>, layout::Calls, 2336, (enums::InputPeer<'a>, i32), bool }
 
 /// `payments.editConnectedStarRefBot#e4fca4a3 flags:# revoked:flags.0?true peer:InputPeer link:string = payments.ConnectedStarRefBots;`
 #[repr(C)]
@@ -140,14 +125,12 @@ pub struct EditConnectedStarRefBot<'a> {
     pub peer: enums::InputPeer<'a>,
     pub link: &'a str,
 }
-tl::call! { ['a] EditConnectedStarRefBot<'a>, layout::Calls, 2337, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>> }
 
 /// `payments.exportInvoice#0f91b065 invoice_media:InputMedia = payments.ExportedInvoice;`
 #[repr(C)]
 pub struct ExportInvoice<'a> {
     pub invoice_media: enums::InputMedia<'a>,
 }
-tl::call! { ['a] ExportInvoice<'a>, layout::Calls, 2338, (enums::InputMedia<'a>,), tl::Decoded<enums::payments::ExportedInvoice<'static>> }
 
 /// `payments.fulfillStarsSubscription#cc5bebb3 peer:InputPeer subscription_id:string = Bool;`
 #[repr(C)]
@@ -155,14 +138,12 @@ pub struct FulfillStarsSubscription<'a> {
     pub peer: enums::InputPeer<'a>,
     pub subscription_id: &'a str,
 }
-tl::call! { ['a] FulfillStarsSubscription<'a>, layout::Calls, 2339, (enums::InputPeer<'a>, &'a str), bool }
 
 /// `payments.getBankCardData#2e79d779 number:string = payments.BankCardData;`
 #[repr(C)]
 pub struct GetBankCardData<'a> {
     pub number: &'a str,
 }
-tl::call! { ['a] GetBankCardData<'a>, layout::Calls, 2340, (&'a str,), tl::Decoded<enums::payments::BankCardData<'static>> }
 
 /// `payments.getConnectedStarRefBot#b7d998f0 peer:InputPeer bot:InputUser = payments.ConnectedStarRefBots;`
 #[repr(C)]
@@ -170,7 +151,6 @@ pub struct GetConnectedStarRefBot<'a> {
     pub peer: enums::InputPeer<'a>,
     pub bot: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetConnectedStarRefBot<'a>, layout::Calls, 2341, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>> }
 
 /// `payments.getConnectedStarRefBots#5869a553 flags:# peer:InputPeer offset_date:flags.2?int offset_link:flags.2?string limit:int = payments.ConnectedStarRefBots;`
 #[repr(C)]
@@ -180,7 +160,6 @@ pub struct GetConnectedStarRefBots<'a> {
     pub offset_link: Option<&'a str>,
     pub limit: i32,
 }
-tl::call! { ['a] GetConnectedStarRefBots<'a>, layout::Calls, 2342, (tl::Word, enums::InputPeer<'a>, Option<i32>, Option<&'a str>, i32), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>> }
 
 /// `payments.getCraftStarGifts#fd05dd00 gift_id:long offset:string limit:int = payments.SavedStarGifts;`
 #[repr(C)]
@@ -189,12 +168,10 @@ pub struct GetCraftStarGifts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetCraftStarGifts<'a>, layout::Calls, 2343, (i64, &'a str, i32), tl::Decoded<enums::payments::SavedStarGifts<'static>> }
 
 /// `payments.getCurrencyRates#d35983e8 = payments.CurrencyRates;`
 #[repr(C)]
 pub struct GetCurrencyRates {}
-tl::call! { [] GetCurrencyRates, layout::Calls, 2344, (), tl::Decoded<enums::payments::CurrencyRates<'static>> }
 
 /// `payments.getGiveawayInfo#f4239425 peer:InputPeer msg_id:int = payments.GiveawayInfo;`
 #[repr(C)]
@@ -202,7 +179,6 @@ pub struct GetGiveawayInfo<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] GetGiveawayInfo<'a>, layout::Calls, 2345, (enums::InputPeer<'a>, i32), tl::Decoded<enums::payments::GiveawayInfo<'static>> }
 
 /// `payments.getOnrampAvailability#2ec29951 flags:# provider:string crypto_currency:string base_currency:flags.0?string = OnrampAvailability;`
 #[repr(C)]
@@ -211,7 +187,6 @@ pub struct GetOnrampAvailability<'a> {
     pub crypto_currency: &'a str,
     pub base_currency: Option<&'a str>,
 }
-tl::call! { ['a] GetOnrampAvailability<'a>, layout::Calls, 2346, (tl::Word, &'a str, &'a str, Option<&'a str>), tl::Decoded<enums::OnrampAvailability<'static>> }
 
 /// `payments.getOnrampBaseCurrencies#1c8bedf3 provider:string crypto_currency:string = Vector<string>;`
 #[repr(C)]
@@ -219,7 +194,6 @@ pub struct GetOnrampBaseCurrencies<'a> {
     pub provider: &'a str,
     pub crypto_currency: &'a str,
 }
-tl::call! { ['a] GetOnrampBaseCurrencies<'a>, layout::Calls, 2347, (&'a str, &'a str), tl::Decoded<&'static [&'static str]> }
 
 /// `payments.getOnrampLimits#80e851fd flags:# provider:string crypto_currency:string base_currency:string payment_method:flags.0?string = OnrampLimits;`
 #[repr(C)]
@@ -229,14 +203,12 @@ pub struct GetOnrampLimits<'a> {
     pub base_currency: &'a str,
     pub payment_method: Option<&'a str>,
 }
-tl::call! { ['a] GetOnrampLimits<'a>, layout::Calls, 2348, (tl::Word, &'a str, &'a str, &'a str, Option<&'a str>), tl::Decoded<enums::OnrampLimits<'static>> }
 
 /// `payments.getOnrampProviders#3f3e00dc flags:# crypto_currency:flags.0?string = Vector<OnrampProviderInfo>;`
 #[repr(C)]
 pub struct GetOnrampProviders<'a> {
     pub crypto_currency: Option<&'a str>,
 }
-tl::call! { ['a] GetOnrampProviders<'a>, layout::Calls, 2349, (tl::Word, Option<&'a str>), tl::Decoded<&'static [enums::OnrampProviderInfo<'static>]> }
 
 /// `payments.getOnrampQuote#e06645fa flags:# provider:string crypto_currency:string base_currency:string base_amount:flags.0?string crypto_amount:flags.1?string payment_method:flags.2?string = OnrampQuote;`
 #[repr(C)]
@@ -248,7 +220,6 @@ pub struct GetOnrampQuote<'a> {
     pub crypto_amount: Option<&'a str>,
     pub payment_method: Option<&'a str>,
 }
-tl::call! { ['a] GetOnrampQuote<'a>, layout::Calls, 2350, (tl::Word, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::OnrampQuote<'static>> }
 
 /// `payments.getPaymentForm#37148dbb flags:# invoice:InputInvoice theme_params:flags.0?DataJSON = payments.PaymentForm;`
 #[repr(C)]
@@ -256,7 +227,6 @@ pub struct GetPaymentForm<'a> {
     pub invoice: enums::InputInvoice<'a>,
     pub theme_params: Option<&'a enums::DataJson<'a>>,
 }
-tl::call! { ['a] GetPaymentForm<'a>, layout::Calls, 2351, (tl::Word, enums::InputInvoice<'a>, tl::Maybe<'a, enums::DataJson<'a>>), tl::Decoded<enums::payments::PaymentForm<'static>> }
 
 /// `payments.getPaymentReceipt#2478d1cc peer:InputPeer msg_id:int = payments.PaymentReceipt;`
 #[repr(C)]
@@ -264,14 +234,12 @@ pub struct GetPaymentReceipt<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] GetPaymentReceipt<'a>, layout::Calls, 2352, (enums::InputPeer<'a>, i32), tl::Decoded<enums::payments::PaymentReceipt<'static>> }
 
 /// `payments.getPremiumGiftCodeOptions#2757ba54 flags:# boost_peer:flags.0?InputPeer = Vector<PremiumGiftCodeOption>;`
 #[repr(C)]
 pub struct GetPremiumGiftCodeOptions<'a> {
     pub boost_peer: Option<&'a enums::InputPeer<'a>>,
 }
-tl::call! { ['a] GetPremiumGiftCodeOptions<'a>, layout::Calls, 2353, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<&'static [enums::PremiumGiftCodeOption<'static>]> }
 
 /// `payments.getResaleStarGifts#7a5fa236 flags:# sort_by_price:flags.1?true sort_by_num:flags.2?true for_craft:flags.4?true stars_only:flags.5?true attributes_hash:flags.0?long gift_id:long attributes:flags.3?Vector<StarGiftAttributeId> offset:string limit:int = payments.ResaleStarGifts;`
 #[repr(C)]
@@ -286,19 +254,16 @@ pub struct GetResaleStarGifts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetResaleStarGifts<'a>, layout::Calls, 2354, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i64>, i64, Option<&'a [enums::StarGiftAttributeId]>, &'a str, i32), tl::Decoded<enums::payments::ResaleStarGifts<'static>> }
 
 /// `payments.getSavedInfo#227d824b = payments.SavedInfo;`
 #[repr(C)]
 pub struct GetSavedInfo {}
-tl::call! { [] GetSavedInfo, layout::Calls, 2355, (), tl::Decoded<enums::payments::SavedInfo<'static>> }
 
 /// `payments.getSavedStarGift#b455a106 stargift:Vector<InputSavedStarGift> = payments.SavedStarGifts;`
 #[repr(C)]
 pub struct GetSavedStarGift<'a> {
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-tl::call! { ['a] GetSavedStarGift<'a>, layout::Calls, 2356, (&'a [enums::InputSavedStarGift<'a>],), tl::Decoded<enums::payments::SavedStarGifts<'static>> }
 
 /// `payments.getSavedStarGifts#a319e569 flags:# exclude_unsaved:flags.0?true exclude_saved:flags.1?true exclude_unlimited:flags.2?true exclude_unique:flags.4?true sort_by_value:flags.5?true exclude_upgradable:flags.7?true exclude_unupgradable:flags.8?true peer_color_available:flags.9?true exclude_hosted:flags.10?true peer:InputPeer collection_id:flags.6?int offset:string limit:int = payments.SavedStarGifts;`
 #[repr(C)]
@@ -317,21 +282,18 @@ pub struct GetSavedStarGifts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetSavedStarGifts<'a>, layout::Calls, 2357, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<i32>), (&'a str, i32)>, tl::Decoded<enums::payments::SavedStarGifts<'static>> }
 
 /// `payments.getStarGiftActiveAuctions#a5d0514d hash:long = payments.StarGiftActiveAuctions;`
 #[repr(C)]
 pub struct GetStarGiftActiveAuctions {
     pub hash: i64,
 }
-tl::call! { [] GetStarGiftActiveAuctions, layout::Calls, 2358, (i64,), tl::Decoded<enums::payments::StarGiftActiveAuctions<'static>> }
 
 /// `payments.getStarGiftAuctionAcquiredGifts#6ba2cbec gift_id:long = payments.StarGiftAuctionAcquiredGifts;`
 #[repr(C)]
 pub struct GetStarGiftAuctionAcquiredGifts {
     pub gift_id: i64,
 }
-tl::call! { [] GetStarGiftAuctionAcquiredGifts, layout::Calls, 2359, (i64,), tl::Decoded<enums::payments::StarGiftAuctionAcquiredGifts<'static>> }
 
 /// `payments.getStarGiftAuctionState#5c9ff4d6 auction:InputStarGiftAuction version:int = payments.StarGiftAuctionState;`
 #[repr(C)]
@@ -339,7 +301,6 @@ pub struct GetStarGiftAuctionState<'a> {
     pub auction: enums::InputStarGiftAuction<'a>,
     pub version: i32,
 }
-tl::call! { ['a] GetStarGiftAuctionState<'a>, layout::Calls, 2360, (enums::InputStarGiftAuction<'a>, i32), tl::Decoded<enums::payments::StarGiftAuctionState<'static>> }
 
 /// `payments.getStarGiftCollections#981b91dd peer:InputPeer hash:long = payments.StarGiftCollections;`
 #[repr(C)]
@@ -347,21 +308,18 @@ pub struct GetStarGiftCollections<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-tl::call! { ['a] GetStarGiftCollections<'a>, layout::Calls, 2361, (enums::InputPeer<'a>, i64), tl::Decoded<enums::payments::StarGiftCollections<'static>> }
 
 /// `payments.getStarGiftUpgradeAttributes#6d038b58 gift_id:long = payments.StarGiftUpgradeAttributes;`
 #[repr(C)]
 pub struct GetStarGiftUpgradeAttributes {
     pub gift_id: i64,
 }
-tl::call! { [] GetStarGiftUpgradeAttributes, layout::Calls, 2362, (i64,), tl::Decoded<enums::payments::StarGiftUpgradeAttributes<'static>> }
 
 /// `payments.getStarGiftUpgradePreview#9c9abcb1 gift_id:long = payments.StarGiftUpgradePreview;`
 #[repr(C)]
 pub struct GetStarGiftUpgradePreview {
     pub gift_id: i64,
 }
-tl::call! { [] GetStarGiftUpgradePreview, layout::Calls, 2363, (i64,), tl::Decoded<enums::payments::StarGiftUpgradePreview<'static>> }
 
 /// `payments.getStarGiftWithdrawalUrl#d06e93a8 stargift:InputSavedStarGift password:InputCheckPasswordSRP = payments.StarGiftWithdrawalUrl;`
 #[repr(C)]
@@ -369,33 +327,28 @@ pub struct GetStarGiftWithdrawalUrl<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-tl::call! { ['a] GetStarGiftWithdrawalUrl<'a>, layout::Calls, 2364, (enums::InputSavedStarGift<'a>, enums::InputCheckPasswordSrp<'a>), tl::Decoded<enums::payments::StarGiftWithdrawalUrl<'static>> }
 
 /// `payments.getStarGifts#c4563590 hash:int = payments.StarGifts;`
 #[repr(C)]
 pub struct GetStarGifts {
     pub hash: i32,
 }
-tl::call! { [] GetStarGifts, layout::Calls, 2365, (i32,), tl::Decoded<enums::payments::StarGifts<'static>> }
 
 /// `payments.getStarsGiftOptions#d3c96bc8 flags:# user_id:flags.0?InputUser = Vector<StarsGiftOption>;`
 #[repr(C)]
 pub struct GetStarsGiftOptions<'a> {
     pub user_id: Option<&'a enums::InputUser<'a>>,
 }
-tl::call! { ['a] GetStarsGiftOptions<'a>, layout::Calls, 2366, (tl::Word, tl::Maybe<'a, enums::InputUser<'a>>), tl::Decoded<&'static [enums::StarsGiftOption<'static>]> }
 
 /// `payments.getStarsGiveawayOptions#bd1efd3e = Vector<StarsGiveawayOption>;`
 #[repr(C)]
 pub struct GetStarsGiveawayOptions {}
-tl::call! { [] GetStarsGiveawayOptions, layout::Calls, 2367, (), tl::Decoded<&'static [enums::StarsGiveawayOption<'static>]> }
 
 /// `payments.getStarsRevenueAdsAccountUrl#d1d7efc5 peer:InputPeer = payments.StarsRevenueAdsAccountUrl;`
 #[repr(C)]
 pub struct GetStarsRevenueAdsAccountUrl<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetStarsRevenueAdsAccountUrl<'a>, layout::Calls, 2368, (enums::InputPeer<'a>,), tl::Decoded<enums::payments::StarsRevenueAdsAccountUrl<'static>> }
 
 /// `payments.getStarsRevenueStats#d91ffad6 flags:# dark:flags.0?true ton:flags.1?true peer:InputPeer = payments.StarsRevenueStats;`
 #[repr(C)]
@@ -404,7 +357,6 @@ pub struct GetStarsRevenueStats<'a> {
     pub ton: bool,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetStarsRevenueStats<'a>, layout::Calls, 2369, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>), tl::Decoded<enums::payments::StarsRevenueStats<'static>> }
 
 /// `payments.getStarsRevenueWithdrawalUrl#2433dc92 flags:# ton:flags.0?true peer:InputPeer amount:flags.1?long password:InputCheckPasswordSRP = payments.StarsRevenueWithdrawalUrl;`
 #[repr(C)]
@@ -414,7 +366,6 @@ pub struct GetStarsRevenueWithdrawalUrl<'a> {
     pub amount: Option<i64>,
     pub password: enums::InputCheckPasswordSrp<'a>,
 }
-tl::call! { ['a] GetStarsRevenueWithdrawalUrl<'a>, layout::Calls, 2370, (tl::Word, tl::Flag, enums::InputPeer<'a>, Option<i64>, enums::InputCheckPasswordSrp<'a>), tl::Decoded<enums::payments::StarsRevenueWithdrawalUrl<'static>> }
 
 /// `payments.getStarsStatus#4ea9b3bf flags:# ton:flags.0?true peer:InputPeer = payments.StarsStatus;`
 #[repr(C)]
@@ -422,7 +373,6 @@ pub struct GetStarsStatus<'a> {
     pub ton: bool,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetStarsStatus<'a>, layout::Calls, 2371, (tl::Word, tl::Flag, enums::InputPeer<'a>), tl::Decoded<enums::payments::StarsStatus<'static>> }
 
 /// `payments.getStarsSubscriptions#032512c5 flags:# missing_balance:flags.0?true peer:InputPeer offset:string = payments.StarsStatus;`
 #[repr(C)]
@@ -431,12 +381,10 @@ pub struct GetStarsSubscriptions<'a> {
     pub peer: enums::InputPeer<'a>,
     pub offset: &'a str,
 }
-tl::call! { ['a] GetStarsSubscriptions<'a>, layout::Calls, 2372, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str), tl::Decoded<enums::payments::StarsStatus<'static>> }
 
 /// `payments.getStarsTopupOptions#c00ec7d3 = Vector<StarsTopupOption>;`
 #[repr(C)]
 pub struct GetStarsTopupOptions {}
-tl::call! { [] GetStarsTopupOptions, layout::Calls, 2373, (), tl::Decoded<&'static [enums::StarsTopupOption<'static>]> }
 
 /// `payments.getStarsTransactions#69da4557 flags:# inbound:flags.0?true outbound:flags.1?true ascending:flags.2?true ton:flags.4?true subscription_id:flags.3?string peer:InputPeer offset:string limit:int = payments.StarsStatus;`
 #[repr(C)]
@@ -450,7 +398,6 @@ pub struct GetStarsTransactions<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetStarsTransactions<'a>, layout::Calls, 2374, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a str>, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::payments::StarsStatus<'static>> }
 
 /// `payments.getStarsTransactionsByID#2dca16b8 flags:# ton:flags.0?true peer:InputPeer id:Vector<InputStarsTransaction> = payments.StarsStatus;`
 #[repr(C)]
@@ -459,7 +406,6 @@ pub struct GetStarsTransactionsById<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [enums::InputStarsTransaction<'a>],
 }
-tl::call! { ['a] GetStarsTransactionsById<'a>, layout::Calls, 2375, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a [enums::InputStarsTransaction<'a>]), tl::Decoded<enums::payments::StarsStatus<'static>> }
 
 /// `payments.getSuggestedStarRefBots#0d6b48f7 flags:# order_by_revenue:flags.0?true order_by_date:flags.1?true peer:InputPeer offset:string limit:int = payments.SuggestedStarRefBots;`
 #[repr(C)]
@@ -470,21 +416,18 @@ pub struct GetSuggestedStarRefBots<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetSuggestedStarRefBots<'a>, layout::Calls, 2376, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::payments::SuggestedStarRefBots<'static>> }
 
 /// `payments.getUniqueStarGift#a1974d72 slug:string = payments.UniqueStarGift;`
 #[repr(C)]
 pub struct GetUniqueStarGift<'a> {
     pub slug: &'a str,
 }
-tl::call! { ['a] GetUniqueStarGift<'a>, layout::Calls, 2377, (&'a str,), tl::Decoded<enums::payments::UniqueStarGift<'static>> }
 
 /// `payments.getUniqueStarGiftValueInfo#4365af6b slug:string = payments.UniqueStarGiftValueInfo;`
 #[repr(C)]
 pub struct GetUniqueStarGiftValueInfo<'a> {
     pub slug: &'a str,
 }
-tl::call! { ['a] GetUniqueStarGiftValueInfo<'a>, layout::Calls, 2378, (&'a str,), tl::Decoded<enums::payments::UniqueStarGiftValueInfo<'static>> }
 
 /// `payments.launchPrepaidGiveaway#5ff58f20 peer:InputPeer giveaway_id:long purpose:InputStorePaymentPurpose = Updates;`
 #[repr(C)]
@@ -493,7 +436,6 @@ pub struct LaunchPrepaidGiveaway<'a> {
     pub giveaway_id: i64,
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-tl::call! { ['a] LaunchPrepaidGiveaway<'a>, layout::Calls, 2379, (enums::InputPeer<'a>, i64, enums::InputStorePaymentPurpose<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.refundStarsCharge#25ae8f4a user_id:InputUser charge_id:string = Updates;`
 #[repr(C)]
@@ -501,7 +443,6 @@ pub struct RefundStarsCharge<'a> {
     pub user_id: enums::InputUser<'a>,
     pub charge_id: &'a str,
 }
-tl::call! { ['a] RefundStarsCharge<'a>, layout::Calls, 2380, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.reorderStarGiftCollections#c32af4cc peer:InputPeer order:Vector<int> = Bool;`
 #[repr(C)]
@@ -509,7 +450,6 @@ pub struct ReorderStarGiftCollections<'a> {
     pub peer: enums::InputPeer<'a>,
     pub order: &'a [i32],
 }
-tl::call! { ['a] ReorderStarGiftCollections<'a>, layout::Calls, 2381, (enums::InputPeer<'a>, &'a [i32]), bool }
 
 /// `payments.resolveStarGiftOffer#e9ce781c flags:# decline:flags.0?true offer_msg_id:int = Updates;`
 #[repr(C)]
@@ -517,7 +457,6 @@ pub struct ResolveStarGiftOffer {
     pub decline: bool,
     pub offer_msg_id: i32,
 }
-tl::call! { [] ResolveStarGiftOffer, layout::Calls, 2382, (tl::Word, tl::Flag, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.saveStarGift#2a2a697c flags:# unsave:flags.0?true stargift:InputSavedStarGift = Bool;`
 #[repr(C)]
@@ -525,7 +464,6 @@ pub struct SaveStarGift<'a> {
     pub unsave: bool,
     pub stargift: enums::InputSavedStarGift<'a>,
 }
-tl::call! { ['a] SaveStarGift<'a>, layout::Calls, 2383, (tl::Word, tl::Flag, enums::InputSavedStarGift<'a>), bool }
 
 /// `payments.sendPaymentForm#2d03522f flags:# form_id:long invoice:InputInvoice requested_info_id:flags.0?string shipping_option_id:flags.1?string credentials:InputPaymentCredentials tip_amount:flags.2?long = payments.PaymentResult;`
 #[repr(C)]
@@ -537,7 +475,6 @@ pub struct SendPaymentForm<'a> {
     pub credentials: enums::InputPaymentCredentials<'a>,
     pub tip_amount: Option<i64>,
 }
-tl::call! { ['a] SendPaymentForm<'a>, layout::Calls, 2384, (tl::Word, i64, enums::InputInvoice<'a>, Option<&'a str>, Option<&'a str>, enums::InputPaymentCredentials<'a>, Option<i64>), tl::Decoded<enums::payments::PaymentResult<'static>> }
 
 /// `payments.sendStarGiftOffer#8fb86b41 flags:# peer:InputPeer slug:string price:StarsAmount duration:int random_id:long allow_paid_stars:flags.0?long = Updates;`
 #[repr(C)]
@@ -549,7 +486,6 @@ pub struct SendStarGiftOffer<'a> {
     pub random_id: i64,
     pub allow_paid_stars: Option<i64>,
 }
-tl::call! { ['a] SendStarGiftOffer<'a>, layout::Calls, 2385, (tl::Word, enums::InputPeer<'a>, &'a str, enums::StarsAmount, i32, i64, Option<i64>), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.sendStarsForm#7998c914 form_id:long invoice:InputInvoice = payments.PaymentResult;`
 #[repr(C)]
@@ -557,7 +493,6 @@ pub struct SendStarsForm<'a> {
     pub form_id: i64,
     pub invoice: enums::InputInvoice<'a>,
 }
-tl::call! { ['a] SendStarsForm<'a>, layout::Calls, 2386, (i64, enums::InputInvoice<'a>), tl::Decoded<enums::payments::PaymentResult<'static>> }
 
 /// `payments.toggleChatStarGiftNotifications#60eaefa1 flags:# enabled:flags.0?true peer:InputPeer = Bool;`
 #[repr(C)]
@@ -565,7 +500,6 @@ pub struct ToggleChatStarGiftNotifications<'a> {
     pub enabled: bool,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] ToggleChatStarGiftNotifications<'a>, layout::Calls, 2387, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool }
 
 /// `payments.toggleStarGiftsPinnedToTop#1513e7b0 peer:InputPeer stargift:Vector<InputSavedStarGift> = Bool;`
 #[repr(C)]
@@ -573,7 +507,6 @@ pub struct ToggleStarGiftsPinnedToTop<'a> {
     pub peer: enums::InputPeer<'a>,
     pub stargift: &'a [enums::InputSavedStarGift<'a>],
 }
-tl::call! { ['a] ToggleStarGiftsPinnedToTop<'a>, layout::Calls, 2388, (enums::InputPeer<'a>, &'a [enums::InputSavedStarGift<'a>]), bool }
 
 /// `payments.transferStarGift#7f18176a stargift:InputSavedStarGift to_id:InputPeer = Updates;`
 #[repr(C)]
@@ -581,7 +514,6 @@ pub struct TransferStarGift<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
     pub to_id: enums::InputPeer<'a>,
 }
-tl::call! { ['a] TransferStarGift<'a>, layout::Calls, 2389, (enums::InputSavedStarGift<'a>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.updateStarGiftCollection#4fddbee7 flags:# peer:InputPeer collection_id:int title:flags.0?string delete_stargift:flags.1?Vector<InputSavedStarGift> add_stargift:flags.2?Vector<InputSavedStarGift> order:flags.3?Vector<InputSavedStarGift> = StarGiftCollection;`
 #[repr(C)]
@@ -593,7 +525,6 @@ pub struct UpdateStarGiftCollection<'a> {
     pub add_stargift: Option<&'a [enums::InputSavedStarGift<'a>]>,
     pub order: Option<&'a [enums::InputSavedStarGift<'a>]>,
 }
-tl::call! { ['a] UpdateStarGiftCollection<'a>, layout::Calls, 2390, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<&'a [enums::InputSavedStarGift<'a>]>, Option<&'a [enums::InputSavedStarGift<'a>]>, Option<&'a [enums::InputSavedStarGift<'a>]>), tl::Decoded<enums::StarGiftCollection<'static>> }
 
 /// `payments.updateStarGiftPrice#edbe6ccb stargift:InputSavedStarGift resell_amount:StarsAmount = Updates;`
 #[repr(C)]
@@ -601,7 +532,6 @@ pub struct UpdateStarGiftPrice<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
     pub resell_amount: enums::StarsAmount,
 }
-tl::call! { ['a] UpdateStarGiftPrice<'a>, layout::Calls, 2391, (enums::InputSavedStarGift<'a>, enums::StarsAmount), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.upgradeStarGift#aed6e4f5 flags:# keep_original_details:flags.0?true stargift:InputSavedStarGift = Updates;`
 #[repr(C)]
@@ -609,7 +539,6 @@ pub struct UpgradeStarGift<'a> {
     pub keep_original_details: bool,
     pub stargift: enums::InputSavedStarGift<'a>,
 }
-tl::call! { ['a] UpgradeStarGift<'a>, layout::Calls, 2392, (tl::Word, tl::Flag, enums::InputSavedStarGift<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `payments.validateRequestedInfo#b6c8f12b flags:# save:flags.0?true invoice:InputInvoice info:PaymentRequestedInfo = payments.ValidatedRequestedInfo;`
 #[repr(C)]
@@ -618,4 +547,78 @@ pub struct ValidateRequestedInfo<'a> {
     pub invoice: enums::InputInvoice<'a>,
     pub info: enums::PaymentRequestedInfo<'a>,
 }
-tl::call! { ['a] ValidateRequestedInfo<'a>, layout::Calls, 2393, (tl::Word, tl::Flag, enums::InputInvoice<'a>, enums::PaymentRequestedInfo<'a>), tl::Decoded<enums::payments::ValidatedRequestedInfo<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] ApplyGiftCode<'a>, 2322, (&'a str,), tl::Decoded<enums::Updates<'static>>;
+    ['a] AssignAppStoreTransaction<'a>, 2323, (&'a [u8], enums::InputStorePaymentPurpose<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] AssignPlayMarketTransaction<'a>, 2324, (enums::DataJson<'a>, enums::InputStorePaymentPurpose<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] BotCancelStarsSubscription<'a>, 2325, (tl::Word, tl::Flag, enums::InputUser<'a>, &'a str), bool;
+    ['a] CanPurchaseStore<'a>, 2326, (enums::InputStorePaymentPurpose<'a>,), bool;
+    ['a] ChangeStarsSubscription<'a>, 2327, (tl::Word, enums::InputPeer<'a>, &'a str, Option<bool>), bool;
+    [] CheckCanSendGift, 2328, (i64,), tl::Decoded<enums::payments::CheckCanSendGiftResult<'static>>;
+    ['a] CheckGiftCode<'a>, 2329, (&'a str,), tl::Decoded<enums::payments::CheckedGiftCode<'static>>;
+    [] ClearSavedInfo, 2330, (tl::Word, tl::Flag, tl::Flag), bool;
+    ['a] ConnectStarRefBot<'a>, 2331, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
+    ['a] ConvertStarGift<'a>, 2332, (enums::InputSavedStarGift<'a>,), bool;
+    ['a] CraftStarGift<'a>, 2333, (&'a [enums::InputSavedStarGift<'a>],), tl::Decoded<enums::Updates<'static>>;
+    ['a] CreateOnrampSession<'a>, 2334, (tl::Word, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::OnrampSession<'static>>;
+    ['a] CreateStarGiftCollection<'a>, 2335, (enums::InputPeer<'a>, &'a str, &'a [enums::InputSavedStarGift<'a>]), tl::Decoded<enums::StarGiftCollection<'static>>;
+    ['a] DeleteStarGiftCollection<'a>, 2336, (enums::InputPeer<'a>, i32), bool;
+    ['a] EditConnectedStarRefBot<'a>, 2337, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
+    ['a] ExportInvoice<'a>, 2338, (enums::InputMedia<'a>,), tl::Decoded<enums::payments::ExportedInvoice<'static>>;
+    ['a] FulfillStarsSubscription<'a>, 2339, (enums::InputPeer<'a>, &'a str), bool;
+    ['a] GetBankCardData<'a>, 2340, (&'a str,), tl::Decoded<enums::payments::BankCardData<'static>>;
+    ['a] GetConnectedStarRefBot<'a>, 2341, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
+    ['a] GetConnectedStarRefBots<'a>, 2342, (tl::Word, enums::InputPeer<'a>, Option<i32>, Option<&'a str>, i32), tl::Decoded<enums::payments::ConnectedStarRefBots<'static>>;
+    ['a] GetCraftStarGifts<'a>, 2343, (i64, &'a str, i32), tl::Decoded<enums::payments::SavedStarGifts<'static>>;
+    [] GetCurrencyRates, 2344, (), tl::Decoded<enums::payments::CurrencyRates<'static>>;
+    ['a] GetGiveawayInfo<'a>, 2345, (enums::InputPeer<'a>, i32), tl::Decoded<enums::payments::GiveawayInfo<'static>>;
+    ['a] GetOnrampAvailability<'a>, 2346, (tl::Word, &'a str, &'a str, Option<&'a str>), tl::Decoded<enums::OnrampAvailability<'static>>;
+    ['a] GetOnrampBaseCurrencies<'a>, 2347, (&'a str, &'a str), tl::Decoded<&'static [&'static str]>;
+    ['a] GetOnrampLimits<'a>, 2348, (tl::Word, &'a str, &'a str, &'a str, Option<&'a str>), tl::Decoded<enums::OnrampLimits<'static>>;
+    ['a] GetOnrampProviders<'a>, 2349, (tl::Word, Option<&'a str>), tl::Decoded<&'static [enums::OnrampProviderInfo<'static>]>;
+    ['a] GetOnrampQuote<'a>, 2350, (tl::Word, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::OnrampQuote<'static>>;
+    ['a] GetPaymentForm<'a>, 2351, (tl::Word, enums::InputInvoice<'a>, tl::Maybe<'a, enums::DataJson<'a>>), tl::Decoded<enums::payments::PaymentForm<'static>>;
+    ['a] GetPaymentReceipt<'a>, 2352, (enums::InputPeer<'a>, i32), tl::Decoded<enums::payments::PaymentReceipt<'static>>;
+    ['a] GetPremiumGiftCodeOptions<'a>, 2353, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<&'static [enums::PremiumGiftCodeOption<'static>]>;
+    ['a] GetResaleStarGifts<'a>, 2354, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i64>, i64, Option<&'a [enums::StarGiftAttributeId]>, &'a str, i32), tl::Decoded<enums::payments::ResaleStarGifts<'static>>;
+    [] GetSavedInfo, 2355, (), tl::Decoded<enums::payments::SavedInfo<'static>>;
+    ['a] GetSavedStarGift<'a>, 2356, (&'a [enums::InputSavedStarGift<'a>],), tl::Decoded<enums::payments::SavedStarGifts<'static>>;
+    ['a] GetSavedStarGifts<'a>, 2357, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<i32>), (&'a str, i32)>, tl::Decoded<enums::payments::SavedStarGifts<'static>>;
+    [] GetStarGiftActiveAuctions, 2358, (i64,), tl::Decoded<enums::payments::StarGiftActiveAuctions<'static>>;
+    [] GetStarGiftAuctionAcquiredGifts, 2359, (i64,), tl::Decoded<enums::payments::StarGiftAuctionAcquiredGifts<'static>>;
+    ['a] GetStarGiftAuctionState<'a>, 2360, (enums::InputStarGiftAuction<'a>, i32), tl::Decoded<enums::payments::StarGiftAuctionState<'static>>;
+    ['a] GetStarGiftCollections<'a>, 2361, (enums::InputPeer<'a>, i64), tl::Decoded<enums::payments::StarGiftCollections<'static>>;
+    [] GetStarGiftUpgradeAttributes, 2362, (i64,), tl::Decoded<enums::payments::StarGiftUpgradeAttributes<'static>>;
+    [] GetStarGiftUpgradePreview, 2363, (i64,), tl::Decoded<enums::payments::StarGiftUpgradePreview<'static>>;
+    ['a] GetStarGiftWithdrawalUrl<'a>, 2364, (enums::InputSavedStarGift<'a>, enums::InputCheckPasswordSrp<'a>), tl::Decoded<enums::payments::StarGiftWithdrawalUrl<'static>>;
+    [] GetStarGifts, 2365, (i32,), tl::Decoded<enums::payments::StarGifts<'static>>;
+    ['a] GetStarsGiftOptions<'a>, 2366, (tl::Word, tl::Maybe<'a, enums::InputUser<'a>>), tl::Decoded<&'static [enums::StarsGiftOption<'static>]>;
+    [] GetStarsGiveawayOptions, 2367, (), tl::Decoded<&'static [enums::StarsGiveawayOption<'static>]>;
+    ['a] GetStarsRevenueAdsAccountUrl<'a>, 2368, (enums::InputPeer<'a>,), tl::Decoded<enums::payments::StarsRevenueAdsAccountUrl<'static>>;
+    ['a] GetStarsRevenueStats<'a>, 2369, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>), tl::Decoded<enums::payments::StarsRevenueStats<'static>>;
+    ['a] GetStarsRevenueWithdrawalUrl<'a>, 2370, (tl::Word, tl::Flag, enums::InputPeer<'a>, Option<i64>, enums::InputCheckPasswordSrp<'a>), tl::Decoded<enums::payments::StarsRevenueWithdrawalUrl<'static>>;
+    ['a] GetStarsStatus<'a>, 2371, (tl::Word, tl::Flag, enums::InputPeer<'a>), tl::Decoded<enums::payments::StarsStatus<'static>>;
+    ['a] GetStarsSubscriptions<'a>, 2372, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str), tl::Decoded<enums::payments::StarsStatus<'static>>;
+    [] GetStarsTopupOptions, 2373, (), tl::Decoded<&'static [enums::StarsTopupOption<'static>]>;
+    ['a] GetStarsTransactions<'a>, 2374, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a str>, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::payments::StarsStatus<'static>>;
+    ['a] GetStarsTransactionsById<'a>, 2375, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a [enums::InputStarsTransaction<'a>]), tl::Decoded<enums::payments::StarsStatus<'static>>;
+    ['a] GetSuggestedStarRefBots<'a>, 2376, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::payments::SuggestedStarRefBots<'static>>;
+    ['a] GetUniqueStarGift<'a>, 2377, (&'a str,), tl::Decoded<enums::payments::UniqueStarGift<'static>>;
+    ['a] GetUniqueStarGiftValueInfo<'a>, 2378, (&'a str,), tl::Decoded<enums::payments::UniqueStarGiftValueInfo<'static>>;
+    ['a] LaunchPrepaidGiveaway<'a>, 2379, (enums::InputPeer<'a>, i64, enums::InputStorePaymentPurpose<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] RefundStarsCharge<'a>, 2380, (enums::InputUser<'a>, &'a str), tl::Decoded<enums::Updates<'static>>;
+    ['a] ReorderStarGiftCollections<'a>, 2381, (enums::InputPeer<'a>, &'a [i32]), bool;
+    [] ResolveStarGiftOffer, 2382, (tl::Word, tl::Flag, i32), tl::Decoded<enums::Updates<'static>>;
+    ['a] SaveStarGift<'a>, 2383, (tl::Word, tl::Flag, enums::InputSavedStarGift<'a>), bool;
+    ['a] SendPaymentForm<'a>, 2384, (tl::Word, i64, enums::InputInvoice<'a>, Option<&'a str>, Option<&'a str>, enums::InputPaymentCredentials<'a>, Option<i64>), tl::Decoded<enums::payments::PaymentResult<'static>>;
+    ['a] SendStarGiftOffer<'a>, 2385, (tl::Word, enums::InputPeer<'a>, &'a str, enums::StarsAmount, i32, i64, Option<i64>), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendStarsForm<'a>, 2386, (i64, enums::InputInvoice<'a>), tl::Decoded<enums::payments::PaymentResult<'static>>;
+    ['a] ToggleChatStarGiftNotifications<'a>, 2387, (tl::Word, tl::Flag, enums::InputPeer<'a>), bool;
+    ['a] ToggleStarGiftsPinnedToTop<'a>, 2388, (enums::InputPeer<'a>, &'a [enums::InputSavedStarGift<'a>]), bool;
+    ['a] TransferStarGift<'a>, 2389, (enums::InputSavedStarGift<'a>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] UpdateStarGiftCollection<'a>, 2390, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<&'a [enums::InputSavedStarGift<'a>]>, Option<&'a [enums::InputSavedStarGift<'a>]>, Option<&'a [enums::InputSavedStarGift<'a>]>), tl::Decoded<enums::StarGiftCollection<'static>>;
+    ['a] UpdateStarGiftPrice<'a>, 2391, (enums::InputSavedStarGift<'a>, enums::StarsAmount), tl::Decoded<enums::Updates<'static>>;
+    ['a] UpgradeStarGift<'a>, 2392, (tl::Word, tl::Flag, enums::InputSavedStarGift<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] ValidateRequestedInfo<'a>, 2393, (tl::Word, tl::Flag, enums::InputInvoice<'a>, enums::PaymentRequestedInfo<'a>), tl::Decoded<enums::payments::ValidatedRequestedInfo<'static>>;
+}

@@ -14,7 +14,6 @@ pub struct AcceptCall<'a> {
     pub g_b: &'a [u8],
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-tl::call! { ['a] AcceptCall<'a>, layout::Calls, 2394, (enums::InputPhoneCall, &'a [u8], enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>> }
 
 /// `phone.checkGroupCall#b59cf977 call:InputGroupCall sources:Vector<int> = Vector<int>;`
 #[repr(C)]
@@ -22,7 +21,6 @@ pub struct CheckGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub sources: &'a [i32],
 }
-tl::call! { ['a] CheckGroupCall<'a>, layout::Calls, 2395, (enums::InputGroupCall<'a>, &'a [i32]), tl::Vec<i32> }
 
 /// `phone.confirmCall#2efe1722 peer:InputPhoneCall g_a:bytes key_fingerprint:long protocol:PhoneCallProtocol = phone.PhoneCall;`
 #[repr(C)]
@@ -32,7 +30,6 @@ pub struct ConfirmCall<'a> {
     pub key_fingerprint: i64,
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-tl::call! { ['a] ConfirmCall<'a>, layout::Calls, 2396, (enums::InputPhoneCall, &'a [u8], i64, enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>> }
 
 /// `phone.createConferenceCall#7d0444bb flags:# muted:flags.0?true video_stopped:flags.2?true join:flags.3?true random_id:int public_key:flags.3?int256 block:flags.3?bytes params:flags.3?DataJSON = Updates;`
 #[repr(C)]
@@ -45,7 +42,6 @@ pub struct CreateConferenceCall<'a> {
     pub block: Option<&'a [u8]>,
     pub params: Option<&'a enums::DataJson<'a>>,
 }
-tl::call! { ['a] CreateConferenceCall<'a>, layout::Calls, 2397, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32, Option<[u8; 32]>, Option<&'a [u8]>, tl::Maybe<'a, enums::DataJson<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.createGroupCall#48cdc6d8 flags:# rtmp_stream:flags.2?true peer:InputPeer random_id:int title:flags.0?string schedule_date:flags.1?int = Updates;`
 #[repr(C)]
@@ -56,14 +52,12 @@ pub struct CreateGroupCall<'a> {
     pub title: Option<&'a str>,
     pub schedule_date: Option<i32>,
 }
-tl::call! { ['a] CreateGroupCall<'a>, layout::Calls, 2398, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a str>, Option<i32>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.declineConferenceCallInvite#3c479971 msg_id:int = Updates;`
 #[repr(C)]
 pub struct DeclineConferenceCallInvite {
     pub msg_id: i32,
 }
-tl::call! { [] DeclineConferenceCallInvite, layout::Calls, 2399, (i32,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.deleteConferenceCallParticipants#8ca60525 flags:# only_left:flags.0?true kick:flags.1?true call:InputGroupCall ids:Vector<long> block:bytes = Updates;`
 #[repr(C)]
@@ -74,7 +68,6 @@ pub struct DeleteConferenceCallParticipants<'a> {
     pub ids: &'a [i64],
     pub block: &'a [u8],
 }
-tl::call! { ['a] DeleteConferenceCallParticipants<'a>, layout::Calls, 2400, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, &'a [i64], &'a [u8]), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.deleteGroupCallMessages#f64f54f7 flags:# report_spam:flags.0?true call:InputGroupCall messages:Vector<int> = Updates;`
 #[repr(C)]
@@ -83,7 +76,6 @@ pub struct DeleteGroupCallMessages<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub messages: &'a [i32],
 }
-tl::call! { ['a] DeleteGroupCallMessages<'a>, layout::Calls, 2401, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.deleteGroupCallParticipantMessages#1dbfeca0 flags:# report_spam:flags.0?true call:InputGroupCall participant:InputPeer = Updates;`
 #[repr(C)]
@@ -92,7 +84,6 @@ pub struct DeleteGroupCallParticipantMessages<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub participant: enums::InputPeer<'a>,
 }
-tl::call! { ['a] DeleteGroupCallParticipantMessages<'a>, layout::Calls, 2402, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.discardCall#b2cbc1c0 flags:# video:flags.0?true peer:InputPhoneCall duration:int reason:PhoneCallDiscardReason connection_id:long = Updates;`
 #[repr(C)]
@@ -103,14 +94,12 @@ pub struct DiscardCall<'a> {
     pub reason: enums::PhoneCallDiscardReason<'a>,
     pub connection_id: i64,
 }
-tl::call! { ['a] DiscardCall<'a>, layout::Calls, 2403, (tl::Word, tl::Flag, enums::InputPhoneCall, i32, enums::PhoneCallDiscardReason<'a>, i64), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.discardGroupCall#7a777135 call:InputGroupCall = Updates;`
 #[repr(C)]
 pub struct DiscardGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] DiscardGroupCall<'a>, layout::Calls, 2404, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.editGroupCallParticipant#a5273abf flags:# call:InputGroupCall participant:InputPeer muted:flags.0?Bool volume:flags.1?int raise_hand:flags.2?Bool video_stopped:flags.3?Bool video_paused:flags.4?Bool presentation_paused:flags.5?Bool = Updates;`
 #[repr(C)]
@@ -124,7 +113,6 @@ pub struct EditGroupCallParticipant<'a> {
     pub video_paused: Option<bool>,
     pub presentation_paused: Option<bool>,
 }
-tl::call! { ['a] EditGroupCallParticipant<'a>, layout::Calls, 2405, (tl::Word, enums::InputGroupCall<'a>, enums::InputPeer<'a>, Option<bool>, Option<i32>, Option<bool>, Option<bool>, Option<bool>, Option<bool>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.editGroupCallTitle#1ca6ac0a call:InputGroupCall title:string = Updates;`
 #[repr(C)]
@@ -132,7 +120,6 @@ pub struct EditGroupCallTitle<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub title: &'a str,
 }
-tl::call! { ['a] EditGroupCallTitle<'a>, layout::Calls, 2406, (enums::InputGroupCall<'a>, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.exportGroupCallInvite#e6aa647f flags:# can_self_unmute:flags.0?true call:InputGroupCall = phone.ExportedGroupCallInvite;`
 #[repr(C)]
@@ -140,12 +127,10 @@ pub struct ExportGroupCallInvite<'a> {
     pub can_self_unmute: bool,
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] ExportGroupCallInvite<'a>, layout::Calls, 2407, (tl::Word, tl::Flag, enums::InputGroupCall<'a>), tl::Decoded<enums::phone::ExportedGroupCallInvite<'static>> }
 
 /// `phone.getCallConfig#55451fa9 = DataJSON;`
 #[repr(C)]
 pub struct GetCallConfig {}
-tl::call! { [] GetCallConfig, layout::Calls, 2408, (), tl::Decoded<enums::DataJson<'static>> }
 
 /// `phone.getGroupCall#041845db call:InputGroupCall limit:int = phone.GroupCall;`
 #[repr(C)]
@@ -153,7 +138,6 @@ pub struct GetGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub limit: i32,
 }
-tl::call! { ['a] GetGroupCall<'a>, layout::Calls, 2409, (enums::InputGroupCall<'a>, i32), tl::Decoded<enums::phone::GroupCall<'static>> }
 
 /// `phone.getGroupCallChainBlocks#ee9f88a6 call:InputGroupCall sub_chain_id:int offset:int limit:int = Updates;`
 #[repr(C)]
@@ -163,28 +147,24 @@ pub struct GetGroupCallChainBlocks<'a> {
     pub offset: i32,
     pub limit: i32,
 }
-tl::call! { ['a] GetGroupCallChainBlocks<'a>, layout::Calls, 2410, (enums::InputGroupCall<'a>, i32, i32, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.getGroupCallJoinAs#ef7c213a peer:InputPeer = phone.JoinAsPeers;`
 #[repr(C)]
 pub struct GetGroupCallJoinAs<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetGroupCallJoinAs<'a>, layout::Calls, 2411, (enums::InputPeer<'a>,), tl::Decoded<enums::phone::JoinAsPeers<'static>> }
 
 /// `phone.getGroupCallStars#6f636302 call:InputGroupCall = phone.GroupCallStars;`
 #[repr(C)]
 pub struct GetGroupCallStars<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] GetGroupCallStars<'a>, layout::Calls, 2412, (enums::InputGroupCall<'a>,), tl::Decoded<enums::phone::GroupCallStars<'static>> }
 
 /// `phone.getGroupCallStreamChannels#1ab21940 call:InputGroupCall = phone.GroupCallStreamChannels;`
 #[repr(C)]
 pub struct GetGroupCallStreamChannels<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] GetGroupCallStreamChannels<'a>, layout::Calls, 2413, (enums::InputGroupCall<'a>,), tl::Decoded<enums::phone::GroupCallStreamChannels<'static>> }
 
 /// `phone.getGroupCallStreamRtmpUrl#5af4c73a flags:# live_story:flags.0?true peer:InputPeer revoke:Bool = phone.GroupCallStreamRtmpUrl;`
 #[repr(C)]
@@ -193,7 +173,6 @@ pub struct GetGroupCallStreamRtmpUrl<'a> {
     pub peer: enums::InputPeer<'a>,
     pub revoke: bool,
 }
-tl::call! { ['a] GetGroupCallStreamRtmpUrl<'a>, layout::Calls, 2414, (tl::Word, tl::Flag, enums::InputPeer<'a>, bool), tl::Decoded<enums::phone::GroupCallStreamRtmpUrl<'static>> }
 
 /// `phone.getGroupParticipants#c558d8ab call:InputGroupCall ids:Vector<InputPeer> sources:Vector<int> offset:string limit:int = phone.GroupParticipants;`
 #[repr(C)]
@@ -204,7 +183,6 @@ pub struct GetGroupParticipants<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetGroupParticipants<'a>, layout::Calls, 2415, (enums::InputGroupCall<'a>, &'a [enums::InputPeer<'a>], &'a [i32], &'a str, i32), tl::Decoded<enums::phone::GroupParticipants<'static>> }
 
 /// `phone.inviteConferenceCallParticipant#bcf22685 flags:# video:flags.0?true call:InputGroupCall user_id:InputUser = Updates;`
 #[repr(C)]
@@ -213,7 +191,6 @@ pub struct InviteConferenceCallParticipant<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] InviteConferenceCallParticipant<'a>, layout::Calls, 2416, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, enums::InputUser<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.inviteToGroupCall#7b393160 call:InputGroupCall users:Vector<InputUser> = Updates;`
 #[repr(C)]
@@ -221,7 +198,6 @@ pub struct InviteToGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub users: &'a [enums::InputUser<'a>],
 }
-tl::call! { ['a] InviteToGroupCall<'a>, layout::Calls, 2417, (enums::InputGroupCall<'a>, &'a [enums::InputUser<'a>]), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.joinGroupCall#8fb53057 flags:# muted:flags.0?true video_stopped:flags.2?true call:InputGroupCall join_as:InputPeer invite_hash:flags.1?string public_key:flags.3?int256 block:flags.3?bytes params:DataJSON = Updates;`
 #[repr(C)]
@@ -235,7 +211,6 @@ pub struct JoinGroupCall<'a> {
     pub block: Option<&'a [u8]>,
     pub params: enums::DataJson<'a>,
 }
-tl::call! { ['a] JoinGroupCall<'a>, layout::Calls, 2418, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, enums::InputPeer<'a>, Option<&'a str>, Option<[u8; 32]>, Option<&'a [u8]>, enums::DataJson<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.joinGroupCallPresentation#cbea6bc4 call:InputGroupCall params:DataJSON = Updates;`
 #[repr(C)]
@@ -243,7 +218,6 @@ pub struct JoinGroupCallPresentation<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub params: enums::DataJson<'a>,
 }
-tl::call! { ['a] JoinGroupCallPresentation<'a>, layout::Calls, 2419, (enums::InputGroupCall<'a>, enums::DataJson<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.leaveGroupCall#500377f9 call:InputGroupCall source:int = Updates;`
 #[repr(C)]
@@ -251,21 +225,18 @@ pub struct LeaveGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub source: i32,
 }
-tl::call! { ['a] LeaveGroupCall<'a>, layout::Calls, 2420, (enums::InputGroupCall<'a>, i32), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.leaveGroupCallPresentation#1c50d144 call:InputGroupCall = Updates;`
 #[repr(C)]
 pub struct LeaveGroupCallPresentation<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] LeaveGroupCallPresentation<'a>, layout::Calls, 2421, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.receivedCall#17d54f61 peer:InputPhoneCall = Bool;`
 #[repr(C)]
 pub struct ReceivedCall {
     pub peer: enums::InputPhoneCall,
 }
-tl::call! { [] ReceivedCall, layout::Calls, 2422, (enums::InputPhoneCall,), bool }
 
 /// `phone.requestCall#42ff96ed flags:# video:flags.0?true user_id:InputUser random_id:int g_a_hash:bytes protocol:PhoneCallProtocol = phone.PhoneCall;`
 #[repr(C)]
@@ -276,7 +247,6 @@ pub struct RequestCall<'a> {
     pub g_a_hash: &'a [u8],
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-tl::call! { ['a] RequestCall<'a>, layout::Calls, 2423, (tl::Word, tl::Flag, enums::InputUser<'a>, i32, &'a [u8], enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>> }
 
 /// `phone.saveCallDebug#277add7e peer:InputPhoneCall debug:DataJSON = Bool;`
 #[repr(C)]
@@ -284,7 +254,6 @@ pub struct SaveCallDebug<'a> {
     pub peer: enums::InputPhoneCall,
     pub debug: enums::DataJson<'a>,
 }
-tl::call! { ['a] SaveCallDebug<'a>, layout::Calls, 2424, (enums::InputPhoneCall, enums::DataJson<'a>), bool }
 
 /// `phone.saveCallLog#41248786 peer:InputPhoneCall file:InputFile = Bool;`
 #[repr(C)]
@@ -292,7 +261,6 @@ pub struct SaveCallLog<'a> {
     pub peer: enums::InputPhoneCall,
     pub file: enums::InputFile<'a>,
 }
-tl::call! { ['a] SaveCallLog<'a>, layout::Calls, 2425, (enums::InputPhoneCall, enums::InputFile<'a>), bool }
 
 /// `phone.saveDefaultGroupCallJoinAs#575e1f8c peer:InputPeer join_as:InputPeer = Bool;`
 #[repr(C)]
@@ -300,7 +268,6 @@ pub struct SaveDefaultGroupCallJoinAs<'a> {
     pub peer: enums::InputPeer<'a>,
     pub join_as: enums::InputPeer<'a>,
 }
-tl::call! { ['a] SaveDefaultGroupCallJoinAs<'a>, layout::Calls, 2426, (enums::InputPeer<'a>, enums::InputPeer<'a>), bool }
 
 /// `phone.saveDefaultSendAs#4167add1 call:InputGroupCall send_as:InputPeer = Bool;`
 #[repr(C)]
@@ -308,7 +275,6 @@ pub struct SaveDefaultSendAs<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub send_as: enums::InputPeer<'a>,
 }
-tl::call! { ['a] SaveDefaultSendAs<'a>, layout::Calls, 2427, (enums::InputGroupCall<'a>, enums::InputPeer<'a>), bool }
 
 /// `phone.sendConferenceCallBroadcast#c6701900 call:InputGroupCall block:bytes = Updates;`
 #[repr(C)]
@@ -316,7 +282,6 @@ pub struct SendConferenceCallBroadcast<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub block: &'a [u8],
 }
-tl::call! { ['a] SendConferenceCallBroadcast<'a>, layout::Calls, 2428, (enums::InputGroupCall<'a>, &'a [u8]), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.sendGroupCallEncryptedMessage#e5afa56d call:InputGroupCall encrypted_message:bytes = Bool;`
 #[repr(C)]
@@ -324,7 +289,6 @@ pub struct SendGroupCallEncryptedMessage<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub encrypted_message: &'a [u8],
 }
-tl::call! { ['a] SendGroupCallEncryptedMessage<'a>, layout::Calls, 2429, (enums::InputGroupCall<'a>, &'a [u8]), bool }
 
 /// `phone.sendGroupCallMessage#b1d11410 flags:# call:InputGroupCall random_id:long message:TextWithEntities allow_paid_stars:flags.0?long send_as:flags.1?InputPeer = Updates;`
 #[repr(C)]
@@ -335,7 +299,6 @@ pub struct SendGroupCallMessage<'a> {
     pub allow_paid_stars: Option<i64>,
     pub send_as: Option<&'a enums::InputPeer<'a>>,
 }
-tl::call! { ['a] SendGroupCallMessage<'a>, layout::Calls, 2430, (tl::Word, enums::InputGroupCall<'a>, i64, enums::TextWithEntities<'a>, Option<i64>, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.sendSignalingData#ff7a9383 peer:InputPhoneCall data:bytes = Bool;`
 #[repr(C)]
@@ -343,7 +306,6 @@ pub struct SendSignalingData<'a> {
     pub peer: enums::InputPhoneCall,
     pub data: &'a [u8],
 }
-tl::call! { ['a] SendSignalingData<'a>, layout::Calls, 2431, (enums::InputPhoneCall, &'a [u8]), bool }
 
 /// `phone.setCallRating#59ead627 flags:# user_initiative:flags.0?true peer:InputPhoneCall rating:int comment:string = Updates;`
 #[repr(C)]
@@ -353,14 +315,12 @@ pub struct SetCallRating<'a> {
     pub rating: i32,
     pub comment: &'a str,
 }
-tl::call! { ['a] SetCallRating<'a>, layout::Calls, 2432, (tl::Word, tl::Flag, enums::InputPhoneCall, i32, &'a str), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.startScheduledGroupCall#5680e342 call:InputGroupCall = Updates;`
 #[repr(C)]
 pub struct StartScheduledGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::call! { ['a] StartScheduledGroupCall<'a>, layout::Calls, 2433, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.toggleGroupCallRecord#f128c708 flags:# start:flags.0?true video:flags.2?true call:InputGroupCall title:flags.1?string video_portrait:flags.2?Bool = Updates;`
 #[repr(C)]
@@ -371,7 +331,6 @@ pub struct ToggleGroupCallRecord<'a> {
     pub title: Option<&'a str>,
     pub video_portrait: Option<bool>,
 }
-tl::call! { ['a] ToggleGroupCallRecord<'a>, layout::Calls, 2434, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, Option<&'a str>, Option<bool>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.toggleGroupCallSettings#974392f2 flags:# reset_invite_hash:flags.1?true call:InputGroupCall join_muted:flags.0?Bool messages_enabled:flags.2?Bool send_paid_messages_stars:flags.3?long = Updates;`
 #[repr(C)]
@@ -382,7 +341,6 @@ pub struct ToggleGroupCallSettings<'a> {
     pub messages_enabled: Option<bool>,
     pub send_paid_messages_stars: Option<i64>,
 }
-tl::call! { ['a] ToggleGroupCallSettings<'a>, layout::Calls, 2435, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, Option<bool>, Option<bool>, Option<i64>), tl::Decoded<enums::Updates<'static>> }
 
 /// `phone.toggleGroupCallStartSubscription#219c34e6 call:InputGroupCall subscribed:Bool = Updates;`
 #[repr(C)]
@@ -390,4 +348,49 @@ pub struct ToggleGroupCallStartSubscription<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub subscribed: bool,
 }
-tl::call! { ['a] ToggleGroupCallStartSubscription<'a>, layout::Calls, 2436, (enums::InputGroupCall<'a>, bool), tl::Decoded<enums::Updates<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] AcceptCall<'a>, 2394, (enums::InputPhoneCall, &'a [u8], enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>>;
+    ['a] CheckGroupCall<'a>, 2395, (enums::InputGroupCall<'a>, &'a [i32]), tl::Vec<i32>;
+    ['a] ConfirmCall<'a>, 2396, (enums::InputPhoneCall, &'a [u8], i64, enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>>;
+    ['a] CreateConferenceCall<'a>, 2397, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32, Option<[u8; 32]>, Option<&'a [u8]>, tl::Maybe<'a, enums::DataJson<'a>>), tl::Decoded<enums::Updates<'static>>;
+    ['a] CreateGroupCall<'a>, 2398, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, Option<&'a str>, Option<i32>), tl::Decoded<enums::Updates<'static>>;
+    [] DeclineConferenceCallInvite, 2399, (i32,), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteConferenceCallParticipants<'a>, 2400, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, &'a [i64], &'a [u8]), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteGroupCallMessages<'a>, 2401, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, &'a [i32]), tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteGroupCallParticipantMessages<'a>, 2402, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] DiscardCall<'a>, 2403, (tl::Word, tl::Flag, enums::InputPhoneCall, i32, enums::PhoneCallDiscardReason<'a>, i64), tl::Decoded<enums::Updates<'static>>;
+    ['a] DiscardGroupCall<'a>, 2404, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditGroupCallParticipant<'a>, 2405, (tl::Word, enums::InputGroupCall<'a>, enums::InputPeer<'a>, Option<bool>, Option<i32>, Option<bool>, Option<bool>, Option<bool>, Option<bool>), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditGroupCallTitle<'a>, 2406, (enums::InputGroupCall<'a>, &'a str), tl::Decoded<enums::Updates<'static>>;
+    ['a] ExportGroupCallInvite<'a>, 2407, (tl::Word, tl::Flag, enums::InputGroupCall<'a>), tl::Decoded<enums::phone::ExportedGroupCallInvite<'static>>;
+    [] GetCallConfig, 2408, (), tl::Decoded<enums::DataJson<'static>>;
+    ['a] GetGroupCall<'a>, 2409, (enums::InputGroupCall<'a>, i32), tl::Decoded<enums::phone::GroupCall<'static>>;
+    ['a] GetGroupCallChainBlocks<'a>, 2410, (enums::InputGroupCall<'a>, i32, i32, i32), tl::Decoded<enums::Updates<'static>>;
+    ['a] GetGroupCallJoinAs<'a>, 2411, (enums::InputPeer<'a>,), tl::Decoded<enums::phone::JoinAsPeers<'static>>;
+    ['a] GetGroupCallStars<'a>, 2412, (enums::InputGroupCall<'a>,), tl::Decoded<enums::phone::GroupCallStars<'static>>;
+    ['a] GetGroupCallStreamChannels<'a>, 2413, (enums::InputGroupCall<'a>,), tl::Decoded<enums::phone::GroupCallStreamChannels<'static>>;
+    ['a] GetGroupCallStreamRtmpUrl<'a>, 2414, (tl::Word, tl::Flag, enums::InputPeer<'a>, bool), tl::Decoded<enums::phone::GroupCallStreamRtmpUrl<'static>>;
+    ['a] GetGroupParticipants<'a>, 2415, (enums::InputGroupCall<'a>, &'a [enums::InputPeer<'a>], &'a [i32], &'a str, i32), tl::Decoded<enums::phone::GroupParticipants<'static>>;
+    ['a] InviteConferenceCallParticipant<'a>, 2416, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, enums::InputUser<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] InviteToGroupCall<'a>, 2417, (enums::InputGroupCall<'a>, &'a [enums::InputUser<'a>]), tl::Decoded<enums::Updates<'static>>;
+    ['a] JoinGroupCall<'a>, 2418, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, enums::InputPeer<'a>, Option<&'a str>, Option<[u8; 32]>, Option<&'a [u8]>, enums::DataJson<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] JoinGroupCallPresentation<'a>, 2419, (enums::InputGroupCall<'a>, enums::DataJson<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] LeaveGroupCall<'a>, 2420, (enums::InputGroupCall<'a>, i32), tl::Decoded<enums::Updates<'static>>;
+    ['a] LeaveGroupCallPresentation<'a>, 2421, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>>;
+    [] ReceivedCall, 2422, (enums::InputPhoneCall,), bool;
+    ['a] RequestCall<'a>, 2423, (tl::Word, tl::Flag, enums::InputUser<'a>, i32, &'a [u8], enums::PhoneCallProtocol<'a>), tl::Decoded<enums::phone::PhoneCall<'static>>;
+    ['a] SaveCallDebug<'a>, 2424, (enums::InputPhoneCall, enums::DataJson<'a>), bool;
+    ['a] SaveCallLog<'a>, 2425, (enums::InputPhoneCall, enums::InputFile<'a>), bool;
+    ['a] SaveDefaultGroupCallJoinAs<'a>, 2426, (enums::InputPeer<'a>, enums::InputPeer<'a>), bool;
+    ['a] SaveDefaultSendAs<'a>, 2427, (enums::InputGroupCall<'a>, enums::InputPeer<'a>), bool;
+    ['a] SendConferenceCallBroadcast<'a>, 2428, (enums::InputGroupCall<'a>, &'a [u8]), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendGroupCallEncryptedMessage<'a>, 2429, (enums::InputGroupCall<'a>, &'a [u8]), bool;
+    ['a] SendGroupCallMessage<'a>, 2430, (tl::Word, enums::InputGroupCall<'a>, i64, enums::TextWithEntities<'a>, Option<i64>, tl::Maybe<'a, enums::InputPeer<'a>>), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendSignalingData<'a>, 2431, (enums::InputPhoneCall, &'a [u8]), bool;
+    ['a] SetCallRating<'a>, 2432, (tl::Word, tl::Flag, enums::InputPhoneCall, i32, &'a str), tl::Decoded<enums::Updates<'static>>;
+    ['a] StartScheduledGroupCall<'a>, 2433, (enums::InputGroupCall<'a>,), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleGroupCallRecord<'a>, 2434, (tl::Word, tl::Flag, tl::Flag, enums::InputGroupCall<'a>, Option<&'a str>, Option<bool>), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleGroupCallSettings<'a>, 2435, (tl::Word, tl::Flag, enums::InputGroupCall<'a>, Option<bool>, Option<bool>, Option<i64>), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleGroupCallStartSubscription<'a>, 2436, (enums::InputGroupCall<'a>, bool), tl::Decoded<enums::Updates<'static>>;
+}

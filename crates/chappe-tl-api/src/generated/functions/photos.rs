@@ -12,7 +12,6 @@ use super::super::{enums, layout};
 pub struct DeletePhotos<'a> {
     pub id: &'a [enums::InputPhoto<'a>],
 }
-tl::call! { ['a] DeletePhotos<'a>, layout::Calls, 2437, (&'a [enums::InputPhoto<'a>],), tl::Vec<i64> }
 
 /// `photos.getUserPhotos#91cd32a8 user_id:InputUser offset:int max_id:long limit:int = photos.Photos;`
 #[repr(C)]
@@ -22,7 +21,6 @@ pub struct GetUserPhotos<'a> {
     pub max_id: i64,
     pub limit: i32,
 }
-tl::call! { ['a] GetUserPhotos<'a>, layout::Calls, 2438, (enums::InputUser<'a>, i32, i64, i32), tl::Decoded<enums::photos::Photos<'static>> }
 
 /// `photos.updateProfilePhoto#09e82039 flags:# fallback:flags.0?true bot:flags.1?InputUser id:InputPhoto = photos.Photo;`
 #[repr(C)]
@@ -31,7 +29,6 @@ pub struct UpdateProfilePhoto<'a> {
     pub bot: Option<&'a enums::InputUser<'a>>,
     pub id: enums::InputPhoto<'a>,
 }
-tl::call! { ['a] UpdateProfilePhoto<'a>, layout::Calls, 2439, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, enums::InputPhoto<'a>), tl::Decoded<enums::photos::Photo<'static>> }
 
 /// `photos.uploadContactProfilePhoto#e14c4a71 flags:# suggest:flags.3?true save:flags.4?true user_id:InputUser file:flags.0?InputFile video:flags.1?InputFile video_start_ts:flags.2?double video_emoji_markup:flags.5?VideoSize = photos.Photo;`
 #[repr(C)]
@@ -44,7 +41,6 @@ pub struct UploadContactProfilePhoto<'a> {
     pub video_start_ts: Option<f64>,
     pub video_emoji_markup: Option<&'a enums::VideoSize<'a>>,
 }
-tl::call! { ['a] UploadContactProfilePhoto<'a>, layout::Calls, 2440, (tl::Word, tl::Flag, tl::Flag, enums::InputUser<'a>, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>), tl::Decoded<enums::photos::Photo<'static>> }
 
 /// `photos.uploadProfilePhoto#0388a3b5 flags:# fallback:flags.3?true bot:flags.5?InputUser file:flags.0?InputFile video:flags.1?InputFile video_start_ts:flags.2?double video_emoji_markup:flags.4?VideoSize = photos.Photo;`
 #[repr(C)]
@@ -56,4 +52,11 @@ pub struct UploadProfilePhoto<'a> {
     pub video_start_ts: Option<f64>,
     pub video_emoji_markup: Option<&'a enums::VideoSize<'a>>,
 }
-tl::call! { ['a] UploadProfilePhoto<'a>, layout::Calls, 2441, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>), tl::Decoded<enums::photos::Photo<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] DeletePhotos<'a>, 2437, (&'a [enums::InputPhoto<'a>],), tl::Vec<i64>;
+    ['a] GetUserPhotos<'a>, 2438, (enums::InputUser<'a>, i32, i64, i32), tl::Decoded<enums::photos::Photos<'static>>;
+    ['a] UpdateProfilePhoto<'a>, 2439, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, enums::InputPhoto<'a>), tl::Decoded<enums::photos::Photo<'static>>;
+    ['a] UploadContactProfilePhoto<'a>, 2440, (tl::Word, tl::Flag, tl::Flag, enums::InputUser<'a>, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>), tl::Decoded<enums::photos::Photo<'static>>;
+    ['a] UploadProfilePhoto<'a>, 2441, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>), tl::Decoded<enums::photos::Photo<'static>>;
+}

@@ -13,7 +13,6 @@ pub struct ApplyBoost<'a> {
     pub slots: Option<&'a [i32]>,
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] ApplyBoost<'a>, layout::Calls, 2442, (tl::Word, Option<&'a [i32]>, enums::InputPeer<'a>), tl::Decoded<enums::premium::MyBoosts<'static>> }
 
 /// `premium.getBoostsList#60f67660 flags:# gifts:flags.0?true peer:InputPeer offset:string limit:int = premium.BoostsList;`
 #[repr(C)]
@@ -23,19 +22,16 @@ pub struct GetBoostsList<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetBoostsList<'a>, layout::Calls, 2443, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::premium::BoostsList<'static>> }
 
 /// `premium.getBoostsStatus#042f1f61 peer:InputPeer = premium.BoostsStatus;`
 #[repr(C)]
 pub struct GetBoostsStatus<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetBoostsStatus<'a>, layout::Calls, 2444, (enums::InputPeer<'a>,), tl::Decoded<enums::premium::BoostsStatus<'static>> }
 
 /// `premium.getMyBoosts#0be77b4a = premium.MyBoosts;`
 #[repr(C)]
 pub struct GetMyBoosts {}
-tl::call! { [] GetMyBoosts, layout::Calls, 2445, (), tl::Decoded<enums::premium::MyBoosts<'static>> }
 
 /// `premium.getUserBoosts#39854d1f peer:InputPeer user_id:InputUser = premium.BoostsList;`
 #[repr(C)]
@@ -43,4 +39,11 @@ pub struct GetUserBoosts<'a> {
     pub peer: enums::InputPeer<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetUserBoosts<'a>, layout::Calls, 2446, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::premium::BoostsList<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] ApplyBoost<'a>, 2442, (tl::Word, Option<&'a [i32]>, enums::InputPeer<'a>), tl::Decoded<enums::premium::MyBoosts<'static>>;
+    ['a] GetBoostsList<'a>, 2443, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::premium::BoostsList<'static>>;
+    ['a] GetBoostsStatus<'a>, 2444, (enums::InputPeer<'a>,), tl::Decoded<enums::premium::BoostsStatus<'static>>;
+    [] GetMyBoosts, 2445, (), tl::Decoded<enums::premium::MyBoosts<'static>>;
+    ['a] GetUserBoosts<'a>, 2446, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::premium::BoostsList<'static>>;
+}

@@ -13,38 +13,41 @@ pub struct FinishJob<'a> {
     pub job_id: &'a str,
     pub error: Option<&'a str>,
 }
-tl::call! { ['a] FinishJob<'a>, layout::Calls, 2447, (tl::Word, &'a str, Option<&'a str>), bool }
 
 /// `smsjobs.getSmsJob#778d902f job_id:string = SmsJob;`
 #[repr(C)]
 pub struct GetSmsJob<'a> {
     pub job_id: &'a str,
 }
-tl::call! { ['a] GetSmsJob<'a>, layout::Calls, 2448, (&'a str,), tl::Decoded<enums::SmsJob<'static>> }
 
 /// `smsjobs.getStatus#10a698e8 = smsjobs.Status;`
 #[repr(C)]
 pub struct GetStatus {}
-tl::call! { [] GetStatus, layout::Calls, 2449, (), tl::Decoded<enums::smsjobs::Status<'static>> }
 
 /// `smsjobs.isEligibleToJoin#0edc39d0 = smsjobs.EligibilityToJoin;`
 #[repr(C)]
 pub struct IsEligibleToJoin {}
-tl::call! { [] IsEligibleToJoin, layout::Calls, 2450, (), tl::Decoded<enums::smsjobs::EligibilityToJoin<'static>> }
 
 /// `smsjobs.join#a74ece2d = Bool;`
 #[repr(C)]
 pub struct Join {}
-tl::call! { [] Join, layout::Calls, 2451, (), bool }
 
 /// `smsjobs.leave#9898ad73 = Bool;`
 #[repr(C)]
 pub struct Leave {}
-tl::call! { [] Leave, layout::Calls, 2452, (), bool }
 
 /// `smsjobs.updateSettings#093fa0bf flags:# allow_international:flags.0?true = Bool;`
 #[repr(C)]
 pub struct UpdateSettings {
     pub allow_international: bool,
 }
-tl::call! { [] UpdateSettings, layout::Calls, 2453, (tl::Word, tl::Flag), bool }
+
+tl::calls! { layout::Calls;
+    ['a] FinishJob<'a>, 2447, (tl::Word, &'a str, Option<&'a str>), bool;
+    ['a] GetSmsJob<'a>, 2448, (&'a str,), tl::Decoded<enums::SmsJob<'static>>;
+    [] GetStatus, 2449, (), tl::Decoded<enums::smsjobs::Status<'static>>;
+    [] IsEligibleToJoin, 2450, (), tl::Decoded<enums::smsjobs::EligibilityToJoin<'static>>;
+    [] Join, 2451, (), bool;
+    [] Leave, 2452, (), bool;
+    [] UpdateSettings, 2453, (tl::Word, tl::Flag), bool;
+}

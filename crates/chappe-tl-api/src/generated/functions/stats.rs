@@ -13,7 +13,6 @@ pub struct GetBroadcastStats<'a> {
     pub dark: bool,
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] GetBroadcastStats<'a>, layout::Calls, 2454, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::BroadcastStats<'static>> }
 
 /// `stats.getMegagroupStats#dcdf8607 flags:# dark:flags.0?true channel:InputChannel = stats.MegagroupStats;`
 #[repr(C)]
@@ -21,7 +20,6 @@ pub struct GetMegagroupStats<'a> {
     pub dark: bool,
     pub channel: enums::InputChannel<'a>,
 }
-tl::call! { ['a] GetMegagroupStats<'a>, layout::Calls, 2455, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::MegagroupStats<'static>> }
 
 /// `stats.getMessagePublicForwards#5f150144 channel:InputChannel msg_id:int offset:string limit:int = stats.PublicForwards;`
 #[repr(C)]
@@ -31,7 +29,6 @@ pub struct GetMessagePublicForwards<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetMessagePublicForwards<'a>, layout::Calls, 2456, (enums::InputChannel<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>> }
 
 /// `stats.getMessageStats#b6e0a3f5 flags:# dark:flags.0?true channel:InputChannel msg_id:int = stats.MessageStats;`
 #[repr(C)]
@@ -40,7 +37,6 @@ pub struct GetMessageStats<'a> {
     pub channel: enums::InputChannel<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] GetMessageStats<'a>, layout::Calls, 2457, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::stats::MessageStats<'static>> }
 
 /// `stats.getPollStats#c27dfa68 flags:# dark:flags.0?true peer:InputPeer msg_id:int = stats.PollStats;`
 #[repr(C)]
@@ -49,7 +45,6 @@ pub struct GetPollStats<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::call! { ['a] GetPollStats<'a>, layout::Calls, 2458, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::PollStats<'static>> }
 
 /// `stats.getStoryPublicForwards#a6437ef6 peer:InputPeer id:int offset:string limit:int = stats.PublicForwards;`
 #[repr(C)]
@@ -59,7 +54,6 @@ pub struct GetStoryPublicForwards<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetStoryPublicForwards<'a>, layout::Calls, 2459, (enums::InputPeer<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>> }
 
 /// `stats.getStoryStats#374fef40 flags:# dark:flags.0?true peer:InputPeer id:int = stats.StoryStats;`
 #[repr(C)]
@@ -68,7 +62,6 @@ pub struct GetStoryStats<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::call! { ['a] GetStoryStats<'a>, layout::Calls, 2460, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::StoryStats<'static>> }
 
 /// `stats.loadAsyncGraph#621d5fa0 flags:# token:string x:flags.0?long = StatsGraph;`
 #[repr(C)]
@@ -76,4 +69,14 @@ pub struct LoadAsyncGraph<'a> {
     pub token: &'a str,
     pub x: Option<i64>,
 }
-tl::call! { ['a] LoadAsyncGraph<'a>, layout::Calls, 2461, (tl::Word, &'a str, Option<i64>), tl::Decoded<enums::StatsGraph<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] GetBroadcastStats<'a>, 2454, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::BroadcastStats<'static>>;
+    ['a] GetMegagroupStats<'a>, 2455, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::MegagroupStats<'static>>;
+    ['a] GetMessagePublicForwards<'a>, 2456, (enums::InputChannel<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>>;
+    ['a] GetMessageStats<'a>, 2457, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::stats::MessageStats<'static>>;
+    ['a] GetPollStats<'a>, 2458, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::PollStats<'static>>;
+    ['a] GetStoryPublicForwards<'a>, 2459, (enums::InputPeer<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>>;
+    ['a] GetStoryStats<'a>, 2460, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::StoryStats<'static>>;
+    ['a] LoadAsyncGraph<'a>, 2461, (tl::Word, &'a str, Option<i64>), tl::Decoded<enums::StatsGraph<'static>>;
+}

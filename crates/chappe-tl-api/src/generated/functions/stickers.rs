@@ -13,7 +13,6 @@ pub struct AddStickerToSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub sticker: enums::InputStickerSetItem<'a>,
 }
-tl::call! { ['a] AddStickerToSet<'a>, layout::Calls, 2462, (enums::InputStickerSet<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.changeSticker#f5537ebc flags:# sticker:InputDocument emoji:flags.0?string mask_coords:flags.1?MaskCoords keywords:flags.2?string = messages.StickerSet;`
 #[repr(C)]
@@ -23,7 +22,6 @@ pub struct ChangeSticker<'a> {
     pub mask_coords: Option<&'a enums::MaskCoords>,
     pub keywords: Option<&'a str>,
 }
-tl::call! { ['a] ChangeSticker<'a>, layout::Calls, 2463, (tl::Word, enums::InputDocument<'a>, Option<&'a str>, tl::Maybe<'a, enums::MaskCoords>, Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.changeStickerPosition#ffb6d4ca sticker:InputDocument position:int = messages.StickerSet;`
 #[repr(C)]
@@ -31,14 +29,12 @@ pub struct ChangeStickerPosition<'a> {
     pub sticker: enums::InputDocument<'a>,
     pub position: i32,
 }
-tl::call! { ['a] ChangeStickerPosition<'a>, layout::Calls, 2464, (enums::InputDocument<'a>, i32), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.checkShortName#284b3639 short_name:string = Bool;`
 #[repr(C)]
 pub struct CheckShortName<'a> {
     pub short_name: &'a str,
 }
-tl::call! { ['a] CheckShortName<'a>, layout::Calls, 2465, (&'a str,), bool }
 
 /// `stickers.createStickerSet#9021ab67 flags:# masks:flags.0?true emojis:flags.5?true text_color:flags.6?true user_id:InputUser title:string short_name:string thumb:flags.2?InputDocument stickers:Vector<InputStickerSetItem> software:flags.3?string = messages.StickerSet;`
 #[repr(C)]
@@ -53,21 +49,18 @@ pub struct CreateStickerSet<'a> {
     pub stickers: &'a [enums::InputStickerSetItem<'a>],
     pub software: Option<&'a str>,
 }
-tl::call! { ['a] CreateStickerSet<'a>, layout::Calls, 2466, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, &'a [enums::InputStickerSetItem<'a>], Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.deleteStickerSet#87704394 stickerset:InputStickerSet = Bool;`
 #[repr(C)]
 pub struct DeleteStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::call! { ['a] DeleteStickerSet<'a>, layout::Calls, 2467, (enums::InputStickerSet<'a>,), bool }
 
 /// `stickers.removeStickerFromSet#f7760f51 sticker:InputDocument = messages.StickerSet;`
 #[repr(C)]
 pub struct RemoveStickerFromSet<'a> {
     pub sticker: enums::InputDocument<'a>,
 }
-tl::call! { ['a] RemoveStickerFromSet<'a>, layout::Calls, 2468, (enums::InputDocument<'a>,), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.renameStickerSet#124b1c00 stickerset:InputStickerSet title:string = messages.StickerSet;`
 #[repr(C)]
@@ -75,7 +68,6 @@ pub struct RenameStickerSet<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub title: &'a str,
 }
-tl::call! { ['a] RenameStickerSet<'a>, layout::Calls, 2469, (enums::InputStickerSet<'a>, &'a str), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.replaceSticker#4696459a sticker:InputDocument new_sticker:InputStickerSetItem = messages.StickerSet;`
 #[repr(C)]
@@ -83,7 +75,6 @@ pub struct ReplaceSticker<'a> {
     pub sticker: enums::InputDocument<'a>,
     pub new_sticker: enums::InputStickerSetItem<'a>,
 }
-tl::call! { ['a] ReplaceSticker<'a>, layout::Calls, 2470, (enums::InputDocument<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.setStickerSetThumb#a76a5392 flags:# stickerset:InputStickerSet thumb:flags.0?InputDocument thumb_document_id:flags.1?long = messages.StickerSet;`
 #[repr(C)]
@@ -92,11 +83,23 @@ pub struct SetStickerSetThumb<'a> {
     pub thumb: Option<&'a enums::InputDocument<'a>>,
     pub thumb_document_id: Option<i64>,
 }
-tl::call! { ['a] SetStickerSetThumb<'a>, layout::Calls, 2471, (tl::Word, enums::InputStickerSet<'a>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<i64>), tl::Decoded<enums::messages::StickerSet<'static>> }
 
 /// `stickers.suggestShortName#4dafc503 title:string = stickers.SuggestedShortName;`
 #[repr(C)]
 pub struct SuggestShortName<'a> {
     pub title: &'a str,
 }
-tl::call! { ['a] SuggestShortName<'a>, layout::Calls, 2472, (&'a str,), tl::Decoded<enums::stickers::SuggestedShortName<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] AddStickerToSet<'a>, 2462, (enums::InputStickerSet<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] ChangeSticker<'a>, 2463, (tl::Word, enums::InputDocument<'a>, Option<&'a str>, tl::Maybe<'a, enums::MaskCoords>, Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] ChangeStickerPosition<'a>, 2464, (enums::InputDocument<'a>, i32), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] CheckShortName<'a>, 2465, (&'a str,), bool;
+    ['a] CreateStickerSet<'a>, 2466, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, &'a [enums::InputStickerSetItem<'a>], Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] DeleteStickerSet<'a>, 2467, (enums::InputStickerSet<'a>,), bool;
+    ['a] RemoveStickerFromSet<'a>, 2468, (enums::InputDocument<'a>,), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] RenameStickerSet<'a>, 2469, (enums::InputStickerSet<'a>, &'a str), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] ReplaceSticker<'a>, 2470, (enums::InputDocument<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] SetStickerSetThumb<'a>, 2471, (tl::Word, enums::InputStickerSet<'a>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<i64>), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] SuggestShortName<'a>, 2472, (&'a str,), tl::Decoded<enums::stickers::SuggestedShortName<'static>>;
+}

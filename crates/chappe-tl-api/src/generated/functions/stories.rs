@@ -13,14 +13,12 @@ pub struct ActivateStealthMode {
     pub past: bool,
     pub future: bool,
 }
-tl::call! { [] ActivateStealthMode, layout::Calls, 2473, (tl::Word, tl::Flag, tl::Flag), tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.canSendStory#30eb63f0 peer:InputPeer = stories.CanSendStoryCount;`
 #[repr(C)]
 pub struct CanSendStory<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] CanSendStory<'a>, layout::Calls, 2474, (enums::InputPeer<'a>,), tl::Decoded<enums::stories::CanSendStoryCount> }
 
 /// `stories.createAlbum#a36396e5 peer:InputPeer title:string stories:Vector<int> = StoryAlbum;`
 #[repr(C)]
@@ -29,7 +27,6 @@ pub struct CreateAlbum<'a> {
     pub title: &'a str,
     pub stories: &'a [i32],
 }
-tl::call! { ['a] CreateAlbum<'a>, layout::Calls, 2475, (enums::InputPeer<'a>, &'a str, &'a [i32]), tl::Decoded<enums::StoryAlbum<'static>> }
 
 /// `stories.deleteAlbum#8d3456d0 peer:InputPeer album_id:int = Bool;`
 #[repr(C)]
@@ -37,7 +34,6 @@ pub struct DeleteAlbum<'a> {
     pub peer: enums::InputPeer<'a>,
     pub album_id: i32,
 }
-tl::call! { ['a] DeleteAlbum<'a>, layout::Calls, 2476, (enums::InputPeer<'a>, i32), bool }
 
 /// `stories.deleteStories#ae59db5f peer:InputPeer id:Vector<int> = Vector<int>;`
 #[repr(C)]
@@ -45,7 +41,6 @@ pub struct DeleteStories<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] DeleteStories<'a>, layout::Calls, 2477, (enums::InputPeer<'a>, &'a [i32]), tl::Vec<i32> }
 
 /// `stories.editStory#2c63a72b flags:# peer:InputPeer id:int media:flags.0?InputMedia media_areas:flags.3?Vector<MediaArea> caption:flags.1?string entities:flags.1?Vector<MessageEntity> privacy_rules:flags.2?Vector<InputPrivacyRule> music:flags.4?InputDocument = Updates;`
 #[repr(C)]
@@ -59,7 +54,6 @@ pub struct EditStory<'a> {
     pub privacy_rules: Option<&'a [enums::InputPrivacyRule<'a>]>,
     pub music: Option<&'a enums::InputDocument<'a>>,
 }
-tl::call! { ['a] EditStory<'a>, layout::Calls, 2478, (tl::Word, enums::InputPeer<'a>, i32, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a [enums::MediaArea<'a>]>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, Option<&'a [enums::InputPrivacyRule<'a>]>, tl::Maybe<'a, enums::InputDocument<'a>>), tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.exportStoryLink#7b8def20 peer:InputPeer id:int = ExportedStoryLink;`
 #[repr(C)]
@@ -67,7 +61,6 @@ pub struct ExportStoryLink<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::call! { ['a] ExportStoryLink<'a>, layout::Calls, 2479, (enums::InputPeer<'a>, i32), tl::Decoded<enums::ExportedStoryLink<'static>> }
 
 /// `stories.getAlbumStories#ac806d61 peer:InputPeer album_id:int offset:int limit:int = stories.Stories;`
 #[repr(C)]
@@ -77,7 +70,6 @@ pub struct GetAlbumStories<'a> {
     pub offset: i32,
     pub limit: i32,
 }
-tl::call! { ['a] GetAlbumStories<'a>, layout::Calls, 2480, (enums::InputPeer<'a>, i32, i32, i32), tl::Decoded<enums::stories::Stories<'static>> }
 
 /// `stories.getAlbums#25b3eac7 peer:InputPeer hash:long = stories.Albums;`
 #[repr(C)]
@@ -85,12 +77,10 @@ pub struct GetAlbums<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: i64,
 }
-tl::call! { ['a] GetAlbums<'a>, layout::Calls, 2481, (enums::InputPeer<'a>, i64), tl::Decoded<enums::stories::Albums<'static>> }
 
 /// `stories.getAllReadPeerStories#9b5ae7f9 = Updates;`
 #[repr(C)]
 pub struct GetAllReadPeerStories {}
-tl::call! { [] GetAllReadPeerStories, layout::Calls, 2482, (), tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.getAllStories#eeb0d625 flags:# next:flags.1?true hidden:flags.2?true state:flags.0?string = stories.AllStories;`
 #[repr(C)]
@@ -99,26 +89,22 @@ pub struct GetAllStories<'a> {
     pub hidden: bool,
     pub state: Option<&'a str>,
 }
-tl::call! { ['a] GetAllStories<'a>, layout::Calls, 2483, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>), tl::Decoded<enums::stories::AllStories<'static>> }
 
 /// `stories.getChatsToSend#a56a8b60 = messages.Chats;`
 #[repr(C)]
 pub struct GetChatsToSend {}
-tl::call! { [] GetChatsToSend, layout::Calls, 2484, (), tl::Decoded<enums::messages::Chats<'static>> }
 
 /// `stories.getPeerMaxIDs#78499170 id:Vector<InputPeer> = Vector<RecentStory>;`
 #[repr(C)]
 pub struct GetPeerMaxIds<'a> {
     pub id: &'a [enums::InputPeer<'a>],
 }
-tl::call! { ['a] GetPeerMaxIds<'a>, layout::Calls, 2485, (&'a [enums::InputPeer<'a>],), tl::Decoded<&'static [enums::RecentStory]> }
 
 /// `stories.getPeerStories#2c4ada50 peer:InputPeer = stories.PeerStories;`
 #[repr(C)]
 pub struct GetPeerStories<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::call! { ['a] GetPeerStories<'a>, layout::Calls, 2486, (enums::InputPeer<'a>,), tl::Decoded<enums::stories::PeerStories<'static>> }
 
 /// `stories.getPinnedStories#5821a5dc peer:InputPeer offset_id:int limit:int = stories.Stories;`
 #[repr(C)]
@@ -127,7 +113,6 @@ pub struct GetPinnedStories<'a> {
     pub offset_id: i32,
     pub limit: i32,
 }
-tl::call! { ['a] GetPinnedStories<'a>, layout::Calls, 2487, (enums::InputPeer<'a>, i32, i32), tl::Decoded<enums::stories::Stories<'static>> }
 
 /// `stories.getStoriesArchive#b4352016 peer:InputPeer offset_id:int limit:int = stories.Stories;`
 #[repr(C)]
@@ -136,7 +121,6 @@ pub struct GetStoriesArchive<'a> {
     pub offset_id: i32,
     pub limit: i32,
 }
-tl::call! { ['a] GetStoriesArchive<'a>, layout::Calls, 2488, (enums::InputPeer<'a>, i32, i32), tl::Decoded<enums::stories::Stories<'static>> }
 
 /// `stories.getStoriesByID#5774ca74 peer:InputPeer id:Vector<int> = stories.Stories;`
 #[repr(C)]
@@ -144,7 +128,6 @@ pub struct GetStoriesById<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] GetStoriesById<'a>, layout::Calls, 2489, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::stories::Stories<'static>> }
 
 /// `stories.getStoriesViews#28e16cc8 peer:InputPeer id:Vector<int> = stories.StoryViews;`
 #[repr(C)]
@@ -152,7 +135,6 @@ pub struct GetStoriesViews<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] GetStoriesViews<'a>, layout::Calls, 2490, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::stories::StoryViews<'static>> }
 
 /// `stories.getStoryReactionsList#b9b2881f flags:# forwards_first:flags.2?true peer:InputPeer id:int reaction:flags.0?Reaction offset:flags.1?string limit:int = stories.StoryReactionsList;`
 #[repr(C)]
@@ -164,7 +146,6 @@ pub struct GetStoryReactionsList<'a> {
     pub offset: Option<&'a str>,
     pub limit: i32,
 }
-tl::call! { ['a] GetStoryReactionsList<'a>, layout::Calls, 2491, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a str>, i32), tl::Decoded<enums::stories::StoryReactionsList<'static>> }
 
 /// `stories.getStoryViewsList#7ed23c57 flags:# just_contacts:flags.0?true reactions_first:flags.2?true forwards_first:flags.3?true peer:InputPeer q:flags.1?string id:int offset:string limit:int = stories.StoryViewsList;`
 #[repr(C)]
@@ -178,7 +159,6 @@ pub struct GetStoryViewsList<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetStoryViewsList<'a>, layout::Calls, 2492, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a str>, i32, &'a str, i32), tl::Decoded<enums::stories::StoryViewsList<'static>> }
 
 /// `stories.incrementStoryViews#b2028afb peer:InputPeer id:Vector<int> = Bool;`
 #[repr(C)]
@@ -186,7 +166,6 @@ pub struct IncrementStoryViews<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] IncrementStoryViews<'a>, layout::Calls, 2493, (enums::InputPeer<'a>, &'a [i32]), bool }
 
 /// `stories.readStories#a556dac8 peer:InputPeer max_id:int = Vector<int>;`
 #[repr(C)]
@@ -194,7 +173,6 @@ pub struct ReadStories<'a> {
     pub peer: enums::InputPeer<'a>,
     pub max_id: i32,
 }
-tl::call! { ['a] ReadStories<'a>, layout::Calls, 2494, (enums::InputPeer<'a>, i32), tl::Vec<i32> }
 
 /// `stories.reorderAlbums#8535fbd9 peer:InputPeer order:Vector<int> = Bool;`
 #[repr(C)]
@@ -202,7 +180,6 @@ pub struct ReorderAlbums<'a> {
     pub peer: enums::InputPeer<'a>,
     pub order: &'a [i32],
 }
-tl::call! { ['a] ReorderAlbums<'a>, layout::Calls, 2495, (enums::InputPeer<'a>, &'a [i32]), bool }
 
 /// `stories.report#19d8eb45 peer:InputPeer id:Vector<int> option:bytes message:string = ReportResult;`
 #[repr(C)]
@@ -212,7 +189,6 @@ pub struct Report<'a> {
     pub option: &'a [u8],
     pub message: &'a str,
 }
-tl::call! { ['a] Report<'a>, layout::Calls, 2496, (enums::InputPeer<'a>, &'a [i32], &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>> }
 
 /// `stories.searchPosts#d1810907 flags:# hashtag:flags.0?string area:flags.1?MediaArea peer:flags.2?InputPeer offset:string limit:int = stories.FoundStories;`
 #[repr(C)]
@@ -223,7 +199,6 @@ pub struct SearchPosts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] SearchPosts<'a>, layout::Calls, 2497, (tl::Word, Option<&'a str>, tl::Maybe<'a, enums::MediaArea<'a>>, tl::Maybe<'a, enums::InputPeer<'a>>, &'a str, i32), tl::Decoded<enums::stories::FoundStories<'static>> }
 
 /// `stories.sendReaction#7fd736b2 flags:# add_to_recent:flags.0?true peer:InputPeer story_id:int reaction:Reaction = Updates;`
 #[repr(C)]
@@ -233,7 +208,6 @@ pub struct SendReaction<'a> {
     pub story_id: i32,
     pub reaction: enums::Reaction<'a>,
 }
-tl::call! { ['a] SendReaction<'a>, layout::Calls, 2498, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, enums::Reaction<'a>), tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.sendStory#8f9e6898 flags:# pinned:flags.2?true noforwards:flags.4?true fwd_modified:flags.7?true peer:InputPeer media:InputMedia media_areas:flags.5?Vector<MediaArea> caption:flags.0?string entities:flags.1?Vector<MessageEntity> privacy_rules:Vector<InputPrivacyRule> random_id:long period:flags.3?int fwd_from_id:flags.6?InputPeer fwd_from_story:flags.6?int albums:flags.8?Vector<int> music:flags.9?InputDocument = Updates;`
 #[repr(C)]
@@ -254,7 +228,6 @@ pub struct SendStory<'a> {
     pub albums: Option<&'a [i32]>,
     pub music: Option<&'a enums::InputDocument<'a>>,
 }
-tl::call! { ['a] SendStory<'a>, layout::Calls, 2499, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputMedia<'a>, Option<&'a [enums::MediaArea<'a>]>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, &'a [enums::InputPrivacyRule<'a>], i64, Option<i32>), (tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<&'a [i32]>, tl::Maybe<'a, enums::InputDocument<'a>>)>, tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.startLive#d069ccde flags:# pinned:flags.2?true noforwards:flags.4?true rtmp_stream:flags.5?true peer:InputPeer caption:flags.0?string entities:flags.1?Vector<MessageEntity> privacy_rules:Vector<InputPrivacyRule> random_id:long messages_enabled:flags.6?Bool send_paid_messages_stars:flags.7?long = Updates;`
 #[repr(C)]
@@ -270,14 +243,12 @@ pub struct StartLive<'a> {
     pub messages_enabled: Option<bool>,
     pub send_paid_messages_stars: Option<i64>,
 }
-tl::call! { ['a] StartLive<'a>, layout::Calls, 2500, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, &'a [enums::InputPrivacyRule<'a>], i64, Option<bool>, Option<i64>), tl::Decoded<enums::Updates<'static>> }
 
 /// `stories.toggleAllStoriesHidden#7c2557c4 hidden:Bool = Bool;`
 #[repr(C)]
 pub struct ToggleAllStoriesHidden {
     pub hidden: bool,
 }
-tl::call! { [] ToggleAllStoriesHidden, layout::Calls, 2501, (bool,), bool }
 
 /// `stories.togglePeerStoriesHidden#bd0415c4 peer:InputPeer hidden:Bool = Bool;`
 #[repr(C)]
@@ -285,7 +256,6 @@ pub struct TogglePeerStoriesHidden<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hidden: bool,
 }
-tl::call! { ['a] TogglePeerStoriesHidden<'a>, layout::Calls, 2502, (enums::InputPeer<'a>, bool), bool }
 
 /// `stories.togglePinned#9a75a1ef peer:InputPeer id:Vector<int> pinned:Bool = Vector<int>;`
 #[repr(C)]
@@ -294,7 +264,6 @@ pub struct TogglePinned<'a> {
     pub id: &'a [i32],
     pub pinned: bool,
 }
-tl::call! { ['a] TogglePinned<'a>, layout::Calls, 2503, (enums::InputPeer<'a>, &'a [i32], bool), tl::Vec<i32> }
 
 /// `stories.togglePinnedToTop#0b297e9b peer:InputPeer id:Vector<int> = Bool;`
 #[repr(C)]
@@ -302,7 +271,6 @@ pub struct TogglePinnedToTop<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: &'a [i32],
 }
-tl::call! { ['a] TogglePinnedToTop<'a>, layout::Calls, 2504, (enums::InputPeer<'a>, &'a [i32]), bool }
 
 /// `stories.updateAlbum#5e5259b6 flags:# peer:InputPeer album_id:int title:flags.0?string delete_stories:flags.1?Vector<int> add_stories:flags.2?Vector<int> order:flags.3?Vector<int> = StoryAlbum;`
 #[repr(C)]
@@ -314,4 +282,39 @@ pub struct UpdateAlbum<'a> {
     pub add_stories: Option<&'a [i32]>,
     pub order: Option<&'a [i32]>,
 }
-tl::call! { ['a] UpdateAlbum<'a>, layout::Calls, 2505, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<&'a [i32]>, Option<&'a [i32]>, Option<&'a [i32]>), tl::Decoded<enums::StoryAlbum<'static>> }
+
+tl::calls! { layout::Calls;
+    [] ActivateStealthMode, 2473, (tl::Word, tl::Flag, tl::Flag), tl::Decoded<enums::Updates<'static>>;
+    ['a] CanSendStory<'a>, 2474, (enums::InputPeer<'a>,), tl::Decoded<enums::stories::CanSendStoryCount>;
+    ['a] CreateAlbum<'a>, 2475, (enums::InputPeer<'a>, &'a str, &'a [i32]), tl::Decoded<enums::StoryAlbum<'static>>;
+    ['a] DeleteAlbum<'a>, 2476, (enums::InputPeer<'a>, i32), bool;
+    ['a] DeleteStories<'a>, 2477, (enums::InputPeer<'a>, &'a [i32]), tl::Vec<i32>;
+    ['a] EditStory<'a>, 2478, (tl::Word, enums::InputPeer<'a>, i32, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a [enums::MediaArea<'a>]>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, Option<&'a [enums::InputPrivacyRule<'a>]>, tl::Maybe<'a, enums::InputDocument<'a>>), tl::Decoded<enums::Updates<'static>>;
+    ['a] ExportStoryLink<'a>, 2479, (enums::InputPeer<'a>, i32), tl::Decoded<enums::ExportedStoryLink<'static>>;
+    ['a] GetAlbumStories<'a>, 2480, (enums::InputPeer<'a>, i32, i32, i32), tl::Decoded<enums::stories::Stories<'static>>;
+    ['a] GetAlbums<'a>, 2481, (enums::InputPeer<'a>, i64), tl::Decoded<enums::stories::Albums<'static>>;
+    [] GetAllReadPeerStories, 2482, (), tl::Decoded<enums::Updates<'static>>;
+    ['a] GetAllStories<'a>, 2483, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>), tl::Decoded<enums::stories::AllStories<'static>>;
+    [] GetChatsToSend, 2484, (), tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetPeerMaxIds<'a>, 2485, (&'a [enums::InputPeer<'a>],), tl::Decoded<&'static [enums::RecentStory]>;
+    ['a] GetPeerStories<'a>, 2486, (enums::InputPeer<'a>,), tl::Decoded<enums::stories::PeerStories<'static>>;
+    ['a] GetPinnedStories<'a>, 2487, (enums::InputPeer<'a>, i32, i32), tl::Decoded<enums::stories::Stories<'static>>;
+    ['a] GetStoriesArchive<'a>, 2488, (enums::InputPeer<'a>, i32, i32), tl::Decoded<enums::stories::Stories<'static>>;
+    ['a] GetStoriesById<'a>, 2489, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::stories::Stories<'static>>;
+    ['a] GetStoriesViews<'a>, 2490, (enums::InputPeer<'a>, &'a [i32]), tl::Decoded<enums::stories::StoryViews<'static>>;
+    ['a] GetStoryReactionsList<'a>, 2491, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a str>, i32), tl::Decoded<enums::stories::StoryReactionsList<'static>>;
+    ['a] GetStoryViewsList<'a>, 2492, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a str>, i32, &'a str, i32), tl::Decoded<enums::stories::StoryViewsList<'static>>;
+    ['a] IncrementStoryViews<'a>, 2493, (enums::InputPeer<'a>, &'a [i32]), bool;
+    ['a] ReadStories<'a>, 2494, (enums::InputPeer<'a>, i32), tl::Vec<i32>;
+    ['a] ReorderAlbums<'a>, 2495, (enums::InputPeer<'a>, &'a [i32]), bool;
+    ['a] Report<'a>, 2496, (enums::InputPeer<'a>, &'a [i32], &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>>;
+    ['a] SearchPosts<'a>, 2497, (tl::Word, Option<&'a str>, tl::Maybe<'a, enums::MediaArea<'a>>, tl::Maybe<'a, enums::InputPeer<'a>>, &'a str, i32), tl::Decoded<enums::stories::FoundStories<'static>>;
+    ['a] SendReaction<'a>, 2498, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32, enums::Reaction<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] SendStory<'a>, 2499, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, enums::InputMedia<'a>, Option<&'a [enums::MediaArea<'a>]>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, &'a [enums::InputPrivacyRule<'a>], i64, Option<i32>), (tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<&'a [i32]>, tl::Maybe<'a, enums::InputDocument<'a>>)>, tl::Decoded<enums::Updates<'static>>;
+    ['a] StartLive<'a>, 2500, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, &'a [enums::InputPrivacyRule<'a>], i64, Option<bool>, Option<i64>), tl::Decoded<enums::Updates<'static>>;
+    [] ToggleAllStoriesHidden, 2501, (bool,), bool;
+    ['a] TogglePeerStoriesHidden<'a>, 2502, (enums::InputPeer<'a>, bool), bool;
+    ['a] TogglePinned<'a>, 2503, (enums::InputPeer<'a>, &'a [i32], bool), tl::Vec<i32>;
+    ['a] TogglePinnedToTop<'a>, 2504, (enums::InputPeer<'a>, &'a [i32]), bool;
+    ['a] UpdateAlbum<'a>, 2505, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a str>, Option<&'a [i32]>, Option<&'a [i32]>, Option<&'a [i32]>), tl::Decoded<enums::StoryAlbum<'static>>;
+}

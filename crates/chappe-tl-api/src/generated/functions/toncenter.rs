@@ -10,7 +10,6 @@ use super::super::{enums, layout};
 /// `toncenter.getStreamingUrl#cdaf63c7 = toncenter.StreamingUrl;`
 #[repr(C)]
 pub struct GetStreamingUrl {}
-tl::call! { [] GetStreamingUrl, layout::Calls, 2506, (), tl::Decoded<enums::toncenter::StreamingUrl<'static>> }
 
 /// `toncenter.performApiRequest#8d7bdd61 flags:# post:flags.0?true endpoint:string query:flags.1?string payload:flags.2?string = toncenter.ApiResponse;`
 #[repr(C)]
@@ -20,4 +19,8 @@ pub struct PerformApiRequest<'a> {
     pub query: Option<&'a str>,
     pub payload: Option<&'a str>,
 }
-tl::call! { ['a] PerformApiRequest<'a>, layout::Calls, 2507, (tl::Word, tl::Flag, &'a str, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::toncenter::ApiResponse<'static>> }
+
+tl::calls! { layout::Calls;
+    [] GetStreamingUrl, 2506, (), tl::Decoded<enums::toncenter::StreamingUrl<'static>>;
+    ['a] PerformApiRequest<'a>, 2507, (tl::Word, tl::Flag, &'a str, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::toncenter::ApiResponse<'static>>;
+}

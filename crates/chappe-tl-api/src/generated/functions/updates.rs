@@ -16,7 +16,6 @@ pub struct GetChannelDifference<'a> {
     pub pts: i32,
     pub limit: i32,
 }
-tl::call! { ['a] GetChannelDifference<'a>, layout::Calls, 2508, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::ChannelMessagesFilter<'a>, i32, i32), tl::Decoded<enums::updates::ChannelDifference<'static>> }
 
 /// `updates.getDifference#19c2f763 flags:# pts:int pts_limit:flags.1?int pts_total_limit:flags.0?int date:int qts:int qts_limit:flags.2?int = updates.Difference;`
 #[repr(C)]
@@ -28,9 +27,13 @@ pub struct GetDifference {
     pub qts: i32,
     pub qts_limit: Option<i32>,
 }
-tl::call! { [] GetDifference, layout::Calls, 2509, (tl::Word, i32, Option<i32>, Option<i32>, i32, i32, Option<i32>), tl::Decoded<enums::updates::Difference<'static>> }
 
 /// `updates.getState#edd4882a = updates.State;`
 #[repr(C)]
 pub struct GetState {}
-tl::call! { [] GetState, layout::Calls, 2510, (), tl::Decoded<enums::updates::State> }
+
+tl::calls! { layout::Calls;
+    ['a] GetChannelDifference<'a>, 2508, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::ChannelMessagesFilter<'a>, i32, i32), tl::Decoded<enums::updates::ChannelDifference<'static>>;
+    [] GetDifference, 2509, (tl::Word, i32, Option<i32>, Option<i32>, i32, i32, Option<i32>), tl::Decoded<enums::updates::Difference<'static>>;
+    [] GetState, 2510, (), tl::Decoded<enums::updates::State>;
+}

@@ -14,7 +14,6 @@ pub struct GetCdnFile<'a> {
     pub offset: i64,
     pub limit: i32,
 }
-tl::call! { ['a] GetCdnFile<'a>, layout::Calls, 2511, (&'a [u8], i64, i32), tl::Decoded<enums::upload::CdnFile<'static>> }
 
 /// `upload.getCdnFileHashes#91dc3f31 file_token:bytes offset:long = Vector<FileHash>;`
 #[repr(C)]
@@ -22,7 +21,6 @@ pub struct GetCdnFileHashes<'a> {
     pub file_token: &'a [u8],
     pub offset: i64,
 }
-tl::call! { ['a] GetCdnFileHashes<'a>, layout::Calls, 2512, (&'a [u8], i64), tl::Decoded<&'static [enums::FileHash<'static>]> }
 
 /// `upload.getFile#be5335be flags:# precise:flags.0?true cdn_supported:flags.1?true location:InputFileLocation offset:long limit:int = upload.File;`
 #[repr(C)]
@@ -33,7 +31,6 @@ pub struct GetFile<'a> {
     pub offset: i64,
     pub limit: i32,
 }
-tl::call! { ['a] GetFile<'a>, layout::Calls, 2513, (tl::Word, tl::Flag, tl::Flag, enums::InputFileLocation<'a>, i64, i32), tl::Decoded<enums::upload::File<'static>> }
 
 /// `upload.getFileHashes#9156982a location:InputFileLocation offset:long = Vector<FileHash>;`
 #[repr(C)]
@@ -41,7 +38,6 @@ pub struct GetFileHashes<'a> {
     pub location: enums::InputFileLocation<'a>,
     pub offset: i64,
 }
-tl::call! { ['a] GetFileHashes<'a>, layout::Calls, 2514, (enums::InputFileLocation<'a>, i64), tl::Decoded<&'static [enums::FileHash<'static>]> }
 
 /// `upload.getWebFile#24e6818d location:InputWebFileLocation offset:int limit:int = upload.WebFile;`
 #[repr(C)]
@@ -50,7 +46,6 @@ pub struct GetWebFile<'a> {
     pub offset: i32,
     pub limit: i32,
 }
-tl::call! { ['a] GetWebFile<'a>, layout::Calls, 2515, (enums::InputWebFileLocation<'a>, i32, i32), tl::Decoded<enums::upload::WebFile<'static>> }
 
 /// `upload.reuploadCdnFile#9b2754a8 file_token:bytes request_token:bytes = Vector<FileHash>;`
 #[repr(C)]
@@ -58,7 +53,6 @@ pub struct ReuploadCdnFile<'a> {
     pub file_token: &'a [u8],
     pub request_token: &'a [u8],
 }
-tl::call! { ['a] ReuploadCdnFile<'a>, layout::Calls, 2516, (&'a [u8], &'a [u8]), tl::Decoded<&'static [enums::FileHash<'static>]> }
 
 /// `upload.saveBigFilePart#de7b673d file_id:long file_part:int file_total_parts:int bytes:bytes = Bool;`
 #[repr(C)]
@@ -68,7 +62,6 @@ pub struct SaveBigFilePart<'a> {
     pub file_total_parts: i32,
     pub bytes: &'a [u8],
 }
-tl::call! { ['a] SaveBigFilePart<'a>, layout::Calls, 2517, (i64, i32, i32, &'a [u8]), bool }
 
 /// `upload.saveFilePart#b304a621 file_id:long file_part:int bytes:bytes = Bool;`
 #[repr(C)]
@@ -77,4 +70,14 @@ pub struct SaveFilePart<'a> {
     pub file_part: i32,
     pub bytes: &'a [u8],
 }
-tl::call! { ['a] SaveFilePart<'a>, layout::Calls, 2518, (i64, i32, &'a [u8]), bool }
+
+tl::calls! { layout::Calls;
+    ['a] GetCdnFile<'a>, 2511, (&'a [u8], i64, i32), tl::Decoded<enums::upload::CdnFile<'static>>;
+    ['a] GetCdnFileHashes<'a>, 2512, (&'a [u8], i64), tl::Decoded<&'static [enums::FileHash<'static>]>;
+    ['a] GetFile<'a>, 2513, (tl::Word, tl::Flag, tl::Flag, enums::InputFileLocation<'a>, i64, i32), tl::Decoded<enums::upload::File<'static>>;
+    ['a] GetFileHashes<'a>, 2514, (enums::InputFileLocation<'a>, i64), tl::Decoded<&'static [enums::FileHash<'static>]>;
+    ['a] GetWebFile<'a>, 2515, (enums::InputWebFileLocation<'a>, i32, i32), tl::Decoded<enums::upload::WebFile<'static>>;
+    ['a] ReuploadCdnFile<'a>, 2516, (&'a [u8], &'a [u8]), tl::Decoded<&'static [enums::FileHash<'static>]>;
+    ['a] SaveBigFilePart<'a>, 2517, (i64, i32, i32, &'a [u8]), bool;
+    ['a] SaveFilePart<'a>, 2518, (i64, i32, &'a [u8]), bool;
+}

@@ -12,14 +12,12 @@ use super::super::{enums, layout};
 pub struct GetFullUser<'a> {
     pub id: enums::InputUser<'a>,
 }
-tl::call! { ['a] GetFullUser<'a>, layout::Calls, 2519, (enums::InputUser<'a>,), tl::Decoded<enums::users::UserFull<'static>> }
 
 /// `users.getRequirementsToContact#d89a83a3 id:Vector<InputUser> = Vector<RequirementToContact>;`
 #[repr(C)]
 pub struct GetRequirementsToContact<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
-tl::call! { ['a] GetRequirementsToContact<'a>, layout::Calls, 2520, (&'a [enums::InputUser<'a>],), tl::Decoded<&'static [enums::RequirementToContact]> }
 
 /// `users.getSavedMusic#788d7fe3 id:InputUser offset:int limit:int hash:long = users.SavedMusic;`
 #[repr(C)]
@@ -29,7 +27,6 @@ pub struct GetSavedMusic<'a> {
     pub limit: i32,
     pub hash: i64,
 }
-tl::call! { ['a] GetSavedMusic<'a>, layout::Calls, 2521, (enums::InputUser<'a>, i32, i32, i64), tl::Decoded<enums::users::SavedMusic<'static>> }
 
 /// `users.getSavedMusicByID#7573a4e9 id:InputUser documents:Vector<InputDocument> = users.SavedMusic;`
 #[repr(C)]
@@ -37,14 +34,12 @@ pub struct GetSavedMusicById<'a> {
     pub id: enums::InputUser<'a>,
     pub documents: &'a [enums::InputDocument<'a>],
 }
-tl::call! { ['a] GetSavedMusicById<'a>, layout::Calls, 2522, (enums::InputUser<'a>, &'a [enums::InputDocument<'a>]), tl::Decoded<enums::users::SavedMusic<'static>> }
 
 /// `users.getUsers#0d91a548 id:Vector<InputUser> = Vector<User>;`
 #[repr(C)]
 pub struct GetUsers<'a> {
     pub id: &'a [enums::InputUser<'a>],
 }
-tl::call! { ['a] GetUsers<'a>, layout::Calls, 2523, (&'a [enums::InputUser<'a>],), tl::Decoded<&'static [enums::User<'static>]> }
 
 /// `users.setSecureValueErrors#90c894b5 id:InputUser errors:Vector<SecureValueError> = Bool;`
 #[repr(C)]
@@ -52,7 +47,6 @@ pub struct SetSecureValueErrors<'a> {
     pub id: enums::InputUser<'a>,
     pub errors: &'a [enums::SecureValueError<'a>],
 }
-tl::call! { ['a] SetSecureValueErrors<'a>, layout::Calls, 2524, (enums::InputUser<'a>, &'a [enums::SecureValueError<'a>]), bool }
 
 /// `users.suggestBirthday#fc533372 id:InputUser birthday:Birthday = Updates;`
 #[repr(C)]
@@ -60,4 +54,13 @@ pub struct SuggestBirthday<'a> {
     pub id: enums::InputUser<'a>,
     pub birthday: enums::Birthday,
 }
-tl::call! { ['a] SuggestBirthday<'a>, layout::Calls, 2525, (enums::InputUser<'a>, enums::Birthday), tl::Decoded<enums::Updates<'static>> }
+
+tl::calls! { layout::Calls;
+    ['a] GetFullUser<'a>, 2519, (enums::InputUser<'a>,), tl::Decoded<enums::users::UserFull<'static>>;
+    ['a] GetRequirementsToContact<'a>, 2520, (&'a [enums::InputUser<'a>],), tl::Decoded<&'static [enums::RequirementToContact]>;
+    ['a] GetSavedMusic<'a>, 2521, (enums::InputUser<'a>, i32, i32, i64), tl::Decoded<enums::users::SavedMusic<'static>>;
+    ['a] GetSavedMusicById<'a>, 2522, (enums::InputUser<'a>, &'a [enums::InputDocument<'a>]), tl::Decoded<enums::users::SavedMusic<'static>>;
+    ['a] GetUsers<'a>, 2523, (&'a [enums::InputUser<'a>],), tl::Decoded<&'static [enums::User<'static>]>;
+    ['a] SetSecureValueErrors<'a>, 2524, (enums::InputUser<'a>, &'a [enums::SecureValueError<'a>]), bool;
+    ['a] SuggestBirthday<'a>, 2525, (enums::InputUser<'a>, enums::Birthday), tl::Decoded<enums::Updates<'static>>;
+}

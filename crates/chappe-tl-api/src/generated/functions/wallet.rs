@@ -14,7 +14,6 @@ pub struct DisableBackup<'a> {
     pub new_public_key: Option<&'a [u8]>,
     pub proof: Option<&'a enums::WalletOwnershipProof<'a>>,
 }
-tl::call! { ['a] DisableBackup<'a>, layout::Calls, 2526, (tl::Word, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>, Option<&'a [u8]>, tl::Maybe<'a, enums::WalletOwnershipProof<'a>>), tl::Decoded<enums::WalletState<'static>> }
 
 /// `wallet.enableBackup#4500c525 flags:# parts:Vector<bytes> new_public_key:flags.1?bytes proof:flags.2?WalletOwnershipProof = WalletState;`
 #[repr(C)]
@@ -23,14 +22,12 @@ pub struct EnableBackup<'a> {
     pub new_public_key: Option<&'a [u8]>,
     pub proof: Option<&'a enums::WalletOwnershipProof<'a>>,
 }
-tl::call! { ['a] EnableBackup<'a>, layout::Calls, 2527, (tl::Word, &'a [&'a [u8]], Option<&'a [u8]>, tl::Maybe<'a, enums::WalletOwnershipProof<'a>>), tl::Decoded<enums::WalletState<'static>> }
 
 /// `wallet.exportSecretPhrase#9077c9ac flags:# password:flags.0?InputCheckPasswordSRP = wallet.SecretPhraseParts;`
 #[repr(C)]
 pub struct ExportSecretPhrase<'a> {
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-tl::call! { ['a] ExportSecretPhrase<'a>, layout::Calls, 2528, (tl::Word, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), tl::Decoded<enums::wallet::SecretPhraseParts<'static>> }
 
 /// `wallet.fetchEncryptedSecretPhrasePart#f53925cf token:string public_key:bytes = wallet.EncryptedSecretPhrasePart;`
 #[repr(C)]
@@ -38,22 +35,18 @@ pub struct FetchEncryptedSecretPhrasePart<'a> {
     pub token: &'a str,
     pub public_key: &'a [u8],
 }
-tl::call! { ['a] FetchEncryptedSecretPhrasePart<'a>, layout::Calls, 2529, (&'a str, &'a [u8]), tl::Decoded<enums::wallet::EncryptedSecretPhrasePart<'static>> }
 
 /// `wallet.getBackupHolderDcs#d179d494 = Vector<wallet.HolderDc>;`
 #[repr(C)]
 pub struct GetBackupHolderDcs {}
-tl::call! { [] GetBackupHolderDcs, layout::Calls, 2530, (), tl::Decoded<&'static [enums::wallet::HolderDc<'static>]> }
 
 /// `wallet.getExistingWaltBalance#691f4360 = wallet.ExistingBalance;`
 #[repr(C)]
 pub struct GetExistingWaltBalance {}
-tl::call! { [] GetExistingWaltBalance, layout::Calls, 2531, (), tl::Decoded<enums::wallet::ExistingBalance<'static>> }
 
 /// `wallet.getGaslessInfo#742df0a1 = Updates;`
 #[repr(C)]
 pub struct GetGaslessInfo {}
-tl::call! { [] GetGaslessInfo, layout::Calls, 2532, (), tl::Decoded<enums::Updates<'static>> }
 
 /// `wallet.getNfts#8c12f3a4 offset:string limit:int = wallet.NftItems;`
 #[repr(C)]
@@ -61,17 +54,14 @@ pub struct GetNfts<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetNfts<'a>, layout::Calls, 2533, (&'a str, i32), tl::Decoded<enums::wallet::NftItems<'static>> }
 
 /// `wallet.getProofChallenge#2025e697 = wallet.ProofChallenge;`
 #[repr(C)]
 pub struct GetProofChallenge {}
-tl::call! { [] GetProofChallenge, layout::Calls, 2534, (), tl::Decoded<enums::wallet::ProofChallenge<'static>> }
 
 /// `wallet.getState#ab83b33a = WalletState;`
 #[repr(C)]
 pub struct GetState {}
-tl::call! { [] GetState, layout::Calls, 2535, (), tl::Decoded<enums::WalletState<'static>> }
 
 /// `wallet.getTransactions#a8830a83 flags:# inbound:flags.0?true outbound:flags.1?true offset:string limit:int = wallet.Transactions;`
 #[repr(C)]
@@ -81,21 +71,18 @@ pub struct GetTransactions<'a> {
     pub offset: &'a str,
     pub limit: i32,
 }
-tl::call! { ['a] GetTransactions<'a>, layout::Calls, 2536, (tl::Word, tl::Flag, tl::Flag, &'a str, i32), tl::Decoded<enums::wallet::Transactions<'static>> }
 
 /// `wallet.getTransactionsByIDs#811ceab6 id:Vector<string> = wallet.Transactions;`
 #[repr(C)]
 pub struct GetTransactionsByIds<'a> {
     pub id: &'a [&'a str],
 }
-tl::call! { ['a] GetTransactionsByIds<'a>, layout::Calls, 2537, (&'a [&'a str],), tl::Decoded<enums::wallet::Transactions<'static>> }
 
 /// `wallet.getTransactionsByMsgHash#a6bb795d msg_hash:Vector<string> = wallet.Transactions;`
 #[repr(C)]
 pub struct GetTransactionsByMsgHash<'a> {
     pub msg_hash: &'a [&'a str],
 }
-tl::call! { ['a] GetTransactionsByMsgHash<'a>, layout::Calls, 2538, (&'a [&'a str],), tl::Decoded<enums::wallet::Transactions<'static>> }
 
 /// `wallet.getUserAddresses#5275dfdd flags:# force:flags.0?true id:Vector<InputUser> addresses:Vector<string> = wallet.UserAddresses;`
 #[repr(C)]
@@ -104,7 +91,6 @@ pub struct GetUserAddresses<'a> {
     pub id: &'a [enums::InputUser<'a>],
     pub addresses: &'a [&'a str],
 }
-tl::call! { ['a] GetUserAddresses<'a>, layout::Calls, 2539, (tl::Word, tl::Flag, &'a [enums::InputUser<'a>], &'a [&'a str]), tl::Decoded<enums::wallet::UserAddresses<'static>> }
 
 /// `wallet.replaceWallet#d8c72eec flags:# wallet:InputWalletReplacement password:flags.0?InputCheckPasswordSRP = WalletState;`
 #[repr(C)]
@@ -112,7 +98,6 @@ pub struct ReplaceWallet<'a> {
     pub wallet: enums::InputWalletReplacement<'a>,
     pub password: Option<&'a enums::InputCheckPasswordSrp<'a>>,
 }
-tl::call! { ['a] ReplaceWallet<'a>, layout::Calls, 2540, (tl::Word, enums::InputWalletReplacement<'a>, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), tl::Decoded<enums::WalletState<'static>> }
 
 /// `wallet.sendTransfer#d9e5d9e2 flags:# data_normal:bytes data_gasless:flags.0?bytes user_id:InputUser random_id:long = Updates;`
 #[repr(C)]
@@ -122,7 +107,6 @@ pub struct SendTransfer<'a> {
     pub user_id: enums::InputUser<'a>,
     pub random_id: i64,
 }
-tl::call! { ['a] SendTransfer<'a>, layout::Calls, 2541, (tl::Word, &'a [u8], Option<&'a [u8]>, enums::InputUser<'a>, i64), tl::Decoded<enums::Updates<'static>> }
 
 /// `wallet.tonConnectClaimRequest#66b57b41 flags:# declined:flags.1?true session_id:long msg_id:int app_request_id:string challenge_answer:flags.0?bytes = Bool;`
 #[repr(C)]
@@ -133,7 +117,6 @@ pub struct TonConnectClaimRequest<'a> {
     pub app_request_id: &'a str,
     pub challenge_answer: Option<&'a [u8]>,
 }
-tl::call! { ['a] TonConnectClaimRequest<'a>, layout::Calls, 2542, (tl::Word, tl::Flag, i64, i32, &'a str, Option<&'a [u8]>), bool }
 
 /// `wallet.tonConnectCloseSession#d63f61ce flags:# session_id:long body:flags.0?bytes = Bool;`
 #[repr(C)]
@@ -141,7 +124,6 @@ pub struct TonConnectCloseSession<'a> {
     pub session_id: i64,
     pub body: Option<&'a [u8]>,
 }
-tl::call! { ['a] TonConnectCloseSession<'a>, layout::Calls, 2543, (tl::Word, i64, Option<&'a [u8]>), bool }
 
 /// `wallet.tonConnectCreateSession#cc931046 dapp_client_id:string manifest_url:string = TonConnectSession;`
 #[repr(C)]
@@ -149,7 +131,6 @@ pub struct TonConnectCreateSession<'a> {
     pub dapp_client_id: &'a str,
     pub manifest_url: &'a str,
 }
-tl::call! { ['a] TonConnectCreateSession<'a>, layout::Calls, 2544, (&'a str, &'a str), tl::Decoded<enums::TonConnectSession<'static>> }
 
 /// `wallet.tonConnectGetPending#11aee065 flags:# dapp_client_id:flags.0?string session_id:flags.1?long = wallet.TonConnectPending;`
 #[repr(C)]
@@ -157,19 +138,16 @@ pub struct TonConnectGetPending<'a> {
     pub dapp_client_id: Option<&'a str>,
     pub session_id: Option<i64>,
 }
-tl::call! { ['a] TonConnectGetPending<'a>, layout::Calls, 2545, (tl::Word, Option<&'a str>, Option<i64>), tl::Decoded<enums::wallet::TonConnectPending<'static>> }
 
 /// `wallet.tonConnectGetSessions#a7ffb56e = wallet.TonConnectSessions;`
 #[repr(C)]
 pub struct TonConnectGetSessions {}
-tl::call! { [] TonConnectGetSessions, layout::Calls, 2546, (), tl::Decoded<enums::wallet::TonConnectSessions<'static>> }
 
 /// `wallet.tonConnectNextEventId#775d7244 session_id:long = TonConnectNextEventId;`
 #[repr(C)]
 pub struct TonConnectNextEventId {
     pub session_id: i64,
 }
-tl::call! { [] TonConnectNextEventId, layout::Calls, 2547, (i64,), tl::Decoded<enums::TonConnectNextEventId> }
 
 /// `wallet.tonConnectRegisterKey#338bcf1c session_id:long client_id:string = wallet.TonConnectChallenge;`
 #[repr(C)]
@@ -177,7 +155,6 @@ pub struct TonConnectRegisterKey<'a> {
     pub session_id: i64,
     pub client_id: &'a str,
 }
-tl::call! { ['a] TonConnectRegisterKey<'a>, layout::Calls, 2548, (i64, &'a str), tl::Decoded<enums::wallet::TonConnectChallenge<'static>> }
 
 /// `wallet.tonConnectSubmitConnectResult#c2c00779 flags:# error:flags.0?true session_id:long challenge_answer:bytes body:bytes trace_id:flags.1?string = Bool;`
 #[repr(C)]
@@ -188,7 +165,6 @@ pub struct TonConnectSubmitConnectResult<'a> {
     pub body: &'a [u8],
     pub trace_id: Option<&'a str>,
 }
-tl::call! { ['a] TonConnectSubmitConnectResult<'a>, layout::Calls, 2549, (tl::Word, tl::Flag, i64, &'a [u8], &'a [u8], Option<&'a str>), bool }
 
 /// `wallet.tonConnectSubmitResponse#fac67d3c flags:# session_id:long msg_id:int body:bytes trace_id:flags.0?string = Bool;`
 #[repr(C)]
@@ -198,4 +174,31 @@ pub struct TonConnectSubmitResponse<'a> {
     pub body: &'a [u8],
     pub trace_id: Option<&'a str>,
 }
-tl::call! { ['a] TonConnectSubmitResponse<'a>, layout::Calls, 2550, (tl::Word, i64, i32, &'a [u8], Option<&'a str>), bool }
+
+tl::calls! { layout::Calls;
+    ['a] DisableBackup<'a>, 2526, (tl::Word, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>, Option<&'a [u8]>, tl::Maybe<'a, enums::WalletOwnershipProof<'a>>), tl::Decoded<enums::WalletState<'static>>;
+    ['a] EnableBackup<'a>, 2527, (tl::Word, &'a [&'a [u8]], Option<&'a [u8]>, tl::Maybe<'a, enums::WalletOwnershipProof<'a>>), tl::Decoded<enums::WalletState<'static>>;
+    ['a] ExportSecretPhrase<'a>, 2528, (tl::Word, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), tl::Decoded<enums::wallet::SecretPhraseParts<'static>>;
+    ['a] FetchEncryptedSecretPhrasePart<'a>, 2529, (&'a str, &'a [u8]), tl::Decoded<enums::wallet::EncryptedSecretPhrasePart<'static>>;
+    [] GetBackupHolderDcs, 2530, (), tl::Decoded<&'static [enums::wallet::HolderDc<'static>]>;
+    [] GetExistingWaltBalance, 2531, (), tl::Decoded<enums::wallet::ExistingBalance<'static>>;
+    [] GetGaslessInfo, 2532, (), tl::Decoded<enums::Updates<'static>>;
+    ['a] GetNfts<'a>, 2533, (&'a str, i32), tl::Decoded<enums::wallet::NftItems<'static>>;
+    [] GetProofChallenge, 2534, (), tl::Decoded<enums::wallet::ProofChallenge<'static>>;
+    [] GetState, 2535, (), tl::Decoded<enums::WalletState<'static>>;
+    ['a] GetTransactions<'a>, 2536, (tl::Word, tl::Flag, tl::Flag, &'a str, i32), tl::Decoded<enums::wallet::Transactions<'static>>;
+    ['a] GetTransactionsByIds<'a>, 2537, (&'a [&'a str],), tl::Decoded<enums::wallet::Transactions<'static>>;
+    ['a] GetTransactionsByMsgHash<'a>, 2538, (&'a [&'a str],), tl::Decoded<enums::wallet::Transactions<'static>>;
+    ['a] GetUserAddresses<'a>, 2539, (tl::Word, tl::Flag, &'a [enums::InputUser<'a>], &'a [&'a str]), tl::Decoded<enums::wallet::UserAddresses<'static>>;
+    ['a] ReplaceWallet<'a>, 2540, (tl::Word, enums::InputWalletReplacement<'a>, tl::Maybe<'a, enums::InputCheckPasswordSrp<'a>>), tl::Decoded<enums::WalletState<'static>>;
+    ['a] SendTransfer<'a>, 2541, (tl::Word, &'a [u8], Option<&'a [u8]>, enums::InputUser<'a>, i64), tl::Decoded<enums::Updates<'static>>;
+    ['a] TonConnectClaimRequest<'a>, 2542, (tl::Word, tl::Flag, i64, i32, &'a str, Option<&'a [u8]>), bool;
+    ['a] TonConnectCloseSession<'a>, 2543, (tl::Word, i64, Option<&'a [u8]>), bool;
+    ['a] TonConnectCreateSession<'a>, 2544, (&'a str, &'a str), tl::Decoded<enums::TonConnectSession<'static>>;
+    ['a] TonConnectGetPending<'a>, 2545, (tl::Word, Option<&'a str>, Option<i64>), tl::Decoded<enums::wallet::TonConnectPending<'static>>;
+    [] TonConnectGetSessions, 2546, (), tl::Decoded<enums::wallet::TonConnectSessions<'static>>;
+    [] TonConnectNextEventId, 2547, (i64,), tl::Decoded<enums::TonConnectNextEventId>;
+    ['a] TonConnectRegisterKey<'a>, 2548, (i64, &'a str), tl::Decoded<enums::wallet::TonConnectChallenge<'static>>;
+    ['a] TonConnectSubmitConnectResult<'a>, 2549, (tl::Word, tl::Flag, i64, &'a [u8], &'a [u8], Option<&'a str>), bool;
+    ['a] TonConnectSubmitResponse<'a>, 2550, (tl::Word, i64, i32, &'a [u8], Option<&'a str>), bool;
+}

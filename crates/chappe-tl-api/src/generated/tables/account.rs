@@ -6,32 +6,38 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::sole! { ['r, 's] &'r types::account::AuthorizationForm<'s>, &'a types::account::AuthorizationForm<'a>, types::account::AuthorizationForm<'s>, &tables::TYPES[410] }
-tl::sole! { ['s] types::account::Authorizations<'s>, types::account::Authorizations<'a>, types::account::Authorizations<'s>, &tables::TYPES[411] }
-tl::sole! { ['s] types::account::AutoDownloadSettings<'s>, types::account::AutoDownloadSettings<'a>, types::account::AutoDownloadSettings<'s>, &tables::TYPES[412] }
-tl::sole! { ['r, 's] &'r types::account::AutoSaveSettings<'s>, &'a types::account::AutoSaveSettings<'a>, types::account::AutoSaveSettings<'s>, &tables::TYPES[413] }
-tl::sole! { ['r, 's] &'r types::account::BusinessChatLinks<'s>, &'a types::account::BusinessChatLinks<'a>, types::account::BusinessChatLinks<'s>, &tables::TYPES[414] }
-tl::family! { enums::account::ChatThemes<'_>, enums::account::ChatThemes<'a>, &tables::TYPES[415] }
-tl::sole! { ['s] types::account::ConnectedBots<'s>, types::account::ConnectedBots<'a>, types::account::ConnectedBots<'s>, &tables::TYPES[416] }
-tl::sole! { [] types::account::ContentSettings, types::account::ContentSettings, types::account::ContentSettings, &tables::TYPES[417] }
-tl::family! { enums::account::EmailVerified<'_>, enums::account::EmailVerified<'a>, &tables::TYPES[418] }
-tl::family! { enums::account::EmojiStatuses<'_>, enums::account::EmojiStatuses<'a>, &tables::TYPES[419] }
-tl::sole! { [] types::account::PaidMessagesRevenue, types::account::PaidMessagesRevenue, types::account::PaidMessagesRevenue, &tables::TYPES[420] }
-tl::sole! { ['s] types::account::PasskeyRegistrationOptions<'s>, types::account::PasskeyRegistrationOptions<'a>, types::account::PasskeyRegistrationOptions<'s>, &tables::TYPES[421] }
-tl::sole! { ['s] types::account::Passkeys<'s>, types::account::Passkeys<'a>, types::account::Passkeys<'s>, &tables::TYPES[422] }
-tl::sole! { ['r, 's] &'r types::account::Password<'s>, &'a types::account::Password<'a>, types::account::Password<'s>, &tables::TYPES[423] }
-tl::sole! { ['r, 's] &'r types::account::PasswordInputSettings<'s>, &'a types::account::PasswordInputSettings<'a>, types::account::PasswordInputSettings<'s>, &tables::TYPES[424] }
-tl::sole! { ['s] types::account::PasswordSettings<'s>, types::account::PasswordSettings<'a>, types::account::PasswordSettings<'s>, &tables::TYPES[425] }
-tl::sole! { ['r, 's] &'r types::account::PrivacyRules<'s>, &'a types::account::PrivacyRules<'a>, types::account::PrivacyRules<'s>, &tables::TYPES[426] }
-tl::family! { enums::account::ResetPasswordResult, enums::account::ResetPasswordResult, &tables::TYPES[427] }
-tl::sole! { ['r, 's] &'r types::account::ResolvedBusinessChatLinks<'s>, &'a types::account::ResolvedBusinessChatLinks<'a>, types::account::ResolvedBusinessChatLinks<'s>, &tables::TYPES[428] }
-tl::family! { enums::account::SavedMusicIds<'_>, enums::account::SavedMusicIds<'a>, &tables::TYPES[429] }
-tl::family! { enums::account::SavedRingtone<'_>, enums::account::SavedRingtone<'a>, &tables::TYPES[430] }
-tl::family! { enums::account::SavedRingtones<'_>, enums::account::SavedRingtones<'a>, &tables::TYPES[431] }
-tl::sole! { ['s] types::account::SentEmailCode<'s>, types::account::SentEmailCode<'a>, types::account::SentEmailCode<'s>, &tables::TYPES[432] }
-tl::sole! { [] types::account::Takeout, types::account::Takeout, types::account::Takeout, &tables::TYPES[433] }
-tl::family! { enums::account::Themes<'_>, enums::account::Themes<'a>, &tables::TYPES[434] }
-tl::sole! { ['s] types::account::TmpPassword<'s>, types::account::TmpPassword<'a>, types::account::TmpPassword<'s>, &tables::TYPES[435] }
-tl::family! { enums::account::WallPapers<'_>, enums::account::WallPapers<'a>, &tables::TYPES[436] }
-tl::sole! { ['s] types::account::WebAuthorizations<'s>, types::account::WebAuthorizations<'a>, types::account::WebAuthorizations<'s>, &tables::TYPES[437] }
-tl::family! { enums::account::WebBrowserSettings<'_>, enums::account::WebBrowserSettings<'a>, &tables::TYPES[438] }
+
+tl::families! { tables::TYPES;
+    enums::account::ChatThemes<'_>, enums::account::ChatThemes<'a>, 415;
+    enums::account::EmailVerified<'_>, enums::account::EmailVerified<'a>, 418;
+    enums::account::EmojiStatuses<'_>, enums::account::EmojiStatuses<'a>, 419;
+    enums::account::ResetPasswordResult, enums::account::ResetPasswordResult, 427;
+    enums::account::SavedMusicIds<'_>, enums::account::SavedMusicIds<'a>, 429;
+    enums::account::SavedRingtone<'_>, enums::account::SavedRingtone<'a>, 430;
+    enums::account::SavedRingtones<'_>, enums::account::SavedRingtones<'a>, 431;
+    enums::account::Themes<'_>, enums::account::Themes<'a>, 434;
+    enums::account::WallPapers<'_>, enums::account::WallPapers<'a>, 436;
+    enums::account::WebBrowserSettings<'_>, enums::account::WebBrowserSettings<'a>, 438;
+}
+
+tl::soles! {
+    ['r, 's] &'r types::account::AuthorizationForm<'s>, &'a types::account::AuthorizationForm<'a>, types::account::AuthorizationForm<'s>;
+    ['s] types::account::Authorizations<'s>, types::account::Authorizations<'a>, types::account::Authorizations<'s>;
+    ['s] types::account::AutoDownloadSettings<'s>, types::account::AutoDownloadSettings<'a>, types::account::AutoDownloadSettings<'s>;
+    ['r, 's] &'r types::account::AutoSaveSettings<'s>, &'a types::account::AutoSaveSettings<'a>, types::account::AutoSaveSettings<'s>;
+    ['r, 's] &'r types::account::BusinessChatLinks<'s>, &'a types::account::BusinessChatLinks<'a>, types::account::BusinessChatLinks<'s>;
+    ['s] types::account::ConnectedBots<'s>, types::account::ConnectedBots<'a>, types::account::ConnectedBots<'s>;
+    [] types::account::ContentSettings, types::account::ContentSettings, types::account::ContentSettings;
+    [] types::account::PaidMessagesRevenue, types::account::PaidMessagesRevenue, types::account::PaidMessagesRevenue;
+    ['s] types::account::PasskeyRegistrationOptions<'s>, types::account::PasskeyRegistrationOptions<'a>, types::account::PasskeyRegistrationOptions<'s>;
+    ['s] types::account::Passkeys<'s>, types::account::Passkeys<'a>, types::account::Passkeys<'s>;
+    ['r, 's] &'r types::account::Password<'s>, &'a types::account::Password<'a>, types::account::Password<'s>;
+    ['r, 's] &'r types::account::PasswordInputSettings<'s>, &'a types::account::PasswordInputSettings<'a>, types::account::PasswordInputSettings<'s>;
+    ['s] types::account::PasswordSettings<'s>, types::account::PasswordSettings<'a>, types::account::PasswordSettings<'s>;
+    ['r, 's] &'r types::account::PrivacyRules<'s>, &'a types::account::PrivacyRules<'a>, types::account::PrivacyRules<'s>;
+    ['r, 's] &'r types::account::ResolvedBusinessChatLinks<'s>, &'a types::account::ResolvedBusinessChatLinks<'a>, types::account::ResolvedBusinessChatLinks<'s>;
+    ['s] types::account::SentEmailCode<'s>, types::account::SentEmailCode<'a>, types::account::SentEmailCode<'s>;
+    [] types::account::Takeout, types::account::Takeout, types::account::Takeout;
+    ['s] types::account::TmpPassword<'s>, types::account::TmpPassword<'a>, types::account::TmpPassword<'s>;
+    ['s] types::account::WebAuthorizations<'s>, types::account::WebAuthorizations<'a>, types::account::WebAuthorizations<'s>;
+}

@@ -6,4 +6,7 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables};
 
-tl::family! { enums::aicompose::Tones<'_>, enums::aicompose::Tones<'a>, &tables::TYPES[439] }
+
+tl::families! { tables::TYPES;
+    enums::aicompose::Tones<'_>, enums::aicompose::Tones<'a>, 439;
+}

@@ -6,13 +6,19 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::family! { enums::auth::Authorization<'_>, enums::auth::Authorization<'a>, &tables::TYPES[440] }
-tl::family! { enums::auth::CodeType, enums::auth::CodeType, &tables::TYPES[441] }
-tl::sole! { ['s] types::auth::ExportedAuthorization<'s>, types::auth::ExportedAuthorization<'a>, types::auth::ExportedAuthorization<'s>, &tables::TYPES[442] }
-tl::sole! { ['s] types::auth::FirebasePnvIntent<'s>, types::auth::FirebasePnvIntent<'a>, types::auth::FirebasePnvIntent<'s>, &tables::TYPES[443] }
-tl::sole! { ['s] types::auth::LoggedOut<'s>, types::auth::LoggedOut<'a>, types::auth::LoggedOut<'s>, &tables::TYPES[444] }
-tl::family! { enums::auth::LoginToken<'_>, enums::auth::LoginToken<'a>, &tables::TYPES[445] }
-tl::sole! { ['s] types::auth::PasskeyLoginOptions<'s>, types::auth::PasskeyLoginOptions<'a>, types::auth::PasskeyLoginOptions<'s>, &tables::TYPES[446] }
-tl::sole! { ['s] types::auth::PasswordRecovery<'s>, types::auth::PasswordRecovery<'a>, types::auth::PasswordRecovery<'s>, &tables::TYPES[447] }
-tl::family! { enums::auth::SentCode<'_>, enums::auth::SentCode<'a>, &tables::TYPES[448] }
-tl::family! { enums::auth::SentCodeType<'_>, enums::auth::SentCodeType<'a>, &tables::TYPES[449] }
+
+tl::families! { tables::TYPES;
+    enums::auth::Authorization<'_>, enums::auth::Authorization<'a>, 440;
+    enums::auth::CodeType, enums::auth::CodeType, 441;
+    enums::auth::LoginToken<'_>, enums::auth::LoginToken<'a>, 445;
+    enums::auth::SentCode<'_>, enums::auth::SentCode<'a>, 448;
+    enums::auth::SentCodeType<'_>, enums::auth::SentCodeType<'a>, 449;
+}
+
+tl::soles! {
+    ['s] types::auth::ExportedAuthorization<'s>, types::auth::ExportedAuthorization<'a>, types::auth::ExportedAuthorization<'s>;
+    ['s] types::auth::FirebasePnvIntent<'s>, types::auth::FirebasePnvIntent<'a>, types::auth::FirebasePnvIntent<'s>;
+    ['s] types::auth::LoggedOut<'s>, types::auth::LoggedOut<'a>, types::auth::LoggedOut<'s>;
+    ['s] types::auth::PasskeyLoginOptions<'s>, types::auth::PasskeyLoginOptions<'a>, types::auth::PasskeyLoginOptions<'s>;
+    ['s] types::auth::PasswordRecovery<'s>, types::auth::PasswordRecovery<'a>, types::auth::PasswordRecovery<'s>;
+}

@@ -4,11 +4,14 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables, types};
+use super::super::{types};
 
-tl::sole! { ['s] types::bots::AccessSettings<'s>, types::bots::AccessSettings<'a>, types::bots::AccessSettings<'s>, &tables::TYPES[450] }
-tl::sole! { ['r, 's] &'r types::bots::BotInfo<'s>, &'a types::bots::BotInfo<'a>, types::bots::BotInfo<'s>, &tables::TYPES[451] }
-tl::sole! { ['s] types::bots::ExportedBotToken<'s>, types::bots::ExportedBotToken<'a>, types::bots::ExportedBotToken<'s>, &tables::TYPES[452] }
-tl::sole! { ['s] types::bots::PopularAppBots<'s>, types::bots::PopularAppBots<'a>, types::bots::PopularAppBots<'s>, &tables::TYPES[453] }
-tl::sole! { ['s] types::bots::PreviewInfo<'s>, types::bots::PreviewInfo<'a>, types::bots::PreviewInfo<'s>, &tables::TYPES[454] }
-tl::sole! { ['s] types::bots::RequestedButton<'s>, types::bots::RequestedButton<'a>, types::bots::RequestedButton<'s>, &tables::TYPES[455] }
+
+tl::soles! {
+    ['s] types::bots::AccessSettings<'s>, types::bots::AccessSettings<'a>, types::bots::AccessSettings<'s>;
+    ['r, 's] &'r types::bots::BotInfo<'s>, &'a types::bots::BotInfo<'a>, types::bots::BotInfo<'s>;
+    ['s] types::bots::ExportedBotToken<'s>, types::bots::ExportedBotToken<'a>, types::bots::ExportedBotToken<'s>;
+    ['s] types::bots::PopularAppBots<'s>, types::bots::PopularAppBots<'a>, types::bots::PopularAppBots<'s>;
+    ['s] types::bots::PreviewInfo<'s>, types::bots::PreviewInfo<'a>, types::bots::PreviewInfo<'s>;
+    ['s] types::bots::RequestedButton<'s>, types::bots::RequestedButton<'a>, types::bots::RequestedButton<'s>;
+}

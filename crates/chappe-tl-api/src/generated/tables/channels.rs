@@ -6,8 +6,14 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::sole! { ['r, 's] &'r types::channels::AdminLogResults<'s>, &'a types::channels::AdminLogResults<'a>, types::channels::AdminLogResults<'s>, &tables::TYPES[456] }
-tl::sole! { ['r, 's] &'r types::channels::ChannelParticipant<'s>, &'a types::channels::ChannelParticipant<'a>, types::channels::ChannelParticipant<'s>, &tables::TYPES[457] }
-tl::family! { enums::channels::ChannelParticipants<'_>, enums::channels::ChannelParticipants<'a>, &tables::TYPES[458] }
-tl::sole! { ['r, 's] &'r types::channels::SendAsPeers<'s>, &'a types::channels::SendAsPeers<'a>, types::channels::SendAsPeers<'s>, &tables::TYPES[459] }
-tl::family! { enums::channels::SponsoredMessageReportResult<'_>, enums::channels::SponsoredMessageReportResult<'a>, &tables::TYPES[460] }
+
+tl::families! { tables::TYPES;
+    enums::channels::ChannelParticipants<'_>, enums::channels::ChannelParticipants<'a>, 458;
+    enums::channels::SponsoredMessageReportResult<'_>, enums::channels::SponsoredMessageReportResult<'a>, 460;
+}
+
+tl::soles! {
+    ['r, 's] &'r types::channels::AdminLogResults<'s>, &'a types::channels::AdminLogResults<'a>, types::channels::AdminLogResults<'s>;
+    ['r, 's] &'r types::channels::ChannelParticipant<'s>, &'a types::channels::ChannelParticipant<'a>, types::channels::ChannelParticipant<'s>;
+    ['r, 's] &'r types::channels::SendAsPeers<'s>, &'a types::channels::SendAsPeers<'a>, types::channels::SendAsPeers<'s>;
+}

@@ -6,7 +6,13 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::family! { enums::chatlists::ChatlistInvite<'_>, enums::chatlists::ChatlistInvite<'a>, &tables::TYPES[461] }
-tl::sole! { ['r, 's] &'r types::chatlists::ChatlistUpdates<'s>, &'a types::chatlists::ChatlistUpdates<'a>, types::chatlists::ChatlistUpdates<'s>, &tables::TYPES[462] }
-tl::sole! { ['s] types::chatlists::ExportedChatlistInvite<'s>, types::chatlists::ExportedChatlistInvite<'a>, types::chatlists::ExportedChatlistInvite<'s>, &tables::TYPES[463] }
-tl::sole! { ['r, 's] &'r types::chatlists::ExportedInvites<'s>, &'a types::chatlists::ExportedInvites<'a>, types::chatlists::ExportedInvites<'s>, &tables::TYPES[464] }
+
+tl::families! { tables::TYPES;
+    enums::chatlists::ChatlistInvite<'_>, enums::chatlists::ChatlistInvite<'a>, 461;
+}
+
+tl::soles! {
+    ['r, 's] &'r types::chatlists::ChatlistUpdates<'s>, &'a types::chatlists::ChatlistUpdates<'a>, types::chatlists::ChatlistUpdates<'s>;
+    ['s] types::chatlists::ExportedChatlistInvite<'s>, types::chatlists::ExportedChatlistInvite<'a>, types::chatlists::ExportedChatlistInvite<'s>;
+    ['r, 's] &'r types::chatlists::ExportedInvites<'s>, &'a types::chatlists::ExportedInvites<'a>, types::chatlists::ExportedInvites<'s>;
+}

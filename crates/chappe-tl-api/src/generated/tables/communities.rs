@@ -4,7 +4,10 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables, types};
+use super::super::{types};
 
-tl::sole! { ['r, 's] &'r types::communities::ParticipantJoinedChats<'s>, &'a types::communities::ParticipantJoinedChats<'a>, types::communities::ParticipantJoinedChats<'s>, &tables::TYPES[465] }
-tl::sole! { ['r, 's] &'r types::communities::PeerLinkRequests<'s>, &'a types::communities::PeerLinkRequests<'a>, types::communities::PeerLinkRequests<'s>, &tables::TYPES[466] }
+
+tl::soles! {
+    ['r, 's] &'r types::communities::ParticipantJoinedChats<'s>, &'a types::communities::ParticipantJoinedChats<'a>, types::communities::ParticipantJoinedChats<'s>;
+    ['r, 's] &'r types::communities::PeerLinkRequests<'s>, &'a types::communities::PeerLinkRequests<'a>, types::communities::PeerLinkRequests<'s>;
+}

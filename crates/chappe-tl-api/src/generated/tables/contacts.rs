@@ -6,11 +6,17 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::family! { enums::contacts::Blocked<'_>, enums::contacts::Blocked<'a>, &tables::TYPES[467] }
-tl::sole! { ['s] types::contacts::ContactBirthdays<'s>, types::contacts::ContactBirthdays<'a>, types::contacts::ContactBirthdays<'s>, &tables::TYPES[468] }
-tl::family! { enums::contacts::Contacts<'_>, enums::contacts::Contacts<'a>, &tables::TYPES[469] }
-tl::sole! { ['r, 's] &'r types::contacts::Found<'s>, &'a types::contacts::Found<'a>, types::contacts::Found<'s>, &tables::TYPES[470] }
-tl::sole! { ['r, 's] &'r types::contacts::ImportedContacts<'s>, &'a types::contacts::ImportedContacts<'a>, types::contacts::ImportedContacts<'s>, &tables::TYPES[471] }
-tl::sole! { ['r, 's] &'r types::contacts::ResolvedPeer<'s>, &'a types::contacts::ResolvedPeer<'a>, types::contacts::ResolvedPeer<'s>, &tables::TYPES[472] }
-tl::family! { enums::contacts::SponsoredPeers<'_>, enums::contacts::SponsoredPeers<'a>, &tables::TYPES[473] }
-tl::family! { enums::contacts::TopPeers<'_>, enums::contacts::TopPeers<'a>, &tables::TYPES[474] }
+
+tl::families! { tables::TYPES;
+    enums::contacts::Blocked<'_>, enums::contacts::Blocked<'a>, 467;
+    enums::contacts::Contacts<'_>, enums::contacts::Contacts<'a>, 469;
+    enums::contacts::SponsoredPeers<'_>, enums::contacts::SponsoredPeers<'a>, 473;
+    enums::contacts::TopPeers<'_>, enums::contacts::TopPeers<'a>, 474;
+}
+
+tl::soles! {
+    ['s] types::contacts::ContactBirthdays<'s>, types::contacts::ContactBirthdays<'a>, types::contacts::ContactBirthdays<'s>;
+    ['r, 's] &'r types::contacts::Found<'s>, &'a types::contacts::Found<'a>, types::contacts::Found<'s>;
+    ['r, 's] &'r types::contacts::ImportedContacts<'s>, &'a types::contacts::ImportedContacts<'a>, types::contacts::ImportedContacts<'s>;
+    ['r, 's] &'r types::contacts::ResolvedPeer<'s>, &'a types::contacts::ResolvedPeer<'a>, types::contacts::ResolvedPeer<'s>;
+}

@@ -6,4 +6,7 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables};
 
-tl::family! { enums::ephemeral::WelcomeMessages<'_>, enums::ephemeral::WelcomeMessages<'a>, &tables::TYPES[475] }
+
+tl::families! { tables::TYPES;
+    enums::ephemeral::WelcomeMessages<'_>, enums::ephemeral::WelcomeMessages<'a>, 475;
+}

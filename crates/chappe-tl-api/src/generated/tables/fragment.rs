@@ -4,6 +4,9 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables, types};
+use super::super::{types};
 
-tl::sole! { ['r, 's] &'r types::fragment::CollectibleInfo<'s>, &'a types::fragment::CollectibleInfo<'a>, types::fragment::CollectibleInfo<'s>, &tables::TYPES[476] }
+
+tl::soles! {
+    ['r, 's] &'r types::fragment::CollectibleInfo<'s>, &'a types::fragment::CollectibleInfo<'a>, types::fragment::CollectibleInfo<'s>;
+}

@@ -6,23 +6,29 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::family! { enums::help::AppConfig<'_>, enums::help::AppConfig<'a>, &tables::TYPES[477] }
-tl::family! { enums::help::AppUpdate<'_>, enums::help::AppUpdate<'a>, &tables::TYPES[478] }
-tl::family! { enums::help::CountriesList<'_>, enums::help::CountriesList<'a>, &tables::TYPES[479] }
-tl::sole! { ['r, 's] &'r types::help::Country<'s>, &'a types::help::Country<'a>, types::help::Country<'s>, &tables::TYPES[480] }
-tl::sole! { ['r, 's] &'r types::help::CountryCode<'s>, &'a types::help::CountryCode<'a>, types::help::CountryCode<'s>, &tables::TYPES[481] }
-tl::family! { enums::help::DeepLinkInfo<'_>, enums::help::DeepLinkInfo<'a>, &tables::TYPES[482] }
-tl::sole! { ['s] types::help::InviteText<'s>, types::help::InviteText<'a>, types::help::InviteText<'s>, &tables::TYPES[483] }
-tl::family! { enums::help::PassportConfig<'_>, enums::help::PassportConfig<'a>, &tables::TYPES[484] }
-tl::sole! { ['r, 's] &'r types::help::PeerColorOption<'s>, &'a types::help::PeerColorOption<'a>, types::help::PeerColorOption<'s>, &tables::TYPES[485] }
-tl::family! { enums::help::PeerColorSet<'_>, enums::help::PeerColorSet<'a>, &tables::TYPES[486] }
-tl::family! { enums::help::PeerColors<'_>, enums::help::PeerColors<'a>, &tables::TYPES[487] }
-tl::sole! { ['r, 's] &'r types::help::PremiumPromo<'s>, &'a types::help::PremiumPromo<'a>, types::help::PremiumPromo<'s>, &tables::TYPES[488] }
-tl::family! { enums::help::PromoData<'_>, enums::help::PromoData<'a>, &tables::TYPES[489] }
-tl::sole! { ['r, 's] &'r types::help::RecentMeUrls<'s>, &'a types::help::RecentMeUrls<'a>, types::help::RecentMeUrls<'s>, &tables::TYPES[490] }
-tl::sole! { ['s] types::help::Support<'s>, types::help::Support<'a>, types::help::Support<'s>, &tables::TYPES[491] }
-tl::sole! { ['s] types::help::SupportName<'s>, types::help::SupportName<'a>, types::help::SupportName<'s>, &tables::TYPES[492] }
-tl::sole! { ['r, 's] &'r types::help::TermsOfService<'s>, &'a types::help::TermsOfService<'a>, types::help::TermsOfService<'s>, &tables::TYPES[493] }
-tl::family! { enums::help::TermsOfServiceUpdate<'_>, enums::help::TermsOfServiceUpdate<'a>, &tables::TYPES[494] }
-tl::family! { enums::help::TimezonesList<'_>, enums::help::TimezonesList<'a>, &tables::TYPES[495] }
-tl::family! { enums::help::UserInfo<'_>, enums::help::UserInfo<'a>, &tables::TYPES[496] }
+
+tl::families! { tables::TYPES;
+    enums::help::AppConfig<'_>, enums::help::AppConfig<'a>, 477;
+    enums::help::AppUpdate<'_>, enums::help::AppUpdate<'a>, 478;
+    enums::help::CountriesList<'_>, enums::help::CountriesList<'a>, 479;
+    enums::help::DeepLinkInfo<'_>, enums::help::DeepLinkInfo<'a>, 482;
+    enums::help::PassportConfig<'_>, enums::help::PassportConfig<'a>, 484;
+    enums::help::PeerColorSet<'_>, enums::help::PeerColorSet<'a>, 486;
+    enums::help::PeerColors<'_>, enums::help::PeerColors<'a>, 487;
+    enums::help::PromoData<'_>, enums::help::PromoData<'a>, 489;
+    enums::help::TermsOfServiceUpdate<'_>, enums::help::TermsOfServiceUpdate<'a>, 494;
+    enums::help::TimezonesList<'_>, enums::help::TimezonesList<'a>, 495;
+    enums::help::UserInfo<'_>, enums::help::UserInfo<'a>, 496;
+}
+
+tl::soles! {
+    ['r, 's] &'r types::help::Country<'s>, &'a types::help::Country<'a>, types::help::Country<'s>;
+    ['r, 's] &'r types::help::CountryCode<'s>, &'a types::help::CountryCode<'a>, types::help::CountryCode<'s>;
+    ['s] types::help::InviteText<'s>, types::help::InviteText<'a>, types::help::InviteText<'s>;
+    ['r, 's] &'r types::help::PeerColorOption<'s>, &'a types::help::PeerColorOption<'a>, types::help::PeerColorOption<'s>;
+    ['r, 's] &'r types::help::PremiumPromo<'s>, &'a types::help::PremiumPromo<'a>, types::help::PremiumPromo<'s>;
+    ['r, 's] &'r types::help::RecentMeUrls<'s>, &'a types::help::RecentMeUrls<'a>, types::help::RecentMeUrls<'s>;
+    ['s] types::help::Support<'s>, types::help::Support<'a>, types::help::Support<'s>;
+    ['s] types::help::SupportName<'s>, types::help::SupportName<'a>, types::help::SupportName<'s>;
+    ['r, 's] &'r types::help::TermsOfService<'s>, &'a types::help::TermsOfService<'a>, types::help::TermsOfService<'s>;
+}

@@ -6,69 +6,75 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::sole! { ['s] types::messages::AffectedFoundMessages<'s>, types::messages::AffectedFoundMessages<'a>, types::messages::AffectedFoundMessages<'s>, &tables::TYPES[497] }
-tl::sole! { [] types::messages::AffectedHistory, types::messages::AffectedHistory, types::messages::AffectedHistory, &tables::TYPES[498] }
-tl::sole! { [] types::messages::AffectedMessages, types::messages::AffectedMessages, types::messages::AffectedMessages, &tables::TYPES[499] }
-tl::family! { enums::messages::AllStickers<'_>, enums::messages::AllStickers<'a>, &tables::TYPES[500] }
-tl::sole! { ['s] types::messages::ArchivedStickers<'s>, types::messages::ArchivedStickers<'a>, types::messages::ArchivedStickers<'s>, &tables::TYPES[501] }
-tl::family! { enums::messages::AvailableEffects<'_>, enums::messages::AvailableEffects<'a>, &tables::TYPES[502] }
-tl::family! { enums::messages::AvailableReactions<'_>, enums::messages::AvailableReactions<'a>, &tables::TYPES[503] }
-tl::sole! { ['s] types::messages::BotApp<'s>, types::messages::BotApp<'a>, types::messages::BotApp<'s>, &tables::TYPES[504] }
-tl::sole! { ['r, 's] &'r types::messages::BotCallbackAnswer<'s>, &'a types::messages::BotCallbackAnswer<'a>, types::messages::BotCallbackAnswer<'s>, &tables::TYPES[505] }
-tl::sole! { ['s] types::messages::BotPreparedInlineMessage<'s>, types::messages::BotPreparedInlineMessage<'a>, types::messages::BotPreparedInlineMessage<'s>, &tables::TYPES[506] }
-tl::sole! { ['r, 's] &'r types::messages::BotResults<'s>, &'a types::messages::BotResults<'a>, types::messages::BotResults<'s>, &tables::TYPES[507] }
-tl::sole! { ['s] types::messages::ChatAdminsWithInvites<'s>, types::messages::ChatAdminsWithInvites<'a>, types::messages::ChatAdminsWithInvites<'s>, &tables::TYPES[508] }
-tl::sole! { ['r, 's] &'r types::messages::ChatFull<'s>, &'a types::messages::ChatFull<'a>, types::messages::ChatFull<'s>, &tables::TYPES[509] }
-tl::sole! { ['r, 's] &'r types::messages::ChatInviteImporters<'s>, &'a types::messages::ChatInviteImporters<'a>, types::messages::ChatInviteImporters<'s>, &tables::TYPES[510] }
-tl::family! { enums::messages::ChatInviteJoinResult<'_>, enums::messages::ChatInviteJoinResult<'a>, &tables::TYPES[511] }
-tl::family! { enums::messages::Chats<'_>, enums::messages::Chats<'a>, &tables::TYPES[512] }
-tl::sole! { ['s] types::messages::CheckedHistoryImportPeer<'s>, types::messages::CheckedHistoryImportPeer<'a>, types::messages::CheckedHistoryImportPeer<'s>, &tables::TYPES[513] }
-tl::sole! { ['r, 's] &'r types::messages::ComposedMessageWithAi<'s>, &'a types::messages::ComposedMessageWithAi<'a>, types::messages::ComposedMessageWithAi<'s>, &tables::TYPES[514] }
-tl::sole! { ['s] types::messages::ComposedRichMessageWithAi<'s>, types::messages::ComposedRichMessageWithAi<'a>, types::messages::ComposedRichMessageWithAi<'s>, &tables::TYPES[515] }
-tl::family! { enums::messages::DhConfig<'_>, enums::messages::DhConfig<'a>, &tables::TYPES[516] }
-tl::sole! { ['s] types::messages::DialogFilters<'s>, types::messages::DialogFilters<'a>, types::messages::DialogFilters<'s>, &tables::TYPES[517] }
-tl::family! { enums::messages::Dialogs<'_>, enums::messages::Dialogs<'a>, &tables::TYPES[518] }
-tl::sole! { ['r, 's] &'r types::messages::DiscussionMessage<'s>, &'a types::messages::DiscussionMessage<'a>, types::messages::DiscussionMessage<'s>, &tables::TYPES[519] }
-tl::family! { enums::messages::EmojiGameInfo<'_>, enums::messages::EmojiGameInfo<'a>, &tables::TYPES[520] }
-tl::sole! { ['s] types::messages::EmojiGameOutcome<'s>, types::messages::EmojiGameOutcome<'a>, types::messages::EmojiGameOutcome<'s>, &tables::TYPES[521] }
-tl::family! { enums::messages::EmojiGroups<'_>, enums::messages::EmojiGroups<'a>, &tables::TYPES[522] }
-tl::family! { enums::messages::ExportedChatInvite<'_>, enums::messages::ExportedChatInvite<'a>, &tables::TYPES[523] }
-tl::sole! { ['r, 's] &'r types::messages::ExportedChatInvites<'s>, &'a types::messages::ExportedChatInvites<'a>, types::messages::ExportedChatInvites<'s>, &tables::TYPES[524] }
-tl::family! { enums::messages::FavedStickers<'_>, enums::messages::FavedStickers<'a>, &tables::TYPES[525] }
-tl::family! { enums::messages::FeaturedStickers<'_>, enums::messages::FeaturedStickers<'a>, &tables::TYPES[526] }
-tl::sole! { ['r, 's] &'r types::messages::ForumTopics<'s>, &'a types::messages::ForumTopics<'a>, types::messages::ForumTopics<'s>, &tables::TYPES[527] }
-tl::family! { enums::messages::FoundStickerSets<'_>, enums::messages::FoundStickerSets<'a>, &tables::TYPES[528] }
-tl::family! { enums::messages::FoundStickers<'_>, enums::messages::FoundStickers<'a>, &tables::TYPES[529] }
-tl::sole! { ['s] types::messages::HighScores<'s>, types::messages::HighScores<'a>, types::messages::HighScores<'s>, &tables::TYPES[530] }
-tl::sole! { [] types::messages::HistoryImport, types::messages::HistoryImport, types::messages::HistoryImport, &tables::TYPES[531] }
-tl::sole! { ['s] types::messages::HistoryImportParsed<'s>, types::messages::HistoryImportParsed<'a>, types::messages::HistoryImportParsed<'s>, &tables::TYPES[532] }
-tl::sole! { ['r, 's] &'r types::messages::InactiveChats<'s>, &'a types::messages::InactiveChats<'a>, types::messages::InactiveChats<'s>, &tables::TYPES[533] }
-tl::sole! { ['s] types::messages::InvitedUsers<'s>, types::messages::InvitedUsers<'a>, types::messages::InvitedUsers<'s>, &tables::TYPES[534] }
-tl::sole! { [] types::messages::MessageEditData, types::messages::MessageEditData, types::messages::MessageEditData, &tables::TYPES[535] }
-tl::sole! { ['r, 's] &'r types::messages::MessageReactionsList<'s>, &'a types::messages::MessageReactionsList<'a>, types::messages::MessageReactionsList<'s>, &tables::TYPES[536] }
-tl::sole! { ['r, 's] &'r types::messages::MessageViews<'s>, &'a types::messages::MessageViews<'a>, types::messages::MessageViews<'s>, &tables::TYPES[537] }
-tl::family! { enums::messages::Messages<'_>, enums::messages::Messages<'a>, &tables::TYPES[538] }
-tl::sole! { ['s] types::messages::MyStickers<'s>, types::messages::MyStickers<'a>, types::messages::MyStickers<'s>, &tables::TYPES[539] }
-tl::sole! { ['r, 's] &'r types::messages::PeerDialogs<'s>, &'a types::messages::PeerDialogs<'a>, types::messages::PeerDialogs<'s>, &tables::TYPES[540] }
-tl::sole! { ['r, 's] &'r types::messages::PeerSettings<'s>, &'a types::messages::PeerSettings<'a>, types::messages::PeerSettings<'s>, &tables::TYPES[541] }
-tl::sole! { ['r, 's] &'r types::messages::PreparedInlineMessage<'s>, &'a types::messages::PreparedInlineMessage<'a>, types::messages::PreparedInlineMessage<'s>, &tables::TYPES[542] }
-tl::family! { enums::messages::QuickReplies<'_>, enums::messages::QuickReplies<'a>, &tables::TYPES[543] }
-tl::family! { enums::messages::Reactions<'_>, enums::messages::Reactions<'a>, &tables::TYPES[544] }
-tl::family! { enums::messages::RecentStickers<'_>, enums::messages::RecentStickers<'a>, &tables::TYPES[545] }
-tl::family! { enums::messages::SavedDialogs<'_>, enums::messages::SavedDialogs<'a>, &tables::TYPES[546] }
-tl::family! { enums::messages::SavedGifs<'_>, enums::messages::SavedGifs<'a>, &tables::TYPES[547] }
-tl::family! { enums::messages::SavedReactionTags<'_>, enums::messages::SavedReactionTags<'a>, &tables::TYPES[548] }
-tl::sole! { [] types::messages::SearchCounter, types::messages::SearchCounter, types::messages::SearchCounter, &tables::TYPES[549] }
-tl::sole! { ['r, 's] &'r types::messages::SearchResultsCalendar<'s>, &'a types::messages::SearchResultsCalendar<'a>, types::messages::SearchResultsCalendar<'s>, &tables::TYPES[550] }
-tl::sole! { ['s] types::messages::SearchResultsPositions<'s>, types::messages::SearchResultsPositions<'a>, types::messages::SearchResultsPositions<'s>, &tables::TYPES[551] }
-tl::family! { enums::messages::SentEncryptedMessage<'_>, enums::messages::SentEncryptedMessage<'a>, &tables::TYPES[552] }
-tl::family! { enums::messages::SponsoredMessages<'_>, enums::messages::SponsoredMessages<'a>, &tables::TYPES[553] }
-tl::family! { enums::messages::StickerSet<'_>, enums::messages::StickerSet<'a>, &tables::TYPES[554] }
-tl::family! { enums::messages::StickerSetInstallResult<'_>, enums::messages::StickerSetInstallResult<'a>, &tables::TYPES[555] }
-tl::family! { enums::messages::Stickers<'_>, enums::messages::Stickers<'a>, &tables::TYPES[556] }
-tl::sole! { ['r, 's] &'r types::messages::TranscribedAudio<'s>, &'a types::messages::TranscribedAudio<'a>, types::messages::TranscribedAudio<'s>, &tables::TYPES[557] }
-tl::sole! { ['s] types::messages::TranslatedRichMessage<'s>, types::messages::TranslatedRichMessage<'a>, types::messages::TranslatedRichMessage<'s>, &tables::TYPES[558] }
-tl::sole! { ['s] types::messages::TranslateResult<'s>, types::messages::TranslateResult<'a>, types::messages::TranslateResult<'s>, &tables::TYPES[559] }
-tl::sole! { ['r, 's] &'r types::messages::VotesList<'s>, &'a types::messages::VotesList<'a>, types::messages::VotesList<'s>, &tables::TYPES[560] }
-tl::sole! { ['r, 's] &'r types::messages::WebPage<'s>, &'a types::messages::WebPage<'a>, types::messages::WebPage<'s>, &tables::TYPES[561] }
-tl::sole! { ['r, 's] &'r types::messages::WebPagePreview<'s>, &'a types::messages::WebPagePreview<'a>, types::messages::WebPagePreview<'s>, &tables::TYPES[562] }
+
+tl::families! { tables::TYPES;
+    enums::messages::AllStickers<'_>, enums::messages::AllStickers<'a>, 500;
+    enums::messages::AvailableEffects<'_>, enums::messages::AvailableEffects<'a>, 502;
+    enums::messages::AvailableReactions<'_>, enums::messages::AvailableReactions<'a>, 503;
+    enums::messages::ChatInviteJoinResult<'_>, enums::messages::ChatInviteJoinResult<'a>, 511;
+    enums::messages::Chats<'_>, enums::messages::Chats<'a>, 512;
+    enums::messages::DhConfig<'_>, enums::messages::DhConfig<'a>, 516;
+    enums::messages::Dialogs<'_>, enums::messages::Dialogs<'a>, 518;
+    enums::messages::EmojiGameInfo<'_>, enums::messages::EmojiGameInfo<'a>, 520;
+    enums::messages::EmojiGroups<'_>, enums::messages::EmojiGroups<'a>, 522;
+    enums::messages::ExportedChatInvite<'_>, enums::messages::ExportedChatInvite<'a>, 523;
+    enums::messages::FavedStickers<'_>, enums::messages::FavedStickers<'a>, 525;
+    enums::messages::FeaturedStickers<'_>, enums::messages::FeaturedStickers<'a>, 526;
+    enums::messages::FoundStickerSets<'_>, enums::messages::FoundStickerSets<'a>, 528;
+    enums::messages::FoundStickers<'_>, enums::messages::FoundStickers<'a>, 529;
+    enums::messages::Messages<'_>, enums::messages::Messages<'a>, 538;
+    enums::messages::QuickReplies<'_>, enums::messages::QuickReplies<'a>, 543;
+    enums::messages::Reactions<'_>, enums::messages::Reactions<'a>, 544;
+    enums::messages::RecentStickers<'_>, enums::messages::RecentStickers<'a>, 545;
+    enums::messages::SavedDialogs<'_>, enums::messages::SavedDialogs<'a>, 546;
+    enums::messages::SavedGifs<'_>, enums::messages::SavedGifs<'a>, 547;
+    enums::messages::SavedReactionTags<'_>, enums::messages::SavedReactionTags<'a>, 548;
+    enums::messages::SentEncryptedMessage<'_>, enums::messages::SentEncryptedMessage<'a>, 552;
+    enums::messages::SponsoredMessages<'_>, enums::messages::SponsoredMessages<'a>, 553;
+    enums::messages::StickerSet<'_>, enums::messages::StickerSet<'a>, 554;
+    enums::messages::StickerSetInstallResult<'_>, enums::messages::StickerSetInstallResult<'a>, 555;
+    enums::messages::Stickers<'_>, enums::messages::Stickers<'a>, 556;
+}
+
+tl::soles! {
+    ['s] types::messages::AffectedFoundMessages<'s>, types::messages::AffectedFoundMessages<'a>, types::messages::AffectedFoundMessages<'s>;
+    [] types::messages::AffectedHistory, types::messages::AffectedHistory, types::messages::AffectedHistory;
+    [] types::messages::AffectedMessages, types::messages::AffectedMessages, types::messages::AffectedMessages;
+    ['s] types::messages::ArchivedStickers<'s>, types::messages::ArchivedStickers<'a>, types::messages::ArchivedStickers<'s>;
+    ['s] types::messages::BotApp<'s>, types::messages::BotApp<'a>, types::messages::BotApp<'s>;
+    ['r, 's] &'r types::messages::BotCallbackAnswer<'s>, &'a types::messages::BotCallbackAnswer<'a>, types::messages::BotCallbackAnswer<'s>;
+    ['s] types::messages::BotPreparedInlineMessage<'s>, types::messages::BotPreparedInlineMessage<'a>, types::messages::BotPreparedInlineMessage<'s>;
+    ['r, 's] &'r types::messages::BotResults<'s>, &'a types::messages::BotResults<'a>, types::messages::BotResults<'s>;
+    ['s] types::messages::ChatAdminsWithInvites<'s>, types::messages::ChatAdminsWithInvites<'a>, types::messages::ChatAdminsWithInvites<'s>;
+    ['r, 's] &'r types::messages::ChatFull<'s>, &'a types::messages::ChatFull<'a>, types::messages::ChatFull<'s>;
+    ['r, 's] &'r types::messages::ChatInviteImporters<'s>, &'a types::messages::ChatInviteImporters<'a>, types::messages::ChatInviteImporters<'s>;
+    ['s] types::messages::CheckedHistoryImportPeer<'s>, types::messages::CheckedHistoryImportPeer<'a>, types::messages::CheckedHistoryImportPeer<'s>;
+    ['r, 's] &'r types::messages::ComposedMessageWithAi<'s>, &'a types::messages::ComposedMessageWithAi<'a>, types::messages::ComposedMessageWithAi<'s>;
+    ['s] types::messages::ComposedRichMessageWithAi<'s>, types::messages::ComposedRichMessageWithAi<'a>, types::messages::ComposedRichMessageWithAi<'s>;
+    ['s] types::messages::DialogFilters<'s>, types::messages::DialogFilters<'a>, types::messages::DialogFilters<'s>;
+    ['r, 's] &'r types::messages::DiscussionMessage<'s>, &'a types::messages::DiscussionMessage<'a>, types::messages::DiscussionMessage<'s>;
+    ['s] types::messages::EmojiGameOutcome<'s>, types::messages::EmojiGameOutcome<'a>, types::messages::EmojiGameOutcome<'s>;
+    ['r, 's] &'r types::messages::ExportedChatInvites<'s>, &'a types::messages::ExportedChatInvites<'a>, types::messages::ExportedChatInvites<'s>;
+    ['r, 's] &'r types::messages::ForumTopics<'s>, &'a types::messages::ForumTopics<'a>, types::messages::ForumTopics<'s>;
+    ['s] types::messages::HighScores<'s>, types::messages::HighScores<'a>, types::messages::HighScores<'s>;
+    [] types::messages::HistoryImport, types::messages::HistoryImport, types::messages::HistoryImport;
+    ['s] types::messages::HistoryImportParsed<'s>, types::messages::HistoryImportParsed<'a>, types::messages::HistoryImportParsed<'s>;
+    ['r, 's] &'r types::messages::InactiveChats<'s>, &'a types::messages::InactiveChats<'a>, types::messages::InactiveChats<'s>;
+    ['s] types::messages::InvitedUsers<'s>, types::messages::InvitedUsers<'a>, types::messages::InvitedUsers<'s>;
+    [] types::messages::MessageEditData, types::messages::MessageEditData, types::messages::MessageEditData;
+    ['r, 's] &'r types::messages::MessageReactionsList<'s>, &'a types::messages::MessageReactionsList<'a>, types::messages::MessageReactionsList<'s>;
+    ['r, 's] &'r types::messages::MessageViews<'s>, &'a types::messages::MessageViews<'a>, types::messages::MessageViews<'s>;
+    ['s] types::messages::MyStickers<'s>, types::messages::MyStickers<'a>, types::messages::MyStickers<'s>;
+    ['r, 's] &'r types::messages::PeerDialogs<'s>, &'a types::messages::PeerDialogs<'a>, types::messages::PeerDialogs<'s>;
+    ['r, 's] &'r types::messages::PeerSettings<'s>, &'a types::messages::PeerSettings<'a>, types::messages::PeerSettings<'s>;
+    ['r, 's] &'r types::messages::PreparedInlineMessage<'s>, &'a types::messages::PreparedInlineMessage<'a>, types::messages::PreparedInlineMessage<'s>;
+    [] types::messages::SearchCounter, types::messages::SearchCounter, types::messages::SearchCounter;
+    ['r, 's] &'r types::messages::SearchResultsCalendar<'s>, &'a types::messages::SearchResultsCalendar<'a>, types::messages::SearchResultsCalendar<'s>;
+    ['s] types::messages::SearchResultsPositions<'s>, types::messages::SearchResultsPositions<'a>, types::messages::SearchResultsPositions<'s>;
+    ['r, 's] &'r types::messages::TranscribedAudio<'s>, &'a types::messages::TranscribedAudio<'a>, types::messages::TranscribedAudio<'s>;
+    ['s] types::messages::TranslatedRichMessage<'s>, types::messages::TranslatedRichMessage<'a>, types::messages::TranslatedRichMessage<'s>;
+    ['s] types::messages::TranslateResult<'s>, types::messages::TranslateResult<'a>, types::messages::TranslateResult<'s>;
+    ['r, 's] &'r types::messages::VotesList<'s>, &'a types::messages::VotesList<'a>, types::messages::VotesList<'s>;
+    ['r, 's] &'r types::messages::WebPage<'s>, &'a types::messages::WebPage<'a>, types::messages::WebPage<'s>;
+    ['r, 's] &'r types::messages::WebPagePreview<'s>, &'a types::messages::WebPagePreview<'a>, types::messages::WebPagePreview<'s>;
+}

@@ -35,416 +35,422 @@ mod upload;
 mod users;
 mod wallet;
 
-tl::sole! { [] types::AccountDaysTtl, types::AccountDaysTtl, types::AccountDaysTtl, &tables::TYPES[0] }
-tl::family! { enums::AiComposeTone<'_>, enums::AiComposeTone<'a>, &tables::TYPES[1] }
-tl::sole! { ['r, 's] &'r types::AiComposeToneExample<'s>, &'a types::AiComposeToneExample<'a>, types::AiComposeToneExample<'s>, &tables::TYPES[2] }
-tl::sole! { ['r, 's] &'r types::AttachMenuBot<'s>, &'a types::AttachMenuBot<'a>, types::AttachMenuBot<'s>, &tables::TYPES[3] }
-tl::sole! { ['r, 's] &'r types::AttachMenuBotIcon<'s>, &'a types::AttachMenuBotIcon<'a>, types::AttachMenuBotIcon<'s>, &tables::TYPES[4] }
-tl::sole! { ['s] types::AttachMenuBotIconColor<'s>, types::AttachMenuBotIconColor<'a>, types::AttachMenuBotIconColor<'s>, &tables::TYPES[5] }
-tl::family! { enums::AttachMenuBots<'_>, enums::AttachMenuBots<'a>, &tables::TYPES[6] }
-tl::sole! { ['s] types::AttachMenuBotsBot<'s>, types::AttachMenuBotsBot<'a>, types::AttachMenuBotsBot<'s>, &tables::TYPES[7] }
-tl::family! { enums::AttachMenuPeerType, enums::AttachMenuPeerType, &tables::TYPES[8] }
-tl::sole! { [] types::AuctionBidLevel, types::AuctionBidLevel, types::AuctionBidLevel, &tables::TYPES[9] }
-tl::sole! { ['r, 's] &'r types::Authorization<'s>, &'a types::Authorization<'a>, types::Authorization<'s>, &tables::TYPES[10] }
-tl::sole! { ['r] &'r types::AutoDownloadSettings, &'a types::AutoDownloadSettings, types::AutoDownloadSettings, &tables::TYPES[11] }
-tl::sole! { ['r] &'r types::AutoSaveException, &'a types::AutoSaveException, types::AutoSaveException, &tables::TYPES[12] }
-tl::sole! { [] types::AutoSaveSettings, types::AutoSaveSettings, types::AutoSaveSettings, &tables::TYPES[13] }
-tl::sole! { ['r, 's] &'r types::AvailableEffect<'s>, &'a types::AvailableEffect<'a>, types::AvailableEffect<'s>, &tables::TYPES[14] }
-tl::sole! { ['r, 's] &'r types::AvailableReaction<'s>, &'a types::AvailableReaction<'a>, types::AvailableReaction<'s>, &tables::TYPES[15] }
-tl::sole! { ['s] types::BankCardOpenUrl<'s>, types::BankCardOpenUrl<'a>, types::BankCardOpenUrl<'s>, &tables::TYPES[16] }
-tl::family! { enums::BaseTheme, enums::BaseTheme, &tables::TYPES[17] }
-tl::sole! { [] types::Birthday, types::Birthday, types::Birthday, &tables::TYPES[18] }
-tl::sole! { ['r, 's] &'r types::Boost<'s>, &'a types::Boost<'a>, types::Boost<'s>, &tables::TYPES[19] }
-tl::family! { enums::BotApp<'_>, enums::BotApp<'a>, &tables::TYPES[20] }
-tl::sole! { ['r, 's] &'r types::BotAppSettings<'s>, &'a types::BotAppSettings<'a>, types::BotAppSettings<'s>, &tables::TYPES[21] }
-tl::sole! { ['r, 's] &'r types::BotBusinessConnection<'s>, &'a types::BotBusinessConnection<'a>, types::BotBusinessConnection<'s>, &tables::TYPES[22] }
-tl::sole! { ['r, 's] &'r types::BotCommand<'s>, &'a types::BotCommand<'a>, types::BotCommand<'s>, &tables::TYPES[23] }
-tl::family! { enums::BotCommandScope<'_>, enums::BotCommandScope<'a>, &tables::TYPES[24] }
-tl::sole! { ['r, 's] &'r types::BotInfo<'s>, &'a types::BotInfo<'a>, types::BotInfo<'s>, &tables::TYPES[25] }
-tl::family! { enums::BotInlineMessage<'_>, enums::BotInlineMessage<'a>, &tables::TYPES[26] }
-tl::family! { enums::BotInlineResult<'_>, enums::BotInlineResult<'a>, &tables::TYPES[27] }
-tl::family! { enums::BotMenuButton<'_>, enums::BotMenuButton<'a>, &tables::TYPES[28] }
-tl::sole! { ['r, 's] &'r types::BotPreviewMedia<'s>, &'a types::BotPreviewMedia<'a>, types::BotPreviewMedia<'s>, &tables::TYPES[29] }
-tl::sole! { ['r, 's] &'r types::BotVerification<'s>, &'a types::BotVerification<'a>, types::BotVerification<'s>, &tables::TYPES[30] }
-tl::sole! { ['r, 's] &'r types::BotVerifierSettings<'s>, &'a types::BotVerifierSettings<'a>, types::BotVerifierSettings<'s>, &tables::TYPES[31] }
-tl::sole! { ['r, 's] &'r types::BusinessAwayMessage<'s>, &'a types::BusinessAwayMessage<'a>, types::BusinessAwayMessage<'s>, &tables::TYPES[32] }
-tl::family! { enums::BusinessAwayMessageSchedule, enums::BusinessAwayMessageSchedule, &tables::TYPES[33] }
-tl::sole! { ['r, 's] &'r types::BusinessBotRecipients<'s>, &'a types::BusinessBotRecipients<'a>, types::BusinessBotRecipients<'s>, &tables::TYPES[34] }
-tl::sole! { [] types::BusinessBotRights, types::BusinessBotRights, types::BusinessBotRights, &tables::TYPES[35] }
-tl::sole! { ['r, 's] &'r types::BusinessChatLink<'s>, &'a types::BusinessChatLink<'a>, types::BusinessChatLink<'s>, &tables::TYPES[36] }
-tl::sole! { ['s] types::BusinessGreetingMessage<'s>, types::BusinessGreetingMessage<'a>, types::BusinessGreetingMessage<'s>, &tables::TYPES[37] }
-tl::sole! { ['r, 's] &'r types::BusinessIntro<'s>, &'a types::BusinessIntro<'a>, types::BusinessIntro<'s>, &tables::TYPES[38] }
-tl::sole! { ['s] types::BusinessLocation<'s>, types::BusinessLocation<'a>, types::BusinessLocation<'s>, &tables::TYPES[39] }
-tl::sole! { ['s] types::BusinessRecipients<'s>, types::BusinessRecipients<'a>, types::BusinessRecipients<'s>, &tables::TYPES[40] }
-tl::sole! { [] types::BusinessWeeklyOpen, types::BusinessWeeklyOpen, types::BusinessWeeklyOpen, &tables::TYPES[41] }
-tl::sole! { ['r, 's] &'r types::BusinessWorkHours<'s>, &'a types::BusinessWorkHours<'a>, types::BusinessWorkHours<'s>, &tables::TYPES[42] }
-tl::family! { enums::ButtonType<'_>, enums::ButtonType<'a>, &tables::TYPES[43] }
-tl::sole! { ['s] types::CdnConfig<'s>, types::CdnConfig<'a>, types::CdnConfig<'s>, &tables::TYPES[44] }
-tl::sole! { ['s] types::CdnPublicKey<'s>, types::CdnPublicKey<'a>, types::CdnPublicKey<'s>, &tables::TYPES[45] }
-tl::sole! { ['r, 's] &'r types::ChannelAdminLogEvent<'s>, &'a types::ChannelAdminLogEvent<'a>, types::ChannelAdminLogEvent<'s>, &tables::TYPES[46] }
-tl::family! { enums::ChannelAdminLogEventAction<'_>, enums::ChannelAdminLogEventAction<'a>, &tables::TYPES[47] }
-tl::sole! { [] types::ChannelAdminLogEventsFilter, types::ChannelAdminLogEventsFilter, types::ChannelAdminLogEventsFilter, &tables::TYPES[48] }
-tl::family! { enums::ChannelLocation<'_>, enums::ChannelLocation<'a>, &tables::TYPES[49] }
-tl::family! { enums::ChannelMessagesFilter<'_>, enums::ChannelMessagesFilter<'a>, &tables::TYPES[50] }
-tl::family! { enums::ChannelParticipant<'_>, enums::ChannelParticipant<'a>, &tables::TYPES[51] }
-tl::family! { enums::ChannelParticipantsFilter<'_>, enums::ChannelParticipantsFilter<'a>, &tables::TYPES[52] }
-tl::family! { enums::Chat<'_>, enums::Chat<'a>, &tables::TYPES[53] }
-tl::sole! { [] types::ChatAdminRights, types::ChatAdminRights, types::ChatAdminRights, &tables::TYPES[54] }
-tl::sole! { [] types::ChatAdminWithInvites, types::ChatAdminWithInvites, types::ChatAdminWithInvites, &tables::TYPES[55] }
-tl::sole! { [] types::ChatBannedRights, types::ChatBannedRights, types::ChatBannedRights, &tables::TYPES[56] }
-tl::family! { enums::ChatFull<'_>, enums::ChatFull<'a>, &tables::TYPES[57] }
-tl::family! { enums::ChatInvite<'_>, enums::ChatInvite<'a>, &tables::TYPES[58] }
-tl::sole! { ['r, 's] &'r types::ChatInviteImporter<'s>, &'a types::ChatInviteImporter<'a>, types::ChatInviteImporter<'s>, &tables::TYPES[59] }
-tl::sole! { [] types::ChatOnlines, types::ChatOnlines, types::ChatOnlines, &tables::TYPES[60] }
-tl::family! { enums::ChatParticipant<'_>, enums::ChatParticipant<'a>, &tables::TYPES[61] }
-tl::family! { enums::ChatParticipants<'_>, enums::ChatParticipants<'a>, &tables::TYPES[62] }
-tl::family! { enums::ChatPhoto<'_>, enums::ChatPhoto<'a>, &tables::TYPES[63] }
-tl::family! { enums::ChatReactions<'_>, enums::ChatReactions<'a>, &tables::TYPES[64] }
-tl::family! { enums::ChatTheme<'_>, enums::ChatTheme<'a>, &tables::TYPES[65] }
-tl::sole! { ['r, 's] &'r types::CodeSettings<'s>, &'a types::CodeSettings<'a>, types::CodeSettings<'s>, &tables::TYPES[66] }
-tl::sole! { [] types::CommunityPeer, types::CommunityPeer, types::CommunityPeer, &tables::TYPES[67] }
-tl::sole! { [] types::CommunityPeerRequest, types::CommunityPeerRequest, types::CommunityPeerRequest, &tables::TYPES[68] }
-tl::sole! { ['r, 's] &'r types::Config<'s>, &'a types::Config<'a>, types::Config<'s>, &tables::TYPES[69] }
-tl::sole! { ['r, 's] &'r types::ConnectedBot<'s>, &'a types::ConnectedBot<'a>, types::ConnectedBot<'s>, &tables::TYPES[70] }
-tl::sole! { ['r, 's] &'r types::ConnectedBotStarRef<'s>, &'a types::ConnectedBotStarRef<'a>, types::ConnectedBotStarRef<'s>, &tables::TYPES[71] }
-tl::sole! { [] types::Contact, types::Contact, types::Contact, &tables::TYPES[72] }
-tl::sole! { [] types::ContactBirthday, types::ContactBirthday, types::ContactBirthday, &tables::TYPES[73] }
-tl::sole! { [] types::ContactStatus, types::ContactStatus, types::ContactStatus, &tables::TYPES[74] }
-tl::sole! { ['s] types::CurrencyRate<'s>, types::CurrencyRate<'a>, types::CurrencyRate<'s>, &tables::TYPES[75] }
-tl::sole! { ['s] types::DataJson<'s>, types::DataJson<'a>, types::DataJson<'s>, &tables::TYPES[76] }
-tl::sole! { ['r, 's] &'r types::DcOption<'s>, &'a types::DcOption<'a>, types::DcOption<'s>, &tables::TYPES[77] }
-tl::sole! { [] types::DefaultHistoryTtl, types::DefaultHistoryTtl, types::DefaultHistoryTtl, &tables::TYPES[78] }
-tl::family! { enums::Dialog<'_>, enums::Dialog<'a>, &tables::TYPES[79] }
-tl::family! { enums::DialogFilter<'_>, enums::DialogFilter<'a>, &tables::TYPES[80] }
-tl::sole! { ['s] types::DialogFilterSuggested<'s>, types::DialogFilterSuggested<'a>, types::DialogFilterSuggested<'s>, &tables::TYPES[81] }
-tl::family! { enums::DialogPeer, enums::DialogPeer, &tables::TYPES[82] }
-tl::sole! { [] types::DisallowedGiftsSettings, types::DisallowedGiftsSettings, types::DisallowedGiftsSettings, &tables::TYPES[83] }
-tl::family! { enums::Document<'_>, enums::Document<'a>, &tables::TYPES[84] }
-tl::family! { enums::DocumentAttribute<'_>, enums::DocumentAttribute<'a>, &tables::TYPES[85] }
-tl::family! { enums::DraftMessage<'_>, enums::DraftMessage<'a>, &tables::TYPES[86] }
-tl::family! { enums::EmailVerification<'_>, enums::EmailVerification<'a>, &tables::TYPES[87] }
-tl::family! { enums::EmailVerifyPurpose<'_>, enums::EmailVerifyPurpose<'a>, &tables::TYPES[88] }
-tl::family! { enums::EmojiGroup<'_>, enums::EmojiGroup<'a>, &tables::TYPES[89] }
-tl::family! { enums::EmojiKeyword<'_>, enums::EmojiKeyword<'a>, &tables::TYPES[90] }
-tl::sole! { ['r, 's] &'r types::EmojiKeywordsDifference<'s>, &'a types::EmojiKeywordsDifference<'a>, types::EmojiKeywordsDifference<'s>, &tables::TYPES[91] }
-tl::sole! { ['s] types::EmojiLanguage<'s>, types::EmojiLanguage<'a>, types::EmojiLanguage<'s>, &tables::TYPES[92] }
-tl::family! { enums::EmojiList<'_>, enums::EmojiList<'a>, &tables::TYPES[93] }
-tl::family! { enums::EmojiStatus<'_>, enums::EmojiStatus<'a>, &tables::TYPES[94] }
-tl::sole! { ['s] types::EmojiUrl<'s>, types::EmojiUrl<'a>, types::EmojiUrl<'s>, &tables::TYPES[95] }
-tl::family! { enums::EncryptedChat<'_>, enums::EncryptedChat<'a>, &tables::TYPES[96] }
-tl::family! { enums::EncryptedFile, enums::EncryptedFile, &tables::TYPES[97] }
-tl::family! { enums::EncryptedMessage<'_>, enums::EncryptedMessage<'a>, &tables::TYPES[98] }
-tl::sole! { ['r, 's] &'r types::EphemeralMessage<'s>, &'a types::EphemeralMessage<'a>, types::EphemeralMessage<'s>, &tables::TYPES[99] }
-tl::sole! { ['s] types::Error<'s>, types::Error<'a>, types::Error<'s>, &tables::TYPES[100] }
-tl::family! { enums::ExportedChatInvite<'_>, enums::ExportedChatInvite<'a>, &tables::TYPES[101] }
-tl::sole! { ['r, 's] &'r types::ExportedChatlistInvite<'s>, &'a types::ExportedChatlistInvite<'a>, types::ExportedChatlistInvite<'s>, &tables::TYPES[102] }
-tl::sole! { ['s] types::ExportedContactToken<'s>, types::ExportedContactToken<'a>, types::ExportedContactToken<'s>, &tables::TYPES[103] }
-tl::sole! { ['s] types::ExportedMessageLink<'s>, types::ExportedMessageLink<'a>, types::ExportedMessageLink<'s>, &tables::TYPES[104] }
-tl::sole! { ['s] types::ExportedStoryLink<'s>, types::ExportedStoryLink<'a>, types::ExportedStoryLink<'s>, &tables::TYPES[105] }
-tl::sole! { ['r, 's] &'r types::FactCheck<'s>, &'a types::FactCheck<'a>, types::FactCheck<'s>, &tables::TYPES[106] }
-tl::sole! { ['s] types::FileHash<'s>, types::FileHash<'a>, types::FileHash<'s>, &tables::TYPES[107] }
-tl::sole! { ['s] types::Folder<'s>, types::Folder<'a>, types::Folder<'s>, &tables::TYPES[108] }
-tl::sole! { [] types::FolderPeer, types::FolderPeer, types::FolderPeer, &tables::TYPES[109] }
-tl::family! { enums::ForumTopic<'_>, enums::ForumTopic<'a>, &tables::TYPES[110] }
-tl::sole! { ['r, 's] &'r types::FoundStory<'s>, &'a types::FoundStory<'a>, types::FoundStory<'s>, &tables::TYPES[111] }
-tl::sole! { ['r, 's] &'r types::Game<'s>, &'a types::Game<'a>, types::Game<'s>, &tables::TYPES[112] }
-tl::family! { enums::GeoPoint, enums::GeoPoint, &tables::TYPES[113] }
-tl::sole! { ['r, 's] &'r types::GeoPointAddress<'s>, &'a types::GeoPointAddress<'a>, types::GeoPointAddress<'s>, &tables::TYPES[114] }
-tl::sole! { ['s] types::GlobalPrivacySettings<'s>, types::GlobalPrivacySettings<'a>, types::GlobalPrivacySettings<'s>, &tables::TYPES[115] }
-tl::family! { enums::GroupCall<'_>, enums::GroupCall<'a>, &tables::TYPES[116] }
-tl::sole! { ['s] types::GroupCallDonor<'s>, types::GroupCallDonor<'a>, types::GroupCallDonor<'s>, &tables::TYPES[117] }
-tl::sole! { ['r, 's] &'r types::GroupCallMessage<'s>, &'a types::GroupCallMessage<'a>, types::GroupCallMessage<'s>, &tables::TYPES[118] }
-tl::sole! { ['r, 's] &'r types::GroupCallParticipant<'s>, &'a types::GroupCallParticipant<'a>, types::GroupCallParticipant<'s>, &tables::TYPES[119] }
-tl::sole! { ['r, 's] &'r types::GroupCallParticipantVideo<'s>, &'a types::GroupCallParticipantVideo<'a>, types::GroupCallParticipantVideo<'s>, &tables::TYPES[120] }
-tl::sole! { ['s] types::GroupCallParticipantVideoSourceGroup<'s>, types::GroupCallParticipantVideoSourceGroup<'a>, types::GroupCallParticipantVideoSourceGroup<'s>, &tables::TYPES[121] }
-tl::sole! { [] types::GroupCallStreamChannel, types::GroupCallStreamChannel, types::GroupCallStreamChannel, &tables::TYPES[122] }
-tl::sole! { [] types::HighScore, types::HighScore, types::HighScore, &tables::TYPES[123] }
-tl::sole! { [] types::ImportedContact, types::ImportedContact, types::ImportedContact, &tables::TYPES[124] }
-tl::sole! { ['s] types::InlineBotSwitchPm<'s>, types::InlineBotSwitchPm<'a>, types::InlineBotSwitchPm<'s>, &tables::TYPES[125] }
-tl::sole! { ['s] types::InlineBotWebView<'s>, types::InlineBotWebView<'a>, types::InlineBotWebView<'s>, &tables::TYPES[126] }
-tl::family! { enums::InlineButtonType<'_>, enums::InlineButtonType<'a>, &tables::TYPES[127] }
-tl::family! { enums::InlineQueryPeerType, enums::InlineQueryPeerType, &tables::TYPES[128] }
-tl::family! { enums::InputAiComposeTone<'_>, enums::InputAiComposeTone<'a>, &tables::TYPES[129] }
-tl::sole! { ['r, 's] &'r types::InputAppEvent<'s>, &'a types::InputAppEvent<'a>, types::InputAppEvent<'s>, &tables::TYPES[130] }
-tl::family! { enums::InputBotApp<'_>, enums::InputBotApp<'a>, &tables::TYPES[131] }
-tl::family! { enums::InputBotInlineMessage<'_>, enums::InputBotInlineMessage<'a>, &tables::TYPES[132] }
-tl::family! { enums::InputBotInlineMessageId, enums::InputBotInlineMessageId, &tables::TYPES[133] }
-tl::family! { enums::InputBotInlineResult<'_>, enums::InputBotInlineResult<'a>, &tables::TYPES[134] }
-tl::sole! { ['r, 's] &'r types::InputBusinessAwayMessage<'s>, &'a types::InputBusinessAwayMessage<'a>, types::InputBusinessAwayMessage<'s>, &tables::TYPES[135] }
-tl::sole! { ['r, 's] &'r types::InputBusinessBotRecipients<'s>, &'a types::InputBusinessBotRecipients<'a>, types::InputBusinessBotRecipients<'s>, &tables::TYPES[136] }
-tl::sole! { ['r, 's] &'r types::InputBusinessChatLink<'s>, &'a types::InputBusinessChatLink<'a>, types::InputBusinessChatLink<'s>, &tables::TYPES[137] }
-tl::sole! { ['s] types::InputBusinessGreetingMessage<'s>, types::InputBusinessGreetingMessage<'a>, types::InputBusinessGreetingMessage<'s>, &tables::TYPES[138] }
-tl::sole! { ['r, 's] &'r types::InputBusinessIntro<'s>, &'a types::InputBusinessIntro<'a>, types::InputBusinessIntro<'s>, &tables::TYPES[139] }
-tl::sole! { ['s] types::InputBusinessRecipients<'s>, types::InputBusinessRecipients<'a>, types::InputBusinessRecipients<'s>, &tables::TYPES[140] }
-tl::family! { enums::InputChannel<'_>, enums::InputChannel<'a>, &tables::TYPES[141] }
-tl::family! { enums::InputChatPhoto<'_>, enums::InputChatPhoto<'a>, &tables::TYPES[142] }
-tl::family! { enums::InputChatTheme<'_>, enums::InputChatTheme<'a>, &tables::TYPES[143] }
-tl::sole! { [] types::InputChatlistDialogFilter, types::InputChatlistDialogFilter, types::InputChatlistDialogFilter, &tables::TYPES[144] }
-tl::family! { enums::InputCheckPasswordSrp<'_>, enums::InputCheckPasswordSrp<'a>, &tables::TYPES[145] }
-tl::sole! { ['s] types::InputClientProxy<'s>, types::InputClientProxy<'a>, types::InputClientProxy<'s>, &tables::TYPES[146] }
-tl::family! { enums::InputCollectible<'_>, enums::InputCollectible<'a>, &tables::TYPES[147] }
-tl::sole! { ['r, 's] &'r types::InputPhoneContact<'s>, &'a types::InputPhoneContact<'a>, types::InputPhoneContact<'s>, &tables::TYPES[148] }
-tl::family! { enums::InputDialogPeer<'_>, enums::InputDialogPeer<'a>, &tables::TYPES[149] }
-tl::family! { enums::InputDocument<'_>, enums::InputDocument<'a>, &tables::TYPES[150] }
-tl::sole! { [] types::InputEncryptedChat, types::InputEncryptedChat, types::InputEncryptedChat, &tables::TYPES[151] }
-tl::family! { enums::InputEncryptedFile<'_>, enums::InputEncryptedFile<'a>, &tables::TYPES[152] }
-tl::family! { enums::InputFile<'_>, enums::InputFile<'a>, &tables::TYPES[153] }
-tl::family! { enums::InputFileLocation<'_>, enums::InputFileLocation<'a>, &tables::TYPES[154] }
-tl::sole! { ['s] types::InputFolderPeer<'s>, types::InputFolderPeer<'a>, types::InputFolderPeer<'s>, &tables::TYPES[155] }
-tl::family! { enums::InputGame<'_>, enums::InputGame<'a>, &tables::TYPES[156] }
-tl::family! { enums::InputGeoPoint, enums::InputGeoPoint, &tables::TYPES[157] }
-tl::family! { enums::InputGroupCall<'_>, enums::InputGroupCall<'a>, &tables::TYPES[158] }
-tl::family! { enums::InputInvoice<'_>, enums::InputInvoice<'a>, &tables::TYPES[159] }
-tl::family! { enums::InputMedia<'_>, enums::InputMedia<'a>, &tables::TYPES[160] }
-tl::family! { enums::InputMessage, enums::InputMessage, &tables::TYPES[161] }
-tl::sole! { [] types::InputMessageReadMetric, types::InputMessageReadMetric, types::InputMessageReadMetric, &tables::TYPES[162] }
-tl::family! { enums::InputNotifyPeer<'_>, enums::InputNotifyPeer<'a>, &tables::TYPES[163] }
-tl::sole! { ['r, 's] &'r types::InputPasskeyCredentialPublicKey<'s>, &'a types::InputPasskeyCredentialPublicKey<'a>, types::InputPasskeyCredentialPublicKey<'s>, &tables::TYPES[164] }
-tl::family! { enums::InputPasskeyResponse<'_>, enums::InputPasskeyResponse<'a>, &tables::TYPES[165] }
-tl::family! { enums::InputPaymentCredentials<'_>, enums::InputPaymentCredentials<'a>, &tables::TYPES[166] }
-tl::family! { enums::InputPeer<'_>, enums::InputPeer<'a>, &tables::TYPES[167] }
-tl::sole! { ['s] types::InputPeerNotifySettings<'s>, types::InputPeerNotifySettings<'a>, types::InputPeerNotifySettings<'s>, &tables::TYPES[168] }
-tl::sole! { [] types::InputPhoneCall, types::InputPhoneCall, types::InputPhoneCall, &tables::TYPES[169] }
-tl::family! { enums::InputPhoto<'_>, enums::InputPhoto<'a>, &tables::TYPES[170] }
-tl::family! { enums::InputPrivacyKey, enums::InputPrivacyKey, &tables::TYPES[171] }
-tl::family! { enums::InputPrivacyRule<'_>, enums::InputPrivacyRule<'a>, &tables::TYPES[172] }
-tl::family! { enums::InputQuickReplyShortcut<'_>, enums::InputQuickReplyShortcut<'a>, &tables::TYPES[173] }
-tl::family! { enums::InputReplyTo<'_>, enums::InputReplyTo<'a>, &tables::TYPES[174] }
-tl::family! { enums::InputRichFile<'_>, enums::InputRichFile<'a>, &tables::TYPES[175] }
-tl::family! { enums::InputRichMessage<'_>, enums::InputRichMessage<'a>, &tables::TYPES[176] }
-tl::family! { enums::InputSavedStarGift<'_>, enums::InputSavedStarGift<'a>, &tables::TYPES[177] }
-tl::family! { enums::InputSecureFile<'_>, enums::InputSecureFile<'a>, &tables::TYPES[178] }
-tl::sole! { ['r, 's] &'r types::InputSecureValue<'s>, &'a types::InputSecureValue<'a>, types::InputSecureValue<'s>, &tables::TYPES[179] }
-tl::sole! { ['r, 's] &'r types::InputSingleMedia<'s>, &'a types::InputSingleMedia<'a>, types::InputSingleMedia<'s>, &tables::TYPES[180] }
-tl::family! { enums::InputStarGiftAuction<'_>, enums::InputStarGiftAuction<'a>, &tables::TYPES[181] }
-tl::sole! { ['s] types::InputStarsTransaction<'s>, types::InputStarsTransaction<'a>, types::InputStarsTransaction<'s>, &tables::TYPES[182] }
-tl::family! { enums::InputStickerSet<'_>, enums::InputStickerSet<'a>, &tables::TYPES[183] }
-tl::sole! { ['r, 's] &'r types::InputStickerSetItem<'s>, &'a types::InputStickerSetItem<'a>, types::InputStickerSetItem<'s>, &tables::TYPES[184] }
-tl::family! { enums::InputStickeredMedia<'_>, enums::InputStickeredMedia<'a>, &tables::TYPES[185] }
-tl::family! { enums::InputStorePaymentPurpose<'_>, enums::InputStorePaymentPurpose<'a>, &tables::TYPES[186] }
-tl::family! { enums::InputTheme<'_>, enums::InputTheme<'a>, &tables::TYPES[187] }
-tl::sole! { ['r, 's] &'r types::InputThemeSettings<'s>, &'a types::InputThemeSettings<'a>, types::InputThemeSettings<'s>, &tables::TYPES[188] }
-tl::family! { enums::InputUser<'_>, enums::InputUser<'a>, &tables::TYPES[189] }
-tl::family! { enums::InputWallPaper<'_>, enums::InputWallPaper<'a>, &tables::TYPES[190] }
-tl::family! { enums::InputWalletReplacement<'_>, enums::InputWalletReplacement<'a>, &tables::TYPES[191] }
-tl::sole! { ['r, 's] &'r types::InputWebDocument<'s>, &'a types::InputWebDocument<'a>, types::InputWebDocument<'s>, &tables::TYPES[192] }
-tl::family! { enums::InputWebFileLocation<'_>, enums::InputWebFileLocation<'a>, &tables::TYPES[193] }
-tl::sole! { ['r, 's] &'r types::Invoice<'s>, &'a types::Invoice<'a>, types::Invoice<'s>, &tables::TYPES[194] }
-tl::sole! { ['r, 's] &'r types::JsonObjectValue<'s>, &'a types::JsonObjectValue<'a>, types::JsonObjectValue<'s>, &tables::TYPES[195] }
-tl::family! { enums::Jsonvalue<'_>, enums::Jsonvalue<'a>, &tables::TYPES[196] }
-tl::family! { enums::JoinChatBotResult<'_>, enums::JoinChatBotResult<'a>, &tables::TYPES[197] }
-tl::sole! { ['r, 's] &'r types::KeyboardButton<'s>, &'a types::KeyboardButton<'a>, types::KeyboardButton<'s>, &tables::TYPES[198] }
-tl::sole! { ['s] types::KeyboardButtonRow<'s>, types::KeyboardButtonRow<'a>, types::KeyboardButtonRow<'s>, &tables::TYPES[199] }
-tl::sole! { [] types::KeyboardButtonStyle, types::KeyboardButtonStyle, types::KeyboardButtonStyle, &tables::TYPES[200] }
-tl::sole! { ['r, 's] &'r types::KeyboardInlineButton<'s>, &'a types::KeyboardInlineButton<'a>, types::KeyboardInlineButton<'s>, &tables::TYPES[201] }
-tl::sole! { ['s] types::KeyboardInlineButtonRow<'s>, types::KeyboardInlineButtonRow<'a>, types::KeyboardInlineButtonRow<'s>, &tables::TYPES[202] }
-tl::sole! { ['s] types::LabeledPrice<'s>, types::LabeledPrice<'a>, types::LabeledPrice<'s>, &tables::TYPES[203] }
-tl::sole! { ['r, 's] &'r types::LangPackDifference<'s>, &'a types::LangPackDifference<'a>, types::LangPackDifference<'s>, &tables::TYPES[204] }
-tl::sole! { ['r, 's] &'r types::LangPackLanguage<'s>, &'a types::LangPackLanguage<'a>, types::LangPackLanguage<'s>, &tables::TYPES[205] }
-tl::family! { enums::LangPackString<'_>, enums::LangPackString<'a>, &tables::TYPES[206] }
-tl::sole! { [] types::MaskCoords, types::MaskCoords, types::MaskCoords, &tables::TYPES[207] }
-tl::family! { enums::MediaArea<'_>, enums::MediaArea<'a>, &tables::TYPES[208] }
-tl::sole! { ['r] &'r types::MediaAreaCoordinates, &'a types::MediaAreaCoordinates, types::MediaAreaCoordinates, &tables::TYPES[209] }
-tl::family! { enums::Message<'_>, enums::Message<'a>, &tables::TYPES[210] }
-tl::family! { enums::MessageAction<'_>, enums::MessageAction<'a>, &tables::TYPES[211] }
-tl::family! { enums::MessageEntity<'_>, enums::MessageEntity<'a>, &tables::TYPES[212] }
-tl::family! { enums::MessageExtendedMedia<'_>, enums::MessageExtendedMedia<'a>, &tables::TYPES[213] }
-tl::sole! { ['r, 's] &'r types::MessageFwdHeader<'s>, &'a types::MessageFwdHeader<'a>, types::MessageFwdHeader<'s>, &tables::TYPES[214] }
-tl::family! { enums::MessageMedia<'_>, enums::MessageMedia<'a>, &tables::TYPES[215] }
-tl::sole! { ['r, 's] &'r types::MessagePeerReaction<'s>, &'a types::MessagePeerReaction<'a>, types::MessagePeerReaction<'s>, &tables::TYPES[216] }
-tl::family! { enums::MessagePeerVote<'_>, enums::MessagePeerVote<'a>, &tables::TYPES[217] }
-tl::sole! { [] types::MessageRange, types::MessageRange, types::MessageRange, &tables::TYPES[218] }
-tl::sole! { ['r, 's] &'r types::MessageReactions<'s>, &'a types::MessageReactions<'a>, types::MessageReactions<'s>, &tables::TYPES[219] }
-tl::sole! { ['s] types::MessageReactor<'s>, types::MessageReactor<'a>, types::MessageReactor<'s>, &tables::TYPES[220] }
-tl::sole! { ['r, 's] &'r types::MessageReplies<'s>, &'a types::MessageReplies<'a>, types::MessageReplies<'s>, &tables::TYPES[221] }
-tl::family! { enums::MessageReplyHeader<'_>, enums::MessageReplyHeader<'a>, &tables::TYPES[222] }
-tl::sole! { ['s] types::MessageReportOption<'s>, types::MessageReportOption<'a>, types::MessageReportOption<'s>, &tables::TYPES[223] }
-tl::sole! { ['s] types::MessageViews<'s>, types::MessageViews<'a>, types::MessageViews<'s>, &tables::TYPES[224] }
-tl::family! { enums::MessagesFilter, enums::MessagesFilter, &tables::TYPES[225] }
-tl::sole! { [] types::MissingInvitee, types::MissingInvitee, types::MissingInvitee, &tables::TYPES[226] }
-tl::sole! { ['s] types::MyBoost<'s>, types::MyBoost<'a>, types::MyBoost<'s>, &tables::TYPES[227] }
-tl::sole! { ['s] types::NearestDc<'s>, types::NearestDc<'a>, types::NearestDc<'s>, &tables::TYPES[228] }
-tl::family! { enums::NotificationSound<'_>, enums::NotificationSound<'a>, &tables::TYPES[229] }
-tl::family! { enums::NotifyPeer, enums::NotifyPeer, &tables::TYPES[230] }
-tl::family! { enums::Null, enums::Null, &tables::TYPES[231] }
-tl::sole! { ['r, 's] &'r types::OnrampAvailability<'s>, &'a types::OnrampAvailability<'a>, types::OnrampAvailability<'s>, &tables::TYPES[232] }
-tl::sole! { ['r, 's] &'r types::OnrampLimits<'s>, &'a types::OnrampLimits<'a>, types::OnrampLimits<'s>, &tables::TYPES[233] }
-tl::sole! { ['s] types::OnrampMethodAvailability<'s>, types::OnrampMethodAvailability<'a>, types::OnrampMethodAvailability<'s>, &tables::TYPES[234] }
-tl::sole! { ['r, 's] &'r types::OnrampProviderInfo<'s>, &'a types::OnrampProviderInfo<'a>, types::OnrampProviderInfo<'s>, &tables::TYPES[235] }
-tl::sole! { ['r, 's] &'r types::OnrampQuote<'s>, &'a types::OnrampQuote<'a>, types::OnrampQuote<'s>, &tables::TYPES[236] }
-tl::sole! { ['r, 's] &'r types::OnrampSession<'s>, &'a types::OnrampSession<'a>, types::OnrampSession<'s>, &tables::TYPES[237] }
-tl::sole! { [] types::OutboxReadDate, types::OutboxReadDate, types::OutboxReadDate, &tables::TYPES[238] }
-tl::sole! { ['r, 's] &'r types::Page<'s>, &'a types::Page<'a>, types::Page<'s>, &tables::TYPES[239] }
-tl::family! { enums::PageBlock<'_>, enums::PageBlock<'a>, &tables::TYPES[240] }
-tl::sole! { ['r, 's] &'r types::PageButton<'s>, &'a types::PageButton<'a>, types::PageButton<'s>, &tables::TYPES[241] }
-tl::sole! { ['r, 's] &'r types::PageCaption<'s>, &'a types::PageCaption<'a>, types::PageCaption<'s>, &tables::TYPES[242] }
-tl::family! { enums::PageListItem<'_>, enums::PageListItem<'a>, &tables::TYPES[243] }
-tl::family! { enums::PageListOrderedItem<'_>, enums::PageListOrderedItem<'a>, &tables::TYPES[244] }
-tl::sole! { ['r, 's] &'r types::PageRelatedArticle<'s>, &'a types::PageRelatedArticle<'a>, types::PageRelatedArticle<'s>, &tables::TYPES[245] }
-tl::sole! { ['s] types::PageTableCell<'s>, types::PageTableCell<'a>, types::PageTableCell<'s>, &tables::TYPES[246] }
-tl::sole! { ['s] types::PageTableRow<'s>, types::PageTableRow<'a>, types::PageTableRow<'s>, &tables::TYPES[247] }
-tl::family! { enums::PaidReactionPrivacy<'_>, enums::PaidReactionPrivacy<'a>, &tables::TYPES[248] }
-tl::sole! { ['r, 's] &'r types::Passkey<'s>, &'a types::Passkey<'a>, types::Passkey<'s>, &tables::TYPES[249] }
-tl::family! { enums::PasswordKdfAlgo<'_>, enums::PasswordKdfAlgo<'a>, &tables::TYPES[250] }
-tl::sole! { ['s] types::PaymentCharge<'s>, types::PaymentCharge<'a>, types::PaymentCharge<'s>, &tables::TYPES[251] }
-tl::sole! { ['s] types::PaymentFormMethod<'s>, types::PaymentFormMethod<'a>, types::PaymentFormMethod<'s>, &tables::TYPES[252] }
-tl::sole! { ['r, 's] &'r types::PaymentRequestedInfo<'s>, &'a types::PaymentRequestedInfo<'a>, types::PaymentRequestedInfo<'s>, &tables::TYPES[253] }
-tl::sole! { ['s] types::PaymentSavedCredentialsCard<'s>, types::PaymentSavedCredentialsCard<'a>, types::PaymentSavedCredentialsCard<'s>, &tables::TYPES[254] }
-tl::family! { enums::Peer, enums::Peer, &tables::TYPES[255] }
-tl::sole! { [] types::PeerBlocked, types::PeerBlocked, types::PeerBlocked, &tables::TYPES[256] }
-tl::family! { enums::PeerColor<'_>, enums::PeerColor<'a>, &tables::TYPES[257] }
-tl::family! { enums::PeerLocated, enums::PeerLocated, &tables::TYPES[258] }
-tl::sole! { ['r, 's] &'r types::PeerNotifySettings<'s>, &'a types::PeerNotifySettings<'a>, types::PeerNotifySettings<'s>, &tables::TYPES[259] }
-tl::sole! { ['r, 's] &'r types::PeerSettings<'s>, &'a types::PeerSettings<'a>, types::PeerSettings<'s>, &tables::TYPES[260] }
-tl::sole! { ['r, 's] &'r types::PeerStories<'s>, &'a types::PeerStories<'a>, types::PeerStories<'s>, &tables::TYPES[261] }
-tl::sole! { ['r, 's] &'r types::PendingSuggestion<'s>, &'a types::PendingSuggestion<'a>, types::PendingSuggestion<'s>, &tables::TYPES[262] }
-tl::family! { enums::PhoneCall<'_>, enums::PhoneCall<'a>, &tables::TYPES[263] }
-tl::family! { enums::PhoneCallDiscardReason<'_>, enums::PhoneCallDiscardReason<'a>, &tables::TYPES[264] }
-tl::sole! { ['s] types::PhoneCallProtocol<'s>, types::PhoneCallProtocol<'a>, types::PhoneCallProtocol<'s>, &tables::TYPES[265] }
-tl::family! { enums::PhoneConnection<'_>, enums::PhoneConnection<'a>, &tables::TYPES[266] }
-tl::family! { enums::Photo<'_>, enums::Photo<'a>, &tables::TYPES[267] }
-tl::family! { enums::PhotoSize<'_>, enums::PhotoSize<'a>, &tables::TYPES[268] }
-tl::sole! { ['r, 's] &'r types::Poll<'s>, &'a types::Poll<'a>, types::Poll<'s>, &tables::TYPES[269] }
-tl::family! { enums::PollAnswer<'_>, enums::PollAnswer<'a>, &tables::TYPES[270] }
-tl::sole! { ['r, 's] &'r types::PollAnswerVoters<'s>, &'a types::PollAnswerVoters<'a>, types::PollAnswerVoters<'s>, &tables::TYPES[271] }
-tl::sole! { ['r, 's] &'r types::PollResults<'s>, &'a types::PollResults<'a>, types::PollResults<'s>, &tables::TYPES[272] }
-tl::sole! { [] types::PopularContact, types::PopularContact, types::PopularContact, &tables::TYPES[273] }
-tl::sole! { ['r, 's] &'r types::PostAddress<'s>, &'a types::PostAddress<'a>, types::PostAddress<'s>, &tables::TYPES[274] }
-tl::family! { enums::PostInteractionCounters, enums::PostInteractionCounters, &tables::TYPES[275] }
-tl::sole! { ['r, 's] &'r types::PremiumGiftCodeOption<'s>, &'a types::PremiumGiftCodeOption<'a>, types::PremiumGiftCodeOption<'s>, &tables::TYPES[276] }
-tl::sole! { ['r, 's] &'r types::PremiumSubscriptionOption<'s>, &'a types::PremiumSubscriptionOption<'a>, types::PremiumSubscriptionOption<'s>, &tables::TYPES[277] }
-tl::family! { enums::PrepaidGiveaway, enums::PrepaidGiveaway, &tables::TYPES[278] }
-tl::family! { enums::PrivacyKey, enums::PrivacyKey, &tables::TYPES[279] }
-tl::family! { enums::PrivacyRule<'_>, enums::PrivacyRule<'a>, &tables::TYPES[280] }
-tl::family! { enums::ProfileTab, enums::ProfileTab, &tables::TYPES[281] }
-tl::family! { enums::PublicForward<'_>, enums::PublicForward<'a>, &tables::TYPES[282] }
-tl::sole! { ['s] types::QuickReply<'s>, types::QuickReply<'a>, types::QuickReply<'s>, &tables::TYPES[283] }
-tl::family! { enums::Reaction<'_>, enums::Reaction<'a>, &tables::TYPES[284] }
-tl::sole! { ['r, 's] &'r types::ReactionCount<'s>, &'a types::ReactionCount<'a>, types::ReactionCount<'s>, &tables::TYPES[285] }
-tl::family! { enums::ReactionNotificationsFrom, enums::ReactionNotificationsFrom, &tables::TYPES[286] }
-tl::sole! { ['r, 's] &'r types::ReactionsNotifySettings<'s>, &'a types::ReactionsNotifySettings<'a>, types::ReactionsNotifySettings<'s>, &tables::TYPES[287] }
-tl::sole! { [] types::ReadParticipantDate, types::ReadParticipantDate, types::ReadParticipantDate, &tables::TYPES[288] }
-tl::sole! { [] types::ReceivedNotifyMessage, types::ReceivedNotifyMessage, types::ReceivedNotifyMessage, &tables::TYPES[289] }
-tl::family! { enums::RecentMeUrl<'_>, enums::RecentMeUrl<'a>, &tables::TYPES[290] }
-tl::sole! { [] types::RecentStory, types::RecentStory, types::RecentStory, &tables::TYPES[291] }
-tl::family! { enums::ReplyMarkup<'_>, enums::ReplyMarkup<'a>, &tables::TYPES[292] }
-tl::family! { enums::ReportReason, enums::ReportReason, &tables::TYPES[293] }
-tl::family! { enums::ReportResult<'_>, enums::ReportResult<'a>, &tables::TYPES[294] }
-tl::family! { enums::RequestPeerType<'_>, enums::RequestPeerType<'a>, &tables::TYPES[295] }
-tl::family! { enums::RequestedPeer<'_>, enums::RequestedPeer<'a>, &tables::TYPES[296] }
-tl::family! { enums::RequirementToContact, enums::RequirementToContact, &tables::TYPES[297] }
-tl::sole! { ['r, 's] &'r types::RestrictionReason<'s>, &'a types::RestrictionReason<'a>, types::RestrictionReason<'s>, &tables::TYPES[298] }
-tl::sole! { [] types::RichButtonStyle, types::RichButtonStyle, types::RichButtonStyle, &tables::TYPES[299] }
-tl::sole! { ['r, 's] &'r types::RichMessage<'s>, &'a types::RichMessage<'a>, types::RichMessage<'s>, &tables::TYPES[300] }
-tl::family! { enums::RichText<'_>, enums::RichText<'a>, &tables::TYPES[301] }
-tl::sole! { ['r, 's] &'r types::SavedPhoneContact<'s>, &'a types::SavedPhoneContact<'a>, types::SavedPhoneContact<'s>, &tables::TYPES[302] }
-tl::family! { enums::SavedDialog<'_>, enums::SavedDialog<'a>, &tables::TYPES[303] }
-tl::sole! { ['r, 's] &'r types::SavedReactionTag<'s>, &'a types::SavedReactionTag<'a>, types::SavedReactionTag<'s>, &tables::TYPES[304] }
-tl::sole! { ['r, 's] &'r types::SavedStarGift<'s>, &'a types::SavedStarGift<'a>, types::SavedStarGift<'s>, &tables::TYPES[305] }
-tl::sole! { [] types::SearchPostsFlood, types::SearchPostsFlood, types::SearchPostsFlood, &tables::TYPES[306] }
-tl::sole! { [] types::SearchResultsCalendarPeriod, types::SearchResultsCalendarPeriod, types::SearchResultsCalendarPeriod, &tables::TYPES[307] }
-tl::sole! { [] types::SearchResultPosition, types::SearchResultPosition, types::SearchResultPosition, &tables::TYPES[308] }
-tl::sole! { ['r, 's] &'r types::SecureCredentialsEncrypted<'s>, &'a types::SecureCredentialsEncrypted<'a>, types::SecureCredentialsEncrypted<'s>, &tables::TYPES[309] }
-tl::sole! { ['r, 's] &'r types::SecureData<'s>, &'a types::SecureData<'a>, types::SecureData<'s>, &tables::TYPES[310] }
-tl::family! { enums::SecureFile<'_>, enums::SecureFile<'a>, &tables::TYPES[311] }
-tl::family! { enums::SecurePasswordKdfAlgo<'_>, enums::SecurePasswordKdfAlgo<'a>, &tables::TYPES[312] }
-tl::family! { enums::SecurePlainData<'_>, enums::SecurePlainData<'a>, &tables::TYPES[313] }
-tl::family! { enums::SecureRequiredType<'_>, enums::SecureRequiredType<'a>, &tables::TYPES[314] }
-tl::sole! { ['r, 's] &'r types::SecureSecretSettings<'s>, &'a types::SecureSecretSettings<'a>, types::SecureSecretSettings<'s>, &tables::TYPES[315] }
-tl::sole! { ['r, 's] &'r types::SecureValue<'s>, &'a types::SecureValue<'a>, types::SecureValue<'s>, &tables::TYPES[316] }
-tl::family! { enums::SecureValueError<'_>, enums::SecureValueError<'a>, &tables::TYPES[317] }
-tl::sole! { ['s] types::SecureValueHash<'s>, types::SecureValueHash<'a>, types::SecureValueHash<'s>, &tables::TYPES[318] }
-tl::family! { enums::SecureValueType, enums::SecureValueType, &tables::TYPES[319] }
-tl::sole! { [] types::SendAsPeer, types::SendAsPeer, types::SendAsPeer, &tables::TYPES[320] }
-tl::family! { enums::SendMessageAction<'_>, enums::SendMessageAction<'a>, &tables::TYPES[321] }
-tl::sole! { ['r, 's] &'r types::ShippingOption<'s>, &'a types::ShippingOption<'a>, types::ShippingOption<'s>, &tables::TYPES[322] }
-tl::sole! { ['r, 's] &'r types::SmsJob<'s>, &'a types::SmsJob<'a>, types::SmsJob<'s>, &tables::TYPES[323] }
-tl::sole! { ['r, 's] &'r types::SponsoredMessage<'s>, &'a types::SponsoredMessage<'a>, types::SponsoredMessage<'s>, &tables::TYPES[324] }
-tl::sole! { ['s] types::SponsoredMessageReportOption<'s>, types::SponsoredMessageReportOption<'a>, types::SponsoredMessageReportOption<'s>, &tables::TYPES[325] }
-tl::sole! { ['r, 's] &'r types::SponsoredPeer<'s>, &'a types::SponsoredPeer<'a>, types::SponsoredPeer<'s>, &tables::TYPES[326] }
-tl::family! { enums::StarGift<'_>, enums::StarGift<'a>, &tables::TYPES[327] }
-tl::sole! { ['r, 's] &'r types::StarGiftActiveAuctionState<'s>, &'a types::StarGiftActiveAuctionState<'a>, types::StarGiftActiveAuctionState<'s>, &tables::TYPES[328] }
-tl::family! { enums::StarGiftAttribute<'_>, enums::StarGiftAttribute<'a>, &tables::TYPES[329] }
-tl::sole! { [] types::StarGiftAttributeCounter, types::StarGiftAttributeCounter, types::StarGiftAttributeCounter, &tables::TYPES[330] }
-tl::family! { enums::StarGiftAttributeId, enums::StarGiftAttributeId, &tables::TYPES[331] }
-tl::family! { enums::StarGiftAttributeRarity, enums::StarGiftAttributeRarity, &tables::TYPES[332] }
-tl::sole! { ['r, 's] &'r types::StarGiftAuctionAcquiredGift<'s>, &'a types::StarGiftAuctionAcquiredGift<'a>, types::StarGiftAuctionAcquiredGift<'s>, &tables::TYPES[333] }
-tl::family! { enums::StarGiftAuctionRound, enums::StarGiftAuctionRound, &tables::TYPES[334] }
-tl::family! { enums::StarGiftAuctionState<'_>, enums::StarGiftAuctionState<'a>, &tables::TYPES[335] }
-tl::sole! { ['r, 's] &'r types::StarGiftAuctionUserState<'s>, &'a types::StarGiftAuctionUserState<'a>, types::StarGiftAuctionUserState<'s>, &tables::TYPES[336] }
-tl::sole! { [] types::StarGiftBackground, types::StarGiftBackground, types::StarGiftBackground, &tables::TYPES[337] }
-tl::sole! { ['r, 's] &'r types::StarGiftCollection<'s>, &'a types::StarGiftCollection<'a>, types::StarGiftCollection<'s>, &tables::TYPES[338] }
-tl::sole! { [] types::StarGiftUpgradePrice, types::StarGiftUpgradePrice, types::StarGiftUpgradePrice, &tables::TYPES[339] }
-tl::sole! { ['r, 's] &'r types::StarRefProgram<'s>, &'a types::StarRefProgram<'a>, types::StarRefProgram<'s>, &tables::TYPES[340] }
-tl::family! { enums::StarsAmount, enums::StarsAmount, &tables::TYPES[341] }
-tl::sole! { ['r, 's] &'r types::StarsGiftOption<'s>, &'a types::StarsGiftOption<'a>, types::StarsGiftOption<'s>, &tables::TYPES[342] }
-tl::sole! { ['r, 's] &'r types::StarsGiveawayOption<'s>, &'a types::StarsGiveawayOption<'a>, types::StarsGiveawayOption<'s>, &tables::TYPES[343] }
-tl::sole! { [] types::StarsGiveawayWinnersOption, types::StarsGiveawayWinnersOption, types::StarsGiveawayWinnersOption, &tables::TYPES[344] }
-tl::sole! { ['r] &'r types::StarsRating, &'a types::StarsRating, types::StarsRating, &tables::TYPES[345] }
-tl::sole! { ['r] &'r types::StarsRevenueStatus, &'a types::StarsRevenueStatus, types::StarsRevenueStatus, &tables::TYPES[346] }
-tl::sole! { ['r, 's] &'r types::StarsSubscription<'s>, &'a types::StarsSubscription<'a>, types::StarsSubscription<'s>, &tables::TYPES[347] }
-tl::sole! { [] types::StarsSubscriptionPricing, types::StarsSubscriptionPricing, types::StarsSubscriptionPricing, &tables::TYPES[348] }
-tl::sole! { ['r, 's] &'r types::StarsTopupOption<'s>, &'a types::StarsTopupOption<'a>, types::StarsTopupOption<'s>, &tables::TYPES[349] }
-tl::sole! { ['r, 's] &'r types::StarsTransaction<'s>, &'a types::StarsTransaction<'a>, types::StarsTransaction<'s>, &tables::TYPES[350] }
-tl::family! { enums::StarsTransactionPeer, enums::StarsTransactionPeer, &tables::TYPES[351] }
-tl::sole! { [] types::StatsAbsValueAndPrev, types::StatsAbsValueAndPrev, types::StatsAbsValueAndPrev, &tables::TYPES[352] }
-tl::sole! { [] types::StatsDateRangeDays, types::StatsDateRangeDays, types::StatsDateRangeDays, &tables::TYPES[353] }
-tl::family! { enums::StatsGraph<'_>, enums::StatsGraph<'a>, &tables::TYPES[354] }
-tl::sole! { [] types::StatsGroupTopAdmin, types::StatsGroupTopAdmin, types::StatsGroupTopAdmin, &tables::TYPES[355] }
-tl::sole! { [] types::StatsGroupTopInviter, types::StatsGroupTopInviter, types::StatsGroupTopInviter, &tables::TYPES[356] }
-tl::sole! { [] types::StatsGroupTopPoster, types::StatsGroupTopPoster, types::StatsGroupTopPoster, &tables::TYPES[357] }
-tl::sole! { [] types::StatsPercentValue, types::StatsPercentValue, types::StatsPercentValue, &tables::TYPES[358] }
-tl::sole! { ['s] types::StatsUrl<'s>, types::StatsUrl<'a>, types::StatsUrl<'s>, &tables::TYPES[359] }
-tl::sole! { ['s] types::StickerKeyword<'s>, types::StickerKeyword<'a>, types::StickerKeyword<'s>, &tables::TYPES[360] }
-tl::sole! { ['s] types::StickerPack<'s>, types::StickerPack<'a>, types::StickerPack<'s>, &tables::TYPES[361] }
-tl::sole! { ['r, 's] &'r types::StickerSet<'s>, &'a types::StickerSet<'a>, types::StickerSet<'s>, &tables::TYPES[362] }
-tl::family! { enums::StickerSetCovered<'_>, enums::StickerSetCovered<'a>, &tables::TYPES[363] }
-tl::sole! { [] types::StoriesStealthMode, types::StoriesStealthMode, types::StoriesStealthMode, &tables::TYPES[364] }
-tl::sole! { ['r, 's] &'r types::StoryAlbum<'s>, &'a types::StoryAlbum<'a>, types::StoryAlbum<'s>, &tables::TYPES[365] }
-tl::sole! { ['r, 's] &'r types::StoryFwdHeader<'s>, &'a types::StoryFwdHeader<'a>, types::StoryFwdHeader<'s>, &tables::TYPES[366] }
-tl::family! { enums::StoryItem<'_>, enums::StoryItem<'a>, &tables::TYPES[367] }
-tl::family! { enums::StoryReaction<'_>, enums::StoryReaction<'a>, &tables::TYPES[368] }
-tl::family! { enums::StoryView<'_>, enums::StoryView<'a>, &tables::TYPES[369] }
-tl::sole! { ['r, 's] &'r types::StoryViews<'s>, &'a types::StoryViews<'a>, types::StoryViews<'s>, &tables::TYPES[370] }
-tl::sole! { ['s] types::SuggestedPost<'s>, types::SuggestedPost<'a>, types::SuggestedPost<'s>, &tables::TYPES[371] }
-tl::sole! { ['s] types::TextWithEntities<'s>, types::TextWithEntities<'a>, types::TextWithEntities<'s>, &tables::TYPES[372] }
-tl::sole! { ['r, 's] &'r types::Theme<'s>, &'a types::Theme<'a>, types::Theme<'s>, &tables::TYPES[373] }
-tl::sole! { ['r, 's] &'r types::ThemeSettings<'s>, &'a types::ThemeSettings<'a>, types::ThemeSettings<'s>, &tables::TYPES[374] }
-tl::sole! { ['r, 's] &'r types::Timezone<'s>, &'a types::Timezone<'a>, types::Timezone<'s>, &tables::TYPES[375] }
-tl::sole! { [] types::TodoCompletion, types::TodoCompletion, types::TodoCompletion, &tables::TYPES[376] }
-tl::sole! { ['r, 's] &'r types::TodoItem<'s>, &'a types::TodoItem<'a>, types::TodoItem<'s>, &tables::TYPES[377] }
-tl::sole! { ['r, 's] &'r types::TodoList<'s>, &'a types::TodoList<'a>, types::TodoList<'s>, &tables::TYPES[378] }
-tl::sole! { ['r, 's] &'r types::TonConnectManifest<'s>, &'a types::TonConnectManifest<'a>, types::TonConnectManifest<'s>, &tables::TYPES[379] }
-tl::sole! { [] types::TonConnectNextEventId, types::TonConnectNextEventId, types::TonConnectNextEventId, &tables::TYPES[380] }
-tl::sole! { ['r, 's] &'r types::TonConnectRequest<'s>, &'a types::TonConnectRequest<'a>, types::TonConnectRequest<'s>, &tables::TYPES[381] }
-tl::sole! { ['r, 's] &'r types::TonConnectSession<'s>, &'a types::TonConnectSession<'a>, types::TonConnectSession<'s>, &tables::TYPES[382] }
-tl::sole! { [] types::TopPeer, types::TopPeer, types::TopPeer, &tables::TYPES[383] }
-tl::family! { enums::TopPeerCategory, enums::TopPeerCategory, &tables::TYPES[384] }
-tl::sole! { ['s] types::TopPeerCategoryPeers<'s>, types::TopPeerCategoryPeers<'a>, types::TopPeerCategoryPeers<'s>, &tables::TYPES[385] }
-tl::family! { enums::True, enums::True, &tables::TYPES[386] }
-tl::family! { enums::Update<'_>, enums::Update<'a>, &tables::TYPES[387] }
-tl::family! { enums::Updates<'_>, enums::Updates<'a>, &tables::TYPES[388] }
-tl::family! { enums::UrlAuthResult<'_>, enums::UrlAuthResult<'a>, &tables::TYPES[389] }
-tl::family! { enums::User<'_>, enums::User<'a>, &tables::TYPES[390] }
-tl::sole! { ['r, 's] &'r types::UserFull<'s>, &'a types::UserFull<'a>, types::UserFull<'s>, &tables::TYPES[391] }
-tl::family! { enums::UserProfilePhoto<'_>, enums::UserProfilePhoto<'a>, &tables::TYPES[392] }
-tl::family! { enums::UserStatus, enums::UserStatus, &tables::TYPES[393] }
-tl::sole! { ['s] types::Username<'s>, types::Username<'a>, types::Username<'s>, &tables::TYPES[394] }
-tl::family! { enums::VideoSize<'_>, enums::VideoSize<'a>, &tables::TYPES[395] }
-tl::family! { enums::WallPaper<'_>, enums::WallPaper<'a>, &tables::TYPES[396] }
-tl::sole! { ['r, 's] &'r types::WallPaperSettings<'s>, &'a types::WallPaperSettings<'a>, types::WallPaperSettings<'s>, &tables::TYPES[397] }
-tl::sole! { ['s] types::WalletOwnershipProof<'s>, types::WalletOwnershipProof<'a>, types::WalletOwnershipProof<'s>, &tables::TYPES[398] }
-tl::family! { enums::WalletState<'_>, enums::WalletState<'a>, &tables::TYPES[399] }
-tl::sole! { ['r, 's] &'r types::WalletTransaction<'s>, &'a types::WalletTransaction<'a>, types::WalletTransaction<'s>, &tables::TYPES[400] }
-tl::family! { enums::WalletTransactionPeer<'_>, enums::WalletTransactionPeer<'a>, &tables::TYPES[401] }
-tl::sole! { ['r, 's] &'r types::WalletUserAddress<'s>, &'a types::WalletUserAddress<'a>, types::WalletUserAddress<'s>, &tables::TYPES[402] }
-tl::sole! { ['r, 's] &'r types::WebAuthorization<'s>, &'a types::WebAuthorization<'a>, types::WebAuthorization<'s>, &tables::TYPES[403] }
-tl::family! { enums::WebDocument<'_>, enums::WebDocument<'a>, &tables::TYPES[404] }
-tl::sole! { ['r, 's] &'r types::WebDomainException<'s>, &'a types::WebDomainException<'a>, types::WebDomainException<'s>, &tables::TYPES[405] }
-tl::family! { enums::WebPage<'_>, enums::WebPage<'a>, &tables::TYPES[406] }
-tl::family! { enums::WebPageAttribute<'_>, enums::WebPageAttribute<'a>, &tables::TYPES[407] }
-tl::sole! { ['s] types::WebViewMessageSent<'s>, types::WebViewMessageSent<'a>, types::WebViewMessageSent<'s>, &tables::TYPES[408] }
-tl::sole! { ['r, 's] &'r types::WebViewResultUrl<'s>, &'a types::WebViewResultUrl<'a>, types::WebViewResultUrl<'s>, &tables::TYPES[409] }
+
+tl::families! { tables::TYPES;
+    enums::AiComposeTone<'_>, enums::AiComposeTone<'a>, 1;
+    enums::AttachMenuBots<'_>, enums::AttachMenuBots<'a>, 6;
+    enums::AttachMenuPeerType, enums::AttachMenuPeerType, 8;
+    enums::BaseTheme, enums::BaseTheme, 17;
+    enums::BotApp<'_>, enums::BotApp<'a>, 20;
+    enums::BotCommandScope<'_>, enums::BotCommandScope<'a>, 24;
+    enums::BotInlineMessage<'_>, enums::BotInlineMessage<'a>, 26;
+    enums::BotInlineResult<'_>, enums::BotInlineResult<'a>, 27;
+    enums::BotMenuButton<'_>, enums::BotMenuButton<'a>, 28;
+    enums::BusinessAwayMessageSchedule, enums::BusinessAwayMessageSchedule, 33;
+    enums::ButtonType<'_>, enums::ButtonType<'a>, 43;
+    enums::ChannelAdminLogEventAction<'_>, enums::ChannelAdminLogEventAction<'a>, 47;
+    enums::ChannelLocation<'_>, enums::ChannelLocation<'a>, 49;
+    enums::ChannelMessagesFilter<'_>, enums::ChannelMessagesFilter<'a>, 50;
+    enums::ChannelParticipant<'_>, enums::ChannelParticipant<'a>, 51;
+    enums::ChannelParticipantsFilter<'_>, enums::ChannelParticipantsFilter<'a>, 52;
+    enums::Chat<'_>, enums::Chat<'a>, 53;
+    enums::ChatFull<'_>, enums::ChatFull<'a>, 57;
+    enums::ChatInvite<'_>, enums::ChatInvite<'a>, 58;
+    enums::ChatParticipant<'_>, enums::ChatParticipant<'a>, 61;
+    enums::ChatParticipants<'_>, enums::ChatParticipants<'a>, 62;
+    enums::ChatPhoto<'_>, enums::ChatPhoto<'a>, 63;
+    enums::ChatReactions<'_>, enums::ChatReactions<'a>, 64;
+    enums::ChatTheme<'_>, enums::ChatTheme<'a>, 65;
+    enums::Dialog<'_>, enums::Dialog<'a>, 79;
+    enums::DialogFilter<'_>, enums::DialogFilter<'a>, 80;
+    enums::DialogPeer, enums::DialogPeer, 82;
+    enums::Document<'_>, enums::Document<'a>, 84;
+    enums::DocumentAttribute<'_>, enums::DocumentAttribute<'a>, 85;
+    enums::DraftMessage<'_>, enums::DraftMessage<'a>, 86;
+    enums::EmailVerification<'_>, enums::EmailVerification<'a>, 87;
+    enums::EmailVerifyPurpose<'_>, enums::EmailVerifyPurpose<'a>, 88;
+    enums::EmojiGroup<'_>, enums::EmojiGroup<'a>, 89;
+    enums::EmojiKeyword<'_>, enums::EmojiKeyword<'a>, 90;
+    enums::EmojiList<'_>, enums::EmojiList<'a>, 93;
+    enums::EmojiStatus<'_>, enums::EmojiStatus<'a>, 94;
+    enums::EncryptedChat<'_>, enums::EncryptedChat<'a>, 96;
+    enums::EncryptedFile, enums::EncryptedFile, 97;
+    enums::EncryptedMessage<'_>, enums::EncryptedMessage<'a>, 98;
+    enums::ExportedChatInvite<'_>, enums::ExportedChatInvite<'a>, 101;
+    enums::ForumTopic<'_>, enums::ForumTopic<'a>, 110;
+    enums::GeoPoint, enums::GeoPoint, 113;
+    enums::GroupCall<'_>, enums::GroupCall<'a>, 116;
+    enums::InlineButtonType<'_>, enums::InlineButtonType<'a>, 127;
+    enums::InlineQueryPeerType, enums::InlineQueryPeerType, 128;
+    enums::InputAiComposeTone<'_>, enums::InputAiComposeTone<'a>, 129;
+    enums::InputBotApp<'_>, enums::InputBotApp<'a>, 131;
+    enums::InputBotInlineMessage<'_>, enums::InputBotInlineMessage<'a>, 132;
+    enums::InputBotInlineMessageId, enums::InputBotInlineMessageId, 133;
+    enums::InputBotInlineResult<'_>, enums::InputBotInlineResult<'a>, 134;
+    enums::InputChannel<'_>, enums::InputChannel<'a>, 141;
+    enums::InputChatPhoto<'_>, enums::InputChatPhoto<'a>, 142;
+    enums::InputChatTheme<'_>, enums::InputChatTheme<'a>, 143;
+    enums::InputCheckPasswordSrp<'_>, enums::InputCheckPasswordSrp<'a>, 145;
+    enums::InputCollectible<'_>, enums::InputCollectible<'a>, 147;
+    enums::InputDialogPeer<'_>, enums::InputDialogPeer<'a>, 149;
+    enums::InputDocument<'_>, enums::InputDocument<'a>, 150;
+    enums::InputEncryptedFile<'_>, enums::InputEncryptedFile<'a>, 152;
+    enums::InputFile<'_>, enums::InputFile<'a>, 153;
+    enums::InputFileLocation<'_>, enums::InputFileLocation<'a>, 154;
+    enums::InputGame<'_>, enums::InputGame<'a>, 156;
+    enums::InputGeoPoint, enums::InputGeoPoint, 157;
+    enums::InputGroupCall<'_>, enums::InputGroupCall<'a>, 158;
+    enums::InputInvoice<'_>, enums::InputInvoice<'a>, 159;
+    enums::InputMedia<'_>, enums::InputMedia<'a>, 160;
+    enums::InputMessage, enums::InputMessage, 161;
+    enums::InputNotifyPeer<'_>, enums::InputNotifyPeer<'a>, 163;
+    enums::InputPasskeyResponse<'_>, enums::InputPasskeyResponse<'a>, 165;
+    enums::InputPaymentCredentials<'_>, enums::InputPaymentCredentials<'a>, 166;
+    enums::InputPeer<'_>, enums::InputPeer<'a>, 167;
+    enums::InputPhoto<'_>, enums::InputPhoto<'a>, 170;
+    enums::InputPrivacyKey, enums::InputPrivacyKey, 171;
+    enums::InputPrivacyRule<'_>, enums::InputPrivacyRule<'a>, 172;
+    enums::InputQuickReplyShortcut<'_>, enums::InputQuickReplyShortcut<'a>, 173;
+    enums::InputReplyTo<'_>, enums::InputReplyTo<'a>, 174;
+    enums::InputRichFile<'_>, enums::InputRichFile<'a>, 175;
+    enums::InputRichMessage<'_>, enums::InputRichMessage<'a>, 176;
+    enums::InputSavedStarGift<'_>, enums::InputSavedStarGift<'a>, 177;
+    enums::InputSecureFile<'_>, enums::InputSecureFile<'a>, 178;
+    enums::InputStarGiftAuction<'_>, enums::InputStarGiftAuction<'a>, 181;
+    enums::InputStickerSet<'_>, enums::InputStickerSet<'a>, 183;
+    enums::InputStickeredMedia<'_>, enums::InputStickeredMedia<'a>, 185;
+    enums::InputStorePaymentPurpose<'_>, enums::InputStorePaymentPurpose<'a>, 186;
+    enums::InputTheme<'_>, enums::InputTheme<'a>, 187;
+    enums::InputUser<'_>, enums::InputUser<'a>, 189;
+    enums::InputWallPaper<'_>, enums::InputWallPaper<'a>, 190;
+    enums::InputWalletReplacement<'_>, enums::InputWalletReplacement<'a>, 191;
+    enums::InputWebFileLocation<'_>, enums::InputWebFileLocation<'a>, 193;
+    enums::Jsonvalue<'_>, enums::Jsonvalue<'a>, 196;
+    enums::JoinChatBotResult<'_>, enums::JoinChatBotResult<'a>, 197;
+    enums::LangPackString<'_>, enums::LangPackString<'a>, 206;
+    enums::MediaArea<'_>, enums::MediaArea<'a>, 208;
+    enums::Message<'_>, enums::Message<'a>, 210;
+    enums::MessageAction<'_>, enums::MessageAction<'a>, 211;
+    enums::MessageEntity<'_>, enums::MessageEntity<'a>, 212;
+    enums::MessageExtendedMedia<'_>, enums::MessageExtendedMedia<'a>, 213;
+    enums::MessageMedia<'_>, enums::MessageMedia<'a>, 215;
+    enums::MessagePeerVote<'_>, enums::MessagePeerVote<'a>, 217;
+    enums::MessageReplyHeader<'_>, enums::MessageReplyHeader<'a>, 222;
+    enums::MessagesFilter, enums::MessagesFilter, 225;
+    enums::NotificationSound<'_>, enums::NotificationSound<'a>, 229;
+    enums::NotifyPeer, enums::NotifyPeer, 230;
+    enums::Null, enums::Null, 231;
+    enums::PageBlock<'_>, enums::PageBlock<'a>, 240;
+    enums::PageListItem<'_>, enums::PageListItem<'a>, 243;
+    enums::PageListOrderedItem<'_>, enums::PageListOrderedItem<'a>, 244;
+    enums::PaidReactionPrivacy<'_>, enums::PaidReactionPrivacy<'a>, 248;
+    enums::PasswordKdfAlgo<'_>, enums::PasswordKdfAlgo<'a>, 250;
+    enums::Peer, enums::Peer, 255;
+    enums::PeerColor<'_>, enums::PeerColor<'a>, 257;
+    enums::PeerLocated, enums::PeerLocated, 258;
+    enums::PhoneCall<'_>, enums::PhoneCall<'a>, 263;
+    enums::PhoneCallDiscardReason<'_>, enums::PhoneCallDiscardReason<'a>, 264;
+    enums::PhoneConnection<'_>, enums::PhoneConnection<'a>, 266;
+    enums::Photo<'_>, enums::Photo<'a>, 267;
+    enums::PhotoSize<'_>, enums::PhotoSize<'a>, 268;
+    enums::PollAnswer<'_>, enums::PollAnswer<'a>, 270;
+    enums::PostInteractionCounters, enums::PostInteractionCounters, 275;
+    enums::PrepaidGiveaway, enums::PrepaidGiveaway, 278;
+    enums::PrivacyKey, enums::PrivacyKey, 279;
+    enums::PrivacyRule<'_>, enums::PrivacyRule<'a>, 280;
+    enums::ProfileTab, enums::ProfileTab, 281;
+    enums::PublicForward<'_>, enums::PublicForward<'a>, 282;
+    enums::Reaction<'_>, enums::Reaction<'a>, 284;
+    enums::ReactionNotificationsFrom, enums::ReactionNotificationsFrom, 286;
+    enums::RecentMeUrl<'_>, enums::RecentMeUrl<'a>, 290;
+    enums::ReplyMarkup<'_>, enums::ReplyMarkup<'a>, 292;
+    enums::ReportReason, enums::ReportReason, 293;
+    enums::ReportResult<'_>, enums::ReportResult<'a>, 294;
+    enums::RequestPeerType<'_>, enums::RequestPeerType<'a>, 295;
+    enums::RequestedPeer<'_>, enums::RequestedPeer<'a>, 296;
+    enums::RequirementToContact, enums::RequirementToContact, 297;
+    enums::RichText<'_>, enums::RichText<'a>, 301;
+    enums::SavedDialog<'_>, enums::SavedDialog<'a>, 303;
+    enums::SecureFile<'_>, enums::SecureFile<'a>, 311;
+    enums::SecurePasswordKdfAlgo<'_>, enums::SecurePasswordKdfAlgo<'a>, 312;
+    enums::SecurePlainData<'_>, enums::SecurePlainData<'a>, 313;
+    enums::SecureRequiredType<'_>, enums::SecureRequiredType<'a>, 314;
+    enums::SecureValueError<'_>, enums::SecureValueError<'a>, 317;
+    enums::SecureValueType, enums::SecureValueType, 319;
+    enums::SendMessageAction<'_>, enums::SendMessageAction<'a>, 321;
+    enums::StarGift<'_>, enums::StarGift<'a>, 327;
+    enums::StarGiftAttribute<'_>, enums::StarGiftAttribute<'a>, 329;
+    enums::StarGiftAttributeId, enums::StarGiftAttributeId, 331;
+    enums::StarGiftAttributeRarity, enums::StarGiftAttributeRarity, 332;
+    enums::StarGiftAuctionRound, enums::StarGiftAuctionRound, 334;
+    enums::StarGiftAuctionState<'_>, enums::StarGiftAuctionState<'a>, 335;
+    enums::StarsAmount, enums::StarsAmount, 341;
+    enums::StarsTransactionPeer, enums::StarsTransactionPeer, 351;
+    enums::StatsGraph<'_>, enums::StatsGraph<'a>, 354;
+    enums::StickerSetCovered<'_>, enums::StickerSetCovered<'a>, 363;
+    enums::StoryItem<'_>, enums::StoryItem<'a>, 367;
+    enums::StoryReaction<'_>, enums::StoryReaction<'a>, 368;
+    enums::StoryView<'_>, enums::StoryView<'a>, 369;
+    enums::TopPeerCategory, enums::TopPeerCategory, 384;
+    enums::True, enums::True, 386;
+    enums::Update<'_>, enums::Update<'a>, 387;
+    enums::Updates<'_>, enums::Updates<'a>, 388;
+    enums::UrlAuthResult<'_>, enums::UrlAuthResult<'a>, 389;
+    enums::User<'_>, enums::User<'a>, 390;
+    enums::UserProfilePhoto<'_>, enums::UserProfilePhoto<'a>, 392;
+    enums::UserStatus, enums::UserStatus, 393;
+    enums::VideoSize<'_>, enums::VideoSize<'a>, 395;
+    enums::WallPaper<'_>, enums::WallPaper<'a>, 396;
+    enums::WalletState<'_>, enums::WalletState<'a>, 399;
+    enums::WalletTransactionPeer<'_>, enums::WalletTransactionPeer<'a>, 401;
+    enums::WebDocument<'_>, enums::WebDocument<'a>, 404;
+    enums::WebPage<'_>, enums::WebPage<'a>, 406;
+    enums::WebPageAttribute<'_>, enums::WebPageAttribute<'a>, 407;
+}
+
+tl::soles! {
+    [] types::AccountDaysTtl, types::AccountDaysTtl, types::AccountDaysTtl;
+    ['r, 's] &'r types::AiComposeToneExample<'s>, &'a types::AiComposeToneExample<'a>, types::AiComposeToneExample<'s>;
+    ['r, 's] &'r types::AttachMenuBot<'s>, &'a types::AttachMenuBot<'a>, types::AttachMenuBot<'s>;
+    ['r, 's] &'r types::AttachMenuBotIcon<'s>, &'a types::AttachMenuBotIcon<'a>, types::AttachMenuBotIcon<'s>;
+    ['s] types::AttachMenuBotIconColor<'s>, types::AttachMenuBotIconColor<'a>, types::AttachMenuBotIconColor<'s>;
+    ['s] types::AttachMenuBotsBot<'s>, types::AttachMenuBotsBot<'a>, types::AttachMenuBotsBot<'s>;
+    [] types::AuctionBidLevel, types::AuctionBidLevel, types::AuctionBidLevel;
+    ['r, 's] &'r types::Authorization<'s>, &'a types::Authorization<'a>, types::Authorization<'s>;
+    ['r] &'r types::AutoDownloadSettings, &'a types::AutoDownloadSettings, types::AutoDownloadSettings;
+    ['r] &'r types::AutoSaveException, &'a types::AutoSaveException, types::AutoSaveException;
+    [] types::AutoSaveSettings, types::AutoSaveSettings, types::AutoSaveSettings;
+    ['r, 's] &'r types::AvailableEffect<'s>, &'a types::AvailableEffect<'a>, types::AvailableEffect<'s>;
+    ['r, 's] &'r types::AvailableReaction<'s>, &'a types::AvailableReaction<'a>, types::AvailableReaction<'s>;
+    ['s] types::BankCardOpenUrl<'s>, types::BankCardOpenUrl<'a>, types::BankCardOpenUrl<'s>;
+    [] types::Birthday, types::Birthday, types::Birthday;
+    ['r, 's] &'r types::Boost<'s>, &'a types::Boost<'a>, types::Boost<'s>;
+    ['r, 's] &'r types::BotAppSettings<'s>, &'a types::BotAppSettings<'a>, types::BotAppSettings<'s>;
+    ['r, 's] &'r types::BotBusinessConnection<'s>, &'a types::BotBusinessConnection<'a>, types::BotBusinessConnection<'s>;
+    ['r, 's] &'r types::BotCommand<'s>, &'a types::BotCommand<'a>, types::BotCommand<'s>;
+    ['r, 's] &'r types::BotInfo<'s>, &'a types::BotInfo<'a>, types::BotInfo<'s>;
+    ['r, 's] &'r types::BotPreviewMedia<'s>, &'a types::BotPreviewMedia<'a>, types::BotPreviewMedia<'s>;
+    ['r, 's] &'r types::BotVerification<'s>, &'a types::BotVerification<'a>, types::BotVerification<'s>;
+    ['r, 's] &'r types::BotVerifierSettings<'s>, &'a types::BotVerifierSettings<'a>, types::BotVerifierSettings<'s>;
+    ['r, 's] &'r types::BusinessAwayMessage<'s>, &'a types::BusinessAwayMessage<'a>, types::BusinessAwayMessage<'s>;
+    ['r, 's] &'r types::BusinessBotRecipients<'s>, &'a types::BusinessBotRecipients<'a>, types::BusinessBotRecipients<'s>;
+    [] types::BusinessBotRights, types::BusinessBotRights, types::BusinessBotRights;
+    ['r, 's] &'r types::BusinessChatLink<'s>, &'a types::BusinessChatLink<'a>, types::BusinessChatLink<'s>;
+    ['s] types::BusinessGreetingMessage<'s>, types::BusinessGreetingMessage<'a>, types::BusinessGreetingMessage<'s>;
+    ['r, 's] &'r types::BusinessIntro<'s>, &'a types::BusinessIntro<'a>, types::BusinessIntro<'s>;
+    ['s] types::BusinessLocation<'s>, types::BusinessLocation<'a>, types::BusinessLocation<'s>;
+    ['s] types::BusinessRecipients<'s>, types::BusinessRecipients<'a>, types::BusinessRecipients<'s>;
+    [] types::BusinessWeeklyOpen, types::BusinessWeeklyOpen, types::BusinessWeeklyOpen;
+    ['r, 's] &'r types::BusinessWorkHours<'s>, &'a types::BusinessWorkHours<'a>, types::BusinessWorkHours<'s>;
+    ['s] types::CdnConfig<'s>, types::CdnConfig<'a>, types::CdnConfig<'s>;
+    ['s] types::CdnPublicKey<'s>, types::CdnPublicKey<'a>, types::CdnPublicKey<'s>;
+    ['r, 's] &'r types::ChannelAdminLogEvent<'s>, &'a types::ChannelAdminLogEvent<'a>, types::ChannelAdminLogEvent<'s>;
+    [] types::ChannelAdminLogEventsFilter, types::ChannelAdminLogEventsFilter, types::ChannelAdminLogEventsFilter;
+    [] types::ChatAdminRights, types::ChatAdminRights, types::ChatAdminRights;
+    [] types::ChatAdminWithInvites, types::ChatAdminWithInvites, types::ChatAdminWithInvites;
+    [] types::ChatBannedRights, types::ChatBannedRights, types::ChatBannedRights;
+    ['r, 's] &'r types::ChatInviteImporter<'s>, &'a types::ChatInviteImporter<'a>, types::ChatInviteImporter<'s>;
+    [] types::ChatOnlines, types::ChatOnlines, types::ChatOnlines;
+    ['r, 's] &'r types::CodeSettings<'s>, &'a types::CodeSettings<'a>, types::CodeSettings<'s>;
+    [] types::CommunityPeer, types::CommunityPeer, types::CommunityPeer;
+    [] types::CommunityPeerRequest, types::CommunityPeerRequest, types::CommunityPeerRequest;
+    ['r, 's] &'r types::Config<'s>, &'a types::Config<'a>, types::Config<'s>;
+    ['r, 's] &'r types::ConnectedBot<'s>, &'a types::ConnectedBot<'a>, types::ConnectedBot<'s>;
+    ['r, 's] &'r types::ConnectedBotStarRef<'s>, &'a types::ConnectedBotStarRef<'a>, types::ConnectedBotStarRef<'s>;
+    [] types::Contact, types::Contact, types::Contact;
+    [] types::ContactBirthday, types::ContactBirthday, types::ContactBirthday;
+    [] types::ContactStatus, types::ContactStatus, types::ContactStatus;
+    ['s] types::CurrencyRate<'s>, types::CurrencyRate<'a>, types::CurrencyRate<'s>;
+    ['s] types::DataJson<'s>, types::DataJson<'a>, types::DataJson<'s>;
+    ['r, 's] &'r types::DcOption<'s>, &'a types::DcOption<'a>, types::DcOption<'s>;
+    [] types::DefaultHistoryTtl, types::DefaultHistoryTtl, types::DefaultHistoryTtl;
+    ['s] types::DialogFilterSuggested<'s>, types::DialogFilterSuggested<'a>, types::DialogFilterSuggested<'s>;
+    [] types::DisallowedGiftsSettings, types::DisallowedGiftsSettings, types::DisallowedGiftsSettings;
+    ['r, 's] &'r types::EmojiKeywordsDifference<'s>, &'a types::EmojiKeywordsDifference<'a>, types::EmojiKeywordsDifference<'s>;
+    ['s] types::EmojiLanguage<'s>, types::EmojiLanguage<'a>, types::EmojiLanguage<'s>;
+    ['s] types::EmojiUrl<'s>, types::EmojiUrl<'a>, types::EmojiUrl<'s>;
+    ['r, 's] &'r types::EphemeralMessage<'s>, &'a types::EphemeralMessage<'a>, types::EphemeralMessage<'s>;
+    ['s] types::Error<'s>, types::Error<'a>, types::Error<'s>;
+    ['r, 's] &'r types::ExportedChatlistInvite<'s>, &'a types::ExportedChatlistInvite<'a>, types::ExportedChatlistInvite<'s>;
+    ['s] types::ExportedContactToken<'s>, types::ExportedContactToken<'a>, types::ExportedContactToken<'s>;
+    ['s] types::ExportedMessageLink<'s>, types::ExportedMessageLink<'a>, types::ExportedMessageLink<'s>;
+    ['s] types::ExportedStoryLink<'s>, types::ExportedStoryLink<'a>, types::ExportedStoryLink<'s>;
+    ['r, 's] &'r types::FactCheck<'s>, &'a types::FactCheck<'a>, types::FactCheck<'s>;
+    ['s] types::FileHash<'s>, types::FileHash<'a>, types::FileHash<'s>;
+    ['s] types::Folder<'s>, types::Folder<'a>, types::Folder<'s>;
+    [] types::FolderPeer, types::FolderPeer, types::FolderPeer;
+    ['r, 's] &'r types::FoundStory<'s>, &'a types::FoundStory<'a>, types::FoundStory<'s>;
+    ['r, 's] &'r types::Game<'s>, &'a types::Game<'a>, types::Game<'s>;
+    ['r, 's] &'r types::GeoPointAddress<'s>, &'a types::GeoPointAddress<'a>, types::GeoPointAddress<'s>;
+    ['s] types::GlobalPrivacySettings<'s>, types::GlobalPrivacySettings<'a>, types::GlobalPrivacySettings<'s>;
+    ['s] types::GroupCallDonor<'s>, types::GroupCallDonor<'a>, types::GroupCallDonor<'s>;
+    ['r, 's] &'r types::GroupCallMessage<'s>, &'a types::GroupCallMessage<'a>, types::GroupCallMessage<'s>;
+    ['r, 's] &'r types::GroupCallParticipant<'s>, &'a types::GroupCallParticipant<'a>, types::GroupCallParticipant<'s>;
+    ['r, 's] &'r types::GroupCallParticipantVideo<'s>, &'a types::GroupCallParticipantVideo<'a>, types::GroupCallParticipantVideo<'s>;
+    ['s] types::GroupCallParticipantVideoSourceGroup<'s>, types::GroupCallParticipantVideoSourceGroup<'a>, types::GroupCallParticipantVideoSourceGroup<'s>;
+    [] types::GroupCallStreamChannel, types::GroupCallStreamChannel, types::GroupCallStreamChannel;
+    [] types::HighScore, types::HighScore, types::HighScore;
+    [] types::ImportedContact, types::ImportedContact, types::ImportedContact;
+    ['s] types::InlineBotSwitchPm<'s>, types::InlineBotSwitchPm<'a>, types::InlineBotSwitchPm<'s>;
+    ['s] types::InlineBotWebView<'s>, types::InlineBotWebView<'a>, types::InlineBotWebView<'s>;
+    ['r, 's] &'r types::InputAppEvent<'s>, &'a types::InputAppEvent<'a>, types::InputAppEvent<'s>;
+    ['r, 's] &'r types::InputBusinessAwayMessage<'s>, &'a types::InputBusinessAwayMessage<'a>, types::InputBusinessAwayMessage<'s>;
+    ['r, 's] &'r types::InputBusinessBotRecipients<'s>, &'a types::InputBusinessBotRecipients<'a>, types::InputBusinessBotRecipients<'s>;
+    ['r, 's] &'r types::InputBusinessChatLink<'s>, &'a types::InputBusinessChatLink<'a>, types::InputBusinessChatLink<'s>;
+    ['s] types::InputBusinessGreetingMessage<'s>, types::InputBusinessGreetingMessage<'a>, types::InputBusinessGreetingMessage<'s>;
+    ['r, 's] &'r types::InputBusinessIntro<'s>, &'a types::InputBusinessIntro<'a>, types::InputBusinessIntro<'s>;
+    ['s] types::InputBusinessRecipients<'s>, types::InputBusinessRecipients<'a>, types::InputBusinessRecipients<'s>;
+    [] types::InputChatlistDialogFilter, types::InputChatlistDialogFilter, types::InputChatlistDialogFilter;
+    ['s] types::InputClientProxy<'s>, types::InputClientProxy<'a>, types::InputClientProxy<'s>;
+    ['r, 's] &'r types::InputPhoneContact<'s>, &'a types::InputPhoneContact<'a>, types::InputPhoneContact<'s>;
+    [] types::InputEncryptedChat, types::InputEncryptedChat, types::InputEncryptedChat;
+    ['s] types::InputFolderPeer<'s>, types::InputFolderPeer<'a>, types::InputFolderPeer<'s>;
+    [] types::InputMessageReadMetric, types::InputMessageReadMetric, types::InputMessageReadMetric;
+    ['r, 's] &'r types::InputPasskeyCredentialPublicKey<'s>, &'a types::InputPasskeyCredentialPublicKey<'a>, types::InputPasskeyCredentialPublicKey<'s>;
+    ['s] types::InputPeerNotifySettings<'s>, types::InputPeerNotifySettings<'a>, types::InputPeerNotifySettings<'s>;
+    [] types::InputPhoneCall, types::InputPhoneCall, types::InputPhoneCall;
+    ['r, 's] &'r types::InputSecureValue<'s>, &'a types::InputSecureValue<'a>, types::InputSecureValue<'s>;
+    ['r, 's] &'r types::InputSingleMedia<'s>, &'a types::InputSingleMedia<'a>, types::InputSingleMedia<'s>;
+    ['s] types::InputStarsTransaction<'s>, types::InputStarsTransaction<'a>, types::InputStarsTransaction<'s>;
+    ['r, 's] &'r types::InputStickerSetItem<'s>, &'a types::InputStickerSetItem<'a>, types::InputStickerSetItem<'s>;
+    ['r, 's] &'r types::InputThemeSettings<'s>, &'a types::InputThemeSettings<'a>, types::InputThemeSettings<'s>;
+    ['r, 's] &'r types::InputWebDocument<'s>, &'a types::InputWebDocument<'a>, types::InputWebDocument<'s>;
+    ['r, 's] &'r types::Invoice<'s>, &'a types::Invoice<'a>, types::Invoice<'s>;
+    ['r, 's] &'r types::JsonObjectValue<'s>, &'a types::JsonObjectValue<'a>, types::JsonObjectValue<'s>;
+    ['r, 's] &'r types::KeyboardButton<'s>, &'a types::KeyboardButton<'a>, types::KeyboardButton<'s>;
+    ['s] types::KeyboardButtonRow<'s>, types::KeyboardButtonRow<'a>, types::KeyboardButtonRow<'s>;
+    [] types::KeyboardButtonStyle, types::KeyboardButtonStyle, types::KeyboardButtonStyle;
+    ['r, 's] &'r types::KeyboardInlineButton<'s>, &'a types::KeyboardInlineButton<'a>, types::KeyboardInlineButton<'s>;
+    ['s] types::KeyboardInlineButtonRow<'s>, types::KeyboardInlineButtonRow<'a>, types::KeyboardInlineButtonRow<'s>;
+    ['s] types::LabeledPrice<'s>, types::LabeledPrice<'a>, types::LabeledPrice<'s>;
+    ['r, 's] &'r types::LangPackDifference<'s>, &'a types::LangPackDifference<'a>, types::LangPackDifference<'s>;
+    ['r, 's] &'r types::LangPackLanguage<'s>, &'a types::LangPackLanguage<'a>, types::LangPackLanguage<'s>;
+    [] types::MaskCoords, types::MaskCoords, types::MaskCoords;
+    ['r] &'r types::MediaAreaCoordinates, &'a types::MediaAreaCoordinates, types::MediaAreaCoordinates;
+    ['r, 's] &'r types::MessageFwdHeader<'s>, &'a types::MessageFwdHeader<'a>, types::MessageFwdHeader<'s>;
+    ['r, 's] &'r types::MessagePeerReaction<'s>, &'a types::MessagePeerReaction<'a>, types::MessagePeerReaction<'s>;
+    [] types::MessageRange, types::MessageRange, types::MessageRange;
+    ['r, 's] &'r types::MessageReactions<'s>, &'a types::MessageReactions<'a>, types::MessageReactions<'s>;
+    ['s] types::MessageReactor<'s>, types::MessageReactor<'a>, types::MessageReactor<'s>;
+    ['r, 's] &'r types::MessageReplies<'s>, &'a types::MessageReplies<'a>, types::MessageReplies<'s>;
+    ['s] types::MessageReportOption<'s>, types::MessageReportOption<'a>, types::MessageReportOption<'s>;
+    ['s] types::MessageViews<'s>, types::MessageViews<'a>, types::MessageViews<'s>;
+    [] types::MissingInvitee, types::MissingInvitee, types::MissingInvitee;
+    ['s] types::MyBoost<'s>, types::MyBoost<'a>, types::MyBoost<'s>;
+    ['s] types::NearestDc<'s>, types::NearestDc<'a>, types::NearestDc<'s>;
+    ['r, 's] &'r types::OnrampAvailability<'s>, &'a types::OnrampAvailability<'a>, types::OnrampAvailability<'s>;
+    ['r, 's] &'r types::OnrampLimits<'s>, &'a types::OnrampLimits<'a>, types::OnrampLimits<'s>;
+    ['s] types::OnrampMethodAvailability<'s>, types::OnrampMethodAvailability<'a>, types::OnrampMethodAvailability<'s>;
+    ['r, 's] &'r types::OnrampProviderInfo<'s>, &'a types::OnrampProviderInfo<'a>, types::OnrampProviderInfo<'s>;
+    ['r, 's] &'r types::OnrampQuote<'s>, &'a types::OnrampQuote<'a>, types::OnrampQuote<'s>;
+    ['r, 's] &'r types::OnrampSession<'s>, &'a types::OnrampSession<'a>, types::OnrampSession<'s>;
+    [] types::OutboxReadDate, types::OutboxReadDate, types::OutboxReadDate;
+    ['r, 's] &'r types::Page<'s>, &'a types::Page<'a>, types::Page<'s>;
+    ['r, 's] &'r types::PageButton<'s>, &'a types::PageButton<'a>, types::PageButton<'s>;
+    ['r, 's] &'r types::PageCaption<'s>, &'a types::PageCaption<'a>, types::PageCaption<'s>;
+    ['r, 's] &'r types::PageRelatedArticle<'s>, &'a types::PageRelatedArticle<'a>, types::PageRelatedArticle<'s>;
+    ['s] types::PageTableCell<'s>, types::PageTableCell<'a>, types::PageTableCell<'s>;
+    ['s] types::PageTableRow<'s>, types::PageTableRow<'a>, types::PageTableRow<'s>;
+    ['r, 's] &'r types::Passkey<'s>, &'a types::Passkey<'a>, types::Passkey<'s>;
+    ['s] types::PaymentCharge<'s>, types::PaymentCharge<'a>, types::PaymentCharge<'s>;
+    ['s] types::PaymentFormMethod<'s>, types::PaymentFormMethod<'a>, types::PaymentFormMethod<'s>;
+    ['r, 's] &'r types::PaymentRequestedInfo<'s>, &'a types::PaymentRequestedInfo<'a>, types::PaymentRequestedInfo<'s>;
+    ['s] types::PaymentSavedCredentialsCard<'s>, types::PaymentSavedCredentialsCard<'a>, types::PaymentSavedCredentialsCard<'s>;
+    [] types::PeerBlocked, types::PeerBlocked, types::PeerBlocked;
+    ['r, 's] &'r types::PeerNotifySettings<'s>, &'a types::PeerNotifySettings<'a>, types::PeerNotifySettings<'s>;
+    ['r, 's] &'r types::PeerSettings<'s>, &'a types::PeerSettings<'a>, types::PeerSettings<'s>;
+    ['r, 's] &'r types::PeerStories<'s>, &'a types::PeerStories<'a>, types::PeerStories<'s>;
+    ['r, 's] &'r types::PendingSuggestion<'s>, &'a types::PendingSuggestion<'a>, types::PendingSuggestion<'s>;
+    ['s] types::PhoneCallProtocol<'s>, types::PhoneCallProtocol<'a>, types::PhoneCallProtocol<'s>;
+    ['r, 's] &'r types::Poll<'s>, &'a types::Poll<'a>, types::Poll<'s>;
+    ['r, 's] &'r types::PollAnswerVoters<'s>, &'a types::PollAnswerVoters<'a>, types::PollAnswerVoters<'s>;
+    ['r, 's] &'r types::PollResults<'s>, &'a types::PollResults<'a>, types::PollResults<'s>;
+    [] types::PopularContact, types::PopularContact, types::PopularContact;
+    ['r, 's] &'r types::PostAddress<'s>, &'a types::PostAddress<'a>, types::PostAddress<'s>;
+    ['r, 's] &'r types::PremiumGiftCodeOption<'s>, &'a types::PremiumGiftCodeOption<'a>, types::PremiumGiftCodeOption<'s>;
+    ['r, 's] &'r types::PremiumSubscriptionOption<'s>, &'a types::PremiumSubscriptionOption<'a>, types::PremiumSubscriptionOption<'s>;
+    ['s] types::QuickReply<'s>, types::QuickReply<'a>, types::QuickReply<'s>;
+    ['r, 's] &'r types::ReactionCount<'s>, &'a types::ReactionCount<'a>, types::ReactionCount<'s>;
+    ['r, 's] &'r types::ReactionsNotifySettings<'s>, &'a types::ReactionsNotifySettings<'a>, types::ReactionsNotifySettings<'s>;
+    [] types::ReadParticipantDate, types::ReadParticipantDate, types::ReadParticipantDate;
+    [] types::ReceivedNotifyMessage, types::ReceivedNotifyMessage, types::ReceivedNotifyMessage;
+    [] types::RecentStory, types::RecentStory, types::RecentStory;
+    ['r, 's] &'r types::RestrictionReason<'s>, &'a types::RestrictionReason<'a>, types::RestrictionReason<'s>;
+    [] types::RichButtonStyle, types::RichButtonStyle, types::RichButtonStyle;
+    ['r, 's] &'r types::RichMessage<'s>, &'a types::RichMessage<'a>, types::RichMessage<'s>;
+    ['r, 's] &'r types::SavedPhoneContact<'s>, &'a types::SavedPhoneContact<'a>, types::SavedPhoneContact<'s>;
+    ['r, 's] &'r types::SavedReactionTag<'s>, &'a types::SavedReactionTag<'a>, types::SavedReactionTag<'s>;
+    ['r, 's] &'r types::SavedStarGift<'s>, &'a types::SavedStarGift<'a>, types::SavedStarGift<'s>;
+    [] types::SearchPostsFlood, types::SearchPostsFlood, types::SearchPostsFlood;
+    [] types::SearchResultsCalendarPeriod, types::SearchResultsCalendarPeriod, types::SearchResultsCalendarPeriod;
+    [] types::SearchResultPosition, types::SearchResultPosition, types::SearchResultPosition;
+    ['r, 's] &'r types::SecureCredentialsEncrypted<'s>, &'a types::SecureCredentialsEncrypted<'a>, types::SecureCredentialsEncrypted<'s>;
+    ['r, 's] &'r types::SecureData<'s>, &'a types::SecureData<'a>, types::SecureData<'s>;
+    ['r, 's] &'r types::SecureSecretSettings<'s>, &'a types::SecureSecretSettings<'a>, types::SecureSecretSettings<'s>;
+    ['r, 's] &'r types::SecureValue<'s>, &'a types::SecureValue<'a>, types::SecureValue<'s>;
+    ['s] types::SecureValueHash<'s>, types::SecureValueHash<'a>, types::SecureValueHash<'s>;
+    [] types::SendAsPeer, types::SendAsPeer, types::SendAsPeer;
+    ['r, 's] &'r types::ShippingOption<'s>, &'a types::ShippingOption<'a>, types::ShippingOption<'s>;
+    ['r, 's] &'r types::SmsJob<'s>, &'a types::SmsJob<'a>, types::SmsJob<'s>;
+    ['r, 's] &'r types::SponsoredMessage<'s>, &'a types::SponsoredMessage<'a>, types::SponsoredMessage<'s>;
+    ['s] types::SponsoredMessageReportOption<'s>, types::SponsoredMessageReportOption<'a>, types::SponsoredMessageReportOption<'s>;
+    ['r, 's] &'r types::SponsoredPeer<'s>, &'a types::SponsoredPeer<'a>, types::SponsoredPeer<'s>;
+    ['r, 's] &'r types::StarGiftActiveAuctionState<'s>, &'a types::StarGiftActiveAuctionState<'a>, types::StarGiftActiveAuctionState<'s>;
+    [] types::StarGiftAttributeCounter, types::StarGiftAttributeCounter, types::StarGiftAttributeCounter;
+    ['r, 's] &'r types::StarGiftAuctionAcquiredGift<'s>, &'a types::StarGiftAuctionAcquiredGift<'a>, types::StarGiftAuctionAcquiredGift<'s>;
+    ['r, 's] &'r types::StarGiftAuctionUserState<'s>, &'a types::StarGiftAuctionUserState<'a>, types::StarGiftAuctionUserState<'s>;
+    [] types::StarGiftBackground, types::StarGiftBackground, types::StarGiftBackground;
+    ['r, 's] &'r types::StarGiftCollection<'s>, &'a types::StarGiftCollection<'a>, types::StarGiftCollection<'s>;
+    [] types::StarGiftUpgradePrice, types::StarGiftUpgradePrice, types::StarGiftUpgradePrice;
+    ['r, 's] &'r types::StarRefProgram<'s>, &'a types::StarRefProgram<'a>, types::StarRefProgram<'s>;
+    ['r, 's] &'r types::StarsGiftOption<'s>, &'a types::StarsGiftOption<'a>, types::StarsGiftOption<'s>;
+    ['r, 's] &'r types::StarsGiveawayOption<'s>, &'a types::StarsGiveawayOption<'a>, types::StarsGiveawayOption<'s>;
+    [] types::StarsGiveawayWinnersOption, types::StarsGiveawayWinnersOption, types::StarsGiveawayWinnersOption;
+    ['r] &'r types::StarsRating, &'a types::StarsRating, types::StarsRating;
+    ['r] &'r types::StarsRevenueStatus, &'a types::StarsRevenueStatus, types::StarsRevenueStatus;
+    ['r, 's] &'r types::StarsSubscription<'s>, &'a types::StarsSubscription<'a>, types::StarsSubscription<'s>;
+    [] types::StarsSubscriptionPricing, types::StarsSubscriptionPricing, types::StarsSubscriptionPricing;
+    ['r, 's] &'r types::StarsTopupOption<'s>, &'a types::StarsTopupOption<'a>, types::StarsTopupOption<'s>;
+    ['r, 's] &'r types::StarsTransaction<'s>, &'a types::StarsTransaction<'a>, types::StarsTransaction<'s>;
+    [] types::StatsAbsValueAndPrev, types::StatsAbsValueAndPrev, types::StatsAbsValueAndPrev;
+    [] types::StatsDateRangeDays, types::StatsDateRangeDays, types::StatsDateRangeDays;
+    [] types::StatsGroupTopAdmin, types::StatsGroupTopAdmin, types::StatsGroupTopAdmin;
+    [] types::StatsGroupTopInviter, types::StatsGroupTopInviter, types::StatsGroupTopInviter;
+    [] types::StatsGroupTopPoster, types::StatsGroupTopPoster, types::StatsGroupTopPoster;
+    [] types::StatsPercentValue, types::StatsPercentValue, types::StatsPercentValue;
+    ['s] types::StatsUrl<'s>, types::StatsUrl<'a>, types::StatsUrl<'s>;
+    ['s] types::StickerKeyword<'s>, types::StickerKeyword<'a>, types::StickerKeyword<'s>;
+    ['s] types::StickerPack<'s>, types::StickerPack<'a>, types::StickerPack<'s>;
+    ['r, 's] &'r types::StickerSet<'s>, &'a types::StickerSet<'a>, types::StickerSet<'s>;
+    [] types::StoriesStealthMode, types::StoriesStealthMode, types::StoriesStealthMode;
+    ['r, 's] &'r types::StoryAlbum<'s>, &'a types::StoryAlbum<'a>, types::StoryAlbum<'s>;
+    ['r, 's] &'r types::StoryFwdHeader<'s>, &'a types::StoryFwdHeader<'a>, types::StoryFwdHeader<'s>;
+    ['r, 's] &'r types::StoryViews<'s>, &'a types::StoryViews<'a>, types::StoryViews<'s>;
+    ['s] types::SuggestedPost<'s>, types::SuggestedPost<'a>, types::SuggestedPost<'s>;
+    ['s] types::TextWithEntities<'s>, types::TextWithEntities<'a>, types::TextWithEntities<'s>;
+    ['r, 's] &'r types::Theme<'s>, &'a types::Theme<'a>, types::Theme<'s>;
+    ['r, 's] &'r types::ThemeSettings<'s>, &'a types::ThemeSettings<'a>, types::ThemeSettings<'s>;
+    ['r, 's] &'r types::Timezone<'s>, &'a types::Timezone<'a>, types::Timezone<'s>;
+    [] types::TodoCompletion, types::TodoCompletion, types::TodoCompletion;
+    ['r, 's] &'r types::TodoItem<'s>, &'a types::TodoItem<'a>, types::TodoItem<'s>;
+    ['r, 's] &'r types::TodoList<'s>, &'a types::TodoList<'a>, types::TodoList<'s>;
+    ['r, 's] &'r types::TonConnectManifest<'s>, &'a types::TonConnectManifest<'a>, types::TonConnectManifest<'s>;
+    [] types::TonConnectNextEventId, types::TonConnectNextEventId, types::TonConnectNextEventId;
+    ['r, 's] &'r types::TonConnectRequest<'s>, &'a types::TonConnectRequest<'a>, types::TonConnectRequest<'s>;
+    ['r, 's] &'r types::TonConnectSession<'s>, &'a types::TonConnectSession<'a>, types::TonConnectSession<'s>;
+    [] types::TopPeer, types::TopPeer, types::TopPeer;
+    ['s] types::TopPeerCategoryPeers<'s>, types::TopPeerCategoryPeers<'a>, types::TopPeerCategoryPeers<'s>;
+    ['r, 's] &'r types::UserFull<'s>, &'a types::UserFull<'a>, types::UserFull<'s>;
+    ['s] types::Username<'s>, types::Username<'a>, types::Username<'s>;
+    ['r, 's] &'r types::WallPaperSettings<'s>, &'a types::WallPaperSettings<'a>, types::WallPaperSettings<'s>;
+    ['s] types::WalletOwnershipProof<'s>, types::WalletOwnershipProof<'a>, types::WalletOwnershipProof<'s>;
+    ['r, 's] &'r types::WalletTransaction<'s>, &'a types::WalletTransaction<'a>, types::WalletTransaction<'s>;
+    ['r, 's] &'r types::WalletUserAddress<'s>, &'a types::WalletUserAddress<'a>, types::WalletUserAddress<'s>;
+    ['r, 's] &'r types::WebAuthorization<'s>, &'a types::WebAuthorization<'a>, types::WebAuthorization<'s>;
+    ['r, 's] &'r types::WebDomainException<'s>, &'a types::WebDomainException<'a>, types::WebDomainException<'s>;
+    ['s] types::WebViewMessageSent<'s>, types::WebViewMessageSent<'a>, types::WebViewMessageSent<'s>;
+    ['r, 's] &'r types::WebViewResultUrl<'s>, &'a types::WebViewResultUrl<'a>, types::WebViewResultUrl<'s>;
+}
 
 /// The tables of all types, by namespace and name: for tools that look at objects of any type.
 pub static TYPES: [tl::Type; 648] = tl::types(&[

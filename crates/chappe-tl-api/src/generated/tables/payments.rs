@@ -6,32 +6,38 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::sole! { ['s] types::payments::BankCardData<'s>, types::payments::BankCardData<'a>, types::payments::BankCardData<'s>, &tables::TYPES[563] }
-tl::family! { enums::payments::CheckCanSendGiftResult<'_>, enums::payments::CheckCanSendGiftResult<'a>, &tables::TYPES[564] }
-tl::sole! { ['r, 's] &'r types::payments::CheckedGiftCode<'s>, &'a types::payments::CheckedGiftCode<'a>, types::payments::CheckedGiftCode<'s>, &tables::TYPES[565] }
-tl::sole! { ['r, 's] &'r types::payments::ConnectedStarRefBots<'s>, &'a types::payments::ConnectedStarRefBots<'a>, types::payments::ConnectedStarRefBots<'s>, &tables::TYPES[566] }
-tl::sole! { ['s] types::payments::CurrencyRates<'s>, types::payments::CurrencyRates<'a>, types::payments::CurrencyRates<'s>, &tables::TYPES[567] }
-tl::sole! { ['s] types::payments::ExportedInvoice<'s>, types::payments::ExportedInvoice<'a>, types::payments::ExportedInvoice<'s>, &tables::TYPES[568] }
-tl::family! { enums::payments::GiveawayInfo<'_>, enums::payments::GiveawayInfo<'a>, &tables::TYPES[569] }
-tl::family! { enums::payments::PaymentForm<'_>, enums::payments::PaymentForm<'a>, &tables::TYPES[570] }
-tl::family! { enums::payments::PaymentReceipt<'_>, enums::payments::PaymentReceipt<'a>, &tables::TYPES[571] }
-tl::family! { enums::payments::PaymentResult<'_>, enums::payments::PaymentResult<'a>, &tables::TYPES[572] }
-tl::sole! { ['r, 's] &'r types::payments::ResaleStarGifts<'s>, &'a types::payments::ResaleStarGifts<'a>, types::payments::ResaleStarGifts<'s>, &tables::TYPES[573] }
-tl::sole! { ['s] types::payments::SavedInfo<'s>, types::payments::SavedInfo<'a>, types::payments::SavedInfo<'s>, &tables::TYPES[574] }
-tl::sole! { ['r, 's] &'r types::payments::SavedStarGifts<'s>, &'a types::payments::SavedStarGifts<'a>, types::payments::SavedStarGifts<'s>, &tables::TYPES[575] }
-tl::family! { enums::payments::StarGiftActiveAuctions<'_>, enums::payments::StarGiftActiveAuctions<'a>, &tables::TYPES[576] }
-tl::sole! { ['r, 's] &'r types::payments::StarGiftAuctionAcquiredGifts<'s>, &'a types::payments::StarGiftAuctionAcquiredGifts<'a>, types::payments::StarGiftAuctionAcquiredGifts<'s>, &tables::TYPES[577] }
-tl::sole! { ['r, 's] &'r types::payments::StarGiftAuctionState<'s>, &'a types::payments::StarGiftAuctionState<'a>, types::payments::StarGiftAuctionState<'s>, &tables::TYPES[578] }
-tl::family! { enums::payments::StarGiftCollections<'_>, enums::payments::StarGiftCollections<'a>, &tables::TYPES[579] }
-tl::sole! { ['s] types::payments::StarGiftUpgradeAttributes<'s>, types::payments::StarGiftUpgradeAttributes<'a>, types::payments::StarGiftUpgradeAttributes<'s>, &tables::TYPES[580] }
-tl::sole! { ['r, 's] &'r types::payments::StarGiftUpgradePreview<'s>, &'a types::payments::StarGiftUpgradePreview<'a>, types::payments::StarGiftUpgradePreview<'s>, &tables::TYPES[581] }
-tl::sole! { ['s] types::payments::StarGiftWithdrawalUrl<'s>, types::payments::StarGiftWithdrawalUrl<'a>, types::payments::StarGiftWithdrawalUrl<'s>, &tables::TYPES[582] }
-tl::family! { enums::payments::StarGifts<'_>, enums::payments::StarGifts<'a>, &tables::TYPES[583] }
-tl::sole! { ['s] types::payments::StarsRevenueAdsAccountUrl<'s>, types::payments::StarsRevenueAdsAccountUrl<'a>, types::payments::StarsRevenueAdsAccountUrl<'s>, &tables::TYPES[584] }
-tl::sole! { ['r, 's] &'r types::payments::StarsRevenueStats<'s>, &'a types::payments::StarsRevenueStats<'a>, types::payments::StarsRevenueStats<'s>, &tables::TYPES[585] }
-tl::sole! { ['s] types::payments::StarsRevenueWithdrawalUrl<'s>, types::payments::StarsRevenueWithdrawalUrl<'a>, types::payments::StarsRevenueWithdrawalUrl<'s>, &tables::TYPES[586] }
-tl::sole! { ['r, 's] &'r types::payments::StarsStatus<'s>, &'a types::payments::StarsStatus<'a>, types::payments::StarsStatus<'s>, &tables::TYPES[587] }
-tl::sole! { ['r, 's] &'r types::payments::SuggestedStarRefBots<'s>, &'a types::payments::SuggestedStarRefBots<'a>, types::payments::SuggestedStarRefBots<'s>, &tables::TYPES[588] }
-tl::sole! { ['r, 's] &'r types::payments::UniqueStarGift<'s>, &'a types::payments::UniqueStarGift<'a>, types::payments::UniqueStarGift<'s>, &tables::TYPES[589] }
-tl::sole! { ['r, 's] &'r types::payments::UniqueStarGiftValueInfo<'s>, &'a types::payments::UniqueStarGiftValueInfo<'a>, types::payments::UniqueStarGiftValueInfo<'s>, &tables::TYPES[590] }
-tl::sole! { ['s] types::payments::ValidatedRequestedInfo<'s>, types::payments::ValidatedRequestedInfo<'a>, types::payments::ValidatedRequestedInfo<'s>, &tables::TYPES[591] }
+
+tl::families! { tables::TYPES;
+    enums::payments::CheckCanSendGiftResult<'_>, enums::payments::CheckCanSendGiftResult<'a>, 564;
+    enums::payments::GiveawayInfo<'_>, enums::payments::GiveawayInfo<'a>, 569;
+    enums::payments::PaymentForm<'_>, enums::payments::PaymentForm<'a>, 570;
+    enums::payments::PaymentReceipt<'_>, enums::payments::PaymentReceipt<'a>, 571;
+    enums::payments::PaymentResult<'_>, enums::payments::PaymentResult<'a>, 572;
+    enums::payments::StarGiftActiveAuctions<'_>, enums::payments::StarGiftActiveAuctions<'a>, 576;
+    enums::payments::StarGiftCollections<'_>, enums::payments::StarGiftCollections<'a>, 579;
+    enums::payments::StarGifts<'_>, enums::payments::StarGifts<'a>, 583;
+}
+
+tl::soles! {
+    ['s] types::payments::BankCardData<'s>, types::payments::BankCardData<'a>, types::payments::BankCardData<'s>;
+    ['r, 's] &'r types::payments::CheckedGiftCode<'s>, &'a types::payments::CheckedGiftCode<'a>, types::payments::CheckedGiftCode<'s>;
+    ['r, 's] &'r types::payments::ConnectedStarRefBots<'s>, &'a types::payments::ConnectedStarRefBots<'a>, types::payments::ConnectedStarRefBots<'s>;
+    ['s] types::payments::CurrencyRates<'s>, types::payments::CurrencyRates<'a>, types::payments::CurrencyRates<'s>;
+    ['s] types::payments::ExportedInvoice<'s>, types::payments::ExportedInvoice<'a>, types::payments::ExportedInvoice<'s>;
+    ['r, 's] &'r types::payments::ResaleStarGifts<'s>, &'a types::payments::ResaleStarGifts<'a>, types::payments::ResaleStarGifts<'s>;
+    ['s] types::payments::SavedInfo<'s>, types::payments::SavedInfo<'a>, types::payments::SavedInfo<'s>;
+    ['r, 's] &'r types::payments::SavedStarGifts<'s>, &'a types::payments::SavedStarGifts<'a>, types::payments::SavedStarGifts<'s>;
+    ['r, 's] &'r types::payments::StarGiftAuctionAcquiredGifts<'s>, &'a types::payments::StarGiftAuctionAcquiredGifts<'a>, types::payments::StarGiftAuctionAcquiredGifts<'s>;
+    ['r, 's] &'r types::payments::StarGiftAuctionState<'s>, &'a types::payments::StarGiftAuctionState<'a>, types::payments::StarGiftAuctionState<'s>;
+    ['s] types::payments::StarGiftUpgradeAttributes<'s>, types::payments::StarGiftUpgradeAttributes<'a>, types::payments::StarGiftUpgradeAttributes<'s>;
+    ['r, 's] &'r types::payments::StarGiftUpgradePreview<'s>, &'a types::payments::StarGiftUpgradePreview<'a>, types::payments::StarGiftUpgradePreview<'s>;
+    ['s] types::payments::StarGiftWithdrawalUrl<'s>, types::payments::StarGiftWithdrawalUrl<'a>, types::payments::StarGiftWithdrawalUrl<'s>;
+    ['s] types::payments::StarsRevenueAdsAccountUrl<'s>, types::payments::StarsRevenueAdsAccountUrl<'a>, types::payments::StarsRevenueAdsAccountUrl<'s>;
+    ['r, 's] &'r types::payments::StarsRevenueStats<'s>, &'a types::payments::StarsRevenueStats<'a>, types::payments::StarsRevenueStats<'s>;
+    ['s] types::payments::StarsRevenueWithdrawalUrl<'s>, types::payments::StarsRevenueWithdrawalUrl<'a>, types::payments::StarsRevenueWithdrawalUrl<'s>;
+    ['r, 's] &'r types::payments::StarsStatus<'s>, &'a types::payments::StarsStatus<'a>, types::payments::StarsStatus<'s>;
+    ['r, 's] &'r types::payments::SuggestedStarRefBots<'s>, &'a types::payments::SuggestedStarRefBots<'a>, types::payments::SuggestedStarRefBots<'s>;
+    ['r, 's] &'r types::payments::UniqueStarGift<'s>, &'a types::payments::UniqueStarGift<'a>, types::payments::UniqueStarGift<'s>;
+    ['r, 's] &'r types::payments::UniqueStarGiftValueInfo<'s>, &'a types::payments::UniqueStarGiftValueInfo<'a>, types::payments::UniqueStarGiftValueInfo<'s>;
+    ['s] types::payments::ValidatedRequestedInfo<'s>, types::payments::ValidatedRequestedInfo<'a>, types::payments::ValidatedRequestedInfo<'s>;
+}

@@ -4,13 +4,16 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables, types};
+use super::super::{types};
 
-tl::sole! { ['s] types::phone::ExportedGroupCallInvite<'s>, types::phone::ExportedGroupCallInvite<'a>, types::phone::ExportedGroupCallInvite<'s>, &tables::TYPES[592] }
-tl::sole! { ['r, 's] &'r types::phone::GroupCall<'s>, &'a types::phone::GroupCall<'a>, types::phone::GroupCall<'s>, &tables::TYPES[593] }
-tl::sole! { ['r, 's] &'r types::phone::GroupCallStars<'s>, &'a types::phone::GroupCallStars<'a>, types::phone::GroupCallStars<'s>, &tables::TYPES[594] }
-tl::sole! { ['s] types::phone::GroupCallStreamChannels<'s>, types::phone::GroupCallStreamChannels<'a>, types::phone::GroupCallStreamChannels<'s>, &tables::TYPES[595] }
-tl::sole! { ['s] types::phone::GroupCallStreamRtmpUrl<'s>, types::phone::GroupCallStreamRtmpUrl<'a>, types::phone::GroupCallStreamRtmpUrl<'s>, &tables::TYPES[596] }
-tl::sole! { ['r, 's] &'r types::phone::GroupParticipants<'s>, &'a types::phone::GroupParticipants<'a>, types::phone::GroupParticipants<'s>, &tables::TYPES[597] }
-tl::sole! { ['r, 's] &'r types::phone::JoinAsPeers<'s>, &'a types::phone::JoinAsPeers<'a>, types::phone::JoinAsPeers<'s>, &tables::TYPES[598] }
-tl::sole! { ['r, 's] &'r types::phone::PhoneCall<'s>, &'a types::phone::PhoneCall<'a>, types::phone::PhoneCall<'s>, &tables::TYPES[599] }
+
+tl::soles! {
+    ['s] types::phone::ExportedGroupCallInvite<'s>, types::phone::ExportedGroupCallInvite<'a>, types::phone::ExportedGroupCallInvite<'s>;
+    ['r, 's] &'r types::phone::GroupCall<'s>, &'a types::phone::GroupCall<'a>, types::phone::GroupCall<'s>;
+    ['r, 's] &'r types::phone::GroupCallStars<'s>, &'a types::phone::GroupCallStars<'a>, types::phone::GroupCallStars<'s>;
+    ['s] types::phone::GroupCallStreamChannels<'s>, types::phone::GroupCallStreamChannels<'a>, types::phone::GroupCallStreamChannels<'s>;
+    ['s] types::phone::GroupCallStreamRtmpUrl<'s>, types::phone::GroupCallStreamRtmpUrl<'a>, types::phone::GroupCallStreamRtmpUrl<'s>;
+    ['r, 's] &'r types::phone::GroupParticipants<'s>, &'a types::phone::GroupParticipants<'a>, types::phone::GroupParticipants<'s>;
+    ['r, 's] &'r types::phone::JoinAsPeers<'s>, &'a types::phone::JoinAsPeers<'a>, types::phone::JoinAsPeers<'s>;
+    ['r, 's] &'r types::phone::PhoneCall<'s>, &'a types::phone::PhoneCall<'a>, types::phone::PhoneCall<'s>;
+}

@@ -6,5 +6,11 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::sole! { ['s] types::photos::Photo<'s>, types::photos::Photo<'a>, types::photos::Photo<'s>, &tables::TYPES[600] }
-tl::family! { enums::photos::Photos<'_>, enums::photos::Photos<'a>, &tables::TYPES[601] }
+
+tl::families! { tables::TYPES;
+    enums::photos::Photos<'_>, enums::photos::Photos<'a>, 601;
+}
+
+tl::soles! {
+    ['s] types::photos::Photo<'s>, types::photos::Photo<'a>, types::photos::Photo<'s>;
+}

@@ -4,8 +4,11 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables, types};
+use super::super::{types};
 
-tl::sole! { ['r, 's] &'r types::premium::BoostsList<'s>, &'a types::premium::BoostsList<'a>, types::premium::BoostsList<'s>, &tables::TYPES[602] }
-tl::sole! { ['r, 's] &'r types::premium::BoostsStatus<'s>, &'a types::premium::BoostsStatus<'a>, types::premium::BoostsStatus<'s>, &tables::TYPES[603] }
-tl::sole! { ['r, 's] &'r types::premium::MyBoosts<'s>, &'a types::premium::MyBoosts<'a>, types::premium::MyBoosts<'s>, &tables::TYPES[604] }
+
+tl::soles! {
+    ['r, 's] &'r types::premium::BoostsList<'s>, &'a types::premium::BoostsList<'a>, types::premium::BoostsList<'s>;
+    ['r, 's] &'r types::premium::BoostsStatus<'s>, &'a types::premium::BoostsStatus<'a>, types::premium::BoostsStatus<'s>;
+    ['r, 's] &'r types::premium::MyBoosts<'s>, &'a types::premium::MyBoosts<'a>, types::premium::MyBoosts<'s>;
+}

@@ -4,7 +4,10 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables, types};
+use super::super::{types};
 
-tl::sole! { ['s] types::smsjobs::EligibleToJoin<'s>, types::smsjobs::EligibleToJoin<'a>, types::smsjobs::EligibleToJoin<'s>, &tables::TYPES[605] }
-tl::sole! { ['r, 's] &'r types::smsjobs::Status<'s>, &'a types::smsjobs::Status<'a>, types::smsjobs::Status<'s>, &tables::TYPES[606] }
+
+tl::soles! {
+    ['s] types::smsjobs::EligibleToJoin<'s>, types::smsjobs::EligibleToJoin<'a>, types::smsjobs::EligibleToJoin<'s>;
+    ['r, 's] &'r types::smsjobs::Status<'s>, &'a types::smsjobs::Status<'a>, types::smsjobs::Status<'s>;
+}

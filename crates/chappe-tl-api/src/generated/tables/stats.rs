@@ -4,11 +4,14 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables, types};
+use super::super::{types};
 
-tl::sole! { ['r, 's] &'r types::stats::BroadcastStats<'s>, &'a types::stats::BroadcastStats<'a>, types::stats::BroadcastStats<'s>, &tables::TYPES[607] }
-tl::sole! { ['r, 's] &'r types::stats::MegagroupStats<'s>, &'a types::stats::MegagroupStats<'a>, types::stats::MegagroupStats<'s>, &tables::TYPES[608] }
-tl::sole! { ['r, 's] &'r types::stats::MessageStats<'s>, &'a types::stats::MessageStats<'a>, types::stats::MessageStats<'s>, &tables::TYPES[609] }
-tl::sole! { ['r, 's] &'r types::stats::PollStats<'s>, &'a types::stats::PollStats<'a>, types::stats::PollStats<'s>, &tables::TYPES[610] }
-tl::sole! { ['r, 's] &'r types::stats::PublicForwards<'s>, &'a types::stats::PublicForwards<'a>, types::stats::PublicForwards<'s>, &tables::TYPES[611] }
-tl::sole! { ['r, 's] &'r types::stats::StoryStats<'s>, &'a types::stats::StoryStats<'a>, types::stats::StoryStats<'s>, &tables::TYPES[612] }
+
+tl::soles! {
+    ['r, 's] &'r types::stats::BroadcastStats<'s>, &'a types::stats::BroadcastStats<'a>, types::stats::BroadcastStats<'s>;
+    ['r, 's] &'r types::stats::MegagroupStats<'s>, &'a types::stats::MegagroupStats<'a>, types::stats::MegagroupStats<'s>;
+    ['r, 's] &'r types::stats::MessageStats<'s>, &'a types::stats::MessageStats<'a>, types::stats::MessageStats<'s>;
+    ['r, 's] &'r types::stats::PollStats<'s>, &'a types::stats::PollStats<'a>, types::stats::PollStats<'s>;
+    ['r, 's] &'r types::stats::PublicForwards<'s>, &'a types::stats::PublicForwards<'a>, types::stats::PublicForwards<'s>;
+    ['r, 's] &'r types::stats::StoryStats<'s>, &'a types::stats::StoryStats<'a>, types::stats::StoryStats<'s>;
+}

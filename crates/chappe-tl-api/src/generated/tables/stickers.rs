@@ -4,6 +4,9 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables, types};
+use super::super::{types};
 
-tl::sole! { ['s] types::stickers::SuggestedShortName<'s>, types::stickers::SuggestedShortName<'a>, types::stickers::SuggestedShortName<'s>, &tables::TYPES[613] }
+
+tl::soles! {
+    ['s] types::stickers::SuggestedShortName<'s>, types::stickers::SuggestedShortName<'a>, types::stickers::SuggestedShortName<'s>;
+}

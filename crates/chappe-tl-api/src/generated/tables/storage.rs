@@ -6,4 +6,7 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables};
 
-tl::family! { enums::storage::FileType, enums::storage::FileType, &tables::TYPES[614] }
+
+tl::families! { tables::TYPES;
+    enums::storage::FileType, enums::storage::FileType, 614;
+}

@@ -6,12 +6,18 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::family! { enums::stories::Albums<'_>, enums::stories::Albums<'a>, &tables::TYPES[615] }
-tl::family! { enums::stories::AllStories<'_>, enums::stories::AllStories<'a>, &tables::TYPES[616] }
-tl::sole! { [] types::stories::CanSendStoryCount, types::stories::CanSendStoryCount, types::stories::CanSendStoryCount, &tables::TYPES[617] }
-tl::sole! { ['r, 's] &'r types::stories::FoundStories<'s>, &'a types::stories::FoundStories<'a>, types::stories::FoundStories<'s>, &tables::TYPES[618] }
-tl::sole! { ['r, 's] &'r types::stories::PeerStories<'s>, &'a types::stories::PeerStories<'a>, types::stories::PeerStories<'s>, &tables::TYPES[619] }
-tl::sole! { ['r, 's] &'r types::stories::Stories<'s>, &'a types::stories::Stories<'a>, types::stories::Stories<'s>, &tables::TYPES[620] }
-tl::sole! { ['r, 's] &'r types::stories::StoryReactionsList<'s>, &'a types::stories::StoryReactionsList<'a>, types::stories::StoryReactionsList<'s>, &tables::TYPES[621] }
-tl::sole! { ['s] types::stories::StoryViews<'s>, types::stories::StoryViews<'a>, types::stories::StoryViews<'s>, &tables::TYPES[622] }
-tl::sole! { ['r, 's] &'r types::stories::StoryViewsList<'s>, &'a types::stories::StoryViewsList<'a>, types::stories::StoryViewsList<'s>, &tables::TYPES[623] }
+
+tl::families! { tables::TYPES;
+    enums::stories::Albums<'_>, enums::stories::Albums<'a>, 615;
+    enums::stories::AllStories<'_>, enums::stories::AllStories<'a>, 616;
+}
+
+tl::soles! {
+    [] types::stories::CanSendStoryCount, types::stories::CanSendStoryCount, types::stories::CanSendStoryCount;
+    ['r, 's] &'r types::stories::FoundStories<'s>, &'a types::stories::FoundStories<'a>, types::stories::FoundStories<'s>;
+    ['r, 's] &'r types::stories::PeerStories<'s>, &'a types::stories::PeerStories<'a>, types::stories::PeerStories<'s>;
+    ['r, 's] &'r types::stories::Stories<'s>, &'a types::stories::Stories<'a>, types::stories::Stories<'s>;
+    ['r, 's] &'r types::stories::StoryReactionsList<'s>, &'a types::stories::StoryReactionsList<'a>, types::stories::StoryReactionsList<'s>;
+    ['s] types::stories::StoryViews<'s>, types::stories::StoryViews<'a>, types::stories::StoryViews<'s>;
+    ['r, 's] &'r types::stories::StoryViewsList<'s>, &'a types::stories::StoryViewsList<'a>, types::stories::StoryViewsList<'s>;
+}

@@ -4,7 +4,10 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables, types};
+use super::super::{types};
 
-tl::sole! { ['s] types::toncenter::ApiResponse<'s>, types::toncenter::ApiResponse<'a>, types::toncenter::ApiResponse<'s>, &tables::TYPES[624] }
-tl::sole! { ['s] types::toncenter::StreamingUrl<'s>, types::toncenter::StreamingUrl<'a>, types::toncenter::StreamingUrl<'s>, &tables::TYPES[625] }
+
+tl::soles! {
+    ['s] types::toncenter::ApiResponse<'s>, types::toncenter::ApiResponse<'a>, types::toncenter::ApiResponse<'s>;
+    ['s] types::toncenter::StreamingUrl<'s>, types::toncenter::StreamingUrl<'a>, types::toncenter::StreamingUrl<'s>;
+}

@@ -6,6 +6,12 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::family! { enums::updates::ChannelDifference<'_>, enums::updates::ChannelDifference<'a>, &tables::TYPES[626] }
-tl::family! { enums::updates::Difference<'_>, enums::updates::Difference<'a>, &tables::TYPES[627] }
-tl::sole! { [] types::updates::State, types::updates::State, types::updates::State, &tables::TYPES[628] }
+
+tl::families! { tables::TYPES;
+    enums::updates::ChannelDifference<'_>, enums::updates::ChannelDifference<'a>, 626;
+    enums::updates::Difference<'_>, enums::updates::Difference<'a>, 627;
+}
+
+tl::soles! {
+    [] types::updates::State, types::updates::State, types::updates::State;
+}

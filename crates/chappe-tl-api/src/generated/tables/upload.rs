@@ -6,6 +6,12 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::family! { enums::upload::CdnFile<'_>, enums::upload::CdnFile<'a>, &tables::TYPES[629] }
-tl::family! { enums::upload::File<'_>, enums::upload::File<'a>, &tables::TYPES[630] }
-tl::sole! { ['r, 's] &'r types::upload::WebFile<'s>, &'a types::upload::WebFile<'a>, types::upload::WebFile<'s>, &tables::TYPES[631] }
+
+tl::families! { tables::TYPES;
+    enums::upload::CdnFile<'_>, enums::upload::CdnFile<'a>, 629;
+    enums::upload::File<'_>, enums::upload::File<'a>, 630;
+}
+
+tl::soles! {
+    ['r, 's] &'r types::upload::WebFile<'s>, &'a types::upload::WebFile<'a>, types::upload::WebFile<'s>;
+}

@@ -6,6 +6,12 @@ use ::chappe_tl::table as tl;
 
 use super::super::{enums, tables, types};
 
-tl::family! { enums::users::SavedMusic<'_>, enums::users::SavedMusic<'a>, &tables::TYPES[632] }
-tl::sole! { ['r, 's] &'r types::users::UserFull<'s>, &'a types::users::UserFull<'a>, types::users::UserFull<'s>, &tables::TYPES[633] }
-tl::family! { enums::users::Users<'_>, enums::users::Users<'a>, &tables::TYPES[634] }
+
+tl::families! { tables::TYPES;
+    enums::users::SavedMusic<'_>, enums::users::SavedMusic<'a>, 632;
+    enums::users::Users<'_>, enums::users::Users<'a>, 634;
+}
+
+tl::soles! {
+    ['r, 's] &'r types::users::UserFull<'s>, &'a types::users::UserFull<'a>, types::users::UserFull<'s>;
+}

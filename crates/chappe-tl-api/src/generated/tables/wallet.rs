@@ -4,18 +4,21 @@
 
 use ::chappe_tl::table as tl;
 
-use super::super::{tables, types};
+use super::super::{types};
 
-tl::sole! { ['s] types::wallet::EncryptedSecretPhrasePart<'s>, types::wallet::EncryptedSecretPhrasePart<'a>, types::wallet::EncryptedSecretPhrasePart<'s>, &tables::TYPES[635] }
-tl::sole! { ['s] types::wallet::ExistingBalance<'s>, types::wallet::ExistingBalance<'a>, types::wallet::ExistingBalance<'s>, &tables::TYPES[636] }
-tl::sole! { ['s] types::wallet::HolderDc<'s>, types::wallet::HolderDc<'a>, types::wallet::HolderDc<'s>, &tables::TYPES[637] }
-tl::sole! { ['s] types::wallet::NftAttribute<'s>, types::wallet::NftAttribute<'a>, types::wallet::NftAttribute<'s>, &tables::TYPES[638] }
-tl::sole! { ['r, 's] &'r types::wallet::NftItem<'s>, &'a types::wallet::NftItem<'a>, types::wallet::NftItem<'s>, &tables::TYPES[639] }
-tl::sole! { ['s] types::wallet::NftItems<'s>, types::wallet::NftItems<'a>, types::wallet::NftItems<'s>, &tables::TYPES[640] }
-tl::sole! { ['r, 's] &'r types::wallet::ProofChallenge<'s>, &'a types::wallet::ProofChallenge<'a>, types::wallet::ProofChallenge<'s>, &tables::TYPES[641] }
-tl::sole! { ['s] types::wallet::SecretPhraseParts<'s>, types::wallet::SecretPhraseParts<'a>, types::wallet::SecretPhraseParts<'s>, &tables::TYPES[642] }
-tl::sole! { ['s] types::wallet::TonConnectChallenge<'s>, types::wallet::TonConnectChallenge<'a>, types::wallet::TonConnectChallenge<'s>, &tables::TYPES[643] }
-tl::sole! { ['s] types::wallet::TonConnectPending<'s>, types::wallet::TonConnectPending<'a>, types::wallet::TonConnectPending<'s>, &tables::TYPES[644] }
-tl::sole! { ['s] types::wallet::TonConnectSessions<'s>, types::wallet::TonConnectSessions<'a>, types::wallet::TonConnectSessions<'s>, &tables::TYPES[645] }
-tl::sole! { ['r, 's] &'r types::wallet::Transactions<'s>, &'a types::wallet::Transactions<'a>, types::wallet::Transactions<'s>, &tables::TYPES[646] }
-tl::sole! { ['s] types::wallet::UserAddresses<'s>, types::wallet::UserAddresses<'a>, types::wallet::UserAddresses<'s>, &tables::TYPES[647] }
+
+tl::soles! {
+    ['s] types::wallet::EncryptedSecretPhrasePart<'s>, types::wallet::EncryptedSecretPhrasePart<'a>, types::wallet::EncryptedSecretPhrasePart<'s>;
+    ['s] types::wallet::ExistingBalance<'s>, types::wallet::ExistingBalance<'a>, types::wallet::ExistingBalance<'s>;
+    ['s] types::wallet::HolderDc<'s>, types::wallet::HolderDc<'a>, types::wallet::HolderDc<'s>;
+    ['s] types::wallet::NftAttribute<'s>, types::wallet::NftAttribute<'a>, types::wallet::NftAttribute<'s>;
+    ['r, 's] &'r types::wallet::NftItem<'s>, &'a types::wallet::NftItem<'a>, types::wallet::NftItem<'s>;
+    ['s] types::wallet::NftItems<'s>, types::wallet::NftItems<'a>, types::wallet::NftItems<'s>;
+    ['r, 's] &'r types::wallet::ProofChallenge<'s>, &'a types::wallet::ProofChallenge<'a>, types::wallet::ProofChallenge<'s>;
+    ['s] types::wallet::SecretPhraseParts<'s>, types::wallet::SecretPhraseParts<'a>, types::wallet::SecretPhraseParts<'s>;
+    ['s] types::wallet::TonConnectChallenge<'s>, types::wallet::TonConnectChallenge<'a>, types::wallet::TonConnectChallenge<'s>;
+    ['s] types::wallet::TonConnectPending<'s>, types::wallet::TonConnectPending<'a>, types::wallet::TonConnectPending<'s>;
+    ['s] types::wallet::TonConnectSessions<'s>, types::wallet::TonConnectSessions<'a>, types::wallet::TonConnectSessions<'s>;
+    ['r, 's] &'r types::wallet::Transactions<'s>, &'a types::wallet::Transactions<'a>, types::wallet::Transactions<'s>;
+    ['s] types::wallet::UserAddresses<'s>, types::wallet::UserAddresses<'a>, types::wallet::UserAddresses<'s>;
+}

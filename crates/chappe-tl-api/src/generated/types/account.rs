@@ -16,7 +16,6 @@ pub struct AuthorizationForm<'a> {
     pub users: &'a [enums::User<'a>],
     pub privacy_policy_url: Option<&'a str>,
 }
-tl::object! { ['a] AuthorizationForm<'a>, layout::Structs, 1351, (tl::Word, &'a [enums::SecureRequiredType<'a>], &'a [enums::SecureValue<'a>], &'a [enums::SecureValueError<'a>], &'a [enums::User<'a>], Option<&'a str>) }
 
 /// `account.authorizations#4bff8ea0 authorization_ttl_days:int authorizations:Vector<Authorization> = account.Authorizations;`
 #[repr(C)]
@@ -24,7 +23,6 @@ pub struct Authorizations<'a> {
     pub authorization_ttl_days: i32,
     pub authorizations: &'a [enums::Authorization<'a>],
 }
-tl::object! { ['a] Authorizations<'a>, layout::Structs, 1352, (i32, &'a [enums::Authorization<'a>]) }
 
 /// `account.autoDownloadSettings#63cacf26 low:AutoDownloadSettings medium:AutoDownloadSettings high:AutoDownloadSettings = account.AutoDownloadSettings;`
 #[repr(C)]
@@ -33,7 +31,6 @@ pub struct AutoDownloadSettings<'a> {
     pub medium: enums::AutoDownloadSettings<'a>,
     pub high: enums::AutoDownloadSettings<'a>,
 }
-tl::object! { ['a] AutoDownloadSettings<'a>, layout::Structs, 1353, (enums::AutoDownloadSettings<'a>, enums::AutoDownloadSettings<'a>, enums::AutoDownloadSettings<'a>) }
 
 /// `account.autoSaveSettings#4c3e069d users_settings:AutoSaveSettings chats_settings:AutoSaveSettings broadcasts_settings:AutoSaveSettings exceptions:Vector<AutoSaveException> chats:Vector<Chat> users:Vector<User> = account.AutoSaveSettings;`
 #[repr(C)]
@@ -45,7 +42,6 @@ pub struct AutoSaveSettings<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] AutoSaveSettings<'a>, layout::Structs, 1354, (enums::AutoSaveSettings, enums::AutoSaveSettings, enums::AutoSaveSettings, &'a [enums::AutoSaveException<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `account.businessChatLinks#ec43a2d1 links:Vector<BusinessChatLink> chats:Vector<Chat> users:Vector<User> = account.BusinessChatLinks;`
 #[repr(C)]
@@ -54,7 +50,6 @@ pub struct BusinessChatLinks<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] BusinessChatLinks<'a>, layout::Structs, 1355, (&'a [enums::BusinessChatLink<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `account.chatThemes#be098173 flags:# hash:long themes:Vector<ChatTheme> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = account.ChatThemes;`
 #[repr(C)]
@@ -65,7 +60,6 @@ pub struct ChatThemes<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-tl::object! { ['a] ChatThemes<'a>, layout::Structs, 1357, (tl::Word, i64, &'a [enums::ChatTheme<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>) }
 
 /// `account.connectedBots#17d7f87b connected_bots:Vector<ConnectedBot> users:Vector<User> = account.ConnectedBots;`
 #[repr(C)]
@@ -73,7 +67,6 @@ pub struct ConnectedBots<'a> {
     pub connected_bots: &'a [enums::ConnectedBot<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ConnectedBots<'a>, layout::Structs, 1358, (&'a [enums::ConnectedBot<'a>], &'a [enums::User<'a>]) }
 
 /// `account.contentSettings#57e28221 flags:# sensitive_enabled:flags.0?true sensitive_can_change:flags.1?true = account.ContentSettings;`
 #[repr(C)]
@@ -81,14 +74,12 @@ pub struct ContentSettings {
     pub sensitive_enabled: bool,
     pub sensitive_can_change: bool,
 }
-tl::object! { [] ContentSettings, layout::Structs, 1359, (tl::Word, tl::Flag, tl::Flag) }
 
 /// `account.emailVerified#2b96cd1b email:string = account.EmailVerified;`
 #[repr(C)]
 pub struct EmailVerified<'a> {
     pub email: &'a str,
 }
-tl::object! { ['a] EmailVerified<'a>, layout::Structs, 1360, (&'a str,) }
 
 /// `account.emailVerifiedLogin#e1bb0d61 email:string sent_code:auth.SentCode = account.EmailVerified;`
 #[repr(C)]
@@ -96,7 +87,6 @@ pub struct EmailVerifiedLogin<'a> {
     pub email: &'a str,
     pub sent_code: enums::auth::SentCode<'a>,
 }
-tl::object! { ['a] EmailVerifiedLogin<'a>, layout::Structs, 1361, (&'a str, enums::auth::SentCode<'a>) }
 
 /// `account.emojiStatuses#90c467d1 hash:long statuses:Vector<EmojiStatus> = account.EmojiStatuses;`
 #[repr(C)]
@@ -104,28 +94,24 @@ pub struct EmojiStatuses<'a> {
     pub hash: i64,
     pub statuses: &'a [enums::EmojiStatus<'a>],
 }
-tl::object! { ['a] EmojiStatuses<'a>, layout::Structs, 1363, (i64, &'a [enums::EmojiStatus<'a>]) }
 
 /// `account.paidMessagesRevenue#1e109708 stars_amount:long = account.PaidMessagesRevenue;`
 #[repr(C)]
 pub struct PaidMessagesRevenue {
     pub stars_amount: i64,
 }
-tl::object! { [] PaidMessagesRevenue, layout::Structs, 1364, (i64,) }
 
 /// `account.passkeyRegistrationOptions#e16b5ce1 options:DataJSON = account.PasskeyRegistrationOptions;`
 #[repr(C)]
 pub struct PasskeyRegistrationOptions<'a> {
     pub options: enums::DataJson<'a>,
 }
-tl::object! { ['a] PasskeyRegistrationOptions<'a>, layout::Structs, 1365, (enums::DataJson<'a>,) }
 
 /// `account.passkeys#f8e0aa1c passkeys:Vector<Passkey> = account.Passkeys;`
 #[repr(C)]
 pub struct Passkeys<'a> {
     pub passkeys: &'a [enums::Passkey<'a>],
 }
-tl::object! { ['a] Passkeys<'a>, layout::Structs, 1366, (&'a [enums::Passkey<'a>],) }
 
 /// `account.password#957b50fb flags:# has_recovery:flags.0?true has_secure_values:flags.1?true has_password:flags.2?true current_algo:flags.2?PasswordKdfAlgo srp_B:flags.2?bytes srp_id:flags.2?long hint:flags.3?string email_unconfirmed_pattern:flags.4?string new_algo:PasswordKdfAlgo new_secure_algo:SecurePasswordKdfAlgo secure_random:bytes pending_reset_date:flags.5?int login_email_pattern:flags.6?string = account.Password;`
 #[repr(C)]
@@ -144,7 +130,6 @@ pub struct Password<'a> {
     pub pending_reset_date: Option<i32>,
     pub login_email_pattern: Option<&'a str>,
 }
-tl::object! { ['a] Password<'a>, layout::Structs, 1367, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::PasswordKdfAlgo<'a>>, Option<&'a [u8]>, Option<i64>, Option<&'a str>, Option<&'a str>, enums::PasswordKdfAlgo<'a>, enums::SecurePasswordKdfAlgo<'a>, &'a [u8]), (Option<i32>, Option<&'a str>)> }
 
 /// `account.passwordInputSettings#c23727c9 flags:# new_algo:flags.0?PasswordKdfAlgo new_password_hash:flags.0?bytes hint:flags.0?string email:flags.1?string new_secure_settings:flags.2?SecureSecretSettings = account.PasswordInputSettings;`
 #[repr(C)]
@@ -155,7 +140,6 @@ pub struct PasswordInputSettings<'a> {
     pub email: Option<&'a str>,
     pub new_secure_settings: Option<&'a enums::SecureSecretSettings<'a>>,
 }
-tl::object! { ['a] PasswordInputSettings<'a>, layout::Structs, 1368, (tl::Word, tl::Maybe<'a, enums::PasswordKdfAlgo<'a>>, Option<&'a [u8]>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::SecureSecretSettings<'a>>) }
 
 /// `account.passwordSettings#9a5c33e5 flags:# email:flags.0?string secure_settings:flags.1?SecureSecretSettings = account.PasswordSettings;`
 #[repr(C)]
@@ -163,7 +147,6 @@ pub struct PasswordSettings<'a> {
     pub email: Option<&'a str>,
     pub secure_settings: Option<&'a enums::SecureSecretSettings<'a>>,
 }
-tl::object! { ['a] PasswordSettings<'a>, layout::Structs, 1369, (tl::Word, Option<&'a str>, tl::Maybe<'a, enums::SecureSecretSettings<'a>>) }
 
 /// `account.privacyRules#50a04e45 rules:Vector<PrivacyRule> chats:Vector<Chat> users:Vector<User> = account.PrivacyRules;`
 #[repr(C)]
@@ -172,21 +155,18 @@ pub struct PrivacyRules<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PrivacyRules<'a>, layout::Structs, 1370, (&'a [enums::PrivacyRule<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `account.resetPasswordFailedWait#e3779861 retry_date:int = account.ResetPasswordResult;`
 #[repr(C)]
 pub struct ResetPasswordFailedWait {
     pub retry_date: i32,
 }
-tl::object! { [] ResetPasswordFailedWait, layout::Structs, 1371, (i32,) }
 
 /// `account.resetPasswordRequestedWait#e9effc7d until_date:int = account.ResetPasswordResult;`
 #[repr(C)]
 pub struct ResetPasswordRequestedWait {
     pub until_date: i32,
 }
-tl::object! { [] ResetPasswordRequestedWait, layout::Structs, 1372, (i32,) }
 
 /// `account.resolvedBusinessChatLinks#9a23af21 flags:# peer:Peer message:string entities:flags.0?Vector<MessageEntity> chats:Vector<Chat> users:Vector<User> = account.ResolvedBusinessChatLinks;`
 #[repr(C)]
@@ -197,21 +177,18 @@ pub struct ResolvedBusinessChatLinks<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ResolvedBusinessChatLinks<'a>, layout::Structs, 1374, (tl::Word, enums::Peer, &'a str, Option<&'a [enums::MessageEntity<'a>]>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `account.savedMusicIds#998d6636 ids:Vector<long> = account.SavedMusicIds;`
 #[repr(C)]
 pub struct SavedMusicIds<'a> {
     pub ids: &'a [i64],
 }
-tl::object! { ['a] SavedMusicIds<'a>, layout::Structs, 1376, (&'a [i64],) }
 
 /// `account.savedRingtoneConverted#1f307eb7 document:Document = account.SavedRingtone;`
 #[repr(C)]
 pub struct SavedRingtoneConverted<'a> {
     pub document: enums::Document<'a>,
 }
-tl::object! { ['a] SavedRingtoneConverted<'a>, layout::Structs, 1378, (enums::Document<'a>,) }
 
 /// `account.savedRingtones#c1e92cc5 hash:long ringtones:Vector<Document> = account.SavedRingtones;`
 #[repr(C)]
@@ -219,7 +196,6 @@ pub struct SavedRingtones<'a> {
     pub hash: i64,
     pub ringtones: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] SavedRingtones<'a>, layout::Structs, 1380, (i64, &'a [enums::Document<'a>]) }
 
 /// `account.sentEmailCode#811f854f email_pattern:string length:int = account.SentEmailCode;`
 #[repr(C)]
@@ -227,14 +203,12 @@ pub struct SentEmailCode<'a> {
     pub email_pattern: &'a str,
     pub length: i32,
 }
-tl::object! { ['a] SentEmailCode<'a>, layout::Structs, 1381, (&'a str, i32) }
 
 /// `account.takeout#4dba4501 id:long = account.Takeout;`
 #[repr(C)]
 pub struct Takeout {
     pub id: i64,
 }
-tl::object! { [] Takeout, layout::Structs, 1382, (i64,) }
 
 /// `account.themes#9a3d8c6d hash:long themes:Vector<Theme> = account.Themes;`
 #[repr(C)]
@@ -242,7 +216,6 @@ pub struct Themes<'a> {
     pub hash: i64,
     pub themes: &'a [enums::Theme<'a>],
 }
-tl::object! { ['a] Themes<'a>, layout::Structs, 1384, (i64, &'a [enums::Theme<'a>]) }
 
 /// `account.tmpPassword#db64fd34 tmp_password:bytes valid_until:int = account.TmpPassword;`
 #[repr(C)]
@@ -250,7 +223,6 @@ pub struct TmpPassword<'a> {
     pub tmp_password: &'a [u8],
     pub valid_until: i32,
 }
-tl::object! { ['a] TmpPassword<'a>, layout::Structs, 1385, (&'a [u8], i32) }
 
 /// `account.wallPapers#cdc3858c hash:long wallpapers:Vector<WallPaper> = account.WallPapers;`
 #[repr(C)]
@@ -258,7 +230,6 @@ pub struct WallPapers<'a> {
     pub hash: i64,
     pub wallpapers: &'a [enums::WallPaper<'a>],
 }
-tl::object! { ['a] WallPapers<'a>, layout::Structs, 1387, (i64, &'a [enums::WallPaper<'a>]) }
 
 /// `account.webAuthorizations#ed56c9fc authorizations:Vector<WebAuthorization> users:Vector<User> = account.WebAuthorizations;`
 #[repr(C)]
@@ -266,7 +237,6 @@ pub struct WebAuthorizations<'a> {
     pub authorizations: &'a [enums::WebAuthorization<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] WebAuthorizations<'a>, layout::Structs, 1388, (&'a [enums::WebAuthorization<'a>], &'a [enums::User<'a>]) }
 
 /// `account.webBrowserSettings#79eb8cb3 flags:# open_external_browser:flags.0?true display_close_button:flags.1?true external_exceptions:Vector<WebDomainException> inapp_exceptions:Vector<WebDomainException> hash:long = account.WebBrowserSettings;`
 #[repr(C)]
@@ -277,4 +247,37 @@ pub struct WebBrowserSettings<'a> {
     pub inapp_exceptions: &'a [enums::WebDomainException<'a>],
     pub hash: i64,
 }
-tl::object! { ['a] WebBrowserSettings<'a>, layout::Structs, 1390, (tl::Word, tl::Flag, tl::Flag, &'a [enums::WebDomainException<'a>], &'a [enums::WebDomainException<'a>], i64) }
+
+tl::objects! { layout::Structs;
+    ['a] AuthorizationForm<'a>, 1351, (tl::Word, &'a [enums::SecureRequiredType<'a>], &'a [enums::SecureValue<'a>], &'a [enums::SecureValueError<'a>], &'a [enums::User<'a>], Option<&'a str>);
+    ['a] Authorizations<'a>, 1352, (i32, &'a [enums::Authorization<'a>]);
+    ['a] AutoDownloadSettings<'a>, 1353, (enums::AutoDownloadSettings<'a>, enums::AutoDownloadSettings<'a>, enums::AutoDownloadSettings<'a>);
+    ['a] AutoSaveSettings<'a>, 1354, (enums::AutoSaveSettings, enums::AutoSaveSettings, enums::AutoSaveSettings, &'a [enums::AutoSaveException<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] BusinessChatLinks<'a>, 1355, (&'a [enums::BusinessChatLink<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChatThemes<'a>, 1357, (tl::Word, i64, &'a [enums::ChatTheme<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
+    ['a] ConnectedBots<'a>, 1358, (&'a [enums::ConnectedBot<'a>], &'a [enums::User<'a>]);
+    [] ContentSettings, 1359, (tl::Word, tl::Flag, tl::Flag);
+    ['a] EmailVerified<'a>, 1360, (&'a str,);
+    ['a] EmailVerifiedLogin<'a>, 1361, (&'a str, enums::auth::SentCode<'a>);
+    ['a] EmojiStatuses<'a>, 1363, (i64, &'a [enums::EmojiStatus<'a>]);
+    [] PaidMessagesRevenue, 1364, (i64,);
+    ['a] PasskeyRegistrationOptions<'a>, 1365, (enums::DataJson<'a>,);
+    ['a] Passkeys<'a>, 1366, (&'a [enums::Passkey<'a>],);
+    ['a] Password<'a>, 1367, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::PasswordKdfAlgo<'a>>, Option<&'a [u8]>, Option<i64>, Option<&'a str>, Option<&'a str>, enums::PasswordKdfAlgo<'a>, enums::SecurePasswordKdfAlgo<'a>, &'a [u8]), (Option<i32>, Option<&'a str>)>;
+    ['a] PasswordInputSettings<'a>, 1368, (tl::Word, tl::Maybe<'a, enums::PasswordKdfAlgo<'a>>, Option<&'a [u8]>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::SecureSecretSettings<'a>>);
+    ['a] PasswordSettings<'a>, 1369, (tl::Word, Option<&'a str>, tl::Maybe<'a, enums::SecureSecretSettings<'a>>);
+    ['a] PrivacyRules<'a>, 1370, (&'a [enums::PrivacyRule<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    [] ResetPasswordFailedWait, 1371, (i32,);
+    [] ResetPasswordRequestedWait, 1372, (i32,);
+    ['a] ResolvedBusinessChatLinks<'a>, 1374, (tl::Word, enums::Peer, &'a str, Option<&'a [enums::MessageEntity<'a>]>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] SavedMusicIds<'a>, 1376, (&'a [i64],);
+    ['a] SavedRingtoneConverted<'a>, 1378, (enums::Document<'a>,);
+    ['a] SavedRingtones<'a>, 1380, (i64, &'a [enums::Document<'a>]);
+    ['a] SentEmailCode<'a>, 1381, (&'a str, i32);
+    [] Takeout, 1382, (i64,);
+    ['a] Themes<'a>, 1384, (i64, &'a [enums::Theme<'a>]);
+    ['a] TmpPassword<'a>, 1385, (&'a [u8], i32);
+    ['a] WallPapers<'a>, 1387, (i64, &'a [enums::WallPaper<'a>]);
+    ['a] WebAuthorizations<'a>, 1388, (&'a [enums::WebAuthorization<'a>], &'a [enums::User<'a>]);
+    ['a] WebBrowserSettings<'a>, 1390, (tl::Word, tl::Flag, tl::Flag, &'a [enums::WebDomainException<'a>], &'a [enums::WebDomainException<'a>], i64);
+}

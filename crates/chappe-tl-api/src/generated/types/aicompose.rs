@@ -14,4 +14,7 @@ pub struct Tones<'a> {
     pub tones: &'a [enums::AiComposeTone<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Tones<'a>, layout::Structs, 1392, (i64, &'a [enums::AiComposeTone<'a>], &'a [enums::User<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] Tones<'a>, 1392, (i64, &'a [enums::AiComposeTone<'a>], &'a [enums::User<'a>]);
+}

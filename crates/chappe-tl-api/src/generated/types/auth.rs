@@ -16,14 +16,12 @@ pub struct Authorization<'a> {
     pub future_auth_token: Option<&'a [u8]>,
     pub user: enums::User<'a>,
 }
-tl::object! { ['a] Authorization<'a>, layout::Structs, 1393, (tl::Word, tl::Flag, Option<i32>, Option<i32>, Option<&'a [u8]>, enums::User<'a>) }
 
 /// `auth.authorizationSignUpRequired#44747e9a flags:# terms_of_service:flags.0?help.TermsOfService = auth.Authorization;`
 #[repr(C)]
 pub struct AuthorizationSignUpRequired<'a> {
     pub terms_of_service: Option<&'a enums::help::TermsOfService<'a>>,
 }
-tl::object! { ['a] AuthorizationSignUpRequired<'a>, layout::Structs, 1394, (tl::Word, tl::Maybe<'a, enums::help::TermsOfService<'a>>) }
 
 /// `auth.exportedAuthorization#b434e2b8 id:long bytes:bytes = auth.ExportedAuthorization;`
 #[repr(C)]
@@ -31,7 +29,6 @@ pub struct ExportedAuthorization<'a> {
     pub id: i64,
     pub bytes: &'a [u8],
 }
-tl::object! { ['a] ExportedAuthorization<'a>, layout::Structs, 1400, (i64, &'a [u8]) }
 
 /// `auth.firebasePnvIntent#df5ac00c nonce:string digital_credential_payload:string = auth.FirebasePnvIntent;`
 #[repr(C)]
@@ -39,14 +36,12 @@ pub struct FirebasePnvIntent<'a> {
     pub nonce: &'a str,
     pub digital_credential_payload: &'a str,
 }
-tl::object! { ['a] FirebasePnvIntent<'a>, layout::Structs, 1401, (&'a str, &'a str) }
 
 /// `auth.loggedOut#c3a2835f flags:# future_auth_token:flags.0?bytes = auth.LoggedOut;`
 #[repr(C)]
 pub struct LoggedOut<'a> {
     pub future_auth_token: Option<&'a [u8]>,
 }
-tl::object! { ['a] LoggedOut<'a>, layout::Structs, 1402, (tl::Word, Option<&'a [u8]>) }
 
 /// `auth.loginToken#629f1980 expires:int token:bytes = auth.LoginToken;`
 #[repr(C)]
@@ -54,7 +49,6 @@ pub struct LoginToken<'a> {
     pub expires: i32,
     pub token: &'a [u8],
 }
-tl::object! { ['a] LoginToken<'a>, layout::Structs, 1403, (i32, &'a [u8]) }
 
 /// `auth.loginTokenMigrateTo#068e9916 dc_id:int token:bytes = auth.LoginToken;`
 #[repr(C)]
@@ -62,28 +56,24 @@ pub struct LoginTokenMigrateTo<'a> {
     pub dc_id: i32,
     pub token: &'a [u8],
 }
-tl::object! { ['a] LoginTokenMigrateTo<'a>, layout::Structs, 1404, (i32, &'a [u8]) }
 
 /// `auth.loginTokenSuccess#390d5c5e authorization:auth.Authorization = auth.LoginToken;`
 #[repr(C)]
 pub struct LoginTokenSuccess<'a> {
     pub authorization: enums::auth::Authorization<'a>,
 }
-tl::object! { ['a] LoginTokenSuccess<'a>, layout::Structs, 1405, (enums::auth::Authorization<'a>,) }
 
 /// `auth.passkeyLoginOptions#e2037789 options:DataJSON = auth.PasskeyLoginOptions;`
 #[repr(C)]
 pub struct PasskeyLoginOptions<'a> {
     pub options: enums::DataJson<'a>,
 }
-tl::object! { ['a] PasskeyLoginOptions<'a>, layout::Structs, 1406, (enums::DataJson<'a>,) }
 
 /// `auth.passwordRecovery#137948a5 email_pattern:string = auth.PasswordRecovery;`
 #[repr(C)]
 pub struct PasswordRecovery<'a> {
     pub email_pattern: &'a str,
 }
-tl::object! { ['a] PasswordRecovery<'a>, layout::Structs, 1407, (&'a str,) }
 
 /// `auth.sentCode#5e002502 flags:# type:auth.SentCodeType phone_code_hash:string next_type:flags.1?auth.CodeType timeout:flags.2?int = auth.SentCode;`
 #[repr(C)]
@@ -93,7 +83,6 @@ pub struct SentCode<'a> {
     pub next_type: Option<&'a enums::auth::CodeType>,
     pub timeout: Option<i32>,
 }
-tl::object! { ['a] SentCode<'a>, layout::Structs, 1408, (tl::Word, enums::auth::SentCodeType<'a>, &'a str, tl::Maybe<'a, enums::auth::CodeType>, Option<i32>) }
 
 /// `auth.sentCodePaymentRequired#f8827ebf store_product:string phone_code_hash:string support_email_address:string support_email_subject:string premium_days:int currency:string amount:long = auth.SentCode;`
 #[repr(C)]
@@ -106,28 +95,24 @@ pub struct SentCodePaymentRequired<'a> {
     pub currency: &'a str,
     pub amount: i64,
 }
-tl::object! { ['a] SentCodePaymentRequired<'a>, layout::Structs, 1410, (&'a str, &'a str, &'a str, &'a str, i32, &'a str, i64) }
 
 /// `auth.sentCodeSuccess#2390fe44 authorization:auth.Authorization = auth.SentCode;`
 #[repr(C)]
 pub struct SentCodeSuccess<'a> {
     pub authorization: enums::auth::Authorization<'a>,
 }
-tl::object! { ['a] SentCodeSuccess<'a>, layout::Structs, 1409, (enums::auth::Authorization<'a>,) }
 
 /// `auth.sentCodeTypeApp#3dbb5986 length:int = auth.SentCodeType;`
 #[repr(C)]
 pub struct SentCodeTypeApp {
     pub length: i32,
 }
-tl::object! { [] SentCodeTypeApp, layout::Structs, 1411, (i32,) }
 
 /// `auth.sentCodeTypeCall#5353e5a7 length:int = auth.SentCodeType;`
 #[repr(C)]
 pub struct SentCodeTypeCall {
     pub length: i32,
 }
-tl::object! { [] SentCodeTypeCall, layout::Structs, 1413, (i32,) }
 
 /// `auth.sentCodeTypeEmailCode#f450f59b flags:# apple_signin_allowed:flags.0?true google_signin_allowed:flags.1?true email_pattern:string length:int reset_available_period:flags.3?int reset_pending_date:flags.4?int = auth.SentCodeType;`
 #[repr(C)]
@@ -139,7 +124,6 @@ pub struct SentCodeTypeEmailCode<'a> {
     pub reset_available_period: Option<i32>,
     pub reset_pending_date: Option<i32>,
 }
-tl::object! { ['a] SentCodeTypeEmailCode<'a>, layout::Structs, 1416, (tl::Word, tl::Flag, tl::Flag, &'a str, i32, Option<i32>, Option<i32>) }
 
 /// `auth.sentCodeTypeFirebaseSms#009fd736 flags:# nonce:flags.0?bytes play_integrity_project_id:flags.2?long play_integrity_nonce:flags.2?bytes receipt:flags.1?string push_timeout:flags.1?int length:int = auth.SentCodeType;`
 #[repr(C)]
@@ -151,14 +135,12 @@ pub struct SentCodeTypeFirebaseSms<'a> {
     pub push_timeout: Option<i32>,
     pub length: i32,
 }
-tl::object! { ['a] SentCodeTypeFirebaseSms<'a>, layout::Structs, 1419, (tl::Word, Option<&'a [u8]>, Option<i64>, Option<&'a [u8]>, Option<&'a str>, Option<i32>, i32) }
 
 /// `auth.sentCodeTypeFlashCall#ab03c6d9 pattern:string = auth.SentCodeType;`
 #[repr(C)]
 pub struct SentCodeTypeFlashCall<'a> {
     pub pattern: &'a str,
 }
-tl::object! { ['a] SentCodeTypeFlashCall<'a>, layout::Structs, 1414, (&'a str,) }
 
 /// `auth.sentCodeTypeFragmentSms#d9565c39 url:string length:int = auth.SentCodeType;`
 #[repr(C)]
@@ -166,7 +148,6 @@ pub struct SentCodeTypeFragmentSms<'a> {
     pub url: &'a str,
     pub length: i32,
 }
-tl::object! { ['a] SentCodeTypeFragmentSms<'a>, layout::Structs, 1418, (&'a str, i32) }
 
 /// `auth.sentCodeTypeMissedCall#82006484 prefix:string length:int = auth.SentCodeType;`
 #[repr(C)]
@@ -174,7 +155,6 @@ pub struct SentCodeTypeMissedCall<'a> {
     pub prefix: &'a str,
     pub length: i32,
 }
-tl::object! { ['a] SentCodeTypeMissedCall<'a>, layout::Structs, 1415, (&'a str, i32) }
 
 /// `auth.sentCodeTypeSetUpEmailRequired#a5491dea flags:# apple_signin_allowed:flags.0?true google_signin_allowed:flags.1?true = auth.SentCodeType;`
 #[repr(C)]
@@ -182,25 +162,48 @@ pub struct SentCodeTypeSetUpEmailRequired {
     pub apple_signin_allowed: bool,
     pub google_signin_allowed: bool,
 }
-tl::object! { [] SentCodeTypeSetUpEmailRequired, layout::Structs, 1417, (tl::Word, tl::Flag, tl::Flag) }
 
 /// `auth.sentCodeTypeSms#c000bba2 length:int = auth.SentCodeType;`
 #[repr(C)]
 pub struct SentCodeTypeSms {
     pub length: i32,
 }
-tl::object! { [] SentCodeTypeSms, layout::Structs, 1412, (i32,) }
 
 /// `auth.sentCodeTypeSmsPhrase#b37794af flags:# beginning:flags.0?string = auth.SentCodeType;`
 #[repr(C)]
 pub struct SentCodeTypeSmsPhrase<'a> {
     pub beginning: Option<&'a str>,
 }
-tl::object! { ['a] SentCodeTypeSmsPhrase<'a>, layout::Structs, 1421, (tl::Word, Option<&'a str>) }
 
 /// `auth.sentCodeTypeSmsWord#a416ac81 flags:# beginning:flags.0?string = auth.SentCodeType;`
 #[repr(C)]
 pub struct SentCodeTypeSmsWord<'a> {
     pub beginning: Option<&'a str>,
 }
-tl::object! { ['a] SentCodeTypeSmsWord<'a>, layout::Structs, 1420, (tl::Word, Option<&'a str>) }
+
+tl::objects! { layout::Structs;
+    ['a] Authorization<'a>, 1393, (tl::Word, tl::Flag, Option<i32>, Option<i32>, Option<&'a [u8]>, enums::User<'a>);
+    ['a] AuthorizationSignUpRequired<'a>, 1394, (tl::Word, tl::Maybe<'a, enums::help::TermsOfService<'a>>);
+    ['a] ExportedAuthorization<'a>, 1400, (i64, &'a [u8]);
+    ['a] FirebasePnvIntent<'a>, 1401, (&'a str, &'a str);
+    ['a] LoggedOut<'a>, 1402, (tl::Word, Option<&'a [u8]>);
+    ['a] LoginToken<'a>, 1403, (i32, &'a [u8]);
+    ['a] LoginTokenMigrateTo<'a>, 1404, (i32, &'a [u8]);
+    ['a] LoginTokenSuccess<'a>, 1405, (enums::auth::Authorization<'a>,);
+    ['a] PasskeyLoginOptions<'a>, 1406, (enums::DataJson<'a>,);
+    ['a] PasswordRecovery<'a>, 1407, (&'a str,);
+    ['a] SentCode<'a>, 1408, (tl::Word, enums::auth::SentCodeType<'a>, &'a str, tl::Maybe<'a, enums::auth::CodeType>, Option<i32>);
+    ['a] SentCodePaymentRequired<'a>, 1410, (&'a str, &'a str, &'a str, &'a str, i32, &'a str, i64);
+    ['a] SentCodeSuccess<'a>, 1409, (enums::auth::Authorization<'a>,);
+    [] SentCodeTypeApp, 1411, (i32,);
+    [] SentCodeTypeCall, 1413, (i32,);
+    ['a] SentCodeTypeEmailCode<'a>, 1416, (tl::Word, tl::Flag, tl::Flag, &'a str, i32, Option<i32>, Option<i32>);
+    ['a] SentCodeTypeFirebaseSms<'a>, 1419, (tl::Word, Option<&'a [u8]>, Option<i64>, Option<&'a [u8]>, Option<&'a str>, Option<i32>, i32);
+    ['a] SentCodeTypeFlashCall<'a>, 1414, (&'a str,);
+    ['a] SentCodeTypeFragmentSms<'a>, 1418, (&'a str, i32);
+    ['a] SentCodeTypeMissedCall<'a>, 1415, (&'a str, i32);
+    [] SentCodeTypeSetUpEmailRequired, 1417, (tl::Word, tl::Flag, tl::Flag);
+    [] SentCodeTypeSms, 1412, (i32,);
+    ['a] SentCodeTypeSmsPhrase<'a>, 1421, (tl::Word, Option<&'a str>);
+    ['a] SentCodeTypeSmsWord<'a>, 1420, (tl::Word, Option<&'a str>);
+}

@@ -13,7 +13,6 @@ pub struct AccessSettings<'a> {
     pub restricted: bool,
     pub add_users: Option<&'a [enums::User<'a>]>,
 }
-tl::object! { ['a] AccessSettings<'a>, layout::Structs, 1422, (tl::Word, tl::Flag, Option<&'a [enums::User<'a>]>) }
 
 /// `bots.botInfo#e8a775b0 name:string about:string description:string = bots.BotInfo;`
 #[repr(C)]
@@ -22,14 +21,12 @@ pub struct BotInfo<'a> {
     pub about: &'a str,
     pub description: &'a str,
 }
-tl::object! { ['a] BotInfo<'a>, layout::Structs, 1423, (&'a str, &'a str, &'a str) }
 
 /// `bots.exportedBotToken#3c60b621 token:string = bots.ExportedBotToken;`
 #[repr(C)]
 pub struct ExportedBotToken<'a> {
     pub token: &'a str,
 }
-tl::object! { ['a] ExportedBotToken<'a>, layout::Structs, 1424, (&'a str,) }
 
 /// `bots.popularAppBots#1991b13b flags:# next_offset:flags.0?string users:Vector<User> = bots.PopularAppBots;`
 #[repr(C)]
@@ -37,7 +34,6 @@ pub struct PopularAppBots<'a> {
     pub next_offset: Option<&'a str>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PopularAppBots<'a>, layout::Structs, 1425, (tl::Word, Option<&'a str>, &'a [enums::User<'a>]) }
 
 /// `bots.previewInfo#0ca71d64 media:Vector<BotPreviewMedia> lang_codes:Vector<string> = bots.PreviewInfo;`
 #[repr(C)]
@@ -45,11 +41,18 @@ pub struct PreviewInfo<'a> {
     pub media: &'a [enums::BotPreviewMedia<'a>],
     pub lang_codes: &'a [&'a str],
 }
-tl::object! { ['a] PreviewInfo<'a>, layout::Structs, 1426, (&'a [enums::BotPreviewMedia<'a>], &'a [&'a str]) }
 
 /// `bots.requestedButton#f13bbcd7 webapp_req_id:string = bots.RequestedButton;`
 #[repr(C)]
 pub struct RequestedButton<'a> {
     pub webapp_req_id: &'a str,
 }
-tl::object! { ['a] RequestedButton<'a>, layout::Structs, 1427, (&'a str,) }
+
+tl::objects! { layout::Structs;
+    ['a] AccessSettings<'a>, 1422, (tl::Word, tl::Flag, Option<&'a [enums::User<'a>]>);
+    ['a] BotInfo<'a>, 1423, (&'a str, &'a str, &'a str);
+    ['a] ExportedBotToken<'a>, 1424, (&'a str,);
+    ['a] PopularAppBots<'a>, 1425, (tl::Word, Option<&'a str>, &'a [enums::User<'a>]);
+    ['a] PreviewInfo<'a>, 1426, (&'a [enums::BotPreviewMedia<'a>], &'a [&'a str]);
+    ['a] RequestedButton<'a>, 1427, (&'a str,);
+}

@@ -14,7 +14,6 @@ pub struct AdminLogResults<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] AdminLogResults<'a>, layout::Structs, 1428, (&'a [enums::ChannelAdminLogEvent<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `channels.channelParticipant#dfb80317 participant:ChannelParticipant chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipant;`
 #[repr(C)]
@@ -23,7 +22,6 @@ pub struct ChannelParticipant<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChannelParticipant<'a>, layout::Structs, 1429, (enums::ChannelParticipant<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `channels.channelParticipants#9ab0feaf count:int participants:Vector<ChannelParticipant> chats:Vector<Chat> users:Vector<User> = channels.ChannelParticipants;`
 #[repr(C)]
@@ -33,7 +31,6 @@ pub struct ChannelParticipants<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChannelParticipants<'a>, layout::Structs, 1430, (i32, &'a [enums::ChannelParticipant<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `channels.sendAsPeers#f496b0c6 peers:Vector<SendAsPeer> chats:Vector<Chat> users:Vector<User> = channels.SendAsPeers;`
 #[repr(C)]
@@ -42,7 +39,6 @@ pub struct SendAsPeers<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] SendAsPeers<'a>, layout::Structs, 1432, (&'a [enums::SendAsPeer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `channels.sponsoredMessageReportResultChooseOption#846f9e42 title:string options:Vector<SponsoredMessageReportOption> = channels.SponsoredMessageReportResult;`
 #[repr(C)]
@@ -50,4 +46,11 @@ pub struct SponsoredMessageReportResultChooseOption<'a> {
     pub title: &'a str,
     pub options: &'a [enums::SponsoredMessageReportOption<'a>],
 }
-tl::object! { ['a] SponsoredMessageReportResultChooseOption<'a>, layout::Structs, 1433, (&'a str, &'a [enums::SponsoredMessageReportOption<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] AdminLogResults<'a>, 1428, (&'a [enums::ChannelAdminLogEvent<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChannelParticipant<'a>, 1429, (enums::ChannelParticipant<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChannelParticipants<'a>, 1430, (i32, &'a [enums::ChannelParticipant<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] SendAsPeers<'a>, 1432, (&'a [enums::SendAsPeer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] SponsoredMessageReportResultChooseOption<'a>, 1433, (&'a str, &'a [enums::SponsoredMessageReportOption<'a>]);
+}

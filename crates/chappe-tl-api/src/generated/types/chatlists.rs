@@ -17,7 +17,6 @@ pub struct ChatlistInvite<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChatlistInvite<'a>, layout::Structs, 1437, (tl::Word, tl::Flag, enums::TextWithEntities<'a>, Option<&'a str>, &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `chatlists.chatlistInviteAlready#fa87f659 filter_id:int missing_peers:Vector<Peer> already_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistInvite;`
 #[repr(C)]
@@ -28,7 +27,6 @@ pub struct ChatlistInviteAlready<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChatlistInviteAlready<'a>, layout::Structs, 1436, (i32, &'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `chatlists.chatlistUpdates#93bd878d missing_peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = chatlists.ChatlistUpdates;`
 #[repr(C)]
@@ -37,7 +35,6 @@ pub struct ChatlistUpdates<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChatlistUpdates<'a>, layout::Structs, 1438, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `chatlists.exportedChatlistInvite#10e6e3a6 filter:DialogFilter invite:ExportedChatlistInvite = chatlists.ExportedChatlistInvite;`
 #[repr(C)]
@@ -45,7 +42,6 @@ pub struct ExportedChatlistInvite<'a> {
     pub filter: enums::DialogFilter<'a>,
     pub invite: enums::ExportedChatlistInvite<'a>,
 }
-tl::object! { ['a] ExportedChatlistInvite<'a>, layout::Structs, 1439, (enums::DialogFilter<'a>, enums::ExportedChatlistInvite<'a>) }
 
 /// `chatlists.exportedInvites#10ab6dc7 invites:Vector<ExportedChatlistInvite> chats:Vector<Chat> users:Vector<User> = chatlists.ExportedInvites;`
 #[repr(C)]
@@ -54,4 +50,11 @@ pub struct ExportedInvites<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ExportedInvites<'a>, layout::Structs, 1440, (&'a [enums::ExportedChatlistInvite<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] ChatlistInvite<'a>, 1437, (tl::Word, tl::Flag, enums::TextWithEntities<'a>, Option<&'a str>, &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChatlistInviteAlready<'a>, 1436, (i32, &'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChatlistUpdates<'a>, 1438, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ExportedChatlistInvite<'a>, 1439, (enums::DialogFilter<'a>, enums::ExportedChatlistInvite<'a>);
+    ['a] ExportedInvites<'a>, 1440, (&'a [enums::ExportedChatlistInvite<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+}

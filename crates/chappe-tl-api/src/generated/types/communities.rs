@@ -15,7 +15,6 @@ pub struct ParticipantJoinedChats<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ParticipantJoinedChats<'a>, layout::Structs, 1441, (&'a [i64], &'a [i64], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `communities.peerLinkRequests#2244afad flags:# total_count:int requests:Vector<CommunityPeerRequest> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = communities.PeerLinkRequests;`
 #[repr(C)]
@@ -26,4 +25,8 @@ pub struct PeerLinkRequests<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PeerLinkRequests<'a>, layout::Structs, 1442, (tl::Word, i32, &'a [enums::CommunityPeerRequest], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] ParticipantJoinedChats<'a>, 1441, (&'a [i64], &'a [i64], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] PeerLinkRequests<'a>, 1442, (tl::Word, i32, &'a [enums::CommunityPeerRequest], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+}

@@ -14,7 +14,6 @@ pub struct Blocked<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Blocked<'a>, layout::Structs, 1443, (&'a [enums::PeerBlocked], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `contacts.blockedSlice#e1664194 count:int blocked:Vector<PeerBlocked> chats:Vector<Chat> users:Vector<User> = contacts.Blocked;`
 #[repr(C)]
@@ -24,7 +23,6 @@ pub struct BlockedSlice<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] BlockedSlice<'a>, layout::Structs, 1444, (i32, &'a [enums::PeerBlocked], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `contacts.contactBirthdays#114ff30d contacts:Vector<ContactBirthday> users:Vector<User> = contacts.ContactBirthdays;`
 #[repr(C)]
@@ -32,7 +30,6 @@ pub struct ContactBirthdays<'a> {
     pub contacts: &'a [enums::ContactBirthday],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ContactBirthdays<'a>, layout::Structs, 1445, (&'a [enums::ContactBirthday], &'a [enums::User<'a>]) }
 
 /// `contacts.contacts#eae87e42 contacts:Vector<Contact> saved_count:int users:Vector<User> = contacts.Contacts;`
 #[repr(C)]
@@ -41,7 +38,6 @@ pub struct Contacts<'a> {
     pub saved_count: i32,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Contacts<'a>, layout::Structs, 1447, (&'a [enums::Contact], i32, &'a [enums::User<'a>]) }
 
 /// `contacts.found#b3134d9d my_results:Vector<Peer> results:Vector<Peer> chats:Vector<Chat> users:Vector<User> = contacts.Found;`
 #[repr(C)]
@@ -51,7 +47,6 @@ pub struct Found<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Found<'a>, layout::Structs, 1448, (&'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `contacts.importedContacts#77d01c3b imported:Vector<ImportedContact> popular_invites:Vector<PopularContact> retry_contacts:Vector<long> users:Vector<User> = contacts.ImportedContacts;`
 #[repr(C)]
@@ -61,7 +56,6 @@ pub struct ImportedContacts<'a> {
     pub retry_contacts: &'a [i64],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ImportedContacts<'a>, layout::Structs, 1449, (&'a [enums::ImportedContact], &'a [enums::PopularContact], &'a [i64], &'a [enums::User<'a>]) }
 
 /// `contacts.resolvedPeer#7f077ad9 peer:Peer chats:Vector<Chat> users:Vector<User> = contacts.ResolvedPeer;`
 #[repr(C)]
@@ -70,7 +64,6 @@ pub struct ResolvedPeer<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ResolvedPeer<'a>, layout::Structs, 1450, (enums::Peer, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `contacts.sponsoredPeers#eb032884 peers:Vector<SponsoredPeer> chats:Vector<Chat> users:Vector<User> = contacts.SponsoredPeers;`
 #[repr(C)]
@@ -79,7 +72,6 @@ pub struct SponsoredPeers<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] SponsoredPeers<'a>, layout::Structs, 1452, (&'a [enums::SponsoredPeer<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `contacts.topPeers#70b772a8 categories:Vector<TopPeerCategoryPeers> chats:Vector<Chat> users:Vector<User> = contacts.TopPeers;`
 #[repr(C)]
@@ -88,4 +80,15 @@ pub struct TopPeers<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] TopPeers<'a>, layout::Structs, 1454, (&'a [enums::TopPeerCategoryPeers<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] Blocked<'a>, 1443, (&'a [enums::PeerBlocked], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] BlockedSlice<'a>, 1444, (i32, &'a [enums::PeerBlocked], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ContactBirthdays<'a>, 1445, (&'a [enums::ContactBirthday], &'a [enums::User<'a>]);
+    ['a] Contacts<'a>, 1447, (&'a [enums::Contact], i32, &'a [enums::User<'a>]);
+    ['a] Found<'a>, 1448, (&'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ImportedContacts<'a>, 1449, (&'a [enums::ImportedContact], &'a [enums::PopularContact], &'a [i64], &'a [enums::User<'a>]);
+    ['a] ResolvedPeer<'a>, 1450, (enums::Peer, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] SponsoredPeers<'a>, 1452, (&'a [enums::SponsoredPeer<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] TopPeers<'a>, 1454, (&'a [enums::TopPeerCategoryPeers<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+}

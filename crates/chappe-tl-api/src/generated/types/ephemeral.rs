@@ -13,4 +13,7 @@ pub struct WelcomeMessages<'a> {
     pub hash: i64,
     pub messages: &'a [enums::EphemeralMessage<'a>],
 }
-tl::object! { ['a] WelcomeMessages<'a>, layout::Structs, 1457, (i64, &'a [enums::EphemeralMessage<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] WelcomeMessages<'a>, 1457, (i64, &'a [enums::EphemeralMessage<'a>]);
+}

@@ -17,4 +17,7 @@ pub struct CollectibleInfo<'a> {
     pub crypto_amount: i64,
     pub url: &'a str,
 }
-tl::object! { ['a] CollectibleInfo<'a>, layout::Structs, 1458, (i32, &'a str, i64, &'a str, i64, &'a str) }
+
+tl::objects! { layout::Structs;
+    ['a] CollectibleInfo<'a>, 1458, (i32, &'a str, i64, &'a str, i64, &'a str);
+}

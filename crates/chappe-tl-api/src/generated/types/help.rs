@@ -13,7 +13,6 @@ pub struct AppConfig<'a> {
     pub hash: i32,
     pub config: enums::Jsonvalue<'a>,
 }
-tl::object! { ['a] AppConfig<'a>, layout::Structs, 1460, (i32, enums::Jsonvalue<'a>) }
 
 /// `help.appUpdate#ccbbce30 flags:# can_not_skip:flags.0?true id:int version:string text:string entities:Vector<MessageEntity> document:flags.1?Document url:flags.2?string sticker:flags.3?Document = help.AppUpdate;`
 #[repr(C)]
@@ -27,7 +26,6 @@ pub struct AppUpdate<'a> {
     pub url: Option<&'a str>,
     pub sticker: Option<&'a enums::Document<'a>>,
 }
-tl::object! { ['a] AppUpdate<'a>, layout::Structs, 1461, (tl::Word, tl::Flag, i32, &'a str, &'a str, &'a [enums::MessageEntity<'a>], tl::Maybe<'a, enums::Document<'a>>, Option<&'a str>, tl::Maybe<'a, enums::Document<'a>>) }
 
 /// `help.countriesList#87d0759e countries:Vector<help.Country> hash:int = help.CountriesList;`
 #[repr(C)]
@@ -35,7 +33,6 @@ pub struct CountriesList<'a> {
     pub countries: &'a [enums::help::Country<'a>],
     pub hash: i32,
 }
-tl::object! { ['a] CountriesList<'a>, layout::Structs, 1464, (&'a [enums::help::Country<'a>], i32) }
 
 /// `help.country#c3878e23 flags:# hidden:flags.0?true iso2:string default_name:string name:flags.1?string country_codes:Vector<help.CountryCode> = help.Country;`
 #[repr(C)]
@@ -46,7 +43,6 @@ pub struct Country<'a> {
     pub name: Option<&'a str>,
     pub country_codes: &'a [enums::help::CountryCode<'a>],
 }
-tl::object! { ['a] Country<'a>, layout::Structs, 1465, (tl::Word, tl::Flag, &'a str, &'a str, Option<&'a str>, &'a [enums::help::CountryCode<'a>]) }
 
 /// `help.countryCode#4203c5ef flags:# country_code:string prefixes:flags.0?Vector<string> patterns:flags.1?Vector<string> = help.CountryCode;`
 #[repr(C)]
@@ -55,7 +51,6 @@ pub struct CountryCode<'a> {
     pub prefixes: Option<&'a [&'a str]>,
     pub patterns: Option<&'a [&'a str]>,
 }
-tl::object! { ['a] CountryCode<'a>, layout::Structs, 1466, (tl::Word, &'a str, Option<&'a [&'a str]>, Option<&'a [&'a str]>) }
 
 /// `help.deepLinkInfo#6a4ee832 flags:# update_app:flags.0?true message:string entities:flags.1?Vector<MessageEntity> = help.DeepLinkInfo;`
 #[repr(C)]
@@ -64,14 +59,12 @@ pub struct DeepLinkInfo<'a> {
     pub message: &'a str,
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
 }
-tl::object! { ['a] DeepLinkInfo<'a>, layout::Structs, 1468, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>) }
 
 /// `help.inviteText#18cb9f78 message:string = help.InviteText;`
 #[repr(C)]
 pub struct InviteText<'a> {
     pub message: &'a str,
 }
-tl::object! { ['a] InviteText<'a>, layout::Structs, 1469, (&'a str,) }
 
 /// `help.passportConfig#a098d6af hash:int countries_langs:DataJSON = help.PassportConfig;`
 #[repr(C)]
@@ -79,7 +72,6 @@ pub struct PassportConfig<'a> {
     pub hash: i32,
     pub countries_langs: enums::DataJson<'a>,
 }
-tl::object! { ['a] PassportConfig<'a>, layout::Structs, 1471, (i32, enums::DataJson<'a>) }
 
 /// `help.peerColorOption#adec6ebe flags:# hidden:flags.0?true color_id:int colors:flags.1?help.PeerColorSet dark_colors:flags.2?help.PeerColorSet channel_min_level:flags.3?int group_min_level:flags.4?int = help.PeerColorOption;`
 #[repr(C)]
@@ -91,7 +83,6 @@ pub struct PeerColorOption<'a> {
     pub channel_min_level: Option<i32>,
     pub group_min_level: Option<i32>,
 }
-tl::object! { ['a] PeerColorOption<'a>, layout::Structs, 1472, (tl::Word, tl::Flag, i32, tl::Maybe<'a, enums::help::PeerColorSet<'a>>, tl::Maybe<'a, enums::help::PeerColorSet<'a>>, Option<i32>, Option<i32>) }
 
 /// `help.peerColorProfileSet#767d61eb palette_colors:Vector<int> bg_colors:Vector<int> story_colors:Vector<int> = help.PeerColorSet;`
 #[repr(C)]
@@ -100,14 +91,12 @@ pub struct PeerColorProfileSet<'a> {
     pub bg_colors: &'a [i32],
     pub story_colors: &'a [i32],
 }
-tl::object! { ['a] PeerColorProfileSet<'a>, layout::Structs, 1474, (&'a [i32], &'a [i32], &'a [i32]) }
 
 /// `help.peerColorSet#26219a58 colors:Vector<int> = help.PeerColorSet;`
 #[repr(C)]
 pub struct PeerColorSet<'a> {
     pub colors: &'a [i32],
 }
-tl::object! { ['a] PeerColorSet<'a>, layout::Structs, 1473, (&'a [i32],) }
 
 /// `help.peerColors#00f8ed08 hash:int colors:Vector<help.PeerColorOption> = help.PeerColors;`
 #[repr(C)]
@@ -115,7 +104,6 @@ pub struct PeerColors<'a> {
     pub hash: i32,
     pub colors: &'a [enums::help::PeerColorOption<'a>],
 }
-tl::object! { ['a] PeerColors<'a>, layout::Structs, 1476, (i32, &'a [enums::help::PeerColorOption<'a>]) }
 
 /// `help.premiumPromo#5334759c status_text:string status_entities:Vector<MessageEntity> video_sections:Vector<string> videos:Vector<Document> period_options:Vector<PremiumSubscriptionOption> users:Vector<User> = help.PremiumPromo;`
 #[repr(C)]
@@ -127,7 +115,6 @@ pub struct PremiumPromo<'a> {
     pub period_options: &'a [enums::PremiumSubscriptionOption<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PremiumPromo<'a>, layout::Structs, 1477, (&'a str, &'a [enums::MessageEntity<'a>], &'a [&'a str], &'a [enums::Document<'a>], &'a [enums::PremiumSubscriptionOption<'a>], &'a [enums::User<'a>]) }
 
 /// `help.promoData#08a4d87a flags:# proxy:flags.0?true expires:int peer:flags.3?Peer psa_type:flags.1?string psa_message:flags.2?string pending_suggestions:Vector<string> dismissed_suggestions:Vector<string> custom_pending_suggestion:flags.4?PendingSuggestion chats:Vector<Chat> users:Vector<User> = help.PromoData;`
 #[repr(C)]
@@ -143,14 +130,12 @@ pub struct PromoData<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PromoData<'a>, layout::Structs, 1479, (tl::Word, tl::Flag, i32, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<&'a str>, &'a [&'a str], &'a [&'a str], tl::Maybe<'a, enums::PendingSuggestion<'a>>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `help.promoDataEmpty#98f6ac75 expires:int = help.PromoData;`
 #[repr(C)]
 pub struct PromoDataEmpty {
     pub expires: i32,
 }
-tl::object! { [] PromoDataEmpty, layout::Structs, 1478, (i32,) }
 
 /// `help.recentMeUrls#0e0310d7 urls:Vector<RecentMeUrl> chats:Vector<Chat> users:Vector<User> = help.RecentMeUrls;`
 #[repr(C)]
@@ -159,7 +144,6 @@ pub struct RecentMeUrls<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] RecentMeUrls<'a>, layout::Structs, 1480, (&'a [enums::RecentMeUrl<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `help.support#17c6b5f6 phone_number:string user:User = help.Support;`
 #[repr(C)]
@@ -167,14 +151,12 @@ pub struct Support<'a> {
     pub phone_number: &'a str,
     pub user: enums::User<'a>,
 }
-tl::object! { ['a] Support<'a>, layout::Structs, 1481, (&'a str, enums::User<'a>) }
 
 /// `help.supportName#8c05f1c9 name:string = help.SupportName;`
 #[repr(C)]
 pub struct SupportName<'a> {
     pub name: &'a str,
 }
-tl::object! { ['a] SupportName<'a>, layout::Structs, 1482, (&'a str,) }
 
 /// `help.termsOfService#780a0310 flags:# popup:flags.0?true id:DataJSON text:string entities:Vector<MessageEntity> min_age_confirm:flags.1?int = help.TermsOfService;`
 #[repr(C)]
@@ -185,7 +167,6 @@ pub struct TermsOfService<'a> {
     pub entities: &'a [enums::MessageEntity<'a>],
     pub min_age_confirm: Option<i32>,
 }
-tl::object! { ['a] TermsOfService<'a>, layout::Structs, 1483, (tl::Word, tl::Flag, enums::DataJson<'a>, &'a str, &'a [enums::MessageEntity<'a>], Option<i32>) }
 
 /// `help.termsOfServiceUpdate#28ecf961 expires:int terms_of_service:help.TermsOfService = help.TermsOfServiceUpdate;`
 #[repr(C)]
@@ -193,14 +174,12 @@ pub struct TermsOfServiceUpdate<'a> {
     pub expires: i32,
     pub terms_of_service: enums::help::TermsOfService<'a>,
 }
-tl::object! { ['a] TermsOfServiceUpdate<'a>, layout::Structs, 1485, (i32, enums::help::TermsOfService<'a>) }
 
 /// `help.termsOfServiceUpdateEmpty#e3309f7f expires:int = help.TermsOfServiceUpdate;`
 #[repr(C)]
 pub struct TermsOfServiceUpdateEmpty {
     pub expires: i32,
 }
-tl::object! { [] TermsOfServiceUpdateEmpty, layout::Structs, 1484, (i32,) }
 
 /// `help.timezonesList#7b74ed71 timezones:Vector<Timezone> hash:int = help.TimezonesList;`
 #[repr(C)]
@@ -208,7 +187,6 @@ pub struct TimezonesList<'a> {
     pub timezones: &'a [enums::Timezone<'a>],
     pub hash: i32,
 }
-tl::object! { ['a] TimezonesList<'a>, layout::Structs, 1487, (&'a [enums::Timezone<'a>], i32) }
 
 /// `help.userInfo#01eb3758 message:string entities:Vector<MessageEntity> author:string date:int = help.UserInfo;`
 #[repr(C)]
@@ -218,4 +196,29 @@ pub struct UserInfo<'a> {
     pub author: &'a str,
     pub date: i32,
 }
-tl::object! { ['a] UserInfo<'a>, layout::Structs, 1489, (&'a str, &'a [enums::MessageEntity<'a>], &'a str, i32) }
+
+tl::objects! { layout::Structs;
+    ['a] AppConfig<'a>, 1460, (i32, enums::Jsonvalue<'a>);
+    ['a] AppUpdate<'a>, 1461, (tl::Word, tl::Flag, i32, &'a str, &'a str, &'a [enums::MessageEntity<'a>], tl::Maybe<'a, enums::Document<'a>>, Option<&'a str>, tl::Maybe<'a, enums::Document<'a>>);
+    ['a] CountriesList<'a>, 1464, (&'a [enums::help::Country<'a>], i32);
+    ['a] Country<'a>, 1465, (tl::Word, tl::Flag, &'a str, &'a str, Option<&'a str>, &'a [enums::help::CountryCode<'a>]);
+    ['a] CountryCode<'a>, 1466, (tl::Word, &'a str, Option<&'a [&'a str]>, Option<&'a [&'a str]>);
+    ['a] DeepLinkInfo<'a>, 1468, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>);
+    ['a] InviteText<'a>, 1469, (&'a str,);
+    ['a] PassportConfig<'a>, 1471, (i32, enums::DataJson<'a>);
+    ['a] PeerColorOption<'a>, 1472, (tl::Word, tl::Flag, i32, tl::Maybe<'a, enums::help::PeerColorSet<'a>>, tl::Maybe<'a, enums::help::PeerColorSet<'a>>, Option<i32>, Option<i32>);
+    ['a] PeerColorProfileSet<'a>, 1474, (&'a [i32], &'a [i32], &'a [i32]);
+    ['a] PeerColorSet<'a>, 1473, (&'a [i32],);
+    ['a] PeerColors<'a>, 1476, (i32, &'a [enums::help::PeerColorOption<'a>]);
+    ['a] PremiumPromo<'a>, 1477, (&'a str, &'a [enums::MessageEntity<'a>], &'a [&'a str], &'a [enums::Document<'a>], &'a [enums::PremiumSubscriptionOption<'a>], &'a [enums::User<'a>]);
+    ['a] PromoData<'a>, 1479, (tl::Word, tl::Flag, i32, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<&'a str>, &'a [&'a str], &'a [&'a str], tl::Maybe<'a, enums::PendingSuggestion<'a>>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    [] PromoDataEmpty, 1478, (i32,);
+    ['a] RecentMeUrls<'a>, 1480, (&'a [enums::RecentMeUrl<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] Support<'a>, 1481, (&'a str, enums::User<'a>);
+    ['a] SupportName<'a>, 1482, (&'a str,);
+    ['a] TermsOfService<'a>, 1483, (tl::Word, tl::Flag, enums::DataJson<'a>, &'a str, &'a [enums::MessageEntity<'a>], Option<i32>);
+    ['a] TermsOfServiceUpdate<'a>, 1485, (i32, enums::help::TermsOfService<'a>);
+    [] TermsOfServiceUpdateEmpty, 1484, (i32,);
+    ['a] TimezonesList<'a>, 1487, (&'a [enums::Timezone<'a>], i32);
+    ['a] UserInfo<'a>, 1489, (&'a str, &'a [enums::MessageEntity<'a>], &'a str, i32);
+}

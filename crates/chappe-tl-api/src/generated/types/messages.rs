@@ -15,7 +15,6 @@ pub struct AffectedFoundMessages<'a> {
     pub offset: i32,
     pub messages: &'a [i32],
 }
-tl::object! { ['a] AffectedFoundMessages<'a>, layout::Structs, 1490, (i32, i32, i32, &'a [i32]) }
 
 /// `messages.affectedHistory#b45c69d1 pts:int pts_count:int offset:int = messages.AffectedHistory;`
 #[repr(C)]
@@ -24,7 +23,6 @@ pub struct AffectedHistory {
     pub pts_count: i32,
     pub offset: i32,
 }
-tl::object! { [] AffectedHistory, layout::Structs, 1491, (i32, i32, i32) }
 
 /// `messages.affectedMessages#84d19185 pts:int pts_count:int = messages.AffectedMessages;`
 #[repr(C)]
@@ -32,7 +30,6 @@ pub struct AffectedMessages {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { [] AffectedMessages, layout::Structs, 1492, (i32, i32) }
 
 /// `messages.allStickers#cdbbcebb hash:long sets:Vector<StickerSet> = messages.AllStickers;`
 #[repr(C)]
@@ -40,7 +37,6 @@ pub struct AllStickers<'a> {
     pub hash: i64,
     pub sets: &'a [enums::StickerSet<'a>],
 }
-tl::object! { ['a] AllStickers<'a>, layout::Structs, 1494, (i64, &'a [enums::StickerSet<'a>]) }
 
 /// `messages.archivedStickers#4fcba9c8 count:int sets:Vector<StickerSetCovered> = messages.ArchivedStickers;`
 #[repr(C)]
@@ -48,7 +44,6 @@ pub struct ArchivedStickers<'a> {
     pub count: i32,
     pub sets: &'a [enums::StickerSetCovered<'a>],
 }
-tl::object! { ['a] ArchivedStickers<'a>, layout::Structs, 1495, (i32, &'a [enums::StickerSetCovered<'a>]) }
 
 /// `messages.availableEffects#bddb616e hash:int effects:Vector<AvailableEffect> documents:Vector<Document> = messages.AvailableEffects;`
 #[repr(C)]
@@ -57,7 +52,6 @@ pub struct AvailableEffects<'a> {
     pub effects: &'a [enums::AvailableEffect<'a>],
     pub documents: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] AvailableEffects<'a>, layout::Structs, 1497, (i32, &'a [enums::AvailableEffect<'a>], &'a [enums::Document<'a>]) }
 
 /// `messages.availableReactions#768e3aad hash:int reactions:Vector<AvailableReaction> = messages.AvailableReactions;`
 #[repr(C)]
@@ -65,7 +59,6 @@ pub struct AvailableReactions<'a> {
     pub hash: i32,
     pub reactions: &'a [enums::AvailableReaction<'a>],
 }
-tl::object! { ['a] AvailableReactions<'a>, layout::Structs, 1499, (i32, &'a [enums::AvailableReaction<'a>]) }
 
 /// `messages.botApp#eb50adf5 flags:# inactive:flags.0?true request_write_access:flags.1?true has_settings:flags.2?true app:BotApp = messages.BotApp;`
 #[repr(C)]
@@ -75,7 +68,6 @@ pub struct BotApp<'a> {
     pub has_settings: bool,
     pub app: enums::BotApp<'a>,
 }
-tl::object! { ['a] BotApp<'a>, layout::Structs, 1500, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::BotApp<'a>) }
 
 /// `messages.botCallbackAnswer#36585ea4 flags:# alert:flags.1?true has_url:flags.3?true native_ui:flags.4?true message:flags.0?string url:flags.2?string cache_time:int = messages.BotCallbackAnswer;`
 #[repr(C)]
@@ -87,7 +79,6 @@ pub struct BotCallbackAnswer<'a> {
     pub url: Option<&'a str>,
     pub cache_time: i32,
 }
-tl::object! { ['a] BotCallbackAnswer<'a>, layout::Structs, 1501, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<&'a str>, Option<&'a str>, i32) }
 
 /// `messages.botPreparedInlineMessage#8ecf0511 id:string expire_date:int = messages.BotPreparedInlineMessage;`
 #[repr(C)]
@@ -95,7 +86,6 @@ pub struct BotPreparedInlineMessage<'a> {
     pub id: &'a str,
     pub expire_date: i32,
 }
-tl::object! { ['a] BotPreparedInlineMessage<'a>, layout::Structs, 1502, (&'a str, i32) }
 
 /// `messages.botResults#e021f2f6 flags:# gallery:flags.0?true query_id:long next_offset:flags.1?string switch_pm:flags.2?InlineBotSwitchPM switch_webview:flags.3?InlineBotWebView results:Vector<BotInlineResult> cache_time:int users:Vector<User> = messages.BotResults;`
 #[repr(C)]
@@ -109,7 +99,6 @@ pub struct BotResults<'a> {
     pub cache_time: i32,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] BotResults<'a>, layout::Structs, 1503, (tl::Word, tl::Flag, i64, Option<&'a str>, tl::Maybe<'a, enums::InlineBotSwitchPm<'a>>, tl::Maybe<'a, enums::InlineBotWebView<'a>>, &'a [enums::BotInlineResult<'a>], i32, &'a [enums::User<'a>]) }
 
 /// `messages.channelMessages#c776ba4e flags:# inexact:flags.1?true pts:int count:int offset_id_offset:flags.2?int messages:Vector<Message> topics:Vector<ForumTopic> chats:Vector<Chat> users:Vector<User> = messages.Messages;`
 #[repr(C)]
@@ -123,7 +112,6 @@ pub struct ChannelMessages<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChannelMessages<'a>, layout::Structs, 1548, (tl::Word, tl::Flag, i32, i32, Option<i32>, &'a [enums::Message<'a>], &'a [enums::ForumTopic<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.chatAdminsWithInvites#b69b72d7 admins:Vector<ChatAdminWithInvites> users:Vector<User> = messages.ChatAdminsWithInvites;`
 #[repr(C)]
@@ -131,7 +119,6 @@ pub struct ChatAdminsWithInvites<'a> {
     pub admins: &'a [enums::ChatAdminWithInvites],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChatAdminsWithInvites<'a>, layout::Structs, 1504, (&'a [enums::ChatAdminWithInvites], &'a [enums::User<'a>]) }
 
 /// `messages.chatFull#e5d7d19c full_chat:ChatFull chats:Vector<Chat> users:Vector<User> = messages.ChatFull;`
 #[repr(C)]
@@ -140,7 +127,6 @@ pub struct ChatFull<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChatFull<'a>, layout::Structs, 1505, (enums::ChatFull<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.chatInviteImporters#81b6b00a count:int importers:Vector<ChatInviteImporter> users:Vector<User> = messages.ChatInviteImporters;`
 #[repr(C)]
@@ -149,14 +135,12 @@ pub struct ChatInviteImporters<'a> {
     pub importers: &'a [enums::ChatInviteImporter<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChatInviteImporters<'a>, layout::Structs, 1506, (i32, &'a [enums::ChatInviteImporter<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.chatInviteJoinResultOk#445663a7 updates:Updates = messages.ChatInviteJoinResult;`
 #[repr(C)]
 pub struct ChatInviteJoinResultOk<'a> {
     pub updates: enums::Updates<'a>,
 }
-tl::object! { ['a] ChatInviteJoinResultOk<'a>, layout::Structs, 1507, (enums::Updates<'a>,) }
 
 /// `messages.chatInviteJoinResultWebView#61ca29d3 bot_id:long query_id:long users:Vector<User> = messages.ChatInviteJoinResult;`
 #[repr(C)]
@@ -165,14 +149,12 @@ pub struct ChatInviteJoinResultWebView<'a> {
     pub query_id: i64,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChatInviteJoinResultWebView<'a>, layout::Structs, 1508, (i64, i64, &'a [enums::User<'a>]) }
 
 /// `messages.chats#64ff9fd5 chats:Vector<Chat> = messages.Chats;`
 #[repr(C)]
 pub struct Chats<'a> {
     pub chats: &'a [enums::Chat<'a>],
 }
-tl::object! { ['a] Chats<'a>, layout::Structs, 1509, (&'a [enums::Chat<'a>],) }
 
 /// `messages.chatsSlice#9cd81144 count:int chats:Vector<Chat> = messages.Chats;`
 #[repr(C)]
@@ -180,14 +162,12 @@ pub struct ChatsSlice<'a> {
     pub count: i32,
     pub chats: &'a [enums::Chat<'a>],
 }
-tl::object! { ['a] ChatsSlice<'a>, layout::Structs, 1510, (i32, &'a [enums::Chat<'a>]) }
 
 /// `messages.checkedHistoryImportPeer#a24de717 confirm_text:string = messages.CheckedHistoryImportPeer;`
 #[repr(C)]
 pub struct CheckedHistoryImportPeer<'a> {
     pub confirm_text: &'a str,
 }
-tl::object! { ['a] CheckedHistoryImportPeer<'a>, layout::Structs, 1511, (&'a str,) }
 
 /// `messages.composedMessageWithAI#90d7adfa flags:# result_text:TextWithEntities diff_text:flags.0?TextWithEntities = messages.ComposedMessageWithAI;`
 #[repr(C)]
@@ -195,14 +175,12 @@ pub struct ComposedMessageWithAi<'a> {
     pub result_text: enums::TextWithEntities<'a>,
     pub diff_text: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] ComposedMessageWithAi<'a>, layout::Structs, 1512, (tl::Word, enums::TextWithEntities<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>) }
 
 /// `messages.composedRichMessageWithAI#4c4537c8 result:RichMessage = messages.ComposedRichMessageWithAI;`
 #[repr(C)]
 pub struct ComposedRichMessageWithAi<'a> {
     pub result: enums::RichMessage<'a>,
 }
-tl::object! { ['a] ComposedRichMessageWithAi<'a>, layout::Structs, 1513, (enums::RichMessage<'a>,) }
 
 /// `messages.dhConfig#2c221edd g:int p:bytes version:int random:bytes = messages.DhConfig;`
 #[repr(C)]
@@ -212,14 +190,12 @@ pub struct DhConfig<'a> {
     pub version: i32,
     pub random: &'a [u8],
 }
-tl::object! { ['a] DhConfig<'a>, layout::Structs, 1515, (i32, &'a [u8], i32, &'a [u8]) }
 
 /// `messages.dhConfigNotModified#c0e24635 random:bytes = messages.DhConfig;`
 #[repr(C)]
 pub struct DhConfigNotModified<'a> {
     pub random: &'a [u8],
 }
-tl::object! { ['a] DhConfigNotModified<'a>, layout::Structs, 1514, (&'a [u8],) }
 
 /// `messages.dialogFilters#2ad93719 flags:# tags_enabled:flags.0?true filters:Vector<DialogFilter> = messages.DialogFilters;`
 #[repr(C)]
@@ -227,7 +203,6 @@ pub struct DialogFilters<'a> {
     pub tags_enabled: bool,
     pub filters: &'a [enums::DialogFilter<'a>],
 }
-tl::object! { ['a] DialogFilters<'a>, layout::Structs, 1516, (tl::Word, tl::Flag, &'a [enums::DialogFilter<'a>]) }
 
 /// `messages.dialogs#15ba6c40 dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.Dialogs;`
 #[repr(C)]
@@ -237,14 +212,12 @@ pub struct Dialogs<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Dialogs<'a>, layout::Structs, 1517, (&'a [enums::Dialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.dialogsNotModified#f0e3e596 count:int = messages.Dialogs;`
 #[repr(C)]
 pub struct DialogsNotModified {
     pub count: i32,
 }
-tl::object! { [] DialogsNotModified, layout::Structs, 1519, (i32,) }
 
 /// `messages.dialogsSlice#71e094f3 count:int dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.Dialogs;`
 #[repr(C)]
@@ -255,7 +228,6 @@ pub struct DialogsSlice<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] DialogsSlice<'a>, layout::Structs, 1518, (i32, &'a [enums::Dialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.discussionMessage#a6341782 flags:# messages:Vector<Message> max_id:flags.0?int read_inbox_max_id:flags.1?int read_outbox_max_id:flags.2?int unread_count:int chats:Vector<Chat> users:Vector<User> = messages.DiscussionMessage;`
 #[repr(C)]
@@ -268,7 +240,6 @@ pub struct DiscussionMessage<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] DiscussionMessage<'a>, layout::Structs, 1520, (tl::Word, &'a [enums::Message<'a>], Option<i32>, Option<i32>, Option<i32>, i32, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.emojiGameDiceInfo#44e56023 flags:# game_hash:string prev_stake:long current_streak:int params:Vector<int> plays_left:flags.0?int = messages.EmojiGameInfo;`
 #[repr(C)]
@@ -279,7 +250,6 @@ pub struct EmojiGameDiceInfo<'a> {
     pub params: &'a [i32],
     pub plays_left: Option<i32>,
 }
-tl::object! { ['a] EmojiGameDiceInfo<'a>, layout::Structs, 1522, (tl::Word, &'a str, i64, i32, &'a [i32], Option<i32>) }
 
 /// `messages.emojiGameOutcome#da2ad647 seed:bytes stake_ton_amount:long ton_amount:long = messages.EmojiGameOutcome;`
 #[repr(C)]
@@ -288,7 +258,6 @@ pub struct EmojiGameOutcome<'a> {
     pub stake_ton_amount: i64,
     pub ton_amount: i64,
 }
-tl::object! { ['a] EmojiGameOutcome<'a>, layout::Structs, 1523, (&'a [u8], i64, i64) }
 
 /// `messages.emojiGroups#881fb94b hash:int groups:Vector<EmojiGroup> = messages.EmojiGroups;`
 #[repr(C)]
@@ -296,7 +265,6 @@ pub struct EmojiGroups<'a> {
     pub hash: i32,
     pub groups: &'a [enums::EmojiGroup<'a>],
 }
-tl::object! { ['a] EmojiGroups<'a>, layout::Structs, 1525, (i32, &'a [enums::EmojiGroup<'a>]) }
 
 /// `messages.exportedChatInvite#1871be50 invite:ExportedChatInvite users:Vector<User> = messages.ExportedChatInvite;`
 #[repr(C)]
@@ -304,7 +272,6 @@ pub struct ExportedChatInvite<'a> {
     pub invite: enums::ExportedChatInvite<'a>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ExportedChatInvite<'a>, layout::Structs, 1526, (enums::ExportedChatInvite<'a>, &'a [enums::User<'a>]) }
 
 /// `messages.exportedChatInviteReplaced#222600ef invite:ExportedChatInvite new_invite:ExportedChatInvite users:Vector<User> = messages.ExportedChatInvite;`
 #[repr(C)]
@@ -313,7 +280,6 @@ pub struct ExportedChatInviteReplaced<'a> {
     pub new_invite: enums::ExportedChatInvite<'a>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ExportedChatInviteReplaced<'a>, layout::Structs, 1527, (enums::ExportedChatInvite<'a>, enums::ExportedChatInvite<'a>, &'a [enums::User<'a>]) }
 
 /// `messages.exportedChatInvites#bdc62dcc count:int invites:Vector<ExportedChatInvite> users:Vector<User> = messages.ExportedChatInvites;`
 #[repr(C)]
@@ -322,7 +288,6 @@ pub struct ExportedChatInvites<'a> {
     pub invites: &'a [enums::ExportedChatInvite<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ExportedChatInvites<'a>, layout::Structs, 1528, (i32, &'a [enums::ExportedChatInvite<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.favedStickers#2cb51097 hash:long packs:Vector<StickerPack> stickers:Vector<Document> = messages.FavedStickers;`
 #[repr(C)]
@@ -331,7 +296,6 @@ pub struct FavedStickers<'a> {
     pub packs: &'a [enums::StickerPack<'a>],
     pub stickers: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] FavedStickers<'a>, layout::Structs, 1530, (i64, &'a [enums::StickerPack<'a>], &'a [enums::Document<'a>]) }
 
 /// `messages.featuredStickers#be382906 flags:# premium:flags.0?true hash:long count:int sets:Vector<StickerSetCovered> unread:Vector<long> = messages.FeaturedStickers;`
 #[repr(C)]
@@ -342,14 +306,12 @@ pub struct FeaturedStickers<'a> {
     pub sets: &'a [enums::StickerSetCovered<'a>],
     pub unread: &'a [i64],
 }
-tl::object! { ['a] FeaturedStickers<'a>, layout::Structs, 1532, (tl::Word, tl::Flag, i64, i32, &'a [enums::StickerSetCovered<'a>], &'a [i64]) }
 
 /// `messages.featuredStickersNotModified#c6dc0c66 count:int = messages.FeaturedStickers;`
 #[repr(C)]
 pub struct FeaturedStickersNotModified {
     pub count: i32,
 }
-tl::object! { [] FeaturedStickersNotModified, layout::Structs, 1531, (i32,) }
 
 /// `messages.forumTopics#367617d3 flags:# order_by_create_date:flags.0?true count:int topics:Vector<ForumTopic> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> pts:int = messages.ForumTopics;`
 #[repr(C)]
@@ -362,7 +324,6 @@ pub struct ForumTopics<'a> {
     pub users: &'a [enums::User<'a>],
     pub pts: i32,
 }
-tl::object! { ['a] ForumTopics<'a>, layout::Structs, 1533, (tl::Word, tl::Flag, i32, &'a [enums::ForumTopic<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], i32) }
 
 /// `messages.foundStickerSets#8af09dd2 hash:long sets:Vector<StickerSetCovered> = messages.FoundStickerSets;`
 #[repr(C)]
@@ -370,7 +331,6 @@ pub struct FoundStickerSets<'a> {
     pub hash: i64,
     pub sets: &'a [enums::StickerSetCovered<'a>],
 }
-tl::object! { ['a] FoundStickerSets<'a>, layout::Structs, 1535, (i64, &'a [enums::StickerSetCovered<'a>]) }
 
 /// `messages.foundStickers#82c9e290 flags:# next_offset:flags.0?int hash:long stickers:Vector<Document> = messages.FoundStickers;`
 #[repr(C)]
@@ -379,14 +339,12 @@ pub struct FoundStickers<'a> {
     pub hash: i64,
     pub stickers: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] FoundStickers<'a>, layout::Structs, 1537, (tl::Word, Option<i32>, i64, &'a [enums::Document<'a>]) }
 
 /// `messages.foundStickersNotModified#6010c534 flags:# next_offset:flags.0?int = messages.FoundStickers;`
 #[repr(C)]
 pub struct FoundStickersNotModified {
     pub next_offset: Option<i32>,
 }
-tl::object! { [] FoundStickersNotModified, layout::Structs, 1536, (tl::Word, Option<i32>) }
 
 /// `messages.highScores#9a3bfd99 scores:Vector<HighScore> users:Vector<User> = messages.HighScores;`
 #[repr(C)]
@@ -394,14 +352,12 @@ pub struct HighScores<'a> {
     pub scores: &'a [enums::HighScore],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] HighScores<'a>, layout::Structs, 1538, (&'a [enums::HighScore], &'a [enums::User<'a>]) }
 
 /// `messages.historyImport#1662af0b id:long = messages.HistoryImport;`
 #[repr(C)]
 pub struct HistoryImport {
     pub id: i64,
 }
-tl::object! { [] HistoryImport, layout::Structs, 1539, (i64,) }
 
 /// `messages.historyImportParsed#5e0fb7b9 flags:# pm:flags.0?true group:flags.1?true title:flags.2?string = messages.HistoryImportParsed;`
 #[repr(C)]
@@ -410,7 +366,6 @@ pub struct HistoryImportParsed<'a> {
     pub group: bool,
     pub title: Option<&'a str>,
 }
-tl::object! { ['a] HistoryImportParsed<'a>, layout::Structs, 1540, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>) }
 
 /// `messages.inactiveChats#a927fec5 dates:Vector<int> chats:Vector<Chat> users:Vector<User> = messages.InactiveChats;`
 #[repr(C)]
@@ -419,7 +374,6 @@ pub struct InactiveChats<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] InactiveChats<'a>, layout::Structs, 1541, (&'a [i32], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.invitedUsers#7f5defa6 updates:Updates missing_invitees:Vector<MissingInvitee> = messages.InvitedUsers;`
 #[repr(C)]
@@ -427,14 +381,12 @@ pub struct InvitedUsers<'a> {
     pub updates: enums::Updates<'a>,
     pub missing_invitees: &'a [enums::MissingInvitee],
 }
-tl::object! { ['a] InvitedUsers<'a>, layout::Structs, 1542, (enums::Updates<'a>, &'a [enums::MissingInvitee]) }
 
 /// `messages.messageEditData#26b5dde6 flags:# caption:flags.0?true = messages.MessageEditData;`
 #[repr(C)]
 pub struct MessageEditData {
     pub caption: bool,
 }
-tl::object! { [] MessageEditData, layout::Structs, 1543, (tl::Word, tl::Flag) }
 
 /// `messages.messageReactionsList#31bd492d flags:# count:int reactions:Vector<MessagePeerReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.MessageReactionsList;`
 #[repr(C)]
@@ -445,7 +397,6 @@ pub struct MessageReactionsList<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-tl::object! { ['a] MessageReactionsList<'a>, layout::Structs, 1544, (tl::Word, i32, &'a [enums::MessagePeerReaction<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>) }
 
 /// `messages.messageViews#b6c4f543 views:Vector<MessageViews> chats:Vector<Chat> users:Vector<User> = messages.MessageViews;`
 #[repr(C)]
@@ -454,7 +405,6 @@ pub struct MessageViews<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] MessageViews<'a>, layout::Structs, 1545, (&'a [enums::MessageViews<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.messages#1d73e7ea messages:Vector<Message> topics:Vector<ForumTopic> chats:Vector<Chat> users:Vector<User> = messages.Messages;`
 #[repr(C)]
@@ -464,14 +414,12 @@ pub struct Messages<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Messages<'a>, layout::Structs, 1546, (&'a [enums::Message<'a>], &'a [enums::ForumTopic<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.messagesNotModified#74535f21 count:int = messages.Messages;`
 #[repr(C)]
 pub struct MessagesNotModified {
     pub count: i32,
 }
-tl::object! { [] MessagesNotModified, layout::Structs, 1549, (i32,) }
 
 /// `messages.messagesSlice#5f206716 flags:# inexact:flags.1?true count:int next_rate:flags.0?int offset_id_offset:flags.2?int search_flood:flags.3?SearchPostsFlood messages:Vector<Message> topics:Vector<ForumTopic> chats:Vector<Chat> users:Vector<User> = messages.Messages;`
 #[repr(C)]
@@ -486,7 +434,6 @@ pub struct MessagesSlice<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] MessagesSlice<'a>, layout::Structs, 1547, (tl::Word, tl::Flag, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::SearchPostsFlood>, &'a [enums::Message<'a>], &'a [enums::ForumTopic<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.myStickers#faff629d count:int sets:Vector<StickerSetCovered> = messages.MyStickers;`
 #[repr(C)]
@@ -494,7 +441,6 @@ pub struct MyStickers<'a> {
     pub count: i32,
     pub sets: &'a [enums::StickerSetCovered<'a>],
 }
-tl::object! { ['a] MyStickers<'a>, layout::Structs, 1550, (i32, &'a [enums::StickerSetCovered<'a>]) }
 
 /// `messages.peerDialogs#3371c354 dialogs:Vector<Dialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> state:updates.State = messages.PeerDialogs;`
 #[repr(C)]
@@ -505,7 +451,6 @@ pub struct PeerDialogs<'a> {
     pub users: &'a [enums::User<'a>],
     pub state: enums::updates::State,
 }
-tl::object! { ['a] PeerDialogs<'a>, layout::Structs, 1551, (&'a [enums::Dialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State) }
 
 /// `messages.peerSettings#6880b94d settings:PeerSettings chats:Vector<Chat> users:Vector<User> = messages.PeerSettings;`
 #[repr(C)]
@@ -514,7 +459,6 @@ pub struct PeerSettings<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PeerSettings<'a>, layout::Structs, 1552, (enums::PeerSettings<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.preparedInlineMessage#ff57708d query_id:long result:BotInlineResult peer_types:Vector<InlineQueryPeerType> cache_time:int users:Vector<User> = messages.PreparedInlineMessage;`
 #[repr(C)]
@@ -525,7 +469,6 @@ pub struct PreparedInlineMessage<'a> {
     pub cache_time: i32,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PreparedInlineMessage<'a>, layout::Structs, 1553, (i64, enums::BotInlineResult<'a>, &'a [enums::InlineQueryPeerType], i32, &'a [enums::User<'a>]) }
 
 /// `messages.quickReplies#c68d6695 quick_replies:Vector<QuickReply> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.QuickReplies;`
 #[repr(C)]
@@ -535,7 +478,6 @@ pub struct QuickReplies<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] QuickReplies<'a>, layout::Structs, 1554, (&'a [enums::QuickReply<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.reactions#eafdf716 hash:long reactions:Vector<Reaction> = messages.Reactions;`
 #[repr(C)]
@@ -543,7 +485,6 @@ pub struct Reactions<'a> {
     pub hash: i64,
     pub reactions: &'a [enums::Reaction<'a>],
 }
-tl::object! { ['a] Reactions<'a>, layout::Structs, 1557, (i64, &'a [enums::Reaction<'a>]) }
 
 /// `messages.recentStickers#88d37c56 hash:long packs:Vector<StickerPack> stickers:Vector<Document> dates:Vector<int> = messages.RecentStickers;`
 #[repr(C)]
@@ -553,7 +494,6 @@ pub struct RecentStickers<'a> {
     pub stickers: &'a [enums::Document<'a>],
     pub dates: &'a [i32],
 }
-tl::object! { ['a] RecentStickers<'a>, layout::Structs, 1559, (i64, &'a [enums::StickerPack<'a>], &'a [enums::Document<'a>], &'a [i32]) }
 
 /// `messages.savedDialogs#f83ae221 dialogs:Vector<SavedDialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SavedDialogs;`
 #[repr(C)]
@@ -563,14 +503,12 @@ pub struct SavedDialogs<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] SavedDialogs<'a>, layout::Structs, 1560, (&'a [enums::SavedDialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.savedDialogsNotModified#c01f6fe8 count:int = messages.SavedDialogs;`
 #[repr(C)]
 pub struct SavedDialogsNotModified {
     pub count: i32,
 }
-tl::object! { [] SavedDialogsNotModified, layout::Structs, 1562, (i32,) }
 
 /// `messages.savedDialogsSlice#44ba9dd9 count:int dialogs:Vector<SavedDialog> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SavedDialogs;`
 #[repr(C)]
@@ -581,7 +519,6 @@ pub struct SavedDialogsSlice<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] SavedDialogsSlice<'a>, layout::Structs, 1561, (i32, &'a [enums::SavedDialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.savedGifs#84a02a0d hash:long gifs:Vector<Document> = messages.SavedGifs;`
 #[repr(C)]
@@ -589,7 +526,6 @@ pub struct SavedGifs<'a> {
     pub hash: i64,
     pub gifs: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] SavedGifs<'a>, layout::Structs, 1564, (i64, &'a [enums::Document<'a>]) }
 
 /// `messages.savedReactionTags#3259950a tags:Vector<SavedReactionTag> hash:long = messages.SavedReactionTags;`
 #[repr(C)]
@@ -597,7 +533,6 @@ pub struct SavedReactionTags<'a> {
     pub tags: &'a [enums::SavedReactionTag<'a>],
     pub hash: i64,
 }
-tl::object! { ['a] SavedReactionTags<'a>, layout::Structs, 1566, (&'a [enums::SavedReactionTag<'a>], i64) }
 
 /// `messages.searchCounter#e844ebff flags:# inexact:flags.1?true filter:MessagesFilter count:int = messages.SearchCounter;`
 #[repr(C)]
@@ -606,7 +541,6 @@ pub struct SearchCounter {
     pub filter: enums::MessagesFilter,
     pub count: i32,
 }
-tl::object! { [] SearchCounter, layout::Structs, 1567, (tl::Word, tl::Flag, enums::MessagesFilter, i32) }
 
 /// `messages.searchResultsCalendar#147ee23c flags:# inexact:flags.0?true count:int min_date:int min_msg_id:int offset_id_offset:flags.1?int periods:Vector<SearchResultsCalendarPeriod> messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = messages.SearchResultsCalendar;`
 #[repr(C)]
@@ -621,7 +555,6 @@ pub struct SearchResultsCalendar<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] SearchResultsCalendar<'a>, layout::Structs, 1568, (tl::Word, tl::Flag, i32, i32, i32, Option<i32>, &'a [enums::SearchResultsCalendarPeriod], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.searchResultsPositions#53b22baf count:int positions:Vector<SearchResultsPosition> = messages.SearchResultsPositions;`
 #[repr(C)]
@@ -629,7 +562,6 @@ pub struct SearchResultsPositions<'a> {
     pub count: i32,
     pub positions: &'a [enums::SearchResultsPosition],
 }
-tl::object! { ['a] SearchResultsPositions<'a>, layout::Structs, 1569, (i32, &'a [enums::SearchResultsPosition]) }
 
 /// `messages.sentEncryptedFile#9493ff32 date:int file:EncryptedFile = messages.SentEncryptedMessage;`
 #[repr(C)]
@@ -637,14 +569,12 @@ pub struct SentEncryptedFile {
     pub date: i32,
     pub file: enums::EncryptedFile,
 }
-tl::object! { [] SentEncryptedFile, layout::Structs, 1571, (i32, enums::EncryptedFile) }
 
 /// `messages.sentEncryptedMessage#560f8935 date:int = messages.SentEncryptedMessage;`
 #[repr(C)]
 pub struct SentEncryptedMessage {
     pub date: i32,
 }
-tl::object! { [] SentEncryptedMessage, layout::Structs, 1570, (i32,) }
 
 /// `messages.sponsoredMessages#ffda656d flags:# posts_between:flags.0?int start_delay:flags.1?int between_delay:flags.2?int messages:Vector<SponsoredMessage> chats:Vector<Chat> users:Vector<User> = messages.SponsoredMessages;`
 #[repr(C)]
@@ -656,7 +586,6 @@ pub struct SponsoredMessages<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] SponsoredMessages<'a>, layout::Structs, 1572, (tl::Word, Option<i32>, Option<i32>, Option<i32>, &'a [enums::SponsoredMessage<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.stickerSet#6e153f16 set:StickerSet packs:Vector<StickerPack> keywords:Vector<StickerKeyword> documents:Vector<Document> = messages.StickerSet;`
 #[repr(C)]
@@ -666,14 +595,12 @@ pub struct StickerSet<'a> {
     pub keywords: &'a [enums::StickerKeyword<'a>],
     pub documents: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] StickerSet<'a>, layout::Structs, 1574, (enums::StickerSet<'a>, &'a [enums::StickerPack<'a>], &'a [enums::StickerKeyword<'a>], &'a [enums::Document<'a>]) }
 
 /// `messages.stickerSetInstallResultArchive#35e410a8 sets:Vector<StickerSetCovered> = messages.StickerSetInstallResult;`
 #[repr(C)]
 pub struct StickerSetInstallResultArchive<'a> {
     pub sets: &'a [enums::StickerSetCovered<'a>],
 }
-tl::object! { ['a] StickerSetInstallResultArchive<'a>, layout::Structs, 1577, (&'a [enums::StickerSetCovered<'a>],) }
 
 /// `messages.stickers#30a6ec7e hash:long stickers:Vector<Document> = messages.Stickers;`
 #[repr(C)]
@@ -681,7 +608,6 @@ pub struct Stickers<'a> {
     pub hash: i64,
     pub stickers: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] Stickers<'a>, layout::Structs, 1579, (i64, &'a [enums::Document<'a>]) }
 
 /// `messages.transcribedAudio#cfb9d957 flags:# pending:flags.0?true transcription_id:long text:string trial_remains_num:flags.1?int trial_remains_until_date:flags.1?int = messages.TranscribedAudio;`
 #[repr(C)]
@@ -692,21 +618,18 @@ pub struct TranscribedAudio<'a> {
     pub trial_remains_num: Option<i32>,
     pub trial_remains_until_date: Option<i32>,
 }
-tl::object! { ['a] TranscribedAudio<'a>, layout::Structs, 1580, (tl::Word, tl::Flag, i64, &'a str, Option<i32>, Option<i32>) }
 
 /// `messages.translateResult#33db32f8 result:Vector<TextWithEntities> = messages.TranslatedText;`
 #[repr(C)]
 pub struct TranslateResult<'a> {
     pub result: &'a [enums::TextWithEntities<'a>],
 }
-tl::object! { ['a] TranslateResult<'a>, layout::Structs, 1582, (&'a [enums::TextWithEntities<'a>],) }
 
 /// `messages.translatedRichMessage#4203998f result:Vector<RichMessage> = messages.TranslatedRichMessage;`
 #[repr(C)]
 pub struct TranslatedRichMessage<'a> {
     pub result: &'a [enums::RichMessage<'a>],
 }
-tl::object! { ['a] TranslatedRichMessage<'a>, layout::Structs, 1581, (&'a [enums::RichMessage<'a>],) }
 
 /// `messages.votesList#4899484e flags:# count:int votes:Vector<MessagePeerVote> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = messages.VotesList;`
 #[repr(C)]
@@ -717,7 +640,6 @@ pub struct VotesList<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-tl::object! { ['a] VotesList<'a>, layout::Structs, 1583, (tl::Word, i32, &'a [enums::MessagePeerVote<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>) }
 
 /// `messages.webPage#fd5e12bd webpage:WebPage chats:Vector<Chat> users:Vector<User> = messages.WebPage;`
 #[repr(C)]
@@ -726,7 +648,6 @@ pub struct WebPage<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] WebPage<'a>, layout::Structs, 1584, (enums::WebPage<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `messages.webPagePreview#8c9a88ac media:MessageMedia chats:Vector<Chat> users:Vector<User> = messages.WebPagePreview;`
 #[repr(C)]
@@ -735,4 +656,86 @@ pub struct WebPagePreview<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] WebPagePreview<'a>, layout::Structs, 1585, (enums::MessageMedia<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] AffectedFoundMessages<'a>, 1490, (i32, i32, i32, &'a [i32]);
+    [] AffectedHistory, 1491, (i32, i32, i32);
+    [] AffectedMessages, 1492, (i32, i32);
+    ['a] AllStickers<'a>, 1494, (i64, &'a [enums::StickerSet<'a>]);
+    ['a] ArchivedStickers<'a>, 1495, (i32, &'a [enums::StickerSetCovered<'a>]);
+    ['a] AvailableEffects<'a>, 1497, (i32, &'a [enums::AvailableEffect<'a>], &'a [enums::Document<'a>]);
+    ['a] AvailableReactions<'a>, 1499, (i32, &'a [enums::AvailableReaction<'a>]);
+    ['a] BotApp<'a>, 1500, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::BotApp<'a>);
+    ['a] BotCallbackAnswer<'a>, 1501, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<&'a str>, Option<&'a str>, i32);
+    ['a] BotPreparedInlineMessage<'a>, 1502, (&'a str, i32);
+    ['a] BotResults<'a>, 1503, (tl::Word, tl::Flag, i64, Option<&'a str>, tl::Maybe<'a, enums::InlineBotSwitchPm<'a>>, tl::Maybe<'a, enums::InlineBotWebView<'a>>, &'a [enums::BotInlineResult<'a>], i32, &'a [enums::User<'a>]);
+    ['a] ChannelMessages<'a>, 1548, (tl::Word, tl::Flag, i32, i32, Option<i32>, &'a [enums::Message<'a>], &'a [enums::ForumTopic<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChatAdminsWithInvites<'a>, 1504, (&'a [enums::ChatAdminWithInvites], &'a [enums::User<'a>]);
+    ['a] ChatFull<'a>, 1505, (enums::ChatFull<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChatInviteImporters<'a>, 1506, (i32, &'a [enums::ChatInviteImporter<'a>], &'a [enums::User<'a>]);
+    ['a] ChatInviteJoinResultOk<'a>, 1507, (enums::Updates<'a>,);
+    ['a] ChatInviteJoinResultWebView<'a>, 1508, (i64, i64, &'a [enums::User<'a>]);
+    ['a] Chats<'a>, 1509, (&'a [enums::Chat<'a>],);
+    ['a] ChatsSlice<'a>, 1510, (i32, &'a [enums::Chat<'a>]);
+    ['a] CheckedHistoryImportPeer<'a>, 1511, (&'a str,);
+    ['a] ComposedMessageWithAi<'a>, 1512, (tl::Word, enums::TextWithEntities<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>);
+    ['a] ComposedRichMessageWithAi<'a>, 1513, (enums::RichMessage<'a>,);
+    ['a] DhConfig<'a>, 1515, (i32, &'a [u8], i32, &'a [u8]);
+    ['a] DhConfigNotModified<'a>, 1514, (&'a [u8],);
+    ['a] DialogFilters<'a>, 1516, (tl::Word, tl::Flag, &'a [enums::DialogFilter<'a>]);
+    ['a] Dialogs<'a>, 1517, (&'a [enums::Dialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    [] DialogsNotModified, 1519, (i32,);
+    ['a] DialogsSlice<'a>, 1518, (i32, &'a [enums::Dialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] DiscussionMessage<'a>, 1520, (tl::Word, &'a [enums::Message<'a>], Option<i32>, Option<i32>, Option<i32>, i32, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] EmojiGameDiceInfo<'a>, 1522, (tl::Word, &'a str, i64, i32, &'a [i32], Option<i32>);
+    ['a] EmojiGameOutcome<'a>, 1523, (&'a [u8], i64, i64);
+    ['a] EmojiGroups<'a>, 1525, (i32, &'a [enums::EmojiGroup<'a>]);
+    ['a] ExportedChatInvite<'a>, 1526, (enums::ExportedChatInvite<'a>, &'a [enums::User<'a>]);
+    ['a] ExportedChatInviteReplaced<'a>, 1527, (enums::ExportedChatInvite<'a>, enums::ExportedChatInvite<'a>, &'a [enums::User<'a>]);
+    ['a] ExportedChatInvites<'a>, 1528, (i32, &'a [enums::ExportedChatInvite<'a>], &'a [enums::User<'a>]);
+    ['a] FavedStickers<'a>, 1530, (i64, &'a [enums::StickerPack<'a>], &'a [enums::Document<'a>]);
+    ['a] FeaturedStickers<'a>, 1532, (tl::Word, tl::Flag, i64, i32, &'a [enums::StickerSetCovered<'a>], &'a [i64]);
+    [] FeaturedStickersNotModified, 1531, (i32,);
+    ['a] ForumTopics<'a>, 1533, (tl::Word, tl::Flag, i32, &'a [enums::ForumTopic<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], i32);
+    ['a] FoundStickerSets<'a>, 1535, (i64, &'a [enums::StickerSetCovered<'a>]);
+    ['a] FoundStickers<'a>, 1537, (tl::Word, Option<i32>, i64, &'a [enums::Document<'a>]);
+    [] FoundStickersNotModified, 1536, (tl::Word, Option<i32>);
+    ['a] HighScores<'a>, 1538, (&'a [enums::HighScore], &'a [enums::User<'a>]);
+    [] HistoryImport, 1539, (i64,);
+    ['a] HistoryImportParsed<'a>, 1540, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>);
+    ['a] InactiveChats<'a>, 1541, (&'a [i32], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] InvitedUsers<'a>, 1542, (enums::Updates<'a>, &'a [enums::MissingInvitee]);
+    [] MessageEditData, 1543, (tl::Word, tl::Flag);
+    ['a] MessageReactionsList<'a>, 1544, (tl::Word, i32, &'a [enums::MessagePeerReaction<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
+    ['a] MessageViews<'a>, 1545, (&'a [enums::MessageViews<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] Messages<'a>, 1546, (&'a [enums::Message<'a>], &'a [enums::ForumTopic<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    [] MessagesNotModified, 1549, (i32,);
+    ['a] MessagesSlice<'a>, 1547, (tl::Word, tl::Flag, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::SearchPostsFlood>, &'a [enums::Message<'a>], &'a [enums::ForumTopic<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] MyStickers<'a>, 1550, (i32, &'a [enums::StickerSetCovered<'a>]);
+    ['a] PeerDialogs<'a>, 1551, (&'a [enums::Dialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State);
+    ['a] PeerSettings<'a>, 1552, (enums::PeerSettings<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] PreparedInlineMessage<'a>, 1553, (i64, enums::BotInlineResult<'a>, &'a [enums::InlineQueryPeerType], i32, &'a [enums::User<'a>]);
+    ['a] QuickReplies<'a>, 1554, (&'a [enums::QuickReply<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] Reactions<'a>, 1557, (i64, &'a [enums::Reaction<'a>]);
+    ['a] RecentStickers<'a>, 1559, (i64, &'a [enums::StickerPack<'a>], &'a [enums::Document<'a>], &'a [i32]);
+    ['a] SavedDialogs<'a>, 1560, (&'a [enums::SavedDialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    [] SavedDialogsNotModified, 1562, (i32,);
+    ['a] SavedDialogsSlice<'a>, 1561, (i32, &'a [enums::SavedDialog<'a>], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] SavedGifs<'a>, 1564, (i64, &'a [enums::Document<'a>]);
+    ['a] SavedReactionTags<'a>, 1566, (&'a [enums::SavedReactionTag<'a>], i64);
+    [] SearchCounter, 1567, (tl::Word, tl::Flag, enums::MessagesFilter, i32);
+    ['a] SearchResultsCalendar<'a>, 1568, (tl::Word, tl::Flag, i32, i32, i32, Option<i32>, &'a [enums::SearchResultsCalendarPeriod], &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] SearchResultsPositions<'a>, 1569, (i32, &'a [enums::SearchResultsPosition]);
+    [] SentEncryptedFile, 1571, (i32, enums::EncryptedFile);
+    [] SentEncryptedMessage, 1570, (i32,);
+    ['a] SponsoredMessages<'a>, 1572, (tl::Word, Option<i32>, Option<i32>, Option<i32>, &'a [enums::SponsoredMessage<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] StickerSet<'a>, 1574, (enums::StickerSet<'a>, &'a [enums::StickerPack<'a>], &'a [enums::StickerKeyword<'a>], &'a [enums::Document<'a>]);
+    ['a] StickerSetInstallResultArchive<'a>, 1577, (&'a [enums::StickerSetCovered<'a>],);
+    ['a] Stickers<'a>, 1579, (i64, &'a [enums::Document<'a>]);
+    ['a] TranscribedAudio<'a>, 1580, (tl::Word, tl::Flag, i64, &'a str, Option<i32>, Option<i32>);
+    ['a] TranslateResult<'a>, 1582, (&'a [enums::TextWithEntities<'a>],);
+    ['a] TranslatedRichMessage<'a>, 1581, (&'a [enums::RichMessage<'a>],);
+    ['a] VotesList<'a>, 1583, (tl::Word, i32, &'a [enums::MessagePeerVote<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
+    ['a] WebPage<'a>, 1584, (enums::WebPage<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] WebPagePreview<'a>, 1585, (enums::MessageMedia<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+}

@@ -39,7 +39,6 @@ pub mod wallet;
 pub struct AccountDaysTtl {
     pub days: i32,
 }
-tl::object! { [] AccountDaysTtl, layout::Structs, 0, (i32,) }
 
 /// `aiComposeTone#cff63ea9 flags:# creator:flags.0?true id:long access_hash:long slug:string title:string emoji_id:flags.1?long prompt:flags.4?string installs_count:flags.2?int author_id:flags.3?long example_english:flags.5?AiComposeToneExample = AiComposeTone;`
 #[repr(C)]
@@ -55,7 +54,6 @@ pub struct AiComposeTone<'a> {
     pub author_id: Option<i64>,
     pub example_english: Option<&'a enums::AiComposeToneExample<'a>>,
 }
-tl::object! { ['a] AiComposeTone<'a>, layout::Structs, 1, (tl::Word, tl::Flag, i64, i64, &'a str, &'a str, Option<i64>, Option<&'a str>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::AiComposeToneExample<'a>>) }
 
 /// `aiComposeToneDefault#9bad6414 tone:string emoji_id:long title:string = AiComposeTone;`
 #[repr(C)]
@@ -64,7 +62,6 @@ pub struct AiComposeToneDefault<'a> {
     pub emoji_id: i64,
     pub title: &'a str,
 }
-tl::object! { ['a] AiComposeToneDefault<'a>, layout::Structs, 2, (&'a str, i64, &'a str) }
 
 /// `aiComposeToneExample#f1d628ec from:TextWithEntities to:TextWithEntities = AiComposeToneExample;`
 #[repr(C)]
@@ -72,7 +69,6 @@ pub struct AiComposeToneExample<'a> {
     pub from: enums::TextWithEntities<'a>,
     pub to: enums::TextWithEntities<'a>,
 }
-tl::object! { ['a] AiComposeToneExample<'a>, layout::Structs, 3, (enums::TextWithEntities<'a>, enums::TextWithEntities<'a>) }
 
 /// `attachMenuBot#d90d8dfe flags:# inactive:flags.0?true has_settings:flags.1?true request_write_access:flags.2?true show_in_attach_menu:flags.3?true show_in_side_menu:flags.4?true side_menu_disclaimer_needed:flags.5?true bot_id:long short_name:string peer_types:flags.3?Vector<AttachMenuPeerType> icons:Vector<AttachMenuBotIcon> = AttachMenuBot;`
 #[repr(C)]
@@ -88,7 +84,6 @@ pub struct AttachMenuBot<'a> {
     pub peer_types: Option<&'a [enums::AttachMenuPeerType]>,
     pub icons: &'a [enums::AttachMenuBotIcon<'a>],
 }
-tl::object! { ['a] AttachMenuBot<'a>, layout::Structs, 4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, Option<&'a [enums::AttachMenuPeerType]>, &'a [enums::AttachMenuBotIcon<'a>]) }
 
 /// `attachMenuBotIcon#b2a7386b flags:# name:string icon:Document colors:flags.0?Vector<AttachMenuBotIconColor> = AttachMenuBotIcon;`
 #[repr(C)]
@@ -97,7 +92,6 @@ pub struct AttachMenuBotIcon<'a> {
     pub icon: enums::Document<'a>,
     pub colors: Option<&'a [enums::AttachMenuBotIconColor<'a>]>,
 }
-tl::object! { ['a] AttachMenuBotIcon<'a>, layout::Structs, 5, (tl::Word, &'a str, enums::Document<'a>, Option<&'a [enums::AttachMenuBotIconColor<'a>]>) }
 
 /// `attachMenuBotIconColor#4576f3f0 name:string color:int = AttachMenuBotIconColor;`
 #[repr(C)]
@@ -105,7 +99,6 @@ pub struct AttachMenuBotIconColor<'a> {
     pub name: &'a str,
     pub color: i32,
 }
-tl::object! { ['a] AttachMenuBotIconColor<'a>, layout::Structs, 6, (&'a str, i32) }
 
 /// `attachMenuBots#3c4301c0 hash:long bots:Vector<AttachMenuBot> users:Vector<User> = AttachMenuBots;`
 #[repr(C)]
@@ -114,7 +107,6 @@ pub struct AttachMenuBots<'a> {
     pub bots: &'a [enums::AttachMenuBot<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] AttachMenuBots<'a>, layout::Structs, 8, (i64, &'a [enums::AttachMenuBot<'a>], &'a [enums::User<'a>]) }
 
 /// `attachMenuBotsBot#93bf667f bot:AttachMenuBot users:Vector<User> = AttachMenuBotsBot;`
 #[repr(C)]
@@ -122,7 +114,6 @@ pub struct AttachMenuBotsBot<'a> {
     pub bot: enums::AttachMenuBot<'a>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] AttachMenuBotsBot<'a>, layout::Structs, 9, (enums::AttachMenuBot<'a>, &'a [enums::User<'a>]) }
 
 /// `auctionBidLevel#310240cc pos:int amount:long date:int = AuctionBidLevel;`
 #[repr(C)]
@@ -131,7 +122,6 @@ pub struct AuctionBidLevel {
     pub amount: i64,
     pub date: i32,
 }
-tl::object! { [] AuctionBidLevel, layout::Structs, 15, (i32, i64, i32) }
 
 /// `authorization#ad01d61d flags:# current:flags.0?true official_app:flags.1?true password_pending:flags.2?true encrypted_requests_disabled:flags.3?true call_requests_disabled:flags.4?true unconfirmed:flags.5?true hash:long device_model:string platform:string system_version:string api_id:int app_name:string app_version:string date_created:int date_active:int ip:string country:string region:string = Authorization;`
 #[repr(C)]
@@ -155,7 +145,6 @@ pub struct Authorization<'a> {
     pub country: &'a str,
     pub region: &'a str,
 }
-tl::object! { ['a] Authorization<'a>, layout::Structs, 16, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, &'a str, &'a str, i32), (&'a str, &'a str, i32, i32, &'a str, &'a str, &'a str)> }
 
 /// `autoDownloadSettings#baa57628 flags:# disabled:flags.0?true video_preload_large:flags.1?true audio_preload_next:flags.2?true phonecalls_less_data:flags.3?true stories_preload:flags.4?true photo_size_max:int video_size_max:long file_size_max:long video_upload_maxbitrate:int small_queue_active_operations_max:int large_queue_active_operations_max:int = AutoDownloadSettings;`
 #[repr(C)]
@@ -172,7 +161,6 @@ pub struct AutoDownloadSettings {
     pub small_queue_active_operations_max: i32,
     pub large_queue_active_operations_max: i32,
 }
-tl::object! { [] AutoDownloadSettings, layout::Structs, 17, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i64, i64, i32, i32, i32) }
 
 /// `autoSaveException#81602d47 peer:Peer settings:AutoSaveSettings = AutoSaveException;`
 #[repr(C)]
@@ -180,7 +168,6 @@ pub struct AutoSaveException {
     pub peer: enums::Peer,
     pub settings: enums::AutoSaveSettings,
 }
-tl::object! { [] AutoSaveException, layout::Structs, 18, (enums::Peer, enums::AutoSaveSettings) }
 
 /// `autoSaveSettings#c84834ce flags:# photos:flags.0?true videos:flags.1?true video_max_size:flags.2?long = AutoSaveSettings;`
 #[repr(C)]
@@ -189,7 +176,6 @@ pub struct AutoSaveSettings {
     pub videos: bool,
     pub video_max_size: Option<i64>,
 }
-tl::object! { [] AutoSaveSettings, layout::Structs, 19, (tl::Word, tl::Flag, tl::Flag, Option<i64>) }
 
 /// `availableEffect#93c3e27e flags:# premium_required:flags.2?true id:long emoticon:string static_icon_id:flags.0?long effect_sticker_id:long effect_animation_id:flags.1?long = AvailableEffect;`
 #[repr(C)]
@@ -201,7 +187,6 @@ pub struct AvailableEffect<'a> {
     pub effect_sticker_id: i64,
     pub effect_animation_id: Option<i64>,
 }
-tl::object! { ['a] AvailableEffect<'a>, layout::Structs, 20, (tl::Word, tl::Flag, i64, &'a str, Option<i64>, i64, Option<i64>) }
 
 /// `availableReaction#c077ec01 flags:# inactive:flags.0?true premium:flags.2?true reaction:string title:string static_icon:Document appear_animation:Document select_animation:Document activate_animation:Document effect_animation:Document around_animation:flags.1?Document center_icon:flags.1?Document = AvailableReaction;`
 #[repr(C)]
@@ -218,7 +203,6 @@ pub struct AvailableReaction<'a> {
     pub around_animation: Option<&'a enums::Document<'a>>,
     pub center_icon: Option<&'a enums::Document<'a>>,
 }
-tl::object! { ['a] AvailableReaction<'a>, layout::Structs, 21, (tl::Word, tl::Flag, tl::Flag, &'a str, &'a str, enums::Document<'a>, enums::Document<'a>, enums::Document<'a>, enums::Document<'a>, enums::Document<'a>, tl::Maybe<'a, enums::Document<'a>>, tl::Maybe<'a, enums::Document<'a>>) }
 
 /// `bankCardOpenUrl#f568028a url:string name:string = BankCardOpenUrl;`
 #[repr(C)]
@@ -226,7 +210,6 @@ pub struct BankCardOpenUrl<'a> {
     pub url: &'a str,
     pub name: &'a str,
 }
-tl::object! { ['a] BankCardOpenUrl<'a>, layout::Structs, 22, (&'a str, &'a str) }
 
 /// `birthday#6c8e1e06 flags:# day:int month:int year:flags.0?int = Birthday;`
 #[repr(C)]
@@ -235,7 +218,6 @@ pub struct Birthday {
     pub month: i32,
     pub year: Option<i32>,
 }
-tl::object! { [] Birthday, layout::Structs, 28, (tl::Word, i32, i32, Option<i32>) }
 
 /// `boost#4b3e14d6 flags:# gift:flags.1?true giveaway:flags.2?true unclaimed:flags.3?true id:string user_id:flags.0?long giveaway_msg_id:flags.2?int date:int expires:int used_gift_slug:flags.4?string multiplier:flags.5?int stars:flags.6?long = Boost;`
 #[repr(C)]
@@ -252,7 +234,6 @@ pub struct Boost<'a> {
     pub multiplier: Option<i32>,
     pub stars: Option<i64>,
 }
-tl::object! { ['a] Boost<'a>, layout::Structs, 29, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<i64>, Option<i32>, i32, i32, Option<&'a str>, Option<i32>, Option<i64>) }
 
 /// `botApp#95fcd1d6 flags:# id:long access_hash:long short_name:string title:string description:string photo:Photo document:flags.0?Document hash:long = BotApp;`
 #[repr(C)]
@@ -266,7 +247,6 @@ pub struct BotApp<'a> {
     pub document: Option<&'a enums::Document<'a>>,
     pub hash: i64,
 }
-tl::object! { ['a] BotApp<'a>, layout::Structs, 31, (tl::Word, i64, i64, &'a str, &'a str, &'a str, enums::Photo<'a>, tl::Maybe<'a, enums::Document<'a>>, i64) }
 
 /// `botAppSettings#c99b1950 flags:# placeholder_path:flags.0?bytes background_color:flags.1?int background_dark_color:flags.2?int header_color:flags.3?int header_dark_color:flags.4?int = BotAppSettings;`
 #[repr(C)]
@@ -277,7 +257,6 @@ pub struct BotAppSettings<'a> {
     pub header_color: Option<i32>,
     pub header_dark_color: Option<i32>,
 }
-tl::object! { ['a] BotAppSettings<'a>, layout::Structs, 32, (tl::Word, Option<&'a [u8]>, Option<i32>, Option<i32>, Option<i32>, Option<i32>) }
 
 /// `botBusinessConnection#8f34b2f5 flags:# disabled:flags.1?true connection_id:string user_id:long dc_id:int date:int rights:flags.2?BusinessBotRights = BotBusinessConnection;`
 #[repr(C)]
@@ -289,7 +268,6 @@ pub struct BotBusinessConnection<'a> {
     pub date: i32,
     pub rights: Option<&'a enums::BusinessBotRights>,
 }
-tl::object! { ['a] BotBusinessConnection<'a>, layout::Structs, 33, (tl::Word, tl::Flag, &'a str, i64, i32, i32, tl::Maybe<'a, enums::BusinessBotRights>) }
 
 /// `botCommand#9852d6d2 flags:# ephemeral:flags.0?true command:string description:string = BotCommand;`
 #[repr(C)]
@@ -298,21 +276,18 @@ pub struct BotCommand<'a> {
     pub command: &'a str,
     pub description: &'a str,
 }
-tl::object! { ['a] BotCommand<'a>, layout::Structs, 34, (tl::Word, tl::Flag, &'a str, &'a str) }
 
 /// `botCommandScopePeer#db9d897d peer:InputPeer = BotCommandScope;`
 #[repr(C)]
 pub struct BotCommandScopePeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { ['a] BotCommandScopePeer<'a>, layout::Structs, 39, (enums::InputPeer<'a>,) }
 
 /// `botCommandScopePeerAdmins#3fd863d1 peer:InputPeer = BotCommandScope;`
 #[repr(C)]
 pub struct BotCommandScopePeerAdmins<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { ['a] BotCommandScopePeerAdmins<'a>, layout::Structs, 40, (enums::InputPeer<'a>,) }
 
 /// `botCommandScopePeerUser#0a1321f3 peer:InputPeer user_id:InputUser = BotCommandScope;`
 #[repr(C)]
@@ -320,7 +295,6 @@ pub struct BotCommandScopePeerUser<'a> {
     pub peer: enums::InputPeer<'a>,
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { ['a] BotCommandScopePeerUser<'a>, layout::Structs, 41, (enums::InputPeer<'a>, enums::InputUser<'a>) }
 
 /// `botInfo#4d8a0299 flags:# has_preview_medias:flags.6?true user_id:flags.0?long description:flags.1?string description_photo:flags.4?Photo description_document:flags.5?Document commands:flags.2?Vector<BotCommand> menu_button:flags.3?BotMenuButton privacy_policy_url:flags.7?string app_settings:flags.8?BotAppSettings verifier_settings:flags.9?BotVerifierSettings = BotInfo;`
 #[repr(C)]
@@ -336,7 +310,6 @@ pub struct BotInfo<'a> {
     pub app_settings: Option<&'a enums::BotAppSettings<'a>>,
     pub verifier_settings: Option<&'a enums::BotVerifierSettings<'a>>,
 }
-tl::object! { ['a] BotInfo<'a>, layout::Structs, 42, (tl::Word, tl::Flag, Option<i64>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Document<'a>>, Option<&'a [enums::BotCommand<'a>]>, tl::Maybe<'a, enums::BotMenuButton<'a>>, Option<&'a str>, tl::Maybe<'a, enums::BotAppSettings<'a>>, tl::Maybe<'a, enums::BotVerifierSettings<'a>>) }
 
 /// `botInlineMediaResult#17db940b flags:# id:string type:string photo:flags.0?Photo document:flags.1?Document title:flags.2?string description:flags.3?string send_message:BotInlineMessage = BotInlineResult;`
 #[repr(C)]
@@ -349,7 +322,6 @@ pub struct BotInlineMediaResult<'a> {
     pub description: Option<&'a str>,
     pub send_message: enums::BotInlineMessage<'a>,
 }
-tl::object! { ['a] BotInlineMediaResult<'a>, layout::Structs, 52, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Document<'a>>, Option<&'a str>, Option<&'a str>, enums::BotInlineMessage<'a>) }
 
 /// `botInlineMessageMediaAuto#764cf810 flags:# invert_media:flags.3?true message:string entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
 #[repr(C)]
@@ -359,7 +331,6 @@ pub struct BotInlineMessageMediaAuto<'a> {
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] BotInlineMessageMediaAuto<'a>, layout::Structs, 43, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `botInlineMessageMediaContact#18d1cdc2 flags:# phone_number:string first_name:string last_name:string vcard:string reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
 #[repr(C)]
@@ -370,7 +341,6 @@ pub struct BotInlineMessageMediaContact<'a> {
     pub vcard: &'a str,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] BotInlineMessageMediaContact<'a>, layout::Structs, 47, (tl::Word, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `botInlineMessageMediaGeo#051846fd flags:# geo:GeoPoint heading:flags.0?int period:flags.1?int proximity_notification_radius:flags.3?int reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
 #[repr(C)]
@@ -381,7 +351,6 @@ pub struct BotInlineMessageMediaGeo<'a> {
     pub proximity_notification_radius: Option<i32>,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] BotInlineMessageMediaGeo<'a>, layout::Structs, 45, (tl::Word, enums::GeoPoint, Option<i32>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `botInlineMessageMediaInvoice#354a9b09 flags:# shipping_address_requested:flags.1?true test:flags.3?true title:string description:string photo:flags.0?WebDocument currency:string total_amount:long reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
 #[repr(C)]
@@ -395,7 +364,6 @@ pub struct BotInlineMessageMediaInvoice<'a> {
     pub total_amount: i64,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] BotInlineMessageMediaInvoice<'a>, layout::Structs, 48, (tl::Word, tl::Flag, tl::Flag, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, &'a str, i64, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `botInlineMessageMediaVenue#8a86659c flags:# geo:GeoPoint title:string address:string provider:string venue_id:string venue_type:string reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
 #[repr(C)]
@@ -408,7 +376,6 @@ pub struct BotInlineMessageMediaVenue<'a> {
     pub venue_type: &'a str,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] BotInlineMessageMediaVenue<'a>, layout::Structs, 46, (tl::Word, enums::GeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `botInlineMessageMediaWebPage#809ad9a6 flags:# invert_media:flags.3?true force_large_media:flags.4?true force_small_media:flags.5?true manual:flags.7?true safe:flags.8?true message:string entities:flags.1?Vector<MessageEntity> url:string reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
 #[repr(C)]
@@ -423,7 +390,6 @@ pub struct BotInlineMessageMediaWebPage<'a> {
     pub url: &'a str,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] BotInlineMessageMediaWebPage<'a>, layout::Structs, 49, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `botInlineMessageRichMessage#0a617e7b flags:# reply_markup:flags.2?ReplyMarkup rich_message:RichMessage = BotInlineMessage;`
 #[repr(C)]
@@ -431,7 +397,6 @@ pub struct BotInlineMessageRichMessage<'a> {
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
     pub rich_message: enums::RichMessage<'a>,
 }
-tl::object! { ['a] BotInlineMessageRichMessage<'a>, layout::Structs, 50, (tl::Word, tl::Maybe<'a, enums::ReplyMarkup<'a>>, enums::RichMessage<'a>) }
 
 /// `botInlineMessageText#8c7f65e2 flags:# no_webpage:flags.0?true invert_media:flags.3?true message:string entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup = BotInlineMessage;`
 #[repr(C)]
@@ -442,7 +407,6 @@ pub struct BotInlineMessageText<'a> {
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] BotInlineMessageText<'a>, layout::Structs, 44, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `botInlineResult#11965f3a flags:# id:string type:string title:flags.1?string description:flags.2?string url:flags.3?string thumb:flags.4?WebDocument content:flags.5?WebDocument send_message:BotInlineMessage = BotInlineResult;`
 #[repr(C)]
@@ -456,7 +420,6 @@ pub struct BotInlineResult<'a> {
     pub content: Option<&'a enums::WebDocument<'a>>,
     pub send_message: enums::BotInlineMessage<'a>,
 }
-tl::object! { ['a] BotInlineResult<'a>, layout::Structs, 51, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, enums::BotInlineMessage<'a>) }
 
 /// `botMenuButton#c7b57ce6 text:string url:string = BotMenuButton;`
 #[repr(C)]
@@ -464,7 +427,6 @@ pub struct BotMenuButton<'a> {
     pub text: &'a str,
     pub url: &'a str,
 }
-tl::object! { ['a] BotMenuButton<'a>, layout::Structs, 55, (&'a str, &'a str) }
 
 /// `botPreviewMedia#23e91ba3 date:int media:MessageMedia = BotPreviewMedia;`
 #[repr(C)]
@@ -472,7 +434,6 @@ pub struct BotPreviewMedia<'a> {
     pub date: i32,
     pub media: enums::MessageMedia<'a>,
 }
-tl::object! { ['a] BotPreviewMedia<'a>, layout::Structs, 56, (i32, enums::MessageMedia<'a>) }
 
 /// `botVerification#f72e0ed9 bot_id:long icon:long description:TextWithEntities = BotVerification;`
 #[repr(C)]
@@ -481,7 +442,6 @@ pub struct BotVerification<'a> {
     pub icon: i64,
     pub description: enums::TextWithEntities<'a>,
 }
-tl::object! { ['a] BotVerification<'a>, layout::Structs, 57, (i64, i64, enums::TextWithEntities<'a>) }
 
 /// `botVerifierSettings#a12aefff flags:# can_modify_custom_description:flags.1?true icon:long company:string custom_description:flags.0?TextWithEntities = BotVerifierSettings;`
 #[repr(C)]
@@ -491,7 +451,6 @@ pub struct BotVerifierSettings<'a> {
     pub company: &'a str,
     pub custom_description: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] BotVerifierSettings<'a>, layout::Structs, 58, (tl::Word, tl::Flag, i64, &'a str, tl::Maybe<'a, enums::TextWithEntities<'a>>) }
 
 /// `businessAwayMessage#ef156a5c flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:BusinessRecipients = BusinessAwayMessage;`
 #[repr(C)]
@@ -501,7 +460,6 @@ pub struct BusinessAwayMessage<'a> {
     pub schedule: enums::BusinessAwayMessageSchedule,
     pub recipients: enums::BusinessRecipients<'a>,
 }
-tl::object! { ['a] BusinessAwayMessage<'a>, layout::Structs, 59, (tl::Word, tl::Flag, i32, enums::BusinessAwayMessageSchedule, enums::BusinessRecipients<'a>) }
 
 /// `businessAwayMessageScheduleCustom#cc4d9ecc start_date:int end_date:int = BusinessAwayMessageSchedule;`
 #[repr(C)]
@@ -509,7 +467,6 @@ pub struct BusinessAwayMessageScheduleCustom {
     pub start_date: i32,
     pub end_date: i32,
 }
-tl::object! { [] BusinessAwayMessageScheduleCustom, layout::Structs, 62, (i32, i32) }
 
 /// `businessBotRecipients#b88cf373 flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<long> exclude_users:flags.6?Vector<long> = BusinessBotRecipients;`
 #[repr(C)]
@@ -522,7 +479,6 @@ pub struct BusinessBotRecipients<'a> {
     pub users: Option<&'a [i64]>,
     pub exclude_users: Option<&'a [i64]>,
 }
-tl::object! { ['a] BusinessBotRecipients<'a>, layout::Structs, 63, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [i64]>, Option<&'a [i64]>) }
 
 /// `businessBotRights#a0624cf7 flags:# reply:flags.0?true read_messages:flags.1?true delete_sent_messages:flags.2?true delete_received_messages:flags.3?true edit_name:flags.4?true edit_bio:flags.5?true edit_profile_photo:flags.6?true edit_username:flags.7?true view_gifts:flags.8?true sell_gifts:flags.9?true change_gift_settings:flags.10?true transfer_and_upgrade_gifts:flags.11?true transfer_stars:flags.12?true manage_stories:flags.13?true = BusinessBotRights;`
 #[repr(C)]
@@ -542,7 +498,6 @@ pub struct BusinessBotRights {
     pub transfer_stars: bool,
     pub manage_stories: bool,
 }
-tl::object! { [] BusinessBotRights, layout::Structs, 64, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (tl::Flag, tl::Flag, tl::Flag)> }
 
 /// `businessChatLink#b4ae666f flags:# link:string message:string entities:flags.0?Vector<MessageEntity> title:flags.1?string views:int = BusinessChatLink;`
 #[repr(C)]
@@ -553,7 +508,6 @@ pub struct BusinessChatLink<'a> {
     pub title: Option<&'a str>,
     pub views: i32,
 }
-tl::object! { ['a] BusinessChatLink<'a>, layout::Structs, 65, (tl::Word, &'a str, &'a str, Option<&'a [enums::MessageEntity<'a>]>, Option<&'a str>, i32) }
 
 /// `businessGreetingMessage#e519abab shortcut_id:int recipients:BusinessRecipients no_activity_days:int = BusinessGreetingMessage;`
 #[repr(C)]
@@ -562,7 +516,6 @@ pub struct BusinessGreetingMessage<'a> {
     pub recipients: enums::BusinessRecipients<'a>,
     pub no_activity_days: i32,
 }
-tl::object! { ['a] BusinessGreetingMessage<'a>, layout::Structs, 66, (i32, enums::BusinessRecipients<'a>, i32) }
 
 /// `businessIntro#5a0a066d flags:# title:string description:string sticker:flags.0?Document = BusinessIntro;`
 #[repr(C)]
@@ -571,7 +524,6 @@ pub struct BusinessIntro<'a> {
     pub description: &'a str,
     pub sticker: Option<&'a enums::Document<'a>>,
 }
-tl::object! { ['a] BusinessIntro<'a>, layout::Structs, 67, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::Document<'a>>) }
 
 /// `businessLocation#ac5c1af7 flags:# geo_point:flags.0?GeoPoint address:string = BusinessLocation;`
 #[repr(C)]
@@ -579,7 +531,6 @@ pub struct BusinessLocation<'a> {
     pub geo_point: Option<&'a enums::GeoPoint>,
     pub address: &'a str,
 }
-tl::object! { ['a] BusinessLocation<'a>, layout::Structs, 68, (tl::Word, tl::Maybe<'a, enums::GeoPoint>, &'a str) }
 
 /// `businessRecipients#21108ff7 flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<long> = BusinessRecipients;`
 #[repr(C)]
@@ -591,7 +542,6 @@ pub struct BusinessRecipients<'a> {
     pub exclude_selected: bool,
     pub users: Option<&'a [i64]>,
 }
-tl::object! { ['a] BusinessRecipients<'a>, layout::Structs, 69, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [i64]>) }
 
 /// `businessWeeklyOpen#120b1ab9 start_minute:int end_minute:int = BusinessWeeklyOpen;`
 #[repr(C)]
@@ -599,7 +549,6 @@ pub struct BusinessWeeklyOpen {
     pub start_minute: i32,
     pub end_minute: i32,
 }
-tl::object! { [] BusinessWeeklyOpen, layout::Structs, 70, (i32, i32) }
 
 /// `businessWorkHours#8c92b098 flags:# open_now:flags.0?true timezone_id:string weekly_open:Vector<BusinessWeeklyOpen> = BusinessWorkHours;`
 #[repr(C)]
@@ -608,7 +557,6 @@ pub struct BusinessWorkHours<'a> {
     pub timezone_id: &'a str,
     pub weekly_open: &'a [enums::BusinessWeeklyOpen],
 }
-tl::object! { ['a] BusinessWorkHours<'a>, layout::Structs, 71, (tl::Word, tl::Flag, &'a str, &'a [enums::BusinessWeeklyOpen]) }
 
 /// `buttonTypeRequestPeer#4f58a237 flags:# button_id:int peer_type:RequestPeerType max_quantity:int = ButtonType;`
 #[repr(C)]
@@ -617,28 +565,24 @@ pub struct ButtonTypeRequestPeer<'a> {
     pub peer_type: enums::RequestPeerType<'a>,
     pub max_quantity: i32,
 }
-tl::object! { ['a] ButtonTypeRequestPeer<'a>, layout::Structs, 76, (tl::Word, i32, enums::RequestPeerType<'a>, i32) }
 
 /// `buttonTypeRequestPoll#aacfff84 flags:# quiz:flags.0?Bool = ButtonType;`
 #[repr(C)]
 pub struct ButtonTypeRequestPoll {
     pub quiz: Option<bool>,
 }
-tl::object! { [] ButtonTypeRequestPoll, layout::Structs, 75, (tl::Word, Option<bool>) }
 
 /// `buttonTypeSimpleWebView#c01a597a url:string = ButtonType;`
 #[repr(C)]
 pub struct ButtonTypeSimpleWebView<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] ButtonTypeSimpleWebView<'a>, layout::Structs, 78, (&'a str,) }
 
 /// `cdnConfig#5725e40a public_keys:Vector<CdnPublicKey> = CdnConfig;`
 #[repr(C)]
 pub struct CdnConfig<'a> {
     pub public_keys: &'a [enums::CdnPublicKey<'a>],
 }
-tl::object! { ['a] CdnConfig<'a>, layout::Structs, 79, (&'a [enums::CdnPublicKey<'a>],) }
 
 /// `cdnPublicKey#c982eaba dc_id:int public_key:string = CdnPublicKey;`
 #[repr(C)]
@@ -646,7 +590,6 @@ pub struct CdnPublicKey<'a> {
     pub dc_id: i32,
     pub public_key: &'a str,
 }
-tl::object! { ['a] CdnPublicKey<'a>, layout::Structs, 80, (i32, &'a str) }
 
 /// `channel#d49f34c6 flags:# creator:flags.0?true left:flags.2?true broadcast:flags.5?true verified:flags.7?true megagroup:flags.8?true restricted:flags.9?true signatures:flags.11?true min:flags.12?true scam:flags.19?true has_link:flags.20?true has_geo:flags.21?true slowmode_enabled:flags.22?true call_active:flags.23?true call_not_empty:flags.24?true fake:flags.25?true gigagroup:flags.26?true noforwards:flags.27?true join_to_send:flags.28?true join_request:flags.29?true forum:flags.30?true flags2:# stories_hidden:flags2.1?true stories_hidden_min:flags2.2?true stories_unavailable:flags2.3?true signature_profiles:flags2.12?true autotranslation:flags2.15?true broadcast_messages_allowed:flags2.16?true monoforum:flags2.17?true forum_tabs:flags2.19?true id:long access_hash:flags.13?long title:string username:flags.6?string photo:ChatPhoto date:int restriction_reason:flags.9?Vector<RestrictionReason> admin_rights:flags.14?ChatAdminRights banned_rights:flags.15?ChatBannedRights default_banned_rights:flags.18?ChatBannedRights participants_count:flags.17?int usernames:flags2.0?Vector<Username> stories_max_id:flags2.4?RecentStory color:flags2.7?PeerColor profile_color:flags2.8?PeerColor emoji_status:flags2.9?EmojiStatus level:flags2.10?int subscription_until_date:flags2.11?int bot_verification_icon:flags2.13?long send_paid_messages_stars:flags2.14?long linked_monoforum_id:flags2.18?long linked_community_id:flags2.20?long = Chat;`
 #[repr(C)]
@@ -702,7 +645,6 @@ pub struct Channel<'a> {
     pub linked_monoforum_id: Option<i64>,
     pub linked_community_id: Option<i64>,
 }
-tl::object! { ['a] Channel<'a>, layout::Structs, 156, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, Option<i64>, &'a str, Option<&'a str>, enums::ChatPhoto<'a>, i32), tl::And<(Option<&'a [enums::RestrictionReason<'a>]>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatBannedRights>, tl::Maybe<'a, enums::ChatBannedRights>, Option<i32>, Option<&'a [enums::Username<'a>]>, tl::Maybe<'a, enums::RecentStory>, tl::Maybe<'a, enums::PeerColor<'a>>, tl::Maybe<'a, enums::PeerColor<'a>>, tl::Maybe<'a, enums::EmojiStatus<'a>>, Option<i32>, Option<i32>), (Option<i64>, Option<i64>, Option<i64>, Option<i64>)>>>> }
 
 /// `channelAdminLogEvent#1fad68cd id:long date:int user_id:long action:ChannelAdminLogEventAction = ChannelAdminLogEvent;`
 #[repr(C)]
@@ -712,7 +654,6 @@ pub struct ChannelAdminLogEvent<'a> {
     pub user_id: i64,
     pub action: enums::ChannelAdminLogEventAction<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEvent<'a>, layout::Structs, 81, (i64, i32, i64, enums::ChannelAdminLogEventAction<'a>) }
 
 /// `channelAdminLogEventActionChangeAbout#55188a2e prev_value:string new_value:string = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -720,7 +661,6 @@ pub struct ChannelAdminLogEventActionChangeAbout<'a> {
     pub prev_value: &'a str,
     pub new_value: &'a str,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangeAbout<'a>, layout::Structs, 83, (&'a str, &'a str) }
 
 /// `channelAdminLogEventActionChangeAvailableReactions#be4e0ef8 prev_value:ChatReactions new_value:ChatReactions = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -728,7 +668,6 @@ pub struct ChannelAdminLogEventActionChangeAvailableReactions<'a> {
     pub prev_value: enums::ChatReactions<'a>,
     pub new_value: enums::ChatReactions<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangeAvailableReactions<'a>, layout::Structs, 117, (enums::ChatReactions<'a>, enums::ChatReactions<'a>) }
 
 /// `channelAdminLogEventActionChangeEmojiStatus#3ea9feb1 prev_value:EmojiStatus new_value:EmojiStatus = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -736,7 +675,6 @@ pub struct ChannelAdminLogEventActionChangeEmojiStatus<'a> {
     pub prev_value: enums::EmojiStatus<'a>,
     pub new_value: enums::EmojiStatus<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangeEmojiStatus<'a>, layout::Structs, 128, (enums::EmojiStatus<'a>, enums::EmojiStatus<'a>) }
 
 /// `channelAdminLogEventActionChangeEmojiStickerSet#46d840ab prev_stickerset:InputStickerSet new_stickerset:InputStickerSet = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -744,7 +682,6 @@ pub struct ChannelAdminLogEventActionChangeEmojiStickerSet<'a> {
     pub prev_stickerset: enums::InputStickerSet<'a>,
     pub new_stickerset: enums::InputStickerSet<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangeEmojiStickerSet<'a>, layout::Structs, 129, (enums::InputStickerSet<'a>, enums::InputStickerSet<'a>) }
 
 /// `channelAdminLogEventActionChangeHistoryTTL#6e941a38 prev_value:int new_value:int = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -752,7 +689,6 @@ pub struct ChannelAdminLogEventActionChangeHistoryTtl {
     pub prev_value: i32,
     pub new_value: i32,
 }
-tl::object! { [] ChannelAdminLogEventActionChangeHistoryTtl, layout::Structs, 113, (i32, i32) }
 
 /// `channelAdminLogEventActionChangeLinkedChat#050c7ac8 prev_value:long new_value:long = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -760,7 +696,6 @@ pub struct ChannelAdminLogEventActionChangeLinkedChat {
     pub prev_value: i64,
     pub new_value: i64,
 }
-tl::object! { [] ChannelAdminLogEventActionChangeLinkedChat, layout::Structs, 100, (i64, i64) }
 
 /// `channelAdminLogEventActionChangeLocation#0e6b76ae prev_value:ChannelLocation new_value:ChannelLocation = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -768,7 +703,6 @@ pub struct ChannelAdminLogEventActionChangeLocation<'a> {
     pub prev_value: enums::ChannelLocation<'a>,
     pub new_value: enums::ChannelLocation<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangeLocation<'a>, layout::Structs, 101, (enums::ChannelLocation<'a>, enums::ChannelLocation<'a>) }
 
 /// `channelAdminLogEventActionChangePeerColor#5796e780 prev_value:PeerColor new_value:PeerColor = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -776,7 +710,6 @@ pub struct ChannelAdminLogEventActionChangePeerColor<'a> {
     pub prev_value: enums::PeerColor<'a>,
     pub new_value: enums::PeerColor<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangePeerColor<'a>, layout::Structs, 125, (enums::PeerColor<'a>, enums::PeerColor<'a>) }
 
 /// `channelAdminLogEventActionChangePhoto#434bd2af prev_photo:Photo new_photo:Photo = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -784,7 +717,6 @@ pub struct ChannelAdminLogEventActionChangePhoto<'a> {
     pub prev_photo: enums::Photo<'a>,
     pub new_photo: enums::Photo<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangePhoto<'a>, layout::Structs, 85, (enums::Photo<'a>, enums::Photo<'a>) }
 
 /// `channelAdminLogEventActionChangeProfilePeerColor#5e477b25 prev_value:PeerColor new_value:PeerColor = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -792,7 +724,6 @@ pub struct ChannelAdminLogEventActionChangeProfilePeerColor<'a> {
     pub prev_value: enums::PeerColor<'a>,
     pub new_value: enums::PeerColor<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangeProfilePeerColor<'a>, layout::Structs, 126, (enums::PeerColor<'a>, enums::PeerColor<'a>) }
 
 /// `channelAdminLogEventActionChangeStickerSet#b1c3caa7 prev_stickerset:InputStickerSet new_stickerset:InputStickerSet = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -800,7 +731,6 @@ pub struct ChannelAdminLogEventActionChangeStickerSet<'a> {
     pub prev_stickerset: enums::InputStickerSet<'a>,
     pub new_stickerset: enums::InputStickerSet<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangeStickerSet<'a>, layout::Structs, 96, (enums::InputStickerSet<'a>, enums::InputStickerSet<'a>) }
 
 /// `channelAdminLogEventActionChangeTitle#e6dfb825 prev_value:string new_value:string = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -808,7 +738,6 @@ pub struct ChannelAdminLogEventActionChangeTitle<'a> {
     pub prev_value: &'a str,
     pub new_value: &'a str,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangeTitle<'a>, layout::Structs, 82, (&'a str, &'a str) }
 
 /// `channelAdminLogEventActionChangeUsername#6a4afc38 prev_value:string new_value:string = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -816,7 +745,6 @@ pub struct ChannelAdminLogEventActionChangeUsername<'a> {
     pub prev_value: &'a str,
     pub new_value: &'a str,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangeUsername<'a>, layout::Structs, 84, (&'a str, &'a str) }
 
 /// `channelAdminLogEventActionChangeUsernames#f04fb3a9 prev_value:Vector<string> new_value:Vector<string> = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -824,7 +752,6 @@ pub struct ChannelAdminLogEventActionChangeUsernames<'a> {
     pub prev_value: &'a [&'a str],
     pub new_value: &'a [&'a str],
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangeUsernames<'a>, layout::Structs, 118, (&'a [&'a str], &'a [&'a str]) }
 
 /// `channelAdminLogEventActionChangeWallpaper#31bb5d52 prev_value:WallPaper new_value:WallPaper = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -832,14 +759,12 @@ pub struct ChannelAdminLogEventActionChangeWallpaper<'a> {
     pub prev_value: enums::WallPaper<'a>,
     pub new_value: enums::WallPaper<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionChangeWallpaper<'a>, layout::Structs, 127, (enums::WallPaper<'a>, enums::WallPaper<'a>) }
 
 /// `channelAdminLogEventActionCreateTopic#58707d28 topic:ForumTopic = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionCreateTopic<'a> {
     pub topic: enums::ForumTopic<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionCreateTopic<'a>, layout::Structs, 120, (enums::ForumTopic<'a>,) }
 
 /// `channelAdminLogEventActionDefaultBannedRights#2df5fc0a prev_banned_rights:ChatBannedRights new_banned_rights:ChatBannedRights = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -847,28 +772,24 @@ pub struct ChannelAdminLogEventActionDefaultBannedRights {
     pub prev_banned_rights: enums::ChatBannedRights,
     pub new_banned_rights: enums::ChatBannedRights,
 }
-tl::object! { [] ChannelAdminLogEventActionDefaultBannedRights, layout::Structs, 98, (enums::ChatBannedRights, enums::ChatBannedRights) }
 
 /// `channelAdminLogEventActionDeleteMessage#42e047bb message:Message = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionDeleteMessage<'a> {
     pub message: enums::Message<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionDeleteMessage<'a>, layout::Structs, 90, (enums::Message<'a>,) }
 
 /// `channelAdminLogEventActionDeleteTopic#ae168909 topic:ForumTopic = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionDeleteTopic<'a> {
     pub topic: enums::ForumTopic<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionDeleteTopic<'a>, layout::Structs, 122, (enums::ForumTopic<'a>,) }
 
 /// `channelAdminLogEventActionDiscardGroupCall#db9f9140 call:InputGroupCall = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionDiscardGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionDiscardGroupCall<'a>, layout::Structs, 104, (enums::InputGroupCall<'a>,) }
 
 /// `channelAdminLogEventActionEditMessage#709b2405 prev_message:Message new_message:Message = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -876,7 +797,6 @@ pub struct ChannelAdminLogEventActionEditMessage<'a> {
     pub prev_message: enums::Message<'a>,
     pub new_message: enums::Message<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionEditMessage<'a>, layout::Structs, 89, (enums::Message<'a>, enums::Message<'a>) }
 
 /// `channelAdminLogEventActionEditTopic#f06fe208 prev_topic:ForumTopic new_topic:ForumTopic = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -884,14 +804,12 @@ pub struct ChannelAdminLogEventActionEditTopic<'a> {
     pub prev_topic: enums::ForumTopic<'a>,
     pub new_topic: enums::ForumTopic<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionEditTopic<'a>, layout::Structs, 121, (enums::ForumTopic<'a>, enums::ForumTopic<'a>) }
 
 /// `channelAdminLogEventActionExportedInviteDelete#5a50fca4 invite:ExportedChatInvite = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionExportedInviteDelete<'a> {
     pub invite: enums::ExportedChatInvite<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionExportedInviteDelete<'a>, layout::Structs, 109, (enums::ExportedChatInvite<'a>,) }
 
 /// `channelAdminLogEventActionExportedInviteEdit#e90ebb59 prev_invite:ExportedChatInvite new_invite:ExportedChatInvite = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -899,14 +817,12 @@ pub struct ChannelAdminLogEventActionExportedInviteEdit<'a> {
     pub prev_invite: enums::ExportedChatInvite<'a>,
     pub new_invite: enums::ExportedChatInvite<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionExportedInviteEdit<'a>, layout::Structs, 111, (enums::ExportedChatInvite<'a>, enums::ExportedChatInvite<'a>) }
 
 /// `channelAdminLogEventActionExportedInviteRevoke#410a134e invite:ExportedChatInvite = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionExportedInviteRevoke<'a> {
     pub invite: enums::ExportedChatInvite<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionExportedInviteRevoke<'a>, layout::Structs, 110, (enums::ExportedChatInvite<'a>,) }
 
 /// `channelAdminLogEventActionParticipantEditRank#5806b4ec user_id:long prev_rank:string new_rank:string = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -915,14 +831,12 @@ pub struct ChannelAdminLogEventActionParticipantEditRank<'a> {
     pub prev_rank: &'a str,
     pub new_rank: &'a str,
 }
-tl::object! { ['a] ChannelAdminLogEventActionParticipantEditRank<'a>, layout::Structs, 133, (i64, &'a str, &'a str) }
 
 /// `channelAdminLogEventActionParticipantInvite#e31c34d8 participant:ChannelParticipant = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantInvite<'a> {
     pub participant: enums::ChannelParticipant<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionParticipantInvite<'a>, layout::Structs, 93, (enums::ChannelParticipant<'a>,) }
 
 /// `channelAdminLogEventActionParticipantJoinByInvite#fe9fc158 flags:# via_chatlist:flags.0?true invite:ExportedChatInvite = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -930,7 +844,6 @@ pub struct ChannelAdminLogEventActionParticipantJoinByInvite<'a> {
     pub via_chatlist: bool,
     pub invite: enums::ExportedChatInvite<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionParticipantJoinByInvite<'a>, layout::Structs, 108, (tl::Word, tl::Flag, enums::ExportedChatInvite<'a>) }
 
 /// `channelAdminLogEventActionParticipantJoinByRequest#afb6144a invite:ExportedChatInvite approved_by:long = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -938,14 +851,12 @@ pub struct ChannelAdminLogEventActionParticipantJoinByRequest<'a> {
     pub invite: enums::ExportedChatInvite<'a>,
     pub approved_by: i64,
 }
-tl::object! { ['a] ChannelAdminLogEventActionParticipantJoinByRequest<'a>, layout::Structs, 114, (enums::ExportedChatInvite<'a>, i64) }
 
 /// `channelAdminLogEventActionParticipantMute#f92424d2 participant:GroupCallParticipant = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantMute<'a> {
     pub participant: enums::GroupCallParticipant<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionParticipantMute<'a>, layout::Structs, 105, (enums::GroupCallParticipant<'a>,) }
 
 /// `channelAdminLogEventActionParticipantSubExtend#64642db3 prev_participant:ChannelParticipant new_participant:ChannelParticipant = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -953,7 +864,6 @@ pub struct ChannelAdminLogEventActionParticipantSubExtend<'a> {
     pub prev_participant: enums::ChannelParticipant<'a>,
     pub new_participant: enums::ChannelParticipant<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionParticipantSubExtend<'a>, layout::Structs, 131, (enums::ChannelParticipant<'a>, enums::ChannelParticipant<'a>) }
 
 /// `channelAdminLogEventActionParticipantToggleAdmin#d5676710 prev_participant:ChannelParticipant new_participant:ChannelParticipant = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -961,7 +871,6 @@ pub struct ChannelAdminLogEventActionParticipantToggleAdmin<'a> {
     pub prev_participant: enums::ChannelParticipant<'a>,
     pub new_participant: enums::ChannelParticipant<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionParticipantToggleAdmin<'a>, layout::Structs, 95, (enums::ChannelParticipant<'a>, enums::ChannelParticipant<'a>) }
 
 /// `channelAdminLogEventActionParticipantToggleBan#e6d83d7e prev_participant:ChannelParticipant new_participant:ChannelParticipant = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -969,21 +878,18 @@ pub struct ChannelAdminLogEventActionParticipantToggleBan<'a> {
     pub prev_participant: enums::ChannelParticipant<'a>,
     pub new_participant: enums::ChannelParticipant<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionParticipantToggleBan<'a>, layout::Structs, 94, (enums::ChannelParticipant<'a>, enums::ChannelParticipant<'a>) }
 
 /// `channelAdminLogEventActionParticipantUnmute#e64429c0 participant:GroupCallParticipant = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantUnmute<'a> {
     pub participant: enums::GroupCallParticipant<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionParticipantUnmute<'a>, layout::Structs, 106, (enums::GroupCallParticipant<'a>,) }
 
 /// `channelAdminLogEventActionParticipantVolume#3e7f6847 participant:GroupCallParticipant = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionParticipantVolume<'a> {
     pub participant: enums::GroupCallParticipant<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionParticipantVolume<'a>, layout::Structs, 112, (enums::GroupCallParticipant<'a>,) }
 
 /// `channelAdminLogEventActionPinTopic#5d8d353b flags:# prev_topic:flags.0?ForumTopic new_topic:flags.1?ForumTopic = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -991,91 +897,78 @@ pub struct ChannelAdminLogEventActionPinTopic<'a> {
     pub prev_topic: Option<&'a enums::ForumTopic<'a>>,
     pub new_topic: Option<&'a enums::ForumTopic<'a>>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionPinTopic<'a>, layout::Structs, 123, (tl::Word, tl::Maybe<'a, enums::ForumTopic<'a>>, tl::Maybe<'a, enums::ForumTopic<'a>>) }
 
 /// `channelAdminLogEventActionSendMessage#278f2868 message:Message = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionSendMessage<'a> {
     pub message: enums::Message<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionSendMessage<'a>, layout::Structs, 116, (enums::Message<'a>,) }
 
 /// `channelAdminLogEventActionStartGroupCall#23209745 call:InputGroupCall = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionStartGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionStartGroupCall<'a>, layout::Structs, 103, (enums::InputGroupCall<'a>,) }
 
 /// `channelAdminLogEventActionStopPoll#8f079643 message:Message = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionStopPoll<'a> {
     pub message: enums::Message<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionStopPoll<'a>, layout::Structs, 99, (enums::Message<'a>,) }
 
 /// `channelAdminLogEventActionToggleAntiSpam#64f36dfc new_value:Bool = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleAntiSpam {
     pub new_value: bool,
 }
-tl::object! { [] ChannelAdminLogEventActionToggleAntiSpam, layout::Structs, 124, (bool,) }
 
 /// `channelAdminLogEventActionToggleAutotranslation#c517f77e new_value:Bool = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleAutotranslation {
     pub new_value: bool,
 }
-tl::object! { [] ChannelAdminLogEventActionToggleAutotranslation, layout::Structs, 132, (bool,) }
 
 /// `channelAdminLogEventActionToggleForum#02cc6383 new_value:Bool = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleForum {
     pub new_value: bool,
 }
-tl::object! { [] ChannelAdminLogEventActionToggleForum, layout::Structs, 119, (bool,) }
 
 /// `channelAdminLogEventActionToggleGroupCallSetting#56d6a247 join_muted:Bool = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleGroupCallSetting {
     pub join_muted: bool,
 }
-tl::object! { [] ChannelAdminLogEventActionToggleGroupCallSetting, layout::Structs, 107, (bool,) }
 
 /// `channelAdminLogEventActionToggleInvites#1b7907ae new_value:Bool = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleInvites {
     pub new_value: bool,
 }
-tl::object! { [] ChannelAdminLogEventActionToggleInvites, layout::Structs, 86, (bool,) }
 
 /// `channelAdminLogEventActionToggleNoForwards#cb2ac766 new_value:Bool = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleNoForwards {
     pub new_value: bool,
 }
-tl::object! { [] ChannelAdminLogEventActionToggleNoForwards, layout::Structs, 115, (bool,) }
 
 /// `channelAdminLogEventActionTogglePreHistoryHidden#5f5c95f1 new_value:Bool = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionTogglePreHistoryHidden {
     pub new_value: bool,
 }
-tl::object! { [] ChannelAdminLogEventActionTogglePreHistoryHidden, layout::Structs, 97, (bool,) }
 
 /// `channelAdminLogEventActionToggleSignatureProfiles#60a79c79 new_value:Bool = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleSignatureProfiles {
     pub new_value: bool,
 }
-tl::object! { [] ChannelAdminLogEventActionToggleSignatureProfiles, layout::Structs, 130, (bool,) }
 
 /// `channelAdminLogEventActionToggleSignatures#26ae0971 new_value:Bool = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionToggleSignatures {
     pub new_value: bool,
 }
-tl::object! { [] ChannelAdminLogEventActionToggleSignatures, layout::Structs, 87, (bool,) }
 
 /// `channelAdminLogEventActionToggleSlowMode#53909779 prev_value:int new_value:int = ChannelAdminLogEventAction;`
 #[repr(C)]
@@ -1083,14 +976,12 @@ pub struct ChannelAdminLogEventActionToggleSlowMode {
     pub prev_value: i32,
     pub new_value: i32,
 }
-tl::object! { [] ChannelAdminLogEventActionToggleSlowMode, layout::Structs, 102, (i32, i32) }
 
 /// `channelAdminLogEventActionUpdatePinned#e9e82c18 message:Message = ChannelAdminLogEventAction;`
 #[repr(C)]
 pub struct ChannelAdminLogEventActionUpdatePinned<'a> {
     pub message: enums::Message<'a>,
 }
-tl::object! { ['a] ChannelAdminLogEventActionUpdatePinned<'a>, layout::Structs, 88, (enums::Message<'a>,) }
 
 /// `channelAdminLogEventsFilter#ea107ae4 flags:# join:flags.0?true leave:flags.1?true invite:flags.2?true ban:flags.3?true unban:flags.4?true kick:flags.5?true unkick:flags.6?true promote:flags.7?true demote:flags.8?true info:flags.9?true settings:flags.10?true pinned:flags.11?true edit:flags.12?true delete:flags.13?true group_call:flags.14?true invites:flags.15?true send:flags.16?true forums:flags.17?true sub_extend:flags.18?true edit_rank:flags.19?true = ChannelAdminLogEventsFilter;`
 #[repr(C)]
@@ -1116,7 +1007,6 @@ pub struct ChannelAdminLogEventsFilter {
     pub sub_extend: bool,
     pub edit_rank: bool,
 }
-tl::object! { [] ChannelAdminLogEventsFilter, layout::Structs, 134, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag)> }
 
 /// `channelForbidden#17d493d5 flags:# broadcast:flags.5?true megagroup:flags.8?true monoforum:flags.10?true id:long access_hash:long title:string until_date:flags.16?int = Chat;`
 #[repr(C)]
@@ -1129,7 +1019,6 @@ pub struct ChannelForbidden<'a> {
     pub title: &'a str,
     pub until_date: Option<i32>,
 }
-tl::object! { ['a] ChannelForbidden<'a>, layout::Structs, 157, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, i64, &'a str, Option<i32>) }
 
 /// `channelFull#a04e8d3a flags:# can_view_participants:flags.3?true can_set_username:flags.6?true can_set_stickers:flags.7?true hidden_prehistory:flags.10?true can_set_location:flags.16?true has_scheduled:flags.19?true can_view_stats:flags.20?true blocked:flags.22?true flags2:# can_delete_channel:flags2.0?true antispam:flags2.1?true participants_hidden:flags2.2?true translations_disabled:flags2.3?true stories_pinned_available:flags2.5?true view_forum_as_messages:flags2.6?true restricted_sponsored:flags2.11?true can_view_revenue:flags2.12?true paid_media_allowed:flags2.14?true can_view_stars_revenue:flags2.15?true paid_reactions_available:flags2.16?true stargifts_available:flags2.19?true paid_messages_available:flags2.20?true has_welcome_messages:flags2.24?true id:long about:string participants_count:flags.0?int admins_count:flags.1?int kicked_count:flags.2?int banned_count:flags.2?int online_count:flags.13?int read_inbox_max_id:int read_outbox_max_id:int unread_count:int chat_photo:Photo notify_settings:PeerNotifySettings exported_invite:flags.23?ExportedChatInvite bot_info:Vector<BotInfo> migrated_from_chat_id:flags.4?long migrated_from_max_id:flags.4?int pinned_msg_id:flags.5?int stickerset:flags.8?StickerSet available_min_id:flags.9?int folder_id:flags.11?int linked_chat_id:flags.14?long location:flags.15?ChannelLocation slowmode_seconds:flags.17?int slowmode_next_send_date:flags.18?int stats_dc:flags.12?int pts:int call:flags.21?InputGroupCall ttl_period:flags.24?int pending_suggestions:flags.25?Vector<string> groupcall_default_join_as:flags.26?Peer theme_emoticon:flags.27?string requests_pending:flags.28?int recent_requesters:flags.28?Vector<long> default_send_as:flags.29?Peer available_reactions:flags.30?ChatReactions reactions_limit:flags2.13?int stories:flags2.4?PeerStories wallpaper:flags2.7?WallPaper boosts_applied:flags2.8?int boosts_unrestrict:flags2.9?int emojiset:flags2.10?StickerSet bot_verification:flags2.17?BotVerification stargifts_count:flags2.18?int send_paid_messages_stars:flags2.21?long main_tab:flags2.22?ProfileTab guard_bot_id:flags2.23?long = ChatFull;`
 #[repr(C)]
@@ -1203,7 +1092,6 @@ pub struct ChannelFull<'a> {
     pub main_tab: Option<&'a enums::ProfileTab>,
     pub guard_bot_id: Option<i64>,
 }
-tl::object! { ['a] ChannelFull<'a>, layout::Structs, 164, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(i64, &'a str, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, i32, i32, i32, enums::Photo<'a>, enums::PeerNotifySettings<'a>), tl::And<(tl::Maybe<'a, enums::ExportedChatInvite<'a>>, &'a [enums::BotInfo<'a>], Option<i64>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StickerSet<'a>>, Option<i32>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::ChannelLocation<'a>>, Option<i32>, Option<i32>), tl::And<(Option<i32>, i32, tl::Maybe<'a, enums::InputGroupCall<'a>>, Option<i32>, Option<&'a [&'a str]>, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<i32>, Option<&'a [i64]>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::ChatReactions<'a>>, Option<i32>), (tl::Maybe<'a, enums::PeerStories<'a>>, tl::Maybe<'a, enums::WallPaper<'a>>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StickerSet<'a>>, tl::Maybe<'a, enums::BotVerification<'a>>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::ProfileTab>, Option<i64>)>>>>> }
 
 /// `channelLocation#209b82db geo_point:GeoPoint address:string = ChannelLocation;`
 #[repr(C)]
@@ -1211,7 +1099,6 @@ pub struct ChannelLocation<'a> {
     pub geo_point: enums::GeoPoint,
     pub address: &'a str,
 }
-tl::object! { ['a] ChannelLocation<'a>, layout::Structs, 136, (enums::GeoPoint, &'a str) }
 
 /// `channelMessagesFilter#cd77d957 flags:# exclude_new_messages:flags.1?true ranges:Vector<MessageRange> = ChannelMessagesFilter;`
 #[repr(C)]
@@ -1219,7 +1106,6 @@ pub struct ChannelMessagesFilter<'a> {
     pub exclude_new_messages: bool,
     pub ranges: &'a [enums::MessageRange],
 }
-tl::object! { ['a] ChannelMessagesFilter<'a>, layout::Structs, 138, (tl::Word, tl::Flag, &'a [enums::MessageRange]) }
 
 /// `channelParticipant#1bd54456 flags:# user_id:long date:int subscription_until_date:flags.0?int rank:flags.2?string = ChannelParticipant;`
 #[repr(C)]
@@ -1229,7 +1115,6 @@ pub struct ChannelParticipant<'a> {
     pub subscription_until_date: Option<i32>,
     pub rank: Option<&'a str>,
 }
-tl::object! { ['a] ChannelParticipant<'a>, layout::Structs, 139, (tl::Word, i64, i32, Option<i32>, Option<&'a str>) }
 
 /// `channelParticipantAdmin#34c3bb53 flags:# can_edit:flags.0?true self:flags.1?true user_id:long inviter_id:flags.1?long promoted_by:long date:int admin_rights:ChatAdminRights rank:flags.2?string = ChannelParticipant;`
 #[repr(C)]
@@ -1243,7 +1128,6 @@ pub struct ChannelParticipantAdmin<'a> {
     pub admin_rights: enums::ChatAdminRights,
     pub rank: Option<&'a str>,
 }
-tl::object! { ['a] ChannelParticipantAdmin<'a>, layout::Structs, 142, (tl::Word, tl::Flag, tl::Flag, i64, Option<i64>, i64, i32, enums::ChatAdminRights, Option<&'a str>) }
 
 /// `channelParticipantBanned#d5f0ad91 flags:# left:flags.0?true peer:Peer kicked_by:long date:int banned_rights:ChatBannedRights rank:flags.2?string = ChannelParticipant;`
 #[repr(C)]
@@ -1255,7 +1139,6 @@ pub struct ChannelParticipantBanned<'a> {
     pub banned_rights: enums::ChatBannedRights,
     pub rank: Option<&'a str>,
 }
-tl::object! { ['a] ChannelParticipantBanned<'a>, layout::Structs, 143, (tl::Word, tl::Flag, enums::Peer, i64, i32, enums::ChatBannedRights, Option<&'a str>) }
 
 /// `channelParticipantCreator#2fe601d3 flags:# user_id:long admin_rights:ChatAdminRights rank:flags.0?string = ChannelParticipant;`
 #[repr(C)]
@@ -1264,14 +1147,12 @@ pub struct ChannelParticipantCreator<'a> {
     pub admin_rights: enums::ChatAdminRights,
     pub rank: Option<&'a str>,
 }
-tl::object! { ['a] ChannelParticipantCreator<'a>, layout::Structs, 141, (tl::Word, i64, enums::ChatAdminRights, Option<&'a str>) }
 
 /// `channelParticipantLeft#1b03f006 peer:Peer = ChannelParticipant;`
 #[repr(C)]
 pub struct ChannelParticipantLeft {
     pub peer: enums::Peer,
 }
-tl::object! { [] ChannelParticipantLeft, layout::Structs, 144, (enums::Peer,) }
 
 /// `channelParticipantSelf#a9478a1a flags:# via_request:flags.0?true user_id:long inviter_id:long date:int subscription_until_date:flags.1?int rank:flags.2?string = ChannelParticipant;`
 #[repr(C)]
@@ -1283,28 +1164,24 @@ pub struct ChannelParticipantSelf<'a> {
     pub subscription_until_date: Option<i32>,
     pub rank: Option<&'a str>,
 }
-tl::object! { ['a] ChannelParticipantSelf<'a>, layout::Structs, 140, (tl::Word, tl::Flag, i64, i64, i32, Option<i32>, Option<&'a str>) }
 
 /// `channelParticipantsBanned#1427a5e1 q:string = ChannelParticipantsFilter;`
 #[repr(C)]
 pub struct ChannelParticipantsBanned<'a> {
     pub q: &'a str,
 }
-tl::object! { ['a] ChannelParticipantsBanned<'a>, layout::Structs, 149, (&'a str,) }
 
 /// `channelParticipantsContacts#bb6ae88d q:string = ChannelParticipantsFilter;`
 #[repr(C)]
 pub struct ChannelParticipantsContacts<'a> {
     pub q: &'a str,
 }
-tl::object! { ['a] ChannelParticipantsContacts<'a>, layout::Structs, 151, (&'a str,) }
 
 /// `channelParticipantsKicked#a3b54985 q:string = ChannelParticipantsFilter;`
 #[repr(C)]
 pub struct ChannelParticipantsKicked<'a> {
     pub q: &'a str,
 }
-tl::object! { ['a] ChannelParticipantsKicked<'a>, layout::Structs, 147, (&'a str,) }
 
 /// `channelParticipantsMentions#e04b5ceb flags:# q:flags.0?string top_msg_id:flags.1?int = ChannelParticipantsFilter;`
 #[repr(C)]
@@ -1312,14 +1189,12 @@ pub struct ChannelParticipantsMentions<'a> {
     pub q: Option<&'a str>,
     pub top_msg_id: Option<i32>,
 }
-tl::object! { ['a] ChannelParticipantsMentions<'a>, layout::Structs, 152, (tl::Word, Option<&'a str>, Option<i32>) }
 
 /// `channelParticipantsSearch#0656ac4b q:string = ChannelParticipantsFilter;`
 #[repr(C)]
 pub struct ChannelParticipantsSearch<'a> {
     pub q: &'a str,
 }
-tl::object! { ['a] ChannelParticipantsSearch<'a>, layout::Structs, 150, (&'a str,) }
 
 /// `chat#41cbf256 flags:# creator:flags.0?true left:flags.2?true deactivated:flags.5?true call_active:flags.23?true call_not_empty:flags.24?true noforwards:flags.25?true id:long title:string photo:ChatPhoto participants_count:int date:int version:int migrated_to:flags.6?InputChannel admin_rights:flags.14?ChatAdminRights default_banned_rights:flags.18?ChatBannedRights = Chat;`
 #[repr(C)]
@@ -1340,7 +1215,6 @@ pub struct Chat<'a> {
     pub admin_rights: Option<&'a enums::ChatAdminRights>,
     pub default_banned_rights: Option<&'a enums::ChatBannedRights>,
 }
-tl::object! { ['a] Chat<'a>, layout::Structs, 154, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, enums::ChatPhoto<'a>, i32, i32), (i32, tl::Maybe<'a, enums::InputChannel<'a>>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatBannedRights>)> }
 
 /// `chatAdminRights#5fb224d5 flags:# change_info:flags.0?true post_messages:flags.1?true edit_messages:flags.2?true delete_messages:flags.3?true ban_users:flags.4?true invite_users:flags.5?true pin_messages:flags.7?true add_admins:flags.9?true anonymous:flags.10?true manage_call:flags.11?true other:flags.12?true manage_topics:flags.13?true post_stories:flags.14?true edit_stories:flags.15?true delete_stories:flags.16?true manage_direct_messages:flags.17?true manage_ranks:flags.18?true manage_linked_peers:flags.19?true manage_welcome_messages:flags.20?true = ChatAdminRights;`
 #[repr(C)]
@@ -1365,7 +1239,6 @@ pub struct ChatAdminRights {
     pub manage_linked_peers: bool,
     pub manage_welcome_messages: bool,
 }
-tl::object! { [] ChatAdminRights, layout::Structs, 160, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag)> }
 
 /// `chatAdminWithInvites#f2ecef23 admin_id:long invites_count:int revoked_invites_count:int = ChatAdminWithInvites;`
 #[repr(C)]
@@ -1374,7 +1247,6 @@ pub struct ChatAdminWithInvites {
     pub invites_count: i32,
     pub revoked_invites_count: i32,
 }
-tl::object! { [] ChatAdminWithInvites, layout::Structs, 161, (i64, i32, i32) }
 
 /// `chatBannedRights#9f120418 flags:# view_messages:flags.0?true send_messages:flags.1?true send_media:flags.2?true send_stickers:flags.3?true send_gifs:flags.4?true send_games:flags.5?true send_inline:flags.6?true embed_links:flags.7?true send_polls:flags.8?true change_info:flags.10?true invite_users:flags.15?true pin_messages:flags.17?true manage_topics:flags.18?true send_photos:flags.19?true send_videos:flags.20?true send_roundvideos:flags.21?true send_audios:flags.22?true send_voices:flags.23?true send_docs:flags.24?true send_plain:flags.25?true edit_rank:flags.26?true send_reactions:flags.27?true manage_linked_peers:flags.28?true until_date:int = ChatBannedRights;`
 #[repr(C)]
@@ -1404,14 +1276,12 @@ pub struct ChatBannedRights {
     pub manage_linked_peers: bool,
     pub until_date: i32,
 }
-tl::object! { [] ChatBannedRights, layout::Structs, 162, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (i32,)>> }
 
 /// `chatEmpty#29562865 id:long = Chat;`
 #[repr(C)]
 pub struct ChatEmpty {
     pub id: i64,
 }
-tl::object! { [] ChatEmpty, layout::Structs, 153, (i64,) }
 
 /// `chatForbidden#6592a1a7 id:long title:string = Chat;`
 #[repr(C)]
@@ -1419,7 +1289,6 @@ pub struct ChatForbidden<'a> {
     pub id: i64,
     pub title: &'a str,
 }
-tl::object! { ['a] ChatForbidden<'a>, layout::Structs, 155, (i64, &'a str) }
 
 /// `chatFull#2633421b flags:# can_set_username:flags.7?true has_scheduled:flags.8?true translations_disabled:flags.19?true has_welcome_messages:flags.21?true id:long about:string participants:ChatParticipants chat_photo:flags.2?Photo notify_settings:PeerNotifySettings exported_invite:flags.13?ExportedChatInvite bot_info:flags.3?Vector<BotInfo> pinned_msg_id:flags.6?int folder_id:flags.11?int call:flags.12?InputGroupCall ttl_period:flags.14?int groupcall_default_join_as:flags.15?Peer theme_emoticon:flags.16?string requests_pending:flags.17?int recent_requesters:flags.17?Vector<long> available_reactions:flags.18?ChatReactions reactions_limit:flags.20?int = ChatFull;`
 #[repr(C)]
@@ -1446,7 +1315,6 @@ pub struct ChatFull<'a> {
     pub available_reactions: Option<&'a enums::ChatReactions<'a>>,
     pub reactions_limit: Option<i32>,
 }
-tl::object! { ['a] ChatFull<'a>, layout::Structs, 163, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, enums::ChatParticipants<'a>, tl::Maybe<'a, enums::Photo<'a>>, enums::PeerNotifySettings<'a>, tl::Maybe<'a, enums::ExportedChatInvite<'a>>, Option<&'a [enums::BotInfo<'a>]>), (Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputGroupCall<'a>>, Option<i32>, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<i32>, Option<&'a [i64]>, tl::Maybe<'a, enums::ChatReactions<'a>>, Option<i32>)> }
 
 /// `chatInvite#5c9d3702 flags:# channel:flags.0?true broadcast:flags.1?true public:flags.2?true megagroup:flags.3?true request_needed:flags.6?true verified:flags.7?true scam:flags.8?true fake:flags.9?true can_refulfill_subscription:flags.11?true title:string about:flags.5?string photo:Photo participants_count:int participants:flags.4?Vector<User> color:int subscription_pricing:flags.10?StarsSubscriptionPricing subscription_form_id:flags.12?long bot_verification:flags.13?BotVerification = ChatInvite;`
 #[repr(C)]
@@ -1470,14 +1338,12 @@ pub struct ChatInvite<'a> {
     pub subscription_form_id: Option<i64>,
     pub bot_verification: Option<&'a enums::BotVerification<'a>>,
 }
-tl::object! { ['a] ChatInvite<'a>, layout::Structs, 167, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<&'a str>), (enums::Photo<'a>, i32, Option<&'a [enums::User<'a>]>, i32, tl::Maybe<'a, enums::StarsSubscriptionPricing>, Option<i64>, tl::Maybe<'a, enums::BotVerification<'a>>)> }
 
 /// `chatInviteAlready#5a686d7c chat:Chat = ChatInvite;`
 #[repr(C)]
 pub struct ChatInviteAlready<'a> {
     pub chat: enums::Chat<'a>,
 }
-tl::object! { ['a] ChatInviteAlready<'a>, layout::Structs, 166, (enums::Chat<'a>,) }
 
 /// `chatInviteExported#a22cbd96 flags:# revoked:flags.0?true permanent:flags.5?true request_needed:flags.6?true link:string admin_id:long date:int start_date:flags.4?int expire_date:flags.1?int usage_limit:flags.2?int usage:flags.3?int requested:flags.7?int subscription_expired:flags.10?int title:flags.8?string subscription_pricing:flags.9?StarsSubscriptionPricing = ExportedChatInvite;`
 #[repr(C)]
@@ -1497,7 +1363,6 @@ pub struct ChatInviteExported<'a> {
     pub title: Option<&'a str>,
     pub subscription_pricing: Option<&'a enums::StarsSubscriptionPricing>,
 }
-tl::object! { ['a] ChatInviteExported<'a>, layout::Structs, 250, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, i64, i32, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>), (Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::StarsSubscriptionPricing>)> }
 
 /// `chatInviteImporter#8c5adfd9 flags:# requested:flags.0?true via_chatlist:flags.3?true user_id:long date:int about:flags.2?string approved_by:flags.1?long = ChatInviteImporter;`
 #[repr(C)]
@@ -1509,7 +1374,6 @@ pub struct ChatInviteImporter<'a> {
     pub about: Option<&'a str>,
     pub approved_by: Option<i64>,
 }
-tl::object! { ['a] ChatInviteImporter<'a>, layout::Structs, 169, (tl::Word, tl::Flag, tl::Flag, i64, i32, Option<&'a str>, Option<i64>) }
 
 /// `chatInvitePeek#61695cb0 chat:Chat expires:int = ChatInvite;`
 #[repr(C)]
@@ -1517,14 +1381,12 @@ pub struct ChatInvitePeek<'a> {
     pub chat: enums::Chat<'a>,
     pub expires: i32,
 }
-tl::object! { ['a] ChatInvitePeek<'a>, layout::Structs, 168, (enums::Chat<'a>, i32) }
 
 /// `chatOnlines#f041e250 onlines:int = ChatOnlines;`
 #[repr(C)]
 pub struct ChatOnlines {
     pub onlines: i32,
 }
-tl::object! { [] ChatOnlines, layout::Structs, 170, (i32,) }
 
 /// `chatParticipant#38e79fde flags:# user_id:long inviter_id:long date:int rank:flags.0?string = ChatParticipant;`
 #[repr(C)]
@@ -1534,7 +1396,6 @@ pub struct ChatParticipant<'a> {
     pub date: i32,
     pub rank: Option<&'a str>,
 }
-tl::object! { ['a] ChatParticipant<'a>, layout::Structs, 171, (tl::Word, i64, i64, i32, Option<&'a str>) }
 
 /// `chatParticipantAdmin#0360d5d2 flags:# user_id:long inviter_id:long date:int rank:flags.0?string = ChatParticipant;`
 #[repr(C)]
@@ -1544,7 +1405,6 @@ pub struct ChatParticipantAdmin<'a> {
     pub date: i32,
     pub rank: Option<&'a str>,
 }
-tl::object! { ['a] ChatParticipantAdmin<'a>, layout::Structs, 173, (tl::Word, i64, i64, i32, Option<&'a str>) }
 
 /// `chatParticipantCreator#e1f867b8 flags:# user_id:long rank:flags.0?string = ChatParticipant;`
 #[repr(C)]
@@ -1552,7 +1412,6 @@ pub struct ChatParticipantCreator<'a> {
     pub user_id: i64,
     pub rank: Option<&'a str>,
 }
-tl::object! { ['a] ChatParticipantCreator<'a>, layout::Structs, 172, (tl::Word, i64, Option<&'a str>) }
 
 /// `chatParticipants#3cbc93f8 chat_id:long participants:Vector<ChatParticipant> version:int = ChatParticipants;`
 #[repr(C)]
@@ -1561,7 +1420,6 @@ pub struct ChatParticipants<'a> {
     pub participants: &'a [enums::ChatParticipant<'a>],
     pub version: i32,
 }
-tl::object! { ['a] ChatParticipants<'a>, layout::Structs, 175, (i64, &'a [enums::ChatParticipant<'a>], i32) }
 
 /// `chatParticipantsForbidden#8763d3e1 flags:# chat_id:long self_participant:flags.0?ChatParticipant = ChatParticipants;`
 #[repr(C)]
@@ -1569,7 +1427,6 @@ pub struct ChatParticipantsForbidden<'a> {
     pub chat_id: i64,
     pub self_participant: Option<&'a enums::ChatParticipant<'a>>,
 }
-tl::object! { ['a] ChatParticipantsForbidden<'a>, layout::Structs, 174, (tl::Word, i64, tl::Maybe<'a, enums::ChatParticipant<'a>>) }
 
 /// `chatPhoto#1c6e1c11 flags:# has_video:flags.0?true photo_id:long stripped_thumb:flags.1?bytes dc_id:int = ChatPhoto;`
 #[repr(C)]
@@ -1579,28 +1436,24 @@ pub struct ChatPhoto<'a> {
     pub stripped_thumb: Option<&'a [u8]>,
     pub dc_id: i32,
 }
-tl::object! { ['a] ChatPhoto<'a>, layout::Structs, 177, (tl::Word, tl::Flag, i64, Option<&'a [u8]>, i32) }
 
 /// `chatReactionsAll#52928bca flags:# allow_custom:flags.0?true = ChatReactions;`
 #[repr(C)]
 pub struct ChatReactionsAll {
     pub allow_custom: bool,
 }
-tl::object! { [] ChatReactionsAll, layout::Structs, 179, (tl::Word, tl::Flag) }
 
 /// `chatReactionsSome#661d4037 reactions:Vector<Reaction> = ChatReactions;`
 #[repr(C)]
 pub struct ChatReactionsSome<'a> {
     pub reactions: &'a [enums::Reaction<'a>],
 }
-tl::object! { ['a] ChatReactionsSome<'a>, layout::Structs, 180, (&'a [enums::Reaction<'a>],) }
 
 /// `chatTheme#c3dffc04 emoticon:string = ChatTheme;`
 #[repr(C)]
 pub struct ChatTheme<'a> {
     pub emoticon: &'a str,
 }
-tl::object! { ['a] ChatTheme<'a>, layout::Structs, 181, (&'a str,) }
 
 /// `chatThemeUniqueGift#3458f9c8 gift:StarGift theme_settings:Vector<ThemeSettings> = ChatTheme;`
 #[repr(C)]
@@ -1608,7 +1461,6 @@ pub struct ChatThemeUniqueGift<'a> {
     pub gift: enums::StarGift<'a>,
     pub theme_settings: &'a [enums::ThemeSettings<'a>],
 }
-tl::object! { ['a] ChatThemeUniqueGift<'a>, layout::Structs, 182, (enums::StarGift<'a>, &'a [enums::ThemeSettings<'a>]) }
 
 /// `codeSettings#ad253d78 flags:# allow_flashcall:flags.0?true current_number:flags.1?true allow_app_hash:flags.4?true allow_missed_call:flags.5?true allow_firebase:flags.7?true unknown_number:flags.9?true logout_tokens:flags.6?Vector<bytes> token:flags.8?string app_sandbox:flags.8?Bool = CodeSettings;`
 #[repr(C)]
@@ -1623,7 +1475,6 @@ pub struct CodeSettings<'a> {
     pub token: Option<&'a str>,
     pub app_sandbox: Option<bool>,
 }
-tl::object! { ['a] CodeSettings<'a>, layout::Structs, 183, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [&'a [u8]]>, Option<&'a str>, Option<bool>) }
 
 /// `community#65efe954 flags:# creator:flags.0?true left:flags.2?true min:flags.12?true flags2:# collapsed_in_dialogs:flags2.20?true id:long access_hash:flags.13?long title:string photo:ChatPhoto date:int admin_rights:flags.14?ChatAdminRights default_banned_rights:flags.18?ChatBannedRights = Chat;`
 #[repr(C)]
@@ -1640,7 +1491,6 @@ pub struct Community<'a> {
     pub admin_rights: Option<&'a enums::ChatAdminRights>,
     pub default_banned_rights: Option<&'a enums::ChatBannedRights>,
 }
-tl::object! { ['a] Community<'a>, layout::Structs, 159, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, i64, Option<i64>, &'a str, enums::ChatPhoto<'a>, i32, tl::Maybe<'a, enums::ChatAdminRights>), (tl::Maybe<'a, enums::ChatBannedRights>,)> }
 
 /// `communityForbidden#fd3cdab8 flags:# id:long access_hash:flags.13?long title:string = Chat;`
 #[repr(C)]
@@ -1649,7 +1499,6 @@ pub struct CommunityForbidden<'a> {
     pub access_hash: Option<i64>,
     pub title: &'a str,
 }
-tl::object! { ['a] CommunityForbidden<'a>, layout::Structs, 158, (tl::Word, i64, Option<i64>, &'a str) }
 
 /// `communityFull#cbb7a507 flags:# id:long about:string chat_photo:Photo linked_peers:Vector<CommunityPeer> admins_count:flags.1?int kicked_count:flags.2?int peer_link_requests_pending:flags.0?int = ChatFull;`
 #[repr(C)]
@@ -1662,7 +1511,6 @@ pub struct CommunityFull<'a> {
     pub kicked_count: Option<i32>,
     pub peer_link_requests_pending: Option<i32>,
 }
-tl::object! { ['a] CommunityFull<'a>, layout::Structs, 165, (tl::Word, i64, &'a str, enums::Photo<'a>, &'a [enums::CommunityPeer], Option<i32>, Option<i32>, Option<i32>) }
 
 /// `communityPeer#76141ebd flags:# can_view_history:flags.2?true visible:flags.0?Bool peer:Peer = CommunityPeer;`
 #[repr(C)]
@@ -1671,7 +1519,6 @@ pub struct CommunityPeer {
     pub visible: Option<bool>,
     pub peer: enums::Peer,
 }
-tl::object! { [] CommunityPeer, layout::Structs, 184, (tl::Word, tl::Flag, Option<bool>, enums::Peer) }
 
 /// `communityPeerRequest#7beafa85 flags:# visible:flags.0?true peer:Peer requested_by:long date:int = CommunityPeerRequest;`
 #[repr(C)]
@@ -1681,7 +1528,6 @@ pub struct CommunityPeerRequest {
     pub requested_by: i64,
     pub date: i32,
 }
-tl::object! { [] CommunityPeerRequest, layout::Structs, 185, (tl::Word, tl::Flag, enums::Peer, i64, i32) }
 
 /// `config#cc1a241e flags:# default_p2p_contacts:flags.3?true preload_featured_stickers:flags.4?true revoke_pm_inbox:flags.6?true blocked_mode:flags.8?true force_try_ipv6:flags.14?true date:int expires:int test_mode:Bool this_dc:int dc_options:Vector<DcOption> dc_txt_domain_name:string chat_size_max:int megagroup_size_max:int forwarded_count_max:int online_update_period_ms:int offline_blur_timeout_ms:int offline_idle_timeout_ms:int online_cloud_timeout_ms:int notify_cloud_delay_ms:int notify_default_delay_ms:int push_chat_period_ms:int push_chat_limit:int edit_time_limit:int revoke_time_limit:int revoke_pm_time_limit:int rating_e_decay:int stickers_recent_limit:int channels_read_media_period:int tmp_sessions:flags.0?int call_receive_timeout_ms:int call_ring_timeout_ms:int call_connect_timeout_ms:int call_packet_timeout_ms:int me_url_prefix:string autoupdate_url_prefix:flags.7?string gif_search_username:flags.9?string venue_search_username:flags.10?string img_search_username:flags.11?string static_maps_provider:flags.12?string caption_length_max:int message_length_max:int webfile_dc_id:int suggested_lang_code:flags.2?string lang_pack_version:flags.2?int base_lang_pack_version:flags.2?int reactions_default:flags.15?Reaction autologin_token:flags.16?string = Config;`
 #[repr(C)]
@@ -1734,7 +1580,6 @@ pub struct Config<'a> {
     pub reactions_default: Option<&'a enums::Reaction<'a>>,
     pub autologin_token: Option<&'a str>,
 }
-tl::object! { ['a] Config<'a>, layout::Structs, 186, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32, bool, i32, &'a [enums::DcOption<'a>], &'a str), tl::And<(i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32), tl::And<(i32, i32, i32, i32, i32, Option<i32>, i32, i32, i32, i32, &'a str, Option<&'a str>), (Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, i32, i32, i32, Option<&'a str>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a str>)>>> }
 
 /// `connectedBot#033ed001 flags:# bot_id:long recipients:BusinessBotRecipients rights:BusinessBotRights device:flags.0?string date:flags.1?int location:flags.2?string = ConnectedBot;`
 #[repr(C)]
@@ -1746,7 +1591,6 @@ pub struct ConnectedBot<'a> {
     pub date: Option<i32>,
     pub location: Option<&'a str>,
 }
-tl::object! { ['a] ConnectedBot<'a>, layout::Structs, 187, (tl::Word, i64, enums::BusinessBotRecipients<'a>, enums::BusinessBotRights, Option<&'a str>, Option<i32>, Option<&'a str>) }
 
 /// `connectedBotStarRef#19a13f71 flags:# revoked:flags.1?true url:string date:int bot_id:long commission_permille:int duration_months:flags.0?int participants:long revenue:long = ConnectedBotStarRef;`
 #[repr(C)]
@@ -1760,7 +1604,6 @@ pub struct ConnectedBotStarRef<'a> {
     pub participants: i64,
     pub revenue: i64,
 }
-tl::object! { ['a] ConnectedBotStarRef<'a>, layout::Structs, 188, (tl::Word, tl::Flag, &'a str, i32, i64, i32, Option<i32>, i64, i64) }
 
 /// `contact#145ade0b user_id:long mutual:Bool = Contact;`
 #[repr(C)]
@@ -1768,7 +1611,6 @@ pub struct Contact {
     pub user_id: i64,
     pub mutual: bool,
 }
-tl::object! { [] Contact, layout::Structs, 189, (i64, bool) }
 
 /// `contactBirthday#1d998733 contact_id:long birthday:Birthday = ContactBirthday;`
 #[repr(C)]
@@ -1776,7 +1618,6 @@ pub struct ContactBirthday {
     pub contact_id: i64,
     pub birthday: enums::Birthday,
 }
-tl::object! { [] ContactBirthday, layout::Structs, 190, (i64, enums::Birthday) }
 
 /// `contactStatus#16d9703b user_id:long status:UserStatus = ContactStatus;`
 #[repr(C)]
@@ -1784,7 +1625,6 @@ pub struct ContactStatus {
     pub user_id: i64,
     pub status: enums::UserStatus,
 }
-tl::object! { [] ContactStatus, layout::Structs, 191, (i64, enums::UserStatus) }
 
 /// `currencyRate#30d9743c currency:string rate:double = CurrencyRate;`
 #[repr(C)]
@@ -1792,14 +1632,12 @@ pub struct CurrencyRate<'a> {
     pub currency: &'a str,
     pub rate: f64,
 }
-tl::object! { ['a] CurrencyRate<'a>, layout::Structs, 192, (&'a str, f64) }
 
 /// `dataJSON#7d748d04 data:string = DataJSON;`
 #[repr(C)]
 pub struct DataJson<'a> {
     pub data: &'a str,
 }
-tl::object! { ['a] DataJson<'a>, layout::Structs, 193, (&'a str,) }
 
 /// `dcOption#18b7a10d flags:# ipv6:flags.0?true media_only:flags.1?true tcpo_only:flags.2?true cdn:flags.3?true static:flags.4?true this_port_only:flags.5?true id:int ip_address:string port:int secret:flags.10?bytes = DcOption;`
 #[repr(C)]
@@ -1815,14 +1653,12 @@ pub struct DcOption<'a> {
     pub port: i32,
     pub secret: Option<&'a [u8]>,
 }
-tl::object! { ['a] DcOption<'a>, layout::Structs, 194, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, &'a str, i32, Option<&'a [u8]>) }
 
 /// `defaultHistoryTTL#43b46b20 period:int = DefaultHistoryTTL;`
 #[repr(C)]
 pub struct DefaultHistoryTtl {
     pub period: i32,
 }
-tl::object! { [] DefaultHistoryTtl, layout::Structs, 195, (i32,) }
 
 /// `dialog#fc89f7f3 flags:# pinned:flags.2?true unread_mark:flags.3?true view_forum_as_messages:flags.6?true peer:Peer top_message:int read_inbox_max_id:int read_outbox_max_id:int unread_count:int unread_mentions_count:int unread_reactions_count:int unread_poll_votes_count:int notify_settings:PeerNotifySettings pts:flags.0?int draft:flags.1?DraftMessage folder_id:flags.4?int ttl_period:flags.5?int = Dialog;`
 #[repr(C)]
@@ -1844,7 +1680,6 @@ pub struct Dialog<'a> {
     pub folder_id: Option<i32>,
     pub ttl_period: Option<i32>,
 }
-tl::object! { ['a] Dialog<'a>, layout::Structs, 196, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::Peer, i32, i32, i32, i32, i32, i32, i32), (enums::PeerNotifySettings<'a>, Option<i32>, tl::Maybe<'a, enums::DraftMessage<'a>>, Option<i32>, Option<i32>)> }
 
 /// `dialogCommunity#f78a0973 flags:# pinned:flags.2?true community_id:long notify_settings:PeerNotifySettings = Dialog;`
 #[repr(C)]
@@ -1853,7 +1688,6 @@ pub struct DialogCommunity<'a> {
     pub community_id: i64,
     pub notify_settings: enums::PeerNotifySettings<'a>,
 }
-tl::object! { ['a] DialogCommunity<'a>, layout::Structs, 198, (tl::Word, tl::Flag, i64, enums::PeerNotifySettings<'a>) }
 
 /// `dialogFilter#aa472651 flags:# contacts:flags.0?true non_contacts:flags.1?true groups:flags.2?true broadcasts:flags.3?true bots:flags.4?true exclude_muted:flags.11?true exclude_read:flags.12?true exclude_archived:flags.13?true title_noanimate:flags.28?true id:int title:TextWithEntities emoticon:flags.25?string color:flags.27?int pinned_peers:Vector<InputPeer> include_peers:Vector<InputPeer> exclude_peers:Vector<InputPeer> = DialogFilter;`
 #[repr(C)]
@@ -1875,7 +1709,6 @@ pub struct DialogFilter<'a> {
     pub include_peers: &'a [enums::InputPeer<'a>],
     pub exclude_peers: &'a [enums::InputPeer<'a>],
 }
-tl::object! { ['a] DialogFilter<'a>, layout::Structs, 199, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, enums::TextWithEntities<'a>), (Option<&'a str>, Option<i32>, &'a [enums::InputPeer<'a>], &'a [enums::InputPeer<'a>], &'a [enums::InputPeer<'a>])> }
 
 /// `dialogFilterChatlist#96537bd7 flags:# has_my_invites:flags.26?true title_noanimate:flags.28?true id:int title:TextWithEntities emoticon:flags.25?string color:flags.27?int pinned_peers:Vector<InputPeer> include_peers:Vector<InputPeer> = DialogFilter;`
 #[repr(C)]
@@ -1889,7 +1722,6 @@ pub struct DialogFilterChatlist<'a> {
     pub pinned_peers: &'a [enums::InputPeer<'a>],
     pub include_peers: &'a [enums::InputPeer<'a>],
 }
-tl::object! { ['a] DialogFilterChatlist<'a>, layout::Structs, 201, (tl::Word, tl::Flag, tl::Flag, i32, enums::TextWithEntities<'a>, Option<&'a str>, Option<i32>, &'a [enums::InputPeer<'a>], &'a [enums::InputPeer<'a>]) }
 
 /// `dialogFilterSuggested#77744d4a filter:DialogFilter description:string = DialogFilterSuggested;`
 #[repr(C)]
@@ -1897,7 +1729,6 @@ pub struct DialogFilterSuggested<'a> {
     pub filter: enums::DialogFilter<'a>,
     pub description: &'a str,
 }
-tl::object! { ['a] DialogFilterSuggested<'a>, layout::Structs, 202, (enums::DialogFilter<'a>, &'a str) }
 
 /// `dialogFolder#71bd134c flags:# pinned:flags.2?true folder:Folder peer:Peer top_message:int unread_muted_peers_count:int unread_unmuted_peers_count:int unread_muted_messages_count:int unread_unmuted_messages_count:int = Dialog;`
 #[repr(C)]
@@ -1911,28 +1742,24 @@ pub struct DialogFolder<'a> {
     pub unread_muted_messages_count: i32,
     pub unread_unmuted_messages_count: i32,
 }
-tl::object! { ['a] DialogFolder<'a>, layout::Structs, 197, (tl::Word, tl::Flag, enums::Folder<'a>, enums::Peer, i32, i32, i32, i32, i32) }
 
 /// `dialogPeer#e56dbf05 peer:Peer = DialogPeer;`
 #[repr(C)]
 pub struct DialogPeer {
     pub peer: enums::Peer,
 }
-tl::object! { [] DialogPeer, layout::Structs, 203, (enums::Peer,) }
 
 /// `dialogPeerCommunity#2f65c8e4 community_id:long = DialogPeer;`
 #[repr(C)]
 pub struct DialogPeerCommunity {
     pub community_id: i64,
 }
-tl::object! { [] DialogPeerCommunity, layout::Structs, 205, (i64,) }
 
 /// `dialogPeerFolder#514519e2 folder_id:int = DialogPeer;`
 #[repr(C)]
 pub struct DialogPeerFolder {
     pub folder_id: i32,
 }
-tl::object! { [] DialogPeerFolder, layout::Structs, 204, (i32,) }
 
 /// `disallowedGiftsSettings#71f276c4 flags:# disallow_unlimited_stargifts:flags.0?true disallow_limited_stargifts:flags.1?true disallow_unique_stargifts:flags.2?true disallow_premium_gifts:flags.3?true disallow_stargifts_from_channels:flags.4?true = DisallowedGiftsSettings;`
 #[repr(C)]
@@ -1943,7 +1770,6 @@ pub struct DisallowedGiftsSettings {
     pub disallow_premium_gifts: bool,
     pub disallow_stargifts_from_channels: bool,
 }
-tl::object! { [] DisallowedGiftsSettings, layout::Structs, 206, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag) }
 
 /// `document#8fd4c4d8 flags:# id:long access_hash:long file_reference:bytes date:int mime_type:string size:long thumbs:flags.0?Vector<PhotoSize> video_thumbs:flags.1?Vector<VideoSize> dc_id:int attributes:Vector<DocumentAttribute> = Document;`
 #[repr(C)]
@@ -1959,7 +1785,6 @@ pub struct Document<'a> {
     pub dc_id: i32,
     pub attributes: &'a [enums::DocumentAttribute<'a>],
 }
-tl::object! { ['a] Document<'a>, layout::Structs, 208, (tl::Word, i64, i64, &'a [u8], i32, &'a str, i64, Option<&'a [enums::PhotoSize<'a>]>, Option<&'a [enums::VideoSize<'a>]>, i32, &'a [enums::DocumentAttribute<'a>]) }
 
 /// `documentAttributeAudio#9852f9c6 flags:# voice:flags.10?true duration:int title:flags.0?string performer:flags.1?string waveform:flags.2?bytes = DocumentAttribute;`
 #[repr(C)]
@@ -1970,7 +1795,6 @@ pub struct DocumentAttributeAudio<'a> {
     pub performer: Option<&'a str>,
     pub waveform: Option<&'a [u8]>,
 }
-tl::object! { ['a] DocumentAttributeAudio<'a>, layout::Structs, 213, (tl::Word, tl::Flag, i32, Option<&'a str>, Option<&'a str>, Option<&'a [u8]>) }
 
 /// `documentAttributeCustomEmoji#fd149899 flags:# free:flags.0?true text_color:flags.1?true alt:string stickerset:InputStickerSet = DocumentAttribute;`
 #[repr(C)]
@@ -1980,14 +1804,12 @@ pub struct DocumentAttributeCustomEmoji<'a> {
     pub alt: &'a str,
     pub stickerset: enums::InputStickerSet<'a>,
 }
-tl::object! { ['a] DocumentAttributeCustomEmoji<'a>, layout::Structs, 216, (tl::Word, tl::Flag, tl::Flag, &'a str, enums::InputStickerSet<'a>) }
 
 /// `documentAttributeFilename#15590068 file_name:string = DocumentAttribute;`
 #[repr(C)]
 pub struct DocumentAttributeFilename<'a> {
     pub file_name: &'a str,
 }
-tl::object! { ['a] DocumentAttributeFilename<'a>, layout::Structs, 214, (&'a str,) }
 
 /// `documentAttributeImageSize#6c37c15c w:int h:int = DocumentAttribute;`
 #[repr(C)]
@@ -1995,7 +1817,6 @@ pub struct DocumentAttributeImageSize {
     pub w: i32,
     pub h: i32,
 }
-tl::object! { [] DocumentAttributeImageSize, layout::Structs, 209, (i32, i32) }
 
 /// `documentAttributeSticker#6319d612 flags:# mask:flags.1?true alt:string stickerset:InputStickerSet mask_coords:flags.0?MaskCoords = DocumentAttribute;`
 #[repr(C)]
@@ -2005,7 +1826,6 @@ pub struct DocumentAttributeSticker<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub mask_coords: Option<&'a enums::MaskCoords>,
 }
-tl::object! { ['a] DocumentAttributeSticker<'a>, layout::Structs, 211, (tl::Word, tl::Flag, &'a str, enums::InputStickerSet<'a>, tl::Maybe<'a, enums::MaskCoords>) }
 
 /// `documentAttributeVideo#43c57c48 flags:# round_message:flags.0?true supports_streaming:flags.1?true nosound:flags.3?true duration:double w:int h:int preload_prefix_size:flags.2?int video_start_ts:flags.4?double video_codec:flags.5?string = DocumentAttribute;`
 #[repr(C)]
@@ -2020,14 +1840,12 @@ pub struct DocumentAttributeVideo<'a> {
     pub video_start_ts: Option<f64>,
     pub video_codec: Option<&'a str>,
 }
-tl::object! { ['a] DocumentAttributeVideo<'a>, layout::Structs, 212, (tl::Word, tl::Flag, tl::Flag, tl::Flag, f64, i32, i32, Option<i32>, Option<f64>, Option<&'a str>) }
 
 /// `documentEmpty#36f8c871 id:long = Document;`
 #[repr(C)]
 pub struct DocumentEmpty {
     pub id: i64,
 }
-tl::object! { [] DocumentEmpty, layout::Structs, 207, (i64,) }
 
 /// `draftMessage#60fe3294 flags:# no_webpage:flags.1?true invert_media:flags.6?true reply_to:flags.4?InputReplyTo message:string entities:flags.3?Vector<MessageEntity> media:flags.5?InputMedia date:int effect:flags.7?long suggested_post:flags.8?SuggestedPost rich_message:flags.9?RichMessage = DraftMessage;`
 #[repr(C)]
@@ -2043,35 +1861,30 @@ pub struct DraftMessage<'a> {
     pub suggested_post: Option<&'a enums::SuggestedPost<'a>>,
     pub rich_message: Option<&'a enums::RichMessage<'a>>,
 }
-tl::object! { ['a] DraftMessage<'a>, layout::Structs, 218, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputReplyTo<'a>>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, i32, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>, tl::Maybe<'a, enums::RichMessage<'a>>) }
 
 /// `draftMessageEmpty#1b0c841a flags:# date:flags.0?int = DraftMessage;`
 #[repr(C)]
 pub struct DraftMessageEmpty {
     pub date: Option<i32>,
 }
-tl::object! { [] DraftMessageEmpty, layout::Structs, 217, (tl::Word, Option<i32>) }
 
 /// `emailVerificationApple#96d074fd token:string = EmailVerification;`
 #[repr(C)]
 pub struct EmailVerificationApple<'a> {
     pub token: &'a str,
 }
-tl::object! { ['a] EmailVerificationApple<'a>, layout::Structs, 221, (&'a str,) }
 
 /// `emailVerificationCode#922e55a9 code:string = EmailVerification;`
 #[repr(C)]
 pub struct EmailVerificationCode<'a> {
     pub code: &'a str,
 }
-tl::object! { ['a] EmailVerificationCode<'a>, layout::Structs, 219, (&'a str,) }
 
 /// `emailVerificationGoogle#db909ec2 token:string = EmailVerification;`
 #[repr(C)]
 pub struct EmailVerificationGoogle<'a> {
     pub token: &'a str,
 }
-tl::object! { ['a] EmailVerificationGoogle<'a>, layout::Structs, 220, (&'a str,) }
 
 /// `emailVerifyPurposeLoginSetup#4345be73 phone_number:string phone_code_hash:string = EmailVerifyPurpose;`
 #[repr(C)]
@@ -2079,7 +1892,6 @@ pub struct EmailVerifyPurposeLoginSetup<'a> {
     pub phone_number: &'a str,
     pub phone_code_hash: &'a str,
 }
-tl::object! { ['a] EmailVerifyPurposeLoginSetup<'a>, layout::Structs, 222, (&'a str, &'a str) }
 
 /// `emojiGroup#7a9abda9 title:string icon_emoji_id:long emoticons:Vector<string> = EmojiGroup;`
 #[repr(C)]
@@ -2088,7 +1900,6 @@ pub struct EmojiGroup<'a> {
     pub icon_emoji_id: i64,
     pub emoticons: &'a [&'a str],
 }
-tl::object! { ['a] EmojiGroup<'a>, layout::Structs, 225, (&'a str, i64, &'a [&'a str]) }
 
 /// `emojiGroupGreeting#80d26cc7 title:string icon_emoji_id:long emoticons:Vector<string> = EmojiGroup;`
 #[repr(C)]
@@ -2097,7 +1908,6 @@ pub struct EmojiGroupGreeting<'a> {
     pub icon_emoji_id: i64,
     pub emoticons: &'a [&'a str],
 }
-tl::object! { ['a] EmojiGroupGreeting<'a>, layout::Structs, 226, (&'a str, i64, &'a [&'a str]) }
 
 /// `emojiGroupPremium#093bcf34 title:string icon_emoji_id:long = EmojiGroup;`
 #[repr(C)]
@@ -2105,7 +1915,6 @@ pub struct EmojiGroupPremium<'a> {
     pub title: &'a str,
     pub icon_emoji_id: i64,
 }
-tl::object! { ['a] EmojiGroupPremium<'a>, layout::Structs, 227, (&'a str, i64) }
 
 /// `emojiKeyword#d5b3b9f9 keyword:string emoticons:Vector<string> = EmojiKeyword;`
 #[repr(C)]
@@ -2113,7 +1922,6 @@ pub struct EmojiKeyword<'a> {
     pub keyword: &'a str,
     pub emoticons: &'a [&'a str],
 }
-tl::object! { ['a] EmojiKeyword<'a>, layout::Structs, 228, (&'a str, &'a [&'a str]) }
 
 /// `emojiKeywordDeleted#236df622 keyword:string emoticons:Vector<string> = EmojiKeyword;`
 #[repr(C)]
@@ -2121,7 +1929,6 @@ pub struct EmojiKeywordDeleted<'a> {
     pub keyword: &'a str,
     pub emoticons: &'a [&'a str],
 }
-tl::object! { ['a] EmojiKeywordDeleted<'a>, layout::Structs, 229, (&'a str, &'a [&'a str]) }
 
 /// `emojiKeywordsDifference#5cc761bd lang_code:string from_version:int version:int keywords:Vector<EmojiKeyword> = EmojiKeywordsDifference;`
 #[repr(C)]
@@ -2131,14 +1938,12 @@ pub struct EmojiKeywordsDifference<'a> {
     pub version: i32,
     pub keywords: &'a [enums::EmojiKeyword<'a>],
 }
-tl::object! { ['a] EmojiKeywordsDifference<'a>, layout::Structs, 230, (&'a str, i32, i32, &'a [enums::EmojiKeyword<'a>]) }
 
 /// `emojiLanguage#b3fb5361 lang_code:string = EmojiLanguage;`
 #[repr(C)]
 pub struct EmojiLanguage<'a> {
     pub lang_code: &'a str,
 }
-tl::object! { ['a] EmojiLanguage<'a>, layout::Structs, 231, (&'a str,) }
 
 /// `emojiList#7a1e11d1 hash:long document_id:Vector<long> = EmojiList;`
 #[repr(C)]
@@ -2146,7 +1951,6 @@ pub struct EmojiList<'a> {
     pub hash: i64,
     pub document_id: &'a [i64],
 }
-tl::object! { ['a] EmojiList<'a>, layout::Structs, 233, (i64, &'a [i64]) }
 
 /// `emojiStatus#e7ff068a flags:# document_id:long until:flags.0?int = EmojiStatus;`
 #[repr(C)]
@@ -2154,7 +1958,6 @@ pub struct EmojiStatus {
     pub document_id: i64,
     pub until: Option<i32>,
 }
-tl::object! { [] EmojiStatus, layout::Structs, 235, (tl::Word, i64, Option<i32>) }
 
 /// `emojiStatusCollectible#7184603b flags:# collectible_id:long document_id:long title:string slug:string pattern_document_id:long center_color:int edge_color:int pattern_color:int text_color:int until:flags.0?int = EmojiStatus;`
 #[repr(C)]
@@ -2170,14 +1973,12 @@ pub struct EmojiStatusCollectible<'a> {
     pub text_color: i32,
     pub until: Option<i32>,
 }
-tl::object! { ['a] EmojiStatusCollectible<'a>, layout::Structs, 236, (tl::Word, i64, i64, &'a str, &'a str, i64, i32, i32, i32, i32, Option<i32>) }
 
 /// `emojiURL#a575739d url:string = EmojiURL;`
 #[repr(C)]
 pub struct EmojiUrl<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] EmojiUrl<'a>, layout::Structs, 238, (&'a str,) }
 
 /// `encryptedChat#61f0d4c7 id:int access_hash:long date:int admin_id:long participant_id:long g_a_or_b:bytes key_fingerprint:long = EncryptedChat;`
 #[repr(C)]
@@ -2190,7 +1991,6 @@ pub struct EncryptedChat<'a> {
     pub g_a_or_b: &'a [u8],
     pub key_fingerprint: i64,
 }
-tl::object! { ['a] EncryptedChat<'a>, layout::Structs, 242, (i32, i64, i32, i64, i64, &'a [u8], i64) }
 
 /// `encryptedChatDiscarded#1e1c7c45 flags:# history_deleted:flags.0?true id:int = EncryptedChat;`
 #[repr(C)]
@@ -2198,14 +1998,12 @@ pub struct EncryptedChatDiscarded {
     pub history_deleted: bool,
     pub id: i32,
 }
-tl::object! { [] EncryptedChatDiscarded, layout::Structs, 243, (tl::Word, tl::Flag, i32) }
 
 /// `encryptedChatEmpty#ab7ec0a0 id:int = EncryptedChat;`
 #[repr(C)]
 pub struct EncryptedChatEmpty {
     pub id: i32,
 }
-tl::object! { [] EncryptedChatEmpty, layout::Structs, 239, (i32,) }
 
 /// `encryptedChatRequested#48f1d94c flags:# folder_id:flags.0?int id:int access_hash:long date:int admin_id:long participant_id:long g_a:bytes = EncryptedChat;`
 #[repr(C)]
@@ -2218,7 +2016,6 @@ pub struct EncryptedChatRequested<'a> {
     pub participant_id: i64,
     pub g_a: &'a [u8],
 }
-tl::object! { ['a] EncryptedChatRequested<'a>, layout::Structs, 241, (tl::Word, Option<i32>, i32, i64, i32, i64, i64, &'a [u8]) }
 
 /// `encryptedChatWaiting#66b25953 id:int access_hash:long date:int admin_id:long participant_id:long = EncryptedChat;`
 #[repr(C)]
@@ -2229,7 +2026,6 @@ pub struct EncryptedChatWaiting {
     pub admin_id: i64,
     pub participant_id: i64,
 }
-tl::object! { [] EncryptedChatWaiting, layout::Structs, 240, (i32, i64, i32, i64, i64) }
 
 /// `encryptedFile#a8008cd8 id:long access_hash:long size:long dc_id:int key_fingerprint:int = EncryptedFile;`
 #[repr(C)]
@@ -2240,7 +2036,6 @@ pub struct EncryptedFile {
     pub dc_id: i32,
     pub key_fingerprint: i32,
 }
-tl::object! { [] EncryptedFile, layout::Structs, 245, (i64, i64, i64, i32, i32) }
 
 /// `encryptedMessage#ed18c118 random_id:long chat_id:int date:int bytes:bytes file:EncryptedFile = EncryptedMessage;`
 #[repr(C)]
@@ -2251,7 +2046,6 @@ pub struct EncryptedMessage<'a> {
     pub bytes: &'a [u8],
     pub file: enums::EncryptedFile,
 }
-tl::object! { ['a] EncryptedMessage<'a>, layout::Structs, 246, (i64, i32, i32, &'a [u8], enums::EncryptedFile) }
 
 /// `encryptedMessageService#23734b06 random_id:long chat_id:int date:int bytes:bytes = EncryptedMessage;`
 #[repr(C)]
@@ -2261,7 +2055,6 @@ pub struct EncryptedMessageService<'a> {
     pub date: i32,
     pub bytes: &'a [u8],
 }
-tl::object! { ['a] EncryptedMessageService<'a>, layout::Structs, 247, (i64, i32, i32, &'a [u8]) }
 
 /// `ephemeralMessage#dd27bee9 flags:# out:flags.0?true welcome_template:flags.5?true invert_media:flags.7?true noforwards:flags.12?true id:int from_id:Peer peer_id:flags.9?Peer receiver_id:long top_msg_id:flags.1?int date:int message:string entities:flags.2?Vector<MessageEntity> media:flags.3?MessageMedia reply_markup:flags.4?ReplyMarkup reply_to:flags.6?MessageReplyHeader rich_message:flags.8?RichMessage chat_instance:flags.10?long anchor_msg_id:flags.11?int = EphemeralMessage;`
 #[repr(C)]
@@ -2285,7 +2078,6 @@ pub struct EphemeralMessage<'a> {
     pub chat_instance: Option<i64>,
     pub anchor_msg_id: Option<i32>,
 }
-tl::object! { ['a] EphemeralMessage<'a>, layout::Structs, 248, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, enums::Peer, tl::Maybe<'a, enums::Peer>, i64, Option<i32>, i32, &'a str), (Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, tl::Maybe<'a, enums::RichMessage<'a>>, Option<i64>, Option<i32>)> }
 
 /// `error#c4b9f9bb code:int text:string = Error;`
 #[repr(C)]
@@ -2293,7 +2085,6 @@ pub struct Error<'a> {
     pub code: i32,
     pub text: &'a str,
 }
-tl::object! { ['a] Error<'a>, layout::Structs, 249, (i32, &'a str) }
 
 /// `exportedChatlistInvite#0c5181ac flags:# title:string url:string peers:Vector<Peer> = ExportedChatlistInvite;`
 #[repr(C)]
@@ -2302,7 +2093,6 @@ pub struct ExportedChatlistInvite<'a> {
     pub url: &'a str,
     pub peers: &'a [enums::Peer],
 }
-tl::object! { ['a] ExportedChatlistInvite<'a>, layout::Structs, 252, (tl::Word, &'a str, &'a str, &'a [enums::Peer]) }
 
 /// `exportedContactToken#41bf109b url:string expires:int = ExportedContactToken;`
 #[repr(C)]
@@ -2310,7 +2100,6 @@ pub struct ExportedContactToken<'a> {
     pub url: &'a str,
     pub expires: i32,
 }
-tl::object! { ['a] ExportedContactToken<'a>, layout::Structs, 253, (&'a str, i32) }
 
 /// `exportedMessageLink#5dab1af4 link:string html:string = ExportedMessageLink;`
 #[repr(C)]
@@ -2318,14 +2107,12 @@ pub struct ExportedMessageLink<'a> {
     pub link: &'a str,
     pub html: &'a str,
 }
-tl::object! { ['a] ExportedMessageLink<'a>, layout::Structs, 254, (&'a str, &'a str) }
 
 /// `exportedStoryLink#3fc9053b link:string = ExportedStoryLink;`
 #[repr(C)]
 pub struct ExportedStoryLink<'a> {
     pub link: &'a str,
 }
-tl::object! { ['a] ExportedStoryLink<'a>, layout::Structs, 255, (&'a str,) }
 
 /// `factCheck#b89bfccf flags:# need_check:flags.0?true country:flags.1?string text:flags.1?TextWithEntities hash:long = FactCheck;`
 #[repr(C)]
@@ -2335,7 +2122,6 @@ pub struct FactCheck<'a> {
     pub text: Option<&'a enums::TextWithEntities<'a>>,
     pub hash: i64,
 }
-tl::object! { ['a] FactCheck<'a>, layout::Structs, 256, (tl::Word, tl::Flag, Option<&'a str>, tl::Maybe<'a, enums::TextWithEntities<'a>>, i64) }
 
 /// `fileHash#f39b035c offset:long limit:int hash:bytes = FileHash;`
 #[repr(C)]
@@ -2344,7 +2130,6 @@ pub struct FileHash<'a> {
     pub limit: i32,
     pub hash: &'a [u8],
 }
-tl::object! { ['a] FileHash<'a>, layout::Structs, 257, (i64, i32, &'a [u8]) }
 
 /// `folder#ff544e65 flags:# autofill_new_broadcasts:flags.0?true autofill_public_groups:flags.1?true autofill_new_correspondents:flags.2?true id:int title:string photo:flags.3?ChatPhoto = Folder;`
 #[repr(C)]
@@ -2356,7 +2141,6 @@ pub struct Folder<'a> {
     pub title: &'a str,
     pub photo: Option<&'a enums::ChatPhoto<'a>>,
 }
-tl::object! { ['a] Folder<'a>, layout::Structs, 258, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32, &'a str, tl::Maybe<'a, enums::ChatPhoto<'a>>) }
 
 /// `folderPeer#e9baa668 peer:Peer folder_id:int = FolderPeer;`
 #[repr(C)]
@@ -2364,7 +2148,6 @@ pub struct FolderPeer {
     pub peer: enums::Peer,
     pub folder_id: i32,
 }
-tl::object! { [] FolderPeer, layout::Structs, 259, (enums::Peer, i32) }
 
 /// `forumTopic#fcdad815 flags:# my:flags.1?true closed:flags.2?true pinned:flags.3?true short:flags.5?true hidden:flags.6?true title_missing:flags.7?true id:int date:int peer:Peer title:string icon_color:int icon_emoji_id:flags.0?long top_message:int read_inbox_max_id:int read_outbox_max_id:int unread_count:int unread_mentions_count:int unread_reactions_count:int unread_poll_votes_count:int from_id:Peer notify_settings:PeerNotifySettings draft:flags.4?DraftMessage = ForumTopic;`
 #[repr(C)]
@@ -2392,14 +2175,12 @@ pub struct ForumTopic<'a> {
     pub notify_settings: enums::PeerNotifySettings<'a>,
     pub draft: Option<&'a enums::DraftMessage<'a>>,
 }
-tl::object! { ['a] ForumTopic<'a>, layout::Structs, 261, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32, enums::Peer, &'a str, i32), (Option<i64>, i32, i32, i32, i32, i32, i32, i32, enums::Peer, enums::PeerNotifySettings<'a>, tl::Maybe<'a, enums::DraftMessage<'a>>)> }
 
 /// `forumTopicDeleted#023f109b id:int = ForumTopic;`
 #[repr(C)]
 pub struct ForumTopicDeleted {
     pub id: i32,
 }
-tl::object! { [] ForumTopicDeleted, layout::Structs, 260, (i32,) }
 
 /// `foundStory#e87acbc0 peer:Peer story:StoryItem = FoundStory;`
 #[repr(C)]
@@ -2407,7 +2188,6 @@ pub struct FoundStory<'a> {
     pub peer: enums::Peer,
     pub story: enums::StoryItem<'a>,
 }
-tl::object! { ['a] FoundStory<'a>, layout::Structs, 262, (enums::Peer, enums::StoryItem<'a>) }
 
 /// `game#bdf9653b flags:# id:long access_hash:long short_name:string title:string description:string photo:Photo document:flags.0?Document = Game;`
 #[repr(C)]
@@ -2420,7 +2200,6 @@ pub struct Game<'a> {
     pub photo: enums::Photo<'a>,
     pub document: Option<&'a enums::Document<'a>>,
 }
-tl::object! { ['a] Game<'a>, layout::Structs, 263, (tl::Word, i64, i64, &'a str, &'a str, &'a str, enums::Photo<'a>, tl::Maybe<'a, enums::Document<'a>>) }
 
 /// `geoPoint#b2a2f663 flags:# long:double lat:double access_hash:long accuracy_radius:flags.0?int = GeoPoint;`
 #[repr(C)]
@@ -2430,7 +2209,6 @@ pub struct GeoPoint {
     pub access_hash: i64,
     pub accuracy_radius: Option<i32>,
 }
-tl::object! { [] GeoPoint, layout::Structs, 265, (tl::Word, f64, f64, i64, Option<i32>) }
 
 /// `geoPointAddress#de4c5d93 flags:# country_iso2:string state:flags.0?string city:flags.1?string street:flags.2?string = GeoPointAddress;`
 #[repr(C)]
@@ -2440,7 +2218,6 @@ pub struct GeoPointAddress<'a> {
     pub city: Option<&'a str>,
     pub street: Option<&'a str>,
 }
-tl::object! { ['a] GeoPointAddress<'a>, layout::Structs, 266, (tl::Word, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>) }
 
 /// `globalPrivacySettings#fe41b34f flags:# archive_and_mute_new_noncontact_peers:flags.0?true keep_archived_unmuted:flags.1?true keep_archived_folders:flags.2?true hide_read_marks:flags.3?true new_noncontact_peers_require_premium:flags.4?true display_gifts_button:flags.7?true noncontact_peers_paid_stars:flags.5?long disallowed_gifts:flags.6?DisallowedGiftsSettings = GlobalPrivacySettings;`
 #[repr(C)]
@@ -2454,7 +2231,6 @@ pub struct GlobalPrivacySettings<'a> {
     pub noncontact_peers_paid_stars: Option<i64>,
     pub disallowed_gifts: Option<&'a enums::DisallowedGiftsSettings>,
 }
-tl::object! { ['a] GlobalPrivacySettings<'a>, layout::Structs, 267, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i64>, tl::Maybe<'a, enums::DisallowedGiftsSettings>) }
 
 /// `groupCall#efb2b617 flags:# join_muted:flags.1?true can_change_join_muted:flags.2?true join_date_asc:flags.6?true schedule_start_subscribed:flags.8?true can_start_video:flags.9?true record_video_active:flags.11?true rtmp_stream:flags.12?true listeners_hidden:flags.13?true conference:flags.14?true creator:flags.15?true messages_enabled:flags.17?true can_change_messages_enabled:flags.18?true min:flags.19?true id:long access_hash:long participants_count:int title:flags.3?string stream_dc_id:flags.4?int record_start_date:flags.5?int schedule_date:flags.7?int unmuted_video_count:flags.10?int unmuted_video_limit:int version:int invite_link:flags.16?string send_paid_messages_stars:flags.20?long default_send_as:flags.21?Peer = GroupCall;`
 #[repr(C)]
@@ -2486,7 +2262,6 @@ pub struct GroupCall<'a> {
     pub send_paid_messages_stars: Option<i64>,
     pub default_send_as: Option<&'a enums::Peer>,
 }
-tl::object! { ['a] GroupCall<'a>, layout::Structs, 269, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, i64, i64, i32, Option<&'a str>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, i32, i32), (Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::Peer>)>> }
 
 /// `groupCallDiscarded#7780bcb4 id:long access_hash:long duration:int = GroupCall;`
 #[repr(C)]
@@ -2495,7 +2270,6 @@ pub struct GroupCallDiscarded {
     pub access_hash: i64,
     pub duration: i32,
 }
-tl::object! { [] GroupCallDiscarded, layout::Structs, 268, (i64, i64, i32) }
 
 /// `groupCallDonor#ee430c85 flags:# top:flags.0?true my:flags.1?true peer_id:flags.3?Peer stars:long = GroupCallDonor;`
 #[repr(C)]
@@ -2505,7 +2279,6 @@ pub struct GroupCallDonor<'a> {
     pub peer_id: Option<&'a enums::Peer>,
     pub stars: i64,
 }
-tl::object! { ['a] GroupCallDonor<'a>, layout::Structs, 270, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i64) }
 
 /// `groupCallMessage#1a8afc7e flags:# from_admin:flags.1?true id:int from_id:Peer date:int message:TextWithEntities paid_message_stars:flags.0?long = GroupCallMessage;`
 #[repr(C)]
@@ -2517,7 +2290,6 @@ pub struct GroupCallMessage<'a> {
     pub message: enums::TextWithEntities<'a>,
     pub paid_message_stars: Option<i64>,
 }
-tl::object! { ['a] GroupCallMessage<'a>, layout::Structs, 271, (tl::Word, tl::Flag, i32, enums::Peer, i32, enums::TextWithEntities<'a>, Option<i64>) }
 
 /// `groupCallParticipant#2a3dc7ac flags:# muted:flags.0?true left:flags.1?true can_self_unmute:flags.2?true just_joined:flags.4?true versioned:flags.5?true min:flags.8?true muted_by_you:flags.9?true volume_by_admin:flags.10?true self:flags.12?true video_joined:flags.15?true peer:Peer date:int active_date:flags.3?int source:int volume:flags.7?int about:flags.11?string raise_hand_rating:flags.13?long video:flags.6?GroupCallParticipantVideo presentation:flags.14?GroupCallParticipantVideo paid_stars_total:flags.16?long = GroupCallParticipant;`
 #[repr(C)]
@@ -2543,7 +2315,6 @@ pub struct GroupCallParticipant<'a> {
     pub presentation: Option<&'a enums::GroupCallParticipantVideo<'a>>,
     pub paid_stars_total: Option<i64>,
 }
-tl::object! { ['a] GroupCallParticipant<'a>, layout::Structs, 272, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::Peer), (i32, Option<i32>, i32, Option<i32>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::GroupCallParticipantVideo<'a>>, tl::Maybe<'a, enums::GroupCallParticipantVideo<'a>>, Option<i64>)> }
 
 /// `groupCallParticipantVideo#67753ac8 flags:# paused:flags.0?true endpoint:string source_groups:Vector<GroupCallParticipantVideoSourceGroup> audio_source:flags.1?int = GroupCallParticipantVideo;`
 #[repr(C)]
@@ -2553,7 +2324,6 @@ pub struct GroupCallParticipantVideo<'a> {
     pub source_groups: &'a [enums::GroupCallParticipantVideoSourceGroup<'a>],
     pub audio_source: Option<i32>,
 }
-tl::object! { ['a] GroupCallParticipantVideo<'a>, layout::Structs, 273, (tl::Word, tl::Flag, &'a str, &'a [enums::GroupCallParticipantVideoSourceGroup<'a>], Option<i32>) }
 
 /// `groupCallParticipantVideoSourceGroup#dcb118b7 semantics:string sources:Vector<int> = GroupCallParticipantVideoSourceGroup;`
 #[repr(C)]
@@ -2561,7 +2331,6 @@ pub struct GroupCallParticipantVideoSourceGroup<'a> {
     pub semantics: &'a str,
     pub sources: &'a [i32],
 }
-tl::object! { ['a] GroupCallParticipantVideoSourceGroup<'a>, layout::Structs, 274, (&'a str, &'a [i32]) }
 
 /// `groupCallStreamChannel#80eb48af channel:int scale:int last_timestamp_ms:long = GroupCallStreamChannel;`
 #[repr(C)]
@@ -2570,7 +2339,6 @@ pub struct GroupCallStreamChannel {
     pub scale: i32,
     pub last_timestamp_ms: i64,
 }
-tl::object! { [] GroupCallStreamChannel, layout::Structs, 275, (i32, i32, i64) }
 
 /// `highScore#73a379eb pos:int user_id:long score:int = HighScore;`
 #[repr(C)]
@@ -2579,7 +2347,6 @@ pub struct HighScore {
     pub user_id: i64,
     pub score: i32,
 }
-tl::object! { [] HighScore, layout::Structs, 276, (i32, i64, i32) }
 
 /// `importedContact#c13e3c50 user_id:long client_id:long = ImportedContact;`
 #[repr(C)]
@@ -2587,7 +2354,6 @@ pub struct ImportedContact {
     pub user_id: i64,
     pub client_id: i64,
 }
-tl::object! { [] ImportedContact, layout::Structs, 277, (i64, i64) }
 
 /// `inlineBotSwitchPM#3c20629f text:string start_param:string = InlineBotSwitchPM;`
 #[repr(C)]
@@ -2595,7 +2361,6 @@ pub struct InlineBotSwitchPm<'a> {
     pub text: &'a str,
     pub start_param: &'a str,
 }
-tl::object! { ['a] InlineBotSwitchPm<'a>, layout::Structs, 278, (&'a str, &'a str) }
 
 /// `inlineBotWebView#b57295d5 text:string url:string = InlineBotWebView;`
 #[repr(C)]
@@ -2603,7 +2368,6 @@ pub struct InlineBotWebView<'a> {
     pub text: &'a str,
     pub url: &'a str,
 }
-tl::object! { ['a] InlineBotWebView<'a>, layout::Structs, 279, (&'a str, &'a str) }
 
 /// `inlineButtonTypeCallback#2955bc38 flags:# requires_password:flags.0?true data:bytes = InlineButtonType;`
 #[repr(C)]
@@ -2611,14 +2375,12 @@ pub struct InlineButtonTypeCallback<'a> {
     pub requires_password: bool,
     pub data: &'a [u8],
 }
-tl::object! { ['a] InlineButtonTypeCallback<'a>, layout::Structs, 284, (tl::Word, tl::Flag, &'a [u8]) }
 
 /// `inlineButtonTypeCopy#b41d3272 copy_text:string = InlineButtonType;`
 #[repr(C)]
 pub struct InlineButtonTypeCopy<'a> {
     pub copy_text: &'a str,
 }
-tl::object! { ['a] InlineButtonTypeCopy<'a>, layout::Structs, 290, (&'a str,) }
 
 /// `inlineButtonTypeSwitchInline#93773ff5 flags:# same_peer:flags.0?true query:string peer_types:flags.1?Vector<InlineQueryPeerType> = InlineButtonType;`
 #[repr(C)]
@@ -2627,14 +2389,12 @@ pub struct InlineButtonTypeSwitchInline<'a> {
     pub query: &'a str,
     pub peer_types: Option<&'a [enums::InlineQueryPeerType]>,
 }
-tl::object! { ['a] InlineButtonTypeSwitchInline<'a>, layout::Structs, 287, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::InlineQueryPeerType]>) }
 
 /// `inlineButtonTypeUrl#eca4f8d4 url:string = InlineButtonType;`
 #[repr(C)]
 pub struct InlineButtonTypeUrl<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] InlineButtonTypeUrl<'a>, layout::Structs, 280, (&'a str,) }
 
 /// `inlineButtonTypeUrlAuth#bfd02da2 flags:# fwd_text:flags.0?string url:string button_id:int = InlineButtonType;`
 #[repr(C)]
@@ -2643,28 +2403,24 @@ pub struct InlineButtonTypeUrlAuth<'a> {
     pub url: &'a str,
     pub button_id: i32,
 }
-tl::object! { ['a] InlineButtonTypeUrlAuth<'a>, layout::Structs, 281, (tl::Word, Option<&'a str>, &'a str, i32) }
 
 /// `inlineButtonTypeUserProfile#3fa33fcf user_id:long = InlineButtonType;`
 #[repr(C)]
 pub struct InlineButtonTypeUserProfile {
     pub user_id: i64,
 }
-tl::object! { [] InlineButtonTypeUserProfile, layout::Structs, 288, (i64,) }
 
 /// `inlineButtonTypeWebView#3bcab5b4 url:string = InlineButtonType;`
 #[repr(C)]
 pub struct InlineButtonTypeWebView<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] InlineButtonTypeWebView<'a>, layout::Structs, 283, (&'a str,) }
 
 /// `inputAiComposeToneDefault#1fe9a9bf tone:string = InputAiComposeTone;`
 #[repr(C)]
 pub struct InputAiComposeToneDefault<'a> {
     pub tone: &'a str,
 }
-tl::object! { ['a] InputAiComposeToneDefault<'a>, layout::Structs, 298, (&'a str,) }
 
 /// `inputAiComposeToneID#0773c080 id:long access_hash:long = InputAiComposeTone;`
 #[repr(C)]
@@ -2672,21 +2428,18 @@ pub struct InputAiComposeToneId {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputAiComposeToneId, layout::Structs, 299, (i64, i64) }
 
 /// `inputAiComposeToneSingleUse#0e0c35af custom_prompt:string = InputAiComposeTone;`
 #[repr(C)]
 pub struct InputAiComposeToneSingleUse<'a> {
     pub custom_prompt: &'a str,
 }
-tl::object! { ['a] InputAiComposeToneSingleUse<'a>, layout::Structs, 301, (&'a str,) }
 
 /// `inputAiComposeToneSlug#1fa01357 slug:string = InputAiComposeTone;`
 #[repr(C)]
 pub struct InputAiComposeToneSlug<'a> {
     pub slug: &'a str,
 }
-tl::object! { ['a] InputAiComposeToneSlug<'a>, layout::Structs, 300, (&'a str,) }
 
 /// `inputAppEvent#1d1b1245 time:double type:string peer:long data:JSONValue = InputAppEvent;`
 #[repr(C)]
@@ -2696,7 +2449,6 @@ pub struct InputAppEvent<'a> {
     pub peer: i64,
     pub data: enums::Jsonvalue<'a>,
 }
-tl::object! { ['a] InputAppEvent<'a>, layout::Structs, 302, (f64, &'a str, i64, enums::Jsonvalue<'a>) }
 
 /// `inputBotAppID#a920bd7a id:long access_hash:long = InputBotApp;`
 #[repr(C)]
@@ -2704,7 +2456,6 @@ pub struct InputBotAppId {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputBotAppId, layout::Structs, 303, (i64, i64) }
 
 /// `inputBotAppShortName#908c0407 bot_id:InputUser short_name:string = InputBotApp;`
 #[repr(C)]
@@ -2712,14 +2463,12 @@ pub struct InputBotAppShortName<'a> {
     pub bot_id: enums::InputUser<'a>,
     pub short_name: &'a str,
 }
-tl::object! { ['a] InputBotAppShortName<'a>, layout::Structs, 304, (enums::InputUser<'a>, &'a str) }
 
 /// `inputBotInlineMessageGame#4b425864 flags:# reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
 #[repr(C)]
 pub struct InputBotInlineMessageGame<'a> {
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] InputBotInlineMessageGame<'a>, layout::Structs, 310, (tl::Word, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `inputBotInlineMessageID#890c3d89 dc_id:int id:long access_hash:long = InputBotInlineMessageID;`
 #[repr(C)]
@@ -2728,7 +2477,6 @@ pub struct InputBotInlineMessageId {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputBotInlineMessageId, layout::Structs, 314, (i32, i64, i64) }
 
 /// `inputBotInlineMessageID64#b6d915d7 dc_id:int owner_id:long id:int access_hash:long = InputBotInlineMessageID;`
 #[repr(C)]
@@ -2738,7 +2486,6 @@ pub struct InputBotInlineMessageId64 {
     pub id: i32,
     pub access_hash: i64,
 }
-tl::object! { [] InputBotInlineMessageId64, layout::Structs, 315, (i32, i64, i32, i64) }
 
 /// `inputBotInlineMessageMediaAuto#3380c786 flags:# invert_media:flags.3?true message:string entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
 #[repr(C)]
@@ -2748,7 +2495,6 @@ pub struct InputBotInlineMessageMediaAuto<'a> {
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] InputBotInlineMessageMediaAuto<'a>, layout::Structs, 305, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `inputBotInlineMessageMediaContact#a6edbffd flags:# phone_number:string first_name:string last_name:string vcard:string reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
 #[repr(C)]
@@ -2759,7 +2505,6 @@ pub struct InputBotInlineMessageMediaContact<'a> {
     pub vcard: &'a str,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] InputBotInlineMessageMediaContact<'a>, layout::Structs, 309, (tl::Word, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `inputBotInlineMessageMediaGeo#96929a85 flags:# geo_point:InputGeoPoint heading:flags.0?int period:flags.1?int proximity_notification_radius:flags.3?int reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
 #[repr(C)]
@@ -2770,7 +2515,6 @@ pub struct InputBotInlineMessageMediaGeo<'a> {
     pub proximity_notification_radius: Option<i32>,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] InputBotInlineMessageMediaGeo<'a>, layout::Structs, 307, (tl::Word, enums::InputGeoPoint, Option<i32>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `inputBotInlineMessageMediaInvoice#d7e78225 flags:# title:string description:string photo:flags.0?InputWebDocument invoice:Invoice payload:bytes provider:string provider_data:DataJSON reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
 #[repr(C)]
@@ -2784,7 +2528,6 @@ pub struct InputBotInlineMessageMediaInvoice<'a> {
     pub provider_data: enums::DataJson<'a>,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] InputBotInlineMessageMediaInvoice<'a>, layout::Structs, 311, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputWebDocument<'a>>, enums::Invoice<'a>, &'a [u8], &'a str, enums::DataJson<'a>, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `inputBotInlineMessageMediaVenue#417bbf11 flags:# geo_point:InputGeoPoint title:string address:string provider:string venue_id:string venue_type:string reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
 #[repr(C)]
@@ -2797,7 +2540,6 @@ pub struct InputBotInlineMessageMediaVenue<'a> {
     pub venue_type: &'a str,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] InputBotInlineMessageMediaVenue<'a>, layout::Structs, 308, (tl::Word, enums::InputGeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `inputBotInlineMessageMediaWebPage#bddcc510 flags:# invert_media:flags.3?true force_large_media:flags.4?true force_small_media:flags.5?true optional:flags.6?true message:string entities:flags.1?Vector<MessageEntity> url:string reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
 #[repr(C)]
@@ -2811,7 +2553,6 @@ pub struct InputBotInlineMessageMediaWebPage<'a> {
     pub url: &'a str,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] InputBotInlineMessageMediaWebPage<'a>, layout::Structs, 312, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `inputBotInlineMessageRichMessage#b43df56c flags:# reply_markup:flags.2?ReplyMarkup rich_message:InputRichMessage = InputBotInlineMessage;`
 #[repr(C)]
@@ -2819,7 +2560,6 @@ pub struct InputBotInlineMessageRichMessage<'a> {
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
     pub rich_message: enums::InputRichMessage<'a>,
 }
-tl::object! { ['a] InputBotInlineMessageRichMessage<'a>, layout::Structs, 313, (tl::Word, tl::Maybe<'a, enums::ReplyMarkup<'a>>, enums::InputRichMessage<'a>) }
 
 /// `inputBotInlineMessageText#3dcd7a87 flags:# no_webpage:flags.0?true invert_media:flags.3?true message:string entities:flags.1?Vector<MessageEntity> reply_markup:flags.2?ReplyMarkup = InputBotInlineMessage;`
 #[repr(C)]
@@ -2830,7 +2570,6 @@ pub struct InputBotInlineMessageText<'a> {
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub reply_markup: Option<&'a enums::ReplyMarkup<'a>>,
 }
-tl::object! { ['a] InputBotInlineMessageText<'a>, layout::Structs, 306, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>) }
 
 /// `inputBotInlineResult#88bf9319 flags:# id:string type:string title:flags.1?string description:flags.2?string url:flags.3?string thumb:flags.4?InputWebDocument content:flags.5?InputWebDocument send_message:InputBotInlineMessage = InputBotInlineResult;`
 #[repr(C)]
@@ -2844,7 +2583,6 @@ pub struct InputBotInlineResult<'a> {
     pub content: Option<&'a enums::InputWebDocument<'a>>,
     pub send_message: enums::InputBotInlineMessage<'a>,
 }
-tl::object! { ['a] InputBotInlineResult<'a>, layout::Structs, 316, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::InputWebDocument<'a>>, tl::Maybe<'a, enums::InputWebDocument<'a>>, enums::InputBotInlineMessage<'a>) }
 
 /// `inputBotInlineResultDocument#fff8fdc4 flags:# id:string type:string title:flags.1?string description:flags.2?string document:InputDocument send_message:InputBotInlineMessage = InputBotInlineResult;`
 #[repr(C)]
@@ -2856,7 +2594,6 @@ pub struct InputBotInlineResultDocument<'a> {
     pub document: enums::InputDocument<'a>,
     pub send_message: enums::InputBotInlineMessage<'a>,
 }
-tl::object! { ['a] InputBotInlineResultDocument<'a>, layout::Structs, 318, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, enums::InputDocument<'a>, enums::InputBotInlineMessage<'a>) }
 
 /// `inputBotInlineResultGame#4fa417f2 id:string short_name:string send_message:InputBotInlineMessage = InputBotInlineResult;`
 #[repr(C)]
@@ -2865,7 +2602,6 @@ pub struct InputBotInlineResultGame<'a> {
     pub short_name: &'a str,
     pub send_message: enums::InputBotInlineMessage<'a>,
 }
-tl::object! { ['a] InputBotInlineResultGame<'a>, layout::Structs, 319, (&'a str, &'a str, enums::InputBotInlineMessage<'a>) }
 
 /// `inputBotInlineResultPhoto#a8d864a7 id:string type:string photo:InputPhoto send_message:InputBotInlineMessage = InputBotInlineResult;`
 #[repr(C)]
@@ -2875,7 +2611,6 @@ pub struct InputBotInlineResultPhoto<'a> {
     pub photo: enums::InputPhoto<'a>,
     pub send_message: enums::InputBotInlineMessage<'a>,
 }
-tl::object! { ['a] InputBotInlineResultPhoto<'a>, layout::Structs, 317, (&'a str, &'a str, enums::InputPhoto<'a>, enums::InputBotInlineMessage<'a>) }
 
 /// `inputBusinessAwayMessage#832175e0 flags:# offline_only:flags.0?true shortcut_id:int schedule:BusinessAwayMessageSchedule recipients:InputBusinessRecipients = InputBusinessAwayMessage;`
 #[repr(C)]
@@ -2885,7 +2620,6 @@ pub struct InputBusinessAwayMessage<'a> {
     pub schedule: enums::BusinessAwayMessageSchedule,
     pub recipients: enums::InputBusinessRecipients<'a>,
 }
-tl::object! { ['a] InputBusinessAwayMessage<'a>, layout::Structs, 320, (tl::Word, tl::Flag, i32, enums::BusinessAwayMessageSchedule, enums::InputBusinessRecipients<'a>) }
 
 /// `inputBusinessBotRecipients#c4e5921e flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<InputUser> exclude_users:flags.6?Vector<InputUser> = InputBusinessBotRecipients;`
 #[repr(C)]
@@ -2898,7 +2632,6 @@ pub struct InputBusinessBotRecipients<'a> {
     pub users: Option<&'a [enums::InputUser<'a>]>,
     pub exclude_users: Option<&'a [enums::InputUser<'a>]>,
 }
-tl::object! { ['a] InputBusinessBotRecipients<'a>, layout::Structs, 321, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [enums::InputUser<'a>]>, Option<&'a [enums::InputUser<'a>]>) }
 
 /// `inputBusinessChatLink#11679fa7 flags:# message:string entities:flags.0?Vector<MessageEntity> title:flags.1?string = InputBusinessChatLink;`
 #[repr(C)]
@@ -2907,7 +2640,6 @@ pub struct InputBusinessChatLink<'a> {
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub title: Option<&'a str>,
 }
-tl::object! { ['a] InputBusinessChatLink<'a>, layout::Structs, 322, (tl::Word, &'a str, Option<&'a [enums::MessageEntity<'a>]>, Option<&'a str>) }
 
 /// `inputBusinessGreetingMessage#0194cb3b shortcut_id:int recipients:InputBusinessRecipients no_activity_days:int = InputBusinessGreetingMessage;`
 #[repr(C)]
@@ -2916,7 +2648,6 @@ pub struct InputBusinessGreetingMessage<'a> {
     pub recipients: enums::InputBusinessRecipients<'a>,
     pub no_activity_days: i32,
 }
-tl::object! { ['a] InputBusinessGreetingMessage<'a>, layout::Structs, 323, (i32, enums::InputBusinessRecipients<'a>, i32) }
 
 /// `inputBusinessIntro#09c469cd flags:# title:string description:string sticker:flags.0?InputDocument = InputBusinessIntro;`
 #[repr(C)]
@@ -2925,7 +2656,6 @@ pub struct InputBusinessIntro<'a> {
     pub description: &'a str,
     pub sticker: Option<&'a enums::InputDocument<'a>>,
 }
-tl::object! { ['a] InputBusinessIntro<'a>, layout::Structs, 324, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>) }
 
 /// `inputBusinessRecipients#6f8b32aa flags:# existing_chats:flags.0?true new_chats:flags.1?true contacts:flags.2?true non_contacts:flags.3?true exclude_selected:flags.5?true users:flags.4?Vector<InputUser> = InputBusinessRecipients;`
 #[repr(C)]
@@ -2937,7 +2667,6 @@ pub struct InputBusinessRecipients<'a> {
     pub exclude_selected: bool,
     pub users: Option<&'a [enums::InputUser<'a>]>,
 }
-tl::object! { ['a] InputBusinessRecipients<'a>, layout::Structs, 325, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [enums::InputUser<'a>]>) }
 
 /// `inputButtonTypeRequestPeer#3fe268fe flags:# name_requested:flags.0?true username_requested:flags.1?true photo_requested:flags.2?true button_id:int peer_type:RequestPeerType max_quantity:int = ButtonType;`
 #[repr(C)]
@@ -2949,7 +2678,6 @@ pub struct InputButtonTypeRequestPeer<'a> {
     pub peer_type: enums::RequestPeerType<'a>,
     pub max_quantity: i32,
 }
-tl::object! { ['a] InputButtonTypeRequestPeer<'a>, layout::Structs, 77, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32, enums::RequestPeerType<'a>, i32) }
 
 /// `inputChannel#f35aec28 channel_id:long access_hash:long = InputChannel;`
 #[repr(C)]
@@ -2957,7 +2685,6 @@ pub struct InputChannel {
     pub channel_id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputChannel, layout::Structs, 327, (i64, i64) }
 
 /// `inputChannelFromMessage#5b934f9d peer:InputPeer msg_id:int channel_id:long = InputChannel;`
 #[repr(C)]
@@ -2966,28 +2693,24 @@ pub struct InputChannelFromMessage<'a> {
     pub msg_id: i32,
     pub channel_id: i64,
 }
-tl::object! { ['a] InputChannelFromMessage<'a>, layout::Structs, 328, (enums::InputPeer<'a>, i32, i64) }
 
 /// `inputChatPhoto#8953ad37 id:InputPhoto = InputChatPhoto;`
 #[repr(C)]
 pub struct InputChatPhoto<'a> {
     pub id: enums::InputPhoto<'a>,
 }
-tl::object! { ['a] InputChatPhoto<'a>, layout::Structs, 331, (enums::InputPhoto<'a>,) }
 
 /// `inputChatTheme#c93de95c emoticon:string = InputChatTheme;`
 #[repr(C)]
 pub struct InputChatTheme<'a> {
     pub emoticon: &'a str,
 }
-tl::object! { ['a] InputChatTheme<'a>, layout::Structs, 333, (&'a str,) }
 
 /// `inputChatThemeUniqueGift#87e5dfe4 slug:string = InputChatTheme;`
 #[repr(C)]
 pub struct InputChatThemeUniqueGift<'a> {
     pub slug: &'a str,
 }
-tl::object! { ['a] InputChatThemeUniqueGift<'a>, layout::Structs, 334, (&'a str,) }
 
 /// `inputChatUploadedPhoto#bdcdaec0 flags:# file:flags.0?InputFile video:flags.1?InputFile video_start_ts:flags.2?double video_emoji_markup:flags.3?VideoSize = InputChatPhoto;`
 #[repr(C)]
@@ -2997,14 +2720,12 @@ pub struct InputChatUploadedPhoto<'a> {
     pub video_start_ts: Option<f64>,
     pub video_emoji_markup: Option<&'a enums::VideoSize<'a>>,
 }
-tl::object! { ['a] InputChatUploadedPhoto<'a>, layout::Structs, 330, (tl::Word, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>) }
 
 /// `inputChatlistDialogFilter#f3e0da33 filter_id:int = InputChatlist;`
 #[repr(C)]
 pub struct InputChatlistDialogFilter {
     pub filter_id: i32,
 }
-tl::object! { [] InputChatlistDialogFilter, layout::Structs, 335, (i32,) }
 
 /// `inputCheckPasswordSRP#d27ff082 srp_id:long A:bytes M1:bytes = InputCheckPasswordSRP;`
 #[repr(C)]
@@ -3013,7 +2734,6 @@ pub struct InputCheckPasswordSrp<'a> {
     pub a: &'a [u8],
     pub m1: &'a [u8],
 }
-tl::object! { ['a] InputCheckPasswordSrp<'a>, layout::Structs, 337, (i64, &'a [u8], &'a [u8]) }
 
 /// `inputClientProxy#75588b3f address:string port:int = InputClientProxy;`
 #[repr(C)]
@@ -3021,42 +2741,36 @@ pub struct InputClientProxy<'a> {
     pub address: &'a str,
     pub port: i32,
 }
-tl::object! { ['a] InputClientProxy<'a>, layout::Structs, 338, (&'a str, i32) }
 
 /// `inputCollectiblePhone#a2e214a4 phone:string = InputCollectible;`
 #[repr(C)]
 pub struct InputCollectiblePhone<'a> {
     pub phone: &'a str,
 }
-tl::object! { ['a] InputCollectiblePhone<'a>, layout::Structs, 340, (&'a str,) }
 
 /// `inputCollectibleUsername#e39460a9 username:string = InputCollectible;`
 #[repr(C)]
 pub struct InputCollectibleUsername<'a> {
     pub username: &'a str,
 }
-tl::object! { ['a] InputCollectibleUsername<'a>, layout::Structs, 339, (&'a str,) }
 
 /// `inputDialogPeer#fcaafeb7 peer:InputPeer = InputDialogPeer;`
 #[repr(C)]
 pub struct InputDialogPeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { ['a] InputDialogPeer<'a>, layout::Structs, 342, (enums::InputPeer<'a>,) }
 
 /// `inputDialogPeerCommunity#69ef72c4 community:InputChannel = InputDialogPeer;`
 #[repr(C)]
 pub struct InputDialogPeerCommunity<'a> {
     pub community: enums::InputChannel<'a>,
 }
-tl::object! { ['a] InputDialogPeerCommunity<'a>, layout::Structs, 344, (enums::InputChannel<'a>,) }
 
 /// `inputDialogPeerFolder#64600527 folder_id:int = InputDialogPeer;`
 #[repr(C)]
 pub struct InputDialogPeerFolder {
     pub folder_id: i32,
 }
-tl::object! { [] InputDialogPeerFolder, layout::Structs, 343, (i32,) }
 
 /// `inputDocument#1abfb575 id:long access_hash:long file_reference:bytes = InputDocument;`
 #[repr(C)]
@@ -3065,7 +2779,6 @@ pub struct InputDocument<'a> {
     pub access_hash: i64,
     pub file_reference: &'a [u8],
 }
-tl::object! { ['a] InputDocument<'a>, layout::Structs, 346, (i64, i64, &'a [u8]) }
 
 /// `inputDocumentFileLocation#bad07584 id:long access_hash:long file_reference:bytes thumb_size:string = InputFileLocation;`
 #[repr(C)]
@@ -3075,7 +2788,6 @@ pub struct InputDocumentFileLocation<'a> {
     pub file_reference: &'a [u8],
     pub thumb_size: &'a str,
 }
-tl::object! { ['a] InputDocumentFileLocation<'a>, layout::Structs, 357, (i64, i64, &'a [u8], &'a str) }
 
 /// `inputEmojiStatusCollectible#07141dbf flags:# collectible_id:long until:flags.0?int = EmojiStatus;`
 #[repr(C)]
@@ -3083,7 +2795,6 @@ pub struct InputEmojiStatusCollectible {
     pub collectible_id: i64,
     pub until: Option<i32>,
 }
-tl::object! { [] InputEmojiStatusCollectible, layout::Structs, 237, (tl::Word, i64, Option<i32>) }
 
 /// `inputEncryptedChat#f141b5e1 chat_id:int access_hash:long = InputEncryptedChat;`
 #[repr(C)]
@@ -3091,7 +2802,6 @@ pub struct InputEncryptedChat {
     pub chat_id: i32,
     pub access_hash: i64,
 }
-tl::object! { [] InputEncryptedChat, layout::Structs, 347, (i32, i64) }
 
 /// `inputEncryptedFile#5a17b5e5 id:long access_hash:long = InputEncryptedFile;`
 #[repr(C)]
@@ -3099,7 +2809,6 @@ pub struct InputEncryptedFile {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputEncryptedFile, layout::Structs, 350, (i64, i64) }
 
 /// `inputEncryptedFileBigUploaded#2dc173c8 id:long parts:int key_fingerprint:int = InputEncryptedFile;`
 #[repr(C)]
@@ -3108,7 +2817,6 @@ pub struct InputEncryptedFileBigUploaded {
     pub parts: i32,
     pub key_fingerprint: i32,
 }
-tl::object! { [] InputEncryptedFileBigUploaded, layout::Structs, 351, (i64, i32, i32) }
 
 /// `inputEncryptedFileLocation#f5235d55 id:long access_hash:long = InputFileLocation;`
 #[repr(C)]
@@ -3116,7 +2824,6 @@ pub struct InputEncryptedFileLocation {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputEncryptedFileLocation, layout::Structs, 356, (i64, i64) }
 
 /// `inputEncryptedFileUploaded#64bd0306 id:long parts:int md5_checksum:string key_fingerprint:int = InputEncryptedFile;`
 #[repr(C)]
@@ -3126,7 +2833,6 @@ pub struct InputEncryptedFileUploaded<'a> {
     pub md5_checksum: &'a str,
     pub key_fingerprint: i32,
 }
-tl::object! { ['a] InputEncryptedFileUploaded<'a>, layout::Structs, 349, (i64, i32, &'a str, i32) }
 
 /// `inputFile#f52ff27f id:long parts:int name:string md5_checksum:string = InputFile;`
 #[repr(C)]
@@ -3136,7 +2842,6 @@ pub struct InputFile<'a> {
     pub name: &'a str,
     pub md5_checksum: &'a str,
 }
-tl::object! { ['a] InputFile<'a>, layout::Structs, 352, (i64, i32, &'a str, &'a str) }
 
 /// `inputFileBig#fa4f0bb5 id:long parts:int name:string = InputFile;`
 #[repr(C)]
@@ -3145,7 +2850,6 @@ pub struct InputFileBig<'a> {
     pub parts: i32,
     pub name: &'a str,
 }
-tl::object! { ['a] InputFileBig<'a>, layout::Structs, 353, (i64, i32, &'a str) }
 
 /// `inputFileLocation#dfdaabe1 volume_id:long local_id:int secret:long file_reference:bytes = InputFileLocation;`
 #[repr(C)]
@@ -3155,14 +2859,12 @@ pub struct InputFileLocation<'a> {
     pub secret: i64,
     pub file_reference: &'a [u8],
 }
-tl::object! { ['a] InputFileLocation<'a>, layout::Structs, 355, (i64, i32, i64, &'a [u8]) }
 
 /// `inputFileStoryDocument#62dc8b48 id:InputDocument = InputFile;`
 #[repr(C)]
 pub struct InputFileStoryDocument<'a> {
     pub id: enums::InputDocument<'a>,
 }
-tl::object! { ['a] InputFileStoryDocument<'a>, layout::Structs, 354, (enums::InputDocument<'a>,) }
 
 /// `inputFolderPeer#fbd2c296 peer:InputPeer folder_id:int = InputFolderPeer;`
 #[repr(C)]
@@ -3170,7 +2872,6 @@ pub struct InputFolderPeer<'a> {
     pub peer: enums::InputPeer<'a>,
     pub folder_id: i32,
 }
-tl::object! { ['a] InputFolderPeer<'a>, layout::Structs, 365, (enums::InputPeer<'a>, i32) }
 
 /// `inputGameID#032c3e77 id:long access_hash:long = InputGame;`
 #[repr(C)]
@@ -3178,7 +2879,6 @@ pub struct InputGameId {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputGameId, layout::Structs, 366, (i64, i64) }
 
 /// `inputGameShortName#c331e80a bot_id:InputUser short_name:string = InputGame;`
 #[repr(C)]
@@ -3186,7 +2886,6 @@ pub struct InputGameShortName<'a> {
     pub bot_id: enums::InputUser<'a>,
     pub short_name: &'a str,
 }
-tl::object! { ['a] InputGameShortName<'a>, layout::Structs, 367, (enums::InputUser<'a>, &'a str) }
 
 /// `inputGeoPoint#48222faf flags:# lat:double long:double accuracy_radius:flags.0?int = InputGeoPoint;`
 #[repr(C)]
@@ -3195,7 +2894,6 @@ pub struct InputGeoPoint {
     pub long: f64,
     pub accuracy_radius: Option<i32>,
 }
-tl::object! { [] InputGeoPoint, layout::Structs, 369, (tl::Word, f64, f64, Option<i32>) }
 
 /// `inputGroupCall#d8aa840f id:long access_hash:long = InputGroupCall;`
 #[repr(C)]
@@ -3203,21 +2901,18 @@ pub struct InputGroupCall {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputGroupCall, layout::Structs, 370, (i64, i64) }
 
 /// `inputGroupCallInviteMessage#8c10603f msg_id:int = InputGroupCall;`
 #[repr(C)]
 pub struct InputGroupCallInviteMessage {
     pub msg_id: i32,
 }
-tl::object! { [] InputGroupCallInviteMessage, layout::Structs, 372, (i32,) }
 
 /// `inputGroupCallSlug#fe06823f slug:string = InputGroupCall;`
 #[repr(C)]
 pub struct InputGroupCallSlug<'a> {
     pub slug: &'a str,
 }
-tl::object! { ['a] InputGroupCallSlug<'a>, layout::Structs, 371, (&'a str,) }
 
 /// `inputGroupCallStream#0598a92a flags:# call:InputGroupCall time_ms:long scale:int video_channel:flags.0?int video_quality:flags.0?int = InputFileLocation;`
 #[repr(C)]
@@ -3228,7 +2923,6 @@ pub struct InputGroupCallStream<'a> {
     pub video_channel: Option<i32>,
     pub video_quality: Option<i32>,
 }
-tl::object! { ['a] InputGroupCallStream<'a>, layout::Structs, 364, (tl::Word, enums::InputGroupCall<'a>, i64, i32, Option<i32>, Option<i32>) }
 
 /// `inputInlineButtonTypeUrlAuth#9961bcb4 flags:# request_write_access:flags.0?true fwd_text:flags.1?string url:string bot:flags.2?InputUser = InlineButtonType;`
 #[repr(C)]
@@ -3238,14 +2932,12 @@ pub struct InputInlineButtonTypeUrlAuth<'a> {
     pub url: &'a str,
     pub bot: Option<&'a enums::InputUser<'a>>,
 }
-tl::object! { ['a] InputInlineButtonTypeUrlAuth<'a>, layout::Structs, 282, (tl::Word, tl::Flag, Option<&'a str>, &'a str, tl::Maybe<'a, enums::InputUser<'a>>) }
 
 /// `inputInlineButtonTypeUserProfile#53f3ce5a user_id:InputUser = InlineButtonType;`
 #[repr(C)]
 pub struct InputInlineButtonTypeUserProfile<'a> {
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { ['a] InputInlineButtonTypeUserProfile<'a>, layout::Structs, 289, (enums::InputUser<'a>,) }
 
 /// `inputInvoiceBusinessBotTransferStars#f4997e42 bot:InputUser stars:long = InputInvoice;`
 #[repr(C)]
@@ -3253,14 +2945,12 @@ pub struct InputInvoiceBusinessBotTransferStars<'a> {
     pub bot: enums::InputUser<'a>,
     pub stars: i64,
 }
-tl::object! { ['a] InputInvoiceBusinessBotTransferStars<'a>, layout::Structs, 382, (enums::InputUser<'a>, i64) }
 
 /// `inputInvoiceChatInviteSubscription#34e793f1 hash:string = InputInvoice;`
 #[repr(C)]
 pub struct InputInvoiceChatInviteSubscription<'a> {
     pub hash: &'a str,
 }
-tl::object! { ['a] InputInvoiceChatInviteSubscription<'a>, layout::Structs, 377, (&'a str,) }
 
 /// `inputInvoiceMessage#c5b56859 peer:InputPeer msg_id:int = InputInvoice;`
 #[repr(C)]
@@ -3268,14 +2958,12 @@ pub struct InputInvoiceMessage<'a> {
     pub peer: enums::InputPeer<'a>,
     pub msg_id: i32,
 }
-tl::object! { ['a] InputInvoiceMessage<'a>, layout::Structs, 373, (enums::InputPeer<'a>, i32) }
 
 /// `inputInvoicePremiumAuthCode#3e77f614 purpose:InputStorePaymentPurpose = InputInvoice;`
 #[repr(C)]
 pub struct InputInvoicePremiumAuthCode<'a> {
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-tl::object! { ['a] InputInvoicePremiumAuthCode<'a>, layout::Structs, 385, (enums::InputStorePaymentPurpose<'a>,) }
 
 /// `inputInvoicePremiumGiftCode#98986c0d purpose:InputStorePaymentPurpose option:PremiumGiftCodeOption = InputInvoice;`
 #[repr(C)]
@@ -3283,7 +2971,6 @@ pub struct InputInvoicePremiumGiftCode<'a> {
     pub purpose: enums::InputStorePaymentPurpose<'a>,
     pub option: enums::PremiumGiftCodeOption<'a>,
 }
-tl::object! { ['a] InputInvoicePremiumGiftCode<'a>, layout::Structs, 375, (enums::InputStorePaymentPurpose<'a>, enums::PremiumGiftCodeOption<'a>) }
 
 /// `inputInvoicePremiumGiftStars#dabab2ef flags:# user_id:InputUser months:int message:flags.0?TextWithEntities = InputInvoice;`
 #[repr(C)]
@@ -3292,14 +2979,12 @@ pub struct InputInvoicePremiumGiftStars<'a> {
     pub months: i32,
     pub message: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] InputInvoicePremiumGiftStars<'a>, layout::Structs, 381, (tl::Word, enums::InputUser<'a>, i32, tl::Maybe<'a, enums::TextWithEntities<'a>>) }
 
 /// `inputInvoiceSlug#c326caef slug:string = InputInvoice;`
 #[repr(C)]
 pub struct InputInvoiceSlug<'a> {
     pub slug: &'a str,
 }
-tl::object! { ['a] InputInvoiceSlug<'a>, layout::Structs, 374, (&'a str,) }
 
 /// `inputInvoiceStarGift#e8625e92 flags:# hide_name:flags.0?true include_upgrade:flags.2?true peer:InputPeer gift_id:long message:flags.1?TextWithEntities = InputInvoice;`
 #[repr(C)]
@@ -3310,7 +2995,6 @@ pub struct InputInvoiceStarGift<'a> {
     pub gift_id: i64,
     pub message: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] InputInvoiceStarGift<'a>, layout::Structs, 378, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i64, tl::Maybe<'a, enums::TextWithEntities<'a>>) }
 
 /// `inputInvoiceStarGiftAuctionBid#1ecafa10 flags:# hide_name:flags.0?true update_bid:flags.2?true peer:flags.3?InputPeer gift_id:long bid_amount:long message:flags.1?TextWithEntities = InputInvoice;`
 #[repr(C)]
@@ -3322,14 +3006,12 @@ pub struct InputInvoiceStarGiftAuctionBid<'a> {
     pub bid_amount: i64,
     pub message: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] InputInvoiceStarGiftAuctionBid<'a>, layout::Structs, 387, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, i64, i64, tl::Maybe<'a, enums::TextWithEntities<'a>>) }
 
 /// `inputInvoiceStarGiftDropOriginalDetails#0923d8d1 stargift:InputSavedStarGift = InputInvoice;`
 #[repr(C)]
 pub struct InputInvoiceStarGiftDropOriginalDetails<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
 }
-tl::object! { ['a] InputInvoiceStarGiftDropOriginalDetails<'a>, layout::Structs, 386, (enums::InputSavedStarGift<'a>,) }
 
 /// `inputInvoiceStarGiftPrepaidUpgrade#9a0b48b8 peer:InputPeer hash:string = InputInvoice;`
 #[repr(C)]
@@ -3337,7 +3019,6 @@ pub struct InputInvoiceStarGiftPrepaidUpgrade<'a> {
     pub peer: enums::InputPeer<'a>,
     pub hash: &'a str,
 }
-tl::object! { ['a] InputInvoiceStarGiftPrepaidUpgrade<'a>, layout::Structs, 384, (enums::InputPeer<'a>, &'a str) }
 
 /// `inputInvoiceStarGiftResale#e9b0c658 flags:# ton:flags.0?true show_name:flags.2?true slug:string to_id:InputPeer message:flags.1?TextWithEntities = InputInvoice;`
 #[repr(C)]
@@ -3348,7 +3029,6 @@ pub struct InputInvoiceStarGiftResale<'a> {
     pub to_id: enums::InputPeer<'a>,
     pub message: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] InputInvoiceStarGiftResale<'a>, layout::Structs, 383, (tl::Word, tl::Flag, tl::Flag, &'a str, enums::InputPeer<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>) }
 
 /// `inputInvoiceStarGiftTransfer#4a5f5bd9 stargift:InputSavedStarGift to_id:InputPeer = InputInvoice;`
 #[repr(C)]
@@ -3356,7 +3036,6 @@ pub struct InputInvoiceStarGiftTransfer<'a> {
     pub stargift: enums::InputSavedStarGift<'a>,
     pub to_id: enums::InputPeer<'a>,
 }
-tl::object! { ['a] InputInvoiceStarGiftTransfer<'a>, layout::Structs, 380, (enums::InputSavedStarGift<'a>, enums::InputPeer<'a>) }
 
 /// `inputInvoiceStarGiftUpgrade#4d818d5d flags:# keep_original_details:flags.0?true stargift:InputSavedStarGift = InputInvoice;`
 #[repr(C)]
@@ -3364,14 +3043,12 @@ pub struct InputInvoiceStarGiftUpgrade<'a> {
     pub keep_original_details: bool,
     pub stargift: enums::InputSavedStarGift<'a>,
 }
-tl::object! { ['a] InputInvoiceStarGiftUpgrade<'a>, layout::Structs, 379, (tl::Word, tl::Flag, enums::InputSavedStarGift<'a>) }
 
 /// `inputInvoiceStars#65f00ce3 purpose:InputStorePaymentPurpose = InputInvoice;`
 #[repr(C)]
 pub struct InputInvoiceStars<'a> {
     pub purpose: enums::InputStorePaymentPurpose<'a>,
 }
-tl::object! { ['a] InputInvoiceStars<'a>, layout::Structs, 376, (enums::InputStorePaymentPurpose<'a>,) }
 
 /// `inputMediaAreaChannelPost#2271f2bf coordinates:MediaAreaCoordinates channel:InputChannel msg_id:int = MediaArea;`
 #[repr(C)]
@@ -3380,7 +3057,6 @@ pub struct InputMediaAreaChannelPost<'a> {
     pub channel: enums::InputChannel<'a>,
     pub msg_id: i32,
 }
-tl::object! { ['a] InputMediaAreaChannelPost<'a>, layout::Structs, 552, (enums::MediaAreaCoordinates<'a>, enums::InputChannel<'a>, i32) }
 
 /// `inputMediaAreaVenue#b282217f coordinates:MediaAreaCoordinates query_id:long result_id:string = MediaArea;`
 #[repr(C)]
@@ -3389,7 +3065,6 @@ pub struct InputMediaAreaVenue<'a> {
     pub query_id: i64,
     pub result_id: &'a str,
 }
-tl::object! { ['a] InputMediaAreaVenue<'a>, layout::Structs, 548, (enums::MediaAreaCoordinates<'a>, i64, &'a str) }
 
 /// `inputMediaContact#f8ab7dfb phone_number:string first_name:string last_name:string vcard:string = InputMedia;`
 #[repr(C)]
@@ -3399,14 +3074,12 @@ pub struct InputMediaContact<'a> {
     pub last_name: &'a str,
     pub vcard: &'a str,
 }
-tl::object! { ['a] InputMediaContact<'a>, layout::Structs, 392, (&'a str, &'a str, &'a str, &'a str) }
 
 /// `inputMediaDice#e66fbf7b emoticon:string = InputMedia;`
 #[repr(C)]
 pub struct InputMediaDice<'a> {
     pub emoticon: &'a str,
 }
-tl::object! { ['a] InputMediaDice<'a>, layout::Structs, 402, (&'a str,) }
 
 /// `inputMediaDocument#a8763ab5 flags:# spoiler:flags.2?true id:InputDocument video_cover:flags.3?InputPhoto video_timestamp:flags.4?int ttl_seconds:flags.0?int query:flags.1?string = InputMedia;`
 #[repr(C)]
@@ -3418,7 +3091,6 @@ pub struct InputMediaDocument<'a> {
     pub ttl_seconds: Option<i32>,
     pub query: Option<&'a str>,
 }
-tl::object! { ['a] InputMediaDocument<'a>, layout::Structs, 394, (tl::Word, tl::Flag, enums::InputDocument<'a>, tl::Maybe<'a, enums::InputPhoto<'a>>, Option<i32>, Option<i32>, Option<&'a str>) }
 
 /// `inputMediaDocumentExternal#779600f9 flags:# spoiler:flags.1?true url:string ttl_seconds:flags.0?int video_cover:flags.2?InputPhoto video_timestamp:flags.3?int = InputMedia;`
 #[repr(C)]
@@ -3429,14 +3101,12 @@ pub struct InputMediaDocumentExternal<'a> {
     pub video_cover: Option<&'a enums::InputPhoto<'a>>,
     pub video_timestamp: Option<i32>,
 }
-tl::object! { ['a] InputMediaDocumentExternal<'a>, layout::Structs, 397, (tl::Word, tl::Flag, &'a str, Option<i32>, tl::Maybe<'a, enums::InputPhoto<'a>>, Option<i32>) }
 
 /// `inputMediaGame#d33f43f3 id:InputGame = InputMedia;`
 #[repr(C)]
 pub struct InputMediaGame<'a> {
     pub id: enums::InputGame<'a>,
 }
-tl::object! { ['a] InputMediaGame<'a>, layout::Structs, 398, (enums::InputGame<'a>,) }
 
 /// `inputMediaGeoLive#971fa843 flags:# stopped:flags.0?true geo_point:InputGeoPoint heading:flags.2?int period:flags.1?int proximity_notification_radius:flags.3?int = InputMedia;`
 #[repr(C)]
@@ -3447,14 +3117,12 @@ pub struct InputMediaGeoLive {
     pub period: Option<i32>,
     pub proximity_notification_radius: Option<i32>,
 }
-tl::object! { [] InputMediaGeoLive, layout::Structs, 400, (tl::Word, tl::Flag, enums::InputGeoPoint, Option<i32>, Option<i32>, Option<i32>) }
 
 /// `inputMediaGeoPoint#f9c44144 geo_point:InputGeoPoint = InputMedia;`
 #[repr(C)]
 pub struct InputMediaGeoPoint {
     pub geo_point: enums::InputGeoPoint,
 }
-tl::object! { [] InputMediaGeoPoint, layout::Structs, 391, (enums::InputGeoPoint,) }
 
 /// `inputMediaInvoice#405fef0d flags:# title:string description:string photo:flags.0?InputWebDocument invoice:Invoice payload:bytes provider:flags.3?string provider_data:DataJSON start_param:flags.1?string extended_media:flags.2?InputMedia = InputMedia;`
 #[repr(C)]
@@ -3469,7 +3137,6 @@ pub struct InputMediaInvoice<'a> {
     pub start_param: Option<&'a str>,
     pub extended_media: Option<&'a enums::InputMedia<'a>>,
 }
-tl::object! { ['a] InputMediaInvoice<'a>, layout::Structs, 399, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputWebDocument<'a>>, enums::Invoice<'a>, &'a [u8], Option<&'a str>, enums::DataJson<'a>, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>) }
 
 /// `inputMediaPaidMedia#c4103386 flags:# stars_amount:long extended_media:Vector<InputMedia> payload:flags.0?string = InputMedia;`
 #[repr(C)]
@@ -3478,7 +3145,6 @@ pub struct InputMediaPaidMedia<'a> {
     pub extended_media: &'a [enums::InputMedia<'a>],
     pub payload: Option<&'a str>,
 }
-tl::object! { ['a] InputMediaPaidMedia<'a>, layout::Structs, 405, (tl::Word, i64, &'a [enums::InputMedia<'a>], Option<&'a str>) }
 
 /// `inputMediaPhoto#e3af4434 flags:# spoiler:flags.1?true live_photo:flags.2?true id:InputPhoto ttl_seconds:flags.0?int video:flags.2?InputDocument = InputMedia;`
 #[repr(C)]
@@ -3489,7 +3155,6 @@ pub struct InputMediaPhoto<'a> {
     pub ttl_seconds: Option<i32>,
     pub video: Option<&'a enums::InputDocument<'a>>,
 }
-tl::object! { ['a] InputMediaPhoto<'a>, layout::Structs, 390, (tl::Word, tl::Flag, tl::Flag, enums::InputPhoto<'a>, Option<i32>, tl::Maybe<'a, enums::InputDocument<'a>>) }
 
 /// `inputMediaPhotoExternal#e5bbfe1a flags:# spoiler:flags.1?true url:string ttl_seconds:flags.0?int = InputMedia;`
 #[repr(C)]
@@ -3498,7 +3163,6 @@ pub struct InputMediaPhotoExternal<'a> {
     pub url: &'a str,
     pub ttl_seconds: Option<i32>,
 }
-tl::object! { ['a] InputMediaPhotoExternal<'a>, layout::Structs, 396, (tl::Word, tl::Flag, &'a str, Option<i32>) }
 
 /// `inputMediaPoll#883a4108 flags:# poll:Poll correct_answers:flags.0?Vector<int> attached_media:flags.3?InputMedia solution:flags.1?string solution_entities:flags.1?Vector<MessageEntity> solution_media:flags.2?InputMedia = InputMedia;`
 #[repr(C)]
@@ -3510,7 +3174,6 @@ pub struct InputMediaPoll<'a> {
     pub solution_entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub solution_media: Option<&'a enums::InputMedia<'a>>,
 }
-tl::object! { ['a] InputMediaPoll<'a>, layout::Structs, 401, (tl::Word, enums::Poll<'a>, Option<&'a [i32]>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>) }
 
 /// `inputMediaStakeDice#f3a9244a game_hash:string ton_amount:long client_seed:bytes = InputMedia;`
 #[repr(C)]
@@ -3519,7 +3182,6 @@ pub struct InputMediaStakeDice<'a> {
     pub ton_amount: i64,
     pub client_seed: &'a [u8],
 }
-tl::object! { ['a] InputMediaStakeDice<'a>, layout::Structs, 407, (&'a str, i64, &'a [u8]) }
 
 /// `inputMediaStory#89fdd778 peer:InputPeer id:int = InputMedia;`
 #[repr(C)]
@@ -3527,14 +3189,12 @@ pub struct InputMediaStory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub id: i32,
 }
-tl::object! { ['a] InputMediaStory<'a>, layout::Structs, 403, (enums::InputPeer<'a>, i32) }
 
 /// `inputMediaTodo#9fc55fde todo:TodoList = InputMedia;`
 #[repr(C)]
 pub struct InputMediaTodo<'a> {
     pub todo: enums::TodoList<'a>,
 }
-tl::object! { ['a] InputMediaTodo<'a>, layout::Structs, 406, (enums::TodoList<'a>,) }
 
 /// `inputMediaUploadedDocument#037c9330 flags:# nosound_video:flags.3?true force_file:flags.4?true spoiler:flags.5?true file:InputFile thumb:flags.2?InputFile mime_type:string attributes:Vector<DocumentAttribute> stickers:flags.0?Vector<InputDocument> video_cover:flags.6?InputPhoto video_timestamp:flags.7?int ttl_seconds:flags.1?int = InputMedia;`
 #[repr(C)]
@@ -3551,7 +3211,6 @@ pub struct InputMediaUploadedDocument<'a> {
     pub video_timestamp: Option<i32>,
     pub ttl_seconds: Option<i32>,
 }
-tl::object! { ['a] InputMediaUploadedDocument<'a>, layout::Structs, 393, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputFile<'a>, tl::Maybe<'a, enums::InputFile<'a>>, &'a str, &'a [enums::DocumentAttribute<'a>], Option<&'a [enums::InputDocument<'a>]>, tl::Maybe<'a, enums::InputPhoto<'a>>, Option<i32>, Option<i32>) }
 
 /// `inputMediaUploadedPhoto#7d8375da flags:# spoiler:flags.2?true live_photo:flags.3?true file:InputFile stickers:flags.0?Vector<InputDocument> ttl_seconds:flags.1?int video:flags.3?InputDocument = InputMedia;`
 #[repr(C)]
@@ -3563,7 +3222,6 @@ pub struct InputMediaUploadedPhoto<'a> {
     pub ttl_seconds: Option<i32>,
     pub video: Option<&'a enums::InputDocument<'a>>,
 }
-tl::object! { ['a] InputMediaUploadedPhoto<'a>, layout::Structs, 389, (tl::Word, tl::Flag, tl::Flag, enums::InputFile<'a>, Option<&'a [enums::InputDocument<'a>]>, Option<i32>, tl::Maybe<'a, enums::InputDocument<'a>>) }
 
 /// `inputMediaVenue#c13d1c11 geo_point:InputGeoPoint title:string address:string provider:string venue_id:string venue_type:string = InputMedia;`
 #[repr(C)]
@@ -3575,7 +3233,6 @@ pub struct InputMediaVenue<'a> {
     pub venue_id: &'a str,
     pub venue_type: &'a str,
 }
-tl::object! { ['a] InputMediaVenue<'a>, layout::Structs, 395, (enums::InputGeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str) }
 
 /// `inputMediaWebPage#c21b8849 flags:# force_large_media:flags.0?true force_small_media:flags.1?true optional:flags.2?true url:string = InputMedia;`
 #[repr(C)]
@@ -3585,7 +3242,6 @@ pub struct InputMediaWebPage<'a> {
     pub optional: bool,
     pub url: &'a str,
 }
-tl::object! { ['a] InputMediaWebPage<'a>, layout::Structs, 404, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str) }
 
 /// `inputMessageCallbackQuery#acfa1a7e id:int query_id:long = InputMessage;`
 #[repr(C)]
@@ -3593,7 +3249,6 @@ pub struct InputMessageCallbackQuery {
     pub id: i32,
     pub query_id: i64,
 }
-tl::object! { [] InputMessageCallbackQuery, layout::Structs, 411, (i32, i64) }
 
 /// `inputMessageEntityMentionName#208e68c9 offset:int length:int user_id:InputUser = MessageEntity;`
 #[repr(C)]
@@ -3602,14 +3257,12 @@ pub struct InputMessageEntityMentionName<'a> {
     pub length: i32,
     pub user_id: enums::InputUser<'a>,
 }
-tl::object! { ['a] InputMessageEntityMentionName<'a>, layout::Structs, 643, (i32, i32, enums::InputUser<'a>) }
 
 /// `inputMessageID#a676a322 id:int = InputMessage;`
 #[repr(C)]
 pub struct InputMessageId {
     pub id: i32,
 }
-tl::object! { [] InputMessageId, layout::Structs, 408, (i32,) }
 
 /// `inputMessageReadMetric#402b4495 msg_id:int view_id:long time_in_view_ms:int active_time_in_view_ms:int height_to_viewport_ratio_permille:int seen_range_ratio_permille:int = InputMessageReadMetric;`
 #[repr(C)]
@@ -3621,28 +3274,24 @@ pub struct InputMessageReadMetric {
     pub height_to_viewport_ratio_permille: i32,
     pub seen_range_ratio_permille: i32,
 }
-tl::object! { [] InputMessageReadMetric, layout::Structs, 412, (i32, i64, i32, i32, i32, i32) }
 
 /// `inputMessageReplyTo#bad88395 id:int = InputMessage;`
 #[repr(C)]
 pub struct InputMessageReplyTo {
     pub id: i32,
 }
-tl::object! { [] InputMessageReplyTo, layout::Structs, 409, (i32,) }
 
 /// `inputMessagesFilterPhoneCalls#80c99768 flags:# missed:flags.0?true = MessagesFilter;`
 #[repr(C)]
 pub struct InputMessagesFilterPhoneCalls {
     pub missed: bool,
 }
-tl::object! { [] InputMessagesFilterPhoneCalls, layout::Structs, 701, (tl::Word, tl::Flag) }
 
 /// `inputNotifyCommunity#27bb1adc community:InputChannel = InputNotifyPeer;`
 #[repr(C)]
 pub struct InputNotifyCommunity<'a> {
     pub community: enums::InputChannel<'a>,
 }
-tl::object! { ['a] InputNotifyCommunity<'a>, layout::Structs, 418, (enums::InputChannel<'a>,) }
 
 /// `inputNotifyForumTopic#5c467992 peer:InputPeer top_msg_id:int = InputNotifyPeer;`
 #[repr(C)]
@@ -3650,14 +3299,12 @@ pub struct InputNotifyForumTopic<'a> {
     pub peer: enums::InputPeer<'a>,
     pub top_msg_id: i32,
 }
-tl::object! { ['a] InputNotifyForumTopic<'a>, layout::Structs, 417, (enums::InputPeer<'a>, i32) }
 
 /// `inputNotifyPeer#b8bc5b0c peer:InputPeer = InputNotifyPeer;`
 #[repr(C)]
 pub struct InputNotifyPeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { ['a] InputNotifyPeer<'a>, layout::Structs, 413, (enums::InputPeer<'a>,) }
 
 /// `inputPageBlockMap#574b617f geo:InputGeoPoint zoom:int w:int h:int caption:PageCaption = PageBlock;`
 #[repr(C)]
@@ -3668,7 +3315,6 @@ pub struct InputPageBlockMap<'a> {
     pub h: i32,
     pub caption: enums::PageCaption<'a>,
 }
-tl::object! { ['a] InputPageBlockMap<'a>, layout::Structs, 768, (enums::InputGeoPoint, i32, i32, i32, enums::PageCaption<'a>) }
 
 /// `inputPasskeyCredentialPublicKey#3c27b78f id:string raw_id:string response:InputPasskeyResponse = InputPasskeyCredential;`
 #[repr(C)]
@@ -3677,7 +3323,6 @@ pub struct InputPasskeyCredentialPublicKey<'a> {
     pub raw_id: &'a str,
     pub response: enums::InputPasskeyResponse<'a>,
 }
-tl::object! { ['a] InputPasskeyCredentialPublicKey<'a>, layout::Structs, 419, (&'a str, &'a str, enums::InputPasskeyResponse<'a>) }
 
 /// `inputPasskeyResponseLogin#c31fc14a client_data:DataJSON authenticator_data:bytes signature:bytes user_handle:string = InputPasskeyResponse;`
 #[repr(C)]
@@ -3687,7 +3332,6 @@ pub struct InputPasskeyResponseLogin<'a> {
     pub signature: &'a [u8],
     pub user_handle: &'a str,
 }
-tl::object! { ['a] InputPasskeyResponseLogin<'a>, layout::Structs, 421, (enums::DataJson<'a>, &'a [u8], &'a [u8], &'a str) }
 
 /// `inputPasskeyResponseRegister#3e63935c client_data:DataJSON attestation_data:bytes = InputPasskeyResponse;`
 #[repr(C)]
@@ -3695,7 +3339,6 @@ pub struct InputPasskeyResponseRegister<'a> {
     pub client_data: enums::DataJson<'a>,
     pub attestation_data: &'a [u8],
 }
-tl::object! { ['a] InputPasskeyResponseRegister<'a>, layout::Structs, 420, (enums::DataJson<'a>, &'a [u8]) }
 
 /// `inputPaymentCredentials#3417d728 flags:# save:flags.0?true data:DataJSON = InputPaymentCredentials;`
 #[repr(C)]
@@ -3703,21 +3346,18 @@ pub struct InputPaymentCredentials<'a> {
     pub save: bool,
     pub data: enums::DataJson<'a>,
 }
-tl::object! { ['a] InputPaymentCredentials<'a>, layout::Structs, 423, (tl::Word, tl::Flag, enums::DataJson<'a>) }
 
 /// `inputPaymentCredentialsApplePay#0aa1c39f payment_data:DataJSON = InputPaymentCredentials;`
 #[repr(C)]
 pub struct InputPaymentCredentialsApplePay<'a> {
     pub payment_data: enums::DataJson<'a>,
 }
-tl::object! { ['a] InputPaymentCredentialsApplePay<'a>, layout::Structs, 424, (enums::DataJson<'a>,) }
 
 /// `inputPaymentCredentialsGooglePay#8ac32801 payment_token:DataJSON = InputPaymentCredentials;`
 #[repr(C)]
 pub struct InputPaymentCredentialsGooglePay<'a> {
     pub payment_token: enums::DataJson<'a>,
 }
-tl::object! { ['a] InputPaymentCredentialsGooglePay<'a>, layout::Structs, 425, (enums::DataJson<'a>,) }
 
 /// `inputPaymentCredentialsSaved#c10eb2cf id:string tmp_password:bytes = InputPaymentCredentials;`
 #[repr(C)]
@@ -3725,7 +3365,6 @@ pub struct InputPaymentCredentialsSaved<'a> {
     pub id: &'a str,
     pub tmp_password: &'a [u8],
 }
-tl::object! { ['a] InputPaymentCredentialsSaved<'a>, layout::Structs, 422, (&'a str, &'a [u8]) }
 
 /// `inputPeerChannel#27bcbbfc channel_id:long access_hash:long = InputPeer;`
 #[repr(C)]
@@ -3733,7 +3372,6 @@ pub struct InputPeerChannel {
     pub channel_id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputPeerChannel, layout::Structs, 430, (i64, i64) }
 
 /// `inputPeerChannelFromMessage#bd2a0840 peer:InputPeer msg_id:int channel_id:long = InputPeer;`
 #[repr(C)]
@@ -3742,21 +3380,18 @@ pub struct InputPeerChannelFromMessage<'a> {
     pub msg_id: i32,
     pub channel_id: i64,
 }
-tl::object! { ['a] InputPeerChannelFromMessage<'a>, layout::Structs, 432, (enums::InputPeer<'a>, i32, i64) }
 
 /// `inputPeerChat#35a95cb9 chat_id:long = InputPeer;`
 #[repr(C)]
 pub struct InputPeerChat {
     pub chat_id: i64,
 }
-tl::object! { [] InputPeerChat, layout::Structs, 428, (i64,) }
 
 /// `inputPeerColorCollectible#b8ea86a9 collectible_id:long = PeerColor;`
 #[repr(C)]
 pub struct InputPeerColorCollectible {
     pub collectible_id: i64,
 }
-tl::object! { [] InputPeerColorCollectible, layout::Structs, 797, (i64,) }
 
 /// `inputPeerNotifySettings#cacb6ae2 flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int sound:flags.3?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_sound:flags.8?NotificationSound = InputPeerNotifySettings;`
 #[repr(C)]
@@ -3769,7 +3404,6 @@ pub struct InputPeerNotifySettings<'a> {
     pub stories_hide_sender: Option<bool>,
     pub stories_sound: Option<&'a enums::NotificationSound<'a>>,
 }
-tl::object! { ['a] InputPeerNotifySettings<'a>, layout::Structs, 433, (tl::Word, Option<bool>, Option<bool>, Option<i32>, tl::Maybe<'a, enums::NotificationSound<'a>>, Option<bool>, Option<bool>, tl::Maybe<'a, enums::NotificationSound<'a>>) }
 
 /// `inputPeerPhotoFileLocation#37257e99 flags:# big:flags.0?true peer:InputPeer photo_id:long = InputFileLocation;`
 #[repr(C)]
@@ -3778,7 +3412,6 @@ pub struct InputPeerPhotoFileLocation<'a> {
     pub peer: enums::InputPeer<'a>,
     pub photo_id: i64,
 }
-tl::object! { ['a] InputPeerPhotoFileLocation<'a>, layout::Structs, 362, (tl::Word, tl::Flag, enums::InputPeer<'a>, i64) }
 
 /// `inputPeerUser#dde8a54c user_id:long access_hash:long = InputPeer;`
 #[repr(C)]
@@ -3786,7 +3419,6 @@ pub struct InputPeerUser {
     pub user_id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputPeerUser, layout::Structs, 429, (i64, i64) }
 
 /// `inputPeerUserFromMessage#a87b0a1c peer:InputPeer msg_id:int user_id:long = InputPeer;`
 #[repr(C)]
@@ -3795,7 +3427,6 @@ pub struct InputPeerUserFromMessage<'a> {
     pub msg_id: i32,
     pub user_id: i64,
 }
-tl::object! { ['a] InputPeerUserFromMessage<'a>, layout::Structs, 431, (enums::InputPeer<'a>, i32, i64) }
 
 /// `inputPhoneCall#1e36fded id:long access_hash:long = InputPhoneCall;`
 #[repr(C)]
@@ -3803,7 +3434,6 @@ pub struct InputPhoneCall {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputPhoneCall, layout::Structs, 434, (i64, i64) }
 
 /// `inputPhoneContact#6a1dc4be flags:# client_id:long phone:string first_name:string last_name:string note:flags.0?TextWithEntities = InputContact;`
 #[repr(C)]
@@ -3814,7 +3444,6 @@ pub struct InputPhoneContact<'a> {
     pub last_name: &'a str,
     pub note: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] InputPhoneContact<'a>, layout::Structs, 341, (tl::Word, i64, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::TextWithEntities<'a>>) }
 
 /// `inputPhoto#3bb3b94a id:long access_hash:long file_reference:bytes = InputPhoto;`
 #[repr(C)]
@@ -3823,7 +3452,6 @@ pub struct InputPhoto<'a> {
     pub access_hash: i64,
     pub file_reference: &'a [u8],
 }
-tl::object! { ['a] InputPhoto<'a>, layout::Structs, 436, (i64, i64, &'a [u8]) }
 
 /// `inputPhotoFileLocation#40181ffe id:long access_hash:long file_reference:bytes thumb_size:string = InputFileLocation;`
 #[repr(C)]
@@ -3833,7 +3461,6 @@ pub struct InputPhotoFileLocation<'a> {
     pub file_reference: &'a [u8],
     pub thumb_size: &'a str,
 }
-tl::object! { ['a] InputPhotoFileLocation<'a>, layout::Structs, 360, (i64, i64, &'a [u8], &'a str) }
 
 /// `inputPhotoLegacyFileLocation#d83466f3 id:long access_hash:long file_reference:bytes volume_id:long local_id:int secret:long = InputFileLocation;`
 #[repr(C)]
@@ -3845,7 +3472,6 @@ pub struct InputPhotoLegacyFileLocation<'a> {
     pub local_id: i32,
     pub secret: i64,
 }
-tl::object! { ['a] InputPhotoLegacyFileLocation<'a>, layout::Structs, 361, (i64, i64, &'a [u8], i64, i32, i64) }
 
 /// `inputPollAnswer#199fed96 flags:# text:TextWithEntities media:flags.0?InputMedia = PollAnswer;`
 #[repr(C)]
@@ -3853,56 +3479,48 @@ pub struct InputPollAnswer<'a> {
     pub text: enums::TextWithEntities<'a>,
     pub media: Option<&'a enums::InputMedia<'a>>,
 }
-tl::object! { ['a] InputPollAnswer<'a>, layout::Structs, 828, (tl::Word, enums::TextWithEntities<'a>, tl::Maybe<'a, enums::InputMedia<'a>>) }
 
 /// `inputPrivacyValueAllowChatParticipants#840649cf chats:Vector<long> = InputPrivacyRule;`
 #[repr(C)]
 pub struct InputPrivacyValueAllowChatParticipants<'a> {
     pub chats: &'a [i64],
 }
-tl::object! { ['a] InputPrivacyValueAllowChatParticipants<'a>, layout::Structs, 457, (&'a [i64],) }
 
 /// `inputPrivacyValueAllowUsers#131cc67f users:Vector<InputUser> = InputPrivacyRule;`
 #[repr(C)]
 pub struct InputPrivacyValueAllowUsers<'a> {
     pub users: &'a [enums::InputUser<'a>],
 }
-tl::object! { ['a] InputPrivacyValueAllowUsers<'a>, layout::Structs, 453, (&'a [enums::InputUser<'a>],) }
 
 /// `inputPrivacyValueDisallowChatParticipants#e94f0f86 chats:Vector<long> = InputPrivacyRule;`
 #[repr(C)]
 pub struct InputPrivacyValueDisallowChatParticipants<'a> {
     pub chats: &'a [i64],
 }
-tl::object! { ['a] InputPrivacyValueDisallowChatParticipants<'a>, layout::Structs, 458, (&'a [i64],) }
 
 /// `inputPrivacyValueDisallowUsers#90110467 users:Vector<InputUser> = InputPrivacyRule;`
 #[repr(C)]
 pub struct InputPrivacyValueDisallowUsers<'a> {
     pub users: &'a [enums::InputUser<'a>],
 }
-tl::object! { ['a] InputPrivacyValueDisallowUsers<'a>, layout::Structs, 456, (&'a [enums::InputUser<'a>],) }
 
 /// `inputQuickReplyShortcut#24596d41 shortcut:string = InputQuickReplyShortcut;`
 #[repr(C)]
 pub struct InputQuickReplyShortcut<'a> {
     pub shortcut: &'a str,
 }
-tl::object! { ['a] InputQuickReplyShortcut<'a>, layout::Structs, 463, (&'a str,) }
 
 /// `inputQuickReplyShortcutId#01190cf1 shortcut_id:int = InputQuickReplyShortcut;`
 #[repr(C)]
 pub struct InputQuickReplyShortcutId {
     pub shortcut_id: i32,
 }
-tl::object! { [] InputQuickReplyShortcutId, layout::Structs, 464, (i32,) }
 
 /// `inputReplyToEphemeralMessage#4119b95e id:int = InputReplyTo;`
 #[repr(C)]
 pub struct InputReplyToEphemeralMessage {
     pub id: i32,
 }
-tl::object! { [] InputReplyToEphemeralMessage, layout::Structs, 468, (i32,) }
 
 /// `inputReplyToMessage#3bd4b7c2 flags:# reply_to_msg_id:int top_msg_id:flags.0?int reply_to_peer_id:flags.1?InputPeer quote_text:flags.2?string quote_entities:flags.3?Vector<MessageEntity> quote_offset:flags.4?int monoforum_peer_id:flags.5?InputPeer todo_item_id:flags.6?int poll_option:flags.7?bytes = InputReplyTo;`
 #[repr(C)]
@@ -3917,14 +3535,12 @@ pub struct InputReplyToMessage<'a> {
     pub todo_item_id: Option<i32>,
     pub poll_option: Option<&'a [u8]>,
 }
-tl::object! { ['a] InputReplyToMessage<'a>, layout::Structs, 465, (tl::Word, i32, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<&'a [u8]>) }
 
 /// `inputReplyToMonoForum#69d66c45 monoforum_peer_id:InputPeer = InputReplyTo;`
 #[repr(C)]
 pub struct InputReplyToMonoForum<'a> {
     pub monoforum_peer_id: enums::InputPeer<'a>,
 }
-tl::object! { ['a] InputReplyToMonoForum<'a>, layout::Structs, 467, (enums::InputPeer<'a>,) }
 
 /// `inputReplyToStory#5881323a peer:InputPeer story_id:int = InputReplyTo;`
 #[repr(C)]
@@ -3932,7 +3548,6 @@ pub struct InputReplyToStory<'a> {
     pub peer: enums::InputPeer<'a>,
     pub story_id: i32,
 }
-tl::object! { ['a] InputReplyToStory<'a>, layout::Structs, 466, (enums::InputPeer<'a>, i32) }
 
 /// `inputRichFileDocument#83281dbd id:string document:InputDocument = InputRichFile;`
 #[repr(C)]
@@ -3940,7 +3555,6 @@ pub struct InputRichFileDocument<'a> {
     pub id: &'a str,
     pub document: enums::InputDocument<'a>,
 }
-tl::object! { ['a] InputRichFileDocument<'a>, layout::Structs, 470, (&'a str, enums::InputDocument<'a>) }
 
 /// `inputRichFilePhoto#9b00622b id:string photo:InputPhoto = InputRichFile;`
 #[repr(C)]
@@ -3948,7 +3562,6 @@ pub struct InputRichFilePhoto<'a> {
     pub id: &'a str,
     pub photo: enums::InputPhoto<'a>,
 }
-tl::object! { ['a] InputRichFilePhoto<'a>, layout::Structs, 469, (&'a str, enums::InputPhoto<'a>) }
 
 /// `inputRichMessage#e4c449fc flags:# rtl:flags.0?true noautolink:flags.1?true blocks:Vector<PageBlock> photos:flags.2?Vector<InputPhoto> documents:flags.3?Vector<InputDocument> users:flags.4?Vector<InputUser> = InputRichMessage;`
 #[repr(C)]
@@ -3960,7 +3573,6 @@ pub struct InputRichMessage<'a> {
     pub documents: Option<&'a [enums::InputDocument<'a>]>,
     pub users: Option<&'a [enums::InputUser<'a>]>,
 }
-tl::object! { ['a] InputRichMessage<'a>, layout::Structs, 471, (tl::Word, tl::Flag, tl::Flag, &'a [enums::PageBlock<'a>], Option<&'a [enums::InputPhoto<'a>]>, Option<&'a [enums::InputDocument<'a>]>, Option<&'a [enums::InputUser<'a>]>) }
 
 /// `inputRichMessageHTML#dacb836a flags:# rtl:flags.0?true noautolink:flags.1?true html:string files:flags.2?Vector<InputRichFile> = InputRichMessage;`
 #[repr(C)]
@@ -3970,7 +3582,6 @@ pub struct InputRichMessageHtml<'a> {
     pub html: &'a str,
     pub files: Option<&'a [enums::InputRichFile<'a>]>,
 }
-tl::object! { ['a] InputRichMessageHtml<'a>, layout::Structs, 472, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::InputRichFile<'a>]>) }
 
 /// `inputRichMessageMarkdown#004b572c flags:# rtl:flags.0?true noautolink:flags.1?true markdown:string files:flags.2?Vector<InputRichFile> = InputRichMessage;`
 #[repr(C)]
@@ -3980,7 +3591,6 @@ pub struct InputRichMessageMarkdown<'a> {
     pub markdown: &'a str,
     pub files: Option<&'a [enums::InputRichFile<'a>]>,
 }
-tl::object! { ['a] InputRichMessageMarkdown<'a>, layout::Structs, 473, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::InputRichFile<'a>]>) }
 
 /// `inputSavedStarGiftChat#f101aa7f peer:InputPeer saved_id:long = InputSavedStarGift;`
 #[repr(C)]
@@ -3988,21 +3598,18 @@ pub struct InputSavedStarGiftChat<'a> {
     pub peer: enums::InputPeer<'a>,
     pub saved_id: i64,
 }
-tl::object! { ['a] InputSavedStarGiftChat<'a>, layout::Structs, 475, (enums::InputPeer<'a>, i64) }
 
 /// `inputSavedStarGiftSlug#2085c238 slug:string = InputSavedStarGift;`
 #[repr(C)]
 pub struct InputSavedStarGiftSlug<'a> {
     pub slug: &'a str,
 }
-tl::object! { ['a] InputSavedStarGiftSlug<'a>, layout::Structs, 476, (&'a str,) }
 
 /// `inputSavedStarGiftUser#69279795 msg_id:int = InputSavedStarGift;`
 #[repr(C)]
 pub struct InputSavedStarGiftUser {
     pub msg_id: i32,
 }
-tl::object! { [] InputSavedStarGiftUser, layout::Structs, 474, (i32,) }
 
 /// `inputSecureFile#5367e5be id:long access_hash:long = InputSecureFile;`
 #[repr(C)]
@@ -4010,7 +3617,6 @@ pub struct InputSecureFile {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputSecureFile, layout::Structs, 478, (i64, i64) }
 
 /// `inputSecureFileLocation#cbc7ee28 id:long access_hash:long = InputFileLocation;`
 #[repr(C)]
@@ -4018,7 +3624,6 @@ pub struct InputSecureFileLocation {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputSecureFileLocation, layout::Structs, 358, (i64, i64) }
 
 /// `inputSecureFileUploaded#3334b0f0 id:long parts:int md5_checksum:string file_hash:bytes secret:bytes = InputSecureFile;`
 #[repr(C)]
@@ -4029,7 +3634,6 @@ pub struct InputSecureFileUploaded<'a> {
     pub file_hash: &'a [u8],
     pub secret: &'a [u8],
 }
-tl::object! { ['a] InputSecureFileUploaded<'a>, layout::Structs, 477, (i64, i32, &'a str, &'a [u8], &'a [u8]) }
 
 /// `inputSecureValue#db21d0a7 flags:# type:SecureValueType data:flags.0?SecureData front_side:flags.1?InputSecureFile reverse_side:flags.2?InputSecureFile selfie:flags.3?InputSecureFile translation:flags.6?Vector<InputSecureFile> files:flags.4?Vector<InputSecureFile> plain_data:flags.5?SecurePlainData = InputSecureValue;`
 #[repr(C)]
@@ -4043,7 +3647,6 @@ pub struct InputSecureValue<'a> {
     pub files: Option<&'a [enums::InputSecureFile<'a>]>,
     pub plain_data: Option<&'a enums::SecurePlainData<'a>>,
 }
-tl::object! { ['a] InputSecureValue<'a>, layout::Structs, 479, (tl::Word, enums::SecureValueType, tl::Maybe<'a, enums::SecureData<'a>>, tl::Maybe<'a, enums::InputSecureFile<'a>>, tl::Maybe<'a, enums::InputSecureFile<'a>>, tl::Maybe<'a, enums::InputSecureFile<'a>>, Option<&'a [enums::InputSecureFile<'a>]>, Option<&'a [enums::InputSecureFile<'a>]>, tl::Maybe<'a, enums::SecurePlainData<'a>>) }
 
 /// `inputSendMessageRichMessageDraftAction#a937c7be flags:# can_stop:flags.0?true keep_on_stop:flags.1?true random_id:long rich_message:InputRichMessage = SendMessageAction;`
 #[repr(C)]
@@ -4053,7 +3656,6 @@ pub struct InputSendMessageRichMessageDraftAction<'a> {
     pub random_id: i64,
     pub rich_message: enums::InputRichMessage<'a>,
 }
-tl::object! { ['a] InputSendMessageRichMessageDraftAction<'a>, layout::Structs, 1018, (tl::Word, tl::Flag, tl::Flag, i64, enums::InputRichMessage<'a>) }
 
 /// `inputSingleMedia#1cc6e91f flags:# media:InputMedia random_id:long message:string entities:flags.0?Vector<MessageEntity> = InputSingleMedia;`
 #[repr(C)]
@@ -4063,21 +3665,18 @@ pub struct InputSingleMedia<'a> {
     pub message: &'a str,
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
 }
-tl::object! { ['a] InputSingleMedia<'a>, layout::Structs, 480, (tl::Word, enums::InputMedia<'a>, i64, &'a str, Option<&'a [enums::MessageEntity<'a>]>) }
 
 /// `inputStarGiftAuction#02e16c98 gift_id:long = InputStarGiftAuction;`
 #[repr(C)]
 pub struct InputStarGiftAuction {
     pub gift_id: i64,
 }
-tl::object! { [] InputStarGiftAuction, layout::Structs, 481, (i64,) }
 
 /// `inputStarGiftAuctionSlug#7ab58308 slug:string = InputStarGiftAuction;`
 #[repr(C)]
 pub struct InputStarGiftAuctionSlug<'a> {
     pub slug: &'a str,
 }
-tl::object! { ['a] InputStarGiftAuctionSlug<'a>, layout::Structs, 482, (&'a str,) }
 
 /// `inputStarsTransaction#206ae6d1 flags:# refund:flags.0?true id:string = InputStarsTransaction;`
 #[repr(C)]
@@ -4085,14 +3684,12 @@ pub struct InputStarsTransaction<'a> {
     pub refund: bool,
     pub id: &'a str,
 }
-tl::object! { ['a] InputStarsTransaction<'a>, layout::Structs, 483, (tl::Word, tl::Flag, &'a str) }
 
 /// `inputStickerSetDice#e67f520e emoticon:string = InputStickerSet;`
 #[repr(C)]
 pub struct InputStickerSetDice<'a> {
     pub emoticon: &'a str,
 }
-tl::object! { ['a] InputStickerSetDice<'a>, layout::Structs, 488, (&'a str,) }
 
 /// `inputStickerSetID#9de7a269 id:long access_hash:long = InputStickerSet;`
 #[repr(C)]
@@ -4100,7 +3697,6 @@ pub struct InputStickerSetId {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputStickerSetId, layout::Structs, 485, (i64, i64) }
 
 /// `inputStickerSetItem#32da9e9c flags:# document:InputDocument emoji:string mask_coords:flags.0?MaskCoords keywords:flags.1?string = InputStickerSetItem;`
 #[repr(C)]
@@ -4110,14 +3706,12 @@ pub struct InputStickerSetItem<'a> {
     pub mask_coords: Option<&'a enums::MaskCoords>,
     pub keywords: Option<&'a str>,
 }
-tl::object! { ['a] InputStickerSetItem<'a>, layout::Structs, 496, (tl::Word, enums::InputDocument<'a>, &'a str, tl::Maybe<'a, enums::MaskCoords>, Option<&'a str>) }
 
 /// `inputStickerSetShortName#861cc8a0 short_name:string = InputStickerSet;`
 #[repr(C)]
 pub struct InputStickerSetShortName<'a> {
     pub short_name: &'a str,
 }
-tl::object! { ['a] InputStickerSetShortName<'a>, layout::Structs, 486, (&'a str,) }
 
 /// `inputStickerSetThumb#9d84f3db stickerset:InputStickerSet thumb_version:int = InputFileLocation;`
 #[repr(C)]
@@ -4125,21 +3719,18 @@ pub struct InputStickerSetThumb<'a> {
     pub stickerset: enums::InputStickerSet<'a>,
     pub thumb_version: i32,
 }
-tl::object! { ['a] InputStickerSetThumb<'a>, layout::Structs, 363, (enums::InputStickerSet<'a>, i32) }
 
 /// `inputStickeredMediaDocument#0438865b id:InputDocument = InputStickeredMedia;`
 #[repr(C)]
 pub struct InputStickeredMediaDocument<'a> {
     pub id: enums::InputDocument<'a>,
 }
-tl::object! { ['a] InputStickeredMediaDocument<'a>, layout::Structs, 498, (enums::InputDocument<'a>,) }
 
 /// `inputStickeredMediaPhoto#4a992157 id:InputPhoto = InputStickeredMedia;`
 #[repr(C)]
 pub struct InputStickeredMediaPhoto<'a> {
     pub id: enums::InputPhoto<'a>,
 }
-tl::object! { ['a] InputStickeredMediaPhoto<'a>, layout::Structs, 497, (enums::InputPhoto<'a>,) }
 
 /// `inputStorePaymentAuthCode#3fc18057 flags:# restore:flags.0?true phone_number:string phone_code_hash:string premium_days:int currency:string amount:long = InputStorePaymentPurpose;`
 #[repr(C)]
@@ -4151,7 +3742,6 @@ pub struct InputStorePaymentAuthCode<'a> {
     pub currency: &'a str,
     pub amount: i64,
 }
-tl::object! { ['a] InputStorePaymentAuthCode<'a>, layout::Structs, 506, (tl::Word, tl::Flag, &'a str, &'a str, i32, &'a str, i64) }
 
 /// `inputStorePaymentGiftPremium#616f7fe8 user_id:InputUser currency:string amount:long = InputStorePaymentPurpose;`
 #[repr(C)]
@@ -4160,7 +3750,6 @@ pub struct InputStorePaymentGiftPremium<'a> {
     pub currency: &'a str,
     pub amount: i64,
 }
-tl::object! { ['a] InputStorePaymentGiftPremium<'a>, layout::Structs, 500, (enums::InputUser<'a>, &'a str, i64) }
 
 /// `inputStorePaymentPremiumGiftCode#fb790393 flags:# users:Vector<InputUser> boost_peer:flags.0?InputPeer currency:string amount:long message:flags.1?TextWithEntities = InputStorePaymentPurpose;`
 #[repr(C)]
@@ -4171,7 +3760,6 @@ pub struct InputStorePaymentPremiumGiftCode<'a> {
     pub amount: i64,
     pub message: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] InputStorePaymentPremiumGiftCode<'a>, layout::Structs, 501, (tl::Word, &'a [enums::InputUser<'a>], tl::Maybe<'a, enums::InputPeer<'a>>, &'a str, i64, tl::Maybe<'a, enums::TextWithEntities<'a>>) }
 
 /// `inputStorePaymentPremiumGiveaway#160544ca flags:# only_new_subscribers:flags.0?true winners_are_visible:flags.3?true boost_peer:InputPeer additional_peers:flags.1?Vector<InputPeer> countries_iso2:flags.2?Vector<string> prize_description:flags.4?string random_id:long until_date:int currency:string amount:long = InputStorePaymentPurpose;`
 #[repr(C)]
@@ -4187,7 +3775,6 @@ pub struct InputStorePaymentPremiumGiveaway<'a> {
     pub currency: &'a str,
     pub amount: i64,
 }
-tl::object! { ['a] InputStorePaymentPremiumGiveaway<'a>, layout::Structs, 502, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a [enums::InputPeer<'a>]>, Option<&'a [&'a str]>, Option<&'a str>, i64, i32, &'a str, i64) }
 
 /// `inputStorePaymentPremiumSubscription#a6751e66 flags:# restore:flags.0?true upgrade:flags.1?true = InputStorePaymentPurpose;`
 #[repr(C)]
@@ -4195,7 +3782,6 @@ pub struct InputStorePaymentPremiumSubscription {
     pub restore: bool,
     pub upgrade: bool,
 }
-tl::object! { [] InputStorePaymentPremiumSubscription, layout::Structs, 499, (tl::Word, tl::Flag, tl::Flag) }
 
 /// `inputStorePaymentStarsGift#1d741ef7 user_id:InputUser stars:long currency:string amount:long = InputStorePaymentPurpose;`
 #[repr(C)]
@@ -4205,7 +3791,6 @@ pub struct InputStorePaymentStarsGift<'a> {
     pub currency: &'a str,
     pub amount: i64,
 }
-tl::object! { ['a] InputStorePaymentStarsGift<'a>, layout::Structs, 504, (enums::InputUser<'a>, i64, &'a str, i64) }
 
 /// `inputStorePaymentStarsGiveaway#751f08fa flags:# only_new_subscribers:flags.0?true winners_are_visible:flags.3?true stars:long boost_peer:InputPeer additional_peers:flags.1?Vector<InputPeer> countries_iso2:flags.2?Vector<string> prize_description:flags.4?string random_id:long until_date:int currency:string amount:long users:int = InputStorePaymentPurpose;`
 #[repr(C)]
@@ -4223,7 +3808,6 @@ pub struct InputStorePaymentStarsGiveaway<'a> {
     pub amount: i64,
     pub users: i32,
 }
-tl::object! { ['a] InputStorePaymentStarsGiveaway<'a>, layout::Structs, 505, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, enums::InputPeer<'a>, Option<&'a [enums::InputPeer<'a>]>, Option<&'a [&'a str]>, Option<&'a str>, i64, i32, &'a str, i64), (i32,)> }
 
 /// `inputStorePaymentStarsTopup#f9a2a6cb flags:# stars:long currency:string amount:long spend_purpose_peer:flags.0?InputPeer = InputStorePaymentPurpose;`
 #[repr(C)]
@@ -4233,7 +3817,6 @@ pub struct InputStorePaymentStarsTopup<'a> {
     pub amount: i64,
     pub spend_purpose_peer: Option<&'a enums::InputPeer<'a>>,
 }
-tl::object! { ['a] InputStorePaymentStarsTopup<'a>, layout::Structs, 503, (tl::Word, i64, &'a str, i64, tl::Maybe<'a, enums::InputPeer<'a>>) }
 
 /// `inputTheme#3c5693e9 id:long access_hash:long = InputTheme;`
 #[repr(C)]
@@ -4241,7 +3824,6 @@ pub struct InputTheme {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputTheme, layout::Structs, 507, (i64, i64) }
 
 /// `inputThemeSettings#8fde504f flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?InputWallPaper wallpaper_settings:flags.1?WallPaperSettings = InputThemeSettings;`
 #[repr(C)]
@@ -4254,14 +3836,12 @@ pub struct InputThemeSettings<'a> {
     pub wallpaper: Option<&'a enums::InputWallPaper<'a>>,
     pub wallpaper_settings: Option<&'a enums::WallPaperSettings<'a>>,
 }
-tl::object! { ['a] InputThemeSettings<'a>, layout::Structs, 509, (tl::Word, tl::Flag, enums::BaseTheme, i32, Option<i32>, Option<&'a [i32]>, tl::Maybe<'a, enums::InputWallPaper<'a>>, tl::Maybe<'a, enums::WallPaperSettings<'a>>) }
 
 /// `inputThemeSlug#f5890df1 slug:string = InputTheme;`
 #[repr(C)]
 pub struct InputThemeSlug<'a> {
     pub slug: &'a str,
 }
-tl::object! { ['a] InputThemeSlug<'a>, layout::Structs, 508, (&'a str,) }
 
 /// `inputUser#f21158c6 user_id:long access_hash:long = InputUser;`
 #[repr(C)]
@@ -4269,7 +3849,6 @@ pub struct InputUser {
     pub user_id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputUser, layout::Structs, 512, (i64, i64) }
 
 /// `inputUserFromMessage#1da448e2 peer:InputPeer msg_id:int user_id:long = InputUser;`
 #[repr(C)]
@@ -4278,7 +3857,6 @@ pub struct InputUserFromMessage<'a> {
     pub msg_id: i32,
     pub user_id: i64,
 }
-tl::object! { ['a] InputUserFromMessage<'a>, layout::Structs, 513, (enums::InputPeer<'a>, i32, i64) }
 
 /// `inputWallPaper#e630b979 id:long access_hash:long = InputWallPaper;`
 #[repr(C)]
@@ -4286,21 +3864,18 @@ pub struct InputWallPaper {
     pub id: i64,
     pub access_hash: i64,
 }
-tl::object! { [] InputWallPaper, layout::Structs, 514, (i64, i64) }
 
 /// `inputWallPaperNoFile#967a462e id:long = InputWallPaper;`
 #[repr(C)]
 pub struct InputWallPaperNoFile {
     pub id: i64,
 }
-tl::object! { [] InputWallPaperNoFile, layout::Structs, 516, (i64,) }
 
 /// `inputWallPaperSlug#72091c80 slug:string = InputWallPaper;`
 #[repr(C)]
 pub struct InputWallPaperSlug<'a> {
     pub slug: &'a str,
 }
-tl::object! { ['a] InputWallPaperSlug<'a>, layout::Structs, 515, (&'a str,) }
 
 /// `inputWalletImported#66a66a3b flags:# public_key:bytes anchor_public_key:flags.0?bytes proof:WalletOwnershipProof = InputWalletReplacement;`
 #[repr(C)]
@@ -4309,7 +3884,6 @@ pub struct InputWalletImported<'a> {
     pub anchor_public_key: Option<&'a [u8]>,
     pub proof: enums::WalletOwnershipProof<'a>,
 }
-tl::object! { ['a] InputWalletImported<'a>, layout::Structs, 518, (tl::Word, &'a [u8], Option<&'a [u8]>, enums::WalletOwnershipProof<'a>) }
 
 /// `inputWebDocument#9bed434d url:string size:int mime_type:string attributes:Vector<DocumentAttribute> = InputWebDocument;`
 #[repr(C)]
@@ -4319,7 +3893,6 @@ pub struct InputWebDocument<'a> {
     pub mime_type: &'a str,
     pub attributes: &'a [enums::DocumentAttribute<'a>],
 }
-tl::object! { ['a] InputWebDocument<'a>, layout::Structs, 519, (&'a str, i32, &'a str, &'a [enums::DocumentAttribute<'a>]) }
 
 /// `inputWebFileAudioAlbumThumbLocation#f46fe924 flags:# small:flags.2?true document:flags.0?InputDocument title:flags.1?string performer:flags.1?string = InputWebFileLocation;`
 #[repr(C)]
@@ -4329,7 +3902,6 @@ pub struct InputWebFileAudioAlbumThumbLocation<'a> {
     pub title: Option<&'a str>,
     pub performer: Option<&'a str>,
 }
-tl::object! { ['a] InputWebFileAudioAlbumThumbLocation<'a>, layout::Structs, 522, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a str>, Option<&'a str>) }
 
 /// `inputWebFileGeoPointLocation#9f2221c9 geo_point:InputGeoPoint access_hash:long w:int h:int zoom:int scale:int = InputWebFileLocation;`
 #[repr(C)]
@@ -4341,7 +3913,6 @@ pub struct InputWebFileGeoPointLocation {
     pub zoom: i32,
     pub scale: i32,
 }
-tl::object! { [] InputWebFileGeoPointLocation, layout::Structs, 521, (enums::InputGeoPoint, i64, i32, i32, i32, i32) }
 
 /// `inputWebFileLocation#c239d686 url:string access_hash:long = InputWebFileLocation;`
 #[repr(C)]
@@ -4349,7 +3920,6 @@ pub struct InputWebFileLocation<'a> {
     pub url: &'a str,
     pub access_hash: i64,
 }
-tl::object! { ['a] InputWebFileLocation<'a>, layout::Structs, 520, (&'a str, i64) }
 
 /// `invoice#049ee584 flags:# test:flags.0?true name_requested:flags.1?true phone_requested:flags.2?true email_requested:flags.3?true shipping_address_requested:flags.4?true flexible:flags.5?true phone_to_provider:flags.6?true email_to_provider:flags.7?true recurring:flags.9?true currency:string prices:Vector<LabeledPrice> max_tip_amount:flags.8?long suggested_tip_amounts:flags.8?Vector<long> terms_url:flags.10?string subscription_period:flags.11?int = Invoice;`
 #[repr(C)]
@@ -4370,42 +3940,36 @@ pub struct Invoice<'a> {
     pub terms_url: Option<&'a str>,
     pub subscription_period: Option<i32>,
 }
-tl::object! { ['a] Invoice<'a>, layout::Structs, 523, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a [enums::LabeledPrice<'a>]), (Option<i64>, Option<&'a [i64]>, Option<&'a str>, Option<i32>)> }
 
 /// `joinChatBotResultWebView#d6e3b813 url:string = JoinChatBotResult;`
 #[repr(C)]
 pub struct JoinChatBotResultWebView<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] JoinChatBotResultWebView<'a>, layout::Structs, 534, (&'a str,) }
 
 /// `jsonArray#f7444763 value:Vector<JSONValue> = JSONValue;`
 #[repr(C)]
 pub struct JsonArray<'a> {
     pub value: &'a [enums::Jsonvalue<'a>],
 }
-tl::object! { ['a] JsonArray<'a>, layout::Structs, 529, (&'a [enums::Jsonvalue<'a>],) }
 
 /// `jsonBool#c7345e6a value:Bool = JSONValue;`
 #[repr(C)]
 pub struct JsonBool {
     pub value: bool,
 }
-tl::object! { [] JsonBool, layout::Structs, 526, (bool,) }
 
 /// `jsonNumber#2be0dfa4 value:double = JSONValue;`
 #[repr(C)]
 pub struct JsonNumber {
     pub value: f64,
 }
-tl::object! { [] JsonNumber, layout::Structs, 527, (f64,) }
 
 /// `jsonObject#99c1d49d value:Vector<JSONObjectValue> = JSONValue;`
 #[repr(C)]
 pub struct JsonObject<'a> {
     pub value: &'a [enums::JsonobjectValue<'a>],
 }
-tl::object! { ['a] JsonObject<'a>, layout::Structs, 530, (&'a [enums::JsonobjectValue<'a>],) }
 
 /// `jsonObjectValue#c0de1bd9 key:string value:JSONValue = JSONObjectValue;`
 #[repr(C)]
@@ -4413,14 +3977,12 @@ pub struct JsonObjectValue<'a> {
     pub key: &'a str,
     pub value: enums::Jsonvalue<'a>,
 }
-tl::object! { ['a] JsonObjectValue<'a>, layout::Structs, 524, (&'a str, enums::Jsonvalue<'a>) }
 
 /// `jsonString#b71e767a value:string = JSONValue;`
 #[repr(C)]
 pub struct JsonString<'a> {
     pub value: &'a str,
 }
-tl::object! { ['a] JsonString<'a>, layout::Structs, 528, (&'a str,) }
 
 /// `keyboardButton#2f67a72f flags:# style:flags.10?KeyboardButtonStyle text:string type:ButtonType = KeyboardButton;`
 #[repr(C)]
@@ -4429,14 +3991,12 @@ pub struct KeyboardButton<'a> {
     pub text: &'a str,
     pub r#type: enums::ButtonType<'a>,
 }
-tl::object! { ['a] KeyboardButton<'a>, layout::Structs, 535, (tl::Word, tl::Maybe<'a, enums::KeyboardButtonStyle>, &'a str, enums::ButtonType<'a>) }
 
 /// `keyboardButtonRow#77608b83 buttons:Vector<KeyboardButton> = KeyboardButtonRow;`
 #[repr(C)]
 pub struct KeyboardButtonRow<'a> {
     pub buttons: &'a [enums::KeyboardButton<'a>],
 }
-tl::object! { ['a] KeyboardButtonRow<'a>, layout::Structs, 536, (&'a [enums::KeyboardButton<'a>],) }
 
 /// `keyboardButtonStyle#4fdd3430 flags:# bg_primary:flags.0?true bg_danger:flags.1?true bg_success:flags.2?true icon:flags.3?long = KeyboardButtonStyle;`
 #[repr(C)]
@@ -4446,7 +4006,6 @@ pub struct KeyboardButtonStyle {
     pub bg_success: bool,
     pub icon: Option<i64>,
 }
-tl::object! { [] KeyboardButtonStyle, layout::Structs, 537, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<i64>) }
 
 /// `keyboardInlineButton#11c1a322 flags:# style:flags.10?KeyboardButtonStyle text:string type:InlineButtonType = KeyboardInlineButton;`
 #[repr(C)]
@@ -4455,14 +4014,12 @@ pub struct KeyboardInlineButton<'a> {
     pub text: &'a str,
     pub r#type: enums::InlineButtonType<'a>,
 }
-tl::object! { ['a] KeyboardInlineButton<'a>, layout::Structs, 538, (tl::Word, tl::Maybe<'a, enums::KeyboardButtonStyle>, &'a str, enums::InlineButtonType<'a>) }
 
 /// `keyboardInlineButtonRow#19420af6 buttons:Vector<KeyboardInlineButton> = KeyboardInlineButtonRow;`
 #[repr(C)]
 pub struct KeyboardInlineButtonRow<'a> {
     pub buttons: &'a [enums::KeyboardInlineButton<'a>],
 }
-tl::object! { ['a] KeyboardInlineButtonRow<'a>, layout::Structs, 539, (&'a [enums::KeyboardInlineButton<'a>],) }
 
 /// `labeledPrice#cb296bf8 label:string amount:long = LabeledPrice;`
 #[repr(C)]
@@ -4470,7 +4027,6 @@ pub struct LabeledPrice<'a> {
     pub label: &'a str,
     pub amount: i64,
 }
-tl::object! { ['a] LabeledPrice<'a>, layout::Structs, 540, (&'a str, i64) }
 
 /// `langPackDifference#f385c1f6 lang_code:string from_version:int version:int strings:Vector<LangPackString> = LangPackDifference;`
 #[repr(C)]
@@ -4480,7 +4036,6 @@ pub struct LangPackDifference<'a> {
     pub version: i32,
     pub strings: &'a [enums::LangPackString<'a>],
 }
-tl::object! { ['a] LangPackDifference<'a>, layout::Structs, 541, (&'a str, i32, i32, &'a [enums::LangPackString<'a>]) }
 
 /// `langPackLanguage#eeca5ce3 flags:# official:flags.0?true rtl:flags.2?true beta:flags.3?true name:string native_name:string lang_code:string base_lang_code:flags.1?string plural_code:string strings_count:int translated_count:int translations_url:string = LangPackLanguage;`
 #[repr(C)]
@@ -4497,7 +4052,6 @@ pub struct LangPackLanguage<'a> {
     pub translated_count: i32,
     pub translations_url: &'a str,
 }
-tl::object! { ['a] LangPackLanguage<'a>, layout::Structs, 542, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a str, &'a str, Option<&'a str>, &'a str, i32, i32, &'a str) }
 
 /// `langPackString#cad181f6 key:string value:string = LangPackString;`
 #[repr(C)]
@@ -4505,14 +4059,12 @@ pub struct LangPackString<'a> {
     pub key: &'a str,
     pub value: &'a str,
 }
-tl::object! { ['a] LangPackString<'a>, layout::Structs, 543, (&'a str, &'a str) }
 
 /// `langPackStringDeleted#2979eeb2 key:string = LangPackString;`
 #[repr(C)]
 pub struct LangPackStringDeleted<'a> {
     pub key: &'a str,
 }
-tl::object! { ['a] LangPackStringDeleted<'a>, layout::Structs, 545, (&'a str,) }
 
 /// `langPackStringPluralized#6c47ac9f flags:# key:string zero_value:flags.0?string one_value:flags.1?string two_value:flags.2?string few_value:flags.3?string many_value:flags.4?string other_value:string = LangPackString;`
 #[repr(C)]
@@ -4525,7 +4077,6 @@ pub struct LangPackStringPluralized<'a> {
     pub many_value: Option<&'a str>,
     pub other_value: &'a str,
 }
-tl::object! { ['a] LangPackStringPluralized<'a>, layout::Structs, 544, (tl::Word, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, &'a str) }
 
 /// `maskCoords#aed6dbb2 n:int x:double y:double zoom:double = MaskCoords;`
 #[repr(C)]
@@ -4535,7 +4086,6 @@ pub struct MaskCoords {
     pub y: f64,
     pub zoom: f64,
 }
-tl::object! { [] MaskCoords, layout::Structs, 546, (i32, f64, f64, f64) }
 
 /// `mediaAreaChannelPost#770416af coordinates:MediaAreaCoordinates channel_id:long msg_id:int = MediaArea;`
 #[repr(C)]
@@ -4544,7 +4094,6 @@ pub struct MediaAreaChannelPost<'a> {
     pub channel_id: i64,
     pub msg_id: i32,
 }
-tl::object! { ['a] MediaAreaChannelPost<'a>, layout::Structs, 551, (enums::MediaAreaCoordinates<'a>, i64, i32) }
 
 /// `mediaAreaCoordinates#cfc9e002 flags:# x:double y:double w:double h:double rotation:double radius:flags.0?double = MediaAreaCoordinates;`
 #[repr(C)]
@@ -4556,7 +4105,6 @@ pub struct MediaAreaCoordinates {
     pub rotation: f64,
     pub radius: Option<f64>,
 }
-tl::object! { [] MediaAreaCoordinates, layout::Structs, 556, (tl::Word, f64, f64, f64, f64, f64, Option<f64>) }
 
 /// `mediaAreaGeoPoint#cad5452d flags:# coordinates:MediaAreaCoordinates geo:GeoPoint address:flags.0?GeoPointAddress = MediaArea;`
 #[repr(C)]
@@ -4565,7 +4113,6 @@ pub struct MediaAreaGeoPoint<'a> {
     pub geo: enums::GeoPoint,
     pub address: Option<&'a enums::GeoPointAddress<'a>>,
 }
-tl::object! { ['a] MediaAreaGeoPoint<'a>, layout::Structs, 549, (tl::Word, enums::MediaAreaCoordinates<'a>, enums::GeoPoint, tl::Maybe<'a, enums::GeoPointAddress<'a>>) }
 
 /// `mediaAreaStarGift#5787686d coordinates:MediaAreaCoordinates slug:string = MediaArea;`
 #[repr(C)]
@@ -4573,7 +4120,6 @@ pub struct MediaAreaStarGift<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
     pub slug: &'a str,
 }
-tl::object! { ['a] MediaAreaStarGift<'a>, layout::Structs, 555, (enums::MediaAreaCoordinates<'a>, &'a str) }
 
 /// `mediaAreaSuggestedReaction#14455871 flags:# dark:flags.0?true flipped:flags.1?true coordinates:MediaAreaCoordinates reaction:Reaction = MediaArea;`
 #[repr(C)]
@@ -4583,7 +4129,6 @@ pub struct MediaAreaSuggestedReaction<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
     pub reaction: enums::Reaction<'a>,
 }
-tl::object! { ['a] MediaAreaSuggestedReaction<'a>, layout::Structs, 550, (tl::Word, tl::Flag, tl::Flag, enums::MediaAreaCoordinates<'a>, enums::Reaction<'a>) }
 
 /// `mediaAreaUrl#37381085 coordinates:MediaAreaCoordinates url:string = MediaArea;`
 #[repr(C)]
@@ -4591,7 +4136,6 @@ pub struct MediaAreaUrl<'a> {
     pub coordinates: enums::MediaAreaCoordinates<'a>,
     pub url: &'a str,
 }
-tl::object! { ['a] MediaAreaUrl<'a>, layout::Structs, 553, (enums::MediaAreaCoordinates<'a>, &'a str) }
 
 /// `mediaAreaVenue#be82db9c coordinates:MediaAreaCoordinates geo:GeoPoint title:string address:string provider:string venue_id:string venue_type:string = MediaArea;`
 #[repr(C)]
@@ -4604,7 +4148,6 @@ pub struct MediaAreaVenue<'a> {
     pub venue_id: &'a str,
     pub venue_type: &'a str,
 }
-tl::object! { ['a] MediaAreaVenue<'a>, layout::Structs, 547, (enums::MediaAreaCoordinates<'a>, enums::GeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str) }
 
 /// `mediaAreaWeather#49a6549c coordinates:MediaAreaCoordinates emoji:string temperature_c:double color:int = MediaArea;`
 #[repr(C)]
@@ -4614,7 +4157,6 @@ pub struct MediaAreaWeather<'a> {
     pub temperature_c: f64,
     pub color: i32,
 }
-tl::object! { ['a] MediaAreaWeather<'a>, layout::Structs, 554, (enums::MediaAreaCoordinates<'a>, &'a str, f64, i32) }
 
 /// `message#7600b9d3 flags:# out:flags.1?true mentioned:flags.4?true media_unread:flags.5?true silent:flags.13?true post:flags.14?true from_scheduled:flags.18?true legacy:flags.19?true edit_hide:flags.21?true pinned:flags.24?true noforwards:flags.26?true invert_media:flags.27?true flags2:# offline:flags2.1?true video_processing_pending:flags2.4?true paid_suggested_post_stars:flags2.8?true paid_suggested_post_ton:flags2.9?true id:int from_id:flags.8?Peer from_boosts_applied:flags.29?int from_rank:flags2.12?string peer_id:Peer saved_peer_id:flags.28?Peer fwd_from:flags.2?MessageFwdHeader via_bot_id:flags.11?long via_business_bot_id:flags2.0?long guestchat_via_from:flags2.19?Peer reply_to:flags.3?MessageReplyHeader date:int message:string media:flags.9?MessageMedia reply_markup:flags.6?ReplyMarkup entities:flags.7?Vector<MessageEntity> views:flags.10?int forwards:flags.10?int replies:flags.23?MessageReplies edit_date:flags.15?int post_author:flags.16?string grouped_id:flags.17?long reactions:flags.20?MessageReactions restriction_reason:flags.22?Vector<RestrictionReason> ttl_period:flags.25?int quick_reply_shortcut_id:flags.30?int effect:flags2.2?long factcheck:flags2.3?FactCheck report_delivery_until_date:flags2.5?int paid_message_stars:flags2.6?long suggested_post:flags2.7?SuggestedPost schedule_repeat_period:flags2.10?int summary_from_language:flags2.11?string rich_message:flags2.13?RichMessage = Message;`
 #[repr(C)]
@@ -4669,14 +4211,12 @@ pub struct Message<'a> {
     pub summary_from_language: Option<&'a str>,
     pub rich_message: Option<&'a enums::RichMessage<'a>>,
 }
-tl::object! { ['a] Message<'a>, layout::Structs, 558, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<&'a str>, enums::Peer, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::MessageFwdHeader<'a>>), tl::And<(Option<i64>, Option<i64>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, i32, &'a str, tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::MessageReplies<'a>>), tl::And<(Option<i32>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::MessageReactions<'a>>, Option<&'a [enums::RestrictionReason<'a>]>, Option<i32>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::FactCheck<'a>>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>), (Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::RichMessage<'a>>)>>>> }
 
 /// `messageActionBoostApply#cc02aa6d boosts:int = MessageAction;`
 #[repr(C)]
 pub struct MessageActionBoostApply {
     pub boosts: i32,
 }
-tl::object! { [] MessageActionBoostApply, layout::Structs, 601, (i32,) }
 
 /// `messageActionBotAllowed#c516d679 flags:# attach_menu:flags.1?true from_request:flags.3?true domain:flags.0?string app:flags.2?BotApp = MessageAction;`
 #[repr(C)]
@@ -4686,28 +4226,24 @@ pub struct MessageActionBotAllowed<'a> {
     pub domain: Option<&'a str>,
     pub app: Option<&'a enums::BotApp<'a>>,
 }
-tl::object! { ['a] MessageActionBotAllowed<'a>, layout::Structs, 579, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, tl::Maybe<'a, enums::BotApp<'a>>) }
 
 /// `messageActionChangeCommunity#5d20bae8 flags:# community_id:flags.0?long = MessageAction;`
 #[repr(C)]
 pub struct MessageActionChangeCommunity {
     pub community_id: Option<i64>,
 }
-tl::object! { [] MessageActionChangeCommunity, layout::Structs, 627, (tl::Word, Option<i64>) }
 
 /// `messageActionChangeCreator#e188503b new_creator_id:long = MessageAction;`
 #[repr(C)]
 pub struct MessageActionChangeCreator {
     pub new_creator_id: i64,
 }
-tl::object! { [] MessageActionChangeCreator, layout::Structs, 621, (i64,) }
 
 /// `messageActionChannelCreate#95d2ac92 title:string = MessageAction;`
 #[repr(C)]
 pub struct MessageActionChannelCreate<'a> {
     pub title: &'a str,
 }
-tl::object! { ['a] MessageActionChannelCreate<'a>, layout::Structs, 568, (&'a str,) }
 
 /// `messageActionChannelMigrateFrom#ea3948e9 title:string chat_id:long = MessageAction;`
 #[repr(C)]
@@ -4715,14 +4251,12 @@ pub struct MessageActionChannelMigrateFrom<'a> {
     pub title: &'a str,
     pub chat_id: i64,
 }
-tl::object! { ['a] MessageActionChannelMigrateFrom<'a>, layout::Structs, 570, (&'a str, i64) }
 
 /// `messageActionChatAddUser#15cefd00 users:Vector<long> = MessageAction;`
 #[repr(C)]
 pub struct MessageActionChatAddUser<'a> {
     pub users: &'a [i64],
 }
-tl::object! { ['a] MessageActionChatAddUser<'a>, layout::Structs, 565, (&'a [i64],) }
 
 /// `messageActionChatCreate#bd47cbad title:string users:Vector<long> = MessageAction;`
 #[repr(C)]
@@ -4730,49 +4264,42 @@ pub struct MessageActionChatCreate<'a> {
     pub title: &'a str,
     pub users: &'a [i64],
 }
-tl::object! { ['a] MessageActionChatCreate<'a>, layout::Structs, 561, (&'a str, &'a [i64]) }
 
 /// `messageActionChatDeleteUser#a43f30cc user_id:long = MessageAction;`
 #[repr(C)]
 pub struct MessageActionChatDeleteUser {
     pub user_id: i64,
 }
-tl::object! { [] MessageActionChatDeleteUser, layout::Structs, 566, (i64,) }
 
 /// `messageActionChatEditPhoto#7fcb13a8 photo:Photo = MessageAction;`
 #[repr(C)]
 pub struct MessageActionChatEditPhoto<'a> {
     pub photo: enums::Photo<'a>,
 }
-tl::object! { ['a] MessageActionChatEditPhoto<'a>, layout::Structs, 563, (enums::Photo<'a>,) }
 
 /// `messageActionChatEditTitle#b5a1ce5a title:string = MessageAction;`
 #[repr(C)]
 pub struct MessageActionChatEditTitle<'a> {
     pub title: &'a str,
 }
-tl::object! { ['a] MessageActionChatEditTitle<'a>, layout::Structs, 562, (&'a str,) }
 
 /// `messageActionChatJoinedByLink#031224c3 inviter_id:long = MessageAction;`
 #[repr(C)]
 pub struct MessageActionChatJoinedByLink {
     pub inviter_id: i64,
 }
-tl::object! { [] MessageActionChatJoinedByLink, layout::Structs, 567, (i64,) }
 
 /// `messageActionChatJoinedViaCommunity#4a8bfe80 community_id:long = MessageAction;`
 #[repr(C)]
 pub struct MessageActionChatJoinedViaCommunity {
     pub community_id: i64,
 }
-tl::object! { [] MessageActionChatJoinedViaCommunity, layout::Structs, 628, (i64,) }
 
 /// `messageActionChatMigrateTo#e1037f92 channel_id:long = MessageAction;`
 #[repr(C)]
 pub struct MessageActionChatMigrateTo {
     pub channel_id: i64,
 }
-tl::object! { [] MessageActionChatMigrateTo, layout::Structs, 569, (i64,) }
 
 /// `messageActionConferenceCall#2ffe2f7a flags:# missed:flags.0?true active:flags.1?true video:flags.4?true call_id:long duration:flags.2?int other_participants:flags.3?Vector<Peer> = MessageAction;`
 #[repr(C)]
@@ -4784,14 +4311,12 @@ pub struct MessageActionConferenceCall<'a> {
     pub duration: Option<i32>,
     pub other_participants: Option<&'a [enums::Peer]>,
 }
-tl::object! { ['a] MessageActionConferenceCall<'a>, layout::Structs, 610, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, Option<i32>, Option<&'a [enums::Peer]>) }
 
 /// `messageActionCustomAction#fae69f56 message:string = MessageAction;`
 #[repr(C)]
 pub struct MessageActionCustomAction<'a> {
     pub message: &'a str,
 }
-tl::object! { ['a] MessageActionCustomAction<'a>, layout::Structs, 578, (&'a str,) }
 
 /// `messageActionGameScore#92a72876 game_id:long score:int = MessageAction;`
 #[repr(C)]
@@ -4799,7 +4324,6 @@ pub struct MessageActionGameScore {
     pub game_id: i64,
     pub score: i32,
 }
-tl::object! { [] MessageActionGameScore, layout::Structs, 573, (i64, i32) }
 
 /// `messageActionGeoProximityReached#98e0d697 from_id:Peer to_id:Peer distance:int = MessageAction;`
 #[repr(C)]
@@ -4808,7 +4332,6 @@ pub struct MessageActionGeoProximityReached {
     pub to_id: enums::Peer,
     pub distance: i32,
 }
-tl::object! { [] MessageActionGeoProximityReached, layout::Structs, 583, (enums::Peer, enums::Peer, i32) }
 
 /// `messageActionGiftCode#31c48347 flags:# via_giveaway:flags.0?true unclaimed:flags.5?true boost_peer:flags.1?Peer days:int slug:string currency:flags.2?string amount:flags.2?long crypto_currency:flags.3?string crypto_amount:flags.3?long message:flags.4?TextWithEntities = MessageAction;`
 #[repr(C)]
@@ -4824,7 +4347,6 @@ pub struct MessageActionGiftCode<'a> {
     pub crypto_amount: Option<i64>,
     pub message: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] MessageActionGiftCode<'a>, layout::Structs, 598, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i32, &'a str, Option<&'a str>, Option<i64>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::TextWithEntities<'a>>) }
 
 /// `messageActionGiftPremium#48e91302 flags:# currency:string amount:long days:int crypto_currency:flags.0?string crypto_amount:flags.0?long message:flags.1?TextWithEntities = MessageAction;`
 #[repr(C)]
@@ -4836,7 +4358,6 @@ pub struct MessageActionGiftPremium<'a> {
     pub crypto_amount: Option<i64>,
     pub message: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] MessageActionGiftPremium<'a>, layout::Structs, 592, (tl::Word, &'a str, i64, i32, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::TextWithEntities<'a>>) }
 
 /// `messageActionGiftStars#45d5b021 flags:# currency:string amount:long stars:long crypto_currency:flags.0?string crypto_amount:flags.0?long transaction_id:flags.1?string = MessageAction;`
 #[repr(C)]
@@ -4848,7 +4369,6 @@ pub struct MessageActionGiftStars<'a> {
     pub crypto_amount: Option<i64>,
     pub transaction_id: Option<&'a str>,
 }
-tl::object! { ['a] MessageActionGiftStars<'a>, layout::Structs, 604, (tl::Word, &'a str, i64, i64, Option<&'a str>, Option<i64>, Option<&'a str>) }
 
 /// `messageActionGiftTon#a8a3c699 flags:# currency:string amount:long crypto_currency:string crypto_amount:long transaction_id:flags.0?string = MessageAction;`
 #[repr(C)]
@@ -4859,14 +4379,12 @@ pub struct MessageActionGiftTon<'a> {
     pub crypto_amount: i64,
     pub transaction_id: Option<&'a str>,
 }
-tl::object! { ['a] MessageActionGiftTon<'a>, layout::Structs, 616, (tl::Word, &'a str, i64, &'a str, i64, Option<&'a str>) }
 
 /// `messageActionGiveawayLaunch#a80f51e4 flags:# stars:flags.0?long = MessageAction;`
 #[repr(C)]
 pub struct MessageActionGiveawayLaunch {
     pub stars: Option<i64>,
 }
-tl::object! { [] MessageActionGiveawayLaunch, layout::Structs, 599, (tl::Word, Option<i64>) }
 
 /// `messageActionGiveawayResults#87e2f155 flags:# stars:flags.0?true winners_count:int unclaimed_count:int = MessageAction;`
 #[repr(C)]
@@ -4875,7 +4393,6 @@ pub struct MessageActionGiveawayResults {
     pub winners_count: i32,
     pub unclaimed_count: i32,
 }
-tl::object! { [] MessageActionGiveawayResults, layout::Structs, 600, (tl::Word, tl::Flag, i32, i32) }
 
 /// `messageActionGramTransfer#9329ea33 flags:# comment_encrypted:flags.1?true amount:long peer_address:string transaction_id:string comment:flags.0?string = MessageAction;`
 #[repr(C)]
@@ -4886,7 +4403,6 @@ pub struct MessageActionGramTransfer<'a> {
     pub transaction_id: &'a str,
     pub comment: Option<&'a str>,
 }
-tl::object! { ['a] MessageActionGramTransfer<'a>, layout::Structs, 629, (tl::Word, tl::Flag, i64, &'a str, &'a str, Option<&'a str>) }
 
 /// `messageActionGroupCall#7a0d7f42 flags:# call:InputGroupCall duration:flags.0?int = MessageAction;`
 #[repr(C)]
@@ -4894,7 +4410,6 @@ pub struct MessageActionGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub duration: Option<i32>,
 }
-tl::object! { ['a] MessageActionGroupCall<'a>, layout::Structs, 584, (tl::Word, enums::InputGroupCall<'a>, Option<i32>) }
 
 /// `messageActionGroupCallScheduled#b3a07661 call:InputGroupCall schedule_date:int = MessageAction;`
 #[repr(C)]
@@ -4902,7 +4417,6 @@ pub struct MessageActionGroupCallScheduled<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub schedule_date: i32,
 }
-tl::object! { ['a] MessageActionGroupCallScheduled<'a>, layout::Structs, 587, (enums::InputGroupCall<'a>, i32) }
 
 /// `messageActionInviteToGroupCall#502f92f7 call:InputGroupCall users:Vector<long> = MessageAction;`
 #[repr(C)]
@@ -4910,21 +4424,18 @@ pub struct MessageActionInviteToGroupCall<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub users: &'a [i64],
 }
-tl::object! { ['a] MessageActionInviteToGroupCall<'a>, layout::Structs, 585, (enums::InputGroupCall<'a>, &'a [i64]) }
 
 /// `messageActionManagedBotCreated#16605e3e bot_id:long = MessageAction;`
 #[repr(C)]
 pub struct MessageActionManagedBotCreated {
     pub bot_id: i64,
 }
-tl::object! { [] MessageActionManagedBotCreated, layout::Structs, 626, (i64,) }
 
 /// `messageActionNewCreatorPending#b07ed085 new_creator_id:long = MessageAction;`
 #[repr(C)]
 pub struct MessageActionNewCreatorPending {
     pub new_creator_id: i64,
 }
-tl::object! { [] MessageActionNewCreatorPending, layout::Structs, 620, (i64,) }
 
 /// `messageActionNoForwardsRequest#3e2793ba flags:# expired:flags.0?true prev_value:Bool new_value:Bool = MessageAction;`
 #[repr(C)]
@@ -4933,7 +4444,6 @@ pub struct MessageActionNoForwardsRequest {
     pub prev_value: bool,
     pub new_value: bool,
 }
-tl::object! { [] MessageActionNoForwardsRequest, layout::Structs, 623, (tl::Word, tl::Flag, bool, bool) }
 
 /// `messageActionNoForwardsToggle#bf7d6572 prev_value:Bool new_value:Bool = MessageAction;`
 #[repr(C)]
@@ -4941,7 +4451,6 @@ pub struct MessageActionNoForwardsToggle {
     pub prev_value: bool,
     pub new_value: bool,
 }
-tl::object! { [] MessageActionNoForwardsToggle, layout::Structs, 622, (bool, bool) }
 
 /// `messageActionPaidMessagesPrice#84b88578 flags:# broadcast_messages_allowed:flags.0?true stars:long = MessageAction;`
 #[repr(C)]
@@ -4949,7 +4458,6 @@ pub struct MessageActionPaidMessagesPrice {
     pub broadcast_messages_allowed: bool,
     pub stars: i64,
 }
-tl::object! { [] MessageActionPaidMessagesPrice, layout::Structs, 609, (tl::Word, tl::Flag, i64) }
 
 /// `messageActionPaidMessagesRefunded#ac1f1fcd count:int stars:long = MessageAction;`
 #[repr(C)]
@@ -4957,7 +4465,6 @@ pub struct MessageActionPaidMessagesRefunded {
     pub count: i32,
     pub stars: i64,
 }
-tl::object! { [] MessageActionPaidMessagesRefunded, layout::Structs, 608, (i32, i64) }
 
 /// `messageActionPaymentRefunded#41b3e202 flags:# peer:Peer currency:string total_amount:long payload:flags.0?bytes charge:PaymentCharge = MessageAction;`
 #[repr(C)]
@@ -4968,7 +4475,6 @@ pub struct MessageActionPaymentRefunded<'a> {
     pub payload: Option<&'a [u8]>,
     pub charge: enums::PaymentCharge<'a>,
 }
-tl::object! { ['a] MessageActionPaymentRefunded<'a>, layout::Structs, 603, (tl::Word, enums::Peer, &'a str, i64, Option<&'a [u8]>, enums::PaymentCharge<'a>) }
 
 /// `messageActionPaymentSent#c624b16e flags:# recurring_init:flags.2?true recurring_used:flags.3?true currency:string total_amount:long invoice_slug:flags.0?string subscription_until_date:flags.4?int = MessageAction;`
 #[repr(C)]
@@ -4980,7 +4486,6 @@ pub struct MessageActionPaymentSent<'a> {
     pub invoice_slug: Option<&'a str>,
     pub subscription_until_date: Option<i32>,
 }
-tl::object! { ['a] MessageActionPaymentSent<'a>, layout::Structs, 575, (tl::Word, tl::Flag, tl::Flag, &'a str, i64, Option<&'a str>, Option<i32>) }
 
 /// `messageActionPaymentSentMe#ffa00ccc flags:# recurring_init:flags.2?true recurring_used:flags.3?true currency:string total_amount:long payload:bytes info:flags.0?PaymentRequestedInfo shipping_option_id:flags.1?string charge:PaymentCharge subscription_until_date:flags.4?int = MessageAction;`
 #[repr(C)]
@@ -4995,7 +4500,6 @@ pub struct MessageActionPaymentSentMe<'a> {
     pub charge: enums::PaymentCharge<'a>,
     pub subscription_until_date: Option<i32>,
 }
-tl::object! { ['a] MessageActionPaymentSentMe<'a>, layout::Structs, 574, (tl::Word, tl::Flag, tl::Flag, &'a str, i64, &'a [u8], tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, Option<&'a str>, enums::PaymentCharge<'a>, Option<i32>) }
 
 /// `messageActionPhoneCall#80e11a7f flags:# video:flags.2?true call_id:long reason:flags.0?PhoneCallDiscardReason duration:flags.1?int = MessageAction;`
 #[repr(C)]
@@ -5005,21 +4509,18 @@ pub struct MessageActionPhoneCall<'a> {
     pub reason: Option<&'a enums::PhoneCallDiscardReason<'a>>,
     pub duration: Option<i32>,
 }
-tl::object! { ['a] MessageActionPhoneCall<'a>, layout::Structs, 576, (tl::Word, tl::Flag, i64, tl::Maybe<'a, enums::PhoneCallDiscardReason<'a>>, Option<i32>) }
 
 /// `messageActionPollAppendAnswer#9da1cd6c answer:PollAnswer = MessageAction;`
 #[repr(C)]
 pub struct MessageActionPollAppendAnswer<'a> {
     pub answer: enums::PollAnswer<'a>,
 }
-tl::object! { ['a] MessageActionPollAppendAnswer<'a>, layout::Structs, 624, (enums::PollAnswer<'a>,) }
 
 /// `messageActionPollDeleteAnswer#399674dc answer:PollAnswer = MessageAction;`
 #[repr(C)]
 pub struct MessageActionPollDeleteAnswer<'a> {
     pub answer: enums::PollAnswer<'a>,
 }
-tl::object! { ['a] MessageActionPollDeleteAnswer<'a>, layout::Structs, 625, (enums::PollAnswer<'a>,) }
 
 /// `messageActionPrizeStars#b00c47a2 flags:# unclaimed:flags.0?true stars:long transaction_id:string boost_peer:Peer giveaway_msg_id:int = MessageAction;`
 #[repr(C)]
@@ -5030,7 +4531,6 @@ pub struct MessageActionPrizeStars<'a> {
     pub boost_peer: enums::Peer,
     pub giveaway_msg_id: i32,
 }
-tl::object! { ['a] MessageActionPrizeStars<'a>, layout::Structs, 605, (tl::Word, tl::Flag, i64, &'a str, enums::Peer, i32) }
 
 /// `messageActionRequestedPeer#31518e9b button_id:int peers:Vector<Peer> = MessageAction;`
 #[repr(C)]
@@ -5038,7 +4538,6 @@ pub struct MessageActionRequestedPeer<'a> {
     pub button_id: i32,
     pub peers: &'a [enums::Peer],
 }
-tl::object! { ['a] MessageActionRequestedPeer<'a>, layout::Structs, 596, (i32, &'a [enums::Peer]) }
 
 /// `messageActionRequestedPeerSentMe#93b31848 button_id:int peers:Vector<RequestedPeer> = MessageAction;`
 #[repr(C)]
@@ -5046,14 +4545,12 @@ pub struct MessageActionRequestedPeerSentMe<'a> {
     pub button_id: i32,
     pub peers: &'a [enums::RequestedPeer<'a>],
 }
-tl::object! { ['a] MessageActionRequestedPeerSentMe<'a>, layout::Structs, 602, (i32, &'a [enums::RequestedPeer<'a>]) }
 
 /// `messageActionSecureValuesSent#d95c6154 types:Vector<SecureValueType> = MessageAction;`
 #[repr(C)]
 pub struct MessageActionSecureValuesSent<'a> {
     pub types: &'a [enums::SecureValueType],
 }
-tl::object! { ['a] MessageActionSecureValuesSent<'a>, layout::Structs, 581, (&'a [enums::SecureValueType],) }
 
 /// `messageActionSecureValuesSentMe#1b287353 values:Vector<SecureValue> credentials:SecureCredentialsEncrypted = MessageAction;`
 #[repr(C)]
@@ -5061,14 +4558,12 @@ pub struct MessageActionSecureValuesSentMe<'a> {
     pub values: &'a [enums::SecureValue<'a>],
     pub credentials: enums::SecureCredentialsEncrypted<'a>,
 }
-tl::object! { ['a] MessageActionSecureValuesSentMe<'a>, layout::Structs, 580, (&'a [enums::SecureValue<'a>], enums::SecureCredentialsEncrypted<'a>) }
 
 /// `messageActionSetChatTheme#b91bbd3a theme:ChatTheme = MessageAction;`
 #[repr(C)]
 pub struct MessageActionSetChatTheme<'a> {
     pub theme: enums::ChatTheme<'a>,
 }
-tl::object! { ['a] MessageActionSetChatTheme<'a>, layout::Structs, 588, (enums::ChatTheme<'a>,) }
 
 /// `messageActionSetChatWallPaper#5060a3f4 flags:# same:flags.0?true for_both:flags.1?true wallpaper:WallPaper = MessageAction;`
 #[repr(C)]
@@ -5077,7 +4572,6 @@ pub struct MessageActionSetChatWallPaper<'a> {
     pub for_both: bool,
     pub wallpaper: enums::WallPaper<'a>,
 }
-tl::object! { ['a] MessageActionSetChatWallPaper<'a>, layout::Structs, 597, (tl::Word, tl::Flag, tl::Flag, enums::WallPaper<'a>) }
 
 /// `messageActionSetMessagesTTL#3c134d7b flags:# period:int auto_setting_from:flags.0?long = MessageAction;`
 #[repr(C)]
@@ -5085,7 +4579,6 @@ pub struct MessageActionSetMessagesTtl {
     pub period: i32,
     pub auto_setting_from: Option<i64>,
 }
-tl::object! { [] MessageActionSetMessagesTtl, layout::Structs, 586, (tl::Word, i32, Option<i64>) }
 
 /// `messageActionStarGift#ea2c31d3 flags:# name_hidden:flags.0?true saved:flags.2?true converted:flags.3?true upgraded:flags.5?true refunded:flags.9?true can_upgrade:flags.10?true prepaid_upgrade:flags.13?true upgrade_separate:flags.16?true auction_acquired:flags.17?true gift:StarGift message:flags.1?TextWithEntities convert_stars:flags.4?long upgrade_msg_id:flags.5?int upgrade_stars:flags.8?long from_id:flags.11?Peer peer:flags.12?Peer saved_id:flags.12?long prepaid_upgrade_hash:flags.14?string gift_msg_id:flags.15?int to_id:flags.18?Peer gift_num:flags.19?int = MessageAction;`
 #[repr(C)]
@@ -5112,7 +4605,6 @@ pub struct MessageActionStarGift<'a> {
     pub to_id: Option<&'a enums::Peer>,
     pub gift_num: Option<i32>,
 }
-tl::object! { ['a] MessageActionStarGift<'a>, layout::Structs, 606, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::StarGift<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>), (Option<i64>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::Peer>, Option<i64>, Option<&'a str>, Option<i32>, tl::Maybe<'a, enums::Peer>, Option<i32>)> }
 
 /// `messageActionStarGiftPurchaseOffer#774278d4 flags:# accepted:flags.0?true declined:flags.1?true gift:StarGift price:StarsAmount expires_at:int = MessageAction;`
 #[repr(C)]
@@ -5123,7 +4615,6 @@ pub struct MessageActionStarGiftPurchaseOffer<'a> {
     pub price: enums::StarsAmount,
     pub expires_at: i32,
 }
-tl::object! { ['a] MessageActionStarGiftPurchaseOffer<'a>, layout::Structs, 618, (tl::Word, tl::Flag, tl::Flag, enums::StarGift<'a>, enums::StarsAmount, i32) }
 
 /// `messageActionStarGiftPurchaseOfferDeclined#73ada76b flags:# expired:flags.0?true gift:StarGift price:StarsAmount = MessageAction;`
 #[repr(C)]
@@ -5132,7 +4623,6 @@ pub struct MessageActionStarGiftPurchaseOfferDeclined<'a> {
     pub gift: enums::StarGift<'a>,
     pub price: enums::StarsAmount,
 }
-tl::object! { ['a] MessageActionStarGiftPurchaseOfferDeclined<'a>, layout::Structs, 619, (tl::Word, tl::Flag, enums::StarGift<'a>, enums::StarsAmount) }
 
 /// `messageActionStarGiftUnique#7e1c1187 flags:# upgrade:flags.0?true transferred:flags.1?true saved:flags.2?true refunded:flags.5?true prepaid_upgrade:flags.11?true assigned:flags.13?true from_offer:flags.14?true craft:flags.16?true name_hidden:flags.17?true gift:StarGift can_export_at:flags.3?int transfer_stars:flags.4?long from_id:flags.6?Peer peer:flags.7?Peer saved_id:flags.7?long resale_amount:flags.8?StarsAmount can_transfer_at:flags.9?int can_resell_at:flags.10?int drop_original_details_stars:flags.12?long can_craft_at:flags.15?int message:flags.18?TextWithEntities = MessageAction;`
 #[repr(C)]
@@ -5159,21 +4649,18 @@ pub struct MessageActionStarGiftUnique<'a> {
     pub can_craft_at: Option<i32>,
     pub message: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] MessageActionStarGiftUnique<'a>, layout::Structs, 607, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::StarGift<'a>, Option<i32>), (Option<i64>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::Peer>, Option<i64>, tl::Maybe<'a, enums::StarsAmount>, Option<i32>, Option<i32>, Option<i64>, Option<i32>, tl::Maybe<'a, enums::TextWithEntities<'a>>)> }
 
 /// `messageActionSuggestBirthday#2c8f2a25 birthday:Birthday = MessageAction;`
 #[repr(C)]
 pub struct MessageActionSuggestBirthday {
     pub birthday: enums::Birthday,
 }
-tl::object! { [] MessageActionSuggestBirthday, layout::Structs, 617, (enums::Birthday,) }
 
 /// `messageActionSuggestProfilePhoto#57de635e photo:Photo = MessageAction;`
 #[repr(C)]
 pub struct MessageActionSuggestProfilePhoto<'a> {
     pub photo: enums::Photo<'a>,
 }
-tl::object! { ['a] MessageActionSuggestProfilePhoto<'a>, layout::Structs, 595, (enums::Photo<'a>,) }
 
 /// `messageActionSuggestedPostApproval#ee7a1596 flags:# rejected:flags.0?true balance_too_low:flags.1?true reject_comment:flags.2?string schedule_date:flags.3?int price:flags.4?StarsAmount = MessageAction;`
 #[repr(C)]
@@ -5184,28 +4671,24 @@ pub struct MessageActionSuggestedPostApproval<'a> {
     pub schedule_date: Option<i32>,
     pub price: Option<&'a enums::StarsAmount>,
 }
-tl::object! { ['a] MessageActionSuggestedPostApproval<'a>, layout::Structs, 613, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, Option<i32>, tl::Maybe<'a, enums::StarsAmount>) }
 
 /// `messageActionSuggestedPostRefund#69f916f8 flags:# payer_initiated:flags.0?true = MessageAction;`
 #[repr(C)]
 pub struct MessageActionSuggestedPostRefund {
     pub payer_initiated: bool,
 }
-tl::object! { [] MessageActionSuggestedPostRefund, layout::Structs, 615, (tl::Word, tl::Flag) }
 
 /// `messageActionSuggestedPostSuccess#95ddcf69 price:StarsAmount = MessageAction;`
 #[repr(C)]
 pub struct MessageActionSuggestedPostSuccess {
     pub price: enums::StarsAmount,
 }
-tl::object! { [] MessageActionSuggestedPostSuccess, layout::Structs, 614, (enums::StarsAmount,) }
 
 /// `messageActionTodoAppendTasks#c7edbc83 list:Vector<TodoItem> = MessageAction;`
 #[repr(C)]
 pub struct MessageActionTodoAppendTasks<'a> {
     pub list: &'a [enums::TodoItem<'a>],
 }
-tl::object! { ['a] MessageActionTodoAppendTasks<'a>, layout::Structs, 612, (&'a [enums::TodoItem<'a>],) }
 
 /// `messageActionTodoCompletions#cc7c5c89 completed:Vector<int> incompleted:Vector<int> = MessageAction;`
 #[repr(C)]
@@ -5213,7 +4696,6 @@ pub struct MessageActionTodoCompletions<'a> {
     pub completed: &'a [i32],
     pub incompleted: &'a [i32],
 }
-tl::object! { ['a] MessageActionTodoCompletions<'a>, layout::Structs, 611, (&'a [i32], &'a [i32]) }
 
 /// `messageActionTopicCreate#0d999256 flags:# title_missing:flags.1?true title:string icon_color:int icon_emoji_id:flags.0?long = MessageAction;`
 #[repr(C)]
@@ -5223,7 +4705,6 @@ pub struct MessageActionTopicCreate<'a> {
     pub icon_color: i32,
     pub icon_emoji_id: Option<i64>,
 }
-tl::object! { ['a] MessageActionTopicCreate<'a>, layout::Structs, 593, (tl::Word, tl::Flag, &'a str, i32, Option<i64>) }
 
 /// `messageActionTopicEdit#c0944820 flags:# title:flags.0?string icon_emoji_id:flags.1?long closed:flags.2?Bool hidden:flags.3?Bool = MessageAction;`
 #[repr(C)]
@@ -5233,7 +4714,6 @@ pub struct MessageActionTopicEdit<'a> {
     pub closed: Option<bool>,
     pub hidden: Option<bool>,
 }
-tl::object! { ['a] MessageActionTopicEdit<'a>, layout::Structs, 594, (tl::Word, Option<&'a str>, Option<i64>, Option<bool>, Option<bool>) }
 
 /// `messageActionWalletTonConnectRequest#69b8c4bf flags:# accepted:flags.2?true declined:flags.3?true session_id:long expires:int topic:flags.0?string trace_id:flags.1?string dapp_name:flags.4?string = MessageAction;`
 #[repr(C)]
@@ -5246,14 +4726,12 @@ pub struct MessageActionWalletTonConnectRequest<'a> {
     pub trace_id: Option<&'a str>,
     pub dapp_name: Option<&'a str>,
 }
-tl::object! { ['a] MessageActionWalletTonConnectRequest<'a>, layout::Structs, 630, (tl::Word, tl::Flag, tl::Flag, i64, i32, Option<&'a str>, Option<&'a str>, Option<&'a str>) }
 
 /// `messageActionWebViewDataSent#b4c38cb5 text:string = MessageAction;`
 #[repr(C)]
 pub struct MessageActionWebViewDataSent<'a> {
     pub text: &'a str,
 }
-tl::object! { ['a] MessageActionWebViewDataSent<'a>, layout::Structs, 591, (&'a str,) }
 
 /// `messageActionWebViewDataSentMe#47dd8079 text:string data:string = MessageAction;`
 #[repr(C)]
@@ -5261,7 +4739,6 @@ pub struct MessageActionWebViewDataSentMe<'a> {
     pub text: &'a str,
     pub data: &'a str,
 }
-tl::object! { ['a] MessageActionWebViewDataSentMe<'a>, layout::Structs, 590, (&'a str, &'a str) }
 
 /// `messageEmpty#90a6ca84 flags:# id:int peer_id:flags.0?Peer = Message;`
 #[repr(C)]
@@ -5269,7 +4746,6 @@ pub struct MessageEmpty<'a> {
     pub id: i32,
     pub peer_id: Option<&'a enums::Peer>,
 }
-tl::object! { ['a] MessageEmpty<'a>, layout::Structs, 557, (tl::Word, i32, tl::Maybe<'a, enums::Peer>) }
 
 /// `messageEntityBankCard#761e6af4 offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5277,7 +4753,6 @@ pub struct MessageEntityBankCard {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityBankCard, layout::Structs, 648, (i32, i32) }
 
 /// `messageEntityBlockquote#f1ccaaac flags:# collapsed:flags.0?true offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5286,7 +4761,6 @@ pub struct MessageEntityBlockquote {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityBlockquote, layout::Structs, 651, (tl::Word, tl::Flag, i32, i32) }
 
 /// `messageEntityBold#bd610bc9 offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5294,7 +4768,6 @@ pub struct MessageEntityBold {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityBold, layout::Structs, 637, (i32, i32) }
 
 /// `messageEntityBotCommand#6cef8ac7 offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5302,7 +4775,6 @@ pub struct MessageEntityBotCommand {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityBotCommand, layout::Structs, 634, (i32, i32) }
 
 /// `messageEntityCashtag#4c4e743f offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5310,7 +4782,6 @@ pub struct MessageEntityCashtag {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityCashtag, layout::Structs, 645, (i32, i32) }
 
 /// `messageEntityCode#28a20571 offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5318,7 +4789,6 @@ pub struct MessageEntityCode {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityCode, layout::Structs, 639, (i32, i32) }
 
 /// `messageEntityCustomEmoji#c8cf05f8 offset:int length:int document_id:long = MessageEntity;`
 #[repr(C)]
@@ -5327,7 +4797,6 @@ pub struct MessageEntityCustomEmoji {
     pub length: i32,
     pub document_id: i64,
 }
-tl::object! { [] MessageEntityCustomEmoji, layout::Structs, 650, (i32, i32, i64) }
 
 /// `messageEntityDiffDelete#0652c1c5 offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5335,7 +4804,6 @@ pub struct MessageEntityDiffDelete {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityDiffDelete, layout::Structs, 655, (i32, i32) }
 
 /// `messageEntityDiffInsert#71777116 offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5343,7 +4811,6 @@ pub struct MessageEntityDiffInsert {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityDiffInsert, layout::Structs, 653, (i32, i32) }
 
 /// `messageEntityDiffReplace#c6c1e5a7 offset:int length:int old_text:string = MessageEntity;`
 #[repr(C)]
@@ -5352,7 +4819,6 @@ pub struct MessageEntityDiffReplace<'a> {
     pub length: i32,
     pub old_text: &'a str,
 }
-tl::object! { ['a] MessageEntityDiffReplace<'a>, layout::Structs, 654, (i32, i32, &'a str) }
 
 /// `messageEntityEmail#64e475c2 offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5360,7 +4826,6 @@ pub struct MessageEntityEmail {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityEmail, layout::Structs, 636, (i32, i32) }
 
 /// `messageEntityFormattedDate#904ac7c7 flags:# relative:flags.0?true short_time:flags.1?true long_time:flags.2?true short_date:flags.3?true long_date:flags.4?true day_of_week:flags.5?true offset:int length:int date:int = MessageEntity;`
 #[repr(C)]
@@ -5375,7 +4840,6 @@ pub struct MessageEntityFormattedDate {
     pub length: i32,
     pub date: i32,
 }
-tl::object! { [] MessageEntityFormattedDate, layout::Structs, 652, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32, i32) }
 
 /// `messageEntityHashtag#6f635b0d offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5383,7 +4847,6 @@ pub struct MessageEntityHashtag {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityHashtag, layout::Structs, 633, (i32, i32) }
 
 /// `messageEntityItalic#826f8b60 offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5391,7 +4854,6 @@ pub struct MessageEntityItalic {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityItalic, layout::Structs, 638, (i32, i32) }
 
 /// `messageEntityMention#fa04579d offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5399,7 +4861,6 @@ pub struct MessageEntityMention {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityMention, layout::Structs, 632, (i32, i32) }
 
 /// `messageEntityMentionName#dc7b1140 offset:int length:int user_id:long = MessageEntity;`
 #[repr(C)]
@@ -5408,7 +4869,6 @@ pub struct MessageEntityMentionName {
     pub length: i32,
     pub user_id: i64,
 }
-tl::object! { [] MessageEntityMentionName, layout::Structs, 642, (i32, i32, i64) }
 
 /// `messageEntityPhone#9b69e34b offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5416,7 +4876,6 @@ pub struct MessageEntityPhone {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityPhone, layout::Structs, 644, (i32, i32) }
 
 /// `messageEntityPre#73924be0 offset:int length:int language:string = MessageEntity;`
 #[repr(C)]
@@ -5425,7 +4884,6 @@ pub struct MessageEntityPre<'a> {
     pub length: i32,
     pub language: &'a str,
 }
-tl::object! { ['a] MessageEntityPre<'a>, layout::Structs, 640, (i32, i32, &'a str) }
 
 /// `messageEntitySpoiler#32ca960f offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5433,7 +4891,6 @@ pub struct MessageEntitySpoiler {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntitySpoiler, layout::Structs, 649, (i32, i32) }
 
 /// `messageEntityStrike#bf0693d4 offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5441,7 +4898,6 @@ pub struct MessageEntityStrike {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityStrike, layout::Structs, 647, (i32, i32) }
 
 /// `messageEntityTextUrl#76a6d327 offset:int length:int url:string = MessageEntity;`
 #[repr(C)]
@@ -5450,7 +4906,6 @@ pub struct MessageEntityTextUrl<'a> {
     pub length: i32,
     pub url: &'a str,
 }
-tl::object! { ['a] MessageEntityTextUrl<'a>, layout::Structs, 641, (i32, i32, &'a str) }
 
 /// `messageEntityTonAddress#fdabbfcd offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5458,7 +4913,6 @@ pub struct MessageEntityTonAddress {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityTonAddress, layout::Structs, 656, (i32, i32) }
 
 /// `messageEntityUnderline#9c4e7e8b offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5466,7 +4920,6 @@ pub struct MessageEntityUnderline {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityUnderline, layout::Structs, 646, (i32, i32) }
 
 /// `messageEntityUnknown#bb92ba95 offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5474,7 +4927,6 @@ pub struct MessageEntityUnknown {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityUnknown, layout::Structs, 631, (i32, i32) }
 
 /// `messageEntityUrl#6ed02538 offset:int length:int = MessageEntity;`
 #[repr(C)]
@@ -5482,14 +4934,12 @@ pub struct MessageEntityUrl {
     pub offset: i32,
     pub length: i32,
 }
-tl::object! { [] MessageEntityUrl, layout::Structs, 635, (i32, i32) }
 
 /// `messageExtendedMedia#ee479c64 media:MessageMedia = MessageExtendedMedia;`
 #[repr(C)]
 pub struct MessageExtendedMedia<'a> {
     pub media: enums::MessageMedia<'a>,
 }
-tl::object! { ['a] MessageExtendedMedia<'a>, layout::Structs, 658, (enums::MessageMedia<'a>,) }
 
 /// `messageExtendedMediaPreview#ad628cc8 flags:# w:flags.0?int h:flags.0?int thumb:flags.1?PhotoSize video_duration:flags.2?int = MessageExtendedMedia;`
 #[repr(C)]
@@ -5499,7 +4949,6 @@ pub struct MessageExtendedMediaPreview<'a> {
     pub thumb: Option<&'a enums::PhotoSize<'a>>,
     pub video_duration: Option<i32>,
 }
-tl::object! { ['a] MessageExtendedMediaPreview<'a>, layout::Structs, 657, (tl::Word, Option<i32>, Option<i32>, tl::Maybe<'a, enums::PhotoSize<'a>>, Option<i32>) }
 
 /// `messageFwdHeader#4e4df4bb flags:# imported:flags.7?true saved_out:flags.11?true from_id:flags.0?Peer from_name:flags.5?string date:int channel_post:flags.2?int post_author:flags.3?string saved_from_peer:flags.4?Peer saved_from_msg_id:flags.4?int saved_from_id:flags.8?Peer saved_from_name:flags.9?string saved_date:flags.10?int psa_type:flags.6?string = MessageFwdHeader;`
 #[repr(C)]
@@ -5518,7 +4967,6 @@ pub struct MessageFwdHeader<'a> {
     pub saved_date: Option<i32>,
     pub psa_type: Option<&'a str>,
 }
-tl::object! { ['a] MessageFwdHeader<'a>, layout::Structs, 659, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, Option<&'a str>, i32, Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::Peer>, Option<i32>, tl::Maybe<'a, enums::Peer>, Option<&'a str>), (Option<i32>, Option<&'a str>)> }
 
 /// `messageMediaContact#70322949 phone_number:string first_name:string last_name:string vcard:string user_id:long = MessageMedia;`
 #[repr(C)]
@@ -5529,7 +4977,6 @@ pub struct MessageMediaContact<'a> {
     pub vcard: &'a str,
     pub user_id: i64,
 }
-tl::object! { ['a] MessageMediaContact<'a>, layout::Structs, 663, (&'a str, &'a str, &'a str, &'a str, i64) }
 
 /// `messageMediaDice#08cbec07 flags:# value:int emoticon:string game_outcome:flags.0?messages.EmojiGameOutcome = MessageMedia;`
 #[repr(C)]
@@ -5538,7 +4985,6 @@ pub struct MessageMediaDice<'a> {
     pub emoticon: &'a str,
     pub game_outcome: Option<&'a enums::messages::EmojiGameOutcome<'a>>,
 }
-tl::object! { ['a] MessageMediaDice<'a>, layout::Structs, 672, (tl::Word, i32, &'a str, tl::Maybe<'a, enums::messages::EmojiGameOutcome<'a>>) }
 
 /// `messageMediaDocument#52d8ccd9 flags:# nopremium:flags.3?true spoiler:flags.4?true video:flags.6?true round:flags.7?true voice:flags.8?true document:flags.0?Document alt_documents:flags.5?Vector<Document> video_cover:flags.9?Photo video_timestamp:flags.10?int ttl_seconds:flags.2?int = MessageMedia;`
 #[repr(C)]
@@ -5554,21 +5000,18 @@ pub struct MessageMediaDocument<'a> {
     pub video_timestamp: Option<i32>,
     pub ttl_seconds: Option<i32>,
 }
-tl::object! { ['a] MessageMediaDocument<'a>, layout::Structs, 665, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Document<'a>>, Option<&'a [enums::Document<'a>]>, tl::Maybe<'a, enums::Photo<'a>>, Option<i32>, Option<i32>) }
 
 /// `messageMediaGame#fdb19008 game:Game = MessageMedia;`
 #[repr(C)]
 pub struct MessageMediaGame<'a> {
     pub game: enums::Game<'a>,
 }
-tl::object! { ['a] MessageMediaGame<'a>, layout::Structs, 668, (enums::Game<'a>,) }
 
 /// `messageMediaGeo#56e0d474 geo:GeoPoint = MessageMedia;`
 #[repr(C)]
 pub struct MessageMediaGeo {
     pub geo: enums::GeoPoint,
 }
-tl::object! { [] MessageMediaGeo, layout::Structs, 662, (enums::GeoPoint,) }
 
 /// `messageMediaGeoLive#b940c666 flags:# geo:GeoPoint heading:flags.0?int period:int proximity_notification_radius:flags.1?int = MessageMedia;`
 #[repr(C)]
@@ -5578,7 +5021,6 @@ pub struct MessageMediaGeoLive {
     pub period: i32,
     pub proximity_notification_radius: Option<i32>,
 }
-tl::object! { [] MessageMediaGeoLive, layout::Structs, 670, (tl::Word, enums::GeoPoint, Option<i32>, i32, Option<i32>) }
 
 /// `messageMediaGiveaway#aa073beb flags:# only_new_subscribers:flags.0?true winners_are_visible:flags.2?true channels:Vector<long> countries_iso2:flags.1?Vector<string> prize_description:flags.3?string quantity:int months:flags.4?int stars:flags.5?long until_date:int = MessageMedia;`
 #[repr(C)]
@@ -5593,7 +5035,6 @@ pub struct MessageMediaGiveaway<'a> {
     pub stars: Option<i64>,
     pub until_date: i32,
 }
-tl::object! { ['a] MessageMediaGiveaway<'a>, layout::Structs, 674, (tl::Word, tl::Flag, tl::Flag, &'a [i64], Option<&'a [&'a str]>, Option<&'a str>, i32, Option<i32>, Option<i64>, i32) }
 
 /// `messageMediaGiveawayResults#ceaa3ea1 flags:# only_new_subscribers:flags.0?true refunded:flags.2?true channel_id:long additional_peers_count:flags.3?int launch_msg_id:int winners_count:int unclaimed_count:int winners:Vector<long> months:flags.4?int stars:flags.5?long prize_description:flags.1?string until_date:int = MessageMedia;`
 #[repr(C)]
@@ -5611,7 +5052,6 @@ pub struct MessageMediaGiveawayResults<'a> {
     pub prize_description: Option<&'a str>,
     pub until_date: i32,
 }
-tl::object! { ['a] MessageMediaGiveawayResults<'a>, layout::Structs, 675, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, Option<i32>, i32, i32, i32, &'a [i64], Option<i32>, Option<i64>, Option<&'a str>), (i32,)> }
 
 /// `messageMediaInvoice#f6a548d3 flags:# shipping_address_requested:flags.1?true test:flags.3?true title:string description:string photo:flags.0?WebDocument receipt_msg_id:flags.2?int currency:string total_amount:long start_param:string extended_media:flags.4?MessageExtendedMedia = MessageMedia;`
 #[repr(C)]
@@ -5627,7 +5067,6 @@ pub struct MessageMediaInvoice<'a> {
     pub start_param: &'a str,
     pub extended_media: Option<&'a enums::MessageExtendedMedia<'a>>,
 }
-tl::object! { ['a] MessageMediaInvoice<'a>, layout::Structs, 669, (tl::Word, tl::Flag, tl::Flag, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, Option<i32>, &'a str, i64, &'a str, tl::Maybe<'a, enums::MessageExtendedMedia<'a>>) }
 
 /// `messageMediaPaidMedia#a8852491 stars_amount:long extended_media:Vector<MessageExtendedMedia> = MessageMedia;`
 #[repr(C)]
@@ -5635,7 +5074,6 @@ pub struct MessageMediaPaidMedia<'a> {
     pub stars_amount: i64,
     pub extended_media: &'a [enums::MessageExtendedMedia<'a>],
 }
-tl::object! { ['a] MessageMediaPaidMedia<'a>, layout::Structs, 676, (i64, &'a [enums::MessageExtendedMedia<'a>]) }
 
 /// `messageMediaPhoto#e216eb63 flags:# spoiler:flags.3?true live_photo:flags.4?true photo:flags.0?Photo ttl_seconds:flags.2?int video:flags.4?Document = MessageMedia;`
 #[repr(C)]
@@ -5646,7 +5084,6 @@ pub struct MessageMediaPhoto<'a> {
     pub ttl_seconds: Option<i32>,
     pub video: Option<&'a enums::Document<'a>>,
 }
-tl::object! { ['a] MessageMediaPhoto<'a>, layout::Structs, 661, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Photo<'a>>, Option<i32>, tl::Maybe<'a, enums::Document<'a>>) }
 
 /// `messageMediaPoll#773f4e66 flags:# poll:Poll results:PollResults attached_media:flags.0?MessageMedia = MessageMedia;`
 #[repr(C)]
@@ -5655,7 +5092,6 @@ pub struct MessageMediaPoll<'a> {
     pub results: enums::PollResults<'a>,
     pub attached_media: Option<&'a enums::MessageMedia<'a>>,
 }
-tl::object! { ['a] MessageMediaPoll<'a>, layout::Structs, 671, (tl::Word, enums::Poll<'a>, enums::PollResults<'a>, tl::Maybe<'a, enums::MessageMedia<'a>>) }
 
 /// `messageMediaStory#68cb6283 flags:# via_mention:flags.1?true peer:Peer id:int story:flags.0?StoryItem = MessageMedia;`
 #[repr(C)]
@@ -5665,7 +5101,6 @@ pub struct MessageMediaStory<'a> {
     pub id: i32,
     pub story: Option<&'a enums::StoryItem<'a>>,
 }
-tl::object! { ['a] MessageMediaStory<'a>, layout::Structs, 673, (tl::Word, tl::Flag, enums::Peer, i32, tl::Maybe<'a, enums::StoryItem<'a>>) }
 
 /// `messageMediaToDo#8a53b014 flags:# todo:TodoList completions:flags.0?Vector<TodoCompletion> = MessageMedia;`
 #[repr(C)]
@@ -5673,7 +5108,6 @@ pub struct MessageMediaToDo<'a> {
     pub todo: enums::TodoList<'a>,
     pub completions: Option<&'a [enums::TodoCompletion]>,
 }
-tl::object! { ['a] MessageMediaToDo<'a>, layout::Structs, 677, (tl::Word, enums::TodoList<'a>, Option<&'a [enums::TodoCompletion]>) }
 
 /// `messageMediaVenue#2ec0533f geo:GeoPoint title:string address:string provider:string venue_id:string venue_type:string = MessageMedia;`
 #[repr(C)]
@@ -5685,7 +5119,6 @@ pub struct MessageMediaVenue<'a> {
     pub venue_id: &'a str,
     pub venue_type: &'a str,
 }
-tl::object! { ['a] MessageMediaVenue<'a>, layout::Structs, 667, (enums::GeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str) }
 
 /// `messageMediaVideoStream#ca5cab89 flags:# rtmp_stream:flags.0?true call:InputGroupCall = MessageMedia;`
 #[repr(C)]
@@ -5693,7 +5126,6 @@ pub struct MessageMediaVideoStream<'a> {
     pub rtmp_stream: bool,
     pub call: enums::InputGroupCall<'a>,
 }
-tl::object! { ['a] MessageMediaVideoStream<'a>, layout::Structs, 678, (tl::Word, tl::Flag, enums::InputGroupCall<'a>) }
 
 /// `messageMediaWebPage#ddf10c3b flags:# force_large_media:flags.0?true force_small_media:flags.1?true manual:flags.3?true safe:flags.4?true webpage:WebPage = MessageMedia;`
 #[repr(C)]
@@ -5704,7 +5136,6 @@ pub struct MessageMediaWebPage<'a> {
     pub safe: bool,
     pub webpage: enums::WebPage<'a>,
 }
-tl::object! { ['a] MessageMediaWebPage<'a>, layout::Structs, 666, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::WebPage<'a>) }
 
 /// `messagePeerReaction#8c79b63c flags:# big:flags.0?true unread:flags.1?true my:flags.2?true peer_id:Peer date:int reaction:Reaction = MessagePeerReaction;`
 #[repr(C)]
@@ -5716,7 +5147,6 @@ pub struct MessagePeerReaction<'a> {
     pub date: i32,
     pub reaction: enums::Reaction<'a>,
 }
-tl::object! { ['a] MessagePeerReaction<'a>, layout::Structs, 679, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::Peer, i32, enums::Reaction<'a>) }
 
 /// `messagePeerVote#b6cc2d5c peer:Peer option:bytes date:int = MessagePeerVote;`
 #[repr(C)]
@@ -5725,7 +5155,6 @@ pub struct MessagePeerVote<'a> {
     pub option: &'a [u8],
     pub date: i32,
 }
-tl::object! { ['a] MessagePeerVote<'a>, layout::Structs, 680, (enums::Peer, &'a [u8], i32) }
 
 /// `messagePeerVoteInputOption#74cda504 peer:Peer date:int = MessagePeerVote;`
 #[repr(C)]
@@ -5733,7 +5162,6 @@ pub struct MessagePeerVoteInputOption {
     pub peer: enums::Peer,
     pub date: i32,
 }
-tl::object! { [] MessagePeerVoteInputOption, layout::Structs, 681, (enums::Peer, i32) }
 
 /// `messagePeerVoteMultiple#4628f6e6 peer:Peer options:Vector<bytes> date:int = MessagePeerVote;`
 #[repr(C)]
@@ -5742,7 +5170,6 @@ pub struct MessagePeerVoteMultiple<'a> {
     pub options: &'a [&'a [u8]],
     pub date: i32,
 }
-tl::object! { ['a] MessagePeerVoteMultiple<'a>, layout::Structs, 682, (enums::Peer, &'a [&'a [u8]], i32) }
 
 /// `messageRange#0ae30253 min_id:int max_id:int = MessageRange;`
 #[repr(C)]
@@ -5750,7 +5177,6 @@ pub struct MessageRange {
     pub min_id: i32,
     pub max_id: i32,
 }
-tl::object! { [] MessageRange, layout::Structs, 683, (i32, i32) }
 
 /// `messageReactions#0a339f0b flags:# min:flags.0?true can_see_list:flags.2?true reactions_as_tags:flags.3?true results:Vector<ReactionCount> recent_reactions:flags.1?Vector<MessagePeerReaction> top_reactors:flags.4?Vector<MessageReactor> = MessageReactions;`
 #[repr(C)]
@@ -5762,7 +5188,6 @@ pub struct MessageReactions<'a> {
     pub recent_reactions: Option<&'a [enums::MessagePeerReaction<'a>]>,
     pub top_reactors: Option<&'a [enums::MessageReactor<'a>]>,
 }
-tl::object! { ['a] MessageReactions<'a>, layout::Structs, 684, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a [enums::ReactionCount<'a>], Option<&'a [enums::MessagePeerReaction<'a>]>, Option<&'a [enums::MessageReactor<'a>]>) }
 
 /// `messageReactor#4ba3a95a flags:# top:flags.0?true my:flags.1?true anonymous:flags.2?true peer_id:flags.3?Peer count:int = MessageReactor;`
 #[repr(C)]
@@ -5773,7 +5198,6 @@ pub struct MessageReactor<'a> {
     pub peer_id: Option<&'a enums::Peer>,
     pub count: i32,
 }
-tl::object! { ['a] MessageReactor<'a>, layout::Structs, 685, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i32) }
 
 /// `messageReplies#83d60fc2 flags:# comments:flags.0?true replies:int replies_pts:int recent_repliers:flags.1?Vector<Peer> channel_id:flags.0?long max_id:flags.2?int read_max_id:flags.3?int = MessageReplies;`
 #[repr(C)]
@@ -5786,7 +5210,6 @@ pub struct MessageReplies<'a> {
     pub max_id: Option<i32>,
     pub read_max_id: Option<i32>,
 }
-tl::object! { ['a] MessageReplies<'a>, layout::Structs, 686, (tl::Word, tl::Flag, i32, i32, Option<&'a [enums::Peer]>, Option<i64>, Option<i32>, Option<i32>) }
 
 /// `messageReplyHeader#1b97dd66 flags:# reply_to_scheduled:flags.2?true forum_topic:flags.3?true quote:flags.9?true reply_to_ephemeral:flags.13?true reply_to_msg_id:flags.4?int reply_to_peer_id:flags.0?Peer reply_from:flags.5?MessageFwdHeader reply_media:flags.8?MessageMedia reply_to_top_id:flags.1?int quote_text:flags.6?string quote_entities:flags.7?Vector<MessageEntity> quote_offset:flags.10?int todo_item_id:flags.11?int poll_option:flags.12?bytes = MessageReplyHeader;`
 #[repr(C)]
@@ -5806,7 +5229,6 @@ pub struct MessageReplyHeader<'a> {
     pub todo_item_id: Option<i32>,
     pub poll_option: Option<&'a [u8]>,
 }
-tl::object! { ['a] MessageReplyHeader<'a>, layout::Structs, 687, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i32>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::MessageFwdHeader<'a>>, tl::Maybe<'a, enums::MessageMedia<'a>>, Option<i32>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>), (Option<i32>, Option<i32>, Option<&'a [u8]>)> }
 
 /// `messageReplyStoryHeader#0e5af939 peer:Peer story_id:int = MessageReplyHeader;`
 #[repr(C)]
@@ -5814,7 +5236,6 @@ pub struct MessageReplyStoryHeader {
     pub peer: enums::Peer,
     pub story_id: i32,
 }
-tl::object! { [] MessageReplyStoryHeader, layout::Structs, 688, (enums::Peer, i32) }
 
 /// `messageReportOption#7903e3d9 text:string option:bytes = MessageReportOption;`
 #[repr(C)]
@@ -5822,7 +5243,6 @@ pub struct MessageReportOption<'a> {
     pub text: &'a str,
     pub option: &'a [u8],
 }
-tl::object! { ['a] MessageReportOption<'a>, layout::Structs, 689, (&'a str, &'a [u8]) }
 
 /// `messageService#7a800e0a flags:# out:flags.1?true mentioned:flags.4?true media_unread:flags.5?true reactions_are_possible:flags.9?true silent:flags.13?true post:flags.14?true legacy:flags.19?true id:int from_id:flags.8?Peer peer_id:Peer saved_peer_id:flags.28?Peer reply_to:flags.3?MessageReplyHeader date:int action:MessageAction reactions:flags.20?MessageReactions ttl_period:flags.25?int = Message;`
 #[repr(C)]
@@ -5844,7 +5264,6 @@ pub struct MessageService<'a> {
     pub reactions: Option<&'a enums::MessageReactions<'a>>,
     pub ttl_period: Option<i32>,
 }
-tl::object! { ['a] MessageService<'a>, layout::Structs, 559, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, tl::Maybe<'a, enums::Peer>, enums::Peer, tl::Maybe<'a, enums::Peer>), (tl::Maybe<'a, enums::MessageReplyHeader<'a>>, i32, enums::MessageAction<'a>, tl::Maybe<'a, enums::MessageReactions<'a>>, Option<i32>)> }
 
 /// `messageViews#455b853d flags:# views:flags.0?int forwards:flags.1?int replies:flags.2?MessageReplies = MessageViews;`
 #[repr(C)]
@@ -5853,7 +5272,6 @@ pub struct MessageViews<'a> {
     pub forwards: Option<i32>,
     pub replies: Option<&'a enums::MessageReplies<'a>>,
 }
-tl::object! { ['a] MessageViews<'a>, layout::Structs, 690, (tl::Word, Option<i32>, Option<i32>, tl::Maybe<'a, enums::MessageReplies<'a>>) }
 
 /// `missingInvitee#628c9224 flags:# premium_would_allow_invite:flags.0?true premium_required_for_pm:flags.1?true user_id:long = MissingInvitee;`
 #[repr(C)]
@@ -5862,7 +5280,6 @@ pub struct MissingInvitee {
     pub premium_required_for_pm: bool,
     pub user_id: i64,
 }
-tl::object! { [] MissingInvitee, layout::Structs, 709, (tl::Word, tl::Flag, tl::Flag, i64) }
 
 /// `monoForumDialog#64407ea7 flags:# unread_mark:flags.3?true nopaid_messages_exception:flags.4?true peer:Peer top_message:int read_inbox_max_id:int read_outbox_max_id:int unread_count:int unread_reactions_count:int draft:flags.1?DraftMessage = SavedDialog;`
 #[repr(C)]
@@ -5877,7 +5294,6 @@ pub struct MonoForumDialog<'a> {
     pub unread_reactions_count: i32,
     pub draft: Option<&'a enums::DraftMessage<'a>>,
 }
-tl::object! { ['a] MonoForumDialog<'a>, layout::Structs, 956, (tl::Word, tl::Flag, tl::Flag, enums::Peer, i32, i32, i32, i32, i32, tl::Maybe<'a, enums::DraftMessage<'a>>) }
 
 /// `myBoost#c448415c flags:# slot:int peer:flags.0?Peer date:int expires:int cooldown_until_date:flags.1?int = MyBoost;`
 #[repr(C)]
@@ -5888,7 +5304,6 @@ pub struct MyBoost<'a> {
     pub expires: i32,
     pub cooldown_until_date: Option<i32>,
 }
-tl::object! { ['a] MyBoost<'a>, layout::Structs, 710, (tl::Word, i32, tl::Maybe<'a, enums::Peer>, i32, i32, Option<i32>) }
 
 /// `nearestDc#8e1a1775 country:string this_dc:int nearest_dc:int = NearestDc;`
 #[repr(C)]
@@ -5897,7 +5312,6 @@ pub struct NearestDc<'a> {
     pub this_dc: i32,
     pub nearest_dc: i32,
 }
-tl::object! { ['a] NearestDc<'a>, layout::Structs, 711, (&'a str, i32, i32) }
 
 /// `notificationSoundLocal#830b9ae4 title:string data:string = NotificationSound;`
 #[repr(C)]
@@ -5905,21 +5319,18 @@ pub struct NotificationSoundLocal<'a> {
     pub title: &'a str,
     pub data: &'a str,
 }
-tl::object! { ['a] NotificationSoundLocal<'a>, layout::Structs, 714, (&'a str, &'a str) }
 
 /// `notificationSoundRingtone#ff6c8049 id:long = NotificationSound;`
 #[repr(C)]
 pub struct NotificationSoundRingtone {
     pub id: i64,
 }
-tl::object! { [] NotificationSoundRingtone, layout::Structs, 715, (i64,) }
 
 /// `notifyCommunity#be376999 community_id:long = NotifyPeer;`
 #[repr(C)]
 pub struct NotifyCommunity {
     pub community_id: i64,
 }
-tl::object! { [] NotifyCommunity, layout::Structs, 721, (i64,) }
 
 /// `notifyForumTopic#226e6308 peer:Peer top_msg_id:int = NotifyPeer;`
 #[repr(C)]
@@ -5927,14 +5338,12 @@ pub struct NotifyForumTopic {
     pub peer: enums::Peer,
     pub top_msg_id: i32,
 }
-tl::object! { [] NotifyForumTopic, layout::Structs, 720, (enums::Peer, i32) }
 
 /// `notifyPeer#9fd40bd8 peer:Peer = NotifyPeer;`
 #[repr(C)]
 pub struct NotifyPeer {
     pub peer: enums::Peer,
 }
-tl::object! { [] NotifyPeer, layout::Structs, 716, (enums::Peer,) }
 
 /// `onrampAvailability#f9c84973 flags:# allowed:flags.0?true buy_allowed:flags.1?true country_code:string state:flags.2?string methods:Vector<OnrampMethodAvailability> = OnrampAvailability;`
 #[repr(C)]
@@ -5945,7 +5354,6 @@ pub struct OnrampAvailability<'a> {
     pub state: Option<&'a str>,
     pub methods: &'a [enums::OnrampMethodAvailability<'a>],
 }
-tl::object! { ['a] OnrampAvailability<'a>, layout::Structs, 723, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a str>, &'a [enums::OnrampMethodAvailability<'a>]) }
 
 /// `onrampLimits#7be2677e base_currency:string base_min_amount:string base_max_amount:string crypto_min_amount:string crypto_max_amount:string payment_method:string = OnrampLimits;`
 #[repr(C)]
@@ -5957,7 +5365,6 @@ pub struct OnrampLimits<'a> {
     pub crypto_max_amount: &'a str,
     pub payment_method: &'a str,
 }
-tl::object! { ['a] OnrampLimits<'a>, layout::Structs, 724, (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str) }
 
 /// `onrampMethodAvailability#9ec8c6a8 flags:# available:flags.0?true payment_method:string = OnrampMethodAvailability;`
 #[repr(C)]
@@ -5965,7 +5372,6 @@ pub struct OnrampMethodAvailability<'a> {
     pub available: bool,
     pub payment_method: &'a str,
 }
-tl::object! { ['a] OnrampMethodAvailability<'a>, layout::Structs, 725, (tl::Word, tl::Flag, &'a str) }
 
 /// `onrampProviderInfo#0dc27582 flags:# supports_base_currencies:flags.0?true supports_limits:flags.1?true supports_quote:flags.2?true id:string name:string crypto_currencies:Vector<string> = OnrampProviderInfo;`
 #[repr(C)]
@@ -5977,7 +5383,6 @@ pub struct OnrampProviderInfo<'a> {
     pub name: &'a str,
     pub crypto_currencies: &'a [&'a str],
 }
-tl::object! { ['a] OnrampProviderInfo<'a>, layout::Structs, 726, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a str, &'a [&'a str]) }
 
 /// `onrampQuote#7a8011e9 base_currency:string base_amount:string crypto_currency:string crypto_amount:string crypto_price:string fee_amount:string extra_fee_amount:string network_fee_amount:string total_amount:string payment_method:string expires_date:int = OnrampQuote;`
 #[repr(C)]
@@ -5994,7 +5399,6 @@ pub struct OnrampQuote<'a> {
     pub payment_method: &'a str,
     pub expires_date: i32,
 }
-tl::object! { ['a] OnrampQuote<'a>, layout::Structs, 727, (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, i32) }
 
 /// `onrampSession#d1e42e24 provider:string session_id:string url:string expires_date:int = OnrampSession;`
 #[repr(C)]
@@ -6004,14 +5408,12 @@ pub struct OnrampSession<'a> {
     pub url: &'a str,
     pub expires_date: i32,
 }
-tl::object! { ['a] OnrampSession<'a>, layout::Structs, 728, (&'a str, &'a str, &'a str, i32) }
 
 /// `outboxReadDate#3bb842ac date:int = OutboxReadDate;`
 #[repr(C)]
 pub struct OutboxReadDate {
     pub date: i32,
 }
-tl::object! { [] OutboxReadDate, layout::Structs, 729, (i32,) }
 
 /// `page#98657f0d flags:# part:flags.0?true rtl:flags.1?true v2:flags.2?true url:string blocks:Vector<PageBlock> photos:Vector<Photo> documents:Vector<Document> views:flags.3?int = Page;`
 #[repr(C)]
@@ -6025,14 +5427,12 @@ pub struct Page<'a> {
     pub documents: &'a [enums::Document<'a>],
     pub views: Option<i32>,
 }
-tl::object! { ['a] Page<'a>, layout::Structs, 730, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a [enums::PageBlock<'a>], &'a [enums::Photo<'a>], &'a [enums::Document<'a>], Option<i32>) }
 
 /// `pageBlockAnchor#ce0d37b0 name:string = PageBlock;`
 #[repr(C)]
 pub struct PageBlockAnchor<'a> {
     pub name: &'a str,
 }
-tl::object! { ['a] PageBlockAnchor<'a>, layout::Structs, 741, (&'a str,) }
 
 /// `pageBlockAudio#804361ea audio_id:long caption:PageCaption = PageBlock;`
 #[repr(C)]
@@ -6040,7 +5440,6 @@ pub struct PageBlockAudio<'a> {
     pub audio_id: i64,
     pub caption: enums::PageCaption<'a>,
 }
-tl::object! { ['a] PageBlockAudio<'a>, layout::Structs, 753, (i64, enums::PageCaption<'a>) }
 
 /// `pageBlockAuthorDate#baafe5e0 author:RichText published_date:int = PageBlock;`
 #[repr(C)]
@@ -6048,7 +5447,6 @@ pub struct PageBlockAuthorDate<'a> {
     pub author: enums::RichText<'a>,
     pub published_date: i32,
 }
-tl::object! { ['a] PageBlockAuthorDate<'a>, layout::Structs, 734, (enums::RichText<'a>, i32) }
 
 /// `pageBlockBlockquote#66d1670b flags:# collapsed:flags.0?true text:RichText caption:RichText = PageBlock;`
 #[repr(C)]
@@ -6057,7 +5455,6 @@ pub struct PageBlockBlockquote<'a> {
     pub text: enums::RichText<'a>,
     pub caption: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockBlockquote<'a>, layout::Structs, 743, (tl::Word, tl::Flag, enums::RichText<'a>, enums::RichText<'a>) }
 
 /// `pageBlockBlockquoteBlocks#0e6e47c4 blocks:Vector<PageBlock> caption:RichText = PageBlock;`
 #[repr(C)]
@@ -6065,7 +5462,6 @@ pub struct PageBlockBlockquoteBlocks<'a> {
     pub blocks: &'a [enums::PageBlock<'a>],
     pub caption: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockBlockquoteBlocks<'a>, layout::Structs, 769, (&'a [enums::PageBlock<'a>], enums::RichText<'a>) }
 
 /// `pageBlockButtonRow#6d640318 flags:# align_left:flags.0?true align_center:flags.1?true align_right:flags.2?true buttons:Vector<PageButton> = PageBlock;`
 #[repr(C)]
@@ -6075,14 +5471,12 @@ pub struct PageBlockButtonRow<'a> {
     pub align_right: bool,
     pub buttons: &'a [enums::PageButton<'a>],
 }
-tl::object! { ['a] PageBlockButtonRow<'a>, layout::Structs, 770, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a [enums::PageButton<'a>]) }
 
 /// `pageBlockChannel#ef1751b5 channel:Chat = PageBlock;`
 #[repr(C)]
 pub struct PageBlockChannel<'a> {
     pub channel: enums::Chat<'a>,
 }
-tl::object! { ['a] PageBlockChannel<'a>, layout::Structs, 752, (enums::Chat<'a>,) }
 
 /// `pageBlockCollage#65a0fa4d items:Vector<PageBlock> caption:PageCaption = PageBlock;`
 #[repr(C)]
@@ -6090,14 +5484,12 @@ pub struct PageBlockCollage<'a> {
     pub items: &'a [enums::PageBlock<'a>],
     pub caption: enums::PageCaption<'a>,
 }
-tl::object! { ['a] PageBlockCollage<'a>, layout::Structs, 750, (&'a [enums::PageBlock<'a>], enums::PageCaption<'a>) }
 
 /// `pageBlockCover#39f23300 cover:PageBlock = PageBlock;`
 #[repr(C)]
 pub struct PageBlockCover<'a> {
     pub cover: enums::PageBlock<'a>,
 }
-tl::object! { ['a] PageBlockCover<'a>, layout::Structs, 747, (enums::PageBlock<'a>,) }
 
 /// `pageBlockDetails#76768bed flags:# open:flags.0?true blocks:Vector<PageBlock> title:RichText = PageBlock;`
 #[repr(C)]
@@ -6106,7 +5498,6 @@ pub struct PageBlockDetails<'a> {
     pub blocks: &'a [enums::PageBlock<'a>],
     pub title: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockDetails<'a>, layout::Structs, 757, (tl::Word, tl::Flag, &'a [enums::PageBlock<'a>], enums::RichText<'a>) }
 
 /// `pageBlockDocument#38fa3ba3 document_id:long caption:PageCaption = PageBlock;`
 #[repr(C)]
@@ -6114,7 +5505,6 @@ pub struct PageBlockDocument<'a> {
     pub document_id: i64,
     pub caption: enums::PageCaption<'a>,
 }
-tl::object! { ['a] PageBlockDocument<'a>, layout::Structs, 771, (i64, enums::PageCaption<'a>) }
 
 /// `pageBlockEmbed#a8718dc5 flags:# full_width:flags.0?true allow_scrolling:flags.3?true url:flags.1?string html:flags.2?string poster_photo_id:flags.4?long w:flags.5?int h:flags.5?int caption:PageCaption = PageBlock;`
 #[repr(C)]
@@ -6128,7 +5518,6 @@ pub struct PageBlockEmbed<'a> {
     pub h: Option<i32>,
     pub caption: enums::PageCaption<'a>,
 }
-tl::object! { ['a] PageBlockEmbed<'a>, layout::Structs, 748, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, Option<&'a str>, Option<i64>, Option<i32>, Option<i32>, enums::PageCaption<'a>) }
 
 /// `pageBlockEmbedPost#f259a80b url:string webpage_id:long author_photo_id:long author:string date:int blocks:Vector<PageBlock> caption:PageCaption = PageBlock;`
 #[repr(C)]
@@ -6141,77 +5530,66 @@ pub struct PageBlockEmbedPost<'a> {
     pub blocks: &'a [enums::PageBlock<'a>],
     pub caption: enums::PageCaption<'a>,
 }
-tl::object! { ['a] PageBlockEmbedPost<'a>, layout::Structs, 749, (&'a str, i64, i64, &'a str, i32, &'a [enums::PageBlock<'a>], enums::PageCaption<'a>) }
 
 /// `pageBlockFooter#48870999 text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockFooter<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockFooter<'a>, layout::Structs, 739, (enums::RichText<'a>,) }
 
 /// `pageBlockHeader#bfd064ec text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockHeader<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockHeader<'a>, layout::Structs, 735, (enums::RichText<'a>,) }
 
 /// `pageBlockHeading1#baff072f text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockHeading1<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockHeading1<'a>, layout::Structs, 760, (enums::RichText<'a>,) }
 
 /// `pageBlockHeading2#096b2aec text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockHeading2<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockHeading2<'a>, layout::Structs, 761, (enums::RichText<'a>,) }
 
 /// `pageBlockHeading3#67e731ad text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockHeading3<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockHeading3<'a>, layout::Structs, 762, (enums::RichText<'a>,) }
 
 /// `pageBlockHeading4#b532772b text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockHeading4<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockHeading4<'a>, layout::Structs, 763, (enums::RichText<'a>,) }
 
 /// `pageBlockHeading5#dbbe6c6a text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockHeading5<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockHeading5<'a>, layout::Structs, 764, (enums::RichText<'a>,) }
 
 /// `pageBlockHeading6#682a41a9 text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockHeading6<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockHeading6<'a>, layout::Structs, 765, (enums::RichText<'a>,) }
 
 /// `pageBlockKicker#1e148390 text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockKicker<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockKicker<'a>, layout::Structs, 754, (enums::RichText<'a>,) }
 
 /// `pageBlockList#e4e88011 items:Vector<PageListItem> = PageBlock;`
 #[repr(C)]
 pub struct PageBlockList<'a> {
     pub items: &'a [enums::PageListItem<'a>],
 }
-tl::object! { ['a] PageBlockList<'a>, layout::Structs, 742, (&'a [enums::PageListItem<'a>],) }
 
 /// `pageBlockMap#a44f3ef6 geo:GeoPoint zoom:int w:int h:int caption:PageCaption = PageBlock;`
 #[repr(C)]
@@ -6222,14 +5600,12 @@ pub struct PageBlockMap<'a> {
     pub h: i32,
     pub caption: enums::PageCaption<'a>,
 }
-tl::object! { ['a] PageBlockMap<'a>, layout::Structs, 759, (enums::GeoPoint, i32, i32, i32, enums::PageCaption<'a>) }
 
 /// `pageBlockMath#59080c20 source:string = PageBlock;`
 #[repr(C)]
 pub struct PageBlockMath<'a> {
     pub source: &'a str,
 }
-tl::object! { ['a] PageBlockMath<'a>, layout::Structs, 766, (&'a str,) }
 
 /// `pageBlockOrderedList#1fd6f6c1 flags:# reversed:flags.2?true items:Vector<PageListOrderedItem> start:flags.0?int type:flags.1?string = PageBlock;`
 #[repr(C)]
@@ -6239,14 +5615,12 @@ pub struct PageBlockOrderedList<'a> {
     pub start: Option<i32>,
     pub r#type: Option<&'a str>,
 }
-tl::object! { ['a] PageBlockOrderedList<'a>, layout::Structs, 756, (tl::Word, tl::Flag, &'a [enums::PageListOrderedItem<'a>], Option<i32>, Option<&'a str>) }
 
 /// `pageBlockParagraph#467a0766 text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockParagraph<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockParagraph<'a>, layout::Structs, 737, (enums::RichText<'a>,) }
 
 /// `pageBlockPhoto#1759c560 flags:# spoiler:flags.1?true photo_id:long caption:PageCaption url:flags.0?string webpage_id:flags.0?long = PageBlock;`
 #[repr(C)]
@@ -6257,7 +5631,6 @@ pub struct PageBlockPhoto<'a> {
     pub url: Option<&'a str>,
     pub webpage_id: Option<i64>,
 }
-tl::object! { ['a] PageBlockPhoto<'a>, layout::Structs, 745, (tl::Word, tl::Flag, i64, enums::PageCaption<'a>, Option<&'a str>, Option<i64>) }
 
 /// `pageBlockPreformatted#c070d93e text:RichText language:string = PageBlock;`
 #[repr(C)]
@@ -6265,7 +5638,6 @@ pub struct PageBlockPreformatted<'a> {
     pub text: enums::RichText<'a>,
     pub language: &'a str,
 }
-tl::object! { ['a] PageBlockPreformatted<'a>, layout::Structs, 738, (enums::RichText<'a>, &'a str) }
 
 /// `pageBlockPullquote#4f4456d3 text:RichText caption:RichText = PageBlock;`
 #[repr(C)]
@@ -6273,7 +5645,6 @@ pub struct PageBlockPullquote<'a> {
     pub text: enums::RichText<'a>,
     pub caption: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockPullquote<'a>, layout::Structs, 744, (enums::RichText<'a>, enums::RichText<'a>) }
 
 /// `pageBlockRelatedArticles#16115a96 title:RichText articles:Vector<PageRelatedArticle> = PageBlock;`
 #[repr(C)]
@@ -6281,7 +5652,6 @@ pub struct PageBlockRelatedArticles<'a> {
     pub title: enums::RichText<'a>,
     pub articles: &'a [enums::PageRelatedArticle<'a>],
 }
-tl::object! { ['a] PageBlockRelatedArticles<'a>, layout::Structs, 758, (enums::RichText<'a>, &'a [enums::PageRelatedArticle<'a>]) }
 
 /// `pageBlockSlideshow#031f9590 items:Vector<PageBlock> caption:PageCaption = PageBlock;`
 #[repr(C)]
@@ -6289,21 +5659,18 @@ pub struct PageBlockSlideshow<'a> {
     pub items: &'a [enums::PageBlock<'a>],
     pub caption: enums::PageCaption<'a>,
 }
-tl::object! { ['a] PageBlockSlideshow<'a>, layout::Structs, 751, (&'a [enums::PageBlock<'a>], enums::PageCaption<'a>) }
 
 /// `pageBlockSubheader#f12bb6e1 text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockSubheader<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockSubheader<'a>, layout::Structs, 736, (enums::RichText<'a>,) }
 
 /// `pageBlockSubtitle#8ffa9a1f text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockSubtitle<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockSubtitle<'a>, layout::Structs, 733, (enums::RichText<'a>,) }
 
 /// `pageBlockTable#bf4dea82 flags:# bordered:flags.0?true striped:flags.1?true compact:flags.2?true title:RichText rows:Vector<PageTableRow> = PageBlock;`
 #[repr(C)]
@@ -6314,21 +5681,18 @@ pub struct PageBlockTable<'a> {
     pub title: enums::RichText<'a>,
     pub rows: &'a [enums::PageTableRow<'a>],
 }
-tl::object! { ['a] PageBlockTable<'a>, layout::Structs, 755, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::RichText<'a>, &'a [enums::PageTableRow<'a>]) }
 
 /// `pageBlockThinking#3c29a3e2 text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockThinking<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockThinking<'a>, layout::Structs, 767, (enums::RichText<'a>,) }
 
 /// `pageBlockTitle#70abc3fd text:RichText = PageBlock;`
 #[repr(C)]
 pub struct PageBlockTitle<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageBlockTitle<'a>, layout::Structs, 732, (enums::RichText<'a>,) }
 
 /// `pageBlockVideo#7c8fe7b6 flags:# autoplay:flags.0?true loop:flags.1?true spoiler:flags.2?true video_id:long caption:PageCaption = PageBlock;`
 #[repr(C)]
@@ -6339,7 +5703,6 @@ pub struct PageBlockVideo<'a> {
     pub video_id: i64,
     pub caption: enums::PageCaption<'a>,
 }
-tl::object! { ['a] PageBlockVideo<'a>, layout::Structs, 746, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, enums::PageCaption<'a>) }
 
 /// `pageButton#692a5488 flags:# text:RichText type:InlineButtonType style:flags.0?RichButtonStyle = PageButton;`
 #[repr(C)]
@@ -6348,7 +5711,6 @@ pub struct PageButton<'a> {
     pub r#type: enums::InlineButtonType<'a>,
     pub style: Option<&'a enums::RichButtonStyle>,
 }
-tl::object! { ['a] PageButton<'a>, layout::Structs, 772, (tl::Word, enums::RichText<'a>, enums::InlineButtonType<'a>, tl::Maybe<'a, enums::RichButtonStyle>) }
 
 /// `pageCaption#6f747657 text:RichText credit:RichText = PageCaption;`
 #[repr(C)]
@@ -6356,7 +5718,6 @@ pub struct PageCaption<'a> {
     pub text: enums::RichText<'a>,
     pub credit: enums::RichText<'a>,
 }
-tl::object! { ['a] PageCaption<'a>, layout::Structs, 773, (enums::RichText<'a>, enums::RichText<'a>) }
 
 /// `pageListItemBlocks#63ca67aa flags:# checkbox:flags.0?true checked:flags.1?true blocks:Vector<PageBlock> = PageListItem;`
 #[repr(C)]
@@ -6365,7 +5726,6 @@ pub struct PageListItemBlocks<'a> {
     pub checked: bool,
     pub blocks: &'a [enums::PageBlock<'a>],
 }
-tl::object! { ['a] PageListItemBlocks<'a>, layout::Structs, 775, (tl::Word, tl::Flag, tl::Flag, &'a [enums::PageBlock<'a>]) }
 
 /// `pageListItemText#2f58683c flags:# checkbox:flags.0?true checked:flags.1?true text:RichText = PageListItem;`
 #[repr(C)]
@@ -6374,7 +5734,6 @@ pub struct PageListItemText<'a> {
     pub checked: bool,
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] PageListItemText<'a>, layout::Structs, 774, (tl::Word, tl::Flag, tl::Flag, enums::RichText<'a>) }
 
 /// `pageListOrderedItemBlocks#8ff2d5f0 flags:# checkbox:flags.0?true checked:flags.1?true num:flags.2?string blocks:Vector<PageBlock> value:flags.3?int type:flags.4?string = PageListOrderedItem;`
 #[repr(C)]
@@ -6386,7 +5745,6 @@ pub struct PageListOrderedItemBlocks<'a> {
     pub value: Option<i32>,
     pub r#type: Option<&'a str>,
 }
-tl::object! { ['a] PageListOrderedItemBlocks<'a>, layout::Structs, 777, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, &'a [enums::PageBlock<'a>], Option<i32>, Option<&'a str>) }
 
 /// `pageListOrderedItemText#15031189 flags:# checkbox:flags.0?true checked:flags.1?true num:flags.2?string text:RichText value:flags.3?int type:flags.4?string = PageListOrderedItem;`
 #[repr(C)]
@@ -6398,7 +5756,6 @@ pub struct PageListOrderedItemText<'a> {
     pub value: Option<i32>,
     pub r#type: Option<&'a str>,
 }
-tl::object! { ['a] PageListOrderedItemText<'a>, layout::Structs, 776, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, enums::RichText<'a>, Option<i32>, Option<&'a str>) }
 
 /// `pageRelatedArticle#b390dc08 flags:# url:string webpage_id:long title:flags.0?string description:flags.1?string photo_id:flags.2?long author:flags.3?string published_date:flags.4?int = PageRelatedArticle;`
 #[repr(C)]
@@ -6411,7 +5768,6 @@ pub struct PageRelatedArticle<'a> {
     pub author: Option<&'a str>,
     pub published_date: Option<i32>,
 }
-tl::object! { ['a] PageRelatedArticle<'a>, layout::Structs, 778, (tl::Word, &'a str, i64, Option<&'a str>, Option<&'a str>, Option<i64>, Option<&'a str>, Option<i32>) }
 
 /// `pageTableCell#34566b6a flags:# header:flags.0?true align_center:flags.3?true align_right:flags.4?true valign_middle:flags.5?true valign_bottom:flags.6?true text:flags.7?RichText colspan:flags.1?int rowspan:flags.2?int = PageTableCell;`
 #[repr(C)]
@@ -6425,21 +5781,18 @@ pub struct PageTableCell<'a> {
     pub colspan: Option<i32>,
     pub rowspan: Option<i32>,
 }
-tl::object! { ['a] PageTableCell<'a>, layout::Structs, 779, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::RichText<'a>>, Option<i32>, Option<i32>) }
 
 /// `pageTableRow#e0c0c5e5 cells:Vector<PageTableCell> = PageTableRow;`
 #[repr(C)]
 pub struct PageTableRow<'a> {
     pub cells: &'a [enums::PageTableCell<'a>],
 }
-tl::object! { ['a] PageTableRow<'a>, layout::Structs, 780, (&'a [enums::PageTableCell<'a>],) }
 
 /// `paidReactionPrivacyPeer#dc6cfcf0 peer:InputPeer = PaidReactionPrivacy;`
 #[repr(C)]
 pub struct PaidReactionPrivacyPeer<'a> {
     pub peer: enums::InputPeer<'a>,
 }
-tl::object! { ['a] PaidReactionPrivacyPeer<'a>, layout::Structs, 783, (enums::InputPeer<'a>,) }
 
 /// `passkey#98613ebf flags:# id:string name:string date:int software_emoji_id:flags.0?long last_usage_date:flags.1?int = Passkey;`
 #[repr(C)]
@@ -6450,7 +5803,6 @@ pub struct Passkey<'a> {
     pub software_emoji_id: Option<i64>,
     pub last_usage_date: Option<i32>,
 }
-tl::object! { ['a] Passkey<'a>, layout::Structs, 784, (tl::Word, &'a str, &'a str, i32, Option<i64>, Option<i32>) }
 
 /// `passwordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow#3a912d4a salt1:bytes salt2:bytes g:int p:bytes = PasswordKdfAlgo;`
 #[repr(C)]
@@ -6460,7 +5812,6 @@ pub struct PasswordKdfAlgoSha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow<'a>
     pub g: i32,
     pub p: &'a [u8],
 }
-tl::object! { ['a] PasswordKdfAlgoSha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow<'a>, layout::Structs, 786, (&'a [u8], &'a [u8], i32, &'a [u8]) }
 
 /// `paymentCharge#ea02c27e id:string provider_charge_id:string = PaymentCharge;`
 #[repr(C)]
@@ -6468,7 +5819,6 @@ pub struct PaymentCharge<'a> {
     pub id: &'a str,
     pub provider_charge_id: &'a str,
 }
-tl::object! { ['a] PaymentCharge<'a>, layout::Structs, 787, (&'a str, &'a str) }
 
 /// `paymentFormMethod#88f8f21b url:string title:string = PaymentFormMethod;`
 #[repr(C)]
@@ -6476,7 +5826,6 @@ pub struct PaymentFormMethod<'a> {
     pub url: &'a str,
     pub title: &'a str,
 }
-tl::object! { ['a] PaymentFormMethod<'a>, layout::Structs, 788, (&'a str, &'a str) }
 
 /// `paymentRequestedInfo#909c3f94 flags:# name:flags.0?string phone:flags.1?string email:flags.2?string shipping_address:flags.3?PostAddress = PaymentRequestedInfo;`
 #[repr(C)]
@@ -6486,7 +5835,6 @@ pub struct PaymentRequestedInfo<'a> {
     pub email: Option<&'a str>,
     pub shipping_address: Option<&'a enums::PostAddress<'a>>,
 }
-tl::object! { ['a] PaymentRequestedInfo<'a>, layout::Structs, 789, (tl::Word, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::PostAddress<'a>>) }
 
 /// `paymentSavedCredentialsCard#cdc27a1f id:string title:string = PaymentSavedCredentials;`
 #[repr(C)]
@@ -6494,7 +5842,6 @@ pub struct PaymentSavedCredentialsCard<'a> {
     pub id: &'a str,
     pub title: &'a str,
 }
-tl::object! { ['a] PaymentSavedCredentialsCard<'a>, layout::Structs, 790, (&'a str, &'a str) }
 
 /// `peerBlocked#e8fd8014 peer_id:Peer date:int = PeerBlocked;`
 #[repr(C)]
@@ -6502,21 +5849,18 @@ pub struct PeerBlocked {
     pub peer_id: enums::Peer,
     pub date: i32,
 }
-tl::object! { [] PeerBlocked, layout::Structs, 794, (enums::Peer, i32) }
 
 /// `peerChannel#a2a5371e channel_id:long = Peer;`
 #[repr(C)]
 pub struct PeerChannel {
     pub channel_id: i64,
 }
-tl::object! { [] PeerChannel, layout::Structs, 793, (i64,) }
 
 /// `peerChat#36c6019a chat_id:long = Peer;`
 #[repr(C)]
 pub struct PeerChat {
     pub chat_id: i64,
 }
-tl::object! { [] PeerChat, layout::Structs, 792, (i64,) }
 
 /// `peerColor#b54b5acf flags:# color:flags.0?int background_emoji_id:flags.1?long = PeerColor;`
 #[repr(C)]
@@ -6524,7 +5868,6 @@ pub struct PeerColor {
     pub color: Option<i32>,
     pub background_emoji_id: Option<i64>,
 }
-tl::object! { [] PeerColor, layout::Structs, 795, (tl::Word, Option<i32>, Option<i64>) }
 
 /// `peerColorCollectible#b9c0639a flags:# collectible_id:long gift_emoji_id:long background_emoji_id:long accent_color:int colors:Vector<int> dark_accent_color:flags.0?int dark_colors:flags.1?Vector<int> = PeerColor;`
 #[repr(C)]
@@ -6537,7 +5880,6 @@ pub struct PeerColorCollectible<'a> {
     pub dark_accent_color: Option<i32>,
     pub dark_colors: Option<&'a [i32]>,
 }
-tl::object! { ['a] PeerColorCollectible<'a>, layout::Structs, 796, (tl::Word, i64, i64, i64, i32, &'a [i32], Option<i32>, Option<&'a [i32]>) }
 
 /// `peerLocated#ca461b5d peer:Peer expires:int distance:int = PeerLocated;`
 #[repr(C)]
@@ -6546,7 +5888,6 @@ pub struct PeerLocated {
     pub expires: i32,
     pub distance: i32,
 }
-tl::object! { [] PeerLocated, layout::Structs, 798, (enums::Peer, i32, i32) }
 
 /// `peerNotifySettings#99622c0c flags:# show_previews:flags.0?Bool silent:flags.1?Bool mute_until:flags.2?int ios_sound:flags.3?NotificationSound android_sound:flags.4?NotificationSound other_sound:flags.5?NotificationSound stories_muted:flags.6?Bool stories_hide_sender:flags.7?Bool stories_ios_sound:flags.8?NotificationSound stories_android_sound:flags.9?NotificationSound stories_other_sound:flags.10?NotificationSound = PeerNotifySettings;`
 #[repr(C)]
@@ -6563,14 +5904,12 @@ pub struct PeerNotifySettings<'a> {
     pub stories_android_sound: Option<&'a enums::NotificationSound<'a>>,
     pub stories_other_sound: Option<&'a enums::NotificationSound<'a>>,
 }
-tl::object! { ['a] PeerNotifySettings<'a>, layout::Structs, 800, (tl::Word, Option<bool>, Option<bool>, Option<i32>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>, Option<bool>, Option<bool>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>) }
 
 /// `peerSelfLocated#f8ec284b expires:int = PeerLocated;`
 #[repr(C)]
 pub struct PeerSelfLocated {
     pub expires: i32,
 }
-tl::object! { [] PeerSelfLocated, layout::Structs, 799, (i32,) }
 
 /// `peerSettings#f47741f7 flags:# report_spam:flags.0?true add_contact:flags.1?true block_contact:flags.2?true share_contact:flags.3?true need_contacts_exception:flags.4?true report_geo:flags.5?true autoarchived:flags.7?true invite_members:flags.8?true request_chat_broadcast:flags.10?true business_bot_paused:flags.11?true business_bot_can_reply:flags.12?true geo_distance:flags.6?int request_chat_title:flags.9?string request_chat_date:flags.9?int business_bot_id:flags.13?long business_bot_manage_url:flags.13?string charge_paid_message_stars:flags.14?long registration_month:flags.15?string phone_country:flags.16?string name_change_date:flags.17?int photo_change_date:flags.18?int = PeerSettings;`
 #[repr(C)]
@@ -6597,7 +5936,6 @@ pub struct PeerSettings<'a> {
     pub name_change_date: Option<i32>,
     pub photo_change_date: Option<i32>,
 }
-tl::object! { ['a] PeerSettings<'a>, layout::Structs, 801, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (Option<i32>, Option<&'a str>, Option<i32>, Option<i64>, Option<&'a str>, Option<i64>, Option<&'a str>, Option<&'a str>, Option<i32>, Option<i32>)> }
 
 /// `peerStories#9a35e999 flags:# peer:Peer max_read_id:flags.0?int stories:Vector<StoryItem> = PeerStories;`
 #[repr(C)]
@@ -6606,14 +5944,12 @@ pub struct PeerStories<'a> {
     pub max_read_id: Option<i32>,
     pub stories: &'a [enums::StoryItem<'a>],
 }
-tl::object! { ['a] PeerStories<'a>, layout::Structs, 802, (tl::Word, enums::Peer, Option<i32>, &'a [enums::StoryItem<'a>]) }
 
 /// `peerUser#59511722 user_id:long = Peer;`
 #[repr(C)]
 pub struct PeerUser {
     pub user_id: i64,
 }
-tl::object! { [] PeerUser, layout::Structs, 791, (i64,) }
 
 /// `pendingSuggestion#e7e82e12 suggestion:string title:TextWithEntities description:TextWithEntities url:string = PendingSuggestion;`
 #[repr(C)]
@@ -6623,7 +5959,6 @@ pub struct PendingSuggestion<'a> {
     pub description: enums::TextWithEntities<'a>,
     pub url: &'a str,
 }
-tl::object! { ['a] PendingSuggestion<'a>, layout::Structs, 803, (&'a str, enums::TextWithEntities<'a>, enums::TextWithEntities<'a>, &'a str) }
 
 /// `phoneCall#30535af5 flags:# p2p_allowed:flags.5?true video:flags.6?true conference_supported:flags.8?true id:long access_hash:long date:int admin_id:long participant_id:long g_a_or_b:bytes key_fingerprint:long protocol:PhoneCallProtocol connections:Vector<PhoneConnection> start_date:int custom_parameters:flags.7?DataJSON = PhoneCall;`
 #[repr(C)]
@@ -6643,7 +5978,6 @@ pub struct PhoneCall<'a> {
     pub start_date: i32,
     pub custom_parameters: Option<&'a enums::DataJson<'a>>,
 }
-tl::object! { ['a] PhoneCall<'a>, layout::Structs, 808, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, i64, i32, i64, i64, &'a [u8], i64, enums::PhoneCallProtocol<'a>), (&'a [enums::PhoneConnection<'a>], i32, tl::Maybe<'a, enums::DataJson<'a>>)> }
 
 /// `phoneCallAccepted#3660c311 flags:# video:flags.6?true id:long access_hash:long date:int admin_id:long participant_id:long g_b:bytes protocol:PhoneCallProtocol = PhoneCall;`
 #[repr(C)]
@@ -6657,14 +5991,12 @@ pub struct PhoneCallAccepted<'a> {
     pub g_b: &'a [u8],
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-tl::object! { ['a] PhoneCallAccepted<'a>, layout::Structs, 807, (tl::Word, tl::Flag, i64, i64, i32, i64, i64, &'a [u8], enums::PhoneCallProtocol<'a>) }
 
 /// `phoneCallDiscardReasonMigrateConferenceCall#9fbbf1f7 slug:string = PhoneCallDiscardReason;`
 #[repr(C)]
 pub struct PhoneCallDiscardReasonMigrateConferenceCall<'a> {
     pub slug: &'a str,
 }
-tl::object! { ['a] PhoneCallDiscardReasonMigrateConferenceCall<'a>, layout::Structs, 814, (&'a str,) }
 
 /// `phoneCallDiscarded#50ca4de1 flags:# need_rating:flags.2?true need_debug:flags.3?true video:flags.6?true id:long reason:flags.0?PhoneCallDiscardReason duration:flags.1?int = PhoneCall;`
 #[repr(C)]
@@ -6676,14 +6008,12 @@ pub struct PhoneCallDiscarded<'a> {
     pub reason: Option<&'a enums::PhoneCallDiscardReason<'a>>,
     pub duration: Option<i32>,
 }
-tl::object! { ['a] PhoneCallDiscarded<'a>, layout::Structs, 809, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, tl::Maybe<'a, enums::PhoneCallDiscardReason<'a>>, Option<i32>) }
 
 /// `phoneCallEmpty#5366c915 id:long = PhoneCall;`
 #[repr(C)]
 pub struct PhoneCallEmpty {
     pub id: i64,
 }
-tl::object! { [] PhoneCallEmpty, layout::Structs, 804, (i64,) }
 
 /// `phoneCallProtocol#fc878fc8 flags:# udp_p2p:flags.0?true udp_reflector:flags.1?true min_layer:int max_layer:int library_versions:Vector<string> = PhoneCallProtocol;`
 #[repr(C)]
@@ -6694,7 +6024,6 @@ pub struct PhoneCallProtocol<'a> {
     pub max_layer: i32,
     pub library_versions: &'a [&'a str],
 }
-tl::object! { ['a] PhoneCallProtocol<'a>, layout::Structs, 815, (tl::Word, tl::Flag, tl::Flag, i32, i32, &'a [&'a str]) }
 
 /// `phoneCallRequested#14b0ed0c flags:# video:flags.6?true id:long access_hash:long date:int admin_id:long participant_id:long g_a_hash:bytes protocol:PhoneCallProtocol = PhoneCall;`
 #[repr(C)]
@@ -6708,7 +6037,6 @@ pub struct PhoneCallRequested<'a> {
     pub g_a_hash: &'a [u8],
     pub protocol: enums::PhoneCallProtocol<'a>,
 }
-tl::object! { ['a] PhoneCallRequested<'a>, layout::Structs, 806, (tl::Word, tl::Flag, i64, i64, i32, i64, i64, &'a [u8], enums::PhoneCallProtocol<'a>) }
 
 /// `phoneCallWaiting#c5226f17 flags:# video:flags.6?true id:long access_hash:long date:int admin_id:long participant_id:long protocol:PhoneCallProtocol receive_date:flags.0?int = PhoneCall;`
 #[repr(C)]
@@ -6722,7 +6050,6 @@ pub struct PhoneCallWaiting<'a> {
     pub protocol: enums::PhoneCallProtocol<'a>,
     pub receive_date: Option<i32>,
 }
-tl::object! { ['a] PhoneCallWaiting<'a>, layout::Structs, 805, (tl::Word, tl::Flag, i64, i64, i32, i64, i64, enums::PhoneCallProtocol<'a>, Option<i32>) }
 
 /// `phoneConnection#9cc123c7 flags:# tcp:flags.0?true id:long ip:string ipv6:string port:int peer_tag:bytes = PhoneConnection;`
 #[repr(C)]
@@ -6734,7 +6061,6 @@ pub struct PhoneConnection<'a> {
     pub port: i32,
     pub peer_tag: &'a [u8],
 }
-tl::object! { ['a] PhoneConnection<'a>, layout::Structs, 816, (tl::Word, tl::Flag, i64, &'a str, &'a str, i32, &'a [u8]) }
 
 /// `phoneConnectionWebrtc#635fe375 flags:# turn:flags.0?true stun:flags.1?true id:long ip:string ipv6:string port:int username:string password:string = PhoneConnection;`
 #[repr(C)]
@@ -6748,7 +6074,6 @@ pub struct PhoneConnectionWebrtc<'a> {
     pub username: &'a str,
     pub password: &'a str,
 }
-tl::object! { ['a] PhoneConnectionWebrtc<'a>, layout::Structs, 817, (tl::Word, tl::Flag, tl::Flag, i64, &'a str, &'a str, i32, &'a str, &'a str) }
 
 /// `photo#fb197a65 flags:# has_stickers:flags.0?true id:long access_hash:long file_reference:bytes date:int sizes:Vector<PhotoSize> video_sizes:flags.1?Vector<VideoSize> dc_id:int = Photo;`
 #[repr(C)]
@@ -6762,7 +6087,6 @@ pub struct Photo<'a> {
     pub video_sizes: Option<&'a [enums::VideoSize<'a>]>,
     pub dc_id: i32,
 }
-tl::object! { ['a] Photo<'a>, layout::Structs, 819, (tl::Word, tl::Flag, i64, i64, &'a [u8], i32, &'a [enums::PhotoSize<'a>], Option<&'a [enums::VideoSize<'a>]>, i32) }
 
 /// `photoCachedSize#021e1ad6 type:string w:int h:int bytes:bytes = PhotoSize;`
 #[repr(C)]
@@ -6772,14 +6096,12 @@ pub struct PhotoCachedSize<'a> {
     pub h: i32,
     pub bytes: &'a [u8],
 }
-tl::object! { ['a] PhotoCachedSize<'a>, layout::Structs, 822, (&'a str, i32, i32, &'a [u8]) }
 
 /// `photoEmpty#2331b22d id:long = Photo;`
 #[repr(C)]
 pub struct PhotoEmpty {
     pub id: i64,
 }
-tl::object! { [] PhotoEmpty, layout::Structs, 818, (i64,) }
 
 /// `photoPathSize#d8214d41 type:string bytes:bytes = PhotoSize;`
 #[repr(C)]
@@ -6787,7 +6109,6 @@ pub struct PhotoPathSize<'a> {
     pub r#type: &'a str,
     pub bytes: &'a [u8],
 }
-tl::object! { ['a] PhotoPathSize<'a>, layout::Structs, 825, (&'a str, &'a [u8]) }
 
 /// `photoSize#75c78e60 type:string w:int h:int size:int = PhotoSize;`
 #[repr(C)]
@@ -6797,14 +6118,12 @@ pub struct PhotoSize<'a> {
     pub h: i32,
     pub size: i32,
 }
-tl::object! { ['a] PhotoSize<'a>, layout::Structs, 821, (&'a str, i32, i32, i32) }
 
 /// `photoSizeEmpty#0e17e23c type:string = PhotoSize;`
 #[repr(C)]
 pub struct PhotoSizeEmpty<'a> {
     pub r#type: &'a str,
 }
-tl::object! { ['a] PhotoSizeEmpty<'a>, layout::Structs, 820, (&'a str,) }
 
 /// `photoSizeProgressive#fa3efb95 type:string w:int h:int sizes:Vector<int> = PhotoSize;`
 #[repr(C)]
@@ -6814,7 +6133,6 @@ pub struct PhotoSizeProgressive<'a> {
     pub h: i32,
     pub sizes: &'a [i32],
 }
-tl::object! { ['a] PhotoSizeProgressive<'a>, layout::Structs, 824, (&'a str, i32, i32, &'a [i32]) }
 
 /// `photoStrippedSize#e0b0bc2e type:string bytes:bytes = PhotoSize;`
 #[repr(C)]
@@ -6822,7 +6140,6 @@ pub struct PhotoStrippedSize<'a> {
     pub r#type: &'a str,
     pub bytes: &'a [u8],
 }
-tl::object! { ['a] PhotoStrippedSize<'a>, layout::Structs, 823, (&'a str, &'a [u8]) }
 
 /// `poll#966e2dbf id:long flags:# closed:flags.0?true public_voters:flags.1?true multiple_choice:flags.2?true quiz:flags.3?true open_answers:flags.6?true revoting_disabled:flags.7?true shuffle_answers:flags.8?true hide_results_until_close:flags.9?true creator:flags.10?true subscribers_only:flags.11?true question:TextWithEntities answers:Vector<PollAnswer> close_period:flags.4?int close_date:flags.5?int countries_iso2:flags.12?Vector<string> hash:long = Poll;`
 #[repr(C)]
@@ -6845,7 +6162,6 @@ pub struct Poll<'a> {
     pub countries_iso2: Option<&'a [&'a str]>,
     pub hash: i64,
 }
-tl::object! { ['a] Poll<'a>, layout::Structs, 826, tl::And<(i64, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (enums::TextWithEntities<'a>, &'a [enums::PollAnswer<'a>], Option<i32>, Option<i32>, Option<&'a [&'a str]>, i64)> }
 
 /// `pollAnswer#4b7d786a flags:# text:TextWithEntities option:bytes media:flags.0?MessageMedia added_by:flags.1?Peer date:flags.1?int = PollAnswer;`
 #[repr(C)]
@@ -6856,7 +6172,6 @@ pub struct PollAnswer<'a> {
     pub added_by: Option<&'a enums::Peer>,
     pub date: Option<i32>,
 }
-tl::object! { ['a] PollAnswer<'a>, layout::Structs, 827, (tl::Word, enums::TextWithEntities<'a>, &'a [u8], tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::Peer>, Option<i32>) }
 
 /// `pollAnswerVoters#3645230a flags:# chosen:flags.0?true correct:flags.1?true option:bytes voters:flags.2?int recent_voters:flags.2?Vector<Peer> = PollAnswerVoters;`
 #[repr(C)]
@@ -6867,7 +6182,6 @@ pub struct PollAnswerVoters<'a> {
     pub voters: Option<i32>,
     pub recent_voters: Option<&'a [enums::Peer]>,
 }
-tl::object! { ['a] PollAnswerVoters<'a>, layout::Structs, 829, (tl::Word, tl::Flag, tl::Flag, &'a [u8], Option<i32>, Option<&'a [enums::Peer]>) }
 
 /// `pollResults#ba7bb15e flags:# min:flags.0?true has_unread_votes:flags.6?true can_view_stats:flags.7?true results:flags.1?Vector<PollAnswerVoters> total_voters:flags.2?int recent_voters:flags.3?Vector<Peer> solution:flags.4?string solution_entities:flags.4?Vector<MessageEntity> solution_media:flags.5?MessageMedia = PollResults;`
 #[repr(C)]
@@ -6882,7 +6196,6 @@ pub struct PollResults<'a> {
     pub solution_entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub solution_media: Option<&'a enums::MessageMedia<'a>>,
 }
-tl::object! { ['a] PollResults<'a>, layout::Structs, 830, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<&'a [enums::PollAnswerVoters<'a>]>, Option<i32>, Option<&'a [enums::Peer]>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::MessageMedia<'a>>) }
 
 /// `popularContact#5ce14175 client_id:long importers:int = PopularContact;`
 #[repr(C)]
@@ -6890,7 +6203,6 @@ pub struct PopularContact {
     pub client_id: i64,
     pub importers: i32,
 }
-tl::object! { [] PopularContact, layout::Structs, 831, (i64, i32) }
 
 /// `postAddress#1e8caaeb street_line1:string street_line2:string city:string state:string country_iso2:string post_code:string = PostAddress;`
 #[repr(C)]
@@ -6902,7 +6214,6 @@ pub struct PostAddress<'a> {
     pub country_iso2: &'a str,
     pub post_code: &'a str,
 }
-tl::object! { ['a] PostAddress<'a>, layout::Structs, 832, (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str) }
 
 /// `postInteractionCountersMessage#e7058e7f msg_id:int views:int forwards:int reactions:int = PostInteractionCounters;`
 #[repr(C)]
@@ -6912,7 +6223,6 @@ pub struct PostInteractionCountersMessage {
     pub forwards: i32,
     pub reactions: i32,
 }
-tl::object! { [] PostInteractionCountersMessage, layout::Structs, 833, (i32, i32, i32, i32) }
 
 /// `postInteractionCountersStory#8a480e27 story_id:int views:int forwards:int reactions:int = PostInteractionCounters;`
 #[repr(C)]
@@ -6922,7 +6232,6 @@ pub struct PostInteractionCountersStory {
     pub forwards: i32,
     pub reactions: i32,
 }
-tl::object! { [] PostInteractionCountersStory, layout::Structs, 834, (i32, i32, i32, i32) }
 
 /// `premiumGiftCodeOption#257e962b flags:# users:int months:int store_product:flags.0?string store_quantity:flags.1?int currency:string amount:long = PremiumGiftCodeOption;`
 #[repr(C)]
@@ -6934,7 +6243,6 @@ pub struct PremiumGiftCodeOption<'a> {
     pub currency: &'a str,
     pub amount: i64,
 }
-tl::object! { ['a] PremiumGiftCodeOption<'a>, layout::Structs, 835, (tl::Word, i32, i32, Option<&'a str>, Option<i32>, &'a str, i64) }
 
 /// `premiumSubscriptionOption#5f2d1df2 flags:# current:flags.1?true can_purchase_upgrade:flags.2?true transaction:flags.3?string months:int currency:string amount:long bot_url:string store_product:flags.0?string = PremiumSubscriptionOption;`
 #[repr(C)]
@@ -6948,7 +6256,6 @@ pub struct PremiumSubscriptionOption<'a> {
     pub bot_url: &'a str,
     pub store_product: Option<&'a str>,
 }
-tl::object! { ['a] PremiumSubscriptionOption<'a>, layout::Structs, 836, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, i32, &'a str, i64, &'a str, Option<&'a str>) }
 
 /// `prepaidGiveaway#b2539d54 id:long months:int quantity:int date:int = PrepaidGiveaway;`
 #[repr(C)]
@@ -6958,7 +6265,6 @@ pub struct PrepaidGiveaway {
     pub quantity: i32,
     pub date: i32,
 }
-tl::object! { [] PrepaidGiveaway, layout::Structs, 837, (i64, i32, i32, i32) }
 
 /// `prepaidStarsGiveaway#9a9d77e0 id:long stars:long quantity:int boosts:int date:int = PrepaidGiveaway;`
 #[repr(C)]
@@ -6969,42 +6275,36 @@ pub struct PrepaidStarsGiveaway {
     pub boosts: i32,
     pub date: i32,
 }
-tl::object! { [] PrepaidStarsGiveaway, layout::Structs, 838, (i64, i64, i32, i32, i32) }
 
 /// `privacyValueAllowChatParticipants#6b134e8e chats:Vector<long> = PrivacyRule;`
 #[repr(C)]
 pub struct PrivacyValueAllowChatParticipants<'a> {
     pub chats: &'a [i64],
 }
-tl::object! { ['a] PrivacyValueAllowChatParticipants<'a>, layout::Structs, 859, (&'a [i64],) }
 
 /// `privacyValueAllowUsers#b8905fb2 users:Vector<long> = PrivacyRule;`
 #[repr(C)]
 pub struct PrivacyValueAllowUsers<'a> {
     pub users: &'a [i64],
 }
-tl::object! { ['a] PrivacyValueAllowUsers<'a>, layout::Structs, 855, (&'a [i64],) }
 
 /// `privacyValueDisallowChatParticipants#41c87565 chats:Vector<long> = PrivacyRule;`
 #[repr(C)]
 pub struct PrivacyValueDisallowChatParticipants<'a> {
     pub chats: &'a [i64],
 }
-tl::object! { ['a] PrivacyValueDisallowChatParticipants<'a>, layout::Structs, 860, (&'a [i64],) }
 
 /// `privacyValueDisallowUsers#e4621141 users:Vector<long> = PrivacyRule;`
 #[repr(C)]
 pub struct PrivacyValueDisallowUsers<'a> {
     pub users: &'a [i64],
 }
-tl::object! { ['a] PrivacyValueDisallowUsers<'a>, layout::Structs, 858, (&'a [i64],) }
 
 /// `publicForwardMessage#01f2bf4a message:Message = PublicForward;`
 #[repr(C)]
 pub struct PublicForwardMessage<'a> {
     pub message: enums::Message<'a>,
 }
-tl::object! { ['a] PublicForwardMessage<'a>, layout::Structs, 873, (enums::Message<'a>,) }
 
 /// `publicForwardStory#edf3add0 peer:Peer story:StoryItem = PublicForward;`
 #[repr(C)]
@@ -7012,7 +6312,6 @@ pub struct PublicForwardStory<'a> {
     pub peer: enums::Peer,
     pub story: enums::StoryItem<'a>,
 }
-tl::object! { ['a] PublicForwardStory<'a>, layout::Structs, 874, (enums::Peer, enums::StoryItem<'a>) }
 
 /// `quickReply#0697102b shortcut_id:int shortcut:string top_message:int count:int = QuickReply;`
 #[repr(C)]
@@ -7022,7 +6321,6 @@ pub struct QuickReply<'a> {
     pub top_message: i32,
     pub count: i32,
 }
-tl::object! { ['a] QuickReply<'a>, layout::Structs, 875, (i32, &'a str, i32, i32) }
 
 /// `reactionCount#a3d1cb80 flags:# chosen_order:flags.0?int reaction:Reaction count:int = ReactionCount;`
 #[repr(C)]
@@ -7031,21 +6329,18 @@ pub struct ReactionCount<'a> {
     pub reaction: enums::Reaction<'a>,
     pub count: i32,
 }
-tl::object! { ['a] ReactionCount<'a>, layout::Structs, 880, (tl::Word, Option<i32>, enums::Reaction<'a>, i32) }
 
 /// `reactionCustomEmoji#8935fc73 document_id:long = Reaction;`
 #[repr(C)]
 pub struct ReactionCustomEmoji {
     pub document_id: i64,
 }
-tl::object! { [] ReactionCustomEmoji, layout::Structs, 878, (i64,) }
 
 /// `reactionEmoji#1b2286b8 emoticon:string = Reaction;`
 #[repr(C)]
 pub struct ReactionEmoji<'a> {
     pub emoticon: &'a str,
 }
-tl::object! { ['a] ReactionEmoji<'a>, layout::Structs, 877, (&'a str,) }
 
 /// `reactionsNotifySettings#71e4ea58 flags:# messages_notify_from:flags.0?ReactionNotificationsFrom stories_notify_from:flags.1?ReactionNotificationsFrom poll_votes_notify_from:flags.2?ReactionNotificationsFrom sound:NotificationSound show_previews:Bool = ReactionsNotifySettings;`
 #[repr(C)]
@@ -7056,7 +6351,6 @@ pub struct ReactionsNotifySettings<'a> {
     pub sound: enums::NotificationSound<'a>,
     pub show_previews: bool,
 }
-tl::object! { ['a] ReactionsNotifySettings<'a>, layout::Structs, 883, (tl::Word, tl::Maybe<'a, enums::ReactionNotificationsFrom>, tl::Maybe<'a, enums::ReactionNotificationsFrom>, tl::Maybe<'a, enums::ReactionNotificationsFrom>, enums::NotificationSound<'a>, bool) }
 
 /// `readParticipantDate#4a4ff172 user_id:long date:int = ReadParticipantDate;`
 #[repr(C)]
@@ -7064,7 +6358,6 @@ pub struct ReadParticipantDate {
     pub user_id: i64,
     pub date: i32,
 }
-tl::object! { [] ReadParticipantDate, layout::Structs, 884, (i64, i32) }
 
 /// `receivedNotifyMessage#a384b779 id:int flags:int = ReceivedNotifyMessage;`
 #[repr(C)]
@@ -7072,7 +6365,6 @@ pub struct ReceivedNotifyMessage {
     pub id: i32,
     pub flags: i32,
 }
-tl::object! { [] ReceivedNotifyMessage, layout::Structs, 885, (i32, i32) }
 
 /// `recentMeUrlChat#b2da71d2 url:string chat_id:long = RecentMeUrl;`
 #[repr(C)]
@@ -7080,7 +6372,6 @@ pub struct RecentMeUrlChat<'a> {
     pub url: &'a str,
     pub chat_id: i64,
 }
-tl::object! { ['a] RecentMeUrlChat<'a>, layout::Structs, 888, (&'a str, i64) }
 
 /// `recentMeUrlChatInvite#eb49081d url:string chat_invite:ChatInvite = RecentMeUrl;`
 #[repr(C)]
@@ -7088,7 +6379,6 @@ pub struct RecentMeUrlChatInvite<'a> {
     pub url: &'a str,
     pub chat_invite: enums::ChatInvite<'a>,
 }
-tl::object! { ['a] RecentMeUrlChatInvite<'a>, layout::Structs, 889, (&'a str, enums::ChatInvite<'a>) }
 
 /// `recentMeUrlStickerSet#bc0a57dc url:string set:StickerSetCovered = RecentMeUrl;`
 #[repr(C)]
@@ -7096,14 +6386,12 @@ pub struct RecentMeUrlStickerSet<'a> {
     pub url: &'a str,
     pub set: enums::StickerSetCovered<'a>,
 }
-tl::object! { ['a] RecentMeUrlStickerSet<'a>, layout::Structs, 890, (&'a str, enums::StickerSetCovered<'a>) }
 
 /// `recentMeUrlUnknown#46e1d13d url:string = RecentMeUrl;`
 #[repr(C)]
 pub struct RecentMeUrlUnknown<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] RecentMeUrlUnknown<'a>, layout::Structs, 886, (&'a str,) }
 
 /// `recentMeUrlUser#b92c09e2 url:string user_id:long = RecentMeUrl;`
 #[repr(C)]
@@ -7111,7 +6399,6 @@ pub struct RecentMeUrlUser<'a> {
     pub url: &'a str,
     pub user_id: i64,
 }
-tl::object! { ['a] RecentMeUrlUser<'a>, layout::Structs, 887, (&'a str, i64) }
 
 /// `recentStory#711d692d flags:# live:flags.0?true max_id:flags.1?int = RecentStory;`
 #[repr(C)]
@@ -7119,7 +6406,6 @@ pub struct RecentStory {
     pub live: bool,
     pub max_id: Option<i32>,
 }
-tl::object! { [] RecentStory, layout::Structs, 891, (tl::Word, tl::Flag, Option<i32>) }
 
 /// `replyInlineMarkup#b2b15770 flags:# force_reply:flags.5?true rows:Vector<KeyboardInlineButtonRow> = ReplyMarkup;`
 #[repr(C)]
@@ -7127,7 +6413,6 @@ pub struct ReplyInlineMarkup<'a> {
     pub force_reply: bool,
     pub rows: &'a [enums::KeyboardInlineButtonRow<'a>],
 }
-tl::object! { ['a] ReplyInlineMarkup<'a>, layout::Structs, 895, (tl::Word, tl::Flag, &'a [enums::KeyboardInlineButtonRow<'a>]) }
 
 /// `replyKeyboardForceReply#86b40b08 flags:# single_use:flags.1?true selective:flags.2?true placeholder:flags.3?string = ReplyMarkup;`
 #[repr(C)]
@@ -7136,14 +6421,12 @@ pub struct ReplyKeyboardForceReply<'a> {
     pub selective: bool,
     pub placeholder: Option<&'a str>,
 }
-tl::object! { ['a] ReplyKeyboardForceReply<'a>, layout::Structs, 893, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>) }
 
 /// `replyKeyboardHide#a03e5b85 flags:# selective:flags.2?true = ReplyMarkup;`
 #[repr(C)]
 pub struct ReplyKeyboardHide {
     pub selective: bool,
 }
-tl::object! { [] ReplyKeyboardHide, layout::Structs, 892, (tl::Word, tl::Flag) }
 
 /// `replyKeyboardMarkup#85dd99d1 flags:# resize:flags.0?true single_use:flags.1?true selective:flags.2?true persistent:flags.4?true force_reply:flags.5?true rows:Vector<KeyboardButtonRow> placeholder:flags.3?string = ReplyMarkup;`
 #[repr(C)]
@@ -7156,7 +6439,6 @@ pub struct ReplyKeyboardMarkup<'a> {
     pub rows: &'a [enums::KeyboardButtonRow<'a>],
     pub placeholder: Option<&'a str>,
 }
-tl::object! { ['a] ReplyKeyboardMarkup<'a>, layout::Structs, 894, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a [enums::KeyboardButtonRow<'a>], Option<&'a str>) }
 
 /// `reportResultAddComment#6f09ac31 flags:# optional:flags.0?true option:bytes = ReportResult;`
 #[repr(C)]
@@ -7164,7 +6446,6 @@ pub struct ReportResultAddComment<'a> {
     pub optional: bool,
     pub option: &'a [u8],
 }
-tl::object! { ['a] ReportResultAddComment<'a>, layout::Structs, 907, (tl::Word, tl::Flag, &'a [u8]) }
 
 /// `reportResultChooseOption#f0e4e0b6 title:string options:Vector<MessageReportOption> = ReportResult;`
 #[repr(C)]
@@ -7172,7 +6453,6 @@ pub struct ReportResultChooseOption<'a> {
     pub title: &'a str,
     pub options: &'a [enums::MessageReportOption<'a>],
 }
-tl::object! { ['a] ReportResultChooseOption<'a>, layout::Structs, 906, (&'a str, &'a [enums::MessageReportOption<'a>]) }
 
 /// `requestPeerTypeBroadcast#339bef6c flags:# creator:flags.0?true has_username:flags.3?Bool user_admin_rights:flags.1?ChatAdminRights bot_admin_rights:flags.2?ChatAdminRights = RequestPeerType;`
 #[repr(C)]
@@ -7182,7 +6462,6 @@ pub struct RequestPeerTypeBroadcast<'a> {
     pub user_admin_rights: Option<&'a enums::ChatAdminRights>,
     pub bot_admin_rights: Option<&'a enums::ChatAdminRights>,
 }
-tl::object! { ['a] RequestPeerTypeBroadcast<'a>, layout::Structs, 911, (tl::Word, tl::Flag, Option<bool>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatAdminRights>) }
 
 /// `requestPeerTypeChat#c9f06e1b flags:# creator:flags.0?true bot_participant:flags.5?true has_username:flags.3?Bool forum:flags.4?Bool user_admin_rights:flags.1?ChatAdminRights bot_admin_rights:flags.2?ChatAdminRights = RequestPeerType;`
 #[repr(C)]
@@ -7194,7 +6473,6 @@ pub struct RequestPeerTypeChat<'a> {
     pub user_admin_rights: Option<&'a enums::ChatAdminRights>,
     pub bot_admin_rights: Option<&'a enums::ChatAdminRights>,
 }
-tl::object! { ['a] RequestPeerTypeChat<'a>, layout::Structs, 910, (tl::Word, tl::Flag, tl::Flag, Option<bool>, Option<bool>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatAdminRights>) }
 
 /// `requestPeerTypeCreateBot#3e81e078 flags:# bot_managed:flags.0?true suggested_name:flags.1?string suggested_username:flags.2?string = RequestPeerType;`
 #[repr(C)]
@@ -7203,7 +6481,6 @@ pub struct RequestPeerTypeCreateBot<'a> {
     pub suggested_name: Option<&'a str>,
     pub suggested_username: Option<&'a str>,
 }
-tl::object! { ['a] RequestPeerTypeCreateBot<'a>, layout::Structs, 912, (tl::Word, tl::Flag, Option<&'a str>, Option<&'a str>) }
 
 /// `requestPeerTypeUser#5f3b8a00 flags:# bot:flags.0?Bool premium:flags.1?Bool = RequestPeerType;`
 #[repr(C)]
@@ -7211,7 +6488,6 @@ pub struct RequestPeerTypeUser {
     pub bot: Option<bool>,
     pub premium: Option<bool>,
 }
-tl::object! { [] RequestPeerTypeUser, layout::Structs, 909, (tl::Word, Option<bool>, Option<bool>) }
 
 /// `requestedPeerChannel#8ba403e4 flags:# channel_id:long title:flags.0?string username:flags.1?string photo:flags.2?Photo = RequestedPeer;`
 #[repr(C)]
@@ -7221,7 +6497,6 @@ pub struct RequestedPeerChannel<'a> {
     pub username: Option<&'a str>,
     pub photo: Option<&'a enums::Photo<'a>>,
 }
-tl::object! { ['a] RequestedPeerChannel<'a>, layout::Structs, 915, (tl::Word, i64, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>) }
 
 /// `requestedPeerChat#7307544f flags:# chat_id:long title:flags.0?string photo:flags.2?Photo = RequestedPeer;`
 #[repr(C)]
@@ -7230,7 +6505,6 @@ pub struct RequestedPeerChat<'a> {
     pub title: Option<&'a str>,
     pub photo: Option<&'a enums::Photo<'a>>,
 }
-tl::object! { ['a] RequestedPeerChat<'a>, layout::Structs, 914, (tl::Word, i64, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>) }
 
 /// `requestedPeerUser#d62ff46a flags:# user_id:long first_name:flags.0?string last_name:flags.0?string username:flags.1?string photo:flags.2?Photo = RequestedPeer;`
 #[repr(C)]
@@ -7241,14 +6515,12 @@ pub struct RequestedPeerUser<'a> {
     pub username: Option<&'a str>,
     pub photo: Option<&'a enums::Photo<'a>>,
 }
-tl::object! { ['a] RequestedPeerUser<'a>, layout::Structs, 913, (tl::Word, i64, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>) }
 
 /// `requirementToContactPaidMessages#b4f67e93 stars_amount:long = RequirementToContact;`
 #[repr(C)]
 pub struct RequirementToContactPaidMessages {
     pub stars_amount: i64,
 }
-tl::object! { [] RequirementToContactPaidMessages, layout::Structs, 918, (i64,) }
 
 /// `restrictionReason#d072acb4 platform:string reason:string text:string = RestrictionReason;`
 #[repr(C)]
@@ -7257,7 +6529,6 @@ pub struct RestrictionReason<'a> {
     pub reason: &'a str,
     pub text: &'a str,
 }
-tl::object! { ['a] RestrictionReason<'a>, layout::Structs, 919, (&'a str, &'a str, &'a str) }
 
 /// `richButtonStyle#03c610bd flags:# bg_primary:flags.0?true bg_danger:flags.1?true bg_success:flags.2?true link:flags.3?true = RichButtonStyle;`
 #[repr(C)]
@@ -7267,7 +6538,6 @@ pub struct RichButtonStyle {
     pub bg_success: bool,
     pub link: bool,
 }
-tl::object! { [] RichButtonStyle, layout::Structs, 920, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag) }
 
 /// `richMessage#baf39d8b flags:# rtl:flags.0?true part:flags.1?true blocks:Vector<PageBlock> photos:Vector<Photo> documents:Vector<Document> = RichMessage;`
 #[repr(C)]
@@ -7278,7 +6548,6 @@ pub struct RichMessage<'a> {
     pub photos: &'a [enums::Photo<'a>],
     pub documents: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] RichMessage<'a>, layout::Structs, 921, (tl::Word, tl::Flag, tl::Flag, &'a [enums::PageBlock<'a>], &'a [enums::Photo<'a>], &'a [enums::Document<'a>]) }
 
 /// `savedDialog#bd87cb6c flags:# pinned:flags.2?true peer:Peer top_message:int = SavedDialog;`
 #[repr(C)]
@@ -7287,7 +6556,6 @@ pub struct SavedDialog {
     pub peer: enums::Peer,
     pub top_message: i32,
 }
-tl::object! { [] SavedDialog, layout::Structs, 955, (tl::Word, tl::Flag, enums::Peer, i32) }
 
 /// `savedPhoneContact#1142bd56 phone:string first_name:string last_name:string date:int = SavedContact;`
 #[repr(C)]
@@ -7297,7 +6565,6 @@ pub struct SavedPhoneContact<'a> {
     pub last_name: &'a str,
     pub date: i32,
 }
-tl::object! { ['a] SavedPhoneContact<'a>, layout::Structs, 954, (&'a str, &'a str, &'a str, i32) }
 
 /// `savedReactionTag#cb6ff828 flags:# reaction:Reaction title:flags.0?string count:int = SavedReactionTag;`
 #[repr(C)]
@@ -7306,7 +6573,6 @@ pub struct SavedReactionTag<'a> {
     pub title: Option<&'a str>,
     pub count: i32,
 }
-tl::object! { ['a] SavedReactionTag<'a>, layout::Structs, 957, (tl::Word, enums::Reaction<'a>, Option<&'a str>, i32) }
 
 /// `savedStarGift#41df43fc flags:# name_hidden:flags.0?true unsaved:flags.5?true refunded:flags.9?true can_upgrade:flags.10?true pinned_to_top:flags.12?true upgrade_separate:flags.17?true from_id:flags.1?Peer date:int gift:StarGift message:flags.2?TextWithEntities msg_id:flags.3?int saved_id:flags.11?long convert_stars:flags.4?long upgrade_stars:flags.6?long can_export_at:flags.7?int transfer_stars:flags.8?long can_transfer_at:flags.13?int can_resell_at:flags.14?int collection_id:flags.15?Vector<int> prepaid_upgrade_hash:flags.16?string drop_original_details_stars:flags.18?long gift_num:flags.19?int can_craft_at:flags.20?int = SavedStarGift;`
 #[repr(C)]
@@ -7335,7 +6601,6 @@ pub struct SavedStarGift<'a> {
     pub gift_num: Option<i32>,
     pub can_craft_at: Option<i32>,
 }
-tl::object! { ['a] SavedStarGift<'a>, layout::Structs, 958, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i32, enums::StarGift<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>, Option<i32>), (Option<i64>, Option<i64>, Option<i64>, Option<i32>, Option<i64>, Option<i32>, Option<i32>, Option<&'a [i32]>, Option<&'a str>, Option<i64>, Option<i32>, Option<i32>)> }
 
 /// `searchPostsFlood#3e0b5b6a flags:# query_is_free:flags.0?true total_daily:int remains:int wait_till:flags.1?int stars_amount:long = SearchPostsFlood;`
 #[repr(C)]
@@ -7346,7 +6611,6 @@ pub struct SearchPostsFlood {
     pub wait_till: Option<i32>,
     pub stars_amount: i64,
 }
-tl::object! { [] SearchPostsFlood, layout::Structs, 959, (tl::Word, tl::Flag, i32, i32, Option<i32>, i64) }
 
 /// `searchResultPosition#7f648b67 msg_id:int date:int offset:int = SearchResultsPosition;`
 #[repr(C)]
@@ -7355,7 +6619,6 @@ pub struct SearchResultPosition {
     pub date: i32,
     pub offset: i32,
 }
-tl::object! { [] SearchResultPosition, layout::Structs, 961, (i32, i32, i32) }
 
 /// `searchResultsCalendarPeriod#c9b0539f date:int min_msg_id:int max_msg_id:int count:int = SearchResultsCalendarPeriod;`
 #[repr(C)]
@@ -7365,7 +6628,6 @@ pub struct SearchResultsCalendarPeriod {
     pub max_msg_id: i32,
     pub count: i32,
 }
-tl::object! { [] SearchResultsCalendarPeriod, layout::Structs, 960, (i32, i32, i32, i32) }
 
 /// `secureCredentialsEncrypted#33f0ea47 data:bytes hash:bytes secret:bytes = SecureCredentialsEncrypted;`
 #[repr(C)]
@@ -7374,7 +6636,6 @@ pub struct SecureCredentialsEncrypted<'a> {
     pub hash: &'a [u8],
     pub secret: &'a [u8],
 }
-tl::object! { ['a] SecureCredentialsEncrypted<'a>, layout::Structs, 962, (&'a [u8], &'a [u8], &'a [u8]) }
 
 /// `secureData#8aeabec3 data:bytes data_hash:bytes secret:bytes = SecureData;`
 #[repr(C)]
@@ -7383,7 +6644,6 @@ pub struct SecureData<'a> {
     pub data_hash: &'a [u8],
     pub secret: &'a [u8],
 }
-tl::object! { ['a] SecureData<'a>, layout::Structs, 963, (&'a [u8], &'a [u8], &'a [u8]) }
 
 /// `secureFile#7d09c27e id:long access_hash:long size:long dc_id:int date:int file_hash:bytes secret:bytes = SecureFile;`
 #[repr(C)]
@@ -7396,35 +6656,30 @@ pub struct SecureFile<'a> {
     pub file_hash: &'a [u8],
     pub secret: &'a [u8],
 }
-tl::object! { ['a] SecureFile<'a>, layout::Structs, 965, (i64, i64, i64, i32, i32, &'a [u8], &'a [u8]) }
 
 /// `securePasswordKdfAlgoPBKDF2HMACSHA512iter100000#bbf2dda0 salt:bytes = SecurePasswordKdfAlgo;`
 #[repr(C)]
 pub struct SecurePasswordKdfAlgoPbkdf2Hmacsha512iter100000<'a> {
     pub salt: &'a [u8],
 }
-tl::object! { ['a] SecurePasswordKdfAlgoPbkdf2Hmacsha512iter100000<'a>, layout::Structs, 967, (&'a [u8],) }
 
 /// `securePasswordKdfAlgoSHA512#86471d92 salt:bytes = SecurePasswordKdfAlgo;`
 #[repr(C)]
 pub struct SecurePasswordKdfAlgoSha512<'a> {
     pub salt: &'a [u8],
 }
-tl::object! { ['a] SecurePasswordKdfAlgoSha512<'a>, layout::Structs, 968, (&'a [u8],) }
 
 /// `securePlainEmail#21ec5a5f email:string = SecurePlainData;`
 #[repr(C)]
 pub struct SecurePlainEmail<'a> {
     pub email: &'a str,
 }
-tl::object! { ['a] SecurePlainEmail<'a>, layout::Structs, 970, (&'a str,) }
 
 /// `securePlainPhone#7d6099dd phone:string = SecurePlainData;`
 #[repr(C)]
 pub struct SecurePlainPhone<'a> {
     pub phone: &'a str,
 }
-tl::object! { ['a] SecurePlainPhone<'a>, layout::Structs, 969, (&'a str,) }
 
 /// `secureRequiredType#829d99da flags:# native_names:flags.0?true selfie_required:flags.1?true translation_required:flags.2?true type:SecureValueType = SecureRequiredType;`
 #[repr(C)]
@@ -7434,14 +6689,12 @@ pub struct SecureRequiredType {
     pub translation_required: bool,
     pub r#type: enums::SecureValueType,
 }
-tl::object! { [] SecureRequiredType, layout::Structs, 971, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::SecureValueType) }
 
 /// `secureRequiredTypeOneOf#027477b4 types:Vector<SecureRequiredType> = SecureRequiredType;`
 #[repr(C)]
 pub struct SecureRequiredTypeOneOf<'a> {
     pub types: &'a [enums::SecureRequiredType<'a>],
 }
-tl::object! { ['a] SecureRequiredTypeOneOf<'a>, layout::Structs, 972, (&'a [enums::SecureRequiredType<'a>],) }
 
 /// `secureSecretSettings#1527bcac secure_algo:SecurePasswordKdfAlgo secure_secret:bytes secure_secret_id:long = SecureSecretSettings;`
 #[repr(C)]
@@ -7450,7 +6703,6 @@ pub struct SecureSecretSettings<'a> {
     pub secure_secret: &'a [u8],
     pub secure_secret_id: i64,
 }
-tl::object! { ['a] SecureSecretSettings<'a>, layout::Structs, 973, (enums::SecurePasswordKdfAlgo<'a>, &'a [u8], i64) }
 
 /// `secureValue#187fa0ca flags:# type:SecureValueType data:flags.0?SecureData front_side:flags.1?SecureFile reverse_side:flags.2?SecureFile selfie:flags.3?SecureFile translation:flags.6?Vector<SecureFile> files:flags.4?Vector<SecureFile> plain_data:flags.5?SecurePlainData hash:bytes = SecureValue;`
 #[repr(C)]
@@ -7465,7 +6717,6 @@ pub struct SecureValue<'a> {
     pub plain_data: Option<&'a enums::SecurePlainData<'a>>,
     pub hash: &'a [u8],
 }
-tl::object! { ['a] SecureValue<'a>, layout::Structs, 974, (tl::Word, enums::SecureValueType, tl::Maybe<'a, enums::SecureData<'a>>, tl::Maybe<'a, enums::SecureFile<'a>>, tl::Maybe<'a, enums::SecureFile<'a>>, tl::Maybe<'a, enums::SecureFile<'a>>, Option<&'a [enums::SecureFile<'a>]>, Option<&'a [enums::SecureFile<'a>]>, tl::Maybe<'a, enums::SecurePlainData<'a>>, &'a [u8]) }
 
 /// `secureValueError#869d758f type:SecureValueType hash:bytes text:string = SecureValueError;`
 #[repr(C)]
@@ -7474,7 +6725,6 @@ pub struct SecureValueError<'a> {
     pub hash: &'a [u8],
     pub text: &'a str,
 }
-tl::object! { ['a] SecureValueError<'a>, layout::Structs, 981, (enums::SecureValueType, &'a [u8], &'a str) }
 
 /// `secureValueErrorData#e8a40bd9 type:SecureValueType data_hash:bytes field:string text:string = SecureValueError;`
 #[repr(C)]
@@ -7484,7 +6734,6 @@ pub struct SecureValueErrorData<'a> {
     pub field: &'a str,
     pub text: &'a str,
 }
-tl::object! { ['a] SecureValueErrorData<'a>, layout::Structs, 975, (enums::SecureValueType, &'a [u8], &'a str, &'a str) }
 
 /// `secureValueErrorFile#7a700873 type:SecureValueType file_hash:bytes text:string = SecureValueError;`
 #[repr(C)]
@@ -7493,7 +6742,6 @@ pub struct SecureValueErrorFile<'a> {
     pub file_hash: &'a [u8],
     pub text: &'a str,
 }
-tl::object! { ['a] SecureValueErrorFile<'a>, layout::Structs, 979, (enums::SecureValueType, &'a [u8], &'a str) }
 
 /// `secureValueErrorFiles#666220e9 type:SecureValueType file_hash:Vector<bytes> text:string = SecureValueError;`
 #[repr(C)]
@@ -7502,7 +6750,6 @@ pub struct SecureValueErrorFiles<'a> {
     pub file_hash: &'a [&'a [u8]],
     pub text: &'a str,
 }
-tl::object! { ['a] SecureValueErrorFiles<'a>, layout::Structs, 980, (enums::SecureValueType, &'a [&'a [u8]], &'a str) }
 
 /// `secureValueErrorFrontSide#00be3dfa type:SecureValueType file_hash:bytes text:string = SecureValueError;`
 #[repr(C)]
@@ -7511,7 +6758,6 @@ pub struct SecureValueErrorFrontSide<'a> {
     pub file_hash: &'a [u8],
     pub text: &'a str,
 }
-tl::object! { ['a] SecureValueErrorFrontSide<'a>, layout::Structs, 976, (enums::SecureValueType, &'a [u8], &'a str) }
 
 /// `secureValueErrorReverseSide#868a2aa5 type:SecureValueType file_hash:bytes text:string = SecureValueError;`
 #[repr(C)]
@@ -7520,7 +6766,6 @@ pub struct SecureValueErrorReverseSide<'a> {
     pub file_hash: &'a [u8],
     pub text: &'a str,
 }
-tl::object! { ['a] SecureValueErrorReverseSide<'a>, layout::Structs, 977, (enums::SecureValueType, &'a [u8], &'a str) }
 
 /// `secureValueErrorSelfie#e537ced6 type:SecureValueType file_hash:bytes text:string = SecureValueError;`
 #[repr(C)]
@@ -7529,7 +6774,6 @@ pub struct SecureValueErrorSelfie<'a> {
     pub file_hash: &'a [u8],
     pub text: &'a str,
 }
-tl::object! { ['a] SecureValueErrorSelfie<'a>, layout::Structs, 978, (enums::SecureValueType, &'a [u8], &'a str) }
 
 /// `secureValueErrorTranslationFile#a1144770 type:SecureValueType file_hash:bytes text:string = SecureValueError;`
 #[repr(C)]
@@ -7538,7 +6782,6 @@ pub struct SecureValueErrorTranslationFile<'a> {
     pub file_hash: &'a [u8],
     pub text: &'a str,
 }
-tl::object! { ['a] SecureValueErrorTranslationFile<'a>, layout::Structs, 982, (enums::SecureValueType, &'a [u8], &'a str) }
 
 /// `secureValueErrorTranslationFiles#34636dd8 type:SecureValueType file_hash:Vector<bytes> text:string = SecureValueError;`
 #[repr(C)]
@@ -7547,7 +6790,6 @@ pub struct SecureValueErrorTranslationFiles<'a> {
     pub file_hash: &'a [&'a [u8]],
     pub text: &'a str,
 }
-tl::object! { ['a] SecureValueErrorTranslationFiles<'a>, layout::Structs, 983, (enums::SecureValueType, &'a [&'a [u8]], &'a str) }
 
 /// `secureValueHash#ed1ecdb0 type:SecureValueType hash:bytes = SecureValueHash;`
 #[repr(C)]
@@ -7555,7 +6797,6 @@ pub struct SecureValueHash<'a> {
     pub r#type: enums::SecureValueType,
     pub hash: &'a [u8],
 }
-tl::object! { ['a] SecureValueHash<'a>, layout::Structs, 984, (enums::SecureValueType, &'a [u8]) }
 
 /// `sendAsPeer#b81c7034 flags:# premium_required:flags.0?true peer:Peer = SendAsPeer;`
 #[repr(C)]
@@ -7563,7 +6804,6 @@ pub struct SendAsPeer {
     pub premium_required: bool,
     pub peer: enums::Peer,
 }
-tl::object! { [] SendAsPeer, layout::Structs, 998, (tl::Word, tl::Flag, enums::Peer) }
 
 /// `sendMessageEmojiInteraction#25972bcb emoticon:string msg_id:int interaction:DataJSON = SendMessageAction;`
 #[repr(C)]
@@ -7572,21 +6812,18 @@ pub struct SendMessageEmojiInteraction<'a> {
     pub msg_id: i32,
     pub interaction: enums::DataJson<'a>,
 }
-tl::object! { ['a] SendMessageEmojiInteraction<'a>, layout::Structs, 1015, (&'a str, i32, enums::DataJson<'a>) }
 
 /// `sendMessageEmojiInteractionSeen#b665902e emoticon:string = SendMessageAction;`
 #[repr(C)]
 pub struct SendMessageEmojiInteractionSeen<'a> {
     pub emoticon: &'a str,
 }
-tl::object! { ['a] SendMessageEmojiInteractionSeen<'a>, layout::Structs, 1016, (&'a str,) }
 
 /// `sendMessageHistoryImportAction#dbda9246 progress:int = SendMessageAction;`
 #[repr(C)]
 pub struct SendMessageHistoryImportAction {
     pub progress: i32,
 }
-tl::object! { [] SendMessageHistoryImportAction, layout::Structs, 1013, (i32,) }
 
 /// `sendMessageRichMessageDraftAction#52564893 flags:# can_stop:flags.0?true keep_on_stop:flags.1?true random_id:long rich_message:RichMessage = SendMessageAction;`
 #[repr(C)]
@@ -7596,14 +6833,12 @@ pub struct SendMessageRichMessageDraftAction<'a> {
     pub random_id: i64,
     pub rich_message: enums::RichMessage<'a>,
 }
-tl::object! { ['a] SendMessageRichMessageDraftAction<'a>, layout::Structs, 1019, (tl::Word, tl::Flag, tl::Flag, i64, enums::RichMessage<'a>) }
 
 /// `sendMessageStopDraftAction#fbf902b0 random_id:long = SendMessageAction;`
 #[repr(C)]
 pub struct SendMessageStopDraftAction {
     pub random_id: i64,
 }
-tl::object! { [] SendMessageStopDraftAction, layout::Structs, 1020, (i64,) }
 
 /// `sendMessageTextDraftAction#3630b85a flags:# can_stop:flags.0?true keep_on_stop:flags.1?true random_id:long text:TextWithEntities = SendMessageAction;`
 #[repr(C)]
@@ -7613,42 +6848,36 @@ pub struct SendMessageTextDraftAction<'a> {
     pub random_id: i64,
     pub text: enums::TextWithEntities<'a>,
 }
-tl::object! { ['a] SendMessageTextDraftAction<'a>, layout::Structs, 1017, (tl::Word, tl::Flag, tl::Flag, i64, enums::TextWithEntities<'a>) }
 
 /// `sendMessageUploadAudioAction#f351d7ab progress:int = SendMessageAction;`
 #[repr(C)]
 pub struct SendMessageUploadAudioAction {
     pub progress: i32,
 }
-tl::object! { [] SendMessageUploadAudioAction, layout::Structs, 1004, (i32,) }
 
 /// `sendMessageUploadDocumentAction#aa0cd9e4 progress:int = SendMessageAction;`
 #[repr(C)]
 pub struct SendMessageUploadDocumentAction {
     pub progress: i32,
 }
-tl::object! { [] SendMessageUploadDocumentAction, layout::Structs, 1006, (i32,) }
 
 /// `sendMessageUploadPhotoAction#d1d34a26 progress:int = SendMessageAction;`
 #[repr(C)]
 pub struct SendMessageUploadPhotoAction {
     pub progress: i32,
 }
-tl::object! { [] SendMessageUploadPhotoAction, layout::Structs, 1005, (i32,) }
 
 /// `sendMessageUploadRoundAction#243e1c66 progress:int = SendMessageAction;`
 #[repr(C)]
 pub struct SendMessageUploadRoundAction {
     pub progress: i32,
 }
-tl::object! { [] SendMessageUploadRoundAction, layout::Structs, 1011, (i32,) }
 
 /// `sendMessageUploadVideoAction#e9763aec progress:int = SendMessageAction;`
 #[repr(C)]
 pub struct SendMessageUploadVideoAction {
     pub progress: i32,
 }
-tl::object! { [] SendMessageUploadVideoAction, layout::Structs, 1002, (i32,) }
 
 /// `shippingOption#b6213cdf id:string title:string prices:Vector<LabeledPrice> = ShippingOption;`
 #[repr(C)]
@@ -7657,7 +6886,6 @@ pub struct ShippingOption<'a> {
     pub title: &'a str,
     pub prices: &'a [enums::LabeledPrice<'a>],
 }
-tl::object! { ['a] ShippingOption<'a>, layout::Structs, 1021, (&'a str, &'a str, &'a [enums::LabeledPrice<'a>]) }
 
 /// `smsJob#e6a1eeb8 job_id:string phone_number:string text:string = SmsJob;`
 #[repr(C)]
@@ -7666,7 +6894,6 @@ pub struct SmsJob<'a> {
     pub phone_number: &'a str,
     pub text: &'a str,
 }
-tl::object! { ['a] SmsJob<'a>, layout::Structs, 1022, (&'a str, &'a str, &'a str) }
 
 /// `sponsoredMessage#7dbf8673 flags:# recommended:flags.5?true can_report:flags.12?true random_id:bytes url:string title:string message:string entities:flags.1?Vector<MessageEntity> photo:flags.6?Photo media:flags.14?MessageMedia color:flags.13?PeerColor button_text:string sponsor_info:flags.7?string additional_info:flags.8?string min_display_duration:flags.15?int max_display_duration:flags.15?int = SponsoredMessage;`
 #[repr(C)]
@@ -7687,7 +6914,6 @@ pub struct SponsoredMessage<'a> {
     pub min_display_duration: Option<i32>,
     pub max_display_duration: Option<i32>,
 }
-tl::object! { ['a] SponsoredMessage<'a>, layout::Structs, 1023, tl::And<(tl::Word, tl::Flag, tl::Flag, &'a [u8], &'a str, &'a str, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::PeerColor<'a>>, &'a str), (Option<&'a str>, Option<&'a str>, Option<i32>, Option<i32>)> }
 
 /// `sponsoredMessageReportOption#430d3150 text:string option:bytes = SponsoredMessageReportOption;`
 #[repr(C)]
@@ -7695,7 +6921,6 @@ pub struct SponsoredMessageReportOption<'a> {
     pub text: &'a str,
     pub option: &'a [u8],
 }
-tl::object! { ['a] SponsoredMessageReportOption<'a>, layout::Structs, 1024, (&'a str, &'a [u8]) }
 
 /// `sponsoredPeer#c69708d3 flags:# random_id:bytes peer:Peer sponsor_info:flags.0?string additional_info:flags.1?string = SponsoredPeer;`
 #[repr(C)]
@@ -7705,7 +6930,6 @@ pub struct SponsoredPeer<'a> {
     pub sponsor_info: Option<&'a str>,
     pub additional_info: Option<&'a str>,
 }
-tl::object! { ['a] SponsoredPeer<'a>, layout::Structs, 1025, (tl::Word, &'a [u8], enums::Peer, Option<&'a str>, Option<&'a str>) }
 
 /// `starGift#313a9547 flags:# limited:flags.0?true sold_out:flags.1?true birthday:flags.2?true require_premium:flags.7?true limited_per_user:flags.8?true peer_color_available:flags.10?true auction:flags.11?true id:long sticker:Document stars:long availability_remains:flags.0?int availability_total:flags.0?int availability_resale:flags.4?long convert_stars:long first_sale_date:flags.1?int last_sale_date:flags.1?int upgrade_stars:flags.3?long resell_min_stars:flags.4?long title:flags.5?string released_by:flags.6?Peer per_user_total:flags.8?int per_user_remains:flags.8?int locked_until_date:flags.9?int auction_slug:flags.11?string gifts_per_round:flags.11?int auction_start_date:flags.11?int upgrade_variants:flags.12?int background:flags.13?StarGiftBackground = StarGift;`
 #[repr(C)]
@@ -7739,7 +6963,6 @@ pub struct StarGift<'a> {
     pub upgrade_variants: Option<i32>,
     pub background: Option<&'a enums::StarGiftBackground>,
 }
-tl::object! { ['a] StarGift<'a>, layout::Structs, 1026, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, enums::Document<'a>, i64, Option<i32>), tl::And<(Option<i32>, Option<i64>, i64, Option<i32>, Option<i32>, Option<i64>, Option<i64>, Option<&'a str>, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i32>, Option<i32>), (Option<&'a str>, Option<i32>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StarGiftBackground>)>> }
 
 /// `starGiftActiveAuctionState#d31bc45d gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState = StarGiftActiveAuctionState;`
 #[repr(C)]
@@ -7748,7 +6971,6 @@ pub struct StarGiftActiveAuctionState<'a> {
     pub state: enums::StarGiftAuctionState<'a>,
     pub user_state: enums::StarGiftAuctionUserState<'a>,
 }
-tl::object! { ['a] StarGiftActiveAuctionState<'a>, layout::Structs, 1028, (enums::StarGift<'a>, enums::StarGiftAuctionState<'a>, enums::StarGiftAuctionUserState<'a>) }
 
 /// `starGiftAttributeBackdrop#9f2504e4 name:string backdrop_id:int center_color:int edge_color:int pattern_color:int text_color:int rarity:StarGiftAttributeRarity = StarGiftAttribute;`
 #[repr(C)]
@@ -7761,7 +6983,6 @@ pub struct StarGiftAttributeBackdrop<'a> {
     pub text_color: i32,
     pub rarity: enums::StarGiftAttributeRarity,
 }
-tl::object! { ['a] StarGiftAttributeBackdrop<'a>, layout::Structs, 1031, (&'a str, i32, i32, i32, i32, i32, enums::StarGiftAttributeRarity) }
 
 /// `starGiftAttributeCounter#2eb1b658 attribute:StarGiftAttributeId count:int = StarGiftAttributeCounter;`
 #[repr(C)]
@@ -7769,28 +6990,24 @@ pub struct StarGiftAttributeCounter {
     pub attribute: enums::StarGiftAttributeId,
     pub count: i32,
 }
-tl::object! { [] StarGiftAttributeCounter, layout::Structs, 1033, (enums::StarGiftAttributeId, i32) }
 
 /// `starGiftAttributeIdBackdrop#1f01c757 backdrop_id:int = StarGiftAttributeId;`
 #[repr(C)]
 pub struct StarGiftAttributeIdBackdrop {
     pub backdrop_id: i32,
 }
-tl::object! { [] StarGiftAttributeIdBackdrop, layout::Structs, 1036, (i32,) }
 
 /// `starGiftAttributeIdModel#48aaae3c document_id:long = StarGiftAttributeId;`
 #[repr(C)]
 pub struct StarGiftAttributeIdModel {
     pub document_id: i64,
 }
-tl::object! { [] StarGiftAttributeIdModel, layout::Structs, 1034, (i64,) }
 
 /// `starGiftAttributeIdPattern#4a162433 document_id:long = StarGiftAttributeId;`
 #[repr(C)]
 pub struct StarGiftAttributeIdPattern {
     pub document_id: i64,
 }
-tl::object! { [] StarGiftAttributeIdPattern, layout::Structs, 1035, (i64,) }
 
 /// `starGiftAttributeModel#565251e2 flags:# crafted:flags.0?true name:string document:Document rarity:StarGiftAttributeRarity = StarGiftAttribute;`
 #[repr(C)]
@@ -7800,7 +7017,6 @@ pub struct StarGiftAttributeModel<'a> {
     pub document: enums::Document<'a>,
     pub rarity: enums::StarGiftAttributeRarity,
 }
-tl::object! { ['a] StarGiftAttributeModel<'a>, layout::Structs, 1029, (tl::Word, tl::Flag, &'a str, enums::Document<'a>, enums::StarGiftAttributeRarity) }
 
 /// `starGiftAttributeOriginalDetails#e0bff26c flags:# sender_id:flags.0?Peer recipient_id:Peer date:int message:flags.1?TextWithEntities = StarGiftAttribute;`
 #[repr(C)]
@@ -7810,7 +7026,6 @@ pub struct StarGiftAttributeOriginalDetails<'a> {
     pub date: i32,
     pub message: Option<&'a enums::TextWithEntities<'a>>,
 }
-tl::object! { ['a] StarGiftAttributeOriginalDetails<'a>, layout::Structs, 1032, (tl::Word, tl::Maybe<'a, enums::Peer>, enums::Peer, i32, tl::Maybe<'a, enums::TextWithEntities<'a>>) }
 
 /// `starGiftAttributePattern#4e7085ea name:string document:Document rarity:StarGiftAttributeRarity = StarGiftAttribute;`
 #[repr(C)]
@@ -7819,14 +7034,12 @@ pub struct StarGiftAttributePattern<'a> {
     pub document: enums::Document<'a>,
     pub rarity: enums::StarGiftAttributeRarity,
 }
-tl::object! { ['a] StarGiftAttributePattern<'a>, layout::Structs, 1030, (&'a str, enums::Document<'a>, enums::StarGiftAttributeRarity) }
 
 /// `starGiftAttributeRarity#36437737 permille:int = StarGiftAttributeRarity;`
 #[repr(C)]
 pub struct StarGiftAttributeRarity {
     pub permille: i32,
 }
-tl::object! { [] StarGiftAttributeRarity, layout::Structs, 1037, (i32,) }
 
 /// `starGiftAuctionAcquiredGift#42b00348 flags:# name_hidden:flags.0?true peer:Peer date:int bid_amount:long round:int pos:int message:flags.1?TextWithEntities gift_num:flags.2?int = StarGiftAuctionAcquiredGift;`
 #[repr(C)]
@@ -7840,7 +7053,6 @@ pub struct StarGiftAuctionAcquiredGift<'a> {
     pub message: Option<&'a enums::TextWithEntities<'a>>,
     pub gift_num: Option<i32>,
 }
-tl::object! { ['a] StarGiftAuctionAcquiredGift<'a>, layout::Structs, 1042, (tl::Word, tl::Flag, enums::Peer, i32, i64, i32, i32, tl::Maybe<'a, enums::TextWithEntities<'a>>, Option<i32>) }
 
 /// `starGiftAuctionRound#3aae0528 num:int duration:int = StarGiftAuctionRound;`
 #[repr(C)]
@@ -7848,7 +7060,6 @@ pub struct StarGiftAuctionRound {
     pub num: i32,
     pub duration: i32,
 }
-tl::object! { [] StarGiftAuctionRound, layout::Structs, 1043, (i32, i32) }
 
 /// `starGiftAuctionRoundExtendable#0aa021e5 num:int duration:int extend_top:int extend_window:int = StarGiftAuctionRound;`
 #[repr(C)]
@@ -7858,7 +7069,6 @@ pub struct StarGiftAuctionRoundExtendable {
     pub extend_top: i32,
     pub extend_window: i32,
 }
-tl::object! { [] StarGiftAuctionRoundExtendable, layout::Structs, 1044, (i32, i32, i32, i32) }
 
 /// `starGiftAuctionState#771a4e66 version:int start_date:int end_date:int min_bid_amount:long bid_levels:Vector<AuctionBidLevel> top_bidders:Vector<long> next_round_at:int last_gift_num:int gifts_left:int current_round:int total_rounds:int rounds:Vector<StarGiftAuctionRound> = StarGiftAuctionState;`
 #[repr(C)]
@@ -7876,7 +7086,6 @@ pub struct StarGiftAuctionState<'a> {
     pub total_rounds: i32,
     pub rounds: &'a [enums::StarGiftAuctionRound],
 }
-tl::object! { ['a] StarGiftAuctionState<'a>, layout::Structs, 1046, (i32, i32, i32, i64, &'a [enums::AuctionBidLevel], &'a [i64], i32, i32, i32, i32, i32, &'a [enums::StarGiftAuctionRound]) }
 
 /// `starGiftAuctionStateFinished#972dabbf flags:# start_date:int end_date:int average_price:long listed_count:flags.0?int fragment_listed_count:flags.1?int fragment_listed_url:flags.1?string = StarGiftAuctionState;`
 #[repr(C)]
@@ -7888,7 +7097,6 @@ pub struct StarGiftAuctionStateFinished<'a> {
     pub fragment_listed_count: Option<i32>,
     pub fragment_listed_url: Option<&'a str>,
 }
-tl::object! { ['a] StarGiftAuctionStateFinished<'a>, layout::Structs, 1047, (tl::Word, i32, i32, i64, Option<i32>, Option<i32>, Option<&'a str>) }
 
 /// `starGiftAuctionUserState#2eeed1c4 flags:# returned:flags.1?true bid_amount:flags.0?long bid_date:flags.0?int min_bid_amount:flags.0?long bid_peer:flags.0?Peer acquired_count:int = StarGiftAuctionUserState;`
 #[repr(C)]
@@ -7900,7 +7108,6 @@ pub struct StarGiftAuctionUserState<'a> {
     pub bid_peer: Option<&'a enums::Peer>,
     pub acquired_count: i32,
 }
-tl::object! { ['a] StarGiftAuctionUserState<'a>, layout::Structs, 1048, (tl::Word, tl::Flag, Option<i64>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::Peer>, i32) }
 
 /// `starGiftBackground#aff56398 center_color:int edge_color:int text_color:int = StarGiftBackground;`
 #[repr(C)]
@@ -7909,7 +7116,6 @@ pub struct StarGiftBackground {
     pub edge_color: i32,
     pub text_color: i32,
 }
-tl::object! { [] StarGiftBackground, layout::Structs, 1049, (i32, i32, i32) }
 
 /// `starGiftCollection#9d6b13b0 flags:# collection_id:int title:string icon:flags.0?Document gifts_count:int hash:long = StarGiftCollection;`
 #[repr(C)]
@@ -7920,7 +7126,6 @@ pub struct StarGiftCollection<'a> {
     pub gifts_count: i32,
     pub hash: i64,
 }
-tl::object! { ['a] StarGiftCollection<'a>, layout::Structs, 1050, (tl::Word, i32, &'a str, tl::Maybe<'a, enums::Document<'a>>, i32, i64) }
 
 /// `starGiftUnique#85f0a9cd flags:# require_premium:flags.6?true resale_ton_only:flags.7?true theme_available:flags.9?true burned:flags.14?true crafted:flags.15?true id:long gift_id:long title:string slug:string num:int owner_id:flags.0?Peer owner_name:flags.1?string owner_address:flags.2?string attributes:Vector<StarGiftAttribute> availability_issued:int availability_total:int gift_address:flags.3?string resell_amount:flags.4?Vector<StarsAmount> released_by:flags.5?Peer value_amount:flags.8?long value_currency:flags.8?string value_usd_amount:flags.8?long theme_peer:flags.10?Peer peer_color:flags.11?PeerColor host_id:flags.12?Peer offer_min_stars:flags.13?int craft_chance_permille:flags.16?int = StarGift;`
 #[repr(C)]
@@ -7953,7 +7158,6 @@ pub struct StarGiftUnique<'a> {
     pub offer_min_stars: Option<i32>,
     pub craft_chance_permille: Option<i32>,
 }
-tl::object! { ['a] StarGiftUnique<'a>, layout::Structs, 1027, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, i64, &'a str, &'a str, i32, tl::Maybe<'a, enums::Peer>), tl::And<(Option<&'a str>, Option<&'a str>, &'a [enums::StarGiftAttribute<'a>], i32, i32, Option<&'a str>, Option<&'a [enums::StarsAmount]>, tl::Maybe<'a, enums::Peer>, Option<i64>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::Peer>), (tl::Maybe<'a, enums::PeerColor<'a>>, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i32>)>> }
 
 /// `starGiftUpgradePrice#99ea331d date:int upgrade_stars:long = StarGiftUpgradePrice;`
 #[repr(C)]
@@ -7961,7 +7165,6 @@ pub struct StarGiftUpgradePrice {
     pub date: i32,
     pub upgrade_stars: i64,
 }
-tl::object! { [] StarGiftUpgradePrice, layout::Structs, 1051, (i32, i64) }
 
 /// `starRefProgram#dd0c66f2 flags:# bot_id:long commission_permille:int duration_months:flags.0?int end_date:flags.1?int daily_revenue_per_user:flags.2?StarsAmount = StarRefProgram;`
 #[repr(C)]
@@ -7972,7 +7175,6 @@ pub struct StarRefProgram<'a> {
     pub end_date: Option<i32>,
     pub daily_revenue_per_user: Option<&'a enums::StarsAmount>,
 }
-tl::object! { ['a] StarRefProgram<'a>, layout::Structs, 1052, (tl::Word, i64, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StarsAmount>) }
 
 /// `starsAmount#bbb6b4a3 amount:long nanos:int = StarsAmount;`
 #[repr(C)]
@@ -7980,7 +7182,6 @@ pub struct StarsAmount {
     pub amount: i64,
     pub nanos: i32,
 }
-tl::object! { [] StarsAmount, layout::Structs, 1053, (i64, i32) }
 
 /// `starsGiftOption#5e0589f1 flags:# extended:flags.1?true stars:long store_product:flags.0?string currency:string amount:long = StarsGiftOption;`
 #[repr(C)]
@@ -7991,7 +7192,6 @@ pub struct StarsGiftOption<'a> {
     pub currency: &'a str,
     pub amount: i64,
 }
-tl::object! { ['a] StarsGiftOption<'a>, layout::Structs, 1055, (tl::Word, tl::Flag, i64, Option<&'a str>, &'a str, i64) }
 
 /// `starsGiveawayOption#94ce852a flags:# extended:flags.0?true default:flags.1?true stars:long yearly_boosts:int store_product:flags.2?string currency:string amount:long winners:Vector<StarsGiveawayWinnersOption> = StarsGiveawayOption;`
 #[repr(C)]
@@ -8005,7 +7205,6 @@ pub struct StarsGiveawayOption<'a> {
     pub amount: i64,
     pub winners: &'a [enums::StarsGiveawayWinnersOption],
 }
-tl::object! { ['a] StarsGiveawayOption<'a>, layout::Structs, 1056, (tl::Word, tl::Flag, tl::Flag, i64, i32, Option<&'a str>, &'a str, i64, &'a [enums::StarsGiveawayWinnersOption]) }
 
 /// `starsGiveawayWinnersOption#54236209 flags:# default:flags.0?true users:int per_user_stars:long = StarsGiveawayWinnersOption;`
 #[repr(C)]
@@ -8014,7 +7213,6 @@ pub struct StarsGiveawayWinnersOption {
     pub users: i32,
     pub per_user_stars: i64,
 }
-tl::object! { [] StarsGiveawayWinnersOption, layout::Structs, 1057, (tl::Word, tl::Flag, i32, i64) }
 
 /// `starsRating#1b0e4f07 flags:# level:int current_level_stars:long stars:long next_level_stars:flags.0?long = StarsRating;`
 #[repr(C)]
@@ -8024,7 +7222,6 @@ pub struct StarsRating {
     pub stars: i64,
     pub next_level_stars: Option<i64>,
 }
-tl::object! { [] StarsRating, layout::Structs, 1058, (tl::Word, i32, i64, i64, Option<i64>) }
 
 /// `starsRevenueStatus#febe5491 flags:# withdrawal_enabled:flags.0?true current_balance:StarsAmount available_balance:StarsAmount overall_revenue:StarsAmount next_withdrawal_at:flags.1?int = StarsRevenueStatus;`
 #[repr(C)]
@@ -8035,7 +7232,6 @@ pub struct StarsRevenueStatus {
     pub overall_revenue: enums::StarsAmount,
     pub next_withdrawal_at: Option<i32>,
 }
-tl::object! { [] StarsRevenueStatus, layout::Structs, 1059, (tl::Word, tl::Flag, enums::StarsAmount, enums::StarsAmount, enums::StarsAmount, Option<i32>) }
 
 /// `starsSubscription#2e6eab1a flags:# canceled:flags.0?true can_refulfill:flags.1?true missing_balance:flags.2?true bot_canceled:flags.7?true id:string peer:Peer until_date:int pricing:StarsSubscriptionPricing chat_invite_hash:flags.3?string title:flags.4?string photo:flags.5?WebDocument invoice_slug:flags.6?string = StarsSubscription;`
 #[repr(C)]
@@ -8053,7 +7249,6 @@ pub struct StarsSubscription<'a> {
     pub photo: Option<&'a enums::WebDocument<'a>>,
     pub invoice_slug: Option<&'a str>,
 }
-tl::object! { ['a] StarsSubscription<'a>, layout::Structs, 1060, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, enums::Peer, i32, enums::StarsSubscriptionPricing, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>), (Option<&'a str>,)> }
 
 /// `starsSubscriptionPricing#05416d58 period:int amount:long = StarsSubscriptionPricing;`
 #[repr(C)]
@@ -8061,14 +7256,12 @@ pub struct StarsSubscriptionPricing {
     pub period: i32,
     pub amount: i64,
 }
-tl::object! { [] StarsSubscriptionPricing, layout::Structs, 1061, (i32, i64) }
 
 /// `starsTonAmount#74aee3e0 amount:long = StarsAmount;`
 #[repr(C)]
 pub struct StarsTonAmount {
     pub amount: i64,
 }
-tl::object! { [] StarsTonAmount, layout::Structs, 1054, (i64,) }
 
 /// `starsTopupOption#0bd915c0 flags:# extended:flags.1?true stars:long store_product:flags.0?string currency:string amount:long = StarsTopupOption;`
 #[repr(C)]
@@ -8079,7 +7272,6 @@ pub struct StarsTopupOption<'a> {
     pub currency: &'a str,
     pub amount: i64,
 }
-tl::object! { ['a] StarsTopupOption<'a>, layout::Structs, 1062, (tl::Word, tl::Flag, i64, Option<&'a str>, &'a str, i64) }
 
 /// `starsTransaction#13659eb0 flags:# refund:flags.3?true pending:flags.4?true failed:flags.6?true gift:flags.10?true reaction:flags.11?true stargift_upgrade:flags.18?true business_transfer:flags.21?true stargift_resale:flags.22?true posts_search:flags.24?true stargift_prepaid_upgrade:flags.25?true stargift_drop_original_details:flags.26?true phonegroup_message:flags.27?true stargift_auction_bid:flags.28?true offer:flags.29?true id:string amount:StarsAmount date:int peer:StarsTransactionPeer title:flags.0?string description:flags.1?string photo:flags.2?WebDocument transaction_date:flags.5?int transaction_url:flags.5?string bot_payload:flags.7?bytes msg_id:flags.8?int extended_media:flags.9?Vector<MessageMedia> subscription_period:flags.12?int giveaway_post_id:flags.13?int stargift:flags.14?StarGift floodskip_number:flags.15?int starref_commission_permille:flags.16?int starref_peer:flags.17?Peer starref_amount:flags.17?StarsAmount paid_messages:flags.19?int premium_gift_months:flags.20?int ads_proceeds_from_date:flags.23?int ads_proceeds_to_date:flags.23?int = StarsTransaction;`
 #[repr(C)]
@@ -8122,14 +7314,12 @@ pub struct StarsTransaction<'a> {
     pub ads_proceeds_from_date: Option<i32>,
     pub ads_proceeds_to_date: Option<i32>,
 }
-tl::object! { ['a] StarsTransaction<'a>, layout::Structs, 1063, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, &'a str, enums::StarsAmount, i32, enums::StarsTransactionPeer, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, Option<i32>, Option<&'a str>), tl::And<(Option<&'a [u8]>, Option<i32>, Option<&'a [enums::MessageMedia<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StarGift<'a>>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::StarsAmount>, Option<i32>, Option<i32>), (Option<i32>, Option<i32>)>>> }
 
 /// `starsTransactionPeer#d80da15d peer:Peer = StarsTransactionPeer;`
 #[repr(C)]
 pub struct StarsTransactionPeer {
     pub peer: enums::Peer,
 }
-tl::object! { [] StarsTransactionPeer, layout::Structs, 1069, (enums::Peer,) }
 
 /// `statsAbsValueAndPrev#cb43acde current:double previous:double = StatsAbsValueAndPrev;`
 #[repr(C)]
@@ -8137,7 +7327,6 @@ pub struct StatsAbsValueAndPrev {
     pub current: f64,
     pub previous: f64,
 }
-tl::object! { [] StatsAbsValueAndPrev, layout::Structs, 1072, (f64, f64) }
 
 /// `statsDateRangeDays#b637edaf min_date:int max_date:int = StatsDateRangeDays;`
 #[repr(C)]
@@ -8145,7 +7334,6 @@ pub struct StatsDateRangeDays {
     pub min_date: i32,
     pub max_date: i32,
 }
-tl::object! { [] StatsDateRangeDays, layout::Structs, 1073, (i32, i32) }
 
 /// `statsGraph#8ea464b6 flags:# json:DataJSON zoom_token:flags.0?string = StatsGraph;`
 #[repr(C)]
@@ -8153,21 +7341,18 @@ pub struct StatsGraph<'a> {
     pub json: enums::DataJson<'a>,
     pub zoom_token: Option<&'a str>,
 }
-tl::object! { ['a] StatsGraph<'a>, layout::Structs, 1076, (tl::Word, enums::DataJson<'a>, Option<&'a str>) }
 
 /// `statsGraphAsync#4a27eb2d token:string = StatsGraph;`
 #[repr(C)]
 pub struct StatsGraphAsync<'a> {
     pub token: &'a str,
 }
-tl::object! { ['a] StatsGraphAsync<'a>, layout::Structs, 1074, (&'a str,) }
 
 /// `statsGraphError#bedc9822 error:string = StatsGraph;`
 #[repr(C)]
 pub struct StatsGraphError<'a> {
     pub error: &'a str,
 }
-tl::object! { ['a] StatsGraphError<'a>, layout::Structs, 1075, (&'a str,) }
 
 /// `statsGroupTopAdmin#d7584c87 user_id:long deleted:int kicked:int banned:int = StatsGroupTopAdmin;`
 #[repr(C)]
@@ -8177,7 +7362,6 @@ pub struct StatsGroupTopAdmin {
     pub kicked: i32,
     pub banned: i32,
 }
-tl::object! { [] StatsGroupTopAdmin, layout::Structs, 1077, (i64, i32, i32, i32) }
 
 /// `statsGroupTopInviter#535f779d user_id:long invitations:int = StatsGroupTopInviter;`
 #[repr(C)]
@@ -8185,7 +7369,6 @@ pub struct StatsGroupTopInviter {
     pub user_id: i64,
     pub invitations: i32,
 }
-tl::object! { [] StatsGroupTopInviter, layout::Structs, 1078, (i64, i32) }
 
 /// `statsGroupTopPoster#9d04af9b user_id:long messages:int avg_chars:int = StatsGroupTopPoster;`
 #[repr(C)]
@@ -8194,7 +7377,6 @@ pub struct StatsGroupTopPoster {
     pub messages: i32,
     pub avg_chars: i32,
 }
-tl::object! { [] StatsGroupTopPoster, layout::Structs, 1079, (i64, i32, i32) }
 
 /// `statsPercentValue#cbce2fe0 part:double total:double = StatsPercentValue;`
 #[repr(C)]
@@ -8202,14 +7384,12 @@ pub struct StatsPercentValue {
     pub part: f64,
     pub total: f64,
 }
-tl::object! { [] StatsPercentValue, layout::Structs, 1080, (f64, f64) }
 
 /// `statsURL#47a971e0 url:string = StatsURL;`
 #[repr(C)]
 pub struct StatsUrl<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] StatsUrl<'a>, layout::Structs, 1081, (&'a str,) }
 
 /// `stickerKeyword#fcfeb29c document_id:long keyword:Vector<string> = StickerKeyword;`
 #[repr(C)]
@@ -8217,7 +7397,6 @@ pub struct StickerKeyword<'a> {
     pub document_id: i64,
     pub keyword: &'a [&'a str],
 }
-tl::object! { ['a] StickerKeyword<'a>, layout::Structs, 1082, (i64, &'a [&'a str]) }
 
 /// `stickerPack#12b299d4 emoticon:string documents:Vector<long> = StickerPack;`
 #[repr(C)]
@@ -8225,7 +7404,6 @@ pub struct StickerPack<'a> {
     pub emoticon: &'a str,
     pub documents: &'a [i64],
 }
-tl::object! { ['a] StickerPack<'a>, layout::Structs, 1083, (&'a str, &'a [i64]) }
 
 /// `stickerSet#2dd14edc flags:# archived:flags.1?true official:flags.2?true masks:flags.3?true emojis:flags.7?true text_color:flags.9?true channel_emoji_status:flags.10?true creator:flags.11?true installed_date:flags.0?int id:long access_hash:long title:string short_name:string thumbs:flags.4?Vector<PhotoSize> thumb_dc_id:flags.4?int thumb_version:flags.4?int thumb_document_id:flags.8?long count:int hash:int = StickerSet;`
 #[repr(C)]
@@ -8249,7 +7427,6 @@ pub struct StickerSet<'a> {
     pub count: i32,
     pub hash: i32,
 }
-tl::object! { ['a] StickerSet<'a>, layout::Structs, 1084, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i32>, i64, i64, &'a str), (&'a str, Option<&'a [enums::PhotoSize<'a>]>, Option<i32>, Option<i32>, Option<i64>, i32, i32)> }
 
 /// `stickerSetCovered#6410a5d2 set:StickerSet cover:Document = StickerSetCovered;`
 #[repr(C)]
@@ -8257,7 +7434,6 @@ pub struct StickerSetCovered<'a> {
     pub set: enums::StickerSet<'a>,
     pub cover: enums::Document<'a>,
 }
-tl::object! { ['a] StickerSetCovered<'a>, layout::Structs, 1085, (enums::StickerSet<'a>, enums::Document<'a>) }
 
 /// `stickerSetFullCovered#40d13c0e set:StickerSet packs:Vector<StickerPack> keywords:Vector<StickerKeyword> documents:Vector<Document> = StickerSetCovered;`
 #[repr(C)]
@@ -8267,7 +7443,6 @@ pub struct StickerSetFullCovered<'a> {
     pub keywords: &'a [enums::StickerKeyword<'a>],
     pub documents: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] StickerSetFullCovered<'a>, layout::Structs, 1087, (enums::StickerSet<'a>, &'a [enums::StickerPack<'a>], &'a [enums::StickerKeyword<'a>], &'a [enums::Document<'a>]) }
 
 /// `stickerSetMultiCovered#3407e51b set:StickerSet covers:Vector<Document> = StickerSetCovered;`
 #[repr(C)]
@@ -8275,14 +7450,12 @@ pub struct StickerSetMultiCovered<'a> {
     pub set: enums::StickerSet<'a>,
     pub covers: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] StickerSetMultiCovered<'a>, layout::Structs, 1086, (enums::StickerSet<'a>, &'a [enums::Document<'a>]) }
 
 /// `stickerSetNoCovered#77b15d1c set:StickerSet = StickerSetCovered;`
 #[repr(C)]
 pub struct StickerSetNoCovered<'a> {
     pub set: enums::StickerSet<'a>,
 }
-tl::object! { ['a] StickerSetNoCovered<'a>, layout::Structs, 1088, (enums::StickerSet<'a>,) }
 
 /// `storiesStealthMode#712e27fd flags:# active_until_date:flags.0?int cooldown_until_date:flags.1?int = StoriesStealthMode;`
 #[repr(C)]
@@ -8290,7 +7463,6 @@ pub struct StoriesStealthMode {
     pub active_until_date: Option<i32>,
     pub cooldown_until_date: Option<i32>,
 }
-tl::object! { [] StoriesStealthMode, layout::Structs, 1089, (tl::Word, Option<i32>, Option<i32>) }
 
 /// `storyAlbum#9325705a flags:# album_id:int title:string icon_photo:flags.0?Photo icon_video:flags.1?Document = StoryAlbum;`
 #[repr(C)]
@@ -8300,7 +7472,6 @@ pub struct StoryAlbum<'a> {
     pub icon_photo: Option<&'a enums::Photo<'a>>,
     pub icon_video: Option<&'a enums::Document<'a>>,
 }
-tl::object! { ['a] StoryAlbum<'a>, layout::Structs, 1090, (tl::Word, i32, &'a str, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Document<'a>>) }
 
 /// `storyFwdHeader#b826e150 flags:# modified:flags.3?true from:flags.0?Peer from_name:flags.1?string story_id:flags.2?int = StoryFwdHeader;`
 #[repr(C)]
@@ -8310,7 +7481,6 @@ pub struct StoryFwdHeader<'a> {
     pub from_name: Option<&'a str>,
     pub story_id: Option<i32>,
 }
-tl::object! { ['a] StoryFwdHeader<'a>, layout::Structs, 1091, (tl::Word, tl::Flag, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<i32>) }
 
 /// `storyItem#16a4b93c flags:# pinned:flags.5?true public:flags.7?true close_friends:flags.8?true min:flags.9?true noforwards:flags.10?true edited:flags.11?true contacts:flags.12?true selected_contacts:flags.13?true out:flags.16?true id:int date:int from_id:flags.18?Peer fwd_from:flags.17?StoryFwdHeader expire_date:int caption:flags.0?string entities:flags.1?Vector<MessageEntity> media:MessageMedia media_areas:flags.14?Vector<MediaArea> privacy:flags.2?Vector<PrivacyRule> views:flags.3?StoryViews sent_reaction:flags.15?Reaction albums:flags.19?Vector<int> music:flags.20?Document = StoryItem;`
 #[repr(C)]
@@ -8339,14 +7509,12 @@ pub struct StoryItem<'a> {
     pub albums: Option<&'a [i32]>,
     pub music: Option<&'a enums::Document<'a>>,
 }
-tl::object! { ['a] StoryItem<'a>, layout::Structs, 1094, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32), (tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::StoryFwdHeader<'a>>, i32, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, enums::MessageMedia<'a>, Option<&'a [enums::MediaArea<'a>]>, Option<&'a [enums::PrivacyRule<'a>]>, tl::Maybe<'a, enums::StoryViews<'a>>, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a [i32]>, tl::Maybe<'a, enums::Document<'a>>)> }
 
 /// `storyItemDeleted#51e6ee4f id:int = StoryItem;`
 #[repr(C)]
 pub struct StoryItemDeleted {
     pub id: i32,
 }
-tl::object! { [] StoryItemDeleted, layout::Structs, 1092, (i32,) }
 
 /// `storyItemSkipped#ffadc913 flags:# close_friends:flags.8?true live:flags.9?true id:int date:int expire_date:int = StoryItem;`
 #[repr(C)]
@@ -8357,7 +7525,6 @@ pub struct StoryItemSkipped {
     pub date: i32,
     pub expire_date: i32,
 }
-tl::object! { [] StoryItemSkipped, layout::Structs, 1093, (tl::Word, tl::Flag, tl::Flag, i32, i32, i32) }
 
 /// `storyReaction#6090d6d5 peer_id:Peer date:int reaction:Reaction = StoryReaction;`
 #[repr(C)]
@@ -8366,14 +7533,12 @@ pub struct StoryReaction<'a> {
     pub date: i32,
     pub reaction: enums::Reaction<'a>,
 }
-tl::object! { ['a] StoryReaction<'a>, layout::Structs, 1095, (enums::Peer, i32, enums::Reaction<'a>) }
 
 /// `storyReactionPublicForward#bbab2643 message:Message = StoryReaction;`
 #[repr(C)]
 pub struct StoryReactionPublicForward<'a> {
     pub message: enums::Message<'a>,
 }
-tl::object! { ['a] StoryReactionPublicForward<'a>, layout::Structs, 1096, (enums::Message<'a>,) }
 
 /// `storyReactionPublicRepost#cfcd0f13 peer_id:Peer story:StoryItem = StoryReaction;`
 #[repr(C)]
@@ -8381,7 +7546,6 @@ pub struct StoryReactionPublicRepost<'a> {
     pub peer_id: enums::Peer,
     pub story: enums::StoryItem<'a>,
 }
-tl::object! { ['a] StoryReactionPublicRepost<'a>, layout::Structs, 1097, (enums::Peer, enums::StoryItem<'a>) }
 
 /// `storyView#b0bdeac5 flags:# blocked:flags.0?true blocked_my_stories_from:flags.1?true user_id:long date:int reaction:flags.2?Reaction = StoryView;`
 #[repr(C)]
@@ -8392,7 +7556,6 @@ pub struct StoryView<'a> {
     pub date: i32,
     pub reaction: Option<&'a enums::Reaction<'a>>,
 }
-tl::object! { ['a] StoryView<'a>, layout::Structs, 1098, (tl::Word, tl::Flag, tl::Flag, i64, i32, tl::Maybe<'a, enums::Reaction<'a>>) }
 
 /// `storyViewPublicForward#9083670b flags:# blocked:flags.0?true blocked_my_stories_from:flags.1?true message:Message = StoryView;`
 #[repr(C)]
@@ -8401,7 +7564,6 @@ pub struct StoryViewPublicForward<'a> {
     pub blocked_my_stories_from: bool,
     pub message: enums::Message<'a>,
 }
-tl::object! { ['a] StoryViewPublicForward<'a>, layout::Structs, 1099, (tl::Word, tl::Flag, tl::Flag, enums::Message<'a>) }
 
 /// `storyViewPublicRepost#bd74cf49 flags:# blocked:flags.0?true blocked_my_stories_from:flags.1?true peer_id:Peer story:StoryItem = StoryView;`
 #[repr(C)]
@@ -8411,7 +7573,6 @@ pub struct StoryViewPublicRepost<'a> {
     pub peer_id: enums::Peer,
     pub story: enums::StoryItem<'a>,
 }
-tl::object! { ['a] StoryViewPublicRepost<'a>, layout::Structs, 1100, (tl::Word, tl::Flag, tl::Flag, enums::Peer, enums::StoryItem<'a>) }
 
 /// `storyViews#8d595cd6 flags:# has_viewers:flags.1?true views_count:int forwards_count:flags.2?int reactions:flags.3?Vector<ReactionCount> reactions_count:flags.4?int recent_viewers:flags.0?Vector<long> = StoryViews;`
 #[repr(C)]
@@ -8423,7 +7584,6 @@ pub struct StoryViews<'a> {
     pub reactions_count: Option<i32>,
     pub recent_viewers: Option<&'a [i64]>,
 }
-tl::object! { ['a] StoryViews<'a>, layout::Structs, 1101, (tl::Word, tl::Flag, i32, Option<i32>, Option<&'a [enums::ReactionCount<'a>]>, Option<i32>, Option<&'a [i64]>) }
 
 /// `suggestedPost#0e8e37e5 flags:# accepted:flags.1?true rejected:flags.2?true price:flags.3?StarsAmount schedule_date:flags.0?int = SuggestedPost;`
 #[repr(C)]
@@ -8433,7 +7593,6 @@ pub struct SuggestedPost<'a> {
     pub price: Option<&'a enums::StarsAmount>,
     pub schedule_date: Option<i32>,
 }
-tl::object! { ['a] SuggestedPost<'a>, layout::Structs, 1102, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::StarsAmount>, Option<i32>) }
 
 /// `textAnchor#35553762 text:RichText name:string = RichText;`
 #[repr(C)]
@@ -8441,49 +7600,42 @@ pub struct TextAnchor<'a> {
     pub text: enums::RichText<'a>,
     pub name: &'a str,
 }
-tl::object! { ['a] TextAnchor<'a>, layout::Structs, 937, (enums::RichText<'a>, &'a str) }
 
 /// `textAutoEmail#c556a45d text:RichText = RichText;`
 #[repr(C)]
 pub struct TextAutoEmail<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextAutoEmail<'a>, layout::Structs, 946, (enums::RichText<'a>,) }
 
 /// `textAutoPhone#24c26789 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextAutoPhone<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextAutoPhone<'a>, layout::Structs, 947, (enums::RichText<'a>,) }
 
 /// `textAutoUrl#ac6a83aa text:RichText = RichText;`
 #[repr(C)]
 pub struct TextAutoUrl<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextAutoUrl<'a>, layout::Structs, 945, (enums::RichText<'a>,) }
 
 /// `textBankCard#b956812d text:RichText = RichText;`
 #[repr(C)]
 pub struct TextBankCard<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextBankCard<'a>, layout::Structs, 948, (enums::RichText<'a>,) }
 
 /// `textBold#6724abc4 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextBold<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextBold<'a>, layout::Structs, 924, (enums::RichText<'a>,) }
 
 /// `textBotCommand#02ff29d3 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextBotCommand<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextBotCommand<'a>, layout::Structs, 943, (enums::RichText<'a>,) }
 
 /// `textButton#afc79cd6 flags:# text:RichText type:InlineButtonType style:flags.0?RichButtonStyle = RichText;`
 #[repr(C)]
@@ -8492,21 +7644,18 @@ pub struct TextButton<'a> {
     pub r#type: enums::InlineButtonType<'a>,
     pub style: Option<&'a enums::RichButtonStyle>,
 }
-tl::object! { ['a] TextButton<'a>, layout::Structs, 952, (tl::Word, enums::RichText<'a>, enums::InlineButtonType<'a>, tl::Maybe<'a, enums::RichButtonStyle>) }
 
 /// `textCashtag#7b9e1801 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextCashtag<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextCashtag<'a>, layout::Structs, 944, (enums::RichText<'a>,) }
 
 /// `textConcat#7e6260d7 texts:Vector<RichText> = RichText;`
 #[repr(C)]
 pub struct TextConcat<'a> {
     pub texts: &'a [enums::RichText<'a>],
 }
-tl::object! { ['a] TextConcat<'a>, layout::Structs, 931, (&'a [enums::RichText<'a>],) }
 
 /// `textCustomEmoji#a26156c0 document_id:long alt:string = RichText;`
 #[repr(C)]
@@ -8514,7 +7663,6 @@ pub struct TextCustomEmoji<'a> {
     pub document_id: i64,
     pub alt: &'a str,
 }
-tl::object! { ['a] TextCustomEmoji<'a>, layout::Structs, 939, (i64, &'a str) }
 
 /// `textDate#a5b45e2b flags:# relative:flags.0?true short_time:flags.1?true long_time:flags.2?true short_date:flags.3?true long_date:flags.4?true day_of_week:flags.5?true text:RichText date:int = RichText;`
 #[repr(C)]
@@ -8528,7 +7676,6 @@ pub struct TextDate<'a> {
     pub text: enums::RichText<'a>,
     pub date: i32,
 }
-tl::object! { ['a] TextDate<'a>, layout::Structs, 950, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::RichText<'a>, i32) }
 
 /// `textDiff#9686cb50 text:RichText old_text:RichText = RichText;`
 #[repr(C)]
@@ -8536,7 +7683,6 @@ pub struct TextDiff<'a> {
     pub text: enums::RichText<'a>,
     pub old_text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextDiff<'a>, layout::Structs, 951, (enums::RichText<'a>, enums::RichText<'a>) }
 
 /// `textEmail#de5a0dd6 text:RichText email:string = RichText;`
 #[repr(C)]
@@ -8544,21 +7690,18 @@ pub struct TextEmail<'a> {
     pub text: enums::RichText<'a>,
     pub email: &'a str,
 }
-tl::object! { ['a] TextEmail<'a>, layout::Structs, 930, (enums::RichText<'a>, &'a str) }
 
 /// `textFixed#6c3f19b9 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextFixed<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextFixed<'a>, layout::Structs, 928, (enums::RichText<'a>,) }
 
 /// `textHashtag#519524ea text:RichText = RichText;`
 #[repr(C)]
 pub struct TextHashtag<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextHashtag<'a>, layout::Structs, 942, (enums::RichText<'a>,) }
 
 /// `textImage#081ccf4f document_id:long w:int h:int = RichText;`
 #[repr(C)]
@@ -8567,35 +7710,30 @@ pub struct TextImage {
     pub w: i32,
     pub h: i32,
 }
-tl::object! { [] TextImage, layout::Structs, 936, (i64, i32, i32) }
 
 /// `textItalic#d912a59c text:RichText = RichText;`
 #[repr(C)]
 pub struct TextItalic<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextItalic<'a>, layout::Structs, 925, (enums::RichText<'a>,) }
 
 /// `textMarked#034b8621 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextMarked<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextMarked<'a>, layout::Structs, 934, (enums::RichText<'a>,) }
 
 /// `textMath#9d2eac97 source:string = RichText;`
 #[repr(C)]
 pub struct TextMath<'a> {
     pub source: &'a str,
 }
-tl::object! { ['a] TextMath<'a>, layout::Structs, 938, (&'a str,) }
 
 /// `textMention#cd24cf44 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextMention<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextMention<'a>, layout::Structs, 941, (enums::RichText<'a>,) }
 
 /// `textMentionName#01a9fbfc text:RichText user_id:long = RichText;`
 #[repr(C)]
@@ -8603,7 +7741,6 @@ pub struct TextMentionName<'a> {
     pub text: enums::RichText<'a>,
     pub user_id: i64,
 }
-tl::object! { ['a] TextMentionName<'a>, layout::Structs, 949, (enums::RichText<'a>, i64) }
 
 /// `textPhone#1ccb966a text:RichText phone:string = RichText;`
 #[repr(C)]
@@ -8611,56 +7748,48 @@ pub struct TextPhone<'a> {
     pub text: enums::RichText<'a>,
     pub phone: &'a str,
 }
-tl::object! { ['a] TextPhone<'a>, layout::Structs, 935, (enums::RichText<'a>, &'a str) }
 
 /// `textPlain#744694e0 text:string = RichText;`
 #[repr(C)]
 pub struct TextPlain<'a> {
     pub text: &'a str,
 }
-tl::object! { ['a] TextPlain<'a>, layout::Structs, 923, (&'a str,) }
 
 /// `textSpoiler#4c2a5d62 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextSpoiler<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextSpoiler<'a>, layout::Structs, 940, (enums::RichText<'a>,) }
 
 /// `textStrike#9bf8bb95 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextStrike<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextStrike<'a>, layout::Structs, 927, (enums::RichText<'a>,) }
 
 /// `textSubscript#ed6a8504 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextSubscript<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextSubscript<'a>, layout::Structs, 932, (enums::RichText<'a>,) }
 
 /// `textSuperscript#c7fb5e01 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextSuperscript<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextSuperscript<'a>, layout::Structs, 933, (enums::RichText<'a>,) }
 
 /// `textTonAddress#3cd2a36a text:RichText = RichText;`
 #[repr(C)]
 pub struct TextTonAddress<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextTonAddress<'a>, layout::Structs, 953, (enums::RichText<'a>,) }
 
 /// `textUnderline#c12622c4 text:RichText = RichText;`
 #[repr(C)]
 pub struct TextUnderline<'a> {
     pub text: enums::RichText<'a>,
 }
-tl::object! { ['a] TextUnderline<'a>, layout::Structs, 926, (enums::RichText<'a>,) }
 
 /// `textUrl#3c2884c1 text:RichText url:string webpage_id:long = RichText;`
 #[repr(C)]
@@ -8669,7 +7798,6 @@ pub struct TextUrl<'a> {
     pub url: &'a str,
     pub webpage_id: i64,
 }
-tl::object! { ['a] TextUrl<'a>, layout::Structs, 929, (enums::RichText<'a>, &'a str, i64) }
 
 /// `textWithEntities#751f3146 text:string entities:Vector<MessageEntity> = TextWithEntities;`
 #[repr(C)]
@@ -8677,7 +7805,6 @@ pub struct TextWithEntities<'a> {
     pub text: &'a str,
     pub entities: &'a [enums::MessageEntity<'a>],
 }
-tl::object! { ['a] TextWithEntities<'a>, layout::Structs, 1103, (&'a str, &'a [enums::MessageEntity<'a>]) }
 
 /// `theme#a00e67d6 flags:# creator:flags.0?true default:flags.1?true for_chat:flags.5?true id:long access_hash:long slug:string title:string document:flags.2?Document settings:flags.3?Vector<ThemeSettings> emoticon:flags.6?string installs_count:flags.4?int = Theme;`
 #[repr(C)]
@@ -8694,7 +7821,6 @@ pub struct Theme<'a> {
     pub emoticon: Option<&'a str>,
     pub installs_count: Option<i32>,
 }
-tl::object! { ['a] Theme<'a>, layout::Structs, 1104, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::Document<'a>>, Option<&'a [enums::ThemeSettings<'a>]>, Option<&'a str>, Option<i32>) }
 
 /// `themeSettings#fa58b6d4 flags:# message_colors_animated:flags.2?true base_theme:BaseTheme accent_color:int outbox_accent_color:flags.3?int message_colors:flags.0?Vector<int> wallpaper:flags.1?WallPaper = ThemeSettings;`
 #[repr(C)]
@@ -8706,7 +7832,6 @@ pub struct ThemeSettings<'a> {
     pub message_colors: Option<&'a [i32]>,
     pub wallpaper: Option<&'a enums::WallPaper<'a>>,
 }
-tl::object! { ['a] ThemeSettings<'a>, layout::Structs, 1105, (tl::Word, tl::Flag, enums::BaseTheme, i32, Option<i32>, Option<&'a [i32]>, tl::Maybe<'a, enums::WallPaper<'a>>) }
 
 /// `timezone#ff9289f5 id:string name:string utc_offset:int = Timezone;`
 #[repr(C)]
@@ -8715,7 +7840,6 @@ pub struct Timezone<'a> {
     pub name: &'a str,
     pub utc_offset: i32,
 }
-tl::object! { ['a] Timezone<'a>, layout::Structs, 1106, (&'a str, &'a str, i32) }
 
 /// `todoCompletion#221bb5e4 id:int completed_by:Peer date:int = TodoCompletion;`
 #[repr(C)]
@@ -8724,7 +7848,6 @@ pub struct TodoCompletion {
     pub completed_by: enums::Peer,
     pub date: i32,
 }
-tl::object! { [] TodoCompletion, layout::Structs, 1107, (i32, enums::Peer, i32) }
 
 /// `todoItem#cba9a52f id:int title:TextWithEntities = TodoItem;`
 #[repr(C)]
@@ -8732,7 +7855,6 @@ pub struct TodoItem<'a> {
     pub id: i32,
     pub title: enums::TextWithEntities<'a>,
 }
-tl::object! { ['a] TodoItem<'a>, layout::Structs, 1108, (i32, enums::TextWithEntities<'a>) }
 
 /// `todoList#49b92a26 flags:# others_can_append:flags.0?true others_can_complete:flags.1?true title:TextWithEntities list:Vector<TodoItem> = TodoList;`
 #[repr(C)]
@@ -8742,7 +7864,6 @@ pub struct TodoList<'a> {
     pub title: enums::TextWithEntities<'a>,
     pub list: &'a [enums::TodoItem<'a>],
 }
-tl::object! { ['a] TodoList<'a>, layout::Structs, 1109, (tl::Word, tl::Flag, tl::Flag, enums::TextWithEntities<'a>, &'a [enums::TodoItem<'a>]) }
 
 /// `tonConnectManifest#12229264 flags:# url:string name:string icon:flags.0?WebDocument = TonConnectManifest;`
 #[repr(C)]
@@ -8751,14 +7872,12 @@ pub struct TonConnectManifest<'a> {
     pub name: &'a str,
     pub icon: Option<&'a enums::WebDocument<'a>>,
 }
-tl::object! { ['a] TonConnectManifest<'a>, layout::Structs, 1110, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>) }
 
 /// `tonConnectNextEventId#582464e3 event_id:long = TonConnectNextEventId;`
 #[repr(C)]
 pub struct TonConnectNextEventId {
     pub event_id: i64,
 }
-tl::object! { [] TonConnectNextEventId, layout::Structs, 1111, (i64,) }
 
 /// `tonConnectRequest#a15f8513 flags:# session_id:long msg_id:int body:bytes expires:int topic:flags.0?string trace_id:flags.1?string = TonConnectRequest;`
 #[repr(C)]
@@ -8770,7 +7889,6 @@ pub struct TonConnectRequest<'a> {
     pub topic: Option<&'a str>,
     pub trace_id: Option<&'a str>,
 }
-tl::object! { ['a] TonConnectRequest<'a>, layout::Structs, 1112, (tl::Word, i64, i32, &'a [u8], i32, Option<&'a str>, Option<&'a str>) }
 
 /// `tonConnectSession#126556c6 flags:# pending:flags.0?true closing:flags.1?true closed:flags.2?true id:long dapp_client_id:string client_id:flags.3?string nonce:bytes manifest:flags.4?TonConnectManifest manifest_error:flags.5?int date:int = TonConnectSession;`
 #[repr(C)]
@@ -8786,7 +7904,6 @@ pub struct TonConnectSession<'a> {
     pub manifest_error: Option<i32>,
     pub date: i32,
 }
-tl::object! { ['a] TonConnectSession<'a>, layout::Structs, 1113, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, Option<&'a str>, &'a [u8], tl::Maybe<'a, enums::TonConnectManifest<'a>>, Option<i32>, i32) }
 
 /// `topPeer#edcdc05b peer:Peer rating:double = TopPeer;`
 #[repr(C)]
@@ -8794,7 +7911,6 @@ pub struct TopPeer {
     pub peer: enums::Peer,
     pub rating: f64,
 }
-tl::object! { [] TopPeer, layout::Structs, 1114, (enums::Peer, f64) }
 
 /// `topPeerCategoryPeers#fb834291 category:TopPeerCategory count:int peers:Vector<TopPeer> = TopPeerCategoryPeers;`
 #[repr(C)]
@@ -8803,7 +7919,6 @@ pub struct TopPeerCategoryPeers<'a> {
     pub count: i32,
     pub peers: &'a [enums::TopPeer],
 }
-tl::object! { ['a] TopPeerCategoryPeers<'a>, layout::Structs, 1125, (enums::TopPeerCategory, i32, &'a [enums::TopPeer]) }
 
 /// `updateBotBusinessConnect#8ae5c97a connection:BotBusinessConnection qts:int = Update;`
 #[repr(C)]
@@ -8811,7 +7926,6 @@ pub struct UpdateBotBusinessConnect<'a> {
     pub connection: enums::BotBusinessConnection<'a>,
     pub qts: i32,
 }
-tl::object! { ['a] UpdateBotBusinessConnect<'a>, layout::Structs, 1255, (enums::BotBusinessConnection<'a>, i32) }
 
 /// `updateBotCallbackQuery#b9cfc48d flags:# query_id:long user_id:long peer:Peer msg_id:int chat_instance:long data:flags.0?bytes game_short_name:flags.1?string = Update;`
 #[repr(C)]
@@ -8824,7 +7938,6 @@ pub struct UpdateBotCallbackQuery<'a> {
     pub data: Option<&'a [u8]>,
     pub game_short_name: Option<&'a str>,
 }
-tl::object! { ['a] UpdateBotCallbackQuery<'a>, layout::Structs, 1165, (tl::Word, i64, i64, enums::Peer, i32, i64, Option<&'a [u8]>, Option<&'a str>) }
 
 /// `updateBotChatBoost#904dd49c peer:Peer boost:Boost qts:int = Update;`
 #[repr(C)]
@@ -8833,7 +7946,6 @@ pub struct UpdateBotChatBoost<'a> {
     pub boost: enums::Boost<'a>,
     pub qts: i32,
 }
-tl::object! { ['a] UpdateBotChatBoost<'a>, layout::Structs, 1241, (enums::Peer, enums::Boost<'a>, i32) }
 
 /// `updateBotChatInviteRequester#7cb34d79 flags:# peer:Peer date:int user_id:long about:string invite:ExportedChatInvite qts:int query_id:flags.0?long = Update;`
 #[repr(C)]
@@ -8846,7 +7958,6 @@ pub struct UpdateBotChatInviteRequester<'a> {
     pub qts: i32,
     pub query_id: Option<i64>,
 }
-tl::object! { ['a] UpdateBotChatInviteRequester<'a>, layout::Structs, 1221, (tl::Word, enums::Peer, i32, i64, &'a str, enums::ExportedChatInvite<'a>, i32, Option<i64>) }
 
 /// `updateBotCommands#4d712f2e peer:Peer bot_id:long commands:Vector<BotCommand> = Update;`
 #[repr(C)]
@@ -8855,7 +7966,6 @@ pub struct UpdateBotCommands<'a> {
     pub bot_id: i64,
     pub commands: &'a [enums::BotCommand<'a>],
 }
-tl::object! { ['a] UpdateBotCommands<'a>, layout::Structs, 1219, (enums::Peer, i64, &'a [enums::BotCommand<'a>]) }
 
 /// `updateBotDeleteBusinessMessage#a02a982e connection_id:string peer:Peer messages:Vector<int> qts:int = Update;`
 #[repr(C)]
@@ -8865,7 +7975,6 @@ pub struct UpdateBotDeleteBusinessMessage<'a> {
     pub messages: &'a [i32],
     pub qts: i32,
 }
-tl::object! { ['a] UpdateBotDeleteBusinessMessage<'a>, layout::Structs, 1258, (&'a str, enums::Peer, &'a [i32], i32) }
 
 /// `updateBotEditBusinessMessage#07df587c flags:# connection_id:string message:Message reply_to_message:flags.0?Message qts:int = Update;`
 #[repr(C)]
@@ -8875,7 +7984,6 @@ pub struct UpdateBotEditBusinessMessage<'a> {
     pub reply_to_message: Option<&'a enums::Message<'a>>,
     pub qts: i32,
 }
-tl::object! { ['a] UpdateBotEditBusinessMessage<'a>, layout::Structs, 1257, (tl::Word, &'a str, enums::Message<'a>, tl::Maybe<'a, enums::Message<'a>>, i32) }
 
 /// `updateBotGuestChatQuery#cdd4093d flags:# query_id:long message:Message reference_messages:flags.0?Vector<Message> qts:int = Update;`
 #[repr(C)]
@@ -8885,7 +7993,6 @@ pub struct UpdateBotGuestChatQuery<'a> {
     pub reference_messages: Option<&'a [enums::Message<'a>]>,
     pub qts: i32,
 }
-tl::object! { ['a] UpdateBotGuestChatQuery<'a>, layout::Structs, 1281, (tl::Word, i64, enums::Message<'a>, Option<&'a [enums::Message<'a>]>, i32) }
 
 /// `updateBotInlineQuery#496f379c flags:# query_id:long user_id:long query:string geo:flags.0?GeoPoint peer_type:flags.1?InlineQueryPeerType offset:string = Update;`
 #[repr(C)]
@@ -8897,7 +8004,6 @@ pub struct UpdateBotInlineQuery<'a> {
     pub peer_type: Option<&'a enums::InlineQueryPeerType>,
     pub offset: &'a str,
 }
-tl::object! { ['a] UpdateBotInlineQuery<'a>, layout::Structs, 1162, (tl::Word, i64, i64, &'a str, tl::Maybe<'a, enums::GeoPoint>, tl::Maybe<'a, enums::InlineQueryPeerType>, &'a str) }
 
 /// `updateBotInlineSend#12f12a07 flags:# user_id:long query:string geo:flags.0?GeoPoint id:string msg_id:flags.1?InputBotInlineMessageID = Update;`
 #[repr(C)]
@@ -8908,7 +8014,6 @@ pub struct UpdateBotInlineSend<'a> {
     pub id: &'a str,
     pub msg_id: Option<&'a enums::InputBotInlineMessageId>,
 }
-tl::object! { ['a] UpdateBotInlineSend<'a>, layout::Structs, 1163, (tl::Word, i64, &'a str, tl::Maybe<'a, enums::GeoPoint>, &'a str, tl::Maybe<'a, enums::InputBotInlineMessageId>) }
 
 /// `updateBotMenuButton#14b85813 bot_id:long button:BotMenuButton = Update;`
 #[repr(C)]
@@ -8916,7 +8021,6 @@ pub struct UpdateBotMenuButton<'a> {
     pub bot_id: i64,
     pub button: enums::BotMenuButton<'a>,
 }
-tl::object! { ['a] UpdateBotMenuButton<'a>, layout::Structs, 1225, (i64, enums::BotMenuButton<'a>) }
 
 /// `updateBotMessageReaction#ac21d3ce peer:Peer msg_id:int date:int actor:Peer old_reactions:Vector<Reaction> new_reactions:Vector<Reaction> qts:int = Update;`
 #[repr(C)]
@@ -8929,7 +8033,6 @@ pub struct UpdateBotMessageReaction<'a> {
     pub new_reactions: &'a [enums::Reaction<'a>],
     pub qts: i32,
 }
-tl::object! { ['a] UpdateBotMessageReaction<'a>, layout::Structs, 1244, (enums::Peer, i32, i32, enums::Peer, &'a [enums::Reaction<'a>], &'a [enums::Reaction<'a>], i32) }
 
 /// `updateBotMessageReactions#09cb7759 peer:Peer msg_id:int date:int reactions:Vector<ReactionCount> qts:int = Update;`
 #[repr(C)]
@@ -8940,7 +8043,6 @@ pub struct UpdateBotMessageReactions<'a> {
     pub reactions: &'a [enums::ReactionCount<'a>],
     pub qts: i32,
 }
-tl::object! { ['a] UpdateBotMessageReactions<'a>, layout::Structs, 1245, (enums::Peer, i32, i32, &'a [enums::ReactionCount<'a>], i32) }
 
 /// `updateBotNewBusinessMessage#9ddb347c flags:# connection_id:string message:Message reply_to_message:flags.0?Message qts:int = Update;`
 #[repr(C)]
@@ -8950,7 +8052,6 @@ pub struct UpdateBotNewBusinessMessage<'a> {
     pub reply_to_message: Option<&'a enums::Message<'a>>,
     pub qts: i32,
 }
-tl::object! { ['a] UpdateBotNewBusinessMessage<'a>, layout::Structs, 1256, (tl::Word, &'a str, enums::Message<'a>, tl::Maybe<'a, enums::Message<'a>>, i32) }
 
 /// `updateBotPrecheckoutQuery#8caa9a96 flags:# query_id:long user_id:long payload:bytes info:flags.0?PaymentRequestedInfo shipping_option_id:flags.1?string currency:string total_amount:long = Update;`
 #[repr(C)]
@@ -8963,7 +8064,6 @@ pub struct UpdateBotPrecheckoutQuery<'a> {
     pub currency: &'a str,
     pub total_amount: i64,
 }
-tl::object! { ['a] UpdateBotPrecheckoutQuery<'a>, layout::Structs, 1180, (tl::Word, i64, i64, &'a [u8], tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, Option<&'a str>, &'a str, i64) }
 
 /// `updateBotPurchasedPaidMedia#283bd312 user_id:long payload:string qts:int = Update;`
 #[repr(C)]
@@ -8972,7 +8072,6 @@ pub struct UpdateBotPurchasedPaidMedia<'a> {
     pub payload: &'a str,
     pub qts: i32,
 }
-tl::object! { ['a] UpdateBotPurchasedPaidMedia<'a>, layout::Structs, 1263, (i64, &'a str, i32) }
 
 /// `updateBotShippingQuery#b5aefd7d query_id:long user_id:long payload:bytes shipping_address:PostAddress = Update;`
 #[repr(C)]
@@ -8982,7 +8081,6 @@ pub struct UpdateBotShippingQuery<'a> {
     pub payload: &'a [u8],
     pub shipping_address: enums::PostAddress<'a>,
 }
-tl::object! { ['a] UpdateBotShippingQuery<'a>, layout::Structs, 1179, (i64, i64, &'a [u8], enums::PostAddress<'a>) }
 
 /// `updateBotStarsSubscription#6c0d8e23 flags:# canceled:flags.0?true payment_failed:flags.1?true restored:flags.2?true user_id:long payload:bytes qts:int = Update;`
 #[repr(C)]
@@ -8994,7 +8092,6 @@ pub struct UpdateBotStarsSubscription<'a> {
     pub payload: &'a [u8],
     pub qts: i32,
 }
-tl::object! { ['a] UpdateBotStarsSubscription<'a>, layout::Structs, 1291, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, &'a [u8], i32) }
 
 /// `updateBotStopped#c4870a49 user_id:long date:int stopped:Bool qts:int = Update;`
 #[repr(C)]
@@ -9004,14 +8101,12 @@ pub struct UpdateBotStopped {
     pub stopped: bool,
     pub qts: i32,
 }
-tl::object! { [] UpdateBotStopped, layout::Structs, 1217, (i64, i32, bool, i32) }
 
 /// `updateBotWebhookJSON#8317c0c3 data:DataJSON = Update;`
 #[repr(C)]
 pub struct UpdateBotWebhookJson<'a> {
     pub data: enums::DataJson<'a>,
 }
-tl::object! { ['a] UpdateBotWebhookJson<'a>, layout::Structs, 1177, (enums::DataJson<'a>,) }
 
 /// `updateBotWebhookJSONQuery#9b9240a6 query_id:long data:DataJSON timeout:int = Update;`
 #[repr(C)]
@@ -9020,7 +8115,6 @@ pub struct UpdateBotWebhookJsonquery<'a> {
     pub data: enums::DataJson<'a>,
     pub timeout: i32,
 }
-tl::object! { ['a] UpdateBotWebhookJsonquery<'a>, layout::Structs, 1178, (i64, enums::DataJson<'a>, i32) }
 
 /// `updateBusinessBotCallbackQuery#1ea2fda7 flags:# query_id:long user_id:long connection_id:string message:Message reply_to_message:flags.2?Message chat_instance:long data:flags.0?bytes = Update;`
 #[repr(C)]
@@ -9033,14 +8127,12 @@ pub struct UpdateBusinessBotCallbackQuery<'a> {
     pub chat_instance: i64,
     pub data: Option<&'a [u8]>,
 }
-tl::object! { ['a] UpdateBusinessBotCallbackQuery<'a>, layout::Structs, 1261, (tl::Word, i64, i64, &'a str, enums::Message<'a>, tl::Maybe<'a, enums::Message<'a>>, i64, Option<&'a [u8]>) }
 
 /// `updateChannel#635b4c09 channel_id:long = Update;`
 #[repr(C)]
 pub struct UpdateChannel {
     pub channel_id: i64,
 }
-tl::object! { [] UpdateChannel, layout::Structs, 1152, (i64,) }
 
 /// `updateChannelAvailableMessages#b23fc698 channel_id:long available_min_id:int = Update;`
 #[repr(C)]
@@ -9048,7 +8140,6 @@ pub struct UpdateChannelAvailableMessages {
     pub channel_id: i64,
     pub available_min_id: i32,
 }
-tl::object! { [] UpdateChannelAvailableMessages, layout::Structs, 1187, (i64, i32) }
 
 /// `updateChannelMessageForwards#d29a27f4 channel_id:long id:int forwards:int = Update;`
 #[repr(C)]
@@ -9057,7 +8148,6 @@ pub struct UpdateChannelMessageForwards {
     pub id: i32,
     pub forwards: i32,
 }
-tl::object! { [] UpdateChannelMessageForwards, layout::Structs, 1204, (i64, i32, i32) }
 
 /// `updateChannelMessageViews#f226ac08 channel_id:long id:int views:int = Update;`
 #[repr(C)]
@@ -9066,7 +8156,6 @@ pub struct UpdateChannelMessageViews {
     pub id: i32,
     pub views: i32,
 }
-tl::object! { [] UpdateChannelMessageViews, layout::Structs, 1156, (i64, i32, i32) }
 
 /// `updateChannelParticipant#985d3abb flags:# via_chatlist:flags.3?true channel_id:long date:int actor_id:long user_id:long prev_participant:flags.0?ChannelParticipant new_participant:flags.1?ChannelParticipant invite:flags.2?ExportedChatInvite qts:int = Update;`
 #[repr(C)]
@@ -9081,7 +8170,6 @@ pub struct UpdateChannelParticipant<'a> {
     pub invite: Option<&'a enums::ExportedChatInvite<'a>>,
     pub qts: i32,
 }
-tl::object! { ['a] UpdateChannelParticipant<'a>, layout::Structs, 1216, (tl::Word, tl::Flag, i64, i32, i64, i64, tl::Maybe<'a, enums::ChannelParticipant<'a>>, tl::Maybe<'a, enums::ChannelParticipant<'a>>, tl::Maybe<'a, enums::ExportedChatInvite<'a>>, i32) }
 
 /// `updateChannelReadMessagesContents#25f324f7 flags:# channel_id:long top_msg_id:flags.0?int saved_peer_id:flags.1?Peer messages:Vector<int> = Update;`
 #[repr(C)]
@@ -9091,7 +8179,6 @@ pub struct UpdateChannelReadMessagesContents<'a> {
     pub saved_peer_id: Option<&'a enums::Peer>,
     pub messages: &'a [i32],
 }
-tl::object! { ['a] UpdateChannelReadMessagesContents<'a>, layout::Structs, 1185, (tl::Word, i64, Option<i32>, tl::Maybe<'a, enums::Peer>, &'a [i32]) }
 
 /// `updateChannelTooLong#108d941f flags:# channel_id:long pts:flags.0?int = Update;`
 #[repr(C)]
@@ -9099,7 +8186,6 @@ pub struct UpdateChannelTooLong {
     pub channel_id: i64,
     pub pts: Option<i32>,
 }
-tl::object! { [] UpdateChannelTooLong, layout::Structs, 1151, (tl::Word, i64, Option<i32>) }
 
 /// `updateChannelUserTyping#8c88c923 flags:# channel_id:long top_msg_id:flags.0?int from_id:Peer action:SendMessageAction = Update;`
 #[repr(C)]
@@ -9109,7 +8195,6 @@ pub struct UpdateChannelUserTyping<'a> {
     pub from_id: enums::Peer,
     pub action: enums::SendMessageAction<'a>,
 }
-tl::object! { ['a] UpdateChannelUserTyping<'a>, layout::Structs, 1208, (tl::Word, i64, Option<i32>, enums::Peer, enums::SendMessageAction<'a>) }
 
 /// `updateChannelViewForumAsMessages#07b68920 channel_id:long enabled:Bool = Update;`
 #[repr(C)]
@@ -9117,7 +8202,6 @@ pub struct UpdateChannelViewForumAsMessages {
     pub channel_id: i64,
     pub enabled: bool,
 }
-tl::object! { [] UpdateChannelViewForumAsMessages, layout::Structs, 1242, (i64, bool) }
 
 /// `updateChannelWebPage#2f2ba99f channel_id:long webpage:WebPage pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9127,14 +8211,12 @@ pub struct UpdateChannelWebPage<'a> {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { ['a] UpdateChannelWebPage<'a>, layout::Structs, 1174, (i64, enums::WebPage<'a>, i32, i32) }
 
 /// `updateChat#f89a6a4e chat_id:long = Update;`
 #[repr(C)]
 pub struct UpdateChat {
     pub chat_id: i64,
 }
-tl::object! { [] UpdateChat, layout::Structs, 1211, (i64,) }
 
 /// `updateChatDefaultBannedRights#54c01850 peer:Peer default_banned_rights:ChatBannedRights version:int = Update;`
 #[repr(C)]
@@ -9143,7 +8225,6 @@ pub struct UpdateChatDefaultBannedRights {
     pub default_banned_rights: enums::ChatBannedRights,
     pub version: i32,
 }
-tl::object! { [] UpdateChatDefaultBannedRights, layout::Structs, 1190, (enums::Peer, enums::ChatBannedRights, i32) }
 
 /// `updateChatParticipant#d087663a flags:# chat_id:long date:int actor_id:long user_id:long prev_participant:flags.0?ChatParticipant new_participant:flags.1?ChatParticipant invite:flags.2?ExportedChatInvite qts:int = Update;`
 #[repr(C)]
@@ -9157,7 +8238,6 @@ pub struct UpdateChatParticipant<'a> {
     pub invite: Option<&'a enums::ExportedChatInvite<'a>>,
     pub qts: i32,
 }
-tl::object! { ['a] UpdateChatParticipant<'a>, layout::Structs, 1215, (tl::Word, i64, i32, i64, i64, tl::Maybe<'a, enums::ChatParticipant<'a>>, tl::Maybe<'a, enums::ChatParticipant<'a>>, tl::Maybe<'a, enums::ExportedChatInvite<'a>>, i32) }
 
 /// `updateChatParticipantAdd#3dda5451 chat_id:long user_id:long inviter_id:long date:int version:int = Update;`
 #[repr(C)]
@@ -9168,7 +8248,6 @@ pub struct UpdateChatParticipantAdd {
     pub date: i32,
     pub version: i32,
 }
-tl::object! { [] UpdateChatParticipantAdd, layout::Structs, 1140, (i64, i64, i64, i32, i32) }
 
 /// `updateChatParticipantAdmin#d7ca61a2 chat_id:long user_id:long is_admin:Bool version:int = Update;`
 #[repr(C)]
@@ -9178,7 +8257,6 @@ pub struct UpdateChatParticipantAdmin {
     pub is_admin: bool,
     pub version: i32,
 }
-tl::object! { [] UpdateChatParticipantAdmin, layout::Structs, 1157, (i64, i64, bool, i32) }
 
 /// `updateChatParticipantDelete#e32f3d77 chat_id:long user_id:long version:int = Update;`
 #[repr(C)]
@@ -9187,7 +8265,6 @@ pub struct UpdateChatParticipantDelete {
     pub user_id: i64,
     pub version: i32,
 }
-tl::object! { [] UpdateChatParticipantDelete, layout::Structs, 1141, (i64, i64, i32) }
 
 /// `updateChatParticipantRank#bd8367b9 chat_id:long user_id:long rank:string version:int = Update;`
 #[repr(C)]
@@ -9197,14 +8274,12 @@ pub struct UpdateChatParticipantRank<'a> {
     pub rank: &'a str,
     pub version: i32,
 }
-tl::object! { ['a] UpdateChatParticipantRank<'a>, layout::Structs, 1279, (i64, i64, &'a str, i32) }
 
 /// `updateChatParticipants#07761198 participants:ChatParticipants = Update;`
 #[repr(C)]
 pub struct UpdateChatParticipants<'a> {
     pub participants: enums::ChatParticipants<'a>,
 }
-tl::object! { ['a] UpdateChatParticipants<'a>, layout::Structs, 1132, (enums::ChatParticipants<'a>,) }
 
 /// `updateChatUserTyping#83487af0 chat_id:long from_id:Peer action:SendMessageAction = Update;`
 #[repr(C)]
@@ -9213,14 +8288,12 @@ pub struct UpdateChatUserTyping<'a> {
     pub from_id: enums::Peer,
     pub action: enums::SendMessageAction<'a>,
 }
-tl::object! { ['a] UpdateChatUserTyping<'a>, layout::Structs, 1131, (i64, enums::Peer, enums::SendMessageAction<'a>) }
 
 /// `updateDcOptions#8e5e9873 dc_options:Vector<DcOption> = Update;`
 #[repr(C)]
 pub struct UpdateDcOptions<'a> {
     pub dc_options: &'a [enums::DcOption<'a>],
 }
-tl::object! { ['a] UpdateDcOptions<'a>, layout::Structs, 1142, (&'a [enums::DcOption<'a>],) }
 
 /// `updateDeleteChannelMessages#c32d5b12 channel_id:long messages:Vector<int> pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9230,7 +8303,6 @@ pub struct UpdateDeleteChannelMessages<'a> {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { ['a] UpdateDeleteChannelMessages<'a>, layout::Structs, 1155, (i64, &'a [i32], i32, i32) }
 
 /// `updateDeleteEphemeralMessages#56dbfcf8 peer:Peer ids:Vector<int> = Update;`
 #[repr(C)]
@@ -9238,7 +8310,6 @@ pub struct UpdateDeleteEphemeralMessages<'a> {
     pub peer: enums::Peer,
     pub ids: &'a [i32],
 }
-tl::object! { ['a] UpdateDeleteEphemeralMessages<'a>, layout::Structs, 1288, (enums::Peer, &'a [i32]) }
 
 /// `updateDeleteGroupCallMessages#3e85e92c call:InputGroupCall messages:Vector<int> = Update;`
 #[repr(C)]
@@ -9246,7 +8317,6 @@ pub struct UpdateDeleteGroupCallMessages<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub messages: &'a [i32],
 }
-tl::object! { ['a] UpdateDeleteGroupCallMessages<'a>, layout::Structs, 1274, (enums::InputGroupCall<'a>, &'a [i32]) }
 
 /// `updateDeleteMessages#a20db0e5 messages:Vector<int> pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9255,14 +8325,12 @@ pub struct UpdateDeleteMessages<'a> {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { ['a] UpdateDeleteMessages<'a>, layout::Structs, 1129, (&'a [i32], i32, i32) }
 
 /// `updateDeleteQuickReply#53e6f1ec shortcut_id:int = Update;`
 #[repr(C)]
 pub struct UpdateDeleteQuickReply {
     pub shortcut_id: i32,
 }
-tl::object! { [] UpdateDeleteQuickReply, layout::Structs, 1252, (i32,) }
 
 /// `updateDeleteQuickReplyMessages#566fe7cd shortcut_id:int messages:Vector<int> = Update;`
 #[repr(C)]
@@ -9270,7 +8338,6 @@ pub struct UpdateDeleteQuickReplyMessages<'a> {
     pub shortcut_id: i32,
     pub messages: &'a [i32],
 }
-tl::object! { ['a] UpdateDeleteQuickReplyMessages<'a>, layout::Structs, 1254, (i32, &'a [i32]) }
 
 /// `updateDeleteScheduledMessages#f2a71983 flags:# peer:Peer messages:Vector<int> sent_messages:flags.0?Vector<int> = Update;`
 #[repr(C)]
@@ -9279,7 +8346,6 @@ pub struct UpdateDeleteScheduledMessages<'a> {
     pub messages: &'a [i32],
     pub sent_messages: Option<&'a [i32]>,
 }
-tl::object! { ['a] UpdateDeleteScheduledMessages<'a>, layout::Structs, 1195, (tl::Word, enums::Peer, &'a [i32], Option<&'a [i32]>) }
 
 /// `updateDialogFilter#26ffde7d flags:# id:int filter:flags.0?DialogFilter = Update;`
 #[repr(C)]
@@ -9287,14 +8353,12 @@ pub struct UpdateDialogFilter<'a> {
     pub id: i32,
     pub filter: Option<&'a enums::DialogFilter<'a>>,
 }
-tl::object! { ['a] UpdateDialogFilter<'a>, layout::Structs, 1200, (tl::Word, i32, tl::Maybe<'a, enums::DialogFilter<'a>>) }
 
 /// `updateDialogFilterOrder#a5d72105 order:Vector<int> = Update;`
 #[repr(C)]
 pub struct UpdateDialogFilterOrder<'a> {
     pub order: &'a [i32],
 }
-tl::object! { ['a] UpdateDialogFilterOrder<'a>, layout::Structs, 1201, (&'a [i32],) }
 
 /// `updateDialogPinned#6e6fe51c flags:# pinned:flags.0?true folder_id:flags.1?int peer:DialogPeer = Update;`
 #[repr(C)]
@@ -9303,7 +8367,6 @@ pub struct UpdateDialogPinned {
     pub folder_id: Option<i32>,
     pub peer: enums::DialogPeer,
 }
-tl::object! { [] UpdateDialogPinned, layout::Structs, 1175, (tl::Word, tl::Flag, Option<i32>, enums::DialogPeer) }
 
 /// `updateDialogUnreadMark#b658f23e flags:# unread:flags.0?true peer:DialogPeer saved_peer_id:flags.1?Peer = Update;`
 #[repr(C)]
@@ -9312,7 +8375,6 @@ pub struct UpdateDialogUnreadMark<'a> {
     pub peer: enums::DialogPeer,
     pub saved_peer_id: Option<&'a enums::Peer>,
 }
-tl::object! { ['a] UpdateDialogUnreadMark<'a>, layout::Structs, 1188, (tl::Word, tl::Flag, enums::DialogPeer, tl::Maybe<'a, enums::Peer>) }
 
 /// `updateDraftMessage#edfc111e flags:# peer:Peer top_msg_id:flags.0?int saved_peer_id:flags.1?Peer draft:DraftMessage = Update;`
 #[repr(C)]
@@ -9322,7 +8384,6 @@ pub struct UpdateDraftMessage<'a> {
     pub saved_peer_id: Option<&'a enums::Peer>,
     pub draft: enums::DraftMessage<'a>,
 }
-tl::object! { ['a] UpdateDraftMessage<'a>, layout::Structs, 1169, (tl::Word, enums::Peer, Option<i32>, tl::Maybe<'a, enums::Peer>, enums::DraftMessage<'a>) }
 
 /// `updateEditChannelMessage#1b3f4df7 message:Message pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9331,14 +8392,12 @@ pub struct UpdateEditChannelMessage<'a> {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { ['a] UpdateEditChannelMessage<'a>, layout::Structs, 1164, (enums::Message<'a>, i32, i32) }
 
 /// `updateEditEphemeralMessage#4bbb8f01 message:EphemeralMessage = Update;`
 #[repr(C)]
 pub struct UpdateEditEphemeralMessage<'a> {
     pub message: enums::EphemeralMessage<'a>,
 }
-tl::object! { ['a] UpdateEditEphemeralMessage<'a>, layout::Structs, 1289, (enums::EphemeralMessage<'a>,) }
 
 /// `updateEditMessage#e40370a3 message:Message pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9347,21 +8406,18 @@ pub struct UpdateEditMessage<'a> {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { ['a] UpdateEditMessage<'a>, layout::Structs, 1166, (enums::Message<'a>, i32, i32) }
 
 /// `updateEmojiGameInfo#fb9c547a info:messages.EmojiGameInfo = Update;`
 #[repr(C)]
 pub struct UpdateEmojiGameInfo<'a> {
     pub info: enums::messages::EmojiGameInfo<'a>,
 }
-tl::object! { ['a] UpdateEmojiGameInfo<'a>, layout::Structs, 1277, (enums::messages::EmojiGameInfo<'a>,) }
 
 /// `updateEncryptedChatTyping#1710f156 chat_id:int = Update;`
 #[repr(C)]
 pub struct UpdateEncryptedChatTyping {
     pub chat_id: i32,
 }
-tl::object! { [] UpdateEncryptedChatTyping, layout::Structs, 1137, (i32,) }
 
 /// `updateEncryptedMessagesRead#38fe25b7 chat_id:int max_date:int date:int = Update;`
 #[repr(C)]
@@ -9370,7 +8426,6 @@ pub struct UpdateEncryptedMessagesRead {
     pub max_date: i32,
     pub date: i32,
 }
-tl::object! { [] UpdateEncryptedMessagesRead, layout::Structs, 1139, (i32, i32, i32) }
 
 /// `updateEncryption#b4a2e88d chat:EncryptedChat date:int = Update;`
 #[repr(C)]
@@ -9378,7 +8433,6 @@ pub struct UpdateEncryption<'a> {
     pub chat: enums::EncryptedChat<'a>,
     pub date: i32,
 }
-tl::object! { ['a] UpdateEncryption<'a>, layout::Structs, 1138, (enums::EncryptedChat<'a>, i32) }
 
 /// `updateEphemeralBotCallbackQuery#7c1079d6 flags:# query_id:long user_id:long peer:flags.0?Peer msg_id:int data:bytes chat_instance:flags.1?long message:EphemeralMessage = Update;`
 #[repr(C)]
@@ -9391,7 +8445,6 @@ pub struct UpdateEphemeralBotCallbackQuery<'a> {
     pub chat_instance: Option<i64>,
     pub message: enums::EphemeralMessage<'a>,
 }
-tl::object! { ['a] UpdateEphemeralBotCallbackQuery<'a>, layout::Structs, 1290, (tl::Word, i64, i64, tl::Maybe<'a, enums::Peer>, i32, &'a [u8], Option<i64>, enums::EphemeralMessage<'a>) }
 
 /// `updateFolderPeers#19360dc0 folder_peers:Vector<FolderPeer> pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9400,7 +8453,6 @@ pub struct UpdateFolderPeers<'a> {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { ['a] UpdateFolderPeers<'a>, layout::Structs, 1191, (&'a [enums::FolderPeer], i32, i32) }
 
 /// `updateGeoLiveViewed#871fb939 peer:Peer msg_id:int = Update;`
 #[repr(C)]
@@ -9408,7 +8460,6 @@ pub struct UpdateGeoLiveViewed {
     pub peer: enums::Peer,
     pub msg_id: i32,
 }
-tl::object! { [] UpdateGeoLiveViewed, layout::Structs, 1197, (enums::Peer, i32) }
 
 /// `updateGroupCall#9d2216e0 flags:# live_story:flags.2?true peer:flags.1?Peer call:GroupCall = Update;`
 #[repr(C)]
@@ -9417,7 +8468,6 @@ pub struct UpdateGroupCall<'a> {
     pub peer: Option<&'a enums::Peer>,
     pub call: enums::GroupCall<'a>,
 }
-tl::object! { ['a] UpdateGroupCall<'a>, layout::Structs, 1213, (tl::Word, tl::Flag, tl::Maybe<'a, enums::Peer>, enums::GroupCall<'a>) }
 
 /// `updateGroupCallChainBlocks#a477288f call:InputGroupCall sub_chain_id:int blocks:Vector<bytes> next_offset:int = Update;`
 #[repr(C)]
@@ -9427,7 +8477,6 @@ pub struct UpdateGroupCallChainBlocks<'a> {
     pub blocks: &'a [&'a [u8]],
     pub next_offset: i32,
 }
-tl::object! { ['a] UpdateGroupCallChainBlocks<'a>, layout::Structs, 1266, (enums::InputGroupCall<'a>, i32, &'a [&'a [u8]], i32) }
 
 /// `updateGroupCallConnection#0b783982 flags:# presentation:flags.0?true params:DataJSON = Update;`
 #[repr(C)]
@@ -9435,7 +8484,6 @@ pub struct UpdateGroupCallConnection<'a> {
     pub presentation: bool,
     pub params: enums::DataJson<'a>,
 }
-tl::object! { ['a] UpdateGroupCallConnection<'a>, layout::Structs, 1218, (tl::Word, tl::Flag, enums::DataJson<'a>) }
 
 /// `updateGroupCallEncryptedMessage#c957a766 call:InputGroupCall from_id:Peer encrypted_message:bytes = Update;`
 #[repr(C)]
@@ -9444,7 +8492,6 @@ pub struct UpdateGroupCallEncryptedMessage<'a> {
     pub from_id: enums::Peer,
     pub encrypted_message: &'a [u8],
 }
-tl::object! { ['a] UpdateGroupCallEncryptedMessage<'a>, layout::Structs, 1271, (enums::InputGroupCall<'a>, enums::Peer, &'a [u8]) }
 
 /// `updateGroupCallMessage#d8326f0d call:InputGroupCall message:GroupCallMessage = Update;`
 #[repr(C)]
@@ -9452,7 +8499,6 @@ pub struct UpdateGroupCallMessage<'a> {
     pub call: enums::InputGroupCall<'a>,
     pub message: enums::GroupCallMessage<'a>,
 }
-tl::object! { ['a] UpdateGroupCallMessage<'a>, layout::Structs, 1270, (enums::InputGroupCall<'a>, enums::GroupCallMessage<'a>) }
 
 /// `updateGroupCallParticipants#f2ebdb4e call:InputGroupCall participants:Vector<GroupCallParticipant> version:int = Update;`
 #[repr(C)]
@@ -9461,7 +8507,6 @@ pub struct UpdateGroupCallParticipants<'a> {
     pub participants: &'a [enums::GroupCallParticipant<'a>],
     pub version: i32,
 }
-tl::object! { ['a] UpdateGroupCallParticipants<'a>, layout::Structs, 1212, (enums::InputGroupCall<'a>, &'a [enums::GroupCallParticipant<'a>], i32) }
 
 /// `updateInlineBotCallbackQuery#691e9052 flags:# query_id:long user_id:long msg_id:InputBotInlineMessageID chat_instance:long data:flags.0?bytes game_short_name:flags.1?string = Update;`
 #[repr(C)]
@@ -9473,7 +8518,6 @@ pub struct UpdateInlineBotCallbackQuery<'a> {
     pub data: Option<&'a [u8]>,
     pub game_short_name: Option<&'a str>,
 }
-tl::object! { ['a] UpdateInlineBotCallbackQuery<'a>, layout::Structs, 1167, (tl::Word, i64, i64, enums::InputBotInlineMessageId, i64, Option<&'a [u8]>, Option<&'a str>) }
 
 /// `updateJoinChatWebViewDecision#bdac7e70 peer:Peer query_id:long result:JoinChatBotResult = Update;`
 #[repr(C)]
@@ -9482,21 +8526,18 @@ pub struct UpdateJoinChatWebViewDecision<'a> {
     pub query_id: i64,
     pub result: enums::JoinChatBotResult<'a>,
 }
-tl::object! { ['a] UpdateJoinChatWebViewDecision<'a>, layout::Structs, 1283, (enums::Peer, i64, enums::JoinChatBotResult<'a>) }
 
 /// `updateLangPack#56022f4d difference:LangPackDifference = Update;`
 #[repr(C)]
 pub struct UpdateLangPack<'a> {
     pub difference: enums::LangPackDifference<'a>,
 }
-tl::object! { ['a] UpdateLangPack<'a>, layout::Structs, 1183, (enums::LangPackDifference<'a>,) }
 
 /// `updateLangPackTooLong#46560264 lang_code:string = Update;`
 #[repr(C)]
 pub struct UpdateLangPackTooLong<'a> {
     pub lang_code: &'a str,
 }
-tl::object! { ['a] UpdateLangPackTooLong<'a>, layout::Structs, 1182, (&'a str,) }
 
 /// `updateManagedBot#4880ed9a user_id:long bot_id:long qts:int = Update;`
 #[repr(C)]
@@ -9505,7 +8546,6 @@ pub struct UpdateManagedBot {
     pub bot_id: i64,
     pub qts: i32,
 }
-tl::object! { [] UpdateManagedBot, layout::Structs, 1280, (i64, i64, i32) }
 
 /// `updateMessageExtendedMedia#d5a41724 peer:Peer msg_id:int extended_media:Vector<MessageExtendedMedia> = Update;`
 #[repr(C)]
@@ -9514,7 +8554,6 @@ pub struct UpdateMessageExtendedMedia<'a> {
     pub msg_id: i32,
     pub extended_media: &'a [enums::MessageExtendedMedia<'a>],
 }
-tl::object! { ['a] UpdateMessageExtendedMedia<'a>, layout::Structs, 1233, (enums::Peer, i32, &'a [enums::MessageExtendedMedia<'a>]) }
 
 /// `updateMessageID#4e90bfd6 id:int random_id:long = Update;`
 #[repr(C)]
@@ -9522,7 +8561,6 @@ pub struct UpdateMessageId {
     pub id: i32,
     pub random_id: i64,
 }
-tl::object! { [] UpdateMessageId, layout::Structs, 1128, (i32, i64) }
 
 /// `updateMessagePoll#d64c522b flags:# peer:flags.1?Peer msg_id:flags.1?int top_msg_id:flags.2?int poll_id:long poll:flags.0?Poll results:PollResults = Update;`
 #[repr(C)]
@@ -9534,7 +8572,6 @@ pub struct UpdateMessagePoll<'a> {
     pub poll: Option<&'a enums::Poll<'a>>,
     pub results: enums::PollResults<'a>,
 }
-tl::object! { ['a] UpdateMessagePoll<'a>, layout::Structs, 1189, (tl::Word, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i32>, i64, tl::Maybe<'a, enums::Poll<'a>>, enums::PollResults<'a>) }
 
 /// `updateMessagePollVote#7699f014 poll_id:long peer:Peer options:Vector<bytes> positions:Vector<int> qts:int = Update;`
 #[repr(C)]
@@ -9545,7 +8582,6 @@ pub struct UpdateMessagePollVote<'a> {
     pub positions: &'a [i32],
     pub qts: i32,
 }
-tl::object! { ['a] UpdateMessagePollVote<'a>, layout::Structs, 1199, (i64, enums::Peer, &'a [&'a [u8]], &'a [i32], i32) }
 
 /// `updateMessageReactions#1e297bfa flags:# peer:Peer msg_id:int top_msg_id:flags.0?int saved_peer_id:flags.1?Peer reactions:MessageReactions = Update;`
 #[repr(C)]
@@ -9556,7 +8592,6 @@ pub struct UpdateMessageReactions<'a> {
     pub saved_peer_id: Option<&'a enums::Peer>,
     pub reactions: enums::MessageReactions<'a>,
 }
-tl::object! { ['a] UpdateMessageReactions<'a>, layout::Structs, 1222, (tl::Word, enums::Peer, i32, Option<i32>, tl::Maybe<'a, enums::Peer>, enums::MessageReactions<'a>) }
 
 /// `updateMonoForumNoPaidException#9f812b08 flags:# exception:flags.0?true channel_id:long saved_peer_id:Peer = Update;`
 #[repr(C)]
@@ -9565,7 +8600,6 @@ pub struct UpdateMonoForumNoPaidException {
     pub channel_id: i64,
     pub saved_peer_id: enums::Peer,
 }
-tl::object! { [] UpdateMonoForumNoPaidException, layout::Structs, 1269, (tl::Word, tl::Flag, i64, enums::Peer) }
 
 /// `updateMoveStickerSetToTop#86fccf85 flags:# masks:flags.0?true emojis:flags.1?true stickerset:long = Update;`
 #[repr(C)]
@@ -9574,7 +8608,6 @@ pub struct UpdateMoveStickerSetToTop {
     pub emojis: bool,
     pub stickerset: i64,
 }
-tl::object! { [] UpdateMoveStickerSetToTop, layout::Structs, 1232, (tl::Word, tl::Flag, tl::Flag, i64) }
 
 /// `updateNewAuthorization#8951abef flags:# unconfirmed:flags.0?true hash:long date:flags.0?int device:flags.0?string location:flags.0?string = Update;`
 #[repr(C)]
@@ -9585,7 +8618,6 @@ pub struct UpdateNewAuthorization<'a> {
     pub device: Option<&'a str>,
     pub location: Option<&'a str>,
 }
-tl::object! { ['a] UpdateNewAuthorization<'a>, layout::Structs, 1135, (tl::Word, tl::Flag, i64, Option<i32>, Option<&'a str>, Option<&'a str>) }
 
 /// `updateNewBotConnection#b22083a6 flags:# confirmed:flags.0?true bot_id:long date:flags.1?int device:flags.1?string location:flags.1?string = Update;`
 #[repr(C)]
@@ -9596,7 +8628,6 @@ pub struct UpdateNewBotConnection<'a> {
     pub device: Option<&'a str>,
     pub location: Option<&'a str>,
 }
-tl::object! { ['a] UpdateNewBotConnection<'a>, layout::Structs, 1284, (tl::Word, tl::Flag, i64, Option<i32>, Option<&'a str>, Option<&'a str>) }
 
 /// `updateNewChannelMessage#62ba04d9 message:Message pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9605,7 +8636,6 @@ pub struct UpdateNewChannelMessage<'a> {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { ['a] UpdateNewChannelMessage<'a>, layout::Structs, 1153, (enums::Message<'a>, i32, i32) }
 
 /// `updateNewEncryptedMessage#12bcbd9a message:EncryptedMessage qts:int = Update;`
 #[repr(C)]
@@ -9613,14 +8643,12 @@ pub struct UpdateNewEncryptedMessage<'a> {
     pub message: enums::EncryptedMessage<'a>,
     pub qts: i32,
 }
-tl::object! { ['a] UpdateNewEncryptedMessage<'a>, layout::Structs, 1136, (enums::EncryptedMessage<'a>, i32) }
 
 /// `updateNewEphemeralMessage#20bcbba1 message:EphemeralMessage = Update;`
 #[repr(C)]
 pub struct UpdateNewEphemeralMessage<'a> {
     pub message: enums::EphemeralMessage<'a>,
 }
-tl::object! { ['a] UpdateNewEphemeralMessage<'a>, layout::Structs, 1287, (enums::EphemeralMessage<'a>,) }
 
 /// `updateNewMessage#1f2b0afd message:Message pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9629,28 +8657,24 @@ pub struct UpdateNewMessage<'a> {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { ['a] UpdateNewMessage<'a>, layout::Structs, 1127, (enums::Message<'a>, i32, i32) }
 
 /// `updateNewQuickReply#f53da717 quick_reply:QuickReply = Update;`
 #[repr(C)]
 pub struct UpdateNewQuickReply<'a> {
     pub quick_reply: enums::QuickReply<'a>,
 }
-tl::object! { ['a] UpdateNewQuickReply<'a>, layout::Structs, 1251, (enums::QuickReply<'a>,) }
 
 /// `updateNewScheduledMessage#39a51dfb message:Message = Update;`
 #[repr(C)]
 pub struct UpdateNewScheduledMessage<'a> {
     pub message: enums::Message<'a>,
 }
-tl::object! { ['a] UpdateNewScheduledMessage<'a>, layout::Structs, 1194, (enums::Message<'a>,) }
 
 /// `updateNewStickerSet#688a30aa stickerset:messages.StickerSet = Update;`
 #[repr(C)]
 pub struct UpdateNewStickerSet<'a> {
     pub stickerset: enums::messages::StickerSet<'a>,
 }
-tl::object! { ['a] UpdateNewStickerSet<'a>, layout::Structs, 1158, (enums::messages::StickerSet<'a>,) }
 
 /// `updateNewStoryReaction#1824e40b story_id:int peer:Peer reaction:Reaction = Update;`
 #[repr(C)]
@@ -9659,7 +8683,6 @@ pub struct UpdateNewStoryReaction<'a> {
     pub peer: enums::Peer,
     pub reaction: enums::Reaction<'a>,
 }
-tl::object! { ['a] UpdateNewStoryReaction<'a>, layout::Structs, 1259, (i32, enums::Peer, enums::Reaction<'a>) }
 
 /// `updateNotifySettings#bec268ef peer:NotifyPeer notify_settings:PeerNotifySettings = Update;`
 #[repr(C)]
@@ -9667,14 +8690,12 @@ pub struct UpdateNotifySettings<'a> {
     pub peer: enums::NotifyPeer,
     pub notify_settings: enums::PeerNotifySettings<'a>,
 }
-tl::object! { ['a] UpdateNotifySettings<'a>, layout::Structs, 1143, (enums::NotifyPeer, enums::PeerNotifySettings<'a>) }
 
 /// `updatePaidReactionPrivacy#8b725fce private:PaidReactionPrivacy = Update;`
 #[repr(C)]
 pub struct UpdatePaidReactionPrivacy<'a> {
     pub private: enums::PaidReactionPrivacy<'a>,
 }
-tl::object! { ['a] UpdatePaidReactionPrivacy<'a>, layout::Structs, 1264, (enums::PaidReactionPrivacy<'a>,) }
 
 /// `updatePeerBlocked#ebe07752 flags:# blocked:flags.0?true blocked_my_stories_from:flags.1?true peer_id:Peer = Update;`
 #[repr(C)]
@@ -9683,7 +8704,6 @@ pub struct UpdatePeerBlocked {
     pub blocked_my_stories_from: bool,
     pub peer_id: enums::Peer,
 }
-tl::object! { [] UpdatePeerBlocked, layout::Structs, 1207, (tl::Word, tl::Flag, tl::Flag, enums::Peer) }
 
 /// `updatePeerHistoryTTL#bb9bb9a5 flags:# peer:Peer ttl_period:flags.0?int = Update;`
 #[repr(C)]
@@ -9691,14 +8711,12 @@ pub struct UpdatePeerHistoryTtl {
     pub peer: enums::Peer,
     pub ttl_period: Option<i32>,
 }
-tl::object! { [] UpdatePeerHistoryTtl, layout::Structs, 1214, (tl::Word, enums::Peer, Option<i32>) }
 
 /// `updatePeerLocated#b4afcfb0 peers:Vector<PeerLocated> = Update;`
 #[repr(C)]
 pub struct UpdatePeerLocated<'a> {
     pub peers: &'a [enums::PeerLocated],
 }
-tl::object! { ['a] UpdatePeerLocated<'a>, layout::Structs, 1193, (&'a [enums::PeerLocated],) }
 
 /// `updatePeerSettings#6a7e7366 peer:Peer settings:PeerSettings = Update;`
 #[repr(C)]
@@ -9706,7 +8724,6 @@ pub struct UpdatePeerSettings<'a> {
     pub peer: enums::Peer,
     pub settings: enums::PeerSettings<'a>,
 }
-tl::object! { ['a] UpdatePeerSettings<'a>, layout::Structs, 1192, (enums::Peer, enums::PeerSettings<'a>) }
 
 /// `updatePeerWallpaper#ae3f101d flags:# wallpaper_overridden:flags.1?true peer:Peer wallpaper:flags.0?WallPaper = Update;`
 #[repr(C)]
@@ -9715,7 +8732,6 @@ pub struct UpdatePeerWallpaper<'a> {
     pub peer: enums::Peer,
     pub wallpaper: Option<&'a enums::WallPaper<'a>>,
 }
-tl::object! { ['a] UpdatePeerWallpaper<'a>, layout::Structs, 1243, (tl::Word, tl::Flag, enums::Peer, tl::Maybe<'a, enums::WallPaper<'a>>) }
 
 /// `updatePendingJoinRequests#7063c3db peer:Peer requests_pending:int recent_requesters:Vector<long> = Update;`
 #[repr(C)]
@@ -9724,14 +8740,12 @@ pub struct UpdatePendingJoinRequests<'a> {
     pub requests_pending: i32,
     pub recent_requesters: &'a [i64],
 }
-tl::object! { ['a] UpdatePendingJoinRequests<'a>, layout::Structs, 1220, (enums::Peer, i32, &'a [i64]) }
 
 /// `updatePhoneCall#ab0f6b1e phone_call:PhoneCall = Update;`
 #[repr(C)]
 pub struct UpdatePhoneCall<'a> {
     pub phone_call: enums::PhoneCall<'a>,
 }
-tl::object! { ['a] UpdatePhoneCall<'a>, layout::Structs, 1181, (enums::PhoneCall<'a>,) }
 
 /// `updatePhoneCallSignalingData#2661bf09 phone_call_id:long data:bytes = Update;`
 #[repr(C)]
@@ -9739,7 +8753,6 @@ pub struct UpdatePhoneCallSignalingData<'a> {
     pub phone_call_id: i64,
     pub data: &'a [u8],
 }
-tl::object! { ['a] UpdatePhoneCallSignalingData<'a>, layout::Structs, 1203, (i64, &'a [u8]) }
 
 /// `updatePinnedChannelMessages#5bb98608 flags:# pinned:flags.0?true channel_id:long messages:Vector<int> pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9750,7 +8763,6 @@ pub struct UpdatePinnedChannelMessages<'a> {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { ['a] UpdatePinnedChannelMessages<'a>, layout::Structs, 1210, (tl::Word, tl::Flag, i64, &'a [i32], i32, i32) }
 
 /// `updatePinnedDialogs#fa0f3ca2 flags:# folder_id:flags.1?int order:flags.0?Vector<DialogPeer> = Update;`
 #[repr(C)]
@@ -9758,7 +8770,6 @@ pub struct UpdatePinnedDialogs<'a> {
     pub folder_id: Option<i32>,
     pub order: Option<&'a [enums::DialogPeer]>,
 }
-tl::object! { ['a] UpdatePinnedDialogs<'a>, layout::Structs, 1176, (tl::Word, Option<i32>, Option<&'a [enums::DialogPeer]>) }
 
 /// `updatePinnedForumTopic#683b2c52 flags:# pinned:flags.0?true peer:Peer topic_id:int = Update;`
 #[repr(C)]
@@ -9767,7 +8778,6 @@ pub struct UpdatePinnedForumTopic {
     pub peer: enums::Peer,
     pub topic_id: i32,
 }
-tl::object! { [] UpdatePinnedForumTopic, layout::Structs, 1272, (tl::Word, tl::Flag, enums::Peer, i32) }
 
 /// `updatePinnedForumTopics#def143d0 flags:# peer:Peer order:flags.0?Vector<int> = Update;`
 #[repr(C)]
@@ -9775,7 +8785,6 @@ pub struct UpdatePinnedForumTopics<'a> {
     pub peer: enums::Peer,
     pub order: Option<&'a [i32]>,
 }
-tl::object! { ['a] UpdatePinnedForumTopics<'a>, layout::Structs, 1273, (tl::Word, enums::Peer, Option<&'a [i32]>) }
 
 /// `updatePinnedMessages#ed85eab5 flags:# pinned:flags.0?true peer:Peer messages:Vector<int> pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9786,14 +8795,12 @@ pub struct UpdatePinnedMessages<'a> {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { ['a] UpdatePinnedMessages<'a>, layout::Structs, 1209, (tl::Word, tl::Flag, enums::Peer, &'a [i32], i32, i32) }
 
 /// `updatePinnedSavedDialogs#686c85a6 flags:# order:flags.0?Vector<DialogPeer> = Update;`
 #[repr(C)]
 pub struct UpdatePinnedSavedDialogs<'a> {
     pub order: Option<&'a [enums::DialogPeer]>,
 }
-tl::object! { ['a] UpdatePinnedSavedDialogs<'a>, layout::Structs, 1247, (tl::Word, Option<&'a [enums::DialogPeer]>) }
 
 /// `updatePrivacy#ee3b272a key:PrivacyKey rules:Vector<PrivacyRule> = Update;`
 #[repr(C)]
@@ -9801,21 +8808,18 @@ pub struct UpdatePrivacy<'a> {
     pub key: enums::PrivacyKey,
     pub rules: &'a [enums::PrivacyRule<'a>],
 }
-tl::object! { ['a] UpdatePrivacy<'a>, layout::Structs, 1145, (enums::PrivacyKey, &'a [enums::PrivacyRule<'a>]) }
 
 /// `updateQuickReplies#f9470ab2 quick_replies:Vector<QuickReply> = Update;`
 #[repr(C)]
 pub struct UpdateQuickReplies<'a> {
     pub quick_replies: &'a [enums::QuickReply<'a>],
 }
-tl::object! { ['a] UpdateQuickReplies<'a>, layout::Structs, 1250, (&'a [enums::QuickReply<'a>],) }
 
 /// `updateQuickReplyMessage#3e050d0f message:Message = Update;`
 #[repr(C)]
 pub struct UpdateQuickReplyMessage<'a> {
     pub message: enums::Message<'a>,
 }
-tl::object! { ['a] UpdateQuickReplyMessage<'a>, layout::Structs, 1253, (enums::Message<'a>,) }
 
 /// `updateReadChannelDiscussionInbox#d6b19546 flags:# channel_id:long top_msg_id:int read_max_id:int broadcast_id:flags.0?long broadcast_post:flags.0?int = Update;`
 #[repr(C)]
@@ -9826,7 +8830,6 @@ pub struct UpdateReadChannelDiscussionInbox {
     pub broadcast_id: Option<i64>,
     pub broadcast_post: Option<i32>,
 }
-tl::object! { [] UpdateReadChannelDiscussionInbox, layout::Structs, 1205, (tl::Word, i64, i32, i32, Option<i64>, Option<i32>) }
 
 /// `updateReadChannelDiscussionOutbox#695c9e7c channel_id:long top_msg_id:int read_max_id:int = Update;`
 #[repr(C)]
@@ -9835,7 +8838,6 @@ pub struct UpdateReadChannelDiscussionOutbox {
     pub top_msg_id: i32,
     pub read_max_id: i32,
 }
-tl::object! { [] UpdateReadChannelDiscussionOutbox, layout::Structs, 1206, (i64, i32, i32) }
 
 /// `updateReadChannelInbox#922e6e10 flags:# folder_id:flags.0?int channel_id:long max_id:int still_unread_count:int pts:int = Update;`
 #[repr(C)]
@@ -9846,7 +8848,6 @@ pub struct UpdateReadChannelInbox {
     pub still_unread_count: i32,
     pub pts: i32,
 }
-tl::object! { [] UpdateReadChannelInbox, layout::Structs, 1154, (tl::Word, Option<i32>, i64, i32, i32, i32) }
 
 /// `updateReadChannelOutbox#b75f99a9 channel_id:long max_id:int = Update;`
 #[repr(C)]
@@ -9854,7 +8855,6 @@ pub struct UpdateReadChannelOutbox {
     pub channel_id: i64,
     pub max_id: i32,
 }
-tl::object! { [] UpdateReadChannelOutbox, layout::Structs, 1168, (i64, i32) }
 
 /// `updateReadHistoryInbox#9e84bc99 flags:# folder_id:flags.0?int peer:Peer top_msg_id:flags.1?int max_id:int still_unread_count:int pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9867,7 +8867,6 @@ pub struct UpdateReadHistoryInbox {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { [] UpdateReadHistoryInbox, layout::Structs, 1147, (tl::Word, Option<i32>, enums::Peer, Option<i32>, i32, i32, i32, i32) }
 
 /// `updateReadHistoryOutbox#2f2f21bf peer:Peer max_id:int pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -9877,7 +8876,6 @@ pub struct UpdateReadHistoryOutbox {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { [] UpdateReadHistoryOutbox, layout::Structs, 1148, (enums::Peer, i32, i32, i32) }
 
 /// `updateReadMessagesContents#f8227181 flags:# messages:Vector<int> pts:int pts_count:int date:flags.0?int = Update;`
 #[repr(C)]
@@ -9887,7 +8885,6 @@ pub struct UpdateReadMessagesContents<'a> {
     pub pts_count: i32,
     pub date: Option<i32>,
 }
-tl::object! { ['a] UpdateReadMessagesContents<'a>, layout::Structs, 1150, (tl::Word, &'a [i32], i32, i32, Option<i32>) }
 
 /// `updateReadMonoForumInbox#77b0e372 channel_id:long saved_peer_id:Peer read_max_id:int = Update;`
 #[repr(C)]
@@ -9896,7 +8893,6 @@ pub struct UpdateReadMonoForumInbox {
     pub saved_peer_id: enums::Peer,
     pub read_max_id: i32,
 }
-tl::object! { [] UpdateReadMonoForumInbox, layout::Structs, 1267, (i64, enums::Peer, i32) }
 
 /// `updateReadMonoForumOutbox#a4a79376 channel_id:long saved_peer_id:Peer read_max_id:int = Update;`
 #[repr(C)]
@@ -9905,7 +8901,6 @@ pub struct UpdateReadMonoForumOutbox {
     pub saved_peer_id: enums::Peer,
     pub read_max_id: i32,
 }
-tl::object! { [] UpdateReadMonoForumOutbox, layout::Structs, 1268, (i64, enums::Peer, i32) }
 
 /// `updateReadStories#f74e932b peer:Peer max_id:int = Update;`
 #[repr(C)]
@@ -9913,7 +8908,6 @@ pub struct UpdateReadStories {
     pub peer: enums::Peer,
     pub max_id: i32,
 }
-tl::object! { [] UpdateReadStories, layout::Structs, 1237, (enums::Peer, i32) }
 
 /// `updateSavedDialogPinned#aeaf9e74 flags:# pinned:flags.0?true peer:DialogPeer = Update;`
 #[repr(C)]
@@ -9921,14 +8915,12 @@ pub struct UpdateSavedDialogPinned {
     pub pinned: bool,
     pub peer: enums::DialogPeer,
 }
-tl::object! { [] UpdateSavedDialogPinned, layout::Structs, 1246, (tl::Word, tl::Flag, enums::DialogPeer) }
 
 /// `updateSentPhoneCode#504aa18f sent_code:auth.SentCode = Update;`
 #[repr(C)]
 pub struct UpdateSentPhoneCode<'a> {
     pub sent_code: enums::auth::SentCode<'a>,
 }
-tl::object! { ['a] UpdateSentPhoneCode<'a>, layout::Structs, 1265, (enums::auth::SentCode<'a>,) }
 
 /// `updateSentStoryReaction#7d627683 peer:Peer story_id:int reaction:Reaction = Update;`
 #[repr(C)]
@@ -9937,7 +8929,6 @@ pub struct UpdateSentStoryReaction<'a> {
     pub story_id: i32,
     pub reaction: enums::Reaction<'a>,
 }
-tl::object! { ['a] UpdateSentStoryReaction<'a>, layout::Structs, 1240, (enums::Peer, i32, enums::Reaction<'a>) }
 
 /// `updateSentWalletTransaction#b1434d4a flags:# gasless:flags.0?true msg_hash:string transaction:flags.1?WalletTransaction = Update;`
 #[repr(C)]
@@ -9946,7 +8937,6 @@ pub struct UpdateSentWalletTransaction<'a> {
     pub msg_hash: &'a str,
     pub transaction: Option<&'a enums::WalletTransaction<'a>>,
 }
-tl::object! { ['a] UpdateSentWalletTransaction<'a>, layout::Structs, 1293, (tl::Word, tl::Flag, &'a str, tl::Maybe<'a, enums::WalletTransaction<'a>>) }
 
 /// `updateServiceNotification#ebe46819 flags:# popup:flags.0?true invert_media:flags.2?true inbox_date:flags.1?int type:string message:string media:MessageMedia entities:Vector<MessageEntity> = Update;`
 #[repr(C)]
@@ -9959,7 +8949,6 @@ pub struct UpdateServiceNotification<'a> {
     pub media: enums::MessageMedia<'a>,
     pub entities: &'a [enums::MessageEntity<'a>],
 }
-tl::object! { ['a] UpdateServiceNotification<'a>, layout::Structs, 1144, (tl::Word, tl::Flag, tl::Flag, Option<i32>, &'a str, &'a str, enums::MessageMedia<'a>, &'a [enums::MessageEntity<'a>]) }
 
 /// `updateShort#78d4dec1 update:Update date:int = Updates;`
 #[repr(C)]
@@ -9967,7 +8956,6 @@ pub struct UpdateShort<'a> {
     pub update: enums::Update<'a>,
     pub date: i32,
 }
-tl::object! { ['a] UpdateShort<'a>, layout::Structs, 1300, (enums::Update<'a>, i32) }
 
 /// `updateShortChatMessage#4d6deea5 flags:# out:flags.1?true mentioned:flags.4?true media_unread:flags.5?true silent:flags.13?true id:int from_id:long chat_id:long message:string pts:int pts_count:int date:int fwd_from:flags.2?MessageFwdHeader via_bot_id:flags.11?long reply_to:flags.3?MessageReplyHeader entities:flags.7?Vector<MessageEntity> ttl_period:flags.25?int = Updates;`
 #[repr(C)]
@@ -9989,7 +8977,6 @@ pub struct UpdateShortChatMessage<'a> {
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub ttl_period: Option<i32>,
 }
-tl::object! { ['a] UpdateShortChatMessage<'a>, layout::Structs, 1299, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i64, i64, &'a str, i32, i32, i32), (tl::Maybe<'a, enums::MessageFwdHeader<'a>>, Option<i64>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>)> }
 
 /// `updateShortMessage#313bc7f8 flags:# out:flags.1?true mentioned:flags.4?true media_unread:flags.5?true silent:flags.13?true id:int user_id:long message:string pts:int pts_count:int date:int fwd_from:flags.2?MessageFwdHeader via_bot_id:flags.11?long reply_to:flags.3?MessageReplyHeader entities:flags.7?Vector<MessageEntity> ttl_period:flags.25?int = Updates;`
 #[repr(C)]
@@ -10010,7 +8997,6 @@ pub struct UpdateShortMessage<'a> {
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub ttl_period: Option<i32>,
 }
-tl::object! { ['a] UpdateShortMessage<'a>, layout::Structs, 1298, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i64, &'a str, i32, i32, i32, tl::Maybe<'a, enums::MessageFwdHeader<'a>>), (Option<i64>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>)> }
 
 /// `updateShortSentMessage#9015e101 flags:# out:flags.1?true id:int pts:int pts_count:int date:int media:flags.9?MessageMedia entities:flags.7?Vector<MessageEntity> ttl_period:flags.25?int = Updates;`
 #[repr(C)]
@@ -10024,14 +9010,12 @@ pub struct UpdateShortSentMessage<'a> {
     pub entities: Option<&'a [enums::MessageEntity<'a>]>,
     pub ttl_period: Option<i32>,
 }
-tl::object! { ['a] UpdateShortSentMessage<'a>, layout::Structs, 1303, (tl::Word, tl::Flag, i32, i32, i32, i32, tl::Maybe<'a, enums::MessageMedia<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>) }
 
 /// `updateSmsJob#f16269d4 job_id:string = Update;`
 #[repr(C)]
 pub struct UpdateSmsJob<'a> {
     pub job_id: &'a str,
 }
-tl::object! { ['a] UpdateSmsJob<'a>, layout::Structs, 1249, (&'a str,) }
 
 /// `updateStarGiftAuctionState#48e246c2 gift_id:long state:StarGiftAuctionState = Update;`
 #[repr(C)]
@@ -10039,7 +9023,6 @@ pub struct UpdateStarGiftAuctionState<'a> {
     pub gift_id: i64,
     pub state: enums::StarGiftAuctionState<'a>,
 }
-tl::object! { ['a] UpdateStarGiftAuctionState<'a>, layout::Structs, 1275, (i64, enums::StarGiftAuctionState<'a>) }
 
 /// `updateStarGiftAuctionUserState#dc58f31e gift_id:long user_state:StarGiftAuctionUserState = Update;`
 #[repr(C)]
@@ -10047,14 +9030,12 @@ pub struct UpdateStarGiftAuctionUserState<'a> {
     pub gift_id: i64,
     pub user_state: enums::StarGiftAuctionUserState<'a>,
 }
-tl::object! { ['a] UpdateStarGiftAuctionUserState<'a>, layout::Structs, 1276, (i64, enums::StarGiftAuctionUserState<'a>) }
 
 /// `updateStarsBalance#4e80a379 balance:StarsAmount = Update;`
 #[repr(C)]
 pub struct UpdateStarsBalance {
     pub balance: enums::StarsAmount,
 }
-tl::object! { [] UpdateStarsBalance, layout::Structs, 1260, (enums::StarsAmount,) }
 
 /// `updateStarsRevenueStatus#a584b019 peer:Peer status:StarsRevenueStatus = Update;`
 #[repr(C)]
@@ -10062,7 +9043,6 @@ pub struct UpdateStarsRevenueStatus<'a> {
     pub peer: enums::Peer,
     pub status: enums::StarsRevenueStatus<'a>,
 }
-tl::object! { ['a] UpdateStarsRevenueStatus<'a>, layout::Structs, 1262, (enums::Peer, enums::StarsRevenueStatus<'a>) }
 
 /// `updateStickerSets#31c24808 flags:# masks:flags.0?true emojis:flags.1?true = Update;`
 #[repr(C)]
@@ -10070,7 +9050,6 @@ pub struct UpdateStickerSets {
     pub masks: bool,
     pub emojis: bool,
 }
-tl::object! { [] UpdateStickerSets, layout::Structs, 1160, (tl::Word, tl::Flag, tl::Flag) }
 
 /// `updateStickerSetsOrder#0bb2d201 flags:# masks:flags.0?true emojis:flags.1?true order:Vector<long> = Update;`
 #[repr(C)]
@@ -10079,14 +9058,12 @@ pub struct UpdateStickerSetsOrder<'a> {
     pub emojis: bool,
     pub order: &'a [i64],
 }
-tl::object! { ['a] UpdateStickerSetsOrder<'a>, layout::Structs, 1159, (tl::Word, tl::Flag, tl::Flag, &'a [i64]) }
 
 /// `updateStoriesStealthMode#2c084dc1 stealth_mode:StoriesStealthMode = Update;`
 #[repr(C)]
 pub struct UpdateStoriesStealthMode {
     pub stealth_mode: enums::StoriesStealthMode,
 }
-tl::object! { [] UpdateStoriesStealthMode, layout::Structs, 1239, (enums::StoriesStealthMode,) }
 
 /// `updateStory#75b3b798 peer:Peer story:StoryItem = Update;`
 #[repr(C)]
@@ -10094,7 +9071,6 @@ pub struct UpdateStory<'a> {
     pub peer: enums::Peer,
     pub story: enums::StoryItem<'a>,
 }
-tl::object! { ['a] UpdateStory<'a>, layout::Structs, 1236, (enums::Peer, enums::StoryItem<'a>) }
 
 /// `updateStoryID#1bf335b9 id:int random_id:long = Update;`
 #[repr(C)]
@@ -10102,14 +9078,12 @@ pub struct UpdateStoryId {
     pub id: i32,
     pub random_id: i64,
 }
-tl::object! { [] UpdateStoryId, layout::Structs, 1238, (i32, i64) }
 
 /// `updateTheme#8216fba3 theme:Theme = Update;`
 #[repr(C)]
 pub struct UpdateTheme<'a> {
     pub theme: enums::Theme<'a>,
 }
-tl::object! { ['a] UpdateTheme<'a>, layout::Structs, 1196, (enums::Theme<'a>,) }
 
 /// `updateTranscribedAudio#0084cd5a flags:# pending:flags.0?true peer:Peer msg_id:int transcription_id:long text:string = Update;`
 #[repr(C)]
@@ -10120,14 +9094,12 @@ pub struct UpdateTranscribedAudio<'a> {
     pub transcription_id: i64,
     pub text: &'a str,
 }
-tl::object! { ['a] UpdateTranscribedAudio<'a>, layout::Structs, 1227, (tl::Word, tl::Flag, enums::Peer, i32, i64, &'a str) }
 
 /// `updateUser#20529438 user_id:long = Update;`
 #[repr(C)]
 pub struct UpdateUser {
     pub user_id: i64,
 }
-tl::object! { [] UpdateUser, layout::Structs, 1234, (i64,) }
 
 /// `updateUserEmojiStatus#28373599 user_id:long emoji_status:EmojiStatus = Update;`
 #[repr(C)]
@@ -10135,7 +9107,6 @@ pub struct UpdateUserEmojiStatus<'a> {
     pub user_id: i64,
     pub emoji_status: enums::EmojiStatus<'a>,
 }
-tl::object! { ['a] UpdateUserEmojiStatus<'a>, layout::Structs, 1229, (i64, enums::EmojiStatus<'a>) }
 
 /// `updateUserName#a7848924 user_id:long first_name:string last_name:string usernames:Vector<Username> = Update;`
 #[repr(C)]
@@ -10145,7 +9116,6 @@ pub struct UpdateUserName<'a> {
     pub last_name: &'a str,
     pub usernames: &'a [enums::Username<'a>],
 }
-tl::object! { ['a] UpdateUserName<'a>, layout::Structs, 1134, (i64, &'a str, &'a str, &'a [enums::Username<'a>]) }
 
 /// `updateUserPhone#05492a13 user_id:long phone:string = Update;`
 #[repr(C)]
@@ -10153,7 +9123,6 @@ pub struct UpdateUserPhone<'a> {
     pub user_id: i64,
     pub phone: &'a str,
 }
-tl::object! { ['a] UpdateUserPhone<'a>, layout::Structs, 1146, (i64, &'a str) }
 
 /// `updateUserStatus#e5bdf8de user_id:long status:UserStatus = Update;`
 #[repr(C)]
@@ -10161,7 +9130,6 @@ pub struct UpdateUserStatus {
     pub user_id: i64,
     pub status: enums::UserStatus,
 }
-tl::object! { [] UpdateUserStatus, layout::Structs, 1133, (i64, enums::UserStatus) }
 
 /// `updateUserTyping#2a17bf5c flags:# user_id:long top_msg_id:flags.0?int action:SendMessageAction = Update;`
 #[repr(C)]
@@ -10170,7 +9138,6 @@ pub struct UpdateUserTyping<'a> {
     pub top_msg_id: Option<i32>,
     pub action: enums::SendMessageAction<'a>,
 }
-tl::object! { ['a] UpdateUserTyping<'a>, layout::Structs, 1130, (tl::Word, i64, Option<i32>, enums::SendMessageAction<'a>) }
 
 /// `updateWalletGaslessInfo#a8ae1cac flags:# available:flags.0?true left:int reset_at:int min_amount:long relayer_address:string = Update;`
 #[repr(C)]
@@ -10181,28 +9148,24 @@ pub struct UpdateWalletGaslessInfo<'a> {
     pub min_amount: i64,
     pub relayer_address: &'a str,
 }
-tl::object! { ['a] UpdateWalletGaslessInfo<'a>, layout::Structs, 1294, (tl::Word, tl::Flag, i32, i32, i64, &'a str) }
 
 /// `updateWalletState#6ac3f2aa state:WalletState = Update;`
 #[repr(C)]
 pub struct UpdateWalletState<'a> {
     pub state: enums::WalletState<'a>,
 }
-tl::object! { ['a] UpdateWalletState<'a>, layout::Structs, 1292, (enums::WalletState<'a>,) }
 
 /// `updateWalletTonConnectPendingDisconnect#d1ee8199 session_ids:Vector<long> = Update;`
 #[repr(C)]
 pub struct UpdateWalletTonConnectPendingDisconnect<'a> {
     pub session_ids: &'a [i64],
 }
-tl::object! { ['a] UpdateWalletTonConnectPendingDisconnect<'a>, layout::Structs, 1296, (&'a [i64],) }
 
 /// `updateWalletTonConnectSession#50a38e0e session:TonConnectSession = Update;`
 #[repr(C)]
 pub struct UpdateWalletTonConnectSession<'a> {
     pub session: enums::TonConnectSession<'a>,
 }
-tl::object! { ['a] UpdateWalletTonConnectSession<'a>, layout::Structs, 1295, (enums::TonConnectSession<'a>,) }
 
 /// `updateWebBrowserException#140502d1 flags:# delete:flags.1?true open_external_browser:flags.0?Bool exception:WebDomainException = Update;`
 #[repr(C)]
@@ -10211,7 +9174,6 @@ pub struct UpdateWebBrowserException<'a> {
     pub open_external_browser: Option<bool>,
     pub exception: enums::WebDomainException<'a>,
 }
-tl::object! { ['a] UpdateWebBrowserException<'a>, layout::Structs, 1286, (tl::Word, tl::Flag, Option<bool>, enums::WebDomainException<'a>) }
 
 /// `updateWebBrowserSettings#c39a2ade flags:# open_external_browser:flags.0?true display_close_button:flags.1?true = Update;`
 #[repr(C)]
@@ -10219,7 +9181,6 @@ pub struct UpdateWebBrowserSettings {
     pub open_external_browser: bool,
     pub display_close_button: bool,
 }
-tl::object! { [] UpdateWebBrowserSettings, layout::Structs, 1285, (tl::Word, tl::Flag, tl::Flag) }
 
 /// `updateWebPage#7f891213 webpage:WebPage pts:int pts_count:int = Update;`
 #[repr(C)]
@@ -10228,14 +9189,12 @@ pub struct UpdateWebPage<'a> {
     pub pts: i32,
     pub pts_count: i32,
 }
-tl::object! { ['a] UpdateWebPage<'a>, layout::Structs, 1149, (enums::WebPage<'a>, i32, i32) }
 
 /// `updateWebViewResultSent#1592b79d query_id:long = Update;`
 #[repr(C)]
 pub struct UpdateWebViewResultSent {
     pub query_id: i64,
 }
-tl::object! { [] UpdateWebViewResultSent, layout::Structs, 1224, (i64,) }
 
 /// `updates#74ae4240 updates:Vector<Update> users:Vector<User> chats:Vector<Chat> date:int seq:int = Updates;`
 #[repr(C)]
@@ -10246,7 +9205,6 @@ pub struct Updates<'a> {
     pub date: i32,
     pub seq: i32,
 }
-tl::object! { ['a] Updates<'a>, layout::Structs, 1302, (&'a [enums::Update<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>], i32, i32) }
 
 /// `updatesCombined#725b04c3 updates:Vector<Update> users:Vector<User> chats:Vector<Chat> date:int seq_start:int seq:int = Updates;`
 #[repr(C)]
@@ -10258,14 +9216,12 @@ pub struct UpdatesCombined<'a> {
     pub seq_start: i32,
     pub seq: i32,
 }
-tl::object! { ['a] UpdatesCombined<'a>, layout::Structs, 1301, (&'a [enums::Update<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>], i32, i32, i32) }
 
 /// `urlAuthResultAccepted#623a8fa0 flags:# url:flags.0?string = UrlAuthResult;`
 #[repr(C)]
 pub struct UrlAuthResultAccepted<'a> {
     pub url: Option<&'a str>,
 }
-tl::object! { ['a] UrlAuthResultAccepted<'a>, layout::Structs, 1305, (tl::Word, Option<&'a str>) }
 
 /// `urlAuthResultRequest#3cd623ec flags:# request_write_access:flags.0?true request_phone_number:flags.1?true match_codes_first:flags.5?true is_app:flags.6?true bot:User domain:string browser:flags.2?string platform:flags.2?string ip:flags.2?string region:flags.2?string match_codes:flags.3?Vector<string> user_id_hint:flags.4?long verified_app_name:flags.7?string = UrlAuthResult;`
 #[repr(C)]
@@ -10284,7 +9240,6 @@ pub struct UrlAuthResultRequest<'a> {
     pub user_id_hint: Option<i64>,
     pub verified_app_name: Option<&'a str>,
 }
-tl::object! { ['a] UrlAuthResultRequest<'a>, layout::Structs, 1304, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::User<'a>, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a [&'a str]>), (Option<i64>, Option<&'a str>)> }
 
 /// `user#b1b8cc83 flags:# self:flags.10?true contact:flags.11?true mutual_contact:flags.12?true deleted:flags.13?true bot:flags.14?true bot_chat_history:flags.15?true bot_nochats:flags.16?true verified:flags.17?true restricted:flags.18?true min:flags.20?true bot_inline_geo:flags.21?true support:flags.23?true scam:flags.24?true apply_min_photo:flags.25?true fake:flags.26?true bot_attach_menu:flags.27?true premium:flags.28?true attach_menu_enabled:flags.29?true flags2:# bot_can_edit:flags2.1?true close_friend:flags2.2?true stories_hidden:flags2.3?true stories_unavailable:flags2.4?true contact_require_premium:flags2.10?true bot_business:flags2.11?true bot_has_main_app:flags2.13?true bot_forum_view:flags2.16?true bot_forum_can_manage_topics:flags2.17?true bot_can_manage_bots:flags2.18?true bot_guestchat:flags2.19?true bot_guard:flags2.20?true id:long access_hash:flags.0?long first_name:flags.1?string last_name:flags.2?string username:flags.3?string phone:flags.4?string photo:flags.5?UserProfilePhoto status:flags.6?UserStatus bot_info_version:flags.14?int restriction_reason:flags.18?Vector<RestrictionReason> bot_inline_placeholder:flags.19?string lang_code:flags.22?string emoji_status:flags.30?EmojiStatus usernames:flags2.0?Vector<Username> stories_max_id:flags2.5?RecentStory color:flags2.8?PeerColor profile_color:flags2.9?PeerColor bot_active_users:flags2.12?int bot_verification_icon:flags2.14?long send_paid_messages_stars:flags2.15?long linked_community_id:flags2.21?long = User;`
 #[repr(C)]
@@ -10341,14 +9296,12 @@ pub struct User<'a> {
     pub send_paid_messages_stars: Option<i64>,
     pub linked_community_id: Option<i64>,
 }
-tl::object! { ['a] User<'a>, layout::Structs, 1308, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, Option<i64>, Option<&'a str>, Option<&'a str>), tl::And<(Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::UserProfilePhoto<'a>>, tl::Maybe<'a, enums::UserStatus>, Option<i32>, Option<&'a [enums::RestrictionReason<'a>]>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::EmojiStatus<'a>>, Option<&'a [enums::Username<'a>]>, tl::Maybe<'a, enums::RecentStory>, tl::Maybe<'a, enums::PeerColor<'a>>), (tl::Maybe<'a, enums::PeerColor<'a>>, Option<i32>, Option<i64>, Option<i64>, Option<i64>)>>>> }
 
 /// `userEmpty#d3bc4b7a id:long = User;`
 #[repr(C)]
 pub struct UserEmpty {
     pub id: i64,
 }
-tl::object! { [] UserEmpty, layout::Structs, 1307, (i64,) }
 
 /// `userFull#06cbe645 flags:# blocked:flags.0?true phone_calls_available:flags.4?true phone_calls_private:flags.5?true can_pin_message:flags.7?true has_scheduled:flags.12?true video_calls_available:flags.13?true voice_messages_forbidden:flags.20?true translations_disabled:flags.23?true stories_pinned_available:flags.26?true blocked_my_stories_from:flags.27?true wallpaper_overridden:flags.28?true contact_require_premium:flags.29?true read_dates_private:flags.30?true flags2:# sponsored_enabled:flags2.7?true can_view_revenue:flags2.9?true bot_can_manage_emoji_status:flags2.10?true display_gifts_button:flags2.16?true noforwards_my_enabled:flags2.23?true noforwards_peer_enabled:flags2.24?true unofficial_security_risk:flags2.26?true id:long about:flags.1?string settings:PeerSettings personal_photo:flags.21?Photo profile_photo:flags.2?Photo fallback_photo:flags.22?Photo notify_settings:PeerNotifySettings bot_info:flags.3?BotInfo pinned_msg_id:flags.6?int common_chats_count:int folder_id:flags.11?int ttl_period:flags.14?int theme:flags.15?ChatTheme private_forward_name:flags.16?string bot_group_admin_rights:flags.17?ChatAdminRights bot_broadcast_admin_rights:flags.18?ChatAdminRights wallpaper:flags.24?WallPaper stories:flags.25?PeerStories business_work_hours:flags2.0?BusinessWorkHours business_location:flags2.1?BusinessLocation business_greeting_message:flags2.2?BusinessGreetingMessage business_away_message:flags2.3?BusinessAwayMessage business_intro:flags2.4?BusinessIntro birthday:flags2.5?Birthday personal_channel_id:flags2.6?long personal_channel_message:flags2.6?int stargifts_count:flags2.8?int starref_program:flags2.11?StarRefProgram bot_verification:flags2.12?BotVerification send_paid_messages_stars:flags2.14?long disallowed_gifts:flags2.15?DisallowedGiftsSettings stars_rating:flags2.17?StarsRating stars_my_pending_rating:flags2.18?StarsRating stars_my_pending_rating_date:flags2.18?int main_tab:flags2.20?ProfileTab saved_music:flags2.21?Document note:flags2.22?TextWithEntities bot_manager_id:flags2.25?long = UserFull;`
 #[repr(C)]
@@ -10412,7 +9365,6 @@ pub struct UserFull<'a> {
     pub note: Option<&'a enums::TextWithEntities<'a>>,
     pub bot_manager_id: Option<i64>,
 }
-tl::object! { ['a] UserFull<'a>, layout::Structs, 1309, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, Option<&'a str>), tl::And<(enums::PeerSettings<'a>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Photo<'a>>, enums::PeerNotifySettings<'a>, tl::Maybe<'a, enums::BotInfo<'a>>, Option<i32>, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::ChatTheme<'a>>, Option<&'a str>), tl::And<(tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::WallPaper<'a>>, tl::Maybe<'a, enums::PeerStories<'a>>, tl::Maybe<'a, enums::BusinessWorkHours<'a>>, tl::Maybe<'a, enums::BusinessLocation<'a>>, tl::Maybe<'a, enums::BusinessGreetingMessage<'a>>, tl::Maybe<'a, enums::BusinessAwayMessage<'a>>, tl::Maybe<'a, enums::BusinessIntro<'a>>, tl::Maybe<'a, enums::Birthday>, Option<i64>, Option<i32>), (Option<i32>, tl::Maybe<'a, enums::StarRefProgram<'a>>, tl::Maybe<'a, enums::BotVerification<'a>>, Option<i64>, tl::Maybe<'a, enums::DisallowedGiftsSettings>, tl::Maybe<'a, enums::StarsRating<'a>>, tl::Maybe<'a, enums::StarsRating<'a>>, Option<i32>, tl::Maybe<'a, enums::ProfileTab>, tl::Maybe<'a, enums::Document<'a>>, tl::Maybe<'a, enums::TextWithEntities<'a>>, Option<i64>)>>>> }
 
 /// `userProfilePhoto#82d1f706 flags:# has_video:flags.0?true personal:flags.2?true photo_id:long stripped_thumb:flags.1?bytes dc_id:int = UserProfilePhoto;`
 #[repr(C)]
@@ -10423,42 +9375,36 @@ pub struct UserProfilePhoto<'a> {
     pub stripped_thumb: Option<&'a [u8]>,
     pub dc_id: i32,
 }
-tl::object! { ['a] UserProfilePhoto<'a>, layout::Structs, 1311, (tl::Word, tl::Flag, tl::Flag, i64, Option<&'a [u8]>, i32) }
 
 /// `userStatusLastMonth#65899777 flags:# by_me:flags.0?true = UserStatus;`
 #[repr(C)]
 pub struct UserStatusLastMonth {
     pub by_me: bool,
 }
-tl::object! { [] UserStatusLastMonth, layout::Structs, 1317, (tl::Word, tl::Flag) }
 
 /// `userStatusLastWeek#541a1d1a flags:# by_me:flags.0?true = UserStatus;`
 #[repr(C)]
 pub struct UserStatusLastWeek {
     pub by_me: bool,
 }
-tl::object! { [] UserStatusLastWeek, layout::Structs, 1316, (tl::Word, tl::Flag) }
 
 /// `userStatusOffline#008c703f was_online:int = UserStatus;`
 #[repr(C)]
 pub struct UserStatusOffline {
     pub was_online: i32,
 }
-tl::object! { [] UserStatusOffline, layout::Structs, 1314, (i32,) }
 
 /// `userStatusOnline#edb93949 expires:int = UserStatus;`
 #[repr(C)]
 pub struct UserStatusOnline {
     pub expires: i32,
 }
-tl::object! { [] UserStatusOnline, layout::Structs, 1313, (i32,) }
 
 /// `userStatusRecently#7b197dc8 flags:# by_me:flags.0?true = UserStatus;`
 #[repr(C)]
 pub struct UserStatusRecently {
     pub by_me: bool,
 }
-tl::object! { [] UserStatusRecently, layout::Structs, 1315, (tl::Word, tl::Flag) }
 
 /// `username#b4073647 flags:# editable:flags.0?true active:flags.1?true deletable:flags.2?true expired:flags.3?true username:string = Username;`
 #[repr(C)]
@@ -10469,7 +9415,6 @@ pub struct Username<'a> {
     pub expired: bool,
     pub username: &'a str,
 }
-tl::object! { ['a] Username<'a>, layout::Structs, 1318, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str) }
 
 /// `videoSize#de33b094 flags:# type:string w:int h:int size:int video_start_ts:flags.0?double = VideoSize;`
 #[repr(C)]
@@ -10480,7 +9425,6 @@ pub struct VideoSize<'a> {
     pub size: i32,
     pub video_start_ts: Option<f64>,
 }
-tl::object! { ['a] VideoSize<'a>, layout::Structs, 1319, (tl::Word, &'a str, i32, i32, i32, Option<f64>) }
 
 /// `videoSizeEmojiMarkup#f85c413c emoji_id:long background_colors:Vector<int> = VideoSize;`
 #[repr(C)]
@@ -10488,7 +9432,6 @@ pub struct VideoSizeEmojiMarkup<'a> {
     pub emoji_id: i64,
     pub background_colors: &'a [i32],
 }
-tl::object! { ['a] VideoSizeEmojiMarkup<'a>, layout::Structs, 1320, (i64, &'a [i32]) }
 
 /// `videoSizeStickerMarkup#0da082fe stickerset:InputStickerSet sticker_id:long background_colors:Vector<int> = VideoSize;`
 #[repr(C)]
@@ -10497,7 +9440,6 @@ pub struct VideoSizeStickerMarkup<'a> {
     pub sticker_id: i64,
     pub background_colors: &'a [i32],
 }
-tl::object! { ['a] VideoSizeStickerMarkup<'a>, layout::Structs, 1321, (enums::InputStickerSet<'a>, i64, &'a [i32]) }
 
 /// `wallPaper#a437c3ed id:long flags:# creator:flags.0?true default:flags.1?true pattern:flags.3?true dark:flags.4?true access_hash:long slug:string document:Document settings:flags.2?WallPaperSettings = WallPaper;`
 #[repr(C)]
@@ -10512,7 +9454,6 @@ pub struct WallPaper<'a> {
     pub document: enums::Document<'a>,
     pub settings: Option<&'a enums::WallPaperSettings<'a>>,
 }
-tl::object! { ['a] WallPaper<'a>, layout::Structs, 1322, (i64, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, enums::Document<'a>, tl::Maybe<'a, enums::WallPaperSettings<'a>>) }
 
 /// `wallPaperNoFile#e0804116 id:long flags:# default:flags.1?true dark:flags.4?true settings:flags.2?WallPaperSettings = WallPaper;`
 #[repr(C)]
@@ -10522,7 +9463,6 @@ pub struct WallPaperNoFile<'a> {
     pub dark: bool,
     pub settings: Option<&'a enums::WallPaperSettings<'a>>,
 }
-tl::object! { ['a] WallPaperNoFile<'a>, layout::Structs, 1323, (i64, tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::WallPaperSettings<'a>>) }
 
 /// `wallPaperSettings#372efcd0 flags:# blur:flags.1?true motion:flags.2?true background_color:flags.0?int second_background_color:flags.4?int third_background_color:flags.5?int fourth_background_color:flags.6?int intensity:flags.3?int rotation:flags.4?int emoticon:flags.7?string = WallPaperSettings;`
 #[repr(C)]
@@ -10537,7 +9477,6 @@ pub struct WallPaperSettings<'a> {
     pub rotation: Option<i32>,
     pub emoticon: Option<&'a str>,
 }
-tl::object! { ['a] WallPaperSettings<'a>, layout::Structs, 1324, (tl::Word, tl::Flag, tl::Flag, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<&'a str>) }
 
 /// `walletOwnershipProof#60bccb0d timestamp:int signature:bytes = WalletOwnershipProof;`
 #[repr(C)]
@@ -10545,7 +9484,6 @@ pub struct WalletOwnershipProof<'a> {
     pub timestamp: i32,
     pub signature: &'a [u8],
 }
-tl::object! { ['a] WalletOwnershipProof<'a>, layout::Structs, 1325, (i32, &'a [u8]) }
 
 /// `walletState#95c5346b flags:# backup_enabled:flags.0?true can_export_phrase:flags.1?true can_enable_backup:flags.2?true address:string public_key:bytes balance:long = WalletState;`
 #[repr(C)]
@@ -10557,14 +9495,12 @@ pub struct WalletState<'a> {
     pub public_key: &'a [u8],
     pub balance: i64,
 }
-tl::object! { ['a] WalletState<'a>, layout::Structs, 1327, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a [u8], i64) }
 
 /// `walletStateEmpty#9cb9b2ec flags:# creating:flags.0?true = WalletState;`
 #[repr(C)]
 pub struct WalletStateEmpty {
     pub creating: bool,
 }
-tl::object! { [] WalletStateEmpty, layout::Structs, 1326, (tl::Word, tl::Flag) }
 
 /// `walletTransaction#952dc143 flags:# incoming:flags.0?true gasless:flags.1?true failed:flags.2?true key_change:flags.5?true comment_encrypted:flags.6?true id:string amount:long fee:long date:int peer:WalletTransactionPeer comment:flags.3?string tx_hash:flags.4?string nft:flags.7?wallet.NftItem = WalletTransaction;`
 #[repr(C)]
@@ -10583,7 +9519,6 @@ pub struct WalletTransaction<'a> {
     pub tx_hash: Option<&'a str>,
     pub nft: Option<&'a enums::wallet::NftItem<'a>>,
 }
-tl::object! { ['a] WalletTransaction<'a>, layout::Structs, 1328, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, i64, i64, i32, enums::WalletTransactionPeer<'a>, Option<&'a str>), (Option<&'a str>, tl::Maybe<'a, enums::wallet::NftItem<'a>>)> }
 
 /// `walletTransactionPeerAddress#062cc1bc flags:# address:string domain:flags.0?string = WalletTransactionPeer;`
 #[repr(C)]
@@ -10591,7 +9526,6 @@ pub struct WalletTransactionPeerAddress<'a> {
     pub address: &'a str,
     pub domain: Option<&'a str>,
 }
-tl::object! { ['a] WalletTransactionPeerAddress<'a>, layout::Structs, 1330, (tl::Word, &'a str, Option<&'a str>) }
 
 /// `walletTransactionPeerOnramp#e595186e flags:# address:string domain:flags.0?string provider_name:string = WalletTransactionPeer;`
 #[repr(C)]
@@ -10600,7 +9534,6 @@ pub struct WalletTransactionPeerOnramp<'a> {
     pub domain: Option<&'a str>,
     pub provider_name: &'a str,
 }
-tl::object! { ['a] WalletTransactionPeerOnramp<'a>, layout::Structs, 1331, (tl::Word, &'a str, Option<&'a str>, &'a str) }
 
 /// `walletTransactionPeerUser#d4ea706d flags:# user_id:long address:string domain:flags.0?string = WalletTransactionPeer;`
 #[repr(C)]
@@ -10609,7 +9542,6 @@ pub struct WalletTransactionPeerUser<'a> {
     pub address: &'a str,
     pub domain: Option<&'a str>,
 }
-tl::object! { ['a] WalletTransactionPeerUser<'a>, layout::Structs, 1329, (tl::Word, i64, &'a str, Option<&'a str>) }
 
 /// `walletUserAddress#fe78eecc flags:# user_id:flags.0?long address:string public_key:bytes = WalletUserAddress;`
 #[repr(C)]
@@ -10618,7 +9550,6 @@ pub struct WalletUserAddress<'a> {
     pub address: &'a str,
     pub public_key: &'a [u8],
 }
-tl::object! { ['a] WalletUserAddress<'a>, layout::Structs, 1333, (tl::Word, Option<i64>, &'a str, &'a [u8]) }
 
 /// `webAuthorization#a6f8f452 hash:long bot_id:long domain:string browser:string platform:string date_created:int date_active:int ip:string region:string = WebAuthorization;`
 #[repr(C)]
@@ -10633,7 +9564,6 @@ pub struct WebAuthorization<'a> {
     pub ip: &'a str,
     pub region: &'a str,
 }
-tl::object! { ['a] WebAuthorization<'a>, layout::Structs, 1334, (i64, i64, &'a str, &'a str, &'a str, i32, i32, &'a str, &'a str) }
 
 /// `webDocument#1c570ed1 url:string access_hash:long size:int mime_type:string attributes:Vector<DocumentAttribute> = WebDocument;`
 #[repr(C)]
@@ -10644,7 +9574,6 @@ pub struct WebDocument<'a> {
     pub mime_type: &'a str,
     pub attributes: &'a [enums::DocumentAttribute<'a>],
 }
-tl::object! { ['a] WebDocument<'a>, layout::Structs, 1335, (&'a str, i64, i32, &'a str, &'a [enums::DocumentAttribute<'a>]) }
 
 /// `webDocumentNoProxy#f9c8bcc6 url:string size:int mime_type:string attributes:Vector<DocumentAttribute> = WebDocument;`
 #[repr(C)]
@@ -10654,7 +9583,6 @@ pub struct WebDocumentNoProxy<'a> {
     pub mime_type: &'a str,
     pub attributes: &'a [enums::DocumentAttribute<'a>],
 }
-tl::object! { ['a] WebDocumentNoProxy<'a>, layout::Structs, 1336, (&'a str, i32, &'a str, &'a [enums::DocumentAttribute<'a>]) }
 
 /// `webDomainException#933ca597 flags:# domain:string url:string title:string favicon:flags.0?long = WebDomainException;`
 #[repr(C)]
@@ -10664,7 +9592,6 @@ pub struct WebDomainException<'a> {
     pub title: &'a str,
     pub favicon: Option<i64>,
 }
-tl::object! { ['a] WebDomainException<'a>, layout::Structs, 1337, (tl::Word, &'a str, &'a str, &'a str, Option<i64>) }
 
 /// `webPage#e89c45b2 flags:# has_large_media:flags.13?true video_cover_photo:flags.14?true id:long url:string display_url:string hash:int type:flags.0?string site_name:flags.1?string title:flags.2?string description:flags.3?string photo:flags.4?Photo embed_url:flags.5?string embed_type:flags.5?string embed_width:flags.6?int embed_height:flags.6?int duration:flags.7?int author:flags.8?string document:flags.9?Document cached_page:flags.10?Page attributes:flags.12?Vector<WebPageAttribute> = WebPage;`
 #[repr(C)]
@@ -10690,14 +9617,12 @@ pub struct WebPage<'a> {
     pub cached_page: Option<&'a enums::Page<'a>>,
     pub attributes: Option<&'a [enums::WebPageAttribute<'a>]>,
 }
-tl::object! { ['a] WebPage<'a>, layout::Structs, 1340, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, &'a str, &'a str, i32, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>), (Option<&'a str>, Option<&'a str>, Option<i32>, Option<i32>, Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::Document<'a>>, tl::Maybe<'a, enums::Page<'a>>, Option<&'a [enums::WebPageAttribute<'a>]>)> }
 
 /// `webPageAttributeAiComposeTone#7781fe18 emoji_id:long = WebPageAttribute;`
 #[repr(C)]
 pub struct WebPageAttributeAiComposeTone {
     pub emoji_id: i64,
 }
-tl::object! { [] WebPageAttributeAiComposeTone, layout::Structs, 1348, (i64,) }
 
 /// `webPageAttributeStarGiftAuction#01c641c2 gift:StarGift end_date:int = WebPageAttribute;`
 #[repr(C)]
@@ -10705,14 +9630,12 @@ pub struct WebPageAttributeStarGiftAuction<'a> {
     pub gift: enums::StarGift<'a>,
     pub end_date: i32,
 }
-tl::object! { ['a] WebPageAttributeStarGiftAuction<'a>, layout::Structs, 1347, (enums::StarGift<'a>, i32) }
 
 /// `webPageAttributeStarGiftCollection#31cad303 icons:Vector<Document> = WebPageAttribute;`
 #[repr(C)]
 pub struct WebPageAttributeStarGiftCollection<'a> {
     pub icons: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] WebPageAttributeStarGiftCollection<'a>, layout::Structs, 1346, (&'a [enums::Document<'a>],) }
 
 /// `webPageAttributeStickerSet#50cc03d3 flags:# emojis:flags.0?true text_color:flags.1?true stickers:Vector<Document> = WebPageAttribute;`
 #[repr(C)]
@@ -10721,7 +9644,6 @@ pub struct WebPageAttributeStickerSet<'a> {
     pub text_color: bool,
     pub stickers: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] WebPageAttributeStickerSet<'a>, layout::Structs, 1344, (tl::Word, tl::Flag, tl::Flag, &'a [enums::Document<'a>]) }
 
 /// `webPageAttributeStory#2e94c3e7 flags:# peer:Peer id:int story:flags.0?StoryItem = WebPageAttribute;`
 #[repr(C)]
@@ -10730,7 +9652,6 @@ pub struct WebPageAttributeStory<'a> {
     pub id: i32,
     pub story: Option<&'a enums::StoryItem<'a>>,
 }
-tl::object! { ['a] WebPageAttributeStory<'a>, layout::Structs, 1343, (tl::Word, enums::Peer, i32, tl::Maybe<'a, enums::StoryItem<'a>>) }
 
 /// `webPageAttributeTheme#54b56617 flags:# documents:flags.0?Vector<Document> settings:flags.1?ThemeSettings = WebPageAttribute;`
 #[repr(C)]
@@ -10738,14 +9659,12 @@ pub struct WebPageAttributeTheme<'a> {
     pub documents: Option<&'a [enums::Document<'a>]>,
     pub settings: Option<&'a enums::ThemeSettings<'a>>,
 }
-tl::object! { ['a] WebPageAttributeTheme<'a>, layout::Structs, 1342, (tl::Word, Option<&'a [enums::Document<'a>]>, tl::Maybe<'a, enums::ThemeSettings<'a>>) }
 
 /// `webPageAttributeUniqueStarGift#cf6f6db8 gift:StarGift = WebPageAttribute;`
 #[repr(C)]
 pub struct WebPageAttributeUniqueStarGift<'a> {
     pub gift: enums::StarGift<'a>,
 }
-tl::object! { ['a] WebPageAttributeUniqueStarGift<'a>, layout::Structs, 1345, (enums::StarGift<'a>,) }
 
 /// `webPageEmpty#211a1788 flags:# id:long url:flags.0?string = WebPage;`
 #[repr(C)]
@@ -10753,14 +9672,12 @@ pub struct WebPageEmpty<'a> {
     pub id: i64,
     pub url: Option<&'a str>,
 }
-tl::object! { ['a] WebPageEmpty<'a>, layout::Structs, 1338, (tl::Word, i64, Option<&'a str>) }
 
 /// `webPageNotModified#7311ca11 flags:# cached_page_views:flags.0?int = WebPage;`
 #[repr(C)]
 pub struct WebPageNotModified {
     pub cached_page_views: Option<i32>,
 }
-tl::object! { [] WebPageNotModified, layout::Structs, 1341, (tl::Word, Option<i32>) }
 
 /// `webPagePending#b0d13e47 flags:# id:long url:flags.0?string date:int = WebPage;`
 #[repr(C)]
@@ -10769,14 +9686,12 @@ pub struct WebPagePending<'a> {
     pub url: Option<&'a str>,
     pub date: i32,
 }
-tl::object! { ['a] WebPagePending<'a>, layout::Structs, 1339, (tl::Word, i64, Option<&'a str>, i32) }
 
 /// `webViewMessageSent#0c94511c flags:# msg_id:flags.0?InputBotInlineMessageID = WebViewMessageSent;`
 #[repr(C)]
 pub struct WebViewMessageSent<'a> {
     pub msg_id: Option<&'a enums::InputBotInlineMessageId>,
 }
-tl::object! { ['a] WebViewMessageSent<'a>, layout::Structs, 1349, (tl::Word, tl::Maybe<'a, enums::InputBotInlineMessageId>) }
 
 /// `webViewResultUrl#4d22ff98 flags:# fullsize:flags.1?true fullscreen:flags.2?true same_origin:flags.3?true query_id:flags.0?long url:string = WebViewResult;`
 #[repr(C)]
@@ -10787,4 +9702,1092 @@ pub struct WebViewResultUrl<'a> {
     pub query_id: Option<i64>,
     pub url: &'a str,
 }
-tl::object! { ['a] WebViewResultUrl<'a>, layout::Structs, 1350, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<i64>, &'a str) }
+
+tl::objects! { layout::Structs;
+    [] AccountDaysTtl, 0, (i32,);
+    ['a] AiComposeTone<'a>, 1, (tl::Word, tl::Flag, i64, i64, &'a str, &'a str, Option<i64>, Option<&'a str>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::AiComposeToneExample<'a>>);
+    ['a] AiComposeToneDefault<'a>, 2, (&'a str, i64, &'a str);
+    ['a] AiComposeToneExample<'a>, 3, (enums::TextWithEntities<'a>, enums::TextWithEntities<'a>);
+    ['a] AttachMenuBot<'a>, 4, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, Option<&'a [enums::AttachMenuPeerType]>, &'a [enums::AttachMenuBotIcon<'a>]);
+    ['a] AttachMenuBotIcon<'a>, 5, (tl::Word, &'a str, enums::Document<'a>, Option<&'a [enums::AttachMenuBotIconColor<'a>]>);
+    ['a] AttachMenuBotIconColor<'a>, 6, (&'a str, i32);
+    ['a] AttachMenuBots<'a>, 8, (i64, &'a [enums::AttachMenuBot<'a>], &'a [enums::User<'a>]);
+    ['a] AttachMenuBotsBot<'a>, 9, (enums::AttachMenuBot<'a>, &'a [enums::User<'a>]);
+    [] AuctionBidLevel, 15, (i32, i64, i32);
+    ['a] Authorization<'a>, 16, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, &'a str, &'a str, i32), (&'a str, &'a str, i32, i32, &'a str, &'a str, &'a str)>;
+    [] AutoDownloadSettings, 17, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i64, i64, i32, i32, i32);
+    [] AutoSaveException, 18, (enums::Peer, enums::AutoSaveSettings);
+    [] AutoSaveSettings, 19, (tl::Word, tl::Flag, tl::Flag, Option<i64>);
+    ['a] AvailableEffect<'a>, 20, (tl::Word, tl::Flag, i64, &'a str, Option<i64>, i64, Option<i64>);
+    ['a] AvailableReaction<'a>, 21, (tl::Word, tl::Flag, tl::Flag, &'a str, &'a str, enums::Document<'a>, enums::Document<'a>, enums::Document<'a>, enums::Document<'a>, enums::Document<'a>, tl::Maybe<'a, enums::Document<'a>>, tl::Maybe<'a, enums::Document<'a>>);
+    ['a] BankCardOpenUrl<'a>, 22, (&'a str, &'a str);
+    [] Birthday, 28, (tl::Word, i32, i32, Option<i32>);
+    ['a] Boost<'a>, 29, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<i64>, Option<i32>, i32, i32, Option<&'a str>, Option<i32>, Option<i64>);
+    ['a] BotApp<'a>, 31, (tl::Word, i64, i64, &'a str, &'a str, &'a str, enums::Photo<'a>, tl::Maybe<'a, enums::Document<'a>>, i64);
+    ['a] BotAppSettings<'a>, 32, (tl::Word, Option<&'a [u8]>, Option<i32>, Option<i32>, Option<i32>, Option<i32>);
+    ['a] BotBusinessConnection<'a>, 33, (tl::Word, tl::Flag, &'a str, i64, i32, i32, tl::Maybe<'a, enums::BusinessBotRights>);
+    ['a] BotCommand<'a>, 34, (tl::Word, tl::Flag, &'a str, &'a str);
+    ['a] BotCommandScopePeer<'a>, 39, (enums::InputPeer<'a>,);
+    ['a] BotCommandScopePeerAdmins<'a>, 40, (enums::InputPeer<'a>,);
+    ['a] BotCommandScopePeerUser<'a>, 41, (enums::InputPeer<'a>, enums::InputUser<'a>);
+    ['a] BotInfo<'a>, 42, (tl::Word, tl::Flag, Option<i64>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Document<'a>>, Option<&'a [enums::BotCommand<'a>]>, tl::Maybe<'a, enums::BotMenuButton<'a>>, Option<&'a str>, tl::Maybe<'a, enums::BotAppSettings<'a>>, tl::Maybe<'a, enums::BotVerifierSettings<'a>>);
+    ['a] BotInlineMediaResult<'a>, 52, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Document<'a>>, Option<&'a str>, Option<&'a str>, enums::BotInlineMessage<'a>);
+    ['a] BotInlineMessageMediaAuto<'a>, 43, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] BotInlineMessageMediaContact<'a>, 47, (tl::Word, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] BotInlineMessageMediaGeo<'a>, 45, (tl::Word, enums::GeoPoint, Option<i32>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] BotInlineMessageMediaInvoice<'a>, 48, (tl::Word, tl::Flag, tl::Flag, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, &'a str, i64, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] BotInlineMessageMediaVenue<'a>, 46, (tl::Word, enums::GeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] BotInlineMessageMediaWebPage<'a>, 49, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] BotInlineMessageRichMessage<'a>, 50, (tl::Word, tl::Maybe<'a, enums::ReplyMarkup<'a>>, enums::RichMessage<'a>);
+    ['a] BotInlineMessageText<'a>, 44, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] BotInlineResult<'a>, 51, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, enums::BotInlineMessage<'a>);
+    ['a] BotMenuButton<'a>, 55, (&'a str, &'a str);
+    ['a] BotPreviewMedia<'a>, 56, (i32, enums::MessageMedia<'a>);
+    ['a] BotVerification<'a>, 57, (i64, i64, enums::TextWithEntities<'a>);
+    ['a] BotVerifierSettings<'a>, 58, (tl::Word, tl::Flag, i64, &'a str, tl::Maybe<'a, enums::TextWithEntities<'a>>);
+    ['a] BusinessAwayMessage<'a>, 59, (tl::Word, tl::Flag, i32, enums::BusinessAwayMessageSchedule, enums::BusinessRecipients<'a>);
+    [] BusinessAwayMessageScheduleCustom, 62, (i32, i32);
+    ['a] BusinessBotRecipients<'a>, 63, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [i64]>, Option<&'a [i64]>);
+    [] BusinessBotRights, 64, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (tl::Flag, tl::Flag, tl::Flag)>;
+    ['a] BusinessChatLink<'a>, 65, (tl::Word, &'a str, &'a str, Option<&'a [enums::MessageEntity<'a>]>, Option<&'a str>, i32);
+    ['a] BusinessGreetingMessage<'a>, 66, (i32, enums::BusinessRecipients<'a>, i32);
+    ['a] BusinessIntro<'a>, 67, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::Document<'a>>);
+    ['a] BusinessLocation<'a>, 68, (tl::Word, tl::Maybe<'a, enums::GeoPoint>, &'a str);
+    ['a] BusinessRecipients<'a>, 69, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [i64]>);
+    [] BusinessWeeklyOpen, 70, (i32, i32);
+    ['a] BusinessWorkHours<'a>, 71, (tl::Word, tl::Flag, &'a str, &'a [enums::BusinessWeeklyOpen]);
+    ['a] ButtonTypeRequestPeer<'a>, 76, (tl::Word, i32, enums::RequestPeerType<'a>, i32);
+    [] ButtonTypeRequestPoll, 75, (tl::Word, Option<bool>);
+    ['a] ButtonTypeSimpleWebView<'a>, 78, (&'a str,);
+    ['a] CdnConfig<'a>, 79, (&'a [enums::CdnPublicKey<'a>],);
+    ['a] CdnPublicKey<'a>, 80, (i32, &'a str);
+    ['a] Channel<'a>, 156, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, Option<i64>, &'a str, Option<&'a str>, enums::ChatPhoto<'a>, i32), tl::And<(Option<&'a [enums::RestrictionReason<'a>]>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatBannedRights>, tl::Maybe<'a, enums::ChatBannedRights>, Option<i32>, Option<&'a [enums::Username<'a>]>, tl::Maybe<'a, enums::RecentStory>, tl::Maybe<'a, enums::PeerColor<'a>>, tl::Maybe<'a, enums::PeerColor<'a>>, tl::Maybe<'a, enums::EmojiStatus<'a>>, Option<i32>, Option<i32>), (Option<i64>, Option<i64>, Option<i64>, Option<i64>)>>>>;
+    ['a] ChannelAdminLogEvent<'a>, 81, (i64, i32, i64, enums::ChannelAdminLogEventAction<'a>);
+    ['a] ChannelAdminLogEventActionChangeAbout<'a>, 83, (&'a str, &'a str);
+    ['a] ChannelAdminLogEventActionChangeAvailableReactions<'a>, 117, (enums::ChatReactions<'a>, enums::ChatReactions<'a>);
+    ['a] ChannelAdminLogEventActionChangeEmojiStatus<'a>, 128, (enums::EmojiStatus<'a>, enums::EmojiStatus<'a>);
+    ['a] ChannelAdminLogEventActionChangeEmojiStickerSet<'a>, 129, (enums::InputStickerSet<'a>, enums::InputStickerSet<'a>);
+    [] ChannelAdminLogEventActionChangeHistoryTtl, 113, (i32, i32);
+    [] ChannelAdminLogEventActionChangeLinkedChat, 100, (i64, i64);
+    ['a] ChannelAdminLogEventActionChangeLocation<'a>, 101, (enums::ChannelLocation<'a>, enums::ChannelLocation<'a>);
+    ['a] ChannelAdminLogEventActionChangePeerColor<'a>, 125, (enums::PeerColor<'a>, enums::PeerColor<'a>);
+    ['a] ChannelAdminLogEventActionChangePhoto<'a>, 85, (enums::Photo<'a>, enums::Photo<'a>);
+    ['a] ChannelAdminLogEventActionChangeProfilePeerColor<'a>, 126, (enums::PeerColor<'a>, enums::PeerColor<'a>);
+    ['a] ChannelAdminLogEventActionChangeStickerSet<'a>, 96, (enums::InputStickerSet<'a>, enums::InputStickerSet<'a>);
+    ['a] ChannelAdminLogEventActionChangeTitle<'a>, 82, (&'a str, &'a str);
+    ['a] ChannelAdminLogEventActionChangeUsername<'a>, 84, (&'a str, &'a str);
+    ['a] ChannelAdminLogEventActionChangeUsernames<'a>, 118, (&'a [&'a str], &'a [&'a str]);
+    ['a] ChannelAdminLogEventActionChangeWallpaper<'a>, 127, (enums::WallPaper<'a>, enums::WallPaper<'a>);
+    ['a] ChannelAdminLogEventActionCreateTopic<'a>, 120, (enums::ForumTopic<'a>,);
+    [] ChannelAdminLogEventActionDefaultBannedRights, 98, (enums::ChatBannedRights, enums::ChatBannedRights);
+    ['a] ChannelAdminLogEventActionDeleteMessage<'a>, 90, (enums::Message<'a>,);
+    ['a] ChannelAdminLogEventActionDeleteTopic<'a>, 122, (enums::ForumTopic<'a>,);
+    ['a] ChannelAdminLogEventActionDiscardGroupCall<'a>, 104, (enums::InputGroupCall<'a>,);
+    ['a] ChannelAdminLogEventActionEditMessage<'a>, 89, (enums::Message<'a>, enums::Message<'a>);
+    ['a] ChannelAdminLogEventActionEditTopic<'a>, 121, (enums::ForumTopic<'a>, enums::ForumTopic<'a>);
+    ['a] ChannelAdminLogEventActionExportedInviteDelete<'a>, 109, (enums::ExportedChatInvite<'a>,);
+    ['a] ChannelAdminLogEventActionExportedInviteEdit<'a>, 111, (enums::ExportedChatInvite<'a>, enums::ExportedChatInvite<'a>);
+    ['a] ChannelAdminLogEventActionExportedInviteRevoke<'a>, 110, (enums::ExportedChatInvite<'a>,);
+    ['a] ChannelAdminLogEventActionParticipantEditRank<'a>, 133, (i64, &'a str, &'a str);
+    ['a] ChannelAdminLogEventActionParticipantInvite<'a>, 93, (enums::ChannelParticipant<'a>,);
+    ['a] ChannelAdminLogEventActionParticipantJoinByInvite<'a>, 108, (tl::Word, tl::Flag, enums::ExportedChatInvite<'a>);
+    ['a] ChannelAdminLogEventActionParticipantJoinByRequest<'a>, 114, (enums::ExportedChatInvite<'a>, i64);
+    ['a] ChannelAdminLogEventActionParticipantMute<'a>, 105, (enums::GroupCallParticipant<'a>,);
+    ['a] ChannelAdminLogEventActionParticipantSubExtend<'a>, 131, (enums::ChannelParticipant<'a>, enums::ChannelParticipant<'a>);
+    ['a] ChannelAdminLogEventActionParticipantToggleAdmin<'a>, 95, (enums::ChannelParticipant<'a>, enums::ChannelParticipant<'a>);
+    ['a] ChannelAdminLogEventActionParticipantToggleBan<'a>, 94, (enums::ChannelParticipant<'a>, enums::ChannelParticipant<'a>);
+    ['a] ChannelAdminLogEventActionParticipantUnmute<'a>, 106, (enums::GroupCallParticipant<'a>,);
+    ['a] ChannelAdminLogEventActionParticipantVolume<'a>, 112, (enums::GroupCallParticipant<'a>,);
+    ['a] ChannelAdminLogEventActionPinTopic<'a>, 123, (tl::Word, tl::Maybe<'a, enums::ForumTopic<'a>>, tl::Maybe<'a, enums::ForumTopic<'a>>);
+    ['a] ChannelAdminLogEventActionSendMessage<'a>, 116, (enums::Message<'a>,);
+    ['a] ChannelAdminLogEventActionStartGroupCall<'a>, 103, (enums::InputGroupCall<'a>,);
+    ['a] ChannelAdminLogEventActionStopPoll<'a>, 99, (enums::Message<'a>,);
+    [] ChannelAdminLogEventActionToggleAntiSpam, 124, (bool,);
+    [] ChannelAdminLogEventActionToggleAutotranslation, 132, (bool,);
+    [] ChannelAdminLogEventActionToggleForum, 119, (bool,);
+    [] ChannelAdminLogEventActionToggleGroupCallSetting, 107, (bool,);
+    [] ChannelAdminLogEventActionToggleInvites, 86, (bool,);
+    [] ChannelAdminLogEventActionToggleNoForwards, 115, (bool,);
+    [] ChannelAdminLogEventActionTogglePreHistoryHidden, 97, (bool,);
+    [] ChannelAdminLogEventActionToggleSignatureProfiles, 130, (bool,);
+    [] ChannelAdminLogEventActionToggleSignatures, 87, (bool,);
+    [] ChannelAdminLogEventActionToggleSlowMode, 102, (i32, i32);
+    ['a] ChannelAdminLogEventActionUpdatePinned<'a>, 88, (enums::Message<'a>,);
+    [] ChannelAdminLogEventsFilter, 134, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag)>;
+    ['a] ChannelForbidden<'a>, 157, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, i64, &'a str, Option<i32>);
+    ['a] ChannelFull<'a>, 164, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(i64, &'a str, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, i32, i32, i32, enums::Photo<'a>, enums::PeerNotifySettings<'a>), tl::And<(tl::Maybe<'a, enums::ExportedChatInvite<'a>>, &'a [enums::BotInfo<'a>], Option<i64>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StickerSet<'a>>, Option<i32>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::ChannelLocation<'a>>, Option<i32>, Option<i32>), tl::And<(Option<i32>, i32, tl::Maybe<'a, enums::InputGroupCall<'a>>, Option<i32>, Option<&'a [&'a str]>, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<i32>, Option<&'a [i64]>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::ChatReactions<'a>>, Option<i32>), (tl::Maybe<'a, enums::PeerStories<'a>>, tl::Maybe<'a, enums::WallPaper<'a>>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StickerSet<'a>>, tl::Maybe<'a, enums::BotVerification<'a>>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::ProfileTab>, Option<i64>)>>>>>;
+    ['a] ChannelLocation<'a>, 136, (enums::GeoPoint, &'a str);
+    ['a] ChannelMessagesFilter<'a>, 138, (tl::Word, tl::Flag, &'a [enums::MessageRange]);
+    ['a] ChannelParticipant<'a>, 139, (tl::Word, i64, i32, Option<i32>, Option<&'a str>);
+    ['a] ChannelParticipantAdmin<'a>, 142, (tl::Word, tl::Flag, tl::Flag, i64, Option<i64>, i64, i32, enums::ChatAdminRights, Option<&'a str>);
+    ['a] ChannelParticipantBanned<'a>, 143, (tl::Word, tl::Flag, enums::Peer, i64, i32, enums::ChatBannedRights, Option<&'a str>);
+    ['a] ChannelParticipantCreator<'a>, 141, (tl::Word, i64, enums::ChatAdminRights, Option<&'a str>);
+    [] ChannelParticipantLeft, 144, (enums::Peer,);
+    ['a] ChannelParticipantSelf<'a>, 140, (tl::Word, tl::Flag, i64, i64, i32, Option<i32>, Option<&'a str>);
+    ['a] ChannelParticipantsBanned<'a>, 149, (&'a str,);
+    ['a] ChannelParticipantsContacts<'a>, 151, (&'a str,);
+    ['a] ChannelParticipantsKicked<'a>, 147, (&'a str,);
+    ['a] ChannelParticipantsMentions<'a>, 152, (tl::Word, Option<&'a str>, Option<i32>);
+    ['a] ChannelParticipantsSearch<'a>, 150, (&'a str,);
+    ['a] Chat<'a>, 154, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, enums::ChatPhoto<'a>, i32, i32), (i32, tl::Maybe<'a, enums::InputChannel<'a>>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatBannedRights>)>;
+    [] ChatAdminRights, 160, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag)>;
+    [] ChatAdminWithInvites, 161, (i64, i32, i32);
+    [] ChatBannedRights, 162, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (i32,)>>;
+    [] ChatEmpty, 153, (i64,);
+    ['a] ChatForbidden<'a>, 155, (i64, &'a str);
+    ['a] ChatFull<'a>, 163, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, enums::ChatParticipants<'a>, tl::Maybe<'a, enums::Photo<'a>>, enums::PeerNotifySettings<'a>, tl::Maybe<'a, enums::ExportedChatInvite<'a>>, Option<&'a [enums::BotInfo<'a>]>), (Option<i32>, Option<i32>, tl::Maybe<'a, enums::InputGroupCall<'a>>, Option<i32>, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<i32>, Option<&'a [i64]>, tl::Maybe<'a, enums::ChatReactions<'a>>, Option<i32>)>;
+    ['a] ChatInvite<'a>, 167, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<&'a str>), (enums::Photo<'a>, i32, Option<&'a [enums::User<'a>]>, i32, tl::Maybe<'a, enums::StarsSubscriptionPricing>, Option<i64>, tl::Maybe<'a, enums::BotVerification<'a>>)>;
+    ['a] ChatInviteAlready<'a>, 166, (enums::Chat<'a>,);
+    ['a] ChatInviteExported<'a>, 250, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, i64, i32, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>), (Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::StarsSubscriptionPricing>)>;
+    ['a] ChatInviteImporter<'a>, 169, (tl::Word, tl::Flag, tl::Flag, i64, i32, Option<&'a str>, Option<i64>);
+    ['a] ChatInvitePeek<'a>, 168, (enums::Chat<'a>, i32);
+    [] ChatOnlines, 170, (i32,);
+    ['a] ChatParticipant<'a>, 171, (tl::Word, i64, i64, i32, Option<&'a str>);
+    ['a] ChatParticipantAdmin<'a>, 173, (tl::Word, i64, i64, i32, Option<&'a str>);
+    ['a] ChatParticipantCreator<'a>, 172, (tl::Word, i64, Option<&'a str>);
+    ['a] ChatParticipants<'a>, 175, (i64, &'a [enums::ChatParticipant<'a>], i32);
+    ['a] ChatParticipantsForbidden<'a>, 174, (tl::Word, i64, tl::Maybe<'a, enums::ChatParticipant<'a>>);
+    ['a] ChatPhoto<'a>, 177, (tl::Word, tl::Flag, i64, Option<&'a [u8]>, i32);
+    [] ChatReactionsAll, 179, (tl::Word, tl::Flag);
+    ['a] ChatReactionsSome<'a>, 180, (&'a [enums::Reaction<'a>],);
+    ['a] ChatTheme<'a>, 181, (&'a str,);
+    ['a] ChatThemeUniqueGift<'a>, 182, (enums::StarGift<'a>, &'a [enums::ThemeSettings<'a>]);
+    ['a] CodeSettings<'a>, 183, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [&'a [u8]]>, Option<&'a str>, Option<bool>);
+    ['a] Community<'a>, 159, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, i64, Option<i64>, &'a str, enums::ChatPhoto<'a>, i32, tl::Maybe<'a, enums::ChatAdminRights>), (tl::Maybe<'a, enums::ChatBannedRights>,)>;
+    ['a] CommunityForbidden<'a>, 158, (tl::Word, i64, Option<i64>, &'a str);
+    ['a] CommunityFull<'a>, 165, (tl::Word, i64, &'a str, enums::Photo<'a>, &'a [enums::CommunityPeer], Option<i32>, Option<i32>, Option<i32>);
+    [] CommunityPeer, 184, (tl::Word, tl::Flag, Option<bool>, enums::Peer);
+    [] CommunityPeerRequest, 185, (tl::Word, tl::Flag, enums::Peer, i64, i32);
+    ['a] Config<'a>, 186, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32, bool, i32, &'a [enums::DcOption<'a>], &'a str), tl::And<(i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32), tl::And<(i32, i32, i32, i32, i32, Option<i32>, i32, i32, i32, i32, &'a str, Option<&'a str>), (Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, i32, i32, i32, Option<&'a str>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a str>)>>>;
+    ['a] ConnectedBot<'a>, 187, (tl::Word, i64, enums::BusinessBotRecipients<'a>, enums::BusinessBotRights, Option<&'a str>, Option<i32>, Option<&'a str>);
+    ['a] ConnectedBotStarRef<'a>, 188, (tl::Word, tl::Flag, &'a str, i32, i64, i32, Option<i32>, i64, i64);
+    [] Contact, 189, (i64, bool);
+    [] ContactBirthday, 190, (i64, enums::Birthday);
+    [] ContactStatus, 191, (i64, enums::UserStatus);
+    ['a] CurrencyRate<'a>, 192, (&'a str, f64);
+    ['a] DataJson<'a>, 193, (&'a str,);
+    ['a] DcOption<'a>, 194, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, &'a str, i32, Option<&'a [u8]>);
+    [] DefaultHistoryTtl, 195, (i32,);
+    ['a] Dialog<'a>, 196, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::Peer, i32, i32, i32, i32, i32, i32, i32), (enums::PeerNotifySettings<'a>, Option<i32>, tl::Maybe<'a, enums::DraftMessage<'a>>, Option<i32>, Option<i32>)>;
+    ['a] DialogCommunity<'a>, 198, (tl::Word, tl::Flag, i64, enums::PeerNotifySettings<'a>);
+    ['a] DialogFilter<'a>, 199, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, enums::TextWithEntities<'a>), (Option<&'a str>, Option<i32>, &'a [enums::InputPeer<'a>], &'a [enums::InputPeer<'a>], &'a [enums::InputPeer<'a>])>;
+    ['a] DialogFilterChatlist<'a>, 201, (tl::Word, tl::Flag, tl::Flag, i32, enums::TextWithEntities<'a>, Option<&'a str>, Option<i32>, &'a [enums::InputPeer<'a>], &'a [enums::InputPeer<'a>]);
+    ['a] DialogFilterSuggested<'a>, 202, (enums::DialogFilter<'a>, &'a str);
+    ['a] DialogFolder<'a>, 197, (tl::Word, tl::Flag, enums::Folder<'a>, enums::Peer, i32, i32, i32, i32, i32);
+    [] DialogPeer, 203, (enums::Peer,);
+    [] DialogPeerCommunity, 205, (i64,);
+    [] DialogPeerFolder, 204, (i32,);
+    [] DisallowedGiftsSettings, 206, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag);
+    ['a] Document<'a>, 208, (tl::Word, i64, i64, &'a [u8], i32, &'a str, i64, Option<&'a [enums::PhotoSize<'a>]>, Option<&'a [enums::VideoSize<'a>]>, i32, &'a [enums::DocumentAttribute<'a>]);
+    ['a] DocumentAttributeAudio<'a>, 213, (tl::Word, tl::Flag, i32, Option<&'a str>, Option<&'a str>, Option<&'a [u8]>);
+    ['a] DocumentAttributeCustomEmoji<'a>, 216, (tl::Word, tl::Flag, tl::Flag, &'a str, enums::InputStickerSet<'a>);
+    ['a] DocumentAttributeFilename<'a>, 214, (&'a str,);
+    [] DocumentAttributeImageSize, 209, (i32, i32);
+    ['a] DocumentAttributeSticker<'a>, 211, (tl::Word, tl::Flag, &'a str, enums::InputStickerSet<'a>, tl::Maybe<'a, enums::MaskCoords>);
+    ['a] DocumentAttributeVideo<'a>, 212, (tl::Word, tl::Flag, tl::Flag, tl::Flag, f64, i32, i32, Option<i32>, Option<f64>, Option<&'a str>);
+    [] DocumentEmpty, 207, (i64,);
+    ['a] DraftMessage<'a>, 218, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputReplyTo<'a>>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, i32, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>, tl::Maybe<'a, enums::RichMessage<'a>>);
+    [] DraftMessageEmpty, 217, (tl::Word, Option<i32>);
+    ['a] EmailVerificationApple<'a>, 221, (&'a str,);
+    ['a] EmailVerificationCode<'a>, 219, (&'a str,);
+    ['a] EmailVerificationGoogle<'a>, 220, (&'a str,);
+    ['a] EmailVerifyPurposeLoginSetup<'a>, 222, (&'a str, &'a str);
+    ['a] EmojiGroup<'a>, 225, (&'a str, i64, &'a [&'a str]);
+    ['a] EmojiGroupGreeting<'a>, 226, (&'a str, i64, &'a [&'a str]);
+    ['a] EmojiGroupPremium<'a>, 227, (&'a str, i64);
+    ['a] EmojiKeyword<'a>, 228, (&'a str, &'a [&'a str]);
+    ['a] EmojiKeywordDeleted<'a>, 229, (&'a str, &'a [&'a str]);
+    ['a] EmojiKeywordsDifference<'a>, 230, (&'a str, i32, i32, &'a [enums::EmojiKeyword<'a>]);
+    ['a] EmojiLanguage<'a>, 231, (&'a str,);
+    ['a] EmojiList<'a>, 233, (i64, &'a [i64]);
+    [] EmojiStatus, 235, (tl::Word, i64, Option<i32>);
+    ['a] EmojiStatusCollectible<'a>, 236, (tl::Word, i64, i64, &'a str, &'a str, i64, i32, i32, i32, i32, Option<i32>);
+    ['a] EmojiUrl<'a>, 238, (&'a str,);
+    ['a] EncryptedChat<'a>, 242, (i32, i64, i32, i64, i64, &'a [u8], i64);
+    [] EncryptedChatDiscarded, 243, (tl::Word, tl::Flag, i32);
+    [] EncryptedChatEmpty, 239, (i32,);
+    ['a] EncryptedChatRequested<'a>, 241, (tl::Word, Option<i32>, i32, i64, i32, i64, i64, &'a [u8]);
+    [] EncryptedChatWaiting, 240, (i32, i64, i32, i64, i64);
+    [] EncryptedFile, 245, (i64, i64, i64, i32, i32);
+    ['a] EncryptedMessage<'a>, 246, (i64, i32, i32, &'a [u8], enums::EncryptedFile);
+    ['a] EncryptedMessageService<'a>, 247, (i64, i32, i32, &'a [u8]);
+    ['a] EphemeralMessage<'a>, 248, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, enums::Peer, tl::Maybe<'a, enums::Peer>, i64, Option<i32>, i32, &'a str), (Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, tl::Maybe<'a, enums::RichMessage<'a>>, Option<i64>, Option<i32>)>;
+    ['a] Error<'a>, 249, (i32, &'a str);
+    ['a] ExportedChatlistInvite<'a>, 252, (tl::Word, &'a str, &'a str, &'a [enums::Peer]);
+    ['a] ExportedContactToken<'a>, 253, (&'a str, i32);
+    ['a] ExportedMessageLink<'a>, 254, (&'a str, &'a str);
+    ['a] ExportedStoryLink<'a>, 255, (&'a str,);
+    ['a] FactCheck<'a>, 256, (tl::Word, tl::Flag, Option<&'a str>, tl::Maybe<'a, enums::TextWithEntities<'a>>, i64);
+    ['a] FileHash<'a>, 257, (i64, i32, &'a [u8]);
+    ['a] Folder<'a>, 258, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32, &'a str, tl::Maybe<'a, enums::ChatPhoto<'a>>);
+    [] FolderPeer, 259, (enums::Peer, i32);
+    ['a] ForumTopic<'a>, 261, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32, enums::Peer, &'a str, i32), (Option<i64>, i32, i32, i32, i32, i32, i32, i32, enums::Peer, enums::PeerNotifySettings<'a>, tl::Maybe<'a, enums::DraftMessage<'a>>)>;
+    [] ForumTopicDeleted, 260, (i32,);
+    ['a] FoundStory<'a>, 262, (enums::Peer, enums::StoryItem<'a>);
+    ['a] Game<'a>, 263, (tl::Word, i64, i64, &'a str, &'a str, &'a str, enums::Photo<'a>, tl::Maybe<'a, enums::Document<'a>>);
+    [] GeoPoint, 265, (tl::Word, f64, f64, i64, Option<i32>);
+    ['a] GeoPointAddress<'a>, 266, (tl::Word, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>);
+    ['a] GlobalPrivacySettings<'a>, 267, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i64>, tl::Maybe<'a, enums::DisallowedGiftsSettings>);
+    ['a] GroupCall<'a>, 269, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, i64, i64, i32, Option<&'a str>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, i32, i32), (Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::Peer>)>>;
+    [] GroupCallDiscarded, 268, (i64, i64, i32);
+    ['a] GroupCallDonor<'a>, 270, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i64);
+    ['a] GroupCallMessage<'a>, 271, (tl::Word, tl::Flag, i32, enums::Peer, i32, enums::TextWithEntities<'a>, Option<i64>);
+    ['a] GroupCallParticipant<'a>, 272, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::Peer), (i32, Option<i32>, i32, Option<i32>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::GroupCallParticipantVideo<'a>>, tl::Maybe<'a, enums::GroupCallParticipantVideo<'a>>, Option<i64>)>;
+    ['a] GroupCallParticipantVideo<'a>, 273, (tl::Word, tl::Flag, &'a str, &'a [enums::GroupCallParticipantVideoSourceGroup<'a>], Option<i32>);
+    ['a] GroupCallParticipantVideoSourceGroup<'a>, 274, (&'a str, &'a [i32]);
+    [] GroupCallStreamChannel, 275, (i32, i32, i64);
+    [] HighScore, 276, (i32, i64, i32);
+    [] ImportedContact, 277, (i64, i64);
+    ['a] InlineBotSwitchPm<'a>, 278, (&'a str, &'a str);
+    ['a] InlineBotWebView<'a>, 279, (&'a str, &'a str);
+    ['a] InlineButtonTypeCallback<'a>, 284, (tl::Word, tl::Flag, &'a [u8]);
+    ['a] InlineButtonTypeCopy<'a>, 290, (&'a str,);
+    ['a] InlineButtonTypeSwitchInline<'a>, 287, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::InlineQueryPeerType]>);
+    ['a] InlineButtonTypeUrl<'a>, 280, (&'a str,);
+    ['a] InlineButtonTypeUrlAuth<'a>, 281, (tl::Word, Option<&'a str>, &'a str, i32);
+    [] InlineButtonTypeUserProfile, 288, (i64,);
+    ['a] InlineButtonTypeWebView<'a>, 283, (&'a str,);
+    ['a] InputAiComposeToneDefault<'a>, 298, (&'a str,);
+    [] InputAiComposeToneId, 299, (i64, i64);
+    ['a] InputAiComposeToneSingleUse<'a>, 301, (&'a str,);
+    ['a] InputAiComposeToneSlug<'a>, 300, (&'a str,);
+    ['a] InputAppEvent<'a>, 302, (f64, &'a str, i64, enums::Jsonvalue<'a>);
+    [] InputBotAppId, 303, (i64, i64);
+    ['a] InputBotAppShortName<'a>, 304, (enums::InputUser<'a>, &'a str);
+    ['a] InputBotInlineMessageGame<'a>, 310, (tl::Word, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    [] InputBotInlineMessageId, 314, (i32, i64, i64);
+    [] InputBotInlineMessageId64, 315, (i32, i64, i32, i64);
+    ['a] InputBotInlineMessageMediaAuto<'a>, 305, (tl::Word, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] InputBotInlineMessageMediaContact<'a>, 309, (tl::Word, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] InputBotInlineMessageMediaGeo<'a>, 307, (tl::Word, enums::InputGeoPoint, Option<i32>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] InputBotInlineMessageMediaInvoice<'a>, 311, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputWebDocument<'a>>, enums::Invoice<'a>, &'a [u8], &'a str, enums::DataJson<'a>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] InputBotInlineMessageMediaVenue<'a>, 308, (tl::Word, enums::InputGeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] InputBotInlineMessageMediaWebPage<'a>, 312, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, &'a str, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] InputBotInlineMessageRichMessage<'a>, 313, (tl::Word, tl::Maybe<'a, enums::ReplyMarkup<'a>>, enums::InputRichMessage<'a>);
+    ['a] InputBotInlineMessageText<'a>, 306, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>);
+    ['a] InputBotInlineResult<'a>, 316, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::InputWebDocument<'a>>, tl::Maybe<'a, enums::InputWebDocument<'a>>, enums::InputBotInlineMessage<'a>);
+    ['a] InputBotInlineResultDocument<'a>, 318, (tl::Word, &'a str, &'a str, Option<&'a str>, Option<&'a str>, enums::InputDocument<'a>, enums::InputBotInlineMessage<'a>);
+    ['a] InputBotInlineResultGame<'a>, 319, (&'a str, &'a str, enums::InputBotInlineMessage<'a>);
+    ['a] InputBotInlineResultPhoto<'a>, 317, (&'a str, &'a str, enums::InputPhoto<'a>, enums::InputBotInlineMessage<'a>);
+    ['a] InputBusinessAwayMessage<'a>, 320, (tl::Word, tl::Flag, i32, enums::BusinessAwayMessageSchedule, enums::InputBusinessRecipients<'a>);
+    ['a] InputBusinessBotRecipients<'a>, 321, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [enums::InputUser<'a>]>, Option<&'a [enums::InputUser<'a>]>);
+    ['a] InputBusinessChatLink<'a>, 322, (tl::Word, &'a str, Option<&'a [enums::MessageEntity<'a>]>, Option<&'a str>);
+    ['a] InputBusinessGreetingMessage<'a>, 323, (i32, enums::InputBusinessRecipients<'a>, i32);
+    ['a] InputBusinessIntro<'a>, 324, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>);
+    ['a] InputBusinessRecipients<'a>, 325, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<&'a [enums::InputUser<'a>]>);
+    ['a] InputButtonTypeRequestPeer<'a>, 77, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i32, enums::RequestPeerType<'a>, i32);
+    [] InputChannel, 327, (i64, i64);
+    ['a] InputChannelFromMessage<'a>, 328, (enums::InputPeer<'a>, i32, i64);
+    ['a] InputChatPhoto<'a>, 331, (enums::InputPhoto<'a>,);
+    ['a] InputChatTheme<'a>, 333, (&'a str,);
+    ['a] InputChatThemeUniqueGift<'a>, 334, (&'a str,);
+    ['a] InputChatUploadedPhoto<'a>, 330, (tl::Word, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>);
+    [] InputChatlistDialogFilter, 335, (i32,);
+    ['a] InputCheckPasswordSrp<'a>, 337, (i64, &'a [u8], &'a [u8]);
+    ['a] InputClientProxy<'a>, 338, (&'a str, i32);
+    ['a] InputCollectiblePhone<'a>, 340, (&'a str,);
+    ['a] InputCollectibleUsername<'a>, 339, (&'a str,);
+    ['a] InputDialogPeer<'a>, 342, (enums::InputPeer<'a>,);
+    ['a] InputDialogPeerCommunity<'a>, 344, (enums::InputChannel<'a>,);
+    [] InputDialogPeerFolder, 343, (i32,);
+    ['a] InputDocument<'a>, 346, (i64, i64, &'a [u8]);
+    ['a] InputDocumentFileLocation<'a>, 357, (i64, i64, &'a [u8], &'a str);
+    [] InputEmojiStatusCollectible, 237, (tl::Word, i64, Option<i32>);
+    [] InputEncryptedChat, 347, (i32, i64);
+    [] InputEncryptedFile, 350, (i64, i64);
+    [] InputEncryptedFileBigUploaded, 351, (i64, i32, i32);
+    [] InputEncryptedFileLocation, 356, (i64, i64);
+    ['a] InputEncryptedFileUploaded<'a>, 349, (i64, i32, &'a str, i32);
+    ['a] InputFile<'a>, 352, (i64, i32, &'a str, &'a str);
+    ['a] InputFileBig<'a>, 353, (i64, i32, &'a str);
+    ['a] InputFileLocation<'a>, 355, (i64, i32, i64, &'a [u8]);
+    ['a] InputFileStoryDocument<'a>, 354, (enums::InputDocument<'a>,);
+    ['a] InputFolderPeer<'a>, 365, (enums::InputPeer<'a>, i32);
+    [] InputGameId, 366, (i64, i64);
+    ['a] InputGameShortName<'a>, 367, (enums::InputUser<'a>, &'a str);
+    [] InputGeoPoint, 369, (tl::Word, f64, f64, Option<i32>);
+    [] InputGroupCall, 370, (i64, i64);
+    [] InputGroupCallInviteMessage, 372, (i32,);
+    ['a] InputGroupCallSlug<'a>, 371, (&'a str,);
+    ['a] InputGroupCallStream<'a>, 364, (tl::Word, enums::InputGroupCall<'a>, i64, i32, Option<i32>, Option<i32>);
+    ['a] InputInlineButtonTypeUrlAuth<'a>, 282, (tl::Word, tl::Flag, Option<&'a str>, &'a str, tl::Maybe<'a, enums::InputUser<'a>>);
+    ['a] InputInlineButtonTypeUserProfile<'a>, 289, (enums::InputUser<'a>,);
+    ['a] InputInvoiceBusinessBotTransferStars<'a>, 382, (enums::InputUser<'a>, i64);
+    ['a] InputInvoiceChatInviteSubscription<'a>, 377, (&'a str,);
+    ['a] InputInvoiceMessage<'a>, 373, (enums::InputPeer<'a>, i32);
+    ['a] InputInvoicePremiumAuthCode<'a>, 385, (enums::InputStorePaymentPurpose<'a>,);
+    ['a] InputInvoicePremiumGiftCode<'a>, 375, (enums::InputStorePaymentPurpose<'a>, enums::PremiumGiftCodeOption<'a>);
+    ['a] InputInvoicePremiumGiftStars<'a>, 381, (tl::Word, enums::InputUser<'a>, i32, tl::Maybe<'a, enums::TextWithEntities<'a>>);
+    ['a] InputInvoiceSlug<'a>, 374, (&'a str,);
+    ['a] InputInvoiceStarGift<'a>, 378, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, i64, tl::Maybe<'a, enums::TextWithEntities<'a>>);
+    ['a] InputInvoiceStarGiftAuctionBid<'a>, 387, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, i64, i64, tl::Maybe<'a, enums::TextWithEntities<'a>>);
+    ['a] InputInvoiceStarGiftDropOriginalDetails<'a>, 386, (enums::InputSavedStarGift<'a>,);
+    ['a] InputInvoiceStarGiftPrepaidUpgrade<'a>, 384, (enums::InputPeer<'a>, &'a str);
+    ['a] InputInvoiceStarGiftResale<'a>, 383, (tl::Word, tl::Flag, tl::Flag, &'a str, enums::InputPeer<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>);
+    ['a] InputInvoiceStarGiftTransfer<'a>, 380, (enums::InputSavedStarGift<'a>, enums::InputPeer<'a>);
+    ['a] InputInvoiceStarGiftUpgrade<'a>, 379, (tl::Word, tl::Flag, enums::InputSavedStarGift<'a>);
+    ['a] InputInvoiceStars<'a>, 376, (enums::InputStorePaymentPurpose<'a>,);
+    ['a] InputMediaAreaChannelPost<'a>, 552, (enums::MediaAreaCoordinates<'a>, enums::InputChannel<'a>, i32);
+    ['a] InputMediaAreaVenue<'a>, 548, (enums::MediaAreaCoordinates<'a>, i64, &'a str);
+    ['a] InputMediaContact<'a>, 392, (&'a str, &'a str, &'a str, &'a str);
+    ['a] InputMediaDice<'a>, 402, (&'a str,);
+    ['a] InputMediaDocument<'a>, 394, (tl::Word, tl::Flag, enums::InputDocument<'a>, tl::Maybe<'a, enums::InputPhoto<'a>>, Option<i32>, Option<i32>, Option<&'a str>);
+    ['a] InputMediaDocumentExternal<'a>, 397, (tl::Word, tl::Flag, &'a str, Option<i32>, tl::Maybe<'a, enums::InputPhoto<'a>>, Option<i32>);
+    ['a] InputMediaGame<'a>, 398, (enums::InputGame<'a>,);
+    [] InputMediaGeoLive, 400, (tl::Word, tl::Flag, enums::InputGeoPoint, Option<i32>, Option<i32>, Option<i32>);
+    [] InputMediaGeoPoint, 391, (enums::InputGeoPoint,);
+    ['a] InputMediaInvoice<'a>, 399, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::InputWebDocument<'a>>, enums::Invoice<'a>, &'a [u8], Option<&'a str>, enums::DataJson<'a>, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>);
+    ['a] InputMediaPaidMedia<'a>, 405, (tl::Word, i64, &'a [enums::InputMedia<'a>], Option<&'a str>);
+    ['a] InputMediaPhoto<'a>, 390, (tl::Word, tl::Flag, tl::Flag, enums::InputPhoto<'a>, Option<i32>, tl::Maybe<'a, enums::InputDocument<'a>>);
+    ['a] InputMediaPhotoExternal<'a>, 396, (tl::Word, tl::Flag, &'a str, Option<i32>);
+    ['a] InputMediaPoll<'a>, 401, (tl::Word, enums::Poll<'a>, Option<&'a [i32]>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>);
+    ['a] InputMediaStakeDice<'a>, 407, (&'a str, i64, &'a [u8]);
+    ['a] InputMediaStory<'a>, 403, (enums::InputPeer<'a>, i32);
+    ['a] InputMediaTodo<'a>, 406, (enums::TodoList<'a>,);
+    ['a] InputMediaUploadedDocument<'a>, 393, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputFile<'a>, tl::Maybe<'a, enums::InputFile<'a>>, &'a str, &'a [enums::DocumentAttribute<'a>], Option<&'a [enums::InputDocument<'a>]>, tl::Maybe<'a, enums::InputPhoto<'a>>, Option<i32>, Option<i32>);
+    ['a] InputMediaUploadedPhoto<'a>, 389, (tl::Word, tl::Flag, tl::Flag, enums::InputFile<'a>, Option<&'a [enums::InputDocument<'a>]>, Option<i32>, tl::Maybe<'a, enums::InputDocument<'a>>);
+    ['a] InputMediaVenue<'a>, 395, (enums::InputGeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str);
+    ['a] InputMediaWebPage<'a>, 404, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str);
+    [] InputMessageCallbackQuery, 411, (i32, i64);
+    ['a] InputMessageEntityMentionName<'a>, 643, (i32, i32, enums::InputUser<'a>);
+    [] InputMessageId, 408, (i32,);
+    [] InputMessageReadMetric, 412, (i32, i64, i32, i32, i32, i32);
+    [] InputMessageReplyTo, 409, (i32,);
+    [] InputMessagesFilterPhoneCalls, 701, (tl::Word, tl::Flag);
+    ['a] InputNotifyCommunity<'a>, 418, (enums::InputChannel<'a>,);
+    ['a] InputNotifyForumTopic<'a>, 417, (enums::InputPeer<'a>, i32);
+    ['a] InputNotifyPeer<'a>, 413, (enums::InputPeer<'a>,);
+    ['a] InputPageBlockMap<'a>, 768, (enums::InputGeoPoint, i32, i32, i32, enums::PageCaption<'a>);
+    ['a] InputPasskeyCredentialPublicKey<'a>, 419, (&'a str, &'a str, enums::InputPasskeyResponse<'a>);
+    ['a] InputPasskeyResponseLogin<'a>, 421, (enums::DataJson<'a>, &'a [u8], &'a [u8], &'a str);
+    ['a] InputPasskeyResponseRegister<'a>, 420, (enums::DataJson<'a>, &'a [u8]);
+    ['a] InputPaymentCredentials<'a>, 423, (tl::Word, tl::Flag, enums::DataJson<'a>);
+    ['a] InputPaymentCredentialsApplePay<'a>, 424, (enums::DataJson<'a>,);
+    ['a] InputPaymentCredentialsGooglePay<'a>, 425, (enums::DataJson<'a>,);
+    ['a] InputPaymentCredentialsSaved<'a>, 422, (&'a str, &'a [u8]);
+    [] InputPeerChannel, 430, (i64, i64);
+    ['a] InputPeerChannelFromMessage<'a>, 432, (enums::InputPeer<'a>, i32, i64);
+    [] InputPeerChat, 428, (i64,);
+    [] InputPeerColorCollectible, 797, (i64,);
+    ['a] InputPeerNotifySettings<'a>, 433, (tl::Word, Option<bool>, Option<bool>, Option<i32>, tl::Maybe<'a, enums::NotificationSound<'a>>, Option<bool>, Option<bool>, tl::Maybe<'a, enums::NotificationSound<'a>>);
+    ['a] InputPeerPhotoFileLocation<'a>, 362, (tl::Word, tl::Flag, enums::InputPeer<'a>, i64);
+    [] InputPeerUser, 429, (i64, i64);
+    ['a] InputPeerUserFromMessage<'a>, 431, (enums::InputPeer<'a>, i32, i64);
+    [] InputPhoneCall, 434, (i64, i64);
+    ['a] InputPhoneContact<'a>, 341, (tl::Word, i64, &'a str, &'a str, &'a str, tl::Maybe<'a, enums::TextWithEntities<'a>>);
+    ['a] InputPhoto<'a>, 436, (i64, i64, &'a [u8]);
+    ['a] InputPhotoFileLocation<'a>, 360, (i64, i64, &'a [u8], &'a str);
+    ['a] InputPhotoLegacyFileLocation<'a>, 361, (i64, i64, &'a [u8], i64, i32, i64);
+    ['a] InputPollAnswer<'a>, 828, (tl::Word, enums::TextWithEntities<'a>, tl::Maybe<'a, enums::InputMedia<'a>>);
+    ['a] InputPrivacyValueAllowChatParticipants<'a>, 457, (&'a [i64],);
+    ['a] InputPrivacyValueAllowUsers<'a>, 453, (&'a [enums::InputUser<'a>],);
+    ['a] InputPrivacyValueDisallowChatParticipants<'a>, 458, (&'a [i64],);
+    ['a] InputPrivacyValueDisallowUsers<'a>, 456, (&'a [enums::InputUser<'a>],);
+    ['a] InputQuickReplyShortcut<'a>, 463, (&'a str,);
+    [] InputQuickReplyShortcutId, 464, (i32,);
+    [] InputReplyToEphemeralMessage, 468, (i32,);
+    ['a] InputReplyToMessage<'a>, 465, (tl::Word, i32, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, tl::Maybe<'a, enums::InputPeer<'a>>, Option<i32>, Option<&'a [u8]>);
+    ['a] InputReplyToMonoForum<'a>, 467, (enums::InputPeer<'a>,);
+    ['a] InputReplyToStory<'a>, 466, (enums::InputPeer<'a>, i32);
+    ['a] InputRichFileDocument<'a>, 470, (&'a str, enums::InputDocument<'a>);
+    ['a] InputRichFilePhoto<'a>, 469, (&'a str, enums::InputPhoto<'a>);
+    ['a] InputRichMessage<'a>, 471, (tl::Word, tl::Flag, tl::Flag, &'a [enums::PageBlock<'a>], Option<&'a [enums::InputPhoto<'a>]>, Option<&'a [enums::InputDocument<'a>]>, Option<&'a [enums::InputUser<'a>]>);
+    ['a] InputRichMessageHtml<'a>, 472, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::InputRichFile<'a>]>);
+    ['a] InputRichMessageMarkdown<'a>, 473, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a [enums::InputRichFile<'a>]>);
+    ['a] InputSavedStarGiftChat<'a>, 475, (enums::InputPeer<'a>, i64);
+    ['a] InputSavedStarGiftSlug<'a>, 476, (&'a str,);
+    [] InputSavedStarGiftUser, 474, (i32,);
+    [] InputSecureFile, 478, (i64, i64);
+    [] InputSecureFileLocation, 358, (i64, i64);
+    ['a] InputSecureFileUploaded<'a>, 477, (i64, i32, &'a str, &'a [u8], &'a [u8]);
+    ['a] InputSecureValue<'a>, 479, (tl::Word, enums::SecureValueType, tl::Maybe<'a, enums::SecureData<'a>>, tl::Maybe<'a, enums::InputSecureFile<'a>>, tl::Maybe<'a, enums::InputSecureFile<'a>>, tl::Maybe<'a, enums::InputSecureFile<'a>>, Option<&'a [enums::InputSecureFile<'a>]>, Option<&'a [enums::InputSecureFile<'a>]>, tl::Maybe<'a, enums::SecurePlainData<'a>>);
+    ['a] InputSendMessageRichMessageDraftAction<'a>, 1018, (tl::Word, tl::Flag, tl::Flag, i64, enums::InputRichMessage<'a>);
+    ['a] InputSingleMedia<'a>, 480, (tl::Word, enums::InputMedia<'a>, i64, &'a str, Option<&'a [enums::MessageEntity<'a>]>);
+    [] InputStarGiftAuction, 481, (i64,);
+    ['a] InputStarGiftAuctionSlug<'a>, 482, (&'a str,);
+    ['a] InputStarsTransaction<'a>, 483, (tl::Word, tl::Flag, &'a str);
+    ['a] InputStickerSetDice<'a>, 488, (&'a str,);
+    [] InputStickerSetId, 485, (i64, i64);
+    ['a] InputStickerSetItem<'a>, 496, (tl::Word, enums::InputDocument<'a>, &'a str, tl::Maybe<'a, enums::MaskCoords>, Option<&'a str>);
+    ['a] InputStickerSetShortName<'a>, 486, (&'a str,);
+    ['a] InputStickerSetThumb<'a>, 363, (enums::InputStickerSet<'a>, i32);
+    ['a] InputStickeredMediaDocument<'a>, 498, (enums::InputDocument<'a>,);
+    ['a] InputStickeredMediaPhoto<'a>, 497, (enums::InputPhoto<'a>,);
+    ['a] InputStorePaymentAuthCode<'a>, 506, (tl::Word, tl::Flag, &'a str, &'a str, i32, &'a str, i64);
+    ['a] InputStorePaymentGiftPremium<'a>, 500, (enums::InputUser<'a>, &'a str, i64);
+    ['a] InputStorePaymentPremiumGiftCode<'a>, 501, (tl::Word, &'a [enums::InputUser<'a>], tl::Maybe<'a, enums::InputPeer<'a>>, &'a str, i64, tl::Maybe<'a, enums::TextWithEntities<'a>>);
+    ['a] InputStorePaymentPremiumGiveaway<'a>, 502, (tl::Word, tl::Flag, tl::Flag, enums::InputPeer<'a>, Option<&'a [enums::InputPeer<'a>]>, Option<&'a [&'a str]>, Option<&'a str>, i64, i32, &'a str, i64);
+    [] InputStorePaymentPremiumSubscription, 499, (tl::Word, tl::Flag, tl::Flag);
+    ['a] InputStorePaymentStarsGift<'a>, 504, (enums::InputUser<'a>, i64, &'a str, i64);
+    ['a] InputStorePaymentStarsGiveaway<'a>, 505, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, enums::InputPeer<'a>, Option<&'a [enums::InputPeer<'a>]>, Option<&'a [&'a str]>, Option<&'a str>, i64, i32, &'a str, i64), (i32,)>;
+    ['a] InputStorePaymentStarsTopup<'a>, 503, (tl::Word, i64, &'a str, i64, tl::Maybe<'a, enums::InputPeer<'a>>);
+    [] InputTheme, 507, (i64, i64);
+    ['a] InputThemeSettings<'a>, 509, (tl::Word, tl::Flag, enums::BaseTheme, i32, Option<i32>, Option<&'a [i32]>, tl::Maybe<'a, enums::InputWallPaper<'a>>, tl::Maybe<'a, enums::WallPaperSettings<'a>>);
+    ['a] InputThemeSlug<'a>, 508, (&'a str,);
+    [] InputUser, 512, (i64, i64);
+    ['a] InputUserFromMessage<'a>, 513, (enums::InputPeer<'a>, i32, i64);
+    [] InputWallPaper, 514, (i64, i64);
+    [] InputWallPaperNoFile, 516, (i64,);
+    ['a] InputWallPaperSlug<'a>, 515, (&'a str,);
+    ['a] InputWalletImported<'a>, 518, (tl::Word, &'a [u8], Option<&'a [u8]>, enums::WalletOwnershipProof<'a>);
+    ['a] InputWebDocument<'a>, 519, (&'a str, i32, &'a str, &'a [enums::DocumentAttribute<'a>]);
+    ['a] InputWebFileAudioAlbumThumbLocation<'a>, 522, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputDocument<'a>>, Option<&'a str>, Option<&'a str>);
+    [] InputWebFileGeoPointLocation, 521, (enums::InputGeoPoint, i64, i32, i32, i32, i32);
+    ['a] InputWebFileLocation<'a>, 520, (&'a str, i64);
+    ['a] Invoice<'a>, 523, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a [enums::LabeledPrice<'a>]), (Option<i64>, Option<&'a [i64]>, Option<&'a str>, Option<i32>)>;
+    ['a] JoinChatBotResultWebView<'a>, 534, (&'a str,);
+    ['a] JsonArray<'a>, 529, (&'a [enums::Jsonvalue<'a>],);
+    [] JsonBool, 526, (bool,);
+    [] JsonNumber, 527, (f64,);
+    ['a] JsonObject<'a>, 530, (&'a [enums::JsonobjectValue<'a>],);
+    ['a] JsonObjectValue<'a>, 524, (&'a str, enums::Jsonvalue<'a>);
+    ['a] JsonString<'a>, 528, (&'a str,);
+    ['a] KeyboardButton<'a>, 535, (tl::Word, tl::Maybe<'a, enums::KeyboardButtonStyle>, &'a str, enums::ButtonType<'a>);
+    ['a] KeyboardButtonRow<'a>, 536, (&'a [enums::KeyboardButton<'a>],);
+    [] KeyboardButtonStyle, 537, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<i64>);
+    ['a] KeyboardInlineButton<'a>, 538, (tl::Word, tl::Maybe<'a, enums::KeyboardButtonStyle>, &'a str, enums::InlineButtonType<'a>);
+    ['a] KeyboardInlineButtonRow<'a>, 539, (&'a [enums::KeyboardInlineButton<'a>],);
+    ['a] LabeledPrice<'a>, 540, (&'a str, i64);
+    ['a] LangPackDifference<'a>, 541, (&'a str, i32, i32, &'a [enums::LangPackString<'a>]);
+    ['a] LangPackLanguage<'a>, 542, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a str, &'a str, Option<&'a str>, &'a str, i32, i32, &'a str);
+    ['a] LangPackString<'a>, 543, (&'a str, &'a str);
+    ['a] LangPackStringDeleted<'a>, 545, (&'a str,);
+    ['a] LangPackStringPluralized<'a>, 544, (tl::Word, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, &'a str);
+    [] MaskCoords, 546, (i32, f64, f64, f64);
+    ['a] MediaAreaChannelPost<'a>, 551, (enums::MediaAreaCoordinates<'a>, i64, i32);
+    [] MediaAreaCoordinates, 556, (tl::Word, f64, f64, f64, f64, f64, Option<f64>);
+    ['a] MediaAreaGeoPoint<'a>, 549, (tl::Word, enums::MediaAreaCoordinates<'a>, enums::GeoPoint, tl::Maybe<'a, enums::GeoPointAddress<'a>>);
+    ['a] MediaAreaStarGift<'a>, 555, (enums::MediaAreaCoordinates<'a>, &'a str);
+    ['a] MediaAreaSuggestedReaction<'a>, 550, (tl::Word, tl::Flag, tl::Flag, enums::MediaAreaCoordinates<'a>, enums::Reaction<'a>);
+    ['a] MediaAreaUrl<'a>, 553, (enums::MediaAreaCoordinates<'a>, &'a str);
+    ['a] MediaAreaVenue<'a>, 547, (enums::MediaAreaCoordinates<'a>, enums::GeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str);
+    ['a] MediaAreaWeather<'a>, 554, (enums::MediaAreaCoordinates<'a>, &'a str, f64, i32);
+    ['a] Message<'a>, 558, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<&'a str>, enums::Peer, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::MessageFwdHeader<'a>>), tl::And<(Option<i64>, Option<i64>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, i32, &'a str, tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::MessageReplies<'a>>), tl::And<(Option<i32>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::MessageReactions<'a>>, Option<&'a [enums::RestrictionReason<'a>]>, Option<i32>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::FactCheck<'a>>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::SuggestedPost<'a>>), (Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::RichMessage<'a>>)>>>>;
+    [] MessageActionBoostApply, 601, (i32,);
+    ['a] MessageActionBotAllowed<'a>, 579, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, tl::Maybe<'a, enums::BotApp<'a>>);
+    [] MessageActionChangeCommunity, 627, (tl::Word, Option<i64>);
+    [] MessageActionChangeCreator, 621, (i64,);
+    ['a] MessageActionChannelCreate<'a>, 568, (&'a str,);
+    ['a] MessageActionChannelMigrateFrom<'a>, 570, (&'a str, i64);
+    ['a] MessageActionChatAddUser<'a>, 565, (&'a [i64],);
+    ['a] MessageActionChatCreate<'a>, 561, (&'a str, &'a [i64]);
+    [] MessageActionChatDeleteUser, 566, (i64,);
+    ['a] MessageActionChatEditPhoto<'a>, 563, (enums::Photo<'a>,);
+    ['a] MessageActionChatEditTitle<'a>, 562, (&'a str,);
+    [] MessageActionChatJoinedByLink, 567, (i64,);
+    [] MessageActionChatJoinedViaCommunity, 628, (i64,);
+    [] MessageActionChatMigrateTo, 569, (i64,);
+    ['a] MessageActionConferenceCall<'a>, 610, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, Option<i32>, Option<&'a [enums::Peer]>);
+    ['a] MessageActionCustomAction<'a>, 578, (&'a str,);
+    [] MessageActionGameScore, 573, (i64, i32);
+    [] MessageActionGeoProximityReached, 583, (enums::Peer, enums::Peer, i32);
+    ['a] MessageActionGiftCode<'a>, 598, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i32, &'a str, Option<&'a str>, Option<i64>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::TextWithEntities<'a>>);
+    ['a] MessageActionGiftPremium<'a>, 592, (tl::Word, &'a str, i64, i32, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::TextWithEntities<'a>>);
+    ['a] MessageActionGiftStars<'a>, 604, (tl::Word, &'a str, i64, i64, Option<&'a str>, Option<i64>, Option<&'a str>);
+    ['a] MessageActionGiftTon<'a>, 616, (tl::Word, &'a str, i64, &'a str, i64, Option<&'a str>);
+    [] MessageActionGiveawayLaunch, 599, (tl::Word, Option<i64>);
+    [] MessageActionGiveawayResults, 600, (tl::Word, tl::Flag, i32, i32);
+    ['a] MessageActionGramTransfer<'a>, 629, (tl::Word, tl::Flag, i64, &'a str, &'a str, Option<&'a str>);
+    ['a] MessageActionGroupCall<'a>, 584, (tl::Word, enums::InputGroupCall<'a>, Option<i32>);
+    ['a] MessageActionGroupCallScheduled<'a>, 587, (enums::InputGroupCall<'a>, i32);
+    ['a] MessageActionInviteToGroupCall<'a>, 585, (enums::InputGroupCall<'a>, &'a [i64]);
+    [] MessageActionManagedBotCreated, 626, (i64,);
+    [] MessageActionNewCreatorPending, 620, (i64,);
+    [] MessageActionNoForwardsRequest, 623, (tl::Word, tl::Flag, bool, bool);
+    [] MessageActionNoForwardsToggle, 622, (bool, bool);
+    [] MessageActionPaidMessagesPrice, 609, (tl::Word, tl::Flag, i64);
+    [] MessageActionPaidMessagesRefunded, 608, (i32, i64);
+    ['a] MessageActionPaymentRefunded<'a>, 603, (tl::Word, enums::Peer, &'a str, i64, Option<&'a [u8]>, enums::PaymentCharge<'a>);
+    ['a] MessageActionPaymentSent<'a>, 575, (tl::Word, tl::Flag, tl::Flag, &'a str, i64, Option<&'a str>, Option<i32>);
+    ['a] MessageActionPaymentSentMe<'a>, 574, (tl::Word, tl::Flag, tl::Flag, &'a str, i64, &'a [u8], tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, Option<&'a str>, enums::PaymentCharge<'a>, Option<i32>);
+    ['a] MessageActionPhoneCall<'a>, 576, (tl::Word, tl::Flag, i64, tl::Maybe<'a, enums::PhoneCallDiscardReason<'a>>, Option<i32>);
+    ['a] MessageActionPollAppendAnswer<'a>, 624, (enums::PollAnswer<'a>,);
+    ['a] MessageActionPollDeleteAnswer<'a>, 625, (enums::PollAnswer<'a>,);
+    ['a] MessageActionPrizeStars<'a>, 605, (tl::Word, tl::Flag, i64, &'a str, enums::Peer, i32);
+    ['a] MessageActionRequestedPeer<'a>, 596, (i32, &'a [enums::Peer]);
+    ['a] MessageActionRequestedPeerSentMe<'a>, 602, (i32, &'a [enums::RequestedPeer<'a>]);
+    ['a] MessageActionSecureValuesSent<'a>, 581, (&'a [enums::SecureValueType],);
+    ['a] MessageActionSecureValuesSentMe<'a>, 580, (&'a [enums::SecureValue<'a>], enums::SecureCredentialsEncrypted<'a>);
+    ['a] MessageActionSetChatTheme<'a>, 588, (enums::ChatTheme<'a>,);
+    ['a] MessageActionSetChatWallPaper<'a>, 597, (tl::Word, tl::Flag, tl::Flag, enums::WallPaper<'a>);
+    [] MessageActionSetMessagesTtl, 586, (tl::Word, i32, Option<i64>);
+    ['a] MessageActionStarGift<'a>, 606, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::StarGift<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>), (Option<i64>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::Peer>, Option<i64>, Option<&'a str>, Option<i32>, tl::Maybe<'a, enums::Peer>, Option<i32>)>;
+    ['a] MessageActionStarGiftPurchaseOffer<'a>, 618, (tl::Word, tl::Flag, tl::Flag, enums::StarGift<'a>, enums::StarsAmount, i32);
+    ['a] MessageActionStarGiftPurchaseOfferDeclined<'a>, 619, (tl::Word, tl::Flag, enums::StarGift<'a>, enums::StarsAmount);
+    ['a] MessageActionStarGiftUnique<'a>, 607, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::StarGift<'a>, Option<i32>), (Option<i64>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::Peer>, Option<i64>, tl::Maybe<'a, enums::StarsAmount>, Option<i32>, Option<i32>, Option<i64>, Option<i32>, tl::Maybe<'a, enums::TextWithEntities<'a>>)>;
+    [] MessageActionSuggestBirthday, 617, (enums::Birthday,);
+    ['a] MessageActionSuggestProfilePhoto<'a>, 595, (enums::Photo<'a>,);
+    ['a] MessageActionSuggestedPostApproval<'a>, 613, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, Option<i32>, tl::Maybe<'a, enums::StarsAmount>);
+    [] MessageActionSuggestedPostRefund, 615, (tl::Word, tl::Flag);
+    [] MessageActionSuggestedPostSuccess, 614, (enums::StarsAmount,);
+    ['a] MessageActionTodoAppendTasks<'a>, 612, (&'a [enums::TodoItem<'a>],);
+    ['a] MessageActionTodoCompletions<'a>, 611, (&'a [i32], &'a [i32]);
+    ['a] MessageActionTopicCreate<'a>, 593, (tl::Word, tl::Flag, &'a str, i32, Option<i64>);
+    ['a] MessageActionTopicEdit<'a>, 594, (tl::Word, Option<&'a str>, Option<i64>, Option<bool>, Option<bool>);
+    ['a] MessageActionWalletTonConnectRequest<'a>, 630, (tl::Word, tl::Flag, tl::Flag, i64, i32, Option<&'a str>, Option<&'a str>, Option<&'a str>);
+    ['a] MessageActionWebViewDataSent<'a>, 591, (&'a str,);
+    ['a] MessageActionWebViewDataSentMe<'a>, 590, (&'a str, &'a str);
+    ['a] MessageEmpty<'a>, 557, (tl::Word, i32, tl::Maybe<'a, enums::Peer>);
+    [] MessageEntityBankCard, 648, (i32, i32);
+    [] MessageEntityBlockquote, 651, (tl::Word, tl::Flag, i32, i32);
+    [] MessageEntityBold, 637, (i32, i32);
+    [] MessageEntityBotCommand, 634, (i32, i32);
+    [] MessageEntityCashtag, 645, (i32, i32);
+    [] MessageEntityCode, 639, (i32, i32);
+    [] MessageEntityCustomEmoji, 650, (i32, i32, i64);
+    [] MessageEntityDiffDelete, 655, (i32, i32);
+    [] MessageEntityDiffInsert, 653, (i32, i32);
+    ['a] MessageEntityDiffReplace<'a>, 654, (i32, i32, &'a str);
+    [] MessageEntityEmail, 636, (i32, i32);
+    [] MessageEntityFormattedDate, 652, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32, i32);
+    [] MessageEntityHashtag, 633, (i32, i32);
+    [] MessageEntityItalic, 638, (i32, i32);
+    [] MessageEntityMention, 632, (i32, i32);
+    [] MessageEntityMentionName, 642, (i32, i32, i64);
+    [] MessageEntityPhone, 644, (i32, i32);
+    ['a] MessageEntityPre<'a>, 640, (i32, i32, &'a str);
+    [] MessageEntitySpoiler, 649, (i32, i32);
+    [] MessageEntityStrike, 647, (i32, i32);
+    ['a] MessageEntityTextUrl<'a>, 641, (i32, i32, &'a str);
+    [] MessageEntityTonAddress, 656, (i32, i32);
+    [] MessageEntityUnderline, 646, (i32, i32);
+    [] MessageEntityUnknown, 631, (i32, i32);
+    [] MessageEntityUrl, 635, (i32, i32);
+    ['a] MessageExtendedMedia<'a>, 658, (enums::MessageMedia<'a>,);
+    ['a] MessageExtendedMediaPreview<'a>, 657, (tl::Word, Option<i32>, Option<i32>, tl::Maybe<'a, enums::PhotoSize<'a>>, Option<i32>);
+    ['a] MessageFwdHeader<'a>, 659, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, Option<&'a str>, i32, Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::Peer>, Option<i32>, tl::Maybe<'a, enums::Peer>, Option<&'a str>), (Option<i32>, Option<&'a str>)>;
+    ['a] MessageMediaContact<'a>, 663, (&'a str, &'a str, &'a str, &'a str, i64);
+    ['a] MessageMediaDice<'a>, 672, (tl::Word, i32, &'a str, tl::Maybe<'a, enums::messages::EmojiGameOutcome<'a>>);
+    ['a] MessageMediaDocument<'a>, 665, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Document<'a>>, Option<&'a [enums::Document<'a>]>, tl::Maybe<'a, enums::Photo<'a>>, Option<i32>, Option<i32>);
+    ['a] MessageMediaGame<'a>, 668, (enums::Game<'a>,);
+    [] MessageMediaGeo, 662, (enums::GeoPoint,);
+    [] MessageMediaGeoLive, 670, (tl::Word, enums::GeoPoint, Option<i32>, i32, Option<i32>);
+    ['a] MessageMediaGiveaway<'a>, 674, (tl::Word, tl::Flag, tl::Flag, &'a [i64], Option<&'a [&'a str]>, Option<&'a str>, i32, Option<i32>, Option<i64>, i32);
+    ['a] MessageMediaGiveawayResults<'a>, 675, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, Option<i32>, i32, i32, i32, &'a [i64], Option<i32>, Option<i64>, Option<&'a str>), (i32,)>;
+    ['a] MessageMediaInvoice<'a>, 669, (tl::Word, tl::Flag, tl::Flag, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, Option<i32>, &'a str, i64, &'a str, tl::Maybe<'a, enums::MessageExtendedMedia<'a>>);
+    ['a] MessageMediaPaidMedia<'a>, 676, (i64, &'a [enums::MessageExtendedMedia<'a>]);
+    ['a] MessageMediaPhoto<'a>, 661, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Photo<'a>>, Option<i32>, tl::Maybe<'a, enums::Document<'a>>);
+    ['a] MessageMediaPoll<'a>, 671, (tl::Word, enums::Poll<'a>, enums::PollResults<'a>, tl::Maybe<'a, enums::MessageMedia<'a>>);
+    ['a] MessageMediaStory<'a>, 673, (tl::Word, tl::Flag, enums::Peer, i32, tl::Maybe<'a, enums::StoryItem<'a>>);
+    ['a] MessageMediaToDo<'a>, 677, (tl::Word, enums::TodoList<'a>, Option<&'a [enums::TodoCompletion]>);
+    ['a] MessageMediaVenue<'a>, 667, (enums::GeoPoint, &'a str, &'a str, &'a str, &'a str, &'a str);
+    ['a] MessageMediaVideoStream<'a>, 678, (tl::Word, tl::Flag, enums::InputGroupCall<'a>);
+    ['a] MessageMediaWebPage<'a>, 666, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::WebPage<'a>);
+    ['a] MessagePeerReaction<'a>, 679, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::Peer, i32, enums::Reaction<'a>);
+    ['a] MessagePeerVote<'a>, 680, (enums::Peer, &'a [u8], i32);
+    [] MessagePeerVoteInputOption, 681, (enums::Peer, i32);
+    ['a] MessagePeerVoteMultiple<'a>, 682, (enums::Peer, &'a [&'a [u8]], i32);
+    [] MessageRange, 683, (i32, i32);
+    ['a] MessageReactions<'a>, 684, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a [enums::ReactionCount<'a>], Option<&'a [enums::MessagePeerReaction<'a>]>, Option<&'a [enums::MessageReactor<'a>]>);
+    ['a] MessageReactor<'a>, 685, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i32);
+    ['a] MessageReplies<'a>, 686, (tl::Word, tl::Flag, i32, i32, Option<&'a [enums::Peer]>, Option<i64>, Option<i32>, Option<i32>);
+    ['a] MessageReplyHeader<'a>, 687, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i32>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::MessageFwdHeader<'a>>, tl::Maybe<'a, enums::MessageMedia<'a>>, Option<i32>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>), (Option<i32>, Option<i32>, Option<&'a [u8]>)>;
+    [] MessageReplyStoryHeader, 688, (enums::Peer, i32);
+    ['a] MessageReportOption<'a>, 689, (&'a str, &'a [u8]);
+    ['a] MessageService<'a>, 559, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, tl::Maybe<'a, enums::Peer>, enums::Peer, tl::Maybe<'a, enums::Peer>), (tl::Maybe<'a, enums::MessageReplyHeader<'a>>, i32, enums::MessageAction<'a>, tl::Maybe<'a, enums::MessageReactions<'a>>, Option<i32>)>;
+    ['a] MessageViews<'a>, 690, (tl::Word, Option<i32>, Option<i32>, tl::Maybe<'a, enums::MessageReplies<'a>>);
+    [] MissingInvitee, 709, (tl::Word, tl::Flag, tl::Flag, i64);
+    ['a] MonoForumDialog<'a>, 956, (tl::Word, tl::Flag, tl::Flag, enums::Peer, i32, i32, i32, i32, i32, tl::Maybe<'a, enums::DraftMessage<'a>>);
+    ['a] MyBoost<'a>, 710, (tl::Word, i32, tl::Maybe<'a, enums::Peer>, i32, i32, Option<i32>);
+    ['a] NearestDc<'a>, 711, (&'a str, i32, i32);
+    ['a] NotificationSoundLocal<'a>, 714, (&'a str, &'a str);
+    [] NotificationSoundRingtone, 715, (i64,);
+    [] NotifyCommunity, 721, (i64,);
+    [] NotifyForumTopic, 720, (enums::Peer, i32);
+    [] NotifyPeer, 716, (enums::Peer,);
+    ['a] OnrampAvailability<'a>, 723, (tl::Word, tl::Flag, tl::Flag, &'a str, Option<&'a str>, &'a [enums::OnrampMethodAvailability<'a>]);
+    ['a] OnrampLimits<'a>, 724, (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str);
+    ['a] OnrampMethodAvailability<'a>, 725, (tl::Word, tl::Flag, &'a str);
+    ['a] OnrampProviderInfo<'a>, 726, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a str, &'a [&'a str]);
+    ['a] OnrampQuote<'a>, 727, (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, &'a str, i32);
+    ['a] OnrampSession<'a>, 728, (&'a str, &'a str, &'a str, i32);
+    [] OutboxReadDate, 729, (i32,);
+    ['a] Page<'a>, 730, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a [enums::PageBlock<'a>], &'a [enums::Photo<'a>], &'a [enums::Document<'a>], Option<i32>);
+    ['a] PageBlockAnchor<'a>, 741, (&'a str,);
+    ['a] PageBlockAudio<'a>, 753, (i64, enums::PageCaption<'a>);
+    ['a] PageBlockAuthorDate<'a>, 734, (enums::RichText<'a>, i32);
+    ['a] PageBlockBlockquote<'a>, 743, (tl::Word, tl::Flag, enums::RichText<'a>, enums::RichText<'a>);
+    ['a] PageBlockBlockquoteBlocks<'a>, 769, (&'a [enums::PageBlock<'a>], enums::RichText<'a>);
+    ['a] PageBlockButtonRow<'a>, 770, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a [enums::PageButton<'a>]);
+    ['a] PageBlockChannel<'a>, 752, (enums::Chat<'a>,);
+    ['a] PageBlockCollage<'a>, 750, (&'a [enums::PageBlock<'a>], enums::PageCaption<'a>);
+    ['a] PageBlockCover<'a>, 747, (enums::PageBlock<'a>,);
+    ['a] PageBlockDetails<'a>, 757, (tl::Word, tl::Flag, &'a [enums::PageBlock<'a>], enums::RichText<'a>);
+    ['a] PageBlockDocument<'a>, 771, (i64, enums::PageCaption<'a>);
+    ['a] PageBlockEmbed<'a>, 748, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, Option<&'a str>, Option<i64>, Option<i32>, Option<i32>, enums::PageCaption<'a>);
+    ['a] PageBlockEmbedPost<'a>, 749, (&'a str, i64, i64, &'a str, i32, &'a [enums::PageBlock<'a>], enums::PageCaption<'a>);
+    ['a] PageBlockFooter<'a>, 739, (enums::RichText<'a>,);
+    ['a] PageBlockHeader<'a>, 735, (enums::RichText<'a>,);
+    ['a] PageBlockHeading1<'a>, 760, (enums::RichText<'a>,);
+    ['a] PageBlockHeading2<'a>, 761, (enums::RichText<'a>,);
+    ['a] PageBlockHeading3<'a>, 762, (enums::RichText<'a>,);
+    ['a] PageBlockHeading4<'a>, 763, (enums::RichText<'a>,);
+    ['a] PageBlockHeading5<'a>, 764, (enums::RichText<'a>,);
+    ['a] PageBlockHeading6<'a>, 765, (enums::RichText<'a>,);
+    ['a] PageBlockKicker<'a>, 754, (enums::RichText<'a>,);
+    ['a] PageBlockList<'a>, 742, (&'a [enums::PageListItem<'a>],);
+    ['a] PageBlockMap<'a>, 759, (enums::GeoPoint, i32, i32, i32, enums::PageCaption<'a>);
+    ['a] PageBlockMath<'a>, 766, (&'a str,);
+    ['a] PageBlockOrderedList<'a>, 756, (tl::Word, tl::Flag, &'a [enums::PageListOrderedItem<'a>], Option<i32>, Option<&'a str>);
+    ['a] PageBlockParagraph<'a>, 737, (enums::RichText<'a>,);
+    ['a] PageBlockPhoto<'a>, 745, (tl::Word, tl::Flag, i64, enums::PageCaption<'a>, Option<&'a str>, Option<i64>);
+    ['a] PageBlockPreformatted<'a>, 738, (enums::RichText<'a>, &'a str);
+    ['a] PageBlockPullquote<'a>, 744, (enums::RichText<'a>, enums::RichText<'a>);
+    ['a] PageBlockRelatedArticles<'a>, 758, (enums::RichText<'a>, &'a [enums::PageRelatedArticle<'a>]);
+    ['a] PageBlockSlideshow<'a>, 751, (&'a [enums::PageBlock<'a>], enums::PageCaption<'a>);
+    ['a] PageBlockSubheader<'a>, 736, (enums::RichText<'a>,);
+    ['a] PageBlockSubtitle<'a>, 733, (enums::RichText<'a>,);
+    ['a] PageBlockTable<'a>, 755, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::RichText<'a>, &'a [enums::PageTableRow<'a>]);
+    ['a] PageBlockThinking<'a>, 767, (enums::RichText<'a>,);
+    ['a] PageBlockTitle<'a>, 732, (enums::RichText<'a>,);
+    ['a] PageBlockVideo<'a>, 746, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, enums::PageCaption<'a>);
+    ['a] PageButton<'a>, 772, (tl::Word, enums::RichText<'a>, enums::InlineButtonType<'a>, tl::Maybe<'a, enums::RichButtonStyle>);
+    ['a] PageCaption<'a>, 773, (enums::RichText<'a>, enums::RichText<'a>);
+    ['a] PageListItemBlocks<'a>, 775, (tl::Word, tl::Flag, tl::Flag, &'a [enums::PageBlock<'a>]);
+    ['a] PageListItemText<'a>, 774, (tl::Word, tl::Flag, tl::Flag, enums::RichText<'a>);
+    ['a] PageListOrderedItemBlocks<'a>, 777, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, &'a [enums::PageBlock<'a>], Option<i32>, Option<&'a str>);
+    ['a] PageListOrderedItemText<'a>, 776, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, enums::RichText<'a>, Option<i32>, Option<&'a str>);
+    ['a] PageRelatedArticle<'a>, 778, (tl::Word, &'a str, i64, Option<&'a str>, Option<&'a str>, Option<i64>, Option<&'a str>, Option<i32>);
+    ['a] PageTableCell<'a>, 779, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::RichText<'a>>, Option<i32>, Option<i32>);
+    ['a] PageTableRow<'a>, 780, (&'a [enums::PageTableCell<'a>],);
+    ['a] PaidReactionPrivacyPeer<'a>, 783, (enums::InputPeer<'a>,);
+    ['a] Passkey<'a>, 784, (tl::Word, &'a str, &'a str, i32, Option<i64>, Option<i32>);
+    ['a] PasswordKdfAlgoSha256Sha256Pbkdf2Hmacsha512iter100000Sha256ModPow<'a>, 786, (&'a [u8], &'a [u8], i32, &'a [u8]);
+    ['a] PaymentCharge<'a>, 787, (&'a str, &'a str);
+    ['a] PaymentFormMethod<'a>, 788, (&'a str, &'a str);
+    ['a] PaymentRequestedInfo<'a>, 789, (tl::Word, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::PostAddress<'a>>);
+    ['a] PaymentSavedCredentialsCard<'a>, 790, (&'a str, &'a str);
+    [] PeerBlocked, 794, (enums::Peer, i32);
+    [] PeerChannel, 793, (i64,);
+    [] PeerChat, 792, (i64,);
+    [] PeerColor, 795, (tl::Word, Option<i32>, Option<i64>);
+    ['a] PeerColorCollectible<'a>, 796, (tl::Word, i64, i64, i64, i32, &'a [i32], Option<i32>, Option<&'a [i32]>);
+    [] PeerLocated, 798, (enums::Peer, i32, i32);
+    ['a] PeerNotifySettings<'a>, 800, (tl::Word, Option<bool>, Option<bool>, Option<i32>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>, Option<bool>, Option<bool>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>, tl::Maybe<'a, enums::NotificationSound<'a>>);
+    [] PeerSelfLocated, 799, (i32,);
+    ['a] PeerSettings<'a>, 801, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (Option<i32>, Option<&'a str>, Option<i32>, Option<i64>, Option<&'a str>, Option<i64>, Option<&'a str>, Option<&'a str>, Option<i32>, Option<i32>)>;
+    ['a] PeerStories<'a>, 802, (tl::Word, enums::Peer, Option<i32>, &'a [enums::StoryItem<'a>]);
+    [] PeerUser, 791, (i64,);
+    ['a] PendingSuggestion<'a>, 803, (&'a str, enums::TextWithEntities<'a>, enums::TextWithEntities<'a>, &'a str);
+    ['a] PhoneCall<'a>, 808, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, i64, i32, i64, i64, &'a [u8], i64, enums::PhoneCallProtocol<'a>), (&'a [enums::PhoneConnection<'a>], i32, tl::Maybe<'a, enums::DataJson<'a>>)>;
+    ['a] PhoneCallAccepted<'a>, 807, (tl::Word, tl::Flag, i64, i64, i32, i64, i64, &'a [u8], enums::PhoneCallProtocol<'a>);
+    ['a] PhoneCallDiscardReasonMigrateConferenceCall<'a>, 814, (&'a str,);
+    ['a] PhoneCallDiscarded<'a>, 809, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, tl::Maybe<'a, enums::PhoneCallDiscardReason<'a>>, Option<i32>);
+    [] PhoneCallEmpty, 804, (i64,);
+    ['a] PhoneCallProtocol<'a>, 815, (tl::Word, tl::Flag, tl::Flag, i32, i32, &'a [&'a str]);
+    ['a] PhoneCallRequested<'a>, 806, (tl::Word, tl::Flag, i64, i64, i32, i64, i64, &'a [u8], enums::PhoneCallProtocol<'a>);
+    ['a] PhoneCallWaiting<'a>, 805, (tl::Word, tl::Flag, i64, i64, i32, i64, i64, enums::PhoneCallProtocol<'a>, Option<i32>);
+    ['a] PhoneConnection<'a>, 816, (tl::Word, tl::Flag, i64, &'a str, &'a str, i32, &'a [u8]);
+    ['a] PhoneConnectionWebrtc<'a>, 817, (tl::Word, tl::Flag, tl::Flag, i64, &'a str, &'a str, i32, &'a str, &'a str);
+    ['a] Photo<'a>, 819, (tl::Word, tl::Flag, i64, i64, &'a [u8], i32, &'a [enums::PhotoSize<'a>], Option<&'a [enums::VideoSize<'a>]>, i32);
+    ['a] PhotoCachedSize<'a>, 822, (&'a str, i32, i32, &'a [u8]);
+    [] PhotoEmpty, 818, (i64,);
+    ['a] PhotoPathSize<'a>, 825, (&'a str, &'a [u8]);
+    ['a] PhotoSize<'a>, 821, (&'a str, i32, i32, i32);
+    ['a] PhotoSizeEmpty<'a>, 820, (&'a str,);
+    ['a] PhotoSizeProgressive<'a>, 824, (&'a str, i32, i32, &'a [i32]);
+    ['a] PhotoStrippedSize<'a>, 823, (&'a str, &'a [u8]);
+    ['a] Poll<'a>, 826, tl::And<(i64, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), (enums::TextWithEntities<'a>, &'a [enums::PollAnswer<'a>], Option<i32>, Option<i32>, Option<&'a [&'a str]>, i64)>;
+    ['a] PollAnswer<'a>, 827, (tl::Word, enums::TextWithEntities<'a>, &'a [u8], tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::Peer>, Option<i32>);
+    ['a] PollAnswerVoters<'a>, 829, (tl::Word, tl::Flag, tl::Flag, &'a [u8], Option<i32>, Option<&'a [enums::Peer]>);
+    ['a] PollResults<'a>, 830, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<&'a [enums::PollAnswerVoters<'a>]>, Option<i32>, Option<&'a [enums::Peer]>, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::MessageMedia<'a>>);
+    [] PopularContact, 831, (i64, i32);
+    ['a] PostAddress<'a>, 832, (&'a str, &'a str, &'a str, &'a str, &'a str, &'a str);
+    [] PostInteractionCountersMessage, 833, (i32, i32, i32, i32);
+    [] PostInteractionCountersStory, 834, (i32, i32, i32, i32);
+    ['a] PremiumGiftCodeOption<'a>, 835, (tl::Word, i32, i32, Option<&'a str>, Option<i32>, &'a str, i64);
+    ['a] PremiumSubscriptionOption<'a>, 836, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>, i32, &'a str, i64, &'a str, Option<&'a str>);
+    [] PrepaidGiveaway, 837, (i64, i32, i32, i32);
+    [] PrepaidStarsGiveaway, 838, (i64, i64, i32, i32, i32);
+    ['a] PrivacyValueAllowChatParticipants<'a>, 859, (&'a [i64],);
+    ['a] PrivacyValueAllowUsers<'a>, 855, (&'a [i64],);
+    ['a] PrivacyValueDisallowChatParticipants<'a>, 860, (&'a [i64],);
+    ['a] PrivacyValueDisallowUsers<'a>, 858, (&'a [i64],);
+    ['a] PublicForwardMessage<'a>, 873, (enums::Message<'a>,);
+    ['a] PublicForwardStory<'a>, 874, (enums::Peer, enums::StoryItem<'a>);
+    ['a] QuickReply<'a>, 875, (i32, &'a str, i32, i32);
+    ['a] ReactionCount<'a>, 880, (tl::Word, Option<i32>, enums::Reaction<'a>, i32);
+    [] ReactionCustomEmoji, 878, (i64,);
+    ['a] ReactionEmoji<'a>, 877, (&'a str,);
+    ['a] ReactionsNotifySettings<'a>, 883, (tl::Word, tl::Maybe<'a, enums::ReactionNotificationsFrom>, tl::Maybe<'a, enums::ReactionNotificationsFrom>, tl::Maybe<'a, enums::ReactionNotificationsFrom>, enums::NotificationSound<'a>, bool);
+    [] ReadParticipantDate, 884, (i64, i32);
+    [] ReceivedNotifyMessage, 885, (i32, i32);
+    ['a] RecentMeUrlChat<'a>, 888, (&'a str, i64);
+    ['a] RecentMeUrlChatInvite<'a>, 889, (&'a str, enums::ChatInvite<'a>);
+    ['a] RecentMeUrlStickerSet<'a>, 890, (&'a str, enums::StickerSetCovered<'a>);
+    ['a] RecentMeUrlUnknown<'a>, 886, (&'a str,);
+    ['a] RecentMeUrlUser<'a>, 887, (&'a str, i64);
+    [] RecentStory, 891, (tl::Word, tl::Flag, Option<i32>);
+    ['a] ReplyInlineMarkup<'a>, 895, (tl::Word, tl::Flag, &'a [enums::KeyboardInlineButtonRow<'a>]);
+    ['a] ReplyKeyboardForceReply<'a>, 893, (tl::Word, tl::Flag, tl::Flag, Option<&'a str>);
+    [] ReplyKeyboardHide, 892, (tl::Word, tl::Flag);
+    ['a] ReplyKeyboardMarkup<'a>, 894, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a [enums::KeyboardButtonRow<'a>], Option<&'a str>);
+    ['a] ReportResultAddComment<'a>, 907, (tl::Word, tl::Flag, &'a [u8]);
+    ['a] ReportResultChooseOption<'a>, 906, (&'a str, &'a [enums::MessageReportOption<'a>]);
+    ['a] RequestPeerTypeBroadcast<'a>, 911, (tl::Word, tl::Flag, Option<bool>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatAdminRights>);
+    ['a] RequestPeerTypeChat<'a>, 910, (tl::Word, tl::Flag, tl::Flag, Option<bool>, Option<bool>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatAdminRights>);
+    ['a] RequestPeerTypeCreateBot<'a>, 912, (tl::Word, tl::Flag, Option<&'a str>, Option<&'a str>);
+    [] RequestPeerTypeUser, 909, (tl::Word, Option<bool>, Option<bool>);
+    ['a] RequestedPeerChannel<'a>, 915, (tl::Word, i64, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>);
+    ['a] RequestedPeerChat<'a>, 914, (tl::Word, i64, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>);
+    ['a] RequestedPeerUser<'a>, 913, (tl::Word, i64, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>);
+    [] RequirementToContactPaidMessages, 918, (i64,);
+    ['a] RestrictionReason<'a>, 919, (&'a str, &'a str, &'a str);
+    [] RichButtonStyle, 920, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag);
+    ['a] RichMessage<'a>, 921, (tl::Word, tl::Flag, tl::Flag, &'a [enums::PageBlock<'a>], &'a [enums::Photo<'a>], &'a [enums::Document<'a>]);
+    [] SavedDialog, 955, (tl::Word, tl::Flag, enums::Peer, i32);
+    ['a] SavedPhoneContact<'a>, 954, (&'a str, &'a str, &'a str, i32);
+    ['a] SavedReactionTag<'a>, 957, (tl::Word, enums::Reaction<'a>, Option<&'a str>, i32);
+    ['a] SavedStarGift<'a>, 958, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::Peer>, i32, enums::StarGift<'a>, tl::Maybe<'a, enums::TextWithEntities<'a>>, Option<i32>), (Option<i64>, Option<i64>, Option<i64>, Option<i32>, Option<i64>, Option<i32>, Option<i32>, Option<&'a [i32]>, Option<&'a str>, Option<i64>, Option<i32>, Option<i32>)>;
+    [] SearchPostsFlood, 959, (tl::Word, tl::Flag, i32, i32, Option<i32>, i64);
+    [] SearchResultPosition, 961, (i32, i32, i32);
+    [] SearchResultsCalendarPeriod, 960, (i32, i32, i32, i32);
+    ['a] SecureCredentialsEncrypted<'a>, 962, (&'a [u8], &'a [u8], &'a [u8]);
+    ['a] SecureData<'a>, 963, (&'a [u8], &'a [u8], &'a [u8]);
+    ['a] SecureFile<'a>, 965, (i64, i64, i64, i32, i32, &'a [u8], &'a [u8]);
+    ['a] SecurePasswordKdfAlgoPbkdf2Hmacsha512iter100000<'a>, 967, (&'a [u8],);
+    ['a] SecurePasswordKdfAlgoSha512<'a>, 968, (&'a [u8],);
+    ['a] SecurePlainEmail<'a>, 970, (&'a str,);
+    ['a] SecurePlainPhone<'a>, 969, (&'a str,);
+    [] SecureRequiredType, 971, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::SecureValueType);
+    ['a] SecureRequiredTypeOneOf<'a>, 972, (&'a [enums::SecureRequiredType<'a>],);
+    ['a] SecureSecretSettings<'a>, 973, (enums::SecurePasswordKdfAlgo<'a>, &'a [u8], i64);
+    ['a] SecureValue<'a>, 974, (tl::Word, enums::SecureValueType, tl::Maybe<'a, enums::SecureData<'a>>, tl::Maybe<'a, enums::SecureFile<'a>>, tl::Maybe<'a, enums::SecureFile<'a>>, tl::Maybe<'a, enums::SecureFile<'a>>, Option<&'a [enums::SecureFile<'a>]>, Option<&'a [enums::SecureFile<'a>]>, tl::Maybe<'a, enums::SecurePlainData<'a>>, &'a [u8]);
+    ['a] SecureValueError<'a>, 981, (enums::SecureValueType, &'a [u8], &'a str);
+    ['a] SecureValueErrorData<'a>, 975, (enums::SecureValueType, &'a [u8], &'a str, &'a str);
+    ['a] SecureValueErrorFile<'a>, 979, (enums::SecureValueType, &'a [u8], &'a str);
+    ['a] SecureValueErrorFiles<'a>, 980, (enums::SecureValueType, &'a [&'a [u8]], &'a str);
+    ['a] SecureValueErrorFrontSide<'a>, 976, (enums::SecureValueType, &'a [u8], &'a str);
+    ['a] SecureValueErrorReverseSide<'a>, 977, (enums::SecureValueType, &'a [u8], &'a str);
+    ['a] SecureValueErrorSelfie<'a>, 978, (enums::SecureValueType, &'a [u8], &'a str);
+    ['a] SecureValueErrorTranslationFile<'a>, 982, (enums::SecureValueType, &'a [u8], &'a str);
+    ['a] SecureValueErrorTranslationFiles<'a>, 983, (enums::SecureValueType, &'a [&'a [u8]], &'a str);
+    ['a] SecureValueHash<'a>, 984, (enums::SecureValueType, &'a [u8]);
+    [] SendAsPeer, 998, (tl::Word, tl::Flag, enums::Peer);
+    ['a] SendMessageEmojiInteraction<'a>, 1015, (&'a str, i32, enums::DataJson<'a>);
+    ['a] SendMessageEmojiInteractionSeen<'a>, 1016, (&'a str,);
+    [] SendMessageHistoryImportAction, 1013, (i32,);
+    ['a] SendMessageRichMessageDraftAction<'a>, 1019, (tl::Word, tl::Flag, tl::Flag, i64, enums::RichMessage<'a>);
+    [] SendMessageStopDraftAction, 1020, (i64,);
+    ['a] SendMessageTextDraftAction<'a>, 1017, (tl::Word, tl::Flag, tl::Flag, i64, enums::TextWithEntities<'a>);
+    [] SendMessageUploadAudioAction, 1004, (i32,);
+    [] SendMessageUploadDocumentAction, 1006, (i32,);
+    [] SendMessageUploadPhotoAction, 1005, (i32,);
+    [] SendMessageUploadRoundAction, 1011, (i32,);
+    [] SendMessageUploadVideoAction, 1002, (i32,);
+    ['a] ShippingOption<'a>, 1021, (&'a str, &'a str, &'a [enums::LabeledPrice<'a>]);
+    ['a] SmsJob<'a>, 1022, (&'a str, &'a str, &'a str);
+    ['a] SponsoredMessage<'a>, 1023, tl::And<(tl::Word, tl::Flag, tl::Flag, &'a [u8], &'a str, &'a str, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::MessageMedia<'a>>, tl::Maybe<'a, enums::PeerColor<'a>>, &'a str), (Option<&'a str>, Option<&'a str>, Option<i32>, Option<i32>)>;
+    ['a] SponsoredMessageReportOption<'a>, 1024, (&'a str, &'a [u8]);
+    ['a] SponsoredPeer<'a>, 1025, (tl::Word, &'a [u8], enums::Peer, Option<&'a str>, Option<&'a str>);
+    ['a] StarGift<'a>, 1026, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, enums::Document<'a>, i64, Option<i32>), tl::And<(Option<i32>, Option<i64>, i64, Option<i32>, Option<i32>, Option<i64>, Option<i64>, Option<&'a str>, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i32>, Option<i32>), (Option<&'a str>, Option<i32>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StarGiftBackground>)>>;
+    ['a] StarGiftActiveAuctionState<'a>, 1028, (enums::StarGift<'a>, enums::StarGiftAuctionState<'a>, enums::StarGiftAuctionUserState<'a>);
+    ['a] StarGiftAttributeBackdrop<'a>, 1031, (&'a str, i32, i32, i32, i32, i32, enums::StarGiftAttributeRarity);
+    [] StarGiftAttributeCounter, 1033, (enums::StarGiftAttributeId, i32);
+    [] StarGiftAttributeIdBackdrop, 1036, (i32,);
+    [] StarGiftAttributeIdModel, 1034, (i64,);
+    [] StarGiftAttributeIdPattern, 1035, (i64,);
+    ['a] StarGiftAttributeModel<'a>, 1029, (tl::Word, tl::Flag, &'a str, enums::Document<'a>, enums::StarGiftAttributeRarity);
+    ['a] StarGiftAttributeOriginalDetails<'a>, 1032, (tl::Word, tl::Maybe<'a, enums::Peer>, enums::Peer, i32, tl::Maybe<'a, enums::TextWithEntities<'a>>);
+    ['a] StarGiftAttributePattern<'a>, 1030, (&'a str, enums::Document<'a>, enums::StarGiftAttributeRarity);
+    [] StarGiftAttributeRarity, 1037, (i32,);
+    ['a] StarGiftAuctionAcquiredGift<'a>, 1042, (tl::Word, tl::Flag, enums::Peer, i32, i64, i32, i32, tl::Maybe<'a, enums::TextWithEntities<'a>>, Option<i32>);
+    [] StarGiftAuctionRound, 1043, (i32, i32);
+    [] StarGiftAuctionRoundExtendable, 1044, (i32, i32, i32, i32);
+    ['a] StarGiftAuctionState<'a>, 1046, (i32, i32, i32, i64, &'a [enums::AuctionBidLevel], &'a [i64], i32, i32, i32, i32, i32, &'a [enums::StarGiftAuctionRound]);
+    ['a] StarGiftAuctionStateFinished<'a>, 1047, (tl::Word, i32, i32, i64, Option<i32>, Option<i32>, Option<&'a str>);
+    ['a] StarGiftAuctionUserState<'a>, 1048, (tl::Word, tl::Flag, Option<i64>, Option<i32>, Option<i64>, tl::Maybe<'a, enums::Peer>, i32);
+    [] StarGiftBackground, 1049, (i32, i32, i32);
+    ['a] StarGiftCollection<'a>, 1050, (tl::Word, i32, &'a str, tl::Maybe<'a, enums::Document<'a>>, i32, i64);
+    ['a] StarGiftUnique<'a>, 1027, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, i64, &'a str, &'a str, i32, tl::Maybe<'a, enums::Peer>), tl::And<(Option<&'a str>, Option<&'a str>, &'a [enums::StarGiftAttribute<'a>], i32, i32, Option<&'a str>, Option<&'a [enums::StarsAmount]>, tl::Maybe<'a, enums::Peer>, Option<i64>, Option<&'a str>, Option<i64>, tl::Maybe<'a, enums::Peer>), (tl::Maybe<'a, enums::PeerColor<'a>>, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i32>)>>;
+    [] StarGiftUpgradePrice, 1051, (i32, i64);
+    ['a] StarRefProgram<'a>, 1052, (tl::Word, i64, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StarsAmount>);
+    [] StarsAmount, 1053, (i64, i32);
+    ['a] StarsGiftOption<'a>, 1055, (tl::Word, tl::Flag, i64, Option<&'a str>, &'a str, i64);
+    ['a] StarsGiveawayOption<'a>, 1056, (tl::Word, tl::Flag, tl::Flag, i64, i32, Option<&'a str>, &'a str, i64, &'a [enums::StarsGiveawayWinnersOption]);
+    [] StarsGiveawayWinnersOption, 1057, (tl::Word, tl::Flag, i32, i64);
+    [] StarsRating, 1058, (tl::Word, i32, i64, i64, Option<i64>);
+    [] StarsRevenueStatus, 1059, (tl::Word, tl::Flag, enums::StarsAmount, enums::StarsAmount, enums::StarsAmount, Option<i32>);
+    ['a] StarsSubscription<'a>, 1060, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, enums::Peer, i32, enums::StarsSubscriptionPricing, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>), (Option<&'a str>,)>;
+    [] StarsSubscriptionPricing, 1061, (i32, i64);
+    [] StarsTonAmount, 1054, (i64,);
+    ['a] StarsTopupOption<'a>, 1062, (tl::Word, tl::Flag, i64, Option<&'a str>, &'a str, i64);
+    ['a] StarsTransaction<'a>, 1063, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, &'a str, enums::StarsAmount, i32, enums::StarsTransactionPeer, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, Option<i32>, Option<&'a str>), tl::And<(Option<&'a [u8]>, Option<i32>, Option<&'a [enums::MessageMedia<'a>]>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StarGift<'a>>, Option<i32>, Option<i32>, tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::StarsAmount>, Option<i32>, Option<i32>), (Option<i32>, Option<i32>)>>>;
+    [] StarsTransactionPeer, 1069, (enums::Peer,);
+    [] StatsAbsValueAndPrev, 1072, (f64, f64);
+    [] StatsDateRangeDays, 1073, (i32, i32);
+    ['a] StatsGraph<'a>, 1076, (tl::Word, enums::DataJson<'a>, Option<&'a str>);
+    ['a] StatsGraphAsync<'a>, 1074, (&'a str,);
+    ['a] StatsGraphError<'a>, 1075, (&'a str,);
+    [] StatsGroupTopAdmin, 1077, (i64, i32, i32, i32);
+    [] StatsGroupTopInviter, 1078, (i64, i32);
+    [] StatsGroupTopPoster, 1079, (i64, i32, i32);
+    [] StatsPercentValue, 1080, (f64, f64);
+    ['a] StatsUrl<'a>, 1081, (&'a str,);
+    ['a] StickerKeyword<'a>, 1082, (i64, &'a [&'a str]);
+    ['a] StickerPack<'a>, 1083, (&'a str, &'a [i64]);
+    ['a] StickerSet<'a>, 1084, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, Option<i32>, i64, i64, &'a str), (&'a str, Option<&'a [enums::PhotoSize<'a>]>, Option<i32>, Option<i32>, Option<i64>, i32, i32)>;
+    ['a] StickerSetCovered<'a>, 1085, (enums::StickerSet<'a>, enums::Document<'a>);
+    ['a] StickerSetFullCovered<'a>, 1087, (enums::StickerSet<'a>, &'a [enums::StickerPack<'a>], &'a [enums::StickerKeyword<'a>], &'a [enums::Document<'a>]);
+    ['a] StickerSetMultiCovered<'a>, 1086, (enums::StickerSet<'a>, &'a [enums::Document<'a>]);
+    ['a] StickerSetNoCovered<'a>, 1088, (enums::StickerSet<'a>,);
+    [] StoriesStealthMode, 1089, (tl::Word, Option<i32>, Option<i32>);
+    ['a] StoryAlbum<'a>, 1090, (tl::Word, i32, &'a str, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Document<'a>>);
+    ['a] StoryFwdHeader<'a>, 1091, (tl::Word, tl::Flag, tl::Maybe<'a, enums::Peer>, Option<&'a str>, Option<i32>);
+    ['a] StoryItem<'a>, 1094, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i32), (tl::Maybe<'a, enums::Peer>, tl::Maybe<'a, enums::StoryFwdHeader<'a>>, i32, Option<&'a str>, Option<&'a [enums::MessageEntity<'a>]>, enums::MessageMedia<'a>, Option<&'a [enums::MediaArea<'a>]>, Option<&'a [enums::PrivacyRule<'a>]>, tl::Maybe<'a, enums::StoryViews<'a>>, tl::Maybe<'a, enums::Reaction<'a>>, Option<&'a [i32]>, tl::Maybe<'a, enums::Document<'a>>)>;
+    [] StoryItemDeleted, 1092, (i32,);
+    [] StoryItemSkipped, 1093, (tl::Word, tl::Flag, tl::Flag, i32, i32, i32);
+    ['a] StoryReaction<'a>, 1095, (enums::Peer, i32, enums::Reaction<'a>);
+    ['a] StoryReactionPublicForward<'a>, 1096, (enums::Message<'a>,);
+    ['a] StoryReactionPublicRepost<'a>, 1097, (enums::Peer, enums::StoryItem<'a>);
+    ['a] StoryView<'a>, 1098, (tl::Word, tl::Flag, tl::Flag, i64, i32, tl::Maybe<'a, enums::Reaction<'a>>);
+    ['a] StoryViewPublicForward<'a>, 1099, (tl::Word, tl::Flag, tl::Flag, enums::Message<'a>);
+    ['a] StoryViewPublicRepost<'a>, 1100, (tl::Word, tl::Flag, tl::Flag, enums::Peer, enums::StoryItem<'a>);
+    ['a] StoryViews<'a>, 1101, (tl::Word, tl::Flag, i32, Option<i32>, Option<&'a [enums::ReactionCount<'a>]>, Option<i32>, Option<&'a [i64]>);
+    ['a] SuggestedPost<'a>, 1102, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::StarsAmount>, Option<i32>);
+    ['a] TextAnchor<'a>, 937, (enums::RichText<'a>, &'a str);
+    ['a] TextAutoEmail<'a>, 946, (enums::RichText<'a>,);
+    ['a] TextAutoPhone<'a>, 947, (enums::RichText<'a>,);
+    ['a] TextAutoUrl<'a>, 945, (enums::RichText<'a>,);
+    ['a] TextBankCard<'a>, 948, (enums::RichText<'a>,);
+    ['a] TextBold<'a>, 924, (enums::RichText<'a>,);
+    ['a] TextBotCommand<'a>, 943, (enums::RichText<'a>,);
+    ['a] TextButton<'a>, 952, (tl::Word, enums::RichText<'a>, enums::InlineButtonType<'a>, tl::Maybe<'a, enums::RichButtonStyle>);
+    ['a] TextCashtag<'a>, 944, (enums::RichText<'a>,);
+    ['a] TextConcat<'a>, 931, (&'a [enums::RichText<'a>],);
+    ['a] TextCustomEmoji<'a>, 939, (i64, &'a str);
+    ['a] TextDate<'a>, 950, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::RichText<'a>, i32);
+    ['a] TextDiff<'a>, 951, (enums::RichText<'a>, enums::RichText<'a>);
+    ['a] TextEmail<'a>, 930, (enums::RichText<'a>, &'a str);
+    ['a] TextFixed<'a>, 928, (enums::RichText<'a>,);
+    ['a] TextHashtag<'a>, 942, (enums::RichText<'a>,);
+    [] TextImage, 936, (i64, i32, i32);
+    ['a] TextItalic<'a>, 925, (enums::RichText<'a>,);
+    ['a] TextMarked<'a>, 934, (enums::RichText<'a>,);
+    ['a] TextMath<'a>, 938, (&'a str,);
+    ['a] TextMention<'a>, 941, (enums::RichText<'a>,);
+    ['a] TextMentionName<'a>, 949, (enums::RichText<'a>, i64);
+    ['a] TextPhone<'a>, 935, (enums::RichText<'a>, &'a str);
+    ['a] TextPlain<'a>, 923, (&'a str,);
+    ['a] TextSpoiler<'a>, 940, (enums::RichText<'a>,);
+    ['a] TextStrike<'a>, 927, (enums::RichText<'a>,);
+    ['a] TextSubscript<'a>, 932, (enums::RichText<'a>,);
+    ['a] TextSuperscript<'a>, 933, (enums::RichText<'a>,);
+    ['a] TextTonAddress<'a>, 953, (enums::RichText<'a>,);
+    ['a] TextUnderline<'a>, 926, (enums::RichText<'a>,);
+    ['a] TextUrl<'a>, 929, (enums::RichText<'a>, &'a str, i64);
+    ['a] TextWithEntities<'a>, 1103, (&'a str, &'a [enums::MessageEntity<'a>]);
+    ['a] Theme<'a>, 1104, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::Document<'a>>, Option<&'a [enums::ThemeSettings<'a>]>, Option<&'a str>, Option<i32>);
+    ['a] ThemeSettings<'a>, 1105, (tl::Word, tl::Flag, enums::BaseTheme, i32, Option<i32>, Option<&'a [i32]>, tl::Maybe<'a, enums::WallPaper<'a>>);
+    ['a] Timezone<'a>, 1106, (&'a str, &'a str, i32);
+    [] TodoCompletion, 1107, (i32, enums::Peer, i32);
+    ['a] TodoItem<'a>, 1108, (i32, enums::TextWithEntities<'a>);
+    ['a] TodoList<'a>, 1109, (tl::Word, tl::Flag, tl::Flag, enums::TextWithEntities<'a>, &'a [enums::TodoItem<'a>]);
+    ['a] TonConnectManifest<'a>, 1110, (tl::Word, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>);
+    [] TonConnectNextEventId, 1111, (i64,);
+    ['a] TonConnectRequest<'a>, 1112, (tl::Word, i64, i32, &'a [u8], i32, Option<&'a str>, Option<&'a str>);
+    ['a] TonConnectSession<'a>, 1113, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, Option<&'a str>, &'a [u8], tl::Maybe<'a, enums::TonConnectManifest<'a>>, Option<i32>, i32);
+    [] TopPeer, 1114, (enums::Peer, f64);
+    ['a] TopPeerCategoryPeers<'a>, 1125, (enums::TopPeerCategory, i32, &'a [enums::TopPeer]);
+    ['a] UpdateBotBusinessConnect<'a>, 1255, (enums::BotBusinessConnection<'a>, i32);
+    ['a] UpdateBotCallbackQuery<'a>, 1165, (tl::Word, i64, i64, enums::Peer, i32, i64, Option<&'a [u8]>, Option<&'a str>);
+    ['a] UpdateBotChatBoost<'a>, 1241, (enums::Peer, enums::Boost<'a>, i32);
+    ['a] UpdateBotChatInviteRequester<'a>, 1221, (tl::Word, enums::Peer, i32, i64, &'a str, enums::ExportedChatInvite<'a>, i32, Option<i64>);
+    ['a] UpdateBotCommands<'a>, 1219, (enums::Peer, i64, &'a [enums::BotCommand<'a>]);
+    ['a] UpdateBotDeleteBusinessMessage<'a>, 1258, (&'a str, enums::Peer, &'a [i32], i32);
+    ['a] UpdateBotEditBusinessMessage<'a>, 1257, (tl::Word, &'a str, enums::Message<'a>, tl::Maybe<'a, enums::Message<'a>>, i32);
+    ['a] UpdateBotGuestChatQuery<'a>, 1281, (tl::Word, i64, enums::Message<'a>, Option<&'a [enums::Message<'a>]>, i32);
+    ['a] UpdateBotInlineQuery<'a>, 1162, (tl::Word, i64, i64, &'a str, tl::Maybe<'a, enums::GeoPoint>, tl::Maybe<'a, enums::InlineQueryPeerType>, &'a str);
+    ['a] UpdateBotInlineSend<'a>, 1163, (tl::Word, i64, &'a str, tl::Maybe<'a, enums::GeoPoint>, &'a str, tl::Maybe<'a, enums::InputBotInlineMessageId>);
+    ['a] UpdateBotMenuButton<'a>, 1225, (i64, enums::BotMenuButton<'a>);
+    ['a] UpdateBotMessageReaction<'a>, 1244, (enums::Peer, i32, i32, enums::Peer, &'a [enums::Reaction<'a>], &'a [enums::Reaction<'a>], i32);
+    ['a] UpdateBotMessageReactions<'a>, 1245, (enums::Peer, i32, i32, &'a [enums::ReactionCount<'a>], i32);
+    ['a] UpdateBotNewBusinessMessage<'a>, 1256, (tl::Word, &'a str, enums::Message<'a>, tl::Maybe<'a, enums::Message<'a>>, i32);
+    ['a] UpdateBotPrecheckoutQuery<'a>, 1180, (tl::Word, i64, i64, &'a [u8], tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, Option<&'a str>, &'a str, i64);
+    ['a] UpdateBotPurchasedPaidMedia<'a>, 1263, (i64, &'a str, i32);
+    ['a] UpdateBotShippingQuery<'a>, 1179, (i64, i64, &'a [u8], enums::PostAddress<'a>);
+    ['a] UpdateBotStarsSubscription<'a>, 1291, (tl::Word, tl::Flag, tl::Flag, tl::Flag, i64, &'a [u8], i32);
+    [] UpdateBotStopped, 1217, (i64, i32, bool, i32);
+    ['a] UpdateBotWebhookJson<'a>, 1177, (enums::DataJson<'a>,);
+    ['a] UpdateBotWebhookJsonquery<'a>, 1178, (i64, enums::DataJson<'a>, i32);
+    ['a] UpdateBusinessBotCallbackQuery<'a>, 1261, (tl::Word, i64, i64, &'a str, enums::Message<'a>, tl::Maybe<'a, enums::Message<'a>>, i64, Option<&'a [u8]>);
+    [] UpdateChannel, 1152, (i64,);
+    [] UpdateChannelAvailableMessages, 1187, (i64, i32);
+    [] UpdateChannelMessageForwards, 1204, (i64, i32, i32);
+    [] UpdateChannelMessageViews, 1156, (i64, i32, i32);
+    ['a] UpdateChannelParticipant<'a>, 1216, (tl::Word, tl::Flag, i64, i32, i64, i64, tl::Maybe<'a, enums::ChannelParticipant<'a>>, tl::Maybe<'a, enums::ChannelParticipant<'a>>, tl::Maybe<'a, enums::ExportedChatInvite<'a>>, i32);
+    ['a] UpdateChannelReadMessagesContents<'a>, 1185, (tl::Word, i64, Option<i32>, tl::Maybe<'a, enums::Peer>, &'a [i32]);
+    [] UpdateChannelTooLong, 1151, (tl::Word, i64, Option<i32>);
+    ['a] UpdateChannelUserTyping<'a>, 1208, (tl::Word, i64, Option<i32>, enums::Peer, enums::SendMessageAction<'a>);
+    [] UpdateChannelViewForumAsMessages, 1242, (i64, bool);
+    ['a] UpdateChannelWebPage<'a>, 1174, (i64, enums::WebPage<'a>, i32, i32);
+    [] UpdateChat, 1211, (i64,);
+    [] UpdateChatDefaultBannedRights, 1190, (enums::Peer, enums::ChatBannedRights, i32);
+    ['a] UpdateChatParticipant<'a>, 1215, (tl::Word, i64, i32, i64, i64, tl::Maybe<'a, enums::ChatParticipant<'a>>, tl::Maybe<'a, enums::ChatParticipant<'a>>, tl::Maybe<'a, enums::ExportedChatInvite<'a>>, i32);
+    [] UpdateChatParticipantAdd, 1140, (i64, i64, i64, i32, i32);
+    [] UpdateChatParticipantAdmin, 1157, (i64, i64, bool, i32);
+    [] UpdateChatParticipantDelete, 1141, (i64, i64, i32);
+    ['a] UpdateChatParticipantRank<'a>, 1279, (i64, i64, &'a str, i32);
+    ['a] UpdateChatParticipants<'a>, 1132, (enums::ChatParticipants<'a>,);
+    ['a] UpdateChatUserTyping<'a>, 1131, (i64, enums::Peer, enums::SendMessageAction<'a>);
+    ['a] UpdateDcOptions<'a>, 1142, (&'a [enums::DcOption<'a>],);
+    ['a] UpdateDeleteChannelMessages<'a>, 1155, (i64, &'a [i32], i32, i32);
+    ['a] UpdateDeleteEphemeralMessages<'a>, 1288, (enums::Peer, &'a [i32]);
+    ['a] UpdateDeleteGroupCallMessages<'a>, 1274, (enums::InputGroupCall<'a>, &'a [i32]);
+    ['a] UpdateDeleteMessages<'a>, 1129, (&'a [i32], i32, i32);
+    [] UpdateDeleteQuickReply, 1252, (i32,);
+    ['a] UpdateDeleteQuickReplyMessages<'a>, 1254, (i32, &'a [i32]);
+    ['a] UpdateDeleteScheduledMessages<'a>, 1195, (tl::Word, enums::Peer, &'a [i32], Option<&'a [i32]>);
+    ['a] UpdateDialogFilter<'a>, 1200, (tl::Word, i32, tl::Maybe<'a, enums::DialogFilter<'a>>);
+    ['a] UpdateDialogFilterOrder<'a>, 1201, (&'a [i32],);
+    [] UpdateDialogPinned, 1175, (tl::Word, tl::Flag, Option<i32>, enums::DialogPeer);
+    ['a] UpdateDialogUnreadMark<'a>, 1188, (tl::Word, tl::Flag, enums::DialogPeer, tl::Maybe<'a, enums::Peer>);
+    ['a] UpdateDraftMessage<'a>, 1169, (tl::Word, enums::Peer, Option<i32>, tl::Maybe<'a, enums::Peer>, enums::DraftMessage<'a>);
+    ['a] UpdateEditChannelMessage<'a>, 1164, (enums::Message<'a>, i32, i32);
+    ['a] UpdateEditEphemeralMessage<'a>, 1289, (enums::EphemeralMessage<'a>,);
+    ['a] UpdateEditMessage<'a>, 1166, (enums::Message<'a>, i32, i32);
+    ['a] UpdateEmojiGameInfo<'a>, 1277, (enums::messages::EmojiGameInfo<'a>,);
+    [] UpdateEncryptedChatTyping, 1137, (i32,);
+    [] UpdateEncryptedMessagesRead, 1139, (i32, i32, i32);
+    ['a] UpdateEncryption<'a>, 1138, (enums::EncryptedChat<'a>, i32);
+    ['a] UpdateEphemeralBotCallbackQuery<'a>, 1290, (tl::Word, i64, i64, tl::Maybe<'a, enums::Peer>, i32, &'a [u8], Option<i64>, enums::EphemeralMessage<'a>);
+    ['a] UpdateFolderPeers<'a>, 1191, (&'a [enums::FolderPeer], i32, i32);
+    [] UpdateGeoLiveViewed, 1197, (enums::Peer, i32);
+    ['a] UpdateGroupCall<'a>, 1213, (tl::Word, tl::Flag, tl::Maybe<'a, enums::Peer>, enums::GroupCall<'a>);
+    ['a] UpdateGroupCallChainBlocks<'a>, 1266, (enums::InputGroupCall<'a>, i32, &'a [&'a [u8]], i32);
+    ['a] UpdateGroupCallConnection<'a>, 1218, (tl::Word, tl::Flag, enums::DataJson<'a>);
+    ['a] UpdateGroupCallEncryptedMessage<'a>, 1271, (enums::InputGroupCall<'a>, enums::Peer, &'a [u8]);
+    ['a] UpdateGroupCallMessage<'a>, 1270, (enums::InputGroupCall<'a>, enums::GroupCallMessage<'a>);
+    ['a] UpdateGroupCallParticipants<'a>, 1212, (enums::InputGroupCall<'a>, &'a [enums::GroupCallParticipant<'a>], i32);
+    ['a] UpdateInlineBotCallbackQuery<'a>, 1167, (tl::Word, i64, i64, enums::InputBotInlineMessageId, i64, Option<&'a [u8]>, Option<&'a str>);
+    ['a] UpdateJoinChatWebViewDecision<'a>, 1283, (enums::Peer, i64, enums::JoinChatBotResult<'a>);
+    ['a] UpdateLangPack<'a>, 1183, (enums::LangPackDifference<'a>,);
+    ['a] UpdateLangPackTooLong<'a>, 1182, (&'a str,);
+    [] UpdateManagedBot, 1280, (i64, i64, i32);
+    ['a] UpdateMessageExtendedMedia<'a>, 1233, (enums::Peer, i32, &'a [enums::MessageExtendedMedia<'a>]);
+    [] UpdateMessageId, 1128, (i32, i64);
+    ['a] UpdateMessagePoll<'a>, 1189, (tl::Word, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i32>, i64, tl::Maybe<'a, enums::Poll<'a>>, enums::PollResults<'a>);
+    ['a] UpdateMessagePollVote<'a>, 1199, (i64, enums::Peer, &'a [&'a [u8]], &'a [i32], i32);
+    ['a] UpdateMessageReactions<'a>, 1222, (tl::Word, enums::Peer, i32, Option<i32>, tl::Maybe<'a, enums::Peer>, enums::MessageReactions<'a>);
+    [] UpdateMonoForumNoPaidException, 1269, (tl::Word, tl::Flag, i64, enums::Peer);
+    [] UpdateMoveStickerSetToTop, 1232, (tl::Word, tl::Flag, tl::Flag, i64);
+    ['a] UpdateNewAuthorization<'a>, 1135, (tl::Word, tl::Flag, i64, Option<i32>, Option<&'a str>, Option<&'a str>);
+    ['a] UpdateNewBotConnection<'a>, 1284, (tl::Word, tl::Flag, i64, Option<i32>, Option<&'a str>, Option<&'a str>);
+    ['a] UpdateNewChannelMessage<'a>, 1153, (enums::Message<'a>, i32, i32);
+    ['a] UpdateNewEncryptedMessage<'a>, 1136, (enums::EncryptedMessage<'a>, i32);
+    ['a] UpdateNewEphemeralMessage<'a>, 1287, (enums::EphemeralMessage<'a>,);
+    ['a] UpdateNewMessage<'a>, 1127, (enums::Message<'a>, i32, i32);
+    ['a] UpdateNewQuickReply<'a>, 1251, (enums::QuickReply<'a>,);
+    ['a] UpdateNewScheduledMessage<'a>, 1194, (enums::Message<'a>,);
+    ['a] UpdateNewStickerSet<'a>, 1158, (enums::messages::StickerSet<'a>,);
+    ['a] UpdateNewStoryReaction<'a>, 1259, (i32, enums::Peer, enums::Reaction<'a>);
+    ['a] UpdateNotifySettings<'a>, 1143, (enums::NotifyPeer, enums::PeerNotifySettings<'a>);
+    ['a] UpdatePaidReactionPrivacy<'a>, 1264, (enums::PaidReactionPrivacy<'a>,);
+    [] UpdatePeerBlocked, 1207, (tl::Word, tl::Flag, tl::Flag, enums::Peer);
+    [] UpdatePeerHistoryTtl, 1214, (tl::Word, enums::Peer, Option<i32>);
+    ['a] UpdatePeerLocated<'a>, 1193, (&'a [enums::PeerLocated],);
+    ['a] UpdatePeerSettings<'a>, 1192, (enums::Peer, enums::PeerSettings<'a>);
+    ['a] UpdatePeerWallpaper<'a>, 1243, (tl::Word, tl::Flag, enums::Peer, tl::Maybe<'a, enums::WallPaper<'a>>);
+    ['a] UpdatePendingJoinRequests<'a>, 1220, (enums::Peer, i32, &'a [i64]);
+    ['a] UpdatePhoneCall<'a>, 1181, (enums::PhoneCall<'a>,);
+    ['a] UpdatePhoneCallSignalingData<'a>, 1203, (i64, &'a [u8]);
+    ['a] UpdatePinnedChannelMessages<'a>, 1210, (tl::Word, tl::Flag, i64, &'a [i32], i32, i32);
+    ['a] UpdatePinnedDialogs<'a>, 1176, (tl::Word, Option<i32>, Option<&'a [enums::DialogPeer]>);
+    [] UpdatePinnedForumTopic, 1272, (tl::Word, tl::Flag, enums::Peer, i32);
+    ['a] UpdatePinnedForumTopics<'a>, 1273, (tl::Word, enums::Peer, Option<&'a [i32]>);
+    ['a] UpdatePinnedMessages<'a>, 1209, (tl::Word, tl::Flag, enums::Peer, &'a [i32], i32, i32);
+    ['a] UpdatePinnedSavedDialogs<'a>, 1247, (tl::Word, Option<&'a [enums::DialogPeer]>);
+    ['a] UpdatePrivacy<'a>, 1145, (enums::PrivacyKey, &'a [enums::PrivacyRule<'a>]);
+    ['a] UpdateQuickReplies<'a>, 1250, (&'a [enums::QuickReply<'a>],);
+    ['a] UpdateQuickReplyMessage<'a>, 1253, (enums::Message<'a>,);
+    [] UpdateReadChannelDiscussionInbox, 1205, (tl::Word, i64, i32, i32, Option<i64>, Option<i32>);
+    [] UpdateReadChannelDiscussionOutbox, 1206, (i64, i32, i32);
+    [] UpdateReadChannelInbox, 1154, (tl::Word, Option<i32>, i64, i32, i32, i32);
+    [] UpdateReadChannelOutbox, 1168, (i64, i32);
+    [] UpdateReadHistoryInbox, 1147, (tl::Word, Option<i32>, enums::Peer, Option<i32>, i32, i32, i32, i32);
+    [] UpdateReadHistoryOutbox, 1148, (enums::Peer, i32, i32, i32);
+    ['a] UpdateReadMessagesContents<'a>, 1150, (tl::Word, &'a [i32], i32, i32, Option<i32>);
+    [] UpdateReadMonoForumInbox, 1267, (i64, enums::Peer, i32);
+    [] UpdateReadMonoForumOutbox, 1268, (i64, enums::Peer, i32);
+    [] UpdateReadStories, 1237, (enums::Peer, i32);
+    [] UpdateSavedDialogPinned, 1246, (tl::Word, tl::Flag, enums::DialogPeer);
+    ['a] UpdateSentPhoneCode<'a>, 1265, (enums::auth::SentCode<'a>,);
+    ['a] UpdateSentStoryReaction<'a>, 1240, (enums::Peer, i32, enums::Reaction<'a>);
+    ['a] UpdateSentWalletTransaction<'a>, 1293, (tl::Word, tl::Flag, &'a str, tl::Maybe<'a, enums::WalletTransaction<'a>>);
+    ['a] UpdateServiceNotification<'a>, 1144, (tl::Word, tl::Flag, tl::Flag, Option<i32>, &'a str, &'a str, enums::MessageMedia<'a>, &'a [enums::MessageEntity<'a>]);
+    ['a] UpdateShort<'a>, 1300, (enums::Update<'a>, i32);
+    ['a] UpdateShortChatMessage<'a>, 1299, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i64, i64, &'a str, i32, i32, i32), (tl::Maybe<'a, enums::MessageFwdHeader<'a>>, Option<i64>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>)>;
+    ['a] UpdateShortMessage<'a>, 1298, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i32, i64, &'a str, i32, i32, i32, tl::Maybe<'a, enums::MessageFwdHeader<'a>>), (Option<i64>, tl::Maybe<'a, enums::MessageReplyHeader<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>)>;
+    ['a] UpdateShortSentMessage<'a>, 1303, (tl::Word, tl::Flag, i32, i32, i32, i32, tl::Maybe<'a, enums::MessageMedia<'a>>, Option<&'a [enums::MessageEntity<'a>]>, Option<i32>);
+    ['a] UpdateSmsJob<'a>, 1249, (&'a str,);
+    ['a] UpdateStarGiftAuctionState<'a>, 1275, (i64, enums::StarGiftAuctionState<'a>);
+    ['a] UpdateStarGiftAuctionUserState<'a>, 1276, (i64, enums::StarGiftAuctionUserState<'a>);
+    [] UpdateStarsBalance, 1260, (enums::StarsAmount,);
+    ['a] UpdateStarsRevenueStatus<'a>, 1262, (enums::Peer, enums::StarsRevenueStatus<'a>);
+    [] UpdateStickerSets, 1160, (tl::Word, tl::Flag, tl::Flag);
+    ['a] UpdateStickerSetsOrder<'a>, 1159, (tl::Word, tl::Flag, tl::Flag, &'a [i64]);
+    [] UpdateStoriesStealthMode, 1239, (enums::StoriesStealthMode,);
+    ['a] UpdateStory<'a>, 1236, (enums::Peer, enums::StoryItem<'a>);
+    [] UpdateStoryId, 1238, (i32, i64);
+    ['a] UpdateTheme<'a>, 1196, (enums::Theme<'a>,);
+    ['a] UpdateTranscribedAudio<'a>, 1227, (tl::Word, tl::Flag, enums::Peer, i32, i64, &'a str);
+    [] UpdateUser, 1234, (i64,);
+    ['a] UpdateUserEmojiStatus<'a>, 1229, (i64, enums::EmojiStatus<'a>);
+    ['a] UpdateUserName<'a>, 1134, (i64, &'a str, &'a str, &'a [enums::Username<'a>]);
+    ['a] UpdateUserPhone<'a>, 1146, (i64, &'a str);
+    [] UpdateUserStatus, 1133, (i64, enums::UserStatus);
+    ['a] UpdateUserTyping<'a>, 1130, (tl::Word, i64, Option<i32>, enums::SendMessageAction<'a>);
+    ['a] UpdateWalletGaslessInfo<'a>, 1294, (tl::Word, tl::Flag, i32, i32, i64, &'a str);
+    ['a] UpdateWalletState<'a>, 1292, (enums::WalletState<'a>,);
+    ['a] UpdateWalletTonConnectPendingDisconnect<'a>, 1296, (&'a [i64],);
+    ['a] UpdateWalletTonConnectSession<'a>, 1295, (enums::TonConnectSession<'a>,);
+    ['a] UpdateWebBrowserException<'a>, 1286, (tl::Word, tl::Flag, Option<bool>, enums::WebDomainException<'a>);
+    [] UpdateWebBrowserSettings, 1285, (tl::Word, tl::Flag, tl::Flag);
+    ['a] UpdateWebPage<'a>, 1149, (enums::WebPage<'a>, i32, i32);
+    [] UpdateWebViewResultSent, 1224, (i64,);
+    ['a] Updates<'a>, 1302, (&'a [enums::Update<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>], i32, i32);
+    ['a] UpdatesCombined<'a>, 1301, (&'a [enums::Update<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>], i32, i32, i32);
+    ['a] UrlAuthResultAccepted<'a>, 1305, (tl::Word, Option<&'a str>);
+    ['a] UrlAuthResultRequest<'a>, 1304, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, enums::User<'a>, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a [&'a str]>), (Option<i64>, Option<&'a str>)>;
+    ['a] User<'a>, 1308, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, Option<i64>, Option<&'a str>, Option<&'a str>), tl::And<(Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::UserProfilePhoto<'a>>, tl::Maybe<'a, enums::UserStatus>, Option<i32>, Option<&'a [enums::RestrictionReason<'a>]>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::EmojiStatus<'a>>, Option<&'a [enums::Username<'a>]>, tl::Maybe<'a, enums::RecentStory>, tl::Maybe<'a, enums::PeerColor<'a>>), (tl::Maybe<'a, enums::PeerColor<'a>>, Option<i32>, Option<i64>, Option<i64>, Option<i64>)>>>>;
+    [] UserEmpty, 1307, (i64,);
+    ['a] UserFull<'a>, 1309, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag), tl::And<(tl::Flag, tl::Flag, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, Option<&'a str>), tl::And<(enums::PeerSettings<'a>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Photo<'a>>, tl::Maybe<'a, enums::Photo<'a>>, enums::PeerNotifySettings<'a>, tl::Maybe<'a, enums::BotInfo<'a>>, Option<i32>, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::ChatTheme<'a>>, Option<&'a str>), tl::And<(tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::ChatAdminRights>, tl::Maybe<'a, enums::WallPaper<'a>>, tl::Maybe<'a, enums::PeerStories<'a>>, tl::Maybe<'a, enums::BusinessWorkHours<'a>>, tl::Maybe<'a, enums::BusinessLocation<'a>>, tl::Maybe<'a, enums::BusinessGreetingMessage<'a>>, tl::Maybe<'a, enums::BusinessAwayMessage<'a>>, tl::Maybe<'a, enums::BusinessIntro<'a>>, tl::Maybe<'a, enums::Birthday>, Option<i64>, Option<i32>), (Option<i32>, tl::Maybe<'a, enums::StarRefProgram<'a>>, tl::Maybe<'a, enums::BotVerification<'a>>, Option<i64>, tl::Maybe<'a, enums::DisallowedGiftsSettings>, tl::Maybe<'a, enums::StarsRating<'a>>, tl::Maybe<'a, enums::StarsRating<'a>>, Option<i32>, tl::Maybe<'a, enums::ProfileTab>, tl::Maybe<'a, enums::Document<'a>>, tl::Maybe<'a, enums::TextWithEntities<'a>>, Option<i64>)>>>>;
+    ['a] UserProfilePhoto<'a>, 1311, (tl::Word, tl::Flag, tl::Flag, i64, Option<&'a [u8]>, i32);
+    [] UserStatusLastMonth, 1317, (tl::Word, tl::Flag);
+    [] UserStatusLastWeek, 1316, (tl::Word, tl::Flag);
+    [] UserStatusOffline, 1314, (i32,);
+    [] UserStatusOnline, 1313, (i32,);
+    [] UserStatusRecently, 1315, (tl::Word, tl::Flag);
+    ['a] Username<'a>, 1318, (tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str);
+    ['a] VideoSize<'a>, 1319, (tl::Word, &'a str, i32, i32, i32, Option<f64>);
+    ['a] VideoSizeEmojiMarkup<'a>, 1320, (i64, &'a [i32]);
+    ['a] VideoSizeStickerMarkup<'a>, 1321, (enums::InputStickerSet<'a>, i64, &'a [i32]);
+    ['a] WallPaper<'a>, 1322, (i64, tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, i64, &'a str, enums::Document<'a>, tl::Maybe<'a, enums::WallPaperSettings<'a>>);
+    ['a] WallPaperNoFile<'a>, 1323, (i64, tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::WallPaperSettings<'a>>);
+    ['a] WallPaperSettings<'a>, 1324, (tl::Word, tl::Flag, tl::Flag, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<i32>, Option<&'a str>);
+    ['a] WalletOwnershipProof<'a>, 1325, (i32, &'a [u8]);
+    ['a] WalletState<'a>, 1327, (tl::Word, tl::Flag, tl::Flag, tl::Flag, &'a str, &'a [u8], i64);
+    [] WalletStateEmpty, 1326, (tl::Word, tl::Flag);
+    ['a] WalletTransaction<'a>, 1328, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Flag, &'a str, i64, i64, i32, enums::WalletTransactionPeer<'a>, Option<&'a str>), (Option<&'a str>, tl::Maybe<'a, enums::wallet::NftItem<'a>>)>;
+    ['a] WalletTransactionPeerAddress<'a>, 1330, (tl::Word, &'a str, Option<&'a str>);
+    ['a] WalletTransactionPeerOnramp<'a>, 1331, (tl::Word, &'a str, Option<&'a str>, &'a str);
+    ['a] WalletTransactionPeerUser<'a>, 1329, (tl::Word, i64, &'a str, Option<&'a str>);
+    ['a] WalletUserAddress<'a>, 1333, (tl::Word, Option<i64>, &'a str, &'a [u8]);
+    ['a] WebAuthorization<'a>, 1334, (i64, i64, &'a str, &'a str, &'a str, i32, i32, &'a str, &'a str);
+    ['a] WebDocument<'a>, 1335, (&'a str, i64, i32, &'a str, &'a [enums::DocumentAttribute<'a>]);
+    ['a] WebDocumentNoProxy<'a>, 1336, (&'a str, i32, &'a str, &'a [enums::DocumentAttribute<'a>]);
+    ['a] WebDomainException<'a>, 1337, (tl::Word, &'a str, &'a str, &'a str, Option<i64>);
+    ['a] WebPage<'a>, 1340, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, &'a str, &'a str, i32, Option<&'a str>, Option<&'a str>, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::Photo<'a>>), (Option<&'a str>, Option<&'a str>, Option<i32>, Option<i32>, Option<i32>, Option<&'a str>, tl::Maybe<'a, enums::Document<'a>>, tl::Maybe<'a, enums::Page<'a>>, Option<&'a [enums::WebPageAttribute<'a>]>)>;
+    [] WebPageAttributeAiComposeTone, 1348, (i64,);
+    ['a] WebPageAttributeStarGiftAuction<'a>, 1347, (enums::StarGift<'a>, i32);
+    ['a] WebPageAttributeStarGiftCollection<'a>, 1346, (&'a [enums::Document<'a>],);
+    ['a] WebPageAttributeStickerSet<'a>, 1344, (tl::Word, tl::Flag, tl::Flag, &'a [enums::Document<'a>]);
+    ['a] WebPageAttributeStory<'a>, 1343, (tl::Word, enums::Peer, i32, tl::Maybe<'a, enums::StoryItem<'a>>);
+    ['a] WebPageAttributeTheme<'a>, 1342, (tl::Word, Option<&'a [enums::Document<'a>]>, tl::Maybe<'a, enums::ThemeSettings<'a>>);
+    ['a] WebPageAttributeUniqueStarGift<'a>, 1345, (enums::StarGift<'a>,);
+    ['a] WebPageEmpty<'a>, 1338, (tl::Word, i64, Option<&'a str>);
+    [] WebPageNotModified, 1341, (tl::Word, Option<i32>);
+    ['a] WebPagePending<'a>, 1339, (tl::Word, i64, Option<&'a str>, i32);
+    ['a] WebViewMessageSent<'a>, 1349, (tl::Word, tl::Maybe<'a, enums::InputBotInlineMessageId>);
+    ['a] WebViewResultUrl<'a>, 1350, (tl::Word, tl::Flag, tl::Flag, tl::Flag, Option<i64>, &'a str);
+}

@@ -13,14 +13,12 @@ pub struct BankCardData<'a> {
     pub title: &'a str,
     pub open_urls: &'a [enums::BankCardOpenUrl<'a>],
 }
-tl::object! { ['a] BankCardData<'a>, layout::Structs, 1586, (&'a str, &'a [enums::BankCardOpenUrl<'a>]) }
 
 /// `payments.checkCanSendGiftResultFail#d5e58274 reason:TextWithEntities = payments.CheckCanSendGiftResult;`
 #[repr(C)]
 pub struct CheckCanSendGiftResultFail<'a> {
     pub reason: enums::TextWithEntities<'a>,
 }
-tl::object! { ['a] CheckCanSendGiftResultFail<'a>, layout::Structs, 1588, (enums::TextWithEntities<'a>,) }
 
 /// `payments.checkedGiftCode#eb983f8f flags:# via_giveaway:flags.2?true from_id:flags.4?Peer giveaway_msg_id:flags.3?int to_id:flags.0?long date:int days:int used_date:flags.1?int chats:Vector<Chat> users:Vector<User> = payments.CheckedGiftCode;`
 #[repr(C)]
@@ -35,7 +33,6 @@ pub struct CheckedGiftCode<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] CheckedGiftCode<'a>, layout::Structs, 1589, (tl::Word, tl::Flag, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i64>, i32, i32, Option<i32>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `payments.connectedStarRefBots#98d5ea1d count:int connected_bots:Vector<ConnectedBotStarRef> users:Vector<User> = payments.ConnectedStarRefBots;`
 #[repr(C)]
@@ -44,21 +41,18 @@ pub struct ConnectedStarRefBots<'a> {
     pub connected_bots: &'a [enums::ConnectedBotStarRef<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ConnectedStarRefBots<'a>, layout::Structs, 1590, (i32, &'a [enums::ConnectedBotStarRef<'a>], &'a [enums::User<'a>]) }
 
 /// `payments.currencyRates#bbcce4c2 rates:Vector<CurrencyRate> = payments.CurrencyRates;`
 #[repr(C)]
 pub struct CurrencyRates<'a> {
     pub rates: &'a [enums::CurrencyRate<'a>],
 }
-tl::object! { ['a] CurrencyRates<'a>, layout::Structs, 1591, (&'a [enums::CurrencyRate<'a>],) }
 
 /// `payments.exportedInvoice#aed0cbd9 url:string = payments.ExportedInvoice;`
 #[repr(C)]
 pub struct ExportedInvoice<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] ExportedInvoice<'a>, layout::Structs, 1592, (&'a str,) }
 
 /// `payments.giveawayInfo#4367daa0 flags:# participating:flags.0?true preparing_results:flags.3?true start_date:int joined_too_early_date:flags.1?int admin_disallowed_chat_id:flags.2?long disallowed_country:flags.4?string = payments.GiveawayInfo;`
 #[repr(C)]
@@ -70,7 +64,6 @@ pub struct GiveawayInfo<'a> {
     pub admin_disallowed_chat_id: Option<i64>,
     pub disallowed_country: Option<&'a str>,
 }
-tl::object! { ['a] GiveawayInfo<'a>, layout::Structs, 1593, (tl::Word, tl::Flag, tl::Flag, i32, Option<i32>, Option<i64>, Option<&'a str>) }
 
 /// `payments.giveawayInfoResults#e175e66f flags:# winner:flags.0?true refunded:flags.1?true start_date:int gift_code_slug:flags.3?string stars_prize:flags.4?long finish_date:int winners_count:int activated_count:flags.2?int = payments.GiveawayInfo;`
 #[repr(C)]
@@ -84,7 +77,6 @@ pub struct GiveawayInfoResults<'a> {
     pub winners_count: i32,
     pub activated_count: Option<i32>,
 }
-tl::object! { ['a] GiveawayInfoResults<'a>, layout::Structs, 1594, (tl::Word, tl::Flag, tl::Flag, i32, Option<&'a str>, Option<i64>, i32, i32, Option<i32>) }
 
 /// `payments.paymentForm#a0058751 flags:# can_save_credentials:flags.2?true password_missing:flags.3?true form_id:long bot_id:long title:string description:string photo:flags.5?WebDocument invoice:Invoice provider_id:long url:string native_provider:flags.4?string native_params:flags.4?DataJSON additional_methods:flags.6?Vector<PaymentFormMethod> saved_info:flags.0?PaymentRequestedInfo saved_credentials:flags.1?Vector<PaymentSavedCredentials> users:Vector<User> = payments.PaymentForm;`
 #[repr(C)]
@@ -106,7 +98,6 @@ pub struct PaymentForm<'a> {
     pub saved_credentials: Option<&'a [enums::PaymentSavedCredentials<'a>]>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PaymentForm<'a>, layout::Structs, 1595, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, i64, &'a str, Option<&'a str>), (tl::Maybe<'a, enums::DataJson<'a>>, Option<&'a [enums::PaymentFormMethod<'a>]>, tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, Option<&'a [enums::PaymentSavedCredentials<'a>]>, &'a [enums::User<'a>])> }
 
 /// `payments.paymentFormStarGift#b425cfe1 form_id:long invoice:Invoice = payments.PaymentForm;`
 #[repr(C)]
@@ -114,7 +105,6 @@ pub struct PaymentFormStarGift<'a> {
     pub form_id: i64,
     pub invoice: enums::Invoice<'a>,
 }
-tl::object! { ['a] PaymentFormStarGift<'a>, layout::Structs, 1597, (i64, enums::Invoice<'a>) }
 
 /// `payments.paymentFormStars#7bf6b15c flags:# form_id:long bot_id:long title:string description:string photo:flags.5?WebDocument invoice:Invoice users:Vector<User> = payments.PaymentForm;`
 #[repr(C)]
@@ -127,7 +117,6 @@ pub struct PaymentFormStars<'a> {
     pub invoice: enums::Invoice<'a>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PaymentFormStars<'a>, layout::Structs, 1596, (tl::Word, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, &'a [enums::User<'a>]) }
 
 /// `payments.paymentReceipt#70c4fe03 flags:# date:int bot_id:long provider_id:long title:string description:string photo:flags.2?WebDocument invoice:Invoice info:flags.0?PaymentRequestedInfo shipping:flags.1?ShippingOption tip_amount:flags.3?long currency:string total_amount:long credentials_title:string users:Vector<User> = payments.PaymentReceipt;`
 #[repr(C)]
@@ -147,7 +136,6 @@ pub struct PaymentReceipt<'a> {
     pub credentials_title: &'a str,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PaymentReceipt<'a>, layout::Structs, 1598, tl::And<(tl::Word, i32, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, tl::Maybe<'a, enums::ShippingOption<'a>>, Option<i64>, &'a str), (i64, &'a str, &'a [enums::User<'a>])> }
 
 /// `payments.paymentReceiptStars#dabbf83a flags:# date:int bot_id:long title:string description:string photo:flags.2?WebDocument invoice:Invoice currency:string total_amount:long transaction_id:string users:Vector<User> = payments.PaymentReceipt;`
 #[repr(C)]
@@ -163,21 +151,18 @@ pub struct PaymentReceiptStars<'a> {
     pub transaction_id: &'a str,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PaymentReceiptStars<'a>, layout::Structs, 1599, (tl::Word, i32, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, &'a str, i64, &'a str, &'a [enums::User<'a>]) }
 
 /// `payments.paymentResult#4e5f810d updates:Updates = payments.PaymentResult;`
 #[repr(C)]
 pub struct PaymentResult<'a> {
     pub updates: enums::Updates<'a>,
 }
-tl::object! { ['a] PaymentResult<'a>, layout::Structs, 1600, (enums::Updates<'a>,) }
 
 /// `payments.paymentVerificationNeeded#d8411139 url:string = payments.PaymentResult;`
 #[repr(C)]
 pub struct PaymentVerificationNeeded<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] PaymentVerificationNeeded<'a>, layout::Structs, 1601, (&'a str,) }
 
 /// `payments.resaleStarGifts#947a12df flags:# count:int gifts:Vector<StarGift> next_offset:flags.0?string attributes:flags.1?Vector<StarGiftAttribute> attributes_hash:flags.1?long chats:Vector<Chat> counters:flags.2?Vector<StarGiftAttributeCounter> users:Vector<User> = payments.ResaleStarGifts;`
 #[repr(C)]
@@ -191,7 +176,6 @@ pub struct ResaleStarGifts<'a> {
     pub counters: Option<&'a [enums::StarGiftAttributeCounter]>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ResaleStarGifts<'a>, layout::Structs, 1602, (tl::Word, i32, &'a [enums::StarGift<'a>], Option<&'a str>, Option<&'a [enums::StarGiftAttribute<'a>]>, Option<i64>, &'a [enums::Chat<'a>], Option<&'a [enums::StarGiftAttributeCounter]>, &'a [enums::User<'a>]) }
 
 /// `payments.savedInfo#fb8fe43c flags:# has_saved_credentials:flags.1?true saved_info:flags.0?PaymentRequestedInfo = payments.SavedInfo;`
 #[repr(C)]
@@ -199,7 +183,6 @@ pub struct SavedInfo<'a> {
     pub has_saved_credentials: bool,
     pub saved_info: Option<&'a enums::PaymentRequestedInfo<'a>>,
 }
-tl::object! { ['a] SavedInfo<'a>, layout::Structs, 1603, (tl::Word, tl::Flag, tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>) }
 
 /// `payments.savedStarGifts#95f389b1 flags:# count:int chat_notifications_enabled:flags.1?Bool gifts:Vector<SavedStarGift> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.SavedStarGifts;`
 #[repr(C)]
@@ -211,7 +194,6 @@ pub struct SavedStarGifts<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] SavedStarGifts<'a>, layout::Structs, 1604, (tl::Word, i32, Option<bool>, &'a [enums::SavedStarGift<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `payments.starGiftActiveAuctions#aef6abbc auctions:Vector<StarGiftActiveAuctionState> users:Vector<User> chats:Vector<Chat> = payments.StarGiftActiveAuctions;`
 #[repr(C)]
@@ -220,7 +202,6 @@ pub struct StarGiftActiveAuctions<'a> {
     pub users: &'a [enums::User<'a>],
     pub chats: &'a [enums::Chat<'a>],
 }
-tl::object! { ['a] StarGiftActiveAuctions<'a>, layout::Structs, 1606, (&'a [enums::StarGiftActiveAuctionState<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>]) }
 
 /// `payments.starGiftAuctionAcquiredGifts#7d5bd1f0 gifts:Vector<StarGiftAuctionAcquiredGift> users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionAcquiredGifts;`
 #[repr(C)]
@@ -229,7 +210,6 @@ pub struct StarGiftAuctionAcquiredGifts<'a> {
     pub users: &'a [enums::User<'a>],
     pub chats: &'a [enums::Chat<'a>],
 }
-tl::object! { ['a] StarGiftAuctionAcquiredGifts<'a>, layout::Structs, 1607, (&'a [enums::StarGiftAuctionAcquiredGift<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>]) }
 
 /// `payments.starGiftAuctionState#6b39f4ec gift:StarGift state:StarGiftAuctionState user_state:StarGiftAuctionUserState timeout:int users:Vector<User> chats:Vector<Chat> = payments.StarGiftAuctionState;`
 #[repr(C)]
@@ -241,21 +221,18 @@ pub struct StarGiftAuctionState<'a> {
     pub users: &'a [enums::User<'a>],
     pub chats: &'a [enums::Chat<'a>],
 }
-tl::object! { ['a] StarGiftAuctionState<'a>, layout::Structs, 1608, (enums::StarGift<'a>, enums::StarGiftAuctionState<'a>, enums::StarGiftAuctionUserState<'a>, i32, &'a [enums::User<'a>], &'a [enums::Chat<'a>]) }
 
 /// `payments.starGiftCollections#8a2932f3 collections:Vector<StarGiftCollection> = payments.StarGiftCollections;`
 #[repr(C)]
 pub struct StarGiftCollections<'a> {
     pub collections: &'a [enums::StarGiftCollection<'a>],
 }
-tl::object! { ['a] StarGiftCollections<'a>, layout::Structs, 1610, (&'a [enums::StarGiftCollection<'a>],) }
 
 /// `payments.starGiftUpgradeAttributes#46c6e36f attributes:Vector<StarGiftAttribute> = payments.StarGiftUpgradeAttributes;`
 #[repr(C)]
 pub struct StarGiftUpgradeAttributes<'a> {
     pub attributes: &'a [enums::StarGiftAttribute<'a>],
 }
-tl::object! { ['a] StarGiftUpgradeAttributes<'a>, layout::Structs, 1611, (&'a [enums::StarGiftAttribute<'a>],) }
 
 /// `payments.starGiftUpgradePreview#3de1dfed sample_attributes:Vector<StarGiftAttribute> prices:Vector<StarGiftUpgradePrice> next_prices:Vector<StarGiftUpgradePrice> = payments.StarGiftUpgradePreview;`
 #[repr(C)]
@@ -264,14 +241,12 @@ pub struct StarGiftUpgradePreview<'a> {
     pub prices: &'a [enums::StarGiftUpgradePrice],
     pub next_prices: &'a [enums::StarGiftUpgradePrice],
 }
-tl::object! { ['a] StarGiftUpgradePreview<'a>, layout::Structs, 1612, (&'a [enums::StarGiftAttribute<'a>], &'a [enums::StarGiftUpgradePrice], &'a [enums::StarGiftUpgradePrice]) }
 
 /// `payments.starGiftWithdrawalUrl#84aa3a9c url:string = payments.StarGiftWithdrawalUrl;`
 #[repr(C)]
 pub struct StarGiftWithdrawalUrl<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] StarGiftWithdrawalUrl<'a>, layout::Structs, 1613, (&'a str,) }
 
 /// `payments.starGifts#2ed82995 hash:int gifts:Vector<StarGift> chats:Vector<Chat> users:Vector<User> = payments.StarGifts;`
 #[repr(C)]
@@ -281,14 +256,12 @@ pub struct StarGifts<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] StarGifts<'a>, layout::Structs, 1615, (i32, &'a [enums::StarGift<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `payments.starsRevenueAdsAccountUrl#394e7f21 url:string = payments.StarsRevenueAdsAccountUrl;`
 #[repr(C)]
 pub struct StarsRevenueAdsAccountUrl<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] StarsRevenueAdsAccountUrl<'a>, layout::Structs, 1616, (&'a str,) }
 
 /// `payments.starsRevenueStats#6c207376 flags:# top_hours_graph:flags.0?StatsGraph revenue_graph:StatsGraph status:StarsRevenueStatus usd_rate:double = payments.StarsRevenueStats;`
 #[repr(C)]
@@ -298,14 +271,12 @@ pub struct StarsRevenueStats<'a> {
     pub status: enums::StarsRevenueStatus<'a>,
     pub usd_rate: f64,
 }
-tl::object! { ['a] StarsRevenueStats<'a>, layout::Structs, 1617, (tl::Word, tl::Maybe<'a, enums::StatsGraph<'a>>, enums::StatsGraph<'a>, enums::StarsRevenueStatus<'a>, f64) }
 
 /// `payments.starsRevenueWithdrawalUrl#1dab80b7 url:string = payments.StarsRevenueWithdrawalUrl;`
 #[repr(C)]
 pub struct StarsRevenueWithdrawalUrl<'a> {
     pub url: &'a str,
 }
-tl::object! { ['a] StarsRevenueWithdrawalUrl<'a>, layout::Structs, 1618, (&'a str,) }
 
 /// `payments.starsStatus#6c9ce8ed flags:# balance:StarsAmount subscriptions:flags.1?Vector<StarsSubscription> subscriptions_next_offset:flags.2?string subscriptions_missing_balance:flags.4?long history:flags.3?Vector<StarsTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = payments.StarsStatus;`
 #[repr(C)]
@@ -319,7 +290,6 @@ pub struct StarsStatus<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] StarsStatus<'a>, layout::Structs, 1619, (tl::Word, enums::StarsAmount, Option<&'a [enums::StarsSubscription<'a>]>, Option<&'a str>, Option<i64>, Option<&'a [enums::StarsTransaction<'a>]>, Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `payments.suggestedStarRefBots#b4d5d859 flags:# count:int suggested_bots:Vector<StarRefProgram> users:Vector<User> next_offset:flags.0?string = payments.SuggestedStarRefBots;`
 #[repr(C)]
@@ -329,7 +299,6 @@ pub struct SuggestedStarRefBots<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-tl::object! { ['a] SuggestedStarRefBots<'a>, layout::Structs, 1620, (tl::Word, i32, &'a [enums::StarRefProgram<'a>], &'a [enums::User<'a>], Option<&'a str>) }
 
 /// `payments.uniqueStarGift#416c56e8 gift:StarGift chats:Vector<Chat> users:Vector<User> = payments.UniqueStarGift;`
 #[repr(C)]
@@ -338,7 +307,6 @@ pub struct UniqueStarGift<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] UniqueStarGift<'a>, layout::Structs, 1621, (enums::StarGift<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `payments.uniqueStarGiftValueInfo#512fe446 flags:# last_sale_on_fragment:flags.1?true value_is_average:flags.6?true currency:string value:long initial_sale_date:int initial_sale_stars:long initial_sale_price:long last_sale_date:flags.0?int last_sale_price:flags.0?long floor_price:flags.2?long average_price:flags.3?long listed_count:flags.4?int fragment_listed_count:flags.5?int fragment_listed_url:flags.5?string = payments.UniqueStarGiftValueInfo;`
 #[repr(C)]
@@ -358,7 +326,6 @@ pub struct UniqueStarGiftValueInfo<'a> {
     pub fragment_listed_count: Option<i32>,
     pub fragment_listed_url: Option<&'a str>,
 }
-tl::object! { ['a] UniqueStarGiftValueInfo<'a>, layout::Structs, 1622, tl::And<(tl::Word, tl::Flag, tl::Flag, &'a str, i64, i32, i64, i64, Option<i32>, Option<i64>, Option<i64>, Option<i64>), (Option<i32>, Option<i32>, Option<&'a str>)> }
 
 /// `payments.validatedRequestedInfo#d1451883 flags:# id:flags.0?string shipping_options:flags.1?Vector<ShippingOption> = payments.ValidatedRequestedInfo;`
 #[repr(C)]
@@ -366,4 +333,40 @@ pub struct ValidatedRequestedInfo<'a> {
     pub id: Option<&'a str>,
     pub shipping_options: Option<&'a [enums::ShippingOption<'a>]>,
 }
-tl::object! { ['a] ValidatedRequestedInfo<'a>, layout::Structs, 1623, (tl::Word, Option<&'a str>, Option<&'a [enums::ShippingOption<'a>]>) }
+
+tl::objects! { layout::Structs;
+    ['a] BankCardData<'a>, 1586, (&'a str, &'a [enums::BankCardOpenUrl<'a>]);
+    ['a] CheckCanSendGiftResultFail<'a>, 1588, (enums::TextWithEntities<'a>,);
+    ['a] CheckedGiftCode<'a>, 1589, (tl::Word, tl::Flag, tl::Maybe<'a, enums::Peer>, Option<i32>, Option<i64>, i32, i32, Option<i32>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ConnectedStarRefBots<'a>, 1590, (i32, &'a [enums::ConnectedBotStarRef<'a>], &'a [enums::User<'a>]);
+    ['a] CurrencyRates<'a>, 1591, (&'a [enums::CurrencyRate<'a>],);
+    ['a] ExportedInvoice<'a>, 1592, (&'a str,);
+    ['a] GiveawayInfo<'a>, 1593, (tl::Word, tl::Flag, tl::Flag, i32, Option<i32>, Option<i64>, Option<&'a str>);
+    ['a] GiveawayInfoResults<'a>, 1594, (tl::Word, tl::Flag, tl::Flag, i32, Option<&'a str>, Option<i64>, i32, i32, Option<i32>);
+    ['a] PaymentForm<'a>, 1595, tl::And<(tl::Word, tl::Flag, tl::Flag, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, i64, &'a str, Option<&'a str>), (tl::Maybe<'a, enums::DataJson<'a>>, Option<&'a [enums::PaymentFormMethod<'a>]>, tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, Option<&'a [enums::PaymentSavedCredentials<'a>]>, &'a [enums::User<'a>])>;
+    ['a] PaymentFormStarGift<'a>, 1597, (i64, enums::Invoice<'a>);
+    ['a] PaymentFormStars<'a>, 1596, (tl::Word, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, &'a [enums::User<'a>]);
+    ['a] PaymentReceipt<'a>, 1598, tl::And<(tl::Word, i32, i64, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>, tl::Maybe<'a, enums::ShippingOption<'a>>, Option<i64>, &'a str), (i64, &'a str, &'a [enums::User<'a>])>;
+    ['a] PaymentReceiptStars<'a>, 1599, (tl::Word, i32, i64, &'a str, &'a str, tl::Maybe<'a, enums::WebDocument<'a>>, enums::Invoice<'a>, &'a str, i64, &'a str, &'a [enums::User<'a>]);
+    ['a] PaymentResult<'a>, 1600, (enums::Updates<'a>,);
+    ['a] PaymentVerificationNeeded<'a>, 1601, (&'a str,);
+    ['a] ResaleStarGifts<'a>, 1602, (tl::Word, i32, &'a [enums::StarGift<'a>], Option<&'a str>, Option<&'a [enums::StarGiftAttribute<'a>]>, Option<i64>, &'a [enums::Chat<'a>], Option<&'a [enums::StarGiftAttributeCounter]>, &'a [enums::User<'a>]);
+    ['a] SavedInfo<'a>, 1603, (tl::Word, tl::Flag, tl::Maybe<'a, enums::PaymentRequestedInfo<'a>>);
+    ['a] SavedStarGifts<'a>, 1604, (tl::Word, i32, Option<bool>, &'a [enums::SavedStarGift<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] StarGiftActiveAuctions<'a>, 1606, (&'a [enums::StarGiftActiveAuctionState<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>]);
+    ['a] StarGiftAuctionAcquiredGifts<'a>, 1607, (&'a [enums::StarGiftAuctionAcquiredGift<'a>], &'a [enums::User<'a>], &'a [enums::Chat<'a>]);
+    ['a] StarGiftAuctionState<'a>, 1608, (enums::StarGift<'a>, enums::StarGiftAuctionState<'a>, enums::StarGiftAuctionUserState<'a>, i32, &'a [enums::User<'a>], &'a [enums::Chat<'a>]);
+    ['a] StarGiftCollections<'a>, 1610, (&'a [enums::StarGiftCollection<'a>],);
+    ['a] StarGiftUpgradeAttributes<'a>, 1611, (&'a [enums::StarGiftAttribute<'a>],);
+    ['a] StarGiftUpgradePreview<'a>, 1612, (&'a [enums::StarGiftAttribute<'a>], &'a [enums::StarGiftUpgradePrice], &'a [enums::StarGiftUpgradePrice]);
+    ['a] StarGiftWithdrawalUrl<'a>, 1613, (&'a str,);
+    ['a] StarGifts<'a>, 1615, (i32, &'a [enums::StarGift<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] StarsRevenueAdsAccountUrl<'a>, 1616, (&'a str,);
+    ['a] StarsRevenueStats<'a>, 1617, (tl::Word, tl::Maybe<'a, enums::StatsGraph<'a>>, enums::StatsGraph<'a>, enums::StarsRevenueStatus<'a>, f64);
+    ['a] StarsRevenueWithdrawalUrl<'a>, 1618, (&'a str,);
+    ['a] StarsStatus<'a>, 1619, (tl::Word, enums::StarsAmount, Option<&'a [enums::StarsSubscription<'a>]>, Option<&'a str>, Option<i64>, Option<&'a [enums::StarsTransaction<'a>]>, Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] SuggestedStarRefBots<'a>, 1620, (tl::Word, i32, &'a [enums::StarRefProgram<'a>], &'a [enums::User<'a>], Option<&'a str>);
+    ['a] UniqueStarGift<'a>, 1621, (enums::StarGift<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] UniqueStarGiftValueInfo<'a>, 1622, tl::And<(tl::Word, tl::Flag, tl::Flag, &'a str, i64, i32, i64, i64, Option<i32>, Option<i64>, Option<i64>, Option<i64>), (Option<i32>, Option<i32>, Option<&'a str>)>;
+    ['a] ValidatedRequestedInfo<'a>, 1623, (tl::Word, Option<&'a str>, Option<&'a [enums::ShippingOption<'a>]>);
+}

@@ -12,7 +12,6 @@ use super::super::{enums, layout};
 pub struct ExportedGroupCallInvite<'a> {
     pub link: &'a str,
 }
-tl::object! { ['a] ExportedGroupCallInvite<'a>, layout::Structs, 1624, (&'a str,) }
 
 /// `phone.groupCall#9e727aad call:GroupCall participants:Vector<GroupCallParticipant> participants_next_offset:string chats:Vector<Chat> users:Vector<User> = phone.GroupCall;`
 #[repr(C)]
@@ -23,7 +22,6 @@ pub struct GroupCall<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] GroupCall<'a>, layout::Structs, 1625, (enums::GroupCall<'a>, &'a [enums::GroupCallParticipant<'a>], &'a str, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `phone.groupCallStars#9d1dbd26 total_stars:long top_donors:Vector<GroupCallDonor> chats:Vector<Chat> users:Vector<User> = phone.GroupCallStars;`
 #[repr(C)]
@@ -33,14 +31,12 @@ pub struct GroupCallStars<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] GroupCallStars<'a>, layout::Structs, 1626, (i64, &'a [enums::GroupCallDonor<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `phone.groupCallStreamChannels#d0e482b2 channels:Vector<GroupCallStreamChannel> = phone.GroupCallStreamChannels;`
 #[repr(C)]
 pub struct GroupCallStreamChannels<'a> {
     pub channels: &'a [enums::GroupCallStreamChannel],
 }
-tl::object! { ['a] GroupCallStreamChannels<'a>, layout::Structs, 1627, (&'a [enums::GroupCallStreamChannel],) }
 
 /// `phone.groupCallStreamRtmpUrl#2dbf3432 url:string key:string = phone.GroupCallStreamRtmpUrl;`
 #[repr(C)]
@@ -48,7 +44,6 @@ pub struct GroupCallStreamRtmpUrl<'a> {
     pub url: &'a str,
     pub key: &'a str,
 }
-tl::object! { ['a] GroupCallStreamRtmpUrl<'a>, layout::Structs, 1628, (&'a str, &'a str) }
 
 /// `phone.groupParticipants#f47751b6 count:int participants:Vector<GroupCallParticipant> next_offset:string chats:Vector<Chat> users:Vector<User> version:int = phone.GroupParticipants;`
 #[repr(C)]
@@ -60,7 +55,6 @@ pub struct GroupParticipants<'a> {
     pub users: &'a [enums::User<'a>],
     pub version: i32,
 }
-tl::object! { ['a] GroupParticipants<'a>, layout::Structs, 1629, (i32, &'a [enums::GroupCallParticipant<'a>], &'a str, &'a [enums::Chat<'a>], &'a [enums::User<'a>], i32) }
 
 /// `phone.joinAsPeers#afe5623f peers:Vector<Peer> chats:Vector<Chat> users:Vector<User> = phone.JoinAsPeers;`
 #[repr(C)]
@@ -69,7 +63,6 @@ pub struct JoinAsPeers<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] JoinAsPeers<'a>, layout::Structs, 1630, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `phone.phoneCall#ec82e140 phone_call:PhoneCall users:Vector<User> = phone.PhoneCall;`
 #[repr(C)]
@@ -77,4 +70,14 @@ pub struct PhoneCall<'a> {
     pub phone_call: enums::PhoneCall<'a>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PhoneCall<'a>, layout::Structs, 1631, (enums::PhoneCall<'a>, &'a [enums::User<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] ExportedGroupCallInvite<'a>, 1624, (&'a str,);
+    ['a] GroupCall<'a>, 1625, (enums::GroupCall<'a>, &'a [enums::GroupCallParticipant<'a>], &'a str, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] GroupCallStars<'a>, 1626, (i64, &'a [enums::GroupCallDonor<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] GroupCallStreamChannels<'a>, 1627, (&'a [enums::GroupCallStreamChannel],);
+    ['a] GroupCallStreamRtmpUrl<'a>, 1628, (&'a str, &'a str);
+    ['a] GroupParticipants<'a>, 1629, (i32, &'a [enums::GroupCallParticipant<'a>], &'a str, &'a [enums::Chat<'a>], &'a [enums::User<'a>], i32);
+    ['a] JoinAsPeers<'a>, 1630, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] PhoneCall<'a>, 1631, (enums::PhoneCall<'a>, &'a [enums::User<'a>]);
+}

@@ -13,7 +13,6 @@ pub struct Photo<'a> {
     pub photo: enums::Photo<'a>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Photo<'a>, layout::Structs, 1632, (enums::Photo<'a>, &'a [enums::User<'a>]) }
 
 /// `photos.photos#8dca6aa5 photos:Vector<Photo> users:Vector<User> = photos.Photos;`
 #[repr(C)]
@@ -21,7 +20,6 @@ pub struct Photos<'a> {
     pub photos: &'a [enums::Photo<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Photos<'a>, layout::Structs, 1633, (&'a [enums::Photo<'a>], &'a [enums::User<'a>]) }
 
 /// `photos.photosSlice#15051f54 count:int photos:Vector<Photo> users:Vector<User> = photos.Photos;`
 #[repr(C)]
@@ -30,4 +28,9 @@ pub struct PhotosSlice<'a> {
     pub photos: &'a [enums::Photo<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PhotosSlice<'a>, layout::Structs, 1634, (i32, &'a [enums::Photo<'a>], &'a [enums::User<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] Photo<'a>, 1632, (enums::Photo<'a>, &'a [enums::User<'a>]);
+    ['a] Photos<'a>, 1633, (&'a [enums::Photo<'a>], &'a [enums::User<'a>]);
+    ['a] PhotosSlice<'a>, 1634, (i32, &'a [enums::Photo<'a>], &'a [enums::User<'a>]);
+}

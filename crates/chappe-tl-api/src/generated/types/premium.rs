@@ -15,7 +15,6 @@ pub struct BoostsList<'a> {
     pub next_offset: Option<&'a str>,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] BoostsList<'a>, layout::Structs, 1635, (tl::Word, i32, &'a [enums::Boost<'a>], Option<&'a str>, &'a [enums::User<'a>]) }
 
 /// `premium.boostsStatus#4959427a flags:# my_boost:flags.2?true level:int current_level_boosts:int boosts:int gift_boosts:flags.4?int next_level_boosts:flags.0?int premium_audience:flags.1?StatsPercentValue boost_url:string prepaid_giveaways:flags.3?Vector<PrepaidGiveaway> my_boost_slots:flags.2?Vector<int> = premium.BoostsStatus;`
 #[repr(C)]
@@ -31,7 +30,6 @@ pub struct BoostsStatus<'a> {
     pub prepaid_giveaways: Option<&'a [enums::PrepaidGiveaway]>,
     pub my_boost_slots: Option<&'a [i32]>,
 }
-tl::object! { ['a] BoostsStatus<'a>, layout::Structs, 1636, (tl::Word, tl::Flag, i32, i32, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StatsPercentValue>, &'a str, Option<&'a [enums::PrepaidGiveaway]>, Option<&'a [i32]>) }
 
 /// `premium.myBoosts#9ae228e2 my_boosts:Vector<MyBoost> chats:Vector<Chat> users:Vector<User> = premium.MyBoosts;`
 #[repr(C)]
@@ -40,4 +38,9 @@ pub struct MyBoosts<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] MyBoosts<'a>, layout::Structs, 1637, (&'a [enums::MyBoost<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] BoostsList<'a>, 1635, (tl::Word, i32, &'a [enums::Boost<'a>], Option<&'a str>, &'a [enums::User<'a>]);
+    ['a] BoostsStatus<'a>, 1636, (tl::Word, tl::Flag, i32, i32, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StatsPercentValue>, &'a str, Option<&'a [enums::PrepaidGiveaway]>, Option<&'a [i32]>);
+    ['a] MyBoosts<'a>, 1637, (&'a [enums::MyBoost<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+}

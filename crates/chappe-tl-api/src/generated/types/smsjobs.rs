@@ -13,7 +13,6 @@ pub struct EligibleToJoin<'a> {
     pub terms_url: &'a str,
     pub monthly_sent_sms: i32,
 }
-tl::object! { ['a] EligibleToJoin<'a>, layout::Structs, 1638, (&'a str, i32) }
 
 /// `smsjobs.status#2aee9191 flags:# allow_international:flags.0?true recent_sent:int recent_since:int recent_remains:int total_sent:int total_since:int last_gift_slug:flags.1?string terms_url:string = smsjobs.Status;`
 #[repr(C)]
@@ -27,4 +26,8 @@ pub struct Status<'a> {
     pub last_gift_slug: Option<&'a str>,
     pub terms_url: &'a str,
 }
-tl::object! { ['a] Status<'a>, layout::Structs, 1639, (tl::Word, tl::Flag, i32, i32, i32, i32, i32, Option<&'a str>, &'a str) }
+
+tl::objects! { layout::Structs;
+    ['a] EligibleToJoin<'a>, 1638, (&'a str, i32);
+    ['a] Status<'a>, 1639, (tl::Word, tl::Flag, i32, i32, i32, i32, i32, Option<&'a str>, &'a str);
+}

@@ -33,7 +33,6 @@ pub struct BroadcastStats<'a> {
     pub story_reactions_by_emotion_graph: enums::StatsGraph<'a>,
     pub recent_posts_interactions: &'a [enums::PostInteractionCounters],
 }
-tl::object! { ['a] BroadcastStats<'a>, layout::Structs, 1640, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsPercentValue, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, &'a [enums::PostInteractionCounters])> }
 
 /// `stats.megagroupStats#ef7ff916 period:StatsDateRangeDays members:StatsAbsValueAndPrev messages:StatsAbsValueAndPrev viewers:StatsAbsValueAndPrev posters:StatsAbsValueAndPrev growth_graph:StatsGraph members_graph:StatsGraph new_members_by_source_graph:StatsGraph languages_graph:StatsGraph messages_graph:StatsGraph actions_graph:StatsGraph top_hours_graph:StatsGraph weekdays_graph:StatsGraph top_posters:Vector<StatsGroupTopPoster> top_admins:Vector<StatsGroupTopAdmin> top_inviters:Vector<StatsGroupTopInviter> users:Vector<User> = stats.MegagroupStats;`
 #[repr(C)]
@@ -56,7 +55,6 @@ pub struct MegagroupStats<'a> {
     pub top_inviters: &'a [enums::StatsGroupTopInviter],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] MegagroupStats<'a>, layout::Structs, 1641, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, &'a [enums::StatsGroupTopPoster], &'a [enums::StatsGroupTopAdmin], &'a [enums::StatsGroupTopInviter], &'a [enums::User<'a>])> }
 
 /// `stats.messageStats#7fe91c14 views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.MessageStats;`
 #[repr(C)]
@@ -64,14 +62,12 @@ pub struct MessageStats<'a> {
     pub views_graph: enums::StatsGraph<'a>,
     pub reactions_by_emotion_graph: enums::StatsGraph<'a>,
 }
-tl::object! { ['a] MessageStats<'a>, layout::Structs, 1642, (enums::StatsGraph<'a>, enums::StatsGraph<'a>) }
 
 /// `stats.pollStats#2999beed votes_graph:StatsGraph = stats.PollStats;`
 #[repr(C)]
 pub struct PollStats<'a> {
     pub votes_graph: enums::StatsGraph<'a>,
 }
-tl::object! { ['a] PollStats<'a>, layout::Structs, 1643, (enums::StatsGraph<'a>,) }
 
 /// `stats.publicForwards#93037e20 flags:# count:int forwards:Vector<PublicForward> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stats.PublicForwards;`
 #[repr(C)]
@@ -82,7 +78,6 @@ pub struct PublicForwards<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PublicForwards<'a>, layout::Structs, 1644, (tl::Word, i32, &'a [enums::PublicForward<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `stats.storyStats#50cd067c views_graph:StatsGraph reactions_by_emotion_graph:StatsGraph = stats.StoryStats;`
 #[repr(C)]
@@ -90,4 +85,12 @@ pub struct StoryStats<'a> {
     pub views_graph: enums::StatsGraph<'a>,
     pub reactions_by_emotion_graph: enums::StatsGraph<'a>,
 }
-tl::object! { ['a] StoryStats<'a>, layout::Structs, 1645, (enums::StatsGraph<'a>, enums::StatsGraph<'a>) }
+
+tl::objects! { layout::Structs;
+    ['a] BroadcastStats<'a>, 1640, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsPercentValue, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, &'a [enums::PostInteractionCounters])>;
+    ['a] MegagroupStats<'a>, 1641, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, &'a [enums::StatsGroupTopPoster], &'a [enums::StatsGroupTopAdmin], &'a [enums::StatsGroupTopInviter], &'a [enums::User<'a>])>;
+    ['a] MessageStats<'a>, 1642, (enums::StatsGraph<'a>, enums::StatsGraph<'a>);
+    ['a] PollStats<'a>, 1643, (enums::StatsGraph<'a>,);
+    ['a] PublicForwards<'a>, 1644, (tl::Word, i32, &'a [enums::PublicForward<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] StoryStats<'a>, 1645, (enums::StatsGraph<'a>, enums::StatsGraph<'a>);
+}

@@ -12,4 +12,7 @@ use super::super::{layout};
 pub struct SuggestedShortName<'a> {
     pub short_name: &'a str,
 }
-tl::object! { ['a] SuggestedShortName<'a>, layout::Structs, 1646, (&'a str,) }
+
+tl::objects! { layout::Structs;
+    ['a] SuggestedShortName<'a>, 1646, (&'a str,);
+}

@@ -13,7 +13,6 @@ pub struct Albums<'a> {
     pub hash: i64,
     pub albums: &'a [enums::StoryAlbum<'a>],
 }
-tl::object! { ['a] Albums<'a>, layout::Structs, 1658, (i64, &'a [enums::StoryAlbum<'a>]) }
 
 /// `stories.allStories#6efc5e81 flags:# has_more:flags.0?true count:int state:string peer_stories:Vector<PeerStories> chats:Vector<Chat> users:Vector<User> stealth_mode:StoriesStealthMode = stories.AllStories;`
 #[repr(C)]
@@ -26,7 +25,6 @@ pub struct AllStories<'a> {
     pub users: &'a [enums::User<'a>],
     pub stealth_mode: enums::StoriesStealthMode,
 }
-tl::object! { ['a] AllStories<'a>, layout::Structs, 1660, (tl::Word, tl::Flag, i32, &'a str, &'a [enums::PeerStories<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::StoriesStealthMode) }
 
 /// `stories.allStoriesNotModified#1158fe3e flags:# state:string stealth_mode:StoriesStealthMode = stories.AllStories;`
 #[repr(C)]
@@ -34,14 +32,12 @@ pub struct AllStoriesNotModified<'a> {
     pub state: &'a str,
     pub stealth_mode: enums::StoriesStealthMode,
 }
-tl::object! { ['a] AllStoriesNotModified<'a>, layout::Structs, 1659, (tl::Word, &'a str, enums::StoriesStealthMode) }
 
 /// `stories.canSendStoryCount#c387c04e count_remains:int = stories.CanSendStoryCount;`
 #[repr(C)]
 pub struct CanSendStoryCount {
     pub count_remains: i32,
 }
-tl::object! { [] CanSendStoryCount, layout::Structs, 1661, (i32,) }
 
 /// `stories.foundStories#e2de7737 flags:# count:int stories:Vector<FoundStory> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = stories.FoundStories;`
 #[repr(C)]
@@ -52,7 +48,6 @@ pub struct FoundStories<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] FoundStories<'a>, layout::Structs, 1662, (tl::Word, i32, &'a [enums::FoundStory<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `stories.peerStories#cae68768 stories:PeerStories chats:Vector<Chat> users:Vector<User> = stories.PeerStories;`
 #[repr(C)]
@@ -61,7 +56,6 @@ pub struct PeerStories<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] PeerStories<'a>, layout::Structs, 1663, (enums::PeerStories<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `stories.stories#63c3dd0a flags:# count:int stories:Vector<StoryItem> pinned_to_top:flags.0?Vector<int> chats:Vector<Chat> users:Vector<User> = stories.Stories;`
 #[repr(C)]
@@ -72,7 +66,6 @@ pub struct Stories<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Stories<'a>, layout::Structs, 1664, (tl::Word, i32, &'a [enums::StoryItem<'a>], Option<&'a [i32]>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `stories.storyReactionsList#aa5f789c flags:# count:int reactions:Vector<StoryReaction> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryReactionsList;`
 #[repr(C)]
@@ -83,7 +76,6 @@ pub struct StoryReactionsList<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-tl::object! { ['a] StoryReactionsList<'a>, layout::Structs, 1665, (tl::Word, i32, &'a [enums::StoryReaction<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>) }
 
 /// `stories.storyViews#de9eed1d views:Vector<StoryViews> users:Vector<User> = stories.StoryViews;`
 #[repr(C)]
@@ -91,7 +83,6 @@ pub struct StoryViews<'a> {
     pub views: &'a [enums::StoryViews<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] StoryViews<'a>, layout::Structs, 1666, (&'a [enums::StoryViews<'a>], &'a [enums::User<'a>]) }
 
 /// `stories.storyViewsList#59d78fc5 flags:# count:int views_count:int forwards_count:int reactions_count:int views:Vector<StoryView> chats:Vector<Chat> users:Vector<User> next_offset:flags.0?string = stories.StoryViewsList;`
 #[repr(C)]
@@ -105,4 +96,16 @@ pub struct StoryViewsList<'a> {
     pub users: &'a [enums::User<'a>],
     pub next_offset: Option<&'a str>,
 }
-tl::object! { ['a] StoryViewsList<'a>, layout::Structs, 1667, (tl::Word, i32, i32, i32, i32, &'a [enums::StoryView<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>) }
+
+tl::objects! { layout::Structs;
+    ['a] Albums<'a>, 1658, (i64, &'a [enums::StoryAlbum<'a>]);
+    ['a] AllStories<'a>, 1660, (tl::Word, tl::Flag, i32, &'a str, &'a [enums::PeerStories<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::StoriesStealthMode);
+    ['a] AllStoriesNotModified<'a>, 1659, (tl::Word, &'a str, enums::StoriesStealthMode);
+    [] CanSendStoryCount, 1661, (i32,);
+    ['a] FoundStories<'a>, 1662, (tl::Word, i32, &'a [enums::FoundStory<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] PeerStories<'a>, 1663, (enums::PeerStories<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] Stories<'a>, 1664, (tl::Word, i32, &'a [enums::StoryItem<'a>], Option<&'a [i32]>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] StoryReactionsList<'a>, 1665, (tl::Word, i32, &'a [enums::StoryReaction<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
+    ['a] StoryViews<'a>, 1666, (&'a [enums::StoryViews<'a>], &'a [enums::User<'a>]);
+    ['a] StoryViewsList<'a>, 1667, (tl::Word, i32, i32, i32, i32, &'a [enums::StoryView<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
+}

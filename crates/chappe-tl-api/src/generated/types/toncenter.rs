@@ -12,7 +12,6 @@ use super::super::{enums, layout};
 pub struct ApiResponse<'a> {
     pub response: enums::DataJson<'a>,
 }
-tl::object! { ['a] ApiResponse<'a>, layout::Structs, 1668, (enums::DataJson<'a>,) }
 
 /// `toncenter.streamingUrl#19887601 url:string expires:int = toncenter.StreamingUrl;`
 #[repr(C)]
@@ -20,4 +19,8 @@ pub struct StreamingUrl<'a> {
     pub url: &'a str,
     pub expires: i32,
 }
-tl::object! { ['a] StreamingUrl<'a>, layout::Structs, 1669, (&'a str, i32) }
+
+tl::objects! { layout::Structs;
+    ['a] ApiResponse<'a>, 1668, (enums::DataJson<'a>,);
+    ['a] StreamingUrl<'a>, 1669, (&'a str, i32);
+}

@@ -18,7 +18,6 @@ pub struct ChannelDifference<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChannelDifference<'a>, layout::Structs, 1672, (tl::Word, tl::Flag, i32, Option<i32>, &'a [enums::Message<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `updates.channelDifferenceEmpty#3e11affb flags:# final:flags.0?true pts:int timeout:flags.1?int = updates.ChannelDifference;`
 #[repr(C)]
@@ -27,7 +26,6 @@ pub struct ChannelDifferenceEmpty {
     pub pts: i32,
     pub timeout: Option<i32>,
 }
-tl::object! { [] ChannelDifferenceEmpty, layout::Structs, 1670, (tl::Word, tl::Flag, i32, Option<i32>) }
 
 /// `updates.channelDifferenceTooLong#a4bcc6fe flags:# final:flags.0?true timeout:flags.1?int dialog:Dialog messages:Vector<Message> chats:Vector<Chat> users:Vector<User> = updates.ChannelDifference;`
 #[repr(C)]
@@ -39,7 +37,6 @@ pub struct ChannelDifferenceTooLong<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] ChannelDifferenceTooLong<'a>, layout::Structs, 1671, (tl::Word, tl::Flag, Option<i32>, enums::Dialog<'a>, &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `updates.difference#00f49ca0 new_messages:Vector<Message> new_encrypted_messages:Vector<EncryptedMessage> other_updates:Vector<Update> chats:Vector<Chat> users:Vector<User> state:updates.State = updates.Difference;`
 #[repr(C)]
@@ -51,7 +48,6 @@ pub struct Difference<'a> {
     pub users: &'a [enums::User<'a>],
     pub state: enums::updates::State,
 }
-tl::object! { ['a] Difference<'a>, layout::Structs, 1674, (&'a [enums::Message<'a>], &'a [enums::EncryptedMessage<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State) }
 
 /// `updates.differenceEmpty#5d75a138 date:int seq:int = updates.Difference;`
 #[repr(C)]
@@ -59,7 +55,6 @@ pub struct DifferenceEmpty {
     pub date: i32,
     pub seq: i32,
 }
-tl::object! { [] DifferenceEmpty, layout::Structs, 1673, (i32, i32) }
 
 /// `updates.differenceSlice#a8fb1981 new_messages:Vector<Message> new_encrypted_messages:Vector<EncryptedMessage> other_updates:Vector<Update> chats:Vector<Chat> users:Vector<User> intermediate_state:updates.State = updates.Difference;`
 #[repr(C)]
@@ -71,14 +66,12 @@ pub struct DifferenceSlice<'a> {
     pub users: &'a [enums::User<'a>],
     pub intermediate_state: enums::updates::State,
 }
-tl::object! { ['a] DifferenceSlice<'a>, layout::Structs, 1675, (&'a [enums::Message<'a>], &'a [enums::EncryptedMessage<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State) }
 
 /// `updates.differenceTooLong#4afe8f6d pts:int = updates.Difference;`
 #[repr(C)]
 pub struct DifferenceTooLong {
     pub pts: i32,
 }
-tl::object! { [] DifferenceTooLong, layout::Structs, 1676, (i32,) }
 
 /// `updates.state#a56c2a3e pts:int qts:int date:int seq:int unread_count:int = updates.State;`
 #[repr(C)]
@@ -89,4 +82,14 @@ pub struct State {
     pub seq: i32,
     pub unread_count: i32,
 }
-tl::object! { [] State, layout::Structs, 1677, (i32, i32, i32, i32, i32) }
+
+tl::objects! { layout::Structs;
+    ['a] ChannelDifference<'a>, 1672, (tl::Word, tl::Flag, i32, Option<i32>, &'a [enums::Message<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    [] ChannelDifferenceEmpty, 1670, (tl::Word, tl::Flag, i32, Option<i32>);
+    ['a] ChannelDifferenceTooLong<'a>, 1671, (tl::Word, tl::Flag, Option<i32>, enums::Dialog<'a>, &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] Difference<'a>, 1674, (&'a [enums::Message<'a>], &'a [enums::EncryptedMessage<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State);
+    [] DifferenceEmpty, 1673, (i32, i32);
+    ['a] DifferenceSlice<'a>, 1675, (&'a [enums::Message<'a>], &'a [enums::EncryptedMessage<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State);
+    [] DifferenceTooLong, 1676, (i32,);
+    [] State, 1677, (i32, i32, i32, i32, i32);
+}

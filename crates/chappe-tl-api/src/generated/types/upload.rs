@@ -12,14 +12,12 @@ use super::super::{enums, layout};
 pub struct CdnFile<'a> {
     pub bytes: &'a [u8],
 }
-tl::object! { ['a] CdnFile<'a>, layout::Structs, 1679, (&'a [u8],) }
 
 /// `upload.cdnFileReuploadNeeded#eea8e46e request_token:bytes = upload.CdnFile;`
 #[repr(C)]
 pub struct CdnFileReuploadNeeded<'a> {
     pub request_token: &'a [u8],
 }
-tl::object! { ['a] CdnFileReuploadNeeded<'a>, layout::Structs, 1678, (&'a [u8],) }
 
 /// `upload.file#096a18d5 type:storage.FileType mtime:int bytes:bytes = upload.File;`
 #[repr(C)]
@@ -28,7 +26,6 @@ pub struct File<'a> {
     pub mtime: i32,
     pub bytes: &'a [u8],
 }
-tl::object! { ['a] File<'a>, layout::Structs, 1680, (enums::storage::FileType, i32, &'a [u8]) }
 
 /// `upload.fileCdnRedirect#f18cda44 dc_id:int file_token:bytes encryption_key:bytes encryption_iv:bytes file_hashes:Vector<FileHash> = upload.File;`
 #[repr(C)]
@@ -39,7 +36,6 @@ pub struct FileCdnRedirect<'a> {
     pub encryption_iv: &'a [u8],
     pub file_hashes: &'a [enums::FileHash<'a>],
 }
-tl::object! { ['a] FileCdnRedirect<'a>, layout::Structs, 1681, (i32, &'a [u8], &'a [u8], &'a [u8], &'a [enums::FileHash<'a>]) }
 
 /// `upload.webFile#21e753bc size:int mime_type:string file_type:storage.FileType mtime:int bytes:bytes = upload.WebFile;`
 #[repr(C)]
@@ -50,4 +46,11 @@ pub struct WebFile<'a> {
     pub mtime: i32,
     pub bytes: &'a [u8],
 }
-tl::object! { ['a] WebFile<'a>, layout::Structs, 1682, (i32, &'a str, enums::storage::FileType, i32, &'a [u8]) }
+
+tl::objects! { layout::Structs;
+    ['a] CdnFile<'a>, 1679, (&'a [u8],);
+    ['a] CdnFileReuploadNeeded<'a>, 1678, (&'a [u8],);
+    ['a] File<'a>, 1680, (enums::storage::FileType, i32, &'a [u8]);
+    ['a] FileCdnRedirect<'a>, 1681, (i32, &'a [u8], &'a [u8], &'a [u8], &'a [enums::FileHash<'a>]);
+    ['a] WebFile<'a>, 1682, (i32, &'a str, enums::storage::FileType, i32, &'a [u8]);
+}

@@ -13,14 +13,12 @@ pub struct SavedMusic<'a> {
     pub count: i32,
     pub documents: &'a [enums::Document<'a>],
 }
-tl::object! { ['a] SavedMusic<'a>, layout::Structs, 1684, (i32, &'a [enums::Document<'a>]) }
 
 /// `users.savedMusicNotModified#e3878aa4 count:int = users.SavedMusic;`
 #[repr(C)]
 pub struct SavedMusicNotModified {
     pub count: i32,
 }
-tl::object! { [] SavedMusicNotModified, layout::Structs, 1683, (i32,) }
 
 /// `users.userFull#3b6d152e full_user:UserFull chats:Vector<Chat> users:Vector<User> = users.UserFull;`
 #[repr(C)]
@@ -29,14 +27,12 @@ pub struct UserFull<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] UserFull<'a>, layout::Structs, 1685, (enums::UserFull<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `users.users#62d706b8 users:Vector<User> = users.Users;`
 #[repr(C)]
 pub struct Users<'a> {
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Users<'a>, layout::Structs, 1686, (&'a [enums::User<'a>],) }
 
 /// `users.usersSlice#315a4974 count:int users:Vector<User> = users.Users;`
 #[repr(C)]
@@ -44,4 +40,11 @@ pub struct UsersSlice<'a> {
     pub count: i32,
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] UsersSlice<'a>, layout::Structs, 1687, (i32, &'a [enums::User<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] SavedMusic<'a>, 1684, (i32, &'a [enums::Document<'a>]);
+    [] SavedMusicNotModified, 1683, (i32,);
+    ['a] UserFull<'a>, 1685, (enums::UserFull<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] Users<'a>, 1686, (&'a [enums::User<'a>],);
+    ['a] UsersSlice<'a>, 1687, (i32, &'a [enums::User<'a>]);
+}

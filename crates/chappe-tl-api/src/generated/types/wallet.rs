@@ -12,7 +12,6 @@ use super::super::{enums, layout};
 pub struct EncryptedSecretPhrasePart<'a> {
     pub data: &'a [u8],
 }
-tl::object! { ['a] EncryptedSecretPhrasePart<'a>, layout::Structs, 1688, (&'a [u8],) }
 
 /// `wallet.existingBalance#bde90a8d flags:# has_balance:flags.0?true url:string = wallet.ExistingBalance;`
 #[repr(C)]
@@ -20,7 +19,6 @@ pub struct ExistingBalance<'a> {
     pub has_balance: bool,
     pub url: &'a str,
 }
-tl::object! { ['a] ExistingBalance<'a>, layout::Structs, 1689, (tl::Word, tl::Flag, &'a str) }
 
 /// `wallet.holderDc#f9d612ef dc:int public_key:bytes = wallet.HolderDc;`
 #[repr(C)]
@@ -28,7 +26,6 @@ pub struct HolderDc<'a> {
     pub dc: i32,
     pub public_key: &'a [u8],
 }
-tl::object! { ['a] HolderDc<'a>, layout::Structs, 1690, (i32, &'a [u8]) }
 
 /// `wallet.nftAttribute#4c1ef10e trait_type:string value:string = wallet.NftAttribute;`
 #[repr(C)]
@@ -36,7 +33,6 @@ pub struct NftAttribute<'a> {
     pub trait_type: &'a str,
     pub value: &'a str,
 }
-tl::object! { ['a] NftAttribute<'a>, layout::Structs, 1691, (&'a str, &'a str) }
 
 /// `wallet.nftItem#3441fd1c flags:# collection_address:flags.0?string address:string owner_address:string index:string name:flags.1?string description:flags.2?string image:flags.3?WebDocument image_small:flags.4?WebDocument content_url:flags.5?WebDocument lottie:flags.6?WebDocument attributes:flags.7?Vector<wallet.NftAttribute> extra:flags.8?DataJSON = wallet.NftItem;`
 #[repr(C)]
@@ -54,7 +50,6 @@ pub struct NftItem<'a> {
     pub attributes: Option<&'a [enums::wallet::NftAttribute<'a>]>,
     pub extra: Option<&'a enums::DataJson<'a>>,
 }
-tl::object! { ['a] NftItem<'a>, layout::Structs, 1692, tl::And<(tl::Word, Option<&'a str>, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, Option<&'a [enums::wallet::NftAttribute<'a>]>), (tl::Maybe<'a, enums::DataJson<'a>>,)> }
 
 /// `wallet.nftItems#794d486f flags:# items:Vector<wallet.NftItem> next_offset:flags.0?string = wallet.NftItems;`
 #[repr(C)]
@@ -62,7 +57,6 @@ pub struct NftItems<'a> {
     pub items: &'a [enums::wallet::NftItem<'a>],
     pub next_offset: Option<&'a str>,
 }
-tl::object! { ['a] NftItems<'a>, layout::Structs, 1693, (tl::Word, &'a [enums::wallet::NftItem<'a>], Option<&'a str>) }
 
 /// `wallet.proofChallenge#99e41707 payload:string expires:int domain:string = wallet.ProofChallenge;`
 #[repr(C)]
@@ -71,7 +65,6 @@ pub struct ProofChallenge<'a> {
     pub expires: i32,
     pub domain: &'a str,
 }
-tl::object! { ['a] ProofChallenge<'a>, layout::Structs, 1694, (&'a str, i32, &'a str) }
 
 /// `wallet.secretPhraseParts#e6d0ef01 token:string dcs:Vector<int> = wallet.SecretPhraseParts;`
 #[repr(C)]
@@ -79,7 +72,6 @@ pub struct SecretPhraseParts<'a> {
     pub token: &'a str,
     pub dcs: &'a [i32],
 }
-tl::object! { ['a] SecretPhraseParts<'a>, layout::Structs, 1695, (&'a str, &'a [i32]) }
 
 /// `wallet.tonConnectChallenge#4bc89693 challenge:bytes event_id:long = wallet.TonConnectChallenge;`
 #[repr(C)]
@@ -87,7 +79,6 @@ pub struct TonConnectChallenge<'a> {
     pub challenge: &'a [u8],
     pub event_id: i64,
 }
-tl::object! { ['a] TonConnectChallenge<'a>, layout::Structs, 1696, (&'a [u8], i64) }
 
 /// `wallet.tonConnectPending#85c0f124 session:TonConnectSession requests:Vector<TonConnectRequest> = wallet.TonConnectPending;`
 #[repr(C)]
@@ -95,14 +86,12 @@ pub struct TonConnectPending<'a> {
     pub session: enums::TonConnectSession<'a>,
     pub requests: &'a [enums::TonConnectRequest<'a>],
 }
-tl::object! { ['a] TonConnectPending<'a>, layout::Structs, 1697, (enums::TonConnectSession<'a>, &'a [enums::TonConnectRequest<'a>]) }
 
 /// `wallet.tonConnectSessions#0e1f6896 sessions:Vector<TonConnectSession> = wallet.TonConnectSessions;`
 #[repr(C)]
 pub struct TonConnectSessions<'a> {
     pub sessions: &'a [enums::TonConnectSession<'a>],
 }
-tl::object! { ['a] TonConnectSessions<'a>, layout::Structs, 1698, (&'a [enums::TonConnectSession<'a>],) }
 
 /// `wallet.transactions#4322d5a5 flags:# balance:long transactions:Vector<WalletTransaction> next_offset:flags.0?string chats:Vector<Chat> users:Vector<User> = wallet.Transactions;`
 #[repr(C)]
@@ -113,7 +102,6 @@ pub struct Transactions<'a> {
     pub chats: &'a [enums::Chat<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] Transactions<'a>, layout::Structs, 1699, (tl::Word, i64, &'a [enums::WalletTransaction<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]) }
 
 /// `wallet.userAddresses#928e7b55 addresses:Vector<WalletUserAddress> users:Vector<User> = wallet.UserAddresses;`
 #[repr(C)]
@@ -121,4 +109,19 @@ pub struct UserAddresses<'a> {
     pub addresses: &'a [enums::WalletUserAddress<'a>],
     pub users: &'a [enums::User<'a>],
 }
-tl::object! { ['a] UserAddresses<'a>, layout::Structs, 1700, (&'a [enums::WalletUserAddress<'a>], &'a [enums::User<'a>]) }
+
+tl::objects! { layout::Structs;
+    ['a] EncryptedSecretPhrasePart<'a>, 1688, (&'a [u8],);
+    ['a] ExistingBalance<'a>, 1689, (tl::Word, tl::Flag, &'a str);
+    ['a] HolderDc<'a>, 1690, (i32, &'a [u8]);
+    ['a] NftAttribute<'a>, 1691, (&'a str, &'a str);
+    ['a] NftItem<'a>, 1692, tl::And<(tl::Word, Option<&'a str>, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, Option<&'a [enums::wallet::NftAttribute<'a>]>), (tl::Maybe<'a, enums::DataJson<'a>>,)>;
+    ['a] NftItems<'a>, 1693, (tl::Word, &'a [enums::wallet::NftItem<'a>], Option<&'a str>);
+    ['a] ProofChallenge<'a>, 1694, (&'a str, i32, &'a str);
+    ['a] SecretPhraseParts<'a>, 1695, (&'a str, &'a [i32]);
+    ['a] TonConnectChallenge<'a>, 1696, (&'a [u8], i64);
+    ['a] TonConnectPending<'a>, 1697, (enums::TonConnectSession<'a>, &'a [enums::TonConnectRequest<'a>]);
+    ['a] TonConnectSessions<'a>, 1698, (&'a [enums::TonConnectSession<'a>],);
+    ['a] Transactions<'a>, 1699, (tl::Word, i64, &'a [enums::WalletTransaction<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] UserAddresses<'a>, 1700, (&'a [enums::WalletUserAddress<'a>], &'a [enums::User<'a>]);
+}
