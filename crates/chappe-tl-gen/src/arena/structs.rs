@@ -37,7 +37,7 @@ pub(super) fn constructors(
     let plain = constructors.iter().filter(|constructor| !shapes.is_bare(constructor));
     let lines = plain.map(|constructor| {
         let (ty, rows) = (lived(shapes, constructor), rows(shapes, constructor));
-        format!("{ty}, {}, {rows};", places.lines[&constructor.id])
+        format!("{ty}, {}, {rows};", digits(places.lines[&constructor.id]))
     });
     list(code, "tl::objects! { layout::Structs;", &lines.collect::<Vec<_>>());
 }
@@ -65,9 +65,14 @@ pub(super) fn functions(
     let lines = plain.map(|function| {
         let (ty, rows) = (lived(shapes, function), rows(shapes, function));
         let answer = shapes.owned_type(&function.result);
-        format!("{ty}, {}, {rows}, {answer};", places.lines[&function.id])
+        format!("{ty}, {}, {rows}, {answer};", digits(places.lines[&function.id]))
     });
     list(code, "tl::calls! { layout::Calls;", &lines.collect::<Vec<_>>());
+}
+
+/// The number of a line as the digits that `chappe_tl::table::Of` takes.
+fn digits(line: usize) -> String {
+    format!("D{} D{} D{} D{}", line / 1000, line / 100 % 10, line / 10 % 10, line % 10)
 }
 
 /// Writes a macro with a list, if there is anything in it.

@@ -37,11 +37,17 @@ macro_rules! laid_out {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! objects {
-    ($lines:ty; $([$($life:lifetime)?] $type:ty, $line:literal, $rows:ty;)*) => {$(
+    ($lines:ty; $([$($life:lifetime)?] $type:ty, $a:ident $b:ident $c:ident $d:ident, $rows:ty;)*) => {$(
         // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl$(<$life>)? $crate::table::Object for $type {
-            const LINE: usize = $line;
-            type Rows = $crate::table::Of<$lines, $rows>;
+            type Rows = $crate::table::Of<
+                $lines,
+                $crate::table::$a,
+                $crate::table::$b,
+                $crate::table::$c,
+                $crate::table::$d,
+                $rows,
+            >;
         }
         impl$(<$life>)? Clone for $type {
             #[inline]
@@ -104,11 +110,17 @@ macro_rules! bare_object {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! calls {
-    ($lines:ty; $([$($life:lifetime)?] $type:ty, $line:literal, $rows:ty, $return:ty;)*) => {$(
+    ($lines:ty; $([$($life:lifetime)?] $type:ty, $a:ident $b:ident $c:ident $d:ident, $rows:ty, $return:ty;)*) => {$(
         // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl$(<$life>)? $crate::table::Function for $type {
-            const LINE: usize = $line;
-            type Rows = $crate::table::Of<$lines, $rows>;
+            type Rows = $crate::table::Of<
+                $lines,
+                $crate::table::$a,
+                $crate::table::$b,
+                $crate::table::$c,
+                $crate::table::$d,
+                $rows,
+            >;
             type Return = $return;
         }
         impl$(<$life>)? ::core::fmt::Debug for $type {

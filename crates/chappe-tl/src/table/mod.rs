@@ -44,7 +44,10 @@ pub use kind::Kind;
 pub use layout::{
     Constructor, EMPTY, Form, Layout, Line, MAX_ALIGN, Payload, Tables, Type, hash, layout, slots, types,
 };
-pub use object::{Function, Lines, Listed, Object, Of, Struct};
+pub use object::{
+    D0, D1, D2, D3, D4, D5, D6, D7, D8, D9, D10, D11, D12, D13, D14, D15, D16, D17, D18, D19, Digit,
+    Function, Lines, Listed, Object, Of, Struct,
+};
 pub use one::{One, Sole};
 pub use raw::{Arena, Rows, Value, View, Views};
 pub use rows::Field;

@@ -15,31 +15,56 @@ use crate::{RemoteCall, Serializable, Sink, deserialize::Deserializable};
 ///
 /// # Safety
 ///
-/// Line [`LINE`](Self::LINE) of the list must describe `Self`, whatever its lifetime: its size, and kind and
+/// The [line](Listed::LINE) of the list must describe `Self`, whatever its lifetime: its size, and kind and
 /// offset of each of its fields. Its rows must be as [`Struct::Rows`] asks for.
 pub unsafe trait Object: Sized {
-    /// Where the line stands in the list.
-    const LINE: usize;
-    /// The list, and the types of the rows.
+    /// The line, and the types of the rows.
     type Rows: Listed;
 }
 
-/// Rows `R` of a line in the list `L`. (One associated type with both costs the compiler less than two.)
+/// The line of the list `L` with the number `ABCD` in decimal, and the types `R` of its rows.
+///
+/// Digits are types because of what else there could be: a constant has a body, which the compiler checks and the library
+/// keeps, and there are thousands of structs. (For the same reason this is one associated type, not three.)
 #[derive(Debug)]
-pub struct Of<L, R>(PhantomData<(L, R)>);
+pub struct Of<L, A, B, C, D, R>(PhantomData<(L, A, B, C, D, R)>);
 
-/// What is [`Of`] a list.
+/// What a line of a list is.
 pub trait Listed {
     /// The list.
     type Lines: Lines;
+    /// Where the line stands in the list.
+    const LINE: usize;
     /// The types of the rows.
     type Rows;
 }
 
-impl<L: Lines, R> Listed for Of<L, R> {
+impl<L: Lines, A: Digit, B: Digit, C: Digit, D: Digit, R> Listed for Of<L, A, B, C, D, R> {
     type Lines = L;
+    const LINE: usize = A::VALUE * 1000 + B::VALUE * 100 + C::VALUE * 10 + D::VALUE;
     type Rows = R;
 }
+
+/// A digit of a number.
+pub trait Digit {
+    /// Its value. Of the first digit of a number this may be more than 9.
+    const VALUE: usize;
+}
+
+macro_rules! digits {
+    ($($name:ident $value:literal)*) => {$(
+        #[doc = concat!("The digit ", stringify!($value), ".")]
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl Digit for $name {
+            const VALUE: usize = $value;
+        }
+    )*};
+}
+
+digits! { D0 0 D1 1 D2 2 D3 3 D4 4 D5 5 D6 6 D7 7 D8 8 D9 9 }
+digits! { D10 10 D11 11 D12 12 D13 13 D14 14 D15 15 D16 16 D17 17 D18 18 D19 19 }
 
 /// A list of constructors or of functions.
 pub trait Lines {
@@ -51,8 +76,11 @@ pub trait Lines {
 
 // SAFETY: passed on from `Object`.
 unsafe impl<T: Object> Described for T {
-    const TYPE: &'static Type =
-        &Type::of_line(<T::Rows as Listed>::Lines::TABLES, T::LINE, <T::Rows as Listed>::Lines::BOXED);
+    const TYPE: &'static Type = &Type::of_line(
+        <T::Rows as Listed>::Lines::TABLES,
+        <T::Rows as Listed>::LINE,
+        <T::Rows as Listed>::Lines::BOXED,
+    );
 }
 
 /// A described type that is a struct.
@@ -84,9 +112,7 @@ impl<T: Struct<Rows: RowList>> Serializable for T {
 ///
 /// As for [`Object`].
 pub unsafe trait Function: Sized {
-    /// Where the line stands in the list.
-    const LINE: usize;
-    /// The list, and the types of the rows.
+    /// The line, and the types of the rows.
     type Rows: Listed;
     /// What the answer decodes to.
     type Return;
@@ -94,7 +120,6 @@ pub unsafe trait Function: Sized {
 
 // SAFETY: passed on from `Function`.
 unsafe impl<T: Function> Object for T {
-    const LINE: usize = T::LINE;
     type Rows = T::Rows;
 }
 
@@ -145,8 +170,7 @@ mod tests {
 
     // SAFETY: the only line of the list has the fields of the struct, in their order.
     unsafe impl Object for Pair {
-        const LINE: usize = 0;
-        type Rows = Of<Pairs, (Word, Flag, i32, i64)>;
+        type Rows = Of<Pairs, D0, D0, D0, D0, (Word, Flag, i32, i64)>;
     }
 
     #[test]

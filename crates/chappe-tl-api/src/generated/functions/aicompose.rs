@@ -59,11 +59,11 @@ pub struct UpdateTone<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] CreateTone<'a>, 1840, (tl::Word, tl::Flag, i64, &'a str, &'a str), tl::Decoded<enums::AiComposeTone<'static>>;
-    ['a] DeleteTone<'a>, 1841, (enums::InputAiComposeTone<'a>,), bool;
-    ['a] GetTone<'a>, 1842, (enums::InputAiComposeTone<'a>,), tl::Decoded<enums::aicompose::Tones<'static>>;
-    ['a] GetToneExample<'a>, 1843, (enums::InputAiComposeTone<'a>, i32), tl::Decoded<enums::AiComposeToneExample<'static>>;
-    [] GetTones, 1844, (i64,), tl::Decoded<enums::aicompose::Tones<'static>>;
-    ['a] SaveTone<'a>, 1845, (enums::InputAiComposeTone<'a>, bool), bool;
-    ['a] UpdateTone<'a>, 1846, (tl::Word, enums::InputAiComposeTone<'a>, Option<bool>, Option<i64>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::AiComposeTone<'static>>;
+    ['a] CreateTone<'a>, D1 D8 D4 D0, (tl::Word, tl::Flag, i64, &'a str, &'a str), tl::Decoded<enums::AiComposeTone<'static>>;
+    ['a] DeleteTone<'a>, D1 D8 D4 D1, (enums::InputAiComposeTone<'a>,), bool;
+    ['a] GetTone<'a>, D1 D8 D4 D2, (enums::InputAiComposeTone<'a>,), tl::Decoded<enums::aicompose::Tones<'static>>;
+    ['a] GetToneExample<'a>, D1 D8 D4 D3, (enums::InputAiComposeTone<'a>, i32), tl::Decoded<enums::AiComposeToneExample<'static>>;
+    [] GetTones, D1 D8 D4 D4, (i64,), tl::Decoded<enums::aicompose::Tones<'static>>;
+    ['a] SaveTone<'a>, D1 D8 D4 D5, (enums::InputAiComposeTone<'a>, bool), bool;
+    ['a] UpdateTone<'a>, D1 D8 D4 D6, (tl::Word, enums::InputAiComposeTone<'a>, Option<bool>, Option<i64>, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::AiComposeTone<'static>>;
 }

@@ -83,15 +83,15 @@ pub struct LeaveChatlist<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] CheckChatlistInvite<'a>, 1975, (&'a str,), tl::Decoded<enums::chatlists::ChatlistInvite<'static>>;
-    ['a] DeleteExportedInvite<'a>, 1976, (enums::InputChatlist, &'a str), bool;
-    ['a] EditExportedInvite<'a>, 1977, (tl::Word, enums::InputChatlist, &'a str, Option<&'a str>, Option<&'a [enums::InputPeer<'a>]>), tl::Decoded<enums::ExportedChatlistInvite<'static>>;
-    ['a] ExportChatlistInvite<'a>, 1978, (enums::InputChatlist, &'a str, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::chatlists::ExportedChatlistInvite<'static>>;
-    [] GetChatlistUpdates, 1979, (enums::InputChatlist,), tl::Decoded<enums::chatlists::ChatlistUpdates<'static>>;
-    [] GetExportedInvites, 1980, (enums::InputChatlist,), tl::Decoded<enums::chatlists::ExportedInvites<'static>>;
-    [] GetLeaveChatlistSuggestions, 1981, (enums::InputChatlist,), tl::Decoded<&'static [enums::Peer]>;
-    [] HideChatlistUpdates, 1982, (enums::InputChatlist,), bool;
-    ['a] JoinChatlistInvite<'a>, 1983, (&'a str, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
-    ['a] JoinChatlistUpdates<'a>, 1984, (enums::InputChatlist, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
-    ['a] LeaveChatlist<'a>, 1985, (enums::InputChatlist, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
+    ['a] CheckChatlistInvite<'a>, D1 D9 D7 D5, (&'a str,), tl::Decoded<enums::chatlists::ChatlistInvite<'static>>;
+    ['a] DeleteExportedInvite<'a>, D1 D9 D7 D6, (enums::InputChatlist, &'a str), bool;
+    ['a] EditExportedInvite<'a>, D1 D9 D7 D7, (tl::Word, enums::InputChatlist, &'a str, Option<&'a str>, Option<&'a [enums::InputPeer<'a>]>), tl::Decoded<enums::ExportedChatlistInvite<'static>>;
+    ['a] ExportChatlistInvite<'a>, D1 D9 D7 D8, (enums::InputChatlist, &'a str, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::chatlists::ExportedChatlistInvite<'static>>;
+    [] GetChatlistUpdates, D1 D9 D7 D9, (enums::InputChatlist,), tl::Decoded<enums::chatlists::ChatlistUpdates<'static>>;
+    [] GetExportedInvites, D1 D9 D8 D0, (enums::InputChatlist,), tl::Decoded<enums::chatlists::ExportedInvites<'static>>;
+    [] GetLeaveChatlistSuggestions, D1 D9 D8 D1, (enums::InputChatlist,), tl::Decoded<&'static [enums::Peer]>;
+    [] HideChatlistUpdates, D1 D9 D8 D2, (enums::InputChatlist,), bool;
+    ['a] JoinChatlistInvite<'a>, D1 D9 D8 D3, (&'a str, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
+    ['a] JoinChatlistUpdates<'a>, D1 D9 D8 D4, (enums::InputChatlist, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
+    ['a] LeaveChatlist<'a>, D1 D9 D8 D5, (enums::InputChatlist, &'a [enums::InputPeer<'a>]), tl::Decoded<enums::Updates<'static>>;
 }

@@ -76,13 +76,13 @@ pub struct TogglePeerLinkRequestApproval<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] Create<'a>, 1986, (tl::Word, tl::Flag, &'a str, Option<&'a str>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>>;
-    [] GetJoinedCommunities, 1987, (), tl::Decoded<enums::messages::Chats<'static>>;
-    ['a] GetParticipantJoinedChats<'a>, 1988, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::communities::ParticipantJoinedChats<'static>>;
-    ['a] GetPeerLinkRequests<'a>, 1989, (enums::InputChannel<'a>, &'a str, i32), tl::Decoded<enums::communities::PeerLinkRequests<'static>>;
-    ['a] ToggleAllPeerLinkRequestApproval<'a>, 1990, (tl::Word, tl::Flag, enums::InputChannel<'a>), bool;
-    ['a] ToggleCommunityCollapsedInDialogs<'a>, 1991, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::Updates<'static>>;
-    ['a] ToggleParticipantBanned<'a>, 1992, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
-    ['a] TogglePeerLink<'a>, 1993, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
-    ['a] TogglePeerLinkRequestApproval<'a>, 1994, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
+    ['a] Create<'a>, D1 D9 D8 D6, (tl::Word, tl::Flag, &'a str, Option<&'a str>, enums::InputPeer<'a>), tl::Decoded<enums::Updates<'static>>;
+    [] GetJoinedCommunities, D1 D9 D8 D7, (), tl::Decoded<enums::messages::Chats<'static>>;
+    ['a] GetParticipantJoinedChats<'a>, D1 D9 D8 D8, (enums::InputChannel<'a>, enums::InputPeer<'a>), tl::Decoded<enums::communities::ParticipantJoinedChats<'static>>;
+    ['a] GetPeerLinkRequests<'a>, D1 D9 D8 D9, (enums::InputChannel<'a>, &'a str, i32), tl::Decoded<enums::communities::PeerLinkRequests<'static>>;
+    ['a] ToggleAllPeerLinkRequestApproval<'a>, D1 D9 D9 D0, (tl::Word, tl::Flag, enums::InputChannel<'a>), bool;
+    ['a] ToggleCommunityCollapsedInDialogs<'a>, D1 D9 D9 D1, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::Updates<'static>>;
+    ['a] ToggleParticipantBanned<'a>, D1 D9 D9 D2, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
+    ['a] TogglePeerLink<'a>, D1 D9 D9 D3, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
+    ['a] TogglePeerLinkRequestApproval<'a>, D1 D9 D9 D4, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::InputPeer<'a>), bool;
 }

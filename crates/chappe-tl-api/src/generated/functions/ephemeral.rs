@@ -87,12 +87,12 @@ pub struct SendMessage<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] DeleteAllWelcomeMessages<'a>, 2023, (enums::InputPeer<'a>,), bool;
-    ['a] DeleteMessage<'a>, 2024, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32), bool;
-    ['a] DeleteWelcomeMessage<'a>, 2025, (enums::InputPeer<'a>, i32), bool;
-    ['a] EditMessage<'a>, 2026, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>), tl::Decoded<enums::Updates<'static>>;
-    ['a] GetCallbackAnswer<'a>, 2027, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a [u8]>), tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
-    ['a] GetWelcomeMessages<'a>, 2028, (enums::InputPeer<'a>, i64), tl::Decoded<enums::ephemeral::WelcomeMessages<'static>>;
-    ['a] ReportMessage<'a>, 2029, (enums::InputPeer<'a>, i32, &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>>;
-    ['a] SendMessage<'a>, 2030, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, Option<i64>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>), (tl::Maybe<'a, enums::InputRichMessage<'a>>, i64, tl::Maybe<'a, enums::InputReplyTo<'a>>)>, tl::Decoded<enums::Updates<'static>>;
+    ['a] DeleteAllWelcomeMessages<'a>, D2 D0 D2 D3, (enums::InputPeer<'a>,), bool;
+    ['a] DeleteMessage<'a>, D2 D0 D2 D4, (tl::Word, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32), bool;
+    ['a] DeleteWelcomeMessage<'a>, D2 D0 D2 D5, (enums::InputPeer<'a>, i32), bool;
+    ['a] EditMessage<'a>, D2 D0 D2 D6, (tl::Word, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, i32, Option<&'a str>, tl::Maybe<'a, enums::InputMedia<'a>>, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::ReplyMarkup<'a>>, tl::Maybe<'a, enums::InputRichMessage<'a>>), tl::Decoded<enums::Updates<'static>>;
+    ['a] GetCallbackAnswer<'a>, D2 D0 D2 D7, (tl::Word, enums::InputPeer<'a>, i32, Option<&'a [u8]>), tl::Decoded<enums::messages::BotCallbackAnswer<'static>>;
+    ['a] GetWelcomeMessages<'a>, D2 D0 D2 D8, (enums::InputPeer<'a>, i64), tl::Decoded<enums::ephemeral::WelcomeMessages<'static>>;
+    ['a] ReportMessage<'a>, D2 D0 D2 D9, (enums::InputPeer<'a>, i32, &'a [u8], &'a str), tl::Decoded<enums::ReportResult<'static>>;
+    ['a] SendMessage<'a>, D2 D0 D3 D0, tl::And<(tl::Word, tl::Flag, tl::Flag, tl::Flag, tl::Flag, tl::Maybe<'a, enums::InputPeer<'a>>, enums::InputUser<'a>, Option<i64>, &'a str, Option<&'a [enums::MessageEntity<'a>]>, tl::Maybe<'a, enums::InputMedia<'a>>, tl::Maybe<'a, enums::ReplyMarkup<'a>>), (tl::Maybe<'a, enums::InputRichMessage<'a>>, i64, tl::Maybe<'a, enums::InputReplyTo<'a>>)>, tl::Decoded<enums::Updates<'static>>;
 }

@@ -14,5 +14,5 @@ pub struct EditPeerFolders<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] EditPeerFolders<'a>, 2031, (&'a [enums::InputFolderPeer<'a>],), tl::Decoded<enums::Updates<'static>>;
+    ['a] EditPeerFolders<'a>, D2 D0 D3 D1, (&'a [enums::InputFolderPeer<'a>],), tl::Decoded<enums::Updates<'static>>;
 }

@@ -14,5 +14,5 @@ pub struct GetCollectibleInfo<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] GetCollectibleInfo<'a>, 2032, (enums::InputCollectible<'a>,), tl::Decoded<enums::fragment::CollectibleInfo<'static>>;
+    ['a] GetCollectibleInfo<'a>, D2 D0 D3 D2, (enums::InputCollectible<'a>,), tl::Decoded<enums::fragment::CollectibleInfo<'static>>;
 }

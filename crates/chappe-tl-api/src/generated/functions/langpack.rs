@@ -44,9 +44,9 @@ pub struct GetStrings<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] GetDifference<'a>, 2058, (&'a str, &'a str, i32), tl::Decoded<enums::LangPackDifference<'static>>;
-    ['a] GetLangPack<'a>, 2059, (&'a str, &'a str), tl::Decoded<enums::LangPackDifference<'static>>;
-    ['a] GetLanguage<'a>, 2060, (&'a str, &'a str), tl::Decoded<enums::LangPackLanguage<'static>>;
-    ['a] GetLanguages<'a>, 2061, (&'a str,), tl::Decoded<&'static [enums::LangPackLanguage<'static>]>;
-    ['a] GetStrings<'a>, 2062, (&'a str, &'a str, &'a [&'a str]), tl::Decoded<&'static [enums::LangPackString<'static>]>;
+    ['a] GetDifference<'a>, D2 D0 D5 D8, (&'a str, &'a str, i32), tl::Decoded<enums::LangPackDifference<'static>>;
+    ['a] GetLangPack<'a>, D2 D0 D5 D9, (&'a str, &'a str), tl::Decoded<enums::LangPackDifference<'static>>;
+    ['a] GetLanguage<'a>, D2 D0 D6 D0, (&'a str, &'a str), tl::Decoded<enums::LangPackLanguage<'static>>;
+    ['a] GetLanguages<'a>, D2 D0 D6 D1, (&'a str,), tl::Decoded<&'static [enums::LangPackLanguage<'static>]>;
+    ['a] GetStrings<'a>, D2 D0 D6 D2, (&'a str, &'a str, &'a [&'a str]), tl::Decoded<&'static [enums::LangPackString<'static>]>;
 }

@@ -54,9 +54,9 @@ pub struct UploadProfilePhoto<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] DeletePhotos<'a>, 2437, (&'a [enums::InputPhoto<'a>],), tl::Vec<i64>;
-    ['a] GetUserPhotos<'a>, 2438, (enums::InputUser<'a>, i32, i64, i32), tl::Decoded<enums::photos::Photos<'static>>;
-    ['a] UpdateProfilePhoto<'a>, 2439, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, enums::InputPhoto<'a>), tl::Decoded<enums::photos::Photo<'static>>;
-    ['a] UploadContactProfilePhoto<'a>, 2440, (tl::Word, tl::Flag, tl::Flag, enums::InputUser<'a>, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>), tl::Decoded<enums::photos::Photo<'static>>;
-    ['a] UploadProfilePhoto<'a>, 2441, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>), tl::Decoded<enums::photos::Photo<'static>>;
+    ['a] DeletePhotos<'a>, D2 D4 D3 D7, (&'a [enums::InputPhoto<'a>],), tl::Vec<i64>;
+    ['a] GetUserPhotos<'a>, D2 D4 D3 D8, (enums::InputUser<'a>, i32, i64, i32), tl::Decoded<enums::photos::Photos<'static>>;
+    ['a] UpdateProfilePhoto<'a>, D2 D4 D3 D9, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, enums::InputPhoto<'a>), tl::Decoded<enums::photos::Photo<'static>>;
+    ['a] UploadContactProfilePhoto<'a>, D2 D4 D4 D0, (tl::Word, tl::Flag, tl::Flag, enums::InputUser<'a>, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>), tl::Decoded<enums::photos::Photo<'static>>;
+    ['a] UploadProfilePhoto<'a>, D2 D4 D4 D1, (tl::Word, tl::Flag, tl::Maybe<'a, enums::InputUser<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, tl::Maybe<'a, enums::InputFile<'a>>, Option<f64>, tl::Maybe<'a, enums::VideoSize<'a>>), tl::Decoded<enums::photos::Photo<'static>>;
 }

@@ -41,9 +41,9 @@ pub struct GetUserBoosts<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] ApplyBoost<'a>, 2442, (tl::Word, Option<&'a [i32]>, enums::InputPeer<'a>), tl::Decoded<enums::premium::MyBoosts<'static>>;
-    ['a] GetBoostsList<'a>, 2443, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::premium::BoostsList<'static>>;
-    ['a] GetBoostsStatus<'a>, 2444, (enums::InputPeer<'a>,), tl::Decoded<enums::premium::BoostsStatus<'static>>;
-    [] GetMyBoosts, 2445, (), tl::Decoded<enums::premium::MyBoosts<'static>>;
-    ['a] GetUserBoosts<'a>, 2446, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::premium::BoostsList<'static>>;
+    ['a] ApplyBoost<'a>, D2 D4 D4 D2, (tl::Word, Option<&'a [i32]>, enums::InputPeer<'a>), tl::Decoded<enums::premium::MyBoosts<'static>>;
+    ['a] GetBoostsList<'a>, D2 D4 D4 D3, (tl::Word, tl::Flag, enums::InputPeer<'a>, &'a str, i32), tl::Decoded<enums::premium::BoostsList<'static>>;
+    ['a] GetBoostsStatus<'a>, D2 D4 D4 D4, (enums::InputPeer<'a>,), tl::Decoded<enums::premium::BoostsStatus<'static>>;
+    [] GetMyBoosts, D2 D4 D4 D5, (), tl::Decoded<enums::premium::MyBoosts<'static>>;
+    ['a] GetUserBoosts<'a>, D2 D4 D4 D6, (enums::InputPeer<'a>, enums::InputUser<'a>), tl::Decoded<enums::premium::BoostsList<'static>>;
 }

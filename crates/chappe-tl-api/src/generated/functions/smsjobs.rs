@@ -43,11 +43,11 @@ pub struct UpdateSettings {
 }
 
 tl::calls! { layout::Calls;
-    ['a] FinishJob<'a>, 2447, (tl::Word, &'a str, Option<&'a str>), bool;
-    ['a] GetSmsJob<'a>, 2448, (&'a str,), tl::Decoded<enums::SmsJob<'static>>;
-    [] GetStatus, 2449, (), tl::Decoded<enums::smsjobs::Status<'static>>;
-    [] IsEligibleToJoin, 2450, (), tl::Decoded<enums::smsjobs::EligibilityToJoin<'static>>;
-    [] Join, 2451, (), bool;
-    [] Leave, 2452, (), bool;
-    [] UpdateSettings, 2453, (tl::Word, tl::Flag), bool;
+    ['a] FinishJob<'a>, D2 D4 D4 D7, (tl::Word, &'a str, Option<&'a str>), bool;
+    ['a] GetSmsJob<'a>, D2 D4 D4 D8, (&'a str,), tl::Decoded<enums::SmsJob<'static>>;
+    [] GetStatus, D2 D4 D4 D9, (), tl::Decoded<enums::smsjobs::Status<'static>>;
+    [] IsEligibleToJoin, D2 D4 D5 D0, (), tl::Decoded<enums::smsjobs::EligibilityToJoin<'static>>;
+    [] Join, D2 D4 D5 D1, (), bool;
+    [] Leave, D2 D4 D5 D2, (), bool;
+    [] UpdateSettings, D2 D4 D5 D3, (tl::Word, tl::Flag), bool;
 }

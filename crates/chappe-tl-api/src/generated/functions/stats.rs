@@ -71,12 +71,12 @@ pub struct LoadAsyncGraph<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] GetBroadcastStats<'a>, 2454, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::BroadcastStats<'static>>;
-    ['a] GetMegagroupStats<'a>, 2455, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::MegagroupStats<'static>>;
-    ['a] GetMessagePublicForwards<'a>, 2456, (enums::InputChannel<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>>;
-    ['a] GetMessageStats<'a>, 2457, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::stats::MessageStats<'static>>;
-    ['a] GetPollStats<'a>, 2458, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::PollStats<'static>>;
-    ['a] GetStoryPublicForwards<'a>, 2459, (enums::InputPeer<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>>;
-    ['a] GetStoryStats<'a>, 2460, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::StoryStats<'static>>;
-    ['a] LoadAsyncGraph<'a>, 2461, (tl::Word, &'a str, Option<i64>), tl::Decoded<enums::StatsGraph<'static>>;
+    ['a] GetBroadcastStats<'a>, D2 D4 D5 D4, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::BroadcastStats<'static>>;
+    ['a] GetMegagroupStats<'a>, D2 D4 D5 D5, (tl::Word, tl::Flag, enums::InputChannel<'a>), tl::Decoded<enums::stats::MegagroupStats<'static>>;
+    ['a] GetMessagePublicForwards<'a>, D2 D4 D5 D6, (enums::InputChannel<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>>;
+    ['a] GetMessageStats<'a>, D2 D4 D5 D7, (tl::Word, tl::Flag, enums::InputChannel<'a>, i32), tl::Decoded<enums::stats::MessageStats<'static>>;
+    ['a] GetPollStats<'a>, D2 D4 D5 D8, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::PollStats<'static>>;
+    ['a] GetStoryPublicForwards<'a>, D2 D4 D5 D9, (enums::InputPeer<'a>, i32, &'a str, i32), tl::Decoded<enums::stats::PublicForwards<'static>>;
+    ['a] GetStoryStats<'a>, D2 D4 D6 D0, (tl::Word, tl::Flag, enums::InputPeer<'a>, i32), tl::Decoded<enums::stats::StoryStats<'static>>;
+    ['a] LoadAsyncGraph<'a>, D2 D4 D6 D1, (tl::Word, &'a str, Option<i64>), tl::Decoded<enums::StatsGraph<'static>>;
 }

@@ -91,15 +91,15 @@ pub struct SuggestShortName<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] AddStickerToSet<'a>, 2462, (enums::InputStickerSet<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] ChangeSticker<'a>, 2463, (tl::Word, enums::InputDocument<'a>, Option<&'a str>, tl::Maybe<'a, enums::MaskCoords>, Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] ChangeStickerPosition<'a>, 2464, (enums::InputDocument<'a>, i32), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] CheckShortName<'a>, 2465, (&'a str,), bool;
-    ['a] CreateStickerSet<'a>, 2466, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, &'a [enums::InputStickerSetItem<'a>], Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] DeleteStickerSet<'a>, 2467, (enums::InputStickerSet<'a>,), bool;
-    ['a] RemoveStickerFromSet<'a>, 2468, (enums::InputDocument<'a>,), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] RenameStickerSet<'a>, 2469, (enums::InputStickerSet<'a>, &'a str), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] ReplaceSticker<'a>, 2470, (enums::InputDocument<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] SetStickerSetThumb<'a>, 2471, (tl::Word, enums::InputStickerSet<'a>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<i64>), tl::Decoded<enums::messages::StickerSet<'static>>;
-    ['a] SuggestShortName<'a>, 2472, (&'a str,), tl::Decoded<enums::stickers::SuggestedShortName<'static>>;
+    ['a] AddStickerToSet<'a>, D2 D4 D6 D2, (enums::InputStickerSet<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] ChangeSticker<'a>, D2 D4 D6 D3, (tl::Word, enums::InputDocument<'a>, Option<&'a str>, tl::Maybe<'a, enums::MaskCoords>, Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] ChangeStickerPosition<'a>, D2 D4 D6 D4, (enums::InputDocument<'a>, i32), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] CheckShortName<'a>, D2 D4 D6 D5, (&'a str,), bool;
+    ['a] CreateStickerSet<'a>, D2 D4 D6 D6, (tl::Word, tl::Flag, tl::Flag, tl::Flag, enums::InputUser<'a>, &'a str, &'a str, tl::Maybe<'a, enums::InputDocument<'a>>, &'a [enums::InputStickerSetItem<'a>], Option<&'a str>), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] DeleteStickerSet<'a>, D2 D4 D6 D7, (enums::InputStickerSet<'a>,), bool;
+    ['a] RemoveStickerFromSet<'a>, D2 D4 D6 D8, (enums::InputDocument<'a>,), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] RenameStickerSet<'a>, D2 D4 D6 D9, (enums::InputStickerSet<'a>, &'a str), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] ReplaceSticker<'a>, D2 D4 D7 D0, (enums::InputDocument<'a>, enums::InputStickerSetItem<'a>), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] SetStickerSetThumb<'a>, D2 D4 D7 D1, (tl::Word, enums::InputStickerSet<'a>, tl::Maybe<'a, enums::InputDocument<'a>>, Option<i64>), tl::Decoded<enums::messages::StickerSet<'static>>;
+    ['a] SuggestShortName<'a>, D2 D4 D7 D2, (&'a str,), tl::Decoded<enums::stickers::SuggestedShortName<'static>>;
 }

@@ -21,6 +21,6 @@ pub struct PerformApiRequest<'a> {
 }
 
 tl::calls! { layout::Calls;
-    [] GetStreamingUrl, 2506, (), tl::Decoded<enums::toncenter::StreamingUrl<'static>>;
-    ['a] PerformApiRequest<'a>, 2507, (tl::Word, tl::Flag, &'a str, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::toncenter::ApiResponse<'static>>;
+    [] GetStreamingUrl, D2 D5 D0 D6, (), tl::Decoded<enums::toncenter::StreamingUrl<'static>>;
+    ['a] PerformApiRequest<'a>, D2 D5 D0 D7, (tl::Word, tl::Flag, &'a str, Option<&'a str>, Option<&'a str>), tl::Decoded<enums::toncenter::ApiResponse<'static>>;
 }

@@ -33,7 +33,7 @@ pub struct GetDifference {
 pub struct GetState {}
 
 tl::calls! { layout::Calls;
-    ['a] GetChannelDifference<'a>, 2508, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::ChannelMessagesFilter<'a>, i32, i32), tl::Decoded<enums::updates::ChannelDifference<'static>>;
-    [] GetDifference, 2509, (tl::Word, i32, Option<i32>, Option<i32>, i32, i32, Option<i32>), tl::Decoded<enums::updates::Difference<'static>>;
-    [] GetState, 2510, (), tl::Decoded<enums::updates::State>;
+    ['a] GetChannelDifference<'a>, D2 D5 D0 D8, (tl::Word, tl::Flag, enums::InputChannel<'a>, enums::ChannelMessagesFilter<'a>, i32, i32), tl::Decoded<enums::updates::ChannelDifference<'static>>;
+    [] GetDifference, D2 D5 D0 D9, (tl::Word, i32, Option<i32>, Option<i32>, i32, i32, Option<i32>), tl::Decoded<enums::updates::Difference<'static>>;
+    [] GetState, D2 D5 D1 D0, (), tl::Decoded<enums::updates::State>;
 }

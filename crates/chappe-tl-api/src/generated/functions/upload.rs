@@ -72,12 +72,12 @@ pub struct SaveFilePart<'a> {
 }
 
 tl::calls! { layout::Calls;
-    ['a] GetCdnFile<'a>, 2511, (&'a [u8], i64, i32), tl::Decoded<enums::upload::CdnFile<'static>>;
-    ['a] GetCdnFileHashes<'a>, 2512, (&'a [u8], i64), tl::Decoded<&'static [enums::FileHash<'static>]>;
-    ['a] GetFile<'a>, 2513, (tl::Word, tl::Flag, tl::Flag, enums::InputFileLocation<'a>, i64, i32), tl::Decoded<enums::upload::File<'static>>;
-    ['a] GetFileHashes<'a>, 2514, (enums::InputFileLocation<'a>, i64), tl::Decoded<&'static [enums::FileHash<'static>]>;
-    ['a] GetWebFile<'a>, 2515, (enums::InputWebFileLocation<'a>, i32, i32), tl::Decoded<enums::upload::WebFile<'static>>;
-    ['a] ReuploadCdnFile<'a>, 2516, (&'a [u8], &'a [u8]), tl::Decoded<&'static [enums::FileHash<'static>]>;
-    ['a] SaveBigFilePart<'a>, 2517, (i64, i32, i32, &'a [u8]), bool;
-    ['a] SaveFilePart<'a>, 2518, (i64, i32, &'a [u8]), bool;
+    ['a] GetCdnFile<'a>, D2 D5 D1 D1, (&'a [u8], i64, i32), tl::Decoded<enums::upload::CdnFile<'static>>;
+    ['a] GetCdnFileHashes<'a>, D2 D5 D1 D2, (&'a [u8], i64), tl::Decoded<&'static [enums::FileHash<'static>]>;
+    ['a] GetFile<'a>, D2 D5 D1 D3, (tl::Word, tl::Flag, tl::Flag, enums::InputFileLocation<'a>, i64, i32), tl::Decoded<enums::upload::File<'static>>;
+    ['a] GetFileHashes<'a>, D2 D5 D1 D4, (enums::InputFileLocation<'a>, i64), tl::Decoded<&'static [enums::FileHash<'static>]>;
+    ['a] GetWebFile<'a>, D2 D5 D1 D5, (enums::InputWebFileLocation<'a>, i32, i32), tl::Decoded<enums::upload::WebFile<'static>>;
+    ['a] ReuploadCdnFile<'a>, D2 D5 D1 D6, (&'a [u8], &'a [u8]), tl::Decoded<&'static [enums::FileHash<'static>]>;
+    ['a] SaveBigFilePart<'a>, D2 D5 D1 D7, (i64, i32, i32, &'a [u8]), bool;
+    ['a] SaveFilePart<'a>, D2 D5 D1 D8, (i64, i32, &'a [u8]), bool;
 }

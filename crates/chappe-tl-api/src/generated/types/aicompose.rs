@@ -16,5 +16,5 @@ pub struct Tones<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] Tones<'a>, 1392, (i64, &'a [enums::AiComposeTone<'a>], &'a [enums::User<'a>]);
+    ['a] Tones<'a>, D1 D3 D9 D2, (i64, &'a [enums::AiComposeTone<'a>], &'a [enums::User<'a>]);
 }

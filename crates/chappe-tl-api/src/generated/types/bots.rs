@@ -49,10 +49,10 @@ pub struct RequestedButton<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] AccessSettings<'a>, 1422, (tl::Word, tl::Flag, Option<&'a [enums::User<'a>]>);
-    ['a] BotInfo<'a>, 1423, (&'a str, &'a str, &'a str);
-    ['a] ExportedBotToken<'a>, 1424, (&'a str,);
-    ['a] PopularAppBots<'a>, 1425, (tl::Word, Option<&'a str>, &'a [enums::User<'a>]);
-    ['a] PreviewInfo<'a>, 1426, (&'a [enums::BotPreviewMedia<'a>], &'a [&'a str]);
-    ['a] RequestedButton<'a>, 1427, (&'a str,);
+    ['a] AccessSettings<'a>, D1 D4 D2 D2, (tl::Word, tl::Flag, Option<&'a [enums::User<'a>]>);
+    ['a] BotInfo<'a>, D1 D4 D2 D3, (&'a str, &'a str, &'a str);
+    ['a] ExportedBotToken<'a>, D1 D4 D2 D4, (&'a str,);
+    ['a] PopularAppBots<'a>, D1 D4 D2 D5, (tl::Word, Option<&'a str>, &'a [enums::User<'a>]);
+    ['a] PreviewInfo<'a>, D1 D4 D2 D6, (&'a [enums::BotPreviewMedia<'a>], &'a [&'a str]);
+    ['a] RequestedButton<'a>, D1 D4 D2 D7, (&'a str,);
 }

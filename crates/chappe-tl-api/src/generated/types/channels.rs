@@ -48,9 +48,9 @@ pub struct SponsoredMessageReportResultChooseOption<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] AdminLogResults<'a>, 1428, (&'a [enums::ChannelAdminLogEvent<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ChannelParticipant<'a>, 1429, (enums::ChannelParticipant<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ChannelParticipants<'a>, 1430, (i32, &'a [enums::ChannelParticipant<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] SendAsPeers<'a>, 1432, (&'a [enums::SendAsPeer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] SponsoredMessageReportResultChooseOption<'a>, 1433, (&'a str, &'a [enums::SponsoredMessageReportOption<'a>]);
+    ['a] AdminLogResults<'a>, D1 D4 D2 D8, (&'a [enums::ChannelAdminLogEvent<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChannelParticipant<'a>, D1 D4 D2 D9, (enums::ChannelParticipant<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChannelParticipants<'a>, D1 D4 D3 D0, (i32, &'a [enums::ChannelParticipant<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] SendAsPeers<'a>, D1 D4 D3 D2, (&'a [enums::SendAsPeer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] SponsoredMessageReportResultChooseOption<'a>, D1 D4 D3 D3, (&'a str, &'a [enums::SponsoredMessageReportOption<'a>]);
 }

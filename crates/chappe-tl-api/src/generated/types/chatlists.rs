@@ -52,9 +52,9 @@ pub struct ExportedInvites<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] ChatlistInvite<'a>, 1437, (tl::Word, tl::Flag, enums::TextWithEntities<'a>, Option<&'a str>, &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ChatlistInviteAlready<'a>, 1436, (i32, &'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ChatlistUpdates<'a>, 1438, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ExportedChatlistInvite<'a>, 1439, (enums::DialogFilter<'a>, enums::ExportedChatlistInvite<'a>);
-    ['a] ExportedInvites<'a>, 1440, (&'a [enums::ExportedChatlistInvite<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChatlistInvite<'a>, D1 D4 D3 D7, (tl::Word, tl::Flag, enums::TextWithEntities<'a>, Option<&'a str>, &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChatlistInviteAlready<'a>, D1 D4 D3 D6, (i32, &'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ChatlistUpdates<'a>, D1 D4 D3 D8, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ExportedChatlistInvite<'a>, D1 D4 D3 D9, (enums::DialogFilter<'a>, enums::ExportedChatlistInvite<'a>);
+    ['a] ExportedInvites<'a>, D1 D4 D4 D0, (&'a [enums::ExportedChatlistInvite<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
 }

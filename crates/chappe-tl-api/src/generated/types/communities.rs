@@ -27,6 +27,6 @@ pub struct PeerLinkRequests<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] ParticipantJoinedChats<'a>, 1441, (&'a [i64], &'a [i64], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] PeerLinkRequests<'a>, 1442, (tl::Word, i32, &'a [enums::CommunityPeerRequest], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ParticipantJoinedChats<'a>, D1 D4 D4 D1, (&'a [i64], &'a [i64], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] PeerLinkRequests<'a>, D1 D4 D4 D2, (tl::Word, i32, &'a [enums::CommunityPeerRequest], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
 }

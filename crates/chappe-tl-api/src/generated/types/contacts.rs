@@ -82,13 +82,13 @@ pub struct TopPeers<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] Blocked<'a>, 1443, (&'a [enums::PeerBlocked], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] BlockedSlice<'a>, 1444, (i32, &'a [enums::PeerBlocked], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ContactBirthdays<'a>, 1445, (&'a [enums::ContactBirthday], &'a [enums::User<'a>]);
-    ['a] Contacts<'a>, 1447, (&'a [enums::Contact], i32, &'a [enums::User<'a>]);
-    ['a] Found<'a>, 1448, (&'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] ImportedContacts<'a>, 1449, (&'a [enums::ImportedContact], &'a [enums::PopularContact], &'a [i64], &'a [enums::User<'a>]);
-    ['a] ResolvedPeer<'a>, 1450, (enums::Peer, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] SponsoredPeers<'a>, 1452, (&'a [enums::SponsoredPeer<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] TopPeers<'a>, 1454, (&'a [enums::TopPeerCategoryPeers<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] Blocked<'a>, D1 D4 D4 D3, (&'a [enums::PeerBlocked], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] BlockedSlice<'a>, D1 D4 D4 D4, (i32, &'a [enums::PeerBlocked], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ContactBirthdays<'a>, D1 D4 D4 D5, (&'a [enums::ContactBirthday], &'a [enums::User<'a>]);
+    ['a] Contacts<'a>, D1 D4 D4 D7, (&'a [enums::Contact], i32, &'a [enums::User<'a>]);
+    ['a] Found<'a>, D1 D4 D4 D8, (&'a [enums::Peer], &'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] ImportedContacts<'a>, D1 D4 D4 D9, (&'a [enums::ImportedContact], &'a [enums::PopularContact], &'a [i64], &'a [enums::User<'a>]);
+    ['a] ResolvedPeer<'a>, D1 D4 D5 D0, (enums::Peer, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] SponsoredPeers<'a>, D1 D4 D5 D2, (&'a [enums::SponsoredPeer<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] TopPeers<'a>, D1 D4 D5 D4, (&'a [enums::TopPeerCategoryPeers<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
 }

@@ -15,5 +15,5 @@ pub struct WelcomeMessages<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] WelcomeMessages<'a>, 1457, (i64, &'a [enums::EphemeralMessage<'a>]);
+    ['a] WelcomeMessages<'a>, D1 D4 D5 D7, (i64, &'a [enums::EphemeralMessage<'a>]);
 }

@@ -19,5 +19,5 @@ pub struct CollectibleInfo<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] CollectibleInfo<'a>, 1458, (i32, &'a str, i64, &'a str, i64, &'a str);
+    ['a] CollectibleInfo<'a>, D1 D4 D5 D8, (i32, &'a str, i64, &'a str, i64, &'a str);
 }

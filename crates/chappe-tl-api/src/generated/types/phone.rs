@@ -72,12 +72,12 @@ pub struct PhoneCall<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] ExportedGroupCallInvite<'a>, 1624, (&'a str,);
-    ['a] GroupCall<'a>, 1625, (enums::GroupCall<'a>, &'a [enums::GroupCallParticipant<'a>], &'a str, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] GroupCallStars<'a>, 1626, (i64, &'a [enums::GroupCallDonor<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] GroupCallStreamChannels<'a>, 1627, (&'a [enums::GroupCallStreamChannel],);
-    ['a] GroupCallStreamRtmpUrl<'a>, 1628, (&'a str, &'a str);
-    ['a] GroupParticipants<'a>, 1629, (i32, &'a [enums::GroupCallParticipant<'a>], &'a str, &'a [enums::Chat<'a>], &'a [enums::User<'a>], i32);
-    ['a] JoinAsPeers<'a>, 1630, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] PhoneCall<'a>, 1631, (enums::PhoneCall<'a>, &'a [enums::User<'a>]);
+    ['a] ExportedGroupCallInvite<'a>, D1 D6 D2 D4, (&'a str,);
+    ['a] GroupCall<'a>, D1 D6 D2 D5, (enums::GroupCall<'a>, &'a [enums::GroupCallParticipant<'a>], &'a str, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] GroupCallStars<'a>, D1 D6 D2 D6, (i64, &'a [enums::GroupCallDonor<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] GroupCallStreamChannels<'a>, D1 D6 D2 D7, (&'a [enums::GroupCallStreamChannel],);
+    ['a] GroupCallStreamRtmpUrl<'a>, D1 D6 D2 D8, (&'a str, &'a str);
+    ['a] GroupParticipants<'a>, D1 D6 D2 D9, (i32, &'a [enums::GroupCallParticipant<'a>], &'a str, &'a [enums::Chat<'a>], &'a [enums::User<'a>], i32);
+    ['a] JoinAsPeers<'a>, D1 D6 D3 D0, (&'a [enums::Peer], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] PhoneCall<'a>, D1 D6 D3 D1, (enums::PhoneCall<'a>, &'a [enums::User<'a>]);
 }

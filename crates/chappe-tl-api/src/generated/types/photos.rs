@@ -30,7 +30,7 @@ pub struct PhotosSlice<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] Photo<'a>, 1632, (enums::Photo<'a>, &'a [enums::User<'a>]);
-    ['a] Photos<'a>, 1633, (&'a [enums::Photo<'a>], &'a [enums::User<'a>]);
-    ['a] PhotosSlice<'a>, 1634, (i32, &'a [enums::Photo<'a>], &'a [enums::User<'a>]);
+    ['a] Photo<'a>, D1 D6 D3 D2, (enums::Photo<'a>, &'a [enums::User<'a>]);
+    ['a] Photos<'a>, D1 D6 D3 D3, (&'a [enums::Photo<'a>], &'a [enums::User<'a>]);
+    ['a] PhotosSlice<'a>, D1 D6 D3 D4, (i32, &'a [enums::Photo<'a>], &'a [enums::User<'a>]);
 }

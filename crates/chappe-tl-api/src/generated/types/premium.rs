@@ -40,7 +40,7 @@ pub struct MyBoosts<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] BoostsList<'a>, 1635, (tl::Word, i32, &'a [enums::Boost<'a>], Option<&'a str>, &'a [enums::User<'a>]);
-    ['a] BoostsStatus<'a>, 1636, (tl::Word, tl::Flag, i32, i32, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StatsPercentValue>, &'a str, Option<&'a [enums::PrepaidGiveaway]>, Option<&'a [i32]>);
-    ['a] MyBoosts<'a>, 1637, (&'a [enums::MyBoost<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] BoostsList<'a>, D1 D6 D3 D5, (tl::Word, i32, &'a [enums::Boost<'a>], Option<&'a str>, &'a [enums::User<'a>]);
+    ['a] BoostsStatus<'a>, D1 D6 D3 D6, (tl::Word, tl::Flag, i32, i32, i32, Option<i32>, Option<i32>, tl::Maybe<'a, enums::StatsPercentValue>, &'a str, Option<&'a [enums::PrepaidGiveaway]>, Option<&'a [i32]>);
+    ['a] MyBoosts<'a>, D1 D6 D3 D7, (&'a [enums::MyBoost<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
 }

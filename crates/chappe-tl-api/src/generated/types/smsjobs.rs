@@ -28,6 +28,6 @@ pub struct Status<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] EligibleToJoin<'a>, 1638, (&'a str, i32);
-    ['a] Status<'a>, 1639, (tl::Word, tl::Flag, i32, i32, i32, i32, i32, Option<&'a str>, &'a str);
+    ['a] EligibleToJoin<'a>, D1 D6 D3 D8, (&'a str, i32);
+    ['a] Status<'a>, D1 D6 D3 D9, (tl::Word, tl::Flag, i32, i32, i32, i32, i32, Option<&'a str>, &'a str);
 }

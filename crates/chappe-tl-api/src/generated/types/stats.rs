@@ -87,10 +87,10 @@ pub struct StoryStats<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] BroadcastStats<'a>, 1640, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsPercentValue, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, &'a [enums::PostInteractionCounters])>;
-    ['a] MegagroupStats<'a>, 1641, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, &'a [enums::StatsGroupTopPoster], &'a [enums::StatsGroupTopAdmin], &'a [enums::StatsGroupTopInviter], &'a [enums::User<'a>])>;
-    ['a] MessageStats<'a>, 1642, (enums::StatsGraph<'a>, enums::StatsGraph<'a>);
-    ['a] PollStats<'a>, 1643, (enums::StatsGraph<'a>,);
-    ['a] PublicForwards<'a>, 1644, (tl::Word, i32, &'a [enums::PublicForward<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] StoryStats<'a>, 1645, (enums::StatsGraph<'a>, enums::StatsGraph<'a>);
+    ['a] BroadcastStats<'a>, D1 D6 D4 D0, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsPercentValue, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, &'a [enums::PostInteractionCounters])>;
+    ['a] MegagroupStats<'a>, D1 D6 D4 D1, tl::And<(enums::StatsDateRangeDays, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsAbsValueAndPrev, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>, enums::StatsGraph<'a>), (enums::StatsGraph<'a>, &'a [enums::StatsGroupTopPoster], &'a [enums::StatsGroupTopAdmin], &'a [enums::StatsGroupTopInviter], &'a [enums::User<'a>])>;
+    ['a] MessageStats<'a>, D1 D6 D4 D2, (enums::StatsGraph<'a>, enums::StatsGraph<'a>);
+    ['a] PollStats<'a>, D1 D6 D4 D3, (enums::StatsGraph<'a>,);
+    ['a] PublicForwards<'a>, D1 D6 D4 D4, (tl::Word, i32, &'a [enums::PublicForward<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] StoryStats<'a>, D1 D6 D4 D5, (enums::StatsGraph<'a>, enums::StatsGraph<'a>);
 }

@@ -14,5 +14,5 @@ pub struct SuggestedShortName<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] SuggestedShortName<'a>, 1646, (&'a str,);
+    ['a] SuggestedShortName<'a>, D1 D6 D4 D6, (&'a str,);
 }

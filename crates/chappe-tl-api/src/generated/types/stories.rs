@@ -98,14 +98,14 @@ pub struct StoryViewsList<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] Albums<'a>, 1658, (i64, &'a [enums::StoryAlbum<'a>]);
-    ['a] AllStories<'a>, 1660, (tl::Word, tl::Flag, i32, &'a str, &'a [enums::PeerStories<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::StoriesStealthMode);
-    ['a] AllStoriesNotModified<'a>, 1659, (tl::Word, &'a str, enums::StoriesStealthMode);
-    [] CanSendStoryCount, 1661, (i32,);
-    ['a] FoundStories<'a>, 1662, (tl::Word, i32, &'a [enums::FoundStory<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] PeerStories<'a>, 1663, (enums::PeerStories<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] Stories<'a>, 1664, (tl::Word, i32, &'a [enums::StoryItem<'a>], Option<&'a [i32]>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] StoryReactionsList<'a>, 1665, (tl::Word, i32, &'a [enums::StoryReaction<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
-    ['a] StoryViews<'a>, 1666, (&'a [enums::StoryViews<'a>], &'a [enums::User<'a>]);
-    ['a] StoryViewsList<'a>, 1667, (tl::Word, i32, i32, i32, i32, &'a [enums::StoryView<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
+    ['a] Albums<'a>, D1 D6 D5 D8, (i64, &'a [enums::StoryAlbum<'a>]);
+    ['a] AllStories<'a>, D1 D6 D6 D0, (tl::Word, tl::Flag, i32, &'a str, &'a [enums::PeerStories<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::StoriesStealthMode);
+    ['a] AllStoriesNotModified<'a>, D1 D6 D5 D9, (tl::Word, &'a str, enums::StoriesStealthMode);
+    [] CanSendStoryCount, D1 D6 D6 D1, (i32,);
+    ['a] FoundStories<'a>, D1 D6 D6 D2, (tl::Word, i32, &'a [enums::FoundStory<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] PeerStories<'a>, D1 D6 D6 D3, (enums::PeerStories<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] Stories<'a>, D1 D6 D6 D4, (tl::Word, i32, &'a [enums::StoryItem<'a>], Option<&'a [i32]>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] StoryReactionsList<'a>, D1 D6 D6 D5, (tl::Word, i32, &'a [enums::StoryReaction<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
+    ['a] StoryViews<'a>, D1 D6 D6 D6, (&'a [enums::StoryViews<'a>], &'a [enums::User<'a>]);
+    ['a] StoryViewsList<'a>, D1 D6 D6 D7, (tl::Word, i32, i32, i32, i32, &'a [enums::StoryView<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], Option<&'a str>);
 }

@@ -21,6 +21,6 @@ pub struct StreamingUrl<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] ApiResponse<'a>, 1668, (enums::DataJson<'a>,);
-    ['a] StreamingUrl<'a>, 1669, (&'a str, i32);
+    ['a] ApiResponse<'a>, D1 D6 D6 D8, (enums::DataJson<'a>,);
+    ['a] StreamingUrl<'a>, D1 D6 D6 D9, (&'a str, i32);
 }

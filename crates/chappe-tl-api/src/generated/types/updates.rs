@@ -84,12 +84,12 @@ pub struct State {
 }
 
 tl::objects! { layout::Structs;
-    ['a] ChannelDifference<'a>, 1672, (tl::Word, tl::Flag, i32, Option<i32>, &'a [enums::Message<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    [] ChannelDifferenceEmpty, 1670, (tl::Word, tl::Flag, i32, Option<i32>);
-    ['a] ChannelDifferenceTooLong<'a>, 1671, (tl::Word, tl::Flag, Option<i32>, enums::Dialog<'a>, &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] Difference<'a>, 1674, (&'a [enums::Message<'a>], &'a [enums::EncryptedMessage<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State);
-    [] DifferenceEmpty, 1673, (i32, i32);
-    ['a] DifferenceSlice<'a>, 1675, (&'a [enums::Message<'a>], &'a [enums::EncryptedMessage<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State);
-    [] DifferenceTooLong, 1676, (i32,);
-    [] State, 1677, (i32, i32, i32, i32, i32);
+    ['a] ChannelDifference<'a>, D1 D6 D7 D2, (tl::Word, tl::Flag, i32, Option<i32>, &'a [enums::Message<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    [] ChannelDifferenceEmpty, D1 D6 D7 D0, (tl::Word, tl::Flag, i32, Option<i32>);
+    ['a] ChannelDifferenceTooLong<'a>, D1 D6 D7 D1, (tl::Word, tl::Flag, Option<i32>, enums::Dialog<'a>, &'a [enums::Message<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] Difference<'a>, D1 D6 D7 D4, (&'a [enums::Message<'a>], &'a [enums::EncryptedMessage<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State);
+    [] DifferenceEmpty, D1 D6 D7 D3, (i32, i32);
+    ['a] DifferenceSlice<'a>, D1 D6 D7 D5, (&'a [enums::Message<'a>], &'a [enums::EncryptedMessage<'a>], &'a [enums::Update<'a>], &'a [enums::Chat<'a>], &'a [enums::User<'a>], enums::updates::State);
+    [] DifferenceTooLong, D1 D6 D7 D6, (i32,);
+    [] State, D1 D6 D7 D7, (i32, i32, i32, i32, i32);
 }

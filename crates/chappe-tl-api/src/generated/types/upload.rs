@@ -48,9 +48,9 @@ pub struct WebFile<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] CdnFile<'a>, 1679, (&'a [u8],);
-    ['a] CdnFileReuploadNeeded<'a>, 1678, (&'a [u8],);
-    ['a] File<'a>, 1680, (enums::storage::FileType, i32, &'a [u8]);
-    ['a] FileCdnRedirect<'a>, 1681, (i32, &'a [u8], &'a [u8], &'a [u8], &'a [enums::FileHash<'a>]);
-    ['a] WebFile<'a>, 1682, (i32, &'a str, enums::storage::FileType, i32, &'a [u8]);
+    ['a] CdnFile<'a>, D1 D6 D7 D9, (&'a [u8],);
+    ['a] CdnFileReuploadNeeded<'a>, D1 D6 D7 D8, (&'a [u8],);
+    ['a] File<'a>, D1 D6 D8 D0, (enums::storage::FileType, i32, &'a [u8]);
+    ['a] FileCdnRedirect<'a>, D1 D6 D8 D1, (i32, &'a [u8], &'a [u8], &'a [u8], &'a [enums::FileHash<'a>]);
+    ['a] WebFile<'a>, D1 D6 D8 D2, (i32, &'a str, enums::storage::FileType, i32, &'a [u8]);
 }

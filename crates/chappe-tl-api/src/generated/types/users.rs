@@ -42,9 +42,9 @@ pub struct UsersSlice<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] SavedMusic<'a>, 1684, (i32, &'a [enums::Document<'a>]);
-    [] SavedMusicNotModified, 1683, (i32,);
-    ['a] UserFull<'a>, 1685, (enums::UserFull<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] Users<'a>, 1686, (&'a [enums::User<'a>],);
-    ['a] UsersSlice<'a>, 1687, (i32, &'a [enums::User<'a>]);
+    ['a] SavedMusic<'a>, D1 D6 D8 D4, (i32, &'a [enums::Document<'a>]);
+    [] SavedMusicNotModified, D1 D6 D8 D3, (i32,);
+    ['a] UserFull<'a>, D1 D6 D8 D5, (enums::UserFull<'a>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] Users<'a>, D1 D6 D8 D6, (&'a [enums::User<'a>],);
+    ['a] UsersSlice<'a>, D1 D6 D8 D7, (i32, &'a [enums::User<'a>]);
 }

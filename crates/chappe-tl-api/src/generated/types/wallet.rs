@@ -111,17 +111,17 @@ pub struct UserAddresses<'a> {
 }
 
 tl::objects! { layout::Structs;
-    ['a] EncryptedSecretPhrasePart<'a>, 1688, (&'a [u8],);
-    ['a] ExistingBalance<'a>, 1689, (tl::Word, tl::Flag, &'a str);
-    ['a] HolderDc<'a>, 1690, (i32, &'a [u8]);
-    ['a] NftAttribute<'a>, 1691, (&'a str, &'a str);
-    ['a] NftItem<'a>, 1692, tl::And<(tl::Word, Option<&'a str>, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, Option<&'a [enums::wallet::NftAttribute<'a>]>), (tl::Maybe<'a, enums::DataJson<'a>>,)>;
-    ['a] NftItems<'a>, 1693, (tl::Word, &'a [enums::wallet::NftItem<'a>], Option<&'a str>);
-    ['a] ProofChallenge<'a>, 1694, (&'a str, i32, &'a str);
-    ['a] SecretPhraseParts<'a>, 1695, (&'a str, &'a [i32]);
-    ['a] TonConnectChallenge<'a>, 1696, (&'a [u8], i64);
-    ['a] TonConnectPending<'a>, 1697, (enums::TonConnectSession<'a>, &'a [enums::TonConnectRequest<'a>]);
-    ['a] TonConnectSessions<'a>, 1698, (&'a [enums::TonConnectSession<'a>],);
-    ['a] Transactions<'a>, 1699, (tl::Word, i64, &'a [enums::WalletTransaction<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
-    ['a] UserAddresses<'a>, 1700, (&'a [enums::WalletUserAddress<'a>], &'a [enums::User<'a>]);
+    ['a] EncryptedSecretPhrasePart<'a>, D1 D6 D8 D8, (&'a [u8],);
+    ['a] ExistingBalance<'a>, D1 D6 D8 D9, (tl::Word, tl::Flag, &'a str);
+    ['a] HolderDc<'a>, D1 D6 D9 D0, (i32, &'a [u8]);
+    ['a] NftAttribute<'a>, D1 D6 D9 D1, (&'a str, &'a str);
+    ['a] NftItem<'a>, D1 D6 D9 D2, tl::And<(tl::Word, Option<&'a str>, &'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, tl::Maybe<'a, enums::WebDocument<'a>>, Option<&'a [enums::wallet::NftAttribute<'a>]>), (tl::Maybe<'a, enums::DataJson<'a>>,)>;
+    ['a] NftItems<'a>, D1 D6 D9 D3, (tl::Word, &'a [enums::wallet::NftItem<'a>], Option<&'a str>);
+    ['a] ProofChallenge<'a>, D1 D6 D9 D4, (&'a str, i32, &'a str);
+    ['a] SecretPhraseParts<'a>, D1 D6 D9 D5, (&'a str, &'a [i32]);
+    ['a] TonConnectChallenge<'a>, D1 D6 D9 D6, (&'a [u8], i64);
+    ['a] TonConnectPending<'a>, D1 D6 D9 D7, (enums::TonConnectSession<'a>, &'a [enums::TonConnectRequest<'a>]);
+    ['a] TonConnectSessions<'a>, D1 D6 D9 D8, (&'a [enums::TonConnectSession<'a>],);
+    ['a] Transactions<'a>, D1 D6 D9 D9, (tl::Word, i64, &'a [enums::WalletTransaction<'a>], Option<&'a str>, &'a [enums::Chat<'a>], &'a [enums::User<'a>]);
+    ['a] UserAddresses<'a>, D1 D7 D0 D0, (&'a [enums::WalletUserAddress<'a>], &'a [enums::User<'a>]);
 }
