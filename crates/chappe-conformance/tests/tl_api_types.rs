@@ -60,7 +60,7 @@ impl Writer {
 
     fn fields(&mut self, fields: &'static [Field], tables: &'static Tables, depth: u32) {
         let mut words = [0; 4];
-        for field in fields {
+        for field in fields.iter().copied() {
             let is_set = words[usize::from(field.word())] >> field.bit() & 1 == 1;
             match field.kind {
                 Kind::Word => {
@@ -75,7 +75,7 @@ impl Writer {
         }
     }
 
-    fn field(&mut self, field: &'static Field, tables: &'static Tables, depth: u32) {
+    fn field(&mut self, field: Field, tables: &'static Tables, depth: u32) {
         let name = format!("{:?}", field.kind);
         let name = name.trim_start_matches("Opt");
         let Some(element) = name.strip_prefix("List") else { return self.single(name, field, tables, depth) };
@@ -87,7 +87,7 @@ impl Writer {
         (0..count).for_each(|_| self.single(element, field, tables, depth + 1));
     }
 
-    fn single(&mut self, kind: &str, field: &'static Field, tables: &'static Tables, depth: u32) {
+    fn single(&mut self, kind: &str, field: Field, tables: &'static Tables, depth: u32) {
         let len = match kind {
             "Int" => 4,
             "Long" | "Double" => 8,

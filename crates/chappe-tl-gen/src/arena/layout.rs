@@ -2,8 +2,8 @@
 //!
 //! Numbers stand there with the lowest byte first. What depends on the machine, the offsets and sizes of structs, is left zero.
 
+use core::fmt::Write as _;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use chappe_tl_parser::{Definition, ParameterKind, Type};
 
@@ -32,7 +32,7 @@ const ALWAYS: u8 = 128;
 pub(super) struct Lines<'t, 'p, 's> {
     shapes: &'t Shapes<'p, 's>,
     places: &'t Places,
-    lines: usize,
+    count: usize,
     constructors: Code,
     rows: usize,
     row_bytes: Code,
@@ -48,7 +48,7 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
         Self {
             shapes,
             places,
-            lines: 0,
+            count: 0,
             constructors: Code::default(),
             rows: 0,
             row_bytes: Code::default(),
@@ -87,7 +87,7 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
         bytes.write(&mut self.constructors);
         self.names.line(0, &format!("{}{names}\\n\\", definition.name));
         self.len += definition.name.to_string().len() + names.len() + 1;
-        self.lines += 1;
+        self.count += 1;
         self.rows += count;
     }
 
@@ -164,7 +164,7 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
 
     /// Writes everything that was added.
     pub(super) fn write(&self, code: &mut Code, slots: &Slots) {
-        let (rows, lines, extra) = (self.rows, self.lines, self.extra.join(", "));
+        let (rows, lines, extra) = (self.rows, self.count, self.extra.join(", "));
         code.line(0, "tl::lines! { Structs, &TABLES, false }");
         code.line(0, "tl::lines! { Calls, &TABLES, true }");
         code.blank();

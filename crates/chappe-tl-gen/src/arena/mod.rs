@@ -251,10 +251,10 @@ impl Files<'_> {
         };
         let modules: BTreeSet<&str> = groups.keys().copied().flatten().collect();
         let empty = Vec::new();
-        self.file(kind, title, None, &modules, groups.get(&None).unwrap_or(&empty), &write);
+        self.file(kind, title, None, &modules, groups.get(&None).unwrap_or(&empty), write);
         for (namespace, items) in groups {
             if let Some(namespace) = namespace {
-                self.file(kind, title, Some(namespace), &BTreeSet::new(), items, &write);
+                self.file(kind, title, Some(namespace), &BTreeSet::new(), items, write);
             }
         }
     }

@@ -252,8 +252,8 @@ enum Step {
 }
 
 /// What the table says about a row.
-const fn row<T: Described>(index: usize) -> &'static Field {
-    &T::TYPE.only_rows()[index]
+const fn row<T: Described>(index: usize) -> Field {
+    T::TYPE.only_rows()[index]
 }
 
 const fn step<T: Described>(index: usize) -> Step {
@@ -290,7 +290,7 @@ const fn is_shared<T: Described>(index: usize) -> bool {
     let (fields, own) = (T::TYPE.only_rows(), row::<T>(index));
     let mut other = 0;
     while other < fields.len() {
-        let field = &fields[other];
+        let field = fields[other];
         if other != index && field.is_conditional() && field.word() == own.word() && field.bit() == own.bit()
         {
             return true;

@@ -19,7 +19,7 @@ impl Flags {
 
     /// Notes the word that stands in this row.
     #[inline(always)]
-    pub(super) fn set(&mut self, row: &Field, word: u32) {
+    pub(super) fn set(&mut self, row: Field, word: u32) {
         self.words[usize::from(row.word() & 3)] = word;
     }
 
@@ -41,7 +41,7 @@ impl Flags {
 
     /// The same for the rows behind this flags word. What follows behind the next one is left out: it depends on that.
     #[inline(always)]
-    pub(super) fn choose_behind(&self, word: &Field, rows: &[Field]) -> u64 {
+    pub(super) fn choose_behind(&self, word: Field, rows: &[Field]) -> u64 {
         let own = usize::from(word.visit - Field::ALWAYS);
         self.choose(&rows[..own.min(rows.len())])
     }

@@ -4,6 +4,9 @@
 ///
 /// `Opt` kinds are present if their flag bit is set; in memory they are an `Option`. `List` kinds are
 /// vectors; in memory they are a slice.
+///
+/// Generated code has their numbers, so a change of the order is a change of
+/// [`assert_version`](crate::codegen::assert_version).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {

@@ -7,20 +7,19 @@
 //! What depends on the machine is not printed: structs are `repr(C)`, so their offsets follow from their rows, and
 //! [`layout`] computes them while compiling. What follows is compared with `size_of` where a type is used.
 //!
-//! A table is a claim. The claim is made by the `unsafe impl` of [`Described`](super::Described) that names the table, and
-//! acted upon in `raw.rs`.
-#![allow(unsafe_code)]
+//! Nothing here is unsafe: a table is a claim. The claim is made by the `unsafe impl` of
+//! [`Described`](super::Described) that names the table, and acted upon in `raw.rs`.
 
 use core::fmt;
 
 use super::kind::{Kind, Memory};
-use super::raw::{assert_slices, from_bytes, part_of};
+use super::raw::{assert_slices, numbers, part_of};
 use super::rows::Field;
 
 /// One alternative of a type, or a function: a line of the schema.
 ///
 /// The generator prints it as 24 bytes, in this order, numbers with the lowest byte first; for what depends on the machine it
-/// prints zeros.
+/// prints zeros. A change here is a change of [`assert_version`](crate::codegen::assert_version).
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Constructor {
@@ -96,7 +95,7 @@ impl Tables {
     ///
     /// Panics if the row has no type, which the kind says.
     #[inline(always)]
-    pub const fn target(&self, field: &Field) -> &'static Type {
+    pub const fn target(&self, field: Field) -> &'static Type {
         let (types, number) = (self.types, field.target as usize);
         if number < types.len() { &types[number] } else { self.extra[number - types.len()] }
     }
@@ -142,7 +141,7 @@ impl Line {
     }
 
     /// Returns the type of a field, or of the elements, if the kind has one.
-    pub fn target(self, field: &Field) -> Option<&'static Type> {
+    pub fn target(self, field: Field) -> Option<&'static Type> {
         field.kind.has_target().then(|| self.tables.target(field))
     }
 
@@ -176,7 +175,7 @@ pub struct Layout<const ROWS: usize, const LINES: usize> {
     pub constructors: [Constructor; LINES],
 }
 
-/// Reads constructors and rows from the bytes that the generator prints, and lays the structs out.
+/// Lays the structs of constructors and functions out.
 ///
 /// Each row but a flags word is a field of a `repr(C)` struct, in this order, so its offset follows from the fields
 /// before it: it is their end, rounded up to the alignment of the field (Reference, "The C representation").
@@ -186,21 +185,12 @@ pub struct Layout<const ROWS: usize, const LINES: usize> {
 ///
 /// # Panics
 ///
-/// Panics, at compile time, if there are not so many rows and lines, or if the rows of the lines do not follow each other.
-///
-/// # Safety
-///
-/// The first byte of each row must be the number of a [`Kind`], and the fourth 0 or 1; of each constructor, the byte at index
-/// 18 must be 0 or 1.
-pub const unsafe fn layout<const ROWS: usize, const LINES: usize>(
-    rows: &[u8],
-    constructors: &[u8],
+/// Panics, at compile time, if the rows of the lines do not follow each other, or if some belong to none.
+pub const fn layout<const ROWS: usize, const LINES: usize>(
+    mut layout: Layout<ROWS, LINES>,
     types: &[Type],
     extra: &[&'static Type],
 ) -> Layout<ROWS, LINES> {
-    // SAFETY: both consist of numbers besides what the caller promises.
-    let mut layout =
-        unsafe { Layout::<ROWS, LINES> { rows: from_bytes(rows), constructors: from_bytes(constructors) } };
     let memory = Memory::OF_KINDS;
     let (mut index, mut row) = (0, 0);
     while index < LINES {
@@ -244,6 +234,7 @@ pub const unsafe fn layout<const ROWS: usize, const LINES: usize>(
     layout
 }
 
+/// Turns numbers round on a machine that has the highest byte first.
 const fn from_le(line: Constructor) -> Constructor {
     let Constructor { id, least, first, names, count, ty, .. } = line;
     Constructor {
@@ -267,8 +258,7 @@ const fn from_le(line: Constructor) -> Constructor {
 ///
 /// Panics, at compile time, if there are not so many slots.
 pub const fn slots<const N: usize>(bytes: &[u8]) -> [u16; N] {
-    // SAFETY: every two bytes are a number.
-    let mut slots: [u16; N] = unsafe { from_bytes(bytes) };
+    let mut slots = numbers(bytes);
     let mut index = 0;
     while cfg!(target_endian = "big") && index < N {
         slots[index] = slots[index].swap_bytes();
@@ -295,7 +285,7 @@ pub struct Type {
     pub is_struct: bool,
     /// Whether the constructor id stands on the wire in front of the fields.
     pub boxed: bool,
-    /// Whether values may stand in vectors: then slices of them were checked ([`assert_slices`]).
+    /// Whether values may stand in vectors: then slices of them were checked, while compiling.
     pub is_element: bool,
     /// Length of the shortest encoding in bytes, with the id if it is boxed.
     pub least: u32,
@@ -475,7 +465,7 @@ impl Type {
 
     /// Returns the type of the only row of a type that is no object, if it has one.
     pub fn target(&self) -> Option<&'static Type> {
-        let field = self.value.as_ref().filter(|field| field.kind.has_target())?;
+        let field = self.value.filter(|field| field.kind.has_target())?;
         Some(self.tables.target(field))
     }
 

@@ -27,9 +27,12 @@ macro_rules! lines {
 #[macro_export]
 macro_rules! laid_out {
     ($name:ident, $rows:literal, $lines:literal, $types:expr, $extra:expr, $row_bytes:expr, $line_bytes:expr) => {
-        // SAFETY: the generator prints the bytes of the numbers of kinds, and of 0 and 1.
-        static $name: $crate::table::Layout<$rows, $lines> =
-            unsafe { $crate::table::layout($row_bytes, $line_bytes, $types, $extra) };
+        static $name: $crate::table::Layout<$rows, $lines> = $crate::table::layout(
+            // SAFETY: the generator prints the numbers of kinds, and 0 and 1.
+            unsafe { $crate::table::printed($row_bytes, $line_bytes) },
+            $types,
+            $extra,
+        );
     };
 }
 

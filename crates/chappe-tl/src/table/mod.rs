@@ -49,6 +49,6 @@ pub use object::{
     Function, Lines, Listed, Object, Of, Struct,
 };
 pub use one::{One, Sole};
-pub use raw::{Arena, Rows, Value, View, Views};
+pub use raw::{Arena, Rows, Value, View, Views, printed};
 pub use rows::Field;
 pub use value::{debug, is_same};

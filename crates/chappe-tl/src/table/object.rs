@@ -133,7 +133,7 @@ mod tests {
 
     use super::super::layout::NOTHING;
     use super::super::raw::{FieldOf, part_of};
-    use super::super::{Constructor, Field, Flag, Form, Kind, Layout, Word, layout, types};
+    use super::super::{Constructor, Field, Flag, Form, Kind, Layout, Word, layout, printed, types};
     use super::*;
 
     #[derive(Debug)]
@@ -164,8 +164,8 @@ mod tests {
         lines: &[u8],
         types: &[Type],
     ) -> Layout<ROWS, LINES> {
-        // SAFETY: the bytes below are as `layout` asks for.
-        unsafe { layout(rows, lines, types, &[]) }
+        // SAFETY: the bytes below are as `printed` asks for.
+        layout(unsafe { printed(rows, lines) }, types, &[])
     }
 
     // SAFETY: the only line of the list has the fields of the struct, in their order.

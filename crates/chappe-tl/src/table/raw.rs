@@ -11,6 +11,7 @@
 //! * a table describes the type that names it: the `unsafe impl` of [`Described`](super::Described), printed by
 //!   the generator from the same plan as the type; the types of its rows likewise ([`Struct`](super::Struct)), whose sizes
 //!   are compared with the table besides;
+//! * the bytes of rows and constructors are values of theirs ([`printed`]): the macro that the generator uses says so;
 //! * `&T` and `Option<&T>` of a sized `T` are a pointer, null being `None` (documentation of
 //!   `core::option`);
 //! * an enum with `repr(C, u32)` is a C struct of its `u32` discriminant and a C union of its payloads; one with
@@ -38,7 +39,7 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use super::flags::{Flags, WINDOW};
-use super::layout::{Line, MAX_ALIGN, Payload, Tables, Type};
+use super::layout::{Layout, Line, MAX_ALIGN, Payload, Tables, Type};
 use super::text::is_plain;
 use super::{Described, Family, Field, Kind, RawObject};
 use crate::deserialize::{Error, Options, Place, Strictness};
@@ -363,7 +364,7 @@ impl<'a> Machine<'a, '_> {
         loop {
             while there != 0 {
                 let index = there.trailing_zeros() as usize;
-                let Some(field) = rows.get(index) else {
+                let Some(field) = rows.get(index).copied() else {
                     return Ok(rest);
                 };
                 there &= there - 1;
@@ -421,7 +422,7 @@ impl<'a> Machine<'a, '_> {
     unsafe fn row(
         &mut self,
         rest: &mut &'a [u8],
-        field: &'static Field,
+        field: Field,
         tables: &'static Tables,
         flags: &Flags,
         place: *mut u8,
@@ -510,7 +511,7 @@ impl<'a> Machine<'a, '_> {
     unsafe fn objects(
         &mut self,
         mut rest: &'a [u8],
-        field: &'static Field,
+        field: Field,
         target: &'static Type,
         place: *mut u8,
         depth: u16,
@@ -544,7 +545,7 @@ impl<'a> Machine<'a, '_> {
     fn numbers<T: Copy, const N: usize>(
         &mut self,
         rest: &mut &'a [u8],
-        field: &Field,
+        field: Field,
         read: impl Fn([u8; N]) -> T,
     ) -> Result<&'a [T], Stop> {
         let (values, behind) = self.numbers_of(rest, field, read)?;
@@ -556,7 +557,7 @@ impl<'a> Machine<'a, '_> {
     fn numbers_of<T: Copy, const N: usize>(
         &mut self,
         mut rest: &'a [u8],
-        field: &Field,
+        field: Field,
         read: impl Fn([u8; N]) -> T,
     ) -> Result<(&'a [T], &'a [u8]), Stop> {
         let count = self.count(&mut rest, field, N)?;
@@ -575,7 +576,7 @@ impl<'a> Machine<'a, '_> {
     fn values<T: Copy>(
         &mut self,
         rest: &mut &'a [u8],
-        field: &Field,
+        field: Field,
         least: usize,
         read: impl Fn(&mut Self, &mut &'a [u8]) -> Result<T, Stop>,
     ) -> Result<&'a [T], Stop> {
@@ -588,7 +589,7 @@ impl<'a> Machine<'a, '_> {
     fn values_of<T: Copy>(
         &mut self,
         mut rest: &'a [u8],
-        field: &Field,
+        field: Field,
         least: usize,
         read: impl Fn(&mut Self, &mut &'a [u8]) -> Result<T, Stop>,
     ) -> Result<(&'a [T], &'a [u8]), Stop> {
@@ -605,7 +606,7 @@ impl<'a> Machine<'a, '_> {
 
     /// Reads the head of a vector. The count is no larger than what is left can hold.
     #[inline(always)]
-    fn count(&mut self, rest: &mut &'a [u8], field: &Field, least: usize) -> Result<usize, Stop> {
+    fn count(&mut self, rest: &mut &'a [u8], field: Field, least: usize) -> Result<usize, Stop> {
         if !field.bare {
             let id = self.u32(rest)?;
             if id != VECTOR_ID {
@@ -734,7 +735,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     #[inline(always)]
-    fn flags(&mut self, rest: &mut &'a [u8], field: &Field) -> Result<u32, Stop> {
+    fn flags(&mut self, rest: &mut &'a [u8], field: Field) -> Result<u32, Stop> {
         let word = self.u32(rest)?;
         let bits = word & !field.known();
         if bits != 0 && self.source.options.canonical == Strictness::Strict {
@@ -862,6 +863,35 @@ pub(super) const fn part_of<T>(all: &'static [T], first: usize, count: usize) ->
     unsafe { core::slice::from_raw_parts(all.as_ptr().add(first), count) }
 }
 
+/// Reads rows and constructors from the bytes that the generator prints. They are not laid out yet
+/// ([`layout`](super::layout())).
+///
+/// # Panics
+///
+/// Panics, at compile time, if there are not so many rows and lines.
+///
+/// # Safety
+///
+/// The first byte of each row must be the number of a [`Kind`], and the fourth one 0 or 1; of each constructor, the byte at
+/// index 18 must be 0 or 1.
+pub const unsafe fn printed<const ROWS: usize, const LINES: usize>(
+    rows: &[u8],
+    constructors: &[u8],
+) -> Layout<ROWS, LINES> {
+    // SAFETY: both consist of numbers, besides what the caller promises.
+    unsafe { Layout { rows: from_bytes(rows), constructors: from_bytes(constructors) } }
+}
+
+/// Reads numbers from the bytes that the generator prints, as if the lowest one came first on every machine.
+///
+/// # Panics
+///
+/// Panics, at compile time, if there are not so many.
+pub(super) const fn numbers<const N: usize>(bytes: &[u8]) -> [u16; N] {
+    // SAFETY: every two bytes are a number.
+    unsafe { from_bytes(bytes) }
+}
+
 /// Reads values that stand one behind the other.
 ///
 /// # Panics
@@ -870,8 +900,8 @@ pub(super) const fn part_of<T>(all: &'static [T], first: usize, count: usize) ->
 ///
 /// # Safety
 ///
-/// The bytes must be values of `T`.
-pub(super) const unsafe fn from_bytes<T: Copy, const N: usize>(bytes: &[u8]) -> [T; N] {
+/// The bytes must be values of `T`, one behind the other.
+const unsafe fn from_bytes<T: Copy, const N: usize>(bytes: &[u8]) -> [T; N] {
     assert!(bytes.len() == size_of::<[T; N]>(), "as many bytes as the values take");
     // SAFETY: the bytes are there, as was just checked, and values, as the caller promises.
     unsafe { bytes.as_ptr().cast::<[T; N]>().read_unaligned() }
@@ -1020,10 +1050,10 @@ pub struct Rows<'v> {
 }
 
 impl<'v> Iterator for Rows<'v> {
-    type Item = (&'static Field, Value<'v>);
+    type Item = (Field, Value<'v>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let field = self.fields.next()?;
+        let field = *self.fields.next()?;
         // SAFETY: `rows` made `base` the struct that these fields describe.
         Some((field, unsafe { read(field, self.tables, self.base) }))
     }
@@ -1034,7 +1064,7 @@ impl<'v> Iterator for Rows<'v> {
 /// # Safety
 ///
 /// The struct that the row describes must be at `base.at`, valid for 'v.
-unsafe fn read<'v>(field: &'static Field, tables: &'static Tables, base: View<'v>) -> Value<'v> {
+unsafe fn read<'v>(field: Field, tables: &'static Tables, base: View<'v>) -> Value<'v> {
     let place = base.at.wrapping_add(field.offset());
     let view = |ty, at| View { ty, at, borrow: base.borrow };
     // SAFETY of every read: the table says that the field at this offset has this type, and the struct is initialised.
@@ -1199,7 +1229,7 @@ impl<T: super::Struct, R> FieldOf<T, R> {
     /// Panics, at compile time, if values of `R` have another size or alignment than the table says: then `R` is not the type
     /// of this row.
     pub(super) const fn of_row(index: usize) -> Self {
-        let field = &T::TYPE.only_rows()[index];
+        let field = T::TYPE.only_rows()[index];
         let (mut size, mut align) = field.kind.memory();
         if matches!(field.kind, Kind::Object) {
             let target = T::TYPE.tables().target(field);

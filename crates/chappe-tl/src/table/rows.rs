@@ -37,29 +37,29 @@ impl Field {
 
     /// Returns where the field stands in the struct, in bytes. A flags word stands nowhere.
     #[inline(always)]
-    pub const fn offset(&self) -> usize {
+    pub const fn offset(self) -> usize {
         self.offset as usize
     }
 
     /// Returns which bits of this flags word have a meaning.
     #[inline(always)]
-    pub const fn known(&self) -> u32 {
+    pub const fn known(self) -> u32 {
         (self.target as u32) << 16 | self.offset as u32
     }
 
     /// Returns which flags word of the constructor holds the bit that says whether the field is there, 0 to 3. For
     /// [`Kind::Word`]: which one this is.
-    pub const fn word(&self) -> u8 {
+    pub const fn word(self) -> u8 {
         self.condition >> 5
     }
 
     /// Returns which bit of the flags word says whether the field is there, 0 to 31.
-    pub const fn bit(&self) -> u8 {
+    pub const fn bit(self) -> u8 {
         self.condition & 31
     }
 
     /// Returns whether a flag bit says that the field is there, or is its value.
-    pub const fn is_conditional(&self) -> bool {
+    pub const fn is_conditional(self) -> bool {
         self.kind.is_optional() || matches!(self.kind, Kind::Flag)
     }
 }

@@ -110,7 +110,7 @@ impl<'de> DeserializeSeed<'de> for Object<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match &self.ty.value {
+        match self.ty.value {
             Some(field) => Plain { field, target: self.ty.target(), depth: self.depth, out: self.out }
                 .deserialize(deserializer),
             None => deserializer.deserialize_map(self),
@@ -139,7 +139,7 @@ impl<'de> Visitor<'de> for Object<'_> {
         let mut rows: Vec<Option<Vec<u8>>> = alloc::vec![None; line.fields().len()];
         while let Some(name) = map.next_key::<String>()? {
             let index = line.names().skip(1).position(|field| field == name);
-            let Some((index, field)) = index.and_then(|index| Some((index, line.fields().get(index)?)))
+            let Some((index, field)) = index.and_then(|index| Some((index, *line.fields().get(index)?)))
             else {
                 return Err(A::Error::custom(format_args!("{} has no field `{name}`", line.name())));
             };
@@ -219,7 +219,7 @@ impl<'de> Visitor<'de> for Row<'_> {
 
 /// A field that is there: a value, or a vector of them.
 struct Plain<'o> {
-    field: &'static Field,
+    field: Field,
     target: Option<&'static Type>,
     depth: u16,
     out: &'o mut Vec<u8>,

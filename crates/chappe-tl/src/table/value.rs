@@ -150,7 +150,7 @@ fn torn(line: Line, word: u8, bit: u8) -> EncodeError {
     EncodeError::PartialFlagGroup(FlagGroup::at(line.text(), row + 1, bit))
 }
 
-fn put<S: Sink + ?Sized>(field: &Field, value: Value<'_>, w: &mut Writer<'_, S>) {
+fn put<S: Sink + ?Sized>(field: Field, value: Value<'_>, w: &mut Writer<'_, S>) {
     match value {
         Value::Absent => {}
         Value::Int(value) => w.put(&value),
@@ -176,7 +176,7 @@ fn put<S: Sink + ?Sized>(field: &Field, value: Value<'_>, w: &mut Writer<'_, S>)
 }
 
 fn list<T: Serializable, S: Sink + ?Sized>(
-    field: &Field,
+    field: Field,
     len: usize,
     elements: impl Iterator<Item = T>,
     w: &mut Writer<'_, S>,
