@@ -3,7 +3,7 @@
 
 use core::marker::PhantomData;
 
-use super::layout::NOTHING;
+use super::tables::NOTHING;
 use super::{Kind, Tables, Type};
 use crate::Identifiable;
 

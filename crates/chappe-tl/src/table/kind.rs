@@ -232,6 +232,8 @@ impl Memory {
     pub(super) const BY_VALUE: u8 = 1;
     /// The type is that of the elements.
     pub(super) const OF_ELEMENTS: u8 = 2;
+    /// The field refers to a value of the type.
+    const BY_REFERENCE: u8 = 3;
 
     /// By the numbers of the kinds.
     pub(super) const OF_KINDS: [Self; Kind::COUNT] = {
@@ -244,6 +246,7 @@ impl Memory {
             let target = match kind {
                 Kind::Object => Self::BY_VALUE,
                 Kind::ListObject | Kind::OptListObject => Self::OF_ELEMENTS,
+                Kind::OptObject => Self::BY_REFERENCE,
                 _ => Self::NO_TARGET,
             };
             all[number] = Self { size, low, target };

@@ -28,7 +28,9 @@ mod raw;
 mod rows;
 #[cfg(feature = "serde")]
 pub mod serde;
+mod tables;
 mod text;
+mod types;
 mod value;
 
 pub use crate::codegen::{Encoded, String, Vec, flag_group, put, put_flags, unit, write_elements};
@@ -41,9 +43,7 @@ pub use described::{Described, Family};
 pub use encode::{Bare, RawObject, Writer};
 pub use fields::{After, And, First, Flag, Maybe, Position, Row, RowList, Word, Words, write_boxed};
 pub use kind::Kind;
-pub use layout::{
-    Constructor, EMPTY, Form, Layout, Line, MAX_ALIGN, Payload, Tables, Type, hash, layout, slots, types,
-};
+pub use layout::{Constructor, Layout, MAX_ALIGN, Payload, layout};
 pub use object::{
     D0, D1, D2, D3, D4, D5, D6, D7, D8, D9, D10, D11, D12, D13, D14, D15, D16, D17, D18, D19, Digit,
     Function, Lines, Listed, Object, Of, Struct,
@@ -51,4 +51,6 @@ pub use object::{
 pub use one::{One, Sole};
 pub use raw::{Arena, Rows, Value, View, Views, printed};
 pub use rows::Field;
+pub use tables::{Line, Tables};
+pub use types::{EMPTY, Form, Type, hash, slots, types};
 pub use value::{debug, is_same};

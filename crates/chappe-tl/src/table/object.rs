@@ -131,8 +131,8 @@ impl<T: Function<Return: Deserializable> + Serializable> RemoteCall for T {
 mod tests {
     //! The checks are made while compiling; here they run, to be seen to fail.
 
-    use super::super::layout::NOTHING;
     use super::super::raw::{FieldOf, part_of};
+    use super::super::tables::NOTHING;
     use super::super::{Constructor, Field, Flag, Form, Kind, Layout, Word, layout, printed, types};
     use super::*;
 
@@ -233,6 +233,15 @@ mod tests {
         let mut line = *LINES;
         line[16] = 1;
         laid_out::<1, 1>(&row, &line, &LONELY);
+    }
+
+    #[test]
+    #[should_panic(expected = "out of bounds")]
+    fn a_reference_to_no_type_is_refused() {
+        let row = [Kind::OptObject as u8, 0, 0, 0, 0, 0, 1, 0];
+        let mut line = *LINES;
+        line[16] = 1;
+        laid_out::<1, 1>(&row, &line, &[]);
     }
 
     #[test]

@@ -39,9 +39,9 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use super::flags::{Flags, WINDOW};
-use super::layout::{Layout, Line, MAX_ALIGN, Payload, Tables, Type};
+use super::layout::{Layout, MAX_ALIGN, Payload};
 use super::text::is_plain;
-use super::{Described, Family, Field, Kind, RawObject};
+use super::{Described, Family, Field, Kind, Line, RawObject, Tables, Type};
 use crate::deserialize::{Error, Options, Place, Strictness};
 use crate::primitives::{BOOL_FALSE, BOOL_TRUE};
 use crate::vectors::VECTOR_ID;

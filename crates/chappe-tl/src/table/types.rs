@@ -1,0 +1,405 @@
+//! Types: what the interpreter knows about each besides its constructors, and how it finds them.
+
+use core::fmt;
+
+use super::layout::MAX_ALIGN;
+use super::raw::{assert_slices, numbers, part_of};
+use super::tables::NOTHING;
+use super::{Constructor, Field, Kind, Line, Tables};
+
+/// A TL type, or the bare struct of a constructor or function.
+#[derive(Clone, Copy)]
+pub struct Type {
+    /// The name, in TL spelling; of a struct, empty.
+    pub name: &'static str,
+    /// Size of a value in bytes.
+    pub size: u32,
+    /// Alignment of a value in bytes.
+    pub align: u32,
+    /// Where the union of payloads starts in the enum, in bytes; 0 if there is no discriminant in front of it.
+    pub payload: u32,
+    /// Whether the value is the struct itself: what constructors say about payloads is about their enum.
+    pub is_struct: bool,
+    /// Whether the constructor id stands on the wire in front of the fields.
+    pub boxed: bool,
+    /// Whether values may stand in vectors: then slices of them were checked, while compiling.
+    pub is_element: bool,
+    /// Length of the shortest encoding in bytes, with the id if it is boxed.
+    pub least: u32,
+    /// Of a type that is no object: its only row.
+    pub value: Option<Field>,
+    /// What the type is described by.
+    tables: &'static Tables,
+    /// Where the alternatives begin in the list of constructors, and how many they are.
+    first: u32,
+    count: u32,
+    /// Where the hash table begins, if there are several.
+    slots: u32,
+    /// Alternatives that the enum has not, from one position to another: their feature is off.
+    absent: &'static [(u32, u32)],
+}
+
+impl fmt::Debug for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = if self.is_struct { self.only_line().name() } else { self.name };
+        write!(f, "Type({name})")
+    }
+}
+
+/// Marks a free slot of a hash table.
+pub const EMPTY: u16 = u16::MAX;
+
+impl Type {
+    const NONE: Self = Self {
+        name: "",
+        size: 0,
+        align: 1,
+        payload: 0,
+        is_struct: false,
+        boxed: false,
+        is_element: false,
+        least: 0,
+        value: None,
+        tables: NOTHING,
+        first: 0,
+        count: 0,
+        slots: 0,
+        absent: &[],
+    };
+
+    /// Describes a struct: the fields of its line, behind the id if it is boxed. It stands in no vector.
+    pub const fn of_line(tables: &'static Tables, line: usize, boxed: bool) -> Self {
+        let constructor = &tables.constructors[line];
+        Self {
+            size: constructor.size as u32,
+            align: constructor.align as u32,
+            is_struct: true,
+            boxed,
+            least: constructor.least + if boxed { 4 } else { 0 },
+            tables,
+            first: line as u32,
+            count: 1,
+            ..Self::NONE
+        }
+    }
+
+    /// Describes a struct that stands bare in another object or in a vector: the fields of a line, without the id.
+    ///
+    /// Nothing of the line is looked up, because its own rows may depend on this type.
+    pub const fn bare<T>(least: u32, tables: &'static Tables, line: usize) -> Self {
+        assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
+        assert_slices::<T>();
+        Self {
+            size: size_of::<T>() as u32,
+            align: align_of::<T>() as u32,
+            is_struct: true,
+            is_element: true,
+            least,
+            tables,
+            first: line as u32,
+            count: 1,
+            ..Self::NONE
+        }
+    }
+
+    /// Describes a value that is not an object, such as an `int` or a vector. Its type, if it has one, is the first one of the
+    /// tables.
+    pub(super) const fn alone<T>(name: &'static str, kind: Kind, tables: &'static Tables) -> Self {
+        assert_slices::<T>();
+        Self {
+            name,
+            size: size_of::<T>() as u32,
+            align: align_of::<T>() as u32,
+            is_element: true,
+            least: least_of(kind),
+            value: Some(Field::alone(kind)),
+            tables,
+            ..Self::NONE
+        }
+    }
+
+    /// Describes the enum of all functions (`repr(C, u32)`), which are `count` lines from `first` on, with the only hash table.
+    /// Its discriminants are their positions among them.
+    pub const fn calls<T>(
+        name: &'static str,
+        tables: &'static Tables,
+        first: u32,
+        count: u32,
+        absent: &'static [(u32, u32)],
+    ) -> Self {
+        // A C struct of the discriminant and a C union of the payloads. Its alignment is the larger of both alignments,
+        // which is also where the union starts.
+        let align = align_of::<T>() as u32;
+        Self {
+            name,
+            size: size_of::<T>() as u32,
+            align,
+            payload: align,
+            boxed: true,
+            least: 4,
+            tables,
+            first,
+            count,
+            absent,
+            ..Self::NONE
+        }
+    }
+
+    /// Checks, while compiling, that values of `T` have the size and the alignment that the table says.
+    ///
+    /// # Panics
+    ///
+    /// Panics if they have not: then the table is of another type.
+    pub const fn assert_is<T>(&self) {
+        assert!(size_of::<T>() == self.size as usize && align_of::<T>() == self.align as usize);
+    }
+
+    /// Returns what a vector of these values is.
+    pub(super) const fn list_kind(&self) -> Kind {
+        match self.value {
+            Some(Field { kind: Kind::Int, .. }) => Kind::ListInt,
+            Some(Field { kind: Kind::Long, .. }) => Kind::ListLong,
+            Some(Field { kind: Kind::Double, .. }) => Kind::ListDouble,
+            Some(Field { kind: Kind::Bool, .. }) => Kind::ListBool,
+            Some(Field { kind: Kind::Str, .. }) => Kind::ListStr,
+            Some(Field { kind: Kind::Bytes, .. }) => Kind::ListBytes,
+            Some(Field { kind: Kind::Int128, .. }) => Kind::ListInt128,
+            Some(Field { kind: Kind::Int256, .. }) => Kind::ListInt256,
+            _ => Kind::ListObject,
+        }
+    }
+
+    /// Returns the first alternative: of a struct, its constructor.
+    #[inline(always)]
+    pub(super) const fn only(&self) -> &'static Constructor {
+        &self.tables.constructors[self.first as usize]
+    }
+
+    /// Returns the type that a struct is a constructor of.
+    pub(super) const fn boxed_type(&self) -> &'static Type {
+        &self.tables.types[self.only().ty as usize]
+    }
+
+    /// Returns the first alternative with its names and rows.
+    pub(super) const fn only_line(&self) -> Line {
+        Line::new(self.tables, self.only())
+    }
+
+    /// Returns the rows of a type that has one alternative.
+    pub(super) const fn only_rows(&self) -> &'static [Field] {
+        self.tables.rows_of(self.only())
+    }
+
+    /// Returns what the type is described by.
+    pub const fn tables(&self) -> &'static Tables {
+        self.tables
+    }
+
+    /// Returns the alternatives.
+    pub fn lines(&self) -> impl ExactSizeIterator<Item = Line> + use<> {
+        let (tables, first, count) = (self.tables, self.first as usize, self.count as usize);
+        part_of(tables.constructors, first, count).iter().map(move |one| Line::new(tables, one))
+    }
+
+    /// Returns the type of the only row of a type that is no object, if it has one.
+    pub fn target(&self) -> Option<&'static Type> {
+        let field = self.value.filter(|field| field.kind.has_target())?;
+        Some(self.tables.target(field))
+    }
+
+    /// Finds the alternative with this id, and its position, which is also its discriminant.
+    #[inline]
+    pub fn find(&self, id: u32) -> Option<(u32, &'static Constructor)> {
+        let (all, first, count) = (self.tables.constructors, self.first as usize, self.count);
+        if count <= 1 {
+            let only = all.get(first)?;
+            return (count == 1 && only.id == id && self.absent.is_empty()).then_some((0, only));
+        }
+        let shift = (2 * count - 1).leading_zeros();
+        let (slots, mask) = (self.slots as usize, u32::MAX >> shift);
+        let slot = hash(id, shift);
+        // A free slot ends the search: half of them are.
+        for step in 0..=mask {
+            let at = *self.tables.slots.get(slots + ((slot + step) & mask) as usize)?;
+            if at == EMPTY {
+                return None;
+            }
+            let constructor = all.get(first + usize::from(at))?;
+            if constructor.id == id {
+                let tag = u32::from(at);
+                let is_absent = self.absent.iter().any(|(from, to)| (*from..*to).contains(&tag));
+                return (!is_absent).then_some((tag, constructor));
+            }
+        }
+        None
+    }
+
+    /// Finds the alternative with this discriminant.
+    #[inline]
+    pub(super) fn tagged_as(&self, tag: u32) -> Option<&'static Constructor> {
+        if tag >= self.count {
+            return None;
+        }
+        self.tables.constructors.get(self.first as usize + tag as usize)
+    }
+}
+
+/// Returns in which slot an id is looked for first, if `shift` of 32 bits are too many to number the slots.
+pub const fn hash(id: u32, shift: u32) -> u32 {
+    id.wrapping_mul(0x9e37_79b1) >> shift
+}
+
+/// What generated code says about a type besides its constructors.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    name: &'static str,
+    /// Length of the shortest encoding. It is given, not looked up: to look into its alternatives would take an endless
+    /// loop where types contain each other.
+    least: u32,
+    constructors: u32,
+    size: u32,
+    align: u32,
+    is_element: bool,
+}
+
+impl Form {
+    /// Describes a type whose values stand in no vector. With several constructors it is an enum whose discriminant is
+    /// an `u32` in front of the payload (`repr(C, u32)`, or `repr(u32)` where no variant has fields); with one, an enum that
+    /// is its payload (`repr(transparent)`, or without a field at all).
+    pub const fn new<T>(name: &'static str, least: u32, constructors: u32) -> Self {
+        let (size, align) = (size_of::<T>() as u32, align_of::<T>() as u32);
+        assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
+        Self { name, least, constructors, size, align, is_element: false }
+    }
+
+    /// Describes a type whose values stand in vectors, otherwise as [`new`](Self::new).
+    pub const fn element<T>(name: &'static str, least: u32, constructors: u32) -> Self {
+        assert_slices::<T>();
+        Self { is_element: true, ..Self::new::<T>(name, least, constructors) }
+    }
+}
+
+/// Describes types, whose constructors and hash tables follow each other.
+///
+/// # Panics
+///
+/// Panics, at compile time, if they are not `N`.
+pub const fn types<const N: usize>(mut forms: &[Form], tables: &'static Tables) -> [Type; N] {
+    let mut types = [Type::NONE; N];
+    let (mut index, mut first, mut slots) = (0, 0, 0);
+    while let [form, others @ ..] = forms {
+        forms = others;
+        let Form { name, least, constructors: count, size, align, is_element } = *form;
+        // `repr(C, u32)` is a C struct of the discriminant and a C union of the payloads. Its alignment is the
+        // larger of both alignments, which is also where the union starts.
+        let payload = if count == 1 { 0 } else { align };
+        types[index] = Type {
+            name,
+            size,
+            align,
+            payload,
+            is_struct: false,
+            boxed: true,
+            is_element,
+            least,
+            value: None,
+            tables,
+            first,
+            count,
+            slots,
+            absent: &[],
+        };
+        if count > 1 {
+            slots += (u32::MAX >> (2 * count - 1).leading_zeros()) + 1;
+        }
+        first += count;
+        index += 1;
+    }
+    assert!(index == N);
+    types
+}
+
+/// Of a value that is not an object.
+const fn least_of(kind: Kind) -> u32 {
+    match kind {
+        Kind::Int | Kind::Bool | Kind::Str | Kind::Bytes => 4,
+        Kind::Int128 => 16,
+        Kind::Int256 => 32,
+        // `long`, `double`, and a vector's id and count.
+        _ => 8,
+    }
+}
+
+/// Reads hash tables from the bytes that the generator prints: two for each slot, the lower one first.
+///
+/// A slot is the position of an alternative among those of its type, or [`EMPTY`]. The hash table of a type has the smallest
+/// power of two that is at least twice the number of its alternatives; an alternative stands in the slot that [`hash`]
+/// says, or behind it in the next one that is free.
+///
+/// # Panics
+///
+/// Panics, at compile time, if there are not so many slots.
+pub const fn slots<const N: usize>(bytes: &[u8]) -> [u16; N] {
+    let mut slots = numbers(bytes);
+    let mut index = 0;
+    while cfg!(target_endian = "big") && index < N {
+        slots[index] = slots[index].swap_bytes();
+        index += 1;
+    }
+    slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Layout;
+    use super::super::layout::tests::{line, read};
+    use super::*;
+
+    /// Three alternatives, of which the last two want the same slot.
+    fn three(absent: &'static [(u32, u32)]) -> (Type, [u32; 3]) {
+        let shift = 5_u32.leading_zeros();
+        let same = |id: &u32| hash(*id, shift) == hash(2, shift);
+        let ids = [1, 2, (3..1000).find(same).expect("one in eight is")];
+        let lines: Vec<u8> = ids.iter().flat_map(|id| line(*id, 0, 0)).collect();
+        let layout: &'static Layout<0, 3> = Box::leak(Box::new(read(&[], &lines)));
+        let mut table = [EMPTY; 8];
+        for (position, id) in ids.iter().enumerate() {
+            let mut slot = hash(*id, shift) as usize;
+            while table[slot % 8] != EMPTY {
+                slot += 1;
+            }
+            table[slot % 8] = position as u16;
+        }
+        let bytes: Vec<u8> = table.iter().flat_map(|slot| slot.to_le_bytes()).collect();
+        let slots: &'static [u16; 8] = Box::leak(Box::new(slots(&bytes)));
+        assert_eq!(*slots, table);
+        let tables = Tables { constructors: &layout.constructors, slots, names: &"", ..*NOTHING };
+        (Type::calls::<u64>("Any", Box::leak(Box::new(tables)), 0, 3, absent), ids)
+    }
+
+    #[test]
+    fn alternatives_are_found_by_their_ids() {
+        let (ty, ids) = three(&[]);
+        for (position, id) in ids.into_iter().enumerate() {
+            let (tag, constructor) = ty.find(id).expect("it is in the table");
+            assert_eq!((tag as usize, constructor.id), (position, id));
+            assert_eq!(ty.tagged_as(tag).map(|one| one.id), Some(id));
+        }
+        assert!((ids[2] + 1..ids[2] + 100).all(|id| ty.find(id).is_none()));
+        assert!(ty.tagged_as(3).is_none());
+    }
+
+    #[test]
+    fn alternatives_that_an_enum_has_not_are_not_found() {
+        let (ty, ids) = three(&[(1, 2)]);
+        assert_eq!(ids.map(|id| ty.find(id).is_some()), [true, false, true]);
+    }
+
+    #[test]
+    fn a_table_without_a_free_slot_ends_the_search() {
+        let (ty, ids) = three(&[]);
+        let tables = Tables { slots: &[0; 8], ..*ty.tables() };
+        let full = Type { tables: Box::leak(Box::new(tables)), ..ty };
+        assert!(full.find(ids[0]).is_some() && full.find(ids[1]).is_none());
+    }
+}
