@@ -184,11 +184,11 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
         code.line(0, &format!("const EXTRA: &[&tl::Type] = &[{extra}];"));
         code.blank();
         code.line(0, &format!("tl::laid_out! {{ LAYOUT, {rows}, {lines}, &tables::TYPES, EXTRA,"));
-        code.line(0, "// A line for each constructor and each function: its rows (`tl::Field`).");
+        code.line(0, "// A line for each constructor and each function: its rows, of 8 bytes each (`tl::Field`).");
         code.line(0, "b\"\\");
         code.append(&self.row_bytes);
         code.line(0, "\",");
-        code.line(0, "// A line for each constructor and each function (`tl::Constructor`).");
+        code.line(0, "// A line for each constructor and each function: itself, in 24 bytes (`tl::Constructor`).");
         code.line(0, "b\"\\");
         code.append(&self.constructors);
         code.line(0, "\" }");

@@ -1,8 +1,9 @@
 //! Values borrowed from an arena: plain structs and enums, decoded by tables.
 //!
 //! `types::X` are the constructors, bare; `enums::X` the types, boxed, of which those with one constructor are a `One` of its
-//! struct; `functions::X` the functions; `AnyCall` any function, for servers. All are `Copy`. A field holds its enum by value if it is always there, and by reference if
-//! it is conditional; a variant holds its struct by value if that is small, and by reference if not.
+//! struct; `functions::X` the functions; `AnyCall` any function, for servers. All are `Copy`. A field holds its enum by value
+//! if it is always there, and by reference if it is conditional; a variant holds its struct by value if that is small, and
+//! by reference if not. What the decoder knows of them is in `layout.rs` and `tables/`.
 
 mod calls;
 mod each;
