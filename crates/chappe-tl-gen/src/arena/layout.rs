@@ -123,7 +123,8 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
                     let condition = condition.unwrap_or(0);
                     let visit = if is_always { ALWAYS } else { condition };
                     let bare = matches!(ty, Type::Vector { boxed: false, .. });
-                    (kind, condition, visit, bare, (target as u32) << 16)
+                    // A number that does not fit is one that the compiler does not find.
+                    (kind, condition, visit, bare, (target.min(0xffff) as u32) << 16)
                 }
             };
             let [a, b, c, d] = payload.to_le_bytes();
@@ -184,11 +185,17 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
         code.line(0, &format!("const EXTRA: &[&tl::Type] = &[{extra}];"));
         code.blank();
         code.line(0, &format!("tl::laid_out! {{ LAYOUT, {rows}, {lines}, &tables::TYPES, EXTRA,"));
-        code.line(0, "// A line for each constructor and each function: its rows, of 8 bytes each (`tl::Field`).");
+        code.line(
+            0,
+            "// A line for each constructor and each function: its rows, of 8 bytes each (`tl::Field`).",
+        );
         code.line(0, "b\"\\");
         code.append(&self.row_bytes);
         code.line(0, "\",");
-        code.line(0, "// A line for each constructor and each function: itself, in 24 bytes (`tl::Constructor`).");
+        code.line(
+            0,
+            "// A line for each constructor and each function: itself, in 24 bytes (`tl::Constructor`).",
+        );
         code.line(0, "b\"\\");
         code.append(&self.constructors);
         code.line(0, "\" }");
