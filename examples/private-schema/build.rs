@@ -1,19 +1,24 @@
-//! Generates the types of `telemetry.tl`.
+//! Generates the types of `telemetry.tl`, and those of `shapes.tl` in the other style, which the tests use.
 
 use core::error::Error;
 use std::path::Path;
 use std::{env, fs};
 
-const SCHEMA: &str = "telemetry.tl";
+use chappe_tl_gen::{Options, Style};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed={SCHEMA}");
-    let text = fs::read_to_string(SCHEMA)?;
-    let schema = match chappe_tl_parser::parse(SCHEMA, &text) {
-        Ok(schema) => schema,
+    generate("telemetry.tl", "telemetry.rs", Style::Owned)?;
+    generate("shapes.tl", "shapes.rs", Style::Arena)
+}
+
+fn generate(schema: &str, file: &str, style: Style) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={schema}");
+    let text = fs::read_to_string(schema)?;
+    let parsed = match chappe_tl_parser::parse(schema, &text) {
+        Ok(parsed) => parsed,
         Err(problems) => return Err(problems.to_string().into()),
     };
-    let output = chappe_tl_gen::generate(&schema, &chappe_tl_gen::Options::new(SCHEMA))?;
-    fs::write(Path::new(&env::var("OUT_DIR")?).join("telemetry.rs"), output.to_single_file())?;
+    let output = chappe_tl_gen::generate(&parsed, &Options::new(schema).style(style))?;
+    fs::write(Path::new(&env::var("OUT_DIR")?).join(file), output.to_single_file())?;
     Ok(())
 }

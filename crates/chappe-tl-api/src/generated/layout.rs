@@ -13,16 +13,16 @@ tl::lines! { Calls, &TABLES, true }
 
 pub(super) static TABLES: tl::Tables = tl::Tables {
     types: &tables::TYPES,
-    extra: EXTRA,
+    extra: &EXTRA,
     constructors: &LAYOUT.constructors,
     rows: &LAYOUT.rows,
     slots: &SLOTS,
     names: &NAMES,
 };
 
-const EXTRA: &[&tl::Type] = &[];
+static EXTRA: [&tl::Type; 0] = [];
 
-tl::laid_out! { LAYOUT, 8171, 2553, &tables::TYPES, EXTRA,
+tl::laid_out! { LAYOUT, 8171, 2553, &tables::TYPES, &EXTRA,
 // A line for each constructor and each function: its rows, of 8 bytes each (`tl::Field`).
 b"\
 \x02\x00\x80\x00\x00\x00\x00\x00\

@@ -61,7 +61,7 @@ impl Shapes<'_, '_> {
     }
 
     /// Whether a row is a vector, and what it is, or what stands in it.
-    pub(super) fn row<'t>(&self, ty: &'t Type) -> (bool, Target<'t>) {
+    pub(super) fn row(ty: &Type) -> (bool, Target<'_>) {
         let (is_list, value) = match ty {
             Type::Vector { element, .. } => (true, &**element),
             other => (false, other),
@@ -79,9 +79,7 @@ impl Shapes<'_, '_> {
             Type::Int256 => Target::Kind(9),
             Type::Generic { .. } | Type::Object => Target::Kind(38),
             Type::Boxed(name) => Target::Type(name),
-            Type::Vector { .. } | Type::Bare(_) | Type::BareOf(_) => {
-                Target::Other(format!("<{} as tl::Described>::TYPE", self.value_type(value, "'static")))
-            }
+            Type::Vector { .. } | Type::Bare(_) | Type::BareOf(_) => Target::Other(value),
         };
         (is_list, target)
     }
@@ -93,8 +91,8 @@ pub(super) enum Target<'t> {
     Kind(u8),
     /// A type of the schema.
     Type(&'t Name),
-    /// Something else, with the path of its table.
-    Other(String),
+    /// A vector or a bare object.
+    Other(&'t Type),
 }
 
 /// `types::auth::SentCode`

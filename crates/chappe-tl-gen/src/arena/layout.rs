@@ -39,8 +39,12 @@ pub(super) struct Lines<'t, 'p, 's> {
     /// Length of the text of names.
     len: usize,
     names: Code,
-    /// The types of rows that stand in no list: paths of their tables.
+    /// The types of rows that stand in no list: references to their tables.
     extra: Vec<String>,
+    /// The tables of those that are vectors of objects, and of bare objects.
+    statics: Code,
+    /// References to the tables of vectors of objects, by their Rust types.
+    vectors: BTreeMap<String, String>,
 }
 
 impl<'t, 'p, 's> Lines<'t, 'p, 's> {
@@ -55,11 +59,20 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
             len: 0,
             names: Code::default(),
             extra: Vec::new(),
+            statics: Code::default(),
+            vectors: BTreeMap::new(),
         }
     }
 
     /// Adds a constructor of the type with this number, or a function.
     pub(super) fn add(&mut self, definition: &Definition, is_reference: bool, ty: usize) {
+        let line = self.count;
+        if self.shapes.is_bare(definition) {
+            let (path, least) =
+                (self.shapes.struct_path("types", definition, "'static"), least(self.shapes, definition));
+            let table = format!("tl::Type::bare::<{path}>({least}, &TABLES, {line})");
+            self.statics.line(0, &format!("pub(super) static BARE_{line}: tl::Type = {table};"));
+        }
         let names: String = definition.params.iter().flat_map(|param| [" ", &param.name]).collect();
         self.line(definition, &names, definition.params.len(), is_reference, ty);
         let mut bytes = Bytes::default();
@@ -135,7 +148,7 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
 
     /// The number of the kind of a row, and of its type.
     fn kind(&mut self, ty: &Type, is_conditional: bool) -> (u8, usize) {
-        let (is_list, target) = self.shapes.row(ty);
+        let (is_list, target) = Shapes::row(ty);
         let mut number = 0;
         let kind = match target {
             Target::Kind(kind::FLAG) => return (kind::FLAG, 0),
@@ -145,14 +158,43 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
                 number = self.places.types[name];
                 kind::OBJECT
             }
-            Target::Other(path) => {
-                number = self.places.types.len() + self.extra(path);
+            Target::Other(ty) => {
+                let table = self.table(ty);
+                number = self.places.types.len() + self.extra(table);
                 kind::OBJECT
             }
         };
         let optional = if is_conditional { kind::OPTIONAL } else { 0 };
         let list = if is_list { kind::LIST } else { 0 };
         (kind + optional + list, number)
+    }
+
+    /// A reference to the table of a type.
+    fn table(&mut self, ty: &Type) -> String {
+        let element = match ty {
+            Type::Boxed(name) => return format!("&tables::TYPES[{}]", self.places.types[name]),
+            Type::Vector { element, .. } if self.is_of_objects(ty) => self.table(element),
+            _ => match self.shapes.plan.bare_target(ty) {
+                Some(target) => return format!("&BARE_{}", self.places.lines[&target.id]),
+                None => return format!("<{} as tl::Described>::TYPE", self.shapes.value_type(ty, "'static")),
+            },
+        };
+        let vector = self.shapes.value_type(ty, "'static");
+        if let Some(name) = self.vectors.get(&vector) {
+            return name.clone();
+        }
+        let number = self.vectors.len();
+        let tables = format!("tl::Tables {{ extra: &[{element}], ..*tl::Tables::NOTHING }}");
+        self.statics.line(0, &format!("static VECTOR_OF_{number}: tl::Tables = {tables};"));
+        let table = format!("tl::Type::objects::<{vector}>(&VECTOR_OF_{number})");
+        self.statics.line(0, &format!("static VECTOR_{number}: tl::Type = {table};"));
+        self.vectors.insert(vector, format!("&VECTOR_{number}"));
+        format!("&VECTOR_{number}")
+    }
+
+    /// Whether a type of the schema is what stands in the innermost vector.
+    fn is_of_objects(&self, ty: &Type) -> bool {
+        matches!(ty.innermost(), Type::Boxed(_)) || self.shapes.plan.bare_target(ty.innermost()).is_some()
     }
 
     /// The place of a type that stands in no list.
@@ -172,7 +214,7 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
         code.line(0, "pub(super) static TABLES: tl::Tables = tl::Tables {");
         for field in [
             "types: &tables::TYPES",
-            "extra: EXTRA",
+            "extra: &EXTRA",
             "constructors: &LAYOUT.constructors",
             "rows: &LAYOUT.rows",
             "slots: &SLOTS",
@@ -182,9 +224,10 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
         }
         code.line(0, "};");
         code.blank();
-        code.line(0, &format!("const EXTRA: &[&tl::Type] = &[{extra}];"));
+        code.line(0, &format!("static EXTRA: [&tl::Type; {}] = [{extra}];", self.extra.len()));
+        code.append(&self.statics);
         code.blank();
-        code.line(0, &format!("tl::laid_out! {{ LAYOUT, {rows}, {lines}, &tables::TYPES, EXTRA,"));
+        code.line(0, &format!("tl::laid_out! {{ LAYOUT, {rows}, {lines}, &tables::TYPES, &EXTRA,"));
         code.line(
             0,
             "// A line for each constructor and each function: its rows, of 8 bytes each (`tl::Field`).",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chappe_tl_parser::{Definition, ParameterKind, Type};
 
 use super::shape::Shapes;
-use super::tables::{Places, least};
+use super::tables::Places;
 use crate::code::{Code, hex};
 use crate::names;
 
@@ -21,10 +21,9 @@ pub(super) fn constructor(
         return;
     }
     let (ty, rows) = (lived(shapes, constructor), rows(shapes, constructor));
-    let path = names::type_name(&constructor.name.ident) + &parameters(shapes, constructor, "'static", "");
-    let (least, line) = (least(shapes, constructor), places.lines[&constructor.id]);
-    let table = format!("&tl::Type::bare::<{path}>({least}, &layout::TABLES, {line})");
-    code.line(0, &format!("tl::bare_object! {{ {ty}, {table}, {rows} }}"));
+    let line = places.lines[&constructor.id];
+    let of = names::type_name(&constructor.name.ident) + &parameters(shapes, constructor, "'o", "");
+    code.line(0, &format!("tl::bare_object! {{ {ty}, {of}, &layout::BARE_{line}, {rows} }}"));
 }
 
 /// Says what the values of these constructors can do.

@@ -1,11 +1,9 @@
 //! What ties a Rust type to its table, and the types that need no generated one.
 #![allow(unsafe_code)]
 
-use core::marker::PhantomData;
-
-use super::tables::NOTHING;
 use super::{Kind, Tables, Type};
 use crate::Identifiable;
+use core::marker::PhantomData;
 
 /// A type that a table describes.
 ///
@@ -46,7 +44,7 @@ macro_rules! value {
         // SAFETY: the one field is the value itself, of the Rust type that belongs to this kind.
         unsafe impl Described for $type {
             const TYPE: &'static Type =
-                &Type::alone::<$of>($name, Kind::$kind, NOTHING);
+                &Type::alone::<$of>($name, Kind::$kind, Tables::NOTHING);
         }
         // SAFETY: the same type with another lifetime, made of plain data and shared references.
         unsafe impl Family for $type {
@@ -66,7 +64,7 @@ value! {
 
 // SAFETY: the one field is the value itself, a string.
 unsafe impl Described for &str {
-    const TYPE: &'static Type = &Type::alone::<&'static str>("string", Kind::Str, NOTHING);
+    const TYPE: &'static Type = &Type::alone::<&'static str>("string", Kind::Str, Tables::NOTHING);
 }
 
 // SAFETY: the same type with another lifetime.
@@ -76,7 +74,7 @@ unsafe impl Family for &str {
 
 // SAFETY: the one field is the value itself, a byte string.
 unsafe impl Described for &[u8] {
-    const TYPE: &'static Type = &Type::alone::<&'static [u8]>("bytes", Kind::Bytes, NOTHING);
+    const TYPE: &'static Type = &Type::alone::<&'static [u8]>("bytes", Kind::Bytes, Tables::NOTHING);
 }
 
 // SAFETY: the same type with another lifetime.
@@ -89,7 +87,7 @@ struct VectorOf<T>(PhantomData<T>);
 
 impl<T: Family> VectorOf<T> {
     const EXTRA: &'static [&'static Type] = &[T::TYPE];
-    const TABLES: &'static Tables = &Tables { extra: Self::EXTRA, ..*NOTHING };
+    const TABLES: &'static Tables = &Tables { extra: Self::EXTRA, ..*Tables::NOTHING };
 }
 
 // SAFETY: the one field is the value itself, a slice of what the table of `T` describes.

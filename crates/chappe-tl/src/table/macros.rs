@@ -78,7 +78,7 @@ macro_rules! objects {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! bare_object {
-    ([$($life:lifetime)?] $type:ty, $table:expr, $rows:ty) => {
+    ([$($life:lifetime)?] $type:ty, $of:ty, $table:expr, $rows:ty) => {
         // SAFETY: the generator prints types and tables from one plan, and offsets follow from the rows as in `repr(C)`.
         unsafe impl$(<$life>)? $crate::table::Described for $type {
             const TYPE: &'static $crate::table::Type = $table;
@@ -86,6 +86,10 @@ macro_rules! bare_object {
         // SAFETY: the generator prints types and rows from one plan.
         unsafe impl$(<$life>)? $crate::table::Struct for $type {
             type Rows = $rows;
+        }
+        // SAFETY: both are the same generated type, whose fields are plain data and shared references.
+        unsafe impl$(<$life>)? $crate::table::Family for $type {
+            type Of<'o> = $of;
         }
         impl$(<$life>)? Clone for $type {
             #[inline]

@@ -132,7 +132,6 @@ mod tests {
     //! The checks are made while compiling; here they run, to be seen to fail.
 
     use super::super::raw::{FieldOf, part_of};
-    use super::super::tables::NOTHING;
     use super::super::{Constructor, Field, Flag, Form, Kind, Layout, Word, layout, printed, types};
     use super::*;
 
@@ -155,7 +154,7 @@ mod tests {
         constructors: &LAYOUT.constructors,
         rows: &LAYOUT.rows,
         names: &"pair flags is_set number wide\nother",
-        ..*NOTHING
+        ..*Tables::NOTHING
     };
     crate::lines! { Pairs, &TABLES, false }
 
@@ -228,7 +227,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "described as such")]
     fn a_vector_of_what_is_no_element_is_refused() {
-        static LONELY: [Type; 1] = types(&[Form::new::<i64>("Lonely", 8, 1)], NOTHING);
+        static LONELY: [Type; 1] = types(&[Form::new::<i64>("Lonely", 8, 1)], Tables::NOTHING);
         let row = [Kind::ListObject as u8, 0, Field::ALWAYS, 0, 0, 0, 0, 0];
         let mut line = *LINES;
         line[16] = 1;

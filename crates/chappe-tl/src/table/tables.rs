@@ -28,11 +28,11 @@ impl fmt::Debug for Tables {
     }
 }
 
-/// Of what has no constructors and no rows.
-pub(super) const NOTHING: &Tables =
-    &Tables { types: &[], extra: &[], constructors: &[], rows: &[], slots: &[], names: &"" };
-
 impl Tables {
+    /// Of what has no constructors and no rows.
+    pub const NOTHING: &'static Self =
+        &Self { types: &[], extra: &[], constructors: &[], rows: &[], slots: &[], names: &"" };
+
     /// Returns the type of a field, or of the elements.
     ///
     /// # Panics

@@ -4,7 +4,6 @@ use core::fmt;
 
 use super::layout::MAX_ALIGN;
 use super::raw::{assert_slices, numbers, part_of};
-use super::tables::NOTHING;
 use super::{Constructor, Field, Kind, Line, Tables};
 
 /// A TL type, or the bare struct of a constructor or function.
@@ -60,7 +59,7 @@ impl Type {
         is_element: false,
         least: 0,
         value: None,
-        tables: NOTHING,
+        tables: Tables::NOTHING,
         first: 0,
         count: 0,
         slots: 0,
@@ -116,6 +115,14 @@ impl Type {
             tables,
             ..Self::NONE
         }
+    }
+
+    /// Describes a vector of objects, whose type is the first extra one of the tables.
+    ///
+    /// It is for tables: what they refer to is a `static`, never the constant of a [`Described`](super::Described) type that
+    /// refers to them, since whoever evaluates a constant looks at all it refers to.
+    pub const fn objects<T>(tables: &'static Tables) -> Self {
+        Self::alone::<T>("Vector", Kind::ListObject, tables)
     }
 
     /// Describes the enum of all functions (`repr(C, u32)`), which are `count` lines from `first` on, with the only hash table.
@@ -373,7 +380,7 @@ mod tests {
         let bytes: Vec<u8> = table.iter().flat_map(|slot| slot.to_le_bytes()).collect();
         let slots: &'static [u16; 8] = Box::leak(Box::new(slots(&bytes)));
         assert_eq!(*slots, table);
-        let tables = Tables { constructors: &layout.constructors, slots, names: &"", ..*NOTHING };
+        let tables = Tables { constructors: &layout.constructors, slots, names: &"", ..*Tables::NOTHING };
         (Type::calls::<u64>("Any", Box::leak(Box::new(tables)), 0, 3, absent), ids)
     }
 
