@@ -192,9 +192,9 @@ const PLACES: usize = 8;
 
 /// Lets an object be written to other places of the same buffer in turn.
 ///
-/// A processor takes what it writes and what it then reads for the same if both stand at the same place of a page, and
-/// waits. Whether they do is decided by where the allocator puts the buffer, once for a whole run, so runs differed by
-/// a fifth. Here every call is another one of eight such decisions, the same for all libraries.
+/// A processor may take what it writes and what it then reads for the same if both stand at the same place of a page, and
+/// wait. Whether they do is decided by where the allocator puts the buffer, once for a whole run; runs differed by a fifth,
+/// and this is the likely reason. Here every call is another one of eight such decisions, the same for all libraries.
 struct Places {
     turn: usize,
     /// Bytes between two places: an eighth of a page, or nothing if the object is too small to leave so many bytes behind.
