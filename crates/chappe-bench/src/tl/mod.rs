@@ -193,7 +193,7 @@ const PLACES: usize = 8;
 /// Lets an object be written to other places of the same buffer in turn.
 ///
 /// A processor may take what it writes and what it then reads for the same if both stand at the same place of a page, and
-/// wait. Whether they do is decided by where the allocator puts the buffer, once for a whole run; runs differed by a fifth,
+/// wait. Whether they do is decided by where the allocator puts the buffer, once for a whole run; runs differed much,
 /// and this is the likely reason. Here every call is another one of eight such decisions, the same for all libraries.
 struct Places {
     turn: usize,

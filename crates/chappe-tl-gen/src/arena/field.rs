@@ -2,6 +2,7 @@
 
 use chappe_tl_parser::{Condition, Definition, Name, Type};
 
+use super::kind;
 use super::shape::Shapes;
 use crate::names;
 
@@ -66,18 +67,17 @@ impl Shapes<'_, '_> {
             Type::Vector { element, .. } => (true, &**element),
             other => (false, other),
         };
-        // The numbers are those of `chappe_tl::table::Kind`.
         let target = match value {
-            Type::True => Target::Kind(1),
-            Type::Int => Target::Kind(2),
-            Type::Long => Target::Kind(3),
-            Type::Double => Target::Kind(4),
-            Type::Bool => Target::Kind(5),
-            Type::String => Target::Kind(6),
-            Type::Bytes => Target::Kind(7),
-            Type::Int128 => Target::Kind(8),
-            Type::Int256 => Target::Kind(9),
-            Type::Generic { .. } | Type::Object => Target::Kind(38),
+            Type::True => Target::Kind(kind::FLAG),
+            Type::Int => Target::Kind(kind::INT),
+            Type::Long => Target::Kind(kind::LONG),
+            Type::Double => Target::Kind(kind::DOUBLE),
+            Type::Bool => Target::Kind(kind::BOOL),
+            Type::String => Target::Kind(kind::STR),
+            Type::Bytes => Target::Kind(kind::BYTES),
+            Type::Int128 => Target::Kind(kind::INT128),
+            Type::Int256 => Target::Kind(kind::INT256),
+            Type::Generic { .. } | Type::Object => Target::Kind(kind::QUERY),
             Type::Boxed(name) => Target::Type(name),
             Type::Vector { .. } | Type::Bare(_) | Type::BareOf(_) => Target::Other(value),
         };

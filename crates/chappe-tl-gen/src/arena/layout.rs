@@ -8,22 +8,10 @@ use std::collections::BTreeMap;
 use chappe_tl_parser::{Definition, ParameterKind, Type};
 
 use super::field::Target;
+use super::kind;
 use super::shape::{Shapes, words};
 use super::tables::{Places, least};
 use crate::code::Code;
-
-/// `chappe_tl::table::Kind`, as far as there are names needed here.
-mod kind {
-    pub(super) const WORD: u8 = 0;
-    pub(super) const FLAG: u8 = 1;
-    pub(super) const OBJECT: u8 = 10;
-    pub(super) const QUERY: u8 = 38;
-    /// What is added to the number of a kind for the one that stands behind a flag bit.
-    pub(super) const OPTIONAL: u8 = 9;
-    /// What is added to the number of a kind for a vector of it.
-    pub(super) const LIST: u8 = 18;
-    pub(super) const OPTIONAL_BOOL: u8 = 5 + OPTIONAL;
-}
 
 /// `chappe_tl::table::Field::ALWAYS`.
 const ALWAYS: u8 = 128;
@@ -132,7 +120,7 @@ impl<'t, 'p, 's> Lines<'t, 'p, 's> {
                 ParameterKind::Value { ty, .. } => {
                     let condition = condition(&param.kind);
                     let (kind, target) = self.kind(ty, condition.is_some());
-                    let is_always = condition.is_none() || kind == kind::OPTIONAL_BOOL;
+                    let is_always = condition.is_none() || kind == kind::BOOL + kind::OPTIONAL;
                     let condition = condition.unwrap_or(0);
                     let visit = if is_always { ALWAYS } else { condition };
                     let bare = matches!(ty, Type::Vector { boxed: false, .. });

@@ -9,6 +9,7 @@ mod calls;
 mod each;
 mod enums;
 mod field;
+mod kind;
 mod layout;
 mod shape;
 mod structs;

@@ -1,9 +1,10 @@
 //! What ties a Rust type to its table, and the types that need no generated one.
 #![allow(unsafe_code)]
 
+use core::marker::PhantomData;
+
 use super::{Kind, Tables, Type};
 use crate::Identifiable;
-use core::marker::PhantomData;
 
 /// A type that a table describes.
 ///

@@ -227,7 +227,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "described as such")]
     fn a_vector_of_what_is_no_element_is_refused() {
-        static LONELY: [Type; 1] = types(&[Form::new::<i64>("Lonely", 8, 1)], Tables::NOTHING);
+        static LONELY: [Type; 1] = types(&[Form::new::<i64>("Lonely", 8, 1)], &TABLES);
         let row = [Kind::ListObject as u8, 0, Field::ALWAYS, 0, 0, 0, 0, 0];
         let mut line = *LINES;
         line[16] = 1;

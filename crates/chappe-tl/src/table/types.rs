@@ -86,11 +86,10 @@ impl Type {
     ///
     /// Nothing of the line is looked up, because its own rows may depend on this type.
     pub const fn bare<T>(least: u32, tables: &'static Tables, line: usize) -> Self {
-        assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
         assert_slices::<T>();
         Self {
             size: size_of::<T>() as u32,
-            align: align_of::<T>() as u32,
+            align: align_of_checked::<T>(),
             is_struct: true,
             is_element: true,
             least,
@@ -108,7 +107,7 @@ impl Type {
         Self {
             name,
             size: size_of::<T>() as u32,
-            align: align_of::<T>() as u32,
+            align: align_of_checked::<T>(),
             is_element: true,
             least: least_of(kind),
             value: Some(Field::alone(kind)),
@@ -136,7 +135,9 @@ impl Type {
     ) -> Self {
         // A C struct of the discriminant and a C union of the payloads. Its alignment is the larger of both alignments,
         // which is also where the union starts.
-        let align = align_of::<T>() as u32;
+        let align = align_of_checked::<T>();
+        assert!((first + count) as usize <= tables.constructors.len(), "all alternatives are in the list");
+        assert!(slots_of(count) as usize == tables.slots.len(), "the slots are those of the alternatives");
         Self {
             name,
             size: size_of::<T>() as u32,
@@ -274,8 +275,7 @@ impl Form {
     /// an `u32` in front of the payload (`repr(C, u32)`, or `repr(u32)` where no variant has fields); with one, an enum that
     /// is its payload (`repr(transparent)`, or without a field at all).
     pub const fn new<T>(name: &'static str, least: u32, constructors: u32) -> Self {
-        let (size, align) = (size_of::<T>() as u32, align_of::<T>() as u32);
-        assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
+        let (size, align) = (size_of::<T>() as u32, align_of_checked::<T>());
         Self { name, least, constructors, size, align, is_element: false }
     }
 
@@ -290,7 +290,7 @@ impl Form {
 ///
 /// # Panics
 ///
-/// Panics, at compile time, if they are not `N`.
+/// Panics, at compile time, if they are not `N`, or if constructors or slots are missing or slots are left over.
 pub const fn types<const N: usize>(mut forms: &[Form], tables: &'static Tables) -> [Type; N] {
     let mut types = [Type::NONE; N];
     let (mut index, mut first, mut slots) = (0, 0, 0);
@@ -317,13 +317,30 @@ pub const fn types<const N: usize>(mut forms: &[Form], tables: &'static Tables) 
             absent: &[],
         };
         if count > 1 {
-            slots += (u32::MAX >> (2 * count - 1).leading_zeros()) + 1;
+            slots += slots_of(count);
         }
         first += count;
         index += 1;
     }
     assert!(index == N);
+    assert!(first as usize <= tables.constructors.len(), "all alternatives are in the list");
+    assert!(slots as usize == tables.slots.len(), "the slots are those of the alternatives");
     types
+}
+
+/// Returns the length of the hash table of so many alternatives; of one, which is found without: 0.
+const fn slots_of(count: u32) -> u32 {
+    if count > 1 { (2 * count).next_power_of_two() } else { 0 }
+}
+
+/// Returns the alignment of a type in bytes.
+///
+/// # Panics
+///
+/// Panics, at compile time, if the arena does not align that much.
+const fn align_of_checked<T>() -> u32 {
+    assert!(align_of::<T>() <= MAX_ALIGN, "no TL type is aligned to more than 8 bytes");
+    align_of::<T>() as u32
 }
 
 /// Of a value that is not an object.
@@ -408,5 +425,40 @@ mod tests {
         let tables = Tables { slots: &[0; 8], ..*ty.tables() };
         let full = Type { tables: Box::leak(Box::new(tables)), ..ty };
         assert!(full.find(ids[0]).is_some() && full.find(ids[1]).is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "in the list")]
+    fn alternatives_that_are_in_no_list_are_refused() {
+        types::<1>(&[Form::new::<i64>("Lonely", 8, 1)], Tables::NOTHING);
+    }
+
+    #[test]
+    #[should_panic(expected = "those of the alternatives")]
+    fn slots_of_no_alternatives_are_refused() {
+        let (ty, _) = three(&[]);
+        types::<1>(&[Form::new::<i64>("Lonely", 8, 1)], ty.tables());
+    }
+
+    #[test]
+    #[should_panic(expected = "in the list")]
+    fn calls_that_are_in_no_list_are_refused() {
+        let (ty, _) = three(&[]);
+        Type::calls::<u64>("Any", ty.tables(), 1, 3, &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "those of the alternatives")]
+    fn slots_of_other_calls_are_refused() {
+        let (ty, _) = three(&[]);
+        Type::calls::<u64>("Any", ty.tables(), 0, 2, &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "more than 8 bytes")]
+    fn types_that_the_arena_does_not_align_are_refused() {
+        #[repr(align(16))]
+        struct Wide;
+        Form::new::<Wide>("Wide", 4, 1);
     }
 }
