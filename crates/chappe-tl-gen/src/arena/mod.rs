@@ -210,6 +210,7 @@ fn file_of_lists(title: &str, body: &Code, options: &Options) -> String {
     code.line(0, &options.header());
     code.blank();
     code.line(0, &format!("//! {title}"));
+    code.line(0, "#![allow(unused_imports, reason = \"the list is empty if no namespace is on\")]");
     code.blank();
     imports(&mut code, "super", body.as_str());
     code.into_string() + body.as_str()
