@@ -4,6 +4,7 @@
 mod basics;
 mod blocking;
 mod clogged;
+mod ending;
 mod faults;
 mod forger;
 mod hostile;

@@ -11,8 +11,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
 
-use chappe_net::store::{KeyStore, MAX_STATE_LEN, Slot, StoreError};
-use zeroize::Zeroizing;
+use chappe_net::store::{KeyStore, MAX_STATE_LEN, Slot, StoreError, Zeroizing};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 

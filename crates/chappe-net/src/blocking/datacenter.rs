@@ -56,7 +56,10 @@ impl DataCenter {
             Lane::Upload | Lane::Download => Some(self.client(Lane::Main)?),
         };
         let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.retain(|client| !client.status().is_over);
+        for over in clients.extract_if(.., |client| client.status().is_over) {
+            // What the store is to forget must be gone before the next client asks for it.
+            over.close();
+        }
         let pending = clients.iter().map(|client| client.status().pending_calls);
         if let Some(place) = pick(pending, inner.limits.of(lane)) {
             return Ok(clients[place].clone());

@@ -4,6 +4,7 @@ mod addresses;
 mod blame;
 pub(crate) mod core;
 pub(crate) mod desk;
+pub(crate) mod duty;
 mod error;
 mod exchange;
 pub(crate) mod lanes;

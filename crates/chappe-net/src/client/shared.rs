@@ -18,7 +18,6 @@ use super::core::Core;
 use super::pending::{PendingCall, Slot};
 use super::updates::UpdateQueue;
 use super::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, Updates};
-use crate::store::{StoreError, load_state};
 
 /// What is to be seen of a client from outside.
 #[derive(Clone, Debug)]
@@ -65,12 +64,13 @@ impl Shared {
     pub(crate) fn new(
         options: Arc<ConnectOptions>,
         key: Option<KeyMaterial>,
+        has_store: bool,
         rng: Drbg,
         clock: Clock,
         waker: Box<dyn Wake>,
     ) -> Arc<Self> {
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
-        let core = Core::new(options, key, Arc::clone(&updates), clock(), rng);
+        let core = Core::new(options, key, has_store, Arc::clone(&updates), clock(), rng);
         Arc::new(Self { core: Mutex::new(core), updates, clock, waker })
     }
 
@@ -182,41 +182,6 @@ pub(crate) struct Owner(pub(crate) Arc<Shared>);
 impl Drop for Owner {
     fn drop(&mut self) {
         self.0.command(Core::close);
-    }
-}
-
-/// Loads the key from the store; a damaged state counts as missing (`SEC-08`).
-pub(crate) fn load_key(options: &ConnectOptions) -> Result<Option<KeyMaterial>, ConnectError> {
-    let Some(store) = &options.store else {
-        return Ok(options.key.clone());
-    };
-    match load_state(&**store, options.slot()) {
-        Ok(state) => Ok(state.map(|state| state.key).or_else(|| options.key.clone())),
-        Err(error @ StoreError::Damaged { .. }) => {
-            tracing::warn!(%error, "a new key will be made");
-            Ok(options.key.clone())
-        }
-        Err(error) => Err(ConnectError::Store(error)),
-    }
-}
-
-/// What a driver does with the store. May wait for a disk.
-#[derive(Debug)]
-pub(crate) enum StoreWork {
-    Save(zeroize::Zeroizing<Vec<u8>>),
-    Forget,
-}
-
-impl StoreWork {
-    pub(crate) fn run(self, options: &ConnectOptions) {
-        let Some(store) = &options.store else { return };
-        let done = match self {
-            Self::Save(state) => store.save(options.slot(), &state),
-            Self::Forget => store.remove(options.slot()),
-        };
-        if let Err(error) = done {
-            tracing::error!(%error, "the store of keys failed");
-        }
     }
 }
 

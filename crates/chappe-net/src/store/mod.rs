@@ -36,12 +36,13 @@ mod slot;
 use std::sync::Arc;
 
 use chappe_session::client::SavedState;
-use zeroize::Zeroizing;
 
 pub use error::StoreError;
 pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use slot::{Purpose, Slot};
+/// What a store hands over: bytes that are wiped when they are dropped.
+pub use zeroize::Zeroizing;
 
 /// Most bytes of one state that a store must be able to keep. A state without a large block of the caller's own has
 /// less than two thousand.

@@ -12,7 +12,8 @@ use super::super::stream::{Reader, Stream, Writer};
 use crate::blocking::dial;
 use crate::client::core::{Errand, LinkId};
 use crate::client::desk::{Desk, lock};
-use crate::client::shared::{Shared, StoreWork, until};
+use crate::client::duty::{Duty, Keeper};
+use crate::client::shared::{Shared, until};
 use crate::client::{Candidate, ConnectOptions};
 use crate::error::LinkError;
 
@@ -49,7 +50,7 @@ impl Signal {
 }
 
 pub(super) struct Driver {
-    shared: Arc<Shared>,
+    duty: Duty,
     options: Arc<ConnectOptions>,
     desk: Arc<Mutex<Desk<Writer>>>,
     signal: Arc<Signal>,
@@ -57,23 +58,23 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) const fn new(
-        shared: Arc<Shared>,
+        duty: Duty,
         options: Arc<ConnectOptions>,
         desk: Arc<Mutex<Desk<Writer>>>,
         signal: Arc<Signal>,
     ) -> Self {
-        Self { shared, options, desk, signal }
+        Self { duty, options, desk, signal }
     }
 
     /// Does what the core says until it is over.
     pub(super) fn run(self) {
         loop {
-            let errand = lock(&self.desk).poll_errand(&self.shared);
+            let errand = lock(&self.desk).poll_errand(&self.duty.shared);
             match errand {
                 Errand::Dial { link, candidate } => self.dial(link, candidate),
                 Errand::Close { link } => self.close(link),
-                Errand::Save(state) => StoreWork::Save(state).run(&self.options),
-                Errand::Forget => StoreWork::Forget.run(&self.options),
+                Errand::Save(state) => self.store(|keeper| keeper.save(&state)),
+                Errand::Forget => self.store(Keeper::forget),
                 Errand::Wait(at) => self.wait(at),
                 Errand::Finished => return,
             }
@@ -83,19 +84,25 @@ impl Driver {
     /// Waits for the time and for a signal. Where something is kept that a peer does not take, trying again is what waits.
     fn wait(&self, at: Option<MonoTime>) {
         let is_clogged = lock(&self.desk).clogged().next().is_some();
-        let pause = at.map(|at| until(self.shared.now(), at));
+        let pause = at.map(|at| until(self.duty.shared.now(), at));
         self.signal.wait(if is_clogged { Some(Duration::ZERO) } else { pause });
+    }
+
+    fn store(&self, work: impl FnOnce(&Keeper)) {
+        if let Some(keeper) = &self.duty.keeper {
+            work(keeper);
+        }
     }
 
     fn dial(&self, link: LinkId, candidate: usize) {
         let Some(candidate) = self.options.candidates.get(candidate).cloned() else {
             return;
         };
-        let (shared, signal) = (Arc::clone(&self.shared), Arc::clone(&self.signal));
+        let (shared, signal) = (Arc::clone(&self.duty.shared), Arc::clone(&self.signal));
         let connection = Connection { link, candidate, shared, signal, desk: Arc::clone(&self.desk) };
         let spawned = thread::Builder::new().name("chappe-link".into()).spawn(move || connection.run());
         if let Err(error) = spawned {
-            self.shared.with(|core, now| core.handle_dial_failed(now, link, LinkError::Io(error)));
+            self.duty.shared.with(|core, now| core.handle_dial_failed(now, link, LinkError::Io(error)));
         }
     }
 

@@ -12,8 +12,9 @@ use chappe_tl::{RemoteCall, Serializable};
 
 use crate::client::core::Core;
 use crate::client::desk::{Desk, Waker};
+use crate::client::duty::{Duty, Keeper};
 use crate::client::lanes::beside;
-use crate::client::shared::{Owner, Shared, load_key};
+use crate::client::shared::{Owner, Shared};
 use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
 use driver::{Driver, Signal};
 
@@ -44,27 +45,34 @@ impl Client {
     ///
     /// Says who failed; see [`ConnectError::blame`]. Several attempts were made, as
     /// [`BackOff::first_attempts`](crate::BackOff::first_attempts) says, unless the error shows that they would fail alike.
-    pub fn connect(options: ConnectOptions) -> Result<Self, Arc<ConnectError>> {
+    pub fn connect(mut options: ConnectOptions) -> Result<Self, Arc<ConnectError>> {
+        let keeper = Keeper::take(&mut options);
+        let kept = keeper.as_ref().map(Keeper::load).transpose()?.flatten();
+        let key = kept.or_else(|| options.key.clone());
         let options = Arc::new(options);
-        let key = load_key(&options)?;
         let rng =
             || Drbg::from_os().map_err(|error| ConnectError::System(io::Error::other(error.to_string())));
         let signal = Arc::new(Signal::default());
         let desk = Desk::new(rng()?);
         let raised = Arc::clone(&signal);
         let waker = Box::new(Waker { desk: Arc::clone(&desk), wake: Box::new(move || raised.raise()) });
-        let shared = Shared::new(Arc::clone(&options), key, rng()?, Box::new(Now::from_system), waker);
+        let (has_store, clock) = (keeper.is_some(), Box::new(Now::from_system));
+        let shared = Shared::new(Arc::clone(&options), key, has_store, rng()?, clock, waker);
         let ready = PendingCall::<Vec<u8>>::signal(shared.ready());
         // Dropped on the way out, it closes what was begun.
-        let owner = Arc::new(Owner(Arc::clone(&shared)));
-        let driver = Driver::new(shared, options, desk, signal);
+        let client = Self { owner: Arc::new(Owner(Arc::clone(&shared))) };
+        let driver = Driver::new(Duty { shared, keeper }, options, desk, signal);
         let spawned = thread::Builder::new().name("chappe-client".into()).spawn(move || driver.run());
         spawned.map_err(ConnectError::System)?;
-        match ready.wait() {
-            Ok(_) => Ok(Self { owner }),
-            Err(InvokeError::Connection(error)) => Err(error),
-            Err(_) => Err(Arc::new(ConnectError::Closed)),
-        }
+        let Err(error) = ready.wait() else {
+            return Ok(client);
+        };
+        // The store is free for whoever tries again.
+        client.close();
+        Err(match error {
+            InvokeError::Connection(error) => error,
+            _ => Arc::new(ConnectError::Closed),
+        })
     }
 
     /// Calls a function and waits for its result.
@@ -134,9 +142,11 @@ impl Client {
 
     /// Refuses new calls, waits for those under way as long as [`Timing::close`](crate::Timing::close) allows,
     /// acknowledges what came, saves the state, and closes the connection.
+    ///
+    /// Returns when that is done and the client has let go of its store. Closing again waits for the same.
     pub fn close(&self) {
         let slot = self.owner.0.command(Core::close);
-        // It is told that the client is over, and nothing else.
+        // It is told that the client has ended, and nothing else.
         let _ = PendingCall::<Vec<u8>>::signal(slot).wait();
     }
 }

@@ -1,4 +1,7 @@
 //! The end of a client, wanted or not.
+//!
+//! A client is over when nothing new is begun; it has ended when its driver has nothing left to do, such as saving the
+//! state. Calls are told of the first, whoever closes the client of the second.
 
 use std::sync::Arc;
 
@@ -9,20 +12,28 @@ use crate::client::pending::Slot;
 use crate::client::{ConnectError, InvokeError};
 
 impl Core {
-    /// Refuses new calls, lets those under way end, flushes what is owed, and ends. The slot is told when that is done.
+    /// Refuses new calls, lets those under way end, flushes what is owed, and ends. The slot is told when the driver has
+    /// done all of that.
     pub(crate) fn close(&mut self, now: Now) -> Arc<Slot> {
+        if matches!(self.life, Life::Starting { .. } | Life::Running) {
+            self.life = Life::Closing { deadline: now.mono + self.options.timing.close };
+            // It would not help any more.
+            self.ready.finish(Err(InvokeError::Closed));
+        }
         let slot = Arc::<Slot>::default();
-        match self.life {
-            Life::Over(_) => slot.finish(Ok(Vec::new())),
-            Life::Closing { .. } => self.closers.push(Arc::clone(&slot)),
-            Life::Starting { .. } | Life::Running => {
-                self.life = Life::Closing { deadline: now.mono + self.options.timing.close };
-                self.closers.push(Arc::clone(&slot));
-                // It would not help any more.
-                self.ready.finish(Err(InvokeError::Closed));
-            }
+        match &mut self.closers {
+            Some(closers) => closers.push(Arc::clone(&slot)),
+            None => slot.finish(Ok(Vec::new())),
         }
         slot
+    }
+
+    /// The driver has ended: it was told to, or it was stopped. Nobody need wait for it any more.
+    pub(crate) fn handle_driver_ended(&mut self) {
+        self.stop(None);
+        for closer in self.closers.take().into_iter().flatten() {
+            closer.finish(Ok(Vec::new()));
+        }
     }
 
     /// Says whether nothing is waited for any more before the end.
@@ -61,9 +72,6 @@ impl Core {
         self.sink.finish_all(&ending);
         self.sink.updates.finish();
         self.ready.finish(Err(ending));
-        for closer in self.closers.drain(..) {
-            closer.finish(Ok(Vec::new()));
-        }
     }
 
     pub(super) fn close_link(&mut self, link: LinkId) {

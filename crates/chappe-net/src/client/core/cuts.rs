@@ -92,7 +92,7 @@ impl World {
         let now =
             Now::new(MonoTime::from_duration(Duration::from_secs(1)), UnixTime::from_secs(1_800_000_000));
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
-        let core = Core::new(options, None, updates, now, Drbg::from_seed([seed ^ 1; 32]));
+        let core = Core::new(options, None, false, updates, now, Drbg::from_seed([seed ^ 1; 32]));
         let carried = Cut { up: 0, down: 0 };
         Self { core, engine, gate, pipes: Vec::new(), cuts: [cut].into(), rng, now, carried }
     }

@@ -5,6 +5,7 @@
 //!
 //! - **getters**;
 //! - **input**: `handle_dialled`, `handle_dial_failed`, `handle_incoming`, `handle_lost`, and time with each;
+//!   `handle_driver_ended` at the end;
 //! - **commands**: `invoke`, `cancel`, `refresh`, `close`;
 //! - **output**: `poll_output` until it says to wait.
 //!
@@ -69,11 +70,12 @@ pub(crate) struct Core {
     life: Life,
     /// Told when the first connection stands or will not.
     ready: Arc<Slot>,
-    /// Told when the client is over.
-    closers: Vec<Arc<Slot>>,
+    /// Told when the driver has ended; `None` once it has.
+    closers: Option<Vec<Arc<Slot>>>,
     /// Since when there is no connection that works.
     down_since: MonoTime,
-    saved: Saved,
+    /// `None` if there is no store to keep the state.
+    saved: Option<Saved>,
     connections: u64,
     /// Whether the connection in use leaves padding behind frames.
     tail: TransportTail,
@@ -153,6 +155,7 @@ impl Core {
     pub(crate) fn new(
         options: Arc<ConnectOptions>,
         key: Option<KeyMaterial>,
+        has_store: bool,
         updates: Arc<UpdateQueue>,
         now: Now,
         rng: Drbg,
@@ -177,9 +180,9 @@ impl Core {
             errands: VecDeque::new(),
             life,
             ready: Arc::default(),
-            closers: Vec::new(),
+            closers: Some(Vec::new()),
             down_since: now.mono,
-            saved: Saved::default(),
+            saved: has_store.then(Saved::default),
             connections: 0,
             tail: TransportTail::None,
             polls: None,

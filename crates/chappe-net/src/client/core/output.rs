@@ -188,35 +188,31 @@ impl Core {
 
     /// Says whether the store should be told what has changed.
     fn wants_saving(&mut self, now: Now) -> bool {
-        if self.options.store.is_none() || self.session.is_none() || matches!(self.life, Life::Over(_)) {
+        let (Some(before), Some(current)) = (self.saved, self.state(now)) else {
+            return false;
+        };
+        if matches!(self.life, Life::Over(_)) {
             return false;
         }
-        let (current, before) = (self.state(now), self.saved);
         let is_off = current.time_offset.abs_diff(before.time_offset) > 1;
         let has_paused = before.at.is_none_or(|at| at + SAVE_PAUSE <= now.mono);
         is_off || (current.salts_until != before.salts_until && has_paused)
     }
 
-    fn state(&self, now: Now) -> Saved {
-        let Some(session) = self.session.as_deref() else {
-            return self.saved;
-        };
+    fn state(&self, now: Now) -> Option<Saved> {
+        let session = self.session.as_deref()?;
         let salts_until = session.salts().last().map_or(0, |salt| salt.valid_until);
-        Saved { salts_until, time_offset: session.time_offset(now), at: Some(now.mono) }
-    }
-
-    pub(super) fn note_saved(&mut self, now: Now) {
-        self.saved = self.state(now);
+        Some(Saved { salts_until, time_offset: session.time_offset(now), at: Some(now.mono) })
     }
 
     /// Has the store keep the state as it is now.
     pub(super) fn save(&mut self, now: Now) {
-        if self.options.store.is_none() {
+        if self.saved.is_none() {
             return;
         }
-        if let Some(state) = self.export(now) {
-            self.note_saved(now);
-            self.errands.push_back(Errand::Save(state));
+        if let (Some(state), Some(exported)) = (self.state(now), self.export(now)) {
+            self.saved = Some(state);
+            self.errands.push_back(Errand::Save(exported));
         }
     }
 }

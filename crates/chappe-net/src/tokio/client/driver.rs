@@ -15,7 +15,8 @@ use tokio::time::{Instant, sleep};
 use super::super::stream::{Reader, Writer};
 use crate::client::core::{Errand, LinkId};
 use crate::client::desk::{Desk, lock};
-use crate::client::shared::{Shared, StoreWork, until};
+use crate::client::duty::{Duty, Keeper};
+use crate::client::shared::{Shared, until};
 use crate::client::{Candidate, ConnectOptions};
 use crate::error::LinkError;
 use crate::tokio::dial;
@@ -44,7 +45,7 @@ impl Clock {
 const QUEUE_PAUSE: Duration = Duration::from_millis(2);
 
 pub(super) struct Driver {
-    shared: Arc<Shared>,
+    duty: Duty,
     options: Arc<ConnectOptions>,
     desk: Arc<Mutex<Desk<Writer>>>,
     wake: Arc<Notify>,
@@ -53,23 +54,23 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        duty: Duty,
         options: Arc<ConnectOptions>,
         desk: Arc<Mutex<Desk<Writer>>>,
         wake: Arc<Notify>,
     ) -> Self {
-        Self { shared, options, desk, wake, readers: HashMap::new() }
+        Self { duty, options, desk, wake, readers: HashMap::new() }
     }
 
     /// Does what the core says until it is over.
     pub(super) async fn run(mut self) {
         loop {
-            let errand = lock(&self.desk).poll_errand(&self.shared);
+            let errand = lock(&self.desk).poll_errand(&self.duty.shared);
             match errand {
                 Errand::Dial { link, candidate } => self.dial(link, candidate),
                 Errand::Close { link } => self.close(link),
-                Errand::Save(state) => self.store(StoreWork::Save(state)).await,
-                Errand::Forget => self.store(StoreWork::Forget).await,
+                Errand::Save(state) => self.store(move |keeper| keeper.save(&state)).await,
+                Errand::Forget => self.store(Keeper::forget).await,
                 Errand::Wait(at) => self.wait(at).await,
                 Errand::Finished => return,
             }
@@ -77,7 +78,7 @@ impl Driver {
     }
 
     async fn wait(&self, at: Option<MonoTime>) {
-        let mut pause = at.map(|at| until(self.shared.now(), at));
+        let mut pause = at.map(|at| until(self.duty.shared.now(), at));
         if lock(&self.desk).clogged().any(Writer::is_queue) {
             pause = Some(pause.unwrap_or(QUEUE_PAUSE).min(QUEUE_PAUSE));
         }
@@ -100,7 +101,7 @@ impl Driver {
         let connection = Connection {
             link,
             candidate,
-            shared: Arc::clone(&self.shared),
+            shared: Arc::clone(&self.duty.shared),
             wake: Arc::clone(&self.wake),
             desk: Arc::clone(&self.desk),
         };
@@ -114,10 +115,10 @@ impl Driver {
         drop(lock(&self.desk).remove(link));
     }
 
-    async fn store(&self, work: StoreWork) {
-        let options = Arc::clone(&self.options);
+    async fn store(&self, work: impl FnOnce(&Keeper) + Send + 'static) {
+        let Some(keeper) = self.duty.keeper.clone() else { return };
         // A panic in a store was reported when it happened.
-        let _ = tokio::task::spawn_blocking(move || work.run(&options)).await;
+        let _ = tokio::task::spawn_blocking(move || work(&keeper)).await;
     }
 }
 

@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 
 use crate::client::core::Core;
 use crate::client::desk::{Desk, Waker};
+use crate::client::duty::{Duty, Keeper};
 use crate::client::lanes::beside;
-use crate::client::shared::{Owner, Shared, load_key};
+use crate::client::shared::{Owner, Shared};
 use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
 use driver::{Clock, Driver};
 
@@ -46,12 +47,18 @@ impl Client {
     ///
     /// Says who failed; see [`ConnectError::blame`]. Several attempts were made, as
     /// [`BackOff::first_attempts`](crate::BackOff::first_attempts) says, unless the error shows that they would fail alike.
-    pub async fn connect(options: ConnectOptions) -> Result<Self, Arc<ConnectError>> {
+    pub async fn connect(mut options: ConnectOptions) -> Result<Self, Arc<ConnectError>> {
+        let keeper = Keeper::take(&mut options);
+        let kept = match keeper.clone() {
+            None => None,
+            Some(keeper) => {
+                // A store may wait for a disk or for another machine.
+                let loaded = tokio::task::spawn_blocking(move || keeper.load()).await;
+                loaded.map_err(|error| ConnectError::System(error.into()))??
+            }
+        };
+        let key = kept.or_else(|| options.key.clone());
         let options = Arc::new(options);
-        let loading = Arc::clone(&options);
-        // A store may wait for a disk or for another machine.
-        let loaded = tokio::task::spawn_blocking(move || load_key(&loading)).await;
-        let key = loaded.map_err(|error| ConnectError::System(error.into()))??;
         let rng = || {
             Drbg::from_os().map_err(|error| ConnectError::System(std::io::Error::other(error.to_string())))
         };
@@ -61,17 +68,21 @@ impl Client {
         let waker =
             Box::new(Waker { desk: Arc::clone(&desk), wake: Box::new(move || notified.notify_one()) });
         let clock = Clock::new();
-        let clock = Box::new(move || clock.now());
-        let shared = Shared::new(Arc::clone(&options), key, rng()?, clock, waker);
+        let (has_store, clock) = (keeper.is_some(), Box::new(move || clock.now()));
+        let shared = Shared::new(Arc::clone(&options), key, has_store, rng()?, clock, waker);
         let ready = PendingCall::<Vec<u8>>::signal(shared.ready());
         // Dropped on the way out, it closes what was begun.
-        let owner = Arc::new(Owner(Arc::clone(&shared)));
-        tokio::spawn(Driver::new(shared, options, desk, wake).run());
-        match ready.await {
-            Ok(_) => Ok(Self { owner }),
-            Err(InvokeError::Connection(error)) => Err(error),
-            Err(_) => Err(Arc::new(ConnectError::Closed)),
-        }
+        let client = Self { owner: Arc::new(Owner(Arc::clone(&shared))) };
+        tokio::spawn(Driver::new(Duty { shared, keeper }, options, desk, wake).run());
+        let Err(error) = ready.await else {
+            return Ok(client);
+        };
+        // The store is free for whoever tries again.
+        client.close().await;
+        Err(match error {
+            InvokeError::Connection(error) => error,
+            _ => Arc::new(ConnectError::Closed),
+        })
     }
 
     /// Calls a function and waits for its result.
@@ -122,9 +133,12 @@ impl Client {
 
     /// Refuses new calls, waits for those under way as long as [`Timing::close`](crate::Timing::close) allows,
     /// acknowledges what came, saves the state, and closes the connection.
+    ///
+    /// Returns when that is done and the client has let go of its store. Closing again waits for the same. May be cancelled:
+    /// the client ends all the same, as long as its runtime goes on.
     pub async fn close(&self) {
         let slot = self.owner.0.command(Core::close);
-        // It is told that the client is over, and nothing else.
+        // It is told that the client has ended, and nothing else.
         let _ = PendingCall::<Vec<u8>>::signal(slot).await;
     }
 }
