@@ -133,6 +133,16 @@ impl Sink for FrameBuf {
         self.append(bytes);
     }
 
+    #[inline]
+    fn put_u32(&mut self, word: u32) {
+        self.bytes.put_u32(word);
+    }
+
+    #[inline]
+    fn put_u64(&mut self, number: u64) {
+        self.bytes.put_u64(number);
+    }
+
     fn reserve(&mut self, additional: usize) {
         Self::reserve(self, additional);
     }

@@ -1,5 +1,7 @@
 //! The built-in types of fixed size.
 
+use core::convert::identity;
+
 use crate::deserialize::{Buffer, Deserializable, Result};
 use crate::{EncodeError, Serializable, Sink};
 
@@ -9,7 +11,7 @@ pub(crate) const BOOL_TRUE: u32 = 0x9972_75b5;
 pub(crate) const BOOL_FALSE: u32 = 0xbc79_9737;
 
 macro_rules! little_endian {
-    ($($(#[$doc:meta])* $number:ty),+) => {$(
+    ($($(#[$doc:meta])* $number:ty: $put:ident($bits:expr)),+) => {$(
         $(#[$doc])*
         impl Serializable for $number {
             #[inline]
@@ -19,7 +21,7 @@ macro_rules! little_endian {
 
             #[inline]
             fn serialize<S: Sink + ?Sized>(&self, out: &mut S) -> core::result::Result<(), EncodeError> {
-                out.put(&self.to_le_bytes());
+                out.$put($bits(*self));
                 Ok(())
             }
         }
@@ -37,13 +39,13 @@ macro_rules! little_endian {
 
 little_endian!(
     /// `int`: 4 bytes.
-    i32,
+    i32: put_u32(i32::cast_unsigned),
     /// `#`: 4 bytes.
-    u32,
+    u32: put_u32(identity),
     /// `long`: 8 bytes.
-    i64,
+    i64: put_u64(i64::cast_unsigned),
     /// `double`: 8 bytes, IEEE 754; every bit pattern is kept.
-    f64
+    f64: put_u64(f64::to_bits)
 );
 
 /// `int128` (16 bytes) and `int256` (32 bytes), verbatim.

@@ -87,7 +87,7 @@ pub enum EncodeError {
 
 /// Fields that share one flag bit.
 ///
-/// It is small, so that the result of writing is passed in registers: the names are looked up when they are asked for.
+/// It is small, as every result of writing has room for it: the names are looked up when they are asked for.
 #[derive(Clone, Copy)]
 pub struct FlagGroup {
     /// Where the names are: that of the constructor, then others, with a space between them, up to the end of the line.

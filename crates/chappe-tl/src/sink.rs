@@ -22,6 +22,12 @@ pub trait Sink {
         self.put(&word.to_le_bytes());
     }
 
+    /// Appends a number of eight bytes, little-endian.
+    #[inline]
+    fn put_u64(&mut self, number: u64) {
+        self.put(&number.to_le_bytes());
+    }
+
     /// Returns where the next byte goes, for [`patch_u32`](Self::patch_u32).
     fn position(&self) -> usize;
 
@@ -45,6 +51,16 @@ impl Sink for Vec<u8> {
         self.extend_from_slice(bytes);
     }
 
+    #[inline]
+    fn put_u32(&mut self, word: u32) {
+        append(self, word.to_le_bytes());
+    }
+
+    #[inline]
+    fn put_u64(&mut self, number: u64) {
+        append(self, number.to_le_bytes());
+    }
+
     fn reserve(&mut self, additional: usize) {
         Self::reserve(self, additional);
     }
@@ -60,6 +76,18 @@ impl Sink for Vec<u8> {
     }
 }
 
+/// Appends a few bytes.
+///
+/// The check is the one of `extend_from_slice`, which then knows its result. With it this is too much for the compiler to
+/// paste it into all the variants of a large enum, and these call a function that knows the number of bytes.
+#[inline]
+fn append<const N: usize>(bytes: &mut Vec<u8>, more: [u8; N]) {
+    if bytes.capacity() - bytes.len() < N {
+        bytes.reserve(N);
+    }
+    bytes.extend_from_slice(&more);
+}
+
 impl<S: Sink + ?Sized> Sink for &mut S {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
@@ -73,6 +101,11 @@ impl<S: Sink + ?Sized> Sink for &mut S {
     #[inline]
     fn put_u32(&mut self, word: u32) {
         (**self).put_u32(word);
+    }
+
+    #[inline]
+    fn put_u64(&mut self, number: u64) {
+        (**self).put_u64(number);
     }
 
     #[inline]
@@ -189,6 +222,22 @@ mod tests {
         }
         assert_eq!(vec, [1, 1, 2, 3, 4, 7]);
         assert_eq!(slice.written(), Some(&[1, 2, 3, 4, 7][..]));
+    }
+
+    #[test]
+    fn numbers_are_little_endian_and_a_vector_grows_for_them() {
+        let mut space = [0xa5; 12];
+        let mut slice = SliceSink::new(&mut space);
+        // Room for neither.
+        let mut vec = Vec::new();
+        let mut counter = Counter::default();
+        for sink in [&mut slice as &mut dyn Sink, &mut vec, &mut counter] {
+            sink.put_u64(0x0807_0605_0403_0201);
+            sink.put_u32(0x0c0b_0a09);
+        }
+        assert_eq!(vec, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(slice.written(), Some(&vec[..]));
+        assert_eq!(counter.len(), 12);
     }
 
     #[test]

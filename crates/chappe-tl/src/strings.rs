@@ -30,15 +30,29 @@ const fn padded(header: usize, len: usize) -> usize {
 
 fn write<S: Sink + ?Sized>(bytes: &[u8], out: &mut S) -> core::result::Result<(), EncodeError> {
     let len = bytes.len();
+    if let Some(number) = as_number(bytes) {
+        // Names and the like, in one or two pieces of known size.
+        let whole = number << 8 | len as u128;
+        let (low, high) = (whole as u64, (whole >> 64) as u64);
+        match len {
+            ..4 => out.put_u32(low as u32),
+            4..8 => out.put_u64(low),
+            8..12 => {
+                out.put_u64(low);
+                out.put_u32(high as u32);
+            }
+            _ => {
+                out.put_u64(low);
+                out.put_u64(high);
+            }
+        }
+        return Ok(());
+    }
     let rest = match (len, bytes.split_first_chunk()) {
         // The length and what stands beside it in its word.
         (..=MAX_SHORT_LEN, Some(([a, b, c], rest))) => {
             out.put_u32(u32::from_le_bytes([len as u8, *a, *b, *c]));
             rest
-        }
-        (..=MAX_SHORT_LEN, None) => {
-            out.put_u32(padded_word(bytes) << 8 | len as u32);
-            return Ok(());
         }
         (..=MAX_STRING_LEN, _) => {
             out.put_u32((len as u32) << 8 | u32::from(LONG_FORM));
@@ -49,15 +63,38 @@ fn write<S: Sink + ?Sized>(bytes: &[u8], out: &mut S) -> core::result::Result<()
     let (words, tail) = rest.split_at(rest.len() & !3);
     out.put(words);
     if !tail.is_empty() {
-        out.put_u32(padded_word(tail));
+        out.put_u32(last_word(bytes, tail.len()));
     }
     Ok(())
 }
 
-/// Up to three bytes, with zeros behind them.
+/// Reads up to 15 bytes as a number, little-endian, from its first and its last bytes: where these overlap, they are the same.
 #[inline]
-fn padded_word(bytes: &[u8]) -> u32 {
-    bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
+fn as_number(bytes: &[u8]) -> Option<u128> {
+    let len = bytes.len() as u32;
+    Some(match *bytes {
+        [] => 0,
+        [a] => a.into(),
+        [a, b] => u16::from_le_bytes([a, b]).into(),
+        [a, b, c] => u32::from_le_bytes([a, b, c, 0]).into(),
+        [..] if len < 8 => {
+            let (first, last) = (bytes.first_chunk()?, bytes.last_chunk()?);
+            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+            (u64::from(first) | u64::from(last) << (8 * (len - 4))).into()
+        }
+        [..] if len < 16 => {
+            let (first, last) = (bytes.first_chunk()?, bytes.last_chunk()?);
+            let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+            u128::from(first) | u128::from(last) << (8 * (len - 8))
+        }
+        _ => return None,
+    })
+}
+
+/// The last `count` bytes, one to three, with zeros behind them. There are more in front of them, which fall out.
+#[inline]
+fn last_word(bytes: &[u8], count: usize) -> u32 {
+    bytes.last_chunk().map_or(0, |word| u32::from_le_bytes(*word) >> (32 - 8 * count as u32))
 }
 
 impl<'a> Cursor<'a> {
@@ -153,5 +190,38 @@ impl Deserializable for Vec<u8> {
 impl Deserializable for String {
     fn deserialize(buf: Buffer<'_, '_>) -> Result<Self> {
         buf.read_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SliceSink;
+
+    /// The encoding as the specification has it, byte by byte.
+    fn plain(bytes: &[u8]) -> Vec<u8> {
+        let mut out = match bytes.len() {
+            len @ ..=MAX_SHORT_LEN => alloc::vec![len as u8],
+            len => ((len as u32) << 8 | u32::from(LONG_FORM)).to_le_bytes().to_vec(),
+        };
+        out.extend(bytes);
+        while out.len() % 4 != 0 {
+            out.push(0);
+        }
+        out
+    }
+
+    #[test]
+    fn strings_of_any_length_are_written_as_they_are_by_the_byte() {
+        let bytes: Vec<u8> = (1..=u8::MAX).chain(1..=u8::MAX).rev().collect();
+        let mut space = [0xa5; 600];
+        for len in 0..=bytes.len() {
+            let expected = plain(&bytes[..len]);
+            assert_eq!(bytes[..len].to_bytes(), expected, "{len} bytes");
+            assert_eq!(bytes[..len].serialized_len(), expected.len(), "{len} bytes");
+            let mut sink = SliceSink::new(&mut space);
+            assert_eq!(bytes[..len].serialize(&mut sink), Ok(()));
+            assert_eq!(sink.written(), Some(&expected[..]), "{len} bytes");
+        }
     }
 }

@@ -75,18 +75,18 @@ fn write_rows<T: Struct<Rows: RowList>, const BOXED: bool, S: Sink + ?Sized>(
 /// The longest encoding that goes to the sink at once, in bytes.
 const SHORT: usize = 64;
 
-/// Whether every encoding of a struct has the same length, is short, and has several parts.
+/// Whether every encoding of a struct is short and may have several parts.
 const fn is_short<T: Described>(boxed: bool) -> bool {
     let (fields, mut index) = (T::TYPE.only_rows(), 0);
+    let mut most = if boxed { 4 } else { 0 };
     while index < fields.len() {
-        if !fields[index].kind.is_fixed() {
-            return false;
+        match fields[index].kind.most() {
+            Some(len) => most += len,
+            None => return false,
         }
         index += 1;
     }
-    let id = if boxed { 4 } else { 0 };
-    // Of what has one length, the least length is that.
-    T::TYPE.only().least + id <= SHORT as u32 && (boxed || fields.len() > 1)
+    most <= SHORT && (boxed || fields.len() > 1)
 }
 
 /// The flags words of a struct in the making.

@@ -114,19 +114,16 @@ impl Kind {
         }
     }
 
-    /// Returns whether every encoding of the row has the same length.
-    pub(super) const fn is_fixed(self) -> bool {
-        matches!(
-            self,
-            Self::Word
-                | Self::Flag
-                | Self::Int
-                | Self::Long
-                | Self::Double
-                | Self::Bool
-                | Self::Int128
-                | Self::Int256
-        )
+    /// Returns the length of the longest encoding of the row in bytes, if there is one.
+    pub(super) const fn most(self) -> Option<usize> {
+        Some(match self {
+            Self::Flag => 0,
+            Self::Word | Self::Int | Self::OptInt | Self::Bool | Self::OptBool => 4,
+            Self::Long | Self::OptLong | Self::Double | Self::OptDouble => 8,
+            Self::Int128 | Self::OptInt128 => 16,
+            Self::Int256 | Self::OptInt256 => 32,
+            _ => return None,
+        })
     }
 
     /// Returns whether the Rust type is an `Option`.
