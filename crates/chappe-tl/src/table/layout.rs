@@ -151,7 +151,7 @@ pub const MAX_ALIGN: usize = 8;
 pub(super) mod tests {
     #![allow(unsafe_code)]
 
-    use super::super::{Kind, printed};
+    use super::super::{Form, Kind, Tables, printed, types};
     use super::*;
 
     /// A line without rows.
@@ -160,12 +160,27 @@ pub(super) mod tests {
         [numbers, vec![0, 0], ty.to_le_bytes().to_vec()].concat()
     }
 
-    pub(in super::super) fn read<const ROWS: usize, const LINES: usize>(
+    pub(in super::super) const fn read<const ROWS: usize, const LINES: usize>(
         rows: &[u8],
         lines: &[u8],
     ) -> Layout<ROWS, LINES> {
         // SAFETY: the kinds and payloads below are numbers of such.
         unsafe { printed(rows, lines) }
+    }
+
+    /// Of a struct of flags, a flag, an `int` and a `long`.
+    pub(in super::super) const ROWS: &[u8; 32] = b"\
+        \x00\x00\x83\x00\x08\x00\x00\x00\x01\x03\x03\x00\x00\x00\x00\x00\
+        \x02\x00\x80\x00\x00\x00\x00\x00\x03\x00\x80\x00\x00\x00\x00\x00";
+    pub(in super::super) const LINES: &[u8; 24] =
+        b"\x01\x02\x03\x04\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00";
+
+    pub(in super::super) const fn laid_out<const ROWS: usize, const LINES: usize>(
+        rows: &[u8],
+        lines: &[u8],
+        types: &[Type],
+    ) -> Layout<ROWS, LINES> {
+        layout(read(rows, lines), types, &[])
     }
 
     #[test]
@@ -180,5 +195,53 @@ pub(super) mod tests {
         assert_eq!(numbers(&printed.constructors[0]), (0x0102_0304, 0x0506_0708, 0x090a, 1));
         assert_eq!(numbers(&turned.constructors[0]), (0x0403_0201, 0x0807_0605, 0x0a09, 0x0100));
         assert_eq!((turned.rows[0].condition, turned.rows[0].visit), (32, 129));
+    }
+
+    #[test]
+    #[should_panic(expected = "as many bytes as the values take")]
+    fn other_rows_than_were_printed_are_refused() {
+        laid_out::<5, 1>(ROWS, LINES, &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "all rows belong to a line")]
+    fn rows_that_belong_to_no_line_are_refused() {
+        laid_out::<5, 1>(&[&ROWS[..], &ROWS[..8]].concat(), LINES, &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "rows follow each other")]
+    fn rows_that_belong_to_two_lines_are_refused() {
+        laid_out::<4, 2>(ROWS, &[&LINES[..], &LINES[..]].concat(), &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "described as such")]
+    fn a_vector_of_what_is_no_element_is_refused() {
+        static LAYOUT: Layout<4, 1> = laid_out(ROWS, LINES, &[]);
+        static TABLES: Tables = Tables { constructors: &LAYOUT.constructors, ..*Tables::NOTHING };
+        let lonely: [Type; 1] = types(&[Form::new::<i64>("Lonely", 8, 1)], &TABLES);
+        let row = [Kind::ListObject as u8, 0, Field::ALWAYS, 0, 0, 0, 0, 0];
+        let mut line = *LINES;
+        line[16] = 1;
+        laid_out::<1, 1>(&row, &line, &lonely);
+    }
+
+    #[test]
+    #[should_panic(expected = "out of bounds")]
+    fn a_reference_to_no_type_is_refused() {
+        let row = [Kind::OptObject as u8, 0, 0, 0, 0, 0, 1, 0];
+        let mut line = *LINES;
+        line[16] = 1;
+        laid_out::<1, 1>(&row, &line, &[]);
+    }
+
+    #[test]
+    #[should_panic(expected = "64 KiB")]
+    fn a_struct_whose_offsets_are_no_numbers_of_16_bits_is_refused() {
+        let row = [Kind::Str as u8, 0, Field::ALWAYS, 0, 0, 0, 0, 0];
+        let mut line = *LINES;
+        line[16..18].copy_from_slice(&4096_u16.to_le_bytes());
+        laid_out::<4096, 1>(&row.repeat(4096), &line, &[]);
     }
 }

@@ -131,8 +131,9 @@ impl<T: Function<Return: Deserializable> + Serializable> RemoteCall for T {
 mod tests {
     //! The checks are made while compiling; here they run, to be seen to fail.
 
-    use super::super::raw::{FieldOf, part_of};
-    use super::super::{Constructor, Field, Flag, Form, Kind, Layout, Word, layout, printed, types};
+    use super::super::layout::tests::{LINES, ROWS, laid_out};
+    use super::super::raw::FieldOf;
+    use super::super::{Constructor, Flag, Kind, Layout, Word};
     use super::*;
 
     #[derive(Debug)]
@@ -143,12 +144,6 @@ mod tests {
         wide: i64,
     }
 
-    const ROWS: &[u8; 32] = b"\
-        \x00\x00\x83\x00\x08\x00\x00\x00\x01\x03\x03\x00\x00\x00\x00\x00\
-        \x02\x00\x80\x00\x00\x00\x00\x00\x03\x00\x80\x00\x00\x00\x00\x00";
-    const LINES: &[u8; 24] =
-        b"\x01\x02\x03\x04\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00";
-
     static LAYOUT: Layout<4, 1> = laid_out(ROWS, LINES, &[]);
     static TABLES: Tables = Tables {
         constructors: &LAYOUT.constructors,
@@ -157,15 +152,6 @@ mod tests {
         ..*Tables::NOTHING
     };
     crate::lines! { Pairs, &TABLES, false }
-
-    const fn laid_out<const ROWS: usize, const LINES: usize>(
-        rows: &[u8],
-        lines: &[u8],
-        types: &[Type],
-    ) -> Layout<ROWS, LINES> {
-        // SAFETY: the bytes below are as `printed` asks for.
-        layout(unsafe { printed(rows, lines) }, types, &[])
-    }
 
     // SAFETY: the only line of the list has the fields of the struct, in their order.
     unsafe impl Object for Pair {
@@ -204,62 +190,5 @@ mod tests {
     #[should_panic(expected = "size_of")]
     fn a_row_is_not_read_as_a_type_of_another_size() {
         FieldOf::<Pair, i64>::of_row(2);
-    }
-
-    #[test]
-    #[should_panic(expected = "as many bytes as the values take")]
-    fn other_rows_than_were_printed_are_refused() {
-        laid_out::<5, 1>(ROWS, LINES, &[]);
-    }
-
-    #[test]
-    #[should_panic(expected = "all rows belong to a line")]
-    fn rows_that_belong_to_no_line_are_refused() {
-        laid_out::<5, 1>(&[&ROWS[..], &ROWS[..8]].concat(), LINES, &[]);
-    }
-
-    #[test]
-    #[should_panic(expected = "rows follow each other")]
-    fn rows_that_belong_to_two_lines_are_refused() {
-        laid_out::<4, 2>(ROWS, &[&LINES[..], &LINES[..]].concat(), &[]);
-    }
-
-    #[test]
-    #[should_panic(expected = "described as such")]
-    fn a_vector_of_what_is_no_element_is_refused() {
-        static LONELY: [Type; 1] = types(&[Form::new::<i64>("Lonely", 8, 1)], &TABLES);
-        let row = [Kind::ListObject as u8, 0, Field::ALWAYS, 0, 0, 0, 0, 0];
-        let mut line = *LINES;
-        line[16] = 1;
-        laid_out::<1, 1>(&row, &line, &LONELY);
-    }
-
-    #[test]
-    #[should_panic(expected = "out of bounds")]
-    fn a_reference_to_no_type_is_refused() {
-        let row = [Kind::OptObject as u8, 0, 0, 0, 0, 0, 1, 0];
-        let mut line = *LINES;
-        line[16] = 1;
-        laid_out::<1, 1>(&row, &line, &[]);
-    }
-
-    #[test]
-    #[should_panic(expected = "64 KiB")]
-    fn a_struct_whose_offsets_are_no_numbers_of_16_bits_is_refused() {
-        let row = [Kind::Str as u8, 0, Field::ALWAYS, 0, 0, 0, 0, 0];
-        let mut line = *LINES;
-        line[16..18].copy_from_slice(&4096_u16.to_le_bytes());
-        laid_out::<4096, 1>(&row.repeat(4096), &line, &[]);
-    }
-
-    #[test]
-    fn a_part_of_a_list_is_inside_it() {
-        static LIST: [u8; 3] = [1, 2, 3];
-        assert_eq!(part_of(&LIST, 1, 2), [2, 3]);
-        assert_eq!(part_of(&LIST, 3, 0), [0; 0]);
-        for (first, count) in [(4, 0), (1, 3), (0, usize::MAX), (usize::MAX, 1)] {
-            let found = std::panic::catch_unwind(|| part_of(&LIST, first, count).len());
-            assert!(found.is_err(), "{first} {count}");
-        }
     }
 }

@@ -109,3 +109,19 @@ impl Line {
         (self.tables.names, self.constructor.names)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_a_list_is_inside_it() {
+        static LIST: [u8; 3] = [1, 2, 3];
+        assert_eq!(part_of(&LIST, 1, 2), [2, 3]);
+        assert_eq!(part_of(&LIST, 3, 0), [0; 0]);
+        for (first, count) in [(4, 0), (1, 3), (0, usize::MAX), (usize::MAX, 1)] {
+            let found = std::panic::catch_unwind(|| part_of(&LIST, first, count).len());
+            assert!(found.is_err(), "{first} {count}");
+        }
+    }
+}
