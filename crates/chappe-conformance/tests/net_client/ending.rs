@@ -8,7 +8,10 @@ use std::thread;
 use chappe_loopback::Misbehaviour;
 use chappe_loopback::schema::functions::help::GetNearestDc;
 use chappe_net::store::{KeyStore, MemoryStore, Slot, StoreError, Zeroizing};
-use chappe_net::{ConnectError, ConnectOptions, InvokeError, blocking, tokio::Client};
+use chappe_net::{
+    ConnectError, ConnectOptions, InvokeError, Lane, blocking,
+    tokio::{Client, DataCenter},
+};
 use tokio::runtime;
 
 use crate::world::World;
@@ -19,6 +22,8 @@ struct Slow {
     inner: MemoryStore,
     begun: AtomicUsize,
     done: AtomicUsize,
+    /// How often the state was asked for while something was not done yet.
+    early: AtomicUsize,
 }
 
 impl Slow {
@@ -39,6 +44,9 @@ impl Slow {
 
 impl KeyStore for Slow {
     fn load(&self, slot: Slot) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        if self.done.load(Ordering::SeqCst) < self.begun.load(Ordering::SeqCst) {
+            self.early.fetch_add(1, Ordering::SeqCst);
+        }
         self.inner.load(slot)
     }
 
@@ -113,4 +121,40 @@ fn a_client_whose_runtime_is_gone_keeps_nobody_waiting() {
     let second = runtime::Builder::new_current_thread().build().expect("a runtime");
     second.block_on(client.close());
     assert!(client.status().is_over);
+}
+
+#[test]
+fn a_blocking_client_is_replaced_when_it_has_ended_and_no_sooner() {
+    let world = World::start();
+    let store = Arc::new(Slow::default());
+    let datacenter = blocking::DataCenter::new(world.options().with_store(store.clone()));
+    let client = datacenter.client(Lane::Main).expect("a connection");
+    thread::scope(|scope| {
+        scope.spawn(|| client.close());
+        while !client.status().is_over {
+            thread::yield_now();
+        }
+        // It saves now.
+        datacenter.client(Lane::Main).expect("another connection");
+    });
+    assert_eq!(store.early.load(Ordering::SeqCst), 0);
+    datacenter.close();
+}
+
+#[tokio::test]
+async fn a_tokio_client_is_replaced_when_it_has_ended_and_no_sooner() {
+    let world = World::start();
+    let store = Arc::new(Slow::default());
+    let datacenter = DataCenter::new(world.options().with_store(store.clone()));
+    let client = datacenter.client(Lane::Main).await.expect("a connection");
+    let other = async {
+        while !client.status().is_over {
+            tokio::task::yield_now().await;
+        }
+        // It saves now.
+        datacenter.client(Lane::Main).await.expect("another connection");
+    };
+    tokio::join!(client.close(), other);
+    assert_eq!(store.early.load(Ordering::SeqCst), 0);
+    datacenter.close().await;
 }
