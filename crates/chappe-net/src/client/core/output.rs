@@ -188,12 +188,11 @@ impl Core {
 
     /// Says whether the store should be told what has changed.
     fn wants_saving(&mut self, now: Now) -> bool {
-        let (Some(before), Some(current)) = (self.saved, self.state(now)) else {
+        // Asked for every frame, so without a store nothing more is looked at.
+        let Some(before) = self.saved else { return false };
+        let Some(current) = self.state(now).filter(|_| !matches!(self.life, Life::Over(_))) else {
             return false;
         };
-        if matches!(self.life, Life::Over(_)) {
-            return false;
-        }
         let is_off = current.time_offset.abs_diff(before.time_offset) > 1;
         let has_paused = before.at.is_none_or(|at| at + SAVE_PAUSE <= now.mono);
         is_off || (current.salts_until != before.salts_until && has_paused)
