@@ -71,7 +71,7 @@ fn write<S: Sink + ?Sized>(bytes: &[u8], out: &mut S) -> core::result::Result<()
 /// Reads up to 15 bytes as a number, little-endian, from its first and its last bytes: where these overlap, they are the same.
 #[inline]
 fn as_number(bytes: &[u8]) -> Option<u128> {
-    let len = bytes.len() as u32;
+    let len = bytes.len();
     Some(match *bytes {
         [] => 0,
         [a] => a.into(),

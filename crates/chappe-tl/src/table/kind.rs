@@ -263,6 +263,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_longest_encodings_are_as_long_as_they_are_written() {
+        use crate::Serializable as _;
+
+        let fixed = [
+            (Kind::Flag, Kind::Flag, 0),
+            (Kind::Word, Kind::Word, 0_u32.serialized_len()),
+            (Kind::Int, Kind::OptInt, 0_i32.serialized_len()),
+            (Kind::Long, Kind::OptLong, 0_i64.serialized_len()),
+            (Kind::Double, Kind::OptDouble, 0_f64.serialized_len()),
+            (Kind::Bool, Kind::OptBool, true.serialized_len()),
+            (Kind::Int128, Kind::OptInt128, [0; 16].serialized_len()),
+            (Kind::Int256, Kind::OptInt256, [0; 32].serialized_len()),
+        ];
+        for (kind, optional, len) in fixed {
+            assert_eq!((kind.most(), optional.most()), (Some(len), Some(len)), "{kind:?}");
+        }
+        let is_fixed = |kind: &Kind| fixed.iter().any(|(one, optional, _)| kind == one || kind == optional);
+        assert!(Kind::ALL.iter().all(|kind| kind.most().is_some() == is_fixed(kind)));
+    }
+
+    #[test]
     fn kinds_stand_in_the_list_at_their_numbers() {
         for (number, kind) in Kind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, number);

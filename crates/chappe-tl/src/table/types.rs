@@ -345,12 +345,12 @@ const fn align_of_checked<T>() -> u32 {
 
 /// Of a value that is not an object.
 const fn least_of(kind: Kind) -> u32 {
-    match kind {
-        Kind::Int | Kind::Bool | Kind::Str | Kind::Bytes => 4,
-        Kind::Int128 => 16,
-        Kind::Int256 => 32,
-        // `long`, `double`, and a vector's id and count.
-        _ => 8,
+    match kind.most() {
+        // It has one length.
+        Some(len) => len as u32,
+        None if matches!(kind, Kind::Str | Kind::Bytes) => 4,
+        // A vector's id and count.
+        None => 8,
     }
 }
 
