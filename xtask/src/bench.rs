@@ -1,7 +1,6 @@
 //! Measurements: forwarded to `crates/chappe-bench`, a workspace of its own.
 
 use std::env;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
@@ -72,17 +71,14 @@ impl Timing {
 
 /// Runs the benchmark program, built with these options, with these arguments.
 fn forward(options: &[&str], arguments: impl Iterator<Item = String>) -> Result<()> {
-    let manifest = manifest(&workspace::root());
+    let root = workspace::root()?;
+    let manifest = root.join("crates/chappe-bench/Cargo.toml");
     ensure!(manifest.is_file(), "crates/chappe-bench is not part of this checkout");
-    let mut command = shell::cargo(&workspace::root());
+    let mut command = shell::cargo(&root);
     // Our feature `aes/zeroize` would slow the peers that share the crate; flags of the caller stay.
     let flags = env::var("RUSTFLAGS").unwrap_or_default();
     command.env("RUSTFLAGS", format!("{flags} --cfg chappe_plain_aes").trim_start());
     command.args(["run", "--release", "--quiet"]).args(options);
     command.arg("--manifest-path").arg(manifest).arg("--").args(arguments);
     Shell::loud().run(&mut command)
-}
-
-fn manifest(root: &Path) -> PathBuf {
-    root.join("crates/chappe-bench/Cargo.toml")
 }

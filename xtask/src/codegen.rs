@@ -92,14 +92,18 @@ impl Codegen {
             return Ok(());
         }
         if let Some(out) = &self.out {
-            let file = self.schema.clone().unwrap_or_else(|| workspace::root().join(API));
+            let file = match &self.schema {
+                Some(file) => file.clone(),
+                None => workspace::root()?.join(API),
+            };
             return subset(&file, &self.only, self.style, out);
         }
         if let Some(file) = &self.schema {
             return take_layer(file, self.origin.as_deref());
         }
+        let root = workspace::root()?;
         for target in TARGETS {
-            target.generate(&SchemaFile::read(&workspace::root().join(target.schema))?)?.write(target)?;
+            target.generate(&SchemaFile::read(&root.join(target.schema))?)?.write(target)?;
         }
         Ok(())
     }
@@ -107,7 +111,7 @@ impl Codegen {
 
 /// Compares all generated code with the schemas, and returns the number of files.
 pub(crate) fn check() -> Result<usize> {
-    let root = workspace::root();
+    let root = workspace::root()?;
     let mut files = 0;
     for target in TARGETS {
         let file = SchemaFile::read(&root.join(target.schema))?;
@@ -161,9 +165,8 @@ impl Target {
     fn manifest(&self, schema: &Schema) -> Result<Option<(PathBuf, String)>> {
         const MARKS: [&str; 2] =
             ["# Namespaces: written by `cargo xtask codegen`.\n", "# End of the namespaces.\n"];
-        let Some(path) = self.manifest.map(|manifest| workspace::root().join(manifest)) else {
-            return Ok(None);
-        };
+        let Some(manifest) = self.manifest else { return Ok(None) };
+        let path = workspace::root()?.join(manifest);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let missing = || anyhow!("{}: expected the marks {MARKS:?}", path.display());
         let (lead, rest) = text.split_once(MARKS[0]).ok_or_else(missing)?;
@@ -179,7 +182,7 @@ impl Target {
 
 impl Generated {
     fn write(&self, target: &Target) -> Result<()> {
-        let out = workspace::root().join(target.out);
+        let out = workspace::root()?.join(target.out);
         fs::create_dir_all(&out)?;
         self.output.write_to(&out).with_context(|| format!("cannot write {}", target.out))?;
         if let Some((path, text)) = &self.manifest {
@@ -214,7 +217,7 @@ fn subset(file: &Path, names: &[String], style: Style, out: &Path) -> Result<()>
 
 /// Replaces the API's schema, regenerates, and reports what changed.
 fn take_layer(path: &Path, origin: Option<&str>) -> Result<()> {
-    let root = workspace::root();
+    let root = workspace::root()?;
     let mut new = SchemaFile::read(path)?;
     if let Some(origin) = origin {
         new.set_origin(origin);
@@ -254,7 +257,7 @@ mod tests {
 
     /// The schemas of all layers in the repository.
     fn layers() -> Vec<SchemaFile> {
-        let root = workspace::root();
+        let root = workspace::root().expect("tests run in the workspace");
         let history = fs::read_dir(root.join(HISTORY)).expect("the folder is part of the repository");
         let mut paths: Vec<PathBuf> = history.map(|entry| entry.expect("it can be read").path()).collect();
         paths.push(root.join(API));

@@ -57,7 +57,7 @@ impl Conformance {
 /// Compares the page with the rules and the tests, and counts.
 pub(crate) fn check() -> Result<Counts> {
     let rows = rows()?;
-    let path = workspace::root().join(PAGE);
+    let path = workspace::root()?.join(PAGE);
     let found = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
     let expected = page::render(&rows);
     if let Some((left, right)) = found.lines().zip(expected.lines()).find(|(left, right)| left != right) {
@@ -71,14 +71,14 @@ pub(crate) fn check() -> Result<Counts> {
 
 fn write() -> Result<Counts> {
     let rows = rows()?;
-    fs::write(workspace::root().join(PAGE), page::render(&rows))
+    fs::write(workspace::root()?.join(PAGE), page::render(&rows))
         .with_context(|| format!("cannot write {PAGE}"))?;
     Ok(Counts::of(&rows))
 }
 
 /// Joins the rules with the sources, and refuses a rule that has neither test nor reason.
 fn rows() -> Result<Vec<Row>> {
-    let root = workspace::root();
+    let root = workspace::root()?;
     let sources = Sources::read(&root)?;
     let mut problems = Vec::new();
     let mut rows = Vec::new();

@@ -122,7 +122,7 @@ struct Place {
 
 impl Place {
     fn new() -> Result<Self> {
-        let root = workspace::root();
+        let root = workspace::root()?;
         let folder = root.join("crates/chappe-fuzz");
         ensure!(folder.is_dir(), "crates/chappe-fuzz is not part of this checkout");
         let metadata =

@@ -37,7 +37,7 @@ const ALL: &[&[&str]] = &[&["xtask", "test"]];
 impl Proof {
     /// Takes each layer and tests it.
     pub(crate) fn run(&self) -> Result<()> {
-        let root = workspace::root();
+        let root = workspace::root()?;
         let scratch = Workspace::load()?.target().join("layers-proof");
         let files = if self.files.is_empty() { layers(&root)? } else { self.files.clone() };
         for file in &files {

@@ -62,7 +62,8 @@ pub(crate) struct SchemaFile {
 impl SchemaFile {
     /// Reads a file with or without header.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let shown = path.strip_prefix(crate::workspace::root()).unwrap_or(path).display().to_string();
+        let root = crate::workspace::root()?;
+        let shown = path.strip_prefix(&root).unwrap_or(path).display().to_string();
         let bytes = fs::read(path).with_context(|| format!("cannot read {shown}"))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             anyhow!("{shown}: not UTF-8 after {} bytes", error.utf8_error().valid_up_to())

@@ -1,4 +1,4 @@
-//! What `cargo metadata` says about the workspace.
+//! The workspace as `cargo metadata` describes it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, NodeDep, Package, PackageId};
 
-/// The packages of this workspace and all that they depend on.
+/// The packages of this workspace and their dependencies.
 pub(crate) struct Workspace {
     metadata: Metadata,
 }
 
 impl Workspace {
-    /// Asks cargo for the resolved dependency graph of all targets and features.
+    /// Runs `cargo metadata` for all targets and features.
     pub(crate) fn load() -> Result<Self> {
         let mut command = MetadataCommand::new();
-        command.manifest_path(manifest()).other_options(vec!["--all-features".into()]);
+        command.manifest_path(root()?.join("Cargo.toml")).other_options(vec!["--all-features".into()]);
         Ok(Self { metadata: command.exec().context("cargo metadata failed")? })
     }
 
@@ -42,7 +42,7 @@ impl Workspace {
         self.members().into_iter().filter(|package| !forbidden(package)).collect()
     }
 
-    /// Tells whether a package of the workspace has an example of that name.
+    /// Returns whether a package of the workspace has an example of that name.
     pub(crate) fn has_example(&self, name: &str) -> bool {
         let mut targets = self.members().into_iter().flat_map(|package| &package.targets);
         targets.any(|target| target.is_example() && target.name == name)
@@ -77,7 +77,7 @@ impl Workspace {
     }
 }
 
-/// Tells whether a dependency is more than a development dependency, and not for other platforms only.
+/// Returns whether a dependency is more than a development dependency, and not for other platforms only.
 fn ships(edge: &NodeDep) -> bool {
     let here = |kind: &cargo_metadata::DepKindInfo| {
         let platform = kind.target.as_ref().map(ToString::to_string);
@@ -88,14 +88,24 @@ fn ships(edge: &NodeDep) -> bool {
     edge.dep_kinds.iter().any(here)
 }
 
-/// Returns the path of the root `Cargo.toml`: this package lies one folder below it.
-fn manifest() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml")
+/// Returns the root folder of the workspace that contains the current folder, without running cargo.
+///
+/// The path is looked up at run time: clones that share a target folder share this program, too.
+///
+/// # Errors
+///
+/// Fails if the current folder is not in a checkout of this workspace.
+pub(crate) fn root() -> Result<PathBuf> {
+    let current = std::env::current_dir().context("cannot read the current folder")?;
+    find_root(&current)
+        .with_context(|| format!("{}: expected a folder of the chappe workspace", current.display()))
 }
 
-/// Returns the workspace's root folder without asking cargo.
-pub(crate) fn root() -> PathBuf {
-    let mut root = manifest();
-    root.pop();
-    root
+/// Returns the nearest folder at or above `from` that contains this program's package.
+///
+/// Packages such as `crates/chappe-bench` are workspaces of their own, so a manifest alone does not mark the root.
+fn find_root(from: &Path) -> Option<PathBuf> {
+    let is_root =
+        |folder: &&Path| folder.join("xtask/Cargo.toml").is_file() && folder.join("Cargo.toml").is_file();
+    from.ancestors().find(is_root).map(Path::to_owned)
 }

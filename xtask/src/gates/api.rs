@@ -91,11 +91,14 @@ fn current(context: &Context) -> Result<Option<Vec<Snapshot>>> {
     for package in &libraries {
         doc.args(["-p", package.name.as_str()]);
     }
+    // A folder of its own: in `target/doc` the pages of `cargo doc` would be replaced by JSON.
+    let target = context.workspace.target().join("api");
+    doc.arg("--target-dir").arg(&target);
     doc.env("RUSTDOC", std::env::current_exe()?)
         .env(AS_RUSTDOC, "1")
         .env("RUSTDOCFLAGS", "--cap-lints=allow");
     context.shell.run(&mut doc)?;
-    let folder = context.workspace.target().join("doc");
+    let folder = target.join("doc");
     let mut snapshots = Vec::new();
     for package in libraries {
         let json = folder.join(package.name.replace('-', "_")).with_extension("json");

@@ -76,7 +76,6 @@ const LAYERS: &[Layer] = &[
             "chappe-loopback",
         ],
     ),
-    edge("chappe-cli", &["chappe", "chappe-tl-parser", "chappe-tl-gen"]),
     edge("private-schema", &["chappe-tl", "chappe-tl-parser", "chappe-tl-gen"]),
     edge("xtask", &["chappe-tl-parser", "chappe-tl-gen"]),
 ];
