@@ -26,7 +26,7 @@ use chappe::transport::{AckRequest, Connector, Framing, Incoming};
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The methods. With a schema of one's own these types come from `chappe-tl-gen`; see `examples/private-schema`.
+/// The methods. With a schema of one's own these types come from `chappe-tl-gen`; see `crates/examples/private-schema`.
 #[derive(Debug)]
 enum Call {
     /// `now#11111111 = long;` the time in seconds.

@@ -9,7 +9,7 @@
 //! | grammers | – | [`grammers::from_row`], and [`grammers::from_file`] up to 0.8 |
 //!
 //! [`from_string`] recognises whose string it is. Files that are SQLite databases are read with whatever SQLite library
-//! the program has: each module names the query, and takes a row of its answer. The program `examples/import-session`
+//! the program has: each module names the query, and takes a row of its answer. The program `crates/examples/import-session`
 //! of the repository does that. All formats are described in `docs/sessions-of-others.md`.
 //!
 //! Everything that is read here counts as hostile: lengths are bounded, and what does not fit is an [`ImportError`].

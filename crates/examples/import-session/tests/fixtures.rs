@@ -6,7 +6,7 @@ use chappe_net::import::Server;
 use import_session::{Error, read};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new("../../crates/chappe-conformance/interop/sessions/fixtures").join(name)
+    Path::new("../../chappe-conformance/interop/sessions/fixtures").join(name)
 }
 
 fn key() -> [u8; 256] {
