@@ -15,6 +15,7 @@ pub(crate) mod interop;
 mod layers;
 mod links;
 mod main_job;
+mod msrv;
 mod no_std;
 mod package;
 mod tests;
@@ -60,6 +61,7 @@ pub(crate) const ALL: &[Gate] = &[
     gate("codegen", "Generated code is what the schemas say", codegen::run),
     gate("conformance", "Every rule of the checklist has its test or its reason", conformance::run),
     gate("clippy", "No target of any package has a warning", clippy::run),
+    gate("msrv", "The oldest supported Rust compiles the workspace, or the lint for it is quiet", msrv::run),
     gate("test", "All tests pass", tests::run),
     gate("doctest", "All examples in the documentation compile and run", tests::doctests),
     gate("doc", "The documentation builds without a warning", docs::run),
