@@ -57,7 +57,8 @@ pub(crate) enum Verdict {
 pub(crate) const ALL: &[Gate] = &[
     gate("fmt", "All code is formatted", fmt::run),
     gate("layers", "Dependencies point down the layers only", layers::run),
-    gate("links", "No page points to a file that is not there", links::run),
+    gate("links", "No page points to a file or a heading that is not there", links::run),
+    gate("book", "The book renders, and each of its links leads somewhere", crate::book::run),
     gate("codegen", "Generated code is what the schemas say", codegen::run),
     gate("conformance", "Every rule of the checklist has its test or its reason", conformance::run),
     gate("clippy", "No target of any package has a warning", clippy::run),

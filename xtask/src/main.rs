@@ -5,6 +5,7 @@
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program for a host with std")]
 
 mod bench;
+mod book;
 mod codegen;
 mod conformance;
 mod fuzz;
@@ -34,6 +35,8 @@ struct Cli {
 enum Task {
     /// Runs every gate in order and prints a summary.
     Ci,
+    /// Renders the pages of docs/ as a book and checks its links and anchors.
+    Book(book::Book),
     /// Compares the public API of each crate with its snapshot, or writes the snapshots.
     Api(gates::api::Api),
     /// Regenerates code from the schemas, compares it with them, or takes a new schema.
@@ -79,6 +82,7 @@ fn run() -> Result<()> {
     match Cli::from_arg_matches(&arguments)?.task {
         Task::Ci => gates::run_all(),
         Task::Api(api) => api.run(),
+        Task::Book(book) => book.run(),
         Task::Codegen(codegen) => codegen.run(),
         Task::Conformance(conformance) => conformance.run(),
         Task::Interop(interop) => interop.run(),

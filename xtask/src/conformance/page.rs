@@ -40,7 +40,8 @@ fn line(row: &Row) -> String {
     }
     let rule = &row.rule;
     format!(
-        "| {} | {} | {} | {} | {} |",
+        "| <a id=\"{}\"></a>{} | {} | {} | {} | {} |",
+        rule.name().to_lowercase(),
         rule.name(),
         rule.side,
         rule.text,
