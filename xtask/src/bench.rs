@@ -5,6 +5,7 @@ use std::env;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::plots;
 use crate::shell::{self, Shell};
 use crate::workspace;
 
@@ -12,7 +13,11 @@ use crate::workspace;
 #[derive(Args)]
 pub(crate) struct Bench {
     /// What to measure.
-    suite: Suite,
+    #[arg(required_unless_present = "plot_only")]
+    suite: Option<Suite>,
+    /// Measures nothing; draws the plots of docs/performance from the tables of docs/performance.md.
+    #[arg(long, exclusive = true)]
+    plot_only: bool,
     /// Passed on to the benchmark program.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
@@ -44,10 +49,11 @@ pub(crate) struct Timing {
 }
 
 impl Bench {
-    /// Builds the benchmark program with optimisation and runs one suite; of the generated types, both.
+    /// Builds the benchmark program with optimisation, runs one suite (of the generated types, both), and draws.
     pub(crate) fn run(&self) -> Result<()> {
+        let Some(suite) = self.suite else { return plots::write(&workspace::root()?) };
         // The peers of these suites take the compiler minutes, so each is compiled for its own suite alone.
-        let (features, suites): (&[&str], &[&str]) = match self.suite {
+        let (features, suites): (&[&str], &[&str]) = match suite {
             Suite::Idle => (&[], &["idle"]),
             Suite::Crypto => (&[], &["crypto"]),
             Suite::Handshake => (&[], &["handshake"]),
@@ -58,7 +64,7 @@ impl Bench {
         for suite in suites {
             forward(features, [(*suite).to_owned()].into_iter().chain(self.rest.iter().cloned()))?;
         }
-        Ok(())
+        plots::write(&workspace::root()?)
     }
 }
 

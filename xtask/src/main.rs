@@ -11,6 +11,7 @@ mod conformance;
 mod fuzz;
 mod gates;
 mod instrument;
+mod plots;
 mod progress;
 mod proof;
 mod schema;

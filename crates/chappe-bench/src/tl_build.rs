@@ -24,9 +24,9 @@ const PEERS: &[&str] = &["grammers-tl-types"];
 const LOG: &str = "CHAPPE_BENCH_RUSTC_LOG";
 
 const NOTES: &str = "\
-CPU seconds (user and system) of rustc for one crate, one after the other, in turns, without incremental compilation and with lints
-capped, as for any dependency from a registry; both with default features, which for both are the full schema with its
-functions. Peak memory is that of the release build. The user's program decodes a `messages.messages` and prints.
+CPU seconds (user and system) of rustc for one crate, alternating, without incremental compilation and with lints capped,
+as for any dependency from a registry. Both crates have default features, which include the full schema with its
+functions. Peak memory is that of the release build. The user's program decodes a `messages.messages` and prints it.
 ";
 
 /// How to build, and how often: what takes a few seconds differs by a third from one time to the next.

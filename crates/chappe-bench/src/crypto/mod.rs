@@ -11,13 +11,13 @@ use crate::{harness::Settings, limits, report::Report};
 const PEERS: &[&str] = &["grammers-crypto", "layer-crypto", "ferogram-crypto", "ige", "aes"];
 
 const NOTES: &str = "\
-The AES chain is 14 dependent AESENC for each block, the SHA chain 32 dependent SHA256RNDS2 for each 64 bytes: what
-no implementation of one stream can beat. Below 16 KiB every time of `open` contains the copy that restores its input;
-every time of `seal` contains the copy of the payload and fresh padding; those of the chains contain nothing else. In
-each round the fastest of eight slices counts.
+The AES chain is 14 dependent AESENC for each block, the SHA chain 32 dependent SHA256RNDS2 for each 64 bytes: a lower
+bound for one stream. Below 16 KiB the times of `open` include the copy that restores its input. The times of `seal`
+include the copy of the payload and fresh padding. The times of the chains include nothing else. Each round keeps the
+fastest of eight samples.
 
-`cargo xtask bench` builds with `--cfg chappe_plain_aes`: it takes the feature `zeroize` off the `aes` crate, which cargo
-would otherwise turn on for the peers as well, and which slows those that encrypt block by block up to three times.
+`cargo xtask bench` builds with `--cfg chappe_plain_aes`, which disables the feature `zeroize` of the `aes` crate. Cargo
+would otherwise enable it for the peers too, and slow those that encrypt block by block up to three times.
 ";
 
 /// Measures everything.

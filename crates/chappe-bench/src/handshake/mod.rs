@@ -26,19 +26,19 @@ const SERVER: &str = "chappe, server";
 const BOTH: &str = "chappe, client and server";
 
 const NOTES: &str = "\
-All times but those of the last table are CPU time of the thread, so that a busy machine spoils little. Each round gives every client the same `pq`, a
-product of two random primes of 31 bits, the published prime and a server half of `chappe-handshake` in the same process;
-reading the answer and writing the request count, sockets do not, but in the last table: that is time on the clock, for our
-blocking client and our tokio server with a thread each; a second divided by it is how many handshakes there are in one. Every exchange is completed, and both sides must have the
-same key.
+All times except those of the last table are CPU time of the thread, which a busy machine affects little. Each round
+gives every client the same `pq`, a product of two random primes of 31 bits, the published prime, and a server half of
+`chappe-handshake` in the same process. Reading the answer and writing the request are included; sockets are not, except
+in the last table, which is wall time for our blocking client and our tokio server with a thread each. Every exchange is
+completed, and both sides must have the same key.
 
-The others know the public keys of Telegram's datacenters and take no other, so no server but theirs can read what they
-encrypt. They encrypt for that key, which is measured; then `new_nonce` is read out of their state, and the same inner data
-is encrypted once more by their own function for the key of our server, which is not measured. All else of their exchange
-with our server half is their code as published.
+The peers accept only the public keys of Telegram's datacenters, so only Telegram's servers can read what they encrypt.
+The measured time includes their encryption for that key. Then `new_nonce` is read from their state, and their own
+function encrypts the same inner data for the key of our server, which is not measured. The rest of their exchange with
+our server half is their code as published.
 
-What is checked differs: grammers does not ask whether the prime is safe; layer takes the published one and no other; we
-recognise the published one and test others.
+The checks differ: grammers does not test whether the prime is safe; layer accepts only the published prime; chappe
+recognises the published prime and tests others.
 ";
 
 /// A client that goes through one exchange and adds what it cost.

@@ -13,9 +13,9 @@ use crate::report::Report;
 
 const PEERS: &[&str] = &["grammers-mtsender"];
 const NOTES: &str = "\
-Client and datacenter share two cores and talk over TCP on 127.0.0.1; the datacenter is the embedded one for all. A call
-is `help.getNearestDc`, sent and answered as bytes. The clients of tokio run on one thread (`current_thread`), the datacenter on
-another.
+Client and datacenter share two cores and communicate over TCP on 127.0.0.1; all clients use the embedded datacenter. A
+call is `help.getNearestDc`, sent and answered as bytes. The tokio clients run on one thread (`current_thread`), the
+datacenter on another.
 ";
 
 /// Measures everything.

@@ -14,10 +14,10 @@ use crate::report::{Bound, Report};
 
 const PEERS: &[&str] = &["grammers-mtproto", "layer-mtproto", "ferogram-mtproto"];
 const NOTES: &str = "\
-Bodies of 100 bytes, 64 messages at a time. Out: a call is accepted, sealed and remembered until its answer comes. In: an
-answer is opened, checked, matched with its call and handed out; that is more than peers do, of which none remembers calls
-here; grammers does not look for duplicates. Ours reads the clock for each packet, peers for those they send. layer
-and ferogram hand a container out unopened.
+Bodies of 100 bytes, 64 messages at a time. Out: a call is accepted, sealed and kept until its answer arrives. In: an
+answer is opened, checked, matched with its call and returned. The peers do less: none keeps calls here, and grammers does
+not check for duplicates. chappe reads the clock for each packet, the peers for those they send. layer and ferogram return
+a container unopened.
 ";
 const OURS: &str = "chappe";
 const GRAMMERS: &str = "grammers-mtproto";

@@ -27,9 +27,9 @@ const GRAMMERS: &str = "grammers-tl-types";
 const LAYER: &str = "layer-tl-types";
 
 const NOTES: &str = "\
-Every library gets the same content in the encoding of its own layer (fields that a layer does not have are left out).
-Decoding contains dropping the result; ours goes into an arena that is reset. Encoding goes into a buffer that is reused.
-All three have their answers read and written again before anything is measured, and must give the bytes they were given.
+Every library gets the same content in the encoding of its own layer, without fields that the layer does not have.
+Decoding includes dropping the result; chappe decodes into an arena that is reset. Encoding writes to a buffer that is
+reused. Before the measurement, each library must reproduce the bytes it decoded.
 ";
 
 /// The schemas: of our own layer, which is that of grammers, and of layer's.
