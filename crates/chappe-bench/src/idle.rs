@@ -17,7 +17,7 @@ use chappe_framing::{FrameBuf, UnixTime};
 use chappe_handshake::ServerOptions;
 use chappe_net::{
     ListenOptions,
-    server::{Context, Engine, EngineOptions, Handler, KeyKind, KeyState, Verdict},
+    server::{Context, Engine, EngineOptions, Handler, KeyStatus, KeyState, Verdict},
     tokio::Server,
 };
 use chappe_session::{EncryptedSession, server::ServerConfig};
@@ -85,7 +85,7 @@ fn measure() -> Result<f64> {
     let mut options = EngineOptions::new(handshake, ServerConfig::default());
     options.max_sessions_per_key = COUNT;
     let engine = Engine::new(options, Nobody, &mut rng)?;
-    engine.add_key(KeyState::new(key(), KeyKind::Permanent));
+    engine.add_key(KeyState::new(key(), KeyStatus::Permanent));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let listening = Server::listen("127.0.0.1:0", ListenOptions::data_centre(), engine);
     let server = runtime.block_on(listening)?;

@@ -4,13 +4,13 @@
 
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::{
-    cdn::{CdnError, FileHash, FileKey, PartRange, check_part},
+    cdn::{CdnError, CdnFileKey, FileHash, PartRange, check_part},
     ctr::Ctr,
     hash::sha256,
 };
 
-fn file_key(file: &Entry) -> FileKey {
-    FileKey::new(&file.bytes("encryption_key"), &file.bytes("encryption_iv")).unwrap()
+fn file_key(file: &Entry) -> CdnFileKey {
+    CdnFileKey::new(&file.bytes("encryption_key"), &file.bytes("encryption_iv")).unwrap()
 }
 
 fn plaintext(file: &Entry) -> Vec<u8> {
@@ -71,8 +71,8 @@ fn the_iv_counts_blocks_in_its_last_four_bytes() {
 fn sec_154_key_iv_range_and_part_sizes_are_checked() {
     let file = vectors::load("cdn");
     let (key, iv) = (file.bytes("encryption_key"), file.bytes("encryption_iv"));
-    assert_eq!(FileKey::new(&key[1..], &iv).err(), Some(CdnError::InvalidKey { key: 31, iv: 16 }));
-    assert_eq!(FileKey::new(&key, &iv[1..]).err(), Some(CdnError::InvalidKey { key: 32, iv: 15 }));
+    assert_eq!(CdnFileKey::new(&key[1..], &iv).err(), Some(CdnError::InvalidKey { key: 31, iv: 16 }));
+    assert_eq!(CdnFileKey::new(&key, &iv[1..]).err(), Some(CdnError::InvalidKey { key: 32, iv: 15 }));
 
     let mib = 1024 * 1024;
     for (offset, limit) in [(0, 4096), (4096, 4096), (mib - 4096, 4096), (mib, 1 << 20), (mib, 1 << 19)] {

@@ -7,7 +7,7 @@ use chappe_crypto::{
     AuthKey, kdf,
     message::OpenError,
     secret_chat::{
-        self, ENVELOPE_LEN, Envelope, FileFingerprint, FileKey, KeyFingerprint, MessageError, Party,
+        self, ENVELOPE_LEN, EncryptedFileKey, Envelope, FileFingerprint, KeyFingerprint, MessageError, Party,
     },
 };
 
@@ -142,8 +142,8 @@ fn sec_172_a_file_key_is_taken_only_with_its_fingerprint() {
     let (key, iv) = (entry.array("key"), entry.array("iv"));
     let fingerprint = FileFingerprint::from_raw(entry.number("key_fingerprint_i32"));
     assert_eq!(fingerprint.to_raw().to_le_bytes(), entry.array("key_fingerprint_le_bytes"));
-    let file_key = FileKey::verified(key, iv, fingerprint).unwrap();
-    assert_eq!(FileKey::new(key, iv).fingerprint(), fingerprint);
+    let file_key = EncryptedFileKey::verified(key, iv, fingerprint).unwrap();
+    assert_eq!(EncryptedFileKey::new(key, iv).fingerprint(), fingerprint);
 
     let mut data = entry.bytes("plaintext");
     file_key.encrypt(&mut data).unwrap();
@@ -152,7 +152,7 @@ fn sec_172_a_file_key_is_taken_only_with_its_fingerprint() {
     assert_eq!(data, entry.bytes("plaintext"));
 
     let wrong = FileFingerprint::from_raw(fingerprint.to_raw() ^ 1);
-    let error = FileKey::verified(key, iv, wrong).unwrap_err();
+    let error = EncryptedFileKey::verified(key, iv, wrong).unwrap_err();
     assert_eq!((error.got, error.computed), (wrong, fingerprint));
 }
 

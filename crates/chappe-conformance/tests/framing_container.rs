@@ -4,9 +4,11 @@ use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::Side;
 use chappe_framing::{
     Container, ContainerWriter, FrameBuf, FrameError, MAX_MESSAGES_SENT, MSG_CONTAINER, MessageHeader, MsgId,
-    RpcOutcome, RpcResult, SeqNo, write_rpc_error,
+    RpcOutcome, RpcResult, SeqNo, write_rpc_result_header,
 };
-use chappe_tl_mtproto::types;
+use chappe_tl::Serializable;
+use chappe_tl_mtproto::{enums, types};
+use chappe_types::RpcError;
 
 /// An id above all that the vectors hold.
 const CONTAINER_ID: MsgId = MsgId::from_raw(0x65c5_3d51_0000_0000);
@@ -202,13 +204,17 @@ fn sec_095_inner_ids_are_below_the_containers_and_of_the_right_side() {
 fn an_rpc_result_with_an_error_is_written_and_read_as_in_the_vectors() {
     let expected = vector("vectors", "rpc_result_error").bytes("serialized");
     let req_msg_id = MsgId::from_raw(0x65c5_3d50_0000_0004);
-    let error = types::RpcError { error_code: 420, error_message: "FLOOD_WAIT_17".into() };
+    let object = types::RpcError { error_code: 420, error_message: "FLOOD_WAIT_17".into() };
     let mut buf = FrameBuf::new();
-    write_rpc_error(&mut buf, req_msg_id, &error).unwrap();
+    write_rpc_result_header(&mut buf, req_msg_id);
+    enums::RpcError::RpcError(object).serialize(&mut buf).unwrap();
     assert_eq!(buf.as_slice(), expected);
     let result = RpcResult::new_checked(&expected).unwrap();
     assert_eq!(result.req_msg_id(), req_msg_id);
-    assert_eq!(result.outcome(), Ok(RpcOutcome::Error(error)));
+    assert_eq!(
+        result.outcome(),
+        Ok(RpcOutcome::Error(RpcError { code: 420, message: "FLOOD_WAIT_17".into() }))
+    );
     for len in 0..expected.len() {
         let cut = RpcResult::new_checked(&expected[..len]).and_then(|result| result.outcome().map(|_| ()));
         assert!(cut.is_err(), "{len}");

@@ -9,7 +9,7 @@ use chappe_framing::{
     MsgId, MsgOrigin, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime, open,
     write_rpc_result_header,
 };
-use chappe_session::{EncryptedSession, Limits, Message, Session, UnpackError};
+use chappe_session::{EncryptedSession, Message, Session, SessionLimits, UnpackError};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, functions, types};
 
@@ -171,7 +171,7 @@ fn sec_076_what_is_older_than_the_memory_of_ids_is_refused() {
         let mut frame = from_server(session.session_id(), msg_id, 1, &ping);
         (session.unpack_with(NOW, &mut frame).map(drop), msg_id)
     };
-    let remembered = i64::try_from(Limits::default().received_ids).expect("a small number");
+    let remembered = i64::try_from(SessionLimits::default().received_ids).expect("a small number");
     for nth in 0..=remembered {
         assert_eq!(take(NOW.as_secs(), nth).0, Ok(()));
     }

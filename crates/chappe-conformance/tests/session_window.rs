@@ -2,7 +2,7 @@
 
 use chappe_conformance::vectors;
 use chappe_framing::{MsgId, ServerSalt, UnixTime};
-use chappe_session::Limits;
+use chappe_session::SessionLimits;
 use chappe_session::salts::{SaltTable, TimedSalt};
 use chappe_session::window::{Age, AgeLimits, DuplicateWindow, Seen};
 
@@ -25,7 +25,7 @@ fn sec_076_and_sec_077_the_window_answers_as_in_the_vectors() {
 
 #[test]
 fn sec_078_the_default_window_holds_at_least_400_ids_and_no_more_than_it_says() {
-    let limits = Limits::default();
+    let limits = SessionLimits::default();
     assert!(limits.received_ids >= 400);
     let mut window = DuplicateWindow::<()>::new(limits.received_ids);
     for raw in 0..10_000 {

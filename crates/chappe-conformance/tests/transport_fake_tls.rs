@@ -12,8 +12,8 @@ use chappe_transport::fake_tls::{
 };
 use chappe_transport::secret::SecretKey;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, Limits, ProxySecret, ReadBuf, Refusal, ReplayFilter, Side,
-    TransportError,
+    Accept, AcceptConfig, AcceptContext, AcceptRefusal, Acceptor, ConnectionLimits, ProxySecret, ReadBuf,
+    ReplayFilter, Side, TransportError,
 };
 
 fn file() -> Entry {
@@ -67,11 +67,11 @@ fn the_answer_is_signed_and_checked_at_its_last_byte() {
     assert_eq!(names.map(|name| parts.number::<usize>(name)).iter().sum::<usize>(), answer.len());
 
     for len in 0..answer.len() {
-        let checked = check_server_answer(&answer[..len], &key(&file), &random, &Limits::DEFAULT);
+        let checked = check_server_answer(&answer[..len], &key(&file), &random, &ConnectionLimits::DEFAULT);
         assert_eq!(checked, Ok(None), "{len} bytes");
     }
     let longer = [&answer[..], &[0x17, 0x03, 0x03]].concat();
-    let checked = check_server_answer(&longer, &key(&file), &random, &Limits::DEFAULT);
+    let checked = check_server_answer(&longer, &key(&file), &random, &ConnectionLimits::DEFAULT);
     assert_eq!(checked, Ok(Some(answer.len())));
 }
 
@@ -84,7 +84,7 @@ fn sec_147_an_answer_with_any_bit_changed_is_refused() {
     for at in 0..answer.len() {
         let mut changed = answer.clone();
         changed[at] ^= 0x01;
-        let checked = check_server_answer(&changed, &key(&file), &random, &Limits::DEFAULT);
+        let checked = check_server_answer(&changed, &key(&file), &random, &ConnectionLimits::DEFAULT);
         let is_frame = matches!(at, 0..5) || (hello..hello + 11).contains(&at);
         let expected = match checked {
             Err(TransportError::ServerHelloDigest) => true,
@@ -95,7 +95,7 @@ fn sec_147_an_answer_with_any_bit_changed_is_refused() {
         assert!(expected, "byte {at}: {checked:?}");
     }
     let other = SecretKey::from_bytes([1; 16]);
-    let checked = check_server_answer(&answer, &other, &random, &Limits::DEFAULT);
+    let checked = check_server_answer(&answer, &other, &random, &ConnectionLimits::DEFAULT);
     assert_eq!(checked, Err(TransportError::ServerHelloDigest));
 }
 
@@ -151,7 +151,10 @@ fn every_negative_case_fails_as_stated() {
 fn refused_answer(file: &Entry, entry: &Entry) {
     let answer = entry.bytes("server_response");
     let random = file.array("client_random");
-    assert!(check_server_answer(&answer, &key(file), &random, &Limits::DEFAULT).is_err(), "{entry:?}");
+    assert!(
+        check_server_answer(&answer, &key(file), &random, &ConnectionLimits::DEFAULT).is_err(),
+        "{entry:?}"
+    );
 }
 
 fn old_hello(file: &Entry, entry: &Entry) {
@@ -177,9 +180,9 @@ fn replayed_hello(file: &Entry) {
     };
     let (Accept::Answer { bytes, .. }, 0) = accept() else { panic!("the first hello is answered") };
     let random = file.array("client_random");
-    let checked = check_server_answer(&bytes, &key(file), &random, &Limits::DEFAULT);
+    let checked = check_server_answer(&bytes, &key(file), &random, &ConnectionLimits::DEFAULT);
     assert_eq!(checked, Ok(Some(bytes.len())));
     let (Accept::Refused(refusal), kept) = accept() else { panic!("the second one is refused") };
-    assert_eq!(refusal, Refusal::ClientHello(Rejection::Replayed));
+    assert_eq!(refusal, AcceptRefusal::ClientHello(Rejection::Replayed));
     assert_eq!(kept, file.bytes("client_hello_sent").len(), "the site behind gets the hello");
 }

@@ -9,8 +9,8 @@ use chappe_crypto::rng::Drbg;
 use chappe_transport::detect::{Detected, detect};
 use chappe_transport::framing::Decoded;
 use chappe_transport::{
-    AckRequest, Connection, Decoder, Encoder, ErrorCode, Framing, Incoming, Limits, QuickAckToken, ReadBuf,
-    Side,
+    AckRequest, Connection, ConnectionLimits, Decoder, Encoder, Framing, Incoming, QuickAckToken, ReadBuf,
+    Side, TransportErrorCode,
 };
 
 /// Gives the padding of a vector: first its length, then its bytes.
@@ -108,8 +108,8 @@ fn check_frame(entry: &Entry, side: Side) {
     let stated = if entry.has("frame") { entry.bytes("frame") } else { by_rule() };
     let pad = &stated[stated.len() - pad_len..];
 
-    let mut encoder = Encoder::new(framing, side, Limits::DEFAULT);
-    let mut decoder = Decoder::new(framing, side, Limits::DEFAULT);
+    let mut encoder = Encoder::new(framing, side, ConnectionLimits::DEFAULT);
+    let mut decoder = Decoder::new(framing, side, ConnectionLimits::DEFAULT);
     encoder.set_max_padding(15);
     if framing == Framing::Full {
         advance(&mut encoder, &mut decoder, entry.number("tcp_seqno"));
@@ -151,14 +151,14 @@ fn every_quick_ack_is_written_and_read() {
         let token = QuickAckToken::from_raw(entry.number("token_u32"));
         assert_eq!(token.to_raw().to_le_bytes(), *entry.bytes("token_le_bytes"));
         let pad = if entry.has("padding") { entry.bytes("padding") } else { Vec::new() };
-        let mut encoder = Encoder::new(framing, Side::Server, Limits::DEFAULT);
+        let mut encoder = Encoder::new(framing, Side::Server, ConnectionLimits::DEFAULT);
         encoder.set_max_padding(15);
         let mut frame = Vec::new();
         encoder.quick_ack_into(&mut frame, token, &mut Padding::new(&pad, 8));
         assert_eq!(frame, entry.bytes("frame"), "{entry:?}");
 
-        let mut client = Connection::plain(framing, Side::Client, Limits::DEFAULT);
-        let mut buf = ReadBuf::new(&Limits::DEFAULT);
+        let mut client = Connection::plain(framing, Side::Client, ConnectionLimits::DEFAULT);
+        let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         for byte in &frame {
             assert_eq!(client.receiver.receive(&mut buf), Ok(None), "{entry:?}");
             buf.extend_from_slice(&[*byte]).unwrap();
@@ -180,20 +180,20 @@ fn every_transport_error_is_written_and_read() {
         (Framing::Full, "full_seq0", 0),
     ];
     for entry in entries {
-        let code = ErrorCode::from_raw(entry.number("code"));
+        let code = TransportErrorCode::from_raw(entry.number("code"));
         assert_eq!(code.to_raw(), entry.number::<i32>("code"));
         assert_eq!(code.to_payload(), *entry.bytes("payload"));
         for (framing, field, pad_len) in cases {
             let stated = entry.bytes(field);
             let pad = &stated[stated.len() - pad_len..];
-            let mut server = Connection::plain(framing, Side::Server, Limits::DEFAULT);
+            let mut server = Connection::plain(framing, Side::Server, ConnectionLimits::DEFAULT);
             server.sender.set_max_padding(15);
             let mut frame = Vec::new();
             server.sender.error_into(&mut frame, code, &mut Padding::new(pad, 11)).unwrap();
             assert_eq!(frame, stated, "{entry:?} {field}");
 
-            let mut client = Connection::plain(framing, Side::Client, Limits::DEFAULT);
-            let mut buf = ReadBuf::new(&Limits::DEFAULT);
+            let mut client = Connection::plain(framing, Side::Client, ConnectionLimits::DEFAULT);
+            let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
             buf.extend_from_slice(&frame).unwrap();
             assert_eq!(
                 client.receiver.receive(&mut buf),
@@ -211,7 +211,7 @@ fn every_bad_frame_is_refused() {
     for entry in entries {
         assert!(entry.text("expect").starts_with("close connection"));
         for side in [Side::Client, Side::Server] {
-            let mut decoder = Decoder::new(framing(entry.text("transport")), side, Limits::DEFAULT);
+            let mut decoder = Decoder::new(framing(entry.text("transport")), side, ConnectionLimits::DEFAULT);
             let decoded = decoder.next_frame(&entry.bytes("frame"));
             assert!(decoded.is_err(), "{entry:?}: {decoded:?}");
         }

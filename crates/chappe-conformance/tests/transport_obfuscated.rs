@@ -7,8 +7,8 @@ use chappe_crypto::rng::Drbg;
 use chappe_transport::obfuscation::{Obfuscation, identity};
 use chappe_transport::secret::SecretKey;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, Connection, DcId, Framing, Incoming, Limits, ProxySecret,
-    ReadBuf, Side,
+    Accept, AcceptConfig, AcceptContext, Acceptor, Connection, ConnectionLimits, DcId, Framing, Incoming,
+    ProxySecret, ReadBuf, Side,
 };
 
 fn entries() -> Vec<Entry> {
@@ -29,7 +29,7 @@ fn secret(entry: &Entry) -> Option<ProxySecret> {
 }
 
 fn dc(entry: &Entry) -> Option<DcId> {
-    (!entry.value("dc_id").is_null()).then(|| DcId::from_raw(entry.number("dc_id")))
+    (!entry.value("dc_id").is_null()).then(|| DcId::from_header(entry.number::<i16>("dc_id").to_le_bytes()))
 }
 
 fn client(entry: &Entry) -> (Obfuscation, [u8; 64]) {
@@ -112,8 +112,14 @@ fn connections_read_the_frames_of_the_vectors_byte_by_byte() {
         check_receiver(&mut server, &mut buf, &entry, "first_client_frame");
 
         let (streams, _) = client(&entry);
-        let mut client = Connection::obfuscated(framing(&entry), Side::Client, Limits::DEFAULT, streams);
-        check_receiver(&mut client, &mut ReadBuf::new(&Limits::DEFAULT), &entry, "first_server_frame");
+        let mut client =
+            Connection::obfuscated(framing(&entry), Side::Client, ConnectionLimits::DEFAULT, streams);
+        check_receiver(
+            &mut client,
+            &mut ReadBuf::new(&ConnectionLimits::DEFAULT),
+            &entry,
+            "first_server_frame",
+        );
     }
 }
 
@@ -159,7 +165,7 @@ fn sec_144_a_header_made_with_another_secret_is_garbage() {
         let mut buf = ReadBuf::new(&config.limits);
         buf.extend_from_slice(&entry.bytes("init_sent")).unwrap();
         let accept = Acceptor::new().handle(&mut buf, &mut context, &mut rng);
-        let refused = Accept::Refused(chappe_transport::Refusal::UnknownProtocol);
+        let refused = Accept::Refused(chappe_transport::AcceptRefusal::UnknownProtocol);
         assert_eq!(format!("{accept:?}"), format!("{:?}", Ok::<_, ()>(refused)), "{entry:?}");
         assert_eq!(buf.raw(), entry.bytes("init_sent"), "nothing is consumed");
     }

@@ -67,12 +67,12 @@ pub struct FileHash {
 
 /// Key and IV of a file, from `upload.fileCdnRedirect`. Absent from `Debug`, wiped when dropped.
 #[derive(Clone)]
-pub struct FileKey {
+pub struct CdnFileKey {
     key: [u8; 32],
     iv: [u8; 16],
 }
 
-impl FileKey {
+impl CdnFileKey {
     /// Takes `encryption_key` and `encryption_iv` as the DC sent them.
     ///
     /// # Errors
@@ -111,16 +111,16 @@ impl FileKey {
     }
 }
 
-impl Drop for FileKey {
+impl Drop for CdnFileKey {
     fn drop(&mut self) {
         self.key.zeroize();
         self.iv.zeroize();
     }
 }
 
-impl fmt::Debug for FileKey {
+impl fmt::Debug for CdnFileKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileKey").finish_non_exhaustive()
+        f.debug_struct("CdnFileKey").finish_non_exhaustive()
     }
 }
 

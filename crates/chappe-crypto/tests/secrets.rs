@@ -27,8 +27,8 @@ fn sec_005_no_debug_output_contains_a_secret() {
     assert_redacted(&kdf::AesKeyIv { key: [SECRET; 32], iv: [SECRET; 32] });
     assert_redacted(&kdf::msg_key_large(&auth_key, Side::Client, &[SECRET; 64]));
     assert_redacted(&nonce::tmp_aes(&[SECRET; 32], &[SECRET; 16]));
-    assert_redacted(&cdn::FileKey::new(&[SECRET; 32], &[SECRET; 16]).unwrap());
-    assert_redacted(&secret_chat::FileKey::new([SECRET; 32], [SECRET; 32]));
+    assert_redacted(&cdn::CdnFileKey::new(&[SECRET; 32], &[SECRET; 16]).unwrap());
+    assert_redacted(&secret_chat::EncryptedFileKey::new([SECRET; 32], [SECRET; 32]));
     assert_redacted(&ige::Stream::new(&[SECRET; 32], &[SECRET; 32], &mut plaintext).unwrap());
     assert_redacted(&message::SealJob::new(&auth_key, Side::Client, &mut plaintext));
     let msg_key = MsgKey::from_bytes([1; 16]);

@@ -4,6 +4,7 @@ use core::fmt;
 
 use chappe_crypto::AuthKeyId;
 use chappe_tl::{EncodeError, deserialize};
+use chappe_types::Rule;
 
 use crate::{MsgId, SessionId};
 
@@ -124,45 +125,25 @@ pub enum FrameError {
     Encode(EncodeError),
 }
 
-/// Who is to blame for a [`FrameError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Blame {
-    /// The bytes are damaged, which also happens without an attacker.
-    Bytes,
-    /// The bytes are well-formed, but the peer broke a rule.
-    Peer,
-    /// Our own caller asked for something that cannot be sent.
-    Caller,
-}
-
 impl FrameError {
-    /// Returns who is to blame.
-    pub const fn blame(&self) -> Blame {
-        match self {
-            Self::TooShort { .. }
-            | Self::UnalignedCiphertext { .. }
-            | Self::MsgKeyMismatch
-            | Self::BadBodyLen { .. }
-            | Self::BadPadding { .. }
-            | Self::BadContainerCount { .. }
-            | Self::TrailingBytes { .. }
-            | Self::UnexpectedConstructor { .. }
-            | Self::BadCompression
-            | Self::BadChecksum
-            | Self::Tl(_) => Blame::Bytes,
-            Self::UnknownAuthKey { .. }
-            | Self::NotPlain { .. }
-            | Self::PlainNotAllowed
-            | Self::NotAHandshakeObject { .. }
-            | Self::ForeignSession { .. }
-            | Self::ZeroSession
-            | Self::BadOrigin { .. }
-            | Self::InnerIdNotLower { .. }
-            | Self::Nested { .. }
-            | Self::UnpackedTooLarge { .. }
-            | Self::ZeroRequest => Blame::Peer,
-            Self::UnsendableBody { .. } | Self::ContainerFull | Self::Encode(_) => Blame::Caller,
-        }
+    /// Returns the rule of the security checklist that the frame broke.
+    pub const fn rule(&self) -> Rule {
+        Rule::new(match self {
+            Self::TooShort { .. } | Self::UnknownAuthKey { .. } => 61,
+            Self::UnalignedCiphertext { .. } => 62,
+            Self::BadBodyLen { .. } => 66,
+            Self::BadPadding { .. } => 67,
+            Self::ForeignSession { .. } => 68,
+            Self::BadOrigin { .. } => 70,
+            Self::PlainNotAllowed => 75,
+            Self::BadContainerCount { .. } | Self::TrailingBytes { .. } => 93,
+            Self::Nested { .. } => 94,
+            Self::InnerIdNotLower { .. } => 95,
+            Self::BadCompression | Self::BadChecksum | Self::UnpackedTooLarge { .. } => 97,
+            Self::ZeroRequest => 98,
+            Self::Tl(_) => 112,
+            _ => 63,
+        })
     }
 }
 

@@ -45,7 +45,7 @@
 //! | encrypted envelope | [`EncryptedWriter`], [`open`], and [`seal_many`], [`open_many`] for several |
 //! | several messages in one | [`ContainerWriter`], [`Container`] |
 //! | compressed objects | [`Deflater`], [`Inflater`], [`GzipPacked`] |
-//! | answers to queries | [`RpcResult`], [`write_rpc_result_header`], [`write_rpc_error`] |
+//! | answers to queries | [`RpcResult`], [`write_rpc_result_header`] |
 //! | numbers | [`MsgId`], [`SeqNo`], [`ServerSalt`], [`SessionId`], [`UnixTime`] |
 //!
 //! Not here: what a session makes of all this (which ids, salts and numbers are in use, what was
@@ -77,15 +77,12 @@ pub use encrypted::{
     EncryptedHeader, EncryptedWriter, INNER_HEADER_LEN, MIN_FRAME_LEN, OUTER_HEADER_LEN, OpenJob, Opened,
     Padding, Prepared, SealJob, TransportTail, auth_key_id, open, open_many, seal_many,
 };
-pub use error::{Blame, FrameError};
+pub use error::FrameError;
 pub use gzip::{AcceptedFormat, DEFAULT_UNPACKED_LIMIT, Deflater, GZIP_PACKED, GzipPacked, Inflater, Level};
 pub use ids::{ServerSalt, SessionId};
 pub use message::{MAX_BODY_LEN, MessageHeader, constructor_id};
 pub use msg_id::{MsgId, MsgIdGenerator, MsgOrigin};
 pub use plain::{PLAIN_HEADER_LEN, PlainMessage};
-pub use rpc::{
-    RPC_ERROR, RPC_RESULT, RPC_RESULT_HEADER_LEN, RpcOutcome, RpcResult, write_rpc_error,
-    write_rpc_result_header,
-};
+pub use rpc::{RPC_ERROR, RPC_RESULT, RPC_RESULT_HEADER_LEN, RpcOutcome, RpcResult, write_rpc_result_header};
 pub use seq_no::{SeqNo, SeqNoCounter};
 pub use time::UnixTime;

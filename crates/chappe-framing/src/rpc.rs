@@ -7,8 +7,9 @@
 //! Spec: <https://core.telegram.org/mtproto/service_messages#response-to-an-rpc-query>.
 
 use chappe_tl::Deserializable;
-use chappe_tl::{Identifiable, Serializable, Sink};
+use chappe_tl::Sink;
 use chappe_tl_mtproto::types;
+use chappe_types::RpcError;
 
 use crate::gzip::{GZIP_PACKED, GzipPacked};
 use crate::message::{array, constructor_id};
@@ -35,22 +36,6 @@ pub fn write_rpc_result_header(out: &mut (impl Sink + ?Sized), req_msg_id: MsgId
     out.put(&req_msg_id.to_bytes());
 }
 
-/// Writes a whole `rpc_result` with an `rpc_error` in it.
-///
-/// # Errors
-///
-/// [`FrameError::Encode`] if the message is longer than a TL string can be.
-pub fn write_rpc_error(
-    out: &mut (impl Sink + ?Sized),
-    req_msg_id: MsgId,
-    error: &types::RpcError,
-) -> Result<(), FrameError> {
-    write_rpc_result_header(out, req_msg_id);
-    out.put(&types::RpcError::CONSTRUCTOR_ID.to_le_bytes());
-    error.serialize(out)?;
-    Ok(())
-}
-
 /// A view of an `rpc_result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RpcResult<'a> {
@@ -66,7 +51,7 @@ pub enum RpcOutcome<'a> {
     /// The result, or an `rpc_error`, compressed.
     Packed(GzipPacked<'a>),
     /// The request failed.
-    Error(types::RpcError),
+    Error(RpcError),
 }
 
 impl<'a> RpcResult<'a> {
@@ -125,7 +110,10 @@ impl<'a> RpcOutcome<'a> {
     /// [`FrameError::TrailingBytes`] if an error or a `gzip_packed` cannot be read.
     pub fn read(object: &'a [u8]) -> Result<Self, FrameError> {
         Ok(match constructor_id(object)? {
-            RPC_ERROR => Self::Error(types::RpcError::from_bytes(&object[field::ID.end..])?),
+            RPC_ERROR => {
+                let error = types::RpcError::from_bytes(&object[field::ID.end..])?;
+                Self::Error(RpcError { code: error.error_code, message: error.error_message })
+            }
             GZIP_PACKED => Self::Packed(GzipPacked::new_checked(object)?),
             _ => Self::Object(object),
         })

@@ -7,7 +7,7 @@
 //! ```
 //! use chappe_framing::{FrameBuf, UnixTime};
 //! use chappe_handshake::{
-//!     ClientHandshake, ClientOptions, Dc, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
+//!     ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
 //! };
 //! # use chappe_crypto::rsa::{KeyRing, PrivateKey};
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -17,8 +17,8 @@
 //! // The client trusts one key; the server owns it.
 //! let mut keys = KeyRing::empty();
 //! keys.add(private.public_key().clone());
-//! let options = ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent };
-//! let mut server = ServerHandshakes::new(ServerOptions::strict(vec![private], vec![Dc::production(2)]))?;
+//! let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
+//! let mut server = ServerHandshakes::new(ServerOptions::strict(vec![private], vec![DcId::production(2)]))?;
 //!
 //! let now = UnixTime::from_secs(1_707_425_104);
 //! let mut client = ClientHandshake::begin(options, now, &mut rng)?;
@@ -60,7 +60,6 @@ extern crate alloc;
 
 pub mod bind;
 mod client;
-mod dc;
 mod error;
 mod inner;
 mod nonces;
@@ -68,15 +67,15 @@ mod rule;
 mod server;
 mod steps;
 
+pub use chappe_types::{DcId, Environment, KeyKind, Rule, Traffic, TransportErrorCode};
 pub use client::{
     ClientHandshake, ClientOptions, ExpectDhGen, ExpectResPq, ExpectServerDhParams, Finished,
-    HANDSHAKE_TIMEOUT, KeyKind, MAX_RETRIES, Outcome, Progress, Retry,
+    HANDSHAKE_TIMEOUT, MAX_RETRIES, Outcome, Progress, Retry,
 };
-pub use dc::{Dc, Environment, Traffic};
 pub use error::Error;
 pub use server::{
-    Candidate, ConfigError, CreatedKey, DcPolicy, Faults, Peer, RateLimit, Reason, Refusal, Reply,
-    ServerHandshakes, ServerOptions, Tolerance, TransportCode,
+    Candidate, ConfigError, CreatedKey, DcPolicy, Faults, Peer, QueryRefusal, RateLimit, RefusalReason,
+    Reply, ServerHandshakes, ServerOptions, Tolerance,
 };
 pub use steps::{Step1, Step2, Step3, finish_with, step1_with, step2_with, step3_with};
 #[cfg(all(feature = "std", feature = "getrandom"))]

@@ -1,12 +1,14 @@
 //! Which rule of the security checklist an error stands for.
 
+use chappe_types::Rule;
+
 use crate::Error;
 
 impl Error {
-    /// Returns the number of the rule that the peer's answer broke: 21 for `SEC-21`. `None` where the peer refused, was
-    /// silent, or the fault is our own.
-    pub const fn rule(&self) -> Option<u8> {
-        Some(match self {
+    /// Returns the rule that the peer's answer broke, or `None` if the peer refused or was silent, or the fault is our
+    /// own.
+    pub const fn rule(&self) -> Option<Rule> {
+        Some(Rule::new(match self {
             Self::Frame(_) => 9,
             Self::UnexpectedAnswer { .. } => 13,
             Self::InvalidNonce { .. } => 14,
@@ -18,6 +20,6 @@ impl Error {
             Self::InvalidDhParams(_) => 30,
             Self::InvalidNewNonceHash { .. } => 37,
             _ => return None,
-        })
+        }))
     }
 }

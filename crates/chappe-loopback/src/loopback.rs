@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PublicKey};
-use chappe_handshake::{ClientOptions, Dc, KeyKind};
+use chappe_handshake::{ClientOptions, DcId, KeyKind};
 use chappe_net::server::{Engine, EngineOptions, ServerCounters};
 use chappe_net::tokio::Server;
 use chappe_net::{ConnectOptions, DialOptions};
@@ -110,7 +110,7 @@ impl Loopback {
         let mut keys = KeyRing::empty();
         keys.add(self.public_key.clone());
         // The server takes every number, so one that names no datacenter does no harm.
-        let dc = Dc::from_raw(self.dc_id).unwrap_or(Dc::production(2));
+        let dc = DcId::from_raw(self.dc_id).unwrap_or(DcId::production(2));
         let handshake = ClientOptions { keys, dc, kind: KeyKind::Permanent };
         ConnectOptions::at(self.address, DialOptions::new(Connector::plain(Framing::Intermediate)), handshake)
     }

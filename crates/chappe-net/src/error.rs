@@ -4,7 +4,7 @@ use core::fmt;
 use std::io;
 use std::time::Duration;
 
-use chappe_transport::{Refusal, TransportError};
+use chappe_transport::{AcceptRefusal, TransportError};
 
 use crate::proxy::ProxyError;
 
@@ -32,7 +32,7 @@ pub enum LinkError {
     /// The peer broke a rule of WebSocket, or did not go over to it.
     WebSocket(String),
     /// A new connection speaks nothing that is served here.
-    Refused(Refusal),
+    Refused(AcceptRefusal),
     /// A limit on connections was reached.
     TooMany {
         /// The limit.

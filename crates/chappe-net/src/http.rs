@@ -10,7 +10,7 @@ use core::mem;
 
 use chappe_crypto::rng::Drbg;
 use chappe_transport::http::{Persistence, Response, request_head_into};
-use chappe_transport::{ErrorCode, Incoming, Limits, ReadBuf};
+use chappe_transport::{ConnectionLimits, Incoming, ReadBuf, TransportErrorCode};
 use rand_core::Rng as _;
 
 use crate::carrier::{ONE_READ, Stack};
@@ -36,7 +36,7 @@ pub(crate) struct Lane {
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// The payload, if there is one.
-    pub(crate) outcome: Result<Option<Vec<u8>>, ErrorCode>,
+    pub(crate) outcome: Result<Option<Vec<u8>>, TransportErrorCode>,
     /// Whether the connection can be used again.
     pub(crate) persistence: Persistence,
 }
@@ -82,7 +82,7 @@ impl Lane {
             self.stack.receive(&raw[..count.min(raw.len())], &mut self.buf, out)?;
             self.raw = raw;
         }
-        let response = Response::parse(self.buf.raw(), &Limits::DEFAULT);
+        let response = Response::parse(self.buf.raw(), &ConnectionLimits::DEFAULT);
         let response = response.map_err(chappe_transport::TransportError::from)?;
         let Some(Response { outcome, used, persistence }) = response else { return Ok(None) };
         let outcome = outcome.map(|body| body.map(|body| self.buf.raw()[body].to_vec()));
@@ -107,13 +107,13 @@ pub(crate) const fn may_repeat(error: &LinkError) -> bool {
 /// What arrived over the lanes and was not taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    next: Option<Result<Vec<u8>, ErrorCode>>,
+    next: Option<Result<Vec<u8>, TransportErrorCode>>,
     current: Vec<u8>,
 }
 
 impl Inbox {
     /// Keeps what a lane brought; the one before must have been taken.
-    pub(crate) fn put(&mut self, outcome: Result<Vec<u8>, ErrorCode>) {
+    pub(crate) fn put(&mut self, outcome: Result<Vec<u8>, TransportErrorCode>) {
         self.next = Some(outcome);
     }
 

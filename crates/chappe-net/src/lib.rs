@@ -53,11 +53,12 @@ pub mod tokio;
 
 #[cfg(feature = "tls")]
 pub use carrier::TlsOptions;
+pub use chappe_types::{RpcError, Rule, TransportErrorCode};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use client::{
-    BackOff, Blame, CallError, Candidate, ConnectError, ConnectOptions, CreateKeyError, Gap, InvokeError,
-    InvokeOptions, Lane, LaneLimits, NextUpdate, PendingCall, Received, Stage, Status, Step, Timing,
-    Transfer, Update, UpdateLimits, UpdateObject, Updates,
+    BackOff, Blame, Candidate, ConnectError, ConnectOptions, CreateKeyError, Gap, InvokeError, InvokeOptions,
+    Lane, LaneLimits, NextUpdate, PendingCall, Received, Stage, Status, Step, Timing, Transfer, Update,
+    UpdateLimits, UpdateObject, Updates,
 };
 pub use error::{LinkError, Wait};
 pub use link::{Ingoing, Outgoing, join};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use chappe_framing::FrameBuf;
 use chappe_transport::{
-    AckRequest, Connection, ErrorCode, Framing, Incoming, QuickAckToken, ReadBuf, Receiver, Sender,
-    TransportError,
+    AckRequest, Connection, Framing, Incoming, QuickAckToken, ReadBuf, Receiver, Sender, TransportError,
+    TransportErrorCode,
 };
 use rand_core::CryptoRng;
 
@@ -66,7 +66,11 @@ impl Outgoing {
     /// # Errors
     ///
     /// What stands in between is broken, or the limit of frames is less than four bytes.
-    pub fn error<R: CryptoRng + ?Sized>(&mut self, code: ErrorCode, rng: &mut R) -> Result<&[u8], LinkError> {
+    pub fn error<R: CryptoRng + ?Sized>(
+        &mut self,
+        code: TransportErrorCode,
+        rng: &mut R,
+    ) -> Result<&[u8], LinkError> {
         self.scratch.clear();
         self.sender.error_into(&mut self.scratch, code, rng)?;
         hand_over(self.carrier.as_deref(), &self.scratch)

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 
 use chappe_crypto::rng::Drbg;
 use chappe_framing::UnixTime;
-use chappe_transport::{Connect, Connection, ExpectServerHello, Limits, ReadBuf};
+use chappe_transport::{Connect, Connection, ConnectionLimits, ExpectServerHello, ReadBuf};
 #[cfg(feature = "websocket")]
 use chappe_transport::{TransportError, websocket};
 #[cfg(feature = "websocket")]
@@ -77,7 +77,7 @@ impl<'o> Opening<'o> {
         now: UnixTime,
         rng: &mut Drbg,
     ) -> Result<Self, LinkError> {
-        let buf = ReadBuf::new(&Limits::DEFAULT);
+        let buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         let (stack, raw) = (Stack::default(), Vec::new());
         let mut opening = Self { options, stage: Stage::Over, out: Vec::new(), stack, buf, raw };
         match &options.proxy {
@@ -224,7 +224,7 @@ impl<'o> Opening<'o> {
 
     #[cfg(feature = "websocket")]
     fn on_upgrade(&mut self, key: [u8; 16], now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
-        let answer = websocket::check_response(self.buf.raw(), &key, &Limits::DEFAULT);
+        let answer = websocket::check_response(self.buf.raw(), &key, &ConnectionLimits::DEFAULT);
         let Some(head) = answer.map_err(TransportError::from)? else {
             self.stage = Stage::Upgrade(key);
             return Ok(());
@@ -232,7 +232,7 @@ impl<'o> Opening<'o> {
         // What stands behind the head are frames already.
         let frames = self.buf.raw()[head..].to_vec();
         self.buf.consume_raw(head + frames.len());
-        let mut websocket = WebSocket::client(&Limits::DEFAULT, fork(rng));
+        let mut websocket = WebSocket::client(&ConnectionLimits::DEFAULT, fork(rng));
         websocket.receive(&frames, &mut self.buf, &mut self.out)?;
         self.stack.websocket = Some(websocket);
         self.start_transport(now, rng)

@@ -13,12 +13,12 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_framing::{FrameBuf, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, Dc, KeyKind, Peer, Reply, ServerHandshakes, ServerOptions,
+    ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Reply, ServerHandshakes, ServerOptions,
 };
 use chappe_net::{CreateKeyError, DialOptions, LinkError, Stage, Step, blocking};
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connector, ErrorCode, Framing, Incoming,
-    Limits, ReadBuf,
+    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, ConnectionLimits, Connector, Framing,
+    Incoming, ReadBuf, TransportErrorCode,
 };
 
 /// What a server does with the frames of all its connections, counted from the first.
@@ -42,7 +42,7 @@ fn private_key() -> &'static PrivateKey {
 fn options() -> ClientOptions {
     let mut keys = KeyRing::empty();
     keys.add(private_key().public_key().clone());
-    ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent }
+    ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent }
 }
 
 fn dialling() -> DialOptions {
@@ -56,7 +56,7 @@ fn serve(script: Script) -> (SocketAddr, Arc<Mutex<Vec<AuthKey>>>) {
     let made = Arc::new(Mutex::new(Vec::new()));
     let keys = Arc::clone(&made);
     thread::spawn(move || {
-        let server = ServerOptions::strict(vec![private_key().clone()], vec![Dc::production(2)]);
+        let server = ServerOptions::strict(vec![private_key().clone()], vec![DcId::production(2)]);
         let mut server = ServerHandshakes::new(server).expect("valid options");
         let mut frames = 0;
         for socket in listener.incoming().map_while(Result::ok) {
@@ -76,7 +76,7 @@ fn serve_one(
 ) -> std::io::Result<()> {
     let mut rng = Drbg::from_os().expect("randomness");
     let config = AcceptConfig::data_centre();
-    let mut buf = ReadBuf::new(&Limits::DEFAULT);
+    let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
     let mut acceptor = Acceptor::new();
     let mut connection = loop {
         read(&mut socket, &mut buf)?;
@@ -98,7 +98,7 @@ fn serve_one(
                 Deed::Ignore => continue,
                 Deed::HangUp => return socket.shutdown(Shutdown::Both),
                 Deed::Refuse => {
-                    let code = ErrorCode::UnknownAuthKey;
+                    let code = TransportErrorCode::UnknownAuthKey;
                     connection.sender.error_into(&mut out, code, &mut rng).expect("four bytes");
                     continue;
                 }
@@ -168,7 +168,7 @@ fn a_transport_error_is_told_from_a_failed_check() {
     let mut rng = Drbg::from_os().expect("randomness");
     let error =
         blocking::dial_with_new_key(address, &dialling(), options(), &mut rng, |_| {}).expect_err("no key");
-    assert!(matches!(error, CreateKeyError::Refused(ErrorCode::UnknownAuthKey)), "{error:?}");
+    assert!(matches!(error, CreateKeyError::Refused(TransportErrorCode::UnknownAuthKey)), "{error:?}");
 
     let (address, _) = serve(|_| Deed::Answer);
     let stranger = ClientOptions { keys: KeyRing::empty(), ..options() };

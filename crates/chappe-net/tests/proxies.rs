@@ -11,8 +11,8 @@ use chappe_crypto::rng::Drbg;
 use chappe_framing::FrameBuf;
 use chappe_net::{Credentials, DialOptions, LinkError, Proxy, ProxyError, blocking, tokio as net_tokio};
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connection, Connector, DcId, Framing,
-    Incoming, Limits, ProxySecret, ReadBuf,
+    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connection, ConnectionLimits, Connector, DcId,
+    Framing, Incoming, ProxySecret, ReadBuf,
 };
 
 const ENVELOPE: [u8; 40] = [7; 40];
@@ -42,7 +42,7 @@ fn echo_server(config: AcceptConfig) -> SocketAddr {
 
 fn echo(mut socket: TcpStream, config: &AcceptConfig) -> std::io::Result<()> {
     let mut rng = Drbg::from_os().expect("randomness");
-    let mut buf = ReadBuf::new(&Limits::DEFAULT);
+    let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
     let mut connection = accept(&mut socket, config, &mut buf, &mut rng)?;
     loop {
         let mut out = Vec::new();
@@ -195,7 +195,7 @@ async fn mtproxy_with_every_kind_of_secret_is_spoken_directly_and_through_anothe
     let target = echo_server(AcceptConfig::proxy(secrets.to_vec()));
     let [socks5, _] = proxies();
     for secret in &secrets {
-        let direct = DialOptions::new(Connector::proxy(secret, DcId::from_raw(2)));
+        let direct = DialOptions::new(Connector::proxy(secret, DcId::production(2)));
         goes_through(target, &direct).await;
         goes_through(target, &DialOptions { proxy: Some(socks5.clone()), ..direct }).await;
     }

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use chappe_types::Rule;
+
 /// What a session has done since it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -74,17 +76,15 @@ impl Counters {
 }
 
 /// How often each rule of the security checklist refused something.
-///
-/// The number is that of the rule: 76 for SEC-76.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
     /// Ascending by rule; there are fewer than two hundred rules.
-    counts: Vec<(u8, u64)>,
+    counts: Vec<(Rule, u64)>,
 }
 
 impl Refusals {
     /// Counts one refusal.
-    pub fn count(&mut self, rule: u8) {
+    pub fn count(&mut self, rule: Rule) {
         match self.counts.binary_search_by_key(&rule, |entry| entry.0) {
             Ok(place) => self.counts[place].1 += 1,
             Err(place) => self.counts.insert(place, (rule, 1)),
@@ -92,12 +92,12 @@ impl Refusals {
     }
 
     /// Returns how often a rule refused something.
-    pub fn of(&self, rule: u8) -> u64 {
+    pub fn of(&self, rule: Rule) -> u64 {
         self.counts.binary_search_by_key(&rule, |entry| entry.0).map_or(0, |place| self.counts[place].1)
     }
 
     /// Lists all rules that refused something, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = (Rule, u64)> + '_ {
         self.counts.iter().copied()
     }
 }
@@ -125,7 +125,7 @@ mod tests {
             gunzip_out: 13,
             refused: Refusals::default(),
         };
-        (0..14).for_each(|_| after.refused.count(76));
+        (0..14).for_each(|_| after.refused.count(Rule::new(76)));
         let counts: Vec<u64> = after.changes(&before).map(|(_, more)| more).collect();
         assert_eq!(counts, (1..=14).collect::<Vec<u64>>());
         assert_eq!(after.changes(&after).count(), 0);
@@ -135,9 +135,9 @@ mod tests {
     fn refusals_are_kept_by_rule() {
         let mut refused = Refusals::default();
         for rule in [98, 76, 98] {
-            refused.count(rule);
+            refused.count(Rule::new(rule));
         }
-        assert_eq!(refused.iter().collect::<Vec<_>>(), [(76, 1), (98, 2)]);
-        assert_eq!(refused.of(80), 0);
+        assert_eq!(refused.iter().collect::<Vec<_>>(), [(Rule::new(76), 1), (Rule::new(98), 2)]);
+        assert_eq!(refused.of(Rule::new(80)), 0);
     }
 }

@@ -20,7 +20,7 @@ use chappe_framing::{
 };
 use rand_core::CryptoRng;
 
-use crate::Limits;
+use crate::SessionLimits;
 use crate::message::Message;
 use crate::window::{AgeLimits, DuplicateWindow};
 
@@ -102,7 +102,7 @@ impl EncryptedSession {
         time_offset: i32,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Self {
-        let limits = Limits::default();
+        let limits = SessionLimits::default();
         Self {
             salt: first_salt,
             time_offset,

@@ -52,9 +52,10 @@ mod unpack;
 pub mod window;
 
 pub use chappe_framing::{FrameBuf, MsgId, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime};
+pub use chappe_types::{BadMsgCode, BindError, RpcErrorRef, Rule, TransportErrorCode};
 pub use encrypted::{EncryptedSession, MessageView};
 pub use error::{PackError, UnpackError};
-pub use limits::{Limits, MAX_CONTAINER_MESSAGES, MAX_IDS_PER_LIST};
+pub use limits::{MAX_CONTAINER_MESSAGES, MAX_IDS_PER_LIST, SessionLimits};
 pub use message::Message;
 pub use plain::Session;
 pub use service::{HttpWait, KeyDestruction};

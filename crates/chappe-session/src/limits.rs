@@ -13,13 +13,13 @@ pub const MAX_IDS_PER_LIST: usize = 8192;
 /// Every bound of a session: no table of a session grows beyond what stands here.
 ///
 /// ```
-/// use chappe_session::Limits;
+/// use chappe_session::SessionLimits;
 ///
-/// let limits = Limits { pending_calls: 64, ..Limits::default() };
+/// let limits = SessionLimits { pending_calls: 64, ..SessionLimits::default() };
 /// assert_eq!(limits.received_ids, 416);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct SessionLimits {
     /// Ids of received messages remembered against replays. Default 416; the specification asks for 400 (SEC-78).
     pub received_ids: usize,
     /// How old and how far in the future a message may be. Default 300 s and 30 s (SEC-79, SEC-80).
@@ -33,7 +33,7 @@ pub struct Limits {
     /// Bytes after which no further message is put into a container. Default 32 KiB; a single larger
     /// message goes alone.
     pub container_bytes: usize,
-    /// Largest body that is sent or received. Default 1 MiB outside, see [`Limits::received_bytes`].
+    /// Largest body that is sent or received. Default 1 MiB outside, see [`SessionLimits::received_bytes`].
     pub body_bytes: usize,
     /// Largest body accepted. Default 16 MiB − 1.
     pub received_bytes: usize,
@@ -64,7 +64,7 @@ pub struct Limits {
     pub events: usize,
 }
 
-impl Default for Limits {
+impl Default for SessionLimits {
     fn default() -> Self {
         Self {
             received_ids: 416,

@@ -12,6 +12,7 @@ use chappe_framing::{MsgId, SeqNo, ServerSalt, SessionId};
 use chappe_tl::deserialize::{Cursor, Result};
 use chappe_tl::{Identifiable, Sink};
 use chappe_tl_mtproto::{functions, types};
+use chappe_types::BadMsgCode;
 
 use crate::salts::TimedSalt;
 
@@ -94,7 +95,7 @@ pub(crate) enum Service<'a> {
 #[expect(clippy::struct_field_names, reason = "the name of the field in the schema")]
 pub(crate) struct BadMsg {
     pub(crate) bad_msg_id: MsgId,
-    pub(crate) code: i32,
+    pub(crate) code: BadMsgCode,
     pub(crate) new_salt: Option<ServerSalt>,
 }
 
@@ -296,7 +297,7 @@ impl BadMsg {
     fn read(c: &mut Cursor<'_>) -> Result<Self> {
         let bad_msg_id = msg_id(c)?;
         let _seq_no = c.read_i32()?;
-        Ok(Self { bad_msg_id, code: c.read_i32()?, new_salt: None })
+        Ok(Self { bad_msg_id, code: BadMsgCode::from_raw(c.read_i32()?), new_salt: None })
     }
 }
 

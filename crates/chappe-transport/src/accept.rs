@@ -17,13 +17,14 @@ use crate::fake_tls::record::{RecordReader, RecordWriter};
 use crate::fake_tls::server::{ClientHello, Rejection, TimeWindow};
 use crate::framing::Framing;
 use crate::http::RequestHead;
-use crate::limits::Limits;
-use crate::obfuscation::{self, DcId, HEADER_LEN, Obfuscation};
+use crate::limits::ConnectionLimits;
+use crate::obfuscation::{self, HEADER_LEN, Obfuscation};
 use crate::read_buf::ReadBuf;
 use crate::replay::ReplayFilter;
 use crate::secret::ProxySecret;
 use crate::stream::Connection;
 use crate::websocket::Upgrade;
+use chappe_types::DcId;
 
 /// What a server accepts.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ pub struct AcceptConfig {
     /// How far the clocks of fake-TLS clients may be off.
     pub time_window: TimeWindow,
     /// Bounds of each connection.
-    pub limits: Limits,
+    pub limits: ConnectionLimits,
 }
 
 impl AcceptConfig {
@@ -47,18 +48,23 @@ impl AcceptConfig {
             secrets: Vec::new(),
             without_secret: true,
             time_window: TimeWindow::OFFICIAL,
-            limits: Limits::DEFAULT,
+            limits: ConnectionLimits::DEFAULT,
         }
     }
 
     /// A proxy: only clients that know one of the secrets.
     pub const fn proxy(secrets: Vec<ProxySecret>) -> Self {
-        Self { secrets, without_secret: false, time_window: TimeWindow::OFFICIAL, limits: Limits::DEFAULT }
+        Self {
+            secrets,
+            without_secret: false,
+            time_window: TimeWindow::OFFICIAL,
+            limits: ConnectionLimits::DEFAULT,
+        }
     }
 
     /// Replaces the bounds.
     #[must_use]
-    pub const fn with_limits(mut self, limits: Limits) -> Self {
+    pub const fn with_limits(mut self, limits: ConnectionLimits) -> Self {
         self.limits = limits;
         self
     }
@@ -120,13 +126,13 @@ pub enum Accept {
     /// message into the buffer and go on with [`Acceptor::inside_websocket`].
     WebSocket(Upgrade),
     /// Not for us. Nothing was consumed: hand the connection over to the real site, or close it.
-    Refused(Refusal),
+    Refused(AcceptRefusal),
 }
 
 /// Why a connection is not for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum AcceptRefusal {
     /// A fake-TLS hello failed a check (`SEC-149`).
     ClientHello(Rejection),
     /// The first 64 bytes are no header made with any of the secrets (`SEC-144`).
@@ -137,7 +143,7 @@ pub enum Refusal {
     NotAllowed,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for AcceptRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ClientHello(rejection) => rejection.fmt(f),
@@ -148,7 +154,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl core::error::Error for Refusal {}
+impl core::error::Error for AcceptRefusal {}
 
 /// The beginning of one connection.
 #[derive(Debug, Default)]
@@ -208,7 +214,7 @@ fn first_bytes<R: CryptoRng + ?Sized>(
         Detected::Incomplete { .. } => Ok(Accept::Incomplete(Acceptor::new())),
         Detected::Obfuscated => Ok(obfuscated(buf, context)),
         Detected::ClientHello => client_hello(buf, context, rng),
-        _ if !config.without_secret => Ok(Accept::Refused(Refusal::NotAllowed)),
+        _ if !config.without_secret => Ok(Accept::Refused(AcceptRefusal::NotAllowed)),
         Detected::Plain { framing, prefix_len } => {
             buf.consume_raw(prefix_len);
             let connection = Connection::plain(framing, Side::Server, config.limits);
@@ -241,10 +247,10 @@ fn obfuscated(buf: &mut ReadBuf, context: &mut AcceptContext<'_>) -> Accept {
         return Accept::Incomplete(Acceptor { state: State::Messages });
     };
     let Some((streams, framing, dc, secret)) = open_header(&header, config) else {
-        return Accept::Refused(Refusal::UnknownProtocol);
+        return Accept::Refused(AcceptRefusal::UnknownProtocol);
     };
     if !is_new(obfuscation::identity(&header), context) {
-        return Accept::Refused(Refusal::Replayed);
+        return Accept::Refused(AcceptRefusal::Replayed);
     }
     buf.consume_raw(HEADER_LEN);
     let connection = Connection::obfuscated(framing, Side::Server, config.limits, streams);
@@ -278,7 +284,7 @@ fn client_hello<R: CryptoRng + ?Sized>(
     rng: &mut R,
 ) -> Result<Accept, TransportError> {
     let config = context.config;
-    let refused = |rejection| Ok(Accept::Refused(Refusal::ClientHello(rejection)));
+    let refused = |rejection| Ok(Accept::Refused(AcceptRefusal::ClientHello(rejection)));
     let Some(&[_, _, _, high, low]) = buf.raw().first_chunk::<RECORD_HEADER>() else {
         return Ok(Accept::Incomplete(Acceptor::new()));
     };

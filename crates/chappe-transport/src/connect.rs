@@ -24,18 +24,19 @@ use crate::fake_tls::hello::HelloTemplate;
 use crate::fake_tls::record::{RecordReader, RecordWriter};
 use crate::fake_tls::{RANDOM, check_server_answer, sign_client_hello};
 use crate::framing::Framing;
-use crate::limits::Limits;
-use crate::obfuscation::{DcId, HEADER_LEN, Obfuscation};
+use crate::limits::ConnectionLimits;
+use crate::obfuscation::{HEADER_LEN, Obfuscation};
 use crate::read_buf::ReadBuf;
 use crate::secret::{Domain, ProxySecret, SecretKey, SecretKind};
 use crate::stream::Connection;
+use chappe_types::DcId;
 
 /// What a client's connections look like. Make one and use it for every connection to the same place.
 #[derive(Clone, Debug)]
 pub struct Connector {
     framing: Framing,
     disguise: Disguise,
-    limits: Limits,
+    limits: ConnectionLimits,
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ enum Demand {
 impl Connector {
     /// Connections that are not hidden.
     pub const fn plain(framing: Framing) -> Self {
-        Self { framing, disguise: Disguise::None, limits: Limits::DEFAULT }
+        Self { framing, disguise: Disguise::None, limits: ConnectionLimits::DEFAULT }
     }
 
     /// Obfuscated connections without a proxy, also what goes inside a WebSocket (`SEC-139`).
@@ -68,7 +69,7 @@ impl Connector {
             return Err(TransportError::FullCannotBeObfuscated);
         }
         let disguise = Disguise::Obfuscated { dc, key: None, padding: Demand::AnyTagged };
-        Ok(Self { framing, disguise, limits: Limits::DEFAULT })
+        Ok(Self { framing, disguise, limits: ConnectionLimits::DEFAULT })
     }
 
     /// Connections through a proxy, or to an endpoint whose `dcOption` has a secret.
@@ -86,7 +87,7 @@ impl Connector {
                 (Framing::PaddedIntermediate, Disguise::FakeTls { dc, key, domain, hello })
             }
         };
-        Self { framing, disguise, limits: Limits::DEFAULT }
+        Self { framing, disguise, limits: ConnectionLimits::DEFAULT }
     }
 
     /// Replaces the framing.
@@ -109,7 +110,7 @@ impl Connector {
 
     /// Replaces the bounds.
     #[must_use]
-    pub const fn with_limits(mut self, limits: Limits) -> Self {
+    pub const fn with_limits(mut self, limits: ConnectionLimits) -> Self {
         self.limits = limits;
         self
     }
@@ -193,7 +194,7 @@ pub struct ExpectServerHello {
     random: [u8; 32],
     header: [u8; HEADER_LEN],
     connection: Connection,
-    limits: Limits,
+    limits: ConnectionLimits,
 }
 
 impl ExpectServerHello {

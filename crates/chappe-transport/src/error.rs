@@ -1,6 +1,6 @@
 //! What can be wrong with a stream, by blame.
 //!
-//! Not here: the numbers a server sends instead of a message; those are [`ErrorCode`](crate::ErrorCode).
+//! Not here: the numbers a server sends instead of a message; those are [`TransportErrorCode`](crate::TransportErrorCode).
 
 use core::fmt;
 

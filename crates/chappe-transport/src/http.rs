@@ -13,9 +13,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
-use crate::code::ErrorCode;
 use crate::error::TransportError;
-use crate::limits::Limits;
+use crate::limits::ConnectionLimits;
+use chappe_types::TransportErrorCode;
 
 /// Path that clients post to.
 pub const PATH: &str = "/api";
@@ -112,7 +112,7 @@ impl<'a> RequestHead<'a> {
     /// # Errors
     ///
     /// Says what is wrong with it; answer with status 400, if at all, and close.
-    pub fn parse(input: &'a [u8], limits: &Limits) -> Result<Option<Self>, HttpError> {
+    pub fn parse(input: &'a [u8], limits: &ConnectionLimits) -> Result<Option<Self>, HttpError> {
         let Some(len) = head_len(input, limits.max_http_head)? else {
             return Ok(None);
         };
@@ -196,7 +196,7 @@ impl<'a> Request<'a> {
     /// # Errors
     ///
     /// Says what is wrong with it; answer with status 400, if at all, and close.
-    pub fn parse(input: &'a [u8], limits: &Limits) -> Result<Option<Self>, HttpError> {
+    pub fn parse(input: &'a [u8], limits: &ConnectionLimits) -> Result<Option<Self>, HttpError> {
         let Some(head) = RequestHead::parse(input, limits)? else {
             return Ok(None);
         };
@@ -209,7 +209,7 @@ impl<'a> Request<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// Where the payload lies in the input, if there is one.
-    pub outcome: Result<Option<Range<usize>>, ErrorCode>,
+    pub outcome: Result<Option<Range<usize>>, TransportErrorCode>,
     /// How much of the input to drop.
     pub used: usize,
     /// Whether the connection can be used for the next request.
@@ -224,12 +224,12 @@ impl Response {
     /// # Errors
     ///
     /// Says what is wrong with it; close the connection.
-    pub fn parse(input: &[u8], limits: &Limits) -> Result<Option<Self>, HttpError> {
+    pub fn parse(input: &[u8], limits: &ConnectionLimits) -> Result<Option<Self>, HttpError> {
         let Some(head) = ResponseHead::parse(input, limits)? else {
             return Ok(None);
         };
         if head.status != 200 {
-            let outcome = Err(ErrorCode::from_http_status(head.status));
+            let outcome = Err(TransportErrorCode::from_http_status(head.status));
             return Ok(Some(Self { outcome, used: input.len(), persistence: Persistence::Close }));
         }
         let (len, minor, fields) = (head.len, head.minor, head.fields?);
@@ -254,7 +254,7 @@ pub(crate) struct ResponseHead<'a> {
 
 impl<'a> ResponseHead<'a> {
     /// Reads a head at the beginning of `input`; `None` means that more must arrive.
-    pub(crate) fn parse(input: &'a [u8], limits: &Limits) -> Result<Option<Self>, HttpError> {
+    pub(crate) fn parse(input: &'a [u8], limits: &ConnectionLimits) -> Result<Option<Self>, HttpError> {
         let Some(len) = head_len(input, limits.max_http_head)? else {
             return Ok(None);
         };
@@ -285,7 +285,7 @@ impl<'a> ResponseHead<'a> {
 /// # Errors
 ///
 /// Says what is wrong with it; close the connection.
-pub fn status_line(input: &[u8], limits: &Limits) -> Result<Option<(u16, usize)>, HttpError> {
+pub fn status_line(input: &[u8], limits: &ConnectionLimits) -> Result<Option<(u16, usize)>, HttpError> {
     Ok(ResponseHead::parse(input, limits)?.map(|head| (head.status, head.len)))
 }
 
@@ -333,7 +333,7 @@ pub fn response_head_into(out: &mut Vec<u8>, body_len: usize, persistence: Persi
 }
 
 /// Appends a whole response that carries a transport error as its status (`SEC-140`).
-pub fn error_response_into(out: &mut Vec<u8>, code: ErrorCode, cors: Cors) {
+pub fn error_response_into(out: &mut Vec<u8>, code: TransportErrorCode, cors: Cors) {
     let (status, reason) = match code.to_raw().unsigned_abs() {
         status @ 403 => (status, " Forbidden"),
         status @ 404 => (status, " Not Found"),

@@ -7,7 +7,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`framing`] | abridged, intermediate, padded intermediate, full; quick acks |
-//! | [`payload`], [`code`] | what a payload is; the transport errors −404, −429, −444 and others |
+//! | [`payload`] | what a payload is |
 //! | [`obfuscation`] | the 64-byte header and its two cipher streams |
 //! | [`secret`], [`link`], [`fake_tls`] | MTProxy: secrets, links, the imitation of TLS 1.3 |
 //! | [`connect`], [`accept`], [`detect`] | new connections, either side; every transport on one port |
@@ -19,7 +19,7 @@
 //!
 //! ```
 //! use chappe_transport::{
-//!     Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connector, Framing, Incoming, Limits,
+//!     Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connector, Framing, Incoming, ConnectionLimits,
 //!     ReadBuf,
 //! };
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -35,7 +35,7 @@
 //! // The server: find out what is spoken, then take frames out.
 //! let config = AcceptConfig::data_centre();
 //! let mut context = AcceptContext { config: &config, unix_time: 0, replays: None };
-//! let mut buf = ReadBuf::new(&Limits::DEFAULT);
+//! let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
 //! buf.extend_from_slice(&wire)?;
 //! let Accept::Ready(mut server) = Acceptor::new().handle(&mut buf, &mut context, &mut rng)? else {
 //!     panic!("the header and a frame were sent");
@@ -55,7 +55,6 @@ extern crate alloc;
 extern crate std;
 
 pub mod accept;
-pub mod code;
 pub mod connect;
 pub mod detect;
 pub mod error;
@@ -73,11 +72,10 @@ pub mod stream;
 pub mod websocket;
 
 pub use chappe_crypto::{QuickAckToken, Side};
+pub use chappe_types::{DcId, TransportErrorCode};
 
 #[doc(inline)]
-pub use accept::{Accept, AcceptConfig, AcceptContext, Accepted, Acceptor, Refusal};
-#[doc(inline)]
-pub use code::ErrorCode;
+pub use accept::{Accept, AcceptConfig, AcceptContext, AcceptRefusal, Accepted, Acceptor};
 #[doc(inline)]
 pub use connect::{Connect, Connector, ExpectServerHello};
 #[doc(inline)]
@@ -85,11 +83,9 @@ pub use error::TransportError;
 #[doc(inline)]
 pub use framing::{AckRequest, Affixes, Decoder, Encoder, Framing, MAX_HEAD, MAX_TAIL};
 #[doc(inline)]
-pub use limits::Limits;
+pub use limits::ConnectionLimits;
 #[doc(inline)]
 pub use link::ProxyLink;
-#[doc(inline)]
-pub use obfuscation::DcId;
 #[doc(inline)]
 pub use payload::Payload;
 #[doc(inline)]

@@ -13,7 +13,7 @@ const ONE_READ: usize = 64 * 1024;
 /// Nothing is ever allocated for an announced length: buffers grow with the bytes that arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// Longest frame in bytes, padding included, length fields and checksum not.
     pub max_frame: usize,
     /// Longest HTTP head in bytes, up to and including its empty line.
@@ -24,7 +24,7 @@ pub struct Limits {
     pub max_server_hello: usize,
 }
 
-impl Limits {
+impl ConnectionLimits {
     /// The documented defaults: 16 MiB − 1, 8 KiB, 4096 + 5 bytes and 48 KiB.
     pub const DEFAULT: Self = Self {
         max_frame: DEFAULT_MAX_FRAME,
@@ -50,7 +50,7 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self::DEFAULT
     }

@@ -17,6 +17,7 @@ use core::fmt;
 
 use chappe_crypto::ctr::Ctr;
 use chappe_crypto::hash::sha256;
+use chappe_types::DcId;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -45,34 +46,6 @@ mod field {
 /// Beginnings that servers take for another transport (`SEC-141`).
 const FORBIDDEN_FIRST: [[u8; 4]; 7] =
     [*b"HEAD", *b"POST", *b"GET ", *b"OPTI", [0xdd; 4], [0xee; 4], [0x16, 0x03, 0x01, 0x02]];
-
-/// Data centre in an obfuscation header: proxies need it to know where to connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DcId(i16);
-
-impl DcId {
-    /// Takes the number as it stands in the header.
-    pub const fn from_raw(raw: i16) -> Self {
-        Self(raw)
-    }
-
-    /// Returns the number as it stands in the header.
-    pub const fn to_raw(self) -> i16 {
-        self.0
-    }
-
-    /// Returns the same data centre in the test environment: 10000 more.
-    #[must_use]
-    pub const fn test(self) -> Self {
-        Self(self.0.saturating_add(10_000))
-    }
-
-    /// Returns the media-only side of the data centre: the number negated. CDN data centres have none.
-    #[must_use]
-    pub const fn media(self) -> Self {
-        Self(self.0.saturating_neg())
-    }
-}
 
 /// The two cipher streams of an obfuscated connection.
 ///
@@ -127,8 +100,8 @@ impl Obfuscation {
         }
         let mut header = *random;
         header[field::TAG].copy_from_slice(&tag);
-        if let Some(dc) = dc {
-            header[field::DC].copy_from_slice(&dc.to_raw().to_le_bytes());
+        if let Some(bytes) = dc.and_then(DcId::to_header) {
+            header[field::DC].copy_from_slice(&bytes);
         }
         let mut outgoing = Keystream::derive(&header, secret);
         let incoming = Keystream::derive(&reversed(&header), secret);
@@ -147,7 +120,7 @@ impl Obfuscation {
         let mut opened = Zeroizing::new(*header);
         incoming.apply(&mut *opened);
         let framing = Framing::from_tag(*opened[field::TAG].first_chunk()?)?;
-        let dc = DcId(i16::from_le_bytes(*opened[field::DC].first_chunk()?));
+        let dc = DcId::from_header(*opened[field::DC].first_chunk()?);
         let outgoing = Keystream::derive(&reversed(header), secret);
         Some((Self { outgoing, incoming }, framing, dc))
     }

@@ -7,9 +7,9 @@
 
 use chappe_crypto::{QuickAckToken, Side};
 
-use crate::code::ErrorCode;
 use crate::error::TransportError;
 use crate::framing::Framing;
+use chappe_types::TransportErrorCode;
 
 /// The shortest plain envelope: `auth_key_id`, `msg_id`, length and one word.
 pub const MIN_ENVELOPE: usize = 24;
@@ -32,7 +32,7 @@ pub enum Payload {
     /// A quick ack of the padded transport, with its token. Unknown tokens are to be ignored (`SEC-133`).
     QuickAck(QuickAckToken),
     /// A transport error. It is unauthenticated (`SEC-134`).
-    Error(ErrorCode),
+    Error(TransportErrorCode),
 }
 
 impl Payload {
@@ -41,7 +41,7 @@ impl Payload {
     /// # Errors
     ///
     /// [`TransportError::ShortPayload`] if it is too short for an envelope and nothing else either; a server may
-    /// answer that with [`ErrorCode::UnknownAuthKey`] before it closes.
+    /// answer that with [`TransportErrorCode::UnknownAuthKey`] before it closes.
     pub fn classify(payload: &[u8], from: Side, framing: Framing) -> Result<Self, TransportError> {
         let len = payload.len();
         let short = TransportError::ShortPayload { len };
@@ -62,7 +62,7 @@ impl Payload {
         {
             return Ok(Self::QuickAck(QuickAckToken::from_raw(token)));
         }
-        if len < 16 && first < 0 { Ok(Self::Error(ErrorCode::from_raw(first))) } else { Err(short) }
+        if len < 16 && first < 0 { Ok(Self::Error(TransportErrorCode::from_raw(first))) } else { Err(short) }
     }
 }
 

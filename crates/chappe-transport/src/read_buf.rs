@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::{fmt, mem};
 
 use crate::error::TransportError;
-use crate::limits::Limits;
+use crate::limits::ConnectionLimits;
 
 /// Room offered for a read at least, unless the bound is near.
 const MIN_READ: usize = 4 * 1024;
@@ -28,8 +28,8 @@ pub struct ReadBuf {
 }
 
 impl ReadBuf {
-    /// Makes an empty buffer that holds at most [`Limits::max_buffered`] bytes. Nothing is allocated yet.
-    pub const fn new(limits: &Limits) -> Self {
+    /// Makes an empty buffer that holds at most [`ConnectionLimits::max_buffered`] bytes. Nothing is allocated yet.
+    pub const fn new(limits: &ConnectionLimits) -> Self {
         Self { bytes: Vec::new(), start: 0, ready: 0, end: 0, max: limits.max_buffered() }
     }
 
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn it_grows_with_what_arrives_and_stops_at_the_bound() {
-        let limits = Limits::DEFAULT.with_max_frame(100_000);
+        let limits = ConnectionLimits::DEFAULT.with_max_frame(100_000);
         let mut buf = ReadBuf::new(&limits);
         let mut held = 0;
         while let Ok(space) = buf.space() {
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn an_idle_buffer_holds_nothing_and_works_on() {
-        let mut buf = ReadBuf::new(&Limits::DEFAULT);
+        let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         buf.extend_from_slice(&[7; 100]).expect("it fits");
         buf.release();
         assert_eq!(buf.raw(), [7; 100], "what waits stays");
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn memory_is_exchanged_only_where_nothing_waits() {
-        let mut buf = ReadBuf::new(&Limits::DEFAULT);
+        let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         let mut memory = alloc::vec![0xa5; 9000];
         assert!(buf.exchange(&mut memory) && memory.is_empty());
         assert_eq!(buf.space().expect("there is room").len(), 9000);
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn consumed_bytes_make_room_again() {
-        let limits = Limits::DEFAULT.with_max_frame(1000);
+        let limits = ConnectionLimits::DEFAULT.with_max_frame(1000);
         let mut buf = ReadBuf::new(&limits);
         for round in 0..100_u8 {
             buf.extend_from_slice(&[round; 5000]).expect("it fits");

@@ -8,14 +8,14 @@ use core::ops::Range;
 use chappe_crypto::{QuickAckToken, Side};
 use rand_core::CryptoRng;
 
-use crate::code::ErrorCode;
 use crate::error::TransportError;
 use crate::fake_tls::record::{RecordReader, RecordWriter};
 use crate::framing::{AckRequest, Affixes, Decoded, Decoder, Encoder, Framing};
-use crate::limits::Limits;
+use crate::limits::ConnectionLimits;
 use crate::obfuscation::{Keystream, Obfuscation};
 use crate::payload::{Payload, unpadded_len};
 use crate::read_buf::ReadBuf;
+use chappe_types::TransportErrorCode;
 
 /// Both halves of a connection.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Connection {
     /// Puts together a connection whose bytes are not hidden, for `side`.
     ///
     /// The client's [`Framing::prefix`] is the caller's to send or to skip.
-    pub const fn plain(framing: Framing, side: Side, limits: Limits) -> Self {
+    pub const fn plain(framing: Framing, side: Side, limits: ConnectionLimits) -> Self {
         Self {
             sender: Sender { encoder: Encoder::new(framing, side, limits), keystream: None, records: None },
             receiver: Receiver {
@@ -42,7 +42,7 @@ impl Connection {
     }
 
     /// Puts together an obfuscated connection for `side`.
-    pub fn obfuscated(framing: Framing, side: Side, limits: Limits, streams: Obfuscation) -> Self {
+    pub fn obfuscated(framing: Framing, side: Side, limits: ConnectionLimits, streams: Obfuscation) -> Self {
         let mut connection = Self::plain(framing, side, limits);
         connection.sender.keystream = Some(streams.outgoing);
         connection.receiver.keystream = Some(streams.incoming);
@@ -155,7 +155,7 @@ impl Sender {
     pub fn error_into<R: CryptoRng + ?Sized>(
         &mut self,
         out: &mut Vec<u8>,
-        code: ErrorCode,
+        code: TransportErrorCode,
         rng: &mut R,
     ) -> Result<(), TransportError> {
         let from = out.len();
@@ -199,7 +199,7 @@ pub enum Received {
     /// A transport error.
     Error {
         /// What the server says.
-        code: ErrorCode,
+        code: TransportErrorCode,
         /// How much of the input to drop.
         used: usize,
     },
@@ -223,7 +223,7 @@ pub enum Incoming<'b> {
     /// A quick ack; one whose token is unknown is to be ignored (`SEC-133`).
     QuickAck(QuickAckToken),
     /// A transport error. It is unauthenticated (`SEC-134`); the connection is useless after it.
-    Error(ErrorCode),
+    Error(TransportErrorCode),
 }
 
 /// Uncovers and splits what one side reads.

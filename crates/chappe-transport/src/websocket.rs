@@ -17,7 +17,7 @@ use chappe_crypto::hash::sha1;
 use data_encoding::BASE64;
 
 use crate::http::{HttpError, RequestHead, ResponseHead, check_names, has_token};
-use crate::limits::Limits;
+use crate::limits::ConnectionLimits;
 
 /// The subprotocol, mandatory on both sides (`SEC-139`).
 pub const SUBPROTOCOL: &str = "binary";
@@ -82,7 +82,11 @@ pub fn request_into(out: &mut Vec<u8>, host: &str, path: &str, key: &[u8; 16]) -
 ///
 /// [`HttpError::Upgrade`] unless the server goes over to WebSocket for this key and with the subprotocol `binary`
 /// (`SEC-139`): close the connection.
-pub fn check_response(input: &[u8], key: &[u8; 16], limits: &Limits) -> Result<Option<usize>, HttpError> {
+pub fn check_response(
+    input: &[u8],
+    key: &[u8; 16],
+    limits: &ConnectionLimits,
+) -> Result<Option<usize>, HttpError> {
     let Some(head) = ResponseHead::parse(input, limits)? else {
         return Ok(None);
     };

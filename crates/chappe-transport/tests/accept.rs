@@ -13,8 +13,8 @@ use chappe_transport::http::HttpError;
 use chappe_transport::secret::{Domain, SecretKey};
 use chappe_transport::websocket::{self, Purpose, Upgrade, check_response, request_into};
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connector, DcId, Framing, Incoming,
-    Limits, ProxySecret, Refusal, ReplayFilter, TransportError,
+    Accept, AcceptConfig, AcceptContext, AcceptRefusal, Acceptor, AckRequest, Connect, ConnectionLimits,
+    Connector, DcId, Framing, Incoming, ProxySecret, ReplayFilter, TransportError,
 };
 use common::{NOW, buf, connect, envelope, fake_tls_secret, kinds, rng};
 
@@ -33,7 +33,7 @@ fn opening(connector: &Connector, seed: u64) -> Vec<u8> {
     out
 }
 
-fn refusal((accept, left): (Accept, usize), sent: &[u8]) -> Refusal {
+fn refusal((accept, left): (Accept, usize), sent: &[u8]) -> AcceptRefusal {
     let Accept::Refused(refusal) = accept else { panic!("let in: {accept:?}") };
     assert_eq!(left, sent.len(), "the real site gets every byte");
     refusal
@@ -58,7 +58,7 @@ fn every_transport_is_told_apart_on_one_port() {
         assert_eq!(found, used, "{connector:?}");
         assert_eq!(accepted.dc.is_some(), accepted.disguise != Disguise::None);
         if accepted.secret.is_some() {
-            assert_eq!(accepted.dc, Some(DcId::from_raw(2)));
+            assert_eq!(accepted.dc, Some(DcId::production(2)));
         }
         let fake_tls = secrets.last().map(ProxySecret::to_bytes) == used;
         assert_eq!(accepted.disguise == Disguise::FakeTls, fake_tls);
@@ -96,19 +96,19 @@ fn sec_144_a_proxy_answers_nothing_to_strangers() {
         ProxySecret::padded([2; 16]),
         fake_tls_secret(),
     ]);
-    let dc = DcId::from_raw(1);
+    let dc = DcId::production(1);
     let strangers = [
-        (Connector::plain(Framing::Abridged), Refusal::NotAllowed),
+        (Connector::plain(Framing::Abridged), AcceptRefusal::NotAllowed),
         (
             Connector::obfuscated(Framing::Intermediate, Some(dc)).expect("it has a tag"),
-            Refusal::UnknownProtocol,
+            AcceptRefusal::UnknownProtocol,
         ),
-        (Connector::proxy(&ProxySecret::plain([9; 16]), dc), Refusal::UnknownProtocol),
+        (Connector::proxy(&ProxySecret::plain([9; 16]), dc), AcceptRefusal::UnknownProtocol),
         // The key of a secret that demands padding, without it; the key of fake TLS, outside of it.
-        (Connector::proxy(&ProxySecret::plain([2; 16]), dc), Refusal::UnknownProtocol),
+        (Connector::proxy(&ProxySecret::plain([2; 16]), dc), AcceptRefusal::UnknownProtocol),
         (
             Connector::proxy(&ProxySecret::padded(*fake_tls_secret().key().as_bytes()), dc),
-            Refusal::UnknownProtocol,
+            AcceptRefusal::UnknownProtocol,
         ),
     ];
     for (connector, expected) in strangers {
@@ -116,9 +116,9 @@ fn sec_144_a_proxy_answers_nothing_to_strangers() {
         assert_eq!(refusal(accept(&config, None, &sent), &sent), expected, "{connector:?}");
     }
     let garbage = [0x5a; 200];
-    assert_eq!(refusal(accept(&config, None, &garbage), &garbage), Refusal::UnknownProtocol);
+    assert_eq!(refusal(accept(&config, None, &garbage), &garbage), AcceptRefusal::UnknownProtocol);
     let web = b"GET / HTTP/1.1\r\n\r\n";
-    assert_eq!(refusal(accept(&config, None, web), web), Refusal::NotAllowed);
+    assert_eq!(refusal(accept(&config, None, web), web), AcceptRefusal::NotAllowed);
 }
 
 #[test]
@@ -126,22 +126,22 @@ fn sec_145_a_recorded_beginning_is_refused() {
     let config = AcceptConfig::proxy(vec![ProxySecret::plain([1; 16]), fake_tls_secret()]);
     let mut replays = ReplayFilter::new(100);
     for secret in &config.secrets {
-        let connector = Connector::proxy(secret, DcId::from_raw(1));
+        let connector = Connector::proxy(secret, DcId::production(1));
         let sent = opening(&connector, 3);
         let (first, _) = accept(&config, Some(&mut replays), &sent);
         assert!(matches!(first, Accept::Ready(_) | Accept::Answer { .. }), "{first:?}");
         let expected = match secret.domain() {
-            Some(_) => Refusal::ClientHello(Rejection::Replayed),
-            None => Refusal::Replayed,
+            Some(_) => AcceptRefusal::ClientHello(Rejection::Replayed),
+            None => AcceptRefusal::Replayed,
         };
         assert_eq!(refusal(accept(&config, Some(&mut replays), &sent), &sent), expected);
         let (other, _) = accept(&config, Some(&mut replays), &opening(&connector, 4));
         assert!(matches!(other, Accept::Ready(_) | Accept::Answer { .. }));
     }
     // Changing what the keys do not come from does not make a recording new.
-    let mut sent = opening(&Connector::proxy(&config.secrets[0], DcId::from_raw(1)), 3);
+    let mut sent = opening(&Connector::proxy(&config.secrets[0], DcId::production(1)), 3);
     sent[0] ^= 0x01;
-    assert_eq!(refusal(accept(&config, Some(&mut replays), &sent), &sent), Refusal::Replayed);
+    assert_eq!(refusal(accept(&config, Some(&mut replays), &sent), &sent), AcceptRefusal::Replayed);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn the_replay_filter_is_bounded_and_forgets_in_time() {
 fn sec_149_hellos_that_fail_a_check_get_no_answer() {
     let secret = fake_tls_secret();
     let config = AcceptConfig::proxy(vec![ProxySecret::plain([1; 16]), secret.clone()]);
-    let connector = Connector::proxy(&secret, DcId::from_raw(1));
+    let connector = Connector::proxy(&secret, DcId::production(1));
     let signed = |time: u32| {
         let mut hello = opening(&connector, 3);
         sign_client_hello(&mut hello, secret.key(), time).expect("it is long enough");
@@ -178,7 +178,7 @@ fn sec_149_hellos_that_fail_a_check_get_no_answer() {
     let domain = |name: &str| {
         let domain = Domain::new(name).expect("it is a name");
         opening(
-            &Connector::proxy(&ProxySecret::fake_tls(*secret.key().as_bytes(), domain), DcId::from_raw(1)),
+            &Connector::proxy(&ProxySecret::fake_tls(*secret.key().as_bytes(), domain), DcId::production(1)),
             3,
         )
     };
@@ -207,21 +207,24 @@ fn sec_149_hellos_that_fail_a_check_get_no_answer() {
         (broken, Rejection::Malformed),
     ];
     for (hello, expected) in cases {
-        assert_eq!(refusal(accept(&config, None, &hello), &hello), Refusal::ClientHello(expected));
+        assert_eq!(refusal(accept(&config, None, &hello), &hello), AcceptRefusal::ClientHello(expected));
     }
     let mut small = config.clone();
     small.limits.max_client_hello = 600;
     let hello = opening(&connector, 3);
-    assert_eq!(refusal(accept(&small, None, &hello), &hello), Refusal::ClientHello(Rejection::Malformed));
+    assert_eq!(
+        refusal(accept(&small, None, &hello), &hello),
+        AcceptRefusal::ClientHello(Rejection::Malformed)
+    );
     // A data centre without secrets is no fake-TLS server either.
     let refused = refusal(accept(&AcceptConfig::data_centre(), None, &hello), &hello);
-    assert_eq!(refused, Refusal::ClientHello(Rejection::UnknownSecret));
+    assert_eq!(refused, AcceptRefusal::ClientHello(Rejection::UnknownSecret));
 }
 
 #[test]
 fn answers_to_a_hello_look_like_a_servers() {
     let config = AcceptConfig::proxy(vec![fake_tls_secret()]);
-    let hello = opening(&Connector::proxy(&fake_tls_secret(), DcId::from_raw(1)), 3);
+    let hello = opening(&Connector::proxy(&fake_tls_secret(), DcId::production(1)), 3);
     let (Accept::Answer { bytes, .. }, _) = accept(&config, None, &hello) else { panic!("it is ours") };
     assert_eq!(bytes[..11], [0x16, 3, 3, 0, 0x7a, 2, 0, 0, 0x76, 3, 3]);
     assert_eq!(bytes[43], 32);
@@ -235,7 +238,7 @@ fn answers_to_a_hello_look_like_a_servers() {
 #[test]
 fn what_follows_a_hello_must_be_the_header_of_that_secret() {
     let config = AcceptConfig::proxy(vec![fake_tls_secret()]);
-    let hello = opening(&Connector::proxy(&fake_tls_secret(), DcId::from_raw(1)), 3);
+    let hello = opening(&Connector::proxy(&fake_tls_secret(), DcId::production(1)), 3);
     let run = |data: &[u8]| {
         let (Accept::Answer { next, .. }, _) = accept(&config, None, &hello) else { panic!("it is ours") };
         let mut context = AcceptContext { config: &config, unix_time: NOW, replays: None };
@@ -248,14 +251,14 @@ fn what_follows_a_hello_must_be_the_header_of_that_secret() {
     assert_eq!(run(&[0x15, 3, 3, 0, 2]), Err(TransportError::UnexpectedRecord { header: [0x15, 3, 3] }));
     let plain = ProxySecret::plain(*fake_tls_secret().key().as_bytes());
     let unpadded =
-        [&[0x17, 3, 3, 0, 64][..], &opening(&Connector::proxy(&plain, DcId::from_raw(1)), 1)].concat();
+        [&[0x17, 3, 3, 0, 64][..], &opening(&Connector::proxy(&plain, DcId::production(1)), 1)].concat();
     assert_eq!(run(&unpadded), Err(TransportError::NotAllowed));
 }
 
 #[test]
 fn sec_147_a_client_closes_on_an_answer_that_is_not_the_proxys() {
     let config = AcceptConfig::proxy(vec![fake_tls_secret()]);
-    let connector = Connector::proxy(&fake_tls_secret(), DcId::from_raw(1));
+    let connector = Connector::proxy(&fake_tls_secret(), DcId::production(1));
     let (Accept::Answer { bytes, .. }, _) = accept(&config, None, &opening(&connector, 3)) else {
         panic!("it is ours")
     };
@@ -315,7 +318,7 @@ fn sec_139_a_websocket_needs_the_subprotocol_and_obfuscation() {
         let mut buf = common::buf();
         buf.extend_from_slice(&[framing.prefix(), &[0x0a; 100]].concat()).expect("it fits");
         let accept = Acceptor::inside_websocket().handle(&mut buf, &mut context, &mut rng(1));
-        assert!(matches!(accept, Ok(Accept::Refused(Refusal::UnknownProtocol))));
+        assert!(matches!(accept, Ok(Accept::Refused(AcceptRefusal::UnknownProtocol))));
     }
     for missing in [
         "Sec-WebSocket-Protocol: binary\r\n",
@@ -374,5 +377,5 @@ fn http_is_left_to_the_driver_with_every_byte() {
         assert!(matches!(accept, Accept::Http), "{accept:?}");
         assert_eq!(left, request.len());
     }
-    assert!(config.limits == Limits::DEFAULT);
+    assert!(config.limits == ConnectionLimits::DEFAULT);
 }

@@ -9,8 +9,9 @@ use chappe_transport::http::{Request, RequestHead, Response};
 use chappe_transport::payload::unpadded_len;
 use chappe_transport::websocket::Upgrade;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connection, Decoder, Encoder, ErrorCode,
-    Framing, Incoming, Limits, Payload, ProxyLink, ProxySecret, QuickAckToken, ReadBuf, Side, TransportError,
+    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connection, ConnectionLimits, Decoder,
+    Encoder, Framing, Incoming, Payload, ProxyLink, ProxySecret, QuickAckToken, ReadBuf, Side,
+    TransportError, TransportErrorCode,
 };
 use common::{NOW, buf, envelope, fake_tls_secret, kinds, rng};
 use proptest::prelude::*;
@@ -18,12 +19,12 @@ use proptest::prelude::*;
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
 
 fn decode(framing: Framing, from: Side, input: &[u8]) -> Result<Decoded, TransportError> {
-    Decoder::new(framing, from, Limits::DEFAULT).next_frame(input)
+    Decoder::new(framing, from, ConnectionLimits::DEFAULT).next_frame(input)
 }
 
 #[test]
 fn sec_129_lengths_are_positive_limited_and_whole_words() {
-    let max = Limits::DEFAULT.max_frame;
+    let max = ConnectionLimits::DEFAULT.max_frame;
     for from in SIDES {
         for framing in [Framing::Intermediate, Framing::PaddedIntermediate] {
             assert_eq!(decode(framing, from, &[0; 4]), Err(TransportError::EmptyFrame));
@@ -44,7 +45,7 @@ fn sec_129_lengths_are_positive_limited_and_whole_words() {
 
 #[test]
 fn sec_129_the_limit_is_the_callers_and_exact() {
-    let limits = Limits::DEFAULT.with_max_frame(1024);
+    let limits = ConnectionLimits::DEFAULT.with_max_frame(1024);
     for framing in Framing::ALL {
         let mut rng = rng(1);
         let mut encoder = Encoder::new(framing, Side::Client, limits);
@@ -77,7 +78,7 @@ fn sec_130_the_abridged_long_form_is_for_127_words_and_more() {
 fn sec_131_full_frames_have_crc_number_and_room_for_both() {
     let mut rng = rng(1);
     for from in SIDES {
-        let mut encoder = Encoder::new(Framing::Full, from, Limits::DEFAULT);
+        let mut encoder = Encoder::new(Framing::Full, from, ConnectionLimits::DEFAULT);
         let (mut first, mut second) = (Vec::new(), Vec::new());
         encoder.encode_into(&mut first, &envelope(1, 1), AckRequest::No, &mut rng).expect("it fits");
         encoder.encode_into(&mut second, &envelope(1, 1), AckRequest::No, &mut rng).expect("it fits");
@@ -102,7 +103,7 @@ fn sec_131_full_frames_have_crc_number_and_room_for_both() {
             assert!(matches!(decoded, Err(TransportError::BadCrc { .. })), "bit {bit}: {decoded:?}");
         }
         // The same frame twice is a jump too.
-        let mut decoder = Decoder::new(Framing::Full, from, Limits::DEFAULT);
+        let mut decoder = Decoder::new(Framing::Full, from, ConnectionLimits::DEFAULT);
         assert!(matches!(decoder.next_frame(&first), Ok(Decoded::Frame { .. })));
         assert_eq!(decoder.next_frame(&first), Err(TransportError::BadSeqNo { got: 0, expected: 1 }));
         assert!(matches!(decoder.next_frame(&second), Ok(Decoded::Frame { .. })));
@@ -120,7 +121,8 @@ fn sec_132_short_payloads_are_never_envelopes() {
         for len in 4..24 {
             let starting = |first: i32| [&first.to_le_bytes()[..], &[0xa5; 20]].concat()[..len].to_vec();
             let short = Err(TransportError::ShortPayload { len });
-            let error = |code| if len < 16 { Ok(Payload::Error(ErrorCode::from_raw(code))) } else { short };
+            let error =
+                |code| if len < 16 { Ok(Payload::Error(TransportErrorCode::from_raw(code))) } else { short };
             assert_eq!(classify(&starting(-404), Side::Server, framing), error(-404), "{len}");
             assert_eq!(classify(&starting(7), Side::Server, framing), short, "{len}");
             let nop = if len < 16 { Ok(Payload::Nop) } else { short };
@@ -142,8 +144,8 @@ fn sec_132_short_payloads_are_never_envelopes() {
 #[test]
 fn sec_133_an_unknown_token_disturbs_nothing() {
     for framing in [Framing::Abridged, Framing::Intermediate, Framing::PaddedIntermediate] {
-        let mut server = Connection::plain(framing, Side::Server, Limits::DEFAULT);
-        let mut client = Connection::plain(framing, Side::Client, Limits::DEFAULT);
+        let mut server = Connection::plain(framing, Side::Server, ConnectionLimits::DEFAULT);
+        let mut client = Connection::plain(framing, Side::Client, ConnectionLimits::DEFAULT);
         let (mut wire, mut rng, mut buf) = (Vec::new(), rng(1), buf());
         let token = QuickAckToken::from_raw(0xdead_beef);
         server.sender.quick_ack_into(&mut wire, token, &mut rng);
@@ -157,9 +159,9 @@ fn sec_133_an_unknown_token_disturbs_nothing() {
 #[test]
 fn sec_134_a_transport_error_is_a_value_and_nothing_more() {
     for raw in [-404, -429, -444, -403, -1, i32::MIN] {
-        let code = ErrorCode::from_raw(raw);
+        let code = TransportErrorCode::from_raw(raw);
         assert_eq!(code.to_raw(), raw);
-        let mut client = Connection::plain(Framing::Intermediate, Side::Client, Limits::DEFAULT);
+        let mut client = Connection::plain(Framing::Intermediate, Side::Client, ConnectionLimits::DEFAULT);
         let mut buf = buf();
         buf.extend_from_slice(&[&[4, 0, 0, 0], &raw.to_le_bytes()[..]].concat()).expect("it fits");
         assert_eq!(client.receiver.receive(&mut buf), Ok(Some(Incoming::Error(code))));
@@ -200,7 +202,7 @@ fn sec_136_a_silent_or_endless_beginning_is_bounded() {
 #[test]
 fn sec_138_a_huge_announced_frame_takes_no_memory_before_it_arrives() {
     for (connector, _) in kinds().into_iter().take(4) {
-        let mut server = Connection::plain(connector.framing(), Side::Server, Limits::DEFAULT);
+        let mut server = Connection::plain(connector.framing(), Side::Server, ConnectionLimits::DEFAULT);
         let mut buf = buf();
         let announced: &[u8] = match connector.framing() {
             Framing::Abridged => &[0x7f, 0xff, 0xff, 0x3f],
@@ -210,7 +212,7 @@ fn sec_138_a_huge_announced_frame_takes_no_memory_before_it_arrives() {
         assert_eq!(server.receiver.receive(&mut buf), Ok(None));
         assert!(buf.space().expect("there is room").len() <= 16 * 1024, "{buf:?}");
     }
-    let limits = Limits::DEFAULT.with_max_frame(10_000);
+    let limits = ConnectionLimits::DEFAULT.with_max_frame(10_000);
     let mut buf = ReadBuf::new(&limits);
     let full = buf.extend_from_slice(&vec![0; limits.max_buffered() + 1]);
     assert_eq!(full, Err(TransportError::BufferFull { max: limits.max_buffered() }));
@@ -264,7 +266,7 @@ proptest! {
     fn arbitrary_frames_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), max in 0..400_usize) {
         for framing in Framing::ALL {
             for from in SIDES {
-                let limits = Limits::DEFAULT.with_max_frame(max);
+                let limits = ConnectionLimits::DEFAULT.with_max_frame(max);
                 if let Ok(Decoded::Frame { payload, used, .. }) =
                     Decoder::new(framing, from, limits).next_frame(&bytes)
                 {
@@ -283,7 +285,7 @@ proptest! {
     ) {
         for framing in Framing::ALL {
             for side in SIDES {
-                let mut connection = Connection::plain(framing, side, Limits::DEFAULT);
+                let mut connection = Connection::plain(framing, side, ConnectionLimits::DEFAULT);
                 let mut buf = buf();
                 for piece in bytes.chunks(piece) {
                     buf.extend_from_slice(piece).expect("it fits");
@@ -320,9 +322,9 @@ proptest! {
 
     #[test]
     fn arbitrary_records_hellos_and_heads_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        let _ = RequestHead::parse(&bytes, &Limits::DEFAULT).map(|head| head.map(|head| Upgrade::from_request(&head)));
-        let _ = Request::parse(&bytes, &Limits::DEFAULT);
-        let _ = Response::parse(&bytes, &Limits::DEFAULT);
+        let _ = RequestHead::parse(&bytes, &ConnectionLimits::DEFAULT).map(|head| head.map(|head| Upgrade::from_request(&head)));
+        let _ = Request::parse(&bytes, &ConnectionLimits::DEFAULT);
+        let _ = Response::parse(&bytes, &ConnectionLimits::DEFAULT);
         let _ = ClientHello::new_checked(&bytes);
         let _ = RecordReader::new(Side::Client).unwrap(&mut bytes.clone());
         RecordWriter::server().wrap(&mut bytes, 700);
@@ -340,7 +342,7 @@ proptest! {
     #[test]
     fn a_hello_with_any_byte_changed_never_panics(at in 0..1700_usize, to in any::<u8>(), cut in 0..1700_usize) {
         let mut hello = Vec::new();
-        let connector = chappe_transport::Connector::proxy(&fake_tls_secret(), chappe_transport::DcId::from_raw(2));
+        let connector = chappe_transport::Connector::proxy(&fake_tls_secret(), chappe_transport::DcId::production(2));
         connector.start(NOW, &mut rng(7), &mut hello).expect("it starts");
         let len = hello.len();
         hello[at % len] = to;

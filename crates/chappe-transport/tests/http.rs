@@ -6,10 +6,10 @@ use chappe_transport::http::{
     Cors, HttpError, Persistence, Request, RequestHead, Response, error_response_into, request_head_into,
     response_head_into,
 };
-use chappe_transport::{ErrorCode, Limits, TransportError};
+use chappe_transport::{ConnectionLimits, TransportError, TransportErrorCode};
 use common::envelope;
 
-const LIMITS: Limits = Limits::DEFAULT;
+const LIMITS: ConnectionLimits = ConnectionLimits::DEFAULT;
 
 fn request(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -62,15 +62,18 @@ fn sec_140_any_other_status_is_a_transport_error_and_its_body_is_ignored() {
         let sent = format!("HTTP/1.1 {status} X\r\nContent-Length: 40\r\n\r\n{}", "a".repeat(40));
         let parsed =
             Response::parse(sent.as_bytes(), &LIMITS).expect("it is well formed").expect("it is whole");
-        assert_eq!(parsed.outcome, Err(ErrorCode::from_raw(-status)));
+        assert_eq!(parsed.outcome, Err(TransportErrorCode::from_raw(-status)));
         assert_eq!(parsed.persistence, Persistence::Close);
         // Not even its length matters.
         let bare = format!("HTTP/1.1 {status} X\r\n\r\n");
         assert!(matches!(Response::parse(bare.as_bytes(), &LIMITS), Ok(Some(_))));
     }
-    for code in
-        [ErrorCode::UnknownAuthKey, ErrorCode::TooManyConnections, ErrorCode::WrongDc, ErrorCode::Other(-403)]
-    {
+    for code in [
+        TransportErrorCode::UnknownAuthKey,
+        TransportErrorCode::TooManyConnections,
+        TransportErrorCode::WrongDc,
+        TransportErrorCode::Other(-403),
+    ] {
         let mut sent = Vec::new();
         error_response_into(&mut sent, code, Cors::Allow);
         let parsed = Response::parse(&sent, &LIMITS).expect("it is well formed").expect("it is whole");

@@ -3,8 +3,8 @@
 mod common;
 
 use chappe_transport::{
-    AckRequest, Connection, ErrorCode, Framing, Incoming, Limits, QuickAckToken, ReadBuf, Receiver, Sender,
-    Side,
+    AckRequest, Connection, ConnectionLimits, Framing, Incoming, QuickAckToken, ReadBuf, Receiver, Sender,
+    Side, TransportErrorCode,
 };
 use common::{buf, connect, envelope, kinds, rng};
 use proptest::prelude::*;
@@ -61,7 +61,7 @@ fn send(sender: &mut Sender, items: &[Item], seed: u64) -> (Vec<u8>, Vec<Item>) 
                 sent.extend(sender.framing().has_quick_acks().then(|| item.clone()));
             }
             Item::Error(code) => {
-                sender.error_into(&mut wire, ErrorCode::from_raw(*code), &mut rng).expect("it fits");
+                sender.error_into(&mut wire, TransportErrorCode::from_raw(*code), &mut rng).expect("it fits");
                 sent.push(item.clone());
             }
         }
@@ -158,8 +158,8 @@ proptest! {
 #[test]
 fn ranges_of_a_callers_buffer_say_the_same_as_the_read_buf() {
     for framing in Framing::ALL {
-        let mut client = Connection::plain(framing, Side::Client, Limits::DEFAULT);
-        let mut server = Connection::plain(framing, Side::Server, Limits::DEFAULT);
+        let mut client = Connection::plain(framing, Side::Client, ConnectionLimits::DEFAULT);
+        let mut server = Connection::plain(framing, Side::Server, ConnectionLimits::DEFAULT);
         let envelopes = [envelope(3, 7), envelope(200, 8), envelope(1, 9)];
         let items = envelopes.clone().map(|envelope| Item::Envelope(envelope, AckRequest::No));
         let (mut wire, _) = send(&mut client.sender, &items, 1);
@@ -180,8 +180,8 @@ fn ranges_of_a_callers_buffer_say_the_same_as_the_read_buf() {
 #[test]
 fn nothing_in_it_means_nothing() {
     for framing in Framing::ALL {
-        let mut server = Connection::plain(framing, Side::Server, Limits::DEFAULT);
-        let mut client = Connection::plain(framing, Side::Client, Limits::DEFAULT);
+        let mut server = Connection::plain(framing, Side::Server, ConnectionLimits::DEFAULT);
+        let mut client = Connection::plain(framing, Side::Client, ConnectionLimits::DEFAULT);
         let mut wire = Vec::new();
         let mut rng = rng(1);
         for len in [4, 8, 12] {

@@ -11,7 +11,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use chappe::authentication::{ClientOptions, Dc, KeyKind, ServerOptions};
+use chappe::authentication::{ClientOptions, DcId, KeyKind, ServerOptions};
 use chappe::crypto::rng::Drbg;
 use chappe::crypto::rsa::{KeyRing, PrivateKey};
 use chappe::framing::{FrameBuf, RpcOutcome, RpcResult, UnixTime, constructor_id};
@@ -101,7 +101,7 @@ fn main() -> Result<()> {
     keys.add(private.public_key().clone());
 
     // `strict` takes clients that follow the rules; `lenient` those of the world.
-    let handshake = ServerOptions::strict(vec![private], vec![Dc::production(2)]);
+    let handshake = ServerOptions::strict(vec![private], vec![DcId::production(2)]);
     let engine = Engine::new(EngineOptions::new(handshake, ServerConfig::default()), Methods, &mut rng)?;
     let mut limits = ListenOptions::data_centre();
     limits.max_connections_per_address = 100;
@@ -117,7 +117,7 @@ fn main() -> Result<()> {
     ];
     for (name, connector, carrier, call) in calls {
         let dialling = DialOptions { carrier, ..DialOptions::new(connector) };
-        let client = ClientOptions { keys: keys.clone(), dc: Dc::production(2), kind: KeyKind::Permanent };
+        let client = ClientOptions { keys: keys.clone(), dc: DcId::production(2), kind: KeyKind::Permanent };
         let (stream, finished) = dial_with_new_key(server.local_addr(), &dialling, client, &mut rng, |_| {})?;
         let (key, salt) = (finished.key(), finished.first_salt);
         let session = EncryptedSession::with_rng(key, salt, finished.time_offset, &mut rng);

@@ -9,6 +9,7 @@
 //! | [`transport`] | `chappe-transport` | framings, obfuscation, proxies |
 //! | [`framing`] | `chappe-framing` | envelopes, ids, containers, gzip |
 //! | [`crypto`] | `chappe-crypto` | the primitives |
+//! | [`types`] | `chappe-types` | shared words: datacenter ids, error codes, RPC errors |
 //! | [`tl`], [`mtproto`] | `chappe-tl`, `chappe-tl-mtproto` | the TL run time; the service types |
 #![cfg_attr(feature = "api", doc = "| [`api`] | `chappe-tl-api` | the types and functions of the API |")]
 #![cfg_attr(
@@ -59,6 +60,7 @@ pub use chappe_tl as tl;
 pub use chappe_tl_api as api;
 pub use chappe_tl_mtproto as mtproto;
 pub use chappe_transport as transport;
+pub use chappe_types as types;
 
 pub use chappe_handshake::Finished;
 pub use chappe_session::{EncryptedSession, Message, Session};

@@ -26,6 +26,7 @@ const fn edge(package: &'static str, may_use: &'static [&'static str]) -> Layer 
 
 /// What drivers are made of.
 const MACHINES: &[&str] = &[
+    "chappe-types",
     "chappe-crypto",
     "chappe-tl",
     "chappe-tl-mtproto",
@@ -37,20 +38,28 @@ const MACHINES: &[&str] = &[
 
 /// The allowed arrows.
 const LAYERS: &[Layer] = &[
+    below("chappe-types", &[]),
     below("chappe-crypto", &[]),
     below("chappe-tl", &[]),
     below("chappe-tl-parser", &[]),
     below("chappe-tl-gen", &["chappe-tl-parser"]),
     below("chappe-tl-mtproto", &["chappe-tl"]),
     below("chappe-tl-api", &["chappe-tl"]),
-    below("chappe-framing", &["chappe-crypto", "chappe-tl", "chappe-tl-mtproto"]),
-    below("chappe-transport", &["chappe-crypto"]),
-    below("chappe-handshake", &["chappe-crypto", "chappe-tl", "chappe-tl-mtproto", "chappe-framing"]),
-    below("chappe-session", &["chappe-crypto", "chappe-tl", "chappe-tl-mtproto", "chappe-framing"]),
+    below("chappe-framing", &["chappe-types", "chappe-crypto", "chappe-tl", "chappe-tl-mtproto"]),
+    below("chappe-transport", &["chappe-types", "chappe-crypto"]),
+    below(
+        "chappe-handshake",
+        &["chappe-types", "chappe-crypto", "chappe-tl", "chappe-tl-mtproto", "chappe-framing"],
+    ),
+    below(
+        "chappe-session",
+        &["chappe-types", "chappe-crypto", "chappe-tl", "chappe-tl-mtproto", "chappe-framing"],
+    ),
     edge("chappe-net", MACHINES),
     edge(
         "chappe-loopback",
         &[
+            "chappe-types",
             "chappe-crypto",
             "chappe-tl",
             "chappe-tl-mtproto",
@@ -64,6 +73,7 @@ const LAYERS: &[Layer] = &[
     edge(
         "chappe",
         &[
+            "chappe-types",
             "chappe-crypto",
             "chappe-tl",
             "chappe-tl-mtproto",

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use chappe_crypto::{rng::Drbg, rsa::KeyRing};
 use chappe_framing::{FrameBuf, UnixTime};
-use chappe_handshake::{ClientHandshake, ClientOptions, Dc, KeyKind, Progress};
+use chappe_handshake::{ClientHandshake, ClientOptions, DcId, KeyKind, Progress};
 
 use super::{Costs, Server};
 
@@ -11,7 +11,7 @@ use super::{Costs, Server};
 pub fn exchange(server: &mut Server, costs: &mut Costs) -> Result<[u8; 256]> {
     let mut keys = KeyRing::empty();
     keys.add(server.public_key().clone());
-    let options = ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent };
+    let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
     let (now, mut rng) = (UnixTime::now(), Drbg::from_os()?);
     let mut question = FrameBuf::new();
     let mut client = costs.at_client(0, || ClientHandshake::begin(options, now, &mut rng))?;

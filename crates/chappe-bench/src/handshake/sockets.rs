@@ -7,7 +7,7 @@ use chappe_crypto::{
     rng::Drbg,
     rsa::{KeyRing, PrivateKey},
 };
-use chappe_handshake::{ClientOptions, Dc, KeyKind, ServerOptions};
+use chappe_handshake::{ClientOptions, DcId, KeyKind, ServerOptions};
 use chappe_net::{
     DialOptions, ListenOptions,
     blocking::dial_with_new_key,
@@ -53,7 +53,7 @@ impl Target {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listening = Server::listen("127.0.0.1:0", ListenOptions::data_centre(), engine);
         let server = runtime.block_on(listening)?;
-        let options = ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent };
+        let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
         Ok(Self { _runtime: runtime, address: server.local_addr(), options, _server: server })
     }
 

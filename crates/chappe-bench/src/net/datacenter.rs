@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use chappe_crypto::rsa::KeyRing;
-use chappe_handshake::{ClientOptions, Dc, KeyKind};
+use chappe_handshake::{ClientOptions, DcId, KeyKind};
 use chappe_loopback::Loopback;
 use chappe_net::store::{MemoryStore, Slot, load_state};
 use chappe_net::{ConnectOptions, DialOptions};
@@ -26,7 +26,7 @@ impl Datacenter {
     pub fn options(&self) -> ConnectOptions {
         let mut keys = KeyRing::empty();
         keys.add(self.server.public_key().clone());
-        let handshake = ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent };
+        let handshake = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
         // The framing that grammers uses.
         let dialling = DialOptions::new(Connector::plain(Framing::Full));
         ConnectOptions::at(self.server.address(), dialling, handshake).with_store(self.store.clone())

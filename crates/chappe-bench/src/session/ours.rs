@@ -6,7 +6,7 @@ use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, MsgId, Padding, SessionId, TransportTail};
 use chappe_session::client::{CallId, ClientConfig, ClientSession, ForwardSecrecy, KeyMaterial, SendOptions};
-use chappe_session::{Limits, Now};
+use chappe_session::{SessionLimits, Now};
 
 use super::pen::{BODY, KEY, Pen};
 
@@ -22,7 +22,7 @@ pub struct Ours {
 
 impl Ours {
     pub fn new(pending: usize) -> Self {
-        let limits = Limits { ask_state_after: Duration::from_secs(1 << 30), ..Limits::default() };
+        let limits = SessionLimits { ask_state_after: Duration::from_secs(1 << 30), ..SessionLimits::default() };
         let config = ClientConfig {
             limits,
             padding: Padding::Minimum,

@@ -15,7 +15,7 @@ use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_crypto::{AuthKey, hash, ige, nonce};
 use chappe_framing::{FrameBuf, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, Dc, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
+    ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
 };
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions};
@@ -118,7 +118,7 @@ fn pair(input: &[u8]) {
     let mut options = if script.is_lenient {
         ServerOptions::lenient(keys)
     } else {
-        ServerOptions::strict(keys, vec![Dc::production(2)])
+        ServerOptions::strict(keys, vec![DcId::production(2)])
     };
     options.rate = None;
     options.max_exchanges = 8;
@@ -158,7 +158,7 @@ fn greet(server: &mut ServerHandshakes, seed: u64) {
 fn client_options(kind: KeyKind) -> ClientOptions {
     let mut keys = KeyRing::empty();
     keys.add(private_key().public_key().clone());
-    ClientOptions { keys, dc: Dc::production(2), kind }
+    ClientOptions { keys, dc: DcId::production(2), kind }
 }
 
 /// Draws what a client of this sequence draws first: its nonce, then `new_nonce`.
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn who_stands_between_the_two_knows_new_nonce() {
-        let mut options = ServerOptions::strict(vec![private_key().clone()], vec![Dc::production(2)]);
+        let mut options = ServerOptions::strict(vec![private_key().clone()], vec![DcId::production(2)]);
         options.rate = None;
         let mut server = ServerHandshakes::new(options).expect("the options are in order");
         let mut client_rng = Seeded::rng(2);

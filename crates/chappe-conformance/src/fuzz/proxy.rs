@@ -6,7 +6,7 @@ use chappe_transport::fake_tls::server::{ClientHello, TimeWindow};
 use chappe_transport::fake_tls::{
     check_client_hello, check_server_answer, sign_client_hello, sign_server_answer,
 };
-use chappe_transport::{Limits, ProxyLink, ProxySecret, Side};
+use chappe_transport::{ConnectionLimits, ProxyLink, ProxySecret, Side};
 
 use super::{Seeded, Target};
 
@@ -83,14 +83,15 @@ fn fake_tls(input: &[u8]) {
                 let mut answer = Vec::new();
                 if verified.is_ok() {
                     hello.answer_into(&mut answer, key, &mut Seeded::rng(1)).expect("TLS 1.3 was offered");
-                    let checked = check_server_answer(&answer, key, hello.random(), &Limits::DEFAULT);
+                    let checked =
+                        check_server_answer(&answer, key, hello.random(), &ConnectionLimits::DEFAULT);
                     assert_eq!(checked, Ok(Some(answer.len())));
                 }
             }
         }
         1 => {
             if sign_server_answer(&mut bytes, key, &random).is_ok()
-                && let Ok(Some(len)) = check_server_answer(&bytes, key, &random, &Limits::DEFAULT)
+                && let Ok(Some(len)) = check_server_answer(&bytes, key, &random, &ConnectionLimits::DEFAULT)
             {
                 assert!(len <= bytes.len());
             }

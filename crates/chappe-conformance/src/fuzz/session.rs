@@ -1,5 +1,6 @@
 //! Client and server sessions against each other, under the direction of a script that knows the key.
 
+use chappe_types::TransportErrorCode;
 use core::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -13,7 +14,7 @@ use chappe_session::client::{
     CallId, ClientConfig, ClientSession, Event, KeyMaterial, Repeat, SavedState, SendOptions,
 };
 use chappe_session::server::{Policy, SaltSchedule, ServerConfig, ServerEvent, ServerSession};
-use chappe_session::{Limits, MonoTime, Now};
+use chappe_session::{MonoTime, Now, SessionLimits};
 use rand_core::Rng;
 
 use super::envelope::{key, seal};
@@ -131,8 +132,8 @@ struct World {
     broken: bool,
 }
 
-fn limits() -> Limits {
-    Limits { pending_calls: 64, events: 4096, unpacked_bytes: 1 << 20, ..Limits::default() }
+fn limits() -> SessionLimits {
+    SessionLimits { pending_calls: 64, events: 4096, unpacked_bytes: 1 << 20, ..SessionLimits::default() }
 }
 
 impl World {
@@ -343,7 +344,7 @@ impl World {
             Op::Reconnect => self.reconnect(),
             Op::TransportError(code) => {
                 let now = self.now();
-                self.client.handle_transport_error(now, code);
+                self.client.handle_transport_error(now, TransportErrorCode::from_raw(code));
             }
             Op::QuickAck(token) => {
                 let now = self.now();

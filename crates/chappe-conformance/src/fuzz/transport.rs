@@ -3,8 +3,8 @@
 use chappe_transport::http::{Request, RequestHead, Response};
 use chappe_transport::websocket::{Upgrade, check_response};
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connection, Connector, DcId, Framing,
-    Incoming, Limits, ProxySecret, QuickAckToken, ReadBuf, ReplayFilter, Side,
+    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connection, ConnectionLimits,
+    Connector, DcId, Framing, Incoming, ProxySecret, QuickAckToken, ReadBuf, ReplayFilter, Side,
 };
 use rand_core::Rng as _;
 
@@ -39,7 +39,7 @@ pub(super) const HTTP: Target = Target {
 };
 
 const NOW: u32 = 1_700_000_000;
-const LIMITS: Limits = Limits::DEFAULT.with_max_frame(1 << 16);
+const LIMITS: ConnectionLimits = ConnectionLimits::DEFAULT.with_max_frame(1 << 16);
 
 /// What came out of a stream, in order, and how it ended.
 type Seen = (Vec<(Vec<u8>, u32)>, Option<String>);
@@ -124,7 +124,7 @@ fn secrets() -> Vec<ProxySecret> {
 
 /// Every way to begin: plain framings, obfuscated ones, with each secret.
 fn connectors() -> Vec<(Connector, AcceptConfig)> {
-    let dc = DcId::from_raw(2);
+    let dc = DcId::production(2);
     let datacenter = || AcceptConfig::data_centre().with_limits(LIMITS);
     let mut all: Vec<_> =
         Framing::ALL.iter().map(|framing| (Connector::plain(*framing), datacenter())).collect();
@@ -240,7 +240,7 @@ fn accept_seeds() -> Vec<Vec<u8>> {
 }
 
 fn http(input: &[u8]) {
-    let limits = Limits::DEFAULT.with_max_frame(1 << 16);
+    let limits = ConnectionLimits::DEFAULT.with_max_frame(1 << 16);
     if let Ok(Some(head)) = RequestHead::parse(input, &limits) {
         assert!(head.len() <= input.len());
         let _ = (head.method(), head.path(), head.origin(), head.persistence());
@@ -277,7 +277,7 @@ fn http_seeds() -> Vec<Vec<u8>> {
     response.extend([7; 40]);
     seeds.push(response);
     let mut error = Vec::new();
-    error_response_into(&mut error, chappe_transport::ErrorCode::UnknownAuthKey, Cors::Allow);
+    error_response_into(&mut error, chappe_transport::TransportErrorCode::UnknownAuthKey, Cors::Allow);
     seeds.push(error);
     let mut upgrade = Vec::new();
     if chappe_transport::websocket::request_into(&mut upgrade, "example.com", "/apiws", &[7; 16]).is_ok() {

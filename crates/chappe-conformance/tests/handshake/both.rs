@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use chappe_framing::{FrameBuf, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, CreatedKey, Dc, Error, Finished, KeyKind, Peer, Progress, Reply,
+    ClientHandshake, ClientOptions, CreatedKey, DcId, Error, Finished, KeyKind, Peer, Progress, Reply,
     ServerHandshakes, ServerOptions,
 };
 use rand_chacha::ChaCha20Rng;
@@ -244,7 +244,7 @@ fn the_short_forms_carry_out_an_exchange() {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let mut server = server(ServerOptions {
         rate: None,
-        ..ServerOptions::strict(vec![crate::private_key()], vec![Dc::production(2)])
+        ..ServerOptions::strict(vec![crate::private_key()], vec![DcId::production(2)])
     });
     let mut created = None;
     let mut ask = |request: Vec<u8>| {

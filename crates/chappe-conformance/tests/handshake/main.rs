@@ -13,7 +13,7 @@ use chappe_conformance::script::Script;
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::rsa::{KeyRing, PrivateKey, PublicKey};
 use chappe_framing::{FrameBuf, MsgId, PlainMessage, UnixTime, plain};
-use chappe_handshake::{ClientOptions, Dc, KeyKind, Peer, ServerHandshakes, ServerOptions};
+use chappe_handshake::{ClientOptions, DcId, KeyKind, Peer, ServerHandshakes, ServerOptions};
 
 /// The peer of all tests that know only one.
 const PEER: Peer = Peer(1);
@@ -32,12 +32,12 @@ fn public_key() -> PublicKey {
 fn client_options() -> ClientOptions {
     let mut keys = KeyRing::empty();
     keys.add(public_key());
-    ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent }
+    ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent }
 }
 
 /// Owns the key of the vectors and serves datacenter 2 by the letter.
 fn server_options() -> ServerOptions {
-    let options = ServerOptions::strict(vec![private_key()], vec![Dc::production(2)]);
+    let options = ServerOptions::strict(vec![private_key()], vec![DcId::production(2)]);
     ServerOptions { rate: None, ..options }
 }
 
@@ -93,8 +93,8 @@ impl Run {
         steps.map(|step| step.bytes("body")).collect()
     }
 
-    fn dc(&self) -> Dc {
-        Dc::from_raw(self.common.number("dc")).expect("the vectors name a datacenter")
+    fn dc(&self) -> DcId {
+        DcId::from_raw(self.common.number("dc")).expect("the vectors name a datacenter")
     }
 
     fn client_options(&self) -> ClientOptions {

@@ -6,7 +6,8 @@ use chappe_crypto::dh::DhError;
 use chappe_crypto::factorize::FactorizeError;
 use chappe_framing::{FrameBuf, FrameError, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, Error, Progress, Reason, Refusal, Reply, ServerHandshakes, TransportCode,
+    ClientHandshake, Error, Progress, QueryRefusal, RefusalReason, Reply, ServerHandshakes,
+    TransportErrorCode,
 };
 
 use crate::{PEER, Run, from_client, from_server, server};
@@ -104,7 +105,7 @@ fn the_client_refuses_every_negative_case_for_the_right_reason() {
     }
 }
 
-fn ask(server: &mut ServerHandshakes, object: &[u8], rng: &mut Script) -> Result<(), Refusal> {
+fn ask(server: &mut ServerHandshakes, object: &[u8], rng: &mut Script) -> Result<(), QueryRefusal> {
     match server.handle_frame(NOW, PEER, &from_client(object), &mut FrameBuf::new(), rng) {
         Reply::Answer => Ok(()),
         Reply::Key(candidate) => {
@@ -115,23 +116,25 @@ fn ask(server: &mut ServerHandshakes, object: &[u8], rng: &mut Script) -> Result
     }
 }
 
-fn is_expected_of_server(case: &Entry, reason: &Reason) -> bool {
+fn is_expected_of_server(case: &Entry, reason: &RefusalReason) -> bool {
     match case.name() {
-        "nonce_unknown" | "nonce_mismatch" | "server_nonce_mismatch" => *reason == Reason::UnknownExchange,
-        "p_q_swapped" | "p_wrong" => *reason == Reason::WrongFactors,
-        "fingerprint_unknown" => matches!(reason, Reason::UnknownFingerprint { .. }),
+        "nonce_unknown" | "nonce_mismatch" | "server_nonce_mismatch" => {
+            *reason == RefusalReason::UnknownExchange
+        }
+        "p_q_swapped" | "p_wrong" => *reason == RefusalReason::WrongFactors,
+        "fingerprint_unknown" => matches!(reason, RefusalReason::UnknownFingerprint { .. }),
         "inner_nonce_mismatch" | "inner_server_nonce_mismatch" | "inner_pq_mismatch" => {
-            *reason == Reason::InnerMismatch
+            *reason == RefusalReason::InnerMismatch
         }
-        "inner_constructor_unknown" => *reason == Reason::UnexpectedInnerData,
-        "dc_id_wrong" | "dc_id_test_on_production" => matches!(reason, Reason::WrongDc { .. }),
+        "inner_constructor_unknown" => *reason == RefusalReason::UnexpectedInnerData,
+        "dc_id_wrong" | "dc_id_test_on_production" => matches!(reason, RefusalReason::WrongDc { .. }),
         "encrypted_data_255_bytes" | "encrypted_data_not_less_than_modulus" => {
-            *reason == Reason::Undecryptable
+            *reason == RefusalReason::Undecryptable
         }
-        "inner_sha1_mismatch" | "padding_too_long" => *reason == Reason::BadClientData,
-        "retry_id_nonzero_on_first_attempt" => *reason == Reason::WrongRetryId,
+        "inner_sha1_mismatch" | "padding_too_long" => *reason == RefusalReason::BadClientData,
+        "retry_id_nonzero_on_first_attempt" => *reason == RefusalReason::WrongRetryId,
         "g_b_0" | "g_b_1" | "g_b_p" | "g_b_p_minus_1" | "g_b_below_2_1984" | "g_b_above" => {
-            *reason == Reason::BadPublicValue
+            *reason == RefusalReason::BadPublicValue
         }
         name => panic!("no expectation for {name}"),
     }
@@ -152,20 +155,20 @@ fn the_server_refuses_every_negative_case_for_the_right_reason() {
         let refusal = ask(&mut server, &case.bytes("body"), &mut rng).expect_err(case.name());
         assert!(is_expected_of_server(&case, &refusal.reason), "{case:?}: {refusal}");
         let code = match case.text("expect") {
-            "transport error -444" => TransportCode::WrongDc,
-            "transport error -404, temporary session destroyed" => TransportCode::NotFound,
+            "transport error -444" => Some(TransportErrorCode::WrongDc),
+            "transport error -404, temporary session destroyed" => Some(TransportErrorCode::UnknownAuthKey),
             other => panic!("{other}"),
         };
         assert_eq!(refusal.code, code, "{case:?}");
         // A query that names another exchange cannot destroy this one.
-        if refusal.reason == Reason::UnknownExchange {
+        if refusal.reason == RefusalReason::UnknownExchange {
             continue;
         }
         // SEC-57: the exchange is gone, even for the honest query.
         let honest = run.step(case.text("replaces")).bytes("body");
         let again = ask(&mut server, &honest, &mut rng).expect_err(case.name());
-        assert_eq!(again.reason, Reason::UnknownExchange, "{case:?}");
-        assert_eq!(again.code, TransportCode::NotFound, "{case:?}");
+        assert_eq!(again.reason, RefusalReason::UnknownExchange, "{case:?}");
+        assert_eq!(again.code, Some(TransportErrorCode::UnknownAuthKey), "{case:?}");
         assert!(server.is_empty(), "{case:?}");
     }
 }

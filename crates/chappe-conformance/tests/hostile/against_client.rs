@@ -2,6 +2,7 @@
 
 use chappe_framing::{FrameError, MsgId, MsgOrigin, SessionId, UnixTime};
 use chappe_session::client::{ReceiveError, Repeat, SendOptions};
+use chappe_types::Rule;
 
 use crate::pen::{ANSWER, Pen, Seen, result_of};
 use crate::{QUERY, START, container, gzip_packed, lies, service_objects};
@@ -278,7 +279,7 @@ fn a_replay_is_refused_even_when_the_window_has_forgotten_it() {
         pen.say(&[0x45; 8]).unwrap();
     }
     assert_eq!(pen.show(frame).unwrap(), []);
-    assert!(pen.client.counters().refused.of(77) > 0);
+    assert!(pen.client.counters().refused.of(Rule::new(77)) > 0);
     pen.survives("an old replay");
 }
 

@@ -1,9 +1,10 @@
 //! The same server, which does not stop.
 
 use alloc::collections::BTreeSet;
+use chappe_types::TransportErrorCode;
 
 use chappe_framing::MsgId;
-use chappe_session::Limits;
+use chappe_session::SessionLimits;
 use chappe_session::client::{CallFailure, Repeat, SendOptions};
 
 use crate::Say;
@@ -64,7 +65,7 @@ fn no_code_of_bad_msg_notification_makes_an_endless_loop() {
                     break;
                 }
             }
-            let attempts = usize::from(Limits::default().attempts);
+            let attempts = usize::from(SessionLimits::default().attempts);
             assert!(sent_times <= attempts, "{code} {repeat:?}: sent {sent_times} times");
             let ends = ended.iter().filter(|seen| matches!(seen, Seen::Failed(..) | Seen::Error(_))).count();
             assert!(ends <= 1, "{code} {repeat:?}: {ended:?}");
@@ -108,7 +109,7 @@ fn transport_errors_by_a_stranger_never_cost_a_key() {
             pen.call();
             pen.sent();
             let now = pen.now();
-            pen.client.handle_transport_error(now, code);
+            pen.client.handle_transport_error(now, TransportErrorCode::from_raw(code));
             pen.pass(100);
             pen.reconnect();
         }
@@ -176,14 +177,14 @@ fn a_server_that_never_stops_talking_fills_nothing() {
             pen.events();
         });
         assert!(cost.bytes_current <= KEPT, "{name}: {} bytes stay", cost.bytes_current);
-        assert!(pen.client.salts().len() <= Limits::default().salts, "{name}");
+        assert!(pen.client.salts().len() <= SessionLimits::default().salts, "{name}");
     }
     pen.survives("floods");
 }
 
 #[test]
 fn events_that_nobody_fetches_stop_the_session_and_not_the_machine() {
-    let limits = Limits { events: 100, ..Limits::default() };
+    let limits = SessionLimits { events: 100, ..SessionLimits::default() };
     let mut pen = Pen::with(limits);
     // The frames carry updates, and then a fault, so that nobody gets to see them.
     let broken = [&0x3072_cfa1_u32.to_le_bytes()[..], &[4, 0x1f, 0x8b, 8, 0, 0, 0, 0]].concat();

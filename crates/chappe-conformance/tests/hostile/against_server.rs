@@ -1,9 +1,10 @@
 //! A client that has a key and uses it to say what no client should.
 
 use chappe_framing::{MsgId, MsgOrigin, ServerSalt, SessionId, UnixTime};
-use chappe_net::server::{KeyKind, KeyState};
+use chappe_net::server::{KeyState, KeyStatus};
 use chappe_session::Now;
 use chappe_session::server::{Policy, SaltSchedule, ServerConfig, ServerSession};
+use chappe_types::Rule;
 
 use crate::server::{End, Hostile, World};
 use crate::{QUERY, START, Say, WORDS, container, gzip_packed, key, lies, service_objects};
@@ -37,7 +38,7 @@ fn every_word_of_every_service_message_may_be_a_lie() {
                 }
                 if name.starts_with("destroy_auth_key") {
                     // It does what it says.
-                    world.engine.add_key(KeyState::new(key(1), KeyKind::Permanent));
+                    world.engine.add_key(KeyState::new(key(1), KeyStatus::Permanent));
                 }
             }
             world.survives(&name);
@@ -304,7 +305,7 @@ fn answers_to_be_dropped_are_held_in_bounded_number_like_any_others() {
     }
     // The announcement of the session is one more.
     assert!(session.unacked() <= 65, "{session:?}");
-    assert!(session.counters().refused.of(175) > 200);
+    assert!(session.counters().refused.of(Rule::new(175)) > 200);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What other implementations were found to get wrong, as far as no other test tries it.
 
-use chappe_session::Limits;
+use chappe_session::SessionLimits;
 use chappe_session::client::{Packing, SendOptions};
 
 use crate::pen::{Pen, Seen, result_of};
@@ -8,7 +8,7 @@ use crate::{QUERY, gzip_packed};
 
 #[test]
 fn a_call_as_large_as_a_container_may_be_is_sent_and_holds_nothing_up() {
-    let limits = Limits { container_bytes: 4096, ..Limits::default() };
+    let limits = SessionLimits { container_bytes: 4096, ..SessionLimits::default() };
     for len in (4096 - 64..=4096 + 64).step_by(4) {
         let mut pen = Pen::with(limits.clone());
         let options = || SendOptions { packing: Packing::Never, ..SendOptions::default() };

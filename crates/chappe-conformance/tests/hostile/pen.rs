@@ -13,7 +13,7 @@ use chappe_session::client::{
     CallFailure, CallId, ClientConfig, ClientSession, Event, KeyMaterial, ReceiveError, SavedState,
     SendOptions,
 };
-use chappe_session::{Limits, MonoTime, Now};
+use chappe_session::{MonoTime, Now, SessionLimits};
 
 use crate::{QUERY, START};
 
@@ -51,10 +51,10 @@ pub(crate) enum Seen {
 
 impl Pen {
     pub(crate) fn new() -> Self {
-        Self::with(Limits::default())
+        Self::with(SessionLimits::default())
     }
 
-    pub(crate) fn with(limits: Limits) -> Self {
+    pub(crate) fn with(limits: SessionLimits) -> Self {
         let key = crate::key(9);
         let now = Now::new(MonoTime::ZERO, UnixTime::from_secs(START));
         let mut material = KeyMaterial::from_handshake(key.clone(), 42, 0, START as i64);

@@ -7,6 +7,7 @@ use chappe_session::client::{ClientConfig, ClientSession, Event, KeyMaterial, Re
 use chappe_session::{MonoTime, Now};
 use chappe_tl::Deserializable as _;
 use chappe_tl_mtproto::enums;
+use chappe_types::Rule;
 
 use crate::pen::{ANSWER, Pen, Seen, result_of};
 use crate::server::{End, Hostile, World};
@@ -82,7 +83,7 @@ fn sec_100_a_result_from_another_connection_answers_nothing() {
     let own = other.queries().remove(0).msg_id;
     let stranger = if query == own { MsgId::from_raw(own.to_raw() + 4000) } else { query };
     assert_eq!(other.answer(stranger, &ANSWER).unwrap(), [], "it is no query of this connection");
-    assert_eq!(other.client.counters().refused.of(98), 1);
+    assert_eq!(other.client.counters().refused.of(Rule::new(98)), 1);
     assert!(other.client.is_pending(waiting) && asked.client.is_pending(call));
     // The frame itself, carried over by somebody: it is of another session.
     let msg_id = other.next_id();
@@ -124,7 +125,7 @@ fn sec_173_a_client_that_attacks_harms_no_other_session_of_the_process() {
         hostile.session = SessionId::from_raw(100 + number as i64);
         world
             .engine
-            .add_key(chappe_net::server::KeyState::new(key(1), chappe_net::server::KeyKind::Permanent));
+            .add_key(chappe_net::server::KeyState::new(key(1), chappe_net::server::KeyStatus::Permanent));
     }
     assert_eq!(served, objects.len(), "every honest query was answered in the same session");
     world.survives("everything");

@@ -14,7 +14,7 @@ use chappe_framing::{
 };
 use chappe_handshake::ServerOptions;
 use chappe_net::server::{
-    Context, Engine, EngineOptions, Handler, KeyKind, KeyState, Output, ServerConnection, Verdict,
+    Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, Output, ServerConnection, Verdict,
 };
 use chappe_session::client::{ClientConfig, ClientSession, Event, KeyMaterial, SendOptions};
 use chappe_session::server::{Policy, SaltSchedule, ServerConfig};
@@ -80,7 +80,7 @@ impl World {
         let queries = Counting::default();
         let engine = Engine::new(options, queries.clone(), &mut rng).unwrap();
         for seed in [1, 2] {
-            engine.add_key(KeyState::new(key(seed), KeyKind::Permanent));
+            engine.add_key(KeyState::new(key(seed), KeyStatus::Permanent));
         }
         Self { engine, queries, rng, millis: 0 }
     }

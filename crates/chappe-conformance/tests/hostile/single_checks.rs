@@ -1,16 +1,17 @@
 //! Checks that are one line each, and would be missed by nobody else if they went.
 
 use chappe_framing::{FrameError, SessionId};
-use chappe_session::Limits;
+use chappe_session::SessionLimits;
 use chappe_session::client::ReceiveError;
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerSession};
 use chappe_transport::fake_tls::server::ClientHello;
 use chappe_transport::http::{HttpError, RequestHead};
 use chappe_transport::websocket::Upgrade;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connector, DcId, Limits as Bounds,
-    ProxyLink, ProxySecret, ReadBuf, ReplayFilter, SecretError, TransportError,
+    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, ConnectionLimits as Bounds,
+    Connector, DcId, ProxyLink, ProxySecret, ReadBuf, ReplayFilter, SecretError, TransportError,
 };
+use chappe_types::Rule;
 
 use crate::pen::Pen;
 use crate::server::{Hostile, World};
@@ -27,13 +28,13 @@ fn requests_to_send_more_than_8192_messages_again_are_ignored() {
         body.resize(12 + 8 * count as usize, 1);
         let mut frame = hostile.query(&world, &body);
         let _ = session.handle_frame(world.now(), &mut frame).unwrap();
-        assert_eq!(session.counters().refused.of(103), refused, "{count}");
+        assert_eq!(session.counters().refused.of(Rule::new(103)), refused, "{count}");
     }
 }
 
 #[test]
 fn a_frame_above_the_limit_is_refused_before_it_is_decrypted() {
-    let mut pen = Pen::with(Limits { received_bytes: 256, ..Limits::default() });
+    let mut pen = Pen::with(SessionLimits { received_bytes: 256, ..SessionLimits::default() });
     let error = pen.say(&[0x44; 400]).unwrap_err();
     assert_eq!(error, ReceiveError::Frame(FrameError::UnpackedTooLarge { limit: 256 }));
     pen.survives("a large frame");
@@ -42,10 +43,10 @@ fn a_frame_above_the_limit_is_refused_before_it_is_decrypted() {
 #[test]
 fn a_pong_to_no_ping_is_counted_as_such() {
     let mut pen = Pen::new();
-    let before = pen.client.counters().refused.of(108);
+    let before = pen.client.counters().refused.of(Rule::new(108));
     let pong = [&0x3477_73c5_u32.to_le_bytes()[..], &[4; 8], &[5; 8]].concat();
     assert_eq!(pen.say(&pong).unwrap(), []);
-    assert_eq!(pen.client.counters().refused.of(108), before + 1);
+    assert_eq!(pen.client.counters().refused.of(Rule::new(108)), before + 1);
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn the_key_of_a_websocket_upgrade_has_sixteen_bytes() {
 fn an_obfuscated_header_recorded_inside_fake_tls_is_refused_behind_a_fresh_hello() {
     let secret = ProxySecret::parse("ee00112233445566778899aabbccddeeff6578616d706c652e636f6d").unwrap();
     let config = AcceptConfig::proxy(vec![secret.clone()]);
-    let connector = Connector::proxy(&secret, DcId::from_raw(2));
+    let connector = Connector::proxy(&secret, DcId::production(2));
     let mut replays = ReplayFilter::new(100);
     let mut recorded = Vec::new();
     for round in 0..2_u64 {

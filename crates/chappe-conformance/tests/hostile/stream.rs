@@ -6,8 +6,8 @@ use chappe_session::client::{
     CallId, ClientConfig, ClientSession, Event, KeyMaterial, SavedState, SendOptions,
 };
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connection, Connector, DcId, Framing,
-    Incoming, Limits, ProxySecret, ReadBuf,
+    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connection, ConnectionLimits,
+    Connector, DcId, Framing, Incoming, ProxySecret, ReadBuf,
 };
 
 use crate::pen::ANSWER;
@@ -23,7 +23,7 @@ fn kinds() -> Vec<(Connector, AcceptConfig)> {
     kinds.push((Connector::obfuscated(Framing::Intermediate, None).unwrap(), AcceptConfig::data_centre()));
     let tls = ProxySecret::parse("ee00112233445566778899aabbccddeeff6578616d706c652e636f6d").unwrap();
     for secret in [ProxySecret::padded([5; 16]), tls] {
-        kinds.push((Connector::proxy(&secret, DcId::from_raw(2)), AcceptConfig::proxy(vec![secret])));
+        kinds.push((Connector::proxy(&secret, DcId::production(2)), AcceptConfig::proxy(vec![secret])));
     }
     kinds
 }
@@ -48,7 +48,7 @@ impl Client {
         let now = world.now();
         let material = KeyMaterial::from_handshake(key(1), 1, 0, START as i64);
         let session = ClientSession::new(ClientConfig::default(), material, now);
-        Self { session, link: None, buf: ReadBuf::new(&Limits::DEFAULT) }
+        Self { session, link: None, buf: ReadBuf::new(&ConnectionLimits::DEFAULT) }
     }
 
     /// What the client writes now.
@@ -84,7 +84,7 @@ impl Client {
                     }
                 }
                 Ok(Some(Incoming::Error(code))) => {
-                    self.session.handle_transport_error(world.now(), code.to_raw());
+                    self.session.handle_transport_error(world.now(), code);
                     return (ended, false);
                 }
                 Ok(Some(Incoming::QuickAck(token))) => self.session.handle_quick_ack(world.now(), token),
@@ -101,7 +101,7 @@ impl Client {
 
 impl Served {
     fn new(world: &World) -> Self {
-        let (acceptor, buf) = (Some(Acceptor::new()), ReadBuf::new(&Limits::DEFAULT));
+        let (acceptor, buf) = (Some(Acceptor::new()), ReadBuf::new(&ConnectionLimits::DEFAULT));
         Self { acceptor, link: None, buf, connection: world.connect() }
     }
 
@@ -177,7 +177,7 @@ fn talk(
     let now = world.now();
     let mut served = Served::new(world);
     let mut opening = Vec::new();
-    client.buf = ReadBuf::new(&Limits::DEFAULT);
+    client.buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
     let mut ended = Vec::new();
     let (mut there, mut back) = (0, 0);
     let mut waiting = match kind.0.start(START as u32, &mut world.rng, &mut opening).unwrap() {
@@ -374,7 +374,8 @@ fn an_announced_frame_of_the_largest_size_takes_no_memory_before_it_comes() {
         };
         let mut world = World::new();
         let mut client = Client::new(&world);
-        client.link = Some(Connection::plain(framing, chappe_transport::Side::Client, Limits::DEFAULT));
+        client.link =
+            Some(Connection::plain(framing, chappe_transport::Side::Client, ConnectionLimits::DEFAULT));
         let cost = allocation_counter::measure(|| {
             assert_eq!(client.read(&world, announced), (vec![], true), "{framing:?}");
             for _ in 0..100 {

@@ -49,7 +49,7 @@ fn nesting_without_end_is_an_error_for_the_caller_alone() {
         query = functions::InvokeWithoutUpdates { query: Blob(query) }.to_bytes();
     }
     let refused = client.call(&Blob(query)).expect_err("nobody nests so deep");
-    assert_eq!(refused.error_code, 400);
+    assert_eq!(refused.code, 400);
     client.call(&functions::help::GetConfig {}).expect("the connection goes on");
 }
 
@@ -58,7 +58,7 @@ fn sec_110_an_unknown_function_gets_an_error_and_the_connection_stays() {
     let dc = Loopback::start().expect("a port is free");
     let mut client = Client::start(&dc);
     let refused = client.call(&Blob(vec![0xa5; 16])).expect_err("there is no such function");
-    assert_eq!((refused.error_code, refused.error_message.as_str()), (400, "METHOD_INVALID"));
+    assert_eq!((refused.code, refused.message.as_str()), (400, "METHOD_INVALID"));
     client.call(&functions::help::GetConfig {}).expect("the connection goes on");
 }
 
@@ -69,7 +69,7 @@ fn what_needs_a_login_says_so() {
     let me = functions::users::GetUsers { id: vec![enums::InputUser::UserSelf] };
     let query = client.send(&me, AckRequest::No);
     let refused = client.answer(query).expect_err("nobody is logged in");
-    assert_eq!((refused.error_code, refused.error_message.as_str()), (401, "AUTH_KEY_UNREGISTERED"));
+    assert_eq!((refused.code, refused.message.as_str()), (401, "AUTH_KEY_UNREGISTERED"));
 }
 
 #[test]

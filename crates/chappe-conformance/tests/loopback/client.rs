@@ -6,15 +6,15 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::KeyRing;
 use chappe_crypto::{AuthKey, QuickAckToken};
 use chappe_framing::{FrameBuf, MsgId, RpcOutcome, RpcResult, UnixTime, constructor_id};
-use chappe_handshake::{ClientHandshake, ClientOptions, Dc, Finished, KeyKind, Progress};
+use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Finished, KeyKind, Progress};
 use chappe_loopback::Loopback;
 use chappe_net::blocking::{Stream, dial};
 use chappe_net::{DialOptions, LinkError};
 use chappe_session::EncryptedSession;
 use chappe_session::TransportTail;
 use chappe_tl::{Deserializable, RemoteCall, Serializable};
-use chappe_tl_mtproto::types::RpcError;
 use chappe_transport::{AckRequest, Connector, Framing, Incoming};
+use chappe_types::RpcError;
 
 /// How long these tests wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -41,7 +41,7 @@ pub(crate) fn connect(dc: &Loopback, connector: Connector, rng: &mut Drbg) -> St
 pub(crate) fn make_key(dc: &Loopback, stream: &mut Stream, kind: KeyKind, rng: &mut Drbg) -> Finished {
     let mut keys = KeyRing::empty();
     keys.add(dc.public_key().clone());
-    let options = ClientOptions { keys, dc: Dc::production(dc.dc_id() as u16), kind };
+    let options = ClientOptions { keys, dc: DcId::production(dc.dc_id() as u16), kind };
     let mut handshake = ClientHandshake::begin(options, UnixTime::now(), rng).expect("good options");
     let mut frame = FrameBuf::new();
     loop {

@@ -9,7 +9,7 @@ use chappe_net::blocking::dial;
 use chappe_net::{DialOptions, LinkError};
 use chappe_tl::Identifiable;
 use chappe_tl_mtproto::types;
-use chappe_transport::{AckRequest, ErrorCode, Incoming};
+use chappe_transport::{AckRequest, Incoming, TransportErrorCode};
 
 use crate::client::{Client, PATIENCE};
 
@@ -78,7 +78,7 @@ fn transport_errors_come_as_asked() {
     let (dc, faults) = start();
     for code in [-404, -429, -444, -500] {
         let mut client = settled(&dc);
-        faults.next(Fault::Error(ErrorCode::from_raw(code)));
+        faults.next(Fault::Error(TransportErrorCode::from_raw(code)));
         client.send(&functions::help::GetNearestDc {}, AckRequest::No);
         let came = client.stream.receive(PATIENCE, |incoming| match incoming {
             Incoming::Error(code) => code.to_raw(),
@@ -122,7 +122,7 @@ fn errors_for_callers_and_silence() {
     faults.next_query(Misbehaviour::RpcError { code: 420, message: "FLOOD_WAIT_3".into() });
     client.send(&functions::help::GetNearestDc {}, AckRequest::No);
     let refused = client.call(&functions::help::GetNearestDc {}).expect_err("by the script");
-    assert_eq!((refused.error_code, refused.error_message.as_str()), (420, "FLOOD_WAIT_3"));
+    assert_eq!((refused.code, refused.message.as_str()), (420, "FLOOD_WAIT_3"));
 }
 
 #[test]

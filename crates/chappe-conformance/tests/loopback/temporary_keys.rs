@@ -14,7 +14,7 @@ use chappe_session::EncryptedSession;
 use chappe_tl::{Deserializable, Identifiable};
 use chappe_tl_mtproto::functions::{DestroyAuthKey, Ping};
 use chappe_tl_mtproto::types::DestroyAuthKeyOk;
-use chappe_transport::{AckRequest, ErrorCode, Framing, Incoming};
+use chappe_transport::{AckRequest, Framing, Incoming, TransportErrorCode};
 
 use crate::client::{Client, PATIENCE, connect, make_key, plain};
 
@@ -42,7 +42,7 @@ fn bind(client: &mut Client, permanent: &AuthKey) -> Result<bool, (i32, String)>
     let request = BindTempAuthKey::new(permanent, temporary, session_id, expires_at, msg_id, &mut client.rng)
         .expect("a proof can be made");
     assert_eq!(client.send_at(now, &request), msg_id);
-    let answer = client.answer(msg_id).map_err(|error| (error.error_code, error.error_message))?;
+    let answer = client.answer(msg_id).map_err(|error| (error.code, error.message))?;
     Ok(bool::from_bytes(&answer).expect("a Bool"))
 }
 
@@ -52,7 +52,7 @@ fn sec_111_an_unbound_key_may_ask_for_the_configuration_and_nothing_else() {
     let (mut client, _) = unbound(&dc);
     client.call(&functions::help::GetConfig {}).expect("an answer");
     let refused = client.call(&functions::updates::GetState {}).expect_err("not before it is bound");
-    assert_eq!((refused.error_code, refused.error_message.as_str()), (401, "AUTH_KEY_PERM_EMPTY"));
+    assert_eq!((refused.code, refused.message.as_str()), (401, "AUTH_KEY_PERM_EMPTY"));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn sec_128_a_proof_under_a_foreign_key_is_refused() {
     let foreign = AuthKey::from_bytes([9; 256]);
     assert_eq!(bind(&mut client, &foreign), Err((400, "ENCRYPTED_MESSAGE_INVALID".into())));
     let refused = client.call(&functions::updates::GetState {}).expect_err("still not bound");
-    assert_eq!(refused.error_message, "AUTH_KEY_PERM_EMPTY");
+    assert_eq!(refused.message, "AUTH_KEY_PERM_EMPTY");
 }
 
 #[test]
@@ -91,10 +91,10 @@ fn sec_127_an_expired_temporary_key_gets_404() {
     let (mut client, _) = unbound(&dc);
     client.call(&functions::help::GetConfig {}).expect("an answer");
     dc.expire_temporary_keys();
-    assert_eq!(refusal(&mut client), ErrorCode::UnknownAuthKey);
+    assert_eq!(refusal(&mut client), TransportErrorCode::UnknownAuthKey);
     let mut rng = Drbg::from_os().expect("the system has randomness");
     client.stream = connect(&dc, plain(Framing::Abridged), &mut rng);
-    assert_eq!(refusal(&mut client), ErrorCode::UnknownAuthKey, "and on the next connection");
+    assert_eq!(refusal(&mut client), TransportErrorCode::UnknownAuthKey, "and on the next connection");
 }
 
 #[test]
@@ -108,8 +108,12 @@ fn a_key_that_is_destroyed_ends_at_once_and_so_do_the_keys_that_speak_for_it() {
     let mut direct = under(&dc, &permanent);
     direct.send(&DestroyAuthKey {}, AckRequest::No);
     direct.receive_object(DestroyAuthKeyOk::CONSTRUCTOR_ID);
-    assert_eq!(refusal(&mut direct), ErrorCode::UnknownAuthKey, "over the connection that destroyed it");
-    assert_eq!(refusal(&mut bound), ErrorCode::UnknownAuthKey, "under the key that was bound to it");
+    assert_eq!(
+        refusal(&mut direct),
+        TransportErrorCode::UnknownAuthKey,
+        "over the connection that destroyed it"
+    );
+    assert_eq!(refusal(&mut bound), TransportErrorCode::UnknownAuthKey, "under the key that was bound to it");
     other.call(&functions::help::GetConfig {}).expect("a key that is bound to nothing stays");
 }
 
@@ -125,7 +129,7 @@ fn under(dc: &Loopback, permanent: &AuthKey) -> Client {
 }
 
 /// Sends a query and returns the transport error that answers it.
-fn refusal(client: &mut Client) -> ErrorCode {
+fn refusal(client: &mut Client) -> TransportErrorCode {
     client.send(&functions::help::GetConfig {}, AckRequest::No);
     let code = client.stream.receive(PATIENCE, |incoming| match incoming {
         Incoming::Error(code) => code,

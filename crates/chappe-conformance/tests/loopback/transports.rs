@@ -8,7 +8,7 @@ use chappe_loopback::schema::{enums, functions};
 use chappe_net::blocking::dial;
 use chappe_net::{Carrier, DialOptions, Endpoint, LinkError};
 use chappe_tl_mtproto::functions::Ping;
-use chappe_transport::{AckRequest, Connector, ErrorCode, Framing, Incoming};
+use chappe_transport::{AckRequest, Connector, Framing, Incoming, TransportErrorCode};
 
 use crate::client::{Client, PATIENCE, connect, make_key, plain};
 
@@ -84,7 +84,7 @@ fn sec_061_an_unknown_key_gets_404_and_the_connection_ends() {
         Incoming::Error(code) => code,
         other => panic!("{other:?} instead of an error"),
     });
-    assert_eq!(code.expect("an error comes"), ErrorCode::UnknownAuthKey);
+    assert_eq!(code.expect("an error comes"), TransportErrorCode::UnknownAuthKey);
     assert!(matches!(stream.receive(PATIENCE, |_| ()), Err(LinkError::Closed | LinkError::Io(_))));
 }
 

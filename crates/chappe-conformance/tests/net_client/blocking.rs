@@ -7,7 +7,7 @@ use chappe_loopback::Fault;
 use chappe_loopback::schema::{enums, functions};
 use chappe_net::blocking::Client;
 use chappe_net::{Gap, InvokeError, InvokeOptions, Update};
-use chappe_transport::ErrorCode;
+use chappe_transport::TransportErrorCode;
 
 use crate::world::{Cutter, Hole, World};
 
@@ -54,7 +54,7 @@ fn a_call_of_a_thread_survives_every_transport_error_and_a_cut_at_any_byte() {
     let client = Client::connect(options).expect("a connection");
     let call = || client.invoke(&functions::help::GetNearestDc {});
     for code in [-404, -429, -444] {
-        world.faults.next(Fault::Error(ErrorCode::from_raw(code)));
+        world.faults.next(Fault::Error(TransportErrorCode::from_raw(code)));
         call().unwrap_or_else(|error| panic!("{code}: {error}"));
     }
     assert!(world.faults.is_used_up());

@@ -1,5 +1,6 @@
 //! What the way to the datacenter and the datacenter itself can do to a client.
 
+use chappe_types::Rule;
 use core::time::Duration;
 
 use chappe_loopback::schema::functions;
@@ -7,7 +8,7 @@ use chappe_loopback::{Fault, Misbehaviour};
 use chappe_net::tokio::Client;
 use chappe_net::{Blame, ConnectError, InvokeError, InvokeOptions, LinkError};
 use chappe_session::client::Repeat;
-use chappe_transport::ErrorCode;
+use chappe_transport::TransportErrorCode;
 use tokio::time::timeout;
 
 use crate::world::{Cutter, Hole, World};
@@ -25,7 +26,7 @@ async fn a_call_survives_every_transport_error_in_turn() {
     let world = World::start();
     let client = connected(&world).await;
     for code in [-404, -429, -444, -500] {
-        world.faults.next(Fault::Error(ErrorCode::from_raw(code)));
+        world.faults.next(Fault::Error(TransportErrorCode::from_raw(code)));
         let call = client.invoke(&functions::help::GetNearestDc {});
         timeout(PATIENCE, call).await.expect("it ends").unwrap_or_else(|error| panic!("{code}: {error}"));
     }
@@ -37,7 +38,7 @@ async fn a_transport_error_during_the_handshake_is_told_to_who_connects() {
     let world = World::start();
     for (code, attempts) in [(-444, 1), (-404, 4), (-429, 4)] {
         for _ in 0..attempts {
-            world.faults.next(Fault::Error(ErrorCode::from_raw(code)));
+            world.faults.next(Fault::Error(TransportErrorCode::from_raw(code)));
         }
         let mut options = world.options();
         options.backoff.flood_failures = 1;
@@ -63,7 +64,7 @@ async fn a_server_with_another_key_is_a_failed_check() {
     let mut options = world.options();
     options.handshake.keys = chappe_crypto::rsa::KeyRing::production();
     let error = Client::connect(options).await.expect_err("nobody knows the key");
-    assert_eq!(error.blame(), Blame::Protocol { rule: Some(17) });
+    assert_eq!(error.blame(), Blame::Protocol { rule: Some(Rule::new(17)) });
 }
 
 #[tokio::test]

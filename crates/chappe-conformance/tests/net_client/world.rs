@@ -10,7 +10,7 @@ use std::thread;
 
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
-use chappe_handshake::{ClientOptions, Dc, KeyKind};
+use chappe_handshake::{ClientOptions, DcId, KeyKind};
 use chappe_loopback::{FaultScript, Loopback, Options};
 use chappe_net::server::KeyState;
 use chappe_net::{ConnectOptions, DialOptions};
@@ -23,7 +23,7 @@ pub(crate) struct World {
     address: SocketAddr,
     running: Option<Loopback>,
     /// What was kept of the keys when it was stopped.
-    keys: Vec<(chappe_crypto::AuthKey, chappe_net::server::KeyKind)>,
+    keys: Vec<(chappe_crypto::AuthKey, chappe_net::server::KeyStatus)>,
     setup: fn(Options) -> Options,
 }
 
@@ -92,7 +92,7 @@ impl World {
     pub(crate) fn handshake(&self) -> ClientOptions {
         let mut keys = KeyRing::empty();
         keys.add(self.key.public_key().clone());
-        ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent }
+        ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent }
     }
 }
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, TransportTail};
-use chappe_handshake::{ClientOptions, Dc, KeyKind as Kind, ServerOptions};
+use chappe_handshake::{ClientOptions, DcId, KeyKind, ServerOptions};
 use chappe_loopback::api::{Account, Api, Endpoint};
 use chappe_loopback::schema::functions;
 use chappe_loopback::{FaultScript, Loopback, Options};
 use chappe_net::proxy::{Credentials, Proxy};
-use chappe_net::server::{Context, Engine, EngineOptions, Handler, KeyKind, KeyState, Verdict};
+use chappe_net::server::{Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, Verdict};
 use chappe_net::store::MemoryStore;
 use chappe_net::{ConnectOptions, DialOptions, blocking, tokio};
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, SendOptions};
 use chappe_session::server::ServerConfig;
-use chappe_transport::{AckRequest, Connector, DcId, Framing, ProxySecret};
+use chappe_transport::{AckRequest, Connector, Framing, ProxySecret};
 
 use crate::search::{Secrets, secret};
 use crate::texts::{START, now, private_key};
@@ -43,7 +43,7 @@ pub(crate) fn sec_005_no_debug_of_a_server_shows_a_key() {
     secrets.hidden_by("chappe_net::server::EngineOptions", &options);
     let engine: Arc<Engine> = Engine::new(options, Printing, &mut rng).unwrap();
     let auth_key = chappe_crypto::AuthKey::from_bytes(secret());
-    engine.add_key(KeyState::new(auth_key.clone(), KeyKind::Permanent));
+    engine.add_key(KeyState::new(auth_key.clone(), KeyStatus::Permanent));
     let mut connection = engine.connect(SocketAddr::from(([127, 0, 0, 1], 1)), TransportTail::None, || ());
     let material = KeyMaterial::from_handshake(auth_key, 1, 0, START as i64);
     let mut client = ClientSession::new(ClientConfig::default(), material, now());
@@ -80,7 +80,7 @@ pub(crate) fn sec_005_no_debug_of_a_client_or_a_datacenter_shows_a_key() {
 
     let mut keys = chappe_crypto::rsa::KeyRing::empty();
     keys.add(private_key().public_key().clone());
-    let handshake = ClientOptions { keys, dc: Dc::production(2), kind: Kind::Permanent };
+    let handshake = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
     let dialling = DialOptions::new(Connector::plain(Framing::Intermediate));
     let mut options = ConnectOptions::at(running.address(), dialling.clone(), handshake);
     options = options.with_store(Arc::new(MemoryStore::new()));
@@ -116,7 +116,7 @@ fn proxied(secrets: &Secrets, options: &ConnectOptions) {
     let proxy = Proxy::Socks5 { address: "127.0.0.1:1".into(), credentials: Some(credentials) };
     secrets.hidden_by("chappe_net::proxy::Proxy", &proxy);
     let mut options = options.clone();
-    let mut dialling = DialOptions::new(Connector::proxy(&ProxySecret::plain(secret()), DcId::from_raw(2)));
+    let mut dialling = DialOptions::new(Connector::proxy(&ProxySecret::plain(secret()), DcId::production(2)));
     dialling.proxy = Some(proxy);
     options.candidates[0].dialling = dialling;
     Secrets::new().and(PASSWORD).hidden_by("chappe_net::Candidate", &options.candidates[0]);

@@ -16,7 +16,7 @@ use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_crypto::{AuthKey, nonce};
 use chappe_framing::{FrameBuf, SessionId, TransportTail, UnixTime};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, CreatedKey, Dc, Finished, KeyKind, Peer, Progress, Reply,
+    ClientHandshake, ClientOptions, CreatedKey, DcId, Finished, KeyKind, Peer, Progress, Reply,
     ServerHandshakes, ServerOptions,
 };
 use chappe_net::import;
@@ -95,10 +95,10 @@ fn handshake(client_rng: &mut Recorder, server_rng: &mut Recorder) -> (Box<Finis
     let key = PrivateKey::from_pem(key.text("pem_pkcs1_private")).unwrap();
     let mut keys = KeyRing::empty();
     keys.add(key.public_key().clone());
-    let options = ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent };
+    let options = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
     let time = UnixTime::from_secs(START);
     let mut client = ClientHandshake::begin(options, time, client_rng).unwrap();
-    let options = ServerOptions { rate: None, ..ServerOptions::strict(vec![key], vec![Dc::production(2)]) };
+    let options = ServerOptions { rate: None, ..ServerOptions::strict(vec![key], vec![DcId::production(2)]) };
     let mut server = ServerHandshakes::new(options).unwrap();
     let mut created = None;
     let (mut question, mut answer) = (FrameBuf::new(), FrameBuf::new());

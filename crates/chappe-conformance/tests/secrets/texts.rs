@@ -48,9 +48,12 @@ pub(crate) fn sec_005_no_debug_of_the_crypto_crate_shows_a_secret() {
     let mut data = secret::<32>();
     let stream = ige::Stream::new(&secret(), &secret(), &mut data).unwrap();
     secrets.hidden_by("chappe_crypto::ige::Stream", &stream);
-    let file_key = cdn::FileKey::new(&secret::<32>(), &secret::<16>()).unwrap();
-    secrets.hidden_by("chappe_crypto::cdn::FileKey", &file_key);
-    secrets.hidden_by("chappe_crypto::secret_chat::FileKey", &secret_chat::FileKey::new(secret(), secret()));
+    let file_key = cdn::CdnFileKey::new(&secret::<32>(), &secret::<16>()).unwrap();
+    secrets.hidden_by("chappe_crypto::cdn::CdnFileKey", &file_key);
+    secrets.hidden_by(
+        "chappe_crypto::secret_chat::EncryptedFileKey",
+        &secret_chat::EncryptedFileKey::new(secret(), secret()),
+    );
     secrets.hidden_by(
         "chappe_crypto::message::SealJob",
         &message::SealJob::new(&key, Side::Client, &mut secret::<64>()),
@@ -152,7 +155,7 @@ pub(crate) fn sec_005_no_debug_of_a_session_shows_its_key() {
     secrets.hidden_by("chappe_session::EncryptedSession", &plain);
     let entry = KeyEntry {
         key: auth_key.clone(),
-        kind: chappe_session::server::KeyKind::Permanent,
+        kind: chappe_session::server::KeyStatus::Permanent,
         first_salt: None,
     };
     secrets.hidden_by("chappe_session::server::KeyEntry", &entry);
@@ -191,7 +194,7 @@ pub(crate) fn sec_005_no_debug_of_a_connection_shows_the_secret_of_its_proxy() {
     for bytes in [secret::<16>().to_vec(), padded, fake_tls] {
         let proxy = ProxySecret::from_bytes(&bytes).unwrap();
         secrets.hidden_by("chappe_transport::secret::ProxySecret", &proxy);
-        let connector = Connector::proxy(&proxy, DcId::from_raw(2));
+        let connector = Connector::proxy(&proxy, DcId::production(2));
         secrets.hidden_by("chappe_transport::connect::Connector", &connector);
         secrets.hidden_by("chappe_net::DialOptions", &DialOptions::new(connector.clone()));
         let mut out = Vec::new();

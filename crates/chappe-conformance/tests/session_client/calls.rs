@@ -183,7 +183,8 @@ fn sec_133_quick_acknowledgements_name_own_packets() {
 
 #[test]
 fn a_container_holds_no_more_than_its_limits() {
-    let limits = Limits { container_messages: 1020, container_bytes: 1 << 20, ..Limits::default() };
+    let limits =
+        SessionLimits { container_messages: 1020, container_bytes: 1 << 20, ..SessionLimits::default() };
     let mut pair = Pair::with(ClientConfig { limits, ..ClientConfig::default() }, 0);
     for _ in 0..2500 {
         pair.call();

@@ -2,6 +2,8 @@
 
 use super::keys::{binding, pair_under_temporary_key};
 use super::pair::*;
+use chappe_types::Rule;
+use chappe_types::TransportErrorCode;
 
 fn packed(object: &[u8]) -> Vec<u8> {
     Deflater::new(Level::Fast).pack(object).unwrap().to_vec()
@@ -9,7 +11,7 @@ fn packed(object: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_frame_beyond_the_limit_is_refused_unread() {
-    let limits = Limits { received_bytes: 200, ..Limits::default() };
+    let limits = SessionLimits { received_bytes: 200, ..SessionLimits::default() };
     let mut pair = Pair::with(ClientConfig { limits, ..ClientConfig::default() }, 0);
     pair.call();
     pair.sent();
@@ -58,9 +60,14 @@ fn an_answer_overcomes_what_was_counted_against_the_server() {
     }
     for _ in 0..5 {
         let now = pair.now();
-        pair.client.handle_transport_error(now, -404);
+        pair.client.handle_transport_error(now, TransportErrorCode::UnknownAuthKey);
         let seen = own(pair.client.events());
-        assert_eq!(seen, [Seen::Other(Event::Reconnect(ReconnectReason::TransportError(-404)))]);
+        assert_eq!(
+            seen,
+            [Seen::Other(Event::Reconnect(ReconnectReason::TransportError(
+                TransportErrorCode::UnknownAuthKey
+            )))]
+        );
         pair.call();
         let query = pair.queries().remove(0);
         pair.answer(query.msg_id, &BOOL_TRUE);
@@ -148,7 +155,7 @@ fn sec_088_salts_in_answer_to_another_message_are_not_taken() {
         salts: chappe_tl::RawVec(vec![entry]),
     };
     pair.say(&enums::FutureSalts::FutureSalts(salts).to_bytes());
-    assert_eq!(pair.client.counters().refused.of(88), 1);
+    assert_eq!(pair.client.counters().refused.of(Rule::new(88)), 1);
     assert!(!pair.client.salts().iter().any(|salt| salt.salt.to_raw() == 6));
 }
 

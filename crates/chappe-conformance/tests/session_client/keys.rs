@@ -1,6 +1,7 @@
 //! Keys: temporary ones, and what is believed of permanent ones.
 
 use super::pair::*;
+use chappe_types::TransportErrorCode;
 
 #[test]
 fn auth_key_duplicated_ends_the_session_for_good() {
@@ -22,10 +23,10 @@ fn sec_134_transport_errors_alone_never_end_a_key() {
     pair.sent();
     for _ in 0..100 {
         let now = pair.now();
-        pair.client.handle_transport_error(now, -404);
+        pair.client.handle_transport_error(now, TransportErrorCode::UnknownAuthKey);
         for seen in own(pair.client.events()) {
             let harmless = [
-                Event::Reconnect(ReconnectReason::TransportError(-404)),
+                Event::Reconnect(ReconnectReason::TransportError(TransportErrorCode::UnknownAuthKey)),
                 Event::Authorization(AuthorizationTrouble::PermanentKeyDoubtful),
             ];
             assert!(harmless.map(Seen::Other).contains(&seen), "{seen:?}");
@@ -97,7 +98,7 @@ fn sec_122_a_transport_error_under_a_temporary_key_costs_that_key_only() {
     let (mut pair, call) = pair_under_temporary_key(1);
     pair.queries();
     let now = pair.now();
-    pair.client.handle_transport_error(now, -404);
+    pair.client.handle_transport_error(now, TransportErrorCode::UnknownAuthKey);
     let seen = own(pair.client.events());
     assert!(seen.contains(&Seen::Other(Event::NeedTemporaryKey)), "{seen:?}");
     assert!(pair.client.is_pending(call) && !pair.client.is_terminated());

@@ -7,7 +7,7 @@ pub use chappe_crypto::{AuthKey, Side};
 pub use chappe_framing::{
     Container, ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, Level,
     MSG_CONTAINER, MessageHeader, MsgId, MsgIdGenerator, MsgOrigin, Padding, SeqNo, ServerSalt, SessionId,
-    TransportTail, UnixTime, constructor_id, open, write_rpc_error, write_rpc_result_header,
+    TransportTail, UnixTime, constructor_id, open, write_rpc_result_header,
 };
 pub use chappe_session::client::{
     AuthorizationTrouble, CallFailure, CallId, ClientConfig, ClientInfo, ClientSession, DropOutcome, Event,
@@ -15,7 +15,7 @@ pub use chappe_session::client::{
     SendError, SendOptions, StateError, TemporaryKey,
 };
 pub use chappe_session::liveness::LivenessPolicy;
-pub use chappe_session::{Limits, MonoTime, Now};
+pub use chappe_session::{MonoTime, Now, SessionLimits};
 pub use chappe_tl::{Deserializable, Serializable};
 pub use chappe_tl_mtproto::{enums, functions, types};
 
@@ -168,7 +168,8 @@ impl Pair {
     pub fn refuse(&mut self, query: MsgId, code: i32, message: &str) -> Vec<Seen> {
         let mut body = Vec::new();
         let error = types::RpcError { error_code: code, error_message: message.into() };
-        write_rpc_error(&mut body, query, &error).unwrap();
+        write_rpc_result_header(&mut body, query);
+        chappe_tl_mtproto::enums::RpcError::RpcError(error).serialize(&mut body).unwrap();
         self.say(&body)
     }
 

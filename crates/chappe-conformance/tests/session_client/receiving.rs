@@ -1,6 +1,7 @@
 //! What a client takes, and what it refuses.
 
 use super::pair::*;
+use chappe_types::Rule;
 
 #[test]
 fn a_packed_answer_is_shown_unpacked() {
@@ -73,7 +74,7 @@ fn sec_080_and_sec_081_age_counts_once_the_clock_is_right_except_for_answers() {
     let older = MsgId::from_raw(old.to_raw() + 4);
     let frame = pair.frame(older, 1, &GET_CONFIG);
     assert_eq!(pair.take(frame).unwrap(), []);
-    assert_eq!(pair.client.counters().refused.of(80), 1);
+    assert_eq!(pair.client.counters().refused.of(Rule::new(80)), 1);
     assert!(!pair.client.is_pending(call));
 }
 

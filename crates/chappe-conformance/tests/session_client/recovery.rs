@@ -1,6 +1,7 @@
 //! What a client does when something went wrong.
 
 use super::pair::*;
+use chappe_types::{BadMsgCode, Rule};
 
 #[test]
 fn sec_081_a_clock_that_is_wrong_by_days_is_repaired_by_codes_16_and_17() {
@@ -30,7 +31,7 @@ fn sec_082_complaints_about_unknown_messages_are_ignored() {
     pair.bad_salt(foreign, 99);
     let now = pair.now();
     assert_eq!(pair.client.server_salt(now).unwrap().to_raw(), 42, "SEC-89");
-    assert_eq!(pair.client.counters().refused.of(82), 6);
+    assert_eq!(pair.client.counters().refused.of(Rule::new(82)), 6);
     assert_eq!(pair.queries(), []);
 }
 
@@ -68,7 +69,7 @@ fn sec_086_a_server_that_refuses_every_session_does_not_get_an_endless_loop() {
         };
         assert_eq!(end[0], failed(call, CallFailure::SessionRefused), "{code}");
         assert_eq!(end[1], Seen::Other(Event::Reconnect(ReconnectReason::Refused)));
-        assert_eq!(rounds, 1 + u64::from(Limits::default().session_resets), "{code}");
+        assert_eq!(rounds, 1 + u64::from(SessionLimits::default().session_resets), "{code}");
     }
 }
 
@@ -86,7 +87,7 @@ fn a_salt_that_is_never_right_ends_the_call_and_not_the_program() {
             break;
         }
     }
-    assert_eq!(rounds, i64::from(Limits::default().attempts));
+    assert_eq!(rounds, i64::from(SessionLimits::default().attempts));
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn sec_091_a_new_session_has_earlier_calls_sent_again_once() {
     assert!(again[0].msg_id > first.msg_id);
     assert_eq!(pair.say(&created), [], "the same announcement again");
     assert_eq!(pair.queries(), []);
-    assert_eq!(pair.client.counters().refused.of(91), 1);
+    assert_eq!(pair.client.counters().refused.of(Rule::new(91)), 1);
 }
 
 #[test]
@@ -200,7 +201,7 @@ fn sec_104_state_info_of_the_wrong_length_or_to_another_question_is_ignored() {
     pair.say(&state_info(request, &[1]));
     pair.say(&state_info(MsgId::from_raw(request.to_raw() - 4), &[1, 1]));
     assert_eq!(pair.queries(), []);
-    assert_eq!(pair.client.counters().refused.of(104), 2);
+    assert_eq!(pair.client.counters().refused.of(Rule::new(104)), 2);
     pair.say(&state_info(request, &[1, 1]));
     assert_eq!(pair.queries().len(), 2);
 }
@@ -268,7 +269,7 @@ fn sec_088_salts_are_taken_from_answers_to_own_requests_only() {
         enums::FutureSalts::FutureSalts(salts).to_bytes()
     };
     pair.say(&salts(MsgId::from_raw(request.msg_id.to_raw() - 4), 6));
-    assert_eq!(pair.client.counters().refused.of(88), 1);
+    assert_eq!(pair.client.counters().refused.of(Rule::new(88)), 1);
     pair.say(&salts(request.msg_id, 7));
     pair.pass(11);
     let now = pair.now();
@@ -331,7 +332,7 @@ fn a_code_that_nobody_knows_fails_what_it_hit_and_nothing_else() {
     let beside = pair.call();
     pair.sent();
     let seen = pair.complain(query.msg_id, 99);
-    let refused = failed(hit, CallFailure::Refused { code: 99 });
+    let refused = failed(hit, CallFailure::Refused { code: BadMsgCode::Other(99) });
     assert_eq!(seen, [refused, Seen::Other(Event::Reconnect(ReconnectReason::Refused))]);
     assert!(pair.client.is_pending(beside));
 }

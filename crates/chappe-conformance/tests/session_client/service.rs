@@ -1,6 +1,7 @@
 //! Service messages in both directions: states, copies, destruction, long polling.
 
 use chappe_session::{HttpWait, KeyDestruction};
+use chappe_types::Rule;
 
 use super::pair::*;
 
@@ -23,7 +24,7 @@ fn states_told_unasked_count_like_those_asked_for() {
         enums::MsgsAllInfo::MsgsAllInfo(info).to_bytes()
     };
     pair.say(&info(&[4]));
-    assert_eq!(pair.client.counters().refused.of(104), 1, "one state for two messages");
+    assert_eq!(pair.client.counters().refused.of(Rule::new(104)), 1, "one state for two messages");
     assert_eq!(pair.queries(), []);
     pair.say(&info(&[4, 1]));
     let again = pair.queries();

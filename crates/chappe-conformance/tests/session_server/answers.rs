@@ -4,6 +4,7 @@ use chappe_framing::{FrameBuf, MsgId, RpcResult};
 use chappe_session::server::{Policy, RespondError, ServerConfig, ServerError};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
+use chappe_types::TransportErrorCode;
 use rand_core::Rng as _;
 
 use crate::pair::{GET_CONFIG, Pair, SESSION, Sent, after, at, now};
@@ -177,7 +178,10 @@ fn a_client_with_too_many_queries_at_once_is_told_to_slow_down() {
         assert_eq!(pair.send(0, after(at(0), step), 1, &GET_CONFIG).len(), 1);
     }
     let mut frame = pair.frame(SESSION, after(at(0), 2), 1, &GET_CONFIG);
-    assert_eq!(pair.server.handle_frame(now(0), &mut frame).map(|_| ()), Err(ServerError::Transport(-429)));
+    assert_eq!(
+        pair.server.handle_frame(now(0), &mut frame).map(|_| ()),
+        Err(ServerError::Transport(TransportErrorCode::TooManyConnections))
+    );
     pair.server.respond_error(now(0), at(0), 400, "NO").unwrap();
     assert_eq!(pair.send(0, after(at(0), 3), 1, &GET_CONFIG).len(), 1, "one has ended");
 }

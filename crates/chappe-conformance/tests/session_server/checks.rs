@@ -6,6 +6,7 @@ use chappe_framing::{FrameError, MSG_CONTAINER, MsgId, ServerSalt, SessionId, Un
 use chappe_session::server::{Policy, SaltSchedule, ServerConfig, ServerError, ServerSession};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
+use chappe_types::TransportErrorCode;
 
 use crate::pair::{GET_CONFIG, Pair, SESSION, START, after, at, key, now};
 
@@ -14,7 +15,7 @@ fn sec_069_session_zero_is_answered_with_404() {
     let mut pair = Pair::new(Policy::Strict);
     let mut frame = pair.frame(SessionId::from_raw(0), at(0), 1, &GET_CONFIG);
     let error = pair.server.handle_frame(now(0), &mut frame).unwrap_err();
-    assert_eq!(error, ServerError::Transport(-404));
+    assert_eq!(error, ServerError::Transport(TransportErrorCode::UnknownAuthKey));
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The server side: keys, sessions, queries that take their time.
 
+use chappe_types::TransportErrorCode;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chappe_crypto::message::{Layout, open_v1};
 use chappe_crypto::{AuthKey, AuthKeyId, MsgKey, Side};
 use chappe_framing::{FrameBuf, MsgId, SessionId, TransportTail, auth_key_id, open};
 use chappe_session::server::{
-    KeyEntry, KeyKind, KeyTable, Policy, SaltSchedule, ServerConfig, ServerError, ServerEvent, ServerSession,
+    KeyEntry, KeyStatus, KeyTable, Policy, SaltSchedule, ServerConfig, ServerError, ServerEvent,
+    ServerSession,
 };
 use chappe_session::{MonoTime, Now};
 
@@ -52,7 +54,7 @@ pub struct Datacenter {
 pub enum Reaction {
     Fine,
     Close,
-    Error(i32),
+    Error(TransportErrorCode),
 }
 
 impl Datacenter {
@@ -71,7 +73,7 @@ impl Datacenter {
         }
     }
 
-    pub fn add_key(&mut self, key: AuthKey, kind: KeyKind, now: Now) {
+    pub fn add_key(&mut self, key: AuthKey, kind: KeyStatus, now: Now) {
         self.keys.expire(now.unix);
         let id = key.id();
         let first_salt = Some((self.salts.current(id, now.unix), now.unix));
@@ -99,7 +101,9 @@ impl Datacenter {
 
     pub fn on_frame(&mut self, now: Now, time: u64, frame: &mut [u8], rng: &mut Dice) -> Reaction {
         let Ok(id) = auth_key_id(frame) else { return Reaction::Close };
-        let Some(entry) = self.keys.get(id, now.unix).cloned() else { return Reaction::Error(-404) };
+        let Some(entry) = self.keys.get(id, now.unix).cloned() else {
+            return Reaction::Error(TransportErrorCode::UnknownAuthKey);
+        };
         let Ok(opened) = open(&entry.key, Side::Client, TransportTail::None, frame) else {
             return Reaction::Close;
         };

@@ -1,6 +1,7 @@
 //! A connection that loses, delays, repeats, reorders and damages frames.
 
 use super::dice::Dice;
+use chappe_types::TransportErrorCode;
 
 /// How bad a link is, in events per thousand frames.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,7 +19,7 @@ pub struct Faults {
 pub enum Item {
     Frame(Vec<u8>),
     /// A transport error, to the client only.
-    Error(i32),
+    Error(TransportErrorCode),
 }
 
 /// Frames under way in one direction, each with the time of its arrival in nanoseconds.

@@ -13,7 +13,7 @@ use chappe_session::client::{
     ClientConfig, ClientSession, ClockTrust, Event, ForwardSecrecy, KeyMaterial, ReceiveError, Repeat,
     SendOptions, TemporaryKey,
 };
-use chappe_session::server::{KeyKind, Policy};
+use chappe_session::server::{KeyStatus, Policy};
 use chappe_session::{MonoTime, Now};
 
 use super::app::{App, Ended, query};
@@ -62,7 +62,7 @@ impl House {
         let key = AuthKey::from_bytes(rng.key());
         let mut datacenter =
             Datacenter::new(if seed.is_multiple_of(2) { Policy::Strict } else { Policy::Lenient });
-        datacenter.add_key(key.clone(), KeyKind::Permanent, now(0));
+        datacenter.add_key(key.clone(), KeyStatus::Permanent, now(0));
         let neighbours = [0, 1].map(|place| {
             let config = ClientConfig { forward_secrecy: ForwardSecrecy::On, ..ClientConfig::default() };
             let material = KeyMaterial {
@@ -227,7 +227,7 @@ impl House {
         if !self.shared.as_ref().is_some_and(is_good) {
             let key = AuthKey::from_bytes(self.rng.key());
             let expires_at = now.unix.saturating_add(Duration::from_secs(LIFE + 3600));
-            self.datacenter.add_key(key.clone(), KeyKind::Temporary { expires_at, bound_to: None }, now);
+            self.datacenter.add_key(key.clone(), KeyStatus::Temporary { expires_at, bound_to: None }, now);
             self.shared = Some((key, expires_at.as_secs()));
             self.keys_made += 1;
         }

@@ -9,8 +9,8 @@ use chappe_session::client::{
     ClientConfig, ClientSession, ClockTrust, Event, ForwardSecrecy, KeyMaterial, Packing, Repeat, SavedState,
     SendOptions, TemporaryKey,
 };
-use chappe_session::server::{KeyKind, Policy};
-use chappe_session::{Limits, MonoTime, Now};
+use chappe_session::server::{KeyStatus, Policy};
+use chappe_session::{MonoTime, Now, SessionLimits};
 
 use super::app::{App, Ended, query};
 use super::datacenter::{Datacenter, Reaction};
@@ -72,7 +72,7 @@ impl World {
         let mut datacenter = Datacenter::new(policy);
         datacenter.trace = trace;
         let server_now = Now::new(MonoTime::ZERO, UnixTime::from_nanos(START));
-        datacenter.add_key(key.clone(), KeyKind::Permanent, server_now);
+        datacenter.add_key(key.clone(), KeyStatus::Permanent, server_now);
         let bad_clock = scenario == Scenario::BadClocks;
         let wall_error = if bad_clock { rng.below(400_000) as i64 - 200_000 } else { 0 } * SECOND as i64;
         let drift = if bad_clock { rng.below(2_000) as i64 - 1_000 } else { 0 };
@@ -289,7 +289,7 @@ impl World {
         let life = 3700 + self.rng.below(4000);
         let server_now = self.server_now();
         let expires_at = server_now.unix.saturating_add(Duration::from_secs(life));
-        self.datacenter.add_key(key.clone(), KeyKind::Temporary { expires_at, bound_to: None }, server_now);
+        self.datacenter.add_key(key.clone(), KeyStatus::Temporary { expires_at, bound_to: None }, server_now);
         let first_salt = if self.rng.chance(500) {
             self.datacenter.salts().current(key.id(), server_now.unix)
         } else {
@@ -472,8 +472,8 @@ fn take<'a>(
     seen
 }
 
-fn limits() -> Limits {
-    Limits { pending_calls: 2000, ..Limits::default() }
+fn limits() -> SessionLimits {
+    SessionLimits { pending_calls: 2000, ..SessionLimits::default() }
 }
 
 fn config(temporary: bool) -> ClientConfig {

@@ -27,12 +27,12 @@ impl FileFingerprint {
 
 /// Key and IV of one file. Wiped when dropped, absent from `Debug`.
 #[derive(Clone)]
-pub struct FileKey {
+pub struct EncryptedFileKey {
     key: [u8; 32],
     iv: [u8; 32],
 }
 
-impl FileKey {
+impl EncryptedFileKey {
     /// Takes a fresh random key and IV, to send a file.
     pub const fn new(key: [u8; 32], iv: [u8; 32]) -> Self {
         Self { key, iv }
@@ -82,16 +82,16 @@ impl FileKey {
     }
 }
 
-impl Drop for FileKey {
+impl Drop for EncryptedFileKey {
     fn drop(&mut self) {
         self.key.zeroize();
         self.iv.zeroize();
     }
 }
 
-impl fmt::Debug for FileKey {
+impl fmt::Debug for EncryptedFileKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FileKey").finish_non_exhaustive()
+        f.debug_struct("EncryptedFileKey").finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ mod message;
 use core::fmt;
 
 pub use self::{
-    file::{FileFingerprint, FileKey, FileKeyMismatch},
+    file::{EncryptedFileKey, FileFingerprint, FileKeyMismatch},
     message::{ENVELOPE_LEN, Envelope, LENGTH_LEN, MessageError, Version, seal, seal_v1},
 };
 use crate::{AuthKey, Side, hash};

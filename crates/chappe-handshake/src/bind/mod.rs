@@ -17,7 +17,9 @@ mod request;
 mod verify;
 
 pub use request::{BindTempAuthKey, ENCRYPTED_MESSAGE_LEN};
-pub use verify::{BindContext, BindError};
+pub use verify::BindContext;
+
+pub use chappe_types::BindError;
 
 mod field {
     use core::ops::Range;

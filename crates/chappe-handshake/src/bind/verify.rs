@@ -1,6 +1,5 @@
 //! The server's half.
 
-use core::fmt;
 use core::time::Duration;
 
 use chappe_crypto::message::{Layout, open_v1};
@@ -8,6 +7,7 @@ use chappe_crypto::{AuthKey, AuthKeyId, MsgKey, Side};
 use chappe_framing::{MsgId, SessionId, UnixTime};
 use chappe_tl::Deserializable;
 use chappe_tl_mtproto::{enums, types};
+use chappe_types::BindError;
 use zeroize::Zeroizing;
 
 use super::{BindTempAuthKey, ENCRYPTED_MESSAGE_LEN, OBJECT_LEN, field};
@@ -27,21 +27,6 @@ pub struct BindContext<'a> {
     pub bound_to: Option<AuthKeyId>,
     /// The permanent key that the request names, if the server has one of that id and it is permanent.
     pub permanent: Option<&'a AuthKey>,
-}
-
-/// Why a binding is refused: an `rpc_error` with code 400.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BindError {
-    /// The proof does not fit the keys, the message or the outer fields (SEC-125, SEC-128). Which of
-    /// them is not told.
-    EncryptedMessageInvalid,
-    /// The end of the binding is past, or later than the key's own (SEC-126).
-    ExpiresAtInvalid,
-    /// The key is bound to another permanent key (SEC-126).
-    TempAuthKeyAlreadyBound,
-    /// The request was not sent under a temporary key.
-    TempAuthKeyEmpty,
 }
 
 /// How much later than the key itself a binding may claim to end: clocks differ.
@@ -106,28 +91,3 @@ impl BindTempAuthKey {
             && inner.temp_session_id == context.session_id.to_raw()
     }
 }
-
-impl BindError {
-    /// Returns the text of the `rpc_error`; its code is 400.
-    pub const fn rpc_message(self) -> &'static str {
-        match self {
-            Self::EncryptedMessageInvalid => "ENCRYPTED_MESSAGE_INVALID",
-            Self::ExpiresAtInvalid => "EXPIRES_AT_INVALID",
-            Self::TempAuthKeyAlreadyBound => "TEMP_AUTH_KEY_ALREADY_BOUND",
-            Self::TempAuthKeyEmpty => "TEMP_AUTH_KEY_EMPTY",
-        }
-    }
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::EncryptedMessageInvalid => "the proof of the permanent key does not fit",
-            Self::ExpiresAtInvalid => "the binding ends in the past or after the key",
-            Self::TempAuthKeyAlreadyBound => "the temporary key is bound to another permanent key",
-            Self::TempAuthKeyEmpty => "the request was not sent under a live temporary key",
-        })
-    }
-}
-
-impl core::error::Error for BindError {}

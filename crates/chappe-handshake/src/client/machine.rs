@@ -79,7 +79,7 @@ impl ClientHandshake {
         now: UnixTime,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Self, Error> {
-        options.kind.expires_in()?;
+        options.expires_in()?;
         let (request, state) = ExpectResPq::begin(rng);
         Ok(Self {
             options,

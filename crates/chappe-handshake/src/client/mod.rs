@@ -15,6 +15,6 @@ pub use dh_gen::{ExpectDhGen, MAX_RETRIES, Outcome, Retry};
 pub use dh_params::ExpectServerDhParams;
 pub use finished::Finished;
 pub use machine::{ClientHandshake, HANDSHAKE_TIMEOUT, Progress};
-pub use options::{ClientOptions, KeyKind};
+pub use options::ClientOptions;
 pub use res_pq::ExpectResPq;
 pub(crate) use res_pq::minimal_bytes;

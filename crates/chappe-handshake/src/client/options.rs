@@ -2,7 +2,8 @@
 
 use chappe_crypto::rsa::KeyRing;
 
-use crate::{Dc, Error};
+use crate::Error;
+use chappe_types::{DcId, KeyKind};
 
 /// What a client asks for, and whom it trusts.
 #[derive(Clone, Debug)]
@@ -11,34 +12,20 @@ pub struct ClientOptions {
     /// one ring (SEC-18).
     pub keys: KeyRing,
     /// The datacenter that is dialled.
-    pub dc: Dc,
+    pub dc: DcId,
     /// Whether the key is to last.
     pub kind: KeyKind,
-}
-
-/// How long a key is to last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum KeyKind {
-    /// Until it is destroyed.
-    #[default]
-    Permanent,
-    /// For a number of seconds; it must be bound to a permanent key before it is of use.
-    /// <https://core.telegram.org/api/pfs>
-    Temporary {
-        /// Lifetime in seconds, counted from the request. 86400 is usual.
-        expires_in: u32,
-    },
 }
 
 impl ClientOptions {
     /// Asks for a permanent key of a public datacenter, and trusts the published keys.
     pub fn production(dc: u16) -> Self {
-        Self { keys: KeyRing::production(), dc: Dc::production(dc), kind: KeyKind::Permanent }
+        Self { keys: KeyRing::production(), dc: DcId::production(dc), kind: KeyKind::Permanent }
     }
 
     /// Asks for a permanent key of a datacenter of the test environment, and trusts its keys.
     pub fn test(dc: u16) -> Self {
-        Self { keys: KeyRing::test(), dc: Dc::test(dc), kind: KeyKind::Permanent }
+        Self { keys: KeyRing::test(), dc: DcId::test(dc), kind: KeyKind::Permanent }
     }
 
     /// Asks for a temporary key instead.
@@ -48,12 +35,12 @@ impl ClientOptions {
     }
 }
 
-impl KeyKind {
-    /// Returns the value of the field `expires_in`, if the key is temporary.
-    pub(crate) fn expires_in(self) -> Result<Option<i32>, Error> {
-        match self {
-            Self::Permanent => Ok(None),
-            Self::Temporary { expires_in: seconds } => match i32::try_from(seconds) {
+impl ClientOptions {
+    /// Returns the value of the field `expires_in`, if a temporary key is asked for.
+    pub(crate) fn expires_in(&self) -> Result<Option<i32>, Error> {
+        match self.kind {
+            KeyKind::Permanent => Ok(None),
+            KeyKind::Temporary { expires_in: seconds } => match i32::try_from(seconds) {
                 Ok(seconds) if seconds > 0 => Ok(Some(seconds)),
                 _ => Err(Error::InvalidExpiry { seconds }),
             },

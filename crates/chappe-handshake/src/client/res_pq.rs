@@ -49,7 +49,7 @@ impl ExpectResPq {
         let proof = nonces.check(&answer.nonce, &server_nonce)?;
         let key = select_key(&answer, options, &proof)?;
         let (p, q) = factorize::from_bytes(&answer.pq).map_err(Error::InvalidPq)?;
-        let expires_in = options.kind.expires_in()?;
+        let expires_in = options.expires_in()?;
         rng.fill_bytes(&mut nonces.new_nonce[..]);
 
         let factors = Factors { pq: answer.pq, p: minimal_bytes(p), q: minimal_bytes(q) };

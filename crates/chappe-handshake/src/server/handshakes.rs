@@ -16,7 +16,7 @@ use super::inner_data::{self, CheckedInnerData};
 use super::limits::Meter;
 use super::primes::Factors;
 use super::table::Table;
-use super::{Candidate, ConfigError, Peer, Reason, Refusal, ServerOptions};
+use super::{Candidate, ConfigError, Peer, QueryRefusal, RefusalReason, ServerOptions};
 use crate::inner;
 use crate::nonces::Nonces;
 
@@ -42,7 +42,7 @@ pub enum Reply<'t> {
     /// The exchange came to its last step: decide, then send what the buffer holds.
     Key(Candidate<'t>),
     /// Nothing is answered but perhaps a transport error.
-    Refuse(Refusal),
+    Refuse(QueryRefusal),
 }
 
 /// Where an answer goes.
@@ -107,7 +107,7 @@ impl ServerHandshakes {
         self.handle_timeout(now);
         let message = match PlainMessage::new_checked(frame, Side::Client) {
             Ok(message) => message,
-            Err(error) => return Reply::Refuse(Reason::Frame(error).into()),
+            Err(error) => return Reply::Refuse(RefusalReason::Frame(error).into()),
         };
         let reply = match message.constructor_id() {
             functions::SetClientDhParams::CONSTRUCTOR_ID => {
@@ -140,12 +140,12 @@ impl ServerHandshakes {
         message: &PlainMessage<'_>,
         out: &mut FrameBuf,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(), Reason> {
+    ) -> Result<(), RefusalReason> {
         let nonce = match message.constructor_id() {
             functions::ReqPq::CONSTRUCTOR_ID => message.object().map(|query: functions::ReqPq| query.nonce),
             _ => message.object().map(|query: functions::ReqPqMulti| query.nonce),
         };
-        let nonce = nonce.map_err(Reason::Frame)?;
+        let nonce = nonce.map_err(RefusalReason::Frame)?;
         let query = QueryHash::of(&nonce);
         let mut answering = Answering { msg_ids: &mut self.msg_ids, out, now };
         if let Some(answer) = self.table.started_by(&nonce).and_then(|exchange| exchange.answer_to(query)) {
@@ -172,10 +172,10 @@ impl ServerHandshakes {
         message: &PlainMessage<'_>,
         out: &mut FrameBuf,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(), Reason> {
-        let (query, bytes) = message.object_and_bytes().map_err(Reason::Frame)?;
+    ) -> Result<(), RefusalReason> {
+        let (query, bytes) = message.object_and_bytes().map_err(RefusalReason::Frame)?;
         let (name, hash) = (Name::of_params(&query), QueryHash::of(bytes));
-        let exchange = self.table.get_mut(&name).ok_or(Reason::UnknownExchange)?;
+        let exchange = self.table.get_mut(&name).ok_or(RefusalReason::UnknownExchange)?;
         let mut answering = Answering { msg_ids: &mut self.msg_ids, out, now };
         if let Some(answer) = exchange.answer_to(hash) {
             answering.write(answer);
@@ -204,11 +204,11 @@ impl ServerHandshakes {
     ) -> Reply<'t> {
         let (query, bytes) = match message.object_and_bytes::<functions::SetClientDhParams>() {
             Ok(query) => query,
-            Err(error) => return Reply::Refuse(Reason::Frame(error).into()),
+            Err(error) => return Reply::Refuse(RefusalReason::Frame(error).into()),
         };
         let (name, hash) = (Name::of_client_params(&query), QueryHash::of(bytes));
         let agreed = match self.table.get_mut(&name) {
-            None => Err(Reason::UnknownExchange),
+            None => Err(RefusalReason::UnknownExchange),
             Some(exchange) if exchange.answer_to(hash).is_some() => Ok(None),
             Some(exchange) => agreed_key(&query, &exchange.state, &self.options.group).map(Some),
         };
@@ -216,7 +216,7 @@ impl ServerHandshakes {
             self.table.forget(&name);
         }
         let mut answering = Answering { msg_ids: &mut self.msg_ids, out, now };
-        let exchange = self.table.get_mut(&name).ok_or(Reason::UnknownExchange);
+        let exchange = self.table.get_mut(&name).ok_or(RefusalReason::UnknownExchange);
         match (agreed, exchange) {
             (Err(reason), _) | (_, Err(reason)) => Reply::Refuse(reason.into()),
             (Ok(None), Ok(exchange)) => {
@@ -244,9 +244,14 @@ fn decide_faults<'t>(candidate: Candidate<'t>, retries: u8, options: &ServerOpti
     Reply::Key(candidate)
 }
 
-fn charge(meter: &mut Meter, options: &ServerOptions, now: UnixTime, peer: Peer) -> Result<(), Reason> {
+fn charge(
+    meter: &mut Meter,
+    options: &ServerOptions,
+    now: UnixTime,
+    peer: Peer,
+) -> Result<(), RefusalReason> {
     match &options.rate {
-        Some(limit) if !meter.charge(limit, now, peer) => Err(Reason::TooOften),
+        Some(limit) if !meter.charge(limit, now, peer) => Err(RefusalReason::TooOften),
         _ => Ok(()),
     }
 }
@@ -257,7 +262,7 @@ fn res_pq(
     server_nonce: [u8; 16],
     factors: Factors,
     options: &ServerOptions,
-) -> Result<Vec<u8>, Reason> {
+) -> Result<Vec<u8>, RefusalReason> {
     let own = options.keys.iter().map(|key| key.public_key().fingerprint().to_raw());
     let fingerprints = options.faults.foreign_fingerprints.iter().copied().chain(own).collect();
     let answer = enums::ResPq::ResPq(types::ResPq {
@@ -266,7 +271,7 @@ fn res_pq(
         pq: factors.pq_bytes(),
         server_public_key_fingerprints: fingerprints,
     });
-    answer.try_to_bytes().map_err(|_| Reason::Internal)
+    answer.try_to_bytes().map_err(|_| RefusalReason::Internal)
 }
 
 /// Checks `req_DH_params`, chooses our exponent, and serialises `server_DH_params_ok`.
@@ -276,18 +281,18 @@ fn server_dh_params(
     options: &ServerOptions,
     now: UnixTime,
     rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<(Vec<u8>, DhParamsSent), Reason> {
+) -> Result<(Vec<u8>, DhParamsSent), RefusalReason> {
     let State::ResPqSent(factors) = *state else {
-        return Err(Reason::UnknownExchange);
+        return Err(RefusalReason::UnknownExchange);
     };
     if !factors.are(&query.p, &query.q) {
-        return Err(Reason::WrongFactors);
+        return Err(RefusalReason::WrongFactors);
     }
     let CheckedInnerData { new_nonce, asked } = inner_data::decrypt(query, factors, options, rng)?;
     let functions::ReqDhParams { nonce, server_nonce, .. } = *query;
     let nonces = Nonces { nonce, server_nonce, new_nonce };
     // Redraws until our own value passes the client's checks (SEC-55).
-    let (exponent, g_a) = options.group.key_pair(rng).map_err(|_| Reason::Internal)?;
+    let (exponent, g_a) = options.group.key_pair(rng).map_err(|_| RefusalReason::Internal)?;
     let inner = enums::ServerDhInnerData::ServerDhInnerData(types::ServerDhInnerData {
         nonce,
         server_nonce,
@@ -296,9 +301,10 @@ fn server_dh_params(
         g_a: g_a.as_bytes().to_vec(),
         server_time: now.to_tl_int(),
     });
-    let encrypted_answer = inner::seal(&inner, &nonces.tmp_aes(), rng).map_err(|_| Reason::Internal)?;
+    let encrypted_answer =
+        inner::seal(&inner, &nonces.tmp_aes(), rng).map_err(|_| RefusalReason::Internal)?;
     let answer = enums::ServerDhParams::Ok(types::ServerDhParamsOk { nonce, server_nonce, encrypted_answer });
-    let answer = answer.try_to_bytes().map_err(|_| Reason::Internal)?;
+    let answer = answer.try_to_bytes().map_err(|_| RefusalReason::Internal)?;
     Ok((answer, DhParamsSent { nonces, exponent, asked, retry_id: 0, retries: 0 }))
 }
 
@@ -307,20 +313,21 @@ fn agreed_key(
     query: &functions::SetClientDhParams,
     state: &State,
     group: &dh::Group,
-) -> Result<(AgreedKey, u8), Reason> {
+) -> Result<(AgreedKey, u8), RefusalReason> {
     let State::DhParamsSent(params) = state else {
-        return Err(Reason::UnknownExchange);
+        return Err(RefusalReason::UnknownExchange);
     };
     let DhParamsSent { nonces, exponent, asked, retry_id, retries } = &**params;
-    let inner = inner::open(&query.encrypted_data, &nonces.tmp_aes()).map_err(|_| Reason::BadClientData)?;
+    let inner =
+        inner::open(&query.encrypted_data, &nonces.tmp_aes()).map_err(|_| RefusalReason::BadClientData)?;
     let enums::ClientDhInnerData::ClientDhInnerData(inner) = inner;
     if !Name::of_client_params(query).is_of(&inner) {
-        return Err(Reason::InnerMismatch);
+        return Err(RefusalReason::InnerMismatch);
     }
     if inner.retry_id != *retry_id {
-        return Err(Reason::WrongRetryId);
+        return Err(RefusalReason::WrongRetryId);
     }
-    let g_b = group.check_public(&inner.g_b).map_err(|_| Reason::BadPublicValue)?;
+    let g_b = group.check_public(&inner.g_b).map_err(|_| RefusalReason::BadPublicValue)?;
     let auth_key = AuthKey::from_bytes(*group.shared_secret(exponent, &g_b));
     let asked: Asked = *asked;
     Ok((AgreedKey { auth_key, nonces: nonces.clone(), asked }, *retries))

@@ -12,7 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::exchange::Asked;
 use super::primes::Factors;
-use super::{Reason, ServerOptions, Tolerance};
+use super::{RefusalReason, ServerOptions, Tolerance};
 
 const SHA1_LEN: usize = 20;
 
@@ -28,37 +28,39 @@ pub(super) fn decrypt(
     factors: Factors,
     options: &ServerOptions,
     rng: &mut (impl CryptoRng + ?Sized),
-) -> Result<CheckedInnerData, Reason> {
+) -> Result<CheckedInnerData, RefusalReason> {
     let fingerprint = query.public_key_fingerprint;
     let is_named = |key: &&PrivateKey| key.public_key().fingerprint().to_raw() == fingerprint;
-    let key = options.keys.iter().find(is_named).ok_or(Reason::UnknownFingerprint { fingerprint })?;
+    let key = options.keys.iter().find(is_named).ok_or(RefusalReason::UnknownFingerprint { fingerprint })?;
     let inner = match options.tolerance {
         Tolerance::Strict => {
-            let data = key.decrypt_pad(&query.encrypted_data, rng).map_err(|_| Reason::Undecryptable)?;
+            let data =
+                key.decrypt_pad(&query.encrypted_data, rng).map_err(|_| RefusalReason::Undecryptable)?;
             parse(&data[..])?.0
         }
         Tolerance::Lenient => match key.decrypt_either(&query.encrypted_data, rng) {
             Ok(Decrypted::Padded(data)) => parse(&data[..])?.0,
             Ok(Decrypted::Legacy(data)) => parse_hashed(&data[..])?,
-            Err(_) => return Err(Reason::Undecryptable),
+            Err(_) => return Err(RefusalReason::Undecryptable),
         },
     };
     Inner::new(inner).check(query, factors, options)
 }
 
 /// Reads the object at the start of the data; returns it and its length. Random bytes follow.
-fn parse(data: &[u8]) -> Result<(enums::PQInnerData, usize), Reason> {
+fn parse(data: &[u8]) -> Result<(enums::PQInnerData, usize), RefusalReason> {
     let mut cursor = Cursor::from_slice(data);
-    let inner = enums::PQInnerData::deserialize(&mut cursor).map_err(|_| Reason::UnexpectedInnerData)?;
+    let inner =
+        enums::PQInnerData::deserialize(&mut cursor).map_err(|_| RefusalReason::UnexpectedInnerData)?;
     Ok((inner, cursor.pos()))
 }
 
 /// Reads the object of the old form and compares the hash in front of it.
-fn parse_hashed(data: &[u8]) -> Result<enums::PQInnerData, Reason> {
+fn parse_hashed(data: &[u8]) -> Result<enums::PQInnerData, RefusalReason> {
     let (claimed, rest) = data.split_at(SHA1_LEN);
     // Without its hash being right, what is inside is noise: the same failure as any other (SEC-47).
-    let (inner, len) = parse(rest).map_err(|_| Reason::Undecryptable)?;
-    if ct::eq(&hash::sha1(&[&rest[..len]]), claimed) { Ok(inner) } else { Err(Reason::Undecryptable) }
+    let (inner, len) = parse(rest).map_err(|_| RefusalReason::Undecryptable)?;
+    if ct::eq(&hash::sha1(&[&rest[..len]]), claimed) { Ok(inner) } else { Err(RefusalReason::Undecryptable) }
 }
 
 /// The four kinds of inner data as one.
@@ -101,15 +103,15 @@ impl Inner {
         query: &functions::ReqDhParams,
         factors: Factors,
         options: &ServerOptions,
-    ) -> Result<CheckedInnerData, Reason> {
+    ) -> Result<CheckedInnerData, RefusalReason> {
         let same_nonces =
             ct::eq(&self.nonce, &query.nonce) && ct::eq(&self.server_nonce, &query.server_nonce);
         if !same_nonces || self.pq != factors.pq_bytes() || !factors.are(&self.p, &self.q) {
-            return Err(Reason::InnerMismatch);
+            return Err(RefusalReason::InnerMismatch);
         }
         match self.dc {
-            Some(dc) if !options.dcs.accepts(dc) => return Err(Reason::WrongDc { dc }),
-            None if options.tolerance == Tolerance::Strict => return Err(Reason::UnexpectedInnerData),
+            Some(dc) if !options.dcs.accepts(dc) => return Err(RefusalReason::WrongDc { dc }),
+            None if options.tolerance == Tolerance::Strict => return Err(RefusalReason::UnexpectedInnerData),
             _ => {}
         }
         let expires_in = match self.expires_in {
@@ -120,9 +122,9 @@ impl Inner {
     }
 }
 
-fn checked_expiry(expires_in: i32, max: u32) -> Result<u32, Reason> {
+fn checked_expiry(expires_in: i32, max: u32) -> Result<u32, RefusalReason> {
     match u32::try_from(expires_in) {
         Ok(seconds) if (1..=max).contains(&seconds) => Ok(seconds),
-        _ => Err(Reason::BadExpiry { expires_in }),
+        _ => Err(RefusalReason::BadExpiry { expires_in }),
     }
 }

@@ -26,4 +26,4 @@ pub use candidate::{Candidate, CreatedKey};
 pub use handshakes::{Reply, ServerHandshakes};
 pub use limits::{Peer, RateLimit};
 pub use options::{ConfigError, DcPolicy, Faults, ServerOptions, Tolerance};
-pub use refusal::{Reason, Refusal, TransportCode};
+pub use refusal::{QueryRefusal, RefusalReason};

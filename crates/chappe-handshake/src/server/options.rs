@@ -8,7 +8,7 @@ use chappe_crypto::dh::Group;
 use chappe_crypto::rsa::PrivateKey;
 
 use super::RateLimit;
-use crate::Dc;
+use crate::DcId;
 
 /// How a server's half is set up. Start from [`ServerOptions::strict`] or
 /// [`ServerOptions::lenient`].
@@ -40,7 +40,7 @@ pub enum DcPolicy {
     /// Any.
     Any,
     /// These alone; others are answered with the transport error -444.
-    Only(Vec<Dc>),
+    Only(Vec<DcId>),
 }
 
 /// Whether forms of messages that only old clients write are accepted.
@@ -68,7 +68,7 @@ pub struct Faults {
 
 impl ServerOptions {
     /// Accepts what the specification demands of clients and nothing else, for these datacenters.
-    pub fn strict(keys: Vec<PrivateKey>, dcs: Vec<Dc>) -> Self {
+    pub fn strict(keys: Vec<PrivateKey>, dcs: Vec<DcId>) -> Self {
         let options = Self::lenient(keys);
         Self { dcs: DcPolicy::Only(dcs), tolerance: Tolerance::Strict, ..options }
     }

@@ -3,47 +3,23 @@
 use core::fmt;
 
 use chappe_framing::FrameError;
+use chappe_types::TransportErrorCode;
 
 /// A query that is not answered.
 ///
 /// The peer learns the code and nothing else; the reason is for logs and tests.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Refusal {
-    /// What to tell the peer.
-    pub code: TransportCode,
+pub struct QueryRefusal {
+    /// The transport error to send before the connection is closed. `None` sends nothing.
+    pub code: Option<TransportErrorCode>,
     /// What was wrong.
-    pub reason: Reason,
-}
-
-/// What a peer is told, as an error of the transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TransportCode {
-    /// -404: start over.
-    NotFound,
-    /// -429: too many requests; come back later.
-    TooManyRequests,
-    /// -444: wrong datacenter; a matter of configuration.
-    WrongDc,
-    /// Nothing: close the connection.
-    Close,
-}
-
-impl TransportCode {
-    /// Returns the number that travels as a 4-byte payload, if any does.
-    pub const fn to_raw(self) -> Option<i32> {
-        match self {
-            Self::NotFound => Some(-404),
-            Self::TooManyRequests => Some(-429),
-            Self::WrongDc => Some(-444),
-            Self::Close => None,
-        }
-    }
+    pub reason: RefusalReason,
 }
 
 /// Why a query was refused.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum RefusalReason {
     /// The frame is not a plain message of the handshake, or its object cannot be read.
     Frame(FrameError),
     /// The peer asks too often (SEC-59).
@@ -83,35 +59,37 @@ pub enum Reason {
     Internal,
 }
 
-impl Reason {
-    pub(super) const fn code(&self) -> TransportCode {
+impl RefusalReason {
+    pub(super) const fn code(&self) -> Option<TransportErrorCode> {
         match self {
-            Self::TooOften => TransportCode::TooManyRequests,
-            Self::WrongDc { .. } => TransportCode::WrongDc,
-            Self::Frame(FrameError::Tl(_)) => TransportCode::NotFound,
-            Self::Frame(_) | Self::Internal => TransportCode::Close,
-            _ => TransportCode::NotFound,
+            Self::TooOften => Some(TransportErrorCode::TooManyConnections),
+            Self::WrongDc { .. } => Some(TransportErrorCode::WrongDc),
+            Self::Frame(FrameError::Tl(_)) => Some(TransportErrorCode::UnknownAuthKey),
+            // Nothing is said to a peer that does not speak the protocol.
+            Self::Frame(_) | Self::Internal => None,
+            // -404 makes a client start over with new nonces.
+            _ => Some(TransportErrorCode::UnknownAuthKey),
         }
     }
 }
 
-impl From<Reason> for Refusal {
-    fn from(reason: Reason) -> Self {
+impl From<RefusalReason> for QueryRefusal {
+    fn from(reason: RefusalReason) -> Self {
         Self { code: reason.code(), reason }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for QueryRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason.fmt(f)?;
-        match self.code.to_raw() {
-            Some(code) => write!(f, " (transport error {code})"),
+        match self.code {
+            Some(code) => write!(f, " ({code})"),
             None => f.write_str(" (connection closed)"),
         }
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RefusalReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Frame(error) => write!(f, "unusable query: {error}"),
@@ -132,4 +110,4 @@ impl fmt::Display for Reason {
     }
 }
 
-impl core::error::Error for Refusal {}
+impl core::error::Error for QueryRefusal {}

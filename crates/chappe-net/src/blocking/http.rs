@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use chappe_crypto::rng::Drbg;
-use chappe_transport::ErrorCode;
+use chappe_transport::TransportErrorCode;
 use chappe_transport::http::Persistence;
 
 use super::dial::open;
@@ -17,7 +17,7 @@ use crate::http::{Answer, LANES, Lane, QUEUE, fork, may_repeat};
 use crate::options::DialOptions;
 
 /// What a lane brings: a payload, a status instead of one, or why no lane goes on.
-pub(super) type Brought = Result<Result<Vec<u8>, ErrorCode>, LinkError>;
+pub(super) type Brought = Result<Result<Vec<u8>, TransportErrorCode>, LinkError>;
 
 /// The lanes; they end with this value.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 use std::io::{self, Read, Write};
 
 use chappe_crypto::rng::Drbg;
-use chappe_transport::{Limits, ReadBuf};
+use chappe_transport::{ConnectionLimits, ReadBuf};
 use rand_core::Rng as _;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{CloseFrame, FrameHeader};
@@ -36,12 +36,12 @@ pub(crate) struct WebSocket {
 
 impl WebSocket {
     /// Begins where the upgrade of a client ended; its masks come from `masks`.
-    pub(crate) fn client(limits: &Limits, masks: Drbg) -> Self {
+    pub(crate) fn client(limits: &ConnectionLimits, masks: Drbg) -> Self {
         Self::new(Role::Client, limits.max_frame.saturating_add(OVERHEAD), Some(masks))
     }
 
     /// Begins where the upgrade of a server ended.
-    pub(crate) fn server(limits: &Limits) -> Self {
+    pub(crate) fn server(limits: &ConnectionLimits) -> Self {
         Self::new(Role::Server, limits.max_frame.saturating_add(OVERHEAD).min(MAX_FROM_CLIENT), None)
     }
 
@@ -166,7 +166,7 @@ mod tests {
     fn exchanged(from: &mut WebSocket, to: &mut WebSocket, sent: &[u8], step: usize) -> Vec<u8> {
         let (mut wire, mut answers) = (Vec::new(), Vec::new());
         from.send(sent, &mut wire).expect("it is open");
-        let mut into = ReadBuf::new(&Limits::DEFAULT);
+        let mut into = ReadBuf::new(&ConnectionLimits::DEFAULT);
         for (at, piece) in wire.chunks(step).enumerate() {
             to.receive(piece, &mut into, &mut answers).expect("frames in order");
             assert_eq!(to.is_partial(), (at + 1) * step < wire.len());
@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn what_one_end_sends_the_other_reads_whatever_the_pieces() {
-        let mut client = WebSocket::client(&Limits::DEFAULT, Drbg::from_seed([1; 32]));
-        let mut server = WebSocket::server(&Limits::DEFAULT);
+        let mut client = WebSocket::client(&ConnectionLimits::DEFAULT, Drbg::from_seed([1; 32]));
+        let mut server = WebSocket::server(&ConnectionLimits::DEFAULT);
         for len in [1, 3, 125, 126, 1021, 70_000] {
             let bytes: Vec<u8> = (0..len).map(|at: usize| (at % 251) as u8).collect();
             let step = 1 + len / 3;
@@ -189,14 +189,14 @@ mod tests {
 
     #[test]
     fn a_client_masks_each_message_anew_and_a_server_none() {
-        let mut client = WebSocket::client(&Limits::DEFAULT, Drbg::from_seed([1; 32]));
+        let mut client = WebSocket::client(&ConnectionLimits::DEFAULT, Drbg::from_seed([1; 32]));
         let (mut first, mut second) = (Vec::new(), Vec::new());
         client.send(&[7; 12], &mut first).expect("it is open");
         client.send(&[7; 12], &mut second).expect("it is open");
         assert_ne!(first[2..6], second[2..6]);
         assert_ne!(first[6..], [7; 12]);
         let mut plain = Vec::new();
-        WebSocket::server(&Limits::DEFAULT).send(&[7; 12], &mut plain).expect("it is open");
+        WebSocket::server(&ConnectionLimits::DEFAULT).send(&[7; 12], &mut plain).expect("it is open");
         assert_eq!(plain, [&[0x82, 12][..], &[7; 12]].concat());
     }
 }

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use chappe_handshake::Dc;
+use chappe_handshake::DcId;
 use chappe_transport::{Connector, Framing};
 
 use super::Candidate;
@@ -36,15 +36,15 @@ const TEST: [&[IpAddr]; 3] = [
 ];
 
 pub(super) fn production(dc: u16) -> Vec<Candidate> {
-    candidates(&PRODUCTION, Dc::production(dc))
+    candidates(&PRODUCTION, DcId::production(dc))
 }
 
 pub(super) fn test(dc: u16) -> Vec<Candidate> {
-    candidates(&TEST, Dc::test(dc))
+    candidates(&TEST, DcId::test(dc))
 }
 
-fn candidates(table: &[&[IpAddr]], dc: Dc) -> Vec<Candidate> {
-    let addresses = usize::from(dc.id()).checked_sub(1).and_then(|place| table.get(place));
+fn candidates(table: &[&[IpAddr]], dc: DcId) -> Vec<Candidate> {
+    let addresses = usize::from(dc.number()).checked_sub(1).and_then(|place| table.get(place));
     let connector =
         Connector::obfuscated(Framing::Intermediate, None).expect("the framing can be hidden: it has a tag");
     let make = |address: &IpAddr| Candidate {

@@ -4,9 +4,10 @@ use core::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chappe_session::client::{AuthorizationTrouble, CallFailure, ReceiveError, RpcError, SendError};
+use chappe_session::client::{AuthorizationTrouble, CallFailure, ReceiveError, SendError};
 use chappe_tl::deserialize;
-use chappe_transport::ErrorCode;
+use chappe_transport::TransportErrorCode;
+use chappe_types::{RpcError, Rule};
 
 use crate::error::{LinkError, Wait};
 use crate::store::StoreError;
@@ -23,8 +24,8 @@ pub enum Blame {
     Datacenter,
     /// A check of the protocol: what came is not what the datacenter would send.
     Protocol {
-        /// The rule of the security checklist, 63 for `SEC-63`.
-        rule: Option<u8>,
+        /// The rule of the security checklist that it broke.
+        rule: Option<Rule>,
     },
     /// The call: the datacenter answered it with an error.
     Call,
@@ -39,7 +40,7 @@ pub enum ConnectError {
     /// A connection could not be made, or was lost.
     Link(LinkError),
     /// The datacenter sent a transport error. Nobody vouches for it (`SEC-134`).
-    Refused(ErrorCode),
+    Refused(TransportErrorCode),
     /// The exchange that makes a key failed.
     Handshake(chappe_handshake::Error),
     /// A frame failed a check.
@@ -88,7 +89,7 @@ impl ConnectError {
     pub const fn is_fatal(&self) -> bool {
         match self {
             Self::Handshake(error) => error.is_fatal(),
-            Self::Refused(code) => matches!(code, ErrorCode::WrongDc),
+            Self::Refused(code) => matches!(code, TransportErrorCode::WrongDc),
             Self::Authorization(trouble) => trouble.is_terminal(),
             Self::NoCandidates | Self::Closed | Self::Store(_) | Self::System(_) => true,
             Self::Link(_) | Self::Frame(_) | Self::Session(_) | Self::TimedOut { .. } => false,
@@ -153,51 +154,12 @@ impl From<LinkError> for ConnectError {
     }
 }
 
-/// An `rpc_error`: the datacenter's answer to a call that it did not carry out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallError {
-    /// The code, resembling those of HTTP.
-    pub code: i32,
-    /// The name of the error, such as `FLOOD_WAIT_3`.
-    pub message: String,
-}
-
-impl CallError {
-    /// Returns how long the datacenter wants to be left alone with this (`FLOOD_WAIT_3` and its kin).
-    pub fn wait(&self) -> Option<Duration> {
-        self.as_session_error().wait()
-    }
-
-    /// Returns the datacenter on which the call should be made instead (`USER_MIGRATE_2` and its kin).
-    pub fn migrate_to(&self) -> Option<u16> {
-        self.as_session_error().migrate_to()
-    }
-
-    fn as_session_error(&self) -> RpcError<'_> {
-        RpcError { code: self.code, message: &self.message }
-    }
-}
-
-impl From<RpcError<'_>> for CallError {
-    fn from(error: RpcError<'_>) -> Self {
-        Self { code: error.code, message: error.message.to_owned() }
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_session_error().fmt(f)
-    }
-}
-
-impl std::error::Error for CallError {}
-
 /// Why a call has no result.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum InvokeError {
     /// The datacenter answered with an error.
-    Call(CallError),
+    Call(RpcError),
     /// The call ended without an answer.
     Failed(CallFailure),
     /// The call took too long.
@@ -231,7 +193,7 @@ impl InvokeError {
     }
 
     /// Returns the datacenter's error, if that is what the call ended with.
-    pub const fn call(&self) -> Option<&CallError> {
+    pub const fn call(&self) -> Option<&RpcError> {
         match self {
             Self::Call(error) => Some(error),
             _ => None,
@@ -290,17 +252,17 @@ mod tests {
 
     #[test]
     fn every_error_names_who_failed() {
-        let call = |code, message: &str| InvokeError::Call(CallError { code, message: message.into() });
+        let call = |code, message: &str| InvokeError::Call(RpcError { code, message: message.into() });
         assert_eq!(call(420, "FLOOD_WAIT_9").wait(), Some(Duration::from_secs(9)));
         assert_eq!(call(303, "USER_MIGRATE_4").migrate_to(), Some(4));
         assert_eq!(call(400, "PEER_ID_INVALID").blame(), Blame::Call);
         let nonce = chappe_handshake::Error::InvalidNonce { got: [0; 16], expected: [1; 16] };
-        assert_eq!(ConnectError::Handshake(nonce).blame(), Blame::Protocol { rule: Some(14) });
+        assert_eq!(ConnectError::Handshake(nonce).blame(), Blame::Protocol { rule: Some(Rule::new(14)) });
         let silent = ConnectError::Handshake(chappe_handshake::Error::TimedOut);
         assert_eq!(silent.blame(), Blame::Network);
         let late = ConnectError::TimedOut {
             after: Duration::from_secs(1),
-            last: Some(Arc::new(ConnectError::Refused(ErrorCode::WrongDc))),
+            last: Some(Arc::new(ConnectError::Refused(TransportErrorCode::WrongDc))),
         };
         assert_eq!(InvokeError::Connection(Arc::new(late)).blame(), Blame::Datacenter);
         assert_eq!(InvokeError::Closed.blame(), Blame::Caller);

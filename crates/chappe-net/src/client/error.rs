@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use chappe_transport::ErrorCode;
+use chappe_transport::TransportErrorCode;
 
 use crate::error::{LinkError, Wait};
 
@@ -13,7 +13,7 @@ pub enum CreateKeyError {
     /// The network: the connection could not be made or was lost.
     Link(LinkError),
     /// The datacenter sent a transport error instead of an answer. Nobody vouches for it (`SEC-134`).
-    Refused(ErrorCode),
+    Refused(TransportErrorCode),
     /// An answer failed a check, or none came in time. The exchange is over and its secrets are wiped.
     Handshake(chappe_handshake::Error),
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use chappe_framing::Padding;
 use chappe_handshake::ClientOptions;
-use chappe_session::Limits;
+use chappe_session::SessionLimits;
 use chappe_session::client::{InitConnection, KeyMaterial, Packing, Repeat};
 use chappe_session::liveness::LivenessPolicy;
-use chappe_transport::{Connector, DcId, ProxySecret};
+use chappe_transport::{Connector, ProxySecret};
 
 use super::addresses;
 use crate::options::DialOptions;
@@ -48,7 +48,7 @@ pub struct ConnectOptions {
     /// When to ping and when to give a connection up.
     pub liveness: LivenessPolicy,
     /// Bounds of the session's tables. [`ConnectOptions::production`] and [`ConnectOptions::at`] allow bodies of 1 MiB.
-    pub limits: Limits,
+    pub limits: SessionLimits,
     /// Random bytes behind a message.
     pub padding: Padding,
     /// Time-outs.
@@ -218,7 +218,7 @@ impl ConnectOptions {
             init: None,
             temporary_keys: None,
             liveness: LivenessPolicy::default(),
-            limits: Limits::default(),
+            limits: SessionLimits::default(),
             padding: Padding::default(),
             timing: Timing::default(),
             backoff: BackOff::default(),
@@ -230,7 +230,7 @@ impl ConnectOptions {
     #[must_use]
     pub fn with_mtproxy(mut self, address: SocketAddr, secret: &ProxySecret) -> Self {
         // A number that does not fit names no datacenter; the proxy refuses 0.
-        let dc_id = DcId::from_raw(i16::try_from(self.handshake.dc.to_raw()).unwrap_or_default());
+        let dc_id = self.handshake.dc;
         let dialling = DialOptions::new(Connector::proxy(secret, dc_id));
         self.candidates = vec![Candidate { address, dialling }];
         self

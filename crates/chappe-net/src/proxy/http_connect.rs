@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use chappe_transport::http::status_line;
-use chappe_transport::{Limits, ReadBuf};
+use chappe_transport::{ConnectionLimits, ReadBuf};
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
@@ -32,7 +32,7 @@ impl HttpConnect {
     }
 
     pub(super) fn handle(&self, buf: &mut ReadBuf) -> Result<bool, ProxyError> {
-        let answer = status_line(buf.raw(), &Limits::DEFAULT).map_err(|_| ProxyError::Malformed)?;
+        let answer = status_line(buf.raw(), &ConnectionLimits::DEFAULT).map_err(|_| ProxyError::Malformed)?;
         let Some((status, head_len)) = answer else { return Ok(false) };
         buf.consume_raw(head_len);
         match status {
@@ -52,7 +52,7 @@ mod tests {
     fn answered(answer: &[u8]) -> Result<(bool, Vec<u8>), ProxyError> {
         let target = "[2001:db8::1]:443".parse().expect("an address");
         let machine = HttpConnect::start(target, None, &mut Vec::new());
-        let mut buf = ReadBuf::new(&Limits::DEFAULT);
+        let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         buf.extend_from_slice(answer).expect("it fits");
         let is_done = machine.handle(&mut buf)?;
         Ok((is_done, buf.raw().to_vec()))

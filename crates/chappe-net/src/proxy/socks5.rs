@@ -146,7 +146,7 @@ fn is_usable(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use chappe_transport::Limits;
+    use chappe_transport::ConnectionLimits;
 
     use super::*;
 
@@ -161,7 +161,7 @@ mod tests {
     ) -> Result<(Vec<Vec<u8>>, bool), ProxyError> {
         let mut sent = vec![Vec::new()];
         let mut machine = Socks5::start(target(), credentials, &mut sent[0])?;
-        let mut buf = ReadBuf::new(&Limits::DEFAULT);
+        let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         let mut is_done = false;
         for answer in answers {
             let mut out = Vec::new();

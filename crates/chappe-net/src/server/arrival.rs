@@ -6,7 +6,7 @@ use core::mem;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::UnixTime;
 use chappe_transport::accept::Disguise;
-use chappe_transport::{Accept, AcceptContext, Acceptor, DcId, ReadBuf, Refusal};
+use chappe_transport::{Accept, AcceptContext, AcceptRefusal, Acceptor, DcId, ReadBuf};
 
 use crate::carrier::{ONE_READ, Stack};
 use crate::error::LinkError;
@@ -94,7 +94,7 @@ impl Arrival {
                 #[cfg(feature = "websocket")]
                 Accept::WebSocket(upgrade) => self.on_upgrade(&upgrade, config, out)?,
                 #[cfg(not(feature = "websocket"))]
-                Accept::WebSocket(_) => return Err(LinkError::Refused(Refusal::NotAllowed)),
+                Accept::WebSocket(_) => return Err(LinkError::Refused(AcceptRefusal::NotAllowed)),
                 Accept::Refused(refusal) => return Err(LinkError::Refused(refusal)),
             }
         }
@@ -109,7 +109,7 @@ impl Arrival {
     ) -> Result<(), LinkError> {
         if !self.stack.is_empty() {
             // A WebSocket inside a WebSocket is nobody's transport.
-            return Err(LinkError::Refused(Refusal::NotAllowed));
+            return Err(LinkError::Refused(AcceptRefusal::NotAllowed));
         }
         out.extend_from_slice(upgrade.response().as_bytes());
         // What stands behind the head are frames already.

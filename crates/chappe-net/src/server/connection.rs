@@ -7,10 +7,10 @@ use std::sync::Arc;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::{QuickAckToken, Side};
 use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, open};
-use chappe_handshake::{Peer, TransportCode};
+use chappe_handshake::Peer;
 use chappe_session::server::{ServerError, ServerEvent, ServerSession};
 use chappe_session::{HttpWait, MonoTime, Now};
-use chappe_transport::{AckRequest, ErrorCode};
+use chappe_transport::{AckRequest, TransportErrorCode};
 
 use super::engine::Engine;
 use super::handler::{Context, Verdict};
@@ -26,7 +26,7 @@ pub enum Output {
     /// A quick ack is to be sent.
     QuickAck(QuickAckToken),
     /// A transport error is to be sent and the connection closed.
-    Error(ErrorCode),
+    Error(TransportErrorCode),
     /// The connection is to be closed without a word.
     Close,
 }
@@ -37,7 +37,7 @@ enum Waiting {
     /// An answer of a handshake, or what had to go out before an answer that wants to be alone.
     Frame(FrameBuf),
     QuickAck(QuickAckToken),
-    End(Option<ErrorCode>),
+    End(Option<TransportErrorCode>),
 }
 
 /// One connection. Input: [`handle_payload`](Self::handle_payload), [`handle_timeout`](Self::handle_timeout);
@@ -152,7 +152,7 @@ impl ServerConnection {
         }
         // Looked up for each frame: a key may have been destroyed over another connection.
         match self.engine.key(key_id, now.unix) {
-            None => self.end(Some(ErrorCode::UnknownAuthKey)),
+            None => self.end(Some(TransportErrorCode::UnknownAuthKey)),
             Some(key) => self.on_encrypted(now, &key, payload, ack, rng),
         }
     }
@@ -205,10 +205,7 @@ impl ServerConnection {
             Ok(()) => self.waiting.push_back(Waiting::Frame(answer)),
             Err(refusal) => {
                 tracing::debug!(connection = self.number, %refusal, "handshake refused");
-                match refusal.code {
-                    TransportCode::Close => self.end(None),
-                    code => self.end(code.to_raw().map(ErrorCode::from_raw)),
-                }
+                self.end(refusal.code);
             }
         }
     }
@@ -227,7 +224,7 @@ impl ServerConnection {
             Err(error) => return self.refuse(&error),
         };
         if opened.session_id().is_zero() {
-            return self.end(Some(ErrorCode::UnknownAuthKey));
+            return self.end(Some(TransportErrorCode::UnknownAuthKey));
         }
         let attached = self.attach(now, key, &opened, rng);
         if ack == AckRequest::Quick && !self.is_http {
@@ -243,7 +240,7 @@ impl ServerConnection {
                 Err(error) => {
                     drop(inner);
                     return match error {
-                        ServerError::Transport(code) => self.end(Some(ErrorCode::from_raw(code))),
+                        ServerError::Transport(code) => self.end(Some(code)),
                         ServerError::Frame(error) => self.refuse(&error),
                         _ => self.end(None),
                     };
@@ -351,7 +348,7 @@ impl ServerConnection {
         self.end(None);
     }
 
-    fn end(&mut self, code: Option<ErrorCode>) {
+    fn end(&mut self, code: Option<TransportErrorCode>) {
         if !self.is_over {
             self.is_over = true;
             self.waiting.push_back(Waiting::End(code));

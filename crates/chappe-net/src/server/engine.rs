@@ -11,8 +11,8 @@ use chappe_crypto::AuthKeyId;
 use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, SessionId, TransportTail, UnixTime};
 use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
-use chappe_handshake::{ConfigError, Peer, Refusal, Reply, ServerHandshakes};
-use chappe_session::server::{KeyKind, SaltSchedule, ServerSession};
+use chappe_handshake::{ConfigError, Peer, QueryRefusal, Reply, ServerHandshakes};
+use chappe_session::server::{KeyStatus, SaltSchedule, ServerSession};
 use rand_core::Rng as _;
 
 use super::connection::ServerConnection;
@@ -106,7 +106,7 @@ impl Engine {
     pub fn expire_temporary_keys(&self) {
         let mut keys = lock(&self.keys);
         for state in keys.all() {
-            if state.kind() != KeyKind::Permanent {
+            if state.kind() != KeyStatus::Permanent {
                 keys.forget(state.auth_key().id());
             }
         }
@@ -120,7 +120,7 @@ impl Engine {
         frame: &[u8],
         out: &mut FrameBuf,
         rng: &mut Drbg,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), QueryRefusal> {
         match lock(&self.handshakes).handle_frame(now, peer, frame, out, rng) {
             Reply::Answer => Ok(()),
             Reply::Refuse(refusal) => Err(refusal),
@@ -154,11 +154,11 @@ impl Engine {
     pub(super) fn bind(&self, context: &Context<'_>, request: &BindTempAuthKey) -> Result<(), BindError> {
         let now = context.now.unix;
         let (key_expires_at, bound_to) = match context.key.kind() {
-            KeyKind::Permanent => (None, None),
-            KeyKind::Temporary { expires_at, bound_to } => (Some(expires_at), bound_to),
+            KeyStatus::Permanent => (None, None),
+            KeyStatus::Temporary { expires_at, bound_to } => (Some(expires_at), bound_to),
         };
         let named = self.key(AuthKeyId::from_raw(request.perm_auth_key_id), now);
-        let permanent = named.filter(|key| key.kind() == KeyKind::Permanent);
+        let permanent = named.filter(|key| key.kind() == KeyStatus::Permanent);
         let bound = request.verify(
             now,
             &BindContext {

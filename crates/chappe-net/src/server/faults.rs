@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use chappe_transport::ErrorCode;
+use chappe_transport::TransportErrorCode;
 
 /// What goes wrong with an envelope that a server is about to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Fault {
     /// Its first bytes come, this many of them, and then the connection ends.
     CloseAfter(usize),
     /// A transport error comes instead, and the connection ends.
-    Error(ErrorCode),
+    Error(TransportErrorCode),
 }
 
 /// Decides about faults. [`NoFaults`] has none.

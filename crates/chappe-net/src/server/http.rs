@@ -6,13 +6,13 @@ use core::time::Duration;
 
 use chappe_session::{HttpWait, MonoTime};
 use chappe_transport::http::{self, Cors, HttpError, Persistence, Request};
-use chappe_transport::{ErrorCode, Limits, ReadBuf, TransportError};
+use chappe_transport::{ConnectionLimits, ReadBuf, TransportError, TransportErrorCode};
 
 /// Requests and responses of one connection.
 #[derive(Debug)]
 pub(crate) struct HttpSide {
     pub(crate) buf: ReadBuf,
-    limits: Limits,
+    limits: ConnectionLimits,
     open: Option<Open>,
 }
 
@@ -26,7 +26,7 @@ struct Open {
 }
 
 impl HttpSide {
-    pub(crate) const fn new(buf: ReadBuf, limits: Limits) -> Self {
+    pub(crate) const fn new(buf: ReadBuf, limits: ConnectionLimits) -> Self {
         Self { buf, limits, open: None }
     }
 
@@ -92,7 +92,7 @@ impl HttpSide {
     }
 
     /// Appends the response that says what went wrong; the connection is over.
-    pub(crate) fn fail(&mut self, code: ErrorCode, out: &mut Vec<u8>) {
+    pub(crate) fn fail(&mut self, code: TransportErrorCode, out: &mut Vec<u8>) {
         let cors = self.open.take().map_or(Cors::Omit, |open| open.cors);
         http::error_response_into(out, code, cors);
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chappe_crypto::{AuthKey, AuthKeyId};
 use chappe_framing::{ServerSalt, SessionId, UnixTime};
 use chappe_handshake::CreatedKey;
-use chappe_session::server::KeyKind;
+use chappe_session::server::KeyStatus;
 
 use super::session::Attached;
 
@@ -19,7 +19,7 @@ use super::session::Attached;
 pub struct KeyState {
     key: AuthKey,
     first_salt: Option<(ServerSalt, UnixTime)>,
-    kind: Mutex<KeyKind>,
+    kind: Mutex<KeyStatus>,
     sessions: Mutex<Sessions>,
 }
 
@@ -31,14 +31,14 @@ struct Sessions {
 
 impl KeyState {
     /// Takes a key that was made elsewhere, such as one that a store kept.
-    pub fn new(key: AuthKey, kind: KeyKind) -> Self {
+    pub fn new(key: AuthKey, kind: KeyStatus) -> Self {
         Self { key, first_salt: None, kind: Mutex::new(kind), sessions: Mutex::default() }
     }
 
     pub(super) fn created(created: CreatedKey, salt_until: UnixTime) -> Self {
         let kind = match created.expires_at {
-            None => KeyKind::Permanent,
-            Some(expires_at) => KeyKind::Temporary { expires_at, bound_to: None },
+            None => KeyStatus::Permanent,
+            Some(expires_at) => KeyStatus::Temporary { expires_at, bound_to: None },
         };
         let first_salt = Some((created.first_salt, salt_until));
         Self { key: created.auth_key, first_salt, kind: Mutex::new(kind), sessions: Mutex::default() }
@@ -50,15 +50,15 @@ impl KeyState {
     }
 
     /// Returns what kind of key it is.
-    pub fn kind(&self) -> KeyKind {
+    pub fn kind(&self) -> KeyStatus {
         *lock(&self.kind)
     }
 
     /// Returns the permanent key that calls under this key count for; `None` for a key that is not bound.
     pub fn permanent_id(&self) -> Option<AuthKeyId> {
         match self.kind() {
-            KeyKind::Permanent => Some(self.key.id()),
-            KeyKind::Temporary { bound_to, .. } => bound_to,
+            KeyStatus::Permanent => Some(self.key.id()),
+            KeyStatus::Temporary { bound_to, .. } => bound_to,
         }
     }
 
@@ -72,13 +72,13 @@ impl KeyState {
     }
 
     pub(super) fn bind_to(&self, permanent: AuthKeyId) {
-        if let KeyKind::Temporary { bound_to, .. } = &mut *lock(&self.kind) {
+        if let KeyStatus::Temporary { bound_to, .. } = &mut *lock(&self.kind) {
             *bound_to = Some(permanent);
         }
     }
 
     pub(super) fn is_expired(&self, now: UnixTime) -> bool {
-        matches!(self.kind(), KeyKind::Temporary { expires_at, .. } if expires_at <= now)
+        matches!(self.kind(), KeyStatus::Temporary { expires_at, .. } if expires_at <= now)
     }
 
     /// Returns the session of this id, or makes it; the oldest makes room.
@@ -152,7 +152,7 @@ impl Keys {
         if !self.forget(id) {
             self.make_room(max.max(1), now);
         }
-        if let KeyKind::Temporary { expires_at, .. } = state.kind() {
+        if let KeyStatus::Temporary { expires_at, .. } = state.kind() {
             self.ends.insert((expires_at, id));
         }
         let number = known.unwrap_or(self.next);
@@ -178,7 +178,7 @@ impl Keys {
             return false;
         };
         self.order.remove(&number);
-        if let KeyKind::Temporary { expires_at, .. } = state.kind() {
+        if let KeyStatus::Temporary { expires_at, .. } = state.kind() {
             self.ends.remove(&(expires_at, id));
         }
         true
@@ -202,18 +202,18 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
-    fn state(number: u8, kind: KeyKind) -> Arc<KeyState> {
+    fn state(number: u8, kind: KeyStatus) -> Arc<KeyState> {
         Arc::new(KeyState::new(AuthKey::from_bytes([number; 256]), kind))
     }
 
     fn temporary(number: u8, permanent: &KeyState) -> Arc<KeyState> {
         let expires_at = NOW.saturating_add(core::time::Duration::from_secs(60));
-        state(number, KeyKind::Temporary { expires_at, bound_to: Some(permanent.auth_key().id()) })
+        state(number, KeyStatus::Temporary { expires_at, bound_to: Some(permanent.auth_key().id()) })
     }
 
     #[test]
     fn a_temporary_key_ends_with_the_permanent_one_however_that_ends() {
-        let permanent = state(1, KeyKind::Permanent);
+        let permanent = state(1, KeyStatus::Permanent);
         let bound = temporary(2, &permanent);
         let (id, bound_id) = (permanent.auth_key().id(), bound.auth_key().id());
         let mut keys = Keys::default();
@@ -224,7 +224,7 @@ mod tests {
             if is_destroyed {
                 assert!(keys.forget(id));
             } else {
-                keys.insert(state(3, KeyKind::Permanent), 2, NOW);
+                keys.insert(state(3, KeyStatus::Permanent), 2, NOW);
             }
             assert!(keys.all().iter().all(|state| state.auth_key().id() != bound_id));
             assert!(keys.get(bound_id, NOW).is_none());
@@ -235,12 +235,12 @@ mod tests {
 
     #[test]
     fn keys_that_have_ended_make_room_before_older_ones_that_are_good() {
-        let permanent = state(1, KeyKind::Permanent);
+        let permanent = state(1, KeyStatus::Permanent);
         let mut keys = Keys::default();
         keys.insert(Arc::clone(&permanent), 2, NOW);
         keys.insert(temporary(2, &permanent), 2, NOW);
         let later = NOW.saturating_add(core::time::Duration::from_secs(60));
-        keys.insert(state(3, KeyKind::Permanent), 2, later);
+        keys.insert(state(3, KeyStatus::Permanent), 2, later);
         assert!(keys.get(permanent.auth_key().id(), later).is_some());
         assert_eq!((keys.by_id.len(), keys.order.len(), keys.ends.len()), (2, 2, 0));
         keys.insert(Arc::clone(&permanent), 2, later);

@@ -21,7 +21,7 @@ mod kit;
 mod options;
 mod session;
 
-pub use chappe_session::server::KeyKind;
+pub use chappe_session::server::KeyStatus;
 pub use connection::{Output, ServerConnection};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub(crate) use conversation::{Conversation, Write};

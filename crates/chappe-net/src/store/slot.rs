@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use chappe_handshake::{Dc, Environment};
+use chappe_handshake::{DcId, Environment};
 
 /// One place in a store: a datacenter, and what the key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,8 +44,8 @@ impl Slot {
 
     /// Names the account's key for what the field `dc` of a handshake names. Whether the connection carries media only
     /// makes no difference: the key is the same.
-    pub const fn of(dc: Dc) -> Self {
-        Self { dc: dc.id(), environment: dc.environment(), purpose: Purpose::Account }
+    pub const fn of(dc: DcId) -> Self {
+        Self { dc: dc.number(), environment: dc.environment(), purpose: Purpose::Account }
     }
 }
 
@@ -72,6 +72,6 @@ mod tests {
     fn a_slot_has_one_name_whether_or_not_the_connection_is_for_media() {
         assert_eq!(Slot::production(2).to_string(), "production-2-account");
         assert_eq!(Slot::test(203).cdn().to_string(), "test-203-cdn");
-        assert_eq!(Slot::of(Dc::test(3).media_only()), Slot::test(3));
+        assert_eq!(Slot::of(DcId::test(3).media_only()), Slot::test(3));
     }
 }

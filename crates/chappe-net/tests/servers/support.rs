@@ -13,9 +13,9 @@ use chappe_crypto::rsa::PrivateKey;
 use chappe_framing::{FrameBuf, MsgId, RpcResult, UnixTime};
 use chappe_handshake::ServerOptions;
 #[cfg(feature = "tls")]
-use chappe_handshake::{ClientOptions, Dc, KeyKind as HandshakeKind};
+use chappe_handshake::{ClientOptions, DcId, KeyKind};
 use chappe_net::server::{
-    Attached, Context, Engine, EngineOptions, Handler, KeyKind, KeyState, ServerCounters, Verdict,
+    Attached, Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, ServerCounters, Verdict,
 };
 use chappe_net::{DialOptions, LinkError, ListenOptions, blocking, tokio as net_tokio};
 #[cfg(feature = "tls")]
@@ -103,7 +103,7 @@ fn engine() -> (Arc<Engine>, Waiting) {
     let handler = Answers(Arc::clone(&waiting));
     let options = EngineOptions::new(ServerOptions::lenient(vec![private.clone()]), ServerConfig::default());
     let engine = Engine::new(options, handler, &mut rng).expect("good options");
-    engine.add_key(KeyState::new(auth_key(), KeyKind::Permanent));
+    engine.add_key(KeyState::new(auth_key(), KeyStatus::Permanent));
     (engine, waiting)
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn key_material() -> KeyMaterial {
 /// How such a client would make a key, which it need not.
 #[cfg(feature = "tls")]
 pub(crate) fn handshake() -> ClientOptions {
-    ClientOptions { keys: KeyRing::empty(), dc: Dc::production(2), kind: HandshakeKind::Permanent }
+    ClientOptions { keys: KeyRing::empty(), dc: DcId::production(2), kind: KeyKind::Permanent }
 }
 
 /// Starts a server of each kind.

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use chappe_framing::{MsgId, MsgIdGenerator};
+use chappe_types::{BadMsgCode, Rule};
 
 use super::call::Repeat;
 use super::receive::Origin;
@@ -29,7 +30,7 @@ impl ClientSession {
     /// `bad_msg_notification` and `bad_server_salt`; believed only about recent messages (SEC-82).
     pub(super) fn on_bad_msg(&mut self, origin: Origin, notification: MsgId, bad: BadMsg) {
         let Some(sent) = self.sent.get(bad.bad_msg_id) else {
-            self.counters.refused.count(82);
+            self.counters.refused.count(Rule::new(82));
             return;
         };
         let now = origin.now;
@@ -37,7 +38,7 @@ impl ClientSession {
         hit.reverse();
         hit.push(sent);
         match bad.code {
-            48 => {
+            BadMsgCode::BadServerSalt => {
                 let (Some(salt), seconds) = (bad.new_salt, self.clock.seconds(now.mono)) else {
                     return;
                 };
@@ -48,7 +49,7 @@ impl ClientSession {
                 self.note_clock(now, change);
                 self.send_again(&hit, bad.code);
             }
-            16 => {
+            BadMsgCode::MsgIdTooLow => {
                 let change = self.clock.reset(now.mono, notification);
                 self.note_clock(now, change);
                 self.send_again(&hit, bad.code);
@@ -56,14 +57,14 @@ impl ClientSession {
                     self.begin_session(now, bad.code, origin.under);
                 }
             }
-            17 => {
+            BadMsgCode::MsgIdTooHigh => {
                 let change = self.clock.reset(now.mono, notification);
                 self.note_clock(now, change);
                 self.send_again(&hit, bad.code);
                 self.begin_session(now, bad.code, origin.under);
             }
-            20 => self.send_again_if_allowed(&hit),
-            64 => {
+            BadMsgCode::TooOld => self.send_again_if_allowed(&hit),
+            BadMsgCode::InvalidContainer => {
                 for member in &hit {
                     if let What::Call(call) = member.what
                         && let Some(slot) = self.outbox.get_mut(call)
@@ -74,8 +75,12 @@ impl ClientSession {
                 self.send_again(&hit, bad.code);
             }
             // The messages of the first container under the id may have been executed.
-            19 => self.begin_session(now, bad.code, origin.under),
-            18 | 32..=35 => {
+            BadMsgCode::ContainerIdReused => self.begin_session(now, bad.code, origin.under),
+            BadMsgCode::WrongLowBits
+            | BadMsgCode::SeqNoTooLow
+            | BadMsgCode::SeqNoTooHigh
+            | BadMsgCode::EvenSeqNoExpected
+            | BadMsgCode::OddSeqNoExpected => {
                 self.send_again(&hit, bad.code);
                 self.begin_session(now, bad.code, origin.under);
             }
@@ -107,7 +112,7 @@ impl ClientSession {
     }
 
     /// Sends messages again that the server certainly refused.
-    pub(super) fn send_again(&mut self, hit: &[Sent], code: i32) {
+    pub(super) fn send_again(&mut self, hit: &[Sent], code: BadMsgCode) {
         let attempts = self.config.limits.attempts;
         let mut calls = Vec::new();
         for sent in hit {
@@ -116,7 +121,10 @@ impl ClientSession {
                 What::Call(call) if self.outbox.get(call).is_some_and(|slot| slot.kept_id) => {}
                 What::Call(call) if self.is_latest(call, sent.msg_id) => {
                     if self.outbox.get(call).is_some_and(|slot| slot.attempts >= attempts) {
-                        let failure = if matches!(code, 48 | 16 | 17) {
+                        let failure = if matches!(
+                            code,
+                            BadMsgCode::BadServerSalt | BadMsgCode::MsgIdTooLow | BadMsgCode::MsgIdTooHigh
+                        ) {
                             CallFailure::TooManyAttempts
                         } else {
                             CallFailure::Refused { code }
@@ -145,11 +153,11 @@ impl ClientSession {
                 _ => allowed.push(*sent),
             }
         }
-        self.send_again(&allowed, 20);
+        self.send_again(&allowed, BadMsgCode::TooOld);
     }
 
     /// Begins a new session: everything unanswered is sent again there, unless it may not be.
-    pub(super) fn begin_session(&mut self, now: Now, code: i32, under: Under) {
+    pub(super) fn begin_session(&mut self, now: Now, code: BadMsgCode, under: Under) {
         if under == Under::Previous {
             // Its session is of no use any more, and neither is the key: nothing new goes there.
             self.previous = None;
@@ -157,7 +165,7 @@ impl ClientSession {
         }
         self.resets = self.resets.saturating_add(1);
         self.counters.sessions_reset += 1;
-        if matches!(code, 17 | 16) {
+        if matches!(code, BadMsgCode::MsgIdTooLow | BadMsgCode::MsgIdTooHigh) {
             // The ids were too high; lower ones are allowed in a new session and only there.
             self.ids = MsgIdGenerator::new();
         }

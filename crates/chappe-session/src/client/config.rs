@@ -8,7 +8,7 @@ use chappe_framing::{Padding, ServerSalt};
 use chappe_tl::{EncodeError, Serializable, Sink};
 use zeroize::Zeroizing;
 
-use crate::Limits;
+use crate::SessionLimits;
 use crate::liveness::LivenessPolicy;
 use crate::salts::TimedSalt;
 
@@ -16,7 +16,7 @@ use crate::salts::TimedSalt;
 #[derive(Clone, Debug, Default)]
 pub struct ClientConfig {
     /// The bounds of all tables.
-    pub limits: Limits,
+    pub limits: SessionLimits,
     /// When to ping and when to give up.
     pub liveness: LivenessPolicy,
     /// How much random padding goes behind a message.

@@ -1,5 +1,7 @@
 //! What drivers ask for besides calls: a sign of life now, acknowledgements before they leave.
 
+use chappe_types::Rule;
+
 use super::{ClientSession, ReceiveError};
 use crate::time::Now;
 
@@ -27,11 +29,10 @@ impl ClientSession {
 }
 
 impl ReceiveError {
-    /// Returns the rule of the security checklist that the frame broke: 63 for `SEC-63`. `None` if the frame
-    /// was not looked at.
-    pub fn rule(&self) -> Option<u8> {
+    /// Returns the rule that the frame broke. `None` if the frame was not looked at.
+    pub fn rule(&self) -> Option<Rule> {
         match self {
-            Self::Frame(error) => Some(super::receive::rule_of(error)),
+            Self::Frame(error) => Some(error.rule()),
             Self::EventsWaiting => None,
         }
     }

@@ -5,7 +5,7 @@ use chappe_framing::{SeqNoCounter, SessionId};
 use rand_core::CryptoRng;
 
 use super::call::CallId;
-use crate::Limits;
+use crate::SessionLimits;
 use crate::acks::AckQueue;
 use crate::rare::{Absent, Rare};
 use crate::salts::SaltTable;
@@ -80,7 +80,7 @@ pub(super) enum SaltsAsked {
 }
 
 impl Epoch {
-    pub(super) fn new(key: AuthKey, salts: SaltTable, role: Role, limits: &Limits) -> Self {
+    pub(super) fn new(key: AuthKey, salts: SaltTable, role: Role, limits: &SessionLimits) -> Self {
         Self {
             key,
             session_id: None,

@@ -5,9 +5,9 @@
 
 use alloc::vec::Vec;
 use core::fmt;
-use core::time::Duration;
 
 use chappe_framing::{MsgId, SessionId};
+use chappe_types::{BadMsgCode, RpcErrorRef, TransportErrorCode};
 
 use super::call::CallId;
 use crate::rare::Absent;
@@ -33,7 +33,7 @@ pub enum Event<'a> {
         /// The call.
         call: CallId,
         /// The error.
-        error: RpcError<'a>,
+        error: RpcErrorRef<'a>,
     },
     /// A call ended without an answer.
     CallFailed {
@@ -91,7 +91,7 @@ pub enum ReconnectReason {
     /// The server refused what was sent several times in a row.
     Refused,
     /// The transport reported an error; wait with growing delays before trying again.
-    TransportError(i32),
+    TransportError(TransportErrorCode),
 }
 
 /// Trouble with the authorization.
@@ -139,10 +139,10 @@ pub enum CallFailure {
     Uncertain,
     /// It was sent too often without an answer.
     TooManyAttempts,
-    /// The server refused it with this `bad_msg_notification` code.
+    /// The server refused it with a `bad_msg_notification`.
     Refused {
         /// The code.
-        code: i32,
+        code: BadMsgCode,
     },
     /// The server refused every new session (SEC-86).
     SessionRefused,
@@ -157,7 +157,7 @@ impl fmt::Display for CallFailure {
             Self::TimedOut => f.write_str("the call took too long"),
             Self::Uncertain => f.write_str("the call may or may not have been executed"),
             Self::TooManyAttempts => f.write_str("the call was sent too often without an answer"),
-            Self::Refused { code } => write!(f, "the server refused the message with code {code}"),
+            Self::Refused { code } => write!(f, "the server refused the message: {code}"),
             Self::SessionRefused => f.write_str("the server refused every new session"),
             Self::Terminated => f.write_str("the session has ended"),
         }
@@ -178,38 +178,6 @@ pub enum DropOutcome {
     /// Its answer waited and was thrown away (`rpc_answer_dropped`).
     Dropped,
 }
-
-/// An `rpc_error` as it stands in the frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RpcError<'a> {
-    /// The code, resembling those of HTTP.
-    pub code: i32,
-    /// The name of the error, such as `FLOOD_WAIT_3`.
-    pub message: &'a str,
-}
-
-impl RpcError<'_> {
-    /// Returns how long the server wants to be left alone with this (`FLOOD_WAIT_3` and its kin).
-    pub fn wait(&self) -> Option<Duration> {
-        let names = ["FLOOD_WAIT_", "SLOWMODE_WAIT_", "FLOOD_PREMIUM_WAIT_", "2FA_CONFIRM_WAIT_"];
-        let seconds = names.iter().find_map(|name| self.message.strip_prefix(name))?;
-        seconds.parse().ok().filter(|_| self.code == 420).map(Duration::from_secs)
-    }
-
-    /// Returns the datacenter on which the call should be made instead (`USER_MIGRATE_2` and its kin).
-    pub fn migrate_to(&self) -> Option<u16> {
-        let (_, dc) = self.message.split_once("_MIGRATE_").filter(|_| self.code == 303)?;
-        dc.parse().ok()
-    }
-}
-
-impl fmt::Display for RpcError<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message, self.code)
-    }
-}
-
-impl core::error::Error for RpcError<'_> {}
 
 /// Bytes of an event: where they stand.
 #[derive(Clone, Copy, Debug)]
@@ -283,7 +251,7 @@ impl<'a> Iterator for Events<'a> {
             Record::Answer(call, span) => Event::Answer { call, body: bytes(span) },
             Record::Update(msg_id, span) => Event::Update { msg_id, body: bytes(span) },
             Record::CallError(call, code, span) => {
-                Event::CallError { call, error: RpcError { code, message: text(bytes(span)) } }
+                Event::CallError { call, error: RpcErrorRef { code, message: text(bytes(span)) } }
             }
             Record::Plain(event) => event,
         })
@@ -382,16 +350,6 @@ impl EventLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn errors_tell_how_long_to_wait_and_where_to_go() {
-        let error = |code, message| RpcError { code, message };
-        assert_eq!(error(420, "FLOOD_WAIT_31").wait(), Some(Duration::from_secs(31)));
-        assert_eq!(error(420, "FLOOD_WAIT_X").wait(), None);
-        assert_eq!(error(400, "FLOOD_WAIT_31").wait(), None);
-        assert_eq!(error(303, "USER_MIGRATE_4").migrate_to(), Some(4));
-        assert_eq!(error(303, "USER_MIGRATE_").migrate_to(), None);
-    }
 
     #[test]
     fn text_that_is_not_utf_8_is_cut_and_not_refused() {

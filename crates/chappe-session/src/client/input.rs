@@ -2,6 +2,7 @@
 
 use chappe_crypto::QuickAckToken;
 use chappe_framing::TransportTail;
+use chappe_types::TransportErrorCode;
 
 use super::epoch::SaltsAsked;
 use super::keys::Sign;
@@ -43,8 +44,8 @@ impl ClientSession {
     /// The transport reported an error instead of a frame, such as -404 or -429.
     ///
     /// Nobody vouches for it, so no key is ever given up for it (SEC-134).
-    pub fn handle_transport_error(&mut self, now: Now, code: i32) {
-        if code != -404 {
+    pub fn handle_transport_error(&mut self, now: Now, code: TransportErrorCode) {
+        if code != TransportErrorCode::UnknownAuthKey {
             self.events.plain(Event::Reconnect(ReconnectReason::TransportError(code)));
             return;
         }

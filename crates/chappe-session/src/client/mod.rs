@@ -56,7 +56,7 @@ pub use config::{
     ClientConfig, ClientInfo, ClockTrust, ForwardSecrecy, InitConnection, KeyMaterial, TemporaryKey,
 };
 pub use error::{ReceiveError, SendError};
-pub use event::{AuthorizationTrouble, CallFailure, DropOutcome, Event, Events, ReconnectReason, RpcError};
+pub use event::{AuthorizationTrouble, CallFailure, DropOutcome, Event, Events, ReconnectReason};
 pub use state::{SavedState, StateError};
 pub use transmit::Transmit;
 

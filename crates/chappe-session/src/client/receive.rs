@@ -9,6 +9,7 @@ use chappe_framing::{
     Container, FrameError, GZIP_PACKED, GzipPacked, MSG_CONTAINER, MessageHeader, MsgId, MsgOrigin, Opened,
     RPC_RESULT, RPC_RESULT_HEADER_LEN, RpcResult, auth_key_id, constructor_id, open,
 };
+use chappe_types::Rule;
 
 use super::epoch::Epoch;
 use super::event::{Events, Record, Span};
@@ -49,7 +50,7 @@ impl ClientSession {
             return Err(ReceiveError::EventsWaiting);
         }
         if let Err(error) = self.receive(now, frame) {
-            self.counters.refused.count(rule_of(&error));
+            self.counters.refused.count(error.rule());
             // Messages in front of the faulty one were handled: the caller hears of them by `events`.
             if let Some(events) = self.events.present_mut() {
                 events.outlive(frame);
@@ -74,7 +75,7 @@ impl ClientSession {
         let opened = open(&epoch.key, Side::Server, tail, frame)?;
         self.counters.frames_received += 1;
         if !self.is_for_us(under, &opened)? {
-            self.counters.refused.count(68);
+            self.counters.refused.count(Rule::new(68));
             return Ok(());
         }
         opened.require_origin(Side::Server)?;
@@ -83,7 +84,7 @@ impl ClientSession {
         let span = Span::Frame { start: opened.body_range().start as u32, len: opened.body().len() as u32 };
         let container = container_in(&opened)?;
         if !self.is_plausible(now, &opened, container.as_ref()) {
-            self.counters.refused.count(80);
+            self.counters.refused.count(Rule::new(80));
             return Ok(());
         }
         match container {
@@ -187,9 +188,9 @@ impl ClientSession {
             Seen::Fresh => return true,
             Seen::Duplicate => {
                 self.counters.duplicates += 1;
-                self.counters.refused.count(76);
+                self.counters.refused.count(Rule::new(76));
             }
-            Seen::TooOld => self.counters.refused.count(77),
+            Seen::TooOld => self.counters.refused.count(Rule::new(77)),
         }
         false
     }
@@ -292,24 +293,4 @@ fn container_in<'a>(opened: &Opened<'a>) -> Result<Option<Container<'a>>, FrameE
         return Ok(None);
     }
     Container::new_checked(opened.body(), opened.msg_id(), Side::Server).map(Some)
-}
-
-/// The rule that an error of the framing layer comes from.
-pub(super) fn rule_of(error: &FrameError) -> u8 {
-    match error {
-        FrameError::TooShort { .. } | FrameError::UnknownAuthKey { .. } => 61,
-        FrameError::UnalignedCiphertext { .. } => 62,
-        FrameError::BadBodyLen { .. } => 66,
-        FrameError::BadPadding { .. } => 67,
-        FrameError::ForeignSession { .. } => 68,
-        FrameError::BadOrigin { .. } => 70,
-        FrameError::PlainNotAllowed => 75,
-        FrameError::BadContainerCount { .. } | FrameError::TrailingBytes { .. } => 93,
-        FrameError::Nested { .. } => 94,
-        FrameError::InnerIdNotLower { .. } => 95,
-        FrameError::BadCompression | FrameError::BadChecksum | FrameError::UnpackedTooLarge { .. } => 97,
-        FrameError::ZeroRequest => 98,
-        FrameError::Tl(_) => 112,
-        _ => 63,
-    }
 }

@@ -8,6 +8,7 @@
 use alloc::vec::Vec;
 
 use chappe_framing::{MsgId, ServerSalt};
+use chappe_types::Rule;
 
 use super::call::{CallId, Repeat, Slot, Stage};
 use super::epoch::SaltsAsked;
@@ -94,7 +95,7 @@ impl ClientSession {
             return;
         };
         if !epoch.is_new_announcement(unique_id) {
-            self.counters.refused.count(91);
+            self.counters.refused.count(Rule::new(91));
             return;
         }
         // A salt is taken only from what refers to a recent message of ours (SEC-89).

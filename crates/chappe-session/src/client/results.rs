@@ -4,6 +4,7 @@ use chappe_framing::{FrameError, GZIP_PACKED, MessageHeader, MsgId, RPC_ERROR, c
 use chappe_tl::Identifiable;
 use chappe_tl::deserialize::Cursor;
 use chappe_tl_mtproto::types;
+use chappe_types::Rule;
 
 use super::call::{CallId, Stage};
 use super::epoch::{BindingState, Role, SaltsAsked};
@@ -54,7 +55,7 @@ impl ClientSession {
 
     fn count_unmatched(&mut self) {
         self.counters.unmatched += 1;
-        self.counters.refused.count(98);
+        self.counters.refused.count(Rule::new(98));
     }
 
     fn settle_service(&mut self, origin: Origin, what: What) {
@@ -241,7 +242,7 @@ impl ClientSession {
             Service::FutureSalts { req_msg_id, salts } => self.on_future_salts(origin, req_msg_id, salts),
             Service::Pong { ping_id, .. } => {
                 if !self.live.on_pong(now.mono, ping_id) {
-                    self.counters.refused.count(108);
+                    self.counters.refused.count(Rule::new(108));
                 }
             }
             Service::SessionDestroyed { session_id, existed } => {
@@ -288,7 +289,7 @@ impl ClientSession {
     fn on_future_salts(&mut self, origin: Origin, req_msg_id: MsgId, salts: crate::service::Salts<'_>) {
         let is_ours = self.sent.get(req_msg_id).is_some_and(|sent| sent.what == What::FutureSalts);
         if !is_ours {
-            self.counters.refused.count(88);
+            self.counters.refused.count(Rule::new(88));
             return;
         }
         let seconds = self.clock.seconds(origin.now.mono);

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use chappe_framing::MsgId;
 use chappe_tl::{Identifiable, Serializable, Sink};
 use chappe_tl_mtproto::types;
+use chappe_types::Rule;
 
 use super::call::{CallId, Repeat};
 use super::receive::Origin;
@@ -54,7 +55,7 @@ impl ClientSession {
     pub(super) fn on_state_info(&mut self, origin: Origin, req_msg_id: MsgId, info: &[u8]) {
         let is_answer = self.service.asked_as.is_some_and(|(asked_as, _)| asked_as == req_msg_id);
         if !is_answer || info.len() != self.service.asked.len() {
-            self.counters.refused.count(104);
+            self.counters.refused.count(Rule::new(104));
             return;
         }
         self.service.asked_as = None;
@@ -66,7 +67,7 @@ impl ClientSession {
     /// `msgs_all_info`: the same, unasked.
     pub(super) fn on_all_info(&mut self, origin: Origin, ids: Ids<'_>, info: &[u8]) {
         if ids.len() != info.len() || ids.len() > MAX_IDS_PER_LIST {
-            self.counters.refused.count(104);
+            self.counters.refused.count(Rule::new(104));
             return;
         }
         self.on_statuses(origin, ids.iter().zip(info.iter().map(|status| Status(*status))));
@@ -145,7 +146,7 @@ impl ClientSession {
     /// `msgs_state_req`: the server asks what arrived of its own messages.
     pub(super) fn on_state_req(&mut self, origin: Origin, msg_id: MsgId, ids: Ids<'_>) {
         if ids.len() > MAX_IDS_PER_LIST {
-            self.counters.refused.count(103);
+            self.counters.refused.count(Rule::new(103));
             return;
         }
         let Some(epoch) = self.epoch(origin.under) else {
@@ -180,7 +181,7 @@ impl ClientSession {
     /// unknown, the server is told what is known of them all instead (SEC-105).
     pub(super) fn on_resend_req(&mut self, _origin: Origin, msg_id: MsgId, ids: Ids<'_>) {
         if ids.len() > MAX_IDS_PER_LIST {
-            self.counters.refused.count(103);
+            self.counters.refused.count(Rule::new(103));
             return;
         }
         let call_of = |id: MsgId| match self.sent.get(id)?.what {
@@ -192,7 +193,7 @@ impl ClientSession {
             self.requeue(&calls);
             return;
         }
-        self.counters.refused.count(105);
+        self.counters.refused.count(Rule::new(105));
         let info: Vec<u8> = ids
             .iter()
             .map(|id| if self.sent.get(id).is_some() { Status::RECEIVED } else { Status::UNKNOWN })

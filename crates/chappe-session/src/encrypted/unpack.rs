@@ -5,6 +5,7 @@ use chappe_framing::{
     AcceptedFormat, Container, GZIP_PACKED, GzipPacked, Inflater, MSG_CONTAINER, MessageHeader, MsgId,
     Opened, RPC_RESULT, RpcResult, ServerSalt, UnixTime, constructor_id, open,
 };
+use chappe_types::BadMsgCode;
 
 use super::{EncryptedSession, MessageView};
 use crate::MAX_IDS_PER_LIST;
@@ -158,7 +159,7 @@ impl EncryptedSession {
                 if let Some(salt) = bad.new_salt {
                     self.salt = salt.to_raw();
                 }
-                if matches!(bad.code, 16 | 17) {
+                if matches!(bad.code, BadMsgCode::MsgIdTooLow | BadMsgCode::MsgIdTooHigh) {
                     self.set_time(now, stamp);
                 }
             }

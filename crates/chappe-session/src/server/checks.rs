@@ -5,26 +5,12 @@
 use chappe_framing::{MSG_CONTAINER, MsgId, MsgOrigin, SeqNo, ServerSalt, UnixTime};
 use chappe_tl::Identifiable;
 use chappe_tl_mtproto::{functions, types};
+use chappe_types::BadMsgCode;
 
 use super::{Policy, Received, ServerSession};
 use crate::service::Status;
 use crate::time::Now;
 use crate::window::{Age, Seen};
-
-/// Codes of `bad_msg_notification`.
-pub(super) mod code {
-    pub(in crate::server) const TOO_LOW: i32 = 16;
-    pub(in crate::server) const TOO_HIGH: i32 = 17;
-    pub(in crate::server) const LOW_BITS: i32 = 18;
-    pub(in crate::server) const CONTAINER_REUSED: i32 = 19;
-    pub(in crate::server) const TOO_OLD: i32 = 20;
-    pub(in crate::server) const SEQ_NO_LOW: i32 = 32;
-    pub(in crate::server) const SEQ_NO_HIGH: i32 = 33;
-    pub(in crate::server) const EVEN_EXPECTED: i32 = 34;
-    pub(in crate::server) const ODD_EXPECTED: i32 = 35;
-    pub(in crate::server) const BAD_SALT: i32 = 48;
-    pub(in crate::server) const BAD_CONTAINER: i32 = 64;
-}
 
 /// What an object demands of its sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,29 +49,33 @@ pub(super) enum Verdict {
     Accept,
     /// Seen before: acknowledge again, and repeat the answer if there is one.
     Duplicate,
-    Refuse(i32),
+    Refuse(BadMsgCode),
 }
 
 impl ServerSession {
     /// Judges the outer message of a frame: low bits, time, repetition, salt.
     pub(super) fn judge_outer(&self, now: Now, msg_id: MsgId, salt: ServerSalt, constructor: u32) -> Verdict {
         if msg_id.origin() != Some(MsgOrigin::Client) {
-            return Verdict::Refuse(code::LOW_BITS);
+            return Verdict::Refuse(BadMsgCode::WrongLowBits);
         }
         match self.config.age.check(msg_id, now.unix) {
-            Age::TooOld => return Verdict::Refuse(code::TOO_LOW),
-            Age::TooNew => return Verdict::Refuse(code::TOO_HIGH),
+            Age::TooOld => return Verdict::Refuse(BadMsgCode::MsgIdTooLow),
+            Age::TooNew => return Verdict::Refuse(BadMsgCode::MsgIdTooHigh),
             Age::Plausible => {}
         }
         match self.seen(msg_id) {
-            Seen::TooOld => return Verdict::Refuse(code::TOO_OLD),
+            Seen::TooOld => return Verdict::Refuse(BadMsgCode::TooOld),
             Seen::Duplicate if constructor == MSG_CONTAINER && self.config.policy == Policy::Strict => {
-                return Verdict::Refuse(code::CONTAINER_REUSED);
+                return Verdict::Refuse(BadMsgCode::ContainerIdReused);
             }
             Seen::Duplicate => return Verdict::Duplicate,
             Seen::Fresh => {}
         }
-        if self.is_salt_valid(now.unix, salt) { Verdict::Accept } else { Verdict::Refuse(code::BAD_SALT) }
+        if self.is_salt_valid(now.unix, salt) {
+            Verdict::Accept
+        } else {
+            Verdict::Refuse(BadMsgCode::BadServerSalt)
+        }
     }
 
     fn is_salt_valid(&self, now: UnixTime, salt: ServerSalt) -> bool {
@@ -97,15 +87,15 @@ impl ServerSession {
     pub(super) fn judge_message(&self, msg_id: MsgId, seq_no: SeqNo, constructor: u32) -> Verdict {
         match self.seen(msg_id) {
             Seen::Duplicate => return Verdict::Duplicate,
-            Seen::TooOld => return Verdict::Refuse(code::TOO_OLD),
+            Seen::TooOld => return Verdict::Refuse(BadMsgCode::TooOld),
             Seen::Fresh => {}
         }
         if self.config.policy == Policy::Lenient {
             return Verdict::Accept;
         }
         match (Parity::of(constructor), seq_no.is_content_related()) {
-            (Parity::Even, true) => return Verdict::Refuse(code::EVEN_EXPECTED),
-            (Parity::Odd, false) => return Verdict::Refuse(code::ODD_EXPECTED),
+            (Parity::Even, true) => return Verdict::Refuse(BadMsgCode::EvenSeqNoExpected),
+            (Parity::Odd, false) => return Verdict::Refuse(BadMsgCode::OddSeqNoExpected),
             _ => {}
         }
         self.judge_order(msg_id, seq_no)
@@ -121,9 +111,9 @@ impl ServerSession {
             if low & 1 == 1 { high > low } else { high >= low }
         };
         if !follows(least, seq_no.to_raw()) {
-            Verdict::Refuse(code::SEQ_NO_LOW)
+            Verdict::Refuse(BadMsgCode::SeqNoTooLow)
         } else if !follows(seq_no.to_raw(), most) {
-            Verdict::Refuse(code::SEQ_NO_HIGH)
+            Verdict::Refuse(BadMsgCode::SeqNoTooHigh)
         } else {
             Verdict::Accept
         }

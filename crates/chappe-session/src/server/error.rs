@@ -4,6 +4,7 @@ use core::fmt;
 
 use chappe_framing::FrameError;
 use chappe_tl::EncodeError;
+use chappe_types::TransportErrorCode;
 
 /// Why a frame of a client was refused.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,14 +13,14 @@ pub enum ServerError {
     /// The frame is not in order; close the connection.
     Frame(FrameError),
     /// Answer with this transport error: -404 for session zero or an unknown key, -429 for a flood.
-    Transport(i32),
+    Transport(TransportErrorCode),
 }
 
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Frame(error) => error.fmt(f),
-            Self::Transport(code) => write!(f, "the client is to be told transport error {code}"),
+            Self::Transport(code) => write!(f, "the client is to be told {code}"),
         }
     }
 }

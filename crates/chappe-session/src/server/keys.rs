@@ -9,14 +9,14 @@
 //! refused. What the two have in common is a map.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use core::fmt;
 
 use chappe_crypto::{AuthKey, AuthKeyId};
 use chappe_framing::{ServerSalt, UnixTime};
+use chappe_types::BindError;
 
-/// What a key is.
+/// Whether a key is permanent, and if not, when it ends and what it is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyKind {
+pub enum KeyStatus {
     /// It stays until it is destroyed.
     Permanent,
     /// It ends by itself, and may be bound to a permanent key.
@@ -34,7 +34,7 @@ pub struct KeyEntry {
     /// The key.
     pub key: AuthKey,
     /// What it is.
-    pub kind: KeyKind,
+    pub kind: KeyStatus,
     /// The salt that follows from the handshake, and until when it is taken.
     pub first_salt: Option<(ServerSalt, UnixTime)>,
 }
@@ -54,27 +54,6 @@ pub struct KeyTable {
     /// Temporary keys by the time at which they end.
     ends: BTreeSet<(UnixTime, AuthKeyId)>,
 }
-
-/// Why a temporary key could not be bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum BindError {
-    /// One of the keys is unknown or not of the right kind: `ENCRYPTED_MESSAGE_INVALID`.
-    UnknownKey,
-    /// The temporary key is bound to another permanent key: `TEMP_AUTH_KEY_ALREADY_BOUND`.
-    AlreadyBound,
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UnknownKey => "one of the keys is unknown or not of the right kind",
-            Self::AlreadyBound => "the temporary key is bound to another key",
-        })
-    }
-}
-
-impl core::error::Error for BindError {}
 
 impl KeyTable {
     /// Makes an empty table for at most `capacity` keys.
@@ -109,7 +88,7 @@ impl KeyTable {
         if id.is_zero() || self.keys.contains_key(&id) || self.keys.len() >= self.capacity {
             return false;
         }
-        if let KeyKind::Temporary { expires_at, bound_to } = entry.kind {
+        if let KeyStatus::Temporary { expires_at, bound_to } = entry.kind {
             self.ends.insert((expires_at, id));
             if let Some(permanent) = bound_to {
                 self.note_bound(id, permanent);
@@ -144,8 +123,8 @@ impl KeyTable {
     /// Returns the permanent key that a key stands for: itself, or what it is bound to.
     pub fn permanent_of(&self, id: AuthKeyId, now: UnixTime) -> Option<AuthKeyId> {
         match self.get(id, now)?.kind {
-            KeyKind::Permanent => Some(id),
-            KeyKind::Temporary { bound_to, .. } => bound_to,
+            KeyStatus::Permanent => Some(id),
+            KeyStatus::Temporary { bound_to, .. } => bound_to,
         }
     }
 
@@ -160,16 +139,16 @@ impl KeyTable {
         permanent: AuthKeyId,
         now: UnixTime,
     ) -> Result<(), BindError> {
-        let is_permanent = self.get(permanent, now).is_some_and(|entry| entry.kind == KeyKind::Permanent);
+        let is_permanent = self.get(permanent, now).is_some_and(|entry| entry.kind == KeyStatus::Permanent);
         let bound_to = match self.get(temporary, now).map(|entry| entry.kind) {
-            Some(KeyKind::Temporary { bound_to, .. }) if is_permanent => bound_to,
-            _ => return Err(BindError::UnknownKey),
+            Some(KeyStatus::Temporary { bound_to, .. }) if is_permanent => bound_to,
+            _ => return Err(BindError::EncryptedMessageInvalid),
         };
         if bound_to.is_some_and(|to| to != permanent) {
-            return Err(BindError::AlreadyBound);
+            return Err(BindError::TempAuthKeyAlreadyBound);
         }
         if bound_to.is_none()
-            && let Some(KeyEntry { kind: KeyKind::Temporary { bound_to, .. }, .. }) =
+            && let Some(KeyEntry { kind: KeyStatus::Temporary { bound_to, .. }, .. }) =
                 self.keys.get_mut(&temporary)
         {
             *bound_to = Some(permanent);
@@ -193,7 +172,7 @@ impl KeyTable {
         let Some(entry) = self.keys.remove(&id) else {
             return false;
         };
-        if let KeyKind::Temporary { expires_at, bound_to } = entry.kind {
+        if let KeyStatus::Temporary { expires_at, bound_to } = entry.kind {
             self.ends.remove(&(expires_at, id));
             if let Some(permanent) = bound_to
                 && let Some(bound) = self.bound.get_mut(&permanent)
@@ -210,7 +189,7 @@ impl KeyTable {
 
 impl KeyEntry {
     fn is_over(&self, now: UnixTime) -> bool {
-        matches!(self.kind, KeyKind::Temporary { expires_at, .. } if expires_at <= now)
+        matches!(self.kind, KeyStatus::Temporary { expires_at, .. } if expires_at <= now)
     }
 }
 
@@ -218,7 +197,7 @@ impl KeyEntry {
 mod tests {
     use super::*;
 
-    fn entry(byte: u8, kind: KeyKind) -> KeyEntry {
+    fn entry(byte: u8, kind: KeyStatus) -> KeyEntry {
         KeyEntry { key: AuthKey::from_bytes([byte; 256]), kind, first_salt: None }
     }
 
@@ -227,9 +206,9 @@ mod tests {
     }
 
     fn table() -> KeyTable {
-        let temporary = KeyKind::Temporary { expires_at: UnixTime::from_secs(100), bound_to: None };
+        let temporary = KeyStatus::Temporary { expires_at: UnixTime::from_secs(100), bound_to: None };
         let mut table = KeyTable::new(4);
-        let keys = [(1, KeyKind::Permanent), (2, KeyKind::Permanent), (3, temporary), (4, temporary)];
+        let keys = [(1, KeyStatus::Permanent), (2, KeyStatus::Permanent), (3, temporary), (4, temporary)];
         for (byte, kind) in keys {
             assert!(table.insert(entry(byte, kind), UnixTime::EPOCH));
         }
@@ -241,10 +220,18 @@ mod tests {
         let mut table = table();
         table.bind(id(3), id(1), UnixTime::EPOCH).unwrap();
         table.bind(id(3), id(1), UnixTime::EPOCH).unwrap();
-        assert_eq!(table.bind(id(3), id(2), UnixTime::EPOCH), Err(BindError::AlreadyBound));
-        assert_eq!(table.bind(id(1), id(2), UnixTime::EPOCH), Err(BindError::UnknownKey));
-        assert_eq!(table.bind(id(4), id(77), UnixTime::EPOCH), Err(BindError::UnknownKey), "nobody has it");
-        assert_eq!(table.bind(id(4), id(3), UnixTime::EPOCH), Err(BindError::UnknownKey), "it is temporary");
+        assert_eq!(table.bind(id(3), id(2), UnixTime::EPOCH), Err(BindError::TempAuthKeyAlreadyBound));
+        assert_eq!(table.bind(id(1), id(2), UnixTime::EPOCH), Err(BindError::EncryptedMessageInvalid));
+        assert_eq!(
+            table.bind(id(4), id(77), UnixTime::EPOCH),
+            Err(BindError::EncryptedMessageInvalid),
+            "nobody has it"
+        );
+        assert_eq!(
+            table.bind(id(4), id(3), UnixTime::EPOCH),
+            Err(BindError::EncryptedMessageInvalid),
+            "it is temporary"
+        );
         table.bind(id(4), id(1), UnixTime::EPOCH).unwrap();
         assert_eq!(table.permanent_of(id(3), UnixTime::EPOCH), None);
         assert_eq!(table.permanent_of(id(4), UnixTime::EPOCH), Some(id(1)));
@@ -255,10 +242,10 @@ mod tests {
     #[test]
     fn sec_126_several_keys_may_be_bound_to_one_where_clients_make_one_for_each_connection() {
         let mut table = KeyTable::new(16).with_bound_keys(3);
-        table.insert(entry(1, KeyKind::Permanent), UnixTime::EPOCH);
+        table.insert(entry(1, KeyStatus::Permanent), UnixTime::EPOCH);
         for byte in 2..=5 {
             let expires_at = UnixTime::from_secs(100 + u64::from(byte));
-            let kind = KeyKind::Temporary { expires_at, bound_to: None };
+            let kind = KeyStatus::Temporary { expires_at, bound_to: None };
             table.insert(entry(byte, kind), UnixTime::EPOCH);
             table.bind(id(byte), id(1), UnixTime::EPOCH).unwrap();
             table.bind(id(byte), id(1), UnixTime::EPOCH).unwrap();
@@ -276,8 +263,8 @@ mod tests {
         let mut table = table();
         assert!(table.get(id(3), UnixTime::from_secs(99)).is_some());
         assert!(table.get(id(3), UnixTime::from_secs(100)).is_none());
-        assert!(!table.insert(entry(9, KeyKind::Permanent), UnixTime::EPOCH), "the table is full");
-        assert!(table.insert(entry(9, KeyKind::Permanent), UnixTime::from_secs(100)));
+        assert!(!table.insert(entry(9, KeyStatus::Permanent), UnixTime::EPOCH), "the table is full");
+        assert!(table.insert(entry(9, KeyStatus::Permanent), UnixTime::from_secs(100)));
         assert_eq!(table.len(), 3);
     }
 }

@@ -45,7 +45,7 @@ use chappe_framing::{
 pub use config::{Policy, ServerConfig};
 pub use error::{RespondError, ServerError};
 pub use event::{ServerEvent, ServerEvents};
-pub use keys::{BindError, KeyEntry, KeyKind, KeyTable};
+pub use keys::{KeyEntry, KeyStatus, KeyTable};
 pub use quota::{OverQuota, Quota};
 pub use salts::SaltSchedule;
 

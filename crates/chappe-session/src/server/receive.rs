@@ -9,8 +9,9 @@ use chappe_framing::{
 };
 use chappe_tl::{Identifiable, Sink};
 use chappe_tl_mtproto::types;
+use chappe_types::{BadMsgCode, Rule, TransportErrorCode};
 
-use super::checks::{Verdict, code};
+use super::checks::Verdict;
 use super::event::{Bytes, Record, ServerEvent, ServerEvents};
 use super::service::has_answer;
 use super::{Policy, ServerError, ServerSession};
@@ -64,8 +65,8 @@ impl ServerSession {
         self.log.clear();
         self.last_frame = now.mono;
         if opened.require_named_session().is_err() {
-            self.counters.refused.count(69);
-            return Err(ServerError::Transport(-404));
+            self.counters.refused.count(Rule::new(69));
+            return Err(ServerError::Transport(TransportErrorCode::UnknownAuthKey));
         }
         opened.require_session(self.session_id)?;
         self.counters.frames_received += 1;
@@ -117,8 +118,8 @@ impl ServerSession {
             }
         }
         if self.running.len() >= self.config.running_queries {
-            self.counters.refused.count(175);
-            return Err(ServerError::Transport(-429));
+            self.counters.refused.count(Rule::new(175));
+            return Err(ServerError::Transport(TransportErrorCode::TooManyConnections));
         }
         let span = Bytes::Body { start: 0, len: body.len() as u32 };
         if constructor != MSG_CONTAINER {
@@ -127,7 +128,7 @@ impl ServerSession {
             return Ok(true);
         }
         let Ok(container) = Container::new_checked(body, msg_id, Side::Client) else {
-            self.complain(now, msg_id, seq_no, code::BAD_CONTAINER);
+            self.complain(now, msg_id, seq_no, BadMsgCode::InvalidContainer);
             return Ok(false);
         };
         self.announce(container.iter().map(|inner| inner.header.msg_id).min().unwrap_or(msg_id));
@@ -260,8 +261,8 @@ impl ServerSession {
     }
 
     /// Tells the client what is wrong with a message, if it has not been told too often.
-    fn complain(&mut self, now: Now, msg_id: MsgId, seq_no: SeqNo, code: i32) {
-        self.counters.refused.count(rule_of(code));
+    fn complain(&mut self, now: Now, msg_id: MsgId, seq_no: SeqNo, code: BadMsgCode) {
+        self.counters.refused.count(code.rule());
         let (count, since) = &mut self.complained;
         if *since + COMPLAINT_PERIOD <= now.mono {
             (*count, *since) = (0, now.mono);
@@ -272,30 +273,17 @@ impl ServerSession {
         *count += 1;
         let salt = self.salts.current(self.key.id(), now.unix);
         self.reply(|out| {
-            out.put_u32(if code == code::BAD_SALT {
+            out.put_u32(if code == BadMsgCode::BadServerSalt {
                 types::BadServerSalt::CONSTRUCTOR_ID
             } else {
                 types::BadMsgNotification::CONSTRUCTOR_ID
             });
             out.put(&msg_id.to_bytes());
             out.put(&seq_no.to_raw().to_le_bytes());
-            out.put(&code.to_le_bytes());
-            if code == code::BAD_SALT {
+            out.put(&code.to_raw().to_le_bytes());
+            if code == BadMsgCode::BadServerSalt {
                 out.put(&salt.to_raw().to_le_bytes());
             }
         });
-    }
-}
-
-/// The rule that a code enforces.
-fn rule_of(code: i32) -> u8 {
-    match code {
-        code::LOW_BITS => 71,
-        code::CONTAINER_REUSED => 96,
-        code::SEQ_NO_LOW | code::SEQ_NO_HIGH => 84,
-        code::EVEN_EXPECTED | code::ODD_EXPECTED => 85,
-        code::BAD_SALT => 87,
-        code::BAD_CONTAINER => 93,
-        _ => 79,
     }
 }

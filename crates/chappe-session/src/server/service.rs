@@ -6,6 +6,7 @@ use core::time::Duration;
 use chappe_framing::MsgId;
 use chappe_tl::{Identifiable, Serializable, Sink};
 use chappe_tl_mtproto::types;
+use chappe_types::Rule;
 
 use super::hold::Hold;
 use super::{ServerEvent, ServerSession};
@@ -16,7 +17,9 @@ use crate::time::Now;
 impl ServerSession {
     pub(super) fn on_service(&mut self, now: Now, msg_id: MsgId, service: Service<'_>) {
         match service {
-            Service::MsgsAck(ids) if ids.len() > MAX_IDS_PER_LIST => self.counters.refused.count(103),
+            Service::MsgsAck(ids) if ids.len() > MAX_IDS_PER_LIST => {
+                self.counters.refused.count(Rule::new(103));
+            }
             Service::MsgsAck(ids) => {
                 for id in ids.iter() {
                     if self.outgoing.ack(id) {
@@ -79,7 +82,7 @@ impl ServerSession {
 
     fn tell_states(&mut self, msg_id: MsgId, ids: Ids<'_>) {
         if ids.len() > MAX_IDS_PER_LIST {
-            self.counters.refused.count(103);
+            self.counters.refused.count(Rule::new(103));
             return;
         }
         let info: Vec<u8> = ids.iter().map(|id| self.status_of(id)).collect();
@@ -94,11 +97,11 @@ impl ServerSession {
     /// Sends messages again; if one of them is unknown, says what is known of them all instead (SEC-105).
     fn resend(&mut self, msg_id: MsgId, ids: Ids<'_>) {
         if ids.len() > MAX_IDS_PER_LIST {
-            self.counters.refused.count(103);
+            self.counters.refused.count(Rule::new(103));
         } else if ids.iter().all(|id| self.outgoing.get(id).is_some()) {
             ids.iter().for_each(|id| self.outgoing.repeat(id));
         } else {
-            self.counters.refused.count(105);
+            self.counters.refused.count(Rule::new(105));
             self.tell_states(msg_id, ids);
         }
     }
@@ -126,7 +129,7 @@ impl ServerSession {
     /// Beyond the bound of what may wait they are left out (SEC-175): the client acknowledges nothing.
     fn answer(&mut self, req_msg_id: MsgId, result: Vec<u8>) {
         if self.outgoing.len() >= self.config.unacked_messages {
-            self.counters.refused.count(175);
+            self.counters.refused.count(Rule::new(175));
             return;
         }
         self.outgoing.push(Some(req_msg_id), result);

@@ -21,7 +21,7 @@ use core::ops::Range;
 use chappe_crypto::{ct, hash::hmac_sha256};
 
 use crate::error::TransportError;
-use crate::limits::Limits;
+use crate::limits::ConnectionLimits;
 use crate::secret::SecretKey;
 
 /// Length of a record's header: content type, version, length.
@@ -94,7 +94,7 @@ pub fn check_server_answer(
     input: &[u8],
     key: &SecretKey,
     client_random: &[u8; 32],
-    limits: &Limits,
+    limits: &ConnectionLimits,
 ) -> Result<Option<usize>, TransportError> {
     let Some(len) = server_answer_len(input, limits.max_server_hello)? else {
         return Ok(None);

@@ -21,9 +21,9 @@ use core::ops::Range;
 use chappe_crypto::{QuickAckToken, Side};
 use rand_core::CryptoRng;
 
-use crate::code::ErrorCode;
 use crate::error::TransportError;
-use crate::limits::Limits;
+use crate::limits::ConnectionLimits;
+use chappe_types::TransportErrorCode;
 
 /// Most bytes a framing puts in front of a payload.
 pub const MAX_HEAD: usize = 8;
@@ -136,7 +136,7 @@ impl Affixes {
 pub struct Encoder {
     framing: Framing,
     from: Side,
-    limits: Limits,
+    limits: ConnectionLimits,
     max_padding: usize,
     next_seq_no: u32,
 }
@@ -146,7 +146,7 @@ impl Encoder {
     ///
     /// A client pads with 0 to 15 random bytes on the padded transport, a server with none, because clients
     /// exist that do not cut the padding off; see [`set_max_padding`](Self::set_max_padding).
-    pub const fn new(framing: Framing, from: Side, limits: Limits) -> Self {
+    pub const fn new(framing: Framing, from: Side, limits: ConnectionLimits) -> Self {
         let max_padding = match from {
             Side::Client => MAX_PADDING,
             Side::Server => 0,
@@ -252,7 +252,7 @@ impl Encoder {
     pub fn error_into<R: CryptoRng + ?Sized>(
         &mut self,
         out: &mut Vec<u8>,
-        code: ErrorCode,
+        code: TransportErrorCode,
         rng: &mut R,
     ) -> Result<(), TransportError> {
         self.encode_into(out, &code.to_payload(), AckRequest::No, rng)
@@ -296,13 +296,13 @@ pub enum Decoded {
 pub struct Decoder {
     framing: Framing,
     from: Side,
-    limits: Limits,
+    limits: ConnectionLimits,
     next_seq_no: u32,
 }
 
 impl Decoder {
     /// Makes a decoder for the stream that `from` writes.
-    pub const fn new(framing: Framing, from: Side, limits: Limits) -> Self {
+    pub const fn new(framing: Framing, from: Side, limits: ConnectionLimits) -> Self {
         Self { framing, from, limits, next_seq_no: 0 }
     }
 

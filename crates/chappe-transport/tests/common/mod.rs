@@ -3,8 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Accepted, Acceptor, AckRequest, Connect, Connection, Connector,
-    DcId, Framing, Limits, ProxySecret, ReadBuf,
+    Accept, AcceptConfig, AcceptContext, Accepted, Acceptor, AckRequest, Connect, Connection,
+    ConnectionLimits, Connector, DcId, Framing, ProxySecret, ReadBuf,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -16,7 +16,7 @@ pub(crate) fn rng(seed: u64) -> ChaCha20Rng {
 }
 
 pub(crate) fn buf() -> ReadBuf {
-    ReadBuf::new(&Limits::DEFAULT)
+    ReadBuf::new(&ConnectionLimits::DEFAULT)
 }
 
 pub(crate) fn fake_tls_secret() -> ProxySecret {
@@ -25,7 +25,7 @@ pub(crate) fn fake_tls_secret() -> ProxySecret {
 
 /// Every way to connect, with the configuration of a server that lets it in.
 pub(crate) fn kinds() -> Vec<(Connector, AcceptConfig)> {
-    let dc = DcId::from_raw(2);
+    let dc = DcId::production(2);
     let mut kinds: Vec<_> = Framing::ALL
         .iter()
         .map(|framing| (Connector::plain(*framing), AcceptConfig::data_centre()))

@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use chappe::authentication::{ClientOptions, Dc, KeyKind};
+use chappe::authentication::{ClientOptions, DcId, KeyKind};
 use chappe::crypto::rsa::{KeyRing, PublicKey};
 use chappe::loopback::Loopback;
 use chappe::net::{Carrier, DialOptions, Endpoint};
-use chappe::transport::{Connector, DcId, Framing};
+use chappe::transport::{Connector, Framing};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum};
 
@@ -64,7 +64,7 @@ pub(crate) enum Transport {
 /// The datacenter to dial, and whom to trust there.
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
-    pub(crate) dc: Dc,
+    pub(crate) dc: DcId,
     keys: KeyRing,
 }
 
@@ -109,7 +109,7 @@ impl Args {
             None if self.test => KeyRing::test(),
             None => KeyRing::production(),
         };
-        let dc = if self.test { Dc::test(id) } else { Dc::production(id) };
+        let dc = if self.test { DcId::test(id) } else { DcId::production(id) };
         Ok(Some(Target { address, dc, keys }))
     }
 
@@ -118,7 +118,7 @@ impl Args {
         let framing = self.transport.framing();
         let is_hidden = self.obfuscated || matches!(self.transport, Transport::Websocket);
         let connector = if is_hidden {
-            Connector::obfuscated(framing, Some(DcId::from_raw(target.dc.to_raw() as i16)))?
+            Connector::obfuscated(framing, Some(target.dc))?
         } else {
             Connector::plain(framing)
         };
@@ -152,7 +152,7 @@ impl Transport {
 impl Target {
     /// Returns the datacenter that was just started.
     pub(crate) fn embedded(datacenter: &Loopback) -> Result<Self> {
-        let dc = Dc::from_raw(datacenter.dc_id()).context("no such datacenter")?;
+        let dc = DcId::from_raw(datacenter.dc_id()).context("no such datacenter")?;
         Ok(Self { address: datacenter.address(), dc, keys: trusting(datacenter.public_key().clone()) })
     }
 

@@ -32,7 +32,7 @@ pub(crate) fn configuration(tunnel: &mut Tunnel, target: &Target, rng: &mut Drbg
     let addresses = config.dc_options.len();
     let told = format!("this_dc {} of {addresses} addresses, test_mode {}", config.this_dc, config.test_mode);
     line("help.getConfig", &told, took);
-    ensure!(config.this_dc == i32::from(target.dc.id()), "it is not datacenter {}", target.dc.id());
+    ensure!(config.this_dc == i32::from(target.dc.number()), "it is not datacenter {}", target.dc.number());
     Ok(())
 }
 

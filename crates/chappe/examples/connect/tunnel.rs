@@ -14,6 +14,7 @@ use chappe::net::blocking::Stream;
 use chappe::session::UnpackError;
 use chappe::tl::{Deserializable as _, Identifiable as _, RemoteCall};
 use chappe::transport::{AckRequest, Incoming};
+use chappe::types::RpcError;
 
 use crate::args::Args;
 
@@ -57,7 +58,7 @@ pub(crate) struct Tunnel {
 /// What a message says about a question.
 enum Answer {
     Object(Vec<u8>),
-    Error(types::RpcError),
+    Error(RpcError),
     Repeat { code: i32 },
 }
 
@@ -115,9 +116,7 @@ impl Tunnel {
             self.stream.send(&mut self.out, AckRequest::No, rng)?;
             match self.wait_for(question)? {
                 Answer::Object(object) => return T::from_bytes(&object).context("the answer cannot be read"),
-                Answer::Error(types::RpcError { error_code, error_message }) => {
-                    bail!("the datacenter answers {error_code} {error_message}")
-                }
+                Answer::Error(error) => bail!("the datacenter answers {error}"),
                 // The session has taken the salt or the time over.
                 Answer::Repeat { code } => last = code,
             }

@@ -10,7 +10,7 @@ use chappe_framing::{
 use chappe_tl::{Deserializable as _, Serializable as _};
 use chappe_tl_mtproto::functions::Ping;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connector, Framing, Incoming, Limits,
+    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connector, Framing, Incoming, ConnectionLimits,
     ReadBuf,
 };
 
@@ -45,7 +45,7 @@ fn sealed() -> Option<FrameBuf> {
 }
 
 fn received(wire: &[u8]) -> Option<Ping> {
-    let mut buf = ReadBuf::new(&Limits::DEFAULT);
+    let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
     buf.extend_from_slice(wire).ok()?;
     let config = AcceptConfig::data_centre();
     let mut context = AcceptContext { config: &config, unix_time: NOW, replays: None };

@@ -1,7 +1,7 @@
 //! What the client sends, and when again.
 
 use chappe_framing::FrameBuf;
-use chappe_handshake::{ClientHandshake, ClientOptions, Dc, Error, KeyKind, step1_with, step2_with};
+use chappe_handshake::{ClientHandshake, ClientOptions, DcId, Error, KeyKind, step1_with, step2_with};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::enums;
 use rand_chacha::ChaCha20Rng;
@@ -24,7 +24,9 @@ fn sec_024_encrypted_data_has_256_bytes() {
 #[test]
 fn sec_023_and_sec_025_the_inner_data_names_the_datacenter() {
     let mut rng = rng();
-    for (dc, raw) in [(Dc::production(2), 2), (Dc::test(2), 10_002), (Dc::production(4).media_only(), -4)] {
+    for (dc, raw) in
+        [(DcId::production(2), 2), (DcId::test(2), 10_002), (DcId::production(4).media_only(), -4)]
+    {
         for kind in [KeyKind::Permanent, KeyKind::Temporary { expires_in: 3600 }] {
             let options = ClientOptions { dc, kind, ..client_options() };
             let (server, _) = Server::meet(&options, &mut rng);

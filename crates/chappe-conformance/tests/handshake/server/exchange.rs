@@ -3,7 +3,8 @@
 use chappe_crypto::AuthKeyId;
 use chappe_framing::{FrameBuf, FrameError};
 use chappe_handshake::{
-    ClientHandshake, ClientOptions, Dc, Error, KeyKind, Progress, Reason, Reply, Tolerance, TransportCode,
+    ClientHandshake, ClientOptions, DcId, Error, KeyKind, Progress, RefusalReason, Reply, Tolerance,
+    TransportErrorCode,
 };
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions};
@@ -28,12 +29,12 @@ fn sec_044_queries_of_unknown_exchanges_or_out_of_order_are_refused() {
     let first = rig.start();
     let mut unknown = rig.params_query(&first, enums::PQInnerData::Dc);
     unknown.server_nonce[0] ^= 1;
-    assert_not_found(&rig.refused(&unknown), &Reason::UnknownExchange);
+    assert_not_found(&rig.refused(&unknown), &RefusalReason::UnknownExchange);
     let mut unknown = rig.params_query(&first, enums::PQInnerData::Dc);
     unknown.nonce[0] ^= 1;
-    assert_not_found(&rig.refused(&unknown), &Reason::UnknownExchange);
+    assert_not_found(&rig.refused(&unknown), &RefusalReason::UnknownExchange);
     let early = rig.last_query(&first, 12, |_| {});
-    assert_not_found(&rig.refused(&early), &Reason::UnknownExchange);
+    assert_not_found(&rig.refused(&early), &RefusalReason::UnknownExchange);
     assert!(rig.server.is_empty(), "a query out of order ends the exchange");
 }
 
@@ -42,7 +43,7 @@ fn sec_053_the_first_attempt_has_retry_id_zero_and_the_next_that_of_the_rejected
     let mut rig = strict();
     let (first, _) = rig.meet();
     let query = rig.last_query(&first, 12, |inner| inner.retry_id = 5);
-    assert_not_found(&rig.refused(&query), &Reason::WrongRetryId);
+    assert_not_found(&rig.refused(&query), &RefusalReason::WrongRetryId);
 
     for honest in [true, false] {
         let mut options = server_options();
@@ -61,7 +62,7 @@ fn sec_053_the_first_attempt_has_retry_id_zero_and_the_next_that_of_the_rejected
         if honest {
             rig.object(&query);
         } else {
-            assert_not_found(&rig.refused(&query), &Reason::WrongRetryId);
+            assert_not_found(&rig.refused(&query), &RefusalReason::WrongRetryId);
         }
     }
 }
@@ -103,9 +104,9 @@ fn sec_057_nothing_revives_an_exchange_that_failed() {
     let bad = rig.last_query(&first, 12, |inner| inner.retry_id = 5);
     rig.refused(&bad);
     let good = rig.last_query(&first, 12, |_| {});
-    assert_not_found(&rig.refused(&good), &Reason::UnknownExchange);
+    assert_not_found(&rig.refused(&good), &RefusalReason::UnknownExchange);
     let params = rig.params_query(&first, enums::PQInnerData::Dc);
-    assert_not_found(&rig.refused(&params), &Reason::UnknownExchange);
+    assert_not_found(&rig.refused(&params), &RefusalReason::UnknownExchange);
 }
 
 #[test]
@@ -122,11 +123,11 @@ fn sec_012_truncated_queries_are_refused_and_sec_009_foreign_ones_close_the_conn
     let query = rig.last_query(&first, 12, |_| {}).to_bytes();
     for len in (4..query.len()).step_by(9) {
         let Err(refusal) = rig.ask(&query[..len]) else { panic!("{len} bytes were answered") };
-        assert_eq!(refusal.code, TransportCode::NotFound, "{len}");
-        assert!(matches!(refusal.reason, Reason::Frame(FrameError::Tl(_))), "{refusal}");
+        assert_eq!(refusal.code, Some(TransportErrorCode::UnknownAuthKey), "{len}");
+        assert!(matches!(refusal.reason, RefusalReason::Frame(FrameError::Tl(_))), "{refusal}");
     }
     let Err(refusal) = rig.ask(&0x7abe_77ec_u32.to_le_bytes()) else { panic!("a plain ping was answered") };
-    assert_eq!(refusal.code, TransportCode::Close);
+    assert_eq!(refusal.code, None);
 }
 
 #[test]
@@ -144,7 +145,8 @@ fn arbitrary_bytes_do_not_panic_a_server() {
 #[test]
 fn a_client_of_ours_gets_a_key_from_strict_and_lenient_servers_and_no_other_datacenter_from_strict_ones() {
     for (mut rig, dc, accepted) in [(strict(), 2, true), (strict(), 3, false), (lenient(), 3, true)] {
-        let options = ClientOptions { dc: Dc::production(dc), kind: KeyKind::Permanent, ..client_options() };
+        let options =
+            ClientOptions { dc: DcId::production(dc), kind: KeyKind::Permanent, ..client_options() };
         let mut client = ClientHandshake::begin(options, NOW, &mut rig.rng).unwrap();
         let result = loop {
             let request = client.last_request().to_vec();

@@ -1,8 +1,9 @@
 //! Queries repeated, too often, or by too many.
 
+use chappe_types::TransportErrorCode;
 use core::time::Duration;
 
-use chappe_handshake::{Peer, RateLimit, Reason, ServerOptions};
+use chappe_handshake::{Peer, RateLimit, RefusalReason, ServerOptions};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, functions};
 
@@ -32,8 +33,8 @@ fn sec_058_identical_queries_get_identical_answers_and_others_none() {
 
     // The same nonces with other parameters are another query.
     let other = rig.params_query(&first, enums::PQInnerData::Dc);
-    assert_not_found(&rig.refused(&other), &Reason::UnknownExchange);
-    assert_not_found(&rig.refused(&last), &Reason::UnknownExchange);
+    assert_not_found(&rig.refused(&other), &RefusalReason::UnknownExchange);
+    assert_not_found(&rig.refused(&last), &RefusalReason::UnknownExchange);
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn sec_058_answers_are_remembered_for_ten_minutes() {
     rig.now = NOW.saturating_add(Duration::from_secs(599));
     rig.object(&query);
     rig.now = NOW.saturating_add(Duration::from_secs(600));
-    assert_not_found(&rig.refused(&query), &Reason::UnknownExchange);
+    assert_not_found(&rig.refused(&query), &RefusalReason::UnknownExchange);
     assert!(rig.server.is_empty());
     assert_eq!(rig.server.poll_timeout(), None);
 }
@@ -64,7 +65,10 @@ fn sec_059_a_peer_that_asks_too_often_is_told_so() {
     rig.start();
     rig.start();
     let refusal = rig.refused(&functions::ReqPqMulti { nonce: [9; 16] });
-    assert_eq!((refusal.reason, refusal.code.to_raw()), (Reason::TooOften, Some(-429)));
+    assert_eq!(
+        (refusal.reason, refusal.code),
+        (RefusalReason::TooOften, Some(TransportErrorCode::TooManyConnections))
+    );
     let other = rig.ask_as(Peer(2), &functions::ReqPqMulti { nonce: [9; 16] }.to_bytes());
     assert!(matches!(other, Ok(Answer::Object(_))), "others are served");
     rig.now = NOW.saturating_add(Duration::from_secs(1));
@@ -77,7 +81,7 @@ fn sec_059_too_often_does_not_destroy_the_exchange() {
     let mut rig = Rig::new(ServerOptions { rate: Some(rate), ..server_options() });
     let first = rig.start();
     let query = rig.params_query(&first, enums::PQInnerData::Dc);
-    assert_eq!(rig.refused(&query).reason, Reason::TooOften);
+    assert_eq!(rig.refused(&query).reason, RefusalReason::TooOften);
     rig.now = NOW.saturating_add(Duration::from_secs(1));
     rig.object(&query);
 }
@@ -89,7 +93,7 @@ fn sec_060_a_flood_of_probes_evicts_the_oldest() {
     let firsts: Vec<_> = (0..1000).map(|_| rig.start()).collect();
     assert_eq!(rig.server.len(), 100);
     let evicted = rig.params_query(&first, enums::PQInnerData::Dc);
-    assert_not_found(&rig.refused(&evicted), &Reason::UnknownExchange);
+    assert_not_found(&rig.refused(&evicted), &RefusalReason::UnknownExchange);
     let kept = rig.params_query(&firsts[950], enums::PQInnerData::Dc);
     rig.object(&kept);
 }

@@ -1,6 +1,6 @@
 //! Parameters of the exchange, and the half of the client.
 
-use chappe_handshake::{ConfigError, Reason, ServerHandshakes, ServerOptions};
+use chappe_handshake::{ConfigError, RefusalReason, ServerHandshakes, ServerOptions};
 
 use super::{assert_not_found, strict};
 use crate::server_options;
@@ -13,7 +13,7 @@ fn sec_052_the_clients_half_must_be_in_order() {
         let query = rig.last_query(&first, padding, |_| {});
         match padding {
             12 => drop(rig.object(&query)),
-            _ => assert_not_found(&rig.refused(&query), &Reason::BadClientData),
+            _ => assert_not_found(&rig.refused(&query), &RefusalReason::BadClientData),
         }
     }
     let changes: [fn(&mut Vec<u8>); 6] = [
@@ -29,12 +29,12 @@ fn sec_052_the_clients_half_must_be_in_order() {
         let (first, _) = rig.meet();
         let mut query = rig.last_query(&first, 12, |_| {});
         change(&mut query.encrypted_data);
-        assert_not_found(&rig.refused(&query), &Reason::BadClientData);
+        assert_not_found(&rig.refused(&query), &RefusalReason::BadClientData);
     }
     let mut rig = strict();
     let (first, _) = rig.meet();
     let query = rig.last_query(&first, 12, |inner| inner.nonce[0] ^= 1);
-    assert_not_found(&rig.refused(&query), &Reason::InnerMismatch);
+    assert_not_found(&rig.refused(&query), &RefusalReason::InnerMismatch);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn sec_054_the_clients_public_value_must_be_in_range() {
         };
         let padding = padding(g_b.len());
         let query = rig.last_query(&first, padding, |inner| inner.g_b = g_b);
-        assert_not_found(&rig.refused(&query), &Reason::BadPublicValue);
+        assert_not_found(&rig.refused(&query), &RefusalReason::BadPublicValue);
     }
 }
 

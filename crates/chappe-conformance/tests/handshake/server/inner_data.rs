@@ -1,9 +1,10 @@
 //! What the RSA-encrypted part of a client must say, and how.
 
+use chappe_types::TransportErrorCode;
 use core::time::Duration;
 
 use chappe_crypto::hash;
-use chappe_handshake::{Dc, DcPolicy, Reason, ServerOptions};
+use chappe_handshake::{DcId, DcPolicy, RefusalReason, ServerOptions};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, functions, types};
 
@@ -24,7 +25,7 @@ fn sec_045_p_and_q_must_be_the_issued_factors() {
         let first = rig.start();
         let mut query = rig.params_query(&first, enums::PQInnerData::Dc);
         change(&mut query);
-        assert_not_found(&rig.refused(&query), &Reason::WrongFactors);
+        assert_not_found(&rig.refused(&query), &RefusalReason::WrongFactors);
         assert!(rig.server.is_empty());
     }
 }
@@ -37,7 +38,7 @@ fn sec_046_the_fingerprint_must_be_announced() {
     let mut query = rig.params_query(&first, enums::PQInnerData::Dc);
     query.public_key_fingerprint ^= 1;
     let fingerprint = query.public_key_fingerprint;
-    assert_not_found(&rig.refused(&query), &Reason::UnknownFingerprint { fingerprint });
+    assert_not_found(&rig.refused(&query), &RefusalReason::UnknownFingerprint { fingerprint });
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn sec_047_whatever_does_not_decrypt_is_refused_alike() {
             let first = rig.start();
             let mut query = rig.params_query(&first, enums::PQInnerData::Dc);
             change(&mut query.encrypted_data);
-            assert_not_found(&rig.refused(&query), &Reason::Undecryptable);
+            assert_not_found(&rig.refused(&query), &RefusalReason::Undecryptable);
         }
     }
 }
@@ -77,7 +78,7 @@ fn sec_049_the_inner_data_must_repeat_the_outer_message() {
             change(&mut inner);
             enums::PQInnerData::Dc(inner)
         });
-        assert_not_found(&rig.refused(&query), &Reason::InnerMismatch);
+        assert_not_found(&rig.refused(&query), &RefusalReason::InnerMismatch);
     }
 }
 
@@ -92,7 +93,7 @@ fn sec_049_inner_data_without_a_datacenter_is_for_lenient_servers() {
     let mut rig = strict();
     let first = rig.start();
     let query = rig.params_query(&first, old);
-    assert_not_found(&rig.refused(&query), &Reason::UnexpectedInnerData);
+    assert_not_found(&rig.refused(&query), &RefusalReason::UnexpectedInnerData);
     let mut rig = lenient();
     let first = rig.start();
     let query = rig.params_query(&first, old);
@@ -126,7 +127,7 @@ fn sec_047_the_old_rsa_form_is_for_lenient_servers() {
         message[21..21 + object.len()].copy_from_slice(&object);
         query.encrypted_data = raw_rsa(&message);
         if !accepted {
-            assert_not_found(&rig.refused(&query), &Reason::Undecryptable);
+            assert_not_found(&rig.refused(&query), &RefusalReason::Undecryptable);
             continue;
         }
         rig.object(&query);
@@ -135,7 +136,7 @@ fn sec_047_the_old_rsa_form_is_for_lenient_servers() {
         let mut query = rig.params_query(&first, enums::PQInnerData::Dc);
         message[5] ^= 1;
         query.encrypted_data = raw_rsa(&message);
-        assert_not_found(&rig.refused(&query), &Reason::Undecryptable);
+        assert_not_found(&rig.refused(&query), &RefusalReason::Undecryptable);
     }
 }
 
@@ -147,13 +148,16 @@ fn sec_050_another_datacenter_is_refused_with_its_own_code() {
         let change = |inner| enums::PQInnerData::Dc(types::PQInnerDataDc { dc, ..inner });
         let query = rig.params_query(&first, change);
         let refusal = rig.refused(&query);
-        assert_eq!((refusal.reason, refusal.code.to_raw()), (Reason::WrongDc { dc }, Some(-444)));
+        assert_eq!(
+            (refusal.reason, refusal.code),
+            (RefusalReason::WrongDc { dc }, Some(TransportErrorCode::WrongDc))
+        );
         let mut rig = lenient();
         let first = rig.start();
         let query = rig.params_query(&first, change);
         rig.object(&query);
     }
-    let dcs = DcPolicy::Only(vec![Dc::production(4), Dc::production(4).media_only()]);
+    let dcs = DcPolicy::Only(vec![DcId::production(4), DcId::production(4).media_only()]);
     let mut rig = Rig::new(ServerOptions { dcs, ..server_options() });
     let first = rig.start();
     let query =
@@ -189,7 +193,7 @@ fn sec_051_the_lifetime_of_a_temporary_key_is_bounded() {
             })
         });
         if !accepted {
-            assert_not_found(&rig.refused(&query), &Reason::BadExpiry { expires_in });
+            assert_not_found(&rig.refused(&query), &RefusalReason::BadExpiry { expires_in });
             continue;
         }
         rig.object(&query);

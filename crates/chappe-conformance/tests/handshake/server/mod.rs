@@ -8,7 +8,7 @@ mod inner_data;
 use chappe_crypto::{hash, ige, nonce};
 use chappe_framing::{FrameBuf, UnixTime};
 use chappe_handshake::{
-    CreatedKey, Peer, Reason, Refusal, Reply, ServerHandshakes, ServerOptions, TransportCode,
+    CreatedKey, Peer, QueryRefusal, RefusalReason, Reply, ServerHandshakes, ServerOptions, TransportErrorCode,
 };
 use chappe_tl::deserialize::Cursor;
 use chappe_tl::{Deserializable, Serializable};
@@ -38,11 +38,11 @@ impl Rig {
         Self { server: server(options), rng: ChaCha20Rng::from_seed([0x31; 32]), now: NOW }
     }
 
-    fn ask(&mut self, object: &[u8]) -> Result<Answer, Refusal> {
+    fn ask(&mut self, object: &[u8]) -> Result<Answer, QueryRefusal> {
         self.ask_as(PEER, object)
     }
 
-    fn ask_as(&mut self, peer: Peer, object: &[u8]) -> Result<Answer, Refusal> {
+    fn ask_as(&mut self, peer: Peer, object: &[u8]) -> Result<Answer, QueryRefusal> {
         let mut out = FrameBuf::new();
         let created =
             match self.server.handle_frame(self.now, peer, &from_client(object), &mut out, &mut self.rng) {
@@ -64,7 +64,7 @@ impl Rig {
         }
     }
 
-    fn refused(&mut self, query: &impl Serializable) -> Refusal {
+    fn refused(&mut self, query: &impl Serializable) -> QueryRefusal {
         match self.ask(&query.to_bytes()) {
             Err(refusal) => refusal,
             Ok(_) => panic!("the query was answered"),
@@ -156,7 +156,7 @@ fn lenient() -> Rig {
     Rig::new(ServerOptions { rate: None, ..ServerOptions::lenient(vec![private_key()]) })
 }
 
-fn assert_not_found(refusal: &Refusal, reason: &Reason) {
-    assert_eq!((&refusal.reason, refusal.code), (reason, TransportCode::NotFound));
-    assert_eq!(refusal.code.to_raw(), Some(-404));
+fn assert_not_found(refusal: &QueryRefusal, reason: &RefusalReason) {
+    assert_eq!((&refusal.reason, refusal.code), (reason, Some(TransportErrorCode::UnknownAuthKey)));
+    assert_eq!(refusal.code.map(TransportErrorCode::to_raw), Some(-404));
 }

@@ -10,12 +10,12 @@ use std::time::Duration;
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_framing::{FrameBuf, TransportTail, UnixTime};
-use chappe_handshake::{ClientOptions, Dc, KeyKind, ServerOptions};
+use chappe_handshake::{ClientOptions, DcId, KeyKind, ServerOptions};
 use chappe_session::server::ServerConfig;
 use chappe_session::{MonoTime, Now};
 use chappe_tl::Identifiable;
 use chappe_tl_mtproto::functions::GetFutureSalts;
-use chappe_transport::{Connect, Connector, Framing, Limits, ReadBuf};
+use chappe_transport::{Connect, ConnectionLimits, Connector, Framing, ReadBuf};
 
 use super::{Core, Errand, LinkId, Output};
 use crate::client::pending::{PendingCall, Slot};
@@ -86,7 +86,7 @@ impl World {
         let gate = Arc::new(Gate::new(ListenOptions::data_centre(), Drbg::from_seed([seed; 32])));
         let mut keys = KeyRing::empty();
         keys.add(private_key().public_key().clone());
-        let handshake = ClientOptions { keys, dc: Dc::production(2), kind: KeyKind::Permanent };
+        let handshake = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
         let dialling = DialOptions::new(Connector::plain(Framing::Intermediate));
         let options = Arc::new(ConnectOptions::at(([127, 0, 0, 1], 443).into(), dialling, handshake));
         let now =
@@ -134,7 +134,7 @@ impl World {
         let connector = Connector::plain(Framing::Intermediate);
         let started = connector.start(0, &mut self.rng, &mut prefix);
         let Ok(Connect::Ready(connection)) = started else { panic!("it hides nothing") };
-        let (outgoing, ingoing) = join(connection, ReadBuf::new(&Limits::DEFAULT));
+        let (outgoing, ingoing) = join(connection, ReadBuf::new(&ConnectionLimits::DEFAULT));
         let peer: SocketAddr = ([127, 0, 0, 1], 5000).into();
         let place = self.gate.admit(peer.ip()).expect("there is room");
         let (engine, waker) = (Arc::clone(&self.engine), Arc::new(|| {}));

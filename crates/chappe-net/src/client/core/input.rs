@@ -8,7 +8,8 @@ use chappe_handshake::{Finished, KeyKind};
 use chappe_session::client::{KeyMaterial, TemporaryKey};
 use chappe_session::{HttpWait, Now};
 use chappe_tl_mtproto::enums::ResPq;
-use chappe_transport::{ErrorCode, Incoming, Side};
+use chappe_transport::{Incoming, Side, TransportErrorCode};
+use chappe_types::Rule;
 use rand_core::Rng as _;
 
 use super::sink::Next;
@@ -273,7 +274,7 @@ impl Core {
                 self.after_session(now);
             }
             Err(error) => {
-                tracing::debug!(link = link.0, %error, rule = error.rule(), "frame refused");
+                tracing::debug!(link = link.0, %error, rule = error.rule().map(Rule::number), "frame refused");
                 self.lose(now, link, ConnectError::Frame(error));
             }
         }
@@ -293,13 +294,13 @@ impl Core {
     }
 
     /// A transport error: nobody vouches for it, and the connection is of no use after it.
-    fn on_refused(&mut self, now: Now, link: LinkId, code: ErrorCode) {
+    fn on_refused(&mut self, now: Now, link: LinkId, code: TransportErrorCode) {
         tracing::debug!(link = link.0, %code, "refused");
         let found = self.links.iter().find(|known| known.id == link);
         let (candidate, is_in_use) =
             found.map_or((0, false), |link| (link.candidate, matches!(link.stage, Stage::InUse { .. })));
         let error = Arc::new(ConnectError::Refused(code));
-        if code == ErrorCode::WrongDc && matches!(self.life, Life::Starting { .. }) {
+        if code == TransportErrorCode::WrongDc && matches!(self.life, Life::Starting { .. }) {
             // The configuration is wrong, and the same answer would come again. Later, when the same configuration has
             // worked before, it is no more than another failure.
             if !self.race.exclude(candidate) {
@@ -311,14 +312,14 @@ impl Core {
             if let Some(session) =
                 self.session.as_deref_mut().filter(|session| session.auth_key_id().is_some())
             {
-                session.handle_transport_error(now, code.to_raw());
+                session.handle_transport_error(now, code);
                 self.drain_events();
                 // What it wants of the connection happens anyway.
                 self.sink.next.retain(|next| !matches!(next, Next::Reconnect(_)));
             }
         }
         self.lose_for(now, link, error);
-        if code == ErrorCode::TooManyConnections {
+        if code == TransportErrorCode::TooManyConnections {
             self.race.on_flood(now.mono, &mut self.rng);
         }
         self.after_session(now);

@@ -32,7 +32,7 @@ impl Tally {
         for (rule, count) in counters.refused.iter() {
             let more = count - self.told.refused.of(rule).min(count);
             if more > 0 {
-                tracing::debug!(rule, more, "session refused");
+                tracing::debug!(rule = rule.number(), more, "session refused");
             }
         }
         self.told.clone_from(counters);
@@ -106,7 +106,7 @@ mod tests {
         subscriber::set_global_default(reader.clone()).unwrap();
         let mut counters = Counters::default();
         counters.resent = 3;
-        counters.refused.count(76);
+        counters.refused.count(chappe_types::Rule::new(76));
         let mut tally = Tally::default();
         tally.tell(&counters, MonoTime::ZERO);
         tally.tell(&counters, MonoTime::ZERO);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use chappe_framing::{FrameBuf, TransportTail};
 use chappe_session::{MonoTime, Now};
-use chappe_transport::{AckRequest, ErrorCode, Framing, Incoming};
+use chappe_transport::{AckRequest, Framing, Incoming, TransportErrorCode};
 
 use super::arrival::{Arrival, Arrived};
 use super::counters::add;
@@ -298,7 +298,7 @@ impl Conversation {
                         Ok(false) => break,
                         Err(error) => {
                             tracing::debug!(%error, "request refused");
-                            side.fail(ErrorCode::UnknownAuthKey, out);
+                            side.fail(TransportErrorCode::UnknownAuthKey, out);
                             self.is_ending = true;
                             return Ok(());
                         }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use chappe_framing::FrameBuf;
 use chappe_session::Now;
 use chappe_transport::http::Persistence;
-use chappe_transport::{AckRequest, ErrorCode};
+use chappe_transport::{AckRequest, TransportErrorCode};
 
 use super::{Conversation, State, Write};
 use crate::carrier::Shared;
@@ -145,7 +145,7 @@ impl Conversation {
         Ok(())
     }
 
-    fn end_with(&mut self, code: ErrorCode, kit: &mut Kit) -> Result<(), LinkError> {
+    fn end_with(&mut self, code: TransportErrorCode, kit: &mut Kit) -> Result<(), LinkError> {
         if let State::Stream(talk) = &mut self.state {
             let bytes = talk.outgoing.error(code, &mut kit.rng)?;
             kit.out.extend_from_slice(bytes);
