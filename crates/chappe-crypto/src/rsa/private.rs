@@ -6,7 +6,7 @@ use core::fmt;
 use crypto_bigint::BoxedUint;
 use rand_core::CryptoRng;
 use rsa::{
-    RsaPrivateKey, hazmat,
+    PrivateKey as RsaPrivateKey, hazmat,
     pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey},
     pkcs8::{DecodePrivateKey, LineEnding},
     traits::PublicKeyParts,

@@ -5,7 +5,7 @@ use core::fmt;
 
 use rand_core::CryptoRng;
 use rsa::{
-    RsaPublicKey,
+    PublicKey as RsaPublicKey,
     pkcs1::{DecodeRsaPublicKey, EncodeRsaPublicKey},
     pkcs8::{DecodePublicKey, LineEnding},
     traits::PublicKeyParts,
