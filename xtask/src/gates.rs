@@ -90,6 +90,12 @@ pub(crate) fn run_one(gate: &Gate) -> Result<()> {
     Ok(())
 }
 
+/// Runs the gate `name` in a context that the caller has.
+pub(crate) fn run_named(name: &str, context: &mut Context) -> Result<Verdict> {
+    let gate = ALL.iter().find(|gate| gate.name == name);
+    gate.map_or_else(|| bail!("there is no gate `{name}`"), |gate| (gate.run)(context))
+}
+
 /// Prints how the gate `name` ended.
 fn show(name: &str, verdict: &Verdict) {
     match verdict {

@@ -14,6 +14,7 @@ mod instrument;
 mod plots;
 mod progress;
 mod proof;
+mod release;
 mod schema;
 mod shell;
 mod workspace;
@@ -52,6 +53,8 @@ enum Task {
     Schema(schema::Schema),
     /// Measures against peers and limits, and prints the table with targets and verdicts.
     Bench(bench::Bench),
+    /// Checks whether the crates can be published, and prints the commands.
+    Release(release::Release),
     /// Runs the fuzzing targets in rotation.
     Fuzz(fuzz::Fuzz),
     /// Runs the statistical constant-time test.
@@ -90,6 +93,7 @@ fn run() -> Result<()> {
         Task::LayersProof(proof) => proof.run(),
         Task::Schema(schema) => schema.run(),
         Task::Bench(bench) => bench.run(),
+        Task::Release(release) => release.run(),
         Task::Fuzz(fuzz) => fuzz.run(),
         Task::Timing(timing) => timing.run(),
     }
