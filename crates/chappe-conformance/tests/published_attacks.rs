@@ -72,7 +72,7 @@ impl World {
         let mut out = FrameBuf::new();
         let mut frames = Vec::new();
         let server = self.server.as_mut().unwrap();
-        while server.poll_transmit(now, &mut self.rng, &mut out) {
+        while server.poll_transmit(now, &mut self.rng, &mut out).is_some() {
             frames.push(out.as_slice().to_vec());
         }
         self.note(false, &frames);
@@ -97,7 +97,11 @@ impl World {
     fn server_takes(&mut self, frames: &[Vec<u8>]) -> Vec<(MsgId, u32)> {
         let (now, session_id) = (self.now(), self.session_id());
         let config = ServerConfig { policy: Policy::Strict, ..ServerConfig::default() };
-        let make = || ServerSession::new(config, key(), session_id, SaltSchedule::new([1; 32]), 77);
+        let make = || {
+            let mut server = ServerSession::new(config, key(), session_id, SaltSchedule::new([1; 32]), 77);
+            server.handle_connected(now, TransportTail::None);
+            server
+        };
         let server = self.server.get_or_insert_with(make);
         let mut shown = Vec::new();
         for frame in frames {
@@ -132,8 +136,8 @@ impl World {
         let now = self.now();
         self.client.handle_disconnected(now);
         if let Some(server) = &mut self.server {
-            server.handle_disconnected();
-            server.handle_connected(now);
+            server.handle_disconnected(now);
+            server.handle_connected(now, TransportTail::None);
         }
         self.client.handle_connected(now, TransportTail::None);
     }

@@ -48,6 +48,7 @@ mod steps;
 #[cfg(feature = "std")]
 mod system_clock;
 mod time;
+mod transmit;
 mod unpack;
 pub mod window;
 
@@ -60,6 +61,7 @@ pub use message::Message;
 pub use plain::Session;
 pub use service::{HttpWait, KeyDestruction};
 pub use time::{MonoTime, Now};
+pub use transmit::Transmit;
 
 /// Silence after which buffers are given back.
 const QUIET: core::time::Duration = core::time::Duration::from_secs(30);

@@ -178,7 +178,9 @@ impl World {
             let unique_id = self.rng.next_u64() as i64;
             let salts = SaltSchedule::new([9; 32]);
             self.queries.clear();
-            self.server = Some(ServerSession::new(config, key().clone(), session_id, salts, unique_id));
+            let mut server = ServerSession::new(config, key().clone(), session_id, salts, unique_id);
+            server.handle_connected(self.now(), TransportTail::None);
+            self.server = Some(server);
         }
         self.server.as_mut().expect("it was put there")
     }
@@ -195,7 +197,7 @@ impl World {
         }
         for _ in 0..64 {
             let Some(server) = &mut self.server else { break };
-            if !server.poll_transmit(now, &mut self.rng, &mut out) {
+            if server.poll_transmit(now, &mut self.rng, &mut out).is_none() {
                 break;
             }
             self.to_client.push(out.as_slice().to_vec());
@@ -272,8 +274,8 @@ impl World {
         self.client.handle_connected(now, TransportTail::None);
         self.ended += count(self.client.events());
         if let Some(server) = &mut self.server {
-            server.handle_disconnected();
-            server.handle_connected(now);
+            server.handle_disconnected(now);
+            server.handle_connected(now, TransportTail::None);
         }
     }
 

@@ -1,6 +1,6 @@
 //! A client that has a key and uses it to say what no client should.
 
-use chappe_framing::{MsgId, MsgOrigin, ServerSalt, SessionId, UnixTime};
+use chappe_framing::{MsgId, MsgOrigin, ServerSalt, SessionId, TransportTail, UnixTime};
 use chappe_net::server::{KeyState, KeyStatus};
 use chappe_session::Now;
 use chappe_session::server::{Policy, SaltSchedule, ServerConfig, ServerSession};
@@ -297,6 +297,7 @@ fn answers_to_be_dropped_are_held_in_bounded_number_like_any_others() {
     let config = ServerConfig { unacked_messages: 64, ..ServerConfig::default() };
     let salts = SaltSchedule::new([9; 32]);
     let mut session = ServerSession::new(config, key(1), SessionId::from_raw(7), salts, 1);
+    session.handle_connected(now, TransportTail::None);
     let mut hostile = Hostile::new(7);
     for number in 0..300_u64 {
         let body = [&0x58e4_a740_u32.to_le_bytes()[..], &(4 * number).to_le_bytes()].concat();

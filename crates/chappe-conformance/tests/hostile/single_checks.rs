@@ -1,6 +1,6 @@
 //! Checks that are one line each, and would be missed by nobody else if they went.
 
-use chappe_framing::{FrameError, SessionId};
+use chappe_framing::{FrameError, SessionId, TransportTail};
 use chappe_session::SessionLimits;
 use chappe_session::client::ReceiveError;
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerSession};
@@ -22,6 +22,7 @@ fn requests_to_send_more_than_8192_messages_again_are_ignored() {
     let world = World::new();
     let salts = SaltSchedule::new([9; 32]);
     let mut session = ServerSession::new(ServerConfig::default(), key(1), SessionId::from_raw(7), salts, 1);
+    session.handle_connected(world.now(), TransportTail::None);
     let mut hostile = Hostile::new(7);
     for (count, refused) in [(8192_u32, 0), (8193, 1)] {
         let mut body = [0x7d86_1a08_u32, 0x1cb5_c415, count].map(u32::to_le_bytes).concat();

@@ -129,6 +129,7 @@ fn sessions(finished: &Finished, created: CreatedKey) {
     let session_id: SessionId = client.session_id().unwrap();
     let mut server = ServerSession::new(ServerConfig::default(), created.auth_key, session_id, salts, 77);
     let mut bytes = frame.as_slice().to_vec();
+    server.handle_connected(now(0), TransportTail::None);
     let query = server.handle_frame(now(0), &mut bytes).unwrap().find_map(|event| match event {
         ServerEvent::Query { msg_id, .. } => Some(msg_id),
         _ => None,
@@ -136,7 +137,7 @@ fn sessions(finished: &Finished, created: CreatedKey) {
     if let Some(query) = query {
         server.respond_bytes(now(0), query, &[7; 64]).unwrap();
     }
-    while server.poll_transmit(now(0), &mut rng, &mut frame) {
+    while server.poll_transmit(now(0), &mut rng, &mut frame).is_some() {
         let mut bytes = frame.as_slice().to_vec();
         client.handle_frame(now(0), &mut bytes).unwrap().for_each(drop);
     }

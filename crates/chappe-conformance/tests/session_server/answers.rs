@@ -1,6 +1,6 @@
 //! Queries and their answers, until these are acknowledged, dropped or too many.
 
-use chappe_framing::{FrameBuf, MsgId, RpcResult};
+use chappe_framing::{FrameBuf, MsgId, RpcResult, TransportTail};
 use chappe_session::server::{Policy, RespondError, ServerConfig, ServerError};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
@@ -99,8 +99,8 @@ fn a_dropped_answer_is_not_sent_again() {
     assert!(pair.answers(0).iter().any(is_answer));
     let drop = functions::RpcDropAnswer { req_msg_id: query.to_raw() }.to_bytes();
     pair.send(1, at(1), 3, &drop);
-    pair.server.handle_disconnected();
-    pair.server.handle_connected(now(2));
+    pair.server.handle_disconnected(now(1));
+    pair.server.handle_connected(now(2), TransportTail::None);
     let again = pair.answers(2);
     assert!(!again.is_empty(), "the outcome of the drop is");
     assert!(!again.iter().any(is_answer), "{again:?}");
@@ -116,10 +116,10 @@ fn what_was_not_acknowledged_is_sent_again_on_a_new_connection() {
     };
     let first = content(pair.answers(0));
     assert!(pair.answers(1).is_empty());
-    pair.server.handle_disconnected();
+    pair.server.handle_disconnected(now(1));
     pair.server.push_bytes(now(1), &GET_CONFIG).unwrap();
     assert!(pair.answers(1).is_empty(), "nobody is there");
-    pair.server.handle_connected(now(2));
+    pair.server.handle_connected(now(2), TransportTail::None);
     let again = content(pair.answers(2));
     assert_eq!(again[..2], first);
     assert_eq!(again.len(), 3);
@@ -199,7 +199,7 @@ fn an_answer_that_is_given_away_is_copied_once_into_the_packet() {
         pair.rng.fill_bytes(&mut answer);
         let info = allocation_counter::measure(|| {
             pair.server.respond_vec(now(second), at(second), answer).unwrap();
-            while pair.server.poll_transmit(now(second), &mut pair.rng, &mut frame) {}
+            while pair.server.poll_transmit(now(second), &mut pair.rng, &mut frame).is_some() {}
         });
         assert!(frame.len() > LEN, "it went last");
         allocated.push(info.bytes_total);

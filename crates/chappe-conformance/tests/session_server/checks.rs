@@ -2,7 +2,7 @@
 
 use chappe_conformance::vectors;
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameError, MSG_CONTAINER, MsgId, ServerSalt, SessionId, UnixTime};
+use chappe_framing::{FrameError, MSG_CONTAINER, MsgId, ServerSalt, SessionId, TransportTail, UnixTime};
 use chappe_session::server::{Policy, SaltSchedule, ServerConfig, ServerError, ServerSession};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
@@ -100,6 +100,7 @@ fn the_salt_of_the_handshake_is_taken_until_it_ends() {
         pair.server =
             ServerSession::new(ServerConfig::default(), key(), SESSION, SaltSchedule::new([1; 32]), 7)
                 .with_first_salt(first, UnixTime::from_secs(START + 1800));
+        pair.server.handle_connected(now(0), TransportTail::None);
         pair.salt = first;
         assert_eq!(pair.send(second, at(second), 1, &GET_CONFIG).len(), expect, "{second}");
     }
@@ -110,6 +111,7 @@ fn sec_077_an_id_below_a_full_window_gets_code_20() {
     let mut pair = Pair::new(Policy::Strict);
     let config = ServerConfig { policy: Policy::Strict, received_ids: 4, ..ServerConfig::default() };
     pair.server = ServerSession::new(config, key(), SESSION, SaltSchedule::new([1; 32]), 77);
+    pair.server.handle_connected(now(0), TransportTail::None);
     for second in 10..14 {
         pair.send(second, at(second), 2 * (second as i32 - 10) + 1, &GET_CONFIG);
         pair.answers(second);

@@ -48,7 +48,8 @@ impl Pair {
     pub fn with(config: ServerConfig) -> Self {
         let salts = SaltSchedule::new([1; 32]);
         let salt = salts.current(key().id(), now(0).unix);
-        let server = ServerSession::new(config, key(), SESSION, salts, 77);
+        let mut server = ServerSession::new(config, key(), SESSION, salts, 77);
+        server.handle_connected(now(0), TransportTail::None);
         Self { server, salt, rng: Drbg::from_seed([3; 32]) }
     }
 
@@ -78,7 +79,7 @@ impl Pair {
     pub fn answers(&mut self, second: u64) -> Vec<Sent> {
         let mut out = FrameBuf::new();
         let mut sent = Vec::new();
-        while self.server.poll_transmit(now(second), &mut self.rng, &mut out) {
+        while self.server.poll_transmit(now(second), &mut self.rng, &mut out).is_some() {
             let opened = open(&key(), Side::Server, TransportTail::None, out.as_mut_slice()).unwrap();
             opened.require_origin(Side::Server).unwrap();
             let mut push = |header: MessageHeader, body: &[u8]| {

@@ -100,8 +100,8 @@ fn over_http_an_answer_waits_for_company_as_http_wait_says() {
     pair.send(5, at(5), 2, &wait([0, 0, 1_000]));
     let mut out = FrameBuf::new();
     let mut rng = Drbg::from_seed([9; 32]);
-    assert!(!pair.server.poll_transmit(now(5), &mut rng, &mut out));
-    assert!(pair.server.poll_transmit(now(6), &mut rng, &mut out), "an empty container");
+    assert!(pair.server.poll_transmit(now(5), &mut rng, &mut out).is_none());
+    assert!(pair.server.poll_transmit(now(6), &mut rng, &mut out).is_some(), "an empty container");
     let opened = open(&key(), Side::Server, TransportTail::None, out.as_mut_slice()).unwrap();
     let container = Container::new_checked(opened.body(), opened.msg_id(), Side::Server).unwrap();
     assert_eq!(container.iter().count(), 0);

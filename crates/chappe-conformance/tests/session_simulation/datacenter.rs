@@ -91,10 +91,10 @@ impl Datacenter {
         self.attached.clear();
     }
 
-    pub fn disconnect(&mut self) {
+    pub fn disconnect(&mut self, now: Now) {
         for name in core::mem::take(&mut self.attached) {
             if let Some(session) = self.sessions.get_mut(&name) {
-                session.handle_disconnected();
+                session.handle_disconnected(now);
             }
         }
     }
@@ -113,7 +113,7 @@ impl Datacenter {
             ServerSession::new(config, entry.key, name.1, self.salts.clone(), rng.next() as i64)
         });
         if !self.attached.contains(&name) {
-            session.handle_connected(now);
+            session.handle_connected(now, TransportTail::None);
             self.attached.push(name);
         }
         let session = self.sessions.get_mut(&name).expect("it was put there above");
@@ -203,9 +203,9 @@ impl Datacenter {
 
     pub fn transmit(&mut self, now: Now, rng: &mut Dice, out: &mut FrameBuf) -> bool {
         let sessions = &mut self.sessions;
-        self.attached
-            .iter()
-            .any(|name| sessions.get_mut(name).is_some_and(|session| session.poll_transmit(now, rng, out)))
+        self.attached.iter().any(|name| {
+            sessions.get_mut(name).is_some_and(|session| session.poll_transmit(now, rng, out).is_some())
+        })
     }
 
     /// Tells whether a session has sent everything, and all of it was acknowledged.

@@ -162,7 +162,7 @@ impl House {
         let (now, side) = (now(self.time), &mut self.neighbours[place]);
         for name in &side.on_line {
             if let Some(session) = self.datacenter.sessions.get_mut(name) {
-                session.handle_disconnected();
+                session.handle_disconnected(now);
             }
         }
         self.datacenter.attached.retain(|name| !side.on_line.contains(name));
@@ -250,7 +250,7 @@ impl House {
         }
         for name in &side.on_line {
             let Some(session) = self.datacenter.sessions.get_mut(name) else { continue };
-            while session.poll_transmit(now, &mut self.rng, &mut out) {
+            while session.poll_transmit(now, &mut self.rng, &mut out).is_some() {
                 let item = Item::Frame(out.as_slice().to_vec());
                 side.to_client.send(self.time, item, FAULTS, &mut self.rng);
             }

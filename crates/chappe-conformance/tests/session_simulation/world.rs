@@ -266,8 +266,8 @@ impl World {
         self.up = false;
         self.to_client.clear();
         self.to_server.clear();
-        self.datacenter.disconnect();
         let now = self.now();
+        self.datacenter.disconnect(now);
         self.client.handle_disconnected(now);
         self.connect_at = self.time + 1_000_000 * (50 + self.rng.below(3000));
     }

@@ -53,6 +53,8 @@ pub struct ServerConnection {
     waiting: VecDeque<Waiting>,
     is_over: bool,
     is_http: bool,
+    /// When the last input came: dropping the connection detaches its sessions at that time.
+    last_input: Option<Now>,
     /// Over HTTP: how long the answer may be held back, as the last frame asked.
     http_wait: Option<HttpWait>,
 }
@@ -98,6 +100,7 @@ impl ServerConnection {
             waiting: VecDeque::new(),
             is_over: false,
             is_http: false,
+            last_input: None,
             http_wait: None,
         }
     }
@@ -141,6 +144,7 @@ impl ServerConnection {
 
     /// Takes a payload of the client: a plain or an encrypted envelope. It is opened in place.
     pub fn handle_payload(&mut self, now: Now, payload: &mut [u8], ack: AckRequest, rng: &mut Drbg) {
+        self.last_input = Some(now);
         if self.is_over {
             return;
         }
@@ -159,6 +163,7 @@ impl ServerConnection {
 
     /// Says that time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.last_input = Some(now);
         let mut is_overdue = false;
         for attached in &self.sessions {
             let mut inner = attached.lock();
@@ -187,7 +192,7 @@ impl ServerConnection {
         for attached in &self.sessions[skipped..] {
             let mut inner = attached.lock();
             let is_ours = inner.outlet.as_ref().is_some_and(|outlet| outlet.connection == self.number);
-            if is_ours && inner.session.poll_transmit(now, rng, out) {
+            if is_ours && inner.session.poll_transmit(now, rng, out).is_some() {
                 return Some(Output::Frame);
             }
         }
@@ -320,7 +325,7 @@ impl ServerConnection {
         let (connection, is_http) = (self.number, self.is_http);
         let outlet = Outlet { connection, waker: Arc::clone(&self.waker), is_http, is_open: true };
         if inner.attach(outlet) {
-            inner.session.handle_connected(now);
+            inner.session.handle_connected(now, self.tail);
         }
         drop(inner);
         let known = self.sessions.iter().position(|known| known.is_same(&attached));
@@ -338,8 +343,10 @@ impl ServerConnection {
 
     fn detach(&self, attached: &Attached) {
         let mut inner = attached.lock();
-        if inner.detach(self.number) {
-            inner.session.handle_disconnected();
+        if inner.detach(self.number)
+            && let Some(now) = self.last_input
+        {
+            inner.session.handle_disconnected(now);
         }
     }
 
@@ -360,7 +367,7 @@ impl ServerConnection {
 fn flush(session: &mut ServerSession, now: Now, rng: &mut Drbg, waiting: &mut VecDeque<Waiting>) {
     loop {
         let mut frame = FrameBuf::new();
-        if !session.poll_transmit(now, rng, &mut frame) {
+        if session.poll_transmit(now, rng, &mut frame).is_none() {
             return;
         }
         waiting.push_back(Waiting::Frame(frame));

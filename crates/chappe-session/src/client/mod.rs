@@ -51,6 +51,7 @@ use chappe_framing::{
     AcceptedFormat, Deflater, Inflater, MsgId, MsgIdGenerator, ServerSalt, SessionId, TransportTail,
 };
 
+pub use crate::Transmit;
 pub use call::{CallId, Packing, Repeat, SendOptions};
 pub use config::{
     ClientConfig, ClientInfo, ClockTrust, ForwardSecrecy, InitConnection, KeyMaterial, TemporaryKey,
@@ -58,7 +59,6 @@ pub use config::{
 pub use error::{ReceiveError, SendError};
 pub use event::{AuthorizationTrouble, CallFailure, DropOutcome, Event, Events, ReconnectReason};
 pub use state::{SavedState, StateError};
-pub use transmit::Transmit;
 
 use crate::clock::ServerClock;
 use crate::counters::Counters;

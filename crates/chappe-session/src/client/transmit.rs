@@ -18,18 +18,9 @@ use super::load::{Content, Load};
 use super::outbox::Room;
 use super::sent::{Sent, What};
 use super::{ClientSession, Link, SALT_MARGIN, SALT_PAUSE};
-use crate::MAX_IDS_PER_LIST;
 use crate::service::write_ids;
 use crate::time::Now;
-
-/// A frame is in the caller's buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Transmit {
-    /// The transport should ask for a quick acknowledgement; it will carry this token, to be given to
-    /// [`handle_quick_ack`](ClientSession::handle_quick_ack).
-    pub quick_ack: Option<QuickAckToken>,
-}
+use crate::{MAX_IDS_PER_LIST, Transmit};
 
 /// Which key a packet goes out under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

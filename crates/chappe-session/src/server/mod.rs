@@ -6,9 +6,10 @@
 //! - **getters**;
 //! - **input**: [`handle_connected`](ServerSession::handle_connected),
 //!   [`handle_frame`](ServerSession::handle_frame) or [`handle_opened`](ServerSession::handle_opened),
+//!   [`handle_disconnected`](ServerSession::handle_disconnected),
 //!   [`handle_timeout`](ServerSession::handle_timeout);
 //! - **commands**: [`respond`](ServerSession::respond), [`push`](ServerSession::push), …;
-//! - **output**: [`poll_transmit`](ServerSession::poll_transmit) until it gives `false`,
+//! - **output**: [`poll_transmit`](ServerSession::poll_transmit) until it returns `None`,
 //!   [`poll_timeout`](ServerSession::poll_timeout), [`should_close`](ServerSession::should_close).
 //!
 //! The owner keeps the keys ([`KeyTable`]) and finds the session of a frame by key and `session_id`:
@@ -39,7 +40,8 @@ use core::fmt;
 
 use chappe_crypto::AuthKey;
 use chappe_framing::{
-    Deflater, Inflater, MsgId, MsgIdGenerator, SeqNo, SeqNoCounter, ServerSalt, SessionId, UnixTime,
+    Deflater, Inflater, MsgId, MsgIdGenerator, SeqNo, SeqNoCounter, ServerSalt, SessionId, TransportTail,
+    UnixTime,
 };
 
 pub use config::{Policy, ServerConfig};
@@ -65,17 +67,25 @@ struct Received {
     status: Status,
 }
 
+/// The connection beneath.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Down { since: MonoTime },
+    Up { tail: TransportTail },
+}
+
 /// A server's session, sans I/O. See the [module](self) for the order of calls.
 ///
 /// ```
 /// use chappe_crypto::AuthKey;
 /// use chappe_session::server::{SaltSchedule, ServerConfig, ServerEvent, ServerSession};
-/// use chappe_session::{Now, SessionId};
+/// use chappe_session::{Now, SessionId, TransportTail};
 ///
 /// # fn serve(now: Now, frame: &mut [u8]) -> Result<(), Box<dyn std::error::Error>> {
 /// let key = AuthKey::from_bytes([7; 256]);
 /// let salts = SaltSchedule::new([1; 32]);
 /// let mut session = ServerSession::new(ServerConfig::default(), key, SessionId::from_raw(5), salts, 77);
+/// session.handle_connected(now, TransportTail::None);
 /// let mut queries = Vec::new();
 /// for event in session.handle_frame(now, frame)? {
 ///     if let ServerEvent::Query { msg_id, body, .. } = event {
@@ -106,7 +116,7 @@ pub struct ServerSession {
     /// Queries that were shown and not answered. The window may have forgotten them.
     running: BTreeSet<MsgId>,
     was_announced: bool,
-    is_connected: bool,
+    link: Link,
     disconnect_at: Option<MonoTime>,
     is_http: bool,
     /// Over HTTP: the request whose answer is held back.
@@ -149,7 +159,7 @@ impl ServerSession {
             replies: VecDeque::new(),
             running: BTreeSet::new(),
             was_announced: false,
-            is_connected: true,
+            link: Link::Down { since: MonoTime::ZERO },
             disconnect_at: None,
             is_http: false,
             hold: None,
@@ -201,24 +211,35 @@ impl ServerSession {
         self.running.len()
     }
 
-    /// Tells whether a connection is up.
+    /// Returns whether a connection is up.
     pub const fn is_connected(&self) -> bool {
-        self.is_connected
+        matches!(self.link, Link::Up { .. })
+    }
+
+    /// Returns since when no connection is up; `None` while one is.
+    pub const fn disconnected_since(&self) -> Option<MonoTime> {
+        match self.link {
+            Link::Down { since } => Some(since),
+            Link::Up { .. } => None,
+        }
     }
 }
 
 /// Input: connections and time. Frames are in `receive`.
 impl ServerSession {
-    /// The client is there again on a new connection: what it has not acknowledged is sent again.
-    pub fn handle_connected(&mut self, _now: Now) {
-        self.is_connected = true;
+    /// A connection is up. `tail` tells whether its transport leaves padding behind frames.
+    ///
+    /// Schedules everything for sending again that the client has not acknowledged.
+    pub fn handle_connected(&mut self, now: Now, tail: TransportTail) {
+        self.link = Link::Up { tail };
+        self.last_frame = now.mono;
         self.disconnect_at = None;
         self.outgoing.repeat_all();
     }
 
-    /// The connection is gone.
-    pub fn handle_disconnected(&mut self) {
-        self.is_connected = false;
+    /// The connection is gone. Queries keep running, and their answers wait for the next connection.
+    pub fn handle_disconnected(&mut self, now: Now) {
+        self.link = Link::Down { since: now.mono };
         self.disconnect_at = None;
         self.hold = None;
         self.replies.clear();
@@ -228,7 +249,7 @@ impl ServerSession {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
         let since = now.mono.as_duration().checked_sub(self.config.resend_after);
-        if let Some(since) = since.filter(|_| self.is_connected) {
+        if let Some(since) = since.filter(|_| self.is_connected()) {
             self.outgoing.repeat_since(MonoTime::from_duration(since));
         }
         self.rest(now.mono);

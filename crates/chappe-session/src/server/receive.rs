@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use chappe_crypto::Side;
 use chappe_framing::{
     AcceptedFormat, Container, FrameError, GZIP_PACKED, GzipPacked, Inflater, MSG_CONTAINER, MessageHeader,
-    MsgId, Opened, SeqNo, TransportTail, constructor_id, open,
+    MsgId, Opened, SeqNo, constructor_id, open,
 };
 use chappe_tl::{Identifiable, Sink};
 use chappe_tl_mtproto::types;
@@ -14,7 +14,7 @@ use chappe_types::{BadMsgCode, Rule, TransportErrorCode};
 use super::checks::Verdict;
 use super::event::{Bytes, Record, ServerEvent, ServerEvents};
 use super::service::has_answer;
-use super::{Policy, ServerError, ServerSession};
+use super::{Link, Policy, ServerError, ServerSession};
 use crate::MAX_IDS_PER_LIST;
 use crate::service::{Service, Status};
 use crate::time::Now;
@@ -34,20 +34,11 @@ impl ServerSession {
         now: Now,
         frame: &'a mut [u8],
     ) -> Result<ServerEvents<'a>, ServerError> {
-        self.handle_frame_with_tail(now, TransportTail::None, frame)
-    }
-
-    /// The same for a transport that may leave padding behind frames.
-    ///
-    /// # Errors
-    ///
-    /// As for [`handle_frame`](Self::handle_frame).
-    pub fn handle_frame_with_tail<'a>(
-        &'a mut self,
-        now: Now,
-        tail: TransportTail,
-        frame: &'a mut [u8],
-    ) -> Result<ServerEvents<'a>, ServerError> {
+        let Link::Up { tail } = self.link else {
+            // The frame is of a connection that is gone.
+            self.log.clear();
+            return Ok(ServerEvents { records: [].iter(), body: &[], scratch: &[], quick_ack: None });
+        };
         let opened = open(&self.key, Side::Client, tail, frame)?;
         self.handle_opened(now, &opened)
     }

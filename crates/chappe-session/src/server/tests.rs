@@ -16,6 +16,7 @@ fn each_of_very_many_answers_costs_a_few_steps_until_it_is_acknowledged() {
     let queries: Vec<MsgId> = (0..count).map(|_| ids.next(now.unix, MsgOrigin::Client)).collect();
     let key = AuthKey::from_bytes([0x5a; 256]);
     let mut session = ServerSession::new(config, key, SessionId::from_raw(5), SaltSchedule::new([1; 32]), 77);
+    session.handle_connected(now, TransportTail::None);
     let mut rng = Drbg::from_seed([1; 32]);
     let mut out = FrameBuf::new();
     let steps = steps::of(|| {
@@ -23,12 +24,12 @@ fn each_of_very_many_answers_costs_a_few_steps_until_it_is_acknowledged() {
             session.acks.push(*query, now.mono, session.config.ack_delay, crate::MAX_IDS_PER_LIST);
             session.respond_error(now, *query, 400, "NO").expect("there is room");
         }
-        while session.poll_transmit(now, &mut rng, &mut out) {
+        while session.poll_transmit(now, &mut rng, &mut out).is_some() {
             session.poll_timeout();
         }
         let late = Now::new(MonoTime::ZERO + session.config.resend_after, now.unix);
         session.handle_timeout(late);
-        while session.poll_transmit(late, &mut rng, &mut out) {
+        while session.poll_transmit(late, &mut rng, &mut out).is_some() {
             session.poll_timeout();
         }
     });

@@ -13,7 +13,7 @@ use super::ServerSession;
 use super::outgoing::Outgoing;
 use crate::service::write_ids;
 use crate::time::{MonoTime, Now};
-use crate::{MAX_CONTAINER_MESSAGES, MAX_IDS_PER_LIST};
+use crate::{MAX_CONTAINER_MESSAGES, MAX_IDS_PER_LIST, Transmit};
 
 /// How much may stand in one container.
 #[derive(Clone, Copy)]
@@ -34,36 +34,34 @@ impl Room {
 const PROBE_LEN: usize = 4096;
 
 impl ServerSession {
-    /// Makes the next packet in `out`; `false` if there is nothing to send now.
+    /// Writes the next frame into `out`; returns `None` if there is nothing to send now.
     ///
-    /// To be called until it gives `false`. While no connection is up, it does.
+    /// Poll it until it returns `None`: after each input, after each command, and when
+    /// [`poll_timeout`](Self::poll_timeout) is due. It returns `None` while no connection is up.
     pub fn poll_transmit(
         &mut self,
         now: Now,
         rng: &mut (impl CryptoRng + ?Sized),
         out: &mut FrameBuf,
-    ) -> bool {
-        if !self.is_connected || !self.has_something(now) {
-            return false;
+    ) -> Option<Transmit> {
+        if !self.is_connected() || !self.has_something(now) {
+            return None;
         }
         self.hold = None;
         self.withdraw_needless_acks();
         let mut writer = EncryptedWriter::begin(out);
-        let loaded = self.load(now, &mut writer);
-        let Ok(message) = loaded else {
-            return false;
-        };
+        let message = self.load(now, &mut writer).ok()?;
         let salt = self.salts.current(self.key.id(), now.unix);
         let header = EncryptedHeader { salt, session_id: self.session_id, message };
-        let sealed = writer.seal(&self.key, Side::Server, header, self.config.padding, rng);
-        self.counters.frames_sent += u64::from(sealed.is_ok());
-        sealed.is_ok()
+        writer.seal(&self.key, Side::Server, header, self.config.padding, rng).ok()?;
+        self.counters.frames_sent += 1;
+        Some(Transmit { quick_ack: None })
     }
 
     /// Returns when [`handle_timeout`](Self::handle_timeout) must be called, or
     /// [`poll_transmit`](Self::poll_transmit) asked again.
     pub fn poll_timeout(&self) -> Option<MonoTime> {
-        if !self.is_connected {
+        if !self.is_connected() {
             return None;
         }
         let resend = self.outgoing.waits_since().map(|since| since + self.config.resend_after);

@@ -9,7 +9,7 @@ use chappe_handshake::{
     ClientHandshake, ClientOptions, DcId, KeyKind, Peer, Progress, Reply, ServerHandshakes, ServerOptions,
 };
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerEvent, ServerSession};
-use chappe_session::{EncryptedSession, MonoTime, Now};
+use chappe_session::{EncryptedSession, MonoTime, Now, TransportTail};
 use chappe_tl::Deserializable as _;
 use chappe_tl_mtproto::{enums, functions::Ping};
 
@@ -77,12 +77,13 @@ fn pong_for(client: &Agreed, server: &Agreed, ping_id: i64) -> Option<i64> {
     let mut answering =
         ServerSession::new(ServerConfig::default(), server.auth_key.clone(), session_id, salts, 1)
             .with_first_salt(server.salt, until);
+    answering.handle_connected(now, TransportTail::None);
     let mut shown = answering.handle_frame(now, frame.as_mut_slice()).ok()?;
     if shown.any(|event| matches!(event, ServerEvent::Query { .. })) {
         return None; // A ping is the session's own business.
     }
     let mut pong = None;
-    while answering.poll_transmit(now, &mut rng, &mut frame) {
+    while answering.poll_transmit(now, &mut rng, &mut frame).is_some() {
         let read = |body: &[u8]| enums::Pong::from_bytes(body).ok();
         let mut keep = |body: &[u8]| pong = pong.take().or_else(|| read(body));
         pinging.unpack_each(NOW, frame.as_mut_slice(), |message| keep(message.body)).ok()?;
