@@ -5,9 +5,8 @@
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::{AuthKey, Side};
 use chappe_framing::{
-    ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, Level, MessageHeader,
-    MsgId, MsgOrigin, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime, open,
-    write_rpc_result_header,
+    ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, MessageHeader, MsgId,
+    MsgOrigin, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime, open, write_rpc_result_header,
 };
 use chappe_session::{EncryptedSession, Message, Session, SessionLimits, UnpackError};
 use chappe_tl::Serializable;
@@ -241,7 +240,7 @@ fn packed_objects_are_shown_unpacked_inside_a_result_too() {
     let mut session = session();
     let question = pack(&mut session);
     let object = vec![0x41; 4000];
-    let mut deflater = Deflater::new(Level::Fast);
+    let mut deflater = Deflater::new();
     let packed = deflater.pack(&object).unwrap().to_vec();
 
     let mut frame = from_server(session.session_id(), response(), 1, &packed);

@@ -63,11 +63,12 @@ mod wipe;
 pub mod kernels {
     pub use crate::{
         backend::{Backend, modexp::Modulus},
-        ige::{decrypt_many_with, encrypt_many_with},
-        message::{
-            many::{open_many_with, seal_many_with},
-            open_with, seal_with,
-        },
+        message::{open_with, seal_with},
+    };
+    #[cfg(feature = "batch")]
+    pub use crate::{
+        ige::batch::{decrypt_many_with, encrypt_many_with},
+        message::batch::{open_many_with, seal_many_with},
     };
 }
 

@@ -42,7 +42,7 @@
 //! | What | Where |
 //! |---|---|
 //! | plain envelope of the handshake | [`plain`] |
-//! | encrypted envelope | [`EncryptedWriter`], [`open`], and [`seal_many`], [`open_many`] for several |
+//! | encrypted envelope | [`EncryptedWriter`], [`open`]; several together with the feature `batch` |
 //! | several messages in one | [`ContainerWriter`], [`Container`] |
 //! | compressed objects | [`Deflater`], [`Inflater`], [`GzipPacked`] |
 //! | answers to queries | [`RpcResult`], [`write_rpc_result_header`] |
@@ -74,11 +74,13 @@ pub use container::{
     MSG_CONTAINER, Messages,
 };
 pub use encrypted::{
-    EncryptedHeader, EncryptedWriter, INNER_HEADER_LEN, MIN_FRAME_LEN, OUTER_HEADER_LEN, OpenJob, Opened,
-    Padding, Prepared, SealJob, TransportTail, auth_key_id, open, open_many, seal_many,
+    EncryptedHeader, EncryptedWriter, INNER_HEADER_LEN, MIN_FRAME_LEN, OUTER_HEADER_LEN, Opened, Padding,
+    Prepared, TransportTail, auth_key_id, open,
 };
+#[cfg(feature = "batch")]
+pub use encrypted::{OpenJob, SealJob, open_many, seal_many};
 pub use error::FrameError;
-pub use gzip::{AcceptedFormat, DEFAULT_UNPACKED_LIMIT, Deflater, GZIP_PACKED, GzipPacked, Inflater, Level};
+pub use gzip::{AcceptedFormat, Deflater, GZIP_PACKED, GzipPacked, Inflater};
 pub use ids::{ServerSalt, SessionId};
 pub use message::{MAX_BODY_LEN, MessageHeader, constructor_id};
 pub use msg_id::{MsgId, MsgIdGenerator, MsgOrigin};

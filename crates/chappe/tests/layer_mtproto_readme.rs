@@ -10,7 +10,7 @@ use std::time::Duration;
 use chappe::authentication as auth;
 use chappe::crypto::rng::Drbg;
 use chappe::crypto::rsa::KeyRing;
-use chappe::framing::{Deflater, FrameBuf, Level, PlainMessage, RpcOutcome, RpcResult};
+use chappe::framing::{Deflater, FrameBuf, PlainMessage, RpcOutcome, RpcResult};
 use chappe::loopback::Loopback;
 use chappe::loopback::schema::{enums as api, functions as calls};
 use chappe::mtproto::{enums, functions, types};
@@ -197,7 +197,7 @@ fn gzip_packed_calls_are_understood() -> Result<()> {
 
     let call =
         calls::langpack::GetStrings { lang_pack: "x".repeat(2000), lang_code: "en".into(), keys: Vec::new() };
-    let mut deflater = Deflater::new(Level::default());
+    let mut deflater = Deflater::new();
     let packed = deflater.pack(&call.to_bytes()).expect("it shrinks").to_vec();
     assert!(packed.len() < 200);
     let (wire_bytes, ids) = session.pack_container(&[packed])?;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use chappe_crypto::{AuthKey, Side, message};
 use chappe_framing::{
     AcceptedFormat, Container, ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf,
-    FrameError, GzipPacked, INNER_HEADER_LEN, Inflater, Level, MessageHeader, MsgId, Padding, PlainMessage,
+    FrameError, GzipPacked, INNER_HEADER_LEN, Inflater, MessageHeader, MsgId, Padding, PlainMessage,
     RpcOutcome, RpcResult, SeqNo, ServerSalt, SessionId, TransportTail, constructor_id, open, plain,
     write_rpc_result_header,
 };
@@ -190,7 +190,7 @@ fn container_seeds() -> Vec<Vec<u8>> {
         body.extend_from_slice(object);
         body
     };
-    let pack = |object: &[u8]| Deflater::new(Level::Fast).pack(object).expect("it is repetitive").to_vec();
+    let pack = |object: &[u8]| Deflater::new().pack(object).expect("it is repetitive").to_vec();
     let large = vec![0x11; 4000];
     let ack = chappe_tl::Serializable::to_bytes(&enums::MsgsAck::MsgsAck(types::MsgsAck {
         msg_ids: vec![4, 8, 12],

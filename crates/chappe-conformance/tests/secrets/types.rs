@@ -78,7 +78,6 @@ const EXEMPT: [(&str, &[&str]); 6] = [
             "chappe_crypto::secret_chat::Party",
             "chappe_crypto::secret_chat::Version",
             "chappe_framing::AcceptedFormat",
-            "chappe_framing::Level",
             "chappe_framing::MsgOrigin",
             "chappe_framing::Padding",
             "chappe_framing::TransportTail",

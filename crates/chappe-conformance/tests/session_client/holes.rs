@@ -6,7 +6,7 @@ use chappe_types::Rule;
 use chappe_types::TransportErrorCode;
 
 fn packed(object: &[u8]) -> Vec<u8> {
-    Deflater::new(Level::Fast).pack(object).unwrap().to_vec()
+    Deflater::new().pack(object).unwrap().to_vec()
 }
 
 #[test]

@@ -5,7 +5,7 @@ pub use core::time::Duration;
 pub use chappe_crypto::rng::Drbg;
 pub use chappe_crypto::{AuthKey, Side};
 pub use chappe_framing::{
-    Container, ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, Level,
+    Container, ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError,
     MSG_CONTAINER, MessageHeader, MsgId, MsgIdGenerator, MsgOrigin, Padding, SeqNo, ServerSalt, SessionId,
     TransportTail, UnixTime, constructor_id, open, write_rpc_result_header,
 };

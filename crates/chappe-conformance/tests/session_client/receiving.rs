@@ -9,9 +9,9 @@ fn a_packed_answer_is_shown_unpacked() {
     let call = pair.call();
     let query = pair.queries()[0].msg_id;
     let object = vec![7; 5000];
-    let packed = Deflater::new(Level::Fast).pack(&object).unwrap().to_vec();
+    let packed = Deflater::new().pack(&object).unwrap().to_vec();
     assert_eq!(pair.answer(query, &packed), [Seen::Answer(call, object.clone())]);
-    let update = Deflater::new(Level::Fast).pack(&object).unwrap().to_vec();
+    let update = Deflater::new().pack(&object).unwrap().to_vec();
     assert_eq!(pair.say(&update), [Seen::Update(object)]);
 }
 

@@ -1,6 +1,6 @@
 //! Containers and packed queries.
 
-use chappe_framing::{Deflater, FrameError, Level};
+use chappe_framing::{Deflater, FrameError};
 use chappe_session::server::{Policy, ServerError};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, types};
@@ -72,7 +72,7 @@ fn sec_090_a_new_session_begins_with_the_lowest_message_of_its_first_container()
 fn sec_097_packed_queries_are_shown_unpacked_and_bombs_refused() {
     let mut pair = Pair::new(Policy::Strict);
     let object = [&GET_CONFIG[..], &[0; 2000]].concat();
-    let mut deflater = Deflater::new(Level::Fast);
+    let mut deflater = Deflater::new();
     let packed = deflater.pack(&object).unwrap().to_vec();
     assert_eq!(pair.send(0, at(0), 1, &packed), [(at(0), object)]);
     let bomb = deflater.pack(&vec![0; 17 << 20]).unwrap().to_vec();
@@ -85,7 +85,7 @@ fn sec_097_packed_queries_are_shown_unpacked_and_bombs_refused() {
 
 #[test]
 fn only_a_lenient_server_unpacks_zlib() {
-    let mut gzip = Deflater::new(Level::Fast);
+    let mut gzip = Deflater::new();
     let body = [GET_CONFIG; 64].concat();
     let packed = gzip.pack(&body).expect("it shrinks").to_vec();
     // gzip_packed: id, length in one byte or four, header of 10 bytes, deflated, checksum and length of 8.
@@ -116,7 +116,7 @@ fn only_a_lenient_server_unpacks_zlib() {
 #[test]
 fn a_query_in_front_of_one_that_does_not_unpack_is_taken_when_it_comes_again() {
     let mut pair = Pair::new(Policy::Strict);
-    let mut broken = Deflater::new(Level::Fast).pack(&[7; 400]).unwrap().to_vec();
+    let mut broken = Deflater::new().pack(&[7; 400]).unwrap().to_vec();
     let middle = broken.len() / 2;
     broken[middle..].fill(0xff);
     let both = container(&[(at(0), 1, &GET_CONFIG), (after(at(0), 1), 3, &broken)]);

@@ -1,6 +1,6 @@
 //! What a session keeps when its client is done, and what it still knows after very many queries.
 
-use chappe_framing::{Deflater, Level};
+use chappe_framing::Deflater;
 use chappe_session::server::{Policy, ServerSession};
 
 use crate::pair::{GET_CONFIG, Pair, after, at, container, now};
@@ -58,7 +58,7 @@ fn a_quiet_session_keeps_nothing_of_large_frames_many_queries_and_packed_answers
         rest(pair, 0);
     });
     let after_a_burst = kept(|pair| {
-        let packed = Deflater::new(Level::Fast).pack(&vec![7; 40_000]).expect("it packs well").to_vec();
+        let packed = Deflater::new().pack(&vec![7; 40_000]).expect("it packs well").to_vec();
         assert_eq!(pair.send(0, at(0), 1, &packed).len(), 1);
         pair.server.respond_bytes(now(0), at(0), &vec![7; 100_000]).unwrap();
         assert_eq!(queries(pair, 0, 1, 900), 900);

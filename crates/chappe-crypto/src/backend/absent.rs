@@ -1,7 +1,6 @@
 //! No kernels for this kind of CPU: the proofs cannot be made, so the methods cannot be called.
 
-use super::MessageStream;
-use crate::{ige::Stream, kdf::AesKeyIv};
+use crate::kdf::AesKeyIv;
 
 /// Would be proof of AES and SHA instructions.
 #[derive(Clone, Copy, Debug)]
@@ -34,14 +33,6 @@ impl Ni {
         match self {}
     }
 
-    pub(crate) fn ige_encrypt_many(self, _: &mut [Stream<'_>]) {
-        match self {}
-    }
-
-    pub(crate) fn ige_decrypt_many(self, _: &mut [Stream<'_>]) {
-        match self {}
-    }
-
     pub(crate) fn ctr_key(self, _: &[u8; 32]) -> CtrKey {
         match self {}
     }
@@ -63,17 +54,6 @@ impl Ni {
     ) -> [u8; 32] {
         match self {}
     }
-
-    pub(crate) fn ige_encrypt_sha256(
-        self,
-        _: &[u8; 32],
-        _: &[u8; 32],
-        _: &mut [[u8; 16]],
-        _: &[u8; 32],
-        _: &[[u8; 16]],
-    ) -> [u8; 32] {
-        match self {}
-    }
 }
 
 impl Wide {
@@ -81,23 +61,52 @@ impl Wide {
         None
     }
 
-    pub(crate) fn ige_encrypt_many(self, _: &mut [Stream<'_>]) {
-        match self {}
-    }
-
-    pub(crate) fn ige_decrypt_many(self, _: &mut [Stream<'_>]) {
-        match self {}
-    }
-
     pub(crate) fn mask(self, _: u8, _: &mut [[u8; 16]]) {
         match self {}
     }
+}
 
-    pub(crate) fn sha256_prefixed_many(self, _: &mut [MessageStream<'_>]) {
-        match self {}
+#[cfg(feature = "batch")]
+mod batch {
+    use super::{Ni, Wide};
+    use crate::{backend::batch::MessageStream, ige::Stream};
+
+    impl Ni {
+        pub(crate) fn ige_encrypt_many(self, _: &mut [Stream<'_>]) {
+            match self {}
+        }
+
+        pub(crate) fn ige_decrypt_many(self, _: &mut [Stream<'_>]) {
+            match self {}
+        }
+
+        pub(crate) fn ige_encrypt_sha256(
+            self,
+            _: &[u8; 32],
+            _: &[u8; 32],
+            _: &mut [[u8; 16]],
+            _: &[u8; 32],
+            _: &[[u8; 16]],
+        ) -> [u8; 32] {
+            match self {}
+        }
     }
 
-    pub(crate) fn ige_decrypt_sha256_many(self, _: &mut [MessageStream<'_>]) {
-        match self {}
+    impl Wide {
+        pub(crate) fn ige_encrypt_many(self, _: &mut [Stream<'_>]) {
+            match self {}
+        }
+
+        pub(crate) fn ige_decrypt_many(self, _: &mut [Stream<'_>]) {
+            match self {}
+        }
+
+        pub(crate) fn sha256_prefixed_many(self, _: &mut [MessageStream<'_>]) {
+            match self {}
+        }
+
+        pub(crate) fn ige_decrypt_sha256_many(self, _: &mut [MessageStream<'_>]) {
+            match self {}
+        }
     }
 }

@@ -5,6 +5,8 @@
 //!
 //! `--cfg chappe_portable` makes `detect` answer `portable`.
 
+#[cfg(feature = "batch")]
+pub(crate) mod batch;
 pub(crate) mod modexp;
 pub(crate) mod portable;
 
@@ -22,37 +24,13 @@ use core::{fmt, hint};
 use subtle::Choice;
 
 use self::kernels::{Ni, Wide};
-use crate::{ige::Stream, kdf::AesKeyIv, wipe::wipe};
+use crate::kdf::AesKeyIv;
 
 /// Which implementation does the work. Copy it along; it is a few bytes of proof.
 #[derive(Clone, Copy, Debug)]
 pub struct Backend {
     ni: Option<Ni>,
     wide: Option<Wide>,
-}
-
-/// One of several independent messages: what is hashed in front of it, key and IV, blocks, and the digest found.
-pub(crate) struct MessageStream<'a> {
-    pub(crate) prefix: &'a [u8; 32],
-    pub(crate) key: [u8; 32],
-    pub(crate) iv: [u8; 32],
-    pub(crate) data: &'a mut [[u8; 16]],
-    pub(crate) digest: [u8; 32],
-}
-
-impl MessageStream<'_> {
-    /// No message, for a place that is filled later.
-    pub(crate) const fn empty() -> Self {
-        Self { prefix: &[0; 32], key: [0; 32], iv: [0; 32], data: &mut [], digest: [0; 32] }
-    }
-}
-
-impl Drop for MessageStream<'_> {
-    fn drop(&mut self) {
-        wipe(&mut self.key);
-        wipe(&mut self.iv);
-        wipe(&mut self.digest);
-    }
 }
 
 impl Backend {
@@ -102,24 +80,6 @@ impl Backend {
         }
     }
 
-    /// Encrypts several independent streams. Last partial blocks are left alone.
-    pub(crate) fn ige_encrypt_many(self, streams: &mut [Stream<'_>]) {
-        match (self.ni, self.wide) {
-            (_, Some(wide)) => wide.ige_encrypt_many(streams),
-            (Some(ni), None) => ni.ige_encrypt_many(streams),
-            (None, None) => portable::ige_encrypt_many(streams),
-        }
-    }
-
-    /// Decrypts several independent streams. Last partial blocks are left alone.
-    pub(crate) fn ige_decrypt_many(self, streams: &mut [Stream<'_>]) {
-        match (self.ni, self.wide) {
-            (_, Some(wide)) => wide.ige_decrypt_many(streams),
-            (Some(ni), None) => ni.ige_decrypt_many(streams),
-            (None, None) => portable::ige_decrypt_many(streams),
-        }
-    }
-
     /// Derives key and IV of MTProto 2.0; `x` is 0 or 8.
     pub(crate) fn kdf_v2(self, secret: &[u8; 256], x: usize, msg_key: &[u8; 16]) -> AesKeyIv {
         match self.ni {
@@ -136,16 +96,6 @@ impl Backend {
         }
     }
 
-    /// Finds the digest of every message.
-    pub(crate) fn sha256_prefixed_many(self, messages: &mut [MessageStream<'_>]) {
-        match self.wide {
-            Some(wide) => wide.sha256_prefixed_many(messages),
-            None => messages.iter_mut().for_each(|message| {
-                message.digest = self.sha256_prefixed(message.prefix, message.data);
-            }),
-        }
-    }
-
     /// Decrypts in place and returns the SHA-256 of `prefix` followed by what was decrypted.
     pub(crate) fn ige_decrypt_sha256(
         self,
@@ -157,32 +107,6 @@ impl Backend {
         match self.ni {
             Some(ni) => ni.ige_decrypt_sha256(key, iv, prefix, data),
             None => portable::ige_decrypt_sha256(key, iv, prefix, data),
-        }
-    }
-
-    /// Decrypts every message in place and finds its digest.
-    pub(crate) fn ige_decrypt_sha256_many(self, messages: &mut [MessageStream<'_>]) {
-        match self.wide {
-            Some(wide) => wide.ige_decrypt_sha256_many(messages),
-            None => messages.iter_mut().for_each(|message| {
-                message.digest =
-                    self.ige_decrypt_sha256(&message.key, &message.iv, message.prefix, message.data);
-            }),
-        }
-    }
-
-    /// Encrypts `data` in place and returns the SHA-256 of `next_prefix` followed by `next`, another message.
-    pub(crate) fn ige_encrypt_sha256(
-        self,
-        key: &[u8; 32],
-        iv: &[u8; 32],
-        data: &mut [[u8; 16]],
-        next_prefix: &[u8; 32],
-        next: &[[u8; 16]],
-    ) -> [u8; 32] {
-        match self.ni {
-            Some(ni) => ni.ige_encrypt_sha256(key, iv, data, next_prefix, next),
-            None => portable::ige_encrypt_sha256(key, iv, data, next_prefix, next),
         }
     }
 

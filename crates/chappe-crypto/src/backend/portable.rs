@@ -5,7 +5,7 @@ use cipher::{Array, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, KeyI
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
-use crate::{ige::Stream, kdf::AesKeyIv};
+use crate::kdf::AesKeyIv;
 
 pub(crate) fn ige_encrypt(key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
     let (blocks, _) = Array::slice_as_chunks_mut(data);
@@ -15,18 +15,6 @@ pub(crate) fn ige_encrypt(key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
 pub(crate) fn ige_decrypt(key: &[u8; 32], iv: &[u8; 32], data: &mut [u8]) {
     let (blocks, _) = Array::slice_as_chunks_mut(data);
     ige::Decryptor::<Aes256>::new(key.into(), iv.into()).decrypt_blocks(blocks);
-}
-
-pub(crate) fn ige_encrypt_many(streams: &mut [Stream<'_>]) {
-    for stream in streams {
-        ige_encrypt(&stream.key, &stream.iv, stream.data);
-    }
-}
-
-pub(crate) fn ige_decrypt_many(streams: &mut [Stream<'_>]) {
-    for stream in streams {
-        ige_decrypt(&stream.key, &stream.iv, stream.data);
-    }
 }
 
 /// An expanded key for CTR mode.
@@ -90,15 +78,4 @@ pub(crate) fn ige_decrypt_sha256(
 ) -> [u8; 32] {
     ige_decrypt(key, iv, data.as_flattened_mut());
     sha256_prefixed(prefix, data)
-}
-
-pub(crate) fn ige_encrypt_sha256(
-    key: &[u8; 32],
-    iv: &[u8; 32],
-    data: &mut [[u8; 16]],
-    next_prefix: &[u8; 32],
-    next: &[[u8; 16]],
-) -> [u8; 32] {
-    ige_encrypt(key, iv, data.as_flattened_mut());
-    sha256_prefixed(next_prefix, next)
 }

@@ -1,26 +1,27 @@
 //! Whole messages, sealed and opened in one buffer.
 //!
 //! [`seal`] hashes and encrypts the bytes it is given; [`open`] decrypts them and compares `msg_key` in constant
-//! time. [`seal_many`] and [`open_many`] do the same for several messages with keys of their own, which is
-//! faster than one after the other. [`seal_v1`] and [`open_v1`] speak MTProto 1.0.
+//! time. [`seal_v1`] and [`open_v1`] implement MTProto 1.0. With the feature `batch`, `seal_many` and `open_many`
+//! process several messages together, each with its own key.
 //!
-//! Not here: headers and padding. They are part of the plaintext and the caller's business; that the padding
-//! has 12 to 1024 random bytes is checked where lengths are known.
+//! Not here: headers and padding. They are part of the plaintext, and the caller writes and checks them.
 //!
-//! **Invariant:** no decrypted byte leaves [`open`] unless `msg_key` was right. On failure they are wiped.
+//! **Invariant:** no decrypted byte leaves [`open`] unless `msg_key` matched. On failure the bytes are wiped.
 //!
 //! Spec: <https://core.telegram.org/mtproto/description> and
 //! <https://core.telegram.org/mtproto/security_guidelines#mtproto-encrypted-messages>.
 
+#[cfg(feature = "batch")]
+pub(crate) mod batch;
 mod error;
-pub(crate) mod many;
 mod v1;
 
 use subtle::ConstantTimeEq;
 
+#[cfg(feature = "batch")]
+pub use self::batch::{OpenJob, SealJob, open_many, seal_many};
 pub use self::{
     error::{OpenError, SealError},
-    many::{OpenJob, SealJob, open_many, seal_many},
     v1::{Layout, OpenedV1, open_v1, seal_v1},
 };
 use crate::{

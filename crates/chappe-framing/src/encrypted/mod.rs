@@ -1,8 +1,8 @@
 //! Encrypted messages, sealed and opened in one buffer.
 //!
 //! [`EncryptedWriter`] takes the body, puts both headers in front and encrypts in place.
-//! [`open`] decrypts in place and returns a view of the same bytes. [`seal_many`] and [`open_many`]
-//! do the same for several frames at once, whose ciphers then run side by side.
+//! [`open`] decrypts in place and returns a view of the same bytes. With the feature `batch`, `seal_many` and
+//! `open_many` process several frames together.
 //!
 //! ```text
 //! auth_key_id 8 | msg_key 16 | encrypted: salt 8 | session_id 8 | msg_id 8 | seq_no 4 | len 4 | body | padding 12..=1024
@@ -13,13 +13,17 @@
 //!
 //! Spec: <https://core.telegram.org/mtproto/description#encrypted-message>.
 
+#[cfg(feature = "batch")]
+mod batch;
 mod open;
 mod padding;
 mod seal;
 
-pub use open::{OpenJob, Opened, TransportTail, open, open_many};
+#[cfg(feature = "batch")]
+pub use batch::{OpenJob, SealJob, open_many, seal_many};
+pub use open::{Opened, TransportTail, open};
 pub use padding::Padding;
-pub use seal::{EncryptedHeader, EncryptedWriter, Prepared, SealJob, seal_many};
+pub use seal::{EncryptedHeader, EncryptedWriter, Prepared};
 
 use chappe_crypto::AuthKeyId;
 

@@ -1,8 +1,6 @@
 //! Reading encrypted messages.
 
-use core::fmt;
 use core::ops::Range;
-use core::slice;
 
 use chappe_crypto::{AuthKey, MsgKey, QuickAckToken, Side, message};
 
@@ -45,7 +43,7 @@ pub fn open<'a>(
 }
 
 /// Checks what can be checked without the key's bytes; returns the length without the tail.
-fn checked_len(key: &AuthKey, tail: TransportTail, frame: &[u8]) -> Result<usize, FrameError> {
+pub(super) fn checked_len(key: &AuthKey, tail: TransportTail, frame: &[u8]) -> Result<usize, FrameError> {
     if frame.len() < MIN_FRAME_LEN {
         return Err(FrameError::TooShort { len: frame.len(), min: MIN_FRAME_LEN });
     }
@@ -65,7 +63,7 @@ fn checked_len(key: &AuthKey, tail: TransportTail, frame: &[u8]) -> Result<usize
 }
 
 /// Splits a frame whose length was checked.
-fn split_frame(frame: &mut [u8], len: usize) -> (MsgKey, &mut [u8]) {
+pub(super) fn split_frame(frame: &mut [u8], len: usize) -> (MsgKey, &mut [u8]) {
     let (header, ciphertext) = frame[..len].split_at_mut(OUTER_HEADER_LEN);
     (MsgKey::from_bytes(array(&header[outer::MSG_KEY])), ciphertext)
 }
@@ -82,7 +80,7 @@ pub struct Opened<'a> {
 
 impl<'a> Opened<'a> {
     /// Checks lengths; called only with bytes whose `msg_key` was right.
-    fn new_checked(plaintext: &'a [u8], quick_ack: QuickAckToken) -> Result<Self, FrameError> {
+    pub(super) fn new_checked(plaintext: &'a [u8], quick_ack: QuickAckToken) -> Result<Self, FrameError> {
         let (header, rest) = plaintext
             .split_first_chunk::<INNER_HEADER_LEN>()
             .ok_or(FrameError::TooShort { len: plaintext.len(), min: INNER_HEADER_LEN })?;
@@ -177,109 +175,5 @@ impl<'a> Opened<'a> {
             Side::Server => msg_id.origin().is_some_and(MsgOrigin::is_server),
         };
         if fits { Ok(()) } else { Err(FrameError::BadOrigin { msg_id }) }
-    }
-}
-
-/// One frame of several that are opened together by [`open_many`]. `Debug` shows nothing of what was decrypted.
-#[must_use = "pass it to `open_many`, then ask for the message"]
-pub struct OpenJob<'a> {
-    key: &'a AuthKey,
-    from: Side,
-    frame: &'a mut [u8],
-    /// Length of the frame without the tail, or why it is not even worth decrypting.
-    len: Result<usize, FrameError>,
-    done: Option<Result<QuickAckToken, FrameError>>,
-}
-
-impl<'a> OpenJob<'a> {
-    /// Describes a frame: the arguments of [`open`].
-    pub fn new(key: &'a AuthKey, from: Side, tail: TransportTail, frame: &'a mut [u8]) -> Self {
-        let len = checked_len(key, tail, frame);
-        Self { key, from, frame, len, done: None }
-    }
-
-    /// Returns what [`open`] would have returned; opens the frame now if [`open_many`] has not.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`open`].
-    pub fn finish(mut self) -> Result<Opened<'a>, FrameError> {
-        if self.done.is_none() {
-            open_chunk::<1>(slice::from_mut(&mut self));
-        }
-        let quick_ack = self.done.expect("the job was done")?;
-        let len = self.len?;
-        Opened::new_checked(&self.frame[OUTER_HEADER_LEN..len], quick_ack)
-    }
-
-    fn as_crypto_job(&mut self) -> message::OpenJob<'_> {
-        // A frame that was refused takes part with no bytes, so that the others keep their places.
-        let (msg_key, ciphertext) = match self.len {
-            Ok(len) => split_frame(self.frame, len),
-            Err(_) => (MsgKey::from_bytes([0; 16]), &mut [][..]),
-        };
-        message::OpenJob::new(self.key, self.from, msg_key, ciphertext)
-    }
-}
-
-impl fmt::Debug for OpenJob<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenJob")
-            .field("from", &self.from)
-            .field("len", &self.len)
-            .field("done", &self.done)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Opens several frames, whose ciphers run side by side: faster than one after the other.
-///
-/// Each job holds its own result; one that fails does not touch the others.
-pub fn open_many(jobs: &mut [OpenJob<'_>]) {
-    // Wide vectors pay from twelve on; see `chappe_crypto::message`.
-    let mut sixteens = jobs.chunks_exact_mut(16);
-    for chunk in &mut sixteens {
-        open_chunk::<16>(chunk);
-    }
-    let mut twelves = sixteens.into_remainder().chunks_exact_mut(12);
-    for chunk in &mut twelves {
-        open_chunk::<12>(chunk);
-    }
-    let mut eights = twelves.into_remainder().chunks_exact_mut(8);
-    for chunk in &mut eights {
-        open_chunk::<8>(chunk);
-    }
-    let mut fours = eights.into_remainder().chunks_exact_mut(4);
-    for chunk in &mut fours {
-        open_chunk::<4>(chunk);
-    }
-    let mut twos = fours.into_remainder().chunks_exact_mut(2);
-    for chunk in &mut twos {
-        open_chunk::<2>(chunk);
-    }
-    for chunk in twos.into_remainder().chunks_mut(1) {
-        open_chunk::<1>(chunk);
-    }
-}
-
-/// Opens exactly `N` frames, with the list of jobs on the stack.
-fn open_chunk<const N: usize>(chunk: &mut [OpenJob<'_>]) {
-    if chunk.iter().any(|job| job.done.is_some()) {
-        // Opened before: decrypting again would destroy the message.
-        return chunk
-            .iter_mut()
-            .filter(|job| job.done.is_none())
-            .for_each(|job| open_chunk::<1>(slice::from_mut(job)));
-    }
-    let jobs: &mut [OpenJob<'_>; N] = chunk.try_into().expect("the chunk has N jobs");
-    let mut crypto_jobs = jobs.each_mut().map(OpenJob::as_crypto_job);
-    message::open_many(&mut crypto_jobs);
-    let results = crypto_jobs.map(|job| job.result().expect("every job was done"));
-    for (job, result) in jobs.iter_mut().zip(results) {
-        job.done = Some(match (&job.len, result) {
-            (Err(refused), _) => Err(refused.clone()),
-            (Ok(_), Ok(opened)) => Ok(opened.quick_ack),
-            (Ok(_), Err(_)) => Err(FrameError::MsgKeyMismatch),
-        });
     }
 }

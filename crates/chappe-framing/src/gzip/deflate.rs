@@ -9,39 +9,17 @@ use miniz_oxide::deflate::core::{CompressorOxide, TDEFLFlush, TDEFLStatus, compr
 
 use super::{GZIP_PACKED, stream};
 
-/// How hard to try.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Level {
-    /// Fastest; gains most of what can be gained on TL objects.
-    Fast,
-    /// The usual balance.
-    #[default]
-    Balanced,
-    /// Smallest result, several times slower.
-    Small,
-}
-
-impl Level {
-    const fn to_zlib(self) -> u8 {
-        match self {
-            Self::Fast => 1,
-            Self::Balanced => 6,
-            Self::Small => 9,
-        }
-    }
-}
-
-/// Packs objects into `gzip_packed`, into memory that it keeps for the next one.
+/// Compresses objects to `gzip_packed`, in memory that it reuses.
 pub struct Deflater {
     state: Box<CompressorOxide>,
     scratch: Vec<u8>,
 }
 
 impl Deflater {
-    /// Makes a packer. It takes about 300 KiB.
-    pub fn new(level: Level) -> Self {
+    /// Allocates the compressor, about 300 KiB.
+    pub fn new() -> Self {
         let mut state = Box::<CompressorOxide>::default();
-        state.set_format_and_level(DataFormat::Raw, level.to_zlib());
+        state.set_format_and_level(DataFormat::Raw, LEVEL);
         Self { state, scratch: Vec::new() }
     }
 
@@ -84,11 +62,19 @@ impl Deflater {
     }
 }
 
+/// zlib's fastest level, which gains most of what can be gained on TL objects.
+const LEVEL: u8 = 1;
 const ID_LEN: usize = 4;
 /// Behind the constructor id and the long form of a TL length; the short form starts 3 bytes later.
 const GZIP_AT: usize = ID_LEN + 4;
 const DATA_AT: usize = GZIP_AT + stream::HEADER_LEN;
 const MAX_TL_PADDING: usize = 3;
+
+impl Default for Deflater {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl fmt::Debug for Deflater {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,7 +12,7 @@ mod deflate;
 mod inflate;
 mod stream;
 
-pub use deflate::{Deflater, Level};
+pub use deflate::Deflater;
 pub use inflate::{AcceptedFormat, Inflater};
 
 use crate::FrameError;
@@ -20,9 +20,6 @@ use crate::message::constructor_id;
 
 /// Constructor id of `gzip_packed`.
 pub const GZIP_PACKED: u32 = 0x3072_cfa1;
-
-/// Most bytes an object is unpacked to unless the caller sets another limit: 16 MiB.
-pub const DEFAULT_UNPACKED_LIMIT: usize = 16 << 20;
 
 /// A view of a `gzip_packed` object: its compressed bytes, not looked at yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

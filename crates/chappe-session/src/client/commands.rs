@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use chappe_framing::{Deflater, Level, MAX_BODY_LEN, SessionId};
+use chappe_framing::{Deflater, MAX_BODY_LEN, SessionId};
 use chappe_tl::{EncodeError, Serializable};
 
 use super::call::{CallId, Packing, SendOptions};
@@ -78,7 +78,7 @@ impl ClientSession {
             return Err(error);
         }
         if options.packing == Packing::Auto && len >= self.config.limits.gzip_from {
-            let deflater = self.deflater.get_or_insert_with(|| Box::new(Deflater::new(Level::Fast)));
+            let deflater = self.deflater.get_or_insert_with(|| Box::new(Deflater::new()));
             if let Some(packed) = pack(deflater, body) {
                 self.counters.gzip_in += len as u64;
                 self.counters.gzip_out += packed.len() as u64;

@@ -2,7 +2,7 @@
 
 use chappe_crypto::Side;
 use chappe_framing::{
-    ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, Level, MessageHeader,
+    ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, MessageHeader,
     MsgOrigin,
 };
 use chappe_tl::Identifiable;
@@ -212,8 +212,7 @@ impl ServerSession {
         if gzip_from == 0 || result.len() < gzip_from.max(64) {
             return None;
         }
-        let deflater =
-            self.deflater.get_or_insert_with(|| alloc::boxed::Box::new(Deflater::new(Level::Fast)));
+        let deflater = self.deflater.get_or_insert_with(|| alloc::boxed::Box::new(Deflater::new()));
         if result.len() >= 4 * PROBE_LEN {
             let middle = result.len() / 2;
             deflater.pack(&result[middle..middle + PROBE_LEN])?;

@@ -18,7 +18,6 @@ use core::arch::x86_64::{
 };
 
 use super::{
-    Ni,
     aes::{RoundKeys, decryption_keys, encryption_keys},
     register::{load, load_pair, store, xor},
 };
@@ -53,9 +52,10 @@ pub(super) fn decrypt(key: &[u8; 32], iv: &[u8; 32], blocks: &mut [[u8; 16]]) {
     run::<true>(&decryption_keys(key), Chain::new::<true>(iv), blocks);
 }
 
+#[cfg(feature = "batch")]
 /// Continues a stream to its end.
 pub(super) fn resume<const DECRYPT: bool>(
-    _proof: Ni,
+    _proof: super::Ni,
     keys: &RoundKeys,
     chain: Chain,
     blocks: &mut [[u8; 16]],

@@ -9,22 +9,20 @@
 //! [`Ni::clean_uppers`].
 
 mod aes;
+#[cfg(feature = "batch")]
+mod batch;
 mod ctr;
-mod hash_many;
 mod ige;
-mod ige_many;
-mod ige_wide;
 mod kdf;
 mod mask;
 mod register;
 mod sha256;
-mod sha256_wide;
 mod stitched;
 
 use core::arch::asm;
 
 pub(crate) use self::ctr::CtrKey;
-use crate::{backend::MessageStream, ige::Stream, kdf::AesKeyIv};
+use crate::kdf::AesKeyIv;
 
 cpufeatures::new!(cpu_ni, "aes", "sha", "sse2", "ssse3", "sse4.1");
 cpufeatures::new!(cpu_avx, "avx");
@@ -39,7 +37,9 @@ pub(crate) struct Ni {
 /// Proof that this CPU has VAES and AVX-512 (F, BW, DQ, VL) beside everything of [`Ni`]. Only [`Wide::detect`]
 /// makes one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wide(Ni);
+pub(crate) struct Wide(
+    #[cfg_attr(not(feature = "batch"), allow(dead_code, reason = "the kernels of a batch need it"))] Ni,
+);
 
 #[allow(clippy::unused_self, reason = "holding the proof is what it takes to call these")]
 impl Ni {
@@ -80,16 +80,6 @@ impl Ni {
         unsafe { ige::decrypt(key, iv, data.as_chunks_mut().0) }
     }
 
-    /// Several independent streams, four at a time.
-    pub(crate) fn ige_encrypt_many(self, streams: &mut [Stream<'_>]) {
-        ige_many::run::<false>(self, None, streams);
-    }
-
-    /// Several independent streams, four at a time.
-    pub(crate) fn ige_decrypt_many(self, streams: &mut [Stream<'_>]) {
-        ige_many::run::<true>(self, None, streams);
-    }
-
     pub(crate) fn ctr_key(self, key: &[u8; 32]) -> CtrKey {
         CtrKey::new(self, key)
     }
@@ -114,18 +104,6 @@ impl Ni {
         // SAFETY: `decrypt` needs the CPU features that `self` proves.
         unsafe { stitched::decrypt(self, key, iv, prefix, data) }
     }
-
-    pub(crate) fn ige_encrypt_sha256(
-        self,
-        key: &[u8; 32],
-        iv: &[u8; 32],
-        data: &mut [[u8; 16]],
-        next_prefix: &[u8; 32],
-        next: &[[u8; 16]],
-    ) -> [u8; 32] {
-        // SAFETY: `encrypt` needs the CPU features that `self` proves.
-        unsafe { stitched::encrypt(self, key, iv, data, next_prefix, next) }
-    }
 }
 
 #[allow(clippy::unused_self, reason = "holding the proof is what it takes to call these")]
@@ -137,26 +115,8 @@ impl Wide {
         cpu_wide::get().then_some(Self(ni))
     }
 
-    /// Several independent streams, up to twelve at a time.
-    pub(crate) fn ige_encrypt_many(self, streams: &mut [Stream<'_>]) {
-        ige_many::run::<false>(self.0, Some(self), streams);
-    }
-
-    /// Several independent streams, up to twelve at a time.
-    pub(crate) fn ige_decrypt_many(self, streams: &mut [Stream<'_>]) {
-        ige_many::run::<true>(self.0, Some(self), streams);
-    }
-
     pub(crate) fn mask(self, mask: u8, data: &mut [[u8; 16]]) {
         // SAFETY: `apply` needs the CPU features that `self` proves.
         unsafe { mask::apply(mask, data.as_flattened_mut()) }
-    }
-
-    pub(crate) fn sha256_prefixed_many(self, messages: &mut [MessageStream<'_>]) {
-        hash_many::prefixed(self, messages);
-    }
-
-    pub(crate) fn ige_decrypt_sha256_many(self, messages: &mut [MessageStream<'_>]) {
-        hash_many::decrypt(self, messages);
     }
 }

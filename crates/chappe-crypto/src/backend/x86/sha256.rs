@@ -156,12 +156,14 @@ pub(super) fn finish(mut state: State, units: &[[u8; 16]], total: usize) -> [__m
     finish_words(state, w, rest.len(), total)
 }
 
+#[cfg(feature = "batch")]
 /// Like [`finish`], from a state that other code left, for callers whose code may use AVX.
 pub(super) fn finish_from(ni: Ni, words: [u32; 8], units: &[[u8; 16]], total: usize) -> [u8; 32] {
     // SAFETY: `finish_clean` needs the CPU features that `ni` proves.
     unsafe { finish_clean(ni, words, units, total) }
 }
 
+#[cfg(feature = "batch")]
 #[inline(never)]
 #[target_feature(enable = "sha,sse4.1,ssse3")]
 fn finish_clean(ni: Ni, words: [u32; 8], units: &[[u8; 16]], total: usize) -> [u8; 32] {

@@ -28,11 +28,13 @@ use core::{
 
 use super::{
     Ni,
-    aes::{RoundKeys, decryption_keys, encryption_keys},
+    aes::{RoundKeys, decryption_keys},
     ige::{self, Chain, last, round},
     register::{load, load_pair, store, store_pair, xor},
-    sha256::{self, INITIAL, State, Words, big_endian, compress, constants, quarter, words},
+    sha256::{self, INITIAL, State, Words, big_endian, compress, constants, quarter},
 };
+#[cfg(feature = "batch")]
+use super::{aes::encryption_keys, sha256::words};
 
 /// Below this many blocks there is no step in which both chains run.
 const MIN_DECRYPT: usize = 7;
@@ -188,6 +190,7 @@ fn rest_of_stream(keys: &RoundKeys, mut stream: Stream, blocks: &mut [[u8; 16]])
     }
 }
 
+#[cfg(feature = "batch")]
 /// Encrypts `data` in place and returns the SHA-256 of `next_prefix` followed by `next`, another message.
 #[inline(never)]
 #[target_feature(enable = "aes,sha,sse4.1,ssse3")]

@@ -18,7 +18,7 @@ use super::{
     ige_wide, sha256,
     sha256_wide::{LANES, States},
 };
-use crate::backend::MessageStream;
+use crate::backend::batch::MessageStream;
 
 /// With fewer messages the lanes left empty cost more than the others gain.
 const MIN_MESSAGES: usize = 12;

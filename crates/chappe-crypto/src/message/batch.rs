@@ -6,7 +6,7 @@ use core::{array, fmt};
 
 use crate::{
     AuthKey, MsgKey, Side,
-    backend::{Backend, MessageStream},
+    backend::{Backend, batch::MessageStream},
     ige::Stream,
     kdf::{self, AesKeyIv, MsgKeyLarge},
     message::{OpenError, Opened, SealError, Sealed, check, open_with, whole_blocks},
