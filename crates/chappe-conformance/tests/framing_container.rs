@@ -3,8 +3,8 @@
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::Side;
 use chappe_framing::{
-    Container, ContainerWriter, FrameBuf, FrameError, MAX_MESSAGES_SENT, MSG_CONTAINER, MessageHeader, MsgId,
-    RpcOutcome, RpcResult, SeqNo, write_rpc_result_header,
+    Container, ContainerWriter, FrameBuf, FrameError, MAX_MESSAGES_SENT, MSG_CONTAINER, MalformedFrame,
+    MessageHeader, MsgId, PeerMisbehaved, RpcOutcome, RpcResult, SeqNo, WriteError, write_rpc_result_header,
 };
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{enums, types};
@@ -78,9 +78,13 @@ fn sec_093_the_malformed_containers_of_the_vectors_are_refused() {
             let bytes = case.bytes("data");
             let error = Container::new_checked(&bytes, CONTAINER_ID, Side::Client).expect_err(case.name());
             let is_expected = match case.name() {
-                "container_in_container" => matches!(error, FrameError::Nested { .. }),
-                "container_count_too_big" => matches!(error, FrameError::TooShort { .. }),
-                _ => matches!(error, FrameError::BadBodyLen { .. }),
+                "container_in_container" => {
+                    matches!(error, FrameError::Misbehaved(PeerMisbehaved::Nested { .. }))
+                }
+                "container_count_too_big" => {
+                    matches!(error, FrameError::Malformed(MalformedFrame::TooShort { .. }))
+                }
+                _ => matches!(error, FrameError::Malformed(MalformedFrame::BadBodyLen { .. })),
             };
             assert!(is_expected, "{case:?}: {error}");
             seen += 1;
@@ -96,26 +100,28 @@ fn sec_093_lengths_and_counts_that_do_not_fit_are_refused() {
     assert_eq!(check(&container(1, core::slice::from_ref(&good))), Ok(()));
     for count in [-1, i32::MIN, i32::MAX, 1025] {
         let refused = check(&container(count, core::slice::from_ref(&good)));
-        assert_eq!(refused, Err(FrameError::BadContainerCount { claimed: count }));
+        assert_eq!(refused, Err(FrameError::Malformed(MalformedFrame::BadContainerCount { claimed: count })));
     }
     let left_over = check(&container(0, core::slice::from_ref(&good)));
-    assert_eq!(left_over, Err(FrameError::TrailingBytes { len: 20 }));
+    assert_eq!(left_over, Err(FrameError::Malformed(MalformedFrame::TrailingBytes { len: 20 })));
     let one_missing = check(&container(2, core::slice::from_ref(&good)));
-    assert_eq!(one_missing, Err(FrameError::TooShort { len: 0, min: 16 }));
+    assert_eq!(one_missing, Err(FrameError::Malformed(MalformedFrame::TooShort { len: 0, min: 16 })));
     for claimed in [0_i32, 1, 5, 8, -4, i32::MIN, i32::MAX] {
         let mut bad = good.clone();
         bad[12..16].copy_from_slice(&claimed.to_le_bytes());
         let refused = check(&container(1, &[bad]));
-        assert_eq!(refused, Err(FrameError::BadBodyLen { claimed, available: 4 }));
+        assert_eq!(refused, Err(FrameError::Malformed(MalformedFrame::BadBodyLen { claimed, available: 4 })));
     }
     let whole = container(1, &[good]);
     for len in 0..whole.len() {
         let refused = check(&whole[..len]).expect_err("it is cut");
         let expected = match len {
             24..28 => {
-                matches!(refused, FrameError::BadBodyLen { claimed: 4, available } if available == len - 24)
+                matches!(refused, FrameError::Malformed(MalformedFrame::BadBodyLen { claimed: 4, available }) if available == len - 24)
             }
-            _ => matches!(refused, FrameError::TooShort { len: got, min } if got < min && got <= len),
+            _ => {
+                matches!(refused, FrameError::Malformed(MalformedFrame::TooShort { len: got, min }) if got < min && got <= len)
+            }
         };
         assert!(expected, "{len} bytes: {refused}");
     }
@@ -129,7 +135,7 @@ fn sec_093_1024_messages_are_accepted_and_1025_are_not() {
         Container::new_checked(&bytes, CONTAINER_ID, Side::Client).map(|container| container.len())
     };
     assert_eq!(check(1024), Ok(1024));
-    assert_eq!(check(1025), Err(FrameError::BadContainerCount { claimed: 1025 }));
+    assert_eq!(check(1025), Err(FrameError::Malformed(MalformedFrame::BadContainerCount { claimed: 1025 })));
 }
 
 #[test]
@@ -140,9 +146,9 @@ fn a_writer_stops_at_1020_messages() {
         writer.push(header(4 * i as i64, 1), &GET_CONFIG).unwrap();
     }
     let next = header(8000, 1);
-    assert_eq!(writer.push(next, &GET_CONFIG), Err(FrameError::ContainerFull));
+    assert_eq!(writer.push(next, &GET_CONFIG), Err(WriteError::ContainerFull));
     let unused = writer.push_with(next, |_| panic!("there is no room to write to"));
-    assert_eq!(unused, Err(FrameError::ContainerFull));
+    assert_eq!(unused, Err(WriteError::ContainerFull));
     assert_eq!(writer.finish(), 1020);
     let container = Container::new_checked(buf.as_slice(), CONTAINER_ID, Side::Client).unwrap();
     assert_eq!(container.iter().count(), 1020);
@@ -158,8 +164,8 @@ fn a_message_that_cannot_be_written_leaves_the_container_as_it_was() {
         buf.append(&[1, 2, 3]);
         Ok(())
     });
-    assert_eq!(odd, Err(FrameError::UnsendableBody { len: 3 }));
-    assert_eq!(writer.push(header(8, 3), &[]), Err(FrameError::UnsendableBody { len: 0 }));
+    assert_eq!(odd, Err(WriteError::UnsendableBody { len: 3 }));
+    assert_eq!(writer.push(header(8, 3), &[]), Err(WriteError::UnsendableBody { len: 0 }));
     assert_eq!(writer.byte_len(), before);
     assert_eq!(writer.highest(), Some(MsgId::from_raw(4)));
     assert_eq!(writer.finish(), 1);
@@ -170,10 +176,10 @@ fn sec_094_a_container_in_a_container_is_refused() {
     let inner = container(0, &[]);
     let outer = container(1, &[message(4, &inner)]);
     let refused = Container::new_checked(&outer, CONTAINER_ID, Side::Client).map(|_| ());
-    assert_eq!(refused, Err(FrameError::Nested { id: MSG_CONTAINER }));
+    assert_eq!(refused, Err(FrameError::Misbehaved(PeerMisbehaved::Nested { id: MSG_CONTAINER })));
     let mut buf = FrameBuf::new();
     let mut writer = ContainerWriter::begin(&mut buf);
-    assert_eq!(writer.push(header(4, 1), &inner), Err(FrameError::Nested { id: MSG_CONTAINER }));
+    assert_eq!(writer.push(header(4, 1), &inner), Err(WriteError::NestedContainer));
     writer.finish();
 }
 
@@ -187,8 +193,8 @@ fn sec_095_inner_ids_are_below_the_containers_and_of_the_right_side() {
         let msg_id = MsgId::from_raw(inner);
         for (from, is_right) in [(Side::Client, inner % 4 == 0), (Side::Server, inner % 2 == 1)] {
             let expected = match inner {
-                1000.. | ..0 => Err(FrameError::InnerIdNotLower { msg_id }),
-                _ if !is_right => Err(FrameError::BadOrigin { msg_id }),
+                1000.. | ..0 => Err(FrameError::Misbehaved(PeerMisbehaved::InnerIdNotLower { msg_id })),
+                _ if !is_right => Err(FrameError::Misbehaved(PeerMisbehaved::BadOrigin { msg_id })),
                 _ => Ok(()),
             };
             assert_eq!(check(inner, from), expected, "{inner} from {from:?}");
@@ -197,7 +203,10 @@ fn sec_095_inner_ids_are_below_the_containers_and_of_the_right_side() {
     // One bad message spoils the whole container.
     let bytes = container(2, &[message(4, &GET_CONFIG), message(1000, &GET_CONFIG)]);
     let refused = Container::new_checked(&bytes, MsgId::from_raw(1000), Side::Client).map(|_| ());
-    assert_eq!(refused, Err(FrameError::InnerIdNotLower { msg_id: MsgId::from_raw(1000) }));
+    assert_eq!(
+        refused,
+        Err(FrameError::Misbehaved(PeerMisbehaved::InnerIdNotLower { msg_id: MsgId::from_raw(1000) }))
+    );
 }
 
 #[test]
@@ -225,5 +234,5 @@ fn an_rpc_result_with_an_error_is_written_and_read_as_in_the_vectors() {
 fn an_rpc_result_of_message_zero_is_refused() {
     let mut bytes = vector("vectors", "rpc_result_error").bytes("serialized");
     bytes[4..12].fill(0);
-    assert_eq!(RpcResult::new_checked(&bytes), Err(FrameError::ZeroRequest));
+    assert_eq!(RpcResult::new_checked(&bytes), Err(FrameError::Misbehaved(PeerMisbehaved::ZeroRequest)));
 }

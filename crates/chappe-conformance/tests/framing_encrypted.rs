@@ -3,9 +3,9 @@
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::{AuthKey, AuthKeyId, Side, message};
 use chappe_framing::{
-    EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, INNER_HEADER_LEN, MIN_FRAME_LEN, MessageHeader,
-    MsgId, OUTER_HEADER_LEN, OpenJob, Opened, Padding, SealJob, SeqNo, ServerSalt, SessionId, TransportTail,
-    open, open_many, seal_many,
+    EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, INNER_HEADER_LEN, MIN_FRAME_LEN, MalformedFrame,
+    MessageHeader, MsgId, OUTER_HEADER_LEN, OpenJob, Opened, Padding, PeerMisbehaved, SealJob, SeqNo,
+    ServerSalt, SessionId, TransportTail, WriteError, open, open_many, seal_many,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -117,14 +117,24 @@ fn every_malformed_frame_of_the_vectors_fails_its_check() {
         let result = receive(&case, &mut case.bytes("packet"));
         let fits = match case.text("expect") {
             "accept" => result.is_ok(),
-            "auth_key_id_mismatch" => matches!(result, Err(FrameError::UnknownAuthKey { .. })),
-            "msg_key_mismatch" => matches!(result, Err(FrameError::MsgKeyMismatch)),
-            "bad_ciphertext_length" => matches!(result, Err(FrameError::UnalignedCiphertext { .. })),
-            "too_short" => matches!(result, Err(FrameError::TooShort { .. })),
-            "bad_length" => matches!(result, Err(FrameError::BadBodyLen { .. })),
-            "bad_padding" => matches!(result, Err(FrameError::BadPadding { .. })),
-            "session_mismatch" => matches!(result, Err(FrameError::ForeignSession { .. })),
-            "msg_id_parity" => matches!(result, Err(FrameError::BadOrigin { .. })),
+            "auth_key_id_mismatch" => {
+                matches!(result, Err(FrameError::Misbehaved(PeerMisbehaved::UnknownAuthKey { .. })))
+            }
+            "msg_key_mismatch" => {
+                matches!(result, Err(FrameError::Malformed(MalformedFrame::MsgKeyMismatch)))
+            }
+            "bad_ciphertext_length" => {
+                matches!(result, Err(FrameError::Malformed(MalformedFrame::UnalignedCiphertext { .. })))
+            }
+            "too_short" => matches!(result, Err(FrameError::Malformed(MalformedFrame::TooShort { .. }))),
+            "bad_length" => matches!(result, Err(FrameError::Malformed(MalformedFrame::BadBodyLen { .. }))),
+            "bad_padding" => matches!(result, Err(FrameError::Malformed(MalformedFrame::BadPadding { .. }))),
+            "session_mismatch" => {
+                matches!(result, Err(FrameError::Misbehaved(PeerMisbehaved::ForeignSession { .. })))
+            }
+            "msg_id_parity" => {
+                matches!(result, Err(FrameError::Misbehaved(PeerMisbehaved::BadOrigin { .. })))
+            }
             other => panic!("{other}"),
         };
         assert!(fits, "{case:?}: {result:?}");
@@ -137,11 +147,14 @@ fn sec_061_short_frames_and_unknown_keys_are_refused() {
     let whole = case.bytes("packet");
     for len in 0..MIN_FRAME_LEN {
         let refused = receive(&case, &mut whole[..len].to_vec()).unwrap_err();
-        assert_eq!(refused, FrameError::TooShort { len, min: MIN_FRAME_LEN });
+        assert_eq!(refused, FrameError::Malformed(MalformedFrame::TooShort { len, min: MIN_FRAME_LEN }));
     }
     let unknown = negative("auth_key_id_unknown").bytes("packet");
     let got = AuthKeyId::from_bytes(unknown[..8].try_into().unwrap());
-    assert_eq!(refused("auth_key_id_unknown"), FrameError::UnknownAuthKey { got });
+    assert_eq!(
+        refused("auth_key_id_unknown"),
+        FrameError::Misbehaved(PeerMisbehaved::UnknownAuthKey { got })
+    );
 }
 
 #[test]
@@ -153,7 +166,10 @@ fn sec_062_a_tail_is_cut_on_padded_transports_only() {
         let strict = open(&key(&case), side(&case), TransportTail::None, &mut frame.clone()).map(|_| ());
         match tail {
             0 => assert_eq!(strict, Ok(())),
-            _ => assert_eq!(strict, Err(FrameError::UnalignedCiphertext { len: 80 + tail })),
+            _ => assert_eq!(
+                strict,
+                Err(FrameError::Malformed(MalformedFrame::UnalignedCiphertext { len: 80 + tail }))
+            ),
         }
         open(&key(&case), side(&case), TransportTail::Padded, &mut frame).unwrap();
     }
@@ -169,8 +185,10 @@ fn sec_063_a_flipped_bit_anywhere_is_refused() {
         let error =
             open(&key(&case), Side::Server, TransportTail::None, &mut frame).expect_err("it was flipped");
         let is_expected = match error {
-            FrameError::UnknownAuthKey { .. } => bit < 64,
-            FrameError::MsgKeyMismatch => bit >= 64 && frame[24..].iter().all(|byte| *byte == 0),
+            FrameError::Misbehaved(PeerMisbehaved::UnknownAuthKey { .. }) => bit < 64,
+            FrameError::Malformed(MalformedFrame::MsgKeyMismatch) => {
+                bit >= 64 && frame[24..].iter().all(|byte| *byte == 0)
+            }
             _ => false,
         };
         assert!(is_expected, "bit {bit}: {error}");
@@ -181,14 +199,14 @@ fn sec_063_a_flipped_bit_anywhere_is_refused() {
 fn sec_063_a_reflected_message_is_refused() {
     let case = negative("ok_reference");
     let opened = open(&key(&case), Side::Client, TransportTail::None, &mut case.bytes("packet")).map(|_| ());
-    assert_eq!(opened, Err(FrameError::MsgKeyMismatch));
-    assert_eq!(refused("direction_swapped"), FrameError::MsgKeyMismatch);
+    assert_eq!(opened, Err(FrameError::Malformed(MalformedFrame::MsgKeyMismatch)));
+    assert_eq!(refused("direction_swapped"), FrameError::Malformed(MalformedFrame::MsgKeyMismatch));
 }
 
 #[test]
 fn sec_064_whatever_breaks_decryption_gives_the_same_error() {
     for name in ["msg_key_bit_flip", "ciphertext_bit_flip", "truncated_block", "direction_swapped"] {
-        assert_eq!(refused(name), FrameError::MsgKeyMismatch, "{name}");
+        assert_eq!(refused(name), FrameError::Malformed(MalformedFrame::MsgKeyMismatch), "{name}");
     }
 }
 
@@ -199,7 +217,7 @@ fn sec_065_nothing_decrypted_is_left_when_msg_key_does_not_match() {
     frame[OUTER_HEADER_LEN - 1] ^= 1;
     let result = open(&key(&case), side(&case), TransportTail::None, &mut frame).map(|_| ());
     // The length inside is nonsense as well, but it must not have been looked at.
-    assert_eq!(result, Err(FrameError::MsgKeyMismatch));
+    assert_eq!(result, Err(FrameError::Malformed(MalformedFrame::MsgKeyMismatch)));
     assert!(frame[OUTER_HEADER_LEN..].iter().all(|byte| *byte == 0));
 }
 
@@ -217,7 +235,7 @@ fn sec_066_a_wrong_length_inside_is_refused() {
         plaintext[28..32].copy_from_slice(&claimed.to_le_bytes());
         let mut frame = seal_raw(&key(&case), Side::Server, plaintext);
         let refused = open(&key(&case), Side::Server, TransportTail::None, &mut frame).unwrap_err();
-        assert_eq!(refused, FrameError::BadBodyLen { claimed, available: 32 });
+        assert_eq!(refused, FrameError::Malformed(MalformedFrame::BadBodyLen { claimed, available: 32 }));
     }
 }
 
@@ -236,9 +254,11 @@ fn sec_067_padding_is_12_to_1024_bytes() {
         let result = open(&key(&case), Side::Server, TransportTail::None, &mut frame)
             .map(|opened| opened.body().len());
         let expected = match padding {
-            _ if len < MIN_FRAME_LEN => Err(FrameError::TooShort { len, min: MIN_FRAME_LEN }),
+            _ if len < MIN_FRAME_LEN => {
+                Err(FrameError::Malformed(MalformedFrame::TooShort { len, min: MIN_FRAME_LEN }))
+            }
             12..=1024 => Ok(body),
-            _ => Err(FrameError::BadPadding { len: padding }),
+            _ => Err(FrameError::Malformed(MalformedFrame::BadPadding { len: padding })),
         };
         assert_eq!(result, expected, "{padding}");
     }
@@ -250,7 +270,7 @@ fn sec_068_a_message_of_another_session_is_refused() {
     let mut frame = case.bytes("packet");
     let got = open(&key(&case), side(&case), TransportTail::None, &mut frame).unwrap().session_id();
     assert_ne!(got, SessionId::from_raw(case.number("expected_session_id")));
-    assert_eq!(refused("session_mismatch"), FrameError::ForeignSession { got });
+    assert_eq!(refused("session_mismatch"), FrameError::Misbehaved(PeerMisbehaved::ForeignSession { got }));
 }
 
 fn sealed_with(key: &AuthKey, from: Side, header: EncryptedHeader) -> Vec<u8> {
@@ -265,7 +285,9 @@ fn sealed_with(key: &AuthKey, from: Side, header: EncryptedHeader) -> Vec<u8> {
 #[test]
 fn sec_069_session_zero_is_refused() {
     let case = &vectors::load("envelope_v2").list("vectors")[0];
-    for (session, expected) in [(0, Err(FrameError::ZeroSession)), (1, Ok(())), (-1, Ok(()))] {
+    for (session, expected) in
+        [(0, Err(FrameError::Misbehaved(PeerMisbehaved::ZeroSession))), (1, Ok(())), (-1, Ok(()))]
+    {
         let header = EncryptedHeader { session_id: SessionId::from_raw(session), ..header(case) };
         let mut frame = sealed_with(&key(case), Side::Client, header);
         let opened = open(&key(case), Side::Client, TransportTail::None, &mut frame).unwrap();
@@ -282,7 +304,10 @@ fn origin_accepted(from: Side, msg_id: i64) -> bool {
     match opened.require_origin(from) {
         Ok(()) => true,
         Err(error) => {
-            assert_eq!(error, FrameError::BadOrigin { msg_id: MsgId::from_raw(msg_id) });
+            assert_eq!(
+                error,
+                FrameError::Misbehaved(PeerMisbehaved::BadOrigin { msg_id: MsgId::from_raw(msg_id) })
+            );
             false
         }
     }
@@ -332,7 +357,7 @@ fn sec_074_a_message_of_protocol_1_is_refused() {
     let msg_key = message::seal_v1(&key(case), Side::Client, &mut plaintext, unpadded).unwrap();
     let mut frame = [&key(case).id().as_bytes()[..], &msg_key.as_bytes()[..], &plaintext].concat();
     let result = open(&key(case), Side::Client, TransportTail::None, &mut frame).map(|_| ());
-    assert_eq!(result, Err(FrameError::MsgKeyMismatch));
+    assert_eq!(result, Err(FrameError::Malformed(MalformedFrame::MsgKeyMismatch)));
 }
 
 #[test]
@@ -340,7 +365,7 @@ fn sec_074_a_frame_of_another_key_is_refused() {
     let case = &vectors::load("envelope_v2").list("vectors")[0];
     let other = AuthKey::from_bytes([0x33; 256]);
     let result = open(&other, Side::Client, TransportTail::None, &mut case.bytes("packet")).map(|_| ());
-    assert_eq!(result, Err(FrameError::UnknownAuthKey { got: key(case).id() }));
+    assert_eq!(result, Err(FrameError::Misbehaved(PeerMisbehaved::UnknownAuthKey { got: key(case).id() })));
 }
 
 #[test]
@@ -349,7 +374,7 @@ fn sec_075_a_plain_message_does_not_open() {
     let mut plain = vec![0; 200];
     plain[8] = 1;
     let result = open(&key(case), Side::Server, TransportTail::None, &mut plain).map(|_| ());
-    assert_eq!(result, Err(FrameError::PlainNotAllowed));
+    assert_eq!(result, Err(FrameError::Misbehaved(PeerMisbehaved::PlainNotAllowed)));
 }
 
 #[test]
@@ -361,7 +386,7 @@ fn a_body_that_cannot_be_sent_is_refused_before_anything_is_sealed() {
         let mut writer = EncryptedWriter::begin(&mut buf);
         writer.body().append(&vec![0; len]);
         let result = writer.seal(&key(case), Side::Client, header(case), Padding::Random, &mut rng);
-        assert_eq!(result.err(), Some(FrameError::UnsendableBody { len }));
+        assert_eq!(result.err(), Some(WriteError::UnsendableBody { len }));
     }
 }
 
@@ -397,7 +422,7 @@ fn many_at_once_give_what_one_after_the_other_gives() {
         for (i, job) in jobs.into_iter().enumerate() {
             let opened: Result<Opened<'_>, FrameError> = job.finish();
             if i % 5 == 0 {
-                assert_eq!(opened.unwrap_err(), FrameError::MsgKeyMismatch);
+                assert_eq!(opened.unwrap_err(), FrameError::Malformed(MalformedFrame::MsgKeyMismatch));
                 continue;
             }
             let opened = opened.unwrap();
@@ -419,9 +444,9 @@ fn a_frame_refused_before_decryption_does_not_disturb_the_others() {
     ];
     open_many(&mut jobs);
     let [short, good, foreign] = jobs.map(|job| job.finish().map(|opened| opened.body().len()));
-    assert!(matches!(short, Err(FrameError::TooShort { .. })));
+    assert!(matches!(short, Err(FrameError::Malformed(MalformedFrame::TooShort { .. }))));
     assert_eq!(good, Ok(20));
-    assert!(matches!(foreign, Err(FrameError::UnknownAuthKey { .. })));
+    assert!(matches!(foreign, Err(FrameError::Misbehaved(PeerMisbehaved::UnknownAuthKey { .. }))));
 }
 
 #[test]

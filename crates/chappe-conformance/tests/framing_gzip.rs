@@ -1,7 +1,9 @@
 //! `gzip_packed` against `tl_misc.json` and row SEC-97 of the checklist.
 
 use chappe_conformance::vectors::{self, Entry};
-use chappe_framing::{AcceptedFormat, Deflater, FrameError, GZIP_PACKED, GzipPacked, Inflater};
+use chappe_framing::{
+    AcceptedFormat, Deflater, FrameError, GZIP_PACKED, GzipPacked, Inflater, MalformedFrame, PeerMisbehaved,
+};
 use miniz_oxide::deflate::{compress_to_vec, compress_to_vec_zlib};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -100,16 +102,16 @@ fn data_that_does_not_get_smaller_is_left_alone() {
 #[test]
 fn sec_097_the_damaged_objects_of_the_vectors_are_refused() {
     let bad_crc = vector("negative", "gzip_bad_crc").bytes("data");
-    assert_eq!(strict(&bad_crc), Err(FrameError::BadChecksum));
+    assert_eq!(strict(&bad_crc), Err(FrameError::Malformed(MalformedFrame::BadChecksum)));
     let truncated = vector("negative", "gzip_truncated").bytes("data");
-    assert_eq!(strict(&truncated), Err(FrameError::BadCompression));
+    assert_eq!(strict(&truncated), Err(FrameError::Malformed(MalformedFrame::BadCompression)));
 }
 
 #[test]
 fn sec_097_a_bomb_stops_at_the_limit() {
     let bomb = object(&gzip(&vec![0; 64 << 20], 0, &[]));
     assert!(bomb.len() < 100_000);
-    assert_eq!(strict(&bomb), Err(FrameError::UnpackedTooLarge { limit: LIMIT }));
+    assert_eq!(strict(&bomb), Err(FrameError::Misbehaved(PeerMisbehaved::UnpackedTooLarge { limit: LIMIT })));
 }
 
 #[test]
@@ -119,7 +121,9 @@ fn sec_097_the_limit_itself_is_still_accepted() {
     for limit in [4999, 5000, 5001] {
         let result = unpack(&packed, AcceptedFormat::Gzip, limit);
         match limit {
-            4999 => assert_eq!(result, Err(FrameError::UnpackedTooLarge { limit })),
+            4999 => {
+                assert_eq!(result, Err(FrameError::Misbehaved(PeerMisbehaved::UnpackedTooLarge { limit })))
+            }
             _ => assert_eq!(result.as_ref(), Ok(&data)),
         }
     }
@@ -131,7 +135,7 @@ fn sec_097_a_wrong_size_or_checksum_is_refused() {
     for at in good.len() - 8..good.len() {
         let mut bad = good.clone();
         bad[at] ^= 0x10;
-        assert_eq!(strict(&object(&bad)), Err(FrameError::BadChecksum), "{at}");
+        assert_eq!(strict(&object(&bad)), Err(FrameError::Malformed(MalformedFrame::BadChecksum)), "{at}");
     }
 }
 
@@ -140,25 +144,38 @@ fn sec_097_bytes_behind_the_stream_are_refused() {
     for extra in [1, 4, 18] {
         let mut stream = gzip(&compressible(500), 0, &[]);
         stream.extend(core::iter::repeat_n(0, extra));
-        assert_eq!(strict(&object(&stream)), Err(FrameError::TrailingBytes { len: extra }));
+        assert_eq!(
+            strict(&object(&stream)),
+            Err(FrameError::Malformed(MalformedFrame::TrailingBytes { len: extra }))
+        );
     }
     // A second member would be legal gzip, but no object consists of two.
     let twice = [gzip(&compressible(500), 0, &[]), gzip(&compressible(500), 0, &[])].concat();
-    assert!(matches!(strict(&object(&twice)), Err(FrameError::TrailingBytes { .. })));
+    assert!(matches!(
+        strict(&object(&twice)),
+        Err(FrameError::Malformed(MalformedFrame::TrailingBytes { .. }))
+    ));
     let mut behind = object(&gzip(&compressible(500), 0, &[]));
     behind.extend_from_slice(&[0; 4]);
-    assert_eq!(strict(&behind), Err(FrameError::TrailingBytes { len: 4 }));
+    assert_eq!(strict(&behind), Err(FrameError::Malformed(MalformedFrame::TrailingBytes { len: 4 })));
 }
 
 #[test]
 fn sec_097_a_stream_cut_anywhere_is_refused() {
     let good = gzip(&compressible(500), 0, &[]);
     for len in 0..good.len() {
-        assert_eq!(strict(&object(&good[..len])), Err(FrameError::BadCompression), "{len}");
+        assert_eq!(
+            strict(&object(&good[..len])),
+            Err(FrameError::Malformed(MalformedFrame::BadCompression)),
+            "{len}"
+        );
     }
     let whole = object(&good);
     for len in 0..whole.len() {
-        assert!(matches!(strict(&whole[..len]), Err(FrameError::TooShort { .. })), "{len}");
+        assert!(
+            matches!(strict(&whole[..len]), Err(FrameError::Malformed(MalformedFrame::TooShort { .. }))),
+            "{len}"
+        );
     }
 }
 
@@ -166,7 +183,7 @@ fn sec_097_a_stream_cut_anywhere_is_refused() {
 fn sec_097_packed_in_packed_is_refused() {
     let inner = object(&gzip(&compressible(500), 0, &[]));
     let outer = object(&gzip(&inner, 0, &[]));
-    assert_eq!(strict(&outer), Err(FrameError::Nested { id: GZIP_PACKED }));
+    assert_eq!(strict(&outer), Err(FrameError::Misbehaved(PeerMisbehaved::Nested { id: GZIP_PACKED })));
 }
 
 #[test]
@@ -178,7 +195,7 @@ fn optional_fields_of_the_header_are_skipped() {
     assert_eq!(strict(&object(&all)).as_ref(), Ok(&data));
     assert!(strict(&object(&gzip(&data, 1 << 5, &[]))).is_err(), "reserved flags are not understood");
     let endless = [0x1f, 0x8b, 8, name, 0, 0, 0, 0, 0, 3, 1, 1, 1, 1];
-    assert_eq!(strict(&object(&endless)), Err(FrameError::BadCompression));
+    assert_eq!(strict(&object(&endless)), Err(FrameError::Malformed(MalformedFrame::BadCompression)));
 }
 
 #[test]
@@ -188,7 +205,10 @@ fn the_checksum_of_the_header_is_checked() {
     let sum = (crc32(&header) as u16).to_le_bytes();
     assert_eq!(strict(&object(&gzip(&data, 1 << 1, &sum))).as_ref(), Ok(&data));
     let wrong = [sum[0] ^ 1, sum[1]];
-    assert_eq!(strict(&object(&gzip(&data, 1 << 1, &wrong))), Err(FrameError::BadChecksum));
+    assert_eq!(
+        strict(&object(&gzip(&data, 1 << 1, &wrong))),
+        Err(FrameError::Malformed(MalformedFrame::BadChecksum))
+    );
 }
 
 #[test]
@@ -196,17 +216,23 @@ fn zlib_is_read_only_where_it_is_accepted() {
     let data = compressible(3000);
     let stream = compress_to_vec_zlib(&data, 6);
     let packed = object(&stream);
-    assert_eq!(strict(&packed), Err(FrameError::BadCompression));
+    assert_eq!(strict(&packed), Err(FrameError::Malformed(MalformedFrame::BadCompression)));
     let lenient = |object: &[u8], limit| unpack(object, AcceptedFormat::GzipOrZlib, limit);
     assert_eq!(lenient(&packed, LIMIT).as_ref(), Ok(&data));
     assert_eq!(lenient(&object(&gzip(&data, 0, &[])), LIMIT).as_ref(), Ok(&data));
-    assert_eq!(lenient(&packed, 2999), Err(FrameError::UnpackedTooLarge { limit: 2999 }));
+    assert_eq!(
+        lenient(&packed, 2999),
+        Err(FrameError::Misbehaved(PeerMisbehaved::UnpackedTooLarge { limit: 2999 }))
+    );
     let mut bad = stream.clone();
     *bad.last_mut().unwrap() ^= 1;
-    assert_eq!(lenient(&object(&bad), LIMIT), Err(FrameError::BadChecksum));
+    assert_eq!(lenient(&object(&bad), LIMIT), Err(FrameError::Malformed(MalformedFrame::BadChecksum)));
     let mut long = stream.clone();
     long.push(0);
-    assert_eq!(lenient(&object(&long), LIMIT), Err(FrameError::TrailingBytes { len: 1 }));
+    assert_eq!(
+        lenient(&object(&long), LIMIT),
+        Err(FrameError::Malformed(MalformedFrame::TrailingBytes { len: 1 }))
+    );
     for len in 0..stream.len() {
         assert!(lenient(&object(&stream[..len]), LIMIT).is_err(), "{len}");
     }

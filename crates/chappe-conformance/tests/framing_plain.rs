@@ -2,7 +2,7 @@
 
 use chappe_conformance::vectors;
 use chappe_crypto::Side;
-use chappe_framing::{FrameBuf, FrameError, MsgId, PlainMessage, plain};
+use chappe_framing::{FrameBuf, FrameError, MalformedFrame, MsgId, PeerMisbehaved, PlainMessage, plain};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::{functions, types};
 
@@ -46,7 +46,13 @@ fn sec_012_a_truncated_object_is_refused() {
     for len in 4..body.len() {
         let packet = frame(4, &body[..len]);
         let message = PlainMessage::new_checked(&packet, Side::Client).unwrap();
-        assert!(matches!(message.object::<functions::ReqPqMulti>(), Err(FrameError::Tl(_))), "{len}");
+        assert!(
+            matches!(
+                message.object::<functions::ReqPqMulti>(),
+                Err(FrameError::Malformed(MalformedFrame::Tl(_)))
+            ),
+            "{len}"
+        );
     }
 }
 
@@ -55,8 +61,14 @@ fn sec_010_a_wrong_length_is_refused() {
     for case in vectors::load("envelope_plain").list("negative") {
         let refused = PlainMessage::new_checked(&case.bytes("packet"), Side::Client).unwrap_err();
         match case.text("expect") {
-            "bad_length" => assert!(matches!(refused, FrameError::BadBodyLen { .. }), "{case:?} {refused}"),
-            "too_short" => assert!(matches!(refused, FrameError::TooShort { .. }), "{case:?} {refused}"),
+            "bad_length" => assert!(
+                matches!(refused, FrameError::Malformed(MalformedFrame::BadBodyLen { .. })),
+                "{case:?} {refused}"
+            ),
+            "too_short" => assert!(
+                matches!(refused, FrameError::Malformed(MalformedFrame::TooShort { .. })),
+                "{case:?} {refused}"
+            ),
             other => panic!("{other}"),
         }
     }
@@ -64,7 +76,7 @@ fn sec_010_a_wrong_length_is_refused() {
         let mut packet = frame(4, &[0xf1, 0x8e, 0x7e, 0xbe]);
         packet[16..20].copy_from_slice(&claimed.to_le_bytes());
         let refused = PlainMessage::new_checked(&packet, Side::Client).unwrap_err();
-        assert_eq!(refused, FrameError::BadBodyLen { claimed, available: 4 });
+        assert_eq!(refused, FrameError::Malformed(MalformedFrame::BadBodyLen { claimed, available: 4 }));
     }
 }
 
@@ -76,7 +88,7 @@ fn sec_009_only_objects_of_the_handshake_travel_in_plain_form() {
         for packet in [&ping, &rpc_result] {
             let id = u32::from_le_bytes(packet[20..24].try_into().unwrap());
             let refused = PlainMessage::new_checked(packet, side).unwrap_err();
-            assert_eq!(refused, FrameError::NotAHandshakeObject { id });
+            assert_eq!(refused, FrameError::Misbehaved(PeerMisbehaved::NotAHandshakeObject { id }));
         }
     }
 }
@@ -88,7 +100,7 @@ fn sec_013_a_side_does_not_accept_its_own_kind_of_message() {
     let answer = frame(4, &types::DhGenOk::CONSTRUCTOR_ID.to_le_bytes());
     let refused = |frame: &[u8], from, id| {
         let error = PlainMessage::new_checked(frame, from).expect_err("it is of the other side");
-        assert_eq!(error, FrameError::NotAHandshakeObject { id });
+        assert_eq!(error, FrameError::Misbehaved(PeerMisbehaved::NotAHandshakeObject { id }));
     };
     refused(&request, Side::Server, functions::ReqDhParams::CONSTRUCTOR_ID);
     refused(&answer, Side::Client, types::DhGenOk::CONSTRUCTOR_ID);
@@ -102,7 +114,11 @@ fn sec_011_an_answer_has_an_id_that_is_one_modulo_four() {
     for low in 0..4 {
         let packet = frame((1 << 32) | low, &object);
         let msg_id = MsgId::from_raw((1 << 32) | low);
-        let expected = if low == 1 { Ok(msg_id) } else { Err(FrameError::BadOrigin { msg_id }) };
+        let expected = if low == 1 {
+            Ok(msg_id)
+        } else {
+            Err(FrameError::Misbehaved(PeerMisbehaved::BadOrigin { msg_id }))
+        };
         let read = PlainMessage::new_checked(&packet, Side::Server).map(|message| message.msg_id());
         assert_eq!(read, expected, "{low}");
     }
@@ -121,5 +137,8 @@ fn a_servers_view_does_not_mind_the_id_of_a_request() {
 fn an_encrypted_frame_is_not_a_plain_one() {
     let mut packet = frame(4, &[0xf1, 0x8e, 0x7e, 0xbe]);
     packet[3] = 1;
-    assert!(matches!(PlainMessage::new_checked(&packet, Side::Client), Err(FrameError::NotPlain { .. })));
+    assert!(matches!(
+        PlainMessage::new_checked(&packet, Side::Client),
+        Err(FrameError::Misbehaved(PeerMisbehaved::NotPlain { .. }))
+    ));
 }

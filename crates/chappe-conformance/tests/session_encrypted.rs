@@ -6,7 +6,8 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::{AuthKey, Side};
 use chappe_framing::{
     ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, MessageHeader, MsgId,
-    MsgOrigin, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime, open, write_rpc_result_header,
+    MsgOrigin, Padding, PeerMisbehaved, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime, open,
+    write_rpc_result_header,
 };
 use chappe_session::{EncryptedSession, Message, Session, SessionLimits, UnpackError};
 use chappe_tl::Serializable;
@@ -222,7 +223,10 @@ fn sec_068_a_message_of_another_session_is_refused() {
     let other = SessionId::from_raw(session.session_id().to_raw() ^ 1);
     let mut frame = from_server(other, response(), 1, &functions::Ping { ping_id: 8 }.to_bytes());
     let error = session.unpack_with(NOW, &mut frame).unwrap_err();
-    assert_eq!(error, UnpackError::Frame(FrameError::ForeignSession { got: other }));
+    assert_eq!(
+        error,
+        UnpackError::Frame(FrameError::Misbehaved(PeerMisbehaved::ForeignSession { got: other }))
+    );
 }
 
 #[test]
@@ -232,7 +236,7 @@ fn sec_070_a_message_with_a_clients_id_is_refused() {
     let ping = functions::Ping { ping_id: 8 }.to_bytes();
     let mut frame = from_server(session.session_id(), msg_id, 1, &ping);
     let error = session.unpack_with(NOW, &mut frame).unwrap_err();
-    assert_eq!(error, UnpackError::Frame(FrameError::BadOrigin { msg_id }));
+    assert_eq!(error, UnpackError::Frame(FrameError::Misbehaved(PeerMisbehaved::BadOrigin { msg_id })));
 }
 
 #[test]

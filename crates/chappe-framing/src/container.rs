@@ -7,12 +7,12 @@
 //!
 //! Spec: <https://core.telegram.org/mtproto/service_messages#containers>.
 
+use crate::{FrameBuf, FrameError, MalformedFrame, MsgId, MsgOrigin, PeerMisbehaved, WriteError};
 use core::iter::FusedIterator;
 
 use chappe_crypto::Side;
 
 use crate::message::{MessageHeader, checked_body_len, constructor_id};
-use crate::{FrameBuf, FrameError, MsgId, MsgOrigin};
 
 /// Constructor id of `msg_container`.
 pub const MSG_CONTAINER: u32 = 0x73f1_f8dc;
@@ -37,7 +37,7 @@ pub const CONTAINER_HEADER_LEN: usize = 8;
 /// container.push(header, &[0x6b, 0x18, 0xf9, 0xc4])?;
 /// assert_eq!(container.highest(), Some(MsgId::from_raw(4)));
 /// container.finish();
-/// # Ok::<(), chappe_framing::FrameError>(())
+/// # Ok::<(), chappe_framing::WriteError>(())
 /// ```
 #[derive(Debug)]
 #[must_use = "the number of messages is written by `finish`"]
@@ -82,17 +82,16 @@ impl<'a> ContainerWriter<'a> {
     ///
     /// # Errors
     ///
-    /// * [`FrameError::ContainerFull`] beyond [`MAX_MESSAGES_SENT`].
-    /// * [`FrameError::UnsendableBody`] if the body's length is not one a message can have.
-    /// * [`FrameError::Nested`] if the body is a container (SEC-94).
-    pub fn push(&mut self, header: MessageHeader, body: &[u8]) -> Result<(), FrameError> {
+    /// * [`WriteError::ContainerFull`] beyond [`MAX_MESSAGES_SENT`].
+    /// * [`WriteError::UnsendableBody`] if the body's length is not one a message can have.
+    /// * [`WriteError::NestedContainer`] if the body is a container (SEC-94).
+    pub fn push(&mut self, header: MessageHeader, body: &[u8]) -> Result<(), WriteError> {
         if self.count == MAX_MESSAGES_SENT {
-            return Err(FrameError::ContainerFull);
+            return Err(WriteError::ContainerFull);
         }
         let header_bytes = header.to_bytes(body.len())?;
-        let id = constructor_id(body)?;
-        if id == MSG_CONTAINER {
-            return Err(FrameError::Nested { id });
+        if body.starts_with(&MSG_CONTAINER.to_le_bytes()) {
+            return Err(WriteError::NestedContainer);
         }
         self.buf.append(&header_bytes);
         self.buf.append(body);
@@ -109,10 +108,10 @@ impl<'a> ContainerWriter<'a> {
     pub fn push_with(
         &mut self,
         header: MessageHeader,
-        write: impl FnOnce(&mut FrameBuf) -> Result<(), FrameError>,
-    ) -> Result<(), FrameError> {
+        write: impl FnOnce(&mut FrameBuf) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
         if self.count == MAX_MESSAGES_SENT {
-            return Err(FrameError::ContainerFull);
+            return Err(WriteError::ContainerFull);
         }
         let before = self.buf.len();
         let written = self.try_push_with(header, write);
@@ -129,16 +128,15 @@ impl<'a> ContainerWriter<'a> {
     fn try_push_with(
         &mut self,
         header: MessageHeader,
-        write: impl FnOnce(&mut FrameBuf) -> Result<(), FrameError>,
-    ) -> Result<(), FrameError> {
+        write: impl FnOnce(&mut FrameBuf) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
         self.buf.append_zeroed(MessageHeader::LEN);
         let body_at = self.buf.len();
         write(self.buf)?;
         let body = self.buf.as_slice().get(body_at..).unwrap_or_default();
         let header_bytes = header.to_bytes(body.len())?;
-        let id = constructor_id(body)?;
-        if id == MSG_CONTAINER {
-            return Err(FrameError::Nested { id });
+        if body.starts_with(&MSG_CONTAINER.to_le_bytes()) {
+            return Err(WriteError::NestedContainer);
         }
         self.buf.as_mut_slice()[body_at - MessageHeader::LEN..body_at].copy_from_slice(&header_bytes);
         Ok(())
@@ -181,14 +179,14 @@ impl<'a> Container<'a> {
     pub fn new_checked(object: &'a [u8], msg_id: MsgId, from: Side) -> Result<Self, FrameError> {
         let (header, messages) = object
             .split_first_chunk::<CONTAINER_HEADER_LEN>()
-            .ok_or(FrameError::TooShort { len: object.len(), min: CONTAINER_HEADER_LEN })?;
+            .ok_or(MalformedFrame::TooShort { len: object.len(), min: CONTAINER_HEADER_LEN })?;
         let (id, claimed) = read_container_header(*header);
         if id != MSG_CONTAINER {
-            return Err(FrameError::UnexpectedConstructor { id });
+            return Err(MalformedFrame::UnexpectedConstructor { id }.into());
         }
         let count = match usize::try_from(claimed) {
             Ok(count) if count <= MAX_MESSAGES_ACCEPTED => count,
-            _ => return Err(FrameError::BadContainerCount { claimed }),
+            _ => return Err(MalformedFrame::BadContainerCount { claimed }.into()),
         };
         let mut rest = messages;
         for _ in 0..count {
@@ -196,7 +194,7 @@ impl<'a> Container<'a> {
             check_inner(&message, msg_id, from)?;
         }
         if !rest.is_empty() {
-            return Err(FrameError::TrailingBytes { len: rest.len() });
+            return Err(MalformedFrame::TrailingBytes { len: rest.len() }.into());
         }
         Ok(Self { messages, count })
     }
@@ -263,7 +261,7 @@ fn read_container_header(bytes: [u8; CONTAINER_HEADER_LEN]) -> (u32, i32) {
 fn split_message<'a>(rest: &mut &'a [u8]) -> Result<InnerMessage<'a>, FrameError> {
     let (header, behind) = rest
         .split_first_chunk::<{ MessageHeader::LEN }>()
-        .ok_or(FrameError::TooShort { len: rest.len(), min: MessageHeader::LEN })?;
+        .ok_or(MalformedFrame::TooShort { len: rest.len(), min: MessageHeader::LEN })?;
     let (header, claimed) = MessageHeader::from_bytes(header);
     let len = checked_body_len(claimed, behind.len())?;
     let (body, behind) = behind.split_at(len);
@@ -275,17 +273,17 @@ fn split_message<'a>(rest: &mut &'a [u8]) -> Result<InnerMessage<'a>, FrameError
 fn check_inner(message: &InnerMessage<'_>, container: MsgId, from: Side) -> Result<(), FrameError> {
     let msg_id = message.header.msg_id;
     if msg_id >= container {
-        return Err(FrameError::InnerIdNotLower { msg_id });
+        return Err(PeerMisbehaved::InnerIdNotLower { msg_id }.into());
     }
     let written_by_from = match from {
         Side::Client => msg_id.origin() == Some(MsgOrigin::Client),
         Side::Server => msg_id.origin().is_some_and(MsgOrigin::is_server),
     };
     if !written_by_from {
-        return Err(FrameError::BadOrigin { msg_id });
+        return Err(PeerMisbehaved::BadOrigin { msg_id }.into());
     }
     match constructor_id(message.body)? {
-        id @ MSG_CONTAINER => Err(FrameError::Nested { id }),
+        id @ MSG_CONTAINER => Err(PeerMisbehaved::Nested { id }.into()),
         _ => Ok(()),
     }
 }

@@ -67,6 +67,7 @@ pub mod plain;
 mod rpc;
 mod seq_no;
 mod time;
+mod write_error;
 
 pub use buf::{FrameBuf, HEADROOM};
 pub use container::{
@@ -79,7 +80,7 @@ pub use encrypted::{
 };
 #[cfg(feature = "batch")]
 pub use encrypted::{OpenJob, SealJob, open_many, seal_many};
-pub use error::FrameError;
+pub use error::{FrameError, MalformedFrame, PeerMisbehaved};
 pub use gzip::{AcceptedFormat, Deflater, GZIP_PACKED, GzipPacked, Inflater};
 pub use ids::{ServerSalt, SessionId};
 pub use message::{MAX_BODY_LEN, MessageHeader, constructor_id};
@@ -88,3 +89,4 @@ pub use plain::{PLAIN_HEADER_LEN, PlainMessage};
 pub use rpc::{RPC_ERROR, RPC_RESULT, RPC_RESULT_HEADER_LEN, RpcOutcome, RpcResult, write_rpc_result_header};
 pub use seq_no::{SeqNo, SeqNoCounter};
 pub use time::UnixTime;
+pub use write_error::WriteError;

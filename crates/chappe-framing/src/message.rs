@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://core.telegram.org/mtproto/service_messages#simple-container>.
 
-use crate::{FrameError, MsgId, SeqNo};
+use crate::{FrameError, MalformedFrame, MsgId, SeqNo, WriteError};
 
 mod field {
     use core::ops::Range;
@@ -28,10 +28,10 @@ impl MessageHeader {
     ///
     /// # Errors
     ///
-    /// [`FrameError::UnsendableBody`] if the body is empty, not a multiple of 4, or above
+    /// [`WriteError::UnsendableBody`] if the body is empty, not a multiple of 4, or above
     /// [`MAX_BODY_LEN`].
     #[inline]
-    pub fn to_bytes(self, body_len: usize) -> Result<[u8; Self::LEN], FrameError> {
+    pub fn to_bytes(self, body_len: usize) -> Result<[u8; Self::LEN], WriteError> {
         Self::encode(self.msg_id, self.seq_no, body_len)
     }
 
@@ -42,9 +42,9 @@ impl MessageHeader {
         msg_id: MsgId,
         seq_no: SeqNo,
         body_len: usize,
-    ) -> Result<[u8; Self::LEN], FrameError> {
+    ) -> Result<[u8; Self::LEN], WriteError> {
         if body_len == 0 || !body_len.is_multiple_of(4) || body_len > MAX_BODY_LEN {
-            return Err(FrameError::UnsendableBody { len: body_len });
+            return Err(WriteError::UnsendableBody { len: body_len });
         }
         let mut bytes = [0; Self::LEN];
         bytes[field::MSG_ID].copy_from_slice(&msg_id.to_bytes());
@@ -71,7 +71,7 @@ pub const MAX_BODY_LEN: usize = (1 << 24) - 4096;
 pub(crate) fn checked_body_len(claimed: i32, available: usize) -> Result<usize, FrameError> {
     match usize::try_from(claimed) {
         Ok(len) if len >= 4 && len.is_multiple_of(4) && len <= available => Ok(len),
-        _ => Err(FrameError::BadBodyLen { claimed, available }),
+        _ => Err(MalformedFrame::BadBodyLen { claimed, available }.into()),
     }
 }
 
@@ -79,10 +79,10 @@ pub(crate) fn checked_body_len(claimed: i32, available: usize) -> Result<usize, 
 ///
 /// # Errors
 ///
-/// [`FrameError::TooShort`] if there are not even four bytes.
+/// [`MalformedFrame::TooShort`] if there are not even four bytes.
 #[inline]
 pub fn constructor_id(object: &[u8]) -> Result<u32, FrameError> {
-    let id = object.first_chunk().ok_or(FrameError::TooShort { len: object.len(), min: 4 })?;
+    let id = object.first_chunk().ok_or(MalformedFrame::TooShort { len: object.len(), min: 4 })?;
     Ok(u32::from_le_bytes(*id))
 }
 

@@ -9,13 +9,13 @@
 //!
 //! Spec: <https://core.telegram.org/mtproto/description#unencrypted-message>.
 
+use crate::{FrameBuf, FrameError, MalformedFrame, MsgId, MsgOrigin, PeerMisbehaved, WriteError};
 use chappe_crypto::{AuthKeyId, Side};
 use chappe_tl::deserialize::Cursor;
 use chappe_tl::{Deserializable, Identifiable, Serializable};
 use chappe_tl_mtproto::{functions, types};
 
 use crate::message::{array, constructor_id};
-use crate::{FrameBuf, FrameError, MsgId, MsgOrigin};
 
 mod field {
     use core::ops::Range;
@@ -31,12 +31,12 @@ pub const PLAIN_HEADER_LEN: usize = field::BODY_LEN.end;
 ///
 /// # Errors
 ///
-/// [`FrameError::Encode`] if the object cannot be encoded.
+/// [`WriteError::Encode`] if the object cannot be encoded.
 pub fn write(
     buf: &mut FrameBuf,
     msg_id: MsgId,
     object: &(impl Serializable + ?Sized),
-) -> Result<(), FrameError> {
+) -> Result<(), WriteError> {
     buf.clear();
     object.serialize(buf)?;
     seal(buf, msg_id)
@@ -46,18 +46,18 @@ pub fn write(
 ///
 /// # Errors
 ///
-/// [`FrameError::UnsendableBody`] if there are fewer than four bytes.
-pub fn write_bytes(buf: &mut FrameBuf, msg_id: MsgId, object: &[u8]) -> Result<(), FrameError> {
+/// [`WriteError::UnsendableBody`] if there are fewer than four bytes.
+pub fn write_bytes(buf: &mut FrameBuf, msg_id: MsgId, object: &[u8]) -> Result<(), WriteError> {
     buf.clear();
     buf.append(object);
     seal(buf, msg_id)
 }
 
 /// Puts the plain header in front of the object that `buf` holds.
-fn seal(buf: &mut FrameBuf, msg_id: MsgId) -> Result<(), FrameError> {
+fn seal(buf: &mut FrameBuf, msg_id: MsgId) -> Result<(), WriteError> {
     let len = buf.len();
     if !(4..=crate::MAX_BODY_LEN).contains(&len) {
-        return Err(FrameError::UnsendableBody { len });
+        return Err(WriteError::UnsendableBody { len });
     }
     let mut header = [0; PLAIN_HEADER_LEN];
     header[field::MSG_ID].copy_from_slice(&msg_id.to_bytes());
@@ -82,26 +82,26 @@ impl<'a> PlainMessage<'a> {
     ///
     /// # Errors
     ///
-    /// * [`FrameError::TooShort`], [`FrameError::BadBodyLen`]: the bytes are damaged (SEC-10).
-    /// * [`FrameError::NotPlain`]: the frame is encrypted.
-    /// * [`FrameError::BadOrigin`]: an answer whose `msg_id` is not 1 modulo 4 (SEC-11).
-    /// * [`FrameError::NotAHandshakeObject`]: the object may not travel in plain form (SEC-09).
+    /// * [`MalformedFrame::TooShort`], [`MalformedFrame::BadBodyLen`]: the bytes are damaged (SEC-10).
+    /// * [`PeerMisbehaved::NotPlain`]: the frame is encrypted.
+    /// * [`PeerMisbehaved::BadOrigin`]: an answer whose `msg_id` is not 1 modulo 4 (SEC-11).
+    /// * [`PeerMisbehaved::NotAHandshakeObject`]: the object may not travel in plain form (SEC-09).
     pub fn new_checked(frame: &'a [u8], from: Side) -> Result<Self, FrameError> {
         let (header, rest) = frame
             .split_first_chunk::<PLAIN_HEADER_LEN>()
-            .ok_or(FrameError::TooShort { len: frame.len(), min: PLAIN_HEADER_LEN })?;
+            .ok_or(MalformedFrame::TooShort { len: frame.len(), min: PLAIN_HEADER_LEN })?;
         let key_id = AuthKeyId::from_bytes(array(&header[field::AUTH_KEY_ID]));
         if !key_id.is_zero() {
-            return Err(FrameError::NotPlain { got: key_id });
+            return Err(PeerMisbehaved::NotPlain { got: key_id }.into());
         }
         let body = declared_body(array(&header[field::BODY_LEN]), rest)?;
         let msg_id = MsgId::from_bytes(array(&header[field::MSG_ID]));
         if from == Side::Server && msg_id.origin() != Some(MsgOrigin::Response) {
-            return Err(FrameError::BadOrigin { msg_id });
+            return Err(PeerMisbehaved::BadOrigin { msg_id }.into());
         }
         let id = constructor_id(body)?;
         if !is_handshake_object(id, from) {
-            return Err(FrameError::NotAHandshakeObject { id });
+            return Err(PeerMisbehaved::NotAHandshakeObject { id }.into());
         }
         Ok(Self { msg_id, body })
     }
@@ -125,7 +125,7 @@ impl<'a> PlainMessage<'a> {
     ///
     /// # Errors
     ///
-    /// [`FrameError::Tl`] if the object is not a whole `T`.
+    /// [`MalformedFrame::Tl`] if the object is not a whole `T`.
     pub fn object<T: Deserializable>(&self) -> Result<T, FrameError> {
         Ok(self.object_and_bytes()?.0)
     }
@@ -134,7 +134,7 @@ impl<'a> PlainMessage<'a> {
     ///
     /// # Errors
     ///
-    /// [`FrameError::Tl`] if the object is not a whole `T`.
+    /// [`MalformedFrame::Tl`] if the object is not a whole `T`.
     pub fn object_and_bytes<T: Deserializable>(&self) -> Result<(T, &'a [u8]), FrameError> {
         let mut cursor = Cursor::from_slice(self.body);
         let object = T::deserialize(&mut cursor)?;
@@ -147,7 +147,7 @@ fn declared_body(len: [u8; 4], rest: &[u8]) -> Result<&[u8], FrameError> {
     // Unlike everywhere else, tails of any length occur here, so a multiple of 4 is not asked for.
     match usize::try_from(claimed) {
         Ok(len) if len >= 4 && len <= rest.len() => Ok(&rest[..len]),
-        _ => Err(FrameError::BadBodyLen { claimed, available: rest.len() }),
+        _ => Err(MalformedFrame::BadBodyLen { claimed, available: rest.len() }.into()),
     }
 }
 

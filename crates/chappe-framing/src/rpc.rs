@@ -6,6 +6,7 @@
 //!
 //! Spec: <https://core.telegram.org/mtproto/service_messages#response-to-an-rpc-query>.
 
+use crate::{FrameError, MalformedFrame, MsgId, PeerMisbehaved};
 use chappe_tl::Deserializable;
 use chappe_tl::Sink;
 use chappe_tl_mtproto::types;
@@ -13,7 +14,6 @@ use chappe_types::RpcError;
 
 use crate::gzip::{GZIP_PACKED, GzipPacked};
 use crate::message::{array, constructor_id};
-use crate::{FrameError, MsgId};
 
 mod field {
     use core::ops::Range;
@@ -59,23 +59,23 @@ impl<'a> RpcResult<'a> {
     ///
     /// # Errors
     ///
-    /// * [`FrameError::TooShort`] if there is no whole header or no result behind it.
-    /// * [`FrameError::UnexpectedConstructor`] if it is another object.
-    /// * [`FrameError::ZeroRequest`] if it names message zero (SEC-98).
+    /// * [`MalformedFrame::TooShort`] if there is no whole header or no result behind it.
+    /// * [`MalformedFrame::UnexpectedConstructor`] if it is another object.
+    /// * [`PeerMisbehaved::ZeroRequest`] if it names message zero (SEC-98).
     #[inline]
     pub fn new_checked(object: &'a [u8]) -> Result<Self, FrameError> {
         let min = RPC_RESULT_HEADER_LEN + 4;
         let (header, result) = object
             .split_first_chunk::<RPC_RESULT_HEADER_LEN>()
             .filter(|_| object.len() >= min)
-            .ok_or(FrameError::TooShort { len: object.len(), min })?;
+            .ok_or(MalformedFrame::TooShort { len: object.len(), min })?;
         let id = u32::from_le_bytes(array(&header[field::ID]));
         if id != RPC_RESULT {
-            return Err(FrameError::UnexpectedConstructor { id });
+            return Err(MalformedFrame::UnexpectedConstructor { id }.into());
         }
         let req_msg_id = MsgId::from_bytes(array(&header[field::REQ_MSG_ID]));
         if req_msg_id.to_raw() == 0 {
-            return Err(FrameError::ZeroRequest);
+            return Err(PeerMisbehaved::ZeroRequest.into());
         }
         Ok(Self { req_msg_id, result })
     }
@@ -94,7 +94,7 @@ impl<'a> RpcResult<'a> {
     ///
     /// # Errors
     ///
-    /// [`FrameError::Tl`] or [`FrameError::TrailingBytes`] if an error or a `gzip_packed` cannot be
+    /// [`MalformedFrame::Tl`] or [`MalformedFrame::TrailingBytes`] if an error or a `gzip_packed` cannot be
     /// read. Use [`RpcOutcome::read`] again on what was unpacked.
     pub fn outcome(&self) -> Result<RpcOutcome<'a>, FrameError> {
         RpcOutcome::read(self.result)
@@ -106,8 +106,8 @@ impl<'a> RpcOutcome<'a> {
     ///
     /// # Errors
     ///
-    /// [`FrameError::TooShort`] if there is no constructor id, [`FrameError::Tl`] or
-    /// [`FrameError::TrailingBytes`] if an error or a `gzip_packed` cannot be read.
+    /// [`MalformedFrame::TooShort`] if there is no constructor id, [`MalformedFrame::Tl`] or
+    /// [`MalformedFrame::TrailingBytes`] if an error or a `gzip_packed` cannot be read.
     pub fn read(object: &'a [u8]) -> Result<Self, FrameError> {
         Ok(match constructor_id(object)? {
             RPC_ERROR => {

@@ -42,7 +42,7 @@ const SENT_IDS: usize = 512;
 /// let msg_id = session.pack_into(&Ping { ping_id: 1 }, now, &mut rng, &mut frame)?;
 /// assert_eq!(msg_id.unix_seconds(), 1_707_425_104);
 /// // frame.as_slice() goes to the transport.
-/// # Ok::<(), chappe_session::PackError>(())
+/// # Ok::<(), chappe_session::WriteError>(())
 /// ```
 #[derive(Debug)]
 pub struct EncryptedSession {

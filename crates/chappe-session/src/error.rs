@@ -1,49 +1,8 @@
-//! What can go wrong in a session, by who is to blame.
+//! Why a frame could not be unpacked.
 
 use core::fmt;
 
 use chappe_framing::{FrameError, MsgId};
-use chappe_tl::EncodeError;
-
-/// Why an object could not be packed.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum PackError {
-    /// The object cannot be encoded.
-    Encode(EncodeError),
-    /// The body cannot be framed.
-    Frame(FrameError),
-}
-
-impl fmt::Display for PackError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Encode(error) => write!(f, "the object cannot be encoded: {error}"),
-            Self::Frame(error) => write!(f, "the message cannot be framed: {error}"),
-        }
-    }
-}
-
-impl core::error::Error for PackError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Encode(error) => Some(error),
-            Self::Frame(error) => Some(error),
-        }
-    }
-}
-
-impl From<EncodeError> for PackError {
-    fn from(error: EncodeError) -> Self {
-        Self::Encode(error)
-    }
-}
-
-impl From<FrameError> for PackError {
-    fn from(error: FrameError) -> Self {
-        Self::Frame(error)
-    }
-}
 
 /// Why a frame could not be unpacked by an [`EncryptedSession`](crate::EncryptedSession).
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +41,8 @@ impl fmt::Display for UnpackError {
 impl core::error::Error for UnpackError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Frame(error) => Some(error),
+            // The text of this variant is that of the frame's error.
+            Self::Frame(error) => error.source(),
             _ => None,
         }
     }

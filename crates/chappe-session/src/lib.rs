@@ -21,7 +21,7 @@
 //! let mut frame = FrameBuf::new();
 //! session.pack_into(&GetFutureSalts { num: 8 }, UnixTime::from_secs(1_707_425_104), &mut rng, &mut frame)?;
 //! assert_eq!(frame.as_slice()[..8], *session.auth_key().id().as_bytes());
-//! # Ok::<(), chappe_session::PackError>(())
+//! # Ok::<(), chappe_session::WriteError>(())
 //! ```
 //!
 //! Not here: sockets and reconnection, the making of keys, the splitting of a byte stream into frames.
@@ -52,10 +52,12 @@ mod transmit;
 mod unpack;
 pub mod window;
 
-pub use chappe_framing::{FrameBuf, MsgId, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime};
+pub use chappe_framing::{
+    FrameBuf, MsgId, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime, WriteError,
+};
 pub use chappe_types::{BadMsgCode, BindError, RpcErrorRef, Rule, TransportErrorCode};
 pub use encrypted::{EncryptedSession, MessageView};
-pub use error::{PackError, UnpackError};
+pub use error::UnpackError;
 pub use limits::{MAX_CONTAINER_MESSAGES, MAX_IDS_PER_LIST, SessionLimits};
 pub use message::Message;
 pub use plain::Session;

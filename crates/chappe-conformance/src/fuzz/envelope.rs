@@ -1,14 +1,14 @@
 //! Envelopes with the key known, and what they carry: containers, packed objects, results.
 
+use chappe_framing::{
+    AcceptedFormat, Container, ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf,
+    FrameError, GzipPacked, INNER_HEADER_LEN, Inflater, MalformedFrame, MessageHeader, MsgId, Padding,
+    PlainMessage, RpcOutcome, RpcResult, SeqNo, ServerSalt, SessionId, TransportTail, constructor_id, open,
+    plain, write_rpc_result_header,
+};
 use std::sync::OnceLock;
 
 use chappe_crypto::{AuthKey, Side, message};
-use chappe_framing::{
-    AcceptedFormat, Container, ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf,
-    FrameError, GzipPacked, INNER_HEADER_LEN, Inflater, MessageHeader, MsgId, Padding, PlainMessage,
-    RpcOutcome, RpcResult, SeqNo, ServerSalt, SessionId, TransportTail, constructor_id, open, plain,
-    write_rpc_result_header,
-};
 use chappe_tl_mtproto::{enums, functions, types};
 use rand_core::Rng as _;
 
@@ -118,7 +118,7 @@ fn encrypted(input: &[u8]) {
             let back = open(key(), from.peer(), tail, &mut reflected);
             assert!(back.is_err(), "a message was taken by the side that wrote it");
         }
-        Err(FrameError::MsgKeyMismatch) => {
+        Err(FrameError::Malformed(MalformedFrame::MsgKeyMismatch)) => {
             assert!(mode & 1 == 1 || mode & 8 != 0, "what was sealed with the key opens");
             assert!(frame[24..24 + 16].iter().all(|byte| *byte == 0), "what must not be used is wiped");
         }

@@ -4,7 +4,7 @@ use chappe_conformance::script::Script;
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::dh::DhError;
 use chappe_crypto::factorize::FactorizeError;
-use chappe_framing::{FrameBuf, FrameError, UnixTime};
+use chappe_framing::{FrameBuf, FrameError, MalformedFrame, PeerMisbehaved, UnixTime};
 use chappe_handshake::{
     ClientHandshake, Error, Progress, QueryRefusal, RefusalReason, Reply, ServerHandshakes,
     TransportErrorCode,
@@ -43,10 +43,13 @@ fn is_expected_of_client(case: &Entry, error: &Error) -> bool {
         ("resPQ", "wrong_constructor") => {
             matches!(
                 error,
-                Error::UnexpectedAnswer { .. } | Error::Frame(FrameError::NotAHandshakeObject { .. })
+                Error::UnexpectedAnswer { .. }
+                    | Error::Frame(FrameError::Misbehaved(PeerMisbehaved::NotAHandshakeObject { .. }))
             )
         }
-        ("resPQ", "bare_vector") => matches!(error, Error::Frame(FrameError::Tl(_))),
+        ("resPQ", "bare_vector") => {
+            matches!(error, Error::Frame(FrameError::Malformed(MalformedFrame::Tl(_))))
+        }
         (_, "inner_sha1_mismatch" | "inner_padding_24_bytes") => matches!(error, Error::InvalidDhInnerData),
         (_, "encrypted_answer_not_multiple_of_16") => {
             matches!(error, Error::EncryptedResponseNotPadded { len: 588 })

@@ -1,6 +1,6 @@
 //! A server that knows the key and uses it to say what no server should.
 
-use chappe_framing::{FrameError, MsgId, MsgOrigin, SessionId, UnixTime};
+use chappe_framing::{FrameError, MalformedFrame, MsgId, MsgOrigin, PeerMisbehaved, SessionId, UnixTime};
 use chappe_session::client::{ReceiveError, Repeat, SendOptions};
 use chappe_types::Rule;
 
@@ -163,7 +163,10 @@ fn nothing_nests_without_end() {
         let frame = pen.frame(msg_id, 1, &body);
         let len = frame.len() as u64;
         let cost = allocation_counter::measure(|| match (pen.show(frame), refused) {
-            (Err(ReceiveError::Frame(FrameError::Nested { id })), Some(expected)) => {
+            (
+                Err(ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::Nested { id }))),
+                Some(expected),
+            ) => {
                 assert_eq!(id, expected, "{name}");
             }
             (Ok(seen), None) => assert_eq!(seen, [], "{name}"),
@@ -189,7 +192,10 @@ fn a_single_copy_is_taken_like_its_original() {
     // A copy of something that a client would have said is none of a server's.
     let msg_id = MsgId::from_raw(original.to_raw() & !3);
     copy[4..12].copy_from_slice(&msg_id.to_bytes());
-    assert_eq!(pen.say(&copy), Err(ReceiveError::Frame(FrameError::BadOrigin { msg_id })));
+    assert_eq!(
+        pen.say(&copy),
+        Err(ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::BadOrigin { msg_id })))
+    );
     pen.survives("copies");
 }
 
@@ -204,7 +210,10 @@ fn a_bomb_costs_no_more_than_the_limit_and_nothing_afterwards() {
         let cost = allocation_counter::measure(|| {
             let seen = pen.say(&shape);
             assert!(
-                matches!(seen, Err(ReceiveError::Frame(FrameError::UnpackedTooLarge { .. }))),
+                matches!(
+                    seen,
+                    Err(ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::UnpackedTooLarge { .. })))
+                ),
                 "{seen:?}"
             );
         });
@@ -237,7 +246,10 @@ fn what_came_before_a_fault_in_the_same_frame_is_told_with_its_own_bytes() {
     let messages =
         [(low(2), 1, answer.len() as u32, &answer[..]), (low(1), 3, broken.len() as u32, &broken[..])];
     let frame = pen.frame(msg_id, 4, &container(2, &messages));
-    assert_eq!(pen.show(frame), Err(ReceiveError::Frame(FrameError::BadCompression)));
+    assert_eq!(
+        pen.show(frame),
+        Err(ReceiveError::Frame(FrameError::Malformed(MalformedFrame::BadCompression)))
+    );
     // The next frame has other bytes at the same place.
     let seen = pen.say(&[0x44; 64]).unwrap();
     assert_eq!(seen, [Seen::Answer(call, vec![0x77; 8]), Seen::Update(vec![0x44; 64])]);
@@ -288,7 +300,10 @@ fn a_reflected_frame_is_refused() {
     let mut pen = Pen::new();
     pen.call();
     let own = pen.sent().remove(0).frame;
-    assert_eq!(pen.show(own), Err(ReceiveError::Frame(FrameError::MsgKeyMismatch)));
+    assert_eq!(
+        pen.show(own),
+        Err(ReceiveError::Frame(FrameError::Malformed(MalformedFrame::MsgKeyMismatch)))
+    );
     pen.survives("reflection");
 }
 
@@ -299,14 +314,23 @@ fn foreign_sessions_wrong_parity_and_ids_from_1970_and_2100_are_not_listened_to(
     for other in [0, session.to_raw() ^ 1, !session.to_raw(), -1] {
         pen.session = SessionId::from_raw(other);
         let seen = pen.say(&[0x44; 8]);
-        assert!(matches!(seen, Err(ReceiveError::Frame(FrameError::ForeignSession { .. }))), "{seen:?}");
+        assert!(
+            matches!(
+                seen,
+                Err(ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::ForeignSession { .. })))
+            ),
+            "{seen:?}"
+        );
         pen.session = session;
     }
     pen.survives("foreign sessions");
     for low in [0, 2] {
         let msg_id = MsgId::from_raw(pen.next_id().to_raw() & !3 | low);
         let frame = pen.frame(msg_id, 1, &[0x44; 8]);
-        assert_eq!(pen.show(frame), Err(ReceiveError::Frame(FrameError::BadOrigin { msg_id })));
+        assert_eq!(
+            pen.show(frame),
+            Err(ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::BadOrigin { msg_id })))
+        );
     }
     pen.survives("parity");
     for seconds in [0, 1, 86_400, START - 301, START + 31, 4_102_444_800, u64::from(u32::MAX)] {

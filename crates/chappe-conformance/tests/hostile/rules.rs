@@ -1,8 +1,8 @@
 //! Rules of the checklist that hold for a whole client or server rather than for one part of it.
 
+use chappe_framing::{FrameError, MsgId, PeerMisbehaved, SessionId, UnixTime};
 use core::time::Duration;
 
-use chappe_framing::{FrameError, MsgId, SessionId, UnixTime};
 use chappe_session::client::{ClientConfig, ClientSession, Event, KeyMaterial, ReceiveError, SendOptions};
 use chappe_session::{MonoTime, Now};
 use chappe_tl::Deserializable as _;
@@ -47,7 +47,10 @@ fn sec_092_messages_of_one_session_never_reach_another_under_the_same_key() {
     let mut pen = Pen::new();
     pen.session = SessionId::from_raw(pen.session.to_raw() ^ 1);
     let error = pen.say(&[0x44; 8]).unwrap_err();
-    assert_eq!(error, ReceiveError::Frame(FrameError::ForeignSession { got: pen.session }));
+    assert_eq!(
+        error,
+        ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::ForeignSession { got: pen.session }))
+    );
     assert_eq!(pen.events(), []);
     pen.survives("a foreign session");
 }
@@ -90,7 +93,10 @@ fn sec_100_a_result_from_another_connection_answers_nothing() {
     other.session = SessionId::from_raw(other.session.to_raw() ^ 1);
     let frame = other.frame(msg_id, 1, &result_of(query, &ANSWER));
     let error = asked.show(frame).unwrap_err();
-    assert_eq!(error, ReceiveError::Frame(FrameError::ForeignSession { got: other.session }));
+    assert_eq!(
+        error,
+        ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::ForeignSession { got: other.session }))
+    );
     assert!(asked.client.is_pending(call));
     asked.survives("a stranger's answer");
 }

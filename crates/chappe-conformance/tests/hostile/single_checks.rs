@@ -1,6 +1,6 @@
 //! Checks that are one line each, and would be missed by nobody else if they went.
 
-use chappe_framing::{FrameError, SessionId, TransportTail};
+use chappe_framing::{FrameError, PeerMisbehaved, SessionId, TransportTail};
 use chappe_session::SessionLimits;
 use chappe_session::client::ReceiveError;
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerSession};
@@ -37,7 +37,10 @@ fn requests_to_send_more_than_8192_messages_again_are_ignored() {
 fn a_frame_above_the_limit_is_refused_before_it_is_decrypted() {
     let mut pen = Pen::with(SessionLimits { received_bytes: 256, ..SessionLimits::default() });
     let error = pen.say(&[0x44; 400]).unwrap_err();
-    assert_eq!(error, ReceiveError::Frame(FrameError::UnpackedTooLarge { limit: 256 }));
+    assert_eq!(
+        error,
+        ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::UnpackedTooLarge { limit: 256 }))
+    );
     pen.survives("a large frame");
 }
 

@@ -1,6 +1,7 @@
 //! Calls from beginning to end.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use chappe_framing::PeerMisbehaved;
 
 use super::pair::*;
 
@@ -307,7 +308,13 @@ fn two_sessions_of_a_key_do_not_take_each_others_messages() {
     let msg_id = one.ids.next(one.server_time(), MsgOrigin::Response);
     let frame = one.frame(msg_id, 1, &result);
     let refused = other.take(frame.clone());
-    assert!(matches!(refused, Err(ReceiveError::Frame(FrameError::ForeignSession { .. }))), "{refused:?}");
+    assert!(
+        matches!(
+            refused,
+            Err(ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::ForeignSession { .. })))
+        ),
+        "{refused:?}"
+    );
     assert!(other.client.is_pending(second), "its own call still waits, though it has the same msg_id");
     assert_eq!(one.take(frame).unwrap(), [Seen::Answer(first, BOOL_TRUE.to_vec())]);
 }

@@ -1,6 +1,7 @@
 //! What a client takes, and what it refuses.
 
 use super::pair::*;
+use chappe_framing::PeerMisbehaved;
 use chappe_types::Rule;
 
 #[test]
@@ -23,7 +24,10 @@ fn sec_068_a_message_of_a_foreign_session_closes_the_connection() {
     pair.session = SessionId::from_raw(pair.session.to_raw() ^ 1);
     let frame = pair.frame(MsgId::from_raw(5), 1, &GET_CONFIG);
     let error = pair.take(frame).unwrap_err();
-    assert_eq!(error, ReceiveError::Frame(FrameError::ForeignSession { got: pair.session }));
+    assert_eq!(
+        error,
+        ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::ForeignSession { got: pair.session }))
+    );
 }
 
 #[test]
@@ -33,7 +37,10 @@ fn sec_070_a_message_with_a_clients_id_closes_the_connection() {
     pair.sent();
     let msg_id = MsgId::at(pair.server_time(), MsgOrigin::Client);
     let frame = pair.frame(msg_id, 1, &GET_CONFIG);
-    assert_eq!(pair.take(frame), Err(ReceiveError::Frame(FrameError::BadOrigin { msg_id })));
+    assert_eq!(
+        pair.take(frame),
+        Err(ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::BadOrigin { msg_id })))
+    );
 }
 
 #[test]
@@ -42,7 +49,7 @@ fn sec_075_a_message_in_the_clear_closes_the_connection() {
     pair.call();
     pair.sent();
     let error = pair.take(vec![0; 80]).unwrap_err();
-    assert_eq!(error, ReceiveError::Frame(FrameError::PlainNotAllowed));
+    assert_eq!(error, ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::PlainNotAllowed)));
 }
 
 #[test]
@@ -92,7 +99,10 @@ fn sec_098_answers_to_nothing_are_acknowledged_and_dropped() {
     body.extend_from_slice(&BOOL_TRUE);
     let msg_id = pair.ids.next(pair.server_time(), MsgOrigin::Response);
     let frame = pair.frame(msg_id, 3, &body);
-    assert_eq!(pair.take(frame), Err(ReceiveError::Frame(FrameError::ZeroRequest)));
+    assert_eq!(
+        pair.take(frame),
+        Err(ReceiveError::Frame(FrameError::Misbehaved(PeerMisbehaved::ZeroRequest)))
+    );
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use chappe_conformance::vectors;
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameError, MSG_CONTAINER, MsgId, ServerSalt, SessionId, TransportTail, UnixTime};
+use chappe_framing::{
+    FrameError, MSG_CONTAINER, MsgId, PeerMisbehaved, ServerSalt, SessionId, TransportTail, UnixTime,
+};
 use chappe_session::server::{Policy, SaltSchedule, ServerConfig, ServerError, ServerSession};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
@@ -125,7 +127,13 @@ fn sec_068_a_frame_of_another_session_is_not_taken() {
     let mut pair = Pair::new(Policy::Lenient);
     let mut frame = pair.frame(SessionId::from_raw(6), at(0), 1, &GET_CONFIG);
     let refused = pair.server.handle_frame(now(0), &mut frame).map(|_| ());
-    assert!(matches!(refused, Err(ServerError::Frame(FrameError::ForeignSession { .. }))), "{refused:?}");
+    assert!(
+        matches!(
+            refused,
+            Err(ServerError::Frame(FrameError::Misbehaved(PeerMisbehaved::ForeignSession { .. })))
+        ),
+        "{refused:?}"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Containers and packed queries.
 
-use chappe_framing::{Deflater, FrameError};
+use chappe_framing::{Deflater, FrameError, PeerMisbehaved};
 use chappe_session::server::{Policy, ServerError};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, types};
@@ -78,7 +78,10 @@ fn sec_097_packed_queries_are_shown_unpacked_and_bombs_refused() {
     let bomb = deflater.pack(&vec![0; 17 << 20]).unwrap().to_vec();
     let mut frame = pair.frame(SESSION, after(at(0), 1), 3, &bomb);
     let error = pair.server.handle_frame(now(0), &mut frame).unwrap_err();
-    assert_eq!(error, ServerError::Frame(FrameError::UnpackedTooLarge { limit: 16 << 20 }));
+    assert_eq!(
+        error,
+        ServerError::Frame(FrameError::Misbehaved(PeerMisbehaved::UnpackedTooLarge { limit: 16 << 20 }))
+    );
     let again = pair.send(0, after(at(0), 2), 5, &GET_CONFIG);
     assert_eq!(again.len(), 1, "the session goes on");
 }

@@ -4,11 +4,11 @@
 //! key share the temporary one as well: whichever asks first has it made, the others are given the same. Until they
 //! ask, they speak under a key that the server may have forgotten.
 
+use chappe_framing::{FrameBuf, FrameError, MsgId, PeerMisbehaved, ServerSalt, TransportTail, UnixTime};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chappe_crypto::{AuthKey, AuthKeyId};
-use chappe_framing::{FrameBuf, FrameError, MsgId, ServerSalt, TransportTail, UnixTime};
 use chappe_session::client::{
     ClientConfig, ClientSession, ClockTrust, Event, ForwardSecrecy, KeyMaterial, ReceiveError, Repeat,
     SendOptions, TemporaryKey,
@@ -197,10 +197,10 @@ impl House {
                         // A late frame, from before a key was given up, or given again with another session.
                         Err(ReceiveError::Frame(error)) => {
                             let is_own = match error {
-                                FrameError::ForeignSession { got } => {
+                                FrameError::Misbehaved(PeerMisbehaved::ForeignSession { got }) => {
                                     side.names.iter().any(|name| name.1 == got)
                                 }
-                                FrameError::UnknownAuthKey { got } => {
+                                FrameError::Misbehaved(PeerMisbehaved::UnknownAuthKey { got }) => {
                                     side.names.iter().any(|name| name.0 == got)
                                 }
                                 _ => false,

@@ -10,7 +10,7 @@ use chappe_crypto::{AuthKey, MsgKey, QuickAckToken, Side, message};
 use super::OUTER_HEADER_LEN;
 use super::open::{Opened, TransportTail, checked_len, split_frame};
 use super::seal::{ALIGNED, Prepared, finish};
-use crate::{FrameBuf, FrameError};
+use crate::{FrameBuf, FrameError, MalformedFrame};
 
 /// A job of a batch, whose kernels work on a number of jobs that is known at compile time.
 trait Job: Sized {
@@ -162,7 +162,7 @@ impl Job for OpenJob<'_> {
             job.done = Some(match (&job.len, result) {
                 (Err(refused), _) => Err(refused.clone()),
                 (Ok(_), Ok(opened)) => Ok(opened.quick_ack),
-                (Ok(_), Err(_)) => Err(FrameError::MsgKeyMismatch),
+                (Ok(_), Err(_)) => Err(MalformedFrame::MsgKeyMismatch.into()),
             });
         }
     }

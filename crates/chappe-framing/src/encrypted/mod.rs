@@ -25,10 +25,10 @@ pub use open::{Opened, TransportTail, open};
 pub use padding::Padding;
 pub use seal::{EncryptedHeader, EncryptedWriter, Prepared};
 
+use crate::{FrameError, MalformedFrame, MessageHeader};
 use chappe_crypto::AuthKeyId;
 
 use crate::message::array;
-use crate::{FrameError, MessageHeader};
 
 /// Length of the header that is not encrypted: `auth_key_id` 8, `msg_key` 16.
 pub const OUTER_HEADER_LEN: usize = outer::MSG_KEY.end;
@@ -58,11 +58,11 @@ const BLOCK: usize = 16;
 ///
 /// # Errors
 ///
-/// [`FrameError::TooShort`] if there are not even eight bytes. Payloads below 16 bytes are errors
+/// [`MalformedFrame::TooShort`] if there are not even eight bytes. Payloads below 16 bytes are errors
 /// or acknowledgements of the transport, which knows them.
 pub fn auth_key_id(frame: &[u8]) -> Result<AuthKeyId, FrameError> {
     let id = frame
         .get(outer::AUTH_KEY_ID)
-        .ok_or(FrameError::TooShort { len: frame.len(), min: outer::AUTH_KEY_ID.end })?;
+        .ok_or(MalformedFrame::TooShort { len: frame.len(), min: outer::AUTH_KEY_ID.end })?;
     Ok(AuthKeyId::from_bytes(array(id)))
 }

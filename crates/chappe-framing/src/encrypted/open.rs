@@ -1,5 +1,8 @@
 //! Reading encrypted messages.
 
+use crate::{
+    FrameError, MalformedFrame, MessageHeader, MsgId, MsgOrigin, PeerMisbehaved, SeqNo, ServerSalt, SessionId,
+};
 use core::ops::Range;
 
 use chappe_crypto::{AuthKey, MsgKey, QuickAckToken, Side, message};
@@ -7,7 +10,6 @@ use chappe_crypto::{AuthKey, MsgKey, QuickAckToken, Side, message};
 use super::padding::ACCEPTED;
 use super::{BLOCK, INNER_HEADER_LEN, MIN_FRAME_LEN, OUTER_HEADER_LEN, auth_key_id, inner, outer};
 use crate::message::{array, checked_body_len};
-use crate::{FrameError, MessageHeader, MsgId, MsgOrigin, SeqNo, ServerSalt, SessionId};
 
 /// Whether the transport may have left bytes of its own behind a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +29,7 @@ pub enum TransportTail {
 /// # Errors
 ///
 /// Any error means: discard the frame, use nothing of it, close the connection. For
-/// [`FrameError::UnknownAuthKey`] a server answers with the transport error -404 instead.
+/// [`PeerMisbehaved::UnknownAuthKey`] a server answers with the transport error -404 instead.
 pub fn open<'a>(
     key: &AuthKey,
     from: Side,
@@ -38,27 +40,27 @@ pub fn open<'a>(
     let (msg_key, ciphertext) = split_frame(frame, len);
     match message::open(key, from, &msg_key, ciphertext) {
         Ok(opened) => Opened::new_checked(ciphertext, opened.quick_ack),
-        Err(_) => Err(FrameError::MsgKeyMismatch),
+        Err(_) => Err(MalformedFrame::MsgKeyMismatch.into()),
     }
 }
 
 /// Checks what can be checked without the key's bytes; returns the length without the tail.
 pub(super) fn checked_len(key: &AuthKey, tail: TransportTail, frame: &[u8]) -> Result<usize, FrameError> {
     if frame.len() < MIN_FRAME_LEN {
-        return Err(FrameError::TooShort { len: frame.len(), min: MIN_FRAME_LEN });
+        return Err(MalformedFrame::TooShort { len: frame.len(), min: MIN_FRAME_LEN }.into());
     }
     let got = auth_key_id(frame)?;
     if got.is_zero() {
-        return Err(FrameError::PlainNotAllowed);
+        return Err(PeerMisbehaved::PlainNotAllowed.into());
     }
     if got != key.id() {
-        return Err(FrameError::UnknownAuthKey { got });
+        return Err(PeerMisbehaved::UnknownAuthKey { got }.into());
     }
     let len = frame.len() - OUTER_HEADER_LEN;
     match (len % BLOCK, tail) {
         (0, _) => Ok(frame.len()),
         (over, TransportTail::Padded) => Ok(frame.len() - over),
-        (_, TransportTail::None) => Err(FrameError::UnalignedCiphertext { len }),
+        (_, TransportTail::None) => Err(MalformedFrame::UnalignedCiphertext { len }.into()),
     }
 }
 
@@ -83,11 +85,11 @@ impl<'a> Opened<'a> {
     pub(super) fn new_checked(plaintext: &'a [u8], quick_ack: QuickAckToken) -> Result<Self, FrameError> {
         let (header, rest) = plaintext
             .split_first_chunk::<INNER_HEADER_LEN>()
-            .ok_or(FrameError::TooShort { len: plaintext.len(), min: INNER_HEADER_LEN })?;
+            .ok_or(MalformedFrame::TooShort { len: plaintext.len(), min: INNER_HEADER_LEN })?;
         let (message, claimed) = MessageHeader::from_bytes(&array(&header[inner::MESSAGE]));
         let (body, padding) = rest.split_at(checked_body_len(claimed, rest.len())?);
         if !ACCEPTED.contains(&padding.len()) {
-            return Err(FrameError::BadPadding { len: padding.len() });
+            return Err(MalformedFrame::BadPadding { len: padding.len() }.into());
         }
         Ok(Self {
             salt: ServerSalt::from_raw(i64::from_le_bytes(array(&header[inner::SALT]))),
@@ -143,21 +145,21 @@ impl<'a> Opened<'a> {
     ///
     /// # Errors
     ///
-    /// [`FrameError::ForeignSession`] if it names another one.
+    /// [`PeerMisbehaved::ForeignSession`] if it names another one.
     pub fn require_session(&self, expected: SessionId) -> Result<(), FrameError> {
         if self.session_id == expected {
             return Ok(());
         }
-        Err(FrameError::ForeignSession { got: self.session_id })
+        Err(PeerMisbehaved::ForeignSession { got: self.session_id }.into())
     }
 
     /// Checks that the message names a session at all (SEC-69); a server answers zero with -404.
     ///
     /// # Errors
     ///
-    /// [`FrameError::ZeroSession`] if it names session zero.
+    /// [`PeerMisbehaved::ZeroSession`] if it names session zero.
     pub fn require_named_session(&self) -> Result<(), FrameError> {
-        if self.session_id.is_zero() { Err(FrameError::ZeroSession) } else { Ok(()) }
+        if self.session_id.is_zero() { Err(PeerMisbehaved::ZeroSession.into()) } else { Ok(()) }
     }
 
     /// Checks that the low bits of `msg_id` are those of the side that wrote it.
@@ -167,13 +169,13 @@ impl<'a> Opened<'a> {
     ///
     /// # Errors
     ///
-    /// [`FrameError::BadOrigin`] if they are not.
+    /// [`PeerMisbehaved::BadOrigin`] if they are not.
     pub fn require_origin(&self, from: Side) -> Result<(), FrameError> {
         let msg_id = self.msg_id();
         let fits = match from {
             Side::Client => msg_id.origin() == Some(MsgOrigin::Client),
             Side::Server => msg_id.origin().is_some_and(MsgOrigin::is_server),
         };
-        if fits { Ok(()) } else { Err(FrameError::BadOrigin { msg_id }) }
+        if fits { Ok(()) } else { Err(PeerMisbehaved::BadOrigin { msg_id }.into()) }
     }
 }

@@ -4,7 +4,7 @@ use chappe_crypto::{AuthKey, QuickAckToken, Side, message};
 use rand_core::CryptoRng;
 
 use super::{INNER_HEADER_LEN, Padding, inner};
-use crate::{FrameBuf, FrameError, MessageHeader, ServerSalt, SessionId};
+use crate::{FrameBuf, MessageHeader, ServerSalt, SessionId, WriteError};
 
 /// What stands in front of the body of an encrypted message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +44,14 @@ impl<'a> EncryptedWriter<'a> {
     ///
     /// # Errors
     ///
-    /// [`FrameError::UnsendableBody`] if the body is empty, not a multiple of 4 bytes, or too long.
+    /// [`WriteError::UnsendableBody`] if the body is empty, not a multiple of 4 bytes, or too long.
     #[inline]
     pub fn prepare(
         self,
         header: EncryptedHeader,
         padding: Padding,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Prepared<'a>, FrameError> {
+    ) -> Result<Prepared<'a>, WriteError> {
         let Self { buf } = self;
         let body_len = buf.len();
         let EncryptedHeader { salt, session_id, message: MessageHeader { msg_id, seq_no } } = header;
@@ -72,7 +72,7 @@ impl<'a> EncryptedWriter<'a> {
     ///
     /// # Errors
     ///
-    /// [`FrameError::UnsendableBody`] if the body is empty, not a multiple of 4 bytes, or too long.
+    /// [`WriteError::UnsendableBody`] if the body is empty, not a multiple of 4 bytes, or too long.
     #[inline]
     pub fn seal(
         self,
@@ -81,7 +81,7 @@ impl<'a> EncryptedWriter<'a> {
         header: EncryptedHeader,
         padding: Padding,
         rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<QuickAckToken, FrameError> {
+    ) -> Result<QuickAckToken, WriteError> {
         Ok(self.prepare(header, padding, rng)?.seal(key, from))
     }
 }

@@ -1,5 +1,6 @@
 //! Unpacking within a limit.
 
+use crate::{FrameError, MalformedFrame, PeerMisbehaved};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,7 +9,6 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
 use super::{GZIP_PACKED, GzipPacked, stream};
-use crate::FrameError;
 use crate::message::constructor_id;
 
 /// Which formats are accepted as the content of `gzip_packed`.
@@ -42,12 +42,12 @@ impl Inflater {
     ///
     /// # Errors
     ///
-    /// * [`FrameError::BadCompression`] if the stream is damaged, cut short, or of another format.
-    /// * [`FrameError::BadChecksum`] if CRC-32 or length do not match.
-    /// * [`FrameError::TrailingBytes`] if something follows the stream.
-    /// * [`FrameError::UnpackedTooLarge`] if there are more than `limit` bytes.
-    /// * [`FrameError::TooShort`] if what was unpacked is not even a constructor id.
-    /// * [`FrameError::Nested`] if what was unpacked is `gzip_packed` again.
+    /// * [`MalformedFrame::BadCompression`] if the stream is damaged, cut short, or of another format.
+    /// * [`MalformedFrame::BadChecksum`] if CRC-32 or length do not match.
+    /// * [`MalformedFrame::TrailingBytes`] if something follows the stream.
+    /// * [`PeerMisbehaved::UnpackedTooLarge`] if there are more than `limit` bytes.
+    /// * [`MalformedFrame::TooShort`] if what was unpacked is not even a constructor id.
+    /// * [`PeerMisbehaved::Nested`] if what was unpacked is `gzip_packed` again.
     pub fn unpack(&mut self, object: &GzipPacked<'_>, limit: usize) -> Result<&[u8], FrameError> {
         let packed = object.packed_data();
         let len = if stream::is_gzip(packed) {
@@ -55,11 +55,11 @@ impl Inflater {
         } else if self.accepted == AcceptedFormat::GzipOrZlib && stream::is_zlib(packed) {
             self.unpack_zlib(packed, limit)?
         } else {
-            return Err(FrameError::BadCompression);
+            return Err(MalformedFrame::BadCompression.into());
         };
         let unpacked = &self.scratch[..len];
         match constructor_id(unpacked)? {
-            id @ GZIP_PACKED => Err(FrameError::Nested { id }),
+            id @ GZIP_PACKED => Err(PeerMisbehaved::Nested { id }.into()),
             _ => Ok(unpacked),
         }
     }
@@ -75,13 +75,13 @@ impl Inflater {
         let claimed = deflated.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
         let (len, rest) = self.inflate(deflated, claimed, limit, 0)?;
         let Some((trailer, behind)) = rest.split_first_chunk::<{ stream::TRAILER_LEN }>() else {
-            return Err(FrameError::BadCompression);
+            return Err(MalformedFrame::BadCompression.into());
         };
         if !behind.is_empty() {
-            return Err(FrameError::TrailingBytes { len: behind.len() });
+            return Err(MalformedFrame::TrailingBytes { len: behind.len() }.into());
         }
         if *trailer != stream::trailer(&self.scratch[..len]) {
-            return Err(FrameError::BadChecksum);
+            return Err(MalformedFrame::BadChecksum.into());
         }
         Ok(len)
     }
@@ -90,7 +90,7 @@ impl Inflater {
         let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | inflate_flags::TINFL_FLAG_COMPUTE_ADLER32;
         match self.inflate(packed, 0, limit, flags)? {
             (len, []) => Ok(len),
-            (_, rest) => Err(FrameError::TrailingBytes { len: rest.len() }),
+            (_, rest) => Err(MalformedFrame::TrailingBytes { len: rest.len() }.into()),
         }
     }
 
@@ -117,13 +117,13 @@ impl Inflater {
             read += consumed;
             written += produced;
             if written > limit {
-                return Err(FrameError::UnpackedTooLarge { limit });
+                return Err(PeerMisbehaved::UnpackedTooLarge { limit }.into());
             }
             match status {
                 TINFLStatus::Done => return Ok((written, &packed[read..])),
                 TINFLStatus::HasMoreOutput if room < most => self.make_room((room * 2).min(most)),
-                TINFLStatus::Adler32Mismatch => return Err(FrameError::BadChecksum),
-                _ => return Err(FrameError::BadCompression),
+                TINFLStatus::Adler32Mismatch => return Err(MalformedFrame::BadChecksum.into()),
+                _ => return Err(MalformedFrame::BadCompression.into()),
             }
         }
     }

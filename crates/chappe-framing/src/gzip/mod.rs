@@ -15,8 +15,8 @@ mod stream;
 pub use deflate::Deflater;
 pub use inflate::{AcceptedFormat, Inflater};
 
-use crate::FrameError;
 use crate::message::constructor_id;
+use crate::{FrameError, MalformedFrame};
 
 /// Constructor id of `gzip_packed`.
 pub const GZIP_PACKED: u32 = 0x3072_cfa1;
@@ -32,21 +32,21 @@ impl<'a> GzipPacked<'a> {
     ///
     /// # Errors
     ///
-    /// [`FrameError::UnexpectedConstructor`], [`FrameError::TooShort`] or
-    /// [`FrameError::TrailingBytes`] if it is not.
+    /// [`MalformedFrame::UnexpectedConstructor`], [`MalformedFrame::TooShort`] or
+    /// [`MalformedFrame::TrailingBytes`] if it is not.
     pub fn new_checked(object: &'a [u8]) -> Result<Self, FrameError> {
         let id = constructor_id(object)?;
         if id != GZIP_PACKED {
-            return Err(FrameError::UnexpectedConstructor { id });
+            return Err(MalformedFrame::UnexpectedConstructor { id }.into());
         }
         let (header, len) = tl_bytes_header(&object[4..])?;
         let whole = (header + len).next_multiple_of(4);
         let field = &object[4..];
         if field.len() < whole {
-            return Err(FrameError::TooShort { len: field.len(), min: whole });
+            return Err(MalformedFrame::TooShort { len: field.len(), min: whole }.into());
         }
         if field.len() > whole {
-            return Err(FrameError::TrailingBytes { len: field.len() - whole });
+            return Err(MalformedFrame::TrailingBytes { len: field.len() - whole }.into());
         }
         Ok(Self { packed_data: &field[header..header + len] })
     }
@@ -64,6 +64,6 @@ fn tl_bytes_header(field: &[u8]) -> Result<(usize, usize), FrameError> {
     match *field {
         [254, a, b, c, ..] => Ok((4, u32::from_le_bytes([a, b, c, 0]) as usize)),
         [len @ 0..=253, ..] => Ok((1, len as usize)),
-        _ => Err(FrameError::TooShort { len: field.len(), min: 4 }),
+        _ => Err(MalformedFrame::TooShort { len: field.len(), min: 4 }.into()),
     }
 }

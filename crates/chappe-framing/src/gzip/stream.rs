@@ -2,7 +2,7 @@
 //!
 //! Spec: RFC 1952, section 2.3.
 
-use crate::FrameError;
+use crate::{FrameError, MalformedFrame};
 
 /// Fixed part of the header: magic 2, method 1, flags 1, time 4, extra flags 1, system 1.
 pub(super) const HEADER_LEN: usize = 10;
@@ -31,28 +31,29 @@ pub(super) const fn is_zlib(bytes: &[u8]) -> bool {
 
 /// Returns what stands between the header, with all optional fields it announces, and the end.
 pub(super) fn skip_header(stream: &[u8]) -> Result<&[u8], FrameError> {
-    let (header, mut rest) = stream.split_first_chunk::<HEADER_LEN>().ok_or(FrameError::BadCompression)?;
+    let (header, mut rest) =
+        stream.split_first_chunk::<HEADER_LEN>().ok_or(MalformedFrame::BadCompression)?;
     let [0x1f, 0x8b, DEFLATE, flags, ..] = *header else {
-        return Err(FrameError::BadCompression);
+        return Err(MalformedFrame::BadCompression.into());
     };
     if flags & flag::RESERVED != 0 {
-        return Err(FrameError::BadCompression);
+        return Err(MalformedFrame::BadCompression.into());
     }
     if flags & flag::EXTRA != 0 {
-        let (len, behind) = rest.split_first_chunk().ok_or(FrameError::BadCompression)?;
-        rest = behind.get(u16::from_le_bytes(*len) as usize..).ok_or(FrameError::BadCompression)?;
+        let (len, behind) = rest.split_first_chunk().ok_or(MalformedFrame::BadCompression)?;
+        rest = behind.get(u16::from_le_bytes(*len) as usize..).ok_or(MalformedFrame::BadCompression)?;
     }
     for text in [flag::NAME, flag::COMMENT] {
         if flags & text != 0 {
-            let end = rest.iter().position(|byte| *byte == 0).ok_or(FrameError::BadCompression)?;
+            let end = rest.iter().position(|byte| *byte == 0).ok_or(MalformedFrame::BadCompression)?;
             rest = &rest[end + 1..];
         }
     }
     if flags & flag::HEADER_CRC != 0 {
-        let (claimed, behind) = rest.split_first_chunk().ok_or(FrameError::BadCompression)?;
+        let (claimed, behind) = rest.split_first_chunk().ok_or(MalformedFrame::BadCompression)?;
         let covered = &stream[..stream.len() - rest.len()];
         if crc32fast::hash(covered) as u16 != u16::from_le_bytes(*claimed) {
-            return Err(FrameError::BadChecksum);
+            return Err(MalformedFrame::BadChecksum.into());
         }
         rest = behind;
     }

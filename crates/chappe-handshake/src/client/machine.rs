@@ -2,13 +2,15 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use chappe_framing::{
+    FrameBuf, FrameError, MalformedFrame, MsgIdGenerator, MsgOrigin, PlainMessage, UnixTime, plain,
+};
 use core::fmt;
 use core::mem;
 use core::time::Duration;
 
 use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::{Side, hash};
-use chappe_framing::{FrameBuf, FrameError, MsgIdGenerator, MsgOrigin, PlainMessage, UnixTime, plain};
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::enums;
 use rand_core::CryptoRng;
@@ -258,7 +260,9 @@ impl ClientHandshake {
 fn read<T: chappe_tl::Deserializable>(message: &PlainMessage<'_>) -> Result<T, Error> {
     use chappe_tl::deserialize::Error as TlError;
     match message.object() {
-        Err(FrameError::Tl(TlError::UnexpectedConstructor { id, .. })) if id == message.constructor_id() => {
+        Err(FrameError::Malformed(MalformedFrame::Tl(TlError::UnexpectedConstructor { id, .. })))
+            if id == message.constructor_id() =>
+        {
             Err(Error::UnexpectedAnswer { id })
         }
         other => Ok(other?),

@@ -1,8 +1,8 @@
 //! Why a query is refused, and what is told about it.
 
+use chappe_framing::{FrameError, MalformedFrame};
 use core::fmt;
 
-use chappe_framing::FrameError;
 use chappe_types::TransportErrorCode;
 
 /// A query that is not answered.
@@ -64,7 +64,9 @@ impl RefusalReason {
         match self {
             Self::TooOften => Some(TransportErrorCode::TooManyConnections),
             Self::WrongDc { .. } => Some(TransportErrorCode::WrongDc),
-            Self::Frame(FrameError::Tl(_)) => Some(TransportErrorCode::UnknownAuthKey),
+            Self::Frame(FrameError::Malformed(MalformedFrame::Tl(_))) => {
+                Some(TransportErrorCode::UnknownAuthKey)
+            }
             // Nothing is said to a peer that does not speak the protocol.
             Self::Frame(_) | Self::Internal => None,
             // -404 makes a client start over with new nonces.

@@ -35,7 +35,7 @@ pub enum SendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Encode(error) => write!(f, "the call cannot be encoded: {error}"),
+            Self::Encode(_) => f.write_str("the call cannot be encoded"),
             Self::BodyLength { len, max } => {
                 write!(f, "a body of {len} bytes cannot be sent: at most {max}, and whole words")
             }
@@ -46,7 +46,14 @@ impl fmt::Display for SendError {
     }
 }
 
-impl core::error::Error for SendError {}
+impl core::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Encode(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl From<EncodeError> for SendError {
     fn from(error: EncodeError) -> Self {
@@ -74,7 +81,15 @@ impl fmt::Display for ReceiveError {
     }
 }
 
-impl core::error::Error for ReceiveError {}
+impl core::error::Error for ReceiveError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            // The text of this variant is that of the frame's error.
+            Self::Frame(error) => error.source(),
+            Self::EventsWaiting => None,
+        }
+    }
+}
 
 impl From<FrameError> for ReceiveError {
     fn from(error: FrameError) -> Self {

@@ -2,7 +2,7 @@
 //!
 //! Acknowledgements come first and calls last, each call in the wrappers it needs.
 
-use chappe_framing::{ContainerWriter, FrameBuf, FrameError, MessageHeader, MsgId, MsgOrigin};
+use chappe_framing::{ContainerWriter, FrameBuf, MessageHeader, MsgId, MsgOrigin, WriteError};
 use chappe_tl::{Identifiable, Serializable, Sink};
 use chappe_tl_mtproto::{functions, types};
 use rand_core::CryptoRng;
@@ -33,8 +33,8 @@ impl Load<'_, '_> {
     fn put(
         &mut self,
         header: MessageHeader,
-        write: impl FnOnce(&mut FrameBuf) -> Result<(), FrameError>,
-    ) -> Result<(), FrameError> {
+        write: impl FnOnce(&mut FrameBuf) -> Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
         match self {
             Self::Alone(buf, alone) => {
                 debug_assert!(alone.is_none(), "a second message needs a container");
@@ -61,7 +61,7 @@ impl ClientSession {
         plan: &Plan,
         rng: &mut (impl CryptoRng + ?Sized),
         load: &mut Load<'_, '_>,
-    ) -> Result<(), FrameError> {
+    ) -> Result<(), WriteError> {
         if plan.messages() > 0 {
             self.load_lists(now, plan, load)?;
             self.load_questions(now, plan, load)?;
@@ -75,7 +75,7 @@ impl ClientSession {
     }
 
     /// Puts the messages that are lists of ids: acknowledgements, state request, resend request.
-    fn load_lists(&mut self, now: Now, plan: &Plan, load: &mut Load<'_, '_>) -> Result<(), FrameError> {
+    fn load_lists(&mut self, now: Now, plan: &Plan, load: &mut Load<'_, '_>) -> Result<(), WriteError> {
         if plan.acks > 0 {
             self.put(now, Content::Unrelated, What::Acks, load, |session, out| {
                 if let Some(epoch) = session.current.as_mut() {
@@ -104,7 +104,7 @@ impl ClientSession {
     }
 
     /// Puts the questions that a service answers: salts, ping, destruction.
-    fn load_questions(&mut self, now: Now, plan: &Plan, load: &mut Load<'_, '_>) -> Result<(), FrameError> {
+    fn load_questions(&mut self, now: Now, plan: &Plan, load: &mut Load<'_, '_>) -> Result<(), WriteError> {
         if plan.salts {
             let num = self.config.limits.salts.clamp(1, 64) as i32;
             self.put(now, Content::Related, What::FutureSalts, load, |_, out| {
@@ -145,7 +145,7 @@ impl ClientSession {
     }
 
     /// Puts answers to the server, answers that are given up, and what keeps an HTTP request open.
-    fn load_replies(&mut self, now: Now, plan: &Plan, load: &mut Load<'_, '_>) -> Result<(), FrameError> {
+    fn load_replies(&mut self, now: Now, plan: &Plan, load: &mut Load<'_, '_>) -> Result<(), WriteError> {
         for _ in 0..plan.replies {
             let Some(reply) = self.service.replies.pop_front() else { break };
             self.put(now, Content::Unrelated, What::Other, load, |_, out| out.append(&reply))?;
@@ -176,10 +176,10 @@ impl ClientSession {
         call: CallId,
         rng: &mut (impl CryptoRng + ?Sized),
         load: &mut Load<'_, '_>,
-    ) -> Result<(), FrameError> {
+    ) -> Result<(), WriteError> {
         let outbox = &mut *self.outbox;
         let Some((slot, epoch)) = outbox.get(call).zip(self.current.as_deref_mut()) else {
-            return Err(FrameError::UnsendableBody { len: 0 });
+            return Err(WriteError::UnsendableBody { len: 0 });
         };
         let kept_id = slot.keeps_id && slot.era == self.era;
         let header = if kept_id {
@@ -222,8 +222,8 @@ impl ClientSession {
         what: What,
         load: &mut Load<'_, '_>,
         write: impl FnOnce(&mut Self, &mut FrameBuf),
-    ) -> Result<MsgId, FrameError> {
-        let header = self.number(now, content).ok_or(FrameError::UnsendableBody { len: 0 })?;
+    ) -> Result<MsgId, WriteError> {
+        let header = self.number(now, content).ok_or(WriteError::UnsendableBody { len: 0 })?;
         load.put(header, |out| {
             write(self, out);
             Ok(())

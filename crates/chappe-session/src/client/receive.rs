@@ -7,7 +7,7 @@
 use chappe_crypto::Side;
 use chappe_framing::{
     Container, FrameError, GZIP_PACKED, GzipPacked, MSG_CONTAINER, MessageHeader, MsgId, MsgOrigin, Opened,
-    RPC_RESULT, RPC_RESULT_HEADER_LEN, RpcResult, auth_key_id, constructor_id, open,
+    PeerMisbehaved, RPC_RESULT, RPC_RESULT_HEADER_LEN, RpcResult, auth_key_id, constructor_id, open,
 };
 use chappe_types::Rule;
 
@@ -66,7 +66,7 @@ impl ClientSession {
         };
         let max = self.config.limits.received_bytes;
         if frame.len() > max {
-            return Err(FrameError::UnpackedTooLarge { limit: max });
+            return Err(PeerMisbehaved::UnpackedTooLarge { limit: max }.into());
         }
         let under = self.key_of(frame)?;
         let Some(epoch) = self.epoch(under) else {
@@ -100,7 +100,7 @@ impl ClientSession {
     fn key_of(&self, frame: &[u8]) -> Result<Under, FrameError> {
         let got = auth_key_id(frame)?;
         if got.is_zero() {
-            return Err(FrameError::PlainNotAllowed);
+            return Err(PeerMisbehaved::PlainNotAllowed.into());
         }
         let fits = |epoch: &Option<alloc::boxed::Box<Epoch>>| {
             epoch.as_ref().is_some_and(|epoch| epoch.key.id() == got)
@@ -110,7 +110,7 @@ impl ClientSession {
         } else if fits(&self.previous) {
             Ok(Under::Previous)
         } else {
-            Err(FrameError::UnknownAuthKey { got })
+            Err(PeerMisbehaved::UnknownAuthKey { got }.into())
         }
     }
 
@@ -131,7 +131,7 @@ impl ClientSession {
         if epoch.session_id == Some(got) {
             return Ok(true);
         }
-        if epoch.was_session(got) { Ok(false) } else { Err(FrameError::ForeignSession { got }) }
+        if epoch.was_session(got) { Ok(false) } else { Err(PeerMisbehaved::ForeignSession { got }.into()) }
     }
 
     /// Checks the age of a message once the clock is right (SEC-80), unless it answers us (SEC-81).
@@ -203,7 +203,7 @@ impl ClientSession {
         span: Span,
     ) -> Result<(), FrameError> {
         match constructor_id(body)? {
-            id @ MSG_CONTAINER if origin.is_inner => Err(FrameError::Nested { id }),
+            id @ MSG_CONTAINER if origin.is_inner => Err(PeerMisbehaved::Nested { id }.into()),
             MSG_CONTAINER => {
                 self.on_container(origin, &Container::new_checked(body, msg_id, Side::Server)?, span)
             }
@@ -253,7 +253,7 @@ impl ClientSession {
         handle: impl FnOnce(&mut Self, Origin, &[u8], Span) -> Result<(), FrameError>,
     ) -> Result<(), FrameError> {
         if origin.depth > 0 {
-            return Err(FrameError::Nested { id: GZIP_PACKED });
+            return Err(PeerMisbehaved::Nested { id: GZIP_PACKED }.into());
         }
         let packed = GzipPacked::new_checked(packed)?;
         let inflater = self.inflater.get_or_insert_with(new_inflater);
@@ -277,11 +277,11 @@ impl ClientSession {
     ) -> Result<(), FrameError> {
         // A copy is of a message that was sent once by itself; copies of copies could go on for ever.
         if constructor_id(body)? == MSG_COPY {
-            return Err(FrameError::Nested { id: MSG_COPY });
+            return Err(PeerMisbehaved::Nested { id: MSG_COPY }.into());
         }
         let is_servers = header.msg_id.origin().is_some_and(MsgOrigin::is_server);
         if !is_servers {
-            return Err(FrameError::BadOrigin { msg_id: header.msg_id });
+            return Err(PeerMisbehaved::BadOrigin { msg_id: header.msg_id }.into());
         }
         self.on_message(Origin { is_inner: true, ..origin }, header, body, span)
     }

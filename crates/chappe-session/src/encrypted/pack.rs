@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use chappe_crypto::Side;
 use chappe_framing::{
     ContainerWriter, EncryptedHeader, EncryptedWriter, FrameBuf, MSG_CONTAINER, MessageHeader, MsgId,
-    MsgOrigin, SeqNo, ServerSalt, UnixTime, constructor_id,
+    MsgOrigin, SeqNo, ServerSalt, UnixTime, WriteError, constructor_id,
 };
 use chappe_tl::{Identifiable, Serializable};
 use chappe_tl_mtproto::types;
@@ -13,7 +13,6 @@ use rand_core::CryptoRng;
 
 use super::{EncryptedSession, SENT_IDS};
 use crate::MAX_IDS_PER_LIST;
-use crate::error::PackError;
 use crate::service::write_ids;
 
 impl EncryptedSession {
@@ -31,11 +30,11 @@ impl EncryptedSession {
         now: UnixTime,
         rng: &mut (impl CryptoRng + ?Sized),
         out: &mut FrameBuf,
-    ) -> Result<MsgId, PackError> {
+    ) -> Result<MsgId, WriteError> {
         let mut writer = EncryptedWriter::begin(out);
         object.serialize(writer.body())?;
         let body = writer.body().as_slice();
-        let content_related = is_content_related(constructor_id(body)?);
+        let content_related = needs_ack(body)?;
         // Fails for a body that cannot be sent, before a number is used up for it.
         MessageHeader { msg_id: MsgId::from_raw(0), seq_no: SeqNo::from_raw(0) }.to_bytes(body.len())?;
         let message = self.number(now, content_related);
@@ -56,7 +55,7 @@ impl EncryptedSession {
         rng: &mut R,
         out: &mut FrameBuf,
         build: impl FnOnce(MsgId, &mut R) -> Result<S, E>,
-    ) -> Result<Result<MsgId, E>, PackError> {
+    ) -> Result<Result<MsgId, E>, WriteError> {
         let msg_id = self.next_id(now);
         let object = match build(msg_id, rng) {
             Ok(object) => object,
@@ -64,7 +63,7 @@ impl EncryptedSession {
         };
         let mut writer = EncryptedWriter::begin(out);
         object.serialize(writer.body())?;
-        let content_related = is_content_related(constructor_id(writer.body().as_slice())?);
+        let content_related = needs_ack(writer.body().as_slice())?;
         let seq_no = self.next_seq_no(content_related);
         let header = self.header(MessageHeader { msg_id, seq_no });
         writer.seal(&self.key, Side::Client, header, self.padding, rng)?;
@@ -84,11 +83,11 @@ impl EncryptedSession {
         rng: &mut (impl CryptoRng + ?Sized),
         out: &mut FrameBuf,
         ids: &mut Vec<MsgId>,
-    ) -> Result<MsgId, PackError> {
+    ) -> Result<MsgId, WriteError> {
         let mut writer = EncryptedWriter::begin(out);
         let mut container = ContainerWriter::begin(writer.body());
         for body in bodies {
-            let message = self.number(now, is_content_related(constructor_id(body)?));
+            let message = self.number(now, needs_ack(body)?);
             container.push(message, body)?;
             ids.push(message.msg_id);
         }
@@ -109,7 +108,7 @@ impl EncryptedSession {
         now: UnixTime,
         rng: &mut (impl CryptoRng + ?Sized),
         out: &mut FrameBuf,
-    ) -> Result<Option<MsgId>, PackError> {
+    ) -> Result<Option<MsgId>, WriteError> {
         if self.acks.is_empty() {
             return Ok(None);
         }
@@ -154,4 +153,10 @@ fn is_content_related(constructor: u32) -> bool {
             | types::MsgsStateInfo::CONSTRUCTOR_ID
             | types::MsgsAllInfo::CONSTRUCTOR_ID
     )
+}
+
+/// Returns whether the object of a message is content-related, so that the peer must acknowledge it.
+fn needs_ack(body: &[u8]) -> Result<bool, WriteError> {
+    let id = constructor_id(body).map_err(|_| WriteError::UnsendableBody { len: body.len() })?;
+    Ok(is_content_related(id))
 }

@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 
 use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameBuf, GZIP_PACKED, GzipPacked, MsgId, UnixTime, constructor_id};
+use chappe_framing::{FrameBuf, GZIP_PACKED, GzipPacked, MsgId, UnixTime, WriteError, constructor_id};
 use chappe_tl::{RemoteCall, Serializable};
 
 use super::EncryptedSession;
-use crate::error::{PackError, UnpackError};
+use crate::error::UnpackError;
 use crate::message::Message;
 
 /// With the clock and the randomness of the operating system.
@@ -48,7 +48,10 @@ impl EncryptedSession {
     /// # Errors
     ///
     /// As for [`EncryptedSession::pack_container_into`].
-    pub fn pack_container<B: AsRef<[u8]>>(&mut self, bodies: &[B]) -> Result<(Vec<u8>, Vec<i64>), PackError> {
+    pub fn pack_container<B: AsRef<[u8]>>(
+        &mut self,
+        bodies: &[B],
+    ) -> Result<(Vec<u8>, Vec<i64>), WriteError> {
         let mut ids = Vec::with_capacity(bodies.len());
         let mut failed = None;
         let bodies = bodies.iter().map(AsRef::as_ref);
@@ -104,7 +107,7 @@ impl EncryptedSession {
 
     fn pack_by_system(
         &mut self,
-        pack: impl FnOnce(&mut Self, UnixTime, &mut Drbg, &mut FrameBuf) -> Result<MsgId, PackError>,
+        pack: impl FnOnce(&mut Self, UnixTime, &mut Drbg, &mut FrameBuf) -> Result<MsgId, WriteError>,
     ) -> (Vec<u8>, i64) {
         let mut rng = self.rng.take().unwrap_or_else(os_rng);
         let mut out = FrameBuf::new();

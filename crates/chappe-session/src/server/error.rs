@@ -25,7 +25,15 @@ impl fmt::Display for ServerError {
     }
 }
 
-impl core::error::Error for ServerError {}
+impl core::error::Error for ServerError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            // The text of this variant is that of the frame's error.
+            Self::Frame(error) => error.source(),
+            Self::Transport(_) => None,
+        }
+    }
+}
 
 impl From<FrameError> for ServerError {
     fn from(error: FrameError) -> Self {
@@ -56,7 +64,7 @@ pub enum RespondError {
 impl fmt::Display for RespondError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Encode(error) => write!(f, "the object cannot be encoded: {error}"),
+            Self::Encode(_) => f.write_str("the object cannot be encoded"),
             Self::BodyLength { len } => write!(f, "a body of {len} bytes cannot be sent"),
             Self::TooMuchUnacked { messages, bytes } => {
                 write!(f, "the client has not acknowledged {messages} messages of {bytes} bytes")
@@ -65,7 +73,14 @@ impl fmt::Display for RespondError {
     }
 }
 
-impl core::error::Error for RespondError {}
+impl core::error::Error for RespondError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Encode(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl From<EncodeError> for RespondError {
     fn from(error: EncodeError) -> Self {

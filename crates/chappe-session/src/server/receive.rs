@@ -1,12 +1,12 @@
 //! Taking frames of a client: check, show queries, complain.
 
 use alloc::vec::Vec;
-
-use chappe_crypto::Side;
 use chappe_framing::{
     AcceptedFormat, Container, FrameError, GZIP_PACKED, GzipPacked, Inflater, MSG_CONTAINER, MessageHeader,
-    MsgId, Opened, SeqNo, constructor_id, open,
+    MsgId, Opened, PeerMisbehaved, SeqNo, constructor_id, open,
 };
+
+use chappe_crypto::Side;
 use chappe_tl::{Identifiable, Sink};
 use chappe_tl_mtproto::types;
 use chappe_types::{BadMsgCode, Rule, TransportErrorCode};
@@ -191,7 +191,7 @@ impl ServerSession {
         let span = Bytes::Scratch { start: place.start as u32, len: place.len() as u32 };
         let object = &scratch[place];
         let handled = match constructor_id(object) {
-            Ok(id @ MSG_CONTAINER) => Err(FrameError::Nested { id }.into()),
+            Ok(id @ MSG_CONTAINER) => Err(FrameError::Misbehaved(PeerMisbehaved::Nested { id }).into()),
             _ => self.on_object(now, header, object, span),
         };
         self.log.scratch = scratch;

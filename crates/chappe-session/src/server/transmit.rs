@@ -2,8 +2,8 @@
 
 use chappe_crypto::Side;
 use chappe_framing::{
-    ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, MessageHeader,
-    MsgOrigin,
+    ContainerWriter, Deflater, EncryptedHeader, EncryptedWriter, FrameBuf, MessageHeader, MsgOrigin,
+    WriteError,
 };
 use chappe_tl::Identifiable;
 use chappe_tl_mtproto::types;
@@ -99,7 +99,7 @@ impl ServerSession {
     }
 
     /// Puts everything that fits into the packet; returns the header of the outer message.
-    fn load(&mut self, now: Now, writer: &mut EncryptedWriter<'_>) -> Result<MessageHeader, FrameError> {
+    fn load(&mut self, now: Now, writer: &mut EncryptedWriter<'_>) -> Result<MessageHeader, WriteError> {
         let (repeats, unsent) = (self.outgoing.repeats(), self.outgoing.unsent());
         let messages = usize::from(!self.acks.is_empty()) + self.replies.len() + repeats + unsent;
         // A message sent again keeps its id, so it must not stand alone (SEC-106).
@@ -123,7 +123,7 @@ impl ServerSession {
         now: Now,
         room: Room,
         container: &mut ContainerWriter<'_>,
-    ) -> Result<(), FrameError> {
+    ) -> Result<(), WriteError> {
         if !self.acks.is_empty() {
             let header = self.unrelated(now, MsgOrigin::Notification);
             let acks = &mut self.acks;
@@ -148,7 +148,7 @@ impl ServerSession {
         now: Now,
         room: Room,
         container: &mut ContainerWriter<'_>,
-    ) -> Result<(), FrameError> {
+    ) -> Result<(), WriteError> {
         while let Some((msg_id, message)) = self.outgoing.first_repeat() {
             if room.is_taken(container, message.len()) {
                 return Ok(());
@@ -228,7 +228,7 @@ fn put(
     container: &mut ContainerWriter<'_>,
     header: MessageHeader,
     message: &Outgoing,
-) -> Result<(), FrameError> {
+) -> Result<(), WriteError> {
     container.push_with(header, |out| {
         message.write(out);
         Ok(())

@@ -3,7 +3,7 @@
 use chappe_conformance::script::Script;
 use chappe_crypto::dh::{Group, PrimeCache};
 use chappe_crypto::nonce::HashNumber;
-use chappe_framing::{FrameBuf, FrameError, UnixTime};
+use chappe_framing::{FrameBuf, FrameError, MalformedFrame, PeerMisbehaved, UnixTime};
 use chappe_handshake::{
     ClientHandshake, Error, HANDSHAKE_TIMEOUT, Progress, step1_with, step2_with, step3_with,
 };
@@ -128,9 +128,9 @@ fn frames_that_are_no_handshake_end_the_exchange() {
         let expected = matches!(
             refused,
             Err(Error::Frame(
-                FrameError::TooShort { .. }
-                    | FrameError::NotPlain { .. }
-                    | FrameError::NotAHandshakeObject { .. }
+                FrameError::Malformed(MalformedFrame::TooShort { .. })
+                    | FrameError::Misbehaved(PeerMisbehaved::NotPlain { .. })
+                    | FrameError::Misbehaved(PeerMisbehaved::NotAHandshakeObject { .. })
             ))
         );
         assert!(expected, "{refused:?}");

@@ -1,7 +1,7 @@
 //! The course of an exchange: what comes when, what becomes of it, and what ends it.
 
 use chappe_crypto::AuthKeyId;
-use chappe_framing::{FrameBuf, FrameError};
+use chappe_framing::{FrameBuf, FrameError, MalformedFrame};
 use chappe_handshake::{
     ClientHandshake, ClientOptions, DcId, Error, KeyKind, Progress, RefusalReason, Reply, Tolerance,
     TransportErrorCode,
@@ -124,7 +124,10 @@ fn sec_012_truncated_queries_are_refused_and_sec_009_foreign_ones_close_the_conn
     for len in (4..query.len()).step_by(9) {
         let Err(refusal) = rig.ask(&query[..len]) else { panic!("{len} bytes were answered") };
         assert_eq!(refusal.code, Some(TransportErrorCode::UnknownAuthKey), "{len}");
-        assert!(matches!(refusal.reason, RefusalReason::Frame(FrameError::Tl(_))), "{refusal}");
+        assert!(
+            matches!(refusal.reason, RefusalReason::Frame(FrameError::Malformed(MalformedFrame::Tl(_)))),
+            "{refusal}"
+        );
     }
     let Err(refusal) = rig.ask(&0x7abe_77ec_u32.to_le_bytes()) else { panic!("a plain ping was answered") };
     assert_eq!(refusal.code, None);

@@ -2,7 +2,7 @@
 
 use chappe_crypto::dh::PrimeCache;
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameBuf, FrameError, UnixTime};
+use chappe_framing::{FrameBuf, FrameError, PeerMisbehaved, UnixTime};
 use chappe_handshake::{ClientHandshake, ClientOptions, Error, Finished, KeyKind, Progress};
 use chappe_session::{MonoTime, Now};
 
@@ -69,7 +69,10 @@ impl KeyWork {
         rng: &mut Drbg,
     ) -> Result<Option<(Finished, KeyKind)>, Error> {
         // Anybody on the way can write such a frame (`SEC-75`): it must not pass for a sign of life.
-        let exchange = self.exchange.as_mut().ok_or(Error::Frame(FrameError::PlainNotAllowed))?;
+        let exchange = self
+            .exchange
+            .as_mut()
+            .ok_or(Error::Frame(FrameError::Misbehaved(PeerMisbehaved::PlainNotAllowed)))?;
         match exchange.handshake.handle_frame(now.unix, frame, rng) {
             Ok(Progress::Done(finished)) => {
                 let kind = exchange.kind;
