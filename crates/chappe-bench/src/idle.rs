@@ -15,10 +15,8 @@ use anyhow::{Context as _, Result, ensure};
 use chappe_crypto::{AuthKey, rng::Drbg, rsa::PrivateKey};
 use chappe_framing::{FrameBuf, UnixTime};
 use chappe_handshake::ServerOptions;
-use chappe_net::{
-    ListenOptions,
-    server::{Context, Engine, EngineOptions, Handler, KeyStatus, KeyState, Verdict},
-    tokio::Server,
+use chappe_server::{
+    Context, Engine, EngineOptions, Handler, KeyStatus, KeyState, ListenOptions, Verdict, tokio::Server,
 };
 use chappe_session::{EncryptedSession, server::ServerConfig};
 use chappe_tl_mtproto::functions::Ping;

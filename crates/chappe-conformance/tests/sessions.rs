@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use chappe_handshake::Environment;
-use chappe_net::import::{
-    self, ImportError, ImportedSession, Server, User, gramjs, grammers, mtcute, pyrogram, telethon,
+use chappe_import::{
+    ImportError, ImportedSession, Server, User, gramjs, grammers, mtcute, pyrogram, telethon,
 };
-use chappe_net::store::{KeyStore, MemoryStore, load_state};
+use chappe_net::store::{KeyStore, MemoryStore, Slot, load_state};
 use serde_json::Value;
 
 type Import = fn(&str) -> Result<ImportedSession, ImportError>;
@@ -53,7 +53,7 @@ fn check_strings(file: &str, import: Import) {
         let session = import(text).unwrap_or_else(|error| panic!("{}: {error}", entry["form"]));
         compare(&entry, &session);
         assert_eq!(
-            import::from_string(text),
+            chappe_import::from_string(text),
             Ok(session.clone()),
             "{}: whose it is, is found",
             entry["form"]
@@ -79,7 +79,7 @@ fn damage(text: &str, import: Import) {
         for other in ["A", "_", "=", "\u{e9}"] {
             let changed = format!("{}{other}{}", &text[..place], &text[place + 1..]);
             let _ = import(&changed);
-            let _ = import::from_string(&changed);
+            let _ = chappe_import::from_string(&changed);
         }
     }
 }
@@ -275,12 +275,12 @@ fn an_absurd_number_of_datacenters_is_refused_before_memory_is_taken() {
 #[test]
 fn an_imported_key_can_be_kept_and_found_again() {
     let entry = &entries("telethon")[0];
-    let session = import::from_string(entry["text"].as_str().unwrap()).unwrap();
+    let session = chappe_import::from_string(entry["text"].as_str().unwrap()).unwrap();
     let store = MemoryStore::new();
-    let slot = session.slot(Environment::Production);
+    let slot = Slot::of(session.datacenter(Environment::Production));
     store.save(slot, &session.to_state()).unwrap();
     let state = load_state(&store, slot).unwrap().unwrap();
     assert_eq!(state.key.auth_key, session.auth_key);
     assert_eq!(slot.to_string(), "production-2-account");
-    assert_eq!(session.slot(Environment::Test).to_string(), "test-2-account");
+    assert_eq!(Slot::of(session.datacenter(Environment::Test)).to_string(), "test-2-account");
 }

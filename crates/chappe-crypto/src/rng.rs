@@ -58,6 +58,16 @@ impl Drbg {
         Ok(rng)
     }
 
+    /// Makes an independent generator, seeded from this one.
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
+        let mut seed = [0; SEED];
+        rand_core::Rng::fill_bytes(self, &mut seed);
+        let forked = Self::from_seed(seed);
+        seed.zeroize();
+        forked
+    }
+
     /// Mixes in more randomness. What is mixed in cannot make the generator worse, even if others know it.
     pub fn reseed(&mut self, entropy: &[u8]) {
         self.key = hash::sha256(&[&self.key, entropy]);

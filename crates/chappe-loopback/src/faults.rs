@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chappe_net::server::{Fault, Faults};
+use chappe_server::{Fault, Faults};
 
 /// What a datacenter does to a query instead of answering it.
 #[derive(Clone, Debug, PartialEq, Eq)]

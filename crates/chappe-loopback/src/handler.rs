@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chappe_framing::constructor_id;
 use chappe_handshake::bind::BindTempAuthKey;
-use chappe_net::server::{Context, Handler, Verdict};
+use chappe_server::{Context, Handler, Verdict};
 use chappe_tl::deserialize::Deserializable;
 use chappe_tl::{Identifiable, Serializable};
 use chappe_tl_mtproto::{enums, types};

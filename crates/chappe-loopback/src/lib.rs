@@ -40,7 +40,7 @@ mod options;
 #[path = "generated/mod.rs"]
 pub mod schema;
 
-pub use chappe_net::server::Fault;
+pub use chappe_server::Fault;
 pub use error::StartError;
 pub use faults::{FaultScript, Misbehaviour};
 pub use loopback::Loopback;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::PrivateKey;
 use chappe_handshake::ServerOptions;
-use chappe_net::ListenOptions;
+use chappe_server::ListenOptions;
 use chappe_session::server::{Policy, ServerConfig};
 use chappe_tl::{Deserializable, Identifiable, RemoteCall, Serializable};
 use chappe_tl_mtproto::types::RpcError;

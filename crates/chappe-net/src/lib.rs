@@ -1,15 +1,15 @@
-//! Drivers for MTProto: sockets, time-outs and the operating system's clock and randomness around the machines
+//! Drivers for MTProto clients: sockets, time-outs and the operating system's clock and randomness around the machines
 //! of the other crates.
 //!
 //! | for | over tokio | over threads |
 //! |---|---|---|
 //! | connecting and calling | `tokio::Client` | `blocking::Client` |
 //! | several connections and datacenters | `tokio::DataCenters` | `blocking::DataCenters` |
-//! | serving | `tokio::Server` | `blocking::Server` |
-//! | one connection, frame by frame | `tokio::dial` | `blocking::dial` |
+//! //! | one connection, frame by frame | `tokio::dial` | `blocking::dial` |
 //!
 //! Both modules drive the same machines, so neither can do what the other cannot. [`ConnectOptions`] says where a client
-//! dials and how long everything may take, [`store`] keeps its keys, [`import`] takes them from other libraries.
+//! dials and how long everything may take, [`store`] keeps its keys. Servers are in `chappe-server`; keys of other
+//! libraries' sessions are read by `chappe-import`.
 //!
 //! ```
 //! # #[cfg(feature = "blocking")] {
@@ -32,27 +32,20 @@
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
-mod carrier;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod client;
-mod error;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-mod gate;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
-mod http;
-pub mod import;
-mod link;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod opening;
 mod options;
-pub mod proxy;
-pub mod server;
 pub mod store;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
 #[cfg(feature = "tls")]
-pub use carrier::TlsOptions;
+pub use chappe_carrier::TlsOptions;
+pub use chappe_carrier::{
+    Credentials, Endpoint, FrameReader, FrameWriter, LinkError, Proxy, ProxyError, Wait, join,
+};
 pub use chappe_types::{RpcError, Rule, TransportErrorCode};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use client::{
@@ -60,7 +53,4 @@ pub use client::{
     Lane, LaneLimits, NextUpdate, PendingCall, Received, Stage, Status, Step, Timing, Transfer, Update,
     UpdateLimits, UpdateObject, Updates,
 };
-pub use error::{LinkError, Wait};
-pub use link::{Ingoing, Outgoing, join};
-pub use options::{Carrier, DialOptions, Endpoint, ListenOptions};
-pub use proxy::{Credentials, Proxy, ProxyError};
+pub use options::{Carrier, DialOptions};

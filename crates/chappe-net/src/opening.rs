@@ -15,6 +15,10 @@ use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
 
+use chappe_carrier::proxy::{Negotiation, ProxyError};
+use chappe_carrier::{
+    Endpoint, FrameReader, FrameWriter, HttpLane, LinkError, ONE_READ, Stack, Wait, join_over,
+};
 use chappe_crypto::rng::Drbg;
 use chappe_framing::UnixTime;
 use chappe_transport::{Connect, Connection, ConnectionLimits, ExpectServerHello, ReadBuf};
@@ -23,18 +27,7 @@ use chappe_transport::{TransportError, websocket};
 #[cfg(feature = "websocket")]
 use rand_core::Rng as _;
 
-#[cfg(feature = "tls")]
-use crate::carrier::Tls;
-#[cfg(feature = "websocket")]
-use crate::carrier::WebSocket;
-use crate::carrier::{ONE_READ, Stack};
-use crate::error::{LinkError, Wait};
-use crate::http::Lane;
-#[cfg(feature = "websocket")]
-use crate::http::fork;
-use crate::link::{Ingoing, Outgoing, join_over};
-use crate::options::{DialOptions, Endpoint};
-use crate::proxy::{Negotiation, ProxyError};
+use crate::options::DialOptions;
 
 /// A connection that was just made, to the datacenter or to what stands in between.
 #[derive(Debug)]
@@ -148,9 +141,9 @@ impl<'o> Opening<'o> {
     /// # Errors
     ///
     /// [`LinkError::Closed`] if something is still awaited, or the carrier is another.
-    pub(crate) fn finish_http(self) -> Result<Lane, LinkError> {
+    pub(crate) fn finish_http(self) -> Result<HttpLane, LinkError> {
         match self.stage {
-            Stage::Http(endpoint) => Ok(Lane::new(endpoint, self.stack, self.buf)),
+            Stage::Http(endpoint) => Ok(HttpLane::new(endpoint, self.stack, self.buf)),
             _ => Err(LinkError::Closed),
         }
     }
@@ -166,10 +159,9 @@ impl<'o> Opening<'o> {
                 }
             }
             #[cfg(feature = "tls")]
-            Stage::Tls => match &self.stack.tls {
-                Some(tls) if tls.is_handshaking() => self.stage = Stage::Tls,
-                _ => self.start_upgrade(now, rng)?,
-            },
+            Stage::Tls if self.stack.is_handshaking() => self.stage = Stage::Tls,
+            #[cfg(feature = "tls")]
+            Stage::Tls => self.start_upgrade(now, rng)?,
             #[cfg(feature = "websocket")]
             Stage::Upgrade(key) => self.on_upgrade(key, now, rng)?,
             Stage::Hello(state) => {
@@ -186,7 +178,7 @@ impl<'o> Opening<'o> {
     /// # Errors
     ///
     /// [`LinkError::Closed`] if something is still awaited.
-    pub(crate) fn finish(self) -> Result<(Outgoing, Ingoing), LinkError> {
+    pub(crate) fn finish(self) -> Result<(FrameWriter, FrameReader), LinkError> {
         match self.stage {
             Stage::Ready(connection) => Ok(join_over(connection, self.buf, self.stack)),
             _ => Err(LinkError::Closed),
@@ -197,7 +189,7 @@ impl<'o> Opening<'o> {
     fn start_carrier(&mut self, now: UnixTime, rng: &mut Drbg) -> Result<(), LinkError> {
         #[cfg(feature = "tls")]
         if let Some((endpoint, options)) = self.options.carrier.tls() {
-            self.stack.tls = Some(Tls::start(options, &endpoint.host, &mut self.out)?);
+            self.stack.start_tls(options, &endpoint.host, &mut self.out)?;
             self.stage = Stage::Tls;
             return Ok(());
         }
@@ -232,9 +224,8 @@ impl<'o> Opening<'o> {
         // What stands behind the head are frames already.
         let frames = self.buf.raw()[head..].to_vec();
         self.buf.consume_raw(head + frames.len());
-        let mut websocket = WebSocket::client(&ConnectionLimits::DEFAULT, fork(rng));
-        websocket.receive(&frames, &mut self.buf, &mut self.out)?;
-        self.stack.websocket = Some(websocket);
+        self.stack.start_websocket_client(&ConnectionLimits::DEFAULT, rng.fork());
+        self.stack.receive_early(&frames, &mut self.buf, &mut self.out)?;
         self.start_transport(now, rng)
     }
 

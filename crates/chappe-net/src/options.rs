@@ -1,12 +1,11 @@
-//! How connections are made and served: every time-out and bound, with its reason.
+//! How connections are made: every time-out and bound, with its reason.
 
 use std::time::Duration;
 
-use chappe_transport::{AcceptConfig, Connector};
-
 #[cfg(feature = "tls")]
-use crate::carrier::TlsOptions;
-use crate::proxy::Proxy;
+use chappe_carrier::TlsOptions;
+use chappe_carrier::{Endpoint, Proxy};
+use chappe_transport::Connector;
 
 /// How a client makes connections.
 #[derive(Clone, Debug)]
@@ -68,27 +67,6 @@ pub enum Carrier {
     Https(Endpoint, TlsOptions),
 }
 
-/// Where a WebSocket or an answer over HTTP is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Name of the host, which TLS checks; the address that is dialled may be any of its own.
-    pub host: String,
-    /// Path on it.
-    pub path: String,
-}
-
-impl Endpoint {
-    /// The WebSocket of a data centre at `host`, under its [usual path](chappe_transport::websocket::PATH).
-    pub fn websocket(host: impl Into<String>) -> Self {
-        Self { host: host.into(), path: chappe_transport::websocket::PATH.into() }
-    }
-
-    /// The HTTP of a data centre at `host`, under its [usual path](chappe_transport::http::PATH).
-    pub fn http(host: impl Into<String>) -> Self {
-        Self { host: host.into(), path: chappe_transport::http::PATH.into() }
-    }
-}
-
 impl Carrier {
     #[cfg(feature = "tls")]
     pub(crate) fn tls(&self) -> Option<(&Endpoint, &TlsOptions)> {
@@ -116,43 +94,6 @@ impl Carrier {
             #[cfg(feature = "tls")]
             Self::WebSocketTls(endpoint, _) => Some(endpoint),
             _ => None,
-        }
-    }
-}
-
-/// How a server takes connections.
-#[derive(Clone, Debug)]
-pub struct ListenOptions {
-    /// Which transports and secrets are served, and their limits.
-    pub accept: AcceptConfig,
-    /// How long a client may take until it is known what it speaks. Default 10 s (`SEC-136`).
-    pub first_bytes_timeout: Duration,
-    /// How long a client may take to send a frame once it has begun. Default 60 s: a MiB over a bad mobile network.
-    pub frame_timeout: Duration,
-    /// How long a client may take to read what is written to it. Default 30 s (`SEC-138`).
-    pub write_timeout: Duration,
-    /// How long a connection may be silent. Default 10 min: every client in use pings more often.
-    pub idle_timeout: Duration,
-    /// Connections at the same time. Default 20 000.
-    pub max_connections: usize,
-    /// Connections from one address at the same time. Default 10 000, since many clients share an address.
-    pub max_connections_per_address: usize,
-    /// Obfuscation headers remembered against replays, for proxies; 0 remembers none. Default 0 (`SEC-145`).
-    pub remembered_headers: usize,
-}
-
-impl ListenOptions {
-    /// Makes the options of a datacenter: every transport, no secrets.
-    pub const fn data_centre() -> Self {
-        Self {
-            accept: AcceptConfig::data_centre(),
-            first_bytes_timeout: Duration::from_secs(10),
-            frame_timeout: Duration::from_secs(60),
-            write_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(600),
-            max_connections: 20_000,
-            max_connections_per_address: 10_000,
-            remembered_headers: 0,
         }
     }
 }

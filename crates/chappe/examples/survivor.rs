@@ -15,8 +15,8 @@ use chappe::crypto::rng::Drbg;
 use chappe::crypto::rsa::PrivateKey;
 use chappe::loopback::schema::functions::help::GetNearestDc;
 use chappe::loopback::{Loopback, Options};
-use chappe::net::server::KeyState;
 use chappe::net::{Gap, Update, tokio::Client};
+use chappe::server::KeyState;
 use tokio::task::{JoinSet, spawn_blocking};
 
 const CALLERS: usize = 8;

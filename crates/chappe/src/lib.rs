@@ -13,8 +13,16 @@
 //! | [`tl`], [`mtproto`] | `chappe-tl`, `chappe-tl-mtproto` | the TL run time; the service types |
 #![cfg_attr(feature = "api", doc = "| [`api`] | `chappe-tl-api` | the types and functions of the API |")]
 #![cfg_attr(
-    any(feature = "blocking", feature = "tokio"),
-    doc = "| [`net`] | `chappe-net` | sockets, blocking or tokio |"
+    feature = "net",
+    doc = "| [`net`] | `chappe-net` | clients: sockets, proxies, key stores; blocking or tokio |"
+)]
+#![cfg_attr(
+    feature = "server",
+    doc = "| [`server`] | `chappe-server` | a server: engine and listeners; blocking or tokio |"
+)]
+#![cfg_attr(
+    feature = "import",
+    doc = "| [`import`] | `chappe-import` | keys out of the sessions of other libraries |"
 )]
 #![cfg_attr(
     feature = "loopback",
@@ -50,10 +58,14 @@
 pub use chappe_crypto as crypto;
 pub use chappe_framing as framing;
 pub use chappe_handshake as authentication;
+#[cfg(feature = "import")]
+pub use chappe_import as import;
 #[cfg(feature = "loopback")]
 pub use chappe_loopback as loopback;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(feature = "net")]
 pub use chappe_net as net;
+#[cfg(feature = "server")]
+pub use chappe_server as server;
 pub use chappe_session as session;
 pub use chappe_tl as tl;
 #[cfg(feature = "api")]

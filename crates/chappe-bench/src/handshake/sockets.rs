@@ -8,12 +8,8 @@ use chappe_crypto::{
     rsa::{KeyRing, PrivateKey},
 };
 use chappe_handshake::{ClientOptions, DcId, KeyKind, ServerOptions};
-use chappe_net::{
-    DialOptions, ListenOptions,
-    blocking::dial_with_new_key,
-    server::{Context, Engine, EngineOptions, Handler, Verdict},
-    tokio::Server,
-};
+use chappe_net::{DialOptions, blocking::dial_with_new_key};
+use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, Verdict, tokio::Server};
 use chappe_session::server::ServerConfig;
 use chappe_transport::{Connector, Framing};
 

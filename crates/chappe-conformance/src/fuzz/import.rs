@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use chappe_handshake::Environment;
-use chappe_net::import::{self, ImportError, ImportedSession};
+use chappe_import::{self as import, ImportError, ImportedSession};
 use chappe_session::client::SavedState;
 
 use super::Target;
@@ -48,7 +48,7 @@ fn told(text: &str, read: Result<ImportedSession, ImportError>) {
         Ok(session) => {
             let saved = SavedState::import(&session.to_state()).expect("it was just written");
             assert!(saved.key.auth_key == session.auth_key, "the key is the same");
-            let _ = session.slot(Environment::Production);
+            let _ = session.datacenter(Environment::Production);
         }
         Err(error) => {
             let said = error.to_string();

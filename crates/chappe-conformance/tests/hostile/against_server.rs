@@ -1,7 +1,7 @@
 //! A client that has a key and uses it to say what no client should.
 
 use chappe_framing::{MsgId, MsgOrigin, ServerSalt, SessionId, TransportTail, UnixTime};
-use chappe_net::server::{KeyState, KeyStatus};
+use chappe_server::{KeyState, KeyStatus};
 use chappe_session::Now;
 use chappe_session::server::{Policy, SaltSchedule, ServerConfig, ServerSession};
 use chappe_types::Rule;

@@ -129,9 +129,7 @@ fn sec_173_a_client_that_attacks_harms_no_other_session_of_the_process() {
         served += usize::from(honest.read(&said).iter().any(|(_, body)| body.ends_with(&ANSWER)));
         assert_eq!(world.executed(), before + 1);
         hostile.session = SessionId::from_raw(100 + number as i64);
-        world
-            .engine
-            .add_key(chappe_net::server::KeyState::new(key(1), chappe_net::server::KeyStatus::Permanent));
+        world.engine.add_key(chappe_server::KeyState::new(key(1), chappe_server::KeyStatus::Permanent));
     }
     assert_eq!(served, objects.len(), "every honest query was answered in the same session");
     world.survives("everything");

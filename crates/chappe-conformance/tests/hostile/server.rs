@@ -13,7 +13,7 @@ use chappe_framing::{
     constructor_id, open,
 };
 use chappe_handshake::ServerOptions;
-use chappe_net::server::{
+use chappe_server::{
     Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, Output, ServerConnection, Verdict,
 };
 use chappe_session::client::{ClientConfig, ClientSession, Event, KeyMaterial, SendOptions};

@@ -1,7 +1,7 @@
 //! Somebody on the way: he sees bytes go by, adds some, holds some back, and lets them arrive one by one.
 
 use chappe_framing::{FrameBuf, TransportTail};
-use chappe_net::server::{Output, ServerConnection};
+use chappe_server::{Output, ServerConnection};
 use chappe_session::client::{
     CallId, ClientConfig, ClientSession, Event, KeyMaterial, SavedState, SendOptions,
 };

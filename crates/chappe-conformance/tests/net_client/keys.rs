@@ -45,7 +45,7 @@ async fn under_forward_secrecy_calls_travel_under_a_bound_temporary_key() {
     let client = Client::connect(options).await.expect("a connection");
     client.invoke(&functions::help::GetNearestDc {}).await.expect("an answer");
     let keys = world.datacenter().engine().keys();
-    let temporary = keys.iter().filter(|key| key.kind() != chappe_net::server::KeyStatus::Permanent);
+    let temporary = keys.iter().filter(|key| key.kind() != chappe_server::KeyStatus::Permanent);
     assert_eq!(temporary.clone().count(), 1);
     assert!(temporary.clone().all(|key| key.permanent_id().is_some()), "it is bound");
     client.close().await;

@@ -12,8 +12,8 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_handshake::{ClientOptions, DcId, KeyKind};
 use chappe_loopback::{FaultScript, Loopback, Options};
-use chappe_net::server::KeyState;
 use chappe_net::{ConnectOptions, DialOptions};
+use chappe_server::KeyState;
 use chappe_transport::{Connector, Framing};
 
 /// A datacenter, and what survives when it is stopped.
@@ -23,7 +23,7 @@ pub(crate) struct World {
     address: SocketAddr,
     running: Option<Loopback>,
     /// What was kept of the keys when it was stopped.
-    keys: Vec<(chappe_crypto::AuthKey, chappe_net::server::KeyStatus)>,
+    keys: Vec<(chappe_crypto::AuthKey, chappe_server::KeyStatus)>,
     setup: fn(Options) -> Options,
 }
 

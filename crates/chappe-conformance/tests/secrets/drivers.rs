@@ -9,10 +9,9 @@ use chappe_handshake::{ClientOptions, DcId, KeyKind, ServerOptions};
 use chappe_loopback::api::{Account, Api, Endpoint};
 use chappe_loopback::schema::functions;
 use chappe_loopback::{FaultScript, Loopback, Options};
-use chappe_net::proxy::{Credentials, Proxy};
-use chappe_net::server::{Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, Verdict};
 use chappe_net::store::MemoryStore;
-use chappe_net::{ConnectOptions, DialOptions, blocking, tokio};
+use chappe_net::{ConnectOptions, Credentials, DialOptions, Proxy, blocking, tokio};
+use chappe_server::{Context, Engine, EngineOptions, Handler, KeyState, KeyStatus, Verdict};
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, SendOptions};
 use chappe_session::server::ServerConfig;
 use chappe_transport::{AckRequest, Connector, Framing, ProxySecret};
@@ -26,9 +25,9 @@ struct Printing;
 impl Handler for Printing {
     fn query(&self, context: &Context<'_>, _: &[u8]) -> Verdict {
         let secrets = Secrets::new();
-        secrets.hidden_by("chappe_net::server::Context", context);
-        secrets.hidden_by("chappe_net::server::Attached", context.session);
-        secrets.hidden_by("chappe_net::server::KeyState", &**context.key());
+        secrets.hidden_by("chappe_server::Context", context);
+        secrets.hidden_by("chappe_server::Attached", context.session);
+        secrets.hidden_by("chappe_server::KeyState", &**context.key());
         Verdict::Answer(vec![7; 4])
     }
 }
@@ -40,7 +39,7 @@ pub(crate) fn sec_005_no_debug_of_a_server_shows_a_key() {
     let mut options =
         EngineOptions::new(ServerOptions::lenient(vec![private_key()]), ServerConfig::default());
     options.salt_secret = Some(secret());
-    secrets.hidden_by("chappe_net::server::EngineOptions", &options);
+    secrets.hidden_by("chappe_server::EngineOptions", &options);
     let engine: Arc<Engine> = Engine::new(options, Printing, &mut rng).unwrap();
     let auth_key = chappe_crypto::AuthKey::from_bytes(secret());
     engine.add_key(KeyState::new(auth_key.clone(), KeyStatus::Permanent));
@@ -59,8 +58,8 @@ pub(crate) fn sec_005_no_debug_of_a_server_shows_a_key() {
             client.handle_frame(now(), out.as_mut_slice()).unwrap().for_each(drop);
         }
     }
-    secrets.hidden_by("chappe_net::server::ServerConnection", &connection);
-    secrets.hidden_by("chappe_net::server::Engine", &*engine);
+    secrets.hidden_by("chappe_server::ServerConnection", &connection);
+    secrets.hidden_by("chappe_server::Engine", &*engine);
     assert_eq!(client.pending_calls(), 0, "it was answered");
 }
 
@@ -112,9 +111,9 @@ pub(crate) fn sec_005_no_debug_of_a_client_or_a_datacenter_shows_a_key() {
 fn proxied(secrets: &Secrets, options: &ConnectOptions) {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let credentials = Credentials::new("name", text(PASSWORD));
-    secrets.hidden_by("chappe_net::proxy::Credentials", &credentials);
+    secrets.hidden_by("chappe_carrier::proxy::Credentials", &credentials);
     let proxy = Proxy::Socks5 { address: "127.0.0.1:1".into(), credentials: Some(credentials) };
-    secrets.hidden_by("chappe_net::proxy::Proxy", &proxy);
+    secrets.hidden_by("chappe_carrier::proxy::Proxy", &proxy);
     let mut options = options.clone();
     let mut dialling = DialOptions::new(Connector::proxy(&ProxySecret::plain(secret()), DcId::production(2)));
     dialling.proxy = Some(proxy);

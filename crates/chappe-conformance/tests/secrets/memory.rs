@@ -19,7 +19,6 @@ use chappe_handshake::{
     ClientHandshake, ClientOptions, CreatedKey, DcId, Finished, KeyKind, Peer, Progress, Reply,
     ServerHandshakes, ServerOptions,
 };
-use chappe_net::import;
 use chappe_net::store::{FileStore, KeyStore, MemoryStore, Slot, load_state};
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, SendOptions};
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerEvent, ServerSession};
@@ -168,7 +167,7 @@ fn imported(secrets: &mut Secrets) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/sessions/fixtures");
     let text = std::fs::read_to_string(folder.join("mtcute-0.30.3.json")).unwrap();
     let file: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let session = import::from_string(file["entries"][0]["text"].as_str().unwrap()).unwrap();
+    let session = chappe_import::from_string(file["entries"][0]["text"].as_str().unwrap()).unwrap();
     secrets.add("imported key", session.auth_key.as_bytes());
     let store = MemoryStore::new();
     store.save(Slot::production(2), &session.to_state()).unwrap();

@@ -9,9 +9,10 @@ use chappe_framing::{
     EncryptedHeader, EncryptedWriter, FrameBuf, MessageHeader, MsgId, OpenJob, Padding, SealJob, SeqNo,
     ServerSalt, SessionId, TransportTail, UnixTime, open, open_many, seal_many,
 };
-use chappe_net::import::{self, ImportError, gramjs, mtcute, pyrogram, telethon};
+use chappe_import::{self, ImportError, gramjs, mtcute, pyrogram, telethon};
+use chappe_net::DialOptions;
 use chappe_net::store::{FileStore, KeyStore, MemoryStore, Slot, StoreError};
-use chappe_net::{DialOptions, ListenOptions};
+use chappe_server::ListenOptions;
 use chappe_session::client::{
     ClientConfig, ClientInfo, ClientSession, InitConnection, KeyMaterial, SavedState, TemporaryKey,
 };
@@ -220,7 +221,7 @@ pub(crate) fn sec_005_no_debug_of_a_connection_shows_the_secret_of_its_proxy() {
     let (obfuscation, _) = Obfuscation::client(framing, None, Some(&key), &mut rng).unwrap();
     secrets.hidden_by("chappe_transport::obfuscation::Obfuscation", &obfuscation);
     secrets.hidden_by("chappe_transport::obfuscation::Keystream", &obfuscation.outgoing);
-    secrets.hidden_by("chappe_net::ListenOptions", &ListenOptions::data_centre());
+    secrets.hidden_by("chappe_server::ListenOptions", &ListenOptions::data_centre());
 }
 
 /// The proxy's side of a beginning, and both connections.
@@ -267,14 +268,14 @@ pub(crate) fn sec_005_no_store_and_no_importer_shows_a_key() {
     let secrets = Secrets::new();
     let slot = Slot::production(2);
     let session = telethon::from_row(2, "149.154.167.51", 443, &secret::<256>()).unwrap();
-    secrets.hidden_by("chappe_net::import::ImportedSession", &session);
+    secrets.hidden_by("chappe_import::ImportedSession", &session);
     let row = pyrogram::Row { dc_id: 2, auth_key: Some(&secret::<256>()), ..pyrogram::Row::default() };
-    secrets.hidden_by("chappe_net::import::pyrogram::Row", &row);
+    secrets.hidden_by("chappe_import::pyrogram::Row", &row);
     let row = mtcute::Row { dc: 2, key: &secret::<256>(), dc_main: None, current_user: None };
-    secrets.hidden_by("chappe_net::import::mtcute::Row", &row);
+    secrets.hidden_by("chappe_import::mtcute::Row", &row);
     let auth_key = format!("{{\"type\":\"Buffer\",\"data\":{:?}}}", secret::<256>());
     let files = gramjs::StoreFiles { auth_key: &auth_key, dc_id: "2", server_address: "\"\"", port: "443" };
-    secrets.hidden_by("chappe_net::import::gramjs::StoreFiles", &files);
+    secrets.hidden_by("chappe_import::gramjs::StoreFiles", &files);
     let memory = MemoryStore::new();
     memory.save(slot, &session.to_state()).unwrap();
     secrets.hidden_by("chappe_net::store::MemoryStore", &memory);
@@ -289,7 +290,7 @@ pub(crate) fn sec_005_no_store_and_no_importer_shows_a_key() {
     let text = base64(&secret::<252>());
     for len in (0..text.len()).step_by(9) {
         for prefix in ["", "1", "A"] {
-            if let Err(error) = import::from_string(&format!("{prefix}{}", &text[..len])) {
+            if let Err(error) = chappe_import::from_string(&format!("{prefix}{}", &text[..len])) {
                 secrets.hidden_by_error(&error);
             }
         }

@@ -9,8 +9,8 @@ use chappe_transport::AckRequest;
 
 use super::{Stream, dial};
 use crate::client::{CreateKeyError, Exchange, MAX_CONNECTIONS, Step};
-use crate::error::{LinkError, Wait};
 use crate::options::DialOptions;
+use chappe_carrier::{LinkError, Wait};
 
 /// Dials, creates an `auth_key`, and returns it with the connection it was created on.
 ///

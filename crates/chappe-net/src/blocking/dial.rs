@@ -9,9 +9,9 @@ use chappe_framing::UnixTime;
 
 use super::http;
 use super::stream::{Stream, late};
-use crate::error::{LinkError, Wait};
 use crate::opening::{Opening, broken, in_vain, unreachable};
 use crate::options::DialOptions;
+use chappe_carrier::{LinkError, Wait};
 
 /// Makes a connection, through the proxy of `options` if there is one, and starts the transport over it.
 ///

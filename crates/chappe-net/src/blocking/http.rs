@@ -12,9 +12,9 @@ use chappe_transport::http::Persistence;
 
 use super::dial::open;
 use super::stream::late;
-use crate::error::{LinkError, Wait};
-use crate::http::{Answer, LANES, Lane, QUEUE, fork, may_repeat};
 use crate::options::DialOptions;
+use chappe_carrier::{HttpAnswer, HttpLane, LANES, QUEUE, may_repeat};
+use chappe_carrier::{LinkError, Wait};
 
 /// What a lane brings: a payload, a status instead of one, or why no lane goes on.
 pub(super) type Brought = Result<Result<Vec<u8>, TransportErrorCode>, LinkError>;
@@ -45,13 +45,13 @@ struct Road {
 /// A lane's connection.
 struct Car {
     socket: TcpStream,
-    lane: Lane,
+    lane: HttpLane,
 }
 
 /// Starts the lanes, the first of which has its connection already.
 pub(super) fn start(
     socket: TcpStream,
-    lane: Lane,
+    lane: HttpLane,
     target: SocketAddr,
     options: &DialOptions,
     rng: &mut Drbg,
@@ -64,7 +64,7 @@ pub(super) fn start(
     let road = Arc::new(Road { target, options, payloads: Mutex::new(queued), brought: bring, sockets });
     let mut first = Some(Car { socket, lane });
     for index in 0..LANES {
-        let (road, car, rng) = (Arc::clone(&road), first.take(), fork(rng));
+        let (road, car, rng) = (Arc::clone(&road), first.take(), rng.fork());
         let thread = thread::Builder::new().name("chappe-http".into());
         thread.spawn(move || drive(&road, index, car, rng))?;
     }
@@ -100,7 +100,7 @@ fn drive(road: &Road, index: usize, mut car: Option<Car>, mut rng: Drbg) {
             answer => answer,
         };
         let brought = match answer {
-            Ok(Answer { outcome, persistence }) => {
+            Ok(HttpAnswer { outcome, persistence }) => {
                 if persistence == Persistence::Close {
                     car = None;
                 }
@@ -124,7 +124,7 @@ fn send(
     car: &mut Option<Car>,
     payload: &[u8],
     rng: &mut Drbg,
-) -> Result<Answer, LinkError> {
+) -> Result<HttpAnswer, LinkError> {
     let Car { socket, lane } = match car {
         Some(car) => car,
         none => {

@@ -13,11 +13,11 @@ use chappe_transport::{AckRequest, Framing, Incoming};
 use rand_core::CryptoRng;
 
 use super::http::Lanes;
-use crate::carrier::Shared;
 use crate::client::Port;
-use crate::error::{LinkError, Wait};
-use crate::http::Inbox;
-use crate::link::{Ingoing, Outgoing};
+use chappe_carrier::HttpInbox;
+use chappe_carrier::SharedStack;
+use chappe_carrier::{FrameReader, FrameWriter};
+use chappe_carrier::{LinkError, Wait};
 
 /// A connection that can send and receive envelopes. [`split`](Self::split) makes two of it, for two threads.
 #[derive(Debug)]
@@ -36,13 +36,13 @@ pub struct Reader(From);
 enum From {
     Stream {
         socket: TcpStream,
-        ingoing: Ingoing,
+        ingoing: FrameReader,
         /// What the operating system was told last.
         read_timeout: Option<Duration>,
     },
     Http {
         lanes: Lanes,
-        inbox: Inbox,
+        inbox: HttpInbox,
     },
 }
 
@@ -58,7 +58,7 @@ pub struct Writer {
 enum To {
     Stream {
         socket: TcpStream,
-        outgoing: Outgoing,
+        outgoing: FrameWriter,
         /// What the peer did not take of a frame.
         rest: Vec<u8>,
     },
@@ -78,8 +78,8 @@ const QUEUE_PAUSE: Duration = Duration::from_millis(2);
 impl Stream {
     pub(super) fn over_socket(
         socket: TcpStream,
-        outgoing: Outgoing,
-        ingoing: Ingoing,
+        outgoing: FrameWriter,
+        ingoing: FrameReader,
         patience: Duration,
     ) -> Result<Self, LinkError> {
         let peer = socket.peer_addr()?;
@@ -96,7 +96,7 @@ impl Stream {
         peer: SocketAddr,
         patience: Duration,
     ) -> Self {
-        let reader = Reader(From::Http { lanes, inbox: Inbox::default() });
+        let reader = Reader(From::Http { lanes, inbox: HttpInbox::default() });
         Self { reader, writer: Writer { to: To::Http { payloads, rest: VecDeque::new() }, patience }, peer }
     }
 
@@ -225,7 +225,7 @@ impl Reader {
     }
 }
 
-fn read_more(socket: &TcpStream, ingoing: &mut Ingoing) -> Result<bool, LinkError> {
+fn read_more(socket: &TcpStream, ingoing: &mut FrameReader) -> Result<bool, LinkError> {
     let mut reading = socket;
     match reading.read(ingoing.space()?) {
         Ok(0) => Err(LinkError::Closed),
@@ -376,7 +376,7 @@ fn try_write(mut socket: &TcpStream, bytes: &[u8]) -> Result<usize, LinkError> {
 
 /// Writes what waits in between, and returns how many bytes were not taken. Whoever holds the lock writes, so the bytes of
 /// both halves stay in their order.
-fn try_flush(socket: &TcpStream, shared: &Shared) -> Result<usize, LinkError> {
+fn try_flush(socket: &TcpStream, shared: &SharedStack) -> Result<usize, LinkError> {
     let mut carried = shared.lock();
     if carried.out.is_empty() {
         return Ok(0);

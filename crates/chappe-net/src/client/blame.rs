@@ -9,8 +9,8 @@ use chappe_tl::deserialize;
 use chappe_transport::TransportErrorCode;
 use chappe_types::{RpcError, Rule};
 
-use crate::error::{LinkError, Wait};
 use crate::store::StoreError;
+use chappe_carrier::{LinkError, Wait};
 
 /// Who failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,7 +70,7 @@ impl ConnectError {
     /// Says who failed.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Link(error) => error.blame(),
+            Self::Link(error) => Blame::of_link(error),
             Self::Refused(_) | Self::Authorization(_) => Blame::Datacenter,
             Self::Handshake(error) => match error.rule() {
                 Some(rule) => Blame::Protocol { rule: Some(rule) },
@@ -97,17 +97,15 @@ impl ConnectError {
     }
 }
 
-impl LinkError {
-    /// Says who failed.
-    pub const fn blame(&self) -> Blame {
-        match self {
-            Self::Transport(_) => Blame::Protocol { rule: None },
-            Self::Proxy(_) | Self::TimedOut { waiting_for: Wait::Proxy, .. } => Blame::Proxy,
-            Self::Refused(_) | Self::TooMany { .. } => Blame::Caller,
+impl Blame {
+    /// Returns who failed when a connection broke or was not made.
+    pub const fn of_link(error: &LinkError) -> Self {
+        match error {
+            LinkError::Transport(_) => Self::Protocol { rule: None },
+            LinkError::Proxy(_) | LinkError::TimedOut { waiting_for: Wait::Proxy, .. } => Self::Proxy,
+            LinkError::Refused(_) | LinkError::TooMany { .. } => Self::Caller,
             // Who sits in between can break TLS and WebSocket; neither is a rule of MTProto.
-            Self::Io(_) | Self::TimedOut { .. } | Self::Closed | Self::Tls(_) | Self::WebSocket(_) => {
-                Blame::Network
-            }
+            _ => Self::Network,
         }
     }
 }

@@ -16,7 +16,7 @@ use chappe_transport::{AckRequest, Framing};
 
 use super::core::{Errand, LinkId, Output, Prompted};
 use super::shared::{Shared, Wake, tail_of};
-use crate::error::{LinkError, Wait};
+use chappe_carrier::{LinkError, Wait};
 
 /// The writing half of a connection, which does not wait.
 pub(crate) trait Port: Send {

@@ -4,7 +4,7 @@ use core::fmt;
 
 use chappe_transport::TransportErrorCode;
 
-use crate::error::{LinkError, Wait};
+use chappe_carrier::{LinkError, Wait};
 
 /// Why no `auth_key` was created.
 #[derive(Debug)]

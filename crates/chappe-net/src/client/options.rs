@@ -13,8 +13,8 @@ use chappe_transport::{Connector, ProxySecret};
 
 use super::addresses;
 use crate::options::DialOptions;
-use crate::proxy::Proxy;
 use crate::store::{KeyStore, Slot};
+use chappe_carrier::Proxy;
 
 /// How a client is set up.
 ///

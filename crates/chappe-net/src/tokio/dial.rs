@@ -11,10 +11,10 @@ use tokio::time::timeout;
 
 use super::http;
 use super::stream::{Reader, Writer, split, write};
-use crate::error::{LinkError, Wait};
 use crate::opening::{Opening, broken, in_vain, unreachable};
 use crate::options::DialOptions;
-use crate::proxy::Proxy;
+use chappe_carrier::Proxy;
+use chappe_carrier::{LinkError, Wait};
 
 /// Makes a connection, through the proxy of `options` if there is one, and starts the transport over it.
 ///

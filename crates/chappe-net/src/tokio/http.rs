@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 
 use super::dial::open;
 use super::stream::write;
-use crate::error::LinkError;
-use crate::http::{Answer, LANES, Lane, QUEUE, fork, may_repeat};
 use crate::options::DialOptions;
+use chappe_carrier::LinkError;
+use chappe_carrier::{HttpAnswer, HttpLane, LANES, QUEUE, may_repeat};
 
 /// What a lane brings: a payload, a status instead of one, or why no lane goes on.
 pub(super) type Brought = Result<Result<Vec<u8>, TransportErrorCode>, LinkError>;
@@ -38,13 +38,13 @@ struct Road {
 /// A lane's connection.
 struct Car {
     socket: TcpStream,
-    lane: Lane,
+    lane: HttpLane,
 }
 
 /// Starts the lanes, the first of which has its connection already.
 pub(super) fn start(
     socket: TcpStream,
-    lane: Lane,
+    lane: HttpLane,
     target: SocketAddr,
     options: &DialOptions,
     rng: &mut Drbg,
@@ -56,7 +56,7 @@ pub(super) fn start(
     let mut tasks = JoinSet::new();
     let mut first = Some(Car { socket, lane });
     for _ in 0..LANES {
-        tasks.spawn(drive(Arc::clone(&road), first.take(), fork(rng)));
+        tasks.spawn(drive(Arc::clone(&road), first.take(), rng.fork()));
     }
     (Lanes { brought, _tasks: tasks }, payloads)
 }
@@ -74,7 +74,7 @@ async fn drive(road: Arc<Road>, mut car: Option<Car>, mut rng: Drbg) {
             answer => answer,
         };
         let brought = match answer {
-            Ok(Answer { outcome, persistence }) => {
+            Ok(HttpAnswer { outcome, persistence }) => {
                 if persistence == Persistence::Close {
                     car = None;
                 }
@@ -97,7 +97,7 @@ async fn send(
     car: &mut Option<Car>,
     payload: &[u8],
     rng: &mut Drbg,
-) -> Result<Answer, LinkError> {
+) -> Result<HttpAnswer, LinkError> {
     let patience = road.options.write_timeout;
     let Car { socket, lane } = match car {
         Some(car) => car,

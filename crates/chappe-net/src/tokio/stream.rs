@@ -17,11 +17,11 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::timeout;
 
 use super::http::Lanes;
-use crate::carrier::Shared;
 use crate::client::Port;
-use crate::error::{LinkError, Wait};
-use crate::http::Inbox;
-use crate::link::{Ingoing, Outgoing};
+use chappe_carrier::HttpInbox;
+use chappe_carrier::SharedStack;
+use chappe_carrier::{FrameReader, FrameWriter};
+use chappe_carrier::{LinkError, Wait};
 
 /// A connection on which nothing arrives for this long gives its buffer back, if that has grown.
 const CALM: Duration = Duration::from_secs(2);
@@ -40,8 +40,8 @@ pub struct Reader(From);
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "nearly all are of the large kind")]
 enum From {
-    Stream { socket: OwnedReadHalf, ingoing: Ingoing },
-    Http { lanes: Lanes, inbox: Inbox },
+    Stream { socket: OwnedReadHalf, ingoing: FrameReader },
+    Http { lanes: Lanes, inbox: HttpInbox },
 }
 
 impl Reader {
@@ -90,7 +90,7 @@ impl Reader {
     }
 
     pub(super) fn over_http(lanes: Lanes) -> Self {
-        Self(From::Http { lanes, inbox: Inbox::default() })
+        Self(From::Http { lanes, inbox: HttpInbox::default() })
     }
 }
 
@@ -106,7 +106,7 @@ pub struct Writer {
 enum To {
     Stream {
         socket: OwnedWriteHalf,
-        outgoing: Outgoing,
+        outgoing: FrameWriter,
         /// What the peer did not take of a frame.
         rest: Vec<u8>,
     },
@@ -261,8 +261,8 @@ impl Port for Writer {
 
 pub(super) fn split(
     socket: TcpStream,
-    outgoing: Outgoing,
-    ingoing: Ingoing,
+    outgoing: FrameWriter,
+    ingoing: FrameReader,
     patience: Duration,
 ) -> (Reader, Writer) {
     let (read, write) = socket.into_split();
@@ -271,7 +271,7 @@ pub(super) fn split(
 }
 
 /// Writes as much of what waits in between as the socket takes, and returns how many bytes are left.
-fn try_flush(socket: &TcpStream, shared: &Shared) -> Result<usize, LinkError> {
+fn try_flush(socket: &TcpStream, shared: &SharedStack) -> Result<usize, LinkError> {
     // Whoever holds the lock writes, so the bytes of both halves stay in their order.
     let mut carried = shared.lock();
     let count = try_write(socket, &carried.out)?;

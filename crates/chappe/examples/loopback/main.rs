@@ -17,7 +17,7 @@ use std::{env, fs, thread};
 use anyhow::{Context as _, Result};
 use chappe::crypto::rsa::PrivateKey;
 use chappe::loopback::{Loopback, Options};
-use chappe::net::ListenOptions;
+use chappe::server::ListenOptions;
 use chappe::transport::ProxySecret;
 use clap::Parser;
 

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use chappe_net::import::{ImportError, ImportedSession, grammers, mtcute, pyrogram, telethon};
+use chappe_import::{ImportError, ImportedSession, grammers, mtcute, pyrogram, telethon};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;

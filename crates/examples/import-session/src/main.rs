@@ -13,8 +13,8 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use chappe_handshake::Environment;
-use chappe_net::import::{self, ImportedSession, grammers};
-use chappe_net::store::{FileStore, KeyStore as _};
+use chappe_import::{ImportedSession, grammers};
+use chappe_net::store::{FileStore, KeyStore as _, Slot};
 use zeroize::Zeroizing;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let store = FileStore::open(directory)?;
     for session in sessions(source)? {
-        let slot = session.slot(environment);
+        let slot = Slot::of(session.datacenter(environment));
         if store.load(slot)?.is_some() {
             return Err(format!("{directory} has a key for {slot} already").into());
         }
@@ -42,7 +42,7 @@ fn sessions(source: &str) -> Result<Vec<ImportedSession>, Box<dyn Error>> {
     if source == "-" {
         let mut text = Zeroizing::new(String::with_capacity(4096));
         io::stdin().take(4096).read_to_string(&mut text)?;
-        return Ok(vec![import::from_string(&text)?]);
+        return Ok(vec![chappe_import::from_string(&text)?]);
     }
     let mut start = Zeroizing::new(Vec::new());
     std::fs::File::open(source)?.take(MAX_LEN).read_to_end(&mut start)?;

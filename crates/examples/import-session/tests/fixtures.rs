@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chappe_net::import::Server;
+use chappe_import::Server;
 use import_session::{Error, read};
 
 fn fixture(name: &str) -> PathBuf {

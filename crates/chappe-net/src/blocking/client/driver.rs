@@ -15,7 +15,7 @@ use crate::client::desk::{Desk, lock};
 use crate::client::duty::{Duty, Keeper};
 use crate::client::shared::{Shared, until};
 use crate::client::{Candidate, ConnectOptions};
-use crate::error::LinkError;
+use chappe_carrier::LinkError;
 
 /// How long a thread reads until it asks whether it still should. What matters wakes it before.
 const READ_PATIENCE: Duration = Duration::from_secs(3600);

@@ -7,10 +7,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use chappe_carrier::{FrameReader, FrameWriter, LinkError, join};
 use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::{KeyRing, PrivateKey};
 use chappe_framing::{FrameBuf, TransportTail, UnixTime};
 use chappe_handshake::{ClientOptions, DcId, KeyKind, ServerOptions};
+use chappe_server::driver::{Conversation, Gate, Kit, Write};
+use chappe_server::{Context, Engine, EngineOptions, Handler, ListenOptions, NoFaults, Verdict};
 use chappe_session::server::ServerConfig;
 use chappe_session::{MonoTime, Now};
 use chappe_tl::Identifiable;
@@ -21,11 +24,7 @@ use super::{Core, Errand, LinkId, Output};
 use crate::client::pending::{PendingCall, Slot};
 use crate::client::updates::UpdateQueue;
 use crate::client::{ConnectOptions, InvokeOptions};
-use crate::error::LinkError;
-use crate::gate::Gate;
-use crate::link::{Ingoing, Outgoing, join};
-use crate::options::{DialOptions, ListenOptions};
-use crate::server::{Context, Conversation, Engine, EngineOptions, Handler, Kit, NoFaults, Verdict, Write};
+use crate::options::DialOptions;
 
 /// What a query is answered with.
 const ANSWER: &[u8] = b"answer..";
@@ -50,8 +49,8 @@ const NEVER: usize = usize::MAX;
 /// A connection in memory.
 struct Pipe {
     link: LinkId,
-    outgoing: Outgoing,
-    ingoing: Ingoing,
+    outgoing: FrameWriter,
+    ingoing: FrameReader,
     conversation: Conversation,
     kit: Kit,
     cut: Cut,

@@ -15,7 +15,7 @@ use rand_core::Rng as _;
 use super::sink::Next;
 use super::{Core, Life, Link, LinkId, Stage};
 use crate::client::ConnectError;
-use crate::error::{LinkError, Wait};
+use chappe_carrier::{LinkError, Wait};
 
 /// `auth_key_id` of what is sent in the clear.
 const NO_KEY: [u8; 8] = [0; 8];

@@ -18,8 +18,8 @@ use crate::client::desk::{Desk, lock};
 use crate::client::duty::{Duty, Keeper};
 use crate::client::shared::{Shared, until};
 use crate::client::{Candidate, ConnectOptions};
-use crate::error::LinkError;
 use crate::tokio::dial;
+use chappe_carrier::LinkError;
 
 /// The clock of the runtime, which tests can stop.
 #[derive(Debug)]

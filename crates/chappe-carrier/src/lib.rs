@@ -1,0 +1,39 @@
+//! The byte layers between a socket and MTProto's transports, for clients and servers, without sockets.
+//!
+//! | type | role |
+//! |---|---|
+//! | [`FrameWriter`], [`FrameReader`] | the two halves of a connection, joined to the buffers they work on |
+//! | [`Stack`] | TLS and WebSocket between the socket and the stream of frames |
+//! | [`proxy`] | the exchange with a SOCKS5 or HTTP CONNECT proxy |
+//! | [`HttpLane`] | requests and responses of one HTTP connection, on the client's side |
+//!
+//! Bytes read from a socket go in, bytes to write come out. Drivers, which own the sockets, are `chappe-net` for
+//! clients and `chappe-server` for servers.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    reason = "rustls and tungstenite need std"
+)]
+
+#[cfg(feature = "websocket")]
+mod boundary;
+mod endpoint;
+mod error;
+mod http;
+mod link;
+pub mod proxy;
+mod stack;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "websocket")]
+mod websocket;
+
+pub use endpoint::Endpoint;
+pub use error::{LinkError, Wait};
+pub use http::{HttpAnswer, HttpInbox, HttpLane, LANES, QUEUE, may_repeat};
+pub use link::{FrameReader, FrameWriter, join, join_over};
+pub use proxy::{Credentials, Proxy, ProxyError};
+pub use stack::{Carried, ONE_READ, SharedStack, Stack};
+#[cfg(feature = "tls")]
+pub use tls::TlsOptions;

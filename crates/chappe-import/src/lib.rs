@@ -1,0 +1,170 @@
+//! Keys out of the sessions of other libraries, so that nobody must log in again.
+//!
+//! | library | session string | session file |
+//! |---|---|---|
+//! | Telethon | [`telethon::from_string`] | [`telethon::from_row`] |
+//! | Pyrogram and its forks | [`pyrogram::from_string`] | [`pyrogram::from_row`] |
+//! | GramJS | [`gramjs::from_string`] | – |
+//! | mtcute | [`mtcute::from_string`] | – |
+//! | grammers | – | [`grammers::from_row`], and [`grammers::from_file`] up to 0.8 |
+//!
+//! [`from_string`] recognises whose string it is. Files that are SQLite databases are read with whatever SQLite library
+//! the program has: each module names the query, and takes a row of its answer. The program `crates/examples/import-session`
+//! of the repository does that. All formats are described in `docs/sessions-of-others.md`.
+//!
+//! Everything that is read here counts as hostile: lengths are bounded, and what does not fit is an [`ImportError`].
+//! Nothing is sent; whether the key still opens its account shows when it is used. **Use a key in one place only**:
+//! when two connections from different addresses use one at the same time, the datacenter gives it up for both.
+//!
+//! ```
+//! use chappe_handshake::Environment;
+//! use chappe_session::client::SavedState;
+//!
+//! # let text = format!("1ApWapzMBuw{}A=", "ICAg".repeat(85));
+//! # let text = text.as_str();
+//! let session = chappe_import::from_string(text)?; // such as Telethon's "1ApWapzMBu…"
+//! assert_eq!((session.dc, session.server.as_ref().map(|server| server.port)), (2, Some(443)));
+//!
+//! // What a `KeyStore` of `chappe-net` keeps, under `Slot::of(datacenter)`.
+//! let (datacenter, state) = (session.datacenter(Environment::Production), session.to_state());
+//! assert_eq!(datacenter.id(), 2);
+//! assert_eq!(SavedState::import(&state)?.key.auth_key, session.auth_key);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "for programs with std")]
+
+mod error;
+pub mod gramjs;
+pub mod grammers;
+pub mod mtcute;
+pub mod pyrogram;
+pub mod telethon;
+mod text;
+
+use std::net::IpAddr;
+
+use chappe_crypto::AuthKey;
+use chappe_handshake::{DcId, Environment};
+use chappe_session::client::{ClockTrust, KeyMaterial, SavedState};
+use zeroize::Zeroizing;
+
+pub use error::ImportError;
+
+/// What the session of another library says about one datacenter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedSession {
+    /// Id of the datacenter that the key belongs to: the account's own, where the library keeps only one.
+    pub dc: u16,
+    /// Which world the datacenter belongs to, if the library says so. Telethon, GramJS and grammers do not.
+    pub environment: Option<Environment>,
+    /// Where the library found the datacenter, if it says so. A hint: nobody vouches for it.
+    pub server: Option<Server>,
+    /// The permanent key.
+    pub auth_key: AuthKey,
+    /// Who is logged in, if the library says so.
+    pub user: Option<User>,
+    /// The application that the key was made by, if the library says so.
+    pub api_id: Option<i32>,
+}
+
+/// Address of a datacenter in a session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Server {
+    /// An IP address, or a name.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// Who is logged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct User {
+    /// Id of the user.
+    pub id: i64,
+    /// Whether it is a bot.
+    pub is_bot: bool,
+}
+
+/// Reads the session string of any library that has one.
+///
+/// # Errors
+///
+/// Fails if it is none of them; the error is that of the library that its length and first letter point to.
+pub fn from_string(text: &str) -> Result<ImportedSession, ImportError> {
+    let text = text.trim();
+    if text.starts_with('1') && text.len() % 4 == 1 {
+        // GramJS reads Telethon's as well, and so does its importer.
+        gramjs::from_string(text)
+    } else if pyrogram::has_length(text) {
+        pyrogram::from_string(text)
+    } else {
+        mtcute::from_string(text)
+    }
+}
+
+impl ImportedSession {
+    /// Returns the datacenter that the key belongs to; `otherwise` is the environment if the library did not record
+    /// one. `Slot::of` of `chappe-net` turns this into the place in a key store.
+    pub fn datacenter(&self, otherwise: Environment) -> DcId {
+        match self.environment.unwrap_or(otherwise) {
+            Environment::Production => DcId::production(self.dc),
+            Environment::Test => DcId::test(self.dc),
+        }
+    }
+
+    /// Returns what a session starts with. Salts and time are learned from the datacenter's first answer.
+    pub fn to_key_material(&self) -> KeyMaterial {
+        KeyMaterial {
+            auth_key: self.auth_key.clone(),
+            // Long ago: nobody would move a key of the last minute.
+            created_at: 0,
+            salts: Vec::new(),
+            time_offset: 0,
+            clock: ClockTrust::Guess,
+        }
+    }
+
+    /// Returns the bytes that a key store of `chappe-net` keeps.
+    pub fn to_state(&self) -> Zeroizing<Vec<u8>> {
+        SavedState { key: self.to_key_material(), extra: Zeroizing::default() }.export()
+    }
+}
+
+/// The largest id of a datacenter: from here on the wire means the test environment.
+const MAX_DC: u16 = 9_999;
+
+fn dc(id: i64) -> Result<u16, ImportError> {
+    match u16::try_from(id) {
+        Ok(dc @ 1..=MAX_DC) => Ok(dc),
+        _ => Err(ImportError::Datacenter { id }),
+    }
+}
+
+/// Takes the key. Libraries write zeros or nothing while they have none.
+fn auth_key(bytes: &[u8]) -> Result<AuthKey, ImportError> {
+    if bytes.iter().fold(0, |all, byte| all | byte) == 0 {
+        return Err(ImportError::NoKey);
+    }
+    AuthKey::from_slice(bytes).map_err(|_| ImportError::KeyLength { len: bytes.len() })
+}
+
+/// Takes the address, if there is one.
+fn server(host: &str, port: i64) -> Result<Option<Server>, ImportError> {
+    const MAX_LEN: usize = 255;
+    if host.is_empty() {
+        return Ok(None);
+    }
+    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    if host.len() > MAX_LEN || !(is_name || host.parse::<IpAddr>().is_ok()) {
+        return Err(ImportError::Server { len: host.len() });
+    }
+    match u16::try_from(port) {
+        Ok(port) if port != 0 => Ok(Some(Server { host: host.to_owned(), port })),
+        _ => Err(ImportError::Port { port }),
+    }
+}
+
+const fn environment(is_test: bool) -> Environment {
+    if is_test { Environment::Test } else { Environment::Production }
+}

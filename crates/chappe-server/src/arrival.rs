@@ -1,0 +1,122 @@
+//! The beginning of a server's connection, until it is known what the client speaks; who waits is the driver's
+//! business.
+
+use core::mem;
+
+use chappe_crypto::rng::Drbg;
+use chappe_framing::UnixTime;
+use chappe_transport::accept::Disguise;
+use chappe_transport::{Accept, AcceptContext, AcceptRefusal, Acceptor, DcId, ReadBuf};
+
+use crate::gate::Place;
+use chappe_carrier::LinkError;
+use chappe_carrier::{FrameReader, FrameWriter, join_over};
+use chappe_carrier::{ONE_READ, Stack};
+
+/// A connection of which little is known.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    acceptor: Acceptor,
+    stack: Stack,
+    buf: ReadBuf,
+    raw: Vec<u8>,
+}
+
+/// What a connection turned out to be.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once for each connection and taken apart at once")]
+pub(crate) enum Arrived {
+    /// Nothing yet: read on.
+    Nothing(Arrival),
+    /// A stream of frames.
+    Stream { outgoing: FrameWriter, ingoing: FrameReader, dc: Option<DcId>, disguise: Disguise },
+    /// Requests of HTTP; the buffer holds the first, or its beginning.
+    Http(ReadBuf),
+}
+
+impl Arrival {
+    pub(crate) fn new(place: &Place) -> Self {
+        let buf = ReadBuf::new(&place.options().accept.limits);
+        Self { acceptor: Acceptor::new(), stack: Stack::default(), buf, raw: Vec::new() }
+    }
+
+    /// Returns room to read into.
+    pub(crate) fn space(&mut self) -> Result<&mut [u8], LinkError> {
+        if self.stack.is_empty() {
+            return Ok(self.buf.space()?);
+        }
+        self.raw.resize(ONE_READ, 0);
+        Ok(&mut self.raw)
+    }
+
+    /// Gives memory back that holds nothing.
+    pub(crate) fn rest(&mut self) {
+        self.buf.release();
+        self.raw = Vec::new();
+    }
+
+    /// Looks at `count` bytes that were read; what to write is appended to `out`.
+    pub(crate) fn commit(
+        mut self,
+        count: usize,
+        now: UnixTime,
+        place: &Place,
+        rng: &mut Drbg,
+        out: &mut Vec<u8>,
+    ) -> Result<Arrived, LinkError> {
+        if self.stack.is_empty() {
+            self.buf.commit(count);
+        } else {
+            let raw = mem::take(&mut self.raw);
+            self.stack.receive(&raw[..count.min(raw.len())], &mut self.buf, out)?;
+        }
+        let config = &place.options().accept;
+        loop {
+            let acceptor = mem::take(&mut self.acceptor);
+            let accept = place.with_replays(|replays| {
+                let unix_time = now.to_tl_int() as u32;
+                acceptor.handle(&mut self.buf, &mut AcceptContext { config, unix_time, replays }, rng)
+            })?;
+            match accept {
+                Accept::Incomplete(next) => {
+                    self.acceptor = next;
+                    return Ok(Arrived::Nothing(self));
+                }
+                Accept::Answer { bytes, next } => {
+                    self.stack.send(&bytes, out)?;
+                    self.acceptor = next;
+                }
+                Accept::Ready(found) => {
+                    let (outgoing, ingoing) = join_over(found.connection, self.buf, self.stack);
+                    return Ok(Arrived::Stream { outgoing, ingoing, dc: found.dc, disguise: found.disguise });
+                }
+                Accept::Http => return Ok(Arrived::Http(self.buf)),
+                #[cfg(feature = "websocket")]
+                Accept::WebSocket(upgrade) => self.on_upgrade(&upgrade, config, out)?,
+                #[cfg(not(feature = "websocket"))]
+                Accept::WebSocket(_) => return Err(LinkError::Refused(AcceptRefusal::NotAllowed)),
+                Accept::Refused(refusal) => return Err(LinkError::Refused(refusal)),
+            }
+        }
+    }
+
+    #[cfg(feature = "websocket")]
+    fn on_upgrade(
+        &mut self,
+        upgrade: &chappe_transport::websocket::Upgrade,
+        config: &chappe_transport::AcceptConfig,
+        out: &mut Vec<u8>,
+    ) -> Result<(), LinkError> {
+        if !self.stack.is_empty() {
+            // A WebSocket inside a WebSocket is nobody's transport.
+            return Err(LinkError::Refused(AcceptRefusal::NotAllowed));
+        }
+        out.extend_from_slice(upgrade.response().as_bytes());
+        // What stands behind the head are frames already.
+        let frames = self.buf.raw().to_vec();
+        self.buf.consume_raw(frames.len());
+        self.stack.start_websocket_server(&config.limits);
+        self.acceptor = Acceptor::inside_websocket();
+        self.stack.receive_early(&frames, &mut self.buf, out)
+    }
+}

@@ -1,0 +1,389 @@
+//! One connection of a server: payloads in, payloads out.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use chappe_crypto::rng::Drbg;
+use chappe_crypto::{QuickAckToken, Side};
+use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, open};
+use chappe_handshake::Peer;
+use chappe_session::server::{ServerError, ServerEvent, ServerSession};
+use chappe_session::{HttpWait, MonoTime, Now};
+use chappe_transport::{AckRequest, TransportErrorCode};
+
+use crate::engine::Engine;
+use crate::handler::{Context, Verdict};
+use crate::keys::KeyState;
+use crate::session::{Attached, Outlet, Waker, apply};
+
+/// What a connection has to send, or to do.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Output {
+    /// The buffer holds an envelope to be framed and sent.
+    Frame,
+    /// A quick ack is to be sent.
+    QuickAck(QuickAckToken),
+    /// A transport error is to be sent and the connection closed.
+    Error(TransportErrorCode),
+    /// The connection is to be closed without a word.
+    Close,
+}
+
+/// What waits to be sent besides what sessions have.
+#[derive(Debug)]
+enum Waiting {
+    /// An answer of a handshake, or what had to go out before an answer that wants to be alone.
+    Frame(FrameBuf),
+    QuickAck(QuickAckToken),
+    End(Option<TransportErrorCode>),
+}
+
+/// One connection. Input: [`handle_payload`](Self::handle_payload), [`handle_timeout`](Self::handle_timeout);
+/// output, after each input and each call of the waker: [`poll_output`](Self::poll_output) until it gives
+/// nothing, then [`poll_timeout`](Self::poll_timeout).
+pub struct ServerConnection {
+    engine: Arc<Engine>,
+    number: u64,
+    peer: Peer,
+    tail: TransportTail,
+    waker: Waker,
+    sessions: Vec<Attached>,
+    waiting: VecDeque<Waiting>,
+    is_over: bool,
+    is_http: bool,
+    /// When the last input came: dropping the connection detaches its sessions at that time.
+    last_input: Option<Now>,
+    /// Over HTTP: how long the answer may be held back, as the last frame asked.
+    http_wait: Option<HttpWait>,
+}
+
+/// What to answer, and over HTTP how long to wait with it.
+type Judged = (Verdicts, Option<HttpWait>);
+
+/// What to answer to the queries of a frame. Most frames hold one, which needs no memory of its own.
+#[derive(Debug, Default)]
+struct Verdicts {
+    first: Option<(MsgId, Verdict)>,
+    more: Vec<(MsgId, Verdict)>,
+}
+
+impl Verdicts {
+    fn push(&mut self, query: MsgId, verdict: Verdict) {
+        if self.first.is_none() {
+            self.first = Some((query, verdict));
+        } else {
+            self.more.push((query, verdict));
+        }
+    }
+}
+
+/// Sessions that one connection may speak for. Clients use one; the specification allows it to change.
+const MAX_SESSIONS: usize = 16;
+
+impl ServerConnection {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        number: u64,
+        peer: Peer,
+        tail: TransportTail,
+        waker: Waker,
+    ) -> Self {
+        Self {
+            engine,
+            number,
+            peer,
+            tail,
+            waker,
+            sessions: Vec::new(),
+            waiting: VecDeque::new(),
+            is_over: false,
+            is_http: false,
+            last_input: None,
+            http_wait: None,
+        }
+    }
+
+    /// Says that this connection carries one answer for each payload: a session keeps its other connections, and
+    /// only messages of the session that spoke last are given out.
+    #[must_use]
+    pub fn over_http(mut self) -> Self {
+        self.is_http = true;
+        self
+    }
+
+    /// Returns how long the client wants its answer to be held back while there is nothing to say, if the last
+    /// payload said so.
+    pub fn take_http_wait(&mut self) -> Option<HttpWait> {
+        self.http_wait.take()
+    }
+
+    /// Over HTTP: says that the answer was given. What else there is to say goes to a connection that still waits.
+    pub fn release(&mut self) {
+        for attached in &self.sessions {
+            attached.release(self.number);
+        }
+    }
+
+    /// Says whether a query has no answer yet, or an answer is not sent.
+    pub fn is_busy(&self) -> bool {
+        !self.waiting.is_empty()
+            || self.sessions.iter().any(|attached| attached.lock().session.running_queries() > 0)
+    }
+
+    /// Returns the number of the connection, counted from 0.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns the sessions that spoke over this connection.
+    pub fn sessions(&self) -> &[Attached] {
+        &self.sessions
+    }
+
+    /// Takes a payload of the client: a plain or an encrypted envelope. It is opened in place.
+    pub fn handle_payload(&mut self, now: Now, payload: &mut [u8], ack: AckRequest, rng: &mut Drbg) {
+        self.last_input = Some(now);
+        if self.is_over {
+            return;
+        }
+        let Ok(key_id) = auth_key_id(payload) else {
+            return self.end(None);
+        };
+        if key_id.is_zero() {
+            return self.on_plain(now, payload, rng);
+        }
+        // Looked up for each frame: a key may have been destroyed over another connection.
+        match self.engine.key(key_id, now.unix) {
+            None => self.end(Some(TransportErrorCode::UnknownAuthKey)),
+            Some(key) => self.on_encrypted(now, &key, payload, ack, rng),
+        }
+    }
+
+    /// Says that time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.last_input = Some(now);
+        let mut is_overdue = false;
+        for attached in &self.sessions {
+            let mut inner = attached.lock();
+            inner.session.handle_timeout(now);
+            is_overdue |= inner.session.should_close(now);
+        }
+        if is_overdue {
+            self.end(None);
+        }
+    }
+
+    /// Says what to do next; an envelope to send is written into `out`.
+    pub fn poll_output(&mut self, now: Now, rng: &mut Drbg, out: &mut FrameBuf) -> Option<Output> {
+        match self.waiting.pop_front() {
+            Some(Waiting::Frame(frame)) => {
+                *out = frame;
+                return Some(Output::Frame);
+            }
+            Some(Waiting::QuickAck(token)) => return Some(Output::QuickAck(token)),
+            Some(Waiting::End(Some(code))) => return Some(Output::Error(code)),
+            Some(Waiting::End(None)) => return Some(Output::Close),
+            None => {}
+        }
+        // Of several sessions over HTTP, the one that spoke last is the last in the list.
+        let skipped = if self.is_http { self.sessions.len().saturating_sub(1) } else { 0 };
+        for attached in &self.sessions[skipped..] {
+            let mut inner = attached.lock();
+            let is_ours = inner.outlet.as_ref().is_some_and(|outlet| outlet.connection == self.number);
+            if is_ours && inner.session.poll_transmit(now, rng, out).is_some() {
+                return Some(Output::Frame);
+            }
+        }
+        None
+    }
+
+    /// Returns when [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<MonoTime> {
+        self.sessions.iter().filter_map(|attached| attached.lock().session.poll_timeout()).min()
+    }
+
+    fn on_plain(&mut self, now: Now, payload: &[u8], rng: &mut Drbg) {
+        let mut answer = FrameBuf::new();
+        match self.engine.handshake(now.unix, self.peer, payload, &mut answer, rng) {
+            Ok(()) => self.waiting.push_back(Waiting::Frame(answer)),
+            Err(refusal) => {
+                tracing::debug!(connection = self.number, %refusal, "handshake refused");
+                self.end(refusal.code);
+            }
+        }
+    }
+
+    fn on_encrypted(
+        &mut self,
+        now: Now,
+        key: &Arc<KeyState>,
+        payload: &mut [u8],
+        ack: AckRequest,
+        rng: &mut Drbg,
+    ) {
+        // A wrong `msg_key` under a known key closes without a word: -404 would cost the client its key (SEC-135).
+        let opened = match open(key.auth_key(), Side::Client, self.tail, payload) {
+            Ok(opened) => opened,
+            Err(error) => return self.refuse(&error),
+        };
+        if opened.session_id().is_zero() {
+            return self.end(Some(TransportErrorCode::UnknownAuthKey));
+        }
+        let attached = self.attach(now, key, &opened, rng);
+        if ack == AckRequest::Quick && !self.is_http {
+            self.waiting.push_back(Waiting::QuickAck(opened.quick_ack()));
+        }
+        let verdicts = {
+            let mut inner = attached.lock();
+            match self.judge(now, key, &attached, &mut inner.session, &opened) {
+                Ok((verdicts, http_wait)) => {
+                    self.http_wait = http_wait;
+                    verdicts
+                }
+                Err(error) => {
+                    drop(inner);
+                    return match error {
+                        ServerError::Transport(code) => self.end(Some(code)),
+                        ServerError::Frame(error) => self.refuse(&error),
+                        _ => self.end(None),
+                    };
+                }
+            }
+        };
+        self.answer(now, &attached, verdicts, rng);
+    }
+
+    /// Lets the session check the frame and the handler answer its queries.
+    fn judge(
+        &self,
+        now: Now,
+        key: &Arc<KeyState>,
+        attached: &Attached,
+        session: &mut ServerSession,
+        opened: &Opened<'_>,
+    ) -> Result<Judged, ServerError> {
+        let mut http_wait = None;
+        let mut verdicts = Verdicts::default();
+        let mut destroyed = Vec::new();
+        let mut is_key_destroyed = false;
+        let context = |msg_id| Context { now, msg_id, session: attached, engine: &self.engine, key };
+        for event in session.handle_opened(now, opened)? {
+            match event {
+                ServerEvent::Query { msg_id, body, .. } => {
+                    verdicts.push(msg_id, self.engine.handler().query(&context(msg_id), body));
+                }
+                ServerEvent::Dropped { req_msg_id } => {
+                    self.engine.handler().dropped(&context(req_msg_id));
+                }
+                ServerEvent::DestroySession { session_id } => destroyed.push(session_id),
+                ServerEvent::HttpWait(wait) => http_wait = Some(wait),
+                ServerEvent::DestroyAuthKey => is_key_destroyed = true,
+                _ => {}
+            }
+        }
+        for session_id in destroyed {
+            // A session cannot destroy itself: what that would mean is not defined.
+            let existed = session_id != session.session_id() && key.forget_session(session_id);
+            session.respond_session_destroyed(session_id, existed);
+        }
+        if is_key_destroyed {
+            let existed = self.engine.forget_key(key.auth_key().id());
+            session.respond_key_destroyed(if existed {
+                chappe_session::KeyDestruction::Destroyed
+            } else {
+                chappe_session::KeyDestruction::Unknown
+            });
+        }
+        Ok((verdicts, http_wait))
+    }
+
+    fn answer(&mut self, now: Now, attached: &Attached, verdicts: Verdicts, rng: &mut Drbg) {
+        let mut inner = attached.lock();
+        for (query, verdict) in verdicts.first.into_iter().chain(verdicts.more) {
+            let is_alone = matches!(verdict, Verdict::AnswerAlone(_));
+            if is_alone {
+                flush(&mut inner.session, now, rng, &mut self.waiting);
+            }
+            let answered = apply(&mut inner.session, now, query, verdict);
+            if is_alone {
+                flush(&mut inner.session, now, rng, &mut self.waiting);
+            }
+            if let Err(error) = answered {
+                tracing::debug!(connection = self.number, %error, "session closed");
+                drop(inner);
+                return self.end(None);
+            }
+        }
+    }
+
+    /// Finds the session of a frame and makes this connection its outlet.
+    fn attach(&mut self, now: Now, key: &KeyState, opened: &Opened<'_>, rng: &mut Drbg) -> Attached {
+        let attached = self.engine.session(key, opened.session_id(), rng);
+        let mut inner = attached.lock();
+        let (connection, is_http) = (self.number, self.is_http);
+        let outlet = Outlet { connection, waker: Arc::clone(&self.waker), is_http, is_open: true };
+        if inner.attach(outlet) {
+            inner.session.handle_connected(now, self.tail);
+        }
+        drop(inner);
+        let known = self.sessions.iter().position(|known| known.is_same(&attached));
+        if let Some(index) = known {
+            self.sessions[index..].rotate_left(1);
+        } else {
+            if self.sessions.len() == MAX_SESSIONS {
+                let oldest = self.sessions.remove(0);
+                self.detach(&oldest);
+            }
+            self.sessions.push(attached.clone());
+        }
+        attached
+    }
+
+    fn detach(&self, attached: &Attached) {
+        let mut inner = attached.lock();
+        if inner.detach(self.number)
+            && let Some(now) = self.last_input
+        {
+            inner.session.handle_disconnected(now);
+        }
+    }
+
+    fn refuse(&mut self, error: &FrameError) {
+        tracing::debug!(connection = self.number, %error, "frame refused");
+        self.end(None);
+    }
+
+    fn end(&mut self, code: Option<TransportErrorCode>) {
+        if !self.is_over {
+            self.is_over = true;
+            self.waiting.push_back(Waiting::End(code));
+        }
+    }
+}
+
+/// Takes everything out that the session has to send, so that what comes next stands alone.
+fn flush(session: &mut ServerSession, now: Now, rng: &mut Drbg, waiting: &mut VecDeque<Waiting>) {
+    loop {
+        let mut frame = FrameBuf::new();
+        if session.poll_transmit(now, rng, &mut frame).is_none() {
+            return;
+        }
+        waiting.push_back(Waiting::Frame(frame));
+    }
+}
+
+impl Drop for ServerConnection {
+    fn drop(&mut self) {
+        for attached in std::mem::take(&mut self.sessions) {
+            self.detach(&attached);
+        }
+    }
+}
+
+impl fmt::Debug for ServerConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerConnection").field("number", &self.number).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! What all connections of a server share.
+
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chappe_crypto::AuthKeyId;
+use chappe_crypto::rng::Drbg;
+use chappe_framing::{FrameBuf, SessionId, TransportTail, UnixTime};
+use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
+use chappe_handshake::{ConfigError, Peer, QueryRefusal, Reply, ServerHandshakes};
+use chappe_session::server::{KeyStatus, SaltSchedule, ServerSession};
+use rand_core::Rng as _;
+
+use crate::connection::ServerConnection;
+use crate::engine_options::EngineOptions;
+use crate::handler::{Context, Handler};
+use crate::keys::{KeyState, Keys, lock};
+use crate::session::{Attached, Waker};
+
+/// How long the salt that follows from the handshake is taken: as long as any other.
+const FIRST_SALT_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Keys, handshakes and sessions of a server, and who answers its queries.
+pub struct Engine {
+    options: EngineOptions,
+    handshakes: Mutex<ServerHandshakes>,
+    keys: Mutex<Keys>,
+    salts: SaltSchedule,
+    handler: Box<dyn Handler>,
+    peers: RandomState,
+    connections: AtomicU64,
+}
+
+impl Engine {
+    /// Makes an engine whose queries `handler` answers.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the options of the handshake cannot work.
+    pub fn new(
+        options: EngineOptions,
+        handler: impl Handler,
+        rng: &mut Drbg,
+    ) -> Result<Arc<Self>, ConfigError> {
+        let secret = options.salt_secret.unwrap_or_else(|| {
+            let mut secret = [0; 32];
+            rng.fill_bytes(&mut secret);
+            secret
+        });
+        Ok(Arc::new(Self {
+            handshakes: Mutex::new(ServerHandshakes::new(options.handshake.clone())?),
+            options,
+            keys: Mutex::default(),
+            salts: SaltSchedule::new(secret),
+            handler: Box::new(handler),
+            peers: RandomState::new(),
+            connections: AtomicU64::new(0),
+        }))
+    }
+
+    /// Returns the options.
+    pub const fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    /// Starts a connection. `waker` is called, from any thread, when it has something to send that no frame of its
+    /// own client asked for.
+    pub fn connect(
+        self: &Arc<Self>,
+        peer: SocketAddr,
+        tail: TransportTail,
+        waker: impl Fn() + Send + Sync + 'static,
+    ) -> ServerConnection {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        // Addresses are counted, not kept: a keyed hash is enough for that.
+        let peer = Peer(self.peers.hash_one(peer.ip()));
+        let waker: Waker = Arc::new(waker);
+        ServerConnection::new(Arc::clone(self), number, peer, tail, waker)
+    }
+
+    /// Returns a key, if the server has one of this id.
+    pub fn key(&self, id: AuthKeyId, now: UnixTime) -> Option<Arc<KeyState>> {
+        lock(&self.keys).get(id, now)
+    }
+
+    /// Returns all keys.
+    pub fn keys(&self) -> Vec<Arc<KeyState>> {
+        lock(&self.keys).all()
+    }
+
+    /// Takes in a key that was made elsewhere.
+    pub fn add_key(&self, key: KeyState) {
+        lock(&self.keys).insert(Arc::new(key), self.options.max_keys, UnixTime::EPOCH);
+    }
+
+    /// Forgets a key and its sessions; says whether there was one.
+    pub fn forget_key(&self, id: AuthKeyId) -> bool {
+        lock(&self.keys).forget(id)
+    }
+
+    /// Makes every temporary key expire.
+    pub fn expire_temporary_keys(&self) {
+        let mut keys = lock(&self.keys);
+        for state in keys.all() {
+            if state.kind() != KeyStatus::Permanent {
+                keys.forget(state.auth_key().id());
+            }
+        }
+    }
+
+    /// Answers a plain frame into `out`.
+    pub(crate) fn handshake(
+        &self,
+        now: UnixTime,
+        peer: Peer,
+        frame: &[u8],
+        out: &mut FrameBuf,
+        rng: &mut Drbg,
+    ) -> Result<(), QueryRefusal> {
+        match lock(&self.handshakes).handle_frame(now, peer, frame, out, rng) {
+            Reply::Answer => Ok(()),
+            Reply::Refuse(refusal) => Err(refusal),
+            Reply::Key(candidate) => {
+                let mut keys = lock(&self.keys);
+                if keys.contains(candidate.auth_key().id()) {
+                    candidate.retry();
+                    return Ok(());
+                }
+                let created = candidate.accept();
+                let salt_until = now.saturating_add(FIRST_SALT_LIFETIME);
+                keys.insert(Arc::new(KeyState::created(created, salt_until)), self.options.max_keys, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the session that a frame names, or makes it.
+    pub(crate) fn session(&self, key: &KeyState, id: SessionId, rng: &mut Drbg) -> Attached {
+        key.session_or(id, self.options.max_sessions_per_key, || {
+            let unique_id = rng.next_u64().cast_signed();
+            let (config, auth_key) = (self.options.session.clone(), key.auth_key().clone());
+            let mut session = ServerSession::new(config, auth_key, id, self.salts.clone(), unique_id);
+            if let Some((salt, until)) = key.first_salt() {
+                session = session.with_first_salt(salt, until);
+            }
+            Attached::new(session)
+        })
+    }
+
+    pub(crate) fn bind(&self, context: &Context<'_>, request: &BindTempAuthKey) -> Result<(), BindError> {
+        let now = context.now.unix;
+        let (key_expires_at, bound_to) = match context.key.kind() {
+            KeyStatus::Permanent => (None, None),
+            KeyStatus::Temporary { expires_at, bound_to } => (Some(expires_at), bound_to),
+        };
+        let named = self.key(AuthKeyId::from_raw(request.perm_auth_key_id), now);
+        let permanent = named.filter(|key| key.kind() == KeyStatus::Permanent);
+        let bound = request.verify(
+            now,
+            &BindContext {
+                msg_id: context.msg_id,
+                session_id: context.session_id(),
+                key_id: context.key.auth_key().id(),
+                key_expires_at,
+                bound_to,
+                permanent: permanent.as_ref().map(|key| key.auth_key()),
+            },
+        )?;
+        context.key.bind_to(bound);
+        Ok(())
+    }
+
+    pub(crate) fn handler(&self) -> &dyn Handler {
+        self.handler.as_ref()
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("options", &self.options).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,40 @@
+//! What a server's engine is made with.
+
+use core::fmt;
+
+use chappe_handshake::ServerOptions;
+use chappe_session::server::ServerConfig;
+
+/// Settings of an [`Engine`](crate::Engine).
+#[derive(Clone)]
+pub struct EngineOptions {
+    /// How keys are made: private keys, datacenters, tolerance.
+    pub handshake: ServerOptions,
+    /// How strict sessions are, and their bounds.
+    pub session: ServerConfig,
+    /// Keys remembered. Default 100 000; the oldest make room.
+    pub max_keys: usize,
+    /// Sessions per key. Default 64; the oldest make room (`SEC-175`).
+    pub max_sessions_per_key: usize,
+    /// Secret that all salts follow from, for servers that share their keys; drawn if absent.
+    pub salt_secret: Option<[u8; 32]>,
+}
+
+impl EngineOptions {
+    /// Makes options with the defaults of each field.
+    pub const fn new(handshake: ServerOptions, session: ServerConfig) -> Self {
+        Self { handshake, session, max_keys: 100_000, max_sessions_per_key: 64, salt_secret: None }
+    }
+}
+
+impl fmt::Debug for EngineOptions {
+    /// Whoever knows the secret of the salts knows all salts: it is not shown (`SEC-05`).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineOptions")
+            .field("handshake", &self.handshake)
+            .field("session", &self.session)
+            .field("max_keys", &self.max_keys)
+            .field("max_sessions_per_key", &self.max_sessions_per_key)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,253 @@
+//! The keys of a server.
+//!
+//! Not the table of `chappe_session`, although it is one of keys by id as well: these are shared by connections on
+//! many threads, each carries its sessions, any number may be bound to one permanent key as clients make one for
+//! each connection, and the oldest makes room instead of the newest being refused.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chappe_crypto::{AuthKey, AuthKeyId};
+use chappe_framing::{ServerSalt, SessionId, UnixTime};
+use chappe_handshake::CreatedKey;
+use chappe_session::server::KeyStatus;
+
+use crate::session::Attached;
+
+/// A key and the sessions under it.
+#[derive(Debug)]
+pub struct KeyState {
+    key: AuthKey,
+    first_salt: Option<(ServerSalt, UnixTime)>,
+    kind: Mutex<KeyStatus>,
+    sessions: Mutex<Sessions>,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    by_id: HashMap<SessionId, Attached>,
+    order: VecDeque<SessionId>,
+}
+
+impl KeyState {
+    /// Takes a key that was made elsewhere, such as one that a store kept.
+    pub fn new(key: AuthKey, kind: KeyStatus) -> Self {
+        Self { key, first_salt: None, kind: Mutex::new(kind), sessions: Mutex::default() }
+    }
+
+    pub(crate) fn created(created: CreatedKey, salt_until: UnixTime) -> Self {
+        let kind = match created.expires_at {
+            None => KeyStatus::Permanent,
+            Some(expires_at) => KeyStatus::Temporary { expires_at, bound_to: None },
+        };
+        let first_salt = Some((created.first_salt, salt_until));
+        Self { key: created.auth_key, first_salt, kind: Mutex::new(kind), sessions: Mutex::default() }
+    }
+
+    /// Returns the key.
+    pub const fn auth_key(&self) -> &AuthKey {
+        &self.key
+    }
+
+    /// Returns what kind of key it is.
+    pub fn kind(&self) -> KeyStatus {
+        *lock(&self.kind)
+    }
+
+    /// Returns the permanent key that calls under this key count for; `None` for a key that is not bound.
+    pub fn permanent_id(&self) -> Option<AuthKeyId> {
+        match self.kind() {
+            KeyStatus::Permanent => Some(self.key.id()),
+            KeyStatus::Temporary { bound_to, .. } => bound_to,
+        }
+    }
+
+    /// Returns the sessions that are remembered.
+    pub fn sessions(&self) -> Vec<Attached> {
+        lock(&self.sessions).by_id.values().cloned().collect()
+    }
+
+    pub(crate) const fn first_salt(&self) -> Option<(ServerSalt, UnixTime)> {
+        self.first_salt
+    }
+
+    pub(crate) fn bind_to(&self, permanent: AuthKeyId) {
+        if let KeyStatus::Temporary { bound_to, .. } = &mut *lock(&self.kind) {
+            *bound_to = Some(permanent);
+        }
+    }
+
+    pub(crate) fn is_expired(&self, now: UnixTime) -> bool {
+        matches!(self.kind(), KeyStatus::Temporary { expires_at, .. } if expires_at <= now)
+    }
+
+    /// Returns the session of this id, or makes it; the oldest makes room.
+    pub(crate) fn session_or(&self, id: SessionId, max: usize, make: impl FnOnce() -> Attached) -> Attached {
+        let mut sessions = lock(&self.sessions);
+        if let Some(known) = sessions.by_id.get(&id) {
+            return known.clone();
+        }
+        while sessions.order.len() >= max.max(1) {
+            if let Some(oldest) = sessions.order.pop_front() {
+                sessions.by_id.remove(&oldest);
+            }
+        }
+        let made = make();
+        sessions.order.push_back(id);
+        sessions.by_id.insert(id, made.clone());
+        made
+    }
+
+    pub(crate) fn forget_session(&self, id: SessionId) -> bool {
+        let mut sessions = lock(&self.sessions);
+        sessions.order.retain(|known| *known != id);
+        sessions.by_id.remove(&id).is_some()
+    }
+}
+
+/// All keys, bounded. Strangers make them, so nothing is done by looking through all.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    by_id: HashMap<AuthKeyId, Known>,
+    /// The oldest first.
+    order: BTreeMap<u64, AuthKeyId>,
+    /// Temporary keys, those that end first in front.
+    ends: BTreeSet<(UnixTime, AuthKeyId)>,
+    /// Number of the next key.
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    number: u64,
+    state: Arc<KeyState>,
+}
+
+impl Keys {
+    /// Returns a key that is still good.
+    pub(crate) fn get(&mut self, id: AuthKeyId, now: UnixTime) -> Option<Arc<KeyState>> {
+        let found = &self.by_id.get(&id)?.state;
+        if found.is_expired(now) || self.is_orphan(found) {
+            self.forget(id);
+            return None;
+        }
+        Some(Arc::clone(found))
+    }
+
+    /// Says whether the permanent key is gone that this one speaks for: then it is of no use any more. This is asked when a key
+    /// is looked up, since nobody keeps a list of who speaks for whom.
+    fn is_orphan(&self, state: &KeyState) -> bool {
+        state.permanent_id().is_some_and(|permanent| !self.contains(permanent))
+    }
+
+    pub(crate) fn contains(&self, id: AuthKeyId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    /// Adds a key. Those that have ended make room, and then the oldest.
+    pub(crate) fn insert(&mut self, state: Arc<KeyState>, max: usize, now: UnixTime) {
+        let id = state.auth_key().id();
+        let known = self.by_id.get(&id).map(|known| known.number);
+        // What is known of another end of it goes with the old state.
+        if !self.forget(id) {
+            self.make_room(max.max(1), now);
+        }
+        if let KeyStatus::Temporary { expires_at, .. } = state.kind() {
+            self.ends.insert((expires_at, id));
+        }
+        let number = known.unwrap_or(self.next);
+        self.next += 1;
+        self.order.insert(number, id);
+        self.by_id.insert(id, Known { number, state });
+    }
+
+    fn make_room(&mut self, max: usize, now: UnixTime) {
+        while self.by_id.len() >= max {
+            let ended = self.ends.first().filter(|end| end.0 <= now).map(|end| end.1);
+            let Some(least) = ended.or_else(|| self.order.first_key_value().map(|(_, oldest)| *oldest))
+            else {
+                return;
+            };
+            self.forget(least);
+        }
+    }
+
+    /// Forgets a key, and with it the temporary keys that speak for it; says whether there was one.
+    pub(crate) fn forget(&mut self, id: AuthKeyId) -> bool {
+        let Some(Known { number, state }) = self.by_id.remove(&id) else {
+            return false;
+        };
+        self.order.remove(&number);
+        if let KeyStatus::Temporary { expires_at, .. } = state.kind() {
+            self.ends.remove(&(expires_at, id));
+        }
+        true
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<KeyState>> {
+        let states = self.by_id.values().map(|known| &known.state);
+        states.filter(|state| !self.is_orphan(state)).cloned().collect()
+    }
+}
+
+/// A panic elsewhere must not make every other session unusable: what is guarded here is whole between any two
+/// statements that can panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+    fn state(number: u8, kind: KeyStatus) -> Arc<KeyState> {
+        Arc::new(KeyState::new(AuthKey::from_bytes([number; 256]), kind))
+    }
+
+    fn temporary(number: u8, permanent: &KeyState) -> Arc<KeyState> {
+        let expires_at = NOW.saturating_add(core::time::Duration::from_secs(60));
+        state(number, KeyStatus::Temporary { expires_at, bound_to: Some(permanent.auth_key().id()) })
+    }
+
+    #[test]
+    fn a_temporary_key_ends_with_the_permanent_one_however_that_ends() {
+        let permanent = state(1, KeyStatus::Permanent);
+        let bound = temporary(2, &permanent);
+        let (id, bound_id) = (permanent.auth_key().id(), bound.auth_key().id());
+        let mut keys = Keys::default();
+        for is_destroyed in [true, false] {
+            keys.insert(Arc::clone(&permanent), 2, NOW);
+            keys.insert(Arc::clone(&bound), 2, NOW);
+            assert!(keys.get(bound_id, NOW).is_some());
+            if is_destroyed {
+                assert!(keys.forget(id));
+            } else {
+                keys.insert(state(3, KeyStatus::Permanent), 2, NOW);
+            }
+            assert!(keys.all().iter().all(|state| state.auth_key().id() != bound_id));
+            assert!(keys.get(bound_id, NOW).is_none());
+            assert!(!keys.contains(bound_id), "and nothing is left of it");
+        }
+        assert_eq!((keys.order.len(), keys.ends.len()), (keys.by_id.len(), 0));
+    }
+
+    #[test]
+    fn keys_that_have_ended_make_room_before_older_ones_that_are_good() {
+        let permanent = state(1, KeyStatus::Permanent);
+        let mut keys = Keys::default();
+        keys.insert(Arc::clone(&permanent), 2, NOW);
+        keys.insert(temporary(2, &permanent), 2, NOW);
+        let later = NOW.saturating_add(core::time::Duration::from_secs(60));
+        keys.insert(state(3, KeyStatus::Permanent), 2, later);
+        assert!(keys.get(permanent.auth_key().id(), later).is_some());
+        assert_eq!((keys.by_id.len(), keys.order.len(), keys.ends.len()), (2, 2, 0));
+        keys.insert(Arc::clone(&permanent), 2, later);
+        assert_eq!(
+            (keys.by_id.len(), keys.order.len()),
+            (2, 2),
+            "a key that is known takes no further place"
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! An MTProto server: keys, handshakes and sessions, and the listeners that carry them.
+//!
+//! | type | role |
+//! |---|---|
+//! | [`Engine`] | keys, handshakes and sessions, shared by all connections; no sockets |
+//! | [`Handler`] | answers queries: the only trait that an application implements |
+//! | [`ServerConnection`] | one connection of the engine: payloads in, payloads out |
+//! | `blocking::Server`, `tokio::Server` | a listener that serves every transport on one port |
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(any(feature = "blocking", feature = "tokio")),
+    allow(dead_code, reason = "only listeners use what they share")
+)]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "sockets need std")]
+
+mod arrival;
+#[cfg(feature = "blocking")]
+pub mod blocking;
+mod connection;
+mod conversation;
+mod counters;
+pub mod driver;
+mod engine;
+mod engine_options;
+mod faults;
+mod gate;
+mod handler;
+mod http;
+mod keys;
+mod kit;
+mod listen_options;
+mod session;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+
+pub use chappe_session::server::KeyStatus;
+pub use connection::{Output, ServerConnection};
+pub use counters::ServerCounters;
+pub use engine::Engine;
+pub use engine_options::EngineOptions;
+pub use faults::{Fault, Faults, NoFaults};
+pub use handler::{Context, Handler, Verdict};
+pub use keys::KeyState;
+pub use listen_options::ListenOptions;
+pub use session::Attached;

@@ -1,0 +1,182 @@
+//! A session together with the connection it is reached over.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use chappe_framing::{MsgId, SessionId};
+use chappe_session::Now;
+use chappe_session::server::{RespondError, ServerSession};
+
+use crate::handler::Verdict;
+use crate::keys::lock;
+
+/// Tells a driver that a connection has something to send.
+pub(crate) type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// A session, to be answered and pushed to from anywhere. Clones are the same session.
+#[derive(Clone)]
+pub struct Attached {
+    inner: Arc<Mutex<Inner>>,
+    session_id: SessionId,
+}
+
+pub(crate) struct Inner {
+    pub(crate) session: ServerSession,
+    /// The connection that answers go to: the one that spoke last.
+    pub(crate) outlet: Option<Outlet>,
+    /// Over HTTP: other connections whose requests have no response yet.
+    held: Vec<Outlet>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Outlet {
+    pub(crate) connection: u64,
+    pub(crate) waker: Waker,
+    pub(crate) is_http: bool,
+    /// Over HTTP: a request has no response yet.
+    pub(crate) is_open: bool,
+}
+
+/// Requests of one session that may wait for a response besides the last.
+const MAX_HELD: usize = 8;
+
+impl Inner {
+    /// Makes a connection the one that answers go to; says whether the session has to begin anew there.
+    pub(crate) fn attach(&mut self, outlet: Outlet) -> bool {
+        let number = outlet.connection;
+        if let Some(old) = self.outlet.as_mut().filter(|old| old.connection == number) {
+            old.is_open = true;
+            return false;
+        }
+        self.held.retain(|held| held.connection != number);
+        let is_http = outlet.is_http;
+        match self.outlet.replace(outlet) {
+            Some(old) if old.is_http => {
+                if self.held.len() == MAX_HELD {
+                    self.held.remove(0);
+                }
+                if old.is_open {
+                    self.held.push(old);
+                }
+                // Nothing is lost with a connection that lives on.
+                !is_http
+            }
+            _ => true,
+        }
+    }
+
+    /// A connection has given its one response: another that still waits takes its place.
+    fn release(&mut self, connection: u64) -> Option<Waker> {
+        self.held.retain(|held| held.connection != connection);
+        let outlet = self.outlet.as_mut().filter(|outlet| outlet.connection == connection)?;
+        outlet.is_open = false;
+        let next = self.held.pop()?;
+        let waker = Arc::clone(&next.waker);
+        *outlet = next;
+        Some(waker)
+    }
+
+    /// A connection is gone; says whether the session has none any more.
+    pub(crate) fn detach(&mut self, connection: u64) -> bool {
+        self.held.retain(|held| held.connection != connection);
+        if self.outlet.as_ref().is_none_or(|outlet| outlet.connection != connection) {
+            return false;
+        }
+        self.outlet = self.held.pop();
+        self.outlet.is_none()
+    }
+}
+
+impl Attached {
+    pub(crate) fn new(session: ServerSession) -> Self {
+        let session_id = session.session_id();
+        Self { inner: Arc::new(Mutex::new(Inner { session, outlet: None, held: Vec::new() })), session_id }
+    }
+
+    /// Returns the `session_id`.
+    pub const fn session_id(&self) -> SessionId {
+        self.session_id
+    }
+
+    /// Answers a query that was left for [`Later`](Verdict::Later).
+    ///
+    /// Must not be called from within a [`Handler`](crate::Handler): there, the verdict is the answer.
+    ///
+    /// # Errors
+    ///
+    /// The answer cannot be encoded, or the client acknowledges too little of what it gets.
+    pub fn respond(&self, now: Now, query: MsgId, verdict: Verdict) -> Result<(), RespondError> {
+        self.with(|session| apply(session, now, query, verdict))
+    }
+
+    /// Sends an update, encoded, constructor id first.
+    ///
+    /// # Errors
+    ///
+    /// As [`respond`](Self::respond).
+    pub fn push(&self, now: Now, update: &[u8]) -> Result<(), RespondError> {
+        self.with(|session| session.push_bytes(now, update))
+    }
+
+    /// Sends a service message that the session would not send by itself, for tests of clients.
+    pub fn send_raw(&self, body: &[u8]) {
+        self.with(|session| session.send_raw(body));
+    }
+
+    /// Says whether a connection is up.
+    pub fn is_connected(&self) -> bool {
+        lock(&self.inner).outlet.is_some()
+    }
+
+    /// Works on the session, then lets its connection send what came of it.
+    fn with<T>(&self, work: impl FnOnce(&mut ServerSession) -> T) -> T {
+        let mut inner = self.lock();
+        let result = work(&mut inner.session);
+        let waker = inner.outlet.as_ref().map(|outlet| Arc::clone(&outlet.waker));
+        drop(inner);
+        if let Some(wake) = waker {
+            wake();
+        }
+        result
+    }
+
+    /// Over HTTP: says that a connection has given its response.
+    pub(crate) fn release(&self, connection: u64) {
+        let waker = self.lock().release(connection);
+        if let Some(wake) = waker {
+            wake();
+        }
+    }
+
+    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        lock(&self.inner)
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+/// Gives a session the answer to a query.
+pub(crate) fn apply(
+    session: &mut ServerSession,
+    now: Now,
+    query: MsgId,
+    verdict: Verdict,
+) -> Result<(), RespondError> {
+    match verdict {
+        Verdict::Answer(result) | Verdict::AnswerAlone(result) => session.respond_vec(now, query, result),
+        Verdict::Error { code, message } => session.respond_error(now, query, code, &message),
+        Verdict::Instead(object) => {
+            session.send_raw(&object);
+            Ok(())
+        }
+        Verdict::Later => Ok(()),
+    }
+}
+
+impl fmt::Debug for Attached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attached").field("session_id", &self.session_id).finish_non_exhaustive()
+    }
+}
