@@ -5,15 +5,13 @@
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::hash::sha256;
 use chappe_crypto::rng::Drbg;
-use chappe_transport::fake_tls::record::{MAX_RECORD_PAYLOAD, RecordReader, RecordWriter};
-use chappe_transport::fake_tls::server::{ClientHello, Rejection, TimeWindow};
-use chappe_transport::fake_tls::{
-    check_client_hello, check_server_answer, sign_client_hello, sign_server_answer,
+use chappe_transport::parts::{
+    ClientHello, MAX_RECORD_PAYLOAD, RecordReader, RecordWriter, check_client_hello, check_server_answer,
+    sign_client_hello, sign_server_answer,
 };
-use chappe_transport::secret::SecretKey;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, AcceptRefusal, Acceptor, ConnectionLimits, ProxySecret, ReadBuf,
-    ReplayFilter, Side, TransportError,
+    AcceptConfig, AcceptContext, AcceptRefusal, AcceptStep, Acceptor, ConnectionLimits, HelloRefusal,
+    ProxySecret, ReadBuf, ReplayFilter, SecretKey, Side, TimeWindow, TransportError,
 };
 
 fn file() -> Entry {
@@ -163,7 +161,7 @@ fn old_hello(file: &Entry, entry: &Entry) {
     let hello = ClientHello::new_checked(&hello).unwrap();
     let secrets = [ProxySecret::parse(file.text("full_secret")).unwrap()];
     let verified = hello.verify(&secrets, entry.number("server_time"), TimeWindow::OFFICIAL);
-    assert_eq!(verified, Err(Rejection::TooLate));
+    assert_eq!(verified, Err(HelloRefusal::TooLate));
 }
 
 fn replayed_hello(file: &Entry) {
@@ -178,11 +176,11 @@ fn replayed_hello(file: &Entry) {
         let accept = Acceptor::new().handle(&mut buf, &mut context, &mut rng).unwrap();
         (accept, buf.len())
     };
-    let (Accept::Answer { bytes, .. }, 0) = accept() else { panic!("the first hello is answered") };
+    let (AcceptStep::Answer { bytes, .. }, 0) = accept() else { panic!("the first hello is answered") };
     let random = file.array("client_random");
     let checked = check_server_answer(&bytes, &key(file), &random, &ConnectionLimits::DEFAULT);
     assert_eq!(checked, Ok(Some(bytes.len())));
-    let (Accept::Refused(refusal), kept) = accept() else { panic!("the second one is refused") };
-    assert_eq!(refusal, AcceptRefusal::ClientHello(Rejection::Replayed));
+    let (AcceptStep::Refused(refusal), kept) = accept() else { panic!("the second one is refused") };
+    assert_eq!(refusal, AcceptRefusal::ClientHello(HelloRefusal::Replayed));
     assert_eq!(kept, file.bytes("client_hello_sent").len(), "the site behind gets the hello");
 }

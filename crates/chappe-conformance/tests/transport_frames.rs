@@ -6,11 +6,10 @@ use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::hash::sha256;
 use chappe_crypto::rand_core::{Infallible, TryCryptoRng, TryRng};
 use chappe_crypto::rng::Drbg;
-use chappe_transport::detect::{Detected, detect};
-use chappe_transport::framing::Decoded;
+use chappe_transport::parts::{Decoded, Decoder, Detected, Encoder, detect};
 use chappe_transport::{
-    AckRequest, Connection, ConnectionLimits, Decoder, Encoder, Framing, Incoming, QuickAckToken, ReadBuf,
-    Side, TransportErrorCode,
+    AckRequest, Connection, ConnectionLimits, Framing, Incoming, QuickAckToken, ReadBuf, Side,
+    TransportErrorCode,
 };
 
 /// Gives the padding of a vector: first its length, then its bytes.

@@ -4,11 +4,10 @@
 
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::rng::Drbg;
-use chappe_transport::obfuscation::{Obfuscation, identity};
-use chappe_transport::secret::SecretKey;
+use chappe_transport::parts::{Obfuscation, identity};
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, Connection, ConnectionLimits, DcId, Framing, Incoming,
-    ProxySecret, ReadBuf, Side,
+    AcceptConfig, AcceptContext, AcceptStep, Acceptor, Connection, ConnectionLimits, DcId, Framing, Incoming,
+    ProxySecret, ReadBuf, SecretKey, Side,
 };
 
 fn entries() -> Vec<Entry> {
@@ -99,12 +98,12 @@ fn connections_read_the_frames_of_the_vectors_byte_by_byte() {
         for byte in &header[..63] {
             buf.extend_from_slice(&[*byte]).unwrap();
             acceptor = match acceptor.handle(&mut buf, &mut context, &mut rng).unwrap() {
-                Accept::Incomplete(acceptor) => acceptor,
+                AcceptStep::Incomplete(acceptor) => acceptor,
                 other => panic!("{entry:?}: {other:?}"),
             };
         }
         buf.extend_from_slice(&header[63..]).unwrap();
-        let Accept::Ready(accepted) = acceptor.handle(&mut buf, &mut context, &mut rng).unwrap() else {
+        let AcceptStep::Ready(accepted) = acceptor.handle(&mut buf, &mut context, &mut rng).unwrap() else {
             panic!("{entry:?} is not accepted");
         };
         assert_eq!(accepted.secret, config.secrets.len().checked_sub(1), "{entry:?}");
@@ -165,7 +164,7 @@ fn sec_144_a_header_made_with_another_secret_is_garbage() {
         let mut buf = ReadBuf::new(&config.limits);
         buf.extend_from_slice(&entry.bytes("init_sent")).unwrap();
         let accept = Acceptor::new().handle(&mut buf, &mut context, &mut rng);
-        let refused = Accept::Refused(chappe_transport::AcceptRefusal::UnknownProtocol);
+        let refused = AcceptStep::Refused(chappe_transport::AcceptRefusal::UnknownProtocol);
         assert_eq!(format!("{accept:?}"), format!("{:?}", Ok::<_, ()>(refused)), "{entry:?}");
         assert_eq!(buf.raw(), entry.bytes("init_sent"), "nothing is consumed");
     }

@@ -21,7 +21,7 @@ use chappe_carrier::{
 };
 use chappe_crypto::rng::Drbg;
 use chappe_framing::UnixTime;
-use chappe_transport::{Connect, Connection, ConnectionLimits, ExpectServerHello, ReadBuf};
+use chappe_transport::{ConnectStep, Connection, ConnectionLimits, ExpectServerHello, ReadBuf};
 #[cfg(feature = "websocket")]
 use chappe_transport::{TransportError, websocket};
 #[cfg(feature = "websocket")]
@@ -240,10 +240,10 @@ impl<'o> Opening<'o> {
         Ok(())
     }
 
-    fn on_connect(&mut self, connect: Connect) {
+    fn on_connect(&mut self, connect: ConnectStep) {
         self.stage = match connect {
-            Connect::Ready(connection) => Stage::Ready(connection),
-            Connect::FakeTls(state) => Stage::Hello(state),
+            ConnectStep::Ready(connection) => Stage::Ready(connection),
+            ConnectStep::FakeTls(state) => Stage::Hello(state),
         };
     }
 }

@@ -17,7 +17,7 @@ use chappe_handshake::{
 };
 use chappe_net::{CreateKeyError, DialOptions, LinkError, Stage, Step, blocking};
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, ConnectionLimits, Connector, Framing,
+    AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, ConnectionLimits, Connector, Framing,
     Incoming, ReadBuf, TransportErrorCode,
 };
 
@@ -82,8 +82,8 @@ fn serve_one(
         read(&mut socket, &mut buf)?;
         let mut context = AcceptContext { config: &config, unix_time: 0, replays: None };
         match acceptor.handle(&mut buf, &mut context, &mut rng).expect("a transport") {
-            Accept::Ready(ready) => break ready.connection,
-            Accept::Incomplete(next) => acceptor = next,
+            AcceptStep::Ready(ready) => break ready.connection,
+            AcceptStep::Incomplete(next) => acceptor = next,
             other => panic!("{other:?}"),
         }
     };

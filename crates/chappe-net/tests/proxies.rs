@@ -11,8 +11,8 @@ use chappe_crypto::rng::Drbg;
 use chappe_framing::FrameBuf;
 use chappe_net::{Credentials, DialOptions, LinkError, Proxy, ProxyError, blocking, tokio as net_tokio};
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connection, ConnectionLimits, Connector, DcId,
-    Framing, Incoming, ProxySecret, ReadBuf,
+    AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, Connection, ConnectionLimits, Connector,
+    DcId, Framing, Incoming, ProxySecret, ReadBuf,
 };
 
 const ENVELOPE: [u8; 40] = [7; 40];
@@ -70,12 +70,12 @@ fn accept(
         let mut context = AcceptContext { config, unix_time, replays: None };
         loop {
             match acceptor.handle(buf, &mut context, rng).expect("a transport") {
-                Accept::Ready(ready) => return Ok(ready.connection),
-                Accept::Answer { bytes, next } => {
+                AcceptStep::Ready(ready) => return Ok(ready.connection),
+                AcceptStep::Answer { bytes, next } => {
                     socket.write_all(&bytes)?;
                     acceptor = next;
                 }
-                Accept::Incomplete(next) => {
+                AcceptStep::Incomplete(next) => {
                     acceptor = next;
                     break;
                 }

@@ -5,8 +5,8 @@ use core::mem;
 
 use chappe_crypto::rng::Drbg;
 use chappe_framing::UnixTime;
-use chappe_transport::accept::Disguise;
-use chappe_transport::{Accept, AcceptContext, AcceptRefusal, Acceptor, DcId, ReadBuf};
+use chappe_transport::Disguise;
+use chappe_transport::{AcceptContext, AcceptRefusal, AcceptStep, Acceptor, DcId, ReadBuf};
 
 use crate::gate::Place;
 use chappe_carrier::LinkError;
@@ -78,24 +78,24 @@ impl Arrival {
                 acceptor.handle(&mut self.buf, &mut AcceptContext { config, unix_time, replays }, rng)
             })?;
             match accept {
-                Accept::Incomplete(next) => {
+                AcceptStep::Incomplete(next) => {
                     self.acceptor = next;
                     return Ok(Arrived::Nothing(self));
                 }
-                Accept::Answer { bytes, next } => {
+                AcceptStep::Answer { bytes, next } => {
                     self.stack.send(&bytes, out)?;
                     self.acceptor = next;
                 }
-                Accept::Ready(found) => {
+                AcceptStep::Ready(found) => {
                     let (outgoing, ingoing) = join_over(found.connection, self.buf, self.stack);
                     return Ok(Arrived::Stream { outgoing, ingoing, dc: found.dc, disguise: found.disguise });
                 }
-                Accept::Http => return Ok(Arrived::Http(self.buf)),
+                AcceptStep::Http => return Ok(Arrived::Http(self.buf)),
                 #[cfg(feature = "websocket")]
-                Accept::WebSocket(upgrade) => self.on_upgrade(&upgrade, config, out)?,
+                AcceptStep::WebSocket(upgrade) => self.on_upgrade(&upgrade, config, out)?,
                 #[cfg(not(feature = "websocket"))]
-                Accept::WebSocket(_) => return Err(LinkError::Refused(AcceptRefusal::NotAllowed)),
-                Accept::Refused(refusal) => return Err(LinkError::Refused(refusal)),
+                AcceptStep::WebSocket(_) => return Err(LinkError::Refused(AcceptRefusal::NotAllowed)),
+                AcceptStep::Refused(refusal) => return Err(LinkError::Refused(refusal)),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The server's side of a new connection: every transport on one port.
 //!
 //! [`Acceptor::handle`] is called after each read until it answers with something else than
-//! [`Accept::Incomplete`]. It never sends anything by itself, waits for at most one hello or HTTP head, and
+//! [`AcceptStep::Incomplete`]. It never sends anything by itself, waits for at most one hello or HTTP head, and
 //! leaves what it does not want in the buffer, so that a proxy can hand the connection over to a real site.
 
 use alloc::vec::Vec;
@@ -14,7 +14,7 @@ use crate::detect::{Detected, detect};
 use crate::error::TransportError;
 use crate::fake_tls::RECORD_HEADER;
 use crate::fake_tls::record::{RecordReader, RecordWriter};
-use crate::fake_tls::server::{ClientHello, Rejection, TimeWindow};
+use crate::fake_tls::server::{ClientHello, HelloRefusal, TimeWindow};
 use crate::framing::Framing;
 use crate::http::RequestHead;
 use crate::limits::ConnectionLimits;
@@ -108,7 +108,7 @@ pub enum Disguise {
 /// What to do with a connection.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "made once for each connection and taken apart at once")]
-pub enum Accept {
+pub enum AcceptStep {
     /// Read more and call again. The server sets a time limit (`SEC-136`).
     Incomplete(Acceptor),
     /// Frames can be received.
@@ -134,7 +134,7 @@ pub enum Accept {
 #[non_exhaustive]
 pub enum AcceptRefusal {
     /// A fake-TLS hello failed a check (`SEC-149`).
-    ClientHello(Rejection),
+    ClientHello(HelloRefusal),
     /// The first 64 bytes are no header made with any of the secrets (`SEC-144`).
     UnknownProtocol,
     /// The header came before (`SEC-145`).
@@ -195,7 +195,7 @@ impl Acceptor {
         buf: &mut ReadBuf,
         context: &mut AcceptContext<'_>,
         rng: &mut R,
-    ) -> Result<Accept, TransportError> {
+    ) -> Result<AcceptStep, TransportError> {
         match self.state {
             State::FirstBytes => first_bytes(buf, context, rng),
             State::Messages => Ok(obfuscated(buf, context)),
@@ -208,53 +208,53 @@ fn first_bytes<R: CryptoRng + ?Sized>(
     buf: &mut ReadBuf,
     context: &mut AcceptContext<'_>,
     rng: &mut R,
-) -> Result<Accept, TransportError> {
+) -> Result<AcceptStep, TransportError> {
     let config = context.config;
     match detect(buf.raw()) {
-        Detected::Incomplete { .. } => Ok(Accept::Incomplete(Acceptor::new())),
+        Detected::Incomplete { .. } => Ok(AcceptStep::Incomplete(Acceptor::new())),
         Detected::Obfuscated => Ok(obfuscated(buf, context)),
         Detected::ClientHello => client_hello(buf, context, rng),
-        _ if !config.without_secret => Ok(Accept::Refused(AcceptRefusal::NotAllowed)),
+        _ if !config.without_secret => Ok(AcceptStep::Refused(AcceptRefusal::NotAllowed)),
         Detected::Plain { framing, prefix_len } => {
             buf.consume_raw(prefix_len);
             let connection = Connection::plain(framing, Side::Server, config.limits);
-            Ok(Accept::Ready(Accepted { connection, dc: None, secret: None, disguise: Disguise::None }))
+            Ok(AcceptStep::Ready(Accepted { connection, dc: None, secret: None, disguise: Disguise::None }))
         }
         Detected::Http => http(buf, config),
     }
 }
 
 /// Of all requests only a `GET` can ask for a WebSocket, and only its whole head tells.
-fn http(buf: &mut ReadBuf, config: &AcceptConfig) -> Result<Accept, TransportError> {
+fn http(buf: &mut ReadBuf, config: &AcceptConfig) -> Result<AcceptStep, TransportError> {
     if !buf.raw().starts_with(b"GET ") {
-        return Ok(Accept::Http);
+        return Ok(AcceptStep::Http);
     }
     let Some(head) = RequestHead::parse(buf.raw(), &config.limits)? else {
-        return Ok(Accept::Incomplete(Acceptor::new()));
+        return Ok(AcceptStep::Incomplete(Acceptor::new()));
     };
     if !head.asks_for_websocket() {
-        return Ok(Accept::Http);
+        return Ok(AcceptStep::Http);
     }
     let (upgrade, used) = (Upgrade::from_request(&head)?, head.len());
     buf.consume_raw(used);
-    Ok(Accept::WebSocket(upgrade))
+    Ok(AcceptStep::WebSocket(upgrade))
 }
 
 /// Tries the header without a secret, if that is let in, and with each secret (`SEC-144`).
-fn obfuscated(buf: &mut ReadBuf, context: &mut AcceptContext<'_>) -> Accept {
+fn obfuscated(buf: &mut ReadBuf, context: &mut AcceptContext<'_>) -> AcceptStep {
     let config = context.config;
     let Some(header) = buf.raw().first_chunk::<HEADER_LEN>().copied() else {
-        return Accept::Incomplete(Acceptor { state: State::Messages });
+        return AcceptStep::Incomplete(Acceptor { state: State::Messages });
     };
     let Some((streams, framing, dc, secret)) = open_header(&header, config) else {
-        return Accept::Refused(AcceptRefusal::UnknownProtocol);
+        return AcceptStep::Refused(AcceptRefusal::UnknownProtocol);
     };
     if !is_new(obfuscation::identity(&header), context) {
-        return Accept::Refused(AcceptRefusal::Replayed);
+        return AcceptStep::Refused(AcceptRefusal::Replayed);
     }
     buf.consume_raw(HEADER_LEN);
     let connection = Connection::obfuscated(framing, Side::Server, config.limits, streams);
-    Accept::Ready(Accepted { connection, dc: Some(dc), secret, disguise: Disguise::Obfuscated })
+    AcceptStep::Ready(Accepted { connection, dc: Some(dc), secret, disguise: Disguise::Obfuscated })
 }
 
 type Opened = (Obfuscation, Framing, DcId, Option<usize>);
@@ -282,34 +282,34 @@ fn client_hello<R: CryptoRng + ?Sized>(
     buf: &mut ReadBuf,
     context: &mut AcceptContext<'_>,
     rng: &mut R,
-) -> Result<Accept, TransportError> {
+) -> Result<AcceptStep, TransportError> {
     let config = context.config;
-    let refused = |rejection| Ok(Accept::Refused(AcceptRefusal::ClientHello(rejection)));
+    let refused = |rejection| Ok(AcceptStep::Refused(AcceptRefusal::ClientHello(rejection)));
     let Some(&[_, _, _, high, low]) = buf.raw().first_chunk::<RECORD_HEADER>() else {
-        return Ok(Accept::Incomplete(Acceptor::new()));
+        return Ok(AcceptStep::Incomplete(Acceptor::new()));
     };
     let len = RECORD_HEADER + usize::from(u16::from_be_bytes([high, low]));
     if len > config.limits.max_client_hello || buf.raw().len() > len {
-        return refused(Rejection::Malformed);
+        return refused(HelloRefusal::Malformed);
     }
     let Some(record) = buf.raw().get(..len) else {
-        return Ok(Accept::Incomplete(Acceptor::new()));
+        return Ok(AcceptStep::Incomplete(Acceptor::new()));
     };
     let Ok(hello) = ClientHello::new_checked(record) else {
-        return refused(Rejection::Malformed);
+        return refused(HelloRefusal::Malformed);
     };
     let secret = match hello.verify(&config.secrets, context.unix_time, config.time_window) {
         Ok(secret) => secret,
         Err(rejection) => return refused(rejection),
     };
     if !is_new(&hello.random()[..16], context) {
-        return refused(Rejection::Replayed);
+        return refused(HelloRefusal::Replayed);
     }
     let mut bytes = Vec::new();
     hello.answer_into(&mut bytes, config.secrets[secret].key(), rng)?;
     buf.consume_raw(len);
     let state = State::Records { secret, reader: RecordReader::new(Side::Client) };
-    Ok(Accept::Answer { bytes, next: Acceptor { state } })
+    Ok(AcceptStep::Answer { bytes, next: Acceptor { state } })
 }
 
 /// Unwraps records until the header is there; what follows it is uncovered at once.
@@ -318,11 +318,11 @@ fn inside_records(
     context: &mut AcceptContext<'_>,
     secret: usize,
     mut reader: RecordReader,
-) -> Result<Accept, TransportError> {
+) -> Result<AcceptStep, TransportError> {
     let config = context.config;
     buf.make_ready(|raw| reader.unwrap(raw))?;
     let Some(header) = buf.ready().first_chunk::<HEADER_LEN>().copied() else {
-        return Ok(Accept::Incomplete(Acceptor { state: State::Records { secret, reader } }));
+        return Ok(AcceptStep::Incomplete(Acceptor { state: State::Records { secret, reader } }));
     };
     let proxy_secret = config.secrets.get(secret).ok_or(TransportError::UnknownProtocol)?;
     let opened = Obfuscation::accept(&header, Some(proxy_secret.key()));
@@ -338,5 +338,5 @@ fn inside_records(
     let mut connection = plain.inside_records(RecordWriter::server(), reader);
     connection.receiver.uncover(buf.ready_mut());
     let secret = Some(secret);
-    Ok(Accept::Ready(Accepted { connection, dc: Some(dc), secret, disguise: Disguise::FakeTls }))
+    Ok(AcceptStep::Ready(Accepted { connection, dc: Some(dc), secret, disguise: Disguise::FakeTls }))
 }

@@ -7,8 +7,8 @@
 //! let mut connect = connector.start(unix_time, rng, &mut out)?;        // send `out`
 //! let connection = loop {
 //!     match connect {
-//!         Connect::Ready(connection) => break connection,
-//!         Connect::FakeTls(state) => { /* read into `buf` */ connect = state.handle(&mut buf)?; }
+//!         ConnectStep::Ready(connection) => break connection,
+//!         ConnectStep::FakeTls(state) => { /* read into `buf` */ connect = state.handle(&mut buf)?; }
 //!     }
 //! };
 //! ```
@@ -143,17 +143,17 @@ impl Connector {
         unix_time: u32,
         rng: &mut R,
         out: &mut Vec<u8>,
-    ) -> Result<Connect, TransportError> {
+    ) -> Result<ConnectStep, TransportError> {
         let (framing, limits) = (self.framing, self.limits);
         match &self.disguise {
             Disguise::None => {
                 out.extend_from_slice(framing.prefix());
-                Ok(Connect::Ready(Connection::plain(framing, Side::Client, limits)))
+                Ok(ConnectStep::Ready(Connection::plain(framing, Side::Client, limits)))
             }
             Disguise::Obfuscated { dc, key, .. } => {
                 let (streams, header) = Obfuscation::client(framing, *dc, key.as_ref(), rng)?;
                 out.extend_from_slice(&header);
-                Ok(Connect::Ready(Connection::obfuscated(framing, Side::Client, limits, streams)))
+                Ok(ConnectStep::Ready(Connection::obfuscated(framing, Side::Client, limits, streams)))
             }
             Disguise::FakeTls { dc, key, domain, hello } => {
                 let mut record = hello.render(domain, rng)?;
@@ -164,7 +164,7 @@ impl Connector {
                 let (streams, header) = Obfuscation::client(framing, *dc, Some(key), rng)?;
                 let connection = Connection::obfuscated(framing, Side::Client, limits, streams);
                 let key = key.clone();
-                Ok(Connect::FakeTls(ExpectServerHello { key, random, header, connection, limits }))
+                Ok(ConnectStep::FakeTls(ExpectServerHello { key, random, header, connection, limits }))
             }
         }
     }
@@ -180,7 +180,7 @@ impl Connector {
 
 /// Where the beginning of a client's connection stands.
 #[derive(Debug)]
-pub enum Connect {
+pub enum ConnectStep {
     /// Frames can be sent.
     Ready(Connection),
     /// The server's answer, or the rest of it, has to arrive first.
@@ -207,13 +207,13 @@ impl ExpectServerHello {
     /// # Errors
     ///
     /// [`TransportError::MalformedServerHello`] or [`TransportError::ServerHelloDigest`]: close the connection.
-    pub fn handle(self, buf: &mut ReadBuf) -> Result<Connect, TransportError> {
+    pub fn handle(self, buf: &mut ReadBuf) -> Result<ConnectStep, TransportError> {
         let Some(len) = check_server_answer(buf.raw(), &self.key, &self.random, &self.limits)? else {
-            return Ok(Connect::FakeTls(self));
+            return Ok(ConnectStep::FakeTls(self));
         };
         buf.consume_raw(len);
         let (writer, reader) = (RecordWriter::client(self.header), RecordReader::new(Side::Server));
-        Ok(Connect::Ready(self.connection.inside_records(writer, reader)))
+        Ok(ConnectStep::Ready(self.connection.inside_records(writer, reader)))
     }
 }
 

@@ -19,7 +19,7 @@
 //!
 //! ```
 //! use chappe_transport::{
-//!     Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connector, Framing, Incoming, ConnectionLimits,
+//!     AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, ConnectStep, Connector, Framing, Incoming, ConnectionLimits,
 //!     ReadBuf,
 //! };
 //! # use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
@@ -28,7 +28,7 @@
 //! // The client: what to send first, then a frame.
 //! let mut wire = Vec::new();
 //! let connector = Connector::obfuscated(Framing::Intermediate, None)?;
-//! let Connect::Ready(mut client) = connector.start(0, &mut rng, &mut wire)? else { unreachable!() };
+//! let ConnectStep::Ready(mut client) = connector.start(0, &mut rng, &mut wire)? else { unreachable!() };
 //! let envelope = [7; 40];
 //! client.sender.encode_into(&mut wire, &envelope, AckRequest::Quick, &mut rng)?;
 //!
@@ -37,7 +37,7 @@
 //! let mut context = AcceptContext { config: &config, unix_time: 0, replays: None };
 //! let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
 //! buf.extend_from_slice(&wire)?;
-//! let Accept::Ready(mut server) = Acceptor::new().handle(&mut buf, &mut context, &mut rng)? else {
+//! let AcceptStep::Ready(mut server) = Acceptor::new().handle(&mut buf, &mut context, &mut rng)? else {
 //!     panic!("the header and a frame were sent");
 //! };
 //! assert_eq!(server.connection.framing(), Framing::Intermediate);
@@ -54,45 +54,48 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-pub mod accept;
-pub mod connect;
-pub mod detect;
-pub mod error;
-pub mod fake_tls;
-pub mod framing;
+mod accept;
+mod connect;
+mod detect;
+mod error;
+mod fake_tls;
+mod framing;
 pub mod http;
-pub mod limits;
-pub mod link;
-pub mod obfuscation;
-pub mod payload;
-pub mod read_buf;
-pub mod replay;
-pub mod secret;
-pub mod stream;
+mod limits;
+mod link;
+mod obfuscation;
+mod payload;
+mod read_buf;
+mod replay;
+mod secret;
+mod stream;
 pub mod websocket;
 
+/// The parts that connections are made of, for tests and fuzzing targets. Not part of the stable API.
+#[doc(hidden)]
+pub mod parts {
+    pub use crate::detect::{Detected, detect};
+    pub use crate::fake_tls::record::{MAX_RECORD_PAYLOAD, RecordReader, RecordWriter};
+    pub use crate::fake_tls::server::ClientHello;
+    pub use crate::fake_tls::{
+        check_client_hello, check_server_answer, sign_client_hello, sign_server_answer,
+    };
+    pub use crate::framing::{Decoded, Decoder, Encoder, MAX_HEAD, MAX_TAIL};
+    pub use crate::obfuscation::{Keystream, Obfuscation, identity};
+    pub use crate::payload::{Payload, unpadded_len};
+}
+
+pub use accept::{AcceptConfig, AcceptContext, AcceptRefusal, AcceptStep, Accepted, Acceptor, Disguise};
 pub use chappe_crypto::{QuickAckToken, Side};
 pub use chappe_types::{DcId, TransportErrorCode};
-
-#[doc(inline)]
-pub use accept::{Accept, AcceptConfig, AcceptContext, AcceptRefusal, Accepted, Acceptor};
-#[doc(inline)]
-pub use connect::{Connect, Connector, ExpectServerHello};
-#[doc(inline)]
+pub use connect::{ConnectStep, Connector, ExpectServerHello};
 pub use error::TransportError;
-#[doc(inline)]
-pub use framing::{AckRequest, Affixes, Decoder, Encoder, Framing, MAX_HEAD, MAX_TAIL};
-#[doc(inline)]
+pub use fake_tls::hello::{HelloPart, HelloTemplate};
+pub use fake_tls::server::{HelloRefusal, TimeWindow};
+pub use framing::{AckRequest, Affixes, Framing};
 pub use limits::ConnectionLimits;
-#[doc(inline)]
 pub use link::ProxyLink;
-#[doc(inline)]
-pub use payload::Payload;
-#[doc(inline)]
 pub use read_buf::ReadBuf;
-#[doc(inline)]
 pub use replay::ReplayFilter;
-#[doc(inline)]
-pub use secret::{ProxySecret, SecretError};
-#[doc(inline)]
+pub use secret::{Domain, MAX_DOMAIN_LEN, ProxySecret, SecretError, SecretKey, SecretKind};
 pub use stream::{Connection, Incoming, Received, Receiver, Sender};

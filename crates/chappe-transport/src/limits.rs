@@ -3,7 +3,7 @@
 /// Longest frame accepted or written by default, padding included: one byte under 16 MiB.
 ///
 /// Official implementations stop at 4 MiB + 1 KiB or at 16 MiB.
-pub const DEFAULT_MAX_FRAME: usize = (1 << 24) - 1;
+pub(crate) const DEFAULT_MAX_FRAME: usize = (1 << 24) - 1;
 
 /// What is read at once, at most.
 const ONE_READ: usize = 64 * 1024;

@@ -26,7 +26,7 @@ use crate::framing::Framing;
 use crate::secret::SecretKey;
 
 /// Length of the header a client begins with.
-pub const HEADER_LEN: usize = 64;
+pub(crate) const HEADER_LEN: usize = 64;
 
 mod field {
     use core::ops::Range;

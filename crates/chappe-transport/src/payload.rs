@@ -12,7 +12,7 @@ use crate::framing::Framing;
 use chappe_types::TransportErrorCode;
 
 /// The shortest plain envelope: `auth_key_id`, `msg_id`, length and one word.
-pub const MIN_ENVELOPE: usize = 24;
+pub(crate) const MIN_ENVELOPE: usize = 24;
 
 /// Length of `auth_key_id` and `msg_key`, in front of what is encrypted.
 const ENCRYPTED_HEAD: usize = 24;
@@ -81,11 +81,6 @@ pub fn unpadded_len(frame: &[u8]) -> usize {
     }
     let body = word(frame, 16).unwrap_or(u32::MAX) as usize;
     PLAIN_HEAD.checked_add(body).filter(|total| *total <= len).unwrap_or(len)
-}
-
-/// Finds what a proxy that relays without looking inside passes on: whole words.
-pub const fn relayed_len(frame: &[u8]) -> usize {
-    frame.len() & !3
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use chappe_crypto::hash::sha256;
 
 /// How long official proxies remember the randoms of fake-TLS hellos: two days, in seconds.
-pub const REMEMBER: u32 = 2 * 24 * 60 * 60;
+pub(crate) const REMEMBER: u32 = 2 * 24 * 60 * 60;
 
 /// First half of the hash of what a connection began with.
 type Key = [u8; 16];

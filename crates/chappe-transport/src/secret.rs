@@ -13,7 +13,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::framing::Framing;
 
 /// Length of the key inside every secret.
-pub const KEY_LEN: usize = 16;
+pub(crate) const KEY_LEN: usize = 16;
 
 /// Longest domain of a fake-TLS secret, in bytes.
 pub const MAX_DOMAIN_LEN: usize = 182;

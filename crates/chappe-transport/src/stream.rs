@@ -42,6 +42,7 @@ impl Connection {
     }
 
     /// Puts together an obfuscated connection for `side`.
+    #[doc(hidden)]
     pub fn obfuscated(framing: Framing, side: Side, limits: ConnectionLimits, streams: Obfuscation) -> Self {
         let mut connection = Self::plain(framing, side, limits);
         connection.sender.keystream = Some(streams.outgoing);

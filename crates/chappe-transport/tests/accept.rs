@@ -6,20 +6,22 @@ mod common;
 
 use alloc::collections::BTreeSet;
 
-use chappe_transport::accept::Disguise;
-use chappe_transport::fake_tls::server::{Rejection, TimeWindow};
-use chappe_transport::fake_tls::sign_client_hello;
 use chappe_transport::http::HttpError;
-use chappe_transport::secret::{Domain, SecretKey};
-use chappe_transport::websocket::{self, Purpose, Upgrade, check_response, request_into};
+use chappe_transport::parts::sign_client_hello;
+use chappe_transport::websocket;
+use chappe_transport::websocket::Purpose;
+use chappe_transport::websocket::Upgrade;
+use chappe_transport::websocket::check_response;
+use chappe_transport::websocket::request_into;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, AcceptRefusal, Acceptor, AckRequest, Connect, ConnectionLimits,
-    Connector, DcId, Framing, Incoming, ProxySecret, ReplayFilter, TransportError,
+    AcceptConfig, AcceptContext, AcceptRefusal, AcceptStep, Acceptor, AckRequest, ConnectStep,
+    ConnectionLimits, Connector, DcId, Disguise, Domain, Framing, HelloRefusal, Incoming, ProxySecret,
+    ReplayFilter, SecretKey, TimeWindow, TransportError,
 };
 use common::{NOW, buf, connect, envelope, fake_tls_secret, kinds, rng};
 
 /// Lets `bytes` arrive at once; gives the outcome and how many bytes are left.
-fn accept(config: &AcceptConfig, replays: Option<&mut ReplayFilter>, bytes: &[u8]) -> (Accept, usize) {
+fn accept(config: &AcceptConfig, replays: Option<&mut ReplayFilter>, bytes: &[u8]) -> (AcceptStep, usize) {
     let mut context = AcceptContext { config, unix_time: NOW, replays };
     let mut buf = buf();
     buf.extend_from_slice(bytes).expect("it fits");
@@ -33,8 +35,8 @@ fn opening(connector: &Connector, seed: u64) -> Vec<u8> {
     out
 }
 
-fn refusal((accept, left): (Accept, usize), sent: &[u8]) -> AcceptRefusal {
-    let Accept::Refused(refusal) = accept else { panic!("let in: {accept:?}") };
+fn refusal((accept, left): (AcceptStep, usize), sent: &[u8]) -> AcceptRefusal {
+    let AcceptStep::Refused(refusal) = accept else { panic!("let in: {accept:?}") };
     assert_eq!(left, sent.len(), "the real site gets every byte");
     refusal
 }
@@ -129,14 +131,14 @@ fn sec_145_a_recorded_beginning_is_refused() {
         let connector = Connector::proxy(secret, DcId::production(1));
         let sent = opening(&connector, 3);
         let (first, _) = accept(&config, Some(&mut replays), &sent);
-        assert!(matches!(first, Accept::Ready(_) | Accept::Answer { .. }), "{first:?}");
+        assert!(matches!(first, AcceptStep::Ready(_) | AcceptStep::Answer { .. }), "{first:?}");
         let expected = match secret.domain() {
-            Some(_) => AcceptRefusal::ClientHello(Rejection::Replayed),
+            Some(_) => AcceptRefusal::ClientHello(HelloRefusal::Replayed),
             None => AcceptRefusal::Replayed,
         };
         assert_eq!(refusal(accept(&config, Some(&mut replays), &sent), &sent), expected);
         let (other, _) = accept(&config, Some(&mut replays), &opening(&connector, 4));
-        assert!(matches!(other, Accept::Ready(_) | Accept::Answer { .. }));
+        assert!(matches!(other, AcceptStep::Ready(_) | AcceptStep::Answer { .. }));
     }
     // Changing what the keys do not come from does not make a recording new.
     let mut sent = opening(&Connector::proxy(&config.secrets[0], DcId::production(1)), 3);
@@ -173,7 +175,7 @@ fn sec_149_hellos_that_fail_a_check_get_no_answer() {
     };
     let window = TimeWindow::OFFICIAL;
     for time in [NOW - window.behind, NOW, NOW + window.ahead] {
-        assert!(matches!(accept(&config, None, &signed(time)), (Accept::Answer { .. }, 0)), "{time}");
+        assert!(matches!(accept(&config, None, &signed(time)), (AcceptStep::Answer { .. }, 0)), "{time}");
     }
     let domain = |name: &str| {
         let domain = Domain::new(name).expect("it is a name");
@@ -198,13 +200,13 @@ fn sec_149_hellos_that_fail_a_check_get_no_answer() {
     broken[76] ^= 0xff;
     sign_client_hello(&mut broken, secret.key(), NOW).expect("it is long enough");
     let cases = [
-        (signed(NOW + window.ahead + 1), Rejection::TooEarly),
-        (signed(NOW - window.behind - 1), Rejection::TooLate),
-        (domain("example.org"), Rejection::WrongDomain),
-        (without_tls13, Rejection::NoTls13),
-        (other_key, Rejection::UnknownSecret),
-        (longer, Rejection::Malformed),
-        (broken, Rejection::Malformed),
+        (signed(NOW + window.ahead + 1), HelloRefusal::TooEarly),
+        (signed(NOW - window.behind - 1), HelloRefusal::TooLate),
+        (domain("example.org"), HelloRefusal::WrongDomain),
+        (without_tls13, HelloRefusal::NoTls13),
+        (other_key, HelloRefusal::UnknownSecret),
+        (longer, HelloRefusal::Malformed),
+        (broken, HelloRefusal::Malformed),
     ];
     for (hello, expected) in cases {
         assert_eq!(refusal(accept(&config, None, &hello), &hello), AcceptRefusal::ClientHello(expected));
@@ -214,18 +216,18 @@ fn sec_149_hellos_that_fail_a_check_get_no_answer() {
     let hello = opening(&connector, 3);
     assert_eq!(
         refusal(accept(&small, None, &hello), &hello),
-        AcceptRefusal::ClientHello(Rejection::Malformed)
+        AcceptRefusal::ClientHello(HelloRefusal::Malformed)
     );
     // A data centre without secrets is no fake-TLS server either.
     let refused = refusal(accept(&AcceptConfig::data_centre(), None, &hello), &hello);
-    assert_eq!(refused, AcceptRefusal::ClientHello(Rejection::UnknownSecret));
+    assert_eq!(refused, AcceptRefusal::ClientHello(HelloRefusal::UnknownSecret));
 }
 
 #[test]
 fn answers_to_a_hello_look_like_a_servers() {
     let config = AcceptConfig::proxy(vec![fake_tls_secret()]);
     let hello = opening(&Connector::proxy(&fake_tls_secret(), DcId::production(1)), 3);
-    let (Accept::Answer { bytes, .. }, _) = accept(&config, None, &hello) else { panic!("it is ours") };
+    let (AcceptStep::Answer { bytes, .. }, _) = accept(&config, None, &hello) else { panic!("it is ours") };
     assert_eq!(bytes[..11], [0x16, 3, 3, 0, 0x7a, 2, 0, 0, 0x76, 3, 3]);
     assert_eq!(bytes[43], 32);
     assert_eq!(bytes[44..76], hello[44..76], "the session id is repeated");
@@ -240,7 +242,9 @@ fn what_follows_a_hello_must_be_the_header_of_that_secret() {
     let config = AcceptConfig::proxy(vec![fake_tls_secret()]);
     let hello = opening(&Connector::proxy(&fake_tls_secret(), DcId::production(1)), 3);
     let run = |data: &[u8]| {
-        let (Accept::Answer { next, .. }, _) = accept(&config, None, &hello) else { panic!("it is ours") };
+        let (AcceptStep::Answer { next, .. }, _) = accept(&config, None, &hello) else {
+            panic!("it is ours")
+        };
         let mut context = AcceptContext { config: &config, unix_time: NOW, replays: None };
         let mut buf = buf();
         buf.extend_from_slice(data).expect("it fits");
@@ -259,17 +263,17 @@ fn what_follows_a_hello_must_be_the_header_of_that_secret() {
 fn sec_147_a_client_closes_on_an_answer_that_is_not_the_proxys() {
     let config = AcceptConfig::proxy(vec![fake_tls_secret()]);
     let connector = Connector::proxy(&fake_tls_secret(), DcId::production(1));
-    let (Accept::Answer { bytes, .. }, _) = accept(&config, None, &opening(&connector, 3)) else {
+    let (AcceptStep::Answer { bytes, .. }, _) = accept(&config, None, &opening(&connector, 3)) else {
         panic!("it is ours")
     };
     let handle = |answer: &[u8]| {
         let mut out = Vec::new();
-        let Ok(Connect::FakeTls(state)) = connector.start(NOW, &mut rng(3), &mut out) else {
+        let Ok(ConnectStep::FakeTls(state)) = connector.start(NOW, &mut rng(3), &mut out) else {
             panic!("it starts")
         };
         let mut buf = buf();
         buf.extend_from_slice(answer).expect("it fits");
-        state.handle(&mut buf).map(|connect| matches!(connect, Connect::Ready(_)))
+        state.handle(&mut buf).map(|connect| matches!(connect, ConnectStep::Ready(_)))
     };
     assert_eq!(handle(&bytes), Ok(true));
     assert_eq!(handle(&bytes[..bytes.len() - 1]), Ok(false));
@@ -303,7 +307,7 @@ const UPGRADE: &str = "GET /apiws HTTP/1.1\r\nHost: venus.web.telegram.org\r\nUp
 #[test]
 fn sec_139_a_websocket_needs_the_subprotocol_and_obfuscation() {
     let config = AcceptConfig::data_centre();
-    let (Accept::WebSocket(upgrade), 0) = accept(&config, None, UPGRADE.as_bytes()) else {
+    let (AcceptStep::WebSocket(upgrade), 0) = accept(&config, None, UPGRADE.as_bytes()) else {
         panic!("it is complete")
     };
     check_upgrade(&upgrade);
@@ -313,12 +317,14 @@ fn sec_139_a_websocket_needs_the_subprotocol_and_obfuscation() {
         let mut buf = buf();
         buf.extend_from_slice(&opening(&connector, 2)).expect("it fits");
         let accept = Acceptor::inside_websocket().handle(&mut buf, &mut context, &mut rng(1));
-        assert!(matches!(accept, Ok(Accept::Ready(accepted)) if accepted.connection.framing() == framing));
+        assert!(
+            matches!(accept, Ok(AcceptStep::Ready(accepted)) if accepted.connection.framing() == framing)
+        );
         // Bare framings are not let in.
         let mut buf = common::buf();
         buf.extend_from_slice(&[framing.prefix(), &[0x0a; 100]].concat()).expect("it fits");
         let accept = Acceptor::inside_websocket().handle(&mut buf, &mut context, &mut rng(1));
-        assert!(matches!(accept, Ok(Accept::Refused(AcceptRefusal::UnknownProtocol))));
+        assert!(matches!(accept, Ok(AcceptStep::Refused(AcceptRefusal::UnknownProtocol))));
     }
     for missing in [
         "Sec-WebSocket-Protocol: binary\r\n",
@@ -338,7 +344,9 @@ fn sec_139_a_client_goes_on_only_after_the_answer_to_its_own_upgrade() {
     let (config, key) = (AcceptConfig::data_centre(), [7; 16]);
     let mut request = Vec::new();
     request_into(&mut request, "venus.web.telegram.org", websocket::PATH, &key).expect("they are usable");
-    let (Accept::WebSocket(upgrade), 0) = accept(&config, None, &request) else { panic!("it is complete") };
+    let (AcceptStep::WebSocket(upgrade), 0) = accept(&config, None, &request) else {
+        panic!("it is complete")
+    };
     let response = upgrade.response();
     let check = |response: &str| check_response(response.as_bytes(), &key, &config.limits);
     assert_eq!(check(&response), Ok(Some(response.len())));
@@ -374,7 +382,7 @@ fn http_is_left_to_the_driver_with_every_byte() {
         "GET / HTTP/1.1\r\n\r\n",
     ] {
         let (accept, left) = accept(&config, None, request.as_bytes());
-        assert!(matches!(accept, Accept::Http), "{accept:?}");
+        assert!(matches!(accept, AcceptStep::Http), "{accept:?}");
         assert_eq!(left, request.len());
     }
     assert!(config.limits == ConnectionLimits::DEFAULT);

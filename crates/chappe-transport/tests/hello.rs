@@ -6,10 +6,8 @@ mod common;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use chappe_transport::TransportError;
-use chappe_transport::fake_tls::hello::{HelloTemplate, Part};
-use chappe_transport::fake_tls::server::ClientHello;
-use chappe_transport::secret::Domain;
+use chappe_transport::parts::ClientHello;
+use chappe_transport::{Domain, HelloPart, HelloTemplate, TransportError};
 use common::rng;
 use curve25519_dalek::{MontgomeryPoint, Scalar, traits::IsIdentity};
 
@@ -186,18 +184,18 @@ fn two_hellos_have_nothing_random_in_common() {
 }
 
 /// The smallest hello that is one, with these extensions.
-fn small_hello(extensions: Vec<Part>) -> HelloTemplate {
+fn small_hello(extensions: Vec<HelloPart>) -> HelloTemplate {
     HelloTemplate::new(vec![
-        Part::literal(&[0x16, 0x03, 0x01]),
-        Part::Scope(vec![
-            Part::literal(&[0x01, 0x00]),
-            Part::Scope(vec![
-                Part::literal(&[0x03, 0x03]),
-                Part::Zero(32),
-                Part::literal(&[32]),
-                Part::Random(32),
-                Part::literal(&[0, 2, 0x13, 0x01, 1, 0]),
-                Part::Scope(extensions),
+        HelloPart::literal(&[0x16, 0x03, 0x01]),
+        HelloPart::Scope(vec![
+            HelloPart::literal(&[0x01, 0x00]),
+            HelloPart::Scope(vec![
+                HelloPart::literal(&[0x03, 0x03]),
+                HelloPart::Zero(32),
+                HelloPart::literal(&[32]),
+                HelloPart::Random(32),
+                HelloPart::literal(&[0, 2, 0x13, 0x01, 1, 0]),
+                HelloPart::Scope(extensions),
             ]),
         ]),
     ])
@@ -206,9 +204,11 @@ fn small_hello(extensions: Vec<Part>) -> HelloTemplate {
 #[test]
 fn a_template_is_data_and_short_ones_are_padded_to_517() {
     let domain = Domain::new("a.example").expect("it is a name");
-    let choice =
-        Part::Choice(vec![vec![Part::Zero(4)], vec![Part::literal(&[0xab, 0xcd, 0, 2]), Part::Random(2)]]);
-    let template = small_hello(vec![choice.clone(), Part::Padding]);
+    let choice = HelloPart::Choice(vec![
+        vec![HelloPart::Zero(4)],
+        vec![HelloPart::literal(&[0xab, 0xcd, 0, 2]), HelloPart::Random(2)],
+    ]);
+    let template = small_hello(vec![choice.clone(), HelloPart::Padding]);
     let mut lengths = BTreeSet::new();
     for seed in 0..20 {
         lengths.insert(template.render(&domain, &mut rng(seed)).expect("it is whole").len());
@@ -221,17 +221,17 @@ fn a_template_is_data_and_short_ones_are_padded_to_517() {
 #[test]
 fn a_template_that_gives_no_hello_is_refused() {
     let domain = Domain::new("a.example").expect("it is a name");
-    let nested = (0..20).fold(Part::Zero(1), |part, _| Part::Scope(vec![part]));
+    let nested = (0..20).fold(HelloPart::Zero(1), |part, _| HelloPart::Scope(vec![part]));
     let bad = [
         vec![],
-        vec![Part::Random(1000)],
+        vec![HelloPart::Random(1000)],
         vec![
-            Part::literal(&[0x16, 0x03, 0x01]),
-            Part::Scope(vec![Part::literal(&[0x01, 0x00]), Part::Zero(100)]),
+            HelloPart::literal(&[0x16, 0x03, 0x01]),
+            HelloPart::Scope(vec![HelloPart::literal(&[0x01, 0x00]), HelloPart::Zero(100)]),
         ],
-        vec![Part::Grease(8)],
-        vec![Part::Choice(vec![])],
-        vec![Part::Zero(u16::MAX)],
+        vec![HelloPart::Grease(8)],
+        vec![HelloPart::Choice(vec![])],
+        vec![HelloPart::Zero(u16::MAX)],
         vec![nested],
     ];
     for parts in bad {
@@ -246,11 +246,11 @@ fn a_hello_may_be_as_long_and_as_deep_as_a_record_and_no_more() {
     let render = |part| small_hello(vec![part]).render(&domain, &mut rng(1));
     // What stands around the extensions: 84 bytes.
     let longest = (1 << 14) + 5 - 84;
-    assert_eq!(render(Part::Zero(longest)).map(|hello| hello.len()), Ok((1 << 14) + 5));
-    assert_eq!(render(Part::Zero(longest + 1)), Err(TransportError::BadHelloTemplate));
+    assert_eq!(render(HelloPart::Zero(longest)).map(|hello| hello.len()), Ok((1 << 14) + 5));
+    assert_eq!(render(HelloPart::Zero(longest + 1)), Err(TransportError::BadHelloTemplate));
 
     // Choices nest without a length of their own, so nothing else can be wrong with them. Three scopes stand around.
-    let nested = |depth| (0..depth).fold(Part::Zero(4), |part, _| Part::Choice(vec![vec![part]]));
+    let nested = |depth| (0..depth).fold(HelloPart::Zero(4), |part, _| HelloPart::Choice(vec![vec![part]]));
     assert!(render(nested(13)).is_ok());
     assert_eq!(render(nested(14)), Err(TransportError::BadHelloTemplate));
 }

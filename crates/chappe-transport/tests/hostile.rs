@@ -2,16 +2,16 @@
 
 mod common;
 
-use chappe_transport::fake_tls::record::{RecordReader, RecordWriter};
-use chappe_transport::fake_tls::server::ClientHello;
-use chappe_transport::framing::Decoded;
-use chappe_transport::http::{Request, RequestHead, Response};
-use chappe_transport::payload::unpadded_len;
+use chappe_transport::http::Request;
+use chappe_transport::http::RequestHead;
+use chappe_transport::http::Response;
+use chappe_transport::parts::{
+    ClientHello, Decoded, Decoder, Encoder, Payload, RecordReader, RecordWriter, unpadded_len,
+};
 use chappe_transport::websocket::Upgrade;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connection, ConnectionLimits, Decoder,
-    Encoder, Framing, Incoming, Payload, ProxyLink, ProxySecret, QuickAckToken, ReadBuf, Side,
-    TransportError, TransportErrorCode,
+    AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, Connection, ConnectionLimits, Framing,
+    Incoming, ProxyLink, ProxySecret, QuickAckToken, ReadBuf, Side, TransportError, TransportErrorCode,
 };
 use common::{NOW, buf, envelope, fake_tls_secret, kinds, rng};
 use proptest::prelude::*;
@@ -189,8 +189,8 @@ fn sec_136_a_silent_or_endless_beginning_is_bounded() {
         let end = (1..10_000).find(|_| {
             buf.extend_from_slice(&[bytes.next().expect("it is endless")]).expect("it fits");
             match core::mem::take(&mut acceptor).handle(&mut buf, &mut context, &mut rng) {
-                Ok(Accept::Incomplete(next)) => acceptor = next,
-                Ok(Accept::Ready(accepted)) => panic!("{accepted:?}"),
+                Ok(AcceptStep::Incomplete(next)) => acceptor = next,
+                Ok(AcceptStep::Ready(accepted)) => panic!("{accepted:?}"),
                 _ => return true,
             }
             false
@@ -313,7 +313,7 @@ proptest! {
             for piece in [beginning, &bytes].concat().chunks(piece) {
                 buf.extend_from_slice(piece).expect("it fits");
                 match acceptor.handle(&mut buf, &mut context, &mut rng) {
-                    Ok(Accept::Incomplete(next)) => acceptor = next,
+                    Ok(AcceptStep::Incomplete(next)) => acceptor = next,
                     _ => break,
                 }
             }

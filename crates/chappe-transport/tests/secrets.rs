@@ -1,7 +1,9 @@
 //! Proxy secrets and links.
 
-use chappe_transport::secret::{Domain, MAX_DOMAIN_LEN, SecretKind};
-use chappe_transport::{Connector, DcId, Framing, ProxyLink, ProxySecret, SecretError, TransportError};
+use chappe_transport::{
+    Connector, DcId, Domain, Framing, MAX_DOMAIN_LEN, ProxyLink, ProxySecret, SecretError, SecretKind,
+    TransportError,
+};
 
 const KEY: &str = "00112233445566778899aabbccddeeff";
 

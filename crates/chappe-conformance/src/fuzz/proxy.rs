@@ -1,12 +1,9 @@
 //! What a person pastes, and what a proxy or somebody in front of it says.
 
-use chappe_transport::fake_tls::hello::HelloTemplate;
-use chappe_transport::fake_tls::record::RecordReader;
-use chappe_transport::fake_tls::server::{ClientHello, TimeWindow};
-use chappe_transport::fake_tls::{
-    check_client_hello, check_server_answer, sign_client_hello, sign_server_answer,
+use chappe_transport::parts::{
+    ClientHello, RecordReader, check_client_hello, check_server_answer, sign_client_hello, sign_server_answer,
 };
-use chappe_transport::{ConnectionLimits, ProxyLink, ProxySecret, Side};
+use chappe_transport::{ConnectionLimits, HelloTemplate, ProxyLink, ProxySecret, Side, TimeWindow};
 
 use super::{Seeded, Target};
 

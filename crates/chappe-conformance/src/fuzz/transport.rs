@@ -3,7 +3,7 @@
 use chappe_transport::http::{Request, RequestHead, Response};
 use chappe_transport::websocket::{Upgrade, check_response};
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connection, ConnectionLimits,
+    AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, ConnectStep, Connection, ConnectionLimits,
     Connector, DcId, Framing, Incoming, ProxySecret, QuickAckToken, ReadBuf, ReplayFilter, Side,
 };
 use rand_core::Rng as _;
@@ -164,14 +164,14 @@ fn listen(
     let mut answer = Vec::new();
     loop {
         match acceptor.handle(&mut buf, context, &mut rng) {
-            Ok(Accept::Incomplete(next)) => acceptor = next,
-            Ok(Accept::Answer { bytes, next }) => {
+            Ok(AcceptStep::Incomplete(next)) => acceptor = next,
+            Ok(AcceptStep::Answer { bytes, next }) => {
                 assert!(answer.is_empty(), "a server answers once");
                 answer = bytes;
                 acceptor = next;
                 continue;
             }
-            Ok(Accept::Ready(mut accepted)) => {
+            Ok(AcceptStep::Ready(mut accepted)) => {
                 let rest: Vec<u8> = pieces.flatten().copied().collect();
                 if buf.extend_from_slice(&rest).is_ok() {
                     while let Ok(Some(_)) = accepted.connection.receiver.receive(&mut buf) {}
@@ -193,13 +193,13 @@ fn begun(connector: &Connector, config: &AcceptConfig, bytes: &[u8], piece: usiz
     let mut opening = Vec::new();
     let mut connect = connector.start(NOW, &mut rng, &mut opening).expect("it starts");
     let mut context = AcceptContext { config, unix_time: NOW, replays: None };
-    if let Connect::FakeTls(waiting) = connect {
+    if let ConnectStep::FakeTls(waiting) = connect {
         let (answer, _) = listen(Acceptor::new(), &mut context, &mut opening.chunks(997));
         let mut buf = ReadBuf::new(&LIMITS);
         buf.extend_from_slice(&answer).expect("it fits");
         connect = waiting.handle(&mut buf).expect("our own answer is in order");
     }
-    let Connect::Ready(mut client) = connect else { panic!("the answer was whole") };
+    let ConnectStep::Ready(mut client) = connect else { panic!("the answer was whole") };
     let mut hidden = bytes.to_vec();
     client.sender.obfuscate(&mut hidden);
     let mut scratch = Vec::new();

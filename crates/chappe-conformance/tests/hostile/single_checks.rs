@@ -4,11 +4,12 @@ use chappe_framing::{FrameError, PeerMisbehaved, SessionId, TransportTail};
 use chappe_session::SessionLimits;
 use chappe_session::client::ReceiveError;
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerSession};
-use chappe_transport::fake_tls::server::ClientHello;
-use chappe_transport::http::{HttpError, RequestHead};
+use chappe_transport::http::HttpError;
+use chappe_transport::http::RequestHead;
+use chappe_transport::parts::ClientHello;
 use chappe_transport::websocket::Upgrade;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, ConnectionLimits as Bounds,
+    AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, ConnectStep, ConnectionLimits as Bounds,
     Connector, DcId, ProxyLink, ProxySecret, ReadBuf, ReplayFilter, SecretError, TransportError,
 };
 use chappe_types::Rule;
@@ -90,14 +91,15 @@ fn an_obfuscated_header_recorded_inside_fake_tls_is_refused_behind_a_fresh_hello
     for round in 0..2_u64 {
         let mut rng = chappe_conformance::fuzz::Seeded::rng(round);
         let (mut hello, mut server) = (Vec::new(), ReadBuf::new(&Bounds::DEFAULT));
-        let Connect::FakeTls(waiting) = connector.start(START as u32, &mut rng, &mut hello).unwrap() else {
+        let ConnectStep::FakeTls(waiting) = connector.start(START as u32, &mut rng, &mut hello).unwrap()
+        else {
             panic!("this secret demands fake TLS");
         };
         assert!(ClientHello::new_checked(&hello).is_ok());
         server.extend_from_slice(&hello).unwrap();
         let mut context =
             AcceptContext { config: &config, unix_time: START as u32, replays: Some(&mut replays) };
-        let Accept::Answer { bytes, next } =
+        let AcceptStep::Answer { bytes, next } =
             Acceptor::new().handle(&mut server, &mut context, &mut rng).unwrap()
         else {
             panic!("each hello is a fresh one");
@@ -105,7 +107,7 @@ fn an_obfuscated_header_recorded_inside_fake_tls_is_refused_behind_a_fresh_hello
         if round == 0 {
             let mut client = ReadBuf::new(&Bounds::DEFAULT);
             client.extend_from_slice(&bytes).unwrap();
-            let Connect::Ready(mut link) = waiting.handle(&mut client).unwrap() else {
+            let ConnectStep::Ready(mut link) = waiting.handle(&mut client).unwrap() else {
                 panic!("it was whole")
             };
             link.sender.encode_into(&mut recorded, &[7; 40], AckRequest::No, &mut rng).unwrap();
@@ -113,7 +115,7 @@ fn an_obfuscated_header_recorded_inside_fake_tls_is_refused_behind_a_fresh_hello
         server.extend_from_slice(&recorded).unwrap();
         let accepted = next.handle(&mut server, &mut context, &mut rng);
         match round {
-            0 => assert!(matches!(accepted, Ok(Accept::Ready(_)))),
+            0 => assert!(matches!(accepted, Ok(AcceptStep::Ready(_)))),
             _ => assert!(matches!(accepted, Err(TransportError::Replayed)), "{accepted:?}"),
         }
     }

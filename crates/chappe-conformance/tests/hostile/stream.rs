@@ -6,7 +6,7 @@ use chappe_session::client::{
     CallId, ClientConfig, ClientSession, Event, KeyMaterial, SavedState, SendOptions,
 };
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connection, ConnectionLimits,
+    AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, ConnectStep, Connection, ConnectionLimits,
     Connector, DcId, Framing, Incoming, ProxySecret, ReadBuf,
 };
 
@@ -114,15 +114,15 @@ impl Served {
         while let Some(acceptor) = self.acceptor.take() {
             let mut context = AcceptContext { config, unix_time: START as u32, replays: None };
             match acceptor.handle(&mut self.buf, &mut context, &mut world.rng) {
-                Ok(Accept::Incomplete(next)) => {
+                Ok(AcceptStep::Incomplete(next)) => {
                     self.acceptor = Some(next);
                     return (wire, true);
                 }
-                Ok(Accept::Answer { bytes, next }) => {
+                Ok(AcceptStep::Answer { bytes, next }) => {
                     wire = bytes;
                     self.acceptor = Some(next);
                 }
-                Ok(Accept::Ready(accepted)) => self.link = Some(accepted.connection),
+                Ok(AcceptStep::Ready(accepted)) => self.link = Some(accepted.connection),
                 _ => return (wire, false),
             }
         }
@@ -181,11 +181,11 @@ fn talk(
     let mut ended = Vec::new();
     let (mut there, mut back) = (0, 0);
     let mut waiting = match kind.0.start(START as u32, &mut world.rng, &mut opening).unwrap() {
-        Connect::Ready(link) => {
+        ConnectStep::Ready(link) => {
             client.link = Some(link);
             None
         }
-        Connect::FakeTls(state) => Some(state),
+        ConnectStep::FakeTls(state) => Some(state),
     };
     client.session.handle_connected(now, TransportTail::None);
     let mut to_server = opening;
@@ -213,8 +213,8 @@ fn talk(
                     break;
                 }
                 match state.handle(&mut client.buf) {
-                    Ok(Connect::Ready(link)) => client.link = Some(link),
-                    Ok(Connect::FakeTls(state)) => waiting = Some(state),
+                    Ok(ConnectStep::Ready(link)) => client.link = Some(link),
+                    Ok(ConnectStep::FakeTls(state)) => waiting = Some(state),
                     Err(_) => is_good = false,
                 }
                 continue;

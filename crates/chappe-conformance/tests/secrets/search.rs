@@ -87,6 +87,13 @@ impl Secrets {
         assert_eq!(self.shown_by(&text), None, "{path}: {text}");
     }
 
+    /// Checks a value of a type that the listing of the public API leaves out.
+    pub(crate) fn hidden_by_unlisted<T: Debug>(&self, value: &T) {
+        for text in [format!("{value:?}"), format!("{value:#?}")] {
+            assert_eq!(self.shown_by(&text), None, "{text}");
+        }
+    }
+
     pub(crate) fn hidden_by_error(&self, error: &dyn core::error::Error) {
         for text in [error.to_string(), format!("{error:?}"), format!("{error:#?}")] {
             assert_eq!(self.shown_by(&text), None, "{text}");

@@ -18,11 +18,10 @@ use chappe_session::client::{
 };
 use chappe_session::server::{KeyEntry, KeyTable, SaltSchedule, ServerConfig, ServerSession};
 use chappe_session::{EncryptedSession, MonoTime, Now};
-use chappe_transport::obfuscation::Obfuscation;
-use chappe_transport::secret::SecretKey;
+use chappe_transport::parts::Obfuscation;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connector, DcId, ProxyLink,
-    ProxySecret, ReadBuf,
+    AcceptConfig, AcceptContext, AcceptStep, Acceptor, AckRequest, ConnectStep, Connector, DcId, ProxyLink,
+    ProxySecret, ReadBuf, SecretKey,
 };
 
 use crate::search::{Secrets, base64, secret};
@@ -194,13 +193,13 @@ pub(crate) fn sec_005_no_debug_of_a_connection_shows_the_secret_of_its_proxy() {
     let padded: Vec<u8> = [&[0xdd], &secret::<16>()[..]].concat();
     for bytes in [secret::<16>().to_vec(), padded, fake_tls] {
         let proxy = ProxySecret::from_bytes(&bytes).unwrap();
-        secrets.hidden_by("chappe_transport::secret::ProxySecret", &proxy);
+        secrets.hidden_by("chappe_transport::ProxySecret", &proxy);
         let connector = Connector::proxy(&proxy, DcId::production(2));
-        secrets.hidden_by("chappe_transport::connect::Connector", &connector);
+        secrets.hidden_by("chappe_transport::Connector", &connector);
         secrets.hidden_by("chappe_net::DialOptions", &DialOptions::new(connector.clone()));
         let mut out = Vec::new();
         let connect = connector.start(START as u32, &mut Drbg::from_seed([1; 32]), &mut out).unwrap();
-        secrets.hidden_by("chappe_transport::connect::Connect", &connect);
+        secrets.hidden_by("chappe_transport::ConnectStep", &connect);
         accepted(&secrets, &proxy, connect, &out);
         for len in (0..bytes.len()).filter(|len| *len != 16) {
             if let Err(error) = ProxySecret::from_bytes(&bytes[..len]) {
@@ -213,53 +212,55 @@ pub(crate) fn sec_005_no_debug_of_a_connection_shows_the_secret_of_its_proxy() {
         }
     }
     let link = format!("tg://proxy?server=a.b&port=443&secret={}", hex::encode(secret::<16>()));
-    secrets.hidden_by("chappe_transport::link::ProxyLink", &ProxyLink::parse(&link).unwrap());
+    secrets.hidden_by("chappe_transport::ProxyLink", &ProxyLink::parse(&link).unwrap());
     let key = SecretKey::from_bytes(secret());
-    secrets.hidden_by("chappe_transport::secret::SecretKey", &key);
+    secrets.hidden_by("chappe_transport::SecretKey", &key);
     let framing = chappe_transport::Framing::Intermediate;
     let mut rng = Drbg::from_seed([2; 32]);
     let (obfuscation, _) = Obfuscation::client(framing, None, Some(&key), &mut rng).unwrap();
-    secrets.hidden_by("chappe_transport::obfuscation::Obfuscation", &obfuscation);
-    secrets.hidden_by("chappe_transport::obfuscation::Keystream", &obfuscation.outgoing);
+    secrets.hidden_by_unlisted(&obfuscation);
+    secrets.hidden_by_unlisted(&obfuscation.outgoing);
     secrets.hidden_by("chappe_server::ListenOptions", &ListenOptions::data_centre());
 }
 
 /// The proxy's side of a beginning, and both connections.
-fn accepted(secrets: &Secrets, proxy: &ProxySecret, connect: Connect, opening: &[u8]) {
+fn accepted(secrets: &Secrets, proxy: &ProxySecret, connect: ConnectStep, opening: &[u8]) {
     let config = AcceptConfig::proxy(vec![proxy.clone()]);
-    secrets.hidden_by("chappe_transport::accept::AcceptConfig", &config);
+    secrets.hidden_by("chappe_transport::AcceptConfig", &config);
     let mut rng = Drbg::from_seed([3; 32]);
     let mut context = AcceptContext { config: &config, unix_time: START as u32, replays: None };
-    secrets.hidden_by("chappe_transport::accept::AcceptContext", &context);
+    secrets.hidden_by("chappe_transport::AcceptContext", &context);
     let (mut buf, mut back) = (ReadBuf::new(&config.limits), ReadBuf::new(&config.limits));
     buf.extend_from_slice(opening).unwrap();
     let mut accept = Acceptor::new().handle(&mut buf, &mut context, &mut rng).unwrap();
-    secrets.hidden_by("chappe_transport::accept::Accept", &accept);
+    secrets.hidden_by("chappe_transport::AcceptStep", &accept);
     let mut ready = connect;
-    if let Accept::Answer { bytes, next } = accept {
-        secrets.hidden_by("chappe_transport::accept::Acceptor", &next);
-        let Connect::FakeTls(waiting) = ready else { panic!("only fake TLS is answered") };
-        secrets.hidden_by("chappe_transport::connect::ExpectServerHello", &waiting);
+    if let AcceptStep::Answer { bytes, next } = accept {
+        secrets.hidden_by("chappe_transport::Acceptor", &next);
+        let ConnectStep::FakeTls(waiting) = ready else { panic!("only fake TLS is answered") };
+        secrets.hidden_by("chappe_transport::ExpectServerHello", &waiting);
         back.extend_from_slice(&bytes).unwrap();
         ready = waiting.handle(&mut back).unwrap();
         accept = next.handle(&mut buf, &mut context, &mut rng).unwrap();
-        secrets.hidden_by("chappe_transport::accept::Accept", &accept);
-        let Accept::Incomplete(next) = accept else { panic!("the header is not there yet") };
-        secrets.hidden_by("chappe_transport::accept::Acceptor", &next);
-        let Connect::Ready(mut link) = ready else { panic!("the answer was whole") };
+        secrets.hidden_by("chappe_transport::AcceptStep", &accept);
+        let AcceptStep::Incomplete(next) = accept else { panic!("the header is not there yet") };
+        secrets.hidden_by("chappe_transport::Acceptor", &next);
+        let ConnectStep::Ready(mut link) = ready else { panic!("the answer was whole") };
         let mut out = Vec::new();
         link.sender.encode_into(&mut out, &[7; 40], AckRequest::No, &mut rng).unwrap();
-        ready = Connect::Ready(link);
+        ready = ConnectStep::Ready(link);
         buf.extend_from_slice(&out).unwrap();
         accept = next.handle(&mut buf, &mut context, &mut rng).unwrap();
     }
-    secrets.hidden_by("chappe_transport::read_buf::ReadBuf", &buf);
-    let (Accept::Ready(accepted), Connect::Ready(link)) = (accept, ready) else { panic!("both are ready") };
-    secrets.hidden_by("chappe_transport::accept::Accepted", &accepted);
+    secrets.hidden_by("chappe_transport::ReadBuf", &buf);
+    let (AcceptStep::Ready(accepted), ConnectStep::Ready(link)) = (accept, ready) else {
+        panic!("both are ready")
+    };
+    secrets.hidden_by("chappe_transport::Accepted", &accepted);
     for connection in [&accepted.connection, &link] {
-        secrets.hidden_by("chappe_transport::stream::Connection", connection);
-        secrets.hidden_by("chappe_transport::stream::Receiver", &connection.receiver);
-        secrets.hidden_by("chappe_transport::stream::Sender", &connection.sender);
+        secrets.hidden_by("chappe_transport::Connection", connection);
+        secrets.hidden_by("chappe_transport::Receiver", &connection.receiver);
+        secrets.hidden_by("chappe_transport::Sender", &connection.sender);
     }
 }
 

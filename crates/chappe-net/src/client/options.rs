@@ -1,6 +1,7 @@
 //! How a client is set up: where it dials, which keys it trusts, and every time-out with its reason.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use chappe_handshake::ClientOptions;
 use chappe_session::SessionLimits;
 use chappe_session::client::{InitConnection, KeyMaterial, Packing, Repeat};
 use chappe_session::liveness::LivenessPolicy;
-use chappe_transport::{Connector, ProxySecret};
+use chappe_transport::{Connector, ProxyLink, ProxySecret};
 
 use super::addresses;
 use crate::options::DialOptions;
@@ -236,6 +237,28 @@ impl ConnectOptions {
         self
     }
 
+    /// Reaches the datacenter through the `MTProxy` of a link, and in no other way.
+    ///
+    /// The link is `tg://proxy?server=…&port=…&secret=…` or its `https://t.me/proxy` form. Blocks until the name of
+    /// the server is resolved. Each of its addresses becomes a candidate.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidInput`] with a [`chappe_transport::SecretError`] inside if the link is malformed, and
+    /// the system's error if the name cannot be resolved.
+    pub fn with_mtproxy_link(mut self, link: &str) -> io::Result<Self> {
+        let link =
+            ProxyLink::parse(link).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let dialling = DialOptions::new(Connector::proxy(&link.secret, self.handshake.dc));
+        let candidate = |address| Candidate { address, dialling: dialling.clone() };
+        self.candidates = (link.server.as_str(), link.port).to_socket_addrs()?.map(candidate).collect();
+        if self.candidates.is_empty() {
+            let message = format!("{} has no address", link.server);
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        }
+        Ok(self)
+    }
+
     /// Dials every candidate through a SOCKS5 or HTTP proxy.
     #[must_use]
     pub fn with_proxy(mut self, proxy: &Proxy) -> Self {
@@ -290,5 +313,31 @@ impl std::fmt::Debug for ConnectOptions {
             .field("timing", &self.timing)
             .field("backoff", &self.backoff)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use chappe_transport::SecretError;
+
+    use super::ConnectOptions;
+
+    #[test]
+    fn a_link_to_a_proxy_replaces_all_candidates() {
+        let link = "tg://proxy?server=192.0.2.1&port=443&secret=dd000102030405060708090a0b0c0d0e0f";
+        let options = ConnectOptions::production(2).with_mtproxy_link(link).expect("the link is in order");
+        let addresses: Vec<_> = options.candidates.iter().map(|candidate| candidate.address).collect();
+        assert_eq!(addresses, ["192.0.2.1:443".parse().expect("it is an address")]);
+    }
+
+    #[test]
+    fn a_malformed_link_to_a_proxy_is_refused_with_the_reason() {
+        let refused = ConnectOptions::production(2).with_mtproxy_link("tg://proxy?server=192.0.2.1&port=0");
+        let error = refused.map(drop).expect_err("port 0 is none");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let inner = error.get_ref().expect("the reason is inside");
+        assert!(inner.is::<SecretError>() && inner.source().is_none(), "{inner:?}");
     }
 }

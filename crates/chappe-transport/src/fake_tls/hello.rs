@@ -13,7 +13,7 @@ use super::{RANDOM, key_share};
 use crate::error::TransportError;
 use crate::secret::Domain;
 
-/// Length up to which [`Part::Padding`] fills the record, as browsers do.
+/// Length up to which [`HelloPart::Padding`] fills the record, as browsers do.
 const PADDED_RECORD: usize = 517;
 
 /// Number of the extension that pads.
@@ -31,7 +31,7 @@ const MAX_RECORD: usize = 5 + (1 << 14);
 /// One piece of a `ClientHello` record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Part {
+pub enum HelloPart {
     /// Bytes as they are.
     Literal(Cow<'static, [u8]>),
     /// This many zero bytes, at most 16 KiB.
@@ -57,7 +57,7 @@ pub enum Part {
     Padding,
 }
 
-impl Part {
+impl HelloPart {
     /// Makes a literal of bytes known at compile time.
     pub const fn literal(bytes: &'static [u8]) -> Self {
         Self::Literal(Cow::Borrowed(bytes))
@@ -67,13 +67,13 @@ impl Part {
 /// A whole `ClientHello` record as a list of parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HelloTemplate {
-    parts: Vec<Part>,
+    parts: Vec<HelloPart>,
 }
 
 impl HelloTemplate {
     /// Takes the parts of a record, from its first byte `16` on. At offset 11 there must be 32 zero bytes, where
     /// the digest goes, then `20` and a session id of 32 bytes.
-    pub const fn new(parts: Vec<Part>) -> Self {
+    pub const fn new(parts: Vec<HelloPart>) -> Self {
         Self { parts }
     }
 
@@ -83,25 +83,25 @@ impl HelloTemplate {
     /// The length depends on the domain alone; everything else is drawn for each hello.
     pub fn browser() -> Self {
         Self::new(vec![
-            Part::literal(&[0x16, 0x03, 0x01]),
-            Part::Scope(vec![
+            HelloPart::literal(&[0x16, 0x03, 0x01]),
+            HelloPart::Scope(vec![
                 // Handshake type, and the first of three length bytes.
-                Part::literal(&[0x01, 0x00]),
-                Part::Scope(vec![
-                    Part::literal(&[0x03, 0x03]),
-                    Part::Zero(32),
-                    Part::literal(&[32]),
-                    Part::Random(32),
-                    Part::Scope(vec![Part::Grease(0), Part::literal(CIPHER_SUITES)]),
+                HelloPart::literal(&[0x01, 0x00]),
+                HelloPart::Scope(vec![
+                    HelloPart::literal(&[0x03, 0x03]),
+                    HelloPart::Zero(32),
+                    HelloPart::literal(&[32]),
+                    HelloPart::Random(32),
+                    HelloPart::Scope(vec![HelloPart::Grease(0), HelloPart::literal(CIPHER_SUITES)]),
                     // Compression: none.
-                    Part::literal(&[0x01, 0x00]),
-                    Part::Scope(vec![
-                        Part::Grease(2),
-                        Part::literal(&[0x00, 0x00]),
-                        Part::Permutation(browser_extensions()),
-                        Part::Grease(3),
-                        Part::literal(&[0x00, 0x01, 0x00]),
-                        Part::Padding,
+                    HelloPart::literal(&[0x01, 0x00]),
+                    HelloPart::Scope(vec![
+                        HelloPart::Grease(2),
+                        HelloPart::literal(&[0x00, 0x00]),
+                        HelloPart::Permutation(browser_extensions()),
+                        HelloPart::Grease(3),
+                        HelloPart::literal(&[0x00, 0x01, 0x00]),
+                        HelloPart::Padding,
                     ]),
                 ]),
             ]),
@@ -109,7 +109,7 @@ impl HelloTemplate {
     }
 
     /// Returns the parts.
-    pub fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[HelloPart] {
         &self.parts
     }
 
@@ -144,23 +144,28 @@ const CIPHER_SUITES: &[u8] = &[
 /// Payload of the encrypted-hello extension: a tag of 16 bytes and blocks of 32, as browsers draw it.
 const ECH_PAYLOAD: u16 = 144 + 32;
 
-fn browser_extensions() -> Vec<Vec<Part>> {
-    let extension = |number: &'static [u8], body: Vec<Part>| vec![Part::literal(number), Part::Scope(body)];
-    let literal = |number, body| extension(number, vec![Part::literal(body)]);
+fn browser_extensions() -> Vec<Vec<HelloPart>> {
+    let extension = |number: &'static [u8], body: Vec<HelloPart>| {
+        vec![HelloPart::literal(number), HelloPart::Scope(body)]
+    };
+    let literal = |number, body| extension(number, vec![HelloPart::literal(body)]);
     vec![
         // server_name: a list of one host name.
         extension(
             &[0x00, 0x00],
-            vec![Part::Scope(vec![Part::literal(&[0x00]), Part::Scope(vec![Part::Domain])])],
+            vec![HelloPart::Scope(vec![
+                HelloPart::literal(&[0x00]),
+                HelloPart::Scope(vec![HelloPart::Domain]),
+            ])],
         ),
         // status_request: OCSP.
         literal(&[0x00, 0x05], &[0x01, 0x00, 0x00, 0x00, 0x00]),
         // supported_groups: X25519MLKEM768, x25519, P-256, P-384.
         extension(
             &[0x00, 0x0a],
-            vec![Part::Scope(vec![
-                Part::Grease(4),
-                Part::literal(&[0x11, 0xec, 0x00, 0x1d, 0x00, 0x17, 0x00, 0x18]),
+            vec![HelloPart::Scope(vec![
+                HelloPart::Grease(4),
+                HelloPart::literal(&[0x11, 0xec, 0x00, 0x1d, 0x00, 0x17, 0x00, 0x18]),
             ])],
         ),
         // ec_point_formats: uncompressed.
@@ -184,7 +189,11 @@ fn browser_extensions() -> Vec<Vec<Part>> {
         // supported_versions: 1.3, 1.2.
         extension(
             &[0x00, 0x2b],
-            vec![Part::literal(&[6]), Part::Grease(6), Part::literal(&[0x03, 0x04, 0x03, 0x03])],
+            vec![
+                HelloPart::literal(&[6]),
+                HelloPart::Grease(6),
+                HelloPart::literal(&[0x03, 0x04, 0x03, 0x03]),
+            ],
         ),
         // psk_key_exchange_modes: with (EC)DHE.
         literal(&[0x00, 0x2d], &[0x01, 0x01]),
@@ -198,27 +207,27 @@ fn browser_extensions() -> Vec<Vec<Part>> {
 }
 
 /// `key_share`: a GREASE group with one byte, then the hybrid and the classic share.
-fn key_shares() -> Vec<Part> {
+fn key_shares() -> Vec<HelloPart> {
     let shares = vec![
-        Part::Grease(4),
-        Part::literal(&[0x00, 0x01, 0x00, 0x11, 0xec]),
-        Part::Scope(vec![Part::MlKem768, Part::X25519]),
-        Part::literal(&[0x00, 0x1d]),
-        Part::Scope(vec![Part::X25519]),
+        HelloPart::Grease(4),
+        HelloPart::literal(&[0x00, 0x01, 0x00, 0x11, 0xec]),
+        HelloPart::Scope(vec![HelloPart::MlKem768, HelloPart::X25519]),
+        HelloPart::literal(&[0x00, 0x1d]),
+        HelloPart::Scope(vec![HelloPart::X25519]),
     ];
-    vec![Part::literal(&[0x00, 0x33]), Part::Scope(vec![Part::Scope(shares)])]
+    vec![HelloPart::literal(&[0x00, 0x33]), HelloPart::Scope(vec![HelloPart::Scope(shares)])]
 }
 
 /// `encrypted_client_hello` as browsers grease it: outer, HKDF-SHA256 with AES-128-GCM, one configuration byte,
 /// an encapsulated key and a payload.
-fn encrypted_client_hello() -> Vec<Part> {
+fn encrypted_client_hello() -> Vec<HelloPart> {
     let body = vec![
-        Part::literal(&[0x00, 0x00, 0x01, 0x00, 0x01]),
-        Part::Random(1),
-        Part::Scope(vec![Part::X25519]),
-        Part::Scope(vec![Part::Random(ECH_PAYLOAD)]),
+        HelloPart::literal(&[0x00, 0x00, 0x01, 0x00, 0x01]),
+        HelloPart::Random(1),
+        HelloPart::Scope(vec![HelloPart::X25519]),
+        HelloPart::Scope(vec![HelloPart::Random(ECH_PAYLOAD)]),
     ];
-    vec![Part::literal(&[0xfe, 0x0d]), Part::Scope(body)]
+    vec![HelloPart::literal(&[0xfe, 0x0d]), HelloPart::Scope(body)]
 }
 
 struct Renderer<'a, R: ?Sized> {
@@ -229,7 +238,7 @@ struct Renderer<'a, R: ?Sized> {
 }
 
 impl<R: CryptoRng + ?Sized> Renderer<'_, R> {
-    fn put_all(&mut self, parts: &[Part], depth: usize) -> Result<(), TransportError> {
+    fn put_all(&mut self, parts: &[HelloPart], depth: usize) -> Result<(), TransportError> {
         if depth > MAX_DEPTH {
             return Err(TransportError::BadHelloTemplate);
         }
@@ -242,25 +251,25 @@ impl<R: CryptoRng + ?Sized> Renderer<'_, R> {
         Ok(())
     }
 
-    fn put(&mut self, part: &Part, depth: usize) -> Result<(), TransportError> {
+    fn put(&mut self, part: &HelloPart, depth: usize) -> Result<(), TransportError> {
         match part {
-            Part::Literal(bytes) => self.out.extend_from_slice(bytes),
-            Part::Zero(count) => self.out.resize(self.out.len() + usize::from(*count), 0),
-            Part::Random(count) => self.put_random(usize::from(*count)),
-            Part::Grease(slot) => {
+            HelloPart::Literal(bytes) => self.out.extend_from_slice(bytes),
+            HelloPart::Zero(count) => self.out.resize(self.out.len() + usize::from(*count), 0),
+            HelloPart::Random(count) => self.put_random(usize::from(*count)),
+            HelloPart::Grease(slot) => {
                 let value = self.grease.get(usize::from(*slot)).ok_or(TransportError::BadHelloTemplate)?;
                 self.out.extend_from_slice(&[*value; 2]);
             }
-            Part::Domain => self.out.extend_from_slice(self.domain.as_str().as_bytes()),
-            Part::X25519 => self.out.extend_from_slice(&key_share::x25519(self.rng)),
-            Part::MlKem768 => key_share::ml_kem_768(&mut self.out, self.rng),
-            Part::Scope(parts) => self.put_scope(parts, depth)?,
-            Part::Permutation(groups) => self.put_permutation(groups, depth)?,
-            Part::Choice(groups) => {
+            HelloPart::Domain => self.out.extend_from_slice(self.domain.as_str().as_bytes()),
+            HelloPart::X25519 => self.out.extend_from_slice(&key_share::x25519(self.rng)),
+            HelloPart::MlKem768 => key_share::ml_kem_768(&mut self.out, self.rng),
+            HelloPart::Scope(parts) => self.put_scope(parts, depth)?,
+            HelloPart::Permutation(groups) => self.put_permutation(groups, depth)?,
+            HelloPart::Choice(groups) => {
                 let chosen = below(groups.len(), self.rng);
                 self.put_all(groups.get(chosen).ok_or(TransportError::BadHelloTemplate)?, depth + 1)?;
             }
-            Part::Padding => self.put_padding(),
+            HelloPart::Padding => self.put_padding(),
         }
         Ok(())
     }
@@ -271,7 +280,7 @@ impl<R: CryptoRng + ?Sized> Renderer<'_, R> {
         self.rng.fill_bytes(&mut self.out[from..]);
     }
 
-    fn put_scope(&mut self, parts: &[Part], depth: usize) -> Result<(), TransportError> {
+    fn put_scope(&mut self, parts: &[HelloPart], depth: usize) -> Result<(), TransportError> {
         let at = self.out.len();
         self.out.extend_from_slice(&[0; 2]);
         self.put_all(parts, depth + 1)?;
@@ -280,7 +289,7 @@ impl<R: CryptoRng + ?Sized> Renderer<'_, R> {
         Ok(())
     }
 
-    fn put_permutation(&mut self, groups: &[Vec<Part>], depth: usize) -> Result<(), TransportError> {
+    fn put_permutation(&mut self, groups: &[Vec<HelloPart>], depth: usize) -> Result<(), TransportError> {
         let mut order: Vec<usize> = (0..groups.len()).collect();
         for last in (1..order.len()).rev() {
             order.swap(last, below(last + 1, self.rng));

@@ -11,10 +11,10 @@
 //! There is no TLS in it and no security either: nothing said here proves who the peer is but the digest, and
 //! all checks of the protocol inside still apply (`SEC-150`).
 
-pub mod hello;
+pub(crate) mod hello;
 mod key_share;
-pub mod record;
-pub mod server;
+pub(crate) mod record;
+pub(crate) mod server;
 
 use core::ops::Range;
 
@@ -25,10 +25,10 @@ use crate::limits::ConnectionLimits;
 use crate::secret::SecretKey;
 
 /// Length of a record's header: content type, version, length.
-pub const RECORD_HEADER: usize = 5;
+pub(crate) const RECORD_HEADER: usize = 5;
 
 /// Where the random of a hello lies in its record, on both sides.
-pub const RANDOM: Range<usize> = 11..43;
+pub(crate) const RANDOM: Range<usize> = 11..43;
 
 /// The part of the client's random that is digest alone; the rest is mixed with the time.
 const DIGEST_LEN: usize = 28;

@@ -46,7 +46,7 @@ impl TimeWindow {
 /// Why a hello is not one of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Rejection {
+pub enum HelloRefusal {
     /// It cannot be read, is longer than allowed, or something follows it.
     Malformed,
     /// Its digest was made with none of the secrets.
@@ -63,7 +63,7 @@ pub enum Rejection {
     NoTls13,
 }
 
-impl fmt::Display for Rejection {
+impl fmt::Display for HelloRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "client hello cannot be read",
@@ -77,7 +77,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl core::error::Error for Rejection {}
+impl core::error::Error for HelloRefusal {}
 
 /// A `ClientHello` record whose structure was checked.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +133,7 @@ impl<'a> ClientHello<'a> {
         secrets: &[ProxySecret],
         unix_time: u32,
         window: TimeWindow,
-    ) -> Result<usize, Rejection> {
+    ) -> Result<usize, HelloRefusal> {
         let matching = |(index, secret): (usize, &'_ ProxySecret)| {
             let domain = secret.domain()?.as_str();
             let name = self.server_name.is_some_and(|name| name.eq_ignore_ascii_case(domain.as_bytes()));
@@ -142,17 +142,17 @@ impl<'a> ClientHello<'a> {
         let found = secrets.iter().enumerate().filter_map(matching);
         // The same key may stand for several sites.
         let (index, name, claimed) =
-            found.max_by_key(|(_, name, _)| *name).ok_or(Rejection::UnknownSecret)?;
+            found.max_by_key(|(_, name, _)| *name).ok_or(HelloRefusal::UnknownSecret)?;
         if claimed > unix_time.saturating_add(window.ahead) {
-            return Err(Rejection::TooEarly);
+            return Err(HelloRefusal::TooEarly);
         }
         if claimed < unix_time.saturating_sub(window.behind) {
-            return Err(Rejection::TooLate);
+            return Err(HelloRefusal::TooLate);
         }
         if !name {
-            return Err(Rejection::WrongDomain);
+            return Err(HelloRefusal::WrongDomain);
         }
-        self.tls13_suite().map(|_| index).ok_or(Rejection::NoTls13)
+        self.tls13_suite().map(|_| index).ok_or(HelloRefusal::NoTls13)
     }
 
     /// Appends a server's whole answer: its hello, a change of ciphers, and random bytes in place of an encrypted

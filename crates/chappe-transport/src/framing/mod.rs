@@ -32,7 +32,7 @@ pub const MAX_HEAD: usize = 8;
 pub const MAX_TAIL: usize = MAX_PADDING;
 
 /// Most bytes of padding on the padded intermediate transport.
-pub const MAX_PADDING: usize = 15;
+pub(crate) const MAX_PADDING: usize = 15;
 
 /// Most bytes of padding behind a transport error.
 const MAX_ERROR_PADDING: usize = 11;

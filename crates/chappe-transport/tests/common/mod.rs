@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Accepted, Acceptor, AckRequest, Connect, Connection,
+    AcceptConfig, AcceptContext, AcceptStep, Accepted, Acceptor, AckRequest, ConnectStep, Connection,
     ConnectionLimits, Connector, DcId, Framing, ProxySecret, ReadBuf,
 };
 use rand_chacha::ChaCha20Rng;
@@ -65,7 +65,7 @@ pub(crate) fn connect(connector: &Connector, config: &AcceptConfig, seed: u64, f
     let mut wire = opening.clone();
     let mut context = AcceptContext { config, unix_time: NOW, replays: None };
     loop {
-        if let Connect::Ready(connection) = &mut connect {
+        if let ConnectStep::Ready(connection) = &mut connect {
             connection.sender.encode_into(&mut wire, first, AckRequest::No, &mut rng).expect("it fits");
         }
         let mut ready = None;
@@ -74,23 +74,23 @@ pub(crate) fn connect(connector: &Connector, config: &AcceptConfig, seed: u64, f
             server_buf.extend_from_slice(&[byte]).expect("it fits");
             let Some(current) = acceptor.take() else { continue };
             match current.handle(&mut server_buf, &mut context, &mut rng).expect("it is well formed") {
-                Accept::Incomplete(next) => acceptor = Some(next),
-                Accept::Answer { bytes, next } => (back, acceptor) = (bytes, Some(next)),
-                Accept::Ready(accepted) => ready = Some(accepted),
+                AcceptStep::Incomplete(next) => acceptor = Some(next),
+                AcceptStep::Answer { bytes, next } => (back, acceptor) = (bytes, Some(next)),
+                AcceptStep::Ready(accepted) => ready = Some(accepted),
                 other => panic!("{connector:?}: {other:?}"),
             }
         }
         match (connect, ready) {
-            (Connect::Ready(client), Some(server)) => {
+            (ConnectStep::Ready(client), Some(server)) => {
                 return Pair { client, client_buf, server, server_buf, opening };
             }
-            (Connect::FakeTls(mut state), None) => {
+            (ConnectStep::FakeTls(mut state), None) => {
                 let mut bytes = back.into_iter();
                 connect = loop {
                     client_buf.extend_from_slice(&[bytes.next().expect("an answer")]).expect("it fits");
                     match state.handle(&mut client_buf).expect("it is well formed") {
-                        Connect::FakeTls(next) => state = next,
-                        ready @ Connect::Ready(_) => break ready,
+                        ConnectStep::FakeTls(next) => state = next,
+                        ready @ ConnectStep::Ready(_) => break ready,
                     }
                 };
                 assert_eq!(bytes.next(), None, "the answer ends where its digest does");

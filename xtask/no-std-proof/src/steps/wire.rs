@@ -10,7 +10,7 @@ use chappe_framing::{
 use chappe_tl::{Deserializable as _, Serializable as _};
 use chappe_tl_mtproto::functions::Ping;
 use chappe_transport::{
-    Accept, AcceptConfig, AcceptContext, Acceptor, AckRequest, Connect, Connector, Framing, Incoming, ConnectionLimits,
+    AcceptStep, AcceptConfig, AcceptContext, Acceptor, AckRequest, ConnectStep, Connector, Framing, Incoming, ConnectionLimits,
     ReadBuf,
 };
 
@@ -25,7 +25,7 @@ const CALL: Ping = Ping { ping_id: 0x0123_4567_89ab_cdef };
 pub fn a_call_reaches_the_other_end() -> Option<()> {
     let mut wire = Vec::new();
     let connector = Connector::obfuscated(Framing::PaddedIntermediate, None).ok()?;
-    let Connect::Ready(mut client) = connector.start(2, &mut rng(4), &mut wire).ok()? else { return None };
+    let ConnectStep::Ready(mut client) = connector.start(2, &mut rng(4), &mut wire).ok()? else { return None };
     client.sender.encode_into(&mut wire, sealed()?.as_slice(), AckRequest::No, &mut rng(5)).ok()?;
     (received(&wire)? == CALL).then_some(())
 }
@@ -50,7 +50,7 @@ fn received(wire: &[u8]) -> Option<Ping> {
     let config = AcceptConfig::data_centre();
     let mut context = AcceptContext { config: &config, unix_time: NOW, replays: None };
     let accepted = Acceptor::new().handle(&mut buf, &mut context, &mut rng(8)).ok()?;
-    let Accept::Ready(mut server) = accepted else { return None };
+    let AcceptStep::Ready(mut server) = accepted else { return None };
     let incoming = server.connection.receiver.receive(&mut buf).ok()??;
     let Incoming::Envelope { payload, .. } = incoming else { return None };
     let message = open(&auth_key(), Side::Client, TransportTail::Padded, payload).ok()?;

@@ -18,7 +18,7 @@ use chappe_session::server::ServerConfig;
 use chappe_session::{MonoTime, Now};
 use chappe_tl::Identifiable;
 use chappe_tl_mtproto::functions::GetFutureSalts;
-use chappe_transport::{Connect, ConnectionLimits, Connector, Framing, ReadBuf};
+use chappe_transport::{ConnectStep, ConnectionLimits, Connector, Framing, ReadBuf};
 
 use super::{Core, Errand, LinkId, Output};
 use crate::client::pending::{PendingCall, Slot};
@@ -132,7 +132,7 @@ impl World {
         let mut prefix = Vec::new();
         let connector = Connector::plain(Framing::Intermediate);
         let started = connector.start(0, &mut self.rng, &mut prefix);
-        let Ok(Connect::Ready(connection)) = started else { panic!("it hides nothing") };
+        let Ok(ConnectStep::Ready(connection)) = started else { panic!("it hides nothing") };
         let (outgoing, ingoing) = join(connection, ReadBuf::new(&ConnectionLimits::DEFAULT));
         let peer: SocketAddr = ([127, 0, 0, 1], 5000).into();
         let place = self.gate.admit(peer.ip()).expect("there is room");
