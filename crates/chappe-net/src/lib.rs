@@ -51,6 +51,6 @@ pub use chappe_types::{RpcError, Rule, TransportErrorCode};
 pub use client::{
     BackOff, Blame, Candidate, ConnectError, ConnectOptions, CreateKeyError, Gap, InvokeError, InvokeOptions,
     Lane, LaneLimits, NextUpdate, PendingCall, Received, Stage, Status, Step, Timing, Transfer, Update,
-    UpdateLimits, UpdateObject, Updates,
+    UpdateLimits, UpdateObject, Updates, Waited,
 };
 pub use options::{Carrier, DialOptions};

@@ -8,7 +8,7 @@ use chappe_crypto::rng::Drbg;
 use chappe_framing::UnixTime;
 
 use super::http;
-use super::stream::{Stream, late};
+use super::stream::{Stream, after, late};
 use crate::opening::{Opening, broken, in_vain, unreachable};
 use crate::options::DialOptions;
 use chappe_carrier::{LinkError, Wait};
@@ -43,7 +43,7 @@ pub(super) fn open<'o>(
     write(&mut socket, &mut opening, options)?;
     while let Some(wait) = opening.awaits() {
         let patience = opening.patience(wait);
-        let deadline = Instant::now() + patience;
+        let deadline = after(patience);
         while opening.awaits() == Some(wait) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -212,7 +212,7 @@ impl Reader {
         patience: Duration,
         handle: impl FnOnce(Incoming<'_>) -> T,
     ) -> Result<T, LinkError> {
-        let deadline = Instant::now() + patience;
+        let deadline = after(patience);
         loop {
             if let Some(incoming) = self.take()? {
                 return Ok(handle(incoming));
@@ -223,6 +223,13 @@ impl Reader {
             }
         }
     }
+}
+
+/// Returns the time that lies so far ahead, or one that lies years ahead if the clock cannot say it.
+pub(super) fn after(patience: Duration) -> Instant {
+    const YEARS: Duration = Duration::from_secs(1 << 30);
+    let now = Instant::now();
+    now.checked_add(patience).unwrap_or_else(|| now + YEARS)
 }
 
 fn read_more(socket: &TcpStream, ingoing: &mut FrameReader) -> Result<bool, LinkError> {
@@ -281,11 +288,11 @@ impl Writer {
 
     /// Writes what was kept.
     fn flush(&mut self) -> Result<(), LinkError> {
-        let (mut deadline, mut kept) = (Instant::now() + self.patience, usize::MAX);
+        let (mut deadline, mut kept) = (after(self.patience), usize::MAX);
         loop {
             match self.try_flush()? {
                 0 => return Ok(()),
-                left if left < kept => (deadline, kept) = (Instant::now() + self.patience, left),
+                left if left < kept => (deadline, kept) = (after(self.patience), left),
                 _ if Instant::now() < deadline => {}
                 _ => return Err(LinkError::TimedOut { waiting_for: Wait::Write, after: self.patience }),
             }

@@ -1,4 +1,4 @@
-//! A call under way, as a future that any executor can poll and a thread can wait for.
+//! A call under way: a future that any executor can poll and a thread can block on.
 
 use core::fmt;
 use core::future::Future;
@@ -16,7 +16,7 @@ use chappe_tl::deserialize;
 use super::InvokeError;
 use super::shared::Shared;
 
-/// Where the answer to a call is put.
+/// Where the outcome of a call is put.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     state: Mutex<State>,
@@ -30,7 +30,7 @@ struct State {
 }
 
 impl Slot {
-    /// Ends the call; returns who is to be told.
+    /// Ends the call and returns the waker to wake.
     pub(crate) fn settle(&self, outcome: Result<Vec<u8>, InvokeError>) -> Option<Waker> {
         let mut state = self.lock();
         state.is_received = true;
@@ -38,14 +38,14 @@ impl Slot {
         state.waker.take()
     }
 
-    /// Notes that the datacenter has the call; returns who is to be told.
+    /// Records that the datacenter received the call and returns the waker to wake.
     pub(crate) fn note_received(&self) -> Option<Waker> {
         let mut state = self.lock();
         state.is_received = true;
         state.waker.take()
     }
 
-    /// Ends what is waited for, and tells.
+    /// Ends the call and wakes whoever waits for it.
     pub(crate) fn finish(&self, outcome: Result<Vec<u8>, InvokeError>) {
         if let Some(waker) = self.settle(outcome) {
             waker.wake();
@@ -59,8 +59,8 @@ impl Slot {
 
 /// A call under way.
 ///
-/// It was accepted already and goes out whether or not anybody polls it. It ends exactly once. Dropping it cancels the
-/// call: if it was sent, the datacenter is asked to drop the answer (`rpc_drop_answer`).
+/// It was accepted already and is sent whether or not it is polled. It ends exactly once. Dropping it cancels the call:
+/// if the call was sent, the datacenter is asked to drop the answer (`rpc_drop_answer`).
 #[must_use = "dropping a call cancels it"]
 pub struct PendingCall<T> {
     stage: Stage,
@@ -69,9 +69,9 @@ pub struct PendingCall<T> {
 }
 
 enum Stage {
-    /// It was not accepted.
+    /// The call was not accepted.
     Refused(InvokeError),
-    /// Not a call but something else that is waited for.
+    /// Not a call: the end of a client, or its first connection.
     Signal(Arc<Slot>),
     Waiting {
         slot: Arc<Slot>,
@@ -93,12 +93,12 @@ impl<T> PendingCall<T> {
         Self { stage, decode, result: PhantomData }
     }
 
-    /// Waits for something that is no call.
+    /// Waits for something other than a call.
     pub(crate) fn signal(slot: Arc<Slot>) -> PendingCall<Vec<u8>> {
         PendingCall { stage: Stage::Signal(slot), decode: Ok, result: PhantomData }
     }
 
-    /// Says whether the answer is there, so that the next poll gives it.
+    /// Returns whether the call has ended, so that the next poll returns its outcome.
     pub fn is_finished(&self) -> bool {
         match &self.stage {
             Stage::Waiting { slot, .. } | Stage::Signal(slot) => slot.lock().outcome.is_some(),
@@ -106,7 +106,7 @@ impl<T> PendingCall<T> {
         }
     }
 
-    /// Says whether the datacenter is known to have the call: by a quick acknowledgement, if
+    /// Returns whether the datacenter is known to have received the call: by a quick acknowledgement, if
     /// [`InvokeOptions::quick_ack`](super::InvokeOptions::quick_ack) asked for one, or by its answer.
     pub fn is_received(&self) -> bool {
         match &self.stage {
@@ -115,12 +115,12 @@ impl<T> PendingCall<T> {
         }
     }
 
-    /// Waits until [`is_received`](Self::is_received).
+    /// Returns a future that ends when [`is_received`](Self::is_received) returns `true`.
     pub fn received(&mut self) -> Received<'_, T> {
         Received { call: self }
     }
 
-    /// Has the current thread wait for the answer.
+    /// Blocks until the answer arrives.
     ///
     /// # Errors
     ///
@@ -129,14 +129,23 @@ impl<T> PendingCall<T> {
         block_on(self)
     }
 
-    /// Has the current thread wait for the answer, no longer than `timeout`; `None` if it did not come. The call goes on.
+    /// Blocks until the answer arrives, no longer than `timeout`; `None` if it did not arrive. The call goes on.
     pub fn wait_timeout(&mut self, timeout: Duration) -> Option<Result<T, InvokeError>> {
-        block_on_until(self, Instant::now() + timeout)
+        let outcome = block_on_for(&mut *self, timeout);
+        self.forget_waker();
+        outcome
     }
 
-    /// Gives the call up, as dropping it does.
+    /// Cancels the call, as dropping it does.
     pub fn cancel(self) {
         drop(self);
+    }
+
+    /// Drops the waker of a wait that is over.
+    fn forget_waker(&self) {
+        if let Stage::Waiting { slot, .. } | Stage::Signal(slot) = &self.stage {
+            slot.lock().waker = None;
+        }
     }
 
     fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Result<Vec<u8>, InvokeError>> {
@@ -193,9 +202,9 @@ impl<T> fmt::Debug for PendingCall<T> {
     }
 }
 
-/// Waits until the datacenter is known to have a call; see [`PendingCall::received`].
+/// Future of the datacenter having received a call; see [`PendingCall::received`].
 #[derive(Debug)]
-#[must_use = "nothing is waited for unless this is"]
+#[must_use = "futures do nothing unless they are polled"]
 pub struct Received<'a, T> {
     call: &'a mut PendingCall<T>,
 }
@@ -215,6 +224,12 @@ impl<T> Future for Received<'_, T> {
     }
 }
 
+impl<T> Drop for Received<'_, T> {
+    fn drop(&mut self) {
+        self.call.forget_waker();
+    }
+}
+
 /// Wakes a thread.
 struct Unpark(Thread);
 
@@ -224,7 +239,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Has the current thread wait for a future that something in another thread wakes.
+/// Blocks the thread until a future ends that another thread wakes.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
@@ -237,8 +252,12 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// The same, no longer than until `deadline`.
-pub(crate) fn block_on_until<F: Future>(future: F, deadline: Instant) -> Option<F::Output> {
+/// The same, no longer than `timeout`.
+pub(crate) fn block_on_for<F: Future>(future: F, timeout: Duration) -> Option<F::Output> {
+    let Some(deadline) = Instant::now().checked_add(timeout) else {
+        // Later than the clock can say.
+        return Some(block_on(future));
+    };
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
@@ -251,5 +270,33 @@ pub(crate) fn block_on_until<F: Future>(future: F, deadline: Instant) -> Option<
             return None;
         }
         thread::park_timeout(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_is_over_leaves_no_waker_behind() {
+        let slot = Arc::<Slot>::default();
+        let mut call = PendingCall::<Vec<u8>>::signal(Arc::clone(&slot));
+        for _ in 0..10_000 {
+            assert!(call.wait_timeout(Duration::ZERO).is_none());
+            assert!(slot.lock().waker.is_none());
+        }
+        drop(call.received());
+        assert!(slot.lock().waker.is_none());
+    }
+
+    #[test]
+    fn any_time_out_can_be_waited_for() {
+        for timeout in [Duration::ZERO, Duration::from_secs(60), Duration::from_secs(u64::MAX), Duration::MAX]
+        {
+            let slot = Arc::<Slot>::default();
+            slot.finish(Ok(vec![7]));
+            let outcome = PendingCall::<Vec<u8>>::signal(slot).wait_timeout(timeout);
+            assert!(matches!(outcome, Some(Ok(body)) if body == [7]), "{timeout:?}");
+        }
     }
 }

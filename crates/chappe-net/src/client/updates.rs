@@ -1,28 +1,29 @@
-//! What comes without having been asked for, in a bounded queue that never loses anything silently.
+//! Updates: a bounded queue that reports what it drops.
 
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chappe_framing::MsgId;
 use chappe_session::client::AuthorizationTrouble;
 use chappe_tl::deserialize::{self, Deserializable};
 
 use super::UpdateLimits;
-use super::pending::{block_on, block_on_until};
+use super::pending::{block_on, block_on_for};
+use super::waiters::{Ticket, Waiters};
 
-/// Something that came without having been asked for.
+/// Something that the datacenter sent unasked, or that happened to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Update {
     /// An object, such as `updates`.
     Object(UpdateObject),
-    /// Updates are missing: fetch the difference (`updates.getDifference`).
+    /// Updates are missing. Fetch the difference (`updates.getDifference`).
     Gap(Gap),
-    /// The datacenter says something about the login.
+    /// The state of the key or of the login changed.
     Authorization(AuthorizationTrouble),
 }
 
@@ -50,16 +51,17 @@ impl UpdateObject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Gap {
-    /// The server made a new session: what it had for the former one is lost. The first one of a run says so too.
+    /// The server made a new session and dropped what it held for the former one. The first session of a run reports
+    /// this too.
     NewSession,
-    /// They were not fetched, and the queue was full.
+    /// The queue was full, because nobody fetched updates.
     Overflow {
         /// How many were dropped.
         dropped: u64,
     },
 }
 
-/// The queue between a driver and whoever wants updates.
+/// The queue between a client and the readers of its updates.
 #[derive(Debug)]
 pub(crate) struct UpdateQueue {
     limits: UpdateLimits,
@@ -70,7 +72,7 @@ pub(crate) struct UpdateQueue {
 struct State {
     waiting: VecDeque<Update>,
     bytes: usize,
-    wakers: Vec<Waker>,
+    readers: Waiters,
     is_over: bool,
 }
 
@@ -79,7 +81,7 @@ impl UpdateQueue {
         Self { limits, state: Mutex::default() }
     }
 
-    /// Puts an object in, or counts it as dropped at the end of the queue.
+    /// Appends an object. If there is no room, counts it in a gap at the end of the queue.
     pub(crate) fn push_object(&self, msg_id: MsgId, body: &[u8]) {
         let mut state = self.lock();
         let fits = state.waiting.len() < self.limits.count
@@ -97,27 +99,27 @@ impl UpdateQueue {
         wake(state);
     }
 
-    /// Puts a remark in. Remarks are few; two of a kind in a row are one.
+    /// Appends something other than an object. Such updates are few; of two equal ones in a row the second is dropped.
     pub(crate) fn push(&self, update: Update) {
         let mut state = self.lock();
-        // If nobody fetches them, a gap at the end says what a further one would.
-        let says_little =
+        // In a full queue a second gap behind a first adds nothing: either makes the reader fetch the difference.
+        let is_second_gap =
             matches!(update, Update::Gap(_)) && matches!(state.waiting.back(), Some(Update::Gap(_)));
         let is_repeated = state.waiting.back() == Some(&update);
-        if !(is_repeated || says_little && state.waiting.len() > self.limits.count) {
+        if !(is_repeated || is_second_gap && state.waiting.len() > self.limits.count) {
             state.waiting.push_back(update);
         }
         wake(state);
     }
 
-    /// Nothing more will come.
+    /// Ends the queue: readers get what is left, then [`None`].
     pub(crate) fn finish(&self) {
         let mut state = self.lock();
         state.is_over = true;
         wake(state);
     }
 
-    fn poll_next(&self, context: &Context<'_>) -> Poll<Option<Update>> {
+    fn poll_next(&self, ticket: &mut Option<Ticket>, context: &Context<'_>) -> Poll<Option<Update>> {
         let mut state = self.lock();
         if let Some(update) = state.waiting.pop_front() {
             if let Update::Object(object) = &update {
@@ -128,9 +130,7 @@ impl UpdateQueue {
         if state.is_over {
             return Poll::Ready(None);
         }
-        if !state.wakers.iter().any(|known| known.will_wake(context.waker())) {
-            state.wakers.push(context.waker().clone());
-        }
+        state.readers.register(ticket, context);
         Poll::Pending
     }
 
@@ -139,10 +139,11 @@ impl UpdateQueue {
     }
 }
 
+/// Wakes every reader: one that was woken alone could be dropped before it fetches anything.
 fn wake(mut state: MutexGuard<'_, State>) {
-    let wakers = std::mem::take(&mut state.wakers);
+    let readers = state.readers.take();
     drop(state);
-    wakers.into_iter().for_each(Waker::wake);
+    readers.wake();
 }
 
 /// The updates of a client, in the order they came. Clones take from the same queue.
@@ -153,44 +154,74 @@ pub struct Updates {
     queue: Arc<UpdateQueue>,
 }
 
+/// What a wait for an update with a time-out ended with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// An update came.
+    Update(Update),
+    /// No update came in time. The next wait may have more luck.
+    TimedOut,
+    /// The client is closed and every update was fetched.
+    Closed,
+}
+
 impl Updates {
     pub(crate) const fn new(queue: Arc<UpdateQueue>) -> Self {
         Self { queue }
     }
 
-    /// Waits for the next update; `None` once the client is closed and everything was fetched. May be cancelled.
+    /// Returns the next update as soon as there is one; `None` once the client is closed and every update was fetched.
+    ///
+    /// Cancel safe: dropping the future loses no update and leaves nothing behind.
     pub fn recv(&mut self) -> NextUpdate<'_> {
-        NextUpdate { queue: &self.queue }
+        NextUpdate { queue: &self.queue, ticket: None }
     }
 
-    /// Has the current thread wait for the next update; `None` as for [`recv`](Self::recv).
+    /// Blocks until the next update comes; `None` as for [`recv`](Self::recv).
     pub fn wait(&mut self) -> Option<Update> {
         block_on(self.recv())
     }
 
-    /// The same, no longer than `timeout`: `None` if nothing came, `Some(None)` if nothing will.
-    pub fn wait_timeout(&mut self, timeout: Duration) -> Option<Option<Update>> {
-        block_on_until(self.recv(), Instant::now() + timeout)
+    /// Blocks until the next update comes, no longer than `timeout`.
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Waited {
+        match block_on_for(self.recv(), timeout) {
+            Some(Some(update)) => Waited::Update(update),
+            Some(None) => Waited::Closed,
+            None => Waited::TimedOut,
+        }
     }
 }
 
-/// Waits for the next update; see [`Updates::recv`].
+/// Future of the next update; see [`Updates::recv`].
 #[derive(Debug)]
-#[must_use = "nothing is waited for unless this is"]
+#[must_use = "futures do nothing unless they are polled"]
 pub struct NextUpdate<'a> {
     queue: &'a UpdateQueue,
+    ticket: Option<Ticket>,
 }
 
 impl Future for NextUpdate<'_> {
     type Output = Option<Update>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Update>> {
-        self.queue.poll_next(context)
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Update>> {
+        let this = &mut *self;
+        this.queue.poll_next(&mut this.ticket, context)
+    }
+}
+
+impl Drop for NextUpdate<'_> {
+    fn drop(&mut self) {
+        if self.ticket.is_some() {
+            self.queue.lock().readers.remove(self.ticket);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use core::pin::pin;
+    use core::task::Waker;
+
     use super::*;
 
     fn queue(count: usize, bytes: usize) -> (Arc<UpdateQueue>, Updates) {
@@ -227,6 +258,19 @@ mod tests {
         queue.push_object(object(2).0, &object(2).1);
         assert!(matches!(updates.wait(), Some(Update::Object(_))));
         assert_eq!(updates.wait(), Some(Update::Gap(Gap::Overflow { dropped: 1 })));
-        assert_eq!(updates.wait_timeout(Duration::from_millis(1)), None);
+        assert_eq!(updates.wait_timeout(Duration::from_millis(1)), Waited::TimedOut);
+        queue.finish();
+        assert_eq!(updates.wait_timeout(Duration::MAX), Waited::Closed);
+    }
+
+    #[test]
+    fn waits_that_end_without_an_update_leave_no_waker_behind() {
+        let (queue, mut updates) = queue(100, 100);
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..10_000 {
+            assert_eq!(updates.wait_timeout(Duration::ZERO), Waited::TimedOut);
+            assert!(pin!(updates.recv()).poll(&mut context).is_pending(), "polled once and dropped");
+        }
+        assert_eq!(queue.lock().readers.len(), 0);
     }
 }

@@ -22,7 +22,11 @@ impl Core {
         }
         let slot = Arc::<Slot>::default();
         match &mut self.closers {
-            Some(closers) => closers.push(Arc::clone(&slot)),
+            Some(closers) => {
+                // Whoever gave up waiting for the end leaves nothing behind.
+                closers.retain(|closer| Arc::strong_count(closer) > 1);
+                closers.push(Arc::clone(&slot));
+            }
             None => slot.finish(Ok(Vec::new())),
         }
         slot
