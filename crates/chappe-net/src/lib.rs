@@ -30,6 +30,7 @@
 )]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "sockets need std")]
 
+mod block_on;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
@@ -40,6 +41,8 @@ mod options;
 pub mod store;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod waiters;
 
 #[cfg(feature = "tls")]
 pub use chappe_carrier::TlsOptions;
@@ -50,7 +53,7 @@ pub use chappe_types::{RpcError, Rule, TransportErrorCode};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use client::{
     BackOff, Blame, Candidate, ConnectError, ConnectOptions, CreateKeyError, Gap, InvokeError, InvokeOptions,
-    Lane, LaneLimits, NextUpdate, PendingCall, Received, Stage, Status, Step, Timing, Transfer, Update,
-    UpdateLimits, UpdateObject, Updates, Waited,
+    Lane, LaneLimits, NextUpdate, PendingCall, Received, Stage, Status, Step, StoreFailure, Timing, Transfer,
+    Update, UpdateLimits, UpdateObject, Updates, Waited,
 };
 pub use options::{Carrier, DialOptions};

@@ -1,14 +1,19 @@
 //! The stores that come with the crate, by the contract and beyond it.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::std_instead_of_alloc, reason = "a test")]
 
+use core::future::poll_fn;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::task::Poll;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
 
 use chappe_net::store::{
-    FileStore, KeyStore, MAX_STATE_LEN, MemoryStore, Slot, StoreError, contract, load_state,
+    AsyncKeyStore, BlockOn, FileStore, KeyStore, MAX_STATE_LEN, MemoryStore, Slot, StoreError, StoreFuture,
+    Zeroizing, contract, load_state,
 };
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, StateError};
 use chappe_session::{MonoTime, Now, UnixTime};
@@ -63,6 +68,60 @@ fn a_file_store_keeps_the_contract() {
     let place = Place::new();
     contract::check_durable(|| place.open());
     contract::check_exclusive(|| FileStore::open(&place.0));
+}
+
+/// Awaits another thread in every method.
+struct Remote(Arc<MemoryStore>);
+
+/// Runs `work` in a thread and awaits its result.
+async fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let mut running = Some(thread::spawn(work));
+    poll_fn(|context| match running.take() {
+        Some(thread) if thread.is_finished() => Poll::Ready(thread.join().unwrap()),
+        unfinished => {
+            running = unfinished;
+            let waker = context.waker().clone();
+            thread::spawn(move || waker.wake());
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+impl AsyncKeyStore for Remote {
+    fn load(&self, slot: Slot) -> StoreFuture<'_, Option<Zeroizing<Vec<u8>>>> {
+        let store = self.0.clone();
+        Box::pin(elsewhere(move || store.load(slot)))
+    }
+
+    fn save<'a>(&'a self, slot: Slot, state: &'a [u8]) -> StoreFuture<'a, ()> {
+        let (store, state) = (self.0.clone(), state.to_vec());
+        Box::pin(elsewhere(move || store.save(slot, &state)))
+    }
+
+    fn remove(&self, slot: Slot) -> StoreFuture<'_, ()> {
+        let store = self.0.clone();
+        Box::pin(elsewhere(move || store.remove(slot)))
+    }
+
+    fn keep_aside(&self, slot: Slot) -> StoreFuture<'_, Option<String>> {
+        let store = self.0.clone();
+        Box::pin(elsewhere(move || store.keep_aside(slot)))
+    }
+}
+
+#[test]
+fn a_store_that_awaits_keeps_the_contract() {
+    contract::check(|| BlockOn(Remote(Arc::default())));
+    let memory = Arc::<MemoryStore>::default();
+    contract::check_durable(|| BlockOn(Remote(memory.clone())));
+}
+
+#[test]
+fn a_wrapped_store_is_the_same_store() {
+    let (memory, other) = (Arc::<MemoryStore>::default(), Arc::<MemoryStore>::default());
+    assert_eq!(KeyStore::id(&memory), KeyStore::id(&Arc::new(memory.clone())));
+    assert_ne!(KeyStore::id(&memory), KeyStore::id(&other));
 }
 
 #[test]
@@ -132,6 +191,86 @@ fn files_and_directory_are_for_their_owner_alone() {
     assert_eq!(mode(&place.0), 0o700);
     assert_eq!(mode(&place.file("production-2-account.key")), 0o600);
     assert_eq!(mode(&place.file("lock")), 0o600);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_others_can_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for mode in [0o777, 0o770, 0o702, 0o1777] {
+        let place = Place::new();
+        fs::create_dir_all(&place.0).unwrap();
+        fs::set_permissions(&place.0, fs::Permissions::from_mode(mode)).unwrap();
+        let refused = FileStore::open(&place.0);
+        assert!(
+            matches!(&refused, Err(StoreError::WritableByOthers { mode: m, .. }) if *m == mode),
+            "{refused:?}"
+        );
+        assert!(!place.file("lock").exists(), "nothing was made in it");
+    }
+    let place = Place::new();
+    fs::create_dir_all(&place.0).unwrap();
+    fs::set_permissions(&place.0, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(FileStore::open(&place.0).is_ok(), "others may look at names");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_lock_that_is_a_link_is_refused_and_its_target_is_left_alone() {
+    use std::os::unix::fs::symlink;
+    let place = Place::new();
+    drop(place.open());
+    let target = place.file("precious");
+    for exists in [false, true] {
+        if exists {
+            fs::write(&target, b"precious").unwrap();
+        }
+        fs::remove_file(place.file("lock")).unwrap();
+        symlink(&target, place.file("lock")).unwrap();
+        let refused = FileStore::open(&place.0);
+        assert!(
+            matches!(&refused, Err(StoreError::NotAFile { path }) if *path == place.file("lock")),
+            "{refused:?}"
+        );
+        assert_eq!(fs::read(&target).ok(), exists.then(|| b"precious".to_vec()));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_or_a_device_in_place_of_a_key_is_refused_without_waiting() {
+    let place = Place::new();
+    let store = place.open();
+    let key = place.file("production-2-account.key");
+    assert!(Command::new("mkfifo").arg(&key).status().unwrap().success());
+    assert!(matches!(store.load(SLOT), Err(StoreError::NotAFile { path }) if path == key));
+    let aside = store.keep_aside(SLOT).unwrap().unwrap();
+    assert!(!fs::metadata(&aside).unwrap().is_file(), "the pipe itself is kept");
+    store.save(SLOT, b"state").unwrap();
+    assert_eq!(store.load(SLOT).unwrap().unwrap()[..], b"state"[..]);
+    fs::remove_file(&key).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &key).unwrap();
+    assert!(matches!(store.load(SLOT), Err(StoreError::NotAFile { path }) if path == key));
+    fs::remove_file(&key).unwrap();
+    std::os::unix::fs::symlink(place.file("not mounted"), &key).unwrap();
+    assert!(store.load(SLOT).is_err(), "a link that leads nowhere is no empty slot");
+}
+
+#[test]
+fn what_is_kept_aside_bears_the_name_of_its_slot() {
+    let place = Place::new();
+    let store = place.open();
+    store.save(SLOT, b"unreadable").unwrap();
+    let aside = store.keep_aside(SLOT).unwrap().unwrap();
+    let name = Path::new(&aside).file_name().unwrap().to_str().unwrap();
+    assert!(name.starts_with("production-2-account.damaged-"), "{name}");
+    store.save(SLOT, &state()).unwrap();
+    assert_eq!(fs::read(&aside).unwrap(), b"unreadable", "a save does not reach it");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(fs::metadata(&aside).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }
 
 #[test]

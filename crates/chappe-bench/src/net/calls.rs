@@ -136,7 +136,7 @@ fn grammers(datacenter: &Datacenter, body: Vec<u8>) -> Result<Grammers> {
         id: DC,
         ipv4,
         ipv6: SocketAddrV6::new(Ipv6Addr::LOCALHOST, ipv4.port(), 0, 0),
-        auth_key: Some(datacenter.auth_key()?),
+        auth_key: Some(datacenter.auth_key()),
     };
     let handle = runtime.block_on(async {
         session.set_dc_option(&option).await.map_err(|error| anyhow!("{error:?}"))?;

@@ -8,35 +8,42 @@ use chappe_handshake::{ClientOptions, DcId, KeyKind};
 use chappe_loopback::Loopback;
 use chappe_net::store::{MemoryStore, Slot, load_state};
 use chappe_net::{ConnectOptions, DialOptions};
+use chappe_session::client::KeyMaterial;
 use chappe_transport::{Connector, Framing};
 
 /// A datacenter and a key that clients may share.
 pub struct Datacenter {
     pub server: Loopback,
-    store: Arc<MemoryStore>,
+    key: KeyMaterial,
 }
 
 impl Datacenter {
     pub fn start() -> Result<Self> {
-        let datacenter = Self { server: Loopback::start()?, store: Arc::new(MemoryStore::new()) };
-        chappe_net::blocking::Client::connect(datacenter.options())?.close();
-        Ok(datacenter)
+        let server = Loopback::start()?;
+        let store = Arc::new(MemoryStore::new());
+        chappe_net::blocking::Client::connect(options(&server).with_store(store.clone()))?.close();
+        let key = load_state(&store, Slot::production(2))?.context("a key was made")?.key;
+        Ok(Self { server, key })
     }
 
+    /// Without a store: that would let one client in at a time.
     pub fn options(&self) -> ConnectOptions {
-        let mut keys = KeyRing::empty();
-        keys.add(self.server.public_key().clone());
-        let handshake = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
-        // The framing that grammers uses.
-        let dialling = DialOptions::new(Connector::plain(Framing::Full));
-        ConnectOptions::at(self.server.address(), dialling, handshake).with_store(self.store.clone())
+        options(&self.server).with_key(self.key.clone())
     }
 
     /// The `auth_key` that [`options`](Self::options) leads to.
-    pub fn auth_key(&self) -> Result<[u8; 256]> {
-        let state = load_state(&self.store, Slot::production(2))?.context("a key was made")?;
-        Ok(*state.key.auth_key.as_bytes())
+    pub fn auth_key(&self) -> [u8; 256] {
+        *self.key.auth_key.as_bytes()
     }
+}
+
+fn options(server: &Loopback) -> ConnectOptions {
+    let mut keys = KeyRing::empty();
+    keys.add(server.public_key().clone());
+    let handshake = ClientOptions { keys, dc: DcId::production(2), kind: KeyKind::Permanent };
+    // The framing that grammers uses.
+    let dialling = DialOptions::new(Connector::plain(Framing::Full));
+    ConnectOptions::at(server.address(), dialling, handshake)
 }
 
 /// A runtime on the thread of the caller.

@@ -57,6 +57,10 @@ impl KeyStore for Slow {
     fn remove(&self, slot: Slot) -> Result<(), StoreError> {
         self.work(|inner| inner.remove(slot))
     }
+
+    fn keep_aside(&self, slot: Slot) -> Result<Option<String>, StoreError> {
+        self.work(|inner| inner.keep_aside(slot))
+    }
 }
 
 /// Options of a world without addresses: it fails to connect.

@@ -29,16 +29,6 @@ async fn a_key_is_made_once_and_kept() {
 }
 
 #[tokio::test]
-async fn a_damaged_state_counts_as_missing() {
-    let world = World::start();
-    let store = Arc::new(MemoryStore::new());
-    store.save(Slot::production(2), b"damaged").expect("it is kept");
-    let client = Client::connect(world.options().with_store(store.clone())).await.expect("a connection");
-    client.close().await;
-    assert!(load_state(&store, Slot::production(2)).expect("it is whole").is_some());
-}
-
-#[tokio::test]
 async fn under_forward_secrecy_calls_travel_under_a_bound_temporary_key() {
     let world = World::start();
     let options = world.options().with_store(Arc::new(MemoryStore::new())).with_forward_secrecy();

@@ -12,4 +12,5 @@ mod keys;
 mod lanes;
 mod restarts;
 mod stall;
+mod stores;
 mod world;

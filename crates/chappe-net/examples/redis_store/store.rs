@@ -1,9 +1,9 @@
 //! A key store on a Redis server, over its plain protocol.
 //!
-//! What any remote store has to think of stands here in small: a reply is bounded before it is read, a connection that broke in
-//! the middle of a reply is not used again, time-outs, and a lock that others can see. Redis sees the keys: reach it over
-//! a network that is yours, or through a tunnel, and let it sync its log (`appendfsync always`) if a state must survive
-//! a crash of its machine.
+//! It shows what any remote store needs: replies are bounded before they are read, a connection that broke in the middle of
+//! a reply is not used again, everything has a time-out, and others can see the lock. Redis sees the keys: reach it over a
+//! network that is yours, or through a tunnel, and let it sync its log (`appendfsync always`) if a state must survive a crash
+//! of its machine.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -111,6 +111,18 @@ impl KeyStore for RedisStore {
 
     fn remove(&self, slot: Slot) -> Result<(), StoreError> {
         self.run(&[b"DEL", self.key(slot).as_bytes()]).map(drop)
+    }
+
+    fn keep_aside(&self, slot: Slot) -> Result<Option<String>, StoreError> {
+        let Some(state) = self.load(slot)? else { return Ok(None) };
+        for number in 1_u32.. {
+            let place = format!("{}:aside-{number}", self.key(slot));
+            // `NX` refuses a place that is taken.
+            if !matches!(self.run(&[b"SET", place.as_bytes(), &state, b"NX"])?, Reply::Nil) {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -13,7 +13,6 @@ pub(crate) mod pending;
 pub(crate) mod shared;
 mod step;
 mod updates;
-mod waiters;
 
 pub use blame::{Blame, ConnectError, InvokeError};
 pub(crate) use desk::Port;
@@ -24,7 +23,7 @@ pub use options::{BackOff, Candidate, ConnectOptions, InvokeOptions, Timing, Upd
 pub use pending::{PendingCall, Received};
 pub use shared::Status;
 pub use step::{Stage, Step};
-pub use updates::{Gap, NextUpdate, Update, UpdateObject, Updates, Waited};
+pub use updates::{Gap, NextUpdate, StoreFailure, Update, UpdateObject, Updates, Waited};
 
 /// Connections that one exchange may use up, so that a server that always hangs up is not called for ever.
 pub(crate) const MAX_CONNECTIONS: usize = 5;

@@ -14,7 +14,8 @@ use chappe_transport::{Connector, ProxyLink, ProxySecret};
 
 use super::addresses;
 use crate::options::DialOptions;
-use crate::store::{KeyStore, Slot};
+use crate::store::handle::Unreadable;
+use crate::store::{AsyncKeyStore, KeyStore, Slot, Store};
 use chappe_carrier::Proxy;
 
 /// How a client is set up.
@@ -35,8 +36,11 @@ pub struct ConnectOptions {
     pub candidates: Vec<Candidate>,
     /// The datacenter and the public keys that are trusted. `kind` is ignored: the client decides what to make.
     pub handshake: ClientOptions,
-    /// Where the key is kept. Without it every run makes a new one.
-    pub store: Option<Arc<dyn KeyStore>>,
+    /// Where the key is kept. Without a store every run makes a new key.
+    pub store: Option<Store>,
+    /// Whether to make a new key if the state in the store cannot be read. The state is kept aside before. Default
+    /// `false`: [`connect`](crate::tokio::Client::connect) fails, and the state stays where it is.
+    pub fresh_start: bool,
     /// A key from elsewhere, such as one that another library saved, for when the store has none.
     pub key: Option<KeyMaterial>,
     /// The place in the store. By default it follows from `handshake`.
@@ -214,6 +218,7 @@ impl ConnectOptions {
             candidates,
             handshake,
             store: None,
+            fresh_start: false,
             key: None,
             slot: None,
             init: None,
@@ -271,7 +276,23 @@ impl ConnectOptions {
     /// Keeps the key in a store.
     #[must_use]
     pub fn with_store(mut self, store: Arc<dyn KeyStore>) -> Self {
-        self.store = Some(store);
+        self.store = Some(Store::Blocking(store));
+        self
+    }
+
+    /// Keeps the key in a store that awaits.
+    #[must_use]
+    pub fn with_async_store(mut self, store: Arc<dyn AsyncKeyStore>) -> Self {
+        self.store = Some(Store::Async(store));
+        self
+    }
+
+    /// Makes a new key if the state in the store cannot be read, after keeping that aside. The account must log in anew.
+    ///
+    /// For use after [`StoreError::is_unreadable`](crate::store::StoreError::is_unreadable), when a person has decided so.
+    #[must_use]
+    pub const fn with_fresh_start(mut self) -> Self {
+        self.fresh_start = true;
         self
     }
 
@@ -294,6 +315,10 @@ impl ConnectOptions {
     pub const fn with_forward_secrecy(mut self) -> Self {
         self.temporary_keys = Some(Duration::from_secs(86_400));
         self
+    }
+
+    pub(crate) const fn unreadable(&self) -> Unreadable {
+        if self.fresh_start { Unreadable::KeepAside } else { Unreadable::Refuse }
     }
 
     /// Returns the place in the store.

@@ -18,6 +18,8 @@ use super::core::Core;
 use super::pending::{PendingCall, Slot};
 use super::updates::UpdateQueue;
 use super::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, Updates};
+use crate::store::StoreError;
+use crate::store::schedule::StoreSchedule;
 
 /// What is to be seen of a client from outside.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub struct Status {
     pub connections: u64,
     /// What ended the last connection, until the next one works.
     pub last_error: Option<Arc<ConnectError>>,
+    /// Why the state could not be saved, until it is. The client tries again by itself.
+    pub store_error: Option<Arc<StoreError>>,
     /// What the session counted.
     pub counters: Counters,
 }
@@ -64,13 +68,13 @@ impl Shared {
     pub(crate) fn new(
         options: Arc<ConnectOptions>,
         key: Option<KeyMaterial>,
-        has_store: bool,
+        store: Option<StoreSchedule>,
         rng: Drbg,
         clock: Clock,
         waker: Box<dyn Wake>,
     ) -> Arc<Self> {
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
-        let core = Core::new(options, key, has_store, Arc::clone(&updates), clock(), rng);
+        let core = Core::new(options, key, store, Arc::clone(&updates), clock(), rng);
         Arc::new(Self { core: Mutex::new(core), updates, clock, waker })
     }
 

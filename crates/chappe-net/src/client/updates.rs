@@ -12,8 +12,9 @@ use chappe_session::client::AuthorizationTrouble;
 use chappe_tl::deserialize::{self, Deserializable};
 
 use super::UpdateLimits;
-use super::pending::{block_on, block_on_for};
-use super::waiters::{Ticket, Waiters};
+use crate::block_on::{block_on, block_on_for};
+use crate::store::StoreError;
+use crate::waiters::{Ticket, Waiters};
 
 /// Something that the datacenter sent unasked, or that happened to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +26,26 @@ pub enum Update {
     Gap(Gap),
     /// The state of the key or of the login changed.
     Authorization(AuthorizationTrouble),
+    /// The state of the client could not be saved. The client tries again by itself; until that succeeds,
+    /// [`Status::store_error`](super::Status::store_error) returns the error.
+    StoreFailed(StoreFailure),
 }
+
+/// Why the state of a client could not be saved. Two are equal if they are the same failure.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StoreFailure {
+    /// The error of the store.
+    pub error: Arc<StoreError>,
+}
+
+impl PartialEq for StoreFailure {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.error, &other.error)
+    }
+}
+
+impl Eq for StoreFailure {}
 
 /// An object that answers no call.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What every store must do, as tests that any implementation can run.
+//! The contract of stores, as tests that any implementation can run.
 //!
 //! ```
 //! use chappe_net::store::{MemoryStore, contract};
@@ -7,22 +7,23 @@
 //! ```
 //!
 //! A store that outlives the process runs [`check_durable`] as well, and one that several processes can reach
-//! [`check_exclusive`].
+//! [`check_exclusive`]. An [`AsyncKeyStore`](super::AsyncKeyStore) runs all of them in [`BlockOn`](super::BlockOn).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::{KeyStore, MAX_STATE_LEN, Slot, StoreError};
 
-/// Checks what every store promises. `empty` makes a store that holds nothing, in a place of its own each time.
+/// Checks what every store promises. `empty` makes a store that holds nothing, in a new place each time.
 ///
 /// # Panics
 ///
-/// Panics, with what was expected, if the store does not keep the contract.
+/// Panics, with what was expected, if the store breaks the contract.
 pub fn check<S: KeyStore>(mut empty: impl FnMut() -> S) {
     what_was_saved_is_found(&empty());
     slots_do_not_touch_each_other(&empty());
     a_removed_state_is_gone(&empty());
+    what_is_kept_aside_stays_and_has_a_place_of_its_own(&empty());
     any_length_and_content_is_kept(&empty());
     a_reader_sees_one_state_whole(&empty());
 }
@@ -31,7 +32,7 @@ pub fn check<S: KeyStore>(mut empty: impl FnMut() -> S) {
 ///
 /// # Panics
 ///
-/// Panics, with what was expected, if the store does not keep the contract.
+/// Panics, with what was expected, if the store breaks the contract.
 pub fn check_durable<S: KeyStore>(mut open: impl FnMut() -> S) {
     let slot = Slot::production(2);
     save(&open(), slot, b"first");
@@ -42,11 +43,11 @@ pub fn check_durable<S: KeyStore>(mut open: impl FnMut() -> S) {
     assert_eq!(load(&open(), slot), None, "a removed state is gone after opening again");
 }
 
-/// Checks that a second user of the same place is refused while the first is there, and let in afterwards.
+/// Checks that a second user of the same place is refused while the first one has it, and let in afterwards.
 ///
 /// # Panics
 ///
-/// Panics, with what was expected, if the store does not keep the contract.
+/// Panics, with what was expected, if the store breaks the contract.
 pub fn check_exclusive<S: KeyStore>(mut open: impl FnMut() -> Result<S, StoreError>) {
     let first = open().expect("nobody else has it");
     match open() {
@@ -116,6 +117,26 @@ fn a_removed_state_is_gone(store: &impl KeyStore) {
     remove(store, slot);
     save(store, slot, b"new");
     assert_eq!(load(store, slot).as_deref(), Some(&b"new"[..]), "a slot can be used again");
+}
+
+fn what_is_kept_aside_stays_and_has_a_place_of_its_own(store: &impl KeyStore) {
+    let slot = Slot::production(3);
+    let keep_aside = || {
+        let kept = store.keep_aside(slot);
+        kept.unwrap_or_else(|error| panic!("{slot} can be kept aside: {error}"))
+    };
+    assert_eq!(keep_aside(), None, "an empty slot has nothing to keep aside");
+    let mut places = Vec::new();
+    for state in [&b"one"[..], b"two", b"three"] {
+        save(store, slot, state);
+        places.push(keep_aside().expect("a slot that holds something is kept aside"));
+        assert_eq!(load(store, slot).as_deref(), Some(state), "the slot keeps what it holds");
+    }
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places.len(), 3, "no place is used twice: {places:?}");
+    remove(store, slot);
+    assert_eq!(load(store, slot), None, "what is kept aside is in no slot");
 }
 
 fn any_length_and_content_is_kept(store: &impl KeyStore) {

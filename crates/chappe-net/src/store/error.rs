@@ -1,4 +1,4 @@
-//! Why a store did not do what it was asked.
+//! Why a store failed.
 
 use core::fmt;
 use std::io;
@@ -8,19 +8,20 @@ use chappe_session::client::StateError;
 
 use super::Slot;
 
-/// Why a store did not do what it was asked. None of the texts holds anything of a state.
+/// Why a store failed. None of the texts contains anything of a state.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Somebody else uses this store. Two that use one key at the same time make the datacenter give it up for both
-    /// (`AUTH_KEY_DUPLICATED`).
+    /// Another client, or another process, uses the store. Two sessions under one key from two places make the datacenter
+    /// give the key up for both (`AUTH_KEY_DUPLICATED`).
     InUse {
-        /// The store.
+        /// The store, or the slot in it.
         store: String,
-        /// Who says to hold it, such as the id of a process, if they said so.
+        /// What the holder says about itself, such as the id of its process.
         holder: Option<String>,
     },
-    /// The state was found, and is not as it was written. It counts as missing (`SEC-08`).
+    /// The slot holds something that is not a state, or was written by a later version, or was changed since it was
+    /// written (`SEC-08`). It was left as it is.
     Damaged {
         /// Where it was found.
         slot: Slot,
@@ -34,37 +35,70 @@ pub enum StoreError {
         /// The most that is allowed.
         max: usize,
     },
-    /// The operating system refused something about a file.
+    /// A path that should be a regular file is something else: a directory, a pipe, a device, a symbolic link.
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// Other users of the machine can write to the directory of a store: they could replace its keys.
+    WritableByOthers {
+        /// The directory.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The operating system refused an operation on a file.
     File {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         error: io::Error,
     },
-    /// What lies behind another implementation failed: a database, a network. Make one with [`StoreError::other`].
+    /// What lies behind another implementation failed: a database, a network. Made by [`StoreError::other`].
     Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {
-    /// Wraps an error of another implementation. It must not hold anything of a state.
+    /// Wraps an error of another implementation. It must not contain anything of a state.
     pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }
+
+    /// Returns whether the slot holds something that cannot be read, now or later. Other errors do not tell what the slot
+    /// holds.
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::TooLarge { .. } | Self::NotAFile { .. })
+    }
 }
+
+/// What a person can do about a state that cannot be read.
+const REPAIR: &str = "it was left as it is; restore it from a backup, or start afresh \
+    (`ConnectOptions::with_fresh_start`), which keeps it aside and needs a new login";
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InUse { store, holder: Some(holder) } => write!(f, "{store} is in use by {holder}"),
             Self::InUse { store, holder: None } => write!(f, "{store} is in use"),
-            Self::Damaged { slot, error } => write!(f, "slot {slot} cannot be used: {error}"),
-            Self::TooLarge { len, max } => write!(f, "a state of {len} bytes is too large: at most {max}"),
-            Self::File { action, path, error } => {
-                write!(f, "cannot {action} {}: {error}", path.display())
+            Self::Damaged { slot, error: StateError::UnknownVersion { .. } } => write!(
+                f,
+                "the saved state {slot} cannot be read by this version of the program; it was left as it is; \
+                use the version that wrote it, or start afresh (`ConnectOptions::with_fresh_start`)"
+            ),
+            Self::Damaged { slot, .. } => write!(f, "the saved state {slot} cannot be read; {REPAIR}"),
+            Self::TooLarge { len, max } => write!(f, "a state of {len} bytes is larger than {max}"),
+            Self::NotAFile { path } => {
+                write!(f, "{} is not a regular file; remove it, or choose another directory", path.display())
             }
-            Self::Other(error) => write!(f, "the store failed: {error}"),
+            Self::WritableByOthers { path, mode } => write!(
+                f,
+                "other users can write to {}: its mode is {mode:o}; make it 700, or choose another directory",
+                path.display()
+            ),
+            Self::File { action, path, .. } => write!(f, "cannot {action} {}", path.display()),
+            Self::Other(_) => f.write_str("the store of keys failed"),
         }
     }
 }
@@ -75,7 +109,10 @@ impl std::error::Error for StoreError {
             Self::Damaged { error, .. } => Some(error),
             Self::File { error, .. } => Some(error),
             Self::Other(error) => Some(&**error),
-            Self::InUse { .. } | Self::TooLarge { .. } => None,
+            Self::InUse { .. }
+            | Self::TooLarge { .. }
+            | Self::NotAFile { .. }
+            | Self::WritableByOthers { .. } => None,
         }
     }
 }

@@ -1,17 +1,21 @@
 //! A store in a directory: a file for each slot.
 //!
-//! A state is written to a new file, which reaches the disk before it takes the old one's name: whatever happens in
-//! between, the slot holds the old state or the new one. The file `lock` in the same directory is locked for as long as
-//! the store lives, so that no second process uses the same keys; the system gives the lock back when a process dies.
+//! A save writes a new file, syncs it, renames it over the old one and syncs the directory: after a crash at any point the
+//! slot holds the old state or the new one, whole. The file `lock` in the directory is locked for as long as the store
+//! lives, so that no second process uses the same keys; the system releases the lock when a process dies.
 //!
-//! What is removed or replaced is unlinked, not overwritten: on the file systems and disks of today that would promise
-//! more than it does.
+//! What is removed or replaced is unlinked, not overwritten: on the file systems and disks of today overwriting would
+//! promise more than it does.
+//!
+//! **Invariant:** nobody but the owner can change names in the directory, which [`FileStore::open`] checks. So a path that
+//! was checked cannot become a link or a pipe before it is opened.
 
 use core::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
@@ -19,26 +23,28 @@ use super::{KeyStore, MAX_STATE_LEN, Slot, StoreError, check_len};
 
 /// Keeps states as files of one directory, readable by their owner alone, for one process at a time.
 ///
-/// On Unix new files have mode 0600 and a new directory 0700. Elsewhere they inherit the directory's permissions: choose one
-/// that is the user's own.
+/// On Unix a new directory gets mode 0700 and new files 0600, and a directory that others can write to is refused.
+/// Elsewhere both inherit permissions: choose a directory that is the user's own.
 pub struct FileStore {
     directory: PathBuf,
-    /// Held for its lock; see [`lock`].
+    /// Open for its lock; see [`lock`].
     _lock: File,
-    /// One change at a time, since a slot has one name for its new file.
+    /// One change at a time: a slot has one name for its new file.
     changes: Mutex<()>,
 }
 
 impl FileStore {
-    /// Opens the store in a directory, which is made if it is not there.
+    /// Opens the store in a directory, and makes the directory if there is none.
     ///
     /// # Errors
     ///
-    /// Fails with [`StoreError::InUse`] if another process, or another `FileStore` of this one, has it open, and if
-    /// the directory or the lock cannot be had.
+    /// Fails with [`StoreError::InUse`] if another process, or another `FileStore` of this one, has the store open, with
+    /// [`StoreError::WritableByOthers`] if other users can change the directory, and if the directory or its lock cannot
+    /// be opened.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let directory = directory.into();
         make_private(&directory).map_err(|error| file_error("make", &directory, error))?;
+        refuse_writable_by_others(&directory)?;
         let lock = lock(&directory)?;
         Ok(Self { directory, _lock: lock, changes: Mutex::new(()) })
     }
@@ -52,7 +58,7 @@ impl FileStore {
         self.directory.join(format!("{slot}.key"))
     }
 
-    /// Makes a change of names last.
+    /// Makes a change of names survive a crash.
     fn sync_directory(&self) -> Result<(), StoreError> {
         // Windows cannot open a directory as a file, and writes names without being asked.
         if cfg!(unix) {
@@ -66,9 +72,15 @@ impl FileStore {
 impl KeyStore for FileStore {
     fn load(&self, slot: Slot) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         let path = self.path(slot);
-        match File::open(&path) {
-            Ok(file) => read(file, &path).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // Asked before opening: opening a pipe blocks until somebody writes to it.
+        match fs::metadata(&path) {
+            Ok(metadata) if !metadata.is_file() => Err(StoreError::NotAFile { path }),
+            Ok(_) => {
+                let file = File::open(&path).map_err(|error| file_error("open", &path, error))?;
+                read(file, &path).map(Some)
+            }
+            // A link that leads nowhere is not an empty slot: its target may be on a disk that is not mounted.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !exists(&path) => Ok(None),
             Err(error) => Err(file_error("open", &path, error)),
         }
     }
@@ -82,7 +94,7 @@ impl KeyStore for FileStore {
         let renamed = written
             .and_then(|()| fs::rename(&new, &path).map_err(|error| file_error("replace", &path, error)));
         if renamed.is_err() {
-            // Of no use to anybody, and it holds a key. Why it could not be written is the error that counts.
+            // It holds a key. Why it could not be written is the error that counts.
             let _ = fs::remove_file(&new);
         }
         renamed?;
@@ -98,6 +110,32 @@ impl KeyStore for FileStore {
             Err(error) => Err(file_error("remove", &path, error)),
         }
     }
+
+    /// Gives the file a second name, `SLOT.damaged-SECONDS` with the Unix time.
+    fn keep_aside(&self, slot: Slot) -> Result<Option<String>, StoreError> {
+        let _one_at_a_time = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.path(slot);
+        if !exists(&path) {
+            return Ok(None);
+        }
+        let seconds = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+        for attempt in 0_u32.. {
+            let extension = match attempt {
+                0 => format!("damaged-{seconds}"),
+                _ => format!("damaged-{seconds}-{attempt}"),
+            };
+            let aside = path.with_extension(extension);
+            match second_name(&path, &aside) {
+                Ok(()) => {
+                    self.sync_directory()?;
+                    return Ok(Some(aside.display().to_string()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(file_error("keep aside", &path, error)),
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl fmt::Debug for FileStore {
@@ -110,25 +148,40 @@ fn file_error(action: &'static str, path: &Path, error: io::Error) -> StoreError
     StoreError::File { action, path: path.to_owned(), error }
 }
 
-/// Takes the lock of the directory, or says who has it.
+/// Returns whether something has this name, be it a link that leads nowhere.
+fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Takes the lock of the directory, or reports its holder.
 fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join("lock");
-    let error = |action| {
-        let path = &path;
-        move |error| file_error(action, path, error)
-    };
-    let mut options = private();
-    let options = options.read(true).write(true).create(true).truncate(false);
-    let mut file = options.open(&path).map_err(error("open"))?;
+    let mut file = open_lock(&path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             return Err(StoreError::InUse { store: directory.display().to_string(), holder: holder(&file) });
         }
-        Err(TryLockError::Error(cause)) => return Err(error("lock")(cause)),
+        Err(TryLockError::Error(cause)) => return Err(file_error("lock", &path, cause)),
     }
-    file.set_len(0).and_then(|()| write!(file, "process {}", std::process::id())).map_err(error("write"))?;
+    let written = file.set_len(0).and_then(|()| write!(file, "process {}", std::process::id()));
+    written.map_err(|error| file_error("write", &path, error))?;
     Ok(file)
+}
+
+/// Opens the file of the lock, or makes it. Follows no link: its target would be overwritten.
+fn open_lock(path: &Path) -> Result<File, StoreError> {
+    let made = private().read(true).write(true).create_new(true).open(path);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made.map_err(|error| file_error("make", path, error)),
+    }
+    let metadata = fs::symlink_metadata(path).map_err(|error| file_error("open", path, error))?;
+    if !metadata.is_file() {
+        return Err(StoreError::NotAFile { path: path.to_owned() });
+    }
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    opened.map_err(|error| file_error("open", path, error))
 }
 
 /// Reads what the holder of the lock wrote about itself. Some systems do not allow that.
@@ -140,7 +193,7 @@ fn holder(file: &File) -> Option<String> {
     Some(text)
 }
 
-/// Reads a file into one block of memory, so that growing it leaves no copy behind.
+/// Reads a file into one block of memory, since a block that grows leaves copies behind.
 fn read(file: File, path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let error = |error| file_error("read", path, error);
     let len = file.metadata().map_err(error)?.len();
@@ -153,7 +206,7 @@ fn read(file: File, path: &Path) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     Ok(state)
 }
 
-/// Writes a file that was not there, and waits until the disk has it.
+/// Writes a new file, and returns once the disk has it.
 fn write(path: &Path, state: &[u8]) -> io::Result<()> {
     // Left by a process that died here. Its permissions may be anything.
     match fs::remove_file(path) {
@@ -163,6 +216,19 @@ fn write(path: &Path, state: &[u8]) -> io::Result<()> {
     let mut file = private().write(true).create_new(true).open(path)?;
     file.write_all(state)?;
     file.sync_all()
+}
+
+/// Gives what has a name a second one, unless something has that already.
+fn second_name(path: &Path, aside: &Path) -> io::Result<()> {
+    match fs::hard_link(path, aside) {
+        // Some file systems know no hard links; there a copy does.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists && fs::metadata(path)?.is_file() => {
+            let mut copy = private().write(true).create_new(true).open(aside)?;
+            io::copy(&mut File::open(path)?, &mut copy)?;
+            copy.sync_all()
+        }
+        linked => linked,
+    }
 }
 
 #[cfg(unix)]
@@ -183,4 +249,22 @@ fn make_private(directory: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.recursive(true).create(directory)
+}
+
+#[cfg(unix)]
+fn refuse_writable_by_others(directory: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    const GROUP_AND_OTHERS_WRITE: u32 = 0o022;
+    let metadata = fs::metadata(directory).map_err(|error| file_error("open", directory, error))?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & GROUP_AND_OTHERS_WRITE != 0 {
+        return Err(StoreError::WritableByOthers { path: directory.to_owned(), mode });
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+fn refuse_writable_by_others(_directory: &Path) -> Result<(), StoreError> {
+    Ok(())
 }

@@ -145,6 +145,28 @@ impl SavedState {
         Self::read(&mut cursor).map_err(|_| StateError::Malformed)?.ok_or(StateError::Malformed)
     }
 
+    /// Reads the key alone from bytes whose digest does not fit, if the key is whole.
+    ///
+    /// The `auth_key_id` that stands beside the key is a hash of it, so a key that fits was not changed. Everything else
+    /// is left out: the session learns salts and time from the server, and the key counts as an old one.
+    pub fn salvage(bytes: &[u8]) -> Option<Self> {
+        let mut cursor = Cursor::from_slice(bytes);
+        if cursor.read_array::<4>() != Ok(MAGIC) || cursor.read_array() != Ok(VERSION.to_le_bytes()) {
+            return None;
+        }
+        let _reserved = cursor.read_array::<2>().ok()?;
+        let id = cursor.read_array::<8>().ok()?;
+        let auth_key = AuthKey::from_bytes(*Zeroizing::new(cursor.read_array::<256>().ok()?));
+        let key = KeyMaterial {
+            auth_key,
+            created_at: 0,
+            salts: Vec::new(),
+            time_offset: 0,
+            clock: ClockTrust::Guess,
+        };
+        (*key.auth_key.id().as_bytes() == id).then(|| Self { key, extra: Zeroizing::default() })
+    }
+
     fn read(cursor: &mut Cursor<'_>) -> chappe_tl::deserialize::Result<Option<Self>> {
         let _reserved = cursor.read_array::<2>()?;
         let id = cursor.read_array::<8>()?;

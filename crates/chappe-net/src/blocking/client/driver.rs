@@ -1,6 +1,7 @@
 //! The thread between a core and its sockets, and a thread for each connection that reads.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -9,12 +10,15 @@ use chappe_crypto::rng::Drbg;
 use chappe_session::MonoTime;
 
 use super::super::stream::{Reader, Stream, Writer};
+use crate::block_on::block_on;
 use crate::blocking::dial;
 use crate::client::core::{Errand, LinkId};
 use crate::client::desk::{Desk, lock};
-use crate::client::duty::{Duty, Keeper};
+use crate::client::duty::Duty;
 use crate::client::shared::{Shared, until};
 use crate::client::{Candidate, ConnectOptions};
+use crate::store::StoreError;
+use crate::store::handle::Work;
 use chappe_carrier::LinkError;
 
 /// How long a thread reads until it asks whether it still should. What matters wakes it before.
@@ -73,8 +77,7 @@ impl Driver {
             match errand {
                 Errand::Dial { link, candidate } => self.dial(link, candidate),
                 Errand::Close { link } => self.close(link),
-                Errand::Save(state) => self.store(|keeper| keeper.save(&state)),
-                Errand::Forget => self.store(Keeper::forget),
+                Errand::Store(work) => self.store(work),
                 Errand::Wait(at) => self.wait(at),
                 Errand::Finished => return,
             }
@@ -88,9 +91,20 @@ impl Driver {
         self.signal.wait(if is_clogged { Some(Duration::ZERO) } else { pause });
     }
 
-    fn store(&self, work: impl FnOnce(&Keeper)) {
-        if let Some(keeper) = &self.duty.keeper {
-            work(keeper);
+    /// Works on the store in a thread: a slow disk delays no ping.
+    fn store(&self, work: Work) {
+        let Some(store) = self.duty.store.clone() else { return };
+        let (shared, signal) = (Arc::clone(&self.duty.shared), Arc::clone(&self.signal));
+        let work = move || {
+            let run = AssertUnwindSafe(|| block_on(store.run(work)));
+            // A store that panics has failed.
+            let panicked = |_| Err(StoreError::other("it panicked"));
+            let result = catch_unwind(run).unwrap_or_else(panicked);
+            shared.with(|core, now| core.handle_stored(now, result));
+            signal.raise();
+        };
+        if let Err(error) = thread::Builder::new().name("chappe-store".into()).spawn(work) {
+            self.duty.shared.with(|core, now| core.handle_stored(now, Err(StoreError::other(error))));
         }
     }
 

@@ -10,12 +10,15 @@ use chappe_crypto::rng::Drbg;
 use chappe_session::Now;
 use chappe_tl::{RemoteCall, Serializable};
 
+use crate::block_on::{block_on, block_on_for};
 use crate::client::core::Core;
 use crate::client::desk::{Desk, Waker};
-use crate::client::duty::{Duty, Keeper};
+use crate::client::duty::Duty;
 use crate::client::lanes::beside;
 use crate::client::shared::{Owner, Shared};
 use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
+use crate::store::StoreError;
+use crate::store::handle::{Loaded, StoreHandle};
 use driver::{Driver, Signal};
 
 /// A client of one datacenter: one session, over one connection after the other.
@@ -46,8 +49,8 @@ impl Client {
     /// Says who failed; see [`ConnectError::blame`]. Several attempts were made, as
     /// [`BackOff::first_attempts`](crate::BackOff::first_attempts) says, unless the error shows that they would fail alike.
     pub fn connect(mut options: ConnectOptions) -> Result<Self, Arc<ConnectError>> {
-        let keeper = Keeper::take(&mut options);
-        let kept = keeper.as_ref().map(Keeper::load).transpose()?.flatten();
+        let (store, loaded) = open_store(&mut options).map_err(ConnectError::Store)?.unzip();
+        let (kept, schedule) = loaded.map_or((None, None), |loaded| (loaded.key, Some(loaded.schedule)));
         let key = kept.or_else(|| options.key.clone());
         let options = Arc::new(options);
         let rng =
@@ -56,12 +59,12 @@ impl Client {
         let desk = Desk::new(rng()?);
         let raised = Arc::clone(&signal);
         let waker = Box::new(Waker { desk: Arc::clone(&desk), wake: Box::new(move || raised.raise()) });
-        let (has_store, clock) = (keeper.is_some(), Box::new(Now::from_system));
-        let shared = Shared::new(Arc::clone(&options), key, has_store, rng()?, clock, waker);
+        let clock = Box::new(Now::from_system);
+        let shared = Shared::new(Arc::clone(&options), key, schedule, rng()?, clock, waker);
         let ready = PendingCall::<Vec<u8>>::signal(shared.ready());
         // Dropped on the way out, it closes what was begun.
         let client = Self { owner: Arc::new(Owner(Arc::clone(&shared))) };
-        let driver = Driver::new(Duty { shared, keeper }, options, desk, signal);
+        let driver = Driver::new(Duty { shared, store }, options, desk, signal);
         let spawned = thread::Builder::new().name("chappe-client".into()).spawn(move || driver.run());
         spawned.map_err(ConnectError::System)?;
         let Err(error) = ready.wait() else {
@@ -149,4 +152,13 @@ impl Client {
         // It is told that the client has ended, and nothing else.
         let _ = PendingCall::<Vec<u8>>::signal(slot).wait();
     }
+}
+
+/// Claims the slot of the options in their store, if they have one, and loads it.
+fn open_store(options: &mut ConnectOptions) -> Result<Option<(StoreHandle, Loaded)>, StoreError> {
+    let (slot, patience, unreadable) = (options.slot(), options.timing.close, options.unreadable());
+    let Some(claim) = StoreHandle::claim(options) else { return Ok(None) };
+    let store = block_on_for(claim, patience).ok_or_else(|| StoreHandle::in_use(slot))?;
+    let loaded = block_on(store.clone().load(unreadable))?;
+    Ok(Some((store, loaded)))
 }

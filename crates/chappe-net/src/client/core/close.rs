@@ -52,7 +52,9 @@ impl Core {
 
     /// Ends because the caller wants it; everything was sent.
     pub(super) fn end(&mut self, now: Now) {
-        self.save(now);
+        if self.session.is_some() {
+            self.save();
+        }
         self.tell_counters(now);
         self.stop(None);
     }
@@ -66,6 +68,9 @@ impl Core {
     fn stop(&mut self, error: Option<Arc<ConnectError>>) {
         if matches!(self.life, Life::Over(_)) {
             return;
+        }
+        if let Some(store) = &mut self.store {
+            store.finish();
         }
         let ending = error.clone().map_or(InvokeError::Closed, InvokeError::Connection);
         self.life = Life::Over(error);

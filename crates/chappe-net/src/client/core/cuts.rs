@@ -91,7 +91,7 @@ impl World {
         let now =
             Now::new(MonoTime::from_duration(Duration::from_secs(1)), UnixTime::from_secs(1_800_000_000));
         let updates = Arc::new(UpdateQueue::new(options.updates.clone()));
-        let core = Core::new(options, None, false, updates, now, Drbg::from_seed([seed ^ 1; 32]));
+        let core = Core::new(options, None, None, updates, now, Drbg::from_seed([seed ^ 1; 32]));
         let carried = Cut { up: 0, down: 0 };
         Self { core, engine, gate, pipes: Vec::new(), cuts: [cut].into(), rng, now, carried }
     }
@@ -121,7 +121,7 @@ impl World {
                     let waited = at.since(self.now.mono);
                     self.now = Now::new(self.now.mono + waited, self.now.unix.saturating_add(waited));
                 }
-                Errand::Save(_) | Errand::Forget => {}
+                Errand::Store(_) => panic!("there is no store"),
                 Errand::Finished => panic!("it is over: {:?}", self.core.status(self.now)),
             }
         }

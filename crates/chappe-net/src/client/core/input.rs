@@ -253,7 +253,7 @@ impl Core {
                     session.handle_connected(now, tail);
                 }
                 self.greet(now);
-                self.save(now);
+                self.save();
             }
         }
     }

@@ -20,6 +20,7 @@ mod key_work;
 mod output;
 mod race;
 mod reaction;
+mod saving;
 mod sink;
 mod tally;
 
@@ -41,6 +42,7 @@ use self::tally::Tally;
 use super::pending::Slot;
 use super::updates::UpdateQueue;
 use super::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, Status};
+use crate::store::schedule::StoreSchedule;
 
 pub(crate) use self::output::{Errand, Output, Prompted};
 pub(crate) use self::sink::Wakers;
@@ -75,7 +77,7 @@ pub(crate) struct Core {
     /// Since when there is no connection that works.
     down_since: MonoTime,
     /// `None` if there is no store to keep the state.
-    saved: Option<Saved>,
+    store: Option<StoreSchedule>,
     connections: u64,
     /// Whether the connection in use leaves padding behind frames.
     tail: TransportTail,
@@ -142,20 +144,12 @@ enum Life {
     Over(Option<Arc<ConnectError>>),
 }
 
-/// What the store was given last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Saved {
-    salts_until: i64,
-    time_offset: i32,
-    at: Option<MonoTime>,
-}
-
 impl Core {
     /// Makes a driver that begins to dial with its first output. Without a key it makes one.
     pub(crate) fn new(
         options: Arc<ConnectOptions>,
         key: Option<KeyMaterial>,
-        has_store: bool,
+        store: Option<StoreSchedule>,
         updates: Arc<UpdateQueue>,
         now: Now,
         rng: Drbg,
@@ -182,7 +176,7 @@ impl Core {
             ready: Arc::default(),
             closers: Some(Vec::new()),
             down_since: now.mono,
-            saved: has_store.then(Saved::default),
+            store,
             connections: 0,
             tail: TransportTail::None,
             polls: None,
@@ -191,8 +185,7 @@ impl Core {
         };
         if let Some(key) = key {
             core.start_session(key, now);
-            // Whether it came from the store or from elsewhere: saving the same again does no harm.
-            core.save(now);
+            core.keep_first_key(now);
         }
         if core.options.candidates.is_empty() {
             core.die(Arc::new(ConnectError::NoCandidates));
@@ -221,6 +214,7 @@ impl Core {
             pending_calls: self.sink.calls.len(),
             connections: self.connections,
             last_error: self.sink.link_error.clone(),
+            store_error: self.store.as_ref().and_then(StoreSchedule::error),
             counters: session.map(|session| session.counters().clone()).unwrap_or_default(),
         }
     }

@@ -5,12 +5,10 @@ use chappe_session::{HttpWait, MonoTime, Now};
 use chappe_tl_mtproto::functions::ReqPqMulti;
 use chappe_transport::AckRequest;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
-use super::{Core, Life, Link, LinkId, Saved, Stage};
-
-/// Least time between two states that are saved because a salt came.
-const SAVE_PAUSE: Duration = Duration::from_secs(60);
+use super::{Core, Life, Link, LinkId, Stage};
+use crate::store::handle::Work;
+use crate::store::schedule::StoreSchedule;
 
 /// How long the answer to a request over HTTP may take beyond what the request allows.
 const POLL_MARGIN: Duration = Duration::from_secs(2);
@@ -34,10 +32,8 @@ pub(crate) enum Errand {
     Dial { link: LinkId, candidate: usize },
     /// Close a connection, or stop dialling it.
     Close { link: LinkId },
-    /// The store is to keep this.
-    Save(Zeroizing<Vec<u8>>),
-    /// The store is to forget the key: it is of no use any more.
-    Forget,
+    /// Let the store do this, and report the result with `handle_stored`. The driver goes on meanwhile.
+    Store(Work),
     /// Nothing now. Ask again at this time, or after an input or a command.
     Wait(Option<MonoTime>),
     /// Nothing any more.
@@ -66,8 +62,12 @@ impl Core {
             if let Some(errand) = self.errands.pop_front() {
                 return Output::Errand(errand);
             }
+            if let Some(work) = self.poll_store(now) {
+                return Output::Errand(Errand::Store(work));
+            }
             if matches!(self.life, Life::Over(_)) {
-                return Output::Errand(Errand::Finished);
+                let is_idle = self.store.as_ref().is_none_or(StoreSchedule::is_idle);
+                return Output::Errand(if is_idle { Errand::Finished } else { Errand::Wait(None) });
             }
             if self.may_end(now)
                 && let Some(session) = self.session.as_deref_mut()
@@ -81,10 +81,6 @@ impl Core {
                 self.end(now);
                 continue;
             }
-            if self.wants_saving(now) {
-                self.save(now);
-                continue;
-            }
             self.turn.asleep_until = self.poll_timeout(now).map(|at| at.max(now.mono + LEAST_WAIT));
             return Output::Errand(Errand::Wait(self.turn.asleep_until));
         }
@@ -93,7 +89,7 @@ impl Core {
     /// Says what to do at once, outside the driver's turn; an envelope to send is written into `out`.
     pub(crate) fn poll_prompted(&mut self, now: Now, out: &mut FrameBuf) -> Prompted {
         let is_calm = self.errands.is_empty() && matches!(self.life, Life::Running) && !self.race.is_open();
-        if !is_calm || self.is_disconnected() || self.wants_saving(now) {
+        if !is_calm || self.is_disconnected() || self.wants_store(now) {
             return Prompted::NeedsDriver;
         }
         if let Some((link, ack)) = self.poll_frame(now, out) {
@@ -182,37 +178,9 @@ impl Core {
         };
         let dial = self.is_disconnected().then(|| self.race.earliest()).or_else(|| self.race.poll_timeout());
         let poll = self.polls.as_ref().and_then(|polls| polls.front()).map(|asked| *asked + poll_patience());
-        let others = [session, life, dial, poll, self.keys.poll_timeout(now)];
+        let store = self.store.as_ref().and_then(StoreSchedule::poll_timeout);
+        let others = [session, life, dial, poll, store, self.keys.poll_timeout(now)];
         links.chain(others.into_iter().flatten()).min()
-    }
-
-    /// Says whether the store should be told what has changed.
-    fn wants_saving(&mut self, now: Now) -> bool {
-        // Asked for every frame, so without a store nothing more is looked at.
-        let Some(before) = self.saved else { return false };
-        let Some(current) = self.state(now).filter(|_| !matches!(self.life, Life::Over(_))) else {
-            return false;
-        };
-        let is_off = current.time_offset.abs_diff(before.time_offset) > 1;
-        let has_paused = before.at.is_none_or(|at| at + SAVE_PAUSE <= now.mono);
-        is_off || (current.salts_until != before.salts_until && has_paused)
-    }
-
-    fn state(&self, now: Now) -> Option<Saved> {
-        let session = self.session.as_deref()?;
-        let salts_until = session.salts().last().map_or(0, |salt| salt.valid_until);
-        Some(Saved { salts_until, time_offset: session.time_offset(now), at: Some(now.mono) })
-    }
-
-    /// Has the store keep the state as it is now.
-    pub(super) fn save(&mut self, now: Now) {
-        if self.saved.is_none() {
-            return;
-        }
-        if let (Some(state), Some(exported)) = (self.state(now), self.export(now)) {
-            self.saved = Some(state);
-            self.errands.push_back(Errand::Save(exported));
-        }
     }
 }
 

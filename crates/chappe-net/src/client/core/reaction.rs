@@ -5,7 +5,7 @@ use chappe_session::client::{AuthorizationTrouble, ReconnectReason};
 use std::sync::Arc;
 
 use super::sink::Next;
-use super::{Core, Errand, Life};
+use super::{Core, Life};
 use crate::client::ConnectError;
 use crate::client::updates::Update;
 
@@ -65,16 +65,19 @@ impl Core {
                 }
             }
             trouble if trouble.is_terminal() => {
-                self.errands.push_back(Errand::Forget);
+                if let Some(store) = &mut self.store {
+                    store.request_forget();
+                }
                 self.die(Arc::new(ConnectError::Authorization(trouble)));
             }
             _ => {}
         }
     }
 
-    fn check_ready(&mut self) {
+    pub(super) fn check_ready(&mut self) {
         let is_usable = self.session.as_deref().is_some_and(chappe_session::client::ClientSession::is_usable);
-        if is_usable && self.is_proven() && matches!(self.life, Life::Starting { .. }) {
+        // A key that is in no store would be lost with the process, and the login with it.
+        if is_usable && self.is_kept() && self.is_proven() && matches!(self.life, Life::Starting { .. }) {
             self.life = Life::Running;
             self.ready.finish(Ok(Vec::new()));
         }

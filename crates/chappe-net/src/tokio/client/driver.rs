@@ -13,11 +13,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::super::stream::{Reader, Writer};
+use crate::block_on::block_on;
 use crate::client::core::{Errand, LinkId};
 use crate::client::desk::{Desk, lock};
-use crate::client::duty::{Duty, Keeper};
+use crate::client::duty::Duty;
 use crate::client::shared::{Shared, until};
 use crate::client::{Candidate, ConnectOptions};
+use crate::store::StoreError;
+use crate::store::handle::{StoreHandle, Work};
 use crate::tokio::dial;
 use chappe_carrier::LinkError;
 
@@ -69,8 +72,7 @@ impl Driver {
             match errand {
                 Errand::Dial { link, candidate } => self.dial(link, candidate),
                 Errand::Close { link } => self.close(link),
-                Errand::Save(state) => self.store(move |keeper| keeper.save(&state)).await,
-                Errand::Forget => self.store(Keeper::forget).await,
+                Errand::Store(work) => self.store(work),
                 Errand::Wait(at) => self.wait(at).await,
                 Errand::Finished => return,
             }
@@ -115,11 +117,29 @@ impl Driver {
         drop(lock(&self.desk).remove(link));
     }
 
-    async fn store(&self, work: impl FnOnce(&Keeper) + Send + 'static) {
-        let Some(keeper) = self.duty.keeper.clone() else { return };
-        // A panic in a store was reported when it happened.
-        let _ = tokio::task::spawn_blocking(move || work(&keeper)).await;
+    /// Works on the store in a task: a slow disk delays no ping.
+    fn store(&self, work: Work) {
+        let Some(store) = self.duty.store.clone() else { return };
+        let (shared, wake) = (Arc::clone(&self.duty.shared), Arc::clone(&self.wake));
+        tokio::spawn(async move {
+            let result = on_store(store, move |store| store.run(work)).await;
+            shared.with(|core, now| core.handle_stored(now, result));
+            wake.notify_one();
+        });
     }
+}
+
+/// Works on a store: on a blocking thread if that is what it needs.
+pub(super) async fn on_store<T: Send + 'static, F: Future<Output = Result<T, StoreError>> + Send>(
+    store: StoreHandle,
+    work: impl FnOnce(StoreHandle) -> F + Send + 'static,
+) -> Result<T, StoreError> {
+    if !store.is_blocking() {
+        return work(store).await;
+    }
+    let done = tokio::task::spawn_blocking(move || block_on(work(store))).await;
+    // A store that panics has failed.
+    done.unwrap_or_else(|error| Err(StoreError::other(error)))
 }
 
 /// One connection: dialled, then read from until it ends or its task is stopped.

@@ -10,11 +10,13 @@ use tokio::sync::Notify;
 
 use crate::client::core::Core;
 use crate::client::desk::{Desk, Waker};
-use crate::client::duty::{Duty, Keeper};
+use crate::client::duty::Duty;
 use crate::client::lanes::beside;
 use crate::client::shared::{Owner, Shared};
 use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
-use driver::{Clock, Driver};
+use crate::store::StoreError;
+use crate::store::handle::{Loaded, StoreHandle};
+use driver::{Clock, Driver, on_store};
 
 /// A client of one datacenter: one session, over one connection after the other.
 ///
@@ -48,15 +50,8 @@ impl Client {
     /// Says who failed; see [`ConnectError::blame`]. Several attempts were made, as
     /// [`BackOff::first_attempts`](crate::BackOff::first_attempts) says, unless the error shows that they would fail alike.
     pub async fn connect(mut options: ConnectOptions) -> Result<Self, Arc<ConnectError>> {
-        let keeper = Keeper::take(&mut options);
-        let kept = match keeper.clone() {
-            None => None,
-            Some(keeper) => {
-                // A store may wait for a disk or for another machine.
-                let loaded = tokio::task::spawn_blocking(move || keeper.load()).await;
-                loaded.map_err(|error| ConnectError::System(error.into()))??
-            }
-        };
+        let (store, loaded) = open_store(&mut options).await.map_err(ConnectError::Store)?.unzip();
+        let (kept, schedule) = loaded.map_or((None, None), |loaded| (loaded.key, Some(loaded.schedule)));
         let key = kept.or_else(|| options.key.clone());
         let options = Arc::new(options);
         let rng = || {
@@ -68,12 +63,12 @@ impl Client {
         let waker =
             Box::new(Waker { desk: Arc::clone(&desk), wake: Box::new(move || notified.notify_one()) });
         let clock = Clock::new();
-        let (has_store, clock) = (keeper.is_some(), Box::new(move || clock.now()));
-        let shared = Shared::new(Arc::clone(&options), key, has_store, rng()?, clock, waker);
+        let clock = Box::new(move || clock.now());
+        let shared = Shared::new(Arc::clone(&options), key, schedule, rng()?, clock, waker);
         let ready = PendingCall::<Vec<u8>>::signal(shared.ready());
         // Dropped on the way out, it closes what was begun.
         let client = Self { owner: Arc::new(Owner(Arc::clone(&shared))) };
-        tokio::spawn(Driver::new(Duty { shared, keeper }, options, desk, wake).run());
+        tokio::spawn(Driver::new(Duty { shared, store }, options, desk, wake).run());
         let Err(error) = ready.await else {
             return Ok(client);
         };
@@ -141,4 +136,14 @@ impl Client {
         // It is told that the client has ended, and nothing else.
         let _ = PendingCall::<Vec<u8>>::signal(slot).await;
     }
+}
+
+/// Claims the slot of the options in their store, if they have one, and loads it.
+async fn open_store(options: &mut ConnectOptions) -> Result<Option<(StoreHandle, Loaded)>, StoreError> {
+    let (slot, patience, unreadable) = (options.slot(), options.timing.close, options.unreadable());
+    let Some(claim) = StoreHandle::claim(options) else { return Ok(None) };
+    let claimed = tokio::time::timeout(patience, claim).await;
+    let store = claimed.map_err(|_| StoreHandle::in_use(slot))?;
+    let loaded = on_store(store.clone(), move |store| store.load(unreadable)).await?;
+    Ok(Some((store, loaded)))
 }

@@ -1,26 +1,30 @@
 //! Wakers of those who wait for one thing: one place for each waiter, which is empty once the waiter is gone.
 
 use core::mem;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Waker};
 
 /// Wakers, one for each waiter that was not woken since it was polled last.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     waiting: Vec<(Ticket, Waker)>,
-    last: u64,
 }
 
-/// Names a waiter.
+/// Names a waiter within the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
+
+impl Ticket {
+    fn next() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        Self(COUNT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 impl Waiters {
     /// Keeps the waker of a waiter. It takes the place of the one that the same waiter left before.
     pub(crate) fn register(&mut self, ticket: &mut Option<Ticket>, context: &Context<'_>) {
-        let ticket = *ticket.get_or_insert_with(|| {
-            self.last += 1;
-            Ticket(self.last)
-        });
+        let ticket = *ticket.get_or_insert_with(Ticket::next);
         match self.waiting.iter_mut().find(|(known, _)| *known == ticket) {
             Some((_, waker)) => waker.clone_from(context.waker()),
             None => self.waiting.push((ticket, context.waker().clone())),
