@@ -3,8 +3,9 @@
 
 use core::fmt::Write as _;
 
+use chappe_tl::__private::{Tables, Type};
 use chappe_tl::deserialize::{Cursor, Options};
-use chappe_tl::table::{Arena, Decoded, Described, Family, Field, Kind, Tables, Type};
+use chappe_tl::table::{Arena, Decoded, Described, Family, Field, Kind};
 use chappe_tl::{Deserializable as _, Serializable};
 use chappe_tl_api::{AnyCall, TYPES};
 use chappe_tl_parser::{Definition, Parameter, ParameterKind, Schema, Type as Tl};

@@ -111,9 +111,9 @@ fn every_value_is_encoded_and_decoded() {
                 let bytes = entry.bytes("serialized");
                 let mut cursor = Cursor::from_slice(&bytes);
                 let flags = cursor.object("test").and_then(|mut object| object.flags("flags", 1 << 3));
-                assert_eq!(flags.map(|flags| chappe_tl::codegen::is_set(flags, 3)), Ok(true));
+                assert_eq!(flags.map(|flags| chappe_tl::__private::is_set(flags, 3)), Ok(true));
                 let mut written = Vec::new();
-                chappe_tl::codegen::put_flags(&[(2, false), (3, true)], &mut written);
+                chappe_tl::__private::put_flags(&[(2, false), (3, true)], &mut written);
                 assert_eq!(written, bytes);
             }
             _ => service_object(entry),

@@ -17,7 +17,7 @@ pub use crate::{
 pub type Encoded = CoreResult<(), EncodeError>;
 
 /// The version of the agreement between generated code and this crate.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Fails to compile if the code was generated for another version of this crate.
 pub const fn assert_version(generated_for: u32) {

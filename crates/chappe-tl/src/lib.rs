@@ -40,7 +40,7 @@
 
 extern crate alloc;
 
-pub mod codegen;
+mod codegen;
 pub mod deserialize;
 mod primitives;
 mod raw;
@@ -50,6 +50,15 @@ mod strings;
 #[cfg(feature = "table")]
 pub mod table;
 mod vectors;
+
+/// What generated code calls. Not part of the stable API: [`assert_version`](__private::assert_version) ties generated
+/// code to the version of this crate.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::codegen::*;
+    #[cfg(feature = "table")]
+    pub use crate::table::internals::*;
+}
 
 pub use deserialize::Deserializable;
 pub use raw::{Blob, RawVec};

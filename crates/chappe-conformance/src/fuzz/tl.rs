@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::{fs, path::Path};
 
+use chappe_tl::__private::Type;
 use chappe_tl::Serializable;
 use chappe_tl::deserialize::Options;
-use chappe_tl::table::{Arena, Described as _, Line, Type, View};
+use chappe_tl::table::{Arena, Described as _, Line, View};
 use chappe_tl_api::{AnyCall, TYPES};
 use chappe_tl_parser::{Definition, Schema, SchemaDiff, Verdict};
 

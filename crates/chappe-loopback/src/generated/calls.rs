@@ -2,7 +2,7 @@
 
 //! Calls as a server receives them.
 
-use ::chappe_tl::codegen as tl;
+use ::chappe_tl::__private as tl;
 
 use super::functions;
 

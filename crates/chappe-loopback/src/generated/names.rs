@@ -5,7 +5,7 @@
 
 /// Returns the constructor or function with that id, as named in the schema.
 pub fn name_for_id(id: u32) -> ::core::option::Option<&'static str> {
-    ::chappe_tl::codegen::find_name(&NAMES, id)
+    ::chappe_tl::__private::find_name(&NAMES, id)
 }
 
 static NAMES: [(u32, &str); 81] = [

@@ -4,7 +4,7 @@
 #![allow(missing_docs, dead_code, clippy::all, clippy::pedantic, reason = "names and shapes are those of the schema")]
 #![allow(unsafe_code, reason = "a table is a promise: types and tables are printed from one plan")]
 
-use ::chappe_tl::table as tl;
+use ::chappe_tl::__private as tl;
 
 use super::{tables};
 

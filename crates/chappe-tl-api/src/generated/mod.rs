@@ -33,4 +33,4 @@ pub use tables::TYPES;
 #[allow(dead_code)]
 pub const LAYER: i32 = 230;
 
-const _: () = ::chappe_tl::codegen::assert_version(3);
+const _: () = ::chappe_tl::__private::assert_version(4);

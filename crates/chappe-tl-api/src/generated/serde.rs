@@ -3,7 +3,7 @@
 //! All types are written by serde.
 #![allow(unused_imports, reason = "the list is empty if no namespace is on")]
 
-use ::chappe_tl::table as tl;
+use ::chappe_tl::__private as tl;
 
 use super::{enums, functions, types};
 

@@ -3,7 +3,7 @@
 //! Functions can be copied and compared.
 #![allow(unused_imports, reason = "the list is empty if no namespace is on")]
 
-use ::chappe_tl::table as tl;
+use ::chappe_tl::__private as tl;
 
 use super::{functions};
 

@@ -27,7 +27,7 @@ use crate::{Error, Options, Output, Plan, RUNTIME_VERSION, names};
 /// Lints that say something about the schema rather than about the code.
 const ALLOWED: &str = "#![allow(missing_docs, dead_code, clippy::all, clippy::pedantic, reason = \"names and shapes are those of the schema\")]";
 
-const RUNTIME: &str = "use ::chappe_tl::table as tl;";
+const RUNTIME: &str = "use ::chappe_tl::__private as tl;";
 
 /// Generates all files.
 ///
@@ -138,7 +138,7 @@ fn root(plan: &Plan<'_>, options: &Options, has_calls: bool) -> String {
         code.line(0, &format!("pub const LAYER: i32 = {layer};"));
     }
     code.blank();
-    code.line(0, &format!("const _: () = ::chappe_tl::codegen::assert_version({RUNTIME_VERSION});"));
+    code.line(0, &format!("const _: () = ::chappe_tl::__private::assert_version({RUNTIME_VERSION});"));
     code.into_string()
 }
 

@@ -30,7 +30,7 @@ pub(super) fn file(plan: &Plan<'_>, options: &Options) -> String {
     code.blank();
     code.line(0, "//! Calls as a server receives them.");
     code.blank();
-    code.line(0, "use ::chappe_tl::codegen as tl;");
+    code.line(0, "use ::chappe_tl::__private as tl;");
     imports(&mut code, "super", body.as_str());
     code.into_string() + body.as_str()
 }

@@ -112,7 +112,7 @@ impl Kind {
         }
         code.blank();
         if !items.is_empty() {
-            code.line(0, "use ::chappe_tl::codegen as tl;");
+            code.line(0, "use ::chappe_tl::__private as tl;");
             let above = if namespace.is_some() { "super::super" } else { "super" };
             imports(&mut code, above, body.as_str());
         }

@@ -35,7 +35,7 @@ pub(super) fn file(plan: &Plan<'_>, options: &Options, modules: &[&str]) -> Stri
         code.line(0, &format!("pub const LAYER: i32 = {layer};"));
     }
     code.blank();
-    code.line(0, &format!("const _: () = ::chappe_tl::codegen::assert_version({RUNTIME_VERSION});"));
+    code.line(0, &format!("const _: () = ::chappe_tl::__private::assert_version({RUNTIME_VERSION});"));
     code.into_string()
 }
 
@@ -56,7 +56,7 @@ pub(super) fn names_file(plan: &Plan<'_>, options: &Options) -> String {
     code.blank();
     code.line(0, "/// Returns the constructor or function with that id, as named in the schema.");
     code.line(0, "pub fn name_for_id(id: u32) -> ::core::option::Option<&'static str> {");
-    code.line(1, "::chappe_tl::codegen::find_name(&NAMES, id)");
+    code.line(1, "::chappe_tl::__private::find_name(&NAMES, id)");
     code.line(0, "}");
     code.blank();
     let items: Vec<String> = entries.iter().map(|(id, name)| format!("({}, \"{name}\")", hex(*id))).collect();

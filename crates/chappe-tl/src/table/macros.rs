@@ -15,8 +15,8 @@ macro_rules! lines {
             reason = "nobody can name it, and it has no values"
         )]
         pub enum $name {}
-        impl $crate::table::Lines for $name {
-            const TABLES: &'static $crate::table::Tables = $tables;
+        impl $crate::__private::Lines for $name {
+            const TABLES: &'static $crate::__private::Tables = $tables;
             const BOXED: bool = $boxed;
         }
     };
@@ -27,9 +27,9 @@ macro_rules! lines {
 #[macro_export]
 macro_rules! laid_out {
     ($name:ident, $rows:literal, $lines:literal, $types:expr, $extra:expr, $row_bytes:expr, $line_bytes:expr) => {
-        static $name: $crate::table::Layout<$rows, $lines> = $crate::table::layout(
+        static $name: $crate::__private::Layout<$rows, $lines> = $crate::__private::layout(
             // SAFETY: the generator prints the numbers of kinds, and 0 and 1.
-            unsafe { $crate::table::printed($row_bytes, $line_bytes) },
+            unsafe { $crate::__private::printed($row_bytes, $line_bytes) },
             $types,
             $extra,
         );
@@ -42,13 +42,13 @@ macro_rules! laid_out {
 macro_rules! objects {
     ($lines:ty; $([$($life:lifetime)?] $type:ty, $a:ident $b:ident $c:ident $d:ident, $rows:ty;)*) => {$(
         // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
-        unsafe impl$(<$life>)? $crate::table::Object for $type {
-            type Rows = $crate::table::Of<
+        unsafe impl$(<$life>)? $crate::__private::Object for $type {
+            type Rows = $crate::__private::Of<
                 $lines,
-                $crate::table::$a,
-                $crate::table::$b,
-                $crate::table::$c,
-                $crate::table::$d,
+                $crate::__private::$a,
+                $crate::__private::$b,
+                $crate::__private::$c,
+                $crate::__private::$d,
                 $rows,
             >;
         }
@@ -62,13 +62,13 @@ macro_rules! objects {
         impl$(<$life>)? PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
-                $crate::table::is_same(self, other)
+                $crate::__private::is_same(self, other)
             }
         }
         impl$(<$life>)? ::core::fmt::Debug for $type {
             #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                $crate::table::debug(self, f)
+                $crate::__private::debug(self, f)
             }
         }
     )*};
@@ -80,15 +80,15 @@ macro_rules! objects {
 macro_rules! bare_object {
     ([$($life:lifetime)?] $type:ty, $of:ty, $table:expr, $rows:ty) => {
         // SAFETY: the generator prints types and tables from one plan, and offsets follow from the rows as in `repr(C)`.
-        unsafe impl$(<$life>)? $crate::table::Described for $type {
-            const TYPE: &'static $crate::table::Type = $table;
+        unsafe impl$(<$life>)? $crate::__private::Described for $type {
+            const TYPE: &'static $crate::__private::Type = $table;
         }
         // SAFETY: the generator prints types and rows from one plan.
-        unsafe impl$(<$life>)? $crate::table::Struct for $type {
+        unsafe impl$(<$life>)? $crate::__private::Struct for $type {
             type Rows = $rows;
         }
         // SAFETY: both are the same generated type, whose fields are plain data and shared references.
-        unsafe impl$(<$life>)? $crate::table::Family for $type {
+        unsafe impl$(<$life>)? $crate::__private::Family for $type {
             type Of<'o> = $of;
         }
         impl$(<$life>)? Clone for $type {
@@ -101,13 +101,13 @@ macro_rules! bare_object {
         impl$(<$life>)? PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
-                $crate::table::is_same(self, other)
+                $crate::__private::is_same(self, other)
             }
         }
         impl$(<$life>)? ::core::fmt::Debug for $type {
             #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                $crate::table::debug(self, f)
+                $crate::__private::debug(self, f)
             }
         }
     };
@@ -119,13 +119,13 @@ macro_rules! bare_object {
 macro_rules! calls {
     ($lines:ty; $([$($life:lifetime)?] $type:ty, $a:ident $b:ident $c:ident $d:ident, $rows:ty, $return:ty;)*) => {$(
         // SAFETY: the generator prints types, rows and tables from one plan, and offsets follow from the rows as in `repr(C)`.
-        unsafe impl$(<$life>)? $crate::table::Function for $type {
-            type Rows = $crate::table::Of<
+        unsafe impl$(<$life>)? $crate::__private::Function for $type {
+            type Rows = $crate::__private::Of<
                 $lines,
-                $crate::table::$a,
-                $crate::table::$b,
-                $crate::table::$c,
-                $crate::table::$d,
+                $crate::__private::$a,
+                $crate::__private::$b,
+                $crate::__private::$c,
+                $crate::__private::$d,
                 $rows,
             >;
             type Return = $return;
@@ -133,7 +133,7 @@ macro_rules! calls {
         impl$(<$life>)? ::core::fmt::Debug for $type {
             #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                $crate::table::debug(self, f)
+                $crate::__private::debug(self, f)
             }
         }
     )*};
@@ -154,7 +154,7 @@ macro_rules! values {
         impl PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
-                $crate::table::is_same(self, other)
+                $crate::__private::is_same(self, other)
             }
         }
     )*};
@@ -166,8 +166,8 @@ macro_rules! values {
 macro_rules! families {
     ($tables:path; $($type:ty, $of:ty, $table:literal;)*) => {$(
         // SAFETY: the generator prints types and tables from one plan, and offsets follow from the rows as in `repr(C)`.
-        unsafe impl $crate::table::Described for $type {
-            const TYPE: &'static $crate::table::Type = &$tables[$table];
+        unsafe impl $crate::__private::Described for $type {
+            const TYPE: &'static $crate::__private::Type = &$tables[$table];
         }
         impl Clone for $type {
             #[inline]
@@ -179,17 +179,17 @@ macro_rules! families {
         impl PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
-                $crate::table::is_same(self, other)
+                $crate::__private::is_same(self, other)
             }
         }
         impl ::core::fmt::Debug for $type {
             #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                $crate::table::debug(self, f)
+                $crate::__private::debug(self, f)
             }
         }
         // SAFETY: both are the same generated type, whose fields are plain data and shared references.
-        unsafe impl $crate::table::Family for $type {
+        unsafe impl $crate::__private::Family for $type {
             type Of<'a> = $of;
         }
     )*};
@@ -201,8 +201,8 @@ macro_rules! families {
 macro_rules! described_by_table {
     ($type:ty, $of:ty, $table:expr) => {
         // SAFETY: the generator prints types and tables from one plan, and offsets follow from the rows as in `repr(C)`.
-        unsafe impl $crate::table::Described for $type {
-            const TYPE: &'static $crate::table::Type = $table;
+        unsafe impl $crate::__private::Described for $type {
+            const TYPE: &'static $crate::__private::Type = $table;
         }
         impl Clone for $type {
             #[inline]
@@ -214,22 +214,22 @@ macro_rules! described_by_table {
         impl PartialEq for $type {
             #[inline]
             fn eq(&self, other: &Self) -> bool {
-                $crate::table::is_same(self, other)
+                $crate::__private::is_same(self, other)
             }
         }
         impl ::core::fmt::Debug for $type {
             #[inline]
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                $crate::table::debug(self, f)
+                $crate::__private::debug(self, f)
             }
         }
         // SAFETY: both are the same generated type, whose fields are plain data and shared references.
-        unsafe impl $crate::table::Family for $type {
+        unsafe impl $crate::__private::Family for $type {
             type Of<'a> = $of;
         }
         impl $crate::Serializable for $type {
-            fn serialize<S: $crate::Sink + ?Sized>(&self, out: &mut S) -> $crate::codegen::Encoded {
-                $crate::table::View::new(self).serialize(out)
+            fn serialize<S: $crate::Sink + ?Sized>(&self, out: &mut S) -> $crate::__private::Encoded {
+                $crate::__private::View::new(self).serialize(out)
             }
         }
     };
@@ -241,7 +241,7 @@ macro_rules! described_by_table {
 macro_rules! soles {
     ($([$($life:lifetime),*] $type:ty, $of:ty, $struct:ty;)*) => {$(
         // SAFETY: the first two are the same generated struct or references to it, and the third is that struct.
-        unsafe impl<$($life),*> $crate::table::Sole for $type {
+        unsafe impl<$($life),*> $crate::__private::Sole for $type {
             type Struct = $struct;
             type Of<'a> = $of;
         }
@@ -254,12 +254,12 @@ macro_rules! soles {
 #[macro_export]
 macro_rules! written_by_serde {
     ($($type:ty),* $(,)?) => {$(
-        impl $crate::table::serde::Serialize for $type {
-            fn serialize<S: $crate::table::serde::Serializer>(
+        impl $crate::__private::serde::Serialize for $type {
+            fn serialize<S: $crate::__private::serde::Serializer>(
                 &self,
                 serializer: S,
             ) -> ::core::result::Result<S::Ok, S::Error> {
-                $crate::table::serde::serialize(self, serializer)
+                $crate::__private::serde::serialize(self, serializer)
             }
         }
     )*};

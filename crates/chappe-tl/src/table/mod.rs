@@ -27,30 +27,48 @@ mod one;
 mod raw;
 mod rows;
 #[cfg(feature = "serde")]
+#[doc(hidden)]
 pub mod serde;
 mod tables;
 mod text;
 mod types;
 mod value;
 
-pub use crate::codegen::{Encoded, String, Vec, flag_group, put, put_flags, unit, write_elements};
-#[cfg(feature = "serde")]
-pub use crate::written_by_serde;
-pub use crate::{Blob, Identifiable, RemoteCall, Serializable, Sink};
-pub use crate::{bare_object, calls, described_by_table, families, laid_out, lines, objects, soles, values};
+/// What generated code calls besides `codegen`, and what its tests look at.
+pub(crate) mod internals {
+    #[cfg(feature = "serde")]
+    pub use super::serde;
+    pub use super::{
+        Decoded, Described, Family, Field, Kind, One, RawObject, View,
+        encode::{Bare, Writer},
+        fields::{After, And, First, Flag, Maybe, Position, Row, RowList, Word, Words, write_boxed},
+        layout::{Constructor, Layout, MAX_ALIGN, Payload, layout},
+        object::{
+            D0, D1, D2, D3, D4, D5, D6, D7, D8, D9, D10, D11, D12, D13, D14, D15, D16, D17, D18, D19, Digit,
+            Function, Lines, Listed, Object, Of, Struct,
+        },
+        one::Sole,
+        raw::printed,
+        tables::Tables,
+        types::{EMPTY, Form, Type, hash, slots, types},
+        value::{debug, is_same},
+    };
+    #[cfg(feature = "serde")]
+    pub use crate::written_by_serde;
+    pub use crate::{
+        bare_object, calls, described_by_table, families, laid_out, lines, objects, soles, values,
+    };
+}
+
 pub use decoded::{Decoded, OwnedAnswer};
 pub use described::{Described, Family};
-pub use encode::{Bare, RawObject, Writer};
-pub use fields::{After, And, First, Flag, Maybe, Position, Row, RowList, Word, Words, write_boxed};
+pub use encode::RawObject;
 pub use kind::Kind;
-pub use layout::{Constructor, Layout, MAX_ALIGN, Payload, layout};
-pub use object::{
-    D0, D1, D2, D3, D4, D5, D6, D7, D8, D9, D10, D11, D12, D13, D14, D15, D16, D17, D18, D19, Digit,
-    Function, Lines, Listed, Object, Of, Struct,
-};
-pub use one::{One, Sole};
-pub use raw::{Arena, Rows, Value, View, Views, printed};
+pub use one::One;
+pub use raw::{Arena, Rows, Value, View, Views};
 pub use rows::Field;
-pub use tables::{Line, Tables};
-pub use types::{EMPTY, Form, Type, hash, slots, types};
-pub use value::{debug, is_same};
+pub use tables::Line;
+
+// Shorter paths for the modules of this folder.
+#[allow(clippy::wildcard_imports, reason = "the list stands above")]
+use internals::*;

@@ -2,7 +2,7 @@
 
 //! Types of the namespace `updates`.
 
-use ::chappe_tl::codegen as tl;
+use ::chappe_tl::__private as tl;
 
 use super::super::types;
 

@@ -2,7 +2,7 @@
 
 //! Functions of the namespace `updates`.
 
-use ::chappe_tl::codegen as tl;
+use ::chappe_tl::__private as tl;
 
 use super::super::enums;
 

@@ -2,7 +2,7 @@
 
 //! Constructors of the namespace `help`.
 
-use ::chappe_tl::codegen as tl;
+use ::chappe_tl::__private as tl;
 
 use super::super::enums;
 

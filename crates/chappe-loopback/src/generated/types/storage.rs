@@ -2,7 +2,7 @@
 
 //! Constructors of the namespace `storage`.
 
-use ::chappe_tl::codegen as tl;
+use ::chappe_tl::__private as tl;
 
 /// `storage.fileUnknown#aa963b05 = storage.FileType;`
 #[derive(Clone, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 
 //! Constructors of the namespace `updates`.
 
-use ::chappe_tl::codegen as tl;
+use ::chappe_tl::__private as tl;
 
 /// `updates.differenceEmpty#5d75a138 date:int seq:int = updates.Difference;`
 #[derive(Clone, Debug, PartialEq)]

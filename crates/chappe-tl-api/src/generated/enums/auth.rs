@@ -2,7 +2,7 @@
 
 //! Types of the namespace `auth`.
 
-use ::chappe_tl::table as tl;
+use ::chappe_tl::__private as tl;
 
 use super::super::{types};
 

@@ -3,7 +3,7 @@
 //! Types without namespace; a module for each namespace.
 #![allow(missing_docs, dead_code, clippy::all, clippy::pedantic, reason = "names and shapes are those of the schema")]
 
-use ::chappe_tl::table as tl;
+use ::chappe_tl::__private as tl;
 
 use super::{types};
 

@@ -2,7 +2,7 @@
 
 //! Types of the namespace `storage`.
 
-use ::chappe_tl::table as tl;
+use ::chappe_tl::__private as tl;
 
 
 /// `storage.FileType`

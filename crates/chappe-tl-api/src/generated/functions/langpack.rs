@@ -2,7 +2,7 @@
 
 //! Functions of the namespace `langpack`.
 
-use ::chappe_tl::table as tl;
+use ::chappe_tl::__private as tl;
 
 use super::super::{enums, layout};
 

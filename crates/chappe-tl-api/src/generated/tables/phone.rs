@@ -2,7 +2,7 @@
 
 //! Tables of the types of the namespace `phone`.
 
-use ::chappe_tl::table as tl;
+use ::chappe_tl::__private as tl;
 
 use super::super::{types};
 

@@ -2,7 +2,7 @@
 
 //! Functions without namespace; a module for each namespace.
 
-use ::chappe_tl::codegen as tl;
+use ::chappe_tl::__private as tl;
 
 use super::enums;
 

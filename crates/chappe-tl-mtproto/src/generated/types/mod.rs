@@ -2,7 +2,7 @@
 
 //! Constructors without namespace; a module for each namespace.
 
-use ::chappe_tl::codegen as tl;
+use ::chappe_tl::__private as tl;
 
 use super::{enums, types};
 
