@@ -177,9 +177,8 @@ fn answers_that_the_network_puts_in_another_order_reach_the_calls_they_belong_to
     assert_eq!(shown.len(), 4);
     let mut answers = Vec::new();
     for (msg_id, number) in shown {
-        let now = world.now();
         let body = number.to_le_bytes();
-        world.server.as_mut().unwrap().respond_bytes(now, msg_id, &body).unwrap();
+        world.server.as_mut().unwrap().respond_bytes(msg_id, &body).unwrap();
         answers.extend(world.server_sends());
     }
     answers.reverse();
@@ -203,8 +202,7 @@ fn what_is_sent_again_is_never_the_same_plaintext() {
     // The server knows the session and one call of it; the others never came.
     let shown = world.server_takes(&frames);
     assert_eq!(shown.len(), 1);
-    let now = world.now();
-    world.server.as_mut().unwrap().respond_bytes(now, shown[0].0, &[7; 4]).unwrap();
+    world.server.as_mut().unwrap().respond_bytes(shown[0].0, &[7; 4]).unwrap();
     let unacknowledged = world.server_sends();
     assert!(!unacknowledged.is_empty());
     // Connections are cut again and again; what was not acknowledged goes out once more on each.
@@ -216,8 +214,7 @@ fn what_is_sent_again_is_never_the_same_plaintext() {
             let frames = world.client_sends();
             if round % 2 == 1 {
                 for (msg_id, _) in world.server_takes(&frames) {
-                    let now = world.now();
-                    world.server.as_mut().unwrap().respond_bytes(now, msg_id, &[7; 4]).unwrap();
+                    world.server.as_mut().unwrap().respond_bytes(msg_id, &[7; 4]).unwrap();
                 }
             }
             let frames = world.server_sends();

@@ -10,7 +10,6 @@ use chappe_handshake::{ClientOptions, DcId, KeyKind};
 use chappe_net::{ConnectOptions, DialOptions};
 use chappe_server::tokio::Server;
 use chappe_server::{Engine, EngineOptions, ServerCounters};
-use chappe_session::Now;
 use chappe_transport::{Connector, Framing};
 use tokio::sync::oneshot;
 
@@ -132,9 +131,8 @@ impl Loopback {
 
     /// Sends an update, encoded, constructor id first, to every session that has a connection; says to how many.
     pub fn push(&self, update: &[u8]) -> usize {
-        let now = Now::from_system();
         let sessions = self.engine.keys().into_iter().flat_map(|key| key.sessions());
-        sessions.filter(|session| session.is_connected() && session.push(now, update).is_ok()).count()
+        sessions.filter(|session| session.is_connected() && session.push(update).is_ok()).count()
     }
 
     /// Makes every temporary key expire.

@@ -306,7 +306,7 @@ impl ServerConnection {
             if is_alone {
                 flush(&mut inner.session, now, rng, &mut self.waiting);
             }
-            let answered = apply(&mut inner.session, now, query, verdict);
+            let answered = apply(&mut inner.session, query, verdict);
             if is_alone {
                 flush(&mut inner.session, now, rng, &mut self.waiting);
             }

@@ -12,13 +12,13 @@ use chappe_crypto::rng::Drbg;
 use chappe_framing::{FrameBuf, SessionId, TransportTail, UnixTime};
 use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
 use chappe_handshake::{ConfigError, Peer, QueryRefusal, Reply, ServerHandshakes};
-use chappe_session::server::{KeyStatus, SaltSchedule, ServerSession};
+use chappe_session::server::{SaltSchedule, ServerSession};
 use rand_core::Rng as _;
 
 use crate::connection::ServerConnection;
 use crate::engine_options::EngineOptions;
 use crate::handler::{Context, Handler};
-use crate::keys::{KeyState, Keys, lock};
+use crate::keys::{KeyState, KeyStatus, Keys, lock};
 use crate::session::{Attached, Waker};
 
 /// How long the salt that follows from the handshake is taken: as long as any other.

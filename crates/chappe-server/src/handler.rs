@@ -25,7 +25,7 @@ pub enum Verdict {
         /// Its text, such as `METHOD_INVALID`.
         message: String,
     },
-    /// Not an answer but this service message, encoded, for tests of clients.
+    /// Not an answer but this message, encoded, sent as updates are. The query stays unanswered.
     Instead(Vec<u8>),
     /// Nothing yet: [`Attached::respond`] will be called later.
     Later,

@@ -1,8 +1,7 @@
 //! The keys of a server.
 //!
-//! Not the table of `chappe_session`, although it is one of keys by id as well: these are shared by connections on
-//! many threads, each carries its sessions, any number may be bound to one permanent key as clients make one for
-//! each connection, and the oldest makes room instead of the newest being refused.
+//! Connections on many threads share them, and each key carries its sessions. Any number of temporary keys may be bound
+//! to one permanent key, since clients make one for each connection. The oldest key makes room for a new one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,9 +9,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chappe_crypto::{AuthKey, AuthKeyId};
 use chappe_framing::{ServerSalt, SessionId, UnixTime};
 use chappe_handshake::CreatedKey;
-use chappe_session::server::KeyStatus;
 
 use crate::session::Attached;
+
+/// Whether a key is permanent, and if not, when it ends and what it is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyStatus {
+    /// It stays until it is destroyed.
+    Permanent,
+    /// It ends by itself, and may be bound to a permanent key.
+    Temporary {
+        /// When it ends.
+        expires_at: UnixTime,
+        /// The permanent key it stands for.
+        bound_to: Option<AuthKeyId>,
+    },
+}
 
 /// A key and the sessions under it.
 #[derive(Debug)]
@@ -77,6 +89,7 @@ impl KeyState {
         }
     }
 
+    /// Returns whether the key is temporary and has ended: then it is forgotten (SEC-127).
     pub(crate) fn is_expired(&self, now: UnixTime) -> bool {
         matches!(self.kind(), KeyStatus::Temporary { expires_at, .. } if expires_at <= now)
     }

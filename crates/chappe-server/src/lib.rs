@@ -33,13 +33,12 @@ mod session;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
-pub use chappe_session::server::KeyStatus;
 pub use connection::{Output, ServerConnection};
 pub use counters::ServerCounters;
 pub use engine::Engine;
 pub use engine_options::EngineOptions;
 pub use faults::{Fault, Faults, NoFaults};
 pub use handler::{Context, Handler, Verdict};
-pub use keys::KeyState;
+pub use keys::{KeyState, KeyStatus};
 pub use listen_options::ListenOptions;
 pub use session::Attached;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use chappe_framing::{MsgId, SessionId};
-use chappe_session::Now;
 use chappe_session::server::{RespondError, ServerSession};
 
 use crate::handler::Verdict;
@@ -105,8 +104,8 @@ impl Attached {
     /// # Errors
     ///
     /// The answer cannot be encoded, or the client acknowledges too little of what it gets.
-    pub fn respond(&self, now: Now, query: MsgId, verdict: Verdict) -> Result<(), RespondError> {
-        self.with(|session| apply(session, now, query, verdict))
+    pub fn respond(&self, query: MsgId, verdict: Verdict) -> Result<(), RespondError> {
+        self.with(|session| apply(session, query, verdict))
     }
 
     /// Sends an update, encoded, constructor id first.
@@ -114,13 +113,8 @@ impl Attached {
     /// # Errors
     ///
     /// As [`respond`](Self::respond).
-    pub fn push(&self, now: Now, update: &[u8]) -> Result<(), RespondError> {
-        self.with(|session| session.push_bytes(now, update))
-    }
-
-    /// Sends a service message that the session would not send by itself, for tests of clients.
-    pub fn send_raw(&self, body: &[u8]) {
-        self.with(|session| session.send_raw(body));
+    pub fn push(&self, update: &[u8]) -> Result<(), RespondError> {
+        self.with(|session| session.push_bytes(update))
     }
 
     /// Says whether a connection is up.
@@ -158,19 +152,11 @@ impl Attached {
 }
 
 /// Gives a session the answer to a query.
-pub(crate) fn apply(
-    session: &mut ServerSession,
-    now: Now,
-    query: MsgId,
-    verdict: Verdict,
-) -> Result<(), RespondError> {
+pub(crate) fn apply(session: &mut ServerSession, query: MsgId, verdict: Verdict) -> Result<(), RespondError> {
     match verdict {
-        Verdict::Answer(result) | Verdict::AnswerAlone(result) => session.respond_vec(now, query, result),
-        Verdict::Error { code, message } => session.respond_error(now, query, code, &message),
-        Verdict::Instead(object) => {
-            session.send_raw(&object);
-            Ok(())
-        }
+        Verdict::Answer(result) | Verdict::AnswerAlone(result) => session.respond_vec(query, result),
+        Verdict::Error { code, message } => session.respond_error(query, code, &message),
+        Verdict::Instead(object) => session.push_bytes(&object),
         Verdict::Later => Ok(()),
     }
 }

@@ -5,16 +5,19 @@
 //!
 //! Spec: <https://core.telegram.org/mtproto/service_messages_about_messages#acknowledgment-of-receipt>.
 
+#[cfg(not(test))]
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use chappe_framing::MsgId;
 
+#[cfg(test)]
+use crate::counted::VecDeque;
 use crate::time::MonoTime;
 
 /// Ids that wait for their acknowledgement, oldest first.
 #[derive(Clone, Debug, Default)]
-pub struct AckQueue {
+pub(crate) struct AckQueue {
     ids: VecDeque<MsgId>,
     /// When the queue must be sent even if nothing else is.
     deadline: Option<MonoTime>,
@@ -22,17 +25,17 @@ pub struct AckQueue {
 
 impl AckQueue {
     /// Creates an empty queue.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { ids: VecDeque::new(), deadline: None }
     }
 
     /// Returns how many ids wait.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
     /// Tells whether nothing waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
@@ -40,7 +43,7 @@ impl AckQueue {
     ///
     /// A forgotten acknowledgement costs a repetition by the other side and nothing else.
     #[inline]
-    pub fn push(&mut self, id: MsgId, now: MonoTime, delay: Duration, limit: usize) {
+    pub(crate) fn push(&mut self, id: MsgId, now: MonoTime, delay: Duration, limit: usize) {
         if self.ids.len() >= limit {
             self.ids.pop_front();
         }
@@ -50,7 +53,7 @@ impl AckQueue {
     }
 
     /// Makes whatever waits due at once.
-    pub fn hurry(&mut self, now: MonoTime) {
+    pub(crate) fn hurry(&mut self, now: MonoTime) {
         if !self.ids.is_empty() {
             self.deadline = Some(now);
         }
@@ -58,18 +61,18 @@ impl AckQueue {
 
     /// Tells whether a packet should be made for the acknowledgements alone.
     #[inline]
-    pub fn is_due(&self, now: MonoTime, count: usize) -> bool {
+    pub(crate) fn is_due(&self, now: MonoTime, count: usize) -> bool {
         !self.ids.is_empty()
             && (self.ids.len() >= count || self.deadline.is_some_and(|deadline| deadline <= now))
     }
 
     /// Returns when the queue must be sent at the latest.
-    pub fn deadline(&self) -> Option<MonoTime> {
+    pub(crate) fn deadline(&self) -> Option<MonoTime> {
         self.deadline
     }
 
     /// Takes out the oldest ids, at most `max`.
-    pub fn drain(&mut self, max: usize) -> impl ExactSizeIterator<Item = MsgId> + '_ {
+    pub(crate) fn drain(&mut self, max: usize) -> impl ExactSizeIterator<Item = MsgId> + '_ {
         let count = self.ids.len().min(max);
         if count == self.ids.len() {
             self.deadline = None;
@@ -78,8 +81,7 @@ impl AckQueue {
     }
 
     /// Forgets those that need not be sent.
-    pub fn retain(&mut self, mut keep: impl FnMut(MsgId) -> bool) {
-        crate::steps::count(self.ids.len());
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(MsgId) -> bool) {
         self.ids.retain(|id| keep(*id));
         if self.ids.is_empty() {
             self.deadline = None;
@@ -99,7 +101,7 @@ impl AckQueue {
     }
 
     /// Forgets everything.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.ids.clear();
         self.deadline = None;
     }

@@ -42,7 +42,7 @@ impl Counters {
     /// Lists by name what has been counted since an earlier reading, for events at the edge and for metrics.
     ///
     /// ```
-    /// use chappe_session::counters::Counters;
+    /// use chappe_session::Counters;
     ///
     /// let before = Counters::default();
     /// let mut after = before.clone();

@@ -30,40 +30,47 @@
 
 extern crate alloc;
 
-pub mod acks;
+mod acks;
 pub mod client;
-pub mod clock;
-pub mod counters;
+mod clock;
+#[cfg(test)]
+mod counted;
+mod counters;
 mod encrypted;
 mod error;
+mod event_log;
+mod gzip;
 mod limits;
 pub mod liveness;
 mod message;
 mod plain;
 mod rare;
-pub mod salts;
+mod salts;
 pub mod server;
 mod service;
-mod steps;
 #[cfg(feature = "std")]
 mod system_clock;
 mod time;
 mod transmit;
 mod unpack;
-pub mod window;
+mod window;
 
 pub use chappe_framing::{
     FrameBuf, MsgId, Padding, SeqNo, ServerSalt, SessionId, TransportTail, UnixTime, WriteError,
 };
 pub use chappe_types::{BadMsgCode, BindError, RpcErrorRef, Rule, TransportErrorCode};
+pub use clock::ServerClock;
+pub use counters::{Counters, Refusals};
 pub use encrypted::{EncryptedSession, MessageView};
 pub use error::UnpackError;
 pub use limits::{MAX_CONTAINER_MESSAGES, MAX_IDS_PER_LIST, SessionLimits};
 pub use message::Message;
 pub use plain::Session;
+pub use salts::TimedSalt;
 pub use service::{HttpWait, KeyDestruction};
 pub use time::{MonoTime, Now};
 pub use transmit::Transmit;
+pub use window::AgeLimits;
 
 /// Silence after which buffers are given back.
 const QUIET: core::time::Duration = core::time::Duration::from_secs(30);

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use chappe_framing::ServerSalt;
 
 /// Seconds for which the server keeps one salt, and the previous one after it.
-pub const SALT_LIFETIME: i64 = 1800;
+pub(crate) const SALT_LIFETIME: i64 = 1800;
 
 /// A salt with the time in which the server takes it, in Unix seconds of the server's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct TimedSalt {
 
 /// The salts of one `auth_key` as its client knows them.
 #[derive(Clone, Debug)]
-pub struct SaltTable {
+pub(crate) struct SaltTable {
     /// Ascending by `valid_since`; the first is in use.
     salts: Vec<TimedSalt>,
     capacity: usize,
@@ -38,7 +38,7 @@ impl SaltTable {
     /// Creates a table with the salt that follows from the handshake, or the last one known.
     ///
     /// `capacity` bounds how many salts are kept; at least one is.
-    pub fn new(first: ServerSalt, server_seconds: i64, capacity: usize) -> Self {
+    pub(crate) fn new(first: ServerSalt, server_seconds: i64, capacity: usize) -> Self {
         let mut table = Self { salts: Vec::with_capacity(1), capacity: capacity.max(1) };
         table.supersede(first, server_seconds);
         table
@@ -47,7 +47,7 @@ impl SaltTable {
     /// Creates a table from salts kept by [`SaltTable::as_slice`] of an earlier run.
     ///
     /// An empty list gives a table with salt 0, which the server corrects at once.
-    pub fn from_salts(salts: impl IntoIterator<Item = TimedSalt>, capacity: usize) -> Self {
+    pub(crate) fn from_salts(salts: impl IntoIterator<Item = TimedSalt>, capacity: usize) -> Self {
         let mut table = Self { salts: Vec::new(), capacity: capacity.max(1) };
         table.salts.extend(salts.into_iter().take(table.capacity));
         table.salts.shrink_to_fit();
@@ -59,13 +59,13 @@ impl SaltTable {
     }
 
     /// Returns all salts, the one in use first.
-    pub fn as_slice(&self) -> &[TimedSalt] {
+    pub(crate) fn as_slice(&self) -> &[TimedSalt] {
         &self.salts
     }
 
     /// Returns the salt to send with, moving on to the next whose time has come.
     #[inline]
-    pub fn current(&mut self, server_seconds: i64) -> ServerSalt {
+    pub(crate) fn current(&mut self, server_seconds: i64) -> ServerSalt {
         while self.salts.get(1).is_some_and(|next| next.valid_since <= server_seconds) {
             self.salts.remove(0);
         }
@@ -74,7 +74,7 @@ impl SaltTable {
     }
 
     /// Replaces everything by the salt that the server demands: what it refuses is of no use.
-    pub fn supersede(&mut self, salt: ServerSalt, server_seconds: i64) {
+    pub(crate) fn supersede(&mut self, salt: ServerSalt, server_seconds: i64) {
         self.salts.clear();
         // Its end is unknown; it is assumed to be in the middle of its life.
         self.salts.push(TimedSalt {
@@ -87,7 +87,11 @@ impl SaltTable {
     /// Takes in announced salts; those that ended, end before they begin, or exceed the capacity are left out.
     ///
     /// Returns how many are known afterwards, the one in use included.
-    pub fn extend(&mut self, announced: impl IntoIterator<Item = TimedSalt>, server_seconds: i64) -> usize {
+    pub(crate) fn extend(
+        &mut self,
+        announced: impl IntoIterator<Item = TimedSalt>,
+        server_seconds: i64,
+    ) -> usize {
         for salt in announced {
             if salt.valid_until > server_seconds && salt.valid_since < salt.valid_until {
                 self.insert(salt);
@@ -111,7 +115,7 @@ impl SaltTable {
 
     /// Tells whether more salts should be asked for: none waits behind the current one, or the last ends within `margin` seconds.
     #[inline]
-    pub fn runs_low(&self, server_seconds: i64, margin: i64) -> bool {
+    pub(crate) fn runs_low(&self, server_seconds: i64, margin: i64) -> bool {
         self.salts.len() < 2
             || self.salts.last().is_none_or(|last| last.valid_until <= server_seconds.saturating_add(margin))
     }
@@ -149,10 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded_and_keeps_the_nearest() {
+    fn sec_088_the_table_is_bounded_and_sorted_and_keeps_the_nearest() {
         let mut table = table();
         assert_eq!(table.extend((0..100).map(|n| timed(2000 + n, 100 + n)), 1000), 4);
         assert_eq!(table.as_slice()[3].valid_since, 2002);
+        assert!(table.as_slice().is_sorted_by_key(|salt| salt.valid_since));
     }
 
     #[test]

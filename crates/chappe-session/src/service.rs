@@ -8,26 +8,23 @@
 //! Spec: <https://core.telegram.org/mtproto/service_messages>,
 //! <https://core.telegram.org/mtproto/service_messages_about_messages>.
 
-use chappe_framing::{MsgId, SeqNo, ServerSalt, SessionId};
+use alloc::vec::Vec;
+
+use chappe_framing::{MsgId, RpcResult, SeqNo, ServerSalt, SessionId};
 use chappe_tl::deserialize::{Cursor, Result};
-use chappe_tl::{Identifiable, Sink};
+use chappe_tl::{Identifiable, Serializable, Sink, VECTOR_ID};
 use chappe_tl_mtproto::{functions, types};
 use chappe_types::BadMsgCode;
 
 use crate::salts::TimedSalt;
 
-/// Constructor id of a boxed vector.
-const VECTOR: u32 = 0x1cb5_c415;
-
 /// Constructor id of `msg_copy`.
 pub(crate) const MSG_COPY: u32 = 0xe060_46b2;
 
-/// `rpc_answer_unknown`: nothing is remembered of the query.
-pub(crate) const RPC_ANSWER_UNKNOWN: u32 = 0x5e2a_d36e;
 /// `rpc_answer_dropped_running`: the query was running.
-pub(crate) const RPC_ANSWER_DROPPED_RUNNING: u32 = 0xcd78_e586;
+pub(crate) const RPC_ANSWER_DROPPED_RUNNING: u32 = types::RpcAnswerDroppedRunning::CONSTRUCTOR_ID;
 /// `rpc_answer_dropped`: the answer waited.
-pub(crate) const RPC_ANSWER_DROPPED: u32 = 0xa43a_d8b7;
+pub(crate) const RPC_ANSWER_DROPPED: u32 = types::RpcAnswerDropped::CONSTRUCTOR_ID;
 
 /// A service message.
 #[derive(Clone, Copy, Debug)]
@@ -110,17 +107,6 @@ pub enum KeyDestruction {
     Failed,
 }
 
-impl KeyDestruction {
-    /// Returns the constructor id of the answer.
-    pub(crate) const fn constructor_id(self) -> u32 {
-        match self {
-            Self::Destroyed => DESTROY_AUTH_KEY_OK,
-            Self::Unknown => DESTROY_AUTH_KEY_NONE,
-            Self::Failed => DESTROY_AUTH_KEY_FAIL,
-        }
-    }
-}
-
 /// How long the server may hold back an answer over HTTP, in milliseconds.
 ///
 /// <https://core.telegram.org/mtproto/service_messages#http-wait-long-poll>
@@ -159,7 +145,7 @@ pub(crate) struct Ids<'a>(&'a [u8]);
 
 impl<'a> Ids<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Result<Self> {
-        cursor.expect_id("Vector", VECTOR)?;
+        cursor.expect_id("Vector", VECTOR_ID)?;
         let count = cursor.read_count(size_of::<i64>())?;
         cursor.take(count * size_of::<i64>()).map(Self)
     }
@@ -253,9 +239,9 @@ impl<'a> Service<'a> {
                 unique_id: c.read_i64()?,
                 salt: ServerSalt::from_raw(c.read_i64()?),
             },
-            DESTROY_AUTH_KEY_OK => Self::KeyDestroyed(KeyDestruction::Destroyed),
-            DESTROY_AUTH_KEY_NONE => Self::KeyDestroyed(KeyDestruction::Unknown),
-            DESTROY_AUTH_KEY_FAIL => Self::KeyDestroyed(KeyDestruction::Failed),
+            types::DestroyAuthKeyOk::CONSTRUCTOR_ID => Self::KeyDestroyed(KeyDestruction::Destroyed),
+            types::DestroyAuthKeyNone::CONSTRUCTOR_ID => Self::KeyDestroyed(KeyDestruction::Unknown),
+            types::DestroyAuthKeyFail::CONSTRUCTOR_ID => Self::KeyDestroyed(KeyDestruction::Failed),
             MSG_COPY => {
                 let original = msg_id(c)?;
                 let seq_no = SeqNo::from_raw(c.read_i32()?);
@@ -279,6 +265,19 @@ impl<'a> Service<'a> {
         }))
     }
 
+    /// Returns whether the message is answered, which acknowledges it.
+    pub(crate) const fn is_answered(&self) -> bool {
+        matches!(
+            self,
+            Self::Ping { .. }
+                | Self::GetFutureSalts { .. }
+                | Self::StateReq(_)
+                | Self::DropAnswer { .. }
+                | Self::DestroySession { .. }
+                | Self::DestroyAuthKey
+        )
+    }
+
     /// Calls `look` with each message of the other side that this one answers or speaks about, until
     /// it says yes.
     pub(crate) fn refers_to(&self, mut look: impl FnMut(MsgId) -> bool) -> bool {
@@ -293,6 +292,21 @@ impl<'a> Service<'a> {
     }
 }
 
+/// Returns the message of the other side that an object answers or speaks about, if `was_sent` knows it.
+pub(crate) fn question_of(body: &[u8], was_sent: impl Fn(MsgId) -> bool) -> Option<MsgId> {
+    if let Ok(result) = RpcResult::new_checked(body) {
+        return Some(result.req_msg_id()).filter(|msg_id| was_sent(*msg_id));
+    }
+    let mut question = None;
+    if let Ok(Some(service)) = Service::read(body) {
+        service.refers_to(|msg_id| {
+            question = Some(msg_id).filter(|msg_id| was_sent(*msg_id));
+            question.is_some()
+        });
+    }
+    question
+}
+
 impl BadMsg {
     fn read(c: &mut Cursor<'_>) -> Result<Self> {
         let bad_msg_id = msg_id(c)?;
@@ -300,10 +314,6 @@ impl BadMsg {
         Ok(Self { bad_msg_id, code: BadMsgCode::from_raw(c.read_i32()?), new_salt: None })
     }
 }
-
-const DESTROY_AUTH_KEY_OK: u32 = 0xf660_e1d4;
-const DESTROY_AUTH_KEY_NONE: u32 = 0x0a9f_2259;
-const DESTROY_AUTH_KEY_FAIL: u32 = 0xea10_9b13;
 
 fn msg_id(c: &mut Cursor<'_>) -> Result<MsgId> {
     c.read_i64().map(MsgId::from_raw)
@@ -319,14 +329,30 @@ fn session_id(c: &mut Cursor<'_>) -> Result<SessionId> {
     c.read_i64().map(SessionId::from_raw)
 }
 
-/// Writes `msgs_ack`, `msgs_state_req` or `msg_resend_req`: an object that is a list of ids.
+/// Writes an object with its constructor id.
+pub(crate) fn write_object<T: Identifiable + Serializable>(out: &mut (impl Sink + ?Sized), object: &T) {
+    out.put_u32(T::CONSTRUCTOR_ID);
+    // Only a string of 16 MiB or more has no encoding; no service message has one.
+    let _ = object.serialize(out);
+}
+
+/// Encodes an object with its constructor id.
+pub(crate) fn encode<T: Identifiable + Serializable>(object: &T) -> Vec<u8> {
+    let mut out = Vec::with_capacity(size_of::<u32>() + object.serialized_len());
+    write_object(&mut out, object);
+    out
+}
+
+/// Writes `msgs_ack`, `msgs_state_req` or `msg_resend_req`, whose only field is a list of ids.
+///
+/// By hand, from an iterator: the generated types own their list, which would be an allocation for each packet.
 pub(crate) fn write_ids(
     out: &mut (impl Sink + ?Sized),
     constructor: u32,
     ids: impl ExactSizeIterator<Item = MsgId>,
 ) {
     out.put_u32(constructor);
-    out.put_u32(VECTOR);
+    out.put_u32(VECTOR_ID);
     out.put_u32(ids.len() as u32);
     for id in ids {
         out.put(&id.to_bytes());

@@ -1,10 +1,10 @@
-//! The window of received message ids: what was seen, what is new, what is too old to tell.
+//! The window of received message ids: which were seen, which are new, and which are too old to tell.
 //!
 //! [`DuplicateWindow`] keeps the highest ids in order and grows on demand, so that an idle session holds
 //! nothing. Ids arrive nearly always in ascending order, which costs one comparison; the rest is a binary
 //! search. Ids inside containers go into the same window.
 //!
-//! Not here: whether an id's *time* is plausible ([`AgeLimits`] answers that, with a clock).
+//! [`AgeLimits`] compares the time in an id with a clock.
 //!
 //! Spec: <https://core.telegram.org/mtproto/security_guidelines#checking-msg-id>.
 
@@ -13,14 +13,14 @@ use core::time::Duration;
 
 use chappe_framing::{MsgId, UnixTime};
 
-/// What the window says of an id.
+/// What the window knows of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// Not seen before; it is remembered now.
+pub(crate) enum Seen {
+    /// Not seen before.
     Fresh,
-    /// Seen before: its body must not be looked at again (SEC-76).
+    /// Seen before: its body must not be handled again (SEC-76).
     Duplicate,
-    /// Lower than everything remembered while the window is full, so nobody can tell (SEC-77).
+    /// Lower than everything remembered while the window is full, so it may have been seen (SEC-77).
     TooOld,
 }
 
@@ -28,7 +28,7 @@ pub enum Seen {
 ///
 /// A client needs no notes; a server notes what became of each message, for `msgs_state_info`.
 #[derive(Clone, Debug)]
-pub struct DuplicateWindow<S = ()> {
+pub(crate) struct DuplicateWindow<S = ()> {
     /// Ascending by id.
     ids: VecDeque<(MsgId, S)>,
     capacity: usize,
@@ -38,32 +38,27 @@ impl<S> DuplicateWindow<S> {
     /// Creates an empty window that will remember up to `capacity` ids.
     ///
     /// The specification asks for at least 400 (SEC-78); at least one is kept whatever `capacity` says.
-    pub const fn new(capacity: usize) -> Self {
+    pub(crate) const fn new(capacity: usize) -> Self {
         Self { ids: VecDeque::new(), capacity: if capacity == 0 { 1 } else { capacity } }
     }
 
     /// Returns how many ids are remembered.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Tells whether nothing is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
     /// Returns the lowest id remembered.
-    pub fn lowest(&self) -> Option<MsgId> {
+    pub(crate) fn lowest(&self) -> Option<MsgId> {
         self.ids.front().map(|entry| entry.0)
     }
 
     /// Returns the highest id remembered.
-    pub fn highest(&self) -> Option<MsgId> {
+    pub(crate) fn highest(&self) -> Option<MsgId> {
         self.ids.back().map(|entry| entry.0)
     }
 
     /// Looks an id up without remembering it.
-    pub fn check(&self, id: MsgId) -> Seen {
+    pub(crate) fn check(&self, id: MsgId) -> Seen {
         match self.place(id) {
             Ok(_) => Seen::Duplicate,
             Err(0) if self.is_full() => Seen::TooOld,
@@ -76,7 +71,7 @@ impl<S> DuplicateWindow<S> {
     /// An id below everything remembered is still [`Seen::Fresh`] while the window has room, so that
     /// messages arriving out of order right after a start are not lost.
     #[inline]
-    pub fn insert(&mut self, id: MsgId, note: S) -> Seen {
+    pub(crate) fn insert(&mut self, id: MsgId, note: S) -> Seen {
         let place = match self.place(id) {
             Ok(_) => return Seen::Duplicate,
             Err(0) if self.is_full() => return Seen::TooOld,
@@ -100,18 +95,18 @@ impl<S> DuplicateWindow<S> {
     }
 
     /// Returns the note of an id.
-    pub fn note(&self, id: MsgId) -> Option<&S> {
+    pub(crate) fn note(&self, id: MsgId) -> Option<&S> {
         self.place(id).ok().map(|place| &self.ids[place].1)
     }
 
     /// Returns the note of an id, to change it.
-    pub fn note_mut(&mut self, id: MsgId) -> Option<&mut S> {
+    pub(crate) fn note_mut(&mut self, id: MsgId) -> Option<&mut S> {
         self.place(id).ok().map(|place| &mut self.ids[place].1)
     }
 
     /// Returns the nearest remembered neighbours of an id, with their notes: the highest below and the lowest above.
     #[expect(clippy::type_complexity, reason = "two options of an entry, named by the function")]
-    pub fn neighbours(&self, id: MsgId) -> (Option<&(MsgId, S)>, Option<&(MsgId, S)>) {
+    pub(crate) fn neighbours(&self, id: MsgId) -> (Option<&(MsgId, S)>, Option<&(MsgId, S)>) {
         let (below, above) = match self.place(id) {
             Ok(place) => (place, place + 1),
             Err(place) => (place, place),
@@ -120,7 +115,7 @@ impl<S> DuplicateWindow<S> {
     }
 
     /// Forgets everything, keeping the memory.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.ids.clear();
     }
 
@@ -158,11 +153,11 @@ pub struct AgeLimits {
 }
 
 impl AgeLimits {
-    /// What the specification says: 300 seconds old, 30 seconds in the future.
+    /// The limits of the specification: 300 seconds old, 30 seconds in the future.
     pub const SPEC: Self = Self { past: Duration::from_secs(300), future: Duration::from_secs(30) };
 
     /// Compares the time in an id with the server's time.
-    pub fn check(&self, id: MsgId, server_time: UnixTime) -> Age {
+    pub(crate) fn check(&self, id: MsgId, server_time: UnixTime) -> Age {
         let sent = id.time().as_nanos();
         let now = server_time.as_nanos();
         if sent.saturating_add(self.past.as_nanos() as u64) < now {
@@ -175,9 +170,9 @@ impl AgeLimits {
     }
 }
 
-/// What [`AgeLimits::check`] says.
+/// The result of [`AgeLimits::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Age {
+pub(crate) enum Age {
     /// Within the window.
     Plausible,
     /// Older than the window allows.
@@ -195,13 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_taken_only_on_demand_and_never_beyond_the_capacity() {
+    fn sec_078_memory_is_taken_only_on_demand_and_never_beyond_the_capacity() {
         let mut window = DuplicateWindow::<()>::new(500);
         assert_eq!(window.ids.capacity(), 0);
         for raw in 0..5_000 {
             assert_eq!(window.insert(id(4 * raw + 1), ()), Seen::Fresh);
         }
-        assert_eq!(window.len(), 500);
+        assert_eq!(window.ids.len(), 500);
         assert_eq!(window.ids.capacity(), 500, "not rounded up to a power of two");
     }
 

@@ -32,7 +32,7 @@ fn sec_092_messages_of_one_session_never_reach_another_under_the_same_key() {
     // An update for one session goes to its connection alone.
     let sessions = world.engine.key(key(1).id(), world.now().unix).unwrap().sessions();
     let of_one = sessions.iter().find(|session| session.session_id() == one.session).unwrap();
-    of_one.push(world.now(), &[0x44; 8]).unwrap();
+    of_one.push(&[0x44; 8]).unwrap();
     assert!(world.drain(&mut second).frames.is_empty());
     let pushed = world.drain(&mut first);
     assert!(one.read(&pushed).iter().any(|(_, body)| body == &[0x44; 8]));

@@ -134,7 +134,7 @@ fn sessions(finished: &Finished, created: CreatedKey) {
         _ => None,
     });
     if let Some(query) = query {
-        server.respond_bytes(now(0), query, &[7; 64]).unwrap();
+        server.respond_bytes(query, &[7; 64]).unwrap();
     }
     while server.poll_transmit(now(0), &mut rng, &mut frame).is_some() {
         let mut bytes = frame.as_slice().to_vec();

@@ -16,7 +16,7 @@ use chappe_server::ListenOptions;
 use chappe_session::client::{
     ClientConfig, ClientInfo, ClientSession, InitConnection, KeyMaterial, SavedState, TemporaryKey,
 };
-use chappe_session::server::{KeyEntry, KeyTable, SaltSchedule, ServerConfig, ServerSession};
+use chappe_session::server::{SaltSchedule, ServerConfig, ServerSession};
 use chappe_session::{EncryptedSession, MonoTime, Now};
 use chappe_transport::parts::Obfuscation;
 use chappe_transport::{
@@ -153,15 +153,6 @@ pub(crate) fn sec_005_no_debug_of_a_session_shows_its_key() {
     secrets.hidden_by("chappe_session::server::ServerSession", &server);
     let plain = EncryptedSession::with_rng(secret::<256>(), 1, 0, &mut Drbg::from_seed([1; 32]));
     secrets.hidden_by("chappe_session::EncryptedSession", &plain);
-    let entry = KeyEntry {
-        key: auth_key.clone(),
-        kind: chappe_session::server::KeyStatus::Permanent,
-        first_salt: None,
-    };
-    secrets.hidden_by("chappe_session::server::KeyEntry", &entry);
-    let mut table = KeyTable::new(4);
-    table.insert(entry, now().unix);
-    secrets.hidden_by("chappe_session::server::KeyTable", &table);
     let info = ClientInfo { api_id: 1, ..ClientInfo::default() };
     secrets.hidden_by("chappe_session::client::InitConnection", &InitConnection::new(1, &info).unwrap());
     let mut frame = FrameBuf::new();

@@ -5,7 +5,6 @@ use std::thread;
 use chappe_net::{Carrier, DialOptions, Endpoint};
 use chappe_server::KeyStatus;
 use chappe_server::ListenOptions;
-use chappe_session::Now;
 use chappe_tl::{EncodeError, Identifiable, Serializable, Sink};
 use chappe_tl_mtproto::types;
 use chappe_transport::{Connector, Framing};
@@ -95,7 +94,7 @@ fn a_long_poll_over_http_brings_what_comes_later_and_holds_up_no_call() {
         };
         let sessions: Vec<_> = engine.keys().iter().flat_map(|key| key.sessions()).collect();
         assert!(engine.keys().iter().all(|key| key.kind() == KeyStatus::Permanent));
-        sessions[0].push(Now::from_system(), b"news....").expect("the session takes it");
+        sessions[0].push(b"news....").expect("the session takes it");
         while !client.receive().expect("the update").iter().any(|body| body == b"news....") {}
     }
 }

@@ -19,7 +19,7 @@ use chappe_server::{
 };
 use chappe_session::client::KeyMaterial;
 use chappe_session::server::ServerConfig;
-use chappe_session::{EncryptedSession, Now, TransportTail};
+use chappe_session::{EncryptedSession, TransportTail};
 use chappe_tl::{EncodeError, RemoteCall, Serializable, Sink};
 use chappe_transport::{AckRequest, Framing, Incoming};
 use rand_core::Rng as _;
@@ -262,6 +262,6 @@ impl Client {
 pub(crate) fn answer_all(waiting: &Waiting) {
     for (session, msg_id) in waiting.lock().expect("no panic").drain(..) {
         let answer = Verdict::Answer(b"done".to_vec());
-        session.respond(Now::from_system(), msg_id, answer).expect("the session takes it");
+        session.respond(msg_id, answer).expect("the session takes it");
     }
 }

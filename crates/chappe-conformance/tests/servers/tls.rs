@@ -12,7 +12,6 @@ use chappe_net::{
     tokio as net_tokio,
 };
 use chappe_server::ListenOptions;
-use chappe_session::Now;
 use chappe_transport::{Connector, Framing};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -139,7 +138,7 @@ fn bring_news(running: &Running) {
     answer_all(&running.waiting);
     let Server::Tokio(server, _) = &running.server else { panic!("it was started so") };
     for session in server.engine().keys().iter().flat_map(|key| key.sessions()) {
-        session.push(Now::from_system(), NEWS).expect("the session takes it");
+        session.push(NEWS).expect("the session takes it");
     }
 }
 

@@ -5,6 +5,7 @@ use chappe_crypto::rng::Drbg;
 use chappe_framing::{
     FrameError, MSG_CONTAINER, MsgId, PeerMisbehaved, ServerSalt, SessionId, TransportTail, UnixTime,
 };
+use chappe_session::SessionLimits;
 use chappe_session::server::{Policy, SaltSchedule, ServerConfig, ServerError, ServerSession};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
@@ -106,6 +107,34 @@ fn the_salt_of_the_handshake_is_taken_until_it_ends() {
         pair.salt = first;
         assert_eq!(pair.send(second, at(second), 1, &GET_CONFIG).len(), expect, "{second}");
     }
+}
+
+#[test]
+fn sec_076_and_sec_077_the_window_answers_as_in_the_vectors() {
+    let file = vectors::load("msg_id_seq_no");
+    let case = file.entry("duplicate_window");
+    let received_ids = case.number("capacity");
+    let mut pair = Pair::with(ServerConfig { received_ids, ..ServerConfig::default() });
+    for step in case.list("sequence") {
+        let (number, expect): (i64, &str) = (step.number("msg_id"), step.text("expect"));
+        let msg_id = after(at(0), number);
+        pair.send(0, msg_id, 1, &functions::Ping { ping_id: number }.to_bytes());
+        let answers = pair.answers(0);
+        let is_accepted = answers.iter().any(|sent| enums::Pong::from_bytes(&sent.body).is_ok());
+        let code = answers.iter().find_map(|sent| {
+            let bad = enums::BadMsgNotification::from_bytes(&sent.body).ok()?;
+            let enums::BadMsgNotification::BadMsgNotification(bad) = bad else { return None };
+            Some(bad.error_code)
+        });
+        assert_eq!(is_accepted, expect.starts_with("accept"), "{expect}");
+        assert_eq!(code, expect.contains("lower than all").then_some(20), "{expect}");
+    }
+}
+
+#[test]
+fn sec_078_the_default_window_holds_at_least_400_ids() {
+    assert!(ServerConfig::default().received_ids >= 400);
+    assert!(SessionLimits::default().received_ids >= 400);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn queries_that_the_window_forgot_still_end_with_their_answers() {
     for round in 0..3 {
         assert_eq!(queries(&mut pair, round, 0, 900), 900);
         (0..900).for_each(|step| {
-            pair.server.respond_error(now(round), after(at(round), step), 400, "NO").unwrap();
+            pair.server.respond_error(after(at(round), step), 400, "NO").unwrap();
         });
         assert_eq!(pair.server.running_queries(), 0, "round {round}");
         pair.answers(round);
@@ -54,16 +54,15 @@ fn rest(pair: &mut Pair, second: u64) {
 fn a_quiet_session_keeps_nothing_of_large_frames_many_queries_and_packed_answers() {
     let quiet = kept(|pair| {
         assert_eq!(pair.send(0, at(0), 1, &GET_CONFIG).len(), 1);
-        pair.server.respond_bytes(now(0), at(0), &GET_CONFIG).unwrap();
+        pair.server.respond_bytes(at(0), &GET_CONFIG).unwrap();
         rest(pair, 0);
     });
     let after_a_burst = kept(|pair| {
         let packed = Deflater::new().pack(&vec![7; 40_000]).expect("it packs well").to_vec();
         assert_eq!(pair.send(0, at(0), 1, &packed).len(), 1);
-        pair.server.respond_bytes(now(0), at(0), &vec![7; 100_000]).unwrap();
+        pair.server.respond_bytes(at(0), &vec![7; 100_000]).unwrap();
         assert_eq!(queries(pair, 0, 1, 900), 900);
-        (1..=900)
-            .for_each(|step| pair.server.respond_bytes(now(0), after(at(0), step), &GET_CONFIG).unwrap());
+        (1..=900).for_each(|step| pair.server.respond_bytes(after(at(0), step), &GET_CONFIG).unwrap());
         rest(pair, 0);
     });
     let fresh = kept(|_| {});

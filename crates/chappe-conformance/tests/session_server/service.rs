@@ -1,9 +1,9 @@
 //! Service messages: sessions announced, states told, times to wait.
 
 use chappe_crypto::Side;
-use chappe_crypto::rng::Drbg;
-use chappe_framing::{Container, FrameBuf, ServerSalt, TransportTail, open};
-use chappe_session::server::Policy;
+use chappe_framing::{ServerSalt, TransportTail, open};
+use chappe_session::HttpWait;
+use chappe_session::server::{Policy, ServerEvent};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
 
@@ -41,7 +41,7 @@ fn states_are_told_truthfully() {
     let mut pair = Pair::new(Policy::Strict);
     pair.send(0, after(at(0), 10), 1, &GET_CONFIG);
     pair.send(0, after(at(0), 30), 3, &GET_CONFIG);
-    pair.server.respond_error(now(0), after(at(0), 10), 400, "NO").unwrap();
+    pair.server.respond_error(after(at(0), 10), 400, "NO").unwrap();
     pair.answers(0);
     let asked = [1, 10, 20, 30, 99].map(|steps| after(at(0), steps).to_raw()).to_vec();
     let ask = enums::MsgsStateReq::MsgsStateReq(types::MsgsStateReq { msg_ids: asked }).to_bytes();
@@ -80,31 +80,15 @@ fn sec_109_a_client_cannot_set_a_long_time_to_disconnect() {
 }
 
 #[test]
-fn over_http_an_answer_waits_for_company_as_http_wait_says() {
-    let wait = |times: [u32; 3]| [0x9299_359f, times[0], times[1], times[2]].map(u32::to_le_bytes).concat();
+fn sec_109_http_wait_is_shown_within_the_bounds_of_a_server() {
     let mut pair = Pair::new(Policy::Strict);
-    pair.send(0, at(0), 1, &GET_CONFIG);
-    pair.answers(0);
-    pair.send(1, at(1), 2, &wait([2_000, 1_000, 9_000]));
-    assert!(!pair.server.holds_request(), "only over HTTP");
-    pair.server.use_http_wait();
-    pair.send(1, after(at(1), 1), 2, &wait([2_000, 1_000, 9_000]));
-    assert!(pair.server.holds_request());
-    assert_eq!(pair.answers(1).len(), 0);
-    assert_eq!(pair.server.poll_timeout(), Some(now(10).mono), "nothing to say: max_wait");
-    pair.server.push_bytes(now(3), &GET_CONFIG).unwrap();
-    assert_eq!(pair.server.poll_timeout(), Some(now(4).mono), "something to say: wait_after");
-    assert_eq!(pair.answers(3).len(), 0);
-    assert_eq!(pair.answers(4).len(), 1);
-    assert!(!pair.server.holds_request());
-    pair.send(5, at(5), 2, &wait([0, 0, 1_000]));
-    let mut out = FrameBuf::new();
-    let mut rng = Drbg::from_seed([9; 32]);
-    assert!(pair.server.poll_transmit(now(5), &mut rng, &mut out).is_none());
-    assert!(pair.server.poll_transmit(now(6), &mut rng, &mut out).is_some(), "an empty container");
-    let opened = open(&key(), Side::Server, TransportTail::None, out.as_mut_slice()).unwrap();
-    let container = Container::new_checked(opened.body(), opened.msg_id(), Side::Server).unwrap();
-    assert_eq!(container.iter().count(), 0);
+    let wait = types::HttpWait { max_delay: -1, wait_after: 70_000, max_wait: 25_000 };
+    let mut frame = pair.frame(SESSION, at(0), 0, &enums::HttpWait::HttpWait(wait).to_bytes());
+    let shown = pair.server.handle_frame(now(0), &mut frame).unwrap().find_map(|event| match event {
+        ServerEvent::HttpWait(wait) => Some(wait),
+        _ => None,
+    });
+    assert_eq!(shown, Some(HttpWait { max_delay: 0, wait_after: 60_000, max_wait: 25_000 }));
 }
 
 #[test]

@@ -6,14 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chappe_crypto::message::{Layout, open_v1};
 use chappe_crypto::{AuthKey, AuthKeyId, MsgKey, Side};
 use chappe_framing::{FrameBuf, MsgId, SessionId, TransportTail, auth_key_id, open};
-use chappe_session::server::{
-    KeyEntry, KeyStatus, KeyTable, Policy, SaltSchedule, ServerConfig, ServerError, ServerEvent,
-    ServerSession,
-};
+use chappe_session::server::{Policy, SaltSchedule, ServerConfig, ServerError, ServerEvent, ServerSession};
 use chappe_session::{MonoTime, Now};
 
 use super::app::{QUERY, RESULT, UPDATE};
 use super::dice::Dice;
+use super::keys::{KeyStatus, KeyTable};
 
 const BIND_TEMP_AUTH_KEY: u32 = 0xcdd4_2a05;
 const BOOL_TRUE: u32 = 0x9972_75b5;
@@ -60,7 +58,7 @@ pub enum Reaction {
 impl Datacenter {
     pub fn new(policy: Policy) -> Self {
         Self {
-            keys: KeyTable::new(64),
+            keys: KeyTable::default(),
             sessions: BTreeMap::new(),
             attached: Vec::new(),
             salts: SaltSchedule::new([9; 32]),
@@ -74,10 +72,7 @@ impl Datacenter {
     }
 
     pub fn add_key(&mut self, key: AuthKey, kind: KeyStatus, now: Now) {
-        self.keys.expire(now.unix);
-        let id = key.id();
-        let first_salt = Some((self.salts.current(id, now.unix), now.unix));
-        assert!(self.keys.insert(KeyEntry { key, kind, first_salt }, now.unix));
+        self.keys.insert(key, kind, now.unix);
     }
 
     pub fn salts(&self) -> &SaltSchedule {
@@ -101,16 +96,16 @@ impl Datacenter {
 
     pub fn on_frame(&mut self, now: Now, time: u64, frame: &mut [u8], rng: &mut Dice) -> Reaction {
         let Ok(id) = auth_key_id(frame) else { return Reaction::Close };
-        let Some(entry) = self.keys.get(id, now.unix).cloned() else {
+        let Some(key) = self.keys.get(id, now.unix).cloned() else {
             return Reaction::Error(TransportErrorCode::UnknownAuthKey);
         };
-        let Ok(opened) = open(&entry.key, Side::Client, TransportTail::None, frame) else {
+        let Ok(opened) = open(&key, Side::Client, TransportTail::None, frame) else {
             return Reaction::Close;
         };
         let name = (id, opened.session_id());
         let session = self.sessions.entry(name).or_insert_with(|| {
             let config = ServerConfig { policy: self.policy, ..ServerConfig::default() };
-            ServerSession::new(config, entry.key, name.1, self.salts.clone(), rng.next() as i64)
+            ServerSession::new(config, key, name.1, self.salts.clone(), rng.next() as i64)
         });
         if !self.attached.contains(&name) {
             session.handle_connected(now, TransportTail::None);
@@ -151,19 +146,19 @@ impl Datacenter {
 
     fn bind(&mut self, now: Now, name: (AuthKeyId, SessionId), msg_id: MsgId, body: &[u8]) {
         let permanent = AuthKeyId::from_bytes(body[4..12].try_into().unwrap());
-        let entry = self.keys.get(permanent, now.unix).expect("the permanent key is known").clone();
+        let key = self.keys.get(permanent, now.unix).expect("the permanent key is known").clone();
         let mut sealed = body[25..129].to_vec();
         let msg_key = MsgKey::from_bytes(sealed[8..24].try_into().unwrap());
-        open_v1(&entry.key, Side::Client, Layout::Envelope, &msg_key, &mut sealed[24..]).expect("SEC-119");
+        open_v1(&key, Side::Client, Layout::Envelope, &msg_key, &mut sealed[24..]).expect("SEC-119");
         assert_eq!(sealed[24..][16..24], msg_id.to_bytes(), "the inner message repeats the outer id");
         assert_eq!(sealed[24..][60..68], name.1.to_raw().to_le_bytes(), "and the session");
-        self.keys.bind(name.0, permanent, now.unix).expect("both keys are known");
+        self.keys.bind(name.0, permanent);
         let session = self.sessions.get_mut(&name).expect("the query came from it");
-        session.respond_bytes(now, msg_id, &BOOL_TRUE.to_le_bytes()).unwrap();
+        session.respond_bytes(msg_id, &BOOL_TRUE.to_le_bytes()).unwrap();
     }
 
     /// Answers what is done.
-    pub fn work(&mut self, now: Now, time: u64, rng: &mut Dice) {
+    pub fn work(&mut self, time: u64, rng: &mut Dice) {
         let (done, running) =
             core::mem::take(&mut self.running).into_iter().partition(|query| query.done_at <= time);
         self.running = running;
@@ -176,15 +171,15 @@ impl Datacenter {
             let times = if rng.chance(20) { 2 } else { 1 };
             for _ in 0..times {
                 let answered = match query.kind {
-                    7 => session.respond_error(now, query.msg_id, 400, "BAD_REQUEST"),
-                    _ => session.respond_bytes(now, query.msg_id, &result),
+                    7 => session.respond_error(query.msg_id, 400, "BAD_REQUEST"),
+                    _ => session.respond_bytes(query.msg_id, &result),
                 };
                 answered.expect("the client acknowledges in time");
             }
         }
     }
 
-    pub fn push_update(&mut self, now: Now) {
+    pub fn push_update(&mut self) {
         let Some((key, _)) = self.attached.last().copied() else { return };
         self.updates += 1;
         let mut update = UPDATE.to_le_bytes().to_vec();
@@ -192,7 +187,7 @@ impl Datacenter {
         // A late frame may have brought a session back that the client has left: both get it, as with a real server.
         for name in self.attached.iter().filter(|name| name.0 == key) {
             if let Some(session) = self.sessions.get_mut(name) {
-                session.push_bytes(now, &update).expect("the client acknowledges in time");
+                session.push_bytes(&update).expect("the client acknowledges in time");
             }
         }
     }

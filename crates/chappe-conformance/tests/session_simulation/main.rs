@@ -24,6 +24,7 @@
 mod app;
 mod datacenter;
 mod dice;
+mod keys;
 mod link;
 mod neighbours;
 mod world;

@@ -13,12 +13,13 @@ use chappe_session::client::{
     ClientConfig, ClientSession, ClockTrust, Event, ForwardSecrecy, KeyMaterial, ReceiveError, Repeat,
     SendOptions, TemporaryKey,
 };
-use chappe_session::server::{KeyStatus, Policy};
+use chappe_session::server::Policy;
 use chappe_session::{MonoTime, Now};
 
 use super::app::{App, Ended, query};
 use super::datacenter::{Datacenter, Name, Reaction};
 use super::dice::Dice;
+use super::keys::KeyStatus;
 use super::link::{Direction, Faults, Item};
 
 const SECOND: u64 = 1_000_000_000;
@@ -102,7 +103,7 @@ impl House {
             let is_busy = self.neighbours.iter().any(|side| side.app.open_calls() > 0 || side.needs_key);
             self.time += if is_busy { TICK } else { 15 * SECOND };
             (0..2).for_each(|place| self.live(place));
-            self.datacenter.work(now(self.time), self.time, &mut self.rng);
+            self.datacenter.work(self.time, &mut self.rng);
             self.datacenter.handle_timeout(now(self.time));
             (0..2).for_each(|place| self.close_silent(place));
         }

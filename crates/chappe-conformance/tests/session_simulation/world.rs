@@ -9,12 +9,13 @@ use chappe_session::client::{
     ClientConfig, ClientSession, ClockTrust, Event, ForwardSecrecy, KeyMaterial, Packing, Repeat, SavedState,
     SendOptions, TemporaryKey,
 };
-use chappe_session::server::{KeyStatus, Policy};
+use chappe_session::server::Policy;
 use chappe_session::{MonoTime, Now, SessionLimits};
 
 use super::app::{App, Ended, query};
 use super::datacenter::{Datacenter, Reaction};
 use super::dice::Dice;
+use super::keys::KeyStatus;
 use super::link::{Direction, Faults, Item};
 
 const SECOND: u64 = 1_000_000_000;
@@ -220,7 +221,7 @@ impl World {
                 Item::Error(code) => self.client.handle_transport_error(now, code),
             }
         }
-        self.datacenter.work(server_now, self.time, &mut self.rng);
+        self.datacenter.work(self.time, &mut self.rng);
         if self.datacenter.handle_timeout(server_now) {
             self.log("the server closes a silent connection");
             self.disconnect();
@@ -335,8 +336,7 @@ impl World {
         };
         self.next_call = self.time + pause;
         if self.rng.chance(400) {
-            let server_now = self.server_now();
-            self.datacenter.push_update(server_now);
+            self.datacenter.push_update();
         }
     }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use chappe_crypto::rng::Drbg;
 use chappe_framing::TransportTail;
+use chappe_session::Counters;
 use chappe_session::MonoTime;
 use chappe_session::Now;
 use chappe_session::client::{CallId, ClientSession, KeyMaterial, SendError, SendOptions};
-use chappe_session::counters::Counters;
 use chappe_tl::deserialize::Deserializable;
 use chappe_tl::{RemoteCall, Serializable};
 use chappe_transport::Framing;

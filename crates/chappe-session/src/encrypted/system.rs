@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use chappe_crypto::AuthKey;
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameBuf, GZIP_PACKED, GzipPacked, MsgId, UnixTime, WriteError, constructor_id};
+use chappe_framing::{FrameBuf, GZIP_PACKED, MsgId, UnixTime, WriteError, constructor_id};
 use chappe_tl::{RemoteCall, Serializable};
 
 use super::EncryptedSession;
@@ -17,7 +17,7 @@ impl EncryptedSession {
     ///
     /// # Panics
     ///
-    /// If the operating system has no randomness to give: going on would be unsafe (SEC-01).
+    /// Panics if the operating system has no randomness: without it no message is safe (SEC-01).
     pub fn new(auth_key: impl Into<AuthKey>, first_salt: i64, time_offset: i32) -> Self {
         let mut rng = os_rng();
         let mut session = Self::with_rng(auth_key, first_salt, time_offset, &mut rng);
@@ -88,8 +88,7 @@ impl EncryptedSession {
     pub fn unpack(&mut self, frame: &mut [u8]) -> Result<Message, UnpackError> {
         let mut message = self.unpack_with(UnixTime::now(), frame)?.to_message();
         if constructor_id(&message.body)? == GZIP_PACKED {
-            let limit = self.unpacked_bytes;
-            message.body = self.inflater().unpack(&GzipPacked::new_checked(&message.body)?, limit)?.to_vec();
+            message.body = self.unpacked(&message.body)?.to_vec();
         }
         Ok(message)
     }
@@ -118,5 +117,5 @@ impl EncryptedSession {
 }
 
 fn os_rng() -> Drbg {
-    Drbg::from_os().expect("the operating system gives randomness, or nothing is safe")
+    Drbg::from_os().expect("the operating system has randomness")
 }

@@ -1,4 +1,4 @@
-//! How a server's session behaves, and every bound of it.
+//! The settings of a server's session, and every bound of it.
 
 use core::time::Duration;
 
@@ -6,19 +6,18 @@ use chappe_framing::Padding;
 
 use crate::window::AgeLimits;
 
-/// How strict a server is with what clients in the world do wrong.
+/// How strict a server is with the mistakes of widespread clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Policy {
     /// Every rule is enforced: codes 19 and 32 to 35 are sent, and only gzip is unpacked.
     Strict,
-    /// Sequence numbers are not checked, since widespread clients get the parity of service messages
-    /// wrong and leave when told so; a container under a used id is taken for a repetition; zlib is
-    /// unpacked like gzip.
+    /// Sequence numbers are not checked: widespread clients get the parity of service messages wrong and disconnect
+    /// when they are told. A container under a used id is a repetition, and zlib is unpacked like gzip.
     #[default]
     Lenient,
 }
 
-/// Every bound of a server's session, and how it behaves.
+/// The settings and bounds of a server's session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     /// How strict the session is.
@@ -29,7 +28,8 @@ pub struct ServerConfig {
     pub received_ids: usize,
     /// How old and how far in the future a message may be (SEC-79).
     pub age: AgeLimits,
-    /// Queries that may run at once; beyond it the client is told to slow down. Default 1024.
+    /// Queries that may run at once. Each further one is answered with the error `FLOOD_WAIT_1`, code 420, and is not
+    /// shown; other messages are not affected. Default 1024.
     pub running_queries: usize,
     /// Messages that wait to be sent or acknowledged. Default 8192.
     pub unacked_messages: usize,

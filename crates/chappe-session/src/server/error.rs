@@ -1,4 +1,4 @@
-//! Why frames of a client, and messages for it, are not taken.
+//! Why a server's session refuses frames of a client, and messages for it.
 
 use core::fmt;
 
@@ -10,9 +10,9 @@ use chappe_types::TransportErrorCode;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// The frame is not in order; close the connection.
+    /// The frame is refused; close the connection.
     Frame(FrameError),
-    /// Answer with this transport error: -404 for session zero or an unknown key, -429 for a flood.
+    /// Answer with this transport error, then close the connection: -404 for `session_id` zero.
     Transport(TransportErrorCode),
 }
 
@@ -20,7 +20,7 @@ impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Frame(error) => error.fmt(f),
-            Self::Transport(code) => write!(f, "the client is to be told {code}"),
+            Self::Transport(code) => write!(f, "the frame is answered with {code}"),
         }
     }
 }
@@ -52,7 +52,7 @@ pub enum RespondError {
         /// Its length in bytes.
         len: usize,
     },
-    /// The client has not acknowledged enough of what it was sent: close the session (SEC-175).
+    /// The client has not acknowledged enough of what it was sent; end the session (SEC-175).
     TooMuchUnacked {
         /// Messages that wait.
         messages: usize,

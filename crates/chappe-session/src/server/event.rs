@@ -1,28 +1,25 @@
 //! What a server's session tells its owner.
 
-use alloc::vec::Vec;
-
 use chappe_crypto::QuickAckToken;
 use chappe_framing::{MsgId, SeqNo, SessionId};
 
+use crate::event_log::{Recorded, Span};
 use crate::service::HttpWait;
-use crate::unpack::KEPT_SCRATCH;
 
 /// Something the owner of a session must deal with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerEvent<'a> {
-    /// A query, unpacked, constructor id first; to be answered with
-    /// [`respond`](super::ServerSession::respond) under its id. It is shown once.
+    /// A query. It is shown once; answer it with [`respond`](super::ServerSession::respond) under its id.
     Query {
         /// Its id.
         msg_id: MsgId,
         /// Its sequence number.
         seq_no: SeqNo,
-        /// The query.
+        /// The query, unpacked, constructor id first.
         body: &'a [u8],
     },
-    /// The session was made by this frame. `new_session_created` is on its way.
+    /// This frame began the session. `new_session_created` is queued.
     Created,
     /// The client no longer wants the answer to a query that is running.
     Dropped {
@@ -34,28 +31,28 @@ pub enum ServerEvent<'a> {
         /// The message.
         msg_id: MsgId,
     },
-    /// Another session of the same key is to be destroyed; answer with
+    /// The client asks to destroy another session of the same key. Answer with
     /// [`respond_session_destroyed`](super::ServerSession::respond_session_destroyed).
     DestroySession {
         /// The session.
         session_id: SessionId,
     },
-    /// The key is to be destroyed; answer with
+    /// The client asks to destroy the key. Answer with
     /// [`respond_key_destroyed`](super::ServerSession::respond_key_destroyed).
     DestroyAuthKey,
-    /// Over HTTP: how long the answer may be held back.
+    /// How long the response to an HTTP request may be held back, within the bounds of a server (SEC-109).
     HttpWait(HttpWait),
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Bytes {
-    Body { start: u32, len: u32 },
-    Scratch { start: u32, len: u32 },
-}
-
+/// An event with places instead of bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Record {
-    Query(MsgId, SeqNo, Bytes),
+    Query {
+        msg_id: MsgId,
+        seq_no: SeqNo,
+        body: Span,
+    },
+    /// An event without bytes.
     Plain(ServerEvent<'static>),
 }
 
@@ -63,9 +60,7 @@ pub(super) enum Record {
 #[derive(Debug)]
 #[must_use = "queries are shown here and nowhere else"]
 pub struct ServerEvents<'a> {
-    pub(super) records: core::slice::Iter<'a, Record>,
-    pub(super) body: &'a [u8],
-    pub(super) scratch: &'a [u8],
+    pub(super) records: Recorded<'a, Record>,
     pub(super) quick_ack: Option<QuickAckToken>,
 }
 
@@ -81,35 +76,15 @@ impl<'a> Iterator for ServerEvents<'a> {
     type Item = ServerEvent<'a>;
 
     fn next(&mut self) -> Option<ServerEvent<'a>> {
-        Some(match *self.records.next()? {
-            Record::Query(msg_id, seq_no, bytes) => {
-                let (from, start, len) = match bytes {
-                    Bytes::Body { start, len } => (self.body, start, len),
-                    Bytes::Scratch { start, len } => (self.scratch, start, len),
-                };
-                let body = from.get(start as usize..start as usize + len as usize).unwrap_or_default();
-                ServerEvent::Query { msg_id, seq_no, body }
+        Some(match self.records.next()? {
+            Record::Query { msg_id, seq_no, body } => {
+                ServerEvent::Query { msg_id, seq_no, body: self.records.bytes(body) }
             }
             Record::Plain(event) => event,
         })
     }
-}
 
-/// Records and scratch of one frame, reused.
-#[derive(Debug, Default)]
-pub(super) struct Log {
-    pub(super) records: Vec<Record>,
-    pub(super) scratch: Vec<u8>,
-}
-
-impl Log {
-    pub(super) fn clear(&mut self) {
-        self.records.clear();
-        self.scratch.clear();
-        self.scratch.shrink_to(KEPT_SCRATCH);
-    }
-
-    pub(super) fn plain(&mut self, event: ServerEvent<'static>) {
-        self.records.push(Record::Plain(event));
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.records.len(), Some(self.records.len()))
     }
 }

@@ -1,12 +1,13 @@
-//! How much each of many strangers may have at once.
+//! How much each of many clients may hold at once.
 //!
-//! A server opens connections and sessions for strangers. [`Quota`] counts what each of them holds, and says no beyond
-//! a limit, which is told as transport error -429. It is bounded itself: strangers beyond its capacity are told no.
+//! A server opens connections and sessions for clients it does not know. [`Quota`] counts what each of them holds and
+//! refuses more than a limit; answer the refusal with transport error -429. The table itself is bounded: a client that
+//! holds nothing is refused while the table is full.
 
 use alloc::collections::BTreeMap;
 use core::fmt;
 
-/// Counts what everybody holds. `H` says who: an address, the number of a network, the id of a key.
+/// Counts what each client holds. `H` names a client: an address, the number of a network, the id of a key.
 #[derive(Clone, Debug)]
 pub struct Quota<H> {
     each: usize,
@@ -14,43 +15,43 @@ pub struct Quota<H> {
     held: BTreeMap<H, usize>,
 }
 
-/// Somebody has enough: answer with transport error -429.
+/// A client holds enough. Answer with transport error -429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OverQuota {
-    /// How much that one holds. Less than each may hold: it is a stranger, and too many others hold something.
+    /// How much it holds. Less than the limit means that too many other clients hold something.
     pub held: usize,
 }
 
 impl fmt::Display for OverQuota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no more for one that has {}", self.held)
+        write!(f, "quota exceeded: the client holds {}", self.held)
     }
 }
 
 impl core::error::Error for OverQuota {}
 
 impl<H: Copy + Ord> Quota<H> {
-    /// Begins to count: at most `each` for one holder, and at most so many `holders`.
+    /// Creates an empty table for at most `holders` clients, of which each may hold `each`.
     pub const fn new(each: usize, holders: usize) -> Self {
         Self { each, holders, held: BTreeMap::new() }
     }
 
-    /// Gives somebody one more.
+    /// Counts one more for a client.
     ///
     /// # Errors
     ///
-    /// Fails if that is one too many, or if too many strangers are counted; nothing is counted then.
+    /// Fails if that is one too many, or if the table is full; nothing is counted then.
     pub fn take(&mut self, holder: H) -> Result<(), OverQuota> {
         let held = self.held(holder);
-        let is_stranger = held == 0;
-        if held >= self.each || (is_stranger && self.held.len() >= self.holders) {
+        let is_new = held == 0;
+        if held >= self.each || (is_new && self.held.len() >= self.holders) {
             return Err(OverQuota { held });
         }
         self.held.insert(holder, held + 1);
         Ok(())
     }
 
-    /// Takes one back. What nobody holds is forgotten.
+    /// Counts one less. A client that holds nothing more is forgotten.
     pub fn release(&mut self, holder: H) {
         match self.held.get_mut(&holder) {
             Some(held) if *held > 1 => *held -= 1,
@@ -60,12 +61,12 @@ impl<H: Copy + Ord> Quota<H> {
         }
     }
 
-    /// Returns how much somebody has.
+    /// Returns how much a client holds.
     pub fn held(&self, holder: H) -> usize {
         self.held.get(&holder).copied().unwrap_or(0)
     }
 
-    /// Returns how many holders have anything.
+    /// Returns how many clients hold something.
     pub fn holders(&self) -> usize {
         self.held.len()
     }

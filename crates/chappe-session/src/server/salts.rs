@@ -1,17 +1,19 @@
 //! Salts as a server hands them out: computed, not stored.
 //!
-//! A salt is an HMAC of the key's id and the half hour it belongs to, so that all machines which know
-//! the secret agree on it and nothing has to be kept per key. The salt of the last half hour stays valid.
+//! A salt is an HMAC of the key's id and the half hour it belongs to. All machines that know the secret agree on it, and
+//! nothing is stored per key. The salt of the last half hour stays valid.
 //!
 //! Spec: <https://core.telegram.org/mtproto/description#server-salt>.
 
 use chappe_crypto::{AuthKeyId, hash};
-use chappe_framing::{ServerSalt, UnixTime};
+use chappe_framing::{MsgId, ServerSalt, UnixTime};
+use chappe_tl::RawVec;
+use chappe_tl_mtproto::types;
 use zeroize::Zeroizing;
 
 use crate::salts::{SALT_LIFETIME, TimedSalt};
 
-/// The most salts told at once.
+/// The most salts in one `future_salts`, as the specification says.
 const MAX_FUTURE: usize = 64;
 
 /// The salts of all keys of a server.
@@ -21,7 +23,7 @@ pub struct SaltSchedule {
 }
 
 impl SaltSchedule {
-    /// Takes the secret from which all salts follow; 32 random bytes.
+    /// Takes the secret that all salts are computed from: 32 random bytes.
     pub fn new(secret: [u8; 32]) -> Self {
         Self { secret: Zeroizing::new(secret) }
     }
@@ -31,7 +33,7 @@ impl SaltSchedule {
         self.of_period(key, period(now))
     }
 
-    /// Tells whether a salt is valid at a time: it is in use, or was until less than 1800 s ago (SEC-87).
+    /// Returns whether a salt is valid at a time: it is in use, or was until less than 1800 s ago (SEC-87).
     pub fn is_valid(&self, key: AuthKeyId, now: UnixTime, salt: ServerSalt) -> bool {
         let period = period(now);
         salt == self.of_period(key, period)
@@ -65,6 +67,51 @@ impl SaltSchedule {
 impl core::fmt::Debug for SaltSchedule {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("SaltSchedule").finish_non_exhaustive()
+    }
+}
+
+/// The salts that one session takes.
+#[derive(Debug)]
+pub(super) struct SessionSalts {
+    schedule: SaltSchedule,
+    key: AuthKeyId,
+    /// The salt that follows from the handshake, and until when it is taken.
+    first: Option<(ServerSalt, UnixTime)>,
+}
+
+impl SessionSalts {
+    pub(super) const fn new(schedule: SaltSchedule, key: AuthKeyId) -> Self {
+        Self { schedule, key, first: None }
+    }
+
+    /// Also takes a salt that is not of the schedule, until `until`.
+    pub(super) fn with_first(self, salt: ServerSalt, until: UnixTime) -> Self {
+        Self { first: Some((salt, until)), ..self }
+    }
+
+    pub(super) fn current(&self, now: UnixTime) -> ServerSalt {
+        self.schedule.current(self.key, now)
+    }
+
+    pub(super) fn accept(&self, now: UnixTime, salt: ServerSalt) -> bool {
+        let is_first = self.first.is_some_and(|(first, until)| first == salt && now <= until);
+        is_first || self.schedule.is_valid(self.key, now, salt)
+    }
+
+    /// Returns the answer to `get_future_salts`.
+    pub(super) fn future(&self, now: UnixTime, req_msg_id: MsgId, count: i32) -> types::FutureSalts {
+        let salts = self.schedule.future(self.key, now, count);
+        let future_salt = |salt: TimedSalt| types::FutureSalt {
+            // The fields are unsigned on the wire: TL has no other type for a time.
+            valid_since: salt.valid_since as u32 as i32,
+            valid_until: salt.valid_until as u32 as i32,
+            salt: salt.salt.to_raw(),
+        };
+        types::FutureSalts {
+            req_msg_id: req_msg_id.to_raw(),
+            now: now.to_tl_int(),
+            salts: RawVec(salts.map(future_salt).collect()),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameBuf, MsgOrigin};
+use chappe_framing::{FrameBuf, MsgIdGenerator, MsgOrigin};
 
 use super::*;
-use crate::steps;
+use crate::counted::steps_of;
 
 /// Steps that one answer may take on its way: a few binary searches.
 const FEW: usize = 64;
@@ -19,10 +19,10 @@ fn each_of_very_many_answers_costs_a_few_steps_until_it_is_acknowledged() {
     session.handle_connected(now, TransportTail::None);
     let mut rng = Drbg::from_seed([1; 32]);
     let mut out = FrameBuf::new();
-    let steps = steps::of(|| {
+    let steps = steps_of(|| {
         for query in &queries {
-            session.acks.push(*query, now.mono, session.config.ack_delay, crate::MAX_IDS_PER_LIST);
-            session.respond_error(now, *query, 400, "NO").expect("there is room");
+            session.inbox.acks.push(*query, now.mono, session.config.ack_delay, crate::MAX_IDS_PER_LIST);
+            session.respond_error(*query, 400, "NO").expect("there is room");
         }
         while session.poll_transmit(now, &mut rng, &mut out).is_some() {
             session.poll_timeout();

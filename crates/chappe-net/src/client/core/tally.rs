@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use chappe_session::counters::Counters;
+use chappe_session::Counters;
 use chappe_session::{MonoTime, Now};
 
 use super::Core;
