@@ -8,14 +8,14 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::{QuickAckToken, Side};
 use chappe_framing::{FrameBuf, FrameError, MsgId, Opened, TransportTail, auth_key_id, open};
 use chappe_handshake::Peer;
-use chappe_session::server::{ServerError, ServerEvent, ServerSession};
-use chappe_session::{HttpWait, MonoTime, Now};
+use chappe_session::server::{FrameCheck, ServerError, ServerEvent, ServerSession};
+use chappe_session::{BadMsgCode, HttpWait, MonoTime, Now};
 use chappe_transport::{AckRequest, TransportErrorCode};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, NoSession};
 use crate::handler::{Context, Verdict};
 use crate::keys::KeyState;
-use crate::session::{Attached, Outlet, Waker, apply};
+use crate::session::{Attached, Inner, Outlet, Waker, apply};
 
 /// What a connection has to send, or to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,8 +59,14 @@ pub struct ServerConnection {
     http_wait: Option<HttpWait>,
 }
 
-/// What to answer, and over HTTP how long to wait with it.
-type Judged = (Verdicts, Option<HttpWait>);
+/// What a frame leads to.
+struct Judged {
+    verdicts: Verdicts,
+    /// Over HTTP: how long the answer may be held back.
+    http_wait: Option<HttpWait>,
+    /// The quick acknowledgement, unless the frame was refused.
+    quick_ack: Option<QuickAckToken>,
+}
 
 /// What to answer to the queries of a frame. Most frames hold one, which needs no memory of its own.
 #[derive(Debug, Default)]
@@ -191,8 +197,7 @@ impl ServerConnection {
         let skipped = if self.is_http { self.sessions.len().saturating_sub(1) } else { 0 };
         for attached in &self.sessions[skipped..] {
             let mut inner = attached.lock();
-            let is_ours = inner.outlet.as_ref().is_some_and(|outlet| outlet.connection == self.number);
-            if is_ours && inner.session.poll_transmit(now, rng, out).is_some() {
+            if inner.is_outlet(self.number) && inner.session.poll_transmit(now, rng, out).is_some() {
                 return Some(Output::Frame);
             }
         }
@@ -231,28 +236,56 @@ impl ServerConnection {
         if opened.session_id().is_zero() {
             return self.end(Some(TransportErrorCode::UnknownAuthKey));
         }
-        let attached = self.attach(now, key, &opened, rng);
-        if ack == AckRequest::Quick && !self.is_http {
-            self.waiting.push_back(Waiting::QuickAck(opened.quick_ack()));
-        }
-        let verdicts = {
+        let attached = match self.engine.session(now, key, &opened, rng) {
+            Ok(attached) => attached,
+            Err(NoSession::Refused(mut session, code)) => {
+                return self.complain(now, &mut session, &opened, code, rng);
+            }
+            Err(NoSession::TooMany) => return self.end(Some(TransportErrorCode::TooManyConnections)),
+        };
+        let judged = {
             let mut inner = attached.lock();
-            match self.judge(now, key, &attached, &mut inner.session, &opened) {
-                Ok((verdicts, http_wait)) => {
-                    self.http_wait = http_wait;
-                    verdicts
-                }
-                Err(error) => {
-                    drop(inner);
-                    return match error {
-                        ServerError::Transport(code) => self.end(Some(code)),
-                        ServerError::Frame(error) => self.refuse(&error),
-                        _ => self.end(None),
-                    };
+            if !inner.is_outlet(self.number) {
+                // Only a fresh frame moves a session to this connection: anyone can send a recorded one again.
+                match inner.session.check(now, &opened) {
+                    FrameCheck::Refused(code) => {
+                        return self.complain(now, &mut inner.session, &opened, code, rng);
+                    }
+                    FrameCheck::Duplicate => return,
+                    FrameCheck::Fresh => {}
                 }
             }
+            self.make_outlet(now, &mut inner);
+            self.judge(now, key, &attached, &mut inner.session, &opened)
         };
-        self.answer(now, &attached, verdicts, rng);
+        self.note_session(&attached);
+        match judged {
+            Ok(Judged { verdicts, http_wait, quick_ack }) => {
+                if ack == AckRequest::Quick && !self.is_http {
+                    self.waiting.extend(quick_ack.map(Waiting::QuickAck));
+                }
+                self.http_wait = http_wait;
+                self.answer(now, &attached, verdicts, rng);
+            }
+            Err(ServerError::Transport(code)) => self.end(Some(code)),
+            Err(ServerError::Frame(error)) => self.refuse(&error),
+            Err(_) => self.end(None),
+        }
+    }
+
+    /// Tells the client what is wrong with a frame, over this connection.
+    fn complain(
+        &mut self,
+        now: Now,
+        session: &mut ServerSession,
+        opened: &Opened<'_>,
+        code: BadMsgCode,
+        rng: &mut Drbg,
+    ) {
+        let mut frame = FrameBuf::new();
+        if session.refuse(now, opened.header(), code, rng, &mut frame).is_some() {
+            self.waiting.push_back(Waiting::Frame(frame));
+        }
     }
 
     /// Lets the session check the frame and the handler answer its queries.
@@ -269,7 +302,9 @@ impl ServerConnection {
         let mut destroyed = Vec::new();
         let mut is_key_destroyed = false;
         let context = |msg_id| Context { now, msg_id, session: attached, engine: &self.engine, key };
-        for event in session.handle_opened(now, opened)? {
+        let events = session.handle_opened(now, opened)?;
+        let quick_ack = events.quick_ack();
+        for event in events {
             match event {
                 ServerEvent::Query { msg_id, body, .. } => {
                     verdicts.push(msg_id, self.engine.handler().query(&context(msg_id), body));
@@ -285,7 +320,8 @@ impl ServerConnection {
         }
         for session_id in destroyed {
             // A session cannot destroy itself: what that would mean is not defined.
-            let existed = session_id != session.session_id() && key.forget_session(session_id);
+            let existed =
+                session_id != session.session_id() && key.forget_session(session_id, opened.msg_id());
             session.respond_session_destroyed(session_id, existed);
         }
         if is_key_destroyed {
@@ -296,7 +332,7 @@ impl ServerConnection {
                 chappe_session::KeyDestruction::Unknown
             });
         }
-        Ok((verdicts, http_wait))
+        Ok(Judged { verdicts, http_wait, quick_ack })
     }
 
     fn answer(&mut self, now: Now, attached: &Attached, verdicts: Verdicts, rng: &mut Drbg) {
@@ -318,17 +354,18 @@ impl ServerConnection {
         }
     }
 
-    /// Finds the session of a frame and makes this connection its outlet.
-    fn attach(&mut self, now: Now, key: &KeyState, opened: &Opened<'_>, rng: &mut Drbg) -> Attached {
-        let attached = self.engine.session(key, opened.session_id(), rng);
-        let mut inner = attached.lock();
+    /// Makes this connection the one that a session sends to.
+    fn make_outlet(&self, now: Now, inner: &mut Inner) {
         let (connection, is_http) = (self.number, self.is_http);
         let outlet = Outlet { connection, waker: Arc::clone(&self.waker), is_http, is_open: true };
         if inner.attach(outlet) {
             inner.session.handle_connected(now, self.tail);
         }
-        drop(inner);
-        let known = self.sessions.iter().position(|known| known.is_same(&attached));
+    }
+
+    /// Puts a session at the end of the list of those that spoke over this connection.
+    fn note_session(&mut self, attached: &Attached) {
+        let known = self.sessions.iter().position(|known| known.is_same(attached));
         if let Some(index) = known {
             self.sessions[index..].rotate_left(1);
         } else {
@@ -338,7 +375,6 @@ impl ServerConnection {
             }
             self.sessions.push(attached.clone());
         }
-        attached
     }
 
     fn detach(&self, attached: &Attached) {

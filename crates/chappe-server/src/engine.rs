@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use chappe_crypto::AuthKeyId;
 use chappe_crypto::rng::Drbg;
-use chappe_framing::{FrameBuf, SessionId, TransportTail, UnixTime};
+use chappe_framing::{FrameBuf, Opened, SessionId, TransportTail, UnixTime};
 use chappe_handshake::bind::{BindContext, BindError, BindTempAuthKey};
 use chappe_handshake::{ConfigError, Peer, QueryRefusal, Reply, ServerHandshakes};
-use chappe_session::server::{SaltSchedule, ServerSession};
+use chappe_session::server::{FrameCheck, SaltSchedule, ServerSession};
+use chappe_session::{BadMsgCode, Now};
 use rand_core::Rng as _;
 
 use crate::connection::ServerConnection;
@@ -23,6 +24,14 @@ use crate::session::{Attached, Waker};
 
 /// How long the salt that follows from the handshake is taken: as long as any other.
 const FIRST_SALT_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Why a frame has no session.
+pub(crate) enum NoSession {
+    /// The frame does not begin one. The session is there to complain about the frame and is not kept.
+    Refused(Box<ServerSession>, BadMsgCode),
+    /// All sessions that the key may have are in use.
+    TooMany,
+}
 
 /// Keys, handshakes and sessions of a server, and who answers its queries.
 pub struct Engine {
@@ -138,17 +147,42 @@ impl Engine {
         }
     }
 
-    /// Returns the session that a frame names, or makes it.
-    pub(crate) fn session(&self, key: &KeyState, id: SessionId, rng: &mut Drbg) -> Attached {
-        key.session_or(id, self.options.max_sessions_per_key, || {
-            let unique_id = rng.next_u64().cast_signed();
-            let (config, auth_key) = (self.options.session.clone(), key.auth_key().clone());
-            let mut session = ServerSession::new(config, auth_key, id, self.salts.clone(), unique_id);
-            if let Some((salt, until)) = key.first_salt() {
-                session = session.with_first_salt(salt, until);
+    /// Returns the session that a frame is for. A fresh frame begins it.
+    ///
+    /// Nothing is kept for any other frame: whoever has recorded one could send it again, and each would make a session
+    /// and take the place of another.
+    pub(crate) fn session(
+        &self,
+        now: Now,
+        key: &KeyState,
+        opened: &Opened<'_>,
+        rng: &mut Drbg,
+    ) -> Result<Attached, NoSession> {
+        if let Some(known) = key.session(opened.session_id()) {
+            return Ok(known);
+        }
+        let session = self.new_session(key, opened.session_id(), rng);
+        match session.check(now, opened) {
+            FrameCheck::Refused(code) => Err(NoSession::Refused(Box::new(session), code)),
+            FrameCheck::Fresh if key.may_begin_session(opened.msg_id()) => {
+                let max = self.options.max_sessions_per_key;
+                key.keep_session(Attached::new(session), max).ok_or(NoSession::TooMany)
             }
-            Attached::new(session)
-        })
+            // It may have been executed in a session that is gone.
+            FrameCheck::Fresh | FrameCheck::Duplicate => {
+                Err(NoSession::Refused(Box::new(session), BadMsgCode::TooOld))
+            }
+        }
+    }
+
+    fn new_session(&self, key: &KeyState, id: SessionId, rng: &mut Drbg) -> ServerSession {
+        let unique_id = rng.next_u64().cast_signed();
+        let (config, auth_key) = (self.options.session.clone(), key.auth_key().clone());
+        let session = ServerSession::new(config, auth_key, id, self.salts.clone(), unique_id);
+        match key.first_salt() {
+            Some((salt, until)) => session.with_first_salt(salt, until),
+            None => session,
+        }
     }
 
     pub(crate) fn bind(&self, context: &Context<'_>, request: &BindTempAuthKey) -> Result<(), BindError> {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chappe_crypto::{AuthKey, AuthKeyId};
-use chappe_framing::{ServerSalt, SessionId, UnixTime};
+use chappe_framing::{MsgId, ServerSalt, SessionId, UnixTime};
 use chappe_handshake::CreatedKey;
 
 use crate::session::Attached;
@@ -38,7 +38,11 @@ pub struct KeyState {
 #[derive(Debug, Default)]
 struct Sessions {
     by_id: HashMap<SessionId, Attached>,
+    /// The oldest first.
     order: VecDeque<SessionId>,
+    /// The highest id of a message received in a session that is gone. Messages up to it may have been executed there,
+    /// and the window that would know is gone too, so none of them begins a session.
+    floor: Option<MsgId>,
 }
 
 impl KeyState {
@@ -94,27 +98,56 @@ impl KeyState {
         matches!(self.kind(), KeyStatus::Temporary { expires_at, .. } if expires_at <= now)
     }
 
-    /// Returns the session of this id, or makes it; the oldest makes room.
-    pub(crate) fn session_or(&self, id: SessionId, max: usize, make: impl FnOnce() -> Attached) -> Attached {
-        let mut sessions = lock(&self.sessions);
-        if let Some(known) = sessions.by_id.get(&id) {
-            return known.clone();
-        }
-        while sessions.order.len() >= max.max(1) {
-            if let Some(oldest) = sessions.order.pop_front() {
-                sessions.by_id.remove(&oldest);
-            }
-        }
-        let made = make();
-        sessions.order.push_back(id);
-        sessions.by_id.insert(id, made.clone());
-        made
+    /// Returns a session.
+    pub(crate) fn session(&self, id: SessionId) -> Option<Attached> {
+        lock(&self.sessions).by_id.get(&id).cloned()
     }
 
-    pub(crate) fn forget_session(&self, id: SessionId) -> bool {
+    /// Returns whether a message may begin a session: it is newer than all messages of sessions that are gone.
+    pub(crate) fn may_begin_session(&self, msg_id: MsgId) -> bool {
+        lock(&self.sessions).floor.is_none_or(|floor| msg_id > floor)
+    }
+
+    /// Keeps a new session and returns it, or the one of the same id that another connection has made meanwhile.
+    ///
+    /// The oldest session without a connection makes room. Returns `None` if all `max` sessions have one: a session in
+    /// use is never removed, whoever asks for a new one.
+    pub(crate) fn keep_session(&self, made: Attached, max: usize) -> Option<Attached> {
+        let mut sessions = lock(&self.sessions);
+        if let Some(known) = sessions.by_id.get(&made.session_id()) {
+            return Some(known.clone());
+        }
+        if sessions.order.len() >= max.max(1) {
+            sessions.remove_unused()?;
+        }
+        sessions.order.push_back(made.session_id());
+        sessions.by_id.insert(made.session_id(), made.clone());
+        Some(made)
+    }
+
+    /// Removes a session, as the message `request` of another one asks; returns whether there was one.
+    pub(crate) fn forget_session(&self, id: SessionId, request: MsgId) -> bool {
         let mut sessions = lock(&self.sessions);
         sessions.order.retain(|known| *known != id);
-        sessions.by_id.remove(&id).is_some()
+        let existed = sessions.by_id.remove(&id).is_some();
+        if existed {
+            // The client wrote the messages of that session before it asked to destroy it.
+            sessions.floor = sessions.floor.max(Some(request));
+        }
+        existed
+    }
+}
+
+impl Sessions {
+    /// Removes the oldest session that no connection speaks for.
+    fn remove_unused(&mut self) -> Option<()> {
+        let unused = |id: &SessionId| self.by_id.get(id).and_then(Attached::last_received_if_unused);
+        let (place, last) =
+            self.order.iter().enumerate().find_map(|(place, id)| Some((place, unused(id)?)))?;
+        self.floor = self.floor.max(Some(last));
+        let id = self.order.remove(place)?;
+        self.by_id.remove(&id);
+        Some(())
     }
 }
 

@@ -40,6 +40,11 @@ pub(crate) struct Outlet {
 const MAX_HELD: usize = 8;
 
 impl Inner {
+    /// Returns whether answers go to a connection.
+    pub(crate) fn is_outlet(&self, connection: u64) -> bool {
+        self.outlet.as_ref().is_some_and(|outlet| outlet.connection == connection)
+    }
+
     /// Makes a connection the one that answers go to; says whether the session has to begin anew there.
     pub(crate) fn attach(&mut self, outlet: Outlet) -> bool {
         let number = outlet.connection;
@@ -144,6 +149,16 @@ impl Attached {
 
     pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         lock(&self.inner)
+    }
+
+    /// Returns the highest id of a message received, zero if there is none; `None` if a connection speaks for the
+    /// session.
+    ///
+    /// Never waits for the lock: a session that is being worked on is in use.
+    pub(crate) fn last_received_if_unused(&self) -> Option<MsgId> {
+        let inner = self.inner.try_lock().ok()?;
+        let last = inner.session.last_received().unwrap_or(MsgId::from_raw(0));
+        inner.outlet.is_none().then_some(last)
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

@@ -13,6 +13,7 @@ mod against_server;
 mod defects;
 mod handshake;
 mod pen;
+mod replays;
 mod rules;
 mod server;
 mod single_checks;

@@ -52,6 +52,11 @@ impl Inbox {
         self.running.len()
     }
 
+    /// Returns the highest id of a message that was received.
+    pub(super) fn last_received(&self) -> Option<MsgId> {
+        self.received.highest()
+    }
+
     /// Returns whether the owner works on a query.
     pub(super) fn is_running(&self, msg_id: MsgId) -> bool {
         self.running.contains(&msg_id)

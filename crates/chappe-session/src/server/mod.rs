@@ -39,8 +39,8 @@ use core::fmt;
 use chappe_crypto::{AuthKey, Side};
 use chappe_framing::{
     AcceptedFormat, CONTAINER_HEADER_LEN, Container, EncryptedHeader, EncryptedWriter, FrameBuf, FrameError,
-    GZIP_PACKED, GzipPacked, MSG_CONTAINER, MessageHeader, MsgId, Opened, PeerMisbehaved, ServerSalt,
-    SessionId, TransportTail, UnixTime, constructor_id, open,
+    GZIP_PACKED, GzipPacked, MSG_CONTAINER, MessageHeader, MsgId, MsgOrigin, Opened, PeerMisbehaved,
+    ServerSalt, SessionId, TransportTail, UnixTime, constructor_id, open,
 };
 use chappe_tl::Serializable;
 use chappe_tl_mtproto::types;
@@ -108,6 +108,17 @@ pub struct ServerSession {
     log: EventLog<Record>,
     last_input: MonoTime,
     counters: Counters,
+}
+
+/// What a session makes of a frame, by its outer message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameCheck {
+    /// It was not received before, and its age and salt are right.
+    Fresh,
+    /// It was received before. Anyone on the path can record a frame and send it again.
+    Duplicate,
+    /// It is ignored, and the client is told why.
+    Refused(BadMsgCode),
 }
 
 /// A message of a frame, and where its body is.
@@ -182,6 +193,26 @@ impl ServerSession {
     /// Returns how many queries were shown and not answered.
     pub fn running_queries(&self) -> usize {
         self.inbox.running()
+    }
+
+    /// Checks a frame without handling it.
+    ///
+    /// An owner asks this before a frame changes anything outside of the session: before it keeps a session that it
+    /// has just created, before it removes another session to make room, and before it moves the session to the
+    /// connection that the frame came over. Only a [fresh](FrameCheck::Fresh) frame proves that the client sent it now.
+    pub fn check(&self, now: Now, opened: &Opened<'_>) -> FrameCheck {
+        // A body too short for a constructor id is refused when it is handled.
+        let constructor = constructor_id(opened.body()).unwrap_or_default();
+        match self.check_outer(now, opened.salt(), opened.msg_id(), constructor) {
+            Check::Fresh => FrameCheck::Fresh,
+            Check::Duplicate => FrameCheck::Duplicate,
+            Check::Refused(code) => FrameCheck::Refused(code),
+        }
+    }
+
+    /// Returns the highest id of a message that was received.
+    pub fn last_received(&self) -> Option<MsgId> {
+        self.inbox.last_received()
     }
 
     /// Returns whether a connection is up.
@@ -357,6 +388,25 @@ impl ServerSession {
         }
     }
 
+    /// Writes the complaint about a frame that [`check`](Self::check) refused into `out`; returns `None` if the client
+    /// has been told too often.
+    ///
+    /// It goes to the connection that the frame came over, which need not be the one the session is connected by.
+    pub fn refuse(
+        &mut self,
+        now: Now,
+        message: MessageHeader,
+        code: BadMsgCode,
+        rng: &mut (impl CryptoRng + ?Sized),
+        out: &mut FrameBuf,
+    ) -> Option<Transmit> {
+        let complaint = self.complaint(now, message, code)?;
+        let mut writer = EncryptedWriter::begin(out);
+        writer.body().append(&complaint);
+        let message = self.outbox.unrelated(now, MsgOrigin::Response);
+        self.seal(self.salts.current(now.unix), message, writer, rng)
+    }
+
     /// Packs an answer if it is large enough and becomes clearly smaller.
     fn pack(&mut self, result: &[u8]) -> Option<Vec<u8>> {
         let gzip_from = self.config.gzip_from;
@@ -405,8 +455,18 @@ impl ServerSession {
         let mut writer = EncryptedWriter::begin(out);
         let context = PacketContext { now, salt, config, counters: &mut self.counters };
         let message = self.outbox.write_packet(context, &mut self.inbox.acks, writer.body()).ok()?;
+        self.seal(salt, message, writer, rng)
+    }
+
+    fn seal(
+        &mut self,
+        salt: ServerSalt,
+        message: MessageHeader,
+        writer: EncryptedWriter<'_>,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Option<Transmit> {
         let header = EncryptedHeader { salt, session_id: self.session_id, message };
-        writer.seal(&self.key, Side::Server, header, config.padding, rng).ok()?;
+        writer.seal(&self.key, Side::Server, header, self.config.padding, rng).ok()?;
         self.counters.frames_sent += 1;
         Some(Transmit { quick_ack: None })
     }
@@ -605,19 +665,30 @@ impl ServerSession {
     }
 
     /// Tells the client what is wrong with a message, if it has not been told too often.
-    fn complain(&mut self, now: Now, MessageHeader { msg_id, seq_no }: MessageHeader, code: BadMsgCode) {
+    fn complain(&mut self, now: Now, message: MessageHeader, code: BadMsgCode) {
+        if let Some(complaint) = self.complaint(now, message, code) {
+            self.outbox.reply_encoded(complaint);
+        }
+    }
+
+    /// Counts a refused message; returns the complaint unless the client has been told too often.
+    fn complaint(
+        &mut self,
+        now: Now,
+        MessageHeader { msg_id, seq_no }: MessageHeader,
+        code: BadMsgCode,
+    ) -> Option<Vec<u8>> {
         self.counters.refused.count(code.rule());
         if !self.complaints.allows(now.mono, self.config.complaints) {
-            return;
+            return None;
         }
         let (bad_msg_id, bad_msg_seqno, error_code) = (msg_id.to_raw(), seq_no.to_raw(), code.to_raw());
-        if code == BadMsgCode::BadServerSalt {
+        Some(if code == BadMsgCode::BadServerSalt {
             let new_server_salt = self.salts.current(now.unix).to_raw();
-            let bad = types::BadServerSalt { bad_msg_id, bad_msg_seqno, error_code, new_server_salt };
-            self.outbox.reply(&bad);
+            encode(&types::BadServerSalt { bad_msg_id, bad_msg_seqno, error_code, new_server_salt })
         } else {
-            self.outbox.reply(&types::BadMsgNotification { bad_msg_id, bad_msg_seqno, error_code });
-        }
+            encode(&types::BadMsgNotification { bad_msg_id, bad_msg_seqno, error_code })
+        })
     }
 }
 

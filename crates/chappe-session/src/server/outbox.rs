@@ -75,8 +75,13 @@ impl Outbox {
 
     /// Queues an object that needs no acknowledgement.
     pub(super) fn reply<T: Identifiable + Serializable>(&mut self, object: &T) {
+        self.reply_encoded(encode(object));
+    }
+
+    /// Queues an object that needs no acknowledgement, encoded, constructor id first.
+    pub(super) fn reply_encoded(&mut self, object: Vec<u8>) {
         if self.replies.len() < MAX_REPLIES {
-            self.replies.push_back(encode(object));
+            self.replies.push_back(object);
         }
     }
 
@@ -235,7 +240,8 @@ impl Outbox {
         Ok(())
     }
 
-    fn unrelated(&mut self, now: Now, origin: MsgOrigin) -> MessageHeader {
+    /// Numbers a message that needs no acknowledgement.
+    pub(super) fn unrelated(&mut self, now: Now, origin: MsgOrigin) -> MessageHeader {
         MessageHeader { msg_id: self.ids.next(now.unix, origin), seq_no: self.seq.next_unrelated() }
     }
 
