@@ -1,4 +1,4 @@
-//! Counters: what a session did, for metrics and for finding faults. They hold no secret.
+//! Counters of a session, for metrics and diagnosis. They hold no secret.
 
 use alloc::vec::Vec;
 
@@ -34,12 +34,12 @@ pub struct Counters {
     pub gunzip_in: u64,
     /// Bytes they unpacked to.
     pub gunzip_out: u64,
-    /// What was refused, by rule.
+    /// Refused messages and frames, by rule.
     pub refused: Refusals,
 }
 
 impl Counters {
-    /// Lists by name what has been counted since an earlier reading, for events at the edge and for metrics.
+    /// Returns by name what was counted since an earlier reading, for trace events and metrics.
     ///
     /// ```
     /// use chappe_session::Counters;
@@ -54,7 +54,7 @@ impl Counters {
         changes.map(|((name, now), (_, then))| (name, now.saturating_sub(then))).filter(|(_, more)| *more > 0)
     }
 
-    /// All counters by name; refusals all together.
+    /// Returns all counters by name, with the sum of all refusals.
     fn named(&self) -> [(&'static str, u64); 14] {
         [
             ("frames_sent", self.frames_sent),
@@ -96,7 +96,7 @@ impl Refusals {
         self.counts.binary_search_by_key(&rule, |entry| entry.0).map_or(0, |place| self.counts[place].1)
     }
 
-    /// Lists all rules that refused something, ascending.
+    /// Returns all rules that refused something, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (Rule, u64)> + '_ {
         self.counts.iter().copied()
     }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_counter_tells_its_change_under_its_own_name() {
+    fn every_counter_has_its_change_under_its_own_name() {
         let before = Counters { frames_sent: 5, ..Counters::default() };
         let mut after = Counters {
             frames_sent: 6,

@@ -4,12 +4,12 @@
 //! (With the features `std` and `getrandom`, [`EncryptedSession::new`] and its companions ask the operating
 //! system.)
 //!
-//! | For | there is |
+//! | To | use |
 //! |---|---|
-//! | the handshake, in the clear | [`Session`] |
-//! | packing and unpacking step by step | [`EncryptedSession`] |
-//! | the whole life of a session, at the client | [`client::ClientSession`] |
-//! | the whole life of a session, at the server | [`server::ServerSession`] |
+//! | number plain messages of the handshake | [`Session`] |
+//! | pack and unpack encrypted messages step by step | [`EncryptedSession`] |
+//! | run a client's session | [`client::ClientSession`] |
+//! | run a server's session | [`server::ServerSession`] |
 //!
 //! ```
 //! use chappe_crypto::rng::Drbg;
@@ -24,7 +24,8 @@
 //! # Ok::<(), chappe_session::WriteError>(())
 //! ```
 //!
-//! Not here: sockets and reconnection, the making of keys, the splitting of a byte stream into frames.
+//! Sockets and reconnection are in `chappe-net`, key creation in `chappe-handshake`, framing of byte streams in
+//! `chappe-transport`.
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
 
@@ -72,5 +73,5 @@ pub use time::{MonoTime, Now};
 pub use transmit::Transmit;
 pub use window::AgeLimits;
 
-/// Silence after which buffers are given back.
+/// Silence after which a session frees its buffers: a server or a farm of clients keeps many idle sessions.
 const QUIET: core::time::Duration = core::time::Duration::from_secs(30);

@@ -1,16 +1,16 @@
-//! All bounds of a session in one place.
+//! The bounds of a client's session.
 
 use core::time::Duration;
 
 use crate::window::AgeLimits;
 
-/// The most messages the specification allows in a container.
-pub const MAX_CONTAINER_MESSAGES: usize = 1020;
+/// The most messages that are put into a container. Official clients stay at 1020 too.
+pub const MAX_CONTAINER_MESSAGES: usize = chappe_framing::MAX_MESSAGES_SENT;
 
 /// The most ids in one `msgs_ack`, `msgs_state_req` or `msg_resend_req` (SEC-103).
 pub const MAX_IDS_PER_LIST: usize = 8192;
 
-/// Every bound of a session: no table of a session grows beyond what stands here.
+/// The bounds of a client's session: no table of a session grows beyond them.
 ///
 /// ```
 /// use chappe_session::SessionLimits;
@@ -26,7 +26,7 @@ pub struct SessionLimits {
     pub age: AgeLimits,
     /// Calls that wait to be sent or answered. Default 16 384.
     pub pending_calls: usize,
-    /// Bytes of their bodies together. Default 64 MiB.
+    /// Bytes of their bodies. Default 64 MiB.
     pub pending_bytes: usize,
     /// Messages put into one container. Default 1020, which is also the most.
     pub container_messages: usize,

@@ -1,28 +1,28 @@
-//! A message in the hands of a caller who works step by step.
+//! A message, for callers who pack and unpack step by step.
 
 use alloc::vec::Vec;
 
 use chappe_crypto::Side;
 use chappe_framing::{Container, FrameError, MSG_CONTAINER, MsgId, constructor_id};
 
-/// A message: one that [`Session::pack`](crate::Session::pack) made, to be sent in the clear, or one that
+/// A plain message that [`Session::pack`](crate::Session::pack) made, or one that
 /// [`EncryptedSession::unpack`](crate::EncryptedSession::unpack) decrypted.
 ///
-/// The fields are the numbers of the wire, as code that was written against other libraries expects them.
+/// The fields are the raw numbers of the wire, which code written against other libraries expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Salt that the server used; 0 for a message in the clear.
+    /// Salt that the server used; 0 for a plain message.
     pub salt: i64,
     /// Identifier of the message.
     pub msg_id: i64,
-    /// Its sequence number; a message in the clear does not carry it.
+    /// Its sequence number. A plain message does not carry it.
     pub seq_no: i32,
     /// The TL object, constructor id first.
     pub body: Vec<u8>,
 }
 
 impl Message {
-    /// Makes a message to be sent in the clear.
+    /// Creates a plain message.
     pub const fn plaintext(msg_id: MsgId, seq_no: i32, body: Vec<u8>) -> Self {
         Self { salt: 0, msg_id: msg_id.to_raw(), seq_no, body }
     }
@@ -32,9 +32,9 @@ impl Message {
         MsgId::from_raw(self.msg_id)
     }
 
-    /// Writes the message in the clear: `auth_key_id` 0 (8 bytes), `msg_id` (8), length (4), body.
+    /// Encodes a plain message: `auth_key_id` 0 (8 bytes), `msg_id` (8), length (4), body; all numbers little endian.
     ///
-    /// Only the objects of the handshake may travel so (SEC-09). All numbers are little endian.
+    /// Only objects of the handshake may be sent in plain (SEC-09).
     pub fn to_plaintext_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(20 + self.body.len());
         bytes.extend_from_slice(&[0; 8]);
@@ -44,14 +44,13 @@ impl Message {
         bytes
     }
 
-    /// Lists the messages of a container from the server; a message that is no container lists itself.
+    /// Returns the messages of a container from the server, or the message itself if it is no container.
     ///
-    /// [`EncryptedSession::unpack_all`](crate::EncryptedSession::unpack_all) does the same and leaves
-    /// out duplicates.
+    /// [`EncryptedSession::unpack_all`](crate::EncryptedSession::unpack_all) does the same and drops duplicates.
     ///
     /// # Errors
     ///
-    /// Fails if the container is not in order; then none of it may be used.
+    /// Fails if the container is malformed; then none of it may be used.
     pub fn messages(&self) -> Result<Vec<Self>, FrameError> {
         if constructor_id(&self.body)? != MSG_CONTAINER {
             return Ok(alloc::vec![self.clone()]);

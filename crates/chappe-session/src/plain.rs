@@ -1,4 +1,4 @@
-//! Messages in the clear, for the handshake.
+//! Plain messages, for the handshake.
 //!
 //! Spec: <https://core.telegram.org/mtproto/description#unencrypted-message>.
 
@@ -7,7 +7,7 @@ use chappe_tl::Serializable;
 
 use crate::message::Message;
 
-/// Numbers messages that are sent in the clear, while there is no `auth_key` yet.
+/// Numbers the plain messages of the handshake, before there is an `auth_key`.
 ///
 /// ```
 /// use chappe_session::{Session, UnixTime};
@@ -26,12 +26,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts counting.
+    /// Creates a session that has sent nothing.
     pub const fn new() -> Self {
         Self { ids: MsgIdGenerator::new(), seq: SeqNoCounter::new() }
     }
 
-    /// Returns the next message id for a moment in time.
+    /// Returns the next message id for a given time.
     pub const fn next_msg_id_at(&mut self, now: UnixTime) -> MsgId {
         self.ids.next(now, MsgOrigin::Client)
     }
@@ -46,7 +46,7 @@ impl Session {
         self.seq.next_unrelated().to_raw()
     }
 
-    /// Makes a message of a call, at a moment in time.
+    /// Encodes a call as a message, at a given time.
     ///
     /// A call that cannot be encoded (a string of 16 MiB or more) gives an empty body.
     pub fn pack_at<R: Serializable>(&mut self, call: &R, now: UnixTime) -> Message {
@@ -60,7 +60,7 @@ impl Session {
         self.next_msg_id_at(UnixTime::now())
     }
 
-    /// Makes a message of a call, by the clock of the operating system.
+    /// Encodes a call as a message, by the clock of the operating system.
     ///
     /// A call that cannot be encoded (a string of 16 MiB or more) gives an empty body.
     #[cfg(feature = "std")]
