@@ -5,6 +5,7 @@
 mod draw;
 mod tables;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -62,19 +63,25 @@ const OVERVIEW: &[(&str, &str, &str)] = &[
     ("seal a payload of 100 B", "crypto default", "seal, payload of 100 B"),
     ("seal a payload of 512 KiB", "crypto default", "seal, payload of 512 KiB"),
     ("handshake, the client's half", "handshake default", "the client's half"),
-    ("session: one call out", "session default", "out, one call in a packet"),
-    ("session: ten calls out", "session default", "out, ten calls in a container"),
-    ("session: one answer in", "session default", "in, one answer in a packet"),
-    ("session: ten answers in", "session default", "in, ten answers in a container"),
+    ("session: 64 calls, one in a packet", "session default", "out, one call in a packet"),
+    ("session: 64 calls, ten in a packet", "session default", "out, ten calls in a container"),
+    ("session: 64 answers, one in a packet", "session default", "in, one answer in a packet"),
+    ("session: 64 answers, ten in a packet", "session default", "in, ten answers in a container"),
     ("decode 100 messages", "tl default", "decode messages.messages, 100 messages"),
     ("encode 100 messages", "tl default", "encode messages.messages, 100 messages"),
-    ("TCP: one call at a time", "net default", "Calls: 1 at a time"),
-    ("TCP: 64 calls at a time", "net default", "Calls: 64 at a time"),
+    ("TCP: a call, one at a time", "net default", "Calls: 1 at a time"),
+    ("TCP: a call, 64 at a time", "net default", "Calls: 64 at a time"),
     ("compile the API types, release", "tl-build default", "release, CPU time"),
 ];
 
-/// Draws every plot for which there are figures, and prints what was written.
+/// The page with the short comparison, and the columns of its table: the peers' names as the tables begin them.
+const README: &str = "README.md";
+const COLUMNS: [&str; 3] = ["chappe", "grammers", "layer"];
+
+/// Draws every plot for which there are figures, rewrites the table of `README.md`, and prints what was written.
 pub(crate) fn write(root: &Path) -> Result<()> {
+    let readme = with_comparison(root)?;
+    fs::write(root.join(README), readme).with_context(|| format!("cannot write {README}"))?;
     let folder = root.join(FOLDER);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {FOLDER}"))?;
     for (file, svg) in all(root)? {
@@ -146,6 +153,27 @@ fn overview(page: &str) -> Chart {
     }
 }
 
+/// Returns `README.md` with the table between its markers made of the recorded tables.
+fn with_comparison(root: &Path) -> Result<String> {
+    const BEGIN: &str = "<!-- begin comparison -->\n";
+    const END: &str = "<!-- end comparison -->";
+    let readme = fs::read_to_string(root.join(README)).with_context(|| format!("cannot read {README}"))?;
+    let page = fs::read_to_string(root.join(PAGE)).with_context(|| format!("cannot read {PAGE}"))?;
+    let parts = readme.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) = parts.with_context(|| format!("{README} has no markers of the comparison"))?;
+    let mut table = String::from("| work | chappe | grammers | layer |\n|---|---|---|---|\n");
+    for (label, section, title) in OVERVIEW {
+        let groups = tables::groups(&page, section)?;
+        let Some(group) = groups.iter().find(|group| group.title == *title) else { continue };
+        let cells = COLUMNS.map(|name| {
+            let case = group.cases.iter().find(|case| case.name.starts_with(name));
+            case.map_or_else(|| "–".to_owned(), |case| duration(case.median))
+        });
+        _ = writeln!(table, "| {label} | {} |", cells.join(" | "));
+    }
+    Ok(format!("{before}{BEGIN}{table}{END}{after}"))
+}
+
 /// Libraries of other projects, by the start of their names in the tables.
 const PEERS: &[&str] = &[
     "grammers",
@@ -194,6 +222,14 @@ mod checks {
             let committed = fs::read_to_string(root.join(FOLDER).join(file)).unwrap_or_default();
             assert!(committed == svg, "{file} is stale: run `cargo xtask bench --plot-only`");
         }
+    }
+
+    #[test]
+    fn the_comparison_of_the_readme_shows_the_figures_of_the_tables() {
+        let root = workspace::root().expect("the tests run in the workspace");
+        let committed = fs::read_to_string(root.join(README)).expect("there is a README.md");
+        let expected = with_comparison(&root).expect("the page has its tables");
+        assert!(committed == expected, "{README} is stale: run `cargo xtask bench --plot-only`");
     }
 
     #[test]

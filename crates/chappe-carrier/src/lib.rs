@@ -9,6 +9,7 @@
 //!
 //! Bytes read from a socket go in, bytes to write come out. Drivers, which own the sockets, are `chappe-net` for
 //! clients and `chappe-server` for servers.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![allow(
     clippy::std_instead_of_core,

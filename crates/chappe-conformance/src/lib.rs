@@ -28,7 +28,39 @@ struct Readme;
 #[doc = include_str!("../../../docs/sessions-of-others.md")]
 struct SessionsOfOthers;
 
+/// The first program of `docs/getting-started.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/getting-started.md")]
+struct GettingStarted;
+
 /// The programs of `docs/net.md`, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/net.md")]
 struct Net;
+
+/// The examples of the pages of the crates.
+#[cfg(doctest)]
+mod readmes {
+    #[doc = include_str!("../../chappe/README.md")]
+    struct Chappe;
+    #[doc = include_str!("../../chappe-crypto/README.md")]
+    struct Crypto;
+    #[doc = include_str!("../../chappe-handshake/README.md")]
+    struct Handshake;
+    #[doc = include_str!("../../chappe-loopback/README.md")]
+    struct Loopback;
+    #[doc = include_str!("../../chappe-net/README.md")]
+    struct Net;
+    #[doc = include_str!("../../chappe-session/README.md")]
+    struct Session;
+    #[doc = include_str!("../../chappe-tl/README.md")]
+    struct Tl;
+    #[doc = include_str!("../../chappe-tl-api/README.md")]
+    struct TlApi;
+    #[doc = include_str!("../../chappe-tl-gen/README.md")]
+    struct TlGen;
+    #[doc = include_str!("../../chappe-tl-mtproto/README.md")]
+    struct TlMtproto;
+    #[doc = include_str!("../../chappe-tl-parser/README.md")]
+    struct TlParser;
+}

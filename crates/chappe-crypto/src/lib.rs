@@ -31,6 +31,7 @@
 //! assert_eq!(opened.quick_ack, sealed.quick_ack);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 
 extern crate alloc;

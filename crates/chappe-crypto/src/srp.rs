@@ -8,6 +8,17 @@
 //! and checks its prime and generator with [`Group::check`] first (SEC-158). Passwords are bytes as typed, without
 //! any normalisation. One derivation runs 100 000 rounds of PBKDF2: tens of milliseconds.
 //!
+//! A debug build takes seconds for one proof, unless three packages are optimised. In the `Cargo.toml` of the program:
+//!
+//! ```toml
+//! [profile.dev.package.chappe-crypto]
+//! opt-level = 2
+//! [profile.dev.package.crypto-bigint]
+//! opt-level = 2
+//! [profile.dev.package.sha2]
+//! opt-level = 2
+//! ```
+//!
 //! Spec: <https://core.telegram.org/api/srp>; SEC-158 to SEC-162.
 //!
 //! ```

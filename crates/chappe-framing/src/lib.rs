@@ -50,6 +50,7 @@
 //!
 //! Not here: what a session makes of all this (which ids, salts and numbers are in use, what was
 //! received before), and the splitting of a byte stream into frames.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
 

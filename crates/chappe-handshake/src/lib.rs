@@ -53,6 +53,7 @@
 //! Not here: sockets, transports, and which keys are kept.
 //!
 //! Spec: <https://core.telegram.org/mtproto/auth_key>; rows SEC-09 to SEC-60 of the checklist.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
 

@@ -31,6 +31,7 @@
 //! assert_eq!(SavedState::import(&state)?.key.auth_key, session.auth_key);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "for programs with std")]
 

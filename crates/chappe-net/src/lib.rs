@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | connecting and calling | `tokio::Client` | `blocking::Client` |
 //! | several connections and datacenters | `tokio::DataCenters` | `blocking::DataCenters` |
-//! //! | one connection, frame by frame | `tokio::dial` | `blocking::dial` |
+//! | one connection, frame by frame | `tokio::dial` | `blocking::dial` |
 //!
 //! Both modules drive the same machines, so neither can do what the other cannot. [`ConnectOptions`] says where a client
 //! dials and how long everything may take, [`store`] keeps its keys. Servers are in `chappe-server`; keys of other
@@ -23,6 +23,7 @@
 //! assert_eq!(error.blame(), Blame::Caller);
 //! # }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(any(feature = "blocking", feature = "tokio")),

@@ -26,6 +26,7 @@
 //!
 //! Sockets and reconnection are in `chappe-net`, key creation in `chappe-handshake`, framing of byte streams in
 //! `chappe-transport`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![forbid(unsafe_code)]
 

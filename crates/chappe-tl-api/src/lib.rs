@@ -35,6 +35,7 @@
 //! arena.reset();
 //! # Ok::<(), chappe_tl::deserialize::Error>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 

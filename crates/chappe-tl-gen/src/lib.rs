@@ -22,6 +22,7 @@
 //! ```
 //!
 //! and in the crate: `mod schema { include!(concat!(env!("OUT_DIR"), "/schema.rs")); }`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_alloc, reason = "runs on a build machine")]
 

@@ -28,6 +28,7 @@
 //! assert_eq!(pong.ping_id, 7);
 //! # Ok::<(), chappe_tl::deserialize::Error>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

@@ -28,6 +28,7 @@
 //! assert_eq!(errors.len(), 2);
 //! # Ok::<(), chappe_tl_parser::Diagnostics>(())
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_alloc, reason = "runs on a build machine")]
 

@@ -14,6 +14,7 @@
 //! | [`Rule`] | a rule of the security checklist |
 //!
 //! Not here: types that need cryptography or TL, such as message ids and keys.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
 

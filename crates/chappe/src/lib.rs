@@ -1,20 +1,21 @@
-//! Telegram's MTProto 2.0, complete: the tunnel through which every Telegram API call travels.
+//! Telegram's MTProto 2.0, client and server, behind one import.
 //!
-//! This crate contains no code. It gives the parts one name each; whoever needs one part only depends on that.
+//! This crate re-exports the crates of the workspace, one module each, and contains no code. A program that needs one part
+//! only can depend on that crate alone.
 //!
-//! | module | crate | what it is |
+//! | module | crate | content |
 //! |---|---|---|
-//! | [`authentication`] | `chappe-handshake` | `step1` to `finish`: an `auth_key`, from either side |
-//! | [`session`] | `chappe-session` | messages under an `auth_key`, from either side |
+//! | [`authentication`] | `chappe-handshake` | `step1` to `finish`: creates an `auth_key`; client and server |
+//! | [`session`] | `chappe-session` | messages under an `auth_key`; client and server |
 //! | [`transport`] | `chappe-transport` | framings, obfuscation, proxies |
 //! | [`framing`] | `chappe-framing` | envelopes, ids, containers, gzip |
-//! | [`crypto`] | `chappe-crypto` | the primitives |
+//! | [`crypto`] | `chappe-crypto` | the cryptographic primitives |
 //! | [`types`] | `chappe-types` | shared words: datacenter ids, error codes, RPC errors |
 //! | [`tl`], [`mtproto`] | `chappe-tl`, `chappe-tl-mtproto` | the TL run time; the service types |
 #![cfg_attr(feature = "api", doc = "| [`api`] | `chappe-tl-api` | the types and functions of the API |")]
 #![cfg_attr(
     feature = "net",
-    doc = "| [`net`] | `chappe-net` | clients: sockets, proxies, key stores; blocking or tokio |"
+    doc = "| [`net`] | `chappe-net` | clients: connections, proxies, key stores; blocking or tokio |"
 )]
 #![cfg_attr(
     feature = "server",
@@ -22,16 +23,34 @@
 )]
 #![cfg_attr(
     feature = "import",
-    doc = "| [`import`] | `chappe-import` | keys out of the sessions of other libraries |"
+    doc = "| [`import`] | `chappe-import` | keys from the sessions of other libraries |"
 )]
 #![cfg_attr(
     feature = "loopback",
     doc = "| [`loopback`] | `chappe-loopback` | a datacenter for tests without a network |"
 )]
 //!
+//! # Features
+//!
+//! | feature | default | effect |
+//! |---|---|---|
+//! | `std` | yes | the operating system's clock and randomness: `step1()`, `EncryptedSession::new` |
+//! | `net` | no | clients; their drivers with `tokio` or `blocking` |
+//! | `server` | no | a server; its listeners with `tokio` or `blocking` |
+//! | `tokio` | no | tasks of tokio, for `net` and `server` |
+//! | `blocking` | no | threads and `std::net`, for `net` and `server` |
+//! | `websocket` | no | WebSocket, for `net`, `server` and `loopback` |
+//! | `tls` | no | TLS for the clients of `net` |
+//! | `api` | no | the types and functions of Telegram's API |
+//! | `api-server` | no | `api::AnyCall`, and functions that can be copied and compared |
+//! | `import` | no | keys from the sessions of other libraries |
+//! | `loopback` | no | the embedded datacenter |
+//!
+//! Without `std` the crate is `no_std` + `alloc`.
+//!
 //! # Step by step
 //!
-//! The functions of the handshake make requests and check answers; how they travel is the caller's choice.
+//! The functions of the handshake make requests and check answers. The caller transports both.
 //!
 //! ```
 //! # #[cfg(feature = "std")] {
@@ -44,7 +63,7 @@
 //! assert_eq!(bytes[..8], [0; 8]); // no `auth_key` yet
 //! # drop(state);
 //!
-//! // What `auth::finish` gives opens the tunnel.
+//! // `auth::finish` returns these three values.
 //! let (auth_key, first_salt, time_offset) = ([7; 256], 42, 0);
 //! let mut session = EncryptedSession::new(auth_key, first_salt, time_offset);
 //! let frame = session.pack(&mtproto::functions::Ping { ping_id: 1 });
@@ -53,6 +72,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 pub use chappe_crypto as crypto;

@@ -37,7 +37,7 @@ const MARGIN: i32 = 16;
 const TITLE: i32 = 30;
 const ROW: i32 = 24;
 const GAP: i32 = 18;
-const LABEL: i32 = 200;
+const LABEL: i32 = 220;
 /// Space behind the longest bar for its text.
 const TEXT: i32 = 70;
 
