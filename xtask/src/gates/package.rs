@@ -48,6 +48,7 @@ fn gaps(package: &Package) -> Option<String> {
         ("description", package.description.is_none()),
         ("license", package.license.is_none()),
         ("repository", package.repository.is_none()),
+        ("readme", package.readme.is_none()),
         ("rust-version", package.rust_version.is_none()),
         ("categories", package.categories.is_empty()),
         ("keywords", package.keywords.is_empty()),
