@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use chappe_tl_gen::{Options, Output, Style};
+use chappe_tl_gen::{GeneratorOptions, Output, Style};
 use chappe_tl_parser::{Schema, SchemaDiff};
 use clap::Args;
 
@@ -144,7 +144,7 @@ struct Generated {
 impl Target {
     fn generate(&self, file: &SchemaFile) -> Result<Generated> {
         let schema = file.parse()?;
-        let mut options = Options::new(self.schema)
+        let mut options = GeneratorOptions::new(self.schema)
             .style(self.style.parse()?)
             .generator("`cargo xtask codegen`")
             .sha256(file.sha256());
@@ -203,7 +203,7 @@ impl Generated {
 fn subset(file: &Path, names: &[String], style: Style, out: &Path) -> Result<()> {
     let file = SchemaFile::read(file)?;
     let schema = file.parse()?.subset(names)?;
-    let options = Options::new(file.name())
+    let options = GeneratorOptions::new(file.name())
         .style(style)
         .generator("`cargo xtask codegen --only`")
         .sha256(file.sha256());
@@ -272,7 +272,7 @@ mod tests {
             let schema = file.parse().unwrap_or_else(|problems| panic!("{problems}"));
             assert!(schema.layer().is_some_and(|layer| layer >= 166), "{}", file.name());
             for style in [Style::Owned, Style::Arena] {
-                let options = Options::new(file.name()).style(style);
+                let options = GeneratorOptions::new(file.name()).style(style);
                 let generate = || chappe_tl_gen::generate(&schema, &options).expect("it has a form");
                 let output = generate();
                 assert!(output.files().count() > 50, "{}", file.name());
@@ -302,7 +302,7 @@ mod tests {
                 .expect("they are in every layer");
             assert_eq!(subset.functions().count(), 2);
             assert!(subset.constructors().count() < schema.constructors().count());
-            chappe_tl_gen::generate(&subset, &Options::new(file.name())).expect("it has a form");
+            chappe_tl_gen::generate(&subset, &GeneratorOptions::new(file.name())).expect("it has a form");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use chappe_tl_parser::diff::{Change, Kind};
-use chappe_tl_parser::{Category, SchemaDiff, Verdict};
+use chappe_tl_parser::diff::{Change, ChangeKind};
+use chappe_tl_parser::{Category, Impact, SchemaDiff};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -135,29 +135,29 @@ pub(crate) fn report(diff: &SchemaDiff, new: &SchemaFile) -> String {
         let counts = diff.counts(category);
         let _ = writeln!(text, "| {title} | {} | {} | {} |", counts.added, counts.removed, counts.changed);
     }
-    for verdict in [Verdict::WireBreaking, Verdict::SourceBreaking, Verdict::Compatible] {
-        let changes: Vec<&Change> = diff.changes.iter().filter(|change| change.verdict == verdict).collect();
+    for impact in [Impact::WireBreaking, Impact::SourceBreaking, Impact::Compatible] {
+        let changes: Vec<&Change> = diff.changes.iter().filter(|change| change.impact == impact).collect();
         if changes.is_empty() {
             continue;
         }
-        let _ = writeln!(text, "\n## {} {verdict}\n\n{}\n\n```diff", changes.len(), meaning(verdict));
+        let _ = writeln!(text, "\n## {} {impact}\n\n{}\n\n```diff", changes.len(), meaning(impact));
         for change in changes {
-            let _ = write!(text, "{}", change.to_string().replace(&format!(" [{verdict}]"), ""));
+            let _ = write!(text, "{}", change.to_string().replace(&format!(" [{impact}]"), ""));
         }
         text.push_str("```\n");
     }
     text
 }
 
-const fn meaning(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::WireBreaking => {
+const fn meaning(impact: Impact) -> &'static str {
+    match impact {
+        Impact::WireBreaking => {
             "The old encoding is not understood any more: the id is another one, or gone."
         }
-        Verdict::SourceBreaking => {
+        Impact::SourceBreaking => {
             "The old encoding stays valid; struct literals or exhaustive matches need a line."
         }
-        Verdict::Compatible => "Nothing to do for callers.",
+        Impact::Compatible => "Nothing to do for callers.",
     }
 }
 
@@ -170,7 +170,7 @@ fn to_json(diff: &SchemaDiff) -> Value {
     json!({
         "old_layer": diff.old_layer,
         "new_layer": diff.new_layer,
-        "verdict": diff.verdict().to_string(),
+        "verdict": diff.impact().to_string(),
         "constructors": counts(Category::Types),
         "functions": counts(Category::Functions),
         "changes": diff.changes.iter().map(change_to_json).collect::<Vec<_>>(),
@@ -179,9 +179,9 @@ fn to_json(diff: &SchemaDiff) -> Value {
 
 fn change_to_json(change: &Change) -> Value {
     let (kind, old, new, fields) = match &change.kind {
-        Kind::Added { new } => ("added", None, Some(new.line()), Vec::new()),
-        Kind::Removed { old } => ("removed", Some(old.line()), None, Vec::new()),
-        Kind::Changed { old, new, fields } => {
+        ChangeKind::Added { new } => ("added", None, Some(new.line()), Vec::new()),
+        ChangeKind::Removed { old } => ("removed", Some(old.line()), None, Vec::new()),
+        ChangeKind::Changed { old, new, fields } => {
             ("changed", Some(old.line()), Some(new.line()), fields.iter().map(ToString::to_string).collect())
         }
         _ => ("other", None, None, Vec::new()),
@@ -190,7 +190,7 @@ fn change_to_json(change: &Change) -> Value {
         "name": change.name.to_string(),
         "category": if change.category == Category::Types { "constructor" } else { "function" },
         "kind": kind,
-        "verdict": change.verdict.to_string(),
+        "verdict": change.impact.to_string(),
         "old": old,
         "new": new,
         "fields": fields,

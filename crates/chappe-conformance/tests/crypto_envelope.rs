@@ -120,7 +120,7 @@ fn many_at_once_do_what_one_at_a_time_does() {
             assert_eq!(results[i], Err(OpenError::MsgKeyMismatch));
             assert!(data.iter().all(|byte| *byte == 0), "not wiped");
         } else {
-            assert_eq!(results[i].unwrap().quick_ack, sealed[i].quick_ack);
+            assert_eq!(results[i].unwrap(), sealed[i].quick_ack);
             assert_eq!(*data, entry.bytes("plaintext"), "{entry:?}");
         }
     }

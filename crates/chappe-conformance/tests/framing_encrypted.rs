@@ -4,7 +4,7 @@ use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::{AuthKey, AuthKeyId, Side, message};
 use chappe_framing::{
     EncryptedHeader, EncryptedWriter, FrameBuf, FrameError, INNER_HEADER_LEN, MIN_FRAME_LEN, MalformedFrame,
-    MessageHeader, MsgId, OUTER_HEADER_LEN, OpenJob, Opened, Padding, PeerMisbehaved, SealJob, SeqNo,
+    MessageHeader, MsgId, OUTER_HEADER_LEN, OpenFrame, Opened, Padding, PeerMisbehaved, SealFrame, SeqNo,
     ServerSalt, SessionId, TransportTail, WriteError, open, open_many, seal_many,
 };
 use rand_chacha::ChaCha20Rng;
@@ -403,19 +403,19 @@ fn many_at_once_give_what_one_after_the_other_gives() {
             let mut writer = EncryptedWriter::begin(frame);
             writer.body().append(body);
             let prepared = writer.prepare(header(case), Padding::Random, &mut rng).unwrap();
-            jobs.push(SealJob::new(prepared, key, Side::Client));
+            jobs.push(SealFrame::new(prepared, key, Side::Client));
         }
         seal_many(&mut jobs);
         // A second call must not encrypt a second time.
         seal_many(&mut jobs);
-        let tokens: Vec<_> = jobs.into_iter().map(SealJob::finish).collect();
+        let tokens: Vec<_> = jobs.into_iter().map(SealFrame::finish).collect();
 
         // Every fifth frame is damaged; the others must not notice.
         for frame in frames.iter_mut().step_by(5) {
             frame.as_mut_slice()[30] ^= 1;
         }
         let mut jobs: Vec<_> = (frames.iter_mut().zip(&keys))
-            .map(|(frame, key)| OpenJob::new(key, Side::Client, TransportTail::None, frame.as_mut_slice()))
+            .map(|(frame, key)| OpenFrame::new(key, Side::Client, TransportTail::None, frame.as_mut_slice()))
             .collect();
         open_many(&mut jobs);
         open_many(&mut jobs);
@@ -438,9 +438,9 @@ fn a_frame_refused_before_decryption_does_not_disturb_the_others() {
     let key = key(&case);
     let (mut short, mut good, mut foreign) = (vec![1; 71], case.bytes("packet"), vec![1; 120]);
     let mut jobs = [
-        OpenJob::new(&key, Side::Server, TransportTail::None, &mut short),
-        OpenJob::new(&key, Side::Server, TransportTail::None, &mut good),
-        OpenJob::new(&key, Side::Server, TransportTail::None, &mut foreign),
+        OpenFrame::new(&key, Side::Server, TransportTail::None, &mut short),
+        OpenFrame::new(&key, Side::Server, TransportTail::None, &mut good),
+        OpenFrame::new(&key, Side::Server, TransportTail::None, &mut foreign),
     ];
     open_many(&mut jobs);
     let [short, good, foreign] = jobs.map(|job| job.finish().map(|opened| opened.body().len()));
@@ -453,7 +453,7 @@ fn a_frame_refused_before_decryption_does_not_disturb_the_others() {
 fn a_job_that_was_not_passed_on_is_done_when_it_is_finished() {
     let case = negative("ok_reference");
     let (key, mut frame) = (key(&case), case.bytes("packet"));
-    let job = OpenJob::new(&key, Side::Server, TransportTail::None, &mut frame);
+    let job = OpenFrame::new(&key, Side::Server, TransportTail::None, &mut frame);
     assert_eq!(job.finish().unwrap().body().len(), 20);
 }
 

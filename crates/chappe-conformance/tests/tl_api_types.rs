@@ -4,7 +4,7 @@
 use core::fmt::Write as _;
 
 use chappe_tl::__private::{Tables, Type};
-use chappe_tl::deserialize::{Cursor, Options};
+use chappe_tl::deserialize::{Cursor, DecodeOptions};
 use chappe_tl::table::{Arena, Decoded, Described, Family, Field, Kind};
 use chappe_tl::{Deserializable as _, Serializable};
 use chappe_tl_api::{AnyCall, TYPES};
@@ -203,7 +203,7 @@ impl Plain<'_, '_> {
 /// Decodes `bytes` in all ways and compares.
 fn compare(schema: &Schema, ty: &'static Type, bytes: &[u8]) {
     let arena = Arena::new();
-    let view = match arena.view(ty, bytes, Options::strict()) {
+    let view = match arena.view(ty, bytes, DecodeOptions::strict()) {
         Ok(view) => view,
         Err(error) => panic!("{}: {error}\n{bytes:02x?}", ty.name),
     };
@@ -214,7 +214,11 @@ fn compare(schema: &Schema, ty: &'static Type, bytes: &[u8]) {
     assert_eq!(view.to_bytes(), bytes, "{}", ty.name);
     assert_eq!(view.serialized_len(), bytes.len(), "{}", ty.name);
     let other = Arena::new();
-    assert!(view == other.view(ty, bytes, Options::lenient()).expect("it was decoded before"), "{}", ty.name);
+    assert!(
+        view == other.view(ty, bytes, DecodeOptions::lenient()).expect("it was decoded before"),
+        "{}",
+        ty.name
+    );
 }
 
 #[test]
@@ -331,7 +335,7 @@ fn sec_118_arbitrary_bytes_never_break_the_decoder() {
             let at = rng.next_u32() as usize % hurt.len();
             hurt[at] ^= 1 << (rng.next_u32() % 8);
             hurt.truncate(hurt.len() - (rng.next_u32() as usize % 2) * (hurt.len() / 3));
-            if let Ok(view) = arena.view(ty, &hurt, Options::lenient()) {
+            if let Ok(view) = arena.view(ty, &hurt, DecodeOptions::lenient()) {
                 // Whatever was decoded can be printed and written.
                 assert!(!format!("{view:?}").is_empty());
                 assert!(view.to_bytes().len() >= 4);
@@ -340,7 +344,11 @@ fn sec_118_arbitrary_bytes_never_break_the_decoder() {
         }
         // SEC-112: cut anywhere, it is an error.
         for end in 0..bytes.len() {
-            assert!(arena.view(ty, &bytes[..end], Options::lenient()).is_err(), "{} cut at {end}", ty.name);
+            assert!(
+                arena.view(ty, &bytes[..end], DecodeOptions::lenient()).is_err(),
+                "{} cut at {end}",
+                ty.name
+            );
         }
         arena.reset();
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use chappe_conformance::tl_values::Values;
-use chappe_tl::deserialize::Options;
+use chappe_tl::deserialize::DecodeOptions;
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::enums;
 use chappe_tl_parser::{Name, Schema};
@@ -81,8 +81,8 @@ fn round_trip<T>(bytes: &[u8])
 where
     T: Serializable + Deserializable + Clone + PartialEq + core::fmt::Debug,
 {
-    let value =
-        T::from_bytes_with(bytes, Options::strict()).unwrap_or_else(|error| panic!("{error}: {bytes:02x?}"));
+    let value = T::from_bytes_with(bytes, DecodeOptions::strict())
+        .unwrap_or_else(|error| panic!("{error}: {bytes:02x?}"));
     assert_eq!(value.serialized_len(), bytes.len(), "{value:?}");
     assert_eq!(value.to_bytes(), bytes, "{value:?}");
     assert_eq!(value.clone(), value);

@@ -1,6 +1,6 @@
 //! The rules about TL, SEC-112 to SEC-118, and inputs that cost other implementations their memory or their stack.
 
-use chappe_tl::deserialize::{Error, Options};
+use chappe_tl::deserialize::{DecodeOptions, Error};
 use chappe_tl::{Deserializable, EncodeError, FlagGroup, Serializable};
 use chappe_tl_mtproto::{AnyCall, enums, functions, types};
 use rand_chacha::ChaCha8Rng;
@@ -181,7 +181,8 @@ fn unknown_flags_are_ignored_by_clients_and_refused_by_strict_servers() {
     let mut bytes = call.to_bytes();
     bytes[7] = 0x80;
     assert_eq!(datacenter::functions::updates::GetDifference::from_bytes(&bytes), Ok(call));
-    let strict = datacenter::functions::updates::GetDifference::from_bytes_with(&bytes, Options::strict());
+    let strict =
+        datacenter::functions::updates::GetDifference::from_bytes_with(&bytes, DecodeOptions::strict());
     assert!(matches!(strict, Err(Error::UnknownFlags { bits: 0x8000_0000, .. })));
 }
 
@@ -202,6 +203,6 @@ fn sec_118_random_bytes_are_read_without_panic() {
         let _ = datacenter::AnyCall::from_bytes(&bytes);
         let _ = datacenter::enums::Jsonvalue::from_bytes(&bytes);
         let _ = datacenter::enums::Config::from_bytes(&bytes);
-        let _ = enums::FutureSalts::from_bytes_with(&bytes, Options::strict());
+        let _ = enums::FutureSalts::from_bytes_with(&bytes, DecodeOptions::strict());
     }
 }

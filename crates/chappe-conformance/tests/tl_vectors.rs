@@ -2,7 +2,7 @@
 
 use chappe_conformance::vectors::{self, Entry};
 use chappe_crypto::hash::sha256;
-use chappe_tl::deserialize::{Cursor, Error, Options};
+use chappe_tl::deserialize::{Cursor, DecodeOptions, Error};
 use chappe_tl::{Blob, Deserializable, RawVec, RemoteCall, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
 use chappe_tl_parser::id;
@@ -15,7 +15,7 @@ fn both_ways<T: Serializable + Deserializable + PartialEq + core::fmt::Debug>(va
     let bytes = entry.bytes("serialized");
     assert_eq!(value.to_bytes(), bytes, "{entry:?}");
     assert_eq!(value.serialized_len(), bytes.len(), "{entry:?}");
-    assert_eq!(T::from_bytes_with(&bytes, Options::strict()).as_ref(), Ok(value), "{entry:?}");
+    assert_eq!(T::from_bytes_with(&bytes, DecodeOptions::strict()).as_ref(), Ok(value), "{entry:?}");
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn every_string_length_is_encoded_and_decoded() {
         assert!(bytes.starts_with(&entry.bytes("serialized_prefix")), "{entry:?}");
         assert!(bytes.ends_with(&entry.bytes("serialized_suffix")), "{entry:?}");
         assert_eq!(sha256(&[&bytes]), entry.array("serialized_sha256"), "{entry:?}");
-        let read = Vec::<u8>::from_bytes_with(&bytes, Options::strict());
+        let read = Vec::<u8>::from_bytes_with(&bytes, DecodeOptions::strict());
         assert!(read.is_ok_and(|read| read == content), "{entry:?}");
         for missing in 1..=bytes.len().min(8) {
             assert!(Vec::<u8>::from_bytes(&bytes[..bytes.len() - missing]).is_err(), "{entry:?}");
@@ -50,7 +50,7 @@ fn every_malformed_string_is_refused_as_said() {
     for entry in entries {
         let bytes = entry.bytes("data");
         let lenient = Vec::<u8>::from_bytes(&bytes);
-        let strict = Vec::<u8>::from_bytes_with(&bytes, Options::strict());
+        let strict = Vec::<u8>::from_bytes_with(&bytes, DecodeOptions::strict());
         match entry.name() {
             "long_form_for_short_length" => {
                 assert_eq!(lenient.as_deref(), Ok(b"abc".as_slice()));

@@ -33,13 +33,13 @@ fn print_frame(auth_key: &AuthKey, frame: &mut [u8], from: Side) -> Result<(), B
     let split = 8 + rest.first_chunk::<16>().ok_or("no room for msg_key")?.len();
     let (header, encrypted) = frame.split_at_mut(split);
     let msg_key = MsgKey::from_bytes(header[8..].try_into()?);
-    let opened = message::open(auth_key, from, &msg_key, encrypted)?;
+    let quick_ack = message::open(auth_key, from, &msg_key, encrypted)?;
 
     // The msg_key was right, so the fields may be looked at.
     let long = |at: usize| encrypted[at..at + 8].try_into().map(i64::from_le_bytes);
     let int = |at: usize| encrypted[at..at + 4].try_into().map(i32::from_le_bytes);
     println!("msg_key      {}", hex::encode(msg_key.as_bytes()));
-    println!("quick_ack    {:#010x}", opened.quick_ack.to_raw());
+    println!("quick_ack    {:#010x}", quick_ack.to_raw());
     println!("salt         {:#018x}", long(0)?);
     println!("session_id   {:#018x}", long(8)?);
     println!("msg_id       {:#018x}", long(16)?);

@@ -27,7 +27,7 @@ mod safe_prime;
 mod value;
 
 pub use self::{
-    cache::{ImportError, PrimeCache},
+    cache::{PrimeCache, PrimeCacheError},
     error::DhError,
     known::KNOWN_PRIME,
     value::{Exponent, PublicValue},

@@ -13,7 +13,7 @@ pub(crate) mod batch;
 use core::fmt;
 
 #[cfg(feature = "batch")]
-pub use self::batch::{Stream, decrypt_many, encrypt_many};
+pub use self::batch::{IgeStream, decrypt_many, encrypt_many};
 use crate::backend::Backend;
 
 /// Length of a block in bytes.

@@ -26,9 +26,9 @@
 //! let sealed = message::seal(&auth_key, Side::Client, &mut data)?;
 //! assert_ne!(data, plaintext);
 //!
-//! let opened = message::open(&auth_key, Side::Client, &sealed.msg_key, &mut data)?;
+//! let quick_ack = message::open(&auth_key, Side::Client, &sealed.msg_key, &mut data)?;
 //! assert_eq!(data, plaintext);
-//! assert_eq!(opened.quick_ack, sealed.quick_ack);
+//! assert_eq!(quick_ack, sealed.quick_ack);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -37,7 +37,7 @@ fn sec_005_no_debug_output_contains_a_secret() {
 fn sec_005_no_debug_output_of_a_batch_contains_a_secret() {
     let auth_key = AuthKey::from_bytes([SECRET; 256]);
     let mut plaintext = [SECRET; 64];
-    assert_redacted(&ige::Stream::new(&[SECRET; 32], &[SECRET; 32], &mut plaintext).unwrap());
+    assert_redacted(&ige::IgeStream::new(&[SECRET; 32], &[SECRET; 32], &mut plaintext).unwrap());
     assert_redacted(&message::SealJob::new(&auth_key, Side::Client, &mut plaintext));
     let msg_key = MsgKey::from_bytes([1; 16]);
     assert_redacted(&message::OpenJob::new(&auth_key, Side::Client, msg_key, &mut plaintext));

@@ -80,7 +80,7 @@ pub use encrypted::{
     Prepared, TransportTail, auth_key_id, open,
 };
 #[cfg(feature = "batch")]
-pub use encrypted::{OpenJob, SealJob, open_many, seal_many};
+pub use encrypted::{OpenFrame, SealFrame, open_many, seal_many};
 pub use error::{FrameError, MalformedFrame, PeerMisbehaved};
 pub use gzip::{AcceptedFormat, Deflater, GZIP_PACKED, GzipPacked, Inflater};
 pub use ids::{ServerSalt, SessionId};

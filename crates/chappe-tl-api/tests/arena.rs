@@ -4,7 +4,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::alloc::System;
 
-use chappe_tl::deserialize::{Error, Options, Place};
+use chappe_tl::deserialize::{DecodeOptions, Error, Place};
 use chappe_tl::table::{Arena, Decoded, OwnedAnswer, View};
 use chappe_tl::{Deserializable, EncodeError, FlagGroup, Identifiable, RemoteCall, Serializable};
 use chappe_tl_api::{LAYER, One, enums, functions, name_for_id, types};
@@ -219,7 +219,7 @@ fn a_string_that_is_not_utf8_costs_a_character_and_not_the_object() {
     assert_eq!(owned.replaced_strings(), 1);
     arena.reset();
     assert_eq!(arena.replaced_strings(), 0);
-    let error = arena.decode_with::<enums::Updates<'_>>(&bytes, Options::strict()).unwrap_err();
+    let error = arena.decode_with::<enums::Updates<'_>>(&bytes, DecodeOptions::strict()).unwrap_err();
     let place = Place { ty: "updateShortMessage", field: "message", offset: at };
     assert_eq!(error, Error::InvalidUtf8 { place, valid_up_to: 0 });
 }
@@ -234,7 +234,7 @@ fn sec_115_bytes_after_an_object_are_an_error() {
     let owned = Decoded::<enums::Updates<'_>>::from_vec(bytes.clone()).map(|_| ()).unwrap_err();
     assert_eq!(owned, error);
     let arena = Arena::new();
-    let prefix = arena.decode_prefix::<enums::Updates<'_>>(&bytes, Options::default()).unwrap();
+    let prefix = arena.decode_prefix::<enums::Updates<'_>>(&bytes, DecodeOptions::default()).unwrap();
     assert_eq!(prefix.1, len);
 }
 
@@ -315,7 +315,10 @@ fn sec_117_what_has_no_encoding_is_refused() {
 fn strict_reading_refuses_what_nobody_should_write() {
     let arena = Arena::new();
     let decode = |bytes: &[u8]| {
-        arena.decode_with::<&str>(bytes, Options::strict()).map(|_| ()).map_err(|error| error.to_string())
+        arena
+            .decode_with::<&str>(bytes, DecodeOptions::strict())
+            .map(|_| ())
+            .map_err(|error| error.to_string())
     };
     assert_eq!(decode(&[1, b'a', 0, 0]), Ok(()));
     assert!(decode(&[1, b'a', 0, 1]).unwrap_err().contains("padding"));

@@ -5,7 +5,7 @@ use core::fmt;
 /// Why a schema cannot be generated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Error {
+pub enum GenerateError {
     /// Two names of the schema become the same name in Rust.
     NameClash {
         /// The one that came first.
@@ -34,7 +34,7 @@ pub enum Error {
     },
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for GenerateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NameClash { first, second, rust_name } => {
@@ -51,4 +51,4 @@ impl fmt::Display for Error {
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for GenerateError {}

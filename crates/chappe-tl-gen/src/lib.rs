@@ -8,12 +8,12 @@
 //! # In a `build.rs`
 //!
 //! ```no_run
-//! use chappe_tl_gen::Options;
+//! use chappe_tl_gen::GeneratorOptions;
 //!
 //! # fn main() -> Result<(), Box<dyn core::error::Error>> {
 //! let text = std::fs::read_to_string("schema.tl")?;
 //! let schema = chappe_tl_parser::parse("schema.tl", &text)?;
-//! let output = chappe_tl_gen::generate(&schema, &Options::new("schema.tl"))?;
+//! let output = chappe_tl_gen::generate(&schema, &GeneratorOptions::new("schema.tl"))?;
 //! let out_dir = std::env::var("OUT_DIR")?;
 //! std::fs::write(format!("{out_dir}/schema.rs"), output.to_single_file())?;
 //! println!("cargo::rerun-if-changed=schema.tl");
@@ -35,8 +35,8 @@ mod output;
 mod owned;
 mod plan;
 
-pub use error::Error;
-pub use options::{Options, Style, UnknownStyle};
+pub use error::GenerateError;
+pub use options::{GeneratorOptions, Style, UnknownStyle};
 pub use output::{Difference, Output};
 pub use plan::Plan;
 
@@ -50,7 +50,7 @@ pub const RUNTIME_VERSION: u32 = 4;
 /// # Errors
 ///
 /// Fails if the schema has something that has no form in Rust, such as two names that become one.
-pub fn generate(schema: &Schema, options: &Options) -> Result<Output, Error> {
+pub fn generate(schema: &Schema, options: &GeneratorOptions) -> Result<Output, GenerateError> {
     let plan = Plan::new(schema)?;
     match options.style {
         Style::Owned => Ok(owned::generate(&plan, options)),

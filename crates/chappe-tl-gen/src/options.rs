@@ -41,7 +41,7 @@ impl core::error::Error for UnknownStyle {}
 /// What to generate, and what to say about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Options {
+pub struct GeneratorOptions {
     /// The shape of the types.
     pub style: Style,
     /// Where the schema comes from, named in the header of every file.
@@ -62,7 +62,7 @@ pub struct Options {
     pub server_feature: Option<String>,
 }
 
-impl Options {
+impl GeneratorOptions {
     /// Owned values, without `serde`, from a schema called `origin`.
     pub fn new(origin: impl Into<String>) -> Self {
         Self {

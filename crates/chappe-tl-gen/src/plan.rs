@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chappe_tl_parser::{Definition, Name, Schema, Type};
 
-use crate::{Error, names};
+use crate::{GenerateError, names};
 
 /// The names of modules that generated code has for itself, and of what it imports.
 const RESERVED: &[&str] = &["types", "enums", "functions", "calls", "names", "tl", "tables"];
@@ -32,7 +32,7 @@ impl<'s> Plan<'s> {
     /// # Errors
     ///
     /// Fails if the schema has something that has no form in Rust.
-    pub fn new(schema: &'s Schema) -> Result<Self, Error> {
+    pub fn new(schema: &'s Schema) -> Result<Self, GenerateError> {
         check_names(schema)?;
         let mut plan = Self {
             schema,
@@ -223,10 +223,10 @@ impl<'s> Plan<'s> {
     }
 }
 
-fn check_names(schema: &Schema) -> Result<(), Error> {
+fn check_names(schema: &Schema) -> Result<(), GenerateError> {
     for namespace in schema.namespaces() {
         if RESERVED.contains(&namespace) {
-            return Err(Error::ReservedNamespace { name: namespace.to_owned() });
+            return Err(GenerateError::ReservedNamespace { name: namespace.to_owned() });
         }
     }
     let mut structs = BTreeMap::new();
@@ -247,7 +247,7 @@ fn check_names(schema: &Schema) -> Result<(), Error> {
         no_clash(&mut enums, (ty.namespace.clone(), rust_name.clone()), &ty.to_string(), &rust_name)?;
     }
     match schema.constructors().find(|constructor| !constructor.generics.is_empty()) {
-        Some(constructor) => Err(Error::GenericConstructor { name: constructor.name.to_string() }),
+        Some(constructor) => Err(GenerateError::GenericConstructor { name: constructor.name.to_string() }),
         None => Ok(()),
     }
 }
@@ -257,17 +257,17 @@ fn no_clash<K: Ord>(
     key: K,
     name: &str,
     rust_name: &str,
-) -> Result<(), Error> {
+) -> Result<(), GenerateError> {
     match seen.insert(key, name.to_owned()) {
         Some(first) => {
-            Err(Error::NameClash { first, second: name.to_owned(), rust_name: rust_name.to_owned() })
+            Err(GenerateError::NameClash { first, second: name.to_owned(), rust_name: rust_name.to_owned() })
         }
         None => Ok(()),
     }
 }
 
 /// Names the variants. Where the short names of two constructors are the same, both keep their full names.
-fn variants(schema: &Schema) -> Result<BTreeMap<u32, String>, Error> {
+fn variants(schema: &Schema) -> Result<BTreeMap<u32, String>, GenerateError> {
     let mut variants = BTreeMap::new();
     for ty in schema.types() {
         let short = |constructor: &Definition| names::variant_name(&constructor.name.ident, &ty.ident);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::lexer::LayerMark;
 use crate::model::{Definition, ParameterKind, Type};
-use crate::{Options, Schema, id};
+use crate::{ParseOptions, Schema, id};
 
 /// Returns the layer, if the file names exactly one.
 pub(crate) fn layer(source: &Source<'_>, marks: &[LayerMark], problems: &mut Vec<Diagnostic>) -> Option<i32> {
@@ -21,7 +21,7 @@ pub(crate) fn layer(source: &Source<'_>, marks: &[LayerMark], problems: &mut Vec
 pub(crate) fn check(
     source: &Source<'_>,
     schema: &Schema,
-    options: &Options,
+    options: &ParseOptions,
     syntax_is_fine: bool,
     problems: &mut Vec<Diagnostic>,
 ) {
@@ -45,7 +45,7 @@ pub(crate) fn check(
     }
 }
 
-fn check_id(definition: &Definition, options: &Options, report: &mut impl FnMut(&Definition, String)) {
+fn check_id(definition: &Definition, options: &ParseOptions, report: &mut impl FnMut(&Definition, String)) {
     let name = definition.name.to_string();
     let computed = id::compute(&definition.text);
     let trusted = id::is_exception(&name, definition.id) || options.trusted_ids.contains(&name);

@@ -8,7 +8,7 @@ use crate::schema::Schema;
 
 /// Whom a change breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Verdict {
+pub enum Impact {
     /// Nobody: callers compile and understand each other.
     Compatible,
     /// Callers that use the definition must be changed, but the bytes they wrote stay valid.
@@ -17,7 +17,7 @@ pub enum Verdict {
     WireBreaking,
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Impact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Compatible => "compatible",
@@ -60,7 +60,7 @@ impl fmt::Display for FieldChange {
 /// What happened to a definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum ChangeKind {
     /// It is new.
     Added {
         /// What it is.
@@ -91,21 +91,21 @@ pub struct Change {
     /// The section it stands in.
     pub category: Category,
     /// What happened to it.
-    pub kind: Kind,
+    pub kind: ChangeKind,
     /// Whom that breaks.
-    pub verdict: Verdict,
+    pub impact: Impact,
 }
 
 /// What changed between two schemas.
 ///
 /// ```
-/// use chappe_tl_parser::{SchemaDiff, Verdict, parse};
+/// use chappe_tl_parser::{SchemaDiff, Impact, parse};
 ///
 /// let old = parse("old.tl", "answer flags:# id:int = Answer;")?;
 /// let new = parse("new.tl", "answer flags:# silent:flags.0?true id:int = Answer;")?;
 /// let diff = SchemaDiff::between(&old, &new);
 /// // The bit is new, the id and the bytes are not: only struct literals must be completed.
-/// assert_eq!(diff.verdict(), Verdict::SourceBreaking);
+/// assert_eq!(diff.impact(), Impact::SourceBreaking);
 /// assert!(diff.to_string().contains("+ silent:flags.0?true"));
 /// # Ok::<(), chappe_tl_parser::Diagnostics>(())
 /// ```
@@ -131,22 +131,24 @@ impl SchemaDiff {
             pairs.entry((definition.category, &definition.name)).or_default().1 = Some(definition);
         }
         let changes = pairs.into_iter().filter_map(|((category, name), pair)| {
-            let (kind, verdict) = match pair {
+            let (kind, impact) = match pair {
                 (Some(before), Some(after)) => changed(before, after)?,
-                (Some(before), None) => (Kind::Removed { old: before.clone().into() }, Verdict::WireBreaking),
+                (Some(before), None) => {
+                    (ChangeKind::Removed { old: before.clone().into() }, Impact::WireBreaking)
+                }
                 (None, Some(after)) => {
-                    (Kind::Added { new: after.clone().into() }, verdict_of_added(old, after))
+                    (ChangeKind::Added { new: after.clone().into() }, verdict_of_added(old, after))
                 }
                 (None, None) => return None,
             };
-            Some(Change { name: name.clone(), category, kind, verdict })
+            Some(Change { name: name.clone(), category, kind, impact })
         });
         Self { old_layer: old.layer(), new_layer: new.layer(), changes: changes.collect() }
     }
 
-    /// Returns the worst verdict of all changes.
-    pub fn verdict(&self) -> Verdict {
-        self.changes.iter().map(|change| change.verdict).max().unwrap_or(Verdict::Compatible)
+    /// Returns the worst impact of all changes.
+    pub fn impact(&self) -> Impact {
+        self.changes.iter().map(|change| change.impact).max().unwrap_or(Impact::Compatible)
     }
 
     /// Counts the additions, removals and changes of a section.
@@ -154,9 +156,9 @@ impl SchemaDiff {
         let mut counts = Counts::default();
         for change in self.changes.iter().filter(|change| change.category == category) {
             match change.kind {
-                Kind::Added { .. } => counts.added += 1,
-                Kind::Removed { .. } => counts.removed += 1,
-                Kind::Changed { .. } => counts.changed += 1,
+                ChangeKind::Added { .. } => counts.added += 1,
+                ChangeKind::Removed { .. } => counts.removed += 1,
+                ChangeKind::Changed { .. } => counts.changed += 1,
             }
         }
         counts
@@ -182,25 +184,28 @@ impl fmt::Display for Counts {
 }
 
 /// A constructor that joins a type that was there before is a case that exhaustive matches do not have.
-fn verdict_of_added(old: &Schema, added: &Definition) -> Verdict {
+fn verdict_of_added(old: &Schema, added: &Definition) -> Impact {
     match (added.category, &added.result) {
         (Category::Types, Type::Boxed(ty)) if old.constructors_of(ty).next().is_some() => {
-            Verdict::SourceBreaking
+            Impact::SourceBreaking
         }
-        _ => Verdict::Compatible,
+        _ => Impact::Compatible,
     }
 }
 
-fn changed(old: &Definition, new: &Definition) -> Option<(Kind, Verdict)> {
+fn changed(old: &Definition, new: &Definition) -> Option<(ChangeKind, Impact)> {
     let same_shape = old.params == new.params && old.result == new.result && old.generics == new.generics;
     if same_shape && old.id == new.id {
         return None;
     }
     let same_bytes = old.id == new.id && old.result == new.result && on_wire(old).eq(on_wire(new));
-    let verdict = if same_bytes { Verdict::SourceBreaking } else { Verdict::WireBreaking };
-    let kind =
-        Kind::Changed { old: old.clone().into(), new: new.clone().into(), fields: field_changes(old, new) };
-    Some((kind, verdict))
+    let impact = if same_bytes { Impact::SourceBreaking } else { Impact::WireBreaking };
+    let kind = ChangeKind::Changed {
+        old: old.clone().into(),
+        new: new.clone().into(),
+        fields: field_changes(old, new),
+    };
+    Some((kind, impact))
 }
 
 /// What of a definition can be seen in its encoding: types and conditions, without names and without bare flags.
@@ -266,7 +271,7 @@ impl fmt::Display for SchemaDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "constructors: {}", self.counts(Category::Types))?;
         writeln!(f, "functions: {}", self.counts(Category::Functions))?;
-        writeln!(f, "verdict: {}", self.verdict())?;
+        writeln!(f, "impact: {}", self.impact())?;
         self.changes.iter().try_for_each(|change| write!(f, "{change}"))
     }
 }
@@ -274,10 +279,10 @@ impl fmt::Display for SchemaDiff {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Added { new } => writeln!(f, "+ {} [{}]", new.line(), self.verdict),
-            Kind::Removed { old } => writeln!(f, "- {} [{}]", old.line(), self.verdict),
-            Kind::Changed { old, new, fields } => {
-                writeln!(f, "~ {} #{:08x} -> #{:08x} [{}]", self.name, old.id, new.id, self.verdict)?;
+            ChangeKind::Added { new } => writeln!(f, "+ {} [{}]", new.line(), self.impact),
+            ChangeKind::Removed { old } => writeln!(f, "- {} [{}]", old.line(), self.impact),
+            ChangeKind::Changed { old, new, fields } => {
+                writeln!(f, "~ {} #{:08x} -> #{:08x} [{}]", self.name, old.id, new.id, self.impact)?;
                 for field in fields {
                     writeln!(f, "    {field}")?;
                 }

@@ -43,7 +43,7 @@ mod schema;
 mod subset;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use diff::{SchemaDiff, Verdict};
+pub use diff::{Impact, SchemaDiff};
 pub use model::{Category, Condition, Definition, Name, Parameter, ParameterKind, Type};
 pub use schema::Schema;
 pub use subset::UnknownName;
@@ -56,7 +56,7 @@ pub use subset::UnknownName;
 ///
 /// Fails with everything that is wrong with the text.
 pub fn parse(file: &str, text: &str) -> Result<Schema, Diagnostics> {
-    parse_with(file, text, &Options::default())
+    parse_with(file, text, &ParseOptions::default())
 }
 
 /// Reads a schema and checks it under the given rules.
@@ -64,7 +64,7 @@ pub fn parse(file: &str, text: &str) -> Result<Schema, Diagnostics> {
 /// # Errors
 ///
 /// Fails with everything that is wrong with the text.
-pub fn parse_with(file: &str, text: &str, options: &Options) -> Result<Schema, Diagnostics> {
+pub fn parse_with(file: &str, text: &str, options: &ParseOptions) -> Result<Schema, Diagnostics> {
     let source = diagnostic::Source::new(file, text);
     let (tokens, layers, mut problems) = lexer::tokenize(&source);
     let parsed = parse::parse_tokens(&source, &tokens, &mut problems);
@@ -78,12 +78,12 @@ pub fn parse_with(file: &str, text: &str, options: &Options) -> Result<Schema, D
 /// The rules a schema is checked by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Options {
+pub struct ParseOptions {
     /// Names of definitions whose ids are taken as they are, beyond those of [`id::EXCEPTIONS`].
     pub trusted_ids: Vec<String>,
 }
 
-impl Options {
+impl ParseOptions {
     /// Takes the id of the definition called `name` as it is, although the CRC-32 rule gives another one.
     #[must_use]
     pub fn trust_id_of(mut self, name: impl Into<String>) -> Self {

@@ -1,6 +1,6 @@
 //! What is said about schemas that cannot be read.
 
-use chappe_tl_parser::{Options, parse, parse_with};
+use chappe_tl_parser::{ParseOptions, parse, parse_with};
 
 fn problems_of(text: &str) -> String {
     parse("test.tl", text).map(|_| ()).expect_err("it cannot be read").to_string()
@@ -87,7 +87,7 @@ fn an_id_can_be_trusted_by_name() {
     let text = "one#12345678 = One;";
     assert!(parse("test.tl", text).is_err());
     let schema =
-        parse_with("test.tl", text, &Options::default().trust_id_of("one")).expect("the id is trusted");
+        parse_with("test.tl", text, &ParseOptions::default().trust_id_of("one")).expect("the id is trusted");
     assert!(schema.by_id(0x1234_5678).is_some());
 }
 

@@ -1,6 +1,6 @@
 //! What changed between two schemas, and what a part of one needs.
 
-use chappe_tl_parser::{Category, Schema, SchemaDiff, Verdict, parse};
+use chappe_tl_parser::{Category, Impact, Schema, SchemaDiff, parse};
 
 fn schema(text: &str) -> Schema {
     parse("test.tl", text).unwrap_or_else(|problems| panic!("{problems}"))
@@ -10,8 +10,8 @@ fn diff(old: &str, new: &str) -> SchemaDiff {
     SchemaDiff::between(&schema(old), &schema(new))
 }
 
-fn verdict(old: &str, new: &str) -> Verdict {
-    diff(old, new).verdict()
+fn impact(old: &str, new: &str) -> Impact {
+    diff(old, new).impact()
 }
 
 #[test]
@@ -19,31 +19,31 @@ fn the_same_schema_has_no_changes() {
     let text = "one x:int = One;\n---functions---\ncall = One;";
     let reordered = "---functions---\ncall = One;\n---types---\n// moved\none x:int = One;";
     assert_eq!(diff(text, reordered).changes, []);
-    assert_eq!(verdict(text, text), Verdict::Compatible);
+    assert_eq!(impact(text, text), Impact::Compatible);
 }
 
 #[test]
 fn what_is_new_by_itself_is_compatible() {
-    assert_eq!(verdict("one = One;", "one = One; two = Two;"), Verdict::Compatible);
-    assert_eq!(verdict("one = One;", "one = One; ---functions--- call = One;"), Verdict::Compatible);
+    assert_eq!(impact("one = One;", "one = One; two = Two;"), Impact::Compatible);
+    assert_eq!(impact("one = One;", "one = One; ---functions--- call = One;"), Impact::Compatible);
 }
 
 #[test]
 fn a_new_constructor_of_an_old_type_breaks_matches() {
-    assert_eq!(verdict("one = One;", "one = One; other = One;"), Verdict::SourceBreaking);
+    assert_eq!(impact("one = One;", "one = One; other = One;"), Impact::SourceBreaking);
 }
 
 #[test]
 fn a_new_flag_without_bytes_breaks_literals_only() {
     let new = "one flags:# silent:flags.1?true x:int = One;";
-    assert_eq!(verdict("one flags:# x:int = One;", new), Verdict::SourceBreaking);
-    assert_eq!(verdict("one x:bytes = One;", "one x:string = One;"), Verdict::SourceBreaking);
+    assert_eq!(impact("one flags:# x:int = One;", new), Impact::SourceBreaking);
+    assert_eq!(impact("one x:bytes = One;", "one x:string = One;"), Impact::SourceBreaking);
 }
 
 #[test]
 fn another_id_breaks_the_wire() {
-    assert_eq!(verdict("one x:int = One;", "one x:long = One;"), Verdict::WireBreaking);
-    assert_eq!(verdict("one = One; two = Two;", "one = One;"), Verdict::WireBreaking);
+    assert_eq!(impact("one x:int = One;", "one x:long = One;"), Impact::WireBreaking);
+    assert_eq!(impact("one = One; two = Two;", "one = One;"), Impact::WireBreaking);
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn changed_fields_are_listed() {
     let expected = "\
 constructors: 1 added, 1 removed, 1 changed
 functions: 0 added, 0 removed, 0 changed
-verdict: wire-breaking
+impact: wire-breaking
 - gone#4ba6a3d6 = Gone; [wire-breaking]
 ~ one #OLD -> #NEW [wire-breaking]
     ~ c:flags.0?string -> c:flags.1?string

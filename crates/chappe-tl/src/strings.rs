@@ -141,7 +141,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads a `string` value. Bytes that are not UTF-8 are replaced and counted, or refused
-    /// ([`Options::utf8`](crate::deserialize::Options::utf8)).
+    /// ([`DecodeOptions::utf8`](crate::deserialize::DecodeOptions::utf8)).
     ///
     /// # Errors
     ///

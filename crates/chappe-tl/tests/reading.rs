@@ -1,6 +1,6 @@
 //! What reading refuses, what it forgives, and what its errors say.
 
-use chappe_tl::deserialize::{Cursor, Error, Options};
+use chappe_tl::deserialize::{Cursor, DecodeOptions, Error};
 use chappe_tl::{Blob, Deserializable, RawVec, Serializable};
 
 #[test]
@@ -44,7 +44,7 @@ fn a_string_that_is_not_utf8_is_replaced_and_counted() {
 #[test]
 fn strict_reading_refuses_a_string_that_is_not_utf8_and_says_where() {
     let bytes = [b"\x03abc".as_slice(), b"\x03d\xffe"].concat();
-    let mut cursor = Cursor::with_options(&bytes, Options::strict());
+    let mut cursor = Cursor::with_options(&bytes, DecodeOptions::strict());
     assert_eq!(String::deserialize(&mut cursor).as_deref(), Ok("abc"));
     match String::deserialize(&mut cursor) {
         Err(Error::InvalidUtf8 { place, valid_up_to }) => assert_eq!((place.offset, valid_up_to), (5, 1)),
@@ -59,7 +59,7 @@ fn strict_reading_refuses_what_nobody_should_write() {
     let padded = [1, b'a', 2, 3];
     assert_eq!(Vec::<u8>::from_bytes(&long_form).as_deref(), Ok(b"abc".as_slice()));
     assert_eq!(Vec::<u8>::from_bytes(&padded).as_deref(), Ok(b"a".as_slice()));
-    let strict = |bytes| Vec::<u8>::from_bytes_with(bytes, Options::strict());
+    let strict = |bytes| Vec::<u8>::from_bytes_with(bytes, DecodeOptions::strict());
     assert!(matches!(strict(&long_form), Err(Error::LongStringForm { len: 3, .. })));
     assert!(matches!(strict(&padded), Err(Error::NonZeroPadding { .. })));
 }

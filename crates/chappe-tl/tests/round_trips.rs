@@ -1,6 +1,6 @@
 //! Whatever is written is read back, whole, and nothing else is.
 
-use chappe_tl::deserialize::Options;
+use chappe_tl::deserialize::DecodeOptions;
 use chappe_tl::{Deserializable, EncodeError, MAX_STRING_LEN, RawVec, Serializable, SliceSink};
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ fn round_trip<T: Serializable + Deserializable + PartialEq + core::fmt::Debug>(
     prop_assert_eq!(bytes.len(), value.serialized_len());
     prop_assert_eq!(bytes.len() % 4, 0);
     prop_assert!(bytes.len() >= T::LEAST_LEN);
-    let read = T::from_bytes_with(&bytes, Options::strict());
+    let read = T::from_bytes_with(&bytes, DecodeOptions::strict());
     prop_assert_eq!(read.as_ref(), Ok(value));
     let mut space = vec![0xa5; bytes.len()];
     let mut sink = SliceSink::new(&mut space);
@@ -67,7 +67,7 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Vec::<Vec<String>>::from_bytes(&bytes);
         let _ = RawVec::<bool>::from_bytes(&bytes);
-        let _ = String::from_bytes_with(&bytes, Options::strict());
+        let _ = String::from_bytes_with(&bytes, DecodeOptions::strict());
     }
 }
 

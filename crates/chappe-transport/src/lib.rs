@@ -99,4 +99,4 @@ pub use link::ProxyLink;
 pub use read_buf::ReadBuf;
 pub use replay::ReplayFilter;
 pub use secret::{Domain, MAX_DOMAIN_LEN, ProxySecret, SecretError, SecretKey, SecretKind};
-pub use stream::{Connection, Incoming, Received, Receiver, Sender};
+pub use stream::{Connection, Incoming, ReceivedFrame, Receiver, Sender};

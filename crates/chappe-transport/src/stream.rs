@@ -175,7 +175,7 @@ impl Sender {
 
 /// What a receiver found at the beginning of its input, as ranges of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Received {
+pub enum ReceivedFrame {
     /// More must arrive.
     Incomplete {
         /// Length that the input must have at least. A peer's word: no reason to allocate.
@@ -253,19 +253,19 @@ impl Receiver {
         buf.make_ready(|raw| self.feed(raw))?;
         loop {
             return Ok(match self.next_frame(buf.ready())? {
-                Received::Incomplete { .. } => None,
-                Received::Envelope { payload, used, ack } => {
+                ReceivedFrame::Incomplete { .. } => None,
+                ReceivedFrame::Envelope { payload, used, ack } => {
                     Some(Incoming::Envelope { payload: &mut buf.take_ready(used)[payload], ack })
                 }
-                Received::QuickAck { token, used } => {
+                ReceivedFrame::QuickAck { token, used } => {
                     buf.take_ready(used);
                     Some(Incoming::QuickAck(token))
                 }
-                Received::Error { code, used } => {
+                ReceivedFrame::Error { code, used } => {
                     buf.take_ready(used);
                     Some(Incoming::Error(code))
                 }
-                Received::Nop { used } => {
+                ReceivedFrame::Nop { used } => {
                     buf.take_ready(used);
                     continue;
                 }
@@ -294,21 +294,21 @@ impl Receiver {
     /// # Errors
     ///
     /// Says what is wrong; the connection must be closed.
-    pub fn next_frame(&mut self, input: &[u8]) -> Result<Received, TransportError> {
+    pub fn next_frame(&mut self, input: &[u8]) -> Result<ReceivedFrame, TransportError> {
         let (payload, used, ack) = match self.decoder.next_frame(input)? {
-            Decoded::Incomplete { needed } => return Ok(Received::Incomplete { needed }),
-            Decoded::QuickAck { token, used } => return Ok(Received::QuickAck { token, used }),
+            Decoded::Incomplete { needed } => return Ok(ReceivedFrame::Incomplete { needed }),
+            Decoded::QuickAck { token, used } => return Ok(ReceivedFrame::QuickAck { token, used }),
             Decoded::Frame { payload, used, ack } => (payload, used, ack),
         };
         let bytes = &input[payload.clone()];
         Ok(match Payload::classify(bytes, self.decoder.from(), self.framing())? {
-            Payload::Nop => Received::Nop { used },
-            Payload::QuickAck(token) => Received::QuickAck { token, used },
-            Payload::Error(code) => Received::Error { code, used },
+            Payload::Nop => ReceivedFrame::Nop { used },
+            Payload::QuickAck(token) => ReceivedFrame::QuickAck { token, used },
+            Payload::Error(code) => ReceivedFrame::Error { code, used },
             Payload::Plain | Payload::Encrypted => {
                 let padded = self.framing() == Framing::PaddedIntermediate;
                 let len = if padded { unpadded_len(bytes) } else { bytes.len() };
-                Received::Envelope { payload: payload.start..payload.start + len, used, ack }
+                ReceivedFrame::Envelope { payload: payload.start..payload.start + len, used, ack }
             }
         })
     }

@@ -39,7 +39,7 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// What a connection to a data centre is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Purpose {
+pub enum HostPurpose {
     /// Everything.
     Main,
     /// Files, and further connections.
@@ -47,11 +47,11 @@ pub enum Purpose {
 }
 
 /// Returns the host of data centre `dc`, from 1 to 5.
-pub fn host(dc: u8, purpose: Purpose) -> Option<String> {
+pub fn host(dc: u8, purpose: HostPurpose) -> Option<String> {
     let name = HOSTS.get(usize::from(dc).checked_sub(1)?)?;
     let suffix = match purpose {
-        Purpose::Main => "",
-        Purpose::Media => "-1",
+        HostPurpose::Main => "",
+        HostPurpose::Media => "-1",
     };
     Some(format!("{name}{suffix}.web.telegram.org"))
 }

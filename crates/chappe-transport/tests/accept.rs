@@ -9,7 +9,7 @@ use alloc::collections::BTreeSet;
 use chappe_transport::http::HttpError;
 use chappe_transport::parts::sign_client_hello;
 use chappe_transport::websocket;
-use chappe_transport::websocket::Purpose;
+use chappe_transport::websocket::HostPurpose;
 use chappe_transport::websocket::Upgrade;
 use chappe_transport::websocket::check_response;
 use chappe_transport::websocket::request_into;
@@ -358,8 +358,8 @@ fn sec_139_a_client_goes_on_only_after_the_answer_to_its_own_upgrade() {
         assert_eq!(check(&response.replace(from, to)), Err(HttpError::Upgrade), "{from}");
     }
     assert!(request_into(&mut request, "a b", websocket::PATH, &key).is_err());
-    assert_eq!(websocket::host(2, Purpose::Media).as_deref(), Some("venus-1.web.telegram.org"));
-    assert_eq!((websocket::host(0, Purpose::Main), websocket::host(6, Purpose::Main)), (None, None));
+    assert_eq!(websocket::host(2, HostPurpose::Media).as_deref(), Some("venus-1.web.telegram.org"));
+    assert_eq!((websocket::host(0, HostPurpose::Main), websocket::host(6, HostPurpose::Main)), (None, None));
 }
 
 fn check_upgrade(upgrade: &Upgrade) {

@@ -167,7 +167,7 @@ fn ranges_of_a_callers_buffer_say_the_same_as_the_read_buf() {
         let mut at = 0;
         for expected in &envelopes {
             let received = server.receiver.next_frame(&wire[at..]).expect("it is well formed");
-            let chappe_transport::Received::Envelope { payload, used, .. } = received else {
+            let chappe_transport::ReceivedFrame::Envelope { payload, used, .. } = received else {
                 panic!("{framing:?}: {received:?}");
             };
             assert_eq!(wire[at..][payload], **expected, "{framing:?}");

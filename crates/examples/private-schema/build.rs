@@ -4,7 +4,7 @@ use core::error::Error;
 use std::path::Path;
 use std::{env, fs};
 
-use chappe_tl_gen::{Options, Style};
+use chappe_tl_gen::{GeneratorOptions, Style};
 
 fn main() -> Result<(), Box<dyn Error>> {
     generate("telemetry.tl", "telemetry.rs", Style::Owned)?;
@@ -18,7 +18,7 @@ fn generate(schema: &str, file: &str, style: Style) -> Result<(), Box<dyn Error>
         Ok(parsed) => parsed,
         Err(problems) => return Err(problems.to_string().into()),
     };
-    let output = chappe_tl_gen::generate(&parsed, &Options::new(schema).style(style))?;
+    let output = chappe_tl_gen::generate(&parsed, &GeneratorOptions::new(schema).style(style))?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join(file), output.to_single_file())?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use chappe_crypto::{
-    ige::{self, Stream},
+    ige::{self, IgeStream},
     kernels::{self, Backend},
 };
 
@@ -67,10 +67,10 @@ fn many(name: &str, count: usize, len: usize, backend: Backend, is_decryption: b
     let run = if is_decryption { kernels::decrypt_many_with } else { kernels::encrypt_many_with };
     Case::new(name, count * len, move || {
         let stream =
-            |data| Stream::new(black_box(&[1; 32]), black_box(&[2; 32]), data).expect("whole blocks");
+            |data| IgeStream::new(black_box(&[1; 32]), black_box(&[2; 32]), data).expect("whole blocks");
         let mut buffers = buffers.iter_mut();
         let mut next = || buffers.next().map_or_else(Default::default, |buffer| &mut buffer[..len]);
-        let mut streams: [Stream<'_>; 16] = std::array::from_fn(|_| stream(next()));
+        let mut streams: [IgeStream<'_>; 16] = std::array::from_fn(|_| stream(next()));
         run(backend, &mut streams[..count]);
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use chappe_tl::deserialize::Options;
+use chappe_tl::deserialize::DecodeOptions;
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions};
 
@@ -40,7 +40,7 @@ fn service_type(input: &[u8]) {
 }
 
 fn check<T: Deserializable + Serializable + PartialEq + core::fmt::Debug>(input: &[u8]) {
-    if let Ok(value) = T::from_bytes_with(input, Options::strict()) {
+    if let Ok(value) = T::from_bytes_with(input, DecodeOptions::strict()) {
         assert_eq!(value.to_bytes(), input, "{value:?}");
     }
     if let Ok(value) = T::from_bytes(input) {

@@ -6,10 +6,10 @@ use std::{fs, path::Path};
 
 use chappe_tl::__private::Type;
 use chappe_tl::Serializable;
-use chappe_tl::deserialize::Options;
+use chappe_tl::deserialize::DecodeOptions;
 use chappe_tl::table::{Arena, Described as _, Line, View};
 use chappe_tl_api::{AnyCall, TYPES};
-use chappe_tl_parser::{Definition, Schema, SchemaDiff, Verdict};
+use chappe_tl_parser::{Definition, Impact, Schema, SchemaDiff};
 
 use super::{Seeded, Target};
 use crate::tl_values::Values;
@@ -60,12 +60,12 @@ fn by_id() -> &'static HashMap<u32, &'static Type> {
 
 fn check(ty: &'static Type, input: &[u8]) {
     let arena = Arena::new();
-    let strict = arena.view(ty, input, Options::strict()).ok().map(|view| view.to_bytes());
+    let strict = arena.view(ty, input, DecodeOptions::strict()).ok().map(|view| view.to_bytes());
     if let Some(written) = strict {
         assert_eq!(written, input, "{}: strictly one object has one encoding", ty.name);
     }
     let arena = Arena::new();
-    let Ok(view) = arena.view(ty, input, Options::lenient()) else { return };
+    let Ok(view) = arena.view(ty, input, DecodeOptions::lenient()) else { return };
     assert!(arena.capacity() <= 64 << 10 | (GROWTH * input.len()), "{}: {} bytes", ty.name, arena.capacity());
     again(ty, view);
 }
@@ -75,7 +75,7 @@ fn again(ty: &'static Type, view: View<'_>) {
     let printed = format!("{view:?}");
     let written = view.to_bytes();
     let arena = Arena::new();
-    let read = arena.view(ty, &written, Options::lenient());
+    let read = arena.view(ty, &written, DecodeOptions::lenient());
     let read = read.unwrap_or_else(|error| panic!("{}: {error} in what was written: {printed}", ty.name));
     assert_eq!(read.to_bytes(), written, "{}", ty.name);
 }
@@ -126,7 +126,7 @@ fn schema(input: &[u8]) {
         Ok(schema) => {
             let lines: Vec<String> = schema.definitions().iter().map(Definition::line).collect();
             let nothing = SchemaDiff::between(&schema, &schema);
-            assert_eq!(nothing.verdict(), Verdict::Compatible, "{lines:?}");
+            assert_eq!(nothing.impact(), Impact::Compatible, "{lines:?}");
             let _ = SchemaDiff::between(&schema, service_schema()).to_string();
             for definition in schema.definitions() {
                 assert!(schema.by_id(definition.id).is_some(), "{lines:?}");

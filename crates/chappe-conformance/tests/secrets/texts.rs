@@ -6,7 +6,7 @@ use chappe_crypto::rng::Drbg;
 use chappe_crypto::rsa::PrivateKey;
 use chappe_crypto::{AuthKey, MsgKey, Side, cdn, ctr, ige, kdf, message, nonce, secret_chat, srp};
 use chappe_framing::{
-    EncryptedHeader, EncryptedWriter, FrameBuf, MessageHeader, MsgId, OpenJob, Padding, SealJob, SeqNo,
+    EncryptedHeader, EncryptedWriter, FrameBuf, MessageHeader, MsgId, OpenFrame, Padding, SealFrame, SeqNo,
     ServerSalt, SessionId, TransportTail, UnixTime, open, open_many, seal_many,
 };
 use chappe_import::{self, ImportError, gramjs, mtcute, pyrogram, telethon};
@@ -46,8 +46,8 @@ pub(crate) fn sec_005_no_debug_of_the_crypto_crate_shows_a_secret() {
     secrets.hidden_by("chappe_crypto::rng::Drbg", &Drbg::from_seed(secret()));
     secrets.hidden_by("chappe_crypto::ctr::Ctr", &ctr::Ctr::new(&secret(), &secret()));
     let mut data = secret::<32>();
-    let stream = ige::Stream::new(&secret(), &secret(), &mut data).unwrap();
-    secrets.hidden_by("chappe_crypto::ige::Stream", &stream);
+    let stream = ige::IgeStream::new(&secret(), &secret(), &mut data).unwrap();
+    secrets.hidden_by("chappe_crypto::ige::IgeStream", &stream);
     let file_key = cdn::CdnFileKey::new(&secret::<32>(), &secret::<16>()).unwrap();
     secrets.hidden_by("chappe_crypto::cdn::CdnFileKey", &file_key);
     secrets.hidden_by(
@@ -106,8 +106,6 @@ pub(crate) fn sec_005_no_debug_of_the_crypto_crate_shows_a_secret() {
     secrets.hidden_by("chappe_crypto::kdf::MsgKeyLarge", &large);
     let sealed = message::seal(&key, Side::Client, &mut data).unwrap();
     secrets.hidden_by("chappe_crypto::message::Sealed", &sealed);
-    let opened = message::open(&key, Side::Client, &sealed.msg_key, &mut data).unwrap();
-    secrets.hidden_by("chappe_crypto::message::Opened", &opened);
 }
 
 #[test]
@@ -164,13 +162,13 @@ pub(crate) fn sec_005_no_debug_of_a_session_shows_its_key() {
     let mut rng = Drbg::from_seed([8; 32]);
     let prepared = writer.prepare(header, Padding::Minimum, &mut rng).unwrap();
     secrets.hidden_by("chappe_framing::Prepared", &prepared);
-    let mut job = SealJob::new(prepared, &auth_key, Side::Client);
-    secrets.hidden_by("chappe_framing::SealJob", &job);
+    let mut job = SealFrame::new(prepared, &auth_key, Side::Client);
+    secrets.hidden_by("chappe_framing::SealFrame", &job);
     seal_many(core::slice::from_mut(&mut job));
     secrets.hidden_by("chappe_framing::FrameBuf", &frame);
-    let mut job = OpenJob::new(&auth_key, Side::Client, TransportTail::None, frame.as_mut_slice());
+    let mut job = OpenFrame::new(&auth_key, Side::Client, TransportTail::None, frame.as_mut_slice());
     open_many(core::slice::from_mut(&mut job));
-    secrets.hidden_by("chappe_framing::OpenJob", &job);
+    secrets.hidden_by("chappe_framing::OpenFrame", &job);
     let config =
         ClientConfig { init: Some(InitConnection::new(1, &info).unwrap()), ..ClientConfig::default() };
     secrets.hidden_by("chappe_session::client::ClientConfig", &config);

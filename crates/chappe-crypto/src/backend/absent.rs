@@ -69,14 +69,14 @@ impl Wide {
 #[cfg(feature = "batch")]
 mod batch {
     use super::{Ni, Wide};
-    use crate::{backend::batch::MessageStream, ige::Stream};
+    use crate::{backend::batch::MessageStream, ige::IgeStream};
 
     impl Ni {
-        pub(crate) fn ige_encrypt_many(self, _: &mut [Stream<'_>]) {
+        pub(crate) fn ige_encrypt_many(self, _: &mut [IgeStream<'_>]) {
             match self {}
         }
 
-        pub(crate) fn ige_decrypt_many(self, _: &mut [Stream<'_>]) {
+        pub(crate) fn ige_decrypt_many(self, _: &mut [IgeStream<'_>]) {
             match self {}
         }
 
@@ -93,11 +93,11 @@ mod batch {
     }
 
     impl Wide {
-        pub(crate) fn ige_encrypt_many(self, _: &mut [Stream<'_>]) {
+        pub(crate) fn ige_encrypt_many(self, _: &mut [IgeStream<'_>]) {
             match self {}
         }
 
-        pub(crate) fn ige_decrypt_many(self, _: &mut [Stream<'_>]) {
+        pub(crate) fn ige_decrypt_many(self, _: &mut [IgeStream<'_>]) {
             match self {}
         }
 

@@ -1,7 +1,7 @@
 //! Several independent streams or messages at once.
 
 use super::{Backend, portable};
-use crate::{ige::Stream, wipe::wipe};
+use crate::{ige::IgeStream, wipe::wipe};
 
 /// One of several independent messages: the prefix of its hash, key and IV, blocks, and the resulting digest.
 pub(crate) struct MessageStream<'a> {
@@ -29,7 +29,7 @@ impl Drop for MessageStream<'_> {
 
 impl Backend {
     /// Encrypts several independent streams. Last partial blocks are left alone.
-    pub(crate) fn ige_encrypt_many(self, streams: &mut [Stream<'_>]) {
+    pub(crate) fn ige_encrypt_many(self, streams: &mut [IgeStream<'_>]) {
         match (self.ni, self.wide) {
             (_, Some(wide)) => wide.ige_encrypt_many(streams),
             (Some(ni), None) => ni.ige_encrypt_many(streams),
@@ -38,7 +38,7 @@ impl Backend {
     }
 
     /// Decrypts several independent streams. Last partial blocks are left alone.
-    pub(crate) fn ige_decrypt_many(self, streams: &mut [Stream<'_>]) {
+    pub(crate) fn ige_decrypt_many(self, streams: &mut [IgeStream<'_>]) {
         match (self.ni, self.wide) {
             (_, Some(wide)) => wide.ige_decrypt_many(streams),
             (Some(ni), None) => ni.ige_decrypt_many(streams),
@@ -85,7 +85,7 @@ impl Backend {
 }
 
 /// Runs the portable cipher of one stream on every stream.
-fn for_each_stream(streams: &mut [Stream<'_>], cipher: fn(&[u8; 32], &[u8; 32], &mut [u8])) {
+fn for_each_stream(streams: &mut [IgeStream<'_>], cipher: fn(&[u8; 32], &[u8; 32], &mut [u8])) {
     for stream in streams {
         cipher(&stream.key, &stream.iv, stream.data);
     }

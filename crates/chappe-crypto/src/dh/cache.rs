@@ -92,24 +92,24 @@ impl PrimeCache {
     /// # Errors
     ///
     /// Fails if the bytes are of another version, cut short or malformed.
-    pub fn import(bytes: &[u8]) -> Result<Self, ImportError> {
-        let (&version, entries) = bytes.split_first().ok_or(ImportError::Malformed)?;
+    pub fn import(bytes: &[u8]) -> Result<Self, PrimeCacheError> {
+        let (&version, entries) = bytes.split_first().ok_or(PrimeCacheError::Malformed)?;
         if version != EXPORT_VERSION {
-            return Err(ImportError::Version { got: version });
+            return Err(PrimeCacheError::Version { got: version });
         }
         let (entries, rest) = entries.as_chunks::<ENTRY_LEN>();
         if !rest.is_empty() || entries.len() > 2 * Self::CAPACITY {
-            return Err(ImportError::Malformed);
+            return Err(PrimeCacheError::Malformed);
         }
         let mut cache = Self::new();
         for entry in entries {
-            let (&tag, key) = entry.split_first().ok_or(ImportError::Malformed)?;
-            let key = key.try_into().map_err(|_| ImportError::Malformed)?;
+            let (&tag, key) = entry.split_first().ok_or(PrimeCacheError::Malformed)?;
+            let key = key.try_into().map_err(|_| PrimeCacheError::Malformed)?;
             let verdict = match tag {
                 TAG_SAFE_PRIME => Verdict::SafePrime,
                 TAG_COMPOSITE => Verdict::Composite,
                 TAG_NOT_SAFE => Verdict::NotSafe,
-                _ => return Err(ImportError::Malformed),
+                _ => return Err(PrimeCacheError::Malformed),
             };
             cache.insert_key(key, verdict);
         }
@@ -154,7 +154,7 @@ fn push_bounded<T>(list: &mut Vec<T>, entry: T) {
 /// Why exported verdicts could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ImportError {
+pub enum PrimeCacheError {
     /// The first byte names a layout that is not known here.
     Version {
         /// That byte.
@@ -164,7 +164,7 @@ pub enum ImportError {
     Malformed,
 }
 
-impl core::fmt::Display for ImportError {
+impl core::fmt::Display for PrimeCacheError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Version { got } => write!(f, "prime cache has the unknown version {got}"),
@@ -173,7 +173,7 @@ impl core::fmt::Display for ImportError {
     }
 }
 
-impl core::error::Error for ImportError {}
+impl core::error::Error for PrimeCacheError {}
 
 #[cfg(test)]
 mod tests {
@@ -211,15 +211,15 @@ mod tests {
         let mut cache = PrimeCache::new();
         cache.insert(&number(7), Verdict::NotSafe);
         let good = cache.export();
-        assert_eq!(PrimeCache::import(&[]), Err(ImportError::Malformed));
-        assert_eq!(PrimeCache::import(&[2]), Err(ImportError::Version { got: 2 }));
+        assert_eq!(PrimeCache::import(&[]), Err(PrimeCacheError::Malformed));
+        assert_eq!(PrimeCache::import(&[2]), Err(PrimeCacheError::Version { got: 2 }));
         for len in 2..good.len() {
-            assert_eq!(PrimeCache::import(&good[..len]), Err(ImportError::Malformed), "{len}");
+            assert_eq!(PrimeCache::import(&good[..len]), Err(PrimeCacheError::Malformed), "{len}");
         }
         let mut unknown_verdict = good.clone();
         unknown_verdict[1] = 3;
-        assert_eq!(PrimeCache::import(&unknown_verdict), Err(ImportError::Malformed));
+        assert_eq!(PrimeCache::import(&unknown_verdict), Err(PrimeCacheError::Malformed));
         let endless = [&good[..], &good[1..].repeat(100)].concat();
-        assert_eq!(PrimeCache::import(&endless), Err(ImportError::Malformed));
+        assert_eq!(PrimeCache::import(&endless), Err(PrimeCacheError::Malformed));
     }
 }

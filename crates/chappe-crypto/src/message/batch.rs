@@ -1,23 +1,24 @@
 //! Several messages at once, each with a key of its own.
 //!
-//! The chain of one message is serial; those of different messages are independent and can be interleaved.
+//! The cipher of one message is a chain of dependent steps. The chains of different messages are independent, so that the
+//! CPU can interleave them.
 
 use core::{array, fmt};
 
 use crate::{
-    AuthKey, MsgKey, Side,
+    AuthKey, MsgKey, QuickAckToken, Side,
     backend::{Backend, batch::MessageStream},
-    ige::Stream,
+    ige::IgeStream,
     kdf::{self, AesKeyIv, MsgKeyLarge},
-    message::{OpenError, Opened, SealError, Sealed, check, open_with, whole_blocks},
+    message::{OpenError, SealError, Sealed, check, open_with, whole_blocks},
 };
 
-/// How many messages are handled together at most.
+/// Maximum number of messages processed together.
 const BATCH: usize = 16;
-/// With fewer messages wide vectors do not pay.
+/// Below this number of messages, wide vectors are slower.
 const MIN_WIDE: usize = 12;
 
-/// A message that [`seal_many`] is to seal, and what came of it.
+/// A message to be sealed by [`seal_many`], and the result.
 pub struct SealJob<'a> {
     auth_key: &'a AuthKey,
     from: Side,
@@ -31,19 +32,19 @@ impl<'a> SealJob<'a> {
         Self { auth_key, from, data: plaintext, result: None }
     }
 
-    /// Returns what [`seal`](super::seal) would have returned, or `None` before the job was done.
+    /// Returns the result of [`seal`](super::seal), or `None` if the job was not processed yet.
     pub const fn result(&self) -> Option<Result<Sealed, SealError>> {
         self.result
     }
 }
 
-/// A message that [`open_many`] is to open, and what came of it.
+/// A message to be opened by [`open_many`], and the result.
 pub struct OpenJob<'a> {
     auth_key: &'a AuthKey,
     from: Side,
     msg_key: MsgKey,
     data: &'a mut [u8],
-    result: Option<Result<Opened, OpenError>>,
+    result: Option<Result<QuickAckToken, OpenError>>,
 }
 
 impl<'a> OpenJob<'a> {
@@ -52,14 +53,14 @@ impl<'a> OpenJob<'a> {
         Self { auth_key, from, msg_key, data: ciphertext, result: None }
     }
 
-    /// Returns what [`open`](super::open) would have returned, or `None` before the job was done.
-    pub const fn result(&self) -> Option<Result<Opened, OpenError>> {
+    /// Returns the result of [`open`](super::open), or `None` if the job was not processed yet.
+    pub const fn result(&self) -> Option<Result<QuickAckToken, OpenError>> {
         self.result
     }
 }
 
 impl fmt::Debug for SealJob<'_> {
-    /// Writes nothing of the plaintext (SEC-05).
+    /// Omits the plaintext (SEC-05).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (len, result) = (self.data.len(), &self.result);
         f.debug_struct("SealJob").field("len", &len).field("result", result).finish_non_exhaustive()
@@ -67,27 +68,27 @@ impl fmt::Debug for SealJob<'_> {
 }
 
 impl fmt::Debug for OpenJob<'_> {
-    /// Writes nothing of what was decrypted (SEC-05).
+    /// Omits the decrypted bytes (SEC-05).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (len, result) = (self.data.len(), &self.result);
         f.debug_struct("OpenJob").field("len", &len).field("result", result).finish_non_exhaustive()
     }
 }
 
-/// Seals every message. Each job holds its own result; one that fails does not touch the others.
+/// Seals every message. Each job holds its own result; a failure does not affect the others.
 pub fn seal_many(jobs: &mut [SealJob<'_>]) {
     seal_many_with(Backend::detect(), jobs);
 }
 
-/// Opens every message. Each job holds its own result; one that fails does not touch the others.
+/// Opens every message. Each job holds its own result; a failure does not affect the others.
 pub fn open_many(jobs: &mut [OpenJob<'_>]) {
     open_many_with(Backend::detect(), jobs);
 }
 
-/// [`seal_many`] by a chosen implementation.
+/// [`seal_many`] with the given implementation.
 ///
-/// With wide vectors: sixteen hashes together, then sixteen ciphers. Else the hash of each message is computed under
-/// the encryption of the one before.
+/// With wide vectors, computes sixteen hashes together, then sixteen ciphers. Otherwise, hashes each message while the
+/// previous one is encrypted.
 pub fn seal_many_with(backend: Backend, jobs: &mut [SealJob<'_>]) {
     for batch in jobs.chunks_mut(BATCH) {
         if backend.is_wide() && batch.len() >= MIN_WIDE {
@@ -98,7 +99,7 @@ pub fn seal_many_with(backend: Backend, jobs: &mut [SealJob<'_>]) {
     }
 }
 
-/// [`open_many`] by a chosen implementation.
+/// [`open_many`] with the given implementation.
 pub fn open_many_with(backend: Backend, jobs: &mut [OpenJob<'_>]) {
     for batch in jobs.chunks_mut(BATCH) {
         if backend.is_wide() && batch.len() >= MIN_WIDE {
@@ -165,7 +166,7 @@ fn seal_wide(backend: Backend, jobs: &mut [SealJob<'_>]) {
         }
     }
     backend.sha256_prefixed_many(&mut messages[..count]);
-    let mut streams: [_; BATCH] = array::from_fn(|_| Stream::empty());
+    let mut streams: [_; BATCH] = array::from_fn(|_| IgeStream::empty());
     for (i, message) in messages[..count].iter_mut().enumerate() {
         let Some((auth_key, from)) = keys[i] else { continue };
         let large = MsgKeyLarge::from_bytes(message.digest);

@@ -30,22 +30,15 @@ use crate::{
     kdf::{self, MsgKeyLarge},
 };
 
-/// Least length of an encrypted part: the header inside it has 32 bytes.
+/// Minimum length of an encrypted part: its header has 32 bytes.
 pub const MIN_LEN: usize = 32;
 
-/// What [`seal`] found out about the message.
+/// What [`seal`] computed from the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// Goes in front of the encrypted bytes.
+    /// The key to send in front of the encrypted bytes.
     pub msg_key: MsgKey,
-    /// What the server will answer if a quick ack is asked for.
-    pub quick_ack: QuickAckToken,
-}
-
-/// What [`open`] found out about the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// What to answer if the peer asked for a quick ack.
+    /// The server's answer if a quick ack is requested.
     pub quick_ack: QuickAckToken,
 }
 
@@ -53,16 +46,16 @@ pub struct Opened {
 ///
 /// # Errors
 ///
-/// Fails, and leaves the bytes as they were, if there are less than 32 or not a multiple of 16.
+/// Fails, and leaves the bytes unchanged, if their number is less than 32 or not a multiple of 16.
 pub fn seal(auth_key: &AuthKey, from: Side, plaintext: &mut [u8]) -> Result<Sealed, SealError> {
     seal_with(Backend::detect(), auth_key, from, plaintext)
 }
 
-/// [`seal`] by a chosen implementation.
+/// [`seal`] with the given implementation.
 ///
 /// # Errors
 ///
-/// As there.
+/// Those of [`seal`].
 pub fn seal_with(
     backend: Backend,
     auth_key: &AuthKey,
@@ -80,33 +73,35 @@ pub fn seal_with(
 
 /// Decrypts `ciphertext` in place, as written by `from`, and compares `msg_key` in constant time.
 ///
+/// Returns the token to send if the peer asked for a quick ack.
+///
 /// The time depends on the length alone: not on the bytes, and not on whether or where they are wrong (SEC-64).
 ///
 /// # Errors
 ///
-/// Fails if the length is less than 32 or not a multiple of 16, and if `msg_key` is not the hash of what was
-/// decrypted; then the bytes are wiped.
+/// Fails if the length is less than 32 or not a multiple of 16. Fails, and wipes the bytes, if `msg_key` is not the
+/// hash of the decrypted bytes.
 pub fn open(
     auth_key: &AuthKey,
     from: Side,
     msg_key: &MsgKey,
     ciphertext: &mut [u8],
-) -> Result<Opened, OpenError> {
+) -> Result<QuickAckToken, OpenError> {
     open_with(Backend::detect(), auth_key, from, msg_key, ciphertext)
 }
 
-/// [`open`] by a chosen implementation.
+/// [`open`] with the given implementation.
 ///
 /// # Errors
 ///
-/// As there.
+/// Those of [`open`].
 pub fn open_with(
     backend: Backend,
     auth_key: &AuthKey,
     from: Side,
     msg_key: &MsgKey,
     ciphertext: &mut [u8],
-) -> Result<Opened, OpenError> {
+) -> Result<QuickAckToken, OpenError> {
     let blocks = whole_blocks(ciphertext).map_err(|len| OpenError::InvalidLength { len })?;
     let aes = kdf::aes_v2_with(backend, auth_key, from, msg_key);
     let prefix = kdf::msg_key_prefix(auth_key, from);
@@ -114,19 +109,19 @@ pub fn open_with(
     check(backend, &MsgKeyLarge::from_bytes(digest), msg_key, blocks)
 }
 
-/// Compares, and wipes what must not be used, in the same time as keeping it.
+/// Compares `msg_key` and wipes the plaintext on a mismatch. Both outcomes take the same time.
 fn check(
     backend: Backend,
     large: &MsgKeyLarge,
     msg_key: &MsgKey,
     plaintext: &mut [[u8; 16]],
-) -> Result<Opened, OpenError> {
+) -> Result<QuickAckToken, OpenError> {
     let is_right = large.msg_key().ct_eq(msg_key);
     backend.keep_if(is_right, plaintext);
-    if is_right.into() { Ok(Opened { quick_ack: large.quick_ack() }) } else { Err(OpenError::MsgKeyMismatch) }
+    if is_right.into() { Ok(large.quick_ack()) } else { Err(OpenError::MsgKeyMismatch) }
 }
 
-/// The blocks of an encrypted part, or its length if that cannot be one.
+/// Splits an encrypted part into blocks, or returns its length if it is invalid.
 fn whole_blocks(data: &mut [u8]) -> Result<&mut [[u8; 16]], usize> {
     let len = data.len();
     match data.as_chunks_mut() {

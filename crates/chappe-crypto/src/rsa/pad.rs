@@ -14,11 +14,10 @@
 
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{DecryptError, PadError};
-use crate::ige;
+use crate::{ct, ige};
 
 /// Length of the longest data that can be encrypted, in bytes.
 pub const MAX_DATA_LEN: usize = 144;
@@ -47,7 +46,8 @@ pub(super) fn pad(
     for _ in 0..MAX_DRAWS {
         rng.fill_bytes(&mut *temp_key);
         let number = wrap(&data_with_padding, &temp_key);
-        if *number < *modulus {
+        // How far the number agrees with the modulus would reveal bits of `temp_key`.
+        if ct::is_less(&number, modulus) {
             return Ok(number);
         }
     }
@@ -81,9 +81,9 @@ pub(super) fn unpad(mut number: Zeroizing<[u8; 256]>) -> Result<Zeroizing<[u8; P
     data_with_padding.copy_from_slice(reversed);
     data_with_padding.reverse();
     let mut expected = keyed_hash(&temp_key, &data_with_padding);
-    let genuine = expected.ct_eq(hash);
+    let genuine = ct::eq(&expected, hash);
     expected.zeroize();
-    if bool::from(genuine) { Ok(data_with_padding) } else { Err(DecryptError) }
+    if genuine { Ok(data_with_padding) } else { Err(DecryptError) }
 }
 
 fn keyed_hash(temp_key: &[u8; TEMP_KEY_LEN], data_with_padding: &[u8; PADDED_LEN]) -> [u8; 32] {

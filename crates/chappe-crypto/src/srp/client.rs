@@ -8,16 +8,28 @@ use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{MAX_DRAWS, Parameters, SrpError, hash, verifier};
-use crate::dh::{Exponent, Group, PublicValue, left_padded};
+use crate::{
+    ct,
+    dh::{Exponent, Group, PublicValue, left_padded},
+};
 
 /// The answer `inputCheckPasswordSRP`, without its `srp_id`.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Proof {
     /// The public value `A`: 256 bytes, big-endian.
     pub a: [u8; 256],
     /// The proof `M1`.
     pub m1: [u8; 32],
 }
+
+impl PartialEq for Proof {
+    /// Compares in constant time (SEC-06).
+    fn eq(&self, other: &Self) -> bool {
+        ct::eq(&self.a, &other.a) & ct::eq(&self.m1, &other.m1)
+    }
+}
+
+impl Eq for Proof {}
 
 impl fmt::Debug for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,13 +38,22 @@ impl fmt::Debug for Proof {
 }
 
 /// A password to set: the fields of `account.passwordInputSettings`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct NewPassword {
     /// The first salt, the server's followed by 32 random bytes.
     pub salt1: Vec<u8>,
     /// `new_password_hash`: the verifier for the new salt, 256 bytes.
     pub hash: [u8; 256],
 }
+
+impl PartialEq for NewPassword {
+    /// Compares in constant time (SEC-06).
+    fn eq(&self, other: &Self) -> bool {
+        ct::eq(&self.salt1, &other.salt1) & ct::eq(&self.hash, &other.hash)
+    }
+}
+
+impl Eq for NewPassword {}
 
 impl fmt::Debug for NewPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,6 +77,7 @@ pub fn prove(
     let (exponent, a) = draw_exponent(group, rng)?;
     let a = *a.as_bytes();
     let u = hash::scrambler(&a, &b);
+    // `u` is public, so this comparison may take the time it takes.
     if u == [0; 32] {
         return Err(SrpError::ServerValueRange);
     }
@@ -109,8 +131,8 @@ fn server_power(group: &Group, b: &[u8; 256], v: &[u8; 256]) -> Result<Zeroizing
     let mut t = U2048::from_be_slice(b).sub_mod(&U2048::from_be_slice(&*hidden), &p);
     let bytes = Zeroizing::new(bytes_of(&t));
     t.zeroize();
-    // Zero would be a secret that everybody knows.
-    if *bytes == [0; 256] { Err(SrpError::ServerValueRange) } else { Ok(bytes) }
+    // Zero would make a shared secret that everyone knows.
+    if ct::is_zero(&*bytes) { Err(SrpError::ServerValueRange) } else { Ok(bytes) }
 }
 
 /// `a + u x`, reduced modulo the order `p - 1` of the whole group, so that it fits into 2048 bits.

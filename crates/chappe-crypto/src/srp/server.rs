@@ -4,11 +4,13 @@ use core::fmt;
 
 use crypto_bigint::{NonZero, U2048};
 use rand_core::CryptoRng;
-use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{MAX_DRAWS, Parameters, SrpError, client::bytes_of, hash};
-use crate::dh::{Exponent, left_padded};
+use crate::{
+    ct,
+    dh::{Exponent, left_padded},
+};
 
 /// A server's challenge: `srp_B` and the secrets behind it. Checking an answer uses it up (SEC-161).
 ///
@@ -70,7 +72,7 @@ impl<'a> Challenge<'a> {
         let base = Zeroizing::new(group.modulus().mul(&a, &blinded));
         let secret = Zeroizing::new(group.modulus().pow(&base, self.exponent.as_bytes()));
         let expected = Zeroizing::new(hash::proof(&self.parameters, &a, &self.public, &secret));
-        if bool::from(expected.ct_eq(m1)) { Ok(()) } else { Err(SrpError::WrongProof) }
+        if ct::eq(&*expected, m1) { Ok(()) } else { Err(SrpError::WrongProof) }
     }
 }
 

@@ -47,14 +47,14 @@ fn run_all<J: Job>(mut jobs: &mut [J]) {
 /// One message of several that are sealed together by [`seal_many`].
 #[derive(Debug)]
 #[must_use = "pass it to `seal_many`, then ask for the token"]
-pub struct SealJob<'a> {
+pub struct SealFrame<'a> {
     key: &'a AuthKey,
     from: Side,
     buf: &'a mut FrameBuf,
     done: Option<QuickAckToken>,
 }
 
-impl<'a> SealJob<'a> {
+impl<'a> SealFrame<'a> {
     /// Describes a message: the arguments of [`Prepared::seal`](crate::Prepared::seal).
     pub fn new(prepared: Prepared<'a>, key: &'a AuthKey, from: Side) -> Self {
         let Prepared { buf } = prepared;
@@ -75,14 +75,14 @@ impl<'a> SealJob<'a> {
     }
 }
 
-impl Job for SealJob<'_> {
+impl Job for SealFrame<'_> {
     fn is_done(&self) -> bool {
         self.done.is_some()
     }
 
     fn run<const N: usize>(jobs: &mut [Self]) {
         let jobs: &mut [Self; N] = jobs.try_into().expect("the batch has N jobs");
-        let mut crypto_jobs = jobs.each_mut().map(SealJob::as_crypto_job);
+        let mut crypto_jobs = jobs.each_mut().map(SealFrame::as_crypto_job);
         message::seal_many(&mut crypto_jobs);
         let sealed = crypto_jobs.map(|job| job.result().expect("every job was done").expect(ALIGNED));
         for (job, sealed) in jobs.iter_mut().zip(&sealed) {
@@ -92,13 +92,13 @@ impl Job for SealJob<'_> {
 }
 
 /// Seals several messages together, which is faster than one after the other.
-pub fn seal_many(jobs: &mut [SealJob<'_>]) {
+pub fn seal_many(jobs: &mut [SealFrame<'_>]) {
     run_all(jobs);
 }
 
 /// One frame of several that are opened together by [`open_many`]. `Debug` shows nothing of what was decrypted.
 #[must_use = "pass it to `open_many`, then ask for the message"]
-pub struct OpenJob<'a> {
+pub struct OpenFrame<'a> {
     key: &'a AuthKey,
     from: Side,
     frame: &'a mut [u8],
@@ -107,7 +107,7 @@ pub struct OpenJob<'a> {
     done: Option<Result<QuickAckToken, FrameError>>,
 }
 
-impl<'a> OpenJob<'a> {
+impl<'a> OpenFrame<'a> {
     /// Describes a frame: the arguments of [`open`](super::open()).
     pub fn new(key: &'a AuthKey, from: Side, tail: TransportTail, frame: &'a mut [u8]) -> Self {
         let len = checked_len(key, tail, frame);
@@ -138,9 +138,9 @@ impl<'a> OpenJob<'a> {
     }
 }
 
-impl fmt::Debug for OpenJob<'_> {
+impl fmt::Debug for OpenFrame<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenJob")
+        f.debug_struct("OpenFrame")
             .field("from", &self.from)
             .field("len", &self.len)
             .field("done", &self.done)
@@ -148,20 +148,20 @@ impl fmt::Debug for OpenJob<'_> {
     }
 }
 
-impl Job for OpenJob<'_> {
+impl Job for OpenFrame<'_> {
     fn is_done(&self) -> bool {
         self.done.is_some()
     }
 
     fn run<const N: usize>(jobs: &mut [Self]) {
         let jobs: &mut [Self; N] = jobs.try_into().expect("the batch has N jobs");
-        let mut crypto_jobs = jobs.each_mut().map(OpenJob::as_crypto_job);
+        let mut crypto_jobs = jobs.each_mut().map(OpenFrame::as_crypto_job);
         message::open_many(&mut crypto_jobs);
         let results = crypto_jobs.map(|job| job.result().expect("every job was done"));
         for (job, result) in jobs.iter_mut().zip(results) {
             job.done = Some(match (&job.len, result) {
                 (Err(refused), _) => Err(refused.clone()),
-                (Ok(_), Ok(opened)) => Ok(opened.quick_ack),
+                (Ok(_), Ok(quick_ack)) => Ok(quick_ack),
                 (Ok(_), Err(_)) => Err(MalformedFrame::MsgKeyMismatch.into()),
             });
         }
@@ -171,6 +171,6 @@ impl Job for OpenJob<'_> {
 /// Opens several frames together, which is faster than one after the other.
 ///
 /// Each job holds its own result; one that fails does not affect the others.
-pub fn open_many(jobs: &mut [OpenJob<'_>]) {
+pub fn open_many(jobs: &mut [OpenFrame<'_>]) {
     run_all(jobs);
 }

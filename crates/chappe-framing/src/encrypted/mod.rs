@@ -20,7 +20,7 @@ mod padding;
 mod seal;
 
 #[cfg(feature = "batch")]
-pub use batch::{OpenJob, SealJob, open_many, seal_many};
+pub use batch::{OpenFrame, SealFrame, open_many, seal_many};
 pub use open::{Opened, TransportTail, open};
 pub use padding::Padding;
 pub use seal::{EncryptedHeader, EncryptedWriter, Prepared};

@@ -39,7 +39,7 @@ pub fn open<'a>(
     let len = checked_len(key, tail, frame)?;
     let (msg_key, ciphertext) = split_frame(frame, len);
     match message::open(key, from, &msg_key, ciphertext) {
-        Ok(opened) => Opened::new_checked(ciphertext, opened.quick_ack),
+        Ok(quick_ack) => Opened::new_checked(ciphertext, quick_ack),
         Err(_) => Err(MalformedFrame::MsgKeyMismatch.into()),
     }
 }

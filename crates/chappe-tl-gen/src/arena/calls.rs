@@ -8,13 +8,18 @@ use super::layout::Slots;
 use super::shape::Shapes;
 use super::tables::Places;
 use crate::code::Code;
-use crate::{Options, names};
+use crate::{GeneratorOptions, names};
 
 /// The functions of each namespace.
 pub(super) type Functions<'s> = BTreeMap<Option<&'s str>, Vec<&'s Definition>>;
 
 /// Writes the enum.
-pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, options: &Options, functions: &Functions<'_>) {
+pub(super) fn write(
+    code: &mut Code,
+    shapes: &Shapes<'_, '_>,
+    options: &GeneratorOptions,
+    functions: &Functions<'_>,
+) {
     code.line(0, "/// Any function, as a server receives it.");
     code.line(0, "///");
     code.line(0, "/// The query of a generic function is kept raw, to be decoded in turn.");
@@ -45,7 +50,7 @@ pub(super) fn write(code: &mut Code, shapes: &Shapes<'_, '_>, options: &Options,
 }
 
 /// Writes the table of the enum.
-pub(super) fn table(code: &mut Code, options: &Options, places: &Places, functions: &Functions<'_>) {
+pub(super) fn table(code: &mut Code, options: &GeneratorOptions, places: &Places, functions: &Functions<'_>) {
     let ids: Vec<u32> = functions.values().flatten().map(|function| function.id).collect();
     let (first, count) = (ids.first().map_or(0, |id| places.lines[id]), ids.len());
     code.line(0, "/// Calls that are left out, from one discriminant to another.");
@@ -76,6 +81,6 @@ pub(super) fn table(code: &mut Code, options: &Options, places: &Places, functio
 }
 
 /// The cargo feature that a namespace's functions stand behind.
-pub(super) fn feature<'n>(options: &Options, namespace: Option<&'n str>) -> Option<&'n str> {
+pub(super) fn feature<'n>(options: &GeneratorOptions, namespace: Option<&'n str>) -> Option<&'n str> {
     namespace.filter(|_| options.namespace_features)
 }

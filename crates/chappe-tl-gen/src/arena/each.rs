@@ -5,10 +5,10 @@ use chappe_tl_parser::Category;
 use super::field::path;
 use super::shape::Shapes;
 use crate::code::Code;
-use crate::{Options, names};
+use crate::{GeneratorOptions, names};
 
 /// The file `each.rs`: macros that call another one for each type, and for each function.
-pub(super) fn file(shapes: &Shapes<'_, '_>, options: &Options) -> String {
+pub(super) fn file(shapes: &Shapes<'_, '_>, options: &GeneratorOptions) -> String {
     let mut code = Code::default();
     code.line(0, &options.header());
     code.blank();

@@ -22,7 +22,7 @@ use chappe_tl_parser::{Definition, Type};
 use self::shape::Shapes;
 use self::tables::{Places, Types};
 use crate::code::Code;
-use crate::{Error, Options, Output, Plan, RUNTIME_VERSION, names};
+use crate::{GenerateError, GeneratorOptions, Output, Plan, RUNTIME_VERSION, names};
 
 /// Lints that say something about the schema rather than about the code.
 const ALLOWED: &str = "#![allow(missing_docs, dead_code, clippy::all, clippy::pedantic, reason = \"names and shapes are those of the schema\")]";
@@ -34,7 +34,7 @@ const RUNTIME: &str = "use ::chappe_tl::__private as tl;";
 /// # Errors
 ///
 /// Fails if the schema has something that this style has no form for.
-pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Error> {
+pub(crate) fn generate(plan: &Plan<'_>, options: &GeneratorOptions) -> Result<Output, GenerateError> {
     let shapes = Shapes::new(plan)?;
     let schema = plan.schema();
     let mut output = Output::default();
@@ -81,7 +81,7 @@ pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Result<Output, Err
     Ok(output)
 }
 
-fn root(plan: &Plan<'_>, options: &Options, has_calls: bool) -> String {
+fn root(plan: &Plan<'_>, options: &GeneratorOptions, has_calls: bool) -> String {
     let schema = plan.schema();
     let mut code = Code::default();
     code.line(0, &options.header());
@@ -148,7 +148,7 @@ fn serde(
     types: &Types<'_>,
     constructors: &BTreeMap<Option<&str>, Vec<&Definition>>,
     functions: &BTreeMap<Option<&str>, Vec<&Definition>>,
-    options: &Options,
+    options: &GeneratorOptions,
 ) -> String {
     let mut body = Code::default();
     let nominal = types.values().flatten().filter(|ty| !enums::is_alias(shapes, ty));
@@ -167,7 +167,7 @@ fn serde(
 fn values(
     shapes: &Shapes<'_, '_>,
     functions: &BTreeMap<Option<&str>, Vec<&Definition>>,
-    options: &Options,
+    options: &GeneratorOptions,
 ) -> String {
     let mut body = Code::default();
     list_of_functions(&mut body, "values", shapes, functions, options);
@@ -180,7 +180,7 @@ fn list_of_functions(
     of: &str,
     shapes: &Shapes<'_, '_>,
     functions: &BTreeMap<Option<&str>, Vec<&Definition>>,
-    options: &Options,
+    options: &GeneratorOptions,
 ) {
     for (namespace, functions) in functions {
         let plain = functions.iter().filter(|function| function.generics.is_empty());
@@ -205,7 +205,7 @@ fn list(body: &mut Code, of: &str, paths: Vec<String>) {
     body.line(0, "}");
 }
 
-fn file_of_lists(title: &str, body: &Code, options: &Options) -> String {
+fn file_of_lists(title: &str, body: &Code, options: &GeneratorOptions) -> String {
     let mut code = Code::default();
     code.line(0, &options.header());
     code.blank();
@@ -232,7 +232,7 @@ fn by_namespace<'s>(
 
 /// The files of the modules that have one for each namespace.
 struct Files<'o> {
-    options: &'o Options,
+    options: &'o GeneratorOptions,
     output: &'o mut Output,
 }
 

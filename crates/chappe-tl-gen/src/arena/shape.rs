@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chappe_tl_parser::{Category, Condition, Definition, Name, Type};
 
-use crate::{Error, Plan};
+use crate::{GenerateError, Plan};
 
 /// The largest struct that a variant of an enum holds by value, in bytes on a machine of 64 bits.
 ///
@@ -27,7 +27,7 @@ pub(super) struct Shapes<'p, 's> {
 }
 
 impl<'p, 's> Shapes<'p, 's> {
-    pub(super) fn new(plan: &'p Plan<'s>) -> Result<Self, Error> {
+    pub(super) fn new(plan: &'p Plan<'s>) -> Result<Self, GenerateError> {
         let mut shapes = Self {
             plan,
             references: BTreeSet::new(),
@@ -79,10 +79,10 @@ impl<'p, 's> Shapes<'p, 's> {
         definition.fields().next().is_none()
     }
 
-    fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), GenerateError> {
         for definition in self.plan.schema().definitions() {
             let refuse = |what: &'static str| {
-                Err(Error::Unsupported { definition: definition.name.to_string(), what })
+                Err(GenerateError::Unsupported { definition: definition.name.to_string(), what })
             };
             if words(definition).len() > 4 {
                 return refuse("more than four flags words");

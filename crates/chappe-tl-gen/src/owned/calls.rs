@@ -6,10 +6,10 @@ use super::imports;
 use super::rust_type::struct_path;
 use super::structs::{derives, serde_rename};
 use crate::code::{Code, hex};
-use crate::{Options, Plan, names};
+use crate::{GeneratorOptions, Plan, names};
 
 /// The file `calls.rs`.
-pub(super) fn file(plan: &Plan<'_>, options: &Options) -> String {
+pub(super) fn file(plan: &Plan<'_>, options: &GeneratorOptions) -> String {
     let mut calls: Vec<Call<'_>> = plan.schema().functions().map(Call::new).collect();
     calls.sort_by(|one, other| one.variant.cmp(&other.variant));
     let mut body = Code::default();
@@ -57,7 +57,7 @@ impl<'d> Call<'d> {
     }
 }
 
-fn declaration(code: &mut Code, options: &Options, calls: &[Call<'_>]) {
+fn declaration(code: &mut Code, options: &GeneratorOptions, calls: &[Call<'_>]) {
     code.line(0, "/// Any function of the schema. Generic functions wrap another call.");
     derives(code, options.serde_feature.as_deref());
     code.line(0, "#[non_exhaustive]");

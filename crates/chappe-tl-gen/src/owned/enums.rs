@@ -5,10 +5,10 @@ use chappe_tl_parser::{Definition, Name};
 use super::rust_type::struct_path;
 use super::structs::{derives, serde_rename};
 use crate::code::{Code, hex};
-use crate::{Options, Plan, names};
+use crate::{GeneratorOptions, Plan, names};
 
 /// A type: enum, codec, conversions.
-pub(super) fn write(code: &mut Code, plan: &Plan<'_>, options: &Options, ty: &Name) {
+pub(super) fn write(code: &mut Code, plan: &Plan<'_>, options: &GeneratorOptions, ty: &Name) {
     let variants: Vec<Variant<'_>> =
         plan.schema().constructors_of(ty).map(|constructor| Variant::new(plan, constructor)).collect();
     let name = names::type_name(&ty.ident);
@@ -63,7 +63,7 @@ impl<'d> Variant<'d> {
     }
 }
 
-fn declaration(code: &mut Code, options: &Options, ty: &Name, name: &str, variants: &[Variant<'_>]) {
+fn declaration(code: &mut Code, options: &GeneratorOptions, ty: &Name, name: &str, variants: &[Variant<'_>]) {
     code.line(0, &format!("/// Any constructor of `{ty}`."));
     derives(code, options.serde_feature.as_deref());
     code.line(0, &format!("pub enum {name} {{"));

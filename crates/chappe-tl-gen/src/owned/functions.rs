@@ -5,10 +5,10 @@ use chappe_tl_parser::{Definition, Type};
 use super::rust_type::rust_type;
 use super::structs::Struct;
 use crate::code::Code;
-use crate::{Options, Plan, names};
+use crate::{GeneratorOptions, Plan, names};
 
 /// A function: struct, id, codec of the boxed form, return type.
-pub(super) fn write(code: &mut Code, plan: &Plan<'_>, options: &Options, function: &Definition) {
+pub(super) fn write(code: &mut Code, plan: &Plan<'_>, options: &GeneratorOptions, function: &Definition) {
     let definition = Struct::new(plan, options, function);
     definition.write(code, 4);
     code.blank();

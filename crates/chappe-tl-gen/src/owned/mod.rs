@@ -15,10 +15,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chappe_tl_parser::Definition;
 
 use crate::code::Code;
-use crate::{Options, Output, Plan, names};
+use crate::{GeneratorOptions, Output, Plan, names};
 
 /// Generates all files.
-pub(crate) fn generate(plan: &Plan<'_>, options: &Options) -> Output {
+pub(crate) fn generate(plan: &Plan<'_>, options: &GeneratorOptions) -> Output {
     let mut output = Output::default();
     let mut kinds = Vec::new();
     let schema = plan.schema();
@@ -73,7 +73,7 @@ struct Kind {
 impl Kind {
     fn write<T>(
         &self,
-        options: &Options,
+        options: &GeneratorOptions,
         groups: &BTreeMap<Option<&str>, Vec<T>>,
         write: impl Fn(&mut Code, &T),
         output: &mut Output,
@@ -90,7 +90,7 @@ impl Kind {
 
     fn file<T>(
         &self,
-        options: &Options,
+        options: &GeneratorOptions,
         namespace: Option<&str>,
         modules: &BTreeSet<&str>,
         items: &[T],

@@ -2,10 +2,10 @@
 
 use crate::code::{Code, hex};
 use crate::output::LINTS;
-use crate::{Options, Plan, RUNTIME_VERSION};
+use crate::{GeneratorOptions, Plan, RUNTIME_VERSION};
 
 /// The file `mod.rs`.
-pub(super) fn file(plan: &Plan<'_>, options: &Options, modules: &[&str]) -> String {
+pub(super) fn file(plan: &Plan<'_>, options: &GeneratorOptions, modules: &[&str]) -> String {
     let schema = plan.schema();
     let mut code = Code::default();
     code.line(0, &options.header());
@@ -40,7 +40,7 @@ pub(super) fn file(plan: &Plan<'_>, options: &Options, modules: &[&str]) -> Stri
 }
 
 /// The file `names.rs`.
-pub(super) fn names_file(plan: &Plan<'_>, options: &Options) -> String {
+pub(super) fn names_file(plan: &Plan<'_>, options: &GeneratorOptions) -> String {
     let mut entries: Vec<(u32, String)> = plan
         .schema()
         .definitions()

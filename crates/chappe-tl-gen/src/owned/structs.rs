@@ -6,10 +6,15 @@ use chappe_tl_parser::{Definition, ParameterKind};
 
 use super::rust_type::Field;
 use crate::code::{Code, hex};
-use crate::{Options, Plan, names};
+use crate::{GeneratorOptions, Plan, names};
 
 /// A constructor: struct, id, codec of the bare form.
-pub(super) fn constructor(code: &mut Code, plan: &Plan<'_>, options: &Options, constructor: &Definition) {
+pub(super) fn constructor(
+    code: &mut Code,
+    plan: &Plan<'_>,
+    options: &GeneratorOptions,
+    constructor: &Definition,
+) {
     Struct::new(plan, options, constructor).write(code, plan.least_of_constructor(constructor));
 }
 
@@ -24,7 +29,7 @@ pub(super) struct Struct<'d> {
 }
 
 impl<'d> Struct<'d> {
-    pub(super) fn new(plan: &Plan<'_>, options: &'d Options, definition: &'d Definition) -> Self {
+    pub(super) fn new(plan: &Plan<'_>, options: &'d GeneratorOptions, definition: &'d Definition) -> Self {
         Self {
             definition,
             serde_feature: options.serde_feature.as_deref(),

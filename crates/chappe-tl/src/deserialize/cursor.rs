@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Error, Object, Options, Place, Result, Strictness};
+use super::{DecodeOptions, Error, Object, Place, Result, Strictness};
 
 /// Reads from a slice, front to back.
 ///
@@ -11,19 +11,19 @@ use super::{Error, Object, Options, Place, Result, Strictness};
 pub struct Cursor<'a> {
     bytes: &'a [u8],
     pos: usize,
-    options: Options,
+    options: DecodeOptions,
     depth: u16,
     lossy_strings: u32,
 }
 
 impl<'a> Cursor<'a> {
-    /// Starts at the beginning of `bytes`, with the default [`Options`].
+    /// Starts at the beginning of `bytes`, with the default [`DecodeOptions`].
     pub const fn from_slice(bytes: &'a [u8]) -> Self {
-        Self::with_options(bytes, Options::lenient())
+        Self::with_options(bytes, DecodeOptions::lenient())
     }
 
     /// Starts at the beginning of `bytes`.
-    pub const fn with_options(bytes: &'a [u8], options: Options) -> Self {
+    pub const fn with_options(bytes: &'a [u8], options: DecodeOptions) -> Self {
         Self { bytes, pos: 0, options, depth: 0, lossy_strings: 0 }
     }
 
@@ -43,7 +43,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Returns the rules of this reading.
-    pub const fn options(&self) -> Options {
+    pub const fn options(&self) -> DecodeOptions {
         self.options
     }
 

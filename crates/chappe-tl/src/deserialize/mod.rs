@@ -4,7 +4,7 @@
 //! field of which type could not be read, where, and what was found there instead.
 //!
 //! **Invariants:** nothing is allocated for a length that the remaining bytes cannot hold, and no input nests deeper
-//! than [`Options::max_depth`].
+//! than [`DecodeOptions::max_depth`].
 
 mod cursor;
 mod error;
@@ -14,7 +14,7 @@ mod options;
 pub use cursor::Cursor;
 pub use error::{Error, Place};
 pub use object::Object;
-pub use options::{Options, Strictness};
+pub use options::{DecodeOptions, Strictness};
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -46,7 +46,7 @@ pub trait Deserializable: Sized {
     ///
     /// Fails if the bytes are not an encoding of the type, or if some are left over.
     fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Self::from_bytes_with(bytes, Options::default())
+        Self::from_bytes_with(bytes, DecodeOptions::default())
     }
 
     /// Reads an object that fills `bytes` exactly, and may keep them instead of copying.
@@ -63,7 +63,7 @@ pub trait Deserializable: Sized {
     /// # Errors
     ///
     /// Fails if the bytes are not an encoding of the type, or if some are left over.
-    fn from_bytes_with(bytes: &[u8], options: Options) -> Result<Self> {
+    fn from_bytes_with(bytes: &[u8], options: DecodeOptions) -> Result<Self> {
         let mut cursor = Cursor::with_options(bytes, options);
         let object = Self::deserialize(&mut cursor)?;
         cursor.finish()?;

@@ -14,16 +14,16 @@ pub enum Strictness {
 /// The rules an object is read by.
 ///
 /// ```
-/// use chappe_tl::{Deserializable, deserialize::{Error, Options}};
+/// use chappe_tl::{Deserializable, deserialize::{Error, DecodeOptions}};
 ///
 /// let not_utf8 = [2, 0xff, b'x', 0];
 /// assert_eq!(String::from_bytes(&not_utf8).as_deref(), Ok("\u{fffd}x"));
-/// let refused = String::from_bytes_with(&not_utf8, Options::strict());
+/// let refused = String::from_bytes_with(&not_utf8, DecodeOptions::strict());
 /// assert!(matches!(refused, Err(Error::InvalidUtf8 { .. })));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Options {
+pub struct DecodeOptions {
     /// Whether a `string` that is not UTF-8 is refused. Leniently it is read with replacement characters and counted
     /// ([`Cursor::lossy_strings`](super::Cursor::lossy_strings)): servers do send such strings, and one of them must
     /// not cost the whole object.
@@ -35,7 +35,7 @@ pub struct Options {
     pub max_depth: u16,
 }
 
-impl Options {
+impl DecodeOptions {
     /// How deep objects may nest unless said otherwise.
     pub const DEFAULT_MAX_DEPTH: u16 = 64;
 
@@ -50,7 +50,7 @@ impl Options {
     }
 }
 
-impl Default for Options {
+impl Default for DecodeOptions {
     fn default() -> Self {
         Self::lenient()
     }

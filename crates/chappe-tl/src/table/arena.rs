@@ -2,7 +2,7 @@
 
 use super::raw::Source;
 use super::{Arena, Family, Type, View};
-use crate::deserialize::{Error, Options, Place, Result};
+use crate::deserialize::{DecodeOptions, Error, Place, Result};
 
 impl Arena {
     /// Decodes an object that fills `bytes` exactly.
@@ -14,7 +14,7 @@ impl Arena {
     ///
     /// Fails if the bytes are not an encoding of the type, or if some are left over.
     pub fn decode<'a, T: Family>(&'a self, bytes: &'a [u8]) -> Result<&'a T::Of<'a>> {
-        self.decode_with::<T>(bytes, Options::default())
+        self.decode_with::<T>(bytes, DecodeOptions::default())
     }
 
     /// Decodes an object that fills `bytes` exactly, under the given rules.
@@ -22,7 +22,11 @@ impl Arena {
     /// # Errors
     ///
     /// As for [`decode`](Self::decode).
-    pub fn decode_with<'a, T: Family>(&'a self, bytes: &'a [u8], options: Options) -> Result<&'a T::Of<'a>> {
+    pub fn decode_with<'a, T: Family>(
+        &'a self,
+        bytes: &'a [u8],
+        options: DecodeOptions,
+    ) -> Result<&'a T::Of<'a>> {
         let (object, taken) = self.decode_prefix::<T>(bytes, options)?;
         nothing_left(bytes.len(), taken)?;
         Ok(object)
@@ -36,7 +40,7 @@ impl Arena {
     pub fn decode_prefix<'a, T: Family>(
         &'a self,
         bytes: &'a [u8],
-        options: Options,
+        options: DecodeOptions,
     ) -> Result<(&'a T::Of<'a>, usize)> {
         self.decode_at::<T>(Source { input: bytes, offset: 0, options, copy: false })
     }
@@ -46,7 +50,12 @@ impl Arena {
     /// # Errors
     ///
     /// As for [`decode`](Self::decode).
-    pub fn view<'a>(&'a self, ty: &'static Type, bytes: &'a [u8], options: Options) -> Result<View<'a>> {
+    pub fn view<'a>(
+        &'a self,
+        ty: &'static Type,
+        bytes: &'a [u8],
+        options: DecodeOptions,
+    ) -> Result<View<'a>> {
         let (view, taken) = self.view_at(ty, Source { input: bytes, offset: 0, options, copy: false })?;
         nothing_left(bytes.len(), taken)?;
         Ok(view)

@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 use super::arena::nothing_left;
 use super::raw::{Owned, Source};
 use super::{Family, View};
-use crate::deserialize::{Buffer, Deserializable, Options, Result};
+use crate::deserialize::{Buffer, DecodeOptions, Deserializable, Result};
 use crate::{EncodeError, Serializable, Sink};
 
 /// An object together with the buffer and the arena it lives in.
@@ -42,7 +42,7 @@ impl<T: Family> Decoded<T> {
     ///
     /// Fails if the bytes are not an encoding of the type, or if some are left over.
     pub fn from_vec(bytes: Vec<u8>) -> Result<Self> {
-        Self::from_vec_with(bytes, Options::default())
+        Self::from_vec_with(bytes, DecodeOptions::default())
     }
 
     /// Decodes an object that fills `bytes` exactly, under the given rules, and keeps the bytes for its strings.
@@ -50,7 +50,7 @@ impl<T: Family> Decoded<T> {
     /// # Errors
     ///
     /// As for [`from_vec`](Self::from_vec).
-    pub fn from_vec_with(bytes: Vec<u8>, options: Options) -> Result<Self> {
+    pub fn from_vec_with(bytes: Vec<u8>, options: DecodeOptions) -> Result<Self> {
         let whole = bytes.len();
         let source = Source { input: &[], offset: 0, options, copy: false };
         let (owned, taken, replaced) = Owned::decode::<T>(source, bytes)?;

@@ -42,7 +42,7 @@ use super::flags::{Flags, WINDOW};
 use super::layout::{Layout, MAX_ALIGN, Payload};
 use super::text::is_plain;
 use super::{Described, Family, Field, Kind, Line, RawObject, Tables, Type};
-use crate::deserialize::{Error, Options, Place, Strictness};
+use crate::deserialize::{DecodeOptions, Error, Place, Strictness};
 use crate::primitives::{BOOL_FALSE, BOOL_TRUE};
 use crate::vectors::VECTOR_ID;
 
@@ -196,7 +196,7 @@ pub(super) struct Source<'a> {
     pub(super) input: &'a [u8],
     /// Where the input begins, for errors.
     pub(super) offset: usize,
-    pub(super) options: Options,
+    pub(super) options: DecodeOptions,
     /// Whether strings are copied into the arena, so that the input may go.
     pub(super) copy: bool,
 }
@@ -778,7 +778,11 @@ impl<'a> Machine<'a, '_> {
     /// Stops where what is left of the input begins.
     #[cold]
     #[inline(never)]
-    fn stop<T>(&mut self, rest: &'a [u8], error: impl FnOnce(Place, Options) -> Error) -> Result<T, Stop> {
+    fn stop<T>(
+        &mut self,
+        rest: &'a [u8],
+        error: impl FnOnce(Place, DecodeOptions) -> Error,
+    ) -> Result<T, Stop> {
         self.stop_before(rest, 0, error)
     }
 
@@ -788,7 +792,7 @@ impl<'a> Machine<'a, '_> {
         &mut self,
         rest: &'a [u8],
         back: usize,
-        error: impl FnOnce(Place, Options) -> Error,
+        error: impl FnOnce(Place, DecodeOptions) -> Error,
     ) -> Result<T, Stop> {
         let offset = self.source.offset + self.source.input.len() - rest.len() - back;
         self.error = Some(error(Place::at(offset), self.source.options));

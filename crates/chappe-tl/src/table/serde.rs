@@ -17,7 +17,7 @@ pub use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::raw::{Value, View};
 use super::{Decoded, Described, Family, Field, Kind, Line, Type};
 use crate::codegen::put;
-use crate::deserialize::Options;
+use crate::deserialize::DecodeOptions;
 
 /// Serialises an object by its table.
 ///
@@ -93,7 +93,7 @@ impl<T: Family> Serialize for Decoded<T> {
 impl<'de, T: Family> Deserialize<'de> for Decoded<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut bytes = Vec::new();
-        let depth = Options::default().max_depth;
+        let depth = DecodeOptions::default().max_depth;
         Object { ty: T::TYPE, depth, out: &mut bytes }.deserialize(deserializer)?;
         Self::from_vec(bytes).map_err(D::Error::custom)
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{array, backends, blocks, rng};
 use crate::{
     backend::{Backend, batch::MessageStream},
-    ige::Stream,
+    ige::IgeStream,
 };
 
 #[test]
@@ -19,7 +19,7 @@ fn many_streams_of_unequal_length_are_what_the_portable_code_makes_of_them() {
             let data: Vec<_> = lens.map(|len| blocks(&mut rng, len)).collect();
             let run = |backend: Backend, data: &mut Vec<Vec<[u8; 16]>>, is_decryption: bool| {
                 let mut streams: Vec<_> = (keys.iter().zip(&ivs).zip(data))
-                    .map(|((key, iv), data)| Stream::new(key, iv, data.as_flattened_mut()).unwrap())
+                    .map(|((key, iv), data)| IgeStream::new(key, iv, data.as_flattened_mut()).unwrap())
                     .collect();
                 if is_decryption {
                     backend.ige_decrypt_many(&mut streams);

@@ -15,7 +15,7 @@ use super::{
     ige_wide,
     register::{load, store, xor},
 };
-use crate::ige::Stream;
+use crate::ige::IgeStream;
 
 /// How many streams run at once at most.
 const LANES: usize = 12;
@@ -41,7 +41,7 @@ impl<'a> Lane<'a> {
 }
 
 /// Works through all streams.
-pub(super) fn run<const DECRYPT: bool>(ni: Ni, wide: Option<Wide>, streams: &mut [Stream<'_>]) {
+pub(super) fn run<const DECRYPT: bool>(ni: Ni, wide: Option<Wide>, streams: &mut [IgeStream<'_>]) {
     let width = match (wide, streams.len()) {
         (None, _) => 4,
         // Twice eight is faster than twelve and four.

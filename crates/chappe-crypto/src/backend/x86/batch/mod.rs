@@ -7,17 +7,17 @@ mod sha256_wide;
 
 // The kernels of one stream, for the modules of this folder.
 use super::{Ni, Wide, aes, ige, register, sha256, stitched};
-use crate::{backend::batch::MessageStream, ige::Stream};
+use crate::{backend::batch::MessageStream, ige::IgeStream};
 
 #[allow(clippy::unused_self, reason = "the caller proves the CPU features by holding `self`")]
 impl Ni {
     /// Several independent streams, four at a time.
-    pub(crate) fn ige_encrypt_many(self, streams: &mut [Stream<'_>]) {
+    pub(crate) fn ige_encrypt_many(self, streams: &mut [IgeStream<'_>]) {
         ige_many::run::<false>(self, None, streams);
     }
 
     /// Several independent streams, four at a time.
-    pub(crate) fn ige_decrypt_many(self, streams: &mut [Stream<'_>]) {
+    pub(crate) fn ige_decrypt_many(self, streams: &mut [IgeStream<'_>]) {
         ige_many::run::<true>(self, None, streams);
     }
 
@@ -36,12 +36,12 @@ impl Ni {
 
 impl Wide {
     /// Several independent streams, up to twelve at a time.
-    pub(crate) fn ige_encrypt_many(self, streams: &mut [Stream<'_>]) {
+    pub(crate) fn ige_encrypt_many(self, streams: &mut [IgeStream<'_>]) {
         ige_many::run::<false>(self.0, Some(self), streams);
     }
 
     /// Several independent streams, up to twelve at a time.
-    pub(crate) fn ige_decrypt_many(self, streams: &mut [Stream<'_>]) {
+    pub(crate) fn ige_decrypt_many(self, streams: &mut [IgeStream<'_>]) {
         ige_many::run::<true>(self.0, Some(self), streams);
     }
 
