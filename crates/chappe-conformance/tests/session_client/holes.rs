@@ -129,6 +129,7 @@ fn trouble_with_the_authorization_is_named_and_only_one_kind_ends_the_session() 
         ("SESSION_REVOKED", AuthorizationTrouble::SessionRevoked),
         ("SESSION_EXPIRED", AuthorizationTrouble::SessionExpired),
         ("USER_DEACTIVATED", AuthorizationTrouble::UserDeactivated),
+        ("USER_DEACTIVATED_BAN", AuthorizationTrouble::UserDeactivated),
     ];
     for (name, trouble) in kinds {
         let mut pair = Pair::new();

@@ -109,7 +109,7 @@ pub enum AuthorizationTrouble {
     SessionRevoked,
     /// `SESSION_EXPIRED`: the login ran out.
     SessionExpired,
-    /// `USER_DEACTIVATED`: the account is gone.
+    /// `USER_DEACTIVATED` or `USER_DEACTIVATED_BAN`: the account was deleted or banned.
     UserDeactivated,
     /// The server refused, in an authenticated answer, to bind a temporary key to a permanent key that is
     /// older than a minute: the permanent key is no longer known. The session takes no more calls.

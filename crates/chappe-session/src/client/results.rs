@@ -185,7 +185,7 @@ impl ClientSession {
             (401, "AUTH_KEY_INVALID") => AuthorizationTrouble::Invalid,
             (401, "SESSION_REVOKED") => AuthorizationTrouble::SessionRevoked,
             (401, "SESSION_EXPIRED") => AuthorizationTrouble::SessionExpired,
-            (401, "USER_DEACTIVATED") => AuthorizationTrouble::UserDeactivated,
+            (401, "USER_DEACTIVATED" | "USER_DEACTIVATED_BAN") => AuthorizationTrouble::UserDeactivated,
             _ => return,
         };
         if trouble.is_terminal() {
