@@ -1,7 +1,7 @@
 //! Telegram's MTProto 2.0, client and server, behind one import.
 //!
-//! This crate re-exports the crates of the workspace, one module each, and contains no code. A program that needs one part
-//! only can depend on that crate alone.
+//! This crate re-exports the crates of the workspace, one module each. Its only code is `config`, which makes addresses and
+//! keys to connect with of what the API reports. A program that needs one part only can depend on that crate alone.
 //!
 //! | module | crate | content |
 //! |---|---|---|
@@ -74,6 +74,9 @@
 #![cfg_attr(not(any(test, feature = "std")), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
+
+#[cfg(all(feature = "api", feature = "net", any(feature = "blocking", feature = "tokio")))]
+pub mod config;
 
 pub use chappe_crypto as crypto;
 pub use chappe_framing as framing;
