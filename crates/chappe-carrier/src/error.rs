@@ -1,4 +1,4 @@
-//! What can go wrong between a socket and an envelope, by blame.
+//! Why a connection could not be made or broke.
 
 use core::fmt;
 use std::io;
@@ -12,20 +12,20 @@ use crate::proxy::ProxyError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// The operating system says so: refused, unreachable, reset.
+    /// The operating system reported an error: refused, unreachable, reset.
     Io(io::Error),
-    /// Nothing came, or nothing could be written, for as long as the options allow.
+    /// Nothing arrived, or nothing could be written, for as long as the options allow.
     TimedOut {
-        /// What was waited for.
+        /// What did not happen in time.
         waiting_for: Wait,
         /// How long.
         after: Duration,
     },
-    /// A proxy is to blame, not the datacenter.
+    /// The proxy failed, not the datacenter.
     Proxy(ProxyError),
-    /// The peer closed the connection. Whatever was being received is incomplete.
+    /// The peer closed the connection. A frame that was being received is incomplete.
     Closed,
-    /// The bytes that came are not what this transport carries.
+    /// The bytes that arrived are not of this transport.
     Transport(TransportError),
     /// TLS failed: a certificate that nobody trusts, or bytes that are not TLS.
     Tls(String),
@@ -40,23 +40,23 @@ pub enum LinkError {
     },
 }
 
-/// What a driver was waiting for when its patience ended.
+/// What did not happen in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Wait {
     /// For the connection to be made.
     Connect,
-    /// For a proxy's word that bytes go through.
+    /// For a proxy to forward bytes.
     Proxy,
-    /// For TLS, or for the word that a server goes over to WebSocket.
+    /// For TLS, or for the upgrade to WebSocket.
     Carrier,
     /// For an `MTProxy`'s answer to the first bytes, or for a client's first bytes.
     FirstBytes,
     /// For a whole frame.
     Frame,
-    /// For any sign of life.
+    /// For any byte.
     Anything,
-    /// For the peer to take what was written.
+    /// For the peer to read what was written.
     Write,
 }
 
@@ -78,8 +78,8 @@ impl fmt::Display for Wait {
             Self::Carrier => "tls or websocket",
             Self::FirstBytes => "the first bytes",
             Self::Frame => "a frame",
-            Self::Anything => "any sign of life",
-            Self::Write => "the peer to read",
+            Self::Anything => "any byte",
+            Self::Write => "the peer to read what was written",
         })
     }
 }
@@ -89,7 +89,7 @@ impl fmt::Display for LinkError {
         match self {
             Self::Io(error) => error.fmt(f),
             Self::TimedOut { waiting_for, after } => {
-                write!(f, "waited {after:?} for {waiting_for} in vain")
+                write!(f, "waited {after:?} for {waiting_for}, which did not come")
             }
             Self::Proxy(error) => error.fmt(f),
             Self::Closed => f.write_str("the peer closed the connection"),
@@ -103,12 +103,13 @@ impl fmt::Display for LinkError {
 }
 
 impl std::error::Error for LinkError {
+    /// A variant that prints the error it holds returns the source of that.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
-            Self::Proxy(error) => Some(error),
-            Self::Transport(error) => Some(error),
-            Self::Refused(refusal) => Some(refusal),
+            Self::Io(error) => error.source(),
+            Self::Proxy(error) => error.source(),
+            Self::Transport(error) => error.source(),
+            Self::Refused(refusal) => refusal.source(),
             Self::TimedOut { .. }
             | Self::Closed
             | Self::Tls(_)

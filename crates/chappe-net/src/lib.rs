@@ -42,6 +42,7 @@ mod options;
 pub mod store;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+mod validate;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod waiters;
 
@@ -54,7 +55,8 @@ pub use chappe_types::{RpcError, Rule, TransportErrorCode};
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 pub use client::{
     BackOff, Blame, Candidate, ConnectError, ConnectOptions, CreateKeyError, Gap, InvokeError, InvokeOptions,
-    Lane, LaneLimits, NextUpdate, PendingCall, Received, Stage, Status, Step, StoreFailure, Timing, Transfer,
-    Update, UpdateLimits, UpdateObject, Updates, Waited,
+    Lane, LaneLimits, NextUpdate, Peer, PendingCall, Received, Report, Stage, Status, Step, StoreFailure,
+    Timing, Transfer, Update, UpdateLimits, UpdateObject, Updates, Waited,
 };
 pub use options::{Carrier, DialOptions};
+pub use validate::InvalidOption;

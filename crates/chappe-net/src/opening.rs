@@ -26,6 +26,7 @@ use chappe_transport::{ConnectStep, Connection, ConnectionLimits, ExpectServerHe
 use chappe_transport::{TransportError, websocket};
 #[cfg(feature = "websocket")]
 use rand_core::Rng as _;
+use zeroize::Zeroizing;
 
 use crate::options::DialOptions;
 
@@ -34,7 +35,8 @@ use crate::options::DialOptions;
 pub(crate) struct Opening<'o> {
     options: &'o DialOptions,
     stage: Stage,
-    out: Vec<u8>,
+    /// Wiped: the answer to a proxy can contain a password.
+    out: Zeroizing<Vec<u8>>,
     stack: Stack,
     /// Bytes of the stream; until the proxy is done, of the socket.
     buf: ReadBuf,
@@ -72,7 +74,7 @@ impl<'o> Opening<'o> {
     ) -> Result<Self, LinkError> {
         let buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         let (stack, raw) = (Stack::default(), Vec::new());
-        let mut opening = Self { options, stage: Stage::Over, out: Vec::new(), stack, buf, raw };
+        let mut opening = Self { options, stage: Stage::Over, out: Zeroizing::default(), stack, buf, raw };
         match &options.proxy {
             None => opening.start_carrier(now, rng)?,
             Some(proxy) => {
@@ -83,7 +85,7 @@ impl<'o> Opening<'o> {
     }
 
     /// Returns what is to be written now.
-    pub(crate) fn output(&mut self) -> Vec<u8> {
+    pub(crate) fn output(&mut self) -> Zeroizing<Vec<u8>> {
         mem::take(&mut self.out)
     }
 

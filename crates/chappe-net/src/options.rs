@@ -14,19 +14,18 @@ pub struct DialOptions {
     pub connector: Connector,
     /// What carries the stream. Default TCP alone.
     pub carrier: Carrier,
-    /// What stands in between, besides an `MTProxy`, which is the address that is dialled. Default nothing.
+    /// A SOCKS5 or HTTP proxy in front of the address. An `MTProxy` is no such proxy: it is the address. Default none.
     pub proxy: Option<Proxy>,
-    /// How long making the TCP connection may take. Default 10 s: three lost SYNs and a round trip around the
-    /// world fit.
+    /// How long the TCP connection may take. Default 10 s: three lost SYNs and a round trip around the world.
     pub connect_timeout: Duration,
-    /// How long the proxy may take for all of its answers, once it is connected. Default 15 s: it makes a connection
-    /// of its own meanwhile.
+    /// How long the proxy may take for all of its answers, once it is connected. Default 15 s: in that time it makes a
+    /// connection of its own.
     pub proxy_timeout: Duration,
-    /// How long TLS and the way over to WebSocket may take, each. Default 10 s.
+    /// How long TLS and the upgrade to WebSocket may take, each. Default 10 s.
     pub carrier_timeout: Duration,
     /// How long the answer to the first bytes may take, under fake TLS. Default 10 s.
     pub hello_timeout: Duration,
-    /// How long the peer may refuse to take what is written. Default 20 s.
+    /// How long the peer may accept no bytes. Default 20 s.
     pub write_timeout: Duration,
 }
 
@@ -59,8 +58,8 @@ pub enum Carrier {
     /// A WebSocket inside TLS.
     #[cfg(all(feature = "websocket", feature = "tls"))]
     WebSocketTls(Endpoint, TlsOptions),
-    /// Requests of HTTP/1.1, without framing and obfuscation: what the connector says does not matter. Sessions
-    /// must be told to ask for answers with `http_wait`.
+    /// Requests of HTTP/1.1, without framing and obfuscation: the connector is ignored. Sessions must be told to request
+    /// answers with `http_wait`.
     Http(Endpoint),
     /// The same inside TLS.
     #[cfg(feature = "tls")]
@@ -68,6 +67,31 @@ pub enum Carrier {
 }
 
 impl Carrier {
+    /// Returns the host and path that are asked for, unless it is TCP alone.
+    pub(crate) const fn endpoint(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Tcp => None,
+            #[cfg(feature = "websocket")]
+            Self::WebSocket(endpoint) => Some(endpoint),
+            #[cfg(all(feature = "websocket", feature = "tls"))]
+            Self::WebSocketTls(endpoint, _) => Some(endpoint),
+            Self::Http(endpoint) => Some(endpoint),
+            #[cfg(feature = "tls")]
+            Self::Https(endpoint, _) => Some(endpoint),
+        }
+    }
+
+    /// Returns whether the host's name is checked by TLS.
+    pub(crate) const fn is_tls(&self) -> bool {
+        match self {
+            #[cfg(all(feature = "websocket", feature = "tls"))]
+            Self::WebSocketTls(..) => true,
+            #[cfg(feature = "tls")]
+            Self::Https(..) => true,
+            _ => false,
+        }
+    }
+
     #[cfg(feature = "tls")]
     pub(crate) fn tls(&self) -> Option<(&Endpoint, &TlsOptions)> {
         match self {

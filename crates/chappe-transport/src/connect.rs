@@ -124,6 +124,11 @@ impl Connector {
         self
     }
 
+    /// Returns whether connections are obfuscated, as WebSocket demands (`SEC-139`).
+    pub const fn is_obfuscated(&self) -> bool {
+        !matches!(self.disguise, Disguise::None)
+    }
+
     /// Returns the framing.
     pub const fn framing(&self) -> Framing {
         self.framing

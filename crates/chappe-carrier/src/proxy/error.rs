@@ -1,28 +1,27 @@
-//! What a proxy does instead of passing bytes on.
+//! Why a proxy forwards nothing.
 
 use core::fmt;
 use std::io;
 use std::time::Duration;
 
-/// Why a proxy is of no use. The datacenter has no part in it, unless the proxy says so.
+/// Why a proxy forwards nothing. The datacenter has no part in it, unless the proxy says so.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ProxyError {
     /// The proxy cannot be reached.
     Unreachable(io::Error),
-    /// The proxy took the connection and then was silent.
+    /// The proxy accepted the connection and sent nothing.
     TimedOut {
         /// For how long.
         after: Duration,
     },
     /// The proxy closed the connection before it answered.
     Closed,
-    /// The answer is not one of this kind of proxy.
+    /// The answer is not one of this kind of proxy, such as an HTTP answer to SOCKS5.
     Malformed,
-    /// The proxy wants to know who asks, in a way that we do not have: no credentials were given, or it takes
-    /// neither none nor name and password.
+    /// The proxy asks for credentials that were not given, or for a method other than name and password.
     NoCommonMethod,
-    /// The credentials are wrong.
+    /// The proxy rejected the credentials.
     CredentialsRefused,
     /// Name or password is empty or longer than 255 bytes.
     UnusableCredentials,
@@ -38,19 +37,31 @@ pub enum ProxyError {
     },
 }
 
+impl ProxyError {
+    /// Returns whether the credentials in the options are the reason. Without other credentials every attempt fails.
+    pub const fn is_about_credentials(&self) -> bool {
+        matches!(self, Self::NoCommonMethod | Self::CredentialsRefused | Self::UnusableCredentials)
+    }
+}
+
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("proxy: ")?;
         match self {
-            Self::Unreachable(error) => write!(f, "cannot be reached: {error}"),
-            Self::TimedOut { after } => write!(f, "says nothing for {after:?}"),
-            Self::Closed => f.write_str("closed the connection before it answered"),
-            Self::Malformed => f.write_str("its answer is not one of this kind of proxy"),
-            Self::NoCommonMethod => f.write_str("asks for credentials that were not given"),
-            Self::CredentialsRefused => f.write_str("refuses the credentials"),
-            Self::UnusableCredentials => f.write_str("name and password must have 1 to 255 bytes"),
-            Self::Socks5Refused { reply } => write!(f, "refuses: {} ({reply})", meaning(*reply)),
-            Self::HttpRefused { status } => write!(f, "refuses with status {status}"),
+            Self::Unreachable(_) => f.write_str("the proxy cannot be reached"),
+            Self::TimedOut { after } => write!(f, "the proxy sent nothing for {after:?}"),
+            Self::Closed => f.write_str("the proxy closed the connection before it answered"),
+            Self::Malformed => {
+                f.write_str("the answer is not one of this kind of proxy: check kind and port")
+            }
+            Self::NoCommonMethod => f.write_str("the proxy asks for credentials: give name and password"),
+            Self::CredentialsRefused => {
+                f.write_str("the proxy rejected the credentials: check name and password")
+            }
+            Self::UnusableCredentials => f.write_str("name and password for SOCKS5 must have 1 to 255 bytes"),
+            Self::Socks5Refused { reply } => {
+                write!(f, "the proxy did not connect: {} (reply {reply})", meaning(*reply))
+            }
+            Self::HttpRefused { status } => write!(f, "the proxy did not connect: HTTP status {status}"),
         }
     }
 }

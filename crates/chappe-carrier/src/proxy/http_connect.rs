@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 
 use super::{Credentials, ProxyError};
 
+/// Begins the header that carries the credentials.
+const HEADER: &[u8] = b"Proxy-Authorization: Basic ";
+
 /// Waiting for the answer.
 #[derive(Debug)]
 pub(crate) struct HttpConnect {
@@ -18,13 +21,22 @@ pub(crate) struct HttpConnect {
 }
 
 impl HttpConnect {
-    pub(super) fn start(target: SocketAddr, credentials: Option<&Credentials>, out: &mut Vec<u8>) -> Self {
-        out.extend_from_slice(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").as_bytes());
-        if let Some(Credentials { name, password }) = credentials {
+    pub(super) fn start(
+        target: SocketAddr,
+        credentials: Option<&Credentials>,
+        out: &mut Zeroizing<Vec<u8>>,
+    ) -> Self {
+        let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
+        let authorization = credentials.map(|Credentials { name, password }| {
             let pair = Zeroizing::new([name.as_bytes(), b":", password.as_bytes()].concat());
-            let pair = Zeroizing::new(BASE64.encode(&pair));
-            out.extend_from_slice(b"Proxy-Authorization: Basic ");
-            out.extend_from_slice(pair.as_bytes());
+            Zeroizing::new(BASE64.encode(&pair))
+        });
+        // A buffer that grows leaves copies of the password behind.
+        out.reserve(request.len() + HEADER.len() + authorization.as_ref().map_or(0, |text| text.len()) + 4);
+        out.extend_from_slice(request.as_bytes());
+        if let Some(authorization) = authorization {
+            out.extend_from_slice(HEADER);
+            out.extend_from_slice(authorization.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"\r\n");
@@ -51,7 +63,7 @@ mod tests {
 
     fn answered(answer: &[u8]) -> Result<(bool, Vec<u8>), ProxyError> {
         let target = "[2001:db8::1]:443".parse().expect("an address");
-        let machine = HttpConnect::start(target, None, &mut Vec::new());
+        let machine = HttpConnect::start(target, None, &mut Zeroizing::default());
         let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         buf.extend_from_slice(answer).expect("it fits");
         let is_done = machine.handle(&mut buf)?;
@@ -61,7 +73,7 @@ mod tests {
     #[test]
     fn the_question_names_the_target_and_who_asks() {
         let target = "[2001:db8::1]:443".parse().expect("an address");
-        let mut out = Vec::new();
+        let mut out = Zeroizing::default();
         HttpConnect::start(target, Some(&Credentials::new("Aladdin", "open sesame")), &mut out);
         let expected = "CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n\
             Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n";

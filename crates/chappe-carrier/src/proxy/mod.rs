@@ -1,4 +1,4 @@
-//! Proxies that know nothing of MTProto: SOCKS5 and HTTP CONNECT.
+//! Proxies that are not part of MTProto: SOCKS5 and HTTP CONNECT.
 //!
 //! Both are machines without a socket: bytes in, bytes out, the same for both drivers. The third kind, MTProxy, is
 //! part of the [`Connector`](chappe_transport::Connector), and can be reached through one of these.
@@ -34,14 +34,14 @@ pub enum Proxy {
     Socks5 {
         /// `HOST:PORT` of the proxy, looked up for each connection.
         address: String,
-        /// Who asks, if the proxy wants to know.
+        /// Name and password, if the proxy asks for them.
         credentials: Option<Credentials>,
     },
     /// The method `CONNECT` of HTTP/1.1, RFC 9110 section 9.3.6.
     HttpConnect {
         /// `HOST:PORT` of the proxy, looked up for each connection.
         address: String,
-        /// Who asks, if the proxy wants to know; sent as `Basic`, which hides nothing.
+        /// Name and password, if the proxy asks for them; sent as `Basic`, which hides nothing.
         credentials: Option<Credentials>,
     },
 }
@@ -57,7 +57,7 @@ impl Proxy {
         Self::HttpConnect { address: address.into(), credentials: None }
     }
 
-    /// Says who asks.
+    /// Sets name and password.
     #[must_use]
     pub fn with_credentials(mut self, given: Credentials) -> Self {
         match &mut self {
@@ -68,6 +68,24 @@ impl Proxy {
         self
     }
 
+    /// Checks that the credentials can be sent to this kind of proxy.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with them.
+    pub fn check_credentials(&self) -> Result<(), &'static str> {
+        match self {
+            Self::Socks5 { credentials: Some(given), .. } if !given.fit_into_socks5() => {
+                Err("name and password for SOCKS5 must have 1 to 255 bytes")
+            }
+            // RFC 7617, section 2: the first colon ends the name.
+            Self::HttpConnect { credentials: Some(given), .. } if given.name.contains(':') => {
+                Err("a name for HTTP cannot contain a colon")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns `HOST:PORT` of the proxy.
     pub fn address(&self) -> &str {
         match self {
@@ -76,7 +94,8 @@ impl Proxy {
     }
 }
 
-/// Name and password for a proxy. The password is wiped on drop and never printed.
+/// Name and password for a proxy. The password is never printed. Every copy is wiped, that in the bytes for the socket
+/// included.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     name: String,
@@ -88,6 +107,11 @@ impl Credentials {
     pub fn new(name: impl Into<String>, password: impl Into<String>) -> Self {
         Self { name: name.into(), password: Zeroizing::new(password.into()) }
     }
+
+    /// Returns whether one byte can count each of them (RFC 1929, section 2).
+    pub(crate) fn fit_into_socks5(&self) -> bool {
+        [self.name.len(), self.password.len()].iter().all(|len| (1..=255).contains(len))
+    }
 }
 
 impl fmt::Debug for Credentials {
@@ -97,6 +121,8 @@ impl fmt::Debug for Credentials {
 }
 
 /// The exchange with a proxy, until it forwards bytes.
+///
+/// What it writes can contain a password: the buffer wipes itself.
 #[derive(Debug)]
 pub struct Negotiation(Machine);
 
@@ -112,7 +138,11 @@ impl Negotiation {
     /// # Errors
     ///
     /// [`ProxyError::UnusableCredentials`] if SOCKS5 cannot carry the credentials.
-    pub fn start(proxy: &Proxy, target: SocketAddr, out: &mut Vec<u8>) -> Result<Self, ProxyError> {
+    pub fn start(
+        proxy: &Proxy,
+        target: SocketAddr,
+        out: &mut Zeroizing<Vec<u8>>,
+    ) -> Result<Self, ProxyError> {
         match proxy {
             Proxy::Socks5 { credentials, .. } => {
                 Ok(Self(Machine::Socks5(Socks5::start(target, credentials.clone(), out)?)))
@@ -128,7 +158,7 @@ impl Negotiation {
     /// # Errors
     ///
     /// The proxy refuses, or its answer is malformed.
-    pub fn handle(&mut self, buf: &mut ReadBuf, out: &mut Vec<u8>) -> Result<bool, ProxyError> {
+    pub fn handle(&mut self, buf: &mut ReadBuf, out: &mut Zeroizing<Vec<u8>>) -> Result<bool, ProxyError> {
         match &mut self.0 {
             Machine::Socks5(machine) => machine.handle(buf, out),
             Machine::HttpConnect(machine) => machine.handle(buf),

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use chappe_transport::ReadBuf;
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Credentials, ProxyError};
 
@@ -40,12 +40,12 @@ impl Socks5 {
     pub(super) fn start(
         target: SocketAddr,
         credentials: Option<Credentials>,
-        out: &mut Vec<u8>,
+        out: &mut Zeroizing<Vec<u8>>,
     ) -> Result<Self, ProxyError> {
         match &credentials {
             None => out.extend_from_slice(&[VERSION, 1, NO_CREDENTIALS]),
             Some(given) => {
-                if !(is_usable(&given.name) && is_usable(&given.password)) {
+                if !given.fit_into_socks5() {
                     return Err(ProxyError::UnusableCredentials);
                 }
                 out.extend_from_slice(&[VERSION, 2, NO_CREDENTIALS, NAME_AND_PASSWORD]);
@@ -54,7 +54,11 @@ impl Socks5 {
         Ok(Self { state: State::Method, target, credentials })
     }
 
-    pub(super) fn handle(&mut self, buf: &mut ReadBuf, out: &mut Vec<u8>) -> Result<bool, ProxyError> {
+    pub(super) fn handle(
+        &mut self,
+        buf: &mut ReadBuf,
+        out: &mut Zeroizing<Vec<u8>>,
+    ) -> Result<bool, ProxyError> {
         loop {
             match self.state {
                 State::Method => {
@@ -80,14 +84,14 @@ impl Socks5 {
         }
     }
 
-    fn on_method(&mut self, version: u8, method: u8, out: &mut Vec<u8>) -> Result<(), ProxyError> {
+    fn on_method(&mut self, version: u8, method: u8, out: &mut Zeroizing<Vec<u8>>) -> Result<(), ProxyError> {
         if version != VERSION {
             return Err(ProxyError::Malformed);
         }
         match (method, &self.credentials) {
             (NO_CREDENTIALS, _) => self.ask(out),
             (NAME_AND_PASSWORD, Some(Credentials { name, password })) => {
-                // The buffer that this goes into is wiped by nobody, so it is made large enough at once.
+                // A buffer that grows leaves copies of the password behind.
                 out.reserve(3 + name.len() + password.len());
                 out.extend_from_slice(&[CREDENTIALS_VERSION, name.len() as u8]);
                 out.extend_from_slice(name.as_bytes());
@@ -101,7 +105,7 @@ impl Socks5 {
         Ok(())
     }
 
-    fn ask(&mut self, out: &mut Vec<u8>) {
+    fn ask(&mut self, out: &mut Zeroizing<Vec<u8>>) {
         if let Some(credentials) = &mut self.credentials {
             credentials.password.zeroize();
         }
@@ -140,10 +144,6 @@ fn reply_len(input: &[u8]) -> Result<Option<usize>, ProxyError> {
     Ok((len <= input.len()).then_some(len))
 }
 
-fn is_usable(text: &str) -> bool {
-    (1..=255).contains(&text.len())
-}
-
 #[cfg(test)]
 mod tests {
     use chappe_transport::ConnectionLimits;
@@ -159,18 +159,19 @@ mod tests {
         credentials: Option<Credentials>,
         answers: &[&[u8]],
     ) -> Result<(Vec<Vec<u8>>, bool), ProxyError> {
-        let mut sent = vec![Vec::new()];
-        let mut machine = Socks5::start(target(), credentials, &mut sent[0])?;
+        let mut first = Zeroizing::default();
+        let mut machine = Socks5::start(target(), credentials, &mut first)?;
+        let mut sent = vec![first.to_vec()];
         let mut buf = ReadBuf::new(&ConnectionLimits::DEFAULT);
         let mut is_done = false;
         for answer in answers {
-            let mut out = Vec::new();
+            let mut out = Zeroizing::default();
             for byte in *answer {
                 assert!(!is_done, "nothing is read behind the reply");
                 buf.extend_from_slice(&[*byte]).expect("it fits");
                 is_done = machine.handle(&mut buf, &mut out)?;
             }
-            sent.push(out);
+            sent.push(out.to_vec());
         }
         assert!(buf.is_empty());
         Ok((sent, is_done))

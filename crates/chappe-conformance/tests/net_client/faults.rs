@@ -43,7 +43,10 @@ async fn a_transport_error_during_the_handshake_is_told_to_who_connects() {
         let mut options = world.options();
         options.backoff.flood_failures = 1;
         let error = Client::connect(options).await.expect_err("refused every time");
-        assert!(matches!(*error, ConnectError::Refused(refused) if refused.to_raw() == code), "{error}");
+        assert!(
+            matches!(*error.cause(), ConnectError::Refused(refused) if refused.to_raw() == code),
+            "{error}"
+        );
         assert_eq!(error.blame(), Blame::Datacenter);
         assert!(world.faults.is_used_up(), "{code}: as many attempts as the options say");
     }
@@ -54,7 +57,7 @@ async fn an_error_of_the_network_is_told_from_one_of_the_datacenter() {
     let mut world = World::start();
     world.stop();
     let error = Client::connect(world.options()).await.expect_err("nobody listens");
-    assert!(matches!(*error, ConnectError::Link(LinkError::Io(_))), "{error}");
+    assert!(matches!(*error.cause(), ConnectError::Link(LinkError::Io(_))), "{error}");
     assert_eq!(error.blame(), Blame::Network);
 }
 
@@ -90,7 +93,7 @@ async fn a_proxy_that_accepts_and_says_nothing_costs_the_proof_time_and_no_more(
     options.timing.proof = Duration::from_millis(15);
     options.backoff.first_attempts = 2;
     let error = timeout(PATIENCE, Client::connect(options)).await.expect("it ends").expect_err("silence");
-    assert!(matches!(*error, ConnectError::Link(LinkError::TimedOut { .. })), "{error}");
+    assert!(matches!(*error.cause(), ConnectError::Link(LinkError::TimedOut { .. })), "{error}");
     assert_eq!(error.blame(), Blame::Network);
 }
 

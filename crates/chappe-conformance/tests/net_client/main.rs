@@ -10,6 +10,7 @@ mod forger;
 mod hostile;
 mod keys;
 mod lanes;
+mod options;
 mod restarts;
 mod stall;
 mod stores;

@@ -104,6 +104,8 @@ pub(crate) fn sec_005_no_debug_of_a_client_or_a_datacenter_shows_a_key() {
     let (reader, writer) = stream.split();
     secrets.hidden_by("chappe_net::blocking::Reader", &reader);
     secrets.hidden_by("chappe_net::blocking::Writer", &writer);
+    // A slot has one client at a time.
+    client.close();
     of_tokio(&secrets, options, &dialling, &running);
 }
 

@@ -9,6 +9,8 @@ use core::time::Duration;
 use std::process::Command;
 use std::thread;
 
+use chappe_carrier::proxy::Negotiation;
+use chappe_carrier::{Credentials, Proxy};
 use chappe_conformance::vectors;
 use chappe_crypto::rand_core::{TryCryptoRng, TryRng, utils};
 use chappe_crypto::rng::Drbg;
@@ -19,10 +21,12 @@ use chappe_handshake::{
     ClientHandshake, ClientOptions, CreatedKey, DcId, Finished, KeyKind, Peer, Progress, Reply,
     ServerHandshakes, ServerOptions,
 };
-use chappe_net::store::{FileStore, KeyStore, MemoryStore, Slot, load_state};
+use chappe_net::store::{FileStore, KeyStore, MemoryStore, Slot, Zeroizing, load_state};
 use chappe_session::client::{ClientConfig, ClientSession, KeyMaterial, SendOptions};
 use chappe_session::server::{SaltSchedule, ServerConfig, ServerEvent, ServerSession};
 use chappe_session::{EncryptedSession, MonoTime, Now};
+use chappe_transport::{ConnectionLimits, ReadBuf};
+use rand_core::Rng as _;
 
 use crate::scan::{Finding, Secrets};
 
@@ -30,12 +34,13 @@ const START: u64 = 1_707_425_104;
 const MASK: u8 = 0x5a;
 
 /// Everything that is looked for.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "auth_key",
     "exponent of the client",
     "exponent of the server",
     "imported key",
     "new_nonce or temp_key",
+    "password of a proxy",
     "temporary AES iv",
     "temporary AES key",
 ];
@@ -174,6 +179,27 @@ fn imported(secrets: &mut Secrets) {
     assert!(load_state(&store, Slot::production(2)).unwrap().is_some());
 }
 
+/// Shows a password to proxies of both kinds.
+fn through_proxies(secrets: &mut Secrets) {
+    let mut password = Zeroizing::new([0_u8; 24]);
+    Drbg::from_seed([11; 32]).fill_bytes(&mut password[..]);
+    // Text: the lower half of ASCII without its control characters.
+    password.iter_mut().for_each(|byte| *byte = b'0' + (*byte & 0x3f));
+    secrets.add("password of a proxy", &password[..]);
+    let text = || core::str::from_utf8(&password[..]).unwrap().to_owned();
+    let target = ([149, 154, 167, 51], 443).into();
+    let mut input = ReadBuf::new(&ConnectionLimits::DEFAULT);
+    for proxy in [Proxy::socks5("localhost:1080"), Proxy::http_connect("localhost:8080")] {
+        let proxy = proxy.with_credentials(Credentials::new("me", text()));
+        let mut out = Zeroizing::default();
+        let mut negotiation = Negotiation::start(&proxy, target, &mut out).unwrap();
+        // SOCKS5 asks for name and password; to HTTP this is the beginning of nothing.
+        input.extend_from_slice(&[5, 2]).unwrap();
+        let _ = negotiation.handle(&mut input, &mut out);
+        assert!(out.len() > 24, "the password was sent");
+    }
+}
+
 /// What one run leaves to look for.
 fn collect(secrets: &mut Secrets, client: &Recorder, server: &Recorder, key: &AuthKey) {
     let mut server_nonce = [0; 16];
@@ -211,6 +237,7 @@ fn live_and_die() -> Secrets {
     assert!(others.is_empty(), "left of the exchange: {others:?}");
     sessions(&finished, created);
     imported(&mut secrets);
+    through_proxies(&mut secrets);
     secrets
 }
 

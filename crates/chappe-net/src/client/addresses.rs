@@ -1,6 +1,6 @@
 //! The addresses of the public datacenters, as two official clients have them built in.
 //!
-//! They are a beginning only: `help.getConfig` names the current ones.
+//! They serve for the first connection: `help.getConfig` returns the current ones.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -20,7 +20,7 @@ const fn v6(a: u16, b: u16, c: u16, d: u16, h: u16) -> IpAddr {
     IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, h))
 }
 
-/// IPv4 and IPv6 in turn, so that a race tries both families early.
+/// IPv4 and IPv6 alternate, so that a race tries both families early.
 const PRODUCTION: [&[IpAddr]; 5] = [
     &[v4(149, 154, 175, 50), v6(0x2001, 0xb28, 0xf23d, 0xf001, 0xa)],
     &[v4(149, 154, 167, 51), v6(0x2001, 0x67c, 0x4e8, 0xf002, 0xa), v4(95, 161, 76, 100)],

@@ -1,4 +1,4 @@
-//! Why no `auth_key` was created, by who is to blame.
+//! Why no `auth_key` was created.
 
 use core::fmt;
 
@@ -12,14 +12,14 @@ use chappe_carrier::{LinkError, Wait};
 pub enum CreateKeyError {
     /// The network: the connection could not be made or was lost.
     Link(LinkError),
-    /// The datacenter sent a transport error instead of an answer. Nobody vouches for it (`SEC-134`).
+    /// The datacenter sent a transport error instead of an answer. It is unauthenticated (`SEC-134`).
     Refused(TransportErrorCode),
-    /// An answer failed a check, or none came in time. The exchange is over and its secrets are wiped.
+    /// An answer failed a check, or none came in time. The exchange has ended and its secrets are wiped.
     Handshake(chappe_handshake::Error),
 }
 
 impl CreateKeyError {
-    /// Says whether the same exchange can go on over a new connection, where the server repeats its answer.
+    /// Returns whether the same exchange can go on over a new connection, where the server repeats its answer.
     pub const fn can_resume(&self) -> bool {
         match self {
             Self::Link(LinkError::Io(_) | LinkError::Closed) => true,
@@ -40,11 +40,12 @@ impl fmt::Display for CreateKeyError {
 }
 
 impl core::error::Error for CreateKeyError {
+    /// A variant that prints the error it holds returns the source of that.
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Link(error) => Some(error),
-            Self::Refused(code) => Some(code),
-            Self::Handshake(error) => Some(error),
+            Self::Link(error) => error.source(),
+            Self::Handshake(error) => error.source(),
+            Self::Refused(_) => None,
         }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) mod shared;
 mod step;
 mod updates;
 
-pub use blame::{Blame, ConnectError, InvokeError};
+pub use blame::{Blame, ConnectError, InvokeError, Peer, Report};
 pub(crate) use desk::Port;
 pub use error::CreateKeyError;
 pub(crate) use exchange::Exchange;

@@ -1,4 +1,6 @@
 //! How a client is set up: where it dials, which keys it trusts, and every time-out with its reason.
+//!
+//! Not here: which values are refused ([`validate`](crate::validate)).
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
@@ -32,29 +34,29 @@ use chappe_carrier::Proxy;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ConnectOptions {
-    /// Where the datacenter is reached. They are raced in this order, the last one that worked first.
+    /// Addresses of the datacenter. They are raced in this order, the last one that worked first.
     pub candidates: Vec<Candidate>,
-    /// The datacenter and the public keys that are trusted. `kind` is ignored: the client decides what to make.
+    /// The datacenter, and the public keys to trust. `kind` is ignored: the client decides which kind it makes.
     pub handshake: ClientOptions,
     /// Where the key is kept. Without a store every run makes a new key.
     pub store: Option<Store>,
     /// Whether to make a new key if the state in the store cannot be read. The state is kept aside before. Default
     /// `false`: [`connect`](crate::tokio::Client::connect) fails, and the state stays where it is.
     pub fresh_start: bool,
-    /// A key from elsewhere, such as one that another library saved, for when the store has none.
+    /// A key to use if the store has none, such as one that another library saved.
     pub key: Option<KeyMaterial>,
-    /// The place in the store. By default it follows from `handshake`.
+    /// The slot in the store. By default it follows from `handshake`.
     pub slot: Option<Slot>,
-    /// What goes around the first call: `invokeWithLayer` and `initConnection`.
+    /// The wrapper of the first call: `invokeWithLayer` and `initConnection`.
     pub init: Option<InitConnection>,
-    /// Calls travel under temporary keys that live this long, so that nobody who steals the permanent key can read
-    /// what was sent before. Default `None`: under the permanent key.
+    /// How long temporary keys live, 2 hours at least. With them nobody who steals the permanent key can read what was sent
+    /// before. Default `None`: calls use the permanent key.
     pub temporary_keys: Option<Duration>,
-    /// When to ping and when to give a connection up.
+    /// When to ping, and when to close a silent connection.
     pub liveness: LivenessPolicy,
     /// Bounds of the session's tables. [`ConnectOptions::production`] and [`ConnectOptions::at`] allow bodies of 1 MiB.
     pub limits: SessionLimits,
-    /// Random bytes behind a message.
+    /// How many random bytes follow a message.
     pub padding: Padding,
     /// Time-outs.
     pub timing: Timing,
@@ -64,7 +66,7 @@ pub struct ConnectOptions {
     pub updates: UpdateLimits,
 }
 
-/// One way to a datacenter.
+/// An address of a datacenter, and how to dial it.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// The address of the datacenter or of an `MTProxy`.
@@ -82,15 +84,16 @@ pub struct Timing {
     pub connect: Duration,
     /// A candidate's head start over the next. Default 250 ms, as RFC 8305 recommends.
     pub stagger: Duration,
-    /// A new connection must have shown by then that somebody answers. Default 10 s: three lost packets and a round
-    /// trip around the world.
+    /// A new connection is closed if the datacenter has not answered over it by then. Default 10 s: three lost packets and a
+    /// round trip around the world.
     pub proof: Duration,
     /// A call fails after this unless it has a time-out of its own. Default 60 s: longer than a lost connection takes
     /// to be noticed and replaced. `None`: never.
     pub call: Option<Duration>,
-    /// A client that was connected gives up after so long without a connection. Default `None`: never.
+    /// A client that was connected ends after so long without a connection. Default `None`: never.
     pub give_up: Option<Duration>,
-    /// [`close`](crate::tokio::Client::close) waits so long for calls under way. Default 5 s.
+    /// [`close`](crate::tokio::Client::close) waits so long for calls under way, and
+    /// [`connect`](crate::tokio::Client::connect) for another client to end that has the slot of the store. Default 5 s.
     pub close: Duration,
 }
 
@@ -118,12 +121,12 @@ pub struct BackOff {
     pub max: Duration,
     /// Least time between the beginnings of two attempts, successful or not. Default 500 ms.
     pub min_interval: Duration,
-    /// Attempts within any minute. Default 30: datacenters answer more with -429.
+    /// Attempts within any minute. Default 30: datacenters answer more of them with -429.
     pub per_minute: usize,
     /// Pause after -429, as if so many attempts had failed. Default 5: with the other defaults, 4 to 8 s.
     pub flood_failures: u32,
-    /// Attempts in a row after which [`connect`](crate::tokio::Client::connect) gives up. Default 4. Later ones are
-    /// not counted.
+    /// Attempts in a row after which [`connect`](crate::tokio::Client::connect) fails. Default 4. Once a client was
+    /// connected, attempts are not counted.
     pub first_attempts: u32,
 }
 
@@ -140,7 +143,7 @@ impl Default for BackOff {
     }
 }
 
-/// How many updates wait for the caller until they are given up for a [gap](super::Update::Gap).
+/// How many updates wait for the caller. Further ones are dropped, and a [gap](super::Update::Gap) reports that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UpdateLimits {
@@ -162,11 +165,11 @@ impl Default for UpdateLimits {
 pub struct InvokeOptions {
     /// How long it may take. By default [`Timing::call`].
     pub timeout: Option<Duration>,
-    /// Whether it may be sent a second time if nobody knows whether the first one was executed.
+    /// Whether it may be sent a second time if it is not known whether the first one was executed.
     pub repeat: Repeat,
     /// Whether it may be packed with gzip.
     pub packing: Packing,
-    /// Ask for a quick acknowledgement; see [`PendingCall::received`](super::PendingCall::received).
+    /// Whether to request a quick acknowledgement; see [`PendingCall::received`](super::PendingCall::received).
     pub quick_ack: bool,
 }
 
@@ -177,19 +180,19 @@ impl InvokeOptions {
         Self { timeout: Some(after), ..self }
     }
 
-    /// Says whether the call may be sent a second time.
+    /// Sets whether the call may be sent a second time.
     #[must_use]
     pub const fn repeat(self, repeat: Repeat) -> Self {
         Self { repeat, ..self }
     }
 
-    /// Asks for a quick acknowledgement.
+    /// Requests a quick acknowledgement.
     #[must_use]
     pub const fn quick_ack(self) -> Self {
         Self { quick_ack: true, ..self }
     }
 
-    /// Leaves the body as it is, for parts of files, which do not shrink.
+    /// Never packs the body. For parts of files, which do not shrink.
     #[must_use]
     pub const fn unpacked(self) -> Self {
         Self { packing: Packing::Never, ..self }
@@ -197,22 +200,22 @@ impl InvokeOptions {
 }
 
 impl ConnectOptions {
-    /// Reaches a public datacenter under the addresses and keys built in, over IPv4 and IPv6, obfuscated.
+    /// Makes options for a public datacenter: built-in addresses and keys, IPv4 and IPv6, obfuscated.
     pub fn production(dc: u16) -> Self {
         Self::new(ClientOptions::production(dc), addresses::production(dc))
     }
 
-    /// Reaches a datacenter of the test environment.
+    /// Makes options for a datacenter of the test environment.
     pub fn test(dc: u16) -> Self {
         Self::new(ClientOptions::test(dc), addresses::test(dc))
     }
 
-    /// Reaches a datacenter at one address.
+    /// Makes options for a datacenter at one address.
     pub fn at(address: SocketAddr, dialling: DialOptions, handshake: ClientOptions) -> Self {
         Self::new(handshake, vec![Candidate { address, dialling }])
     }
 
-    /// Takes candidates, and the defaults of every other field.
+    /// Makes options with these candidates and the default of every other field.
     pub fn new(handshake: ClientOptions, candidates: Vec<Candidate>) -> Self {
         Self {
             candidates,
@@ -232,7 +235,7 @@ impl ConnectOptions {
         }
     }
 
-    /// Reaches the datacenter through an `MTProxy` at this address, and in no other way.
+    /// Dials the datacenter through an `MTProxy` at this address, and in no other way.
     #[must_use]
     pub fn with_mtproxy(mut self, address: SocketAddr, secret: &ProxySecret) -> Self {
         // A number that does not fit names no datacenter; the proxy refuses 0.
@@ -296,7 +299,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Uses a key from elsewhere if the store has none.
+    /// Uses this key if the store has none.
     #[must_use]
     pub fn with_key(mut self, key: KeyMaterial) -> Self {
         self.key = Some(key);
@@ -310,7 +313,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Has calls travel under temporary keys of a day.
+    /// Sends calls under temporary keys that live a day.
     #[must_use]
     pub const fn with_forward_secrecy(mut self) -> Self {
         self.temporary_keys = Some(Duration::from_secs(86_400));
@@ -321,7 +324,7 @@ impl ConnectOptions {
         if self.fresh_start { Unreadable::KeepAside } else { Unreadable::Refuse }
     }
 
-    /// Returns the place in the store.
+    /// Returns the slot in the store.
     pub fn slot(&self) -> Slot {
         self.slot.unwrap_or_else(|| Slot::of(self.handshake.dc))
     }

@@ -49,6 +49,7 @@ impl Client {
     /// Says who failed; see [`ConnectError::blame`]. Several attempts were made, as
     /// [`BackOff::first_attempts`](crate::BackOff::first_attempts) says, unless the error shows that they would fail alike.
     pub fn connect(mut options: ConnectOptions) -> Result<Self, Arc<ConnectError>> {
+        options.validate().map_err(ConnectError::InvalidOption)?;
         let (store, loaded) = open_store(&mut options).map_err(ConnectError::Store)?.unzip();
         let (kept, schedule) = loaded.map_or((None, None), |loaded| (loaded.key, Some(loaded.schedule)));
         let key = kept.or_else(|| options.key.clone());

@@ -61,7 +61,7 @@ impl Core {
 
     /// Ends because it cannot go on.
     pub(super) fn die(&mut self, error: Arc<ConnectError>) {
-        tracing::debug!(%error, "client over");
+        tracing::debug!(error = %error.report(), "client over");
         self.stop(Some(error));
     }
 

@@ -14,7 +14,7 @@ use rand_core::Rng as _;
 
 use super::sink::Next;
 use super::{Core, Life, Link, LinkId, Stage};
-use crate::client::ConnectError;
+use crate::client::{Candidate, ConnectError, Peer};
 use chappe_carrier::{LinkError, Wait};
 
 /// `auth_key_id` of what is sent in the clear.
@@ -208,7 +208,7 @@ impl Core {
             }
             Err(error) => {
                 let is_starting = matches!(self.life, Life::Starting { .. });
-                let (error, is_fatal) = (Arc::new(ConnectError::Handshake(error)), is_starting);
+                let (error, is_fatal) = (self.with_peer(link, ConnectError::Handshake(error)), is_starting);
                 if is_fatal && error.is_fatal() {
                     self.die(error);
                 } else {
@@ -219,8 +219,13 @@ impl Core {
     }
 
     fn on_handshake_error(&mut self, now: Now, error: chappe_handshake::Error) {
-        let error = Arc::new(ConnectError::Handshake(error));
-        match self.in_use().map(|link| link.id) {
+        let link = self.in_use().map(|link| link.id);
+        let error = ConnectError::Handshake(error);
+        let error = match link {
+            Some(link) => self.with_peer(link, error),
+            None => Arc::new(error),
+        };
+        match link {
             _ if error.is_fatal() => self.die(error),
             Some(link) => self.lose_for(now, link, error),
             None => self.sink.link_error = Some(error),
@@ -299,7 +304,7 @@ impl Core {
         let found = self.links.iter().find(|known| known.id == link);
         let (candidate, is_in_use) =
             found.map_or((0, false), |link| (link.candidate, matches!(link.stage, Stage::InUse { .. })));
-        let error = Arc::new(ConnectError::Refused(code));
+        let error = self.with_peer(link, ConnectError::Refused(code));
         if code == TransportErrorCode::WrongDc && matches!(self.life, Life::Starting { .. }) {
             // The configuration is wrong, and the same answer would come again. Later, when the same configuration has
             // worked before, it is no more than another failure.
@@ -326,7 +331,18 @@ impl Core {
     }
 
     pub(super) fn lose(&mut self, now: Now, link: LinkId, error: ConnectError) {
-        self.lose_for(now, link, Arc::new(error));
+        self.lose_for(now, link, self.with_peer(link, error));
+    }
+
+    /// Names the peer of a connection in an error.
+    fn with_peer(&self, link: LinkId, error: ConnectError) -> Arc<ConnectError> {
+        let peer = || {
+            let link = self.links.iter().find(|known| known.id == link)?;
+            let Candidate { address, dialling } = self.options.candidates.get(link.candidate)?;
+            let proxy = dialling.proxy.as_ref().map(|proxy| proxy.address().to_owned());
+            Some(Peer { dc: self.options.handshake.dc, address: *address, proxy })
+        };
+        Arc::new(error.at(peer))
     }
 
     /// Ends a connection, and says to the session and to the race what that means.
@@ -334,6 +350,14 @@ impl Core {
         let Some(place) = self.links.iter().position(|known| known.id == link) else {
             return;
         };
+        let candidate = self.links[place].candidate;
+        // The configuration is wrong, and the same answer would come again.
+        let is_hopeless = matches!(self.life, Life::Starting { .. })
+            && matches!(error.cause(), ConnectError::Link(_))
+            && error.is_fatal();
+        if is_hopeless && !self.race.exclude(candidate) {
+            return self.die(error);
+        }
         let stage = std::mem::replace(&mut self.links[place].stage, Stage::Dialling);
         self.close_link(link);
         if let Stage::InUse { deadline } = stage {

@@ -2,7 +2,10 @@
 
 mod driver;
 
+use std::net::{Ipv4Addr, UdpSocket};
+use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chappe_crypto::rng::Drbg;
 use chappe_tl::{RemoteCall, Serializable};
@@ -16,6 +19,7 @@ use crate::client::shared::{Owner, Shared};
 use crate::client::{ConnectError, ConnectOptions, InvokeError, InvokeOptions, PendingCall, Status, Updates};
 use crate::store::StoreError;
 use crate::store::handle::{Loaded, StoreHandle};
+use crate::validate::InvalidOption;
 use driver::{Clock, Driver, on_store};
 
 /// A client of one datacenter: one session, over one connection after the other.
@@ -43,13 +47,15 @@ pub struct Client {
 impl Client {
     /// Connects, makes a key if the store has none, and returns once the datacenter has answered.
     ///
-    /// May be cancelled. Needs a runtime of tokio with time and I/O.
+    /// May be cancelled.
     ///
     /// # Errors
     ///
     /// Says who failed; see [`ConnectError::blame`]. Several attempts were made, as
     /// [`BackOff::first_attempts`](crate::BackOff::first_attempts) says, unless the error shows that they would fail alike.
     pub async fn connect(mut options: ConnectOptions) -> Result<Self, Arc<ConnectError>> {
+        options.validate().map_err(ConnectError::InvalidOption)?;
+        check_runtime().map_err(ConnectError::InvalidOption)?;
         let (store, loaded) = open_store(&mut options).await.map_err(ConnectError::Store)?.unzip();
         let (kept, schedule) = loaded.map_or((None, None), |loaded| (loaded.key, Some(loaded.schedule)));
         let key = kept.or_else(|| options.key.clone());
@@ -146,4 +152,22 @@ async fn open_store(options: &mut ConnectOptions) -> Result<Option<(StoreHandle,
     let store = claimed.map_err(|_| StoreHandle::in_use(slot))?;
     let loaded = on_store(store.clone(), move |store| store.load(unreadable)).await?;
     Ok(Some((store, loaded)))
+}
+
+/// Checks that there is a runtime, with time and I/O. Tokio has no question for that: it panics where one of them is missing.
+fn check_runtime() -> Result<(), InvalidOption> {
+    let missing = |what: &str| {
+        let reason = format!("tokio has no {what} here: call `connect` in a runtime built with `enable_all`");
+        InvalidOption::new("runtime", reason)
+    };
+    tokio::runtime::Handle::try_current().map_err(|_| missing("runtime"))?;
+    catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| missing("time"))?;
+    let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) else {
+        // Without a socket nothing can be tried; dialling will say why there is none.
+        return Ok(());
+    };
+    let tried = catch_unwind(move || {
+        socket.set_nonblocking(true).and_then(|()| tokio::net::UdpSocket::from_std(socket)).map(drop)
+    });
+    tried.map_or_else(|_| Err(missing("I/O")), |_| Ok(()))
 }
