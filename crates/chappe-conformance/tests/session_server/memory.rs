@@ -51,6 +51,17 @@ fn rest(pair: &mut Pair, second: u64) {
 }
 
 #[test]
+fn sec_175_what_a_packed_query_unpacks_to_is_freed_once_it_was_shown() {
+    let packed = Deflater::new().pack(&vec![7; 8 << 20]).expect("it packs well").to_vec();
+    let kept = kept(|pair| {
+        assert_eq!(pair.send(0, at(0), 1, &packed).len(), 1);
+        pair.answers(0);
+    });
+    println!("{kept} bytes are kept of 8 MiB");
+    assert!(kept < 512 << 10, "{kept} bytes");
+}
+
+#[test]
 fn a_quiet_session_keeps_nothing_of_large_frames_many_queries_and_packed_answers() {
     let quiet = kept(|pair| {
         assert_eq!(pair.send(0, at(0), 1, &GET_CONFIG).len(), 1);

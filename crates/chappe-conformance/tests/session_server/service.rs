@@ -7,7 +7,7 @@ use chappe_session::server::{Policy, ServerEvent};
 use chappe_tl::{Deserializable, Serializable};
 use chappe_tl_mtproto::{enums, functions, types};
 
-use crate::pair::{GET_CONFIG, Pair, SESSION, after, at, key, now};
+use crate::pair::{GET_CONFIG, Pair, SESSION, after, at, container, key, now};
 
 #[test]
 fn sec_090_a_new_session_is_announced_once_and_with_its_first_message() {
@@ -52,6 +52,27 @@ fn states_are_told_truthfully() {
     assert_eq!(info.info.iter().map(|status| status & 7).collect::<Vec<_>>(), [1, 4, 2, 4, 3]);
     assert_eq!(info.info[1] & 64, 64, "the first was answered");
     assert_eq!(info.info[3] & 0x60, 0x20, "the second is running");
+}
+
+#[test]
+fn sec_175_a_thousand_requests_for_salts_in_one_container_cost_few_salts() {
+    let mut pair = Pair::new(Policy::Lenient);
+    let ask = functions::GetFutureSalts { num: 64 }.to_bytes();
+    let requests: Vec<_> = (0..1000).map(|step| (after(at(0), step), 2, &ask[..])).collect();
+    pair.send(0, after(at(0), 1000), 2, &container(&requests));
+    let lens: Vec<usize> = pair
+        .answers(0)
+        .iter()
+        .filter_map(|sent| enums::FutureSalts::from_bytes(&sent.body).ok())
+        .map(|enums::FutureSalts::FutureSalts(list)| list.salts.0.len())
+        .collect();
+    assert_eq!(lens[..16], [64; 16]);
+    assert!(lens.len() > 16 && lens[16..].iter().all(|len| *len == 1), "{lens:?}");
+    pair.send(10, at(10), 2, &ask);
+    let answers = pair.answers(10);
+    let again = answers.iter().find_map(|sent| enums::FutureSalts::from_bytes(&sent.body).ok());
+    let Some(enums::FutureSalts::FutureSalts(again)) = again else { panic!("{answers:?}") };
+    assert_eq!(again.salts.0.len(), 64, "ten seconds later the next list is whole");
 }
 
 #[test]

@@ -18,7 +18,6 @@
 //! The owner keeps the keys and finds the session of a frame by key and `session_id`: [`chappe_framing::open`] returns
 //! both.
 
-mod complaints;
 mod config;
 mod error;
 mod event;
@@ -28,6 +27,7 @@ mod outbox;
 mod outgoing;
 mod parity;
 mod quota;
+mod rate_limit;
 mod salts;
 #[cfg(test)]
 mod tests;
@@ -59,13 +59,16 @@ use crate::gzip::Gzip;
 use crate::service::{Ids, KeyDestruction, Service, Status, encode};
 use crate::time::{MonoTime, Now};
 use crate::{MAX_IDS_PER_LIST, QUIET, Transmit};
-use complaints::ComplaintLimit;
 use event::Record;
 use inbox::{Check, Inbox};
 use link::Link;
 use outbox::{Outbox, PacketContext};
 use outgoing::{Content, DroppedAnswer};
+use rate_limit::RateLimit;
 use salts::SessionSalts;
+
+/// Lists of salts that a client may ask for in ten seconds. One lasts for hours; of more, each answer has one salt.
+const SALT_LISTS: u16 = 16;
 
 /// Places of a list that a quiet session may keep.
 const KEPT_PLACES: usize = 4;
@@ -103,7 +106,8 @@ pub struct ServerSession {
     link: Link,
     inbox: Inbox,
     outbox: Outbox,
-    complaints: ComplaintLimit,
+    complaints: RateLimit,
+    salt_lists: RateLimit,
     gzip: Gzip,
     log: EventLog<Record>,
     last_input: MonoTime,
@@ -156,7 +160,8 @@ impl ServerSession {
             unique_id,
             link: Link::Down { since: MonoTime::ZERO },
             outbox: Outbox::default(),
-            complaints: ComplaintLimit::default(),
+            complaints: RateLimit::default(),
+            salt_lists: RateLimit::default(),
             gzip: Gzip::new(accepted),
             log: EventLog::new(),
             last_input: MonoTime::ZERO,
@@ -448,6 +453,9 @@ impl ServerSession {
         rng: &mut (impl CryptoRng + ?Sized),
         out: &mut FrameBuf,
     ) -> Option<Transmit> {
+        // The owner has seen the events of the last frame, and what its packed objects unpacked to is not kept: many
+        // sessions could hold much memory by one small frame each (SEC-175).
+        self.log.begin();
         if !self.is_connected() || !self.outbox.is_due(now, &self.inbox.acks) {
             return None;
         }
@@ -706,6 +714,8 @@ impl ServerSession {
                 self.outbox.reply(&types::Pong { msg_id: msg_id.to_raw(), ping_id });
             }
             Service::GetFutureSalts { count } => {
+                // A list of 64 salts costs 64 hashes, and a container asks for a thousand lists in 24 KiB.
+                let count = if self.salt_lists.allows(now.mono, SALT_LISTS) { count } else { 1 };
                 self.outbox.reply(&self.salts.future(now.unix, msg_id, count));
             }
             Service::DropAnswer { req_msg_id } => self.drop_answer(msg_id, req_msg_id),
