@@ -122,7 +122,7 @@ fn sec_097_the_limit_itself_is_still_accepted() {
         let result = unpack(&packed, AcceptedFormat::Gzip, limit);
         match limit {
             4999 => {
-                assert_eq!(result, Err(FrameError::Misbehaved(PeerMisbehaved::UnpackedTooLarge { limit })))
+                assert_eq!(result, Err(FrameError::Misbehaved(PeerMisbehaved::UnpackedTooLarge { limit })));
             }
             _ => assert_eq!(result.as_ref(), Ok(&data)),
         }
